@@ -1,0 +1,204 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package decl
+
+// Declaration is the merged content of one or more declaration files. It is
+// plain data: nothing in it has been looked up on the host.
+type Declaration struct {
+	Files     []string    // as named by the caller, in reading order
+	Remotes   []Remote    // by name; a later file replaces an earlier one
+	Base      *BaseLayer  // the last one read wins
+	Layers    []GitLayer  // in declared order
+	LocalConf []LocalConf // every fragment, in reading order
+	Stages    []*Stage    // in declared order; ids are unique
+	Disks     []*Disk     // in declared order; ids are unique
+}
+
+// Span is a place in a declaration file.
+type Span struct {
+	File string
+	Line int // 1-based
+	Col  int // 1-based, in characters; a tab counts as one
+	Len  int // in characters, at least 1; ends with the line
+}
+
+// Remote is a URL prefix that git layers refer to by name.
+type Remote struct {
+	Name, BaseURL string
+	Span          Span
+}
+
+// BaseLayer is the git tree that all others are checked out into.
+type BaseLayer struct {
+	Remote, Revision, Repo string
+	Span                   Span
+}
+
+// GitLayer is a git tree below the base layer.
+type GitLayer struct {
+	Name, Remote, Revision, Repo string
+	Subdirs                      []string
+	Span                         Span
+}
+
+// LocalConf is a verbatim fragment for bitbake's local.conf.
+type LocalConf struct {
+	Text string
+	Span Span
+}
+
+// Stage is one build stage: what it starts from and what is done in it.
+type Stage struct {
+	ID           string
+	Dir          string // directory of the declaring file; relative sources are looked up here
+	Prestage     string // id of the parent stage; empty when the stage starts from FROM or Bootstrap
+	Bootstrap    *Bootstrap
+	Caches       []Cache
+	Actions      []Action // in document order; a FROM is the first
+	Span         Span
+	PrestageSpan Span
+}
+
+// Bootstrap makes a stage from Debian packages instead of an image.
+type Bootstrap struct {
+	Suite          string   // code name, such as bookworm
+	Arch           string   // Debian architecture; empty means the host's
+	Variant        string   // minbase (default), essential or apt
+	Components     []string // empty means main
+	Packages       []string // installed beside the variant's own
+	Keyring        string   // file, relative to the declaration; empty means the archive keyring of the host
+	Mirror         string   // URL; empty means: from the host
+	SecurityMirror string   // URL, or "none"
+	Snapshot       string   // yyyymmddThhmmssZ; replaces the mirror by the snapshot archive's of that time
+	Span           Span
+}
+
+// Cache is a directory that is kept between builds and never enters a layer.
+type Cache struct {
+	Path string // absolute path inside the stage
+	ID   string // name that stages share it by; empty means the path
+	Span Span
+}
+
+// ActionKind names what an Action does.
+type ActionKind string
+
+// The actions. Bootstrap is not among them: it is an element of its own.
+const (
+	From            ActionKind = "FROM"
+	Run             ActionKind = "RUN"
+	Add             ActionKind = "ADD"
+	Copy            ActionKind = "COPY"
+	Env             ActionKind = "ENV"
+	Workdir         ActionKind = "WORKDIR"
+	User            ActionKind = "USER"
+	Reposync        ActionKind = "REPOSYNC"
+	CreateBBLayers  ActionKind = "CREATE_BBLAYERS"
+	CreateLocalConf ActionKind = "CREATE_LOCAL_CONF"
+	Bitbake         ActionKind = "BITBAKE"
+)
+
+// Action is one step of a stage. Which fields are set depends on Kind.
+type Action struct {
+	Kind ActionKind
+	Text string // the argument as written, trimmed
+	Span Span   // of the argument
+
+	Image     string   // FROM
+	Argv      []string // RUN in exec form; nil means Text is for /bin/sh -c
+	Sources   []string // ADD, COPY
+	Dest      string   // ADD, COPY, WORKDIR, USER
+	FromStage string   // COPY --from
+	Chown     string   // ADD, COPY --chown
+	Chmod     string   // ADD, COPY --chmod, octal
+	Env       []EnvVar // ENV
+	Targets   string   // BITBAKE, verbatim
+	Command   string   // BITBAKE
+}
+
+// EnvVar is one variable of an ENV action.
+type EnvVar struct{ Name, Value string }
+
+// Disk is a disk image made from stages.
+type Disk struct {
+	ID         string
+	Stage      string // root file system; partitions may name another
+	Table      string // gpt or mbr
+	Size       string // such as 8G; empty means as large as the partitions
+	BIOS       *BIOS
+	Partitions []*Partition
+	Blobs      []Blob
+	VM         *VM
+	Span       Span
+}
+
+// BIOS asks for GRUB's boot sector and core image.
+type BIOS struct {
+	Stage string // has grub-mkimage and its modules
+	Span  Span
+}
+
+// Blob is raw data at a fixed offset of the disk.
+type Blob struct {
+	Stage, From string
+	At          string // such as 8K
+	Check       string
+	Span        Span
+}
+
+// Partition is one partition and, when FS is set, its file system.
+type Partition struct {
+	Name   string
+	Type   string // name or GUID; empty follows from FS and Path
+	FS     string // ext4, fat32 or empty for none
+	Label  string
+	Start  string // empty means next aligned
+	Size   string // such as 128M, "fit", "fit+512M" or "rest"
+	Path   string // ext4: directory of the stage that becomes the root of the file system
+	Stage  string // overrides the disk's
+	UUID   string
+	Active bool
+	Grow   bool
+	Items  []Item // in document order
+	Span   Span
+}
+
+// ItemKind names what an Item puts on a file system.
+type ItemKind string
+
+// The items of a partition.
+const (
+	CopyItem   ItemKind = "copy"   // files of a stage
+	FileItem   ItemKind = "file"   // text from the declaration
+	InitrdItem ItemKind = "initrd" // composed from the stage's kernel modules
+	LoaderItem ItemKind = "loader" // boot menu entries for GRUB and systemd-boot
+)
+
+// Item is something put on a partition's file system beside Path's tree.
+type Item struct {
+	Kind    ItemKind
+	Stage   string   // overrides the partition's
+	From    string   // CopyItem: path or glob inside the stage
+	To      string   // path on the file system
+	Mode    string   // FileItem: octal, default 0644
+	Text    string   // FileItem
+	Modules []string // InitrdItem
+	Kernel  string   // LoaderItem, default /vmlinuz
+	Initrd  string   // LoaderItem, default /initrd.img
+	Cmdline string   // LoaderItem
+	Title   string   // LoaderItem
+	Timeout string   // LoaderItem, seconds, default 0
+	Span    Span
+}
+
+// VM describes the virtual machine that an appliance format declares.
+type VM struct {
+	Product, Vendor, Version string
+	Cores                    string
+	Memory                   string
+	NICs                     string
+	Firmware                 string // bios or efi
+	Span                     Span
+}

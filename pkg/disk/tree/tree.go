@@ -1,0 +1,101 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+// Package tree holds a file system's content as a value: entries in path
+// order, with metadata in memory and file contents readable at any offset.
+// It says nothing about where the contents live or what will be made of them.
+package tree
+
+import (
+	"io"
+	"strings"
+)
+
+// File type bits of Entry.Mode, as in stat(2).
+const (
+	TypeMask = 0o170000
+	Socket   = 0o140000
+	Symlink  = 0o120000
+	Regular  = 0o100000
+	Block    = 0o060000
+	Dir      = 0o040000
+	Char     = 0o020000
+	FIFO     = 0o010000
+)
+
+// Tree is a directory tree. Entries[0] is the root with an empty Path; every
+// other entry's parent comes before it. Entries are in Compare order and
+// their paths are unique.
+type Tree struct {
+	Entries []Entry
+}
+
+// Entry is one name in a Tree. When Hardlink is set it is another name for the
+// inode of that earlier entry, and all fields but Path are ignored.
+type Entry struct {
+	Path     string // slash-separated, no leading or trailing slash; "" is the root
+	Hardlink string // path of the first name of the same inode, or ""
+	Link     string // target of a symbolic link
+
+	Mode     uint32 // type and permission bits, as in stat(2)
+	UID, GID uint32
+	Rdev     Device // of Char and Block
+
+	Mtime     int64 // seconds since 1970
+	MtimeNsec int32
+
+	Size   int64   // of Regular
+	Data   []Range // ranges that are not holes, ascending and disjoint; nil means all of it
+	Xattrs []Xattr // ascending by name; security.capability as in the initial user namespace (v2)
+
+	Content io.ReaderAt // of Regular with Size > 0; safe for concurrent use
+}
+
+// Range is a run of bytes of a file.
+type Range struct{ Off, Len int64 }
+
+// Device is a device number.
+type Device struct{ Major, Minor uint32 }
+
+// Xattr is an extended attribute with its full name, such as
+// security.capability.
+type Xattr struct {
+	Name  string
+	Value []byte
+}
+
+// Type is the file type bits of the entry's mode.
+func (e *Entry) Type() uint32 { return e.Mode & TypeMask }
+
+// Name is the last component of the entry's path.
+func (e *Entry) Name() string { return e.Path[strings.LastIndexByte(e.Path, '/')+1:] }
+
+// Parent is the path of the directory that holds the entry.
+func (e *Entry) Parent() string {
+	if i := strings.LastIndexByte(e.Path, '/'); i >= 0 {
+		return e.Path[:i]
+	}
+	return ""
+}
+
+// Compare orders paths depth first: a directory before its content, siblings
+// by the bytes of their names.
+func Compare(a, b string) int {
+	n := min(len(a), len(b))
+	for i := range n {
+		if a[i] == b[i] {
+			continue
+		}
+		switch {
+		case a[i] == '/':
+			return -1
+		case b[i] == '/':
+			return 1
+		case a[i] < b[i]:
+			return -1
+		}
+		return 1
+	}
+	return len(a) - len(b)
+}
