@@ -1,0 +1,376 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package tree
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"sort"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// Source is an open directory that Trees are read from. It must stay open as long
+// as their contents are used.
+type Source struct {
+	fd   int
+	name string
+}
+
+// OpenDir opens a directory to read Trees from.
+func OpenDir(name string) (*Source, error) {
+	fd, err := unix.Open(name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: name, Err: err}
+	}
+	return &Source{fd: fd, name: name}, nil
+}
+
+// Close releases the directory.
+func (d *Source) Close() error { return unix.Close(d.fd) }
+
+// Read walks the directory and returns it as a Tree, with owners as the
+// calling process sees them. Links are not followed and nothing outside is
+// touched. Times later than clamp, in seconds since 1970, become clamp; 0 leaves
+// them. Data ranges follow from the contents alone, in blocks of HoleSize:
+// how a file happens to be laid out on the host does not count. jobs bounds
+// the directories that are read at a time.
+func (d *Source) Read(ctx context.Context, clamp int64, jobs int) (*Tree, error) {
+	w := &walker{dir: d, ctx: ctx, clamp: clamp, slots: make(chan struct{}, max(jobs-1, 0))}
+	root, err := w.entry(d.fd, "", "")
+	if err != nil {
+		return nil, fmt.Errorf("read directory tree: %w", err)
+	}
+	nodes := []node{root}
+	if root.entry.Type() != Dir {
+		return nil, fmt.Errorf("read directory tree: %s is no directory", d.name)
+	}
+	nodes, err = w.list(d.fd, "", nodes)
+	if err != nil {
+		return nil, fmt.Errorf("read directory tree: %w", err)
+	}
+	return assemble(nodes), nil
+}
+
+// HoleSize is the granularity of Data ranges in bytes: a block of this size,
+// aligned to it, is a hole when all of it is zero.
+const HoleSize = 64 << 10
+
+// node is an entry with what decides on hard links.
+type node struct {
+	entry    Entry
+	dev, ino uint64
+	linked   bool
+}
+
+// assemble joins hard links: the first name in order is the file.
+func assemble(nodes []node) *Tree {
+	type inode struct{ dev, ino uint64 }
+	first := map[inode]string{}
+	t := &Tree{Entries: make([]Entry, len(nodes))}
+	for i, n := range nodes {
+		if n.linked {
+			id := inode{n.dev, n.ino}
+			if name, ok := first[id]; ok {
+				n.entry = Entry{Path: n.entry.Path, Hardlink: name}
+			} else {
+				first[id] = n.entry.Path
+			}
+		}
+		t.Entries[i] = n.entry
+	}
+	return t
+}
+
+type walker struct {
+	dir   *Source
+	ctx   context.Context
+	clamp int64
+	slots chan struct{} // one for each directory read beside the caller's
+}
+
+// list appends what is below the directory fd, called path, in Compare order.
+func (w *walker) list(fd int, path string, out []node) ([]node, error) {
+	if err := w.ctx.Err(); err != nil {
+		return nil, err
+	}
+	names, err := readNames(fd)
+	if err != nil {
+		return nil, &os.PathError{Op: "readdir", Path: path, Err: err}
+	}
+	type below struct {
+		nodes []node
+		err   error
+	}
+	children := make([]node, len(names))
+	subs := make([]below, len(names))
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for i, name := range names {
+		n, err := w.entry(fd, name, join(path, name))
+		if err != nil {
+			return nil, err
+		}
+		children[i] = n
+		if n.entry.Type() != Dir {
+			continue
+		}
+		descend := func() {
+			sub, err := unix.Openat(fd, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+			if err != nil {
+				subs[i].err = &os.PathError{Op: "open", Path: n.entry.Path, Err: err}
+				return
+			}
+			defer unix.Close(sub)
+			subs[i].nodes, subs[i].err = w.list(sub, n.entry.Path, nil)
+		}
+		select {
+		case w.slots <- struct{}{}:
+			wg.Go(func() {
+				defer func() { <-w.slots }()
+				descend()
+			})
+		default:
+			descend()
+		}
+	}
+	wg.Wait()
+	for i := range children {
+		if subs[i].err != nil {
+			return nil, subs[i].err
+		}
+		out = append(append(out, children[i]), subs[i].nodes...)
+	}
+	return out, nil
+}
+
+func join(dir, name string) string {
+	if dir == "" {
+		return name
+	}
+	return dir + "/" + name
+}
+
+// readNames are the names in a directory in byte order.
+func readNames(fd int) ([]string, error) {
+	buf := make([]byte, 32<<10)
+	var names []string
+	for {
+		n, err := unix.ReadDirent(fd, buf)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if n == 0 {
+			sort.Strings(names)
+			return names, nil
+		}
+		_, _, names = unix.ParseDirent(buf[:n], -1, names)
+	}
+}
+
+// entry reads the metadata of name in the directory fd; an empty name is the
+// directory itself.
+func (w *walker) entry(fd int, name, path string) (node, error) {
+	var st unix.Stat_t
+	var err error
+	proc := fmt.Sprintf("/proc/self/fd/%d/%s", fd, name)
+	if name == "" {
+		err = unix.Fstat(fd, &st)
+		proc += "."
+	} else {
+		err = unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW)
+	}
+	if err != nil {
+		return node{}, &os.PathError{Op: "stat", Path: path, Err: err}
+	}
+	e := Entry{Path: path, Mode: st.Mode, UID: st.Uid, GID: st.Gid, Mtime: st.Mtim.Sec, MtimeNsec: int32(st.Mtim.Nsec)}
+	if w.clamp != 0 && (e.Mtime > w.clamp || e.Mtime == w.clamp && e.MtimeNsec > 0) {
+		e.Mtime, e.MtimeNsec = w.clamp, 0
+	}
+	switch e.Type() {
+	case Symlink:
+		if e.Link, err = readLink(fd, name, int(st.Size)); err != nil {
+			return node{}, &os.PathError{Op: "readlink", Path: path, Err: err}
+		}
+	case Char, Block:
+		e.Rdev = Device{unix.Major(st.Rdev), unix.Minor(st.Rdev)}
+	case Regular:
+		if e.Size = st.Size; e.Size > 0 {
+			f := &dirFile{dir: w.dir, path: path}
+			e.Content = f
+			if e.Data, err = f.ranges(e.Size); err != nil {
+				return node{}, err
+			}
+		}
+	}
+	if e.Xattrs, err = xattrs(proc); err != nil {
+		return node{}, &os.PathError{Op: "read attributes of", Path: path, Err: err}
+	}
+	return node{entry: e, dev: st.Dev, ino: st.Ino, linked: st.Nlink > 1 && e.Type() != Dir}, nil
+}
+
+func readLink(fd int, name string, size int) (string, error) {
+	for n := size + 1; ; n *= 2 {
+		b := make([]byte, max(n, 128))
+		k, err := unix.Readlinkat(fd, name, b)
+		if err != nil {
+			return "", err
+		}
+		if k < len(b) {
+			return string(b[:k]), nil
+		}
+	}
+}
+
+// xattrs reads the extended attributes that belong to the tree: not the
+// overlay's own, nor the label that the host's security module gives.
+func xattrs(path string) ([]Xattr, error) {
+	n, err := unix.Llistxattr(path, nil)
+	if n == 0 || err == unix.ENOTSUP {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	list := make([]byte, n+256)
+	if n, err = unix.Llistxattr(path, list); err != nil {
+		return nil, err
+	}
+	var out []Xattr
+	for name := range strings.SplitSeq(strings.TrimSuffix(string(list[:n]), "\x00"), "\x00") {
+		if name == "" || name == "security.selinux" || strings.HasPrefix(name, "user.overlay.") || strings.HasPrefix(name, "trusted.overlay.") {
+			continue
+		}
+		value := make([]byte, 64<<10)
+		k, err := unix.Lgetxattr(path, name, value)
+		if err == unix.ENODATA {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		out = append(out, Xattr{Name: name, Value: slices.Clone(value[:k])})
+	}
+	slices.SortFunc(out, func(a, b Xattr) int { return strings.Compare(a.Name, b.Name) })
+	return out, nil
+}
+
+// dirFile is a regular file of a Source.
+type dirFile struct {
+	dir  *Source
+	path string
+}
+
+func (f *dirFile) open() (*os.File, error) {
+	fd, err := unix.Openat2(f.dir.fd, f.path, &unix.OpenHow{
+		Flags:   unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_NOCTTY,
+		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS,
+	})
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: f.path, Err: err}
+	}
+	return os.NewFile(uintptr(fd), f.path), nil
+}
+
+// ReadAt implements io.ReaderAt. The file is opened for each call, so that a
+// tree of any size needs no more descriptors than it has readers.
+func (f *dirFile) ReadAt(p []byte, off int64) (int, error) {
+	file, err := f.open()
+	if err != nil {
+		return 0, err
+	}
+	n, err := file.ReadAt(p, off)
+	return n, errors.Join(err, file.Close())
+}
+
+// ranges finds the blocks that are not zero; nil means all of them. Only the
+// start of a block is read to see that it is not a hole, in most cases.
+func (f *dirFile) ranges(size int64) ([]Range, error) {
+	if size < HoleSize {
+		return nil, nil
+	}
+	file, err := f.open()
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	out, err := dataRanges(file, size)
+	if err != nil {
+		return nil, fmt.Errorf("look for holes in %s: %w", f.path, err)
+	}
+	return out, nil
+}
+
+var zeros [HoleSize]byte
+
+func dataRanges(file *os.File, size int64) ([]Range, error) {
+	out := []Range{}
+	buf := make([]byte, HoleSize)
+	holes := false
+	for off := int64(0); off < size; {
+		n := min(HoleSize, size-off)
+		zero, err := isZero(file, buf[:n], off)
+		if err != nil {
+			return nil, err
+		}
+		if zero {
+			holes = true
+			off = nextData(file, off+n, size)
+			continue
+		}
+		if k := len(out); k > 0 && out[k-1].Off+out[k-1].Len == off {
+			out[k-1].Len += n
+		} else {
+			out = append(out, Range{off, n})
+		}
+		off += n
+	}
+	if !holes {
+		return nil, nil
+	}
+	return out, nil
+}
+
+// isZero reads the block at off, first a little of it.
+func isZero(file *os.File, b []byte, off int64) (bool, error) {
+	for _, k := range []int{min(512, len(b)), len(b)} {
+		if n, err := file.ReadAt(b[:k], off); n < k {
+			if err == io.EOF {
+				err = io.ErrUnexpectedEOF
+			}
+			return false, err
+		}
+		if !bytes.Equal(b[:k], zeros[:k]) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// nextData skips what the file system knows to be a hole; the result is a
+// multiple of HoleSize, or size.
+func nextData(file *os.File, off, size int64) int64 {
+	if off >= size {
+		return size
+	}
+	next, err := unix.Seek(int(file.Fd()), off, unix.SEEK_DATA)
+	if err == unix.ENXIO {
+		return size
+	}
+	if err != nil || next <= off {
+		return off
+	}
+	return min(next/HoleSize*HoleSize, size)
+}
