@@ -3,6 +3,11 @@
 package deps
 
 import (
+	_ "github.com/BurntSushi/toml"
+	_ "github.com/google/go-containerregistry/pkg/v1/tarball"
+	_ "github.com/google/go-containerregistry/pkg/v1/remote"
+	_ "github.com/google/go-containerregistry/pkg/v1/layout"
+	_ "github.com/google/go-containerregistry/pkg/authn"
 	_ "github.com/ProtonMail/go-crypto/openpgp"
 	_ "github.com/diskfs/go-diskfs/partition/gpt"
 	_ "github.com/google/go-cmp/cmp"

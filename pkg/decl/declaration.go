@@ -4,6 +4,8 @@
 
 package decl
 
+import "time"
+
 // Declaration is the merged content of one or more declaration files. It is
 // plain data: nothing in it has been looked up on the host.
 type Declaration struct {
@@ -113,24 +115,30 @@ type Action struct {
 	FromStage string   // COPY --from
 	Chown     string   // ADD, COPY --chown
 	Chmod     string   // ADD, COPY --chmod, octal
+	Optional  bool     // ADD, COPY --optional: a source that does not exist is left out
 	Env       []EnvVar // ENV
 	Targets   string   // BITBAKE, verbatim
 	Command   string   // BITBAKE
 }
 
 // EnvVar is one variable of an ENV action.
-type EnvVar struct{ Name, Value string }
+type EnvVar struct {
+	Name   string
+	Value  string // without quotes
+	Expand bool   // $NAME and ${NAME} in Value stand for variables; no other $ is in it
+}
 
 // Disk is a disk image made from stages.
 type Disk struct {
 	ID         string
 	Stage      string // root file system; partitions may name another
-	Table      string // gpt or mbr
+	Table      string // gpt (default) or mbr
 	Size       string // such as 8G; empty means as large as the partitions
 	BIOS       *BIOS
 	Partitions []*Partition
 	Blobs      []Blob
 	VM         *VM
+	Expects    []Expect
 	Span       Span
 }
 
@@ -201,4 +209,82 @@ type VM struct {
 	NICs                     string
 	Firmware                 string // bios or efi
 	Span                     Span
+}
+
+// Expect is what a booted disk must print.
+type Expect struct {
+	Console string        // text, not a pattern, on the serial console
+	Within  time.Duration // 0 means: as long as the caller likes
+	Span    Span
+}
+
+// Stage returns the stage of an id, or nil.
+func (d *Declaration) Stage(id string) *Stage {
+	for _, s := range d.Stages {
+		if s.ID == id {
+			return s
+		}
+	}
+	return nil
+}
+
+// Disk returns the disk of an id, or nil.
+func (d *Declaration) Disk(id string) *Disk {
+	for _, k := range d.Disks {
+		if k.ID == id {
+			return k
+		}
+	}
+	return nil
+}
+
+// Leaves returns the stages that are nothing but results: no stage starts
+// from them or copies from them, and no disk takes boot code or files from
+// them, unless it is also a disk's root file system.
+func (d *Declaration) Leaves() []*Stage {
+	used := map[string]bool{}
+	for _, k := range d.Disks {
+		k.helpers(used)
+	}
+	for _, k := range d.Disks {
+		delete(used, k.Stage)
+	}
+	for _, s := range d.Stages {
+		used[s.Prestage] = true
+		for _, a := range s.Actions {
+			used[a.FromStage] = true
+		}
+	}
+	var leaves []*Stage
+	for _, s := range d.Stages {
+		if !used[s.ID] {
+			leaves = append(leaves, s)
+		}
+	}
+	return leaves
+}
+
+// Leaf returns the only one of Leaves, the target of a build that names none,
+// or nil if there is not exactly one.
+func (d *Declaration) Leaf() *Stage {
+	if leaves := d.Leaves(); len(leaves) == 1 {
+		return leaves[0]
+	}
+	return nil
+}
+
+// helpers adds the stages that the disk is made from beside its own.
+func (k *Disk) helpers(used map[string]bool) {
+	if k.BIOS != nil {
+		used[k.BIOS.Stage] = true
+	}
+	for _, b := range k.Blobs {
+		used[b.Stage] = true
+	}
+	for _, p := range k.Partitions {
+		used[p.Stage] = true
+		for _, it := range p.Items {
+			used[it.Stage] = true
+		}
+	}
 }

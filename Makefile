@@ -1,0 +1,47 @@
+# Everything that a person or CI runs. "make help" lists it.
+
+TAGS    := exclude_graphdriver_btrfs exclude_graphdriver_zfs
+GO      = $(shell scripts/go.sh)
+GOFUMPT := mvdan.cc/gofumpt@v0.12.0
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+VULNCHECK := golang.org/x/vuln/cmd/govulncheck@latest
+SOURCES := $(shell find cmd pkg targets -type f ! -name '*_test.go' 2>/dev/null) go.mod go.sum
+export PATH := $(PATH):/usr/sbin:/sbin
+
+.PHONY: help build test check unit lint integration bench clean setup-build setup-test setup-bench caros.vmdk
+
+help:
+	@sed -n 's/^\([a-z.-]*\):.*## /\1\t/p' Makefile | expand -t 14
+
+caros.vmdk: setup-build bin/carosbuild ## the built-in target vmware.xml as a disk image
+	bin/carosbuild vmware.xml --out $@
+
+build: setup-build bin/carosbuild ## the program, bin/carosbuild
+
+bin/carosbuild: $(SOURCES)
+	CGO_ENABLED=0 $(GO) build -trimpath -tags "$(TAGS)" -ldflags "-s -w" -o $@ ./cmd/carosbuild
+
+test: setup-test check integration ## all tests, and every tool that they need
+
+check: lint unit ## static checks and unit tests: no root, no network
+
+lint:
+	@test -z "$$($(GO) run $(GOFUMPT) -l cmd pkg targets integration)" || { echo "not formatted:"; $(GO) run $(GOFUMPT) -l cmd pkg targets integration; exit 1; }
+	$(GO) vet -tags "$(TAGS)" ./...
+	$(GO) run $(STATICCHECK) -tags "$(TAGS)" ./...
+	$(GO) mod tidy -diff
+
+unit:
+	CAROSBUILD_REQUIRE_TOOLS=$(if $(CI),1,) $(GO) test -tags "$(TAGS)" ./cmd/... ./pkg/... ./targets/...
+
+integration: bin/carosbuild ## builds and boots the real thing as an ordinary user
+	CAROSBUILD_REQUIRE_TOOLS=$(if $(CI),1,) CAROSBUILD=$(CURDIR)/bin/carosbuild $(GO) test -tags "$(TAGS) integration" -timeout 60m -v ./integration/...
+
+bench: setup-bench bin/carosbuild ## speed and size against the peers, as ratios from one run
+	CAROSBUILD=$(CURDIR)/bin/carosbuild integration/bench.sh
+
+setup-build setup-test setup-bench:
+	@scripts/setup.sh $(@:setup-%=%)
+
+clean:
+	rm -rf bin

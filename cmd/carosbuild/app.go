@@ -1,0 +1,155 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/user"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/runc"
+)
+
+// version is set by the linker.
+var version = ""
+
+// app is what the commands share: the streams, the environment, the flags that
+// every command has.
+type app struct {
+	stdout, stderr io.Writer
+	getenv         func(string) string
+	progress       string
+	runtime        string
+	files          []decl.Source // of the declaration, for messages
+}
+
+func newApp() *app { return &app{stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv} }
+
+func (a *app) command() *cobra.Command {
+	b := &buildCommand{app: a}
+	root := b.command("carosbuild FILE...")
+	root.Short = "Turn an XML declaration into stage images and bootable disks"
+	root.Version = buildVersion()
+	root.SilenceErrors, root.SilenceUsage = true, true
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.PersistentFlags().StringVar(&a.progress, "progress", a.env("PROGRESS", "auto"), "how to show progress: auto, tty, plain, json or quiet")
+	root.PersistentFlags().StringVar(&a.runtime, "runtime", a.env("RUNTIME", ""), "OCI runtime to run steps with (default runc, else crun)")
+	named := &buildCommand{app: a}
+	root.AddCommand(named.command("build FILE..."), planCommand(a), versionCommand(a))
+	return root
+}
+
+// env is a setting from the environment: CAROSBUILD_NAME, or a default.
+func (a *app) env(name, def string) string {
+	if v := a.getenv("CAROSBUILD_" + name); v != "" {
+		return v
+	}
+	return def
+}
+
+func buildVersion() string {
+	if version != "" {
+		return version
+	}
+	if bi, ok := debug.ReadBuildInfo(); ok && bi.Main.Version != "" {
+		return bi.Main.Version
+	}
+	return "(unknown)"
+}
+
+func versionCommand(a *app) *cobra.Command {
+	return &cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprintf(a.stdout, "carosbuild %s %s/%s\n", buildVersion(), runtime.GOOS, runtime.GOARCH)
+			return err
+		}}
+}
+
+func (a *app) color() bool {
+	f, ok := a.stderr.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd())) && a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb"
+}
+
+// account is who calls, inside the namespaces too.
+func (a *app) account() runc.Account {
+	if runc.Inside(a.getenv) {
+		uid, _ := strconv.Atoi(a.getenv("_CONTAINERS_ROOTLESS_UID"))
+		return runc.Account{UID: uid}
+	}
+	acc := runc.Account{UID: os.Getuid(), GID: os.Getgid()}
+	if u, err := user.Current(); err == nil {
+		acc.Name = u.Username
+	}
+	return acc
+}
+
+// inside runs the whole command again inside the namespaces when it is not
+// there yet. Only when that returns true the caller goes on.
+func (a *app) inside(cmd *cobra.Command, foreground bool) (bool, error) {
+	if runc.Inside(a.getenv) {
+		return true, nil
+	}
+	// The inner program is ended by the signals that reach this one.
+	status, err := runc.Enter(context.WithoutCancel(cmd.Context()), runc.Entry{Account: a.account(), Args: os.Args, Env: os.Environ(),
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Foreground: foreground})
+	if err != nil {
+		return false, err
+	}
+	if status != 0 {
+		return false, innerExit(status)
+	}
+	return false, nil
+}
+
+// dirs are where things of this user are kept.
+type dirs struct {
+	cache string // packages, blobs, caches of stages: may be deleted at any time between builds
+	state string // logs
+}
+
+func (a *app) dirs() (dirs, error) {
+	home := a.getenv("HOME")
+	base := func(variable, below string) (string, error) {
+		if d := a.getenv(variable); filepath.IsAbs(d) {
+			return filepath.Join(d, "carosbuild"), nil
+		}
+		if !filepath.IsAbs(home) {
+			return "", &runc.HostError{Tried: "neither " + variable + " nor HOME is an absolute path", Cure: "set HOME"}
+		}
+		return filepath.Join(home, below, "carosbuild"), nil
+	}
+	cache, err := base("XDG_CACHE_HOME", ".cache")
+	if err != nil {
+		return dirs{}, err
+	}
+	state, err := base("XDG_STATE_HOME", ".local/state")
+	return dirs{cache: cache, state: state}, err
+}
+
+// cleanBuildID drops what a build id may not have; it becomes part of an image
+// name, which has no capital letters.
+func cleanBuildID(id string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '_', r == '.', r == '-':
+			return r
+		case r >= 'A' && r <= 'Z':
+			return r + 'a' - 'A'
+		}
+		return -1
+	}, id)
+}

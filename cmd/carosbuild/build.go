@@ -1,0 +1,335 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/runc"
+	"github.com/carosio/carosbuild/pkg/source/debian"
+)
+
+// buildCommand is "carosbuild [build]": its flags, and what they lead to.
+type buildCommand struct {
+	*app
+	out       []string
+	format    string
+	disk      string
+	target    string
+	jobs      int
+	dryRun    bool
+	buildID   string
+	noCache   bool
+	update    bool
+	network   string
+	forget    bool // failed stages are not kept
+	jsonPlan  bool
+	declFiles []string
+}
+
+func (c *buildCommand) command(use string) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   use,
+		Short: "Build the stages of a declaration, and a disk from them",
+		Args:  cobra.ArbitraryArgs,
+		Example: `  carosbuild vmware.xml --out caros.vmdk      a disk; the ending picks its format
+  carosbuild vmware.xml site.xml -t 050-site  stages only, with an overlay
+  carosbuild vmware.xml --dry-run             what would run, and what is cached`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 && cmd.Parent() == nil && cmd.Flags().NFlag() == 0 {
+				return cmd.Help()
+			}
+			c.declFiles = args
+			return c.run(cmd)
+		},
+	}
+	c.planFlags(cmd)
+	f := cmd.Flags()
+	f.StringArrayVarP(&c.out, "out", "o", nil, "write the disk to this file; the ending picks the format (.vmdk, .raw, .img)")
+	f.StringVar(&c.format, "format", "", "format of the disk, whatever the ending says: "+strings.Join(build.Formats(), ", "))
+	f.BoolVarP(&c.dryRun, "dry-run", "n", false, "only show what would run")
+	f.IntVarP(&c.jobs, "jobs", "j", runtime.NumCPU(), "stages to build at a time")
+	f.StringVarP(&c.buildID, "new-build-id", "B", "", "build id (default date, time and user)")
+	f.BoolVar(&c.noCache, "no-cache", false, "run every step, whatever is stored")
+	f.StringVar(&c.network, "network", c.env("NETWORK", "host"), "network of the steps: host or none")
+	f.BoolVarP(&c.forget, "skip-failure-commit", "F", false, "do not keep the half-done stage of a failed step")
+	return cmd
+}
+
+// planFlags are those that decide what a plan looks like.
+func (c *buildCommand) planFlags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVarP(&c.target, "target", "t", "", "build up to this stage, no disk")
+	f.StringVar(&c.disk, "disk", "", "which disk, if more than one is declared")
+	f.BoolVar(&c.update, "update", false, "resolve suites and image tags anew instead of as pinned by an earlier build")
+	f.BoolVar(&c.jsonPlan, "json", false, "with --dry-run: print the plan as JSON")
+}
+
+func planCommand(a *app) *cobra.Command {
+	c := &buildCommand{app: a, dryRun: true}
+	cmd := &cobra.Command{Use: "plan FILE...", Short: "Show what would run and what is cached", Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c.declFiles = args
+			return c.run(cmd)
+		}}
+	c.planFlags(cmd)
+	return cmd
+}
+
+// job is a build that is about to be done.
+type job struct {
+	decl     *decl.Declaration
+	disk     *decl.Disk // nil for stages only
+	plan     *build.Plan
+	resolved *build.Resolved
+	dirs     dirs
+	store    layer.Paths
+	records  *layer.Records
+	epoch    *int64
+}
+
+func (c *buildCommand) run(cmd *cobra.Command) error {
+	ctx := cmd.Context()
+	if c.buildID = cleanBuildID(c.buildID); c.buildID == "" {
+		c.buildID = defaultBuildID(time.Now(), c.account())
+	}
+	if c.network != "host" && c.network != "none" {
+		return usagef("--network %q: want host or none", c.network)
+	}
+	view, err := c.newDisplay()
+	if err != nil {
+		return err
+	}
+	defer view.close()
+	j, err := c.plan(ctx, view)
+	if err != nil {
+		return err
+	}
+	if c.dryRun {
+		return c.printPlan(j)
+	}
+	if j.disk == nil && j.plan.Complete() && !c.noCache {
+		return c.upToDate(j)
+	}
+	if inside, err := c.inside(cmd, false); err != nil || !inside {
+		return err
+	}
+	return c.build(ctx, j, view)
+}
+
+// plan loads the declaration, resolves what it names and works out the steps.
+func (c *buildCommand) plan(ctx context.Context, view display) (*job, error) {
+	j := &job{}
+	var err error
+	if j.dirs, err = c.dirs(); err != nil {
+		return nil, err
+	}
+	if j.epoch, err = c.sourceDateEpoch(); err != nil {
+		return nil, err
+	}
+	if j.store, err = layer.PodmanPaths(c.getenv, c.account().UID); err != nil {
+		return nil, err
+	}
+	if j.decl, err = c.load(c.declFiles, j.dirs.cache); err != nil {
+		return nil, err
+	}
+	if j.disk, err = c.chooseDisk(j.decl); err != nil {
+		return nil, err
+	}
+	targets, err := c.targets(j)
+	if err != nil {
+		return nil, err
+	}
+	fetcher, host, err := c.fetcher(j, view)
+	if err != nil {
+		return nil, err
+	}
+	r := &build.Resolver{Pins: build.Pins{Dir: filepath.Join(j.dirs.cache, "pins")}, Fetcher: fetcher, Host: host,
+		Arch: debian.Arch(runtime.GOARCH), Epoch: j.epoch, Update: c.update, Now: time.Now}
+	if j.resolved, err = r.Resolve(ctx, j.decl, targets); err != nil {
+		return nil, err
+	}
+	if j.plan, err = build.NewPlan(j.decl, targets, j.resolved.Inputs); err != nil {
+		return nil, err
+	}
+	j.records = layer.OpenRecords(layer.RecordsDir(j.store.GraphRoot), j.store.GraphRoot)
+	return j, build.MarkCached(j.plan, j.records)
+}
+
+func (c *buildCommand) fetcher(j *job, view display) (*debian.Fetcher, debian.Host, error) {
+	host, err := debian.ReadHost("/", c.getenv)
+	if err != nil {
+		return nil, host, fmt.Errorf("read the host's apt configuration: %w", err)
+	}
+	f := &debian.Fetcher{Cache: filepath.Join(j.dirs.cache, "debian"), HTTP: host.HTTPClient()}
+	f.Events = func(e debian.Event) {
+		if e.Phase == "resolve" {
+			view.show(build.Event{Time: time.Now(), Kind: build.Progress, Text: "read the mirror's indices", Done: e.Done, Total: e.Total})
+		}
+	}
+	return f, host, nil
+}
+
+func (c *buildCommand) sourceDateEpoch() (*int64, error) {
+	v := c.getenv("SOURCE_DATE_EPOCH")
+	if v == "" {
+		return nil, nil
+	}
+	n, err := strconv.ParseInt(v, 10, 64)
+	if err != nil || n < 0 {
+		return nil, usagef("SOURCE_DATE_EPOCH %q is no number of seconds since 1970", v)
+	}
+	return &n, nil
+}
+
+// chooseDisk is the disk that the flags ask for.
+func (c *buildCommand) chooseDisk(d *decl.Declaration) (*decl.Disk, error) {
+	if c.target != "" {
+		if len(c.out) > 0 {
+			return nil, usagef("--target builds stages only: it does not go with --out")
+		}
+		return nil, nil
+	}
+	if len(c.out) == 0 && c.disk == "" && !c.dryRun {
+		return nil, nil
+	}
+	var ids []string
+	for _, disk := range d.Disks {
+		if disk.ID == c.disk {
+			return disk, nil
+		}
+		ids = append(ids, disk.ID)
+	}
+	switch {
+	case c.disk != "":
+		return nil, usagef("no disk %q is declared (declared: %s)", c.disk, strings.Join(ids, ", "))
+	case len(ids) == 1:
+		return d.Disks[0], nil
+	case len(c.out) == 0:
+		return nil, nil
+	case len(ids) == 0:
+		return nil, usagef("--out wants a disk, and the declaration has no <disk>")
+	}
+	return nil, usagef("which disk? choose one with --disk: %s", strings.Join(ids, ", "))
+}
+
+// targets are the stages to build: the one asked for, those of the disk, or
+// all that no other stage needs.
+func (c *buildCommand) targets(j *job) ([]string, error) {
+	if c.target != "" {
+		if !slices.ContainsFunc(j.decl.Stages, func(s *decl.Stage) bool { return s.ID == c.target }) {
+			return nil, usagef("no stage %q is declared", c.target)
+		}
+		return []string{c.target}, nil
+	}
+	if j.disk != nil {
+		return build.DiskStages(j.decl, j.disk)
+	}
+	if len(j.decl.Stages) == 0 {
+		return nil, usagef("the declaration has no stages")
+	}
+	return build.Leaves(j.decl), nil
+}
+
+// upToDate reports that there is nothing to do.
+func (c *buildCommand) upToDate(j *job) error {
+	steps := 0
+	for _, s := range j.plan.Stages {
+		steps += len(s.Steps)
+	}
+	fmt.Fprintf(c.stderr, "nothing to do: all %d steps of %d stages are stored\n", steps, len(j.plan.Stages))
+	return nil
+}
+
+func (c *buildCommand) build(ctx context.Context, j *job, view display) (err error) {
+	scratch := filepath.Join(j.dirs.state, "scratch")
+	if err := runc.MountScratch(scratch); err != nil {
+		return err
+	}
+	rt, err := runc.FindRuntime(c.runtime, filepath.Join(scratch, "runtime"))
+	if err != nil {
+		return err
+	}
+	store, err := layer.Open(ctx, layer.Options{GraphRoot: j.store.GraphRoot, RunRoot: j.store.RunRoot})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	fetcher, host, err := c.fetcher(j, view)
+	if err != nil {
+		return err
+	}
+	resolver, err := os.ReadFile("/etc/resolv.conf")
+	if err != nil {
+		resolver = nil
+	}
+	e := &build.Engine{
+		Store: store, Records: j.records, Runtime: rt, Fetcher: fetcher, Host: host,
+		CacheDir: j.dirs.cache, LogDir: filepath.Join(j.dirs.state, "logs"), Scratch: scratch, BuildID: c.buildID, Jobs: c.jobs,
+		Epoch: j.epoch, Network: runc.Network(c.network), Resolver: resolver, NoCache: c.noCache, KeepFailed: !c.forget,
+		Now: time.Now, Events: view.show,
+	}
+	res, err := e.Run(ctx, j.plan, j.resolved)
+	if err != nil {
+		return err
+	}
+	if len(c.out) > 0 {
+		if err := c.writeDisks(ctx, e, j, res); err != nil {
+			return err
+		}
+	}
+	view.close()
+	c.printResult(j, res)
+	return nil
+}
+
+func (c *buildCommand) writeDisks(ctx context.Context, e *build.Engine, j *job, res *build.Result) error {
+	img, release, err := e.Disk(ctx, j.disk, res)
+	if err != nil {
+		return err
+	}
+	for _, out := range c.out {
+		if err = e.WriteDisk(ctx, img, out, c.format); err != nil {
+			break
+		}
+	}
+	return errors.Join(err, release())
+}
+
+// printResult says what came out, on stdout: what a script wants to know.
+func (c *buildCommand) printResult(j *job, res *build.Result) {
+	for _, id := range j.plan.Targets {
+		fmt.Fprintf(c.stdout, "%s:%s\n", res.BuildID, id)
+	}
+	for _, out := range c.out {
+		fmt.Fprintln(c.stdout, out)
+	}
+}
+
+// defaultBuildID is redomat's: local date and time, and the user.
+func defaultBuildID(now time.Time, a runc.Account) string {
+	name := a.Name
+	if name == "" {
+		if u, err := user.LookupId(strconv.Itoa(a.UID)); err == nil {
+			name = u.Username
+		}
+	}
+	return cleanBuildID(now.Format("2006-01-02-150405") + "-" + name)
+}

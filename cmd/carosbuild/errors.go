@@ -1,0 +1,115 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/runc"
+)
+
+// Exit statuses.
+const (
+	exitFailed      = 1
+	exitUsage       = 2
+	exitDeclaration = 3
+	exitHost        = 4
+	exitNetwork     = 5
+	exitInterrupted = 130
+)
+
+// innerExit is the exit status of the program inside the namespaces.
+type innerExit int
+
+func (e innerExit) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
+// usageError is a mistake on the command line.
+type usageError struct{ error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// report prints an error the way it is best understood and returns the exit
+// status that goes with it.
+func (a *app) report(err error) int {
+	var (
+		d    *build.DeclarationError
+		step *build.StepError
+		use  usageError
+	)
+	switch {
+	case errors.As(err, &d):
+		if e := d.Findings.Render(a.stderr, a.files, a.color()); e != nil {
+			fmt.Fprintln(a.stderr, "carosbuild:", e)
+		}
+		return exitDeclaration
+	case errors.As(err, &step):
+		a.reportStep(step)
+		return a.status(err)
+	case errors.As(err, &use):
+		fmt.Fprintf(a.stderr, "carosbuild: %v\nRun \"carosbuild --help\" for usage.\n", err)
+		return exitUsage
+	}
+	fmt.Fprintln(a.stderr, "carosbuild:", err)
+	return a.status(err)
+}
+
+// status is the exit status for an error of a build.
+func (a *app) status(err error) int {
+	switch {
+	case runc.IsHostError(err):
+		return exitHost
+	}
+	return exitFailed
+}
+
+// reportStep shows a failed step: where it is declared, what it printed last,
+// where all of it is, and how to look at the half-done stage.
+func (a *app) reportStep(e *build.StepError) {
+	w := a.stderr
+	what := fmt.Sprintf("exit status %d", e.Status)
+	if e.Err != nil {
+		what = e.Err.Error()
+	}
+	f := decl.Findings{{Span: e.Span, Summary: fmt.Sprintf("stage %s: %s failed: %s", e.Stage, e.Kind, what)}}
+	if err := f.Render(w, a.files, a.color()); err != nil {
+		fmt.Fprintln(w, "carosbuild:", err)
+	}
+	if len(e.Tail) > 0 {
+		fmt.Fprintln(w, "last output:")
+		for _, line := range e.Tail {
+			fmt.Fprintln(w, "  |", printable(line))
+		}
+	}
+	hint(w, "full log:", e.Log)
+	if e.Image != "" {
+		hint(w, "look inside:", "carosbuild shell "+e.Image)
+	}
+}
+
+func hint(w io.Writer, label, text string) {
+	if text != "" {
+		fmt.Fprintf(w, "%-12s %s\n", label, text)
+	}
+}
+
+// printable replaces what could act on a terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\t' {
+			return ' '
+		}
+		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+			return '\uFFFD'
+		}
+		return r
+	}, s)
+}

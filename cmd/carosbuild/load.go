@@ -1,0 +1,115 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/targets"
+)
+
+// load reads and merges declaration files. A name without a directory that no
+// file has may be that of an embedded target.
+func (a *app) load(names []string, cache string) (*decl.Declaration, error) {
+	if len(names) == 0 {
+		return nil, usagef("no declaration file is named (built in: %s)", strings.Join(embedded(), ", "))
+	}
+	for _, name := range names {
+		src, err := readDeclaration(name, cache)
+		if err != nil {
+			return nil, err
+		}
+		a.files = append(a.files, src)
+	}
+	d, findings := decl.Parse(a.files...)
+	if findings.HasErrors() {
+		return nil, &build.DeclarationError{Findings: findings}
+	}
+	if len(findings) > 0 {
+		if err := findings.Render(a.stderr, a.files, a.color()); err != nil {
+			return nil, err
+		}
+	}
+	return d, nil
+}
+
+func embedded() []string {
+	names, err := fs.Glob(targets.FS, "*.xml")
+	if err != nil {
+		return nil
+	}
+	return names
+}
+
+func readDeclaration(name, cache string) (decl.Source, error) {
+	data, err := os.ReadFile(name)
+	if err == nil {
+		dir, err := filepath.Abs(filepath.Dir(name))
+		return decl.Source{Name: name, Dir: dir, Data: data}, err
+	}
+	if !errors.Is(err, fs.ErrNotExist) || strings.ContainsRune(name, filepath.Separator) {
+		return decl.Source{}, usageError{err}
+	}
+	data, err = targets.FS.ReadFile(name)
+	if err != nil {
+		return decl.Source{}, usagef("there is no declaration %s in this folder, and none of that name is built in (%s)", name, strings.Join(embedded(), ", "))
+	}
+	dir, err := unpackTargets(cache)
+	// What lies in the current folder wins, as it does for the declaration.
+	return decl.Source{Name: name, Dir: dir, Data: data}, err
+}
+
+// unpackTargets writes the files of the embedded targets below the cache
+// directory, in a directory named after their contents.
+func unpackTargets(cache string) (string, error) {
+	h := sha256.New()
+	files := map[string][]byte{}
+	err := fs.WalkDir(targets.FS, ".", func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := targets.FS.ReadFile(p)
+		files[p] = data
+		fmt.Fprintf(h, "%s\x00%d\x00%s", p, len(data), data)
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(cache, "targets", hex.EncodeToString(h.Sum(nil))[:16])
+	if _, err := os.Stat(dir); err == nil {
+		return dir, nil
+	}
+	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+		return "", err
+	}
+	temp, err := os.MkdirTemp(filepath.Dir(dir), "new-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(temp)
+	for p, data := range files {
+		path := filepath.Join(temp, filepath.FromSlash(p))
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return "", err
+		}
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			return "", err
+		}
+	}
+	if err := os.Rename(temp, dir); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", err
+	}
+	return dir, nil
+}

@@ -1,0 +1,47 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+// Command carosbuild turns an XML declaration into stage images and bootable
+// disks, as an ordinary user.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"go.podman.io/storage/pkg/reexec"
+
+	"github.com/carosio/carosbuild/pkg/runc"
+)
+
+func main() {
+	if runc.Inside(os.Getenv) {
+		if err := runc.Settle(os.Args, os.Environ()); err != nil {
+			fmt.Fprintln(os.Stderr, "carosbuild:", err)
+			os.Exit(exitHost)
+		}
+	}
+	if reexec.Init() { // containers/storage runs itself for some work
+		return
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	a := newApp()
+	err := a.command().ExecuteContext(ctx)
+	var inner innerExit
+	if errors.As(err, &inner) { // it has said everything already
+		os.Exit(int(inner))
+	}
+	if ctx.Err() != nil {
+		fmt.Fprintln(os.Stderr, "carosbuild: interrupted")
+		os.Exit(exitInterrupted)
+	}
+	if err != nil {
+		os.Exit(a.report(err))
+	}
+}

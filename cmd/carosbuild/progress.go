@@ -1,0 +1,189 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/carosio/carosbuild/pkg/build"
+)
+
+// display shows the events of a build. show may be called concurrently; close
+// leaves the terminal as it should be.
+type display interface {
+	show(build.Event)
+	close()
+}
+
+// newDisplay is the display that --progress asks for.
+func (a *app) newDisplay() (display, error) {
+	f, isFile := a.stderr.(*os.File)
+	tty := isFile && term.IsTerminal(int(f.Fd()))
+	switch a.progress {
+	case "quiet":
+		return quiet{}, nil
+	case "json":
+		return &jsonDisplay{enc: json.NewEncoder(a.stderr)}, nil
+	case "plain":
+		return newPlain(a.stderr), nil
+	case "tty":
+		return newLive(a.stderr, terminalSize(f), a.color()), nil
+	case "auto":
+		if tty && a.getenv("TERM") != "dumb" && a.getenv("CI") == "" {
+			return newLive(a.stderr, terminalSize(f), a.color()), nil
+		}
+		return newPlain(a.stderr), nil
+	}
+	return nil, usagef("--progress %q: want auto, tty, plain, json or quiet", a.progress)
+}
+
+func terminalSize(f *os.File) func() (int, int) {
+	return func() (int, int) {
+		if f != nil {
+			if w, h, err := term.GetSize(int(f.Fd())); err == nil && w > 0 && h > 0 {
+				return w, h
+			}
+		}
+		return 80, 24
+	}
+}
+
+type quiet struct{}
+
+func (quiet) show(build.Event) {}
+func (quiet) close()           {}
+
+// jsonDisplay writes one event a line.
+type jsonDisplay struct {
+	mu  sync.Mutex
+	enc *json.Encoder
+}
+
+func (d *jsonDisplay) show(e build.Event) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	_ = d.enc.Encode(e) // nobody to tell
+}
+
+func (d *jsonDisplay) close() {}
+
+// plain writes lines that a log can be read by: each begins with its stage.
+type plain struct {
+	mu   sync.Mutex
+	w    io.Writer
+	last map[string]time.Time // of progress lines
+	pct  map[string]int64
+}
+
+func newPlain(w io.Writer) *plain {
+	return &plain{w: w, last: map[string]time.Time{}, pct: map[string]int64{}}
+}
+
+// progressEvery is how often plain output repeats how far something is.
+const progressEvery = 10 * time.Second
+
+func (d *plain) show(e build.Event) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if line := d.line(e); line != "" {
+		fmt.Fprintln(d.w, line)
+	}
+}
+
+func (d *plain) line(e build.Event) string {
+	tag := "[" + e.Stage + "] "
+	if e.Stage == "" {
+		tag = ""
+	}
+	step := fmt.Sprintf("%d/%d ", e.Step, e.Steps)
+	switch e.Kind {
+	case build.StepCached:
+		return tag + step + "cached: " + oneLine(e.Text)
+	case build.StepStarted:
+		return tag + step + oneLine(e.Text)
+	case build.StepDone:
+		return tag + step + "done in " + seconds(e.Seconds)
+	case build.StepOutput:
+		return tag + "  | " + printable(e.Text)
+	case build.StageDone:
+		if e.Done == 0 {
+			return tag + "nothing to do"
+		}
+		return tag + "stage done in " + seconds(e.Seconds)
+	case build.Note:
+		return tag + e.Text
+	case build.Progress:
+		id := e.Stage + "\x00" + e.Text
+		done := e.Total > 0 && e.Done >= e.Total
+		if done && d.pct[id] == e.Total || !done && e.Time.Sub(d.last[id]) < progressEvery {
+			return ""
+		}
+		d.last[id] = e.Time
+		if done {
+			d.pct[id] = e.Total
+		}
+		return tag + e.Text + ": " + amount(e.Done, e.Total)
+	}
+	return ""
+}
+
+func (d *plain) close() {}
+
+func seconds(s float64) string {
+	if s >= 60 {
+		return fmt.Sprintf("%dm%02ds", int(s)/60, int(s)%60)
+	}
+	return fmt.Sprintf("%.1fs", s)
+}
+
+func amount(done, total int64) string {
+	if total <= 0 {
+		return size(done)
+	}
+	return fmt.Sprintf("%s of %s (%d %%)", size(done), size(total), done*100/total)
+}
+
+func size(n int64) string {
+	switch {
+	case n >= 1<<30:
+		return fmt.Sprintf("%.2f GiB", float64(n)/(1<<30))
+	case n >= 1<<20:
+		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+	case n >= 1<<10:
+		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
+	}
+	return fmt.Sprintf("%d B", n)
+}
+
+// oneLine is a command as one printable line.
+func oneLine(s string) string {
+	var out []rune
+	space := false
+	for _, r := range printable(foldSpace(s)) {
+		if r == ' ' && space {
+			continue
+		}
+		space = r == ' '
+		out = append(out, r)
+	}
+	return string(out)
+}
+
+func foldSpace(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if c == '\n' || c == '\t' || c == '\r' {
+			b[i] = ' '
+		}
+	}
+	return string(b)
+}

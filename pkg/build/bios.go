@@ -1,0 +1,95 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package build
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/disk/grub"
+)
+
+// Where the stage that biosStage makes has GRUB's files.
+const (
+	grubBoot = "/usr/lib/carosbuild/boot.img"
+	grubCore = "/usr/lib/carosbuild/core.img"
+)
+
+// biosStageID names the stage that makes the core image of a disk.
+func biosStageID(d *decl.Disk) string { return d.ID + ".bios" }
+
+// biosStage is a stage on top of the one that has grub-mkimage: it makes the
+// core image that finds the boot file system by its label. Being a stage it is
+// cached like any other.
+func biosStage(d *decl.Disk, parent *decl.Stage) (*decl.Stage, error) {
+	label := ""
+	for _, p := range d.Partitions {
+		if slices.ContainsFunc(p.Items, func(i decl.Item) bool { return i.Kind == decl.LoaderItem }) {
+			label = p.Label
+		}
+	}
+	early, err := grub.EarlyConfig(label)
+	if err != nil {
+		return nil, fmt.Errorf("disk %s: the partition with the <loader> is found by its label: %w", d.ID, err)
+	}
+	script := "set -e\nmkdir -p /usr/lib/carosbuild\ncat > /usr/lib/carosbuild/early.cfg <<'EOF'\n" + early + "EOF\n" +
+		"cp /usr/lib/grub/i386-pc/boot.img " + grubBoot + "\n" +
+		"grub-mkimage -O i386-pc -d /usr/lib/grub/i386-pc -p /grub -c /usr/lib/carosbuild/early.cfg -o " + grubCore + " " + strings.Join(grub.Modules(), " ") + "\n"
+	return &decl.Stage{
+		ID: biosStageID(d), Dir: parent.Dir, Prestage: d.BIOS.Stage, Span: d.BIOS.Span, PrestageSpan: d.BIOS.Span,
+		Actions: []decl.Action{{Kind: decl.Run, Text: "grub-mkimage for disk " + d.ID, Span: d.BIOS.Span, Argv: []string{"/bin/sh", "-c", script}}},
+	}, nil
+}
+
+// DiskStages are the stages that a disk is made from. It adds to the
+// declaration the stage that makes GRUB's core image, when the disk wants one.
+func DiskStages(d *decl.Declaration, disk *decl.Disk) ([]string, error) {
+	var ids []string
+	add := func(id string) {
+		if id != "" && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	add(disk.Stage)
+	for _, p := range disk.Partitions {
+		add(p.Stage)
+		for _, i := range p.Items {
+			add(i.Stage)
+		}
+	}
+	for _, b := range disk.Blobs {
+		add(b.Stage)
+	}
+	if disk.BIOS == nil {
+		return ids, nil
+	}
+	parent := find(d.Stages, disk.BIOS.Stage)
+	if parent == nil {
+		return nil, fmt.Errorf("disk %s: no stage %q is declared", disk.ID, disk.BIOS.Stage)
+	}
+	s, err := biosStage(disk, parent)
+	if err != nil {
+		return nil, err
+	}
+	if find(d.Stages, s.ID) == nil {
+		d.Stages = append(d.Stages, s)
+	}
+	add(s.ID)
+	return ids, nil
+}
+
+func find(stages []*decl.Stage, id string) *decl.Stage {
+	for _, s := range stages {
+		if s.ID == id {
+			return s
+		}
+	}
+	return nil
+}
+
+// Leaves are the stages that no other stage needs, in declared order.
+func Leaves(d *decl.Declaration) []string { return leaves(d.Stages) }

@@ -1,0 +1,246 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package build
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// copier puts files into a root directory without ever leaving it.
+type copier struct {
+	ctx   context.Context
+	root  int
+	keep  bool           // owners, modes, attributes as in the source
+	owner *[2]uint32     // --chown
+	mode  *uint32        // --chmod
+	mtime *unix.Timespec // nil keeps the source's
+	links map[[2]uint64]string
+}
+
+// mkdirAll makes the directories of name that are missing, 0755 and the
+// superuser's, and opens the last.
+func (c *copier) mkdirAll(name string) (int, error) {
+	fd, err := openIn(c.root, name, unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != unix.ENOENT {
+		if err != nil {
+			err = &fs.PathError{Op: "open", Path: name, Err: err}
+		}
+		return fd, err
+	}
+	dir, err := c.mkdirAll(path.Dir(name))
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(dir)
+	if err := unix.Mkdirat(dir, path.Base(name), 0o755); err != nil && err != unix.EEXIST {
+		return -1, &fs.PathError{Op: "mkdir", Path: name, Err: err}
+	}
+	fd, err = unix.Openat(dir, path.Base(name), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	return fd, unix.Fchmod(fd, 0o755)
+}
+
+// one copies one file, directory or link to name.
+func (c *copier) one(full, name string, st fs.FileInfo) error {
+	dir, err := c.mkdirAll(path.Dir(name))
+	if err != nil {
+		return err
+	}
+	defer unix.Close(dir)
+	base := path.Base(name)
+	if base == "/" {
+		base = "."
+	}
+	if err := c.create(dir, base, full, st); err != nil {
+		return fmt.Errorf("copy to %s: %w", name, err)
+	}
+	return nil
+}
+
+func (c *copier) create(dir int, base, full string, st fs.FileInfo) error {
+	sys := st.Sys().(*syscall.Stat_t)
+	if st.IsDir() {
+		err := unix.Mkdirat(dir, base, 0o755)
+		if err == unix.EEXIST || base == "." {
+			if !statDir(dir, base) {
+				return unix.ENOTDIR
+			}
+			if !c.keep { // an existing directory stays as it is
+				return nil
+			}
+		} else if err != nil {
+			return err
+		}
+		return c.attributes(dir, base, full, st, sys)
+	}
+	if err := unix.Unlinkat(dir, base, 0); err != nil && err != unix.ENOENT {
+		return err
+	}
+	if first, ok := c.linked(sys); ok {
+		return unix.Linkat(first.dir, first.base, dir, base, 0)
+	}
+	var err error
+	switch st.Mode().Type() {
+	case 0:
+		err = c.content(dir, base, full)
+	case fs.ModeSymlink:
+		var target string
+		if target, err = os.Readlink(full); err == nil {
+			err = unix.Symlinkat(target, dir, base)
+		}
+	case fs.ModeNamedPipe, fs.ModeSocket:
+		if !c.keep {
+			return errors.New("is neither a file, a directory nor a link")
+		}
+		err = unix.Mknodat(dir, base, sys.Mode, 0)
+	default:
+		return errors.New("is a device, which a stage cannot hold")
+	}
+	if err != nil {
+		return err
+	}
+	c.remember(sys, dir, base)
+	return c.attributes(dir, base, full, st, sys)
+}
+
+// place is a name in an open directory.
+type place struct {
+	dir  int
+	base string
+}
+
+// linked finds the first name of a file with several.
+func (c *copier) linked(sys *syscall.Stat_t) (place, bool) {
+	if !c.keep || sys.Nlink < 2 {
+		return place{}, false
+	}
+	name, ok := c.links[[2]uint64{sys.Dev, sys.Ino}]
+	return place{unix.AT_FDCWD, name}, ok
+}
+
+func (c *copier) remember(sys *syscall.Stat_t, dir int, base string) {
+	if !c.keep || sys.Nlink < 2 {
+		return
+	}
+	if c.links == nil {
+		c.links = map[[2]uint64]string{}
+	}
+	if at, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", dir)); err == nil {
+		c.links[[2]uint64{sys.Dev, sys.Ino}] = at + "/" + base
+	}
+}
+
+// content copies a regular file's bytes, leaving out blocks of zeros.
+func (c *copier) content(dir int, base, full string) error {
+	src, err := os.Open(full)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	fd, err := unix.Openat(dir, base, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return err
+	}
+	dst := os.NewFile(uintptr(fd), base)
+	size, err := copySparse(dst, src)
+	if err == nil {
+		err = dst.Truncate(size)
+	}
+	return errors.Join(err, dst.Close())
+}
+
+func copySparse(dst *os.File, src io.Reader) (int64, error) {
+	buf := make([]byte, 64<<10)
+	zero := make([]byte, len(buf))
+	var off int64
+	for {
+		n, err := io.ReadFull(src, buf)
+		if n > 0 && !bytes.Equal(buf[:n], zero[:n]) {
+			if _, err := dst.WriteAt(buf[:n], off); err != nil {
+				return off, err
+			}
+		}
+		off += int64(n)
+		if err == io.EOF || err == io.ErrUnexpectedEOF {
+			return off, nil
+		}
+		if err != nil {
+			return off, err
+		}
+	}
+}
+
+// attributes gives owner, mode, attributes and time, in this order: a change
+// of owner drops set-id bits and capabilities.
+func (c *copier) attributes(dir int, base, full string, st fs.FileInfo, sys *syscall.Stat_t) error {
+	uid, gid := uint32(0), uint32(0)
+	mode := uint32(sourceMode(st).Perm())
+	if c.keep {
+		uid, gid, mode = sys.Uid, sys.Gid, sys.Mode&0o7777
+	}
+	if c.owner != nil {
+		uid, gid = c.owner[0], c.owner[1]
+	}
+	if c.mode != nil && !st.IsDir() {
+		mode = *c.mode
+	}
+	if err := unix.Fchownat(dir, base, int(uid), int(gid), unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return fmt.Errorf("owner %d:%d: %w", uid, gid, err)
+	}
+	if st.Mode()&fs.ModeSymlink == 0 {
+		if err := unix.Fchmodat(dir, base, mode, 0); err != nil {
+			return err
+		}
+	}
+	if c.keep {
+		if err := copyXattrs(fmt.Sprintf("/proc/self/fd/%d/%s", dir, base), full); err != nil {
+			return err
+		}
+	}
+	mtime := sys.Mtim
+	if c.mtime != nil && !c.keep {
+		mtime = syscall.Timespec(*c.mtime)
+	}
+	ts := []unix.Timespec{unix.Timespec(mtime), unix.Timespec(mtime)}
+	return unix.UtimesNanoAt(dir, base, ts, unix.AT_SYMLINK_NOFOLLOW)
+}
+
+func copyXattrs(dst, src string) error {
+	buf := make([]byte, 64<<10)
+	n, err := unix.Llistxattr(src, buf)
+	if err == unix.ENOTSUP || n == 0 {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for name := range strings.SplitSeq(strings.TrimSuffix(string(buf[:n]), "\x00"), "\x00") {
+		if name == "security.selinux" || strings.HasPrefix(name, "user.overlay.") || strings.HasPrefix(name, "trusted.") {
+			continue
+		}
+		value := make([]byte, 64<<10)
+		k, err := unix.Lgetxattr(src, name, value)
+		if err != nil {
+			return fmt.Errorf("attribute %s: %w", name, err)
+		}
+		if err := unix.Lsetxattr(dst, name, value[:k], 0); err != nil {
+			return fmt.Errorf("attribute %s: %w", name, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,181 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package build
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/runc"
+)
+
+// copy is an ADD or COPY action. A file goes to Dest, or into it when Dest
+// ends in a slash or is a directory; a directory's contents go into Dest. Paths
+// in the stage are resolved inside it.
+func (r *stageRun) copy(ctx context.Context, s *StepPlan) error {
+	a := s.Action
+	from, err := r.sources(ctx, a)
+	if err != nil {
+		return err
+	}
+	defer from.close()
+	return r.change(ctx, s, func(w *layer.Working) error {
+		root, err := unix.Open(w.Root(), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(root)
+		c := &copier{ctx: ctx, root: root, keep: a.FromStage != ""}
+		if r.Epoch != nil {
+			c.mtime = &unix.Timespec{Sec: *r.Epoch}
+		}
+		if err := c.options(w.Root(), a); err != nil {
+			return err
+		}
+		dest := path.Join("/", r.state.Config.Config.WorkingDir, a.Dest)
+		if path.IsAbs(a.Dest) {
+			dest = path.Clean(a.Dest)
+		}
+		into := strings.HasSuffix(a.Dest, "/") || strings.HasSuffix(a.Dest, "/.") || a.Dest == "." || len(from.paths) > 1
+		for _, src := range from.paths {
+			if err := c.add(src.name, src.path, dest, into); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// workdir is a WORKDIR action: it makes the directory.
+func (r *stageRun) workdir(ctx context.Context, s *StepPlan) error {
+	dir := path.Join("/", r.state.Config.Config.WorkingDir, s.Action.Dest)
+	if path.IsAbs(s.Action.Dest) {
+		dir = path.Clean(s.Action.Dest)
+	}
+	r.state.Config.Config.WorkingDir = dir
+	return r.change(ctx, s, func(w *layer.Working) error {
+		root, err := unix.Open(w.Root(), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(root)
+		fd, err := (&copier{ctx: ctx, root: root}).mkdirAll(dir)
+		if err != nil {
+			return err
+		}
+		return unix.Close(fd)
+	})
+}
+
+// sourceSet are the sources of an action, as paths of this process.
+type sourceSet struct {
+	paths []sourcePath
+	close func()
+}
+
+type sourcePath struct{ name, path string }
+
+func (r *stageRun) sources(ctx context.Context, a *decl.Action) (*sourceSet, error) {
+	set := &sourceSet{close: func() {}}
+	if a.FromStage == "" {
+		for _, src := range a.Sources {
+			p, err := findSource(r.plan.Stage, src)
+			if err != nil {
+				return nil, err
+			}
+			set.paths = append(set.paths, sourcePath{baseName(src), p})
+		}
+		return set, nil
+	}
+	view, release, err := r.Store.View(ctx, r.below[a.FromStage].Layer)
+	if err != nil {
+		return nil, err
+	}
+	root, err := unix.Open(view, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		release()
+		return nil, err
+	}
+	fds := []int{root}
+	set.close = func() {
+		for _, fd := range fds {
+			unix.Close(fd)
+		}
+		release()
+	}
+	for _, src := range a.Sources {
+		fd, err := openIn(root, path.Join("/", src), unix.O_PATH)
+		if err != nil {
+			set.close()
+			return nil, &fs.PathError{Op: "find in stage " + a.FromStage, Path: src, Err: err}
+		}
+		fds = append(fds, fd)
+		set.paths = append(set.paths, sourcePath{baseName(src), fmt.Sprintf("/proc/self/fd/%d", fd)})
+	}
+	return set, nil
+}
+
+// openIn opens name below root; links are resolved as if root were "/".
+func openIn(root int, name string, flags int) (int, error) {
+	return unix.Openat2(root, name, &unix.OpenHow{Flags: uint64(flags | unix.O_CLOEXEC),
+		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS})
+}
+
+// options sets what --chown and --chmod ask for.
+func (c *copier) options(root string, a *decl.Action) error {
+	if a.Chmod != "" {
+		m, err := strconv.ParseUint(a.Chmod, 8, 12)
+		if err != nil {
+			return fmt.Errorf("mode %q is not octal", a.Chmod)
+		}
+		c.mode = new(uint32)
+		*c.mode = uint32(m)
+	}
+	if a.Chown == "" {
+		return nil
+	}
+	u, err := runc.LookupUser(root, a.Chown)
+	if err != nil {
+		return err
+	}
+	c.owner = &[2]uint32{u.UID, u.GID}
+	return nil
+}
+
+// statDir reports whether name is a directory inside root.
+func statDir(root int, name string) bool {
+	fd, err := openIn(root, name, unix.O_PATH|unix.O_DIRECTORY)
+	if err != nil {
+		return false
+	}
+	unix.Close(fd)
+	return true
+}
+
+// add copies one source.
+func (c *copier) add(name, source, dest string, into bool) error {
+	st, err := os.Stat(source)
+	if err != nil {
+		return err
+	}
+	if !st.IsDir() && (into || statDir(c.root, dest)) {
+		dest = path.Join(dest, name)
+	}
+	return walkSource(source, func(rel, full string, st fs.FileInfo) error {
+		if err := c.ctx.Err(); err != nil {
+			return err
+		}
+		return c.one(full, path.Join(dest, rel), st)
+	})
+}

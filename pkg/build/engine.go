@@ -1,0 +1,205 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package build
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/runc"
+	"github.com/carosio/carosbuild/pkg/source/debian"
+)
+
+// Engine runs plans on this machine, inside the user namespace. Its fields are
+// set before Run and not changed afterwards.
+type Engine struct {
+	Store   *layer.Store
+	Records *layer.Records
+	Runtime *runc.Runtime
+	Fetcher *debian.Fetcher
+	Host    debian.Host
+	Images  Images
+
+	Scratch string // directory that vanishes with the process
+
+	CacheDir   string // directories of cache elements, locks of steps
+	LogDir     string // a file for each stage, below the build id
+	BuildID    string
+	Jobs       int    // stages at a time
+	Epoch      *int64 // SOURCE_DATE_EPOCH
+	Network    runc.Network
+	Resolver   []byte // the host's resolv.conf
+	NoCache    bool   // run every step anew
+	KeepFailed bool   // keep the half-done stage of a failed step as an image
+	Now        func() time.Time
+	Events     func(Event)
+}
+
+// StageResult is a stage that is built.
+type StageResult struct {
+	ID     string
+	Layer  string // id of the top layer, "" for an empty stage
+	Image  string // id of the image
+	Ran    int    // steps that were executed
+	Config layer.ImageConfig
+}
+
+// Result is a plan that was run.
+type Result struct {
+	BuildID string
+	Stages  map[string]StageResult
+	Ran     int // steps that were executed, over all stages
+}
+
+// Run runs what of the plan is not on record, stages that do not need each
+// other side by side, and names the image of each stage
+// localhost/carosbuild/BUILDID:STAGE. The first failure ends the others. It is
+// a StepError when a step is to blame.
+func (e *Engine) Run(ctx context.Context, p *Plan, res *Resolved) (*Result, error) {
+	out := &Result{BuildID: e.BuildID, Stages: map[string]StageResult{}}
+	var mu sync.Mutex
+	done := map[string]chan struct{}{}
+	for _, s := range p.Stages {
+		done[s.ID] = make(chan struct{})
+	}
+	slots := make(chan struct{}, max(e.Jobs, 1))
+	g, ctx := errgroup.WithContext(ctx)
+	for i := range p.Stages {
+		sp := &p.Stages[i]
+		g.Go(func() error {
+			for _, n := range sp.Needs {
+				select {
+				case <-done[n]:
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}
+			select {
+			case slots <- struct{}{}:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			defer func() { <-slots }()
+			mu.Lock()
+			below := map[string]StageResult{}
+			for _, n := range sp.Needs {
+				below[n] = out.Stages[n]
+			}
+			mu.Unlock()
+			r, err := e.stage(ctx, sp, below, res)
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			out.Stages[sp.ID] = r
+			out.Ran += r.Ran
+			mu.Unlock()
+			close(done[sp.ID])
+			return nil
+		})
+	}
+	return out, g.Wait()
+}
+
+// state is what the steps of a stage hand on.
+type state struct {
+	Layer  string            `json:"layer"`
+	Config layer.ImageConfig `json:"config"`
+}
+
+// stage brings one stage to its end: from the last step on record.
+func (e *Engine) stage(ctx context.Context, sp *StagePlan, below map[string]StageResult, res *Resolved) (StageResult, error) {
+	start := e.Now()
+	run := &stageRun{Engine: e, plan: sp, below: below, resolved: res}
+	defer run.close()
+	if sp.Stage.Prestage != "" {
+		parent := below[sp.Stage.Prestage]
+		run.state = state{Layer: parent.Layer, Config: parent.Config}
+	}
+	first, err := run.recorded()
+	if err != nil {
+		return StageResult{}, fmt.Errorf("stage %s: %w", sp.ID, err)
+	}
+	if first < len(sp.Steps) {
+		e.event(Event{Kind: StageStarted, Stage: sp.ID, Steps: len(sp.Steps)})
+	}
+	for i := range sp.Steps[:first] {
+		e.event(Event{Kind: StepCached, Stage: sp.ID, Step: i + 1, Steps: len(sp.Steps), Key: sp.Steps[i].Key, Text: sp.Steps[i].title()})
+	}
+	ran := 0
+	for i := first; i < len(sp.Steps); i++ {
+		did, err := run.step(ctx, i)
+		if err != nil {
+			return StageResult{}, err
+		}
+		if did {
+			ran++
+		}
+	}
+	image, err := e.Store.PutImage(ctx, []string{ImageName(e.BuildID, sp.ID)}, run.state.Layer, run.state.Config)
+	if err != nil {
+		return StageResult{}, fmt.Errorf("stage %s: %w", sp.ID, err)
+	}
+	e.event(Event{Kind: StageDone, Stage: sp.ID, Seconds: e.Now().Sub(start).Seconds(), Done: int64(ran)})
+	return StageResult{ID: sp.ID, Layer: run.state.Layer, Image: image, Ran: ran, Config: run.state.Config}, nil
+}
+
+// ImageName is the name of a stage's image in the store.
+func ImageName(buildID, stage string) string {
+	return "localhost/carosbuild/" + buildID + ":" + stage
+}
+
+func (e *Engine) event(ev Event) {
+	ev.Time = e.Now()
+	e.Events(ev)
+}
+
+// lookup returns what a step has left when its key is on record.
+func (e *Engine) lookup(key string) (state, bool, error) {
+	if e.NoCache {
+		return state{}, false, nil
+	}
+	r, ok, err := e.Records.Lookup(key)
+	if err != nil || !ok {
+		return state{}, false, err
+	}
+	var s state
+	if err := json.Unmarshal(r.Config, &s.Config); err != nil {
+		return state{}, false, nil // of another version: run it again
+	}
+	s.Layer = r.Layer
+	return s, true, nil
+}
+
+// MarkCached fills in which steps of a plan are on record.
+func MarkCached(p *Plan, records *layer.Records) error {
+	for i := range p.Stages {
+		for j := range p.Stages[i].Steps {
+			step := &p.Stages[i].Steps[j]
+			_, ok, err := records.Lookup(step.Key)
+			if err != nil {
+				return err
+			}
+			step.Cached = ok
+		}
+	}
+	return nil
+}
+
+// Complete reports whether every stage's last step is marked as cached.
+func (p *Plan) Complete() bool {
+	for _, s := range p.Stages {
+		if n := len(s.Steps); n > 0 && !s.Steps[n-1].Cached {
+			return false
+		}
+	}
+	return true
+}

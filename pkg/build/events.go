@@ -1,0 +1,64 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package build
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/carosio/carosbuild/pkg/decl"
+)
+
+// EventKind names what an Event reports.
+type EventKind string
+
+// The kinds of events. Stage is set for all but disk ones.
+const (
+	StageStarted EventKind = "stage-started"
+	StageDone    EventKind = "stage-done"   // Seconds is set
+	StepCached   EventKind = "step-cached"  // Step, Text
+	StepStarted  EventKind = "step-started" // Step, Text
+	StepOutput   EventKind = "step-output"  // Text is one line, as printed by the command
+	StepDone     EventKind = "step-done"    // Step, Seconds
+	Progress     EventKind = "progress"     // Text says of what; Done and Total in bytes
+	Note         EventKind = "note"         // Text, for a person
+)
+
+// Event is one thing that happened in a build.
+type Event struct {
+	Time    time.Time `json:"time"`
+	Kind    EventKind `json:"kind"`
+	Stage   string    `json:"stage,omitempty"`
+	Step    int       `json:"step,omitempty"`  // 1-based
+	Steps   int       `json:"steps,omitempty"` // of the stage
+	Key     string    `json:"key,omitempty"`
+	Text    string    `json:"text,omitempty"`
+	Done    int64     `json:"done,omitempty"`
+	Total   int64     `json:"total,omitempty"`
+	Seconds float64   `json:"seconds,omitempty"`
+}
+
+// StepError says which step of which stage failed, and how.
+type StepError struct {
+	Stage  string
+	Span   decl.Span
+	Kind   string
+	Text   string
+	Status int      // of the command; 0 when it did not come to that
+	Tail   []string // last lines of its output
+	Log    string   // file that has all of it
+	Image  string   // name of the image with the half-done stage, or ""
+	Err    error    // nil when Status says it all
+}
+
+func (e *StepError) Error() string {
+	msg := "stage " + e.Stage + ": " + e.Kind + " " + e.Text
+	if e.Err != nil {
+		return msg + ": " + e.Err.Error()
+	}
+	return fmt.Sprintf("%s: exit status %d", msg, e.Status)
+}
+
+func (e *StepError) Unwrap() error { return e.Err }

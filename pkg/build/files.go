@@ -1,0 +1,154 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package build
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/carosio/carosbuild/pkg/decl"
+)
+
+// baseName is the last component of a slash-separated path; "" for "." and
+// what ends in a slash.
+func baseName(p string) string {
+	p = strings.TrimSuffix(p, "/.")
+	p = strings.TrimRight(p, "/")
+	name := p[strings.LastIndexByte(p, '/')+1:]
+	if name == "." {
+		return ""
+	}
+	return name
+}
+
+// sourceDirs are where a stage's relative sources are looked for: DIR/STAGE,
+// then DIR, where DIR is the directory of the declaring file (redomat's rule).
+func sourceDirs(s *decl.Stage) []string {
+	var dirs []string
+	for _, d := range []string{s.Dir} {
+		dirs = append(dirs, filepath.Join(d, s.ID), d)
+	}
+	return dirs
+}
+
+// findSource is the place of an ADD or COPY source on the host: as named when
+// it is absolute, else the first of sourceDirs that has it.
+func findSource(s *decl.Stage, source string) (string, error) {
+	if filepath.IsAbs(source) {
+		_, err := os.Lstat(source)
+		return source, err
+	}
+	if !filepath.IsLocal(source) {
+		return "", fmt.Errorf("source %q leads out of the declaration's directory", source)
+	}
+	for _, dir := range sourceDirs(s) {
+		path := filepath.Join(dir, source)
+		_, err := os.Lstat(path)
+		if err == nil {
+			return path, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
+			return "", err
+		}
+	}
+	return "", &fs.PathError{Op: "find", Path: source, Err: fs.ErrNotExist}
+}
+
+// fileDigest is the digest of a file or directory to be added: names, kinds,
+// contents, link targets and whether a file is executable. Times, owners and
+// what an umask changes do not count, since they do not reach the layer.
+func fileDigest(ctx context.Context, path string) (string, error) {
+	h := sha256.New()
+	err := walkSource(path, func(rel, full string, st fs.FileInfo) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		var content string
+		var err error
+		switch {
+		case st.Mode().IsRegular():
+			content, err = contentDigest(full)
+		case st.Mode()&fs.ModeSymlink != 0:
+			content, err = os.Readlink(full)
+		case !st.IsDir():
+			err = fmt.Errorf("%s is neither a file, a directory nor a link", full)
+		}
+		if err != nil {
+			return err
+		}
+		io.WriteString(h, list([]string{filepath.ToSlash(rel), fmt.Sprintf("%o", sourceMode(st)), content}))
+		return nil
+	})
+	if err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// sourceMode is the mode that an added file gets, type bits included: 755 or 644,
+// as in a git checkout, so that the umask it was made under does not count.
+func sourceMode(st fs.FileInfo) fs.FileMode {
+	switch {
+	case st.Mode()&fs.ModeSymlink != 0:
+		return fs.ModeSymlink | 0o777
+	case st.IsDir():
+		return fs.ModeDir | 0o755
+	case st.Mode()&0o111 != 0:
+		return 0o755
+	}
+	return 0o644
+}
+
+// walkSource calls f for path and all below it in byte order; rel is "." for
+// path itself. A link at path itself is followed, those below are not.
+func walkSource(path string, f func(rel, full string, st fs.FileInfo) error) error {
+	st, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if err := f(".", path, st); err != nil || !st.IsDir() {
+		return err
+	}
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return err
+	}
+	return filepath.WalkDir(real, func(full string, d fs.DirEntry, err error) error {
+		if err != nil || full == real {
+			return err
+		}
+		st, err := d.Info()
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(real, full)
+		if err != nil {
+			return err
+		}
+		return f(rel, full, st)
+	})
+}
+
+func contentDigest(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return string(h.Sum(nil)), nil
+}

@@ -1,0 +1,66 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package build
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/carosio/carosbuild/pkg/source/debian"
+)
+
+// Pins remember what names that move were resolved to: the digest of an image
+// reference, the packages of a suite. Without them a build that has nothing to
+// do would need the network, and would do everything again whenever a mirror
+// moves.
+type Pins struct{ Dir string }
+
+// pin is the content of one file of Pins.
+type pin struct {
+	Image  string             `json:"image,omitempty"`
+	Debian *debian.Resolution `json:"debian,omitempty"`
+}
+
+func (p Pins) path(key string) string { return filepath.Join(p.Dir, key+".json") }
+
+func (p Pins) read(key string) (pin, bool) {
+	var v pin
+	b, err := os.ReadFile(p.path(key))
+	if err != nil || json.Unmarshal(b, &v) != nil { // resolved anew
+		return pin{}, false
+	}
+	return v, true
+}
+
+// write is atomic; the last writer wins.
+func (p Pins) write(key string, v pin) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("pin: %w", err)
+	}
+	if err := os.MkdirAll(p.Dir, 0o700); err != nil {
+		return fmt.Errorf("pin: %w", err)
+	}
+	f, err := os.CreateTemp(p.Dir, "new-")
+	if err != nil {
+		return fmt.Errorf("pin: %w", err)
+	}
+	_, err = f.Write(b)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), p.path(key))
+	}
+	if err != nil {
+		if e := os.Remove(f.Name()); !errors.Is(e, fs.ErrNotExist) {
+			err = errors.Join(err, e)
+		}
+		return fmt.Errorf("pin: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,184 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/source/debian"
+)
+
+// Resolver looks up what a plan depends on outside of the declaration.
+type Resolver struct {
+	Pins    Pins
+	Fetcher *debian.Fetcher
+	Host    debian.Host
+	Images  Images
+	Arch    string // Debian name
+	Epoch   *int64
+	Update  bool // resolve anew what is pinned
+	Now     func() time.Time
+	Note    func(stage, text string)
+}
+
+// Resolved is what Resolve found, beside the Inputs of the plan.
+type Resolved struct {
+	Inputs
+	Debian map[string]*debian.Resolution // by stage
+	Wanted map[string]debian.Bootstrap   // by stage
+	Base   map[string]string             // stage -> the one whose bootstrap it stands on, or ""
+}
+
+// DeclarationError says that what a declaration names cannot be had: as a
+// finding, like a mistake in its text.
+type DeclarationError struct{ Findings decl.Findings }
+
+func (e *DeclarationError) Error() string {
+	if len(e.Findings) == 0 {
+		return "the declaration has mistakes"
+	}
+	return e.Findings[0].Summary
+}
+
+// Resolve looks up everything that the targets need. Missing files and
+// unknown images are findings of one DeclarationError; an unreachable mirror
+// or registry ends it at once.
+func (r *Resolver) Resolve(ctx context.Context, d *decl.Declaration, targets []string) (*Resolved, error) {
+	stages, err := order(d.Stages, targets)
+	if err != nil {
+		return nil, err
+	}
+	out := &Resolved{
+		Inputs: Inputs{Arch: r.Arch, Epoch: r.Epoch, Images: map[string]string{}, Bootstraps: map[string]string{}, Files: map[string]string{}},
+		Debian: map[string]*debian.Resolution{}, Base: map[string]string{}, Wanted: map[string]debian.Bootstrap{},
+	}
+	var missing decl.Findings
+	for _, s := range stages {
+		switch {
+		case s.Bootstrap != nil:
+			out.Base[s.ID] = s.ID
+			if err := r.bootstrap(ctx, s, out); err != nil {
+				return nil, err
+			}
+		case s.Prestage != "":
+			out.Base[s.ID] = out.Base[s.Prestage]
+		}
+		for i := range s.Actions {
+			found, err := r.action(ctx, s, &s.Actions[i], out)
+			if err != nil {
+				return nil, err
+			}
+			missing = append(missing, found...)
+		}
+	}
+	if len(missing) > 0 {
+		return nil, &DeclarationError{missing}
+	}
+	return out, nil
+}
+
+func (r *Resolver) bootstrap(ctx context.Context, s *decl.Stage, out *Resolved) error {
+	b := s.Bootstrap
+	want := debian.Bootstrap{Suite: b.Suite, Arch: b.Arch, Variant: b.Variant, Components: b.Components, Packages: b.Packages,
+		Keyring: b.Keyring, Mirror: b.Mirror, SecurityMirror: b.SecurityMirror, Snapshot: b.Snapshot}
+	if want.Arch == "" {
+		want.Arch = r.Arch
+	}
+	if want.Keyring != "" && !filepath.IsAbs(want.Keyring) {
+		path, err := findSource(s, want.Keyring)
+		if err != nil {
+			return &DeclarationError{decl.Findings{{Span: b.Span, Summary: fmt.Sprintf("keyring %q: %v", b.Keyring, err)}}}
+		}
+		want.Keyring = path
+	}
+	if err := want.Check(); err != nil {
+		return &DeclarationError{decl.Findings{{Span: b.Span, Summary: err.Error()}}}
+	}
+	out.Wanted[s.ID] = want
+	id := key("pin debian", want.Suite, want.Arch, want.Variant, list(want.Components), list(want.Packages), want.Keyring,
+		want.Mirror, want.SecurityMirror, want.Snapshot, r.Host.Mirror, r.Host.SecurityMirror)
+	if p, ok := r.Pins.read(id); ok && p.Debian != nil && !r.Update {
+		out.Debian[s.ID] = p.Debian
+	} else {
+		res, err := r.Fetcher.Resolve(ctx, want, r.Host, r.Now())
+		if err != nil {
+			return fmt.Errorf("stage %s: bootstrap %s: %w", s.ID, b.Suite, err)
+		}
+		if err := r.Pins.write(id, pin{Debian: res}); err != nil {
+			return err
+		}
+		out.Debian[s.ID] = res
+	}
+	out.Bootstraps[s.ID] = out.Debian[s.ID].Digest()
+	return nil
+}
+
+// action resolves what an action names. Findings are about this action only.
+func (r *Resolver) action(ctx context.Context, s *decl.Stage, a *decl.Action, out *Resolved) (decl.Findings, error) {
+	switch a.Kind {
+	case decl.From:
+		return nil, r.image(ctx, s, a, out)
+	case decl.Add, decl.Copy:
+		return addedFiles(ctx, s, a, out)
+	}
+	return nil, nil
+}
+
+func addedFiles(ctx context.Context, s *decl.Stage, a *decl.Action, out *Resolved) (decl.Findings, error) {
+	if a.FromStage != "" {
+		return nil, nil
+	}
+	var fs_ decl.Findings
+	for _, src := range a.Sources {
+		path, err := findSource(s, src)
+		if err == nil {
+			out.Files[SourceKey(s.ID, src)], err = fileDigest(ctx, path)
+		}
+		switch {
+		case err == nil:
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case a.Optional && errors.Is(err, fs.ErrNotExist):
+			out.Files[SourceKey(s.ID, src)] = ""
+		case errors.Is(err, fs.ErrNotExist):
+			fs_ = append(fs_, decl.Finding{Span: a.Span, Summary: fmt.Sprintf("source %q of %s does not exist (looked in %s)", src, a.Kind, lookedIn(s, src))})
+		default:
+			fs_ = append(fs_, decl.Finding{Span: a.Span, Summary: fmt.Sprintf("source %q of %s: %v", src, a.Kind, err)})
+		}
+	}
+	return fs_, nil
+}
+
+func lookedIn(s *decl.Stage, src string) string {
+	if filepath.IsAbs(src) {
+		return "/"
+	}
+	return strings.Join(sourceDirs(s), ", ")
+}
+
+// image pins the image of a FROM.
+func (r *Resolver) image(ctx context.Context, s *decl.Stage, a *decl.Action, out *Resolved) error {
+	if a.Image == "scratch" || out.Images[a.Image] != "" {
+		return nil
+	}
+	id := key("pin image", a.Image, r.Arch)
+	if p, ok := r.Pins.read(id); ok && p.Image != "" && !r.Update && !isFile(a.Image) {
+		out.Images[a.Image] = p.Image
+		return nil
+	}
+	digest, err := r.Images.Resolve(ctx, a.Image, r.Arch)
+	if err != nil {
+		return fmt.Errorf("stage %s: FROM %s: %w", s.ID, a.Image, err)
+	}
+	out.Images[a.Image] = digest
+	return r.Pins.write(id, pin{Image: digest})
+}

@@ -1,0 +1,205 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/runc"
+	"github.com/carosio/carosbuild/pkg/source/debian"
+)
+
+// defaultPath is what a step finds when its image does not say otherwise.
+const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// created is the time that images and layers carry.
+func (e *Engine) created() time.Time {
+	if e.Epoch != nil {
+		return time.Unix(*e.Epoch, 0).UTC()
+	}
+	return e.Now().UTC()
+}
+
+// change runs f on a snapshot of the current layer and commits what it changed.
+func (r *stageRun) change(ctx context.Context, s *StepPlan, f func(w *layer.Working) error) error {
+	w, err := r.Store.Prepare(ctx, r.state.Layer)
+	if err != nil {
+		return err
+	}
+	if err := f(w); err != nil {
+		return errors.Join(err, w.Discard())
+	}
+	l, changed, err := r.Store.Commit(ctx, w, layer.CommitOptions{Clamp: r.Epoch})
+	if err != nil {
+		return errors.Join(err, w.Discard())
+	}
+	r.state.Layer = l.ID
+	r.addHistory(s, !changed)
+	return nil
+}
+
+// run is a RUN action.
+func (r *stageRun) run(ctx context.Context, s *StepPlan) error {
+	args := s.Action.Argv
+	if args == nil {
+		args = []string{"/bin/sh", "-c", s.Action.Text}
+	}
+	unlock, err := r.lockCaches(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return r.change(ctx, s, func(w *layer.Working) error {
+		user, err := runc.LookupUser(w.Root(), r.state.Config.Config.User)
+		if err != nil {
+			return err
+		}
+		mounts, err := r.cacheMounts()
+		if err != nil {
+			return err
+		}
+		env := r.environment(user)
+		apt, err := r.aptFiles()
+		if err != nil {
+			return err
+		}
+		if len(apt) > 0 {
+			env["APT_CONFIG"] = debian.AptConfig
+		}
+		return r.command(ctx, s, w, sandboxed{args: args, user: user, mounts: append(mounts, apt...), env: env, network: r.Network})
+	})
+}
+
+// sandboxed is a command for a snapshot.
+type sandboxed struct {
+	args    []string
+	user    runc.User
+	mounts  []runc.Mount
+	env     map[string]string
+	network runc.Network
+}
+
+// command runs a command in the snapshot and turns a failure into a StepError.
+func (r *stageRun) command(ctx context.Context, s *StepPlan, w *layer.Working, c sandboxed) error {
+	planted, err := runc.Plant(w.Root(), c.mounts, r.Resolver)
+	if err != nil {
+		return err
+	}
+	cwd := r.state.Config.Config.WorkingDir
+	if cwd == "" {
+		cwd = "/"
+	}
+	status, err := r.Runtime.Run(ctx, runc.Step{
+		ID: s.Key[:16] + "-" + strconv.Itoa(os.Getpid()), Root: w.Root(), Args: c.args, Env: environ(c.env), Cwd: cwd,
+		UID: c.user.UID, GID: c.user.GID, Groups: c.user.Groups, Mounts: c.mounts, Network: c.network, Stdout: r.log, Stderr: r.log,
+	})
+	if e := planted.Remove(w.Upper()); e != nil && err == nil {
+		err = e
+	}
+	if err != nil {
+		return err
+	}
+	if status != 0 {
+		return r.failed(ctx, s, w, status)
+	}
+	return nil
+}
+
+// failed is the error for a command that ended with a status; the half-done
+// stage becomes an image where that is wanted.
+func (r *stageRun) failed(ctx context.Context, s *StepPlan, w *layer.Working, status int) error {
+	e := &StepError{Stage: r.plan.ID, Span: s.Span, Kind: s.Kind, Text: s.Text, Status: status, Tail: r.log.tail(), Log: r.log.path()}
+	if !r.KeepFailed {
+		return e
+	}
+	l, _, err := r.Store.Commit(ctx, w, layer.CommitOptions{Clamp: r.Epoch})
+	if err != nil {
+		return errors.Join(e, fmt.Errorf("keep the failed stage: %w", err))
+	}
+	r.addHistory(s, false)
+	name := ImageName(r.BuildID, r.plan.ID+"-failure")
+	if _, err := r.Store.PutImage(ctx, []string{name}, l.ID, r.state.Config); err != nil {
+		return errors.Join(e, fmt.Errorf("keep the failed stage: %w", err))
+	}
+	e.Image = r.BuildID + ":" + r.plan.ID + "-failure"
+	return e
+}
+
+func (r *stageRun) cacheID(c decl.Cache) string {
+	if c.ID == "" {
+		return key("cache", c.Path)[:32]
+	}
+	return key("cache", c.ID)[:32]
+}
+
+// lockCaches keeps the stage's caches to this step: two package managers in
+// one directory get in each other's way.
+func (r *stageRun) lockCaches(ctx context.Context) (func(), error) {
+	var ids []string
+	for _, c := range r.plan.Stage.Caches {
+		if id := r.cacheID(c); !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids) // everybody in the same order
+	var unlock []func()
+	undo := func() {
+		for _, u := range unlock {
+			u()
+		}
+	}
+	for _, id := range ids {
+		u, err := lockStep(ctx, filepath.Join(r.CacheDir, "locks"), "cache-"+id)
+		if err != nil {
+			undo()
+			return nil, fmt.Errorf("lock cache: %w", err)
+		}
+		unlock = append(unlock, u)
+	}
+	return undo, nil
+}
+
+func (r *stageRun) cacheMounts() ([]runc.Mount, error) {
+	var mounts []runc.Mount
+	for _, c := range r.plan.Stage.Caches {
+		dir := filepath.Join(r.CacheDir, "caches", r.cacheID(c))
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return nil, fmt.Errorf("cache %s: %w", c.Path, err)
+		}
+		mounts = append(mounts, runc.Mount{Source: dir, Target: c.Path})
+	}
+	return mounts, nil
+}
+
+// environment is what a command finds: a few defaults, the image's own, and
+// nothing of the caller's.
+func (r *stageRun) environment(user runc.User) map[string]string {
+	env := map[string]string{"PATH": defaultPath, "HOME": user.Home, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
+	if r.Epoch != nil {
+		env["SOURCE_DATE_EPOCH"] = strconv.FormatInt(*r.Epoch, 10)
+	}
+	for _, v := range r.state.Config.Environ() {
+		env[v[0]] = v[1]
+	}
+	return env
+}
+
+func environ(env map[string]string) []string {
+	out := make([]string, 0, len(env))
+	for k, v := range env {
+		out = append(out, k+"="+v)
+	}
+	slices.Sort(out)
+	return out
+}

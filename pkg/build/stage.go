@@ -1,0 +1,202 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package build
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/runc"
+)
+
+// stageRun is one stage while its steps run.
+type stageRun struct {
+	*Engine
+	plan     *StagePlan
+	below    map[string]StageResult
+	resolved *Resolved
+	state    state
+	log      *stepLog
+}
+
+// title is how a step is shown.
+func (s *StepPlan) title() string { return s.Kind + " " + s.Text }
+
+// recorded takes over the last step that is on record and returns how many
+// steps need not run.
+func (r *stageRun) recorded() (int, error) {
+	for i := len(r.plan.Steps) - 1; i >= 0; i-- {
+		s, ok, err := r.lookup(r.plan.Steps[i].Key)
+		if err != nil {
+			return 0, err
+		}
+		if ok {
+			r.state = s
+			return i + 1, nil
+		}
+	}
+	return 0, nil
+}
+
+// step does step i, unless another build does it at the same time: then it
+// waits for that one and takes its result. It reports whether it ran.
+func (r *stageRun) step(ctx context.Context, i int) (bool, error) {
+	s := &r.plan.Steps[i]
+	unlock, err := lockStep(ctx, filepath.Join(r.CacheDir, "locks"), s.Key)
+	if err != nil {
+		return false, fmt.Errorf("stage %s: %w", r.plan.ID, err)
+	}
+	defer unlock()
+	if st, ok, err := r.lookup(s.Key); err != nil || ok {
+		r.state = st
+		r.event(Event{Kind: StepCached, Stage: r.plan.ID, Step: i + 1, Steps: len(r.plan.Steps), Key: s.Key, Text: s.title()})
+		return false, err
+	}
+	r.event(Event{Kind: StepStarted, Stage: r.plan.ID, Step: i + 1, Steps: len(r.plan.Steps), Key: s.Key, Text: s.title()})
+	start := r.Now()
+	if err := r.openLog(); err != nil {
+		return false, err
+	}
+	r.log.title(s.title())
+	if err := r.do(ctx, s); err != nil {
+		var se *StepError
+		if !errors.As(err, &se) && ctx.Err() == nil {
+			err = &StepError{Stage: r.plan.ID, Span: s.Span, Kind: s.Kind, Text: s.Text, Err: err, Tail: r.log.tail(), Log: r.log.path()}
+		}
+		return false, err
+	}
+	if err := r.record(s); err != nil {
+		return false, fmt.Errorf("stage %s: %w", r.plan.ID, err)
+	}
+	r.event(Event{Kind: StepDone, Stage: r.plan.ID, Step: i + 1, Steps: len(r.plan.Steps), Key: s.Key, Text: s.title(),
+		Seconds: r.Now().Sub(start).Seconds()})
+	return true, nil
+}
+
+// do runs the step and moves the state on.
+func (r *stageRun) do(ctx context.Context, s *StepPlan) error {
+	if s.Kind == BootstrapKind {
+		return r.bootstrap(ctx, s)
+	}
+	switch a := s.Action; a.Kind {
+	case decl.From:
+		return r.from(ctx, s)
+	case decl.Run:
+		return r.run(ctx, s)
+	case decl.Add, decl.Copy:
+		return r.copy(ctx, s)
+	case decl.Env:
+		for _, v := range a.Env {
+			r.state.Config.SetEnv(v.Name, r.expand(v))
+		}
+	case decl.User:
+		r.state.Config.Config.User = a.Dest
+	case decl.Workdir:
+		return r.workdir(ctx, s)
+	}
+	r.addHistory(s, true)
+	return nil
+}
+
+// expand is the value of a variable; $NAME and ${NAME} stand for what the
+// environment has so far.
+func (r *stageRun) expand(v decl.EnvVar) string {
+	if !v.Expand {
+		return v.Value
+	}
+	env := r.environment(runc.User{Home: "/root"})
+	return os.Expand(v.Value, func(name string) string { return env[name] })
+}
+
+func (r *stageRun) addHistory(s *StepPlan, empty bool) {
+	r.state.Config.AddHistory(s.title(), r.created(), empty)
+}
+
+// record makes the step's result known under its key.
+func (r *stageRun) record(s *StepPlan) error {
+	config, err := json.Marshal(r.state.Config)
+	if err != nil {
+		return err
+	}
+	return r.Records.Put(layer.Record{Key: s.Key, Layer: r.state.Layer, Config: config})
+}
+
+func (r *stageRun) close() {
+	if r.log != nil {
+		r.log.Close()
+	}
+}
+
+func (r *stageRun) openLog() error {
+	if r.log != nil {
+		return nil
+	}
+	var err error
+	r.log, err = openStepLog(filepath.Join(r.LogDir, r.BuildID, r.plan.ID+".log"), func(line string) {
+		r.event(Event{Kind: StepOutput, Stage: r.plan.ID, Text: line})
+	})
+	return err
+}
+
+// lockStep takes the lock on a step's key among all builds of this user.
+func lockStep(ctx context.Context, dir, key string) (func(), error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, key)
+	for {
+		f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+		if err != nil {
+			return nil, err
+		}
+		if err := flockContext(ctx, f); err != nil {
+			f.Close()
+			return nil, err
+		}
+		// Whoever held it may have removed the file: then it is no lock.
+		var ours, there unix.Stat_t
+		if err := unix.Fstat(int(f.Fd()), &ours); err != nil {
+			f.Close()
+			return nil, err
+		}
+		if err := unix.Stat(path, &there); err != nil || ours.Ino != there.Ino {
+			f.Close()
+			continue
+		}
+		return func() { os.Remove(path); f.Close() }, nil
+	}
+}
+
+func flockContext(ctx context.Context, f *os.File) error {
+	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if err != syscall.EWOULDBLOCK {
+		return err
+	}
+	got := make(chan error, 1)
+	go func() {
+		for {
+			err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
+			if err != syscall.EINTR {
+				got <- err
+				return
+			}
+		}
+	}()
+	select {
+	case err := <-got:
+		return err
+	case <-ctx.Done():
+		return ctx.Err() // the process is about to end, and the wait with it
+	}
+}

@@ -1,0 +1,89 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/carosio/carosbuild/pkg/disk/tree"
+)
+
+// stageTrees reads the root file systems of stages, each once.
+type stageTrees struct {
+	engine *Engine
+	result *Result
+	trees  map[string]*tree.Tree
+	undo   []func() error
+}
+
+// get is the tree of a stage. It is valid until release.
+func (s *stageTrees) get(ctx context.Context, stage string) (*tree.Tree, error) {
+	if t, ok := s.trees[stage]; ok {
+		return t, nil
+	}
+	r, ok := s.result.Stages[stage]
+	if !ok {
+		return nil, fmt.Errorf("stage %s is not part of the build", stage)
+	}
+	root, release, err := s.engine.Store.View(ctx, r.Layer)
+	if err != nil {
+		return nil, err
+	}
+	s.undo = append(s.undo, release)
+	src, err := tree.OpenDir(root)
+	if err != nil {
+		return nil, err
+	}
+	s.undo = append(s.undo, src.Close)
+	clamp := int64(0)
+	if s.engine.Epoch != nil {
+		clamp = *s.engine.Epoch
+	}
+	t, err := src.Read(ctx, clamp, s.engine.Jobs+1)
+	if err != nil {
+		return nil, fmt.Errorf("stage %s: %w", stage, err)
+	}
+	if t, err = s.withDevices(t, r.Layer); err != nil {
+		return nil, fmt.Errorf("stage %s: %w", stage, err)
+	}
+	s.trees[stage] = t
+	return t, nil
+}
+
+// withDevices adds the device nodes, which no directory of a user namespace
+// can hold.
+func (s *stageTrees) withDevices(t *tree.Tree, layer string) (*tree.Tree, error) {
+	devices, err := s.engine.Store.Devices(layer)
+	if err != nil || len(devices) == 0 {
+		return t, err
+	}
+	out := &tree.Tree{Entries: slices.Clone(t.Entries)}
+	for _, d := range devices {
+		if _, err := t.Lookup(d.Path); err == nil {
+			continue // something else has its name in the end
+		}
+		mode := uint32(tree.Char)
+		if d.Block {
+			mode = tree.Block
+		}
+		out.Entries = append(out.Entries, tree.Entry{Path: d.Path, Mode: mode | d.Mode, UID: uint32(d.UID), GID: uint32(d.GID),
+			Rdev: tree.Device{Major: uint32(d.Major), Minor: uint32(d.Minor)}, Mtime: d.ModTime.Unix(), MtimeNsec: int32(d.ModTime.Nanosecond())})
+	}
+	slices.SortFunc(out.Entries, func(a, b tree.Entry) int { return tree.Compare(a.Path, b.Path) })
+	return out, nil
+}
+
+// release ends the use of all trees.
+func (s *stageTrees) release() error {
+	var err error
+	for _, f := range slices.Backward(s.undo) {
+		err = errors.Join(err, f())
+	}
+	s.undo = nil
+	return err
+}

@@ -1,0 +1,254 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package decl
+
+import (
+	"encoding/json"
+	"errors"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// actionWords are what an <action> may begin with.
+var actionWords = []string{
+	string(From), string(Run), string(Add), string(Copy), string(Env), string(Workdir), string(User),
+	string(Reposync), string(CreateBBLayers), string(CreateLocalConf),
+}
+
+// action parses the text of an <action>, which is not empty.
+func (s *stageBuilder) action(t text) {
+	end := strings.IndexAny(t.s, blanks)
+	if end < 0 {
+		end = len(t.s)
+	}
+	word, arg := t.sub(0, end), t.sub(end, len(t.s)).trim()
+	at := word.place(0, len(word.s))
+	if !slices.Contains(actionWords, word.s) {
+		hint := didYouMean(word.s, actionWords)
+		if hint == "" {
+			hint = "the actions are " + list(actionWords)
+		}
+		s.rep.errorf(at, hint, "unknown action %s", quote(word.s))
+		if word.s == strings.ToLower(word.s) && strings.EqualFold(word.s, string(From)) {
+			s.from = &at // not a stage that starts from nothing as well
+		}
+		return
+	}
+	argAt := at
+	if arg.s != "" {
+		argAt = arg.place(0, len(arg.s))
+	}
+	a := Action{Kind: ActionKind(word.s), Text: arg.s, Span: argAt.span()}
+	switch a.Kind {
+	case Reposync, CreateBBLayers, CreateLocalConf:
+		s.add(a, at)
+		return
+	}
+	if arg.s == "" {
+		if a.Kind == From {
+			s.from = &at
+		}
+		s.rep.errorf(at, "", "%s without an argument", word.s)
+		return
+	}
+	s.argument(&a, arg)
+	s.add(a, at)
+}
+
+// argument parses what follows the word of an action, which is not empty.
+func (s *stageBuilder) argument(a *Action, arg text) {
+	switch a.Kind {
+	case From:
+		s.image(a, arg)
+	case Run:
+		s.run(a, arg)
+	case Add, Copy:
+		s.files(a, arg)
+	case Env:
+		s.env(a, arg)
+	case Workdir:
+		a.Dest = arg.s
+		s.pathArgument(arg)
+	case User:
+		a.Dest = arg.s
+		if !owner.MatchString(arg.s) {
+			s.rep.errorf(arg.place(0, len(arg.s)), "USER or USER:GROUP, by name or number", "%s is not a user", quote(arg.s))
+		}
+	}
+}
+
+var (
+	// imageName is the grammar of image references, as registries have it.
+	imageName = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]+)?/)?` +
+		`[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*` +
+		`(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@sha256:[0-9a-f]{64}|@sha512:[0-9a-f]{128})?$`)
+	owner = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*\$?(:[A-Za-z0-9_][A-Za-z0-9_.-]*\$?)?$`)
+)
+
+// image handles FROM.
+func (s *stageBuilder) image(a *Action, arg text) {
+	at := arg.place(0, len(arg.s))
+	first := s.from
+	s.from = &at
+	switch words := arg.words(); {
+	case first != nil:
+		s.rep.errorf(at, "", "a second FROM in one stage").note(*first, "the first one is here")
+	case len(s.stage.Actions) > 0:
+		f := s.rep.errorf(at, "", "FROM is not the first action of its stage")
+		f.Notes = append(f.Notes, Note{s.stage.Actions[0].Span, "the first one is here"})
+	case len(words) > 1:
+		s.rep.errorf(words[1].place(0, len(words[1].s)), "", "FROM has one argument, the image")
+	case !imageName.MatchString(arg.s):
+		s.rep.errorf(at, "such as debian:12 or registry.example.org:5000/base/image@sha256:...", "%s is not the name of an image", quote(arg.s))
+	}
+	a.Image = arg.s
+}
+
+// run handles RUN, which is for a shell unless it is a JSON array. A [ that is
+// followed by a blank may also be the command of that name, and [[ is bash's.
+func (s *stageBuilder) run(a *Action, arg text) {
+	if !strings.HasPrefix(arg.s, "[") || strings.HasPrefix(arg.s, "[[") {
+		return
+	}
+	argv, at, err := jsonStrings(arg.s)
+	switch {
+	case err != nil && len(arg.s) > 1 && strings.IndexByte(blanks, arg.s[1]) >= 0:
+	case err != nil:
+		s.rep.errorf(arg.place(at, at+1), `such as ["/bin/ls", "-l"]`, "RUN is not a JSON array of strings: %s", err)
+	case len(argv) == 0 || argv[0] == "":
+		s.rep.errorf(arg.place(0, len(arg.s)), `such as ["/bin/ls", "-l"]`, "RUN has no command")
+	default:
+		a.Argv = argv
+	}
+}
+
+// jsonStrings reads an array of strings. An error is at byte at of the text.
+func jsonStrings(v string) (list []string, at int, err error) {
+	var words []*string
+	if err := json.Unmarshal([]byte(v), &words); err != nil {
+		var syntax *json.SyntaxError
+		var kind *json.UnmarshalTypeError
+		switch {
+		case errors.As(err, &syntax):
+			at = int(syntax.Offset) - 1
+		case errors.As(err, &kind):
+			at, err = int(kind.Offset)-1, errors.New(kind.Value+" is not a string")
+		}
+		return nil, min(max(at, 0), len(v)-1), err
+	}
+	for _, w := range words {
+		if w == nil {
+			return nil, 0, errors.New("null is not a string")
+		}
+		list = append(list, *w)
+	}
+	return list, 0, nil
+}
+
+// files handles ADD and COPY.
+func (s *stageBuilder) files(a *Action, arg text) {
+	words := arg.words()
+	for len(words) > 0 && strings.HasPrefix(words[0].s, "--") {
+		s.option(a, words[0])
+		words = words[1:]
+	}
+	if len(words) > 0 && strings.HasPrefix(words[0].s, "[") {
+		words = s.quotedWords(arg.sub(words[0].off-arg.off, len(arg.s)))
+		if words == nil {
+			return
+		}
+	}
+	for _, w := range words {
+		if strings.HasPrefix(w.s, "--") {
+			s.rep.errorf(w.place(0, len(w.s)), "put it before the source", "the option %s is not before the source", quote(w.s))
+			return
+		}
+	}
+	n := len(words) - 1
+	switch {
+	case n < 1:
+		s.rep.errorf(arg.place(0, len(arg.s)), "write "+string(a.Kind)+" SOURCE DESTINATION", "%s lacks a source or a destination", a.Kind)
+		return
+	case n > 1 && a.Kind == Add:
+		s.rep.errorf(words[2].place(0, len(words[2].s)), `names with blanks are written ADD ["a b", "/c d"]`, "ADD has %d words where a source and a destination should be", len(words))
+		return
+	case n > 1 && !strings.HasSuffix(words[n].s, "/"):
+		s.rep.errorf(words[n].place(0, len(words[n].s)), "did you mean "+quote(words[n].s+"/")+"?", "COPY of several sources goes into a directory")
+	}
+	for _, w := range words[:n] {
+		a.Sources = append(a.Sources, w.s)
+		if climbs(w.s) {
+			s.rep.errorf(w.place(0, len(w.s)), "put it beside the declaration, or write an absolute path", "source %s climbs out with ..", quote(w.s))
+		}
+	}
+	a.Dest = words[n].s
+	s.pathArgument(words[n])
+}
+
+// quotedWords reads the JSON form of ADD and COPY. All its words have the
+// place of the whole. It returns nil after an error.
+func (s *stageBuilder) quotedWords(arg text) []text {
+	list, at, err := jsonStrings(arg.s)
+	if err == nil && slices.Contains(list, "") {
+		err = errors.New("a name is empty")
+	}
+	if err != nil {
+		s.rep.errorf(arg.place(at, at+1), `such as ["a b", "/c d"]`, "not a JSON array of strings: %s", err)
+		return nil
+	}
+	words := make([]text, 0, len(list))
+	whole := arg.place(0, len(arg.s))
+	for _, w := range list {
+		words = append(words, text{file: arg.file, s: w, segs: []segment{{0, whole.from, whole.to, false}}})
+	}
+	return words
+}
+
+// option handles --from=STAGE, --chown=OWNER and --chmod=MODE.
+func (s *stageBuilder) option(a *Action, w text) {
+	name, v, _ := strings.Cut(w.s, "=")
+	known := []string{"--chown", "--chmod"}
+	if a.Kind == Copy {
+		known = append(known, "--from")
+	}
+	at := w.place(0, len(name))
+	if !slices.Contains(known, name) {
+		hint := didYouMean(name, known)
+		if name == "--from" {
+			hint = "COPY has it"
+		}
+		s.rep.errorf(at, hint, "unknown option %s of %s", quote(name), a.Kind)
+		return
+	}
+	if v == "" {
+		s.rep.errorf(at, "write "+name+"=...", "the option %s has no value", name)
+		return
+	}
+	value := w.sub(len(name)+1, len(w.s)).place(0, len(v))
+	switch name {
+	case "--from":
+		a.FromStage = v
+		s.refs = append(s.refs, ref{toStage, "stage " + quote(s.stage.ID) + " copies from stage", v, value})
+	case "--chown":
+		a.Chown = v
+		if !owner.MatchString(v) {
+			s.rep.errorf(value, "USER or USER:GROUP, by name or number", "%s is not an owner", quote(v))
+		}
+	case "--chmod":
+		a.Chmod = v
+		if fl := checkMode(v); fl != nil {
+			s.rep.errorf(value, fl.hint, "%s %s", quote(v), fl.text)
+		}
+	}
+}
+
+// pathArgument reports a path in the stage that cannot be meant. A relative
+// one starts from the WORKDIR.
+func (s *stageBuilder) pathArgument(w text) {
+	if strings.HasPrefix(w.s, "/") && climbs(w.s) {
+		s.rep.errorf(w.place(0, len(w.s)), "", "path %s climbs out of the root with ..", quote(w.s))
+	}
+}

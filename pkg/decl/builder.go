@@ -1,0 +1,161 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package decl
+
+import "strings"
+
+// builder makes one Declaration of checked elements, file after file.
+type builder struct {
+	rep     *report
+	decl    *Declaration
+	partial bool // a part of a file is unknown: what is missing may be there
+
+	remotes map[string]named
+	layers  map[string]named
+	stages  map[string]named
+	disks   map[string]named
+	base    *named
+}
+
+// named is something that has been declared by a name.
+type named struct {
+	index int   // in its slice of the Declaration
+	at    place // of the name
+	refs  []ref
+}
+
+// ref is a name that must be declared somewhere in any of the files.
+type ref struct {
+	kind refKind
+	who  string // such as `stage "b" starts from`
+	name string
+	at   place
+}
+
+type refKind int
+
+const (
+	toStage refKind = iota
+	toRemote
+	toBase // no name: there must be a base layer
+)
+
+func newBuilder(rep *report) *builder {
+	return &builder{
+		rep: rep, decl: &Declaration{},
+		remotes: map[string]named{}, layers: map[string]named{}, stages: map[string]named{}, disks: map[string]named{},
+	}
+}
+
+// addFile adds the contents of a file; root is nil if there are none.
+func (b *builder) addFile(f *file, root *node) {
+	b.decl.Files = append(b.decl.Files, f.name)
+	if root == nil {
+		return
+	}
+	c := checker{b.rep}
+	for _, n := range c.checkRoot(root).kids {
+		switch n.name {
+		case "layer_declaration":
+			for _, k := range n.kids {
+				b.addLayer(k)
+			}
+		case "local_conf":
+			b.addLocalConf(n)
+		case "buildstage":
+			b.addStage(n)
+		case "disk":
+			b.addDisk(n)
+		}
+	}
+}
+
+// declare notes a name of a kind, such as stage. It returns the index of what
+// an earlier file declared by the name, or -1, and false if this file has
+// declared it before, or if there is no name.
+func (b *builder) declare(known map[string]named, what string, n *node, attr string, next int, refs []ref) (index int, ok bool) {
+	a, name := n.attr(attr), n.value(attr)
+	if name == "" {
+		return -1, false
+	}
+	old, found := known[name]
+	if found && old.at.file == n.file {
+		b.rep.errorf(a.in, "", "%s %s is declared twice in one file", what, quote(name)).note(old.at, "the first one is here")
+		return -1, false
+	}
+	index, at := -1, next
+	if found {
+		index, at = old.index, old.index
+	}
+	known[name] = named{at, a.in, refs}
+	return index, true
+}
+
+// put appends v, or replaces what was there.
+func put[T any](all []T, index int, v T) []T {
+	if index < 0 {
+		return append(all, v)
+	}
+	all[index] = v
+	return all
+}
+
+// spanOf is the value of an attribute, or the element if it has none.
+func spanOf(n *node, attr string) Span {
+	if a := n.attr(attr); a != nil {
+		return a.in.span()
+	}
+	return n.tag().span()
+}
+
+func (b *builder) addLayer(n *node) {
+	d := b.decl
+	switch n.name {
+	case "remote":
+		if i, ok := b.declare(b.remotes, "remote", n, "name", len(d.Remotes), nil); ok {
+			if url := n.value("baseurl"); url != "" && checkGitURL(url) == nil && !strings.HasSuffix(url, "/") && !strings.HasSuffix(url, ":") {
+				b.rep.warnf(n.attr("baseurl").in, "did you mean "+quote(url+"/")+"?", "baseurl and repo are joined without a slash between them")
+			}
+			d.Remotes = put(d.Remotes, i, Remote{Name: n.value("name"), BaseURL: n.value("baseurl"), Span: n.element()})
+		}
+	case "baselayer":
+		if b.base != nil && b.base.at.file == n.file {
+			b.rep.errorf(n.tag(), "", "a second <baselayer> in one file").note(b.base.at, "the first one is here")
+			return
+		}
+		b.base = &named{at: n.tag(), refs: remoteRef(n, "the base layer")}
+		d.Base = &BaseLayer{Remote: n.value("remote"), Revision: n.value("revision"), Repo: n.value("repo"), Span: n.element()}
+	case "layer":
+		refs := remoteRef(n, "layer "+quote(n.value("name")))
+		if i, ok := b.declare(b.layers, "layer", n, "name", len(d.Layers), refs); ok {
+			d.Layers = put(d.Layers, i, GitLayer{
+				Name: n.value("name"), Remote: n.value("remote"), Revision: n.value("revision"), Repo: n.value("repo"),
+				Subdirs: strings.Fields(n.value("subdirs")), Span: n.element(),
+			})
+		}
+	}
+}
+
+func remoteRef(n *node, who string) []ref {
+	if n.value("remote") == "" {
+		return nil
+	}
+	return []ref{{toRemote, who + " names remote", n.value("remote"), n.attr("remote").in}}
+}
+
+// element is the span of the opening of the start tag.
+func (n *node) element() Span { return n.file.at(n.start, n.nameEnd).span() }
+
+func (b *builder) addLocalConf(n *node) {
+	t := n.text()
+	if strings.Trim(t.s, blanks) == "" {
+		if !n.damaged && !n.open {
+			b.rep.warnf(n.tag(), "", "<local_conf> is empty")
+		}
+		return
+	}
+	trimmed := t.trim()
+	b.decl.LocalConf = append(b.decl.LocalConf, LocalConf{Text: t.s, Span: trimmed.place(0, len(trimmed.s)).span()})
+}

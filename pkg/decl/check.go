@@ -1,0 +1,244 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package decl
+
+import (
+	"fmt"
+	"net/url"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// check looks at a value that is not empty and has no white space around it.
+// It returns nil if it is good.
+type check func(v string) *flaw
+
+// flaw is what is wrong with a value.
+type flaw struct {
+	text     string // goes on after the value: "is not a size"
+	hint     string
+	from, to int  // the bytes to mark; to is 0 for all of them
+	part     bool // text is about the marked bytes and not about the whole
+}
+
+// idPattern is also what a tag and a single file name can be made of.
+var idPattern = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$`)
+
+func checkID(v string) *flaw {
+	if idPattern.MatchString(v) {
+		return nil
+	}
+	fl := &flaw{text: "is not a usable name", hint: "letters, digits, _ . and -, the first one a letter or digit, at most 128"}
+	for i, r := range v {
+		if i >= 128 || !idPattern.MatchString(string(r)) && (i == 0 || !strings.ContainsRune("_.-", r)) {
+			fl.from, fl.to = i, i+len(string(r))
+			if i >= 128 {
+				fl.to = len(v)
+			}
+			break
+		}
+	}
+	return fl
+}
+
+// oneOf allows only the given words.
+func oneOf(words ...string) check {
+	return func(v string) *flaw {
+		for _, w := range words {
+			if v == w {
+				return nil
+			}
+		}
+		_, hint := correct(v, words)
+		if hint == "" && len(words) < 6 {
+			hint = "it is one of " + list(words)
+		}
+		return &flaw{text: "is not known", hint: hint}
+	}
+}
+
+// eachWord applies a check to every word of a list.
+func eachWord(c check) check {
+	return func(v string) *flaw {
+		for _, w := range (text{s: v}).words() {
+			if fl := c(w.s); fl != nil {
+				fl.from, fl.to, fl.part = w.off, w.off+len(w.s), true
+				return fl
+			}
+		}
+		return nil
+	}
+}
+
+// matches makes a check of a pattern.
+func matches(pattern, text, hint string) check {
+	re := regexp.MustCompile(pattern)
+	return func(v string) *flaw {
+		if re.MatchString(v) {
+			return nil
+		}
+		return &flaw{text: text, hint: hint}
+	}
+}
+
+var (
+	checkMode           = matches(`^[0-7]{3,4}$`, "is not a mode", "three or four octal digits, such as 0644")
+	checkTask           = matches(`^[A-Za-z0-9_:-]+$`, "is not a bitbake task", "such as populate_sdk")
+	checkSuite          = matches(`^[a-z][a-z0-9.-]*$`, "is not a code name", "such as bookworm")
+	checkComponent      = matches(`^[a-z0-9][a-z0-9./-]*$`, "is not a component", "such as main or non-free-firmware; several are separated by blanks")
+	checkPackage        = matches(`^[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?(=[A-Za-z0-9.+:~-]+)?$`, "is not a package", "such as openssh-server; several are separated by blanks")
+	checkModule         = matches(`^[A-Za-z0-9_-]+$`, "is not a kernel module", "such as ext4; several are separated by blanks")
+	checkPartitionName  = matches(`^[^\x00-\x1f]{1,36}$`, "is too long for a partition", "at most 36 characters")
+	checkUUID           = matches(`^([0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4})$`, "is not a UUID", "such as 4f68bce3-e8cd-4db1-96e7-fbcaf984b709")
+	checkOneLine        = matches(`^[^\x00-\x1f\x7f]*$`, "has control characters", "")
+	checkMirror         = matches(`^(https?|file)://[^\s]+$`, "is not the address of a mirror", "it begins with http://, https:// or file://")
+	checkSecurityMirror = matches(`^((https?|file)://[^\s]+|none)$`, "is not the address of a mirror", "it begins with http://, https:// or file://; none goes without")
+)
+
+// partitionTypes are the names that pkg/disk/partition knows.
+var partitionTypes = []string{
+	"esp", "bios", "fat32", "linux", "boot", "root-x86-64", "root-x86", "root-arm64", "root-arm", "root-riscv64",
+	"home", "srv", "var", "swap", "lvm", "raid", "luks",
+}
+
+var (
+	typeGUID = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
+	typeByte = regexp.MustCompile(`^(0x)?[0-9A-Fa-f]{2}$`)
+)
+
+func checkPartitionType(v string) *flaw {
+	if slices.Contains(partitionTypes, v) || typeGUID.MatchString(v) || typeByte.MatchString(v) {
+		return nil
+	}
+	_, hint := correct(v, partitionTypes)
+	if hint == "" {
+		hint = "a name such as esp or linux, a GUID, or for mbr two hexadecimal digits"
+	}
+	return &flaw{text: "is not a partition type", hint: hint}
+}
+
+func checkSnapshot(v string) *flaw {
+	if _, err := time.Parse("20060102T150405Z", v); err != nil {
+		return &flaw{text: "is not a time", hint: "such as 20250101T000000Z"}
+	}
+	return nil
+}
+
+func checkDuration(v string) *flaw {
+	if d, err := time.ParseDuration(v); err != nil || d <= 0 {
+		return &flaw{text: "is not a duration", hint: "such as 90s or 5m"}
+	}
+	return nil
+}
+
+func checkNumber(low, high int) check {
+	return func(v string) *flaw {
+		if n, err := strconv.Atoi(v); err != nil || n < low || n > high {
+			return &flaw{text: "is not a number of " + strconv.Itoa(low) + " to " + strconv.Itoa(high)}
+		}
+		return nil
+	}
+}
+
+// climbs reports whether a path leaves what it starts from.
+func climbs(p string) bool {
+	depth := 0
+	for part := range strings.SplitSeq(p, "/") {
+		switch part {
+		case "", ".":
+		case "..":
+			if depth--; depth < 0 {
+				return true
+			}
+		default:
+			depth++
+		}
+	}
+	return false
+}
+
+// checkStagePath allows absolute paths inside a stage or file system.
+func checkStagePath(v string) *flaw {
+	switch {
+	case !strings.HasPrefix(v, "/"):
+		return &flaw{text: "is not an absolute path", hint: fmt.Sprintf("did you mean %s?", quote("/"+v))}
+	case climbs(v):
+		return &flaw{text: "climbs out of the root with .."}
+	}
+	return checkOneLine(v)
+}
+
+func checkCachePath(v string) *flaw {
+	if path.Clean(v) == "/" {
+		return &flaw{text: "is the root itself"}
+	}
+	return checkStagePath(v)
+}
+
+// checkHostPath allows files beside the declaration, and absolute ones.
+func checkHostPath(v string) *flaw {
+	if climbs(v) {
+		return &flaw{text: "climbs out with ..", hint: "put the file beside the declaration, or write an absolute path"}
+	}
+	return checkOneLine(v)
+}
+
+func checkGlob(v string) *flaw {
+	if _, err := path.Match(v, ""); err != nil {
+		return &flaw{text: "is not a pattern", hint: "a bracket is open; \\[ stands for itself"}
+	}
+	return checkStagePath(v)
+}
+
+// checkGitURL refuses what git would take for an option or hand to a helper
+// program.
+func checkGitURL(v string) *flaw {
+	scheme, _, _ := strings.Cut(v, "/")
+	switch {
+	case strings.HasPrefix(v, "-"):
+		return &flaw{text: "begins with a dash"}
+	case strings.ContainsAny(v, blanks):
+		return &flaw{text: "has white space in it"}
+	case strings.Contains(scheme, "::"):
+		return &flaw{text: "names a remote helper", hint: "use git://, https:// or ssh://"}
+	}
+	if _, err := url.Parse(v); err != nil && strings.Contains(v, "://") {
+		return &flaw{text: "is not a URL"}
+	}
+	return checkOneLine(v)
+}
+
+func checkRevision(v string) *flaw {
+	switch {
+	case strings.HasPrefix(v, "-"):
+		return &flaw{text: "begins with a dash"}
+	case strings.ContainsAny(v, blanks+"~^:?*[\\") || strings.Contains(v, ".."):
+		return &flaw{text: "is not a revision", hint: "a commit id of 40 digits, or refs/tags/NAME"}
+	}
+	return checkOneLine(v)
+}
+
+func checkRepo(v string) *flaw {
+	switch {
+	case strings.HasPrefix(v, "-"):
+		return &flaw{text: "begins with a dash"}
+	case strings.ContainsAny(v, blanks):
+		return &flaw{text: "has white space in it"}
+	case path.Clean(v) == "." || climbs(v):
+		return &flaw{text: "is not the name of a repository"}
+	}
+	return checkOneLine(v)
+}
+
+func checkSubdir(v string) *flaw {
+	if strings.HasPrefix(v, "/") || strings.HasPrefix(v, "-") || climbs(v) {
+		return &flaw{text: "is not a directory of the layer", hint: "paths are relative to the layer's root"}
+	}
+	return checkOneLine(v)
+}

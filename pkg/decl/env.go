@@ -1,0 +1,128 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package decl
+
+import (
+	"regexp"
+	"strings"
+)
+
+var (
+	variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	dollar   = regexp.MustCompile(`^\$([A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z_][A-Za-z0-9_]*\})`)
+)
+
+// env handles ENV: pairs such as A=b C="d e", or one variable as in ENV A b c.
+func (s *stageBuilder) env(a *Action, arg text) {
+	words := arg.words()
+	if first := words[0]; !strings.Contains(first.s, "=") {
+		rest := arg.sub(len(first.s), len(arg.s)).trim()
+		if rest.s == "" {
+			s.rep.errorf(first.place(0, len(first.s)), "write ENV "+first.s+"=...", "ENV has no value for %s", quote(first.s))
+			return
+		}
+		s.variable(a, first, rest)
+		return
+	}
+	for pos := 0; pos < len(arg.s); {
+		if strings.IndexByte(blanks, arg.s[pos]) >= 0 {
+			pos++
+			continue
+		}
+		if strings.HasPrefix(arg.s[pos:], "\\\n") { // goes on in the next line
+			pos += 2
+			continue
+		}
+		end := wordEnd(arg.s, pos)
+		w := arg.sub(pos, end)
+		pos = end
+		eq := strings.IndexByte(w.s, '=')
+		if eq < 0 {
+			s.rep.errorf(w.place(0, len(w.s)), "write NAME=VALUE, with quotes around blanks", "ENV has no value for %s", quote(w.s))
+			return
+		}
+		s.variable(a, w.sub(0, eq), w.sub(eq+1, len(w.s)))
+	}
+}
+
+// wordEnd returns the end of the word that begins at i: white space inside
+// quotes, or behind a backslash, belongs to it.
+func wordEnd(v string, i int) int {
+	var inside byte
+	for ; i < len(v); i++ {
+		switch c := v[i]; {
+		case c == '\\' && inside != '\'' && i+1 < len(v):
+			i++
+		case inside != 0:
+			if c == inside {
+				inside = 0
+			}
+		case c == '"' || c == '\'':
+			inside = c
+		case strings.IndexByte(blanks, c) >= 0:
+			return i
+		}
+	}
+	return len(v)
+}
+
+// variable adds one variable; value may have quotes in it.
+func (s *stageBuilder) variable(a *Action, name, value text) {
+	if !variable.MatchString(name.s) {
+		s.rep.errorf(name.place(0, len(name.s)), "letters, digits and _, the first one no digit", "%s is not the name of a variable", quote(name.s))
+		return
+	}
+	v := EnvVar{Name: name.s}
+	fl := v.unquote(value.s)
+	if fl != nil {
+		s.rep.errorf(value.place(fl.from, fl.to), fl.hint, "%s", fl.text)
+		return
+	}
+	a.Env = append(a.Env, v)
+}
+
+// unquote sets Value and Expand from what was written.
+func (v *EnvVar) unquote(w string) *flaw {
+	var b strings.Builder
+	var inside byte
+	opened, literal := 0, -1
+	for i := 0; i < len(w); i++ {
+		c := w[i]
+		switch {
+		case c == '\\' && inside != '\'' && i+1 < len(w):
+			if i++; w[i] == '\n' {
+				continue
+			}
+			if w[i] == '$' {
+				literal = i
+			} else if inside == '"' && w[i] != '"' && w[i] != '\\' {
+				b.WriteByte('\\')
+			}
+			b.WriteByte(w[i])
+			continue
+		case inside == 0 && (c == '"' || c == '\''):
+			inside, opened = c, i
+			continue
+		case c == inside:
+			inside = 0
+			continue
+		case c == '$' && inside == '\'':
+			literal = i
+		case c == '$' && dollar.MatchString(w[i:]):
+			v.Expand = true
+		case c == '$':
+			return &flaw{from: i, to: i + 1, text: `a bare "$" in a value of ENV`, hint: `write $NAME or ${NAME} for a variable, \$ for the sign itself`}
+		}
+		b.WriteByte(c)
+	}
+	if inside != 0 {
+		return &flaw{from: opened, to: opened + 1, text: "this quote is not closed"}
+	}
+	if v.Expand && literal >= 0 {
+		return &flaw{from: literal, to: literal + 1, text: `ENV cannot have both variables and "$" itself in one value`}
+	}
+	v.Value = b.String()
+	return nil
+}

@@ -1,0 +1,101 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package decl
+
+import (
+	"bytes"
+	"sort"
+	"unicode/utf8"
+)
+
+// file is a declaration file with an index from byte offsets to lines and
+// columns.
+type file struct {
+	index int // in reading order
+	name  string
+	dir   string
+	data  []byte
+	lines []int32 // offset of each line's first byte
+	marks []mark  // every markEvery bytes or so
+}
+
+// mark says how many characters stand before an offset. A line may have
+// megabytes, so columns must not be counted from its start each time.
+type mark struct{ off, chars int32 }
+
+const markEvery = 64
+
+// place is a range of bytes in a file, where to may equal from.
+type place struct {
+	file     *file
+	from, to int
+}
+
+func newFile(index int, s Source) *file {
+	f := &file{index: index, name: s.Name, dir: s.Dir, data: s.Data, lines: []int32{0}, marks: []mark{{}}}
+	if len(f.data) > maxFileSize {
+		f.data = f.data[:maxFileSize]
+	}
+	next := markEvery
+	for off, chars := 0, 0; off < len(f.data); chars++ {
+		if off >= next {
+			f.marks = append(f.marks, mark{int32(off), int32(chars)})
+			next = off + markEvery
+		}
+		if f.data[off] == '\n' {
+			f.lines = append(f.lines, int32(off+1))
+		}
+		if f.data[off] < utf8.RuneSelf {
+			off++
+			continue
+		}
+		_, n := utf8.DecodeRune(f.data[off:])
+		off += n
+	}
+	return f
+}
+
+// at makes a place in the file.
+func (f *file) at(from, to int) place { return place{f, from, to} }
+
+// chars returns the number of characters before off. One that off is inside
+// of counts if up is set.
+func (f *file) chars(off int, up bool) int {
+	i := sort.Search(len(f.marks), func(i int) bool { return int(f.marks[i].off) > off }) - 1
+	at, chars := int(f.marks[i].off), int(f.marks[i].chars)
+	for at < off {
+		n := 1
+		if f.data[at] >= utf8.RuneSelf {
+			_, n = utf8.DecodeRune(f.data[at:])
+		}
+		if at += n; at > off && !up {
+			break
+		}
+		chars++
+	}
+	return chars
+}
+
+// span converts a place to lines and columns. A place that is empty, or at
+// the end of its line, becomes one character long.
+func (p place) span() Span {
+	f := p.file
+	from := min(max(p.from, 0), len(f.data))
+	to := min(max(p.to, from), len(f.data))
+	if from > 0 && from < len(f.data) && f.data[from] == '\n' && f.data[from-1] == '\r' {
+		from-- // the end of a line is one place
+	}
+	line := sort.Search(len(f.lines), func(i int) bool { return int(f.lines[i]) > from }) - 1
+	if i := bytes.IndexAny(f.data[from:to], "\r\n"); i >= 0 {
+		to = from + i
+	}
+	start := f.chars(from, false)
+	return Span{
+		File: f.name,
+		Line: line + 1,
+		Col:  start - f.chars(int(f.lines[line]), false) + 1,
+		Len:  max(f.chars(to, true)-start, 1),
+	}
+}

@@ -1,0 +1,107 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package decl
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// Severity tells a mistake from something that only looks like one.
+type Severity int
+
+// The severities. A declaration with an Error must not be built.
+const (
+	Error Severity = iota
+	Warning
+)
+
+// String returns the word that findings are printed with.
+func (s Severity) String() string {
+	if s == Warning {
+		return "warning"
+	}
+	return "error"
+}
+
+// Finding is one mistake in a declaration.
+type Finding struct {
+	Severity Severity
+	Span     Span
+	Summary  string // lower case, no full stop; may quote the input: escape it for a terminal
+	Hint     string // how to mend it, or empty
+	Notes    []Note
+}
+
+// Note is a further place that belongs to a finding.
+type Note struct {
+	Span Span
+	Text string
+}
+
+// Findings are the mistakes of all files: in the order of the files, and by
+// place in each of them.
+type Findings []Finding
+
+// HasErrors reports whether one of the findings is an Error.
+func (fs Findings) HasErrors() bool {
+	return slices.ContainsFunc(fs, func(f Finding) bool { return f.Severity == Error })
+}
+
+// maxFindings bounds the work and the output that hostile input can cause.
+const maxFindings = 200
+
+// report collects findings while files are read.
+type report struct {
+	items   []*item
+	dropped bool
+}
+
+type item struct {
+	at place
+	f  Finding
+}
+
+// full reports whether further findings will be dropped, so that callers can
+// spare themselves the work of making them.
+func (r *report) full() bool { return len(r.items) >= maxFindings }
+
+func (r *report) add(s Severity, at place, hint, summary string) *Finding {
+	if r.full() {
+		r.dropped = true
+		return &Finding{}
+	}
+	it := &item{at: at, f: Finding{Severity: s, Span: at.span(), Summary: summary, Hint: hint}}
+	r.items = append(r.items, it)
+	return &it.f
+}
+
+func (r *report) errorf(at place, hint, format string, args ...any) *Finding {
+	return r.add(Error, at, hint, fmt.Sprintf(format, args...))
+}
+
+func (r *report) warnf(at place, hint, format string, args ...any) *Finding {
+	return r.add(Warning, at, hint, fmt.Sprintf(format, args...))
+}
+
+func (f *Finding) note(at place, format string, args ...any) {
+	f.Notes = append(f.Notes, Note{Span: at.span(), Text: fmt.Sprintf(format, args...)})
+}
+
+func (r *report) findings() Findings {
+	slices.SortStableFunc(r.items, func(a, b *item) int {
+		return cmp.Or(cmp.Compare(a.at.file.index, b.at.file.index), cmp.Compare(a.at.from, b.at.from))
+	})
+	var fs Findings
+	for _, it := range r.items {
+		fs = append(fs, it.f)
+	}
+	if r.dropped {
+		// An Error even if all others are warnings: what was dropped may have been one.
+		fs = append(fs, Finding{Span: fs[len(fs)-1].Span, Summary: "too many mistakes; the rest is not listed"})
+	}
+	return fs
+}

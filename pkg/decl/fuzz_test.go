@@ -1,0 +1,144 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package decl
+
+import (
+	"bytes"
+	"encoding/xml"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/rogpeppe/go-internal/txtar"
+)
+
+// FuzzParse checks that parsing and rendering end without a panic whatever is
+// in a file, that every finding is in it, and that what encoding/xml refuses
+// is an error here too.
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(everything))
+	names, err := filepath.Glob("testdata/findings/*.txtar")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, name := range names {
+		ar, err := txtar.ParseFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, file := range ar.Files {
+			if file.Name != want {
+				f.Add(file.Data)
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		files := []Source{{Name: "a.xml", Data: data}, {Name: "b.xml", Data: []byte("<redo/>")}}
+		zz := time.AfterFunc(5*time.Second, func() {
+			f, _ := os.CreateTemp("/tmp", "zz")
+			buf := make([]byte, 1<<20)
+			f.Write(buf[:runtime.Stack(buf, true)])
+			f.Write(data)
+			f.Close()
+		})
+		defer zz.Stop()
+		d, fs := Parse(files...)
+		checkSpans(t, files, fs)
+		for _, s := range allSpans(d) {
+			checkSpans(t, files, Findings{{Span: s, Summary: "declared"}})
+		}
+		for _, color := range []bool{false, true} {
+			var out bytes.Buffer
+			if err := fs.Render(&out, files, color); err != nil {
+				t.Fatal(err)
+			}
+			if color {
+				continue
+			}
+			if i := bytes.IndexFunc(out.Bytes(), func(r rune) bool { return r != '\n' && r != '\t' && steers(r) }); i >= 0 || !utf8.Valid(out.Bytes()) {
+				t.Errorf("rendered findings have control characters or broken ones: %q", out.String())
+			}
+		}
+		if err := wellFormed(data); err != nil && !fs.HasErrors() {
+			t.Errorf("no error, but encoding/xml says: %v", err)
+		}
+	})
+}
+
+func allSpans(d *Declaration) []Span {
+	var all []Span
+	for _, s := range d.Stages {
+		all = append(all, s.Span)
+		for _, a := range s.Actions {
+			all = append(all, a.Span)
+		}
+		for _, c := range s.Caches {
+			all = append(all, c.Span)
+		}
+	}
+	for _, c := range d.LocalConf {
+		all = append(all, c.Span)
+	}
+	for _, k := range d.Disks {
+		all = append(all, k.Span)
+		for _, p := range k.Partitions {
+			all = append(all, p.Span)
+			for _, it := range p.Items {
+				all = append(all, it.Span)
+			}
+		}
+	}
+	return all
+}
+
+func wellFormed(data []byte) error {
+	dec := xml.NewDecoder(bytes.NewReader(data))
+	for {
+		if _, err := dec.Token(); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+}
+
+// FuzzText compares the decoding of text, of which encoding/xml does not tell
+// the places, with that of encoding/xml.
+func FuzzText(f *testing.F) {
+	for _, s := range []string{"", "a&amp;b", "&#228;x&#x1F600;", "<![CDATA[&amp;]]>]]&gt;", "a\r\nb\rc", "<!-- x -->a<![CDATA[]]>", "漢&lt;"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		data := []byte("<a>" + s + "</a>")
+		var want struct {
+			Text string `xml:",chardata"`
+		}
+		if bytes.HasPrefix([]byte(s), []byte("<")) || xml.Unmarshal(data, &want) != nil {
+			return
+		}
+		rep := &report{}
+		file := newFile(0, Source{Data: data})
+		root, complete := readXML(file, len(data), rep)
+		if !complete || len(rep.items) > 0 || len(root.kids) > 0 {
+			return
+		}
+		got := root.text()
+		if got.s != want.Text {
+			t.Fatalf("%q decodes to %q, want %q", s, got.s, want.Text)
+		}
+		last := 0
+		for i, r := range got.s {
+			at := got.place(i, i+utf8.RuneLen(max(r, 0)))
+			if at.from < last || at.to <= at.from || at.to > len(data) {
+				t.Fatalf("%q: character %d of %q stands at %d to %d, the one before ends at %d", s, i, got.s, at.from, at.to, last)
+			}
+			last = at.to
+		}
+	})
+}

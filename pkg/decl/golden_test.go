@@ -1,0 +1,102 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package decl
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+const want = "want.txt"
+
+// TestFindings parses all files of each archive together, and compares the
+// findings as rendered with the archive's last file.
+func TestFindings(t *testing.T) {
+	names, err := filepath.Glob("testdata/findings/*.txtar")
+	if err != nil || len(names) == 0 {
+		t.Fatalf("no archives: %v", err)
+	}
+	for _, name := range names {
+		t.Run(strings.TrimSuffix(filepath.Base(name), ".txtar"), func(t *testing.T) {
+			ar, err := txtar.ParseFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var files []Source
+			golden := ""
+			for _, f := range ar.Files {
+				if f.Name == want {
+					golden = string(f.Data)
+					continue
+				}
+				files = append(files, Source{Name: f.Name, Data: f.Data})
+			}
+			_, fs := Parse(files...)
+			checkSpans(t, files, fs)
+			got := render(t, files, fs)
+			if *update {
+				updateArchive(t, name, ar, got)
+				return
+			}
+			if diff := cmp.Diff(got, golden); diff != "" {
+				t.Errorf("findings (-got +want):\n%s", diff)
+			}
+		})
+	}
+}
+
+func render(t testing.TB, files []Source, fs Findings) string {
+	t.Helper()
+	var out bytes.Buffer
+	if err := fs.Render(&out, files, false); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+func updateArchive(t *testing.T, name string, ar *txtar.Archive, got string) {
+	t.Helper()
+	files := ar.Files[:0]
+	for _, f := range ar.Files {
+		if f.Name != want {
+			files = append(files, f)
+		}
+	}
+	ar.Files = append(files, txtar.File{Name: want, Data: []byte(got)})
+	if err := os.WriteFile(name, txtar.Format(ar), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// checkSpans checks that every place is inside of its file.
+func checkSpans(t testing.TB, files []Source, fs Findings) {
+	t.Helper()
+	for _, f := range fs {
+		spans := []Span{f.Span}
+		for _, n := range f.Notes {
+			spans = append(spans, n.Span)
+		}
+		for _, s := range spans {
+			line, ok := sourceLine(s, files)
+			if !ok {
+				t.Errorf("%q: %+v is not in the file", f.Summary, s)
+				continue
+			}
+			n := len([]rune(string(line))) + 1 // the end of a line is a place
+			if s.Col < 1 || s.Len < 1 || s.Col > n || s.Len > 1 && s.Col+s.Len > n {
+				t.Errorf("%q: %+v is not in a line of %d characters", f.Summary, s, n-1)
+			}
+		}
+	}
+}

@@ -1,0 +1,161 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package decl
+
+// rule says what an element may have.
+type rule struct {
+	attrs []attrRule
+	kids  []string // elements that may stand in it
+	once  []string // of these, at most one
+	text  textRule
+}
+
+type attrRule struct {
+	name     string
+	required bool
+	check    check // of a value that is not empty; nil allows everything
+}
+
+type textRule int
+
+const (
+	noText   textRule = iota // only white space
+	mayText                  // any text, or none
+	mustText                 // any text that is not only white space
+)
+
+// rootName is the element that a file consists of.
+const rootName = "redo"
+
+// grammar is the language: every element by name, as no two elements of one
+// name differ by where they stand.
+var grammar = map[string]rule{
+	rootName: {
+		kids: []string{"layer_declaration", "local_conf", "buildstage", "disk"},
+	},
+
+	// Git layers for bitbake.
+	"layer_declaration": {kids: []string{"remote", "baselayer", "layer"}},
+	"remote": {attrs: []attrRule{
+		{"name", true, checkID}, {"baseurl", true, checkGitURL},
+	}},
+	"baselayer": {attrs: []attrRule{
+		{"remote", true, nil}, {"revision", true, checkRevision}, {"repo", true, checkRepo},
+	}},
+	"layer": {attrs: []attrRule{
+		{"name", true, checkID}, {"remote", true, nil}, {"revision", true, checkRevision},
+		{"repo", true, checkRepo}, {"subdirs", false, eachWord(checkSubdir)},
+	}},
+	"local_conf": {text: mayText},
+
+	// Stages.
+	"buildstage": {
+		attrs: []attrRule{{"id", true, checkID}},
+		kids:  []string{"prestage", "action", "bitbake_target", "reposync", "bootstrap", "cache"},
+		once:  []string{"prestage", "bootstrap"},
+	},
+	"prestage":       {text: mustText},
+	"action":         {text: mustText},
+	"bitbake_target": {attrs: []attrRule{{"command", false, checkTask}}, text: mustText},
+	"reposync":       {text: mayText},
+	"bootstrap": {attrs: []attrRule{
+		{"suite", true, checkSuite}, {"arch", false, oneOf(debianArchs...)},
+		{"variant", false, oneOf("minbase", "essential", "apt")},
+		{"components", false, eachWord(checkComponent)}, {"packages", false, eachWord(checkPackage)},
+		{"keyring", false, checkHostPath}, {"mirror", false, checkMirror},
+		{"security-mirror", false, checkSecurityMirror}, {"snapshot", false, checkSnapshot},
+	}},
+	"cache": {attrs: []attrRule{{"path", true, checkCachePath}, {"id", false, checkID}}},
+
+	// Disks.
+	"disk": {
+		attrs: []attrRule{
+			{"id", true, checkID}, {"stage", false, nil},
+			{"table", false, oneOf("gpt", "mbr")}, {"size", false, checkSectors},
+		},
+		kids: []string{"bios", "blob", "partition", "vm", "expect"},
+		once: []string{"bios", "vm"},
+	},
+	"bios": {attrs: []attrRule{{"stage", false, nil}}},
+	"blob": {attrs: []attrRule{
+		{"stage", false, nil}, {"from", true, checkStagePath}, {"at", true, checkSectors},
+		{"check", false, oneOf("sunxi-spl")},
+	}},
+	"partition": {
+		attrs: []attrRule{
+			{"name", false, checkPartitionName}, {"type", false, checkPartitionType},
+			{"fs", false, oneOf("ext4", "fat32")}, {"label", false, nil},
+			{"start", false, checkSectors}, {"size", true, checkPartitionSize},
+			{"path", false, checkStagePath}, {"stage", false, nil}, {"uuid", false, checkUUID},
+			{"active", false, oneOf("yes", "no")}, {"grow", false, oneOf("yes", "no")},
+		},
+		kids: []string{"copy", "file", "initrd", "loader"},
+	},
+	"copy": {attrs: []attrRule{
+		{"stage", false, nil}, {"from", true, checkGlob}, {"to", true, checkStagePath},
+	}},
+	"file": {
+		attrs: []attrRule{{"to", true, checkStagePath}, {"mode", false, checkMode}},
+		text:  mayText,
+	},
+	"initrd": {attrs: []attrRule{
+		{"stage", false, nil}, {"to", true, checkStagePath}, {"modules", false, eachWord(checkModule)},
+	}},
+	"loader": {attrs: []attrRule{
+		{"kernel", false, checkStagePath}, {"initrd", false, checkStagePath},
+		{"cmdline", false, checkOneLine}, {"title", false, checkOneLine}, {"timeout", false, checkNumber(0, 86400)},
+	}},
+	"vm": {attrs: []attrRule{
+		{"product", false, checkOneLine}, {"vendor", false, checkOneLine}, {"version", false, checkOneLine},
+		{"cores", false, checkNumber(1, 1024)}, {"memory", false, checkSize},
+		{"nics", false, checkNumber(0, 10)}, {"firmware", false, oneOf("bios", "efi")},
+	}},
+	"expect": {attrs: []attrRule{{"console", true, checkOneLine}, {"within", false, checkDuration}}},
+}
+
+// debianArchs are the names of dpkg-architecture, those of the release first.
+var debianArchs = []string{
+	"amd64", "arm64", "armel", "armhf", "i386", "mips64el", "ppc64el", "riscv64", "s390x",
+	"alpha", "hppa", "hurd-i386", "hurd-amd64", "ia64", "loong64", "m68k", "mipsel", "powerpc", "ppc64", "sh4", "sparc64", "x32",
+}
+
+// meant maps words that other tools, or redomat's own outdated manual, use to
+// those of this language.
+var meant = map[string]string{
+	"dockerline": "action", "run": "action", "stage": "buildstage", "parent": "prestage",
+	"fetch": "baseurl", "reponame": "repo", "url": "baseurl",
+	"vfat": "fat32", "fat": "fat32", "ext3": "ext4", "ext2": "ext4", "dos": "mbr", "msdos": "mbr",
+	"uefi": "efi", "true": "yes", "false": "no", "1": "yes", "0": "no",
+	"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64", "armv7": "armhf", "arm": "armhf", "x86": "i386", "i686": "i386",
+}
+
+// correct is didYouMean that also knows what other tools call it.
+func correct(word string, known []string) (right, hint string) {
+	right = suggest(word, known)
+	if m := meant[word]; m != "" {
+		for _, k := range known {
+			if k == m {
+				right = m
+			}
+		}
+	}
+	if right == "" {
+		return "", ""
+	}
+	return right, "did you mean " + quote(right) + "?"
+}
+
+// homes returns the elements that an element may stand in.
+func homes(name string) []string {
+	var in []string
+	for _, parent := range sorted(grammar) {
+		for _, k := range grammar[parent].kids {
+			if k == name {
+				in = append(in, "<"+parent+">")
+			}
+		}
+	}
+	return in
+}

@@ -1,0 +1,37 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package decl
+
+// Source is one declaration file.
+type Source struct {
+	Name string // as findings name it
+	Dir  string // relative sources of its stages are looked up here
+	Data []byte
+}
+
+// Parse reads the files in order and merges them: a stage, remote, layer or
+// disk of a later file replaces the whole one of the same id or name at its
+// place, the last base layer wins, and all local_conf fragments are kept. What
+// one file refers to may be declared in any other.
+//
+// The declaration is never nil. It is complete and consistent unless
+// Findings.HasErrors reports true.
+func Parse(files ...Source) (*Declaration, Findings) {
+	rep := &report{}
+	b := newBuilder(rep)
+	for i, s := range files {
+		f := newFile(i, s)
+		root, complete := readXML(f, len(s.Data), rep)
+		if !complete {
+			b.partial = true
+		}
+		b.addFile(f, root)
+	}
+	if !b.partial {
+		b.checkReferences()
+		b.checkCycles()
+	}
+	return b.decl, rep.findings()
+}

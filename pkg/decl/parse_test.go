@@ -1,0 +1,368 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package decl
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+// parse parses texts as a.xml, b.xml and so on, which must have no findings.
+func parse(t testing.TB, texts ...string) *Declaration {
+	t.Helper()
+	var files []Source
+	for i, text := range texts {
+		files = append(files, Source{Name: string(rune('a'+i)) + ".xml", Dir: "/" + string(rune('a'+i)), Data: []byte(text)})
+	}
+	d, fs := Parse(files...)
+	if len(fs) > 0 {
+		t.Fatalf("findings:\n%s", render(t, files, fs))
+	}
+	return d
+}
+
+var ignoreSpans = cmpopts.IgnoreTypes(Span{})
+
+const everything = `<?xml version="1.0" encoding="UTF-8"?>
+<redo>
+	<layer_declaration>
+		<remote name="yocto" baseurl="git://git.example.org/"/>
+		<remote name="ssh" baseurl="git@example.org:"/>
+		<baselayer remote="yocto" revision="abc" repo="poky"/>
+		<layer name="meta-oe" remote="ssh" revision="refs/tags/x" repo="a/b.git" subdirs=" meta-a
+			meta-b "/>
+	</layer_declaration>
+	<local_conf>
+A = "1"<!-- no --> &amp; <![CDATA[B = "<&>"]]>
+</local_conf>
+	<buildstage id="base">
+		<action>
+			FROM registry.example.org:5000/a/b:1.0
+		</action>
+		<cache path="/var/cache" id="c"/>
+		<action>RUN a &amp;&amp;
+b	</action>
+		<action><![CDATA[RUN ["a b", "<"]]]></action>
+		<action>RUN [ "$A" = b ]</action>
+		<action>RUN [[ $A = b ]]</action>
+		<action>RUN [ "a" ]</action>
+		<action>ADD --chown=0:0 --chmod=0755 /etc/passwd dir/</action>
+		<action>ADD ["a b", "/c d"]</action>
+		<action>COPY --from=deb a b /c/</action>
+		<action>ENV A=1 B="2 3" C='$4' D=$A:${B} E=a\ b \
+			F="\"\$\n" G=</action>
+		<action>ENV A b  "c" </action>
+		<action>WORKDIR /src</action>
+		<action>USER www-data:33</action>
+		<reposync/>
+		<reposync> all </reposync>
+		<action>REPOSYNC</action>
+		<action>CREATE_BBLAYERS</action>
+		<action>CREATE_LOCAL_CONF now</action>
+		<bitbake_target command="populate_sdk"> a b </bitbake_target>
+	</buildstage>
+	<buildstage id="deb">
+		<bootstrap suite="bookworm" arch="armhf" variant="essential" components="main contrib" packages="vim libc6:i386"
+			keyring="keys/a.gpg" mirror="https://deb.example.org/debian" security-mirror="none" snapshot="20250101T000000Z"/>
+	</buildstage>
+	<buildstage id="top"><prestage> base
+	</prestage></buildstage>
+	<disk id="card" stage="top" table="mbr" size="8G">
+		<bios stage="deb"/>
+		<blob stage="deb" from="/u-boot.bin" at="8K" check="sunxi-spl"/>
+		<partition name="boot" type="0c" fs="fat32" label="BOOT" start="1M" size="128M" active="yes" uuid="ABCD-0123">
+			<copy from="/boot/vmlinuz-*" to="/vmlinuz"/>
+			<copy stage="deb" from="/x" to="/y/"/>
+			<file to="/extlinux/extlinux.conf">
+default caros
+  append ro
+			</file>
+			<file to="/empty" mode="0600"/>
+			<initrd stage="deb" to="/initrd.img" modules="ext4 ahci"/>
+			<loader cmdline="root=LABEL=X ro"/>
+			<loader kernel="/k" initrd="" title="CarOS" timeout="5"/>
+		</partition>
+		<partition fs="ext4" size="fit+512M" path="/" stage="deb" grow="yes" uuid="4f68bce3-e8cd-4db1-96e7-fbcaf984b709"/>
+		<vm product="CarOS" vendor="V" version="1" cores="2" memory="8G" nics="3" firmware="efi"/>
+		<expect console="login:" within="5m"/>
+		<expect console="ready"/>
+	</disk>
+	<disk id="min"><partition size="1M"/></disk>
+</redo>
+`
+
+func TestParseEverything(t *testing.T) {
+	want := &Declaration{
+		Files:   []string{"a.xml"},
+		Remotes: []Remote{{Name: "yocto", BaseURL: "git://git.example.org/"}, {Name: "ssh", BaseURL: "git@example.org:"}},
+		Base:    &BaseLayer{Remote: "yocto", Revision: "abc", Repo: "poky"},
+		Layers: []GitLayer{
+			{Name: "meta-oe", Remote: "ssh", Revision: "refs/tags/x", Repo: "a/b.git", Subdirs: []string{"meta-a", "meta-b"}},
+		},
+		LocalConf: []LocalConf{{Text: "\nA = \"1\" & B = \"<&>\"\n"}},
+		Stages: []*Stage{
+			{ID: "base", Dir: "/a", Caches: []Cache{{Path: "/var/cache", ID: "c"}}, Actions: wantActions()},
+			{ID: "deb", Dir: "/a", Bootstrap: &Bootstrap{
+				Suite: "bookworm", Arch: "armhf", Variant: "essential", Components: []string{"main", "contrib"},
+				Packages: []string{"vim", "libc6:i386"}, Keyring: "keys/a.gpg", Mirror: "https://deb.example.org/debian",
+				SecurityMirror: "none", Snapshot: "20250101T000000Z",
+			}},
+			{ID: "top", Dir: "/a", Prestage: "base"},
+		},
+		Disks: []*Disk{wantCard(), {ID: "min", Table: "gpt", Partitions: []*Partition{{Size: "1M"}}}},
+	}
+	if diff := cmp.Diff(parse(t, everything), want, ignoreSpans, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("declaration (-got +want):\n%s", diff)
+	}
+}
+
+func wantActions() []Action {
+	return []Action{
+		{Kind: From, Text: "registry.example.org:5000/a/b:1.0", Image: "registry.example.org:5000/a/b:1.0"},
+		{Kind: Run, Text: "a &&\nb"},
+		{Kind: Run, Text: `["a b", "<"]`, Argv: []string{"a b", "<"}},
+		{Kind: Run, Text: `[ "$A" = b ]`},
+		{Kind: Run, Text: `[[ $A = b ]]`},
+		{Kind: Run, Text: `[ "a" ]`, Argv: []string{"a"}},
+		{Kind: Add, Text: "--chown=0:0 --chmod=0755 /etc/passwd dir/", Chown: "0:0", Chmod: "0755", Sources: []string{"/etc/passwd"}, Dest: "dir/"},
+		{Kind: Add, Text: `["a b", "/c d"]`, Sources: []string{"a b"}, Dest: "/c d"},
+		{Kind: Copy, Text: "--from=deb a b /c/", FromStage: "deb", Sources: []string{"a", "b"}, Dest: "/c/"},
+		{
+			Kind: Env, Text: "A=1 B=\"2 3\" C='$4' D=$A:${B} E=a\\ b \\\n\t\t\tF=\"\\\"\\$\\n\" G=",
+			Env: []EnvVar{
+				{Name: "A", Value: "1"}, {Name: "B", Value: "2 3"}, {Name: "C", Value: "$4"}, {Name: "D", Value: "$A:${B}", Expand: true},
+				{Name: "E", Value: "a b"}, {Name: "F", Value: `"$\n`}, {Name: "G"},
+			},
+		},
+		{Kind: Env, Text: `A b  "c"`, Env: []EnvVar{{Name: "A", Value: "b  c"}}},
+		{Kind: Workdir, Text: "/src", Dest: "/src"},
+		{Kind: User, Text: "www-data:33", Dest: "www-data:33"},
+		{Kind: Reposync},
+		{Kind: Reposync, Text: "all"},
+		{Kind: Reposync},
+		{Kind: CreateBBLayers},
+		{Kind: CreateLocalConf, Text: "now"},
+		{Kind: Bitbake, Text: "a b", Targets: " a b ", Command: "populate_sdk"},
+	}
+}
+
+func wantCard() *Disk {
+	return &Disk{
+		ID: "card", Stage: "top", Table: "mbr", Size: "8G",
+		BIOS:  &BIOS{Stage: "deb"},
+		Blobs: []Blob{{Stage: "deb", From: "/u-boot.bin", At: "8K", Check: "sunxi-spl"}},
+		Partitions: []*Partition{
+			{
+				Name: "boot", Type: "0c", FS: "fat32", Label: "BOOT", Start: "1M", Size: "128M", Active: true, UUID: "ABCD-0123",
+				Items: []Item{
+					{Kind: CopyItem, From: "/boot/vmlinuz-*", To: "/vmlinuz"},
+					{Kind: CopyItem, Stage: "deb", From: "/x", To: "/y/"},
+					{Kind: FileItem, To: "/extlinux/extlinux.conf", Mode: "0644", Text: "default caros\n  append ro\n"},
+					{Kind: FileItem, To: "/empty", Mode: "0600"},
+					{Kind: InitrdItem, Stage: "deb", To: "/initrd.img", Modules: []string{"ext4", "ahci"}},
+					{Kind: LoaderItem, Kernel: "/vmlinuz", Initrd: "/initrd.img", Cmdline: "root=LABEL=X ro", Timeout: "0"},
+					{Kind: LoaderItem, Kernel: "/k", Title: "CarOS", Timeout: "5"},
+				},
+			},
+			{FS: "ext4", Size: "fit+512M", Path: "/", Stage: "deb", Grow: true, UUID: "4f68bce3-e8cd-4db1-96e7-fbcaf984b709"},
+		},
+		VM:      &VM{Product: "CarOS", Vendor: "V", Version: "1", Cores: "2", Memory: "8G", NICs: "3", Firmware: "efi"},
+		Expects: []Expect{{Console: "login:", Within: 5 * time.Minute}, {Console: "ready"}},
+	}
+}
+
+// TestSpans checks where the parts of a declaration say that they stand.
+func TestSpans(t *testing.T) {
+	d := parse(t, everything)
+	files := []Source{{Name: "a.xml", Data: []byte(everything)}}
+	under := func(s Span) string {
+		line, ok := sourceLine(s, files)
+		if !ok {
+			t.Fatalf("%+v is not in the file", s)
+		}
+		return string([]rune(string(line))[s.Col-1 : s.Col-1+s.Len])
+	}
+	got := []string{
+		under(d.Remotes[0].Span), under(d.Base.Span), under(d.Layers[0].Span), under(d.LocalConf[0].Span),
+		under(d.Stages[0].Span), under(d.Stages[2].PrestageSpan), under(d.Stages[0].Caches[0].Span), under(d.Stages[1].Bootstrap.Span),
+		under(d.Disks[0].Span), under(d.Disks[0].BIOS.Span), under(d.Disks[0].Blobs[0].Span), under(d.Disks[0].Partitions[0].Span),
+		under(d.Disks[0].Partitions[1].Span), under(d.Disks[0].VM.Span), under(d.Disks[0].Expects[0].Span),
+		under(d.Disks[0].Partitions[0].Items[0].Span), under(d.Disks[0].Partitions[0].Items[2].Span), under(d.Disks[0].Partitions[0].Items[5].Span),
+	}
+	want := []string{
+		"<remote", "<baselayer", "<layer", `A = "1"<!-- no --> &amp; <![CDATA[B = "<&>"`,
+		"base", "base", "/var/cache", "<bootstrap",
+		"card", "<bios", "/u-boot.bin", "boot",
+		"partition", "<vm", "login:",
+		"/boot/vmlinuz-*", "/extlinux/extlinux.conf", "loader",
+	}
+	if diff := cmp.Diff(got, want); diff != "" {
+		t.Errorf("marked text (-got +want):\n%s", diff)
+	}
+	got = nil
+	for _, a := range d.Stages[0].Actions[:9] {
+		got = append(got, under(a.Span))
+	}
+	want = []string{
+		"registry.example.org:5000/a/b:1.0", "a &amp;&amp;", `["a b", "<"]`, `[ "$A" = b ]`,
+		"[[ $A = b ]]", `[ "a" ]`,
+		"--chown=0:0 --chmod=0755 /etc/passwd dir/", `["a b", "/c d"]`, "--from=deb a b /c/",
+	}
+	if diff := cmp.Diff(got, want); diff != "" {
+		t.Errorf("marked actions (-got +want):\n%s", diff)
+	}
+}
+
+func TestMerge(t *testing.T) {
+	base := `<redo>
+	<layer_declaration>
+		<remote name="a" baseurl="git://a.example.org/"/><remote name="b" baseurl="git://b.example.org/"/>
+		<baselayer remote="a" revision="1" repo="r"/>
+		<layer name="l1" remote="a" revision="1" repo="r" subdirs="x"/><layer name="l2" remote="a" revision="1" repo="r"/>
+	</layer_declaration>
+	<local_conf>A</local_conf>
+	<buildstage id="s1"><action>FROM debian:12</action><action>RUN true</action></buildstage>
+	<buildstage id="s2"><prestage>s1</prestage></buildstage>
+	<disk id="d1" size="1G"><partition name="p" size="1M"/></disk><disk id="d2"><partition size="1M"/></disk>
+</redo>`
+	overlay := `<redo>
+	<layer_declaration>
+		<remote name="a" baseurl="git://c.example.org/"/>
+		<baselayer remote="b" revision="2" repo="r"/>
+		<layer name="l3" remote="b" revision="3" repo="r"/><layer name="l1" remote="b" revision="2" repo="r"/>
+	</layer_declaration>
+	<local_conf>B</local_conf>
+	<buildstage id="s3"><prestage>s2</prestage></buildstage>
+	<buildstage id="s1"><action>FROM debian:13</action></buildstage>
+	<disk id="d1" stage="s1"><partition size="2M"/></disk>
+</redo>`
+	want := &Declaration{
+		Files:   []string{"a.xml", "b.xml"},
+		Remotes: []Remote{{Name: "a", BaseURL: "git://c.example.org/"}, {Name: "b", BaseURL: "git://b.example.org/"}},
+		Base:    &BaseLayer{Remote: "b", Revision: "2", Repo: "r"},
+		Layers: []GitLayer{
+			{Name: "l1", Remote: "b", Revision: "2", Repo: "r"}, {Name: "l2", Remote: "a", Revision: "1", Repo: "r"},
+			{Name: "l3", Remote: "b", Revision: "3", Repo: "r"},
+		},
+		LocalConf: []LocalConf{{Text: "A"}, {Text: "B"}},
+		Stages: []*Stage{
+			{ID: "s1", Dir: "/b", Actions: []Action{{Kind: From, Text: "debian:13", Image: "debian:13"}}},
+			{ID: "s2", Dir: "/a", Prestage: "s1"}, {ID: "s3", Dir: "/b", Prestage: "s2"},
+		},
+		Disks: []*Disk{
+			{ID: "d1", Stage: "s1", Table: "gpt", Partitions: []*Partition{{Size: "2M"}}},
+			{ID: "d2", Table: "gpt", Partitions: []*Partition{{Size: "1M"}}},
+		},
+	}
+	if diff := cmp.Diff(parse(t, base, overlay), want, ignoreSpans, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("declaration (-got +want):\n%s", diff)
+	}
+}
+
+// TestReplacedReferences: what a replaced stage refers to does not matter.
+func TestReplacedReferences(t *testing.T) {
+	parse(t, `<redo><buildstage id="a"><prestage>nowhere</prestage></buildstage></redo>`,
+		`<redo><buildstage id="a"><action>FROM debian:12</action></buildstage></redo>`)
+}
+
+func TestSingleElement(t *testing.T) {
+	d := parse(t, `<disk id="x" table="gpt"><partition name="root" fs="ext4" size="2G" path="/"/></disk>`)
+	want := []*Disk{{ID: "x", Table: "gpt", Partitions: []*Partition{{Name: "root", FS: "ext4", Size: "2G", Path: "/"}}}}
+	if diff := cmp.Diff(d.Disks, want, ignoreSpans, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("disks (-got +want):\n%s", diff)
+	}
+}
+
+func TestNoFiles(t *testing.T) {
+	if d, fs := Parse(); d == nil || len(fs) != 0 || len(d.Stages) != 0 {
+		t.Errorf("Parse() = %v, %v", d, fs)
+	}
+}
+
+// TestRealDeclarations parses the published declarations that are kept beside
+// the project where it is developed.
+func TestRealDeclarations(t *testing.T) {
+	const dir = "../../../shared/declarations/"
+	if _, err := os.Stat(dir); err != nil {
+		if os.Getenv("CAROSBUILD_REQUIRE_TOOLS") == "1" {
+			t.Fatal("the published declarations are not here")
+		}
+		t.Skip("the published declarations are not here: ", err)
+	}
+	groups := [][]string{
+		{dir + "redomat-example/example.xml"},
+		{dir + "redomat-example/example-base.xml", dir + "redomat-example/example-overlay.xml"},
+	}
+	caros, err := filepath.Glob(dir + "caros/*.xml")
+	if err != nil || len(caros) == 0 {
+		t.Fatalf("no declarations in %s: %v", dir, err)
+	}
+	for _, name := range caros {
+		groups = append(groups, []string{name})
+	}
+	for _, names := range groups {
+		t.Run(filepath.Base(names[0]), func(t *testing.T) {
+			var texts []string
+			for _, name := range names {
+				data, err := os.ReadFile(name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				texts = append(texts, string(data))
+			}
+			d := parse(t, texts...)
+			if leaf := d.Leaf(); leaf == nil || leaf != d.Stages[len(d.Stages)-1] || len(d.Stages) < 3 && len(names) == 1 {
+				t.Errorf("leaf %v of %d stages", leaf, len(d.Stages))
+			}
+			if strings.Contains(names[0], "caros-") && len(d.LocalConf) == 1 && !strings.HasPrefix(d.LocalConf[0].Text, "\n\t\t\nMACHINE = ") {
+				t.Errorf("local_conf is not verbatim: %q", d.LocalConf[0].Text)
+			}
+		})
+	}
+}
+
+func TestLeaves(t *testing.T) {
+	const (
+		a     = `<buildstage id="a"><action>FROM debian:12</action></buildstage>`
+		b     = `<buildstage id="b"><prestage>a</prestage></buildstage>`
+		tools = `<buildstage id="tools"><prestage>a</prestage></buildstage>`
+		copyB = `<buildstage id="c"><prestage>a</prestage><action>COPY --from=b /x /y</action></buildstage>`
+		disk  = `<disk id="d" stage="b"><bios stage="tools"/><partition size="1M"/></disk>`
+		both  = `<disk id="e" stage="tools"><partition size="1M"/></disk>`
+	)
+	tests := []struct{ name, text, want, leaf string }{
+		{"none", "", "", ""},
+		{"one", a, "a", "a"},
+		{"chain", a + b, "b", "b"},
+		{"two", a + b + tools, "b tools", ""},
+		{"copied from", a + b + copyB, "c", "c"},
+		{"disk", a + b + tools + disk, "b", "b"},
+		{"own disk", a + b + tools + disk + both, "b tools", ""},
+	}
+	for _, tt := range tests {
+		d := parse(t, "<redo>"+tt.text+"</redo>")
+		var got []string
+		for _, s := range d.Leaves() {
+			got = append(got, s.ID)
+		}
+		leaf := ""
+		if s := d.Leaf(); s != nil {
+			leaf = s.ID
+		}
+		if strings.Join(got, " ") != tt.want || leaf != tt.leaf {
+			t.Errorf("%s: leaves %q and leaf %q, want %q and %q", tt.name, got, leaf, tt.want, tt.leaf)
+		}
+	}
+	d := parse(t, "<redo>"+a+b+tools+disk+"</redo>")
+	if d.Stage("b") != d.Stages[1] || d.Stage("x") != nil || d.Disk("d") != d.Disks[0] || d.Disk("x") != nil {
+		t.Error("Stage or Disk finds the wrong one")
+	}
+}

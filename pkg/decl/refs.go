@@ -1,0 +1,126 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package decl
+
+import (
+	"slices"
+)
+
+// checkReferences reports names that no file declares.
+func (b *builder) checkReferences() {
+	var refs []ref
+	for _, known := range []map[string]named{b.layers, b.stages, b.disks} {
+		for _, k := range sorted(known) {
+			refs = append(refs, known[k].refs...)
+		}
+	}
+	if b.base != nil {
+		refs = append(refs, b.base.refs...)
+	}
+	slices.SortStableFunc(refs, func(x, y ref) int {
+		if x.at.file != y.at.file {
+			return x.at.file.index - y.at.file.index
+		}
+		return x.at.from - y.at.from
+	})
+	missedBase := false
+	for _, r := range refs {
+		if b.rep.full() {
+			b.rep.dropped = true
+			return
+		}
+		switch r.kind {
+		case toStage:
+			b.checkRef(r, b.stages, "<buildstage>")
+		case toRemote:
+			b.checkRef(r, b.remotes, "<remote>")
+		case toBase:
+			if b.base == nil && !missedBase {
+				missedBase = true
+				b.rep.errorf(r.at, "", "%s, but no <baselayer> is declared", r.who)
+			}
+		}
+	}
+}
+
+// maxKnown is the most names that corrections are sought among.
+const maxKnown = 2000
+
+func (b *builder) checkRef(r ref, known map[string]named, element string) {
+	if _, ok := known[r.name]; ok {
+		return
+	}
+	hint := ""
+	if len(known) <= maxKnown {
+		hint = didYouMean(r.name, sorted(known))
+	}
+	f := b.rep.errorf(r.at, hint, "%s %s, which no %s declares", r.who, quote(r.name), element)
+	if r.kind == toRemote && len(known) > 0 {
+		f.Notes = append(f.Notes, Note{b.decl.Remotes[0].Span, "remotes are declared here"})
+	}
+}
+
+// state is how far the search for cycles has come with a stage.
+type state int
+
+const (
+	unseen state = iota
+	open         // on the path to where the search is
+	done
+)
+
+// checkCycles reports stages that need themselves.
+func (b *builder) checkCycles() {
+	states := map[string]state{}
+	var path []step
+	var visit func(id string)
+	visit = func(id string) {
+		states[id] = open
+		for _, r := range b.stages[id].refs {
+			if _, ok := b.stages[r.name]; !ok || r.kind != toStage {
+				continue
+			}
+			path = append(path, step{id, r})
+			switch states[r.name] {
+			case unseen:
+				visit(r.name)
+			case open:
+				b.cycle(path, r.name)
+			}
+			path = path[:len(path)-1]
+		}
+		states[id] = done
+	}
+	for _, s := range b.decl.Stages {
+		if states[s.ID] == unseen {
+			visit(s.ID)
+		}
+	}
+}
+
+// step says that a stage needs another one, and where it says so.
+type step struct {
+	id string
+	to ref
+}
+
+// cycle reports the end of a path, from the stage that it has come back to.
+func (b *builder) cycle(path []step, back string) {
+	i := slices.IndexFunc(path, func(s step) bool { return s.id == back })
+	path = path[i:]
+	if len(path) == 1 {
+		b.rep.errorf(path[0].to.at, "", "stage %s needs itself", quote(back))
+		return
+	}
+	f := b.rep.errorf(path[0].to.at, "", "stage %s needs itself, by way of %d others", quote(back), len(path)-1)
+	const most = 10
+	for i, s := range path[1:] {
+		if i == most {
+			f.note(s.to.at, "and so on")
+			return
+		}
+		f.note(s.to.at, "stage %s needs %s here", quote(s.id), quote(s.to.name))
+	}
+}

@@ -1,0 +1,172 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package decl
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestRender(t *testing.T) {
+	files := []Source{{Name: "a.xml", Data: []byte("one\n\ttwo three\nfour")}}
+	tests := []struct {
+		name  string
+		f     Finding
+		color bool
+		want  string
+	}{
+		{
+			"plain", Finding{Span: Span{"a.xml", 2, 2, 3}, Summary: "bad"}, false,
+			"a.xml:2:2: error: bad\n    2 |\ttwo three\n      |\t^^^\n",
+		},
+		{
+			"hint and note", Finding{
+				Severity: Warning, Span: Span{"a.xml", 2, 6, 5}, Summary: "odd", Hint: "mend it",
+				Notes: []Note{{Span{"b.xml", 7, 8, 1}, "see"}},
+			}, false,
+			"a.xml:2:6: warning: odd\n    2 |\ttwo three\n      |\t    ^^^^^ mend it\nb.xml:7:8: note: see\n",
+		},
+		{
+			"colours", Finding{Span: Span{"a.xml", 1, 1, 3}, Summary: "bad", Hint: "mend it"}, true,
+			"\x1b[1ma.xml:1:1:\x1b[0m \x1b[1;31merror\x1b[0m: bad\n    1 |one\n      |\x1b[1;32m^^^\x1b[0m \x1b[1;32mmend it\x1b[0m\n",
+		},
+		{
+			"end of line", Finding{Span: Span{"a.xml", 3, 5, 1}, Summary: "bad"}, false,
+			"a.xml:3:5: error: bad\n    3 |four\n      |    ^\n",
+		},
+		{
+			"without the file", Finding{Span: Span{"b.xml", 1, 1, 3}, Summary: "bad", Hint: "mend it"}, false,
+			"b.xml:1:1: error: bad\n      = mend it\n",
+		},
+		{
+			"without the line", Finding{Span: Span{"a.xml", 9, 1, 3}, Summary: "bad"}, false,
+			"a.xml:9:1: error: bad\n",
+		},
+		{
+			"escapes", Finding{
+				Span: Span{"\x1b[2J.xml", 1, 1, 1}, Summary: "a\nb\tc\x07\xff\u009b\U000e0001\ufffd", Hint: "\u202e",
+				Notes: []Note{{Span{"\r", 1, 1, 1}, "\x1b"}},
+			}, false,
+			`\x1b[2J.xml:1:1: error: a\nb\tc\x07\xff\x9b\U000e0001` + "\ufffd\n      = \\u202e\n\\r:1:1: note: \\x1b\n",
+		},
+	}
+	for _, tt := range tests {
+		var out bytes.Buffer
+		if err := (Findings{tt.f}).Render(&out, files, tt.color); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(out.String(), tt.want); diff != "" {
+			t.Errorf("%s (-got +want):\n%s", tt.name, diff)
+		}
+	}
+}
+
+// TestRenderNumbers: the bars stand below each other whatever the line number.
+func TestRenderNumbers(t *testing.T) {
+	files := []Source{{Name: "a", Data: []byte(strings.Repeat("\n", 1234567) + "x")}}
+	got := render(t, files, Findings{{Span: Span{"a", 1234568, 1, 1}, Summary: "s"}})
+	want := "a:1234568:1: error: s\n1234568 |x\n        |^\n"
+	if got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+type brokenWriter struct{}
+
+func (brokenWriter) Write([]byte) (int, error) { return 0, errors.New("disk full") }
+
+func TestRenderError(t *testing.T) {
+	err := Findings{{Summary: "x"}}.Render(brokenWriter{}, nil, false)
+	if err == nil || !strings.Contains(err.Error(), "disk full") {
+		t.Errorf("got %v, want the error of the writer", err)
+	}
+}
+
+func TestUnderline(t *testing.T) {
+	long := strings.Repeat("0123456789", 100)
+	tests := []struct {
+		name, line          string
+		col, length         int
+		text, blank, marker string
+	}{
+		{"tab before", "\t\tx", 3, 1, "\t\tx", "\t\t", "^"},
+		{"tab inside", "a\tb", 1, 3, "a\tb", "", "^\t^"},
+		{"only a tab", "\t", 1, 1, "\t", "", "^"},
+		{"wide", "漢字x", 3, 1, "漢字x", "    ", "^"},
+		{"wide marked", "漢字x", 1, 2, "漢字x", "", "^^^^"},
+		{"combining", "e\u0301x", 3, 1, "e\u0301x", " ", "^"},
+		{"emoji", "😀x", 2, 1, "😀x", "  ", "^"},
+		{"control", "\x1bx", 2, 1, `\x1bx`, "    ", "^"},
+		{"broken", "\xffx", 2, 1, `\xffx`, "    ", "^"},
+		{"long, start", long, 1, 2, long[:120] + "...", "", "^^"},
+		{"long, middle", long, 501, 2, "..." + long[440:560] + "...", strings.Repeat(" ", 63), "^^"},
+		{"long, end", long, 1000, 1, "..." + long[880:], strings.Repeat(" ", 122), "^"},
+	}
+	for _, tt := range tests {
+		text, blank, marker := underline([]byte(tt.line), Span{Line: 1, Col: tt.col, Len: tt.length})
+		if diff := cmp.Diff([]string{text, blank, marker}, []string{tt.text, tt.blank, tt.marker}); diff != "" {
+			t.Errorf("%s (-got +want):\n%s", tt.name, diff)
+		}
+	}
+}
+
+func TestSuggest(t *testing.T) {
+	known := []string{"carosio", "yocto", "id", "label", "RUN"}
+	tests := []struct{ word, want string }{
+		{"carosioo", "carosio"},
+		{"coarsio", "carosio"},
+		{"CAROSIO", "carosio"},
+		{"run", "RUN"},
+		{"yotco", "yocto"},
+		{"lable", "label"},
+		{"i", "id"},
+		{"xy", ""},
+		{"openembedded", ""},
+		{"", ""},
+		{strings.Repeat("x", 1000), ""},
+	}
+	for _, tt := range tests {
+		if got := suggest(tt.word, known); got != tt.want {
+			t.Errorf("suggest(%q) = %q, want %q", tt.word, got, tt.want)
+		}
+	}
+}
+
+func TestParseSize(t *testing.T) {
+	tests := []struct {
+		v    string
+		want int64 // -1: an error
+	}{
+		{"0", 0}, {"512", 512}, {"8K", 8 << 10}, {"128M", 128 << 20}, {"8G", 8 << 30}, {"2T", 2 << 40},
+		{"9223372036854775807", 1<<63 - 1}, {"8388607T", 8388607 << 40},
+		{"9223372036854775808", -1}, {"8388608T", -1}, {"99999999999999999999G", -1},
+		{"G", -1}, {"8GB", -1}, {"8g", -1}, {"-1", -1}, {"+1", -1}, {"1.5G", -1}, {"1 G", -1}, {"0x10", -1}, {"1_0", -1}, {"٣", -1},
+	}
+	for _, tt := range tests {
+		got, fl := parseSize(tt.v)
+		if fl != nil {
+			got = -1
+		}
+		if got != tt.want {
+			t.Errorf("parseSize(%q) = %d, want %d", tt.v, got, tt.want)
+		}
+	}
+}
+
+func TestSpanOfLongLine(t *testing.T) {
+	line := strings.Repeat("é漢x", 5000)
+	f := newFile(0, Source{Name: "a", Data: []byte("first\n" + line + "\nlast")})
+	for _, n := range []int{0, 1, 1023, 1024, 5000, 14999} {
+		off := len("first\n") + len(string([]rune(line)[:n]))
+		want := Span{"a", 2, n + 1, 1}
+		if got := f.at(off, off).span(); got != want {
+			t.Errorf("character %d: got %+v, want %+v", n, got, want)
+		}
+	}
+}

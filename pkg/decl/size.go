@@ -1,0 +1,79 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package decl
+
+import (
+	"math"
+	"strconv"
+	"strings"
+)
+
+const (
+	sectorSize = 512
+	sizeHint   = "a number of bytes, or one with K, M, G or T (powers of 1024), such as 8G"
+)
+
+// parseSize converts a size such as 8G to bytes.
+func parseSize(v string) (int64, *flaw) {
+	digits, shift := v, 0
+	if i := strings.IndexByte("KMGT", v[len(v)-1]); i >= 0 {
+		digits, shift = v[:len(v)-1], 10*(i+1)
+	}
+	if digits == "" || strings.Trim(digits, "0123456789") != "" {
+		hint := sizeHint
+		if n := strings.TrimRight(strings.ToUpper(v), "IB"); n != v && n != "" {
+			if _, fl := parseSize(n); fl == nil {
+				hint = "did you mean " + quote(n) + "? (powers of 1024)"
+			}
+		}
+		return 0, &flaw{text: "is not a size", hint: hint}
+	}
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || n > math.MaxInt64>>shift {
+		return 0, &flaw{text: "is too large"}
+	}
+	return n << shift, nil
+}
+
+func checkSize(v string) *flaw {
+	n, fl := parseSize(v)
+	if fl == nil && n == 0 {
+		return &flaw{text: "is nothing"}
+	}
+	return fl
+}
+
+// checkSectors allows sizes and offsets that whole sectors have.
+func checkSectors(v string) *flaw {
+	if fl := checkSize(v); fl != nil {
+		return fl
+	}
+	if n, _ := parseSize(v); n%sectorSize != 0 {
+		return &flaw{text: "is not a multiple of 512 bytes"}
+	}
+	return nil
+}
+
+// checkPartitionSize allows 128M, fit, fit+512M and rest.
+func checkPartitionSize(v string) *flaw {
+	if v == "fit" || v == "rest" {
+		return nil
+	}
+	if free, ok := strings.CutPrefix(v, "fit+"); ok {
+		if free == "" {
+			return &flaw{text: "is not a size", hint: "such as fit+512M"}
+		}
+		fl := checkSectors(free)
+		if fl != nil {
+			fl.from, fl.to, fl.part = len("fit+"), len(v), true
+		}
+		return fl
+	}
+	fl := checkSectors(v)
+	if fl != nil && fl.text == "is not a size" && !strings.ContainsAny(v[:1], "0123456789") {
+		fl.hint = "a size such as 128M, fit, fit+512M or rest"
+	}
+	return fl
+}

@@ -1,0 +1,184 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package decl
+
+import (
+	"bytes"
+	"sort"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// text is character data after decoding, with the way back to where each
+// part of it stands in the file.
+type text struct {
+	file *file
+	s    string
+	segs []segment // of the text that s is a part of, in order
+	off  int       // of s in that text
+}
+
+// segment says that the text from at up to the next segment came from the bytes
+// [from,to) of the file: either one by one, or all of them are one reference
+// or line break.
+type segment struct {
+	at, from, to int
+	linear       bool
+}
+
+// place returns where s[from:to] stands. The whole text must not be empty.
+func (t text) place(from, to int) place {
+	start, end := t.locate(from + t.off)
+	if to > from {
+		_, end = t.locate(to - 1 + t.off)
+	}
+	return place{t.file, start, end}
+}
+
+// locate returns the range of bytes that byte i of the whole text came from.
+func (t text) locate(i int) (from, to int) {
+	g := t.segs[max(0, sort.Search(len(t.segs), func(k int) bool { return t.segs[k].at > i })-1)]
+	if !g.linear {
+		return g.from, g.to
+	}
+	from = min(g.from+i-g.at, g.to)
+	return from, min(from+1, g.to)
+}
+
+// sub returns t with s[from:to] only.
+func (t text) sub(from, to int) text {
+	return text{t.file, t.s[from:to], t.segs, t.off + from}
+}
+
+// trim returns t without white space at its ends.
+func (t text) trim() text {
+	from := len(t.s) - len(strings.TrimLeft(t.s, blanks))
+	return t.sub(from, max(from, len(strings.TrimRight(t.s, blanks))))
+}
+
+// blanks are the white space of XML.
+const blanks = " \t\r\n"
+
+// words splits t at white space.
+func (t text) words() []text {
+	var ws []text
+	for i := 0; i < len(t.s); {
+		if strings.IndexByte(blanks, t.s[i]) >= 0 {
+			i++
+			continue
+		}
+		end := i + 1
+		for end < len(t.s) && strings.IndexByte(blanks, t.s[end]) < 0 {
+			end++
+		}
+		ws = append(ws, t.sub(i, end))
+		i = end
+	}
+	return ws
+}
+
+// run is a piece of raw character data in a file: text or one CDATA section.
+type run struct{ from, to int }
+
+var (
+	cdataStart = []byte("<![CDATA[")
+	cdataEnd   = []byte("]]>")
+)
+
+// decodeText decodes and joins runs of well-formed character data.
+func decodeText(f *file, data []byte, runs []run) text {
+	t := text{file: f}
+	var b strings.Builder
+	for _, r := range runs {
+		refs := true
+		if bytes.HasPrefix(data[r.from:r.to], cdataStart) {
+			r.from, r.to, refs = r.from+len(cdataStart), r.to-len(cdataEnd), false
+		}
+		t.segs = decodeRun(&b, t.segs, data, r, refs, false)
+	}
+	t.s = b.String()
+	return t
+}
+
+// decodeValue decodes an attribute value, in which all white space is blanks
+// (XML 1.0 section 3.3.3).
+func decodeValue(f *file, data []byte, r run) text {
+	var b strings.Builder
+	segs := decodeRun(&b, nil, data, r, true, true)
+	return text{file: f, s: b.String(), segs: segs}
+}
+
+// decodeRun appends one run, without the CDATA marks, to b.
+func decodeRun(b *strings.Builder, segs []segment, data []byte, r run, refs, value bool) []segment {
+	special := "\r"
+	if refs {
+		special += "&"
+	}
+	if value {
+		special += "\n\t"
+	}
+	for i := r.from; i < r.to; {
+		n := bytes.IndexAny(data[i:r.to], special)
+		if n < 0 {
+			n = r.to - i
+		}
+		if n > 0 {
+			segs = append(segs, segment{b.Len(), i, i + n, true})
+			b.Write(data[i : i+n])
+			i += n
+			continue
+		}
+		out, end := "\n", i+1
+		if data[i] == '&' {
+			c, e, _ := reference(data[:r.to], i)
+			out, end = string(c), e
+		} else if data[i] == '\r' && end < r.to && data[end] == '\n' {
+			end++
+		}
+		if value && data[i] != '&' {
+			out = " "
+		}
+		segs = append(segs, segment{b.Len(), i, end, false})
+		b.WriteString(out)
+		i = end
+	}
+	return segs
+}
+
+// reference reads the character or entity reference at data[i], an ampersand.
+// Without one, end is the next byte.
+func reference(data []byte, i int) (r rune, end int, ok bool) {
+	rest := data[i+1:]
+	n := bytes.IndexByte(rest[:min(len(rest), 32)], ';')
+	if n < 0 {
+		return '&', i + 1, false
+	}
+	name, end := string(rest[:n]), i+1+n+1
+	if num, found := strings.CutPrefix(name, "#"); found {
+		base := 10
+		if hex, found := strings.CutPrefix(num, "x"); found {
+			num, base = hex, 16
+		}
+		c, err := strconv.ParseUint(num, base, 32)
+		if err != nil || c > unicode.MaxRune {
+			return '&', i + 1, false
+		}
+		return rune(c), end, true
+	}
+	switch name {
+	case "amp":
+		return '&', end, true
+	case "lt":
+		return '<', end, true
+	case "gt":
+		return '>', end, true
+	case "quot":
+		return '"', end, true
+	case "apos":
+		return '\'', end, true
+	}
+	return '&', i + 1, false
+}

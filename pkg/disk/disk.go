@@ -1,0 +1,79 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+// Package disk composes a bootable disk image out of trees and raw data, as a
+// value, and writes it in one pass as a raw or VMDK file. File systems,
+// partition tables, formats and boot parts are in its sub-packages. It runs
+// nothing and mounts nothing, and knows neither declarations nor stages.
+package disk
+
+import (
+	"github.com/carosio/carosbuild/pkg/disk/image"
+	"github.com/carosio/carosbuild/pkg/disk/partition"
+	"github.com/carosio/carosbuild/pkg/disk/tree"
+)
+
+// Spec is what is on a disk. The same Spec gives the same bytes.
+type Spec struct {
+	Table string // gpt or mbr
+	Size  string // as ParseSize takes it; "" for as large as the partitions
+	GUID  string // of a GPT disk; "" derives from Seed
+	// Seed is what all identifiers that the Spec does not give derive from,
+	// such as a digest of the build's inputs. See TreeDigest.
+	Seed       []byte
+	Time       int64 // seconds since 1970, for what has no time of its own
+	Partitions []Partition
+	Blobs      []Blob
+	BIOS       *BIOS
+}
+
+// Partition is one partition, with a file system when FS is set.
+type Partition struct {
+	Name   string // GPT name
+	Type   string // see partition.TypeGUID and TypeByte; "" follows from FS
+	FS     string // ext4, fat32 or ""
+	Label  string // of the file system
+	Start  string // "" for the next multiple of 1 MiB
+	Size   string // 128M, "fit", "fit+512M" or "rest"; "" is "fit"
+	Active bool
+	// UUID of the file system and the partition; for fat32 also XXXX-XXXX, the
+	// serial number alone. "" derives from the Seed.
+	UUID string
+	Tree *tree.Tree   // with FS
+	Raw  *image.Image // without FS; nil leaves the partition empty
+}
+
+// Blob is raw data at a fixed offset, such as u-boot.
+type Blob struct {
+	Name string // for messages, such as its file's name
+	At   string // offset, as ParseSize takes it
+	Data []byte
+}
+
+// BIOS is GRUB for i386-pc. Core goes to the partition of type bios, which is
+// added in front of the others when none is declared.
+type BIOS struct {
+	Boot []byte // boot.img as shipped
+	Core []byte // core.img as grub-mkimage made it
+}
+
+// Layout is a composed disk.
+type Layout struct {
+	Image      *image.Image
+	Table      partition.Kind
+	GUID       string // of a GPT disk
+	Signature  uint32 // of an MBR disk
+	Partitions []Placed
+}
+
+// Placed is a partition with everything that was decided for it.
+type Placed struct {
+	Number      int // from 1, as in /dev/sdaN
+	Name, Type  string
+	Start, Size int64 // bytes
+	FS, Label   string
+	UUID        string // of the file system as blkid shows it, "" without one
+	PartUUID    string // as the kernel's root=PARTUUID= takes it
+	Used        int64  // bytes of the image that are not holes
+}

@@ -1,0 +1,349 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package disk
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/carosio/carosbuild/pkg/disk/image"
+	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/google/go-cmp/cmp"
+)
+
+const mib = 1 << 20
+
+func tool(t testing.TB, name string) string {
+	t.Helper()
+	for _, p := range []string{name, "/usr/sbin/" + name, "/sbin/" + name} {
+		if q, err := exec.LookPath(p); err == nil {
+			return q
+		}
+	}
+	if os.Getenv("CAROSBUILD_REQUIRE_TOOLS") == "1" {
+		t.Fatalf("%s is not installed", name)
+	}
+	t.Skipf("%s is not installed", name)
+	return ""
+}
+
+func run(t testing.TB, name string, args ...string) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), tool(t, name), args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// mk builds a tree of files.
+func mk(files map[string]string) *tree.Tree {
+	const mtime = 1700000000
+	es := map[string]tree.Entry{"": {Mode: tree.Dir | 0o755, Mtime: mtime}}
+	for p, c := range files {
+		for d := filepath.Dir(p); d != "."; d = filepath.Dir(d) {
+			es[d] = tree.Entry{Path: d, Mode: tree.Dir | 0o755, Mtime: mtime}
+		}
+		es[p] = tree.Entry{Path: p, Mode: tree.Regular | 0o644, Mtime: mtime, Size: int64(len(c)), Content: image.Bytes(c)}
+	}
+	t := &tree.Tree{}
+	for _, e := range es {
+		t.Entries = append(t.Entries, e)
+	}
+	slices.SortFunc(t.Entries, func(a, b tree.Entry) int { return tree.Compare(a.Path, b.Path) })
+	return t
+}
+
+func esp() *tree.Tree {
+	return mk(map[string]string{"vmlinuz": strings.Repeat("kernel ", 50000), "EFI/BOOT/BOOTX64.EFI": "MZ", "loader/loader.conf": "timeout 0\n"})
+}
+
+func root() *tree.Tree {
+	t := mk(map[string]string{"etc/passwd": "root:x:0:0::/:/bin/sh\n", "usr/lib/libc.so": strings.Repeat("\x7fELF", 200000), "dev/.keep": ""})
+	for i := range t.Entries {
+		if t.Entries[i].Path == "etc/passwd" {
+			t.Entries[i].GID = 42
+		}
+	}
+	return t
+}
+
+// fakeBIOS are images with the fields that package grub checks.
+func fakeBIOS() *BIOS {
+	boot, core := make([]byte, 512), bytes.Repeat([]byte{0xCC}, 3*512)
+	boot[0x5C], boot[0x64], boot[0x66], boot[510], boot[511] = 1, 0xFF, 0xEB, 0x55, 0xAA
+	copy(core[0x1F4:], []byte{2, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0x20, 0x08})
+	return &BIOS{Boot: boot, Core: core}
+}
+
+func hybrid() Spec {
+	return Spec{
+		Table: "gpt", Size: "160M", Seed: []byte("seed"), Time: 1700000000, BIOS: fakeBIOS(),
+		Partitions: []Partition{
+			{Name: "esp", Type: "esp", FS: "fat32", Label: "CAROSESP", Size: "40M", Tree: esp()},
+			{Name: "root", Type: "root-x86-64", FS: "ext4", Label: "CAROSROOT", Size: "rest", Tree: root()},
+		},
+	}
+}
+
+func compose(t testing.TB, s Spec) *Layout {
+	t.Helper()
+	l, err := Compose(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func writeAs(t testing.TB, m *image.Image, name string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := Write(t.Context(), path, "", m, WriteOptions{Seed: []byte("seed")}); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// extract writes a partition to a file of its own.
+func extract(t testing.TB, l *Layout, i int) string {
+	t.Helper()
+	f, err := os.Create(filepath.Join(t.TempDir(), "partition"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	p := l.Partitions[i]
+	if _, err := io.Copy(f, io.NewSectionReader(l.Image, p.Start, p.Size)); err != nil {
+		t.Fatal(err)
+	}
+	return f.Name()
+}
+
+func TestHybrid(t *testing.T) {
+	l := compose(t, hybrid())
+	raw := writeAs(t, l.Image, "caros.raw")
+	if out := run(t, "sgdisk", "-v", raw); !strings.Contains(out, "No problems found") {
+		t.Errorf("sgdisk -v:\n%s", out)
+	}
+	run(t, "fsck.vfat", "-n", extract(t, l, 1))
+	ext := extract(t, l, 2)
+	run(t, "e2fsck", "-fn", ext)
+	if out := run(t, "debugfs", "-R", "stat /etc/passwd", ext); !strings.Contains(out, "Group:    42") {
+		t.Errorf("debugfs stat:\n%s", out)
+	}
+	if out := run(t, "dumpe2fs", "-h", ext); !strings.Contains(out, l.Partitions[2].UUID) || !strings.Contains(out, "CAROSROOT") {
+		t.Errorf("dumpe2fs lacks %s:\n%s", l.Partitions[2].UUID, out)
+	}
+	for _, name := range []string{"caros.vmdk"} {
+		vmdk := writeAs(t, l.Image, name)
+		run(t, "qemu-img", "check", "-f", "vmdk", vmdk)
+		run(t, "qemu-img", "compare", "-f", "raw", "-F", "vmdk", raw, vmdk)
+	}
+	b, err := os.ReadFile(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := fakeBIOS().Core
+	want[0x1F4], want[0x1F5] = 0x01, 0x08
+	if !bytes.Equal(b[mib:mib+len(want)], want) || b[0x5D] != 8 || b[0x66] != 0x90 {
+		t.Error("core.img or boot code is not in place")
+	}
+	if out := run(t, "minfo", "-i", raw+"@@2M", "::"); !strings.Contains(out, "hidden sectors: 4096") {
+		t.Errorf("minfo:\n%s", out)
+	}
+}
+
+func TestPlaced(t *testing.T) {
+	l := compose(t, hybrid())
+	for i := range l.Partitions {
+		p := &l.Partitions[i]
+		if p.Used <= 0 || p.Used > p.Size {
+			t.Errorf("partition %d uses %d of %d bytes", i+1, p.Used, p.Size)
+		}
+		p.Used = 0
+	}
+	uuid := func(role string) string { return formatUUID(deriveUUID([]byte("seed"), role)) }
+	want := []Placed{
+		{Number: 1, Name: "bios", Type: "bios", Start: mib, Size: mib, PartUUID: uuid("partition 1 uuid")},
+		{Number: 2, Name: "esp", Type: "esp", Start: 2 * mib, Size: 40 * mib, FS: "fat32", Label: "CAROSESP",
+			UUID: formatSerial(deriveUint32([]byte("seed"), "partition 2 serial")), PartUUID: uuid("partition 2 uuid")},
+		{Number: 3, Name: "root", Type: "root-x86-64", Start: 42 * mib, Size: 118*mib - 33*512, FS: "ext4", Label: "CAROSROOT",
+			UUID: uuid("partition 3 uuid"), PartUUID: uuid("partition 3 uuid")},
+	}
+	if diff := cmp.Diff(want, l.Partitions); diff != "" {
+		t.Errorf("partitions (-want +got):\n%s", diff)
+	}
+}
+
+// TestBoard is an SD card: MBR, u-boot at 8 KiB, sizes from the content.
+func TestBoard(t *testing.T) {
+	uboot := bytes.Repeat([]byte("eGON"), 100000)
+	l := compose(t, Spec{
+		Table: "mbr", Seed: []byte("card"),
+		Blobs: []Blob{{Name: "u-boot", At: "8K", Data: uboot}},
+		Partitions: []Partition{
+			{Name: "boot", FS: "fat32", Label: "CAROSBOOT", Size: "fit", Active: true, Tree: esp()},
+			{Name: "root", FS: "ext4", Label: "CAROSROOT", Size: "fit+32M", Tree: root()},
+			{Name: "data", Size: "3M"},
+		},
+	})
+	raw := writeAs(t, l.Image, "card.img")
+	var v struct {
+		PartitionTable struct {
+			Label, ID  string
+			Partitions []struct {
+				Start, Size int64
+				Type        string
+				Bootable    bool
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(run(t, "sfdisk", "-J", raw)), &v); err != nil {
+		t.Fatal(err)
+	}
+	got := v.PartitionTable
+	if got.Label != "dos" || got.ID != fmt.Sprintf("0x%08x", l.Signature) || len(got.Partitions) != 3 {
+		t.Fatalf("sfdisk: %+v", got)
+	}
+	for i, typ := range []string{"c", "83", "83"} {
+		p, q := l.Partitions[i], got.Partitions[i]
+		if q.Type != typ || q.Start*512 != p.Start || q.Size*512 != p.Size || q.Bootable != (i == 0) || p.PartUUID != fmt.Sprintf("%08x-%02x", l.Signature, i+1) {
+			t.Errorf("partition %d: got %+v, want %+v", i+1, q, p)
+		}
+	}
+	run(t, "fsck.vfat", "-n", extract(t, l, 0))
+	run(t, "e2fsck", "-fn", extract(t, l, 1))
+	b, err := os.ReadFile(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(b[8192:8192+len(uboot)], uboot) {
+		t.Error("u-boot is not at 8 KiB")
+	}
+}
+
+func TestReproducible(t *testing.T) {
+	for _, name := range []string{"a.raw", "a.vmdk"} {
+		a, err := os.ReadFile(writeAs(t, compose(t, hybrid()).Image, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := os.ReadFile(writeAs(t, compose(t, hybrid()).Image, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(a, b) {
+			t.Errorf("%s: the same Spec gives other bytes", name)
+		}
+	}
+	other := hybrid()
+	other.Seed = []byte("other")
+	if a, b := compose(t, hybrid()), compose(t, other); a.GUID == b.GUID || a.Partitions[2].UUID == b.Partitions[2].UUID {
+		t.Error("another seed gives the same identifiers")
+	}
+}
+
+func TestComposeErrors(t *testing.T) {
+	raw, err := image.New(2*mib, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	change := func(f func(*Spec)) Spec { s := hybrid(); f(&s); return s }
+	tests := []struct {
+		spec Spec
+		want string
+	}{
+		{change(func(s *Spec) { s.Table = "apm" }), "apm"},
+		{change(func(s *Spec) { s.Table = "mbr" }), "GRUB for BIOS needs a gpt table"},
+		{change(func(s *Spec) { s.Size = "8X" }), `disk size: size "8X"`},
+		{change(func(s *Spec) { s.Size = "0" }), "nothing"},
+		{change(func(s *Spec) { s.Size = "20M" }), `partition "root": nothing is left`},
+		{change(func(s *Spec) { s.Partitions[0].Size = "12" }), `partition "esp": 512 bytes are too few for FAT32`},
+		{change(func(s *Spec) { s.Partitions[0].Size = "much" }), `partition "esp": size "much"`},
+		{change(func(s *Spec) { s.Partitions[0].FS = "ntfs" }), `file system "ntfs"`},
+		{change(func(s *Spec) { s.Partitions[0].Label = "far too long a label" }), `partition "esp": label`},
+		{change(func(s *Spec) { s.Partitions[0].Type = "esq" }), `"esq" is neither`},
+		{change(func(s *Spec) { s.Partitions[0].Start = "4097" }), `partition "esp": start 4097 is not a multiple`},
+		{change(func(s *Spec) { s.Partitions[1].Start = "20M" }), `partition "root" (20971520 to 167755264) overlaps partition "esp"`},
+		{change(func(s *Spec) { s.Partitions[1].UUID = "1234" }), `"1234" is not a UUID`},
+		{change(func(s *Spec) { s.Partitions[1] = Partition{Name: "x"} }), `partition "x": neither size nor content`},
+		{change(func(s *Spec) { s.Partitions[1] = Partition{Size: "1M", Raw: raw} }), "partition 3: content of 2097152 bytes is larger"},
+		{change(func(s *Spec) { s.Partitions[1] = Partition{Size: "1M", Raw: raw, FS: "ext4"} }), "both a file system and raw data"},
+		{change(func(s *Spec) { s.Partitions[1] = Partition{Size: "1M", Tree: root()} }), "no file system"},
+		{change(func(s *Spec) { s.BIOS.Boot = s.BIOS.Boot[:100] }), "boot.img has 100 bytes"},
+		{change(func(s *Spec) { s.BIOS.Core = make([]byte, 3*mib) }), "core.img"},
+		{change(func(s *Spec) { s.Blobs = []Blob{{Name: "u-boot", At: "8K", Data: make([]byte, 500)}} }), "u-boot (8192 to 8692) overlaps the GPT partition table"},
+	}
+	for _, tt := range tests {
+		if _, err := Compose(tt.spec); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("got %v, want %q", err, tt.want)
+		}
+	}
+}
+
+// TestRest takes what fits when the disk has no size of its own.
+func TestRest(t *testing.T) {
+	s := hybrid()
+	s.Size = ""
+	l := compose(t, s)
+	p := l.Partitions[2]
+	if p.Size < mib || l.Image.Size() > p.Start+p.Size+3*mib {
+		t.Errorf("root has %d bytes of %d", p.Size, l.Image.Size())
+	}
+	run(t, "e2fsck", "-fn", extract(t, l, 2))
+}
+
+func TestGivenIdentifiers(t *testing.T) {
+	s := hybrid()
+	s.GUID = "01234567-89AB-8CDE-8123-456789ABCDEF"
+	s.Partitions[0].UUID = "CA40-5E5B"
+	s.Partitions[1].UUID = "11111111-2222-8333-8444-555555555555"
+	l := compose(t, s)
+	got := []string{l.GUID, l.Partitions[1].UUID, l.Partitions[2].UUID, l.Partitions[2].PartUUID}
+	if diff := cmp.Diff([]string{s.GUID, "CA40-5E5B", s.Partitions[1].UUID, s.Partitions[1].UUID}, got); diff != "" {
+		t.Errorf("identifiers (-want +got):\n%s", diff)
+	}
+}
+
+func TestParseSize(t *testing.T) {
+	for s, want := range map[string]int64{"0": 0, "512": 512, "8K": 8 << 10, "128M": 128 << 20, "8G": 8 << 30, "2T": 2 << 40, "8388607T": 8388607 << 40} {
+		if got, err := ParseSize(s); err != nil || got != want {
+			t.Errorf("ParseSize(%q) = %d, %v, want %d", s, got, err, want)
+		}
+	}
+	for _, s := range []string{"", "K", "-1", "+1", "1k", "1KB", "1.5G", " 1", "1 G", "0x10", "8388608T", "9223372036854775808", "1_000", "١"} {
+		if got, err := ParseSize(s); err == nil {
+			t.Errorf("ParseSize(%q) = %d, want an error", s, got)
+		}
+	}
+}
+
+func TestTreeDigest(t *testing.T) {
+	base := TreeDigest(root())
+	if base != TreeDigest(root()) {
+		t.Error("the same tree gives two digests")
+	}
+	for name, change := range map[string]func(*tree.Entry){
+		"mode": func(e *tree.Entry) { e.Mode ^= 1 }, "uid": func(e *tree.Entry) { e.UID++ }, "gid": func(e *tree.Entry) { e.GID++ },
+		"mtime": func(e *tree.Entry) { e.Mtime++ }, "nsec": func(e *tree.Entry) { e.MtimeNsec++ }, "size": func(e *tree.Entry) { e.Size++ },
+		"path": func(e *tree.Entry) { e.Path += "x" }, "link": func(e *tree.Entry) { e.Link = "x" }, "hard link": func(e *tree.Entry) { e.Hardlink = "x" },
+		"major": func(e *tree.Entry) { e.Rdev.Major++ }, "minor": func(e *tree.Entry) { e.Rdev.Minor++ },
+		"xattr": func(e *tree.Entry) { e.Xattrs = []tree.Xattr{{Name: "a", Value: []byte("b")}} },
+	} {
+		r := root()
+		change(&r.Entries[2])
+		if TreeDigest(r) == base {
+			t.Errorf("%s does not change the digest", name)
+		}
+	}
+}

@@ -1,0 +1,36 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package ext4
+
+import "fmt"
+
+// Access control lists: xattrs carry version 2, entries of tag, permissions
+// and id (8 bytes); ext4 stores version 1, where only entries that name a
+// user or a group have an id.
+const (
+	aclXattrVersion = 2
+	aclDiskVersion  = 1
+	aclUser         = 0x02
+	aclGroup        = 0x08
+)
+
+// diskACL converts a list from the form of system calls to ext4's.
+func diskACL(v []byte) ([]byte, error) {
+	if len(v) < 4 || (len(v)-4)%8 != 0 || le.Uint32(v) != aclXattrVersion {
+		return nil, fmt.Errorf("not an access control list of version %d", aclXattrVersion)
+	}
+	out := le.AppendUint32(nil, aclDiskVersion)
+	for v = v[4:]; len(v) > 0; v = v[8:] {
+		switch tag := le.Uint16(v); tag {
+		case aclUser, aclGroup:
+			out = append(out, v[:8]...)
+		case 0x01, 0x04, 0x10, 0x20: // owner, owning group, mask, others
+			out = append(out, v[:4]...)
+		default:
+			return nil, fmt.Errorf("unknown tag %#x in access control list", tag)
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,78 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package ext4
+
+import "github.com/carosio/carosbuild/pkg/disk/tree"
+
+// direntWriter fills a block with directory entries.
+type direntWriter struct {
+	p         []byte // the block without its tail
+	off, last int
+}
+
+func (w *direntWriter) add(ino uint32, name string, mode uint32) {
+	n := direntSize(name)
+	e := w.p[w.off : w.off+n]
+	le.PutUint32(e, ino)
+	le.PutUint16(e[4:], uint16(n))
+	e[6] = byte(len(name))
+	e[7] = direntType(mode)
+	copy(e[direntHeader:], name)
+	w.last = w.off
+	w.off += n
+}
+
+// end stretches the last entry, or an empty one, to the end of the block.
+func (w *direntWriter) end() {
+	le.PutUint16(w.p[w.last+4:], uint16(len(w.p)-w.last))
+}
+
+// direntType is the file type that a directory entry has for a mode.
+func direntType(mode uint32) byte {
+	switch mode & tree.TypeMask {
+	case tree.Regular:
+		return 1
+	case tree.Dir:
+		return 2
+	case tree.Char:
+		return 3
+	case tree.Block:
+		return 4
+	case tree.FIFO:
+		return 5
+	case tree.Socket:
+		return 6
+	case tree.Symlink:
+		return 7
+	}
+	return 0
+}
+
+// dxWriter fills the entries of an index block: pairs of hash and block, where
+// the first pair has limit and count in the place of the hash.
+type dxWriter struct {
+	p          []byte
+	off, limit int
+	count      int
+}
+
+func (w *dxWriter) add(hash uint32, block int) {
+	e := w.p[w.off+8*w.count:]
+	if w.count > 0 {
+		le.PutUint32(e, hash)
+	}
+	le.PutUint32(e[4:], uint32(block))
+	w.count++
+}
+
+// end writes limit, count and the checksum, which covers the entries in use,
+// the tail's reserved word and a zero in its own place (ext4_dx_csum).
+func (w *dxWriter) end(sum uint32) {
+	le.PutUint16(w.p[w.off:], uint16(w.limit))
+	le.PutUint16(w.p[w.off+2:], uint16(w.count))
+	sum = crc32c(sum, w.p[:w.off+8*w.count])
+	tail := w.p[w.off+8*w.limit:][:dxTail]
+	le.PutUint32(tail[4:], crc32c(sum, tail))
+}

@@ -1,0 +1,275 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package ext4
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/carosio/carosbuild/pkg/disk/image"
+	"github.com/carosio/carosbuild/pkg/disk/tree"
+)
+
+func TestSuperblockSize(t *testing.T) {
+	if got, want := binary.Size(superblock{}), 1024; got != want {
+		t.Fatalf("superblock has %d bytes, want %d", got, want)
+	}
+}
+
+// TestDirHash compares the hash with debugfs, which uses libext2fs.
+func TestDirHash(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	var names []string
+	for n := 1; n < 256; n += 1 + n/20 {
+		name := make([]byte, n)
+		for i := range name {
+			name[i] = byte('!' + rnd.IntN(94))
+			if rnd.IntN(3) == 0 {
+				name[i] = byte(128 + rnd.IntN(128))
+			}
+			if strings.IndexByte(`"'`, name[i]) >= 0 {
+				name[i] = 'q'
+			}
+		}
+		names = append(names, "n"+string(name[1:]))
+	}
+	image := build(t, sorted(), Options{})
+	for _, seed := range [][16]byte{{}, testOptions.HashSeed} {
+		var cmds []string
+		for _, n := range names {
+			c := "dx_hash -h half_md4 "
+			if seed != [16]byte{} {
+				s := fmt.Sprintf("%x", seed)
+				c += fmt.Sprintf("-s %s-%s-%s-%s-%s ", s[:8], s[8:12], s[12:16], s[16:20], s[20:])
+			}
+			cmds = append(cmds, c+n)
+		}
+		r := &reader{t: t, image: image, tmp: t.TempDir()}
+		for i, out := range r.batch(cmds) {
+			m := regexp.MustCompile(`is 0x([0-9a-f]+) \(minor`).FindStringSubmatch(out)
+			if m == nil {
+				t.Fatalf("%q: %s", cmds[i], out)
+			}
+			got, want := newDirHash(seed).sum(names[i]), m[1]
+			// debugfs takes characters as unsigned here; ours are signed
+			if strings.ContainsFunc(names[i], func(c rune) bool { return c >= 128 }) {
+				continue
+			}
+			if fmt.Sprintf("%x", got) != want {
+				t.Errorf("hash of %q is %x, want %s", names[i], got, want)
+			}
+		}
+	}
+}
+
+// numbered makes n entries under a directory.
+func numbered(dir, format string, n int, e tree.Entry) []tree.Entry {
+	out := make([]tree.Entry, n)
+	for i := range out {
+		out[i] = e
+		out[i].Path = dir + "/" + fmt.Sprintf(format, i)
+	}
+	return out
+}
+
+// TestLargeDirectories checks indexed directories of one and two levels and
+// the link count of 70,000 subdirectories.
+func TestLargeDirectories(t *testing.T) {
+	empty := tree.Entry{Mode: tree.Regular | 0o644}
+	sub := tree.Entry{Mode: tree.Dir | 0o755}
+	for _, c := range []struct {
+		name    string
+		entries []tree.Entry
+		levels  string
+		links   string
+	}{
+		{"two blocks", numbered("d", "%0250d", 30, empty), "0", "2"},
+		{"one level", numbered("d", "file-%d.txt", 20000, empty), "0", "2"},
+		{"two levels", numbered("d", "%06d-a-name-that-is-rather-long", 100000, empty), "1", "2"},
+		{"long names", numbered("d", "%0255d", 20000, empty), "1", "2"},
+		{"bytes above 127", numbered("d", "\xc3\xa9t\xc3\xa9-\xff\x80%d", 2000, empty), "0", "2"},
+		{"subdirectories", numbered("d", "%d", 70000, sub), "0", "1"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if testing.Short() && len(c.entries) > 20000 {
+				t.Skip("large")
+			}
+			path := build(t, sorted(append(c.entries, dir("d"))...), testOptions)
+			out := run1(t, "debugfs", "-R", "htree_dump /d", path)
+			if want := "Indirect levels: " + c.levels; !strings.Contains(out, want) {
+				t.Errorf("no %q in %s", want, out[:min(len(out), 500)])
+			}
+			if want := "Hash Version: 1"; !strings.Contains(out, want) {
+				t.Errorf("no %q in %s", want, out[:min(len(out), 500)])
+			}
+			if got := statFields["links"].FindStringSubmatch(run1(t, "debugfs", "-R", "stat /d", path))[1]; got != c.links {
+				t.Errorf("%s links, want %s", got, c.links)
+			}
+			seen := map[string]bool{}
+			for line := range strings.Lines(run1(t, "debugfs", "-R", "ls -p /d", path)) {
+				if f := strings.Split(line, "/"); len(f) > 5 && f[1] != "0" {
+					seen[f[5]] = true
+				}
+			}
+			if got, want := len(seen), len(c.entries)+2; got != want {
+				t.Errorf("%d names, want %d", got, want)
+			}
+			for _, e := range c.entries {
+				if !seen[e.Name()] {
+					t.Fatalf("%s is missing", e.Name())
+				}
+			}
+		})
+	}
+}
+
+// TestACL reads access control lists back in the form of system calls.
+func TestACL(t *testing.T) {
+	acl := []byte{2, 0, 0, 0}
+	// debugfs shows ids that mean nothing as 0, the kernel as all ones
+	for _, e := range [][3]uint32{{1, 6, 0}, {2, 4, 1000}, {4, 4, 0}, {8, 6, 70000}, {0x10, 6, 0}, {0x20, 4, 0}} {
+		acl = binary.LittleEndian.AppendUint16(acl, uint16(e[0]))
+		acl = binary.LittleEndian.AppendUint16(acl, uint16(e[1]))
+		acl = binary.LittleEndian.AppendUint32(acl, e[2])
+	}
+	e := dir("d")
+	caps := []byte{1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+	e.Xattrs = []tree.Xattr{{Name: "security.capability", Value: caps}, {Name: "system.posix_acl_access", Value: acl}, {Name: "system.posix_acl_default", Value: acl}, {Name: "user.x", Value: nil}}
+	tr := sorted(e)
+	verify(t, build(t, tr, testOptions), tr, testOptions)
+}
+
+// TestLostFound merges a tree's own lost+found, which may be full.
+func TestLostFound(t *testing.T) {
+	own := tree.Entry{Path: "lost+found", Mode: tree.Dir | 0o711, UID: 5, Mtime: 77}
+	for _, n := range []int{0, 3, 1000} {
+		entries := append(numbered("lost+found", "#%09d", n, tree.Entry{Mode: tree.Regular | 0o600}), own)
+		tr := sorted(entries...)
+		path := build(t, tr, testOptions)
+		verify(t, path, tr, testOptions)
+		out := run1(t, "debugfs", "-R", "stat /lost+found", path)
+		if !strings.Contains(out, "Inode: 11 ") {
+			t.Errorf("lost+found is not inode 11:\n%s", out)
+		}
+		if n < 100 && !strings.Contains(out, "Size: 16384\n") {
+			t.Errorf("lost+found is not of 16 KiB:\n%s", out)
+		}
+	}
+}
+
+// TestSizes checks the smallest size and the free space that was asked for.
+func TestSizes(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(3, 3))
+	var entries []tree.Entry
+	for i := range 50 {
+		size := int64(i * 100000)
+		entries = append(entries, tree.Entry{Path: fmt.Sprintf("%03d", i), Mode: tree.Regular, Size: size, Content: marks{size}})
+	}
+	for _, tr := range []*tree.Tree{sorted(), randomTree(rnd, 500), sorted(entries...)} {
+		for _, free := range []int64{0, 1, 50 << 20, 300 << 20, 5 << 30} {
+			o := testOptions
+			o.Free = free
+			least, err := MinSize(tr, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			path := build(t, tr, o)
+			fi, err := os.Stat(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if fi.Size() != least {
+				t.Errorf("built %d bytes, MinSize says %d", fi.Size(), least)
+			}
+			h := header(t, path)
+			number := func(name string) int64 {
+				n, err := strconv.ParseInt(h[name], 10, 64)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return n
+			}
+			available := number("Free blocks") - number("Reserved block count") - min(number("Block count")/50, 4096)
+			if free > 0 && (available*blockSize < free || available*blockSize > free+1<<20) {
+				t.Errorf("free %d: %d bytes are available", free, available*blockSize)
+			}
+			if free == 0 {
+				o.Size = least
+				if _, err := Build(tr, o); err != nil {
+					t.Errorf("smallest size does not do: %v", err)
+				}
+				o.Size = least - blockSize
+				var space *SpaceError
+				if _, err := Build(tr, o); !errors.As(err, &space) {
+					t.Errorf("a smaller size does: %v", err)
+				}
+			}
+		}
+	}
+}
+
+// untouched fails when it is read.
+type untouched struct{ t *testing.T }
+
+func (u untouched) ReadAt([]byte, int64) (int, error) {
+	u.t.Error("content was read while planning")
+	return 0, io.EOF
+}
+
+func TestBuildReadsNothing(t *testing.T) {
+	e := tree.Entry{Path: "f", Mode: tree.Regular, Size: 100, Content: untouched{t}}
+	if _, err := Build(sorted(e), testOptions); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestReproducible reads an image in pieces of different sizes, twice built.
+func TestReproducible(t *testing.T) {
+	sum := func(piece int) [32]byte {
+		m, err := Build(randomTree(rand.New(rand.NewPCG(5, 5)), 400), testOptions)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := sha256.New()
+		if _, err := io.CopyBuffer(struct{ io.Writer }{h}, struct{ io.Reader }{io.NewSectionReader(m, 0, m.Size())}, make([]byte, piece)); err != nil {
+			t.Fatal(err)
+		}
+		return [32]byte(h.Sum(nil))
+	}
+	want := sum(1 << 20)
+	for _, piece := range []int{1 << 20, 4096, 1000, 65537} {
+		if got := sum(piece); got != want {
+			t.Errorf("in pieces of %d bytes: %x, want %x", piece, got, want)
+		}
+	}
+}
+
+// TestExtentsOfFiles checks that files are runs of the image, without the rest
+// of their last block.
+func TestExtentsOfFiles(t *testing.T) {
+	e := file("f", strings.Repeat("x", 5000))
+	m, err := Build(sorted(e), testOptions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []image.Extent
+	for _, x := range m.Extents() {
+		if x.Src == e.Content {
+			got = append(got, x)
+		}
+	}
+	if len(got) != 1 || got[0].Len != 5000 || got[0].SrcOff != 0 {
+		t.Errorf("extents of the file: %+v", got)
+	}
+}

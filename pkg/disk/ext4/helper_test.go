@@ -1,0 +1,130 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package ext4
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/carosio/carosbuild/pkg/disk/image"
+	"github.com/carosio/carosbuild/pkg/disk/tree"
+)
+
+// foreign finds a tool, which may be where ordinary users' PATH does not look.
+func foreign(t testing.TB, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		path, err = exec.LookPath(filepath.Join("/usr/sbin", name))
+	}
+	if err != nil {
+		if os.Getenv("CAROSBUILD_REQUIRE_TOOLS") == "1" {
+			t.Fatalf("no %s (package e2fsprogs)", name)
+		}
+		t.Skipf("no %s (package e2fsprogs)", name)
+	}
+	return path
+}
+
+// run1 runs a foreign tool and returns what it prints on standard output.
+func run1(t testing.TB, name string, args ...string) string {
+	t.Helper()
+	var out, diag bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), foreign(t, name), args...)
+	cmd.Env = append(os.Environ(), "TZ=UTC", "LC_ALL=C")
+	cmd.Stdout, cmd.Stderr = &out, &diag
+	if err := cmd.Run(); err != nil {
+		o := out.String()
+		t.Fatalf("%s %s: %v\n%s%s", name, strings.Join(args, " "), err, o[:min(len(o), 4000)], diag.String())
+	}
+	return out.String()
+}
+
+// fsck fails the test unless e2fsck is content with a file system.
+func fsck(t testing.TB, path string) {
+	t.Helper()
+	out := run1(t, "e2fsck", "-fn", path)
+	if strings.Contains(out, "? no") || strings.Contains(out, "FIXED") {
+		t.Fatalf("e2fsck has something to repair:\n%s", out)
+	}
+}
+
+// write writes the image's extents to a sparse file.
+func write(t testing.TB, m *image.Image) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "fs.img")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := f.Truncate(m.Size()); err != nil {
+		t.Fatal(err)
+	}
+	buf, zero := make([]byte, 1<<20), make([]byte, blockSize)
+	for off := m.NextExtent(0); off < m.Size(); off = m.NextExtent(off) {
+		n, err := m.ReadAt(buf, off)
+		if err != nil && !errors.Is(err, io.EOF) {
+			t.Fatalf("read image at %d: %v", off, err)
+		}
+		if err != nil && n == 0 {
+			break
+		}
+		for k := 0; k < n; k += blockSize {
+			b := buf[k:min(k+blockSize, n)]
+			if bytes.Equal(b, zero[:len(b)]) {
+				continue
+			}
+			if _, err := f.WriteAt(b, off+int64(k)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		off += int64(n)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// build builds, writes and checks a file system.
+func build(t testing.TB, tr *tree.Tree, o Options) string {
+	t.Helper()
+	m, err := Build(tr, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := write(t, m)
+	fsck(t, path)
+	return path
+}
+
+// sorted makes a tree of entries; the root is added when it is missing.
+func sorted(entries ...tree.Entry) *tree.Tree {
+	entries = slices.Clone(entries)
+	if !slices.ContainsFunc(entries, func(e tree.Entry) bool { return e.Path == "" }) {
+		entries = append(entries, tree.Entry{Mode: tree.Dir | 0o755, Mtime: 1})
+	}
+	slices.SortFunc(entries, func(a, b tree.Entry) int { return tree.Compare(a.Path, b.Path) })
+	return &tree.Tree{Entries: entries}
+}
+
+func dir(path string) tree.Entry {
+	return tree.Entry{Path: path, Mode: tree.Dir | 0o755, Mtime: 1700000000}
+}
+
+func file(path, content string) tree.Entry {
+	return tree.Entry{Path: path, Mode: tree.Regular | 0o644, Mtime: 1700000000, Size: int64(len(content)), Content: strings.NewReader(content)}
+}
+
+var testOptions = Options{Label: "CAROSROOT", UUID: [16]byte{1, 2, 3, 4, 5, 6, 0x47, 8, 0x89, 10, 11, 12, 13, 14, 15, 16},
+	HashSeed: [16]byte{16, 15, 14, 13, 12, 11, 0x4a, 9, 0x88, 7, 6, 5, 4, 3, 2, 1}, Time: 1700000000}

@@ -1,0 +1,144 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package ext4
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// header is what dumpe2fs -h prints, by field.
+func header(t testing.TB, path string) map[string]string {
+	out := map[string]string{}
+	for line := range strings.Lines(run1(t, "dumpe2fs", "-h", path)) {
+		if name, value, ok := strings.Cut(line, ":"); ok {
+			out[name] = strings.TrimSpace(value)
+		}
+	}
+	return out
+}
+
+// TestLikeMke2fs compares an empty file system with mke2fs's, field by field
+// and group by group.
+func TestLikeMke2fs(t *testing.T) {
+	for _, size := range []int64{40 << 20, 200 << 20, 128<<20 + 900<<12, 8 << 30, 33<<30 + 12288} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			o := testOptions
+			o.Size = size
+			got := build(t, sorted(), o)
+			want := t.TempDir() + "/mke2fs.img"
+			if err := os.WriteFile(want, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Truncate(want, size); err != nil {
+				t.Fatal(err)
+			}
+			run1(t, "mke2fs", "-q", "-t", "ext4", "-b", "4096", "-i", "16384", "-I", "256", "-L", o.Label,
+				"-O", "none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg,sparse_super,large_file,huge_file,dir_nlink,extra_isize,metadata_csum",
+				"-J", fmt.Sprintf("size=%d", journalBlocks(size/blockSize)*blockSize>>20),
+				"-U", "01020304-0506-4708-890a-0b0c0d0e0f10", want)
+			g, w := header(t, got), header(t, want)
+			for _, varies := range []string{"Filesystem created", "Last write time", "Last checked", "Lifetime writes", "Directory Hash Seed", "Checksum", "Journal checksum"} {
+				delete(g, varies)
+				delete(w, varies)
+			}
+			if size > 20<<30 { // we keep at most 1 GiB for the superuser
+				delete(g, "Reserved block count")
+				delete(w, "Reserved block count")
+			}
+			// our inode count has a reserve on small file systems; the groups'
+			// lines only compare where the counts are equal
+			if size >= 1<<30 {
+				if diff := cmp.Diff(groups(t, got), groups(t, want)); diff != "" {
+					t.Errorf("groups (-) differ from mke2fs's (+):\n%s", diff[:min(len(diff), 3000)])
+				}
+			}
+			if diff := cmp.Diff(g, w); diff != "" {
+				t.Errorf("superblock (-) differs from mke2fs's (+):\n%s", diff)
+			}
+		})
+	}
+}
+
+// groups is what dumpe2fs says about tables and inodes of each group. Where
+// blocks are free depends on the journal, which mke2fs puts in the middle.
+func groups(t testing.TB, path string) []string {
+	_, out, _ := strings.Cut(run1(t, "dumpe2fs", path), "\n\n")
+	sums := regexp.MustCompile(`,? csum 0x[0-9a-f]+|\d+ free blocks, |BLOCK_UNINIT, `)
+	var lines []string
+	for line := range strings.Lines(out) {
+		line = sums.ReplaceAllString(strings.TrimRight(line, "\n"), "")
+		if !strings.Contains(line, "Free blocks") && line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+// TestResize grows file systems with resize2fs, within the reserve of group
+// descriptors and, for the last, beyond it.
+func TestResize(t *testing.T) {
+	tr := randomTree(rand.New(rand.NewPCG(7, 7)), 400)
+	for _, c := range []struct {
+		size, to, most int64
+	}{
+		{64 << 20, 300 << 20, 0},
+		{200 << 20, 20 << 30, 0},
+		{0, 10 << 30, 12 << 30},
+		{100 << 20, 9 << 30, 1},
+	} {
+		o := testOptions
+		o.Size, o.MaxSize = c.size, c.most
+		path := build(t, tr, o)
+		out := run1(t, "resize2fs", "-P", path)
+		m := regexp.MustCompile(`Estimated minimum size of the filesystem: (\d+)`).FindStringSubmatch(out)
+		if m == nil {
+			t.Fatal(out)
+		}
+		if least, _ := strconv.ParseInt(m[1], 10, 64); c.size > 0 && least*blockSize > c.size {
+			t.Errorf("resize2fs -P: %d blocks, more than there are", least)
+		}
+		run1(t, "e2fsck", "-fy", path)
+		if err := os.Truncate(path, c.to); err != nil {
+			t.Fatal(err)
+		}
+		run1(t, "resize2fs", path)
+		fsck(t, path)
+		if got, want := header(t, path)["Block count"], fmt.Sprint(c.to/blockSize); got != want {
+			t.Errorf("grown to %s blocks, want %s", got, want)
+		}
+		verify(t, path, tr, o)
+	}
+}
+
+// TestInodeRatios has inode tables that fill whole groups, or next to nothing.
+func TestInodeRatios(t *testing.T) {
+	tr := randomTree(rand.New(rand.NewPCG(8, 8)), 300)
+	for _, size := range []int64{600 << 20, 9<<30 + 70<<20} {
+		for _, ratio := range []int64{1024, 5000, 1 << 24} {
+			o := testOptions
+			o.Size, o.InodeRatio = size, ratio
+			path := build(t, tr, o)
+			want := max(size/ratio, 300)
+			got, err := strconv.ParseInt(header(t, path)["Inode count"], 10, 64)
+			if err != nil || got < want || ratio > 4096 && got > want+want/8+5000 {
+				t.Errorf("size %d, ratio %d: %d inodes (%v), want about %d", size, ratio, got, err, want)
+			}
+			run1(t, "e2fsck", "-fy", path)
+			if err := os.Truncate(path, 2*size); err != nil {
+				t.Fatal(err)
+			}
+			run1(t, "resize2fs", path)
+			fsck(t, path)
+		}
+	}
+}

@@ -1,0 +1,205 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package ext4
+
+import (
+	"cmp"
+	"io"
+	"slices"
+	"sort"
+
+	"github.com/carosio/carosbuild/pkg/disk/image"
+	"github.com/carosio/carosbuild/pkg/disk/tree"
+)
+
+// region is a run of blocks that are generated: n blocks at start, which are
+// block first and the following of object index.
+type region struct {
+	start, n, first uint32
+	index           int32
+	kind            kind
+}
+
+// kind says what generates a region's blocks and what index means.
+type kind uint8
+
+const (
+	kindSuper       kind = iota // group
+	kindReservedGDT             // none
+	kindBlockBitmap             // group
+	kindInodeBitmap             // group
+	kindInodeTable              // group
+	kindJournal                 // none
+	kindResizeDIND              // none
+	kindDir                     // index in dirs
+	kindXattr                   // index in xattred
+	kindSymlink                 // entry
+	kindNode                    // entry; first is the number of the tree block
+	kindJournalNode             // first is the number of the tree block
+)
+
+// render writes block k of a region into p, which is zero.
+func (l *layout) render(p []byte, r *region, k uint32) {
+	n := int64(r.first + k)
+	switch r.kind {
+	case kindSuper:
+		l.putSuper(p, int64(r.index), n)
+	case kindReservedGDT:
+		l.putReservedGDT(p, n)
+	case kindBlockBitmap:
+		l.putBlockBitmap(p, int64(r.index))
+	case kindInodeBitmap:
+		l.putInodeBitmap(p, int64(r.index))
+	case kindInodeTable:
+		ino := uint32(int64(r.index)*l.geo.groupInodes+n*blockInodes) + 1
+		for i := range uint32(blockInodes) {
+			l.putInode(p[i*inodeSize:(i+1)*inodeSize], ino+i)
+		}
+	case kindJournal:
+		l.putJournal(p)
+	case kindResizeDIND:
+		l.putResizeDIND(p)
+	case kindDir:
+		l.putDir(p, &l.dirs[r.index], n)
+	case kindXattr:
+		_, block, _ := splitXattrs(l.entry(l.xattred[r.index]).Xattrs) // newContent saw the error
+		putXattrBlock(p, block, l.seed, int64(r.start))
+	case kindSymlink:
+		copy(p, l.entry(r.index).Link)
+	case kindNode:
+		m := l.maps[r.index]
+		m.putNode(p, int(n), inodeSeed(l.seed, l.ino[r.index]))
+	case kindJournalNode:
+		l.journal.putNode(p, int(n), inodeSeed(l.seed, journalIno))
+	}
+}
+
+// ReadAt generates the bytes of the regions; what is not in one reads as zero.
+// Offsets are those of the image.
+func (l *layout) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 || off >= l.geo.blocks*blockSize {
+		return 0, io.EOF
+	}
+	clear(p)
+	i := sort.Search(len(l.regions), func(i int) bool {
+		r := &l.regions[i]
+		return (int64(r.start)+int64(r.n))*blockSize > off
+	})
+	var scratch []byte
+	for end := off + int64(len(p)); i < len(l.regions); i++ {
+		r := &l.regions[i]
+		first := max(int64(r.start), off/blockSize)
+		for b := first; b < int64(r.start)+int64(r.n); b++ {
+			if b*blockSize >= end {
+				return len(p), nil
+			}
+			if b*blockSize >= off && (b+1)*blockSize <= end {
+				l.render(p[b*blockSize-off:][:blockSize:blockSize], r, uint32(b)-r.start)
+				continue
+			}
+			if scratch == nil {
+				scratch = make([]byte, blockSize)
+			}
+			clear(scratch)
+			l.render(scratch, r, uint32(b)-r.start)
+			from := max(off-b*blockSize, 0)
+			copy(p[b*blockSize+from-off:], scratch[from:])
+		}
+	}
+	return len(p), nil
+}
+
+// addRegions lists all generated blocks. Inode tables are listed as far as
+// they are in use, bitmaps where they are initialised.
+func (l *layout) addRegions() {
+	g := l.geo
+	for i := range g.groups {
+		if hasSuper(i) {
+			l.add(kindSuper, i*groupBlocks, 1+g.descBlocks, 0, int32(i))
+		}
+		if !l.blockUninit(i) {
+			l.add(kindBlockBitmap, int64(g.blockBitmap[i]), 1, 0, int32(i))
+		}
+		if n := l.usedInodes(i); n > 0 {
+			l.add(kindInodeBitmap, int64(g.inodeBitmap[i]), 1, 0, int32(i))
+			l.add(kindInodeTable, int64(g.inodeTable[i]), (n+blockInodes-1)/blockInodes, 0, int32(i))
+		}
+	}
+	l.add(kindReservedGDT, 1+g.descBlocks, g.reservedGDT, 0, 0)
+	l.add(kindJournal, int64(l.journal.runs[0].start), 1, 0, 0)
+	l.addNodes(kindJournalNode, l.journal, 0)
+	l.add(kindResizeDIND, l.resizeDIND, 1, 0, 0)
+	for k := range l.dirs {
+		d := &l.dirs[k]
+		for _, r := range l.mapping(d.entry, d.blocks).runs {
+			l.add(kindDir, int64(r.start), int64(r.n), int64(r.logical), int32(k))
+		}
+	}
+	for k, at := range l.xattrBlock {
+		l.add(kindXattr, int64(at), 1, 0, int32(k))
+	}
+	for i := range l.entries {
+		if e := &l.entries[i]; e.Type() == tree.Symlink && e.Hardlink == "" && len(e.Link) >= inlineLink {
+			l.add(kindSymlink, int64(l.mapping(int32(i), 1).runs[0].start), 1, 0, int32(i))
+		}
+	}
+	for i, m := range l.maps {
+		l.addNodes(kindNode, m, i)
+	}
+	slices.SortFunc(l.regions, func(a, b region) int { return cmp.Compare(a.start, b.start) })
+}
+
+func (l *layout) add(k kind, start, n, first int64, index int32) {
+	if n > 0 {
+		l.regions = append(l.regions, region{uint32(start), uint32(n), uint32(first), index, k})
+	}
+}
+
+func (l *layout) addNodes(k kind, m mapping, index int32) {
+	for i, at := range m.nodes {
+		l.add(k, int64(at), 1, int64(i), index)
+	}
+}
+
+// extents are the image's: one for adjoining regions, one for each run of a
+// file that is in one piece on both sides.
+func (l *layout) extents() []image.Extent {
+	var out []image.Extent
+	for i := range l.regions {
+		r := &l.regions[i]
+		off, n := int64(r.start)*blockSize, int64(r.n)*blockSize
+		if k := len(out) - 1; k >= 0 && out[k].Off+out[k].Len == off {
+			out[k].Len += n
+			continue
+		}
+		out = append(out, image.Extent{Off: off, Len: n, Src: l, SrcOff: off})
+	}
+	for i := range l.entries {
+		if e := &l.entries[i]; e.Type() == tree.Regular && e.Hardlink == "" && e.Size > 0 {
+			out = l.fileExtents(out, int32(i), e)
+		}
+	}
+	return out
+}
+
+// fileExtents appends the extents of a file. What its last block has beyond
+// its end stays a hole.
+func (l *layout) fileExtents(out []image.Extent, i int32, e *tree.Entry) []image.Extent {
+	first := len(out)
+	m, many := l.maps[i]
+	if !many {
+		return append(out, image.Extent{Off: int64(l.start[i]) * blockSize, Len: e.Size, Src: e.Content})
+	}
+	for _, r := range m.runs {
+		off, src := int64(r.start)*blockSize, int64(r.logical)*blockSize
+		n := min(int64(r.n)*blockSize, e.Size-src)
+		if k := len(out) - 1; k >= first && out[k].Off+out[k].Len == off && out[k].SrcOff+out[k].Len == src {
+			out[k].Len += n
+			continue
+		}
+		out = append(out, image.Extent{Off: off, Len: n, Src: e.Content, SrcOff: src})
+	}
+	return out
+}

@@ -1,0 +1,150 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package ext4
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/carosio/carosbuild/pkg/disk/tree"
+)
+
+// xattr is an extended attribute as ext4 names and stores it.
+type xattr struct {
+	index byte
+	name  string
+	value []byte
+}
+
+// Name indexes; the first two stand for the whole name.
+const (
+	xattrACLAccess  = 2
+	xattrACLDefault = 3
+)
+
+var xattrPrefixes = []struct {
+	prefix string
+	index  byte
+}{{"user.", 1}, {"trusted.", 4}, {"security.", 6}}
+
+// newXattr splits the name and converts access control lists.
+func newXattr(x tree.Xattr) (xattr, error) {
+	switch x.Name {
+	case "system.posix_acl_access", "system.posix_acl_default":
+		value, err := diskACL(x.Value)
+		if err != nil {
+			return xattr{}, fmt.Errorf("%w: %s: %w", ErrXattr, x.Name, err)
+		}
+		index := byte(xattrACLAccess)
+		if x.Name == "system.posix_acl_default" {
+			index = xattrACLDefault
+		}
+		return xattr{index, "", value}, nil
+	}
+	for _, p := range xattrPrefixes {
+		name, ok := strings.CutPrefix(x.Name, p.prefix)
+		if ok && name != "" && len(name) <= maxName && strings.IndexByte(name, 0) < 0 {
+			return xattr{p.index, name, x.Value}, nil
+		}
+	}
+	return xattr{}, fmt.Errorf("%w: ext4 has no place for the name %q", ErrXattr, x.Name)
+}
+
+// space is what entry and value take.
+func (x *xattr) space() int { return xattrEntry + pad4(len(x.name)) + pad4(len(x.value)) }
+
+func pad4(n int) int { return (n + 3) &^ 3 }
+
+// splitXattrs decides which attributes are in the inode and which are in a
+// block of their own: in the order that the kernel wants, as many as fit the
+// inode, the rest in the block.
+func splitXattrs(xs []tree.Xattr) (inode, block []xattr, err error) {
+	all := make([]xattr, 0, len(xs))
+	for _, x := range xs {
+		y, err := newXattr(x)
+		if err != nil {
+			return nil, nil, err
+		}
+		all = append(all, y)
+	}
+	slices.SortFunc(all, func(a, b xattr) int { // ext4_xattr_find_entry's order
+		return cmp.Or(cmp.Compare(a.index, b.index), cmp.Compare(len(a.name), len(b.name)), cmp.Compare(a.name, b.name))
+	})
+	inodeSpace, blockSpace := xattrInodeSpace-xattrEnd, xattrBlockSpace-xattrEnd
+	for i, x := range all {
+		if i > 0 && x.index == all[i-1].index && x.name == all[i-1].name {
+			return nil, nil, fmt.Errorf("%w: %q appears twice", ErrXattr, x.name)
+		}
+		switch n := x.space(); {
+		case n <= inodeSpace:
+			inode, inodeSpace = append(inode, x), inodeSpace-n
+		case n <= blockSpace:
+			block, blockSpace = append(block, x), blockSpace-n
+		default:
+			return nil, nil, fmt.Errorf("%w: %d bytes are left for %q, it takes %d", ErrXattrSize, blockSpace, x.name, n)
+		}
+	}
+	return inode, block, nil
+}
+
+// putInodeXattrs writes the attributes in the body of an inode, from offset
+// 160 on. Their hashes stay 0, as mke2fs writes them.
+func putInodeXattrs(body []byte, xs []xattr) {
+	if len(xs) == 0 {
+		return
+	}
+	le.PutUint32(body, xattrMagic)
+	putXattrs(body[4:], 0, xs, nil)
+}
+
+// putXattrBlock writes the block of attributes that is at block number at.
+func putXattrBlock(p []byte, xs []xattr, seed uint32, at int64) {
+	le.PutUint32(p, xattrMagic)
+	le.PutUint32(p[4:], 1) // references
+	le.PutUint32(p[8:], 1) // blocks
+	hash := uint32(0)
+	putXattrs(p, xattrBlockHeader, xs, &hash)
+	le.PutUint32(p[12:], hash)
+	sum := crc32cUint32(crc32cUint32(seed, uint32(at)), uint32(at>>32))
+	le.PutUint32(p[16:], crc32c(sum, p))
+}
+
+// putXattrs writes entries from off on and values from the end of p; offsets
+// of values count from the start of p. hash, unless nil, becomes the hash of
+// all entries (ext4_xattr_rehash).
+func putXattrs(p []byte, off int, xs []xattr, hash *uint32) {
+	end := len(p)
+	for _, x := range xs {
+		e := p[off:]
+		e[0], e[1] = byte(len(x.name)), x.index
+		if len(x.value) > 0 {
+			end -= pad4(len(x.value))
+			le.PutUint16(e[2:], uint16(end))
+			copy(p[end:], x.value)
+		}
+		le.PutUint32(e[8:], uint32(len(x.value)))
+		copy(e[xattrEntry:], x.name)
+		if hash != nil {
+			h := xattrHash(x.name, p[end:end+pad4(len(x.value))])
+			le.PutUint32(e[12:], h)
+			*hash = *hash<<16 ^ *hash>>16 ^ h
+		}
+		off += xattrEntry + pad4(len(x.name))
+	}
+}
+
+// xattrHash is the hash of an entry; padded is its value, padded to 4 bytes.
+func xattrHash(name string, padded []byte) uint32 {
+	h := uint32(0)
+	for i := range len(name) {
+		h = h<<5 ^ h>>27 ^ uint32(name[i])
+	}
+	for ; len(padded) > 0; padded = padded[4:] {
+		h = h<<16 ^ h>>16 ^ le.Uint32(padded)
+	}
+	return h
+}

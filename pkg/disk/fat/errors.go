@@ -1,0 +1,58 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package fat
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Reasons of a PathError.
+var (
+	ErrFileType  = errors.New("FAT32 holds only files and directories")
+	ErrFileSize  = errors.New("larger than 4 GiB - 1, the most a FAT32 file can be")
+	ErrName      = errors.New("name not allowed on FAT32")
+	ErrDirectory = errors.New("directory has more than 65536 entries of 32 bytes")
+	ErrTree      = errors.New("damaged tree")
+)
+
+// Reasons to refuse a whole file system.
+var (
+	ErrLabel  = errors.New("a FAT32 label has at most 11 characters of upper-case ASCII, digits, space and !#$%&'()-@^_`{}~")
+	ErrTooBig = errors.New("larger than 2 TiB, the most FAT32 can address")
+)
+
+// PathError says which entry of the tree cannot be stored, and why.
+type PathError struct {
+	Path string
+	Err  error
+}
+
+func (e *PathError) Error() string { return fmt.Sprintf("/%s: %v", e.Path, e.Err) }
+func (e *PathError) Unwrap() error { return e.Err }
+
+// CollisionError names two entries that FAT32 cannot tell apart because their
+// names differ in case only.
+type CollisionError struct{ Path, Other string }
+
+func (e *CollisionError) Error() string {
+	return fmt.Sprintf("/%s and /%s have the same name on FAT32, which ignores case", e.Other, e.Path)
+}
+
+// SpaceError says that the content does not fit. All values are bytes; Need
+// and Have count clusters, MinSize is a file system size that would do.
+type SpaceError struct{ Need, Have, MinSize int64 }
+
+func (e *SpaceError) Error() string {
+	return fmt.Sprintf("content needs %d bytes and the file system has %d: make it at least %d MiB", e.Need, e.Have, e.MinSize>>20)
+}
+
+// TooSmallError says that Size gives fewer than the 65525 clusters that make a
+// file system FAT32; Min is the least size in bytes.
+type TooSmallError struct{ Size, Min int64 }
+
+func (e *TooSmallError) Error() string {
+	return fmt.Sprintf("%d bytes are too few for FAT32, which needs at least %d MiB", e.Size, e.Min>>20)
+}

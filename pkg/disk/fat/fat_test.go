@@ -1,0 +1,415 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package fat
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/carosio/carosbuild/pkg/disk/image"
+	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/google/go-cmp/cmp"
+)
+
+// tool finds a foreign program, also in /usr/sbin.
+func tool(t testing.TB, name string) string {
+	t.Helper()
+	for _, p := range []string{name, "/usr/sbin/" + name, "/sbin/" + name} {
+		if q, err := exec.LookPath(p); err == nil {
+			return q
+		}
+	}
+	if os.Getenv("CAROSBUILD_REQUIRE_TOOLS") == "1" {
+		t.Fatalf("%s is not installed", name)
+	}
+	t.Skipf("%s is not installed", name)
+	return ""
+}
+
+func run(t testing.TB, name string, args ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), tool(t, name), args...)
+	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "TZ=UTC", "MTOOLS_SKIP_CHECK=0")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// mk builds a tree from paths: "dir/" is a directory, others are files.
+func mk(files map[string]string) *tree.Tree {
+	const mtime = 1700000001 // 2023-11-14 22:13:21
+	es := map[string]tree.Entry{"": {Mode: tree.Dir | 0o755, Mtime: mtime}}
+	for p, c := range files {
+		for d := filepath.Dir(p); d != "."; d = filepath.Dir(d) {
+			es[d] = tree.Entry{Path: d, Mode: tree.Dir | 0o755, Mtime: mtime}
+		}
+		if d, ok := strings.CutSuffix(p, "/"); ok {
+			es[d] = tree.Entry{Path: d, Mode: tree.Dir | 0o755, Mtime: mtime}
+			continue
+		}
+		es[p] = tree.Entry{Path: p, Mode: tree.Regular | 0o644, Mtime: mtime, Size: int64(len(c)), Content: image.Bytes(c)}
+	}
+	t := &tree.Tree{}
+	for _, e := range es {
+		t.Entries = append(t.Entries, e)
+	}
+	slices.SortFunc(t.Entries, func(a, b tree.Entry) int { return tree.Compare(a.Path, b.Path) })
+	return t
+}
+
+func write(t testing.TB, m *image.Image) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "fs")
+	f, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := f.Truncate(m.Size()); err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range m.Extents() {
+		if _, err := io.Copy(io.NewOffsetWriter(f, x.Off), io.NewSectionReader(m, x.Off, x.Len)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return name
+}
+
+// readBack copies everything out with mtools.
+func readBack(t testing.TB, fs string) map[string]string {
+	t.Helper()
+	dir := t.TempDir()
+	run(t, "mcopy", "-s", "-n", "-m", "-Q", "-i", fs, "::", dir)
+	got := map[string]string{}
+	err := filepath.WalkDir(dir, func(p string, d os.DirEntry, err error) error {
+		if err != nil || p == dir {
+			return err
+		}
+		rel, _ := filepath.Rel(dir, p)
+		if d.IsDir() {
+			got[rel+"/"] = ""
+			return nil
+		}
+		b, err := os.ReadFile(p)
+		got[rel] = string(b)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+func fsck(t testing.TB, fs string) {
+	t.Helper()
+	out := run(t, "fsck.vfat", "-n", "-v", fs)
+	for _, bad := range []string{"dirty", "unterminated", "Differences", "wrong", "orphan", "uninitialized"} {
+		if strings.Contains(strings.ToLower(out), strings.ToLower(bad)) {
+			t.Errorf("fsck.vfat:\n%s", out)
+		}
+	}
+}
+
+// withDirs adds the directories of every path, as readBack lists them.
+func withDirs(files map[string]string) map[string]string {
+	out := map[string]string{}
+	for p, c := range files {
+		out[p] = c
+		for d := filepath.Dir(strings.TrimSuffix(p, "/")); d != "."; d = filepath.Dir(d) {
+			out[d+"/"] = ""
+		}
+	}
+	return out
+}
+
+func TestContent(t *testing.T) {
+	many := map[string]string{}
+	for i := range 300 {
+		many[fmt.Sprintf("a rather long name, number %03d.conf", i)] = strings.Repeat("x", i)
+	}
+	tests := map[string]map[string]string{
+		"empty": {},
+		"esp": {
+			"vmlinuz": strings.Repeat("k", 70001), "initrd.img": "i", "EFI/BOOT/BOOTX64.EFI": "MZ",
+			"loader/loader.conf": "default caros.conf\n", "loader/entries/caros.conf": "title\n", "grub/grub.cfg": "",
+		},
+		"names": {
+			"Makefile": "1", "README": "2", "readme.TXT": "3", "a.tar.gz": "4", "longnam~1.txt": "5", "longname.longer": "6",
+			"LONGNAMES.txt": "7", ".config": "8", "Größe.txt": "9", "日本語のファイル.bin": "10", "x+y=[z];.d": "11",
+			"exactly13char": "12", "twenty-six characters long": "13", "éa": "14", "éb": "15", "noext.": "",
+		},
+		"deep": {"a/b/c/d/e/f/g/h/i/j": "deep", "a/empty/": "", "z": ""},
+		"many": many,
+	}
+	delete(tests["names"], "noext.")
+	for name, files := range tests {
+		t.Run(name, func(t *testing.T) {
+			m, err := Build(mk(files), Options{Size: 40 << 20, Label: "CAROSESP", Serial: 0xCA405E5B, Hidden: 4096})
+			if err != nil {
+				t.Fatal(err)
+			}
+			fs := write(t, m)
+			fsck(t, fs)
+			if diff := cmp.Diff(withDirs(files), readBack(t, fs)); diff != "" {
+				t.Errorf("read back (-want +got):\n%s", diff)
+			}
+			out := run(t, "minfo", "-i", fs, "::")
+			for _, want := range []string{"serial number: CA405E5B", `disk label="CAROSESP   "`, "hidden sectors: 4096"} {
+				if !strings.Contains(out, want) {
+					t.Errorf("minfo lacks %q:\n%s", want, out)
+				}
+			}
+		})
+	}
+}
+
+func TestTimes(t *testing.T) {
+	tr := mk(map[string]string{"old": "", "now": "", "new": ""})
+	tr.Entries[1].Mtime = 5000000000 // 2128: "new"
+	tr.Entries[3].Mtime = -1         // "old"
+	m, err := Build(tr, Options{Size: 40 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := run(t, "mdir", "-i", write(t, m), "::")
+	for _, want := range []string{"new", "2107-12-31  23:59", "2023-11-14  22:13", "1980-01-01   0:00"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("mdir lacks %q:\n%s", want, out)
+		}
+	}
+	date, clock, hundredths := stamp(1700000001)
+	got := []int{int(date>>9) + 1980, int(date >> 5 & 15), int(date & 31), int(clock >> 11), int(clock >> 5 & 63), int(clock & 31), int(hundredths)}
+	want := []int{2023, 11, 14, 22, 13, 10, 100}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("stamp (-want +got):\n%s", diff)
+	}
+}
+
+// TestGeometry compares with what mkfs.fat 4.2 wrote.
+func TestGeometry(t *testing.T) {
+	for _, tt := range []struct{ mib, perCluster, fat, clusters int64 }{
+		{40, 1, 630, 80628},
+		{64, 1, 1009, 129022},
+		{100, 1, 1576, 201616},
+		{128, 1, 2017, 258078},
+		{256, 1, 4033, 516190},
+	} {
+		g, err := newGeometry(tt.mib << 20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := geometry{sectors: tt.mib << 11, perCluster: tt.perCluster, fatSectors: tt.fat, clusters: tt.clusters}
+		if diff := cmp.Diff(want, g, cmp.AllowUnexported(geometry{})); diff != "" {
+			t.Errorf("%d MiB (-want +got):\n%s", tt.mib, diff)
+		}
+	}
+}
+
+func TestSizes(t *testing.T) {
+	tr := mk(map[string]string{"f": strings.Repeat("y", 100000), "d/g": "z"})
+	for _, size := range []int64{34 << 20, 259 << 20, 260 << 20, 1<<30 + 511, 9 << 30, 17 << 30, 40 << 30} {
+		m, err := Build(tr, Options{Size: size})
+		if err != nil {
+			t.Fatalf("%d: %v", size, err)
+		}
+		if m.Size() != size {
+			t.Errorf("size %d, want %d", m.Size(), size)
+		}
+		fsck(t, write(t, m))
+	}
+}
+
+func TestMinSize(t *testing.T) {
+	for _, n := range []int64{0, 30 << 20, 31<<20 + 1, 33 << 20, 100 << 20, 255 << 20, 258 << 20, 300 << 20, 3 << 30} {
+		tr := &tree.Tree{Entries: []tree.Entry{{Mode: tree.Dir}, {Path: "f", Mode: tree.Regular, Size: n, Content: zeros{}}}}
+		size, err := MinSize(tr, "L")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Build(tr, Options{Size: size, Label: "L"}); err != nil {
+			t.Errorf("%d bytes in MinSize %d: %v", n, size, err)
+		}
+		if size > max(n+n/32+3<<20, 34<<20) {
+			t.Errorf("MinSize %d for %d bytes is wasteful", size, n)
+		}
+	}
+}
+
+type zeros struct{}
+
+func (zeros) ReadAt(p []byte, _ int64) (int, error) { clear(p); return len(p), nil }
+
+func TestHolesAndHardlinks(t *testing.T) {
+	data := bytes.Repeat([]byte{7}, 5000)
+	tr := &tree.Tree{Entries: []tree.Entry{
+		{Mode: tree.Dir | 0o755},
+		{Path: "a", Mode: tree.Regular, Size: 1 << 20, Content: image.Bytes(append(make([]byte, 4096), data...)), Data: []tree.Range{{Off: 4096, Len: 5000}}},
+		{Path: "b", Hardlink: "a"},
+	}}
+	m, err := Build(tr, Options{Size: 40 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fs := write(t, m)
+	fsck(t, fs)
+	want := string(append(append(make([]byte, 4096), data...), make([]byte, 1<<20-4096-5000)...))
+	got := readBack(t, fs)
+	for _, p := range []string{"a", "b"} {
+		if got[p] != want {
+			t.Errorf("%s differs: %d bytes", p, len(got[p]))
+		}
+	}
+}
+
+func TestErrors(t *testing.T) {
+	one := func(e tree.Entry) *tree.Tree {
+		return &tree.Tree{Entries: []tree.Entry{{Mode: tree.Dir}, e}}
+	}
+	file := func(name string) *tree.Tree { return one(tree.Entry{Path: name, Mode: tree.Regular}) }
+	tests := []struct {
+		name string
+		tree *tree.Tree
+		o    Options
+		is   error
+		text string
+	}{
+		{"big file", one(tree.Entry{Path: "f", Mode: tree.Regular, Size: 1 << 32, Content: zeros{}}), Options{Size: 8 << 30}, ErrFileSize, "/f: "},
+		{"symlink", one(tree.Entry{Path: "l", Mode: tree.Symlink, Link: "x"}), Options{}, ErrFileType, "/l: "},
+		{"device", one(tree.Entry{Path: "d", Mode: tree.Char}), Options{}, ErrFileType, "/d: "},
+		{"colon", file("a:b"), Options{}, ErrName, `/a:b: name not allowed on FAT32: character ':'`},
+		{"dot", file("a."), Options{}, ErrName, "ends in a dot"},
+		{"latin1", file("\xe9"), Options{}, ErrName, "UTF-8"},
+		{"long", file(strings.Repeat("n", 256)), Options{}, ErrName, "255"},
+		{"label", mk(nil), Options{Label: "TWELVE CHARS"}, ErrLabel, "TWELVE CHARS"},
+		{"label umlaut", mk(nil), Options{Label: "Ä"}, ErrLabel, "Ä"},
+		{"no root", &tree.Tree{}, Options{}, ErrTree, ""},
+		{"huge", mk(nil), Options{Size: 2 << 40}, ErrTooBig, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if tt.o.Size == 0 {
+				tt.o.Size = 40 << 20
+			}
+			_, err := Build(tt.tree, tt.o)
+			if !errors.Is(err, tt.is) || !strings.Contains(err.Error(), tt.text) {
+				t.Errorf("got %v, want %v with %q", err, tt.is, tt.text)
+			}
+		})
+	}
+	_, err := Build(mk(map[string]string{"d/Caros.conf": "", "d/caros.CONF": ""}), Options{Size: 40 << 20})
+	want := &CollisionError{Path: "d/caros.CONF", Other: "d/Caros.conf"}
+	if got := (*CollisionError)(nil); !errors.As(err, &got) || *got != *want {
+		t.Errorf("got %v, want %v", err, want)
+	}
+	_, err = Build(mk(nil), Options{Size: 30 << 20})
+	if got := (*TooSmallError)(nil); !errors.As(err, &got) || got.Min != 33<<20 {
+		t.Errorf("got %v, want TooSmallError of 33 MiB", err)
+	}
+	_, err = Build(one(tree.Entry{Path: "f", Mode: tree.Regular, Size: 50 << 20, Content: zeros{}}), Options{Size: 40 << 20})
+	if got := (*SpaceError)(nil); !errors.As(err, &got) || got.Need != 50<<20+512 || got.Have != 80628*512 || got.MinSize != 51<<20 {
+		t.Errorf("got %+v", err)
+	}
+}
+
+func TestReproducible(t *testing.T) {
+	files := map[string]string{"a": "1", "Long Name.conf": "2", "d/e": "3"}
+	var got []string
+	for range 2 {
+		m, err := Build(mk(files), Options{Size: 34 << 20, Label: "L", Time: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := os.ReadFile(write(t, m))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, string(b))
+		time.Sleep(time.Millisecond)
+	}
+	if got[0] != got[1] {
+		t.Error("two builds of the same tree differ")
+	}
+}
+
+// randomTree gives names and contents that provoke collisions and clusters'
+// ends.
+func randomTree(r *rand.Rand) map[string]string {
+	alphabet := []rune("abcABCxyz019 ._-~+ü日€") // no surrogate pairs: mtools cannot show them
+	name := func() string {
+		n := make([]rune, 1+r.IntN(20))
+		for i := range n {
+			n[i] = alphabet[r.IntN(len(alphabet))]
+		}
+		return strings.TrimRight(string(n), " .") + "e"
+	}
+	dirs, files, seen := []string{""}, map[string]string{}, map[string]bool{}
+	for range r.IntN(60) {
+		p := dirs[r.IntN(len(dirs))] + name()
+		fold := strings.ToUpper(strings.ToLower(p))
+		if seen[fold] {
+			continue
+		}
+		seen[fold] = true
+		if r.IntN(4) == 0 {
+			dirs = append(dirs, p+"/")
+			files[p+"/"] = ""
+			continue
+		}
+		sizes := []int{0, 1, 511, 512, 513, 1024, r.IntN(100000)}
+		b := make([]byte, sizes[r.IntN(len(sizes))])
+		for i := range b {
+			b[i] = byte(r.Uint32())
+		}
+		files[p] = string(b)
+	}
+	return files
+}
+
+// sums replaces contents by their length and checksum.
+func sums(files map[string]string) map[string]string {
+	out := map[string]string{}
+	for p, c := range files {
+		out[p] = fmt.Sprintf("%d %08x", len(c), crc32.ChecksumIEEE([]byte(c)))
+	}
+	return out
+}
+
+func checkRandom(t *testing.T, seed uint64) {
+	files := randomTree(rand.New(rand.NewPCG(seed, 1)))
+	m, err := Build(mk(files), Options{Size: 36 << 20, Label: "FUZZ"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fs := write(t, m)
+	fsck(t, fs)
+	if diff := cmp.Diff(sums(withDirs(files)), sums(readBack(t, fs))); diff != "" {
+		t.Errorf("seed %d (-want +got):\n%s", seed, diff)
+	}
+}
+
+func TestRandom(t *testing.T) {
+	for seed := range uint64(25) {
+		checkRandom(t, seed)
+	}
+}
+
+func FuzzBuild(f *testing.F) {
+	f.Add(uint64(100))
+	f.Fuzz(checkRandom)
+}

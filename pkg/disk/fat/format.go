@@ -1,0 +1,211 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package fat
+
+import (
+	"encoding/binary"
+	"time"
+)
+
+// Sizes and numbers of the on-disk format, after Microsoft's FAT32 File System
+// Specification 1.03 ("fatgen103") and what mkfs.fat 4.2 writes.
+const (
+	sectorSize      = 512
+	reservedSectors = 32
+	infoSector      = 1
+	backupSector    = 6
+	fatCount        = 2
+	fatEntry        = 4
+	rootCluster     = 2
+	mediaFixed      = 0xF8
+	minClusters     = 65525
+	endOfChain      = 0x0FFFFFFF
+	dirEntrySize    = 32
+	maxDirEntries   = 65536
+	maxFile         = 1<<32 - 1
+
+	attrLabel   = 0x08
+	attrDir     = 0x10
+	attrArchive = 0x20
+	attrLong    = 0x0F
+
+	lowerBase = 0x08 // byte 12 of a short entry
+	lowerExt  = 0x10
+
+	longChars = 13 // UTF-16 units of one long-name entry
+	longLast  = 0x40
+)
+
+// clusterClasses are the cluster sizes of mkfs.fat -F 32: from and below
+// bound the file system's size in bytes.
+var clusterClasses = []struct{ from, below, sectors int64 }{
+	{0, 260 << 20, 1},
+	{260 << 20, 8 << 30, 8},
+	{8 << 30, 16 << 30, 16},
+	{16 << 30, 32 << 30, 32},
+	{32 << 30, 2 << 40, 64},
+}
+
+// geometry says where the parts of a file system are, in sectors.
+type geometry struct {
+	sectors    int64 // in total
+	perCluster int64
+	fatSectors int64 // of one FAT
+	clusters   int64 // data clusters; numbers run from 2
+}
+
+func newGeometry(size int64) (geometry, error) {
+	if size >= 2<<40 {
+		return geometry{}, ErrTooBig
+	}
+	g := geometry{sectors: size / sectorSize}
+	for _, c := range clusterClasses {
+		if size < c.below {
+			g.perCluster = c.sectors
+			break
+		}
+	}
+	// mkfs.fat's arithmetic: size the FATs as if every cluster paid for its own
+	// entries, then give what is left to data.
+	data := g.sectors - reservedSectors
+	n := (data*sectorSize + fatCount*8) / (g.perCluster*sectorSize + fatCount*fatEntry)
+	g.fatSectors = ((n+2)*fatEntry + sectorSize - 1) / sectorSize
+	g.clusters = min((data-fatCount*g.fatSectors)/g.perCluster, g.fatSectors*sectorSize/fatEntry-2)
+	if g.clusters < minClusters {
+		return geometry{}, &TooSmallError{Size: size, Min: sizeFor(minClusters, 1)}
+	}
+	return g, nil
+}
+
+// sizeFor is a size in bytes, rounded up to 1 MiB, that holds n clusters.
+func sizeFor(n, perCluster int64) int64 {
+	fat := ((n+2)*fatEntry+sectorSize-1)/sectorSize + 1 // mkfs.fat's rounding may cost one more
+	size := (reservedSectors + fatCount*fat + n*perCluster) * sectorSize
+	return (size + 1<<20 - 1) >> 20 << 20
+}
+
+func (g geometry) clusterBytes() int64 { return g.perCluster * sectorSize }
+
+// fatOffset is where FAT i starts, in bytes.
+func (g geometry) fatOffset(i int64) int64 {
+	return (reservedSectors + i*g.fatSectors) * sectorSize
+}
+
+// offset is where cluster n starts, in bytes.
+func (g geometry) offset(n int64) int64 {
+	return g.fatOffset(fatCount) + (n-2)*g.clusterBytes()
+}
+
+// bootSector is sector 0 and its backup.
+func (g geometry) bootSector(label []byte, serial, hidden uint32) []byte {
+	le := binary.LittleEndian
+	b := make([]byte, sectorSize)
+	copy(b, "\xEB\x58\x90CAROS   ")
+	le.PutUint16(b[11:], sectorSize)
+	b[13] = byte(g.perCluster)
+	le.PutUint16(b[14:], reservedSectors)
+	b[16] = fatCount
+	b[21] = mediaFixed
+	le.PutUint16(b[24:], 63)  // sectors per track
+	le.PutUint16(b[26:], 255) // heads
+	le.PutUint32(b[28:], hidden)
+	le.PutUint32(b[32:], uint32(g.sectors))
+	le.PutUint32(b[36:], uint32(g.fatSectors))
+	le.PutUint32(b[44:], rootCluster)
+	le.PutUint16(b[48:], infoSector)
+	le.PutUint16(b[50:], backupSector)
+	b[64] = 0x80 // BIOS drive
+	b[66] = 0x29 // serial, label and type follow
+	le.PutUint32(b[67:], serial)
+	copy(b[71:], "NO NAME    ")
+	copy(b[71:], label)
+	copy(b[82:], "FAT32   ")
+	copy(b[90:], "\xCD\x18\xEB\xFE") // int 18h: let the BIOS try the next device
+	b[510], b[511] = 0x55, 0xAA
+	return b
+}
+
+// fsInfo is sector 1 and its backup.
+func fsInfo(free, last int64) []byte {
+	le := binary.LittleEndian
+	b := make([]byte, sectorSize)
+	le.PutUint32(b, 0x41615252)
+	le.PutUint32(b[484:], 0x61417272)
+	le.PutUint32(b[488:], uint32(free))
+	le.PutUint32(b[492:], uint32(last))
+	le.PutUint32(b[508:], 0xAA550000)
+	return b
+}
+
+// stamp is a time as FAT stores it: date, time in units of two seconds, and
+// the hundredths above them.
+func stamp(unix int64) (date, clock uint16, hundredths byte) {
+	const first, last = 315532800, 4354819199 // 1980-01-01 .. 2107-12-31 23:59:59 UTC
+	t := time.Unix(min(max(unix, first), last), 0).UTC()
+	date = uint16((t.Year()-1980)<<9 | int(t.Month())<<5 | t.Day())
+	clock = uint16(t.Hour()<<11 | t.Minute()<<5 | t.Second()/2)
+	return date, clock, byte(t.Second() % 2 * 100)
+}
+
+// shortEntry is one 32-byte directory entry.
+func shortEntry(name [11]byte, attr, lower byte, cluster, size, mtime int64) []byte {
+	le := binary.LittleEndian
+	b := make([]byte, dirEntrySize)
+	copy(b, name[:])
+	b[11], b[12] = attr, lower
+	date, clock, hundredths := stamp(mtime)
+	b[13] = hundredths
+	le.PutUint16(b[14:], clock) // created
+	le.PutUint16(b[16:], date)
+	le.PutUint16(b[18:], date) // accessed
+	le.PutUint16(b[20:], uint16(cluster>>16))
+	le.PutUint16(b[22:], clock) // written
+	le.PutUint16(b[24:], date)
+	le.PutUint16(b[26:], uint16(cluster))
+	le.PutUint32(b[28:], uint32(size))
+	return b
+}
+
+// longEntries are the entries that precede the short one, last part first.
+func longEntries(name []uint16, short [11]byte) []byte {
+	le := binary.LittleEndian
+	var sum byte
+	for _, c := range short {
+		sum = sum<<7 | sum>>1
+		sum += c
+	}
+	n := (len(name) + longChars - 1) / longChars
+	b := make([]byte, n*dirEntrySize)
+	for i := range n {
+		e := b[(n-1-i)*dirEntrySize:][:dirEntrySize]
+		e[0], e[11], e[13] = byte(i+1), attrLong, sum
+		if i == n-1 {
+			e[0] |= longLast
+		}
+		for j := range longChars {
+			c, at := uint16(0xFFFF), i*longChars+j
+			switch {
+			case at < len(name):
+				c = name[at]
+			case at == len(name):
+				c = 0
+			}
+			le.PutUint16(e[longOffset(j):], c)
+		}
+	}
+	return b
+}
+
+// longOffset is where character j of a long-name entry is: 5, 6 and 2 of them
+// stand around the fields that old drivers look at.
+func longOffset(j int) int {
+	switch {
+	case j < 5:
+		return 1 + 2*j
+	case j < 11:
+		return 14 + 2*(j-5)
+	}
+	return 28 + 2*(j-11)
+}

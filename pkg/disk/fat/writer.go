@@ -1,0 +1,107 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package fat
+
+import (
+	"encoding/binary"
+
+	"github.com/carosio/carosbuild/pkg/disk/image"
+)
+
+// writer collects the extents of one file system.
+type writer struct {
+	geometry
+	label   []byte
+	o       Options
+	extents []image.Extent
+	chains  []chain
+}
+
+// chain is a run of clusters that belong together.
+type chain struct{ first, n int64 }
+
+func (w *writer) bytes(off int64, b []byte) {
+	w.extents = append(w.extents, image.Extent{Off: off, Len: int64(len(b)), Src: image.Bytes(b)})
+}
+
+// directory writes d, whose parent is up, and everything below it.
+func (w *writer) directory(d, up *node) {
+	b := make([]byte, 0, d.slots*dirEntrySize)
+	mtime := d.entry.Mtime
+	if d == up {
+		if w.label != nil {
+			b = append(b, shortEntry([11]byte(w.label), attrLabel, 0, 0, 0, w.o.Time)...)
+		}
+	} else {
+		parent := up.cluster
+		if parent == rootCluster {
+			parent = 0
+		}
+		b = append(b, shortEntry([11]byte([]byte(".          ")), attrDir, 0, d.cluster, 0, mtime)...)
+		b = append(b, shortEntry([11]byte([]byte("..         ")), attrDir, 0, parent, 0, mtime)...)
+	}
+	for _, c := range d.children {
+		attr, size := byte(attrArchive), c.entry.Size
+		if c.isDir() {
+			attr, size = attrDir, 0
+		}
+		if c.name.long != nil {
+			b = append(b, longEntries(c.name.long, c.name.short)...)
+		}
+		b = append(b, shortEntry(c.name.short, attr, c.name.lower, c.cluster, size, c.entry.Mtime)...)
+	}
+	if len(b) > 0 {
+		w.bytes(w.offset(d.cluster), b)
+	}
+	w.chains = append(w.chains, chain{d.cluster, max(1, clustersFor(int64(len(b)), w.clusterBytes()))})
+	for _, c := range d.children {
+		if c.isDir() {
+			w.directory(c, d)
+			continue
+		}
+		w.file(c)
+	}
+}
+
+// file adds a file's data without its holes.
+func (w *writer) file(n *node) {
+	e := n.entry
+	if e.Size == 0 {
+		return
+	}
+	w.chains = append(w.chains, chain{n.cluster, clustersFor(e.Size, w.clusterBytes())})
+	at := w.offset(n.cluster)
+	if e.Data == nil {
+		w.extents = append(w.extents, image.Extent{Off: at, Len: e.Size, Src: e.Content})
+		return
+	}
+	for _, r := range e.Data {
+		w.extents = append(w.extents, image.Extent{Off: at + r.Off, Len: r.Len, Src: e.Content, SrcOff: r.Off})
+	}
+}
+
+// tables writes boot sectors, FSInfo and both FATs; next is the first free
+// cluster.
+func (w *writer) tables(next int64) {
+	boot := w.bootSector(w.label, w.o.Serial, w.o.Hidden)
+	info := fsInfo(w.clusters-(next-2), next-1)
+	for _, s := range []int64{0, backupSector} {
+		w.bytes(s*sectorSize, boot)
+		w.bytes((s+infoSector)*sectorSize, info)
+	}
+	fat := make([]byte, (next*fatEntry+sectorSize-1)/sectorSize*sectorSize)
+	put := func(n, v int64) { binary.LittleEndian.PutUint32(fat[n*fatEntry:], uint32(v)) }
+	put(0, endOfChain&^0xFF|mediaFixed)
+	put(1, endOfChain)
+	for _, c := range w.chains {
+		for i := range c.n - 1 {
+			put(c.first+i, c.first+i+1)
+		}
+		put(c.first+c.n-1, endOfChain)
+	}
+	for i := range int64(fatCount) {
+		w.bytes(w.fatOffset(i), fat)
+	}
+}

@@ -1,0 +1,109 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package disk
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"io"
+	"strings"
+
+	"github.com/carosio/carosbuild/pkg/disk/tree"
+)
+
+// derive is 16 bytes that depend on the seed and the role alone.
+func derive(seed []byte, role string) [16]byte {
+	h := sha256.New()
+	frame(h, []byte("carosbuild disk id"))
+	frame(h, seed)
+	frame(h, []byte(role))
+	return [16]byte(h.Sum(nil)[:16])
+}
+
+// deriveUUID is derive in the shape of a version 8 UUID (RFC 9562).
+func deriveUUID(seed []byte, role string) [16]byte {
+	u := derive(seed, role)
+	u[6] = u[6]&0x0F | 0x80
+	u[8] = u[8]&0x3F | 0x80
+	return u
+}
+
+// deriveUint32 is never 0, which some readers take for "none".
+func deriveUint32(seed []byte, role string) uint32 {
+	u := derive(seed, role)
+	return max(1, binary.LittleEndian.Uint32(u[:]))
+}
+
+// formatUUID is the usual form, in lower case.
+func formatUUID(u [16]byte) string {
+	return fmt.Sprintf("%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:])
+}
+
+func parseUUID(s string) ([16]byte, error) {
+	var u [16]byte
+	b, err := hex.DecodeString(strings.ReplaceAll(s, "-", ""))
+	if err != nil || len(b) != 16 || !strings.EqualFold(formatUUID([16]byte(b)), s) {
+		return u, fmt.Errorf("%q is not a UUID such as %s", s, formatUUID(derive(nil, "example")))
+	}
+	return [16]byte(b), nil
+}
+
+// parseSerial reads a FAT serial number, XXXX-XXXX.
+func parseSerial(s string) (uint32, bool) {
+	if len(s) != 9 || s[4] != '-' {
+		return 0, false
+	}
+	b, err := hex.DecodeString(s[:4] + s[5:])
+	if err != nil {
+		return 0, false
+	}
+	return binary.BigEndian.Uint32(b), true
+}
+
+func formatSerial(n uint32) string { return fmt.Sprintf("%04X-%04X", n>>16, n&0xFFFF) }
+
+// frame writes b so that no two sequences of calls give the same bytes.
+func frame(h io.Writer, b []byte) {
+	var n [8]byte
+	binary.LittleEndian.PutUint64(n[:], uint64(len(b)))
+	_, _ = h.Write(n[:]) // a hash does not fail
+	_, _ = h.Write(b)
+}
+
+// TreeDigest is the SHA-256 of all that the tree says about its entries:
+// names, owners, modes, times, sizes, targets, extended attributes. Contents
+// are not read. It is meant for Spec.Seed, beside digests of the contents'
+// sources.
+func TreeDigest(t *tree.Tree) [32]byte {
+	h := sha256.New()
+	for i := range t.Entries {
+		digestEntry(h, &t.Entries[i])
+	}
+	return [32]byte(h.Sum(nil))
+}
+
+func digestEntry(h hash.Hash, e *tree.Entry) {
+	frame(h, []byte(e.Path))
+	frame(h, []byte(e.Hardlink))
+	if e.Hardlink != "" {
+		return
+	}
+	frame(h, []byte(e.Link))
+	var b []byte
+	for _, n := range []uint32{e.Mode, e.UID, e.GID, e.Rdev.Major, e.Rdev.Minor, uint32(e.MtimeNsec)} {
+		b = binary.LittleEndian.AppendUint32(b, n)
+	}
+	b = binary.LittleEndian.AppendUint64(b, uint64(e.Mtime))
+	b = binary.LittleEndian.AppendUint64(b, uint64(e.Size))
+	frame(h, b)
+	frame(h, binary.LittleEndian.AppendUint64(nil, uint64(len(e.Xattrs))))
+	for _, x := range e.Xattrs {
+		frame(h, []byte(x.Name))
+		frame(h, x.Value)
+	}
+}

@@ -1,0 +1,183 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+// Package initrd composes a small initial RAM disk out of a root file system:
+// a static busybox, the kernel modules that reach the root device with their
+// dependencies in load order, and a /init that loads them, finds the root
+// device, mounts it and starts its init. LVM, RAID, encryption, network roots
+// and firmware files are left out.
+package initrd
+
+import (
+	"bytes"
+	"debug/elf"
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+)
+
+// Options of Build.
+type Options struct {
+	Kernel      string   // version; "" when lib/modules has exactly one
+	Modules     []string // wanted, with their dependencies; "NAME?" may be missing; nil means DefaultModules
+	Busybox     string   // path in the tree; "" tries the usual ones
+	Compression string   // gzip (""), or zstd for kernels from 5.9 on
+}
+
+// DefaultModules are those that reach a root file system on ext4 on the
+// disks of the usual machines, virtual and real, of a 64-bit PC. Kernels differ
+// in what they have, so each may be missing.
+func DefaultModules() []string {
+	return strings.Fields(`ext4? crc32c_generic? crc32c-intel? sd_mod? sr_mod? ahci? ata_piix?
+		vmw_pvscsi? mptspi? mptsas? sym53c8xx? virtio_pci? virtio_blk? virtio_scsi? nvme?`)
+}
+
+// Build makes the initrd out of the stage's root file system. The same tree and
+// options give the same bytes.
+func Build(t *tree.Tree, o Options) ([]byte, error) {
+	files := newLookup(t)
+	version, err := kernelVersion(files, o.Kernel)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkCompression(o.Compression, version); err != nil {
+		return nil, err
+	}
+	busybox, err := findBusybox(files, o.Busybox)
+	if err != nil {
+		return nil, err
+	}
+	wanted := o.Modules
+	if wanted == nil {
+		wanted = DefaultModules()
+	}
+	modules, err := resolve(files, version, wanted)
+	if err != nil {
+		return nil, err
+	}
+	c := &cpio{}
+	for _, dir := range []string{"bin", "dev", "m", "proc", "root", "run", "sys"} {
+		c.add(entry{name: dir, mode: tree.Dir | 0o755})
+	}
+	c.add(entry{name: "dev/console", mode: tree.Char | 0o600, rdev: tree.Device{Major: 5, Minor: 1}})
+	c.add(entry{name: "bin/busybox", mode: tree.Regular | 0o755, data: busybox})
+	for _, applet := range applets() {
+		c.add(entry{name: "bin/" + applet, mode: tree.Symlink | 0o777, data: []byte("busybox")})
+	}
+	var list strings.Builder
+	for _, m := range modules {
+		c.add(entry{name: "m/" + m.name + ".ko", mode: tree.Regular | 0o644, data: m.data})
+		list.WriteString(m.name + "\n")
+	}
+	c.add(entry{name: "m/order", mode: tree.Regular | 0o644, data: []byte(list.String())})
+	c.add(entry{name: "init", mode: tree.Regular | 0o755, data: []byte(initScript)})
+	return compress(c.finish(), o.Compression)
+}
+
+// kernelVersion is the directory of lib/modules to use.
+func kernelVersion(files *lookup, want string) (string, error) {
+	var found []string
+	for _, name := range files.list("lib/modules") {
+		if _, ok := files.find("lib/modules/" + name + "/modules.dep"); ok {
+			found = append(found, name)
+		}
+	}
+	switch {
+	case want != "":
+		for _, v := range found {
+			if v == want {
+				return v, nil
+			}
+		}
+		return "", fmt.Errorf("no modules of kernel %s in /lib/modules; there are: %s", want, listOr(found, "none"))
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) == 0:
+		return "", fmt.Errorf("no kernel in the stage: /lib/modules has no directory with a modules.dep")
+	}
+	return "", fmt.Errorf("the stage has several kernels: name one of %s", strings.Join(found, ", "))
+}
+
+func listOr(names []string, none string) string {
+	if len(names) == 0 {
+		return none
+	}
+	return strings.Join(names, ", ")
+}
+
+// findBusybox reads busybox and makes sure that it runs on its own.
+func findBusybox(files *lookup, want string) ([]byte, error) {
+	candidates := []string{"bin/busybox", "usr/bin/busybox", "bin/busybox.static", "usr/lib/busybox/busybox-static"}
+	if want != "" {
+		candidates = []string{want}
+	}
+	for _, p := range candidates {
+		e, ok := files.find(p)
+		if !ok || e.Type() != tree.Regular {
+			continue
+		}
+		b, err := read(e)
+		if err != nil {
+			return nil, err
+		}
+		f, err := elf.NewFile(bytes.NewReader(b))
+		if err != nil {
+			return nil, fmt.Errorf("/%s is no program for Linux: %w", e.Path, err)
+		}
+		for _, s := range f.Progs {
+			if s.Type == elf.PT_INTERP {
+				return nil, fmt.Errorf("/%s needs shared libraries, which an initrd does not have: install busybox-static", e.Path)
+			}
+		}
+		return b, nil
+	}
+	return nil, fmt.Errorf("no busybox in the stage (looked for /%s): install busybox-static", strings.Join(candidates, ", /"))
+}
+
+func checkCompression(name, version string) error {
+	switch name {
+	case "", "gzip":
+		return nil
+	case "zstd":
+		var major, minor int
+		if n, _ := fmt.Sscanf(version, "%d.%d", &major, &minor); n == 2 && (major > 5 || major == 5 && minor >= 9) {
+			return nil
+		}
+		return fmt.Errorf("kernel %s cannot read an initrd in zstd, which came with 5.9", version)
+	}
+	return fmt.Errorf("compression %q of the initrd is neither gzip nor zstd", name)
+}
+
+func compress(b []byte, name string) ([]byte, error) {
+	if name == "zstd" {
+		w, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedBetterCompression))
+		if err != nil {
+			return nil, err
+		}
+		return w.EncodeAll(b, nil), w.Close()
+	}
+	var out bytes.Buffer
+	w, err := gzip.NewWriterLevel(&out, 6) // the header's time stays 0
+	if err != nil {
+		return nil, err
+	}
+	if _, err := w.Write(b); err != nil {
+		return nil, err
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
+
+// baseName is a module's name: the file's without .ko and a compression's
+// ending, with dashes for underscores as the kernel compares them.
+func baseName(file string) string {
+	name, _, _ := strings.Cut(path.Base(file), ".ko")
+	return name
+}

@@ -1,0 +1,192 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package initrd
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+	"github.com/ulikunitz/xz"
+)
+
+// module is a kernel module, ready for insmod.
+type module struct {
+	name string
+	data []byte
+}
+
+// moduleIndex is what modules.dep and modules.builtin say, by normalised name.
+type moduleIndex struct {
+	dir     string
+	files   map[string]string   // name to path below dir
+	needs   map[string][]string // path to the paths of all it needs, nearest first
+	builtin map[string]bool
+}
+
+// normal makes names equal that the kernel takes for equal.
+func normal(name string) string { return strings.ReplaceAll(name, "-", "_") }
+
+func readIndex(files *lookup, version string) (*moduleIndex, error) {
+	x := &moduleIndex{
+		dir: "lib/modules/" + version, files: map[string]string{}, needs: map[string][]string{}, builtin: map[string]bool{},
+	}
+	dep, ok, err := files.text(x.dir + "/modules.dep")
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, fmt.Errorf("/%s has no modules.dep: run depmod in the stage", x.dir)
+	}
+	for line := range strings.Lines(dep) {
+		file, deps, ok := strings.Cut(strings.TrimSpace(line), ":")
+		if !ok {
+			continue
+		}
+		x.files[normal(baseName(file))] = file
+		x.needs[file] = strings.Fields(deps)
+	}
+	builtin, _, err := files.text(x.dir + "/modules.builtin")
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range strings.Fields(builtin) {
+		x.builtin[normal(baseName(file))] = true
+	}
+	return x, nil
+}
+
+// resolve reads the wanted modules and all they need, each after what it needs.
+// Modules that are built into the kernel need no file.
+func resolve(files *lookup, version string, wanted []string) ([]module, error) {
+	x, err := readIndex(files, version)
+	if err != nil {
+		return nil, err
+	}
+	var order, unknown []string
+	seen := map[string]bool{}
+	var add func(file string)
+	add = func(file string) {
+		if seen[file] {
+			return
+		}
+		seen[file] = true
+		for _, dep := range slices.Backward(x.needs[file]) {
+			add(dep)
+		}
+		order = append(order, file)
+	}
+	for _, name := range wanted {
+		name, optional := strings.CutSuffix(name, "?")
+		n := normal(strings.TrimSuffix(name, ".ko"))
+		file, ok := x.files[n]
+		switch {
+		case ok:
+			add(file)
+		case !x.builtin[n] && !optional:
+			unknown = append(unknown, x.describe(name))
+		}
+	}
+	if unknown != nil {
+		return nil, fmt.Errorf("kernel %s has no module %s", version, strings.Join(unknown, ", nor "))
+	}
+	modules := make([]module, len(order))
+	for i, file := range order {
+		if modules[i], err = readModule(files, path.Join(x.dir, file)); err != nil {
+			return nil, err
+		}
+	}
+	return modules, nil
+}
+
+func readModule(files *lookup, name string) (module, error) {
+	e, ok := files.find(name)
+	if !ok || e.Type() != tree.Regular {
+		return module{}, fmt.Errorf("/%s is named in modules.dep and is not there: run depmod in the stage", name)
+	}
+	b, err := read(e)
+	if err != nil {
+		return module{}, err
+	}
+	if b, err = expand(name, b); err != nil {
+		return module{}, fmt.Errorf("/%s: %w", name, err)
+	}
+	return module{baseName(name), b}, nil
+}
+
+// expand decompresses a module, since busybox's insmod cannot always.
+func expand(name string, b []byte) ([]byte, error) {
+	var r io.Reader
+	var err error
+	switch path.Ext(name) {
+	case ".ko":
+		return b, nil
+	case ".xz":
+		r, err = xz.NewReader(bytes.NewReader(b))
+	case ".gz":
+		r, err = gzip.NewReader(bytes.NewReader(b))
+	case ".zst":
+		var z *zstd.Decoder
+		if z, err = zstd.NewReader(bytes.NewReader(b), zstd.WithDecoderConcurrency(1)); err == nil {
+			defer z.Close()
+			r = z
+		}
+	default:
+		return nil, fmt.Errorf("a module with an unknown compression")
+	}
+	if err != nil {
+		return nil, err
+	}
+	out, err := io.ReadAll(io.LimitReader(r, maxFile+1))
+	if err == nil && len(out) > maxFile {
+		err = fmt.Errorf("more than %d bytes", maxFile)
+	}
+	return out, err
+}
+
+// describe quotes an unknown name with the nearest one that exists.
+func (x *moduleIndex) describe(name string) string {
+	best, distance := "", 2
+	for n := range x.files {
+		if d := edits(normal(name), n, distance+1); d < distance || d == distance && (best == "" || n < best) {
+			best, distance = n, d
+		}
+	}
+	if best == "" {
+		return fmt.Sprintf("%q", name)
+	}
+	return fmt.Sprintf("%q (did you mean %q?)", name, baseName(x.files[best]))
+}
+
+// edits is the number of insertions, deletions and substitutions between a and
+// b, or limit when that is more or as many.
+func edits(a, b string, limit int) int {
+	if len(a)-len(b) >= limit || len(b)-len(a) >= limit {
+		return limit
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+		}
+	}
+	return min(row[len(b)], limit)
+}

@@ -1,0 +1,178 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package tree
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Builder puts a Tree together from entries of others.
+type Builder struct {
+	entries map[string]Entry
+	mtime   int64
+}
+
+// NewBuilder starts with a root directory, 0755 and of that time, in seconds
+// since 1970; directories that Add has to make look the same.
+func NewBuilder(mtime int64) *Builder {
+	return &Builder{entries: map[string]Entry{"": {Mode: Dir | 0o755, Mtime: mtime}}, mtime: mtime}
+}
+
+// Add puts an entry at its path, in place of what was there. Directories above
+// it that are missing are made; one that is something else is an error, and
+// so is replacing a directory that is not empty by something else.
+func (b *Builder) Add(e Entry) error {
+	e.Path = strings.Trim(e.Path, "/")
+	for dir := e.Parent(); e.Path != ""; {
+		old, ok := b.entries[dir]
+		if ok && old.Type() != Dir {
+			return fmt.Errorf("/%s is below /%s, which is no directory", e.Path, dir)
+		}
+		if !ok {
+			b.entries[dir] = Entry{Path: dir, Mode: Dir | 0o755, Mtime: b.mtime}
+		}
+		if dir == "" {
+			break
+		}
+		up := Entry{Path: dir}
+		dir = up.Parent()
+	}
+	if old, ok := b.entries[e.Path]; ok && old.Type() == Dir && e.Type() != Dir && b.filled(e.Path) {
+		return fmt.Errorf("/%s is a directory with content", e.Path)
+	}
+	b.entries[e.Path] = e
+	return nil
+}
+
+func (b *Builder) filled(dir string) bool {
+	for p := range b.entries {
+		if strings.HasPrefix(p, dir+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+// AddTree puts all of a Tree below the directory at. Its root gives that
+// directory its attributes.
+func (b *Builder) AddTree(at string, t *Tree) error {
+	at = strings.Trim(at, "/")
+	place := func(p string) string { return strings.Trim(at+"/"+p, "/") }
+	for _, e := range t.Entries {
+		e.Path = place(e.Path)
+		if e.Hardlink != "" {
+			e.Hardlink = place(e.Hardlink)
+		}
+		if err := b.Add(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Tree is the result, in order. A hard link whose file was replaced or comes
+// later in order is an error.
+func (b *Builder) Tree() (*Tree, error) {
+	t := &Tree{Entries: slices.Collect(maps.Values(b.entries))}
+	slices.SortFunc(t.Entries, func(a, b Entry) int { return Compare(a.Path, b.Path) })
+	for _, e := range t.Entries {
+		if e.Hardlink == "" {
+			continue
+		}
+		if to, ok := b.entries[e.Hardlink]; !ok || to.Hardlink != "" || to.Type() == Dir || Compare(to.Path, e.Path) >= 0 {
+			return nil, fmt.Errorf("/%s is a hard link to /%s, which is not there", e.Path, e.Hardlink)
+		}
+	}
+	return t, nil
+}
+
+// Sub is what is below the directory dir, as a Tree of its own. A hard link
+// whose first name is outside becomes the file, and later ones links to it.
+func (t *Tree) Sub(dir string) (*Tree, error) {
+	dir = strings.Trim(dir, "/")
+	if dir == "" {
+		return t, nil
+	}
+	i, ok := t.find(dir)
+	if !ok || t.Entries[i].Type() != Dir {
+		return nil, fmt.Errorf("/%s is no directory", dir)
+	}
+	out := &Tree{}
+	moved := map[string]string{} // first name in t -> first name in out
+	for _, e := range t.Entries[i:] {
+		if e.Path != dir && !strings.HasPrefix(e.Path, dir+"/") {
+			break
+		}
+		name := strings.TrimPrefix(strings.TrimPrefix(e.Path, dir), "/")
+		first := e.Path
+		if e.Hardlink != "" {
+			first = e.Hardlink
+			if to, ok := moved[first]; ok {
+				out.Entries = append(out.Entries, Entry{Path: name, Hardlink: to})
+				continue
+			}
+			j, ok := t.find(first)
+			if !ok {
+				return nil, fmt.Errorf("/%s is a hard link to /%s, which is not there", e.Path, first)
+			}
+			e = t.Entries[j]
+		}
+		moved[first] = name
+		e.Path = name
+		out.Entries = append(out.Entries, e)
+	}
+	return out, nil
+}
+
+// Without is the Tree with the content of the directories taken out; the
+// directories stay, to be mounted on.
+func (t *Tree) Without(dirs []string) (*Tree, error) {
+	if len(dirs) == 0 {
+		return t, nil
+	}
+	inside := func(p string) bool {
+		return slices.ContainsFunc(dirs, func(d string) bool { return strings.HasPrefix(p, strings.Trim(d, "/")+"/") })
+	}
+	out := &Tree{Entries: make([]Entry, 0, len(t.Entries))}
+	moved := map[string]string{}
+	for _, e := range t.Entries {
+		if inside(e.Path) {
+			continue
+		}
+		if e.Hardlink != "" && inside(e.Hardlink) {
+			if to, ok := moved[e.Hardlink]; ok {
+				e.Hardlink = to
+			} else {
+				j, ok := t.find(e.Hardlink)
+				if !ok {
+					return nil, fmt.Errorf("/%s is a hard link to /%s, which is not there", e.Path, e.Hardlink)
+				}
+				moved[e.Hardlink] = e.Path
+				name := e.Path
+				e = t.Entries[j]
+				e.Path = name
+			}
+		}
+		out.Entries = append(out.Entries, e)
+	}
+	return out, nil
+}
+
+// find is the index of the entry of that path.
+func (t *Tree) find(path string) (int, bool) {
+	return slices.BinarySearchFunc(t.Entries, path, func(e Entry, p string) int { return Compare(e.Path, p) })
+}
+
+// Newest is the latest time in the Tree, in seconds since 1970.
+func (t *Tree) Newest() int64 {
+	var newest int64
+	for _, e := range t.Entries {
+		newest = max(newest, e.Mtime)
+	}
+	return newest
+}

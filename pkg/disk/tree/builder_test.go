@@ -1,0 +1,128 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package tree
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func paths(t *Tree) []string {
+	var out []string
+	for _, e := range t.Entries {
+		s := e.Path
+		if e.Hardlink != "" {
+			s += " -> " + e.Hardlink
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// sample has a usr-merged root, links that loop, and hard links across
+// directories.
+func sample(t *testing.T) *Tree {
+	t.Helper()
+	b := NewBuilder(1)
+	for _, e := range []Entry{
+		{Path: "usr/lib/modules/6.1/a.ko", Mode: Regular | 0o644, Size: 1},
+		{Path: "lib", Mode: Symlink | 0o777, Link: "usr/lib"},
+		{Path: "abs", Mode: Symlink | 0o777, Link: "/lib/modules"},
+		{Path: "up", Mode: Symlink | 0o777, Link: "../../../usr"},
+		{Path: "loop", Mode: Symlink | 0o777, Link: "loop"},
+		{Path: "boot/vmlinuz-6.1", Mode: Regular | 0o644, Mtime: 7},
+		{Path: "boot/vmlinuz-6.2", Hardlink: "boot/vmlinuz-6.1"},
+		{Path: "srv/copy", Hardlink: "boot/vmlinuz-6.1"},
+		{Path: "srv/copy2", Hardlink: "boot/vmlinuz-6.1"},
+	} {
+		if err := b.Add(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tr, err := b.Tree()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tr
+}
+
+func TestLookup(t *testing.T) {
+	tr := sample(t)
+	for _, tt := range []struct{ name, want string }{
+		{"/lib/modules/6.1/a.ko", "usr/lib/modules/6.1/a.ko"},
+		{"abs/6.1", "usr/lib/modules/6.1"},
+		{"up/lib", "usr/lib"},
+		{"boot/vmlinuz-6.2", "boot/vmlinuz-6.1"},
+		{"/", ""},
+		{"loop", "error"}, {"nothing", "error"}, {"boot/vmlinuz-6.1/x", "error"},
+	} {
+		got := "error"
+		if e, err := tr.Lookup(tt.name); err == nil {
+			got = e.Path
+		}
+		if got != tt.want {
+			t.Errorf("Lookup(%q) = %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestGlob(t *testing.T) {
+	tr := sample(t)
+	got, err := tr.Glob("/boot/vmlinuz-*")
+	if diff := cmp.Diff(got, []string{"boot/vmlinuz-6.1", "boot/vmlinuz-6.2"}); diff != "" || err != nil {
+		t.Errorf("%v, (-got +want):\n%s", err, diff)
+	}
+	if got, err := tr.Glob("/lib/modules/*/a.ko"); err != nil || len(got) != 1 {
+		t.Errorf("through a link: %v, %v", got, err)
+	}
+	if got, err := tr.Glob("/boot/x*"); err == nil {
+		t.Errorf("no match gives %v", got)
+	}
+}
+
+func TestSubAndWithout(t *testing.T) {
+	tr := sample(t)
+	sub, err := tr.Sub("/srv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(paths(sub), []string{"", "copy", "copy2 -> copy"}); diff != "" {
+		t.Errorf("Sub (-got +want):\n%s", diff)
+	}
+	if sub.Entries[1].Mtime != 7 {
+		t.Errorf("the link did not become the file: %+v", sub.Entries[1])
+	}
+	rest, err := tr.Without([]string{"/boot", "usr"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"", "abs", "boot", "lib", "loop", "srv", "srv/copy", "srv/copy2 -> srv/copy", "up", "usr"}
+	if diff := cmp.Diff(paths(rest), want); diff != "" {
+		t.Errorf("Without (-got +want):\n%s", diff)
+	}
+	if got := tr.Newest(); got != 7 {
+		t.Errorf("Newest = %d, want 7", got)
+	}
+}
+
+func TestBuilderRefuses(t *testing.T) {
+	b := NewBuilder(1)
+	if err := b.Add(Entry{Path: "a/b", Mode: Regular}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Add(Entry{Path: "a/b/c", Mode: Regular}); err == nil {
+		t.Error("an entry below a file was taken")
+	}
+	if err := b.Add(Entry{Path: "a", Mode: Regular}); err == nil {
+		t.Error("a file replaced a directory with content")
+	}
+	if err := b.Add(Entry{Path: "z", Hardlink: "a/x"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Tree(); err == nil {
+		t.Error("a hard link to nothing was taken")
+	}
+}

@@ -1,0 +1,165 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package vmdk
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strings"
+)
+
+// Sizes of the on-disk format, after VMware's "Virtual Disk Format 5.0". A
+// grain is the unit of allocation; a grain table names 512 of them and a grain
+// directory names the tables.
+const (
+	sectorSize   = 512
+	grainSectors = 128
+	grainSize    = grainSectors * sectorSize
+	tableEntries = 512
+	tableSectors = tableEntries * 4 / sectorSize
+	tableSpan    = tableEntries * grainSize // bytes of the disk that one table covers: 32 MiB
+
+	magic          = 0x564D444B // "KDMV" in the file
+	versionSparse  = 1
+	versionStream  = 3
+	flagNewline    = 1 << 0
+	flagRedundant  = 1 << 1
+	flagCompressed = 1 << 16
+	flagMarkers    = 1 << 17
+	compressNone   = 0
+	compressZlib   = 1
+	gdAtEnd        = ^uint64(0)
+
+	descriptorStart   = 1
+	descriptorSectors = 20
+	streamOverhead    = 128
+
+	maxSectors = 1 << 32 // grain tables hold 32-bit sector numbers
+)
+
+// Markers of a streamOptimized file: {value u64, size u32, type u32}, where
+// size 0 says that it is none of a grain.
+const (
+	markerEnd       = 0
+	markerTable     = 1
+	markerDirectory = 2
+	markerFooter    = 3
+	grainHeader     = 12 // {LBA u64, size u32}, the stream follows at once
+)
+
+// header is the sparse extent header; all numbers count sectors.
+type header struct {
+	version, flags       uint32
+	capacity, grain      uint64
+	descStart, descSize  uint64
+	tableEntries         uint32
+	redundant, directory uint64
+	overhead             uint64
+	unclean              byte
+	newlines             [4]byte
+	compression          uint16
+}
+
+func newHeader(version, flags uint32, capacity int64) header {
+	return header{
+		version: version, flags: flags, capacity: uint64(capacity), grain: grainSectors,
+		descStart: descriptorStart, descSize: descriptorSectors, tableEntries: tableEntries,
+		newlines: [4]byte{'\n', ' ', '\r', '\n'},
+	}
+}
+
+// sector is the header as it stands in the file.
+func (h header) sector() []byte {
+	le := binary.LittleEndian
+	b := make([]byte, sectorSize)
+	le.PutUint32(b[0:], magic)
+	le.PutUint32(b[4:], h.version)
+	le.PutUint32(b[8:], h.flags)
+	le.PutUint64(b[12:], h.capacity)
+	le.PutUint64(b[20:], h.grain)
+	le.PutUint64(b[28:], h.descStart)
+	le.PutUint64(b[36:], h.descSize)
+	le.PutUint32(b[44:], h.tableEntries)
+	le.PutUint64(b[48:], h.redundant)
+	le.PutUint64(b[56:], h.directory)
+	le.PutUint64(b[64:], h.overhead)
+	b[72] = h.unclean
+	copy(b[73:77], h.newlines[:])
+	le.PutUint16(b[77:], h.compression)
+	return b
+}
+
+// parseHeader reads what sector wrote.
+func parseHeader(b []byte) (header, error) {
+	le := binary.LittleEndian
+	if len(b) < sectorSize || le.Uint32(b) != magic {
+		return header{}, fmt.Errorf("%w: no KDMV header", ErrFormat)
+	}
+	return header{
+		version: le.Uint32(b[4:]), flags: le.Uint32(b[8:]),
+		capacity: le.Uint64(b[12:]), grain: le.Uint64(b[20:]),
+		descStart: le.Uint64(b[28:]), descSize: le.Uint64(b[36:]),
+		tableEntries: le.Uint32(b[44:]),
+		redundant:    le.Uint64(b[48:]), directory: le.Uint64(b[56:]),
+		overhead: le.Uint64(b[64:]), unclean: b[72],
+		newlines: [4]byte(b[73:77]), compression: le.Uint16(b[77:]),
+	}, nil
+}
+
+// marker is the sector in front of a table, the directory or the footer, which
+// is n sectors long.
+func marker(kind uint32, n int64) []byte {
+	b := make([]byte, sectorSize)
+	binary.LittleEndian.PutUint64(b, uint64(n))
+	binary.LittleEndian.PutUint32(b[12:], kind)
+	return b
+}
+
+// descriptor is the text part, padded with NUL.
+func descriptor(createType string, capacity int64, o Options) ([]byte, error) {
+	if strings.ContainsAny(o.Name, "\"\n\r\x00/") || len(o.Name) > 1024 {
+		return nil, fmt.Errorf("file name %q cannot stand in a VMDK descriptor", o.Name)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "# Disk DescriptorFile\nversion=1\nCID=%08x\nparentCID=ffffffff\ncreateType=\"%s\"\n\n", o.CID, createType)
+	fmt.Fprintf(&b, "# Extent description\nRW %d SPARSE \"%s\"\n\n", capacity, o.Name)
+	b.WriteString("# The Disk Data Base\n#DDB\n\n")
+	for _, kv := range [][2]string{
+		{"adapterType", "lsilogic"},
+		{"geometry.cylinders", fmt.Sprint(capacity / (255 * 63))},
+		{"geometry.heads", "255"},
+		{"geometry.sectors", "63"},
+		{"longContentID", fmt.Sprintf("%x", o.LongContentID)},
+		{"toolsVersion", "2147483647"},
+		{"uuid", uuidText(o.UUID)},
+		{"virtualHWVersion", "4"},
+	} {
+		fmt.Fprintf(&b, "ddb.%s = \"%s\"\n", kv[0], kv[1])
+	}
+	out := make([]byte, descriptorSectors*sectorSize)
+	copy(out, b.String())
+	return out, nil
+}
+
+// uuidText is VMware's form: sixteen pairs of digits, a dash in the middle.
+func uuidText(u [16]byte) string {
+	return fmt.Sprintf("% x-% x", u[:8], u[8:])
+}
+
+// shape is what the disk's size asks for.
+type shape struct {
+	capacity int64 // sectors
+	tables   int64 // grain tables
+}
+
+func newShape(size int64) (shape, error) {
+	if size <= 0 || size > 1<<46 {
+		return shape{}, fmt.Errorf("disk of %d bytes: a VMDK holds 1 byte to 64 TiB", size)
+	}
+	return shape{capacity: (size + sectorSize - 1) / sectorSize, tables: (size + tableSpan - 1) / tableSpan}, nil
+}
+
+// directorySectors is the length of the grain directory.
+func (s shape) directorySectors() int64 { return (s.tables*4 + sectorSize - 1) / sectorSize }

@@ -1,0 +1,117 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package vmdk
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+)
+
+// sparseWriter writes a monolithicSparse file: its tables have fixed places in
+// front, two copies of each, and grains follow in the order of the disk.
+// Tables without grains are left to the file's holes.
+type sparseWriter struct {
+	shape
+	w       io.WriterAt
+	o       Options
+	next    int64 // sector of the next grain
+	table   []byte
+	tableNo int64 // -1 when table is empty
+}
+
+func newSparseWriter(w io.WriterAt, src Source, o Options) (*sparseWriter, error) {
+	s, err := newShape(src.Size())
+	if err != nil {
+		return nil, err
+	}
+	sw := &sparseWriter{shape: s, w: w, o: o, tableNo: -1, table: make([]byte, tableSectors*sectorSize)}
+	sw.next = sw.overhead()
+	return sw, nil
+}
+
+// The redundant directory with its tables comes first, then the other one.
+func (s *sparseWriter) directoryAt(copy int64) int64 {
+	return descriptorStart + descriptorSectors + copy*(s.directorySectors()+s.tables*tableSectors)
+}
+
+func (s *sparseWriter) tableAt(copy, no int64) int64 {
+	return s.directoryAt(copy) + s.directorySectors() + no*tableSectors
+}
+
+func (s *sparseWriter) overhead() int64 {
+	return (s.directoryAt(2) + grainSectors - 1) / grainSectors * grainSectors
+}
+
+func (s *sparseWriter) writeAt(b []byte, sector int64) error {
+	_, err := s.w.WriteAt(b, sector*sectorSize)
+	return err
+}
+
+func (s *sparseWriter) chunk(c *chunk) error {
+	if len(c.grains) == 0 {
+		return nil
+	}
+	if no := c.grains[0].grain / tableEntries; no != s.tableNo {
+		if err := s.flush(); err != nil {
+			return err
+		}
+		s.tableNo = no
+	}
+	at := s.next
+	for _, g := range c.grains {
+		binary.LittleEndian.PutUint32(s.table[g.grain%tableEntries*4:], uint32(s.next))
+		s.next += grainSectors
+	}
+	if s.next >= maxSectors {
+		return fmt.Errorf("VMDK file of more than 2 TiB")
+	}
+	return s.writeAt(c.out, at)
+}
+
+func (s *sparseWriter) flush() error {
+	if s.tableNo < 0 {
+		return nil
+	}
+	for i := range int64(2) {
+		if err := s.writeAt(s.table, s.tableAt(i, s.tableNo)); err != nil {
+			return err
+		}
+	}
+	clear(s.table)
+	s.tableNo = -1
+	return nil
+}
+
+// end writes the directories, descriptor and, last, the header.
+func (s *sparseWriter) end() error {
+	if err := s.flush(); err != nil {
+		return err
+	}
+	d, err := descriptor("monolithicSparse", s.capacity, s.o)
+	if err != nil {
+		return err
+	}
+	b := make([]byte, s.directorySectors()*sectorSize)
+	for i := range int64(2) {
+		for no := range s.tables {
+			binary.LittleEndian.PutUint32(b[no*4:], uint32(s.tableAt(i, no)))
+		}
+		if err := s.writeAt(b, s.directoryAt(i)); err != nil {
+			return err
+		}
+	}
+	if s.next == s.overhead() { // no grain: the file still ends where they would begin
+		if err := s.writeAt(make([]byte, sectorSize), s.next-1); err != nil {
+			return err
+		}
+	}
+	if err := s.writeAt(d, descriptorStart); err != nil {
+		return err
+	}
+	h := newHeader(versionSparse, flagNewline|flagRedundant, s.capacity)
+	h.redundant, h.directory, h.overhead = uint64(s.directoryAt(0)), uint64(s.directoryAt(1)), uint64(s.overhead())
+	return s.writeAt(h.sector(), 0)
+}

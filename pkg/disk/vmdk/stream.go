@@ -1,0 +1,106 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package vmdk
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+)
+
+// streamWriter writes a streamOptimized file: header, descriptor, then grains,
+// each table's grains followed by the table, then directory and footer.
+type streamWriter struct {
+	shape
+	w         io.Writer
+	o         Options
+	at        int64 // sectors written
+	directory []byte
+	table     []byte // of the grains since the last one
+	tableNo   int64  // -1 when table is empty
+}
+
+func newStreamWriter(w io.Writer, src Source, o Options) (*streamWriter, error) {
+	s, err := newShape(src.Size())
+	if err != nil {
+		return nil, err
+	}
+	return &streamWriter{
+		shape: s, w: w, o: o, tableNo: -1,
+		directory: make([]byte, s.directorySectors()*sectorSize),
+		table:     make([]byte, tableSectors*sectorSize),
+	}, nil
+}
+
+func (s *streamWriter) write(b []byte) error {
+	if _, err := s.w.Write(b); err != nil {
+		return err
+	}
+	if s.at += int64(len(b)) / sectorSize; s.at >= maxSectors {
+		return fmt.Errorf("VMDK file of more than 2 TiB")
+	}
+	return nil
+}
+
+func (s *streamWriter) header(directory uint64) header {
+	h := newHeader(versionStream, flagNewline|flagCompressed|flagMarkers, s.capacity)
+	h.directory, h.overhead, h.compression = directory, streamOverhead, compressZlib
+	return h
+}
+
+func (s *streamWriter) begin() error {
+	d, err := descriptor("streamOptimized", s.capacity, s.o)
+	if err != nil {
+		return err
+	}
+	b := make([]byte, streamOverhead*sectorSize)
+	copy(b, s.header(gdAtEnd).sector())
+	copy(b[descriptorStart*sectorSize:], d)
+	return s.write(b)
+}
+
+// chunk writes the grains of c, all of which belong to one table, since a table
+// covers a multiple of the chunk size.
+func (s *streamWriter) chunk(c *chunk) error {
+	if len(c.grains) == 0 {
+		return nil
+	}
+	if no := c.grains[0].grain / tableEntries; no != s.tableNo {
+		if err := s.flush(); err != nil {
+			return err
+		}
+		s.tableNo = no
+	}
+	at := s.at
+	for _, g := range c.grains {
+		binary.LittleEndian.PutUint32(s.table[g.grain%tableEntries*4:], uint32(at))
+		at += int64(g.n) / sectorSize
+	}
+	return s.write(c.out)
+}
+
+// flush writes the table that is being filled.
+func (s *streamWriter) flush() error {
+	if s.tableNo < 0 {
+		return nil
+	}
+	binary.LittleEndian.PutUint32(s.directory[s.tableNo*4:], uint32(s.at+1))
+	err := s.write(append(marker(markerTable, tableSectors), s.table...))
+	clear(s.table)
+	s.tableNo = -1
+	return err
+}
+
+func (s *streamWriter) end() error {
+	if err := s.flush(); err != nil {
+		return err
+	}
+	at := uint64(s.at + 1)
+	b := append(marker(markerDirectory, s.directorySectors()), s.directory...)
+	b = append(b, marker(markerFooter, 1)...)
+	b = append(b, s.header(at).sector()...)
+	b = append(b, marker(markerEnd, 0)...)
+	return s.write(b)
+}

@@ -1,0 +1,73 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+// Package vmdk writes virtual disks in VMware's hosted sparse formats, in one
+// pass over the data: streamOptimized (compressed, front to back, for OVF
+// import) and monolithicSparse (uncompressed, used in place). It also reads
+// both. Snapshots, split and flat extents, and ESXi's own VMFS formats are left
+// out.
+package vmdk
+
+import (
+	"context"
+	"io"
+)
+
+// Source is the device to write. Ranges that are not Covered are holes and are
+// not read. An image.Image is a Source.
+type Source interface {
+	io.ReaderAt // safe for concurrent use
+	Size() int64
+	Covered(off, n int64) bool
+	NextExtent(off int64) int64
+}
+
+// Options of the writers. The same source, Name, identifiers and Level give
+// the same bytes, whatever Workers is.
+type Options struct {
+	Name          string   // of the file, without directories; stands in the descriptor
+	CID           uint32   // content id
+	UUID          [16]byte // ddb.uuid
+	LongContentID [16]byte // its low 32 bits should be CID
+	Level         int      // 1 (fast) to 9 (small); 0 means DefaultLevel
+	Workers       int      // goroutines that read and compress; 0 means one a CPU
+
+	// Progress, when set, is called now and then with bytes of the source,
+	// holes included. Calls come from one goroutine, and the last has
+	// done == total when the writer succeeds.
+	Progress func(done, total int64)
+}
+
+// WriteStream writes src as a streamOptimized disk to w, front to back.
+// Memory use is about 3 MiB a worker.
+func WriteStream(ctx context.Context, w io.Writer, src Source, o Options) error {
+	sw, err := newStreamWriter(w, src, o)
+	if err != nil {
+		return err
+	}
+	if err := sw.begin(); err != nil {
+		return err
+	}
+	level := o.Level
+	if level == 0 {
+		level = DefaultLevel
+	}
+	if err := pipeline(ctx, src, o, func() encoder { return newDeflater(level) }, sw.chunk); err != nil {
+		return err
+	}
+	return sw.end()
+}
+
+// WriteSparse writes src as a monolithicSparse disk to w, a new and empty file:
+// what is not written must read as zero.
+func WriteSparse(ctx context.Context, w io.WriterAt, src Source, o Options) error {
+	sw, err := newSparseWriter(w, src, o)
+	if err != nil {
+		return err
+	}
+	if err := pipeline(ctx, src, o, func() encoder { return plain{} }, sw.chunk); err != nil {
+		return err
+	}
+	return sw.end()
+}

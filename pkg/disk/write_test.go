@@ -1,0 +1,259 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package disk
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/carosio/carosbuild/pkg/disk/image"
+	"golang.org/x/sys/unix"
+)
+
+func names(t *testing.T, dir string) []string {
+	t.Helper()
+	es, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, e := range es {
+		out = append(out, e.Name())
+	}
+	return out
+}
+
+func TestWriteFile(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "out.img")
+	put := func(s string) error {
+		return WriteFile(path, func(f *os.File) error {
+			_, err := f.WriteString(s)
+			return err
+		})
+	}
+	for _, s := range []string{"first", "second"} {
+		if err := put(s); err != nil {
+			t.Fatal(err)
+		}
+		if b, err := os.ReadFile(path); err != nil || string(b) != s {
+			t.Errorf("got %q, %v, want %q", b, err, s)
+		}
+	}
+	errNo := errors.New("no")
+	err := WriteFile(path, func(f *os.File) error {
+		_, _ = f.WriteString("half")
+		return errNo
+	})
+	if b, _ := os.ReadFile(path); !errors.Is(err, errNo) || string(b) != "second" {
+		t.Errorf("after an error: %q, %v", b, err)
+	}
+	if got := names(t, dir); len(got) != 1 {
+		t.Errorf("left behind: %q", got)
+	}
+	st, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mask := unix.Umask(0)
+	unix.Umask(mask)
+	if want := fs.FileMode(0o666 &^ mask); st.Mode() != want {
+		t.Errorf("mode %v, want %v", st.Mode(), want)
+	}
+}
+
+func TestWriteThroughLink(t *testing.T) {
+	dir := t.TempDir()
+	real, link := filepath.Join(dir, "real.img"), filepath.Join(dir, "link.img")
+	if err := os.WriteFile(real, []byte("old"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("real.img", link); err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteFile(link, func(f *os.File) error { _, err := f.WriteString("new"); return err }); err != nil {
+		t.Fatal(err)
+	}
+	if b, _ := os.ReadFile(real); string(b) != "new" {
+		t.Errorf("link's target has %q", b)
+	}
+	if st, err := os.Lstat(link); err != nil || st.Mode().Type() != fs.ModeSymlink {
+		t.Errorf("the link is gone: %v, %v", st, err)
+	}
+}
+
+// TestSweep removes what a killed run left, and nothing that is in use or
+// belongs to somebody else.
+func TestSweep(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a[b]*")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []string{".carosbuild-out.img-4000000", ".carosbuild-used.img-4000001", ".carosbuild-notes", "other-4000000"} {
+		if err := os.WriteFile(filepath.Join(dir, n), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	used, err := os.Open(filepath.Join(dir, ".carosbuild-used.img-4000001"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer used.Close()
+	if err := unix.Flock(int(used.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteFile(filepath.Join(dir, "out.img"), func(*os.File) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := strings.Join(names(t, dir), " "), ".carosbuild-notes .carosbuild-used.img-4000001 other-4000000 out.img"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// TestNamed takes the way of file systems without O_TMPFILE.
+func TestNamed(t *testing.T) {
+	dir := t.TempDir()
+	temp := filepath.Join(dir, tempPrefix+"x-1")
+	f, named, err := create(filepath.Join(dir, "missing"), temp) // O_TMPFILE fails here, the name does not
+	if err != nil || !named {
+		t.Fatalf("named %v, %v", named, err)
+	}
+	defer f.Close()
+	sweep(dir)
+	if _, err := os.Stat(temp); err != nil {
+		t.Errorf("swept while in use: %v", err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	sweep(dir)
+	if _, err := os.Stat(temp); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("not swept: %v", err)
+	}
+}
+
+func TestWriteErrors(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m, err := image.New(mib, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ path, format, want string }{
+		{dir, "raw", "is a directory"},
+		{dir + "/no/x.img", "", "there is no directory"},
+		{file + "/x.img", "", "is no directory"},
+		{"/dev/null", "raw", "no regular file"},
+		{dir + "/x.qcow2", "", "the ending names no disk format"},
+		{dir + "/x.img", "qcow2", `"qcow2"`},
+		{dir + "/sub/", "raw", ""},
+	} {
+		if err := Write(t.Context(), tt.path, tt.format, m, WriteOptions{}); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: got %v, want %q", tt.path, err, tt.want)
+		}
+	}
+	if err := explain("/tmp/x", unix.ENOSPC); !errors.Is(err, unix.ENOSPC) || !strings.Contains(err.Error(), "is full") {
+		t.Errorf("got %v", err)
+	}
+	if got := names(t, dir); len(got) != 1 {
+		t.Errorf("left behind: %q", got)
+	}
+}
+
+func TestFormatFor(t *testing.T) {
+	for _, tt := range []struct {
+		name, path string
+		want       Format
+	}{
+		{"", "a.raw", Raw},
+		{"", "a.IMG", Raw},
+		{"", "a.vmdk", VMDK},
+		{"vmdk-sparse", "a.vmdk", VMDKSparse},
+		{"vmdk-stream", "a", VMDK},
+		{"raw", "a.vmdk", Raw},
+	} {
+		if got, err := FormatFor(tt.name, tt.path); err != nil || got != tt.want {
+			t.Errorf("FormatFor(%q, %q) = %q, %v, want %q", tt.name, tt.path, got, err, tt.want)
+		}
+	}
+}
+
+func TestFormats(t *testing.T) {
+	data := make([]byte, 5*mib+77)
+	r := rand.New(rand.NewPCG(1, 1))
+	for i := range data {
+		data[i] = byte(r.Uint32() >> 5 & 0x3F)
+	}
+	clear(data[mib : 3*mib])
+	m, err := image.New(20*mib, []image.Extent{{Off: 3*mib - 100, Len: int64(len(data)), Src: image.Bytes(data)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw := writeAs(t, m, "d.img")
+	got, err := os.ReadFile(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := make([]byte, 20*mib)
+	copy(want[3*mib-100:], data)
+	if !bytes.Equal(got, want) {
+		t.Error("raw differs")
+	}
+	var st unix.Stat_t
+	if err := unix.Stat(raw, &st); err != nil || st.Blocks*512 > 4*mib {
+		t.Errorf("raw occupies %d bytes, %v", st.Blocks*512, err)
+	}
+	for _, format := range []string{"vmdk", "vmdk-sparse"} {
+		path := filepath.Join(t.TempDir(), "d.vmdk")
+		if err := Write(t.Context(), path, format, m, WriteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		run(t, "qemu-img", "check", path)
+		run(t, "qemu-img", "compare", "-f", "raw", "-F", "vmdk", raw, path)
+	}
+}
+
+func TestCancel(t *testing.T) {
+	m, err := image.New(1<<40, []image.Extent{{Len: 1 << 40, Src: endless{}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"x.img", "x.vmdk"} {
+		dir := t.TempDir()
+		ctx, cancel := context.WithCancel(t.Context())
+		last := int64(0)
+		err := Write(ctx, filepath.Join(dir, name), "", m, WriteOptions{Progress: func(done, total int64) {
+			if done < last || total != 1<<40 {
+				t.Errorf("progress %d after %d of %d", done, last, total)
+			}
+			if last = done; done > 10*mib {
+				cancel()
+			}
+		}})
+		if !errors.Is(err, context.Canceled) || len(names(t, dir)) != 0 {
+			t.Errorf("%s: got %v, left %q", name, err, names(t, dir))
+		}
+	}
+}
+
+// endless reads as ones.
+type endless struct{}
+
+func (endless) ReadAt(p []byte, _ int64) (int, error) {
+	for i := range p {
+		p[i] = 1
+	}
+	return len(p), nil
+}

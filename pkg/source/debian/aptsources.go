@@ -1,0 +1,136 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package debian
+
+import (
+	"fmt"
+	"net/url"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// sourceEntry is one suite of one apt source.
+type sourceEntry struct {
+	URI, Suite string
+	Components []string
+	SignedBy   string // a path, an embedded key, a fingerprint, or ""
+}
+
+// readSources reads sources.list and sources.list.d in apt's order.
+func readSources(root string) ([]sourceEntry, error) {
+	names, err := partsOf(filepath.Join(root, "etc/apt/sources.list.d"), ".list", ".sources")
+	if err != nil {
+		return nil, err
+	}
+	var all []sourceEntry
+	for _, name := range append([]string{filepath.Join(root, "etc/apt/sources.list")}, names...) {
+		text, err := readIfThere(name)
+		if err != nil {
+			return nil, err
+		}
+		parse := parseOneLine
+		if path.Ext(name) == ".sources" {
+			parse = parseDeb822
+		}
+		entries, err := parse(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		all = append(all, entries...)
+	}
+	return all, nil
+}
+
+// parseOneLine reads the sources.list format: TYPE [OPTIONS] URI SUITE COMPONENT...
+func parseOneLine(text string) ([]sourceEntry, error) {
+	var out []sourceEntry
+	for n, line := range strings.Split(text, "\n") {
+		line, _, _ = strings.Cut(line, "#")
+		line = strings.TrimSpace(line)
+		kind, rest, _ := strings.Cut(strings.ReplaceAll(line, "\t", " "), " ")
+		if kind != "deb" {
+			continue
+		}
+		rest = strings.TrimSpace(rest)
+		var e sourceEntry
+		if strings.HasPrefix(rest, "[") {
+			options, after, ok := strings.Cut(rest[1:], "]")
+			if !ok {
+				return nil, fmt.Errorf("line %d: [ without ]", n+1)
+			}
+			for _, o := range strings.Fields(options) {
+				if v, ok := strings.CutPrefix(o, "signed-by="); ok {
+					e.SignedBy = v
+				}
+			}
+			rest = after
+		}
+		fields := strings.Fields(rest)
+		if len(fields) < 2 {
+			return nil, fmt.Errorf("line %d: want deb URI SUITE COMPONENT", n+1)
+		}
+		e.URI, e.Suite, e.Components = fields[0], fields[1], fields[2:]
+		out = append(out, e)
+	}
+	return out, nil
+}
+
+// parseDeb822 reads the .sources format of sources.list(5).
+func parseDeb822(text string) ([]sourceEntry, error) {
+	stanzas, err := parseStanzas(text)
+	if err != nil {
+		return nil, err
+	}
+	var out []sourceEntry
+	for _, s := range stanzas {
+		if isFalse(s.get("Enabled")) || !slices.Contains(strings.Fields(s.get("Types")), "deb") {
+			continue
+		}
+		for _, uri := range strings.Fields(s.get("URIs")) {
+			for _, suite := range strings.Fields(s.get("Suites")) {
+				out = append(out, sourceEntry{
+					URI: uri, Suite: suite,
+					Components: strings.Fields(s.get("Components")),
+					SignedBy:   strings.TrimSpace(s.get("Signed-By")),
+				})
+			}
+		}
+	}
+	return out, nil
+}
+
+var (
+	debianSuiteRE = regexp.MustCompile(`^(wheezy|jessie|stretch|buster|bullseye|bookworm|trixie|forky|duke|sid|unstable|` +
+		`testing|stable|oldstable|oldoldstable)(-updates|-security|-proposed-updates|-backports|/updates)?$`)
+	snapshotPathRE = regexp.MustCompile(`/[0-9]{8}(T[0-9]{6}Z)?$`)
+)
+
+// isDebian says whether e is Debian's own archive: the suite is one of its
+// names, main is asked for, and either its keyring signs it or the address ends
+// as Debian's mirrors do. Other projects name their suites alike.
+func (e sourceEntry) isDebian() bool {
+	u, err := url.Parse(e.URI)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || checkMirror(e.URI) != nil {
+		return false
+	}
+	if !debianSuiteRE.MatchString(e.Suite) || !slices.Contains(e.Components, "main") {
+		return false
+	}
+	if strings.Contains(path.Base(e.SignedBy), "debian-archive-") {
+		return true
+	}
+	p := snapshotPathRE.ReplaceAllString(strings.TrimRight(u.Path, "/"), "")
+	if e.isSecurity() {
+		return path.Base(p) == "debian-security"
+	}
+	return e.SignedBy == "" && path.Base(p) == "debian"
+}
+
+func (e sourceEntry) isSecurity() bool {
+	return strings.HasSuffix(e.Suite, "-security") || strings.HasSuffix(e.Suite, "/updates")
+}

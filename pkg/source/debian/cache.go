@@ -1,0 +1,132 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package debian
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The cache is a directory that any number of builds share:
+//
+//	debs/SHA256.deb       packages
+//	indices/SHA256        Packages files, uncompressed
+//	releases/HASH         InRelease files as last seen, by hash of their address
+//	*/NAME.part           downloads under way, kept for resumption; locked with
+//	                      flock by whoever writes it
+//
+// Files appear under their final names by rename, complete and synced, and are
+// hashed again whenever they are used.
+
+func (f *Fetcher) debPath(sha string) string   { return filepath.Join(f.DebsDir(), sha+".deb") }
+func (f *Fetcher) indexPath(sha string) string { return filepath.Join(f.Cache, "indices", sha) }
+
+// DebsDir is the directory of the cache that InstallScript wants to see at
+// DebsMount.
+func (f *Fetcher) DebsDir() string { return filepath.Join(f.Cache, "debs") }
+
+func (f *Fetcher) releasePath(url string) string {
+	sum := sha256.Sum256([]byte(url))
+	return filepath.Join(f.Cache, "releases", hex.EncodeToString(sum[:]))
+}
+
+// haveFile says whether name holds exactly what want says. A file that is
+// there but damaged is removed.
+func haveFile(name string, want fileHash) (bool, error) {
+	file, err := os.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer file.Close()
+	h := sha256.New()
+	n, err := io.Copy(h, file)
+	if err != nil {
+		return false, err
+	}
+	if n == want.Size && hex.EncodeToString(h.Sum(nil)) == want.SHA256 {
+		return true, nil
+	}
+	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	}
+	return false, nil
+}
+
+// readVerified reads a file of the cache whole and checks its hash.
+func readVerified(name string, want fileHash) ([]byte, error) {
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != want.SHA256 {
+		return nil, fmt.Errorf("%s: damaged in the cache: its hash is not its name", name)
+	}
+	return data, nil
+}
+
+// lockPart opens name's .part file for appending, with an exclusive lock that
+// ends when the file is closed. While another process holds it, it waits.
+func lockPart(ctx context.Context, name string) (*os.File, error) {
+	part := name + ".part"
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return nil, err
+	}
+	for {
+		file, err := os.OpenFile(part, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o644)
+		if err != nil {
+			return nil, err
+		}
+		err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil && sameFile(file, part) {
+			return file, nil
+		}
+		file.Close()
+		if err != nil && !errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, fmt.Errorf("lock %s: %w", part, err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// sameFile says whether the open file still is the one of that name: whoever
+// held the lock before may have renamed it into place.
+func sameFile(file *os.File, name string) bool {
+	a, err1 := file.Stat()
+	b, err2 := os.Lstat(name)
+	return err1 == nil && err2 == nil && os.SameFile(a, b)
+}
+
+// commitPart gives a finished .part file its final name, durably. The lock
+// must still be held.
+func commitPart(file *os.File, name string) error {
+	if err := file.Sync(); err != nil {
+		return err
+	}
+	if err := os.Rename(name+".part", name); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(name))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}

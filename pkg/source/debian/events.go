@@ -1,0 +1,13 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package debian
+
+// Event is one step of progress. Events of one Fetcher come one at a time.
+type Event struct {
+	Phase string // "resolve", "fetch" or "unpack"
+	Item  string // what was worked on: a suite's file, or a package
+	Done  int64  // bytes so far, over all items of the phase
+	Total int64  // bytes in all, 0 where not known
+}

@@ -1,0 +1,157 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package debian
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/ulikunitz/xz"
+)
+
+// fakeDeb describes a package of a test.
+type tarHeader = tar.Header
+
+type fakeDeb struct {
+	Name, Version string
+	Arch          string            // "" is amd64
+	Fields        string            // further lines of the control file
+	Control       map[string]string // further control members
+	Files         []tar.Header      // of data.tar; contents in PAXRecords["test.content"]
+	Pack          string            // ".xz" if ""
+}
+
+var fileTime = time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC)
+
+func dirEntry(name string, mode int64) tar.Header {
+	return tar.Header{Typeflag: tar.TypeDir, Name: name, Mode: mode, ModTime: fileTime}
+}
+
+func fileEntry(name string, mode int64, content string) tar.Header {
+	return tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: mode, ModTime: fileTime, Size: int64(len(content)),
+		PAXRecords: map[string]string{"test.content": content}}
+}
+
+func linkEntry(kind byte, name, target string) tar.Header {
+	return tar.Header{Typeflag: kind, Name: name, Linkname: target, Mode: 0o777, ModTime: fileTime}
+}
+
+func (d fakeDeb) arch() string {
+	if d.Arch == "" {
+		return "amd64"
+	}
+	return d.Arch
+}
+
+func (d fakeDeb) stanza() string {
+	return fmt.Sprintf("Package: %s\nVersion: %s\nArchitecture: %s\nMaintainer: A <a@b.c>\n%sDescription: a package\n with a long text \n",
+		d.Name, d.Version, d.arch(), d.Fields)
+}
+
+// build makes the .deb.
+func (d fakeDeb) build(t testing.TB) []byte {
+	t.Helper()
+	var control bytes.Buffer
+	c := tar.NewWriter(&control)
+	writeTar(t, c, dirEntry("./", 0o755), "")
+	writeTar(t, c, fileEntry("./control", 0o644, d.stanza()), d.stanza())
+	for _, name := range slices.Sorted(maps.Keys(d.Control)) {
+		text := d.Control[name]
+		mode := int64(0o644)
+		if strings.HasPrefix(text, "#!") {
+			mode = 0o755
+		}
+		writeTar(t, c, fileEntry("./"+name, mode, text), text)
+	}
+	must(t, c.Close())
+	data := rawTar(t, d.Files)
+	pack := d.Pack
+	if pack == "" {
+		pack = ".xz"
+	}
+	return arArchive("debian-binary", "2.0\n",
+		"control.tar"+pack, string(compress(t, pack, control.Bytes())),
+		"data.tar"+pack, string(compress(t, pack, data)))
+}
+
+func rawTar(t testing.TB, files []tar.Header) []byte {
+	t.Helper()
+	var data bytes.Buffer
+	w := tar.NewWriter(&data)
+	for _, h := range files {
+		content := h.PAXRecords["test.content"]
+		rest := map[string]string{}
+		for k, v := range h.PAXRecords {
+			if k != "test.content" {
+				rest[k] = v
+			}
+		}
+		h.PAXRecords = rest
+		writeTar(t, w, h, content)
+	}
+	must(t, w.Close())
+	return data.Bytes()
+}
+
+func writeTar(t testing.TB, w *tar.Writer, h tar.Header, content string) {
+	t.Helper()
+	if h.PAXRecords["test.content"] != "" {
+		h.PAXRecords = nil
+	}
+	must(t, w.WriteHeader(&h))
+	_, err := io.WriteString(w, content)
+	must(t, err)
+}
+
+// arArchive takes names and contents in turn.
+func arArchive(parts ...string) []byte {
+	var b bytes.Buffer
+	b.WriteString(arMagic)
+	for i := 0; i < len(parts); i += 2 {
+		fmt.Fprintf(&b, "%-16s%-12d%-6d%-6d%-8s%-10d`\n%s", parts[i], 0, 0, 0, "100644", len(parts[i+1]), parts[i+1])
+		if len(parts[i+1])%2 == 1 {
+			b.WriteByte('\n')
+		}
+	}
+	return b.Bytes()
+}
+
+func compress(t testing.TB, ending string, data []byte) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	var w io.WriteCloser
+	var err error
+	switch ending {
+	case ".xz":
+		w, err = xz.NewWriter(&b)
+	case ".gz":
+		w = gzip.NewWriter(&b)
+	case ".zst":
+		w, err = zstd.NewWriter(&b)
+	default:
+		return data
+	}
+	must(t, err)
+	_, err = w.Write(data)
+	must(t, err)
+	must(t, w.Close())
+	return b.Bytes()
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

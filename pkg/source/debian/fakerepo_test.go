@@ -1,0 +1,232 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package debian
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ProtonMail/go-crypto/openpgp"
+	"github.com/ProtonMail/go-crypto/openpgp/clearsign"
+	"github.com/ProtonMail/go-crypto/openpgp/packet"
+)
+
+// testNow is the time of all tests.
+var testNow = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+
+// fakeRepo is a mirror with two archives: /debian and /security.
+type fakeRepo struct {
+	t       testing.TB
+	key     *openpgp.Entity
+	keyring string
+	server  *httptest.Server
+
+	mu     sync.Mutex
+	files  map[string][]byte // by path
+	hits   map[string]int
+	before func(http.ResponseWriter, *http.Request) bool // true: answered
+}
+
+type entity = openpgp.Entity
+
+// suiteSpec is what a test may change about a suite.
+type suiteSpec struct {
+	name       string // "" is sid
+	archive    string // "" is /debian
+	codename   string // "" is name
+	validUntil time.Time
+	date       time.Time // zero is a day before testNow
+	noByHash   bool
+	pack       string // ".xz" if ""
+	tamper     func(packages string) string
+}
+
+func newRepo(t testing.TB) *fakeRepo {
+	r := &fakeRepo{t: t, key: newKey(t, 0), files: map[string][]byte{}, hits: map[string]int{}}
+	r.keyring = writeKeyring(t, r.key)
+	r.server = httptest.NewServer(http.HandlerFunc(r.serve))
+	t.Cleanup(r.server.Close)
+	return r
+}
+
+// newKey makes a signing key two years before testNow; lifetime 0 is for ever.
+func newKey(t testing.TB, lifetime time.Duration) *openpgp.Entity {
+	t.Helper()
+	e, err := openpgp.NewEntity("Archive", "", "archive@example.org", &packet.Config{
+		Algorithm:       packet.PubKeyAlgoEdDSA,
+		Time:            func() time.Time { return testNow.AddDate(-2, 0, 0) },
+		KeyLifetimeSecs: uint32(lifetime.Seconds()),
+	})
+	must(t, err)
+	return e
+}
+
+func writeKeyring(t testing.TB, keys ...*openpgp.Entity) string {
+	t.Helper()
+	var b bytes.Buffer
+	for _, k := range keys {
+		must(t, k.Serialize(&b))
+	}
+	name := filepath.Join(t.TempDir(), "keyring.gpg")
+	must(t, os.WriteFile(name, b.Bytes(), 0o644))
+	return name
+}
+
+func (r *fakeRepo) serve(w http.ResponseWriter, q *http.Request) {
+	r.mu.Lock()
+	r.hits[q.URL.Path]++
+	data, ok := r.files[q.URL.Path]
+	before := r.before
+	r.mu.Unlock()
+	if before != nil && before(w, q) {
+		return
+	}
+	if !ok {
+		http.NotFound(w, q)
+		return
+	}
+	sum := sha256.Sum256(data)
+	w.Header().Set("ETag", `"`+hex.EncodeToString(sum[:8])+`"`)
+	http.ServeContent(w, q, "", time.Time{}, bytes.NewReader(data))
+}
+
+func (r *fakeRepo) put(path string, data []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.files[path] = data
+}
+
+func (r *fakeRepo) count(path string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.hits[path]
+}
+
+// poolPath is where a package of /debian is served.
+func poolPath(d fakeDeb) string { return fmt.Sprintf("/debian/pool/%s_%s.deb", d.Name, d.Version) }
+
+// suite publishes packages as a suite, with indices for amd64 and main.
+func (r *fakeRepo) suite(s suiteSpec, debs ...fakeDeb) {
+	r.t.Helper()
+	if s.name == "" {
+		s.name = "sid"
+	}
+	if s.archive == "" {
+		s.archive = "/debian"
+	}
+	var index strings.Builder
+	for _, d := range debs {
+		data := d.build(r.t)
+		name := fmt.Sprintf("pool/%s_%s.deb", d.Name, d.Version)
+		r.put(s.archive+"/"+name, data)
+		fmt.Fprintf(&index, "%sFilename: %s\nSize: %d\nSHA256: %x\n\n", d.stanza(), name, len(data), sha256.Sum256(data))
+	}
+	text := index.String()
+	r.release(s, text)
+	if s.tamper != nil {
+		r.index(s, s.tamper(text), text)
+	}
+}
+
+func (s suiteSpec) packing() string {
+	if s.pack == "" {
+		return ".xz"
+	}
+	return s.pack
+}
+
+// index puts the Packages file text where the release looks for honest.
+func (r *fakeRepo) index(s suiteSpec, text, honest string) {
+	dir := s.archive + "/dists/" + s.name + "/main/binary-amd64/"
+	packed := compress(r.t, s.packing(), []byte(text))
+	r.put(dir+"Packages"+s.packing(), packed)
+	if !s.noByHash {
+		r.put(dir+"by-hash/SHA256/"+fmt.Sprintf("%x", sha256.Sum256(compress(r.t, s.packing(), []byte(honest)))), packed)
+	}
+}
+
+func (r *fakeRepo) release(s suiteSpec, index string) {
+	r.t.Helper()
+	r.index(s, index, index)
+	if s.codename == "" {
+		s.codename = s.name
+	}
+	if s.date.IsZero() {
+		s.date = testNow.AddDate(0, 0, -1)
+	}
+	const layout = "Mon, 02 Jan 2006 15:04:05 UTC"
+	var b strings.Builder
+	fmt.Fprintf(&b, "Origin: Debian\nSuite: %s\nCodename: %s\nDate: %s\n", s.name, s.codename, s.date.Format(layout))
+	if !s.validUntil.IsZero() {
+		fmt.Fprintf(&b, "Valid-Until: %s\n", s.validUntil.Format(layout))
+	}
+	if !s.noByHash {
+		b.WriteString("Acquire-By-Hash: yes\n")
+	}
+	b.WriteString("Architectures: all amd64\nComponents: main contrib\nSHA256:\n")
+	for _, f := range []struct {
+		name string
+		data []byte
+	}{{"Packages", []byte(index)}, {"Packages" + s.packing(), compress(r.t, s.packing(), []byte(index))}} {
+		fmt.Fprintf(&b, " %x %d main/binary-amd64/%s\n", sha256.Sum256(f.data), len(f.data), f.name)
+	}
+	r.put(s.archive+"/dists/"+s.name+"/InRelease", sign(r.t, b.String(), r.key))
+}
+
+// sign makes a cleartext-signed message, as of a day before testNow.
+func sign(t testing.TB, text string, keys ...*openpgp.Entity) []byte {
+	t.Helper()
+	var private []*packet.PrivateKey
+	for _, k := range keys {
+		private = append(private, k.PrivateKey)
+	}
+	var b bytes.Buffer
+	w, err := clearsign.EncodeMulti(&b, private, &packet.Config{Time: func() time.Time { return testNow.AddDate(0, 0, -1) }})
+	must(t, err)
+	_, err = w.Write([]byte(text))
+	must(t, err)
+	must(t, w.Close())
+	b.WriteByte('\n')
+	return b.Bytes()
+}
+
+// bootstrap is a declaration that reads sid from the repository.
+func (r *fakeRepo) bootstrap(packages ...string) Bootstrap {
+	return Bootstrap{Suite: "sid", Arch: "amd64", Packages: packages, Keyring: r.keyring, Mirror: r.server.URL + "/debian"}
+}
+
+func (r *fakeRepo) fetcher(t testing.TB) *Fetcher {
+	return &Fetcher{Cache: t.TempDir(), SkipOwners: true, Backoff: time.Millisecond}
+}
+
+// baseDebs is a small distribution: an Essential package and apt, with what
+// they need.
+func baseDebs() []fakeDeb {
+	return []fakeDeb{
+		{Name: "base-files", Version: "12", Fields: "Essential: yes\nPriority: required\nPre-Depends: awk\n", Files: []tarHeader{
+			dirEntry("./", 0o755), dirEntry("./etc/", 0o755), dirEntry("./tmp/", 0o1777), dirEntry("./var/", 0o755),
+			dirEntry("./usr/", 0o755), dirEntry("./usr/bin/", 0o755),
+			linkEntry('2', "./var/run", "/run"), fileEntry("./etc/issue", 0o644, "Debian\n"),
+		}, Control: map[string]string{"conffiles": "/etc/issue\n", "md5sums": "x  y\n"}},
+		{Name: "mawk", Version: "1.3", Fields: "Priority: required\nProvides: awk\nMulti-Arch: foreign\n", Pack: ".zst", Files: []tarHeader{
+			dirEntry("./", 0o700), dirEntry("./bin/", 0o700), fileEntry("./bin/mawk", 0o755, "#!mawk"),
+			linkEntry('1', "./bin/mawk2", "./bin/mawk"),
+		}},
+		{Name: "libc6", Version: "2.36-9", Fields: "Priority: optional\nMulti-Arch: same\n", Pack: ".gz",
+			Control: map[string]string{"triggers": "interest-noawait /usr/share/x\ninterest ldconfig\nactivate foo\n", "postinst": "#!/bin/sh\n"},
+			Files:   []tarHeader{dirEntry("./", 0o755), dirEntry("./lib/", 0o755), fileEntry("./lib/libc.so.6", 0o4755, "libc")}},
+		{Name: "apt", Version: "2.6", Fields: "Priority: important\nDepends: libc6 (>= 2.30)\n"},
+	}
+}

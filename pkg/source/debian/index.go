@@ -1,0 +1,253 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package debian
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"pault.ag/go/debian/version"
+)
+
+// pkg is one version of one package as an index describes it. What the first
+// scan does not need is parsed by load, when the package is looked at.
+type pkg struct {
+	Name     string
+	Priority string
+	Version  string
+	archive  int    // position in universe.archives
+	text     string // the stanza
+
+	loaded                       bool
+	Essential                    bool
+	Ver                          version.Version
+	Arch, Multi                  string
+	Filename                     string
+	Hash                         fileHash
+	PreDepends, Depends, Against []relation // Against: Conflicts and Breaks
+	Provides                     []alternative
+}
+
+// universe is everything that the archives offer.
+type universe struct {
+	arch      string
+	archives  []archive
+	byName    map[string][]*pkg // all versions
+	providers map[string][]*pkg // by virtual name
+	candidate map[string]*pkg   // the version chosen of a name
+}
+
+func newUniverse(arch string, archives []archive) *universe {
+	return &universe{arch: arch, archives: archives,
+		byName: map[string][]*pkg{}, providers: map[string][]*pkg{}, candidate: map[string]*pkg{}}
+}
+
+// add scans the text of a Packages file. Only names, versions, priorities and
+// provided names are looked at: an index has 60,000 stanzas, of which a
+// bootstrap uses a hundred.
+func (u *universe) add(archive int, text string) error {
+	for n := 1; text != ""; n++ {
+		s, rest, _ := strings.Cut(text, "\n\n")
+		text = strings.TrimLeft(rest, "\n")
+		p := &pkg{archive: archive, text: s}
+		var provides, arch string
+		for s != "" {
+			var line string
+			line, s, _ = strings.Cut(s, "\n")
+			if line == "" || line[0] == ' ' || line[0] > 'V' {
+				continue
+			}
+			switch {
+			case strings.HasPrefix(line, "Package: "):
+				p.Name = strings.TrimSpace(line[len("Package: "):])
+			case strings.HasPrefix(line, "Version: "):
+				p.Version = strings.TrimSpace(line[len("Version: "):])
+			case strings.HasPrefix(line, "Priority: "):
+				p.Priority = strings.TrimSpace(line[len("Priority: "):])
+			case strings.HasPrefix(line, "Provides: "):
+				provides = line[len("Provides: "):]
+			case strings.HasPrefix(line, "Architecture: "):
+				arch = strings.TrimSpace(line[len("Architecture: "):])
+			case strings.HasPrefix(line, "Essential: yes"):
+				p.Essential = true
+			}
+		}
+		if p.Name == "" && strings.TrimSpace(p.text) == "" {
+			continue
+		}
+		if !packageRE.MatchString(p.Name) || !versionRE.MatchString(p.Version) {
+			return fmt.Errorf("paragraph %d: package %q, version %q", n, p.Name, p.Version)
+		}
+		if arch != u.arch && arch != "all" {
+			continue
+		}
+		u.byName[p.Name] = append(u.byName[p.Name], p)
+		u.addProvides(p, provides)
+	}
+	return nil
+}
+
+func (u *universe) addProvides(p *pkg, provides string) {
+	for provides != "" {
+		var one string
+		one, provides, _ = strings.Cut(provides, ",")
+		one = strings.TrimSpace(one)
+		if n := strings.IndexAny(one, " (:"); n >= 0 {
+			one = one[:n]
+		}
+		if one != "" && !slices.Contains(u.providers[one], p) {
+			u.providers[one] = append(u.providers[one], p)
+		}
+	}
+}
+
+// pick is the version of name to use: the highest one, of the first archive
+// that has it. nil means that there is none.
+func (u *universe) pick(name string) (*pkg, error) {
+	if p, ok := u.candidate[name]; ok {
+		return p, nil
+	}
+	var best *pkg
+	for _, p := range u.byName[name] {
+		if err := u.load(p); err != nil {
+			return nil, err
+		}
+		if best == nil || version.Compare(p.Ver, best.Ver) > 0 {
+			best = p
+		}
+	}
+	u.candidate[name] = best
+	return best, nil
+}
+
+// pin makes the given version of name the one to use.
+func (u *universe) pin(name, want string) error {
+	var have []string
+	for _, p := range u.byName[name] {
+		if p.Version == want {
+			u.candidate[name] = p
+			return u.load(p)
+		}
+		have = append(have, p.Version)
+	}
+	if have == nil {
+		return fmt.Errorf("package %s: there is none of this name", name)
+	}
+	return fmt.Errorf("package %s: there is no version %s, only %s", name, want, strings.Join(have, ", "))
+}
+
+// load parses the rest of p's stanza.
+func (u *universe) load(p *pkg) error {
+	if p.loaded {
+		return nil
+	}
+	err := func() error {
+		s, err := parseStanza(p.text)
+		if err != nil {
+			return err
+		}
+		if p.Ver, err = version.Parse(p.Version); err != nil {
+			return err
+		}
+		p.Arch, p.Multi, p.Filename = s.get("Architecture"), s.get("Multi-Arch"), s.get("Filename")
+		p.Hash.SHA256 = s.get("SHA256")
+		if p.Hash.Size, err = strconv.ParseInt(s.get("Size"), 10, 64); err != nil || p.Hash.Size < 0 {
+			return fmt.Errorf("field Size: %q", s.get("Size"))
+		}
+		if !isSHA256(p.Hash.SHA256) {
+			return fmt.Errorf("field SHA256: %q", p.Hash.SHA256)
+		}
+		if !isPoolPath(p.Filename) {
+			return fmt.Errorf("field Filename: %q", p.Filename)
+		}
+		return u.loadRelations(p, s)
+	}()
+	if err != nil {
+		return fmt.Errorf("index entry of %s %s: %w", p.Name, p.Version, err)
+	}
+	p.loaded = true
+	return nil
+}
+
+func (u *universe) loadRelations(p *pkg, s stanza) error {
+	for _, f := range []struct {
+		name string
+		to   *[]relation
+	}{{"Pre-Depends", &p.PreDepends}, {"Depends", &p.Depends}, {"Conflicts", &p.Against}, {"Breaks", &p.Against}} {
+		r, err := parseRelations(s.get(f.name), u.arch)
+		if err != nil {
+			return fmt.Errorf("field %s: %w", f.name, err)
+		}
+		*f.to = append(*f.to, r...)
+	}
+	provides, err := parseRelations(s.get("Provides"), u.arch)
+	if err != nil {
+		return fmt.Errorf("field Provides: %w", err)
+	}
+	for _, r := range provides {
+		p.Provides = append(p.Provides, r...)
+	}
+	return nil
+}
+
+// isPoolPath says whether a mirror's file name stays below the mirror.
+func isPoolPath(s string) bool {
+	return s != "" && s[0] != '/' && !strings.ContainsAny(s, " \t\n?#\\") &&
+		!slices.Contains(strings.Split(s, "/"), "..")
+}
+
+// options are the packages that fulfil a, best first: the named one, then
+// those that provide it by priority and name.
+func (u *universe) options(a alternative) ([]*pkg, error) {
+	var out []*pkg
+	p, err := u.pick(a.Name)
+	if err != nil {
+		return nil, err
+	}
+	if p != nil && a.matches(p, u.arch) {
+		out = append(out, p)
+	}
+	var virtual []*pkg
+	for _, provider := range u.providers[a.Name] {
+		p, err := u.pick(provider.Name)
+		if err != nil {
+			return nil, err
+		}
+		if p == provider && p.Name != a.Name && a.providedBy(p, u.arch) {
+			virtual = append(virtual, p)
+		}
+	}
+	slices.SortFunc(virtual, func(a, b *pkg) int {
+		return cmp.Or(cmp.Compare(rank(a.Priority), rank(b.Priority)), cmp.Compare(a.Name, b.Name))
+	})
+	return append(out, virtual...), nil
+}
+
+func rank(priority string) int {
+	if n := slices.Index([]string{"required", "important", "standard", "optional"}, priority); n >= 0 {
+		return n
+	}
+	return 4
+}
+
+// withPriority names the packages of the main suite that are Essential, or
+// have one of the priorities, in order. Which those are is the suite's word,
+// whatever version an update brings.
+func (u *universe) withPriority(essential bool, priorities []string) []string {
+	var names []string
+	for name, versions := range u.byName {
+		for _, p := range versions {
+			if p.archive == 0 && (essential && p.Essential || slices.Contains(priorities, p.Priority)) {
+				names = append(names, name)
+				break
+			}
+		}
+	}
+	slices.Sort(names)
+	return names
+}

@@ -1,0 +1,140 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package debian
+
+import (
+	"fmt"
+	"strings"
+
+	"pault.ag/go/debian/dependency"
+	"pault.ag/go/debian/version"
+)
+
+// A relation is one comma-separated part of Depends and its like: any of its
+// alternatives fulfils it.
+type relation []alternative
+
+// alternative is NAME[:ARCH] [(OP VERSION)].
+type alternative struct {
+	Name string
+	Arch string // "" if unqualified; "any", or an architecture
+	Op   string // <<, <=, =, >=, >>, or "" for any version
+	Ver  version.Version
+	text string // as written, for messages
+}
+
+// parseRelations reads a relationship field (Debian Policy 7.1). Alternatives
+// for other architectures drop out.
+func parseRelations(text, arch string) ([]relation, error) {
+	if strings.TrimSpace(text) == "" {
+		return nil, nil
+	}
+	parsed, err := dependency.Parse(strings.ReplaceAll(text, "\n", " "))
+	if err != nil {
+		return nil, err
+	}
+	host, err := dependency.ParseArch(arch)
+	if err != nil {
+		return nil, err
+	}
+	var out []relation
+	for _, r := range parsed.Relations {
+		var alternatives relation
+		for _, p := range r.Possibilities {
+			if p.Substvar {
+				return nil, fmt.Errorf("substitution variable ${%s}", p.Name)
+			}
+			if p.Architectures != nil && !p.Architectures.Matches(host) {
+				continue
+			}
+			a, err := newAlternative(p)
+			if err != nil {
+				return nil, err
+			}
+			alternatives = append(alternatives, a)
+		}
+		if len(alternatives) > 0 {
+			out = append(out, alternatives)
+		}
+	}
+	return out, nil
+}
+
+func newAlternative(p dependency.Possibility) (alternative, error) {
+	a := alternative{Name: p.Name, text: p.Name}
+	if p.Arch != nil {
+		a.Arch = p.Arch.String()
+		a.text += ":" + a.Arch
+	}
+	if p.Version != nil {
+		v, err := version.Parse(p.Version.Number)
+		if err != nil {
+			return a, fmt.Errorf("%s: %w", p.Name, err)
+		}
+		a.Op, a.Ver = p.Version.Operator, v
+		a.text += fmt.Sprintf(" (%s %s)", a.Op, p.Version.Number)
+	}
+	return a, nil
+}
+
+func (r relation) String() string {
+	words := make([]string, len(r))
+	for i, a := range r {
+		words[i] = a.text
+	}
+	return strings.Join(words, " | ")
+}
+
+// admits says whether version v is in the range of a.
+func (a alternative) admits(v version.Version) bool {
+	c := version.Compare(v, a.Ver)
+	switch a.Op {
+	case "":
+		return true
+	case "<<":
+		return c < 0
+	case "<=":
+		return c <= 0
+	case "=":
+		return c == 0
+	case ">=":
+		return c >= 0
+	case ">>":
+		return c > 0
+	}
+	return false
+}
+
+// matches says whether p itself, not what it provides, fulfils a. There is one
+// architecture, so :any asks for what is there, if it allows to be used so.
+func (a alternative) matches(p *pkg, arch string) bool {
+	switch a.Arch {
+	case "", arch, "native":
+	case "any":
+		if p.Multi != "allowed" {
+			return false
+		}
+	default:
+		return false
+	}
+	return a.Name == p.Name && a.admits(p.Ver)
+}
+
+// providedBy says whether something that p provides fulfils a. Only a
+// versioned Provides fulfils a versioned relation (Policy 7.5).
+func (a alternative) providedBy(p *pkg, arch string) bool {
+	if a.Arch != "" && a.Arch != arch && a.Arch != "native" && (a.Arch != "any" || p.Multi != "allowed") {
+		return false
+	}
+	for _, v := range p.Provides {
+		if v.Name != a.Name {
+			continue
+		}
+		if a.Op == "" || (v.Op == "=" && a.admits(v.Ver)) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,118 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package debian
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"strings"
+	"time"
+)
+
+// Role says how a package comes into the root file system.
+type Role string
+
+// The roles, in the order of installation.
+const (
+	Essential Role = "essential" // Essential: yes, and what those need: unpacked natively
+	Required  Role = "required"  // the rest of the variant's base, apt among it: unpacked natively
+	Extra     Role = "extra"     // everything else: installed by apt in the sandbox
+)
+
+// Resolution is what a Bootstrap came to: plain data, safe to store as JSON.
+type Resolution struct {
+	Suite, Arch, Variant string
+	MergedUsr            bool   // the links of a merged /usr are to be made first
+	Sources              string // the result's /etc/apt/sources.list
+	Releases             []Release
+	Packages             []Package // by role; each after what it needs, as far as cycles allow
+}
+
+// Release says which state of a suite was used.
+type Release struct {
+	Suite      string // as asked for
+	URL        string
+	Date       time.Time
+	ValidUntil time.Time // zero if unlimited
+}
+
+// Package is one .deb.
+type Package struct {
+	Name, Version, Arch string
+	Role                Role
+	Auto                bool   `json:",omitempty"` // for the sake of another package only: apt's mark
+	URL                 string // of the mirror
+	Filename            string // below URL
+	Size                int64
+	SHA256              string
+	Stanza              string `json:",omitempty"` // the index entry, of Extra packages only
+}
+
+// recipe changes when the same packages would unpack or configure to something
+// else than with an older version of this package.
+const recipe = "1"
+
+// Digest covers all that decides about the result: the packages with their
+// hashes and roles, the sources, and what is done with them. Mirrors and dates
+// of the releases are not among it.
+func (r *Resolution) Digest() string {
+	type item struct {
+		Name, Version, Arch, SHA256 string
+		Role                        Role
+		Auto                        bool
+	}
+	items := make([]item, len(r.Packages))
+	for i, p := range r.Packages {
+		items[i] = item{p.Name, p.Version, p.Arch, p.SHA256, p.Role, p.Auto}
+	}
+	data, err := json.Marshal(struct {
+		Recipe, Suite, Arch, Sources string
+		MergedUsr                    bool
+		Configure, Install           string
+		Packages                     []item
+	}{recipe, r.Suite, r.Arch, r.Sources, r.MergedUsr, r.ConfigureScript(), r.InstallScript(), items})
+	if err != nil {
+		panic(err) // strings and booleans
+	}
+	sum := sha256.Sum256(data)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// Size is the sum of the packages' sizes in bytes.
+func (r *Resolution) Size() int64 {
+	var n int64
+	for _, p := range r.Packages {
+		n += p.Size
+	}
+	return n
+}
+
+// base lists the packages that are unpacked natively.
+func (r *Resolution) base() []Package {
+	for i, p := range r.Packages {
+		if p.Role == Extra {
+			return r.Packages[:i]
+		}
+	}
+	return r.Packages
+}
+
+func (r *Resolution) extras() []Package { return r.Packages[len(r.base()):] }
+
+func (p Package) hash() fileHash { return fileHash{p.SHA256, p.Size} }
+
+func (p Package) address() string { return strings.TrimRight(p.URL, "/") + "/" + p.Filename }
+
+// extendedStates is apt's record of packages that came for others' sake.
+func (r *Resolution) extendedStates(list []Package) string {
+	var b strings.Builder
+	for _, p := range list {
+		if p.Auto {
+			b.WriteString("Package: " + p.Name + "\nArchitecture: " + r.Arch + "\nAuto-Installed: 1\n\n")
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,281 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package debian
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// solver chooses packages so that what is wanted, and what that needs, is
+// there and nothing conflicts. It prefers as apt does: the first alternative
+// that a choice so far fulfils, else the first that can be had. Needs with a
+// single answer are met before those with several, and a choice that leads to a
+// contradiction is taken back.
+type solver struct {
+	u       *universe
+	chosen  map[string]*pkg
+	order   []*pkg            // chosen, in the order of choice
+	virtual map[string][]*pkg // chosen packages by a name that they provide
+	against map[string][]claim
+	why     map[*pkg]need // what a package was chosen for
+
+	single, multi []need // work, consumed from the front by nextS and nextM
+	nextS, nextM  int
+	choices       []choice
+	failure       error // the first contradiction met
+	steps         int
+}
+
+// need is a relation and who has it; by is nil for what the declaration names.
+type need struct {
+	by  *pkg
+	rel relation
+}
+
+// claim is a package's wish that alternative a not be there.
+type claim struct {
+	by *pkg
+	a  alternative
+}
+
+// choice remembers how to go back to where several answers were possible.
+type choice struct {
+	need                                 need
+	options                              []*pkg // those not tried yet
+	chosen, single, multi, nextS, nextM_ int
+}
+
+const maxSteps = 200_000
+
+func newSolver(u *universe) *solver {
+	return &solver{u: u, chosen: map[string]*pkg{}, virtual: map[string][]*pkg{},
+		against: map[string][]claim{}, why: map[*pkg]need{}}
+}
+
+// install adds the named packages and everything that they need. What was
+// chosen by an earlier call stays.
+func (s *solver) install(names []string) error {
+	s.choices = nil
+	for _, name := range names {
+		s.push(need{rel: relation{{Name: name, text: name}}})
+	}
+	for {
+		n, ok := s.next()
+		if !ok {
+			return nil
+		}
+		if s.steps++; s.steps > maxSteps {
+			return fmt.Errorf("dependencies: no solution found in %d steps; the first obstacle was: %w", maxSteps, s.failure)
+		}
+		options, err := s.open(n)
+		if err != nil {
+			return err
+		}
+		if options == nil {
+			continue // fulfilled already
+		}
+		if !s.try(n, options) && !s.back() {
+			return s.failure
+		}
+	}
+}
+
+func (s *solver) push(n need) {
+	if len(n.rel) == 1 && len(s.u.providers[n.rel[0].Name]) == 0 {
+		s.single = append(s.single, n)
+	} else {
+		s.multi = append(s.multi, n)
+	}
+}
+
+func (s *solver) next() (need, bool) {
+	if s.nextS < len(s.single) {
+		s.nextS++
+		return s.single[s.nextS-1], true
+	}
+	if s.nextM < len(s.multi) {
+		s.nextM++
+		return s.multi[s.nextM-1], true
+	}
+	return need{}, false
+}
+
+// open lists the packages that would fulfil n, or nil if one chosen does.
+func (s *solver) open(n need) ([]*pkg, error) {
+	options := []*pkg{}
+	for _, a := range n.rel {
+		if p := s.chosen[a.Name]; p != nil && a.matches(p, s.u.arch) {
+			return nil, nil
+		}
+		for _, p := range s.virtual[a.Name] {
+			if a.providedBy(p, s.u.arch) {
+				return nil, nil
+			}
+		}
+		more, err := s.u.options(a)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range more {
+			if !slices.Contains(options, p) {
+				options = append(options, p)
+			}
+		}
+	}
+	return options, nil
+}
+
+// try chooses the first of options that fits, and notes the others.
+func (s *solver) try(n need, options []*pkg) bool {
+	at := choice{n, nil, len(s.order), len(s.single), len(s.multi), s.nextS, s.nextM}
+	var obstacles []string
+	for i, p := range options {
+		if o := s.obstacle(p); o != "" {
+			obstacles = append(obstacles, o)
+			continue
+		}
+		if i+1 < len(options) {
+			at.options = options[i+1:]
+			s.choices = append(s.choices, at)
+		}
+		s.choose(p, n)
+		return true
+	}
+	if s.failure == nil {
+		s.failure = s.explain(n, obstacles)
+	}
+	return false
+}
+
+// back returns to the last choice that has an untried answer, and takes it.
+func (s *solver) back() bool {
+	for len(s.choices) > 0 {
+		c := s.choices[len(s.choices)-1]
+		s.choices = s.choices[:len(s.choices)-1]
+		for len(s.order) > c.chosen {
+			s.unchoose()
+		}
+		s.single, s.multi = s.single[:c.single], s.multi[:c.multi]
+		s.nextS, s.nextM = c.nextS, c.nextM_
+		if s.try(c.need, c.options) {
+			return true
+		}
+		if s.steps++; s.steps > maxSteps {
+			return false
+		}
+	}
+	return false
+}
+
+// obstacle says why p cannot join what is chosen; "" if it can.
+func (s *solver) obstacle(p *pkg) string {
+	if q := s.chosen[p.Name]; q != nil {
+		return fmt.Sprintf("%s %s is already chosen", q.Name, q.Version)
+	}
+	for _, c := range s.against[p.Name] {
+		if c.a.matches(p, s.u.arch) {
+			return fmt.Sprintf("%s conflicts with %s", c.by.Name, c.a.text)
+		}
+	}
+	for _, v := range p.Provides {
+		for _, c := range s.against[v.Name] {
+			if c.a.providedBy(p, s.u.arch) {
+				return fmt.Sprintf("%s conflicts with %s, which %s provides", c.by.Name, c.a.text, p.Name)
+			}
+		}
+	}
+	for _, r := range p.Against {
+		for _, a := range r {
+			if q := s.chosen[a.Name]; q != nil && a.matches(q, s.u.arch) {
+				return fmt.Sprintf("%s conflicts with %s", p.Name, a.text)
+			}
+			for _, q := range s.virtual[a.Name] {
+				if a.providedBy(q, s.u.arch) {
+					return fmt.Sprintf("%s conflicts with %s, which %s provides", p.Name, a.text, q.Name)
+				}
+			}
+		}
+	}
+	return ""
+}
+
+func (s *solver) choose(p *pkg, n need) {
+	s.chosen[p.Name], s.why[p] = p, n
+	s.order = append(s.order, p)
+	for _, v := range p.Provides {
+		s.virtual[v.Name] = append(s.virtual[v.Name], p)
+	}
+	for _, r := range p.Against {
+		for _, a := range r {
+			s.against[a.Name] = append(s.against[a.Name], claim{p, a})
+		}
+	}
+	for _, r := range slices.Concat(p.PreDepends, p.Depends) {
+		s.push(need{p, r})
+	}
+}
+
+// unchoose undoes the last choose; the maps' lists end with its entries.
+func (s *solver) unchoose() {
+	p := s.order[len(s.order)-1]
+	s.order = s.order[:len(s.order)-1]
+	delete(s.chosen, p.Name)
+	delete(s.why, p)
+	for _, v := range p.Provides {
+		s.virtual[v.Name] = s.virtual[v.Name][:len(s.virtual[v.Name])-1]
+	}
+	for _, r := range p.Against {
+		for _, a := range r {
+			s.against[a.Name] = s.against[a.Name][:len(s.against[a.Name])-1]
+		}
+	}
+}
+
+// explain says what is missing and who needs it, up to the declaration.
+func (s *solver) explain(n need, obstacles []string) error {
+	var b strings.Builder
+	if n.by == nil {
+		fmt.Fprintf(&b, "package %q", n.rel)
+	} else {
+		fmt.Fprintf(&b, "%s %s depends on %s, which", n.by.Name, n.by.Version, n.rel)
+	}
+	if len(obstacles) > 0 {
+		fmt.Fprintf(&b, " cannot be had: %s", strings.Join(obstacles, "; "))
+	} else {
+		fmt.Fprintf(&b, " is not in %s (%s)", suiteNames(s.u.archives), s.u.arch)
+		b.WriteString(s.otherVersions(n.rel))
+	}
+	for p := n.by; p != nil; p = s.why[p].by {
+		if by := s.why[p].by; by != nil {
+			fmt.Fprintf(&b, "\n  %s is needed by %s", p.Name, by.Name)
+		} else {
+			fmt.Fprintf(&b, "\n  %s was asked for", p.Name)
+		}
+	}
+	return fmt.Errorf("%s", b.String())
+}
+
+func (s *solver) otherVersions(r relation) string {
+	var have []string
+	for _, a := range r {
+		if p := s.u.candidate[a.Name]; p != nil {
+			have = append(have, p.Name+" "+p.Version)
+		}
+	}
+	if have == nil {
+		return ""
+	}
+	return ", which has " + strings.Join(have, ", ")
+}
+
+func suiteNames(list []archive) string {
+	names := make([]string, len(list))
+	for i, a := range list {
+		names[i] = a.Suite
+	}
+	return strings.Join(names, ", ")
+}

@@ -1,0 +1,59 @@
+#!/bin/sh
+# Installs the Debian packages that carosbuild needs and this host lacks, and says which. Usage: setup.sh build|test|bench
+#
+# As root it installs them; otherwise through sudo; where neither is possible it prints the one command for an
+# administrator and exits with 4. Where nothing is missing it prints nothing.
+set -eu
+
+build="runc uidmap debian-archive-keyring ca-certificates"
+# What the tests read our results with, and boot them in; gcc is for the race detector.
+test="$build gcc libc6-dev git e2fsprogs dosfstools mtools gdisk fdisk qemu-utils qemu-system-x86 seabios ovmf libxml2-utils
+	crun podman skopeo docker-registry busybox-static cpio zstd xz-utils zip openssh-client procps"
+# What it is measured against.
+bench="$test buildah mmdebstrap"
+
+case "${1:-}" in
+build) packages=$build ;;
+test) packages=$test ;;
+bench) packages=$bench ;;
+*) echo "usage: $0 build|test|bench" >&2; exit 2 ;;
+esac
+
+here=$(dirname "$0")
+"$here/go.sh" >/dev/null 2>&1 || packages="$packages golang-go"
+
+missing=
+for p in $packages; do
+	dpkg-query -W -f '${db:Status-Status}\n' "$p" 2>/dev/null | grep -qx installed || missing="$missing $p"
+done
+user=$(id -un)
+ranges=
+if [ "$(id -u)" != 0 ] && ! { grep -q "^$user:" /etc/subuid && grep -q "^$user:" /etc/subgid; } 2>/dev/null; then
+	# The first free range after those in use.
+	start=$(awk -F: '{e=$2+$3} e>m {m=e} END {print m<100000 ? 100000 : m}' /etc/subuid /etc/subgid 2>/dev/null || echo 100000)
+	ranges="usermod --add-subuids $start-$((start + 65535)) --add-subgids $start-$((start + 65535)) $user"
+fi
+[ -n "$missing$ranges" ] || exit 0
+
+command=
+[ -z "$missing" ] || command="apt-get update && apt-get install -y --no-install-recommends$missing"
+[ -z "$ranges" ] || command="${command:+$command && }$ranges"
+
+if [ "$(id -u)" = 0 ]; then
+	as=
+elif sudo -n true 2>/dev/null || { [ -t 0 ] && command -v sudo >/dev/null; }; then
+	as=sudo
+else
+	echo "This host lacks what carosbuild needs. Ask an administrator to run:" >&2
+	echo "    $command" >&2
+	exit 4
+fi
+[ -z "$missing" ] || echo "installing Debian packages:$missing" >&2
+[ -z "$ranges" ] || echo "giving $user subordinate ids: $ranges" >&2
+$as sh -c "export DEBIAN_FRONTEND=noninteractive; $command" >/tmp/carosbuild-setup.$$ 2>&1 || {
+	tail -n 20 /tmp/carosbuild-setup.$$ >&2
+	rm -f /tmp/carosbuild-setup.$$
+	echo "this did not work: $command" >&2
+	exit 4
+}
+rm -f /tmp/carosbuild-setup.$$

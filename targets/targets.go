@@ -1,0 +1,14 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+// Package targets holds the declarations that ship with the program, and the
+// files that they add.
+package targets
+
+import "embed"
+
+// FS has the declarations at its top and their files in a directory each.
+//
+//go:embed *.xml all:vmware
+var FS embed.FS
