@@ -161,7 +161,7 @@ func (c *buildCommand) plan(ctx context.Context, view display) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &build.Resolver{Pins: build.Pins{Dir: filepath.Join(j.dirs.cache, "pins")}, Fetcher: fetcher, Host: host,
+	r := &build.Resolver{Pins: build.Pins{Dir: filepath.Join(j.dirs.cache, "pins")}, Fetcher: fetcher, Host: host, Registry: c.registry(j.store),
 		Arch: debian.Arch(runtime.GOARCH), Epoch: j.epoch, Update: c.update, Now: time.Now}
 	if j.resolved, err = r.Resolve(ctx, j.decl, targets); err != nil {
 		return nil, err
@@ -281,7 +281,7 @@ func (c *buildCommand) build(ctx context.Context, j *job, view display) (err err
 		resolver = nil
 	}
 	e := &build.Engine{
-		Store: store, Records: j.records, Runtime: rt, Fetcher: fetcher, Host: host,
+		Store: store, Records: j.records, Runtime: rt, Fetcher: fetcher, Host: host, Registry: c.registry(j.store),
 		CacheDir: j.dirs.cache, LogDir: filepath.Join(j.dirs.state, "logs"), Scratch: scratch, BuildID: c.buildID, Jobs: c.jobs,
 		Epoch: j.epoch, Network: runc.Network(c.network), Resolver: resolver, NoCache: c.noCache, KeepFailed: !c.forget,
 		Now: time.Now, Events: view.show,

@@ -12,7 +12,9 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/runc"
+	"github.com/carosio/carosbuild/pkg/source/debian"
 )
 
 // Exit statuses.
@@ -67,6 +69,8 @@ func (a *app) status(err error) int {
 	switch {
 	case runc.IsHostError(err):
 		return exitHost
+	case debian.IsNetwork(err), layer.IsNetwork(err):
+		return exitNetwork
 	}
 	return exitFailed
 }

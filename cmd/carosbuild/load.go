@@ -56,7 +56,7 @@ func readDeclaration(name, cache string) (decl.Source, error) {
 	data, err := os.ReadFile(name)
 	if err == nil {
 		dir, err := filepath.Abs(filepath.Dir(name))
-		return decl.Source{Name: name, Dir: dir, Data: data}, err
+		return decl.Source{Name: name, Dirs: []string{dir}, Data: data}, err
 	}
 	if !errors.Is(err, fs.ErrNotExist) || strings.ContainsRune(name, filepath.Separator) {
 		return decl.Source{}, usageError{err}
@@ -65,9 +65,13 @@ func readDeclaration(name, cache string) (decl.Source, error) {
 	if err != nil {
 		return decl.Source{}, usagef("there is no declaration %s in this folder, and none of that name is built in (%s)", name, strings.Join(embedded(), ", "))
 	}
+	cwd, err := os.Getwd()
+	if err != nil {
+		return decl.Source{}, err
+	}
 	dir, err := unpackTargets(cache)
 	// What lies in the current folder wins, as it does for the declaration.
-	return decl.Source{Name: name, Dir: dir, Data: data}, err
+	return decl.Source{Name: name, Dirs: []string{cwd, dir}, Data: data}, err
 }
 
 // unpackTargets writes the files of the embedded targets below the cache

@@ -40,7 +40,7 @@ func biosStage(d *decl.Disk, parent *decl.Stage) (*decl.Stage, error) {
 		"cp /usr/lib/grub/i386-pc/boot.img " + grubBoot + "\n" +
 		"grub-mkimage -O i386-pc -d /usr/lib/grub/i386-pc -p /grub -c /usr/lib/carosbuild/early.cfg -o " + grubCore + " " + strings.Join(grub.Modules(), " ") + "\n"
 	return &decl.Stage{
-		ID: biosStageID(d), Dir: parent.Dir, Prestage: d.BIOS.Stage, Span: d.BIOS.Span, PrestageSpan: d.BIOS.Span,
+		ID: biosStageID(d), Dirs: parent.Dirs, Prestage: d.BIOS.Stage, Span: d.BIOS.Span, PrestageSpan: d.BIOS.Span,
 		Actions: []decl.Action{{Kind: decl.Run, Text: "grub-mkimage for disk " + d.ID, Span: d.BIOS.Span, Argv: []string{"/bin/sh", "-c", script}}},
 	}, nil
 }

@@ -6,6 +6,7 @@ package build
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -91,6 +92,9 @@ func (r *stageRun) sources(ctx context.Context, a *decl.Action) (*sourceSet, err
 	if a.FromStage == "" {
 		for _, src := range a.Sources {
 			p, err := findSource(r.plan.Stage, src)
+			if a.Optional && errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
 			if err != nil {
 				return nil, err
 			}
@@ -116,6 +120,9 @@ func (r *stageRun) sources(ctx context.Context, a *decl.Action) (*sourceSet, err
 	}
 	for _, src := range a.Sources {
 		fd, err := openIn(root, path.Join("/", src), unix.O_PATH)
+		if a.Optional && err == unix.ENOENT {
+			continue
+		}
 		if err != nil {
 			set.close()
 			return nil, &fs.PathError{Op: "find in stage " + a.FromStage, Path: src, Err: err}

@@ -21,12 +21,12 @@ import (
 // Engine runs plans on this machine, inside the user namespace. Its fields are
 // set before Run and not changed afterwards.
 type Engine struct {
-	Store   *layer.Store
-	Records *layer.Records
-	Runtime *runc.Runtime
-	Fetcher *debian.Fetcher
-	Host    debian.Host
-	Images  Images
+	Store    *layer.Store
+	Records  *layer.Records
+	Runtime  *runc.Runtime
+	Fetcher  *debian.Fetcher
+	Host     debian.Host
+	Registry layer.Registry
 
 	Scratch string // directory that vanishes with the process
 

@@ -36,7 +36,7 @@ func baseName(p string) string {
 // then DIR, where DIR is the directory of the declaring file (redomat's rule).
 func sourceDirs(s *decl.Stage) []string {
 	var dirs []string
-	for _, d := range []string{s.Dir} {
+	for _, d := range s.Dirs {
 		dirs = append(dirs, filepath.Join(d, s.ID), d)
 	}
 	return dirs

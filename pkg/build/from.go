@@ -6,41 +6,59 @@ package build
 
 import (
 	"context"
-	"fmt"
+	"path/filepath"
 	"strings"
+	"sync"
 
+	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/layer"
 )
 
-// Images are where FROM takes images from.
-type Images interface {
-	// Resolve returns the digest of the image that ref names now, for a Debian
-	// architecture. It does not change the store.
-	Resolve(ctx context.Context, ref, arch string) (digest string, err error)
-	// Pull brings the image of that digest into the store and returns its top
-	// layer and its configuration.
-	Pull(ctx context.Context, s *layer.Store, ref, arch, digest string, progress func(done, total int64)) (top string, cfg layer.ImageConfig, err error)
+// imageRef is what a FROM names, with a relative path of a layout or archive
+// looked up beside the declaration.
+func imageRef(s *decl.Stage, ref string) string {
+	for _, kind := range []string{"oci:", "docker-archive:"} {
+		path, ok := strings.CutPrefix(ref, kind)
+		if ok && !filepath.IsAbs(path) && len(s.Dirs) > 0 {
+			return kind + filepath.Join(s.Dirs[0], path)
+		}
+	}
+	return ref
 }
 
-// isFile reports whether a reference names files of the host, whose content
-// may be another one at any time.
-func isFile(ref string) bool {
-	return strings.HasPrefix(ref, "oci:") || strings.HasPrefix(ref, "docker-archive:")
+// digestOf is the digest of a pinned reference, which counts for a key: where
+// the image was taken from does not.
+func digestOf(pinned string) string {
+	return pinned[strings.LastIndexByte(pinned, '@')+1:]
 }
 
 // from is a FROM action.
 func (r *stageRun) from(ctx context.Context, s *StepPlan) error {
 	ref := s.Action.Image
-	if ref == "scratch" {
-		r.state = state{Config: layer.NewImageConfig(r.resolved.Arch)}
-		return nil
+	reg := r.Registry
+	var mu sync.Mutex
+	done, total := map[string]int64{}, map[string]int64{}
+	reg.Events = func(e layer.TransferEvent) {
+		if e.Total <= 0 {
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		done[e.Digest], total[e.Digest] = e.Done, e.Total
+		r.event(Event{Kind: Progress, Stage: r.plan.ID, Text: "pull " + ref, Done: sum(done), Total: sum(total)})
 	}
-	top, cfg, err := r.Images.Pull(ctx, r.Store, ref, r.resolved.Arch, r.resolved.Inputs.Images[ref], func(done, total int64) {
-		r.event(Event{Kind: Progress, Stage: r.plan.ID, Text: "pull " + ref, Done: done, Total: total})
-	})
+	p, err := r.Store.Pull(ctx, reg, r.resolved.Images[ref], r.resolved.Arch)
 	if err != nil {
-		return fmt.Errorf("pull %s: %w", ref, err)
+		return err
 	}
-	r.state = state{Layer: top, Config: cfg}
+	r.state = state{Layer: p.Layer, Config: p.Config}
 	return nil
+}
+
+func sum(m map[string]int64) int64 {
+	var n int64
+	for _, v := range m {
+		n += v
+	}
+	return n
 }

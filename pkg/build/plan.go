@@ -50,7 +50,7 @@ const BootstrapKind = "BOOTSTRAP"
 type Inputs struct {
 	Arch       string            // Debian name of the architecture that is built for
 	Epoch      *int64            // SOURCE_DATE_EPOCH, seconds since 1970
-	Images     map[string]string // reference of a FROM -> digest it was resolved to
+	Images     map[string]string // reference of a FROM -> the same with its digest
 	Bootstraps map[string]string // stage -> digest of the packages it was resolved to
 	Files      map[string]string // SourceKey -> digest of an added file
 }
@@ -120,14 +120,11 @@ func (sp *StagePlan) step(s *decl.Stage, a *decl.Action, parent string, stages m
 	layer := false
 	switch a.Kind {
 	case decl.From:
-		digest := a.Image
-		if a.Image != "scratch" {
-			var ok bool
-			if digest, ok = in.Images[a.Image]; !ok {
-				return "", fmt.Errorf("stage %s: image %s was not resolved", s.ID, a.Image)
-			}
+		pinned, ok := in.Images[a.Image]
+		if !ok {
+			return "", fmt.Errorf("stage %s: image %s was not resolved", s.ID, a.Image)
 		}
-		fields = append(fields, digest, in.Arch, epochField(in))
+		fields = append(fields, digestOf(pinned), in.Arch, epochField(in))
 	case decl.Run:
 		layer = true
 		fields = append(fields, a.Text, list(a.Argv), caches(s))

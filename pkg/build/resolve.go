@@ -14,20 +14,21 @@ import (
 	"time"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 )
 
 // Resolver looks up what a plan depends on outside of the declaration.
 type Resolver struct {
-	Pins    Pins
-	Fetcher *debian.Fetcher
-	Host    debian.Host
-	Images  Images
-	Arch    string // Debian name
-	Epoch   *int64
-	Update  bool // resolve anew what is pinned
-	Now     func() time.Time
-	Note    func(stage, text string)
+	Pins     Pins
+	Fetcher  *debian.Fetcher
+	Host     debian.Host
+	Registry layer.Registry
+	Arch     string // Debian name
+	Epoch    *int64
+	Update   bool // resolve anew what is pinned
+	Now      func() time.Time
+	Note     func(stage, text string)
 }
 
 // Resolved is what Resolve found, beside the Inputs of the plan.
@@ -167,18 +168,19 @@ func lookedIn(s *decl.Stage, src string) string {
 
 // image pins the image of a FROM.
 func (r *Resolver) image(ctx context.Context, s *decl.Stage, a *decl.Action, out *Resolved) error {
-	if a.Image == "scratch" || out.Images[a.Image] != "" {
+	if out.Images[a.Image] != "" {
 		return nil
 	}
-	id := key("pin image", a.Image, r.Arch)
-	if p, ok := r.Pins.read(id); ok && p.Image != "" && !r.Update && !isFile(a.Image) {
+	ref := imageRef(s, a.Image)
+	id := key("pin image", ref, r.Arch)
+	if p, ok := r.Pins.read(id); ok && p.Image != "" && !r.Update && !layer.IsLocal(ref) {
 		out.Images[a.Image] = p.Image
 		return nil
 	}
-	digest, err := r.Images.Resolve(ctx, a.Image, r.Arch)
+	pinned, err := r.Registry.Resolve(ctx, ref, r.Arch)
 	if err != nil {
-		return fmt.Errorf("stage %s: FROM %s: %w", s.ID, a.Image, err)
+		return fmt.Errorf("stage %s: %w", s.ID, err)
 	}
-	out.Images[a.Image] = digest
-	return r.Pins.write(id, pin{Image: digest})
+	out.Images[a.Image] = pinned
+	return r.Pins.write(id, pin{Image: pinned})
 }

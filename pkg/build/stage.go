@@ -97,8 +97,12 @@ func (r *stageRun) do(ctx context.Context, s *StepPlan) error {
 	case decl.Add, decl.Copy:
 		return r.copy(ctx, s)
 	case decl.Env:
-		for _, v := range a.Env {
-			r.state.Config.SetEnv(v.Name, r.expand(v))
+		values := make([]string, len(a.Env)) // all of them as the variables were before
+		for i, v := range a.Env {
+			values[i] = r.expand(v)
+		}
+		for i, v := range a.Env {
+			r.state.Config.SetEnv(v.Name, values[i])
 		}
 	case decl.User:
 		r.state.Config.Config.User = a.Dest

@@ -85,7 +85,9 @@ var (
 	imageName = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]+)?/)?` +
 		`[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*` +
 		`(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@sha256:[0-9a-f]{64}|@sha512:[0-9a-f]{128})?$`)
-	owner = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*\$?(:[A-Za-z0-9_][A-Za-z0-9_.-]*\$?)?$`)
+	// imageFile names an image in files of the host.
+	imageFile = regexp.MustCompile(`^(oci|docker-archive):[^:]+(:[^:]+)?$`)
+	owner     = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*\$?(:[A-Za-z0-9_][A-Za-z0-9_.-]*\$?)?$`)
 )
 
 // image handles FROM.
@@ -101,8 +103,8 @@ func (s *stageBuilder) image(a *Action, arg text) {
 		f.Notes = append(f.Notes, Note{s.stage.Actions[0].Span, "the first one is here"})
 	case len(words) > 1:
 		s.rep.errorf(words[1].place(0, len(words[1].s)), "", "FROM has one argument, the image")
-	case !imageName.MatchString(arg.s):
-		s.rep.errorf(at, "such as debian:12 or registry.example.org:5000/base/image@sha256:...", "%s is not the name of an image", quote(arg.s))
+	case !imageName.MatchString(arg.s) && !imageFile.MatchString(arg.s):
+		s.rep.errorf(at, "such as debian:12, registry.example.org:5000/base/image@sha256:..., oci:DIR, docker-archive:FILE or scratch", "%s is not the name of an image", quote(arg.s))
 	}
 	a.Image = arg.s
 }
@@ -207,10 +209,10 @@ func (s *stageBuilder) quotedWords(arg text) []text {
 	return words
 }
 
-// option handles --from=STAGE, --chown=OWNER and --chmod=MODE.
+// option handles --from=STAGE, --chown=OWNER, --chmod=MODE and --optional.
 func (s *stageBuilder) option(a *Action, w text) {
 	name, v, _ := strings.Cut(w.s, "=")
-	known := []string{"--chown", "--chmod"}
+	known := []string{"--chown", "--chmod", "--optional"}
 	if a.Kind == Copy {
 		known = append(known, "--from")
 	}
@@ -221,6 +223,10 @@ func (s *stageBuilder) option(a *Action, w text) {
 			hint = "COPY has it"
 		}
 		s.rep.errorf(at, hint, "unknown option %s of %s", quote(name), a.Kind)
+		return
+	}
+	if w.s == "--optional" {
+		a.Optional = true
 		return
 	}
 	if v == "" {

@@ -54,8 +54,8 @@ type LocalConf struct {
 // Stage is one build stage: what it starts from and what is done in it.
 type Stage struct {
 	ID           string
-	Dir          string // directory of the declaring file; relative sources are looked up here
-	Prestage     string // id of the parent stage; empty when the stage starts from FROM or Bootstrap
+	Dirs         []string // directories of the declaring file; relative sources are looked up in them, the first wins
+	Prestage     string   // id of the parent stage; empty when the stage starts from FROM or Bootstrap
 	Bootstrap    *Bootstrap
 	Caches       []Cache
 	Actions      []Action // in document order; a FROM is the first

@@ -15,7 +15,7 @@ import (
 type file struct {
 	index int // in reading order
 	name  string
-	dir   string
+	dirs  []string
 	data  []byte
 	lines []int32 // offset of each line's first byte
 	marks []mark  // every markEvery bytes or so
@@ -34,7 +34,7 @@ type place struct {
 }
 
 func newFile(index int, s Source) *file {
-	f := &file{index: index, name: s.Name, dir: s.Dir, data: s.Data, lines: []int32{0}, marks: []mark{{}}}
+	f := &file{index: index, name: s.Name, dirs: s.Dirs, data: s.Data, lines: []int32{0}, marks: []mark{{}}}
 	if len(f.data) > maxFileSize {
 		f.data = f.data[:maxFileSize]
 	}

@@ -8,11 +8,8 @@ import (
 	"bytes"
 	"encoding/xml"
 	"io"
-	"os"
 	"path/filepath"
-	"runtime"
 	"testing"
-	"time"
 	"unicode/utf8"
 
 	"github.com/rogpeppe/go-internal/txtar"
@@ -40,14 +37,6 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		files := []Source{{Name: "a.xml", Data: data}, {Name: "b.xml", Data: []byte("<redo/>")}}
-		zz := time.AfterFunc(5*time.Second, func() {
-			f, _ := os.CreateTemp("/tmp", "zz")
-			buf := make([]byte, 1<<20)
-			f.Write(buf[:runtime.Stack(buf, true)])
-			f.Write(data)
-			f.Close()
-		})
-		defer zz.Stop()
 		d, fs := Parse(files...)
 		checkSpans(t, files, fs)
 		for _, s := range allSpans(d) {

@@ -6,8 +6,8 @@ package decl
 
 // Source is one declaration file.
 type Source struct {
-	Name string // as findings name it
-	Dir  string // relative sources of its stages are looked up here
+	Name string   // as findings name it
+	Dirs []string // relative sources of its stages are looked up here, the first wins
 	Data []byte
 }
 

@@ -20,7 +20,7 @@ func parse(t testing.TB, texts ...string) *Declaration {
 	t.Helper()
 	var files []Source
 	for i, text := range texts {
-		files = append(files, Source{Name: string(rune('a'+i)) + ".xml", Dir: "/" + string(rune('a'+i)), Data: []byte(text)})
+		files = append(files, Source{Name: string(rune('a'+i)) + ".xml", Dirs: []string{"/" + string(rune('a'+i))}, Data: []byte(text)})
 	}
 	d, fs := Parse(files...)
 	if len(fs) > 0 {
@@ -109,13 +109,13 @@ func TestParseEverything(t *testing.T) {
 		},
 		LocalConf: []LocalConf{{Text: "\nA = \"1\" & B = \"<&>\"\n"}},
 		Stages: []*Stage{
-			{ID: "base", Dir: "/a", Caches: []Cache{{Path: "/var/cache", ID: "c"}}, Actions: wantActions()},
-			{ID: "deb", Dir: "/a", Bootstrap: &Bootstrap{
+			{ID: "base", Dirs: []string{"/a"}, Caches: []Cache{{Path: "/var/cache", ID: "c"}}, Actions: wantActions()},
+			{ID: "deb", Dirs: []string{"/a"}, Bootstrap: &Bootstrap{
 				Suite: "bookworm", Arch: "armhf", Variant: "essential", Components: []string{"main", "contrib"},
 				Packages: []string{"vim", "libc6:i386"}, Keyring: "keys/a.gpg", Mirror: "https://deb.example.org/debian",
 				SecurityMirror: "none", Snapshot: "20250101T000000Z",
 			}},
-			{ID: "top", Dir: "/a", Prestage: "base"},
+			{ID: "top", Dirs: []string{"/a"}, Prestage: "base"},
 		},
 		Disks: []*Disk{wantCard(), {ID: "min", Table: "gpt", Partitions: []*Partition{{Size: "1M"}}}},
 	}
@@ -254,8 +254,8 @@ func TestMerge(t *testing.T) {
 		},
 		LocalConf: []LocalConf{{Text: "A"}, {Text: "B"}},
 		Stages: []*Stage{
-			{ID: "s1", Dir: "/b", Actions: []Action{{Kind: From, Text: "debian:13", Image: "debian:13"}}},
-			{ID: "s2", Dir: "/a", Prestage: "s1"}, {ID: "s3", Dir: "/b", Prestage: "s2"},
+			{ID: "s1", Dirs: []string{"/b"}, Actions: []Action{{Kind: From, Text: "debian:13", Image: "debian:13"}}},
+			{ID: "s2", Dirs: []string{"/a"}, Prestage: "s1"}, {ID: "s3", Dirs: []string{"/b"}, Prestage: "s2"},
 		},
 		Disks: []*Disk{
 			{ID: "d1", Stage: "s1", Table: "gpt", Partitions: []*Partition{{Size: "2M"}}},

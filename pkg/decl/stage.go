@@ -17,7 +17,9 @@ type stageBuilder struct {
 
 func (b *builder) addStage(n *node) {
 	id := n.value("id")
-	s := &stageBuilder{builder: b, n: n, stage: &Stage{ID: id, Dir: n.file.dir, Span: spanOf(n, "id")}}
+	s := &stageBuilder{builder: b, n: n, stage: &Stage{
+		ID: id, Dirs: n.file.dirs, Actions: make([]Action, 0, len(n.kids)), Span: spanOf(n, "id"),
+	}}
 	for _, k := range n.kids {
 		switch k.name {
 		case "prestage":

@@ -28,6 +28,7 @@ type node struct {
 	attrs   []attribute
 	kids    []*node
 	runs    []run // its own character data
+	decoded *text // the same, once it has been asked for
 	damaged bool  // its tag or text was not well-formed: what it says is unknown
 	open    bool  // it was never closed: where it ends is unknown
 }
@@ -44,7 +45,13 @@ type attribute struct {
 func (n *node) tag() place { return n.file.at(n.start+1, n.nameEnd) }
 
 // text returns the element's own character data.
-func (n *node) text() text { return decodeText(n.file, n.data, n.runs) }
+func (n *node) text() text {
+	if n.decoded == nil {
+		t := decodeText(n.file, n.data, n.runs)
+		n.decoded = &t
+	}
+	return *n.decoded
+}
 
 // attr returns an attribute by name, or nil.
 func (n *node) attr(name string) *attribute {

@@ -11,7 +11,7 @@ import "strings"
 // ends, but not where its attributes do.
 func scanTag(f *file, data []byte, at, end int) *node {
 	i := nameEnd(data, at+1, end)
-	n := &node{name: string(data[at+1 : i]), file: f, data: data, start: at, nameEnd: i}
+	n := &node{name: intern(data[at+1 : i]), file: f, data: data, start: at, nameEnd: i}
 	for {
 		i = skip(data, i, end, blanks)
 		if i >= end || data[i] == '>' || data[i] == '/' {
@@ -19,7 +19,7 @@ func scanTag(f *file, data []byte, at, end int) *node {
 		}
 		start := i
 		i = nameEnd(data, i, end)
-		a := attribute{name: string(data[start:i]), at: f.at(start, i)}
+		a := attribute{name: intern(data[start:i]), at: f.at(start, i)}
 		i = skip(data, i, end, blanks+"=")
 		if i >= end || i == start {
 			return n
@@ -33,6 +33,26 @@ func scanTag(f *file, data []byte, at, end int) *node {
 		i = v.to + 1
 	}
 }
+
+// intern returns a name, without making a new string of a known one.
+func intern(b []byte) string {
+	if s, ok := known[string(b)]; ok {
+		return s
+	}
+	return string(b)
+}
+
+// known has the names of all elements and attributes.
+var known = func() map[string]string {
+	m := map[string]string{}
+	for name, r := range grammar {
+		m[name] = name
+		for _, a := range r.attrs {
+			m[a.name] = a.name
+		}
+	}
+	return m
+}()
 
 // nameEnd returns where the name that begins at i ends.
 func nameEnd(data []byte, i, end int) int {

@@ -24,7 +24,7 @@ func Inside(getenv func(string) string) bool { return getenv(stageVar) != "" }
 // says so. It waits until the ids are mapped, executes the program once more
 // so that it is uid 0 with all capabilities of the namespace, and makes the
 // mount namespace private, with a /proc of its own and
-// read-only cgroups.
+// read-only cgroups. The umask is 022 from then on.
 func Settle(args, env []string) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -58,6 +58,7 @@ const cgroups = "/sys/fs/cgroup"
 
 // arrive sets up what the second exec has reset and the mounts.
 func arrive() error {
+	unix.Umask(0o022) // a step's files must not depend on the caller's
 	// Gaining capabilities by exec clears the death signal.
 	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(syscall.SIGKILL), 0, 0, 0); err != nil {
 		return fmt.Errorf("set the death signal: %w", err)

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 )
 
 // busyboxRoot makes a root directory with a static busybox and little else.
@@ -129,10 +130,14 @@ func testRun(t *testing.T) {
 		{"sys is read-only", "", "touch /sys/x 2>/dev/null || echo ro", "ro\n", 0},
 		{"no mounting", "", "mount -t tmpfs x /bin 2>/dev/null || echo no", "no\n", 0},
 		{"no namespaces", "", "unshare -U true 2>/dev/null || echo no", "no\n", 0},
+		{"umask", "", "umask", "0022\n", 0},
 		{"pid 1", "", "echo $$", "1\n", 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			out, status := enter(t, "step", busyboxRoot(t), tt.user, tt.script)
+			root := busyboxRoot(t)
+			old := unix.Umask(0o077) // of the caller: no matter of the step's
+			out, status := enter(t, "step", root, tt.user, tt.script)
+			unix.Umask(old)
 			if diff := cmp.Diff(out, tt.out); diff != "" || status != tt.status {
 				t.Errorf("status %d, want %d; output (-got +want):\n%s", status, tt.status, diff)
 			}

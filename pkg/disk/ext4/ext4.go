@@ -51,7 +51,8 @@ type Options struct {
 
 	// Inodes is their exact number (rounded up to fill the groups' tables);
 	// 0 takes one for each InodeRatio bytes, and at least what the tree needs
-	// and an eighth and 256 more. InodeRatio 0 is 16384, as with mke2fs.
+	// and an eighth and 256 more. InodeRatio 0 is 16384, as with mke2fs. The
+	// format has no more than 32,768 in 128 MiB.
 	Inodes     int64
 	InodeRatio int64
 

@@ -12,6 +12,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"regexp"
 	"strconv"
 	"strings"
@@ -19,6 +20,8 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sync/errgroup"
 )
 
 func TestSuperblockSize(t *testing.T) {
@@ -219,6 +222,98 @@ func TestSizes(t *testing.T) {
 	}
 }
 
+// TestBackups destroys superblock and descriptors and lets e2fsck restore them
+// from each copy, which must say what group it is in.
+func TestBackups(t *testing.T) {
+	o := testOptions
+	o.Size = 1300 << 20
+	tr := sorted(file("f", "x"))
+	path := build(t, tr, o)
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for _, group := range []int64{1, 3, 5, 7, 9} {
+		var p [2]byte
+		if _, err := f.ReadAt(p[:], group*groupBlocks*blockSize+0x5a); err != nil {
+			t.Fatal(err)
+		}
+		if got := int64(binary.LittleEndian.Uint16(p[:])); got != group {
+			t.Errorf("backup in group %d says group %d", group, got)
+		}
+		if _, err := f.WriteAt(make([]byte, 2*blockSize), 0); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.CommandContext(t.Context(), foreign(t, "e2fsck"), "-fy", "-b", fmt.Sprint(group*groupBlocks), "-B", "4096", path)
+		if out, err := cmd.CombinedOutput(); cmd.ProcessState.ExitCode() != 1 { // errors corrected
+			t.Fatalf("%v\n%s", err, out)
+		}
+		fsck(t, path)
+		verify(t, path, tr, o)
+	}
+}
+
+// TestXattrOrder checks the order that the kernel's search relies on in a
+// block: index, length of name, name.
+func TestXattrOrder(t *testing.T) {
+	var xs []tree.Xattr
+	for _, n := range []string{"security.b", "security.aa", "trusted.z", "user.bb", "user.c", "user.aaa"} {
+		xs = append(xs, tree.Xattr{Name: n, Value: make([]byte, 100)})
+	}
+	_, block, err := splitXattrs(xs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, x := range block {
+		got = append(got, fmt.Sprintf("%d.%s", x.index, x.name))
+	}
+	want := []string{"1.c", "1.bb", "1.aaa", "4.z", "6.b", "6.aa"}
+	if diff := cmp.Diff(got, want); diff != "" {
+		t.Errorf("got (-), want (+):\n%s", diff)
+	}
+}
+
+// TestFileTypes reads the types in directory entries, which e2fsck -n lets
+// pass when they are 0.
+func TestFileTypes(t *testing.T) {
+	path := build(t, sorted(dir("d"), file("f", ""), tree.Entry{Path: "g", Hardlink: "f"},
+		tree.Entry{Path: "h", Mode: tree.Symlink, Link: "f"}, tree.Entry{Path: "i", Hardlink: "h"},
+		tree.Entry{Path: "j", Mode: tree.Char}, tree.Entry{Path: "k", Mode: tree.Block},
+		tree.Entry{Path: "m", Mode: tree.FIFO}, tree.Entry{Path: "n", Mode: tree.Socket}), testOptions)
+	var got []string
+	out := run1(t, "debugfs", "-R", "ls -l /", path)
+	for _, m := range regexp.MustCompile(`(?m)^ +\d+ +\d+ \((\d)\).* (\S+)$`).FindAllStringSubmatch(out, -1) {
+		got = append(got, m[2]+m[1])
+	}
+	want := []string{".2", "..2", "d2", "f1", "g1", "h7", "i7", "j3", "k4", "m5", "n6", "lost+found2"}
+	if diff := cmp.Diff(got, want); diff != "" {
+		t.Errorf("got (-), want (+):\n%s", diff)
+	}
+}
+
+// TestBlockRanges joins ranges that share a block or adjoin.
+func TestBlockRanges(t *testing.T) {
+	for _, c := range []struct {
+		data []tree.Range
+		want [][2]int64
+	}{
+		{nil, [][2]int64{{0, 10}}},
+		{[]tree.Range{}, nil},
+		{[]tree.Range{{Off: 0, Len: 0}, {Off: 9000, Len: 0}}, nil},
+		{[]tree.Range{{Off: 0, Len: 1}, {Off: 4095, Len: 1}}, [][2]int64{{0, 1}}},
+		{[]tree.Range{{Off: 100, Len: 10}, {Off: 4096, Len: 4096}, {Off: 8192, Len: 1}}, [][2]int64{{0, 3}}},
+		{[]tree.Range{{Off: 8191, Len: 2}, {Off: 16384, Len: 5}}, [][2]int64{{1, 2}, {4, 1}}},
+	} {
+		var got [][2]int64
+		blockRanges(&tree.Entry{Size: 40000, Data: c.data}, func(logical, n int64) { got = append(got, [2]int64{logical, n}) })
+		if diff := cmp.Diff(got, c.want); diff != "" {
+			t.Errorf("%v: got (-), want (+):\n%s", c.data, diff)
+		}
+	}
+}
+
 // untouched fails when it is read.
 type untouched struct{ t *testing.T }
 
@@ -232,6 +327,26 @@ func TestBuildReadsNothing(t *testing.T) {
 	if _, err := Build(sorted(e), testOptions); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// parallel reads an image by several goroutines at once.
+func parallel(t *testing.T) [32]byte {
+	m, err := Build(randomTree(rand.New(rand.NewPCG(5, 5)), 400), testOptions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := make([]byte, m.Size())
+	var g errgroup.Group
+	for off := int64(0); off < m.Size(); off += 1 << 18 {
+		g.Go(func() error {
+			_, err := m.ReadAt(out[off:min(off+1<<18, m.Size())], off)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	return sha256.Sum256(out)
 }
 
 // TestReproducible reads an image in pieces of different sizes, twice built.
@@ -248,6 +363,9 @@ func TestReproducible(t *testing.T) {
 		return [32]byte(h.Sum(nil))
 	}
 	want := sum(1 << 20)
+	if diff := cmp.Diff(parallel(t), want); diff != "" {
+		t.Errorf("read by several goroutines: got (-), want (+):\n%s", diff)
+	}
 	for _, piece := range []int{1 << 20, 4096, 1000, 65537} {
 		if got := sum(piece); got != want {
 			t.Errorf("in pieces of %d bytes: %x, want %x", piece, got, want)

@@ -62,14 +62,14 @@ func (zeros) ReadAt(p []byte, off int64) (int, error) {
 func TestSeveralGroups(t *testing.T) {
 	var entries []tree.Entry
 	for i := range 9 {
-		size := int64(50<<20) + int64(i)*12345
+		size := int64(15<<20) + int64(i)*12345
 		if i == 4 {
-			size = 300 << 20
+			size = 140 << 20
 		}
 		entries = append(entries, tree.Entry{Path: fmt.Sprintf("f%d", i), Mode: tree.Regular | 0o644, Size: size, Content: marks{size}})
 	}
 	o := testOptions
-	o.Size = 1 << 30
+	o.Size = 512 << 20
 	path := build(t, sorted(entries...), o)
 	for _, e := range entries {
 		out := t.TempDir() + "/out"
@@ -118,19 +118,22 @@ func checkMarks(t *testing.T, path string, size int64) {
 	}
 }
 
-// TestHugeSparse has a file of 5 GiB with data at its end only, and one of
-// nearly 16 TiB, the largest there can be.
+// TestHugeSparse has a file of 5 GiB with data at its end only, one of nearly
+// 16 TiB, the largest there can be, and one that fills a flex group and goes on
+// in the next.
 func TestHugeSparse(t *testing.T) {
 	const largest = maxBlocks * blockSize
 	entries := []tree.Entry{
 		{Path: "five", Mode: tree.Regular | 0o600, Size: 5<<30 + 17, Data: []tree.Range{{Off: 5 << 30, Len: 17}}, Content: marks{5<<30 + 17}},
 		{Path: "largest", Mode: tree.Regular | 0o600, Size: largest, Data: []tree.Range{{Off: 0, Len: 1}, {Off: largest - 1, Len: 1}}, Content: marks{largest}},
+		{Path: "full", Mode: tree.Regular | 0o600, Size: 9 << 28, Content: zeros{}},
 		{Path: "hole", Mode: tree.Regular | 0o600, Size: 1 << 40, Data: []tree.Range{}},
 	}
 	path := build(t, sorted(entries...), testOptions)
 	for _, c := range []struct{ name, size, sectors, block string }{
 		{"five", "5368709137", "8", "(1310720"},
 		{"largest", fmt.Sprint(int64(largest)), "16", "(" + fmt.Sprint(maxBlocks-1)},
+		{"full", "2415919104", fmt.Sprint((9<<16 + 1) * 8), "(ETB0):"},
 		{"hole", "1099511627776", "0", ""},
 	} {
 		out := run1(t, "debugfs", "-R", "stat /"+c.name, path)

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -49,12 +50,16 @@ func run1(t testing.TB, name string, args ...string) string {
 	return out.String()
 }
 
+// clean is all that e2fsck says when it finds nothing; some faults it mentions
+// without a question or a failure.
+var clean = regexp.MustCompile(`^(Pass [1-5]: [^\n]+\n)+[^\n]*: \d+/\d+ files \([0-9.]+% non-contiguous\), \d+/\d+ blocks\n$`)
+
 // fsck fails the test unless e2fsck is content with a file system.
 func fsck(t testing.TB, path string) {
 	t.Helper()
 	out := run1(t, "e2fsck", "-fn", path)
-	if strings.Contains(out, "? no") || strings.Contains(out, "FIXED") {
-		t.Fatalf("e2fsck has something to repair:\n%s", out)
+	if !clean.MatchString(out) {
+		t.Fatalf("e2fsck has something to repair:\n%s", out[:min(len(out), 4000)])
 	}
 }
 

@@ -189,7 +189,7 @@ func randomFile(rnd *rand.Rand, e *tree.Entry) {
 
 // TestRandomTrees reads random file systems back with debugfs.
 func TestRandomTrees(t *testing.T) {
-	n := 40
+	n := 25
 	if testing.Short() {
 		n = 8
 	}

@@ -49,11 +49,7 @@ func WriteStream(ctx context.Context, w io.Writer, src Source, o Options) error 
 	if err := sw.begin(); err != nil {
 		return err
 	}
-	level := o.Level
-	if level == 0 {
-		level = DefaultLevel
-	}
-	if err := pipeline(ctx, src, o, func() encoder { return newDeflater(level) }, sw.chunk); err != nil {
+	if err := pipeline(ctx, src, o, func() encoder { return newEncoder(o.Level) }, sw.chunk); err != nil {
 		return err
 	}
 	return sw.end()

@@ -39,7 +39,7 @@ func tool(t testing.TB, name string) string {
 	return ""
 }
 
-func run(t testing.TB, name string, args ...string) string {
+func runTool(t testing.TB, name string, args ...string) string {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), tool(t, name), args...).CombinedOutput()
 	if err != nil {
@@ -154,7 +154,7 @@ func TestQemu(t *testing.T) {
 						} `json:"data"`
 					} `json:"format-specific"`
 				}
-				if err := json.Unmarshal([]byte(run(t, "qemu-img", "info", "-f", "vmdk", "--output=json", vmdk)), &info); err != nil {
+				if err := json.Unmarshal([]byte(runTool(t, "qemu-img", "info", "-f", "vmdk", "--output=json", vmdk)), &info); err != nil {
 					t.Fatal(err)
 				}
 				d := info.Specific.Data
@@ -162,8 +162,8 @@ func TestQemu(t *testing.T) {
 					d.Extents[0].Compressed != (format == "streamOptimized") || d.Extents[0].Cluster != grainSize {
 					t.Errorf("qemu-img info: %+v", info)
 				}
-				run(t, "qemu-img", "check", "-f", "vmdk", vmdk)
-				run(t, "qemu-img", "compare", "-f", "raw", "-F", "vmdk", writeRaw(t, m), vmdk)
+				runTool(t, "qemu-img", "check", "-f", "vmdk", vmdk)
+				runTool(t, "qemu-img", "compare", "-f", "raw", "-F", "vmdk", writeRaw(t, m), vmdk)
 			})
 		}
 	}
@@ -174,7 +174,7 @@ func TestLarge(t *testing.T) {
 	m := mustImage(t, 3<<40, extent(0, noise(1, 512)), extent(3<<40-512, noise(7, 512)))
 	for format := range writers() {
 		vmdk := writeFile(t, format, m, options())
-		run(t, "qemu-img", "info", "-f", "vmdk", vmdk)
+		runTool(t, "qemu-img", "info", "-f", "vmdk", vmdk)
 		sameDisk(t, m, open(t, vmdk))
 	}
 }
@@ -239,7 +239,7 @@ func TestReadQemu(t *testing.T) {
 	m := images(t)["tables"]
 	for format := range writers() {
 		name := filepath.Join(t.TempDir(), "q.vmdk")
-		run(t, "qemu-img", "convert", "-O", "vmdk", "-o", "subformat="+format, writeRaw(t, m), name)
+		runTool(t, "qemu-img", "convert", "-O", "vmdk", "-o", "subformat="+format, writeRaw(t, m), name)
 		sameDisk(t, m, open(t, name))
 	}
 }

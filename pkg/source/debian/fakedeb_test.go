@@ -8,6 +8,8 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"crypto/md5"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"maps"
@@ -155,3 +157,7 @@ func must(t testing.TB, err error) {
 		t.Fatal(err)
 	}
 }
+
+func sha(b []byte) string { return fmt.Sprintf("%x", sha256.Sum256(b)) }
+
+func md5Of(s string) string { return fmt.Sprintf("%x", md5.Sum([]byte(s))) }

@@ -1,0 +1,179 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/carosio/carosbuild/pkg/layer"
+)
+
+func (a *app) registry(store layer.Paths) layer.Registry {
+	return layer.Registry{Env: a.getenv, UID: a.account().UID, Store: store, UserAgent: "carosbuild/" + buildVersion()}
+}
+
+// withStore opens the store inside the namespaces for f.
+func (a *app) withStore(cmd *cobra.Command, foreground bool, f func(ctx context.Context, s *layer.Store, p layer.Paths, d dirs) error) error {
+	if inside, err := a.inside(cmd, foreground); err != nil || !inside {
+		return err
+	}
+	d, err := a.dirs()
+	if err != nil {
+		return err
+	}
+	p, err := layer.PodmanPaths(a.getenv, a.account().UID)
+	if err != nil {
+		return err
+	}
+	s, err := layer.Open(cmd.Context(), layer.Options{GraphRoot: p.GraphRoot, RunRoot: p.RunRoot})
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(cmd.Context(), s, p, d), s.Close())
+}
+
+// stageImage finds the image that BUILDID[:STAGE] or an image name means. A
+// build id alone means its last stage.
+func stageImage(s *layer.Store, name string) (string, error) {
+	if _, ok, err := s.ImageByName(name); err != nil || ok {
+		return name, err
+	}
+	id, stage, hasStage := strings.Cut(name, ":")
+	images, err := s.Images()
+	if err != nil {
+		return "", err
+	}
+	prefix := build.ImageName(id, "")
+	found := ""
+	for _, img := range images {
+		for _, n := range img.Names {
+			got, ok := strings.CutPrefix(n, prefix)
+			if !ok || hasStage && got != stage || !hasStage && strings.HasSuffix(got, "-failure") {
+				continue
+			}
+			if found == "" || stage == "" && got > strings.TrimPrefix(found, prefix) {
+				found = n
+			}
+		}
+	}
+	if found == "" {
+		return "", usagef("no image %s is stored (carosbuild images lists them)", name)
+	}
+	return found, nil
+}
+
+// transfers shows the progress of a push or an export.
+func (a *app) transfers(view display) func(layer.TransferEvent) {
+	var mu sync.Mutex
+	type sum struct{ done, total int64 }
+	seen := map[string]map[string]sum{}
+	return func(e layer.TransferEvent) {
+		if e.Done < 0 || e.Total <= 0 {
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if seen[e.Kind] == nil {
+			seen[e.Kind] = map[string]sum{}
+		}
+		seen[e.Kind][e.Digest] = sum{e.Done, e.Total}
+		var all sum
+		for _, x := range seen[e.Kind] {
+			all.done += x.done
+			all.total += x.total
+		}
+		view.show(build.Event{Time: time.Now(), Kind: build.Progress, Text: e.Kind + " layers", Done: all.done, Total: all.total})
+	}
+}
+
+func pushOptions(d dirs, compression string) (layer.PushOptions, error) {
+	c := layer.Compression(compression)
+	if c != layer.Gzip && c != layer.Zstd {
+		return layer.PushOptions{}, usagef("--compression %q: want gzip or zstd", compression)
+	}
+	return layer.PushOptions{Cache: layer.BlobCache{Dir: filepath.Join(d.cache, "blobs")}, Compression: c}, nil
+}
+
+func pushCommand(a *app) *cobra.Command {
+	var compression string
+	cmd := &cobra.Command{
+		Use:     "push BUILDID[:STAGE] REGISTRY/REPOSITORY[:TAG]",
+		Short:   "Push the image of a stage to a registry",
+		Example: "  carosbuild push 2026-11-23-101500-me:020-caros registry.example.org/caros/base:1",
+		Args:    exactly(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.transfer(cmd, args[0], compression, func(ctx context.Context, s *layer.Store, r layer.Registry, image string, o layer.PushOptions) error {
+				h, err := s.Push(ctx, r, image, args[1], o)
+				if err == nil {
+					_, err = fmt.Fprintf(a.stdout, "%s@%s\n", strings.TrimPrefix(args[1], "docker://"), h)
+				}
+				return err
+			})
+		},
+	}
+	cmd.Flags().StringVar(&compression, "compression", string(layer.Gzip), "of the layers: gzip or zstd")
+	return cmd
+}
+
+func exportCommand(a *app) *cobra.Command {
+	var to, compression string
+	cmd := &cobra.Command{
+		Use:     "export BUILDID[:STAGE] --to oci:DIR[:TAG]|docker-archive:FILE[:NAME]",
+		Short:   "Write the image of a stage to a directory or an archive",
+		Example: "  carosbuild export 2026-11-23-101500-me:020-caros --to oci:out",
+		Args:    exactly(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if !strings.HasPrefix(to, "oci:") && !strings.HasPrefix(to, "docker-archive:") {
+				return usagef("--to %q: want oci:DIR[:TAG] or docker-archive:FILE[:NAME]", to)
+			}
+			return a.transfer(cmd, args[0], compression, func(ctx context.Context, s *layer.Store, r layer.Registry, image string, o layer.PushOptions) error {
+				return s.Export(ctx, r, image, to, o)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&to, "to", "", "where to: oci:DIR[:TAG] or docker-archive:FILE[:NAME]")
+	cmd.Flags().StringVar(&compression, "compression", string(layer.Gzip), "of the layers of an OCI layout: gzip or zstd")
+	return cmd
+}
+
+func (a *app) transfer(cmd *cobra.Command, name, compression string, f func(context.Context, *layer.Store, layer.Registry, string, layer.PushOptions) error) error {
+	return a.withStore(cmd, false, func(ctx context.Context, s *layer.Store, p layer.Paths, d dirs) error {
+		image, err := stageImage(s, name)
+		if err != nil {
+			return err
+		}
+		o, err := pushOptions(d, compression)
+		if err != nil {
+			return err
+		}
+		view, err := a.newDisplay()
+		if err != nil {
+			return err
+		}
+		defer view.close()
+		r := a.registry(p)
+		r.Events = a.transfers(view)
+		return f(ctx, s, r, image, o)
+	})
+}
+
+// exactly is cobra.ExactArgs as a mistake of usage.
+func exactly(n int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != n {
+			return usagef("usage: carosbuild %s", cmd.Use)
+		}
+		return nil
+	}
+}

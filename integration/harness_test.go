@@ -1,0 +1,200 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+//go:build integration
+
+// Package integration runs the real program against the real world: a Debian
+// mirror, podman, a registry, foreign checkers, and machines that boot. It
+// needs an ordinary user (or root) with subordinate ids.
+package integration
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// program is the binary under test.
+func program(t *testing.T) string {
+	t.Helper()
+	p := os.Getenv("CAROSBUILD")
+	if p == "" {
+		t.Fatal("CAROSBUILD names no program: run make integration")
+	}
+	return p
+}
+
+// tool is the path of a foreign program; a missing one fails where all are
+// required, and skips elsewhere.
+func tool(t *testing.T, name string) string {
+	t.Helper()
+	for _, dir := range append(filepath.SplitList(os.Getenv("PATH")), "/usr/sbin", "/sbin") {
+		p := filepath.Join(dir, name)
+		if st, err := os.Stat(p); err == nil && st.Mode()&0o111 != 0 && !st.IsDir() {
+			return p
+		}
+	}
+	if os.Getenv("CAROSBUILD_REQUIRE_TOOLS") == "1" {
+		t.Fatalf("%s is not installed: run make test", name)
+	}
+	t.Skipf("%s is not installed: run make test", name)
+	return ""
+}
+
+// world is a user's directories, empty at first: a store, caches, logs.
+type world struct {
+	t    testing.TB
+	dir  string
+	env  []string
+	work string // current folder of the commands
+}
+
+// newWorld makes a world that is gone when the test ends. It lives below
+// CAROSBUILD_TEST_DIR, else the temporary directory.
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	dir, err := os.MkdirTemp(os.Getenv("CAROSBUILD_TEST_DIR"), "carosbuild-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, dir: dir, work: filepath.Join(dir, "work")}
+	for _, d := range []string{"home", "work", "run"} {
+		if err := os.Mkdir(filepath.Join(dir, d), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.env = []string{"HOME=" + dir + "/home", "PATH=" + os.Getenv("PATH") + ":/usr/sbin:/sbin", "XDG_RUNTIME_DIR=" + dir + "/run",
+		"LC_ALL=C.UTF-8", "TMPDIR=" + os.TempDir(), "USER=" + os.Getenv("USER")}
+	for _, v := range []string{"CAROSBUILD_DEBIAN_MIRROR", "CAROSBUILD_DEBIAN_SECURITY_MIRROR", "http_proxy", "https_proxy"} {
+		if s := os.Getenv(v); s != "" {
+			w.env = append(w.env, v+"="+s)
+		}
+	}
+	// podman of Debian 12 takes the vfs driver when nothing is configured.
+	conf := filepath.Join(dir, "storage.conf")
+	text := fmt.Sprintf("[storage]\ndriver = \"overlay\"\ngraphroot = %q\nrunroot = %q\n", dir+"/graph", dir+"/run/containers")
+	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.env = append(w.env, "CONTAINERS_STORAGE_CONF="+conf)
+	t.Cleanup(func() { w.remove() })
+	return w
+}
+
+// remove deletes the world; files of subordinate ids need a namespace.
+func (w *world) remove() {
+	cmd := exec.Command("unshare", "--map-auto", "--map-root-user", "rm", "-rf", w.dir)
+	if os.Getuid() == 0 {
+		cmd = exec.Command("rm", "-rf", w.dir)
+	}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		w.t.Errorf("remove %s: %v\n%s", w.dir, err, out)
+	}
+}
+
+// result is a command that has ended.
+type result struct {
+	status         int
+	stdout, stderr string
+	took           time.Duration
+}
+
+func (w *world) command(ctx context.Context, name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir, cmd.Env = w.work, w.env
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = 10 * time.Second
+	return cmd
+}
+
+// run runs a command to its end, whatever its status.
+func (w *world) run(t *testing.T, name string, args ...string) result {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 25*time.Minute)
+	defer cancel()
+	cmd := w.command(ctx, name, args...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	start := time.Now()
+	err := cmd.Run()
+	r := result{stdout: out.String(), stderr: errs.String(), took: time.Since(start)}
+	var x *exec.ExitError
+	switch {
+	case err == nil:
+	case errors.As(err, &x):
+		r.status = x.ExitCode()
+	default:
+		t.Fatalf("%s %s: %v", name, strings.Join(args, " "), err)
+	}
+	return r
+}
+
+// ok runs a command that must succeed and returns its output.
+func (w *world) ok(t *testing.T, name string, args ...string) result {
+	t.Helper()
+	r := w.run(t, name, args...)
+	if r.status != 0 {
+		t.Fatalf("%s %s: exit status %d\n%s%s", filepath.Base(name), strings.Join(args, " "), r.status, tailOf(r.stdout), tailOf(r.stderr))
+	}
+	return r
+}
+
+func tailOf(s string) string {
+	const most = 6000
+	if len(s) > most {
+		return "[...]" + s[len(s)-most:]
+	}
+	return s
+}
+
+// carosbuild runs the program under test.
+func (w *world) carosbuild(t *testing.T, args ...string) result {
+	t.Helper()
+	return w.run(t, program(t), args...)
+}
+
+// build runs the program under test, which must succeed, and returns which
+// steps it executed, as STAGE and the number of the step.
+func (w *world) build(t *testing.T, args ...string) (result, []string) {
+	t.Helper()
+	r := w.ok(t, program(t), append([]string{"--progress=plain"}, args...)...)
+	return r, executed(r.stderr)
+}
+
+// executed are the steps that plain progress reports as run to their end.
+func executed(progress string) []string {
+	var out []string
+	for line := range strings.SplitSeq(progress, "\n") {
+		stage, rest, ok := strings.Cut(strings.TrimPrefix(line, "["), "] ")
+		if step, _, done := strings.Cut(rest, " done in "); ok && done && strings.Contains(step, "/") && strings.HasPrefix(line, "[") {
+			out = append(out, stage+" "+step)
+		}
+	}
+	return out
+}
+
+// file writes a file into the work folder.
+func (w *world) file(t *testing.T, name, content string) string {
+	t.Helper()
+	path := filepath.Join(w.work, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// setenv sets a variable for the commands of this world.
+func (w *world) setenv(kv string) { w.env = append(w.env, kv) }

@@ -1,0 +1,174 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+//go:build integration
+
+package integration
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// epoch is the SOURCE_DATE_EPOCH of the builds here.
+const epoch = "1767225600" // 2026-01-01
+
+// vmware is a build of the built-in target with the boot test laid over it.
+type vmware struct {
+	*world
+	buildID string
+}
+
+func buildVMware(t *testing.T, umask string, outs ...string) vmware {
+	t.Helper()
+	w := newWorld(t)
+	w.setenv("SOURCE_DATE_EPOCH=" + epoch)
+	overlay, err := filepath.Abs("testdata/boot/boot.xml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := []string{program(t), "--progress=plain", "vmware.xml", overlay}
+	for _, o := range outs {
+		args = append(args, "--out", o)
+	}
+	r := w.ok(t, "/bin/sh", append([]string{"-c", "umask " + umask + ` && exec "$@"`, "sh"}, args...)...)
+	id, _, _ := strings.Cut(r.stdout, ":")
+	t.Logf("built in %v", r.took.Round(time.Second))
+	return vmware{w, id}
+}
+
+func digest(t *testing.T, path string) string {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		t.Fatal(err)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// TestVMware builds the shipped target and looks at the result with everybody
+// else's tools, boots it, and builds it again from nothing.
+func TestVMware(t *testing.T) {
+	v := buildVMware(t, "022", "caros.raw", "caros.vmdk")
+	path := func(name string) string { return filepath.Join(v.work, name) }
+
+	t.Run("nothing to do", func(t *testing.T) {
+		// Another format of the same stages: no step runs.
+		overlay, err := filepath.Abs("testdata/boot/boot.xml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, ran := v.build(t, "vmware.xml", overlay, "--out", "caros-sparse.vmdk", "--format", "vmdk-sparse"); len(ran) != 0 {
+			t.Errorf("ran %v", ran)
+		}
+	})
+	t.Run("checkers", func(t *testing.T) { checkDisk(t, v) })
+	t.Run("content", func(t *testing.T) { compareRoot(t, v) })
+	t.Run("reproducible", func(t *testing.T) {
+		again := buildVMware(t, "077", "caros.vmdk")
+		if got, want := digest(t, filepath.Join(again.work, "caros.vmdk")), digest(t, path("caros.vmdk")); got != want {
+			t.Errorf("the second build from nothing has the digest %s, the first %s\n%s", got, want, differences(t, v, again))
+		}
+	})
+	t.Run("boot", func(t *testing.T) { bootAll(t, v) })
+}
+
+// checkDisk runs the foreign checkers over all files.
+func checkDisk(t *testing.T, v vmware) {
+	raw := filepath.Join(v.work, "caros.raw")
+	for _, name := range []string{"caros.vmdk", "caros-sparse.vmdk"} {
+		v.ok(t, tool(t, "qemu-img"), "check", name)
+		v.ok(t, tool(t, "qemu-img"), "compare", "-f", "vmdk", "-F", "raw", name, "caros.raw")
+	}
+	if out := v.ok(t, tool(t, "sgdisk"), "-v", raw).stdout; !strings.Contains(out, "No problems found") {
+		t.Errorf("sgdisk -v:\n%s", out)
+	}
+	v.ok(t, tool(t, "fsck.vfat"), "-n", partition(t, v.world, raw, "esp"))
+	v.ok(t, tool(t, "e2fsck"), "-fn", partition(t, v.world, raw, "root"))
+}
+
+// partition cuts a partition out of a raw disk, by its name.
+func partition(t *testing.T, w *world, raw, name string) string {
+	t.Helper()
+	out := filepath.Join(w.dir, name+".img")
+	if _, err := os.Stat(out); err == nil {
+		return out
+	}
+	for line := range strings.SplitSeq(w.ok(t, tool(t, "sgdisk"), "-p", raw).stdout, "\n") {
+		f := strings.Fields(line)
+		if len(f) < 7 || f[6] != name {
+			continue
+		}
+		first, err1 := strconv.ParseInt(f[1], 10, 64)
+		last, err2 := strconv.ParseInt(f[2], 10, 64)
+		if err1 != nil || err2 != nil {
+			continue
+		}
+		w.ok(t, "dd", "if="+raw, "of="+out, "bs=1M", "iflag=skip_bytes,count_bytes", "conv=sparse", "status=none",
+			"skip="+strconv.FormatInt(first*512, 10), "count="+strconv.FormatInt((last-first+1)*512, 10))
+		return out
+	}
+	t.Fatalf("%s has no partition %q", raw, name)
+	return ""
+}
+
+// bootAll boots each format under each firmware, two machines at a time.
+func bootAll(t *testing.T, v vmware) {
+	slots := make(chan struct{}, 2)
+	for _, m := range []machine{
+		{image: "caros.raw", format: "raw", firmware: "bios", disk: "pvscsi", serial: "boot-twice"},
+		{image: "caros.vmdk", format: "vmdk", firmware: "uefi", disk: "ahci", serial: "boot-twice"},
+		{image: "caros.vmdk", format: "vmdk", firmware: "bios", disk: "ahci"},
+		{image: "caros-sparse.vmdk", format: "vmdk", firmware: "uefi", disk: "virtio"},
+		{image: "caros-sparse.vmdk", format: "vmdk", firmware: "bios", disk: "virtio"},
+		{image: "caros.raw", format: "raw", firmware: "uefi", disk: "ahci"},
+	} {
+		m.image, m.size = filepath.Join(v.work, m.image), "6G"
+		name := filepath.Base(m.image) + " " + m.firmware + " " + m.disk
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			checkReports(t, m, m.boot(t, v.world, 12*time.Minute))
+		})
+	}
+}
+
+func checkReports(t *testing.T, m machine, reports []map[string]string) {
+	want := 1
+	if m.serial == "boot-twice" {
+		want = 2
+	}
+	if len(reports) != want {
+		t.Fatalf("%d boots reported, want %d", len(reports), want)
+	}
+	for i, r := range reports {
+		t.Logf("boot %d: %v", i+1, r)
+		for key, value := range map[string]string{"state": "running", "mode": "rw", "nic": "vmxnet3", "firmware": m.firmware, "failed": "",
+			"count": strconv.Itoa(i + 1), "keys": "3"} {
+			if r[key] != value {
+				t.Errorf("boot %d: %s is %q, want %q", i+1, key, r[key], value)
+			}
+		}
+		disk, err1 := strconv.ParseInt(r["disk"], 10, 64)
+		fs, err2 := strconv.ParseInt(r["fs"], 10, 64)
+		// The disk was made larger: all but the boot partitions, and what the
+		// file system keeps for itself, must be there.
+		if err1 != nil || err2 != nil || disk != 6<<30 || fs < disk*9/10 {
+			t.Errorf("boot %d: the root file system has %s bytes of a disk of %s", i+1, r["fs"], r["disk"])
+		}
+	}
+}

@@ -1,0 +1,155 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package vmdk
+
+import (
+	"bytes"
+	"compress/flate"
+	"io"
+	"math/rand/v2"
+	"testing"
+)
+
+// grains are cases that stress one part of the compressor each.
+func grains() map[string][]byte {
+	fill := func(f func(i int) byte) []byte {
+		b := make([]byte, grainSize)
+		for i := range b {
+			b[i] = f(i)
+		}
+		return b
+	}
+	r := rand.New(rand.NewPCG(1, 1))
+	sparse := make([]byte, grainSize)
+	for range 40 {
+		sparse[r.IntN(grainSize)] = byte(r.Uint32())
+	}
+	far := random(3, grainSize)
+	copy(far[32768:], far[:32768]) // all at the largest distance
+	tooFar := random(4, grainSize)
+	copy(tooFar[32769:], tooFar[:32767])
+	return map[string][]byte{
+		"zeros": make([]byte, grainSize), "one value": bytes.Repeat([]byte{7}, grainSize), "two values": fill(func(i int) byte { return byte(i / 40000) }),
+		"random": random(1, grainSize), "text": noise(1, grainSize), "sparse": sparse, "far": far, "too far": tooFar,
+		"counter": fill(func(i int) byte { return byte(i) }), "words": fill(func(i int) byte { return byte(i >> (i % 4 * 4)) }),
+		"deep tree": fill(func(int) byte { // counts like Fibonacci's numbers
+			n := 0
+			for r.IntN(100) < 62 && n < 255 {
+				n++
+			}
+			return byte(n)
+		}),
+		"half random": append(random(2, grainSize/2), make([]byte, grainSize/2)...),
+		"end matches": append(append(random(5, 1000), make([]byte, grainSize-2000)...), random(5, 1000)...),
+	}
+}
+
+func checkDeflate(t *testing.T, d *grainDeflater, grain []byte) []byte {
+	t.Helper()
+	b := d.deflate([]byte("before"), grain)
+	r := flate.NewReader(bytes.NewReader(b[6:]))
+	got, err := io.ReadAll(r)
+	if err != nil || !bytes.Equal(got, grain) || string(b[:6]) != "before" {
+		t.Fatalf("inflates to %d bytes, equal %v, %v", len(got), bytes.Equal(got, grain), err)
+	}
+	if len(b) > 6+grainSize+10 {
+		t.Errorf("%d bytes for a grain", len(b)-6)
+	}
+	return b[6:]
+}
+
+func levels() []fastLevel {
+	return []fastLevel{{ways: 2, nice: 32}, {ways: 4, nice: 32, lazy: 8}, {ways: 4, nice: 258, lazy: 258}}
+}
+
+func TestDeflate(t *testing.T) {
+	for _, l := range levels() {
+		d := newGrainDeflater(l)
+		for name, grain := range grains() {
+			t.Run(name, func(t *testing.T) {
+				b := checkDeflate(t, d, grain)
+				if again := checkDeflate(t, newGrainDeflater(l), grain); !bytes.Equal(b, again) {
+					t.Error("a used compressor gives other bytes than a new one")
+				}
+				limits := map[string]int{"zeros": 200, "one value": 200, "text": 44000, "far": 33500, "sparse": 500, "half random": 33500}
+				if most, ok := limits[name]; ok && len(b) > most {
+					t.Errorf("%d bytes, want at most %d", len(b), most)
+				}
+			})
+		}
+	}
+}
+
+// FuzzDeflate builds a grain out of pieces of the input, so that few bytes of
+// it decide about all kinds of matches.
+func FuzzDeflate(f *testing.F) {
+	f.Add([]byte("abcd"), uint64(1))
+	f.Add(random(1, 3000), uint64(2))
+	f.Fuzz(func(t *testing.T, in []byte, seed uint64) {
+		if len(in) == 0 {
+			return
+		}
+		r := rand.New(rand.NewPCG(seed, 3))
+		grain := make([]byte, 0, 2*grainSize)
+		for len(grain) < grainSize {
+			switch at := r.IntN(len(in)); r.IntN(4) {
+			case 0:
+				grain = append(grain, in[at:at+r.IntN(len(in)-at)]...)
+			case 1:
+				grain = append(grain, byte(r.Uint32()))
+			case 2:
+				grain = append(grain, bytes.Repeat(in[at:at+1], r.IntN(600))...)
+			case 3:
+				if n := len(grain); n > 0 {
+					from := r.IntN(n)
+					grain = append(grain, grain[from:min(n, from+r.IntN(400))]...)
+				}
+			}
+		}
+		for _, l := range levels() {
+			checkDeflate(t, newGrainDeflater(l), grain[:grainSize])
+		}
+	})
+}
+
+// TestCodeLengths checks Kraft's equation and the limit for counts that want
+// deep trees.
+func TestCodeLengths(t *testing.T) {
+	var h codeBuilder
+	r := rand.New(rand.NewPCG(5, 5))
+	for n := 2; n <= litSymbols; n++ {
+		counts, lens := make([]uint32, n), make([]uint8, n)
+		for i := range counts {
+			counts[i] = 1 << min(i%17, 16)
+			if n%3 == 0 {
+				counts[i] = r.Uint32N(1 << r.Uint32N(17))
+			}
+		}
+		limit := maxCodeBits
+		if n <= clenSymbols {
+			limit = maxClenBits
+		}
+		h.lengths(counts, lens, limit)
+		sum, used := 0, 0
+		for i, l := range lens {
+			if l == 0 {
+				continue
+			}
+			used++
+			if int(l) > limit {
+				t.Fatalf("%d symbols: length %d", n, l)
+			}
+			sum += 1 << (limit - int(l))
+			for j := range lens {
+				if lens[j] > 0 && counts[j] > counts[i] && lens[j] > l {
+					t.Fatalf("%d symbols: the more frequent has the longer code", n)
+				}
+			}
+		}
+		if sum != 1<<limit || used < 2 {
+			t.Fatalf("%d symbols: Kraft's sum is %d of %d", n, sum, 1<<limit)
+		}
+	}
+}

@@ -1,0 +1,71 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package layer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sys/unix"
+)
+
+// Apply makes a layer of an uncompressed tar stream. The stream may come from
+// anybody: it cannot reach outside of the layer, and what does not fit into a
+// layer (names with "..", hard links to nothing, owners outside of the
+// namespace, sparse members) is an error that names the member. Device nodes
+// are not made, see Devices. Extended attributes of overlay and of ownership
+// tables are not set. The stream is kept exactly: WriteTar gives it back.
+//
+// Want is the stream's expected digest; the zero hash accepts any.
+func (s *Store) Apply(ctx context.Context, parent string, tar io.Reader, want v1.Hash) (Layer, error) {
+	if want != (v1.Hash{}) {
+		if l, ok := s.Layer(ChainID(parent, want)); ok {
+			return l, nil
+		}
+	}
+	l, err := s.apply(ctx, parent, tar, want)
+	if err != nil {
+		return Layer{}, fmt.Errorf("apply layer onto %s: %w", short(parent), err)
+	}
+	return l, nil
+}
+
+func (s *Store) apply(ctx context.Context, parent string, tar io.Reader, want v1.Hash) (Layer, error) {
+	low, err := s.lowers(parent)
+	if err != nil {
+		return Layer{}, err
+	}
+	ids, err := readIDMaps()
+	if err != nil {
+		return Layer{}, err
+	}
+	dir, err := s.wip.mkdir()
+	if err != nil {
+		return Layer{}, err
+	}
+	defer s.background(func() { s.fail(removeAll(dir)) })
+	root := filepath.Join(dir, "root")
+	if err := os.Mkdir(root, 0o700); err != nil {
+		return Layer{}, err
+	}
+	record, err := s.wip.scratchFile()
+	if err != nil {
+		return Layer{}, err
+	}
+	res, record, err := extract(ctx, tar, record, extractOptions{root: root, aside: filepath.Join(dir, "aside"),
+		scratch: s.wip.scratchFile, low: low, prefix: s.ovl.prefix, ids: ids, limits: s.limit})
+	if err == nil && want != (v1.Hash{}) && res.DiffID != want {
+		err = fmt.Errorf("its digest is %s, not %s", res.DiffID, want)
+	}
+	if err != nil {
+		return Layer{}, errors.Join(err, record.Close())
+	}
+	return s.stage(parent, res, record, func(dest string) error { return unix.Rename(root, dest) })
+}

@@ -1,0 +1,146 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package layer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// CommitOptions say what a step's layer holds.
+type CommitOptions struct {
+	// Clamp is SOURCE_DATE_EPOCH: later mtimes become this one, in the layer's
+	// files and in its tar stream.
+	Clamp *int64
+	// Exclude are paths that do not enter the layer, with all below them:
+	// where caches and other things were mounted.
+	Exclude []string
+	// Stubs are paths that do not enter the layer when they are empty
+	// directories or files: what the sandbox made to mount on.
+	Stubs []string
+}
+
+// Commit ends the snapshot and makes a layer of what differs from its parent.
+// A step that changed nothing gives the parent and false. The same changes
+// give the same layer again. No process may write to the snapshot any more.
+func (s *Store) Commit(ctx context.Context, w *Working, o CommitOptions) (Layer, bool, error) {
+	if !w.ended.CompareAndSwap(false, true) {
+		return Layer{}, false, errors.New("commit: the snapshot has ended already")
+	}
+	if err := w.unmount(); err != nil {
+		return Layer{}, false, fmt.Errorf("commit onto %s: %w", short(w.parent), err)
+	}
+	defer w.remove()
+	l, changed, err := s.commit(ctx, w, o)
+	if err != nil {
+		return Layer{}, false, fmt.Errorf("commit onto %s: %w", short(w.parent), err)
+	}
+	return l, changed, nil
+}
+
+func (s *Store) commit(ctx context.Context, w *Working, o CommitOptions) (Layer, bool, error) {
+	if err := ctx.Err(); err != nil {
+		return Layer{}, false, err
+	}
+	if err := trim(w.Upper(), o.Exclude, o.Stubs); err != nil {
+		return Layer{}, false, err
+	}
+	root, err := w.rootChanged()
+	if err != nil {
+		return Layer{}, false, err
+	}
+	record, err := s.wip.scratchFile()
+	if err != nil {
+		return Layer{}, false, err
+	}
+	base := w.parent == ""
+	res, err := diff(w.Upper(), newSplitter(record), diffOptions{prefix: s.ovl.prefix, lowers: w.lowers,
+		clamp: o.Clamp, root: root || base, limit: s.limit.LayerBytes})
+	if err == nil && (res.Entries == 0 || base && !root && res.Entries == 1) {
+		l, _ := s.Layer(w.parent)
+		return l, false, record.Close()
+	}
+	if err == nil {
+		err = w.settleRoot(root || base)
+	}
+	if err != nil {
+		record.Close()
+		return Layer{}, false, err
+	}
+	l, err := s.stage(w.parent, res, record, func(dest string) error {
+		return unix.Rename(w.Upper(), dest)
+	})
+	return l, true, err
+}
+
+// rootChanged reports whether the root directory itself differs from the
+// parent's in more than its times. Without a parent the usual root directory,
+// 0755 and of uid 0, counts as unchanged.
+func (w *Working) rootChanged() (bool, error) {
+	var st unix.Stat_t
+	if err := unix.Lstat(w.Upper(), &st); err != nil {
+		return false, fmt.Errorf("look at the root directory: %w", err)
+	}
+	want := w.base
+	if w.parent == "" {
+		want.Mode = unix.S_IFDIR | 0o755
+	}
+	return st.Mode != want.Mode || st.Uid != want.Uid || st.Gid != want.Gid, nil
+}
+
+// settleRoot gives the upper directory the look of the layer's root
+// directory: its time is the parent's when the tar stream has no entry for it.
+func (w *Working) settleRoot(inStream bool) error {
+	for _, x := range []string{"impure", "origin", "uuid"} {
+		err := unix.Lremovexattr(w.Upper(), w.store.ovl.prefix+x)
+		if err != nil && err != unix.ENODATA && err != unix.ENOTSUP {
+			return fmt.Errorf("tidy the root directory: %w", err)
+		}
+	}
+	if inStream {
+		return nil
+	}
+	ts := []unix.Timespec{{Nsec: unix.UTIME_OMIT}, w.base.Mtim}
+	if err := unix.UtimesNanoAt(unix.AT_FDCWD, w.Upper(), ts, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return fmt.Errorf("set time of the root directory: %w", err)
+	}
+	return nil
+}
+
+// stage registers a layer whose files fill puts into an empty directory of
+// the store, and whose tar stream record describes. It closes record.
+func (s *Store) stage(parent string, res diffResult, record *os.File, fill func(dest string) error) (Layer, error) {
+	id := ChainID(parent, res.DiffID)
+	s.register.Lock()
+	defer s.register.Unlock()
+	var l Layer
+	err := s.wip.exclusive(func() error {
+		var ok bool
+		if l, ok = s.Layer(id); ok {
+			return record.Close()
+		}
+		if err := s.sync.announce(id); err != nil {
+			return errors.Join(err, record.Close())
+		}
+		if err := s.applyStaged(id, parent, res, record, fill); err != nil {
+			return err
+		}
+		s.sync.added(id)
+		l = Layer{ID: id, Parent: parent, DiffID: res.DiffID, Size: res.Size}
+		s.mu.Lock()
+		s.known[id] = l
+		s.mu.Unlock()
+		return nil
+	})
+	return l, err
+}
+
+// stagingParent is the directory of the store's own that holds dest.
+func stagingParent(dest string) string { return filepath.Dir(dest) }

@@ -1,0 +1,145 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package layer
+
+import (
+	"archive/tar"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Device is a device node of an image. A user namespace cannot make one, so
+// it is in no directory of the store, only in a layer's tar stream.
+type Device struct {
+	Path         string // below the root, without a leading slash
+	Block        bool   // a block device rather than a character device
+	Mode         uint32 // permission bits
+	UID, GID     int
+	Major, Minor int64
+	ModTime      time.Time
+}
+
+// Devices are the device nodes of a chain of layers, by path.
+func (s *Store) Devices(id string) ([]Device, error) {
+	chain, err := s.Chain(id)
+	if err != nil {
+		return nil, fmt.Errorf("devices of %s: %w", short(id), err)
+	}
+	t := deviceTable{}
+	for _, l := range chain {
+		var headers []*tar.Header
+		err := s.Headers(l.ID, func(h *tar.Header) error {
+			headers = append(headers, h)
+			return nil
+		})
+		if err == nil {
+			err = t.apply(headers)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("devices of layer %s: %w", short(l.ID), err)
+		}
+	}
+	return slices.SortedFunc(maps.Values(t), func(a, b Device) int { return strings.Compare(a.Path, b.Path) }), nil
+}
+
+// deviceTable is the device nodes of a chain by path.
+type deviceTable map[string]Device
+
+// apply changes the table as one layer says.
+func (t deviceTable) apply(headers []*tar.Header) error {
+	rels := make([]string, len(headers))
+	for i, h := range headers { // whiteouts first: they are about lower layers only
+		rel, err := memberPath(h.Name)
+		if err != nil {
+			return err
+		}
+		rels[i] = rel
+		dir, base := parentOf(rel), path.Base(rel)
+		if base == whiteoutOpaque {
+			t.remove(dir, false)
+		} else if name, ok := strings.CutPrefix(base, whiteoutPrefix); ok {
+			t.remove(path.Join(dir, name), true)
+		}
+	}
+	for i, h := range headers {
+		rel := rels[i]
+		if rel == "" || strings.HasPrefix(path.Base(rel), whiteoutPrefix) {
+			continue
+		}
+		switch h.Typeflag {
+		case tar.TypeXGlobalHeader:
+		case tar.TypeDir:
+			delete(t, rel)
+		case tar.TypeChar, tar.TypeBlock:
+			t.remove(rel, true)
+			t[rel] = Device{Path: rel, Block: h.Typeflag == tar.TypeBlock, Mode: uint32(h.Mode & 0o7777),
+				UID: h.Uid, GID: h.Gid, Major: h.Devmajor, Minor: h.Devminor, ModTime: h.ModTime}
+		case tar.TypeLink:
+			target, err := memberPath(h.Linkname)
+			if err != nil {
+				return err
+			}
+			d, ok := t[target]
+			t.remove(rel, true)
+			if ok {
+				d.Path = rel
+				t[rel] = d
+			}
+		default:
+			t.remove(rel, true)
+		}
+	}
+	return nil
+}
+
+// remove takes out what is below rel, and rel itself.
+func (t deviceTable) remove(rel string, self bool) {
+	if self {
+		delete(t, rel)
+	}
+	for p := range t {
+		if rel == "" || strings.HasPrefix(p, rel+"/") {
+			delete(t, p)
+		}
+	}
+}
+
+// Headers calls f for each member of the layer's tar stream, without reading
+// the contents of files.
+func (s *Store) Headers(id string, f func(*tar.Header) error) error {
+	split, err := os.Open(s.splitFile(id))
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("tar record of layer %s: %w", short(id), ErrUnknown)
+	}
+	if err != nil {
+		return err
+	}
+	defer split.Close()
+	return eachHeader(newHeaderReader(split), f)
+}
+
+func eachHeader(r io.Reader, f func(*tar.Header) error) error {
+	tr := tar.NewReader(r)
+	for {
+		h, err := tr.Next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("tar record: %w", err)
+		}
+		if err := f(h); err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,440 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package layer
+
+import (
+	"archive/tar"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sys/unix"
+)
+
+// Names of image-spec layer.md, "Whiteouts".
+const (
+	whiteoutPrefix = ".wh."
+	whiteoutOpaque = ".wh..wh..opq"
+	whiteoutMeta   = ".wh..wh."
+	paxXattr       = "SCHILY.xattr."
+)
+
+// diffOptions say how an upper directory becomes a tar stream.
+type diffOptions struct {
+	prefix string // of overlay's own extended attributes
+	lowers lowers // what upper stands on
+	clamp  *int64 // seconds since 1970 that no mtime exceeds
+	root   bool   // write an entry for the root directory
+	limit  int64  // bytes of the stream
+}
+
+// differ walks an upper directory.
+type differ struct {
+	diffOptions
+	split *splitter
+	tw    *tar.Writer
+	links map[inode]string // first names of files with several
+	held  []held           // directories on the way down that have no entry yet
+	ids   map[unixIDs]bool
+	buf   []byte
+	n     int
+}
+
+type inode struct{ dev, ino uint64 }
+
+// held is a directory whose entry waits until something needs it: overlay
+// copies a directory up when anything in it is touched, and where nothing but
+// times differs in the end there is nothing to say about it.
+type held struct {
+	header *tar.Header
+	dir    int // descriptor of the parent
+	name   string
+	st     *unix.Stat_t
+}
+
+type unixIDs struct{ uid, gid uint32 }
+
+// diffResult describes the stream.
+type diffResult struct {
+	DiffID  v1.Hash
+	Size    int64 // bytes
+	Entries int
+	UIDs    []uint32 // owners, ascending
+	GIDs    []uint32
+}
+
+// diff writes the tar-split of the tar stream that upper stands for. Entries
+// come in the order of their names, depth first. Times are whole seconds; what
+// differs is set in upper too, so that the layer's files and its stream agree.
+// Directories that hold nothing and differ from those below in times only are
+// removed from upper. Sockets are left out, for tar has none.
+func diff(upper string, split *splitter, o diffOptions) (diffResult, error) {
+	d := &differ{diffOptions: o, split: split, tw: tar.NewWriter(split), links: map[inode]string{},
+		ids: map[unixIDs]bool{}, buf: make([]byte, 256<<10)}
+	fd, err := unix.Open(upper, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return diffResult{}, fmt.Errorf("open %s: %w", upper, err)
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return diffResult{}, fmt.Errorf("stat %s: %w", upper, err)
+	}
+	if o.root {
+		xattrs, _, err := d.xattrs(fd, "", &st)
+		if err != nil {
+			return diffResult{}, err
+		}
+		if err := d.emit(fd, ".", "./", &st, xattrs, &tar.Header{Typeflag: tar.TypeDir}); err != nil {
+			return diffResult{}, err
+		}
+	}
+	d.ids[unixIDs{st.Uid, st.Gid}] = true
+	if err := d.dir(fd, ""); err != nil {
+		return diffResult{}, err
+	}
+	if err := d.tw.Close(); err != nil {
+		return diffResult{}, fmt.Errorf("end tar stream: %w", err)
+	}
+	return d.result()
+}
+
+func (d *differ) result() (diffResult, error) {
+	r := diffResult{Entries: d.n}
+	for id := range d.ids {
+		r.UIDs, r.GIDs = append(r.UIDs, id.uid), append(r.GIDs, id.gid)
+	}
+	slices.Sort(r.UIDs)
+	slices.Sort(r.GIDs)
+	r.UIDs, r.GIDs = slices.Compact(r.UIDs), slices.Compact(r.GIDs)
+	var err error
+	r.DiffID, r.Size, err = d.split.finish()
+	return r, err
+}
+
+// dir writes the content of an open directory; rel is its path, "" or ending
+// in a slash. It leaves fd open.
+func (d *differ) dir(fd int, rel string) error {
+	names, err := readNames(fd)
+	if err != nil {
+		return fmt.Errorf("list /%s: %w", rel, err)
+	}
+	for _, name := range names {
+		if err := d.entry(fd, rel, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readNames lists an open directory in byte order.
+func readNames(fd int) ([]string, error) {
+	dup, err := unix.Openat(fd, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	f := os.NewFile(uintptr(dup), ".")
+	defer f.Close()
+	names, err := f.Readdirnames(-1)
+	slices.Sort(names)
+	return names, err
+}
+
+func (d *differ) entry(fd int, rel, name string) error {
+	var st unix.Stat_t
+	if err := unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return fmt.Errorf("stat /%s%s: %w", rel, name, err)
+	}
+	full := rel + name
+	if strings.HasPrefix(name, whiteoutPrefix) {
+		return fmt.Errorf("/%s: a layer cannot hold names that begin with %s", full, whiteoutPrefix)
+	}
+	h := &tar.Header{}
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFDIR:
+		return d.directory(fd, name, full, &st)
+	case unix.S_IFREG:
+		return d.file(fd, name, full, &st)
+	case unix.S_IFSOCK:
+		return nil
+	case unix.S_IFLNK:
+		n, err := unix.Readlinkat(fd, name, d.buf)
+		if err != nil {
+			return fmt.Errorf("read link /%s: %w", full, err)
+		}
+		h.Typeflag, h.Linkname = tar.TypeSymlink, string(d.buf[:n])
+	case unix.S_IFIFO:
+		h.Typeflag = tar.TypeFifo
+	case unix.S_IFCHR:
+		if st.Rdev == 0 {
+			return d.whiteout(rel+whiteoutPrefix+name, &st)
+		}
+		h.Typeflag = tar.TypeChar
+		h.Devmajor, h.Devminor = int64(unix.Major(st.Rdev)), int64(unix.Minor(st.Rdev))
+	case unix.S_IFBLK:
+		h.Typeflag = tar.TypeBlock
+		h.Devmajor, h.Devminor = int64(unix.Major(st.Rdev)), int64(unix.Minor(st.Rdev))
+	default:
+		return fmt.Errorf("/%s: unknown file type %o", full, st.Mode)
+	}
+	if linked, err := d.linked(full, &st); linked || err != nil {
+		return err
+	}
+	xattrs, _, err := d.xattrs(fd, name, &st)
+	if err != nil {
+		return fmt.Errorf("/%s: %w", full, err)
+	}
+	return d.emit(fd, name, full, &st, xattrs, h)
+}
+
+func (d *differ) directory(parent int, name, full string, st *unix.Stat_t) error {
+	fd, err := unix.Openat(parent, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return fmt.Errorf("open /%s: %w", full, err)
+	}
+	defer unix.Close(fd)
+	xattrs, opaque, err := d.xattrs(parent, name, st)
+	if err != nil {
+		return fmt.Errorf("/%s: %w", full, err)
+	}
+	h := d.header(full+"/", st, xattrs, &tar.Header{Typeflag: tar.TypeDir})
+	depth := len(d.held)
+	d.held = append(d.held, held{h, parent, name, st})
+	// Overlay marks each new directory as opaque, which costs it nothing; in
+	// the stream only those that hide something are.
+	if _, hides := d.lowers.find(full, true); opaque && hides {
+		if err := d.whiteout(full+"/"+whiteoutOpaque, st); err != nil {
+			return err
+		}
+	}
+	if err := d.dir(fd, full+"/"); err != nil {
+		return err
+	}
+	if len(d.held) <= depth {
+		return nil // written
+	}
+	same, err := d.sameBelow(full, st, xattrs)
+	if err != nil {
+		return fmt.Errorf("/%s: %w", full, err)
+	}
+	if !same {
+		return d.release()
+	}
+	d.held = d.held[:depth]
+	return d.drop(parent, name, full)
+}
+
+// sameBelow reports whether the lower directory of that name looks the same
+// but for its times.
+func (d *differ) sameBelow(rel string, st *unix.Stat_t, xattrs map[string]string) (bool, error) {
+	fd, below, ok := d.lowers.directory(rel)
+	if !ok {
+		return false, nil
+	}
+	defer unix.Close(fd)
+	if st.Mode != below.Mode || st.Uid != below.Uid || st.Gid != below.Gid {
+		return false, nil
+	}
+	theirs, _, err := d.xattrs(fd, "", &below)
+	return err == nil && maps.Equal(xattrs, theirs), err
+}
+
+// drop removes an empty directory and leaves its parent's time as it was.
+func (d *differ) drop(parent int, name, full string) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(parent, &st); err != nil {
+		return fmt.Errorf("/%s: %w", full, err)
+	}
+	if err := unix.Unlinkat(parent, name, unix.AT_REMOVEDIR); err == unix.ENOTEMPTY {
+		return nil // sockets
+	} else if err != nil {
+		return fmt.Errorf("remove /%s: %w", full, err)
+	}
+	return d.setTime(parent, ".", full, &st, time.Unix(int64(st.Mtim.Sec), int64(st.Mtim.Nsec)))
+}
+
+// release writes the entries of the directories on the way down.
+func (d *differ) release() error {
+	for len(d.held) > 0 {
+		h := d.held[0]
+		d.held = d.held[1:]
+		if err := d.setTime(h.dir, h.name, h.header.Name, h.st, h.header.ModTime); err != nil {
+			return err
+		}
+		if err := d.write(h.header); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// linked writes a hard link when the inode has been written under another
+// name.
+func (d *differ) linked(full string, st *unix.Stat_t) (bool, error) {
+	if st.Nlink < 2 {
+		return false, nil
+	}
+	key := inode{uint64(st.Dev), st.Ino}
+	first, ok := d.links[key]
+	if !ok {
+		d.links[key] = full
+		return false, nil
+	}
+	if err := d.release(); err != nil {
+		return true, err
+	}
+	return true, d.write(&tar.Header{Typeflag: tar.TypeLink, Name: full, Linkname: first,
+		Mode: int64(st.Mode & 0o7777), Uid: int(st.Uid), Gid: int(st.Gid), ModTime: d.time(st)})
+}
+
+func (d *differ) file(parent int, name, full string, st *unix.Stat_t) error {
+	if linked, err := d.linked(full, st); linked || err != nil {
+		return err
+	}
+	fd, err := unix.Openat(parent, name, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NOATIME|unix.O_NONBLOCK, 0)
+	if errors.Is(err, unix.EPERM) { // O_NOATIME is for owners
+		fd, err = unix.Openat(parent, name, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	}
+	if err != nil {
+		return fmt.Errorf("open /%s: %w", full, err)
+	}
+	f := os.NewFile(uintptr(fd), full)
+	defer f.Close()
+	xattrs, _, err := d.xattrs(parent, name, st)
+	if err != nil {
+		return fmt.Errorf("/%s: %w", full, err)
+	}
+	if err := d.emit(parent, name, full, st, xattrs, &tar.Header{Typeflag: tar.TypeReg, Size: st.Size}); err != nil {
+		return err
+	}
+	if st.Size == 0 {
+		return nil
+	}
+	d.split.beginFile()
+	n, err := io.CopyBuffer(d.tw, io.LimitReader(f, st.Size), d.buf)
+	if err == nil && n != st.Size {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		return fmt.Errorf("read /%s: %w", full, err)
+	}
+	d.split.endFile(full)
+	return nil
+}
+
+func (d *differ) whiteout(name string, st *unix.Stat_t) error {
+	if err := d.release(); err != nil {
+		return err
+	}
+	return d.write(&tar.Header{Typeflag: tar.TypeReg, Name: name, ModTime: d.time(st)})
+}
+
+// time is the mtime in the layer.
+func (d *differ) time(st *unix.Stat_t) time.Time {
+	sec := int64(st.Mtim.Sec)
+	if d.clamp != nil && sec > *d.clamp {
+		sec = *d.clamp
+	}
+	return time.Unix(sec, 0)
+}
+
+// header completes an entry.
+func (d *differ) header(full string, st *unix.Stat_t, xattrs map[string]string, h *tar.Header) *tar.Header {
+	h.Name, h.Mode, h.Uid, h.Gid = full, int64(st.Mode&0o7777), int(st.Uid), int(st.Gid)
+	h.ModTime, h.PAXRecords = d.time(st), xattrs
+	d.ids[unixIDs{st.Uid, st.Gid}] = true
+	return h
+}
+
+// emit writes an entry and gives the file below dir the entry's time.
+func (d *differ) emit(dir int, name, full string, st *unix.Stat_t, xattrs map[string]string, h *tar.Header) error {
+	if err := d.release(); err != nil {
+		return err
+	}
+	d.header(full, st, xattrs, h)
+	if err := d.setTime(dir, name, full, st, h.ModTime); err != nil {
+		return err
+	}
+	return d.write(h)
+}
+
+// setTime sets an mtime unless st has it already.
+func (d *differ) setTime(dir int, name, full string, st *unix.Stat_t, to time.Time) error {
+	if name != "." && to.Unix() == int64(st.Mtim.Sec) && int64(to.Nanosecond()) == int64(st.Mtim.Nsec) {
+		return nil
+	}
+	ts := []unix.Timespec{{Nsec: unix.UTIME_OMIT}, {Sec: to.Unix(), Nsec: int64(to.Nanosecond())}}
+	if err := unix.UtimesNanoAt(dir, name, ts, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return fmt.Errorf("set time of /%s: %w", full, err)
+	}
+	return nil
+}
+
+func (d *differ) write(h *tar.Header) error {
+	d.n++
+	h.Format = tar.FormatPAX
+	if h.Uid < 0 || h.Gid < 0 {
+		return fmt.Errorf("/%s: owner %d:%d out of range", h.Name, h.Uid, h.Gid)
+	}
+	if d.limit > 0 && d.split.size+h.Size > d.limit {
+		return fmt.Errorf("/%s (%d bytes): the step's files make a layer of more than %d bytes", h.Name, h.Size, d.limit)
+	}
+	if err := d.tw.WriteHeader(h); err != nil {
+		return fmt.Errorf("/%s: %w", h.Name, err)
+	}
+	return nil
+}
+
+// xattrs reads the extended attributes of name below dir (of dir itself for
+// "") as PAX records. Overlay's own never appear; opaque is what they say.
+func (d *differ) xattrs(dir int, name string, st *unix.Stat_t) (recs map[string]string, opaque bool, err error) {
+	file := fdPath(dir)
+	if name != "" {
+		file += "/" + name
+	} else {
+		file += "/."
+	}
+	n, err := unix.Llistxattr(file, d.buf)
+	if err == unix.ENOTSUP || n == 0 && err == nil {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("list extended attributes: %w", err)
+	}
+	for key := range strings.SplitSeq(strings.TrimSuffix(string(d.buf[:n]), "\x00"), "\x00") {
+		own := strings.HasPrefix(key, userOverlay) || strings.HasPrefix(key, trustedOverlay)
+		if own && key != d.prefix+"opaque" {
+			continue
+		}
+		n, err := unix.Lgetxattr(file, key, d.buf)
+		if err == unix.ENODATA {
+			continue
+		}
+		if err != nil {
+			return nil, false, fmt.Errorf("read extended attribute %s: %w", key, err)
+		}
+		if own {
+			opaque = st.Mode&unix.S_IFMT == unix.S_IFDIR && string(d.buf[:n]) == "y"
+			continue
+		}
+		if recs == nil {
+			recs = map[string]string{}
+		}
+		recs[paxXattr+key] = string(d.buf[:n])
+	}
+	return recs, opaque, nil
+}
+
+// cleanRel is the path relative to the root of p, "" for the root itself.
+func cleanRel(p string) string {
+	return strings.TrimPrefix(path.Clean("/"+p), "/")
+}

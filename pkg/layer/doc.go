@@ -1,0 +1,29 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+// Package layer keeps file system layers and images: writable snapshots,
+// commits, a tar applier for hostile tars, a cache of steps, and OCI images
+// that are pulled, pushed and exported.
+//
+// Layers and images live in containers/storage (overlay driver), in a store
+// that podman may share. The store keeps records and locks; the contents are
+// written here: a commit renames the upper directory of an overlay mount into
+// the store, and the tar stream it stands for is kept as tar-split, so that
+// the same bytes can be given back for a push.
+//
+// A Store belongs inside the user namespace that holds its ids (uid 0, a mount
+// namespace of its own). Records, which answers whether a step has been done
+// already, works outside of it.
+//
+// Overlay marks opaque directories inside a user namespace with
+// user.overlay.opaque, outside with trusted.overlay.opaque. A layer made by an
+// ordinary user is therefore right for the podman of that user, not for a
+// podman of the superuser that is pointed at the same directory.
+//
+// Files below GraphRoot that are not of containers/storage:
+//
+//	carosbuild/lock          flock: making and sweeping wip directories, registering layers
+//	carosbuild/wip/NAME/     snapshots of one process, which holds flock on NAME/lock
+//	carosbuild/pending/ID    symbolic link, its target a boot id: layer ID is not yet known to be on disk
+package layer

@@ -1,0 +1,277 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package layer
+
+import (
+	"archive/tar"
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// extractOptions say where a tar stream goes.
+type extractOptions struct {
+	root    string                   // an empty directory
+	aside   string                   // where what a later member replaces is kept; made when needed
+	scratch func() (*os.File, error) // a file without a name
+	low     lowers                   // what the layer stands on
+	prefix  string                   // of overlay's own extended attributes
+	ids     *idMaps                  // nil: owners are not set, for tests without a namespace
+	limits  Limits
+}
+
+// extractor unpacks one tar stream.
+type extractor struct {
+	extractOptions
+	ctx   context.Context
+	split *splitter
+	rootf int // descriptor of root
+	buf   []byte
+
+	lastDir string // cache of parent: its name in the stream,
+	lastFD  int    // an open descriptor or -1,
+	lastRel string // and its path below root
+	stale   bool   // something was replaced, so that lastDir may be elsewhere
+
+	dirs    map[string]*tar.Header // directories and their metadata, set at the end
+	files   map[string]int         // positions of stored files in the tar record
+	devices map[string]bool        // device nodes, which are not on disk
+	owners  map[unixIDs]bool
+	moved   map[int]string // files of the record that were replaced: where they are now
+	movedN  int64          // bytes of them
+	trees   int            // replaced directories
+	hideAll bool           // opaque marker in the root directory
+}
+
+// extract unpacks a stream and writes its tar-split to record. It returns the
+// record to use, which may be another file; record is closed then.
+func extract(ctx context.Context, r io.Reader, record *os.File, o extractOptions) (diffResult, *os.File, error) {
+	fd, err := unix.Open(o.root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return diffResult{}, record, err
+	}
+	defer unix.Close(fd)
+	x := &extractor{extractOptions: o, ctx: ctx, split: newSplitter(record), rootf: fd, buf: make([]byte, 256<<10), lastFD: -1,
+		dirs: map[string]*tar.Header{}, files: map[string]int{}, devices: map[string]bool{}, owners: map[unixIDs]bool{}, moved: map[int]string{}}
+	defer x.forgetParent()
+	if err := x.run(r); err != nil {
+		return diffResult{}, record, err
+	}
+	res := diffResult{Entries: 1}
+	if res.DiffID, res.Size, err = x.split.finish(); err != nil {
+		return diffResult{}, record, err
+	}
+	for id := range x.owners {
+		res.UIDs, res.GIDs = append(res.UIDs, id.uid), append(res.GIDs, id.gid)
+	}
+	slices.Sort(res.UIDs)
+	slices.Sort(res.GIDs)
+	res.UIDs, res.GIDs = slices.Compact(res.UIDs), slices.Compact(res.GIDs)
+	if len(x.moved) > 0 {
+		record, err = x.inlineMoved(record)
+	}
+	return res, record, err
+}
+
+// tee passes on what it reads to the splitter.
+type tee struct {
+	x *extractor
+	r io.Reader
+}
+
+func (t *tee) Read(p []byte) (int, error) {
+	if err := t.x.ctx.Err(); err != nil {
+		return 0, err
+	}
+	n, err := t.r.Read(p)
+	if n > 0 {
+		if _, err := t.x.split.Write(p[:n]); err != nil {
+			return n, err
+		}
+		if t.x.split.size > t.x.limits.LayerBytes {
+			return n, fmt.Errorf("more than %d bytes", t.x.limits.LayerBytes)
+		}
+	}
+	return n, err
+}
+
+func (x *extractor) run(r io.Reader) error {
+	raw := &tee{x, bufio.NewReaderSize(r, 256<<10)}
+	tr := tar.NewReader(raw)
+	for {
+		h, err := tr.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("read tar stream: %w", err)
+		}
+		if err := x.member(h, tr); err != nil {
+			return fmt.Errorf("member %q: %w", h.Name, err)
+		}
+	}
+	// A tar stream may be followed by padding, which is part of the digest.
+	n, err := io.CopyBuffer(io.Discard, io.LimitReader(onlyReader{raw}, x.limits.Inline+1), x.buf)
+	if err != nil {
+		return fmt.Errorf("read tar stream: %w", err)
+	}
+	if n > x.limits.Inline {
+		return fmt.Errorf("more than %d bytes follow the tar stream", x.limits.Inline)
+	}
+	return x.finishDirs()
+}
+
+type onlyReader struct{ io.Reader }
+
+// memberPath is a member's path below the root, "" for the root itself.
+func memberPath(name string) (string, error) {
+	var parts []string
+	for p := range strings.SplitSeq(name, "/") {
+		switch p {
+		case "", ".":
+			continue
+		case "..":
+			return "", errors.New(`".." in a name`)
+		}
+		if strings.ContainsRune(p, 0) {
+			return "", errors.New("NUL in a name")
+		}
+		parts = append(parts, p)
+	}
+	for i, p := range parts {
+		if i < len(parts)-1 && strings.HasPrefix(p, whiteoutPrefix) {
+			return "", fmt.Errorf("directory %q has the name of a whiteout", p)
+		}
+	}
+	return strings.Join(parts, "/"), nil
+}
+
+func (x *extractor) member(h *tar.Header, r io.Reader) error {
+	if h.Typeflag == tar.TypeXGlobalHeader {
+		return nil
+	}
+	rel, err := memberPath(h.Name)
+	if err != nil {
+		return err
+	}
+	if err := checkHeader(h); err != nil {
+		return err
+	}
+	if rel == "" {
+		if h.Typeflag != tar.TypeDir {
+			return errors.New("the root must be a directory")
+		}
+		x.dirs[""] = h
+		return nil
+	}
+	base := path.Base(rel)
+	if strings.HasPrefix(base, whiteoutPrefix) {
+		if h.Size > x.limits.Inline {
+			return fmt.Errorf("a whiteout of %d bytes", h.Size)
+		}
+		return x.whiteout(h, parentOf(rel), base)
+	}
+	if err := x.ids.check(h); err != nil {
+		return err
+	}
+	return x.create(h, rel, r)
+}
+
+func parentOf(rel string) string {
+	if i := strings.LastIndexByte(rel, '/'); i >= 0 {
+		return rel[:i]
+	}
+	return ""
+}
+
+// checkHeader refuses numbers that no file can have.
+func checkHeader(h *tar.Header) error {
+	switch {
+	case h.Typeflag == tar.TypeGNUSparse || hasSparse(h):
+		return errors.New("sparse members are not supported")
+	case h.Uid < 0 || h.Gid < 0 || int64(h.Uid) >= math.MaxUint32 || int64(h.Gid) >= math.MaxUint32:
+		return fmt.Errorf("owner %d:%d out of range", h.Uid, h.Gid)
+	case h.Mode < 0 || h.Mode > 0o177777:
+		return fmt.Errorf("mode %o out of range", h.Mode)
+	case h.Size < 0:
+		return fmt.Errorf("size %d out of range", h.Size)
+	}
+	return nil
+}
+
+func hasSparse(h *tar.Header) bool {
+	for k := range h.PAXRecords {
+		if strings.HasPrefix(k, "GNU.sparse.") {
+			return true
+		}
+	}
+	return false
+}
+
+// whiteout hides a name, or with the opaque marker all names, of the layers
+// below. It never hides what this layer itself holds (image-spec layer.md),
+// in whichever order they come.
+func (x *extractor) whiteout(h *tar.Header, dir, base string) error {
+	if base == whiteoutOpaque {
+		if dir == "" {
+			x.hideAll = true
+			return nil
+		}
+		_, rel, err := x.parent(dir, h)
+		if err != nil {
+			return err
+		}
+		return x.setOpaque(rel)
+	}
+	if strings.HasPrefix(base, whiteoutMeta) {
+		return nil // bookkeeping of aufs
+	}
+	name := strings.TrimPrefix(base, whiteoutPrefix)
+	if name == "" || name == "." || name == ".." {
+		return errors.New("a whiteout of no name")
+	}
+	fd, rel, err := x.parent(dir, h)
+	if err != nil {
+		return err
+	}
+	err = unix.Mknodat(fd, name, unix.S_IFCHR, 0)
+	if err != unix.EEXIST {
+		return err
+	}
+	var st unix.Stat_t
+	if err := unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return err
+	}
+	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
+		return x.setOpaque(path.Join(rel, name))
+	}
+	return nil
+}
+
+func isWhiteout(st *unix.Stat_t) bool {
+	return st.Mode&unix.S_IFMT == unix.S_IFCHR && st.Rdev == 0
+}
+
+// setOpaque marks a directory of the layer.
+func (x *extractor) setOpaque(rel string) error {
+	fd, err := openBeneath(x.root, rel, unix.O_PATH|unix.O_DIRECTORY)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if err := unix.Setxattr(fdPath(fd), x.prefix+"opaque", []byte("y"), 0); err != nil {
+		return fmt.Errorf("mark as opaque: %w", err)
+	}
+	return nil
+}

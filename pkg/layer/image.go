@@ -1,0 +1,250 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package layer
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/opencontainers/go-digest"
+	"go.podman.io/storage"
+)
+
+// Image is the record of one stored image.
+type Image struct {
+	ID      string   // hexadecimal digits of the config's SHA-256
+	Names   []string // full names with tags, such as localhost/carosbuild/x:base
+	Top     string   // layer, "" for none
+	Digest  v1.Hash  // of the manifest
+	Created time.Time
+}
+
+// ociManifest is the manifest of an image whose layers are stored
+// uncompressed (image-spec manifest.md).
+func ociManifest(config []byte, layers []Layer) ([]byte, error) {
+	m := v1.Manifest{SchemaVersion: 2, MediaType: types.OCIManifestSchema1, Layers: []v1.Descriptor{}}
+	h, n, err := v1.SHA256(bytes.NewReader(config))
+	if err != nil {
+		return nil, err
+	}
+	m.Config = v1.Descriptor{MediaType: types.OCIConfigJSON, Digest: h, Size: n}
+	for _, l := range layers {
+		m.Layers = append(m.Layers, v1.Descriptor{MediaType: types.OCIUncompressedLayer, Digest: l.DiffID, Size: l.Size})
+	}
+	return json.Marshal(m)
+}
+
+// PutImage stores an image whose top layer is top, and gives it names, which
+// are taken away from other images. The rootfs part of the config is filled in from
+// the layers; its history may have entries for layers only as many as there
+// are layers. An equal image is not stored twice; its id is returned.
+func (s *Store) PutImage(ctx context.Context, names []string, top string, c ImageConfig) (id string, err error) {
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
+	cfg := c.ConfigFile
+	names, err = fullNames(names)
+	if err != nil {
+		return "", fmt.Errorf("put image: %w", err)
+	}
+	chain, err := s.Chain(top)
+	if err != nil {
+		return "", fmt.Errorf("put image: %w", err)
+	}
+	cfg.RootFS = v1.RootFS{Type: "layers", DiffIDs: []v1.Hash{}}
+	for i := range chain {
+		if chain[i].Size < 0 {
+			if chain[i].Size, err = s.measure(chain[i]); err != nil {
+				return "", fmt.Errorf("put image: %w", err)
+			}
+		}
+		cfg.RootFS.DiffIDs = append(cfg.RootFS.DiffIDs, chain[i].DiffID)
+	}
+	if err := checkHistory(cfg); err != nil {
+		return "", fmt.Errorf("put image: %w", err)
+	}
+	config, err := json.Marshal(cfg)
+	if err != nil {
+		return "", fmt.Errorf("put image: %w", err)
+	}
+	return s.putImage(names, top, config, chain, cfg.Created.Time)
+}
+
+// putImage stores an image with exactly that config.
+func (s *Store) putImage(names []string, top string, config []byte, chain []Layer, created time.Time) (string, error) {
+	manifest, err := ociManifest(config, chain)
+	if err != nil {
+		return "", fmt.Errorf("put image: %w", err)
+	}
+	dig, conf := digest.FromBytes(manifest), digest.FromBytes(config)
+	id := conf.Encoded()
+	_, err = s.store.CreateImage(id, nil, top, "", &storage.ImageOptions{
+		CreationDate: created, Digest: dig,
+		BigData: []storage.ImageBigDataOption{
+			{Key: "manifest", Data: manifest, Digest: dig},
+			{Key: storage.ImageDigestManifestBigDataNamePrefix + "-" + dig.String(), Data: manifest, Digest: dig},
+			{Key: conf.String(), Data: config, Digest: conf},
+		},
+	})
+	if err != nil && !errors.Is(err, storage.ErrDuplicateID) {
+		return "", fmt.Errorf("put image: %w", err)
+	}
+	if len(names) > 0 {
+		if err := s.store.AddNames(id, names); err != nil {
+			return "", fmt.Errorf("name image: %w", err)
+		}
+	}
+	return id, nil
+}
+
+// checkHistory refuses a history that describes more or fewer layers than
+// there are, which podman and registries take as damage. None is fine.
+func checkHistory(cfg v1.ConfigFile) error {
+	if len(cfg.History) == 0 {
+		return nil
+	}
+	n := 0
+	for _, h := range cfg.History {
+		if !h.EmptyLayer {
+			n++
+		}
+	}
+	if n != len(cfg.RootFS.DiffIDs) {
+		return fmt.Errorf("the history has %d layers, the image %d", n, len(cfg.RootFS.DiffIDs))
+	}
+	return nil
+}
+
+// fullNames checks names and completes them as podman does: localhost for a
+// name without a registry, latest without a tag.
+func fullNames(names []string) ([]string, error) {
+	var out []string
+	for _, n := range names {
+		full, err := localName(n)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, full)
+	}
+	return out, nil
+}
+
+func localName(n string) (string, error) {
+	if !hasRegistry(n) {
+		n = "localhost/" + n
+	}
+	t, err := name.NewTag(n, name.WithDefaultTag("latest"))
+	if err != nil {
+		return "", fmt.Errorf("image name %q: %w", n, err)
+	}
+	return storedName(t), nil
+}
+
+// storedName is a tag as containers/storage spells it.
+func storedName(t name.Tag) string {
+	reg := t.RegistryStr()
+	if reg == name.DefaultRegistry {
+		reg = "docker.io"
+	}
+	return reg + "/" + t.RepositoryStr() + ":" + t.TagStr()
+}
+
+// hasRegistry reports whether a name begins with a registry rather than with
+// a path: a dot, a colon or localhost before the first slash.
+func hasRegistry(n string) bool {
+	first, _, ok := strings.Cut(n, "/")
+	return ok && (strings.ContainsAny(first, ".:") || first == "localhost")
+}
+
+// Images lists all images, podman's too.
+func (s *Store) Images() ([]Image, error) {
+	all, err := s.store.Images()
+	if err != nil {
+		return nil, fmt.Errorf("list images: %w", err)
+	}
+	var out []Image
+	for i := range all {
+		out = append(out, toImage(&all[i]))
+	}
+	return out, nil
+}
+
+func toImage(i *storage.Image) Image {
+	img := Image{ID: i.ID, Names: i.Names, Top: i.TopLayer, Created: i.Created}
+	if h, err := v1.NewHash(i.Digest.String()); err == nil {
+		img.Digest = h
+	}
+	return img
+}
+
+// ImageByName looks an image up by one of its names or by its id. A name
+// without a registry means localhost first, then docker.io.
+func (s *Store) ImageByName(n string) (Image, bool, error) {
+	for _, c := range localNames(n) {
+		i, err := s.store.Image(c)
+		if err == nil {
+			return toImage(i), true, nil
+		}
+		if !errors.Is(err, storage.ErrImageUnknown) {
+			return Image{}, false, fmt.Errorf("look up image %s: %w", n, err)
+		}
+	}
+	return Image{}, false, nil
+}
+
+// Config is an image's configuration, also as the bytes that its id digests.
+func (s *Store) Config(i Image) (*v1.ConfigFile, []byte, error) {
+	b, err := s.store.ImageBigData(i.ID, "sha256:"+i.ID)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read config of image %s: %w", short(i.ID), err)
+	}
+	if h, _, err := v1.SHA256(bytes.NewReader(b)); err != nil || h.Hex != i.ID {
+		return nil, nil, fmt.Errorf("config of image %s is damaged: its digest is %s", short(i.ID), h)
+	}
+	cfg, err := v1.ParseConfigFile(bytes.NewReader(b))
+	if err != nil {
+		return nil, nil, fmt.Errorf("read config of image %s: %w", short(i.ID), err)
+	}
+	return cfg, b, nil
+}
+
+// RemoveNames takes names away from whatever images have them.
+func (s *Store) RemoveNames(names []string) error {
+	names, err := fullNames(names)
+	if err != nil {
+		return fmt.Errorf("remove names: %w", err)
+	}
+	for _, n := range names {
+		i, err := s.store.Image(n)
+		if errors.Is(err, storage.ErrImageUnknown) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("remove name %s: %w", n, err)
+		}
+		if err := s.store.RemoveNames(i.ID, []string{n}); err != nil {
+			return fmt.Errorf("remove name %s: %w", n, err)
+		}
+	}
+	return nil
+}
+
+// RemoveImage removes an image and the layers that nothing else needs. It is
+// idempotent.
+func (s *Store) RemoveImage(id string) error {
+	_, err := s.store.DeleteImage(id, true)
+	if err != nil && !errors.Is(err, storage.ErrImageUnknown) {
+		return fmt.Errorf("remove image %s: %w", short(id), err)
+	}
+	return nil
+}

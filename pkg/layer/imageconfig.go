@@ -1,0 +1,63 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package layer
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// ImageConfig is the configuration of an image in the making: what its
+// commands find, and how it came about. Its layers are not in it.
+type ImageConfig struct{ v1.ConfigFile }
+
+// SetEnv sets a variable of the environment, in place of an earlier one.
+func (c *ImageConfig) SetEnv(name, value string) {
+	c.Config.Env = slices.Clone(c.Config.Env)
+	for i, kv := range c.Config.Env {
+		if k, _, _ := strings.Cut(kv, "="); k == name {
+			c.Config.Env[i] = name + "=" + value
+			return
+		}
+	}
+	c.Config.Env = append(c.Config.Env, name+"="+value)
+}
+
+// Environ is the environment as pairs of name and value.
+func (c *ImageConfig) Environ() [][2]string {
+	out := make([][2]string, 0, len(c.Config.Env))
+	for _, kv := range c.Config.Env {
+		k, v, _ := strings.Cut(kv, "=")
+		out = append(out, [2]string{k, v})
+	}
+	return out
+}
+
+// AddHistory appends a line to the image's history; empty says that it made no
+// layer.
+func (c *ImageConfig) AddHistory(by string, at time.Time, empty bool) {
+	c.History = append(slices.Clone(c.History), v1.History{CreatedBy: by, Created: v1.Time{Time: at}, EmptyLayer: empty})
+	c.Created = v1.Time{Time: at}
+}
+
+// NewImageConfig is the configuration of an empty Linux image for a Debian
+// architecture.
+func NewImageConfig(arch string) ImageConfig {
+	c := ImageConfig{v1.ConfigFile{OS: "linux", Architecture: arch}}
+	switch arch {
+	case "armhf":
+		c.Architecture, c.Variant = "arm", "v7"
+	case "armel":
+		c.Architecture, c.Variant = "arm", "v5"
+	case "i386":
+		c.Architecture = "386"
+	case "ppc64el":
+		c.Architecture = "ppc64le"
+	}
+	return c
+}

@@ -1,0 +1,154 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package layer
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// overlay says how this kernel and namespace want overlay file systems.
+type overlay struct {
+	prefix string // of overlay's own extended attributes
+	user   bool   // mount option userxattr
+}
+
+const (
+	userOverlay    = "user.overlay."
+	trustedOverlay = "trusted.overlay."
+)
+
+func detectOverlay() (overlay, error) {
+	user, err := inUserNamespace()
+	if err != nil {
+		return overlay{}, err
+	}
+	if user {
+		return overlay{userOverlay, true}, nil
+	}
+	return overlay{trustedOverlay, false}, nil
+}
+
+// mount mounts lowers, top first, with upper and work (both empty for a
+// read-only mount) on target. A volatile mount never syncs its upper
+// directory, which makes unmounting cheap.
+func (o overlay) mount(lowers []string, upper, work, target string) error {
+	if upper == "" && len(lowers) == 1 {
+		return bindReadOnly(lowers[0], target)
+	}
+	err := o.mountNew(lowers, upper, work, target)
+	if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL) {
+		// Before Linux 6.8 there is no lowerdir+, before 5.2 no fsopen.
+		err = o.mountOld(lowers, upper, work, target)
+	}
+	if err != nil {
+		return fmt.Errorf("mount overlay of %d layers on %s: %w", len(lowers), target, err)
+	}
+	return nil
+}
+
+func bindReadOnly(from, to string) error {
+	if err := unix.Mount(from, to, "", unix.MS_BIND, ""); err != nil {
+		return fmt.Errorf("bind %s to %s: %w", from, to, err)
+	}
+	if err := unix.Mount("", to, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
+		return errors.Join(fmt.Errorf("make %s read-only: %w", to, err), detach(to))
+	}
+	return nil
+}
+
+// option is a mount option; flags have no value.
+type option struct{ key, value string }
+
+func (o overlay) options(upper, work string) []option {
+	// redirect_dir off makes a rename of a lower directory fail with EXDEV,
+	// upon which tools copy: a tar layer cannot express a redirect.
+	opts := []option{{"redirect_dir", "nofollow"}, {"index", "off"}, {"metacopy", "off"}}
+	if o.user {
+		opts = []option{{"userxattr", ""}, {"index", "off"}}
+	}
+	if upper != "" {
+		opts = append(opts, option{"upperdir", upper}, option{"workdir", work}, option{"volatile", ""})
+	}
+	return opts
+}
+
+func (o overlay) mountNew(lowers []string, upper, work, target string) error {
+	fd, err := unix.Fsopen("overlay", unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	for _, l := range lowers {
+		if err := unix.FsconfigSetString(fd, "lowerdir+", l); err != nil {
+			return err
+		}
+	}
+	for _, opt := range o.options(upper, work) {
+		if opt.value == "" {
+			err = unix.FsconfigSetFlag(fd, opt.key)
+		} else {
+			err = unix.FsconfigSetString(fd, opt.key, opt.value)
+		}
+		if err != nil {
+			return fmt.Errorf("option %s: %w", opt.key, err)
+		}
+	}
+	if err := unix.FsconfigCreate(fd); err != nil {
+		return err
+	}
+	attr := 0
+	if upper == "" {
+		attr = unix.MOUNT_ATTR_RDONLY
+	}
+	m, err := unix.Fsmount(fd, unix.FSMOUNT_CLOEXEC, attr)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(m)
+	return unix.MoveMount(m, "", unix.AT_FDCWD, target, unix.MOVE_MOUNT_F_EMPTY_PATH)
+}
+
+// mountOld names directories by descriptor, for all options together must fit
+// into one page.
+func (o overlay) mountOld(lowers []string, upper, work, target string) error {
+	var names []string
+	for _, l := range lowers {
+		f, err := os.OpenFile(l, unix.O_PATH|unix.O_DIRECTORY, 0)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		names = append(names, "/proc/self/fd/"+strconv.Itoa(int(f.Fd())))
+	}
+	data := "lowerdir=" + strings.Join(names, ":")
+	for _, opt := range o.options(upper, work) {
+		data += "," + opt.key
+		if opt.value != "" {
+			data += "=" + strings.NewReplacer(`\`, `\\`, ",", `\,`, ":", `\:`).Replace(opt.value)
+		}
+	}
+	flags := uintptr(0)
+	if upper == "" {
+		flags = unix.MS_RDONLY
+	}
+	if len(data) >= os.Getpagesize() {
+		return fmt.Errorf("%d layers are more than this kernel takes in one mount: %w", len(lowers), unix.E2BIG)
+	}
+	return unix.Mount("overlay", target, "overlay", flags, data)
+}
+
+// detach unmounts target, whoever still looks at it.
+func detach(target string) error {
+	if err := unix.Unmount(target, unix.MNT_DETACH); err != nil {
+		return fmt.Errorf("unmount %s: %w", target, err)
+	}
+	return nil
+}

@@ -1,0 +1,107 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package layer
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+)
+
+// Paths are the directories of a store.
+type Paths struct{ GraphRoot, RunRoot string }
+
+// PodmanPaths are the directories that podman uses for the account uid, whose
+// environment env looks up: storage.conf(5) of the user, then of the system,
+// then the defaults under XDG_DATA_HOME and XDG_RUNTIME_DIR.
+func PodmanPaths(env func(string) string, uid int) (Paths, error) {
+	p, err := defaultPaths(env, uid)
+	if err != nil {
+		return Paths{}, err
+	}
+	files := []string{"/usr/share/containers/storage.conf", "/etc/containers/storage.conf"}
+	user := ""
+	if f := env("CONTAINERS_STORAGE_CONF"); f != "" {
+		files, user = []string{f}, f
+	} else if uid != 0 {
+		user = filepath.Join(configHome(env), "containers", "storage.conf")
+		files = append(files, user)
+	}
+	for _, f := range files {
+		if err := p.read(f, env, uid, uid == 0 || f == user); err != nil {
+			return Paths{}, err
+		}
+	}
+	return p, nil
+}
+
+func configHome(env func(string) string) string {
+	if d := env("XDG_CONFIG_HOME"); d != "" {
+		return d
+	}
+	return filepath.Join(env("HOME"), ".config")
+}
+
+func defaultPaths(env func(string) string, uid int) (Paths, error) {
+	if uid == 0 {
+		return Paths{"/var/lib/containers/storage", "/run/containers/storage"}, nil
+	}
+	data := env("XDG_DATA_HOME")
+	if data == "" {
+		if env("HOME") == "" {
+			return Paths{}, errors.New("find the image store: neither HOME nor XDG_DATA_HOME is set")
+		}
+		data = filepath.Join(env("HOME"), ".local", "share")
+	}
+	run := env("XDG_RUNTIME_DIR")
+	if run == "" {
+		run = "/run/user/" + strconv.Itoa(uid)
+		if _, err := os.Stat(run); err != nil {
+			run = filepath.Join(os.TempDir(), "podman-run-"+strconv.Itoa(uid))
+		}
+	}
+	return Paths{filepath.Join(data, "containers", "storage"), filepath.Join(run, "containers")}, nil
+}
+
+// read takes the directories that a storage.conf names. For an ordinary user
+// the files of the system count only for rootless_storage_path.
+func (p *Paths) read(file string, env func(string) string, uid int, own bool) error {
+	var conf struct {
+		Storage struct {
+			GraphRoot string `toml:"graphroot"`
+			RunRoot   string `toml:"runroot"`
+			Rootless  string `toml:"rootless_storage_path"`
+		} `toml:"storage"`
+	}
+	b, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read storage settings: %w", err)
+	}
+	if err := toml.Unmarshal(b, &conf); err != nil {
+		return fmt.Errorf("read storage settings: %s: %w", file, err)
+	}
+	expand := func(s string) string {
+		return filepath.Clean(os.Expand(strings.ReplaceAll(s, "$UID", strconv.Itoa(uid)), env))
+	}
+	if s := conf.Storage.Rootless; s != "" && uid != 0 {
+		p.GraphRoot = expand(s)
+	}
+	if s := conf.Storage.GraphRoot; s != "" && own {
+		p.GraphRoot = expand(s)
+	}
+	if s := conf.Storage.RunRoot; s != "" && own {
+		p.RunRoot = expand(s)
+	}
+	return nil
+}

@@ -1,0 +1,253 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package layer
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"golang.org/x/sync/errgroup"
+)
+
+// Pulled is an image whose layers are in the store.
+type Pulled struct {
+	Layer  string      // the top one, "" for scratch
+	Config ImageConfig // as the image has it
+	Ref    string      // the pinned reference
+}
+
+// Pull brings the layers of an image into the store, unless they are there.
+// Ref is any reference, best one that Resolve has pinned. Bytes are checked
+// against their digests as they arrive, and nothing that fails the check, or
+// that does not fit together, gets into the store.
+func (s *Store) Pull(ctx context.Context, r Registry, ref, arch string) (Pulled, error) {
+	p, err := s.pull(ctx, r, ref, arch)
+	if err != nil {
+		return Pulled{}, fmt.Errorf("pull %s: %w", ref, err)
+	}
+	return p, nil
+}
+
+func (s *Store) pull(ctx context.Context, r Registry, ref, arch string) (Pulled, error) {
+	if r.Store.GraphRoot == "" {
+		r.Store.GraphRoot = s.graph
+	}
+	f, err := r.find(ctx, ref, arch)
+	if err != nil {
+		return Pulled{}, err
+	}
+	if f.image == nil {
+		if f.id == "" {
+			return Pulled{Ref: f.pinned}, nil
+		}
+		return s.stored(f)
+	}
+	m, cfg, err := s.checkImage(f.image)
+	if err != nil {
+		return Pulled{}, err
+	}
+	top, err := s.pullLayers(ctx, r, f, m, cfg)
+	if err != nil {
+		return Pulled{}, err
+	}
+	return Pulled{Layer: top, Config: ImageConfig{*cfg}, Ref: f.pinned}, nil
+}
+
+func (s *Store) stored(f found) (Pulled, error) {
+	img, ok, err := s.ImageByName(f.id)
+	if err != nil || !ok {
+		return Pulled{}, errors.Join(err, ErrUnknown)
+	}
+	cfg, _, err := s.Config(img)
+	if err != nil {
+		return Pulled{}, err
+	}
+	return Pulled{Layer: img.Top, Config: ImageConfig{*cfg}, Ref: f.pinned}, nil
+}
+
+// checkImage refuses images whose parts contradict each other.
+func (s *Store) checkImage(img v1.Image) (*v1.Manifest, *v1.ConfigFile, error) {
+	raw, err := img.RawManifest()
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := v1.ParseManifest(bytes.NewReader(raw))
+	if err != nil {
+		return nil, nil, fmt.Errorf("parse manifest: %w", err)
+	}
+	if m.MediaType != "" && !m.MediaType.IsImage() {
+		return nil, nil, fmt.Errorf("a manifest of media type %q", m.MediaType)
+	}
+	rawConfig, err := img.RawConfigFile()
+	if err != nil {
+		return nil, nil, err
+	}
+	if got, _, err := v1.SHA256(bytes.NewReader(rawConfig)); err != nil || got != m.Config.Digest {
+		return nil, nil, fmt.Errorf("the config's digest is %s, not %s", got, m.Config.Digest)
+	}
+	cfg, err := v1.ParseConfigFile(bytes.NewReader(rawConfig))
+	if err != nil {
+		return nil, nil, fmt.Errorf("parse config: %w", err)
+	}
+	if n := len(m.Layers); n != len(cfg.RootFS.DiffIDs) {
+		return nil, nil, fmt.Errorf("%d layers, but %d digests of them in the config", n, len(cfg.RootFS.DiffIDs))
+	} else if n > s.limit.Layers {
+		return nil, nil, fmt.Errorf("%d layers are more than the %d that can be mounted", n, s.limit.Layers)
+	}
+	for i, l := range m.Layers {
+		if err := errors.Join(checkHash(l.Digest), checkHash(cfg.RootFS.DiffIDs[i])); err != nil {
+			return nil, nil, err
+		}
+		if !l.MediaType.IsLayer() || l.MediaType == types.DockerForeignLayer || !l.MediaType.IsDistributable() {
+			return nil, nil, fmt.Errorf("layer %s has the media type %q", l.Digest, l.MediaType)
+		}
+		if l.Size < 0 || l.Size > s.limit.LayerBytes {
+			return nil, nil, fmt.Errorf("layer %s has %d bytes", l.Digest, l.Size)
+		}
+	}
+	return m, cfg, nil
+}
+
+// pullLayers fetches several layers at a time and applies them in order.
+func (s *Store) pullLayers(ctx context.Context, r Registry, f found, m *v1.Manifest, cfg *v1.ConfigFile) (string, error) {
+	n := len(m.Layers)
+	files := make([]chan *os.File, n)
+	parents := make([]string, n+1)
+	missing := n
+	for i, d := range cfg.RootFS.DiffIDs {
+		parents[i+1] = ChainID(parents[i], d)
+		files[i] = make(chan *os.File, 1)
+	}
+	for i := range n {
+		if _, ok := s.Layer(parents[i+1]); !ok {
+			missing = i
+			break
+		}
+		r.event(TransferEvent{Kind: "pull", Name: f.pinned, Digest: m.Layers[i].Digest.String(), Done: -1, Total: m.Layers[i].Size})
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	fetches, fctx := errgroup.WithContext(ctx)
+	fetches.SetLimit(r.jobs())
+	g.Go(func() error {
+		for i := missing; i < n; i++ {
+			fetches.Go(func() error {
+				file, err := s.fetch(fctx, r, f, m.Layers[i], cfg.RootFS.DiffIDs[i])
+				if err == nil {
+					files[i] <- file
+				}
+				return err
+			})
+		}
+		return fetches.Wait()
+	})
+	g.Go(func() error {
+		for i := missing; i < n; i++ {
+			select {
+			case file := <-files[i]:
+				err := s.applyFile(ctx, parents[i], file, cfg.RootFS.DiffIDs[i])
+				if err != nil {
+					return fmt.Errorf("layer %s: %w", m.Layers[i].Digest, err)
+				}
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		return nil
+	})
+	err := g.Wait()
+	for i := range files { // what has been fetched for nothing
+		select {
+		case file := <-files[i]:
+			file.Close()
+		default:
+		}
+	}
+	return parents[n], err
+}
+
+func (s *Store) applyFile(ctx context.Context, parent string, file *os.File, want v1.Hash) error {
+	defer file.Close()
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	z, err := inflate(file, s.limit)
+	if err != nil {
+		return err
+	}
+	_, err = s.Apply(ctx, parent, z, want)
+	return errors.Join(err, z.Close())
+}
+
+// fetch copies a compressed layer into a file without a name.
+func (s *Store) fetch(ctx context.Context, r Registry, f found, d v1.Descriptor, diffID v1.Hash) (*os.File, error) {
+	ev := TransferEvent{Kind: "pull", Name: f.pinned, Digest: d.Digest.String(), Total: d.Size}
+	l, err := f.image.LayerByDiffID(diffID)
+	if err != nil {
+		return nil, fmt.Errorf("layer %s: %w", d.Digest, err)
+	}
+	file, err := s.wip.scratchFile()
+	if err != nil {
+		return nil, err
+	}
+	for attempt, wait := 0, r.backoff().Duration; ; attempt++ {
+		err = copyLayer(ctx, file, l, d, func(n int64) { ev.Done = n; r.event(ev) })
+		if err == nil {
+			return file, nil
+		}
+		if attempt == 3 || !IsNetwork(err) || ctx.Err() != nil {
+			return nil, errors.Join(fmt.Errorf("layer %s: %w", d.Digest, err), file.Close())
+		}
+		select {
+		case <-time.After(wait):
+			wait *= 3
+		case <-ctx.Done():
+		}
+	}
+}
+
+func copyLayer(ctx context.Context, file *os.File, l v1.Layer, d v1.Descriptor, progress func(int64)) error {
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	if err := file.Truncate(0); err != nil {
+		return err
+	}
+	rc, err := l.Compressed()
+	if err != nil {
+		return err
+	}
+	defer rc.Close()
+	_, err = io.Copy(file, &progressReader{ctx: ctx, r: newVerifier(rc, d.Digest, d.Size), report: progress})
+	progress(d.Size)
+	return err
+}
+
+// progressReader tells about each MiB and ends with its context.
+type progressReader struct {
+	ctx     context.Context
+	r       io.Reader
+	report  func(int64)
+	n, last int64
+}
+
+func (p *progressReader) Read(b []byte) (int, error) {
+	if err := p.ctx.Err(); err != nil {
+		return 0, err
+	}
+	n, err := p.r.Read(b)
+	p.n += int64(n)
+	if p.n-p.last >= 1<<20 {
+		p.last = p.n
+		p.report(p.n)
+	}
+	return n, err
+}

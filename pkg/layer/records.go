@@ -1,0 +1,278 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package layer
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// Record says what a step of some key has made.
+type Record struct {
+	Key     string          `json:"key"`
+	Layer   string          `json:"layer,omitempty"` // ID; "" is scratch
+	Parent  string          `json:"parent,omitempty"`
+	DiffID  v1.Hash         `json:"diffID,omitzero"`
+	Config  json.RawMessage `json:"config,omitempty"` // environment, directory, user: whatever the caller needs
+	Created time.Time       `json:"created"`
+}
+
+// Records is the cache of steps: one small file for each key. It needs neither
+// a user namespace nor an opened store. A record is written as a whole and
+// carries its own digest, so that a damaged one counts as none; whether its
+// layer can be trusted after a power cut, the layer's own mark says.
+type Records struct {
+	dir, graph string
+
+	mu    sync.Mutex
+	boot  string       // read when first needed
+	stamp [2]time.Time // of the two indexes that ids is made of
+	ids   map[string]bool
+}
+
+// OpenRecords returns the records in dir that go with the store at graphRoot.
+// Nothing is read or made on disk yet.
+func OpenRecords(dir, graphRoot string) *Records {
+	return &Records{dir: dir, graph: graphRoot}
+}
+
+// RecordsDir is where a store's records are kept by default.
+func RecordsDir(graphRoot string) string { return filepath.Join(graphRoot, "carosbuild", "records") }
+
+// recordFile is the file format: a record and the SHA-256 of its bytes.
+type recordFile struct {
+	Record json.RawMessage `json:"record"`
+	SHA256 string          `json:"sha256"`
+}
+
+func (r *Records) path(key string) (string, error) {
+	if key == "" || len(key) > 200 || key[0] == '.' || strings.Trim(key,
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") != "" {
+		return "", fmt.Errorf("key %q cannot name a record", key)
+	}
+	return filepath.Join(r.dir, key), nil
+}
+
+// Put stores a record. It does not wait for the disk.
+func (r *Records) Put(rec Record) error {
+	file, err := r.path(rec.Key)
+	if err != nil {
+		return fmt.Errorf("put record: %w", err)
+	}
+	body, err := json.Marshal(rec)
+	if err != nil {
+		return fmt.Errorf("put record %s: %w", rec.Key, err)
+	}
+	sum := sha256.Sum256(body)
+	data, err := json.Marshal(recordFile{body, hex.EncodeToString(sum[:])})
+	if err != nil {
+		return fmt.Errorf("put record %s: %w", rec.Key, err)
+	}
+	if err := os.MkdirAll(r.dir, 0o700); err != nil {
+		return fmt.Errorf("put record %s: %w", rec.Key, err)
+	}
+	if err := writeFile(file, data, false); err != nil {
+		return fmt.Errorf("put record %s: %w", rec.Key, err)
+	}
+	return nil
+}
+
+// writeFile writes a file beside its place and renames it; durable waits for
+// the disk.
+func writeFile(path string, data []byte, durable bool) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return finishFile(f, path, durable, err)
+}
+
+// finishFile closes a temporary file and gives it its name, or removes it
+// after an error.
+func finishFile(f *os.File, path string, durable bool, err error) error {
+	if err == nil && durable {
+		err = f.Sync()
+	}
+	err = errors.Join(err, f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	if !durable {
+		return nil
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// Lookup returns the record of a key, if there is one and its layer is in the
+// store and undamaged.
+func (r *Records) Lookup(key string) (Record, bool, error) {
+	file, err := r.path(key)
+	if err != nil {
+		return Record{}, false, fmt.Errorf("look up record: %w", err)
+	}
+	rec, ok, err := readRecord(file)
+	if err != nil {
+		return Record{}, false, fmt.Errorf("look up record %s: %w", key, err)
+	}
+	if !ok || rec.Key != key {
+		return Record{}, false, nil
+	}
+	ok, err = r.usable(rec.Layer)
+	if err != nil {
+		return Record{}, false, fmt.Errorf("look up record %s: %w", key, err)
+	}
+	if !ok {
+		return Record{}, false, nil
+	}
+	return rec, true, nil
+}
+
+func readRecord(file string) (Record, bool, error) {
+	data, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Record{}, false, nil
+	}
+	if err != nil {
+		return Record{}, false, err
+	}
+	var f recordFile
+	var rec Record
+	if json.Unmarshal(data, &f) != nil {
+		return Record{}, false, nil
+	}
+	sum := sha256.Sum256(f.Record)
+	if hex.EncodeToString(sum[:]) != f.SHA256 || json.Unmarshal(f.Record, &rec) != nil {
+		return Record{}, false, nil
+	}
+	return rec, true, nil
+}
+
+// usable reports whether a layer is complete in the store.
+func (r *Records) usable(id string) (bool, error) {
+	if id == "" {
+		return true, nil
+	}
+	if len(id) != 64 || strings.Trim(id, "0123456789abcdef") != "" {
+		return false, nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.boot == "" {
+		var err error
+		if r.boot, err = bootID(); err != nil {
+			return false, err
+		}
+	}
+	if damaged(filepath.Join(r.graph, "carosbuild", "pending"), id, r.boot) {
+		return false, nil
+	}
+	if _, err := os.Stat(filepath.Join(r.graph, "overlay", id, "diff")); err != nil {
+		return false, nil
+	}
+	if err := r.index(); err != nil {
+		return false, err
+	}
+	return r.ids[id], nil
+}
+
+// index reads which layers the store lists as complete, unless nothing has
+// changed since.
+func (r *Records) index() error {
+	var files [2]string
+	var stamp [2]time.Time
+	for i, n := range []string{"layers.json", "volatile-layers.json"} {
+		files[i] = filepath.Join(r.graph, "overlay-layers", n)
+		if st, err := os.Stat(files[i]); err == nil {
+			stamp[i] = st.ModTime()
+		}
+	}
+	if r.ids != nil && stamp == r.stamp {
+		return nil
+	}
+	ids := map[string]bool{}
+	for _, f := range files {
+		var layers []struct {
+			ID    string         `json:"id"`
+			Flags map[string]any `json:"flags"`
+		}
+		b, err := os.ReadFile(f)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := json.Unmarshal(b, &layers); err != nil {
+			return fmt.Errorf("read the store's index %s: %w", f, err)
+		}
+		for _, l := range layers {
+			if incomplete, _ := l.Flags["incomplete"].(bool); !incomplete {
+				ids[l.ID] = true
+			}
+		}
+	}
+	r.ids, r.stamp = ids, stamp
+	return nil
+}
+
+// Delete removes a record. It is idempotent.
+func (r *Records) Delete(key string) error {
+	file, err := r.path(key)
+	if err != nil {
+		return fmt.Errorf("delete record: %w", err)
+	}
+	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("delete record %s: %w", key, err)
+	}
+	return nil
+}
+
+// All returns the usable records, in the order of their keys.
+func (r *Records) All() ([]Record, error) {
+	names, err := os.ReadDir(r.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list records: %w", err)
+	}
+	var out []Record
+	for _, n := range names {
+		if strings.HasPrefix(n.Name(), ".") {
+			continue
+		}
+		rec, ok, err := r.Lookup(n.Name())
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			out = append(out, rec)
+		}
+	}
+	return out, nil
+}

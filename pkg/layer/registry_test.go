@@ -1,0 +1,251 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package layer
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+)
+
+const registryVar = "CAROSBUILD_TEST_REGISTRY"
+
+// startRegistry runs Debian's docker-registry on a free port.
+func startRegistry(t *testing.T) string {
+	t.Helper()
+	path := tool(t, "docker-registry")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	host := l.Addr().String()
+	l.Close()
+	dir := t.TempDir()
+	conf := filepath.Join(dir, "config.yml")
+	yaml := fmt.Sprintf("version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: %q}}\nhttp: {addr: %q}\n", filepath.Join(dir, "data"), host)
+	if err := os.WriteFile(conf, []byte(yaml), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), path, "serve", conf)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Wait() }) // the context has killed it
+	for range 100 {
+		if res, err := http.Get("http://" + host + "/v2/"); err == nil {
+			res.Body.Close()
+			return host
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Fatal("docker-registry does not answer")
+	return ""
+}
+
+func TestRegistry(t *testing.T) {
+	skopeo := tool(t, "skopeo")
+	host := startRegistry(t)
+	dir := t.TempDir()
+	removeInside(t, dir)
+	t.Setenv(registryVar, host)
+	inside(t, "TestInnerPush", dir)
+
+	var info struct {
+		Digest string
+		Layers []string
+	}
+	out := run(t, nil, skopeo, "inspect", "--tls-verify=false", "docker://"+host+"/caros/sample:1")
+	if err := json.Unmarshal([]byte(out), &info); err != nil || len(info.Layers) != 3 {
+		t.Fatalf("skopeo inspect: %v %s", err, out)
+	}
+	for _, tag := range []string{"1", "zstd"} { // skopeo copy reads and checks every byte
+		run(t, nil, skopeo, "copy", "--src-tls-verify=false", "docker://"+host+"/caros/sample:"+tag, "oci:"+filepath.Join(dir, "copy-"+tag))
+	}
+	ref, err := Registry{}.Resolve(t.Context(), host+"/caros/sample:1", "amd64")
+	if err != nil || ref != host+"/caros/sample@"+info.Digest {
+		t.Errorf("resolve: got %s %v, want the digest %s", ref, err, info.Digest)
+	}
+	inside(t, "TestInnerPull", dir)
+	if os.Getuid() != 0 {
+		pod := podman(t, dir)
+		pod("pull", "-q", "--tls-verify=false", host+"/caros/sample:1")
+	}
+}
+
+func TestInnerPush(t *testing.T) {
+	dir := innerDir(t)
+	if dir == "" {
+		return
+	}
+	host := os.Getenv(registryVar)
+	s := openStoreAt(t, dir)
+	buildSample(t, s)
+	o := PushOptions{Cache: BlobCache{filepath.Join(dir, "cache")}}
+	h, err := s.Push(t.Context(), Registry{}, "carosbuild/sample:1", host+"/caros/sample:1", o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The second push does nothing but ask.
+	var sent atomic.Int64
+	counting := roundTripper(func(r *http.Request) (*http.Response, error) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			sent.Add(1)
+		}
+		return http.DefaultTransport.RoundTrip(r)
+	})
+	if again, err := s.Push(t.Context(), Registry{Transport: counting}, "carosbuild/sample:1", host+"/caros/sample:1", o); err != nil || again != h || sent.Load() != 0 {
+		t.Errorf("second push: %v %v, %d requests that change something", again, err, sent.Load())
+	}
+	// A damaged blob in the cache is noticed and made again.
+	chain, err := s.Chain(mustTop(t, s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, ok := o.Cache.find(chain[0].DiffID, Gzip)
+	if !ok {
+		t.Fatal("no blob in the cache")
+	}
+	flipByte(t, o.Cache.blobFile(d.Digest))
+	if _, err := s.Push(t.Context(), Registry{}, "carosbuild/sample:1", host+"/caros/elsewhere:1", o); err != nil {
+		t.Error("push with a damaged blob in the cache:", err)
+	}
+	if _, err := os.Stat(filepath.Join(o.Cache.Dir, "quarantine", d.Digest.Hex)); err != nil {
+		t.Error("the damaged blob:", err)
+	}
+	o.Compression = Zstd
+	if _, err := s.Push(t.Context(), Registry{}, "carosbuild/sample:1", host+"/caros/sample:zstd", o); err != nil {
+		t.Error(err)
+	}
+}
+
+func mustTop(t *testing.T, s *Store) string {
+	t.Helper()
+	i, err := s.mustImage("carosbuild/sample:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return i.Top
+}
+
+func flipByte(t *testing.T, path string) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[len(b)/2] ^= 1
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// TestInnerPull pulls into a fresh store what was pushed: the layers get the
+// same ids.
+func TestInnerPull(t *testing.T) {
+	dir := innerDir(t)
+	if dir == "" {
+		return
+	}
+	host := os.Getenv(registryVar)
+	first := openStoreAt(t, dir)
+	s := openStoreAt(t, filepath.Join(dir, "second"))
+	for _, ref := range []string{host + "/caros/sample:1", host + "/caros/sample:zstd", "oci:" + filepath.Join(dir, "copy-zstd")} {
+		p, err := s.Pull(t.Context(), Registry{}, ref, "amd64")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := mustTop(t, first); p.Layer != want {
+			t.Errorf("%s: top layer %s, want %s", ref, p.Layer, want)
+		}
+	}
+	view, release, err := s.View(t.Context(), mustTop(t, first))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, undo, err := first.View(t.Context(), mustTop(t, first))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sameTrees(view, want); err != nil {
+		t.Error("pulled and built differ:", err)
+	}
+	if err := errors.Join(release(), undo()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestResolveErrors(t *testing.T) {
+	answer := func(status int, header, body string) *httptest.Server {
+		return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "/v2/") {
+				return
+			}
+			if header != "" {
+				w.Header().Set("Content-Type", header)
+			}
+			w.WriteHeader(status)
+			fmt.Fprint(w, body)
+		}))
+	}
+	quick := Registry{retry: remote.Backoff{Duration: time.Millisecond, Steps: 2}}
+	tests := []struct {
+		name, body, header string
+		status             int
+		err                string
+		network            bool
+	}{
+		{"absent", `{"errors":[{"code":"MANIFEST_UNKNOWN"}]}`, "", 404, "MANIFEST_UNKNOWN", false},
+		{"overloaded", "", "", 503, "503", true},
+		{"no manifest", "hello", "application/vnd.oci.image.manifest.v1+json", 200, "", false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			srv := answer(tt.status, tt.header, tt.body)
+			defer srv.Close()
+			_, err := quick.Resolve(t.Context(), strings.TrimPrefix(srv.URL, "http://")+"/a/b:c", "")
+			if tt.err == "" {
+				return
+			}
+			if err == nil || !strings.Contains(err.Error(), tt.err) || IsNetwork(err) != tt.network {
+				t.Errorf("got %v, network %t; want %q, %t", err, IsNetwork(err), tt.err, tt.network)
+			}
+		})
+	}
+	t.Run("nobody", func(t *testing.T) {
+		_, err := quick.Resolve(t.Context(), "127.0.0.1:1/a/b:c", "")
+		if !IsNetwork(err) {
+			t.Errorf("%v is an error of the network", err)
+		}
+	})
+	t.Run("without TLS", func(t *testing.T) {
+		g := &guard{next: roundTripper(func(*http.Request) (*http.Response, error) { return nil, errors.New("sent") })}
+		for url, want := range map[string]string{"http://10.0.0.1/v2/": "without TLS", "http://x.local/v2/": "without TLS",
+			"http://127.0.0.1:5000/v2/": "sent", "http://localhost/v2/": "sent", "https://10.0.0.1/v2/": "sent"} {
+			req, err := http.NewRequest("GET", url, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := g.RoundTrip(req); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: got %v, want %q", url, err, want)
+			}
+		}
+	})
+}

@@ -1,0 +1,287 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package layer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/opencontainers/go-digest"
+	"go.podman.io/storage"
+	"go.podman.io/storage/types"
+)
+
+// Options say where a store is and what it may take.
+type Options struct {
+	GraphRoot string // holds everything; absolute
+	RunRoot   string // what a reboot may lose; absolute
+	BootID    string // of this boot; "" reads the kernel's
+	Limits    Limits // zero values mean the defaults
+}
+
+// Store is an opened store. Its methods may be called concurrently, and other
+// processes, podman among them, may use the same directories meanwhile.
+type Store struct {
+	graph string
+	store storage.Store
+	ovl   overlay
+	wip   *wip
+	limit Limits
+	sync  *syncer
+
+	register sync.Mutex // with flock on the store's lock: looking for a layer and adding it
+
+	mu    sync.Mutex
+	known map[string]Layer // what does not change; a layer may still have been removed
+	bg    sync.WaitGroup
+	bgErr error
+}
+
+// Layer is one stored layer. The zero Layer, with an empty ID, is scratch: no
+// files at all.
+type Layer struct {
+	ID     string // 64 hexadecimal digits, podman's chain id
+	Parent string // ID of the layer below, "" for none
+	DiffID v1.Hash
+	Size   int64 // bytes of its uncompressed tar
+}
+
+// ErrUnknown says that the store has no such layer or image.
+var ErrUnknown = errors.New("not in the store")
+
+// Open opens or makes a store. It removes what processes that are gone have
+// left: snapshots, and layers that a power cut may have damaged. The caller
+// is uid 0 in a user namespace (or on the host), in a mount namespace of its
+// own; the variables _CONTAINERS_ROOTLESS_UID and _GID tell
+// containers/storage whose namespace it is.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	if !filepath.IsAbs(o.GraphRoot) || !filepath.IsAbs(o.RunRoot) {
+		return nil, fmt.Errorf("open store: %q and %q must be absolute paths", o.GraphRoot, o.RunRoot)
+	}
+	st, err := storage.GetStore(types.StoreOptions{
+		GraphRoot: o.GraphRoot, RunRoot: o.RunRoot, GraphDriverName: "overlay",
+		// A bind mount of the driver's directory on itself would make each
+		// rename into it a copy.
+		GraphDriverOptions: []string{"overlay.skip_mount_home=true"},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open store %s: %w", o.GraphRoot, err)
+	}
+	graph := filepath.Clean(o.GraphRoot)
+	s := &Store{graph: graph, store: st, limit: o.Limits.withDefaults(), known: map[string]Layer{}}
+	if s.ovl, err = detectOverlay(); err != nil {
+		return nil, fmt.Errorf("open store %s: %w", o.GraphRoot, err)
+	}
+	if s.wip, err = openWip(filepath.Join(graph, "carosbuild")); err != nil {
+		return nil, fmt.Errorf("open store %s: %w", o.GraphRoot, err)
+	}
+	if s.sync, err = startSyncer(graph, o.BootID, s.wip); err != nil {
+		return nil, errors.Join(fmt.Errorf("open store %s: %w", o.GraphRoot, err), s.wip.close())
+	}
+	if err := s.sweep(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("open store %s: %w", o.GraphRoot, err), s.Close())
+	}
+	s.background(func() { s.fail(s.wip.bury()) })
+	return s, nil
+}
+
+// Close waits for what is still being removed, writes the layers of this
+// process to the disk, and gives up all snapshots.
+func (s *Store) Close() error {
+	s.bg.Wait()
+	return errors.Join(s.bgErr, s.sync.close(), s.wip.close())
+}
+
+// GraphRoot is the directory that holds the store.
+func (s *Store) GraphRoot() string { return s.graph }
+
+// Layer looks a layer up.
+func (s *Store) Layer(id string) (Layer, bool) {
+	l, err := s.store.Layer(id)
+	if err != nil || l.ID != id {
+		return Layer{}, false
+	}
+	return s.remember(l), true
+}
+
+func (s *Store) remember(l *storage.Layer) Layer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if k, ok := s.known[l.ID]; ok {
+		return k
+	}
+	k := Layer{ID: l.ID, Parent: l.Parent, Size: l.UncompressedSize}
+	if h, err := v1.NewHash(l.UncompressedDigest.String()); err == nil {
+		k.DiffID = h
+	}
+	s.known[l.ID] = k
+	return k
+}
+
+func (s *Store) forget(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.known, id)
+}
+
+// Chain is the layers from the base up to and including id. It is empty for
+// scratch.
+func (s *Store) Chain(id string) ([]Layer, error) {
+	var chain []Layer
+	for at := id; at != ""; {
+		s.mu.Lock()
+		l, ok := s.known[at]
+		s.mu.Unlock()
+		if !ok || at == id {
+			if l, ok = s.Layer(at); !ok {
+				return nil, fmt.Errorf("layer %s: %w", at, ErrUnknown)
+			}
+		}
+		chain = append(chain, l)
+		at = l.Parent
+	}
+	slices.Reverse(chain)
+	return chain, nil
+}
+
+// ChainID is the id of the layer that diffID makes on parent, the same that
+// podman gives to a pulled layer.
+func ChainID(parent string, diffID v1.Hash) string {
+	if parent == "" {
+		return diffID.Hex
+	}
+	return digest.Canonical.FromString(parent + "+" + diffID.Hex).Encoded()
+}
+
+func (s *Store) diffDir(id string) string {
+	return filepath.Join(s.graph, "overlay", id, "diff")
+}
+
+// lowers are the directories of a chain for an overlay mount, top first.
+func (s *Store) lowers(id string) ([]string, error) {
+	chain, err := s.Chain(id)
+	if err != nil {
+		return nil, err
+	}
+	dirs := make([]string, 0, len(chain))
+	for _, l := range slices.Backward(chain) {
+		dirs = append(dirs, s.diffDir(l.ID))
+	}
+	return dirs, nil
+}
+
+// RemoveLayer removes a layer that no layer, image or container needs. It is
+// idempotent.
+func (s *Store) RemoveLayer(id string) error {
+	defer s.forget(id)
+	err := s.store.DeleteLayer(id)
+	if errors.Is(err, storage.ErrLayerUnknown) || errors.Is(err, storage.ErrNotALayer) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("remove layer %s: %w", id, err)
+	}
+	return nil
+}
+
+// sweep removes layers that may have been damaged by a power cut, with all
+// that stands on them, and staging directories of dead processes.
+func (s *Store) sweep(ctx context.Context) error {
+	if err := pruneStaging(filepath.Join(s.graph, "overlay", "staging")); err != nil {
+		return err
+	}
+	void, err := s.sync.void()
+	if err != nil || len(void) == 0 {
+		return err
+	}
+	layers, err := s.store.Layers()
+	if err != nil {
+		return fmt.Errorf("list layers: %w", err)
+	}
+	images, err := s.store.Images()
+	if err != nil {
+		return fmt.Errorf("list images: %w", err)
+	}
+	children, tops := map[string][]string{}, map[string][]string{}
+	for _, l := range layers {
+		children[l.Parent] = append(children[l.Parent], l.ID)
+	}
+	for _, i := range images {
+		tops[i.TopLayer] = append(tops[i.TopLayer], i.ID)
+	}
+	var remove func(id string) error
+	remove = func(id string) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		for _, c := range children[id] {
+			if err := remove(c); err != nil {
+				return err
+			}
+		}
+		for _, i := range tops[id] {
+			if err := s.RemoveImage(i); err != nil {
+				return err
+			}
+		}
+		delete(children, id)
+		delete(tops, id)
+		return s.RemoveLayer(id)
+	}
+	for _, id := range void {
+		unpin, err := s.pinParent(id)
+		if err == nil {
+			err = errors.Join(remove(id), unpin())
+		}
+		if err != nil {
+			return fmt.Errorf("clean up after a power cut: %w", err)
+		}
+		if err := s.sync.drop(id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pinParent keeps the layers below id: with an image go all of its layers that
+// nothing else needs.
+func (s *Store) pinParent(id string) (unpin func() error, err error) {
+	l, ok := s.Layer(id)
+	if !ok || l.Parent == "" {
+		return func() error { return nil }, nil
+	}
+	pin, err := s.store.CreateLayer("", l.Parent, nil, "", true, nil)
+	if err != nil {
+		return nil, fmt.Errorf("keep layer %s: %w", l.Parent, err)
+	}
+	return func() error { return s.RemoveLayer(pin.ID) }, nil
+}
+
+// background runs f; Close waits for it.
+func (s *Store) background(f func()) { s.bg.Go(f) }
+
+// fail keeps an error of a background job for Close.
+func (s *Store) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.bgErr = errors.Join(s.bgErr, err)
+}
+
+// inUserNamespace reports whether ids are not those of the host.
+func inUserNamespace() (bool, error) {
+	b, err := os.ReadFile("/proc/self/uid_map")
+	if err != nil {
+		return false, fmt.Errorf("read id mapping: %w", err)
+	}
+	f := strings.Fields(string(b))
+	return !slices.Equal(f, []string{"0", "0", "4294967295"}), nil
+}

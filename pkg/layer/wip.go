@@ -1,0 +1,241 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package layer
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// wip is the directory for what one process has in progress. The process
+// holds a lock in it as long as it lives; another process that gets the lock
+// may remove the directory.
+type wip struct {
+	base string // GraphRoot/carosbuild
+	dir  string
+	lock *os.File
+	next atomic.Int64
+	dead []deadWip
+}
+
+// deadWip is the directory of a dead process, locked for removal.
+type deadWip struct {
+	path string
+	lock *os.File
+}
+
+func openWip(base string) (*wip, error) {
+	if err := os.MkdirAll(filepath.Join(base, "wip"), 0o700); err != nil {
+		return nil, fmt.Errorf("make work directory: %w", err)
+	}
+	w := &wip{base: base}
+	err := w.exclusive(func() error {
+		if err := w.sweep(); err != nil {
+			return err
+		}
+		var err error
+		if w.dir, err = os.MkdirTemp(filepath.Join(base, "wip"), "wip-"); err != nil {
+			return err
+		}
+		w.lock, err = flock(filepath.Join(w.dir, "lock"), unix.LOCK_EX|unix.LOCK_NB)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make work directory: %w", err)
+	}
+	return w, nil
+}
+
+// exclusive runs f while no other process is in exclusive.
+func (w *wip) exclusive(f func() error) error {
+	l, err := flock(filepath.Join(w.base, "lock"), unix.LOCK_EX)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(), l.Close())
+}
+
+// flock opens or makes a file and locks it until the file is closed or the
+// process ends.
+func flock(path string, how int) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		err = unix.Flock(int(f.Fd()), how)
+		if err == nil {
+			return f, nil
+		}
+		if err != unix.EINTR {
+			f.Close()
+			return nil, fmt.Errorf("lock %s: %w", path, err)
+		}
+	}
+}
+
+// sweep takes over the directories of dead processes.
+func (w *wip) sweep() error {
+	dirs, err := os.ReadDir(filepath.Join(w.base, "wip"))
+	if err != nil {
+		return err
+	}
+	for _, d := range dirs {
+		path := filepath.Join(w.base, "wip", d.Name())
+		l, err := flock(filepath.Join(path, "lock"), unix.LOCK_EX|unix.LOCK_NB)
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			continue
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTDIR) {
+			return err
+		}
+		w.dead = append(w.dead, deadWip{path, l})
+	}
+	return nil
+}
+
+// bury removes the directories of dead processes.
+func (w *wip) bury() error {
+	var errs error
+	for _, d := range w.dead {
+		// Mounts end with their namespace. Where a process was killed in the
+		// present one, they are still there.
+		err := unmountBelow(d.path)
+		if err == nil {
+			err = removeAll(d.path)
+		}
+		errs = errors.Join(errs, err)
+		if d.lock != nil {
+			errs = errors.Join(errs, d.lock.Close())
+		}
+	}
+	w.dead = nil
+	return errs
+}
+
+// unmountBelow detaches all mounts in a directory.
+func unmountBelow(dir string) error {
+	f, err := os.Open("/proc/self/mountinfo")
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var points []string
+	sc := bufio.NewScanner(f)
+	sc.Buffer(nil, 1<<20)
+	for sc.Scan() {
+		if f := strings.Fields(sc.Text()); len(f) > 4 && strings.HasPrefix(f[4], dir+"/") {
+			points = append(points, f[4])
+		}
+	}
+	for _, p := range slices.Backward(points) {
+		if err := detach(p); err != nil && !errors.Is(err, unix.EINVAL) {
+			return err
+		}
+	}
+	return sc.Err()
+}
+
+// alive reports whether the process of that directory name still runs, or
+// has yet to be buried.
+func (w *wip) alive(name string) bool {
+	for _, d := range w.dead {
+		if filepath.Base(d.path) == name {
+			return false
+		}
+	}
+	_, err := os.Lstat(filepath.Join(w.base, "wip", name))
+	return err == nil
+}
+
+// pruneStaging removes staging directories that dead processes have left in
+// the overlay driver's own place. The driver holds a POSIX lock on
+// staging.lock in a live one; it may have yet to make that file in one that is
+// young.
+func pruneStaging(dir string) error {
+	names, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("list staging directories: %w", err)
+	}
+	for _, n := range names {
+		path := filepath.Join(dir, n.Name())
+		st, err := os.Lstat(path)
+		if err != nil || time.Since(st.ModTime()) < time.Minute {
+			continue
+		}
+		f, err := os.OpenFile(filepath.Join(path, "staging.lock"), os.O_RDWR, 0)
+		if err == nil {
+			l := unix.Flock_t{Type: unix.F_WRLCK}
+			err = unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &l)
+			if err != nil {
+				f.Close()
+				continue
+			}
+		}
+		if err == nil || errors.Is(err, fs.ErrNotExist) {
+			err = removeAll(path)
+		}
+		if f != nil {
+			f.Close()
+		}
+		if err != nil {
+			return fmt.Errorf("remove staging directory: %w", err)
+		}
+	}
+	return nil
+}
+
+// removeAll removes a tree that may hold directories without permissions for
+// their owner; uid 0 of the namespace does not mind those, other owners do.
+func removeAll(path string) error {
+	err := os.RemoveAll(path)
+	if !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	_ = filepath.WalkDir(path, func(p string, d fs.DirEntry, _ error) error {
+		if d != nil && d.IsDir() {
+			_ = os.Chmod(p, 0o700)
+		}
+		return nil
+	})
+	return os.RemoveAll(path)
+}
+
+// mkdir makes a new directory in progress.
+func (w *wip) mkdir() (string, error) {
+	dir := filepath.Join(w.dir, strconv.FormatInt(w.next.Add(1), 10))
+	return dir, os.Mkdir(dir, 0o700)
+}
+
+// scratchFile opens a file without a name.
+func (w *wip) scratchFile() (*os.File, error) {
+	fd, err := unix.Open(w.dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
+	if err == nil {
+		return os.NewFile(uintptr(fd), filepath.Join(w.dir, "scratch")), nil
+	}
+	f, err := os.CreateTemp(w.dir, "scratch-")
+	if err != nil {
+		return nil, err
+	}
+	return f, os.Remove(f.Name())
+}
+
+func (w *wip) close() error {
+	return errors.Join(removeAll(w.dir), w.lock.Close())
+}

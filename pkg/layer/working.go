@@ -1,0 +1,165 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package layer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// Working is the writable snapshot of one step. Exactly one of Commit and
+// Discard ends it; Discard after that does nothing.
+type Working struct {
+	store  *Store
+	parent string
+	lowers []string // top first
+	dir    string
+	root   string
+	base   unix.Stat_t // of the parent's root directory
+	ended  atomic.Bool
+}
+
+// Prepare makes a snapshot of a layer. Without a parent it is an empty
+// directory.
+func (s *Store) Prepare(ctx context.Context, parent string) (*Working, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	w, err := s.prepare(parent)
+	if err != nil {
+		return nil, fmt.Errorf("prepare snapshot of %s: %w", short(parent), err)
+	}
+	return w, nil
+}
+
+func (s *Store) prepare(parent string) (*Working, error) {
+	lowers, err := s.lowers(parent)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := s.wip.mkdir()
+	if err != nil {
+		return nil, err
+	}
+	w := &Working{store: s, parent: parent, lowers: lowers, dir: dir, root: filepath.Join(dir, "merged")}
+	if err := w.setUp(); err != nil {
+		return nil, errors.Join(err, removeAll(dir))
+	}
+	return w, nil
+}
+
+// setUp makes the directories; the upper one looks like the parent's root
+// directory, for it becomes the root directory of the snapshot.
+func (w *Working) setUp() error {
+	if err := os.Mkdir(w.Upper(), 0o755); err != nil {
+		return err
+	}
+	if len(w.lowers) == 0 {
+		w.root = w.Upper()
+		return os.Chmod(w.Upper(), 0o755) // whatever the umask
+	}
+	if err := unix.Stat(w.lowers[0], &w.base); err != nil {
+		return fmt.Errorf("look at the parent's root: %w", err)
+	}
+	if err := os.Chown(w.Upper(), int(w.base.Uid), int(w.base.Gid)); err != nil {
+		return err
+	}
+	if err := unix.Chmod(w.Upper(), w.base.Mode&0o7777); err != nil {
+		return err
+	}
+	work := filepath.Join(w.dir, "work")
+	for _, d := range []string{work, w.root} {
+		if err := os.Mkdir(d, 0o700); err != nil {
+			return err
+		}
+	}
+	return w.store.ovl.mount(w.lowers, w.Upper(), work, w.root)
+}
+
+// Root is the directory that holds the snapshot's files.
+func (w *Working) Root() string { return w.root }
+
+// Upper is the directory that holds what differs from the parent.
+func (w *Working) Upper() string { return filepath.Join(w.dir, "upper") }
+
+// Parent is the layer below, "" for none.
+func (w *Working) Parent() string { return w.parent }
+
+// Discard removes the snapshot. Files are removed in the background.
+func (w *Working) Discard() error {
+	if !w.ended.CompareAndSwap(false, true) {
+		return nil
+	}
+	if err := w.unmount(); err != nil {
+		return fmt.Errorf("discard snapshot: %w", err) // never remove through a mount
+	}
+	w.remove()
+	return nil
+}
+
+// unmount ends what others see of the snapshot. It comes before the upper
+// directory moves into the store, for whoever writes to the mount after that
+// would write into the layer.
+func (w *Working) unmount() error {
+	if w.root == w.Upper() {
+		return nil
+	}
+	return detach(w.root)
+}
+
+// remove removes what is left of an unmounted snapshot.
+func (w *Working) remove() {
+	w.store.background(func() { w.store.fail(removeAll(w.dir)) })
+}
+
+// View mounts a chain of layers read-only. Release unmounts it; what still
+// has files open there keeps them. Device nodes are absent, see Devices.
+func (s *Store) View(ctx context.Context, id string) (root string, release func() error, err error) {
+	if err := ctx.Err(); err != nil {
+		return "", nil, err
+	}
+	lowers, err := s.lowers(id)
+	if err != nil {
+		return "", nil, fmt.Errorf("view of %s: %w", short(id), err)
+	}
+	dir, err := s.wip.mkdir()
+	if err != nil {
+		return "", nil, fmt.Errorf("view of %s: %w", short(id), err)
+	}
+	if len(lowers) > 0 {
+		if err := s.ovl.mount(lowers, "", "", dir); err != nil {
+			return "", nil, errors.Join(fmt.Errorf("view of %s: %w", short(id), err), os.Remove(dir))
+		}
+	}
+	var released atomic.Bool
+	return dir, func() error {
+		if !released.CompareAndSwap(false, true) {
+			return nil
+		}
+		if len(lowers) > 0 {
+			if err := detach(dir); err != nil {
+				return err
+			}
+		}
+		return os.Remove(dir)
+	}, nil
+}
+
+// short is a layer id as messages show it.
+func short(id string) string {
+	switch {
+	case id == "":
+		return "scratch"
+	case len(id) > 12:
+		return id[:12]
+	}
+	return id
+}

@@ -1,0 +1,130 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package debian
+
+import (
+	"archive/tar"
+	"bytes"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestParseDebFaults(t *testing.T) {
+	control := string(compress(t, ".gz", rawTar(t, []tar.Header{fileEntry("./control", 0o644, "Package: a\n")})))
+	for _, c := range []struct {
+		name string
+		data []byte
+		want string
+	}{
+		{"nothing", nil, "not an ar archive"},
+		{"no members", []byte(arMagic), "lacks"},
+		{"only a version", arArchive("debian-binary", "2.0\n"), "lacks"},
+		{"format 3", arArchive("debian-binary", "3.0\n"), "format 2"},
+		{"version not first", arArchive("control.tar.gz", control, "debian-binary", "2.0\n"), "format 2"},
+		{"data before control", arArchive("debian-binary", "2.0\n", "data.tar", "", "control.tar", ""), "not expected"},
+		{"two data members", arArchive("debian-binary", "2.0\n", "control.tar", "", "data.tar", "", "data.tar.xz", ""), "not expected"},
+		{"foreign member", arArchive("debian-binary", "2.0\n", "evil", ""), "not expected"},
+		{"truncated", arArchive("debian-binary", "2.0\n", "control.tar.gz", control)[:140], "truncated"},
+		{"negative size", bytes.Replace(arArchive("debian-binary", "2.0\n"), []byte("4         `"), []byte("-60       `"), 1), "size"},
+		{"huge size", bytes.Replace(arArchive("debian-binary", "2.0\n"), []byte("4         `"), []byte("9999999999`"), 1), "truncated"},
+		{"bad header", []byte(arMagic + strings.Repeat("x", 60)), "malformed"},
+	} {
+		if _, err := parseDeb(c.data); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want an error with %q", c.name, err, c.want)
+		}
+	}
+	ok := arArchive("debian-binary", "2.0\n", "_gpgbuilder", "x", "control.tar.gz", control, "data.tar", "")
+	if _, err := parseDeb(ok); err != nil {
+		t.Errorf("with an additional member: %v", err)
+	}
+}
+
+func TestReadControlFaults(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		files []tar.Header
+		want  string
+	}{
+		{"empty", nil, "no control file"},
+		{"two paragraphs", []tar.Header{fileEntry("./control", 0o644, "Package: a\n\nPackage: b\n")}, "want one paragraph"},
+		{"climbing member", []tar.Header{fileEntry("../../x", 0o644, "x")}, "not allowed"},
+		{"subdirectory", []tar.Header{fileEntry("./x/y", 0o644, "x")}, "not allowed"},
+		{"link", []tar.Header{linkEntry('2', "./postinst", "/bin/sh")}, "not allowed"},
+		{"dpkg's own name", []tar.Header{fileEntry("./list", 0o644, "x")}, "not allowed"},
+	} {
+		d := deb{controlName: "control.tar", control: rawTar(t, c.files)}
+		if _, err := d.readControl(); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want an error with %q", c.name, err, c.want)
+		}
+	}
+	for _, line := range []string{"etc/x", "/etc/../x", "/", "/a//b"} {
+		c := control{members: []controlMember{{name: "conffiles", content: []byte(line + "\n")}}}
+		if got, err := c.conffiles(); err == nil {
+			t.Errorf("conffile %q: got %v, want an error", line, got)
+		}
+	}
+}
+
+func TestDecompress(t *testing.T) {
+	text := bytes.Repeat([]byte("squeamish ossifrage "), 5000)
+	for _, ending := range []string{".xz", ".gz", ".zst", ".tar"} {
+		packed := compress(t, ending, text)
+		twice := append(bytes.Clone(packed), packed...)
+		r, err := decompress("x"+ending, bytes.NewReader(twice))
+		must(t, err)
+		if got, err := io.ReadAll(r); err != nil || len(got) != 2*len(text) {
+			t.Errorf("%s: two streams: got %d bytes, error %v; want %d", ending, len(got), err, 2*len(text))
+		}
+		if ending == ".tar" {
+			continue
+		}
+		for what, bad := range map[string][]byte{
+			"cut short":   packed[:len(packed)-3],
+			"bit flipped": flip(packed, len(packed)/2),
+		} {
+			r, err := decompress("x"+ending, bytes.NewReader(bad))
+			if err == nil {
+				_, err = io.ReadAll(r)
+			}
+			if err == nil {
+				t.Errorf("%s %s: read without an error", ending, what)
+			}
+		}
+	}
+	if _, err := decompress("data.tar.lzma", strings.NewReader("")); err == nil {
+		t.Error("lzma: want an error")
+	}
+}
+
+func flip(b []byte, at int) []byte {
+	b = bytes.Clone(b)
+	b[at] ^= 0x10
+	return b
+}
+
+// What xz makes, with each of its checks, is what we read.
+func TestDecompressForeign(t *testing.T) {
+	xz := tool(t, "xz")
+	text := bytes.Repeat([]byte("0123456789abcdef\x00\x01"), 20000)
+	for _, option := range []string{"--check=crc32", "--check=crc64", "--check=sha256", "--block-size=50000", "--x86"} {
+		name := filepath.Join(t.TempDir(), "f")
+		must(t, os.WriteFile(name, text, 0o644))
+		args := []string{option}
+		if option == "--x86" {
+			args = append(args, "--lzma2")
+		}
+		must(t, run(xz, append(args, name)...))
+		packed, err := os.ReadFile(name + ".xz")
+		must(t, err)
+		r, err := decompress("f.xz", bytes.NewReader(packed))
+		must(t, err)
+		if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, text) {
+			t.Errorf("%s: got %d bytes, error %v", option, len(got), err)
+		}
+	}
+}

@@ -1,0 +1,162 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package debian
+
+import (
+	"archive/tar"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func FuzzParseDeb(f *testing.F) {
+	f.Add(baseDebs()[0].build(f))
+	f.Add(baseDebs()[1].build(f))
+	f.Add([]byte(arMagic))
+	f.Fuzz(func(_ *testing.T, data []byte) {
+		d, err := parseDeb(data)
+		if err != nil {
+			return
+		}
+		c, err := d.readControl()
+		if err != nil {
+			return
+		}
+		_, _ = c.conffiles()
+		_, _ = c.interests()
+	})
+}
+
+// FuzzExtract extracts arbitrary tars: nothing may appear beside the root, and
+// what is listed must not climb.
+func FuzzExtract(f *testing.F) {
+	for _, d := range baseDebs() {
+		f.Add(rawTar(f, d.Files))
+	}
+	f.Add(rawTar(f, []tar.Header{linkEntry('2', "./l", "../.."), fileEntry("./l/evil", 0o644, "x"), linkEntry('1', "./h", "../x")}))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		outer := t.TempDir()
+		root := filepath.Join(outer, "root")
+		must(t, os.Mkdir(root, 0o755))
+		dir, err := openRoot(root)
+		must(t, err)
+		defer dir.close()
+		u := &unpacking{f: &Fetcher{SkipOwners: true}, r: &Resolution{Arch: "amd64", MergedUsr: true}, root: dir, owners: map[string]*unpacked{}}
+		must(t, u.skeleton())
+		p := &unpacked{Package: Package{Name: "p"}, files: map[string]bool{}, lost: map[string]bool{},
+			conffiles: []conffile{{"/etc/x", false}}}
+		_ = newExtractor(u, p).run(deb{dataName: "data.tar", data: data})
+		entries, err := os.ReadDir(outer)
+		must(t, err)
+		if len(entries) != 1 {
+			t.Errorf("beside the root: %v", entries)
+		}
+		for _, line := range strings.Split(p.fileList(), "\n") {
+			if strings.Contains(line+"/", "/../") {
+				t.Errorf("listed: %q", line)
+			}
+		}
+	})
+}
+
+func FuzzStanzas(f *testing.F) {
+	f.Add("Package: a\nDescription: x\n y\n .\n\nPackage: b\n# c\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		all, err := parseStanzas(text)
+		if err != nil {
+			return
+		}
+		for _, s := range all {
+			again, err := parseStanzas(s.String())
+			if err != nil || len(again) != 1 || again[0].String() != s.String() {
+				t.Errorf("%q becomes %q, then %v, %v", text, s.String(), again, err)
+			}
+		}
+	})
+}
+
+func FuzzRelease(f *testing.F) {
+	f.Add("Suite: sid\nDate: Sat, 21 Nov 2026 00:53:02 UTC\nSHA256:\n " + strings.Repeat("a", 64) + " 12 main/binary-amd64/Packages.xz\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		r, err := parseRelease(text)
+		if err != nil {
+			return
+		}
+		_ = r.check("sid", "amd64", []string{"main"}, true, true, testNow)
+		if _, packed, plain, err := r.index("main", "amd64"); err == nil && !(isSHA256(packed.SHA256) && isSHA256(plain.SHA256)) {
+			t.Errorf("index with hashes %q, %q", packed.SHA256, plain.SHA256)
+		}
+	})
+}
+
+func FuzzIndex(f *testing.F) {
+	f.Add("Package: a\nVersion: 1\nArchitecture: amd64\nDepends: b (>= 1) | c:any, d [amd64]\nProvides: x (= 1)\nFilename: p/a\nSize: 1\nSHA256: " + strings.Repeat("a", 64) + "\n\nPackage: b\nVersion: 2\nArchitecture: all\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		u := newUniverse("amd64", []archive{{Suite: "sid"}})
+		if u.add(0, text) != nil {
+			return
+		}
+		s := newSolver(u)
+		for _, name := range []string{"a", "b"} {
+			if s.install([]string{name}) != nil {
+				return
+			}
+		}
+		for _, p := range inOrder(s, s.order) {
+			if !isPoolPath(p.Filename) || !isSHA256(p.Hash.SHA256) || p.Hash.Size < 0 {
+				t.Errorf("chosen: %+v", p)
+			}
+		}
+	})
+}
+
+func FuzzRelations(f *testing.F) {
+	f.Add("perl:any (>= 5), foo:amd64 | bar (<< 1~) | baz [amd64]")
+	f.Fuzz(func(_ *testing.T, text string) {
+		_, _ = parseRelations(text, "amd64")
+	})
+}
+
+func FuzzSources(f *testing.F) {
+	f.Add("deb [arch=amd64 signed-by=/x] http://a/debian bookworm main # c\n")
+	f.Add("Types: deb\nURIs: http://a/debian\nSuites: sid\nComponents: main\nSigned-By:\n -----BEGIN\n .\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		one, _ := parseOneLine(text)
+		two, _ := parseDeb822(text)
+		for _, e := range append(one, two...) {
+			if e.isDebian() && checkMirror(e.URI) != nil {
+				t.Errorf("taken: %q", e.URI)
+			}
+		}
+	})
+}
+
+func FuzzAptConf(f *testing.F) {
+	f.Add("A::b \"c\"; D { e { f \"g\"; }; /* h */ }; // i\n#clear x;\n")
+	f.Fuzz(func(_ *testing.T, text string) {
+		_ = parseAptConf(aptConf{}, text)
+	})
+}
+
+// FuzzClearsigned alters a signed message: what is accepted is what was signed.
+func FuzzClearsigned(f *testing.F) {
+	key := newKey(f, 0)
+	const signed = "Suite: sid\n- x"
+	f.Add(sign(f, signed+"\n", key))
+	f.Fuzz(func(t *testing.T, message []byte) {
+		text, err := verifyClearsigned(message, []*entity{key}, testNow)
+		if err != nil {
+			return
+		}
+		lines := strings.Split(text, "\n")
+		for i := range lines {
+			lines[i] = strings.TrimRight(lines[i], " \t\r")
+		}
+		if got := strings.TrimRight(strings.Join(lines, "\n"), "\n"); got != signed {
+			t.Errorf("accepted %q", text)
+		}
+	})
+}
