@@ -75,28 +75,33 @@ func (l *stepLog) Write(p []byte) (int, error) {
 		l.flushLine()
 		rest = rest[i+1:]
 	}
-	for len(l.line) > maxLine {
-		l.flushLine()
+	for len(l.line) > maxLine { // nobody waits for the end of such a line
+		l.say(string(l.line[:maxLine]))
+		l.line = append(l.line[:0], l.line[maxLine:]...)
 	}
 	return len(p), nil
 }
 
+// flushLine ends the line that was being collected.
 func (l *stepLog) flushLine() {
 	line := bytes.TrimSuffix(l.line, []byte("\r"))
 	if i := bytes.LastIndexByte(line, '\r'); i >= 0 { // a progress display
 		line = line[i+1:]
 	}
-	for first := true; first || len(line) > 0; first = false {
-		n := min(len(line), maxLine)
-		s := string(line[:n])
-		line = line[n:]
-		l.last = append(l.last, s)
-		if len(l.last) > tailLines {
-			l.last = slices.Delete(l.last, 0, len(l.last)-tailLines)
-		}
-		l.emit(s)
+	for len(line) > maxLine {
+		l.say(string(line[:maxLine]))
+		line = line[maxLine:]
 	}
+	l.say(string(line))
 	l.line = l.line[:0]
+}
+
+func (l *stepLog) say(s string) {
+	l.last = append(l.last, s)
+	if len(l.last) > tailLines {
+		l.last = slices.Delete(l.last, 0, len(l.last)-tailLines)
+	}
+	l.emit(s)
 }
 
 // tail is the last lines of the current step.

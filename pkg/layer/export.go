@@ -53,7 +53,7 @@ func (s *Store) export(ctx context.Context, r Registry, image, dst string, o Pus
 	case kindArchive:
 		return s.exportArchive(ctx, i, p.path, p.name)
 	}
-	return errors.New("the target must begin with oci: or docker-archive:")
+	return errors.New("the target is neither oci:DIR nor docker-archive:FILE")
 }
 
 // exportLayout adds an image to a layout: blobs, then manifest, then index.

@@ -37,7 +37,7 @@ func (x *extractor) create(h *tar.Header, rel string, content io.Reader) error {
 	}
 	delete(x.devices, rel)
 	switch h.Typeflag {
-	case tar.TypeReg, tar.TypeRegA, tar.TypeCont:
+	case tar.TypeReg, tar.TypeCont:
 		return x.file(h, at, rel, name, content)
 	case tar.TypeSymlink:
 		if h.Linkname == "" {

@@ -109,18 +109,18 @@ func TestLargeDirectories(t *testing.T) {
 				t.Skip("large")
 			}
 			path := build(t, sorted(append(c.entries, dir("d"))...), testOptions)
-			out := run1(t, "debugfs", "-R", "htree_dump /d", path)
+			out := tool(t, "debugfs", "-R", "htree_dump /d", path)
 			if want := "Indirect levels: " + c.levels; !strings.Contains(out, want) {
 				t.Errorf("no %q in %s", want, out[:min(len(out), 500)])
 			}
 			if want := "Hash Version: 1"; !strings.Contains(out, want) {
 				t.Errorf("no %q in %s", want, out[:min(len(out), 500)])
 			}
-			if got := statFields["links"].FindStringSubmatch(run1(t, "debugfs", "-R", "stat /d", path))[1]; got != c.links {
+			if got := statFields["links"].FindStringSubmatch(tool(t, "debugfs", "-R", "stat /d", path))[1]; got != c.links {
 				t.Errorf("%s links, want %s", got, c.links)
 			}
 			seen := map[string]bool{}
-			for line := range strings.Lines(run1(t, "debugfs", "-R", "ls -p /d", path)) {
+			for line := range strings.Lines(tool(t, "debugfs", "-R", "ls -p /d", path)) {
 				if f := strings.Split(line, "/"); len(f) > 5 && f[1] != "0" {
 					seen[f[5]] = true
 				}
@@ -161,7 +161,7 @@ func TestLostFound(t *testing.T) {
 		tr := sorted(entries...)
 		path := build(t, tr, testOptions)
 		verify(t, path, tr, testOptions)
-		out := run1(t, "debugfs", "-R", "stat /lost+found", path)
+		out := tool(t, "debugfs", "-R", "stat /lost+found", path)
 		if !strings.Contains(out, "Inode: 11 ") {
 			t.Errorf("lost+found is not inode 11:\n%s", out)
 		}
@@ -283,7 +283,7 @@ func TestFileTypes(t *testing.T) {
 		tree.Entry{Path: "j", Mode: tree.Char}, tree.Entry{Path: "k", Mode: tree.Block},
 		tree.Entry{Path: "m", Mode: tree.FIFO}, tree.Entry{Path: "n", Mode: tree.Socket}), testOptions)
 	var got []string
-	out := run1(t, "debugfs", "-R", "ls -l /", path)
+	out := tool(t, "debugfs", "-R", "ls -l /", path)
 	for _, m := range regexp.MustCompile(`(?m)^ +\d+ +\d+ \((\d)\).* (\S+)$`).FindAllStringSubmatch(out, -1) {
 		got = append(got, m[2]+m[1])
 	}

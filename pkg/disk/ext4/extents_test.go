@@ -38,7 +38,7 @@ func TestManyExtents(t *testing.T) {
 		}
 		tr := sorted(e)
 		path := build(t, tr, testOptions)
-		out := run1(t, "debugfs", "-R", "stat /sparse", path)
+		out := tool(t, "debugfs", "-R", "stat /sparse", path)
 		m := regexp.MustCompile(`Blockcount: (\d+)`).FindStringSubmatch(out)
 		if got, want := m[1], fmt.Sprint((c.extents+c.nodes)*8); got != want {
 			t.Errorf("%d extents: %s sectors, want %s", c.extents, got, want)
@@ -73,7 +73,7 @@ func TestSeveralGroups(t *testing.T) {
 	path := build(t, sorted(entries...), o)
 	for _, e := range entries {
 		out := t.TempDir() + "/out"
-		run1(t, "debugfs", "-R", "dump /"+e.Path+" "+out, path)
+		tool(t, "debugfs", "-R", "dump /"+e.Path+" "+out, path)
 		checkMarks(t, out, e.Size)
 	}
 }
@@ -136,14 +136,14 @@ func TestHugeSparse(t *testing.T) {
 		{"full", "2415919104", fmt.Sprint((9<<16 + 1) * 8), "(ETB0):"},
 		{"hole", "1099511627776", "0", ""},
 	} {
-		out := run1(t, "debugfs", "-R", "stat /"+c.name, path)
+		out := tool(t, "debugfs", "-R", "stat /"+c.name, path)
 		for _, want := range []string{"Size: " + c.size + "\n", "Blockcount: " + c.sectors + "\n", c.block} {
 			if !strings.Contains(out, want) {
 				t.Errorf("%s: no %q in\n%s", c.name, want, out)
 			}
 		}
 	}
-	block, err := strconv.ParseInt(strings.TrimSpace(run1(t, "debugfs", "-R", "bmap /five 1310720", path)), 10, 64)
+	block, err := strconv.ParseInt(strings.TrimSpace(tool(t, "debugfs", "-R", "bmap /five 1310720", path)), 10, 64)
 	if err != nil {
 		t.Fatal(err)
 	}

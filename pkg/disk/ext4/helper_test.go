@@ -36,8 +36,8 @@ func foreign(t testing.TB, name string) string {
 	return path
 }
 
-// run1 runs a foreign tool and returns what it prints on standard output.
-func run1(t testing.TB, name string, args ...string) string {
+// tool runs a foreign tool and returns what it prints on standard output.
+func tool(t testing.TB, name string, args ...string) string {
 	t.Helper()
 	var out, diag bytes.Buffer
 	cmd := exec.CommandContext(t.Context(), foreign(t, name), args...)
@@ -57,7 +57,7 @@ var clean = regexp.MustCompile(`^(Pass [1-5]: [^\n]+\n)+[^\n]*: \d+/\d+ files \(
 // fsck fails the test unless e2fsck is content with a file system.
 func fsck(t testing.TB, path string) {
 	t.Helper()
-	out := run1(t, "e2fsck", "-fn", path)
+	out := tool(t, "e2fsck", "-fn", path)
 	if !clean.MatchString(out) {
 		t.Fatalf("e2fsck has something to repair:\n%s", out[:min(len(out), 4000)])
 	}

@@ -19,7 +19,7 @@ import (
 // header is what dumpe2fs -h prints, by field.
 func header(t testing.TB, path string) map[string]string {
 	out := map[string]string{}
-	for line := range strings.Lines(run1(t, "dumpe2fs", "-h", path)) {
+	for line := range strings.Lines(tool(t, "dumpe2fs", "-h", path)) {
 		if name, value, ok := strings.Cut(line, ":"); ok {
 			out[name] = strings.TrimSpace(value)
 		}
@@ -42,7 +42,7 @@ func TestLikeMke2fs(t *testing.T) {
 			if err := os.Truncate(want, size); err != nil {
 				t.Fatal(err)
 			}
-			run1(t, "mke2fs", "-q", "-t", "ext4", "-b", "4096", "-i", "16384", "-I", "256", "-L", o.Label,
+			tool(t, "mke2fs", "-q", "-t", "ext4", "-b", "4096", "-i", "16384", "-I", "256", "-L", o.Label,
 				"-O", "none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg,sparse_super,large_file,huge_file,dir_nlink,extra_isize,metadata_csum",
 				"-J", fmt.Sprintf("size=%d", journalBlocks(size/blockSize)*blockSize>>20),
 				"-U", "01020304-0506-4708-890a-0b0c0d0e0f10", want)
@@ -72,7 +72,7 @@ func TestLikeMke2fs(t *testing.T) {
 // groups is what dumpe2fs says about tables and inodes of each group. Where
 // blocks are free depends on the journal, which mke2fs puts in the middle.
 func groups(t testing.TB, path string) []string {
-	_, out, _ := strings.Cut(run1(t, "dumpe2fs", path), "\n\n")
+	_, out, _ := strings.Cut(tool(t, "dumpe2fs", path), "\n\n")
 	sums := regexp.MustCompile(`,? csum 0x[0-9a-f]+|\d+ free blocks, |BLOCK_UNINIT, `)
 	var lines []string
 	for line := range strings.Lines(out) {
@@ -100,7 +100,7 @@ func TestResize(t *testing.T) {
 		o.Size, o.MaxSize = c.size, c.most
 		o.InodeRatio = 1 << 19 // resize2fs writes the tables
 		path := build(t, tr, o)
-		out := run1(t, "resize2fs", "-P", path)
+		out := tool(t, "resize2fs", "-P", path)
 		m := regexp.MustCompile(`Estimated minimum size of the filesystem: (\d+)`).FindStringSubmatch(out)
 		if m == nil {
 			t.Fatal(out)
@@ -108,11 +108,11 @@ func TestResize(t *testing.T) {
 		if least, _ := strconv.ParseInt(m[1], 10, 64); c.size > 0 && least*blockSize > c.size {
 			t.Errorf("resize2fs -P: %d blocks, more than there are", least)
 		}
-		run1(t, "e2fsck", "-fy", path)
+		tool(t, "e2fsck", "-fy", path)
 		if err := os.Truncate(path, c.to); err != nil {
 			t.Fatal(err)
 		}
-		run1(t, "resize2fs", path)
+		tool(t, "resize2fs", path)
 		fsck(t, path)
 		if got, want := header(t, path)["Block count"], fmt.Sprint(c.to/blockSize); got != want {
 			t.Errorf("grown to %s blocks, want %s", got, want)
@@ -137,11 +137,11 @@ func TestInodeRatios(t *testing.T) {
 			if size > 1<<30 {
 				continue
 			}
-			run1(t, "e2fsck", "-fy", path)
+			tool(t, "e2fsck", "-fy", path)
 			if err := os.Truncate(path, 2*size); err != nil {
 				t.Fatal(err)
 			}
-			run1(t, "resize2fs", path)
+			tool(t, "resize2fs", path)
 			fsck(t, path)
 		}
 	}

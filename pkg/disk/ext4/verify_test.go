@@ -124,7 +124,7 @@ func (r *reader) batch(cmds []string) []string {
 	if err := os.WriteFile(file, []byte(strings.Join(cmds, "\n")+"\n"), 0o600); err != nil {
 		r.t.Fatal(err)
 	}
-	out := run1(r.t, "debugfs", "-f", file, r.image)
+	out := tool(r.t, "debugfs", "-f", file, r.image)
 	var answers []string
 	for i, c := range cmds {
 		_, rest, ok := strings.Cut(out, "debugfs: "+c+"\n")
