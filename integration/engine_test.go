@@ -1,0 +1,233 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+//go:build integration
+
+package integration
+
+import (
+	"bufio"
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// base is a stage with busybox and nothing else: no network is needed.
+func base(t *testing.T) string {
+	t.Helper()
+	return `<buildstage id="base"><action>FROM scratch</action><action>ADD ` + tool(t, "busybox") +
+		` /bin/busybox</action><action>RUN ["/bin/busybox", "--install", "-s", "/bin"]</action></buildstage>`
+}
+
+func TestOnlyWhatChanged(t *testing.T) {
+	w := newWorld(t)
+	w.file(t, "one", "1")
+	w.file(t, "two/x", "2")
+	w.file(t, "a.xml", "<redo>"+base(t)+`
+		<buildstage id="left"><prestage>base</prestage><action>ADD one /one</action><action>RUN cat /one</action></buildstage>
+		<buildstage id="right"><prestage>base</prestage><action>RUN true</action><action>COPY two /two</action><action>RUN ls /two</action></buildstage>
+		<buildstage id="top"><prestage>left</prestage><action>COPY --from=right /two /right</action><action>RUN cat /right/x /one</action></buildstage></redo>`)
+	all := []string{"base 1/3", "base 2/3", "base 3/3", "left 1/2", "left 2/2", "right 1/3", "right 2/3", "right 3/3", "top 1/2", "top 2/2"}
+	steps := func() []string {
+		t.Helper()
+		_, ran := w.build(t, "a.xml")
+		slices.Sort(ran)
+		return ran
+	}
+	check := func(what string, want []string) {
+		t.Helper()
+		if diff := cmp.Diff(steps(), want); diff != "" {
+			t.Errorf("%s: steps executed (-got +want):\n%s", what, diff)
+		}
+	}
+	check("first build", all)
+	check("nothing changed", nil)
+	for _, f := range []string{"one", "two/x", "a.xml"} {
+		now := time.Now()
+		if err := os.Chtimes(filepath.Join(w.work, f), now, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check("after touch", nil)
+	w.file(t, "two/x", "3")
+	check("one added file changed", []string{"right 2/3", "right 3/3", "top 1/2", "top 2/2"})
+	w.file(t, "two/x", "2")
+	check("and back", nil)
+}
+
+// leftovers are processes and mounts that have to do with this world.
+func (w *world) leftovers(t *testing.T) []string {
+	t.Helper()
+	var found []string
+	procs, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range procs {
+		for _, f := range []string{"cmdline", "mountinfo"} {
+			data, err := os.ReadFile(filepath.Join(p, f))
+			text := strings.ReplaceAll(string(data), "\x00", " ")
+			if err == nil && filepath.Base(p) != "self" && (strings.Contains(text, w.dir) || strings.Contains(text, "sleep 31337")) {
+				found = append(found, p+"/"+f+": "+text)
+			}
+		}
+	}
+	return found
+}
+
+// killAt starts a build and kills the outer process without warning, some time
+// after its progress shows a text.
+func (w *world) killAt(t *testing.T, text string, after time.Duration, args ...string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	cmd := w.command(ctx, program(t), append([]string{"--progress=plain"}, args...)...)
+	errs, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	seen := false
+	var log []string
+	sc := bufio.NewScanner(errs)
+	for sc.Scan() {
+		log = append(log, sc.Text())
+		if strings.Contains(sc.Text(), text) && !seen {
+			seen = true
+			time.Sleep(after)
+			if err := cmd.Process.Signal(syscall.SIGKILL); err != nil {
+				t.Logf("the build had ended %v after %q", after, text)
+			}
+		}
+	}
+	err = cmd.Wait()
+	if !seen {
+		t.Fatalf("the build never said %q (%v):\n%s", text, err, strings.Join(log, "\n"))
+	}
+	var left []string
+	for range 100 {
+		if left = w.leftovers(t); len(left) == 0 {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Errorf("left behind after a kill at %q: %v", text, left)
+}
+
+func TestKill(t *testing.T) {
+	w := newWorld(t)
+	w.file(t, "a.xml", "<redo>"+base(t)+`
+		<buildstage id="work"><prestage>base</prestage>
+			<action>RUN echo first</action>
+			<action>RUN touch /marker; echo sleeping; sleep 2; (sleep 31337 &amp;) ; echo slept</action>
+			<action>RUN dd if=/dev/urandom of=/big bs=1M count=200 2>/dev/null; mkdir /many; for i in $(seq 2000); do echo $i > /many/$i; done; echo written</action>
+		</buildstage>
+		<disk id="d" stage="work" table="gpt" size="2G"><partition name="root" fs="ext4" size="rest" path="/"/></disk></redo>`)
+	old := w.file(t, "d.raw", "the old output")
+
+	w.killAt(t, "| sleeping", 0, "a.xml", "--out", "d.raw")
+	w.killAt(t, "| sleeping", 500*time.Millisecond, "a.xml", "--out", "d.raw")
+	// What was committed before is not done again.
+	for _, after := range []time.Duration{0, 20, 50, 100, 200, 400, 700} {
+		w.killAt(t, "| written", after*time.Millisecond, "a.xml", "-t", "work")
+	}
+	r, ran := w.build(t, "a.xml", "-t", "work")
+	for _, s := range ran {
+		if s != "work 3/3" {
+			t.Errorf("step %s was done again\n%s", s, r.stderr)
+		}
+	}
+	for _, after := range []time.Duration{0, 30, 100, 250} {
+		w.killAt(t, "write d.raw", after*time.Millisecond, "a.xml", "--out", "d.raw")
+		entries, err := os.ReadDir(w.work)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(entries) != 2 {
+			t.Errorf("the folder has %v", entries)
+		}
+		data, err := os.ReadFile(old)
+		if err != nil || string(data[:min(len(data), 14)]) != "the old output" && len(data) != 2<<30 {
+			t.Errorf("the output is neither the old nor the new one: %d bytes, %v", len(data), err)
+		}
+	}
+	if _, ran := w.build(t, "a.xml", "--out", "d.raw"); len(ran) != 0 {
+		t.Errorf("steps %v were done again", ran)
+	}
+	w.ok(t, tool(t, "e2fsck"), "-fn", partition(t, w, filepath.Join(w.work, "d.raw"), "root"))
+	dirs, err := filepath.Glob(filepath.Join(w.dir, "graph/carosbuild/wip/*"))
+	if err != nil || len(dirs) != 0 {
+		t.Errorf("unfinished snapshots are left: %v, %v", dirs, err)
+	}
+}
+
+// A terminated build ends its step and says so.
+func TestInterrupt(t *testing.T) {
+	w := newWorld(t)
+	w.file(t, "a.xml", "<redo>"+base(t)+`<buildstage id="work"><prestage>base</prestage><action>RUN echo sleeping; sleep 31337</action></buildstage></redo>`)
+	cmd := w.command(t.Context(), program(t), "--progress=plain", "a.xml")
+	errs, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	sc := bufio.NewScanner(errs)
+	last := ""
+	for sc.Scan() {
+		last = sc.Text()
+		if strings.Contains(last, "| sleeping") {
+			if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	_ = cmd.Wait()
+	if got := cmd.ProcessState.ExitCode(); got != 130 || !strings.Contains(last, "interrupted") {
+		t.Errorf("exit status %d, last words %q", got, last)
+	}
+	if left := w.leftovers(t); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+// Two builds of the same at the same time: each step is done by one of them.
+func TestConcurrentBuilds(t *testing.T) {
+	w := newWorld(t)
+	w.file(t, "a.xml", "<redo>"+base(t)+`<buildstage id="work"><prestage>base</prestage><action>RUN sleep 1; date > /a</action><action>RUN cat /a > /b</action></buildstage></redo>`)
+	type done struct {
+		r   result
+		ran []string
+	}
+	ch := make(chan done, 3)
+	for i := range 3 {
+		go func() {
+			r := w.run(t, program(t), "--progress=plain", "a.xml", "-B", "b"+string(rune('0'+i)))
+			ch <- done{r, executed(r.stderr)}
+		}()
+	}
+	var all []string
+	for range 3 {
+		d := <-ch
+		if d.r.status != 0 {
+			t.Errorf("exit status %d\n%s", d.r.status, d.r.stderr)
+		}
+		all = append(all, d.ran...)
+	}
+	slices.Sort(all)
+	want := []string{"base 1/3", "base 2/3", "base 3/3", "work 1/2", "work 2/2"}
+	if diff := cmp.Diff(all, want); diff != "" {
+		t.Errorf("steps executed by the three (-got +want):\n%s", diff)
+	}
+}
