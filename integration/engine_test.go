@@ -165,7 +165,7 @@ func TestKill(t *testing.T) {
 		t.Errorf("steps %v were done again", ran)
 	}
 	w.ok(t, tool(t, "e2fsck"), "-fn", partition(t, w, filepath.Join(w.work, "d.raw"), "root"))
-	dirs, err := filepath.Glob(filepath.Join(w.dir, "graph/carosbuild/wip/*"))
+	dirs, err := filepath.Glob(filepath.Join(w.graph, "carosbuild/wip/*"))
 	if err != nil || len(dirs) != 0 {
 		t.Errorf("unfinished snapshots are left: %v, %v", dirs, err)
 	}

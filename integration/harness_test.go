@@ -52,10 +52,11 @@ func tool(t *testing.T, name string) string {
 
 // world is a user's directories, empty at first: a store, caches, logs.
 type world struct {
-	t    testing.TB
-	dir  string
-	env  []string
-	work string // current folder of the commands
+	t     testing.TB
+	dir   string
+	env   []string
+	work  string // current folder of the commands
+	graph string // directory of the store
 }
 
 // newWorld makes a world that is gone when the test ends. It lives below
@@ -79,13 +80,22 @@ func newWorld(t testing.TB) *world {
 			w.env = append(w.env, v+"="+s)
 		}
 	}
-	// podman of Debian 12 takes the vfs driver when nothing is configured.
-	conf := filepath.Join(dir, "storage.conf")
-	text := fmt.Sprintf("[storage]\ndriver = \"overlay\"\ngraphroot = %q\nrunroot = %q\n", dir+"/graph", dir+"/run/containers")
+	// podman of Debian 12 takes the vfs driver when nothing is configured, and
+	// the superuser's store is outside of HOME.
+	conf := filepath.Join(dir, "home/.config/containers/storage.conf")
+	text := "[storage]\ndriver = \"overlay\"\n"
+	w.graph = filepath.Join(dir, "home/.local/share/containers/storage")
+	if os.Getuid() == 0 {
+		conf, w.graph = filepath.Join(dir, "storage.conf"), filepath.Join(dir, "graph")
+		text += fmt.Sprintf("graphroot = %q\nrunroot = %q\n", w.graph, dir+"/run/containers")
+		w.env = append(w.env, "CONTAINERS_STORAGE_CONF="+conf)
+	}
+	if err := os.MkdirAll(filepath.Dir(conf), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	w.env = append(w.env, "CONTAINERS_STORAGE_CONF="+conf)
 	t.Cleanup(func() { w.remove() })
 	return w
 }

@@ -107,6 +107,7 @@ type job struct {
 
 func (c *buildCommand) run(cmd *cobra.Command) error {
 	ctx := cmd.Context()
+	named := c.buildID != ""
 	if c.buildID = cleanBuildID(c.buildID); c.buildID == "" {
 		c.buildID = defaultBuildID(time.Now(), c.account())
 	}
@@ -125,7 +126,7 @@ func (c *buildCommand) run(cmd *cobra.Command) error {
 	if c.dryRun {
 		return c.printPlan(j)
 	}
-	if j.disk == nil && j.plan.Complete() && !c.noCache {
+	if j.disk == nil && !named && j.plan.Complete() && !c.noCache { // outside of the namespaces: it is over in no time
 		return c.upToDate(j)
 	}
 	if inside, err := c.inside(cmd, false); err != nil || !inside {

@@ -175,10 +175,14 @@ func TestPlaced(t *testing.T) {
 	uuid := func(role string) string { return formatUUID(deriveUUID([]byte("seed"), role)) }
 	want := []Placed{
 		{Number: 1, Name: "bios", Type: "bios", Start: mib, Size: mib, PartUUID: uuid("partition 1 uuid")},
-		{Number: 2, Name: "esp", Type: "esp", Start: 2 * mib, Size: 40 * mib, FS: "fat32", Label: "CAROSESP",
-			UUID: formatSerial(deriveUint32([]byte("seed"), "partition 2 serial")), PartUUID: uuid("partition 2 uuid")},
-		{Number: 3, Name: "root", Type: "root-x86-64", Start: 42 * mib, Size: 118*mib - 33*512, FS: "ext4", Label: "CAROSROOT",
-			UUID: uuid("partition 3 uuid"), PartUUID: uuid("partition 3 uuid")},
+		{
+			Number: 2, Name: "esp", Type: "esp", Start: 2 * mib, Size: 40 * mib, FS: "fat32", Label: "CAROSESP",
+			UUID: formatSerial(deriveUint32([]byte("seed"), "partition 2 serial")), PartUUID: uuid("partition 2 uuid"),
+		},
+		{
+			Number: 3, Name: "root", Type: "root-x86-64", Start: 42 * mib, Size: 118*mib - 33*512, FS: "ext4", Label: "CAROSROOT",
+			UUID: uuid("partition 3 uuid"), PartUUID: uuid("partition 3 uuid"),
+		},
 	}
 	if diff := cmp.Diff(want, l.Partitions); diff != "" {
 		t.Errorf("partitions (-want +got):\n%s", diff)

@@ -5,6 +5,8 @@
 package layer
 
 import (
+	"bytes"
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
@@ -172,4 +174,102 @@ func sameLayers(t *testing.T, s *Store) error {
 		parent = l.ID
 	}
 	return nil
+}
+
+// What a process that was killed in this mount namespace has mounted is
+// unmounted before its files are removed: removing them through the mount
+// would change a layer.
+func TestBury(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	dir := t.TempDir()
+	dead := openStoreAt(t, dir)
+	base, _ := (&stepper{T: t, s: dead}).step(CommitOptions{}, func(root string) error {
+		return os.WriteFile(filepath.Join(root, "f"), []byte("x"), 0o644)
+	})
+	w, err := dead.Prepare(t.Context(), base.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := dead.wip.lock.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s := openStoreAt(t, dir)
+	s.bg.Wait()
+	if s.bgErr != nil {
+		t.Error(s.bgErr)
+	}
+	if _, err := os.Lstat(w.dir); !os.IsNotExist(err) {
+		t.Error("the snapshot is there:", err)
+	}
+	if err := s.WriteTar(base, io.Discard); err != nil {
+		t.Error(err)
+	}
+	dead.wip.lock, err = os.Open(dir) // for Close
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// Bytes that have changed in the store are never given out as if they had not.
+func TestBitRot(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	s := openStore(t)
+	l, _ := (&stepper{T: t, s: s}).step(CommitOptions{}, func(root string) error {
+		return os.WriteFile(filepath.Join(root, "f"), []byte("content"), 0o644)
+	})
+	for name, spoil := range map[string]func() error{
+		"content":   func() error { return os.WriteFile(filepath.Join(s.diffDir(l.ID), "f"), []byte("c0ntent"), 0o644) },
+		"truncated": func() error { return os.Truncate(filepath.Join(s.diffDir(l.ID), "f"), 3) },
+		"a link":    func() error { return replaceByLink(filepath.Join(s.diffDir(l.ID), "f"), "/etc/passwd") },
+		"the record": func() error {
+			old, err := os.ReadFile(s.splitFile(l.ID))
+			if err != nil {
+				return err
+			}
+			var plain bytes.Buffer
+			z, err := gzip.NewReader(bytes.NewReader(old))
+			if err != nil {
+				return err
+			}
+			if _, err := io.Copy(&plain, z); err != nil {
+				return err
+			}
+			var out bytes.Buffer
+			w := gzip.NewWriter(&out)
+			// One more segment: nothing but the digest can tell.
+			fmt.Fprintf(w, "%s{\"type\":2,\"payload\":\"AAAA\",\"position\":9}\n", plain.String())
+			return errors.Join(w.Close(), os.WriteFile(s.splitFile(l.ID), out.Bytes(), 0o600))
+		},
+	} {
+		if err := os.RemoveAll(filepath.Join(s.diffDir(l.ID), "f")); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(s.diffDir(l.ID), "f"), []byte("content"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		keep, err := os.ReadFile(s.splitFile(l.ID))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.WriteTar(l, io.Discard); err != nil {
+			t.Fatal(err)
+		}
+		if err := spoil(); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.WriteTar(l, io.Discard); !errors.Is(err, ErrDamaged) {
+			t.Errorf("%s: got %v", name, err)
+		}
+		if err := os.WriteFile(s.splitFile(l.ID), keep, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func replaceByLink(path, to string) error {
+	return errors.Join(os.Remove(path), os.Symlink(to, path))
 }

@@ -218,6 +218,8 @@ func TestExtract(t *testing.T) {
 		{"5 file over directory", []member{reg("a/b/c", "x"), reg("a", "y")}, []string{"-0644 a y"}, ""},
 		{"5 twice", []member{reg("a", "one"), reg("a", "three"), reg("a", "four")}, []string{"-0644 a four"}, ""},
 		{"5 name of a hard link replaced", []member{reg("a", "one"), hard("b", "a"), reg("a", "two")}, []string{"-0644 a two", "-0644 b one"}, ""},
+		{"5 a link replaced through itself", []member{dir("b"), sym("l", "."), sym("l/l", "b"), reg("l/z", "x")},
+			[]string{"-0644 b/z x", "d0755 b", "l l -> b"}, ""},
 		{"5 below a file", []member{reg("a", "one"), reg("a/b", "two")}, nil, "not a directory"},
 		{"6a devices", []member{dev("dev/sda", tar.TypeBlock), dev("dev/null", tar.TypeChar), hard("dev/zero", "dev/null")}, []string{"d0755 dev"}, ""},
 		{"6a device over a file", []member{reg("x", "abc"), dev("x", tar.TypeChar)}, nil, ""},

@@ -202,8 +202,11 @@ func TestErrors(t *testing.T) {
 		{"no busybox", without("usr/bin/busybox"), Options{}, "install busybox-static"},
 		{"dynamic busybox", with("usr/bin/busybox", program(true)), Options{}, "needs shared libraries"},
 		{"script as busybox", with("usr/bin/busybox", "#!/bin/sh"), Options{}, "no program"},
-		{"unknown modules", stage(), Options{Modules: []string{"ext4", "jbd", "virtio_bkl", "zzzzzz"}},
-			`no module "jbd" (did you mean "jbd2"?), nor "virtio_bkl" (did you mean "virtio_blk"?), nor "zzzzzz"`},
+		{
+			"unknown modules", stage(),
+			Options{Modules: []string{"ext4", "jbd", "virtio_bkl", "zzzzzz"}},
+			`no module "jbd" (did you mean "jbd2"?), nor "virtio_bkl" (did you mean "virtio_blk"?), nor "zzzzzz"`,
+		},
 		{"missing file", without("usr/lib/modules/" + version + "/kernel/fs/jbd2.ko"), Options{Modules: []string{"ext4"}}, "kernel/fs/jbd2.ko is named in modules.dep and is not there"},
 		{"damaged xz", with("usr/lib/modules/"+version+"/kernel/d/virtio_blk.ko.xz", "nonsense nonsense"), Options{Modules: []string{"virtio_blk"}}, "virtio_blk.ko.xz: xz"},
 		{"old kernel and zstd", map[string]string{"lib/modules/5.8.1/modules.dep": ""}, Options{Compression: "zstd"}, "5.9"},

@@ -81,20 +81,57 @@ func TestPlace(t *testing.T) {
 		want  []Slot
 		total int64
 	}{
-		{"hybrid, rest", GPT, []Request{{Size: mib}, {Size: 128 * mib}, {Size: Rest}}, nil, 1024 * mib,
-			[]Slot{{mib, mib}, {2 * mib, 128 * mib}, {130 * mib, 894*mib - gptBack}}, 1024 * mib},
-		{"as large as needed", GPT, []Request{{Size: 5*mib + 1}, {Size: mib}}, nil, 0,
-			[]Slot{{mib, 5*mib + 512}, {7 * mib, mib}}, 9 * mib},
-		{"mbr with u-boot", MBR, []Request{{Size: 2 * mib}, {Size: mib}}, []Region{{"u-boot", 8 << 10, 554472}}, 0,
-			[]Slot{{mib, 2 * mib}, {3 * mib, mib}}, 4 * mib},
-		{"large blob moves the partition", MBR, []Request{{Size: 2 * mib}}, []Region{{"u-boot", 8 << 10, 3 * mib}}, 0,
-			[]Slot{{4 * mib, 2 * mib}}, 6 * mib},
-		{"rest in the middle", GPT, []Request{{Size: mib}, {Size: Rest}, {Size: 3 * mib}, {Size: mib}}, nil, 100 * mib,
-			[]Slot{{mib, mib}, {2 * mib, 93 * mib}, {95 * mib, 3 * mib}, {98 * mib, mib}}, 100 * mib},
-		{"rest up to an explicit start", MBR, []Request{{Size: Rest}, {Start: 50 * mib, Size: mib}}, nil, 100 * mib,
-			[]Slot{{mib, 49 * mib}, {50 * mib, mib}}, 100 * mib},
-		{"explicit start, odd alignment", MBR, []Request{{Start: 512 * 63, Size: 512}, {Size: mib, Align: 4 * mib}}, nil, 16 * mib,
-			[]Slot{{512 * 63, 512}, {4 * mib, mib}}, 16 * mib},
+		{
+			"hybrid, rest", GPT,
+			[]Request{{Size: mib}, {Size: 128 * mib}, {Size: Rest}},
+			nil, 1024 * mib,
+			[]Slot{{mib, mib}, {2 * mib, 128 * mib}, {130 * mib, 894*mib - gptBack}},
+			1024 * mib,
+		},
+		{
+			"as large as needed", GPT,
+			[]Request{{Size: 5*mib + 1}, {Size: mib}},
+			nil, 0,
+			[]Slot{{mib, 5*mib + 512}, {7 * mib, mib}},
+			9 * mib,
+		},
+		{
+			"mbr with u-boot", MBR,
+			[]Request{{Size: 2 * mib}, {Size: mib}},
+			[]Region{{"u-boot", 8 << 10, 554472}},
+			0,
+			[]Slot{{mib, 2 * mib}, {3 * mib, mib}},
+			4 * mib,
+		},
+		{
+			"large blob moves the partition", MBR,
+			[]Request{{Size: 2 * mib}},
+			[]Region{{"u-boot", 8 << 10, 3 * mib}},
+			0,
+			[]Slot{{4 * mib, 2 * mib}},
+			6 * mib,
+		},
+		{
+			"rest in the middle", GPT,
+			[]Request{{Size: mib}, {Size: Rest}, {Size: 3 * mib}, {Size: mib}},
+			nil, 100 * mib,
+			[]Slot{{mib, mib}, {2 * mib, 93 * mib}, {95 * mib, 3 * mib}, {98 * mib, mib}},
+			100 * mib,
+		},
+		{
+			"rest up to an explicit start", MBR,
+			[]Request{{Size: Rest}, {Start: 50 * mib, Size: mib}},
+			nil, 100 * mib,
+			[]Slot{{mib, 49 * mib}, {50 * mib, mib}},
+			100 * mib,
+		},
+		{
+			"explicit start, odd alignment", MBR,
+			[]Request{{Start: 512 * 63, Size: 512}, {Size: mib, Align: 4 * mib}},
+			nil, 16 * mib,
+			[]Slot{{512 * 63, 512}, {4 * mib, mib}},
+			16 * mib,
+		},
 		{"nothing", GPT, nil, nil, 0, nil, 2 * mib},
 	}
 	for _, tt := range tests {
@@ -123,8 +160,12 @@ func TestPlaceErrors(t *testing.T) {
 		size  int64
 		want  string
 	}{
-		{"overlap", GPT, []Request{{Name: "a", Size: 4 * mib}, {Name: "b", Start: 3 * mib, Size: mib}}, nil, 0,
-			`partition "b" (3145728 to 4194304) overlaps partition "a" (1048576 to 5242880)`},
+		{
+			"overlap", GPT,
+			[]Request{{Name: "a", Size: 4 * mib}, {Name: "b", Start: 3 * mib, Size: mib}},
+			nil, 0,
+			`partition "b" (3145728 to 4194304) overlaps partition "a" (1048576 to 5242880)`,
+		},
 		{"five primaries", MBR, append(four, Request{Size: 512}), nil, 0, "5 partitions, and an mbr table holds 4"},
 		{"too large", GPT, []Request{{Name: "root", Size: 9 * mib}}, nil, 10 * mib, `partition "root" ends at 10485760, and the disk has room up to 10468864: 16896 bytes too few`},
 		{"no rest", GPT, []Request{{Name: "r", Size: Rest}}, nil, mib, "nothing is left"},

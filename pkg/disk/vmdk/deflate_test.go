@@ -7,6 +7,7 @@ package vmdk
 import (
 	"bytes"
 	"compress/flate"
+	stdadler "hash/adler32"
 	"io"
 	"math/rand/v2"
 	"testing"
@@ -151,5 +152,27 @@ func TestCodeLengths(t *testing.T) {
 		if sum != 1<<limit || used < 2 {
 			t.Fatalf("%d symbols: Kraft's sum is %d of %d", n, sum, 1<<limit)
 		}
+	}
+}
+
+func TestAdler32(t *testing.T) {
+	all := bytes.Repeat([]byte{0xFF}, grainSize)
+	for n := 0; n <= grainSize; n = n*2 + 8 {
+		for _, b := range [][]byte{all[:n], random(6, n), noise(7, n)} {
+			if got, want := adler32(b), stdadler.Checksum(b); got != want {
+				t.Errorf("%d bytes: %08x, want %08x", n, got, want)
+			}
+		}
+	}
+	if got, want := adler32(all), stdadler.Checksum(all); got != want {
+		t.Errorf("%08x, want %08x", got, want)
+	}
+}
+
+func BenchmarkAdler32(b *testing.B) {
+	grain := random(1, grainSize)
+	b.SetBytes(grainSize)
+	for b.Loop() {
+		adler32(grain)
 	}
 }

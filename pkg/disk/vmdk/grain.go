@@ -6,7 +6,6 @@ package vmdk
 
 import (
 	"encoding/binary"
-	"hash/adler32"
 
 	"github.com/klauspost/compress/flate"
 )
@@ -78,7 +77,7 @@ func beginGrain(dst []byte, lba int64) []byte {
 // endGrain appends zlib's checksum and the padding to whole sectors, and fills
 // in the size of the grain that starts at start.
 func endGrain(dst []byte, start int, grain []byte) []byte {
-	dst = binary.BigEndian.AppendUint32(dst, adler32.Checksum(grain))
+	dst = binary.BigEndian.AppendUint32(dst, adler32(grain))
 	binary.LittleEndian.PutUint32(dst[start+8:], uint32(len(dst)-start-grainHeader))
 	if tail := (len(dst) - start) % sectorSize; tail > 0 {
 		dst = append(dst, make([]byte, sectorSize-tail)...)

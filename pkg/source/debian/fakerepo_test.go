@@ -226,7 +226,7 @@ func baseDebs() []fakeDeb {
 		}},
 		{Name: "libc6", Version: "2.36-9", Fields: "Priority: optional\nMulti-Arch: same\n", Pack: ".gz",
 			Control: map[string]string{"triggers": "interest-noawait /usr/share/x\ninterest ldconfig\nactivate foo\n", "postinst": "#!/bin/sh\n"},
-			Files:   []tarHeader{dirEntry("./", 0o755), dirEntry("./lib/", 0o755), fileEntry("./lib/libc.so.6", 0o4755, "libc")}},
+			Files:   []tarHeader{dirEntry("./", 0o711), dirEntry("./lib/", 0o755), fileEntry("./lib/libc.so.6", 0o4755, "libc")}},
 		{Name: "apt", Version: "2.6", Fields: "Priority: important\nDepends: libc6 (>= 2.30)\n"},
 	}
 }

@@ -198,6 +198,38 @@ func TestFetchTogether(t *testing.T) {
 	}
 }
 
+// A lock excludes others, and who waited for it gets the file of that name, not
+// the one that was renamed away meanwhile.
+func TestLockPart(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "sub", "x")
+	first, err := lockPart(t.Context(), name)
+	must(t, err)
+	type result struct {
+		file *os.File
+		err  error
+	}
+	second := make(chan result)
+	go func() {
+		f, err := lockPart(t.Context(), name)
+		second <- result{f, err}
+	}()
+	time.Sleep(120 * time.Millisecond)
+	must(t, commitPart(first, name))
+	must(t, os.WriteFile(name+".part", nil, 0o644))
+	must(t, first.Close())
+	got := <-second
+	must(t, got.err)
+	defer got.file.Close()
+	if !sameFile(got.file, name+".part") {
+		t.Error("the lock is on a file that has another name by now")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := lockPart(ctx, name); err == nil {
+		t.Error("locked twice")
+	}
+}
+
 func TestFetchCancelled(t *testing.T) {
 	r := newRepo(t)
 	res, _ := pool(t, r, 1000)

@@ -96,8 +96,11 @@ func (f *Fetcher) readArchive(ctx context.Context, b Bootstrap, h Host, a archiv
 			}
 			texts = append(texts, text)
 		}
-		if err == nil || n == 1 || ctx.Err() != nil {
-			return rel, texts, err
+		if err == nil {
+			return rel, texts, nil
+		}
+		if n == 1 || ctx.Err() != nil {
+			return rel, nil, a.explain(fmt.Errorf("%w; does the mirror hold parts of two states?", err))
 		}
 	}
 }

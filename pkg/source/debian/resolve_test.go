@@ -56,7 +56,7 @@ func TestResolveFailures(t *testing.T) {
 		want   string
 	}{
 		{"wrong hash of the index", suiteSpec{tamper: func(s string) string { return strings.Replace(s, "1.3", "1.4", 1) }}, nil, "signed index says"},
-		{"longer index", suiteSpec{tamper: func(s string) string { return s + strings.Repeat("random 9x7", 99) }}, nil, "index of sid"},
+		{"longer index", suiteSpec{tamper: func(s string) string { return s + strings.Repeat("random 9x7", 99) }}, nil, "parts of two states"},
 		{"text altered after signing", suiteSpec{}, func(r *fakeRepo, _ *Bootstrap, _ *Host) {
 			name := "/debian/dists/sid/InRelease"
 			r.put(name, []byte(strings.Replace(string(r.files[name]), "Codename: sid", "Codename: six", 1)))
@@ -126,6 +126,21 @@ func TestResolveAcceptsOldReleases(t *testing.T) {
 	}
 	if want := "deb [check-valid-until=no] " + r.server.URL + "/20200101T000000Z/debian sid main\n"; got.Sources != want {
 		t.Errorf("sources: got %q, want %q", got.Sources, want)
+	}
+}
+
+// Whether a key is good is a question of the time given, not of the clock.
+func TestVerifyTakesTime(t *testing.T) {
+	key := newKey(t, 5*365*24*time.Hour)
+	message := sign(t, "Suite: sid\n", key)
+	if _, err := verifyClearsigned(message, []*entity{key}, testNow); err != nil {
+		t.Errorf("within the key's life: %v", err)
+	}
+	if _, err := verifyClearsigned(message, []*entity{key}, testNow.AddDate(10, 0, 0)); err == nil {
+		t.Error("ten years later: want an error")
+	}
+	if _, err := verifyClearsigned(message, []*entity{key}, testNow.AddDate(-1, 0, 0)); err == nil {
+		t.Error("before it was made: want an error")
 	}
 }
 

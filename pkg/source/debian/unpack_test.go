@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -69,7 +70,9 @@ func listTree(t testing.TB, root string) map[string]string {
 }
 
 func TestUnpack(t *testing.T) {
-	root, _, err := unpackDebs(t, baseDebs()...)
+	debs := baseDebs()
+	slices.Reverse(debs) // base-files is not the first
+	root, _, err := unpackDebs(t, debs...)
 	must(t, err)
 	got := listTree(t, root)
 	for name, want := range map[string]string{
@@ -187,6 +190,21 @@ func TestUnpackHostile(t *testing.T) {
 				t.Error("a device node was made")
 			}
 		})
+	}
+}
+
+// Links of another package are followed, as the root's own: neither an absolute
+// target nor one that climbs leads out.
+func TestUnpackThroughLinks(t *testing.T) {
+	base := fakeDeb{Name: "base-files", Version: "1", Files: []tar.Header{dirEntry("./x/", 0o755), dirEntry("./y/", 0o755),
+		linkEntry('2', "./climbing", "../../x"), linkEntry('2', "./absolute", "/y")}}
+	user := fakeDeb{Name: "user", Version: "1", Files: []tar.Header{
+		dirEntry("./climbing/", 0o700), fileEntry("./climbing/f", 0o644, "f"), fileEntry("./absolute/g", 0o644, "g")}}
+	root, _, err := unpackDebs(t, base, user)
+	must(t, err)
+	got := listTree(t, root)
+	if got["x/f"] != "-rw-r--r-- f" || got["y/g"] != "-rw-r--r-- g" || got["climbing"] != "-> ../../x" || got["x"] != "drwxr-xr-x" {
+		t.Errorf("x %q, x/f %q, y/g %q, climbing %q", got["x"], got["x/f"], got["y/g"], got["climbing"])
 	}
 }
 
