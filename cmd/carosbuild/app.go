@@ -33,6 +33,7 @@ type app struct {
 	getenv         func(string) string
 	progress       string
 	runtime        string
+	outputMode     os.FileMode   // of disks, by the caller's umask
 	files          []decl.Source // of the declaration, for messages
 }
 

@@ -21,6 +21,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/source/debian"
@@ -114,6 +115,9 @@ func (c *buildCommand) run(cmd *cobra.Command) error {
 	if c.network != "host" && c.network != "none" {
 		return usagef("--network %q: want host or none", c.network)
 	}
+	if err := c.checkOutputs(); err != nil {
+		return err
+	}
 	view, err := c.newDisplay()
 	if err != nil {
 		return err
@@ -133,6 +137,22 @@ func (c *buildCommand) run(cmd *cobra.Command) error {
 		return err
 	}
 	return c.build(ctx, j, view)
+}
+
+// checkOutputs finds out before anything is built what could not be written.
+func (c *buildCommand) checkOutputs() error {
+	if c.format != "" && len(c.out) == 0 {
+		return usagef("--format goes with --out")
+	}
+	for _, out := range c.out {
+		if _, err := disk.FormatFor(c.format, out); err != nil {
+			return usageError{err}
+		}
+		if err := disk.CheckOutput(out); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // plan loads the declaration, resolves what it names and works out the steps.
@@ -167,12 +187,15 @@ func (c *buildCommand) plan(ctx context.Context, view display) (*job, error) {
 	if j.resolved, err = r.Resolve(ctx, j.decl, targets); err != nil {
 		return nil, err
 	}
+	view.show(build.Event{Time: time.Now(), Kind: build.ProgressEnd, Text: readIndices})
 	if j.plan, err = build.NewPlan(j.decl, targets, j.resolved.Inputs); err != nil {
 		return nil, err
 	}
 	j.records = layer.OpenRecords(layer.RecordsDir(j.store.GraphRoot), j.store.GraphRoot)
 	return j, build.MarkCached(j.plan, j.records)
 }
+
+const readIndices = "read the mirror's indices"
 
 func (c *buildCommand) fetcher(j *job, view display) (*debian.Fetcher, debian.Host, error) {
 	host, err := debian.ReadHost("/", c.getenv)
@@ -181,8 +204,8 @@ func (c *buildCommand) fetcher(j *job, view display) (*debian.Fetcher, debian.Ho
 	}
 	f := &debian.Fetcher{Cache: filepath.Join(j.dirs.cache, "debian"), HTTP: host.HTTPClient()}
 	f.Events = func(e debian.Event) {
-		if e.Phase == "resolve" {
-			view.show(build.Event{Time: time.Now(), Kind: build.Progress, Text: "read the mirror's indices", Done: e.Done, Total: e.Total})
+		if e.Phase == "resolve" { // each index counts for itself: there is no sum to reach
+			view.show(build.Event{Time: time.Now(), Kind: build.Progress, Text: readIndices, Done: e.Done})
 		}
 	}
 	return f, host, nil
@@ -212,11 +235,11 @@ func (c *buildCommand) chooseDisk(d *decl.Declaration) (*decl.Disk, error) {
 		return nil, nil
 	}
 	var ids []string
-	for _, disk := range d.Disks {
-		if disk.ID == c.disk {
-			return disk, nil
+	for _, k := range d.Disks {
+		if k.ID == c.disk {
+			return k, nil
 		}
-		ids = append(ids, disk.ID)
+		ids = append(ids, k.ID)
 	}
 	switch {
 	case c.disk != "":
@@ -285,7 +308,7 @@ func (c *buildCommand) build(ctx context.Context, j *job, view display) (err err
 		Store: store, Records: j.records, Runtime: rt, Fetcher: fetcher, Host: host, Registry: c.registry(j.store),
 		CacheDir: j.dirs.cache, LogDir: filepath.Join(j.dirs.state, "logs"), Scratch: scratch, BuildID: c.buildID, Jobs: c.jobs,
 		Epoch: j.epoch, Network: runc.Network(c.network), Resolver: resolver, NoCache: c.noCache, KeepFailed: !c.forget,
-		Now: time.Now, Events: view.show,
+		OutputMode: c.outputMode, Now: time.Now, Events: view.show,
 	}
 	res, err := e.Run(ctx, j.plan, j.resolved)
 	if err != nil {

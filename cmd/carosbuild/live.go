@@ -116,6 +116,8 @@ func (l *live) show(e build.Event) {
 		l.above = append(l.above, l.paint(yellow, "! ")+e.Text)
 	case build.Progress:
 		l.progress(e)
+	case build.ProgressEnd:
+		l.drop(func(r *row) bool { return r.id != e.Stage+"\x00"+e.Text })
 	}
 }
 

@@ -20,8 +20,10 @@ import (
 )
 
 func main() {
+	umask := 0
 	if runc.Inside(os.Getenv) {
-		if err := runc.Settle(os.Args, os.Environ()); err != nil {
+		var err error
+		if umask, err = runc.Settle(os.Args, os.Environ()); err != nil {
 			fmt.Fprintln(os.Stderr, "carosbuild:", err)
 			os.Exit(exitHost)
 		}
@@ -32,6 +34,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	a := newApp()
+	a.outputMode = 0o666 &^ os.FileMode(umask)
 	err := a.command().ExecuteContext(ctx)
 	var inner innerExit
 	if errors.As(err, &inner) { // it has said everything already

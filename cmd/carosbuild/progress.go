@@ -123,6 +123,9 @@ func (d *plain) line(e build.Event) string {
 		return tag + e.Text
 	case build.Progress:
 		id := e.Stage + "\x00" + e.Text
+		if d.last[id].IsZero() {
+			d.last[id] = e.Time // what is over soon is not worth a line in between
+		}
 		done := e.Total > 0 && e.Done >= e.Total
 		if done && d.pct[id] == e.Total || !done && e.Time.Sub(d.last[id]) < progressEvery {
 			return ""

@@ -47,7 +47,7 @@ func Formats() []string {
 
 // WriteDisk writes the image to a file; format "" follows from its name.
 func (e *Engine) WriteDisk(ctx context.Context, img *DiskImage, out, format string) error {
-	return disk.Write(ctx, out, format, img.Layout.Image, disk.WriteOptions{Seed: img.Seed, Workers: 0,
+	return disk.Write(ctx, out, format, img.Layout.Image, disk.WriteOptions{Seed: img.Seed, Mode: e.OutputMode,
 		Progress: func(done, total int64) {
 			e.event(Event{Kind: Progress, Text: "write " + out, Done: done, Total: total})
 		}})

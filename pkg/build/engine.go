@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 
@@ -36,9 +37,10 @@ type Engine struct {
 	Jobs       int    // stages at a time
 	Epoch      *int64 // SOURCE_DATE_EPOCH
 	Network    runc.Network
-	Resolver   []byte // the host's resolv.conf
-	NoCache    bool   // run every step anew
-	KeepFailed bool   // keep the half-done stage of a failed step as an image
+	Resolver   []byte      // the host's resolv.conf
+	NoCache    bool        // run every step anew
+	KeepFailed bool        // keep the half-done stage of a failed step as an image
+	OutputMode os.FileMode // of disks
 	Now        func() time.Time
 	Events     func(Event)
 }

@@ -23,6 +23,7 @@ const (
 	StepOutput   EventKind = "step-output"  // Text is one line, as printed by the command
 	StepDone     EventKind = "step-done"    // Step, Seconds
 	Progress     EventKind = "progress"     // Text says of what; Done and Total in bytes
+	ProgressEnd  EventKind = "progress-end" // Text as in Progress: no more of it will come
 	Note         EventKind = "note"         // Text, for a person
 )
 

@@ -123,11 +123,11 @@ func (r *stageRun) failed(ctx context.Context, s *StepPlan, w *layer.Working, st
 	if !r.KeepFailed {
 		return e
 	}
-	l, _, err := r.Store.Commit(ctx, w, layer.CommitOptions{Clamp: r.Epoch})
+	l, changed, err := r.Store.Commit(ctx, w, layer.CommitOptions{Clamp: r.Epoch})
 	if err != nil {
 		return errors.Join(e, fmt.Errorf("keep the failed stage: %w", err))
 	}
-	r.addHistory(s, false)
+	r.addHistory(s, !changed)
 	name := ImageName(r.BuildID, r.plan.ID+"-failure")
 	if _, err := r.Store.PutImage(ctx, []string{name}, l.ID, r.state.Config); err != nil {
 		return errors.Join(e, fmt.Errorf("keep the failed stage: %w", err))

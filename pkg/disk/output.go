@@ -62,6 +62,13 @@ func WriteFile(path string, write func(*os.File) error) error {
 	return explain(path, err)
 }
 
+// CheckOutput says whether path can be the name of an output, as far as that
+// can be told before there is one.
+func CheckOutput(path string) error {
+	_, err := target(path)
+	return err
+}
+
 // target checks the path before any work is done, and resolves links.
 func target(path string) (string, error) {
 	if real, err := filepath.EvalSymlinks(path); err == nil {

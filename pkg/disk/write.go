@@ -22,6 +22,7 @@ type WriteOptions struct {
 	Level    int    // of compression, 1 to 9; 0 means the format's default
 	Workers  int    // 0 means one a CPU
 	Progress func(done, total int64)
+	Mode     os.FileMode // of the file; 0 leaves it to the umask
 }
 
 // Write writes the image to the file path in a format ("" means by path's
@@ -33,6 +34,11 @@ func Write(ctx context.Context, path, format string, m *image.Image, o WriteOpti
 		return err
 	}
 	return WriteFile(path, func(w *os.File) error {
+		if o.Mode != 0 {
+			if err := w.Chmod(o.Mode); err != nil {
+				return err
+			}
+		}
 		return writeTo(ctx, w, filepath.Base(path), f, m, o)
 	})
 }

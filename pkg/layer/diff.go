@@ -11,7 +11,6 @@ import (
 	"io"
 	"maps"
 	"os"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -336,105 +335,4 @@ func (d *differ) whiteout(name string, st *unix.Stat_t) error {
 		return err
 	}
 	return d.write(&tar.Header{Typeflag: tar.TypeReg, Name: name, ModTime: d.time(st)})
-}
-
-// time is the mtime in the layer.
-func (d *differ) time(st *unix.Stat_t) time.Time {
-	sec := int64(st.Mtim.Sec)
-	if d.clamp != nil && sec > *d.clamp {
-		sec = *d.clamp
-	}
-	return time.Unix(sec, 0)
-}
-
-// header completes an entry.
-func (d *differ) header(full string, st *unix.Stat_t, xattrs map[string]string, h *tar.Header) *tar.Header {
-	h.Name, h.Mode, h.Uid, h.Gid = full, int64(st.Mode&0o7777), int(st.Uid), int(st.Gid)
-	h.ModTime, h.PAXRecords = d.time(st), xattrs
-	d.ids[unixIDs{st.Uid, st.Gid}] = true
-	return h
-}
-
-// emit writes an entry and gives the file below dir the entry's time.
-func (d *differ) emit(dir int, name, full string, st *unix.Stat_t, xattrs map[string]string, h *tar.Header) error {
-	if err := d.release(); err != nil {
-		return err
-	}
-	d.header(full, st, xattrs, h)
-	if err := d.setTime(dir, name, full, st, h.ModTime); err != nil {
-		return err
-	}
-	return d.write(h)
-}
-
-// setTime sets an mtime unless st has it already.
-func (d *differ) setTime(dir int, name, full string, st *unix.Stat_t, to time.Time) error {
-	if name != "." && to.Unix() == int64(st.Mtim.Sec) && int64(to.Nanosecond()) == int64(st.Mtim.Nsec) {
-		return nil
-	}
-	ts := []unix.Timespec{{Nsec: unix.UTIME_OMIT}, {Sec: to.Unix(), Nsec: int64(to.Nanosecond())}}
-	if err := unix.UtimesNanoAt(dir, name, ts, unix.AT_SYMLINK_NOFOLLOW); err != nil {
-		return fmt.Errorf("set time of /%s: %w", full, err)
-	}
-	return nil
-}
-
-func (d *differ) write(h *tar.Header) error {
-	d.n++
-	h.Format = tar.FormatPAX
-	if h.Uid < 0 || h.Gid < 0 {
-		return fmt.Errorf("/%s: owner %d:%d out of range", h.Name, h.Uid, h.Gid)
-	}
-	if d.limit > 0 && d.split.size+h.Size > d.limit {
-		return fmt.Errorf("/%s (%d bytes): the step's files make a layer of more than %d bytes", h.Name, h.Size, d.limit)
-	}
-	if err := d.tw.WriteHeader(h); err != nil {
-		return fmt.Errorf("/%s: %w", h.Name, err)
-	}
-	return nil
-}
-
-// xattrs reads the extended attributes of name below dir (of dir itself for
-// "") as PAX records. Overlay's own never appear; opaque is what they say.
-func (d *differ) xattrs(dir int, name string, st *unix.Stat_t) (recs map[string]string, opaque bool, err error) {
-	file := fdPath(dir)
-	if name != "" {
-		file += "/" + name
-	} else {
-		file += "/."
-	}
-	n, err := unix.Llistxattr(file, d.buf)
-	if err == unix.ENOTSUP || n == 0 && err == nil {
-		return nil, false, nil
-	}
-	if err != nil {
-		return nil, false, fmt.Errorf("list extended attributes: %w", err)
-	}
-	for key := range strings.SplitSeq(strings.TrimSuffix(string(d.buf[:n]), "\x00"), "\x00") {
-		own := strings.HasPrefix(key, userOverlay) || strings.HasPrefix(key, trustedOverlay)
-		if own && key != d.prefix+"opaque" {
-			continue
-		}
-		n, err := unix.Lgetxattr(file, key, d.buf)
-		if err == unix.ENODATA {
-			continue
-		}
-		if err != nil {
-			return nil, false, fmt.Errorf("read extended attribute %s: %w", key, err)
-		}
-		if own {
-			opaque = st.Mode&unix.S_IFMT == unix.S_IFDIR && string(d.buf[:n]) == "y"
-			continue
-		}
-		if recs == nil {
-			recs = map[string]string{}
-		}
-		recs[paxXattr+key] = string(d.buf[:n])
-	}
-	return recs, opaque, nil
-}
-
-// cleanRel is the path relative to the root of p, "" for the root itself.
-func cleanRel(p string) string {
-	return strings.TrimPrefix(path.Clean("/"+p), "/")
 }

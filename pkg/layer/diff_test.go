@@ -139,6 +139,9 @@ func TestDiff(t *testing.T) {
 	if d := cmp.Diff(want, s.members(l)); d != "" {
 		t.Errorf("without stubs (-want +got):\n%s", d)
 	}
+	if st, err := os.Stat(s.s.diffDir(l.ID)); err != nil || st.ModTime().UnixNano() != 1000e9 {
+		t.Errorf("the root directory's time is %v, not the parent's: %v", st.ModTime(), err)
+	}
 	o = CommitOptions{Clamp: &epoch}
 	l, _ = s.step(o, func(root string) error {
 		p := func(n string) string { return filepath.Join(root, n) }
@@ -149,7 +152,9 @@ func TestDiff(t *testing.T) {
 		return each(os.RemoveAll(p("a/b")), os.Mkdir(p("a/b"), 0o755), os.WriteFile(p("a/b/h"), []byte("h"), 0o644), // opaque
 			os.Remove(p("c/g")), os.Mkdir(p("n"), 0o755), os.WriteFile(p("n/1"), []byte("l"), 0o644), os.Link(p("n/1"), p("n/0")),
 			unix.Setxattr(p("n"), "user.x", []byte("y"), 0), unix.Mkfifo(p("pipe"), 0o640), os.Chmod(root, 0o750), listener.Close(),
-			unix.Mknod(p("sock2"), unix.S_IFSOCK|0o600, 0))
+			unix.Mknod(p("sock2"), unix.S_IFSOCK|0o600, 0),
+			// As overlay does with other options: opaque, but nothing is below.
+			unix.Setxattr(filepath.Join(filepath.Dir(root), "upper/n"), userOverlay+"opaque", []byte("y"), 0))
 	})
 	want = []string{"5 ./ 750 0:0 1000", "5 a/ 755 0:0 1000", "5 a/b/ 755 0:0 1000", "0 a/b/.wh..wh..opq 0 0:0 1000", "0 a/b/h 644 0:0 1000 h",
 		"5 c/ 711 3:4 1000", "0 c/.wh.g 0 0:0 1000", `5 n/ 755 0:0 1000 user.x="y"`, "0 n/0 644 0:0 1000 l", "1 n/1 644 0:0 1000 -> n/0", "6 pipe 640 0:0 1000"}

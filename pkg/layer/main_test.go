@@ -22,7 +22,7 @@ const settledVar = "CAROSBUILD_TEST_SETTLED"
 
 func TestMain(m *testing.M) {
 	if runc.Inside(os.Getenv) && os.Getenv(settledVar) == "" {
-		if err := runc.Settle(os.Args, os.Environ()); err != nil {
+		if _, err := runc.Settle(os.Args, os.Environ()); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(125)
 		}

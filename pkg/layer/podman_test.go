@@ -7,11 +7,14 @@ package layer
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -189,10 +192,27 @@ func podman(t *testing.T, dir string) func(args ...string) string {
 	if err := os.MkdirAll(runDir, 0o700); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { endPause(t, filepath.Join(runDir, "libpod/tmp/pause.pid")) })
 	return func(args ...string) string {
 		t.Helper()
 		return run(t, []string{"XDG_RUNTIME_DIR=" + runDir}, path, append([]string{"--root", filepath.Join(dir, "graph"),
 			"--runroot", filepath.Join(dir, "run"), "--storage-driver=overlay", "--cgroup-manager=cgroupfs", "--runtime=runc", "--log-level=error"}, args...)...)
+	}
+}
+
+// endPause ends the process with which podman keeps its user namespace.
+func endPause(t *testing.T, file string) {
+	b, err := os.ReadFile(file)
+	if errors.Is(err, os.ErrNotExist) {
+		return
+	}
+	pid, e := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil || e != nil || pid < 2 {
+		t.Errorf("podman's pause process: %q %v", b, err)
+		return
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Errorf("podman's pause process %d: %v", pid, err)
 	}
 }
 

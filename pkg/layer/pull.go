@@ -225,11 +225,22 @@ func copyLayer(ctx context.Context, file *os.File, l v1.Layer, d v1.Descriptor, 
 	if err != nil {
 		return err
 	}
+	// A peer that stops sending is given up: closing ends a read that waits.
+	stalled := time.AfterFunc(idle, func() { rc.Close() })
 	defer rc.Close()
-	_, err = io.Copy(file, &progressReader{ctx: ctx, r: newVerifier(rc, d.Digest, d.Size), report: progress})
-	progress(d.Size)
+	defer stalled.Stop()
+	_, err = io.Copy(file, &progressReader{ctx: ctx, r: newVerifier(rc, d.Digest, d.Size), report: func(n int64) {
+		stalled.Reset(idle)
+		progress(n)
+	}})
+	if err == nil {
+		progress(d.Size)
+	}
 	return err
 }
+
+// idle is how long a registry may take for one MiB of a layer.
+const idle = 3 * time.Minute
 
 // progressReader tells about each MiB and ends with its context.
 type progressReader struct {

@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -54,7 +55,7 @@ func (s *Store) push(ctx context.Context, r Registry, image, dst string, o PushO
 	if err != nil {
 		return v1.Hash{}, err
 	}
-	opts, err := r.remoteOptions(ctx, conf)
+	opts, err := r.remoteOptions(ctx, conf, tag.RegistryStr())
 	if err != nil {
 		return v1.Hash{}, err
 	}
@@ -74,6 +75,24 @@ func (s *Store) push(ctx context.Context, r Registry, image, dst string, o PushO
 	if ctx.Err() != nil {
 		return v1.Hash{}, ctx.Err()
 	}
+	wait := r.backoff().Duration
+	for attempt := 1; ; attempt++ {
+		err = r.write(tag, img, dst, opts)
+		if err == nil || attempt == 4 || !IsNetwork(err) || ctx.Err() != nil {
+			return h, err
+		}
+		// What has been uploaded is not uploaded again.
+		select {
+		case <-time.After(wait):
+			wait *= 3
+		case <-ctx.Done():
+			return h, ctx.Err()
+		}
+	}
+}
+
+// write uploads an image once, with events.
+func (r Registry) write(tag name.Tag, img v1.Image, dst string, opts []remote.Option) error {
 	updates := make(chan v1.Update, 64)
 	done := make(chan struct{})
 	go func() {
@@ -82,9 +101,9 @@ func (s *Store) push(ctx context.Context, r Registry, image, dst string, o PushO
 			r.event(TransferEvent{Kind: "push", Name: dst, Done: u.Complete, Total: u.Total})
 		}
 	}()
-	err = remote.Write(tag, img, append(opts, remote.WithProgress(updates))...)
+	err := remote.Write(tag, img, append(opts[:len(opts):len(opts)], remote.WithProgress(updates))...)
 	<-done // Write closes the channel
-	return h, err
+	return err
 }
 
 func (s *Store) mustImage(n string) (Image, error) {

@@ -132,7 +132,7 @@ func (r Registry) findRemote(ctx context.Context, n string, platform v1.Platform
 		if err != nil {
 			return found{}, err
 		}
-		opts, err := r.remoteOptions(ctx, conf)
+		opts, err := r.remoteOptions(ctx, conf, parsed.Context().RegistryStr())
 		if err != nil {
 			return found{}, err
 		}
@@ -193,7 +193,7 @@ func retryStatus() []int {
 		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout}
 }
 
-func (r Registry) remoteOptions(ctx context.Context, conf registriesConf) ([]remote.Option, error) {
+func (r Registry) remoteOptions(ctx context.Context, conf registriesConf, host string) ([]remote.Option, error) {
 	keys, err := r.keychain(ctx)
 	if err != nil {
 		return nil, err
@@ -206,42 +206,9 @@ func (r Registry) remoteOptions(ctx context.Context, conf registriesConf) ([]rem
 		rt = t
 	}
 	return []remote.Option{remote.WithContext(ctx), remote.WithAuthFromKeychain(keys), remote.WithJobs(r.jobs()),
-		remote.WithTransport(&guard{r, conf, rt}), remote.WithRetryBackoff(r.backoff()),
+		remote.WithTransport(&guard{r, conf, host, rt}), remote.WithRetryBackoff(r.backoff()),
 		remote.WithRetryStatusCodes(retryStatus()...), remote.WithUserAgent(r.UserAgent)}, nil
 }
-
-// guard refuses plain HTTP to hosts for which it is not declared, wherever a
-// redirect or a registry without TLS leads, and answers without an end.
-type guard struct {
-	r    Registry
-	conf registriesConf
-	next http.RoundTripper
-}
-
-// maxAnswer is more than any manifest, token or list of tags.
-const maxAnswer = 32 << 20
-
-func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.URL.Scheme != "https" && !g.r.plain(req.URL.Host) && !g.conf.insecure(req.URL.Host) {
-		return nil, fmt.Errorf("%s is not spoken to without TLS, unless it is declared as insecure", req.URL.Host)
-	}
-	res, err := g.next.RoundTrip(req)
-	if err == nil && !strings.Contains(req.URL.Path, "/blobs/") && res.Body != nil && req.URL.Host != "" && isAPI(req.URL.Path) {
-		res.Body = &limitedBody{io.LimitReader(res.Body, maxAnswer), res.Body}
-	}
-	return res, err
-}
-
-func isAPI(path string) bool {
-	return strings.HasPrefix(path, "/v2/") || strings.Contains(path, "token")
-}
-
-type limitedBody struct {
-	io.Reader
-	c io.Closer
-}
-
-func (l *limitedBody) Close() error { return l.c.Close() }
 
 // platformOf is the platform of a Go or Debian architecture name.
 func platformOf(arch string) v1.Platform {

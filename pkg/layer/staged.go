@@ -16,6 +16,9 @@ import (
 	"go.podman.io/storage/pkg/archive"
 )
 
+// ours is the metadata of layers made here.
+const ours = `{"creator":"carosbuild"}`
+
 // filler gives a layer's files to the store. The Differ interface is meant
 // for zstd:chunked and marked as experimental: this file is all that knows it.
 type filler struct {
@@ -39,7 +42,7 @@ func (f *filler) ApplyDiff(dest string, _ *archive.TarOptions, _ *drivers.Differ
 	return drivers.DriverWithDifferOutput{
 		Differ: f, Target: dest, Size: f.res.Size, UIDs: f.res.UIDs, GIDs: f.res.GIDs,
 		UncompressedDigest: digest.NewDigestFromEncoded(digest.SHA256, f.res.DiffID.Hex),
-		TarSplit:           f.record, RootDirMode: &mode,
+		TarSplit:           f.record, RootDirMode: &mode, Metadata: ours,
 	}, nil
 }
 

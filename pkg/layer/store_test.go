@@ -72,6 +72,70 @@ func TestCommit(t *testing.T) {
 	if err != nil || !ok || got.ID != id {
 		t.Error(got, ok, err)
 	}
+	// A name moves to another image; one image is stored once.
+	cfg := ImageConfig{v1.ConfigFile{Architecture: "amd64", OS: "linux", Author: "x"}}
+	for range 2 {
+		other, err := s.PutImage(t.Context(), []string{"carosbuild/t:1", "localhost/second"}, l.ID, cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, ok, err := s.ImageByName("localhost/carosbuild/t:1"); err != nil || !ok || got.ID != other || other == id {
+			t.Error(got, ok, err)
+		}
+	}
+	if images, err := s.Images(); err != nil || len(images) != 2 {
+		t.Error(images, err)
+	}
+	cfg.History = []v1.History{{CreatedBy: "x"}}
+	if _, err := s.PutImage(t.Context(), nil, l.ID, cfg); err == nil {
+		t.Error("a history of one layer for two is accepted")
+	}
+	if _, err := s.PutImage(t.Context(), []string{"Not A Name"}, l.ID, cfg); err == nil {
+		t.Error("an impossible name is accepted")
+	}
+	testPrune(t, s, base, l)
+}
+
+// testPrune removes what neither an image nor the caller needs, and nothing
+// that others have put there.
+func testPrune(t *testing.T, s *Store, base, top Layer) {
+	t.Helper()
+	theirs, err := s.store.CreateLayer("", base.ID, nil, "", false, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st := &stepper{T: t, s: s, top: top}
+	kept, _ := st.step(CommitOptions{}, func(root string) error { return os.WriteFile(filepath.Join(root, "kept"), nil, 0o644) })
+	st.top = kept
+	gone, _ := st.step(CommitOptions{}, func(root string) error { return os.WriteFile(filepath.Join(root, "gone"), nil, 0o644) })
+	if removed, err := s.Prune(t.Context(), func(string) bool { return false }); err != nil || len(removed) > 0 {
+		t.Errorf("removed %v, which were just made: %v", removed, err)
+	}
+	if err := s.sync.flush(); err != nil {
+		t.Fatal(err)
+	}
+	removed, err := s.Prune(t.Context(), func(id string) bool { return id == kept.ID })
+	if err != nil || len(removed) != 1 || removed[0] != gone.ID {
+		t.Errorf("removed %v, want %s: %v", removed, gone.ID, err)
+	}
+	images, err := s.Images()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range images {
+		if err := s.RemoveImage(i.ID); err != nil {
+			t.Error(err)
+		}
+	}
+	if removed, err = s.Prune(t.Context(), func(string) bool { return false }); err != nil || len(removed) == 0 {
+		t.Errorf("removed %v, %v", removed, err)
+	}
+	if _, ok := s.Layer(theirs.ID); !ok {
+		t.Error("a layer of others is gone")
+	}
+	if _, ok := s.Layer(base.ID); !ok {
+		t.Error("a layer that others need is gone")
+	}
 }
 
 func write(t testing.TB, w *Working, rel, content string) {

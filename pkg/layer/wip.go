@@ -237,5 +237,9 @@ func (w *wip) scratchFile() (*os.File, error) {
 }
 
 func (w *wip) close() error {
-	return errors.Join(removeAll(w.dir), w.lock.Close())
+	err := unmountBelow(w.dir) // snapshots that nobody has ended
+	if err == nil {
+		err = removeAll(w.dir)
+	}
+	return errors.Join(err, w.lock.Close())
 }

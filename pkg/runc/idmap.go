@@ -14,8 +14,8 @@ import (
 )
 
 // MinIDs is how many user and group ids a namespace must have: what Debian
-// and the images on registries use lies below 65536.
-const MinIDs = 65536
+// and the images on registries use ends with nobody, 65534.
+const MinIDs = 65535
 
 // IDRange maps Count ids from Inside the namespace to Outside of it.
 type IDRange struct{ Inside, Outside, Count uint32 }
@@ -35,11 +35,16 @@ func (a Account) Root() bool { return a.UID == 0 }
 // NewIDMap maps uid 0 to the caller and 1... to the subordinate ranges of
 // /etc/subuid and /etc/subgid, given as their contents. The superuser needs
 // no ranges: its ids map to themselves, so that the store is the one that the
-// superuser's podman has.
+// superuser's podman has; the contents are then those of /proc/self/uid_map and
+// gid_map, for there may be fewer ids in a container.
 func NewIDMap(a Account, subuid, subgid []byte) (IDMap, error) {
 	if a.Root() {
-		self := []IDRange{{0, 0, MinIDs}}
-		return IDMap{self, self}, nil
+		uids, err := ownRanges("/proc/self/uid_map", subuid)
+		if err != nil {
+			return IDMap{}, err
+		}
+		gids, err := ownRanges("/proc/self/gid_map", subgid)
+		return IDMap{uids, gids}, err
 	}
 	uids, err := subRanges("/etc/subuid", subuid, a, a.UID)
 	if err != nil {
@@ -50,6 +55,26 @@ func NewIDMap(a Account, subuid, subgid []byte) (IDMap, error) {
 		return IDMap{}, err
 	}
 	return IDMap{uids, gids}, nil
+}
+
+// ownRanges maps the ids from 0 on that this process has to themselves. The
+// kernel wants each range to lie in one of the namespace's own.
+func ownRanges(file string, data []byte) ([]IDRange, error) {
+	var ranges []IDRange
+	next := uint32(0)
+	for line := range strings.Lines(string(data)) {
+		var inside, outside, count uint32
+		_, err := fmt.Sscan(line, &inside, &outside, &count)
+		if count = min(count, 1<<16-next); err == nil && inside == next && count > 0 {
+			ranges = append(ranges, IDRange{next, next, count})
+			next += count
+		}
+	}
+	if next < MinIDs {
+		return nil, &HostError{Tried: fmt.Sprintf("there are only %d ids in %s, a build needs %d", next, file, MinIDs),
+			Cure: "give the container that this runs in more ids"}
+	}
+	return ranges, nil
 }
 
 func subRanges(file string, data []byte, a Account, own int) ([]IDRange, error) {
@@ -100,9 +125,13 @@ func idLines(ranges []IDRange) []byte {
 	return b.Bytes()
 }
 
-// readSubIDs reads the files that NewIDMap wants; a missing file is empty.
-func readSubIDs() (subuid, subgid []byte) {
-	subuid, _ = os.ReadFile("/etc/subuid")
-	subgid, _ = os.ReadFile("/etc/subgid")
-	return subuid, subgid
+// readIDs reads the files that NewIDMap wants; a missing file is empty.
+func readIDs(a Account) (uids, gids []byte) {
+	files := [2]string{"/etc/subuid", "/etc/subgid"}
+	if a.Root() {
+		files = [2]string{"/proc/self/uid_map", "/proc/self/gid_map"}
+	}
+	uids, _ = os.ReadFile(files[0])
+	gids, _ = os.ReadFile(files[1])
+	return uids, gids
 }

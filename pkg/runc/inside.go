@@ -24,8 +24,8 @@ func Inside(getenv func(string) string) bool { return getenv(stageVar) != "" }
 // says so. It waits until the ids are mapped, executes the program once more
 // so that it is uid 0 with all capabilities of the namespace, and makes the
 // mount namespace private, with a /proc of its own and
-// read-only cgroups. The umask is 022 from then on.
-func Settle(args, env []string) error {
+// read-only cgroups. The umask is 022 from then on; the caller's is returned.
+func Settle(args, env []string) (umask int, err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	for i, kv := range env {
@@ -33,16 +33,16 @@ func Settle(args, env []string) error {
 		case stageVar + "=wait":
 			var b [1]byte
 			if n, err := readFull(lifeline, b[:]); n != 1 {
-				return fmt.Errorf("the outer process is gone: %v", err)
+				return 0, fmt.Errorf("the outer process is gone: %v", err)
 			}
 			next := append(append([]string{}, env[:i]...), env[i+1:]...)
 			err := syscall.Exec("/proc/self/exe", args, append(next, stageVar+"=in"))
-			return fmt.Errorf("execute the program inside its namespace: %w", err)
+			return 0, fmt.Errorf("execute the program inside its namespace: %w", err)
 		case stageVar + "=in":
-			return arrive()
+			return unix.Umask(0o022), arrive() // a step's files must not depend on the caller
 		}
 	}
-	return fmt.Errorf("not inside a namespace")
+	return 0, fmt.Errorf("not inside a namespace")
 }
 
 func readFull(fd int, b []byte) (int, error) {
@@ -58,7 +58,6 @@ const cgroups = "/sys/fs/cgroup"
 
 // arrive sets up what the second exec has reset and the mounts.
 func arrive() error {
-	unix.Umask(0o022) // a step's files must not depend on the caller's
 	// Gaining capabilities by exec clears the death signal.
 	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(syscall.SIGKILL), 0, 0, 0); err != nil {
 		return fmt.Errorf("set the death signal: %w", err)

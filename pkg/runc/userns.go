@@ -47,8 +47,8 @@ type Entry struct {
 // program's exit status, 128+N when signal N ended it. Errors are HostErrors
 // where the host refuses.
 func Enter(ctx context.Context, e Entry) (int, error) {
-	subuid, subgid := readSubIDs()
-	ids, err := NewIDMap(e.Account, subuid, subgid)
+	uids, gids := readIDs(e.Account)
+	ids, err := NewIDMap(e.Account, uids, gids)
 	if err != nil {
 		return 0, err
 	}

@@ -18,7 +18,7 @@ var inner = map[string]func() int{}
 
 func TestMain(m *testing.M) {
 	if Inside(os.Getenv) {
-		if err := Settle(os.Args, os.Environ()); err != nil {
+		if _, err := Settle(os.Args, os.Environ()); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(125)
 		}

@@ -202,7 +202,7 @@ func (p *placer) avoid(next int64, r Request) int64 {
 		again = false
 		for _, b := range p.blobs {
 			if b.Off < start+max(r.Size, 1) && start < b.Off+b.Len {
-				start = roundUp(b.Off, r.align())
+				start = roundUp(b.Off+b.Len, r.align())
 				again = true
 			}
 		}

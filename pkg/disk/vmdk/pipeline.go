@@ -81,10 +81,11 @@ func pipeline(ctx context.Context, src Source, o Options, newEncoder func() enco
 		g.Go(func() error {
 			enc := newEncoder()
 			for c := range todo {
-				c.err = c.fill(src, enc)
-				c.done <- struct{}{}
-				if c.err != nil || ctx.Err() != nil {
-					return c.err
+				err := c.fill(src, enc)
+				c.err = err
+				c.done <- struct{}{} // from here on c is the writer's
+				if err != nil || ctx.Err() != nil {
+					return err
 				}
 			}
 			return nil

@@ -38,6 +38,11 @@ func (e *statusError) Error() string {
 	return fmt.Sprintf("%s: %d %s", e.url, e.code, http.StatusText(e.code))
 }
 
+// transferError says that what arrived is not what was to arrive.
+type transferError struct{ url, what string }
+
+func (e *transferError) Error() string { return e.url + ": " + e.what }
+
 // errFinal marks what another attempt will not mend.
 type errFinal struct{ error }
 
@@ -126,7 +131,7 @@ func (f *Fetcher) resume(ctx context.Context, address string, part *os.File, wan
 			return err
 		}
 		progress(-have)
-		return fmt.Errorf("%s: SHA256 is %s, the signed index says %s", redact(address), got, want.SHA256)
+		return &transferError{redact(address), fmt.Sprintf("SHA256 is %s, the signed index says %s", got, want.SHA256)}
 	}
 	return nil
 }
@@ -140,7 +145,7 @@ func (f *Fetcher) fill(ctx context.Context, address string, part *os.File, sum h
 	}
 	body, err := f.get(ctx, address, header, http.StatusOK, http.StatusPartialContent)
 	if s, ok := errors.AsType[*statusError](err); ok && s.code == http.StatusRequestedRangeNotSatisfiable {
-		return errors.Join(fmt.Errorf("%s: server has nothing after byte %d", redact(address), *have), restart(part, sum))
+		return errors.Join(&transferError{redact(address), fmt.Sprintf("server has nothing after byte %d", *have)}, restart(part, sum))
 	}
 	if err != nil {
 		return err
@@ -162,10 +167,10 @@ func (f *Fetcher) fill(ctx context.Context, address string, part *os.File, sum h
 		return fmt.Errorf("%s: %w", redact(address), err)
 	case *have < size:
 		progress(-*have)
-		return fmt.Errorf("%s: ends after %d of %d bytes", redact(address), *have, size)
+		return &transferError{redact(address), fmt.Sprintf("ends after %d of %d bytes", *have, size)}
 	case *have > size:
 		progress(-*have)
-		return errors.Join(fmt.Errorf("%s: is longer than the %d bytes that the signed index says", redact(address), size),
+		return errors.Join(&transferError{redact(address), fmt.Sprintf("is longer than the %d bytes that the signed index says", size)},
 			restart(part, sum))
 	}
 	return nil

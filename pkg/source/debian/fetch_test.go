@@ -127,6 +127,9 @@ func TestFetchFaults(t *testing.T) {
 				if err == nil || !strings.Contains(err.Error(), c.want) {
 					t.Errorf("got %v, want an error with %q", err, c.want)
 				}
+				if !IsNetwork(err) {
+					t.Errorf("not seen as the network's fault: %v", err)
+				}
 				if readErr == nil {
 					t.Error("a file is there under its final name")
 				}

@@ -14,7 +14,8 @@ import (
 // what it should: nothing that a declaration or this host could mend.
 func IsNetwork(err error) bool {
 	var s *statusError
+	var t *transferError
 	var u *url.Error
 	var n net.Error
-	return errors.As(err, &s) || errors.As(err, &u) || errors.As(err, &n)
+	return errors.As(err, &s) || errors.As(err, &t) || errors.As(err, &u) || errors.As(err, &n)
 }

@@ -1,0 +1,186 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package layer
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/registry"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+)
+
+func quickRetry() remote.Backoff {
+	return remote.Backoff{Duration: time.Millisecond, Factor: 1, Steps: 4}
+}
+
+// memoryRegistry is a registry in this process; wrap may interfere.
+func memoryRegistry(t *testing.T, wrap func(http.Handler) http.Handler) string {
+	t.Helper()
+	h := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	if wrap != nil {
+		h = wrap(h)
+	}
+	srv := httptest.NewServer(h)
+	t.Cleanup(srv.Close)
+	return strings.TrimPrefix(srv.URL, "http://")
+}
+
+// A push that ends at any request leaves no tag, and the next push completes
+// it.
+func TestInterruptedPush(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	s := openStore(t)
+	buildSample(t, s)
+	o := PushOptions{Cache: BlobCache{t.TempDir()}}
+	for stop := 1; ; stop++ {
+		host := memoryRegistry(t, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		var n atomic.Int64
+		cut := roundTripper(func(r *http.Request) (*http.Response, error) {
+			if int(n.Add(1)) >= stop {
+				cancel()
+				return nil, errors.New("the machine is off")
+			}
+			return http.DefaultTransport.RoundTrip(r)
+		})
+		_, err := s.Push(ctx, Registry{Transport: cut, retry: quickRetry(), Jobs: 1}, "carosbuild/sample:1", host+"/x:1", o)
+		cancel()
+		if err == nil {
+			if stop < 8 {
+				t.Errorf("a push of %d requests", stop)
+			}
+			return
+		}
+		if _, err := (Registry{retry: quickRetry()}).Resolve(t.Context(), host+"/x:1", ""); err == nil {
+			t.Errorf("request %d: the tag is there", stop)
+		}
+		if stop%4 == 0 {
+			if _, err := s.Push(t.Context(), Registry{}, "carosbuild/sample:1", host+"/x:1", o); err != nil {
+				t.Errorf("request %d: the next push: %v", stop, err)
+			}
+		}
+	}
+}
+
+// A registry that is overloaded for a while gets the image all the same.
+func TestPushRetries(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	s := openStore(t)
+	buildSample(t, s)
+	for _, status := range []int{429, 500, 502, 503} {
+		var n atomic.Int64
+		host := memoryRegistry(t, func(h http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if i := n.Add(1); i%5 == 2 || i%7 == 3 {
+					_, _ = io.Copy(io.Discard, r.Body)
+					w.WriteHeader(status)
+					return
+				}
+				h.ServeHTTP(w, r)
+			})
+		})
+		h, err := s.Push(t.Context(), Registry{retry: quickRetry(), Jobs: 1}, "carosbuild/sample:1", host+"/x:1", PushOptions{Cache: BlobCache{t.TempDir()}})
+		if err != nil {
+			t.Errorf("%d: %v", status, err)
+		}
+		if ref, err := (Registry{retry: quickRetry()}).Resolve(t.Context(), host+"/x:1", ""); err != nil || !strings.HasSuffix(ref, "@"+h.String()) {
+			t.Errorf("%d: %s %v", status, ref, err)
+		}
+	}
+}
+
+// What a registry gives is taken only when it has the digest that was asked
+// for.
+func TestPullFromLiar(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	s := openStore(t)
+	buildSample(t, s)
+	var lie atomic.Pointer[func([]byte) []byte]
+	host := memoryRegistry(t, func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			f := lie.Load()
+			if f == nil || r.Method != http.MethodGet || !strings.Contains(r.URL.Path, "/blobs/") {
+				h.ServeHTTP(w, r)
+				return
+			}
+			rec := httptest.NewRecorder()
+			h.ServeHTTP(rec, r)
+			body := (*f)(rec.Body.Bytes())
+			w.Header().Set("Content-Length", fmt.Sprint(len(body)))
+			w.WriteHeader(rec.Code)
+			_, _ = w.Write(body)
+		})
+	})
+	if _, err := s.Push(t.Context(), Registry{}, "carosbuild/sample:1", host+"/x:1", PushOptions{Cache: BlobCache{t.TempDir()}}); err != nil {
+		t.Fatal(err)
+	}
+	fresh := openStoreAt(t, filepath.Join(t.TempDir(), "fresh"))
+	for name, f := range map[string]func([]byte) []byte{
+		"other bytes": func(b []byte) []byte { b = bytes.Clone(b); b[len(b)/2] ^= 1; return b },
+		"fewer":       func(b []byte) []byte { return b[:len(b)/2] },
+		"more":        func(b []byte) []byte { return append(bytes.Clone(b), make([]byte, 1<<16)...) },
+		"none":        func([]byte) []byte { return nil },
+	} {
+		lie.Store(&f)
+		if _, err := fresh.Pull(t.Context(), Registry{retry: quickRetry()}, host+"/x:1", "amd64"); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	if layers, err := fresh.store.Layers(); err != nil || len(layers) != 0 {
+		t.Errorf("layers: %v %v", layers, err)
+	}
+	lie.Store(nil)
+	if _, err := fresh.Pull(t.Context(), Registry{}, host+"/x:1", "amd64"); err != nil {
+		t.Error(err)
+	}
+}
+
+// Credentials do not leave the registry's site.
+func TestCredentialsStay(t *testing.T) {
+	for _, tt := range []struct {
+		registry, host string
+		want           bool
+	}{
+		{"ghcr.io", "ghcr.io", true}, {"ghcr.io", "auth.ghcr.io", true}, {"ghcr.io", "evil.io", false},
+		{"index.docker.io", "auth.docker.io", true}, {"index.docker.io", "docker.io.evil.example", false},
+		{"registry.gitlab.com", "gitlab.com:443", true}, {"registry.gitlab.com", "gitlab.com.evil.example", false}, {"registry.gitlab.com", "evilgitlab.com", false},
+		{"foo.co.uk", "evil.co.uk", false}, {"registry.foo.co.uk", "login.foo.co.uk", true},
+		{"127.0.0.1:5000", "127.0.0.1:6000", true}, {"10.0.0.1", "10.0.0.2", false}, {"localhost:5000", "evil.example", false},
+	} {
+		if got := sameSite(tt.registry, tt.host); got != tt.want {
+			t.Errorf("%s to %s: %t, want %t", tt.registry, tt.host, got, tt.want)
+		}
+		g := &guard{host: tt.registry, next: roundTripper(func(*http.Request) (*http.Response, error) { return nil, errors.New("sent") })}
+		req, err := http.NewRequest(http.MethodGet, "https://"+tt.host+"/token", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := g.RoundTrip(req); err == nil || err.Error() != "sent" {
+			t.Errorf("%s without credentials: %v", tt.host, err)
+		}
+		req.SetBasicAuth("user", "secret")
+		if _, err := g.RoundTrip(req); (err.Error() == "sent") != tt.want {
+			t.Errorf("%s to %s: %v", tt.registry, tt.host, err)
+		}
+	}
+}
