@@ -43,8 +43,10 @@ func TestBadInput(t *testing.T) {
 		{"missing stage", `<redo>` + b + `<buildstage id="a"><prestage>bse</prestage></buildstage></redo>`, 3, []string{"bse", `did you mean "base"`}},
 		{"missing file", `<redo>` + b + `<buildstage id="a"><prestage>base</prestage><action>ADD none /x</action></buildstage></redo>`, 3, []string{"a.xml:1:", `"none"`, "does not exist"}},
 		{"no command", `<redo>` + b + `<buildstage id="a"><prestage>base</prestage><action>RUN ["/bin/nonsense"]</action></buildstage></redo>`, 1, []string{"a.xml:1:", "/bin/nonsense"}},
-		{"failed step", `<redo>` + b + `<buildstage id="a"><prestage>base</prestage><action>RUN echo some words; exit 7</action></buildstage></redo>`, 1,
-			[]string{"a.xml:1:", "exit status 7", "| some words", "full log:", "carosbuild shell", ":a-failure"}},
+		{
+			"failed step", `<redo>` + b + `<buildstage id="a"><prestage>base</prestage><action>RUN echo some words; exit 7</action></buildstage></redo>`, 1,
+			[]string{"a.xml:1:", "exit status 7", "| some words", "full log:", "carosbuild shell", ":a-failure"},
+		},
 		{"FAT file too large", disk(`<partition name="p" fs="fat32" size="6G"><copy from="/sparse" to="/sparse"/></partition>`), 3, []string{"a.xml:1:", "/sparse", "4 GiB"}},
 		{"content too large", disk(`<partition name="p" fs="ext4" size="32M" path="/"/>`), 3, []string{"a.xml:1:", "p", "needs"}},
 		{"overlap", disk(`<partition name="p" fs="ext4" start="1M" size="512M" path="/"/><partition name="q" fs="fat32" start="100M" size="64M"><copy from="/bin/busybox" to="/b"/></partition>`), 3, []string{"a.xml:1:", "p", "q", "overlap"}},

@@ -38,10 +38,12 @@ func (m machine) arguments(t *testing.T, w *world) []string {
 	dir := t.TempDir()
 	overlay := filepath.Join(dir, "overlay.qcow2")
 	w.ok(t, tool(t, "qemu-img"), "create", "-q", "-f", "qcow2", "-F", m.format, "-b", m.image, overlay, m.size)
-	args := []string{"-machine", "q35", "-cpu", "max", "-accel", "tcg", "-m", "1024", "-smp", "1", "-nodefaults", "-display", "none",
+	args := []string{
+		"-machine", "q35", "-cpu", "max", "-accel", "tcg", "-m", "1024", "-smp", "1", "-nodefaults", "-display", "none",
 		"-monitor", "none", "-serial", "stdio", "-device", "virtio-rng-pci", "-smbios", "type=1,serial=" + m.serial,
 		"-drive", "id=d0,if=none,format=qcow2,cache=unsafe,file=" + overlay,
-		"-netdev", "user,id=n0,restrict=on", "-device", "vmxnet3,netdev=n0,mac=00:50:56:01:02:03,romfile="}
+		"-netdev", "user,id=n0,restrict=on", "-device", "vmxnet3,netdev=n0,mac=00:50:56:01:02:03,romfile=",
+	}
 	switch m.disk {
 	case "pvscsi":
 		args = append(args, "-device", "pvscsi,id=s0", "-device", "scsi-hd,drive=d0,bus=s0.0,bootindex=1")

@@ -155,8 +155,10 @@ func checkReports(t *testing.T, m machine, reports []map[string]string) {
 	}
 	for i, r := range reports {
 		t.Logf("boot %d: %v", i+1, r)
-		for key, value := range map[string]string{"state": "running", "mode": "rw", "nic": "vmxnet3", "firmware": m.firmware, "failed": "",
-			"count": strconv.Itoa(i + 1), "keys": "3"} {
+		for key, value := range map[string]string{
+			"state": "running", "mode": "rw", "nic": "vmxnet3", "firmware": m.firmware, "failed": "",
+			"count": strconv.Itoa(i + 1), "keys": "3",
+		} {
 			if r[key] != value {
 				t.Errorf("boot %d: %s is %q, want %q", i+1, key, r[key], value)
 			}

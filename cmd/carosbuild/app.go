@@ -73,11 +73,13 @@ func buildVersion() string {
 }
 
 func versionCommand(a *app) *cobra.Command {
-	return &cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprintf(a.stdout, "carosbuild %s %s/%s\n", buildVersion(), runtime.GOOS, runtime.GOARCH)
 			return err
-		}}
+		},
+	}
 }
 
 func (a *app) color() bool {
@@ -105,8 +107,10 @@ func (a *app) inside(cmd *cobra.Command, foreground bool) (bool, error) {
 		return true, nil
 	}
 	// The inner program is ended by the signals that reach this one.
-	status, err := runc.Enter(context.WithoutCancel(cmd.Context()), runc.Entry{Account: a.account(), Args: os.Args, Env: os.Environ(),
-		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Foreground: foreground})
+	status, err := runc.Enter(context.WithoutCancel(cmd.Context()), runc.Entry{
+		Account: a.account(), Args: os.Args, Env: os.Environ(),
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Foreground: foreground,
+	})
 	if err != nil {
 		return false, err
 	}

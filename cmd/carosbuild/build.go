@@ -85,11 +85,13 @@ func (c *buildCommand) planFlags(cmd *cobra.Command) {
 
 func planCommand(a *app) *cobra.Command {
 	c := &buildCommand{app: a, dryRun: true}
-	cmd := &cobra.Command{Use: "plan FILE...", Short: "Show what would run and what is cached", Args: cobra.ArbitraryArgs,
+	cmd := &cobra.Command{
+		Use: "plan FILE...", Short: "Show what would run and what is cached", Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c.declFiles = args
 			return c.run(cmd)
-		}}
+		},
+	}
 	c.planFlags(cmd)
 	return cmd
 }
@@ -182,8 +184,10 @@ func (c *buildCommand) plan(ctx context.Context, view display) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &build.Resolver{Pins: build.Pins{Dir: filepath.Join(j.dirs.cache, "pins")}, Fetcher: fetcher, Host: host, Registry: c.registry(j.store),
-		Arch: debian.Arch(runtime.GOARCH), Epoch: j.epoch, Update: c.update, Now: time.Now}
+	r := &build.Resolver{
+		Pins: build.Pins{Dir: filepath.Join(j.dirs.cache, "pins")}, Fetcher: fetcher, Host: host, Registry: c.registry(j.store),
+		Arch: debian.Arch(runtime.GOARCH), Epoch: j.epoch, Update: c.update, Now: time.Now,
+	}
 	if j.resolved, err = r.Resolve(ctx, j.decl, targets); err != nil {
 		return nil, err
 	}

@@ -36,7 +36,8 @@ type imageRow struct {
 
 func imagesCommand(a *app) *cobra.Command {
 	var asJSON bool
-	cmd := &cobra.Command{Use: "images", Short: "List the images of stages", Args: exactly(0),
+	cmd := &cobra.Command{
+		Use: "images", Short: "List the images of stages", Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withStore(cmd, false, func(_ context.Context, s *layer.Store, _ layer.Paths, _ dirs) error {
 				rows, err := imageRows(s)
@@ -45,7 +46,8 @@ func imagesCommand(a *app) *cobra.Command {
 				}
 				return a.printImages(rows, asJSON)
 			})
-		}}
+		},
+	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
 	return cmd
 }
@@ -155,15 +157,19 @@ func (a *app) shell(ctx context.Context, s *layer.Store, d dirs, name string, co
 	if len(command) == 0 {
 		command = []string{"/bin/sh", "-i"}
 	}
-	env := append([]string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=" + user.Home, "LC_ALL=C.UTF-8",
-		"TERM=" + a.getenv("TERM")}, cfg.Config.Env...)
+	env := append([]string{
+		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=" + user.Home, "LC_ALL=C.UTF-8",
+		"TERM=" + a.getenv("TERM"),
+	}, cfg.Config.Env...)
 	cwd := cfg.Config.WorkingDir
 	if cwd == "" {
 		cwd = "/"
 	}
-	status, err := rt.Run(ctx, runc.Step{ID: fmt.Sprintf("shell-%d", time.Now().UnixNano()), Root: w.Root(), Args: command, Env: env, Cwd: cwd,
+	status, err := rt.Run(ctx, runc.Step{
+		ID: fmt.Sprintf("shell-%d", time.Now().UnixNano()), Root: w.Root(), Args: command, Env: env, Cwd: cwd,
 		UID: user.UID, GID: user.GID, Groups: user.Groups, Network: network, Terminal: term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd())),
-		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr})
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+	})
 	if err == nil && status != 0 {
 		return innerExit(status)
 	}

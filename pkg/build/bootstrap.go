@@ -52,8 +52,10 @@ func (r *stageRun) bootstrap(ctx context.Context, s *StepPlan) error {
 
 // script runs a shell script as the superuser, without a network.
 func (r *stageRun) script(ctx context.Context, s *StepPlan, w *layer.Working, script string, mounts []runc.Mount) error {
-	return r.command(ctx, s, w, sandboxed{args: []string{"/bin/sh", "-c", script}, user: runc.User{Home: "/root"}, mounts: mounts,
-		env: r.environment(runc.User{Home: "/root"}), network: runc.NoNetwork})
+	return r.command(ctx, s, w, sandboxed{
+		args: []string{"/bin/sh", "-c", script}, user: runc.User{Home: "/root"}, mounts: mounts,
+		env: r.environment(runc.User{Home: "/root"}), network: runc.NoNetwork,
+	})
 }
 
 // fetcherFor is a fetcher whose progress is the stage's.

@@ -135,8 +135,10 @@ func (r *stageRun) sources(ctx context.Context, a *decl.Action) (*sourceSet, err
 
 // openIn opens name below root; links are resolved as if root were "/".
 func openIn(root int, name string, flags int) (int, error) {
-	return unix.Openat2(root, name, &unix.OpenHow{Flags: uint64(flags | unix.O_CLOEXEC),
-		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS})
+	return unix.Openat2(root, name, &unix.OpenHow{
+		Flags:   uint64(flags | unix.O_CLOEXEC),
+		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
+	})
 }
 
 // options sets what --chown and --chmod ask for.

@@ -47,10 +47,12 @@ func Formats() []string {
 
 // WriteDisk writes the image to a file; format "" follows from its name.
 func (e *Engine) WriteDisk(ctx context.Context, img *DiskImage, out, format string) error {
-	return disk.Write(ctx, out, format, img.Layout.Image, disk.WriteOptions{Seed: img.Seed, Mode: e.OutputMode,
+	return disk.Write(ctx, out, format, img.Layout.Image, disk.WriteOptions{
+		Seed: img.Seed, Mode: e.OutputMode,
 		Progress: func(done, total int64) {
 			e.event(Event{Kind: Progress, Text: "write " + out, Done: done, Total: total})
-		}})
+		},
+	})
 }
 
 // composer makes a disk.Spec of a declaration.
@@ -276,8 +278,10 @@ func (c *composer) loader(b *tree.Builder, it *decl.Item) error {
 	if err != nil {
 		return fmt.Errorf("timeout %q is no number of seconds", it.Timeout)
 	}
-	m := grub.Menu{Title: orDefault(it.Title, c.disk.ID), Kernel: orDefault(it.Kernel, "/vmlinuz"), Initrd: orDefault(it.Initrd, "/initrd.img"),
-		Cmdline: it.Cmdline, Timeout: timeout}
+	m := grub.Menu{
+		Title: orDefault(it.Title, c.disk.ID), Kernel: orDefault(it.Kernel, "/vmlinuz"), Initrd: orDefault(it.Initrd, "/initrd.img"),
+		Cmdline: it.Cmdline, Timeout: timeout,
+	}
 	entry := c.disk.ID + ".conf"
 	text, err := grub.LoaderEntry(m)
 	if err != nil {

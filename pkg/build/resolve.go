@@ -89,8 +89,10 @@ func (r *Resolver) Resolve(ctx context.Context, d *decl.Declaration, targets []s
 
 func (r *Resolver) bootstrap(ctx context.Context, s *decl.Stage, out *Resolved) error {
 	b := s.Bootstrap
-	want := debian.Bootstrap{Suite: b.Suite, Arch: b.Arch, Variant: b.Variant, Components: b.Components, Packages: b.Packages,
-		Keyring: b.Keyring, Mirror: b.Mirror, SecurityMirror: b.SecurityMirror, Snapshot: b.Snapshot}
+	want := debian.Bootstrap{
+		Suite: b.Suite, Arch: b.Arch, Variant: b.Variant, Components: b.Components, Packages: b.Packages,
+		Keyring: b.Keyring, Mirror: b.Mirror, SecurityMirror: b.SecurityMirror, Snapshot: b.Snapshot,
+	}
 	if want.Arch == "" {
 		want.Arch = r.Arch
 	}

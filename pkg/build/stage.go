@@ -79,8 +79,10 @@ func (r *stageRun) step(ctx context.Context, i int) (bool, error) {
 	if err := r.record(s); err != nil {
 		return false, fmt.Errorf("stage %s: %w", r.plan.ID, err)
 	}
-	r.event(Event{Kind: StepDone, Stage: r.plan.ID, Step: i + 1, Steps: len(r.plan.Steps), Key: s.Key, Text: s.title(),
-		Seconds: r.Now().Sub(start).Seconds()})
+	r.event(Event{
+		Kind: StepDone, Stage: r.plan.ID, Step: i + 1, Steps: len(r.plan.Steps), Key: s.Key, Text: s.title(),
+		Seconds: r.Now().Sub(start).Seconds(),
+	})
 	return true, nil
 }
 

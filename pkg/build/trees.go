@@ -71,8 +71,10 @@ func (s *stageTrees) withDevices(t *tree.Tree, layer string) (*tree.Tree, error)
 		if d.Block {
 			mode = tree.Block
 		}
-		out.Entries = append(out.Entries, tree.Entry{Path: d.Path, Mode: mode | d.Mode, UID: uint32(d.UID), GID: uint32(d.GID),
-			Rdev: tree.Device{Major: uint32(d.Major), Minor: uint32(d.Minor)}, Mtime: d.ModTime.Unix(), MtimeNsec: int32(d.ModTime.Nanosecond())})
+		out.Entries = append(out.Entries, tree.Entry{
+			Path: d.Path, Mode: mode | d.Mode, UID: uint32(d.UID), GID: uint32(d.GID),
+			Rdev: tree.Device{Major: uint32(d.Major), Minor: uint32(d.Minor)}, Mtime: d.ModTime.Unix(), MtimeNsec: int32(d.ModTime.Nanosecond()),
+		})
 	}
 	slices.SortFunc(out.Entries, func(a, b tree.Entry) int { return tree.Compare(a.Path, b.Path) })
 	return out, nil

@@ -138,8 +138,13 @@ func wantActions() []Action {
 		{
 			Kind: Env, Text: "A=1 B=\"2 3\" C='$4' D=$A:${B} E=a\\ b \\\n\t\t\tF=\"\\\"\\$\\n\" G=",
 			Env: []EnvVar{
-				{Name: "A", Value: "1"}, {Name: "B", Value: "2 3"}, {Name: "C", Value: "$4"}, {Name: "D", Value: "$A:${B}", Expand: true},
-				{Name: "E", Value: "a b"}, {Name: "F", Value: `"$\n`}, {Name: "G"},
+				{Name: "A", Value: "1"},
+				{Name: "B", Value: "2 3"},
+				{Name: "C", Value: "$4"},
+				{Name: "D", Value: "$A:${B}", Expand: true},
+				{Name: "E", Value: "a b"},
+				{Name: "F", Value: `"$\n`},
+				{Name: "G"},
 			},
 		},
 		{Kind: Env, Text: `A b  "c"`, Env: []EnvVar{{Name: "A", Value: "b  c"}}},
@@ -249,13 +254,15 @@ func TestMerge(t *testing.T) {
 		Remotes: []Remote{{Name: "a", BaseURL: "git://c.example.org/"}, {Name: "b", BaseURL: "git://b.example.org/"}},
 		Base:    &BaseLayer{Remote: "b", Revision: "2", Repo: "r"},
 		Layers: []GitLayer{
-			{Name: "l1", Remote: "b", Revision: "2", Repo: "r"}, {Name: "l2", Remote: "a", Revision: "1", Repo: "r"},
+			{Name: "l1", Remote: "b", Revision: "2", Repo: "r"},
+			{Name: "l2", Remote: "a", Revision: "1", Repo: "r"},
 			{Name: "l3", Remote: "b", Revision: "3", Repo: "r"},
 		},
 		LocalConf: []LocalConf{{Text: "A"}, {Text: "B"}},
 		Stages: []*Stage{
 			{ID: "s1", Dirs: []string{"/b"}, Actions: []Action{{Kind: From, Text: "debian:13", Image: "debian:13"}}},
-			{ID: "s2", Dirs: []string{"/a"}, Prestage: "s1"}, {ID: "s3", Dirs: []string{"/b"}, Prestage: "s2"},
+			{ID: "s2", Dirs: []string{"/a"}, Prestage: "s1"},
+			{ID: "s3", Dirs: []string{"/b"}, Prestage: "s2"},
 		},
 		Disks: []*Disk{
 			{ID: "d1", Stage: "s1", Table: "gpt", Partitions: []*Partition{{Size: "2M"}}},

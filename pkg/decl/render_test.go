@@ -22,37 +22,51 @@ func TestRender(t *testing.T) {
 		want  string
 	}{
 		{
-			"plain", Finding{Span: Span{"a.xml", 2, 2, 3}, Summary: "bad"}, false,
+			"plain",
+			Finding{Span: Span{"a.xml", 2, 2, 3}, Summary: "bad"},
+			false,
 			"a.xml:2:2: error: bad\n    2 |\ttwo three\n      |\t^^^\n",
 		},
 		{
-			"hint and note", Finding{
+			"hint and note",
+			Finding{
 				Severity: Warning, Span: Span{"a.xml", 2, 6, 5}, Summary: "odd", Hint: "mend it",
 				Notes: []Note{{Span{"b.xml", 7, 8, 1}, "see"}},
-			}, false,
+			},
+			false,
 			"a.xml:2:6: warning: odd\n    2 |\ttwo three\n      |\t    ^^^^^ mend it\nb.xml:7:8: note: see\n",
 		},
 		{
-			"colours", Finding{Span: Span{"a.xml", 1, 1, 3}, Summary: "bad", Hint: "mend it"}, true,
+			"colours",
+			Finding{Span: Span{"a.xml", 1, 1, 3}, Summary: "bad", Hint: "mend it"},
+			true,
 			"\x1b[1ma.xml:1:1:\x1b[0m \x1b[1;31merror\x1b[0m: bad\n    1 |one\n      |\x1b[1;32m^^^\x1b[0m \x1b[1;32mmend it\x1b[0m\n",
 		},
 		{
-			"end of line", Finding{Span: Span{"a.xml", 3, 5, 1}, Summary: "bad"}, false,
+			"end of line",
+			Finding{Span: Span{"a.xml", 3, 5, 1}, Summary: "bad"},
+			false,
 			"a.xml:3:5: error: bad\n    3 |four\n      |    ^\n",
 		},
 		{
-			"without the file", Finding{Span: Span{"b.xml", 1, 1, 3}, Summary: "bad", Hint: "mend it"}, false,
+			"without the file",
+			Finding{Span: Span{"b.xml", 1, 1, 3}, Summary: "bad", Hint: "mend it"},
+			false,
 			"b.xml:1:1: error: bad\n      = mend it\n",
 		},
 		{
-			"without the line", Finding{Span: Span{"a.xml", 9, 1, 3}, Summary: "bad"}, false,
+			"without the line",
+			Finding{Span: Span{"a.xml", 9, 1, 3}, Summary: "bad"},
+			false,
 			"a.xml:9:1: error: bad\n",
 		},
 		{
-			"escapes", Finding{
+			"escapes",
+			Finding{
 				Span: Span{"\x1b[2J.xml", 1, 1, 1}, Summary: "a\nb\tc\x07\xff\u009b\U000e0001\ufffd", Hint: "\u202e",
 				Notes: []Note{{Span{"\r", 1, 1, 1}, "\x1b"}},
-			}, false,
+			},
+			false,
 			`\x1b[2J.xml:1:1: error: a\nb\tc\x07\xff\x9b\U000e0001` + "\ufffd\n      = \\u202e\n\\r:1:1: note: \\x1b\n",
 		},
 	}
@@ -143,10 +157,27 @@ func TestParseSize(t *testing.T) {
 		v    string
 		want int64 // -1: an error
 	}{
-		{"0", 0}, {"512", 512}, {"8K", 8 << 10}, {"128M", 128 << 20}, {"8G", 8 << 30}, {"2T", 2 << 40},
-		{"9223372036854775807", 1<<63 - 1}, {"8388607T", 8388607 << 40},
-		{"9223372036854775808", -1}, {"8388608T", -1}, {"99999999999999999999G", -1},
-		{"G", -1}, {"8GB", -1}, {"8g", -1}, {"-1", -1}, {"+1", -1}, {"1.5G", -1}, {"1 G", -1}, {"0x10", -1}, {"1_0", -1}, {"٣", -1},
+		{"0", 0},
+		{"512", 512},
+		{"8K", 8 << 10},
+		{"128M", 128 << 20},
+		{"8G", 8 << 30},
+		{"2T", 2 << 40},
+		{"9223372036854775807", 1<<63 - 1},
+		{"8388607T", 8388607 << 40},
+		{"9223372036854775808", -1},
+		{"8388608T", -1},
+		{"99999999999999999999G", -1},
+		{"G", -1},
+		{"8GB", -1},
+		{"8g", -1},
+		{"-1", -1},
+		{"+1", -1},
+		{"1.5G", -1},
+		{"1 G", -1},
+		{"0x10", -1},
+		{"1_0", -1},
+		{"٣", -1},
 	}
 	for _, tt := range tests {
 		got, fl := parseSize(tt.v)

@@ -59,8 +59,10 @@ func (s *Store) apply(ctx context.Context, parent string, tar io.Reader, want v1
 	if err != nil {
 		return Layer{}, err
 	}
-	res, record, err := extract(ctx, tar, record, extractOptions{root: root, aside: filepath.Join(dir, "aside"),
-		scratch: s.wip.scratchFile, low: low, prefix: s.ovl.prefix, ids: ids, limits: s.limit})
+	res, record, err := extract(ctx, tar, record, extractOptions{
+		root: root, aside: filepath.Join(dir, "aside"),
+		scratch: s.wip.scratchFile, low: low, prefix: s.ovl.prefix, ids: ids, limits: s.limit,
+	})
 	if err == nil && want != (v1.Hash{}) && res.DiffID != want {
 		err = fmt.Errorf("its digest is %s, not %s", res.DiffID, want)
 	}

@@ -61,8 +61,10 @@ func (s *Store) commit(ctx context.Context, w *Working, o CommitOptions) (Layer,
 		return Layer{}, false, err
 	}
 	base := w.parent == ""
-	res, err := diff(w.Upper(), newSplitter(record), diffOptions{prefix: s.ovl.prefix, lowers: w.lowers,
-		clamp: o.Clamp, root: root || base, limit: s.limit.LayerBytes})
+	res, err := diff(w.Upper(), newSplitter(record), diffOptions{
+		prefix: s.ovl.prefix, lowers: w.lowers,
+		clamp: o.Clamp, root: root || base, limit: s.limit.LayerBytes,
+	})
 	if err == nil && (res.Entries == 0 || base && !root && res.Entries == 1) {
 		l, _ := s.Layer(w.parent)
 		return l, false, record.Close()

@@ -82,8 +82,10 @@ func (t deviceTable) apply(headers []*tar.Header) error {
 			delete(t, rel)
 		case tar.TypeChar, tar.TypeBlock:
 			t.remove(rel, true)
-			t[rel] = Device{Path: rel, Block: h.Typeflag == tar.TypeBlock, Mode: uint32(h.Mode & 0o7777),
-				UID: h.Uid, GID: h.Gid, Major: h.Devmajor, Minor: h.Devminor, ModTime: h.ModTime}
+			t[rel] = Device{
+				Path: rel, Block: h.Typeflag == tar.TypeBlock, Mode: uint32(h.Mode & 0o7777),
+				UID: h.Uid, GID: h.Gid, Major: h.Devmajor, Minor: h.Devminor, ModTime: h.ModTime,
+			}
 		case tar.TypeLink:
 			target, err := memberPath(h.Linkname)
 			if err != nil {

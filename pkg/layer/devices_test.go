@@ -25,11 +25,15 @@ func TestDevices(t *testing.T) {
 		return member{tar.Header{Typeflag: typ, Name: name, Mode: 0o666, Uid: 1, Gid: 5, Devmajor: major, Devminor: minor}, ""}
 	}
 	layers := [][]member{
-		{dir("dev/"), device("./dev/null", tar.TypeChar, 1, 3), device("dev/sda", tar.TypeBlock, 8, 0), reg("big", "some content that is skipped"),
+		{
+			dir("dev/"), device("./dev/null", tar.TypeChar, 1, 3), device("dev/sda", tar.TypeBlock, 8, 0), reg("big", "some content that is skipped"),
 			device("dev/d/one", tar.TypeChar, 9, 1), device("dev/d/two", tar.TypeChar, 9, 2), device("x/y", tar.TypeChar, 9, 3),
-			device("gone", tar.TypeChar, 9, 4), hard("dev/nothing", "/dev/null"), device("lib/z", tar.TypeChar, 9, 5)},
-		{reg(".wh.gone", ""), reg("dev/.wh.sda", ""), dir("dev/d"), device("dev/d/three", tar.TypeChar, 9, 6), reg("dev/d/.wh..wh..opq", ""),
-			reg("x", "a file now"), sym("lib", "usr/lib"), device("dev/null", tar.TypeChar, 1, 5)},
+			device("gone", tar.TypeChar, 9, 4), hard("dev/nothing", "/dev/null"), device("lib/z", tar.TypeChar, 9, 5),
+		},
+		{
+			reg(".wh.gone", ""), reg("dev/.wh.sda", ""), dir("dev/d"), device("dev/d/three", tar.TypeChar, 9, 6), reg("dev/d/.wh..wh..opq", ""),
+			reg("x", "a file now"), sym("lib", "usr/lib"), device("dev/null", tar.TypeChar, 1, 5),
+		},
 	}
 	parent := ""
 	for _, l := range layers {

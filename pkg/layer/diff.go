@@ -77,8 +77,10 @@ type diffResult struct {
 // Directories that hold nothing and differ from those below in times only are
 // removed from upper. Sockets are left out, for tar has none.
 func diff(upper string, split *splitter, o diffOptions) (diffResult, error) {
-	d := &differ{diffOptions: o, split: split, tw: tar.NewWriter(split), links: map[inode]string{},
-		ids: map[unixIDs]bool{}, buf: make([]byte, 256<<10)}
+	d := &differ{
+		diffOptions: o, split: split, tw: tar.NewWriter(split), links: map[inode]string{},
+		ids: map[unixIDs]bool{}, buf: make([]byte, 256<<10),
+	}
 	fd, err := unix.Open(upper, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return diffResult{}, fmt.Errorf("open %s: %w", upper, err)
@@ -291,8 +293,10 @@ func (d *differ) linked(full string, st *unix.Stat_t) (bool, error) {
 	if err := d.release(); err != nil {
 		return true, err
 	}
-	return true, d.write(&tar.Header{Typeflag: tar.TypeLink, Name: full, Linkname: first,
-		Mode: int64(st.Mode & 0o7777), Uid: int(st.Uid), Gid: int(st.Gid), ModTime: d.time(st)})
+	return true, d.write(&tar.Header{
+		Typeflag: tar.TypeLink, Name: full, Linkname: first,
+		Mode: int64(st.Mode & 0o7777), Uid: int(st.Uid), Gid: int(st.Gid), ModTime: d.time(st),
+	})
 }
 
 func (d *differ) file(parent int, name, full string, st *unix.Stat_t) error {

@@ -118,8 +118,10 @@ func TestDiff(t *testing.T) {
 		return each(os.MkdirAll(p("a/b"), 0o755), os.WriteFile(p("a/b/f"), []byte("one"), 0o644), os.MkdirAll(p("c"), 0o711),
 			os.Chown(p("c"), 3, 4), os.WriteFile(p("c/g"), nil, 0o600), os.MkdirAll(p("tmp"), 0o777), os.MkdirAll(p("mnt"), 0o755))
 	})
-	want := []string{"5 ./ 755 0:0 1000", "5 a/ 755 0:0 1000", "5 a/b/ 755 0:0 1000", "0 a/b/f 644 0:0 1000 one",
-		"5 c/ 711 3:4 1000", "0 c/g 600 0:0 1000", "5 mnt/ 755 0:0 1000", "5 tmp/ 755 0:0 1000"}
+	want := []string{
+		"5 ./ 755 0:0 1000", "5 a/ 755 0:0 1000", "5 a/b/ 755 0:0 1000", "0 a/b/f 644 0:0 1000 one",
+		"5 c/ 711 3:4 1000", "0 c/g 600 0:0 1000", "5 mnt/ 755 0:0 1000", "5 tmp/ 755 0:0 1000",
+	}
 	if d := cmp.Diff(want, s.members(base)); d != "" {
 		t.Errorf("base (-want +got):\n%s", d)
 	}
@@ -156,8 +158,10 @@ func TestDiff(t *testing.T) {
 			// As overlay does with other options: opaque, but nothing is below.
 			unix.Setxattr(filepath.Join(filepath.Dir(root), "upper/n"), userOverlay+"opaque", []byte("y"), 0))
 	})
-	want = []string{"5 ./ 750 0:0 1000", "5 a/ 755 0:0 1000", "5 a/b/ 755 0:0 1000", "0 a/b/.wh..wh..opq 0 0:0 1000", "0 a/b/h 644 0:0 1000 h",
-		"5 c/ 711 3:4 1000", "0 c/.wh.g 0 0:0 1000", `5 n/ 755 0:0 1000 user.x="y"`, "0 n/0 644 0:0 1000 l", "1 n/1 644 0:0 1000 -> n/0", "6 pipe 640 0:0 1000"}
+	want = []string{
+		"5 ./ 750 0:0 1000", "5 a/ 755 0:0 1000", "5 a/b/ 755 0:0 1000", "0 a/b/.wh..wh..opq 0 0:0 1000", "0 a/b/h 644 0:0 1000 h",
+		"5 c/ 711 3:4 1000", "0 c/.wh.g 0 0:0 1000", `5 n/ 755 0:0 1000 user.x="y"`, "0 n/0 644 0:0 1000 l", "1 n/1 644 0:0 1000 -> n/0", "6 pipe 640 0:0 1000",
+	}
 	if d := cmp.Diff(want, s.members(l)); d != "" {
 		t.Errorf("changes (-want +got):\n%s", d)
 	}

@@ -66,8 +66,10 @@ func startSyncer(graph, boot string, w *wip) (*syncer, error) {
 			return nil, err
 		}
 	}
-	s := &syncer{dir: filepath.Join(graph, "carosbuild", "pending"), boot: boot, mine: boot + ":" + filepath.Base(w.dir),
-		wake: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan error, 1)}
+	s := &syncer{
+		dir: filepath.Join(graph, "carosbuild", "pending"), boot: boot, mine: boot + ":" + filepath.Base(w.dir),
+		wake: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan error, 1),
+	}
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make directory of pending layers: %w", err)
 	}

@@ -62,8 +62,10 @@ func extract(ctx context.Context, r io.Reader, record *os.File, o extractOptions
 		return diffResult{}, record, err
 	}
 	defer unix.Close(fd)
-	x := &extractor{extractOptions: o, ctx: ctx, split: newSplitter(record), rootf: fd, buf: make([]byte, 256<<10), lastFD: -1,
-		dirs: map[string]*tar.Header{}, files: map[string]int{}, devices: map[string]bool{}, owners: map[unixIDs]bool{}, moved: map[int]string{}}
+	x := &extractor{
+		extractOptions: o, ctx: ctx, split: newSplitter(record), rootf: fd, buf: make([]byte, 256<<10), lastFD: -1,
+		dirs: map[string]*tar.Header{}, files: map[string]int{}, devices: map[string]bool{}, owners: map[unixIDs]bool{}, moved: map[int]string{},
+	}
 	defer x.forgetParent()
 	if err := x.run(r); err != nil {
 		return diffResult{}, record, err

@@ -50,8 +50,10 @@ func (x *extractor) openDir(dir string) (int, string, error) {
 	if name == "" {
 		name = "."
 	}
-	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,
-		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS}
+	how := unix.OpenHow{
+		Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS,
+	}
 	fd, err := unix.Openat2(x.rootf, name, &how)
 	if err != unix.ELOOP {
 		return fd, dir, err

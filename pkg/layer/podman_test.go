@@ -36,8 +36,10 @@ func inside(t *testing.T, test, dir string) {
 		a.Name = u.Username
 	}
 	var out strings.Builder
-	status, err := runc.Enter(t.Context(), runc.Entry{Account: a, Args: []string{os.Args[0], "-test.v", "-test.run=^" + test + "$"},
-		Env: append(innerEnv(t), dirVar+"="+dir), Stdout: &out, Stderr: &out})
+	status, err := runc.Enter(t.Context(), runc.Entry{
+		Account: a, Args: []string{os.Args[0], "-test.v", "-test.run=^" + test + "$"},
+		Env: append(innerEnv(t), dirVar+"="+dir), Stdout: &out, Stderr: &out,
+	})
 	if runc.IsHostError(err) {
 		missing(t, "a user namespace: "+err.Error())
 	}
@@ -54,8 +56,10 @@ func removeInside(t *testing.T, dir string) {
 		if u, err := user.Current(); err == nil {
 			a.Name = u.Username
 		}
-		status, err := runc.Enter(context.Background(), runc.Entry{Account: a, Args: []string{os.Args[0], "-test.run=^TestInnerRemove$"},
-			Env: append(os.Environ(), dirVar+"="+dir)})
+		status, err := runc.Enter(context.Background(), runc.Entry{
+			Account: a, Args: []string{os.Args[0], "-test.run=^TestInnerRemove$"},
+			Env: append(os.Environ(), dirVar+"="+dir),
+		})
 		if err != nil || status != 0 {
 			t.Errorf("remove %s: %v, status %d", dir, err, status)
 		}
@@ -195,8 +199,10 @@ func podman(t *testing.T, dir string) func(args ...string) string {
 	t.Cleanup(func() { endPause(t, filepath.Join(runDir, "libpod/tmp/pause.pid")) })
 	return func(args ...string) string {
 		t.Helper()
-		return run(t, []string{"XDG_RUNTIME_DIR=" + runDir}, path, append([]string{"--root", filepath.Join(dir, "graph"),
-			"--runroot", filepath.Join(dir, "run"), "--storage-driver=overlay", "--cgroup-manager=cgroupfs", "--runtime=runc", "--log-level=error"}, args...)...)
+		return run(t, []string{"XDG_RUNTIME_DIR=" + runDir}, path, append([]string{
+			"--root", filepath.Join(dir, "graph"),
+			"--runroot", filepath.Join(dir, "run"), "--storage-driver=overlay", "--cgroup-manager=cgroupfs", "--runtime=runc", "--log-level=error",
+		}, args...)...)
 	}
 }
 
@@ -226,8 +232,10 @@ func TestPodman(t *testing.T) {
 	}
 	out := pod("run", "--rm", "--network=host", "--security-opt=seccomp=unconfined", "localhost/carosbuild/sample:1", "/bin/sh", "-c",
 		"stat -c '%n %a %u:%g %h' /srv/a /srv/b /srv/fifo /srv/ping /srv/link; ls /old /etc/gone 2>&1; cat /etc/kept")
-	want := []string{"/srv/a 6755 33:44 2", "/srv/b 6755 33:44 2", "/srv/fifo 600 5:6 1", "/srv/ping 644 0:0 1", "/srv/link 777 7:8 1",
-		"ls: /etc/gone: No such file or directory", "/old:", "new", "two"}
+	want := []string{
+		"/srv/a 6755 33:44 2", "/srv/b 6755 33:44 2", "/srv/fifo 600 5:6 1", "/srv/ping 644 0:0 1", "/srv/link 777 7:8 1",
+		"ls: /etc/gone: No such file or directory", "/old:", "new", "two",
+	}
 	if d := cmp.Diff(want, strings.Split(strings.TrimSpace(out), "\n")); d != "" {
 		t.Errorf("in the container (-want +got):\n%s", d)
 	}

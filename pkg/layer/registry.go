@@ -189,8 +189,10 @@ func (r Registry) backoff() remote.Backoff {
 
 // retryStatus are the answers after which a request is worth repeating.
 func retryStatus() []int {
-	return []int{http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError,
-		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout}
+	return []int{
+		http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError,
+		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout,
+	}
 }
 
 func (r Registry) remoteOptions(ctx context.Context, conf registriesConf, host string) ([]remote.Option, error) {
@@ -205,9 +207,11 @@ func (r Registry) remoteOptions(ctx context.Context, conf registriesConf, host s
 		t.MaxIdleConnsPerHost = r.jobs()
 		rt = t
 	}
-	return []remote.Option{remote.WithContext(ctx), remote.WithAuthFromKeychain(keys), remote.WithJobs(r.jobs()),
+	return []remote.Option{
+		remote.WithContext(ctx), remote.WithAuthFromKeychain(keys), remote.WithJobs(r.jobs()),
 		remote.WithTransport(&guard{r, conf, host, rt}), remote.WithRetryBackoff(r.backoff()),
-		remote.WithRetryStatusCodes(retryStatus()...), remote.WithUserAgent(r.UserAgent)}, nil
+		remote.WithRetryStatusCodes(retryStatus()...), remote.WithUserAgent(r.UserAgent),
+	}, nil
 }
 
 // platformOf is the platform of a Go or Debian architecture name.

@@ -237,8 +237,10 @@ func TestResolveErrors(t *testing.T) {
 	})
 	t.Run("without TLS", func(t *testing.T) {
 		g := &guard{host: "reg.example.com", next: roundTripper(func(*http.Request) (*http.Response, error) { return nil, errors.New("sent") })}
-		for url, want := range map[string]string{"http://10.0.0.1/v2/": "without TLS", "http://x.local/v2/": "without TLS",
-			"http://127.0.0.1:5000/v2/": "sent", "http://localhost/v2/": "sent", "https://10.0.0.1/v2/": "sent"} {
+		for url, want := range map[string]string{
+			"http://10.0.0.1/v2/": "without TLS", "http://x.local/v2/": "without TLS",
+			"http://127.0.0.1:5000/v2/": "sent", "http://localhost/v2/": "sent", "https://10.0.0.1/v2/": "sent",
+		} {
 			req, err := http.NewRequest("GET", url, nil)
 			if err != nil {
 				t.Fatal(err)

@@ -66,8 +66,10 @@ func TestCredentials(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for repo, want := range map[string]string{"reg.example/team/x": "team 1", "reg.example/teamwork/x": "all 2", "reg.example/other": "all 2",
-		"debian": "hub a:b", "docker.io/a/b": "hub a:b", "other.example/team/x": " ", "reg.example.evil/team/x": " "} {
+	for repo, want := range map[string]string{
+		"reg.example/team/x": "team 1", "reg.example/teamwork/x": "all 2", "reg.example/other": "all 2",
+		"debian": "hub a:b", "docker.io/a/b": "hub a:b", "other.example/team/x": " ", "reg.example.evil/team/x": " ",
+	} {
 		r, err := name.NewRepository(repo)
 		if err != nil {
 			t.Fatal(err)

@@ -161,11 +161,19 @@ func TestCredentialsStay(t *testing.T) {
 		registry, host string
 		want           bool
 	}{
-		{"ghcr.io", "ghcr.io", true}, {"ghcr.io", "auth.ghcr.io", true}, {"ghcr.io", "evil.io", false},
-		{"index.docker.io", "auth.docker.io", true}, {"index.docker.io", "docker.io.evil.example", false},
-		{"registry.gitlab.com", "gitlab.com:443", true}, {"registry.gitlab.com", "gitlab.com.evil.example", false}, {"registry.gitlab.com", "evilgitlab.com", false},
-		{"foo.co.uk", "evil.co.uk", false}, {"registry.foo.co.uk", "login.foo.co.uk", true},
-		{"127.0.0.1:5000", "127.0.0.1:6000", true}, {"10.0.0.1", "10.0.0.2", false}, {"localhost:5000", "evil.example", false},
+		{"ghcr.io", "ghcr.io", true},
+		{"ghcr.io", "auth.ghcr.io", true},
+		{"ghcr.io", "evil.io", false},
+		{"index.docker.io", "auth.docker.io", true},
+		{"index.docker.io", "docker.io.evil.example", false},
+		{"registry.gitlab.com", "gitlab.com:443", true},
+		{"registry.gitlab.com", "gitlab.com.evil.example", false},
+		{"registry.gitlab.com", "evilgitlab.com", false},
+		{"foo.co.uk", "evil.co.uk", false},
+		{"registry.foo.co.uk", "login.foo.co.uk", true},
+		{"127.0.0.1:5000", "127.0.0.1:6000", true},
+		{"10.0.0.1", "10.0.0.2", false},
+		{"localhost:5000", "evil.example", false},
 	} {
 		if got := sameSite(tt.registry, tt.host); got != tt.want {
 			t.Errorf("%s to %s: %t, want %t", tt.registry, tt.host, got, tt.want)

@@ -47,8 +47,10 @@ func openBeneath(dir, rel string, flags int) (int, error) {
 	if rel == "" {
 		rel = "."
 	}
-	return unix.Openat2(d, rel, &unix.OpenHow{Flags: uint64(flags | unix.O_CLOEXEC),
-		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS})
+	return unix.Openat2(d, rel, &unix.OpenHow{
+		Flags:   uint64(flags | unix.O_CLOEXEC),
+		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS,
+	})
 }
 
 // trim removes from an upper directory what the sandbox made in it rather

@@ -71,8 +71,10 @@ func ownRanges(file string, data []byte) ([]IDRange, error) {
 		}
 	}
 	if next < MinIDs {
-		return nil, &HostError{Tried: fmt.Sprintf("there are only %d ids in %s, a build needs %d", next, file, MinIDs),
-			Cure: "give the container that this runs in more ids"}
+		return nil, &HostError{
+			Tried: fmt.Sprintf("there are only %d ids in %s, a build needs %d", next, file, MinIDs),
+			Cure:  "give the container that this runs in more ids",
+		}
 	}
 	return ranges, nil
 }

@@ -71,8 +71,10 @@ func arrive() error {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
 	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
-		return &HostError{Tried: "mount /proc inside the namespace", Err: err,
-			Cure: "inside a container: unmask /proc (procMount: Unmasked, or --security-opt systempaths=unconfined)"}
+		return &HostError{
+			Tried: "mount /proc inside the namespace", Err: err,
+			Cure: "inside a container: unmask /proc (procMount: Unmasked, or --security-opt systempaths=unconfined)",
+		}
 	}
 	// runc tries to make cgroups and gives up only where they are read-only.
 	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}

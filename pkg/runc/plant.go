@@ -227,8 +227,10 @@ func keepTimes(dir int, f func() error) error {
 
 // openIn opens name below root; links are resolved as if root were "/".
 func openIn(root int, name string, flags int) (int, error) {
-	return unix.Openat2(root, name, &unix.OpenHow{Flags: uint64(flags | unix.O_CLOEXEC),
-		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS})
+	return unix.Openat2(root, name, &unix.OpenHow{
+		Flags:   uint64(flags | unix.O_CLOEXEC),
+		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
+	})
 }
 
 func statIn(root int, name string) (*unix.Stat_t, error) {

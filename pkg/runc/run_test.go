@@ -88,8 +88,10 @@ func init() {
 		if os.Getenv("TEST_CANCEL") != "" {
 			time.AfterFunc(300*time.Millisecond, cancel)
 		}
-		status, err := rt.Run(ctx, Step{ID: "t", Root: root, Args: []string{"/bin/sh", "-c", script}, Cwd: "/", Mounts: mounts,
-			Env: []string{"PATH=/bin", "A=b c", "HOME=/root"}, UID: u.UID, GID: u.GID, Groups: u.Groups, Stdout: os.Stdout, Stderr: os.Stdout})
+		status, err := rt.Run(ctx, Step{
+			ID: "t", Root: root, Args: []string{"/bin/sh", "-c", script}, Cwd: "/", Mounts: mounts,
+			Env: []string{"PATH=/bin", "A=b c", "HOME=/root"}, UID: u.UID, GID: u.GID, Groups: u.Groups, Stdout: os.Stdout, Stderr: os.Stdout,
+		})
 		if err != nil {
 			fmt.Println("error:", err)
 		}

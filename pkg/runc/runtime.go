@@ -42,6 +42,8 @@ func FindRuntime(name, state string) (*Runtime, error) {
 			}
 		}
 	}
-	return nil, &HostError{Tried: fmt.Sprintf("no OCI runtime found (looked for %v)", candidates),
-		Cure: "as an administrator: apt-get install runc"}
+	return nil, &HostError{
+		Tried: fmt.Sprintf("no OCI runtime found (looked for %v)", candidates),
+		Cure:  "as an administrator: apt-get install runc",
+	}
 }

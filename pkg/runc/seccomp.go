@@ -36,8 +36,10 @@ func seccomp() *specs.LinuxSeccomp {
 	}
 	for bit := uint64(1); bit <= 1<<31; bit <<= 1 {
 		if cloneNamespaces&bit != 0 {
-			rules = append(rules, specs.LinuxSyscall{Names: []string{"clone"}, Action: specs.ActErrno, ErrnoRet: &eperm,
-				Args: []specs.LinuxSeccompArg{{Index: 0, Value: bit, ValueTwo: bit, Op: specs.OpMaskedEqual}}})
+			rules = append(rules, specs.LinuxSyscall{
+				Names: []string{"clone"}, Action: specs.ActErrno, ErrnoRet: &eperm,
+				Args: []specs.LinuxSeccompArg{{Index: 0, Value: bit, ValueTwo: bit, Op: specs.OpMaskedEqual}},
+			})
 		}
 	}
 	return &specs.LinuxSeccomp{

@@ -115,8 +115,10 @@ func (m IDMap) write(ctx context.Context, a Account, pid int) error {
 	}{{"newuidmap", "uid_map", m.UIDs}, {"newgidmap", "gid_map", m.GIDs}} {
 		if a.Root() {
 			if err := os.WriteFile(fmt.Sprintf("/proc/%d/%s", pid, t.file), idLines(t.ranges), 0); err != nil {
-				return &HostError{Tried: "map ids of a user namespace as the superuser", Err: err,
-					Cure: "run as an ordinary user that /etc/subuid and /etc/subgid list"}
+				return &HostError{
+					Tried: "map ids of a user namespace as the superuser", Err: err,
+					Cure: "run as an ordinary user that /etc/subuid and /etc/subgid list",
+				}
 			}
 			continue
 		}
@@ -126,8 +128,10 @@ func (m IDMap) write(ctx context.Context, a Account, pid int) error {
 		}
 		out, err := exec.CommandContext(ctx, path, append([]string{strconv.Itoa(pid)}, idArgs(t.ranges)...)...).CombinedOutput()
 		if err != nil {
-			return &HostError{Tried: fmt.Sprintf("%s: %s", t.tool, trim(out)), Err: err,
-				Cure: "check that " + t.tool + " is setuid root (or has file capabilities) and that no_new_privs is not set"}
+			return &HostError{
+				Tried: fmt.Sprintf("%s: %s", t.tool, trim(out)), Err: err,
+				Cure: "check that " + t.tool + " is setuid root (or has file capabilities) and that no_new_privs is not set",
+			}
 		}
 	}
 	return nil

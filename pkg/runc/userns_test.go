@@ -41,8 +41,10 @@ func account(t *testing.T) Account {
 func enter(t *testing.T, name string, args ...string) (string, int) {
 	t.Helper()
 	var out strings.Builder
-	status, err := Enter(t.Context(), Entry{Account: account(t), Args: append([]string{"test", name}, args...),
-		Env: os.Environ(), Stdout: &out, Stderr: &out})
+	status, err := Enter(t.Context(), Entry{
+		Account: account(t), Args: append([]string{"test", name}, args...),
+		Env: os.Environ(), Stdout: &out, Stderr: &out,
+	})
 	if IsHostError(err) && os.Getenv("CAROSBUILD_REQUIRE_TOOLS") != "1" {
 		t.Skipf("no user namespace here: %v", err)
 	}

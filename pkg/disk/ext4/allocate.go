@@ -125,8 +125,10 @@ func (a *allocator) check(i int32) {
 // kind in the order of the tree.
 func allocate(c *content, g *geometry, o Options) *layout {
 	n := len(c.ino)
-	l := &layout{content: c, geo: g, opts: o, start: make([]uint32, n), maps: map[int32]mapping{},
-		xattrBlock: make([]uint32, len(c.xattred)), noRoom: -1}
+	l := &layout{
+		content: c, geo: g, opts: o, start: make([]uint32, n), maps: map[int32]mapping{},
+		xattrBlock: make([]uint32, len(c.xattred)), noRoom: -1,
+	}
 	for _, s := range g.fixed {
 		l.used += s.end - s.start
 	}

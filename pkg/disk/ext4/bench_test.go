@@ -24,8 +24,10 @@ func filesTree(n int) *tree.Tree {
 			}
 			t.Entries = append(t.Entries, dir(fmt.Sprintf("usr-%05d/package-%05d", i/8000, i/40)))
 		}
-		t.Entries = append(t.Entries, tree.Entry{Path: fmt.Sprintf("usr-%05d/package-%05d/some-file-%07d.txt", i/8000, i/40, i),
-			Mode: tree.Regular | 0o644, Mtime: 1700000000, Size: int64(i%30) * 1000, Content: zeros{}})
+		t.Entries = append(t.Entries, tree.Entry{
+			Path: fmt.Sprintf("usr-%05d/package-%05d/some-file-%07d.txt", i/8000, i/40, i),
+			Mode: tree.Regular | 0o644, Mtime: 1700000000, Size: int64(i%30) * 1000, Content: zeros{},
+		})
 	}
 	return t
 }

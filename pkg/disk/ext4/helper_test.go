@@ -131,5 +131,7 @@ func file(path, content string) tree.Entry {
 	return tree.Entry{Path: path, Mode: tree.Regular | 0o644, Mtime: 1700000000, Size: int64(len(content)), Content: strings.NewReader(content)}
 }
 
-var testOptions = Options{Label: "CAROSROOT", UUID: [16]byte{1, 2, 3, 4, 5, 6, 0x47, 8, 0x89, 10, 11, 12, 13, 14, 15, 16},
-	HashSeed: [16]byte{16, 15, 14, 13, 12, 11, 0x4a, 9, 0x88, 7, 6, 5, 4, 3, 2, 1}, Time: 1700000000}
+var testOptions = Options{
+	Label: "CAROSROOT", UUID: [16]byte{1, 2, 3, 4, 5, 6, 0x47, 8, 0x89, 10, 11, 12, 13, 14, 15, 16},
+	HashSeed: [16]byte{16, 15, 14, 13, 12, 11, 0x4a, 9, 0x88, 7, 6, 5, 4, 3, 2, 1}, Time: 1700000000,
+}

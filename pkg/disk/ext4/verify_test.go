@@ -197,8 +197,10 @@ var (
 		"target": regexp.MustCompile(`(?s)Fast link dest: "(.*)"\n$`),
 	}
 	xattrLine = regexp.MustCompile(`(?m)^  ((?:user|security|trusted|system)\.\S+) \((\d+)\)`)
-	typeBits  = map[string]uint32{"regular": tree.Regular, "directory": tree.Dir, "symlink": tree.Symlink,
-		"character special": tree.Char, "block special": tree.Block, "FIFO": tree.FIFO, "socket": tree.Socket}
+	typeBits  = map[string]uint32{
+		"regular": tree.Regular, "directory": tree.Dir, "symlink": tree.Symlink,
+		"character special": tree.Char, "block special": tree.Block, "FIFO": tree.FIFO, "socket": tree.Socket,
+	}
 )
 
 // stat fills the views.

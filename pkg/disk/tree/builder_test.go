@@ -57,7 +57,9 @@ func TestLookup(t *testing.T) {
 		{"up/lib", "usr/lib"},
 		{"boot/vmlinuz-6.2", "boot/vmlinuz-6.1"},
 		{"/", ""},
-		{"loop", "error"}, {"nothing", "error"}, {"boot/vmlinuz-6.1/x", "error"},
+		{"loop", "error"},
+		{"nothing", "error"},
+		{"boot/vmlinuz-6.1/x", "error"},
 	} {
 		got := "error"
 		if e, err := tr.Lookup(tt.name); err == nil {

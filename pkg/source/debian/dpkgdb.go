@@ -43,8 +43,10 @@ func (u *unpacking) writeDatabase(packages []*unpacked) error {
 	for _, d := range []string{"alternatives", "info", "parts", "triggers", "updates"} {
 		w.mkdir(path.Join(dpkgDir, d))
 	}
-	for _, d := range []string{"etc/apt/apt.conf.d", "etc/apt/preferences.d", "etc/apt/sources.list.d",
-		"var/cache/apt/archives/partial", "var/lib/apt/lists/partial", "var/log/apt", "etc/dpkg/dpkg.cfg.d"} {
+	for _, d := range []string{
+		"etc/apt/apt.conf.d", "etc/apt/preferences.d", "etc/apt/sources.list.d",
+		"var/cache/apt/archives/partial", "var/lib/apt/lists/partial", "var/log/apt", "etc/dpkg/dpkg.cfg.d",
+	} {
 		w.mkdir(d)
 	}
 	byName := slices.SortedFunc(slices.Values(packages), func(a, b *unpacked) int { return strings.Compare(a.Name, b.Name) })

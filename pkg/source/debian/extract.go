@@ -322,8 +322,10 @@ func (e *extractor) removeLoser(name string) error {
 }
 
 func newExtractor(u *unpacking, p *unpacked) *extractor {
-	e := &extractor{u: u, p: p, dirs: newDirCache(u.root), links: map[string]bool{},
-		conffiles: map[string]bool{}, buf: make([]byte, 128<<10)}
+	e := &extractor{
+		u: u, p: p, dirs: newDirCache(u.root), links: map[string]bool{},
+		conffiles: map[string]bool{}, buf: make([]byte, 128<<10),
+	}
 	for _, c := range p.conffiles {
 		e.conffiles[c.path] = !c.gone
 	}

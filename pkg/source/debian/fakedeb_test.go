@@ -41,8 +41,10 @@ func dirEntry(name string, mode int64) tar.Header {
 }
 
 func fileEntry(name string, mode int64, content string) tar.Header {
-	return tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: mode, ModTime: fileTime, Size: int64(len(content)),
-		PAXRecords: map[string]string{"test.content": content}}
+	return tar.Header{
+		Typeflag: tar.TypeReg, Name: name, Mode: mode, ModTime: fileTime, Size: int64(len(content)),
+		PAXRecords: map[string]string{"test.content": content},
+	}
 }
 
 func linkEntry(kind byte, name, target string) tar.Header {

@@ -224,9 +224,11 @@ func baseDebs() []fakeDeb {
 			dirEntry("./", 0o700), dirEntry("./bin/", 0o700), fileEntry("./bin/mawk", 0o755, "#!mawk"),
 			linkEntry('1', "./bin/mawk2", "./bin/mawk"),
 		}},
-		{Name: "libc6", Version: "2.36-9", Fields: "Priority: optional\nMulti-Arch: same\n", Pack: ".gz",
+		{
+			Name: "libc6", Version: "2.36-9", Fields: "Priority: optional\nMulti-Arch: same\n", Pack: ".gz",
 			Control: map[string]string{"triggers": "interest-noawait /usr/share/x\ninterest ldconfig\nactivate foo\n", "postinst": "#!/bin/sh\n"},
-			Files:   []tarHeader{dirEntry("./", 0o711), dirEntry("./lib/", 0o755), fileEntry("./lib/libc.so.6", 0o4755, "libc")}},
+			Files:   []tarHeader{dirEntry("./", 0o711), dirEntry("./lib/", 0o755), fileEntry("./lib/libc.so.6", 0o4755, "libc")},
+		},
 		{Name: "apt", Version: "2.6", Fields: "Priority: important\nDepends: libc6 (>= 2.30)\n"},
 	}
 }

@@ -27,8 +27,10 @@ func pool(t *testing.T, r *fakeRepo, size int) (*Resolution, []byte) {
 		data[i] = byte(i * i >> 3)
 	}
 	r.put("/debian/pool/a.deb", data)
-	return &Resolution{Packages: []Package{{Name: "a", Version: "1", URL: r.server.URL + "/debian", Filename: "pool/a.deb",
-		Size: int64(size), SHA256: fmt.Sprintf("%x", sha256.Sum256(data))}}}, data
+	return &Resolution{Packages: []Package{{
+		Name: "a", Version: "1", URL: r.server.URL + "/debian", Filename: "pool/a.deb",
+		Size: int64(size), SHA256: fmt.Sprintf("%x", sha256.Sum256(data)),
+	}}}, data
 }
 
 func TestFetchFaults(t *testing.T) {

@@ -46,8 +46,10 @@ func FuzzExtract(f *testing.F) {
 		defer dir.close()
 		u := &unpacking{f: &Fetcher{SkipOwners: true}, r: &Resolution{Arch: "amd64", MergedUsr: true}, root: dir, owners: map[string]*unpacked{}}
 		must(t, u.skeleton())
-		p := &unpacked{Package: Package{Name: "p"}, files: map[string]bool{}, lost: map[string]bool{},
-			conffiles: []conffile{{"/etc/x", false}}}
+		p := &unpacked{
+			Package: Package{Name: "p"}, files: map[string]bool{}, lost: map[string]bool{},
+			conffiles: []conffile{{"/etc/x", false}},
+		}
 		_ = newExtractor(u, p).run(deb{dataName: "data.tar", data: data})
 		entries, err := os.ReadDir(outer)
 		must(t, err)

@@ -32,39 +32,58 @@ func TestReadHost(t *testing.T) {
 		want  Host
 	}{
 		{"nothing", nil, nil, Host{}},
-		{"one-line format", map[string]string{"etc/apt/sources.list": "# a comment\n" +
-			"deb-src http://src.example/debian bookworm main\n" +
-			"deb cdrom:[Debian]/ bookworm main\n" +
-			"deb http://mirror.example/debian/ bookworm main contrib # end\n" +
-			"deb\thttp://other.example/debian bookworm main\n" +
-			"deb [arch=amd64 signed-by=" + ring + "] http://sec.example/x bookworm-security main\n"}, nil,
-			Host{Mirror: "http://mirror.example/debian", SecurityMirror: "http://sec.example/x", Keyrings: []string{ring}}},
-		{"deb822 format", map[string]string{"etc/apt/sources.list.d/debian.sources": "Types: deb deb-src\n# comment\nURIs: https://a.example/x/debian\n" +
-			"Suites: trixie trixie-updates\nComponents: main\nSigned-By: " + ring + "\n\n" +
-			"Types: deb\nURIs: https://a.example/debian-security/\nSuites: trixie-security\nComponents: main\n\n" +
-			"Types: deb\nEnabled: no\nURIs: https://b.example/debian\nSuites: trixie\nComponents: main\n"}, nil,
-			Host{Mirror: "https://a.example/x/debian", SecurityMirror: "https://a.example/debian-security", Keyrings: []string{ring}}},
+		{
+			"one-line format",
+			map[string]string{"etc/apt/sources.list": "# a comment\n" +
+				"deb-src http://src.example/debian bookworm main\n" +
+				"deb cdrom:[Debian]/ bookworm main\n" +
+				"deb http://mirror.example/debian/ bookworm main contrib # end\n" +
+				"deb\thttp://other.example/debian bookworm main\n" +
+				"deb [arch=amd64 signed-by=" + ring + "] http://sec.example/x bookworm-security main\n"},
+			nil,
+			Host{Mirror: "http://mirror.example/debian", SecurityMirror: "http://sec.example/x", Keyrings: []string{ring}},
+		},
+		{
+			"deb822 format",
+			map[string]string{"etc/apt/sources.list.d/debian.sources": "Types: deb deb-src\n# comment\nURIs: https://a.example/x/debian\n" +
+				"Suites: trixie trixie-updates\nComponents: main\nSigned-By: " + ring + "\n\n" +
+				"Types: deb\nURIs: https://a.example/debian-security/\nSuites: trixie-security\nComponents: main\n\n" +
+				"Types: deb\nEnabled: no\nURIs: https://b.example/debian\nSuites: trixie\nComponents: main\n"},
+			nil,
+			Host{Mirror: "https://a.example/x/debian", SecurityMirror: "https://a.example/debian-security", Keyrings: []string{ring}},
+		},
 		{"only other projects", map[string]string{"etc/apt/sources.list": "deb https://packages.example/debian/12/prod bookworm main\n" +
 			"deb [signed-by=/usr/share/keyrings/x.gpg] https://x.example/debian bookworm main\n" +
 			"deb https://apt.example/debian bookworm-pgdg main\n" +
 			"deb http://archive.example/ubuntu jammy main\n" +
 			"deb https://d.example/debian bookworm stable\n" +
 			"deb https://d.example/debian nodistro main\n"}, nil, Host{}},
-		{"snapshots of a mirror", map[string]string{"etc/apt/sources.list": "deb http://s.example/archive/debian/20250520T000000Z bookworm main\n" +
-			"deb http://s.example/archive/debian-security/20250520T000000Z bookworm-security main\n"}, nil,
-			Host{Mirror: "http://s.example/archive/debian/20250520T000000Z", SecurityMirror: "http://s.example/archive/debian-security/20250520T000000Z"}},
+		{
+			"snapshots of a mirror",
+			map[string]string{"etc/apt/sources.list": "deb http://s.example/archive/debian/20250520T000000Z bookworm main\n" +
+				"deb http://s.example/archive/debian-security/20250520T000000Z bookworm-security main\n"},
+			nil,
+			Host{Mirror: "http://s.example/archive/debian/20250520T000000Z", SecurityMirror: "http://s.example/archive/debian-security/20250520T000000Z"},
+		},
 		{"ignored file names", map[string]string{"etc/apt/sources.list.d/x.list.save": "deb http://mirror.example/debian bookworm main\n"}, nil, Host{}},
-		{"options", map[string]string{
-			"etc/apt/apt.conf.d/01a":         "Acquire::http::Proxy \"http://first.example:1\";\n// x\n/* y */\n# z\n",
-			"etc/apt/apt.conf.d/02b.conf":    "Acquire { http { Proxy \"http://p.example:3142\"; Proxy::direct.example \"DIRECT\"; }; Check-Valid-Until \"false\"; Languages { \"none\"; }; };\nAcquire::Check-Date no;",
-			"etc/apt/apt.conf.d/03c.bak":     "Acquire::http::Proxy \"http://bak.example\";",
-			"etc/apt/apt.conf":               "acquire::HTTPS::proxy \"DIRECT\";\n#clear APT::X;\n",
-			"etc/apt/apt.conf.d/dir/ignored": "",
-		}, map[string]string{"http_proxy": "http://env.example", "no_proxy": " localhost, .corp.example"},
-			Host{HTTPProxy: "http://p.example:3142", NoProxy: []string{".corp.example", "direct.example", "localhost"}, IgnoreValidUntil: true, IgnoreDate: true}},
-		{"environment", map[string]string{"etc/apt/sources.list": "deb http://mirror.example/debian bookworm main\n", ring[1:]: ""},
+		{
+			"options",
+			map[string]string{
+				"etc/apt/apt.conf.d/01a":         "Acquire::http::Proxy \"http://first.example:1\";\n// x\n/* y */\n# z\n",
+				"etc/apt/apt.conf.d/02b.conf":    "Acquire { http { Proxy \"http://p.example:3142\"; Proxy::direct.example \"DIRECT\"; }; Check-Valid-Until \"false\"; Languages { \"none\"; }; };\nAcquire::Check-Date no;",
+				"etc/apt/apt.conf.d/03c.bak":     "Acquire::http::Proxy \"http://bak.example\";",
+				"etc/apt/apt.conf":               "acquire::HTTPS::proxy \"DIRECT\";\n#clear APT::X;\n",
+				"etc/apt/apt.conf.d/dir/ignored": "",
+			},
+			map[string]string{"http_proxy": "http://env.example", "no_proxy": " localhost, .corp.example"},
+			Host{HTTPProxy: "http://p.example:3142", NoProxy: []string{".corp.example", "direct.example", "localhost"}, IgnoreValidUntil: true, IgnoreDate: true},
+		},
+		{
+			"environment",
+			map[string]string{"etc/apt/sources.list": "deb http://mirror.example/debian bookworm main\n", ring[1:]: ""},
 			map[string]string{EnvMirror: "http://e.example/{snapshot}", EnvSecurityMirror: "none", "https_proxy": "http://s.example"},
-			Host{Mirror: "http://e.example/{snapshot}", SecurityMirror: "none", HTTPSProxy: "http://s.example", Keyrings: []string{ring}}},
+			Host{Mirror: "http://e.example/{snapshot}", SecurityMirror: "none", HTTPSProxy: "http://s.example", Keyrings: []string{ring}},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			root := t.TempDir()
@@ -134,14 +153,26 @@ func TestMirrors(t *testing.T) {
 			"; bookworm-updates http://h.example/debian " + DefaultMirror + "; bookworm-security http://h.example/sec " + DefaultSecurityMirror},
 		{"last default", Bootstrap{Suite: "sid"}, Host{}, "sid " + DefaultMirror + " " + DefaultMirror},
 		{"declared", Bootstrap{Suite: "sid", Mirror: "http://d.example/"}, host, "sid http://d.example http://d.example"},
-		{"old security suite", Bootstrap{Suite: "buster", Mirror: "http://d.example", SecurityMirror: "http://d.example/s"}, host,
-			"buster http://d.example http://d.example; buster-updates http://d.example http://d.example; buster/updates http://d.example/s http://d.example/s"},
-		{"none by environment", Bootstrap{Suite: "bookworm", Mirror: "http://d.example"}, Host{SecurityMirror: NoMirror},
-			"bookworm http://d.example http://d.example; bookworm-updates http://d.example http://d.example"},
+		{
+			"old security suite",
+			Bootstrap{Suite: "buster", Mirror: "http://d.example", SecurityMirror: "http://d.example/s"},
+			host,
+			"buster http://d.example http://d.example; buster-updates http://d.example http://d.example; buster/updates http://d.example/s http://d.example/s",
+		},
+		{
+			"none by environment",
+			Bootstrap{Suite: "bookworm", Mirror: "http://d.example"},
+			Host{SecurityMirror: NoMirror},
+			"bookworm http://d.example http://d.example; bookworm-updates http://d.example http://d.example",
+		},
 		{"snapshot without template", Bootstrap{Suite: "sid", Snapshot: "20250520T000000Z"}, host, EnvMirror},
 		{"template without snapshot", Bootstrap{Suite: "sid", Mirror: "http://d.example/{snapshot}"}, host, "snapshot is not set"},
-		{"snapshot by environment", Bootstrap{Suite: "sid", Snapshot: "20250520T000000Z"}, Host{Mirror: "http://s.example/{snapshot}/debian"},
-			"sid http://s.example/20250520T000000Z/debian " + DefaultMirror},
+		{
+			"snapshot by environment",
+			Bootstrap{Suite: "sid", Snapshot: "20250520T000000Z"},
+			Host{Mirror: "http://s.example/{snapshot}/debian"},
+			"sid http://s.example/20250520T000000Z/debian " + DefaultMirror,
+		},
 	} {
 		list, err := c.b.archives(c.h)
 		var words []string

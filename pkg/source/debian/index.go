@@ -43,8 +43,10 @@ type universe struct {
 }
 
 func newUniverse(arch string, archives []archive) *universe {
-	return &universe{arch: arch, archives: archives,
-		byName: map[string][]*pkg{}, providers: map[string][]*pkg{}, candidate: map[string]*pkg{}}
+	return &universe{
+		arch: arch, archives: archives,
+		byName: map[string][]*pkg{}, providers: map[string][]*pkg{}, candidate: map[string]*pkg{},
+	}
 }
 
 // add scans the text of a Packages file. Only names, versions, priorities and

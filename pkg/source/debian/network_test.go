@@ -82,8 +82,10 @@ func TestRealMirror(t *testing.T) {
 
 	data, err := json.Marshal(r)
 	must(t, err)
-	files := map[string]string{"resolution.json": string(data), "cache": cache,
-		"run/configure.sh": r.ConfigureScript(), "run/install.sh": r.InstallScript()}
+	files := map[string]string{
+		"resolution.json": string(data), "cache": cache,
+		"run/configure.sh": r.ConfigureScript(), "run/install.sh": r.InstallScript(),
+	}
 	for name, text := range r.InstallFiles() {
 		files["run/"+filepath.Base(name)] = text
 	}

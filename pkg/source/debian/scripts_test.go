@@ -18,8 +18,10 @@ func scriptResolution() *Resolution {
 		{Name: "dpkg", Version: "1.21.22-3", Arch: "amd64", Role: Essential},
 		{Name: "base-passwd", Version: "3.6", Arch: "amd64", Role: Essential},
 		{Name: "apt", Version: "2.6", Arch: "amd64", Role: Required, Auto: true},
-		{Name: "tzdata", Version: "1:2~x+1", Arch: "all", Role: Extra, SHA256: strings.Repeat("a", 64),
-			Stanza: "Package: tzdata\nVersion: 1:2~x+1\nFilename: pool/t.deb\nDescription: x\n y"},
+		{
+			Name: "tzdata", Version: "1:2~x+1", Arch: "all", Role: Extra, SHA256: strings.Repeat("a", 64),
+			Stanza: "Package: tzdata\nVersion: 1:2~x+1\nFilename: pool/t.deb\nDescription: x\n y",
+		},
 	}}
 }
 
@@ -43,7 +45,8 @@ func TestScripts(t *testing.T) {
 	var at []int
 	for _, line := range []string{
 		"\npreinst base-passwd amd64\npreinst libc6 amd64\n", "DPKG_RUNNING_VERSION=1.21.22 ",
-		"\npreinst apt amd64\n", "--configure libc6 dpkg base-passwd <", "--configure --pending"} {
+		"\npreinst apt amd64\n", "--configure libc6 dpkg base-passwd <", "--configure --pending",
+	} {
 		i := strings.Index(script, line)
 		if i < 0 {
 			t.Errorf("configure script lacks %q", line)

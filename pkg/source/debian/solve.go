@@ -52,8 +52,10 @@ type choice struct {
 const maxSteps = 200_000
 
 func newSolver(u *universe) *solver {
-	return &solver{u: u, chosen: map[string]*pkg{}, virtual: map[string][]*pkg{},
-		against: map[string][]claim{}, why: map[*pkg]need{}}
+	return &solver{
+		u: u, chosen: map[string]*pkg{}, virtual: map[string][]*pkg{},
+		against: map[string][]claim{}, why: map[*pkg]need{},
+	}
 }
 
 // install adds the named packages and everything that they need. What was

@@ -28,9 +28,11 @@ func unpackDebs(t testing.TB, debs ...fakeDeb) (root, outer string, err error) {
 	res := &Resolution{Suite: "sid", Arch: "amd64", MergedUsr: true, Sources: "deb x sid main\n"}
 	for _, d := range debs {
 		data := r.files[poolPath(d)]
-		res.Packages = append(res.Packages, Package{Name: d.Name, Version: d.Version, Arch: d.arch(), Role: Essential,
+		res.Packages = append(res.Packages, Package{
+			Name: d.Name, Version: d.Version, Arch: d.arch(), Role: Essential,
 			URL: r.server.URL + "/debian", Filename: strings.TrimPrefix(poolPath(d), "/debian/"),
-			Size: int64(len(data)), SHA256: sha(data), Auto: d.Name == "libc6"})
+			Size: int64(len(data)), SHA256: sha(data), Auto: d.Name == "libc6",
+		})
 	}
 	must(t, f.Fetch(t.Context(), res))
 	outer = t.TempDir()
@@ -162,8 +164,10 @@ func TestUnpackHostile(t *testing.T) {
 		{"hard link to another's file", []tar.Header{linkEntry('1', "./h", "./usr/bin/other")}, "no earlier file"},
 		{"hard link to a later one", []tar.Header{linkEntry('1', "./h", "./f"), fileEntry("./f", 0o644, "x")}, "no earlier file"},
 		{"hard link to a link", []tar.Header{linkEntry('2', "./l", "/etc/passwd"), linkEntry('1', "./h", "./l")}, "no earlier file"},
-		{"overlay's attributes", []tar.Header{{Typeflag: tar.TypeReg, Name: "./f", Mode: 0o644, ModTime: fileTime,
-			PAXRecords: map[string]string{"SCHILY.xattr.trusted.overlay.opaque": "y"}}}, "not allowed"},
+		{"overlay's attributes", []tar.Header{{
+			Typeflag: tar.TypeReg, Name: "./f", Mode: 0o644, ModTime: fileTime,
+			PAXRecords: map[string]string{"SCHILY.xattr.trusted.overlay.opaque": "y"},
+		}}, "not allowed"},
 		{"time before 1970", []tar.Header{{Typeflag: tar.TypeReg, Name: "./f", Mode: 0o644, ModTime: fileTime.AddDate(-60, 0, 0), Format: tar.FormatPAX}}, "time -"},
 		{"another's file", []tar.Header{fileEntry("./usr/bin/other", 0o755, "x")}, "is also in package"},
 		{"another's file, by its other name", []tar.Header{fileEntry("./bin/other", 0o755, "x")}, "is also in package"},
@@ -196,10 +200,13 @@ func TestUnpackHostile(t *testing.T) {
 // Links of another package are followed, as the root's own: neither an absolute
 // target nor one that climbs leads out.
 func TestUnpackThroughLinks(t *testing.T) {
-	base := fakeDeb{Name: "base-files", Version: "1", Files: []tar.Header{dirEntry("./x/", 0o755), dirEntry("./y/", 0o755),
-		linkEntry('2', "./climbing", "../../x"), linkEntry('2', "./absolute", "/y")}}
+	base := fakeDeb{Name: "base-files", Version: "1", Files: []tar.Header{
+		dirEntry("./x/", 0o755), dirEntry("./y/", 0o755),
+		linkEntry('2', "./climbing", "../../x"), linkEntry('2', "./absolute", "/y"),
+	}}
 	user := fakeDeb{Name: "user", Version: "1", Files: []tar.Header{
-		dirEntry("./climbing/", 0o700), fileEntry("./climbing/f", 0o644, "f"), fileEntry("./absolute/g", 0o644, "g")}}
+		dirEntry("./climbing/", 0o700), fileEntry("./climbing/f", 0o644, "f"), fileEntry("./absolute/g", 0o644, "g"),
+	}}
 	root, _, err := unpackDebs(t, base, user)
 	must(t, err)
 	got := listTree(t, root)
