@@ -20,13 +20,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// base is a stage with busybox and nothing else: no network is needed.
-func base(t *testing.T) string {
-	t.Helper()
-	return `<buildstage id="base"><action>FROM scratch</action><action>ADD ` + tool(t, "busybox") +
-		` /bin/busybox</action><action>RUN ["/bin/busybox", "--install", "-s", "/bin"]</action></buildstage>`
-}
-
 func TestOnlyWhatChanged(t *testing.T) {
 	w := newWorld(t)
 	w.file(t, "one", "1")

@@ -2,7 +2,7 @@
 // License, v. 2.0. If a copy of the MPL was not distributed with this
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
-//go:build integration
+//go:build integration || bench
 
 // Package integration runs the real program against the real world: a Debian
 // mirror, podman, a registry, foreign checkers, and machines that boot. It
@@ -210,3 +210,10 @@ func (w *world) file(t *testing.T, name, content string) string {
 
 // setenv sets a variable for the commands of this world.
 func (w *world) setenv(kv string) { w.env = append(w.env, kv) }
+
+// base is a stage with busybox and nothing else: no network is needed.
+func base(t *testing.T) string {
+	t.Helper()
+	return `<buildstage id="base"><action>FROM scratch</action><action>ADD ` + tool(t, "busybox") +
+		` /bin/busybox</action><action>RUN ["/bin/busybox", "--install", "-s", "/bin"]</action></buildstage>`
+}

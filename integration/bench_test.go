@@ -1,0 +1,184 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+//go:build bench
+
+package integration
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// runs is how often each command is measured, after one run that is not.
+const runs = 5
+
+// measured are the runs of one command.
+type measured struct {
+	name  string
+	walls []time.Duration
+	rss   int64 // bytes, the largest process of all runs
+	size  int64 // bytes of what it wrote
+}
+
+func (m measured) median() time.Duration {
+	s := slices.Sorted(slices.Values(m.walls))
+	return s[len(s)/2]
+}
+
+// job is a command to be measured.
+type job struct {
+	name    string
+	before  []string // not measured
+	command []string
+	output  string // its size is noted
+}
+
+// compare runs the jobs in turn, so that a machine that grows slower does so
+// for all of them.
+func compare(t *testing.T, w *world, jobs ...job) []measured {
+	t.Helper()
+	out := make([]measured, len(jobs))
+	for i := range runs + 1 {
+		for k, j := range jobs {
+			if j.before != nil {
+				w.ok(t, j.before[0], j.before[1:]...)
+			}
+			syscall.Sync()
+			cmd := w.command(t.Context(), j.command[0], j.command[1:]...)
+			start := time.Now()
+			text, err := cmd.CombinedOutput()
+			wall := time.Since(start)
+			if err != nil {
+				t.Fatalf("%s: %v\n%s", j.name, err, tailOf(string(text)))
+			}
+			m := &out[k]
+			m.name = j.name
+			if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+				m.rss = max(m.rss, usage.Maxrss*1024)
+			}
+			if i > 0 {
+				m.walls = append(m.walls, wall)
+			}
+			if st, err := os.Stat(filepath.Join(w.work, j.output)); err == nil && j.output != "" {
+				m.size = st.Size()
+			}
+		}
+	}
+	return out
+}
+
+// report prints the medians and the ratio of the second to the first.
+func report(t *testing.T, title string, goal float64, ms []measured) {
+	t.Helper()
+	fmt.Printf("\n%s\n", title)
+	for _, m := range ms {
+		s := slices.Sorted(slices.Values(m.walls))
+		fmt.Printf("  %-34s median %8.3f s  (%.3f to %.3f)  peak memory %4d MB", m.name, m.median().Seconds(), s[0].Seconds(), s[len(s)-1].Seconds(), m.rss>>20)
+		if m.size > 0 {
+			fmt.Printf("  file %d bytes", m.size)
+		}
+		fmt.Println()
+	}
+	ratio := ms[1].median().Seconds() / ms[0].median().Seconds()
+	fmt.Printf("  ratio %.2f, goal %.1f", ratio, goal)
+	if ms[0].size > 0 && ms[1].size > 0 {
+		fmt.Printf("; size %.3f of the other's", float64(ms[0].size)/float64(ms[1].size))
+	}
+	fmt.Println()
+}
+
+func TestBench(t *testing.T) {
+	w := newWorld(t)
+	fmt.Printf("%d CPUs, %s\n", runtime.NumCPU(), kernel())
+	t.Run("disks", func(t *testing.T) { benchDisks(t, w) })
+	t.Run("steps", func(t *testing.T) { benchSteps(t, w) })
+	t.Run("bootstrap", func(t *testing.T) { benchBootstrap(t, w) })
+}
+
+func kernel() string {
+	b, err := os.ReadFile("/proc/sys/kernel/osrelease")
+	if err != nil {
+		return "unknown kernel"
+	}
+	return "Linux " + strings.TrimSpace(string(b))
+}
+
+// benchDisks compares disks of the shipped target's root file system with
+// mke2fs and qemu-img on the same files, seen through podman's mount of the
+// same stage.
+func benchDisks(t *testing.T, w *world) {
+	w.file(t, "disk.xml", `<redo><buildstage id="base"><bootstrap suite="bookworm" packages="linux-image-amd64 podman openvswitch-switch python3 git"/>
+		<action>RUN rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin</action></buildstage>
+		<disk id="d" stage="base" table="gpt" size="4G"><partition name="root" fs="ext4" label="ROOT" size="rest" path="/"/></disk></redo>`)
+	w.build(t, "disk.xml", "-B", "bench")
+	mounted := `d=$(podman image mount localhost/carosbuild/bench:base) && `
+	inside := func(script string) []string {
+		if os.Getuid() == 0 {
+			return []string{"sh", "-c", mounted + script}
+		}
+		return []string{"podman", "unshare", "sh", "-c", mounted + script}
+	}
+	du := inside("du -sb --apparent-size $d | cut -f1")
+	fmt.Printf("root file system: %s bytes\n", strings.TrimSpace(w.ok(t, du[0], du[1:]...).stdout))
+	mke2fs := "rm -f ref.raw; truncate -s 4G ref.raw && mke2fs -q -t ext4 -L ROOT -d $d ref.raw"
+	self := program(t)
+	stream := compare(t, w,
+		job{name: "carosbuild, streamOptimized", command: []string{self, "--progress=quiet", "disk.xml", "--out", "d.vmdk"}, output: "d.vmdk"},
+		job{name: "mke2fs -d, qemu-img convert -m 2 -W", command: inside(mke2fs + " && qemu-img convert -m 2 -W -f raw -O vmdk -o subformat=streamOptimized ref.raw ref.vmdk"), output: "ref.vmdk"})
+	report(t, "(a) root file system to streamOptimized VMDK", 12, stream)
+	report(t, "(b) root file system to raw image", 2, compare(t, w,
+		job{name: "carosbuild, raw", command: []string{self, "--progress=quiet", "disk.xml", "--out", "d.raw"}},
+		job{name: "mke2fs -d", command: inside(mke2fs)}))
+}
+
+// benchSteps compares ten small steps, cold and done already.
+func benchSteps(t *testing.T, w *world) {
+	tool(t, "buildah")
+	text, file := `<redo>`+base(t)+`<buildstage id="ten"><prestage>base</prestage>`, "FROM localhost/carosbuild/bench:base\n"
+	for i := range 10 {
+		text += fmt.Sprintf("<action>RUN echo %d > /file%d</action>", i, i)
+		file += fmt.Sprintf("RUN echo %d > /file%d\n", i, i)
+	}
+	w.file(t, "ten.xml", text+"</buildstage></redo>")
+	w.file(t, "Containerfile", file)
+	w.build(t, "ten.xml", "-t", "base", "-B", "bench")
+	buildah := []string{"buildah", "bud", "--layers", "--isolation", "chroot", "-q", "-t", "ten", "."}
+	cold := compare(t, w,
+		job{name: "carosbuild --no-cache", command: []string{program(t), "--progress=quiet", "--no-cache", "ten.xml"}},
+		job{name: "buildah bud --layers --no-cache", command: slices.Insert(slices.Clone(buildah), 3, "--no-cache")})
+	report(t, "(c) ten cold RUN steps", 4, cold)
+	warm := compare(t, w,
+		job{name: "carosbuild, nothing to do", command: []string{program(t), "--progress=quiet", "ten.xml"}},
+		job{name: "buildah bud --layers, the same", command: buildah})
+	report(t, "(c) nothing to do", 4, warm)
+}
+
+// benchBootstrap compares a minimal Debian with mmdebstrap, packages cached on
+// both sides.
+func benchBootstrap(t *testing.T, w *world) {
+	tool(t, "mmdebstrap")
+	w.file(t, "minbase.xml", `<redo><buildstage id="minbase"><bootstrap suite="bookworm"/></buildstage></redo>`)
+	w.build(t, "minbase.xml")
+	debs := filepath.Join(w.dir, "debs")
+	// The cache of mmdebstrap: copied in before its download, and out after it.
+	script := `mkdir -p ` + debs + ` && rm -rf mm && mmdebstrap -q --mode=unshare --variant=minbase --format=directory --skip=cleanup/apt ` +
+		`--setup-hook='mkdir -p "$1/var/cache/apt/archives" && cp -t "$1/var/cache/apt/archives" ` + debs + `/*.deb 2>/dev/null || true' ` +
+		`--customize-hook='cp -n "$1"/var/cache/apt/archives/*.deb ` + debs + `/ 2>/dev/null || true; rm -f "$1"/var/cache/apt/archives/*.deb' bookworm mm`
+	clean := []string{"unshare", "--map-auto", "--map-root-user", "rm", "-rf", filepath.Join(w.work, "mm")}
+	if os.Getuid() == 0 {
+		clean, script = []string{"rm", "-rf", filepath.Join(w.work, "mm")}, strings.Replace(script, "--mode=unshare", "--mode=root", 1)
+	}
+	report(t, "(d) Debian minbase", 1.5, compare(t, w,
+		job{name: "carosbuild bootstrap", command: []string{program(t), "--progress=quiet", "--no-cache", "--update", "minbase.xml"}},
+		job{name: "mmdebstrap", before: clean, command: []string{"sh", "-c", script}}))
+	w.ok(t, clean[0], clean[1:]...)
+}

@@ -1,0 +1,96 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package pkg_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/carosio/carosbuild/"
+
+// allowed says which packages of ours a package may import: only what is
+// listed, and what lies below a listed one.
+var allowed = map[string][]string{
+	"cmd/carosbuild":     {"pkg/build", "pkg/decl", "pkg/disk", "pkg/layer", "pkg/runc", "pkg/source", "targets"},
+	"pkg/build":          {"pkg/decl", "pkg/disk", "pkg/layer", "pkg/runc", "pkg/source"},
+	"pkg/decl":           {},
+	"pkg/layer":          {},
+	"pkg/runc":           {},
+	"pkg/source/debian":  {},
+	"pkg/disk":           {"pkg/disk"},
+	"pkg/disk/ext4":      {"pkg/disk/image", "pkg/disk/tree"},
+	"pkg/disk/fat":       {"pkg/disk/image", "pkg/disk/tree"},
+	"pkg/disk/grub":      {},
+	"pkg/disk/image":     {},
+	"pkg/disk/initrd":    {"pkg/disk/tree"},
+	"pkg/disk/partition": {"pkg/disk/image"},
+	"pkg/disk/tree":      {},
+	"pkg/disk/vmdk":      {"pkg/disk/image"},
+	"targets":            {},
+}
+
+// owners says which package alone may import an outside module.
+var owners = map[string][]string{
+	"github.com/google/go-containerregistry/": {"pkg/layer"},
+	"go.podman.io/storage":                    {"pkg/layer", "cmd/carosbuild"}, // cmd: reexec.Init
+	"github.com/opencontainers/runtime-spec/": {"pkg/runc"},
+	"github.com/diskfs/go-diskfs":             {"pkg/disk/partition"},
+	"encoding/xml":                            {"pkg/decl"},
+	"github.com/spf13/":                       {"cmd/carosbuild"},
+	"github.com/ProtonMail/":                  {"pkg/source/debian"},
+}
+
+// TestImports reads the sources and fails on an import that the design does
+// not allow. Tests are free.
+func TestImports(t *testing.T) {
+	seen := map[string]bool{}
+	for _, top := range []string{"../cmd", "../pkg", "../targets"} {
+		err := filepath.WalkDir(top, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			pkg := strings.TrimPrefix(filepath.ToSlash(filepath.Dir(path)), "../")
+			seen[pkg] = true
+			mine, ok := allowed[pkg]
+			if !ok {
+				t.Errorf("package %s is not in the table of this test", pkg)
+			}
+			f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+			if err != nil {
+				return err
+			}
+			for _, imp := range f.Imports {
+				name, err := strconv.Unquote(imp.Path.Value)
+				if err != nil {
+					return err
+				}
+				if own, ok := strings.CutPrefix(name, module); ok && !slices.ContainsFunc(mine, func(a string) bool { return own == a || strings.HasPrefix(own, a+"/") }) {
+					t.Errorf("%s imports %s", path, own)
+				}
+				for prefix, who := range owners {
+					if strings.HasPrefix(name, prefix) && !slices.Contains(who, pkg) {
+						t.Errorf("%s imports %s, which belongs to %v", path, name, who)
+					}
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for pkg := range allowed {
+		if !seen[pkg] {
+			t.Errorf("package %s of the table does not exist", pkg)
+		}
+	}
+}
