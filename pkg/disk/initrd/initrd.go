@@ -80,7 +80,7 @@ func Build(t *tree.Tree, o Options) ([]byte, error) {
 }
 
 // kernelVersion is the directory of lib/modules to use.
-func kernelVersion(files *lookup, want string) (string, error) {
+func kernelVersion(files lookup, want string) (string, error) {
 	var found []string
 	for _, name := range files.list("lib/modules") {
 		if _, ok := files.find("lib/modules/" + name + "/modules.dep"); ok {
@@ -111,7 +111,7 @@ func listOr(names []string, none string) string {
 }
 
 // findBusybox reads busybox and makes sure that it runs on its own.
-func findBusybox(files *lookup, want string) ([]byte, error) {
+func findBusybox(files lookup, want string) ([]byte, error) {
 	candidates := []string{"bin/busybox", "usr/bin/busybox", "bin/busybox.static", "usr/lib/busybox/busybox-static"}
 	if want != "" {
 		candidates = []string{want}

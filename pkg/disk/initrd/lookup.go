@@ -7,90 +7,32 @@ package initrd
 import (
 	"fmt"
 	"io"
-	"path"
-	"slices"
-	"strings"
 
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// maxLinks bounds the symbolic links that one lookup follows, as in Linux.
-const maxLinks = 40
-
 // lookup finds entries of a tree by path.
-type lookup struct {
-	entries  map[string]*tree.Entry
-	children map[string][]string
-}
+type lookup struct{ *tree.Tree }
 
-func newLookup(t *tree.Tree) *lookup {
-	l := &lookup{entries: make(map[string]*tree.Entry, len(t.Entries)), children: map[string][]string{}}
-	for i := range t.Entries {
-		e := &t.Entries[i]
-		l.entries[e.Path] = e
-		if e.Path != "" {
-			l.children[e.Parent()] = append(l.children[e.Parent()], e.Name())
-		}
-	}
-	return l
-}
+func newLookup(t *tree.Tree) lookup { return lookup{t} }
 
 // find follows symbolic links, which never leave the tree, and hard links.
-func (l *lookup) find(name string) (*tree.Entry, bool) {
-	todo := strings.Split(name, "/")
-	at, links := "", 0
-	for len(todo) > 0 {
-		part := todo[0]
-		todo = todo[1:]
-		switch part {
-		case "", ".":
-			continue
-		case "..":
-			at = parent(at)
-			continue
-		}
-		next := path.Join(at, part)
-		e, ok := l.entries[next]
-		if !ok {
-			return nil, false
-		}
-		if e.Type() != tree.Symlink || e.Hardlink != "" {
-			at = next
-			continue
-		}
-		if links++; links > maxLinks {
-			return nil, false
-		}
-		if strings.HasPrefix(e.Link, "/") {
-			at = ""
-		}
-		todo = append(strings.Split(e.Link, "/"), todo...)
-	}
-	e, ok := l.entries[at]
-	if ok && e.Hardlink != "" {
-		e, ok = l.entries[e.Hardlink]
-	}
-	return e, ok
-}
-
-func parent(p string) string {
-	if i := strings.LastIndexByte(p, '/'); i >= 0 {
-		return p[:i]
-	}
-	return ""
+func (l lookup) find(name string) (*tree.Entry, bool) {
+	e, err := l.Lookup(name)
+	return e, err == nil
 }
 
 // list is the names in a directory, sorted.
-func (l *lookup) list(dir string) []string {
+func (l lookup) list(dir string) []string {
 	e, ok := l.find(dir)
 	if !ok {
 		return nil
 	}
-	return slices.Sorted(slices.Values(l.children[e.Path]))
+	return l.Names(e.Path)
 }
 
 // text reads a file that may be missing.
-func (l *lookup) text(name string) (string, bool, error) {
+func (l lookup) text(name string) (string, bool, error) {
 	e, ok := l.find(name)
 	if !ok || e.Type() != tree.Regular {
 		return "", false, nil

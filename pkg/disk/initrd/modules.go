@@ -35,7 +35,7 @@ type moduleIndex struct {
 // normal makes names equal that the kernel takes for equal.
 func normal(name string) string { return strings.ReplaceAll(name, "-", "_") }
 
-func readIndex(files *lookup, version string) (*moduleIndex, error) {
+func readIndex(files lookup, version string) (*moduleIndex, error) {
 	x := &moduleIndex{
 		dir: "lib/modules/" + version, files: map[string]string{}, needs: map[string][]string{}, builtin: map[string]bool{},
 	}
@@ -66,7 +66,7 @@ func readIndex(files *lookup, version string) (*moduleIndex, error) {
 
 // resolve reads the wanted modules and all they need, each after what it needs.
 // Modules that are built into the kernel need no file.
-func resolve(files *lookup, version string, wanted []string) ([]module, error) {
+func resolve(files lookup, version string, wanted []string) ([]module, error) {
 	x, err := readIndex(files, version)
 	if err != nil {
 		return nil, err
@@ -107,7 +107,7 @@ func resolve(files *lookup, version string, wanted []string) ([]module, error) {
 	return modules, nil
 }
 
-func readModule(files *lookup, name string) (module, error) {
+func readModule(files lookup, name string) (module, error) {
 	e, ok := files.find(name)
 	if !ok || e.Type() != tree.Regular {
 		return module{}, fmt.Errorf("/%s is named in modules.dep and is not there: run depmod in the stage", name)

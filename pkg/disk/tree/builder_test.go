@@ -85,6 +85,17 @@ func TestGlob(t *testing.T) {
 	}
 }
 
+func TestNames(t *testing.T) {
+	tr := sample(t)
+	for dir, want := range map[string][]string{
+		"": {"abs", "boot", "lib", "loop", "srv", "up", "usr"}, "usr": {"lib"}, "srv": {"copy", "copy2"}, "lib": nil, "none": nil,
+	} {
+		if diff := cmp.Diff(tr.Names(dir), want); diff != "" {
+			t.Errorf("names in %q (-got +want):\n%s", dir, diff)
+		}
+	}
+}
+
 func TestSubAndWithout(t *testing.T) {
 	tr := sample(t)
 	sub, err := tr.Sub("/srv")

@@ -102,3 +102,26 @@ func (t *Tree) Glob(pattern string) ([]string, error) {
 	}
 	return out, nil
 }
+
+// Names are the names in the directory of exactly that path, in order.
+func (t *Tree) Names(dir string) []string {
+	start, ok := t.find(dir)
+	if !ok {
+		return nil
+	}
+	prefix := dir + "/"
+	if dir == "" {
+		prefix = ""
+	}
+	var out []string
+	for _, e := range t.Entries[start+1:] {
+		rest, ok := strings.CutPrefix(e.Path, prefix)
+		if !ok {
+			break
+		}
+		if !strings.Contains(rest, "/") {
+			out = append(out, rest)
+		}
+	}
+	return out
+}
