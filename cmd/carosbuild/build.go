@@ -295,7 +295,7 @@ func (c *buildCommand) build(ctx context.Context, j *job, view display) (err err
 	if err != nil {
 		return err
 	}
-	store, err := layer.Open(ctx, layer.Options{GraphRoot: j.store.GraphRoot, RunRoot: j.store.RunRoot})
+	store, err := c.openStore(ctx, j.store, j.dirs)
 	if err != nil {
 		return err
 	}

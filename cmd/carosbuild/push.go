@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -23,6 +24,21 @@ func (a *app) registry(store layer.Paths) layer.Registry {
 	return layer.Registry{Env: a.getenv, UID: a.account().UID, Store: store, UserAgent: "carosbuild/" + buildVersion()}
 }
 
+// openStore opens the store. containers/storage would make a directory of its
+// own below /tmp where XDG_RUNTIME_DIR is not set, as in most CI jobs.
+func (a *app) openStore(ctx context.Context, p layer.Paths, d dirs) (*layer.Store, error) {
+	if a.getenv("XDG_RUNTIME_DIR") == "" {
+		run := filepath.Join(d.state, "run")
+		if err := os.MkdirAll(run, 0o700); err != nil {
+			return nil, err
+		}
+		if err := os.Setenv("XDG_RUNTIME_DIR", run); err != nil {
+			return nil, err
+		}
+	}
+	return layer.Open(ctx, layer.Options{GraphRoot: p.GraphRoot, RunRoot: p.RunRoot})
+}
+
 // withStore opens the store inside the namespaces for f.
 func (a *app) withStore(cmd *cobra.Command, foreground bool, f func(ctx context.Context, s *layer.Store, p layer.Paths, d dirs) error) error {
 	if inside, err := a.inside(cmd, foreground); err != nil || !inside {
@@ -36,7 +52,7 @@ func (a *app) withStore(cmd *cobra.Command, foreground bool, f func(ctx context.
 	if err != nil {
 		return err
 	}
-	s, err := layer.Open(cmd.Context(), layer.Options{GraphRoot: p.GraphRoot, RunRoot: p.RunRoot})
+	s, err := a.openStore(cmd.Context(), p, d)
 	if err != nil {
 		return err
 	}
