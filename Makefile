@@ -38,7 +38,7 @@ integration: bin/carosbuild ## builds and boots the real thing as an ordinary us
 	CAROSBUILD_REQUIRE_TOOLS=$(if $(CI),1,) CAROSBUILD=$(CURDIR)/bin/carosbuild $(GO) test -tags "$(TAGS) integration" -timeout 60m -v ./integration/...
 
 bench: setup-bench bin/carosbuild ## speed and size against the peers, as ratios from one run
-	CAROSBUILD=$(CURDIR)/bin/carosbuild $(GO) test -tags "$(TAGS) bench" -run TestBench -timeout 60m -count 1 ./integration/
+	CAROSBUILD=$(CURDIR)/bin/carosbuild $(GO) test -tags "$(TAGS) bench" -v -run TestBench -timeout 60m -count 1 ./integration/
 
 setup-build setup-test setup-bench:
 	@scripts/setup.sh $(@:setup-%=%)

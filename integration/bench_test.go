@@ -12,14 +12,21 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 )
 
-// runs is how often each command is measured, after one run that is not.
-const runs = 5
+// rounds is how often each command is measured, after one run that is not:
+// CAROSBUILD_BENCH_ROUNDS, else 5.
+func rounds() int {
+	if n, err := strconv.Atoi(os.Getenv("CAROSBUILD_BENCH_ROUNDS")); err == nil && n > 0 {
+		return n
+	}
+	return 5
+}
 
 // measured are the runs of one command.
 type measured struct {
@@ -47,7 +54,7 @@ type job struct {
 func compare(t *testing.T, w *world, jobs ...job) []measured {
 	t.Helper()
 	out := make([]measured, len(jobs))
-	for i := range runs + 1 {
+	for i := range rounds() + 1 {
 		for k, j := range jobs {
 			if j.before != nil {
 				w.ok(t, j.before[0], j.before[1:]...)
@@ -169,13 +176,24 @@ func benchBootstrap(t *testing.T, w *world) {
 	w.file(t, "minbase.xml", `<redo><buildstage id="minbase"><bootstrap suite="bookworm"/></buildstage></redo>`)
 	w.build(t, "minbase.xml")
 	debs := filepath.Join(w.dir, "debs")
+	for _, d := range []string{w.dir, w.work} { // its namespace has other ids
+		if err := os.Chmod(d, 0o711); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(w.work, "mm.d"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(filepath.Join(w.work, "mm.d"), 0o777); err != nil {
+		t.Fatal(err)
+	}
 	// The cache of mmdebstrap: copied in before its download, and out after it.
-	script := `mkdir -p ` + debs + ` && rm -rf mm && mmdebstrap -q --mode=unshare --variant=minbase --format=directory --skip=cleanup/apt ` +
+	script := `mkdir -p -m 777 ` + debs + ` && mmdebstrap -q --mode=unshare --variant=minbase --format=directory --skip=cleanup/apt ` +
 		`--setup-hook='mkdir -p "$1/var/cache/apt/archives" && cp -t "$1/var/cache/apt/archives" ` + debs + `/*.deb 2>/dev/null || true' ` +
-		`--customize-hook='cp -n "$1"/var/cache/apt/archives/*.deb ` + debs + `/ 2>/dev/null || true; rm -f "$1"/var/cache/apt/archives/*.deb' bookworm mm`
-	clean := []string{"unshare", "--map-auto", "--map-root-user", "rm", "-rf", filepath.Join(w.work, "mm")}
+		`--customize-hook='cp -n "$1"/var/cache/apt/archives/*.deb ` + debs + `/ 2>/dev/null || true; rm -f "$1"/var/cache/apt/archives/*.deb' bookworm mm.d/mm`
+	clean := []string{"unshare", "--map-auto", "--map-root-user", "rm", "-rf", filepath.Join(w.work, "mm.d/mm")}
 	if os.Getuid() == 0 {
-		clean, script = []string{"rm", "-rf", filepath.Join(w.work, "mm")}, strings.Replace(script, "--mode=unshare", "--mode=root", 1)
+		clean, script = []string{"rm", "-rf", filepath.Join(w.work, "mm.d/mm")}, strings.Replace(script, "--mode=unshare", "--mode=root", 1)
 	}
 	report(t, "(d) Debian minbase", 1.5, compare(t, w,
 		job{name: "carosbuild bootstrap", command: []string{program(t), "--progress=quiet", "--no-cache", "--update", "minbase.xml"}},
