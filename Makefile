@@ -8,6 +8,9 @@ VULNCHECK := golang.org/x/vuln/cmd/govulncheck@latest
 SOURCES := $(shell find cmd pkg targets -type f ! -name '*_test.go' 2>/dev/null) go.mod go.sum
 export PATH := $(PATH):/usr/sbin:/sbin
 
+# setup-* comes before what it sets up.
+.NOTPARALLEL:
+
 .PHONY: help build test check unit lint integration bench clean setup-build setup-test setup-bench caros.vmdk
 
 help:
@@ -23,10 +26,10 @@ bin/carosbuild: $(SOURCES)
 
 test: setup-test check integration ## all tests, and every tool that they need
 
-check: lint unit ## static checks and unit tests: no root, no network
+check: lint unit ## static checks (their tools come from the module mirror) and unit tests
 
 lint:
-	@test -z "$$($(GO) run $(GOFUMPT) -l cmd pkg targets integration)" || { echo "not formatted:"; $(GO) run $(GOFUMPT) -l cmd pkg targets integration; exit 1; }
+	@out=$$($(GO) run $(GOFUMPT) -l cmd pkg targets integration) && { [ -z "$$out" ] || { echo "not formatted:"; echo "$$out"; false; }; }
 	$(GO) vet -tags "$(TAGS)" ./...
 	$(GO) run $(STATICCHECK) -tags "$(TAGS)" ./...
 	$(GO) mod tidy -diff

@@ -224,3 +224,48 @@ func TestConcurrentBuilds(t *testing.T) {
 		t.Errorf("steps executed by the three (-got +want):\n%s", diff)
 	}
 }
+
+// Links in the way of what is copied lead to places inside of the stage, and
+// what a copy keeps is kept of single files too.
+func TestCopyThroughLinks(t *testing.T) {
+	w := newWorld(t)
+	outside := filepath.Join(w.dir, "outside")
+	if err := os.Mkdir(outside, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	w.file(t, "files/var/run/x", "1")
+	w.file(t, "a.xml", "<redo>"+base(t)+`
+		<buildstage id="from"><prestage>base</prestage>
+			<action>RUN mkdir -p /out/data /out/var/run; chmod 777 /out/data; echo 2 > /out/var/run/y; echo c > /out/cap; setfattr -n user.note -v yes /out/cap 2>/dev/null; chown 5:6 /out/cap; chmod 4755 /out/cap</action></buildstage>
+		<buildstage id="s"><prestage>base</prestage>
+			<action>RUN mkdir -p /run `+outside+`; ln -s /run /var/run 2>/dev/null || { mkdir -p /var; ln -s /run /var/run; }; ln -s `+outside+` /data</action>
+			<action>COPY files /</action>
+			<action>COPY --from=from /out /</action>
+			<action>COPY --from=from /out/cap /single</action>
+			<action>RUN cat /run/x /run/y; stat -c '%a %u:%g' /single /cap; stat -c '%F %a' `+outside+`; test -L /var/run; test -L /data</action></buildstage></redo>`)
+	r, _ := w.build(t, "a.xml", "-t", "s")
+	for _, want := range []string{"| 12\n", "| 4755 5:6\n[s]   | 4755 5:6\n", "| directory 777\n"} {
+		if !strings.Contains(r.stderr, want) {
+			t.Errorf("the output lacks %q:\n%s", want, r.stderr)
+		}
+	}
+	if st, err := os.Stat(outside); err != nil || st.Mode().Perm() != 0o700 {
+		t.Errorf("the directory of the host became %v (%v)", st.Mode(), err)
+	}
+}
+
+// An added file that changes while the build runs is not stored under the key
+// of what it was.
+func TestFileChangesMeanwhile(t *testing.T) {
+	w := newWorld(t)
+	w.file(t, "f", "before")
+	w.file(t, "a.xml", "<redo>"+base(t)+`<buildstage id="s"><prestage>base</prestage><action>RUN sleep 1</action><action>ADD f /f</action></buildstage></redo>`)
+	go func() {
+		time.Sleep(700 * time.Millisecond)
+		os.WriteFile(filepath.Join(w.work, "f"), []byte("after"), 0o644)
+	}()
+	r := w.carosbuild(t, "--progress=plain", "a.xml")
+	if r.status != 1 || !strings.Contains(r.stderr, "f changed while the build was running") {
+		t.Errorf("exit status %d\n%s", r.status, r.stderr)
+	}
+}

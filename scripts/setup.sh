@@ -33,7 +33,10 @@ if [ "$(id -u)" != 0 ] && ! { grep -q "^$user:" /etc/subuid && grep -q "^$user:"
 	start=$(awk -F: '{e=$2+$3} e>m {m=e} END {print m<100000 ? 100000 : m}' /etc/subuid /etc/subgid 2>/dev/null || echo 100000)
 	ranges="usermod --add-subuids $start-$((start + 65535)) --add-subgids $start-$((start + 65535)) $user"
 fi
-[ -n "$missing$ranges" ] || exit 0
+if [ -z "$missing$ranges" ]; then
+	"$here/go.sh" >/dev/null || exit 4
+	exit 0
+fi
 
 command=
 [ -z "$missing" ] || command="apt-get update && apt-get install -y --no-install-recommends$missing"
@@ -50,10 +53,11 @@ else
 fi
 [ -z "$missing" ] || echo "installing Debian packages:$missing" >&2
 [ -z "$ranges" ] || echo "giving $user subordinate ids: $ranges" >&2
-$as sh -c "export DEBIAN_FRONTEND=noninteractive; $command" >/tmp/carosbuild-setup.$$ 2>&1 || {
-	tail -n 20 /tmp/carosbuild-setup.$$ >&2
-	rm -f /tmp/carosbuild-setup.$$
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+$as sh -c "export DEBIAN_FRONTEND=noninteractive; $command" >"$log" 2>&1 || {
+	tail -n 20 "$log" >&2
 	echo "this did not work: $command" >&2
 	exit 4
 }
-rm -f /tmp/carosbuild-setup.$$
+"$here/go.sh" >/dev/null || exit 4

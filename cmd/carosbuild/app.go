@@ -74,7 +74,7 @@ func buildVersion() string {
 
 func versionCommand(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		Use: "version", Short: "Print the version", Args: exactly(0),
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprintf(a.stdout, "carosbuild %s %s/%s\n", buildVersion(), runtime.GOOS, runtime.GOARCH)
 			return err

@@ -5,6 +5,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -114,8 +115,8 @@ func (c *buildCommand) run(cmd *cobra.Command) error {
 	if c.buildID = cleanBuildID(c.buildID); c.buildID == "" {
 		c.buildID = defaultBuildID(time.Now(), c.account())
 	}
-	if c.network != "host" && c.network != "none" {
-		return usagef("--network %q: want host or none", c.network)
+	if err := checkNetwork(c.network); err != nil {
+		return err
 	}
 	if err := c.checkOutputs(); err != nil {
 		return err
@@ -133,12 +134,21 @@ func (c *buildCommand) run(cmd *cobra.Command) error {
 		return c.printPlan(j)
 	}
 	if j.disk == nil && !named && j.plan.Complete() && !c.noCache { // outside of the namespaces: it is over in no time
-		return c.upToDate(j)
+		if names, ok := c.stored(j); ok {
+			return c.upToDate(j, names)
+		}
 	}
 	if inside, err := c.inside(cmd, false); err != nil || !inside {
 		return err
 	}
 	return c.build(ctx, j, view)
+}
+
+func checkNetwork(name string) error {
+	if name != string(runc.HostNetwork) && name != string(runc.NoNetwork) {
+		return usagef("--network %q: want host or none", name)
+	}
+	return nil
 }
 
 // checkOutputs finds out before anything is built what could not be written.
@@ -185,13 +195,16 @@ func (c *buildCommand) plan(ctx context.Context, view display) (*job, error) {
 		return nil, err
 	}
 	r := &build.Resolver{
-		Pins: build.Pins{Dir: filepath.Join(j.dirs.cache, "pins")}, Fetcher: fetcher, Host: host, Registry: c.registry(j.store),
+		Pins: c.pins(j), Fetcher: fetcher, Host: host, Registry: c.registry(j.store),
 		Arch: debian.Arch(runtime.GOARCH), Epoch: j.epoch, Update: c.update, Now: time.Now,
 	}
 	if j.resolved, err = r.Resolve(ctx, j.decl, targets); err != nil {
 		return nil, err
 	}
 	view.show(build.Event{Time: time.Now(), Kind: build.ProgressEnd, Text: readIndices})
+	if c.network != string(runc.HostNetwork) {
+		j.resolved.Network = c.network
+	}
 	if j.plan, err = build.NewPlan(j.decl, targets, j.resolved.Inputs); err != nil {
 		return nil, err
 	}
@@ -276,8 +289,37 @@ func (c *buildCommand) targets(j *job) ([]string, error) {
 	return build.Leaves(j.decl), nil
 }
 
+// stored are the names of the targets' images, if all of them are still in the
+// store.
+func (c *buildCommand) stored(j *job) ([]string, bool) {
+	images, err := os.ReadFile(filepath.Join(j.store.GraphRoot, "overlay-images", "images.json"))
+	if err != nil {
+		return nil, false
+	}
+	var names []string
+	for _, s := range j.plan.Stages {
+		if !slices.Contains(j.plan.Targets, s.ID) {
+			continue
+		}
+		name, ok := c.pins(j).Built(s)
+		id, stage, _ := strings.Cut(name, ":")
+		if !ok || !bytes.Contains(images, []byte(strconv.Quote(build.ImageName(id, stage)))) {
+			return nil, false
+		}
+		names = append(names, name)
+	}
+	return names, true
+}
+
+func (c *buildCommand) pins(j *job) build.Pins {
+	return build.Pins{Dir: filepath.Join(j.dirs.cache, "pins")}
+}
+
 // upToDate reports that there is nothing to do.
-func (c *buildCommand) upToDate(j *job) error {
+func (c *buildCommand) upToDate(j *job, names []string) error {
+	for _, n := range names {
+		fmt.Fprintln(c.stdout, n)
+	}
 	steps := 0
 	for _, s := range j.plan.Stages {
 		steps += len(s.Steps)
@@ -320,6 +362,11 @@ func (c *buildCommand) build(ctx context.Context, j *job, view display) (err err
 	}
 	if len(c.out) > 0 {
 		if err := c.writeDisks(ctx, e, j, res); err != nil {
+			return err
+		}
+	}
+	for _, s := range j.plan.Stages {
+		if err := c.pins(j).SetBuilt(s, res.BuildID+":"+s.ID); err != nil {
 			return err
 		}
 	}

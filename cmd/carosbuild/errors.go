@@ -55,6 +55,9 @@ func (a *app) report(err error) int {
 		return exitDeclaration
 	case errors.As(err, &step):
 		a.reportStep(step)
+		for _, e := range besides(err, step) {
+			fmt.Fprintln(a.stderr, "carosbuild: also:", e)
+		}
 		return a.status(err)
 	case errors.As(err, &use):
 		fmt.Fprintf(a.stderr, "carosbuild: %v\nRun \"carosbuild --help\" for usage.\n", err)
@@ -62,6 +65,24 @@ func (a *app) report(err error) int {
 	}
 	fmt.Fprintln(a.stderr, "carosbuild:", err)
 	return a.status(err)
+}
+
+// besides are the errors joined with the one that was reported.
+func besides(err error, reported *build.StepError) []error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return nil
+	}
+	var out []error
+	for _, e := range joined.Unwrap() {
+		var step *build.StepError
+		if errors.As(e, &step) && step == reported {
+			out = append(out, besides(e, reported)...)
+			continue
+		}
+		out = append(out, e)
+	}
+	return out
 }
 
 // status is the exit status for an error of a build.

@@ -101,15 +101,21 @@ func shellCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "shell BUILDID[:STAGE] [COMMAND...]",
 		Short: "Run a shell in a stage; what it changes is thrown away",
-		Args:  cobra.MinimumNArgs(1),
+		Args:  cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usagef("usage: carosbuild %s", cmd.Use)
+			}
+			if err := checkNetwork(network); err != nil {
+				return err
+			}
 			return a.withStore(cmd, true, func(ctx context.Context, s *layer.Store, _ layer.Paths, d dirs) error {
 				return a.shell(ctx, s, d, args[0], args[1:], runc.Network(network))
 			})
 		},
 	}
 	cmd.Flags().SetInterspersed(false)
-	cmd.Flags().StringVar(&network, "network", "host", "host or none")
+	cmd.Flags().StringVar(&network, "network", a.env("NETWORK", "host"), "host or none")
 	return cmd
 }
 

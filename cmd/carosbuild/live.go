@@ -28,6 +28,7 @@ type live struct {
 	start time.Time
 	stop  chan struct{}
 	ended sync.WaitGroup
+	once  sync.Once
 }
 
 // row is one line of the lower part.
@@ -64,12 +65,14 @@ func newLive(w io.Writer, size func() (int, int), color bool) *live {
 }
 
 func (l *live) close() {
-	close(l.stop)
-	l.ended.Wait()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.rows = nil
-	l.draw(time.Now())
+	l.once.Do(func() {
+		close(l.stop)
+		l.ended.Wait()
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.rows = nil
+		l.draw(time.Now())
+	})
 }
 
 func (l *live) find(id string) *row {

@@ -5,6 +5,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -92,8 +93,11 @@ func unpackTargets(cache string) (string, error) {
 		return "", err
 	}
 	dir := filepath.Join(cache, "targets", hex.EncodeToString(h.Sum(nil))[:16])
-	if _, err := os.Stat(dir); err == nil {
+	if intact(dir, files) {
 		return dir, nil
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return "", err
 	}
 	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
 		return "", err
@@ -116,4 +120,16 @@ func unpackTargets(cache string) (string, error) {
 		return "", err
 	}
 	return dir, nil
+}
+
+// intact reports whether the files are there as they should be: a cleaner of
+// caches, or a power cut, may have been at them.
+func intact(dir string, files map[string][]byte) bool {
+	for p, want := range files {
+		got, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(p)))
+		if err != nil || !bytes.Equal(got, want) {
+			return false
+		}
+	}
+	return true
 }

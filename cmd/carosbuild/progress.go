@@ -18,7 +18,7 @@ import (
 )
 
 // display shows the events of a build. show may be called concurrently; close
-// leaves the terminal as it should be.
+// leaves the terminal as it should be, and may be called again.
 type display interface {
 	show(build.Event)
 	close()

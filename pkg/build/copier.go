@@ -66,28 +66,41 @@ func (c *copier) one(full, name string, st fs.FileInfo) error {
 	if base == "/" {
 		base = "."
 	}
-	if err := c.create(dir, base, full, st); err != nil {
+	if st.IsDir() {
+		err = c.directory(dir, base, name, full, st)
+	} else {
+		err = c.create(dir, base, full, st)
+	}
+	if err != nil {
 		return fmt.Errorf("copy to %s: %w", name, err)
 	}
 	return nil
 }
 
+// directory makes a directory or takes the one that is there, also one that a
+// link inside the root leads to. Attributes are set through its descriptor.
+func (c *copier) directory(dir int, base, name, full string, st fs.FileInfo) error {
+	err := unix.Mkdirat(dir, base, 0o755)
+	made := err == nil
+	if err != nil && err != unix.EEXIST {
+		return err
+	}
+	if !made && !c.keep { // an existing directory stays as it is
+		if !statDir(c.root, name) {
+			return unix.ENOTDIR
+		}
+		return nil
+	}
+	fd, err := openIn(c.root, name, unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return c.attributes(fd, ".", full, st, st.Sys().(*syscall.Stat_t))
+}
+
 func (c *copier) create(dir int, base, full string, st fs.FileInfo) error {
 	sys := st.Sys().(*syscall.Stat_t)
-	if st.IsDir() {
-		err := unix.Mkdirat(dir, base, 0o755)
-		if err == unix.EEXIST || base == "." {
-			if !statDir(dir, base) {
-				return unix.ENOTDIR
-			}
-			if !c.keep { // an existing directory stays as it is
-				return nil
-			}
-		} else if err != nil {
-			return err
-		}
-		return c.attributes(dir, base, full, st, sys)
-	}
 	if err := unix.Unlinkat(dir, base, 0); err != nil && err != unix.ENOENT {
 		return err
 	}
@@ -222,7 +235,11 @@ func (c *copier) attributes(dir int, base, full string, st fs.FileInfo, sys *sys
 
 func copyXattrs(dst, src string) error {
 	buf := make([]byte, 64<<10)
-	n, err := unix.Llistxattr(src, buf)
+	list, get := unix.Llistxattr, unix.Lgetxattr
+	if strings.HasPrefix(src, "/proc/self/fd/") && !strings.Contains(src[len("/proc/self/fd/"):], "/") { // a link of procfs to what is meant
+		list, get = unix.Listxattr, unix.Getxattr
+	}
+	n, err := list(src, buf)
 	if err == unix.ENOTSUP || n == 0 {
 		return nil
 	}
@@ -234,7 +251,7 @@ func copyXattrs(dst, src string) error {
 			continue
 		}
 		value := make([]byte, 64<<10)
-		k, err := unix.Lgetxattr(src, name, value)
+		k, err := get(src, name, value)
 		if err != nil {
 			return fmt.Errorf("attribute %s: %w", name, err)
 		}

@@ -54,8 +54,34 @@ func (r *stageRun) copy(ctx context.Context, s *StepPlan) error {
 				return err
 			}
 		}
-		return nil
+		return r.unchanged(ctx, a)
 	})
+}
+
+// unchanged fails when an added file is no longer what the plan has seen: its
+// content would be stored under the key of another.
+func (r *stageRun) unchanged(ctx context.Context, a *decl.Action) error {
+	if a.FromStage != "" {
+		return nil
+	}
+	for _, src := range a.Sources {
+		want := r.resolved.Files[SourceKey(r.plan.ID, src)]
+		path, err := findSource(r.plan.Stage, src)
+		if want == "" && errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		got := ""
+		if err == nil {
+			got, err = fileDigest(ctx, path)
+		}
+		if err != nil {
+			return err
+		}
+		if got != want {
+			return fmt.Errorf("%s changed while the build was running: build again", src)
+		}
+	}
+	return nil
 }
 
 // workdir is a WORKDIR action: it makes the directory.

@@ -47,7 +47,7 @@ func (r *stageRun) from(ctx context.Context, s *StepPlan) error {
 		done[e.Digest], total[e.Digest] = e.Done, e.Total
 		r.event(Event{Kind: Progress, Stage: r.plan.ID, Text: "pull " + ref, Done: sum(done), Total: sum(total)})
 	}
-	p, err := r.Store.Pull(ctx, reg, r.resolved.Images[ref], r.resolved.Arch)
+	p, err := r.Store.Pull(ctx, reg, r.resolved.Images[imageRef(r.plan.Stage, ref)], r.resolved.Arch)
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,19 @@ type Pins struct{ Dir string }
 type pin struct {
 	Image  string             `json:"image,omitempty"`
 	Debian *debian.Resolution `json:"debian,omitempty"`
+	Built  string             `json:"built,omitempty"`
+}
+
+// Built is the name, BUILDID:STAGE, under which a stage of that key was stored
+// last.
+func (p Pins) Built(stage StagePlan) (string, bool) {
+	v, ok := p.read(key("built", stage.ID, stage.Key))
+	return v.Built, ok && v.Built != ""
+}
+
+// SetBuilt notes the name of a stage.
+func (p Pins) SetBuilt(stage StagePlan, name string) error {
+	return p.write(key("built", stage.ID, stage.Key), pin{Built: name})
 }
 
 func (p Pins) path(key string) string { return filepath.Join(p.Dir, key+".json") }

@@ -50,7 +50,8 @@ const BootstrapKind = "BOOTSTRAP"
 type Inputs struct {
 	Arch       string            // Debian name of the architecture that is built for
 	Epoch      *int64            // SOURCE_DATE_EPOCH, seconds since 1970
-	Images     map[string]string // reference of a FROM -> the same with its digest
+	Network    string            // of RUN steps, "" for the usual one
+	Images     map[string]string // imageRef of a FROM -> the same with its digest
 	Bootstraps map[string]string // stage -> digest of the packages it was resolved to
 	Files      map[string]string // SourceKey -> digest of an added file
 }
@@ -120,14 +121,14 @@ func (sp *StagePlan) step(s *decl.Stage, a *decl.Action, parent string, stages m
 	layer := false
 	switch a.Kind {
 	case decl.From:
-		pinned, ok := in.Images[a.Image]
+		pinned, ok := in.Images[imageRef(s, a.Image)]
 		if !ok {
 			return "", fmt.Errorf("stage %s: image %s was not resolved", s.ID, a.Image)
 		}
 		fields = append(fields, digestOf(pinned), in.Arch, epochField(in))
 	case decl.Run:
 		layer = true
-		fields = append(fields, a.Text, list(a.Argv), caches(s))
+		fields = append(fields, a.Text, list(a.Argv), caches(s), in.Network)
 	case decl.Add, decl.Copy:
 		layer = true
 		digests := make([]string, len(a.Sources))

@@ -87,16 +87,18 @@ func TestKeysDiffer(t *testing.T) {
 		}
 		seen[k] = text
 	}
-	base := keyOf(t, texts[11], inputs())
+	base := keyOf(t, texts[0], inputs())
+	file := keyOf(t, texts[11], inputs())
 	for name, change := range map[string]func(*Inputs){
-		"file":  func(in *Inputs) { in.Files = map[string]string{SourceKey("s", "f"): "fg"} },
-		"image": func(in *Inputs) { in.Images = map[string]string{"debian:12": "docker.io/library/debian@sha256:ab"} },
-		"arch":  func(in *Inputs) { in.Arch = "arm64" },
-		"epoch": func(in *Inputs) { in.Epoch = new(int64) },
+		"file":    func(in *Inputs) { in.Files = map[string]string{SourceKey("s", "f"): "fg"} },
+		"image":   func(in *Inputs) { in.Images = map[string]string{"debian:12": "docker.io/library/debian@sha256:ab"} },
+		"arch":    func(in *Inputs) { in.Arch = "arm64" },
+		"network": func(in *Inputs) { in.Network = "none" },
+		"epoch":   func(in *Inputs) { in.Epoch = new(int64) },
 	} {
 		in := inputs()
 		change(&in)
-		if keyOf(t, texts[11], in) == base {
+		if keyOf(t, texts[0], in) == base && keyOf(t, texts[11], in) == file {
 			t.Errorf("another %s gives the same key", name)
 		}
 	}

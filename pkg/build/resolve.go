@@ -121,7 +121,13 @@ func (r *Resolver) bootstrap(ctx context.Context, s *decl.Stage, out *Resolved) 
 		}
 		out.Debian[s.ID] = res
 	}
-	out.Bootstraps[s.ID] = out.Debian[s.ID].Digest()
+	// Steps on top install packages from the suites as they are now: what
+	// those were counts, not only what the bootstrap itself took from them.
+	state := []string{out.Debian[s.ID].Digest()}
+	for _, rel := range out.Debian[s.ID].Releases {
+		state = append(state, rel.Suite, rel.Date.UTC().Format(time.RFC3339))
+	}
+	out.Bootstraps[s.ID] = strings.Join(state, " ")
 	return nil
 }
 
@@ -170,19 +176,19 @@ func lookedIn(s *decl.Stage, src string) string {
 
 // image pins the image of a FROM.
 func (r *Resolver) image(ctx context.Context, s *decl.Stage, a *decl.Action, out *Resolved) error {
-	if out.Images[a.Image] != "" {
+	ref := imageRef(s, a.Image)
+	if out.Images[ref] != "" {
 		return nil
 	}
-	ref := imageRef(s, a.Image)
 	id := key("pin image", ref, r.Arch)
 	if p, ok := r.Pins.read(id); ok && p.Image != "" && !r.Update && !layer.IsLocal(ref) {
-		out.Images[a.Image] = p.Image
+		out.Images[ref] = p.Image
 		return nil
 	}
 	pinned, err := r.Registry.Resolve(ctx, ref, r.Arch)
 	if err != nil {
 		return fmt.Errorf("stage %s: %w", s.ID, err)
 	}
-	out.Images[a.Image] = pinned
+	out.Images[ref] = pinned
 	return r.Pins.write(id, pin{Image: pinned})
 }

@@ -23,17 +23,17 @@ const (
 
 // WriteRaw writes the image to w, a new file of the image's size that reads as
 // zero: holes of the image, and blocks of 64 KiB that are all zero, are not
-// written. workers <= 0 means one a CPU. progress, which may be nil, is called
+// written. workers <= 0 means two a CPU. progress, which may be nil, is called
 // with bytes of the image, one call at a time.
 func WriteRaw(ctx context.Context, w io.WriterAt, m *image.Image, workers int, progress func(done, total int64)) error {
 	if workers <= 0 {
-		workers = runtime.GOMAXPROCS(0)
+		workers = 2 * runtime.GOMAXPROCS(0) // half of them wait for the disk
 	}
 	c := &rawCopy{w: w, m: m, progress: progress}
 	g, ctx := errgroup.WithContext(ctx)
 	for range workers {
 		g.Go(func() error {
-			b := make([]byte, rawChunk)
+			b := aligned(rawChunk)
 			for {
 				off, n := c.next()
 				if n == 0 {
@@ -76,6 +76,9 @@ func (c *rawCopy) next() (off, n int64) {
 		return c.pos, 0
 	}
 	off = c.m.NextExtent(c.pos)
+	if start := off / rawBlock * rawBlock; start >= c.pos && off < c.m.Size() {
+		off = start // whole blocks: that is what direct writes want
+	}
 	end := min((off/rawChunk+1)*rawChunk, c.m.Size())
 	if c.progress != nil && off < c.m.Size() {
 		c.progress(off, c.m.Size())

@@ -7,6 +7,7 @@ package disk
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -49,9 +50,16 @@ func writeTo(ctx context.Context, w *os.File, name string, f Format, m *image.Im
 		if err := w.Truncate(m.Size()); err != nil {
 			return err
 		}
-		return WriteRaw(ctx, w, m, o.Workers, o.Progress)
+		d := openDirect(w)
+		return errors.Join(WriteRaw(ctx, d, m, o.Workers, o.Progress), d.close())
 	case VMDK:
-		return WriteStream(ctx, w, name, m, o)
+		d := openDirect(w)
+		s := newStream(d)
+		err := WriteStream(ctx, s, name, m, o)
+		if err == nil {
+			err = s.flush()
+		}
+		return errors.Join(err, d.close())
 	case VMDKSparse:
 		return vmdk.WriteSparse(ctx, w, m, o.vmdk(name))
 	}

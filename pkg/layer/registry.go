@@ -10,7 +10,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -241,10 +240,11 @@ func IsNetwork(err error) bool {
 	if errors.As(err, &t) {
 		return t.StatusCode >= 500 || slices.Contains(retryStatus(), t.StatusCode)
 	}
-	var n net.Error
+	var op *net.OpError // not net.Error: every system error is one
+	var dns *net.DNSError
 	var u *url.Error
 	var verify *tls.CertificateVerificationError
 	var authority x509.UnknownAuthorityError
 	return errors.As(err, &u) || errors.As(err, &verify) || errors.As(err, &authority) ||
-		errors.As(err, &n) || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, io.ErrUnexpectedEOF)
+		errors.As(err, &op) || errors.As(err, &dns) || errors.Is(err, os.ErrDeadlineExceeded)
 }

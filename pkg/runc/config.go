@@ -21,7 +21,7 @@ func config(s Step) *specs.Spec {
 	namespaces := []specs.LinuxNamespace{
 		{Type: specs.PIDNamespace}, {Type: specs.IPCNamespace}, {Type: specs.UTSNamespace}, {Type: specs.MountNamespace},
 	}
-	if s.Network == NoNetwork {
+	if s.Network != HostNetwork { // what is not known gets none
 		namespaces = append(namespaces, specs.LinuxNamespace{Type: specs.NetworkNamespace})
 	}
 	caps := append([]string{}, capabilities...)

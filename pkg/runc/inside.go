@@ -23,8 +23,8 @@ func Inside(getenv func(string) string) bool { return getenv(stageVar) != "" }
 // Settle completes Enter in the inner process; main calls it first when Inside
 // says so. It waits until the ids are mapped, executes the program once more
 // so that it is uid 0 with all capabilities of the namespace, and makes the
-// mount namespace private, with a /proc of its own and
-// read-only cgroups. The umask is 022 from then on; the caller's is returned.
+// mount namespace private, with a /proc of its own and a
+// read-only /sys. The umask is 022 from then on; the caller's is returned.
 func Settle(args, env []string) (umask int, err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -76,11 +76,12 @@ func arrive() error {
 			Cure: "inside a container: unmask /proc (procMount: Unmasked, or --security-opt systempaths=unconfined)",
 		}
 	}
-	// runc tries to make cgroups and gives up only where they are read-only.
+	// What is mounted below /sys too: a bind mount in a step would leave that
+	// writable for uid 0, and runc tries to make cgroups where it can.
 	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}
-	err := unix.MountSetattr(unix.AT_FDCWD, cgroups, unix.AT_RECURSIVE, &attr)
+	err := unix.MountSetattr(unix.AT_FDCWD, "/sys", unix.AT_RECURSIVE, &attr)
 	if err != nil && err != unix.ENOENT && err != unix.EINVAL { // EINVAL: no mount point
-		return fmt.Errorf("make %s read-only: %w", cgroups, err)
+		return fmt.Errorf("make /sys read-only: %w", err)
 	}
 	return nil
 }

@@ -73,7 +73,6 @@ func (r *Runtime) Run(ctx context.Context, s Step) (int, error) {
 		"run", "--bundle", bundle, "--pid-file", pidFile, s.ID)
 	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "XDG_RUNTIME_DIR=" + r.State}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.Stdin, s.Stdout, s.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return killInit(pidFile, cmd.Process) }
 	cmd.WaitDelay = 5 * time.Second
 	err = cmd.Run()

@@ -89,7 +89,7 @@ func init() {
 			time.AfterFunc(300*time.Millisecond, cancel)
 		}
 		status, err := rt.Run(ctx, Step{
-			ID: "t", Root: root, Args: []string{"/bin/sh", "-c", script}, Cwd: "/", Mounts: mounts,
+			ID: "t", Root: root, Network: HostNetwork, Args: []string{"/bin/sh", "-c", script}, Cwd: "/", Mounts: mounts,
 			Env: []string{"PATH=/bin", "A=b c", "HOME=/root"}, UID: u.UID, GID: u.GID, Groups: u.Groups, Stdout: os.Stdout, Stderr: os.Stdout,
 		})
 		if err != nil {

@@ -16,6 +16,7 @@ func IsNetwork(err error) bool {
 	var s *statusError
 	var t *transferError
 	var u *url.Error
-	var n net.Error
-	return errors.As(err, &s) || errors.As(err, &t) || errors.As(err, &u) || errors.As(err, &n)
+	var op *net.OpError // not net.Error: every system error is one
+	var dns *net.DNSError
+	return errors.As(err, &s) || errors.As(err, &t) || errors.As(err, &u) || errors.As(err, &op) || errors.As(err, &dns)
 }

@@ -1,0 +1,106 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package disk
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Memory, lengths and offsets of direct writes are multiples of this, which
+// suits disks with sectors of 512 bytes and of 4 KiB.
+const directAlign = 4096
+
+// direct writes to a file past the page cache, open(2) O_DIRECT: an output is
+// larger than what others want kept there, is read by nobody now, and would
+// have to be waited for at the end all the same. What is not aligned, and all
+// of it where the file system cannot, goes through the page cache.
+type direct struct {
+	file   *os.File
+	bypass *os.File // another description of the same file, with O_DIRECT; nil without
+}
+
+func openDirect(f *os.File) *direct {
+	d := &direct{file: f}
+	b, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", f.Fd()), os.O_WRONLY|unix.O_DIRECT, 0)
+	if err == nil {
+		d.bypass = b
+	}
+	return d
+}
+
+// WriteAt implements io.WriterAt.
+func (d *direct) WriteAt(b []byte, off int64) (int, error) {
+	if d.bypass != nil && len(b) > 0 && isAligned(b, off) {
+		n, err := d.bypass.WriteAt(b, off)
+		if n == len(b) || !errors.Is(err, unix.EINVAL) {
+			return n, err
+		}
+	}
+	return d.file.WriteAt(b, off)
+}
+
+func isAligned(b []byte, off int64) bool {
+	return uintptr(unsafe.Pointer(unsafe.SliceData(b)))%directAlign == 0 && len(b)%directAlign == 0 && off%directAlign == 0
+}
+
+func (d *direct) close() error {
+	if d.bypass == nil {
+		return nil
+	}
+	return d.bypass.Close()
+}
+
+// aligned is a new slice of n bytes in memory that direct writes can take.
+func aligned(n int) []byte {
+	b := make([]byte, n+directAlign)
+	skip := -int(uintptr(unsafe.Pointer(unsafe.SliceData(b)))) & (directAlign - 1)
+	return b[skip : skip+n : skip+n]
+}
+
+// stream writes front to back in large aligned pieces.
+type stream struct {
+	to  *direct
+	buf []byte
+	n   int   // bytes in buf
+	off int64 // of buf in the file
+}
+
+const streamBuffer = 4 << 20
+
+func newStream(to *direct) *stream { return &stream{to: to, buf: aligned(streamBuffer)} }
+
+// Write implements io.Writer.
+func (s *stream) Write(p []byte) (int, error) {
+	done := 0
+	for len(p) > 0 {
+		k := copy(s.buf[s.n:], p)
+		s.n, p, done = s.n+k, p[k:], done+k
+		if s.n == len(s.buf) {
+			if err := s.flush(); err != nil {
+				return done, err
+			}
+		}
+	}
+	return done, nil
+}
+
+// flush writes what is in the buffer; after one that is not aligned no other
+// may follow.
+func (s *stream) flush() error {
+	whole := s.n / directAlign * directAlign
+	for _, b := range [][]byte{s.buf[:whole], s.buf[whole:s.n]} {
+		if _, err := s.to.WriteAt(b, s.off); err != nil {
+			return err
+		}
+		s.off += int64(len(b))
+	}
+	s.n = 0
+	return nil
+}
