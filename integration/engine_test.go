@@ -280,3 +280,24 @@ func TestFileChangesMeanwhile(t *testing.T) {
 		t.Errorf("exit status %d\n%s", r.status, r.stderr)
 	}
 }
+
+// What a step may not do, whoever runs the build.
+func TestConfinement(t *testing.T) {
+	w := newWorld(t)
+	w.setenv("SECRET=of-the-caller")
+	try := func(what string) string { return what + " 2>/dev/null && echo BAD: " + what + "; " }
+	w.file(t, "a.xml", "<redo>"+base(t)+`<buildstage id="s"><prestage>base</prestage><action><![CDATA[RUN id -u; grep CapEff /proc/self/status
+		`+try("mount -t tmpfs x /mnt")+try("hostname evil")+try("mkdir /sys/fs/cgroup/x")+try("sh -c 'echo 1 > /proc/sys/kernel/hostname'")+
+		try("sh -c 'echo never > /sys/kernel/mm/transparent_hugepage/enabled'")+try("unshare -U true")+try("mknod /dev/sdz b 8 0")+
+		try("test -n \"$SECRET\"")+try("test -e /home")+try("dmesg")+`
+		ls /proc | grep -c '^[0-9]'; cat /proc/1/cmdline | tr '\0' ' ' | cut -c1-7]]></action></buildstage></redo>`)
+	r, _ := w.build(t, "a.xml")
+	if strings.Contains(r.stderr, "| BAD") {
+		t.Errorf("a step did what it may not:\n%s", r.stderr)
+	}
+	for _, want := range []string{"| 0\n", "CapEff: 00000000a80425fb", "| /bin/sh"} {
+		if !strings.Contains(r.stderr, want) {
+			t.Errorf("the output lacks %q:\n%s", want, r.stderr)
+		}
+	}
+}
