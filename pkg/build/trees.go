@@ -10,7 +10,10 @@ import (
 	"fmt"
 	"slices"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/layer"
 )
 
 // stageTrees reads the root file systems of stages, each once.
@@ -44,23 +47,29 @@ func (s *stageTrees) get(ctx context.Context, stage string) (*tree.Tree, error) 
 	if s.engine.Epoch != nil {
 		clamp = *s.engine.Epoch
 	}
-	t, err := src.Read(ctx, clamp, s.engine.Jobs+1)
-	if err != nil {
+	var t *tree.Tree
+	var devices []layer.Device
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		devices, err = s.engine.Store.Devices(r.Layer) // reads the headers of all layers
+		return err
+	})
+	g.Go(func() (err error) {
+		t, err = src.Read(gctx, clamp, s.engine.Jobs+1)
+		return err
+	})
+	if err := g.Wait(); err != nil {
 		return nil, fmt.Errorf("stage %s: %w", stage, err)
 	}
-	if t, err = s.withDevices(t, r.Layer); err != nil {
-		return nil, fmt.Errorf("stage %s: %w", stage, err)
-	}
-	s.trees[stage] = t
-	return t, nil
+	s.trees[stage] = withDevices(t, devices)
+	return s.trees[stage], nil
 }
 
 // withDevices adds the device nodes, which no directory of a user namespace
 // can hold.
-func (s *stageTrees) withDevices(t *tree.Tree, layer string) (*tree.Tree, error) {
-	devices, err := s.engine.Store.Devices(layer)
-	if err != nil || len(devices) == 0 {
-		return t, err
+func withDevices(t *tree.Tree, devices []layer.Device) *tree.Tree {
+	if len(devices) == 0 {
+		return t
 	}
 	out := &tree.Tree{Entries: slices.Clone(t.Entries)}
 	for _, d := range devices {
@@ -77,7 +86,7 @@ func (s *stageTrees) withDevices(t *tree.Tree, layer string) (*tree.Tree, error)
 		})
 	}
 	slices.SortFunc(out.Entries, func(a, b tree.Entry) int { return tree.Compare(a.Path, b.Path) })
-	return out, nil
+	return out
 }
 
 // release ends the use of all trees.
