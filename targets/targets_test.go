@@ -1,0 +1,49 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package targets_test
+
+import (
+	"io/fs"
+	"path"
+	"strings"
+	"testing"
+
+	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/targets"
+)
+
+// The shipped declarations have no finding, and what they add is shipped too.
+func TestTargets(t *testing.T) {
+	for _, names := range [][]string{{"vmware.xml"}, {"vmware.xml", "virtualisation.xml"}} {
+		var files []decl.Source
+		for _, name := range names {
+			data, err := targets.FS.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			files = append(files, decl.Source{Name: name, Data: data})
+		}
+		d, findings := decl.Parse(files...)
+		if len(findings) > 0 {
+			var b strings.Builder
+			if err := findings.Render(&b, files, false); err != nil {
+				t.Fatal(err)
+			}
+			t.Errorf("%v:\n%s", names, b.String())
+		}
+		for _, s := range d.Stages {
+			for _, a := range s.Actions {
+				for _, src := range a.Sources {
+					if _, err := fs.Stat(targets.FS, path.Clean(src)); err != nil && !a.Optional && a.FromStage == "" {
+						t.Errorf("%s of stage %s: %v", a.Kind, s.ID, err)
+					}
+				}
+			}
+		}
+		if len(d.Disks) != 1 || d.Disks[0].Stage != "900-release" {
+			t.Errorf("%v: disks %+v", names, d.Disks)
+		}
+	}
+}
