@@ -43,11 +43,17 @@ func tool(t *testing.T, name string) string {
 			return p
 		}
 	}
-	if os.Getenv("CAROSBUILD_REQUIRE_TOOLS") == "1" {
-		t.Fatalf("%s is not installed: run make test", name)
-	}
-	t.Skipf("%s is not installed: run make test", name)
+	missing(t, name+" is not installed: run make test")
 	return ""
+}
+
+// missing skips a test, and fails it where everything must be there.
+func missing(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("CAROSBUILD_REQUIRE_TOOLS") == "1" {
+		t.Fatal(what)
+	}
+	t.Skip(what)
 }
 
 // world is a user's directories, empty at first: a store, caches, logs.

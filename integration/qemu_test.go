@@ -56,7 +56,7 @@ func (m machine) arguments(t *testing.T, w *world) []string {
 		vars := filepath.Join(dir, "vars.fd")
 		data, err := os.ReadFile(ovmfVars)
 		if err != nil {
-			t.Skipf("no UEFI firmware (package ovmf): %v", err)
+			missing(t, "no UEFI firmware (package ovmf): "+err.Error())
 		}
 		if err := os.WriteFile(vars, data, 0o600); err != nil {
 			t.Fatal(err)

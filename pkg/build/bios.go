@@ -62,6 +62,9 @@ func DiskStages(d *decl.Declaration, disk *decl.Disk) ([]string, error) {
 		}
 	}
 	for _, b := range disk.Blobs {
+		if b.Check != "" { // better none than one that was not checked
+			return nil, finding(b.Span, fmt.Errorf("check=%q is not possible in this version", b.Check))
+		}
 		add(b.Stage)
 	}
 	if disk.BIOS == nil {

@@ -5,6 +5,7 @@
 package build
 
 import (
+	"errors"
 	"maps"
 	"strings"
 	"testing"
@@ -215,5 +216,17 @@ func TestDiskStages(t *testing.T) {
 	}
 	if diff := cmp.Diff(maps.Collect(maps.All(map[string]string{"prestage": d.Stages[2].Prestage})), map[string]string{"prestage": "tools"}); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// A check that is asked for and cannot be made is refused, not passed over.
+func TestDiskStagesRefusesCheck(t *testing.T) {
+	d := parse(t, `<buildstage id="s"><action>FROM scratch</action></buildstage>
+		<disk id="d" stage="s" table="mbr" size="1G"><blob from="/u-boot" at="8K" check="sunxi-spl"/>
+			<partition name="root" fs="ext4" size="rest" path="/"/></disk>`)
+	_, err := DiskStages(d, d.Disks[0])
+	var findings *DeclarationError
+	if !errors.As(err, &findings) || !strings.Contains(err.Error(), "sunxi-spl") {
+		t.Errorf("error %v", err)
 	}
 }
