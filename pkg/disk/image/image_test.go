@@ -56,7 +56,10 @@ func TestNewRefuses(t *testing.T) {
 	b := Bytes(make([]byte, 100))
 	for _, xs := range [][]Extent{
 		{{Off: 0, Len: 10, Src: b}, {Off: 9, Len: 1, Src: b}},
-		{{Off: -1, Len: 1, Src: b}}, {{Off: 95, Len: 6, Src: b}}, {{Off: 0, Len: -1, Src: b}}, {{Off: 1 << 62, Len: 1 << 62, Src: b}},
+		{{Off: -1, Len: 1, Src: b}},
+		{{Off: 95, Len: 6, Src: b}},
+		{{Off: 0, Len: -1, Src: b}},
+		{{Off: 1 << 62, Len: 1 << 62, Src: b}},
 	} {
 		if _, err := New(100, xs); err == nil {
 			t.Errorf("%v was taken", xs)
