@@ -4,10 +4,7 @@
 
 package vmdk
 
-import (
-	"encoding/binary"
-	"math/bits"
-)
+import "encoding/binary"
 
 // grainDeflater compresses single grains as deflate streams (RFC 1951). All
 // it knows fits a core's second-level cache, positions fit 16 bits, and nothing
@@ -15,33 +12,45 @@ import (
 // ratio.
 type grainDeflater struct {
 	level fastLevel
-	in    [grainSize + 8]byte // the grain, and room to load 8 bytes at its end
-	table [1 << hashBits]uint64
-	match matchTables
+	in    window
+	table hashTable
+	syms  symbols
 	codes codeBuilder
 
-	tokens   [grainSize]token
-	n        int // tokens of the block
+	// The block so far.
+	tokens [grainSize]token
+	n      int
+	lens   [512]uint32 // how often each literal occurs, and from 256 on each length
+	dist   [32]uint32  // each distance's symbol
+
 	lit      [litSymbols]uint32
-	dist     [distSymbols]uint32
 	litLens  [litSymbols]uint8
 	distLens [distSymbols]uint8
 	litCode  [litSymbols]code
 	distCode [distSymbols]code
-	lenCode  [256]uint32 // by length - 3: code, extra bits, and their number from bit 24 on
+	lenBits  [512]uint32 // like lens: code and extra bits, and their number from bit 24 on
+	distBits [32]uint32  // code, its length from bit 16 on, that with the extra bits from bit 24 on
 
 	out  []byte
 	acc  uint64 // bits not yet in out
 	nacc uint   // below 8 between blocks
 }
 
-// token is a literal, or a match: bit 31, length - 3 from bit 16 on, distance - 1.
+// token is a literal, or a length and a distance: the extra bits of the
+// distance, its symbol from distShift on, and from lenShift on the literal or
+// 256 + length - 3. Literals have a distance too, of no bits at all, so that
+// writing one takes no decision.
 type token uint32
 
-const matchToken = 1 << 31
+const (
+	distShift  = 13
+	lenShift   = 18
+	noDistance = 30
+	minLength  = 3 // that deflate has a code for
+)
 
-// matchTables turn lengths and distances into symbols.
-type matchTables struct {
+// symbols are those of lengths and distances.
+type symbols struct {
 	lenSym    [256]uint8 // by length - 3, without the 257
 	lenBase   [32]uint8
 	lenExtra  [32]uint8
@@ -53,7 +62,7 @@ type matchTables struct {
 
 func newGrainDeflater(l fastLevel) *grainDeflater {
 	d := &grainDeflater{level: l}
-	m := &d.match
+	m := &d.syms
 	base := 0
 	for s := range 28 {
 		m.lenBase[s] = uint8(base)
@@ -83,7 +92,7 @@ func newGrainDeflater(l fastLevel) *grainDeflater {
 	return d
 }
 
-func (m *matchTables) distSym(d uint32) uint8 {
+func (m *symbols) distSym(d uint32) uint8 {
 	if d < 256 {
 		return m.distNear[d]
 	}
@@ -119,9 +128,9 @@ func (d *grainDeflater) put(v uint64, n uint) {
 
 // block writes the tokens so far as a block with codes of its own.
 func (d *grainDeflater) block(final bool) {
-	d.lit[endOfBlock]++
+	d.countSymbols()
 	d.codes.lengths(d.lit[:], d.litLens[:], maxCodeBits)
-	d.codes.lengths(d.dist[:], d.distLens[:], maxCodeBits)
+	d.codes.lengths(d.dist[:distSymbols], d.distLens[:], maxCodeBits)
 	assign(d.litLens[:], d.litCode[:])
 	assign(d.distLens[:], d.distCode[:])
 	head := uint64(2 << 1) // dynamic codes
@@ -130,12 +139,7 @@ func (d *grainDeflater) block(final bool) {
 	}
 	d.put(head, 3)
 	d.header()
-	for l := range d.lenCode {
-		s := d.match.lenSym[l] & 31
-		c := d.litCode[257+uint32(s)]
-		extra := uint32(l) - uint32(d.match.lenBase[s])
-		d.lenCode[l] = uint32(c.bits) | extra<<c.n | uint32(c.n+d.match.lenExtra[s])<<24
-	}
+	d.fillBits()
 	d.body()
 	end := d.litCode[endOfBlock]
 	d.put(uint64(end.bits), uint(end.n))
@@ -143,8 +147,33 @@ func (d *grainDeflater) block(final bool) {
 		d.put(0, (8-d.nacc)&7)
 	}
 	d.n = 0
-	clear(d.lit[:])
+	clear(d.lens[:])
 	clear(d.dist[:])
+}
+
+// countSymbols counts the block's literals and lengths by symbol.
+func (d *grainDeflater) countSymbols() {
+	copy(d.lit[:], d.lens[:256])
+	clear(d.lit[256:])
+	for l, n := range d.lens[256:] {
+		d.lit[257+uint32(d.syms.lenSym[l]&31)] += n
+	}
+	d.lit[endOfBlock] = 1
+}
+
+// fillBits works out what each part of a token is written as.
+func (d *grainDeflater) fillBits() {
+	for l := range 256 {
+		c := d.litCode[l]
+		d.lenBits[l] = uint32(c.bits) | uint32(c.n)<<24
+		s := d.syms.lenSym[l] & 31
+		c = d.litCode[257+uint32(s)]
+		extra := uint32(l) - uint32(d.syms.lenBase[s])
+		d.lenBits[256+l] = uint32(c.bits) | extra<<c.n | uint32(c.n+d.syms.lenExtra[s])<<24
+	}
+	for s, c := range d.distCode {
+		d.distBits[s] = uint32(c.bits) | uint32(c.n)<<16 | uint32(c.n+d.syms.distExtra[s])<<24
+	}
 }
 
 // bodyBytes bounds what the block's tokens take.
@@ -153,11 +182,11 @@ func (d *grainDeflater) bodyBytes() int {
 	for s, c := range d.lit {
 		n += int(c) * int(d.litLens[s])
 		if s > endOfBlock {
-			n += int(c) * int(d.match.lenExtra[s-257])
+			n += int(c) * int(d.syms.lenExtra[s-257])
 		}
 	}
-	for s, c := range d.dist {
-		n += int(c) * int(d.distLens[s]+d.match.distExtra[s])
+	for s, c := range d.dist[:distSymbols] {
+		n += int(c) * int(d.distLens[s]+d.syms.distExtra[s])
 	}
 	return n/8 + 16
 }
@@ -172,20 +201,11 @@ func (d *grainDeflater) body() {
 	buf, pos := d.out[len(d.out):cap(d.out)], 0
 	acc, nacc := d.acc, d.nacc
 	for _, t := range d.tokens[:d.n] {
-		if t < matchToken {
-			c := d.litCode[t&0xFF]
-			acc |= uint64(c.bits) << (nacc & 63)
-			nacc += uint(c.n)
-		} else {
-			l := d.lenCode[t>>16&0xFF]
-			acc |= uint64(l&0xFFFFFF) << (nacc & 63)
-			nacc += uint(l >> 24)
-			v := uint32(t) & 0x7FFF
-			s := d.match.distSym(v) & 31
-			c := d.distCode[s%distSymbols]
-			acc |= uint64(uint32(c.bits)|(v-uint32(d.match.distBase[s]))<<(c.n&31)) << (nacc & 63)
-			nacc += uint(c.n) + uint(d.match.distExtra[s])
-		}
+		l, c := d.lenBits[t>>lenShift&511], d.distBits[t>>distShift&31]
+		v := uint64(c&0xFFFF) | uint64(t&(1<<distShift-1))<<(c>>16&31)
+		v = uint64(l&0xFFFFFF) | v<<(l>>24&63)
+		acc |= v << (nacc & 63)
+		nacc += uint(l>>24 + c>>24)
 		binary.LittleEndian.PutUint64(buf[pos:pos+8], acc)
 		pos += int(nacc >> 3)
 		acc >>= nacc & 56
@@ -263,29 +283,4 @@ func trim(lens []uint8, least int) int {
 		n--
 	}
 	return n
-}
-
-// The compiler drops the bounds checks of these loads, since in is longer than
-// a grain by 8 bytes.
-
-func (d *grainDeflater) load32(i int) uint32 {
-	return binary.LittleEndian.Uint32(d.in[i&(grainSize-1):])
-}
-
-func (d *grainDeflater) load64(i int) uint64 {
-	return binary.LittleEndian.Uint64(d.in[i&(grainSize-1):])
-}
-
-// equal is how many bytes at i and j are equal, at most n.
-func (d *grainDeflater) equal(i, j, n int) int {
-	k := 0
-	for ; k+8 <= n; k += 8 {
-		if x := d.load64(i+k) ^ d.load64(j+k); x != 0 {
-			return k + bits.TrailingZeros64(x)>>3
-		}
-	}
-	for k < n && d.in[(i+k)&(grainSize-1)] == d.in[(j+k)&(grainSize-1)] {
-		k++
-	}
-	return k
 }

@@ -62,7 +62,7 @@ func checkDeflate(t *testing.T, d *grainDeflater, grain []byte) []byte {
 }
 
 func levels() []fastLevel {
-	return []fastLevel{{ways: 2, nice: 32}, {ways: 4, nice: 32, lazy: 8}, {ways: 4, nice: 258, lazy: 258}}
+	return []fastLevel{{nice: 32}, {nice: 32, lazy: 8}, {nice: 258, lazy: 258}}
 }
 
 func TestDeflate(t *testing.T) {

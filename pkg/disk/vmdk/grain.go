@@ -21,9 +21,9 @@ func newEncoder(level int) encoder {
 	case level <= 0:
 		return newEncoder(DefaultLevel)
 	case level <= 3:
-		return &fastEncoder{newGrainDeflater(fastLevel{ways: 2, nice: 32})}
+		return &fastEncoder{newGrainDeflater(fastLevel{nice: 16})}
 	case level <= 6:
-		return &fastEncoder{newGrainDeflater(fastLevel{ways: 4, nice: 32, lazy: 8})}
+		return &fastEncoder{newGrainDeflater(fastLevel{nice: 32, lazy: 8})}
 	}
 	w, err := flate.NewWriter(nil, min(level, 9))
 	if err != nil {

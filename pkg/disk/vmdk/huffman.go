@@ -6,7 +6,6 @@ package vmdk
 
 import (
 	"math/bits"
-	"slices"
 )
 
 // Alphabet sizes of deflate (RFC 1951).
@@ -32,6 +31,7 @@ type code struct {
 // codeBuilder makes length-limited Huffman codes. It is scratch space.
 type codeBuilder struct {
 	sorted [litSymbols]uint32 // count and symbol
+	other  [litSymbols]uint32
 	node   [litSymbols]uint32
 }
 
@@ -54,7 +54,7 @@ func (h *codeBuilder) lengths(counts []uint32, lens []uint8, limit int) {
 		}
 		return
 	}
-	slices.Sort(sorted)
+	h.sort(n)
 	depths := h.depths(sorted)
 	limitDepths(&depths, limit)
 	i := 0
@@ -64,6 +64,35 @@ func (h *codeBuilder) lengths(counts []uint32, lens []uint8, limit int) {
 			i++
 		}
 	}
+}
+
+// sort orders the first n symbols by their counts, least significant digit
+// first.
+func (h *codeBuilder) sort(n int) {
+	const digit, mask = 6, 1<<6 - 1
+	a, b := h.sorted[:n], h.other[:n]
+	all := uint32(0)
+	for _, v := range a {
+		all |= v
+	}
+	for shift := symbolBits; all>>shift > 0; shift += digit {
+		var at [mask + 1]uint16
+		for _, v := range a {
+			at[v>>shift&mask]++
+		}
+		sum := uint16(0)
+		for i, c := range at {
+			at[i] = sum
+			sum += c
+		}
+		for _, v := range a {
+			d := v >> shift & mask
+			b[at[d]] = v
+			at[d]++
+		}
+		a, b = b, a
+	}
+	copy(h.sorted[:n], a)
 }
 
 // depths counts the leaves of the Huffman tree by depth, with the in-place
