@@ -13,6 +13,7 @@ import (
 	"maps"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -29,14 +30,18 @@ type Device struct {
 	ModTime      time.Time
 }
 
-// Devices are the device nodes of a chain of layers, by path.
+// Devices are the device nodes of a chain of layers, by path. They are worked
+// out once for each chain, from the tar records of its layers, and noted.
 func (s *Store) Devices(id string) ([]Device, error) {
 	chain, err := s.Chain(id)
 	if err != nil {
 		return nil, fmt.Errorf("devices of %s: %w", short(id), err)
 	}
-	t := deviceTable{}
-	for _, l := range chain {
+	t, known, err := s.knownDevices(chain)
+	if err != nil {
+		return nil, fmt.Errorf("devices of %s: %w", short(id), err)
+	}
+	for _, l := range chain[known:] {
 		var headers []*tar.Header
 		err := s.Headers(l.ID, func(h *tar.Header) error {
 			headers = append(headers, h)
@@ -49,7 +54,40 @@ func (s *Store) Devices(id string) ([]Device, error) {
 			return nil, fmt.Errorf("devices of layer %s: %w", short(l.ID), err)
 		}
 	}
-	return slices.SortedFunc(maps.Values(t), func(a, b Device) int { return strings.Compare(a.Path, b.Path) }), nil
+	devices := slices.SortedFunc(maps.Values(t), func(a, b Device) int { return strings.Compare(a.Path, b.Path) })
+	if known < len(chain) {
+		if err := writeSealed(s.devicesFile(id), devices); err != nil {
+			return nil, fmt.Errorf("note devices of %s: %w", short(id), err)
+		}
+	}
+	return devices, nil
+}
+
+// knownDevices is what is noted for the longest part of the chain, and how
+// many layers that is.
+func (s *Store) knownDevices(chain []Layer) (deviceTable, int, error) {
+	for n := len(chain); n > 0; n-- {
+		var devices []Device
+		ok, err := readSealed(s.devicesFile(chain[n-1].ID), &devices)
+		if err != nil {
+			return nil, 0, err
+		}
+		if !ok {
+			continue
+		}
+		t := deviceTable{}
+		for _, d := range devices {
+			t[d.Path] = d
+		}
+		return t, n, nil
+	}
+	return deviceTable{}, 0, nil
+}
+
+// devicesFile is where the devices of a chain are noted. Its id stands for the
+// content of all its layers, so that the note is never out of date.
+func (s *Store) devicesFile(id string) string {
+	return filepath.Join(s.graph, "carosbuild", "devices", id)
 }
 
 // deviceTable is the device nodes of a chain by path.

@@ -59,6 +59,7 @@ func TestDevices(t *testing.T) {
 	if d := cmp.Diff(want, devices); d != "" {
 		t.Errorf("devices (-want +got):\n%s", d)
 	}
+	testNotedDevices(t, s, parent, want)
 	// None of them is a file, and a step on top of them changes nothing.
 	root, release, err := s.View(t.Context(), parent)
 	if err != nil {
@@ -70,6 +71,39 @@ func TestDevices(t *testing.T) {
 	}
 	if err := release(); err != nil {
 		t.Error(err)
+	}
+}
+
+// testNotedDevices asks again: what was noted counts, for the layer and those
+// on top of it, unless it is damaged.
+func testNotedDevices(t *testing.T, s *Store, id string, want []Device) {
+	t.Helper()
+	check := func(what, id string, want []Device) {
+		t.Helper()
+		got, err := s.Devices(id)
+		if d := cmp.Diff(want, got); d != "" || err != nil {
+			t.Errorf("%s: %v (-want +got):\n%s", what, err, d)
+		}
+	}
+	check("noted", id, want)
+	if err := writeSealed(s.devicesFile(id), want[:1]); err != nil {
+		t.Fatal(err)
+	}
+	check("another note", id, want[:1])
+	top, err := s.Apply(t.Context(), id, bytes.NewReader(makeTar(t, reg("more", "x"))), v1.Hash{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	check("on top of another note", top.ID, want[:1])
+	if err := os.WriteFile(s.devicesFile(id), []byte(`{"record":[],"sha256":"00"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	check("a damaged note", id, want)
+	if err := s.RemoveLayer(top.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(s.devicesFile(top.ID)); err == nil {
+		t.Error("the note of a removed layer is still there")
 	}
 }
 

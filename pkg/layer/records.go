@@ -5,8 +5,6 @@
 package layer
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -52,12 +50,6 @@ func OpenRecords(dir, graphRoot string) *Records {
 // RecordsDir is where a store's records are kept by default.
 func RecordsDir(graphRoot string) string { return filepath.Join(graphRoot, "carosbuild", "records") }
 
-// recordFile is the file format: a record and the SHA-256 of its bytes.
-type recordFile struct {
-	Record json.RawMessage `json:"record"`
-	SHA256 string          `json:"sha256"`
-}
-
 func (r *Records) path(key string) (string, error) {
 	if key == "" || len(key) > 200 || key[0] == '.' || strings.Trim(key,
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") != "" {
@@ -72,19 +64,7 @@ func (r *Records) Put(rec Record) error {
 	if err != nil {
 		return fmt.Errorf("put record: %w", err)
 	}
-	body, err := json.Marshal(rec)
-	if err != nil {
-		return fmt.Errorf("put record %s: %w", rec.Key, err)
-	}
-	sum := sha256.Sum256(body)
-	data, err := json.Marshal(recordFile{body, hex.EncodeToString(sum[:])})
-	if err != nil {
-		return fmt.Errorf("put record %s: %w", rec.Key, err)
-	}
-	if err := os.MkdirAll(r.dir, 0o700); err != nil {
-		return fmt.Errorf("put record %s: %w", rec.Key, err)
-	}
-	if err := writeFile(file, data, false); err != nil {
+	if err := writeSealed(file, rec); err != nil {
 		return fmt.Errorf("put record %s: %w", rec.Key, err)
 	}
 	return nil
@@ -152,24 +132,9 @@ func (r *Records) Lookup(key string) (Record, bool, error) {
 	return rec, true, nil
 }
 
-func readRecord(file string) (Record, bool, error) {
-	data, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return Record{}, false, nil
-	}
-	if err != nil {
-		return Record{}, false, err
-	}
-	var f recordFile
-	var rec Record
-	if json.Unmarshal(data, &f) != nil {
-		return Record{}, false, nil
-	}
-	sum := sha256.Sum256(f.Record)
-	if hex.EncodeToString(sum[:]) != f.SHA256 || json.Unmarshal(f.Record, &rec) != nil {
-		return Record{}, false, nil
-	}
-	return rec, true, nil
+func readRecord(file string) (rec Record, ok bool, err error) {
+	ok, err = readSealed(file, &rec)
+	return rec, ok, err
 }
 
 // usable reports whether a layer is complete in the store.

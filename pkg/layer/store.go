@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -183,6 +184,9 @@ func (s *Store) lowers(id string) ([]string, error) {
 // idempotent.
 func (s *Store) RemoveLayer(id string) error {
 	defer s.forget(id)
+	if err := os.Remove(s.devicesFile(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove layer %s: %w", id, err)
+	}
 	err := s.store.DeleteLayer(id)
 	if errors.Is(err, storage.ErrLayerUnknown) || errors.Is(err, storage.ErrNotALayer) {
 		return nil
