@@ -33,8 +33,11 @@ var allowed = map[string][]string{
 	"pkg/disk/image":     {},
 	"pkg/disk/initrd":    {"pkg/disk/tree"},
 	"pkg/disk/partition": {"pkg/disk/image"},
+	"pkg/disk/pipeline":  {},
+	"pkg/disk/qcow2":     {"pkg/disk/image", "pkg/disk/pipeline", "pkg/disk/vmdk"},
 	"pkg/disk/tree":      {},
-	"pkg/disk/vmdk":      {"pkg/disk/image"},
+	"pkg/disk/vhd":       {"pkg/disk/image", "pkg/disk/pipeline"},
+	"pkg/disk/vmdk":      {"pkg/disk/image", "pkg/disk/pipeline"},
 	"targets":            {},
 }
 

@@ -18,8 +18,18 @@ type Format string
 // OVF take; VMDKSparse is the form that VMware Workstation uses in place.
 const (
 	Raw        Format = "raw"
+	RawGzip    Format = "raw.gz"
+	RawZstd    Format = "raw.zst"
+	RawXZ      Format = "raw.xz"
 	VMDK       Format = "vmdk"
 	VMDKSparse Format = "vmdk-sparse"
+	VMDKFlat   Format = "vmdk-flat" // two files: NAME.vmdk describes NAME-flat.vmdk
+	QCOW2      Format = "qcow2"
+	QCOW2Zlib  Format = "qcow2-compressed"
+	QCOW2Zstd  Format = "qcow2-zstd"
+	VHD        Format = "vhd" // dynamic
+	VHDFixed   Format = "vhd-fixed"
+	OVA        Format = "ova"
 )
 
 // FormatFor is the format called name, or for "" the one that the ending of

@@ -163,15 +163,16 @@ func (v *Reader) load(sector uint32, lba int64) error {
 	if err != nil {
 		return err
 	}
-	if err := v.inflate(b[grainHeader : grainHeader+n]); err != nil {
+	if err := v.inflate(b[grainHeader:grainHeader+n], min(grainSize, v.Size()-lba*sectorSize)); err != nil {
 		return fmt.Errorf("%w: inflate: %w", ErrFormat, err)
 	}
 	v.gsect, v.filled = sector, true
 	return nil
 }
 
-// inflate fills v.grain from a zlib stream that holds exactly one grain.
-func (v *Reader) inflate(b []byte) error {
+// inflate fills v.grain from a zlib stream that holds exactly one grain, or the
+// least bytes of it that are on the disk: QEMU cuts the last grain.
+func (v *Reader) inflate(b []byte, least int64) error {
 	in := bytes.NewReader(b)
 	var err error
 	if v.z == nil {
@@ -182,7 +183,12 @@ func (v *Reader) inflate(b []byte) error {
 	if err != nil {
 		return err
 	}
-	if _, err := io.ReadFull(v.z, v.grain); err != nil {
+	n, err := io.ReadFull(v.z, v.grain)
+	clear(v.grain[n:])
+	if int64(n) == least && err == io.ErrUnexpectedEOF {
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	if k, err := v.z.Read(make([]byte, 1)); k != 0 { // the end, with its checksum

@@ -51,24 +51,24 @@ func (s *sparseWriter) writeAt(b []byte, sector int64) error {
 }
 
 func (s *sparseWriter) chunk(c *chunk) error {
-	if len(c.grains) == 0 {
+	if len(c.Meta) == 0 {
 		return nil
 	}
-	if no := c.grains[0].grain / tableEntries; no != s.tableNo {
+	if no := c.Meta[0].grain / tableEntries; no != s.tableNo {
 		if err := s.flush(); err != nil {
 			return err
 		}
 		s.tableNo = no
 	}
 	at := s.next
-	for _, g := range c.grains {
+	for _, g := range c.Meta {
 		binary.LittleEndian.PutUint32(s.table[g.grain%tableEntries*4:], uint32(s.next))
 		s.next += grainSectors
 	}
 	if s.next >= maxSectors {
 		return fmt.Errorf("VMDK file of more than 2 TiB")
 	}
-	return s.writeAt(c.out, at)
+	return s.writeAt(c.Out, at)
 }
 
 func (s *sparseWriter) flush() error {

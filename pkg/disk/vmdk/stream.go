@@ -64,21 +64,21 @@ func (s *streamWriter) begin() error {
 // chunk writes the grains of c, all of which belong to one table, since a table
 // covers a multiple of the chunk size.
 func (s *streamWriter) chunk(c *chunk) error {
-	if len(c.grains) == 0 {
+	if len(c.Meta) == 0 {
 		return nil
 	}
-	if no := c.grains[0].grain / tableEntries; no != s.tableNo {
+	if no := c.Meta[0].grain / tableEntries; no != s.tableNo {
 		if err := s.flush(); err != nil {
 			return err
 		}
 		s.tableNo = no
 	}
 	at := s.at
-	for _, g := range c.grains {
+	for _, g := range c.Meta {
 		binary.LittleEndian.PutUint32(s.table[g.grain%tableEntries*4:], uint32(at))
 		at += int64(g.n) / sectorSize
 	}
-	return s.write(c.out)
+	return s.write(c.Out)
 }
 
 // flush writes the table that is being filled.

@@ -12,16 +12,12 @@ package vmdk
 import (
 	"context"
 	"io"
+
+	"github.com/carosio/carosbuild/pkg/disk/pipeline"
 )
 
-// Source is the device to write. Ranges that are not Covered are holes and are
-// not read. An image.Image is a Source.
-type Source interface {
-	io.ReaderAt // safe for concurrent use
-	Size() int64
-	Covered(off, n int64) bool
-	NextExtent(off int64) int64
-}
+// Source is the device to write.
+type Source = pipeline.Source
 
 // Options of the writers. The same source, Name, identifiers and Level give
 // the same bytes, whatever Workers is.
@@ -49,7 +45,7 @@ func WriteStream(ctx context.Context, w io.Writer, src Source, o Options) error 
 	if err := sw.begin(); err != nil {
 		return err
 	}
-	if err := pipeline(ctx, src, o, func() encoder { return newEncoder(o.Level) }, sw.chunk); err != nil {
+	if err := eachChunk(ctx, src, o, func() encoder { return newEncoder(o.Level) }, sw.chunk); err != nil {
 		return err
 	}
 	return sw.end()
@@ -62,7 +58,7 @@ func WriteSparse(ctx context.Context, w io.WriterAt, src Source, o Options) erro
 	if err != nil {
 		return err
 	}
-	if err := pipeline(ctx, src, o, func() encoder { return plain{} }, sw.chunk); err != nil {
+	if err := eachChunk(ctx, src, o, func() encoder { return plain{} }, sw.chunk); err != nil {
 		return err
 	}
 	return sw.end()

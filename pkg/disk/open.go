@@ -1,0 +1,229 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package disk
+
+import (
+	"archive/tar"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/disk/qcow2"
+	"github.com/carosio/carosbuild/pkg/disk/vhd"
+	"github.com/carosio/carosbuild/pkg/disk/vmdk"
+)
+
+// Opened is a disk in a file of any format that this package reads.
+type Opened struct {
+	io.ReaderAt        // the disk's bytes; safe for concurrent use
+	Format      Format // what the content says, whatever the name; OVA for a disk within one
+	size        int64
+	files       []*os.File
+}
+
+// Size is the disk's size in bytes.
+func (o *Opened) Size() int64 { return o.size }
+
+// NextExtent is the offset of the first byte at or after off that may be other
+// than zero, or Size.
+func (o *Opened) NextExtent(off int64) int64 {
+	if s, ok := o.ReaderAt.(interface{ NextExtent(int64) int64 }); ok {
+		return s.NextExtent(off)
+	}
+	f, ok := o.ReaderAt.(*os.File)
+	if !ok || off >= o.size {
+		return min(max(off, 0), o.size)
+	}
+	switch at, err := unix.Seek(int(f.Fd()), off, unix.SEEK_DATA); {
+	case errors.Is(err, unix.ENXIO):
+		return o.size
+	case err == nil:
+		return min(at, o.size)
+	}
+	return off
+}
+
+// Covered reports whether a byte of the range may be other than zero.
+func (o *Opened) Covered(off, n int64) bool { return o.NextExtent(off) < off+n }
+
+// Close closes the files.
+func (o *Opened) Close() error {
+	var err error
+	for _, f := range o.files {
+		err = errors.Join(err, f.Close())
+	}
+	return err
+}
+
+// OpenDisk opens the disk in the file path, whose format is told by its
+// content. Compressed raw disks are unpacked into a file without a name in the
+// same directory, which is gone with Close.
+func OpenDisk(path string) (*Opened, error) {
+	// Without O_NONBLOCK, a FIFO would wait for a writer.
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	o := &Opened{files: []*os.File{f}}
+	if err := o.detect(f, path); err != nil {
+		return nil, errors.Join(fmt.Errorf("open disk %s: %w", path, err), o.Close())
+	}
+	return o, nil
+}
+
+// fileSize is the size of a regular file or block device.
+func fileSize(f *os.File) (int64, error) {
+	st, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	switch mode := st.Mode(); {
+	case mode.IsRegular():
+		return st.Size(), nil
+	case mode.Type() == os.ModeDevice:
+		return f.Seek(0, io.SeekEnd)
+	}
+	return 0, errors.New("it is neither a file nor a block device")
+}
+
+// source is what every format's reader is.
+type source interface {
+	io.ReaderAt
+	Size() int64
+}
+
+func (o *Opened) detect(f *os.File, path string) error {
+	size, err := fileSize(f)
+	if err != nil {
+		return err
+	}
+	head := make([]byte, 512)
+	n, err := f.ReadAt(head, 0)
+	if err != nil && err != io.EOF {
+		return err
+	}
+	head = head[:n]
+	var s source
+	is := func(magic string) bool { return strings.HasPrefix(string(head), magic) }
+	switch {
+	case is("KDMV"):
+		s, err = o.sparse(f, size)
+	case is(vmdk.FlatMagic):
+		s, err = o.flat(f, size, filepath.Dir(path))
+	case is("QFI\xfb"):
+		o.Format = QCOW2
+		s, err = qcow2.Open(f, size)
+	case is("conectix"):
+		o.Format = VHD
+		s, err = vhd.Open(f, size)
+	case is("vhdxfile"):
+		return errors.New("VHDX is written, but not read, by this program: convert it with qemu-img")
+	case is("\x1f\x8b"):
+		return o.unpack(f, path, RawGzip)
+	case is("\x28\xb5\x2f\xfd"):
+		return o.unpack(f, path, RawZstd)
+	case is("\xfd7zXZ\x00"):
+		return o.unpack(f, path, RawXZ)
+	case len(head) == 512 && string(head[257:262]) == "ustar":
+		o.Format = OVA
+		s, err = insideOVA(f, size)
+	case fixedVHD(f, size):
+		o.Format = VHDFixed
+		s, err = vhd.Open(f, size)
+	default:
+		o.ReaderAt, o.Format, o.size = f, Raw, size
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	o.ReaderAt, o.size = s, s.Size()
+	return nil
+}
+
+func (o *Opened) sparse(f *os.File, size int64) (source, error) {
+	v, err := vmdk.Open(f, size)
+	if err != nil {
+		return nil, err
+	}
+	o.Format = VMDKSparse
+	if v.Compressed() {
+		o.Format = VMDK
+	}
+	return v, nil
+}
+
+// flat opens the extents of a descriptor, which must be beside it.
+func (o *Opened) flat(f *os.File, size int64, dir string) (source, error) {
+	o.Format = VMDKFlat
+	if size > vmdk.MaxDescriptor {
+		return nil, fmt.Errorf("%w: a descriptor of %d bytes", vmdk.ErrFormat, size)
+	}
+	text, err := io.ReadAll(io.NewSectionReader(f, 0, size))
+	if err != nil {
+		return nil, err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	m, err := vmdk.OpenFlat(string(text), func(name string) (io.ReaderAt, int64, error) {
+		x, err := root.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
+		if err != nil {
+			return nil, 0, err
+		}
+		o.files = append(o.files, x)
+		st, err := x.Stat()
+		if err == nil && !st.Mode().IsRegular() {
+			err = fmt.Errorf("%s is no regular file", name)
+		}
+		if err != nil {
+			return nil, 0, err
+		}
+		return x, st.Size(), nil
+	})
+	if err = errors.Join(err, root.Close()); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func fixedVHD(f *os.File, size int64) bool {
+	b := make([]byte, 8)
+	_, err := f.ReadAt(b, size-512)
+	return size >= 1024 && err == nil && string(b) == "conectix"
+}
+
+// insideOVA is the first disk of an OVA, which is a tar that begins with a
+// descriptor.
+func insideOVA(f *os.File, size int64) (source, error) {
+	section := io.NewSectionReader(f, 0, size)
+	r := tar.NewReader(section)
+	for i := range 100 {
+		h, err := r.Next()
+		if err != nil {
+			return nil, fmt.Errorf("no OVA: %w", err)
+		}
+		if i == 0 && !strings.HasSuffix(h.Name, ".ovf") {
+			return nil, fmt.Errorf("a tar archive that begins with %q is no OVA", h.Name)
+		}
+		if strings.HasSuffix(h.Name, ".vmdk") {
+			at, err := section.Seek(0, io.SeekCurrent)
+			if err != nil {
+				return nil, err
+			}
+			if h.Size > size-at {
+				return nil, fmt.Errorf("no OVA: %w", io.ErrUnexpectedEOF)
+			}
+			return vmdk.Open(io.NewSectionReader(f, at, h.Size), h.Size)
+		}
+	}
+	return nil, errors.New("an OVA without a disk")
+}

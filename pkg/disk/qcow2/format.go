@@ -1,0 +1,101 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package qcow2
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// The on-disk format, after "docs/interop/qcow2" of QEMU. Everything is
+// big-endian. A cluster is the unit of allocation; a level 2 table fills a
+// cluster and names clusters, the level 1 table names level 2 tables.
+const (
+	magic      = 0x514649FB // "QFI" and 0xFB
+	headerSize = 112        // of version 3 with a compression type
+
+	incompatDirty       = 1 << 0
+	incompatCompression = 1 << 3 // the compression type is not zlib
+	incompatRead        = incompatDirty | incompatCompression
+
+	entryCopied     = 1 << 63 // the reference count is 1
+	entryCompressed = 1 << 62
+	entryZero       = 1 << 0 // version 3: reads as zero whatever the offset
+	entryOffset     = 0x00FFFFFFFFFFFE00
+
+	refcountOrder = 4        // reference counts of 1<<4 bits
+	maxL1Bytes    = 32 << 20 // what QEMU reads
+)
+
+// Compression is how compressed clusters are made.
+type Compression uint8
+
+// The kinds of compression that the format knows.
+const (
+	Zlib Compression = 0 // deflate without a header
+	Zstd Compression = 1 // QEMU 5.1 and later
+)
+
+// header is the part of the file's header that anything depends on.
+type header struct {
+	version       uint32
+	backing       uint64 // offset of the backing file's name
+	clusterBits   uint32
+	size          uint64 // of the disk
+	crypt         uint32
+	l1Entries     uint32
+	l1            uint64 // offset of the level 1 table
+	refTable      uint64 // offset of the reference count table
+	refClusters   uint32 // its length
+	incompatible  uint64
+	refcountOrder uint32
+	compression   Compression
+}
+
+// bytes is the header as it stands in the file, with the end mark of its
+// extensions.
+func (h header) bytes() []byte {
+	be := binary.BigEndian
+	b := make([]byte, headerSize+8)
+	be.PutUint32(b, magic)
+	be.PutUint32(b[4:], 3)
+	be.PutUint64(b[8:], h.backing)
+	be.PutUint32(b[20:], h.clusterBits)
+	be.PutUint64(b[24:], h.size)
+	be.PutUint32(b[32:], h.crypt)
+	be.PutUint32(b[36:], h.l1Entries)
+	be.PutUint64(b[40:], h.l1)
+	be.PutUint64(b[48:], h.refTable)
+	be.PutUint32(b[56:], h.refClusters)
+	be.PutUint64(b[72:], h.incompatible)
+	be.PutUint32(b[96:], h.refcountOrder)
+	be.PutUint32(b[100:], headerSize)
+	b[104] = byte(h.compression)
+	return b
+}
+
+// parseHeader reads headers of versions 2 and 3; b is the file's start.
+func parseHeader(b []byte) (header, error) {
+	be := binary.BigEndian
+	if len(b) < 72 || be.Uint32(b) != magic {
+		return header{}, fmt.Errorf("%w: no QFI header", ErrFormat)
+	}
+	h := header{
+		version: be.Uint32(b[4:]), backing: be.Uint64(b[8:]), clusterBits: be.Uint32(b[20:]), size: be.Uint64(b[24:]),
+		crypt: be.Uint32(b[32:]), l1Entries: be.Uint32(b[36:]), l1: be.Uint64(b[40:]),
+		refTable: be.Uint64(b[48:]), refClusters: be.Uint32(b[56:]), refcountOrder: refcountOrder,
+	}
+	if h.version == 2 {
+		return h, nil
+	}
+	if h.version != 3 || len(b) < 104 {
+		return header{}, fmt.Errorf("%w: version %d", ErrFormat, h.version)
+	}
+	h.incompatible, h.refcountOrder = be.Uint64(b[72:]), be.Uint32(b[96:])
+	if be.Uint32(b[100:]) > 104 && len(b) > 104 {
+		h.compression = Compression(b[104])
+	}
+	return h, nil
+}

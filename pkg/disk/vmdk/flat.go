@@ -1,0 +1,73 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package vmdk
+
+import (
+	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/carosio/carosbuild/pkg/disk/image"
+)
+
+// FlatMagic begins a descriptor that is a file of its own.
+const FlatMagic = "# Disk DescriptorFile"
+
+// MaxDescriptor bounds the size of such a file.
+const MaxDescriptor = 64 << 10
+
+// extentLine is RW SECTORS KIND "NAME" OFFSET, name and offset only with FLAT.
+var extentLine = regexp.MustCompile(`^(?:RW|RDONLY) ([0-9]{1,15}) (FLAT|VMFS|ZERO)(?: "([^"]*)"(?: ([0-9]{1,15}))?)?$`)
+
+// OpenFlat reads a descriptor whose extents are raw files, as monolithicFlat
+// and twoGbMaxExtentFlat have them. open opens a file beside the descriptor;
+// names with a slash are refused before.
+func OpenFlat(descriptor string, open func(name string) (r io.ReaderAt, size int64, err error)) (*image.Image, error) {
+	if !strings.HasPrefix(descriptor, FlatMagic) {
+		return nil, fmt.Errorf("%w: no descriptor", ErrFormat)
+	}
+	var extents []image.Extent
+	size := int64(0)
+	for line := range strings.Lines(descriptor) {
+		line = strings.TrimSpace(line)
+		if hint, ok := strings.CutPrefix(line, "parentCID="); ok && hint != "ffffffff" {
+			return nil, fmt.Errorf("%w: it is the child of another disk", ErrFormat)
+		}
+		if !strings.HasPrefix(line, "RW ") && !strings.HasPrefix(line, "RDONLY ") {
+			continue
+		}
+		m := extentLine.FindStringSubmatch(line)
+		if m == nil {
+			return nil, fmt.Errorf("%w: extent %q is not a flat one", ErrFormat, line)
+		}
+		n, _ := strconv.ParseInt(m[1], 10, 64) // 15 digits fit
+		from, _ := strconv.ParseInt(m[4], 10, 64)
+		if n == 0 || n > 1<<46/sectorSize || size > 1<<46-n*sectorSize || from > 1<<46/sectorSize {
+			return nil, fmt.Errorf("%w: extent of %d sectors", ErrFormat, n)
+		}
+		if m[2] != "ZERO" {
+			x := image.Extent{Off: size, Len: n * sectorSize, SrcOff: from * sectorSize}
+			if m[3] == "" || strings.ContainsAny(m[3], "/\\\x00") || m[3] == "." || m[3] == ".." {
+				return nil, fmt.Errorf("%w: extent %q names no file beside the descriptor", ErrFormat, m[3])
+			}
+			src, have, err := open(m[3])
+			if err != nil {
+				return nil, err
+			}
+			if have < x.SrcOff+x.Len {
+				return nil, fmt.Errorf("%w: %s has %d bytes, %d are wanted", ErrFormat, m[3], have, x.SrcOff+x.Len)
+			}
+			x.Src = src
+			extents = append(extents, x)
+		}
+		size += n * sectorSize
+	}
+	if size == 0 {
+		return nil, fmt.Errorf("%w: no extent", ErrFormat)
+	}
+	return image.New(size, extents)
+}
