@@ -134,6 +134,9 @@ func benchDisks(t *testing.T, w *world) {
 		}
 		return []string{"podman", "unshare", "sh", "-c", mounted + script}
 	}
+	if os.Getuid() == 0 { // otherwise the mount ends with podman's namespace
+		t.Cleanup(func() { w.ok(t, "sh", "-c", "podman image unmount --all --force && umount "+w.graph+"/overlay") })
+	}
 	du := inside("du -sb --apparent-size $d | cut -f1")
 	fmt.Printf("root file system: %s bytes\n", strings.TrimSpace(w.ok(t, du[0], du[1:]...).stdout))
 	mke2fs := "rm -f ref.raw; truncate -s 4G ref.raw && mke2fs -q -t ext4 -L ROOT -d $d ref.raw"

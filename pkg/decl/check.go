@@ -96,6 +96,10 @@ var (
 	checkModule         = matches(`^[A-Za-z0-9_-]+$`, "is not a kernel module", "such as ext4; several are separated by blanks")
 	checkPartitionName  = matches(`^[^\x00-\x1f]{1,36}$`, "is too long for a partition", "at most 36 characters")
 	checkUUID           = matches(`^([0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4})$`, "is not a UUID", "such as 4f68bce3-e8cd-4db1-96e7-fbcaf984b709")
+	checkGUID           = matches(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`, "is not a GUID", "such as 4f68bce3-e8cd-4db1-96e7-fbcaf984b709")
+	checkKernelVersion  = matches(`^[A-Za-z0-9][A-Za-z0-9.+~_-]*$`, "is not the version of a kernel", "such as 6.1.0-28-amd64")
+	checkHardware       = matches(`^vmx-[0-9]{2}$`, "is not a version of virtual hardware", "such as vmx-13; several are separated by blanks")
+	checkGuest          = matches(`^[A-Za-z][A-Za-z0-9_]*$`, "is not the name of a guest system", "such as debian11_64Guest")
 	checkOneLine        = matches(`^[^\x00-\x1f\x7f]*$`, "has control characters", "")
 	checkMirror         = matches(`^(https?|file)://[^\s]+$`, "is not the address of a mirror", "it begins with http://, https:// or file://")
 	checkSecurityMirror = matches(`^((https?|file)://[^\s]+|none)$`, "is not the address of a mirror", "it begins with http://, https:// or file://; none goes without")
@@ -103,9 +107,16 @@ var (
 
 // partitionTypes are the names that pkg/disk/partition knows.
 var partitionTypes = []string{
-	"esp", "bios", "fat32", "linux", "boot", "root-x86-64", "root-x86", "root-arm64", "root-arm", "root-riscv64",
+	"esp", "bios", "fat32", "fat16", "linux", "boot", "root-x86-64", "root-x86", "root-arm64", "root-arm", "root-riscv64",
+	"root-x86-64-verity", "root-x86-verity", "root-arm64-verity", "root-arm-verity", "root-riscv64-verity",
 	"home", "srv", "var", "swap", "lvm", "raid", "luks",
 }
+
+// fileSystems are what a partition can hold.
+var fileSystems = []string{"ext4", "fat32", "fat16", "squashfs", "swap", "verity"}
+
+// partitionAttributes are the GPT attributes that pkg/disk/partition knows.
+var partitionAttributes = []string{"required", "no-block-io", "legacy-boot", "grow", "read-only", "no-auto"}
 
 var (
 	typeGUID = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)

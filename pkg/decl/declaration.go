@@ -134,6 +134,8 @@ type Disk struct {
 	Stage      string // root file system; partitions may name another
 	Table      string // gpt (default) or mbr
 	Size       string // such as 8G; empty means as large as the partitions
+	Align      string // of partitions whose start is chosen; empty means 1M
+	GUID       string // of a gpt disk; empty means derived
 	BIOS       *BIOS
 	Partitions []*Partition
 	Blobs      []Blob
@@ -158,19 +160,27 @@ type Blob struct {
 
 // Partition is one partition and, when FS is set, its file system.
 type Partition struct {
-	Name   string
-	Type   string // name or GUID; empty follows from FS and Path
-	FS     string // ext4, fat32 or empty for none
-	Label  string
-	Start  string // empty means next aligned
-	Size   string // such as 128M, "fit", "fit+512M" or "rest"
-	Path   string // ext4: directory of the stage that becomes the root of the file system
-	Stage  string // overrides the disk's
-	UUID   string
-	Active bool
-	Grow   bool
-	Items  []Item // in document order
-	Span   Span
+	Name  string
+	Type  string // name or GUID; empty follows from FS and Path
+	FS    string // ext4, fat32, fat16, squashfs, swap, verity or empty for none
+	Label string
+	Start string // empty means next aligned
+	Size  string // such as 128M, "fit", "fit+512M" or "rest"
+	Path  string // ext4, squashfs: directory or tar archive of the stage that becomes the file system
+	From  string // without FS: path or glob of the file that is the content
+	Of    string // verity: name of the partition whose hash tree this is
+	Stage string // overrides the disk's
+	UUID  string
+
+	Profile     string   // ext4: "compat" leaves out what boot loaders of 2014 cannot read
+	Compression string   // squashfs: zstd (default), gzip or xz
+	Attributes  []string // of a gpt table, see partitionAttributes
+	Hybrid      bool     // listed in the MBR of a gpt disk too
+	Active      bool
+	Grow        bool
+
+	Items []Item // in document order
+	Span  Span
 }
 
 // ItemKind names what an Item puts on a file system.
@@ -182,32 +192,53 @@ const (
 	FileItem   ItemKind = "file"   // text from the declaration
 	InitrdItem ItemKind = "initrd" // composed from the stage's kernel modules
 	LoaderItem ItemKind = "loader" // boot menu entries for GRUB and systemd-boot
+
+	ExtlinuxItem   ItemKind = "extlinux"   // boot menu of u-boot
+	BootscriptItem ItemKind = "bootscript" // script of u-boot, as an image
+	UKIItem        ItemKind = "uki"        // kernel, initrd and command line as one EFI program
 )
 
 // Item is something put on a partition's file system beside Path's tree.
 type Item struct {
 	Kind    ItemKind
 	Stage   string   // overrides the partition's
-	From    string   // CopyItem: path or glob inside the stage
-	To      string   // path on the file system
+	From    string   // CopyItem: path or glob inside the stage; UKIItem: of the stub
+	To      string   // path on the file system; ExtlinuxItem, BootscriptItem and UKIItem have defaults
 	Mode    string   // FileItem: octal, default 0644
-	Text    string   // FileItem
-	Modules []string // InitrdItem
-	Kernel  string   // LoaderItem, default /vmlinuz
-	Initrd  string   // LoaderItem, default /initrd.img
-	Cmdline string   // LoaderItem
-	Title   string   // LoaderItem
-	Timeout string   // LoaderItem, seconds, default 0
+	Text    string   // FileItem, BootscriptItem
+	Name    string   // BootscriptItem: of the image, default boot.scr
+	Modules []string // InitrdItem, UKIItem
+	// Programs of the stage that the initrd has too, with their libraries.
+	Programs    []string // InitrdItem, UKIItem
+	Compression string   // InitrdItem, UKIItem: gzip (default) or zstd
+	// Kernel is a path on the file system, default /vmlinuz (LoaderItem) or
+	// /zImage (ExtlinuxItem); a path or glob inside the stage (UKIItem); or the
+	// version whose modules to take (InitrdItem).
+	Kernel  string
+	Initrd  string // LoaderItem, ExtlinuxItem: default /initrd.img
+	FDT     string // ExtlinuxItem: device tree
+	Cmdline string // LoaderItem, ExtlinuxItem, UKIItem
+	Title   string // LoaderItem, ExtlinuxItem
+	Timeout string // LoaderItem, ExtlinuxItem: seconds, default 0
 	Span    Span
 }
 
 // VM describes the virtual machine that an appliance format declares.
 type VM struct {
+	Name                     string // empty means product and version
 	Product, Vendor, Version string
+	ProductURL, VendorURL    string
 	Cores                    string
 	Memory                   string
 	NICs                     string
-	Firmware                 string // bios or efi
+	Network                  string // that the NICs are connected to
+	Controller               string // of the disks: pvscsi, lsilogic, lsisas, ahci or nvme
+	Hardware                 []string
+	Guest                    string   // VMware's name of the guest system
+	Firmware                 string   // bios or efi
+	DataDisks                []string // sizes of empty disks beside the one with the system
+	Annotation               string
+	EULAs                    []string
 	Span                     Span
 }
 

@@ -19,7 +19,8 @@ type diskBuilder struct {
 
 func (b *builder) addDisk(n *node) {
 	d := &diskBuilder{builder: b, n: n, disk: &Disk{
-		ID: n.value("id"), Stage: n.value("stage"), Table: or(n.value("table"), "gpt"), Size: n.value("size"), Span: spanOf(n, "id"),
+		ID: n.value("id"), Stage: n.value("stage"), Table: or(n.value("table"), "gpt"), Size: n.value("size"),
+		Align: n.value("align"), GUID: n.value("guid"), Span: spanOf(n, "id"),
 	}}
 	d.stageRef(n)
 	var parts []*node
@@ -36,10 +37,7 @@ func (b *builder) addDisk(n *node) {
 			parts = append(parts, k)
 			d.partition(k)
 		case "vm":
-			d.disk.VM = &VM{
-				Product: k.value("product"), Vendor: k.value("vendor"), Version: k.value("version"),
-				Cores: k.value("cores"), Memory: k.value("memory"), NICs: k.value("nics"), Firmware: k.value("firmware"), Span: k.element(),
-			}
+			d.disk.VM = newVM(k)
 		case "expect":
 			within, _ := time.ParseDuration(k.value("within")) // 0 if absent; its errors are findings already
 			d.disk.Expects = append(d.disk.Expects, Expect{Console: k.value("console"), Within: within, Span: spanOf(k, "console")})
@@ -76,8 +74,10 @@ func (d *diskBuilder) stageRef(k *node) {
 func (d *diskBuilder) partition(k *node) {
 	p := &Partition{
 		Name: k.value("name"), Type: k.value("type"), FS: k.value("fs"), Label: k.value("label"),
-		Start: k.value("start"), Size: k.value("size"), Path: k.value("path"), Stage: k.value("stage"),
-		UUID: k.value("uuid"), Active: k.value("active") == "yes", Grow: k.value("grow") == "yes", Span: spanOf(k, "name"),
+		Start: k.value("start"), Size: k.value("size"), Path: k.value("path"), From: k.value("from"), Of: k.value("of"),
+		Stage: k.value("stage"), UUID: k.value("uuid"), Profile: k.value("profile"), Compression: k.value("compression"),
+		Attributes: strings.Fields(k.value("attributes")), Hybrid: k.value("hybrid") == "yes",
+		Active: k.value("active") == "yes", Grow: k.value("grow") == "yes", Span: spanOf(k, "name"),
 	}
 	for _, i := range k.kids {
 		d.stageRef(i)
@@ -94,15 +94,66 @@ func newItem(k *node) Item {
 	case FileItem:
 		it.Mode, it.Text = or(k.value("mode"), "0644"), fileText(k.text().s)
 	case InitrdItem:
-		it.Modules = strings.Fields(k.value("modules"))
+		it.initrd(k)
+		it.Kernel = k.value("kernel")
 	case LoaderItem:
-		it.Kernel, it.Initrd = or(k.value("kernel"), "/vmlinuz"), "/initrd.img"
-		if k.attr("initrd") != nil {
-			it.Initrd = k.value("initrd") // empty: boot without one
-		}
-		it.Cmdline, it.Title, it.Timeout = k.value("cmdline"), k.value("title"), or(k.value("timeout"), "0")
+		it.menu(k, "/vmlinuz")
+	case ExtlinuxItem:
+		it.menu(k, "/zImage")
+		it.To, it.FDT = or(it.To, "/extlinux/extlinux.conf"), k.value("fdt")
+	case BootscriptItem:
+		it.To, it.Name, it.Text = or(it.To, "/boot.scr"), or(k.value("name"), "boot.scr"), fileText(k.text().s)
+	case UKIItem:
+		it.initrd(k)
+		it.To, it.From, it.Kernel, it.Cmdline = or(it.To, "/EFI/BOOT/BOOTX64.EFI"), k.value("stub"), k.value("kernel"), k.value("cmdline")
 	}
 	return it
+}
+
+// initrd is what elements that compose an initrd have in common.
+func (it *Item) initrd(k *node) {
+	it.Modules, it.Programs = strings.Fields(k.value("modules")), strings.Fields(k.value("programs"))
+	it.Compression = k.value("compression")
+}
+
+// menu is what boot menus have in common.
+func (it *Item) menu(k *node, kernel string) {
+	it.Kernel, it.Initrd = or(k.value("kernel"), kernel), "/initrd.img"
+	if k.attr("initrd") != nil {
+		it.Initrd = k.value("initrd") // empty: boot without one
+	}
+	it.Cmdline, it.Title, it.Timeout = k.value("cmdline"), k.value("title"), or(k.value("timeout"), "0")
+}
+
+func newVM(k *node) *VM {
+	vm := &VM{
+		Name: k.value("name"), Product: k.value("product"), Vendor: k.value("vendor"), Version: k.value("version"),
+		ProductURL: k.value("product-url"), VendorURL: k.value("vendor-url"),
+		Cores: k.value("cores"), Memory: k.value("memory"), NICs: k.value("nics"), Network: k.value("network"),
+		Controller: k.value("controller"), Hardware: strings.Fields(k.value("hardware")), Guest: k.value("guest"),
+		Firmware: k.value("firmware"), Span: k.element(),
+	}
+	for _, i := range k.kids {
+		switch i.name {
+		case "data-disk":
+			vm.DataDisks = append(vm.DataDisks, i.value("size"))
+		case "annotation":
+			vm.Annotation = paragraph(i.text().s)
+		case "eula":
+			vm.EULAs = append(vm.EULAs, paragraph(i.text().s))
+		}
+	}
+	return vm
+}
+
+// paragraph is text for people: without white space around it, and without
+// the indentation of the declaration.
+func paragraph(s string) string {
+	lines := strings.Split(strings.TrimSpace(s), "\n")
+	for i := range lines {
+		lines[i] = strings.TrimSpace(lines[i])
+	}
+	return strings.Join(lines, "\n")
 }
 
 // fileText drops what is there only to lay the declaration out: the line

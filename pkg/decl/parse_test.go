@@ -96,6 +96,34 @@ default caros
 		<expect console="ready"/>
 	</disk>
 	<disk id="min"><partition size="1M"/></disk>
+	<disk id="full" align="4M" guid="4f68bce3-e8cd-4db1-96e7-fbcaf984b709">
+		<partition name="boot" fs="fat16" size="64M" hybrid="yes" attributes="legacy-boot no-auto">
+			<extlinux fdt="/b.dtb" cmdline="ro" title="T" timeout="3"/>
+			<extlinux to="/e.conf" kernel="/k" initrd=""/>
+			<bootscript>
+setenv a b
+			</bootscript>
+			<bootscript to="/s.scr" name="n">x</bootscript>
+			<uki stub="/stub" kernel="/boot/vmlinuz-*" cmdline="quiet"/>
+			<uki to="/u.efi" stage="deb" stub="/stub" kernel="/k" modules="ext4 nvme" programs="/sbin/a /sbin/b" compression="zstd"/>
+			<initrd to="/i" programs="/usr/sbin/veritysetup" kernel="6.1.0" compression="gzip"/>
+		</partition>
+		<partition name="root" fs="squashfs" size="fit" path="/r*.tar" compression="xz"/>
+		<partition name="hash" fs="verity" size="fit" of="root"/>
+		<partition name="old" fs="ext4" size="fit" profile="compat"/>
+		<partition fs="swap" size="1G" label="SWAP"/>
+		<partition size="fit" from="/x.img"/>
+		<vm name="n" product-url="https://a" vendor-url="https://b" network="LAN" controller="ahci" hardware="vmx-13 vmx-14" guest="debian11_64Guest">
+			<data-disk size="1G"/>
+			<data-disk size="2G"/>
+			<annotation>
+				Two
+				lines.
+			</annotation>
+			<eula>One.</eula>
+			<eula>Two.</eula>
+		</vm>
+	</disk>
 </redo>
 `
 
@@ -117,7 +145,7 @@ func TestParseEverything(t *testing.T) {
 			}},
 			{ID: "top", Dirs: []string{"/a"}, Prestage: "base"},
 		},
-		Disks: []*Disk{wantCard(), {ID: "min", Table: "gpt", Partitions: []*Partition{{Size: "1M"}}}},
+		Disks: []*Disk{wantCard(), {ID: "min", Table: "gpt", Partitions: []*Partition{{Size: "1M"}}}, wantFull()},
 	}
 	if diff := cmp.Diff(parse(t, everything), want, ignoreSpans, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("declaration (-got +want):\n%s", diff)
@@ -181,6 +209,42 @@ func wantCard() *Disk {
 		},
 		VM:      &VM{Product: "CarOS", Vendor: "V", Version: "1", Cores: "2", Memory: "8G", NICs: "3", Firmware: "efi"},
 		Expects: []Expect{{Console: "login:", Within: 5 * time.Minute}, {Console: "ready"}},
+	}
+}
+
+func wantFull() *Disk {
+	return &Disk{
+		ID: "full", Table: "gpt", Align: "4M", GUID: "4f68bce3-e8cd-4db1-96e7-fbcaf984b709",
+		Partitions: []*Partition{
+			{
+				Name: "boot", FS: "fat16", Size: "64M", Hybrid: true, Attributes: []string{"legacy-boot", "no-auto"},
+				Items: []Item{
+					{
+						Kind: ExtlinuxItem, To: "/extlinux/extlinux.conf", Kernel: "/zImage", Initrd: "/initrd.img", FDT: "/b.dtb",
+						Cmdline: "ro", Title: "T", Timeout: "3",
+					},
+					{Kind: ExtlinuxItem, To: "/e.conf", Kernel: "/k", Timeout: "0"},
+					{Kind: BootscriptItem, To: "/boot.scr", Name: "boot.scr", Text: "setenv a b\n"},
+					{Kind: BootscriptItem, To: "/s.scr", Name: "n", Text: "x"},
+					{Kind: UKIItem, To: "/EFI/BOOT/BOOTX64.EFI", From: "/stub", Kernel: "/boot/vmlinuz-*", Cmdline: "quiet"},
+					{
+						Kind: UKIItem, To: "/u.efi", Stage: "deb", From: "/stub", Kernel: "/k", Modules: []string{"ext4", "nvme"},
+						Programs: []string{"/sbin/a", "/sbin/b"}, Compression: "zstd",
+					},
+					{Kind: InitrdItem, To: "/i", Programs: []string{"/usr/sbin/veritysetup"}, Kernel: "6.1.0", Compression: "gzip"},
+				},
+			},
+			{Name: "root", FS: "squashfs", Size: "fit", Path: "/r*.tar", Compression: "xz"},
+			{Name: "hash", FS: "verity", Size: "fit", Of: "root"},
+			{Name: "old", FS: "ext4", Size: "fit", Profile: "compat"},
+			{FS: "swap", Size: "1G", Label: "SWAP"},
+			{Size: "fit", From: "/x.img"},
+		},
+		VM: &VM{
+			Name: "n", ProductURL: "https://a", VendorURL: "https://b", Network: "LAN", Controller: "ahci",
+			Hardware: []string{"vmx-13", "vmx-14"}, Guest: "debian11_64Guest", DataDisks: []string{"1G", "2G"},
+			Annotation: "Two\nlines.", EULAs: []string{"One.", "Two."},
+		},
 	}
 }
 

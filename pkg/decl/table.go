@@ -42,6 +42,16 @@ func checkTable(rep *report, n *node, parts []*node) {
 	if starts {
 		onlyOne(rep, parts, "grow", "yes", "a second partition that grows")
 	}
+	checkOf(rep, parts)
+	hybrid := 0
+	for _, p := range parts {
+		if p.value("hybrid") != "yes" {
+			continue
+		}
+		if hybrid++; hybrid == 4 {
+			rep.errorf(p.attr("hybrid").in, "", "a fourth partition in the hybrid MBR, which has room for three")
+		}
+	}
 	checkSum(rep, n, parts)
 }
 
@@ -76,52 +86,142 @@ func unique(rep *report, parts []*node, attr string) {
 	}
 }
 
+// traits are what a file system can have.
+type traits struct {
+	path, items bool
+	label       int  // bytes; 0 for none
+	short       bool // its uuid may be a serial number
+}
+
+func traitsOf(fs string) traits {
+	switch fs {
+	case "ext4": // s_volume_name
+		return traits{path: true, items: true, label: 16}
+	case "fat32", "fat16": // FAT specification, section 6
+		return traits{items: true, label: 11, short: true}
+	case "squashfs":
+		return traits{path: true, items: true}
+	case "swap": // the kernel's swap header: 16 bytes with the NUL
+		return traits{label: 15}
+	}
+	return traits{}
+}
+
 // checkPartition reports attributes of one partition that contradict each
 // other.
 func checkPartition(rep *report, p *node, mbr bool) {
+	checkKind(rep, p, mbr)
 	fs := p.value("fs")
+	if fs == "" {
+		checkBare(rep, p)
+		return
+	}
+	is := traitsOf(fs)
+	switch a := p.attr("path"); {
+	case a == nil || is.path:
+	case is.items:
+		rep.errorf(a.at, "put files on it with <copy>", "a FAT file system cannot be made from a directory: it has no owners and modes")
+	default:
+		rep.errorf(a.at, "", "path for %s, which has no files", fs)
+	}
+	if a := p.attr("from"); a != nil {
+		rep.errorf(a.at, "path is what a file system is made from", "from for a partition with a file system")
+	}
+	if len(p.kids) > 0 && !is.items {
+		rep.errorf(p.kids[0].tag(), "", "<%s> on %s, which has no files", p.kids[0].name, fs)
+	}
+	if a := p.attr("uuid"); a != nil && !is.short && a.value.trim().s != "" && len(p.value("uuid")) != 36 {
+		rep.errorf(a.in, "such as 4f68bce3-e8cd-4db1-96e7-fbcaf984b709", "the uuid of %s is a long one", fs)
+	}
+	checkOnly(rep, p, "profile", "ext4")
+	checkOnly(rep, p, "compression", "squashfs")
+	checkOnly(rep, p, "of", "verity")
+	if fs == "verity" && p.value("of") == "" {
+		rep.errorf(p.attr("fs").in, `write of="NAME" with the name of a partition`, "verity of what?")
+	}
+	checkLabel(rep, p, fs, is)
+}
+
+// checkOnly reports an attribute that only one kind of file system has.
+func checkOnly(rep *report, p *node, attr, fs string) {
+	if a := p.attr(attr); a != nil && p.value("fs") != fs {
+		rep.errorf(a.at, "", "%s is for %s only", attr, fs)
+	}
+}
+
+// checkKind reports what the other kind of partition table has.
+func checkKind(rep *report, p *node, mbr bool) {
 	if a := p.attr("active"); !mbr && p.value("active") == "yes" {
 		rep.errorf(a.in, "", "only partitions of an mbr table can be active")
-	}
-	if a := p.attr("path"); a != nil && fs == "fat32" {
-		rep.errorf(a.at, "put files on it with <copy>", "a FAT file system cannot be made from a directory: it has no owners and modes")
-	}
-	if a := p.attr("uuid"); p.value("uuid") != "" && fs == "ext4" && len(p.value("uuid")) != 36 {
-		rep.errorf(a.in, "such as 4f68bce3-e8cd-4db1-96e7-fbcaf984b709", "the uuid of an ext4 file system is a long one")
 	}
 	if a := p.attr("type"); mbr && typeGUID.MatchString(p.value("type")) {
 		rep.errorf(a.in, "a name such as linux, or two hexadecimal digits", "an mbr table has no GUIDs for types")
 	} else if !mbr && typeByte.MatchString(p.value("type")) {
 		rep.errorf(a.in, "a name such as linux, or a GUID", "a gpt table has no bytes for types")
 	}
-	checkLabel(rep, p, fs)
-	if fs != "" {
-		return
+	for _, name := range []string{"attributes", "hybrid"} {
+		if a := p.attr(name); mbr && a != nil && p.value(name) != "no" {
+			rep.errorf(a.at, "", "%s is for a gpt table only", name)
+		}
 	}
+}
+
+// checkBare is for a partition without a file system.
+func checkBare(rep *report, p *node) {
 	const hint = "give the partition an fs"
-	for _, name := range []string{"path", "label"} {
+	for _, name := range []string{"path", "label", "profile", "compression", "of"} {
 		if a := p.attr(name); a != nil {
 			rep.errorf(a.at, hint, "%s for a partition without a file system", name)
 		}
 	}
-	if size := p.value("size"); strings.HasPrefix(size, "fit") && checkPartitionSize(size) == nil {
-		rep.errorf(p.attr("size").in, hint, "size %s of a partition without a file system", quote(p.value("size")))
+	size := p.value("size")
+	if p.value("from") == "" && strings.HasPrefix(size, "fit") && checkPartitionSize(size) == nil {
+		rep.errorf(p.attr("size").in, "give the partition an fs, or content with from", "size %s of a partition without content", quote(size))
 	}
 	if len(p.kids) > 0 {
 		rep.errorf(p.kids[0].tag(), hint, "<%s> in a partition without a file system", p.kids[0].name)
 	}
 }
 
-// checkLabel holds a label against what the file system can store: 11
-// characters of the FAT specification, section 6; 16 bytes of s_volume_name.
-func checkLabel(rep *report, p *node, fs string) {
+// checkOf reports verity partitions of what is not there or cannot be.
+func checkOf(rep *report, parts []*node) {
+	names := map[string]*node{}
+	var known []string
+	for _, p := range parts {
+		if name := p.value("name"); name != "" {
+			names[name] = p
+			known = append(known, name)
+		}
+	}
+	for _, p := range parts {
+		a, of := p.attr("of"), p.value("of")
+		if of == "" || p.value("fs") != "verity" {
+			continue
+		}
+		switch data := names[of]; {
+		case data == nil:
+			hint := ""
+			if right := suggest(of, known); right != "" {
+				hint = "did you mean " + quote(right) + "?"
+			}
+			rep.errorf(a.in, hint, "verity of partition %s, which the disk does not have", quote(of))
+		case data.value("fs") == "verity" || data.value("fs") == "swap":
+			rep.errorf(a.in, "", "verity of a partition with %s", data.value("fs")).note(data.tag(), "it is here")
+		}
+	}
+}
+
+// checkLabel holds a label against what the file system can store.
+func checkLabel(rep *report, p *node, fs string, is traits) {
 	a, v := p.attr("label"), p.value("label")
 	switch {
 	case v == "":
-	case fs == "fat32" && (len(v) > 11 || strings.ContainsAny(v, `"*+,./:;<=>?[\]|`) || strings.IndexFunc(v, notASCII) >= 0):
+	case is.label == 0:
+		rep.errorf(a.at, "a partition of a gpt table has a name", "%s has no label", fs)
+	case is.short && (len(v) > is.label || strings.ContainsAny(v, `"*+,./:;<=>?[\]|`) || strings.IndexFunc(v, notASCII) >= 0):
 		rep.errorf(a.in, "", `label %s of a FAT file system is not of at most 11 plain characters`, quote(v))
-	case fs == "ext4" && len(v) > 16:
-		rep.errorf(a.in, "", "label %s of an ext4 file system has more than 16 bytes", quote(v))
+	case len(v) > is.label:
+		rep.errorf(a.in, "", "label %s of %s has more than %d bytes", quote(v), fs, is.label)
 	}
 }
 

@@ -247,12 +247,20 @@ func readSfdisk(t *testing.T, disk string) sfdisk {
 
 func guid(n int) string { return fmt.Sprintf("00112233-4455-8677-8899-%012X", n) }
 
+func bits(names ...string) uint64 {
+	b, err := AttributeBits(names)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
 func gptTable() Table {
 	return Table{
 		Kind: GPT, Size: 64 * mib, GUID: guid(0), BootCode: []byte("boot code"),
 		Entries: []Entry{
 			{Slot: Slot{mib, mib}, Type: "bios", Name: "bios", GUID: guid(1)},
-			{Slot: Slot{2 * mib, 40 * mib}, Type: "esp", Name: "ESP größe", GUID: guid(2), Active: true},
+			{Slot: Slot{2 * mib, 40 * mib}, Type: "esp", Name: "ESP größe", GUID: guid(2), Attributes: bits("legacy-boot", "no-auto", "grow")},
 			{Slot: Slot{42 * mib, 22*mib - gptBack}, Type: "4f68bce3-e8cd-4db1-96e7-fbcaf984b709", Name: "root", GUID: guid(3)},
 		},
 	}
@@ -271,7 +279,7 @@ func TestGPT(t *testing.T) {
 	for i, e := range tab.Entries {
 		p := got.Partitions[i]
 		typ, _ := TypeGUID(e.Type)
-		if p.Start*512 != e.Start || p.Size*512 != e.Size || p.UUID != e.GUID || p.Type != typ || p.Name != e.Name || (p.Attrs == "LegacyBIOSBootable") != e.Active {
+		if p.Start*512 != e.Start || p.Size*512 != e.Size || p.UUID != e.GUID || p.Type != typ || p.Name != e.Name || (p.Attrs == "LegacyBIOSBootable GUID:59,63") != (e.Attributes != 0) {
 			t.Errorf("partition %d: got %+v, want %+v", i+1, p, e)
 		}
 	}
@@ -282,6 +290,30 @@ func TestGPT(t *testing.T) {
 	want := append(append([]byte("boot code"), make([]byte, 437)...), 0, 0, 2, 0, 0xEE, 0xFF, 0xFF, 0xFF, 1, 0, 0, 0, 0xFF, 0xFF, 1, 0)
 	if diff := cmp.Diff(want, b[:462]); diff != "" {
 		t.Errorf("sector 0 (-want +got):\n%s", diff)
+	}
+}
+
+// A hybrid MBR: sfdisk's view of it, and sgdisk finds the GPT unharmed.
+func TestHybrid(t *testing.T) {
+	tab := gptTable()
+	tab.Signature = 0xCA405D01
+	tab.Entries[1].Hybrid, tab.Entries[2].Hybrid = true, true
+	disk := write(t, tab)
+	if out := run(t, "sgdisk", "-v", disk); !strings.Contains(out, "No problems found") {
+		t.Errorf("sgdisk -v:\n%s", out)
+	}
+	var got []string
+	for line := range strings.Lines(run(t, "sfdisk", "--label-nested", "dos", "-d", disk)) {
+		if _, fields, ok := strings.Cut(line, " : "); ok {
+			got = append(got, strings.Join(strings.Fields(fields), " "))
+		}
+	}
+	want := []string{"start= 1, size= 4095, type=ee", "start= 4096, size= 81920, type=ef", "start= 86016, size= 45023, type=83"}
+	if diff := cmp.Diff(got, want); diff != "" {
+		t.Errorf("nested MBR (-got +want):\n%s", diff)
+	}
+	if p := readSfdisk(t, disk); p.Label != "gpt" || len(p.Partitions) != 3 {
+		t.Errorf("sfdisk: %+v", p)
 	}
 }
 
@@ -325,6 +357,16 @@ func TestTableErrors(t *testing.T) {
 		{change(func(t *Table) { t.Kind = MBR }), `"bios" does not exist in an MBR`},
 		{Table{Kind: MBR, Entries: []Entry{{Type: "83", Active: true}, {Type: "83", Active: true}}}, "2 partitions are active"},
 		{Table{}, "neither gpt nor mbr"},
+		{change(func(t *Table) { t.Entries[0].Hybrid = true }), `"bios" does not exist in an MBR`},
+		{change(func(t *Table) {
+			t.Size, t.Entries[2].Slot, t.Entries[2].Hybrid = 8<<40, Slot{3 << 40, mib}, true
+		}), "partition 3 cannot be expressed in a hybrid MBR"},
+		{change(func(t *Table) {
+			t.Entries = append(t.Entries[1:], t.Entries[1:]...)
+			for i := range t.Entries {
+				t.Entries[i].Hybrid = true
+			}
+		}), "partition 4 is the fourth"},
 	}
 	for _, tt := range tests {
 		if _, err := tt.tab.Extents(); err == nil || !strings.Contains(err.Error(), tt.want) {

@@ -33,10 +33,11 @@ type Entry struct {
 	Type   string // what TypeGUID or TypeByte takes
 	Name   string // GPT: at most 36 UTF-16 units
 	GUID   string // GPT: of this partition
-	Active bool   // the MBR's boot flag, or GPT's attribute for legacy BIOS
+	Active bool   // MBR: the boot flag
+	// Attributes of a GPT entry, see AttributeBits.
+	Attributes uint64
+	Hybrid     bool // GPT: listed in the MBR too, for what reads only that
 }
-
-const gptLegacyBoot = 1 << 2
 
 // Extents are the sectors that the table occupies: the first, and for GPT the
 // header and entries at both ends of the disk.
@@ -69,7 +70,9 @@ func (t Table) Extents() ([]image.Extent, error) {
 		extents = append(extents, image.Extent{Off: w.off, Len: int64(len(w.data)), Src: image.Bytes(w.data)})
 	}
 	if t.Kind == GPT {
-		t.protect(sector)
+		if err := t.protect(sector); err != nil {
+			return nil, err
+		}
 	}
 	return extents, nil
 }
@@ -93,10 +96,7 @@ func (t Table) writeGPT(f *memFile) error {
 		}
 		p := &gpt.Partition{
 			Index: i + 1, Type: gpt.Type(guid), Name: e.Name, GUID: e.GUID,
-			Start: uint64(e.Start / SectorSize), End: uint64(e.End()/SectorSize - 1),
-		}
-		if e.Active {
-			p.Attributes = gptLegacyBoot
+			Start: uint64(e.Start / SectorSize), End: uint64(e.End()/SectorSize - 1), Attributes: e.Attributes,
 		}
 		g.Partitions = append(g.Partitions, p)
 	}
@@ -104,12 +104,41 @@ func (t Table) writeGPT(f *memFile) error {
 }
 
 // protect makes the protective entry as the UEFI specification wants it: the
-// library leaves CHS empty and cuts the size of large disks.
-func (t Table) protect(sector []byte) {
-	e := sector[446:462]
-	copy(e, []byte{0, 0x00, 0x02, 0x00, 0xEE, 0xFF, 0xFF, 0xFF})
-	binary.LittleEndian.PutUint32(e[8:], 1)
-	binary.LittleEndian.PutUint32(e[12:], uint32(min(t.Size/SectorSize-1, 0xFFFFFFFF)))
+// library leaves CHS empty and cuts the size of large disks. In a hybrid MBR it
+// comes first and ends where the first of the other entries starts, as gdisk
+// has it.
+func (t Table) protect(sector []byte) error {
+	end := min(t.Size/SectorSize, 1<<32)
+	entries := sector[446+16 : 510]
+	for i, e := range t.Entries {
+		if !e.Hybrid {
+			continue
+		}
+		if len(entries) == 0 {
+			return fmt.Errorf("partition %d is the fourth of a hybrid MBR, which has room for three", i+1)
+		}
+		code, err := TypeByte(e.Type)
+		if err != nil {
+			return err
+		}
+		start, size := e.Start/SectorSize, e.Size/SectorSize
+		if start >= mbrSector || size >= mbrSector {
+			return fmt.Errorf("partition %d cannot be expressed in a hybrid MBR", i+1)
+		}
+		mbrEntry(entries, code, start, size)
+		end = min(end, start)
+		entries = entries[16:]
+	}
+	mbrEntry(sector[446:], 0xEE, 1, end-1)
+	copy(sector[446:], []byte{0, 0x00, 0x02, 0x00, 0xEE, 0xFF, 0xFF, 0xFF})
+	return nil
+}
+
+// mbrEntry fills an entry of an MBR, without cylinders, heads and sectors.
+func mbrEntry(e []byte, code byte, start, size int64) {
+	copy(e, []byte{0, 0xFE, 0xFF, 0xFF, code, 0xFE, 0xFF, 0xFF})
+	binary.LittleEndian.PutUint32(e[8:], uint32(start))
+	binary.LittleEndian.PutUint32(e[12:], uint32(min(size, 0xFFFFFFFF)))
 }
 
 func (t Table) writeMBR(f *memFile) error {

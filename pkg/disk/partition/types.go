@@ -24,6 +24,7 @@ func typeNames() []typeName {
 		{"esp", "C12A7328-F81F-11D2-BA4B-00A0C93EC93B", 0xEF},
 		{"bios", "21686148-6449-6E6F-744E-656564454649", 0},
 		{"fat32", "EBD0A0A2-B9E5-4433-87C0-68B6B72699C7", 0x0C},
+		{"fat16", "EBD0A0A2-B9E5-4433-87C0-68B6B72699C7", 0x0E},
 		{"linux", "0FC63DAF-8483-4772-8E79-3D69D8477DE4", 0x83},
 		{"boot", "BC13C2FF-59E6-4262-A352-B275FD6F7172", 0xEA},
 		{"root-x86-64", "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709", 0x83},
@@ -31,6 +32,11 @@ func typeNames() []typeName {
 		{"root-arm64", "B921B045-1DF0-41C3-AF44-4C6F280D3FAE", 0x83},
 		{"root-arm", "69DAD710-2CE4-4E3C-B16C-21A1D49ABED3", 0x83},
 		{"root-riscv64", "72EC70A6-CF74-40E6-BD49-4BDA08E8F224", 0x83},
+		{"root-x86-64-verity", "2C7357ED-EBD2-46D9-AEC1-23D437EC2BF5", 0x83},
+		{"root-x86-verity", "D13C5D3B-B5D1-422A-B29F-9454FDC89D76", 0x83},
+		{"root-arm64-verity", "DF3300CE-D69F-4C92-978C-9BFB0F38D820", 0x83},
+		{"root-arm-verity", "7386CDF2-203C-47A9-A498-F2ECCE45A2D6", 0x83},
+		{"root-riscv64-verity", "B6ED5582-440B-4209-B8DA-5FF7C419EA3D", 0x83},
 		{"home", "933AC7E1-2EB4-4F13-B844-0E14E2AEF915", 0x83},
 		{"srv", "3B8F8425-20E0-4F3B-907F-1A25A76F98E8", 0x83},
 		{"var", "4D21B016-B534-45C2-A9FB-5C16E091FD2D", 0x83},
@@ -88,4 +94,41 @@ func isGUID(s string) bool {
 	return len(parts) == len(lengths) && !slices.ContainsFunc(parts, func(p string) bool {
 		return strings.Trim(p, "0123456789abcdefABCDEF") != ""
 	}) && slices.Equal(lengths, []int{len(parts[0]), len(parts[1]), len(parts[2]), len(parts[3]), len(parts[4])})
+}
+
+// attribute is a bit of a GPT entry's attributes: the UEFI specification's
+// table 5-8, and bits 59 to 63 of the discoverable partitions specification.
+type attribute struct {
+	name string
+	bit  uint
+}
+
+func attributes() []attribute {
+	return []attribute{
+		{"required", 0}, {"no-block-io", 1}, {"legacy-boot", 2}, {"grow", 59}, {"read-only", 60}, {"no-auto", 63},
+	}
+}
+
+// AttributeNames are the names that AttributeBits knows.
+func AttributeNames() []string {
+	var names []string
+	for _, a := range attributes() {
+		names = append(names, a.name)
+	}
+	return names
+}
+
+// AttributeBits are the attributes of a GPT entry by their names: required,
+// no-block-io and legacy-boot of the UEFI specification; grow, read-only and
+// no-auto of the discoverable partitions specification.
+func AttributeBits(names []string) (uint64, error) {
+	var bits uint64
+	for _, n := range names {
+		i := slices.IndexFunc(attributes(), func(a attribute) bool { return a.name == n })
+		if i < 0 {
+			return 0, fmt.Errorf("partition attribute %q is none of %s", n, strings.Join(AttributeNames(), ", "))
+		}
+		bits |= 1 << attributes()[i].bit
+	}
+	return bits, nil
 }
