@@ -5,15 +5,18 @@
 // Package initrd composes a small initial RAM disk out of a root file system:
 // a static busybox, the kernel modules that reach the root device with their
 // dependencies in load order, and a /init that loads them, finds the root
-// device, mounts it and starts its init. LVM, RAID, encryption, network roots
-// and firmware files are left out.
+// device, mounts it, through dm-verity and below an overlay where that is asked
+// for, and starts its init. LVM, RAID, encryption, network roots and firmware
+// files are left out.
 package initrd
 
 import (
 	"bytes"
 	"debug/elf"
 	"fmt"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/disk/tree"
@@ -25,6 +28,7 @@ import (
 type Options struct {
 	Kernel      string   // version; "" when lib/modules has exactly one
 	Modules     []string // wanted, with their dependencies; "NAME?" may be missing; nil means DefaultModules
+	Programs    []string // paths of programs that it has too, in /bin, with their libraries
 	Busybox     string   // path in the tree; "" tries the usual ones
 	Compression string   // gzip (""), or zstd for kernels from 5.9 on
 }
@@ -60,14 +64,21 @@ func Build(t *tree.Tree, o Options) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	extra, err := programs(files, o.Programs)
+	if err != nil {
+		return nil, err
+	}
 	c := &cpio{}
-	for _, dir := range []string{"bin", "dev", "m", "proc", "root", "run", "sys"} {
+	for _, dir := range directories(extra) {
 		c.add(entry{name: dir, mode: tree.Dir | 0o755})
 	}
 	c.add(entry{name: "dev/console", mode: tree.Char | 0o600, rdev: tree.Device{Major: 5, Minor: 1}})
 	c.add(entry{name: "bin/busybox", mode: tree.Regular | 0o755, data: busybox})
 	for _, applet := range applets() {
 		c.add(entry{name: "bin/" + applet, mode: tree.Symlink | 0o777, data: []byte("busybox")})
+	}
+	for _, e := range extra {
+		c.add(e)
 	}
 	var list strings.Builder
 	for _, m := range modules {
@@ -77,6 +88,21 @@ func Build(t *tree.Tree, o Options) ([]byte, error) {
 	c.add(entry{name: "m/order", mode: tree.Regular | 0o644, data: []byte(list.String())})
 	c.add(entry{name: "init", mode: tree.Regular | 0o755, data: []byte(initScript)})
 	return compress(c.finish(), o.Compression)
+}
+
+// directories are those that the initrd has, and those that the entries are
+// in.
+func directories(entries []entry) []string {
+	dirs := map[string]bool{}
+	for _, d := range []string{"bin", "dev", "lower", "m", "proc", "root", "run", "sys", "upper"} {
+		dirs[d] = true
+	}
+	for _, e := range entries {
+		for d := path.Dir(e.name); d != "."; d = path.Dir(d) {
+			dirs[d] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(dirs))
 }
 
 // kernelVersion is the directory of lib/modules to use.

@@ -246,7 +246,7 @@ func TestFind(t *testing.T) {
 func TestScript(t *testing.T) {
 	busybox := tool(t, "busybox")
 	_, functions, ok := strings.Cut(initScript, "# partuuid ")
-	functions, _, ok2 := strings.Cut(functions, "# locate:")
+	functions, _, ok2 := strings.Cut(functions, "# locate DEVICE:")
 	if !ok || !ok2 {
 		t.Fatal("the script changed")
 	}

@@ -37,7 +37,7 @@ while read -r m; do
 	insmod "/m/$m.ko" 2>/dev/null
 done </m/order
 
-root= init= type= flags= mode=ro wait=60 delay=0
+root= init= type= flags= mode=ro wait=60 delay=0 hash= tree= over=
 for word in $(cat /proc/cmdline); do
 	case $word in
 	root=*) root=${word#root=} ;;
@@ -47,6 +47,11 @@ for word in $(cat /proc/cmdline); do
 	rootdelay=*) delay=${word#rootdelay=} ;;
 	rootwait) wait=2000000000 ;;
 	ro | rw) mode=$word ;;
+	roothash=*) hash=${word#roothash=} ;;
+	systemd.verity_root_data=*) root=${word#systemd.verity_root_data=} ;;
+	systemd.verity_root_hash=*) tree=${word#systemd.verity_root_hash=} ;;
+	systemd.volatile=overlay) over=tmpfs ;;
+	overlayroot=*) over=${word#overlayroot=} ;;
 	esac
 done
 root=${root#\"}
@@ -69,11 +74,12 @@ partuuid() {
 	fi
 }
 
-# locate: print the device that root= means
+# locate DEVICE: print the path of the device that is meant
 locate() {
-	case $root in
-	LABEL=* | UUID=*) findfs "$root" 2>/dev/null ;;
+	case $1 in
+	LABEL=* | UUID=*) findfs "$1" 2>/dev/null ;;
 	PARTUUID=*)
+		want=$(echo "${1#PARTUUID=}" | tr A-F a-f)
 		for d in /sys/class/block/*; do
 			[ -e "$d/partition" ] || continue
 			u=$(partuuid "$d")
@@ -83,26 +89,53 @@ locate() {
 	PARTLABEL=*)
 		for d in /sys/class/block/*; do
 			while read -r line; do
-				[ "$line" = "PARTNAME=${root#PARTLABEL=}" ] && echo "/dev/${d##*/}" && return
+				[ "$line" = "PARTNAME=${1#PARTLABEL=}" ] && echo "/dev/${d##*/}" && return
 			done <"$d/uevent"
 		done
 		;;
-	*) echo "$root" ;;
+	*) echo "$1" ;;
 	esac
 }
 
-want=$(echo "${root#PARTUUID=}" | tr A-F a-f)
-tries=0
-while :; do
-	dev=$(locate)
-	[ -b "$dev" ] && break
-	tries=$((tries + 1))
-	[ $tries -lt "$wait" ] || fail "no device for root=$root after $tries tries"
-	sleep 0.5
-done
-echo "initrd: root=$root is $dev after $tries tries"
+# await WHAT DEVICE: wait for a device, whose path is then in dev
+await() {
+	tries=0
+	while :; do
+		dev=$(locate "$2")
+		[ -b "$dev" ] && break
+		tries=$((tries + 1))
+		[ $tries -lt "$wait" ] || fail "no device for $1=$2 after $tries tries"
+		sleep 0.5
+	done
+	echo "initrd: $1=$2 is $dev after $tries tries"
+}
 
-mount ${type:+-t "$type"} -o "$mode${flags:+,$flags}" "$dev" /root || fail "cannot mount $dev"
+if [ -n "$hash" ]; then
+	await systemd.verity_root_hash "$tree"
+	tree=$dev
+fi
+await root "$root"
+if [ -n "$hash" ]; then
+	[ -x /bin/veritysetup ] || fail "roothash= needs veritysetup, which this initrd was made without"
+	mkdir -p /run/cryptsetup
+	veritysetup open "$dev" root "$tree" "$hash" || fail "$dev is not what roothash= says"
+	dev=/dev/mapper/root
+	mode=ro
+fi
+
+if [ -z "$over" ]; then
+	mount ${type:+-t "$type"} -o "$mode${flags:+,$flags}" "$dev" /root || fail "cannot mount $dev"
+else
+	mount ${type:+-t "$type"} -o "ro${flags:+,$flags}" "$dev" /lower || fail "cannot mount $dev"
+	if [ "$over" = tmpfs ]; then
+		mount -t tmpfs -o mode=0755 overlay /upper
+	else
+		await overlayroot "$over"
+		mount -o rw "$dev" /upper || fail "cannot mount $dev"
+	fi
+	mkdir -p /upper/upper /upper/work
+	mount -t overlay -o lowerdir=/lower,upperdir=/upper/upper,workdir=/upper/work overlay /root || fail "cannot mount the overlay"
+fi
 for i in "$init" /sbin/init /etc/init /bin/init /bin/sh; do
 	[ -n "$i" ] || continue
 	if [ -x "/root$i" ] || [ -L "/root$i" ]; then

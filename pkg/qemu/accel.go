@@ -1,0 +1,102 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package qemu
+
+import (
+	"context"
+	_ "embed"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// Accelerators of QEMU.
+const (
+	KVM = "kvm"
+	TCG = "tcg"
+)
+
+// probe is probe/probe.s, assembled.
+//
+//go:embed probe/probe.bin
+var probe []byte
+
+// probeTime is how long a KVM that works may take for the probe.
+const probeTime = 3 * time.Second
+
+// Accelerator is KVM where it works for the machine, else TCG, with the reason
+// when KVM is there and does not work: a device node says nothing, since some
+// hosts have one behind which guests hang or die.
+func Accelerator(ctx context.Context, m Machine, dir string) (accel, reason string, err error) {
+	if m.Arch != "x86_64" || runtime.GOARCH != "amd64" || m.Program != "qemu-system-x86_64" {
+		return TCG, "", nil
+	}
+	f, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)
+	if err != nil {
+		return TCG, "", nil
+	}
+	if err := f.Close(); err != nil {
+		return TCG, "", err
+	}
+	why, err := tryProbe(ctx, m, dir, KVM, probeTime)
+	if err != nil || why != "" {
+		return TCG, why, err
+	}
+	return KVM, "", nil
+}
+
+// tryProbe boots the probe and says why it did not work, "" if it did.
+func tryProbe(ctx context.Context, m Machine, dir, accel string, within time.Duration) (string, error) {
+	p := program(m.Program)
+	if p == "" {
+		return "", &MissingError{m.Program, m.Package}
+	}
+	image := filepath.Join(dir, "probe.raw")
+	disk := make([]byte, 1<<20) // a BIOS boots from nothing much smaller
+	copy(disk, probe)
+	if err := os.WriteFile(image, disk, 0o600); err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	cpu := "host"
+	if accel != KVM {
+		cpu = "max"
+	}
+	cmd := exec.CommandContext(ctx, p, "-machine", "pc", "-accel", accel, "-cpu", cpu, "-nodefaults", "-display", "none", "-monitor", "none",
+		"-serial", "stdio", "-drive", "if=ide,format=raw,file="+escape(image))
+	seen := &until{text: "64\n", found: cancel}
+	cmd.Stdout, cmd.Stderr = seen, &seen.rest
+	cmd.WaitDelay = time.Second
+	err := cmd.Run()
+	switch {
+	case seen.done:
+		return "", nil
+	case err != nil && ctx.Err() == nil:
+		first, _, _ := strings.Cut(strings.TrimSpace(seen.rest.String()), "\n")
+		return "QEMU failed with it: " + or(first, err.Error()), nil
+	}
+	return "a guest did not start with it within " + within.String(), nil
+}
+
+// until calls found when a text has been written to it.
+type until struct {
+	text  string
+	found func()
+	got   string
+	done  bool
+	rest  strings.Builder // for another stream
+}
+
+func (u *until) Write(p []byte) (int, error) {
+	if u.got += string(p); strings.Contains(u.got, u.text) && !u.done {
+		u.done = true
+		u.found()
+	}
+	return len(p), nil
+}

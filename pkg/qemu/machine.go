@@ -1,0 +1,189 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package qemu
+
+import (
+	"fmt"
+	"math/bits"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Options are what the caller wants of a machine; what is empty follows from
+// the disk.
+type Options struct {
+	Firmware string // bios or efi
+	Bus      string // of the disk: ahci, ide, pvscsi, lsi, virtio or nvme
+	Machine  string // QEMU's -machine
+	Memory   int64  // bytes
+	CPUs     int
+}
+
+// Firmware are the files of a UEFI firmware: its code, and the variables that
+// each machine has a copy of.
+type Firmware struct {
+	Code, Vars string
+	Package    string // of Debian
+}
+
+// Machine is a virtual machine that fits a disk.
+type Machine struct {
+	Program  string // such as qemu-system-x86_64
+	Package  string // of Debian, that has it
+	Arch     string // as uname -m has it
+	Firmware *Firmware
+	// DiskSize is the size that the machine wants the disk to have.
+	DiskSize int64
+
+	drive string   // options of the drive beside its file
+	args  []string // all other arguments
+}
+
+// Buses are the names of disk controllers for Options.Bus.
+func Buses() []string { return []string{"ahci", "ide", "pvscsi", "lsi", "virtio", "nvme"} }
+
+// Plan chooses the machine for a disk.
+func Plan(f Facts, o Options) (Machine, error) {
+	if o.Bus != "" && !slices.Contains(Buses(), o.Bus) {
+		return Machine{}, fmt.Errorf("disk bus %q is none of %s", o.Bus, strings.Join(Buses(), ", "))
+	}
+	if o.Firmware != "" && o.Firmware != "bios" && o.Firmware != "efi" {
+		return Machine{}, fmt.Errorf("firmware %q is neither bios nor efi", o.Firmware)
+	}
+	switch {
+	case f.Board != "":
+		return boardMachine(f, o)
+	case slices.Contains(f.EFI, "x64") && o.Firmware == "efi", f.BIOS && o.Firmware != "efi":
+		return pc(f, o, o.Firmware == "efi")
+	case slices.Contains(f.EFI, "x64") && o.Firmware == "":
+		return pc(f, o, true)
+	case slices.Contains(f.EFI, "aa64") && o.Firmware != "bios":
+		return virt(f, o)
+	case !f.Bootable():
+		return Machine{}, fmt.Errorf("there is nothing on it that a machine could start: neither boot code, nor an EFI loader, nor a board's boot program")
+	case o.Firmware == "efi":
+		return Machine{}, fmt.Errorf("it has no EFI loader (/EFI/BOOT/BOOTX64.EFI or BOOTAA64.EFI on a FAT partition)")
+	case o.Firmware == "bios":
+		return Machine{}, fmt.Errorf("it has no boot code for a BIOS in its first sector")
+	}
+	return Machine{}, fmt.Errorf("no machine is known for EFI loaders of %s only", strings.Join(f.EFI, ", "))
+}
+
+// pc is an x86-64 machine with the network card that VMware has.
+func pc(f Facts, o Options, efi bool) (Machine, error) {
+	m := Machine{Program: "qemu-system-x86_64", Package: "qemu-system-x86", Arch: "x86_64", DiskSize: f.Size, drive: "id=d0,if=none"}
+	machine := "q35"
+	if o.Bus == "ide" {
+		machine = "pc"
+	}
+	m.args = append(common(o, machine, "max"), "-nodefaults", "-device", "virtio-rng-pci")
+	m.args = append(m.args, controller(or(o.Bus, "ahci"))...)
+	m.args = append(m.args, "-netdev", "user,id=n0", "-device", "vmxnet3,netdev=n0,romfile=")
+	if efi {
+		if o.Bus == "pvscsi" || o.Bus == "lsi" {
+			return Machine{}, fmt.Errorf("no UEFI firmware for QEMU reads disks on bus %s: choose another, or firmware bios", o.Bus)
+		}
+		m.Firmware = &Firmware{"/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd", "ovmf"}
+	}
+	return m, nil
+}
+
+// virt is a generic 64-bit ARM machine.
+func virt(f Facts, o Options) (Machine, error) {
+	m := Machine{
+		Program: "qemu-system-aarch64", Package: "qemu-system-arm", Arch: "aarch64", DiskSize: f.Size, drive: "id=d0,if=none",
+		Firmware: &Firmware{"/usr/share/AAVMF/AAVMF_CODE.fd", "/usr/share/AAVMF/AAVMF_VARS.fd", "qemu-efi-aarch64"},
+	}
+	m.args = append(common(o, "virt", "cortex-a72"), "-nodefaults", "-device", "virtio-rng-pci")
+	m.args = append(m.args, controller(or(o.Bus, "virtio"))...)
+	m.args = append(m.args, "-netdev", "user,id=n0", "-device", "virtio-net-pci,netdev=n0,romfile=")
+	return m, nil
+}
+
+// boardMachine is a board with an Allwinner chip. Its memory, processors and
+// devices are what the board has; its card's size must be a power of two.
+func boardMachine(f Facts, o Options) (Machine, error) {
+	machine := o.Machine
+	if machine == "" {
+		for _, b := range []struct{ chip, machine string }{{"sun8i-h3-", "orangepi-pc"}, {"sun8i-h2-plus-", "orangepi-pc"}, {"sun4i-a10-", "cubieboard"}, {"sun7i-a20-", "cubieboard"}} {
+			if strings.HasPrefix(f.Board, b.chip) {
+				machine = b.machine
+			}
+		}
+	}
+	if machine == "" {
+		return Machine{}, fmt.Errorf("no machine of QEMU is known for the board %s: name one with --machine", f.Board)
+	}
+	size := f.Size
+	if size&(size-1) != 0 {
+		size = 1 << bits.Len64(uint64(size))
+	}
+	m := Machine{Program: "qemu-system-arm", Package: "qemu-system-arm", Arch: "armv7l", DiskSize: size, drive: "if=sd"}
+	m.args = []string{"-machine", machine, "-display", "none", "-no-reboot", "-nic", "user"}
+	return m, nil
+}
+
+// common are the arguments of machines without a fixed equipment.
+func common(o Options, machine, cpu string) []string {
+	memory, cpus := o.Memory, o.CPUs
+	if memory == 0 {
+		memory = 1 << 30
+	}
+	if cpus == 0 {
+		cpus = 1
+	}
+	return []string{
+		"-machine", or(o.Machine, machine), "-cpu", cpu, "-m", strconv.FormatInt(memory>>20, 10), "-smp", strconv.Itoa(cpus), "-display", "none", "-no-reboot",
+	}
+}
+
+// controller attaches the drive d0.
+func controller(bus string) []string {
+	switch bus {
+	case "ide":
+		return []string{"-device", "ide-hd,drive=d0,bus=ide.0,bootindex=1"}
+	case "pvscsi":
+		return []string{"-device", "pvscsi,id=s0", "-device", "scsi-hd,drive=d0,bus=s0.0,bootindex=1"}
+	case "lsi":
+		return []string{"-device", "lsi53c895a,id=s0", "-device", "scsi-hd,drive=d0,bus=s0.0,bootindex=1"}
+	case "virtio":
+		return []string{"-device", "virtio-blk-pci,drive=d0,bootindex=1"}
+	case "nvme":
+		return []string{"-device", "nvme,drive=d0,serial=carosbuild,bootindex=1"}
+	}
+	return []string{"-device", "ich9-ahci,id=sata9", "-device", "ide-hd,drive=d0,bus=sata9.0,bootindex=1"}
+}
+
+func or(v, otherwise string) string {
+	if v == "" {
+		return otherwise
+	}
+	return v
+}
+
+// Arguments are the command line of the machine. Overlay is the qcow2 file of
+// the disk, vars the copy of the firmware's variables, accel an accelerator.
+// With mux, standard input and output are the console and QEMU's own prompt
+// (Ctrl-a x ends it); otherwise the console alone.
+func (m Machine) Arguments(overlay, vars, accel string, mux bool) []string {
+	serial := "stdio"
+	if mux {
+		serial = "mon:stdio"
+	}
+	args := append(slices.Clone(m.args), "-accel", accel, "-serial", serial)
+	if !mux {
+		args = append(args, "-monitor", "none")
+	}
+	args = append(args, "-drive", m.drive+",format=qcow2,cache=unsafe,file="+escape(overlay))
+	if m.Firmware != nil {
+		args = append(args, "-drive", "if=pflash,unit=0,format=raw,readonly=on,file="+escape(m.Firmware.Code),
+			"-drive", "if=pflash,unit=1,format=raw,file="+escape(vars))
+	}
+	return args
+}
+
+// escape doubles commas, which end a value in QEMU's options.
+func escape(s string) string { return strings.ReplaceAll(s, ",", ",,") }

@@ -1,0 +1,159 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+// Package qemu boots disk images in virtual machines: it finds out what
+// machine a disk is for, plans its command line, and runs it with the serial
+// console in view. The image is never written. It knows neither declarations
+// nor how images are made.
+package qemu
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Disk is the image that a machine boots.
+type Disk struct {
+	Path   string
+	Format string // QEMU's name: raw, vmdk, qcow2, vpc or vhdx
+	// Offset and Length are where in the file it is, when it does not take
+	// all of it, as in an OVA; Length 0 means all.
+	Offset, Length int64
+}
+
+// MissingError says that the host lacks a program or file.
+type MissingError struct{ What, Package string }
+
+func (e *MissingError) Error() string { return e.What + " is not installed" }
+
+// Session is a run of a machine.
+type Session struct {
+	Machine Machine
+	Disk    Disk
+	Dir     string // for the overlay and the like; emptied by the caller
+	Accel   string // see Accelerator
+	Stdin   io.Reader
+	Console io.Writer // what the guest prints on its serial port
+	// Terminal hands standard input and output to QEMU as they are.
+	Terminal bool
+}
+
+// Run starts the machine and waits until it ends by itself or ctx does; the
+// latter is no error. QEMU is killed when this process dies.
+func (s Session) Run(ctx context.Context) error {
+	args, err := s.prepare(ctx)
+	if err != nil {
+		return err
+	}
+	var errs bytes.Buffer
+	cmd := exec.CommandContext(ctx, program(s.Machine.Program), args...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.Stdin, s.Console, &errs
+	cmd.WaitDelay = 2 * time.Second
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: !s.Terminal}
+	// PDEATHSIG follows the thread that started the child.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err = cmd.Run()
+	if err != nil && ctx.Err() == nil {
+		return fmt.Errorf("%s: %w%s", s.Machine.Program, err, tail(errs.String()))
+	}
+	return nil
+}
+
+func tail(s string) string {
+	if s = strings.TrimSpace(s); s != "" {
+		return ": " + s
+	}
+	return ""
+}
+
+// prepare makes the overlay and the firmware's variables, and returns QEMU's
+// arguments.
+func (s Session) prepare(ctx context.Context) ([]string, error) {
+	if program(s.Machine.Program) == "" {
+		return nil, &MissingError{s.Machine.Program, s.Machine.Package}
+	}
+	overlay, vars := filepath.Join(s.Dir, "overlay.qcow2"), filepath.Join(s.Dir, "vars.fd")
+	if f := s.Machine.Firmware; f != nil {
+		if _, err := os.Stat(f.Code); err != nil {
+			return nil, &MissingError{f.Code, f.Package}
+		}
+		data, err := os.ReadFile(f.Vars)
+		if err != nil {
+			return nil, &MissingError{f.Vars, f.Package}
+		}
+		if err := os.WriteFile(vars, data, 0o600); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.overlay(ctx, overlay); err != nil {
+		return nil, err
+	}
+	return s.Machine.Arguments(overlay, vars, s.Accel, s.Terminal), nil
+}
+
+// overlay makes the file that takes what the guest writes.
+func (s Session) overlay(ctx context.Context, path string) error {
+	img := program("qemu-img")
+	if img == "" {
+		return &MissingError{"qemu-img", "qemu-utils"}
+	}
+	backing, err := s.Disk.backing()
+	if err != nil {
+		return err
+	}
+	out, err := exec.CommandContext(ctx, img, "create", "-q", "-f", "qcow2", "-F", s.Disk.Format, "-b", backing, path,
+		strconv.FormatInt(s.Machine.DiskSize, 10)).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("qemu-img create: %w%s", err, tail(string(out)))
+	}
+	return nil
+}
+
+// backing names the image so that no part of its name means anything to QEMU.
+func (d Disk) backing() (string, error) {
+	path, err := filepath.Abs(d.Path)
+	if err != nil {
+		return "", err
+	}
+	type file map[string]any
+	inner := file{"driver": "file", "filename": path}
+	if d.Length > 0 {
+		inner = file{"driver": "raw", "offset": d.Offset, "size": d.Length, "file": inner}
+	}
+	b, err := json.Marshal(file{"driver": d.Format, "file": inner})
+	return "json:" + string(b), err
+}
+
+// program is where a program is, also where an ordinary user's PATH does not
+// look; "" means nowhere.
+func program(name string) string {
+	if p, err := exec.LookPath(name); err == nil {
+		return p
+	}
+	for _, dir := range []string{"/usr/local/sbin", "/usr/sbin", "/sbin"} {
+		if p, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
+			return p
+		}
+	}
+	return ""
+}
+
+// IsMissing reports whether the host lacks something, and what.
+func IsMissing(err error) (*MissingError, bool) {
+	var m *MissingError
+	return m, errors.As(err, &m)
+}
