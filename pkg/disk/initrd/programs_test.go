@@ -84,7 +84,7 @@ func TestProgramErrors(t *testing.T) {
 	files["bin/script"] = "#!/bin/sh\n"
 	for want, missing := range map[string]string{
 		" needs the library libc.so.6, which the stage does not have": "libc.so.6",
-		"the stage has no /lib64/ld-linux-x86-64.so.2":                       "ld-linux-x86-64.so.2",
+		"the stage has no /lib64/ld-linux-x86-64.so.2":                "ld-linux-x86-64.so.2",
 	} {
 		less := map[string]string{}
 		for p, data := range files {
