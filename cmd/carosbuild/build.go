@@ -43,6 +43,8 @@ type buildCommand struct {
 	network   string
 	forget    bool // failed stages are not kept
 	jsonPlan  bool
+	verify    bool // boot what was written
+	vm        bootCommand
 	declFiles []string
 }
 
@@ -71,6 +73,12 @@ func (c *buildCommand) command(use string) *cobra.Command {
 	f.StringVarP(&c.buildID, "new-build-id", "B", "", "build id (default date, time and user)")
 	f.BoolVar(&c.noCache, "no-cache", false, "run every step, whatever is stored")
 	f.StringVar(&c.network, "network", c.env("NETWORK", "host"), "network of the steps: host or none")
+	f.BoolVar(&c.verify, "verify-boot", false, "boot the disk in QEMU and wait for what its <expect> says (--firmware, --memory, --accel, --timeout as for boot)")
+	c.vm.app = c.app
+	c.vm.flags(cmd)
+	for _, name := range []string{"firmware", "memory", "accel", "timeout"} {
+		f.Lookup(name).Hidden = true // they would take more room than they are worth
+	}
 	f.BoolVarP(&c.forget, "skip-failure-commit", "F", false, "do not keep the half-done stage of a failed step")
 	return cmd
 }
@@ -130,6 +138,9 @@ func (c *buildCommand) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	if c.verify && len(j.disk.Expects) == 0 {
+		return usagef("--verify-boot: disk %s has no <expect>", j.disk.ID)
+	}
 	if c.dryRun {
 		return c.printPlan(j)
 	}
@@ -138,10 +149,25 @@ func (c *buildCommand) run(cmd *cobra.Command) error {
 			return c.upToDate(j, names)
 		}
 	}
-	if inside, err := c.inside(cmd, false); err != nil || !inside {
+	inside, err := c.inside(cmd, false)
+	switch {
+	case err != nil:
 		return err
+	case inside:
+		return c.build(ctx, j, view)
+	case c.verify:
+		return c.verifyBoot(ctx, j)
 	}
-	return c.build(ctx, j, view)
+	return nil
+}
+
+// verifyBoot boots the first of the disks that were written: all have the same
+// content.
+func (c *buildCommand) verifyBoot(ctx context.Context, j *job) error {
+	if err := c.vm.boot(ctx, c.out[0], expectations(j.disk)); err != nil {
+		return fmt.Errorf("%s is written, but: %w", c.out[0], err)
+	}
+	return nil
 }
 
 func checkNetwork(name string) error {
@@ -153,8 +179,10 @@ func checkNetwork(name string) error {
 
 // checkOutputs finds out before anything is built what could not be written.
 func (c *buildCommand) checkOutputs() error {
-	if c.format != "" && len(c.out) == 0 {
-		return usagef("--format goes with --out")
+	for flag, set := range map[string]bool{"--format": c.format != "", "--verify-boot": c.verify} {
+		if set && len(c.out) == 0 {
+			return usagef("%s goes with --out", flag)
+		}
 	}
 	for _, out := range c.out {
 		if _, err := disk.FormatFor(c.format, out); err != nil {

@@ -6,7 +6,10 @@ package main
 
 import (
 	"flag"
+	"fmt"
 	"os"
+	"os/exec"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -22,11 +25,36 @@ func TestMain(m *testing.M) {
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:           "testdata/script",
+		Condition:     installed,
 		UpdateScripts: *update,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", e.WorkDir+"/home")
 			e.Setenv("XDG_RUNTIME_DIR", e.WorkDir+"/run")
-			return os.MkdirAll(e.WorkDir+"/home", 0o700)
+			if err := os.MkdirAll(e.WorkDir+"/home", 0o700); err != nil {
+				return err
+			}
+			return probeDisk(e.WorkDir + "/probe.raw")
 		},
 	})
+}
+
+// probeDisk writes a disk that prints 64 on the console when it boots, and then
+// nothing.
+func probeDisk(path string) error {
+	code, err := os.ReadFile("../../pkg/qemu/probe/probe.bin")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, append(code, make([]byte, 1<<20-len(code))...), 0o600)
+}
+
+// installed is the condition tool:NAME. Where all tools must be there, the
+// script runs and fails.
+func installed(cond string) (bool, error) {
+	name, ok := strings.CutPrefix(cond, "tool:")
+	if !ok {
+		return false, fmt.Errorf("condition %q is not known", cond)
+	}
+	_, err := exec.LookPath(name)
+	return err == nil || os.Getenv("CAROSBUILD_REQUIRE_TOOLS") == "1", nil
 }

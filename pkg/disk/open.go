@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/carosio/carosbuild/pkg/disk/qcow2"
 	"github.com/carosio/carosbuild/pkg/disk/vhd"
 	"github.com/carosio/carosbuild/pkg/disk/vmdk"
@@ -24,8 +25,10 @@ import (
 type Opened struct {
 	io.ReaderAt        // the disk's bytes; safe for concurrent use
 	Format      Format // what the content says, whatever the name; OVA for a disk within one
-	size        int64
-	files       []*os.File
+	// Within is where in an OVA its disk is; nothing for the other formats.
+	Within image.Extent
+	size   int64
+	files  []*os.File
 }
 
 // Size is the disk's size in bytes.
@@ -52,6 +55,13 @@ func (o *Opened) NextExtent(off int64) int64 {
 
 // Covered reports whether a byte of the range may be other than zero.
 func (o *Opened) Covered(off, n int64) bool { return o.NextExtent(off) < off+n }
+
+// File is the file whose bytes are the disk, for raw disks and those that were
+// compressed; of others it is nil.
+func (o *Opened) File() *os.File {
+	f, _ := o.ReaderAt.(*os.File)
+	return f
+}
 
 // Close closes the files.
 func (o *Opened) Close() error {
@@ -133,7 +143,7 @@ func (o *Opened) detect(f *os.File, path string) error {
 		return o.unpack(f, path, RawXZ)
 	case len(head) == 512 && string(head[257:262]) == "ustar":
 		o.Format = OVA
-		s, err = insideOVA(f, size)
+		s, err = o.insideOVA(f, size)
 	case fixedVHD(f, size):
 		o.Format = VHDFixed
 		s, err = vhd.Open(f, size)
@@ -201,9 +211,9 @@ func fixedVHD(f *os.File, size int64) bool {
 	return size >= 1024 && err == nil && string(b) == "conectix"
 }
 
-// insideOVA is the first disk of an OVA, which is a tar that begins with a
+// insideOVA opens the first disk of an OVA, which is a tar that begins with a
 // descriptor.
-func insideOVA(f *os.File, size int64) (source, error) {
+func (o *Opened) insideOVA(f *os.File, size int64) (source, error) {
 	section := io.NewSectionReader(f, 0, size)
 	r := tar.NewReader(section)
 	for i := range 100 {
@@ -222,6 +232,7 @@ func insideOVA(f *os.File, size int64) (source, error) {
 			if h.Size > size-at {
 				return nil, fmt.Errorf("no OVA: %w", io.ErrUnexpectedEOF)
 			}
+			o.Within = image.Extent{Off: at, Len: h.Size}
 			return vmdk.Open(io.NewSectionReader(f, at, h.Size), h.Size)
 		}
 	}

@@ -5,10 +5,13 @@
 package disk
 
 import (
+	"bufio"
+	"compress/bzip2"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -21,11 +24,10 @@ const maxUnpacked = 1 << 44
 
 // unpack makes o the raw disk that f holds compressed.
 func (o *Opened) unpack(f *os.File, path string, format Format) error {
-	in, err := decompressor(f, format)
+	in, _, err := Decompress(f)
 	if err != nil {
 		return err
 	}
-	defer in.Close()
 	dir := filepath.Dir(path)
 	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
 	if err != nil {
@@ -40,19 +42,28 @@ func (o *Opened) unpack(f *os.File, path string, format Format) error {
 	return nil
 }
 
-func decompressor(f *os.File, format Format) (io.ReadCloser, error) {
-	switch format {
-	case RawGzip:
-		return gzip.NewReader(f)
-	case RawZstd:
-		d, err := zstd.NewReader(f, zstd.WithDecoderMaxWindow(128<<20))
-		if err != nil {
-			return nil, err
-		}
-		return d.IOReadCloser(), nil
+// Decompress reads what gzip, zstd, xz or bzip2 made, as the first bytes tell;
+// packed is false for anything else, which is read as it is.
+func Decompress(in io.Reader) (out io.Reader, packed bool, err error) {
+	r := bufio.NewReaderSize(in, 64<<10)
+	head, err := r.Peek(6)
+	if err != nil && err != io.EOF {
+		return nil, false, err
 	}
-	r, err := xz.NewReader(f, 128<<20)
-	return io.NopCloser(r), err
+	switch is := func(magic string) bool { return strings.HasPrefix(string(head), magic) }; {
+	case is("\x1f\x8b"):
+		out, err = gzip.NewReader(r)
+	case is("\x28\xb5\x2f\xfd"):
+		// With one goroutine there is none to be left behind.
+		out, err = zstd.NewReader(r, zstd.WithDecoderMaxWindow(128<<20), zstd.WithDecoderConcurrency(1))
+	case is("\xfd7zXZ\x00"):
+		out, err = xz.NewReader(r, 128<<20)
+	case is("BZh"):
+		out = bzip2.NewReader(r)
+	default:
+		return r, false, nil
+	}
+	return out, true, err
 }
 
 // copySparse copies in to the new file w, leaving out blocks of zeros, and

@@ -87,6 +87,7 @@ type console struct {
 	begun time.Time
 	last  []string // lines
 	line  string   // that has no end yet
+	met   string   // the beginning of it that has met something already
 }
 
 // shown is how many lines are kept for an error.
@@ -137,14 +138,9 @@ func (c *console) add(text string) string {
 		if i := strings.LastIndexByte(clean, '\r'); i >= 0 {
 			clean = clean[i+1:]
 		}
-		for len(c.want) > 0 && c.want[0].Pattern.MatchString(clean) {
-			c.want, c.begun = c.want[1:], time.Now()
-			if !whole {
-				break // one line, such as a prompt, does not count for two until it has ended
-			}
-		}
+		c.match(clean)
 		if len(c.want) == 0 {
-			c.line = line
+			c.line = clean
 			return ""
 		}
 		if hopeless.MatchString(clean) {
@@ -157,7 +153,7 @@ func (c *console) add(text string) string {
 			}
 			return ""
 		}
-		c.line = rest
+		c.line, c.met = rest, ""
 		c.last = append(c.last, clean)
 		if len(c.last) > 2*shown {
 			c.last = slices.Delete(c.last, 0, len(c.last)-shown)
@@ -165,6 +161,27 @@ func (c *console) add(text string) string {
 		if c.lines != nil {
 			c.lines(clean)
 		}
+	}
+}
+
+// match takes from want what the line meets. What was met ends where the search
+// for the next begins, so that one prompt does not count for two.
+func (c *console) match(line string) {
+	if !strings.HasPrefix(line, c.met) {
+		c.met = "" // the line was written anew
+	}
+	for len(c.want) > 0 {
+		end := -1
+		for _, at := range c.want[0].Pattern.FindAllStringIndex(line, -1) {
+			if at[0] >= len(c.met) {
+				end = at[1]
+				break
+			}
+		}
+		if end < 0 {
+			return
+		}
+		c.want, c.begun, c.met = c.want[1:], time.Now(), line[:end]
 	}
 }
 

@@ -68,6 +68,14 @@ type Xattr struct {
 // Type is the file type bits of the entry's mode.
 func (e *Entry) Type() uint32 { return e.Mode & TypeMask }
 
+// Ranges are the ranges of a file's content that are not holes.
+func (e *Entry) Ranges() []Range {
+	if e.Data == nil && e.Size > 0 {
+		return []Range{{Len: e.Size}}
+	}
+	return e.Data
+}
+
 // Name is the last component of the entry's path.
 func (e *Entry) Name() string { return e.Path[strings.LastIndexByte(e.Path, '/')+1:] }
 

@@ -13,6 +13,7 @@ import (
 // that it is on and begin with a slash.
 type Entry struct {
 	Label   string // one word
+	Title   string // shown in the menu; "" for the label
 	Linux   string // a zImage, or an Image on arm64
 	Initrd  string // "" for none
 	FDT     string // "" leaves the choice to U-Boot's fdtfile
@@ -26,8 +27,8 @@ func Extlinux(e Entry) (string, error) {
 		return "", fmt.Errorf("extlinux.conf: %w", err)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "default %s\ntimeout %d\n\nlabel %s\n\tlinux %s\n", e.Label, e.Timeout, e.Label, e.Linux)
-	for _, line := range [][2]string{{"initrd", e.Initrd}, {"fdt", e.FDT}, {"append", strings.TrimSpace(e.Append)}} {
+	fmt.Fprintf(&b, "default %s\ntimeout %d\n\nlabel %s\n", e.Label, e.Timeout, e.Label)
+	for _, line := range [][2]string{{"menu label", e.Title}, {"linux", e.Linux}, {"initrd", e.Initrd}, {"fdt", e.FDT}, {"append", strings.TrimSpace(e.Append)}} {
 		if line[1] != "" {
 			fmt.Fprintf(&b, "\t%s %s\n", line[0], line[1])
 		}
@@ -45,7 +46,7 @@ func (e *Entry) check() error {
 	case e.Timeout < 0:
 		return fmt.Errorf("timeout %d", e.Timeout)
 	}
-	for _, s := range []string{e.Label, e.Linux, e.Initrd, e.FDT, e.Append} {
+	for _, s := range []string{e.Label, e.Title, e.Linux, e.Initrd, e.FDT, e.Append} {
 		if strings.ContainsAny(s, "\n\r\x00") {
 			return fmt.Errorf("%q has more than one line", s)
 		}

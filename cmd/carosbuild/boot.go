@@ -1,0 +1,231 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/disk"
+	"github.com/carosio/carosbuild/pkg/qemu"
+	"github.com/carosio/carosbuild/pkg/runc"
+)
+
+// bootCommand is "carosbuild boot": its flags, and what they lead to.
+type bootCommand struct {
+	*app
+	options  qemu.Options
+	memory   string
+	accel    string
+	expect   []string
+	timeout  time.Duration
+	declFile string
+	disk     string
+}
+
+func newBootCommand(a *app) *cobra.Command {
+	c := &bootCommand{app: a}
+	cmd := &cobra.Command{
+		Use:   "boot DISK",
+		Short: "Boot a disk in QEMU, its serial console on the terminal",
+		Long: `Boot a disk in QEMU: the machine follows from what is on the disk, the serial console is on
+the terminal (Ctrl-A X ends it), and the disk is never written. With --expect or --declaration
+it waits for what the console must show, and the exit status says whether it did.`,
+		Args: exactly(1),
+		Example: `  carosbuild boot caros.vmdk
+  carosbuild boot caros.ova --firmware efi --expect 'login:' --timeout 5m
+  carosbuild boot sd.img --declaration orangepi-pc.xml`,
+		RunE: func(cmd *cobra.Command, args []string) error { return c.run(cmd.Context(), args[0]) },
+	}
+	c.flags(cmd)
+	f := cmd.Flags()
+	f.StringArrayVar(&c.expect, "expect", nil, "wait until the console shows this regular expression; several are met in their order")
+	f.StringVar(&c.declFile, "declaration", "", "wait for what this declaration's disk expects")
+	f.StringVar(&c.disk, "disk", "", "which disk, if the declaration has more than one")
+	f.StringVar(&c.options.Machine, "machine", "", "QEMU's -machine, where the disk does not tell it")
+	f.StringVar(&c.options.Bus, "bus", "", "bus of the disk: "+strings.Join(qemu.Buses(), ", "))
+	f.IntVar(&c.options.CPUs, "cpus", 1, "processors")
+	return cmd
+}
+
+// flags are those that a build with --verify-boot has too.
+func (c *bootCommand) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&c.options.Firmware, "firmware", "", "bios or efi, where the disk has both (default bios)")
+	f.StringVar(&c.memory, "memory", "1G", "memory of the machine")
+	f.StringVar(&c.accel, "accel", c.env("ACCEL", "auto"), "auto (KVM if it really works), kvm or tcg")
+	f.DurationVar(&c.timeout, "timeout", 10*time.Minute, "give up when the console has not shown everything by then")
+}
+
+func (c *bootCommand) run(ctx context.Context, path string) error {
+	want, err := c.wanted()
+	if err != nil {
+		return err
+	}
+	return c.boot(ctx, path, want)
+}
+
+// wanted is what the flags and the declaration expect.
+func (c *bootCommand) wanted() ([]qemu.Expectation, error) {
+	var want []qemu.Expectation
+	if c.declFile != "" {
+		d, err := c.dirs()
+		if err != nil {
+			return nil, err
+		}
+		parsed, err := c.load([]string{c.declFile}, d.cache)
+		if err != nil {
+			return nil, err
+		}
+		b := &buildCommand{app: c.app, disk: c.disk, out: []string{"-"}} // a disk is wanted
+		k, err := b.chooseDisk(parsed)
+		if err != nil {
+			return nil, err
+		}
+		want = expectations(k)
+		if len(want) == 0 && len(c.expect) == 0 {
+			return nil, usagef("disk %s of %s has no <expect>: add one, or name with --expect what to wait for", k.ID, c.declFile)
+		}
+	}
+	for _, e := range c.expect {
+		re, err := regexp.Compile(e)
+		if err != nil {
+			return nil, usagef("--expect: %w", err)
+		}
+		want = append(want, qemu.Expectation{Pattern: re})
+	}
+	return want, nil
+}
+
+// expectations are those that a disk declares.
+func expectations(k *decl.Disk) []qemu.Expectation {
+	var want []qemu.Expectation
+	for _, e := range k.Expects {
+		want = append(want, qemu.Expectation{Pattern: regexp.MustCompile(regexp.QuoteMeta(e.Console)), Within: e.Within})
+	}
+	return want
+}
+
+// boot runs the machine, until it ends or the expectations are met.
+func (c *bootCommand) boot(ctx context.Context, path string, want []qemu.Expectation) (err error) {
+	if c.options.Memory, err = disk.ParseSize(c.memory); err != nil || c.options.Memory < 1<<20 {
+		return usagef("--memory %q is not a size such as 1G", c.memory)
+	}
+	opened, err := disk.OpenDisk(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, opened.Close()) }()
+	facts, err := qemu.Detect(opened, opened.Size())
+	if err != nil {
+		return fmt.Errorf("boot %s: %w", path, err)
+	}
+	machine, err := qemu.Plan(facts, c.options)
+	if err != nil {
+		return fmt.Errorf("boot %s: %w", path, err)
+	}
+	dir, err := os.MkdirTemp("", "carosbuild-boot-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	s := qemu.Session{Machine: machine, Disk: qemuDisk(path, opened), Dir: dir}
+	if s.Accel, err = c.accelerator(ctx, machine, dir); err != nil {
+		return missing(err)
+	}
+	if len(want) == 0 {
+		return missing(c.interact(ctx, s))
+	}
+	return missing(c.await(ctx, s, want))
+}
+
+// qemuDisk is how QEMU gets at the disk.
+func qemuDisk(path string, o *disk.Opened) qemu.Disk {
+	d := qemu.Disk{Path: path, Offset: o.Within.Off, Length: o.Within.Len}
+	switch o.Format {
+	case disk.VMDK, disk.VMDKSparse, disk.VMDKFlat, disk.OVA:
+		d.Format = "vmdk"
+	case disk.QCOW2, disk.QCOW2Zlib, disk.QCOW2Zstd:
+		d.Format = "qcow2"
+	case disk.VHD, disk.VHDFixed:
+		d.Format = "vpc"
+	default:
+		d.Format = "raw"
+		if f := o.File(); f != nil { // one that was compressed has no name
+			d.Path = fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), f.Fd())
+		}
+	}
+	return d
+}
+
+func (c *bootCommand) accelerator(ctx context.Context, m qemu.Machine, dir string) (string, error) {
+	switch c.accel {
+	case qemu.KVM, qemu.TCG:
+		return c.accel, nil
+	case "auto":
+	default:
+		return "", usagef("--accel %q is none of auto, kvm, tcg", c.accel)
+	}
+	accel, why, err := qemu.Accelerator(ctx, m, dir)
+	if why != "" && c.progress != "quiet" {
+		fmt.Fprintln(c.stderr, "KVM is there and does not work, so the machine is emulated:", why)
+	}
+	return accel, err
+}
+
+// interact hands the terminal to the machine.
+func (c *bootCommand) interact(ctx context.Context, s qemu.Session) error {
+	s.Stdin, s.Console = os.Stdin, c.stdout
+	s.Terminal = term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd()))
+	if s.Terminal {
+		fmt.Fprintf(c.stderr, "%s with %s; Ctrl-A X ends it, Ctrl-A H shows more\n", s.Machine.Program, s.Accel)
+	}
+	return s.Run(ctx)
+}
+
+// await shows the console until everything was there.
+func (c *bootCommand) await(ctx context.Context, s qemu.Session, want []qemu.Expectation) error {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	begun := time.Now()
+	show := func(line string) { fmt.Fprintln(c.stderr, "  |", printable(line)) }
+	if c.progress == "quiet" {
+		show = func(string) {}
+	}
+	err := s.Expect(ctx, want, show)
+	var con *qemu.ConsoleError
+	if errors.As(err, &con) && c.progress == "quiet" {
+		for _, line := range con.Console {
+			fmt.Fprintln(c.stderr, "  |", printable(line))
+		}
+	}
+	if err != nil {
+		return err
+	}
+	for _, w := range want {
+		fmt.Fprintf(c.stdout, "the console showed %q\n", w.Pattern)
+	}
+	if c.progress != "quiet" {
+		fmt.Fprintf(c.stderr, "booted as expected within %s\n", time.Since(begun).Round(time.Second))
+	}
+	return nil
+}
+
+// missing makes what the host lacks an error that says so.
+func missing(err error) error {
+	if m, ok := qemu.IsMissing(err); ok {
+		return &runc.HostError{Tried: m.Error(), Cure: "apt-get install " + m.Package}
+	}
+	return err
+}
