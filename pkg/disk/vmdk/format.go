@@ -117,21 +117,24 @@ func marker(kind uint32, n int64) []byte {
 	return b
 }
 
-// descriptor is the text part, padded with NUL.
+// descriptor is the text part, padded with NUL. Its database is sorted, as
+// VMware writes it. lsilogic stands for every controller but IDE's: the format
+// knows no later ones, and an import takes the machine's.
 func descriptor(createType string, capacity int64, o Options) ([]byte, error) {
 	if strings.ContainsAny(o.Name, "\"\n\r\x00/") || len(o.Name) > 1024 {
 		return nil, fmt.Errorf("file name %q cannot stand in a VMDK descriptor", o.Name)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Disk DescriptorFile\nversion=1\nCID=%08x\nparentCID=ffffffff\ncreateType=\"%s\"\n\n", o.CID, createType)
+	fmt.Fprintf(&b, "# Disk DescriptorFile\nversion=1\nencoding=\"UTF-8\"\nCID=%08x\nparentCID=ffffffff\ncreateType=\"%s\"\n\n", o.CID, createType)
 	fmt.Fprintf(&b, "# Extent description\nRW %d SPARSE \"%s\"\n\n", capacity, o.Name)
 	b.WriteString("# The Disk Data Base\n#DDB\n\n")
 	for _, kv := range [][2]string{
 		{"adapterType", "lsilogic"},
-		{"geometry.cylinders", fmt.Sprint(capacity / (255 * 63))},
+		{"geometry.cylinders", fmt.Sprint(min(max(capacity/(255*63), 1), 65535))},
 		{"geometry.heads", "255"},
 		{"geometry.sectors", "63"},
 		{"longContentID", fmt.Sprintf("%x", o.LongContentID)},
+		{"toolsInstallType", "4"}, // the system brings its own, as open-vm-tools
 		{"toolsVersion", "2147483647"},
 		{"uuid", uuidText(o.UUID)},
 		{"virtualHWVersion", "4"},
@@ -143,9 +146,10 @@ func descriptor(createType string, capacity int64, o Options) ([]byte, error) {
 	return out, nil
 }
 
-// uuidText is VMware's form: sixteen pairs of digits, a dash in the middle.
+// uuidText is VMware's form: sixteen pairs of digits, a dash in the middle. It
+// begins with VMware's company number, since it is also the disk's NAA name.
 func uuidText(u [16]byte) string {
-	return fmt.Sprintf("% x-% x", u[:8], u[8:])
+	return fmt.Sprintf("60 00 C2 9%x % x-% x", u[3]&0xF, u[4:8], u[8:])
 }
 
 // shape is what the disk's size asks for.
