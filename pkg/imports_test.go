@@ -33,6 +33,7 @@ var allowed = map[string][]string{
 	"pkg/disk/grub":      {},
 	"pkg/disk/image":     {},
 	"pkg/disk/initrd":    {"pkg/disk/tree"},
+	"pkg/disk/ova":       {"pkg/disk/image", "pkg/disk/vmdk"},
 	"pkg/disk/partition": {"pkg/disk/image"},
 	"pkg/disk/pipeline":  {},
 	"pkg/disk/qcow2":     {"pkg/disk/image", "pkg/disk/pipeline", "pkg/disk/vmdk"},
@@ -49,7 +50,7 @@ var owners = map[string][]string{
 	"go.podman.io/storage":                    {"pkg/layer", "cmd/carosbuild"}, // cmd: reexec.Init
 	"github.com/opencontainers/runtime-spec/": {"pkg/runc"},
 	"github.com/diskfs/go-diskfs":             {"pkg/disk/partition"},
-	"encoding/xml":                            {"pkg/decl"},
+	"encoding/xml":                            {"pkg/decl", "pkg/disk/ova"},
 	"github.com/spf13/":                       {"cmd/carosbuild"},
 	"github.com/ProtonMail/":                  {"pkg/source/debian"},
 }

@@ -33,23 +33,25 @@ const (
 )
 
 // FormatFor is the format called name, or for "" the one that the ending of
-// path means: .raw and .img are Raw, .vmdk is VMDK. "vmdk-stream" is another
-// name of VMDK.
+// path means: .raw and .img are Raw, .vmdk is VMDK, .ova is OVA. "vmdk-stream" is
+// another name of VMDK.
 func FormatFor(name, path string) (Format, error) {
 	switch f := Format(name); f {
-	case Raw, VMDK, VMDKSparse:
+	case Raw, VMDK, VMDKSparse, OVA:
 		return f, nil
 	case "vmdk-stream":
 		return VMDK, nil
 	case "":
 	default:
-		return "", fmt.Errorf("disk format %q is none of raw, vmdk, vmdk-stream, vmdk-sparse", name)
+		return "", fmt.Errorf("disk format %q is none of raw, vmdk, vmdk-stream, vmdk-sparse, ova", name)
 	}
 	switch strings.ToLower(filepath.Ext(path)) {
 	case ".raw", ".img":
 		return Raw, nil
 	case ".vmdk":
 		return VMDK, nil
+	case ".ova":
+		return OVA, nil
 	}
-	return "", fmt.Errorf("%s: the ending names no disk format; known are .raw, .img and .vmdk", path)
+	return "", fmt.Errorf("%s: the ending names no disk format; known are .raw, .img, .vmdk and .ova", path)
 }

@@ -12,8 +12,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/carosio/carosbuild/pkg/disk/image"
+	"github.com/carosio/carosbuild/pkg/disk/ova"
 	"github.com/carosio/carosbuild/pkg/disk/vmdk"
 )
 
@@ -24,6 +26,8 @@ type WriteOptions struct {
 	Workers  int    // 0 means one a CPU
 	Progress func(done, total int64)
 	Mode     os.FileMode // of the file; 0 leaves it to the umask
+	VM       *ova.VM     // with OVA; nil means the defaults
+	Time     int64       // of the files in an OVA, seconds since 1970
 }
 
 // Write writes the image to the file path in a format ("" means by path's
@@ -60,6 +64,8 @@ func writeTo(ctx context.Context, w *os.File, name string, f Format, m *image.Im
 			err = s.flush()
 		}
 		return errors.Join(err, d.close())
+	case OVA:
+		return writeOVA(ctx, w, name, m, o)
 	case VMDKSparse:
 		return vmdk.WriteSparse(ctx, w, m, o.vmdk(name))
 	}
@@ -70,6 +76,15 @@ func writeTo(ctx context.Context, w *os.File, name string, f Format, m *image.Im
 // back, as an OVA takes it.
 func WriteStream(ctx context.Context, w io.Writer, name string, m *image.Image, o WriteOptions) error {
 	return vmdk.WriteStream(ctx, w, m, o.vmdk(name))
+}
+
+func writeOVA(ctx context.Context, w *os.File, name string, m *image.Image, o WriteOptions) error {
+	var vm ova.VM
+	if o.VM != nil {
+		vm = *o.VM
+	}
+	name = strings.TrimSuffix(name, filepath.Ext(name))
+	return ova.Write(ctx, w, m, vm, ova.Options{Name: name, Time: o.Time, Disk: o.vmdk("")})
 }
 
 func (o WriteOptions) vmdk(name string) vmdk.Options {

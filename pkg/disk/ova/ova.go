@@ -1,0 +1,189 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+// Package ova writes a disk as a virtual appliance for VMware: an archive of an
+// OVF 1.x descriptor, a manifest of SHA-256 sums and the disk as a streamOptimized
+// VMDK. It also checks such archives. Signed manifests, appliances of several
+// machines and properties that a guest reads are left out.
+package ova
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math"
+	"regexp"
+	"time"
+
+	"github.com/carosio/carosbuild/pkg/disk/image"
+	"github.com/carosio/carosbuild/pkg/disk/vmdk"
+)
+
+// Options of Write. The same source, machine, Name, Time, identifiers and Level
+// give the same bytes.
+type Options struct {
+	// Name begins the names in the archive: NAME.ovf, NAME-disk1.vmdk. What would
+	// not look the same in a URL becomes an underscore; "" means vm.
+	Name string
+	Time int64 // of the members, seconds since 1970
+	// Disk has identifiers, level and workers for the disk, and its progress.
+	// Those of the data disks derive from it. Its Name has no effect.
+	Disk vmdk.Options
+}
+
+// alignment of the first disk's data in the archive, for whoever reads it there.
+const alignment = 4096
+
+// odd is what a URL (RFC 3986) or somebody's shell would change.
+var odd = regexp.MustCompile(`[^A-Za-z0-9._-]`)
+
+// Write writes the archive to w, a new and empty file. The disk is read and
+// compressed once, front to back; what stands in front of it is written last,
+// because it tells its size and its sum. So w cannot be a pipe.
+func Write(ctx context.Context, w io.WriterAt, src vmdk.Source, vm VM, o Options) error {
+	if src.Size() > maxCapacity || src.Size()%mebibyte != 0 {
+		return fmt.Errorf("disk of %d bytes: VMware takes multiples of 1 MiB, up to 62 TiB", src.Size())
+	}
+	a := &archive{w: w, o: o, name: memberName(o.Name)}
+	a.vm = vm.complete(a.name)
+	if err := a.plan(src); err != nil {
+		return err
+	}
+	for i := range a.disks {
+		if err := a.disk(ctx, i, src); err != nil {
+			return fmt.Errorf("write %s: %w", a.disks[i].File, err)
+		}
+	}
+	if err := a.writeAt(make([]byte, endBlocks), a.at); err != nil {
+		return err
+	}
+	return a.front()
+}
+
+// memberName is what the names of the members begin with. Those have to fit
+// tar's 100 bytes.
+func memberName(s string) string {
+	if s = odd.ReplaceAllString(s, "_"); s == "" {
+		return "vm"
+	}
+	return s[:min(len(s), 80)]
+}
+
+// archive is an OVA that is being written.
+type archive struct {
+	w          io.WriterAt
+	o          Options
+	name       string
+	vm         VM
+	disks      []Disk
+	sums       [][]byte // of the disks' files
+	descriptor int64    // room for the descriptor
+	manifest   int64    // length of the manifest
+	at         int64    // where the next member begins
+}
+
+func (a *archive) writeAt(b []byte, off int64) error {
+	_, err := a.w.WriteAt(b, off)
+	return err
+}
+
+func (a *archive) descriptorName() string { return a.name + descriptorEnding }
+
+// plan finds out how much room descriptor and manifest take at most.
+func (a *archive) plan(src vmdk.Source) error {
+	for i, n := range append([]int64{src.Size()}, a.vm.DataDisks...) {
+		a.disks = append(a.disks, Disk{File: fmt.Sprintf("%s-disk%d.vmdk", a.name, i+1), Size: math.MaxInt64, Capacity: n})
+		a.sums = append(a.sums, make([]byte, sha256.Size))
+	}
+	text, err := Descriptor(a.vm, a.disks)
+	if err != nil {
+		return err
+	}
+	a.manifest = int64(len(a.sumText(text)))
+	rest := block + roundUp(a.manifest, block) + 2*block // with the headers of descriptor and disk
+	a.descriptor = roundUp(int64(len(text))+rest, alignment) - rest
+	a.at = a.descriptor + rest - block
+	return nil
+}
+
+// sumText is the manifest.
+func (a *archive) sumText(descriptor []byte) []byte {
+	var b bytes.Buffer
+	sum := sha256.Sum256(descriptor)
+	manifestLine(&b, a.descriptorName(), sum[:])
+	for i, d := range a.disks {
+		manifestLine(&b, d.File, a.sums[i])
+	}
+	return b.Bytes()
+}
+
+// disk writes the i-th disk; all but the first are empty.
+func (a *archive) disk(ctx context.Context, i int, src vmdk.Source) error {
+	d, o := &a.disks[i], a.o.Disk
+	if i > 0 {
+		o = dataDisk(o, i)
+		empty, err := image.New(d.Capacity, nil)
+		if err != nil {
+			return err
+		}
+		src = empty
+	}
+	o.Name = d.File
+	sum := sha256.New()
+	file := io.NewOffsetWriter(a.w, a.at+block)
+	if err := vmdk.WriteStream(ctx, io.MultiWriter(file, sum), src, o); err != nil {
+		return err
+	}
+	var err error
+	if d.Size, err = file.Seek(0, io.SeekCurrent); err != nil {
+		return err
+	}
+	h, err := tarHeader(d.File, d.Size, a.o.Time)
+	if err != nil {
+		return err
+	}
+	a.sums[i] = sum.Sum(nil)
+	err = a.writeAt(h, a.at)
+	a.at += block + roundUp(d.Size, block)
+	return err
+}
+
+// dataDisk are the options of a further disk.
+func dataDisk(o vmdk.Options, n int) vmdk.Options {
+	id := sha256.Sum256(fmt.Appendf(nil, "data disk %d of %x %x", n, o.UUID, o.LongContentID))
+	copy(o.UUID[:], id[:16])
+	copy(o.LongContentID[:], id[16:])
+	o.CID = binary.BigEndian.Uint32(o.LongContentID[12:])
+	o.Progress = nil
+	return o
+}
+
+// front writes descriptor and manifest. What the descriptor does not need of its
+// room is white space at its end, which XML allows there.
+func (a *archive) front() error {
+	text, err := Descriptor(a.vm, a.disks)
+	if err != nil {
+		return err
+	}
+	text = append(text, bytes.Repeat([]byte{' '}, int(a.descriptor)-len(text)-1)...)
+	text = append(text, '\n')
+	var b []byte
+	for _, m := range []struct {
+		name string
+		data []byte
+	}{{a.descriptorName(), text}, {a.name + manifestEnding, a.sumText(text)}} {
+		h, err := tarHeader(m.name, int64(len(m.data)), a.o.Time)
+		if err != nil {
+			return err
+		}
+		b = append(append(b, h...), m.data...)
+		b = append(b, make([]byte, roundUp(int64(len(b)), block)-int64(len(b)))...)
+	}
+	return a.writeAt(b, 0)
+}
+
+func unixTime(sec int64) time.Time { return time.Unix(sec, 0) }

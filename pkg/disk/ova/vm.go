@@ -1,0 +1,209 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package ova
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// VM is the virtual machine that an appliance asks for. Its zero value is one
+// of 2 cores and 8 GiB without network, and boots the disk.
+type VM struct {
+	Name        string // in the inventory; "" means Product, else Options.Name
+	Product     string
+	ProductURL  string
+	Vendor      string
+	VendorURL   string
+	Version     string
+	FullVersion string
+
+	Cores      int        // 0 means 2
+	Memory     int64      // bytes, a multiple of 4 MiB; 0 means 8 GiB
+	NICs       int        // of type VMXNET3
+	Networks   []string   // of the NICs, in order, the last one for all that follow; nil means VM Network
+	Controller Controller // of all disks; "" means PVSCSI
+	Hardware   string     // such as vmx-13, or several, the oldest first; "" means vmx-13, which ESXi 6.5 has
+	Guest      string     // VMware's name of the operating system; "" means debian10_64Guest, the newest Debian of vmx-13
+	Firmware   string     // bios or efi; "" means bios
+	DataDisks  []int64    // sizes in bytes of further, empty disks; multiples of 1 MiB
+
+	EULA       string // accepted by whoever deploys it; "" for none
+	Annotation string // notes of the machine
+}
+
+// Controller is what the disks are attached to.
+type Controller string
+
+// The controllers.
+const (
+	PVSCSI   Controller = "pvscsi"
+	LSILogic Controller = "lsilogic"
+	LSISAS   Controller = "lsisas"
+	AHCI     Controller = "ahci"
+	NVMe     Controller = "nvme" // needs vmx-13
+)
+
+// What VMware's products take.
+const (
+	maxNICs     = 10
+	maxDisks    = 15 // on one NVMe or SCSI controller
+	maxCores    = 768
+	maxMemory   = 24 << 40
+	memoryUnit  = 4 << 20
+	maxCapacity = 62 << 40
+	mebibyte    = 1 << 20
+	maxText     = 256 << 10 // of EULA or annotation
+	maxName     = 255
+	nvmeVersion = "vmx-13"
+)
+
+var (
+	hardwareList = regexp.MustCompile(`^vmx-[0-9]{2}( vmx-[0-9]{2})*$`)
+	guestName    = regexp.MustCompile(`^[a-z][A-Za-z0-9_]{1,60}Guest(64)?$`)
+)
+
+// complete fills in the defaults.
+func (vm VM) complete(name string) VM {
+	set := func(s *string, to string) {
+		if *s == "" {
+			*s = to
+		}
+	}
+	set(&vm.Name, vm.Product)
+	set(&vm.Name, name)
+	set((*string)(&vm.Controller), string(PVSCSI))
+	set(&vm.Hardware, "vmx-13")
+	set(&vm.Guest, "debian10_64Guest")
+	set(&vm.Firmware, "bios")
+	if vm.Cores == 0 {
+		vm.Cores = 2
+	}
+	if vm.Memory == 0 {
+		vm.Memory = 8 << 30
+	}
+	if len(vm.Networks) == 0 {
+		vm.Networks = []string{"VM Network"}
+	}
+	return vm
+}
+
+// Check says all that is wrong with the machine, so that it can be known before
+// there is a disk.
+func (vm VM) Check() error {
+	vm = vm.complete("")
+	return errors.Join(vm.checkTexts(), vm.checkHardware(), vm.checkDisks())
+}
+
+func (vm VM) checkTexts() error {
+	var errs []error
+	for _, f := range []struct{ what, text string }{
+		{"name", vm.Name},
+		{"product", vm.Product},
+		{"product URL", vm.ProductURL},
+		{"vendor", vm.Vendor},
+		{"vendor URL", vm.VendorURL},
+		{"version", vm.Version},
+		{"full version", vm.FullVersion},
+	} {
+		if len(f.text) > maxName || !isText(f.text, "") {
+			errs = append(errs, fmt.Errorf("%s %q: not a line of at most %d bytes of UTF-8", f.what, f.text, maxName))
+		}
+	}
+	for _, n := range vm.Networks {
+		if n == "" || len(n) > maxName || !isText(n, "") {
+			errs = append(errs, fmt.Errorf("network %q: not a name of at most %d bytes of UTF-8", n, maxName))
+		}
+	}
+	for _, f := range []struct{ what, text string }{{"EULA", vm.EULA}, {"annotation", vm.Annotation}} {
+		if len(f.text) > maxText || !isText(f.text, "\n\r\t") {
+			errs = append(errs, fmt.Errorf("%s of %d bytes: not a text of at most %d bytes of UTF-8", f.what, len(f.text), maxText))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// isText reports whether s can stand in XML (its section 2.2) and has no
+// control characters but those.
+func isText(s, controls string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool {
+		return unicode.IsControl(r) && !strings.ContainsRune(controls, r) || r == 0xFFFE || r == 0xFFFF
+	})
+}
+
+func (vm VM) checkHardware() error {
+	var errs []error
+	if vm.Cores < 1 || vm.Cores > maxCores {
+		errs = append(errs, fmt.Errorf("%d cores: not 1 to %d", vm.Cores, maxCores))
+	}
+	if vm.Memory < memoryUnit || vm.Memory > maxMemory || vm.Memory%memoryUnit != 0 {
+		errs = append(errs, fmt.Errorf("memory of %d bytes: not a multiple of 4 MiB, up to 24 TiB", vm.Memory))
+	}
+	if vm.NICs < 0 || vm.NICs > maxNICs {
+		errs = append(errs, fmt.Errorf("%d network interfaces: not 0 to %d", vm.NICs, maxNICs))
+	}
+	if len(vm.Networks) > max(vm.NICs, 1) {
+		errs = append(errs, fmt.Errorf("%d networks for %d network interfaces", len(vm.Networks), vm.NICs))
+	}
+	if vm.Controller.subType() == "" {
+		errs = append(errs, fmt.Errorf("controller %q is none of pvscsi, lsilogic, lsisas, ahci, nvme", vm.Controller))
+	}
+	if !hardwareList.MatchString(vm.Hardware) {
+		errs = append(errs, fmt.Errorf("hardware %q: not versions such as vmx-13, or several with a blank between them", vm.Hardware))
+	} else if vm.Controller == NVMe && vm.Hardware < nvmeVersion {
+		errs = append(errs, fmt.Errorf("hardware %s has no NVMe controller: %s has", vm.Hardware, nvmeVersion))
+	}
+	if !guestName.MatchString(vm.Guest) {
+		errs = append(errs, fmt.Errorf("guest %q: not one of VMware's names, such as debian10_64Guest", vm.Guest))
+	}
+	if vm.Firmware != "bios" && vm.Firmware != "efi" {
+		errs = append(errs, fmt.Errorf("firmware %q is neither bios nor efi", vm.Firmware))
+	}
+	return errors.Join(errs...)
+}
+
+func (vm VM) checkDisks() error {
+	var errs []error
+	if len(vm.DataDisks) >= maxDisks {
+		errs = append(errs, fmt.Errorf("%d data disks: more than %d", len(vm.DataDisks), maxDisks-1))
+	}
+	for i, n := range vm.DataDisks {
+		if n <= 0 || n > maxCapacity || n%mebibyte != 0 {
+			errs = append(errs, fmt.Errorf("data disk %d of %d bytes: not a multiple of 1 MiB, up to 62 TiB", i+1, n))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// subType is the controller's rasd:ResourceSubType, "" for an unknown one.
+func (c Controller) subType() string {
+	switch c {
+	case PVSCSI:
+		return "VirtualSCSI"
+	case LSILogic:
+		return "lsilogic"
+	case LSISAS:
+		return "lsilogicsas"
+	case AHCI:
+		return "vmware.sata.ahci"
+	case NVMe:
+		return "vmware.nvme.controller"
+	}
+	return ""
+}
+
+func (c Controller) scsi() bool { return c == PVSCSI || c == LSILogic || c == LSISAS }
+
+// unit is the address of the n-th disk. That of a SCSI controller itself is 7.
+func (c Controller) unit(n int) int {
+	if c.scsi() && n >= 7 {
+		return n + 1
+	}
+	return n
+}
