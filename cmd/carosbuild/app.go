@@ -50,7 +50,7 @@ func (a *app) command() *cobra.Command {
 	root.PersistentFlags().StringVar(&a.progress, "progress", a.env("PROGRESS", "auto"), "how to show progress: auto, tty, plain, json or quiet")
 	root.PersistentFlags().StringVar(&a.runtime, "runtime", a.env("RUNTIME", ""), "OCI runtime to run steps with (default runc, else crun)")
 	named := &buildCommand{app: a}
-	root.AddCommand(named.command("build FILE..."), planCommand(a), pushCommand(a), exportCommand(a), newBootCommand(a), imagesCommand(a), shellCommand(a), versionCommand(a))
+	root.AddCommand(named.command("build FILE..."), planCommand(a), pushCommand(a), exportCommand(a), newBootCommand(a), imagesCommand(a), shellCommand(a), schemaCommand(a), versionCommand(a))
 	return root
 }
 
@@ -70,6 +70,16 @@ func buildVersion() string {
 		return bi.Main.Version
 	}
 	return "(unknown)"
+}
+
+func schemaCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "schema", Short: "Print the RELAX NG schema of declarations, for editors and xmllint", Args: exactly(0),
+		RunE: func(*cobra.Command, []string) error {
+			_, err := a.stdout.Write(decl.Schema())
+			return err
+		},
+	}
 }
 
 func versionCommand(a *app) *cobra.Command {

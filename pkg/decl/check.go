@@ -23,8 +23,9 @@ type check func(v string) *flaw
 type flaw struct {
 	text     string // goes on after the value: "is not a size"
 	hint     string
-	from, to int  // the bytes to mark; to is 0 for all of them
-	part     bool // text is about the marked bytes and not about the whole
+	from, to int      // the bytes to mark; to is 0 for all of them
+	part     bool     // text is about the marked bytes and not about the whole
+	words    []string // all that is allowed, if that is a few words
 }
 
 // idPattern is also what a tag and a single file name can be made of.
@@ -59,7 +60,7 @@ func oneOf(words ...string) check {
 		if hint == "" && len(words) < 6 {
 			hint = "it is one of " + list(words)
 		}
-		return &flaw{text: "is not known", hint: hint}
+		return &flaw{text: "is not known", hint: hint, words: words}
 	}
 }
 

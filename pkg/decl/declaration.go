@@ -225,7 +225,7 @@ type Item struct {
 
 // VM describes the virtual machine that an appliance format declares.
 type VM struct {
-	Name                     string // empty means product and version
+	Name                     string // empty means the product's
 	Product, Vendor, Version string
 	ProductURL, VendorURL    string
 	Cores                    string
@@ -238,7 +238,7 @@ type VM struct {
 	Firmware                 string   // bios or efi
 	DataDisks                []string // sizes of empty disks beside the one with the system
 	Annotation               string
-	EULAs                    []string
+	EULA                     string
 	Span                     Span
 }
 

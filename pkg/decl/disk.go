@@ -140,7 +140,7 @@ func newVM(k *node) *VM {
 		case "annotation":
 			vm.Annotation = paragraph(i.text().s)
 		case "eula":
-			vm.EULAs = append(vm.EULAs, paragraph(i.text().s))
+			vm.EULA = paragraph(i.text().s)
 		}
 	}
 	return vm

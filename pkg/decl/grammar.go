@@ -181,7 +181,7 @@ var grammar = map[string]rule{
 			{"firmware", false, oneOf("bios", "efi")},
 		},
 		kids: []string{"data-disk", "annotation", "eula"},
-		once: []string{"annotation"},
+		once: []string{"annotation", "eula"},
 	},
 	"data-disk":  {attrs: []attrRule{{"size", true, checkSectors}}},
 	"annotation": {text: mustText},

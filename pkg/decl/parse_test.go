@@ -121,7 +121,6 @@ setenv a b
 				lines.
 			</annotation>
 			<eula>One.</eula>
-			<eula>Two.</eula>
 		</vm>
 	</disk>
 </redo>
@@ -243,7 +242,7 @@ func wantFull() *Disk {
 		VM: &VM{
 			Name: "n", ProductURL: "https://a", VendorURL: "https://b", Network: "LAN", Controller: "ahci",
 			Hardware: []string{"vmx-13", "vmx-14"}, Guest: "debian11_64Guest", DataDisks: []string{"1G", "2G"},
-			Annotation: "Two\nlines.", EULAs: []string{"One.", "Two."},
+			Annotation: "Two\nlines.", EULA: "One.",
 		},
 	}
 }
