@@ -148,12 +148,14 @@ func (c *content) leafKids(d *directory, i int) []int32 {
 // putDir writes block k of a directory into p, which is zero.
 func (l *layout) putDir(p []byte, d *directory, k int64) {
 	c := l.content
-	sum := inodeSeed(l.seed, c.ino[d.entry])
 	if d.indexed && k <= int64(d.nodes) {
-		l.putIndex(p, d, int(k), sum)
+		l.putIndex(p, d, int(k))
 		return
 	}
-	w := direntWriter{p: p[:direntSpace]}
+	w := direntWriter{p: p}
+	if l.sums() {
+		w.p = p[:direntSpace]
+	}
 	if k == 0 {
 		w.add(c.ino[d.entry], ".", tree.Dir)
 		w.add(c.ino[d.parent], "..", tree.Dir)
@@ -170,18 +172,20 @@ func (l *layout) putDir(p []byte, d *directory, k int64) {
 		w.add(c.ino[kid], name, mode)
 	}
 	w.end()
-	tail := p[direntSpace:]
-	le.PutUint16(tail[4:], direntTail)
-	tail[7] = tailType
-	le.PutUint32(tail[8:], crc32c(sum, p[:direntSpace]))
+	if l.sums() {
+		tail := p[direntSpace:]
+		le.PutUint16(tail[4:], direntTail)
+		tail[7] = tailType
+		le.PutUint32(tail[8:], crc32c(inodeSeed(l.seed, c.ino[d.entry]), p[:direntSpace]))
+	}
 }
 
 // putIndex writes block k of a directory's index: the root when k is 0, else a
 // node.
-func (l *layout) putIndex(p []byte, d *directory, k int, sum uint32) {
+func (l *layout) putIndex(p []byte, d *directory, k int) {
 	leaves, nodes := len(d.leaves), int(d.nodes)
 	firstLeaf := 1 + nodes
-	w := dxWriter{p: p, off: dxNodeEntries, limit: dxNodeLimit}
+	w := dxWriter{p: p, off: dxNodeEntries}
 	switch {
 	case k == 0:
 		le.PutUint32(p, l.content.ino[d.entry])
@@ -195,7 +199,7 @@ func (l *layout) putIndex(p []byte, d *directory, k int, sum uint32) {
 		if nodes > 0 {
 			info[6] = 1 // levels below the root
 		}
-		w.off, w.limit = dxRootEntries, dxRootLimit
+		w.off = dxRootEntries
 	default:
 		le.PutUint16(p[4:], blockSize)
 	}
@@ -213,5 +217,10 @@ func (l *layout) putIndex(p []byte, d *directory, k int, sum uint32) {
 			w.add(d.leaves[i].hash, firstLeaf+i)
 		}
 	}
-	w.end(sum)
+	if !l.sums() {
+		w.end((blockSize - w.off) / 8)
+		return
+	}
+	w.end((blockSize - w.off - dxTail) / 8)
+	w.sum(inodeSeed(l.seed, l.content.ino[d.entry]))
 }

@@ -8,7 +8,7 @@ import "github.com/carosio/carosbuild/pkg/disk/tree"
 
 // direntWriter fills a block with directory entries.
 type direntWriter struct {
-	p         []byte // the block without its tail
+	p         []byte // the block, without a tail for the checksum
 	off, last int
 }
 
@@ -53,9 +53,9 @@ func direntType(mode uint32) byte {
 // dxWriter fills the entries of an index block: pairs of hash and block, where
 // the first pair has limit and count in the place of the hash.
 type dxWriter struct {
-	p          []byte
-	off, limit int
-	count      int
+	p     []byte
+	off   int
+	count int
 }
 
 func (w *dxWriter) add(hash uint32, block int) {
@@ -67,12 +67,16 @@ func (w *dxWriter) add(hash uint32, block int) {
 	w.count++
 }
 
-// end writes limit, count and the checksum, which covers the entries in use,
-// the tail's reserved word and a zero in its own place (ext4_dx_csum).
-func (w *dxWriter) end(sum uint32) {
-	le.PutUint16(w.p[w.off:], uint16(w.limit))
+// end writes limit, the number of entries that there is room for, and count.
+func (w *dxWriter) end(limit int) {
+	le.PutUint16(w.p[w.off:], uint16(limit))
 	le.PutUint16(w.p[w.off+2:], uint16(w.count))
+}
+
+// sum writes the checksum, which covers the entries in use, the tail's reserved
+// word and a zero in its own place (ext4_dx_csum).
+func (w *dxWriter) sum(sum uint32) {
 	sum = crc32c(sum, w.p[:w.off+8*w.count])
-	tail := w.p[w.off+8*w.limit:][:dxTail]
+	tail := w.p[blockSize-dxTail:]
 	le.PutUint32(tail[4:], crc32c(sum, tail))
 }

@@ -19,6 +19,10 @@
 // and grow it while it is mounted. Directories that need more than one block
 // have a hash tree, as the kernel gives them.
 //
+// Options.Compat leaves out 64bit and metadata_csum, and has uninit_bg, as
+// mke2fs did before 1.43: for boot loaders of that time, which take group
+// descriptors for 32 bytes large.
+//
 // Left out: other block and inode sizes, file systems of 16 TiB and more,
 // values of extended attributes that need an inode of their own (ea_inode),
 // project quotas, encryption, verity and case folding.
@@ -64,6 +68,10 @@ type Options struct {
 	// for that many group descriptors is kept, as the kernel cannot move them.
 	// 0 is 1024 times the size; growth by more than 8 TiB cannot be planned for.
 	MaxSize int64
+
+	// Compat is for U-Boot before 2016.11 and the like: no 64bit, no
+	// metadata_csum.
+	Compat bool
 }
 
 // Errors that say why a tree or an option cannot be written. An EntryError

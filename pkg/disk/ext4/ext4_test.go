@@ -96,19 +96,24 @@ func TestLargeDirectories(t *testing.T) {
 		entries []tree.Entry
 		levels  string
 		links   string
+		compat  bool
 	}{
-		{"two blocks", numbered("d", "%0250d", 30, empty), "0", "2"},
-		{"one level", numbered("d", "file-%d.txt", 20000, empty), "0", "2"},
-		{"two levels", numbered("d", "%06d-a-name-that-is-rather-long", 100000, empty), "1", "2"},
-		{"long names", numbered("d", "%0255d", 20000, empty), "1", "2"},
-		{"bytes above 127", numbered("d", "\xc3\xa9t\xc3\xa9-\xff\x80%d", 2000, empty), "0", "2"},
-		{"subdirectories", numbered("d", "%d", 70000, sub), "0", "1"},
+		{"two blocks", numbered("d", "%0250d", 30, empty), "0", "2", false},
+		{"one level", numbered("d", "file-%d.txt", 20000, empty), "0", "2", false},
+		{"one level, compat", numbered("d", "file-%d.txt", 20000, empty), "0", "2", true},
+		{"two levels", numbered("d", "%06d-a-name-that-is-rather-long", 100000, empty), "1", "2", false},
+		{"long names", numbered("d", "%0255d", 20000, empty), "1", "2", false},
+		{"long names, compat", numbered("d", "%0255d", 20000, empty), "1", "2", true},
+		{"bytes above 127", numbered("d", "\xc3\xa9t\xc3\xa9-\xff\x80%d", 2000, empty), "0", "2", false},
+		{"subdirectories", numbered("d", "%d", 70000, sub), "0", "1", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if testing.Short() && len(c.entries) > 20000 {
 				t.Skip("large")
 			}
-			path := build(t, sorted(append(c.entries, dir("d"))...), testOptions)
+			o := testOptions
+			o.Compat = c.compat
+			path := build(t, sorted(append(c.entries, dir("d"))...), o)
 			out := tool(t, "debugfs", "-R", "htree_dump /d", path)
 			if want := "Indirect levels: " + c.levels; !strings.Contains(out, want) {
 				t.Errorf("no %q in %s", want, out[:min(len(out), 500)])

@@ -36,8 +36,8 @@ func (m *mapping) putRoot(p []byte) {
 	m.putIndex(p, inodeExtents, lv, len(lv)-1, 0, lv[len(lv)-1])
 }
 
-// putNode writes tree block k and its checksum; seed is the inode's.
-func (m *mapping) putNode(p []byte, k int, seed uint32) {
+// putNode writes tree block k without its checksum.
+func (m *mapping) putNode(p []byte, k int) {
 	lv := levels(len(m.runs))
 	level := 0
 	for k >= lv[level] {
@@ -49,7 +49,13 @@ func (m *mapping) putNode(p []byte, k int, seed uint32) {
 	} else {
 		m.putIndex(p, blockExtents, lv, level-1, k*blockExtents, min((k+1)*blockExtents, lv[level-1]))
 	}
-	le.PutUint32(p[extentTailOff:], crc32c(seed, p[:extentTailOff]))
+}
+
+// sumNode puts the checksum of a tree block of an inode.
+func (l *layout) sumNode(p []byte, ino uint32) {
+	if l.sums() {
+		le.PutUint32(p[extentTailOff:], crc32c(inodeSeed(l.seed, ino), p[:extentTailOff]))
+	}
 }
 
 // putIndex writes a node that lists tree blocks first to last of a level.

@@ -19,10 +19,10 @@ const (
 	inodeSize   = 256
 	blockInodes = blockSize / inodeSize
 	groupInodes = 32768 // at most, one block of bitmap
-	descSize    = 64
-	blockDescs  = blockSize / descSize
-	flexGroups  = 16   // groups whose bitmaps and inode tables lie together
-	blockPtrs   = 1024 // 32-bit block numbers in a block
+	descSize    = 64    // with 64bit
+	descSize32  = 32    // without
+	flexGroups  = 16    // groups whose bitmaps and inode tables lie together
+	blockPtrs   = 1024  // 32-bit block numbers in a block
 	maxBlocks   = 1<<32 - 1
 	maxLinks    = 65000
 	maxName     = 255
@@ -99,6 +99,7 @@ const (
 	roCompatSparseSuper  = 0x1
 	roCompatLargeFile    = 0x2
 	roCompatHugeFile     = 0x8
+	roCompatGDTCsum      = 0x10 // uninit_bg
 	roCompatDirNlink     = 0x20
 	roCompatExtraIsize   = 0x40
 	roCompatMetadataCsum = 0x400
@@ -124,7 +125,8 @@ const (
 	groupInodeZeroed = 4
 )
 
-// put writes the descriptor without its checksum (16 bits at 0x1e).
+// put writes the descriptor without its checksum (16 bits at 0x1e). One of 32
+// bytes has no upper halves; file systems that have those have no sums.
 func (d *groupDesc) put(p []byte) {
 	le.PutUint32(p[0x00:], uint32(d.blockBitmap))
 	le.PutUint32(p[0x04:], uint32(d.inodeBitmap))
@@ -136,6 +138,9 @@ func (d *groupDesc) put(p []byte) {
 	le.PutUint16(p[0x18:], uint16(d.blockBitmapSum))
 	le.PutUint16(p[0x1a:], uint16(d.inodeBitmapSum))
 	le.PutUint16(p[0x1c:], uint16(d.unusedInodes))
+	if len(p) == descSize32 {
+		return
+	}
 	le.PutUint16(p[0x38:], uint16(d.blockBitmapSum>>16))
 	le.PutUint16(p[0x3a:], uint16(d.inodeBitmapSum>>16))
 }
@@ -233,7 +238,7 @@ const (
 	dxRootEntries = 32
 	dxNodeEntries = 8
 	dxTail        = 8
-	dxRootLimit   = (blockSize - dxRootEntries - dxTail) / 8
+	dxRootLimit   = (blockSize - dxRootEntries - dxTail) / 8 // with checksums
 	dxNodeLimit   = (blockSize - dxNodeEntries - dxTail) / 8
 )
 

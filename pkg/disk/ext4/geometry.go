@@ -16,6 +16,7 @@ type geometry struct {
 	groups      int64
 	groupInodes int64 // inodes in each group
 	tableBlocks int64 // of each group's inode table
+	descSize    int64 // bytes
 	descBlocks  int64
 	reservedGDT int64 // room for descriptors of further groups
 	journal     int64
@@ -43,13 +44,16 @@ func newGeometry(n, needed int64, o Options) (*geometry, error) {
 	if n > maxBlocks {
 		return nil, fmt.Errorf("ext4: %w: %d bytes", ErrTooLarge, n*blockSize)
 	}
-	g := &geometry{blocks: n}
+	g := &geometry{blocks: n, descSize: descSize}
+	if o.Compat {
+		g.descSize = descSize32
+	}
 	for {
 		g.groups = (g.blocks + groupBlocks - 1) / groupBlocks
 		if g.groups == 0 {
 			return nil, &smallError{n, 1}
 		}
-		g.descBlocks = (g.groups + blockDescs - 1) / blockDescs
+		g.descBlocks = g.descBlocksFor(g.groups)
 		g.reservedGDT = reservedDescBlocks(g, o.MaxSize)
 		if err := g.setInodes(needed, o); err != nil {
 			return nil, err
@@ -189,8 +193,11 @@ func reservedDescBlocks(g *geometry, limit int64) int64 {
 	}
 	most = min(most, maxBlocks)
 	groups := (most + groupBlocks - 1) / groupBlocks
-	return min(max((groups+blockDescs-1)/blockDescs-g.descBlocks, 0), blockPtrs)
+	return min(max(g.descBlocksFor(groups)-g.descBlocks, 0), blockPtrs)
 }
+
+// descBlocksFor is how many blocks the descriptors of n groups take.
+func (g *geometry) descBlocksFor(n int64) int64 { return blocks(n * g.descSize) }
 
 // journalBlocks is the size of the journal: mke2fs's choice, but at least 4 MiB
 // and at most 128 MiB, which is plenty for an appliance and soon replayed.

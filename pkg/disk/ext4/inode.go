@@ -24,6 +24,9 @@ func (l *layout) putInode(p []byte, ino uint32) {
 	case ino > lostFoundIno:
 		return
 	}
+	if !l.sums() {
+		return
+	}
 	sum := crc32c(inodeSeed(l.seed, ino), p)
 	le.PutUint16(p[inodeChecksumLow:], uint16(sum))
 	if le.Uint16(p[inodeExtra:]) != 0 {

@@ -30,10 +30,27 @@ func header(t testing.TB, path string) map[string]string {
 // TestLikeMke2fs compares an empty file system with mke2fs's, field by field
 // and group by group.
 func TestLikeMke2fs(t *testing.T) {
-	for _, size := range []int64{40 << 20, 200 << 20, 128<<20 + 900<<12, 8 << 30, 33<<30 + 12288} {
-		t.Run(fmt.Sprint(size), func(t *testing.T) {
-			o := testOptions
-			o.Size = size
+	const features = "none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,flex_bg,sparse_super,large_file,huge_file,dir_nlink,extra_isize,"
+	for _, tt := range []struct {
+		size   int64
+		compat bool
+	}{
+		{40 << 20, false},
+		{200 << 20, false},
+		{128<<20 + 900<<12, false},
+		{8 << 30, false},
+		{33<<30 + 12288, false},
+		{40 << 20, true},
+		{8 << 30, true},
+		{33<<30 + 12288, true},
+	} {
+		t.Run(fmt.Sprint(tt.size, tt.compat), func(t *testing.T) {
+			o, size := testOptions, tt.size
+			o.Size, o.Compat = size, tt.compat
+			more := "64bit,metadata_csum"
+			if tt.compat {
+				more = "uninit_bg"
+			}
 			got := build(t, sorted(), o)
 			want := t.TempDir() + "/mke2fs.img"
 			if err := os.WriteFile(want, nil, 0o600); err != nil {
@@ -43,7 +60,7 @@ func TestLikeMke2fs(t *testing.T) {
 				t.Fatal(err)
 			}
 			tool(t, "mke2fs", "-q", "-t", "ext4", "-b", "4096", "-i", "16384", "-I", "256", "-L", o.Label,
-				"-O", "none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg,sparse_super,large_file,huge_file,dir_nlink,extra_isize,metadata_csum",
+				"-O", features+more,
 				"-J", fmt.Sprintf("size=%d", journalBlocks(size/blockSize)*blockSize>>20),
 				"-U", "01020304-0506-4708-890a-0b0c0d0e0f10", want)
 			g, w := header(t, got), header(t, want)
@@ -90,14 +107,16 @@ func TestResize(t *testing.T) {
 	tr := randomTree(rand.New(rand.NewPCG(7, 7)), 400)
 	for _, c := range []struct {
 		size, to, most int64
+		compat         bool
 	}{
-		{64 << 20, 300 << 20, 0},
-		{200 << 20, 20 << 30, 0},
-		{0, 10 << 30, 12 << 30},
-		{100 << 20, 9 << 30, 1},
+		{64 << 20, 300 << 20, 0, false},
+		{200 << 20, 20 << 30, 0, false},
+		{200 << 20, 20 << 30, 0, true},
+		{0, 10 << 30, 12 << 30, false},
+		{100 << 20, 9 << 30, 1, false},
 	} {
 		o := testOptions
-		o.Size, o.MaxSize = c.size, c.most
+		o.Size, o.MaxSize, o.Compat = c.size, c.most, c.compat
 		o.InodeRatio = 1 << 19 // resize2fs writes the tables
 		path := build(t, tr, o)
 		out := tool(t, "resize2fs", "-P", path)

@@ -194,15 +194,18 @@ func TestRandomTrees(t *testing.T) {
 		n = 8
 	}
 	for seed := range n {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) { checkRandom(t, uint64(seed)) })
+		t.Run(fmt.Sprint(seed), func(t *testing.T) { checkRandom(t, uint64(seed), false) })
+		if seed%2 == 0 {
+			t.Run(fmt.Sprintf("%d compat", seed), func(t *testing.T) { checkRandom(t, uint64(seed), true) })
+		}
 	}
 }
 
-func checkRandom(t *testing.T, seed uint64) {
+func checkRandom(t *testing.T, seed uint64, compat bool) {
 	rnd := rand.New(rand.NewPCG(seed, 4))
 	tr := randomTree(rnd, 1+rnd.IntN(600))
 	o := testOptions
-	o.Time = rnd.Int64N(1.7e9)
+	o.Time, o.Compat = rnd.Int64N(1.7e9), compat
 	switch rnd.IntN(3) {
 	case 0:
 		o.Size = 256<<20 + rnd.Int64N(1<<30)
@@ -218,14 +221,15 @@ func checkRandom(t *testing.T, seed uint64) {
 
 // FuzzBuild lets e2fsck judge random trees in file systems of random form.
 func FuzzBuild(f *testing.F) {
-	f.Add(uint64(1), uint16(10), int64(0), int64(0), int64(0), int64(0))
-	f.Add(uint64(2), uint16(300), int64(64<<20), int64(0), int64(0), int64(1<<40))
-	f.Add(uint64(3), uint16(100), int64(129<<20), int64(0), int64(2048), int64(0))
-	f.Fuzz(func(t *testing.T, seed uint64, n uint16, size, free, ratio, most int64) {
+	f.Add(uint64(1), uint16(10), int64(0), int64(0), int64(0), int64(0), false)
+	f.Add(uint64(2), uint16(300), int64(64<<20), int64(0), int64(0), int64(1<<40), true)
+	f.Add(uint64(3), uint16(100), int64(129<<20), int64(0), int64(2048), int64(0), false)
+	f.Fuzz(func(t *testing.T, seed uint64, n uint16, size, free, ratio, most int64, compat bool) {
 		rnd := rand.New(rand.NewPCG(seed, 5))
 		tr := randomTree(rnd, int(n%1000))
 		o := testOptions
 		o.Size, o.Free, o.InodeRatio, o.MaxSize = size%(4<<30), free%(1<<30), ratio, most
+		o.Compat = compat
 		m, err := Build(tr, o)
 		if err != nil {
 			var space *SpaceError

@@ -65,14 +65,19 @@ func (l *layout) render(p []byte, r *region, k uint32) {
 		l.putDir(p, &l.dirs[r.index], n)
 	case kindXattr:
 		_, block, _ := splitXattrs(l.entry(l.xattred[r.index]).Xattrs) // newContent saw the error
-		putXattrBlock(p, block, l.seed, int64(r.start))
+		putXattrBlock(p, block)
+		if l.sums() {
+			sumXattrBlock(p, l.seed, int64(r.start))
+		}
 	case kindSymlink:
 		copy(p, l.entry(r.index).Link)
 	case kindNode:
 		m := l.maps[r.index]
-		m.putNode(p, int(n), inodeSeed(l.seed, l.ino[r.index]))
+		m.putNode(p, int(n))
+		l.sumNode(p, l.ino[r.index])
 	case kindJournalNode:
-		l.journal.putNode(p, int(n), inodeSeed(l.seed, journalIno))
+		l.journal.putNode(p, int(n))
+		l.sumNode(p, journalIno)
 	}
 }
 

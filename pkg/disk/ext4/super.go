@@ -45,6 +45,11 @@ func (l *layout) newSuper(freeBlocks int64) superblock {
 		LogGroupsPerFlex: 4, ChecksumType: 1,
 		OverheadBlocks: uint32(overhead),
 	}
+	if !l.sums() {
+		s.Incompat &^= incompat64bit
+		s.ROCompat = s.ROCompat&^roCompatMetadataCsum | roCompatGDTCsum
+		s.DescSize, s.ChecksumType = 0, 0
+	}
 	copy(s.Label[:], o.Label)
 	var root [60]byte
 	l.journal.putRoot(root[:])
@@ -67,7 +72,9 @@ func (l *layout) putSuper(p []byte, group, k int64) {
 	var b bytes.Buffer
 	binary.Write(&b, le, &s) // fixed size, to memory: no error
 	raw := b.Bytes()
-	le.PutUint32(raw[len(raw)-4:], crc32c(^uint32(0), raw[:len(raw)-4]))
+	if l.sums() {
+		le.PutUint32(raw[len(raw)-4:], crc32c(^uint32(0), raw[:len(raw)-4]))
+	}
 	if group == 0 {
 		p = p[superOffset:]
 	}
@@ -84,7 +91,7 @@ func (l *layout) describe() {
 	for i := range l.dirs {
 		dirs[int64(l.ino[l.dirs[i].entry]-1)/g.groupInodes]++
 	}
-	l.desc = make([]byte, g.groups*descSize)
+	l.desc = make([]byte, g.groups*g.descSize)
 	block := make([]byte, blockSize)
 	free := int64(0)
 	for i := range g.groups {
@@ -108,9 +115,12 @@ func (l *layout) describe() {
 			l.putInodeBitmap(block, i)
 			d.inodeBitmapSum = crc32c(l.seed, block[:g.groupInodes/8])
 		}
-		p := l.desc[i*descSize : (i+1)*descSize]
+		if !l.sums() {
+			d.blockBitmapSum, d.inodeBitmapSum = 0, 0
+		}
+		p := l.desc[i*g.descSize : (i+1)*g.descSize]
 		d.put(p)
-		le.PutUint16(p[descChecksum:], uint16(crc32c(crc32cUint32(l.seed, uint32(i)), p)))
+		le.PutUint16(p[descChecksum:], l.descSum(i, p))
 		free += d.freeBlocks
 	}
 	l.super = l.newSuper(free)

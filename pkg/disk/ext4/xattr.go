@@ -101,14 +101,19 @@ func putInodeXattrs(body []byte, xs []xattr) {
 	putXattrs(body[4:], 0, xs, nil)
 }
 
-// putXattrBlock writes the block of attributes that is at block number at.
-func putXattrBlock(p []byte, xs []xattr, seed uint32, at int64) {
+// putXattrBlock writes a block of attributes without its checksum.
+func putXattrBlock(p []byte, xs []xattr) {
 	le.PutUint32(p, xattrMagic)
 	le.PutUint32(p[4:], 1) // references
 	le.PutUint32(p[8:], 1) // blocks
 	hash := uint32(0)
 	putXattrs(p, xattrBlockHeader, xs, &hash)
 	le.PutUint32(p[12:], hash)
+}
+
+// sumXattrBlock puts the checksum of the block of attributes that is at block
+// number at.
+func sumXattrBlock(p []byte, seed uint32, at int64) {
 	sum := crc32cUint32(crc32cUint32(seed, uint32(at)), uint32(at>>32))
 	le.PutUint32(p[16:], crc32c(sum, p))
 }
