@@ -39,6 +39,7 @@ var allowed = map[string][]string{
 	"pkg/disk/qcow2":     {"pkg/disk/image", "pkg/disk/pipeline", "pkg/disk/vmdk"},
 	"pkg/disk/tree":      {},
 	"pkg/disk/uboot":     {},
+	"pkg/disk/verity":    {"pkg/disk/image"},
 	"pkg/disk/vhd":       {"pkg/disk/image", "pkg/disk/pipeline"},
 	"pkg/disk/vmdk":      {"pkg/disk/image", "pkg/disk/pipeline"},
 	"targets":            {},
