@@ -89,7 +89,7 @@ func (p *part) bytes(s *Spec) (int64, error) {
 		o.Free = extra
 		return ext4.MinSize(p.content(s), o)
 	case "fat32":
-		n, err := fat.MinSize(p.content(s), p.Label)
+		n, err := fat.MinSize(p.content(s), fat.Options{Label: p.Label})
 		return n + extra, err
 	}
 	if p.Raw == nil {

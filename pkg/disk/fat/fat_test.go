@@ -159,24 +159,40 @@ func TestContent(t *testing.T) {
 	}
 	delete(tests["names"], "noext.")
 	for name, files := range tests {
-		t.Run(name, func(t *testing.T) {
-			m, err := Build(mk(files), Options{Size: 40 << 20, Label: "CAROSESP", Serial: 0xCA405E5B, Hidden: 4096})
-			if err != nil {
-				t.Fatal(err)
+		for _, bits := range []int{16, 32} {
+			if bits == 16 && name == "many" { // too many for the root directory
+				files = below("d", files)
 			}
-			fs := write(t, m)
-			fsck(t, fs)
-			if diff := cmp.Diff(withDirs(files), readBack(t, fs)); diff != "" {
-				t.Errorf("read back (-want +got):\n%s", diff)
-			}
-			out := run(t, "minfo", "-i", fs, "::")
-			for _, want := range []string{"serial number: CA405E5B", `disk label="CAROSESP   "`, "hidden sectors: 4096"} {
-				if !strings.Contains(out, want) {
-					t.Errorf("minfo lacks %q:\n%s", want, out)
-				}
-			}
-		})
+			t.Run(fmt.Sprint(name, bits), func(t *testing.T) { checkContent(t, files, bits) })
+		}
 	}
+}
+
+func checkContent(t *testing.T, files map[string]string, bits int) {
+	m, err := Build(mk(files), Options{Size: 40 << 20, Label: "CAROSESP", Serial: 0xCA405E5B, Hidden: 4096, Bits: bits})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fs := write(t, m)
+	fsck(t, fs)
+	if diff := cmp.Diff(withDirs(files), readBack(t, fs)); diff != "" {
+		t.Errorf("read back (-want +got):\n%s", diff)
+	}
+	out := run(t, "minfo", "-i", fs, "::")
+	for _, want := range []string{"serial number: CA405E5B", `disk label="CAROSESP   "`, "hidden sectors: 4096", fmt.Sprintf(`disk type="FAT%d   "`, bits)} {
+		if !strings.Contains(strings.ReplaceAll(out, "Big fatlen", ""), want) {
+			t.Errorf("minfo lacks %q:\n%s", want, out)
+		}
+	}
+}
+
+// below puts files into a directory.
+func below(dir string, files map[string]string) map[string]string {
+	out := map[string]string{}
+	for p, c := range files {
+		out[dir+"/"+p] = c
+	}
+	return out
 }
 
 func TestTimes(t *testing.T) {
@@ -210,14 +226,113 @@ func TestGeometry(t *testing.T) {
 		{128, 1, 2017, 258078},
 		{256, 1, 4033, 516190},
 	} {
-		g, err := newGeometry(tt.mib << 20)
+		g, err := newGeometry(tt.mib<<20, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := geometry{sectors: tt.mib << 11, perCluster: tt.perCluster, fatSectors: tt.fat, clusters: tt.clusters}
+		want := geometry{bits: 32, reserved: 32, sectors: tt.mib << 11, perCluster: tt.perCluster, fatSectors: tt.fat, clusters: tt.clusters}
 		if diff := cmp.Diff(want, g, cmp.AllowUnexported(geometry{})); diff != "" {
 			t.Errorf("%d MiB (-want +got):\n%s", tt.mib, diff)
 		}
+	}
+}
+
+// TestLikeMkfs compares FAT16's boot sector with mkfs.fat's.
+func TestLikeMkfs(t *testing.T) {
+	for _, mib := range []int64{9, 16, 17, 32, 64, 128, 129, 200, 256, 512, 513, 1024, 1025, 2048, 2049, 4095} {
+		want := filepath.Join(t.TempDir(), "mkfs")
+		if err := os.WriteFile(want, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(want, mib<<20); err != nil {
+			t.Fatal(err)
+		}
+		run(t, "mkfs.fat", "-F", "16", "-i", "CA405E5B", "-n", "LABEL", "-h", "77", "-g", "64/32", want) // tracks that divide a MiB
+		m, err := Build(mk(nil), Options{Size: mib << 20, Label: "LABEL", Serial: 0xCA405E5B, Hidden: 77, Bits: 16})
+		if err != nil {
+			t.Fatal(err)
+		}
+		fs := write(t, m)
+		fsck(t, fs)
+		got := bootSectors(t, fs, want)
+		if diff := cmp.Diff(got[0], got[1]); diff != "" {
+			t.Errorf("%d MiB (-got +want):\n%s", mib, diff)
+		}
+	}
+}
+
+// bootSectors reads what is before the code, without the name of the program
+// and the heads and sectors of a drive.
+func bootSectors(t *testing.T, files ...string) (out [][]byte) {
+	t.Helper()
+	for _, name := range files {
+		f, err := os.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		b := make([]byte, 62)
+		if _, err := f.ReadAt(b, 0); err != nil {
+			t.Fatal(err)
+		}
+		clear(b[24:28])
+		out = append(out, slices.Delete(b, 3, 11))
+	}
+	return out
+}
+
+func TestSizes16(t *testing.T) {
+	tr := mk(map[string]string{"f": strings.Repeat("y", 100000), "d/g": "z", "d/e/h": "u"})
+	for _, size := range []int64{3 << 20, 3<<20 + 700, 5 << 20, 9 << 20, 100<<20 + 511, 128<<20 + 5120, 2 << 30, 4<<30 - 1<<20} {
+		m, err := Build(tr, Options{Size: size, Bits: 16})
+		if err != nil {
+			t.Fatalf("%d: %v", size, err)
+		}
+		fsck(t, write(t, m))
+	}
+}
+
+func TestMinSize16(t *testing.T) {
+	for _, n := range []int64{0, 2 << 20, 6 << 20, 7 << 20, 8 << 20, 100 << 20, 126 << 20, 128 << 20, 300 << 20, 3 << 30} {
+		tr := &tree.Tree{Entries: []tree.Entry{{Mode: tree.Dir}, {Path: "f", Mode: tree.Regular, Size: n, Content: zeros{}}}}
+		size, err := MinSize(tr, Options{Label: "L", Bits: 16})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Build(tr, Options{Size: size, Label: "L", Bits: 16}); err != nil {
+			t.Errorf("%d bytes in MinSize %d: %v", n, size, err)
+		}
+		if _, err := Build(tr, Options{Size: size - 1<<20, Label: "L", Bits: 16}); err == nil {
+			t.Errorf("%d bytes fit less than MinSize %d", n, size)
+		}
+	}
+}
+
+func TestErrors16(t *testing.T) {
+	many := map[string]string{}
+	for i := range 300 {
+		many[fmt.Sprintf("a long name %d", i)] = ""
+	}
+	if _, err := Build(mk(many), Options{Size: 40 << 20, Bits: 16}); !errors.Is(err, ErrRoot) || !strings.Contains(err.Error(), "entries of 32 bytes, it has room for 512") {
+		t.Errorf("full root directory: %v", err)
+	}
+	if _, err := Build(mk(nil), Options{Size: 2 << 20, Bits: 16}); err == nil || err.Error() != "2097152 bytes are too few for FAT16, which needs at least 3 MiB" {
+		t.Errorf("too small: %v", err)
+	}
+	if _, err := Build(mk(nil), Options{Size: 4 << 30, Bits: 16}); !errors.Is(err, ErrTooBig16) {
+		t.Errorf("too large: %v", err)
+	}
+	if _, err := Build(mk(nil), Options{Size: 40 << 20, Bits: 12}); err == nil {
+		t.Error("FAT12 was made")
+	}
+	big := &tree.Tree{Entries: []tree.Entry{{Mode: tree.Dir}, {Path: "f", Mode: tree.Regular, Size: 50 << 20, Content: zeros{}}}}
+	_, err := Build(big, Options{Size: 40 << 20, Bits: 16})
+	if got := (*SpaceError)(nil); !errors.As(err, &got) || got.Need != 50<<20 || got.MinSize != 51<<20 {
+		t.Errorf("got %+v", err)
+	}
+	big.Entries[1].Size = 4<<30 - 1
+	if _, err := MinSize(big, Options{Bits: 16}); !errors.Is(err, ErrTooBig16) {
+		t.Errorf("too large a file: %v", err)
 	}
 }
 
@@ -238,7 +353,7 @@ func TestSizes(t *testing.T) {
 func TestMinSize(t *testing.T) {
 	for _, n := range []int64{0, 30 << 20, 31<<20 + 1, 33 << 20, 100 << 20, 255 << 20, 258 << 20, 300 << 20, 3 << 30} {
 		tr := &tree.Tree{Entries: []tree.Entry{{Mode: tree.Dir}, {Path: "f", Mode: tree.Regular, Size: n, Content: zeros{}}}}
-		size, err := MinSize(tr, "L")
+		size, err := MinSize(tr, Options{Label: "L"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -292,7 +407,7 @@ func TestErrors(t *testing.T) {
 		{"big file", one(tree.Entry{Path: "f", Mode: tree.Regular, Size: 1 << 32, Content: zeros{}}), Options{Size: 8 << 30}, ErrFileSize, "/f: "},
 		{"symlink", one(tree.Entry{Path: "l", Mode: tree.Symlink, Link: "x"}), Options{}, ErrFileType, "/l: "},
 		{"device", one(tree.Entry{Path: "d", Mode: tree.Char}), Options{}, ErrFileType, "/d: "},
-		{"colon", file("a:b"), Options{}, ErrName, `/a:b: name not allowed on FAT32: character ':'`},
+		{"colon", file("a:b"), Options{}, ErrName, `/a:b: name not allowed on FAT: character ':'`},
 		{"dot", file("a."), Options{}, ErrName, "ends in a dot"},
 		{"latin1", file("\xe9"), Options{}, ErrName, "UTF-8"},
 		{"long", file(strings.Repeat("n", 256)), Options{}, ErrName, "255"},
@@ -390,9 +505,9 @@ func sums(files map[string]string) map[string]string {
 	return out
 }
 
-func checkRandom(t *testing.T, seed uint64) {
+func checkRandom(t *testing.T, seed uint64, bits int) {
 	files := randomTree(rand.New(rand.NewPCG(seed, 1)))
-	m, err := Build(mk(files), Options{Size: 36 << 20, Label: "FUZZ"})
+	m, err := Build(mk(files), Options{Size: 36 << 20, Label: "FUZZ", Bits: bits})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -405,11 +520,15 @@ func checkRandom(t *testing.T, seed uint64) {
 
 func TestRandom(t *testing.T) {
 	for seed := range uint64(25) {
-		checkRandom(t, seed)
+		checkRandom(t, seed, 16)
+		checkRandom(t, seed, 32)
 	}
 }
 
 func FuzzBuild(f *testing.F) {
 	f.Add(uint64(100))
-	f.Fuzz(checkRandom)
+	f.Fuzz(func(t *testing.T, seed uint64) {
+		checkRandom(t, seed, 16)
+		checkRandom(t, seed, 32)
+	})
 }

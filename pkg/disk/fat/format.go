@@ -6,6 +6,7 @@ package fat
 
 import (
 	"encoding/binary"
+	"fmt"
 	"time"
 )
 
@@ -17,10 +18,12 @@ const (
 	infoSector      = 1
 	backupSector    = 6
 	fatCount        = 2
-	fatEntry        = 4
 	rootCluster     = 2
 	mediaFixed      = 0xF8
 	minClusters     = 65525
+	minClusters16   = 4087  // fewer may be taken for FAT12
+	maxClusters16   = 65524 // more may be taken for FAT32
+	rootSectors16   = 32    // 512 entries, more where a cluster is larger
 	endOfChain      = 0x0FFFFFFF
 	dirEntrySize    = 32
 	maxDirEntries   = 65536
@@ -50,17 +53,30 @@ var clusterClasses = []struct{ from, below, sectors int64 }{
 
 // geometry says where the parts of a file system are, in sectors.
 type geometry struct {
-	sectors    int64 // in total
-	perCluster int64
-	fatSectors int64 // of one FAT
-	clusters   int64 // data clusters; numbers run from 2
+	bits        int   // 16 or 32
+	sectors     int64 // in total
+	perCluster  int64
+	reserved    int64 // in front of the FATs
+	fatSectors  int64 // of one FAT
+	rootSectors int64 // of FAT16's root directory, between FATs and clusters
+	clusters    int64 // data clusters; numbers run from 2
 }
 
-func newGeometry(size int64) (geometry, error) {
+func newGeometry(size int64, bits int) (geometry, error) {
+	switch bits {
+	case 0, 32:
+		return newGeometry32(size)
+	case 16:
+		return newGeometry16(size)
+	}
+	return geometry{}, fmt.Errorf("FAT%d: there are FAT16 and FAT32", bits)
+}
+
+func newGeometry32(size int64) (geometry, error) {
 	if size >= 2<<40 {
 		return geometry{}, ErrTooBig
 	}
-	g := geometry{sectors: size / sectorSize}
+	g := geometry{bits: 32, sectors: size / sectorSize, reserved: reservedSectors}
 	for _, c := range clusterClasses {
 		if size < c.below {
 			g.perCluster = c.sectors
@@ -70,18 +86,54 @@ func newGeometry(size int64) (geometry, error) {
 	// mkfs.fat's arithmetic: size the FATs as if every cluster paid for its own
 	// entries, then give what is left to data.
 	data := g.sectors - reservedSectors
-	n := (data*sectorSize + fatCount*8) / (g.perCluster*sectorSize + fatCount*fatEntry)
-	g.fatSectors = ((n+2)*fatEntry + sectorSize - 1) / sectorSize
-	g.clusters = min((data-fatCount*g.fatSectors)/g.perCluster, g.fatSectors*sectorSize/fatEntry-2)
+	n := (data*sectorSize + fatCount*8) / (g.perCluster*sectorSize + fatCount*g.entry())
+	g.fatSectors = ((n+2)*g.entry() + sectorSize - 1) / sectorSize
+	g.clusters = min((data-fatCount*g.fatSectors)/g.perCluster, g.fatSectors*sectorSize/g.entry()-2)
 	if g.clusters < minClusters {
-		return geometry{}, &TooSmallError{Size: size, Min: sizeFor(minClusters, 1)}
+		return geometry{}, &TooSmallError{Size: size, Min: sizeFor(minClusters, 1), Bits: 32}
 	}
 	return g, nil
 }
 
-// sizeFor is a size in bytes, rounded up to 1 MiB, that holds n clusters.
+// newGeometry16 takes the smallest cluster that does not give too many of
+// them. mkfs.fat begins with 4 sectors and so refuses less than some 8 MiB.
+func newGeometry16(size int64) (geometry, error) {
+	for per := int64(1); per <= 128; per *= 2 {
+		g := fill16(size/sectorSize, per)
+		if g.clusters < minClusters16 {
+			return geometry{}, &TooSmallError{Size: size, Min: min16, Bits: 16}
+		}
+		if g.clusters <= maxClusters16 && (per >= 4 || fill16(size/sectorSize, 4).clusters < minClusters16) {
+			return g, nil
+		}
+	}
+	return geometry{}, ErrTooBig16
+}
+
+// min16 is the size in bytes, rounded up to 1 MiB, of the smallest FAT16.
+const min16 = 3 << 20
+
+// fill16 divides sectors as mkfs.fat does: every part is aligned to clusters.
+func fill16(sectors, per int64) geometry {
+	g := geometry{
+		bits: 16, sectors: sectors, perCluster: per,
+		reserved: per, rootSectors: max(rootSectors16, per),
+	}
+	data := sectors - g.reserved - g.rootSectors
+	n := (data*sectorSize + fatCount*g.entry()) / (per*sectorSize + fatCount*g.entry())
+	g.fatSectors = ((n+2)*g.entry() + sectorSize - 1) / sectorSize
+	g.fatSectors = (g.fatSectors + per - 1) / per * per
+	g.clusters = max(min((data-fatCount*g.fatSectors)/per, g.fatSectors*sectorSize/g.entry()-2), 0)
+	return g
+}
+
+// entry is the size of a FAT's entry in bytes.
+func (g geometry) entry() int64 { return int64(g.bits) / 8 }
+
+// sizeFor is a size of FAT32 in bytes, rounded up to 1 MiB, that holds n
+// clusters.
 func sizeFor(n, perCluster int64) int64 {
-	fat := ((n+2)*fatEntry+sectorSize-1)/sectorSize + 1 // mkfs.fat's rounding may cost one more
+	fat := ((n+2)*4+sectorSize-1)/sectorSize + 1 // mkfs.fat's rounding may cost one more
 	size := (reservedSectors + fatCount*fat + n*perCluster) * sectorSize
 	return (size + 1<<20 - 1) >> 20 << 20
 }
@@ -90,39 +142,55 @@ func (g geometry) clusterBytes() int64 { return g.perCluster * sectorSize }
 
 // fatOffset is where FAT i starts, in bytes.
 func (g geometry) fatOffset(i int64) int64 {
-	return (reservedSectors + i*g.fatSectors) * sectorSize
+	return (g.reserved + i*g.fatSectors) * sectorSize
 }
 
-// offset is where cluster n starts, in bytes.
+// offset is where cluster n starts, in bytes; 0 is FAT16's root directory.
 func (g geometry) offset(n int64) int64 {
-	return g.fatOffset(fatCount) + (n-2)*g.clusterBytes()
+	at := g.fatOffset(fatCount)
+	if n == 0 {
+		return at
+	}
+	return at + g.rootSectors*sectorSize + (n-2)*g.clusterBytes()
 }
 
-// bootSector is sector 0 and its backup.
+// bootSector is sector 0 and, with FAT32, its backup.
 func (g geometry) bootSector(label []byte, serial, hidden uint32) []byte {
 	le := binary.LittleEndian
 	b := make([]byte, sectorSize)
-	copy(b, "\xEB\x58\x90CAROS   ")
+	copy(b[3:], "CAROS   ")
 	le.PutUint16(b[11:], sectorSize)
 	b[13] = byte(g.perCluster)
-	le.PutUint16(b[14:], reservedSectors)
+	le.PutUint16(b[14:], uint16(g.reserved))
 	b[16] = fatCount
 	b[21] = mediaFixed
 	le.PutUint16(b[24:], 63)  // sectors per track
 	le.PutUint16(b[26:], 255) // heads
 	le.PutUint32(b[28:], hidden)
-	le.PutUint32(b[32:], uint32(g.sectors))
-	le.PutUint32(b[36:], uint32(g.fatSectors))
-	le.PutUint32(b[44:], rootCluster)
-	le.PutUint16(b[48:], infoSector)
-	le.PutUint16(b[50:], backupSector)
-	b[64] = 0x80 // BIOS drive
-	b[66] = 0x29 // serial, label and type follow
-	le.PutUint32(b[67:], serial)
-	copy(b[71:], "NO NAME    ")
-	copy(b[71:], label)
-	copy(b[82:], "FAT32   ")
-	copy(b[90:], "\xCD\x18\xEB\xFE") // int 18h: let the BIOS try the next device
+	rest := b[64:]
+	if g.bits == 16 {
+		rest = b[36:]
+		le.PutUint16(b[17:], uint16(g.rootSectors*sectorSize/dirEntrySize))
+		le.PutUint16(b[22:], uint16(g.fatSectors))
+	} else {
+		le.PutUint32(b[36:], uint32(g.fatSectors))
+		le.PutUint32(b[44:], rootCluster)
+		le.PutUint16(b[48:], infoSector)
+		le.PutUint16(b[50:], backupSector)
+	}
+	if g.bits == 16 && g.sectors < 1<<16 {
+		le.PutUint16(b[19:], uint16(g.sectors))
+	} else {
+		le.PutUint32(b[32:], uint32(g.sectors))
+	}
+	copy(b, []byte{0xEB, byte(sectorSize - len(rest) + 24), 0x90}) // jump to the code
+	rest[0] = 0x80                                                 // BIOS drive
+	rest[2] = 0x29                                                 // serial, label and type follow
+	le.PutUint32(rest[3:], serial)
+	copy(rest[7:], "NO NAME    ")
+	copy(rest[7:], label)
+	copy(rest[18:], fmt.Sprintf("FAT%d   ", g.bits))
+	copy(rest[26:], "\xCD\x18\xEB\xFE") // int 18h: let the BIOS try the next device
 	b[510], b[511] = 0x55, 0xAA
 	return b
 }

@@ -126,18 +126,31 @@ func (d *node) nameChildren() error {
 	return nil
 }
 
-// place gives the directory's content clusters from next on, depth first, and
-// returns the first free one.
-func (d *node) place(next, clusterBytes int64) (int64, error) {
+// place gives everything clusters and returns the first free one.
+func (g geometry) place(root *node) (int64, error) {
+	if g.bits == 32 {
+		return root.place(2, g.clusterBytes()), nil
+	}
+	if have := int(g.rootSectors * sectorSize / dirEntrySize); root.slots > have {
+		return 0, &PathError{"", fmt.Errorf("%w: %d entries of 32 bytes, it has room for %d", ErrRoot, root.slots, have)}
+	}
+	root.cluster = 0
+	return root.placeChildren(2, g.clusterBytes()), nil
+}
+
+// place gives the directory and its content clusters from next on, depth
+// first, and returns the first free one.
+func (d *node) place(next, clusterBytes int64) int64 {
 	d.cluster = next
 	next += max(1, clustersFor(int64(d.slots)*dirEntrySize, clusterBytes))
+	return d.placeChildren(next, clusterBytes)
+}
+
+func (d *node) placeChildren(next, clusterBytes int64) int64 {
 	for _, c := range d.children {
-		var err error
 		switch {
 		case c.isDir():
-			if next, err = c.place(next, clusterBytes); err != nil {
-				return 0, err
-			}
+			next = c.place(next, clusterBytes)
 		case c.entry.Size > 0:
 			c.cluster = next
 			next += clustersFor(c.entry.Size, clusterBytes)
@@ -145,7 +158,7 @@ func (d *node) place(next, clusterBytes int64) (int64, error) {
 			c.cluster = 0
 		}
 	}
-	return next, nil
+	return next
 }
 
 func clustersFor(size, clusterBytes int64) int64 { return (size + clusterBytes - 1) / clusterBytes }

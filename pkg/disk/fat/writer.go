@@ -36,7 +36,7 @@ func (w *writer) directory(d, up *node) {
 		}
 	} else {
 		parent := up.cluster
-		if parent == rootCluster {
+		if up.path == "" { // the root, wherever it is
 			parent = 0
 		}
 		b = append(b, shortEntry([11]byte([]byte(".          ")), attrDir, 0, d.cluster, 0, mtime)...)
@@ -55,7 +55,9 @@ func (w *writer) directory(d, up *node) {
 	if len(b) > 0 {
 		w.bytes(w.offset(d.cluster), b)
 	}
-	w.chains = append(w.chains, chain{d.cluster, max(1, clustersFor(int64(len(b)), w.clusterBytes()))})
+	if d.cluster != 0 {
+		w.chains = append(w.chains, chain{d.cluster, max(1, clustersFor(int64(len(b)), w.clusterBytes()))})
+	}
 	for _, c := range d.children {
 		if c.isDir() {
 			w.directory(c, d)
@@ -86,13 +88,21 @@ func (w *writer) file(n *node) {
 // cluster.
 func (w *writer) tables(next int64) {
 	boot := w.bootSector(w.label, w.o.Serial, w.o.Hidden)
-	info := fsInfo(w.clusters-(next-2), next-1)
-	for _, s := range []int64{0, backupSector} {
-		w.bytes(s*sectorSize, boot)
-		w.bytes((s+infoSector)*sectorSize, info)
+	w.bytes(0, boot)
+	if w.bits == 32 {
+		info := fsInfo(w.clusters-(next-2), next-1)
+		w.bytes(infoSector*sectorSize, info)
+		w.bytes(backupSector*sectorSize, boot)
+		w.bytes((backupSector+infoSector)*sectorSize, info)
 	}
-	fat := make([]byte, (next*fatEntry+sectorSize-1)/sectorSize*sectorSize)
-	put := func(n, v int64) { binary.LittleEndian.PutUint32(fat[n*fatEntry:], uint32(v)) }
+	fat := make([]byte, (next*w.entry()+sectorSize-1)/sectorSize*sectorSize)
+	put := func(n, v int64) {
+		if w.bits == 16 {
+			binary.LittleEndian.PutUint16(fat[2*n:], uint16(v))
+			return
+		}
+		binary.LittleEndian.PutUint32(fat[4*n:], uint32(v))
+	}
 	put(0, endOfChain&^0xFF|mediaFixed)
 	put(1, endOfChain)
 	for _, c := range w.chains {
