@@ -37,6 +37,7 @@ var allowed = map[string][]string{
 	"pkg/disk/partition": {"pkg/disk/image"},
 	"pkg/disk/pipeline":  {},
 	"pkg/disk/qcow2":     {"pkg/disk/image", "pkg/disk/pipeline", "pkg/disk/vmdk"},
+	"pkg/disk/swap":      {"pkg/disk/image"},
 	"pkg/disk/tree":      {},
 	"pkg/disk/uboot":     {},
 	"pkg/disk/verity":    {"pkg/disk/image"},
