@@ -62,10 +62,10 @@ func DiskStages(d *decl.Declaration, disk *decl.Disk) ([]string, error) {
 		}
 	}
 	for _, b := range disk.Blobs {
-		if b.Check != "" { // better none than one that was not checked
-			return nil, finding(b.Span, fmt.Errorf("check=%q is not possible in this version", b.Check))
-		}
 		add(b.Stage)
+	}
+	if _, err := machine(disk); err != nil { // before anything is built
+		return nil, err
 	}
 	if disk.BIOS == nil {
 		return ids, nil

@@ -11,28 +11,29 @@ import (
 	"io"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk"
-	"github.com/carosio/carosbuild/pkg/disk/grub"
 	"github.com/carosio/carosbuild/pkg/disk/image"
-	"github.com/carosio/carosbuild/pkg/disk/initrd"
+	"github.com/carosio/carosbuild/pkg/disk/ova"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/disk/uboot"
 )
 
 // DiskImage is a disk that is composed and not written yet.
 type DiskImage struct {
 	Layout *disk.Layout
 	Seed   []byte
+	VM     *ova.VM // for formats that say what machine it is for
+	Time   int64   // seconds since 1970, for formats that have one
 }
 
 // Disk composes a declared disk from built stages. Release is called when the
 // image has been written. What the declaration asks for and the stages do not
 // have is a DeclarationError.
 func (e *Engine) Disk(ctx context.Context, d *decl.Disk, res *Result) (*DiskImage, func() error, error) {
-	c := &composer{trees: &stageTrees{engine: e, result: res, trees: map[string]*tree.Tree{}}, disk: d}
+	c := &composer{trees: &stageTrees{engine: e, result: res, trees: map[string]*tree.Tree{}}, disk: d, initrds: map[decl.Span][]byte{}}
 	img, err := c.compose(ctx)
 	if err != nil {
 		return nil, nil, errors.Join(err, c.trees.release())
@@ -48,7 +49,7 @@ func Formats() []string {
 // WriteDisk writes the image to a file; format "" follows from its name.
 func (e *Engine) WriteDisk(ctx context.Context, img *DiskImage, out, format string) error {
 	return disk.Write(ctx, out, format, img.Layout.Image, disk.WriteOptions{
-		Seed: img.Seed, Mode: e.OutputMode,
+		Seed: img.Seed, Mode: e.OutputMode, VM: img.VM, Time: img.Time,
 		Progress: func(done, total int64) {
 			e.event(Event{Kind: Progress, Text: "write " + out, Done: done, Total: total})
 		},
@@ -60,6 +61,9 @@ type composer struct {
 	trees *stageTrees
 	disk  *decl.Disk
 	mtime int64 // of what has no time of its own
+	// initrds are those composed so far, by their elements' places: a tree may
+	// be made more than once.
+	initrds map[decl.Span][]byte
 }
 
 // finding is an error at a place of the declaration.
@@ -77,7 +81,10 @@ func (c *composer) compose(ctx context.Context) (*DiskImage, error) {
 		c.mtime = *e
 	}
 	digest := disk.TreeDigest(root)
-	spec := disk.Spec{Table: c.disk.Table, Size: c.disk.Size, Seed: append([]byte(c.disk.ID+"\x00"), digest[:]...), Time: c.mtime}
+	spec := disk.Spec{
+		Table: c.disk.Table, Size: c.disk.Size, Align: c.disk.Align, GUID: c.disk.GUID,
+		Seed: append([]byte(c.disk.ID+"\x00"), digest[:]...), Time: c.mtime, Spool: c.spool,
+	}
 	for _, p := range c.disk.Partitions {
 		dp, err := c.partition(ctx, p)
 		if err != nil {
@@ -87,8 +94,11 @@ func (c *composer) compose(ctx context.Context) (*DiskImage, error) {
 	}
 	for _, b := range c.disk.Blobs {
 		data, err := c.file(ctx, b.Stage, b.From)
+		if err == nil && b.Check == "sunxi-spl" {
+			_, err = uboot.CheckSPL(data)
+		}
 		if err != nil {
-			return nil, finding(b.Span, err)
+			return nil, locate(b.Span, err)
 		}
 		spec.Blobs = append(spec.Blobs, disk.Blob{Name: b.From, At: b.At, Data: data})
 	}
@@ -101,11 +111,12 @@ func (c *composer) compose(ctx context.Context) (*DiskImage, error) {
 			return nil, finding(c.disk.BIOS.Span, err)
 		}
 	}
-	layout, err := disk.Compose(spec)
+	layout, err := disk.Compose(ctx, spec)
 	if err != nil {
-		return nil, finding(c.disk.Span, fmt.Errorf("disk %s: %w", c.disk.ID, err))
+		return nil, locate(c.disk.Span, fmt.Errorf("disk %s: %w", c.disk.ID, err))
 	}
-	return &DiskImage{Layout: layout, Seed: spec.Seed}, nil
+	vm, err := machine(c.disk)
+	return &DiskImage{Layout: layout, Seed: spec.Seed, VM: vm, Time: c.mtime}, err
 }
 
 // stage is the stage that something is taken from: its own, else the
@@ -120,44 +131,104 @@ func (c *composer) stage(own string, p *decl.Partition) string {
 }
 
 func (c *composer) partition(ctx context.Context, p *decl.Partition) (disk.Partition, error) {
-	out := disk.Partition{Name: p.Name, Type: p.Type, FS: p.FS, Label: p.Label, Start: p.Start, Size: p.Size, Active: p.Active, UUID: p.UUID}
-	if p.FS == "" {
+	out := disk.Partition{
+		Name: p.Name, Type: p.Type, FS: p.FS, Label: p.Label, Start: p.Start, Size: p.Size, Active: p.Active, UUID: p.UUID,
+		Attributes: p.Attributes, Hybrid: p.Hybrid, Compat: p.Profile == "compat", Compression: p.Compression, Of: p.Of,
+	}
+	if p.Grow && c.disk.Table == "gpt" && !slices.Contains(p.Attributes, "grow") {
+		out.Attributes = append(slices.Clone(p.Attributes), "grow")
+	}
+	var err error
+	switch p.FS {
+	case "":
+		out.Raw, err = c.raw(ctx, p)
+		return out, err
+	case "swap", "verity":
 		return out, nil
 	}
 	var base *tree.Tree
 	if p.Path != "" {
-		t, err := c.trees.get(ctx, c.stage("", p))
-		if err != nil {
-			return out, err
-		}
-		if base, err = t.Sub(p.Path); err == nil {
-			base, err = base.Without(c.mountedBelow(p))
-		}
-		if err != nil {
-			return out, finding(p.Span, err)
+		if base, err = c.base(ctx, p); err != nil {
+			return out, locate(p.Span, err)
 		}
 		if len(p.Items) == 0 {
 			out.Tree = base
 			return out, nil
 		}
 	}
+	if slices.ContainsFunc(p.Items, namesRoot) {
+		out.Files = func(roots map[string]string) (*tree.Tree, error) { return c.files(ctx, p, base, roots) }
+		return out, nil
+	}
+	out.Tree, err = c.files(ctx, p, base, nil)
+	return out, err
+}
+
+// base is what the partition's path leads to: a directory of a stage, without
+// what other partitions hold, or a tar archive.
+func (c *composer) base(ctx context.Context, p *decl.Partition) (*tree.Tree, error) {
+	stage := c.stage("", p)
+	t, err := c.trees.get(ctx, stage)
+	if err != nil {
+		return nil, err
+	}
+	name, err := onePath(t, stage, p.Path)
+	if err != nil {
+		return nil, err
+	}
+	e, err := t.Lookup(name)
+	if err != nil {
+		return nil, fmt.Errorf("stage %s: %w", stage, err)
+	}
+	sub, err := t.Sub(e.Path)
+	if err != nil {
+		return nil, fmt.Errorf("stage %s: %w", stage, err)
+	}
+	return sub.Without(c.mountedBelow(p))
+}
+
+// raw is the file that is the partition's content, nil for none.
+func (c *composer) raw(ctx context.Context, p *decl.Partition) (*image.Image, error) {
+	if p.From == "" {
+		return nil, nil
+	}
+	e, err := c.entry(ctx, c.stage("", p), p.From)
+	if err != nil {
+		return nil, locate(p.Span, err)
+	}
+	var extents []image.Extent
+	for _, r := range e.Ranges() {
+		extents = append(extents, image.Extent{Off: r.Off, Len: r.Len, Src: e.Content, SrcOff: r.Off})
+	}
+	return image.New(e.Size, extents)
+}
+
+// files is the tree of a partition's path and elements.
+func (c *composer) files(ctx context.Context, p *decl.Partition, base *tree.Tree, roots map[string]string) (*tree.Tree, error) {
 	b := tree.NewBuilder(c.mtime)
 	if base != nil {
 		if err := b.AddTree("", base); err != nil {
-			return out, finding(p.Span, err)
+			return nil, finding(p.Span, err)
 		}
 	}
 	for i := range p.Items {
-		it := &p.Items[i]
-		if err := c.item(ctx, b, p, it); err != nil {
-			return out, locate(it.Span, err)
+		it := p.Items[i]
+		var err error
+		if it.Cmdline, err = fillRoots(it.Cmdline, roots); err == nil {
+			it.Text, err = fillRoots(it.Text, roots)
+		}
+		if err == nil {
+			err = c.item(ctx, b, p, &it)
+		}
+		if err != nil {
+			return nil, locate(it.Span, err)
 		}
 	}
-	var err error
-	if out.Tree, err = b.Tree(); err != nil {
-		return out, finding(p.Span, err)
+	t, err := b.Tree()
+	if err != nil {
+		return nil, finding(p.Span, err)
 	}
-	return out, nil
+	return t, nil
 }
 
 // locate turns an error into a finding, unless it has nothing to do with the
@@ -186,122 +257,6 @@ func (c *composer) mountedBelow(p *decl.Partition) []string {
 	return dirs
 }
 
-func (c *composer) item(ctx context.Context, b *tree.Builder, p *decl.Partition, it *decl.Item) error {
-	switch it.Kind {
-	case decl.CopyItem:
-		return c.copyItem(ctx, b, c.stage(it.Stage, p), it)
-	case decl.FileItem:
-		mode, err := strconv.ParseUint(orDefault(it.Mode, "0644"), 8, 12)
-		if err != nil {
-			return fmt.Errorf("mode %q is not octal", it.Mode)
-		}
-		return c.put(b, it.To, uint32(mode), []byte(it.Text))
-	case decl.InitrdItem:
-		t, err := c.trees.get(ctx, c.stage(it.Stage, p))
-		if err != nil {
-			return err
-		}
-		data, err := initrd.Build(t, initrd.Options{Modules: it.Modules})
-		if err != nil {
-			return err
-		}
-		return c.put(b, it.To, 0o644, data)
-	case decl.LoaderItem:
-		return c.loader(b, it)
-	}
-	return fmt.Errorf("unknown item %q", it.Kind)
-}
-
-func orDefault(s, def string) string {
-	if s == "" {
-		return def
-	}
-	return s
-}
-
-// put adds a file of the given content.
-func (c *composer) put(b *tree.Builder, to string, mode uint32, data []byte) error {
-	e := tree.Entry{Path: to, Mode: tree.Regular | mode, Mtime: c.mtime, Size: int64(len(data))}
-	if len(data) > 0 {
-		e.Content = image.Bytes(data)
-	}
-	return b.Add(e)
-}
-
-// copyItem copies what a path or pattern in a stage leads to. One file goes to
-// the path To, or into it when that ends in a slash; several, and directories,
-// go into it.
-func (c *composer) copyItem(ctx context.Context, b *tree.Builder, stage string, it *decl.Item) error {
-	t, err := c.trees.get(ctx, stage)
-	if err != nil {
-		return err
-	}
-	paths, err := t.Glob(it.From)
-	if err != nil {
-		return fmt.Errorf("stage %s: %w", stage, err)
-	}
-	into := strings.HasSuffix(it.To, "/")
-	if len(paths) > 1 && !into {
-		return fmt.Errorf("%s matches %d files of stage %s (%s): end %s with a slash to copy them all", it.From, len(paths), stage, strings.Join(paths, ", "), it.To)
-	}
-	for _, p := range paths {
-		e, err := t.Lookup(p)
-		if err != nil {
-			return fmt.Errorf("stage %s: %w", stage, err)
-		}
-		to := it.To
-		if into {
-			to = path.Join(it.To, path.Base(p))
-		}
-		if e.Type() == tree.Dir {
-			sub, err := t.Sub(e.Path)
-			if err == nil {
-				err = b.AddTree(to, sub)
-			}
-			if err != nil {
-				return err
-			}
-			continue
-		}
-		file := *e
-		file.Path = to
-		if err := b.Add(file); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// loader writes the menus of both boot loaders.
-func (c *composer) loader(b *tree.Builder, it *decl.Item) error {
-	timeout, err := strconv.Atoi(orDefault(it.Timeout, "0"))
-	if err != nil {
-		return fmt.Errorf("timeout %q is no number of seconds", it.Timeout)
-	}
-	m := grub.Menu{
-		Title: orDefault(it.Title, c.disk.ID), Kernel: orDefault(it.Kernel, "/vmlinuz"), Initrd: orDefault(it.Initrd, "/initrd.img"),
-		Cmdline: it.Cmdline, Timeout: timeout,
-	}
-	entry := c.disk.ID + ".conf"
-	text, err := grub.LoaderEntry(m)
-	if err != nil {
-		return err
-	}
-	files := []struct{ path, text string }{{"/loader/loader.conf", grub.LoaderConfig(m, entry)}, {"/loader/entries/" + entry, text}}
-	if c.disk.BIOS != nil {
-		if text, err = grub.Config(m); err != nil {
-			return err
-		}
-		files = append(files, struct{ path, text string }{"/grub/grub.cfg", text})
-	}
-	for _, f := range files {
-		if err := c.put(b, f.path, 0o644, []byte(f.text)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // maxBoot bounds what is read into memory of a boot part.
 const maxBoot = 64 << 20
 
@@ -310,23 +265,45 @@ func (c *composer) file(ctx context.Context, stage, name string) ([]byte, error)
 	if stage == "" {
 		stage = c.disk.Stage
 	}
+	e, err := c.entry(ctx, stage, name)
+	if err != nil {
+		return nil, err
+	}
+	if e.Size > maxBoot {
+		return nil, fmt.Errorf("stage %s: %s has more than %d bytes", stage, name, maxBoot)
+	}
+	return io.ReadAll(io.NewSectionReader(e.Content, 0, e.Size))
+}
+
+// entry is the one file, with content, that a path or pattern in a stage leads
+// to.
+func (c *composer) entry(ctx context.Context, stage, name string) (*tree.Entry, error) {
 	t, err := c.trees.get(ctx, stage)
 	if err != nil {
 		return nil, err
 	}
-	paths, err := t.Glob(name)
+	p, err := onePath(t, stage, name)
+	if err != nil {
+		return nil, err
+	}
+	e, err := t.Lookup(p)
 	if err != nil {
 		return nil, fmt.Errorf("stage %s: %w", stage, err)
+	}
+	if e.Type() != tree.Regular || e.Size == 0 {
+		return nil, fmt.Errorf("stage %s: %s is no file with content", stage, name)
+	}
+	return e, nil
+}
+
+// onePath is the only path that a pattern matches.
+func onePath(t *tree.Tree, stage, pattern string) (string, error) {
+	paths, err := t.Glob(pattern)
+	if err != nil {
+		return "", fmt.Errorf("stage %s: %w", stage, err)
 	}
 	if len(paths) != 1 {
-		return nil, fmt.Errorf("stage %s: %s matches %d files: %s", stage, name, len(paths), strings.Join(slices.Compact(paths), ", "))
+		return "", fmt.Errorf("stage %s: %s matches %d files: %s", stage, pattern, len(paths), strings.Join(slices.Compact(paths), ", "))
 	}
-	e, err := t.Lookup(paths[0])
-	if err != nil {
-		return nil, fmt.Errorf("stage %s: %w", stage, err)
-	}
-	if e.Type() != tree.Regular || e.Size > maxBoot || e.Size == 0 {
-		return nil, fmt.Errorf("stage %s: %s is no file of at most %d bytes with content", stage, name, maxBoot)
-	}
-	return io.ReadAll(io.NewSectionReader(e.Content, 0, e.Size))
+	return paths[0], nil
 }

@@ -219,14 +219,14 @@ func TestDiskStages(t *testing.T) {
 	}
 }
 
-// A check that is asked for and cannot be made is refused, not passed over.
-func TestDiskStagesRefusesCheck(t *testing.T) {
+// A machine that cannot be is refused before anything is built.
+func TestDiskStagesRefusesMachine(t *testing.T) {
 	d := parse(t, `<buildstage id="s"><action>FROM scratch</action></buildstage>
-		<disk id="d" stage="s" table="mbr" size="1G"><blob from="/u-boot" at="8K" check="sunxi-spl"/>
-			<partition name="root" fs="ext4" size="rest" path="/"/></disk>`)
+		<disk id="d" stage="s" size="1G"><partition name="root" fs="ext4" size="rest" path="/"/>
+			<vm controller="nvme" hardware="vmx-10"/></disk>`)
 	_, err := DiskStages(d, d.Disks[0])
 	var findings *DeclarationError
-	if !errors.As(err, &findings) || !strings.Contains(err.Error(), "sunxi-spl") {
+	if !errors.As(err, &findings) || !strings.Contains(err.Error(), "vmx-13") {
 		t.Errorf("error %v", err)
 	}
 }

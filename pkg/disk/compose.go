@@ -5,6 +5,7 @@
 package disk
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,8 +18,10 @@ import (
 // part is a partition on its way from Spec to Layout.
 type part struct {
 	Partition
-	size partitionSize
-	slot partition.Slot
+	size  partitionSize
+	slot  partition.Slot
+	image *image.Image // nil for nothing, or before it is built
+	root  []byte       // verity: the root hash
 	ids
 }
 
@@ -30,8 +33,9 @@ func (p *part) String() string {
 }
 
 // Compose lays the disk out and builds its file systems. File contents are not
-// read; they stay where the trees have them until the Image is read.
-func Compose(s Spec) (*Layout, error) {
+// read, but for squashfs and verity, whose bytes depend on them: they stay
+// where the trees have them until the Image is read.
+func Compose(ctx context.Context, s Spec) (*Layout, error) {
 	parts, err := s.parts()
 	if err != nil {
 		return nil, err
@@ -40,23 +44,63 @@ func Compose(s Spec) (*Layout, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, p := range parts {
+		if p.FS != "squashfs" { // only when it is made its size is known
+			continue
+		}
+		if err := p.build(ctx, &s, parts); err != nil {
+			return nil, fmt.Errorf("%s: %w", p, err)
+		}
+	}
 	size, err := s.place(parts, blobs)
 	if err != nil {
 		return nil, err
 	}
+	if err := s.build(ctx, parts); err != nil {
+		return nil, err
+	}
+	return s.layout(parts, blobs, size)
+}
+
+// build makes the content of all partitions: verity after what it is of, and
+// what names root hashes after that.
+func (s *Spec) build(ctx context.Context, parts []*part) error {
+	turn := func(p *part) int {
+		switch {
+		case p.Files != nil:
+			return 2
+		case p.FS == "verity":
+			return 1
+		}
+		return 0
+	}
+	for n := range 3 {
+		for _, p := range parts {
+			if turn(p) != n || p.image != nil {
+				continue
+			}
+			if err := p.build(ctx, s, parts); err != nil {
+				return fmt.Errorf("%s: %w", p, err)
+			}
+		}
+	}
+	return nil
+}
+
+// layout puts the parts together.
+func (s *Spec) layout(parts []*part, blobs []partition.Region, size int64) (*Layout, error) {
 	l := &Layout{Table: partition.Kind(s.Table)}
 	var extents []image.Extent
 	for i, b := range blobs {
 		extents = append(extents, image.Extent{Off: b.Off, Len: b.Len, Src: image.Bytes(s.Blobs[i].Data)})
 	}
 	for _, p := range parts {
-		m, err := p.build(&s)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", p, err)
-		}
 		placed := p.placed(l.Table)
-		if m != nil {
-			for _, x := range m.Extents() {
+		if p.image != nil {
+			if p.image.Size() > p.slot.Size {
+				return nil, fmt.Errorf("%s: content of %d bytes is larger than the partition's %d", p, p.image.Size(), p.slot.Size)
+			}
+			for _, x := range p.image.Extents() {
 				placed.Used += x.Len
 				x.Off += p.slot.Start
 				extents = append(extents, x)
@@ -115,24 +159,44 @@ func (p *part) check() error {
 		return err
 	}
 	if p.Type == "" {
-		p.Type = "linux"
-		if p.FS == "fat32" {
-			p.Type = "fat32"
-		}
+		p.Type = defaultType(p.FS)
 	}
+	hasTree := p.Tree != nil || p.Files != nil
 	switch {
-	case p.FS != "" && p.FS != "ext4" && p.FS != "fat32":
-		return fmt.Errorf("file system %q is neither ext4 nor fat32", p.FS)
+	case !knownFS(p.FS):
+		return fmt.Errorf("file system %q is none of %s", p.FS, strings.Join(fileSystems(), ", "))
 	case p.FS != "" && p.Raw != nil:
 		return fmt.Errorf("both a file system and raw data")
-	case p.FS == "" && p.Tree != nil:
+	case (p.FS == "" || p.FS == "swap" || p.FS == "verity") && hasTree:
 		return fmt.Errorf("files, but no file system to hold them")
+	case p.FS == "squashfs" && p.Files != nil:
+		return fmt.Errorf("a root hash on a squashfs: its size would have to be known before")
 	case p.FS == "" && p.Label != "":
 		return fmt.Errorf("label %q without a file system", p.Label)
 	case p.FS == "" && p.Raw == nil && p.size.fit:
 		return fmt.Errorf("neither size nor content")
+	case p.FS == "swap" && p.size.fit:
+		return fmt.Errorf("swap space needs a size")
+	}
+	if _, err := partition.AttributeBits(p.Attributes); err != nil {
+		return err
 	}
 	return nil
+}
+
+func fileSystems() []string {
+	return []string{"ext4", "fat32", "fat16", "squashfs", "swap", "verity"}
+}
+
+func knownFS(name string) bool { return name == "" || slices.Contains(fileSystems(), name) }
+
+// defaultType is the type of a partition that does not say it.
+func defaultType(fs string) string {
+	switch fs {
+	case "fat32", "fat16", "swap":
+		return fs
+	}
+	return "linux"
 }
 
 func (s *Spec) regions() ([]partition.Region, error) {
@@ -159,9 +223,15 @@ func (s *Spec) place(parts []*part, blobs []partition.Region) (int64, error) {
 			return 0, fmt.Errorf("disk size: %q is nothing", s.Size)
 		}
 	}
+	align := int64(partition.Align)
+	if s.Align != "" {
+		if align, err = ParseSize(s.Align); err != nil || align == 0 || align%partition.SectorSize != 0 {
+			return 0, fmt.Errorf("alignment %q is not a multiple of %d bytes", s.Align, partition.SectorSize)
+		}
+	}
 	requests := make([]partition.Request, len(parts))
 	for i, p := range parts {
-		r := partition.Request{Name: p.Name}
+		r := partition.Request{Name: p.Name, Align: align}
 		if p.Start != "" {
 			if r.Start, err = ParseSize(p.Start); err != nil {
 				return 0, fmt.Errorf("%s: start: %w", p, err)
@@ -173,7 +243,7 @@ func (s *Spec) place(parts []*part, blobs []partition.Region) (int64, error) {
 		// The rest of a disk that is as large as its partitions is what fits.
 		if p.size.rest && size > 0 {
 			r.Size = partition.Rest
-		} else if r.Size, err = p.bytes(s); err != nil {
+		} else if r.Size, err = p.bytes(s, parts); err != nil {
 			return 0, fmt.Errorf("%s: %w", p, err)
 		}
 		requests[i] = r
@@ -200,6 +270,10 @@ func (s *Spec) table(l *Layout, parts []*part, size int64) ([]image.Extent, erro
 			l.GUID = formatUUID(deriveUUID(s.Seed, "disk guid"))
 		}
 		t.GUID = l.GUID
+		if slices.ContainsFunc(parts, func(p *part) bool { return p.Hybrid }) {
+			l.Signature = deriveUint32(s.Seed, "mbr signature")
+			t.Signature = l.Signature
+		}
 	}
 	for i, p := range parts {
 		if l.Table == partition.MBR {
@@ -212,8 +286,12 @@ func (s *Spec) table(l *Layout, parts []*part, size int64) ([]image.Extent, erro
 			}
 			t.BootCode = boot[:]
 		}
+		bits, err := partition.AttributeBits(p.Attributes)
+		if err != nil {
+			return nil, err
+		}
 		t.Entries = append(t.Entries, partition.Entry{
-			Slot: p.slot, Type: p.Type, Name: p.Name, GUID: formatUUID(p.uuid), Active: p.Active,
+			Slot: p.slot, Type: p.Type, Name: p.Name, GUID: formatUUID(p.guid), Active: p.Active, Attributes: bits, Hybrid: p.Hybrid,
 		})
 	}
 	return t.Extents()

@@ -9,6 +9,8 @@
 package disk
 
 import (
+	"io"
+
 	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/carosio/carosbuild/pkg/disk/partition"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
@@ -18,6 +20,7 @@ import (
 type Spec struct {
 	Table string // gpt or mbr
 	Size  string // as ParseSize takes it; "" for as large as the partitions
+	Align string // of partitions whose start is chosen; "" is 1M
 	GUID  string // of a GPT disk; "" derives from Seed
 	// Seed is what all identifiers that the Spec does not give derive from,
 	// such as a digest of the build's inputs. See TreeDigest.
@@ -26,22 +29,44 @@ type Spec struct {
 	Partitions []Partition
 	Blobs      []Blob
 	BIOS       *BIOS
+	// Spool makes a place for data that has to be made before it is known
+	// where it goes: compressed file systems and hash trees.
+	Spool func() (Spool, error)
+	// Workers is the number of goroutines that read and compress; 0 means one
+	// a CPU.
+	Workers int
+}
+
+// Spool is scratch space, such as a file without a name.
+type Spool interface {
+	io.ReaderAt
+	io.WriterAt
 }
 
 // Partition is one partition, with a file system when FS is set.
 type Partition struct {
 	Name   string // GPT name
 	Type   string // see partition.TypeGUID and TypeByte; "" follows from FS
-	FS     string // ext4, fat32 or ""
+	FS     string // ext4, fat32, fat16, squashfs, swap, verity or ""
 	Label  string // of the file system
-	Start  string // "" for the next multiple of 1 MiB
+	Start  string // "" for the next multiple of Spec.Align
 	Size   string // 128M, "fit", "fit+512M" or "rest"; "" is "fit"
 	Active bool
-	// UUID of the file system and the partition; for fat32 also XXXX-XXXX, the
+	// Attributes of a GPT, see partition.AttributeBits.
+	Attributes []string
+	Hybrid     bool // listed in the MBR of a GPT disk too
+	// UUID of the file system and the partition; for FAT also XXXX-XXXX, the
 	// serial number alone. "" derives from the Seed.
-	UUID string
-	Tree *tree.Tree   // with FS
-	Raw  *image.Image // without FS; nil leaves the partition empty
+	UUID        string
+	Compat      bool       // ext4 as boot loaders of 2014 read it
+	Compression string     // of squashfs; "" is zstd
+	Tree        *tree.Tree // with FS
+	// Files makes the tree out of the root hashes of verity, in hexadecimal, by
+	// the names of the partitions that they are of. It stands for Tree, and is
+	// called with hashes of the same length before they are known.
+	Files func(roots map[string]string) (*tree.Tree, error)
+	Of    string       // verity: name of the partition
+	Raw   *image.Image // without FS; nil leaves the partition empty
 }
 
 // Blob is raw data at a fixed offset, such as u-boot.
@@ -76,4 +101,5 @@ type Placed struct {
 	UUID        string // of the file system as blkid shows it, "" without one
 	PartUUID    string // as the kernel's root=PARTUUID= takes it
 	Used        int64  // bytes of the image that are not holes
+	RootHash    string // of the partition that a verity partition is of
 }

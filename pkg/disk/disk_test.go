@@ -98,7 +98,7 @@ func hybrid() Spec {
 
 func compose(t testing.TB, s Spec) *Layout {
 	t.Helper()
-	l, err := Compose(s)
+	l, err := Compose(t.Context(), s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -272,7 +272,7 @@ func TestComposeErrors(t *testing.T) {
 		{change(func(s *Spec) { s.Size = "8X" }), `disk size: size "8X"`},
 		{change(func(s *Spec) { s.Size = "0" }), "nothing"},
 		{change(func(s *Spec) { s.Size = "20M" }), `partition "root": nothing is left`},
-		{change(func(s *Spec) { s.Partitions[0].Size = "12" }), `partition "esp": 512 bytes are too few for FAT32`},
+		{change(func(s *Spec) { s.Partitions[0].Size = "12" }), `partition "esp": 512 bytes are too few`},
 		{change(func(s *Spec) { s.Partitions[0].Size = "much" }), `partition "esp": size "much"`},
 		{change(func(s *Spec) { s.Partitions[0].FS = "ntfs" }), `file system "ntfs"`},
 		{change(func(s *Spec) { s.Partitions[0].Label = "far too long a label" }), `partition "esp": label`},
@@ -286,10 +286,15 @@ func TestComposeErrors(t *testing.T) {
 		{change(func(s *Spec) { s.Partitions[1] = Partition{Size: "1M", Tree: root()} }), "no file system"},
 		{change(func(s *Spec) { s.BIOS.Boot = s.BIOS.Boot[:100] }), "boot.img has 100 bytes"},
 		{change(func(s *Spec) { s.BIOS.Core = make([]byte, 3*mib) }), "core.img"},
+		{change(func(s *Spec) { s.Align = "3" }), `alignment "3" is not a multiple`},
+		{change(func(s *Spec) { s.Partitions[0].Attributes = []string{"hidden"} }), `partition "esp": partition attribute "hidden"`},
+		{change(func(s *Spec) { s.Partitions[0] = Partition{FS: "swap", Size: "fit"} }), "swap space needs a size"},
+		{change(func(s *Spec) { s.Partitions[0] = Partition{FS: "verity", Of: "x"} }), `verity of "x", and no such partition`},
+		{change(func(s *Spec) { s.Partitions[0] = Partition{FS: "verity", Of: "root"} }), "follows from that of partition \"root\", which takes the rest"},
 		{change(func(s *Spec) { s.Blobs = []Blob{{Name: "u-boot", At: "8K", Data: make([]byte, 500)}} }), "u-boot (8192 to 8692) overlaps the GPT partition table"},
 	}
 	for _, tt := range tests {
-		if _, err := Compose(tt.spec); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if _, err := Compose(t.Context(), tt.spec); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("got %v, want %q", err, tt.want)
 		}
 	}
@@ -305,6 +310,54 @@ func TestRest(t *testing.T) {
 		t.Errorf("root has %d bytes of %d", p.Size, l.Image.Size())
 	}
 	run(t, "e2fsck", "-fn", extract(t, l, 2))
+}
+
+// TestVerity composes a verified root, and a boot partition that has its hash.
+func TestVerity(t *testing.T) {
+	var asked []string
+	s := Spec{Table: "gpt", Align: "4M", Seed: []byte("seed"), Time: 1700000000, Partitions: []Partition{
+		{Name: "boot", Type: "esp", FS: "fat16", Size: "fit", Hybrid: true, Files: func(roots map[string]string) (*tree.Tree, error) {
+			asked = append(asked, roots["root"])
+			return mk(map[string]string{"cmdline": "roothash=" + roots["root"]}), nil
+		}},
+		{Name: "root", Type: "root-x86-64", FS: "ext4", Compat: true, Size: "fit", Attributes: []string{"read-only"}, Tree: root()},
+		{Name: "hash", Type: "root-x86-64-verity", FS: "verity", Of: "root", Size: "fit"},
+		{Name: "swap", FS: "swap", Label: "SWAP", Size: "2M"},
+	}}
+	l := compose(t, s)
+	data, hash := l.Partitions[1], l.Partitions[2]
+	if len(hash.RootHash) != 64 || strings.Trim(hash.RootHash, "0") == "" {
+		t.Fatalf("root hash %q", hash.RootHash)
+	}
+	if diff := cmp.Diff(asked, []string{strings.Repeat("0", 64), hash.RootHash}); diff != "" {
+		t.Errorf("hashes that the boot partition was made with (-got +want):\n%s", diff)
+	}
+	if got := strings.ReplaceAll(data.PartUUID+hash.PartUUID, "-", ""); got != hash.RootHash {
+		t.Errorf("the partitions' GUIDs are %s, the root hash is %s", got, hash.RootHash)
+	}
+	run(t, "veritysetup", "verify", extract(t, l, 1), extract(t, l, 2), hash.RootHash)
+	run(t, "e2fsck", "-fn", extract(t, l, 1))
+	if out := run(t, "mtype", "-i", extract(t, l, 0), "::/cmdline"); out != "roothash="+hash.RootHash {
+		t.Errorf("on the boot partition: %q", out)
+	}
+	if out := run(t, "blkid", "-p", "-o", "value", "-s", "TYPE", extract(t, l, 3)); out != "swap\n" {
+		t.Errorf("swap is %q", out)
+	}
+	for _, p := range l.Partitions {
+		if p.Start%(4*mib) != 0 {
+			t.Errorf("%s starts at %d", p.Name, p.Start)
+		}
+	}
+	disk := writeAs(t, l.Image, "x.raw")
+	if out := run(t, "sgdisk", "-v", disk); !strings.Contains(out, "No problems found") {
+		t.Errorf("sgdisk -v:\n%s", out)
+	}
+	if out := run(t, "sfdisk", "--label-nested", "dos", "-d", disk); !strings.Contains(out, "type=ef") {
+		t.Errorf("hybrid MBR:\n%s", out)
+	}
+	if other := compose(t, s); other.Partitions[2].RootHash != hash.RootHash {
+		t.Error("the same Spec gives another root hash")
+	}
 }
 
 func TestGivenIdentifiers(t *testing.T) {

@@ -5,6 +5,9 @@
 package disk
 
 import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"strconv"
 
@@ -13,7 +16,9 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/grub"
 	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/carosio/carosbuild/pkg/disk/partition"
+	"github.com/carosio/carosbuild/pkg/disk/swap"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/disk/verity"
 )
 
 // ids are the identifiers of a partition and its file system. The file
@@ -22,6 +27,7 @@ import (
 type ids struct {
 	number   int
 	uuid     [16]byte
+	guid     [16]byte // of the partition
 	hashSeed [16]byte
 	serial   uint32
 }
@@ -29,24 +35,28 @@ type ids struct {
 func (p *part) identify(seed []byte, table string) error {
 	role := "partition " + strconv.Itoa(p.number)
 	p.uuid = deriveUUID(seed, role+" uuid")
+	p.guid = p.uuid
 	p.hashSeed = deriveUUID(seed, role+" hash seed")
 	p.serial = deriveUint32(seed, role+" serial")
 	if p.UUID == "" {
 		return nil
 	}
-	if p.FS == "fat32" {
+	if isFAT(p.FS) {
 		if n, ok := parseSerial(p.UUID); ok {
 			p.serial = n
 			return nil
 		}
 	}
-	if table == string(partition.MBR) && p.FS != "ext4" {
-		return fmt.Errorf("UUID %q has no place: the table is mbr and there is no ext4", p.UUID)
+	if table == string(partition.MBR) && p.FS != "ext4" && p.FS != "swap" && p.FS != "verity" {
+		return fmt.Errorf("UUID %q has no place: the table is mbr, and what is on the partition has none", p.UUID)
 	}
 	var err error
 	p.uuid, err = parseUUID(p.UUID)
+	p.guid = p.uuid
 	return err
 }
+
+func isFAT(fs string) bool { return fs == "fat32" || fs == "fat16" }
 
 func (p *part) placed(table partition.Kind) Placed {
 	out := Placed{
@@ -54,78 +64,190 @@ func (p *part) placed(table partition.Kind) Placed {
 		FS: p.FS, Label: p.Label,
 	}
 	switch p.FS {
-	case "ext4":
+	case "ext4", "swap", "verity":
 		out.UUID = formatUUID(p.uuid)
-	case "fat32":
+	case "fat32", "fat16":
 		out.UUID = formatSerial(p.serial)
 	}
 	if table == partition.GPT {
-		out.PartUUID = formatUUID(p.uuid)
+		out.PartUUID = formatUUID(p.guid)
 	}
+	out.RootHash = hex.EncodeToString(p.root)
 	return out
 }
 
-// content is the tree, or an empty one.
-func (p *part) content(s *Spec) *tree.Tree {
-	if p.Tree != nil {
-		return p.Tree
+// content is the tree, or an empty one. Root hashes that are not known yet are
+// zero.
+func (p *part) content(s *Spec, parts []*part) (*tree.Tree, error) {
+	switch {
+	case p.Files != nil:
+		roots := map[string]string{}
+		for _, v := range parts {
+			if v.FS == "verity" {
+				roots[v.Of] = hex.EncodeToString(append(v.root, make([]byte, sha256.Size-len(v.root))...))
+			}
+		}
+		return p.Files(roots)
+	case p.Tree != nil:
+		return p.Tree, nil
 	}
-	return &tree.Tree{Entries: []tree.Entry{{Mode: tree.Dir | 0o755, Mtime: s.Time}}}
+	return &tree.Tree{Entries: []tree.Entry{{Mode: tree.Dir | 0o755, Mtime: s.Time}}}, nil
 }
 
 func (p *part) ext4Options(s *Spec) ext4.Options {
-	return ext4.Options{Label: p.Label, UUID: p.uuid, HashSeed: p.hashSeed, Time: s.Time}
+	return ext4.Options{Label: p.Label, UUID: p.uuid, HashSeed: p.hashSeed, Time: s.Time, Compat: p.Compat}
+}
+
+func (p *part) fatOptions(s *Spec) fat.Options {
+	o := fat.Options{
+		Size: p.slot.Size, Label: p.Label, Serial: p.serial, Time: s.Time,
+		Hidden: uint32(p.slot.Start / partition.SectorSize), Bits: 32,
+	}
+	if p.FS == "fat16" {
+		o.Bits = 16
+	}
+	return o
 }
 
 // bytes is the size that the partition asks for.
-func (p *part) bytes(s *Spec) (int64, error) {
+func (p *part) bytes(s *Spec, parts []*part) (int64, error) {
 	if !p.size.fit && !p.size.rest {
 		return p.size.bytes, nil
 	}
 	extra := p.size.bytes
-	switch p.FS {
-	case "ext4":
-		o := p.ext4Options(s)
-		o.Free = extra
-		return ext4.MinSize(p.content(s), o)
-	case "fat32":
-		n, err := fat.MinSize(p.content(s), fat.Options{Label: p.Label})
-		return n + extra, err
-	}
-	if p.Raw == nil {
-		return 0, fmt.Errorf("nothing to take the size from: the disk has no size, nor has the partition content")
-	}
-	if p.Raw.Size() > 1<<60 || extra > 1<<60 {
+	n, err := p.least(s, parts, extra)
+	switch {
+	case err != nil:
+		return 0, err
+	case p.FS == "ext4": // its extra is free space
+		return n, nil
+	case n > 1<<60 || extra > 1<<60:
 		return 0, fmt.Errorf("size out of range")
 	}
-	return p.Raw.Size() + extra, nil
+	return n + extra, nil
 }
 
-// build makes the partition's content, nil for nothing.
-func (p *part) build(s *Spec) (*image.Image, error) {
+// least is the smallest size that holds the content.
+func (p *part) least(s *Spec, parts []*part, free int64) (int64, error) {
+	switch p.FS {
+	case "ext4", "fat32", "fat16":
+		t, err := p.content(s, parts)
+		if err != nil {
+			return 0, err
+		}
+		if p.FS == "ext4" {
+			o := p.ext4Options(s)
+			o.Free = free
+			return ext4.MinSize(t, o)
+		}
+		return fat.MinSize(t, p.fatOptions(s))
+	case "verity":
+		data, err := p.verified(parts)
+		if err != nil {
+			return 0, err
+		}
+		if data.size.rest {
+			return 0, fmt.Errorf("its size follows from that of %s, which takes the rest of the disk: give one of them a size", data)
+		}
+		n, err := data.bytes(s, parts)
+		if err != nil {
+			return 0, err
+		}
+		return verity.Size(roundUp(n, partition.SectorSize)), nil
+	}
+	m := p.image
+	if m == nil {
+		m = p.Raw
+	}
+	if m == nil {
+		return 0, fmt.Errorf("nothing to take the size from: the disk has no size, nor has the partition content")
+	}
+	return m.Size(), nil
+}
+
+func roundUp(n, to int64) int64 { return (n + to - 1) / to * to }
+
+// verified is the part that a verity partition is of.
+func (p *part) verified(parts []*part) (*part, error) {
+	for _, d := range parts {
+		if d.Name == p.Of && d.Name != "" && d.FS != "verity" {
+			return d, nil
+		}
+	}
+	return nil, fmt.Errorf("verity of %q, and no such partition is there", p.Of)
+}
+
+// build makes the partition's content.
+func (p *part) build(ctx context.Context, s *Spec, parts []*part) error {
+	var err error
+	switch p.FS {
+	case "ext4", "fat32", "fat16", "squashfs":
+		err = p.buildTree(ctx, s, parts)
+	case "swap":
+		p.image, err = swap.Build(p.slot.Size, p.Label, p.uuid)
+	case "verity":
+		err = p.buildVerity(ctx, s, parts)
+	default:
+		p.image = p.Raw
+		if p.Raw == nil && s.BIOS != nil && isBIOS(p.Partition) {
+			p.image, err = p.core(s.BIOS.Core)
+		}
+	}
+	return err
+}
+
+func (p *part) buildTree(ctx context.Context, s *Spec, parts []*part) error {
+	t, err := p.content(s, parts)
+	if err != nil {
+		return err
+	}
 	switch p.FS {
 	case "ext4":
 		o := p.ext4Options(s)
 		o.Size = p.slot.Size
-		return ext4.Build(p.content(s), o)
-	case "fat32":
-		return fat.Build(p.content(s), fat.Options{
-			Size: p.slot.Size, Label: p.Label, Serial: p.serial, Time: s.Time,
-			Hidden: uint32(p.slot.Start / partition.SectorSize),
-		})
+		p.image, err = ext4.Build(t, o)
+	default:
+		p.image, err = fat.Build(t, p.fatOptions(s))
 	}
-	m := p.Raw
-	if m == nil && s.BIOS != nil && isBIOS(p.Partition) {
-		core, err := grub.Core(s.BIOS.Core, uint64(p.slot.Start/partition.SectorSize))
-		if err != nil {
-			return nil, err
-		}
-		if m, err = image.New(int64(len(core)), []image.Extent{{Len: int64(len(core)), Src: image.Bytes(core)}}); err != nil {
-			return nil, err
-		}
+	return err
+}
+
+func (s *Spec) spool() (Spool, error) {
+	if s.Spool == nil {
+		return nil, fmt.Errorf("no scratch space is given for it")
 	}
-	if m != nil && m.Size() > p.slot.Size {
-		return nil, fmt.Errorf("content of %d bytes is larger than the partition's %d", m.Size(), p.slot.Size)
+	return s.Spool()
+}
+
+// buildVerity makes the hash tree. In a GPT the root hash is in the GUIDs, so
+// that a system finds both partitions by it, as the discoverable partitions
+// specification has it.
+func (p *part) buildVerity(ctx context.Context, s *Spec, parts []*part) error {
+	data, err := p.verified(parts)
+	if err != nil {
+		return err
 	}
-	return m, nil
+	if data.image == nil || data.Files != nil {
+		return fmt.Errorf("%s has no content that could be verified", data)
+	}
+	salt := deriveSalt(s.Seed, p.number)
+	if p.image, p.root, err = verity.Build(ctx, data.image, verity.Options{Salt: salt, UUID: p.uuid, Workers: s.Workers}); err != nil {
+		return err
+	}
+	if data.UUID == "" {
+		data.guid = [16]byte(p.root[:16])
+	}
+	if p.UUID == "" {
+		p.guid = [16]byte(p.root[16:])
+	}
+	return nil
+}
+
+// core is GRUB's core image.
+func (p *part) core(data []byte) (*image.Image, error) {
+	core, err := grub.Core(data, uint64(p.slot.Start/partition.SectorSize))
+	if err != nil {
+		return nil, err
+	}
+	return image.New(int64(len(core)), []image.Extent{{Len: int64(len(core)), Src: image.Bytes(core)}})
 }

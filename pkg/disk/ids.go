@@ -25,6 +25,12 @@ func derive(seed []byte, role string) [16]byte {
 	return [16]byte(h.Sum(nil)[:16])
 }
 
+// deriveSalt is the salt of a verity partition, as long as veritysetup's.
+func deriveSalt(seed []byte, number int) []byte {
+	a, b := derive(seed, fmt.Sprintf("partition %d salt", number)), derive(seed, fmt.Sprintf("partition %d salt, second half", number))
+	return append(a[:], b[:]...)
+}
+
 // deriveUUID is derive in the shape of a version 8 UUID (RFC 9562).
 func deriveUUID(seed []byte, role string) [16]byte {
 	u := derive(seed, role)
