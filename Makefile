@@ -11,7 +11,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 # setup-* comes before what it sets up.
 .NOTPARALLEL:
 
-.PHONY: help build test check unit lint integration bench clean setup-build setup-test setup-bench caros.vmdk
+.PHONY: help build test check unit lint integration ova-import bench clean setup-build setup-test setup-bench caros.vmdk
 
 help:
 	@sed -n 's/^\([a-z.-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -37,8 +37,11 @@ lint:
 unit:
 	CAROSBUILD_REQUIRE_TOOLS=$(if $(CI),1,) $(GO) test -tags "$(TAGS)" ./cmd/... ./pkg/... ./targets/...
 
-integration: bin/carosbuild ## builds and boots the real thing; RUN=Regexp picks tests
+integration: bin/carosbuild ova-import ## builds and boots the real thing; RUN=Regexp picks tests
 	CAROSBUILD_REQUIRE_TOOLS=$(if $(CI),1,) CAROSBUILD=$(CURDIR)/bin/carosbuild $(GO) test -tags "$(TAGS) integration" -timeout 60m $(if $(RUN),-run "$(RUN)") -v ./integration/...
+
+ova-import: ## an appliance into VMware's simulator, with VMware's client library; a module of its own
+	cd integration/govmomi && $(GO) vet ./... && $(GO) mod tidy -diff && $(GO) test -count=1 ./...
 
 bench: setup-bench bin/carosbuild ## speed and size against the peers, as ratios from one run
 	CAROSBUILD=$(CURDIR)/bin/carosbuild $(GO) test -tags "$(TAGS) bench" -v -run TestBench -timeout 60m -count 1 ./integration/

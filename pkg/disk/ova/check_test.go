@@ -262,15 +262,18 @@ func TestCheckErrors(t *testing.T) {
 }
 
 // FuzzCheck gives hostile archives. Members are changed behind a manifest that
-// fits, or else most inputs would end at its sums.
+// fits, or else most inputs would end at its sums; of the disk, what follows its
+// descriptor.
 func FuzzCheck(f *testing.F) {
+	const front = 128 * 512
 	fs := small(f)
-	f.Add(fs[0].data, fs[1].data, fs[2].data[:1<<16], []byte("x"), true)
-	f.Add(fs[0].data, fs[1].data, fs[3].data, []byte("x"), true)
-	f.Add(fs[0].data, fs[1].data, fs[3].data, pack(f, fs[:2]), false)
-	f.Fuzz(func(t *testing.T, ovf, mf, vmdk, raw []byte, members bool) {
+	empty := fs[3].data
+	f.Add(fs[0].data, fs[1].data, empty[front:], []byte("x"), true)
+	f.Add(fs[0].data, fs[1].data, []byte{}, pack(f, fs[:2]), false)
+	f.Fuzz(func(t *testing.T, ovf, mf, disk, raw []byte, members bool) {
 		if members {
-			raw = sealed(t, []testFile{{"a.ovf", ovf}, {"a.mf", mf}, {"caros-disk1.vmdk", vmdk}, {"caros-disk2.vmdk", fs[3].data}})
+			disk = append(bytes.Clone(empty[:front]), disk...)
+			raw = sealed(t, []testFile{{"a.ovf", ovf}, {"a.mf", mf}, {"caros-disk1.vmdk", disk}, {"caros-disk2.vmdk", empty}})
 		}
 		ps, err := Check(t.Context(), bytes.NewReader(raw), int64(len(raw)))
 		if err != nil || len(ps) > maxProblems {

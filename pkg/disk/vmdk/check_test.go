@@ -148,10 +148,17 @@ type brokenReader struct{}
 
 func (brokenReader) Read([]byte) (int, error) { return 0, errBroken }
 
+// FuzzCheckStream changes the header, and what follows the descriptor.
 func FuzzCheckStream(f *testing.F) {
-	f.Add(streamed(f, images(f)["partial"]))
-	f.Add(streamed(f, images(f)["hole"]))
-	f.Fuzz(func(t *testing.T, b []byte) {
+	const front = streamOverhead * sectorSize
+	for _, name := range []string{"one byte", "hole"} {
+		b := streamed(f, images(f)[name])
+		f.Add(b[:80], b[front:])
+	}
+	one := streamed(f, images(f)["one byte"])[:front]
+	f.Fuzz(func(t *testing.T, head, rest []byte) {
+		b := append(bytes.Clone(one), rest...)
+		copy(b[:80], head)
 		n, err := CheckStream(t.Context(), bytes.NewReader(b))
 		if err != nil {
 			if !errors.Is(err, ErrFormat) {
