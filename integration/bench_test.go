@@ -107,6 +107,8 @@ func TestBench(t *testing.T) {
 	w := newWorld(t)
 	fmt.Printf("%d CPUs, %s\n", runtime.NumCPU(), kernel())
 	t.Run("disks", func(t *testing.T) { benchDisks(t, w) })
+	t.Run("images", func(t *testing.T) { benchImages(t, w) })
+	t.Run("files", func(t *testing.T) { benchFiles(t, w) })
 	t.Run("steps", func(t *testing.T) { benchSteps(t, w) })
 	t.Run("bootstrap", func(t *testing.T) { benchBootstrap(t, w) })
 }
@@ -148,6 +150,75 @@ func benchDisks(t *testing.T, w *world) {
 	report(t, "(b) root file system to raw image", 2, compare(t, w,
 		job{name: "carosbuild, raw", command: []string{self, "--progress=quiet", "disk.xml", "--out", "d.raw"}},
 		job{name: "mke2fs -d", command: inside(mke2fs)}))
+	report(t, "(e) the same to an OVA", 12, compare(t, w,
+		job{name: "carosbuild, OVA", command: []string{self, "--progress=quiet", "disk.xml", "--out", "d.ova"}, output: "d.ova"},
+		job{
+			name:    "mke2fs -d, qemu-img convert, sha256sum, tar",
+			command: inside(mke2fs + " && qemu-img convert -m 2 -W -f raw -O vmdk -o subformat=streamOptimized ref.raw ref.vmdk && sha256sum ref.vmdk >ref.mf && tar cf ref.ova ref.mf ref.vmdk"), output: "ref.ova",
+		}))
+	report(t, "(f) the same to qcow2, compressed", 12, compare(t, w,
+		job{name: "carosbuild, qcow2-compressed", command: []string{self, "--progress=quiet", "disk.xml", "--out", "d.qcow2", "--format", "qcow2-compressed"}, output: "d.qcow2"},
+		job{name: "mke2fs -d, qemu-img convert -c -m 2 -W", command: inside(mke2fs + " && qemu-img convert -c -m 2 -W -f raw -O qcow2 ref.raw ref.qcow2"), output: "ref.qcow2"}))
+}
+
+// benchImages compares a disk straight from an OCI layout with unpacking it
+// first.
+func benchImages(t *testing.T, w *world) {
+	tool(t, "umoci")
+	tool(t, "genimage")
+	self := program(t)
+	w.ok(t, self, "export", "bench:base", "--to", "oci:layout")
+	w.file(t, "only-disk.xml", `<disk id="d" table="gpt" size="4G"><partition name="root" fs="ext4" label="ROOT" size="rest" path="/"/></disk>`)
+	w.file(t, "genimage.cfg", `image root.ext4 { ext4 { label = "ROOT" use-mke2fs = true } size = 4090M }
+		image d.img { hdimage { partition-table-type = "gpt" } partition root { image = "root.ext4" partition-type-uuid = "linux" } }`)
+	tag := strings.TrimSpace(w.ok(t, "sh", "-c", `sed 's/.*ref.name":"\([^"]*\)".*/\1/' layout/index.json`).stdout)
+	root := []string{"unshare", "--map-auto", "--map-root-user", "sh", "-c"}
+	if os.Getuid() == 0 {
+		root = []string{"sh", "-c"}
+	}
+	// genimage copies its root directory first unless it is told where it may work.
+	script := "rm -rf bundle gtmp out && umoci unpack --image layout:" + tag + " bundle && mkdir gtmp && " +
+		"genimage --config genimage.cfg --rootpath bundle/rootfs --tmppath gtmp --outputpath out --inputpath . && " +
+		"qemu-img convert -m 2 -W -f raw -O vmdk -o subformat=streamOptimized out/d.img ref.vmdk"
+	report(t, "(g) OCI layout to streamOptimized VMDK", 12, compare(t, w,
+		job{name: "carosbuild disk oci:", command: []string{self, "--progress=quiet", "disk", "oci:layout:" + tag, "--declaration", "only-disk.xml", "--out", "o.vmdk"}, output: "o.vmdk"},
+		job{name: "umoci unpack, genimage, qemu-img convert", command: append(root, script), output: "ref.vmdk"}))
+	w.ok(t, root[0], append(root[1:], "rm -rf bundle gtmp out")...)
+}
+
+// benchFiles looks at many files and at large ones.
+func benchFiles(t *testing.T, w *world) {
+	self := program(t)
+	disk := func(n int) string {
+		return fmt.Sprintf(`<redo><buildstage id="base"><bootstrap suite="bookworm"/></buildstage>
+			<buildstage id="s%d"><prestage>base</prestage><action>RUN mkdir /n &amp;&amp; cd /n &amp;&amp; seq %d | split -l 1 -a 6 - f</action></buildstage>
+			<disk id="d" stage="s%d" table="gpt" size="4G"><partition name="root" fs="ext4" size="rest" path="/"/></disk></redo>`, n, n, n)
+	}
+	var jobs []job
+	for _, n := range []int{100000, 400000} {
+		file := fmt.Sprintf("files%d.xml", n)
+		w.file(t, file, disk(n))
+		w.build(t, file, "-B", fmt.Sprintf("files%d", n))
+		jobs = append(jobs, job{name: fmt.Sprintf("carosbuild, %d small files", n), command: []string{self, "--progress=quiet", file, "--out", "f.raw"}})
+	}
+	mounted := `d=$(podman image mount localhost/carosbuild/files100000:s100000) && rm -f ref.raw && truncate -s 4G ref.raw && mke2fs -q -t ext4 -d $d ref.raw`
+	command := []string{"podman", "unshare", "sh", "-c", mounted}
+	if os.Getuid() == 0 {
+		command = []string{"sh", "-c", mounted}
+		t.Cleanup(func() { w.ok(t, "sh", "-c", "podman image unmount --all --force && umount "+w.graph+"/overlay") })
+	}
+	many := compare(t, w, jobs[0], job{name: "mke2fs -d, 100000 small files", command: command}, jobs[1])
+	report(t, "(h) 100,000 small files to a raw image", 2, many[:2])
+	fmt.Printf("  %s: median %.3f s, %.2f times that of 100,000 (linear: less than 4); peak memory %d MB\n",
+		many[2].name, many[2].median().Seconds(), many[2].median().Seconds()/many[0].median().Seconds(), many[2].rss>>20)
+
+	w.file(t, "large.xml", `<redo><buildstage id="base"><bootstrap suite="bookworm"/></buildstage>
+		<buildstage id="large"><prestage>base</prestage><action>RUN dd if=/dev/urandom of=/data bs=1M count=1024 status=none &amp;&amp; truncate -s 8G /sparse</action></buildstage>
+		<disk id="d" stage="large" table="gpt" size="12G"><partition name="root" fs="ext4" size="rest" path="/"/></disk></redo>`)
+	w.build(t, "large.xml", "--out", "l.raw")
+	report(t, "(i) 1 GiB of data and a sparse file of 8 GiB to a raw image; the peer copies that image", 0.8, compare(t, w,
+		job{name: "carosbuild, raw", command: []string{self, "--progress=quiet", "large.xml", "--out", "l.raw"}},
+		job{name: "cp --sparse=always, sync", command: []string{"sh", "-c", "cp --sparse=always l.raw copy.raw && sync copy.raw && rm copy.raw"}}))
 }
 
 // benchSteps compares ten small steps, cold and done already.
