@@ -6,6 +6,7 @@ package disk
 
 import (
 	"errors"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,12 +18,14 @@ import (
 
 // TestOVA writes an appliance and reads its disk back.
 func TestOVA(t *testing.T) {
-	m, err := image.New(8*mib, []image.Extent{{Off: 2 * mib, Len: 3 * mib, Src: endless{}}})
+	noise := make([]byte, 2*streamBuffer+12345) // does not fit the buffer, compressed or not
+	_, _ = rand.NewChaCha8([32]byte{}).Read(noise)
+	m, err := image.New(20*mib, []image.Extent{{Off: 2 * mib, Len: 3 * mib, Src: endless{}}, {Off: 6 * mib, Len: int64(len(noise)), Src: image.Bytes(noise)}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "caros.OVA")
-	vm := &ova.VM{Product: "CarOS", NICs: 2}
+	vm := &ova.VM{Product: "CarOS", NICs: 2, DataDisks: []int64{64 * mib}}
 	if err := Write(t.Context(), path, "", m, WriteOptions{Seed: []byte("seed"), VM: vm, Time: 1}); err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/carosio/carosbuild/pkg/disk/ova"
@@ -76,15 +75,6 @@ func writeTo(ctx context.Context, w *os.File, name string, f Format, m *image.Im
 // back, as an OVA takes it.
 func WriteStream(ctx context.Context, w io.Writer, name string, m *image.Image, o WriteOptions) error {
 	return vmdk.WriteStream(ctx, w, m, o.vmdk(name))
-}
-
-func writeOVA(ctx context.Context, w *os.File, name string, m *image.Image, o WriteOptions) error {
-	var vm ova.VM
-	if o.VM != nil {
-		vm = *o.VM
-	}
-	name = strings.TrimSuffix(name, filepath.Ext(name))
-	return ova.Write(ctx, w, m, vm, ova.Options{Name: name, Time: o.Time, Disk: o.vmdk("")})
 }
 
 func (o WriteOptions) vmdk(name string) vmdk.Options {

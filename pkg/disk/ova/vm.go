@@ -7,6 +7,7 @@ package ova
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"regexp"
 	"strings"
 	"unicode"
@@ -60,7 +61,8 @@ const (
 	maxCapacity = 62 << 40
 	mebibyte    = 1 << 20
 	maxText     = 256 << 10 // of EULA or annotation
-	maxName     = 255
+	maxLine     = 255
+	maxName     = 80 // of machines and networks
 	nvmeVersion = "vmx-13"
 )
 
@@ -104,7 +106,6 @@ func (vm VM) Check() error {
 func (vm VM) checkTexts() error {
 	var errs []error
 	for _, f := range []struct{ what, text string }{
-		{"name", vm.Name},
 		{"product", vm.Product},
 		{"product URL", vm.ProductURL},
 		{"vendor", vm.Vendor},
@@ -112,13 +113,15 @@ func (vm VM) checkTexts() error {
 		{"version", vm.Version},
 		{"full version", vm.FullVersion},
 	} {
-		if len(f.text) > maxName || !isText(f.text, "") {
-			errs = append(errs, fmt.Errorf("%s %q: not a line of at most %d bytes of UTF-8", f.what, f.text, maxName))
+		if len(f.text) > maxLine || !isText(f.text, "") {
+			errs = append(errs, fmt.Errorf("%s %q: not a line of at most %d bytes of UTF-8", f.what, f.text, maxLine))
+		} else if u, err := url.Parse(f.text); strings.HasSuffix(f.what, "URL") && f.text != "" && (err != nil || u.Scheme == "") {
+			errs = append(errs, fmt.Errorf("%s %q: not one such as https://example.org/", f.what, f.text))
 		}
 	}
-	for _, n := range vm.Networks {
-		if n == "" || len(n) > maxName || !isText(n, "") {
-			errs = append(errs, fmt.Errorf("network %q: not a name of at most %d bytes of UTF-8", n, maxName))
+	for i, name := range append([]string{vm.Name}, vm.Networks...) {
+		if name == "" && i > 0 || utf8.RuneCountInString(name) > maxName || !isText(name, "") {
+			errs = append(errs, fmt.Errorf("name %q of machine or network: not a line of at most %d characters", name, maxName))
 		}
 	}
 	for _, f := range []struct{ what, text string }{{"EULA", vm.EULA}, {"annotation", vm.Annotation}} {
