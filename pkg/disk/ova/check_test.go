@@ -159,6 +159,7 @@ func TestProblems(t *testing.T) {
 		{"namespace", "root element Envelope", replace(nsOVF, "http://schemas.dmtf.org/ovf/envelope/2")},
 		{"syntax", "it is no OVF descriptor", replace(`</Envelope>`, ``)},
 		{"two roots", "something follows the root", replace(`</Envelope>`, `</Envelope><Envelope/>`)},
+		{"text after it", "something follows the root", replace(`</Envelope>`, `</Envelope> x`)},
 		{"format", "not a streamOptimized VMDK", replace(`#streamOptimized`, `#sparse`)},
 		{"disk header", "no KDMV header", vmdk(func(b []byte) []byte { b[0] = 'X'; return b })},
 		{"disk grain", "inflate", vmdk(func(b []byte) []byte { b[128*512+100] ^= 1; return b })},
@@ -224,15 +225,16 @@ func TestArchives(t *testing.T) {
 		b    []byte
 		want string
 	}{
-		"empty":         {nil, "there is no descriptor"},
-		"text":          {[]byte("hello"), "it is no tar archive"},
-		"zeros":         {make([]byte, 10240), "there is no descriptor"},
-		"cut":           {good[:len(good)/2], "the archive ends within it"},
-		"no end":        {good[:len(good)-1024], "two blocks of zeros"},
-		"pax":           {pax(), "of the form PAX"},
-		"no descriptor": {pack(t, []testFile{{"a.txt", nil}}), "the first member is not the descriptor"},
-		"many":          {pack(t, many), "more than 100 members"},
-		"large text":    {pack(t, []testFile{{"a.ovf", make([]byte, 2<<20)}}), "2097152 bytes are too many"},
+		"empty":          {nil, "there is no descriptor"},
+		"text":           {[]byte("hello"), "it is no tar archive"},
+		"zeros":          {make([]byte, 10240), "there is no descriptor"},
+		"cut":            {good[:len(good)/2], "the archive ends within it"},
+		"cut at the end": {good[:len(good)-1024-512], "caros-disk2.vmdk: the archive ends within it"},
+		"no end":         {good[:len(good)-1024], "two blocks of zeros"},
+		"pax":            {pax(), "of the form PAX"},
+		"no descriptor":  {pack(t, []testFile{{"a.txt", nil}}), "the first member is not the descriptor"},
+		"many":           {pack(t, many), "more than 100 members"},
+		"large text":     {pack(t, []testFile{{"a.ovf", make([]byte, 2<<20)}}), "2097152 bytes are too many"},
 	} {
 		if got := strings.Join(problems(t, tt.b), "\n"); !strings.Contains(got, tt.want) {
 			t.Errorf("%s: want %q, got %s", name, tt.want, got)

@@ -193,9 +193,14 @@ func TestReproducible(t *testing.T) {
 	if got := read(t, write(t, full(), o)); bytes.Equal(got, want) {
 		t.Error("another time gives the same bytes")
 	}
-	at := bytes.Index(want, []byte("KDMV"))
-	if at%alignment != 0 {
-		t.Errorf("the disk is at %d", at)
+}
+
+func TestAlignment(t *testing.T) {
+	for i := range 12 {
+		vm := VM{Annotation: strings.Repeat("note ", 100*i)}
+		if at := bytes.Index(read(t, write(t, vm, options())), []byte("KDMV")); at%alignment != 0 {
+			t.Errorf("note of %d bytes: the disk is at %d", len(vm.Annotation), at)
+		}
 	}
 }
 

@@ -106,6 +106,7 @@ func TestCheckStreamFinds(t *testing.T) {
 		{"directory", "entry 1 of the directory", flip(directory + 512 + 4)},
 		{"no directory", "the footer is not", cut(directory, 2*512)},
 		{"footer", "the footer is not", flip(footer + 512 + 12)},
+		{"footer's directory", "the footer is not", flip(footer + 512 + 56)},
 		{"no footer", "end of stream without a footer", cut(footer, 2*512)},
 		{"no end", "it ends too early", cut(len(good)-512, 512)},
 		{"tail", "bytes after the end", func(b []byte) []byte { return append(b, 0) }},
