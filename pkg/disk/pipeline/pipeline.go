@@ -2,9 +2,9 @@
 // License, v. 2.0. If a copy of the MPL was not distributed with this
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
-// Package pipeline goes over a disk once: several workers read and encode
-// pieces of it, and one writer gets them in order. Holes are not read, and the
-// number of pieces under way is bounded.
+// Package pipeline goes over a disk once, for one or several formats: workers
+// read pieces of it and encode them for each format, and one writer gets them in
+// order. Holes are not read, and the number of pieces under way is bounded.
 package pipeline
 
 import (
@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"unsafe"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -26,96 +27,80 @@ type Source interface {
 	NextExtent(off int64) int64
 }
 
+// Sink is a format that a disk is written in. What it makes of the disk must not
+// depend on the size of the chunks.
+type Sink interface {
+	// NewEncoder is called once for each worker. The encoder makes Out and Spans
+	// of In, which it must not change; encoders run beside each other.
+	NewEncoder() func(*Chunk) error
+	// Write gets the chunks in the order of the disk, one at a time.
+	Write(*Chunk) error
+	// End is called after the last chunk.
+	End() error
+}
+
 // Options of Run.
 type Options struct {
-	Chunk    int64 // bytes that a worker reads at a time
+	Chunk    int64 // bytes that a worker reads at a time, a multiple of 4096; 0 means 1 MiB
 	Workers  int   // goroutines that read and encode; 0 means one a CPU
 	Progress func(done, total int64)
 }
 
-// Chunk is a piece of the disk on its way: an Encoder makes Out and Meta of In.
-// All three are used again for later chunks.
-type Chunk[T any] struct {
-	Off  int64  // on the disk, a multiple of Options.Chunk
-	In   []byte // as long as the disk has it; cap is Options.Chunk
-	Out  []byte // empty, with room for a chunk and an eighth
-	Meta T      // as the last chunk in this place left it
+// Chunk is a piece of the disk on its way through one Sink. Its slices are used
+// again for later chunks.
+type Chunk struct {
+	Off   int64  // on the disk, a multiple of Options.Chunk
+	In    []byte // as long as the disk has it; aligned for O_DIRECT
+	Out   []byte // empty at first
+	Spans []Span // likewise
 
-	err  error
-	done chan struct{}
+	src Source
 }
 
-// Encoder encodes a chunk. Each worker has one of its own.
-type Encoder[T any] func(*Chunk[T]) error
+// Span says that the next Len bytes of Out stand for the disk from Off on.
+type Span struct {
+	Off int64
+	Len int
+}
+
+// Add appends a block to Out, as encode appends it, with a Span for it.
+func (c *Chunk) Add(off int64, encode func(dst []byte) ([]byte, error)) error {
+	before := len(c.Out)
+	out, err := encode(c.Out)
+	if err != nil {
+		return fmt.Errorf("encode disk at %d: %w", off, err)
+	}
+	c.Out = out
+	c.Spans = append(c.Spans, Span{off, len(out) - before})
+	return nil
+}
+
+// place is where a chunk is for as long as it is under way.
+type place struct {
+	off    int64
+	buf    []byte
+	chunks []Chunk // one a sink
+	err    error
+	done   chan struct{}
+}
 
 // Run reads the chunks of src that an extent touches, encodes them with several
-// workers, and gives them to write in the order of the disk.
-func Run[T any](ctx context.Context, src Source, o Options, newEncoder func() Encoder[T], write func(*Chunk[T]) error) error {
-	workers := o.Workers
-	if workers <= 0 {
-		workers = runtime.GOMAXPROCS(0)
-	}
-	slots := 2*workers + 1
-	free := make(chan *Chunk[T], slots)
-	for range slots {
-		free <- &Chunk[T]{done: make(chan struct{}, 1)}
-	}
-	todo, order := make(chan *Chunk[T], slots), make(chan *Chunk[T], slots)
+// workers, and gives them to each sink in the order of the disk.
+func Run(ctx context.Context, src Source, o Options, sinks ...Sink) error {
+	r := newRun(src, o, sinks)
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error {
-		defer close(todo)
-		defer close(order)
-		for off := next(src, 0, o.Chunk); off < src.Size(); off = next(src, off+o.Chunk, o.Chunk) {
-			select {
-			case c := <-free:
-				c.Off = off
-				todo <- c // never blocks, nor does order: both hold every slot
-				order <- c
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
-		return nil
-	})
-	for range workers {
-		g.Go(func() error {
-			encode := newEncoder()
-			for c := range todo {
-				err := c.fill(src, o.Chunk)
-				if err == nil {
-					err = encode(c)
-				}
-				c.err = err
-				c.done <- struct{}{} // from here on c is the writer's
-				if err != nil || ctx.Err() != nil {
-					return err
-				}
-			}
-			return nil
-		})
+	g.Go(func() error { return r.plan(ctx) })
+	for range r.workers {
+		g.Go(func() error { return r.work(ctx) })
 	}
-	g.Go(func() error {
-		for c := range order {
-			select {
-			case <-c.done:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-			if c.err != nil {
-				return c.err
-			}
-			if err := write(c); err != nil {
-				return err
-			}
-			if o.Progress != nil {
-				o.Progress(min(c.Off+o.Chunk, src.Size()-1), src.Size())
-			}
-			free <- c
-		}
-		return ctx.Err()
-	})
+	g.Go(func() error { return r.write(ctx) })
 	if err := g.Wait(); err != nil {
 		return err
+	}
+	for _, s := range sinks {
+		if err := s.End(); err != nil {
+			return err
+		}
 	}
 	if o.Progress != nil {
 		o.Progress(src.Size(), src.Size())
@@ -123,47 +108,148 @@ func Run[T any](ctx context.Context, src Source, o Options, newEncoder func() En
 	return nil
 }
 
+type run struct {
+	src               Source
+	chunk             int64
+	workers           int
+	progress          func(done, total int64)
+	sinks             []Sink
+	free, todo, order chan *place // each holds every place
+}
+
+func newRun(src Source, o Options, sinks []Sink) *run {
+	r := &run{src: src, chunk: o.Chunk, workers: o.Workers, progress: o.Progress, sinks: sinks}
+	if r.chunk == 0 {
+		r.chunk = DefaultChunk
+	}
+	if r.workers <= 0 {
+		r.workers = runtime.GOMAXPROCS(0)
+	}
+	n := 2*r.workers + 1
+	r.free, r.todo, r.order = make(chan *place, n), make(chan *place, n), make(chan *place, n)
+	for range n {
+		r.free <- &place{chunks: make([]Chunk, len(sinks)), done: make(chan struct{}, 1)}
+	}
+	return r
+}
+
+// DefaultChunk makes long reads and few hand-overs.
+const DefaultChunk = 1 << 20
+
+// plan gives out the chunks that hold anything.
+func (r *run) plan(ctx context.Context) error {
+	defer close(r.todo)
+	defer close(r.order)
+	for off := r.next(0); off < r.src.Size(); off = r.next(off + r.chunk) {
+		select {
+		case p := <-r.free:
+			p.off = off
+			r.todo <- p
+			r.order <- p
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
 // next is the first chunk at or after off that holds anything.
-func next(src Source, off, chunk int64) int64 {
-	if off >= src.Size() {
+func (r *run) next(off int64) int64 {
+	if off >= r.src.Size() {
 		return off
 	}
-	return max(off, src.NextExtent(off)/chunk*chunk)
+	return max(off, r.src.NextExtent(off)/r.chunk*r.chunk)
+}
+
+func (r *run) work(ctx context.Context) error {
+	encoders := make([]func(*Chunk) error, len(r.sinks))
+	for i, s := range r.sinks {
+		encoders[i] = s.NewEncoder()
+	}
+	for p := range r.todo {
+		err := r.fill(p)
+		for i := 0; i < len(encoders) && err == nil; i++ {
+			err = encoders[i](&p.chunks[i])
+		}
+		p.err = err
+		p.done <- struct{}{} // from here on p is the writer's
+		if err != nil || ctx.Err() != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *run) write(ctx context.Context) error {
+	for p := range r.order {
+		select {
+		case <-p.done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if p.err != nil {
+			return p.err
+		}
+		for i, s := range r.sinks {
+			if err := s.Write(&p.chunks[i]); err != nil {
+				return err
+			}
+		}
+		if r.progress != nil {
+			r.progress(min(p.off+r.chunk, r.src.Size()-1), r.src.Size())
+		}
+		r.free <- p
+	}
+	return ctx.Err()
 }
 
 // fill reads the chunk.
-func (c *Chunk[T]) fill(src Source, chunk int64) error {
-	if c.In == nil {
-		c.In, c.Out = make([]byte, chunk), make([]byte, 0, chunk+chunk/8)
+func (r *run) fill(p *place) error {
+	if p.buf == nil {
+		p.buf = aligned(int(r.chunk))
 	}
-	c.In, c.Out = c.In[:min(chunk, src.Size()-c.Off)], c.Out[:0]
-	if k, err := src.ReadAt(c.In, c.Off); k < len(c.In) {
+	in := p.buf[:min(r.chunk, r.src.Size()-p.off)]
+	for i := range p.chunks {
+		c := &p.chunks[i]
+		*c = Chunk{Off: p.off, In: in, Out: c.Out[:0], Spans: c.Spans[:0], src: r.src}
+	}
+	if k, err := r.src.ReadAt(in, p.off); k < len(in) {
 		if err == nil || err == io.EOF {
 			err = io.ErrUnexpectedEOF
 		}
-		return fmt.Errorf("read disk at %d: %w", c.Off+int64(k), err)
+		return fmt.Errorf("read disk at %d: %w", p.off+int64(k), err)
 	}
+	clear(p.buf[len(in):])
 	return nil
+}
+
+// aligned is a new slice of n bytes in memory that direct writes can take.
+func aligned(n int) []byte {
+	const align = 4096
+	b := make([]byte, n+align)
+	skip := -int(uintptr(unsafe.Pointer(unsafe.SliceData(b)))) & (align - 1)
+	return b[skip : skip+n : skip+n]
 }
 
 // Blocks calls do for each block of the chunk that is not zero, in order. The
 // last block of the disk, too, is a whole one, with zeros at its end. block
 // divides Options.Chunk.
-func (c *Chunk[T]) Blocks(src Source, block int64, do func(off int64, b []byte) error) error {
-	n := int64(len(c.In))
-	in := c.In[:(n+block-1)/block*block]
-	clear(in[n:])
-	for at := int64(0); at < int64(len(in)); at += block {
-		b := in[at : at+block]
-		if !src.Covered(c.Off+at, block) || IsZero(b) {
+func (c *Chunk) Blocks(block int64, do func(off int64, b []byte) error) error {
+	end := (int64(len(c.In)) + block - 1) / block * block
+	for at := int64(0); at < end; at += block {
+		b := c.In[at : at+block]
+		if !c.src.Covered(c.Off+at, block) || IsZero(b) {
 			continue
 		}
 		if err := do(c.Off+at, b); err != nil {
-			return fmt.Errorf("encode disk at %d: %w", c.Off+at, err)
+			return err
 		}
 	}
 	return nil
 }
+
+// Covered reports whether an extent of the disk touches the range.
+func (c *Chunk) Covered(off, n int64) bool { return c.src.Covered(off, n) }
 
 // IsZero reports whether all of b, which is not empty, is zero. It compares b
 // with itself shifted, which needs no block of zeros.

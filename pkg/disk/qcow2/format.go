@@ -27,6 +27,13 @@ const (
 
 	refcountOrder = 4        // reference counts of 1<<4 bits
 	maxL1Bytes    = 32 << 20 // what QEMU reads
+
+	// What this package writes.
+	clusterBits     = 16
+	clusterSize     = 1 << clusterBits
+	tableSpan       = clusterSize / 8 * clusterSize // of the disk, in one level 2 table: 512 MiB
+	blockCounts     = clusterSize * 8 >> refcountOrder
+	compressedShift = 62 - (clusterBits - 8) // of the number of sectors in a compressed entry
 )
 
 // Compression is how compressed clusters are made.

@@ -26,6 +26,8 @@ const (
 
 	blockSize   = 2 << 20                              // data of a block
 	bitmapSize  = blockSize / sectorSize / 8           // in front of it, whole sectors
+	runSize     = 64 << 10                             // left to the file's holes when it is zero
+	tableAt     = footerSize + headerSize              // of a dynamic disk that we write
 	MaxSize     = 2040 << 30                           // what Hyper-V takes
 	maxGeometry = int64(65535) * 16 * 255 * sectorSize // the most that CHS can say
 )

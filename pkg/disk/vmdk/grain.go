@@ -20,16 +20,32 @@ func newEncoder(level int) encoder {
 	switch {
 	case level <= 0:
 		return newEncoder(DefaultLevel)
-	case level <= 3:
-		return &fastEncoder{newGrainDeflater(fastLevel{nice: 16})}
 	case level <= 6:
-		return &fastEncoder{newGrainDeflater(fastLevel{nice: 32, lazy: 8})}
+		return &fastEncoder{newGrainDeflater(newFastLevel(level, maxDistance))}
 	}
 	w, err := flate.NewWriter(nil, min(level, 9))
 	if err != nil {
 		panic(err) // the level is within bounds
 	}
 	return &tightEncoder{w: w}
+}
+
+func newFastLevel(level, reach int) fastLevel {
+	if level <= 3 {
+		return fastLevel{nice: 16, reach: reach}
+	}
+	return fastLevel{nice: 32, lazy: 8, reach: reach}
+}
+
+// NewDeflate gives a function that appends the raw deflate stream (RFC 1951) of
+// a block of 64 KiB to dst. Level is as in Options, and all above 6 are as 6;
+// matches reach back at most 32768 bytes, or less when asked for. The function
+// is not for concurrent use.
+func NewDeflate(level, reach int) func(dst, block []byte) []byte {
+	if level <= 0 {
+		level = DefaultLevel
+	}
+	return newGrainDeflater(newFastLevel(level, min(reach, maxDistance))).deflate
 }
 
 // fastEncoder makes compressed grains with grainDeflater.

@@ -34,8 +34,9 @@ const (
 
 // fastLevel is how thoroughly to look for matches.
 type fastLevel struct {
-	nice int // a match of this length is not compared with another candidate's
-	lazy int // below this length, the next byte may begin a better one
+	nice  int // a match of this length is not compared with another candidate's
+	lazy  int // below this length, the next byte may begin a better one
+	reach int // a match is at most so many bytes back
 }
 
 // window is a grain, and room to load 8 bytes at its end.
@@ -111,13 +112,13 @@ func (d *grainDeflater) parse() {
 func (d *grainDeflater) match(i int, x0, x1 uint64, c0, c1 uint32) int {
 	c := better(compare(x0, c0), compare(x1, c1))
 	l, dist := c.length(), i-c.at()
-	if dist > maxDistance {
+	if dist > d.level.reach {
 		return i
 	}
 	if l == 8 {
 		n := min(grainSize-i, maxMatch)
 		l = d.extend(c.at(), i, n)
-		if other := int(c1); l < d.level.nice && x1 == 0 && other != c.at() && i-other <= maxDistance {
+		if other := int(c1); l < d.level.nice && x1 == 0 && other != c.at() && i-other <= d.level.reach {
 			if m := d.extend(other, i, n); m > l {
 				l, dist = m, i-other
 			}
@@ -130,7 +131,7 @@ func (d *grainDeflater) match(i int, x0, x1 uint64, c0, c1 uint32) int {
 		c0, c1 := old&0xFFFF, old>>16
 		c := better(compare(d.in.load(c0)^v, c0), compare(d.in.load(c1)^v, c1))
 		next++
-		if c.length() <= l || next-1-c.at() > maxDistance {
+		if c.length() <= l || next-1-c.at() > d.level.reach {
 			break
 		}
 		d.literal(d.in[i&(grainSize-1)])

@@ -8,6 +8,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+
+	"github.com/carosio/carosbuild/pkg/disk/pipeline"
 )
 
 // sparseWriter writes a monolithicSparse file: its tables have fixed places in
@@ -22,8 +24,10 @@ type sparseWriter struct {
 	tableNo int64 // -1 when table is empty
 }
 
-func newSparseWriter(w io.WriterAt, src Source, o Options) (*sparseWriter, error) {
-	s, err := newShape(src.Size())
+// NewSparse writes a disk of size bytes as monolithicSparse to w, a new and
+// empty file: what is not written must read as zero.
+func NewSparse(w io.WriterAt, size int64, o Options) (pipeline.Sink, error) {
+	s, err := newShape(size)
 	if err != nil {
 		return nil, err
 	}
@@ -50,19 +54,24 @@ func (s *sparseWriter) writeAt(b []byte, sector int64) error {
 	return err
 }
 
-func (s *sparseWriter) chunk(c *chunk) error {
-	if len(c.Meta) == 0 {
+// NewEncoder implements pipeline.Sink.
+func (s *sparseWriter) NewEncoder() func(*pipeline.Chunk) error { return eachGrain(plain{}) }
+
+// Write implements pipeline.Sink. All grains of c belong to one table, since a
+// table covers a multiple of the chunk size.
+func (s *sparseWriter) Write(c *pipeline.Chunk) error {
+	if len(c.Spans) == 0 {
 		return nil
 	}
-	if no := c.Meta[0].grain / tableEntries; no != s.tableNo {
+	if no := c.Off / tableSpan; no != s.tableNo {
 		if err := s.flush(); err != nil {
 			return err
 		}
 		s.tableNo = no
 	}
 	at := s.next
-	for _, g := range c.Meta {
-		binary.LittleEndian.PutUint32(s.table[g.grain%tableEntries*4:], uint32(s.next))
+	for _, g := range c.Spans {
+		binary.LittleEndian.PutUint32(s.table[g.Off%tableSpan/grainSize*4:], uint32(s.next))
 		s.next += grainSectors
 	}
 	if s.next >= maxSectors {
@@ -85,8 +94,8 @@ func (s *sparseWriter) flush() error {
 	return nil
 }
 
-// end writes the directories, descriptor and, last, the header.
-func (s *sparseWriter) end() error {
+// End writes the directories, descriptor and, last, the header.
+func (s *sparseWriter) End() error {
 	if err := s.flush(); err != nil {
 		return err
 	}

@@ -8,6 +8,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+
+	"github.com/carosio/carosbuild/pkg/disk/pipeline"
 )
 
 // streamWriter writes a streamOptimized file: header, descriptor, then grains,
@@ -22,16 +24,19 @@ type streamWriter struct {
 	tableNo   int64  // -1 when table is empty
 }
 
-func newStreamWriter(w io.Writer, src Source, o Options) (*streamWriter, error) {
-	s, err := newShape(src.Size())
+// NewStream writes a disk of size bytes as streamOptimized to w, front to back,
+// beginning at once.
+func NewStream(w io.Writer, size int64, o Options) (pipeline.Sink, error) {
+	s, err := newShape(size)
 	if err != nil {
 		return nil, err
 	}
-	return &streamWriter{
+	sw := &streamWriter{
 		shape: s, w: w, o: o, tableNo: -1,
 		directory: make([]byte, s.directorySectors()*sectorSize),
 		table:     make([]byte, tableSectors*sectorSize),
-	}, nil
+	}
+	return sw, sw.begin()
 }
 
 func (s *streamWriter) write(b []byte) error {
@@ -61,22 +66,27 @@ func (s *streamWriter) begin() error {
 	return s.write(b)
 }
 
-// chunk writes the grains of c, all of which belong to one table, since a table
+// NewEncoder implements pipeline.Sink.
+func (s *streamWriter) NewEncoder() func(*pipeline.Chunk) error {
+	return eachGrain(newEncoder(s.o.Level))
+}
+
+// Write writes the grains of c, all of which belong to one table, since a table
 // covers a multiple of the chunk size.
-func (s *streamWriter) chunk(c *chunk) error {
-	if len(c.Meta) == 0 {
+func (s *streamWriter) Write(c *pipeline.Chunk) error {
+	if len(c.Spans) == 0 {
 		return nil
 	}
-	if no := c.Meta[0].grain / tableEntries; no != s.tableNo {
+	if no := c.Off / tableSpan; no != s.tableNo {
 		if err := s.flush(); err != nil {
 			return err
 		}
 		s.tableNo = no
 	}
 	at := s.at
-	for _, g := range c.Meta {
-		binary.LittleEndian.PutUint32(s.table[g.grain%tableEntries*4:], uint32(at))
-		at += int64(g.n) / sectorSize
+	for _, g := range c.Spans {
+		binary.LittleEndian.PutUint32(s.table[g.Off%tableSpan/grainSize*4:], uint32(at))
+		at += int64(g.Len) / sectorSize
 	}
 	return s.write(c.Out)
 }
@@ -93,7 +103,8 @@ func (s *streamWriter) flush() error {
 	return err
 }
 
-func (s *streamWriter) end() error {
+// End writes the directory and the footer.
+func (s *streamWriter) End() error {
 	if err := s.flush(); err != nil {
 		return err
 	}

@@ -38,28 +38,23 @@ type Options struct {
 // WriteStream writes src as a streamOptimized disk to w, front to back.
 // Memory use is about 3 MiB a worker.
 func WriteStream(ctx context.Context, w io.Writer, src Source, o Options) error {
-	sw, err := newStreamWriter(w, src, o)
+	sink, err := NewStream(w, src.Size(), o)
 	if err != nil {
 		return err
 	}
-	if err := sw.begin(); err != nil {
-		return err
-	}
-	if err := eachChunk(ctx, src, o, func() encoder { return newEncoder(o.Level) }, sw.chunk); err != nil {
-		return err
-	}
-	return sw.end()
+	return pipeline.Run(ctx, src, o.pipeline(), sink)
 }
 
 // WriteSparse writes src as a monolithicSparse disk to w, a new and empty file:
 // what is not written must read as zero.
 func WriteSparse(ctx context.Context, w io.WriterAt, src Source, o Options) error {
-	sw, err := newSparseWriter(w, src, o)
+	sink, err := NewSparse(w, src.Size(), o)
 	if err != nil {
 		return err
 	}
-	if err := eachChunk(ctx, src, o, func() encoder { return plain{} }, sw.chunk); err != nil {
-		return err
-	}
-	return sw.end()
+	return pipeline.Run(ctx, src, o.pipeline(), sink)
+}
+
+func (o Options) pipeline() pipeline.Options {
+	return pipeline.Options{Workers: o.Workers, Progress: o.Progress}
 }

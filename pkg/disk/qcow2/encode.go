@@ -1,0 +1,44 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package qcow2
+
+import (
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/carosio/carosbuild/pkg/disk/vmdk"
+)
+
+// inflateReach is how far back QEMU's reader promises to look: it sets zlib's
+// window to 4 KiB.
+const inflateReach = 4096
+
+// newEncoder gives a function that appends a cluster to dst as it is stored.
+// One that is clusterSize long is stored as it is.
+func newEncoder(o Options) func(dst, cluster []byte) []byte {
+	var pack func(dst, cluster []byte) []byte
+	switch {
+	case !o.Compress:
+		return func(dst, cluster []byte) []byte { return append(dst, cluster...) }
+	case o.Compression == Zstd:
+		level := zstd.SpeedDefault
+		if o.Level > 0 {
+			level = zstd.EncoderLevelFromZstd(o.Level)
+		}
+		e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(level), zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false), zstd.WithWindowSize(clusterSize))
+		if err != nil {
+			panic(err) // no option of these can be refused
+		}
+		pack = func(dst, cluster []byte) []byte { return e.EncodeAll(cluster, dst) }
+	default:
+		pack = vmdk.NewDeflate(o.Level, inflateReach)
+	}
+	return func(dst, cluster []byte) []byte {
+		out := pack(dst, cluster)
+		if len(out)-len(dst) >= clusterSize {
+			return append(out[:len(dst)], cluster...)
+		}
+		return out
+	}
+}

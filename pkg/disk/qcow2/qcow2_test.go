@@ -1,0 +1,319 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package qcow2
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/carosio/carosbuild/pkg/disk/image"
+	"github.com/carosio/carosbuild/pkg/disk/pipeline"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func runTool(t testing.TB, name string, args ...string) string {
+	t.Helper()
+	p, err := exec.LookPath(name)
+	if err != nil {
+		if os.Getenv("CAROSBUILD_REQUIRE_TOOLS") == "1" {
+			t.Fatalf("%s is not installed", name)
+		}
+		t.Skipf("%s is not installed", name)
+	}
+	out, err := exec.CommandContext(t.Context(), p, args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// text is n bytes that compress, random such that do not.
+func text(seed uint64, n int) []byte {
+	r := rand.New(rand.NewPCG(seed, 2))
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = "etaoin shrdlu\n0123456789<>{}();"[r.IntN(31)]
+	}
+	return b
+}
+
+func random(seed uint64, n int) []byte {
+	b := make([]byte, n)
+	_, _ = rand.NewChaCha8([32]byte{byte(seed)}).Read(b)
+	return b
+}
+
+func mustImage(t testing.TB, size int64, xs ...image.Extent) *image.Image {
+	t.Helper()
+	m, err := image.New(size, xs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func extent(off int64, b []byte) image.Extent {
+	return image.Extent{Off: off, Len: int64(len(b)), Src: image.Bytes(b)}
+}
+
+func writeFile(t testing.TB, m *image.Image, o Options, po pipeline.Options) string {
+	t.Helper()
+	f, err := os.Create(filepath.Join(t.TempDir(), "disk"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	s, err := New(f, m.Size(), o)
+	if err == nil {
+		err = pipeline.Run(t.Context(), m, po, s)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f.Name()
+}
+
+// writeRaw writes the disk rounded up to sectors.
+func writeRaw(t testing.TB, m *image.Image) string {
+	t.Helper()
+	f, err := os.Create(filepath.Join(t.TempDir(), "disk.raw"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := f.Truncate((m.Size() + 511) / 512 * 512); err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range m.Extents() {
+		if _, err := io.Copy(io.NewOffsetWriter(f, x.Off), io.NewSectionReader(m, x.Off, x.Len)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return f.Name()
+}
+
+func open(t testing.TB, name string) *Reader {
+	t.Helper()
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	st, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Open(f, st.Size())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// sameDisk compares all that is covered in either.
+func sameDisk(t testing.TB, want *image.Image, got *Reader) {
+	t.Helper()
+	const step = 100000
+	if size := (want.Size() + 511) / 512 * 512; got.Size() != size {
+		t.Fatalf("size %d, want %d", got.Size(), size)
+	}
+	for _, s := range []pipeline.Source{want, got} {
+		a, b := make([]byte, step), make([]byte, step)
+		for off := s.NextExtent(0); off < want.Size(); off = s.NextExtent(off + step) {
+			n := min(step, want.Size()-off)
+			if _, err := want.ReadAt(a[:n], off); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := got.ReadAt(b[:n], off); err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(a[:n], b[:n]) {
+				t.Fatalf("disks differ within %d+%d", off, n)
+			}
+		}
+	}
+}
+
+func images(t testing.TB) map[string]*image.Image {
+	mixed := text(8, 3<<20) // clusters that compress between such that do not
+	for at := 0; at < len(mixed); at += 3 << 16 {
+		copy(mixed[at:at+1<<16], random(uint64(at), 1<<16))
+	}
+	return map[string]*image.Image{
+		"hole":     mustImage(t, 8<<20),
+		"one byte": mustImage(t, 1<<20, extent(70000, []byte{1})),
+		"zeros":    mustImage(t, 1<<20, extent(0, make([]byte, 300000))),
+		"random":   mustImage(t, 3<<20, extent(0, random(1, 3<<20))),
+		"mixed":    mustImage(t, 4<<20, extent(5, mixed)),
+		"odd size": mustImage(t, 100001, extent(65536, text(3, 34465))),
+		"tables":   mustImage(t, 1100<<20, extent(100, text(4, 70000)), extent(512<<20-10, text(5, 20)), extent(1<<30+512, text(6, 5<<20)), extent(1100<<20-1, []byte{9})),
+		"large":    mustImage(t, 16<<30, extent(5<<30-70000, random(2, 140000)), extent(16<<30-512, text(7, 512))),
+	}
+}
+
+func kinds() map[string]Options {
+	return map[string]Options{
+		"plain": {}, "zlib": {Compress: true}, "zlib 1": {Compress: true, Level: 1}, "zstd": {Compress: true, Compression: Zstd},
+	}
+}
+
+func TestQemu(t *testing.T) {
+	for name, m := range images(t) {
+		raw := writeRaw(t, m)
+		for kind, o := range kinds() {
+			t.Run(name+"/"+kind, func(t *testing.T) {
+				path := writeFile(t, m, o, pipeline.Options{})
+				sameDisk(t, m, open(t, path))
+				var info struct {
+					VirtualSize int64 `json:"virtual-size"`
+					Cluster     int64 `json:"cluster-size"`
+					Specific    struct {
+						Data struct {
+							Compat       string `json:"compat"`
+							Compression  string `json:"compression-type"`
+							RefcountBits int    `json:"refcount-bits"`
+							Corrupt      bool   `json:"corrupt"`
+						} `json:"data"`
+					} `json:"format-specific"`
+				}
+				if err := json.Unmarshal([]byte(runTool(t, "qemu-img", "info", "-f", "qcow2", "--output=json", path)), &info); err != nil {
+					t.Fatal(err)
+				}
+				want := "zlib"
+				if o.Compression == Zstd {
+					want = "zstd"
+				}
+				d := info.Specific.Data
+				if info.VirtualSize != (m.Size()+511)/512*512 || info.Cluster != clusterSize || d.Compat != "1.1" || d.Compression != want || d.RefcountBits != 16 || d.Corrupt {
+					t.Errorf("qemu-img info: %+v", info)
+				}
+				if out := runTool(t, "qemu-img", "check", "-f", "qcow2", path); !strings.Contains(out, "No errors were found") {
+					t.Errorf("qemu-img check: %s", out)
+				}
+				runTool(t, "qemu-img", "compare", "-f", "raw", "-F", "qcow2", raw, path)
+			})
+		}
+	}
+}
+
+// TestSize: what is compressed is packed, and holes cost nothing.
+func TestSize(t *testing.T) {
+	m := mustImage(t, 64<<30, extent(10<<30, bytes.Repeat([]byte("carosbuild"), 1<<18)))
+	for kind, limit := range map[string]int64{"plain": 4 << 20, "zlib": 1 << 20, "zstd": 1 << 20} {
+		st, err := os.Stat(writeFile(t, m, kinds()[kind], pipeline.Options{}))
+		if err != nil || st.Size() > limit {
+			t.Errorf("%s: %d bytes, %v", kind, st.Size(), err)
+		}
+	}
+}
+
+// TestWindow: QEMU sets zlib's window to 4 KiB, and a zlib that is built to be
+// strict refuses what lies further back.
+func TestWindow(t *testing.T) {
+	block := append(random(1, 5000), random(1, 5000)...)
+	block = append(block, make([]byte, clusterSize-len(block))...)
+	far := append(random(1, 4000), random(1, 4000)...)
+	far = append(far, make([]byte, clusterSize-len(far))...)
+	encode := newEncoder(Options{Compress: true})
+	if n, m := len(encode(nil, block)), len(encode(nil, far)); n < 10000 || m > 6000 {
+		t.Errorf("repeated after 5000 bytes: %d bytes; after 4000 bytes: %d", n, m)
+	}
+}
+
+func TestReproducible(t *testing.T) {
+	m := mustImage(t, 30<<20+100, extent(0, text(1, 3<<20)), extent(9<<20, random(1, 1<<20)), extent(26<<20, text(2, 4<<20+100)))
+	for kind, o := range kinds() {
+		var want []byte
+		for i, po := range []pipeline.Options{{Workers: 1}, {Workers: 2}, {Workers: 7}, {Chunk: 4 << 20}, {Workers: 1}} {
+			got, err := os.ReadFile(writeFile(t, m, o, po))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if i > 0 && !bytes.Equal(got, want) {
+				t.Errorf("%s: %+v gives other bytes", kind, po)
+			}
+			want = got
+		}
+	}
+}
+
+func TestErrors(t *testing.T) {
+	for _, size := range []int64{0, -1, 1<<51 + 1} {
+		if _, err := New(nil, size, Options{}); err == nil {
+			t.Errorf("a disk of %d bytes was taken", size)
+		}
+	}
+	full, err := os.OpenFile("/dev/full", os.O_RDWR, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer full.Close()
+	for name, m := range images(t) {
+		s, err := New(full, m.Size(), Options{})
+		if err == nil {
+			err = pipeline.Run(t.Context(), m, pipeline.Options{}, s)
+		}
+		if err == nil || !strings.Contains(err.Error(), "no space left") {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
+func FuzzRoundTrip(f *testing.F) {
+	f.Add(int64(300000), int64(1000), uint(70000), uint64(1), uint8(1))
+	f.Fuzz(func(t *testing.T, size, off int64, n uint, seed uint64, kind uint8) {
+		n %= 1 << 20
+		if size <= 0 || size > 1<<31 || off < 0 || off+int64(n) > size {
+			return
+		}
+		data := text(seed, int(n))
+		if seed%3 == 0 {
+			copy(data[len(data)/2:], random(seed, int(n)))
+		}
+		m := mustImage(t, size, extent(off, data))
+		o := Options{Compress: kind%3 > 0, Compression: Compression(kind % 3 / 2), Level: int(kind) / 3 % 10}
+		sameDisk(t, m, open(t, writeFile(t, m, o, pipeline.Options{})))
+	})
+}
+
+// FuzzReader gives hostile files: no panic, no endless loop, no more memory
+// than the file's size explains.
+func FuzzReader(f *testing.F) {
+	for _, kind := range []string{"plain", "zlib", "zstd"} {
+		b, err := os.ReadFile(writeFile(f, images(f)["odd size"], kinds()[kind], pipeline.Options{}))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b, int64(70000))
+	}
+	f.Fuzz(func(t *testing.T, b []byte, off int64) {
+		r, err := Open(bytes.NewReader(b), int64(len(b)))
+		if err != nil {
+			if !errors.Is(err, ErrFormat) {
+				t.Errorf("error without ErrFormat: %v", err)
+			}
+			return
+		}
+		p := make([]byte, 200000)
+		for range 10 {
+			if off < 0 || off >= r.Size() {
+				return
+			}
+			_, _ = r.ReadAt(p, off)
+			off = r.NextExtent(off + 1)
+		}
+	})
+}

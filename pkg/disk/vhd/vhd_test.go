@@ -1,0 +1,317 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package vhd
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/carosio/carosbuild/pkg/disk/image"
+	"github.com/carosio/carosbuild/pkg/disk/pipeline"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func runTool(t testing.TB, name string, args ...string) string {
+	t.Helper()
+	p, err := exec.LookPath(name)
+	if err != nil {
+		if os.Getenv("CAROSBUILD_REQUIRE_TOOLS") == "1" {
+			t.Fatalf("%s is not installed", name)
+		}
+		t.Skipf("%s is not installed", name)
+	}
+	out, err := exec.CommandContext(t.Context(), p, args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// text is n bytes that compress, random such that do not.
+func text(seed uint64, n int) []byte {
+	r := rand.New(rand.NewPCG(seed, 2))
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = "etaoin shrdlu\n0123456789<>{}();"[r.IntN(31)]
+	}
+	return b
+}
+
+func random(seed uint64, n int) []byte {
+	b := make([]byte, n)
+	_, _ = rand.NewChaCha8([32]byte{byte(seed)}).Read(b)
+	return b
+}
+
+func mustImage(t testing.TB, size int64, xs ...image.Extent) *image.Image {
+	t.Helper()
+	m, err := image.New(size, xs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func extent(off int64, b []byte) image.Extent {
+	return image.Extent{Off: off, Len: int64(len(b)), Src: image.Bytes(b)}
+}
+
+func writeFile(t testing.TB, m *image.Image, o Options, po pipeline.Options) string {
+	t.Helper()
+	f, err := os.Create(filepath.Join(t.TempDir(), "disk"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	s, err := NewDynamic(f, m.Size(), o)
+	if err == nil {
+		err = pipeline.Run(t.Context(), m, po, s)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f.Name()
+}
+
+// writeRaw writes the disk rounded up to sectors.
+func writeRaw(t testing.TB, m *image.Image) string {
+	t.Helper()
+	f, err := os.Create(filepath.Join(t.TempDir(), "disk.raw"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := f.Truncate((m.Size() + 511) / 512 * 512); err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range m.Extents() {
+		if _, err := io.Copy(io.NewOffsetWriter(f, x.Off), io.NewSectionReader(m, x.Off, x.Len)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return f.Name()
+}
+
+func open(t testing.TB, name string) *Reader {
+	t.Helper()
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	st, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Open(f, st.Size())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// sameDisk compares all that is covered in either.
+func sameDisk(t testing.TB, want *image.Image, got *Reader) {
+	t.Helper()
+	const step = 100000
+	if size := (want.Size() + 511) / 512 * 512; got.Size() != size {
+		t.Fatalf("size %d, want %d", got.Size(), size)
+	}
+	for _, s := range []pipeline.Source{want, got} {
+		a, b := make([]byte, step), make([]byte, step)
+		for off := s.NextExtent(0); off < want.Size(); off = s.NextExtent(off + step) {
+			n := min(step, want.Size()-off)
+			if _, err := want.ReadAt(a[:n], off); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := got.ReadAt(b[:n], off); err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(a[:n], b[:n]) {
+				t.Fatalf("disks differ within %d+%d", off, n)
+			}
+		}
+	}
+}
+
+func images(t testing.TB) map[string]*image.Image {
+	return map[string]*image.Image{
+		"hole":     mustImage(t, 8<<20),
+		"one byte": mustImage(t, 1<<20, extent(70000, []byte{1})),
+		"zeros":    mustImage(t, 1<<20, extent(0, make([]byte, 300000))),
+		"random":   mustImage(t, 3<<20, extent(0, random(1, 3<<20))),
+		"odd size": mustImage(t, 100001, extent(65536, text(3, 34465))),
+		"tables":   mustImage(t, 300<<20+5120, extent(100, text(4, 70000)), extent(50<<20-10, text(5, 20)), extent(100<<20, text(6, 5<<20)), extent(300<<20+5119, []byte{9})),
+		"large":    mustImage(t, 200<<30, extent(5<<30-70000, random(2, 140000)), extent(200<<30-512, text(7, 512))),
+	}
+}
+
+func options() Options { return Options{UUID: [16]byte{1, 2, 3}, Time: 1700000000} }
+
+// fixed adds the footer to a raw disk.
+func fixed(t testing.TB, m *image.Image) string {
+	t.Helper()
+	b, err := FixedFooter(m.Size(), options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := writeRaw(t, m)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.Write(b); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestQemu(t *testing.T) {
+	for name, m := range images(t) {
+		raw := writeRaw(t, m)
+		for kind, path := range map[string]string{"dynamic": writeFile(t, m, options(), pipeline.Options{}), "fixed": fixed(t, m)} {
+			if kind == "fixed" && m.Size() > 4<<30 {
+				continue // everything reads all of it
+			}
+			t.Run(name+"/"+kind, func(t *testing.T) {
+				r := open(t, path)
+				if r.Dynamic() != (kind == "dynamic") {
+					t.Errorf("dynamic: %v", r.Dynamic())
+				}
+				sameDisk(t, m, r)
+				var info struct {
+					VirtualSize int64 `json:"virtual-size"`
+				}
+				if err := json.Unmarshal([]byte(runTool(t, "qemu-img", "info", "-f", "vpc", "--output=json", path)), &info); err != nil {
+					t.Fatal(err)
+				}
+				if info.VirtualSize != (m.Size()+511)/512*512 {
+					t.Errorf("qemu-img info: %+v", info)
+				}
+				if m.Size() < 4<<30 {
+					runTool(t, "qemu-img", "compare", "-f", "raw", "-F", "vpc", raw, path)
+				}
+			})
+		}
+	}
+}
+
+// TestFooter holds the fields against those of qemu-img for the same disk.
+func TestFooter(t *testing.T) {
+	for _, size := range []int64{1 << 20, 100 << 20, 3 << 30, 130 << 30, 2039 << 30} {
+		path := filepath.Join(t.TempDir(), "q.vhd")
+		runTool(t, "qemu-img", "create", "-q", "-f", "vpc", "-o", "force_size=on", path, strconv.FormatInt(size, 10))
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := parseFooter(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := newFooter(size, kindDynamic, options())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.size != want.size || f.kind != want.kind || f.time != 1700000000-epoch {
+			t.Errorf("%d: got %+v, want %+v", size, f, want)
+		}
+	}
+}
+
+func TestReproducible(t *testing.T) {
+	m := mustImage(t, 30<<20+100, extent(0, text(1, 3<<20)), extent(9<<20, random(1, 1<<20)), extent(26<<20, text(2, 4<<20+100)))
+	var want []byte
+	for i, po := range []pipeline.Options{{Workers: 1}, {Workers: 2}, {Workers: 7}, {Chunk: 4 << 20}, {Workers: 1}} {
+		got, err := os.ReadFile(writeFile(t, m, options(), po))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i > 0 && !bytes.Equal(got, want) {
+			t.Errorf("%+v gives other bytes", po)
+		}
+		want = got
+	}
+}
+
+func TestErrors(t *testing.T) {
+	for _, size := range []int64{0, -1, MaxSize + 1} {
+		if _, err := NewDynamic(nil, size, Options{}); err == nil {
+			t.Errorf("a disk of %d bytes was taken", size)
+		}
+		if _, err := FixedFooter(size, Options{}); err == nil {
+			t.Errorf("a fixed disk of %d bytes was taken", size)
+		}
+	}
+	full, err := os.OpenFile("/dev/full", os.O_RDWR, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer full.Close()
+	for name, m := range images(t) {
+		s, err := NewDynamic(full, m.Size(), Options{})
+		if err == nil {
+			err = pipeline.Run(t.Context(), m, pipeline.Options{}, s)
+		}
+		if err == nil || !strings.Contains(err.Error(), "no space left") {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
+func FuzzRoundTrip(f *testing.F) {
+	f.Add(int64(300000), int64(1000), uint(70000), uint64(1))
+	f.Fuzz(func(t *testing.T, size, off int64, n uint, seed uint64) {
+		n %= 1 << 20
+		if size <= 0 || size > 1<<31 || off < 0 || off+int64(n) > size {
+			return
+		}
+		m := mustImage(t, size, extent(off, text(seed, int(n))))
+		sameDisk(t, m, open(t, writeFile(t, m, options(), pipeline.Options{})))
+	})
+}
+
+// FuzzReader gives hostile files: no panic, no endless loop, no more memory
+// than the file's size explains.
+func FuzzReader(f *testing.F) {
+	m := mustImage(f, 5<<20, extent(4<<20, text(1, 1000)))
+	for _, path := range []string{fixed(f, mustImage(f, 4096, extent(0, text(1, 600)))), writeFile(f, m, options(), pipeline.Options{})} {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b[:min(len(b), 1<<16)], int64(700))
+	}
+	f.Fuzz(func(t *testing.T, b []byte, off int64) {
+		r, err := Open(bytes.NewReader(b), int64(len(b)))
+		if err != nil {
+			if !errors.Is(err, ErrFormat) {
+				t.Errorf("error without ErrFormat: %v", err)
+			}
+			return
+		}
+		p := make([]byte, 200000)
+		for range 10 {
+			if off < 0 || off >= r.Size() {
+				return
+			}
+			_, _ = r.ReadAt(p, off)
+			off = r.NextExtent(off + 1)
+		}
+	})
+}
