@@ -38,6 +38,7 @@ type Mount struct {
 type Step struct {
 	ID       string // unique among the steps that run
 	Root     string // root directory, complete and writable
+	Arch     string // of its programs, as in an image's configuration; "" is the host's
 	Args     []string
 	Env      []string // complete: nothing is added
 	Cwd      string
@@ -56,6 +57,9 @@ type Step struct {
 // it, 127 or 126 when it could not be executed. An error means that the
 // sandbox did not come about, or that ctx ended.
 func (r *Runtime) Run(ctx context.Context, s Step) (int, error) {
+	if err := r.Emulate(ctx, s.Arch); err != nil {
+		return 0, err
+	}
 	bundle, err := os.MkdirTemp(r.State, "bundle-")
 	if err != nil {
 		return 0, fmt.Errorf("bundle: %w", err)

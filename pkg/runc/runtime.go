@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,6 +18,9 @@ import (
 type Runtime struct {
 	Path  string // the executable
 	State string // directory for the runtime's own records, on a tmpfs of this namespace
+
+	emulation  sync.Mutex
+	registered bool // emulators, in the namespace's own table
 }
 
 // FindRuntime returns the runtime to use: name when it is not empty (a path or
