@@ -172,7 +172,7 @@ func (a *app) shell(ctx context.Context, s *layer.Store, d dirs, name string, co
 		cwd = "/"
 	}
 	status, err := rt.Run(ctx, runc.Step{
-		ID: fmt.Sprintf("shell-%d", time.Now().UnixNano()), Root: w.Root(), Args: command, Env: env, Cwd: cwd,
+		ID: fmt.Sprintf("shell-%d", time.Now().UnixNano()), Root: w.Root(), Arch: cfg.Architecture, Args: command, Env: env, Cwd: cwd,
 		UID: user.UID, GID: user.GID, Groups: user.Groups, Network: network, Terminal: term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd())),
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 	})

@@ -20,11 +20,14 @@ import (
 // there, from the cache and without a network.
 func (r *stageRun) bootstrap(ctx context.Context, s *StepPlan) error {
 	res := r.resolved.Debian[r.plan.ID]
+	r.state = state{Config: layer.NewImageConfig(r.resolved.Wanted[r.plan.ID].Arch)}
+	if err := r.Runtime.Emulate(ctx, r.state.Config.Architecture); err != nil { // before the download
+		return err
+	}
 	f := *r.fetcherFor(r.plan.ID)
 	if err := f.Fetch(ctx, res); err != nil {
 		return err
 	}
-	r.state = state{Config: layer.NewImageConfig(r.resolved.Arch)}
 	return r.change(ctx, s, func(w *layer.Working) error {
 		if err := f.Unpack(ctx, res, w.Root()); err != nil {
 			return err

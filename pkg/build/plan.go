@@ -48,7 +48,7 @@ const BootstrapKind = "BOOTSTRAP"
 // Inputs are what was looked up outside of the declaration. Maps miss entries
 // only for stages that are not planned.
 type Inputs struct {
-	Arch       string            // Debian name of the architecture that is built for
+	Arch       string            // Debian name of the host's architecture: that of stages that name none
 	Epoch      *int64            // SOURCE_DATE_EPOCH, seconds since 1970
 	Network    string            // of RUN steps, "" for the usual one
 	Images     map[string]string // imageRef of a FROM -> the same with its digest
@@ -106,7 +106,11 @@ func (sp *StagePlan) bootstrap(s *decl.Stage, in Inputs) (string, error) {
 		return "", fmt.Errorf("stage %s: its bootstrap was not resolved", s.ID)
 	}
 	b := s.Bootstrap
-	k := key("", BootstrapKind, in.Arch, epochField(in), digest, b.Suite, b.Arch, b.Variant, list(b.Components), list(b.Packages), b.Mirror, b.Snapshot)
+	arch := in.Arch
+	if b.Arch != "" { // whichever host it is built on
+		arch = b.Arch
+	}
+	k := key("", BootstrapKind, arch, epochField(in), digest, b.Suite, b.Arch, b.Variant, list(b.Components), list(b.Packages), b.Mirror, b.Snapshot)
 	text := b.Suite
 	if b.Variant != "" {
 		text += " " + b.Variant

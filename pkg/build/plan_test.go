@@ -49,6 +49,25 @@ func keyOf(t *testing.T, text string, in Inputs) string {
 	return p.Stages[len(p.Stages)-1].Key
 }
 
+// A stage that names its architecture is the same wherever it is built; one
+// that does not is the host's.
+func TestKeysOfArchitectures(t *testing.T) {
+	arm := inputs()
+	arm.Arch = "arm64"
+	for _, tt := range []struct {
+		text string
+		same bool
+	}{
+		{`<buildstage id="b"><bootstrap suite="bookworm" arch="armhf"/></buildstage>`, true},
+		{`<buildstage id="b"><bootstrap suite="bookworm"/></buildstage>`, false},
+		{`<buildstage id="s"><action>FROM debian:12</action></buildstage>`, false},
+	} {
+		if same := keyOf(t, tt.text, inputs()) == keyOf(t, tt.text, arm); same != tt.same {
+			t.Errorf("%s: the keys on two hosts are the same: %v, want %v", tt.text, same, tt.same)
+		}
+	}
+}
+
 const start = `<buildstage id="s"><action>FROM debian:12</action>`
 
 func TestKeysDiffer(t *testing.T) {
@@ -76,6 +95,8 @@ func TestKeysDiffer(t *testing.T) {
 		start + `<cache path="/c" id="d"/><action>RUN true</action></buildstage>`,
 		`<buildstage id="b"><bootstrap suite="bookworm"/></buildstage>`,
 		`<buildstage id="b"><bootstrap suite="bookworm" variant="apt"/></buildstage>`,
+		`<buildstage id="b"><bootstrap suite="bookworm" arch="armhf"/></buildstage>`,
+		`<buildstage id="b"><bootstrap suite="bookworm" arch="arm64"/></buildstage>`,
 		`<buildstage id="b"><bootstrap suite="bookworm"/></buildstage><buildstage id="s"><prestage>b</prestage><action>COPY --from=b f /x</action></buildstage>`,
 		`<buildstage id="b"><bootstrap suite="bookworm"/><action>RUN x</action></buildstage><buildstage id="s"><action>FROM debian:12</action><action>COPY --from=b f /x</action></buildstage>`,
 		`<buildstage id="b"><bootstrap suite="bookworm"/></buildstage><buildstage id="s"><action>FROM debian:12</action><action>COPY --from=b f /x</action></buildstage>`,

@@ -101,7 +101,8 @@ func (r *stageRun) command(ctx context.Context, s *StepPlan, w *layer.Working, c
 		cwd = "/"
 	}
 	status, err := r.Runtime.Run(ctx, runc.Step{
-		ID: s.Key[:16] + "-" + strconv.Itoa(os.Getpid()), Root: w.Root(), Args: c.args, Env: environ(c.env), Cwd: cwd,
+		ID: s.Key[:16] + "-" + strconv.Itoa(os.Getpid()), Root: w.Root(), Arch: r.state.Config.Architecture,
+		Args: c.args, Env: environ(c.env), Cwd: cwd,
 		UID: c.user.UID, GID: c.user.GID, Groups: c.user.Groups, Mounts: c.mounts, Network: c.network, Stdout: r.log, Stderr: r.log,
 	})
 	if e := planted.Remove(w.Upper()); e != nil && err == nil {

@@ -48,16 +48,6 @@ func (c *ImageConfig) AddHistory(by string, at time.Time, empty bool) {
 // NewImageConfig is the configuration of an empty Linux image for a Debian
 // architecture.
 func NewImageConfig(arch string) ImageConfig {
-	c := ImageConfig{v1.ConfigFile{OS: "linux", Architecture: arch}}
-	switch arch {
-	case "armhf":
-		c.Architecture, c.Variant = "arm", "v7"
-	case "armel":
-		c.Architecture, c.Variant = "arm", "v5"
-	case "i386":
-		c.Architecture = "386"
-	case "ppc64el":
-		c.Architecture = "ppc64le"
-	}
-	return c
+	p := platformOf(arch)
+	return ImageConfig{v1.ConfigFile{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant}}
 }
