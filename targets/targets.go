@@ -10,5 +10,5 @@ import "embed"
 
 // FS has the declarations at its top and their files in a directory each.
 //
-//go:embed *.xml all:vmware
+//go:embed *.xml all:caros all:vmware all:sunxi all:arm64
 var FS embed.FS

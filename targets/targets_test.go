@@ -16,15 +16,11 @@ import (
 
 // The shipped declarations have no finding, and what they add is shipped too.
 func TestTargets(t *testing.T) {
-	for _, names := range [][]string{{"vmware.xml"}, {"vmware.xml", "virtualisation.xml"}} {
-		var files []decl.Source
-		for _, name := range names {
-			data, err := targets.FS.ReadFile(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			files = append(files, decl.Source{Name: name, Data: data})
-		}
+	for _, names := range [][]string{
+		{"vmware.xml"}, {"vmware.xml", "virtualisation.xml"},
+		{"orangepi-pc.xml"}, {"lamobo-r1.xml"}, {"bananapi.xml"}, {"cubieboard.xml"}, {"arm64-uefi.xml"},
+	} {
+		files := read(t, names)
 		d, findings := decl.Parse(files...)
 		if len(findings) > 0 {
 			var b strings.Builder
@@ -42,8 +38,26 @@ func TestTargets(t *testing.T) {
 				}
 			}
 		}
-		if len(d.Disks) != 1 || d.Disks[0].Stage != "900-release" {
+		if len(d.Disks) != 1 || d.Disks[0].Stage != "900-release" || d.Disks[0].ID+".xml" != names[0] {
 			t.Errorf("%v: disks %+v", names, d.Disks)
 		}
 	}
+}
+
+// read reads declarations, each after those that it is based on.
+func read(t *testing.T, names []string) []decl.Source {
+	t.Helper()
+	var files []decl.Source
+	for _, name := range names {
+		data, err := targets.FS.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		src := decl.Source{Name: name, Data: data}
+		if base, _ := decl.Base(src); base != "" {
+			files = append(files, read(t, []string{base})...)
+		}
+		files = append(files, src)
+	}
+	return files
 }

@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/build"
@@ -31,6 +32,9 @@ func (a *app) load(names []string, cache string) (*decl.Declaration, error) {
 		if err != nil {
 			return nil, err
 		}
+		if err := a.addBases(src, cache); err != nil {
+			return nil, err
+		}
 		a.files = append(a.files, src)
 	}
 	d, findings := decl.Parse(a.files...)
@@ -45,6 +49,56 @@ func (a *app) load(names []string, cache string) (*decl.Declaration, error) {
 	return d, nil
 }
 
+// addBases reads what a declaration is based on, the ground first. A base that
+// was read before is not read again: what others have laid over it stays.
+func (a *app) addBases(src decl.Source, cache string) error {
+	chain := []decl.Source{src}
+	for {
+		top := chain[len(chain)-1]
+		name, at := decl.Base(top)
+		if name == "" {
+			break
+		}
+		base, err := readBase(top, name, cache)
+		if err == nil && slices.ContainsFunc(chain, sameAs(base)) {
+			err = errors.New("it is based on itself")
+		}
+		if err != nil {
+			a.files = append(a.files, chain...) // for the message
+			return &build.DeclarationError{Findings: decl.Findings{{Span: at, Summary: fmt.Sprintf("base %q: %v", name, err)}}}
+		}
+		chain = append(chain, base)
+	}
+	for _, base := range slices.Backward(chain[1:]) {
+		if !slices.ContainsFunc(a.files, sameAs(base)) {
+			a.files = append(a.files, base)
+		}
+	}
+	return nil
+}
+
+// sameAs tells whether another source is the same file.
+func sameAs(src decl.Source) func(decl.Source) bool {
+	return func(other decl.Source) bool { return other.Name == src.Name && slices.Equal(other.Dirs, src.Dirs) }
+}
+
+// readBase looks for a base beside the declaration that names it, then among
+// the embedded targets.
+func readBase(src decl.Source, name, cache string) (decl.Source, error) {
+	path := name
+	if !filepath.IsAbs(name) {
+		path = filepath.Join(filepath.Dir(src.Name), name)
+	}
+	base, err := readFile(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return base, err
+	}
+	if base, err := readEmbedded(name, cache); !errors.Is(err, fs.ErrNotExist) {
+		return base, err
+	}
+	return base, fmt.Errorf("no %s, and none of that name is built in", path)
+}
+
 func embedded() []string {
 	names, err := fs.Glob(targets.FS, "*.xml")
 	if err != nil {
@@ -54,17 +108,32 @@ func embedded() []string {
 }
 
 func readDeclaration(name, cache string) (decl.Source, error) {
-	data, err := os.ReadFile(name)
-	if err == nil {
-		dir, err := filepath.Abs(filepath.Dir(name))
-		return decl.Source{Name: name, Dirs: []string{dir}, Data: data}, err
-	}
+	src, err := readFile(name)
 	if !errors.Is(err, fs.ErrNotExist) || strings.ContainsRune(name, filepath.Separator) {
-		return decl.Source{}, usageError{err}
+		if err != nil {
+			err = usageError{err}
+		}
+		return src, err
 	}
-	data, err = targets.FS.ReadFile(name)
+	if src, err = readEmbedded(name, cache); errors.Is(err, fs.ErrNotExist) {
+		err = usagef("there is no declaration %s in this folder, and none of that name is built in (%s)", name, strings.Join(embedded(), ", "))
+	}
+	return src, err
+}
+
+func readFile(name string) (decl.Source, error) {
+	data, err := os.ReadFile(name)
 	if err != nil {
-		return decl.Source{}, usagef("there is no declaration %s in this folder, and none of that name is built in (%s)", name, strings.Join(embedded(), ", "))
+		return decl.Source{}, err
+	}
+	dir, err := filepath.Abs(filepath.Dir(name))
+	return decl.Source{Name: name, Dirs: []string{dir}, Data: data}, err
+}
+
+func readEmbedded(name, cache string) (decl.Source, error) {
+	data, err := targets.FS.ReadFile(name)
+	if err != nil {
+		return decl.Source{}, fs.ErrNotExist
 	}
 	cwd, err := os.Getwd()
 	if err != nil {

@@ -33,7 +33,8 @@ const rootName = "redo"
 // name differ by where they stand.
 var grammar = map[string]rule{
 	rootName: {
-		kids: []string{"layer_declaration", "local_conf", "buildstage", "disk"},
+		attrs: []attrRule{{"base", false, checkHostPath}},
+		kids:  []string{"layer_declaration", "local_conf", "buildstage", "disk"},
 	},
 
 	// Git layers for bitbake.

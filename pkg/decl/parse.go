@@ -35,3 +35,14 @@ func Parse(files ...Source) (*Declaration, Findings) {
 	}
 	return b.decl, rep.findings()
 }
+
+// Base is the file that a declaration says it is based on, which is read before
+// it, and the place where it says so. It is "" for none, and for what cannot be
+// read that far: Parse says why.
+func Base(s Source) (name string, at Span) {
+	root, _ := readXML(newFile(0, s), len(s.Data), &report{})
+	if root == nil || root.name != rootName || root.value("base") == "" {
+		return "", Span{}
+	}
+	return root.value("base"), spanOf(root, "base")
+}

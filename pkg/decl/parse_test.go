@@ -436,3 +436,20 @@ func TestLeaves(t *testing.T) {
 		t.Error("Stage or Disk finds the wrong one")
 	}
 }
+
+func TestBase(t *testing.T) {
+	for _, tt := range []struct{ text, name string }{
+		{`<redo base="a.xml"/>`, "a.xml"},
+		{`<?xml version="1.0"?><!-- x --><redo base="d/a.xml"><buildstage id="a"/></redo>`, "d/a.xml"},
+		{`<redo base=""/>`, ""},
+		{`<redo/>`, ""},
+		{`<disk id="d" base="a.xml"/>`, ""},
+		{`<redo base="a.xml"><buildstage`, "a.xml"},
+		{`<redo base="a.xml`, ""},
+		{``, ""},
+	} {
+		if name, at := Base(Source{Name: "f.xml", Data: []byte(tt.text)}); name != tt.name || (name != "") != (at.Len > 0) {
+			t.Errorf("%s: base %q at %+v, want %q", tt.text, name, at, tt.name)
+		}
+	}
+}
