@@ -1,0 +1,218 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+//go:build integration
+
+package integration
+
+import (
+	"bytes"
+	"encoding/binary"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// firmware files of Debian's package qemu-efi-aarch64.
+const (
+	aavmfCode = "/usr/share/AAVMF/AAVMF_CODE.fd"
+	aavmfVars = "/usr/share/AAVMF/AAVMF_VARS.fd"
+)
+
+// orangePi is QEMU's Orange Pi PC, whose boot program reads the SD card.
+func orangePi(overlay string) []string {
+	return []string{
+		"-machine", "orangepi-pc", "-accel", "tcg", "-display", "none", "-monitor", "none", "-serial", "stdio", "-no-reboot",
+		"-drive", "if=sd,format=qcow2,cache=unsafe,file=" + overlay, "-nic", "user,restrict=on",
+	}
+}
+
+// virt is QEMU's ARM machine without a counterpart.
+func virt(t *testing.T, overlay string) []string {
+	args := []string{
+		"-machine", "virt", "-cpu", "cortex-a57", "-accel", "tcg", "-m", "1024", "-nodefaults", "-display", "none", "-monitor", "none",
+		"-serial", "stdio", "-device", "virtio-rng-pci", "-drive", "id=d0,if=none,format=qcow2,cache=unsafe,file=" + overlay,
+		"-device", "virtio-blk-pci,drive=d0,bootindex=1", "-netdev", "user,id=n0,restrict=on", "-device", "virtio-net-pci,netdev=n0,romfile=",
+	}
+	return append(args, flash(t, aavmfCode, aavmfVars)...)
+}
+
+// emulated makes a world for builds of other architectures.
+func emulated(t *testing.T, qemu string) *world {
+	t.Helper()
+	tool(t, qemu)
+	w := newWorld(t)
+	w.setenv("SOURCE_DATE_EPOCH=" + epoch)
+	return w
+}
+
+// overlay is the path of a declaration of these tests.
+func overlay(t *testing.T, name string) string {
+	t.Helper()
+	path, err := filepath.Abs(filepath.Join("testdata/boot", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestBoards builds the cards of all boards from one set of stages, looks at
+// them with other tools, and boots the one that QEMU has a board for: as it is
+// shipped, with extlinux.conf, and with a script as the Lamobo R1 has it.
+func TestBoards(t *testing.T) {
+	w := emulated(t, "qemu-arm-static")
+	report := overlay(t, "boot.xml")
+	r, _ := w.build(t, "orangepi-pc.xml", report, "--out", "orangepi-pc.img")
+	t.Logf("built in %v", r.took.Round(time.Second))
+	others := map[string][]string{
+		"script":     {"orangepi-pc.xml", report, overlay(t, "script.xml")},
+		"lamobo-r1":  {"lamobo-r1.xml", report},
+		"bananapi":   {"bananapi.xml", report},
+		"cubieboard": {"cubieboard.xml", report},
+	}
+	for name, files := range others {
+		if _, ran := w.build(t, append(files, "--out", name+".img")...); len(ran) != 0 {
+			t.Errorf("%s wants steps of its own: %v", name, ran)
+		}
+	}
+	t.Run("architecture", func(t *testing.T) {
+		id, _, _ := strings.Cut(r.stdout, ":")
+		image := "localhost/carosbuild/" + id + ":900-release"
+		if got := w.ok(t, tool(t, "podman"), "image", "inspect", "--format", "{{.Os}}/{{.Architecture}}", image).stdout; got != "linux/arm\n" {
+			t.Errorf("podman takes the image for %q", got)
+		}
+	})
+	for _, c := range []card{
+		{"orangepi-pc", "sun8i-h3-nanopi-neo", "sun8i-h3-orangepi-pc.dtb", "/extlinux/extlinux.conf"},
+		{"script", "sun8i-h3-nanopi-neo", "sun8i-h3-orangepi-pc.dtb", "/boot.scr"},
+		{"lamobo-r1", "sun7i-a20-lamobo-r1", "sun7i-a20-lamobo-r1.dtb", "/boot.scr"},
+		{"bananapi", "sun7i-a20-bananapi", "sun7i-a20-bananapi.dtb", "/extlinux/extlinux.conf"},
+		{"cubieboard", "sun4i-a10-cubieboard", "sun4i-a10-cubieboard.dtb", "/extlinux/extlinux.conf"},
+	} {
+		t.Run(c.name, func(t *testing.T) { c.check(t, w) })
+	}
+	for _, name := range []string{"orangepi-pc", "script"} {
+		t.Run("boot "+name, func(t *testing.T) {
+			t.Parallel()
+			m := machine{image: filepath.Join(w.work, name+".img"), format: "raw", board: "orangepi-pc", size: "4G"}
+			checkBoard(t, m.boot(t, w, 10*time.Minute), map[string]string{"arch": "armv7l", "model": "Xunlong_Orange_Pi_PC", "nic": "dwmac-sun8i"}, 4<<30)
+		})
+	}
+}
+
+// TestArm64 builds the 64-bit target and boots it by UEFI.
+func TestArm64(t *testing.T) {
+	w := emulated(t, "qemu-aarch64-static")
+	r, _ := w.build(t, "arm64-uefi.xml", overlay(t, "boot.xml"), "--out", "arm64.img")
+	t.Logf("built in %v", r.took.Round(time.Second))
+	if out := w.ok(t, tool(t, "sgdisk"), "-v", "arm64.img").stdout; !strings.Contains(out, "No problems found") {
+		t.Errorf("sgdisk -v:\n%s", out)
+	}
+	raw := filepath.Join(w.work, "arm64.img")
+	w.ok(t, tool(t, "fsck.vfat"), "-n", partition(t, w, raw, "esp"))
+	w.ok(t, tool(t, "e2fsck"), "-fn", partition(t, w, raw, "root"))
+	m := machine{image: raw, format: "raw", board: "virt", size: "4G"}
+	checkBoard(t, m.boot(t, w, 10*time.Minute), map[string]string{"arch": "aarch64", "firmware": "uefi", "nic": "virtio_net"}, 4<<30)
+}
+
+// checkBoard looks at the report of one boot from a medium of that size.
+func checkBoard(t *testing.T, reports []map[string]string, want map[string]string, size int64) {
+	t.Helper()
+	r := reports[0]
+	t.Logf("%v", r)
+	for key, value := range map[string]string{"state": "running", "failed": "", "mode": "rw", "keys": "3", "login": "yes", "disk": strconv.FormatInt(size, 10)} {
+		if r[key] != value {
+			t.Errorf("%s is %q, want %q", key, r[key], value)
+		}
+	}
+	for key, value := range want {
+		if r[key] != value {
+			t.Errorf("%s is %q, want %q", key, r[key], value)
+		}
+	}
+	if fs, err := strconv.ParseInt(r["fs"], 10, 64); err != nil || fs < size*9/10 {
+		t.Errorf("the root file system has %s bytes of a medium of %d", r["fs"], size)
+	}
+}
+
+// card is what must be on an SD card.
+type card struct {
+	name string
+	spl  string // name of the device tree that the boot program is made for
+	dtb  string // file of the kernel's
+	menu string // what u-boot is told by
+}
+
+// check reads a card as the boot ROM, u-boot and the kernel would.
+func (c card) check(t *testing.T, w *world) {
+	img := filepath.Join(w.work, c.name+".img")
+	c.checkBoot(t, img)
+	table := w.ok(t, tool(t, "sfdisk"), "-d", img).stdout
+	for _, want := range []string{"label: dos", "start=        2048, size=      262144, type=c, bootable", "start=      264192,"} {
+		if !strings.Contains(table, want) {
+			t.Errorf("no %q in the partition table:\n%s", want, table)
+		}
+	}
+	boot, root := filepath.Join(w.dir, c.name+".boot"), filepath.Join(w.dir, c.name+".root")
+	w.ok(t, "dd", "if="+img, "of="+boot, "bs=1M", "skip=1", "count=128", "status=none")
+	w.ok(t, "dd", "if="+img, "of="+root, "bs=1M", "skip=129", "conv=sparse", "status=none")
+	w.ok(t, tool(t, "fsck.vfat"), "-n", boot)
+	w.ok(t, tool(t, "e2fsck"), "-fn", root)
+	sizes := map[string]int64{}
+	for _, file := range []string{"/zImage", "/initrd.img", "/" + c.dtb, c.menu} {
+		w.ok(t, tool(t, "mcopy"), "-n", "-i", boot, "::"+file, filepath.Join(w.dir, c.name+filepath.Base(file)))
+		st, err := os.Stat(filepath.Join(w.dir, c.name+filepath.Base(file)))
+		if err != nil || st.Size() == 0 {
+			t.Fatalf("%s: %v", file, err)
+		}
+		sizes[file] = st.Size()
+	}
+	// u-boot loads the kernel at 0x42000000, the device tree 16 MiB and the
+	// initrd 20 MiB behind it.
+	if sizes["/zImage"] >= 16<<20 || sizes["/"+c.dtb] >= 1<<20 {
+		t.Errorf("in memory they would overlap: %v", sizes)
+	}
+	if menu := filepath.Join(w.dir, c.name+filepath.Base(c.menu)); c.menu == "/boot.scr" {
+		if out := w.ok(t, tool(t, "mkimage"), "-l", menu).stdout; !strings.Contains(out, "ARM Linux Script") {
+			t.Errorf("mkimage -l:\n%s", out)
+		}
+	} else if data, err := os.ReadFile(menu); err != nil || !bytes.Contains(data, []byte(c.dtb)) {
+		t.Errorf("%s (%v) does not name the device tree:\n%s", c.menu, err, data)
+	}
+}
+
+// checkBoot reads the boot program at 8 KiB as the processor's ROM does, and
+// u-boot behind it as the boot program does.
+func (c card) checkBoot(t *testing.T, img string) {
+	f, err := os.Open(img)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	blob := make([]byte, 1<<20-8192)
+	if _, err := f.ReadAt(blob, 8192); err != nil {
+		t.Fatal(err)
+	}
+	le := binary.LittleEndian
+	length := int(le.Uint32(blob[16:]))
+	if string(blob[4:12]) != "eGON.BT0" || length < 1024 || length > 32<<10 || length%4 != 0 {
+		t.Fatalf("no boot program: %q", blob[:32])
+	}
+	sum := uint32(0x5F0A6C39) - le.Uint32(blob[12:])
+	for i := 0; i < length; i += 4 {
+		sum += le.Uint32(blob[i:])
+	}
+	if sum != le.Uint32(blob[12:]) {
+		t.Errorf("the boot program's checksum is %08x, computed %08x", le.Uint32(blob[12:]), sum)
+	}
+	if name := blob[le.Uint32(blob[32:]):]; !bytes.HasPrefix(name, append([]byte(c.spl), 0)) {
+		t.Errorf("the boot program is for %.30q, want %q", name, c.spl)
+	}
+	if uboot := blob[0x8000:]; binary.BigEndian.Uint32(uboot) != 0x27051956 || !bytes.HasPrefix(uboot[32:], []byte("U-Boot 20")) {
+		t.Errorf("no u-boot behind the boot program: %.64q", uboot)
+	}
+}
