@@ -17,8 +17,13 @@ import (
 // The shipped declarations have no finding, and what they add is shipped too.
 func TestTargets(t *testing.T) {
 	for _, names := range [][]string{
-		{"vmware.xml"}, {"vmware.xml", "virtualisation.xml"},
-		{"orangepi-pc.xml"}, {"lamobo-r1.xml"}, {"bananapi.xml"}, {"cubieboard.xml"}, {"arm64-uefi.xml"},
+		{"vmware.xml"},
+		{"vmware.xml", "virtualisation.xml"},
+		{"orangepi-pc.xml"},
+		{"lamobo-r1.xml"},
+		{"bananapi.xml"},
+		{"cubieboard.xml"},
+		{"arm64-uefi.xml"},
 	} {
 		files := read(t, names)
 		d, findings := decl.Parse(files...)

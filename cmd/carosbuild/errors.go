@@ -102,11 +102,15 @@ func (a *app) reportStep(e *build.StepError) {
 	w := a.stderr
 	what := fmt.Sprintf("exit status %d", e.Status)
 	if e.Err != nil {
-		what = e.Err.Error()
+		what, _, _ = strings.Cut(e.Err.Error(), "\n")
 	}
 	f := decl.Findings{{Span: e.Span, Summary: fmt.Sprintf("stage %s: %s failed: %s", e.Stage, e.Kind, what)}}
 	if err := f.Render(w, a.files, a.color()); err != nil {
 		fmt.Fprintln(w, "carosbuild:", err)
+	}
+	var host *runc.HostError
+	if errors.As(e.Err, &host) {
+		hint(w, "remedy:", host.Cure)
 	}
 	if len(e.Tail) > 0 {
 		fmt.Fprintln(w, "last output:")

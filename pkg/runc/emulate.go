@@ -39,18 +39,21 @@ func (r *Runtime) Emulate(ctx context.Context, arch string) error {
 	m := machines()[i]
 	r.emulation.Lock()
 	defer r.emulation.Unlock()
-	if r.tried(ctx, m) == nil {
+	if slices.Contains(r.runs, arch) {
 		return nil
 	}
-	if !r.registered {
+	err := r.tried(ctx, m)
+	if err != nil && !r.registered {
 		if err := r.register(ctx); err != nil {
 			return err
 		}
-		r.registered = true
+		r.registered, r.runs = true, nil // the host's table is hidden now
+		err = r.tried(ctx, m)
 	}
-	if err := r.tried(ctx, m); err != nil {
+	if err != nil {
 		return m.refusal(err)
 	}
+	r.runs = append(r.runs, arch)
 	return nil
 }
 

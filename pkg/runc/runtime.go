@@ -20,7 +20,8 @@ type Runtime struct {
 	State string // directory for the runtime's own records, on a tmpfs of this namespace
 
 	emulation  sync.Mutex
-	registered bool // emulators, in the namespace's own table
+	registered bool     // emulators, in the namespace's own table
+	runs       []string // architectures that were found to run
 }
 
 // FindRuntime returns the runtime to use: name when it is not empty (a path or

@@ -1,0 +1,37 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package main
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/runc"
+)
+
+// What the host lacks for a step is said where the step is declared.
+func TestReportHostOfStep(t *testing.T) {
+	var out strings.Builder
+	a := &app{stderr: &out, getenv: func(string) string { return "" }}
+	a.files = []decl.Source{{Name: "a.xml", Data: []byte("<redo>\n<x/>\n</redo>\n")}}
+	status := a.report(&build.StepError{
+		Stage: "base", Kind: "BOOTSTRAP", Span: decl.Span{File: "a.xml", Line: 2, Col: 1, Len: 4}, Log: "/log",
+		Err: &runc.HostError{Tried: "run arm", Err: errors.New("no"), Cure: "install it"},
+	})
+	want := `a.xml:2:1: error: stage base: BOOTSTRAP failed: run arm: no
+    2 |<x/>
+      |^^^^
+remedy:      install it
+full log:    /log
+`
+	if diff := cmp.Diff(out.String(), want); diff != "" || status != exitHost {
+		t.Errorf("status %d, want %d; output (-got +want):\n%s", status, exitHost, diff)
+	}
+}
