@@ -6,6 +6,7 @@ package targets_test
 
 import (
 	"io/fs"
+	"os"
 	"path"
 	"strings"
 	"testing"
@@ -65,4 +66,22 @@ func read(t *testing.T, names []string) []decl.Source {
 		files = append(files, src)
 	}
 	return files
+}
+
+// What is embedded has no modes: a program among it would be one in a checkout
+// only.
+func TestNoPrograms(t *testing.T) {
+	err := fs.WalkDir(targets.FS, ".", func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		st, err := os.Stat(p)
+		if err == nil && st.Mode()&0o111 != 0 {
+			t.Errorf("%s has mode %v", p, st.Mode())
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
