@@ -66,8 +66,8 @@ func (c *buildCommand) command(use string) *cobra.Command {
 	}
 	c.planFlags(cmd)
 	f := cmd.Flags()
-	f.StringArrayVarP(&c.out, "out", "o", nil, "write the disk to this file; the ending picks the format (.vmdk, .raw, .img)")
-	f.StringVar(&c.format, "format", "", "format of the disk, whatever the ending says: "+strings.Join(build.Formats(), ", "))
+	f.StringArrayVarP(&c.out, "out", "o", nil, "write the disk to this file, block device or pipe, - for standard output; may be repeated; the ending picks the format: "+strings.Join(disk.Endings(), " "))
+	f.StringVar(&c.format, "format", "", "format of the disk, whatever the endings say: "+strings.Join(build.Formats(), ", "))
 	f.BoolVarP(&c.dryRun, "dry-run", "n", false, "only show what would run")
 	f.IntVarP(&c.jobs, "jobs", "j", runtime.NumCPU(), "stages to build at a time")
 	f.StringVarP(&c.buildID, "new-build-id", "B", "", "build id (default date, time and user)")
@@ -185,14 +185,37 @@ func (c *buildCommand) checkOutputs() error {
 		}
 	}
 	for _, out := range c.out {
-		if _, err := disk.FormatFor(c.format, out); err != nil {
+		if _, err := disk.FormatFor(c.format, out); err != nil && !isDevice(out) {
 			return usageError{err}
 		}
-		if err := disk.CheckOutput(out); err != nil {
-			return err
+		for _, in := range c.declFiles {
+			if sameFile(out, in) {
+				return usagef("--out %s would replace the declaration %s", out, in)
+			}
 		}
 	}
-	return nil
+	return disk.CheckOutputs(c.outputs(), disk.WriteOptions{})
+}
+
+// outputs are those of --out in the form of --format.
+func (c *buildCommand) outputs() []disk.Output {
+	var outs []disk.Output
+	for _, out := range c.out {
+		outs = append(outs, disk.Output{Path: out, Format: disk.Format(c.format)})
+	}
+	return outs
+}
+
+// isDevice reports whether path is a block device, which needs no format.
+func isDevice(path string) bool {
+	st, err := os.Stat(path)
+	return err == nil && st.Mode().Type() == os.ModeDevice
+}
+
+func sameFile(a, b string) bool {
+	sa, aerr := os.Stat(a)
+	sb, berr := os.Stat(b)
+	return aerr == nil && berr == nil && os.SameFile(sa, sb)
 }
 
 // plan loads the declaration, resolves what it names and works out the steps.
@@ -408,21 +431,21 @@ func (c *buildCommand) writeDisks(ctx context.Context, e *build.Engine, j *job, 
 	if err != nil {
 		return err
 	}
-	for _, out := range c.out {
-		if err = e.WriteDisk(ctx, img, out, c.format); err != nil {
-			break
-		}
-	}
-	return errors.Join(err, release())
+	return errors.Join(e.WriteDisk(ctx, img, c.outputs(), c.stdout), release())
 }
 
-// printResult says what came out, on stdout: what a script wants to know.
+// printResult says what came out, on stdout: what a script wants to know. Where
+// the disk went there, it goes to stderr.
 func (c *buildCommand) printResult(j *job, res *build.Result) {
+	w := c.stdout
+	if slices.Contains(c.out, disk.StandardOutput) {
+		w = c.stderr
+	}
 	for _, id := range j.plan.Targets {
-		fmt.Fprintf(c.stdout, "%s:%s\n", res.BuildID, id)
+		fmt.Fprintf(w, "%s:%s\n", res.BuildID, id)
 	}
 	for _, out := range c.out {
-		fmt.Fprintln(c.stdout, out)
+		fmt.Fprintln(w, out)
 	}
 }
 

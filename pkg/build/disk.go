@@ -43,16 +43,20 @@ func (e *Engine) Disk(ctx context.Context, d *decl.Disk, res *Result) (*DiskImag
 
 // Formats are the names of disk formats.
 func Formats() []string {
-	return []string{string(disk.Raw), string(disk.VMDK), string(disk.VMDKSparse)}
+	return disk.Formats()
 }
 
-// WriteDisk writes the image to a file; format "" follows from its name.
-func (e *Engine) WriteDisk(ctx context.Context, img *DiskImage, out, format string) error {
-	return disk.Write(ctx, out, format, img.Layout.Image, disk.WriteOptions{
-		Seed: img.Seed, Mode: e.OutputMode, VM: img.VM, Time: img.Time,
-		Progress: func(done, total int64) {
-			e.event(Event{Kind: Progress, Text: "write " + out, Done: done, Total: total})
-		},
+// WriteDisk writes the image to all outputs in one pass over it. Stdout is what
+// disk.StandardOutput means.
+func (e *Engine) WriteDisk(ctx context.Context, img *DiskImage, outs []disk.Output, stdout io.Writer) error {
+	var names []string
+	for _, o := range outs {
+		names = append(names, o.Path)
+	}
+	text := "write " + strings.Join(names, ", ")
+	return disk.WriteAll(ctx, outs, img.Layout.Image, disk.WriteOptions{
+		Seed: img.Seed, Time: img.Time, Mode: e.OutputMode, VM: img.VM, Stdout: stdout,
+		Progress: func(done, total int64) { e.event(Event{Kind: Progress, Text: text, Done: done, Total: total}) },
 	})
 }
 

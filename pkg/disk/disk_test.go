@@ -37,13 +37,19 @@ func tool(t testing.TB, name string) string {
 	return ""
 }
 
-func run(t testing.TB, name string, args ...string) string {
+func command(t testing.TB, name string, args ...string) (string, error) {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), tool(t, name), args...).CombinedOutput()
+	return string(out), err
+}
+
+func run(t testing.TB, name string, args ...string) string {
+	t.Helper()
+	out, err := command(t, name, args...)
 	if err != nil {
 		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
 	}
-	return string(out)
+	return out
 }
 
 // mk builds a tree of files.

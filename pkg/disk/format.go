@@ -7,6 +7,7 @@ package disk
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -18,7 +19,7 @@ type Format string
 // OVF take; VMDKSparse is the form that VMware Workstation uses in place.
 const (
 	Raw        Format = "raw"
-	RawGzip    Format = "raw.gz"
+	RawGzip    Format = "raw.gz" // this and the next two have NAME.bmap beside
 	RawZstd    Format = "raw.zst"
 	RawXZ      Format = "raw.xz"
 	VMDK       Format = "vmdk"
@@ -32,26 +33,126 @@ const (
 	OVA        Format = "ova"
 )
 
+// formats are all of them: other names, the endings that mean them, and whether
+// they are written front to back, so that a pipe can take them.
+var formats = []struct {
+	format  Format
+	alias   string
+	endings []string
+	stream  bool
+}{
+	{Raw, "img", []string{".raw", ".img"}, true},
+	{RawGzip, "", []string{".raw.gz", ".img.gz"}, true},
+	{RawZstd, "", []string{".raw.zst", ".img.zst"}, true},
+	{RawXZ, "", []string{".raw.xz", ".img.xz"}, true},
+	{VMDK, "vmdk-stream", []string{".vmdk"}, true},
+	{VMDKSparse, "", nil, false},
+	{VMDKFlat, "", nil, false},
+	{QCOW2, "", []string{".qcow2"}, false},
+	{QCOW2Zlib, "", nil, false},
+	{QCOW2Zstd, "", nil, false},
+	{VHD, "", []string{".vhd"}, false},
+	{VHDFixed, "", nil, false},
+	{OVA, "", []string{".ova"}, false},
+}
+
+// Formats are the names of all formats.
+func Formats() []string {
+	var names []string
+	for _, f := range formats {
+		names = append(names, string(f.format))
+	}
+	return names
+}
+
+// Endings are what the name of a file may end in to choose a format.
+func Endings() []string {
+	var endings []string
+	for _, f := range formats {
+		endings = append(endings, f.endings...)
+	}
+	return endings
+}
+
+// streams are the formats that a pipe can take.
+func streams() []string {
+	var names []string
+	for _, f := range formats {
+		if f.stream {
+			names = append(names, string(f.format))
+		}
+	}
+	return names
+}
+
 // FormatFor is the format called name, or for "" the one that the ending of
-// path means: .raw and .img are Raw, .vmdk is VMDK, .ova is OVA. "vmdk-stream" is
-// another name of VMDK.
+// path means. "vmdk-stream" is another name of VMDK, "img" of Raw.
 func FormatFor(name, path string) (Format, error) {
-	switch f := Format(name); f {
-	case Raw, VMDK, VMDKSparse, OVA:
-		return f, nil
-	case "vmdk-stream":
-		return VMDK, nil
-	case "":
-	default:
-		return "", fmt.Errorf("disk format %q is none of raw, vmdk, vmdk-stream, vmdk-sparse, ova", name)
+	if name == "" {
+		return formatOfEnding(path)
 	}
-	switch strings.ToLower(filepath.Ext(path)) {
-	case ".raw", ".img":
-		return Raw, nil
-	case ".vmdk":
-		return VMDK, nil
-	case ".ova":
-		return OVA, nil
+	for _, f := range formats {
+		if name == string(f.format) || name == f.alias {
+			return f.format, nil
+		}
 	}
-	return "", fmt.Errorf("%s: the ending names no disk format; known are .raw, .img, .vmdk and .ova", path)
+	hint := ""
+	if n := nearest(name, Formats()); n != "" {
+		hint = fmt.Sprintf(" (did you mean %q?)", n)
+	}
+	return "", fmt.Errorf("disk format %q is not known%s; known are %s", name, hint, strings.Join(Formats(), ", "))
+}
+
+func formatOfEnding(path string) (Format, error) {
+	if path == StandardOutput {
+		return "", fmt.Errorf("standard output has no name that tells the disk's format: choose one of %s", strings.Join(streams(), ", "))
+	}
+	base := strings.ToLower(filepath.Base(path))
+	for _, f := range formats {
+		if slices.ContainsFunc(f.endings, func(e string) bool { return strings.HasSuffix(base, e) }) {
+			return f.format, nil
+		}
+	}
+	hint := ""
+	switch ext := filepath.Ext(base); {
+	case ext == ".gz" || ext == ".zst" || ext == ".xz":
+		hint = fmt.Sprintf(" (%s alone says how it is compressed, not what: .raw%s)", ext, ext)
+	case ext != "":
+		if n := nearest(ext, Endings()); n != "" {
+			hint = fmt.Sprintf(" (did you mean %s?)", n)
+		}
+	}
+	return "", fmt.Errorf("%s: the ending names no disk format%s; known are %s", path, hint, strings.Join(Endings(), ", "))
+}
+
+// nearest is the word that differs least from s, if that is little enough for a
+// mistake in typing.
+func nearest(s string, words []string) string {
+	best, least := "", 1+len(s)/3
+	for _, w := range words {
+		if d := distance(s, w); d < least || d == least && best == "" {
+			best, least = w, d
+		}
+	}
+	return best
+}
+
+// distance is how many letters to put in, take out or change.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			d := diagonal
+			if a[i] != b[j] {
+				d = 1 + min(diagonal, row[j], row[j+1])
+			}
+			diagonal, row[j+1] = row[j+1], d
+		}
+	}
+	return row[len(b)]
 }

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/disk/image"
+	"github.com/carosio/carosbuild/pkg/disk/pipeline"
 )
 
 // testImage has holes, zeros that are no holes, what compresses and what does
@@ -61,7 +62,7 @@ func sameContent(t testing.TB, m *image.Image, path string, format Format) {
 		if n != k || (err == io.EOF) != (gerr == io.EOF) || gerr != nil && gerr != io.EOF || !bytes.Equal(a[:n], b[:k]) {
 			t.Fatalf("%s: differs from %d on: %d bytes, %v", path, off, k, gerr)
 		}
-		if !o.Covered(off, int64(len(a))) && !isZero(a[:n]) {
+		if !o.Covered(off, int64(len(a))) && !pipeline.IsZero(a[:n]) {
 			t.Errorf("%s: a hole at %d", path, off)
 		}
 	}

@@ -5,6 +5,7 @@
 package disk
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -25,73 +26,75 @@ const tempPrefix = ".carosbuild-"
 // no name until it is complete; leftovers of killed runs on others are removed
 // by the next one. A symbolic link at path is followed.
 func WriteFile(path string, write func(*os.File) error) error {
-	path, err := target(path)
+	path, err := regular(path)
 	if err != nil {
 		return err
 	}
+	f, err := newFile(path)
+	if err != nil {
+		return explain(path, err)
+	}
+	err = write(f.File)
+	if err == nil {
+		err = f.finish()
+	}
+	if err == nil {
+		err = f.commit()
+	}
+	return explain(path, errors.Join(err, f.close()))
+}
+
+// unfinished is a file on its way to a name.
+type unfinished struct {
+	*os.File
+	path  string
+	temp  string
+	named bool // it is called temp
+}
+
+// newFile begins a file beside path, which is resolved.
+func newFile(path string) (*unfinished, error) {
 	dir := filepath.Dir(path)
 	sweep(dir)
 	temp := filepath.Join(dir, tempPrefix+filepath.Base(path)+"-"+strconv.Itoa(os.Getpid()))
 	if len(filepath.Base(temp)) > 255 {
-		temp = filepath.Join(dir, tempPrefix+strconv.Itoa(os.Getpid()))
+		temp = filepath.Join(dir, fmt.Sprintf("%s%x-%d", tempPrefix, sha256.Sum256([]byte(path)), os.Getpid()))
 	}
 	f, named, err := create(dir, temp)
 	if err != nil {
-		return explain(path, err)
+		return nil, err
 	}
-	err = write(f)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err == nil && !named {
-		err = link(f, temp)
-		named = err == nil
-	}
-	if err == nil {
-		err = os.Rename(temp, path)
-	}
-	if err != nil && named {
-		err = errors.Join(err, ignoreMissing(os.Remove(temp)))
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = syncDir(dir)
-	}
-	return explain(path, err)
+	return &unfinished{File: f, path: path, temp: temp, named: named}, nil
 }
 
-// CheckOutput says whether path can be the name of an output, as far as that
-// can be told before there is one.
-func CheckOutput(path string) error {
-	_, err := target(path)
+// finish brings the data to the disk and gives the file a name, so that only
+// the renaming is left.
+func (u *unfinished) finish() error {
+	if err := u.Sync(); err != nil || u.named {
+		return err
+	}
+	err := link(u.File, u.temp)
+	u.named = err == nil
 	return err
 }
 
-// target checks the path before any work is done, and resolves links.
-func target(path string) (string, error) {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
+// commit replaces what is at path.
+func (u *unfinished) commit() error {
+	err := os.Rename(u.temp, u.path)
+	if err == nil {
+		u.named = false
+		err = syncDir(filepath.Dir(u.path))
 	}
-	st, err := os.Stat(path)
-	switch {
-	case err == nil && st.IsDir():
-		return "", fmt.Errorf("write %s: it is a directory: name a file in it", path)
-	case err == nil && !st.Mode().IsRegular():
-		return "", fmt.Errorf("write %s: it is no regular file", path)
-	case strings.HasSuffix(path, "/") || filepath.Base(path) == "." || filepath.Base(path) == "..":
-		return "", fmt.Errorf("write %q: no file name", path)
+	return err
+}
+
+// close closes the file; if it was not committed, it is gone.
+func (u *unfinished) close() error {
+	var err error
+	if u.named {
+		err = ignoreMissing(os.Remove(u.temp))
 	}
-	switch st, err := os.Stat(filepath.Dir(path)); {
-	case errors.Is(err, fs.ErrNotExist):
-		return "", fmt.Errorf("write %s: there is no directory %s: %w", path, filepath.Dir(path), fs.ErrNotExist)
-	case err != nil:
-		return "", fmt.Errorf("write %s: %w", path, err)
-	case !st.IsDir():
-		return "", fmt.Errorf("write %s: %s is no directory", path, filepath.Dir(path))
-	}
-	return path, nil
+	return errors.Join(err, u.File.Close())
 }
 
 // create opens a file in dir, without a name where that works.

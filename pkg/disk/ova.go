@@ -5,34 +5,27 @@
 package disk
 
 import (
-	"context"
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 
-	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/carosio/carosbuild/pkg/disk/ova"
 )
 
-// writeOVA names the members of the archive like the archive itself.
-func writeOVA(ctx context.Context, w *os.File, name string, m *image.Image, o WriteOptions) error {
+// ovaSink names the members of the archive like the archive itself.
+func (w *writing) ovaSink(t target, f *os.File) error {
 	var vm ova.VM
-	if o.VM != nil {
-		vm = *o.VM
+	if w.o.VM != nil {
+		vm = *w.o.VM
 	}
-	d := openDirect(w)
-	g := gather{newStream(d)}
-	name = strings.TrimSuffix(name, filepath.Ext(name))
-	err := ova.Write(ctx, g, m, vm, ova.Options{Name: name, Time: o.Time, Disk: o.vmdk("")})
-	if err == nil {
-		err = g.flush()
-	}
-	return errors.Join(err, d.close())
+	to := gather{newStream(w.direct(f))}
+	name := filepath.Base(t.path)
+	s, err := ova.New(to, w.m.Size(), vm, ova.Options{Name: strings.TrimSuffix(name, filepath.Ext(name)), Time: w.o.Time, Disk: w.o.vmdk(t)})
+	return w.add(t, flushed{s, to.flush}, err)
 }
 
-// gather joins writes that follow each other, as those of a disk in an OVA do,
-// to large aligned ones.
+// gather joins writes that follow each other, as those of a disk in an OVA or a
+// qcow2 do, to large aligned ones.
 type gather struct{ *stream }
 
 // WriteAt implements io.WriterAt.

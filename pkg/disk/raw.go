@@ -5,118 +5,116 @@
 package disk
 
 import (
-	"bytes"
-	"context"
-	"fmt"
 	"io"
-	"runtime"
-	"sync"
 
-	"github.com/carosio/carosbuild/pkg/disk/image"
-	"golang.org/x/sync/errgroup"
+	"github.com/carosio/carosbuild/pkg/disk/pipeline"
 )
 
-const (
-	rawChunk = 1 << 20  // read and written at a time
-	rawBlock = 64 << 10 // left out when it is all zero
-)
+const rawBlock = 64 << 10 // left out when it is all zero
 
-// WriteRaw writes the image to w, a new file of the image's size that reads as
-// zero: holes of the image, and blocks of 64 KiB that are all zero, are not
-// written. workers <= 0 means two a CPU. progress, which may be nil, is called
-// with bytes of the image, one call at a time.
-func WriteRaw(ctx context.Context, w io.WriterAt, m *image.Image, workers int, progress func(done, total int64)) error {
-	if workers <= 0 {
-		workers = 2 * runtime.GOMAXPROCS(0) // half of them wait for the disk
+// rawSink writes the disk itself, from several workers: where one waits for the
+// device, the others read.
+type rawSink struct {
+	w     io.WriterAt
+	zero  func(off, n int64) error // makes a block read as zero; nil where it does already
+	after []byte                   // what follows the disk
+	size  int64                    // where that is
+	at    int64                    // what is before is written
+}
+
+// NewEncoder implements pipeline.Sink.
+func (s *rawSink) NewEncoder() func(*pipeline.Chunk) error { return s.chunk }
+
+// chunk writes each run of blocks that hold something with one write.
+func (s *rawSink) chunk(c *pipeline.Chunk) error {
+	for at, b := c.Off, c.In; len(b) > 0; {
+		n, zero := zeroRun(b)
+		var err error
+		if !zero {
+			_, err = s.w.WriteAt(b[:n], at)
+		} else if s.zero != nil {
+			err = s.zero(at, int64(n))
+		}
+		if err != nil {
+			return err
+		}
+		b, at = b[n:], at+int64(n)
 	}
-	c := &rawCopy{w: w, m: m, progress: progress}
-	g, ctx := errgroup.WithContext(ctx)
-	for range workers {
-		g.Go(func() error {
-			b := aligned(rawChunk)
-			for {
-				off, n := c.next()
-				if n == 0 {
-					return nil
-				}
-				if err := ctx.Err(); err != nil {
-					return err
-				}
-				if err := c.chunk(b[:n], off); err != nil {
-					return err
-				}
-			}
-		})
+	return nil
+}
+
+// zeroRun is the length of the blocks at the start of b that are all zero, or all
+// not.
+func zeroRun(b []byte) (n int, zero bool) {
+	for i := 0; i < len(b); i += rawBlock {
+		z := pipeline.IsZero(b[i:min(i+rawBlock, len(b))])
+		if i > 0 && z != zero {
+			return i, zero
+		}
+		zero = z
 	}
-	if err := g.Wait(); err != nil {
+	return len(b), zero
+}
+
+// Write implements pipeline.Sink: the chunk is written already, not so the hole
+// before it.
+func (s *rawSink) Write(c *pipeline.Chunk) error {
+	err := s.hole(c.Off)
+	s.at = c.Off + int64(len(c.In))
+	return err
+}
+
+func (s *rawSink) hole(end int64) error {
+	if s.zero == nil || s.at == end {
+		return nil
+	}
+	return s.zero(s.at, end-s.at)
+}
+
+// End writes the last hole and what follows the disk.
+func (s *rawSink) End() error {
+	if err := s.hole(s.size); err != nil || len(s.after) == 0 {
 		return err
 	}
-	if progress != nil {
-		progress(m.Size(), m.Size())
+	_, err := s.w.WriteAt(s.after, s.size)
+	return err
+}
+
+// rawStream writes the disk front to back, holes as zeros.
+type rawStream struct {
+	w        io.Writer
+	at, size int64
+	zeros    []byte
+}
+
+// NewEncoder implements pipeline.Sink: a raw disk is written as it is.
+func (s *rawStream) NewEncoder() func(*pipeline.Chunk) error {
+	return func(*pipeline.Chunk) error { return nil }
+}
+
+// Write implements pipeline.Sink.
+func (s *rawStream) Write(c *pipeline.Chunk) error {
+	if err := s.fill(c.Off); err != nil {
+		return err
+	}
+	s.at += int64(len(c.In))
+	_, err := s.w.Write(c.In)
+	return err
+}
+
+// fill writes zeros up to an offset of the disk.
+func (s *rawStream) fill(to int64) error {
+	for s.at < to {
+		if s.zeros == nil {
+			s.zeros = make([]byte, pipeline.DefaultChunk)
+		}
+		n, err := s.w.Write(s.zeros[:min(int64(len(s.zeros)), to-s.at)])
+		if s.at += int64(n); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// rawCopy hands out chunks of the image in order.
-type rawCopy struct {
-	w        io.WriterAt
-	m        *image.Image
-	progress func(done, total int64)
-
-	mu  sync.Mutex
-	pos int64
-}
-
-// next is the next range that holds data, at most a chunk and aligned to
-// chunks where it is longer; n is 0 at the end.
-func (c *rawCopy) next() (off, n int64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.pos >= c.m.Size() {
-		return c.pos, 0
-	}
-	off = c.m.NextExtent(c.pos)
-	if start := off / rawBlock * rawBlock; start >= c.pos && off < c.m.Size() {
-		off = start // whole blocks: that is what direct writes want
-	}
-	end := min((off/rawChunk+1)*rawChunk, c.m.Size())
-	if c.progress != nil && off < c.m.Size() {
-		c.progress(off, c.m.Size())
-	}
-	c.pos = end
-	return off, end - off
-}
-
-func (c *rawCopy) chunk(b []byte, off int64) error {
-	if n, err := c.m.ReadAt(b, off); n < len(b) {
-		return fmt.Errorf("read disk: %w", err)
-	}
-	for len(b) > 0 {
-		// One write for a run of blocks that hold something.
-		skip := 0
-		for skip < len(b) && isZero(b[skip:blockEnd(b, off, skip)]) {
-			skip = blockEnd(b, off, skip)
-		}
-		n := skip
-		for n < len(b) && !isZero(b[n:blockEnd(b, off, n)]) {
-			n = blockEnd(b, off, n)
-		}
-		if n > skip {
-			if _, err := c.w.WriteAt(b[skip:n], off+int64(skip)); err != nil {
-				return err
-			}
-		}
-		b, off = b[n:], off+int64(n)
-	}
-	return nil
-}
-
-// blockEnd is where the block of the disk that b[i] is in ends within b.
-func blockEnd(b []byte, off int64, i int) int {
-	return min(len(b), i+int(rawBlock-(off+int64(i))%rawBlock))
-}
-
-// isZero compares with itself shifted, which needs no block of zeros.
-func isZero(b []byte) bool {
-	return b[0] == 0 && bytes.Equal(b[:len(b)-1], b[1:])
-}
+// End implements pipeline.Sink.
+func (s *rawStream) End() error { return s.fill(s.size) }

@@ -17,6 +17,8 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/therootcompany/xz"
 	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/disk/pipeline"
 )
 
 // maxUnpacked bounds the size of what a compressed disk unpacks to.
@@ -77,7 +79,7 @@ func copySparse(w *os.File, in io.Reader) (int64, error) {
 			k, err = in.Read(b[n:])
 			n += k
 		}
-		if n > 0 && !isZero(b[:n]) {
+		if n > 0 && !pipeline.IsZero(b[:n]) {
 			if _, err := w.WriteAt(b[:n], off); err != nil {
 				return off, err
 			}

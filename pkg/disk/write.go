@@ -12,75 +12,373 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/disk/bmap"
 	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/carosio/carosbuild/pkg/disk/ova"
+	"github.com/carosio/carosbuild/pkg/disk/pipeline"
+	"github.com/carosio/carosbuild/pkg/disk/qcow2"
+	"github.com/carosio/carosbuild/pkg/disk/vhd"
 	"github.com/carosio/carosbuild/pkg/disk/vmdk"
 )
 
 // WriteOptions of Write.
 type WriteOptions struct {
-	Seed     []byte // what the identifiers in a VMDK derive from, as in Spec
+	Seed     []byte // what the identifiers in a VMDK or VHD derive from, as in Spec
+	Time     int64  // seconds since 1970, for formats that have a time in them
 	Level    int    // of compression, 1 to 9; 0 means the format's default
 	Workers  int    // 0 means one a CPU
 	Progress func(done, total int64)
-	Mode     os.FileMode // of the file; 0 leaves it to the umask
+	Mode     os.FileMode // of files; 0 leaves it to the umask
+	BlockMap bool        // NAME.bmap beside raw files too
+	Stdout   io.Writer   // what StandardOutput means
 	VM       *ova.VM     // with OVA; nil means the defaults
-	Time     int64       // of the files in an OVA, seconds since 1970
 }
 
-// Write writes the image to the file path in a format ("" means by path's
-// ending), durably and all or nothing: a file that was there stays until the
-// new one is complete, and is untouched when there is an error.
+// Write writes the image to one output: WriteAll.
 func Write(ctx context.Context, path, format string, m *image.Image, o WriteOptions) error {
-	f, err := FormatFor(format, path)
+	return WriteAll(ctx, []Output{{path, Format(format)}}, m, o)
+}
+
+// WriteAll writes the image to all outputs in one pass over it. Files are
+// written durably and all or nothing: those that were there stay until all new
+// ones are complete, and are untouched when there is an error. Block devices
+// must not be in use and are written in place, pipes front to back.
+func WriteAll(ctx context.Context, outs []Output, m *image.Image, o WriteOptions) error {
+	targets, err := resolve(outs, o)
 	if err != nil {
 		return err
 	}
-	return WriteFile(path, func(w *os.File) error {
-		if o.Mode != 0 {
-			if err := w.Chmod(o.Mode); err != nil {
-				return err
-			}
-		}
-		return writeTo(ctx, w, filepath.Base(path), f, m, o)
-	})
+	w := &writing{m: m, o: o}
+	for i := 0; i < len(targets) && err == nil; i++ {
+		err = w.open(ctx, targets[i])
+	}
+	if err == nil {
+		err = pipeline.Run(ctx, m, w.options(targets), w.sinks...)
+	}
+	if err == nil {
+		err = w.finish()
+	}
+	return w.explain(targets, errors.Join(err, w.close()))
 }
 
-func writeTo(ctx context.Context, w *os.File, name string, f Format, m *image.Image, o WriteOptions) error {
-	switch f {
+// writing is what WriteAll has open.
+type writing struct {
+	m       *image.Image
+	o       WriteOptions
+	sinks   []pipeline.Sink
+	files   []*unfinished
+	devices []*os.File
+	closers []func() error
+}
+
+// options asks for chunks that suit all targets, and for twice the workers where
+// half of them wait for a disk.
+func (w *writing) options(targets []target) pipeline.Options {
+	po := pipeline.Options{Workers: w.o.Workers, Progress: w.o.Progress}
+	for _, t := range targets {
+		if t.format.packed() {
+			po.Chunk = packBlock
+		}
+		if w.o.Workers <= 0 && t.format == Raw {
+			po.Workers = 2 * runtime.GOMAXPROCS(0)
+		}
+	}
+	return po
+}
+
+func (w *writing) open(ctx context.Context, t target) error {
+	var err error
+	switch t.kind {
+	case toFile:
+		err = w.openFile(t)
+	case toDevice:
+		err = w.openDevice(ctx, t)
+	case toPipe:
+		err = w.openPipe(ctx, t)
+	}
+	if err != nil {
+		return &outputError{t, err}
+	}
+	return nil
+}
+
+// add adds a sink whose errors are about t.
+func (w *writing) add(t target, s pipeline.Sink, err error) error {
+	if err == nil {
+		w.sinks = append(w.sinks, outputSink{s, t})
+	}
+	return err
+}
+
+// create begins a regular file.
+func (w *writing) create(path string) (*os.File, error) {
+	f, err := newFile(path)
+	if err != nil {
+		return nil, err
+	}
+	w.files = append(w.files, f)
+	if w.o.Mode != 0 {
+		err = f.Chmod(w.o.Mode)
+	}
+	return f.File, err
+}
+
+// direct writes to f past the page cache.
+func (w *writing) direct(f *os.File) *direct {
+	d := openDirect(f)
+	w.closers = append(w.closers, d.close)
+	return d
+}
+
+func (w *writing) openFile(t target) error {
+	f, err := w.create(t.files[0])
+	if err != nil {
+		return err
+	}
+	if err := w.fileSink(t, f); err != nil || len(t.files) == 1 {
+		return err
+	}
+	if f, err = w.create(t.files[1]); err != nil {
+		return err
+	}
+	if t.format == VMDKFlat {
+		b, err := vmdk.FlatDescriptor(filepath.Base(t.files[0]), w.m.Size(), w.o.vmdk(t))
+		if err == nil {
+			_, err = f.Write(b)
+		}
+		return err
+	}
+	s, err := bmap.New(f, w.m.Size())
+	return w.add(t, s, err)
+}
+
+// fileSink adds the sink of a format for the regular file f.
+func (w *writing) fileSink(t target, f *os.File) error {
+	size := w.m.Size()
+	switch t.format {
 	case Raw:
-		if err := w.Truncate(m.Size()); err != nil {
+		return w.rawSink(t, f, size, nil)
+	case VMDKFlat:
+		return w.rawSink(t, f, sectors(size), nil)
+	case VHDFixed:
+		footer, err := vhd.FixedFooter(size, w.o.vhd())
+		if err != nil {
 			return err
 		}
-		d := openDirect(w)
-		return errors.Join(WriteRaw(ctx, d, m, o.Workers, o.Progress), d.close())
-	case VMDK:
-		d := openDirect(w)
-		s := newStream(d)
-		err := WriteStream(ctx, s, name, m, o)
-		if err == nil {
-			err = s.flush()
-		}
-		return errors.Join(err, d.close())
-	case OVA:
-		return writeOVA(ctx, w, name, m, o)
+		return w.rawSink(t, f, sectors(size), footer)
 	case VMDKSparse:
-		return vmdk.WriteSparse(ctx, w, m, o.vmdk(name))
+		s, err := vmdk.NewSparse(f, size, w.o.vmdk(t))
+		return w.add(t, s, err)
+	case QCOW2, QCOW2Zlib, QCOW2Zstd:
+		o := qcow2.Options{Compress: t.format != QCOW2, Level: w.o.Level}
+		if t.format == QCOW2Zstd {
+			o.Compression = qcow2.Zstd
+		}
+		to := gather{newStream(w.direct(f))}
+		s, err := qcow2.New(to, size, o)
+		return w.add(t, flushed{s, to.flush}, err)
+	case VHD:
+		s, err := vhd.NewDynamic(f, size, w.o.vhd())
+		return w.add(t, s, err)
+	case OVA:
+		return w.ovaSink(t, f)
 	}
-	return fmt.Errorf("disk format %q is not known", f)
+	to := newStream(w.direct(f))
+	s, err := w.streamSink(t, to)
+	return w.add(t, flushed{s, to.flush}, err)
+}
+
+// sectors rounds up.
+func sectors(size int64) int64 { return (size + 511) / 512 * 512 }
+
+func (w *writing) rawSink(t target, f *os.File, size int64, after []byte) error {
+	if err := f.Truncate(size); err != nil {
+		return err
+	}
+	return w.add(t, &rawSink{w: w.direct(f), size: size, after: after}, nil)
+}
+
+// streamSink is a sink that writes front to back.
+func (w *writing) streamSink(t target, to io.Writer) (pipeline.Sink, error) {
+	switch {
+	case t.format == Raw:
+		return &rawStream{w: to, size: w.m.Size()}, nil
+	case t.format == VMDK:
+		return vmdk.NewStream(to, w.m.Size(), w.o.vmdk(t))
+	case t.format.packed():
+		return newPackSink(to, w.m.Size(), t.format, w.o.Level)
+	}
+	return nil, fmt.Errorf("disk format %q is not written front to back", t.format)
+}
+
+func (w *writing) openDevice(ctx context.Context, t target) error {
+	f, err := openDevice(t.path, w.m.Size())
+	if err != nil {
+		return err
+	}
+	w.devices = append(w.devices, f)
+	return w.deviceSink(ctx, t, f)
+}
+
+// deviceSink adds a sink for f, which holds anything whatever.
+func (w *writing) deviceSink(ctx context.Context, t target, f *os.File) error {
+	zero := func(off, n int64) error { return zeroRange(ctx, f, off, n) }
+	return w.add(t, &rawSink{w: w.direct(f), zero: zero, size: w.m.Size()}, nil)
+}
+
+func (w *writing) openPipe(ctx context.Context, t target) error {
+	to := w.o.Stdout
+	if t.path != StandardOutput {
+		f, err := openPipe(ctx, t.path)
+		if err != nil {
+			return err
+		}
+		stop := unblock(ctx, f)
+		w.closers = append(w.closers, func() error { stop(); return f.Close() })
+		to = f
+	}
+	switch {
+	case to == nil:
+		return errors.New("there is no standard output")
+	case isTerminal(to):
+		return errors.New("it is a terminal: a disk is nothing to look at")
+	}
+	s, err := w.streamSink(t, to)
+	return w.add(t, s, err)
+}
+
+// finish makes everything durable, and then visible.
+func (w *writing) finish() error {
+	for _, f := range w.devices {
+		if err := f.Sync(); err != nil {
+			return &outputError{target{path: f.Name(), kind: toDevice}, err}
+		}
+	}
+	for _, step := range []func(*unfinished) error{(*unfinished).finish, (*unfinished).commit} {
+		for _, f := range w.files {
+			if err := step(f); err != nil {
+				return &outputError{target{path: f.path}, err}
+			}
+		}
+	}
+	return nil
+}
+
+// close closes everything, in the opposite order, and removes what was not
+// committed.
+func (w *writing) close() error {
+	var err error
+	for _, c := range slices.Backward(w.closers) {
+		err = errors.Join(err, c())
+	}
+	for _, f := range w.devices {
+		err = errors.Join(err, f.Close())
+	}
+	for _, f := range w.files {
+		err = errors.Join(err, f.close())
+	}
+	return err
+}
+
+// explain says which output an error is about, all of them if it is none.
+func (w *writing) explain(targets []target, err error) error {
+	if err == nil {
+		return nil
+	}
+	if o, ok := errors.AsType[*outputError](err); ok {
+		return o.explain()
+	}
+	var names []string
+	for _, t := range targets {
+		names = append(names, t.name)
+	}
+	return fmt.Errorf("write %s: %w", strings.Join(names, ", "), err)
+}
+
+// outputSink marks errors with the output that they are about.
+type outputSink struct {
+	pipeline.Sink
+	t target
+}
+
+func (s outputSink) mark(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &outputError{s.t, err}
+}
+
+func (s outputSink) NewEncoder() func(*pipeline.Chunk) error {
+	encode := s.Sink.NewEncoder()
+	return func(c *pipeline.Chunk) error { return s.mark(encode(c)) }
+}
+
+func (s outputSink) Write(c *pipeline.Chunk) error { return s.mark(s.Sink.Write(c)) }
+
+func (s outputSink) End() error { return s.mark(s.Sink.End()) }
+
+// outputError is an error about one output.
+type outputError struct {
+	t   target
+	err error
+}
+
+func (e *outputError) Error() string { return e.explain().Error() }
+func (e *outputError) Unwrap() error { return e.err }
+
+func (e *outputError) explain() error {
+	switch {
+	case strings.HasPrefix(e.err.Error(), "write "+e.t.path+":"):
+		return e.err
+	case e.t.kind == toFile:
+		return explain(e.t.path, e.err)
+	case errors.Is(e.err, unix.EPIPE):
+		return fmt.Errorf("write %s: whoever read from it has gone: %w", e.t.path, e.err)
+	case e.t.kind == toDevice:
+		return fmt.Errorf("write %s: its content is not whole: %w", e.t.path, e.err)
+	case e.t.path == StandardOutput:
+		return fmt.Errorf("write standard output: %w", e.err)
+	}
+	return fmt.Errorf("write %s: %w", e.t.path, e.err)
+}
+
+// flushed is a sink that writes into a buffer.
+type flushed struct {
+	pipeline.Sink
+	flush func() error
+}
+
+func (f flushed) End() error {
+	if err := f.Sink.End(); err != nil {
+		return err
+	}
+	return f.flush()
 }
 
 // WriteStream writes the image as a streamOptimized VMDK called name, front to
 // back, as an OVA takes it.
 func WriteStream(ctx context.Context, w io.Writer, name string, m *image.Image, o WriteOptions) error {
-	return vmdk.WriteStream(ctx, w, m, o.vmdk(name))
+	return vmdk.WriteStream(ctx, w, m, o.vmdk(target{path: name}))
 }
 
-func (o WriteOptions) vmdk(name string) vmdk.Options {
+func (o WriteOptions) vmdk(t target) vmdk.Options {
+	name := filepath.Base(t.path)
+	if t.path == StandardOutput {
+		name = "disk.vmdk"
+	}
 	content := derive(o.Seed, "vmdk content id")
 	return vmdk.Options{
 		Name: name, CID: binary.BigEndian.Uint32(content[12:]), UUID: deriveUUID(o.Seed, "vmdk uuid"), LongContentID: content,
 		Level: o.Level, Workers: o.Workers, Progress: o.Progress,
 	}
+}
+
+func (o WriteOptions) vhd() vhd.Options {
+	return vhd.Options{UUID: deriveUUID(o.Seed, "vhd uuid"), Time: o.Time}
 }

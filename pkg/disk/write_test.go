@@ -155,9 +155,9 @@ func TestWriteErrors(t *testing.T) {
 		{dir, "raw", "is a directory"},
 		{dir + "/no/x.img", "", "there is no directory"},
 		{file + "/x.img", "", "is no directory"},
-		{"/dev/null", "raw", "no regular file"},
-		{dir + "/x.qcow2", "", "the ending names no disk format"},
-		{dir + "/x.img", "qcow2", `"qcow2"`},
+		{"/dev/full", "raw", "no space left"},
+		{dir + "/x.qcow", "", "the ending names no disk format (did you mean .qcow2?)"},
+		{dir + "/x.img", "qcow3", `"qcow3" is not known (did you mean "qcow2"?)`},
 		{dir + "/sub/", "raw", ""},
 	} {
 		if err := Write(t.Context(), tt.path, tt.format, m, WriteOptions{}); err == nil || !strings.Contains(err.Error(), tt.want) {
@@ -182,10 +182,39 @@ func TestFormatFor(t *testing.T) {
 		{"", "a.vmdk", VMDK},
 		{"vmdk-sparse", "a.vmdk", VMDKSparse},
 		{"vmdk-stream", "a", VMDK},
+		{"", "dir.raw/b.Img.xz", RawXZ},
+		{"", "a.raw.gz", RawGzip},
+		{"", "a.img.zst", RawZstd},
+		{"", "a.qcow2", QCOW2},
+		{"", "a.vhd", VHD},
+		{"", "a.ova", OVA},
+		{"img", "-", Raw},
 		{"raw", "a.vmdk", Raw},
 	} {
 		if got, err := FormatFor(tt.name, tt.path); err != nil || got != tt.want {
 			t.Errorf("FormatFor(%q, %q) = %q, %v, want %q", tt.name, tt.path, got, err, tt.want)
+		}
+	}
+}
+
+func TestFormatForErrors(t *testing.T) {
+	for _, tt := range []struct{ name, path, want string }{
+		{"", "a", "known are .raw, .img,"},
+		{"", "a.gz", ".raw.gz"},
+		{"", "a.vdmk", "did you mean .vmdk?"},
+		{"", "a.vmdk.xz", "known are"},
+		{"", "-", "standard output has no name"},
+		{"gcow2", "a", `did you mean "qcow2"?`},
+		{"raw.zstd", "a", `did you mean "raw.zst"?`},
+		{"iso9660", "a.raw", `"iso9660" is not known; known are raw`},
+	} {
+		if got, err := FormatFor(tt.name, tt.path); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("FormatFor(%q, %q) = %q, %v, want %q", tt.name, tt.path, got, err, tt.want)
+		}
+	}
+	for _, name := range Formats() {
+		if f, err := FormatFor(name, ""); err != nil || string(f) != name {
+			t.Errorf("%s: got %s, %v", name, f, err)
 		}
 	}
 }

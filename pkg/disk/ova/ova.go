@@ -14,12 +14,13 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"hash"
 	"io"
 	"math"
 	"regexp"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/disk/image"
+	"github.com/carosio/carosbuild/pkg/disk/pipeline"
 	"github.com/carosio/carosbuild/pkg/disk/vmdk"
 )
 
@@ -45,23 +46,24 @@ var odd = regexp.MustCompile(`[^A-Za-z0-9._-]`)
 // compressed once, front to back; what stands in front of it is written last,
 // because it tells its size and its sum. So w cannot be a pipe.
 func Write(ctx context.Context, w io.WriterAt, src vmdk.Source, vm VM, o Options) error {
-	if src.Size() > maxCapacity || src.Size()%mebibyte != 0 {
-		return fmt.Errorf("disk of %d bytes: VMware takes multiples of 1 MiB, up to 62 TiB", src.Size())
+	s, err := New(w, src.Size(), vm, o)
+	if err != nil {
+		return err
+	}
+	return pipeline.Run(ctx, src, pipeline.Options{Workers: o.Disk.Workers, Progress: o.Disk.Progress}, s)
+}
+
+// New is Write for a disk of size bytes that goes through a pipeline.
+func New(w io.WriterAt, size int64, vm VM, o Options) (pipeline.Sink, error) {
+	if size > maxCapacity || size%mebibyte != 0 {
+		return nil, fmt.Errorf("disk of %d bytes: VMware takes multiples of 1 MiB, up to 62 TiB", size)
 	}
 	a := &archive{w: w, o: o, name: memberName(o.Name)}
 	a.vm = vm.complete(a.name)
-	if err := a.plan(src); err != nil {
-		return err
+	if err := a.plan(size); err != nil {
+		return nil, err
 	}
-	for i := range a.disks {
-		if err := a.disk(ctx, i, src); err != nil {
-			return fmt.Errorf("write %s: %w", a.disks[i].File, err)
-		}
-	}
-	if err := a.writeAt(make([]byte, endBlocks), a.at); err != nil {
-		return err
-	}
-	return a.front()
+	return a, a.begin(0)
 }
 
 // memberName is what the names of the members begin with. Those have to fit
@@ -84,6 +86,10 @@ type archive struct {
 	descriptor int64    // room for the descriptor
 	manifest   int64    // length of the manifest
 	at         int64    // where the next member begins
+
+	pipeline.Sink // of the disk that is being written
+	file          *io.OffsetWriter
+	sum           hash.Hash
 }
 
 func (a *archive) writeAt(b []byte, off int64) error {
@@ -94,8 +100,8 @@ func (a *archive) writeAt(b []byte, off int64) error {
 func (a *archive) descriptorName() string { return a.name + descriptorEnding }
 
 // plan finds out how much room descriptor and manifest take at most.
-func (a *archive) plan(src vmdk.Source) error {
-	for i, n := range append([]int64{src.Size()}, a.vm.DataDisks...) {
+func (a *archive) plan(size int64) error {
+	for i, n := range append([]int64{size}, a.vm.DataDisks...) {
 		a.disks = append(a.disks, Disk{File: fmt.Sprintf("%s-disk%d.vmdk", a.name, i+1), Size: math.MaxInt64, Capacity: n})
 		a.sums = append(a.sums, make([]byte, sha256.Size))
 	}
@@ -121,35 +127,57 @@ func (a *archive) sumText(descriptor []byte) []byte {
 	return b.Bytes()
 }
 
-// disk writes the i-th disk; all but the first are empty.
-func (a *archive) disk(ctx context.Context, i int, src vmdk.Source) error {
+// begin begins the i-th disk.
+func (a *archive) begin(i int) error {
 	d, o := &a.disks[i], a.o.Disk
 	if i > 0 {
 		o = dataDisk(o, i)
-		empty, err := image.New(d.Capacity, nil)
-		if err != nil {
-			return err
-		}
-		src = empty
 	}
 	o.Name = d.File
-	sum := sha256.New()
-	file := io.NewOffsetWriter(a.w, a.at+block)
-	if err := vmdk.WriteStream(ctx, io.MultiWriter(file, sum), src, o); err != nil {
-		return err
-	}
+	a.file, a.sum = io.NewOffsetWriter(a.w, a.at+block), sha256.New()
 	var err error
-	if d.Size, err = file.Seek(0, io.SeekCurrent); err != nil {
-		return err
+	if a.Sink, err = vmdk.NewStream(io.MultiWriter(a.file, a.sum), d.Capacity, o); err != nil {
+		return fmt.Errorf("write %s: %w", d.File, err)
+	}
+	return nil
+}
+
+// end ends it.
+func (a *archive) end(i int) error {
+	d := &a.disks[i]
+	err := a.Sink.End()
+	if err == nil {
+		d.Size, err = a.file.Seek(0, io.SeekCurrent)
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", d.File, err)
 	}
 	h, err := tarHeader(d.File, d.Size, a.o.Time)
 	if err != nil {
 		return err
 	}
-	a.sums[i] = sum.Sum(nil)
+	a.sums[i] = a.sum.Sum(nil)
 	err = a.writeAt(h, a.at)
 	a.at += block + roundUp(d.Size, block)
 	return err
+}
+
+// End implements pipeline.Sink. All disks after the first are empty.
+func (a *archive) End() error {
+	for i := range a.disks {
+		if i > 0 {
+			if err := a.begin(i); err != nil {
+				return err
+			}
+		}
+		if err := a.end(i); err != nil {
+			return err
+		}
+	}
+	if err := a.writeAt(make([]byte, endBlocks), a.at); err != nil {
+		return err
+	}
+	return a.front()
 }
 
 // dataDisk are the options of a further disk.
@@ -158,7 +186,6 @@ func dataDisk(o vmdk.Options, n int) vmdk.Options {
 	copy(o.UUID[:], id[:16])
 	copy(o.LongContentID[:], id[16:])
 	o.CID = binary.BigEndian.Uint32(o.LongContentID[12:])
-	o.Progress = nil
 	return o
 }
 

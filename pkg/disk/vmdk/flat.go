@@ -20,6 +20,18 @@ const FlatMagic = "# Disk DescriptorFile"
 // MaxDescriptor bounds the size of such a file.
 const MaxDescriptor = 64 << 10
 
+// FlatDescriptor is the descriptor of a monolithicFlat disk of size bytes,
+// rounded up to sectors, whose content is the raw file called extent beside it.
+func FlatDescriptor(extent string, size int64, o Options) ([]byte, error) {
+	s, err := newShape(size)
+	if err != nil {
+		return nil, err
+	}
+	o.Name = extent
+	text, err := descriptorText("monolithicFlat", fmt.Sprintf("RW %d FLAT \"%s\" 0", s.capacity, extent), s.capacity, o)
+	return []byte(text), err
+}
+
 // extentLine is RW SECTORS KIND "NAME" OFFSET, name and offset only with FLAT.
 var extentLine = regexp.MustCompile(`^(?:RW|RDONLY) ([0-9]{1,15}) (FLAT|VMFS|ZERO)(?: "([^"]*)"(?: ([0-9]{1,15}))?)?$`)
 

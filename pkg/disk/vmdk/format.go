@@ -117,16 +117,27 @@ func marker(kind uint32, n int64) []byte {
 	return b
 }
 
-// descriptor is the text part, padded with NUL. Its database is sorted, as
-// VMware writes it. lsilogic stands for every controller but IDE's: the format
-// knows no later ones, and an import takes the machine's.
+// descriptor is the text part of a sparse file, padded with NUL.
 func descriptor(createType string, capacity int64, o Options) ([]byte, error) {
+	text, err := descriptorText(createType, fmt.Sprintf("RW %d SPARSE \"%s\"", capacity, o.Name), capacity, o)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]byte, descriptorSectors*sectorSize)
+	copy(out, text)
+	return out, nil
+}
+
+// descriptorText has a sorted database, as VMware writes it. lsilogic stands for
+// every controller but IDE's: the format knows no later ones, and an import takes
+// the machine's.
+func descriptorText(createType, extent string, capacity int64, o Options) (string, error) {
 	if strings.ContainsAny(o.Name, "\"\n\r\x00/") || len(o.Name) > 1024 {
-		return nil, fmt.Errorf("file name %q cannot stand in a VMDK descriptor", o.Name)
+		return "", fmt.Errorf("file name %q cannot stand in a VMDK descriptor", o.Name)
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Disk DescriptorFile\nversion=1\nencoding=\"UTF-8\"\nCID=%08x\nparentCID=ffffffff\ncreateType=\"%s\"\n\n", o.CID, createType)
-	fmt.Fprintf(&b, "# Extent description\nRW %d SPARSE \"%s\"\n\n", capacity, o.Name)
+	fmt.Fprintf(&b, "# Extent description\n%s\n\n", extent)
 	b.WriteString("# The Disk Data Base\n#DDB\n\n")
 	for _, kv := range [][2]string{
 		{"adapterType", "lsilogic"},
@@ -141,9 +152,7 @@ func descriptor(createType string, capacity int64, o Options) ([]byte, error) {
 	} {
 		fmt.Fprintf(&b, "ddb.%s = \"%s\"\n", kv[0], kv[1])
 	}
-	out := make([]byte, descriptorSectors*sectorSize)
-	copy(out, b.String())
-	return out, nil
+	return b.String(), nil
 }
 
 // uuidText is VMware's form: sixteen pairs of digits, a dash in the middle. It

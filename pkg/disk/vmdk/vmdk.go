@@ -5,8 +5,8 @@
 // Package vmdk writes virtual disks in VMware's hosted sparse formats, in one
 // pass over the data: streamOptimized (compressed, front to back, for OVF
 // import) and monolithicSparse (uncompressed, used in place). It also reads
-// both. Snapshots, split and flat extents, and ESXi's own VMFS formats are left
-// out.
+// both, and knows the descriptors of flat disks. Snapshots, and ESXi's own VMFS
+// formats are left out.
 package vmdk
 
 import (

@@ -1,0 +1,52 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package disk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// openPipe opens a FIFO or character device. A FIFO waits until somebody reads
+// from it.
+func openPipe(ctx context.Context, path string) (*os.File, error) {
+	const step = 50 * time.Millisecond
+	for {
+		f, err := os.OpenFile(path, os.O_WRONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+		switch {
+		case err == nil:
+			return f, nil
+		case !errors.Is(err, unix.ENXIO):
+			return nil, err
+		}
+		select {
+		case <-time.After(step):
+		case <-ctx.Done():
+			return nil, fmt.Errorf("nobody reads from it: %w", ctx.Err())
+		}
+	}
+}
+
+// unblock ends a write that waits for a reader when ctx ends. Call stop when
+// all is written.
+func unblock(ctx context.Context, f *os.File) (stop func() bool) {
+	return context.AfterFunc(ctx, func() { _ = f.SetWriteDeadline(time.Unix(1, 0)) }) // not every device can
+}
+
+// isTerminal reports whether w would show a person the bytes of a disk.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(interface{ Fd() uintptr })
+	if !ok {
+		return false
+	}
+	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err == nil
+}

@@ -1,0 +1,221 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package disk
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// StandardOutput is the path of an Output that means standard output.
+const StandardOutput = "-"
+
+// Output is a file to write a disk to: a regular one, a block device, or what
+// takes bytes front to back such as a FIFO and standard output.
+type Output struct {
+	Path   string
+	Format Format // also an alias that FormatFor knows; "" means by the ending of Path, and Raw for a block device
+}
+
+// CheckOutputs says whether all outputs can be written side by side, as far as
+// that can be told before there is a disk.
+func CheckOutputs(outs []Output, o WriteOptions) error {
+	_, err := resolve(outs, o)
+	return err
+}
+
+// kind says how a target is written.
+type kind uint8
+
+const (
+	toFile   kind = iota // beside what is there, and then renamed
+	toDevice             // in place
+	toPipe               // front to back
+)
+
+// target is an Output after all checks.
+type target struct {
+	name   string // as it was asked for
+	path   string // symbolic links resolved
+	format Format
+	kind   kind
+	files  []string // to replace, in the order in which they should be
+}
+
+// resolve checks the outputs, each for itself and against each other.
+func resolve(outs []Output, o WriteOptions) ([]target, error) {
+	var targets []target
+	taken := map[string]string{}
+	for _, out := range outs {
+		t, err := out.target(o)
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range t.ids() {
+			if other, ok := taken[id]; ok {
+				return nil, fmt.Errorf("write %s: %s would be written twice, for %s too", t.name, id, other)
+			}
+			taken[id] = t.name
+		}
+		targets = append(targets, t)
+	}
+	return targets, nil
+}
+
+// ids are what no two outputs may share.
+func (t target) ids() []string {
+	if t.kind == toFile {
+		return t.files
+	}
+	var st unix.Stat_t
+	if unix.Stat(t.path, &st) != nil {
+		return []string{t.path}
+	}
+	if t.kind == toDevice {
+		return []string{fmt.Sprintf("block device %d:%d", unix.Major(uint64(st.Rdev)), unix.Minor(uint64(st.Rdev)))}
+	}
+	return []string{fmt.Sprintf("%s (inode %d)", t.path, st.Ino)}
+}
+
+func (out Output) target(o WriteOptions) (target, error) {
+	t := target{name: out.Path, path: out.Path, kind: toPipe}
+	if out.Path != StandardOutput {
+		var err error
+		if t.path, t.kind, err = locate(out.Path); err != nil {
+			return t, err
+		}
+	}
+	var err error
+	if t.format = Raw; t.kind != toDevice || out.Format != "" {
+		if t.format, err = FormatFor(string(out.Format), out.Path); err != nil {
+			return t, err
+		}
+	}
+	switch {
+	case t.kind == toFile:
+		t.files = t.format.files(t.path, o.BlockMap)
+		return t, checkFiles(t.files)
+	case t.kind == toPipe && !slices.Contains(streams(), string(t.format)):
+		return t, fmt.Errorf("write %s: it takes what is written front to back, and format %s is not: choose one of %s, or a file", t.name, t.format, strings.Join(streams(), ", "))
+	case t.kind == toDevice && t.format != Raw:
+		return t, fmt.Errorf("write %s: a block device takes the disk as it is, format %s, not %s", t.name, Raw, t.format)
+	case t.kind == toDevice:
+		return t, checkDevice(t.path)
+	}
+	return t, nil
+}
+
+// files are the regular files that an output consists of.
+func (f Format) files(path string, blockMap bool) []string {
+	switch {
+	case f == VMDKFlat:
+		return []string{flatName(path), path}
+	case f.packed() || f == Raw && blockMap:
+		return []string{path, path + ".bmap"}
+	}
+	return []string{path}
+}
+
+// packed reports whether the format is a compressed raw disk.
+func (f Format) packed() bool { return f == RawGzip || f == RawZstd || f == RawXZ }
+
+// flatName is NAME-flat.vmdk for NAME.vmdk.
+func flatName(path string) string {
+	ext := filepath.Ext(path)
+	if !strings.EqualFold(ext, ".vmdk") {
+		return path + "-flat.vmdk"
+	}
+	return strings.TrimSuffix(path, ext) + "-flat" + ext
+}
+
+// locate resolves the links of a path and says what is there.
+func locate(path string) (string, kind, error) {
+	real, err := follow(path)
+	if err != nil {
+		return "", toFile, fmt.Errorf("write %s: %w", path, err)
+	}
+	st, err := os.Stat(real)
+	switch {
+	case err != nil:
+		return real, toFile, nil
+	case st.IsDir():
+		return "", toFile, fmt.Errorf("write %s: it is a directory: name a file in it", path)
+	case st.Mode().IsRegular():
+		return real, toFile, nil
+	case st.Mode().Type() == fs.ModeDevice:
+		return real, toDevice, nil
+	case st.Mode().Type() == fs.ModeNamedPipe, st.Mode().Type() == fs.ModeDevice|fs.ModeCharDevice:
+		return real, toPipe, nil
+	}
+	return "", toFile, fmt.Errorf("write %s: it is neither a file nor a device nor a pipe", path)
+}
+
+// follow resolves symbolic links, also one whose target does not exist yet.
+func follow(path string) (string, error) {
+	for range 40 {
+		if real, err := filepath.EvalSymlinks(path); err == nil {
+			return real, nil
+		}
+		if _, err := os.Stat(path); err == nil { // as /dev/stdout, whose target is not a path
+			return path, nil
+		}
+		if dir, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil && !strings.HasSuffix(path, "/") {
+			path = filepath.Join(dir, filepath.Base(path))
+		}
+		to, err := os.Readlink(path)
+		if err != nil {
+			return path, nil // it is not there, and no link
+		}
+		if !filepath.IsAbs(to) {
+			to = filepath.Dir(path) + "/" + to
+		}
+		path = to
+	}
+	return "", unix.ELOOP
+}
+
+// regular is the resolved path of a file that WriteFile can write.
+func regular(path string) (string, error) {
+	real, kind, err := locate(path)
+	if err == nil && kind != toFile {
+		err = fmt.Errorf("write %s: it is no regular file", path)
+	}
+	if err == nil {
+		err = checkFiles([]string{real})
+	}
+	return real, err
+}
+
+// checkFiles checks names and directories of resolved paths.
+func checkFiles(files []string) error {
+	for _, path := range files {
+		if strings.HasSuffix(path, "/") || filepath.Base(path) == "." || filepath.Base(path) == ".." {
+			return fmt.Errorf("write %q: no file name", path)
+		}
+		dir := filepath.Dir(path)
+		switch st, err := os.Stat(dir); {
+		case errors.Is(err, fs.ErrNotExist):
+			return fmt.Errorf("write %s: there is no directory %s: %w", path, dir, fs.ErrNotExist)
+		case err != nil:
+			return fmt.Errorf("write %s: %w", path, err)
+		case !st.IsDir():
+			return fmt.Errorf("write %s: %s is no directory", path, dir)
+		}
+		if err := unix.Access(dir, unix.W_OK|unix.X_OK); err != nil {
+			return fmt.Errorf("write %s: directory %s: %w", path, dir, err)
+		}
+		if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() {
+			return fmt.Errorf("write %s: it is no regular file", path)
+		}
+	}
+	return nil
+}
