@@ -101,7 +101,9 @@ func (s *Spec) layout(parts []*part, blobs []partition.Region, size int64) (*Lay
 				return nil, fmt.Errorf("%s: content of %d bytes is larger than the partition's %d", p, p.image.Size(), p.slot.Size)
 			}
 			for _, x := range p.image.Extents() {
-				placed.Used += x.Len
+				if x.Src != (image.Zeros{}) {
+					placed.Used += x.Len
+				}
 				x.Off += p.slot.Start
 				extents = append(extents, x)
 			}

@@ -234,6 +234,7 @@ func (p *part) buildVerity(ctx context.Context, s *Spec, parts []*part) error {
 	if p.image, p.root, err = verity.Build(ctx, data.image, verity.Options{Salt: salt, UUID: p.uuid, Workers: s.Workers}); err != nil {
 		return err
 	}
+	data.image = data.image.Solid() // its holes are verified too
 	if data.UUID == "" {
 		data.guid = [16]byte(p.root[:16])
 	}

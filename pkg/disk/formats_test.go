@@ -348,3 +348,47 @@ var errFailing = errors.New("the disk is on fire")
 type failing struct{}
 
 func (failing) ReadAt([]byte, int64) (int, error) { return 0, errFailing }
+
+// TestMapOnUsedCard copies only the mapped blocks onto a medium full of rubbish:
+// the file systems are sound all the same.
+func TestMapOnUsedCard(t *testing.T) {
+	s := hybrid()
+	s.Partitions = append(s.Partitions[:1],
+		Partition{Name: "boot", FS: "fat16", Label: "BOOT", Size: "20M", Tree: esp()},
+		Partition{Name: "root", FS: "ext4", Label: "CAROSROOT", Size: "rest", Tree: root()},
+	)
+	l := compose(t, s)
+	path := filepath.Join(t.TempDir(), "d.raw")
+	if err := Write(t.Context(), path, "", l.Image, WriteOptions{BlockMap: true}); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(path + ".bmap")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	m, err := bmap.Parse(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Mapped() > m.Blocks()/2 {
+		t.Errorf("%d of %d blocks are mapped", m.Mapped(), m.Blocks())
+	}
+	card := bytes.Repeat([]byte("rubbish!"), int(m.Size/8))
+	for _, r := range m.Ranges {
+		if _, err := l.Image.ReadAt(card[r.First*m.BlockSize:min((r.Last+1)*m.BlockSize, m.Size)], r.First*m.BlockSize); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, check := range [][]string{nil, {"fsck.vfat", "-n"}, {"fsck.vfat", "-n"}, {"e2fsck", "-fn"}} {
+		if check == nil {
+			continue
+		}
+		p := l.Partitions[i]
+		path := filepath.Join(t.TempDir(), "partition")
+		if err := os.WriteFile(path, card[p.Start:p.Start+p.Size], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		run(t, check[0], append(check[1:], path)...)
+	}
+}

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
@@ -174,12 +175,19 @@ func TestTwoTiB(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	total := int64(0)
+	total, zeros := int64(0), int64(0)
 	for _, x := range m.Extents() {
+		if x.Src == (image.Zeros{}) {
+			zeros += x.Len
+			continue
+		}
 		total += x.Len
 	}
 	if got, want := total, int64(64<<20); got > want {
 		t.Errorf("extents cover %d bytes, want at most %d", got, want)
+	}
+	if got, want := zeros, int64(160<<20); got > want {
+		t.Errorf("zeros that are no holes are %d bytes, want at most %d", got, want)
 	}
 	if testing.Short() {
 		t.Skip("e2fsck takes some seconds and 170 MB")

@@ -168,10 +168,36 @@ func (l *layout) addNodes(k kind, m mapping, index int32) {
 	}
 }
 
+// zeros appends what is no hole although nothing is in it: the rest of the inode
+// tables that are in use, and that of the journal, where an old transaction would
+// be replayed after a crash. Tables of groups without inodes are not read before
+// they are used: their descriptors have checksums, and say so.
+func (l *layout) zeros(out []image.Extent) []image.Extent {
+	add := func(start, n int64) {
+		if n > 0 {
+			out = append(out, image.Extent{Off: start * blockSize, Len: n * blockSize, Src: image.Zeros{}})
+		}
+	}
+	for i := range l.geo.groups {
+		if n := l.usedInodes(i); n > 0 {
+			n = (n + blockInodes - 1) / blockInodes
+			add(int64(l.geo.inodeTable[i])+n, l.geo.tableBlocks-n)
+		}
+	}
+	for i, r := range l.journal.runs {
+		first := int64(0)
+		if i == 0 {
+			first = 1 // its superblock
+		}
+		add(int64(r.start)+first, int64(r.n)-first)
+	}
+	return out
+}
+
 // extents are the image's: one for adjoining regions, one for each run of a
 // file that is in one piece on both sides.
 func (l *layout) extents() []image.Extent {
-	var out []image.Extent
+	out := make([]image.Extent, 0, len(l.regions))
 	for i := range l.regions {
 		r := &l.regions[i]
 		off, n := int64(r.start)*blockSize, int64(r.n)*blockSize
@@ -186,7 +212,7 @@ func (l *layout) extents() []image.Extent {
 			out = l.fileExtents(out, int32(i), e)
 		}
 	}
-	return out
+	return l.zeros(out)
 }
 
 // fileExtents appends the extents of a file. What its last block has beyond

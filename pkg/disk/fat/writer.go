@@ -26,6 +26,13 @@ func (w *writer) bytes(off int64, b []byte) {
 	w.extents = append(w.extents, image.Extent{Off: off, Len: int64(len(b)), Src: image.Bytes(b)})
 }
 
+// zeros is where a reader counts on zeros, so that it is no hole.
+func (w *writer) zeros(off, end int64) {
+	if end > off {
+		w.extents = append(w.extents, image.Extent{Off: off, Len: end - off, Src: image.Zeros{}})
+	}
+}
+
 // directory writes d, whose parent is up, and everything below it.
 func (w *writer) directory(d, up *node) {
 	b := make([]byte, 0, d.slots*dirEntrySize)
@@ -52,12 +59,16 @@ func (w *writer) directory(d, up *node) {
 		}
 		b = append(b, shortEntry(c.name.short, attr, c.name.lower, c.cluster, size, c.entry.Mtime)...)
 	}
+	at, room := w.offset(d.cluster), w.rootSectors*sectorSize
 	if len(b) > 0 {
-		w.bytes(w.offset(d.cluster), b)
+		w.bytes(at, b)
 	}
 	if d.cluster != 0 {
-		w.chains = append(w.chains, chain{d.cluster, max(1, clustersFor(int64(len(b)), w.clusterBytes()))})
+		n := max(1, clustersFor(int64(len(b)), w.clusterBytes()))
+		w.chains = append(w.chains, chain{d.cluster, n})
+		room = n * w.clusterBytes()
 	}
+	w.zeros(at+int64(len(b)), at+room)
 	for _, c := range d.children {
 		if c.isDir() {
 			w.directory(c, d)
@@ -67,7 +78,7 @@ func (w *writer) directory(d, up *node) {
 	}
 }
 
-// file adds a file's data without its holes.
+// file adds a file's data. The format knows no holes: those are zeros.
 func (w *writer) file(n *node) {
 	e := n.entry
 	if e.Size == 0 {
@@ -79,9 +90,13 @@ func (w *writer) file(n *node) {
 		w.extents = append(w.extents, image.Extent{Off: at, Len: e.Size, Src: e.Content})
 		return
 	}
+	end := int64(0)
 	for _, r := range e.Data {
+		w.zeros(at+end, at+r.Off)
 		w.extents = append(w.extents, image.Extent{Off: at + r.Off, Len: r.Len, Src: e.Content, SrcOff: r.Off})
+		end = r.Off + r.Len
 	}
+	w.zeros(at+end, at+e.Size)
 }
 
 // tables writes boot sectors, FSInfo and both FATs; next is the first free
@@ -113,5 +128,6 @@ func (w *writer) tables(next int64) {
 	}
 	for i := range int64(fatCount) {
 		w.bytes(w.fatOffset(i), fat)
+		w.zeros(w.fatOffset(i)+int64(len(fat)), w.fatOffset(i)+w.fatSectors*sectorSize)
 	}
 }

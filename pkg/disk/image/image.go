@@ -128,3 +128,29 @@ func (b Bytes) ReadAt(p []byte, off int64) (int, error) {
 	}
 	return n, nil
 }
+
+// Zeros reads as zero. An extent of it is not a hole: who copies the image onto
+// something that was used before must write it.
+type Zeros struct{}
+
+// ReadAt implements io.ReaderAt.
+func (Zeros) ReadAt(p []byte, _ int64) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+// Solid is the image with Zeros for its holes.
+func (m *Image) Solid() *Image {
+	s := &Image{size: m.size}
+	end := int64(0)
+	for _, x := range append(slices.Clone(m.extents), Extent{Off: m.size}) {
+		if x.Off > end {
+			s.extents = append(s.extents, Extent{Off: end, Len: x.Off - end, Src: Zeros{}})
+		}
+		if x.Len > 0 {
+			s.extents = append(s.extents, x)
+		}
+		end = x.Off + x.Len
+	}
+	return s
+}

@@ -77,3 +77,24 @@ func TestShortSource(t *testing.T) {
 		t.Errorf("read %d bytes, %v", n, err)
 	}
 }
+
+func TestSolid(t *testing.T) {
+	b := Bytes("abcdefghij")
+	for _, xs := range [][]Extent{nil, {{Off: 0, Len: 10, Src: b}}, {{Off: 10, Len: 10, Src: b}, {Off: 20, Len: 5, Src: b}, {Off: 90, Len: 10, Src: b}}} {
+		m, err := New(100, xs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, got := make([]byte, 100), bytes.Repeat([]byte{1}, 100)
+		_, werr := m.ReadAt(want, 0)
+		s := m.Solid()
+		if _, err := s.ReadAt(got, 0); err != nil || werr != nil || !bytes.Equal(got, want) {
+			t.Errorf("%q, want %q, %v, %v", got, want, err, werr)
+		}
+		for off := range int64(100) {
+			if !s.Covered(off, 1) {
+				t.Fatalf("a hole at %d", off)
+			}
+		}
+	}
+}
