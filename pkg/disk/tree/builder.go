@@ -163,6 +163,50 @@ func (t *Tree) Without(dirs []string) (*Tree, error) {
 	return out, nil
 }
 
+// With is the Tree with nodes that are neither directories nor links in their
+// places. What was there is gone, with all below it; a hard link whose first
+// name is gone becomes the file.
+func (t *Tree) With(nodes []Entry) *Tree {
+	if len(nodes) == 0 {
+		return t
+	}
+	put := map[string]bool{}
+	for _, n := range nodes {
+		put[n.Path] = true
+	}
+	gone := func(p string) bool {
+		for ; p != ""; p = (&Entry{Path: p}).Parent() {
+			if put[p] {
+				return true
+			}
+		}
+		return false
+	}
+	lost := map[string]Entry{}   // files whose first name is gone
+	moved := map[string]string{} // that name -> their first name now
+	out := &Tree{Entries: slices.Clone(nodes)}
+	for _, e := range t.Entries {
+		if gone(e.Path) {
+			if e.Hardlink == "" {
+				lost[e.Path] = e
+			}
+			continue
+		}
+		if file, ok := lost[e.Hardlink]; ok && e.Hardlink != "" {
+			if to, ok := moved[e.Hardlink]; ok {
+				e.Hardlink = to
+			} else {
+				moved[e.Hardlink] = e.Path
+				file.Path = e.Path
+				e = file
+			}
+		}
+		out.Entries = append(out.Entries, e)
+	}
+	slices.SortFunc(out.Entries, func(a, b Entry) int { return Compare(a.Path, b.Path) })
+	return out
+}
+
 // find is the index of the entry of that path.
 func (t *Tree) find(path string) (int, bool) {
 	return slices.BinarySearchFunc(t.Entries, path, func(e Entry, p string) int { return Compare(e.Path, p) })

@@ -139,3 +139,14 @@ func TestBuilderRefuses(t *testing.T) {
 		t.Error("a hard link to nothing was taken")
 	}
 }
+
+func TestWith(t *testing.T) {
+	in := &Tree{Entries: []Entry{
+		{Mode: Dir}, {Path: "a", Mode: Regular, Size: 1}, {Path: "b", Hardlink: "a"}, {Path: "c", Hardlink: "a"}, {Path: "d", Mode: Dir}, {Path: "d/e", Mode: Regular, Size: 2}, {Path: "f", Hardlink: "d/e"},
+	}}
+	got := in.With([]Entry{{Path: "d", Mode: Char}, {Path: "a", Mode: Block}, {Path: "aa", Mode: Char}})
+	want := []Entry{{Mode: Dir}, {Path: "a", Mode: Block}, {Path: "aa", Mode: Char}, {Path: "b", Mode: Regular, Size: 1}, {Path: "c", Hardlink: "b"}, {Path: "d", Mode: Char}, {Path: "f", Mode: Regular, Size: 2}}
+	if diff := cmp.Diff(got.Entries, want); diff != "" {
+		t.Errorf("entries (-got +want):\n%s", diff)
+	}
+}

@@ -111,16 +111,23 @@ func (w *walker) list(fd int, path string, out []node) ([]node, error) {
 		nodes []node
 		err   error
 	}
-	children := make([]node, len(names))
+	children := make([]node, 0, len(names))
 	subs := make([]below, len(names))
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	for i, name := range names {
+	for _, name := range names {
 		n, err := w.entry(fd, name, join(path, name))
+		if errors.Is(err, unix.ENOENT) {
+			continue // overlay lists a whiteout of nothing, which is not there
+		}
 		if err != nil {
 			return nil, err
 		}
-		children[i] = n
+		if n.entry.Type() == Char && n.entry.Rdev == (Device{}) {
+			continue // and shows one where there is a single layer
+		}
+		i := len(children)
+		children = append(children, n)
 		if n.entry.Type() != Dir {
 			continue
 		}
@@ -196,9 +203,7 @@ func (w *walker) entry(fd int, name, path string) (node, error) {
 		return node{}, &os.PathError{Op: "stat", Path: path, Err: err}
 	}
 	e := Entry{Path: path, Mode: st.Mode, UID: st.Uid, GID: st.Gid, Mtime: st.Mtim.Sec, MtimeNsec: int32(st.Mtim.Nsec)}
-	if w.clamp != 0 && (e.Mtime > w.clamp || e.Mtime == w.clamp && e.MtimeNsec > 0) {
-		e.Mtime, e.MtimeNsec = w.clamp, 0
-	}
+	e.clampTime(w.clamp)
 	switch e.Type() {
 	case Symlink:
 		if e.Link, err = readLink(fd, name, int(st.Size)); err != nil {
@@ -306,7 +311,7 @@ func (f *dirFile) ranges(size int64) ([]Range, error) {
 		return nil, err
 	}
 	defer file.Close()
-	out, err := dataRanges(file, size)
+	out, err := dataRanges(file, size, file)
 	if err != nil {
 		return nil, fmt.Errorf("look for holes in %s: %w", f.path, err)
 	}
@@ -315,19 +320,21 @@ func (f *dirFile) ranges(size int64) ([]Range, error) {
 
 var zeros [HoleSize]byte
 
-func dataRanges(file *os.File, size int64) ([]Range, error) {
+// dataRanges are the blocks of a content that are not zero; nil means all of
+// them. With a sparse file, what its file system knows to be holes is skipped.
+func dataRanges(r io.ReaderAt, size int64, sparse *os.File) ([]Range, error) {
 	out := []Range{}
 	buf := make([]byte, HoleSize)
 	holes := false
 	for off := int64(0); off < size; {
 		n := min(HoleSize, size-off)
-		zero, err := isZero(file, buf[:n], off)
+		zero, err := isZero(r, buf[:n], off)
 		if err != nil {
 			return nil, err
 		}
 		if zero {
 			holes = true
-			off = nextData(file, off+n, size)
+			off = nextData(sparse, off+n, size)
 			continue
 		}
 		if k := len(out); k > 0 && out[k-1].Off+out[k-1].Len == off {
@@ -344,9 +351,9 @@ func dataRanges(file *os.File, size int64) ([]Range, error) {
 }
 
 // isZero reads the block at off, first a little of it.
-func isZero(file *os.File, b []byte, off int64) (bool, error) {
+func isZero(r io.ReaderAt, b []byte, off int64) (bool, error) {
 	for _, k := range []int{min(512, len(b)), len(b)} {
-		if n, err := file.ReadAt(b[:k], off); n < k {
+		if n, err := r.ReadAt(b[:k], off); n < k {
 			if err == io.EOF {
 				err = io.ErrUnexpectedEOF
 			}
@@ -362,8 +369,8 @@ func isZero(file *os.File, b []byte, off int64) (bool, error) {
 // nextData skips what the file system knows to be a hole; the result is a
 // multiple of HoleSize, or size.
 func nextData(file *os.File, off, size int64) int64 {
-	if off >= size {
-		return size
+	if off >= size || file == nil {
+		return off
 	}
 	next, err := unix.Seek(int(file.Fd()), off, unix.SEEK_DATA)
 	if err == unix.ENXIO {

@@ -87,6 +87,13 @@ func (e *Entry) Parent() string {
 	return ""
 }
 
+// clampTime makes a time later than clamp that one; 0 leaves it.
+func (e *Entry) clampTime(clamp int64) {
+	if clamp != 0 && (e.Mtime > clamp || e.Mtime == clamp && e.MtimeNsec > 0) {
+		e.Mtime, e.MtimeNsec = clamp, 0
+	}
+}
+
 // Compare orders paths depth first: a directory before its content, siblings
 // by the bytes of their names.
 func Compare(a, b string) int {

@@ -1,0 +1,344 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package tree
+
+import (
+	"archive/tar"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Names of image-spec layer.md, "Whiteouts".
+const (
+	whiteoutPrefix = ".wh."
+	whiteoutOpaque = ".wh..wh..opq"
+	whiteoutMeta   = ".wh..wh."
+)
+
+const (
+	maxWhiteout = 16 << 20 // bytes in a whiteout
+	maxReplaced = 1000     // directories of a layer that other members of it replace
+	maxFiles    = 16 << 20 // in a layer
+)
+
+// unpacker builds one layer in memory, the way the store unpacks it into a
+// directory: later members replace earlier ones, and names lead through
+// symbolic links of the layer itself, never outside.
+type unpacker struct {
+	below    *merger
+	layer    int32
+	files    map[string]*member // by real path
+	hidesAll bool               // opaque marker in the root directory
+	replaced int
+
+	lastDir, lastRel string // cache of parent: a directory as the stream names it, and its path
+	cached           bool
+}
+
+func newUnpacker(below *merger, layer int32) *unpacker {
+	return &unpacker{below: below, layer: layer, files: map[string]*member{}}
+}
+
+// finish is the layer's files in order, with its root directory.
+func (u *unpacker) finish() ([]*member, error) {
+	if u.files[""] == nil {
+		if err := u.implicit("", nil); err != nil {
+			return nil, err
+		}
+	}
+	out := make([]*member, 0, len(u.files))
+	for _, f := range u.files {
+		out = append(out, f)
+	}
+	u.files = nil
+	slices.SortFunc(out, func(a, b *member) int { return Compare(a.path, b.path) })
+	return out, nil
+}
+
+func (u *unpacker) member(h *tar.Header, off int64) error {
+	rel, err := memberPath(h.Name)
+	if err != nil {
+		return err
+	}
+	if err := checkNumbers(h); err != nil {
+		return err
+	}
+	dir, base := split(rel)
+	if i := strings.Index("/"+dir, "/"+whiteoutPrefix); i >= 0 {
+		return fmt.Errorf("directory %q has the name of a whiteout", dir[i:])
+	}
+	if strings.HasPrefix(base, whiteoutPrefix) {
+		if h.Size > maxWhiteout {
+			return fmt.Errorf("a whiteout of %d bytes", h.Size)
+		}
+		return u.whiteout(h, dir, base)
+	}
+	if rel != "" {
+		if dir, err = u.parent(dir, h); err != nil {
+			return err
+		}
+		if rel = join(dir, base); len(rel) > maxPath {
+			return fmt.Errorf("name too long: %d bytes", len(rel))
+		}
+	}
+	if h.Typeflag == tar.TypeLink {
+		return u.link(h, rel)
+	}
+	n, err := newInode(h)
+	if err != nil {
+		return err
+	}
+	n.layer, n.off = u.layer, off
+	return u.put(rel, n)
+}
+
+// split is the directory and the last component of a path.
+func split(rel string) (dir, base string) {
+	if i := strings.LastIndexByte(rel, '/'); i >= 0 {
+		return rel[:i], rel[i+1:]
+	}
+	return "", rel
+}
+
+// put makes a file, in place of what the layer has there.
+func (u *unpacker) put(rel string, n *inode) error {
+	if rel == "" && n.kind() != Dir {
+		return errors.New("the root must be a directory")
+	}
+	old := u.files[rel]
+	switch {
+	case old == nil:
+		u.files[rel] = &member{path: rel, node: n}
+		return u.count()
+	case n.kind() == Dir && old.node == nil: // hidden below, and made anew
+		old.hidesAll = true
+	case n.kind() == Dir && old.node.kind() == Dir: // keeps what is in it
+	default:
+		if err := u.remove(old); err != nil {
+			return err
+		}
+		old = &member{path: rel}
+		u.files[rel] = old
+	}
+	old.node = n
+	return nil
+}
+
+// remove takes a file out that another takes the place of, and all below it.
+func (u *unpacker) remove(f *member) error {
+	u.cached = false
+	delete(u.files, f.path)
+	if f.node == nil || f.node.kind() != Dir {
+		return nil
+	}
+	if u.replaced++; u.replaced > maxReplaced {
+		return errors.New("too many directories replaced by other members")
+	}
+	for p := range u.files {
+		if strings.HasPrefix(p, f.path+"/") {
+			delete(u.files, p)
+		}
+	}
+	return nil
+}
+
+// link makes another name for an earlier member of the layer, or for a file of
+// the layers below.
+func (u *unpacker) link(h *tar.Header, rel string) error {
+	target, err := memberPath(h.Linkname)
+	if err != nil {
+		return fmt.Errorf("hard link to %.200q: %w", h.Linkname, err)
+	}
+	real, n := u.target(target)
+	switch {
+	case n == nil:
+		return fmt.Errorf("hard link to %q: no such file", h.Linkname)
+	case n.kind() == Dir || real == rel:
+		return fmt.Errorf("hard link to %q: the target cannot be linked", h.Linkname)
+	case n.kind() == Char || n.kind() == Block:
+		c := *n // a device is its number, however many nodes it has
+		n = &c
+	default:
+		n.linked = true
+	}
+	return u.put(rel, n)
+}
+
+// target is the file that a hard link means, and its real path. Symbolic links
+// on the way are followed inside the layer.
+func (u *unpacker) target(rel string) (string, *inode) {
+	dir, base := split(rel)
+	if real, err := u.resolve(dir); err == nil {
+		if f := u.files[join(real, base)]; f != nil {
+			return f.path, f.node
+		}
+	}
+	if f := u.below.find(rel); f != nil && !u.hidden(rel) {
+		return f.path, f.node
+	}
+	return "", nil
+}
+
+// hidden reports whether the layer hides what those below have at a path.
+func (u *unpacker) hidden(rel string) bool {
+	if u.hidesAll {
+		return true
+	}
+	for i := 0; i <= len(rel); i++ {
+		if i < len(rel) && rel[i] != '/' {
+			continue
+		}
+		f := u.files[rel[:i]]
+		if f != nil && (f.node == nil || f.hidesAll || f.node.kind() != Dir) {
+			return true
+		}
+	}
+	return false
+}
+
+// whiteout hides a name, or with the opaque marker all names, of the layers
+// below. It never hides what this layer itself holds, in whichever order they
+// come.
+func (u *unpacker) whiteout(h *tar.Header, dir, base string) error {
+	name := strings.TrimPrefix(base, whiteoutPrefix)
+	switch {
+	case base == whiteoutOpaque && dir == "":
+		u.hidesAll = true
+		return nil
+	case strings.HasPrefix(base, whiteoutMeta) && base != whiteoutOpaque:
+		return nil // bookkeeping of aufs
+	case name == "" || name == "." || name == "..":
+		return errors.New("a whiteout of no name")
+	}
+	dir, err := u.parent(dir, h)
+	if err != nil {
+		return err
+	}
+	if base == whiteoutOpaque {
+		u.files[dir].hidesAll = true
+		return nil
+	}
+	rel := join(dir, name)
+	f := u.files[rel]
+	switch {
+	case f == nil:
+		u.files[rel] = &member{path: rel}
+		return u.count()
+	case f.node != nil && f.node.kind() == Dir:
+		f.hidesAll = true
+	}
+	return nil
+}
+
+// parent is the real path of a directory of the layer, which is made when it
+// is absent. The member h gives a made directory its time.
+func (u *unpacker) parent(dir string, h *tar.Header) (string, error) {
+	if u.cached && u.lastDir == dir {
+		return u.lastRel, nil
+	}
+	rel, err := u.resolve(dir)
+	if errors.Is(err, errNoDir) {
+		rel, err = u.makeDirs(dir, h)
+	}
+	if err != nil {
+		return "", fmt.Errorf("directory %q: %w", dir, err)
+	}
+	u.lastDir, u.lastRel, u.cached = dir, rel, true
+	return rel, nil
+}
+
+var errNoDir = errors.New("no such directory")
+
+// resolve is the real path of an existing directory of the layer.
+func (u *unpacker) resolve(dir string) (string, error) {
+	if f := u.files[dir]; dir == "" || f != nil && f.node != nil && f.node.kind() == Dir {
+		return dir, nil // a real path: all above it are directories too
+	}
+	at, rest, links := "", strings.Split(dir, "/"), 0
+	for len(rest) > 0 {
+		name := rest[0]
+		rest = rest[1:]
+		switch name {
+		case "", ".":
+			continue
+		case "..":
+			at, _ = split(at)
+			continue
+		}
+		next := join(at, name)
+		f := u.files[next]
+		switch {
+		case f == nil || f.node == nil:
+			return "", errNoDir
+		case f.node.kind() == Dir:
+			at = next
+		case f.node.kind() != Symlink:
+			return "", errNoDir
+		default:
+			if links++; links > maxLinks {
+				return "", errors.New("too many levels of symbolic links")
+			}
+			if strings.HasPrefix(f.node.link, "/") {
+				at = ""
+			}
+			rest = append(strings.Split(f.node.link, "/"), rest...)
+		}
+	}
+	return at, nil
+}
+
+// makeDirs makes a directory and those above it. Their paths share the memory
+// of one.
+func (u *unpacker) makeDirs(dir string, h *tar.Header) (string, error) {
+	for i := 0; i <= len(dir); i++ {
+		if i < len(dir) && dir[i] != '/' {
+			continue
+		}
+		full := dir[:i]
+		f := u.files[full]
+		switch {
+		case i > maxPath:
+			return "", fmt.Errorf("name too long: %d bytes", i)
+		case f == nil || f.node == nil:
+			if err := u.implicit(full, h); err != nil {
+				return "", err
+			}
+		case f.node.kind() == Symlink:
+			real, err := u.resolve(full)
+			if err != nil {
+				return "", fmt.Errorf("%q is a symbolic link that leads nowhere: %w", full, err)
+			}
+			dir, i = strings.Trim(real+dir[i:], "/"), len(real)
+		case f.node.kind() != Dir:
+			return "", fmt.Errorf("%q is not a directory", full)
+		}
+	}
+	return dir, nil
+}
+
+// implicit makes a directory that has no member of its own. One that a layer
+// below has looks like there, for the stream does not say that it has changed.
+func (u *unpacker) implicit(rel string, h *tar.Header) error {
+	n := &inode{mode: Dir | 0o755, layer: u.layer}
+	if h != nil {
+		n.mtime, n.nsec = h.ModTime.Unix(), int32(h.ModTime.Nanosecond())
+	}
+	if below := u.below.dirs[rel]; below != nil {
+		n = below
+	}
+	old := u.files[rel] // a whiteout, if anything
+	u.files[rel] = &member{path: rel, node: n, hidesAll: old != nil}
+	return u.count()
+}
+
+// count bounds the memory that a layer takes.
+func (u *unpacker) count() error {
+	if len(u.files) > maxFiles {
+		return fmt.Errorf("more than %d files", maxFiles)
+	}
+	return nil
+}

@@ -1,0 +1,214 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package tree
+
+import (
+	"archive/tar"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+)
+
+const (
+	paxXattr   = "SCHILY.xattr."
+	capability = "security.capability"
+
+	maxName = 255  // bytes of one component of a path, NAME_MAX
+	maxPath = 4095 // bytes of a path or of a link's target, PATH_MAX without its NUL
+)
+
+// inode is what the names of one file share. It is smaller than an Entry, for
+// layers have more of them than the Tree that they make.
+type inode struct {
+	mode, uid, gid uint32
+	nsec           int32
+	rdev           Device
+	mtime          int64
+	size, off      int64 // of the content in its layer
+	link           string
+	data           []Range
+	xattrs         []Xattr
+	layer          int32
+	linked         bool // may have several names
+}
+
+func (n *inode) kind() uint32 { return n.mode & TypeMask }
+
+// newInode is what a tar member other than a hard link says about a file. It
+// refuses numbers that no file can have: nothing wraps.
+func newInode(h *tar.Header) (*inode, error) {
+	if err := checkNumbers(h); err != nil {
+		return nil, err
+	}
+	kind, err := memberType(h.Typeflag)
+	if err != nil {
+		return nil, err
+	}
+	n := &inode{
+		mode: kind | uint32(h.Mode&0o7777), uid: uint32(h.Uid), gid: uint32(h.Gid),
+		mtime: h.ModTime.Unix(), nsec: int32(h.ModTime.Nanosecond()),
+	}
+	switch kind {
+	case Regular:
+		n.size = h.Size
+	case Symlink:
+		n.link, n.mode = h.Linkname, Symlink|0o777 // links have no mode of their own
+		if n.link == "" || len(n.link) > maxPath || strings.ContainsRune(n.link, 0) {
+			return nil, fmt.Errorf("a symbolic link to %.100q", n.link)
+		}
+	case Char, Block:
+		if !fits(h.Devmajor) || !fits(h.Devminor) {
+			return nil, fmt.Errorf("device number %d:%d out of range", h.Devmajor, h.Devminor)
+		}
+		n.rdev = Device{uint32(h.Devmajor), uint32(h.Devminor)}
+	}
+	n.xattrs, err = memberXattrs(h.PAXRecords, kind)
+	return n, err
+}
+
+func fits(n int64) bool { return n >= 0 && n <= math.MaxUint32 }
+
+func checkNumbers(h *tar.Header) error {
+	switch {
+	case h.Typeflag == tar.TypeGNUSparse || isSparse(h):
+		return errors.New("sparse members are not supported")
+	case h.Uid < 0 || h.Gid < 0 || int64(h.Uid) >= math.MaxUint32 || int64(h.Gid) >= math.MaxUint32:
+		return fmt.Errorf("owner %d:%d out of range", h.Uid, h.Gid)
+	case h.Mode < 0 || h.Mode > 0o177777:
+		return fmt.Errorf("mode %o out of range", h.Mode)
+	case h.Size < 0:
+		return fmt.Errorf("size %d out of range", h.Size)
+	}
+	return nil
+}
+
+func isSparse(h *tar.Header) bool {
+	for k := range h.PAXRecords {
+		if strings.HasPrefix(k, "GNU.sparse.") {
+			return true
+		}
+	}
+	return false
+}
+
+func memberType(flag byte) (uint32, error) {
+	switch flag {
+	case tar.TypeReg, tar.TypeCont:
+		return Regular, nil
+	case tar.TypeDir:
+		return Dir, nil
+	case tar.TypeSymlink:
+		return Symlink, nil
+	case tar.TypeChar:
+		return Char, nil
+	case tar.TypeBlock:
+		return Block, nil
+	case tar.TypeFifo:
+		return FIFO, nil
+	}
+	return 0, fmt.Errorf("unknown type %q", flag)
+}
+
+// memberXattrs are the attributes that a file unpacked in a user namespace
+// would have, for a Tree must not depend on where it was read: none of
+// overlay's and of the ownership tables of storages, no labels of security
+// modules and nothing of trusted.
+func memberXattrs(records map[string]string, kind uint32) ([]Xattr, error) {
+	var out []Xattr
+	for _, k := range slices.Sorted(maps.Keys(records)) {
+		name, ok := strings.CutPrefix(k, paxXattr)
+		if !ok || !keptXattr(name, kind) {
+			continue
+		}
+		value := []byte(records[k])
+		if name == capability {
+			var err error
+			if value, err = capabilityV2(value); err != nil {
+				return nil, err
+			}
+		}
+		out = append(out, Xattr{Name: name, Value: value})
+	}
+	return out, nil
+}
+
+func keptXattr(name string, kind uint32) bool {
+	switch {
+	case kind == Char || kind == Block:
+		return false
+	case name == capability:
+		return true
+	case name == "system.posix_acl_access":
+		return kind != Symlink
+	case name == "system.posix_acl_default":
+		return kind == Dir
+	case strings.HasPrefix(name, "user."):
+		return (kind == Regular || kind == Dir) && !privateXattr(name)
+	}
+	return false
+}
+
+// privateXattr reports whether an attribute means something to a machine's
+// storage and nothing to the files.
+func privateXattr(name string) bool {
+	for _, p := range []string{"user.overlay.", "user.containers.", "user.fuseoverlayfs.", "user.carosbuild."} {
+		if strings.HasPrefix(name, p) {
+			return true
+		}
+	}
+	return false
+}
+
+// capabilityV2 turns a capability of version 3 (linux/capability.h) that is
+// the superuser's into one of version 2, which the kernel makes of it too.
+func capabilityV2(v []byte) ([]byte, error) {
+	const rev2, rev3, mask = 0x02000000, 0x03000000, 0xFF000000
+	if len(v) != 20 && len(v) != 24 {
+		return nil, fmt.Errorf("%s of %d bytes", capability, len(v))
+	}
+	magic := binary.LittleEndian.Uint32(v)
+	switch {
+	case magic&mask == rev2 && len(v) == 20:
+		return v, nil
+	case magic&mask == rev3 && len(v) == 24 && binary.LittleEndian.Uint32(v[20:]) == 0:
+		out := slices.Clone(v[:20])
+		binary.LittleEndian.PutUint32(out, magic&^mask|rev2)
+		return out, nil
+	case magic&mask == rev3 && len(v) == 24:
+		return v, nil // of another namespace's superuser
+	}
+	return nil, fmt.Errorf("%s of version %d", capability, magic>>24)
+}
+
+// memberPath is a member's path below the root, "" for the root itself.
+func memberPath(name string) (string, error) {
+	if strings.ContainsRune(name, 0) {
+		return "", errors.New("NUL in a name")
+	}
+	if len(name) > maxPath+maxName+1 { // before any work for it
+		return "", errors.New("name too long")
+	}
+	parts := make([]string, 0, 16)
+	for p := range strings.SplitSeq(name, "/") {
+		switch {
+		case p == "" || p == ".":
+			continue
+		case p == "..":
+			return "", errors.New(`".." in a name`)
+		case len(p) > maxName:
+			return "", fmt.Errorf("name too long: a part of %d bytes", len(p))
+		}
+		parts = append(parts, p)
+	}
+	out := strings.Join(parts, "/")
+	if len(out) > maxPath {
+		return "", fmt.Errorf("name too long: %d bytes", len(out))
+	}
+	return out, nil
+}

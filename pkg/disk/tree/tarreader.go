@@ -1,0 +1,98 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package tree
+
+import (
+	"archive/tar"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// tarReader goes over the headers of a tar stream whose bytes can be had at
+// any offset. It skips contents without reading them, and knows where they
+// are: archive/tar reads no further than it has to.
+type tarReader struct {
+	r         io.ReaderAt
+	off, size int64
+	buf       []byte // a piece of the stream
+	at        int64  // where it begins
+}
+
+func newTarReader(r io.ReaderAt, size int64) *tarReader {
+	return &tarReader{r: r, size: size, buf: make([]byte, 0, 64<<10)}
+}
+
+// Read gives bytes out of the buffer only.
+func (t *tarReader) Read(p []byte) (int, error) {
+	if t.off >= t.size {
+		return 0, io.EOF
+	}
+	if t.off < t.at || t.off >= t.at+int64(len(t.buf)) {
+		b := t.buf[:min(int64(cap(t.buf)), t.size-t.off)]
+		if n, err := t.r.ReadAt(b, t.off); n < len(b) {
+			return 0, errors.Join(err, io.ErrUnexpectedEOF)
+		}
+		t.buf, t.at = b, t.off
+	}
+	n := copy(p, t.buf[t.off-t.at:])
+	t.off += int64(n)
+	return n, nil
+}
+
+// Seek goes to an offset relative to the present one.
+func (t *tarReader) Seek(offset int64, whence int) (int64, error) {
+	if whence != io.SeekCurrent || t.off+offset < 0 {
+		return t.off, errors.ErrUnsupported
+	}
+	t.off += offset
+	return t.off, nil
+}
+
+// eachMember calls f with each member and the offset of its content.
+func eachMember(r io.ReaderAt, size int64, f func(h *tar.Header, off int64) error) error {
+	in := newTarReader(r, size)
+	tr := tar.NewReader(in)
+	for {
+		h, err := tr.Next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read tar stream: %w", err)
+		}
+		if h.Typeflag == tar.TypeXGlobalHeader {
+			continue
+		}
+		if err := f(h, in.off); err != nil {
+			return fmt.Errorf("member %.200q: %w", h.Name, err)
+		}
+	}
+}
+
+// piece is a file's content in a tar stream.
+type piece struct {
+	r         io.ReaderAt
+	off, size int64
+}
+
+// ReadAt implements io.ReaderAt.
+func (p *piece) ReadAt(b []byte, off int64) (int, error) {
+	if off < 0 || off >= p.size {
+		return 0, io.EOF
+	}
+	short := int64(len(b)) > p.size-off
+	if short {
+		b = b[:p.size-off]
+	}
+	n, err := p.r.ReadAt(b, p.off+off)
+	if err == io.EOF && n == len(b) {
+		err = nil
+	}
+	if err == nil && short {
+		err = io.EOF
+	}
+	return n, err
+}
