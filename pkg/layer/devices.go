@@ -114,8 +114,13 @@ func (t deviceTable) apply(headers []*tar.Header) error {
 		if rel == "" || strings.HasPrefix(path.Base(rel), whiteoutPrefix) {
 			continue
 		}
+		if h.Typeflag == tar.TypeXGlobalHeader {
+			continue
+		}
+		for dir := parentOf(rel); dir != "" && len(t) > 0; dir = parentOf(dir) {
+			delete(t, dir) // it is a directory now
+		}
 		switch h.Typeflag {
-		case tar.TypeXGlobalHeader:
 		case tar.TypeDir:
 			delete(t, rel)
 		case tar.TypeChar, tar.TypeBlock:

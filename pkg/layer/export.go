@@ -93,7 +93,7 @@ func exportLayout(ctx context.Context, img v1.Image, dir, tag string) error {
 			return err
 		}
 	}
-	if err := writeFile(filepath.Join(dir, "oci-layout"), []byte(`{"imageLayoutVersion":"1.0.0"}`), true); err != nil {
+	if err := exportFile(filepath.Join(dir, "oci-layout"), []byte(`{"imageLayoutVersion":"1.0.0"}`)); err != nil {
 		return err
 	}
 	return addToIndex(dir, last, tag, img)
@@ -161,7 +161,20 @@ func addToIndex(dir string, d v1.Descriptor, tag string, img v1.Image) error {
 	if raw, err = json.Marshal(index); err != nil {
 		return err
 	}
-	return writeFile(path, raw, true)
+	return exportFile(path, raw)
+}
+
+// exportFile writes a small file that, like the blobs, everybody may read.
+func exportFile(path string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Chmod(0o644)
+	}
+	return finishFile(f, path, true, err)
 }
 
 // exportArchive writes the format of docker save, with names and times that

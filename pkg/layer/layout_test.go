@@ -77,18 +77,17 @@ func (l *layout) image(stream []byte, change func(*v1.Manifest, *v1.ConfigFile))
 	return l.json(types.OCIManifestSchema1, m)
 }
 
-func TestPullHostile(t *testing.T) {
-	if !inNamespace(t) {
-		return
-	}
-	s := openStore(t)
+// hostileImage is an OCI layout that must be refused, or with no err taken.
+type hostileImage struct {
+	name  string
+	build func(*layout)
+	err   string
+}
+
+func hostileImages(t *testing.T) []hostileImage {
 	stream := makeTar(t, reg("f", "content"))
 	other := makeTar(t, reg("f", "other"))
-	tests := []struct {
-		name  string
-		build func(*layout)
-		err   string
-	}{
+	return []hostileImage{
 		{"good", func(l *layout) { l.index(l.image(stream, nil)) }, ""},
 		{"9e layer size", func(l *layout) {
 			l.index(l.image(other, func(m *v1.Manifest, _ *v1.ConfigFile) { m.Layers[0].Size-- }))
@@ -146,7 +145,14 @@ func TestPullHostile(t *testing.T) {
 		}, "has no image"},
 		{"two images", func(l *layout) { l.index(l.image(stream, nil), l.image(other, nil)) }, "by its tag"},
 	}
-	for _, tt := range tests {
+}
+
+func TestPullHostile(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	s := openStore(t)
+	for _, tt := range hostileImages(t) {
 		t.Run(tt.name, func(t *testing.T) {
 			l := newLayout(t)
 			tt.build(l)

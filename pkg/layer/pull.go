@@ -51,7 +51,7 @@ func (s *Store) pull(ctx context.Context, r Registry, ref, arch string) (Pulled,
 		}
 		return s.stored(f)
 	}
-	m, cfg, err := s.checkImage(f.image)
+	m, cfg, err := checkImage(f.image, s.limit)
 	if err != nil {
 		return Pulled{}, err
 	}
@@ -75,7 +75,7 @@ func (s *Store) stored(f found) (Pulled, error) {
 }
 
 // checkImage refuses images whose parts contradict each other.
-func (s *Store) checkImage(img v1.Image) (*v1.Manifest, *v1.ConfigFile, error) {
+func checkImage(img v1.Image, limits Limits) (*v1.Manifest, *v1.ConfigFile, error) {
 	raw, err := img.RawManifest()
 	if err != nil {
 		return nil, nil, err
@@ -100,8 +100,8 @@ func (s *Store) checkImage(img v1.Image) (*v1.Manifest, *v1.ConfigFile, error) {
 	}
 	if n := len(m.Layers); n != len(cfg.RootFS.DiffIDs) {
 		return nil, nil, fmt.Errorf("%d layers, but %d digests of them in the config", n, len(cfg.RootFS.DiffIDs))
-	} else if n > s.limit.Layers {
-		return nil, nil, fmt.Errorf("%d layers are more than the %d that can be mounted", n, s.limit.Layers)
+	} else if n > limits.Layers {
+		return nil, nil, fmt.Errorf("%d layers are more than the %d that can be mounted", n, limits.Layers)
 	}
 	for i, l := range m.Layers {
 		if err := errors.Join(checkHash(l.Digest), checkHash(cfg.RootFS.DiffIDs[i])); err != nil {
@@ -110,7 +110,7 @@ func (s *Store) checkImage(img v1.Image) (*v1.Manifest, *v1.ConfigFile, error) {
 		if !l.MediaType.IsLayer() || l.MediaType == types.DockerForeignLayer || !l.MediaType.IsDistributable() {
 			return nil, nil, fmt.Errorf("layer %s has the media type %q", l.Digest, l.MediaType)
 		}
-		if l.Size < 0 || l.Size > s.limit.LayerBytes {
+		if l.Size < 0 || l.Size > limits.LayerBytes {
 			return nil, nil, fmt.Errorf("layer %s has %d bytes", l.Digest, l.Size)
 		}
 	}
@@ -140,7 +140,7 @@ func (s *Store) pullLayers(ctx context.Context, r Registry, f found, m *v1.Manif
 	g.Go(func() error {
 		for i := missing; i < n; i++ {
 			fetches.Go(func() error {
-				file, err := s.fetch(fctx, r, f, m.Layers[i], cfg.RootFS.DiffIDs[i])
+				file, err := r.fetch(fctx, f, m.Layers[i], cfg.RootFS.DiffIDs[i], s.wip.scratchFile)
 				if err == nil {
 					files[i] <- file
 				}
@@ -188,13 +188,13 @@ func (s *Store) applyFile(ctx context.Context, parent string, file *os.File, wan
 }
 
 // fetch copies a compressed layer into a file without a name.
-func (s *Store) fetch(ctx context.Context, r Registry, f found, d v1.Descriptor, diffID v1.Hash) (*os.File, error) {
+func (r Registry) fetch(ctx context.Context, f found, d v1.Descriptor, diffID v1.Hash, scratch func() (*os.File, error)) (*os.File, error) {
 	ev := TransferEvent{Kind: "pull", Name: f.pinned, Digest: d.Digest.String(), Total: d.Size}
 	l, err := f.image.LayerByDiffID(diffID)
 	if err != nil {
 		return nil, fmt.Errorf("layer %s: %w", d.Digest, err)
 	}
-	file, err := s.wip.scratchFile()
+	file, err := scratch()
 	if err != nil {
 		return nil, err
 	}

@@ -82,9 +82,10 @@ func (r Registry) Resolve(ctx context.Context, ref, arch string) (string, error)
 
 // found is an image somewhere.
 type found struct {
-	pinned string
-	image  v1.Image // nil for scratch and for the local store
-	id     string   // of an image in the local store
+	pinned  string
+	image   v1.Image // nil for scratch and for the local store
+	archive string   // the file, of a docker archive
+	id      string   // of an image in the local store
 }
 
 func (r Registry) find(ctx context.Context, ref, arch string) (found, error) {
@@ -109,7 +110,7 @@ func (r Registry) find(ctx context.Context, ref, arch string) (found, error) {
 			return found{}, err
 		}
 		h, err := img.ConfigName()
-		return found{pinned: "docker-archive:" + p.path + "@" + h.String(), image: img}, err
+		return found{pinned: "docker-archive:" + p.path + "@" + h.String(), image: img, archive: p.path}, err
 	case kindStore:
 		id, err := r.local(p.name)
 		return found{pinned: "containers-storage:@" + id, id: id}, err

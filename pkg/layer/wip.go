@@ -224,12 +224,15 @@ func (w *wip) mkdir() (string, error) {
 }
 
 // scratchFile opens a file without a name.
-func (w *wip) scratchFile() (*os.File, error) {
-	fd, err := unix.Open(w.dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
+func (w *wip) scratchFile() (*os.File, error) { return scratchIn(w.dir) }
+
+// scratchIn opens a file without a name in a directory.
+func scratchIn(dir string) (*os.File, error) {
+	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
 	if err == nil {
-		return os.NewFile(uintptr(fd), filepath.Join(w.dir, "scratch")), nil
+		return os.NewFile(uintptr(fd), filepath.Join(dir, "scratch")), nil
 	}
-	f, err := os.CreateTemp(w.dir, "scratch-")
+	f, err := os.CreateTemp(dir, "scratch-")
 	if err != nil {
 		return nil, err
 	}
