@@ -48,27 +48,10 @@ func biosStage(d *decl.Disk, parent *decl.Stage) (*decl.Stage, error) {
 // DiskStages are the stages that a disk is made from. It adds to the
 // declaration the stage that makes GRUB's core image, when the disk wants one.
 func DiskStages(d *decl.Declaration, disk *decl.Disk) ([]string, error) {
-	var ids []string
-	add := func(id string) {
-		if id != "" && !slices.Contains(ids, id) {
-			ids = append(ids, id)
-		}
-	}
-	add(disk.Stage)
-	for _, p := range disk.Partitions {
-		add(p.Stage)
-		for _, i := range p.Items {
-			add(i.Stage)
-		}
-	}
-	for _, b := range disk.Blobs {
-		add(b.Stage)
-	}
-	if _, err := machine(disk); err != nil { // before anything is built
-		return nil, err
-	}
-	if disk.BIOS == nil {
-		return ids, nil
+	ids, err := DiskNeeds(disk)
+	ids = slices.DeleteFunc(ids, func(id string) bool { return id == "" })
+	if err != nil || disk.BIOS == nil {
+		return ids, err
 	}
 	parent := find(d.Stages, disk.BIOS.Stage)
 	if parent == nil {
@@ -81,8 +64,33 @@ func DiskStages(d *decl.Declaration, disk *decl.Disk) ([]string, error) {
 	if find(d.Stages, s.ID) == nil {
 		d.Stages = append(d.Stages, s)
 	}
-	add(s.ID)
 	return ids, nil
+}
+
+// DiskNeeds names the stages that a disk is made from when they are built
+// already: the disk's own comes first, and may be "". The last is the one with
+// GRUB's core image, DISKID.bios, when the disk wants one.
+func DiskNeeds(disk *decl.Disk) ([]string, error) {
+	ids := []string{disk.Stage}
+	add := func(id string) {
+		if id != "" && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	for _, p := range disk.Partitions {
+		add(p.Stage)
+		for _, i := range p.Items {
+			add(i.Stage)
+		}
+	}
+	for _, b := range disk.Blobs {
+		add(b.Stage)
+	}
+	if disk.BIOS != nil {
+		add(biosStageID(disk))
+	}
+	_, err := machine(disk) // before anything is built
+	return ids, err
 }
 
 func find(stages []*decl.Stage, id string) *decl.Stage {

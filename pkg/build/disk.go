@@ -33,7 +33,23 @@ type DiskImage struct {
 // image has been written. What the declaration asks for and the stages do not
 // have is a DeclarationError.
 func (e *Engine) Disk(ctx context.Context, d *decl.Disk, res *Result) (*DiskImage, func() error, error) {
-	c := &composer{trees: &stageTrees{engine: e, result: res, trees: map[string]*tree.Tree{}}, disk: d, initrds: map[decl.Span][]byte{}}
+	roots := map[string]RootFS{}
+	for id, s := range res.Stages {
+		roots[id] = StoredRoot{e.Store, s.Layer}
+	}
+	return e.DiskFrom(ctx, d, roots)
+}
+
+// DiskFrom is Disk for stages that are wherever roots says; it needs nothing of
+// the Engine but CacheDir, Epoch and Jobs.
+func (e *Engine) DiskFrom(ctx context.Context, d *decl.Disk, roots map[string]RootFS) (*DiskImage, func() error, error) {
+	c := &composer{
+		engine: e, disk: d, initrds: map[decl.Span][]byte{},
+		trees: &stageTrees{roots: roots, jobs: e.Jobs + 1, trees: map[string]*tree.Tree{}},
+	}
+	if e.Epoch != nil {
+		c.trees.clamp = *e.Epoch
+	}
 	img, err := c.compose(ctx)
 	if err != nil {
 		return nil, nil, errors.Join(err, c.trees.release())
@@ -62,9 +78,10 @@ func (e *Engine) WriteDisk(ctx context.Context, img *DiskImage, outs []disk.Outp
 
 // composer makes a disk.Spec of a declaration.
 type composer struct {
-	trees *stageTrees
-	disk  *decl.Disk
-	mtime int64 // of what has no time of its own
+	engine *Engine
+	trees  *stageTrees
+	disk   *decl.Disk
+	mtime  int64 // of what has no time of its own
 	// initrds are those composed so far, by their elements' places: a tree may
 	// be made more than once.
 	initrds map[decl.Span][]byte
@@ -81,7 +98,7 @@ func (c *composer) compose(ctx context.Context) (*DiskImage, error) {
 		return nil, err
 	}
 	c.mtime = root.Newest()
-	if e := c.trees.engine.Epoch; e != nil {
+	if e := c.engine.Epoch; e != nil {
 		c.mtime = *e
 	}
 	digest := disk.TreeDigest(root)

@@ -15,7 +15,7 @@ import (
 func (c *composer) spool() (disk.Spool, error) { return c.scratch() }
 
 func (c *composer) scratch() (*os.File, error) {
-	f, err := os.CreateTemp(c.trees.engine.CacheDir, "spool-")
+	f, err := os.CreateTemp(c.engine.CacheDir, "spool-")
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
@@ -16,12 +17,108 @@ import (
 	"github.com/carosio/carosbuild/pkg/layer"
 )
 
+// RootFS is where the root file system of a stage is. Tree reads it, with no
+// time later than clamp (seconds since 1970; 0 leaves them), jobs pieces at a
+// time; it is valid until the function that comes with it is called. The same
+// stage gives the same Tree from wherever it is.
+type RootFS interface {
+	Tree(ctx context.Context, clamp int64, jobs int) (*tree.Tree, func() error, error)
+}
+
+// StoredRoot is the root file system of a stage in the store. It can be read
+// inside the user namespace only, for its files belong to that one's ids.
+type StoredRoot struct {
+	Store *layer.Store
+	Layer string // the top one
+}
+
+// Tree implements RootFS.
+func (r StoredRoot) Tree(ctx context.Context, clamp int64, jobs int) (*tree.Tree, func() error, error) {
+	root, unmount, err := r.Store.View(ctx, r.Layer)
+	if err != nil {
+		return nil, nil, err
+	}
+	src, err := tree.OpenDir(root)
+	if err != nil {
+		return nil, nil, errors.Join(err, unmount())
+	}
+	release := func() error { return errors.Join(src.Close(), unmount()) }
+	var t *tree.Tree
+	var devices []layer.Device
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		devices, err = r.Store.Devices(r.Layer) // reads the headers of all layers
+		return err
+	})
+	g.Go(func() (err error) {
+		t, err = src.Read(gctx, clamp, jobs)
+		return err
+	})
+	if err := g.Wait(); err != nil {
+		return nil, nil, errors.Join(err, release())
+	}
+	return withDevices(t, devices, clamp), release, nil
+}
+
+// withDevices adds the device nodes, which no directory of a user namespace
+// can hold.
+func withDevices(t *tree.Tree, devices []layer.Device, clamp int64) *tree.Tree {
+	var nodes []tree.Entry
+	for _, d := range devices {
+		dir, err := t.Lookup(path.Dir("/" + d.Path)) // its name may lead through links
+		if err != nil || dir.Type() != tree.Dir {
+			continue
+		}
+		mode := uint32(tree.Char)
+		if d.Block {
+			mode = tree.Block
+		}
+		e := tree.Entry{
+			Path: path.Join(dir.Path, path.Base(d.Path)), Mode: mode | d.Mode, UID: uint32(d.UID), GID: uint32(d.GID),
+			Rdev: tree.Device{Major: uint32(d.Major), Minor: uint32(d.Minor)}, Mtime: d.ModTime.Unix(), MtimeNsec: int32(d.ModTime.Nanosecond()),
+		}
+		if clamp != 0 && d.ModTime.Unix() >= clamp {
+			e.Mtime, e.MtimeNsec = clamp, 0
+		}
+		nodes = append(nodes, e)
+	}
+	return t.With(nodes)
+}
+
+// ImageRoot is the root file system of an image that is read from its layers
+// alone: of a registry, an OCI layout or a docker archive. It needs no
+// namespace.
+type ImageRoot struct {
+	Registry layer.Registry
+	Ref      string
+	Arch     string // "" for this machine's
+	Cache    layer.TarCache
+}
+
+// Tree implements RootFS.
+func (r ImageRoot) Tree(ctx context.Context, clamp int64, jobs int) (*tree.Tree, func() error, error) {
+	tars, err := r.Registry.OpenTars(ctx, r.Ref, r.Arch, r.Cache)
+	if err != nil {
+		return nil, nil, err
+	}
+	var layers []tree.Layer
+	for _, l := range tars.Layers {
+		layers = append(layers, tree.Layer{Name: l.DiffID.String(), Tar: l, Size: l.Size})
+	}
+	t, err := tree.Merge(ctx, layers, clamp, jobs)
+	if err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("read image %s: %w", r.Ref, err), tars.Close())
+	}
+	return t, tars.Close, nil
+}
+
 // stageTrees reads the root file systems of stages, each once.
 type stageTrees struct {
-	engine *Engine
-	result *Result
-	trees  map[string]*tree.Tree
-	undo   []func() error
+	roots map[string]RootFS
+	clamp int64
+	jobs  int
+	trees map[string]*tree.Tree
+	undo  []func() error
 }
 
 // get is the tree of a stage. It is valid until release.
@@ -29,64 +126,20 @@ func (s *stageTrees) get(ctx context.Context, stage string) (*tree.Tree, error) 
 	if t, ok := s.trees[stage]; ok {
 		return t, nil
 	}
-	r, ok := s.result.Stages[stage]
+	root, ok := s.roots[stage]
+	if stage == "" {
+		return nil, errors.New("the disk names no stage")
+	}
 	if !ok {
 		return nil, fmt.Errorf("stage %s is not part of the build", stage)
 	}
-	root, release, err := s.engine.Store.View(ctx, r.Layer)
+	t, release, err := root.Tree(ctx, s.clamp, s.jobs)
 	if err != nil {
-		return nil, err
-	}
-	s.undo = append(s.undo, release)
-	src, err := tree.OpenDir(root)
-	if err != nil {
-		return nil, err
-	}
-	s.undo = append(s.undo, src.Close)
-	clamp := int64(0)
-	if s.engine.Epoch != nil {
-		clamp = *s.engine.Epoch
-	}
-	var t *tree.Tree
-	var devices []layer.Device
-	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() (err error) {
-		devices, err = s.engine.Store.Devices(r.Layer) // reads the headers of all layers
-		return err
-	})
-	g.Go(func() (err error) {
-		t, err = src.Read(gctx, clamp, s.engine.Jobs+1)
-		return err
-	})
-	if err := g.Wait(); err != nil {
 		return nil, fmt.Errorf("stage %s: %w", stage, err)
 	}
-	s.trees[stage] = withDevices(t, devices)
-	return s.trees[stage], nil
-}
-
-// withDevices adds the device nodes, which no directory of a user namespace
-// can hold.
-func withDevices(t *tree.Tree, devices []layer.Device) *tree.Tree {
-	if len(devices) == 0 {
-		return t
-	}
-	out := &tree.Tree{Entries: slices.Clone(t.Entries)}
-	for _, d := range devices {
-		if _, err := t.Lookup(d.Path); err == nil {
-			continue // something else has its name in the end
-		}
-		mode := uint32(tree.Char)
-		if d.Block {
-			mode = tree.Block
-		}
-		out.Entries = append(out.Entries, tree.Entry{
-			Path: d.Path, Mode: mode | d.Mode, UID: uint32(d.UID), GID: uint32(d.GID),
-			Rdev: tree.Device{Major: uint32(d.Major), Minor: uint32(d.Minor)}, Mtime: d.ModTime.Unix(), MtimeNsec: int32(d.ModTime.Nanosecond()),
-		})
-	}
-	slices.SortFunc(out.Entries, func(a, b tree.Entry) int { return tree.Compare(a.Path, b.Path) })
-	return out
+	s.undo = append(s.undo, release)
+	s.trees[stage] = t
+	return t, nil
 }
 
 // release ends the use of all trees.

@@ -1,0 +1,255 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/runc"
+)
+
+// diskCommand is "carosbuild disk": a disk from stages that are built.
+type diskCommand struct {
+	*buildCommand // for what is asked of a disk there too
+	source        string
+	stages        []string
+	arch          string
+}
+
+func newDiskCommand(a *app) *cobra.Command {
+	c := &diskCommand{buildCommand: &buildCommand{app: a}}
+	cmd := &cobra.Command{
+		Use:   "disk SOURCE --declaration FILE --out PATH",
+		Short: "Write a disk from an image, without building anything",
+		Long: `Write a disk from an image, without building anything.
+
+SOURCE is BUILDID:STAGE, oci:DIR[:TAG], docker-archive:FILE[:NAME] or
+[docker://]REGISTRY/REPOSITORY[:TAG|@DIGEST]. It is the stage that the <disk> of
+the declaration names, or that a <disk> without a stage is made from. The same
+stage gives the same bytes from each of them.
+
+From a registry, a layout or an archive the disk is made of the layers' tar
+streams: nothing is unpacked, and neither a user namespace nor subordinate ids
+are needed. The files of a stage in the store belong to subordinate ids, so
+BUILDID:STAGE needs what a build needs.
+
+Where a disk takes files from more stages, they are those of the same BUILDID,
+or --stage says where each is. <bios> takes GRUB's core image from the stage
+DISK.bios, which the build of the disk has made; push it like any other:
+
+  carosbuild push BUILDID:vmware.bios registry.example.org/caros/bios:1`,
+		Example: `  carosbuild disk 2026-11-23-101500-me:900-release --declaration vmware.xml --out caros.vmdk
+  carosbuild disk registry.example.org/caros/release:1 --declaration vmware.xml --out caros.vmdk \
+      --stage boot-tools=registry.example.org/caros/boot-tools:1 \
+      --stage vmware.bios=registry.example.org/caros/bios:1`,
+		Args: exactly(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c.source = args[0]
+			return c.run(cmd)
+		},
+	}
+	f := cmd.Flags()
+	f.StringArrayVarP(&c.declFiles, "declaration", "d", nil, "file that declares the disk, or a built-in target; may be repeated")
+	f.StringArrayVarP(&c.out, "out", "o", nil, "write the disk to this file; the ending picks the format")
+	f.StringVar(&c.format, "format", "", "format of the disk, whatever the ending says: "+strings.Join(build.Formats(), ", "))
+	f.StringVar(&c.disk, "disk", "", "which disk, if more than one is declared")
+	f.StringArrayVar(&c.stages, "stage", nil, "NAME=SOURCE: where another stage is that the disk takes files from")
+	f.StringVar(&c.arch, "arch", "", "architecture, where an image has several (default this machine's)")
+	f.IntVarP(&c.jobs, "jobs", "j", runtime.NumCPU(), "files to read at a time")
+	return cmd
+}
+
+func (c *diskCommand) run(cmd *cobra.Command) error {
+	if len(c.out) == 0 {
+		return usagef("--out is missing: where shall the disk go?")
+	}
+	if err := c.checkOutputs(); err != nil {
+		return err
+	}
+	where, err := c.dirs()
+	if err != nil {
+		return err
+	}
+	epoch, err := c.sourceDateEpoch()
+	if err != nil {
+		return err
+	}
+	d, err := c.declared(where)
+	if err != nil {
+		return err
+	}
+	sources, err := c.sources(d)
+	if err != nil {
+		return err
+	}
+	view, err := c.newDisplay()
+	if err != nil {
+		return err
+	}
+	defer view.close()
+	if err := os.MkdirAll(where.cache, 0o700); err != nil {
+		return err
+	}
+	e := &build.Engine{CacheDir: where.cache, Epoch: epoch, Jobs: c.jobs, Now: time.Now, Events: view.show}
+	write := func(ctx context.Context, s *layer.Store) error {
+		roots, err := c.roots(sources, s, where, view)
+		if err == nil {
+			err = c.write(ctx, e, d, roots)
+		}
+		if err != nil {
+			return err
+		}
+		view.close()
+		for _, out := range c.out {
+			fmt.Fprintln(c.stdout, out)
+		}
+		return nil
+	}
+	if !anyStored(sources) {
+		return write(cmd.Context(), nil) // the mode of the file is the umask's affair
+	}
+	if runc.Inside(c.getenv) {
+		e.OutputMode = c.outputMode
+	}
+	return c.withStore(cmd, false, func(ctx context.Context, s *layer.Store, _ layer.Paths, _ dirs) error { return write(ctx, s) })
+}
+
+// declared is the disk that is asked for. One without a stage is SOURCE's.
+func (c *diskCommand) declared(d dirs) (*decl.Disk, error) {
+	if len(c.declFiles) == 0 {
+		return nil, usagef("--declaration is missing: the file that declares the disk (built in: %s)", strings.Join(embedded(), ", "))
+	}
+	all, err := c.load(c.declFiles, d.cache)
+	if err != nil {
+		return nil, err
+	}
+	k, err := c.chooseDisk(all)
+	if err != nil {
+		return nil, err
+	}
+	if k.Stage == "" {
+		k.Stage = c.source
+	}
+	return k, nil
+}
+
+// sources says where each stage is that the disk is made from.
+func (c *diskCommand) sources(d *decl.Disk) (map[string]string, error) {
+	needs, err := build.DiskNeeds(d)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]string{d.Stage: c.source}
+	for _, s := range c.stages {
+		name, source, ok := strings.Cut(s, "=")
+		switch {
+		case !ok || name == "" || source == "":
+			return nil, usagef("--stage %q: want NAME=SOURCE", s)
+		case !slices.Contains(needs, name):
+			return nil, usagef("--stage %s: disk %s takes nothing from a stage %s (it does from: %s)", s, d.ID, name, strings.Join(needs, ", "))
+		case out[name] != "":
+			return nil, usagef("--stage %s: stage %s is %s already", s, name, out[name])
+		}
+		out[name] = source
+	}
+	id, stage, _ := strings.Cut(c.source, ":")
+	if isStored(c.source) && !layer.IsStored(c.source) {
+		if stage == "" && d.Stage != c.source {
+			out[d.Stage] = id + ":" + d.Stage
+		}
+		for _, n := range needs {
+			if out[n] == "" {
+				out[n] = id + ":" + n
+			}
+		}
+	}
+	var missing []string
+	for _, n := range needs {
+		if out[n] == "" {
+			missing = append(missing, n)
+		}
+	}
+	if len(missing) == 0 {
+		return out, nil
+	}
+	text := fmt.Sprintf("disk %s takes files from more stages than SOURCE: say where they are with", d.ID)
+	for _, m := range missing {
+		text += " --stage " + m + "=SOURCE"
+	}
+	if d.BIOS != nil && slices.Contains(missing, d.ID+".bios") {
+		text += fmt.Sprintf(" (%s.bios has GRUB's core image; the build of the disk has made it: carosbuild push BUILDID:%s.bios REGISTRY/REPOSITORY:TAG)", d.ID, d.ID)
+	}
+	return nil, usagef("%s", text)
+}
+
+// isStored reports whether a source is a stage in the store.
+func isStored(source string) bool {
+	if layer.IsStored(source) {
+		return true
+	}
+	kind, _, _ := strings.Cut(source, ":")
+	return kind != "oci" && kind != "docker-archive" && !strings.Contains(source, "/")
+}
+
+func anyStored(sources map[string]string) bool {
+	for _, s := range sources {
+		if isStored(s) {
+			return true
+		}
+	}
+	return false
+}
+
+// roots are the sources, found.
+func (c *diskCommand) roots(sources map[string]string, s *layer.Store, d dirs, view display) (map[string]build.RootFS, error) {
+	reg := c.registry(layer.Paths{})
+	reg.Events = c.transfers(view)
+	out := map[string]build.RootFS{}
+	for stage, source := range sources {
+		if !isStored(source) {
+			out[stage] = build.ImageRoot{Registry: reg, Ref: source, Arch: c.arch, Cache: layer.TarCache{Dir: filepath.Join(d.cache, "layers")}}
+			continue
+		}
+		name, err := stageImage(s, strings.TrimPrefix(source, "containers-storage:"))
+		if err != nil {
+			return nil, err
+		}
+		img, ok, err := s.ImageByName(name)
+		if err == nil && !ok {
+			err = fmt.Errorf("image %s: %w", name, layer.ErrUnknown)
+		}
+		if err != nil {
+			return nil, err
+		}
+		out[stage] = build.StoredRoot{Store: s, Layer: img.Top}
+	}
+	return out, nil
+}
+
+func (c *diskCommand) write(ctx context.Context, e *build.Engine, d *decl.Disk, roots map[string]build.RootFS) error {
+	img, release, err := e.DiskFrom(ctx, d, roots)
+	if err != nil {
+		return err
+	}
+	for _, out := range c.out {
+		if err = e.WriteDisk(ctx, img, out, c.format); err != nil {
+			break
+		}
+	}
+	return errors.Join(err, release())
+}
