@@ -38,6 +38,7 @@ var allowed = map[string][]string{
 	"pkg/disk/partition": {"pkg/disk/image"},
 	"pkg/disk/pipeline":  {},
 	"pkg/disk/qcow2":     {"pkg/disk/image", "pkg/disk/pipeline", "pkg/disk/vmdk"},
+	"pkg/disk/squashfs":  {"pkg/disk/image", "pkg/disk/tree"},
 	"pkg/disk/swap":      {"pkg/disk/image"},
 	"pkg/disk/tree":      {},
 	"pkg/disk/uboot":     {},

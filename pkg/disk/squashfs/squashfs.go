@@ -1,0 +1,113 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+// Package squashfs turns a tree into a squashfs 4.0 file system, compressed, in
+// blocks of 128 KiB.
+//
+// Files smaller than a block share blocks (fragments), files of the same
+// content are stored once, blocks of zeros are not stored. Build reads every
+// file once, compresses with several workers, and writes front to back to a
+// spool; the same tree and options give the same bytes whatever the number of
+// workers.
+//
+// Times are whole seconds of 1970 to 2106, the nearest if another. Left out:
+// other block sizes, lzo, lz4 and lzma, access control lists (which squashfs
+// cannot store), and changing a file system.
+package squashfs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+
+	"github.com/carosio/carosbuild/pkg/disk/image"
+	"github.com/carosio/carosbuild/pkg/disk/tree"
+)
+
+// Compression of data and metadata.
+type Compression string
+
+// Compressions; the kernel needs the decompressor of the one in use.
+const (
+	Zstd Compression = "zstd"
+	Gzip Compression = "gzip"
+	XZ   Compression = "xz"
+)
+
+// Options say what the tree does not.
+type Options struct {
+	Compression Compression // "" is Zstd
+	Time        int64       // seconds since 1970, of the file system's creation
+	Export      bool        // a table of inodes, which an NFS server needs
+	Workers     int         // goroutines that read and compress; 0 means one a CPU
+}
+
+// Spool keeps the file system, from offset 0 on, for as long as the image is
+// in use; such as a file without a name.
+type Spool interface {
+	io.WriterAt
+	io.ReaderAt
+}
+
+// Reasons of an EntryError.
+var (
+	ErrTree        = errors.New("malformed tree")
+	ErrNameTooLong = errors.New("name is longer than 255 bytes")
+	ErrLinkTooLong = errors.New("target of symbolic link is longer than 4095 bytes")
+	ErrXattr       = errors.New("extended attribute cannot be stored")
+	ErrFileSize    = errors.New("file is larger than 4 TiB")
+	ErrDirSize     = errors.New("directory has too many entries")
+	ErrDevice      = errors.New("device number is too large")
+	ErrOwners      = errors.New("more than 65535 different owners")
+)
+
+// EntryError is what is wrong with one entry of the tree.
+type EntryError struct {
+	Path string // as in the tree; "" is the root
+	Err  error
+}
+
+func (e *EntryError) Error() string { return fmt.Sprintf("squashfs: /%s: %v", e.Path, e.Err) }
+
+// Unwrap gives the reason.
+func (e *EntryError) Unwrap() error { return e.Err }
+
+// Build writes the file system of t to the spool, and returns an image of what
+// is there. Memory grows with the number of entries and not with their content.
+func Build(ctx context.Context, t *tree.Tree, spool Spool, o Options) (*image.Image, error) {
+	newCompressor, id, err := compression(o.Compression)
+	if err != nil {
+		return nil, err
+	}
+	c, err := newContent(t)
+	if err != nil {
+		return nil, err
+	}
+	d := &dataWriter{spool: spool, pos: superSize}
+	if err := d.run(ctx, c.files, newCompressor, o.Workers); err != nil {
+		return nil, err
+	}
+	m := &metadata{content: c, compress: newCompressor(), ids: map[uint32]uint16{}}
+	rest, err := m.build(d, id, o)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := spool.WriteAt(rest, d.pos); err != nil {
+		return nil, fmt.Errorf("write squashfs: %w", err)
+	}
+	if _, err := spool.WriteAt(m.super.bytes(), 0); err != nil {
+		return nil, fmt.Errorf("write squashfs: %w", err)
+	}
+	used := int64(m.super.Size)
+	img, err := image.New((used+align-1)/align*align, []image.Extent{{Len: used, Src: spool}})
+	if err != nil {
+		return nil, fmt.Errorf("squashfs: %w", err)
+	}
+	return img, nil
+}
+
+// seconds is a time as the format has it.
+func seconds(t int64) uint32 { return uint32(min(max(t, 0), math.MaxUint32)) }
