@@ -42,6 +42,7 @@ var allowed = map[string][]string{
 	"pkg/disk/swap":      {"pkg/disk/image"},
 	"pkg/disk/tree":      {},
 	"pkg/disk/uboot":     {},
+	"pkg/disk/uki":       {},
 	"pkg/disk/verity":    {"pkg/disk/image"},
 	"pkg/disk/vhd":       {"pkg/disk/image", "pkg/disk/pipeline"},
 	"pkg/disk/vmdk":      {"pkg/disk/image", "pkg/disk/pipeline"},

@@ -1,0 +1,107 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package uki
+
+import (
+	"bytes"
+	"fmt"
+)
+
+// stub is a PE file whose headers are checked.
+type stub struct {
+	b          []byte
+	pe         int // offset of the signature
+	opt        int // of the optional header
+	table      int // of the section table
+	sections   []header
+	alignment  int64 // of sections in memory
+	fileAlign  int64
+	headerRoom int   // where the section table must end
+	rawEnd     int64 // of the last section in the file
+	imageEnd   int64 // and in memory
+}
+
+func newStub(b []byte) (*stub, error) {
+	s := &stub{b: b}
+	for _, step := range []func() error{s.findHeaders, s.readSections, s.checkRoom} {
+		if err := step(); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrStub, err)
+		}
+	}
+	return s, nil
+}
+
+// findHeaders finds the parts of the header.
+func (s *stub) findHeaders() error {
+	b := s.b
+	if len(b) < dosPE+4 || b[0] != 'M' || b[1] != 'Z' {
+		return fmt.Errorf("it does not begin with MZ")
+	}
+	pe := int64(le.Uint32(b[dosPE:]))
+	if pe+optional > int64(len(b)) || string(b[pe:pe+4]) != "PE\x00\x00" {
+		return fmt.Errorf("no PE signature at %#x", pe)
+	}
+	s.pe, s.opt = int(pe), int(pe)+optional
+	size := int(le.Uint16(b[s.pe+coffOptional:]))
+	s.table = s.opt + size
+	if s.table > len(b) || size < directories64+4 && size < directories32+4 {
+		return fmt.Errorf("optional header of %d bytes", size)
+	}
+	switch magic := le.Uint16(b[s.opt+optMagic:]); {
+	case magic != magic32 && magic != magic64 || magic == magic64 && size < directories64+4:
+		return fmt.Errorf("optional header of %d bytes has magic %#x", size, magic)
+	}
+	s.alignment, s.fileAlign = int64(le.Uint32(b[s.opt+sectionAlign:])), int64(le.Uint32(b[s.opt+fileAlign:]))
+	for _, a := range []int64{s.alignment, s.fileAlign} {
+		if a <= 0 || a > 1<<16 || a&(a-1) != 0 {
+			return fmt.Errorf("alignment of %d bytes", a)
+		}
+	}
+	return nil
+}
+
+// readSections reads the section table and finds the ends.
+func (s *stub) readSections() error {
+	n := int(le.Uint16(s.b[s.pe+coffSections:]))
+	if n == 0 || s.table+n*sectionSize > len(s.b) {
+		return fmt.Errorf("%d sections, of which the headers are not all there", n)
+	}
+	s.headerRoom = int(min(int64(le.Uint32(s.b[s.opt+sizeOfHeaders:])), int64(len(s.b))))
+	for i := range n {
+		h := readHeader(s.b[s.table+i*sectionSize:])
+		end := int64(h.raw) + int64(h.rawSize)
+		if end > int64(len(s.b)) {
+			return fmt.Errorf("section %q ends at %d, the file at %d", h.name, end, len(s.b))
+		}
+		if h.rawSize > 0 {
+			s.rawEnd = max(s.rawEnd, end)
+			s.headerRoom = min(s.headerRoom, int(h.raw))
+		}
+		s.imageEnd = max(s.imageEnd, int64(h.address)+int64(max(h.size, h.rawSize)))
+		s.sections = append(s.sections, h)
+	}
+	if s.rawEnd == 0 {
+		return fmt.Errorf("no section has any data")
+	}
+	return nil
+}
+
+// checkRoom sees to it that the section table can grow without running over
+// something.
+func (s *stub) checkRoom() error {
+	end := s.table + len(s.sections)*sectionSize
+	if end > s.headerRoom {
+		return fmt.Errorf("section table ends at %#x, the headers at %#x", end, s.headerRoom)
+	}
+	if rest := s.b[end:s.headerRoom]; len(bytes.TrimLeft(rest, "\x00")) > 0 {
+		s.headerRoom = end
+	}
+	return nil
+}
+
+// room is how many sections can be added.
+func (s *stub) room() int {
+	return (s.headerRoom-s.table)/sectionSize - len(s.sections)
+}
