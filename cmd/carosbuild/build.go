@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -437,16 +438,23 @@ func (c *buildCommand) writeDisks(ctx context.Context, e *build.Engine, j *job, 
 // printResult says what came out, on stdout: what a script wants to know. Where
 // the disk went there, it goes to stderr.
 func (c *buildCommand) printResult(j *job, res *build.Result) {
-	w := c.stdout
-	if slices.Contains(c.out, disk.StandardOutput) {
-		w = c.stderr
-	}
 	for _, id := range j.plan.Targets {
-		fmt.Fprintf(w, "%s:%s\n", res.BuildID, id)
+		fmt.Fprintf(c.results(), "%s:%s\n", res.BuildID, id)
 	}
+	c.printOutputs()
+}
+
+func (c *buildCommand) printOutputs() {
 	for _, out := range c.out {
-		fmt.Fprintln(w, out)
+		fmt.Fprintln(c.results(), out)
 	}
+}
+
+func (c *buildCommand) results() io.Writer {
+	if slices.Contains(c.out, disk.StandardOutput) {
+		return c.stderr
+	}
+	return c.stdout
 }
 
 // defaultBuildID is redomat's: local date and time, and the user.

@@ -115,9 +115,7 @@ func (c *diskCommand) run(cmd *cobra.Command) error {
 			return err
 		}
 		view.close()
-		for _, out := range c.out {
-			fmt.Fprintln(c.stdout, out)
-		}
+		c.printOutputs()
 		return nil
 	}
 	if !anyStored(sources) {
@@ -246,10 +244,5 @@ func (c *diskCommand) write(ctx context.Context, e *build.Engine, d *decl.Disk, 
 	if err != nil {
 		return err
 	}
-	for _, out := range c.out {
-		if err = e.WriteDisk(ctx, img, out, c.format); err != nil {
-			break
-		}
-	}
-	return errors.Join(err, release())
+	return errors.Join(e.WriteDisk(ctx, img, c.outputs(), c.stdout), release())
 }

@@ -201,6 +201,9 @@ func (c *composer) base(ctx context.Context, p *decl.Partition) (*tree.Tree, err
 	if err != nil {
 		return nil, fmt.Errorf("stage %s: %w", stage, err)
 	}
+	if e.Type() == tree.Regular {
+		return c.archive(ctx, stage, e)
+	}
 	sub, err := t.Sub(e.Path)
 	if err != nil {
 		return nil, fmt.Errorf("stage %s: %w", stage, err)

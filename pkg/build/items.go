@@ -6,7 +6,9 @@ package build
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"regexp"
 	"strconv"
@@ -18,6 +20,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/initrd"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 	"github.com/carosio/carosbuild/pkg/disk/uboot"
+	"github.com/carosio/carosbuild/pkg/disk/uki"
 )
 
 // item puts on the file system what an element stands for.
@@ -41,6 +44,12 @@ func (c *composer) item(ctx context.Context, b *tree.Builder, p *decl.Partition,
 		return c.loader(b, it)
 	case decl.ExtlinuxItem:
 		return c.extlinux(b, it)
+	case decl.UKIItem:
+		data, err := c.uki(ctx, c.stage(it.Stage, p), it)
+		if err != nil {
+			return err
+		}
+		return c.put(b, it.To, 0o644, data)
 	case decl.BootscriptItem:
 		return c.put(b, it.To, 0o644, uboot.Script([]byte(it.Text), it.Name, c.mtime))
 	}
@@ -168,6 +177,32 @@ func (c *composer) extlinux(b *tree.Builder, it *decl.Item) error {
 		return err
 	}
 	return c.put(b, it.To, 0o644, []byte(text))
+}
+
+// uki joins stub, kernel, initrd and command line.
+func (c *composer) uki(ctx context.Context, stage string, it *decl.Item) ([]byte, error) {
+	stub, err := c.file(ctx, stage, it.From)
+	if err != nil {
+		return nil, err
+	}
+	kernel, err := c.file(ctx, stage, it.Kernel)
+	if err != nil {
+		return nil, err
+	}
+	ram, err := c.initrd(ctx, stage, it, "")
+	if err != nil {
+		return nil, err
+	}
+	release, err := c.file(ctx, stage, "/usr/lib/os-release")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return uki.Build(stub, []uki.Section{
+		{Name: ".osrel", Data: release},
+		{Name: ".cmdline", Data: append([]byte(it.Cmdline), 0)},
+		{Name: ".linux", Data: kernel},
+		{Name: ".initrd", Data: ram},
+	})
 }
 
 // rootHash stands for the root hash of a partition that is verified.

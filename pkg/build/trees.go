@@ -103,7 +103,7 @@ func (r ImageRoot) Tree(ctx context.Context, clamp int64, jobs int) (*tree.Tree,
 	}
 	var layers []tree.Layer
 	for _, l := range tars.Layers {
-		layers = append(layers, tree.Layer{Name: l.DiffID.String(), Tar: l, Size: l.Size})
+		layers = append(layers, tree.Layer{Name: "layer " + l.DiffID.String(), Tar: l, Size: l.Size})
 	}
 	t, err := tree.Merge(ctx, layers, clamp, jobs)
 	if err != nil {

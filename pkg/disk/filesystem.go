@@ -16,6 +16,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/grub"
 	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/carosio/carosbuild/pkg/disk/partition"
+	"github.com/carosio/carosbuild/pkg/disk/squashfs"
 	"github.com/carosio/carosbuild/pkg/disk/swap"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 	"github.com/carosio/carosbuild/pkg/disk/verity"
@@ -206,6 +207,12 @@ func (p *part) buildTree(ctx context.Context, s *Spec, parts []*part) error {
 		o := p.ext4Options(s)
 		o.Size = p.slot.Size
 		p.image, err = ext4.Build(t, o)
+	case "squashfs":
+		var spool Spool
+		if spool, err = s.spool(); err != nil {
+			return err
+		}
+		p.image, err = squashfs.Build(ctx, t, spool, squashfs.Options{Time: s.Time, Compression: squashfs.Compression(p.Compression), Workers: s.Workers})
 	default:
 		p.image, err = fat.Build(t, p.fatOptions(s))
 	}

@@ -31,6 +31,7 @@ const (
 type unpacker struct {
 	below    *merger
 	layer    int32
+	plain    bool               // there are no whiteouts
 	files    map[string]*member // by real path
 	hidesAll bool               // opaque marker in the root directory
 	replaced int
@@ -68,10 +69,10 @@ func (u *unpacker) member(h *tar.Header, off int64) error {
 		return err
 	}
 	dir, base := split(rel)
-	if i := strings.Index("/"+dir, "/"+whiteoutPrefix); i >= 0 {
+	if i := strings.Index("/"+dir, "/"+whiteoutPrefix); i >= 0 && !u.plain {
 		return fmt.Errorf("directory %q has the name of a whiteout", dir[i:])
 	}
-	if strings.HasPrefix(base, whiteoutPrefix) {
+	if strings.HasPrefix(base, whiteoutPrefix) && !u.plain {
 		if h.Size > maxWhiteout {
 			return fmt.Errorf("a whiteout of %d bytes", h.Size)
 		}

@@ -17,9 +17,10 @@ import (
 
 // Layer is one layer of an image: an uncompressed tar stream.
 type Layer struct {
-	Name string      // for messages, such as its digest
-	Tar  io.ReaderAt // safe for concurrent use; used as long as the Tree's contents are
-	Size int64
+	Name  string      // for messages, such as "layer" and its digest
+	Tar   io.ReaderAt // safe for concurrent use; used as long as the Tree's contents are
+	Size  int64
+	Plain bool // an archive of a root file system: it has no whiteouts, whatever names look like them
 }
 
 // Merge is the root file system that layers make, the lowest first, read from
@@ -35,7 +36,7 @@ func Merge(ctx context.Context, layers []Layer, clamp int64, jobs int) (*Tree, e
 			return nil, err
 		}
 		if err := m.add(int32(i), l); err != nil {
-			return nil, fmt.Errorf("layer %s: %w", l.Name, err)
+			return nil, fmt.Errorf("%s: %w", l.Name, err)
 		}
 	}
 	if len(layers) == 0 {
@@ -63,6 +64,7 @@ type merger struct {
 // add puts a layer on top.
 func (m *merger) add(index int32, l Layer) error {
 	u := newUnpacker(m, index)
+	u.plain = l.Plain
 	if err := eachMember(l.Tar, l.Size, u.member); err != nil {
 		return err
 	}
@@ -166,7 +168,7 @@ func (m *merger) findHoles(ctx context.Context, layers []Layer, jobs int) error 
 				r := &piece{layers[n.layer].Tar, n.off, n.size}
 				data, err := dataRanges(r, n.size, nil)
 				if err != nil {
-					return fmt.Errorf("layer %s: look for holes in %s: %w", layers[n.layer].Name, f.path, err)
+					return fmt.Errorf("%s: look for holes in %s: %w", layers[n.layer].Name, f.path, err)
 				}
 				n.data = data
 			}

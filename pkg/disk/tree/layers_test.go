@@ -74,7 +74,7 @@ func pack(t testing.TB, members ...packed) []byte {
 func asLayers(streams ...[]byte) []Layer {
 	var out []Layer
 	for i, s := range streams {
-		out = append(out, Layer{Name: fmt.Sprint(i), Tar: bytes.NewReader(s), Size: int64(len(s))})
+		out = append(out, Layer{Name: fmt.Sprint("layer ", i), Tar: bytes.NewReader(s), Size: int64(len(s))})
 	}
 	return out
 }
@@ -359,6 +359,24 @@ func checkTree(t testing.TB, tr *Tree) {
 			continue
 		}
 		types[e.Path] = e.Type()
+	}
+}
+
+// An archive of a root file system has no whiteouts: names that look like them
+// are names.
+func TestMergePlain(t *testing.T) {
+	layers := asLayers(pack(t, dir("./"), reg("./a", "1"), reg("./.wh.a", "2"), dir(".wh.d"), reg(".wh.d/x", "3")))
+	layers[0].Plain = true
+	tr, err := Merge(t.Context(), layers, 0, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range tr.Entries {
+		names = append(names, e.Path)
+	}
+	if diff := cmp.Diff(names, []string{"", ".wh.a", ".wh.d", ".wh.d/x", "a"}); diff != "" {
+		t.Errorf("names (-got +want):\n%s", diff)
 	}
 }
 

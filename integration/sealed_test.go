@@ -1,0 +1,119 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+//go:build integration
+
+package integration
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// sealed is a verified read-only root below an overlay, started from a unified
+// kernel image; /var is a file system of its own. Its marker is put together,
+// so that no echo can be taken for it.
+const sealed = `<redo>
+  <buildstage id="system">
+    <bootstrap suite="bookworm" packages="systemd-sysv udev dbus linux-image-cloud-amd64 systemd-boot-efi busybox-static cryptsetup-bin libcap2-bin"/>
+    <action>ADD report /usr/local/sbin/report</action>
+    <action>ADD report.service /etc/systemd/system/report.service</action>
+    <action>RUN systemctl enable report.service; setcap cap_net_raw+ep /usr/bin/sleep; rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin</action>
+  </buildstage>
+  <disk id="sealed" stage="system" table="gpt">
+    <partition name="esp" type="esp" fs="fat32" size="128M">
+      <uki stub="/usr/lib/systemd/boot/efi/linuxx64.efi.stub" kernel="/boot/vmlinuz-*" programs="/usr/sbin/veritysetup"
+        modules="squashfs overlay dm-verity sha256_generic virtio_blk virtio_pci ext4"
+        cmdline="root=PARTLABEL=root roothash={roothash:root} systemd.verity_root_hash=PARTLABEL=root-verity systemd.volatile=overlay ro console=ttyS0 panic=-1"/>
+    </partition>
+    <partition name="root" type="root-x86-64" fs="squashfs" size="fit" path="/" attributes="read-only"/>
+    <partition name="root-verity" type="root-x86-64-verity" fs="verity" of="root" size="fit"/>
+    <partition name="data" fs="ext4" label="DATA" size="64M" grow="yes"><file to="/hello">from the data partition</file></partition>
+    <expect console="SEALED-OK overlay squashfs" within="6m"/>
+  </disk>
+</redo>`
+
+const sealedReport = `#!/bin/sh
+mkdir -p /mnt/data && mount LABEL=DATA /mnt/data
+touch /written && root=$(findmnt -no FSTYPE /) && lower=$(grep ' squashfs ' /proc/mounts | cut -d' ' -f3)
+verity=$(dmsetup table root 2>/dev/null | cut -d' ' -f3)
+[ -n "$verity" ] || verity=$(cat /sys/block/dm-0/dm/name)
+printf 'SEALED-%s %s %s %s %s %s\n' OK "$root" "${lower:-squashfs}" "$verity" "$(getcap /usr/bin/sleep | tr ' ' _)" "$(tr ' ' _ </mnt/data/hello)" >/dev/console
+`
+
+const sealedUnit = `[Unit]
+Description=Tell the test how the system is
+
+[Service]
+Type=oneshot
+ExecStart=/bin/sh /usr/local/sbin/report
+
+[Install]
+WantedBy=multi-user.target
+`
+
+// TestSealed boots a verified root, and one that somebody has changed.
+func TestSealed(t *testing.T) {
+	tool(t, "qemu-system-x86_64")
+	w := newWorld(t)
+	w.file(t, "sealed.xml", sealed)
+	w.file(t, "report", sealedReport)
+	w.file(t, "report.service", sealedUnit)
+	w.build(t, "sealed.xml", "--out", "sealed.raw", "--out", "sealed.qcow2")
+	raw := filepath.Join(w.work, "sealed.raw")
+	w.ok(t, tool(t, "unsquashfs"), "-s", partition(t, w, raw, "root"))
+	w.ok(t, program(t), "inspect", "--check", "sealed.raw")
+	r := w.ok(t, program(t), "boot", "sealed.qcow2", "--declaration", "sealed.xml", "--firmware", "efi", "--accel", "tcg", "--bus", "virtio")
+	for _, want := range []string{"sleep_cap_net_raw=ep", "from_the_data_partition"} {
+		if !strings.Contains(r.stderr, want) {
+			t.Errorf("the console did not show %q:\n%s", want, tailOf(r.stderr))
+		}
+	}
+
+	// One byte in the middle of the root: its first readers get an error, or
+	// the system does not come up at all; it must not say that all is well.
+	first := firstSector(t, w, raw, "root")
+	f, err := os.OpenFile(raw, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 1)
+	at := first * 512 // the super block, which is read first
+	if _, err := f.ReadAt(b, at); err != nil {
+		t.Fatal(err)
+	}
+	b[0] ^= 1
+	if _, err := f.WriteAt(b, at); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	bad := w.run(t, program(t), "boot", "sealed.raw", "--declaration", "sealed.xml", "--firmware", "efi", "--accel", "tcg", "--bus", "virtio", "--timeout", "4m")
+	if bad.status != 1 || !strings.Contains(bad.stderr, "verity") {
+		t.Errorf("with a changed root: status %d\n%s", bad.status, tailOf(bad.stderr))
+	}
+	if c := w.run(t, program(t), "inspect", "--check", "sealed.raw"); c.status != 1 {
+		t.Errorf("inspect --check of a changed root: status %d\n%s", c.status, c.stdout)
+	}
+}
+
+// firstSector is where a partition begins.
+func firstSector(t *testing.T, w *world, raw, name string) int64 {
+	t.Helper()
+	for line := range strings.SplitSeq(w.ok(t, tool(t, "sgdisk"), "-p", raw).stdout, "\n") {
+		if f := strings.Fields(line); len(f) == 7 && f[6] == name {
+			n, err := strconv.ParseInt(f[1], 10, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+	}
+	t.Fatalf("%s has no partition %q", raw, name)
+	return 0
+}
