@@ -30,6 +30,7 @@ const (
 	QCOW2Zstd  Format = "qcow2-zstd"
 	VHD        Format = "vhd" // dynamic
 	VHDFixed   Format = "vhd-fixed"
+	VHDX       Format = "vhdx" // dynamic
 	OVA        Format = "ova"
 )
 
@@ -53,6 +54,7 @@ var formats = []struct {
 	{QCOW2Zstd, "", nil, false},
 	{VHD, "", []string{".vhd"}, false},
 	{VHDFixed, "", nil, false},
+	{VHDX, "", []string{".vhdx"}, false},
 	{OVA, "", []string{".ova"}, false},
 }
 

@@ -41,6 +41,7 @@ func written() []struct {
 		{QCOW2Zstd, "zstd.qcow2", "qcow2"},
 		{VHD, "d.vhd", "vpc"},
 		{VHDFixed, "f.vhd", "vpc"},
+		{VHDX, "d.vhdx", "vhdx"},
 	}
 }
 
@@ -79,7 +80,9 @@ func TestWriteAll(t *testing.T) {
 			if f.format == QCOW2Zlib || f.format == QCOW2Zstd {
 				want = QCOW2
 			}
-			sameContent(t, m, path, want)
+			if f.format != VHDX { // which is not read
+				sameContent(t, m, path, want)
+			}
 			switch {
 			case f.driver != "":
 				run(t, "qemu-img", "compare", "-f", "raw", "-F", f.driver, raw, path)
@@ -92,7 +95,7 @@ func TestWriteAll(t *testing.T) {
 			}
 		})
 	}
-	for _, name := range []string{"z.qcow2", "d.vmdk", "s.vmdk"} {
+	for _, name := range []string{"z.qcow2", "d.vmdk", "s.vmdk", "d.vhdx"} {
 		run(t, "qemu-img", "check", filepath.Join(dir, name))
 	}
 	if got := names(t, dir); len(got) != len(written())+1+4 || !slices.Contains(got, "f-flat.vmdk") || !slices.Contains(got, "d.raw.gz.bmap") {
@@ -205,22 +208,29 @@ func checkAll(t *testing.T, m *image.Image, level int) {
 			continue
 		}
 		path := filepath.Join(dir, f.name)
-		d, err := OpenDisk(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer d.Close()
-		if d.Size() != m.Size() && d.Size() != sectors(m.Size()) {
-			t.Errorf("%s: %d bytes", f.format, d.Size())
-		}
-		if err := sameExtents(m, d); err != nil {
-			t.Errorf("%s: %v", f.format, err)
+		if f.format != VHDX {
+			checkOpen(t, m, path)
 		}
 		if m.Size() < 8*mib && m.Size()%512 == 0 && f.driver != "" && i > 0 {
 			run(t, "qemu-img", "compare", "-f", "raw", "-F", f.driver, filepath.Join(dir, "d.raw"), path)
 		}
 	}
 	checkMap(t, m, filepath.Join(dir, "d.raw"))
+}
+
+func checkOpen(t *testing.T, m *image.Image, path string) {
+	t.Helper()
+	d, err := OpenDisk(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if d.Size() != m.Size() && d.Size() != sectors(m.Size()) {
+		t.Errorf("%s: %d bytes", filepath.Base(path), d.Size())
+	}
+	if err := sameExtents(m, d); err != nil {
+		t.Errorf("%s: %v", filepath.Base(path), err)
+	}
 }
 
 // sameExtents compares what either of them has.

@@ -24,6 +24,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/pipeline"
 	"github.com/carosio/carosbuild/pkg/disk/qcow2"
 	"github.com/carosio/carosbuild/pkg/disk/vhd"
+	"github.com/carosio/carosbuild/pkg/disk/vhdx"
 	"github.com/carosio/carosbuild/pkg/disk/vmdk"
 )
 
@@ -188,6 +189,9 @@ func (w *writing) fileSink(t target, f *os.File) error {
 		return w.add(t, s, err)
 	case OVA:
 		return w.ovaSink(t, f)
+	case VHDX:
+		s, err := vhdx.New(f, size, vhdx.Options{FileID: deriveUUID(w.o.Seed, "vhdx file id"), DiskID: deriveUUID(w.o.Seed, "vhdx disk id")})
+		return w.add(t, s, err)
 	}
 	to := newStream(w.direct(f))
 	s, err := w.streamSink(t, to)
