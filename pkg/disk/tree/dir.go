@@ -311,7 +311,7 @@ func (f *dirFile) ranges(size int64) ([]Range, error) {
 		return nil, err
 	}
 	defer file.Close()
-	out, err := dataRanges(file, size, file)
+	out, err := dataRanges(file, size, func(off int64) int64 { return nextData(file, off, size) })
 	if err != nil {
 		return nil, fmt.Errorf("look for holes in %s: %w", f.path, err)
 	}
@@ -321,8 +321,9 @@ func (f *dirFile) ranges(size int64) ([]Range, error) {
 var zeros [HoleSize]byte
 
 // dataRanges are the blocks of a content that are not zero; nil means all of
-// them. With a sparse file, what its file system knows to be holes is skipped.
-func dataRanges(r io.ReaderAt, size int64, sparse *os.File) ([]Range, error) {
+// them. skip goes over what is known to be a hole, to a multiple of HoleSize or
+// to size.
+func dataRanges(r io.ReaderAt, size int64, skip func(off int64) int64) ([]Range, error) {
 	out := []Range{}
 	buf := make([]byte, HoleSize)
 	holes := false
@@ -334,7 +335,7 @@ func dataRanges(r io.ReaderAt, size int64, sparse *os.File) ([]Range, error) {
 		}
 		if zero {
 			holes = true
-			off = nextData(sparse, off+n, size)
+			off = skip(off + n)
 			continue
 		}
 		if k := len(out); k > 0 && out[k-1].Off+out[k-1].Len == off {
@@ -369,7 +370,7 @@ func isZero(r io.ReaderAt, b []byte, off int64) (bool, error) {
 // nextData skips what the file system knows to be a hole; the result is a
 // multiple of HoleSize, or size.
 func nextData(file *os.File, off, size int64) int64 {
-	if off >= size || file == nil {
+	if off >= size {
 		return off
 	}
 	next, err := unix.Seek(int(file.Fd()), off, unix.SEEK_DATA)

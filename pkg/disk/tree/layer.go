@@ -60,13 +60,16 @@ func (u *unpacker) finish() ([]*member, error) {
 	return out, nil
 }
 
-func (u *unpacker) member(h *tar.Header, off int64) error {
+func (u *unpacker) member(h *tar.Header, off int64, s *sparseFile) error {
 	rel, err := memberPath(h.Name)
 	if err != nil {
 		return err
 	}
 	if err := checkNumbers(h); err != nil {
 		return err
+	}
+	if s == nil && isSparse(h) {
+		return errors.New("sparse members are not supported")
 	}
 	dir, base := split(rel)
 	if i := strings.Index("/"+dir, "/"+whiteoutPrefix); i >= 0 && !u.plain {
@@ -93,7 +96,7 @@ func (u *unpacker) member(h *tar.Header, off int64) error {
 	if err != nil {
 		return err
 	}
-	n.layer, n.off = u.layer, off
+	n.layer, n.off, n.sparse = u.layer, off, s
 	return u.put(rel, n)
 }
 

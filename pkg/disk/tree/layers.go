@@ -17,10 +17,12 @@ import (
 
 // Layer is one layer of an image: an uncompressed tar stream.
 type Layer struct {
-	Name  string      // for messages, such as "layer" and its digest
-	Tar   io.ReaderAt // safe for concurrent use; used as long as the Tree's contents are
-	Size  int64
-	Plain bool // an archive of a root file system: it has no whiteouts, whatever names look like them
+	Name string      // for messages, such as "layer" and its digest
+	Tar  io.ReaderAt // safe for concurrent use; used as long as the Tree's contents are
+	Size int64
+	// Plain is an archive of a root file system: it has no whiteouts, whatever
+	// names look like them, and may have sparse files.
+	Plain bool
 }
 
 // Merge is the root file system that layers make, the lowest first, read from
@@ -65,7 +67,7 @@ type merger struct {
 func (m *merger) add(index int32, l Layer) error {
 	u := newUnpacker(m, index)
 	u.plain = l.Plain
-	if err := eachMember(l.Tar, l.Size, u.member); err != nil {
+	if err := eachMember(l.Tar, l.Size, l.Plain, u.member); err != nil {
 		return err
 	}
 	files, err := u.finish()
@@ -165,8 +167,7 @@ func (m *merger) findHoles(ctx context.Context, layers []Layer, jobs int) error 
 					return err
 				}
 				n := f.node
-				r := &piece{layers[n.layer].Tar, n.off, n.size}
-				data, err := dataRanges(r, n.size, nil)
+				data, err := dataRanges(n.content(layers), n.size, n.skip)
 				if err != nil {
 					return fmt.Errorf("%s: look for holes in %s: %w", layers[n.layer].Name, f.path, err)
 				}
@@ -201,8 +202,24 @@ func (n *inode) entry(path string, layers []Layer, clamp int64) Entry {
 		Mtime: n.mtime, MtimeNsec: n.nsec, Size: n.size, Data: n.data, Xattrs: n.xattrs,
 	}
 	if n.size > 0 {
-		e.Content = &piece{layers[n.layer].Tar, n.off, n.size}
+		e.Content = n.content(layers)
 	}
 	e.clampTime(clamp)
 	return e
+}
+
+func (n *inode) content(layers []Layer) io.ReaderAt {
+	if n.sparse != nil {
+		return n.sparse
+	}
+	return &piece{layers[n.layer].Tar, n.off, n.size}
+}
+
+// skip is where to go on looking for holes: the stream may say where there is
+// nothing but one.
+func (n *inode) skip(off int64) int64 {
+	if n.sparse != nil {
+		return n.sparse.next(off)
+	}
+	return off
 }

@@ -34,6 +34,7 @@ type inode struct {
 	link           string
 	data           []Range
 	xattrs         []Xattr
+	sparse         *sparseFile // the content, if that is not all in its layer
 	layer          int32
 	linked         bool // may have several names
 }
@@ -76,8 +77,6 @@ func fits(n int64) bool { return n >= 0 && n <= math.MaxUint32 }
 
 func checkNumbers(h *tar.Header) error {
 	switch {
-	case h.Typeflag == tar.TypeGNUSparse || isSparse(h):
-		return errors.New("sparse members are not supported")
 	case h.Uid < 0 || h.Gid < 0 || int64(h.Uid) >= math.MaxUint32 || int64(h.Gid) >= math.MaxUint32:
 		return fmt.Errorf("owner %d:%d out of range", h.Uid, h.Gid)
 	case h.Mode < 0 || h.Mode > 0o177777:
@@ -89,6 +88,9 @@ func checkNumbers(h *tar.Header) error {
 }
 
 func isSparse(h *tar.Header) bool {
+	if h.Typeflag == tar.TypeGNUSparse {
+		return true
+	}
 	for k := range h.PAXRecords {
 		if strings.HasPrefix(k, "GNU.sparse.") {
 			return true
@@ -99,7 +101,7 @@ func isSparse(h *tar.Header) bool {
 
 func memberType(flag byte) (uint32, error) {
 	switch flag {
-	case tar.TypeReg, tar.TypeCont:
+	case tar.TypeReg, tar.TypeCont, tar.TypeGNUSparse:
 		return Regular, nil
 	case tar.TypeDir:
 		return Dir, nil

@@ -51,11 +51,12 @@ func (t *tarReader) Seek(offset int64, whence int) (int64, error) {
 	return t.off, nil
 }
 
-// eachMember calls f with each member and the offset of its content.
-func eachMember(r io.ReaderAt, size int64, f func(h *tar.Header, off int64) error) error {
+// eachMember calls f with each member and the offset of its content; with
+// sparse set also with what is in the stream of a sparse file.
+func eachMember(r io.ReaderAt, size int64, sparse bool, f func(h *tar.Header, off int64, s *sparseFile) error) error {
 	in := newTarReader(r, size)
 	tr := tar.NewReader(in)
-	for {
+	for start := int64(0); ; {
 		h, err := tr.Next()
 		if err == io.EOF {
 			return nil
@@ -64,11 +65,27 @@ func eachMember(r io.ReaderAt, size int64, f func(h *tar.Header, off int64) erro
 			return fmt.Errorf("read tar stream: %w", err)
 		}
 		if h.Typeflag == tar.TypeXGlobalHeader {
+			start = padded(in.off)
 			continue
 		}
-		if err := f(h, in.off); err != nil {
+		off := in.off
+		next := padded(off)
+		var s *sparseFile
+		if kind, _ := memberType(h.Typeflag); kind == Regular {
+			next = padded(off + h.Size)
+			if form, known := sparseForm(h); sparse && known != nil {
+				err = known
+			} else if sparse && form != "" {
+				s, next, err = in.sparseFile(h, form, start)
+			}
+		}
+		if err == nil {
+			err = f(h, off, s)
+		}
+		if err != nil {
 			return fmt.Errorf("member %.200q: %w", h.Name, err)
 		}
+		start = next
 	}
 }
 
