@@ -2,9 +2,10 @@
 // License, v. 2.0. If a copy of the MPL was not distributed with this
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
-// Package partition computes where partitions go and writes GPT and MBR
-// tables as image extents. Logical partitions inside an extended one, and
-// changing a table that exists, are left out.
+// Package partition computes where partitions go, writes GPT and MBR tables as
+// image extents, and reads and checks those of a disk. Writing logical
+// partitions inside an extended one, and changing a table that exists, are left
+// out.
 package partition
 
 import (

@@ -56,6 +56,28 @@ func TypeNames() []string {
 	return names
 }
 
+// TypeName is the name of a type as a Part has it, "" for one without.
+func TypeName(typ string) string {
+	for _, t := range typeNames() {
+		if strings.EqualFold(t.guid, typ) || t.code != 0 && fmt.Sprintf("%02X", t.code) == typ {
+			return t.name
+		}
+	}
+	switch typ {
+	case "01":
+		return "fat12"
+	case "04", "06", "0E":
+		return "fat16"
+	case "0B":
+		return "fat32"
+	case "07":
+		return "ntfs"
+	case "EE":
+		return "gpt"
+	}
+	return ""
+}
+
 // TypeGUID is the GPT type that a name or GUID means, in upper case.
 func TypeGUID(s string) (string, error) {
 	for _, t := range typeNames() {

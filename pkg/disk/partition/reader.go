@@ -1,0 +1,160 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package partition
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/carosio/carosbuild/pkg/disk/damage"
+)
+
+// Found is the table that a disk has.
+type Found struct {
+	Kind      Kind  // "" for none
+	Sector    int64 // bytes that its numbers count: 512, or 4096 with some GPT
+	Size      int64 // of the disk, in bytes
+	GUID      string
+	Signature uint32
+	Boot      []byte // the first 440 bytes; nil when they are zero
+	Hybrid    bool   // an MBR beside GPT that has more than the protective entry
+	Parts     []Part
+	Problems  []damage.Problem
+}
+
+// Part is a partition of a Found table. Type is a GUID or two hexadecimal
+// digits; TypeName has a name for it.
+type Part struct {
+	Entry
+	Number     int    // as in /dev/sdaN
+	Attributes uint64 // GPT
+	Logical    bool   // MBR: inside the extended partition
+}
+
+// reader reads one table.
+type reader struct {
+	r        io.ReaderAt
+	out      Found
+	problems damage.List
+}
+
+// Read reads the partition table of a disk of size bytes. What is wrong with
+// the table is in Problems; the error is one of reading.
+func Read(r io.ReaderAt, size int64) (*Found, error) {
+	d := &reader{r: r, out: Found{Sector: SectorSize, Size: size}}
+	if size < SectorSize {
+		return &d.out, nil
+	}
+	if err := d.read(); err != nil {
+		return nil, fmt.Errorf("read partition table: %w", err)
+	}
+	d.out.Problems = d.problems.Problems()
+	return &d.out, nil
+}
+
+func (d *reader) read() error {
+	b, err := d.bytes(0, SectorSize)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(b[:mbrBoot], func(c byte) bool { return c != 0 }) {
+		d.out.Boot = b[:mbrBoot]
+	}
+	entries := mbrTable(b)
+	protective := slices.ContainsFunc(entries, func(e mbrEntry) bool { return e.code == typeProtective })
+	found, err := d.gpt(protective)
+	if err != nil {
+		return err
+	}
+	switch {
+	case found:
+		d.out.Signature = le.Uint32(b[440:])
+		d.protective(b, entries)
+	case len(entries) > 0:
+		d.out.Kind, d.out.Signature = MBR, le.Uint32(b[440:])
+		if err := d.mbr(entries); err != nil {
+			return err
+		}
+	}
+	d.overlaps()
+	return nil
+}
+
+// bytes reads n bytes, or an error when the disk does not have them.
+func (d *reader) bytes(off, n int64) ([]byte, error) {
+	b := make([]byte, n)
+	if k, err := d.r.ReadAt(b, off); k < len(b) {
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		return nil, err
+	}
+	return b, nil
+}
+
+// mbrTable are the entries of a boot sector, if it can be a partition table: a
+// FAT file system's boot sector ends in the same two bytes.
+func mbrTable(b []byte) []mbrEntry {
+	if le.Uint16(b[510:]) != mbrMagic {
+		return nil
+	}
+	var out []mbrEntry
+	used := false
+	for i := range mbrMax {
+		e := parseMBREntry(b[mbrEntries+i*mbrEntrySize:])
+		if e.status&0x7F != 0 {
+			return nil
+		}
+		used = used || e.code != 0 && e.count != 0
+		out = append(out, e)
+	}
+	if !used {
+		return nil
+	}
+	return out
+}
+
+// protective checks the MBR beside a GPT.
+func (d *reader) protective(b []byte, entries []mbrEntry) {
+	if le.Uint16(b[510:]) != mbrMagic {
+		d.problems.Add("protective MBR", "it does not end in 55 AA")
+		return
+	}
+	i := slices.IndexFunc(entries, func(e mbrEntry) bool { return e.code == typeProtective })
+	if i < 0 {
+		d.problems.Add("protective MBR", "it has no entry of type EE")
+		return
+	}
+	for k, e := range entries {
+		if k == i || e.code == 0 {
+			continue
+		}
+		d.out.Hybrid = true
+		if end := e.start + e.count; end*d.out.Sector > d.out.Size {
+			d.problems.Add("protective MBR", "entry %d ends at sector %d, beyond the disk", k+1, end)
+		}
+	}
+	e, last := entries[i], d.out.Size/d.out.Sector-1
+	switch {
+	case e.start != 1:
+		d.problems.Add("protective MBR", "its entry starts at sector %d, not 1", e.start)
+	case !d.out.Hybrid && e.count != min(last, 0xFFFFFFFF) && e.count != 0xFFFFFFFF:
+		d.problems.Add("protective MBR", "its entry has %d sectors, the disk has %d after the first", e.count, last)
+	}
+}
+
+// overlaps checks that no two partitions share a sector.
+func (d *reader) overlaps() {
+	parts := slices.DeleteFunc(slices.Clone(d.out.Parts), func(p Part) bool { return p.Size <= 0 })
+	slices.SortStableFunc(parts, func(a, b Part) int { return cmp.Compare(a.Start, b.Start) })
+	for i := 1; i < len(parts); i++ {
+		a, b := parts[i-1], parts[i]
+		if b.Start < a.End() {
+			d.problems.Add(fmt.Sprintf("partition %d", b.Number), "starts at byte %d, inside partition %d, which ends at %d", b.Start, a.Number, a.End())
+		}
+	}
+}
