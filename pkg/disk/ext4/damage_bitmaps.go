@@ -1,0 +1,133 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package ext4
+
+import (
+	"fmt"
+
+	"github.com/carosio/carosbuild/pkg/disk/tree"
+)
+
+// bitmaps compares bitmaps and counts with what was found in use.
+func (c *checker) bitmaps() {
+	f := c.f
+	dirs := map[int64]int64{}
+	for ino, s := range c.inodes {
+		if s.kind == tree.Dir {
+			dirs[int64(ino-1)/int64(f.s.InodesPerGroup)]++
+		}
+	}
+	var freeBlocks, freeInodes int64
+	for g := range f.groups {
+		d, err := f.group(g)
+		if err != nil {
+			continue // groups has said it
+		}
+		where := fmt.Sprintf("group %d", g)
+		b, i := c.blockBitmap(where, g, d), c.inodeBitmap(where, g, d)
+		c.count(where+", free blocks", d.freeBlocks, b)
+		c.count(where+", free inodes", d.freeInodes, i)
+		c.count(where+", directories", d.usedDirs, dirs[g])
+		freeBlocks, freeInodes = freeBlocks+b, freeInodes+i
+	}
+	c.count("superblock, free blocks", f.freeBlocks(), freeBlocks)
+	c.count("superblock, free inodes", int64(f.s.FreeInodes), freeInodes)
+}
+
+func (c *checker) count(where string, says, has int64) {
+	if says != has {
+		c.Add(where, "there are %d, and it says %d", has, says)
+	}
+}
+
+// blockBitmap checks a group's block bitmap and gives the number of free blocks.
+func (c *checker) blockBitmap(where string, g int64, d groupDesc) int64 {
+	f := c.f
+	start := f.groupStart(g)
+	n := min(int64(f.s.BlocksPerGroup), f.blocks-start)
+	used := func(i int64) bool { return c.blocks.has(start + i) }
+	where += ", block bitmap"
+	if f.sums() && d.flags&groupBlockUninit != 0 {
+		return n - tally(n, used)
+	}
+	b, err := f.read(d.blockBitmap)
+	if err != nil {
+		return n - tally(n, used)
+	}
+	c.bitmapSum(where, b[:f.s.BlocksPerGroup/8], d.blockBitmapSum)
+	return c.compare(where, b, n, "block", start, used)
+}
+
+// inodeBitmap checks a group's inode bitmap and gives the number of free inodes.
+func (c *checker) inodeBitmap(where string, g int64, d groupDesc) int64 {
+	f := c.f
+	n, first := int64(f.s.InodesPerGroup), g*int64(f.s.InodesPerGroup)+1
+	used := func(i int64) bool {
+		ino := uint32(first + i)
+		return c.inodes[ino] != nil || ino != rootIno && ino < max(f.s.FirstIno, oldFirstIno)
+	}
+	where += ", inode bitmap"
+	if f.sums() && d.flags&groupInodeUninit != 0 {
+		return n - tally(n, used)
+	}
+	b, err := f.read(d.inodeBitmap)
+	if err != nil {
+		return n - tally(n, used)
+	}
+	c.bitmapSum(where, b[:(n+7)/8], d.inodeBitmapSum)
+	return c.compare(where, b, n, "inode", first, used)
+}
+
+func tally(n int64, used func(i int64) bool) int64 {
+	k := int64(0)
+	for i := range n {
+		if used(i) {
+			k++
+		}
+	}
+	return k
+}
+
+// bitmapSum checks a bitmap's checksum, of which small descriptors have half.
+func (c *checker) bitmapSum(where string, b []byte, got uint32) {
+	want := crc32c(c.f.seed, b)
+	if c.f.desc < descSize {
+		want &= 0xFFFF
+	}
+	if c.f.metaSum && want != got {
+		c.Add(where, "its checksum is %08x, and %08x is written in its descriptor", want, got)
+	}
+}
+
+// compare compares the first n bits of a bitmap, checks that the rest is set,
+// and gives the number of those not in use.
+func (c *checker) compare(where string, b []byte, n int64, what string, first int64, used func(i int64) bool) int64 {
+	free, missing, extra, at := int64(0), 0, 0, int64(-1)
+	for i := range n {
+		bit, is := b[i/8]>>(i%8)&1 != 0, used(i)
+		switch {
+		case is && !bit:
+			missing++
+		case bit && !is:
+			extra++
+		}
+		if bit != is && at < 0 {
+			at = first + i
+		}
+		if !is {
+			free++
+		}
+	}
+	if at >= 0 {
+		c.Add(where, "%d in use are not marked, and %d that are marked are not in use; the first is %s %d", missing, extra, what, at)
+	}
+	for i := n; i < int64(len(b))*8; i++ {
+		if b[i/8]>>(i%8)&1 == 0 {
+			c.Add(where, "bits after its end are not set")
+			break
+		}
+	}
+	return free
+}
