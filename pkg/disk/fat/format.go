@@ -10,6 +10,8 @@ import (
 	"time"
 )
 
+var le = binary.LittleEndian
+
 // Sizes and numbers of the on-disk format, after Microsoft's FAT32 File System
 // Specification 1.03 ("fatgen103") and what mkfs.fat 4.2 writes.
 const (
@@ -156,7 +158,6 @@ func (g geometry) offset(n int64) int64 {
 
 // bootSector is sector 0 and, with FAT32, its backup.
 func (g geometry) bootSector(label []byte, serial, hidden uint32) []byte {
-	le := binary.LittleEndian
 	b := make([]byte, sectorSize)
 	copy(b[3:], "CAROS   ")
 	le.PutUint16(b[11:], sectorSize)
@@ -197,7 +198,6 @@ func (g geometry) bootSector(label []byte, serial, hidden uint32) []byte {
 
 // fsInfo is sector 1 and its backup.
 func fsInfo(free, last int64) []byte {
-	le := binary.LittleEndian
 	b := make([]byte, sectorSize)
 	le.PutUint32(b, 0x41615252)
 	le.PutUint32(b[484:], 0x61417272)
@@ -219,7 +219,6 @@ func stamp(unix int64) (date, clock uint16, hundredths byte) {
 
 // shortEntry is one 32-byte directory entry.
 func shortEntry(name [11]byte, attr, lower byte, cluster, size, mtime int64) []byte {
-	le := binary.LittleEndian
 	b := make([]byte, dirEntrySize)
 	copy(b, name[:])
 	b[11], b[12] = attr, lower
@@ -238,12 +237,7 @@ func shortEntry(name [11]byte, attr, lower byte, cluster, size, mtime int64) []b
 
 // longEntries are the entries that precede the short one, last part first.
 func longEntries(name []uint16, short [11]byte) []byte {
-	le := binary.LittleEndian
-	var sum byte
-	for _, c := range short {
-		sum = sum<<7 | sum>>1
-		sum += c
-	}
+	sum := shortSum(short)
 	n := (len(name) + longChars - 1) / longChars
 	b := make([]byte, n*dirEntrySize)
 	for i := range n {
@@ -264,6 +258,16 @@ func longEntries(name []uint16, short [11]byte) []byte {
 		}
 	}
 	return b
+}
+
+// shortSum ties a long name to its short one.
+func shortSum(short [11]byte) byte {
+	var sum byte
+	for _, c := range short {
+		sum = sum<<7 | sum>>1
+		sum += c
+	}
+	return sum
 }
 
 // longOffset is where character j of a long-name entry is: 5, 6 and 2 of them

@@ -1,0 +1,92 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package fat
+
+import (
+	"flag"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"testing"
+
+	"github.com/carosio/carosbuild/pkg/disk/image"
+)
+
+func checkClean(t testing.TB, f *FS) {
+	t.Helper()
+	for _, p := range f.Check() {
+		t.Errorf("problem of a good file system: %s", p)
+	}
+}
+
+// TestCheckClean finds nothing wrong with what the writer and mkfs.fat write.
+func TestCheckClean(t *testing.T) {
+	for seed := range uint64(4) {
+		m, err := Build(mk(randomTree(rand.New(rand.NewPCG(seed, 3)))), Options{Size: 64 << 20, Label: "LABEL"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := Open(m, m.Size())
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkClean(t, f)
+	}
+	for _, kind := range [][2]int{{12, 4}, {16, 32}, {32, 64}} {
+		checkClean(t, openFS(t, foreignFS(t, foreignFiles, kind[0], kind[1])))
+	}
+}
+
+var flips = flag.Int("flips", 60, "bytes that TestCheckFlip changes")
+
+// TestCheckFlip changes a byte of metadata at a time. Either there is a problem
+// or fsck.vfat has nothing to say, either.
+func TestCheckFlip(t *testing.T) {
+	for _, path := range []string{foreignFS(t, foreignFiles, 12, 4), foreignFS(t, foreignFiles, 16, 16), foreignFS(t, foreignFiles, 32, 36)} {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var places []int64
+		f := openFS(t, path)
+		for i, c := range b[:f.dataAt+20*f.cluster] {
+			if c != 0 {
+				places = append(places, int64(i))
+			}
+		}
+		rnd := rand.New(rand.NewPCG(1, 1))
+		silent := 0
+		for range *flips {
+			at, change := places[rnd.IntN(len(places))], byte(1+rnd.IntN(127)) // it takes other letters in a label for damage
+			b[at] ^= change
+			if f, err := Open(image.Bytes(b), int64(len(b))); err == nil && len(f.Check()) == 0 {
+				silent++
+				if out := complaint(t, b); out != "" {
+					t.Errorf("%s: byte %d (FAT at %d, root at %d, data at %d) changed by %#x: fsck.vfat says\n%s", f.Kind(), at, f.fatAt, f.rootAt, f.dataAt, change, out)
+				}
+			}
+			b[at] ^= change
+		}
+		t.Logf("%d of %d changes have no consequence", silent, *flips)
+	}
+}
+
+var fine = regexp.MustCompile("^fsck.fat [^\n]*\n[^\n]*: [0-9]+ files, [0-9]+/[0-9]+ clusters\n$")
+
+// complaint is what fsck.vfat says about a file system, "" for nothing.
+func complaint(t testing.TB, b []byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "fs")
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.CommandContext(t.Context(), tool(t, "fsck.vfat"), "-n", path).CombinedOutput()
+	if err == nil && fine.Match(out) {
+		return ""
+	}
+	return string(out)
+}
