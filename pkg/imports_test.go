@@ -35,6 +35,7 @@ var allowed = map[string][]string{
 	"pkg/disk/grub":      {"pkg/disk/damage"},
 	"pkg/disk/image":     {},
 	"pkg/disk/initrd":    {"pkg/disk/tree"},
+	"pkg/disk/inspect":   {"pkg/disk"},
 	"pkg/disk/ova":       {"pkg/disk/pipeline", "pkg/disk/vmdk"},
 	"pkg/disk/partition": {"pkg/disk/damage", "pkg/disk/image"},
 	"pkg/disk/pipeline":  {},

@@ -1,0 +1,190 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package inspect
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+
+	"github.com/carosio/carosbuild/pkg/disk/grub"
+	"github.com/carosio/carosbuild/pkg/disk/tree"
+)
+
+var le = binary.LittleEndian
+
+// maxFiles bounds how many files are looked into, maxLoader what is read of a
+// loader, and maxText of a configuration.
+const (
+	maxFiles  = 500
+	maxLoader = 8 << 20
+	maxText   = 256 << 10
+)
+
+// boot finds what takes part in starting the system.
+func (d *Disk) boot() []Boot {
+	var out []Boot
+	if g, _ := grub.Find(d.table.Boot, d.src, d.src.Size()); g != nil {
+		out = append(out, Boot{Kind: "bios", Name: "GRUB", Offset: g.Start, Detail: fmt.Sprintf("core image of %d bytes", g.Size)})
+	} else if d.table.Boot != nil && len(d.table.Parts) > 0 {
+		out = append(out, Boot{Kind: "bios", Name: "boot code", Detail: "of unknown origin"})
+	}
+	if b, ok := d.spl(); ok {
+		out = append(out, b)
+	}
+	tries := 0
+	for _, v := range d.volumes {
+		t := v.files()
+		for i := 0; t != nil && i < len(t.Entries) && tries < maxFiles; i++ {
+			b, tried := v.bootEntry(&t.Entries[i])
+			if b != nil {
+				out = append(out, *b)
+			}
+			if tried {
+				tries++
+			}
+		}
+	}
+	return out
+}
+
+// splOffset is where Allwinner's boot ROM looks for a loader.
+const splOffset = 8 << 10
+
+// spl finds u-boot's first stage for Allwinner.
+func (d *Disk) spl() (Boot, bool) {
+	b := make([]byte, 512)
+	if n, _ := d.src.ReadAt(b, splOffset); n < len(b) || string(b[4:12]) != "eGON.BT0" {
+		return Boot{}, false
+	}
+	boot := Boot{Kind: "spl", Name: "U-Boot", Offset: splOffset}
+	if at := le.Uint32(b[32:]); string(b[20:23]) == "SPL" && at >= 36 && int(at) < len(b) {
+		name, _, _ := bytes.Cut(b[at:], []byte{0})
+		boot.Detail = strings.ToValidUTF8(string(name), "\uFFFD")
+	}
+	return boot, true
+}
+
+// bootEntry is what a file has to do with booting, by its path and then its
+// content. tried says that the content was looked at.
+func (v *volume) bootEntry(e *tree.Entry) (b *Boot, tried bool) {
+	if e.Type() != tree.Regular || e.Hardlink != "" || e.Size == 0 {
+		return nil, false
+	}
+	b = &Boot{Partition: v.Number, Path: "/" + e.Path}
+	dir, name := path.Split(strings.ToLower(e.Path))
+	dir = strings.TrimPrefix(dir, "boot/")
+	ok := true
+	switch {
+	case strings.HasPrefix(dir, "efi/") && strings.HasSuffix(name, ".efi"):
+		ok = b.efi(head(e, maxLoader))
+	case dir == "loader/entries/" && strings.HasSuffix(name, ".conf"):
+		b.entry(string(head(e, maxText)))
+	case dir == "grub/" && name == "grub.cfg":
+		b.Kind, b.Name = "config", "GRUB"
+	case dir == "extlinux/" && name == "extlinux.conf":
+		b.Kind, b.Name = "config", "extlinux"
+		b.extlinux(string(head(e, maxText)))
+	case dir == "" && (name == "boot.scr" || name == "boot.scr.uimg"):
+		b.Kind, b.Name = "script", "U-Boot"
+	case dir == "" && kernelName(name):
+		ok = b.kernel(e)
+	default:
+		return nil, false
+	}
+	if !ok {
+		return nil, true
+	}
+	return b, true
+}
+
+func kernelName(name string) bool {
+	for _, p := range []string{"vmlinuz", "vmlinux", "bzimage", "zimage", "image", "uimage", "linux"} {
+		if strings.HasPrefix(name, p) {
+			return true
+		}
+	}
+	return false
+}
+
+// head is the first n bytes of a file, or as much of them as can be read.
+func head(e *tree.Entry, n int64) []byte {
+	b := make([]byte, min(e.Size, n))
+	k, _ := io.ReadFull(io.NewSectionReader(e.Content, 0, e.Size), b)
+	return b[:k]
+}
+
+// entry is a file of systemd-boot's menu.
+func (b *Boot) entry(text string) {
+	b.Kind, b.Name = "entry", "systemd-boot"
+	var detail []string
+	for line := range strings.Lines(text) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		switch value = strings.TrimSpace(value); key {
+		case "title":
+			b.Name = value
+		case "linux", "efi", "initrd", "options", "devicetree":
+			detail = append(detail, key+" "+value)
+		}
+	}
+	b.Detail = strings.Join(detail, "\n")
+}
+
+// extlinux is u-boot's menu file.
+func (b *Boot) extlinux(text string) {
+	var detail []string
+	for line := range strings.Lines(text) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		switch strings.ToLower(key) {
+		case "linux", "kernel", "initrd", "fdt", "append":
+			detail = append(detail, strings.ToLower(key)+" "+strings.TrimSpace(value))
+		}
+	}
+	b.Detail = strings.Join(detail, "\n")
+}
+
+// machines are the architectures of PE files.
+var machines = map[uint16]string{0x14c: "ia32", 0x8664: "x64", 0x1c0: "arm", 0x1c2: "arm", 0x1c4: "arm", 0xaa64: "aa64", 0x5064: "riscv64"}
+
+// efi is a program of the firmware. It reports whether p is one.
+func (b *Boot) efi(p []byte) bool {
+	if len(p) < 64 || string(p[:2]) != "MZ" {
+		return false
+	}
+	b.Kind, b.Name = "efi", "EFI program"
+	if at := int64(le.Uint32(p[60:])); at+6 <= int64(len(p)) && string(p[at:at+4]) == "PE\x00\x00" {
+		b.Arch = machines[le.Uint16(p[at+4:])]
+	}
+	switch {
+	case b.info(p, "systemd-boot"), b.info(p, "systemd-stub"):
+	case bytes.Contains(p, []byte("UEFI SHIM")):
+		b.Name = "shim"
+	case bytes.Contains(p, []byte("grub_efi")) || bytes.Contains(p, []byte("GRUB  version")) || bytes.Contains(p, []byte("(memdisk)/grub")):
+		b.Name = "GRUB"
+	case len(p) > 0x206 && string(p[0x202:0x206]) == "HdrS":
+		b.Name, b.Version = "Linux", bzImageVersion(p)
+	}
+	return true
+}
+
+// info takes name and version from the mark that systemd's loaders carry.
+func (b *Boot) info(p []byte, name string) bool {
+	_, rest, ok := bytes.Cut(p, []byte("LoaderInfo: "+name+" "))
+	if !ok {
+		return false
+	}
+	version, _, ok := bytes.Cut(rest[:min(len(rest), 64)], []byte(" ####"))
+	if b.Name = name; ok {
+		b.Version = string(version)
+	}
+	if bytes.Contains(p[:min(len(p), 4096)], []byte(".linux\x00")) {
+		b.Name, b.Detail = "unified kernel image", name+" "+b.Version
+		b.Version = ""
+	}
+	return true
+}

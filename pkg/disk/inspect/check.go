@@ -1,0 +1,90 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package inspect
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+
+	"github.com/carosio/carosbuild/pkg/disk/damage"
+	"github.com/carosio/carosbuild/pkg/disk/grub"
+	"github.com/carosio/carosbuild/pkg/disk/partition"
+	"github.com/carosio/carosbuild/pkg/disk/vmdk"
+)
+
+// Check checks all that the disk consists of, from the file's format to the
+// files. The error is one of ctx; damage is no error.
+func (d *Disk) Check(ctx context.Context) ([]damage.Problem, error) {
+	var out []damage.Problem
+	for _, check := range []func(context.Context) []damage.Problem{d.checkFormat, d.checkTable, d.checkBoot, d.checkVolumes} {
+		out = append(out, check(ctx)...)
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// checkFormat checks the file that the disk is in.
+func (d *Disk) checkFormat(ctx context.Context) []damage.Problem {
+	if d.opened == nil {
+		return nil
+	}
+	switch s := d.opened.Source().(type) {
+	case *vmdk.Reader:
+		return damage.In("VMDK", s.Check(ctx))
+	}
+	return nil
+}
+
+func (d *Disk) checkTable(context.Context) []damage.Problem { return d.table.Problems }
+
+// checkBoot checks what is outside of file systems.
+func (d *Disk) checkBoot(context.Context) []damage.Problem {
+	g, problems := grub.Find(d.table.Boot, d.src, d.src.Size())
+	if g == nil || len(problems) > 0 {
+		return problems
+	}
+	var l damage.List
+	for _, p := range d.table.Parts {
+		inside := p.Start <= g.Start && g.Start+g.Size <= p.End()
+		switch meets := p.Start < g.Start+g.Size && g.Start < p.End(); {
+		case meets && !inside:
+			l.Add("GRUB", "its core image, bytes %d to %d, is partly in partition %d", g.Start, g.Start+g.Size-1, p.Number)
+		case inside && partition.TypeName(p.Type) != "bios":
+			l.Add("GRUB", "its core image is in partition %d, which is not for it", p.Number)
+		}
+	}
+	return l.Problems()
+}
+
+func (d *Disk) checkVolumes(ctx context.Context) []damage.Problem {
+	var out []damage.Problem
+	for _, v := range d.volumes {
+		if v.err != nil {
+			out = append(out, damage.Problem{Where: v.String(), Text: v.err.Error()})
+		}
+		if v.fs != nil && ctx.Err() == nil {
+			out = append(out, damage.In(v.String(), v.fs.Check())...)
+		}
+		if v.kind == "" && v.Number > 0 && v.expected() {
+			out = append(out, damage.Problem{Where: v.String(), Text: fmt.Sprintf("its type is %s, and what is in it is no file system that is known", partition.TypeName(v.Type))})
+		}
+	}
+	return out
+}
+
+// expected reports whether a partition is of a type that is no use without a
+// file system, and not empty: one that is empty may be meant to be.
+func (v *volume) expected() bool {
+	switch partition.TypeName(v.Type) {
+	case "", "bios", "lvm", "raid", "luks", "swap":
+		return false
+	}
+	b := make([]byte, 64<<10)
+	n, _ := v.r.ReadAt(b, 0)
+	return len(bytes.TrimLeft(b[:n], "\x00")) > 0
+}

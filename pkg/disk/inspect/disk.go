@@ -1,0 +1,243 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package inspect
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/carosio/carosbuild/pkg/disk"
+	"github.com/carosio/carosbuild/pkg/disk/damage"
+	"github.com/carosio/carosbuild/pkg/disk/ext4"
+	"github.com/carosio/carosbuild/pkg/disk/fat"
+	"github.com/carosio/carosbuild/pkg/disk/partition"
+	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/disk/vmdk"
+)
+
+// fileSystem is a file system that is read.
+type fileSystem interface {
+	Kind() string
+	Label() string
+	ID() string
+	Usage() (size, used int64, err error)
+	Tree() (*tree.Tree, error)
+	Check() []damage.Problem
+}
+
+// device is what a disk's bytes come from.
+type device interface {
+	io.ReaderAt
+	Size() int64
+}
+
+// Disk is a disk that was looked at.
+type Disk struct {
+	src     device
+	opened  *disk.Opened // nil for a bare device
+	table   *partition.Found
+	volumes []*volume
+}
+
+// volume is a partition, or the whole disk.
+type volume struct {
+	partition.Part
+	r       *io.SectionReader
+	kind    string // of the file system, "" when none is known
+	fs      fileSystem
+	err     error // why the file system cannot be read, or not all of it
+	tree    *tree.Tree
+	treeErr error
+}
+
+// Open looks at a disk, which must stay open.
+func Open(o *disk.Opened) (*Disk, error) {
+	d, err := open(o)
+	if err == nil {
+		d.opened = o
+	}
+	return d, err
+}
+
+func open(src device) (*Disk, error) {
+	t, err := partition.Read(src, src.Size())
+	if err != nil {
+		return nil, err
+	}
+	d := &Disk{src: src, table: t}
+	if len(t.Parts) == 0 {
+		v := &volume{r: io.NewSectionReader(src, 0, src.Size())}
+		v.detect()
+		if v.kind != "" {
+			d.volumes = append(d.volumes, v)
+		}
+		return d, nil
+	}
+	for _, p := range t.Parts {
+		size := max(min(p.Size, src.Size()-p.Start), 0)
+		v := &volume{Part: p, r: io.NewSectionReader(src, p.Start, size)}
+		v.detect()
+		d.volumes = append(d.volumes, v)
+	}
+	return d, nil
+}
+
+// magics tell kinds of content that are recognised and not read.
+var magics = []struct {
+	off         int64
+	magic, kind string
+}{
+	{0, "hsqs", "squashfs"},
+	{0, "verity\x00\x00", "verity"},
+	{0, "LUKS\xba\xbe", "luks"},
+	{0, "XFSB", "xfs"},
+	{3, "NTFS    ", "ntfs"},
+	{3, "EXFAT   ", "exfat"},
+	{512, "LABELONE", "lvm"},
+	{1024, "\xe2\xe1\xf5\xe0", "erofs"},
+	{4086, "SWAPSPACE2", "swap"},
+	{0x8001, "CD001", "iso9660"},
+	{0x10040, "_BHRfS_M", "btrfs"},
+}
+
+// detect finds out what is in a volume.
+func (v *volume) detect() {
+	for _, m := range magics {
+		b := make([]byte, len(m.magic))
+		if n, _ := v.r.ReadAt(b, m.off); n == len(b) && string(b) == m.magic {
+			v.kind = m.kind
+			return
+		}
+	}
+	e, err := ext4.Open(v.r, v.r.Size())
+	if err == nil {
+		v.fs, v.kind = e, e.Kind()
+		return
+	}
+	f, ferr := fat.Open(v.r, v.r.Size())
+	switch {
+	case ferr == nil:
+		v.fs, v.kind = f, f.Kind()
+	case v.has(1080, "\x53\xef"):
+		v.kind, v.err = "ext4", err
+	case v.has(82, "FAT32") || v.has(54, "FAT1"):
+		v.kind, v.err = "fat", ferr
+	}
+}
+
+func (v *volume) has(off int64, magic string) bool {
+	b := make([]byte, len(magic))
+	n, _ := v.r.ReadAt(b, off)
+	return n == len(b) && string(b) == magic
+}
+
+// String names the volume in messages: by the partition's name, the file
+// system's label, or the number.
+func (v *volume) String() string {
+	switch {
+	case v.Number == 0:
+		return "disk"
+	case v.Name != "":
+		return "partition " + v.Name
+	case v.fs != nil && v.fs.Label() != "":
+		return "partition " + v.fs.Label()
+	}
+	return fmt.Sprintf("partition %d", v.Number)
+}
+
+// files is the volume's tree, nil when it has none that is read.
+func (v *volume) files() *tree.Tree {
+	if v.fs != nil && v.tree == nil {
+		v.tree, v.treeErr = v.fs.Tree()
+	}
+	return v.tree
+}
+
+// Report tells what is on the disk.
+func (d *Disk) Report() (*Report, error) {
+	r := &Report{Size: d.src.Size(), Partitions: []Partition{}, Boot: []Boot{}}
+	if d.opened != nil {
+		r.Format = d.opened.Format
+		st, err := d.opened.File().Stat()
+		if err != nil {
+			return nil, err
+		}
+		r.FileSize = st.Size()
+		r.VM = vm(d.opened.Source())
+	}
+	if t := d.table; t.Kind != "" {
+		r.Table = &Table{Kind: string(t.Kind), GUID: t.GUID, SectorSize: t.Sector, Hybrid: t.Hybrid}
+		if t.Kind == partition.MBR {
+			r.Table.Signature = fmt.Sprintf("%08x", t.Signature)
+		}
+	}
+	for _, v := range d.volumes {
+		r.Partitions = append(r.Partitions, d.partition(v))
+	}
+	r.Boot = append(r.Boot, d.boot()...)
+	r.OS = d.os()
+	return r, nil
+}
+
+func (d *Disk) partition(v *volume) Partition {
+	p := Partition{
+		Number: v.Number, Name: v.Name, Type: partition.TypeName(v.Type), TypeID: v.Type,
+		Start: v.Start, Size: v.r.Size(), Active: v.Active, PartUUID: strings.ToLower(v.GUID), FileSystem: v.report(),
+	}
+	if v.Number > 0 && d.table.Kind == partition.MBR {
+		p.PartUUID = fmt.Sprintf("%08x-%02x", d.table.Signature, v.Number)
+	}
+	return p
+}
+
+func (v *volume) report() *FileSystem {
+	if v.kind == "" {
+		return nil
+	}
+	f := &FileSystem{Kind: v.kind}
+	err := v.err
+	if v.fs != nil {
+		f.Label, f.UUID = v.fs.Label(), v.fs.ID()
+		f.Files = len(v.files().Entries) - 1
+		var uerr error
+		f.Size, f.Used, uerr = v.fs.Usage()
+		err = errors.Join(err, v.treeErr, uerr)
+	}
+	if err != nil {
+		f.Error = err.Error()
+	}
+	return f
+}
+
+// vm is what a VMDK's descriptor says.
+func vm(source any) *VM {
+	r, ok := source.(*vmdk.Reader)
+	if !ok {
+		return nil
+	}
+	text, err := r.Descriptor()
+	if err != nil {
+		return nil
+	}
+	values := assignments(text)
+	return &VM{
+		CreateType: values["createType"], Adapter: values["ddb.adapterType"],
+		HardwareVersion: values["ddb.virtualHWVersion"], UUID: values["ddb.uuid"],
+	}
+}
+
+// assignments are the lines NAME=VALUE of a text, values without their quotes.
+func assignments(text string) map[string]string {
+	out := map[string]string{}
+	for line := range strings.Lines(text) {
+		name, value, ok := strings.Cut(strings.TrimSpace(line), "=")
+		if ok && !strings.HasPrefix(name, "#") {
+			out[strings.TrimSpace(name)] = strings.Trim(strings.TrimSpace(value), "\"'")
+		}
+	}
+	return out
+}

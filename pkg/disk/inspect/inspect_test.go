@@ -1,0 +1,204 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package inspect
+
+import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/google/go-cmp/cmp"
+)
+
+func packed(t testing.TB, text string) string {
+	t.Helper()
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	if _, err := io.WriteString(z, text); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func report(t testing.TB, d *Disk) *Report {
+	t.Helper()
+	r, err := d.Report()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestReport(t *testing.T) {
+	m := compose(t, hybrid(t, root()))
+	for _, format := range []string{"raw", "vmdk", "vmdk-sparse"} {
+		r := report(t, opened(t, m, "d", format))
+		if (r.VM != nil) != (format != "raw") || r.VM != nil && (r.VM.Adapter != "lsilogic" || r.VM.HardwareVersion != "4") {
+			t.Errorf("%s: VM %+v", format, r.VM)
+		}
+		want := []Boot{
+			{Kind: "bios", Offset: mib, Name: "GRUB", Detail: "core image of 1536 bytes"},
+			{Kind: "efi", Partition: 2, Path: "/EFI/BOOT/BOOTX64.EFI", Name: "systemd-boot", Version: "252.39-1~deb12u1", Arch: "x64"},
+			{Kind: "entry", Partition: 2, Path: "/loader/entries/caros.conf", Name: "CarOS", Detail: "linux /vmlinuz\ninitrd /initrd.img\noptions root=LABEL=CAROSROOT ro console=ttyS0,115200n8"},
+			{Kind: "kernel", Partition: 2, Path: "/vmlinuz", Name: "Linux", Version: "6.1.0-28-amd64", Arch: "x64", Detail: "bzImage"},
+		}
+		if diff := cmp.Diff(want, r.Boot); diff != "" {
+			t.Errorf("%s: boot (-want +got):\n%s", format, diff)
+		}
+		if diff := cmp.Diff(&OS{Partition: 3, ID: "debian", Version: "12", Name: "Debian GNU/Linux 12 (bookworm)", Arch: "x86_64"}, r.OS); diff != "" {
+			t.Errorf("%s: system (-want +got):\n%s", format, diff)
+		}
+		var parts []string
+		for _, p := range r.Partitions {
+			fs := p.FileSystem
+			if fs == nil {
+				fs = &FileSystem{}
+			}
+			parts = append(parts, fmt.Sprintf("%d %s %s %d %d %s %s %d %s", p.Number, p.Name, p.Type, p.Start/mib, p.Size/mib, fs.Kind, fs.Label, fs.Files, fs.Error))
+		}
+		if diff := cmp.Diff([]string{"1 bios bios 1 1   0 ", "2 esp esp 2 40 fat32 CAROSESP 8 ", "3 root root-x86-64 42 85 ext4 CAROSROOT 9 "}, parts); diff != "" {
+			t.Errorf("%s: partitions (-want +got):\n%s", format, diff)
+		}
+	}
+}
+
+func TestReportBoard(t *testing.T) {
+	r := report(t, opened(t, compose(t, board(t)), "card.img", ""))
+	want := []Boot{
+		{Kind: "spl", Name: "U-Boot", Offset: 8192, Detail: "sun7i-a20-lamobo-r1"},
+		{Kind: "config", Partition: 1, Path: "/extlinux/extlinux.conf", Name: "extlinux", Detail: "linux /zImage\nfdt /a.dtb\nappend root=LABEL=CAROSROOT ro"},
+		{Kind: "kernel", Partition: 1, Path: "/zImage", Name: "Linux", Version: "6.1.0-28-armmp", Arch: "arm", Detail: "zImage"},
+	}
+	if diff := cmp.Diff(want, r.Boot); diff != "" {
+		t.Errorf("boot (-want +got):\n%s", diff)
+	}
+	if r.Table.Kind != "mbr" || len(r.Table.Signature) != 8 || !strings.HasPrefix(r.Partitions[1].PartUUID, r.Table.Signature) || !r.Partitions[0].Active {
+		t.Errorf("table %+v, partitions %+v", r.Table, r.Partitions)
+	}
+}
+
+// TestCheckClean finds nothing wrong with what is written.
+func TestCheckClean(t *testing.T) {
+	for _, format := range []string{"raw", "vmdk", "vmdk-sparse"} {
+		ps, err := opened(t, compose(t, hybrid(t, root())), "d", format).Check(t.Context())
+		if err != nil || len(ps) > 0 {
+			t.Errorf("%s: %v, %v", format, ps, err)
+		}
+	}
+	if ps, err := looked(t, compose(t, board(t))).Check(t.Context()); err != nil || len(ps) > 0 {
+		t.Errorf("board: %v, %v", ps, err)
+	}
+}
+
+// TestCheckDamage finds what was done to each part of a disk.
+func TestCheckDamage(t *testing.T) {
+	b := bytesOf(t, compose(t, hybrid(t, root())))
+	for _, tt := range []struct {
+		name string
+		at   int
+		want string
+	}{
+		{"GPT", 512 + 20*3, "GPT: its header has the checksum"},
+		{"second GPT", len(b) - 512 + 60, "second GPT: its header has the checksum"},
+		{"core image's place", 0x5D, "GRUB: "},
+		{"list of blocks", mib + 0x1FE, "GRUB: its core image loads sector 2049 at segment"},
+		{"FAT", 2*mib + 32*512 + 100, "partition esp: second FAT: it differs from the first"},
+		{"superblock", 42*mib + 1024 + 0x78, "partition root: superblock: its checksum"},
+		{"no superblock", 42*mib + 1024 + 0x38, "partition root: its type is root-x86-64, and"},
+	} {
+		b[tt.at] ^= 0x10
+		d := looked(t, bytesDevice{b})
+		ps, err := d.Check(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := false
+		for _, p := range ps {
+			found = found || strings.HasPrefix(p.String(), tt.want)
+		}
+		if !found {
+			t.Errorf("%s: got %v, want %q", tt.name, ps, tt.want)
+		}
+		report(t, d)
+		b[tt.at] ^= 0x10
+	}
+}
+
+func TestFind(t *testing.T) {
+	d := looked(t, compose(t, hybrid(t, root())))
+	for _, tt := range []struct{ path, want string }{
+		{"/etc/hostname", "node-1\n"},
+		{"3:/etc/hostname", "node-1\n"},
+		{"root:etc/hostname", "node-1\n"},
+		{"CAROSROOT:/etc/../etc/hostname", "node-1\n"},
+		{"esp:/initrd.img", "initrd"},
+	} {
+		_, e, err := d.Find(tt.path)
+		if err != nil {
+			t.Errorf("%s: %v", tt.path, err)
+			continue
+		}
+		if got, err := io.ReadAll(io.NewSectionReader(e.Content, 0, e.Size)); err != nil || string(got) != tt.want {
+			t.Errorf("%s: %q, %v, want %q", tt.path, got, err, tt.want)
+		}
+	}
+	for path, want := range map[string]string{
+		"/none": "partition root: look up /none: file does not exist", "nobody:/x": "there is no partition nobody", "1:/x": "partition bios has no file system that can be read",
+	} {
+		if _, _, err := d.Find(path); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", path, err, want)
+		}
+	}
+}
+
+func differences(t testing.TB, a, b *Disk) []string {
+	t.Helper()
+	var out []string
+	if err := Diff(t.Context(), a, b, func(d Difference) { out = append(out, d.String()) }); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func TestDiff(t *testing.T) {
+	a := compose(t, hybrid(t, root()))
+	if got := differences(t, looked(t, a), opened(t, a, "d.vmdk", "")); got != nil {
+		t.Errorf("a disk differs from itself: %v", got)
+	}
+	other := root()
+	other["etc/hostname"] = "other-node\n"
+	delete(other, "empty")
+	other["etc/new"] = "new"
+	s := hybrid(t, other)
+	for i := range s.Partitions[1].Tree.Entries {
+		if e := &s.Partitions[1].Tree.Entries[i]; e.Path == "sbin/init" {
+			e.Mode, e.UID, e.Mtime = tree.Regular|0o4755, 7, 1
+			e.Xattrs = []tree.Xattr{{Name: "security.capability", Value: []byte{1, 2}}}
+		}
+	}
+	want := []string{
+		"partition root: /empty: only the first has it (file of 0 bytes)",
+		"partition root: /etc/hostname: content differs (7 and 11 bytes)",
+		"partition root: /etc/new: only the second has it (file of 3 bytes)",
+		"partition root: /sbin/init: mode differs (0644 and 4755)",
+		"partition root: /sbin/init: owner differs (0:0 and 7:0)",
+		"partition root: /sbin/init: time differs (1700000000.000000000 and 1.000000000)",
+		"partition root: /sbin/init: attribute security.capability differs (none and 0102)",
+	}
+	if diff := cmp.Diff(want, differences(t, looked(t, a), looked(t, compose(t, s)))); diff != "" {
+		t.Errorf("differences (-want +got):\n%s", diff)
+	}
+	got := differences(t, looked(t, a), looked(t, compose(t, board(t))))
+	if len(got) < 10 || !strings.HasPrefix(got[1], "disk: partition table differs (gpt and mbr)") {
+		t.Errorf("two kinds of disks: %v", got)
+	}
+}

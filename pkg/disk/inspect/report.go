@@ -1,0 +1,92 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+// Package inspect tells what is on a disk: table, partitions, file systems,
+// boot parts, the operating system; it checks all of them, lists and reads
+// files, and compares two disks. It changes nothing and mounts nothing.
+package inspect
+
+import (
+	"github.com/carosio/carosbuild/pkg/disk"
+	"github.com/carosio/carosbuild/pkg/disk/damage"
+)
+
+// Report is what is on a disk. Its JSON form only ever gains fields. Sizes and
+// offsets are in bytes.
+type Report struct {
+	Format     disk.Format `json:"format"`
+	Size       int64       `json:"size"`      // of the disk
+	FileSize   int64       `json:"file_size"` // of the file that it is in
+	VM         *VM         `json:"vm,omitempty"`
+	Table      *Table      `json:"table,omitempty"`
+	Partitions []Partition `json:"partitions"`
+	Boot       []Boot      `json:"boot"`
+	OS         *OS         `json:"os,omitempty"`
+
+	Checked  bool             `json:"checked"`            // whether Problems were looked for
+	Problems []damage.Problem `json:"problems,omitempty"` // of Disk.Check
+}
+
+// VM is what a VMDK's descriptor says about its machine.
+type VM struct {
+	CreateType      string `json:"create_type"`
+	Adapter         string `json:"adapter,omitempty"`
+	HardwareVersion string `json:"hardware_version,omitempty"`
+	UUID            string `json:"uuid,omitempty"`
+}
+
+// Table is the partition table.
+type Table struct {
+	Kind       string `json:"kind"`                // gpt or mbr
+	GUID       string `json:"guid,omitempty"`      // of a GPT disk
+	Signature  string `json:"signature,omitempty"` // of an MBR disk, 8 hexadecimal digits
+	SectorSize int64  `json:"sector_size"`         // that its numbers count
+	Hybrid     bool   `json:"hybrid,omitempty"`    // GPT with further partitions in the MBR
+}
+
+// Partition is a partition, or the whole disk as number 0 when it has no table.
+type Partition struct {
+	Number     int         `json:"number"`
+	Name       string      `json:"name,omitempty"`      // in a GPT
+	Type       string      `json:"type,omitempty"`      // name as in declarations, if it has one
+	TypeID     string      `json:"type_id,omitempty"`   // GUID or two hexadecimal digits
+	PartUUID   string      `json:"part_uuid,omitempty"` // as root=PARTUUID= takes it
+	Start      int64       `json:"start"`
+	Size       int64       `json:"size"`
+	Active     bool        `json:"active,omitempty"`
+	FileSystem *FileSystem `json:"file_system,omitempty"`
+}
+
+// FileSystem is what is in a partition. Of kinds that are not read there is
+// the kind alone.
+type FileSystem struct {
+	Kind  string `json:"kind"` // ext4, fat32, swap ...
+	Label string `json:"label,omitempty"`
+	UUID  string `json:"uuid,omitempty"` // as blkid shows it
+	Size  int64  `json:"size,omitempty"`
+	Used  int64  `json:"used,omitempty"`
+	Files int    `json:"files,omitempty"` // names of all types
+	Error string `json:"error,omitempty"` // why it could not be read, or not all of it
+}
+
+// Boot is something that takes part in starting the system.
+type Boot struct {
+	Kind      string `json:"kind"`                // bios, efi, entry, config, script, spl or kernel
+	Partition int    `json:"partition,omitempty"` // number
+	Path      string `json:"path,omitempty"`      // in the partition
+	Offset    int64  `json:"offset,omitempty"`    // on the disk, of what is outside of file systems
+	Name      string `json:"name"`                // GRUB, systemd-boot, a title, a board, Linux ...
+	Version   string `json:"version,omitempty"`
+	Arch      string `json:"arch,omitempty"`
+	Detail    string `json:"detail,omitempty"`
+}
+
+// OS is the operating system.
+type OS struct {
+	Partition int    `json:"partition"`
+	ID        string `json:"id,omitempty"`
+	Version   string `json:"version,omitempty"`
+	Name      string `json:"name,omitempty"` // for people
+	Arch      string `json:"arch,omitempty"` // of its programs
+}
