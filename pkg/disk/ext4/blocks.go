@@ -19,6 +19,7 @@ type walker struct {
 	f     *FS
 	n     record
 	from  int64                            // what ends at or before that block of the file is passed over
+	to    int64                            // and what starts there or after it, unless 0
 	tree  func(no int64, raw []byte) error // each block of pointers or extents; may be nil
 	piece func(p piece) (more bool, err error)
 	next  int64 // least block of the file that may come
@@ -55,6 +56,9 @@ func (w *walker) pointer(no, logical int64, level int) error {
 		span *= per
 	}
 	switch {
+	case w.to > 0 && logical >= w.to:
+		w.done = true
+		return nil
 	case no == 0 || logical+span <= w.from:
 		return nil
 	case level == 0:
@@ -122,6 +126,10 @@ func (w *walker) extent(e []byte, depth int, end int64) error {
 		return formatError("inode %d: the extent of block %d is out of order", w.n.ino, logical)
 	}
 	w.next = logical
+	if w.to > 0 && logical >= w.to {
+		w.done = true
+		return nil
+	}
 	if depth > 0 {
 		if end <= w.from {
 			return nil

@@ -68,7 +68,10 @@ func recordLength(n uint16, block int) int {
 
 // dirBlocks calls f for the blocks of a directory.
 func (f *FS) dirBlocks(n record, each func(logical, no int64, b []byte) error) error {
-	w := walker{f: f, n: n, piece: func(p piece) (bool, error) {
+	if n.size() <= 0 || n.size() > f.blocks*f.block {
+		return formatError("a directory (inode %d) of %d bytes", n.ino, n.size())
+	}
+	w := walker{f: f, n: n, to: (n.size()-1)/f.block + 1, piece: func(p piece) (bool, error) {
 		for i := range p.n {
 			if (p.logical+i)*f.block >= n.size() {
 				return false, nil
@@ -89,13 +92,13 @@ func (f *FS) dirBlocks(n record, each func(logical, no int64, b []byte) error) e
 var errBudget = errors.New("directories have more blocks than the file system")
 
 // dirents are the entries of a directory but . and .., in the order of its
-// blocks. budget is how many blocks may still be read.
+// blocks. budget is how many blocks, holes included, directories may still have.
 func (f *FS) dirents(n record, budget *int64) ([]dirent, error) {
+	if *budget -= max(n.size(), 0) / f.block; *budget < 0 {
+		return nil, errBudget
+	}
 	var out []dirent
 	err := f.dirBlocks(n, func(_, _ int64, b []byte) error {
-		if *budget--; *budget < 0 {
-			return errBudget
-		}
 		return f.eachDirent(b, func(d dirent) error {
 			if d.name != "." && d.name != ".." {
 				out = append(out, d)

@@ -28,7 +28,7 @@ func (c *data) ReadAt(p []byte, off int64) (int, error) {
 	}
 	n := min(int64(len(p)), size-off)
 	clear(p[:n])
-	w := walker{f: c.f, n: c.n, from: off / c.f.block, piece: func(x piece) (bool, error) {
+	w := walker{f: c.f, n: c.n, from: off / c.f.block, to: (off+n-1)/c.f.block + 1, piece: func(x piece) (bool, error) {
 		return c.copy(p[:n], off, x)
 	}}
 	if err := w.walk(); err != nil {
@@ -57,7 +57,7 @@ func (c *data) copy(p []byte, off int64, x piece) (bool, error) {
 // the file's size.
 func (c *data) NextExtent(off int64) int64 {
 	at := c.n.size()
-	w := walker{f: c.f, n: c.n, from: off / c.f.block, piece: func(x piece) (bool, error) {
+	w := walker{f: c.f, n: c.n, from: off / c.f.block, to: (at-1)/c.f.block + 1, piece: func(x piece) (bool, error) {
 		if !x.unwritten {
 			at = min(at, max(off, x.logical*c.f.block))
 		}

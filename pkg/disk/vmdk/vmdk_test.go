@@ -410,6 +410,7 @@ func FuzzReader(f *testing.F) {
 			return
 		}
 		_, _ = v.Descriptor()
+		_ = v.Check(t.Context())
 		p := make([]byte, 200000)
 		for range 10 {
 			if off < 0 || off >= v.Size() {
