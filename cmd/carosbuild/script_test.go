@@ -27,6 +27,7 @@ func TestScripts(t *testing.T) {
 		Dir:           "testdata/script",
 		Condition:     installed,
 		UpdateScripts: *update,
+		Cmds:          map[string]func(*testscript.TestScript, bool, []string){"disk": makeDisk, "flip": flipByte},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", e.WorkDir+"/home")
 			e.Setenv("XDG_RUNTIME_DIR", e.WorkDir+"/run")

@@ -1,0 +1,59 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/carosio/carosbuild/pkg/disk/inspect"
+)
+
+func diffCommand(a *app) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "diff DISK DISK",
+		Short: "Name what differs between two disks; exit status 1 if anything does",
+		Args:  exactly(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.diff(cmd.Context(), args[0], args[1], asJSON)
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	return cmd
+}
+
+// diff prints one difference a line.
+func (a *app) diff(ctx context.Context, first, second string, asJSON bool) error {
+	found := []inspect.Difference{}
+	var failed error
+	err := withDisk(first, func(x *inspect.Disk) error {
+		return withDisk(second, func(y *inspect.Disk) error {
+			return inspect.Diff(ctx, x, y, func(d inspect.Difference) {
+				found = append(found, d)
+				if asJSON || failed != nil {
+					return
+				}
+				_, failed = fmt.Fprintln(a.stdout, printable(d.String()))
+			})
+		})
+	})
+	switch {
+	case err != nil:
+		return err
+	case failed != nil:
+		return failed
+	case asJSON:
+		if err := writeJSON(a.stdout, found); err != nil {
+			return err
+		}
+	}
+	if len(found) > 0 {
+		return innerExit(exitFailed)
+	}
+	return nil
+}

@@ -1,0 +1,149 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/carosio/carosbuild/pkg/disk"
+	"github.com/carosio/carosbuild/pkg/disk/inspect"
+	"github.com/carosio/carosbuild/pkg/disk/tree"
+)
+
+// inspection is "carosbuild inspect" with its flags.
+type inspection struct {
+	*app
+	asJSON, check bool
+	list, cat     string
+}
+
+func inspectCommand(a *app) *cobra.Command {
+	c := &inspection{app: a}
+	cmd := &cobra.Command{
+		Use:   "inspect DISK",
+		Short: "Show what is on a disk: partitions, file systems, boot parts, files",
+		Long: "Show what is on a disk of any format that is read: table, partitions, file systems, boot parts, system.\n\n" +
+			"PATH of --ls and --cat is /PATH on the partition with the operating system, or PARTITION:/PATH, where\n" +
+			"PARTITION is a number, a name, or a file system's label.",
+		Args: exactly(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return c.run(cmd.Context(), args[0]) },
+	}
+	cmd.Flags().BoolVar(&c.asJSON, "json", false, "as JSON")
+	cmd.Flags().BoolVar(&c.check, "check", false, "check structures, checksums and file systems; exit status 1 if there is damage")
+	cmd.Flags().StringVar(&c.list, "ls", "", "list the directory or file PATH")
+	cmd.Flags().StringVar(&c.cat, "cat", "", "write the content of the file PATH to standard output")
+	cmd.MarkFlagsMutuallyExclusive("check", "ls", "cat")
+	cmd.MarkFlagsMutuallyExclusive("json", "ls")
+	cmd.MarkFlagsMutuallyExclusive("json", "cat")
+	return cmd
+}
+
+// withDisk opens a disk and closes it again.
+func withDisk(path string, f func(d *inspect.Disk) error) (err error) {
+	o, err := disk.OpenDisk(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, o.Close()) }()
+	d, err := inspect.Open(o)
+	if err != nil {
+		return fmt.Errorf("inspect %s: %w", path, err)
+	}
+	if err := f(d); err != nil {
+		var inner innerExit
+		if errors.As(err, &inner) {
+			return err
+		}
+		return fmt.Errorf("inspect %s: %w", path, err)
+	}
+	return nil
+}
+
+func (c *inspection) run(ctx context.Context, path string) error {
+	return withDisk(path, func(d *inspect.Disk) error {
+		switch {
+		case c.list != "":
+			return c.listPath(d)
+		case c.cat != "":
+			return c.copyOut(d)
+		case c.check:
+			return c.checkDisk(ctx, path, d)
+		}
+		r, err := d.Report()
+		if err != nil {
+			return err
+		}
+		return c.show(path, r)
+	})
+}
+
+func (c *inspection) show(path string, r *inspect.Report) error {
+	if c.asJSON {
+		return writeJSON(c.stdout, r)
+	}
+	return printReport(c.stdout, path, r)
+}
+
+func writeJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
+
+// checkDisk prints one problem a line; with --json they are in the report.
+func (c *inspection) checkDisk(ctx context.Context, path string, d *inspect.Disk) error {
+	problems, err := d.Check(ctx)
+	if err != nil {
+		return err
+	}
+	if c.asJSON {
+		r, err := d.Report()
+		if err != nil {
+			return err
+		}
+		r.Checked, r.Problems = true, problems
+		if err := writeJSON(c.stdout, r); err != nil {
+			return err
+		}
+	}
+	for _, p := range problems {
+		if c.asJSON {
+			break
+		}
+		if _, err := fmt.Fprintln(c.stdout, printable(p.String())); err != nil {
+			return err
+		}
+	}
+	if len(problems) > 0 {
+		return innerExit(exitFailed)
+	}
+	if c.asJSON {
+		return nil
+	}
+	_, err = fmt.Fprintf(c.stdout, "%s: no damage found\n", path)
+	return err
+}
+
+func (c *inspection) copyOut(d *inspect.Disk) error {
+	_, e, err := d.Find(c.cat)
+	if err != nil {
+		return err
+	}
+	if e.Type() != tree.Regular {
+		return fmt.Errorf("/%s is no regular file", e.Path)
+	}
+	if e.Size == 0 {
+		return nil
+	}
+	_, err = io.Copy(c.stdout, io.NewSectionReader(e.Content, 0, e.Size))
+	return err
+}

@@ -1,0 +1,295 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/carosio/carosbuild/pkg/disk/inspect"
+	"github.com/carosio/carosbuild/pkg/disk/tree"
+)
+
+// grid is lines of columns, as wide as their widest cell. Names on a disk are
+// anybody's: what could act on a terminal is taken out of each cell.
+type grid struct {
+	rows  [][]string
+	right []int // columns that are aligned to the right
+}
+
+func (g *grid) add(cells ...string) {
+	for i, c := range cells {
+		cells[i] = printable(c)
+	}
+	g.rows = append(g.rows, cells)
+}
+
+func (g *grid) print(w io.Writer, indent string) error {
+	var widths []int
+	for _, row := range g.rows {
+		for i, c := range row {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], len([]rune(c)))
+		}
+	}
+	for _, row := range g.rows {
+		line := indent
+		for i, c := range row {
+			pad := strings.Repeat(" ", widths[i]-len([]rune(c)))
+			switch {
+			case widths[i] == 0:
+				continue
+			case slices.Contains(g.right, i):
+				c = pad + c
+			default:
+				c += pad
+			}
+			line += c + "  "
+		}
+		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " ")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// round is a size for people: whole numbers without a fraction.
+func round(n int64) string {
+	for _, u := range []struct {
+		bytes int64
+		name  string
+	}{{1 << 40, "TiB"}, {1 << 30, "GiB"}, {1 << 20, "MiB"}, {1 << 10, "KiB"}} {
+		if n < u.bytes {
+			continue
+		}
+		if n%u.bytes == 0 || n >= 100*u.bytes {
+			return fmt.Sprintf("%d %s", n/u.bytes, u.name)
+		}
+		return fmt.Sprintf("%.1f %s", float64(n)/float64(u.bytes), u.name)
+	}
+	return fmt.Sprintf("%d B", n)
+}
+
+// printReport prints a report for people.
+func printReport(w io.Writer, path string, r *inspect.Report) error {
+	head := fmt.Sprintf("%s: %s, a disk of %s", path, r.Format, round(r.Size))
+	if r.FileSize != r.Size {
+		head += " in a file of " + round(r.FileSize)
+	}
+	if v := r.VM; v != nil {
+		head += fmt.Sprintf("\nVMDK: %s, adapter %s, hardware version %s", v.CreateType, v.Adapter, v.HardwareVersion)
+	}
+	switch t := r.Table; {
+	case t == nil:
+		head += "\nno partition table"
+	case t.GUID != "":
+		head += "\nGPT " + strings.ToLower(t.GUID)
+	default:
+		head += "\nMBR, signature " + t.Signature
+	}
+	if r.Table != nil && r.Table.Hybrid {
+		head += ", with an MBR that has partitions of its own"
+	}
+	if o := r.OS; o != nil {
+		head += "\n" + strings.TrimSuffix(o.Name+", "+o.Arch, ", ")
+	}
+	for line := range strings.Lines(head + "\n") {
+		if _, err := fmt.Fprintln(w, printable(strings.TrimSuffix(line, "\n"))); err != nil {
+			return err
+		}
+	}
+	for _, part := range []func(io.Writer, *inspect.Report) error{printPartitions, printIDs, printBoot} {
+		if err := part(w, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func printPartitions(w io.Writer, r *inspect.Report) error {
+	if len(r.Partitions) == 0 {
+		return nil
+	}
+	g := grid{right: []int{0, 3, 4, 7, 8}}
+	g.add("#", "name", "type", "start", "size", "fs", "label", "used", "files")
+	var faults []string
+	for _, p := range r.Partitions {
+		row := []string{fmt.Sprint(p.Number), p.Name, p.Type, round(p.Start), round(p.Size), "", "", "", ""}
+		if p.Type == "" {
+			row[2], _, _ = strings.Cut(p.TypeID, "-")
+		}
+		if p.Active {
+			row[0] = "*" + row[0]
+		}
+		if f := p.FileSystem; f != nil {
+			row[5], row[6] = f.Kind, f.Label
+			if f.Size > 0 {
+				row[7], row[8] = round(f.Used), fmt.Sprint(f.Files)
+			}
+			if f.Error != "" {
+				faults = append(faults, fmt.Sprintf("partition %d: %s", p.Number, f.Error))
+			}
+		}
+		g.add(row...)
+	}
+	if _, err := fmt.Fprintln(w); err != nil {
+		return err
+	}
+	if err := g.print(w, " "); err != nil {
+		return err
+	}
+	for _, f := range faults {
+		if _, err := fmt.Fprintln(w, " "+printable(f)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// printIDs prints what a boot loader or fstab calls the partitions.
+func printIDs(w io.Writer, r *inspect.Report) error {
+	g := grid{right: []int{0}}
+	g.add("#", "UUID", "PARTUUID")
+	for _, p := range r.Partitions {
+		uuid := ""
+		if p.FileSystem != nil {
+			uuid = p.FileSystem.UUID
+		}
+		if uuid+p.PartUUID != "" {
+			g.add(fmt.Sprint(p.Number), uuid, p.PartUUID)
+		}
+	}
+	if len(g.rows) == 1 {
+		return nil
+	}
+	if _, err := fmt.Fprintln(w); err != nil {
+		return err
+	}
+	return g.print(w, " ")
+}
+
+func printBoot(w io.Writer, r *inspect.Report) error {
+	if len(r.Boot) == 0 {
+		return nil
+	}
+	g := grid{}
+	for _, b := range r.Boot {
+		where := fmt.Sprintf("%d:%s", b.Partition, b.Path)
+		switch {
+		case b.Path == "" && b.Offset == 0:
+			where = "first sector"
+		case b.Path == "":
+			where = "at byte " + fmt.Sprint(b.Offset)
+		}
+		what := strings.Join(strings.Fields(b.Name+" "+b.Version+" "+b.Arch), " ")
+		if b.Detail != "" && b.Kind != "entry" && b.Kind != "config" {
+			what += ", " + b.Detail
+		}
+		g.add(b.Kind, where, what)
+	}
+	if _, err := fmt.Fprintln(w); err != nil {
+		return err
+	}
+	if err := g.print(w, " "); err != nil {
+		return err
+	}
+	return printEntries(w, r)
+}
+
+// printEntries prints what is started: long lines of their own.
+func printEntries(w io.Writer, r *inspect.Report) error {
+	for _, b := range r.Boot {
+		if b.Detail == "" || b.Kind != "entry" && b.Kind != "config" {
+			continue
+		}
+		if _, err := fmt.Fprintf(w, "\n %d:%s\n", b.Partition, printable(b.Path)); err != nil {
+			return err
+		}
+		for d := range strings.SplitSeq(b.Detail, "\n") {
+			if _, err := fmt.Fprintln(w, "   "+printable(d)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// listPath prints a directory, or a file, as ls -l does.
+func (c *inspection) listPath(d *inspect.Disk) error {
+	t, e, err := d.Find(c.list)
+	if err != nil {
+		return err
+	}
+	g := grid{right: []int{1, 2}}
+	if e.Type() != tree.Dir {
+		g.add(longLine(e, e)...)
+		return g.print(c.stdout, "")
+	}
+	for _, name := range t.Names(e.Path) {
+		x, file, err := entryOf(t, strings.TrimPrefix(e.Path+"/"+name, "/"))
+		if err != nil {
+			return err
+		}
+		g.add(longLine(x, file)...)
+	}
+	return g.print(c.stdout, "")
+}
+
+// entryOf is the entry of exactly that path, and the one with its fields.
+func entryOf(t *tree.Tree, path string) (e, file *tree.Entry, err error) {
+	i, ok := slices.BinarySearchFunc(t.Entries, path, func(e tree.Entry, p string) int { return tree.Compare(e.Path, p) })
+	if !ok {
+		return nil, nil, fmt.Errorf("/%s is not there", path)
+	}
+	e = &t.Entries[i]
+	if e.Hardlink == "" {
+		return e, e, nil
+	}
+	file, err = t.Lookup(e.Hardlink)
+	return e, file, err
+}
+
+// longLine is mode, owner, size or device, time and name.
+func longLine(e, file *tree.Entry) []string {
+	size := fmt.Sprint(max(file.Size, int64(len(file.Link))))
+	if file.Type() == tree.Char || file.Type() == tree.Block {
+		size = fmt.Sprintf("%d, %d", file.Rdev.Major, file.Rdev.Minor)
+	}
+	name := e.Name()
+	if file.Link != "" {
+		name += " -> " + file.Link
+	}
+	return []string{modeText(file.Mode), fmt.Sprintf("%d:%d", file.UID, file.GID), size, time.Unix(file.Mtime, 0).UTC().Format("2006-01-02 15:04"), name}
+}
+
+// modeText is a mode as ls shows it.
+func modeText(mode uint32) string {
+	kinds := map[uint32]byte{tree.Socket: 's', tree.Symlink: 'l', tree.Regular: '-', tree.Block: 'b', tree.Dir: 'd', tree.Char: 'c', tree.FIFO: 'p'}
+	b := []byte("?rwxrwxrwx")
+	if k := kinds[mode&tree.TypeMask]; k != 0 {
+		b[0] = k
+	}
+	for i := range 9 {
+		if mode>>(8-i)&1 == 0 {
+			b[1+i] = '-'
+		}
+	}
+	for i, s := range []string{"sS", "sS", "tT"} {
+		if mode>>(11-i)&1 == 0 {
+			continue
+		}
+		if at := 3 * (i + 1); b[at] == 'x' {
+			b[at] = s[0]
+		} else {
+			b[at] = s[1]
+		}
+	}
+	return string(b)
+}
