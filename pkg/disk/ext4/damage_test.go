@@ -6,6 +6,7 @@ package ext4
 
 import (
 	"flag"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -17,7 +18,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// checkImage fails unless nothing is wrong with a file system.
+// checkClean fails unless nothing is wrong with a file system.
 func checkClean(t testing.TB, f *FS) {
 	t.Helper()
 	for _, p := range f.Check() {
@@ -39,6 +40,19 @@ func TestCheckOwn(t *testing.T) {
 		}
 		checkClean(t, f)
 	}
+	many := []tree.Entry{dir("many")} // more than are counted
+	for i := range 65100 {
+		many = append(many, dir(fmt.Sprintf("many/%d", i)))
+	}
+	m, err := Build(sorted(many...), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := Open(m, m.Size())
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkClean(t, f)
 	for seed := range uint64(4) {
 		m, err := Build(randomTree(rand.New(rand.NewPCG(seed, 2)), 300), testOptions)
 		if err != nil {

@@ -11,9 +11,13 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// maxPaths bounds the bytes of all paths of a tree: directories inside one
-// another, which cost little on a disk, would take the square of that here.
-const maxPaths = 256 << 20
+// maxTree bounds the memory for a tree, with entryCost for each entry beside its
+// path: directories inside one another, which cost little on a disk, would take
+// the square of that here.
+const (
+	maxTree   = 2 << 30
+	entryCost = 256
+)
 
 // Tree is what the file system holds, lost+found included. Contents are read
 // when the Tree's are. When something cannot be read, the Tree has the rest and
@@ -38,7 +42,7 @@ type treeBuilder struct {
 	inodes  []uint32 // of the entries
 	dirs    map[uint32]bool
 	budget  int64 // directory blocks to read
-	paths   int64 // bytes
+	cost    int64 // bytes of memory
 	err     error
 }
 
@@ -56,7 +60,7 @@ func (b *treeBuilder) walk(path string, n record) {
 		n    record
 	}
 	stack := []todo{{path, n}}
-	for len(stack) > 0 && b.paths <= maxPaths {
+	for len(stack) > 0 && b.cost <= maxTree {
 		top := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]
 		ents, err := b.f.dirents(top.n, &b.budget)
@@ -86,8 +90,8 @@ func (b *treeBuilder) walk(path string, n record) {
 
 // add adds an entry and reports whether it is a directory to go into.
 func (b *treeBuilder) add(path string, n record) bool {
-	if b.paths += int64(len(path)); b.paths > maxPaths {
-		b.note(path, formatError("paths have more than %d bytes", maxPaths))
+	if b.cost += int64(len(path)) + entryCost; b.cost > maxTree {
+		b.note(path, formatError("its tree is too large"))
 		return false
 	}
 	dir := n.kind() == tree.Dir

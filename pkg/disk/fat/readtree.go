@@ -13,8 +13,12 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// maxPaths bounds the bytes of all paths of a tree.
-const maxPaths = 64 << 20
+// maxTree bounds the memory for a tree, with entryCost for each entry beside its
+// path.
+const (
+	maxTree   = 1 << 30
+	entryCost = 256
+)
 
 // Modes of what has none, as Linux shows them.
 const (
@@ -52,7 +56,7 @@ type treeBuilder struct {
 	seen   map[int64]bool // first clusters of directories
 	t      *tree.Tree
 	budget int64 // clusters of directories to read
-	paths  int64 // bytes
+	cost   int64 // bytes of memory
 	err    error
 }
 
@@ -68,7 +72,7 @@ func (b *treeBuilder) walk() {
 		path    string
 		cluster int64
 	}
-	for stack := []todo{{}}; len(stack) > 0 && b.paths <= maxPaths; {
+	for stack := []todo{{}}; len(stack) > 0 && b.cost <= maxTree; {
 		top := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]
 		raw, err := b.f.directory(top.cluster, &b.budget)
@@ -99,8 +103,8 @@ func badName(name string) bool {
 
 // add adds an entry and reports whether it is a directory to go into.
 func (b *treeBuilder) add(path string, d direntry) bool {
-	if b.paths += int64(len(path)); b.paths > maxPaths {
-		b.note(path, formatError("paths have more than %d bytes", maxPaths))
+	if b.cost += int64(len(path)) + entryCost; b.cost > maxTree {
+		b.note(path, formatError("its tree is too large"))
 		return false
 	}
 	e := tree.Entry{Path: path, Mode: fileMode, Mtime: d.mtime}

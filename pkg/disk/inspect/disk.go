@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/disk"
@@ -80,10 +81,20 @@ func open(src device) (*Disk, error) {
 	for _, p := range t.Parts {
 		size := max(min(p.Size, src.Size()-p.Start), 0)
 		v := &volume{Part: p, r: io.NewSectionReader(src, p.Start, size)}
-		v.detect()
+		if !d.overlaps(v) {
+			v.detect()
+		}
 		d.volumes = append(d.volumes, v)
 	}
 	return d, nil
+}
+
+// overlaps reports whether a volume shares bytes with one before it, and is not
+// to be looked into: thousands could be the same file system.
+func (d *Disk) overlaps(v *volume) bool {
+	return slices.ContainsFunc(d.volumes, func(w *volume) bool {
+		return v.Start < w.Start+w.r.Size() && w.Start < v.Start+v.r.Size()
+	})
 }
 
 // magics tell kinds of content that are recognised and not read.
