@@ -6,8 +6,8 @@ package disk
 
 import "os"
 
-// File is the file that was opened, the first of those that the disk is in.
-func (o *Opened) File() *os.File { return o.files[0] }
+// Container is the file that was opened, the first of those that the disk is in.
+func (o *Opened) Container() *os.File { return o.files[0] }
 
 // Source is what reads the format, such as a *vmdk.Reader.
 func (o *Opened) Source() any { return o.ReaderAt }

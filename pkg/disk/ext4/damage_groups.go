@@ -11,7 +11,7 @@ import (
 
 // sums reports whether group descriptors have checksums, and with that the
 // flags that leave parts of a group uninitialised.
-func (f *FS) sums() bool { return f.metaSum || f.s.ROCompat&roCompatGDTSum != 0 }
+func (f *FS) sums() bool { return f.metaSum || f.s.ROCompat&roCompatGDTCsum != 0 }
 
 // groups checks the descriptors and claims what they name.
 func (c *checker) groups() {
@@ -101,22 +101,6 @@ func (f *FS) descSum(group int64, b []byte) uint16 {
 	sum = crc16(sum, b[:descChecksum])
 	if f.s.Incompat&incompat64bit != 0 {
 		sum = crc16(sum, b[descChecksum+2:])
-	}
-	return sum
-}
-
-// crc16 is the checksum of descriptors before metadata_csum: polynomial 0x8005,
-// reflected.
-func crc16(sum uint16, p []byte) uint16 {
-	for _, c := range p {
-		sum ^= uint16(c)
-		for range 8 {
-			if sum&1 != 0 {
-				sum = sum>>1 ^ 0xA001
-			} else {
-				sum >>= 1
-			}
-		}
 	}
 	return sum
 }

@@ -29,7 +29,7 @@ func checkClean(t testing.TB, f *FS) {
 // TestCheckOwn finds nothing wrong with what the writer writes.
 func TestCheckOwn(t *testing.T) {
 	large := sorted(append(numbered("big", "name-%d", 3000, file("", "x")), dir("big"), dir("empty"))...)
-	for _, o := range []Options{testOptions, {Size: 64 << 20}, {Size: 300 << 20}, {Size: 5 << 30}, {Free: 1 << 20, ReservedPercent: -1}} {
+	for _, o := range []Options{testOptions, {Size: 64 << 20}, {Size: 300 << 20}, {Size: 5 << 30}, {Free: 1 << 20, ReservedPercent: -1}, {Compat: true}} {
 		m, err := Build(large, o)
 		if err != nil {
 			t.Fatal(err)

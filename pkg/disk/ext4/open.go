@@ -63,7 +63,6 @@ const (
 	incompatSupported = incompatFiletype | incompatRecover | incompatMetaBG | incompatExtents | incompat64bit |
 		incompatMMP | incompatFlexBG | incompatSeed | incompatLargeDir | incompatCaseFold
 
-	roCompatGDTSum   = 0x10
 	roCompatBigAlloc = 0x200
 
 	oldInodeSize = 128

@@ -26,7 +26,7 @@ func checkClean(t testing.TB, f *FS) {
 // TestCheckClean finds nothing wrong with what the writer and mkfs.fat write.
 func TestCheckClean(t *testing.T) {
 	for seed := range uint64(4) {
-		m, err := Build(mk(randomTree(rand.New(rand.NewPCG(seed, 3)))), Options{Size: 64 << 20, Label: "LABEL"})
+		m, err := Build(mk(randomTree(rand.New(rand.NewPCG(seed, 3)))), Options{Size: 64 << 20, Label: "LABEL", Bits: 16 + 16*int(seed%2)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/disk/grub"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/disk/uboot"
 )
 
 var le = binary.LittleEndian
@@ -34,8 +35,8 @@ func (d *Disk) boot() []Boot {
 	} else if d.table.Boot != nil && len(d.table.Parts) > 0 {
 		out = append(out, Boot{Kind: "bios", Name: "boot code", Detail: "of unknown origin"})
 	}
-	if b, ok := d.spl(); ok {
-		out = append(out, b)
+	if b, _ := d.spl(); b != nil {
+		out = append(out, *b)
 	}
 	tries := 0
 	for _, v := range d.volumes {
@@ -53,21 +54,32 @@ func (d *Disk) boot() []Boot {
 	return out
 }
 
-// splOffset is where Allwinner's boot ROM looks for a loader.
-const splOffset = 8 << 10
+// splOffsets are where Allwinner's boot ROMs look for a loader, the second beside
+// a GPT.
+func splOffsets() []int64 { return []int64{8 << 10, 128 << 10} }
 
-// spl finds u-boot's first stage for Allwinner.
-func (d *Disk) spl() (Boot, bool) {
-	b := make([]byte, 512)
-	if n, _ := d.src.ReadAt(b, splOffset); n < len(b) || string(b[4:12]) != "eGON.BT0" {
-		return Boot{}, false
+// spl finds u-boot for Allwinner. The error says what is wrong with it.
+func (d *Disk) spl() (*Boot, error) {
+	limit := d.src.Size()
+	for _, p := range d.table.Parts {
+		limit = min(limit, p.Start)
 	}
-	boot := Boot{Kind: "spl", Name: "U-Boot", Offset: splOffset}
-	if at := le.Uint32(b[32:]); string(b[20:23]) == "SPL" && at >= 36 && int(at) < len(b) {
-		name, _, _ := bytes.Cut(b[at:], []byte{0})
-		boot.Detail = strings.ToValidUTF8(string(name), "\uFFFD")
+	for _, off := range splOffsets() {
+		blob, err := uboot.Blob(d.src, off, limit)
+		if err != nil {
+			return nil, err
+		}
+		if blob == nil {
+			continue
+		}
+		b := &Boot{Kind: "spl", Name: "U-Boot", Offset: off}
+		s, err := uboot.CheckSPL(blob)
+		if b.Detail = clean(s.DeviceTree); s.Name != "" {
+			b.Name = clean(s.Name)
+		}
+		return b, err
 	}
-	return boot, true
+	return nil, nil
 }
 
 // bootEntry is what a file has to do with booting, by its path and then its

@@ -9,8 +9,10 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/disk/damage"
 	"github.com/carosio/carosbuild/pkg/disk/grub"
+	"github.com/carosio/carosbuild/pkg/disk/ova"
 	"github.com/carosio/carosbuild/pkg/disk/partition"
 	"github.com/carosio/carosbuild/pkg/disk/vmdk"
 )
@@ -19,7 +21,7 @@ import (
 // files. The error is one of ctx; damage is no error.
 func (d *Disk) Check(ctx context.Context) ([]damage.Problem, error) {
 	var out []damage.Problem
-	for _, check := range []func(context.Context) []damage.Problem{d.checkFormat, d.checkTable, d.checkBoot, d.checkVolumes} {
+	for _, check := range []func(context.Context) []damage.Problem{d.checkFormat, d.checkTable, d.checkBoot, d.checkSPL, d.checkVolumes} {
 		out = append(out, check(ctx)...)
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -33,11 +35,41 @@ func (d *Disk) checkFormat(ctx context.Context) []damage.Problem {
 	if d.opened == nil {
 		return nil
 	}
-	switch s := d.opened.Source().(type) {
-	case *vmdk.Reader:
-		return damage.In("VMDK", s.Check(ctx))
+	if d.opened.Format == disk.OVA {
+		return d.checkOVA(ctx)
+	}
+	if v, ok := d.opened.Source().(*vmdk.Reader); ok {
+		return damage.In("VMDK", v.Check(ctx))
 	}
 	return nil
+}
+
+// checkOVA checks an appliance: manifest, descriptor, and all of its disks.
+func (d *Disk) checkOVA(ctx context.Context) []damage.Problem {
+	var l damage.List
+	f := d.opened.Container()
+	st, err := f.Stat()
+	if err != nil {
+		l.Add("OVA", "%v", err)
+		return l.Problems()
+	}
+	problems, err := ova.Check(ctx, f, st.Size())
+	if err != nil {
+		l.Add("OVA", "%v", err)
+	}
+	for _, p := range problems {
+		l.Add("OVA", "%s", p)
+	}
+	return l.Problems()
+}
+
+// checkSPL checks u-boot outside of file systems.
+func (d *Disk) checkSPL(context.Context) []damage.Problem {
+	_, err := d.spl()
+	if err == nil {
+		return nil
+	}
+	return []damage.Problem{{Where: "U-Boot", Text: err.Error()}}
 }
 
 func (d *Disk) checkTable(context.Context) []damage.Problem { return d.table.Problems }

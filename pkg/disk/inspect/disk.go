@@ -173,7 +173,7 @@ func (d *Disk) Report() (*Report, error) {
 	r := &Report{Size: d.src.Size(), Partitions: []Partition{}, Boot: []Boot{}}
 	if d.opened != nil {
 		r.Format = d.opened.Format
-		st, err := d.opened.File().Stat()
+		st, err := d.opened.Container().Stat()
 		if err != nil {
 			return nil, err
 		}
@@ -197,7 +197,7 @@ func (d *Disk) Report() (*Report, error) {
 func (d *Disk) partition(v *volume) Partition {
 	p := Partition{
 		Number: v.Number, Name: v.Name, Type: partition.TypeName(v.Type), TypeID: v.Type,
-		Start: v.Start, Size: v.r.Size(), Active: v.Active, PartUUID: strings.ToLower(v.GUID), FileSystem: v.report(),
+		Start: v.Start, Size: v.r.Size(), Active: v.Active, Attributes: v.AttributeNames(), PartUUID: strings.ToLower(v.GUID), FileSystem: v.report(),
 	}
 	if v.Number > 0 && d.table.Kind == partition.MBR {
 		p.PartUUID = fmt.Sprintf("%08x-%02x", d.table.Signature, v.Number)

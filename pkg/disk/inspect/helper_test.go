@@ -7,6 +7,7 @@ package inspect
 import (
 	"bytes"
 	"encoding/binary"
+	"hash/crc32"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/disk/uboot"
 )
 
 const mib = 1 << 20
@@ -98,18 +100,35 @@ func hybrid(t testing.TB, root map[string]string) disk.Spec {
 	}
 }
 
+// loader is a u-boot-sunxi-with-spl.bin.
+func loader() []byte {
+	const length = 0x6000
+	b := bytes.Repeat([]byte{0xFF}, 0x8000)
+	clear(b[:length])
+	copy(b[4:], "eGON.BT0")
+	binary.LittleEndian.PutUint32(b[16:], length)
+	copy(b[20:], "SPL\x02")
+	b[32] = 0x2C
+	copy(b[0x2C:], "sun7i-a20-lamobo-r1\x00")
+	sum := uint32(0x5F0A6C39)
+	for i := 0; i < length; i += 4 {
+		sum += binary.LittleEndian.Uint32(b[i:])
+	}
+	binary.LittleEndian.PutUint32(b[12:], sum)
+	proper := uboot.Script(bytes.Repeat([]byte("code"), 5000), "U-Boot 2023.01", 1)
+	proper[28], proper[30] = 17, 5 // of U-Boot, firmware
+	clear(proper[4:8])
+	binary.BigEndian.PutUint32(proper[4:], crc32.ChecksumIEEE(proper[:64]))
+	return append(b, proper...)
+}
+
 // board is an SD card with u-boot.
 func board(t testing.TB) disk.Spec {
 	t.Helper()
-	spl := make([]byte, 40000)
-	copy(spl[4:], "eGON.BT0")
-	copy(spl[20:], "SPL\x02")
-	spl[32] = 0x2C
-	copy(spl[0x2C:], "sun7i-a20-lamobo-r1\x00")
 	zImage := make([]byte, 64)
 	copy(zImage[0x24:], "\x18\x28\x6f\x01")
 	return disk.Spec{
-		Table: "mbr", Seed: []byte("card"), Blobs: []disk.Blob{{Name: "u-boot", At: "8K", Data: spl}},
+		Table: "mbr", Seed: []byte("card"), Blobs: []disk.Blob{{Name: "u-boot", At: "8K", Data: loader()}},
 		Partitions: []disk.Partition{
 			{Name: "boot", FS: "fat32", Label: "CAROSBOOT", Size: "fit", Active: true, Tree: files(t, map[string]string{
 				"zImage":                 string(zImage) + packed(t, "stub Linux version 6.1.0-28-armmp (builder) "+strings.Repeat("x", 200)),
@@ -122,7 +141,7 @@ func board(t testing.TB) disk.Spec {
 
 func compose(t testing.TB, s disk.Spec) *image.Image {
 	t.Helper()
-	l, err := disk.Compose(s)
+	l, err := disk.Compose(t.Context(), s)
 	if err != nil {
 		t.Fatal(err)
 	}

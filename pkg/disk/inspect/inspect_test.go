@@ -9,9 +9,14 @@ import (
 	"compress/gzip"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/carosio/carosbuild/pkg/disk"
+	"github.com/carosio/carosbuild/pkg/disk/damage"
+	"github.com/carosio/carosbuild/pkg/disk/ext4"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 	"github.com/google/go-cmp/cmp"
 )
@@ -74,7 +79,7 @@ func TestReport(t *testing.T) {
 func TestReportBoard(t *testing.T) {
 	r := report(t, opened(t, compose(t, board(t)), "card.img", ""))
 	want := []Boot{
-		{Kind: "spl", Name: "U-Boot", Offset: 8192, Detail: "sun7i-a20-lamobo-r1"},
+		{Kind: "spl", Name: "U-Boot 2023.01", Offset: 8192, Detail: "sun7i-a20-lamobo-r1"},
 		{Kind: "config", Partition: 1, Path: "/extlinux/extlinux.conf", Name: "extlinux", Detail: "linux /zImage\nfdt /a.dtb\nappend root=LABEL=CAROSROOT ro"},
 		{Kind: "kernel", Partition: 1, Path: "/zImage", Name: "Linux", Version: "6.1.0-28-armmp", Arch: "arm", Detail: "zImage"},
 	}
@@ -130,6 +135,79 @@ func TestCheckDamage(t *testing.T) {
 		}
 		report(t, d)
 		b[tt.at] ^= 0x10
+	}
+}
+
+// TestCheckSPL finds a changed byte of u-boot.
+func TestCheckSPL(t *testing.T) {
+	b := bytesOf(t, compose(t, board(t)))
+	for at, want := range map[int]string{8192 + 500: "checksum of the first stage", 8192 + 0x8000 + 200: "checksum of the uImage's data"} {
+		b[at] ^= 1
+		ps, err := looked(t, bytesDevice{b}).Check(t.Context())
+		if err != nil || len(ps) != 1 || !strings.Contains(ps[0].String(), want) {
+			t.Errorf("byte %d changed: %v, %v, want %q", at, ps, err, want)
+		}
+		b[at] ^= 1
+	}
+}
+
+// TestCheckOVA checks an appliance, whole and damaged.
+func TestCheckOVA(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "d.ova")
+	if err := disk.Write(t.Context(), path, "", compose(t, hybrid(t, root())), disk.WriteOptions{Seed: []byte("seed")}); err != nil {
+		t.Fatal(err)
+	}
+	check := func() []damage.Problem {
+		o, err := disk.OpenDisk(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer o.Close()
+		d, err := Open(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := report(t, d); r.OS == nil || r.VM == nil || r.Format != disk.OVA {
+			t.Errorf("report %+v", r)
+		}
+		ps, err := d.Check(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ps
+	}
+	if ps := check(); len(ps) > 0 {
+		t.Errorf("good appliance: %v", ps)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[bytes.Index(b, []byte("<VirtualSystem "))+3] ^= 0x20
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if ps := check(); len(ps) == 0 || ps[0].Where != "OVA" {
+		t.Errorf("damaged appliance: %v", ps)
+	}
+}
+
+// TestBare looks at a file system without a partition table.
+func TestBare(t *testing.T) {
+	m, err := ext4.Build(files(t, root()), ext4.Options{Label: "BARE"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := looked(t, m)
+	r := report(t, d)
+	if r.Table != nil || len(r.Partitions) != 1 || r.Partitions[0].FileSystem.Label != "BARE" || r.OS == nil {
+		t.Errorf("%+v", r)
+	}
+	if ps, err := d.Check(t.Context()); err != nil || len(ps) > 0 {
+		t.Errorf("%v, %v", ps, err)
+	}
+	if empty := report(t, looked(t, bytesDevice{make([]byte, mib)})); len(empty.Partitions) > 0 || empty.Table != nil {
+		t.Errorf("empty disk: %+v", empty)
 	}
 }
 

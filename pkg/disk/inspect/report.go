@@ -55,6 +55,7 @@ type Partition struct {
 	Start      int64       `json:"start"`
 	Size       int64       `json:"size"`
 	Active     bool        `json:"active,omitempty"`
+	Attributes []string    `json:"attributes,omitempty"` // names as in declarations
 	FileSystem *FileSystem `json:"file_system,omitempty"`
 }
 

@@ -17,9 +17,9 @@ import (
 var le = binary.LittleEndian
 
 const (
-	mbrEntries   = 446
-	mbrEntrySize = 16
-	mbrMagic     = 0xAA55
+	mbrEntries    = 446
+	mbrRecordSize = 16
+	mbrMagic      = 0xAA55
 
 	gptMagic     = "EFI PART"
 	gptHeader    = 92 // bytes that revision 1.0 has
@@ -30,17 +30,17 @@ const (
 	typeProtective = 0xEE
 )
 
-// mbrEntry is one of the four entries of a boot sector.
-type mbrEntry struct {
+// mbrRecord is one of the four entries of a boot sector.
+type mbrRecord struct {
 	status, code byte
 	start, count int64 // sectors
 }
 
-func parseMBREntry(b []byte) mbrEntry {
-	return mbrEntry{status: b[0], code: b[4], start: int64(le.Uint32(b[8:])), count: int64(le.Uint32(b[12:]))}
+func parseMBR(b []byte) mbrRecord {
+	return mbrRecord{status: b[0], code: b[4], start: int64(le.Uint32(b[8:])), count: int64(le.Uint32(b[12:]))}
 }
 
-func (e mbrEntry) extended() bool { return e.code == 0x05 || e.code == 0x0F || e.code == 0x85 }
+func (e mbrRecord) extended() bool { return e.code == 0x05 || e.code == 0x0F || e.code == 0x85 }
 
 // header is one of the two headers of a GPT; numbers count sectors.
 type header struct {

@@ -30,9 +30,20 @@ type Found struct {
 // digits; TypeName has a name for it.
 type Part struct {
 	Entry
-	Number     int    // as in /dev/sdaN
-	Attributes uint64 // GPT
-	Logical    bool   // MBR: inside the extended partition
+	Number  int  // as in /dev/sdaN
+	Logical bool // MBR: inside the extended partition
+}
+
+// AttributeNames are the names of the partition's attributes, as AttributeBits
+// takes them; those without a name are left out.
+func (p Part) AttributeNames() []string {
+	var out []string
+	for _, a := range attributes() {
+		if p.Attributes>>a.bit&1 != 0 {
+			out = append(out, a.name)
+		}
+	}
+	return out
 }
 
 // reader reads one table.
@@ -65,7 +76,7 @@ func (d *reader) read() error {
 		d.out.Boot = b[:mbrBoot]
 	}
 	entries := mbrTable(b)
-	protective := slices.ContainsFunc(entries, func(e mbrEntry) bool { return e.code == typeProtective })
+	protective := slices.ContainsFunc(entries, func(e mbrRecord) bool { return e.code == typeProtective })
 	found, err := d.gpt(protective)
 	if err != nil {
 		return err
@@ -98,14 +109,14 @@ func (d *reader) bytes(off, n int64) ([]byte, error) {
 
 // mbrTable are the entries of a boot sector, if it can be a partition table: a
 // FAT file system's boot sector ends in the same two bytes.
-func mbrTable(b []byte) []mbrEntry {
+func mbrTable(b []byte) []mbrRecord {
 	if le.Uint16(b[510:]) != mbrMagic {
 		return nil
 	}
-	var out []mbrEntry
+	var out []mbrRecord
 	used := false
 	for i := range mbrMax {
-		e := parseMBREntry(b[mbrEntries+i*mbrEntrySize:])
+		e := parseMBR(b[mbrEntries+i*mbrRecordSize:])
 		if e.status&0x7F != 0 {
 			return nil
 		}
@@ -119,12 +130,12 @@ func mbrTable(b []byte) []mbrEntry {
 }
 
 // protective checks the MBR beside a GPT.
-func (d *reader) protective(b []byte, entries []mbrEntry) {
+func (d *reader) protective(b []byte, entries []mbrRecord) {
 	if le.Uint16(b[510:]) != mbrMagic {
 		d.problems.Add("protective MBR", "it does not end in 55 AA")
 		return
 	}
-	i := slices.IndexFunc(entries, func(e mbrEntry) bool { return e.code == typeProtective })
+	i := slices.IndexFunc(entries, func(e mbrRecord) bool { return e.code == typeProtective })
 	if i < 0 {
 		d.problems.Add("protective MBR", "it has no entry of type EE")
 		return

@@ -173,8 +173,7 @@ func (d *reader) entries(h *header, array []byte) {
 
 func (d *reader) entry(h *header, n int, b []byte) Part {
 	first, last := le.Uint64(b[32:]), le.Uint64(b[40:])
-	p := Part{Number: n, Attributes: le.Uint64(b[48:]), Entry: Entry{Type: formatGUID(b), GUID: formatGUID(b[16:]), Name: parseName(b[56:128])}}
-	p.Active = p.Attributes&gptLegacyBoot != 0
+	p := Part{Number: n, Entry: Entry{Type: formatGUID(b), GUID: formatGUID(b[16:]), Name: parseName(b[56:128]), Attributes: le.Uint64(b[48:])}}
 	if first > last || first < h.first || last > h.last || last >= uint64(d.out.Size/d.out.Sector) {
 		d.problems.Add(fmt.Sprintf("partition %d", n), "it has sectors %d to %d, and %d to %d may be used", first, last, h.first, h.last)
 	}

@@ -8,7 +8,7 @@ import "fmt"
 
 // mbr takes over the entries of a boot sector, and the logical partitions of
 // an extended one.
-func (d *reader) mbr(entries []mbrEntry) error {
+func (d *reader) mbr(entries []mbrRecord) error {
 	active := 0
 	for i, e := range entries {
 		if e.code == 0 {
@@ -32,7 +32,7 @@ func (d *reader) mbr(entries []mbrEntry) error {
 }
 
 // addMBR adds a partition whose start counts from sector base.
-func (d *reader) addMBR(n int, e mbrEntry, base int64, logical bool) {
+func (d *reader) addMBR(n int, e mbrRecord, base int64, logical bool) {
 	p := Part{Number: n, Logical: logical, Entry: Entry{
 		Slot: Slot{Start: (base + e.start) * SectorSize, Size: e.count * SectorSize},
 		Type: fmt.Sprintf("%02X", e.code), Active: e.status == 0x80,
@@ -51,7 +51,7 @@ func (d *reader) addMBR(n int, e mbrEntry, base int64, logical bool) {
 
 // logical follows the chain of tables in an extended partition: each has a
 // partition and, relative to the extended one, the next table.
-func (d *reader) logical(ext mbrEntry) error {
+func (d *reader) logical(ext mbrRecord) error {
 	at := ext.start
 	for n := 5; ; n++ {
 		if n >= 5+maxLogical {
@@ -70,10 +70,10 @@ func (d *reader) logical(ext mbrEntry) error {
 			d.problems.Add("extended partition", "there is no table at sector %d", at)
 			return nil
 		}
-		if e := parseMBREntry(b[mbrEntries:]); e.code != 0 && e.count != 0 {
+		if e := parseMBR(b[mbrEntries:]); e.code != 0 && e.count != 0 {
 			d.addMBR(n, e, at, true)
 		}
-		next := parseMBREntry(b[mbrEntries+mbrEntrySize:])
+		next := parseMBR(b[mbrEntries+mbrRecordSize:])
 		if next.code == 0 || next.count == 0 {
 			return nil
 		}

@@ -77,9 +77,6 @@ func TestRead(t *testing.T) {
 			switch tab.Kind {
 			case GPT:
 				p.Type, _ = TypeGUID(e.Type)
-				if e.Active {
-					p.Attributes = gptLegacyBoot
-				}
 			case MBR:
 				p.Type = map[string]string{"fat32": "0C", "linux": "83"}[e.Type]
 			}
@@ -87,6 +84,9 @@ func TestRead(t *testing.T) {
 		}
 		if diff := cmp.Diff(want, got.Parts); diff != "" {
 			t.Errorf("%s: partitions (-want +got):\n%s", tab.Kind, diff)
+		}
+		if names := got.Parts[1].AttributeNames(); tab.Kind == GPT && !slices.Equal(names, []string{"legacy-boot", "grow", "no-auto"}) {
+			t.Errorf("attributes %v", names)
 		}
 		if n := TypeName(got.Parts[1].Type); n != map[Kind]string{GPT: "esp", MBR: "linux"}[tab.Kind] {
 			t.Errorf("%s: type is called %q", tab.Kind, n)

@@ -37,7 +37,7 @@ func diskTree(ts *testscript.TestScript, files []string) *tree.Tree {
 // makeDisk is the command "disk PATH [NAME=TEXT...]": a disk with an ESP and a
 // root partition that has these files; "|" is the end of a line.
 func makeDisk(ts *testscript.TestScript, _ bool, args []string) {
-	l, err := disk.Compose(disk.Spec{
+	l, err := disk.Compose(context.Background(), disk.Spec{
 		Table: "gpt", Size: "128M", Seed: []byte("seed"), Time: 1700000000,
 		Partitions: []disk.Partition{
 			{Name: "esp", Type: "esp", FS: "fat32", Label: "CAROSESP", Size: "40M", Tree: diskTree(ts, []string{
