@@ -99,6 +99,10 @@ func (d *plain) show(e build.Event) {
 	}
 }
 
+// plainText is how much of a command a line shows; all of it is in the
+// declaration and the log.
+const plainText = 120
+
 func (d *plain) line(e build.Event) string {
 	tag := "[" + e.Stage + "] "
 	if e.Stage == "" {
@@ -107,9 +111,9 @@ func (d *plain) line(e build.Event) string {
 	step := fmt.Sprintf("%d/%d ", e.Step, e.Steps)
 	switch e.Kind {
 	case build.StepCached:
-		return tag + step + "cached: " + oneLine(e.Text)
+		return tag + step + "cached: " + clip(oneLine(e.Text), plainText)
 	case build.StepStarted:
-		return tag + step + oneLine(e.Text)
+		return tag + step + clip(oneLine(e.Text), plainText)
 	case build.StepDone:
 		return tag + step + "done in " + seconds(e.Seconds)
 	case build.StepOutput:
