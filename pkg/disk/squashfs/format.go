@@ -57,6 +57,11 @@ func (s *superblock) bytes() []byte {
 	return b.Bytes()
 }
 
+// parse is the opposite of bytes.
+func (s *superblock) parse(b []byte) {
+	binary.Read(bytes.NewReader(b), le, s) // fixed size, from memory: no error
+}
+
 // Types of inodes; each has an extended form that is typeExtended more.
 const (
 	typeDir = 1 + iota

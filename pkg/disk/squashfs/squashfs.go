@@ -3,7 +3,7 @@
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
 // Package squashfs turns a tree into a squashfs 4.0 file system, compressed, in
-// blocks of 128 KiB.
+// blocks of 128 KiB, and reads file systems with blocks of any size.
 //
 // Files smaller than a block share blocks (fragments), files of the same
 // content are stored once, blocks of zeros are not stored. Build reads every
@@ -12,7 +12,7 @@
 // workers.
 //
 // Times are whole seconds of 1970 to 2106, the nearest if another. Left out:
-// other block sizes, lzo, lz4 and lzma, access control lists (which squashfs
+// lzo, lz4 and lzma, access control lists (which squashfs
 // cannot store), and changing a file system.
 package squashfs
 

@@ -1,0 +1,65 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package squashfs
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+
+	"github.com/klauspost/compress/zlib"
+	"github.com/klauspost/compress/zstd"
+	"github.com/therootcompany/xz"
+)
+
+// expander gives what was compressed, an error if it is more than most bytes.
+type expander func(p []byte, most int64) ([]byte, error)
+
+// compressions by their number in the superblock.
+var compressions = map[uint16]Compression{1: Gzip, 4: XZ, 6: Zstd}
+
+func newExpander(id uint16) (expander, error) {
+	switch compressions[id] {
+	case Gzip:
+		return stream(func(r io.Reader) (io.Reader, error) { return zlib.NewReader(r) }), nil
+	case XZ:
+		return stream(func(r io.Reader) (io.Reader, error) { return xz.NewReader(r, maxDict) }), nil
+	case Zstd:
+		z, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(maxDict))
+		if err != nil {
+			return nil, err
+		}
+		return func(p []byte, most int64) ([]byte, error) {
+			b, err := z.DecodeAll(p, nil)
+			return limited(b, err, most)
+		}, nil
+	}
+	return nil, formatError("compression %d is none of gzip, xz, zstd", id)
+}
+
+// maxDict bounds the memory of a decompressor; the format's largest block has
+// 1 MiB.
+const maxDict = 1 << 20
+
+func stream(open func(io.Reader) (io.Reader, error)) expander {
+	return func(p []byte, most int64) ([]byte, error) {
+		r, err := open(bytes.NewReader(p))
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrFormat, err)
+		}
+		b, err := io.ReadAll(io.LimitReader(r, most+1))
+		return limited(b, err, most)
+	}
+}
+
+func limited(b []byte, err error, most int64) ([]byte, error) {
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
+	}
+	if int64(len(b)) > most {
+		return nil, formatError("more than %d bytes when expanded", most)
+	}
+	return b, nil
+}

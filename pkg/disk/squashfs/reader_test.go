@@ -1,0 +1,185 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package squashfs
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/google/go-cmp/cmp"
+)
+
+// open reads an image as a tree.
+func open(t testing.TB, path string) *tree.Tree {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	fi, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(f, fi.Size())
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr, err := s.Tree()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tr
+}
+
+// said is an entry as text, with the sum of its content.
+func said(t testing.TB, tr *tree.Tree) []string {
+	t.Helper()
+	var out []string
+	for _, e := range tr.Entries {
+		s := uint32(0)
+		if e.Hardlink == "" && e.Type() == tree.Regular {
+			s = sum(t, e.Content, e.Size)
+		}
+		e.Content, e.Data, e.MtimeNsec = nil, nil, 0
+		for i := range e.Xattrs { // nil or empty
+			e.Xattrs[i].Value = append([]byte{}, e.Xattrs[i].Value...)
+		}
+		if len(e.Xattrs) == 0 {
+			e.Xattrs = nil
+		}
+		out = append(out, fmt.Sprintf("%+v %08x", e, s))
+	}
+	return out
+}
+
+// TestRead reads random file systems of our own back.
+func TestRead(t *testing.T) {
+	for seed := range uint64(6) {
+		rnd := rand.New(rand.NewPCG(seed, 6))
+		tr := randomTree(rnd, 150)
+		c := []Compression{Zstd, Gzip, XZ}[seed%3]
+		if c == XZ {
+			tr = randomTree(rnd, 40)
+		}
+		got := open(t, build(t, tr, Options{Compression: c}))
+		if diff := cmp.Diff(said(t, got), said(t, tr)); diff != "" {
+			t.Fatalf("seed %d: read (-), tree (+):\n%.3000s", seed, diff)
+		}
+	}
+}
+
+// TestReadMksquashfs reads what mksquashfs makes of what unsquashfs unpacked.
+func TestReadMksquashfs(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(3, 6))
+	first := build(t, randomTree(rnd, 100), Options{})
+	dir := filepath.Join(t.TempDir(), "out")
+	if os.Geteuid() != 0 {
+		t.Skip("not the superuser")
+	}
+	tool(t, "unsquashfs", "-n", "-d", dir, first)
+	want := said(t, open(t, first))
+	for _, args := range []string{
+		"-comp gzip -b 4096", "-comp xz -b 1M", "-comp zstd -b 64K -always-use-fragments", "-comp gzip -no-fragments -no-exports",
+		"-comp gzip -noI -noD -noF -noX",
+	} {
+		out := filepath.Join(t.TempDir(), "fs")
+		tool(t, "mksquashfs", append([]string{dir, out, "-no-progress", "-quiet"}, strings.Fields(args)...)...)
+		if diff := cmp.Diff(said(t, open(t, out)), want); diff != "" {
+			t.Errorf("%s: read (-), ours (+):\n%.3000s", args, diff)
+		}
+	}
+}
+
+// TestReadHoles knows where they are.
+func TestReadHoles(t *testing.T) {
+	const size = 1<<40 + 77
+	e := tree.Entry{Path: "huge", Mode: tree.Regular | 0o600, Size: size, Content: mark{size, 4<<30 + 9}, Data: []tree.Range{{Off: 4<<30 + 5, Len: 10}}}
+	got := open(t, build(t, sorted(e), Options{})).Entries[1]
+	if diff := cmp.Diff(got.Data, []tree.Range{{Off: 4 << 30, Len: blockSize}}); diff != "" {
+		t.Errorf("ranges (-got +want):\n%s", diff)
+	}
+	b := make([]byte, 20)
+	if n, err := got.Content.ReadAt(b, 4<<30); n != 20 || err != nil || b[9] != 'm' {
+		t.Errorf("%d bytes, %v: %q", n, err, b)
+	}
+	if n, err := got.Content.ReadAt(b, size-5); n != 5 || err != io.EOF {
+		t.Errorf("%d bytes at the end, %v", n, err)
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	good, err := os.ReadFile(build(t, sorted(regular("f", "x")), Options{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	change := func(at int, v uint64, n int) []byte {
+		b := bytes.Clone(good)
+		copy(b[at:at+n], le.AppendUint64(nil, v))
+		return b
+	}
+	for _, tt := range []struct {
+		name string
+		b    []byte
+		text string
+	}{
+		{"short", good[:95], "95 bytes are too few"},
+		{"magic", change(0, 0, 4), "magic"},
+		{"version", change(28, 3, 2), "version 3.0"},
+		{"block size", change(12, 5, 4), "blocks of 5 bytes"},
+		{"compression", change(20, 3, 2), "compression 3"},
+		{"truncated", good[:200], "on a device of 200"},
+		{"tables", change(64, 1<<40, 8), "a table begins behind"},
+		{"root", change(32, 1<<40, 8), "behind its"},
+		{"root in a block", change(32, 0xffff, 8), "block of metadata"},
+	} {
+		f, err := Open(bytes.NewReader(tt.b), int64(len(tt.b)))
+		if err == nil {
+			_, err = f.Tree()
+		}
+		if !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), tt.text) {
+			t.Errorf("%s: got %v, want %q", tt.name, err, tt.text)
+		}
+	}
+}
+
+// FuzzOpen reads any file system; what comes out is a tree in order.
+func FuzzOpen(f *testing.F) {
+	for _, c := range []Compression{Zstd, Gzip, XZ} {
+		for seed := range uint64(3) {
+			b, err := os.ReadFile(build(f, randomTree(rand.New(rand.NewPCG(seed, 6)), 10), Options{Compression: c}))
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(b[:min(len(b), 1<<16)])
+		}
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		s, err := Open(bytes.NewReader(b), int64(len(b)))
+		if err != nil {
+			return
+		}
+		tr, _ := s.Tree()
+		for i := range tr.Entries {
+			e := &tr.Entries[i]
+			if i > 0 && tree.Compare(tr.Entries[i-1].Path, e.Path) >= 0 {
+				t.Fatalf("/%s is out of place", e.Path)
+			}
+			if e.Size > 0 {
+				p := make([]byte, min(e.Size, 1<<18))
+				e.Content.ReadAt(p, 0)
+				e.Content.ReadAt(p, e.Size-int64(len(p)))
+			}
+		}
+	})
+}
