@@ -26,10 +26,12 @@ func TestOVA(t *testing.T) {
 	}
 	path := filepath.Join(t.TempDir(), "caros.OVA")
 	vm := &ova.VM{Product: "CarOS", NICs: 2, DataDisks: []int64{64 * mib}}
-	if err := Write(t.Context(), path, "", m, WriteOptions{Seed: []byte("seed"), VM: vm, Time: 1}); err != nil {
+	raw := filepath.Join(t.TempDir(), "caros.raw.zst")
+	if err := WriteAll(t.Context(), []Output{{path, ""}, {raw, ""}}, m, WriteOptions{Seed: []byte("seed"), VM: vm, Time: 1}); err != nil {
 		t.Fatal(err)
 	}
 	sameContent(t, m, path, OVA)
+	sameContent(t, m, raw, RawZstd)
 	f, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
