@@ -400,5 +400,22 @@ func TestMapOnUsedCard(t *testing.T) {
 			t.Fatal(err)
 		}
 		run(t, check[0], append(check[1:], path)...)
+		if check[0] == "e2fsck" {
+			checkZeroed(t, path)
+		}
+	}
+}
+
+// checkZeroed: the journal has no old transaction in it that a crash would bring
+// back, and the inode table no old inode.
+func checkZeroed(t *testing.T, ext4 string) {
+	t.Helper()
+	journal := filepath.Join(t.TempDir(), "journal")
+	run(t, "debugfs", "-R", "dump <8> "+journal, ext4)
+	if b, err := os.ReadFile(journal); err != nil || len(b) < mib || bytes.Contains(b, []byte("rubbish!")) {
+		t.Errorf("a journal of %d bytes with rubbish in it, %v", len(b), err)
+	}
+	if out := run(t, "debugfs", "-R", "inode_dump <1000>", ext4); strings.Contains(out, "checksum does not match") || !strings.Contains(out, "0000 0000") {
+		t.Errorf("an inode that is not in use:\n%s", out)
 	}
 }
