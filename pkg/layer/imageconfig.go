@@ -39,8 +39,12 @@ func (c *ImageConfig) Environ() [][2]string {
 }
 
 // AddHistory appends a line to the image's history; empty says that it made no
-// layer.
+// layer. An image from elsewhere that has layers and no history gets a line for
+// each of them first: with the new one alone there would be too few.
 func (c *ImageConfig) AddHistory(by string, at time.Time, empty bool) {
+	if len(c.History) == 0 {
+		c.History = make([]v1.History, len(c.RootFS.DiffIDs))
+	}
 	c.History = append(slices.Clone(c.History), v1.History{CreatedBy: by, Created: v1.Time{Time: at}, EmptyLayer: empty})
 	c.Created = v1.Time{Time: at}
 }
