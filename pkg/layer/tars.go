@@ -37,7 +37,9 @@ func (t Tar) ReadAt(p []byte, off int64) (int, error) { return t.file.ReadAt(p, 
 func (t *Tars) Close() error {
 	var err error
 	for _, l := range t.Layers {
-		err = errors.Join(err, l.file.Close())
+		if l.file != nil { // after an error some have not been opened
+			err = errors.Join(err, l.file.Close())
+		}
 	}
 	t.Layers = nil
 	return err
@@ -161,7 +163,9 @@ func (r Registry) archiveSource(f found, limits Limits) (*tarSource, error) {
 		ev := TransferEvent{Kind: "pull", Name: f.pinned, Digest: id.String(), Total: st.Size()}
 		in := &progressReader{ctx: ctx, report: func(n int64) { ev.Done = min(n, ev.Total); r.event(ev) }}
 		in.r = &bounded{r: rc, in: &counted{n: st.Size()}, limits: limits}
-		_, err = io.Copy(w, in)
+		n, err := io.Copy(w, in)
+		ev.Done, ev.Total = n, n // only now it is known
+		r.event(ev)
 		return errors.Join(err, rc.Close())
 	}}, nil
 }

@@ -20,6 +20,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/disk/tree"
@@ -230,6 +231,9 @@ func TestOpenTarsHostile(t *testing.T) {
 			if tt.err == "" && err != nil || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
 				t.Errorf("got %v, want %q", err, tt.err)
 			}
+			if err != nil && strings.Contains(err.Error(), "\n") {
+				t.Errorf("more than one line: %v", err)
+			}
 			if left, _ := filepath.Glob(cache.Dir + "/.*"); len(left) > 0 {
 				t.Errorf("left behind: %v", left)
 			}
@@ -279,4 +283,41 @@ func blocks(t *testing.T, path string) int64 {
 		t.Fatal(err)
 	}
 	return st.Blocks * 512
+}
+
+// Several processes may use a cache at a time, also when it is damaged and when
+// an image has a layer twice.
+func TestOpenTarsConcurrently(t *testing.T) {
+	stream := makeTar(t, reg("f", strings.Repeat("content", 1000)))
+	l := newLayout(t)
+	l.index(l.image(stream, func(m *v1.Manifest, c *v1.ConfigFile) {
+		m.Layers, c.RootFS.DiffIDs = append(m.Layers, m.Layers[0]), append(c.RootFS.DiffIDs, c.RootFS.DiffIDs[0])
+	}))
+	cache := TarCache{Dir: t.TempDir()}
+	h, _, err := v1.SHA256(bytes.NewReader(stream))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		var g errgroup.Group
+		for range 4 {
+			g.Go(func() error {
+				tars, err := Registry{}.OpenTars(t.Context(), "oci:"+l.dir, "amd64", cache)
+				if err != nil {
+					return err
+				}
+				for _, tar := range tars.Layers {
+					got, err := io.ReadAll(io.NewSectionReader(tar, 0, tar.Size))
+					if err != nil || !bytes.Equal(got, stream) {
+						t.Errorf("a layer differs (%v)", err)
+					}
+				}
+				return tars.Close()
+			})
+		}
+		if err := g.Wait(); err != nil {
+			t.Error(err)
+		}
+		flipByte(t, cache.tarFile(h))
+	}
 }
