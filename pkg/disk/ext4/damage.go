@@ -52,10 +52,11 @@ const (
 // checker is what a check has learnt.
 type checker struct {
 	damage.List
-	f      *FS
-	blocks bitset            // in use, by what uses them
-	inodes map[uint32]*state // in use, by their link counts
-	attrs  map[int64]int     // blocks of attributes: inodes that name them
+	f           *FS
+	blocks      bitset             // in use, by what uses them
+	inodes      map[uint32]*state  // in use, by their link counts
+	groupInodes map[int64][]uint32 // the same by group
+	attrs       map[int64]int      // blocks of attributes: inodes that name them
 }
 
 // state is what is known about an inode in use.
@@ -84,9 +85,24 @@ func (s bitset) add(n int64) bool {
 	return fresh
 }
 
-func (s bitset) has(n int64) bool {
-	p := s[n>>15]
-	return p != nil && p[n>>6&511]>>(n&63)&1 != 0
+// bitmap is the members among the n blocks from start on, in a block of size
+// bytes.
+func (s bitset) bitmap(start, n, size int64) []byte {
+	out := make([]byte, size)
+	for b := start; b < start+n; {
+		p := s[b>>15]
+		end := min(start+n, (b>>15+1)<<15)
+		if p == nil {
+			b = end
+			continue
+		}
+		for ; b < end; b++ {
+			if p[b>>6&511]>>(b&63)&1 != 0 {
+				out[(b-start)/8] |= 1 << ((b - start) % 8)
+			}
+		}
+	}
+	return out
 }
 
 // claim notes that what uses n blocks from start on. It reports whether all of

@@ -6,6 +6,7 @@ package ext4
 
 import (
 	"fmt"
+	"math/bits"
 
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
@@ -14,9 +15,12 @@ import (
 func (c *checker) bitmaps() {
 	f := c.f
 	dirs := map[int64]int64{}
+	c.groupInodes = map[int64][]uint32{}
 	for ino, s := range c.inodes {
+		g := int64(ino-1) / int64(f.s.InodesPerGroup)
+		c.groupInodes[g] = append(c.groupInodes[g], ino)
 		if s.kind == tree.Dir {
-			dirs[int64(ino-1)/int64(f.s.InodesPerGroup)]++
+			dirs[g]++
 		}
 	}
 	var freeBlocks, freeInodes int64
@@ -47,47 +51,53 @@ func (c *checker) blockBitmap(where string, g int64, d groupDesc) int64 {
 	f := c.f
 	start := f.groupStart(g)
 	n := min(int64(f.s.BlocksPerGroup), f.blocks-start)
-	used := func(i int64) bool { return c.blocks.has(start + i) }
+	used := c.blocks.bitmap(start, n, f.block)
 	where += ", block bitmap"
 	if f.sums() && d.flags&groupBlockUninit != 0 {
-		return n - tally(n, used)
+		return n - ones(used)
 	}
 	b, err := f.read(d.blockBitmap)
 	if err != nil {
-		return n - tally(n, used)
+		return n - ones(used)
 	}
 	c.bitmapSum(where, b[:f.s.BlocksPerGroup/8], d.blockBitmapSum)
-	return c.compare(where, b, n, "block", start, used)
+	c.compare(where, b, used, n, "block", start)
+	return n - ones(used)
 }
 
 // inodeBitmap checks a group's inode bitmap and gives the number of free inodes.
 func (c *checker) inodeBitmap(where string, g int64, d groupDesc) int64 {
 	f := c.f
 	n, first := int64(f.s.InodesPerGroup), g*int64(f.s.InodesPerGroup)+1
-	used := func(i int64) bool {
-		ino := uint32(first + i)
-		return c.inodes[ino] != nil || ino != rootIno && ino < max(f.s.FirstIno, oldFirstIno)
+	used := make([]byte, f.block)
+	for _, ino := range c.groupInodes[g] {
+		i := int64(ino) - first
+		used[i/8] |= 1 << (i % 8)
+	}
+	for ino := first; g == 0 && ino < int64(max(f.s.FirstIno, oldFirstIno)) && ino-first < n; ino++ {
+		if ino != rootIno {
+			used[(ino-first)/8] |= 1 << ((ino - first) % 8)
+		}
 	}
 	where += ", inode bitmap"
 	if f.sums() && d.flags&groupInodeUninit != 0 {
-		return n - tally(n, used)
+		return n - ones(used)
 	}
 	b, err := f.read(d.inodeBitmap)
 	if err != nil {
-		return n - tally(n, used)
+		return n - ones(used)
 	}
 	c.bitmapSum(where, b[:(n+7)/8], d.inodeBitmapSum)
-	return c.compare(where, b, n, "inode", first, used)
+	c.compare(where, b, used, n, "inode", first)
+	return n - ones(used)
 }
 
-func tally(n int64, used func(i int64) bool) int64 {
-	k := int64(0)
-	for i := range n {
-		if used(i) {
-			k++
-		}
+func ones(b []byte) int64 {
+	n := 0
+	for _, c := range b {
+		n += bits.OnesCount8(c)
 	}
-	return k
+	return int64(n)
 }
 
 // bitmapSum checks a bitmap's checksum, of which small descriptors have half.
@@ -101,23 +111,17 @@ func (c *checker) bitmapSum(where string, b []byte, got uint32) {
 	}
 }
 
-// compare compares the first n bits of a bitmap, checks that the rest is set,
-// and gives the number of those not in use.
-func (c *checker) compare(where string, b []byte, n int64, what string, first int64, used func(i int64) bool) int64 {
-	free, missing, extra, at := int64(0), 0, 0, int64(-1)
-	for i := range n {
-		bit, is := b[i/8]>>(i%8)&1 != 0, used(i)
-		switch {
-		case is && !bit:
-			missing++
-		case bit && !is:
-			extra++
-		}
-		if bit != is && at < 0 {
-			at = first + i
-		}
-		if !is {
-			free++
+// compare compares the first n bits of a bitmap with what is in use, and checks
+// that the rest is set.
+func (c *checker) compare(where string, b, used []byte, n int64, what string, first int64) {
+	missing, extra, at := 0, 0, int64(-1)
+	for i := range (n + 7) / 8 {
+		mask := byte(1<<min(n-8*i, 8) - 1)
+		differ := (b[i] ^ used[i]) & mask
+		missing += bits.OnesCount8(differ & used[i])
+		extra += bits.OnesCount8(differ & b[i])
+		if differ != 0 && at < 0 {
+			at = first + 8*i + int64(bits.TrailingZeros8(differ))
 		}
 	}
 	if at >= 0 {
@@ -129,5 +133,4 @@ func (c *checker) compare(where string, b []byte, n int64, what string, first in
 			break
 		}
 	}
-	return free
 }

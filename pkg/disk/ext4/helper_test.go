@@ -110,6 +110,7 @@ func build(t testing.TB, tr *tree.Tree, o Options) string {
 	}
 	path := write(t, m)
 	fsck(t, path)
+	checkClean(t, openFS(t, path))
 	return path
 }
 
