@@ -83,8 +83,8 @@ func printReport(w io.Writer, path string, r *inspect.Report) error {
 	if r.FileSize != r.Size {
 		head += " in a file of " + round(r.FileSize)
 	}
-	if v := r.VM; v != nil {
-		head += fmt.Sprintf("\nVMDK: %s, adapter %s, hardware version %s", v.CreateType, v.Adapter, v.HardwareVersion)
+	if r.VM != nil {
+		head += "\n" + machine(r.VM)
 	}
 	switch t := r.Table; {
 	case t == nil:
@@ -111,6 +111,19 @@ func printReport(w io.Writer, path string, r *inspect.Report) error {
 		}
 	}
 	return nil
+}
+
+// machine is a line about the virtual machine.
+func machine(v *inspect.VM) string {
+	parts := []string{"VMDK " + v.CreateType, "adapter " + v.Adapter, "hardware " + v.HardwareVersion}
+	if v.Cores > 0 {
+		parts = []string{
+			"machine " + v.Name, fmt.Sprintf("%d cores, %s, %d NICs, %d disks", v.Cores, round(v.Memory), v.NICs, v.Disks),
+			v.HardwareVersion, v.Firmware, v.Guest,
+		}
+	}
+	parts = slices.DeleteFunc(parts, func(s string) bool { return s == "" || strings.HasSuffix(s, " ") })
+	return strings.Join(parts, ", ")
 }
 
 func printPartitions(w io.Writer, r *inspect.Report) error {

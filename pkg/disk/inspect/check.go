@@ -8,6 +8,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/disk/damage"
@@ -110,10 +112,12 @@ func (d *Disk) checkVolumes(ctx context.Context) []damage.Problem {
 }
 
 // expected reports whether a partition is of a type that is no use without a
-// file system, and not empty: one that is empty may be meant to be.
+// file system, and not empty: one that is empty may be meant to be. Types that
+// say little may hold anything.
 func (v *volume) expected() bool {
-	switch partition.TypeName(v.Type) {
-	case "", "bios", "lvm", "raid", "luks", "swap":
+	switch name := partition.TypeName(v.Type); {
+	case strings.HasPrefix(name, "root-"), strings.HasPrefix(name, "fat"), slices.Contains([]string{"esp", "boot", "home", "srv", "var"}, name):
+	default:
 		return false
 	}
 	b := make([]byte, 64<<10)

@@ -15,6 +15,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/damage"
 	"github.com/carosio/carosbuild/pkg/disk/ext4"
 	"github.com/carosio/carosbuild/pkg/disk/fat"
+	"github.com/carosio/carosbuild/pkg/disk/ova"
 	"github.com/carosio/carosbuild/pkg/disk/partition"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 	"github.com/carosio/carosbuild/pkg/disk/vmdk"
@@ -179,6 +180,9 @@ func (d *Disk) Report() (*Report, error) {
 		}
 		r.FileSize = st.Size()
 		r.VM = vm(d.opened.Source())
+		if r.Format == disk.OVA {
+			r.VM.appliance(d.opened.Container(), r.FileSize)
+		}
 	}
 	if t := d.table; t.Kind != "" {
 		r.Table = &Table{Kind: string(t.Kind), GUID: t.GUID, SectorSize: t.Sector, Hybrid: t.Hybrid}
@@ -239,6 +243,18 @@ func vm(source any) *VM {
 		CreateType: values["createType"], Adapter: values["ddb.adapterType"],
 		HardwareVersion: values["ddb.virtualHWVersion"], UUID: values["ddb.uuid"],
 	}
+}
+
+// appliance adds what an OVA's descriptor says. One that cannot be read adds
+// nothing: a check says why.
+func (v *VM) appliance(r io.ReaderAt, size int64) {
+	f, err := ova.Read(r, size)
+	if v == nil || err != nil {
+		return
+	}
+	v.Name, v.Product, v.Vendor, v.Version = f.Name, f.Product, f.Vendor, f.Version
+	v.Guest, v.Firmware, v.HardwareVersion = f.Guest, f.Firmware, f.Hardware
+	v.Cores, v.Memory, v.NICs, v.Disks = f.Cores, f.Memory, f.NICs, f.Disks
 }
 
 // assignments are the lines NAME=VALUE of a text, values without their quotes.

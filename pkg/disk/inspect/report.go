@@ -28,12 +28,23 @@ type Report struct {
 	Problems []damage.Problem `json:"problems,omitempty"` // of Disk.Check
 }
 
-// VM is what a VMDK's descriptor says about its machine.
+// VM is what a VMDK's descriptor and, in an OVA, the appliance's say about the
+// machine.
 type VM struct {
-	CreateType      string `json:"create_type"`
+	CreateType      string `json:"create_type,omitempty"` // of the VMDK
 	Adapter         string `json:"adapter,omitempty"`
 	HardwareVersion string `json:"hardware_version,omitempty"`
 	UUID            string `json:"uuid,omitempty"`
+	Name            string `json:"name,omitempty"`
+	Product         string `json:"product,omitempty"`
+	Vendor          string `json:"vendor,omitempty"`
+	Version         string `json:"version,omitempty"`
+	Guest           string `json:"guest,omitempty"` // VMware's name of the operating system
+	Firmware        string `json:"firmware,omitempty"`
+	Cores           int    `json:"cores,omitempty"`
+	Memory          int64  `json:"memory,omitempty"` // bytes
+	NICs            int    `json:"nics,omitempty"`
+	Disks           int    `json:"disks,omitempty"`
 }
 
 // Table is the partition table.
