@@ -45,7 +45,7 @@ var allowed = map[string][]string{
 	"pkg/disk/tree":      {},
 	"pkg/disk/uboot":     {},
 	"pkg/disk/uki":       {},
-	"pkg/disk/verity":    {"pkg/disk/image"},
+	"pkg/disk/verity":    {"pkg/disk/damage", "pkg/disk/image"},
 	"pkg/disk/vhd":       {"pkg/disk/image", "pkg/disk/pipeline"},
 	"pkg/disk/vhdx":      {"pkg/disk/pipeline"},
 	"pkg/disk/vmdk":      {"pkg/disk/damage", "pkg/disk/image", "pkg/disk/pipeline"},

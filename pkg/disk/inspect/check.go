@@ -16,6 +16,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/grub"
 	"github.com/carosio/carosbuild/pkg/disk/ova"
 	"github.com/carosio/carosbuild/pkg/disk/partition"
+	"github.com/carosio/carosbuild/pkg/disk/verity"
 	"github.com/carosio/carosbuild/pkg/disk/vmdk"
 )
 
@@ -101,14 +102,35 @@ func (d *Disk) checkVolumes(ctx context.Context) []damage.Problem {
 		if v.err != nil {
 			out = append(out, damage.Problem{Where: v.String(), Text: v.err.Error()})
 		}
-		if v.fs != nil && ctx.Err() == nil {
+		switch {
+		case ctx.Err() != nil:
+		case v.fs != nil:
 			out = append(out, damage.In(v.String(), v.fs.Check())...)
+		case v.kind == "verity":
+			out = append(out, d.checkVerity(ctx, v)...)
 		}
 		if v.kind == "" && v.Number > 0 && v.expected() {
 			out = append(out, damage.Problem{Where: v.String(), Text: fmt.Sprintf("its type is %s, and what is in it is no file system that is known", partition.TypeName(v.Type))})
 		}
 	}
 	return out
+}
+
+// checkVerity checks a hash tree and the data that it is for: the partition
+// whose type is that of the tree without -verity, else the one before it.
+func (d *Disk) checkVerity(ctx context.Context, v *volume) []damage.Problem {
+	name, typed := strings.CutSuffix(partition.TypeName(v.Type), "-verity")
+	i := slices.IndexFunc(d.volumes, func(w *volume) bool {
+		return typed && partition.TypeName(w.Type) == name || !typed && w.Number == v.Number-1
+	})
+	if i < 0 {
+		return []damage.Problem{{Where: v.String(), Text: "there is no partition that its hash tree is for"}}
+	}
+	problems, err := verity.Check(ctx, d.volumes[i].r, v.r)
+	if err != nil {
+		return nil // Check gives ctx's error
+	}
+	return damage.In(v.String(), problems)
 }
 
 // expected reports whether a partition is of a type that is no use without a

@@ -280,3 +280,20 @@ func TestDiff(t *testing.T) {
 		t.Errorf("two kinds of disks: %v", got)
 	}
 }
+
+// TestCheckVerity checks a root with a hash tree, whole and damaged.
+func TestCheckVerity(t *testing.T) {
+	s := hybrid(t, root())
+	s.Partitions[1].Size = "32M"
+	s.Partitions = append(s.Partitions, disk.Partition{Name: "hashes", Type: "root-x86-64-verity", FS: "verity", Of: "root"})
+	b := bytesOf(t, compose(t, s))
+	d := looked(t, bytesDevice{b})
+	if ps, err := d.Check(t.Context()); err != nil || len(ps) > 0 {
+		t.Errorf("good disk: %v, %v", ps, err)
+	}
+	b[bytes.Index(b, []byte("node-1\n"))] ^= 1
+	ps, err := looked(t, bytesDevice{b}).Check(t.Context())
+	if err != nil || len(ps) != 1 || !strings.HasPrefix(ps[0].String(), "partition hashes: tree: 1 hash blocks do not fit") {
+		t.Errorf("changed content: %v, %v", ps, err)
+	}
+}
