@@ -61,7 +61,7 @@ func testOptions() WriteOptions {
 // TestWriteAll writes all formats at once; what each has is read by our reader
 // and by somebody else's.
 func TestWriteAll(t *testing.T) {
-	dir, m := t.TempDir(), testImage(t)
+	dir, m := t.TempDir(), smallImage(t)
 	reads := &counted{Source: m}
 	src, err := image.New(m.Size(), []image.Extent{{Len: m.Size(), Src: reads}})
 	if err != nil {
