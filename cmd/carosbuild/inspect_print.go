@@ -199,9 +199,12 @@ func printBoot(w io.Writer, r *inspect.Report) error {
 		case b.Path == "" && b.Offset == 0:
 			where = "first sector"
 		case b.Path == "":
-			where = "at byte " + fmt.Sprint(b.Offset)
+			where = "at " + round(b.Offset)
 		}
-		what := strings.Join(strings.Fields(b.Name+" "+b.Version+" "+b.Arch), " ")
+		what := strings.TrimSpace(b.Name + " " + b.Version)
+		if b.Arch != "" {
+			what += " (" + b.Arch + ")"
+		}
 		if b.Detail != "" && b.Kind != "entry" && b.Kind != "config" {
 			what += ", " + b.Detail
 		}

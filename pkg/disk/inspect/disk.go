@@ -214,6 +214,7 @@ func (v *volume) report() *FileSystem {
 		return nil
 	}
 	f := &FileSystem{Kind: v.kind}
+	f.Label, f.UUID = v.identity()
 	err := v.err
 	if v.fs != nil {
 		f.Label, f.UUID = v.fs.Label(), v.fs.ID()
@@ -226,6 +227,27 @@ func (v *volume) report() *FileSystem {
 		f.Error = err.Error()
 	}
 	return f
+}
+
+// identity is what blkid tells of kinds that are not read: label and UUID.
+func (v *volume) identity() (label, uuid string) {
+	b := make([]byte, 128)
+	switch v.kind {
+	case "swap":
+		if n, _ := v.r.ReadAt(b[:32], 1036); n == 32 {
+			label, _, _ = strings.Cut(string(b[16:32]), "\x00")
+			return clean(label), formatUUID(b[:16])
+		}
+	case "verity":
+		if n, _ := v.r.ReadAt(b[:16], 16); n == 16 {
+			return "", formatUUID(b[:16])
+		}
+	}
+	return "", ""
+}
+
+func formatUUID(u []byte) string {
+	return fmt.Sprintf("%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:16])
 }
 
 // vm is what a VMDK's descriptor says.

@@ -281,13 +281,17 @@ func TestDiff(t *testing.T) {
 	}
 }
 
-// TestCheckVerity checks a root with a hash tree, whole and damaged.
+// TestCheckVerity checks a root with a hash tree, whole and damaged, beside swap.
 func TestCheckVerity(t *testing.T) {
 	s := hybrid(t, root())
 	s.Partitions[1].Size = "32M"
 	s.Partitions = append(s.Partitions, disk.Partition{Name: "hashes", Type: "root-x86-64-verity", FS: "verity", Of: "root"})
+	s.Partitions = append(s.Partitions, disk.Partition{Name: "swap", FS: "swap", Label: "SWAP", Size: "8M", UUID: "01234567-89ab-cdef-0123-456789abcdef"})
 	b := bytesOf(t, compose(t, s))
 	d := looked(t, bytesDevice{b})
+	if f := report(t, d).Partitions[4].FileSystem; f.Kind != "swap" || f.Label != "SWAP" || f.UUID != "01234567-89ab-cdef-0123-456789abcdef" {
+		t.Errorf("swap: %+v", f)
+	}
 	if ps, err := d.Check(t.Context()); err != nil || len(ps) > 0 {
 		t.Errorf("good disk: %v, %v", ps, err)
 	}
