@@ -5,6 +5,7 @@
 package ext4
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/carosio/carosbuild/pkg/disk/damage"
@@ -18,7 +19,8 @@ const maxInodes = 1 << 24
 // group descriptors, inodes and their blocks, directories, link counts, bitmaps
 // and the counts in descriptors and superblock. Left out: file systems with
 // clusters of blocks (bigalloc), and those whose journal must be replayed first.
-func (f *FS) Check() []damage.Problem {
+// When ctx ends before, what was found is not all.
+func (f *FS) Check(ctx context.Context) []damage.Problem {
 	c := &checker{f: f, blocks: bitset{}, inodes: map[uint32]*state{}, attrs: map[int64]int{}}
 	c.super()
 	switch {
@@ -31,14 +33,14 @@ func (f *FS) Check() []damage.Problem {
 		c.Add("file system", "it has %d blocks, too many to be checked", f.blocks)
 		return c.Problems()
 	}
-	c.groups()
-	c.tables()
+	c.groups(ctx)
+	c.tables(ctx)
 	c.journal()
 	c.resize()
-	c.directories()
+	c.directories(ctx)
 	c.references()
 	c.attrCounts()
-	c.bitmaps()
+	c.bitmaps(ctx)
 	return c.Problems()
 }
 

@@ -5,6 +5,7 @@
 package ext4
 
 import (
+	"context"
 	"fmt"
 	"math/bits"
 
@@ -12,7 +13,7 @@ import (
 )
 
 // bitmaps compares bitmaps and counts with what was found in use.
-func (c *checker) bitmaps() {
+func (c *checker) bitmaps(ctx context.Context) {
 	f := c.f
 	dirs := map[int64]int64{}
 	c.groupInodes = map[int64][]uint32{}
@@ -24,7 +25,7 @@ func (c *checker) bitmaps() {
 		}
 	}
 	var freeBlocks, freeInodes int64
-	for g := range f.groups {
+	for g := int64(0); g < f.groups && ctx.Err() == nil; g++ {
 		d, err := f.group(g)
 		if err != nil {
 			continue // groups has said it

@@ -5,6 +5,7 @@
 package ext4
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -31,14 +32,14 @@ func (p *place) String() string {
 }
 
 // directories goes over all that can be reached.
-func (c *checker) directories() {
+func (c *checker) directories(ctx context.Context) {
 	s := c.inodes[rootIno]
 	if s == nil || s.kind != tree.Dir {
 		c.Add("/", "inode %d is no directory", rootIno)
 		return
 	}
 	s.visited = true
-	for stack := []*place{{ino: rootIno}}; len(stack) > 0; {
+	for stack := []*place{{ino: rootIno}}; len(stack) > 0 && ctx.Err() == nil; {
 		p := stack[len(stack)-1]
 		stack = append(stack[:len(stack)-1], c.directory(p)...)
 	}

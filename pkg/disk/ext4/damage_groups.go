@@ -6,6 +6,7 @@ package ext4
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 )
 
@@ -14,7 +15,7 @@ import (
 func (f *FS) sums() bool { return f.metaSum || f.s.ROCompat&roCompatGDTCsum != 0 }
 
 // groups checks the descriptors and claims what they name.
-func (c *checker) groups() {
+func (c *checker) groups(ctx context.Context) {
 	f := c.f
 	for g := range f.groups {
 		if f.hasBackup(g) {
@@ -30,7 +31,7 @@ func (c *checker) groups() {
 	if f.s.Incompat&incompatMMP != 0 {
 		c.claim("multi-mount protection", int64(le.Uint64(f.raw[0x168:])), 1)
 	}
-	for g := range f.groups {
+	for g := int64(0); g < f.groups && ctx.Err() == nil; g++ {
 		c.group(g)
 	}
 }

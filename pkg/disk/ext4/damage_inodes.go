@@ -6,6 +6,7 @@ package ext4
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 
@@ -15,9 +16,9 @@ import (
 const flagHugeFile = 0x40000 // i_blocks counts blocks
 
 // tables checks the inodes of all groups.
-func (c *checker) tables() {
+func (c *checker) tables(ctx context.Context) {
 	f := c.f
-	for g := range f.groups {
+	for g := int64(0); g < f.groups && ctx.Err() == nil; g++ {
 		d, err := f.group(g)
 		if err != nil || f.sums() && d.flags&groupInodeUninit != 0 {
 			continue

@@ -20,7 +20,7 @@ import (
 // checkClean fails unless nothing is wrong with a file system.
 func checkClean(t testing.TB, f *FS) {
 	t.Helper()
-	for _, p := range f.Check() {
+	for _, p := range f.Check(t.Context()) {
 		t.Errorf("problem of a good file system: %s", p)
 	}
 }
@@ -79,7 +79,7 @@ func TestCheckFlip(t *testing.T) {
 		at := (int64(r.start)+rnd.Int64N(int64(r.n)))*blockSize + rnd.Int64N(blockSize)
 		change := byte(1 + rnd.IntN(255))
 		b[at] ^= change
-		if f, err := Open(image.Bytes(b), int64(len(b))); err == nil && len(f.Check()) == 0 {
+		if f, err := Open(image.Bytes(b), int64(len(b))); err == nil && len(f.Check(t.Context())) == 0 {
 			silent++
 			if out := complaint(t, b); out != "" {
 				t.Errorf("byte %d of a block of kind %d changed by %#x: e2fsck says\n%s", at%blockSize, r.kind, change, out)

@@ -6,6 +6,7 @@ package fat
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,13 +16,14 @@ import (
 
 // Check checks the file system as fsck.vfat -n does: the boot sector and its
 // backup, both FATs, directories and their names, chains against sizes,
-// clusters in use twice or by nothing, and the count of free ones.
-func (f *FS) Check() []damage.Problem {
+// clusters in use twice or by nothing, and the count of free ones. When ctx ends
+// before, what was found is not all.
+func (f *FS) Check(ctx context.Context) []damage.Problem {
 	c := &checker{f: f, used: make([]uint64, f.last/64+1)}
 	c.boot()
 	c.copies()
-	c.tree()
-	c.lost()
+	c.tree(ctx)
+	c.lost(ctx)
 	c.info()
 	return c.Problems()
 }
@@ -131,13 +133,13 @@ func (p *place) String() string {
 }
 
 // tree checks all directories.
-func (c *checker) tree() {
+func (c *checker) tree(ctx context.Context) {
 	root := &place{}
 	if c.f.bits == 32 {
 		root.cluster = c.f.rootCluster()
 		c.chain(root, root.cluster, maxDirBytes/c.f.cluster+1)
 	}
-	for stack := []*place{root}; len(stack) > 0; {
+	for stack := []*place{root}; len(stack) > 0 && ctx.Err() == nil; {
 		p := stack[len(stack)-1]
 		stack = append(stack[:len(stack)-1], c.directory(p)...)
 	}
@@ -270,9 +272,12 @@ func badShort(short [11]byte) bool {
 }
 
 // lost counts the clusters that are neither free nor in a chain.
-func (c *checker) lost() {
+func (c *checker) lost(ctx context.Context) {
 	lost, first := int64(0), int64(0)
 	for n := int64(2); n <= c.f.last; n++ {
+		if n%pageSize == 0 && ctx.Err() != nil {
+			return
+		}
 		v, err := c.f.next(n)
 		if err != nil {
 			c.Add("FAT", "%v", err)

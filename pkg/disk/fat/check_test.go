@@ -18,7 +18,7 @@ import (
 
 func checkClean(t testing.TB, f *FS) {
 	t.Helper()
-	for _, p := range f.Check() {
+	for _, p := range f.Check(t.Context()) {
 		t.Errorf("problem of a good file system: %s", p)
 	}
 }
@@ -63,7 +63,7 @@ func TestCheckFlip(t *testing.T) {
 		for range *flips {
 			at, change := places[rnd.IntN(len(places))], byte(1+rnd.IntN(127)) // it takes other letters in a label for damage
 			b[at] ^= change
-			if f, err := Open(image.Bytes(b), int64(len(b))); err == nil && len(f.Check()) == 0 {
+			if f, err := Open(image.Bytes(b), int64(len(b))); err == nil && len(f.Check(t.Context())) == 0 {
 				silent++
 				if out := complaint(t, b); out != "" {
 					t.Errorf("%s: byte %d (FAT at %d, root at %d, data at %d) changed by %#x: fsck.vfat says\n%s", f.Kind(), at, f.fatAt, f.rootAt, f.dataAt, change, out)

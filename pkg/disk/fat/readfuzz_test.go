@@ -54,7 +54,7 @@ func FuzzRead(f *testing.F) {
 		if err != nil {
 			return
 		}
-		problems := fs.Check()
+		problems := fs.Check(t.Context())
 		tr, err := fs.Tree()
 		if err != nil && len(problems) == 0 {
 			t.Errorf("no problem, and %v", err)

@@ -105,7 +105,7 @@ func (d *Disk) checkVolumes(ctx context.Context) []damage.Problem {
 		switch {
 		case ctx.Err() != nil:
 		case v.fs != nil:
-			out = append(out, damage.In(v.String(), v.fs.Check())...)
+			out = append(out, damage.In(v.String(), v.fs.Check(ctx))...)
 		case v.kind == "verity":
 			out = append(out, d.checkVerity(ctx, v)...)
 		}

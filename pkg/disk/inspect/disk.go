@@ -5,6 +5,7 @@
 package inspect
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -28,7 +29,7 @@ type fileSystem interface {
 	ID() string
 	Usage() (size, used int64, err error)
 	Tree() (*tree.Tree, error)
-	Check() []damage.Problem
+	Check(ctx context.Context) []damage.Problem
 }
 
 // device is what a disk's bytes come from.

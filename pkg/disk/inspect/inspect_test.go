@@ -10,7 +10,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -299,5 +301,90 @@ func TestCheckVerity(t *testing.T) {
 	ps, err := looked(t, bytesDevice{b}).Check(t.Context())
 	if err != nil || len(ps) != 1 || !strings.HasPrefix(ps[0].String(), "partition hashes: tree: 1 hash blocks do not fit") {
 		t.Errorf("changed content: %v, %v", ps, err)
+	}
+}
+
+// tool finds a foreign program, also in /usr/sbin.
+func tool(t testing.TB, name string) string {
+	t.Helper()
+	for _, p := range []string{name, "/usr/sbin/" + name, "/sbin/" + name} {
+		if q, err := exec.LookPath(p); err == nil {
+			return q
+		}
+	}
+	if os.Getenv("CAROSBUILD_REQUIRE_TOOLS") == "1" {
+		t.Fatalf("%s is not installed", name)
+	}
+	t.Skipf("%s is not installed", name)
+	return ""
+}
+
+func run(t testing.TB, stdin, name string, args ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), tool(t, name), args...)
+	cmd.Stdin = strings.NewReader(stdin)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s %v: %v\n%s", name, args, err, out)
+	}
+}
+
+// TestForeign looks at a disk that others made, in formats that others wrote.
+func TestForeign(t *testing.T) {
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	if err := os.MkdirAll(at("root/etc"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(at("root/etc/os-release"), []byte("ID=other\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, size := range map[string]int64{"raw": 64 * mib, "esp": 8 * mib, "ext4": 32 * mib} {
+		if err := os.WriteFile(at(name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(at(name), size); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(t, "label: gpt\n1M,8M,U\n10M,32M,L\n", "sfdisk", "-q", at("raw"))
+	run(t, "", "mkfs.fat", "-n", "BOOT", at("esp"))
+	run(t, "", "mcopy", "-i", at("esp"), at("root/etc/os-release"), "::a long name.txt")
+	run(t, "", "mke2fs", "-q", "-t", "ext4", "-L", "ROOT", "-d", at("root"), at("ext4"))
+	run(t, "", "dd", "status=none", "conv=notrunc", "bs=1M", "seek=1", "if="+at("esp"), "of="+at("raw"))
+	run(t, "", "dd", "status=none", "conv=notrunc", "bs=1M", "seek=10", "if="+at("ext4"), "of="+at("raw"))
+	first, err := disk.OpenDisk(at("raw"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	raw := looked(t, first)
+	for _, format := range []string{"raw", "qcow2", "vpc", "vmdk"} {
+		out := at("disk." + format)
+		run(t, "", "qemu-img", "convert", "-f", "raw", "-O", format, at("raw"), out)
+		o, err := disk.OpenDisk(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { o.Close() })
+		d, err := Open(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := report(t, d)
+		if len(r.Partitions) != 2 || r.Partitions[0].FileSystem.Label != "BOOT" || r.Partitions[1].FileSystem.Label != "ROOT" || r.OS.ID != "other" {
+			t.Errorf("%s: %+v", format, r)
+		}
+		ps, err := d.Check(t.Context())
+		if format == "vpc" { // whose size is a whole number of cylinders, so that it does not end where the GPT does
+			ps = slices.DeleteFunc(ps, func(p damage.Problem) bool { return strings.Contains(p.Where, "GPT") || p.Where == "protective MBR" })
+		}
+		if err != nil || len(ps) > 0 {
+			t.Errorf("%s: %v, %v", format, ps, err)
+		}
+		for _, diff := range differences(t, raw, d) {
+			if format != "vpc" || !strings.HasPrefix(diff, "disk: size") {
+				t.Errorf("%s: %s", format, diff)
+			}
+		}
 	}
 }
