@@ -113,12 +113,20 @@ func printReport(w io.Writer, path string, r *inspect.Report) error {
 	return nil
 }
 
+// plural is a number of things.
+func plural(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
+}
+
 // machine is a line about the virtual machine.
 func machine(v *inspect.VM) string {
 	parts := []string{"VMDK " + v.CreateType, "adapter " + v.Adapter, "hardware " + v.HardwareVersion}
 	if v.Cores > 0 {
 		parts = []string{
-			"machine " + v.Name, fmt.Sprintf("%d cores, %s, %d NICs, %d disks", v.Cores, round(v.Memory), v.NICs, v.Disks),
+			"machine " + v.Name, plural(v.Cores, "core"), round(v.Memory), plural(v.NICs, "NIC"), plural(v.Disks, "disk"),
 			v.HardwareVersion, v.Firmware, v.Guest,
 		}
 	}

@@ -134,7 +134,7 @@ func board(t testing.TB) disk.Spec {
 				"zImage":                 string(zImage) + packed(t, "stub Linux version 6.1.0-28-armmp (builder) "+strings.Repeat("x", 200)),
 				"extlinux/extlinux.conf": "default caros\nlabel caros\n\tlinux /zImage\n\tfdt /a.dtb\n\tappend root=LABEL=CAROSROOT ro\n",
 			})},
-			{Name: "root", FS: "ext4", Label: "CAROSROOT", Size: "fit+8M", Tree: files(t, root())},
+			{Name: "root", FS: "ext4", Label: "CAROSROOT", Size: "fit+8M", Tree: files(t, map[string]string{"boot/vmlinuz-6.1.0-50-armmp": string(zImage)})},
 		},
 	}
 }

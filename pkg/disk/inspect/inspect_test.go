@@ -84,6 +84,7 @@ func TestReportBoard(t *testing.T) {
 		{Kind: "spl", Name: "U-Boot 2023.01", Offset: 8192, Detail: "sun7i-a20-lamobo-r1"},
 		{Kind: "config", Partition: 1, Path: "/extlinux/extlinux.conf", Name: "extlinux", Detail: "linux /zImage\nfdt /a.dtb\nappend root=LABEL=CAROSROOT ro"},
 		{Kind: "kernel", Partition: 1, Path: "/zImage", Name: "Linux", Version: "6.1.0-28-armmp", Arch: "arm", Detail: "zImage"},
+		{Kind: "kernel", Partition: 2, Path: "/boot/vmlinuz-6.1.0-50-armmp", Name: "Linux", Version: "6.1.0-50-armmp", Arch: "arm", Detail: "zImage"},
 	}
 	if diff := cmp.Diff(want, r.Boot); diff != "" {
 		t.Errorf("boot (-want +got):\n%s", diff)

@@ -50,6 +50,12 @@ func (b *Boot) kernel(e *tree.Entry) bool {
 	default:
 		return false
 	}
+	if b.Version == "" { // of a compression that is not read: distributions have it in the name
+		_, release, _ := strings.Cut(e.Name(), "-")
+		if release != "" && release[0] >= '0' && release[0] <= '9' {
+			b.Version = clean(release)
+		}
+	}
 	return true
 }
 
