@@ -19,7 +19,9 @@ import (
 // so that no echo can be taken for it.
 const sealed = `<redo>
   <buildstage id="system">
-    <bootstrap suite="bookworm" packages="systemd-sysv udev dbus linux-image-cloud-amd64 systemd-boot-efi busybox-static cryptsetup-bin libcap2-bin"/>
+    <bootstrap suite="bookworm" packages="systemd-sysv udev dbus systemd-boot-efi busybox-static cryptsetup-bin libcap2-bin"/>
+    <action>ENV INITRD=No</action>
+    <action>RUN apt-get update &amp;&amp; apt-get install -y --no-install-recommends linux-image-cloud-amd64</action>
     <action>ADD report /usr/local/sbin/report</action>
     <action>ADD report.service /etc/systemd/system/report.service</action>
     <action>RUN systemctl enable report.service; setcap cap_net_raw+ep /usr/bin/sleep; rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin</action>

@@ -40,7 +40,7 @@ var allowed = map[string][]string{
 	"pkg/disk/partition": {"pkg/disk/damage", "pkg/disk/image"},
 	"pkg/disk/pipeline":  {},
 	"pkg/disk/qcow2":     {"pkg/disk/image", "pkg/disk/pipeline", "pkg/disk/vmdk"},
-	"pkg/disk/squashfs":  {"pkg/disk/image", "pkg/disk/tree"},
+	"pkg/disk/squashfs":  {"pkg/disk/damage", "pkg/disk/image", "pkg/disk/tree"},
 	"pkg/disk/swap":      {"pkg/disk/image"},
 	"pkg/disk/tree":      {},
 	"pkg/disk/uboot":     {},

@@ -172,6 +172,9 @@ func (c *composer) partition(ctx context.Context, p *decl.Partition) (disk.Parti
 		if base, err = c.base(ctx, p); err != nil {
 			return out, locate(p.Span, err)
 		}
+		if p.FS == "squashfs" {
+			base = c.withoutACLs(p, base)
+		}
 		if len(p.Items) == 0 {
 			out.Tree = base
 			return out, nil
@@ -209,6 +212,16 @@ func (c *composer) base(ctx context.Context, p *decl.Partition) (*tree.Tree, err
 		return nil, fmt.Errorf("stage %s: %w", stage, err)
 	}
 	return sub.Without(c.mountedBelow(p))
+}
+
+// withoutACLs leaves out what squashfs has no place for, and says so.
+func (c *composer) withoutACLs(p *decl.Partition, t *tree.Tree) *tree.Tree {
+	t, had := t.WithoutACLs()
+	if len(had) > 0 {
+		c.engine.event(Event{Kind: Note, Text: fmt.Sprintf("disk %s: squashfs has no access control lists: those of %d files of partition %s are left out, such as of /%s",
+			c.disk.ID, len(had), orDefault(p.Name, "without a name"), had[0])})
+	}
+	return t
 }
 
 // raw is the file that is the partition's content, nil for none.

@@ -197,12 +197,15 @@ func (c *composer) uki(ctx context.Context, stage string, it *decl.Item) ([]byte
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	return uki.Build(stub, []uki.Section{
-		{Name: ".osrel", Data: release},
+	sections := []uki.Section{
 		{Name: ".cmdline", Data: append([]byte(it.Cmdline), 0)},
 		{Name: ".linux", Data: kernel},
 		{Name: ".initrd", Data: ram},
-	})
+	}
+	if len(release) > 0 {
+		sections = append([]uki.Section{{Name: ".osrel", Data: release}}, sections...)
+	}
+	return uki.Build(stub, sections)
 }
 
 // rootHash stands for the root hash of a partition that is verified.

@@ -18,6 +18,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/fat"
 	"github.com/carosio/carosbuild/pkg/disk/ova"
 	"github.com/carosio/carosbuild/pkg/disk/partition"
+	"github.com/carosio/carosbuild/pkg/disk/squashfs"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 	"github.com/carosio/carosbuild/pkg/disk/vmdk"
 )
@@ -104,7 +105,6 @@ var magics = []struct {
 	off         int64
 	magic, kind string
 }{
-	{0, "hsqs", "squashfs"},
 	{0, "verity\x00\x00", "verity"},
 	{0, "LUKS\xba\xbe", "luks"},
 	{0, "XFSB", "xfs"},
@@ -125,6 +125,14 @@ func (v *volume) detect() {
 			v.kind = m.kind
 			return
 		}
+	}
+	if v.has(0, "hsqs") {
+		v.kind = "squashfs"
+		var s *squashfs.FS
+		if s, v.err = squashfs.Open(v.r, v.r.Size()); v.err == nil {
+			v.fs = s
+		}
+		return
 	}
 	e, err := ext4.Open(v.r, v.r.Size())
 	if err == nil {
