@@ -141,6 +141,9 @@ func (c *console) add(text string) string {
 		c.match(clean)
 		if len(c.want) == 0 {
 			c.line = clean
+			if c.lines != nil { // as far as it was printed
+				c.lines(clean)
+			}
 			return ""
 		}
 		if hopeless.MatchString(clean) {
