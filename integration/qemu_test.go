@@ -9,6 +9,7 @@ package integration
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -92,8 +93,34 @@ var off = regexp.MustCompile(`reboot: (Power down|System halted)`)
 var ansi = regexp.MustCompile("\x1b\\[[0-9;?=]*[A-Za-z]")
 
 // boot starts the machine and returns the reports (lines with BOOT-REPORT)
-// that it prints until it powers itself off.
+// that it prints until it is off.
 func (m machine) boot(t *testing.T, w *world, within time.Duration) []map[string]string {
+	t.Helper()
+	var reports []map[string]string
+	login := ""
+	err := m.run(t, w, within, func(line string) bool {
+		if strings.Contains(line, " login: ") {
+			login = "yes"
+		}
+		if _, report, ok := strings.Cut(line, "BOOT-REPORT "); ok {
+			fields := map[string]string{"login": login}
+			for f := range strings.FieldsSeq(report) {
+				k, v, _ := strings.Cut(f, "=")
+				fields[k] = v
+			}
+			reports = append(reports, fields)
+		}
+		return off.MatchString(line)
+	})
+	if err != nil || len(reports) == 0 {
+		t.Fatalf("%d reports, and %v", len(reports), err)
+	}
+	return reports
+}
+
+// run starts the machine and shows each line of its console to done, until that
+// returns true or the machine ends by itself. The error has the last lines.
+func (m machine) run(t *testing.T, w *world, within time.Duration, done func(line string) bool) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), within)
 	defer cancel()
@@ -110,33 +137,21 @@ func (m machine) boot(t *testing.T, w *world, within time.Duration) []map[string
 		wr.Close()
 		ended <- err
 	}()
-	var reports []map[string]string
 	var console []string
-	login, down := "", false
+	reached := false
 	sc := bufio.NewScanner(r)
 	sc.Buffer(nil, 1<<20)
 	for sc.Scan() {
 		line := ansi.ReplaceAllString(sc.Text(), "")
 		console = append(console, line)
-		if down = down || off.MatchString(line); down || hopeless.MatchString(line) {
+		if reached = reached || done(line); reached || hopeless.MatchString(line) {
 			cancel()
-		}
-		if strings.Contains(line, " login: ") {
-			login = "yes"
-		}
-		if _, report, ok := strings.Cut(line, "BOOT-REPORT "); ok {
-			fields := map[string]string{"login": login}
-			for f := range strings.FieldsSeq(report) {
-				k, v, _ := strings.Cut(f, "=")
-				fields[k] = v
-			}
-			reports = append(reports, fields)
 		}
 	}
 	err := <-ended
-	if err != nil && !down || len(reports) == 0 {
-		t.Fatalf("the machine ended with %v (%v) and %d reports; the console's last lines:\n%s", err, ctx.Err(), len(reports),
-			strings.Join(console[max(0, len(console)-60):], "\n"))
+	if err == nil || reached {
+		return nil
 	}
-	return reports
+	return fmt.Errorf("the machine ended with %w (%v); the console's last lines:\n%s", err, ctx.Err(),
+		strings.Join(console[max(0, len(console)-60):], "\n"))
 }
