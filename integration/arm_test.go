@@ -65,6 +65,7 @@ func overlay(t *testing.T, name string) string {
 // them with other tools, and boots the one that QEMU has a board for: with its
 // extlinux.conf, and with a script as the Lamobo R1 has it.
 func TestBoards(t *testing.T) {
+	t.Parallel() // with TestArm64: dpkg and the machines keep one processor busy each
 	w := emulated(t, "qemu-arm-static")
 	report := overlay(t, "boot.xml")
 	r, _ := w.build(t, "orangepi-pc.xml", report, "--out", "orangepi-pc.img")
@@ -134,6 +135,7 @@ func oneProcessor(t *testing.T, w *world, img string) {
 
 // TestArm64 builds the 64-bit target and boots it by UEFI.
 func TestArm64(t *testing.T) {
+	t.Parallel()
 	w := emulated(t, "qemu-aarch64-static")
 	r, _ := w.build(t, "arm64-uefi.xml", overlay(t, "boot.xml"), "--out", "arm64.img")
 	t.Logf("built in %v", r.took.Round(time.Second))
