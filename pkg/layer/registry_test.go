@@ -62,6 +62,7 @@ func TestRegistry(t *testing.T) {
 	dir := t.TempDir()
 	removeInside(t, dir)
 	t.Setenv(registryVar, host)
+	t.Setenv("XDG_RUNTIME_DIR", t.TempDir()) // else skopeo looks below /run/containers, which may be the superuser's
 	inside(t, "TestInnerPush", dir)
 
 	var info struct {
