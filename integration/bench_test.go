@@ -121,14 +121,19 @@ func kernel() string {
 	return "Linux " + strings.TrimSpace(string(b))
 }
 
-// benchDisks compares disks of the shipped target's root file system with
-// mke2fs and qemu-img on the same files, seen through podman's mount of the
-// same stage.
-func benchDisks(t *testing.T, w *world) {
+// benchStage builds bench:base, a root file system of some 900 MB, once.
+func benchStage(t *testing.T, w *world) {
 	w.file(t, "disk.xml", `<redo><buildstage id="base"><bootstrap suite="bookworm" packages="linux-image-amd64 podman openvswitch-switch python3 git"/>
 		<action>RUN rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin</action></buildstage>
 		<disk id="d" stage="base" table="gpt" size="4G"><partition name="root" fs="ext4" label="ROOT" size="rest" path="/"/></disk></redo>`)
 	w.build(t, "disk.xml", "-B", "bench")
+}
+
+// benchDisks compares disks of the shipped target's root file system with
+// mke2fs and qemu-img on the same files, seen through podman's mount of the
+// same stage.
+func benchDisks(t *testing.T, w *world) {
+	benchStage(t, w)
 	mounted := `d=$(podman image mount localhost/carosbuild/bench:base) && `
 	inside := func(script string) []string {
 		if os.Getuid() == 0 {
@@ -166,12 +171,13 @@ func benchDisks(t *testing.T, w *world) {
 func benchImages(t *testing.T, w *world) {
 	tool(t, "umoci")
 	tool(t, "genimage")
+	benchStage(t, w)
 	self := program(t)
-	w.ok(t, self, "export", "bench:base", "--to", "oci:layout")
+	const tag = "base"
+	w.ok(t, self, "export", "bench:base", "--to", "oci:layout:"+tag)
 	w.file(t, "only-disk.xml", `<disk id="d" table="gpt" size="4G"><partition name="root" fs="ext4" label="ROOT" size="rest" path="/"/></disk>`)
 	w.file(t, "genimage.cfg", `image root.ext4 { ext4 { label = "ROOT" use-mke2fs = true } size = 4090M }
 		image d.img { hdimage { partition-table-type = "gpt" } partition root { image = "root.ext4" partition-type-uuid = "linux" } }`)
-	tag := strings.TrimSpace(w.ok(t, "sh", "-c", `sed 's/.*ref.name":"\([^"]*\)".*/\1/' layout/index.json`).stdout)
 	root := []string{"unshare", "--map-auto", "--map-root-user", "sh", "-c"}
 	if os.Getuid() == 0 {
 		root = []string{"sh", "-c"}
@@ -191,8 +197,8 @@ func benchFiles(t *testing.T, w *world) {
 	self := program(t)
 	disk := func(n int) string {
 		return fmt.Sprintf(`<redo><buildstage id="base"><bootstrap suite="bookworm"/></buildstage>
-			<buildstage id="s%d"><prestage>base</prestage><action>RUN mkdir /n &amp;&amp; cd /n &amp;&amp; seq %d | split -l 1 -a 6 - f</action></buildstage>
-			<disk id="d" stage="s%d" table="gpt" size="4G"><partition name="root" fs="ext4" size="rest" path="/"/></disk></redo>`, n, n, n)
+			<buildstage id="s%d"><prestage>base</prestage><action>RUN for d in $(seq %d); do mkdir -p /n/$d; cd /n/$d; seq 1000 | split -l 1 -a 3 - f; done</action></buildstage>
+			<disk id="d" stage="s%d" table="gpt" size="4G"><partition name="root" fs="ext4" size="rest" path="/"/></disk></redo>`, n, n/1000, n)
 	}
 	var jobs []job
 	for _, n := range []int{100000, 400000} {

@@ -11,6 +11,7 @@ import (
 	"encoding/hex"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -62,7 +63,7 @@ func digest(t *testing.T, path string) string {
 // TestVMware builds the shipped target and looks at the result with everybody
 // else's tools, boots it, and builds it again from nothing.
 func TestVMware(t *testing.T) {
-	v := buildVMware(t, "022", "caros.raw", "caros.vmdk")
+	v := buildVMware(t, "022", "caros.raw", "caros.vmdk", "caros.ova")
 	path := func(name string) string { return filepath.Join(v.work, name) }
 
 	// Another format of the same stages: no step runs.
@@ -91,11 +92,32 @@ func checkDisk(t *testing.T, v vmware) {
 		v.ok(t, tool(t, "qemu-img"), "check", name)
 		v.ok(t, tool(t, "qemu-img"), "compare", "-f", "vmdk", "-F", "raw", name, "caros.raw")
 	}
+	for _, name := range []string{"caros.raw", "caros.vmdk", "caros.ova"} {
+		v.ok(t, program(t), "inspect", "--check", name)
+	}
+	if r := v.ok(t, program(t), "diff", "caros.raw", "caros.ova"); r.stdout != "" {
+		t.Errorf("differences between raw and OVA:\n%s", r.stdout)
+	}
+	importOVA(t, filepath.Join(v.work, "caros.ova"))
 	if out := v.ok(t, tool(t, "sgdisk"), "-v", raw).stdout; !strings.Contains(out, "No problems found") {
 		t.Errorf("sgdisk -v:\n%s", out)
 	}
 	v.ok(t, tool(t, "fsck.vfat"), "-n", partition(t, v.world, raw, "esp"))
 	v.ok(t, tool(t, "e2fsck"), "-fn", partition(t, v.world, raw, "root"))
+}
+
+// importOVA has VMware's own client library import the appliance into its
+// simulator: a module of its own, whose test is told the file.
+func importOVA(t *testing.T, path string) {
+	goTool := os.Getenv("GO")
+	if goTool == "" {
+		goTool = tool(t, "go")
+	}
+	cmd := exec.CommandContext(t.Context(), goTool, "test", "-count=1", "-run", "TestFile", ".")
+	cmd.Dir, cmd.Env = "govmomi", append(os.Environ(), "CAROSBUILD_OVA="+path)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("import into VMware's simulator: %v\n%s", err, out)
+	}
 }
 
 // partition cuts a partition out of a raw disk, by its name.
@@ -143,6 +165,13 @@ func bootAll(t *testing.T, v vmware) {
 			checkReports(t, m, m.boot(t, v.world, 12*time.Minute))
 		})
 	}
+	t.Run("caros.ova, our own boot", func(t *testing.T) { // the disk where it is, inside of the appliance, as far as its init
+		t.Parallel()
+		slots <- struct{}{}
+		defer func() { <-slots }()
+		v.ok(t, program(t), "boot", "caros.ova", "--accel", "tcg", "--bus", "pvscsi", "--timeout", "12m",
+			"--expect", "initrd: root=LABEL=CAROSROOT is /dev/sda3", "--expect", "Welcome to .*Debian GNU/Linux 12")
+	})
 }
 
 func checkReports(t *testing.T, m machine, reports []map[string]string) {
