@@ -177,7 +177,7 @@ func benchImages(t *testing.T, w *world) {
 	w.ok(t, self, "export", "bench:base", "--to", "oci:layout:"+tag)
 	w.file(t, "only-disk.xml", `<disk id="d" table="gpt" size="4G"><partition name="root" fs="ext4" label="ROOT" size="rest" path="/"/></disk>`)
 	w.file(t, "genimage.cfg", `image root.ext4 { ext4 { label = "ROOT" use-mke2fs = true } size = 4090M }
-		image d.img { hdimage { partition-table-type = "gpt" } partition root { image = "root.ext4" partition-type-uuid = "linux" } }`)
+		image d.img { hdimage { partition-table-type = "gpt" } partition root { image = "root.ext4" partition-type-uuid = "0fc63daf-8483-4772-8e79-3d69d8477de4" } }`)
 	root := []string{"unshare", "--map-auto", "--map-root-user", "sh", "-c"}
 	if os.Getuid() == 0 {
 		root = []string{"sh", "-c"}
