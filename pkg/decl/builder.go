@@ -17,6 +17,7 @@ type builder struct {
 	stages  map[string]named
 	disks   map[string]named
 	base    *named
+	unnamed int // stages so far that have no id
 }
 
 // named is something that has been declared by a name.

@@ -89,6 +89,7 @@ func matches(pattern, text, hint string) check {
 }
 
 var (
+	checkUser           = matches(owner.String(), "is not a user", "USER or USER:GROUP, by name or number")
 	checkMode           = matches(`^[0-7]{3,4}$`, "is not a mode", "three or four octal digits, such as 0644")
 	checkTask           = matches(`^[A-Za-z0-9_:-]+$`, "is not a bitbake task", "such as populate_sdk")
 	checkSuite          = matches(`^[a-z][a-z0-9.-]*$`, "is not a code name", "such as bookworm")
@@ -245,6 +246,14 @@ func checkRepo(v string) *flaw {
 	case path.Clean(v) == "." || climbs(v):
 		return &flaw{text: "is not the name of a repository"}
 	}
+	return checkConf(v)
+}
+
+// checkConf refuses what means something else in a file of bitbake's.
+func checkConf(v string) *flaw {
+	if i := strings.IndexAny(v, "\"'\\`$"); i >= 0 {
+		return &flaw{text: "has a character that bitbake would not take as it is", from: i, to: i + 1}
+	}
 	return checkOneLine(v)
 }
 
@@ -252,5 +261,5 @@ func checkSubdir(v string) *flaw {
 	if strings.HasPrefix(v, "/") || strings.HasPrefix(v, "-") || climbs(v) {
 		return &flaw{text: "is not a directory of the layer", hint: "paths are relative to the layer's root"}
 	}
-	return checkOneLine(v)
+	return checkConf(v)
 }

@@ -113,7 +113,12 @@ func (c *checker) kids(n *node, kids []*node, r rule) []*node {
 // it only holds things together.
 func (c *checker) stranger(n, k *node, r rule) (group []*node, ok bool) {
 	right, hint := correct(k.name, r.kids)
+	old := deprecated[k.name]
 	switch at := k.tag(); {
+	case slices.Contains(r.kids, old):
+		c.rep.warnf(at, "write <"+old+">", "<%s> is deprecated", k.name)
+		k.name = old
+		return nil, true
 	case strings.Contains(k.name, ":"):
 		c.namespaced(k)
 	case n.open: // it belongs to the element that was forgotten to be closed
@@ -184,7 +189,12 @@ func (c *checker) attributes(n *node, r rule) {
 
 func (c *checker) unknownAttribute(n *node, a *attribute, names []string) {
 	right, hint := correct(a.name, names)
+	old := deprecated[a.name]
 	switch {
+	case slices.Contains(names, old) && n.attr(old) == nil:
+		c.rep.warnf(a.at, "write "+old, "the attribute %s of <%s> is deprecated", quote(a.name), n.name)
+		a.name = old
+		return
 	case strings.Contains(a.name, ":") || a.name == "xmlns":
 		c.rep.errorf(a.at, "", "attribute %s: declarations have no namespaces", quote(a.name))
 		return

@@ -81,7 +81,9 @@ type Bootstrap struct {
 type Cache struct {
 	Path string // absolute path inside the stage
 	ID   string // name that stages share it by; empty means the path
-	Span Span
+	// Shared says that several steps may use it at a time.
+	Shared bool
+	Span   Span
 }
 
 // ActionKind names what an Action does.
@@ -117,8 +119,9 @@ type Action struct {
 	Chmod     string   // ADD, COPY --chmod, octal
 	Optional  bool     // ADD, COPY --optional: a source that does not exist is left out
 	Env       []EnvVar // ENV
-	Targets   string   // BITBAKE, verbatim
-	Command   string   // BITBAKE
+	Targets   []string // BITBAKE
+	Command   string   // BITBAKE: task, or empty
+	User      string   // BITBAKE: who runs it; empty means the stage's user
 }
 
 // EnvVar is one variable of an ENV action.

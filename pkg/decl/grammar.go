@@ -56,13 +56,13 @@ var grammar = map[string]rule{
 
 	// Stages.
 	"buildstage": {
-		attrs: []attrRule{{"id", true, checkID}},
+		attrs: []attrRule{{"id", false, checkID}},
 		kids:  []string{"prestage", "action", "bitbake_target", "reposync", "bootstrap", "cache"},
 		once:  []string{"prestage", "bootstrap"},
 	},
 	"prestage":       {text: mustText},
 	"action":         {text: mustText},
-	"bitbake_target": {attrs: []attrRule{{"command", false, checkTask}}, text: mustText},
+	"bitbake_target": {attrs: []attrRule{{"command", false, checkTask}, {"user", false, checkUser}}, text: mustText},
 	"reposync":       {text: mayText},
 	"bootstrap": {attrs: []attrRule{
 		{"suite", true, checkSuite},
@@ -75,7 +75,7 @@ var grammar = map[string]rule{
 		{"security-mirror", false, checkSecurityMirror},
 		{"snapshot", false, checkSnapshot},
 	}},
-	"cache": {attrs: []attrRule{{"path", true, checkCachePath}, {"id", false, checkID}}},
+	"cache": {attrs: []attrRule{{"path", true, checkCachePath}, {"id", false, checkID}, {"sharing", false, oneOf("locked", "shared")}}},
 
 	// Disks.
 	"disk": {
@@ -93,7 +93,7 @@ var grammar = map[string]rule{
 	"bios": {attrs: []attrRule{{"stage", false, nil}}},
 	"blob": {attrs: []attrRule{
 		{"stage", false, nil},
-		{"from", true, checkStagePath},
+		{"from", true, checkGlob},
 		{"at", true, checkSectors},
 		{"check", false, oneOf("sunxi-spl")},
 	}},
@@ -199,12 +199,15 @@ var debianArchs = []string{
 // meant maps words that other tools, or redomat's own outdated manual, use to
 // those of this language.
 var meant = map[string]string{
-	"dockerline": "action", "run": "action", "stage": "buildstage", "parent": "prestage",
-	"fetch": "baseurl", "reponame": "repo", "url": "baseurl",
+	"run": "action", "stage": "buildstage", "parent": "prestage", "url": "baseurl",
 	"vfat": "fat32", "fat": "fat32", "msdosfs": "fat16", "squash": "squashfs", "ext3": "ext4", "ext2": "ext4", "dos": "mbr", "msdos": "mbr",
 	"uefi": "efi", "true": "yes", "false": "no", "1": "yes", "0": "no",
 	"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64", "armv7": "armhf", "arm": "armhf", "x86": "i386", "i686": "i386",
 }
+
+// deprecated are names that redomat's manual had for what it then called
+// otherwise. They are taken, with a warning.
+var deprecated = map[string]string{"dockerline": "action", "fetch": "baseurl", "reponame": "repo"}
 
 // correct is didYouMean that also knows what other tools call it.
 func correct(word string, known []string) (right, hint string) {

@@ -182,7 +182,7 @@ func wantActions() []Action {
 		{Kind: Reposync},
 		{Kind: CreateBBLayers},
 		{Kind: CreateLocalConf, Text: "now"},
-		{Kind: Bitbake, Text: "a b", Targets: " a b ", Command: "populate_sdk"},
+		{Kind: Bitbake, Text: "a b", Targets: []string{"a", "b"}, Command: "populate_sdk"},
 	}
 }
 
@@ -451,5 +451,35 @@ func TestBase(t *testing.T) {
 		if name, at := Base(Source{Name: "f.xml", Data: []byte(tt.text)}); name != tt.name || (name != "") != (at.Len > 0) {
 			t.Errorf("%s: base %q at %+v, want %q", tt.text, name, at, tt.name)
 		}
+	}
+}
+
+// TestNamelessStages numbers stages without an id over all files, past names
+// that are taken.
+func TestNamelessStages(t *testing.T) {
+	d := parse(t,
+		`<redo><buildstage><action>FROM a</action></buildstage><buildstage id="auto_stagename_2"><action>FROM a</action></buildstage></redo>`,
+		`<redo><buildstage id=""><prestage>auto_stagename_1</prestage></buildstage></redo>`)
+	var got []string
+	for _, s := range d.Stages {
+		got = append(got, s.ID+" from "+s.Prestage)
+	}
+	want := []string{"auto_stagename_1 from ", "auto_stagename_2 from ", "auto_stagename_3 from auto_stagename_1"}
+	if diff := cmp.Diff(got, want); diff != "" {
+		t.Errorf("stages (-got +want):\n%s", diff)
+	}
+}
+
+// TestDeprecatedNames takes what redomat's manual called otherwise.
+func TestDeprecatedNames(t *testing.T) {
+	d, findings := Parse(Source{Name: "a.xml", Data: []byte(`<redo>
+	<layer_declaration><remote name="a" fetch="git://example.org/"/><baselayer remote="a" revision="1" reponame="poky"/></layer_declaration>
+	<buildstage id="s"><dockerline>FROM debian:12</dockerline></buildstage></redo>`)})
+	if findings.HasErrors() || len(findings) != 3 {
+		t.Fatalf("findings %v, want three warnings", findings)
+	}
+	got := d.Remotes[0].BaseURL + d.Base.Repo + " " + d.Stages[0].Actions[0].Image
+	if want := "git://example.org/poky debian:12"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

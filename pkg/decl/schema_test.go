@@ -88,7 +88,7 @@ func TestSchemaAccepts(t *testing.T) {
 func TestSchemaRefuses(t *testing.T) {
 	for _, text := range []string{
 		`<redo><buildstag id="a"/></redo>`,
-		`<redo><buildstage/></redo>`,
+		`<redo><buildstage><cache/></buildstage></redo>`,
 		`<redo><buildstage id="a" x="y"/></redo>`,
 		`<redo><buildstage id="a"><prestage>b</prestage><prestage>c</prestage></buildstage></redo>`,
 		`<redo>text</redo>`,

@@ -4,7 +4,10 @@
 
 package decl
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // stageBuilder makes one Stage.
 type stageBuilder struct {
@@ -17,6 +20,9 @@ type stageBuilder struct {
 
 func (b *builder) addStage(n *node) {
 	id := n.value("id")
+	if id == "" {
+		id = b.nameless()
+	}
 	s := &stageBuilder{builder: b, n: n, stage: &Stage{
 		ID: id, Dirs: n.file.dirs, Actions: make([]Action, 0, len(n.kids)), Span: spanOf(n, "id"),
 	}}
@@ -33,8 +39,25 @@ func (b *builder) addStage(n *node) {
 		}
 	}
 	s.checkStart()
+	if n.value("id") == "" {
+		b.stages[id] = named{len(b.decl.Stages), n.tag(), s.refs}
+		b.decl.Stages = append(b.decl.Stages, s.stage)
+		return
+	}
 	if i, ok := b.declare(b.stages, "stage", n, "id", len(b.decl.Stages), s.refs); ok {
 		b.decl.Stages = put(b.decl.Stages, i, s.stage)
+	}
+}
+
+// nameless is the id of a stage that has none: by its number among those, so
+// that it is the same every time.
+func (b *builder) nameless() string {
+	for {
+		b.unnamed++
+		id := fmt.Sprintf("auto_stagename_%d", b.unnamed)
+		if _, taken := b.stages[id]; !taken {
+			return id
+		}
 	}
 }
 
@@ -69,7 +92,7 @@ func (s *stageBuilder) bootstrap(k *node) {
 }
 
 func (s *stageBuilder) cache(k *node) {
-	c := Cache{Path: k.value("path"), ID: k.value("id"), Span: spanOf(k, "path")}
+	c := Cache{Path: k.value("path"), ID: k.value("id"), Shared: k.value("sharing") == "shared", Span: spanOf(k, "path")}
 	for _, old := range s.stage.Caches {
 		if old.Path == c.Path && c.Path != "" {
 			f := s.rep.errorf(k.attr("path").in, "", "a second cache at %s in one stage", quote(c.Path))
@@ -100,7 +123,7 @@ func (s *stageBuilder) step(k *node) {
 		if i := strings.IndexAny(t.s, "\"\\`$"); i >= 0 {
 			s.rep.errorf(t.place(i, i+1), "name the targets only", "the character %c cannot be in a bitbake target", t.s[i])
 		}
-		s.add(Action{Kind: Bitbake, Text: arg.s, Span: at.span(), Targets: t.s, Command: k.value("command")}, k.tag())
+		s.add(Action{Kind: Bitbake, Text: arg.s, Span: at.span(), Targets: strings.Fields(t.s), Command: k.value("command"), User: k.value("user")}, k.tag())
 	}
 }
 
