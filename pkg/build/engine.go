@@ -154,9 +154,12 @@ func (e *Engine) stage(ctx context.Context, sp *StagePlan, below map[string]Stag
 	return StageResult{ID: sp.ID, Layer: run.state.Layer, Image: image, Ran: ran, Config: run.state.Config}, nil
 }
 
+// imagePrefix is what the names of all stages' images have.
+const imagePrefix = "localhost/carosbuild/"
+
 // ImageName is the name of a stage's image in the store.
 func ImageName(buildID, stage string) string {
-	return "localhost/carosbuild/" + buildID + ":" + stage
+	return imagePrefix + buildID + ":" + stage
 }
 
 func (e *Engine) event(ev Event) {

@@ -29,6 +29,9 @@ type Resolver struct {
 	Update   bool // resolve anew what is pinned
 	Now      func() time.Time
 	Note     func(stage, text string)
+	// Grounds are stages with a bootstrap that others, by their ids, stand on
+	// without starting from them: those start from stored images.
+	Grounds map[string]*decl.Stage
 }
 
 // Resolved is what Resolve found, beside the Inputs of the plan.
@@ -70,6 +73,11 @@ func (r *Resolver) Resolve(ctx context.Context, d *decl.Declaration, targets []s
 			if err := r.bootstrap(ctx, s, out); err != nil {
 				return nil, err
 			}
+		case r.Grounds[s.ID] != nil:
+			out.Base[s.ID] = s.ID
+			if out.Wanted[s.ID], err = r.wanted(r.Grounds[s.ID]); err != nil {
+				return nil, err
+			}
 		case s.Prestage != "":
 			out.Base[s.ID] = out.Base[s.Prestage]
 		}
@@ -87,7 +95,8 @@ func (r *Resolver) Resolve(ctx context.Context, d *decl.Declaration, targets []s
 	return out, nil
 }
 
-func (r *Resolver) bootstrap(ctx context.Context, s *decl.Stage, out *Resolved) error {
+// wanted is a stage's bootstrap in the words of package debian.
+func (r *Resolver) wanted(s *decl.Stage) (debian.Bootstrap, error) {
 	b := s.Bootstrap
 	want := debian.Bootstrap{
 		Suite: b.Suite, Arch: b.Arch, Variant: b.Variant, Components: b.Components, Packages: b.Packages,
@@ -99,12 +108,20 @@ func (r *Resolver) bootstrap(ctx context.Context, s *decl.Stage, out *Resolved) 
 	if want.Keyring != "" && !filepath.IsAbs(want.Keyring) {
 		path, err := findSource(s, want.Keyring)
 		if err != nil {
-			return &DeclarationError{decl.Findings{{Span: b.Span, Summary: fmt.Sprintf("keyring %q: %v", b.Keyring, err)}}}
+			return want, &DeclarationError{decl.Findings{{Span: b.Span, Summary: fmt.Sprintf("keyring %q: %v", b.Keyring, err)}}}
 		}
 		want.Keyring = path
 	}
 	if err := want.Check(); err != nil {
-		return &DeclarationError{decl.Findings{{Span: b.Span, Summary: err.Error()}}}
+		return want, &DeclarationError{decl.Findings{{Span: b.Span, Summary: err.Error()}}}
+	}
+	return want, nil
+}
+
+func (r *Resolver) bootstrap(ctx context.Context, s *decl.Stage, out *Resolved) error {
+	want, err := r.wanted(s)
+	if err != nil {
+		return err
 	}
 	out.Wanted[s.ID] = want
 	id := key("pin debian", want.Suite, want.Arch, want.Variant, list(want.Components), list(want.Packages), want.Keyring,
@@ -114,7 +131,7 @@ func (r *Resolver) bootstrap(ctx context.Context, s *decl.Stage, out *Resolved) 
 	} else {
 		res, err := r.Fetcher.Resolve(ctx, want, r.Host, r.Now())
 		if err != nil {
-			return fmt.Errorf("stage %s: bootstrap %s: %w", s.ID, b.Suite, err)
+			return fmt.Errorf("stage %s: bootstrap %s: %w", s.ID, want.Suite, err)
 		}
 		if err := r.Pins.write(id, pin{Debian: res}); err != nil {
 			return err

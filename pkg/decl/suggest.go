@@ -43,6 +43,10 @@ func didYouMean(word string, known []string) string {
 	return ""
 }
 
+// DidYouMean is a hint such as `did you mean "x"?` for a word that is not known,
+// or nothing when none is like it.
+func DidYouMean(word string, known []string) string { return didYouMean(word, known) }
+
 // distance counts the insertions, deletions, replacements and swaps of
 // neighbours that make b of a (optimal string alignment).
 func distance(a, b string) int {

@@ -125,6 +125,23 @@ func checkHistory(cfg v1.ConfigFile) error {
 	return nil
 }
 
+// AddNames gives an image further names, which are taken away from other
+// images.
+func (s *Store) AddNames(id string, names []string) error {
+	names, err := fullNames(names)
+	if err == nil {
+		err = s.store.AddNames(id, names)
+	}
+	if err != nil {
+		return fmt.Errorf("name image %s: %w", short(id), err)
+	}
+	return nil
+}
+
+// FullName checks an image's name and completes it as podman does: localhost
+// for a name without a registry, latest without a tag.
+func FullName(n string) (string, error) { return localName(n) }
+
 // fullNames checks names and completes them as podman does: localhost for a
 // name without a registry, latest without a tag.
 func fullNames(names []string) ([]string, error) {

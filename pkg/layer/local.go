@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 )
@@ -26,19 +27,9 @@ func (r Registry) local(n string) (string, error) {
 			return "", err
 		}
 	}
-	b, err := os.ReadFile(filepath.Join(p.GraphRoot, "overlay-images", "images.json"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("image %s: %w", n, ErrUnknown)
-	}
+	images, err := p.Images()
 	if err != nil {
-		return "", fmt.Errorf("read the store's index: %w", err)
-	}
-	var images []struct {
-		ID    string   `json:"id"`
-		Names []string `json:"names"`
-	}
-	if err := json.Unmarshal(b, &images); err != nil {
-		return "", fmt.Errorf("read the store's index: %w", err)
+		return "", err
 	}
 	for _, want := range localNames(n) {
 		for _, i := range images {
@@ -48,6 +39,37 @@ func (r Registry) local(n string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("image %s: %w", n, ErrUnknown)
+}
+
+// Images lists all images of the store from its index. Neither a namespace nor
+// an opened store is needed; a store that does not exist has none.
+func (p Paths) Images() ([]Image, error) {
+	b, err := os.ReadFile(filepath.Join(p.GraphRoot, "overlay-images", "images.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the store's index: %w", err)
+	}
+	var index []struct {
+		ID      string    `json:"id"`
+		Names   []string  `json:"names"`
+		Layer   string    `json:"layer"`
+		Created time.Time `json:"created"`
+	}
+	if err := json.Unmarshal(b, &index); err != nil {
+		return nil, fmt.Errorf("read the store's index: %w", err)
+	}
+	images := make([]Image, len(index))
+	for i, x := range index {
+		images[i] = Image{ID: x.ID, Names: x.Names, Top: x.Layer, Created: x.Created}
+	}
+	return images, nil
+}
+
+// Named reports whether an image has a name, which is completed as podman does.
+func (i Image) Named(n string) bool {
+	return slices.ContainsFunc(localNames(n), func(full string) bool { return slices.Contains(i.Names, full) })
 }
 
 // localNames are what a name may be in a store: itself, of localhost, and of

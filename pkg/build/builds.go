@@ -1,0 +1,170 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package build
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/carosio/carosbuild/pkg/layer"
+)
+
+// Builds say who has started which build, and when: one small file for each
+// build id, beside the store's images. It is not part of an image, because two
+// builds, of two persons even, may share one.
+type Builds struct{ Dir string }
+
+// BuildInfo is what is kept about one build.
+type BuildInfo struct {
+	Owner   string    `json:"owner"`
+	Started time.Time `json:"started"`
+}
+
+// BuildsDir is where a store's Builds are.
+func BuildsDir(graphRoot string) string { return filepath.Join(graphRoot, "carosbuild", "builds") }
+
+// Read returns what is known of a build: nothing of one by an older version.
+func (b Builds) Read(id string) (BuildInfo, bool) {
+	var info BuildInfo
+	if !isBuildID(id) {
+		return info, false
+	}
+	data, err := os.ReadFile(filepath.Join(b.Dir, id+".json"))
+	if err != nil || json.Unmarshal(data, &info) != nil {
+		return BuildInfo{}, false
+	}
+	return info, true
+}
+
+// Write notes a build; the last writer wins.
+func (b Builds) Write(id string, info BuildInfo) error {
+	if !isBuildID(id) {
+		return fmt.Errorf("note build %q: that is no build id", id)
+	}
+	data, err := json.Marshal(info)
+	if err != nil {
+		return fmt.Errorf("note build %s: %w", id, err)
+	}
+	if err := os.MkdirAll(b.Dir, 0o700); err != nil {
+		return fmt.Errorf("note build %s: %w", id, err)
+	}
+	f, err := os.CreateTemp(b.Dir, "new-")
+	if err != nil {
+		return fmt.Errorf("note build %s: %w", id, err)
+	}
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), filepath.Join(b.Dir, id+".json"))
+	}
+	if err != nil {
+		if e := os.Remove(f.Name()); !errors.Is(e, fs.ErrNotExist) {
+			err = errors.Join(err, e)
+		}
+		return fmt.Errorf("note build %s: %w", id, err)
+	}
+	return nil
+}
+
+// isBuildID keeps names of images that somebody else gave from leading out of
+// the directory.
+func isBuildID(id string) bool {
+	return id != "" && len(id) <= 200 && id[0] != '.' && !strings.ContainsAny(id, "/\x00")
+}
+
+// Foreign reports whether a build is known to be of somebody else than user.
+// One without a note, by an older version, belongs to everybody.
+func (b Builds) Foreign(id, user string) bool {
+	info, ok := b.Read(id)
+	return ok && info.Owner != user
+}
+
+// Status says what became of the stage that an image holds.
+type Status string
+
+// The states of a stage's image.
+const (
+	Done   Status = "done"
+	Failed Status = "failed" // as it was when a step failed
+	Start  Status = "start"  // as it was before its own steps
+)
+
+// Suffixes of the names of images that are not a stage's result.
+const (
+	failureSuffix = "-failure"
+	startSuffix   = "-start"
+)
+
+// StoredStage is a stage that a build has left in the store.
+type StoredStage struct {
+	BuildID string
+	Stage   string // as in the image's name, with the suffix of its Status
+	Status  Status
+	Started time.Time // of the build
+	Image   layer.Image
+}
+
+// Name is BUILDID:STAGE.
+func (s StoredStage) Name() string { return s.BuildID + ":" + s.Stage }
+
+// StoredStages are the stages among a store's images, the newest build first,
+// and those of one build by name. Builds of others than user are left out;
+// an empty user sees all.
+func StoredStages(images []layer.Image, b Builds, user string) []StoredStage {
+	var out []StoredStage
+
+	newest := map[string]time.Time{}
+	for _, img := range images {
+		for _, n := range img.Names {
+			rest, ok := strings.CutPrefix(n, imagePrefix)
+			id, stage, tagged := strings.Cut(rest, ":")
+			if !ok || !tagged || !isBuildID(id) || user != "" && b.Foreign(id, user) {
+				continue
+			}
+			if img.Created.After(newest[id]) {
+				newest[id] = img.Created
+			}
+			out = append(out, StoredStage{BuildID: id, Stage: stage, Status: statusOf(stage), Image: img})
+		}
+	}
+	for i := range out {
+		out[i].Started = newest[out[i].BuildID]
+		if info, ok := b.Read(out[i].BuildID); ok {
+			out[i].Started = info.Started
+		}
+	}
+	slices.SortFunc(out, func(x, y StoredStage) int {
+		return cmp.Or(y.Started.Compare(x.Started), cmp.Compare(y.BuildID, x.BuildID), cmp.Compare(x.Stage, y.Stage))
+	})
+	return out
+}
+
+func statusOf(stage string) Status {
+	switch {
+	case strings.HasSuffix(stage, failureSuffix):
+		return Failed
+	case strings.HasSuffix(stage, startSuffix):
+		return Start
+	}
+	return Done
+}
+
+// MatchBuild reports whether a build id is the one that is meant, or one that
+// a pattern of *, ? and [...] covers. Capital letters count as small ones, since
+// a build id has none.
+func MatchBuild(pattern, id string) bool {
+	pattern = strings.ToLower(pattern)
+	ok, err := path.Match(pattern, id)
+	return pattern == id || err == nil && ok
+}
