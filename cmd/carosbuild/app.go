@@ -33,6 +33,7 @@ type app struct {
 	getenv         func(string) string
 	progress       string
 	runtime        string
+	foreign        bool          // builds of others are seen, too
 	outputMode     os.FileMode   // of disks, by the caller's umask
 	files          []decl.Source // of the declaration, for messages
 }
@@ -52,6 +53,14 @@ func (a *app) command() *cobra.Command {
 	named := &buildCommand{app: a}
 	root.AddCommand(named.command("build FILE..."), planCommand(a), newDiskCommand(a), pushCommand(a), exportCommand(a), newBootCommand(a), imagesCommand(a), shellCommand(a), inspectCommand(a), diffCommand(a), schemaCommand(a), versionCommand(a))
 	return root
+}
+
+// warnf prints a warning, once: the program inside the namespaces has been
+// given the same options.
+func (a *app) warnf(format string, args ...any) {
+	if !runc.Inside(a.getenv) {
+		fmt.Fprintf(a.stderr, "carosbuild: warning: "+format+"\n", args...)
+	}
 }
 
 // env is a setting from the environment: CAROSBUILD_NAME, or a default.

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/user"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -32,6 +31,7 @@ import (
 // buildCommand is "carosbuild [build]": its flags, and what they lead to.
 type buildCommand struct {
 	*app
+	redomatFlags
 	out       []string
 	format    string
 	disk      string
@@ -81,6 +81,7 @@ func (c *buildCommand) command(use string) *cobra.Command {
 		f.Lookup(name).Hidden = true // they would take more room than they are worth
 	}
 	f.BoolVarP(&c.forget, "skip-failure-commit", "F", false, "do not keep the half-done stage of a failed step")
+	c.oldFlags(cmd)
 	return cmd
 }
 
@@ -91,6 +92,7 @@ func (c *buildCommand) planFlags(cmd *cobra.Command) {
 	f.StringVar(&c.disk, "disk", "", "which disk, if more than one is declared")
 	f.BoolVar(&c.update, "update", false, "resolve suites and image tags anew instead of as pinned by an earlier build")
 	f.BoolVar(&c.jsonPlan, "json", false, "with --dry-run: print the plan as JSON")
+	c.chainFlags(cmd)
 }
 
 func planCommand(a *app) *cobra.Command {
@@ -116,13 +118,21 @@ type job struct {
 	store    layer.Paths
 	records  *layer.Records
 	epoch    *int64
+	started  []build.Started // stages that begin with a stored image
 }
 
 func (c *buildCommand) run(cmd *cobra.Command) error {
 	ctx := cmd.Context()
+	c.warnings()
+	if done, err := c.listed(); done {
+		return err
+	}
 	named := c.buildID != ""
 	if c.buildID = cleanBuildID(c.buildID); c.buildID == "" {
-		c.buildID = defaultBuildID(time.Now(), c.account())
+		c.buildID = defaultBuildID(time.Now(), c.owner())
+	}
+	if err := c.checkOptions(); err != nil {
+		return err
 	}
 	if err := checkNetwork(c.network); err != nil {
 		return err
@@ -145,7 +155,10 @@ func (c *buildCommand) run(cmd *cobra.Command) error {
 	if c.dryRun {
 		return c.printPlan(j)
 	}
-	if j.disk == nil && !named && j.plan.Complete() && !c.noCache { // outside of the namespaces: it is over in no time
+	if err := c.checkOwner(j.store); err != nil {
+		return err
+	}
+	if j.disk == nil && !named && c.successTag == "" && j.plan.Complete() && !c.noCache { // outside of the namespaces: it is over in no time
 		if names, ok := c.stored(j); ok {
 			return c.upToDate(j, names)
 		}
@@ -242,13 +255,20 @@ func (c *buildCommand) plan(ctx context.Context, view display) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.successTag != "" && c.successStage(j, targets) == "" {
+		return nil, usagef("--success-tag: which stage? name one target of: %s", strings.Join(targets, ", "))
+	}
+	c.appendLocalConf(j.decl)
+	if j.decl, j.started, err = c.enter(j.decl, targets); err != nil {
+		return nil, err
+	}
 	fetcher, host, err := c.fetcher(j, view)
 	if err != nil {
 		return nil, err
 	}
 	r := &build.Resolver{
 		Pins: c.pins(j), Fetcher: fetcher, Host: host, Registry: c.registry(j.store),
-		Arch: debian.Arch(runtime.GOARCH), Epoch: j.epoch, Update: c.update, Now: time.Now,
+		Arch: debian.Arch(runtime.GOARCH), Epoch: j.epoch, Update: c.update, Now: time.Now, Grounds: grounds(j.started),
 	}
 	if j.resolved, err = r.Resolve(ctx, j.decl, targets); err != nil {
 		return nil, err
@@ -328,7 +348,7 @@ func (c *buildCommand) chooseDisk(d *decl.Declaration) (*decl.Disk, error) {
 func (c *buildCommand) targets(j *job) ([]string, error) {
 	if c.target != "" {
 		if !slices.ContainsFunc(j.decl.Stages, func(s *decl.Stage) bool { return s.ID == c.target }) {
-			return nil, usagef("no stage %q is declared", c.target)
+			return nil, usagef("no stage %q is declared%s", c.target, build.HintStage(j.decl, c.target))
 		}
 		return []string{c.target}, nil
 	}
@@ -408,6 +428,9 @@ func (c *buildCommand) build(ctx context.Context, j *job, view display) (err err
 		Epoch: j.epoch, Network: runc.Network(c.network), Resolver: resolver, NoCache: c.noCache, KeepFailed: !c.forget,
 		OutputMode: c.outputMode, Now: time.Now, Events: view.show,
 	}
+	if err := c.builds(j.store).Write(c.buildID, build.BuildInfo{Owner: c.owner(), Started: time.Now()}); err != nil {
+		return err
+	}
 	res, err := e.Run(ctx, j.plan, j.resolved)
 	if err != nil {
 		return err
@@ -419,6 +442,11 @@ func (c *buildCommand) build(ctx context.Context, j *job, view display) (err err
 	}
 	for _, s := range j.plan.Stages {
 		if err := c.pins(j).SetBuilt(s, res.BuildID+":"+s.ID); err != nil {
+			return err
+		}
+	}
+	if c.successTag != "" {
+		if err := store.AddNames(res.Stages[c.successStage(j, j.plan.Targets)].Image, []string{c.successTag}); err != nil {
 			return err
 		}
 	}
@@ -458,12 +486,10 @@ func (c *buildCommand) results() io.Writer {
 }
 
 // defaultBuildID is redomat's: local date and time, and the user.
-func defaultBuildID(now time.Time, a runc.Account) string {
-	name := a.Name
-	if name == "" {
-		if u, err := user.LookupId(strconv.Itoa(a.UID)); err == nil {
-			name = u.Username
-		}
+func defaultBuildID(now time.Time, user string) string {
+	id := cleanBuildID(now.Format("2006-01-02-150405") + "-" + user)
+	if !buildIDs.MatchString(id) { // a user named _apt or so
+		return now.Format("2006-01-02-150405")
 	}
-	return cleanBuildID(now.Format("2006-01-02-150405") + "-" + name)
+	return id
 }

@@ -71,6 +71,7 @@ DISK.bios, which the build of the disk has made; push it like any other:
 	f.StringArrayVar(&c.stages, "stage", nil, "NAME=SOURCE: where another stage is that the disk takes files from")
 	f.StringVar(&c.arch, "arch", "", "architecture, where an image has several (default this machine's)")
 	f.IntVarP(&c.jobs, "jobs", "j", runtime.NumCPU(), "files to read at a time")
+	c.foreignFlag(cmd)
 	return cmd
 }
 
@@ -223,7 +224,7 @@ func (c *diskCommand) roots(sources map[string]string, s *layer.Store, d dirs, v
 			out[stage] = build.ImageRoot{Registry: reg, Ref: source, Arch: c.arch, Cache: layer.TarCache{Dir: filepath.Join(d.cache, "layers")}}
 			continue
 		}
-		name, err := stageImage(s, strings.TrimPrefix(source, "containers-storage:"))
+		name, err := c.stageImage(s, strings.TrimPrefix(source, "containers-storage:"))
 		if err != nil {
 			return nil, err
 		}

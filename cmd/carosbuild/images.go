@@ -5,14 +5,12 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
-	"slices"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -26,74 +24,106 @@ import (
 
 // imageRow is one line of "carosbuild images".
 type imageRow struct {
-	BuildID string    `json:"build_id"`
-	Stage   string    `json:"stage"`
-	Image   string    `json:"image"`
-	Created time.Time `json:"created"`
-	Size    int64     `json:"size"` // bytes of the layers, uncompressed
-	Failed  bool      `json:"failed"`
+	BuildID string       `json:"build_id"`
+	Stage   string       `json:"stage"`
+	Image   string       `json:"image"`
+	Created time.Time    `json:"created"` // the image
+	Started time.Time    `json:"started"` // the build
+	Owner   string       `json:"owner,omitempty"`
+	Size    int64        `json:"size"` // bytes of the layers, uncompressed
+	Status  build.Status `json:"status"`
+	Failed  bool         `json:"failed"`
 }
 
 func imagesCommand(a *app) *cobra.Command {
-	var asJSON bool
+	var asJSON, all bool
 	cmd := &cobra.Command{
-		Use: "images", Short: "List the images of stages", Args: exactly(0),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withStore(cmd, false, func(_ context.Context, s *layer.Store, _ layer.Paths, _ dirs) error {
-				rows, err := imageRows(s)
+		Use: "images [BUILDID]", Short: "List the images of stages, the newest build first",
+		Example: `  carosbuild images               all builds of yours
+  carosbuild images '2026-11-*'   those of a month
+  carosbuild images --all         what stages were before their own steps, too`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usagef("usage: carosbuild %s", cmd.Use)
+			}
+			pattern := "*"
+			if len(args) == 1 {
+				pattern = args[0]
+			}
+			if _, err := path.Match(pattern, ""); err != nil {
+				return usagef("%q: %v", pattern, err)
+			}
+			return a.withStore(cmd, false, func(_ context.Context, s *layer.Store, p layer.Paths, _ dirs) error {
+				rows, err := a.imageRows(s, p, func(st build.StoredStage) bool {
+					return build.MatchBuild(pattern, st.BuildID) && (all || st.Status != build.Start)
+				})
 				if err != nil {
 					return err
 				}
-				return a.printImages(rows, asJSON)
+				return a.printImages(rows, asJSON, time.Now())
 			})
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	cmd.Flags().BoolVar(&all, "all", false, "what stages were before their own steps, too")
+	a.foreignFlag(cmd)
 	return cmd
 }
 
-func imageRows(s *layer.Store) ([]imageRow, error) {
+func (a *app) imageRows(s *layer.Store, p layer.Paths, wanted func(build.StoredStage) bool) ([]imageRow, error) {
 	images, err := s.Images()
 	if err != nil {
 		return nil, err
 	}
 	rows := []imageRow{}
-	for _, img := range images {
-		chain, err := s.Chain(img.Top)
-		if err != nil {
+	for _, st := range build.StoredStages(images, a.builds(p), a.visible()) {
+		chain, err := s.Chain(st.Image.Top)
+		if err != nil || !wanted(st) {
 			continue // being removed
 		}
 		var size int64
 		for _, l := range chain {
 			size += l.Size
 		}
-		for _, n := range img.Names {
-			rest, ok := strings.CutPrefix(n, strings.TrimSuffix(build.ImageName("", ""), ":"))
-			if !ok {
-				continue
-			}
-			id, stage, _ := strings.Cut(rest, ":")
-			rows = append(rows, imageRow{BuildID: id, Stage: stage, Image: img.ID, Created: img.Created, Size: size, Failed: strings.HasSuffix(stage, "-failure")})
-		}
+		info, _ := a.builds(p).Read(st.BuildID)
+		rows = append(rows, imageRow{
+			BuildID: st.BuildID, Stage: st.Stage, Image: st.Image.ID, Created: st.Image.Created, Started: st.Started, Owner: info.Owner,
+			Size: size, Status: st.Status, Failed: st.Status == build.Failed,
+		})
 	}
-	slices.SortFunc(rows, func(x, y imageRow) int {
-		return cmp.Or(cmp.Compare(y.BuildID, x.BuildID), cmp.Compare(x.Stage, y.Stage))
-	})
 	return rows, nil
 }
 
-func (a *app) printImages(rows []imageRow, asJSON bool) error {
+func (a *app) printImages(rows []imageRow, asJSON bool, now time.Time) error {
 	if asJSON {
 		enc := json.NewEncoder(a.stdout)
 		enc.SetIndent("", "  ")
 		return enc.Encode(rows)
 	}
 	w := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(w, "BUILD ID\tSTAGE\tIMAGE\tCREATED\tSIZE")
+	fmt.Fprintln(w, "BUILD ID\tSTAGE\tIMAGE\tAGE\tSIZE\tSTATUS")
 	for _, r := range rows {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", r.BuildID, r.Stage, r.Image[:12], r.Created.Local().Format("2006-01-02 15:04"), size(r.Size))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", r.BuildID, r.Stage, r.Image[:min(12, len(r.Image))], age(now.Sub(r.Started)), size(r.Size), r.Status)
 	}
 	return w.Flush()
+}
+
+// age says how long ago something was, in one unit.
+func age(d time.Duration) string {
+	const day = 24 * time.Hour
+	for _, u := range []struct {
+		unit time.Duration
+		name string
+	}{{365 * day, "year"}, {30 * day, "month"}, {7 * day, "week"}, {day, "day"}, {time.Hour, "hour"}, {time.Minute, "minute"}} {
+		switch n := d / u.unit; {
+		case n == 1:
+			return "1 " + u.name + " ago"
+		case n > 1:
+			return fmt.Sprintf("%d %ss ago", n, u.name)
+		}
+	}
+	return "just now"
 }
 
 func shellCommand(a *app) *cobra.Command {
@@ -115,12 +145,13 @@ func shellCommand(a *app) *cobra.Command {
 		},
 	}
 	cmd.Flags().SetInterspersed(false)
+	a.foreignFlag(cmd)
 	cmd.Flags().StringVar(&network, "network", a.env("NETWORK", "host"), "host or none")
 	return cmd
 }
 
 func (a *app) shell(ctx context.Context, s *layer.Store, d dirs, name string, command []string, network runc.Network) (err error) {
-	image, err := stageImage(s, name)
+	image, err := a.stageImage(s, name)
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/targets"
 )
 
@@ -41,7 +42,7 @@ func (a *app) load(names []string, cache string) (*decl.Declaration, error) {
 	if findings.HasErrors() {
 		return nil, &build.DeclarationError{Findings: findings}
 	}
-	if len(findings) > 0 {
+	if len(findings) > 0 && !runc.Inside(a.getenv) { // there they have been shown already
 		if err := findings.Render(a.stderr, a.files, a.color()); err != nil {
 			return nil, err
 		}

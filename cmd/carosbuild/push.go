@@ -60,33 +60,30 @@ func (a *app) withStore(cmd *cobra.Command, foreground bool, f func(ctx context.
 }
 
 // stageImage finds the image that BUILDID[:STAGE] or an image name means. A
-// build id alone means its last stage.
-func stageImage(s *layer.Store, name string) (string, error) {
-	if _, ok, err := s.ImageByName(name); err != nil || ok {
-		return name, err
-	}
-	id, stage, hasStage := strings.Cut(name, ":")
+// build id alone means its last stage that was built to the end.
+func (a *app) stageImage(s *layer.Store, name string) (string, error) {
+	builds := a.builds(layer.Paths{GraphRoot: s.GraphRoot()})
 	images, err := s.Images()
 	if err != nil {
 		return "", err
 	}
-	prefix := build.ImageName(id, "")
+	id, stage, hasStage := strings.Cut(name, ":")
 	found := ""
-	for _, img := range images {
-		for _, n := range img.Names {
-			got, ok := strings.CutPrefix(n, prefix)
-			if !ok || hasStage && got != stage || !hasStage && strings.HasSuffix(got, "-failure") {
-				continue
-			}
-			if found == "" || stage == "" && got > strings.TrimPrefix(found, prefix) {
-				found = n
-			}
+	for _, st := range build.StoredStages(images, builds, a.visible()) { // by name in each build
+		if st.BuildID == id && (hasStage && st.Stage == stage || !hasStage && st.Status == build.Done) {
+			found = build.ImageName(st.BuildID, st.Stage)
 		}
 	}
-	if found == "" {
-		return "", usagef("no image %s is stored (carosbuild images lists them)", name)
+	if found != "" {
+		return found, nil
 	}
-	return found, nil
+	if _, ok, err := s.ImageByName(name); err != nil || ok {
+		return name, err
+	}
+	if builds.Foreign(id, a.owner()) && !a.foreign {
+		return "", usagef("build %s is somebody else's: --foreign shows those", id)
+	}
+	return "", usagef("no image %s is stored (carosbuild images lists them)", name)
 }
 
 // transfers shows the progress of a push or an export.
@@ -139,6 +136,7 @@ func pushCommand(a *app) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&compression, "compression", string(layer.Gzip), "of the layers: gzip or zstd")
+	a.foreignFlag(cmd)
 	return cmd
 }
 
@@ -160,12 +158,13 @@ func exportCommand(a *app) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&to, "to", "", "where to: oci:DIR[:TAG] or docker-archive:FILE[:NAME]")
 	cmd.Flags().StringVar(&compression, "compression", string(layer.Gzip), "of the layers of an OCI layout: gzip or zstd")
+	a.foreignFlag(cmd)
 	return cmd
 }
 
 func (a *app) transfer(cmd *cobra.Command, name, compression string, f func(context.Context, *layer.Store, layer.Registry, string, layer.PushOptions) error) error {
 	return a.withStore(cmd, false, func(ctx context.Context, s *layer.Store, p layer.Paths, d dirs) error {
-		image, err := stageImage(s, name)
+		image, err := a.stageImage(s, name)
 		if err != nil {
 			return err
 		}

@@ -63,7 +63,8 @@ type Result struct {
 
 // Run runs what of the plan is not on record, stages that do not need each
 // other side by side, and names the image of each stage
-// localhost/carosbuild/BUILDID:STAGE. The first failure ends the others. It is
+// localhost/carosbuild/BUILDID:STAGE, and what it was before its own steps
+// STAGE-start. The first failure ends the others. It is
 // a StepError when a step is to blame.
 func (e *Engine) Run(ctx context.Context, p *Plan, res *Resolved) (*Result, error) {
 	out := &Result{BuildID: e.BuildID, Stages: map[string]StageResult{}}
@@ -96,7 +97,7 @@ func (e *Engine) Run(ctx context.Context, p *Plan, res *Resolved) (*Result, erro
 				below[n] = out.Stages[n]
 			}
 			mu.Unlock()
-			r, err := e.stage(ctx, sp, below, res)
+			r, err := e.stage(ctx, p, sp, below, res)
 			if err != nil {
 				return err
 			}
@@ -118,8 +119,8 @@ type state struct {
 }
 
 // stage brings one stage to its end: from the last step on record.
-func (e *Engine) stage(ctx context.Context, sp *StagePlan, below map[string]StageResult, res *Resolved) (StageResult, error) {
-	start := e.Now()
+func (e *Engine) stage(ctx context.Context, p *Plan, sp *StagePlan, below map[string]StageResult, res *Resolved) (StageResult, error) {
+	began := e.Now()
 	run := &stageRun{Engine: e, plan: sp, below: below, resolved: res}
 	defer run.close()
 	if sp.Stage.Prestage != "" {
@@ -136,6 +137,19 @@ func (e *Engine) stage(ctx context.Context, sp *StagePlan, below map[string]Stag
 	for i := range sp.Steps[:first] {
 		e.event(Event{Kind: StepCached, Stage: sp.ID, Step: i + 1, Steps: len(sp.Steps), Key: sp.Steps[i].Key, Text: sp.Steps[i].title()})
 	}
+	var start []string // what the first step leaves has a name of its own
+	if sp.Stage.Prestage == "" && len(sp.Steps) > 1 {
+		start = startName(p, e.BuildID, sp.ID)
+	}
+	if first > 0 && len(start) > 0 {
+		st, ok, err := e.lookup(sp.Steps[0].Key)
+		if err == nil && ok {
+			err = e.nameStart(ctx, start, st)
+		}
+		if err != nil {
+			return StageResult{}, fmt.Errorf("stage %s: %w", sp.ID, err)
+		}
+	}
 	ran := 0
 	for i := first; i < len(sp.Steps); i++ {
 		did, err := run.step(ctx, i)
@@ -145,12 +159,17 @@ func (e *Engine) stage(ctx context.Context, sp *StagePlan, below map[string]Stag
 		if did {
 			ran++
 		}
+		if i == 0 {
+			if err := e.nameStart(ctx, start, run.state); err != nil {
+				return StageResult{}, fmt.Errorf("stage %s: %w", sp.ID, err)
+			}
+		}
 	}
-	image, err := e.Store.PutImage(ctx, []string{ImageName(e.BuildID, sp.ID)}, run.state.Layer, run.state.Config)
+	image, err := e.Store.PutImage(ctx, imageNames(p, e.BuildID, sp), run.state.Layer, run.state.Config)
 	if err != nil {
 		return StageResult{}, fmt.Errorf("stage %s: %w", sp.ID, err)
 	}
-	e.event(Event{Kind: StageDone, Stage: sp.ID, Seconds: e.Now().Sub(start).Seconds(), Done: int64(ran)})
+	e.event(Event{Kind: StageDone, Stage: sp.ID, Seconds: e.Now().Sub(began).Seconds(), Done: int64(ran)})
 	return StageResult{ID: sp.ID, Layer: run.state.Layer, Image: image, Ran: ran, Config: run.state.Config}, nil
 }
 

@@ -79,7 +79,7 @@ func (c *chain) upgrade(images []layer.Image) error {
 		c.Stage = c.targets[0]
 	}
 	if c.orig.Stage(c.Stage) == nil {
-		return fmt.Errorf("no entry stage %q is declared%s", c.Stage, hintStage(c.orig, c.Stage))
+		return fmt.Errorf("no entry stage %q is declared%s", c.Stage, HintStage(c.orig, c.Stage))
 	}
 	id, name, err := findImage(c.Upgrade, images, c.stored)
 	if err != nil {
@@ -215,8 +215,8 @@ func few(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-// hintStage is a correction for a misspelt stage, with the blank before it.
-func hintStage(d *decl.Declaration, id string) string {
+// HintStage is a correction for a misspelt stage, with the blank before it.
+func HintStage(d *decl.Declaration, id string) string {
 	ids := make([]string, len(d.Stages))
 	for i, s := range d.Stages {
 		ids[i] = s.ID

@@ -121,7 +121,7 @@ func (r *stageRun) command(ctx context.Context, s *StepPlan, w *layer.Working, c
 // stage becomes an image where that is wanted.
 func (r *stageRun) failed(ctx context.Context, s *StepPlan, w *layer.Working, status int) error {
 	e := &StepError{Stage: r.plan.ID, Span: s.Span, Kind: s.Kind, Text: s.Text, Status: status, Tail: r.log.tail(), Log: r.log.path()}
-	if !r.KeepFailed {
+	if !r.KeepFailed || len(r.plan.ID+failureSuffix) > maxTag {
 		return e
 	}
 	l, changed, err := r.Store.Commit(ctx, w, layer.CommitOptions{Clamp: r.Epoch})
@@ -129,11 +129,11 @@ func (r *stageRun) failed(ctx context.Context, s *StepPlan, w *layer.Working, st
 		return errors.Join(e, fmt.Errorf("keep the failed stage: %w", err))
 	}
 	r.addHistory(s, !changed)
-	name := ImageName(r.BuildID, r.plan.ID+"-failure")
+	name := ImageName(r.BuildID, r.plan.ID+failureSuffix)
 	if _, err := r.Store.PutImage(ctx, []string{name}, l.ID, r.state.Config); err != nil {
 		return errors.Join(e, fmt.Errorf("keep the failed stage: %w", err))
 	}
-	e.Image = r.BuildID + ":" + r.plan.ID + "-failure"
+	e.Image = r.BuildID + ":" + r.plan.ID + failureSuffix
 	return e
 }
 

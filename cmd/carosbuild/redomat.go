@@ -1,0 +1,262 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package main
+
+import (
+	"fmt"
+	"maps"
+	"os/user"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/layer"
+)
+
+// redomatFlags are redomat's options, beside those that a build has anyway.
+type redomatFlags struct {
+	entry      build.Entry
+	localConf  []string
+	images     bool
+	list       string
+	listBuilds bool
+	successTag string
+	shortened  map[string]string // option as given -> in full
+}
+
+// chainFlags are those that decide which stages a plan has.
+func (c *buildCommand) chainFlags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVarP(&c.entry.Match, "match-build-id", "b", "", "take stages before the target from builds of this id or pattern, where they have them")
+	f.StringVarP(&c.entry.Upgrade, "upgrade", "U", "", "run the entry stage on top of this image: an id, REPO:TAG or BUILDID:STAGE")
+	f.StringVarP(&c.entry.Stage, "entry", "e", "", "with --upgrade: the first stage that runs (default the target)")
+	f.StringArrayVarP(&c.localConf, "append-local-conf", "a", nil, "line to append to bitbake's local.conf; may be repeated")
+	c.foreignFlag(cmd)
+}
+
+// oldFlags are those of a build alone.
+func (c *buildCommand) oldFlags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVarP(&c.list, "list", "l", "", "list the images of this build, id and name, and do nothing else")
+	f.BoolVarP(&c.listBuilds, "list-bids", "L", false, "list the ids of all builds, and do nothing else")
+	f.BoolVarP(&c.images, "images", "i", false, "does nothing")
+	f.Lookup("images").Hidden = true
+	f.StringVar(&c.successTag, "success-tag", "", "name the target's image REPO:TAG when all has succeeded")
+	f.SetNormalizeFunc(c.lengthen)
+}
+
+// foreignFlag lets a command see builds of others in the same store.
+func (a *app) foreignFlag(cmd *cobra.Command) {
+	cmd.Flags().BoolVarP(&a.foreign, "foreign", "f", false, "see the builds of others in this store, too")
+}
+
+// redomatOptions are the long options that could be given by any beginning that
+// only one of them has.
+var redomatOptions = []string{
+	"append-local-conf", "checkout", "dry-run", "entry", "foreign", "help", "images", "list", "list-bids", "match-build-id",
+	"new-build-id", "skip-failure-commit", "success-tag", "target", "upgrade",
+}
+
+// lengthen completes a shortened option of redomat. Options that have come
+// since are to be written out.
+func (c *buildCommand) lengthen(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+	if slices.Contains(redomatOptions, name) {
+		return pflag.NormalizedName(name)
+	}
+	var found []string
+	for _, o := range redomatOptions {
+		if strings.HasPrefix(o, name) {
+			found = append(found, o)
+		}
+	}
+	if len(found) != 1 {
+		return pflag.NormalizedName(name)
+	}
+	if c.shortened == nil {
+		c.shortened = map[string]string{}
+	}
+	c.shortened[name] = found[0]
+	return pflag.NormalizedName(found[0])
+}
+
+// warnings are about options that are still understood, for scripts.
+func (c *buildCommand) warnings() {
+	for _, short := range slices.Sorted(maps.Keys(c.shortened)) {
+		c.warnf("--%s stands for --%s: write it out", short, c.shortened[short])
+	}
+	if c.images {
+		c.warnf("--images does nothing: use carosbuild images")
+	}
+	if c.entry.Stage != "" && c.entry.Upgrade == "" {
+		c.warnf("--entry has no effect without --upgrade")
+	}
+	if repo, _, _ := strings.Cut(c.successTag, "@"); repo != "" && !strings.Contains(repo, "/") {
+		c.warnf("--success-tag %s has no slash: it cannot be pushed to a registry by that name", c.successTag)
+	}
+}
+
+// buildIDs are those that podman can read the names of images with; it lists
+// none at all when there is one that it cannot.
+var buildIDs = regexp.MustCompile(`^[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*$`)
+
+// checkOptions finds what is wrong with redomat's options by themselves.
+func (c *buildCommand) checkOptions() error {
+	if !buildIDs.MatchString(c.buildID) || len(c.buildID) > 128 {
+		return usagef("--new-build-id: %q cannot be part of an image's name: letters and digits, and a dot, an underscore or dashes between them", c.buildID)
+	}
+	if _, err := path.Match(c.entry.Match, ""); err != nil {
+		return usagef("--match-build-id %q: %v", c.entry.Match, err)
+	}
+	if c.successTag == "" {
+		return nil
+	}
+	if _, err := layer.FullName(c.successTag); err != nil {
+		return usagef("--success-tag: %v", err)
+	}
+	if slash := strings.LastIndexByte(c.successTag, '/'); !strings.Contains(c.successTag[slash+1:], ":") {
+		return usagef("--success-tag %s: want REPO:TAG", c.successTag)
+	}
+	return nil
+}
+
+// listed does what --list and --list-bids ask for.
+func (c *buildCommand) listed() (bool, error) {
+	if c.list == "" && !c.listBuilds {
+		return false, nil
+	}
+	stages, _, err := c.storedStages()
+	if err != nil {
+		return true, err
+	}
+	last := ""
+	for _, s := range stages {
+		switch {
+		case c.list != "" && build.MatchBuild(c.list, s.BuildID):
+			fmt.Fprintf(c.stdout, "%s %s\n", s.Image.ID, s.Name())
+			last = s.BuildID
+		case c.list == "" && s.BuildID != last:
+			fmt.Fprintln(c.stdout, s.BuildID)
+			last = s.BuildID
+		}
+	}
+	if c.list != "" && last == "" {
+		fmt.Fprintf(c.stderr, "no build %s of %s is stored\n", c.list, c.whose())
+	}
+	return true, nil
+}
+
+// whose says in a message which builds were looked at.
+func (a *app) whose() string {
+	if a.foreign {
+		return "anybody"
+	}
+	return a.owner()
+}
+
+// visible is the user whose builds a command sees, "" for everybody's.
+func (a *app) visible() string {
+	if a.foreign {
+		return ""
+	}
+	return a.owner()
+}
+
+// storedStages reads the store's index: all stages that the caller may mean, and
+// all images. The store need not exist.
+func (a *app) storedStages() ([]build.StoredStage, []layer.Image, error) {
+	p, err := layer.PodmanPaths(a.getenv, a.account().UID)
+	if err != nil {
+		return nil, nil, err
+	}
+	images, err := p.Images()
+	if err != nil {
+		return nil, nil, err
+	}
+	return build.StoredStages(images, a.builds(p), a.visible()), images, nil
+}
+
+func (a *app) builds(p layer.Paths) build.Builds {
+	return build.Builds{Dir: build.BuildsDir(p.GraphRoot)}
+}
+
+// enter applies --match-build-id, --upgrade and --entry to the declaration.
+func (c *buildCommand) enter(d *decl.Declaration, targets []string) (*decl.Declaration, []build.Started, error) {
+	if c.entry.Match == "" && c.entry.Upgrade == "" {
+		return d, nil, nil
+	}
+	stages, images, err := c.storedStages()
+	if err != nil {
+		return nil, nil, err
+	}
+	if c.entry.Match != "" && !slices.ContainsFunc(stages, func(s build.StoredStage) bool { return build.MatchBuild(c.entry.Match, s.BuildID) }) {
+		c.warnf("no build %s of %s is stored: nothing is taken from one", c.entry.Match, c.whose())
+	}
+	d, started, err := c.entry.Apply(d, targets, images, stages)
+	if err != nil {
+		return nil, nil, usageError{err}
+	}
+	return d, started, nil
+}
+
+// grounds are the bootstraps that stages with stored images stand on.
+func grounds(started []build.Started) map[string]*decl.Stage {
+	out := map[string]*decl.Stage{}
+	for _, s := range started {
+		if s.Ground != nil {
+			out[s.Stage] = s.Ground
+		}
+	}
+	return out
+}
+
+// successStage is the stage that --success-tag names: the only target, or the
+// disk's root file system; "" when there are several.
+func (c *buildCommand) successStage(j *job, targets []string) string {
+	switch {
+	case j.disk != nil:
+		return j.disk.Stage
+	case len(targets) == 1:
+		return targets[0]
+	}
+	return ""
+}
+
+// checkOwner keeps a build from taking the names of somebody else's.
+func (c *buildCommand) checkOwner(p layer.Paths) error {
+	info, ok := c.builds(p).Read(c.buildID)
+	if !ok || info.Owner == c.owner() || c.foreign {
+		return nil
+	}
+	return usagef("build id %s is %s's: choose another one, or take it with --foreign", c.buildID, info.Owner)
+}
+
+// appendLocalConf adds the lines of --append-local-conf behind all fragments.
+func (c *buildCommand) appendLocalConf(d *decl.Declaration) {
+	for _, line := range c.localConf {
+		d.LocalConf = append(d.LocalConf, decl.LocalConf{Text: line, Span: decl.Span{File: "--append-local-conf", Line: 1, Col: 1, Len: 1}})
+	}
+}
+
+// owner is whom builds are noted for: the person behind sudo, else the account.
+func (a *app) owner() string {
+	if name := a.getenv("SUDO_USER"); name != "" && a.account().UID == 0 {
+		return name
+	}
+	acc := a.account()
+	if acc.Name != "" {
+		return acc.Name
+	}
+	if u, err := user.LookupId(strconv.Itoa(acc.UID)); err == nil {
+		return u.Username
+	}
+	return strconv.Itoa(acc.UID)
+}

@@ -1,0 +1,48 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package build
+
+import (
+	"context"
+	"fmt"
+	"slices"
+)
+
+// imageNames are the names that a stage's image gets: its own, and those of the
+// starts of stages on top of it. So a start costs no write of its own.
+func imageNames(p *Plan, buildID string, sp *StagePlan) []string {
+	names := []string{ImageName(buildID, sp.ID)}
+	for i := range p.Stages {
+		s := &p.Stages[i]
+		alone := s.ID == sp.ID && s.Stage.Prestage == "" && len(s.Steps) == 1
+		if s.Stage.Prestage == sp.ID || alone {
+			names = append(names, startName(p, buildID, s.ID)...)
+		}
+	}
+	return names
+}
+
+// maxTag is how long a tag may be (distribution-spec, "Pulling manifests").
+const maxTag = 128
+
+// startName is the name of a stage's start, unless another stage is called so.
+func startName(p *Plan, buildID, stage string) []string {
+	if len(stage+startSuffix) > maxTag || slices.ContainsFunc(p.Stages, func(s StagePlan) bool { return s.ID == stage+startSuffix }) {
+		return nil
+	}
+	return []string{ImageName(buildID, stage+startSuffix)}
+}
+
+// nameStart keeps what a stage without a parent begins with as an image: what
+// its bootstrap or FROM has made.
+func (e *Engine) nameStart(ctx context.Context, names []string, s state) error {
+	if len(names) == 0 {
+		return nil
+	}
+	if _, err := e.Store.PutImage(ctx, names, s.Layer, s.Config); err != nil {
+		return fmt.Errorf("keep the start: %w", err)
+	}
+	return nil
+}
