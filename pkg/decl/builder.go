@@ -17,7 +17,8 @@ type builder struct {
 	stages  map[string]named
 	disks   map[string]named
 	base    *named
-	unnamed int // stages so far that have no id
+	unnamed int   // stages so far that have no id
+	results []ref // of artifacts and feeds
 }
 
 // named is something that has been declared by a name.
@@ -69,6 +70,10 @@ func (b *builder) addFile(f *file, root *node) {
 			b.addStage(n)
 		case "disk":
 			b.addDisk(n)
+		case "artifact":
+			b.addArtifact(n)
+		case "feed":
+			b.addFeed(n)
 		}
 	}
 }

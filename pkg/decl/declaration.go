@@ -16,6 +16,8 @@ type Declaration struct {
 	LocalConf []LocalConf // every fragment, in reading order
 	Stages    []*Stage    // in declared order; ids are unique
 	Disks     []*Disk     // in declared order; ids are unique
+	Artifacts []Artifact  // in reading order; a later one of the same stage and path replaces an earlier one
+	Feeds     []Feed      // likewise
 }
 
 // Span is a place in a declaration file.
@@ -250,6 +252,21 @@ type Expect struct {
 	Console string        // text, not a pattern, on the serial console
 	Within  time.Duration // 0 means: as long as the caller likes
 	Span    Span
+}
+
+// Artifact is a file of a stage that people want to have.
+type Artifact struct {
+	Stage string // empty means the one that is asked for
+	Path  string // path or glob inside the stage
+	Name  string // what to call it; ends with a slash for a directory; empty means as in the stage
+	Span  Span
+}
+
+// Feed is a directory of packages in a stage.
+type Feed struct {
+	Stage string // empty means the one that is asked for
+	Path  string
+	Span  Span
 }
 
 // Stage returns the stage of an id, or nil.

@@ -34,7 +34,7 @@ const rootName = "redo"
 var grammar = map[string]rule{
 	rootName: {
 		attrs: []attrRule{{"base", false, checkHostPath}},
-		kids:  []string{"layer_declaration", "local_conf", "buildstage", "disk"},
+		kids:  []string{"layer_declaration", "local_conf", "buildstage", "disk", "artifact", "feed"},
 	},
 
 	// Git layers for bitbake.
@@ -188,6 +188,12 @@ var grammar = map[string]rule{
 	"annotation": {text: mustText},
 	"eula":       {text: mustText},
 	"expect":     {attrs: []attrRule{{"console", true, checkOneLine}, {"within", false, checkDuration}}},
+
+	// What a build is for, beside disks.
+	"artifact": {attrs: []attrRule{
+		{"stage", false, nil}, {"path", true, checkGlob}, {"name", false, checkArtifactName},
+	}},
+	"feed": {attrs: []attrRule{{"stage", false, nil}, {"path", true, checkStagePath}}},
 }
 
 // debianArchs are the names of dpkg-architecture, those of the release first.

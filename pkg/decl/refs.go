@@ -19,6 +19,7 @@ func (b *builder) checkReferences() {
 	if b.base != nil {
 		refs = append(refs, b.base.refs...)
 	}
+	refs = append(refs, b.results...)
 	slices.SortStableFunc(refs, func(x, y ref) int {
 		if x.at.file != y.at.file {
 			return x.at.file.index - y.at.file.index
