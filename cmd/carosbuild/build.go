@@ -422,17 +422,19 @@ func (c *buildCommand) build(ctx context.Context, j *job, view display) (err err
 	if err != nil {
 		resolver = nil
 	}
+	rec := build.NewRecorder(j.plan, time.Now())
 	e := &build.Engine{
 		Store: store, Records: j.records, Runtime: rt, Fetcher: fetcher, Host: host, Registry: c.registry(j.store),
 		CacheDir: j.dirs.cache, LogDir: filepath.Join(j.dirs.state, "logs"), Scratch: scratch, BuildID: c.buildID, Jobs: c.jobs,
 		Epoch: j.epoch, Network: runc.Network(c.network), Resolver: resolver, NoCache: c.noCache, KeepFailed: !c.forget,
-		OutputMode: c.outputMode, Now: time.Now, Events: view.show,
+		OutputMode: c.outputMode, Now: time.Now, Events: rec.Tee(view.show),
 	}
 	if err := c.builds(j.store).Write(c.buildID, build.BuildInfo{Owner: c.owner(), Started: time.Now()}); err != nil {
 		return err
 	}
-	res, err := e.Run(ctx, j.plan, j.resolved)
-	if err != nil {
+	var res *build.Result
+	defer func() { c.writeReport(rec.Report(ctx, e, res, time.Now(), err), e, j) }()
+	if res, err = e.Run(ctx, j.plan, j.resolved); err != nil {
 		return err
 	}
 	if len(c.out) > 0 {

@@ -90,16 +90,6 @@ func (b Builds) Foreign(id, user string) bool {
 	return ok && info.Owner != user
 }
 
-// Status says what became of the stage that an image holds.
-type Status string
-
-// The states of a stage's image.
-const (
-	Done   Status = "done"
-	Failed Status = "failed" // as it was when a step failed
-	Start  Status = "start"  // as it was before its own steps
-)
-
 // Suffixes of the names of images that are not a stage's result.
 const (
 	failureSuffix = "-failure"

@@ -21,6 +21,9 @@ const (
 	maxLine   = 4096
 )
 
+// logSuffix ends the name of a stage's log.
+const logSuffix = ".log"
+
 // stepLog takes a stage's output: all of it to a file, lines to a callback,
 // the last ones for a message.
 type stepLog struct {

@@ -149,7 +149,7 @@ func (r *stageRun) openLog() error {
 		return nil
 	}
 	var err error
-	r.log, err = openStepLog(filepath.Join(r.LogDir, r.BuildID, r.plan.ID+".log"), func(line string) {
+	r.log, err = openStepLog(filepath.Join(r.LogDir, r.BuildID, r.plan.ID+logSuffix), func(line string) {
 		r.event(Event{Kind: StepOutput, Stage: r.plan.ID, Text: line})
 	})
 	return err

@@ -1,0 +1,82 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/carosio/carosbuild/pkg/disk"
+)
+
+// writeReport keeps what a build did beside its logs. A build is not less done
+// because that cannot be kept: then there is only a word about it.
+func (c *buildCommand) writeReport(r *build.Report, e *build.Engine, j *job) {
+	r.Program = buildVersion()
+	r.Declarations = c.declarations()
+	if j.disk != nil {
+		r.Disk = j.disk.ID
+	}
+	if r.Status == build.Done {
+		r.Outputs = c.writtenOutputs()
+	}
+	for _, a := range j.decl.Artifacts {
+		r.Artifacts = append(r.Artifacts, build.Artifact{Stage: a.Stage, Path: a.Path, Name: a.Name})
+	}
+	for _, f := range j.decl.Feeds {
+		r.Feeds = append(r.Feeds, build.Artifact{Stage: f.Stage, Path: f.Path})
+	}
+	if err := build.WriteReport(filepath.Join(e.LogDir, e.BuildID), r); err != nil {
+		fmt.Fprintln(c.stderr, "carosbuild:", err)
+	}
+}
+
+func (c *buildCommand) declarations() []build.FileReport {
+	files := []build.FileReport{}
+	for _, f := range c.files {
+		sum := sha256.Sum256(f.Data)
+		files = append(files, build.FileReport{Name: f.Name, SHA256: hex.EncodeToString(sum[:])})
+	}
+	return files
+}
+
+// writtenOutputs are the files of --out as they are now. Devices and pipes are
+// no files. Digests are left to whoever asks for one first: most formats are
+// not written front to back, so that it would take a second pass.
+func (c *buildCommand) writtenOutputs() []build.Output {
+	var outs []build.Output
+	for _, o := range c.outputs() {
+		for _, path := range o.Files() {
+			if out, ok := outputOf(path); ok {
+				out.Format = string(o.Format)
+				if f, err := disk.FormatFor(string(o.Format), o.Path); err == nil {
+					out.Format = string(f)
+				}
+				outs = append(outs, out)
+			}
+		}
+	}
+	return outs
+}
+
+func outputOf(path string) (build.Output, bool) {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return build.Output{}, false
+	}
+	if real, err = filepath.Abs(real); err != nil {
+		return build.Output{}, false
+	}
+	st, err := os.Stat(real)
+	if err != nil || !st.Mode().IsRegular() {
+		return build.Output{}, false
+	}
+	return build.Output{Path: real, Size: st.Size(), ModTime: st.ModTime().UTC(), Inode: st.Sys().(*syscall.Stat_t).Ino}, true
+}

@@ -1,0 +1,201 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package build
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/carosio/carosbuild/pkg/layer"
+)
+
+// Recorder makes a Report of the events of a build.
+type Recorder struct {
+	mu     sync.Mutex
+	plan   *Plan
+	start  time.Time
+	stages map[string]*stageRecord
+}
+
+// stageRecord is what the events of a stage have told.
+type stageRecord struct {
+	started time.Time
+	seconds float64 // of a stage that is done
+	done    bool
+	steps   map[int]*StepReport // by number, 1-based
+	begun   map[int]time.Time
+}
+
+// NewRecorder begins a report of a plan that is about to be run.
+func NewRecorder(p *Plan, start time.Time) *Recorder {
+	r := &Recorder{plan: p, start: start, stages: map[string]*stageRecord{}}
+	for _, s := range p.Stages {
+		r.stages[s.ID] = &stageRecord{steps: map[int]*StepReport{}, begun: map[int]time.Time{}}
+	}
+	return r
+}
+
+// Tee is the function for Engine.Events that records what goes to next.
+func (r *Recorder) Tee(next func(Event)) func(Event) {
+	return func(e Event) {
+		r.event(e)
+		next(e)
+	}
+}
+
+func (r *Recorder) event(e Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.stages[e.Stage]
+	if s == nil {
+		return
+	}
+	if s.started.IsZero() {
+		s.started = e.Time
+	}
+	switch e.Kind {
+	case StepCached:
+		s.steps[e.Step] = &StepReport{Status: Done, Cached: true}
+	case StepStarted:
+		s.steps[e.Step] = &StepReport{Status: Interrupted}
+		s.begun[e.Step] = e.Time
+	case StepDone:
+		s.steps[e.Step] = &StepReport{Status: Done, Seconds: e.Seconds}
+	case StageDone:
+		s.done, s.seconds = true, e.Seconds
+	}
+}
+
+// Report is the report of a build that has ended with err at a time. res may
+// lack stages. The caller fills in what only it knows: program, declarations
+// and outputs.
+func (r *Recorder) Report(ctx context.Context, e *Engine, res *Result, end time.Time, err error) *Report {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := &Report{
+		Schema: ReportSchema, BuildID: e.BuildID, Status: Done, Start: r.start.UTC(), End: end.UTC(), Targets: r.plan.Targets,
+	}
+	if err != nil {
+		out.Status, out.Error = Failed, err.Error()
+		if ctx.Err() != nil {
+			out.Status, out.Error = Interrupted, ""
+		}
+	}
+	sizes := sizer{store: e.Store, records: e.Records, layers: map[string]string{}}
+	for _, sp := range r.plan.Stages {
+		s := r.stage(sp, end)
+		sizes.fill(&s, sp)
+		if res != nil {
+			s.Image = res.Stages[sp.ID].Image
+		}
+		out.Stages = append(out.Stages, s)
+	}
+	out.blame(err)
+	return out
+}
+
+func (r *Recorder) stage(sp StagePlan, end time.Time) StageReport {
+	rec := r.stages[sp.ID]
+	s := StageReport{ID: sp.ID, Key: sp.Key, Status: Interrupted, Steps: []StepReport{}}
+	switch {
+	case rec.done:
+		s.Status, s.Seconds = Done, rec.seconds
+	case rec.started.IsZero():
+		s.Status = NotRun
+	default:
+		s.Seconds = end.Sub(rec.started).Seconds()
+	}
+	for i, p := range sp.Steps {
+		step := StepReport{Status: NotRun}
+		if seen := rec.steps[i+1]; seen != nil {
+			step = *seen
+		}
+		if step.Status == Interrupted {
+			step.Seconds = end.Sub(rec.begun[i+1]).Seconds()
+		}
+		if !step.Cached && step.Status != NotRun {
+			s.Log = sp.ID + logSuffix
+		}
+		step.Kind, step.Text = p.Kind, p.Text
+		s.Steps = append(s.Steps, step)
+	}
+	return s
+}
+
+// blame marks the step that err is about, and its stage.
+func (out *Report) blame(err error) {
+	var se *StepError
+	if !errors.As(err, &se) {
+		return
+	}
+	f := &FailedStep{Stage: se.Stage, Kind: se.Kind, Text: se.Text, Status: se.Status, Tail: se.Tail, Image: se.Image}
+	if se.Err != nil {
+		f.Error = se.Err.Error()
+	}
+	out.Failed, out.Status, out.Error = f, Failed, se.Error()
+	for i := range out.Stages {
+		s := &out.Stages[i]
+		if s.ID != se.Stage {
+			continue
+		}
+		s.Status = Failed
+		for k := range s.Steps {
+			if s.Steps[k].Status == Interrupted {
+				s.Steps[k].Status, f.Step = Failed, k+1
+			}
+		}
+	}
+}
+
+// sizer finds out what each step has added, from the records of the steps.
+type sizer struct {
+	store   *layer.Store
+	records *layer.Records
+	layers  map[string]string // stage -> its top layer
+}
+
+// fill sets the sizes of a stage and its steps. What cannot be found out
+// stays 0: a report is not worth an error.
+func (z *sizer) fill(s *StageReport, sp StagePlan) {
+	if z.store == nil {
+		return
+	}
+	top := ""
+	if sp.Stage != nil {
+		top = z.layers[sp.Stage.Prestage]
+	}
+	s.Size = z.size(top)
+	for i, p := range sp.Steps {
+		if s.Steps[i].Status != Done {
+			continue
+		}
+		rec, ok, err := z.records.Lookup(p.Key)
+		if err != nil || !ok || rec.Layer == top {
+			continue
+		}
+		below := s.Size
+		top, s.Size = rec.Layer, z.size(rec.Layer)
+		s.Steps[i].Size = max(s.Size-below, 0)
+	}
+	z.layers[sp.ID] = top
+}
+
+// size is that of a layer and all below it, in bytes of uncompressed tar.
+func (z *sizer) size(top string) int64 {
+	if top == "" {
+		return 0
+	}
+	chain, err := z.store.Chain(top)
+	if err != nil {
+		return 0
+	}
+	var sum int64
+	for _, l := range chain {
+		sum += max(l.Size, 0)
+	}
+	return sum
+}

@@ -1,0 +1,22 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package disk
+
+// Files are the files that the output consists of, the main one first. It is
+// nil for standard output.
+func (out Output) Files() []string {
+	if out.Path == StandardOutput {
+		return nil
+	}
+	f, err := FormatFor(string(out.Format), out.Path)
+	if err != nil { // a block device needs no format
+		return []string{out.Path}
+	}
+	files := f.files(out.Path, false)
+	if i := len(files) - 1; f == VMDKFlat {
+		files[0], files[i] = files[i], files[0]
+	}
+	return files
+}
