@@ -1,0 +1,218 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package git
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// listTree describes all of a tree: modes, times, contents.
+func listTree(t *testing.T, dir string) []string {
+	t.Helper()
+	var out []string
+	must(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		st, err := d.Info()
+		if err != nil {
+			return err
+		}
+		rel, _ := filepath.Rel(dir, path)
+		line := fmt.Sprintf("%s %v %d", rel, st.Mode(), st.ModTime().UnixNano())
+		switch {
+		case d.Type().IsRegular():
+			data, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			line += fmt.Sprintf(" %d %x", len(data), sha256.Sum256(data))
+		case d.Type() == fs.ModeSymlink:
+			to, err := os.Readlink(path)
+			if err != nil {
+				return err
+			}
+			line += " -> " + to
+		}
+		out = append(out, line)
+		return nil
+	}))
+	return out
+}
+
+// variedOrigin has all kinds of files, branches that are not to be in a
+// checkout, and tags in and out of the history.
+func variedOrigin(t *testing.T, initArgs ...string) *origin {
+	t.Helper()
+	o := newOrigin(t, initArgs...)
+	o.git("tag", "-a", "-m", "first", "v1")
+	o.commit("dir/sub/file", strings.Repeat("text\n", 1000))
+	must(t, os.WriteFile(filepath.Join(o.work, "run.sh"), []byte("#!/bin/sh\n"), 0o755))
+	must(t, os.Symlink("dir/sub", filepath.Join(o.work, "link")))
+	must(t, os.Symlink("/nowhere", filepath.Join(o.work, "dangling")))
+	must(t, os.WriteFile(filepath.Join(o.work, "-rf"), nil, 0o600))
+	must(t, os.WriteFile(filepath.Join(o.work, "b\tl\na n\xffk"), []byte("odd"), 0o644))
+	o.commitAll("kinds")
+	o.git("tag", "light")
+	o.git("checkout", "--quiet", "-b", "other")
+	o.commit("secret", "not for you\n")
+	o.git("tag", "after")
+	o.git("checkout", "--quiet", "main")
+	o.push()
+	return o
+}
+
+func TestCheckout(t *testing.T) {
+	for _, format := range []string{"sha1", "sha256"} {
+		t.Run(format, func(t *testing.T) { testCheckout(t, variedOrigin(t, "--object-format="+format)) })
+	}
+}
+
+func testCheckout(t *testing.T, o *origin) {
+	epoch := int64(1300000000)
+	for name, opt := range map[string]CheckoutOptions{
+		"plain":  {RemoteName: "remote-1", Branch: "branch-1"},
+		"epoch":  {RemoteName: "remote-1", Branch: "branch-1", Epoch: &epoch},
+		"detach": {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, dir := get(t, newCache(t), o.bare, "main", opt)
+			when := int64(1400000000)
+			if opt.Epoch != nil {
+				when = epoch
+			}
+			for _, line := range listTree(t, dir) {
+				if !strings.Contains(line, fmt.Sprintf(" %d", when*1e9)) && !strings.HasPrefix(line, ".git/index") {
+					t.Errorf("%s: want the time %d", line, when)
+				}
+			}
+			in := func(args ...string) string { return o.run(dir, "git", args...) }
+			if got := in("rev-parse", "HEAD"); got != p.Commit {
+				t.Errorf("HEAD is %s, want %s", got, p.Commit)
+			}
+			if got := in("status", "--porcelain", "--ignored"); got != "" {
+				t.Errorf("status: %s", got)
+			}
+			in("fsck", "--strict", "--full", "--no-dangling")
+			if got := in("describe"); !strings.HasPrefix(got, "v1-2-g") {
+				t.Errorf("describe: %s", got)
+			}
+			if got := in("log", "--format=%s"); got != "kinds\nchange dir/sub/file\nchange README" {
+				t.Errorf("log: %s", got)
+			}
+			if got := in("tag"); got != "light\nv1" {
+				t.Errorf("tags: %s", got)
+			}
+			if got := in("count-objects", "-v"); !strings.Contains(got, "garbage: 0") || strings.Contains(got, "alternate") {
+				t.Errorf("objects: %s", got)
+			}
+			out := o.git("rev-parse", "other:secret")
+			if all := in("cat-file", "--batch-all-objects", "--batch-check"); strings.Contains(all, out) {
+				t.Errorf("an object of another branch came along")
+			}
+			if opt.Branch != "" {
+				if got := in("remote", "-v"); !strings.HasPrefix(got, opt.RemoteName+"\t"+o.bare) {
+					t.Errorf("remote: %s", got)
+				}
+				if got := in("branch", "--show-current"); got != opt.Branch {
+					t.Errorf("branch: %s, want %s", got, opt.Branch)
+				}
+			}
+		})
+	}
+}
+
+func TestCheckoutNeedsEmptyDirectory(t *testing.T) {
+	o := newOrigin(t)
+	c := newCache(t)
+	p, dir := get(t, c, o.bare, "main", CheckoutOptions{})
+	if err := c.Checkout(t.Context(), p, dir, CheckoutOptions{}); err == nil || !strings.Contains(err.Error(), "not empty") {
+		t.Errorf("got %v, want that the directory is not empty", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "README")); err != nil {
+		t.Errorf("what was there is gone: %v", err)
+	}
+	lost := Pinned{URL: o.bare, Commit: strings.Repeat("ab", 20)}
+	empty := t.TempDir()
+	if err := c.Checkout(t.Context(), lost, empty, CheckoutOptions{}); err == nil || !strings.Contains(err.Error(), "not in the cache") {
+		t.Errorf("got %v, want that the commit is not there", err)
+	}
+	for _, bad := range []CheckoutOptions{{Branch: "-x"}, {Branch: "../x"}, {Branch: "a..b"}, {Branch: "a\nb"}, {RemoteName: "a b"}, {RemoteName: "x]"}, {RemoteName: "../x"}} {
+		if err := c.Checkout(t.Context(), p, empty, bad); bad.RemoteName != "x]" && err == nil {
+			t.Errorf("%+v: want an error", bad)
+			must(t, clearDir(empty))
+		}
+		must(t, clearDir(empty))
+	}
+}
+
+// TestReproducible: other caches, filled another way, another umask, another
+// time, another directory.
+func TestReproducible(t *testing.T) {
+	o := variedOrigin(t)
+	for i := range 30 {
+		o.commit(fmt.Sprintf("dir/n%d", i%7), strings.Repeat(fmt.Sprintln("line", i), 50+i))
+	}
+	half := o.git("rev-parse", "HEAD~12")
+	o.git("branch", "half", half)
+	o.push()
+	epoch := int64(1500000000)
+	opt := CheckoutOptions{RemoteName: "r", Branch: "b", Epoch: &epoch}
+	_, a := get(t, newCache(t), "file://"+o.bare, "main", opt)
+
+	second := newCache(t) // gets half of it first, so that its packs are others
+	o.run(o.bare, "git", "update-ref", "-d", "refs/heads/main")
+	get(t, second, "file://"+o.bare, "half", CheckoutOptions{})
+	o.run(o.bare, "git", "repack", "-q", "-a", "-d", "-f", "--window=0")
+	o.push()
+	defer syscall.Umask(syscall.Umask(0o077))
+	time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second)))
+	_, b := get(t, second, "file://"+o.bare, "main", opt)
+	if diff := cmp.Diff(listTree(t, a), listTree(t, b)); diff != "" {
+		t.Errorf("-first +second\n%s", diff)
+	}
+}
+
+func TestFilesAndLog(t *testing.T) {
+	o := variedOrigin(t)
+	c := newCache(t)
+	p, dir := get(t, c, o.bare, "main", CheckoutOptions{})
+	got, err := c.Files(t.Context(), p)
+	must(t, err)
+	var want []string
+	must(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if rel, _ := filepath.Rel(dir, path); err == nil && !d.IsDir() && !strings.HasPrefix(rel, ".git/") {
+			want = append(want, rel)
+		}
+		return err
+	}))
+	slices.Sort(want)
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("files: -want +got\n%s", diff)
+	}
+	from, err := c.Resolve(t.Context(), Tree{o.bare, "v1"})
+	must(t, err)
+	log, err := c.Log(t.Context(), o.bare, from.Commit, p.Commit)
+	must(t, err)
+	at := time.Unix(1400000000, 0).UTC()
+	if diff := cmp.Diff([]LogEntry{{p.Commit, at, "kinds"}, {o.git("rev-parse", "main~1"), at, "change dir/sub/file"}}, log); diff != "" {
+		t.Errorf("log: -want +got\n%s", diff)
+	}
+	if log, err := c.Log(t.Context(), o.bare, p.Commit, p.Commit); err != nil || log != nil {
+		t.Errorf("log of nothing: %v, %v", log, err)
+	}
+}

@@ -1,0 +1,157 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package git
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// command is one run of git.
+type command struct {
+	args   []string
+	dir    string      // to run in; "" means /
+	env    []string    // beside the host's
+	config [][2]string // beside fixedSettings; wins over every file
+	stdin  io.Reader
+	lock   *os.File  // of what git changes: held as long as any of its processes lives
+	remote string    // set for what talks to a server: it may not be silent for ever
+	out    io.Writer // nil means: returned
+	heard  *string   // gets what git said on stderr, apart from counters
+}
+
+// maxOutput is more than a list of any repository's refs or files, in bytes.
+const maxOutput = 256 << 20
+
+// stopTime is how long a git that is to end may take to tidy up.
+const stopTime = 3 * time.Second
+
+// errStalled is why a command ended that was silent for too long.
+var errStalled = errors.New("stalled")
+
+// fixedSettings of each command keep out hooks, helpers and housekeeping.
+func (c *Cache) fixedSettings() [][2]string {
+	set := [][2]string{
+		{"core.hooksPath", "/dev/null"},
+		{"core.attributesFile", "/dev/null"},
+		{"core.excludesFile", "/dev/null"},
+		{"core.fsmonitor", "false"},
+		{"core.autocrlf", "false"},
+		{"gc.auto", "0"},
+		{"maintenance.auto", "false"},
+		{"fetch.unpackLimit", "1"}, // packs appear by rename, objects one by one do not make a whole
+		{"fetch.fsckObjects", "false"},
+		{"transfer.fsckObjects", "false"},
+		{"fetch.writeCommitGraph", "false"},
+		{"submodule.recurse", "false"},
+		{"fetch.recurseSubmodules", "false"},
+		{"credential.interactive", "false"},
+		{"http.lowSpeedLimit", "1"},
+		{"http.lowSpeedTime", strconv.Itoa(max(1, int(c.stall().Seconds())))},
+		{"protocol.allow", "never"},
+	}
+	for _, t := range slices.Concat(transports, c.Allow) {
+		set = append(set, [2]string{"protocol." + t + ".allow", "always"})
+	}
+	return set
+}
+
+// git runs a command and returns what it printed. Its processes end with ctx.
+func (c *Cache) git(ctx context.Context, cmd command) ([]byte, error) {
+	h, err := c.onHost(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stderr := &listener{cache: c, url: cmd.remote}
+	out := &limited{left: maxOutput}
+	x := exec.CommandContext(ctx, h.program, cmd.args...)
+	x.Dir, x.Stdin, x.Stdout, x.Stderr = cmd.dir, cmd.stdin, out, stderr
+	if x.Dir == "" {
+		x.Dir = "/"
+	}
+	if cmd.out != nil {
+		x.Stdout = cmd.out
+	}
+	x.ExtraFiles = []*os.File{h.config}
+	if cmd.lock != nil {
+		x.ExtraFiles = append(x.ExtraFiles, cmd.lock)
+	}
+	x.Env = slices.Concat(h.env, []string{"GIT_CONFIG_GLOBAL=/proc/self/fd/3"}, settingsEnv(slices.Concat(c.fixedSettings(), cmd.config)), cmd.env)
+	x.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	x.Cancel = func() error { return syscall.Kill(-x.Process.Pid, syscall.SIGTERM) }
+	x.WaitDelay = stopTime
+	if cmd.remote != "" {
+		stderr.timer = time.AfterFunc(c.stall(), func() { cancel(errStalled) })
+		stderr.stall = c.stall()
+		defer stderr.timer.Stop()
+	}
+	err = x.Run()
+	if ctx.Err() != nil && x.Process != nil {
+		_ = syscall.Kill(-x.Process.Pid, syscall.SIGKILL) // children that did not listen; mostly there are none
+	}
+	if cmd.heard != nil {
+		*cmd.heard = stderr.text()
+	}
+	return out.buf.Bytes(), c.failure(ctx, cmd, stderr, err)
+}
+
+// failure says what became of a command.
+func (c *Cache) failure(ctx context.Context, cmd command, stderr *listener, err error) error {
+	cause := context.Cause(ctx)
+	switch {
+	case errors.Is(cause, errStalled):
+		return &NetworkError{URL: redact(cmd.remote), Text: fmt.Sprintf("the server was silent for %v", c.stall())}
+	case cause != nil:
+		return cause
+	case err == nil:
+		return nil
+	}
+	text := stderr.text()
+	if text == "" {
+		text = err.Error()
+	}
+	if cmd.remote != "" {
+		return &NetworkError{URL: redact(cmd.remote), Text: text}
+	}
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
+		return fmt.Errorf("run git %s: %w", cmd.args[0], err)
+	}
+	return &gitError{cmd.args[0], text}
+}
+
+// settingsEnv gives settings to git by its environment, where no list of
+// processes shows them.
+func settingsEnv(set [][2]string) []string {
+	env := []string{"GIT_CONFIG_COUNT=" + strconv.Itoa(len(set))}
+	for i, kv := range set {
+		env = append(env, fmt.Sprintf("GIT_CONFIG_KEY_%d=%s", i, kv[0]), fmt.Sprintf("GIT_CONFIG_VALUE_%d=%s", i, kv[1]))
+	}
+	return env
+}
+
+// limited takes in up to left bytes.
+type limited struct {
+	buf  bytes.Buffer
+	left int
+}
+
+func (l *limited) Write(p []byte) (int, error) {
+	if l.left -= len(p); l.left < 0 {
+		return 0, errors.New("git prints too much")
+	}
+	return l.buf.Write(p)
+}

@@ -1,0 +1,162 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package git
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Ensure brings the commits into their mirrors, and asks the network only
+// where they lack one. All errors are reported, joined.
+func (c *Cache) Ensure(ctx context.Context, pins []Pinned) error {
+	byURL, order := map[string][]string{}, []string{}
+	for _, p := range pins {
+		if !isID(p.Commit) {
+			return fmt.Errorf("%s: %q is not a commit id", redact(p.URL), p.Commit)
+		}
+		if byURL[p.URL] == nil {
+			order = append(order, p.URL)
+		}
+		byURL[p.URL] = append(byURL[p.URL], p.Commit)
+	}
+	return c.each(ctx, order, func(ctx context.Context, m *mirror, url string) error {
+		return m.ensure(ctx, byURL[url])
+	})
+}
+
+// each works on several mirrors at a time. One's error does not stop the
+// others, so that all of them are known at once.
+func (c *Cache) each(ctx context.Context, urls []string, work func(context.Context, *mirror, string) error) error {
+	errs := make([]error, len(urls))
+	var g errgroup.Group
+	g.SetLimit(c.jobs())
+	for i, url := range urls {
+		g.Go(func() error {
+			m, err := c.mirror(url)
+			if err == nil {
+				err = work(ctx, m, url)
+			}
+			errs[i] = err
+			return nil
+		})
+	}
+	_ = g.Wait() // each puts its error into errs
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return errors.Join(errs...)
+}
+
+// ensure brings commits into the mirror.
+func (m *mirror) ensure(ctx context.Context, ids []string) error {
+	if missing, err := m.missing(ctx, ids); err != nil || len(missing) == 0 {
+		return err
+	}
+	lock, err := m.hold(ctx, ".lock", true)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	missing, err := m.missing(ctx, ids) // another process may have been at it
+	if err != nil || len(missing) == 0 {
+		return err
+	}
+	shallow, err := m.update(ctx, lock)
+	if err != nil {
+		return err
+	}
+	if missing, err = m.missing(ctx, missing); err != nil {
+		return err
+	}
+	for _, id := range missing {
+		if err := m.fetchID(ctx, lock, id, shallow); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fetchID asks the server for a commit that none of its branches and tags
+// leads to.
+func (m *mirror) fetchID(ctx context.Context, lock *os.File, id string, shallow bool) error {
+	why := "no branch or tag leads to it, and the server does not give it by its id"
+	if shallow {
+		why = "the server's copy is shallow, its history is incomplete"
+	}
+	if digits, err := m.idLength(); err != nil {
+		return err
+	} else if digits != len(id) {
+		return &NotFoundError{redact(m.url), id, fmt.Sprintf("ids of this repository have %d digits", digits)}
+	}
+	_, err := m.fetch(ctx, m.dir(), lock, "+"+id+":refs/keep/"+id)
+	if ctx.Err() != nil {
+		return err
+	}
+	if missing, e := m.missing(ctx, []string{id}); e != nil {
+		return e
+	} else if err == nil && len(missing) == 0 {
+		return nil
+	}
+	if err != nil {
+		why += " (" + err.Error() + ")"
+	}
+	return &NotFoundError{redact(m.url), id, why}
+}
+
+// missing are those of the ids that the mirror does not have as commits, whole
+// with their history. An id that names something else is an error. No network.
+func (m *mirror) missing(ctx context.Context, ids []string) ([]string, error) {
+	if !m.exists() {
+		return ids, nil
+	}
+	use, err := m.hold(ctx, ".use", false)
+	if err != nil {
+		return nil, err
+	}
+	defer use.Close()
+	digits, err := m.idLength()
+	if err != nil {
+		return ids, nil // a damaged mirror has nothing
+	}
+	ask := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return len(id) != digits })
+	types, err := m.types(ctx, ask)
+	if err != nil {
+		return ids, ctx.Err()
+	}
+	var missing []string
+	for _, id := range ids {
+		switch kind := types[id]; {
+		case kind != "" && kind != "commit":
+			return nil, &NotFoundError{redact(m.url), id, "it is a " + kind + ", not a commit"}
+		case kind == "" || !m.complete(ctx, id):
+			missing = append(missing, id)
+		}
+	}
+	return missing, ctx.Err()
+}
+
+// complete reports whether a commit's history and files are there: an object
+// may have come without what it leads to, from a server that lies. This is
+// looked at once, and noted.
+func (m *mirror) complete(ctx context.Context, id string) bool {
+	if _, err := os.Lstat(m.mark(id)); err == nil {
+		return true
+	}
+	if _, err := m.git(ctx, nil, "rev-list", "--objects", "--quiet", id, "--not", "--all"); err != nil {
+		return false
+	}
+	// Without the note it is looked at again.
+	if os.MkdirAll(filepath.Dir(m.mark(id)), 0o700) == nil {
+		_ = os.WriteFile(m.mark(id), nil, 0o600)
+	}
+	return true
+}

@@ -1,0 +1,51 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package git
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// NetworkError says that a server could not be reached, or did not give what
+// it was asked for.
+type NetworkError struct {
+	URL  string // without password
+	Text string // of git, or ours
+}
+
+func (e *NetworkError) Error() string { return e.URL + ": " + e.Text }
+
+// IsNetwork reports whether err is of a server or of the way to it.
+func IsNetwork(err error) bool {
+	var n *NetworkError
+	return errors.As(err, &n)
+}
+
+// NotFoundError says that an address has no such revision.
+type NotFoundError struct{ URL, Revision, Why string }
+
+func (e *NotFoundError) Error() string {
+	return fmt.Sprintf("%s has no %s: %s", e.URL, e.Revision, e.Why)
+}
+
+// gitError is what git said of something on this machine.
+type gitError struct{ what, text string }
+
+func (e *gitError) Error() string { return "git " + e.what + ": " + e.text }
+
+// printable replaces what could act on a terminal: a server chose the text.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\t':
+			return ' '
+		case r < ' ', r >= 0x7f && r < 0xa0, r == '\u2028', r == '\u2029', r >= '\u202a' && r <= '\u202e', r >= '\u2066' && r <= '\u2069':
+			return '\uFFFD'
+		}
+		return r
+	}, s)
+}

@@ -1,0 +1,56 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package git
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// hold locks a file that is made for the purpose and never removed, exclusively
+// or shared, until it is closed. It waits for other processes.
+func (m *mirror) hold(ctx context.Context, ending string, exclusive bool) (*os.File, error) {
+	return hold(ctx, m.base+ending, exclusive, func() {
+		m.cache.event(Event{URL: redact(m.url), Phase: "wait for another build"})
+	})
+}
+
+func hold(ctx context.Context, name string, exclusive bool, waiting func()) (*os.File, error) {
+	for first := true; ; first = false {
+		f, err := tryHold(name, exclusive)
+		if !errors.Is(err, unix.EWOULDBLOCK) {
+			return f, err
+		}
+		if first && waiting != nil {
+			waiting()
+		}
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// tryHold gives EWOULDBLOCK while others have the lock.
+func tryHold(name string, exclusive bool) (*os.File, error) {
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	how := unix.LOCK_SH | unix.LOCK_NB
+	if exclusive {
+		how = unix.LOCK_EX | unix.LOCK_NB
+	}
+	if err := unix.Flock(int(f.Fd()), how); err != nil {
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", name, err), f.Close())
+	}
+	return f, nil
+}

@@ -1,0 +1,149 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package git
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// listing is what a server says it has: full names of refs, and their ids. An
+// annotated tag's commit stands under NAME^{}.
+type listing map[string]string
+
+func (m *mirror) list(ctx context.Context) (listing, error) {
+	out, err := m.ask(ctx, os.DevNull, nil, nil, "ls-remote", "--quiet", "upstream")
+	if err != nil {
+		return nil, err
+	}
+	refs := listing{}
+	for line := range strings.Lines(string(out)) {
+		if id, name, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "\t"); ok && isID(id) {
+			refs[name] = id
+		}
+	}
+	return refs, nil
+}
+
+// refspecs say what a mirror is: all branches and tags under their own names.
+var refspecs = []string{"+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"}
+
+// fetch brings refspecs, or whole repositories, into a repository. It says
+// whether the server's copy is a shallow one, whose refs git does not take.
+func (m *mirror) fetch(ctx context.Context, gitDir string, lock *os.File, specs ...string) (shallow bool, err error) {
+	args := []string{"fetch", "--progress", "--prune", "--no-tags", "--force", "--no-write-fetch-head", "--no-auto-gc", "--no-recurse-submodules", "--end-of-options", "upstream"}
+	heard := ""
+	_, err = m.ask(ctx, gitDir, lock, &heard, append(args, specs...)...)
+	return strings.Contains(heard, "shallow"), err
+}
+
+// create makes the mirror, for objects with ids of so many digits.
+func (m *mirror) create(ctx context.Context, lock *os.File, digits int) (shallow bool, err error) {
+	format := "sha1"
+	if digits == 64 {
+		format = "sha256"
+	}
+	tmp := m.base + ".tmp"
+	init := []string{"init", "--quiet", "--bare", "--template=", "--initial-branch=none", "--object-format=" + format, "--end-of-options", tmp}
+	if _, err := m.cache.git(ctx, command{args: init, lock: lock}); err != nil {
+		return false, err
+	}
+	if shallow, err = m.fetch(ctx, tmp, lock, refspecs...); err != nil {
+		return shallow, errors.Join(err, os.RemoveAll(tmp))
+	}
+	return shallow, m.replace(ctx, tmp)
+}
+
+// replace puts a new mirror where the old one was, when nobody reads that.
+func (m *mirror) replace(ctx context.Context, tmp string) error {
+	use, err := m.hold(ctx, ".use", true)
+	if err != nil {
+		return err
+	}
+	defer use.Close()
+	if m.exists() {
+		if err := os.Rename(m.dir(), m.base+".old"); err != nil {
+			return err
+		}
+	}
+	return errors.Join(os.Rename(tmp, m.dir()), os.RemoveAll(m.base+".old"))
+}
+
+// update brings the mirror up to what the server has. The lock is held.
+func (m *mirror) update(ctx context.Context, lock *os.File) (shallow bool, err error) {
+	if err := m.tidy(); err != nil {
+		return false, fmt.Errorf("tidy the mirror of %s: %w", redact(m.url), err)
+	}
+	if m.exists() {
+		if shallow, err = m.fetch(ctx, m.dir(), lock, refspecs...); err == nil || ctx.Err() != nil {
+			return shallow, err
+		}
+	}
+	refs, listErr := m.list(ctx)
+	if listErr != nil { // it is the server, or the way to it
+		return false, listErr
+	}
+	if m.exists() && !m.formatChanged(refs) && m.whole(ctx) {
+		return false, err
+	}
+	digits := 40
+	for _, id := range refs {
+		digits = len(id)
+	}
+	return m.create(ctx, lock, digits)
+}
+
+func (m *mirror) formatChanged(refs listing) bool {
+	digits, err := m.idLength()
+	for _, id := range refs {
+		return err != nil || len(id) != digits
+	}
+	return err != nil
+}
+
+// whole reports whether all that the mirror's refs lead to is there and can be
+// read. This takes its time.
+func (m *mirror) whole(ctx context.Context) bool {
+	_, err := m.git(ctx, nil, "fsck", "--no-dangling", "--no-progress", "--no-reflogs", "--connectivity-only")
+	return err == nil
+}
+
+// heal makes the mirror anew if it turns out to be damaged, and says whether.
+func (m *mirror) heal(ctx context.Context) (bool, error) {
+	lock, err := m.hold(ctx, ".lock", true)
+	if err != nil {
+		return false, err
+	}
+	defer lock.Close()
+	if m.exists() && m.readable(ctx) {
+		return false, nil
+	}
+	m.cache.event(Event{URL: redact(m.url), Note: "its copy in the cache is damaged and is fetched anew"})
+	if err := m.tidy(); err != nil {
+		return false, err
+	}
+	refs, err := m.list(ctx)
+	if err != nil {
+		return false, err
+	}
+	digits := 40
+	for _, id := range refs {
+		digits = len(id)
+	}
+	_, err = m.create(ctx, lock, digits)
+	return err == nil, err
+}
+
+// readable is whole, and reads every object too.
+func (m *mirror) readable(ctx context.Context) bool {
+	_, err := m.git(ctx, nil, "fsck", "--no-dangling", "--no-progress", "--no-reflogs", "--full")
+	return err == nil
+}
+
+func (m *mirror) mark(id string) string { return filepath.Join(m.dir(), "carosbuild", id) }
