@@ -41,6 +41,7 @@ type buildCommand struct {
 	buildID   string
 	noCache   bool
 	update    bool
+	locked    bool // nothing but what is in the lock file
 	network   string
 	forget    bool // failed stages are not kept
 	jsonPlan  bool
@@ -91,6 +92,7 @@ func (c *buildCommand) planFlags(cmd *cobra.Command) {
 	f.StringVarP(&c.target, "target", "t", "", "build up to this stage, no disk")
 	f.StringVar(&c.disk, "disk", "", "which disk, if more than one is declared")
 	f.BoolVar(&c.update, "update", false, "resolve suites and image tags anew instead of as pinned by an earlier build")
+	f.BoolVar(&c.locked, "locked", false, "take nothing but what the lock file has (see carosbuild lock)")
 	f.BoolVar(&c.jsonPlan, "json", false, "with --dry-run: print the plan as JSON")
 	c.chainFlags(cmd)
 }
@@ -234,18 +236,8 @@ func sameFile(a, b string) bool {
 
 // plan loads the declaration, resolves what it names and works out the steps.
 func (c *buildCommand) plan(ctx context.Context, view display) (*job, error) {
-	j := &job{}
-	var err error
-	if j.dirs, err = c.dirs(); err != nil {
-		return nil, err
-	}
-	if j.epoch, err = c.sourceDateEpoch(); err != nil {
-		return nil, err
-	}
-	if j.store, err = layer.PodmanPaths(c.getenv, c.account().UID); err != nil {
-		return nil, err
-	}
-	if j.decl, err = c.load(c.declFiles, j.dirs.cache); err != nil {
+	j, err := c.loadJob()
+	if err != nil {
 		return nil, err
 	}
 	if j.disk, err = c.chooseDisk(j.decl); err != nil {
@@ -262,18 +254,21 @@ func (c *buildCommand) plan(ctx context.Context, view display) (*job, error) {
 	if j.decl, j.started, err = c.enter(j.decl, targets); err != nil {
 		return nil, err
 	}
-	fetcher, host, err := c.fetcher(j, view)
+	lock, err := c.readLock()
 	if err != nil {
 		return nil, err
 	}
-	r := &build.Resolver{
-		Pins: c.pins(j), Fetcher: fetcher, Host: host, Registry: c.registry(j.store),
-		Arch: debian.Arch(runtime.GOARCH), Epoch: j.epoch, Update: c.update, Now: time.Now, Grounds: grounds(j.started),
+	r, err := c.resolver(j, view, lock)
+	if err != nil {
+		return nil, err
 	}
 	if j.resolved, err = r.Resolve(ctx, j.decl, targets); err != nil {
 		return nil, err
 	}
 	view.show(build.Event{Time: time.Now(), Kind: build.ProgressEnd, Text: readIndices})
+	if err := c.warnLock(lock, j.resolved, j.decl, targets); err != nil {
+		return nil, err
+	}
 	if c.network != string(runc.HostNetwork) {
 		j.resolved.Network = c.network
 	}
@@ -282,6 +277,25 @@ func (c *buildCommand) plan(ctx context.Context, view display) (*job, error) {
 	}
 	j.records = layer.OpenRecords(layer.RecordsDir(j.store.GraphRoot), j.store.GraphRoot)
 	return j, build.MarkCached(j.plan, j.records)
+}
+
+// loadJob reads the declaration and finds out where things are.
+func (c *buildCommand) loadJob() (*job, error) {
+	j := &job{}
+	var err error
+	if j.dirs, err = c.dirs(); err != nil {
+		return nil, err
+	}
+	if j.epoch, err = c.sourceDateEpoch(); err != nil {
+		return nil, err
+	}
+	if j.store, err = layer.PodmanPaths(c.getenv, c.account().UID); err != nil {
+		return nil, err
+	}
+	if j.decl, err = c.load(c.declFiles, j.dirs.cache); err != nil {
+		return nil, err
+	}
+	return j, nil
 }
 
 const readIndices = "read the mirror's indices"

@@ -64,6 +64,9 @@ func (a *app) report(err error) int {
 		return exitUsage
 	}
 	fmt.Fprintln(a.stderr, "carosbuild:", err)
+	if lock := (lockError{}); errors.As(err, &lock) {
+		return exitDeclaration
+	}
 	return a.status(err)
 }
 

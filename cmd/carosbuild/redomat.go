@@ -116,6 +116,9 @@ func (c *buildCommand) checkOptions() error {
 	if _, err := path.Match(c.entry.Match, ""); err != nil {
 		return usagef("--match-build-id %q: %v", c.entry.Match, err)
 	}
+	if c.locked && c.update {
+		return usagef("--locked and --update contradict each other: carosbuild lock --update writes the lock file anew")
+	}
 	if c.successTag == "" {
 		return nil
 	}

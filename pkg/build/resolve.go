@@ -32,6 +32,8 @@ type Resolver struct {
 	// Grounds are stages with a bootstrap that others, by their ids, stand on
 	// without starting from them: those start from stored images.
 	Grounds map[string]*decl.Stage
+	Lock    *Lock // counts before pins; may be nil
+	Locked  bool  // what is not in Lock is a mistake
 }
 
 // Resolved is what Resolve found, beside the Inputs of the plan.
@@ -40,6 +42,8 @@ type Resolved struct {
 	Debian map[string]*debian.Resolution // by stage
 	Wanted map[string]debian.Bootstrap   // by stage
 	Base   map[string]string             // stage -> the one whose bootstrap it stands on, or ""
+
+	refused decl.Findings // what is not locked, and must be
 }
 
 // DeclarationError says that what a declaration names cannot be had: as a
@@ -89,7 +93,7 @@ func (r *Resolver) Resolve(ctx context.Context, d *decl.Declaration, targets []s
 			missing = append(missing, found...)
 		}
 	}
-	if len(missing) > 0 {
+	if missing = append(missing, out.refused...); len(missing) > 0 {
 		return nil, &DeclarationError{missing}
 	}
 	return out, nil
@@ -126,7 +130,13 @@ func (r *Resolver) bootstrap(ctx context.Context, s *decl.Stage, out *Resolved) 
 	out.Wanted[s.ID] = want
 	id := key("pin debian", want.Suite, want.Arch, want.Variant, list(want.Components), list(want.Packages), want.Keyring,
 		want.Mirror, want.SecurityMirror, want.Snapshot, r.Host.Mirror, r.Host.SecurityMirror)
-	if p, ok := r.Pins.read(id); ok && p.Debian != nil && !r.Update {
+	locked, refused, err := r.lockedBootstrap(s, want, out)
+	if err != nil || refused {
+		return err
+	}
+	if locked != nil {
+		out.Debian[s.ID] = locked
+	} else if p, ok := r.Pins.read(id); ok && p.Debian != nil && !r.Update {
 		out.Debian[s.ID] = p.Debian
 	} else {
 		res, err := r.Fetcher.Resolve(ctx, want, r.Host, r.Now())
@@ -195,6 +205,14 @@ func lookedIn(s *decl.Stage, src string) string {
 func (r *Resolver) image(ctx context.Context, s *decl.Stage, a *decl.Action, out *Resolved) error {
 	ref := imageRef(s, a.Image)
 	if out.Images[ref] != "" {
+		return nil
+	}
+	locked, refused, err := r.lockedImage(ctx, s, a, out)
+	if err != nil || refused {
+		return err
+	}
+	if locked != "" {
+		out.Images[ref] = locked
 		return nil
 	}
 	id := key("pin image", ref, r.Arch)

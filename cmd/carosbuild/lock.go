@@ -1,0 +1,163 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"runtime"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/runc"
+	"github.com/carosio/carosbuild/pkg/source/debian"
+)
+
+// lockError is about a lock file that is missing or cannot be used.
+type lockError struct{ error }
+
+func (e lockError) Unwrap() error { return e.error }
+
+func lockCommand(a *app) *cobra.Command {
+	c := &buildCommand{app: a}
+	cmd := &cobra.Command{
+		Use:   "lock FILE...",
+		Short: "Write down what image tags, suites and git branches stand for",
+		Long: `Write down what image tags, suites and git branches stand for, beside the first
+declaration as FILE.lock. A build that finds that file takes what it says
+instead of what registries and mirrors have by then; with --locked it refuses
+to take anything else. Keep it together with the declaration.
+
+What is in FILE.lock already stays as it is, unless --update is given.`,
+		Example: `  carosbuild lock vmware.xml site.xml
+  carosbuild vmware.xml site.xml --locked --out caros.vmdk`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c.declFiles = args
+			return c.lock(cmd)
+		},
+	}
+	cmd.Flags().BoolVar(&c.update, "update", false, "resolve everything anew")
+	return cmd
+}
+
+// lock resolves all stages and writes the lock file.
+func (c *buildCommand) lock(cmd *cobra.Command) error {
+	view, err := c.newDisplay()
+	if err != nil {
+		return err
+	}
+	defer view.close()
+	j, err := c.loadJob()
+	if err != nil {
+		return err
+	}
+	var targets []string
+	for _, s := range j.decl.Stages {
+		targets = append(targets, s.ID)
+	}
+	old, err := c.readLock()
+	if err != nil && !c.update {
+		return err
+	}
+	r, err := c.resolver(j, view, old)
+	if err != nil {
+		return err
+	}
+	r.Note = nil // what is not locked yet is about to be
+	res, err := r.Resolve(cmd.Context(), j.decl, targets)
+	if err != nil {
+		return err
+	}
+	l, err := res.Lock(j.decl, targets)
+	if err != nil {
+		return err
+	}
+	path := build.LockPath(c.declFiles[0])
+	view.close()
+	if old != nil && l.Within(old) && old.Within(l) {
+		_, err := fmt.Fprintf(c.stdout, "%s is as it was: %s\n", path, lockSummary(l))
+		return err
+	}
+	if err := l.Write(path); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(c.stdout, "%s: %s\n", path, lockSummary(l))
+	return err
+}
+
+func lockSummary(l *build.Lock) string {
+	packages := 0
+	for _, b := range l.Bootstraps {
+		packages += len(b.Packages)
+	}
+	return fmt.Sprintf("%s, %s with %s, %s", count(len(l.Images), "image"), count(len(l.Bootstraps), "bootstrap"), count(packages, "package"), count(len(l.Git), "git revision"))
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// readLock is the lock file of the declaration, or nil when there is none.
+func (c *buildCommand) readLock() (*build.Lock, error) {
+	if len(c.declFiles) == 0 {
+		return nil, nil
+	}
+	path := build.LockPath(c.declFiles[0])
+	l, err := build.ReadLock(path)
+	switch {
+	case err == nil:
+		return l, nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, lockError{err}
+	case c.locked:
+		return nil, lockError{fmt.Errorf("--locked: there is no %s: carosbuild lock writes it", path)}
+	}
+	return nil, nil
+}
+
+// resolver looks things up as the flags ask for.
+func (c *buildCommand) resolver(j *job, view display, lock *build.Lock) (*build.Resolver, error) {
+	fetcher, host, err := c.fetcher(j, view)
+	if err != nil {
+		return nil, err
+	}
+	r := &build.Resolver{
+		Pins: c.pins(j), Fetcher: fetcher, Host: host, Registry: c.registry(j.store),
+		Arch: debian.Arch(runtime.GOARCH), Epoch: j.epoch, Update: c.update, Now: time.Now,
+		Grounds: grounds(j.started), Lock: lock, Locked: c.locked,
+	}
+	if c.update {
+		r.Lock = nil
+	}
+	if !runc.Inside(c.getenv) {
+		r.Note = func(stage, text string) {
+			view.show(build.Event{Time: time.Now(), Kind: build.Note, Text: "stage " + stage + ": " + text})
+		}
+	}
+	return r, nil
+}
+
+// warnLock says that a lock file is not what was built.
+func (c *buildCommand) warnLock(lock *build.Lock, res *build.Resolved, d *decl.Declaration, targets []string) error {
+	if lock == nil || !c.update {
+		return nil
+	}
+	l, err := res.Lock(d, targets)
+	if err != nil {
+		return err
+	}
+	if !l.Within(lock) {
+		c.warnf("%s has other images, packages or revisions than are built now: carosbuild lock --update writes it anew", build.LockPath(c.declFiles[0]))
+	}
+	return nil
+}
