@@ -208,3 +208,55 @@ func TestRedomatExamples(t *testing.T) {
 		t.Errorf("its base alone ran %v", ran)
 	}
 }
+
+// TestLockFile builds under a lock file while the registry moves, on the host
+// that wrote it and on another one.
+func TestLockFile(t *testing.T) {
+	w, other := newWorld(t), newWorld(t)
+	w.file(t, "base.xml", redomatChain(t))
+	w.build(t, "base.xml", "-B", "x")
+	registry := startRegistry(t, w)
+	w.ok(t, program(t), "push", "x:middle", registry+"/a:1")
+	const text = `<redo><buildstage id="s"><action>FROM REGISTRY/a:1</action><action>RUN ls -d /m /t || true; touch /s</action></buildstage></redo>`
+	for _, x := range []*world{w, other} {
+		x.file(t, "a.xml", strings.ReplaceAll(text, "REGISTRY", registry))
+	}
+	if r := other.carosbuild(t, "a.xml", "--locked"); r.status != 3 || !strings.Contains(r.stderr, "there is no a.xml.lock") {
+		t.Errorf("without a lock file: exit status %d\n%s", r.status, r.stderr)
+	}
+	w.ok(t, program(t), "lock", "a.xml")
+	lock, err := os.ReadFile(filepath.Join(w.work, "a.xml.lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other.file(t, "a.xml.lock", string(lock))
+	w.ok(t, program(t), "push", "x:top", registry+"/a:1") // the tag moves
+	keys := func(x *world, args ...string) string {
+		t.Helper()
+		return x.ok(t, program(t), append([]string{"plan", "a.xml", "--json"}, args...)...).stdout
+	}
+	before := keys(w)
+	for _, args := range [][]string{nil, {"--locked"}} {
+		if diff := cmp.Diff(keys(other, args...), before); diff != "" {
+			t.Errorf("the plan of another host, %v (-got +want):\n%s", args, diff)
+		}
+	}
+	r, _ := other.build(t, "a.xml", "--locked", "-B", "l")
+	if strings.Contains(r.stderr, "| /t\n") || !strings.Contains(r.stderr, "| /m\n") {
+		t.Errorf("a locked build took the image that is there now:\n%s", r.stderr)
+	}
+	r = other.run(t, program(t), "--progress=plain", "a.xml", "--update", "-B", "u")
+	if r.status != 0 || !strings.Contains(r.stderr, "| /t\n") || strings.Count(r.stderr, "a.xml.lock has other images, packages or revisions than are built now") != 1 {
+		t.Errorf("--update: exit status %d\n%s", r.status, r.stderr)
+	}
+	if r := w.ok(t, program(t), "lock", "a.xml"); !strings.Contains(r.stdout, "is as it was") {
+		t.Errorf("locked again: %s", r.stdout)
+	}
+	w.ok(t, program(t), "lock", "--update", "a.xml")
+	if now, err := os.ReadFile(filepath.Join(w.work, "a.xml.lock")); err != nil || string(now) == string(lock) {
+		t.Errorf("lock --update wrote what was there before (%v)", err)
+	}
+	if keys(w, "--locked") == before {
+		t.Error("the updated lock leads to the plan of the former one")
+	}
+}
