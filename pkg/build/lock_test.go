@@ -244,6 +244,50 @@ func TestLockOfLayout(t *testing.T) {
 	}
 }
 
+// Entries are in one order, whatever the declaration's, and any other value is a
+// difference.
+func TestLockOrder(t *testing.T) {
+	dir := t.TempDir()
+	images := []LockedImage{{"a", "amd64", "x@sha256:" + hash}, {"a", "arm64", "x@sha256:" + hash}, {"b", "amd64", "x@sha256:" + hash}}
+	more := lockedSid("1")
+	more.Wanted = []string{"more"}
+	one := &Lock{Version: 1, Images: images, Bootstraps: []debian.Locked{lockedSid("1"), more}}
+	two := &Lock{Version: 1, Images: []LockedImage{images[2], images[1], images[0]}, Bootstraps: []debian.Locked{more, lockedSid("1")}}
+	var texts []string
+	for i, l := range []*Lock{one, two} {
+		path := filepath.Join(dir, string(rune('a'+i)))
+		if err := l.Write(path); err != nil {
+			t.Fatal(err)
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts = append(texts, string(data))
+	}
+	if diff := cmp.Diff(texts[1], texts[0]); diff != "" {
+		t.Errorf("in another order (-got +want):\n%s", diff)
+	}
+	if !one.Within(two) || !two.Within(one) {
+		t.Error("the same locks differ")
+	}
+	later := lockedSid("1")
+	later.Releases = []debian.LockedRelease{{Suite: "sid", Date: time.Date(2026, 2, 2, 3, 4, 5, 0, time.UTC)}}
+	for name, l := range map[string]*Lock{
+		"an image less": {Images: images[:2], Bootstraps: one.Bootstraps}, "a bootstrap less": {Images: images, Bootstraps: one.Bootstraps[:1]},
+		"another package": {Images: images, Bootstraps: []debian.Locked{lockedSid("2"), more}},
+		"another date":    {Images: images, Bootstraps: []debian.Locked{later, more}},
+		"another digest":  {Images: append([]LockedImage{{"a", "amd64", "y@sha256:" + hash}}, images[1:]...), Bootstraps: one.Bootstraps},
+	} {
+		if one.Within(l) {
+			t.Errorf("%s is no difference", name)
+		}
+	}
+	if (&Lock{Git: map[string]LockedGit{"u r": {Commit: "1"}}}).Within(&Lock{Git: map[string]LockedGit{"u r": {Commit: "2"}}}) {
+		t.Error("another commit is no difference")
+	}
+}
+
 func TestReadLock(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "l")
 	if _, err := ReadLock(path); !errors.Is(err, fs.ErrNotExist) {

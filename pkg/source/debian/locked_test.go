@@ -62,10 +62,16 @@ func TestLockedSuites(t *testing.T) {
 	b := Bootstrap{Suite: "bookworm", Arch: "amd64"}
 	r := &Resolution{
 		Releases: []Release{{Suite: "bookworm", URL: url}, {Suite: "bookworm-updates", URL: url}, {Suite: "bookworm-security", URL: security}},
-		Packages: []Package{{Name: "a", Version: "1", Arch: "all", Role: Required, Auto: true, URL: security, Filename: "pool/a.deb", Size: 3, SHA256: strings.Repeat("a", 64)}},
+		Packages: []Package{
+			{Name: "a", Version: "1", Arch: "all", Role: Required, Auto: true, URL: security, Filename: "pool/a.deb", Size: 3, SHA256: strings.Repeat("a", 64)},
+			{Name: "b", Version: "1", Arch: "all", Role: Essential, URL: url, Filename: "pool/b.deb", Size: 3, SHA256: strings.Repeat("b", 64)},
+		},
 	}
 	l := r.Lock(b)
-	want := []string{"a 1 all required,auto bookworm-security 3 " + strings.Repeat("a", 64) + " pool/a.deb"}
+	want := []string{
+		"a 1 all required,auto bookworm-security 3 " + strings.Repeat("a", 64) + " pool/a.deb",
+		"b 1 all essential bookworm 3 " + strings.Repeat("b", 64) + " pool/b.deb",
+	}
 	if diff := cmp.Diff(l.Packages, want); diff != "" {
 		t.Errorf("packages (-got +want):\n%s", diff)
 	}
