@@ -86,9 +86,8 @@ func (a *app) imageRows(s *layer.Store, p layer.Paths, wanted func(build.StoredS
 		for _, l := range chain {
 			size += l.Size
 		}
-		info, _ := a.builds(p).Read(st.BuildID)
 		rows = append(rows, imageRow{
-			BuildID: st.BuildID, Stage: st.Stage, Image: st.Image.ID, Created: st.Image.Created, Started: st.Started, Owner: info.Owner,
+			BuildID: st.BuildID, Stage: st.Stage, Image: st.Image.ID, Created: st.Image.Created, Started: st.Started, Owner: st.Owner,
 			Size: size, Status: st.Status, Failed: st.Status == build.Failed,
 		})
 	}

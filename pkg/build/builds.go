@@ -102,6 +102,7 @@ type StoredStage struct {
 	Stage   string // as in the image's name, with the suffix of its Status
 	Status  Status
 	Started time.Time // of the build
+	Owner   string    // of the build, "" where nobody has noted it
 	Image   layer.Image
 }
 
@@ -113,25 +114,32 @@ func (s StoredStage) Name() string { return s.BuildID + ":" + s.Stage }
 // an empty user sees all.
 func StoredStages(images []layer.Image, b Builds, user string) []StoredStage {
 	var out []StoredStage
-
+	known := map[string]BuildInfo{} // of each build; without an owner for one that nobody has noted
 	newest := map[string]time.Time{}
 	for _, img := range images {
 		for _, n := range img.Names {
 			rest, ok := strings.CutPrefix(n, imagePrefix)
 			id, stage, tagged := strings.Cut(rest, ":")
-			if !ok || !tagged || !isBuildID(id) || user != "" && b.Foreign(id, user) {
+			if !ok || !tagged || !isBuildID(id) {
+				continue
+			}
+			info, seen := known[id]
+			if !seen {
+				info, _ = b.Read(id)
+				known[id] = info
+			}
+			if user != "" && info.Owner != "" && info.Owner != user {
 				continue
 			}
 			if img.Created.After(newest[id]) {
 				newest[id] = img.Created
 			}
-			out = append(out, StoredStage{BuildID: id, Stage: stage, Status: statusOf(stage), Image: img})
+			out = append(out, StoredStage{BuildID: id, Stage: stage, Status: statusOf(stage), Owner: info.Owner, Image: img})
 		}
 	}
-	for i := range out {
-		out[i].Started = newest[out[i].BuildID]
-		if info, ok := b.Read(out[i].BuildID); ok {
-			out[i].Started = info.Started
+	for i, s := range out {
+		if out[i].Started = known[s.BuildID].Started; out[i].Started.IsZero() {
+			out[i].Started = newest[s.BuildID]
 		}
 	}
 	slices.SortFunc(out, func(x, y StoredStage) int {

@@ -5,6 +5,7 @@
 package build
 
 import (
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -132,6 +133,38 @@ func TestStoredStages(t *testing.T) {
 	want := []string{"new:base done", "new:top-failure failed", "old:base done", "old:middle done", "old:middle-start start", "unnoted:tool done"}
 	if diff := cmp.Diff(got, want); diff != "" {
 		t.Errorf("stages (-got +want):\n%s", diff)
+	}
+}
+
+// A stage on a stored image knows the mirrors of the bootstrap that the image
+// stands on, and so do the stages on top of it.
+func TestGrounds(t *testing.T) {
+	d := parse(t, chainText)
+	cut, started, err := Entry{Upgrade: "x"}.Apply(d, []string{"middle"}, []layer.Image{{ID: "x"}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newHost(t, "http://127.0.0.1:1/a")
+	if err := os.MkdirAll(r.Registry.Store.GraphRoot+"/overlay-images", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(r.Registry.Store.GraphRoot+"/overlay-images/images.json", []byte(`[{"id": "x"}]`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.Grounds = map[string]*decl.Stage{started[0].Stage: started[0].Ground}
+	cut.Stages[3].Actions = nil // top, without the tool
+	res, err := r.Resolve(t.Context(), cut, []string{"top"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(res.Base, map[string]string{"middle": "middle", "top": "middle"}); diff != "" {
+		t.Errorf("bases (-got +want):\n%s", diff)
+	}
+	if got := res.Wanted["middle"]; got.Suite != "bookworm" || got.Arch != "amd64" {
+		t.Errorf("middle stands on %+v", got)
+	}
+	if len(res.Debian) != 0 {
+		t.Error("a bootstrap was resolved that is not needed")
 	}
 }
 
