@@ -20,11 +20,12 @@ const module = "github.com/carosio/carosbuild/"
 // allowed says which packages of ours a package may import: only what is
 // listed, and what lies below a listed one.
 var allowed = map[string][]string{
-	"cmd/carosbuild":     {"pkg/build", "pkg/decl", "pkg/disk", "pkg/layer", "pkg/qemu", "pkg/runc", "pkg/source", "targets"},
+	"cmd/carosbuild":     {"pkg/build", "pkg/decl", "pkg/disk", "pkg/layer", "pkg/qemu", "pkg/results", "pkg/runc", "pkg/source", "targets"},
 	"pkg/build":          {"pkg/decl", "pkg/disk", "pkg/layer", "pkg/runc", "pkg/source"},
 	"pkg/decl":           {},
 	"pkg/layer":          {},
 	"pkg/qemu":           {"pkg/disk"},
+	"pkg/results":        {},
 	"pkg/runc":           {},
 	"pkg/source/debian":  {},
 	"pkg/source/git":     {"pkg/runc"}, // HostError

@@ -1,0 +1,294 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/results"
+)
+
+// resultsCommand is "carosbuild results".
+type resultsCommand struct {
+	*app
+	to             string
+	logs, packages bool
+}
+
+func newResultsCommand(a *app) *cobra.Command {
+	c := &resultsCommand{app: a}
+	cmd := &cobra.Command{
+		Use:   "results BUILDID[:STAGE] --to DIR",
+		Short: "Write the artifacts of a build into a directory",
+		Example: `  carosbuild results 2026-11-23-101500-me --to out
+  carosbuild results 2026-11-23-101500-me:050-yocto --to out --logs --packages`,
+		Args: exactly(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if c.to == "" {
+				return usagef("--to names no directory")
+			}
+			return a.withStore(cmd, false, func(ctx context.Context, s *layer.Store, _ layer.Paths, d dirs) error {
+				return c.run(ctx, s, d, args[0])
+			})
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&c.to, "to", "", "directory to write into; it is made")
+	f.BoolVar(&c.logs, "logs", false, "the logs too: of the build, of bitbake and its tasks")
+	f.BoolVar(&c.packages, "packages", false, "the package feed too")
+	return cmd
+}
+
+func (c *resultsCommand) run(ctx context.Context, s *layer.Store, d dirs, name string) (err error) {
+	b, err := openBuild(s, d, name)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.close()) }()
+	set, err := b.collect(ctx)
+	if err != nil {
+		return err
+	}
+	items, err := c.items(ctx, b, set)
+	if err != nil {
+		return err
+	}
+	problems := set.Problems
+	if c.packages {
+		problems = append(problems, set.FeedProblems...)
+	}
+	if len(items) == 0 && len(problems) == 0 {
+		return fmt.Errorf("build %s has nothing to write: no <artifact> is declared, and nothing of Yocto is deployed", b.id)
+	}
+	if len(items) > 0 {
+		if err := results.Write(ctx, c.to, items, runtime.NumCPU()); err != nil {
+			return err
+		}
+	}
+	for _, f := range set.Artifacts {
+		fmt.Fprintln(c.stdout, printable(filepath.Join(c.to, f.Name)))
+	}
+	fmt.Fprintf(c.stderr, "%d files are in %s, their digests in %s\n", len(items), c.to, results.SumsName)
+	return c.missing(problems)
+}
+
+// missing reports what could not be had. It is an error when somebody has
+// asked for it.
+func (c *resultsCommand) missing(problems []results.Problem) error {
+	n := 0
+	for _, p := range problems {
+		fmt.Fprintf(c.stderr, "left out: %s\n", printable(problemText(p)))
+		if p.Declared {
+			n++
+		}
+	}
+	if n > 0 {
+		return fmt.Errorf("%d files that were asked for are not there or cannot be taken", n)
+	}
+	return nil
+}
+
+// problemText says what is wrong with what.
+func problemText(p results.Problem) string {
+	var pe *fs.PathError
+	if errors.As(p.Err, &pe) && pe.Path == p.Path {
+		return p.Path + ": " + pe.Err.Error()
+	}
+	return p.Path + ": " + p.Err.Error()
+}
+
+// items are all files that the flags ask for.
+func (c *resultsCommand) items(ctx context.Context, b *stored, set *results.Set) ([]results.Item, error) {
+	var items []results.Item
+	for _, f := range set.Artifacts {
+		items = append(items, f.Item(f.Name))
+	}
+	if c.packages {
+		for _, f := range set.Packages {
+			items = append(items, f.Item("packages/"+f.Name))
+		}
+	}
+	if !c.logs {
+		return items, nil
+	}
+	logs, err := b.logFiles()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range logs {
+		items = append(items, results.Stream("logs/"+filepath.Base(name), func(_ context.Context, w io.Writer) error {
+			f, _, err := results.OpenFile(name)
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			_, err = io.Copy(w, f)
+			return err
+		}))
+	}
+	r, err := b.root(ctx, b.stage)
+	if err != nil {
+		return items, nil // a build without stages has logs of its own only
+	}
+	cooker, packages := r.HasLogs()
+	if cooker {
+		items = append(items, archive("cooker-logs", r.CookerLogs))
+	}
+	if packages {
+		items = append(items, archive("package-logs", r.PackageLogs))
+	}
+	return items, nil
+}
+
+// archive is a compressed archive of files that are looked for when it is
+// written.
+func archive(name string, find func(context.Context) ([]results.File, error)) results.Item {
+	return results.Stream(name+".tar.gz", func(ctx context.Context, w io.Writer) error {
+		files, err := find(ctx)
+		if err != nil {
+			return err
+		}
+		return results.WriteTarGzip(ctx, w, name, files)
+	})
+}
+
+// stored is a build of which there are images, or at least a report.
+type stored struct {
+	store  *layer.Store
+	report *build.Report // nil when there is none
+	id     string
+	stage  string // "" when no image is left
+	only   bool   // the stage was asked for
+	logDir string
+	roots  map[string]*results.Root
+	undo   []func() error
+}
+
+// openBuild finds the build that BUILDID[:STAGE] means. Without a stage it is
+// the last of its targets, or the half-done stage of a build that has failed.
+func openBuild(s *layer.Store, d dirs, name string) (*stored, error) {
+	id, stage, only := strings.Cut(name, ":")
+	if id == "" || cleanBuildID(id) != id || strings.Trim(id, ".") == "" || strings.Contains(stage, "/") {
+		return nil, usagef("%q is no BUILDID[:STAGE]", name)
+	}
+	b := &stored{store: s, id: id, stage: stage, only: only, logDir: filepath.Join(logsDir(d), id), roots: map[string]*results.Root{}}
+	var err error
+	b.report, err = build.ReadReport(b.logDir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if !only && b.report != nil {
+		b.stage = lastStage(b.report)
+	}
+	if _, ok, err := s.ImageByName(build.ImageName(id, b.stage)); err != nil || ok {
+		return b, err
+	}
+	image, err := stageImage(s, name)
+	switch {
+	case err == nil && strings.HasPrefix(image, build.ImageName(id, "")):
+		b.stage = strings.TrimPrefix(image, build.ImageName(id, ""))
+	case b.report != nil && !only:
+		b.stage = ""
+	case err == nil:
+		err = usagef("%s is no build", name)
+		return nil, err
+	default:
+		return nil, err
+	}
+	return b, nil
+}
+
+func logsDir(d dirs) string { return filepath.Join(d.state, "logs") }
+
+func lastStage(r *build.Report) string {
+	if r.Failed != nil && r.Failed.Image != "" {
+		return strings.TrimPrefix(r.Failed.Image, r.BuildID+":")
+	}
+	if len(r.Targets) == 0 {
+		return ""
+	}
+	return r.Targets[len(r.Targets)-1]
+}
+
+// root is the root file system of one of the build's stages.
+func (b *stored) root(ctx context.Context, stage string) (*results.Root, error) {
+	if r := b.roots[stage]; r != nil {
+		return r, nil
+	}
+	img, ok, err := b.store.ImageByName(build.ImageName(b.id, stage))
+	if err == nil && !ok {
+		err = fmt.Errorf("stage %s of build %s is not stored", stage, b.id)
+	}
+	if err != nil {
+		return nil, err
+	}
+	dir, release, err := b.store.View(ctx, img.Top)
+	if err != nil {
+		return nil, err
+	}
+	r, err := results.OpenRoot(dir, img.Top)
+	if err != nil {
+		return nil, errors.Join(err, release())
+	}
+	b.undo = append(b.undo, func() error { return errors.Join(r.Close(), release()) })
+	b.roots[stage] = r
+	return r, nil
+}
+
+func (b *stored) close() error {
+	var err error
+	for _, f := range slices.Backward(b.undo) {
+		err = errors.Join(err, f())
+	}
+	return err
+}
+
+// collect finds what the build has to offer.
+func (b *stored) collect(ctx context.Context) (*results.Set, error) {
+	if b.stage == "" {
+		return &results.Set{}, nil
+	}
+	q := results.Request{Stage: b.stage, Only: b.only, Root: func(stage string) (*results.Root, error) { return b.root(ctx, stage) }}
+	if b.report != nil {
+		q.Artifacts, q.Feeds = wanted(b.report.Artifacts), wanted(b.report.Feeds)
+	}
+	return results.Collect(ctx, q)
+}
+
+func wanted(all []build.Artifact) []results.Wanted {
+	var out []results.Wanted
+	for _, a := range all {
+		out = append(out, results.Wanted{Stage: a.Stage, Path: a.Path, Name: a.Name})
+	}
+	return out
+}
+
+// logFiles are the logs of the build's stages.
+func (b *stored) logFiles() ([]string, error) {
+	entries, err := os.ReadDir(b.logDir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var out []string
+	for _, e := range entries {
+		if e.Type().IsRegular() && (strings.HasSuffix(e.Name(), ".log") || e.Name() == build.ReportName) {
+			out = append(out, filepath.Join(b.logDir, e.Name()))
+		}
+	}
+	return out, nil
+}
