@@ -40,7 +40,7 @@ func main() {
 	if errors.As(err, &inner) { // it has said everything already
 		os.Exit(int(inner))
 	}
-	if ctx.Err() != nil {
+	if ctx.Err() != nil && !(a.endedBySignal && err == nil) {
 		fmt.Fprintln(os.Stderr, "carosbuild: interrupted")
 		os.Exit(exitInterrupted)
 	}

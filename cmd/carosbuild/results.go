@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -64,10 +63,7 @@ func (c *resultsCommand) run(ctx context.Context, s *layer.Store, d dirs, name s
 	if err != nil {
 		return err
 	}
-	items, err := c.items(ctx, b, set)
-	if err != nil {
-		return err
-	}
+	items := c.items(ctx, b, set)
 	problems := set.Problems
 	if c.packages {
 		problems = append(problems, set.FeedProblems...)
@@ -113,7 +109,7 @@ func problemText(p results.Problem) string {
 }
 
 // items are all files that the flags ask for.
-func (c *resultsCommand) items(ctx context.Context, b *stored, set *results.Set) ([]results.Item, error) {
+func (c *resultsCommand) items(ctx context.Context, b *stored, set *results.Set) []results.Item {
 	var items []results.Item
 	for _, f := range set.Artifacts {
 		items = append(items, f.Item(f.Name))
@@ -124,13 +120,9 @@ func (c *resultsCommand) items(ctx context.Context, b *stored, set *results.Set)
 		}
 	}
 	if !c.logs {
-		return items, nil
+		return items
 	}
-	logs, err := b.logFiles()
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range logs {
+	for _, name := range b.logFiles() {
 		items = append(items, results.Stream("logs/"+filepath.Base(name), func(_ context.Context, w io.Writer) error {
 			f, _, err := results.OpenFile(name)
 			if err != nil {
@@ -143,7 +135,7 @@ func (c *resultsCommand) items(ctx context.Context, b *stored, set *results.Set)
 	}
 	r, err := b.root(ctx, b.stage)
 	if err != nil {
-		return items, nil // a build without stages has logs of its own only
+		return items // a build without stages has logs of its own only
 	}
 	cooker, packages := r.HasLogs()
 	if cooker {
@@ -152,7 +144,7 @@ func (c *resultsCommand) items(ctx context.Context, b *stored, set *results.Set)
 	if packages {
 		items = append(items, archive("package-logs", r.PackageLogs))
 	}
-	return items, nil
+	return items
 }
 
 // archive is a compressed archive of files that are looked for when it is
@@ -278,17 +270,11 @@ func wanted(all []build.Artifact) []results.Wanted {
 	return out
 }
 
-// logFiles are the logs of the build's stages.
-func (b *stored) logFiles() ([]string, error) {
-	entries, err := os.ReadDir(b.logDir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+// logFiles are the logs of the build's stages, and its report.
+func (b *stored) logFiles() []string {
+	out := logsIn(b.logDir)
+	if b.report != nil {
+		out = append(out, filepath.Join(b.logDir, build.ReportName))
 	}
-	var out []string
-	for _, e := range entries {
-		if e.Type().IsRegular() && (strings.HasSuffix(e.Name(), ".log") || e.Name() == build.ReportName) {
-			out = append(out, filepath.Join(b.logDir, e.Name()))
-		}
-	}
-	return out, nil
+	return out
 }

@@ -1,0 +1,128 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package serve
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// browser opens an address in headless Chromium and returns the document as it
+// stands after that, and what the console says.
+func browser(t *testing.T, url string, flags ...string) (dom, console string) {
+	t.Helper()
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		if os.Getenv("CAROSBUILD_REQUIRE_TOOLS") == "1" {
+			t.Fatal("chromium is not installed: run make test")
+		}
+		t.Skip("chromium is not installed")
+	}
+	args := []string{
+		"--headless", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking", "--user-data-dir=" + t.TempDir(),
+		"--enable-logging=stderr", "--virtual-time-budget=5000", "--dump-dom",
+	}
+	if os.Getuid() == 0 || noNamespaces() { // its sandbox wants neither
+		args = append(args, "--no-sandbox")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, path, append(append(args, flags...), url)...)
+	cmd.Env = append(os.Environ(), "HOME="+t.TempDir())
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("chromium: %v\n%s", err, errs.String())
+	}
+	for line := range strings.SplitSeq(errs.String(), "\n") {
+		if strings.Contains(line, "CONSOLE") {
+			console += line + "\n"
+		}
+	}
+	return out.String(), console
+}
+
+// noNamespaces reports whether this user may not make the namespaces that the
+// browser's sandbox is made of.
+func noNamespaces() bool {
+	return exec.Command("unshare", "--user", "--map-root-user", "true").Run() != nil
+}
+
+func TestPageInBrowser(t *testing.T) {
+	w := newWorld(t)
+	w.site.Hash(t.Context())
+	dom, console := browser(t, "http://"+w.addr+"/")
+	if console != "" {
+		t.Errorf("the console says:\n%s", console)
+	}
+	for _, want := range []string{
+		`<html lang="en">`, "<title>2026-me – carosbuild</title>", `>core-image.ova</a>`, `>caros.vmdk</a>`, `&lt;b&gt;"&amp;'x.wic</a>`, `>SHA256SUMS</a>`,
+		`>packages.tar</a>`, `>cooker-logs.tar.gz</a>`, `>package-logs.tar.gz</a>`, "Stage base failed", "make &lt;all&gt;", "&lt;script&gt;alert(2)&lt;/script&gt;", "git://example.org/poky",
+		"1 h 01 min", "2.0 GiB", `<th scope="row">`,
+	} {
+		if !strings.Contains(dom, want) {
+			t.Errorf("the page lacks %s", want)
+		}
+	}
+	if n := strings.Count(dom, `<code class="digest">`); n != 8 { // a disk, six artifacts, a commit
+		t.Errorf("%d digests on the page", n)
+	}
+}
+
+// TestViolationIsSeen sees that the browser of the test above would say so.
+func TestViolationIsSeen(t *testing.T) {
+	addr := start(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Security-Policy", policy)
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprint(w, `<!doctype html><p style="color: red">x</p>`)
+	}))
+	if _, console := browser(t, "http://"+addr+"/"); !strings.Contains(console, "Content Security Policy") {
+		t.Errorf("a violation is not seen: %q", console)
+	}
+}
+
+// TestPhone measures pages in a frame as wide as a small phone.
+func TestPhone(t *testing.T) {
+	w := newWorld(t)
+	w.site.Hash(t.Context())
+	addr := start(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if path, ok := strings.CutPrefix(r.URL.Path, "/measure"); ok {
+			fmt.Fprintf(rw, `<!doctype html><body><iframe src="%s" width="360" height="800" scrolling="no" style="border:0"></iframe>
+<script>onload = () => { const e = document.querySelector("iframe").contentDocument.documentElement; document.body.append("[" + e.clientWidth + " " + e.scrollWidth + "]") }</script>`, path)
+			return
+		}
+		rec := httptest.NewRecorder()
+		w.site.ServeHTTP(rec, r)
+		for k, v := range rec.Header() {
+			rw.Header()[k] = v
+		}
+		rw.Header().Set("Content-Security-Policy", strings.Replace(policy, "frame-ancestors 'none'", "frame-ancestors 'self'", 1))
+		rw.WriteHeader(rec.Code)
+		_, _ = rw.Write(rec.Body.Bytes())
+	}))
+	for _, path := range []string{"/", "/builds/", "/packages/all/"} {
+		dom, _ := browser(t, "http://"+addr+"/measure"+path)
+		m := regexp.MustCompile(`\[(\d+) (\d+)\]`).FindStringSubmatch(dom)
+		if m == nil {
+			t.Fatalf("%s was not measured:\n%s", path, dom)
+		}
+		if m[1] != "360" {
+			t.Errorf("%s is shown %s wide, want 360", path, m[1])
+		}
+		if n, err := strconv.Atoi(m[2]); err != nil || n > 360 {
+			t.Errorf("%s is %s wide, want at most 360", path, m[2])
+		}
+	}
+}
