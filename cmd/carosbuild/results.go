@@ -54,7 +54,7 @@ func newResultsCommand(a *app) *cobra.Command {
 }
 
 func (c *resultsCommand) run(ctx context.Context, s *layer.Store, d dirs, name string) (err error) {
-	b, err := openBuild(s, d, name)
+	b, err := c.openBuild(s, d, name)
 	if err != nil {
 		return err
 	}
@@ -173,36 +173,36 @@ type stored struct {
 
 // openBuild finds the build that BUILDID[:STAGE] means. Without a stage it is
 // the last of its targets, or the half-done stage of a build that has failed.
-func openBuild(s *layer.Store, d dirs, name string) (*stored, error) {
+func (a *app) openBuild(s *layer.Store, d dirs, name string) (*stored, error) {
 	id, stage, only := strings.Cut(name, ":")
 	if id == "" || cleanBuildID(id) != id || strings.Trim(id, ".") == "" || strings.Contains(stage, "/") {
 		return nil, usagef("%q is no BUILDID[:STAGE]", name)
 	}
-	b := &stored{store: s, id: id, stage: stage, only: only, logDir: filepath.Join(logsDir(d), id), roots: map[string]*results.Root{}}
+	b := &stored{store: s, id: id, only: only, logDir: filepath.Join(logsDir(d), id), roots: map[string]*results.Root{}}
 	var err error
 	b.report, err = build.ReadReport(b.logDir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
+	names := []string{name}
 	if !only && b.report != nil {
-		b.stage = lastStage(b.report)
+		names = []string{id + ":" + lastStage(b.report), id}
 	}
-	if _, ok, err := s.ImageByName(build.ImageName(id, b.stage)); err != nil || ok {
-		return b, err
+	for _, n := range names {
+		var image string
+		image, err = a.stageImage(s, n)
+		if stage, ok := strings.CutPrefix(image, build.ImageName(id, "")); ok && err == nil {
+			b.stage = stage
+			return b, nil
+		}
 	}
-	image, err := stageImage(s, name)
-	switch {
-	case err == nil && strings.HasPrefix(image, build.ImageName(id, "")):
-		b.stage = strings.TrimPrefix(image, build.ImageName(id, ""))
-	case b.report != nil && !only:
-		b.stage = ""
-	case err == nil:
+	if b.report != nil && !only {
+		return b, nil
+	}
+	if err == nil { // the name of an image of something else
 		err = usagef("%s is no build", name)
-		return nil, err
-	default:
-		return nil, err
 	}
-	return b, nil
+	return nil, err
 }
 
 func logsDir(d dirs) string { return filepath.Join(d.state, "logs") }

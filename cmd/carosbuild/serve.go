@@ -86,7 +86,7 @@ func (c *serveCommand) run(ctx context.Context, s *layer.Store, d dirs, addr, na
 		}
 		name = reports[0].BuildID
 	}
-	b, err := openBuild(s, d, name)
+	b, err := c.openBuild(s, d, name)
 	if err != nil {
 		return err
 	}
