@@ -28,6 +28,7 @@ var allowed = map[string][]string{
 	"pkg/results":        {},
 	"pkg/runc":           {},
 	"pkg/serve":          {"pkg/build", "pkg/results"},
+	"pkg/source/bitbake": {},
 	"pkg/source/debian":  {},
 	"pkg/source/git":     {"pkg/runc"}, // HostError
 	"pkg/disk":           {"pkg/disk"},

@@ -45,7 +45,8 @@ type buildCommand struct {
 	network   string
 	forget    bool // failed stages are not kept
 	jsonPlan  bool
-	verify    bool // boot what was written
+	remotes   []string // NAME=URL of git remotes
+	verify    bool     // boot what was written
 	vm        bootCommand
 	declFiles []string
 }
@@ -93,6 +94,7 @@ func (c *buildCommand) planFlags(cmd *cobra.Command) {
 	f.StringVar(&c.disk, "disk", "", "which disk, if more than one is declared")
 	f.BoolVar(&c.update, "update", false, "resolve suites and image tags anew instead of as pinned by an earlier build")
 	f.BoolVar(&c.locked, "locked", false, "take nothing but what the lock file has (see carosbuild lock)")
+	c.remoteFlag(cmd)
 	f.BoolVar(&c.jsonPlan, "json", false, "with --dry-run: print the plan as JSON")
 	c.chainFlags(cmd)
 }
@@ -438,7 +440,7 @@ func (c *buildCommand) build(ctx context.Context, j *job, view display) (err err
 	}
 	rec := build.NewRecorder(j.plan, time.Now())
 	e := &build.Engine{
-		Store: store, Records: j.records, Runtime: rt, Fetcher: fetcher, Host: host, Registry: c.registry(j.store),
+		Store: store, Records: j.records, Runtime: rt, Fetcher: fetcher, Host: host, Registry: c.registry(j.store), Git: c.gitCache(j.dirs, view),
 		CacheDir: j.dirs.cache, LogDir: filepath.Join(j.dirs.state, "logs"), Scratch: scratch, BuildID: c.buildID, Jobs: c.jobs,
 		Epoch: j.epoch, Network: runc.Network(c.network), Resolver: resolver, NoCache: c.noCache, KeepFailed: !c.forget,
 		OutputMode: c.outputMode, Now: time.Now, Events: rec.Tee(view.show),

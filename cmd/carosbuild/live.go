@@ -40,6 +40,7 @@ type row struct {
 	output      string
 	since       time.Time
 	done, total int64
+	unit        string
 	bar         bool
 }
 
@@ -131,14 +132,14 @@ func (l *live) progress(e build.Event) {
 		r = &row{id: id, stage: e.Stage, title: e.Text, bar: true, since: e.Time}
 		l.rows = append(l.rows, r)
 	}
-	r.done, r.total = e.Done, e.Total
+	r.done, r.total, r.unit = e.Done, e.Total, e.Unit
 	if e.Total > 0 && e.Done >= e.Total {
 		l.drop(func(x *row) bool { return x != r })
 		tag := ""
 		if e.Stage != "" {
 			tag = "[" + e.Stage + "] "
 		}
-		l.above = append(l.above, l.paint(green, "✔ ")+tag+e.Text+"  "+l.paint(faint, size(e.Total)+" in "+seconds(e.Time.Sub(r.since).Seconds())))
+		l.above = append(l.above, l.paint(green, "✔ ")+tag+e.Text+"  "+l.paint(faint, whole(e.Total, e.Unit)+" in "+seconds(e.Time.Sub(r.since).Seconds())))
 	}
 }
 
@@ -197,7 +198,7 @@ func (l *live) rowLine(r *row, now time.Time, width int) string {
 			filled = int(r.done * barWidth / r.total)
 		}
 		bar := strings.Repeat("█", filled) + strings.Repeat("░", barWidth-filled)
-		return l.paint(cyan, "▸ ") + tag + r.title + " " + bar + " " + amount(r.done, r.total)
+		return l.paint(cyan, "▸ ") + tag + r.title + " " + bar + " " + amount(r.done, r.total, r.unit)
 	}
 	head := fmt.Sprintf("%s%d/%d %s", tag, r.step, r.steps, r.title)
 	room := width - 12 - len(age)

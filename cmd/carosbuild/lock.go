@@ -43,6 +43,7 @@ What is in FILE.lock already stays as it is, unless --update is given.`,
 			return c.lock(cmd)
 		},
 	}
+	c.remoteFlag(cmd)
 	cmd.Flags().BoolVar(&c.update, "update", false, "resolve everything anew")
 	return cmd
 }
@@ -131,8 +132,12 @@ func (c *buildCommand) resolver(j *job, view display, lock *build.Lock) (*build.
 	if err != nil {
 		return nil, err
 	}
+	rewrites, err := c.rewrites(c.remotes)
+	if err != nil {
+		return nil, err
+	}
 	r := &build.Resolver{
-		Pins: c.pins(j), Fetcher: fetcher, Host: host, Registry: c.registry(j.store),
+		Pins: c.pins(j), Fetcher: fetcher, Host: host, Registry: c.registry(j.store), Git: c.gitCache(j.dirs, view), Rewrites: rewrites,
 		Arch: debian.Arch(runtime.GOARCH), Epoch: j.epoch, Update: c.update, Now: time.Now,
 		Grounds: grounds(j.started), Lock: lock, Locked: c.locked,
 	}
@@ -141,7 +146,10 @@ func (c *buildCommand) resolver(j *job, view display, lock *build.Lock) (*build.
 	}
 	if !runc.Inside(c.getenv) {
 		r.Note = func(stage, text string) {
-			view.show(build.Event{Time: time.Now(), Kind: build.Note, Text: "stage " + stage + ": " + text})
+			if stage != "" {
+				text = "stage " + stage + ": " + text
+			}
+			view.show(build.Event{Time: time.Now(), Kind: build.Note, Text: text})
 		}
 	}
 	return r, nil

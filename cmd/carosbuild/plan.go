@@ -5,6 +5,7 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"text/tabwriter"
@@ -17,7 +18,8 @@ func (c *buildCommand) printPlan(j *job) error {
 		enc.SetIndent("", "  ")
 		return enc.Encode(j.plan)
 	}
-	w := tabwriter.NewWriter(c.stdout, 0, 8, 2, ' ', 0)
+	out := bufio.NewWriter(c.stdout) // the table writer writes every cell for itself
+	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	cached, steps := 0, 0
 	for _, s := range j.plan.Stages {
 		from := ""
@@ -39,8 +41,8 @@ func (c *buildCommand) printPlan(j *job) error {
 		return err
 	}
 	if j.disk != nil {
-		fmt.Fprintf(c.stdout, "disk %s from %s\n", j.disk.ID, j.disk.Stage)
+		fmt.Fprintf(out, "disk %s from %s\n", j.disk.ID, j.disk.Stage)
 	}
-	_, err := fmt.Fprintf(c.stdout, "%d of %d steps are cached\n", cached, steps)
-	return err
+	fmt.Fprintf(out, "%d of %d steps are cached\n", cached, steps)
+	return out.Flush()
 }

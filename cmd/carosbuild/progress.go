@@ -138,7 +138,7 @@ func (d *plain) line(e build.Event) string {
 		if done {
 			d.pct[id] = e.Total
 		}
-		return tag + e.Text + ": " + amount(e.Done, e.Total)
+		return tag + e.Text + ": " + amount(e.Done, e.Total, e.Unit)
 	}
 	return ""
 }
@@ -152,11 +152,26 @@ func seconds(s float64) string {
 	return fmt.Sprintf("%.1fs", s)
 }
 
-func amount(done, total int64) string {
-	if total <= 0 {
-		return size(done)
+// amount is how much of a total is done, in bytes or another unit.
+func amount(done, total int64, unit string) string {
+	if unit == "" {
+		if total <= 0 {
+			return size(done)
+		}
+		return fmt.Sprintf("%s of %s (%d %%)", size(done), size(total), done*100/total)
 	}
-	return fmt.Sprintf("%s of %s (%d %%)", size(done), size(total), done*100/total)
+	if total <= 0 {
+		return fmt.Sprintf("%d %s", done, unit)
+	}
+	return fmt.Sprintf("%d of %d %s (%d %%)", done, total, unit, done*100/total)
+}
+
+// whole is all of something that is done.
+func whole(total int64, unit string) string {
+	if unit == "" {
+		return size(total)
+	}
+	return fmt.Sprintf("%d %s", total, unit)
 }
 
 func size(n int64) string {

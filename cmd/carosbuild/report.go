@@ -27,6 +27,7 @@ func (c *buildCommand) writeReport(r *build.Report, e *build.Engine, j *job) {
 	if r.Status == build.Done {
 		r.Outputs = c.writtenOutputs()
 	}
+	r.Trees = j.resolved.Trees
 	for _, a := range j.decl.Artifacts {
 		r.Artifacts = append(r.Artifacts, build.Artifact{Stage: a.Stage, Path: a.Path, Name: a.Name})
 	}

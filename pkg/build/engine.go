@@ -17,6 +17,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/source/debian"
+	"github.com/carosio/carosbuild/pkg/source/git"
 )
 
 // Engine runs plans on this machine, inside the user namespace. Its fields are
@@ -28,6 +29,7 @@ type Engine struct {
 	Fetcher  *debian.Fetcher
 	Host     debian.Host
 	Registry layer.Registry
+	Git      *git.Cache
 
 	Scratch string // directory that vanishes with the process
 

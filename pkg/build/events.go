@@ -22,7 +22,7 @@ const (
 	StepStarted  EventKind = "step-started" // Step, Text
 	StepOutput   EventKind = "step-output"  // Text is one line, as printed by the command
 	StepDone     EventKind = "step-done"    // Step, Seconds
-	Progress     EventKind = "progress"     // Text says of what; Done and Total in bytes
+	Progress     EventKind = "progress"     // Text says of what; Done and Total, in bytes or Unit
 	ProgressEnd  EventKind = "progress-end" // Text as in Progress: no more of it will come
 	Note         EventKind = "note"         // Text, for a person
 )
@@ -38,6 +38,7 @@ type Event struct {
 	Text    string    `json:"text,omitempty"`
 	Done    int64     `json:"done,omitempty"`
 	Total   int64     `json:"total,omitempty"`
+	Unit    string    `json:"unit,omitempty"` // of Done and Total; "" for bytes
 	Seconds float64   `json:"seconds,omitempty"`
 }
 
@@ -50,6 +51,7 @@ type StepError struct {
 	Status int      // of the command; 0 when it did not come to that
 	Tail   []string // last lines of its output
 	Log    string   // file that has all of it
+	Logs   string   // directory with the logs of failed tasks, or ""
 	Image  string   // name of the image with the half-done stage, or ""
 	Err    error    // nil when Status says it all
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/source/debian"
+	"github.com/carosio/carosbuild/pkg/source/git"
 )
 
 // lockVersion is the version of the lock file's format.
@@ -192,6 +193,11 @@ func (out *Resolved) Lock(d *decl.Declaration, targets []string) (*Lock, error) 
 			if _, have := l.image(a.Image, out.Arch); !have {
 				l.Images = append(l.Images, LockedImage{Name: a.Image, Arch: out.Arch, Digest: lockedForm(imageRef(s, a.Image), out.Images[imageRef(s, a.Image)])})
 			}
+		}
+	}
+	for _, t := range out.Trees {
+		if !git.IsCommit(t.Revision) {
+			l.Git[t.lockName()] = LockedGit{Commit: t.Commit, Ref: t.Ref}
 		}
 	}
 	l.sort()

@@ -21,7 +21,7 @@ const lockHint = "carosbuild lock writes it anew"
 func (r *Resolver) lockedBootstrap(s *decl.Stage, want debian.Bootstrap, out *Resolved) (*debian.Resolution, bool, error) {
 	l, ok := r.Lock.bootstrap(want)
 	if !ok {
-		return nil, r.unlocked(s, s.Bootstrap.Span, "bootstrap "+want.Suite, out), nil
+		return nil, r.unlocked(s.ID, s.Bootstrap.Span, "bootstrap "+want.Suite, out), nil
 	}
 	res, err := l.Resolution(want, r.Host)
 	if err != nil {
@@ -38,7 +38,7 @@ func (r *Resolver) lockedImage(ctx context.Context, s *decl.Stage, a *decl.Actio
 	}
 	digest, ok := r.Lock.image(a.Image, r.Arch)
 	if !ok {
-		return "", r.unlocked(s, a.Span, "image "+a.Image, out), nil
+		return "", r.unlocked(s.ID, a.Span, "image "+a.Image, out), nil
 	}
 	ref := imageRef(s, a.Image)
 	if !layer.IsLocal(ref) {
@@ -67,13 +67,13 @@ func (r *Resolver) moved(s *decl.Stage, a *decl.Action, got, want string, out *R
 
 // unlocked is about something that the lock file does not have. It reports
 // whether it may not be resolved now.
-func (r *Resolver) unlocked(s *decl.Stage, at decl.Span, what string, out *Resolved) bool {
+func (r *Resolver) unlocked(stage string, at decl.Span, what string, out *Resolved) bool {
 	if r.Locked {
 		out.refused = append(out.refused, decl.Finding{Span: at, Summary: what + " is not in the lock file", Hint: lockHint})
 		return true
 	}
 	if r.Lock != nil {
-		r.note(s.ID, what+" is not in the lock file")
+		r.note(stage, what+" is not in the lock file")
 	}
 	return false
 }

@@ -33,6 +33,7 @@ type stepLog struct {
 	line []byte
 	last []string
 	emit func(string)
+	also func(string) // of the present step
 }
 
 func openStepLog(path string, emit func(string)) (*stepLog, error) {
@@ -47,6 +48,13 @@ func openStepLog(path string, emit func(string)) (*stepLog, error) {
 }
 
 func (l *stepLog) path() string { return l.file.Name() }
+
+// watch hands the lines that follow to f too, until it is called with nil.
+func (l *stepLog) watch(f func(string)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.also = f
+}
 
 // title starts the part of a step.
 func (l *stepLog) title(s string) {
@@ -105,6 +113,9 @@ func (l *stepLog) say(s string) {
 		l.last = slices.Delete(l.last, 0, len(l.last)-tailLines)
 	}
 	l.emit(s)
+	if l.also != nil {
+		l.also(s)
+	}
 }
 
 // tail is the last lines of the current step.

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 
 	"github.com/carosio/carosbuild/pkg/source/debian"
+	"github.com/carosio/carosbuild/pkg/source/git"
 )
 
 // Pins remember what names that move were resolved to: the digest of an image
@@ -25,6 +26,7 @@ type Pins struct{ Dir string }
 type pin struct {
 	Image  string             `json:"image,omitempty"`
 	Debian *debian.Resolution `json:"debian,omitempty"`
+	Git    *git.Pinned        `json:"git,omitempty"`
 	Built  string             `json:"built,omitempty"`
 }
 

@@ -26,7 +26,8 @@ type StagePlan struct {
 	Steps []StepPlan `json:"steps"`
 	Key   string     `json:"key"` // of the last step
 
-	Stage *decl.Stage `json:"-"`
+	Stage     *decl.Stage `json:"-"`
+	GitLayers bool        `json:"-"` // the declaration has some
 }
 
 // StepPlan is one step of a stage. Its key covers everything that can change
@@ -38,7 +39,10 @@ type StepPlan struct {
 	Layer  bool   `json:"layer"` // it may change files
 	Cached bool   `json:"cached"`
 
+	Trees []GitTree `json:"trees,omitempty"` // of REPOSYNC
+
 	Action *decl.Action `json:"-"` // nil for BOOTSTRAP
+	Conf   *Conf        `json:"-"` // of bitbake's actions
 	Span   decl.Span    `json:"-"`
 }
 
@@ -54,6 +58,7 @@ type Inputs struct {
 	Images     map[string]string // imageRef of a FROM -> the same with its digest
 	Bootstraps map[string]string // stage -> digest of the packages it was resolved to
 	Files      map[string]string // SourceKey -> digest of an added file
+	Trees      []GitTree         // the base layer's first
 }
 
 // SourceKey names a source of an ADD or COPY in Inputs.Files.
@@ -68,8 +73,9 @@ func NewPlan(d *decl.Declaration, targets []string, in Inputs) (*Plan, error) {
 	}
 	p := &Plan{Targets: slices.Clone(targets)}
 	keys := map[string]string{}
+	conf := newConf(d)
 	for _, s := range stages {
-		sp := StagePlan{ID: s.ID, Needs: needs(s), Stage: s}
+		sp := StagePlan{ID: s.ID, Needs: needs(s), Stage: s, GitLayers: conf != nil}
 		parent := keys[s.Prestage]
 		if s.Bootstrap != nil {
 			parent, err = sp.bootstrap(s, in)
@@ -78,7 +84,7 @@ func NewPlan(d *decl.Declaration, targets []string, in Inputs) (*Plan, error) {
 			if err != nil {
 				return nil, err
 			}
-			parent, err = sp.step(s, &s.Actions[i], parent, keys, in)
+			parent, err = sp.step(s, &s.Actions[i], parent, keys, conf, in)
 		}
 		if err != nil {
 			return nil, err
@@ -120,9 +126,10 @@ func (sp *StagePlan) bootstrap(s *decl.Stage, in Inputs) (string, error) {
 }
 
 // step appends the step of an action and returns its key.
-func (sp *StagePlan) step(s *decl.Stage, a *decl.Action, parent string, stages map[string]string, in Inputs) (string, error) {
+func (sp *StagePlan) step(s *decl.Stage, a *decl.Action, parent string, stages map[string]string, conf *Conf, in Inputs) (string, error) {
 	fields := []string{parent, string(a.Kind)}
 	layer := false
+	var trees []GitTree
 	switch a.Kind {
 	case decl.From:
 		pinned, ok := in.Images[imageRef(s, a.Image)]
@@ -155,11 +162,32 @@ func (sp *StagePlan) step(s *decl.Stage, a *decl.Action, parent string, stages m
 			return "", fmt.Errorf("stage %s: %w", s.ID, err)
 		}
 		fields = append(fields, a.Text, a.Dest, string(env))
-	default:
-		return "", fmt.Errorf("%s:%d:%d: %s is not supported yet in a build", a.Span.File, a.Span.Line, a.Span.Col, a.Kind)
+	case decl.Reposync:
+		layer, trees = true, in.Trees
+		if len(trees) == 0 {
+			return "", fmt.Errorf("stage %s: the trees of REPOSYNC were not resolved", s.ID)
+		}
+		for _, t := range trees {
+			fields = append(fields, t.Path, t.URL, t.Commit)
+		}
+	default: // bitbake's
+		if conf == nil {
+			return "", fmt.Errorf("stage %s: %s without a base layer", s.ID, a.Kind)
+		}
+		layer = true
+		switch a.Kind {
+		case decl.CreateBBLayers:
+			fields = append(fields, conf.bbLayers())
+		case decl.CreateLocalConf:
+			fields = append(fields, conf.localConf())
+		case decl.Bitbake:
+			fields = append(fields, conf.bbLayers(), conf.localConf(), a.Command, list(a.Targets), a.User, caches(s), in.Network)
+		default:
+			return "", fmt.Errorf("stage %s: action %s is not known", s.ID, a.Kind)
+		}
 	}
 	k := key(fields...)
-	sp.Steps = append(sp.Steps, StepPlan{Kind: string(a.Kind), Text: a.Text, Key: k, Layer: layer, Action: a, Span: a.Span})
+	sp.Steps = append(sp.Steps, StepPlan{Kind: string(a.Kind), Text: a.Text, Key: k, Layer: layer, Trees: trees, Action: a, Conf: conf, Span: a.Span})
 	return k, nil
 }
 

@@ -96,14 +96,6 @@ type Output struct {
 	SHA256  string    `json:"sha256,omitempty"` // "" until somebody has asked for it
 }
 
-// GitTree is a git tree that was checked out.
-type GitTree struct {
-	Path     string `json:"path"` // in the stage
-	URL      string `json:"url"`
-	Revision string `json:"revision"` // as declared
-	Commit   string `json:"commit"`
-}
-
 // Artifact is a declared <artifact>, or a <feed>.
 type Artifact struct {
 	Stage string `json:"stage,omitempty"` // "" is the one that is asked for

@@ -16,6 +16,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/source/debian"
+	"github.com/carosio/carosbuild/pkg/source/git"
 )
 
 // Resolver looks up what a plan depends on outside of the declaration.
@@ -24,7 +25,9 @@ type Resolver struct {
 	Fetcher  *debian.Fetcher
 	Host     debian.Host
 	Registry layer.Registry
-	Arch     string // Debian name
+	Git      *git.Cache
+	Rewrites git.Rewrites // of git remotes
+	Arch     string       // Debian name
 	Epoch    *int64
 	Update   bool // resolve anew what is pinned
 	Now      func() time.Time
@@ -91,6 +94,11 @@ func (r *Resolver) Resolve(ctx context.Context, d *decl.Declaration, targets []s
 				return nil, err
 			}
 			missing = append(missing, found...)
+		}
+	}
+	if usesTrees(stages) {
+		if err := r.trees(ctx, d, out); err != nil {
+			return nil, err
 		}
 	}
 	if missing = append(missing, out.refused...); len(missing) > 0 {

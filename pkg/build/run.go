@@ -17,6 +17,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/runc"
+	"github.com/carosio/carosbuild/pkg/source/bitbake"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 )
 
@@ -55,7 +56,7 @@ func (r *stageRun) run(ctx context.Context, s *StepPlan) error {
 	if args == nil {
 		args = []string{"/bin/sh", "-c", s.Action.Text}
 	}
-	unlock, err := r.lockCaches(ctx)
+	unlock, err := r.lockCaches(ctx, r.plan.Stage.Caches)
 	if err != nil {
 		return err
 	}
@@ -65,7 +66,7 @@ func (r *stageRun) run(ctx context.Context, s *StepPlan) error {
 		if err != nil {
 			return err
 		}
-		mounts, err := r.cacheMounts()
+		mounts, err := r.mounts(r.plan.Stage.Caches, user)
 		if err != nil {
 			return err
 		}
@@ -88,6 +89,7 @@ type sandboxed struct {
 	mounts  []runc.Mount
 	env     map[string]string
 	network runc.Network
+	failed  func(*StepError) // completes the error of a command that failed; may be nil
 }
 
 // command runs a command in the snapshot and turns a failure into a StepError.
@@ -112,15 +114,18 @@ func (r *stageRun) command(ctx context.Context, s *StepPlan, w *layer.Working, c
 		return err
 	}
 	if status != 0 {
-		return r.failed(ctx, s, w, status)
+		return r.failed(ctx, s, w, status, c.failed)
 	}
 	return nil
 }
 
 // failed is the error for a command that ended with a status; the half-done
 // stage becomes an image where that is wanted.
-func (r *stageRun) failed(ctx context.Context, s *StepPlan, w *layer.Working, status int) error {
+func (r *stageRun) failed(ctx context.Context, s *StepPlan, w *layer.Working, status int, more func(*StepError)) error {
 	e := &StepError{Stage: r.plan.ID, Span: s.Span, Kind: s.Kind, Text: s.Text, Status: status, Tail: r.log.tail(), Log: r.log.path()}
+	if more != nil {
+		more(e)
+	}
 	if !r.KeepFailed || len(r.plan.ID+failureSuffix) > maxTag {
 		return e
 	}
@@ -144,12 +149,12 @@ func (r *stageRun) cacheID(c decl.Cache) string {
 	return key("cache", c.ID)[:32]
 }
 
-// lockCaches keeps the stage's caches to this step: two package managers in
-// one directory get in each other's way.
-func (r *stageRun) lockCaches(ctx context.Context) (func(), error) {
+// lockCaches keeps caches to this step: two package managers in one directory
+// get in each other's way.
+func (r *stageRun) lockCaches(ctx context.Context, caches []decl.Cache) (func(), error) {
 	var ids []string
-	for _, c := range r.plan.Stage.Caches {
-		if id := r.cacheID(c); !slices.Contains(ids, id) {
+	for _, c := range caches {
+		if id := r.cacheID(c); !c.Shared && !slices.Contains(ids, id) {
 			ids = append(ids, id)
 		}
 	}
@@ -171,16 +176,29 @@ func (r *stageRun) lockCaches(ctx context.Context) (func(), error) {
 	return undo, nil
 }
 
-func (r *stageRun) cacheMounts() ([]runc.Mount, error) {
+// mounts are the caches, writable for the user, and the build id where git
+// layers are.
+func (r *stageRun) mounts(caches []decl.Cache, user runc.User) ([]runc.Mount, error) {
 	var mounts []runc.Mount
-	for _, c := range r.plan.Stage.Caches {
+	for _, c := range caches {
 		dir := filepath.Join(r.CacheDir, "caches", r.cacheID(c))
-		if err := os.MkdirAll(dir, 0o755); err != nil {
+		err := os.MkdirAll(dir, 0o755)
+		if err == nil && user.UID != 0 {
+			err = os.Chown(dir, int(user.UID), int(user.GID))
+		}
+		if err != nil {
 			return nil, fmt.Errorf("cache %s: %w", c.Path, err)
 		}
 		mounts = append(mounts, runc.Mount{Source: dir, Target: c.Path})
 	}
-	return mounts, nil
+	if !r.plan.GitLayers {
+		return mounts, nil
+	}
+	file := filepath.Join(r.Scratch, "build-id")
+	if err := os.WriteFile(file, []byte(r.BuildID), 0o644); err != nil {
+		return nil, err
+	}
+	return append(mounts, runc.Mount{Source: file, Target: bitbake.BuildID, ReadOnly: true}), nil
 }
 
 // environment is what a command finds: a few defaults, the image's own, and

@@ -110,6 +110,12 @@ func (r *stageRun) do(ctx context.Context, s *StepPlan) error {
 		r.state.Config.Config.User = a.Dest
 	case decl.Workdir:
 		return r.workdir(ctx, s)
+	case decl.Reposync:
+		return r.reposync(ctx, s)
+	case decl.CreateBBLayers, decl.CreateLocalConf:
+		return r.confFile(ctx, s)
+	case decl.Bitbake:
+		return r.bitbake(ctx, s)
 	}
 	r.addHistory(s, true)
 	return nil

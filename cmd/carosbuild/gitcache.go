@@ -1,0 +1,73 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/carosio/carosbuild/pkg/source/git"
+)
+
+// gitVariables are what of the caller's environment git needs to reach a
+// server as the caller would.
+var gitVariables = []string{
+	"HOME", "XDG_CONFIG_HOME", "USER", "LOGNAME", "SSH_AUTH_SOCK", "GIT_SSH_COMMAND", "GIT_SSH", "GIT_CONFIG_GLOBAL",
+	"http_proxy", "https_proxy", "no_proxy", "all_proxy", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "GIT_SSL_CAINFO", "SSL_CERT_FILE", "SSL_CERT_DIR",
+}
+
+// gitCache is where git trees are kept. What is fetched is shown.
+func (a *app) gitCache(d dirs, view display) *git.Cache {
+	c := &git.Cache{Dir: filepath.Join(d.cache, "git"), Env: []string{"PATH=" + a.getenv("PATH")}}
+	for _, name := range gitVariables {
+		if v := a.getenv(name); v != "" {
+			c.Env = append(c.Env, name+"="+v)
+		}
+	}
+	c.Events = func(e git.Event) {
+		if e.Note != "" {
+			view.show(build.Event{Time: time.Now(), Kind: build.Note, Text: e.URL + ": " + e.Note})
+			return
+		}
+		view.show(build.Event{Time: time.Now(), Kind: build.Progress, Text: e.Phase + " " + e.URL, Done: e.Done, Total: e.Total, Unit: "objects"})
+	}
+	return c
+}
+
+func (c *buildCommand) remoteFlag(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVar(&c.remotes, "remote", nil, "NAME=URL: take the git remote NAME, or addresses that begin so, from this address or directory; may be repeated")
+}
+
+// rewrites are those of the flags and of the user's file.
+func (a *app) rewrites(flags []string) (git.Rewrites, error) {
+	var r git.Rewrites
+	for _, f := range flags {
+		one, err := git.ParseRewrite(f)
+		if err != nil {
+			return r, usagef("--remote %w", err)
+		}
+		r.Flags = append(r.Flags, one)
+	}
+	dir := a.getenv("XDG_CONFIG_HOME")
+	if !filepath.IsAbs(dir) {
+		dir = filepath.Join(a.getenv("HOME"), ".config")
+	}
+	path := filepath.Join(dir, "carosbuild", "remotes")
+	data, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return r, err
+	}
+	r.File, err = git.ParseRewritesFile(path, data)
+	if err != nil {
+		err = usageError{err}
+	}
+	return r, err
+}

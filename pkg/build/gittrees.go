@@ -1,0 +1,142 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/source/bitbake"
+	"github.com/carosio/carosbuild/pkg/source/git"
+)
+
+// GitTree is a git tree of the declaration, at a commit.
+type GitTree struct {
+	Path     string `json:"path"`           // inside a stage
+	Name     string `json:"name,omitempty"` // of the layer, "" for the base layer
+	URL      string `json:"url"`            // as declared, without a password
+	Revision string `json:"revision"`
+	Commit   string `json:"commit"`
+	Ref      string `json:"ref,omitempty"` // that the commit was found by
+
+	From git.Pinned `json:"-"` // where it is fetched from
+
+	span decl.Span
+}
+
+// origin is where a tree comes from.
+type origin struct {
+	remote *decl.Remote
+	repo   string
+}
+
+// usesTrees reports whether one of the stages checks git trees out.
+func usesTrees(stages []*decl.Stage) bool {
+	return slices.ContainsFunc(stages, func(s *decl.Stage) bool {
+		return slices.ContainsFunc(s.Actions, func(a decl.Action) bool { return a.Kind == decl.Reposync })
+	})
+}
+
+// declaredTrees are the base layer and all layers, at their declared addresses.
+func declaredTrees(d *decl.Declaration) ([]GitTree, []origin, error) {
+	if d.Base == nil {
+		return nil, nil, errors.New("the declaration has no base layer")
+	}
+	trees := []GitTree{{Path: bitbake.Dir(d.Base.Repo, ""), Revision: d.Base.Revision, span: d.Base.Span}}
+	remotes, repos := []string{d.Base.Remote}, []string{d.Base.Repo}
+	for _, l := range d.Layers {
+		trees = append(trees, GitTree{Path: bitbake.Dir(d.Base.Repo, l.Name), Name: l.Name, Revision: l.Revision, span: l.Span})
+		remotes, repos = append(remotes, l.Remote), append(repos, l.Repo)
+	}
+	var from []origin
+	for i := range trees {
+		n := slices.IndexFunc(d.Remotes, func(r decl.Remote) bool { return r.Name == remotes[i] })
+		if n < 0 {
+			return nil, nil, fmt.Errorf("no remote %s is declared", remotes[i])
+		}
+		trees[i].URL = git.Redact(d.Remotes[n].BaseURL + repos[i])
+		from = append(from, origin{&d.Remotes[n], repos[i]})
+	}
+	return trees, from, nil
+}
+
+// trees resolves the git trees of a declaration to commits: as locked, or as
+// pinned by an earlier build unless Update is set.
+func (r *Resolver) trees(ctx context.Context, d *decl.Declaration, out *Resolved) error {
+	trees, origins, err := declaredTrees(d)
+	if err != nil {
+		return err
+	}
+	out.Trees = trees
+	var open []git.Tree
+	var at []int
+	for i := range trees {
+		t, o := &trees[i], origins[i]
+		url, err := r.Rewrites.Apply(o.remote.Name, o.remote.BaseURL, o.repo)
+		if err != nil {
+			return &DeclarationError{decl.Findings{{Span: o.remote.Span, Summary: err.Error()}}}
+		}
+		p, ok := r.pinned(url, t)
+		switch {
+		case ok:
+			t.take(p)
+		case r.unlockedTree(t, out):
+		default:
+			open, at = append(open, git.Tree{URL: url, Revision: t.Revision}), append(at, i)
+		}
+	}
+	if len(open) == 0 || len(out.refused) > 0 {
+		return nil
+	}
+	found, err := r.Git.ResolveAll(ctx, open)
+	if err != nil {
+		return err
+	}
+	for n, p := range found {
+		if err := r.Pins.write(gitPin(p.URL, p.Revision), pin{Git: &p}); err != nil {
+			return err
+		}
+		p.URL = open[n].URL
+		trees[at[n]].take(p)
+	}
+	return nil
+}
+
+// pinned is what a revision is known to be without asking: a commit id, which
+// is checked when it is fetched, what the lock file says, or else what an
+// earlier build has found.
+func (r *Resolver) pinned(url string, t *GitTree) (git.Pinned, bool) {
+	if git.IsCommit(t.Revision) {
+		return git.Pinned{URL: url, Revision: t.Revision, Commit: t.Revision}, true
+	}
+	if r.Lock != nil {
+		if l, ok := r.Lock.Git[t.lockName()]; ok {
+			return git.Pinned{URL: url, Revision: t.Revision, Commit: l.Commit, Ref: l.Ref}, true
+		}
+	}
+	p, ok := r.Pins.read(gitPin(git.Redact(url), t.Revision))
+	if !ok || p.Git == nil || r.Update || r.Locked {
+		return git.Pinned{}, false
+	}
+	p.Git.URL = url // which may have a password
+	return *p.Git, true
+}
+
+// lockName is the tree's name in a lock file: wherever it is fetched from here.
+func (t *GitTree) lockName() string { return t.URL + " " + t.Revision }
+
+// unlockedTree says that a tree is not in the lock file, if there is one, and
+// reports whether that is a mistake.
+func (r *Resolver) unlockedTree(t *GitTree, out *Resolved) bool {
+	what := fmt.Sprintf("revision %s of %s", t.Revision, t.URL)
+	return r.unlocked("", t.span, what, out)
+}
+
+func (t *GitTree) take(p git.Pinned) { t.Commit, t.Ref, t.From = p.Commit, p.Ref, p }
+
+func gitPin(url, revision string) string { return key("pin git", url, revision) }

@@ -1,0 +1,138 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package build
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+)
+
+// plant makes files, directories (names that end in a slash) and links ("name
+// -> target") in a directory.
+func plant(t *testing.T, dir string, names ...string) {
+	t.Helper()
+	for _, n := range names {
+		name, target, link := strings.Cut(n, " -> ")
+		path := filepath.Join(dir, name)
+		err := os.MkdirAll(filepath.Dir(path), 0o755)
+		switch {
+		case err != nil:
+		case link:
+			err = os.Symlink(target, path)
+		case strings.HasSuffix(name, "/"):
+			err = os.MkdirAll(path, 0o755)
+		default:
+			err = os.WriteFile(path, []byte(filepath.Base(dir)), 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// listed is what is below a directory, in order, with contents and targets.
+func listed(t *testing.T, dir string) []string {
+	t.Helper()
+	var names []string
+	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+		if err != nil || p == dir {
+			return err
+		}
+		name := strings.TrimPrefix(p, dir+"/")
+		switch {
+		case d.IsDir():
+			name += "/"
+		case d.Type() == fs.ModeSymlink:
+			target, err := os.Readlink(p)
+			if err != nil {
+				return err
+			}
+			name += " -> " + target
+		default:
+			data, err := os.ReadFile(p)
+			if err != nil {
+				return err
+			}
+			name += " " + string(data)
+		}
+		names = append(names, name)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
+// TestMoveOver: what comes replaces what is there, of whatever kind, and
+// nothing is followed.
+func TestMoveOver(t *testing.T) {
+	top := t.TempDir()
+	src, dst, other := filepath.Join(top, "new"), filepath.Join(top, "old"), filepath.Join(top, "other")
+	plant(t, src, "file", "dir/a", "dir/sub/b", "link/c", "wasdir", "wasfile/d", "sym -> x")
+	plant(t, dst, "file", "dir/a", "dir/mine", "link -> "+other, "wasdir/e", "wasfile", "sym/f", "keep")
+	plant(t, other, "untouched")
+	if err := moveOver(src, dst); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"dir/", "dir/a new", "dir/mine old", "dir/sub/", "dir/sub/b new", "file new", "keep old", "link/", "link/c new", "sym -> x",
+		"wasdir new", "wasfile/", "wasfile/d new",
+	}
+	if diff := cmp.Diff(listed(t, dst), want); diff != "" {
+		t.Errorf("(-got +want):\n%s", diff)
+	}
+	if diff := cmp.Diff(listed(t, other), []string{"untouched other"}); diff != "" {
+		t.Errorf("what a link leads to (-got +want):\n%s", diff)
+	}
+}
+
+// TestRemoveAny never leaves the directory, and is content with what is gone.
+func TestRemoveAny(t *testing.T) {
+	top := t.TempDir()
+	dir, other := filepath.Join(top, "dir"), filepath.Join(top, "other")
+	plant(t, dir, "file", "link -> ../other", "abs -> "+other, "full/x", "sym -> nowhere")
+	plant(t, other, "precious")
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	for _, name := range []string{"file", "gone", "gone/deeper", "file/below", "link/precious", "abs/precious", "../other/precious", "full", "sym"} {
+		if err := removeAny(root, name); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if diff := cmp.Diff(listed(t, dir), []string{"abs -> " + other, "full/", "full/x dir", "link -> ../other"}); diff != "" {
+		t.Errorf("what is left (-got +want):\n%s", diff)
+	}
+	if diff := cmp.Diff(listed(t, other), []string{"precious other"}); diff != "" {
+		t.Errorf("beside it (-got +want):\n%s", diff)
+	}
+}
+
+// TestRealDir stays inside of the root, whatever links are in the way.
+func TestRealDir(t *testing.T) {
+	dir := t.TempDir()
+	plant(t, dir, "REDO -> /../../x", "x/")
+	root, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(root)
+	got, err := realDir(t.Context(), root, "/REDO/source/poky")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := filepath.Join(dir, "x/source/poky"); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}

@@ -1,0 +1,117 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+// Package bitbake makes what a bitbake build inside of a stage needs: its two
+// configuration files, its command, and what its output says. It runs nothing
+// and opens no files. Contents and places are those of redomat.
+package bitbake
+
+import (
+	"path"
+	"strings"
+)
+
+// The places inside of a stage.
+const (
+	SourceDir = "/REDO/source"             // git trees: the base layer's, and the others in it
+	BuildDir  = "/REDO/build"              // TOPDIR
+	ConfDir   = BuildDir + "/conf"         // bblayers.conf, local.conf, sanity.conf
+	Downloads = "/REDO/download"           // DL_DIR
+	SState    = BuildDir + "/sstate-cache" // SSTATE_DIR, where nothing sets it
+	BuildID   = SourceDir + "/BUILDID"     // the build's id, no newline
+)
+
+// Layer is a git tree with layers of bitbake's.
+type Layer struct {
+	Name    string   // of the directory inside the base layer's
+	Subdirs []string // that are layers; none means the tree itself
+}
+
+// Dir is the tree of a layer; base is the name of the base layer's directory,
+// and layer "" the base layer.
+func Dir(base, layer string) string { return path.Join(SourceDir, base, layer) }
+
+// Era says which files a base layer wants.
+type Era struct {
+	Poky   bool // meta-poky has the place of meta-yocto: since 2.1
+	Modern bool // no image-mklibs and image-prelink any more, HALT for ABORT: since 3.4
+}
+
+// MkLibs is a class that base layers have until the modern ones.
+const MkLibs = "meta/classes/image-mklibs.bbclass"
+
+// BBLayers is the content of bblayers.conf.
+func BBLayers(base string, era Era, layers []Layer) string {
+	distro, version := "meta-yocto", `LCONF_VERSION = "6"`
+	if era.Poky {
+		distro, version = "meta-poky", "LCONF_VERSION = \"7\"\nPOKY_BBLAYERS_CONF_VERSION = \"2\""
+	}
+	dirs := []string{Dir(base, "meta"), Dir(base, distro)}
+	for _, l := range layers {
+		if len(l.Subdirs) == 0 {
+			dirs = append(dirs, Dir(base, l.Name))
+		}
+		for _, sub := range l.Subdirs {
+			dirs = append(dirs, path.Join(Dir(base, l.Name), sub))
+		}
+	}
+	return `# LCONF_VERSION tells which form of this file it is: bitbake's sanity
+# checks compare it with the one that the layers want
+` + version + `
+
+BBPATH = "${TOPDIR}"
+BBFILES ?= ""
+
+BBLAYERS ?= "` + strings.Join(dirs, " ") + `"
+`
+}
+
+// header is what local.conf begins with.
+func header(modern bool) string {
+	classes, stop, version := "buildstats image-mklibs image-prelink", "ABORT", "1"
+	if modern {
+		classes, stop, version = "buildstats", "HALT", "2"
+	}
+	var limits []string
+	for _, limit := range []string{"STOPTASKS,%s,1G,100K", stop + ",%s,100M,1K"} {
+		for _, dir := range []string{"${TMPDIR}", "${DL_DIR}", "${SSTATE_DIR}"} {
+			limits = append(limits, strings.Replace(limit, "%s", dir, 1))
+		}
+	}
+	return `DL_DIR = "` + Downloads + `"
+PACKAGE_CLASSES = "package_ipk"
+USER_CLASSES = "` + classes + `"
+PATCHRESOLVE = "noop"
+BB_DISKMON_DIRS = "` + strings.Join(limits, " ") + `"
+CONF_VERSION = "` + version + `"
+
+`
+}
+
+// LocalConf is the content of local.conf: a few settings, then the fragments
+// as they are. bitbake's last assignment wins.
+func LocalConf(era Era, fragments []string) string {
+	var b strings.Builder
+	b.WriteString(header(era.Modern))
+	for _, f := range fragments {
+		b.WriteString(f)
+		if !strings.HasSuffix(f, "\n") {
+			b.WriteByte('\n')
+		}
+	}
+	return b.String()
+}
+
+// Command is what runs bitbake for some targets, or a task of theirs. No word
+// of it is looked at by a shell.
+func Command(base, task string, targets []string) []string {
+	args := []string{
+		"/bin/bash", "-c", `carosbuild_args=("${@:3}"); source "$1" "$2" && exec bitbake "${carosbuild_args[@]}"`, "bitbake",
+		Dir(base, "oe-init-build-env"), BuildDir,
+	}
+	if task != "" {
+		args = append(args, "-c", task)
+	}
+	return append(args, targets...)
+}

@@ -1,0 +1,73 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package bitbake
+
+import (
+	"path"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// Progress is how far bitbake says it is.
+type Progress struct {
+	What        string // "bitbake" or "bitbake setscene"
+	Done, Total int64  // tasks that ran, and all that will
+}
+
+// Lines of bitbake's that tell, of its versions from 1.28 (jethro) to 2.8.
+var (
+	runningTask  = regexp.MustCompile(`^NOTE: Running (setscene |noexec )?task (\d{1,9}) of (\d{1,9}) \(`)
+	currentTasks = regexp.MustCompile(`^Currently +\d+ running tasks? \((\d{1,9}) of (\d{1,9})`)
+	failedLog    = regexp.MustCompile(`^ERROR: (?:.* )?Logfile of failure stored in: (/\S+)$`)
+)
+
+// ParseProgress reads a line of output. "Running task 5 of 9" says that 4 are
+// through or on their way.
+func ParseProgress(line string) (Progress, bool) {
+	if m := runningTask.FindStringSubmatch(line); m != nil {
+		p := Progress{What: "bitbake"}
+		if m[1] == "setscene " {
+			p.What = "bitbake setscene"
+		}
+		return p.counted(m[2], m[3])
+	}
+	if m := currentTasks.FindStringSubmatch(line); m != nil {
+		return Progress{What: "bitbake"}.counted(m[1], m[2])
+	}
+	return Progress{}, false
+}
+
+// counted sets the numbers of what has digits only.
+func (p Progress) counted(at, of string) (Progress, bool) {
+	n, _ := strconv.ParseInt(at, 10, 64)
+	p.Total, _ = strconv.ParseInt(of, 10, 64)
+	p.Done = n - 1
+	return p, n >= 1 && n <= p.Total
+}
+
+// FailedLog is the log that a line of output names as that of a failed task: an
+// absolute path inside the stage.
+func FailedLog(line string) (string, bool) {
+	if m := failedLog.FindStringSubmatch(strings.TrimRight(line, " \r")); m != nil {
+		return path.Clean(m[1]), true
+	}
+	return "", false
+}
+
+// LogName is the name that a task's log is kept under: recipe, version and
+// task, out of .../RECIPE/VERSION/temp/log.do_TASK.PID.
+func LogName(log string) string {
+	parts := strings.Split(strings.Trim(path.Clean(log), "/"), "/")
+	if n := len(parts); n >= 4 && parts[n-2] == "temp" {
+		parts = []string{parts[n-4], parts[n-3], parts[n-1]}
+	} else {
+		parts = parts[max(0, n-2):]
+	}
+	return strings.Join(parts, "-")
+}
+
+// CookerLogs is where bitbake keeps its own logs, below the build directory.
+const CookerLogs = BuildDir + "/tmp/log/cooker"
