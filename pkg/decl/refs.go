@@ -5,6 +5,7 @@
 package decl
 
 import (
+	"fmt"
 	"slices"
 )
 
@@ -115,7 +116,11 @@ func (b *builder) cycle(path []step, back string) {
 		b.rep.errorf(path[0].to.at, "", "stage %s needs itself", quote(back))
 		return
 	}
-	f := b.rep.errorf(path[0].to.at, "", "stage %s needs itself, by way of %d others", quote(back), len(path)-1)
+	others := "another one"
+	if len(path) > 2 {
+		others = fmt.Sprintf("%d others", len(path)-1)
+	}
+	f := b.rep.errorf(path[0].to.at, "", "stage %s needs itself, by way of %s", quote(back), others)
 	const most = 10
 	for i, s := range path[1:] {
 		if i == most {
