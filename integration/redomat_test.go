@@ -126,7 +126,7 @@ func TestEntry(t *testing.T) {
 func TestForeignBuilds(t *testing.T) {
 	w := newWorld(t)
 	w.file(t, "a.xml", redomatChain(t))
-	for _, id := range []string{"bobs", "mine", "older"} {
+	for _, id := range []string{"mine", "older", "bobs"} {
 		w.build(t, "a.xml", "-B", id)
 	}
 	owners := filepath.Join(w.graph, "carosbuild/builds")
@@ -163,11 +163,20 @@ func TestForeignBuilds(t *testing.T) {
 			t.Errorf("%v: exit status %d, want 2\n%s", args, r.status, r.stderr)
 		}
 	}
+	// There is nothing to run, but what is there was not seen by that name.
+	if out := w.ok(t, program(t), "a.xml").stdout; strings.HasPrefix(out, "bobs:") {
+		t.Errorf("a build of somebody else's is the result: %s", out)
+	} else if id, _, _ := strings.Cut(out, ":"); !slices.Contains(seen(), id) {
+		t.Errorf("the result %s is not listed", out)
+	}
 	w.ok(t, program(t), "shell", "-f", "bobs:top", "/bin/true")
 	w.ok(t, program(t), "export", "bobs:top", "--to", "oci:x", "--foreign")
 	w.ok(t, program(t), "a.xml", "-f", "-B", "bobs")
-	if diff := cmp.Diff(seen(), []string{"bobs", "mine", "older"}); diff != "" {
-		t.Errorf("builds seen after one was taken (-got +want):\n%s", diff)
+	if got := seen("[bmo]*"); !slices.Equal(got, []string{"bobs", "mine", "older"}) {
+		t.Errorf("builds seen after one was taken: %v", got)
+	}
+	if diff := cmp.Diff(seen("bobs"), []string{"bobs"}); diff != "" {
+		t.Errorf("the build that was taken (-got +want):\n%s", diff)
 	}
 }
 
@@ -258,5 +267,20 @@ func TestLockFile(t *testing.T) {
 	}
 	if keys(w, "--locked") == before {
 		t.Error("the updated lock leads to the plan of the former one")
+	}
+}
+
+// Processes that an action leaves behind end with it; redomat's lived on through
+// later actions and stages.
+func TestProcessesEndWithTheirAction(t *testing.T) {
+	w := newWorld(t)
+	w.file(t, "a.xml", "<redo>"+base(t)+`<buildstage id="s"><prestage>base</prestage>
+		<action>RUN sleep 4711 &gt;/dev/null 2&gt;&amp;1 &amp; sleep 0.1; echo first sees $(pidof sleep | wc -w)</action>
+		<action>RUN echo second sees $(pidof sleep | wc -w)</action></buildstage></redo>`)
+	r, _ := w.build(t, "a.xml")
+	for _, want := range []string{"| first sees 1\n", "| second sees 0\n"} {
+		if !strings.Contains(r.stderr, want) {
+			t.Errorf("the output lacks %q:\n%s", want, r.stderr)
+		}
 	}
 }

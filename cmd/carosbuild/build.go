@@ -394,6 +394,9 @@ func (c *buildCommand) stored(j *job) ([]string, bool) {
 		if !ok || !bytes.Contains(images, []byte(strconv.Quote(build.ImageName(id, stage)))) {
 			return nil, false
 		}
+		if !c.foreign && c.builds(j.store).Foreign(id, c.owner()) { // it gets names that its owner sees
+			return nil, false
+		}
 		names = append(names, name)
 	}
 	return names, true

@@ -250,16 +250,17 @@ func (c *buildCommand) appendLocalConf(d *decl.Declaration) {
 }
 
 // owner is whom builds are noted for: the person behind sudo, else the account.
+// It is the same inside of the namespaces, where the program is another uid.
 func (a *app) owner() string {
-	if name := a.getenv("SUDO_USER"); name != "" && a.account().UID == 0 {
+	uid := a.account().UID
+	if name := a.getenv("SUDO_USER"); name != "" && uid == 0 {
 		return name
 	}
-	acc := a.account()
-	if acc.Name != "" {
-		return acc.Name
-	}
-	if u, err := user.LookupId(strconv.Itoa(acc.UID)); err == nil {
+	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
 		return u.Username
 	}
-	return strconv.Itoa(acc.UID)
+	if name := a.getenv("USER"); name != "" { // of an account that /etc/passwd does not have
+		return name
+	}
+	return strconv.Itoa(uid)
 }

@@ -1,0 +1,75 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package main
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/carosio/carosbuild/pkg/decl"
+)
+
+// Lines of the command line come behind all fragments of the declaration, in
+// their order.
+func TestAppendLocalConf(t *testing.T) {
+	c := &buildCommand{app: newApp()}
+	cmd := c.command("x")
+	if err := cmd.ParseFlags([]string{"-a", `A = "1"`, "--append-local-conf=B ?= 'x,y'", "a.xml", "--append", ""}); err != nil {
+		t.Fatal(err)
+	}
+	d, findings := decl.Parse(decl.Source{Name: "a.xml", Data: []byte(`<redo><local_conf>first</local_conf><local_conf>second</local_conf></redo>`)})
+	if findings.HasErrors() {
+		t.Fatal(findings)
+	}
+	c.appendLocalConf(d)
+	var got []string
+	for _, l := range d.LocalConf {
+		got = append(got, l.Text)
+	}
+	if diff := cmp.Diff(got, []string{"first", "second", `A = "1"`, "B ?= 'x,y'", ""}); diff != "" {
+		t.Errorf("fragments (-got +want):\n%s", diff)
+	}
+}
+
+// TestShortened has what getopt took for redomat's options, and what it did not.
+func TestShortened(t *testing.T) {
+	for given, want := range map[string]string{
+		"--upgr": "upgrade", "--u": "upgrade", "--list": "list", "--list-": "list-bids", "--new": "new-build-id", "--m": "match-build-id", "--dry": "dry-run",
+		"--su": "success-tag", "--s": "", "--l": "", "--nonsense": "", "--upgrade": "upgrade", "--for": "foreign", "--format": "format", "--update": "update",
+	} {
+		c := &buildCommand{app: newApp()}
+		cmd := c.command("x")
+		f := cmd.Flags().Lookup(given[2:])
+		got := ""
+		if f != nil {
+			got = f.Name
+		}
+		if got != want {
+			t.Errorf("%s stands for %q, want %q", given, got, want)
+		}
+		if _, warned := c.shortened[given[2:]]; warned != (want != "" && given[2:] != want) {
+			t.Errorf("%s: a warning is due: %v", given, warned)
+		}
+	}
+}
+
+func TestOwner(t *testing.T) {
+	for _, tt := range []struct {
+		env  map[string]string
+		want string
+	}{
+		{map[string]string{"_CAROSBUILD_NAMESPACE": "x", "_CONTAINERS_ROOTLESS_UID": "0", "SUDO_USER": "ann"}, "ann"},
+		{map[string]string{"_CAROSBUILD_NAMESPACE": "x", "_CONTAINERS_ROOTLESS_UID": "0"}, "root"},
+		{map[string]string{"_CAROSBUILD_NAMESPACE": "x", "_CONTAINERS_ROOTLESS_UID": "4211111", "SUDO_USER": "ann"}, "4211111"},
+		{map[string]string{"_CAROSBUILD_NAMESPACE": "x", "_CONTAINERS_ROOTLESS_UID": "4211111", "USER": "ben"}, "ben"},
+	} {
+		a := newApp()
+		a.getenv = func(k string) string { return tt.env[k] }
+		if got := a.owner(); got != tt.want {
+			t.Errorf("owner %q, want %q: %v", got, tt.want, tt.env)
+		}
+	}
+}
