@@ -157,7 +157,7 @@ func TestForeignBuilds(t *testing.T) {
 		t.Errorf("builds seen with --foreign (-got +want):\n%s", diff)
 	}
 	for _, args := range [][]string{
-		{"shell", "bobs:top", "/bin/true"}, {"export", "bobs:top", "--to", "oci:x"}, {"a.xml", "-B", "bobs"}, {"-n", "a.xml", "-U", "bobs:middle"},
+		{"shell", "bobs:top", "/bin/true"}, {"export", "bobs:top", "--to", "oci:x"}, {"results", "bobs", "--to", "x"}, {"serve", "bobs"}, {"a.xml", "-B", "bobs"}, {"-n", "a.xml", "-U", "bobs:middle"},
 	} {
 		if r := w.carosbuild(t, args...); r.status != 2 {
 			t.Errorf("%v: exit status %d, want 2\n%s", args, r.status, r.stderr)
@@ -170,6 +170,9 @@ func TestForeignBuilds(t *testing.T) {
 		t.Errorf("the result %s is not listed", out)
 	}
 	w.ok(t, program(t), "shell", "-f", "bobs:top", "/bin/true")
+	if r := w.carosbuild(t, "results", "-f", "bobs", "--to", "x"); !strings.Contains(r.stderr, "build bobs has nothing to write") {
+		t.Errorf("results of a build that is seen:\n%s", r.stderr)
+	}
 	w.ok(t, program(t), "export", "bobs:top", "--to", "oci:x", "--foreign")
 	w.ok(t, program(t), "a.xml", "-f", "-B", "bobs")
 	if got := seen("[bmo]*"); !slices.Equal(got, []string{"bobs", "mine", "older"}) {

@@ -80,7 +80,7 @@ func (a *app) stageImage(s *layer.Store, name string) (string, error) {
 	if _, ok, err := s.ImageByName(name); err != nil || ok {
 		return name, err
 	}
-	if builds.Foreign(id, a.owner()) && !a.foreign {
+	if a.hidden(s)(id) {
 		return "", usagef("build %s is somebody else's: --foreign shows those", id)
 	}
 	return "", usagef("no image %s is stored (carosbuild images lists them)", name)

@@ -173,6 +173,12 @@ func (a *app) visible() string {
 	return a.owner()
 }
 
+// hidden tells of which builds nothing is shown to the caller.
+func (a *app) hidden(s *layer.Store) func(buildID string) bool {
+	b := a.builds(layer.Paths{GraphRoot: s.GraphRoot()})
+	return func(id string) bool { return !a.foreign && b.Foreign(id, a.owner()) }
+}
+
 // storedStages reads the store's index: all stages that the caller may mean, and
 // all images. The store need not exist.
 func (a *app) storedStages() ([]build.StoredStage, []layer.Image, error) {

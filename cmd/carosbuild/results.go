@@ -50,6 +50,7 @@ func newResultsCommand(a *app) *cobra.Command {
 	f.StringVar(&c.to, "to", "", "directory to write into; it is made")
 	f.BoolVar(&c.logs, "logs", false, "the logs too: of the build, of bitbake and its tasks")
 	f.BoolVar(&c.packages, "packages", false, "the package feed too")
+	a.foreignFlag(cmd)
 	return cmd
 }
 
@@ -177,6 +178,9 @@ func (a *app) openBuild(s *layer.Store, d dirs, name string) (*stored, error) {
 	id, stage, only := strings.Cut(name, ":")
 	if id == "" || cleanBuildID(id) != id || strings.Trim(id, ".") == "" || strings.Contains(stage, "/") {
 		return nil, usagef("%q is no BUILDID[:STAGE]", name)
+	}
+	if a.hidden(s)(id) {
+		return nil, usagef("build %s is somebody else's: --foreign shows those", id)
 	}
 	b := &stored{store: s, id: id, only: only, logDir: filepath.Join(logsDir(d), id), roots: map[string]*results.Root{}}
 	var err error

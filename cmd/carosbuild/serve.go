@@ -58,6 +58,7 @@ func newServeCommand(a *app) *cobra.Command {
 	f := cmd.Flags()
 	f.IntVar(&c.port, "port", 0, "port on this machine's loopback address (default a free one)")
 	f.StringVar(&c.listen, "listen", "", "address to listen at instead, ADDR:PORT: everybody who reaches it can read what is served")
+	a.foreignFlag(cmd)
 	return cmd
 }
 
@@ -79,7 +80,8 @@ func (c *serveCommand) address() (string, error) {
 }
 
 func (c *serveCommand) run(ctx context.Context, s *layer.Store, d dirs, addr, name string) (err error) {
-	reports := readReports(logsDir(d))
+	hidden := c.hidden(s)
+	reports := slices.DeleteFunc(readReports(logsDir(d)), func(r *build.Report) bool { return hidden(r.BuildID) })
 	if name == "" {
 		if len(reports) == 0 {
 			return usagef("no build has left a report: name one that carosbuild images lists")
