@@ -74,15 +74,25 @@ func (m *mirror) ensure(ctx context.Context, ids []string) error {
 	if err != nil {
 		return err
 	}
-	if missing, err = m.missing(ctx, missing); err != nil {
+	if err = m.fetchIDs(ctx, lock, ids, shallow); err == nil || ctx.Err() != nil {
 		return err
 	}
+	healed, healErr := m.healLocked(ctx, lock, m.whole)
+	if !healed {
+		return errors.Join(err, healErr)
+	}
+	return m.fetchIDs(ctx, lock, ids, shallow)
+}
+
+// fetchIDs brings what the mirror still lacks after it was brought up to date.
+func (m *mirror) fetchIDs(ctx context.Context, lock *os.File, ids []string, shallow bool) error {
+	missing, err := m.missing(ctx, ids)
 	for _, id := range missing {
-		if err := m.fetchID(ctx, lock, id, shallow); err != nil {
-			return err
+		if err == nil {
+			err = m.fetchID(ctx, lock, id, shallow)
 		}
 	}
-	return nil
+	return err
 }
 
 // fetchID asks the server for a commit that none of its branches and tags

@@ -6,6 +6,7 @@ package git
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -25,7 +26,7 @@ func (c *Cache) Log(ctx context.Context, url, from, to string) ([]LogEntry, erro
 	if !isID(from) || !isID(to) {
 		return nil, fmt.Errorf("%q and %q: not commit ids", from, to)
 	}
-	out, err := c.local(ctx, url, "log", "-z", "--no-show-signature", "--no-color", "--no-mailmap", "--format=%H %at %s", "--end-of-options", to, "^"+from)
+	out, err := c.local(ctx, url, []string{from, to}, "log", "-z", "--no-show-signature", "--no-color", "--no-mailmap", "--format=%H %at %s", "--end-of-options", to, "^"+from)
 	if err != nil {
 		return nil, fmt.Errorf("log of %s from %s to %s: %w", redact(url), from, to, err)
 	}
@@ -48,7 +49,7 @@ func (c *Cache) Files(ctx context.Context, p Pinned) ([]string, error) {
 	if !isID(p.Commit) {
 		return nil, fmt.Errorf("%q is not a commit id", p.Commit)
 	}
-	out, err := c.local(ctx, p.URL, "ls-tree", "-r", "-z", "--name-only", "--full-tree", p.Commit)
+	out, err := c.local(ctx, p.URL, []string{p.Commit}, "ls-tree", "-r", "-z", "--name-only", "--full-tree", p.Commit)
 	if err != nil {
 		return nil, fmt.Errorf("list %s of %s: %w", p.Commit, redact(p.URL), err)
 	}
@@ -59,12 +60,27 @@ func (c *Cache) Files(ctx context.Context, p Pinned) ([]string, error) {
 }
 
 // local runs a command in the mirror of an address, which stays as it is
-// meanwhile.
-func (c *Cache) local(ctx context.Context, url string, args ...string) ([]byte, error) {
+// meanwhile. A damaged one is fetched anew, with the commits.
+func (c *Cache) local(ctx context.Context, url string, ids []string, args ...string) ([]byte, error) {
 	m, err := c.mirror(url)
 	if err != nil {
 		return nil, err
 	}
+	out, err := m.read(ctx, args...)
+	if err == nil || !isDamage(err) || ctx.Err() != nil {
+		return out, err
+	}
+	healed, healErr := m.heal(ctx)
+	if !healed {
+		return nil, errors.Join(err, healErr)
+	}
+	if err := m.ensure(ctx, ids); err != nil {
+		return nil, err
+	}
+	return m.read(ctx, args...)
+}
+
+func (m *mirror) read(ctx context.Context, args ...string) ([]byte, error) {
 	use, err := m.hold(ctx, ".use", false)
 	if err != nil {
 		return nil, err

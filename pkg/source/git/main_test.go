@@ -107,3 +107,8 @@ func get(t *testing.T, c *Cache, url, revision string, o CheckoutOptions) (Pinne
 	must(t, c.Checkout(t.Context(), p, dir, o))
 	return p, dir
 }
+
+// newHostGit runs git where an error is no failure.
+func newHostGit(o *origin, args ...string) ([]byte, error) {
+	return exec.CommandContext(o.t.Context(), "git", args...).CombinedOutput()
+}

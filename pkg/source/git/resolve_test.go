@@ -27,6 +27,7 @@ func TestResolve(t *testing.T) {
 	o.git("update-ref", "refs/changes/1", first)
 	o.push()
 	full := "refs/tags/annotated"
+	c := newCache(t)
 	for _, tt := range []struct {
 		revision string
 		want     Pinned
@@ -47,7 +48,7 @@ func TestResolve(t *testing.T) {
 	} {
 		for _, url := range []string{o.bare, "file://" + o.bare} {
 			tt.want.URL, tt.want.Revision = url, tt.revision
-			got, err := newCache(t).Resolve(t.Context(), Tree{url, tt.revision})
+			got, err := c.Resolve(t.Context(), Tree{url, tt.revision})
 			must(t, err)
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("%s: -want +got\n%s", tt.revision, diff)
@@ -80,6 +81,7 @@ func TestResolveErrors(t *testing.T) {
 	o.git("tag", "-a", "-m", "x", "annotated")
 	o.git("tag", "of-tree", tree)
 	o.push()
+	c := newCache(t)
 	for _, tt := range []struct{ revision, want string }{
 		{"none", "no branch or tag has this name"},
 		{"refs/tags/none", "no branch or tag has this name"},
@@ -91,7 +93,7 @@ func TestResolveErrors(t *testing.T) {
 		{"of-tree", "it is a tree, not a commit"},
 		{"", "empty revision"},
 	} {
-		_, err := newCache(t).Resolve(t.Context(), Tree{o.bare, tt.revision})
+		_, err := c.Resolve(t.Context(), Tree{o.bare, tt.revision})
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: got %v, want %q", tt.revision, err, tt.want)
 		}

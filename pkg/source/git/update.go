@@ -43,11 +43,13 @@ func (m *mirror) fetch(ctx context.Context, gitDir string, lock *os.File, specs 
 	return strings.Contains(heard, "shallow"), err
 }
 
-// create makes the mirror, for objects with ids of so many digits.
-func (m *mirror) create(ctx context.Context, lock *os.File, digits int) (shallow bool, err error) {
+// create makes the mirror, for ids as long as those of the server's refs.
+func (m *mirror) create(ctx context.Context, lock *os.File, refs listing) (shallow bool, err error) {
 	format := "sha1"
-	if digits == 64 {
-		format = "sha256"
+	for _, id := range refs {
+		if len(id) == 64 {
+			format = "sha256"
+		}
 	}
 	tmp := m.base + ".tmp"
 	init := []string{"init", "--quiet", "--bare", "--template=", "--initial-branch=none", "--object-format=" + format, "--end-of-options", tmp}
@@ -80,7 +82,7 @@ func (m *mirror) update(ctx context.Context, lock *os.File) (shallow bool, err e
 	if err := m.tidy(); err != nil {
 		return false, fmt.Errorf("tidy the mirror of %s: %w", redact(m.url), err)
 	}
-	if m.exists() {
+	if _, broken := m.idLength(); broken == nil {
 		if shallow, err = m.fetch(ctx, m.dir(), lock, refspecs...); err == nil || ctx.Err() != nil {
 			return shallow, err
 		}
@@ -92,11 +94,7 @@ func (m *mirror) update(ctx context.Context, lock *os.File) (shallow bool, err e
 	if m.exists() && !m.formatChanged(refs) && m.whole(ctx) {
 		return false, err
 	}
-	digits := 40
-	for _, id := range refs {
-		digits = len(id)
-	}
-	return m.create(ctx, lock, digits)
+	return m.create(ctx, lock, refs)
 }
 
 func (m *mirror) formatChanged(refs listing) bool {
@@ -121,8 +119,12 @@ func (m *mirror) heal(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	defer lock.Close()
-	if m.exists() && m.readable(ctx) {
-		return false, nil
+	return m.healLocked(ctx, lock, m.readable)
+}
+
+func (m *mirror) healLocked(ctx context.Context, lock *os.File, sound func(context.Context) bool) (bool, error) {
+	if m.exists() && sound(ctx) || ctx.Err() != nil {
+		return false, ctx.Err()
 	}
 	m.cache.event(Event{URL: redact(m.url), Note: "its copy in the cache is damaged and is fetched anew"})
 	if err := m.tidy(); err != nil {
@@ -132,11 +134,7 @@ func (m *mirror) heal(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	digits := 40
-	for _, id := range refs {
-		digits = len(id)
-	}
-	_, err = m.create(ctx, lock, digits)
+	_, err = m.create(ctx, lock, refs)
 	return err == nil, err
 }
 
