@@ -31,6 +31,8 @@ var allowed = map[string][]string{
 	"pkg/source/bitbake": {},
 	"pkg/source/debian":  {},
 	"pkg/source/git":     {"pkg/runc"}, // HostError
+	"pkg/debfile":        {},
+	"pkg/source/debian":  {"pkg/debfile"},
 	"pkg/disk":           {"pkg/disk"},
 	"pkg/disk/bmap":      {"pkg/disk/pipeline"},
 	"pkg/disk/damage":    {},

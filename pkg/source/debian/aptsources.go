@@ -12,6 +12,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/carosio/carosbuild/pkg/debfile"
 )
 
 // sourceEntry is one suite of one apt source.
@@ -82,21 +84,21 @@ func parseOneLine(text string) ([]sourceEntry, error) {
 
 // parseDeb822 reads the .sources format of sources.list(5).
 func parseDeb822(text string) ([]sourceEntry, error) {
-	stanzas, err := parseStanzas(text)
+	stanzas, err := debfile.ParseStanzas(text)
 	if err != nil {
 		return nil, err
 	}
 	var out []sourceEntry
 	for _, s := range stanzas {
-		if isFalse(s.get("Enabled")) || !slices.Contains(strings.Fields(s.get("Types")), "deb") {
+		if isFalse(s.Get("Enabled")) || !slices.Contains(strings.Fields(s.Get("Types")), "deb") {
 			continue
 		}
-		for _, uri := range strings.Fields(s.get("URIs")) {
-			for _, suite := range strings.Fields(s.get("Suites")) {
+		for _, uri := range strings.Fields(s.Get("URIs")) {
+			for _, suite := range strings.Fields(s.Get("Suites")) {
 				out = append(out, sourceEntry{
 					URI: uri, Suite: suite,
-					Components: strings.Fields(s.get("Components")),
-					SignedBy:   strings.TrimSpace(s.get("Signed-By")),
+					Components: strings.Fields(s.Get("Components")),
+					SignedBy:   strings.TrimSpace(s.Get("Signed-By")),
 				})
 			}
 		}

@@ -12,8 +12,9 @@ import (
 	"io"
 	"path"
 	"regexp"
-	"strconv"
 	"strings"
+
+	"github.com/carosio/carosbuild/pkg/debfile"
 )
 
 // A .deb is an ar archive of three members in order: debian-binary,
@@ -23,24 +24,15 @@ type deb struct {
 	controlName, dataName string
 }
 
-const (
-	arMagic  = "!<arch>\n"
-	arHeader = 60 // name 16, mtime 12, uid 6, gid 6, mode 8, size 10, magic 2
-)
-
 // parseDeb finds the members of the archive in b, which it refers to.
 func parseDeb(b []byte) (deb, error) {
-	rest, ok := bytes.CutPrefix(b, []byte(arMagic))
-	if !ok {
-		return deb{}, errors.New("not an ar archive")
+	members, err := debfile.ReadAr(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		return deb{}, err
 	}
 	var d deb
-	for n := 0; len(rest) > 0; n++ {
-		name, member, after, err := nextMember(rest)
-		if err != nil {
-			return deb{}, err
-		}
-		rest = after
+	for n, m := range members {
+		name, member := m.Name, b[m.Offset:m.Offset+m.Size]
 		switch {
 		case n == 0:
 			if name != "debian-binary" || !bytes.HasPrefix(member, []byte("2.")) {
@@ -61,30 +53,9 @@ func parseDeb(b []byte) (deb, error) {
 	return d, nil
 }
 
-// nextMember splits the first member off b.
-func nextMember(b []byte) (name string, member, rest []byte, err error) {
-	if len(b) < arHeader || b[58] != '`' || b[59] != '\n' {
-		return "", nil, nil, errors.New("malformed ar header")
-	}
-	name = strings.TrimSuffix(strings.TrimRight(string(b[:16]), " "), "/")
-	size, err := strconv.ParseUint(strings.TrimRight(string(b[48:58]), " "), 10, 40)
-	if err != nil {
-		return "", nil, nil, fmt.Errorf("ar member %q: size %q", name, b[48:58])
-	}
-	b = b[arHeader:]
-	if size > uint64(len(b)) {
-		return "", nil, nil, fmt.Errorf("ar member %q: truncated", name)
-	}
-	member, rest = b[:size], b[size:]
-	if size%2 == 1 && len(rest) > 0 {
-		rest = rest[1:]
-	}
-	return name, member, rest, nil
-}
-
 // control is the content of control.tar.
 type control struct {
-	stanza  stanza
+	stanza  debfile.Stanza
 	members []controlMember // all but "control", in the archive's order
 }
 
@@ -102,7 +73,7 @@ var memberRE = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
 // readControl reads control.tar. "list" is dpkg's own name in the directory
 // that the members go to.
 func (d deb) readControl() (control, error) {
-	r, err := decompress(d.controlName, bytes.NewReader(d.control))
+	r, err := debfile.Decompress(d.controlName, bytes.NewReader(d.control))
 	if err != nil {
 		return control{}, err
 	}
@@ -129,7 +100,7 @@ func (d deb) readControl() (control, error) {
 			return control{}, fmt.Errorf("%s: %s: %w", d.controlName, name, err)
 		}
 		if name == "control" {
-			if c.stanza, err = parseStanza(string(content)); err != nil {
+			if c.stanza, err = debfile.ParseStanza(string(content)); err != nil {
 				return control{}, fmt.Errorf("%s: control: %w", d.controlName, err)
 			}
 			continue

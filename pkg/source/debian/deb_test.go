@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/carosio/carosbuild/pkg/debfile"
 )
 
 func TestParseDebFaults(t *testing.T) {
@@ -22,7 +24,7 @@ func TestParseDebFaults(t *testing.T) {
 		want string
 	}{
 		{"nothing", nil, "not an ar archive"},
-		{"no members", []byte(arMagic), "lacks"},
+		{"no members", []byte("!<arch>\n"), "lacks"},
 		{"only a version", arArchive("debian-binary", "2.0\n"), "lacks"},
 		{"format 3", arArchive("debian-binary", "3.0\n"), "format 2"},
 		{"version not first", arArchive("control.tar.gz", control, "debian-binary", "2.0\n"), "format 2"},
@@ -32,7 +34,7 @@ func TestParseDebFaults(t *testing.T) {
 		{"truncated", arArchive("debian-binary", "2.0\n", "control.tar.gz", control)[:140], "truncated"},
 		{"negative size", bytes.Replace(arArchive("debian-binary", "2.0\n"), []byte("4         `"), []byte("-60       `"), 1), "size"},
 		{"huge size", bytes.Replace(arArchive("debian-binary", "2.0\n"), []byte("4         `"), []byte("9999999999`"), 1), "truncated"},
-		{"bad header", []byte(arMagic + strings.Repeat("x", 60)), "malformed"},
+		{"bad header", []byte("!<arch>\n" + strings.Repeat("x", 60)), "malformed"},
 	} {
 		if _, err := parseDeb(c.data); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want an error with %q", c.name, err, c.want)
@@ -75,7 +77,7 @@ func TestDecompress(t *testing.T) {
 	for _, ending := range []string{".xz", ".gz", ".zst", ".tar"} {
 		packed := compress(t, ending, text)
 		twice := append(bytes.Clone(packed), packed...)
-		r, err := decompress("x"+ending, bytes.NewReader(twice))
+		r, err := debfile.Decompress("x"+ending, bytes.NewReader(twice))
 		must(t, err)
 		if got, err := io.ReadAll(r); err != nil || len(got) != 2*len(text) {
 			t.Errorf("%s: two streams: got %d bytes, error %v; want %d", ending, len(got), err, 2*len(text))
@@ -87,7 +89,7 @@ func TestDecompress(t *testing.T) {
 			"cut short":   packed[:len(packed)-3],
 			"bit flipped": flip(packed, len(packed)/2),
 		} {
-			r, err := decompress("x"+ending, bytes.NewReader(bad))
+			r, err := debfile.Decompress("x"+ending, bytes.NewReader(bad))
 			if err == nil {
 				_, err = io.ReadAll(r)
 			}
@@ -96,7 +98,7 @@ func TestDecompress(t *testing.T) {
 			}
 		}
 	}
-	if _, err := decompress("data.tar.lzma", strings.NewReader("")); err == nil {
+	if _, err := debfile.Decompress("data.tar.lzma", strings.NewReader("")); err == nil {
 		t.Error("lzma: want an error")
 	}
 }
@@ -121,7 +123,7 @@ func TestDecompressForeign(t *testing.T) {
 		must(t, run(xz, append(args, name)...))
 		packed, err := os.ReadFile(name + ".xz")
 		must(t, err)
-		r, err := decompress("f.xz", bytes.NewReader(packed))
+		r, err := debfile.Decompress("f.xz", bytes.NewReader(packed))
 		must(t, err)
 		if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, text) {
 			t.Errorf("%s: got %d bytes, error %v", option, len(got), err)

@@ -15,6 +15,8 @@ import (
 
 	"golang.org/x/sys/unix"
 	"pault.ag/go/debian/version"
+
+	"github.com/carosio/carosbuild/pkg/debfile"
 )
 
 const dpkgDir = "var/lib/dpkg"
@@ -28,7 +30,7 @@ func (p *pkg) setVersion() (err error) {
 
 // infoName is the stem of a package's files in dpkg's info directory.
 func (p *unpacked) infoName(arch string) string {
-	if p.control.stanza.get("Multi-Arch") == "same" {
+	if p.control.stanza.Get("Multi-Arch") == "same" {
 		return p.Name + ":" + arch
 	}
 	return p.Name
@@ -71,7 +73,7 @@ func (u *unpacking) writeDatabase(packages []*unpacked) error {
 // statusStanza is the package's control file with what dpkg adds to it. dpkg
 // puts the fields into its own order when it next writes the file.
 func (p *unpacked) statusStanza() string {
-	out := stanza{{"Package", p.Name}, {"Status", "install ok unpacked"}}
+	out := debfile.Stanza{{Name: "Package", Value: p.Name}, {Name: "Status", Value: "install ok unpacked"}}
 	for _, f := range p.control.stanza {
 		if !strings.EqualFold(f.Name, "Package") && !strings.EqualFold(f.Name, "Status") && !strings.EqualFold(f.Name, "Conffiles") {
 			out = append(out, f)
@@ -85,7 +87,7 @@ func (p *unpacked) statusStanza() string {
 		}
 	}
 	if conffiles.Len() > 0 {
-		out = append(out, field{"Conffiles", conffiles.String()})
+		out = append(out, debfile.Field{Name: "Conffiles", Value: conffiles.String()})
 	}
 	return out.String()
 }

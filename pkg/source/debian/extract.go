@@ -19,6 +19,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/debfile"
 )
 
 // newSuffix is what dpkg appends to the name of a configuration file that is
@@ -49,7 +51,7 @@ type dirMeta struct {
 }
 
 func (e *extractor) run(d deb) error {
-	r, err := decompress(d.dataName, bytes.NewReader(d.data))
+	r, err := debfile.Decompress(d.dataName, bytes.NewReader(d.data))
 	if err != nil {
 		return err
 	}

@@ -121,7 +121,7 @@ func writeTar(t testing.TB, w *tar.Writer, h tar.Header, content string) {
 // arArchive takes names and contents in turn.
 func arArchive(parts ...string) []byte {
 	var b bytes.Buffer
-	b.WriteString(arMagic)
+	b.WriteString("!<arch>\n")
 	for i := 0; i < len(parts); i += 2 {
 		fmt.Fprintf(&b, "%-16s%-12d%-6d%-6d%-8s%-10d`\n%s", parts[i], 0, 0, 0, "100644", len(parts[i+1]), parts[i+1])
 		if len(parts[i+1])%2 == 1 {

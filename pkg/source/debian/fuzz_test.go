@@ -15,7 +15,7 @@ import (
 func FuzzParseDeb(f *testing.F) {
 	f.Add(baseDebs()[0].build(f))
 	f.Add(baseDebs()[1].build(f))
-	f.Add([]byte(arMagic))
+	f.Add([]byte("!<arch>\n"))
 	f.Fuzz(func(_ *testing.T, data []byte) {
 		d, err := parseDeb(data)
 		if err != nil {
@@ -59,22 +59,6 @@ func FuzzExtract(f *testing.F) {
 		for _, line := range strings.Split(p.fileList(), "\n") {
 			if strings.Contains(line+"/", "/../") {
 				t.Errorf("listed: %q", line)
-			}
-		}
-	})
-}
-
-func FuzzStanzas(f *testing.F) {
-	f.Add("Package: a\nDescription: x\n y\n .\n\nPackage: b\n# c\n")
-	f.Fuzz(func(t *testing.T, text string) {
-		all, err := parseStanzas(text)
-		if err != nil {
-			return
-		}
-		for _, s := range all {
-			again, err := parseStanzas(s.String())
-			if err != nil || len(again) != 1 || again[0].String() != s.String() {
-				t.Errorf("%q becomes %q, then %v, %v", text, s.String(), again, err)
 			}
 		}
 	})

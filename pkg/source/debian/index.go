@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"pault.ag/go/debian/version"
+
+	"github.com/carosio/carosbuild/pkg/debfile"
 )
 
 // pkg is one version of one package as an index describes it. What the first
@@ -143,23 +145,23 @@ func (u *universe) pin(name, want string) error {
 	return fmt.Errorf("package %s: there is no version %s, only %s", name, want, strings.Join(have, ", "))
 }
 
-// load parses the rest of p's stanza.
+// load parses the rest of p's debfile.Stanza.
 func (u *universe) load(p *pkg) error {
 	if p.loaded {
 		return nil
 	}
 	err := func() error {
-		s, err := parseStanza(p.text)
+		s, err := debfile.ParseStanza(p.text)
 		if err != nil {
 			return err
 		}
 		if p.Ver, err = version.Parse(p.Version); err != nil {
 			return err
 		}
-		p.Arch, p.Multi, p.Filename = s.get("Architecture"), s.get("Multi-Arch"), s.get("Filename")
-		p.Hash.SHA256 = s.get("SHA256")
-		if p.Hash.Size, err = strconv.ParseInt(s.get("Size"), 10, 64); err != nil || p.Hash.Size < 0 {
-			return fmt.Errorf("field Size: %q", s.get("Size"))
+		p.Arch, p.Multi, p.Filename = s.Get("Architecture"), s.Get("Multi-Arch"), s.Get("Filename")
+		p.Hash.SHA256 = s.Get("SHA256")
+		if p.Hash.Size, err = strconv.ParseInt(s.Get("Size"), 10, 64); err != nil || p.Hash.Size < 0 {
+			return fmt.Errorf("field Size: %q", s.Get("Size"))
 		}
 		if !isSHA256(p.Hash.SHA256) {
 			return fmt.Errorf("field SHA256: %q", p.Hash.SHA256)
@@ -176,18 +178,18 @@ func (u *universe) load(p *pkg) error {
 	return nil
 }
 
-func (u *universe) loadRelations(p *pkg, s stanza) error {
+func (u *universe) loadRelations(p *pkg, s debfile.Stanza) error {
 	for _, f := range []struct {
 		name string
 		to   *[]relation
 	}{{"Pre-Depends", &p.PreDepends}, {"Depends", &p.Depends}, {"Conflicts", &p.Against}, {"Breaks", &p.Against}} {
-		r, err := parseRelations(s.get(f.name), u.arch)
+		r, err := parseRelations(s.Get(f.name), u.arch)
 		if err != nil {
 			return fmt.Errorf("field %s: %w", f.name, err)
 		}
 		*f.to = append(*f.to, r...)
 	}
-	provides, err := parseRelations(s.get("Provides"), u.arch)
+	provides, err := parseRelations(s.Get("Provides"), u.arch)
 	if err != nil {
 		return fmt.Errorf("field Provides: %w", err)
 	}

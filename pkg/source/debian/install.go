@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"path"
 	"strings"
+
+	"github.com/carosio/carosbuild/pkg/debfile"
 )
 
 // Where the sandbox shows what is bound into it.
@@ -53,7 +55,7 @@ func (r *Resolution) InstallScript() string {
 func (r *Resolution) InstallFiles() map[string]string {
 	var index strings.Builder
 	for _, p := range r.extras() {
-		s, err := parseStanza(p.Stanza)
+		s, err := debfile.ParseStanza(p.Stanza)
 		if err != nil { // Resolve has parsed it
 			continue
 		}

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/carosio/carosbuild/pkg/debfile"
 )
 
 // release is the verified content of a suite's InRelease file.
@@ -31,26 +33,26 @@ type fileHash struct {
 }
 
 func parseRelease(text string) (release, error) {
-	s, err := parseStanza(text)
+	s, err := debfile.ParseStanza(text)
 	if err != nil {
 		return release{}, err
 	}
 	r := release{
-		Suite: s.get("Suite"), Codename: s.get("Codename"),
-		ByHash:        s.get("Acquire-By-Hash") == "yes",
-		Architectures: strings.Fields(s.get("Architectures")),
-		Components:    strings.Fields(s.get("Components")),
+		Suite: s.Get("Suite"), Codename: s.Get("Codename"),
+		ByHash:        s.Get("Acquire-By-Hash") == "yes",
+		Architectures: strings.Fields(s.Get("Architectures")),
+		Components:    strings.Fields(s.Get("Components")),
 		Files:         map[string]fileHash{},
 	}
-	if r.Date, err = parseDate(s.get("Date")); err != nil {
+	if r.Date, err = parseDate(s.Get("Date")); err != nil {
 		return release{}, fmt.Errorf("field Date: %w", err)
 	}
-	if v := s.get("Valid-Until"); v != "" {
+	if v := s.Get("Valid-Until"); v != "" {
 		if r.ValidUntil, err = parseDate(v); err != nil {
 			return release{}, fmt.Errorf("field Valid-Until: %w", err)
 		}
 	}
-	for _, line := range strings.Split(strings.TrimSpace(s.get("SHA256")), "\n") {
+	for _, line := range strings.Split(strings.TrimSpace(s.Get("SHA256")), "\n") {
 		f := strings.Fields(line)
 		if len(f) != 3 {
 			return release{}, fmt.Errorf("field SHA256: %q", line)

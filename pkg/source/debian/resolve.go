@@ -18,6 +18,8 @@ import (
 
 	"github.com/ProtonMail/go-crypto/openpgp"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/carosio/carosbuild/pkg/debfile"
 )
 
 // Resolve reads and verifies what the mirrors offer, and works out which
@@ -249,7 +251,7 @@ func unpackIndex(ctx context.Context, archived, file, name string, plain fileHas
 		return err
 	}
 	defer in.Close()
-	r, err := decompress(file, in)
+	r, err := debfile.Decompress(file, in)
 	if err != nil {
 		return err
 	}

@@ -127,13 +127,13 @@ func (u *unpacking) read(p Package) (*unpacked, error) {
 		return nil, err
 	}
 	s := one.control.stanza
-	if s.get("Package") != p.Name || s.get("Version") != p.Version {
-		return nil, fmt.Errorf("is %s %s by its own word", s.get("Package"), s.get("Version"))
+	if s.Get("Package") != p.Name || s.Get("Version") != p.Version {
+		return nil, fmt.Errorf("is %s %s by its own word", s.Get("Package"), s.Get("Version"))
 	}
 	if one.conffiles, err = one.control.conffiles(); err != nil {
 		return nil, err
 	}
-	one.replaces, err = parseRelations(s.get("Replaces"), u.r.Arch)
+	one.replaces, err = parseRelations(s.Get("Replaces"), u.r.Arch)
 	return one, err
 }
 
@@ -246,7 +246,7 @@ func (p *unpacked) loses(key string) {
 }
 
 func (p *unpacked) mayReplace(q *unpacked, arch string) bool {
-	other := &pkg{Name: q.Name, Version: q.Version, Multi: q.control.stanza.get("Multi-Arch")}
+	other := &pkg{Name: q.Name, Version: q.Version, Multi: q.control.stanza.Get("Multi-Arch")}
 	if err := other.setVersion(); err != nil {
 		return false
 	}

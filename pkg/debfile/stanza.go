@@ -2,22 +2,23 @@
 // License, v. 2.0. If a copy of the MPL was not distributed with this
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
-package debian
+package debfile
 
 import (
 	"fmt"
 	"strings"
 )
 
-// A stanza is one paragraph of a control file (Debian Policy 5.1): fields in
+// A Stanza is one paragraph of a control file (Debian Policy 5.1): fields in
 // order. Values are as written, continuation lines and blanks at the end too.
-type stanza []field
+type Stanza []Field
 
-type field struct{ Name, Value string }
+// Field is one field of a Stanza.
+type Field struct{ Name, Value string }
 
-// get is the value of a field whatever its case, without blanks around it; ""
+// Get is the value of a field whatever its case, without blanks around it; ""
 // if absent.
-func (s stanza) get(name string) string {
+func (s Stanza) Get(name string) string {
 	for _, f := range s {
 		if strings.EqualFold(f.Name, name) {
 			return strings.TrimSpace(f.Value)
@@ -26,11 +27,14 @@ func (s stanza) get(name string) string {
 	return ""
 }
 
-// parseStanzas splits text into its paragraphs. Lines that begin with # are
+// maxFields of a paragraph: each is compared with all before it.
+const maxFields = 1000
+
+// ParseStanzas splits text into its paragraphs. Lines that begin with # are
 // comments.
-func parseStanzas(text string) ([]stanza, error) {
-	var out []stanza
-	var cur stanza
+func ParseStanzas(text string) ([]Stanza, error) {
+	var out []Stanza
+	var cur Stanza
 	for n := 1; text != ""; n++ {
 		var line string
 		line, text, _ = strings.Cut(text, "\n")
@@ -51,10 +55,13 @@ func parseStanzas(text string) ([]stanza, error) {
 			if !ok || name == "" || strings.ContainsAny(name, " \t") {
 				return nil, fmt.Errorf("line %d: want FIELD: VALUE", n)
 			}
-			if cur.has(name) {
+			if cur.Has(name) {
 				return nil, fmt.Errorf("line %d: field %s given twice", n, name)
 			}
-			cur = append(cur, field{name, strings.TrimLeft(value, " \t")})
+			if len(cur) == maxFields {
+				return nil, fmt.Errorf("line %d: more than %d fields", n, maxFields)
+			}
+			cur = append(cur, Field{name, strings.TrimLeft(value, " \t")})
 		}
 	}
 	if cur != nil {
@@ -63,7 +70,8 @@ func parseStanzas(text string) ([]stanza, error) {
 	return out, nil
 }
 
-func (s stanza) has(name string) bool {
+// Has says whether there is such a field, whatever its case.
+func (s Stanza) Has(name string) bool {
 	for _, f := range s {
 		if strings.EqualFold(f.Name, name) {
 			return true
@@ -72,9 +80,9 @@ func (s stanza) has(name string) bool {
 	return false
 }
 
-// parseStanza wants exactly one paragraph.
-func parseStanza(text string) (stanza, error) {
-	all, err := parseStanzas(text)
+// ParseStanza wants exactly one paragraph.
+func ParseStanza(text string) (Stanza, error) {
+	all, err := ParseStanzas(text)
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +93,7 @@ func parseStanza(text string) (stanza, error) {
 }
 
 // String writes the paragraph with a newline after each field.
-func (s stanza) String() string {
+func (s Stanza) String() string {
 	var b strings.Builder
 	for _, f := range s {
 		b.WriteString(f.Name)

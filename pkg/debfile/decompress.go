@@ -2,10 +2,11 @@
 // License, v. 2.0. If a copy of the MPL was not distributed with this
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
-package debian
+package debfile
 
 import (
 	"bufio"
+	"compress/bzip2"
 	"fmt"
 	"io"
 	"path"
@@ -18,9 +19,9 @@ import (
 // xzDictMax bounds the memory that an .xz file may ask for; xz -9 needs 64 MiB.
 const xzDictMax = 256 << 20
 
-// decompress reads r as the ending of name says: .xz, .gz, .zst or none. All
+// Decompress reads r as the ending of name says: .xz, .gz, .zst, .bz2 or none. All
 // streams of a file are read and their checks verified.
-func decompress(name string, r io.Reader) (io.ReadCloser, error) {
+func Decompress(name string, r io.Reader) (io.ReadCloser, error) {
 	r = bufio.NewReaderSize(r, 64<<10)
 	switch path.Ext(name) {
 	case ".xz":
@@ -41,6 +42,8 @@ func decompress(name string, r io.Reader) (io.ReadCloser, error) {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		return z.IOReadCloser(), nil
+	case ".bz2":
+		return io.NopCloser(bzip2.NewReader(r)), nil
 	case "", ".tar":
 		return io.NopCloser(r), nil
 	}

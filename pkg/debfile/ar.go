@@ -1,0 +1,107 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package debfile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+)
+
+const (
+	arMagic    = "!<arch>\n"
+	arHeader   = 60 // name 16, mtime 12, uid 6, gid 6, mode 8, size 10, magic 2
+	arMembers  = 64 // more than any package has
+	arSizeBits = 40 // ten decimal digits and some
+)
+
+// Member is one file of an ar archive.
+type Member struct {
+	Name         string // as in the header, without the slash that GNU ar adds
+	Offset, Size int64  // of its content, bytes
+	name         string // all 16 bytes of the header
+}
+
+// ReadAr lists the members of the archive in the first size bytes of r. All of
+// them lie within these bytes.
+func ReadAr(r io.ReaderAt, size int64) ([]Member, error) {
+	var magic [len(arMagic)]byte
+	if size < int64(len(magic)) {
+		return nil, errors.New("not an ar archive")
+	}
+	if _, err := r.ReadAt(magic[:], 0); err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	if string(magic[:]) != arMagic {
+		return nil, errors.New("not an ar archive")
+	}
+	var out []Member
+	for at := int64(len(arMagic)); at < size; {
+		m, err := readMember(r, at, size)
+		if err != nil {
+			return nil, err
+		}
+		if len(out) == arMembers {
+			return nil, fmt.Errorf("more than %d ar members", arMembers)
+		}
+		out = append(out, m)
+		at = m.Offset + m.Size + m.Size%2
+	}
+	return out, nil
+}
+
+// readMember reads the header at offset at.
+func readMember(r io.ReaderAt, at, size int64) (Member, error) {
+	var h [arHeader]byte
+	if n, err := r.ReadAt(h[:], at); n < len(h) && err != nil && !errors.Is(err, io.EOF) {
+		return Member{}, err
+	}
+	if at+arHeader > size || h[58] != '`' || h[59] != '\n' {
+		return Member{}, errors.New("malformed ar header")
+	}
+	m := Member{name: string(h[:16]), Offset: at + arHeader}
+	m.Name = strings.TrimSuffix(strings.TrimRight(m.name, " "), "/")
+	n, err := strconv.ParseUint(strings.TrimRight(string(h[48:58]), " "), 10, arSizeBits)
+	if err != nil {
+		return Member{}, fmt.Errorf("ar member %q: size %q", m.Name, h[48:58])
+	}
+	m.Size = int64(n)
+	if m.Size > size-m.Offset {
+		return Member{}, fmt.Errorf("ar member %q: truncated", m.Name)
+	}
+	return m, nil
+}
+
+// header is the member's as "ar D" writes it, which has neither time nor owner.
+func (m Member) header() []byte {
+	return fmt.Appendf(nil, "%s%-12d%-6d%-6d%-8s%-10d`\n", m.name, 0, 0, 0, "100644", m.Size)
+}
+
+// writeAr writes an archive of members whose contents body opens.
+func writeAr(w io.Writer, members []Member, body func(Member) io.Reader) error {
+	if _, err := io.WriteString(w, arMagic); err != nil {
+		return err
+	}
+	for _, m := range members {
+		if _, err := w.Write(m.header()); err != nil {
+			return err
+		}
+		n, err := io.Copy(w, body(m))
+		if err == nil && n != m.Size {
+			err = io.ErrUnexpectedEOF
+		}
+		if err != nil {
+			return fmt.Errorf("ar member %q: %w", m.Name, err)
+		}
+		if m.Size%2 == 1 {
+			if _, err := w.Write([]byte{'\n'}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

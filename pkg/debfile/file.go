@@ -1,0 +1,150 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package debfile
+
+import (
+	"archive/tar"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+
+	"github.com/klauspost/compress/gzip"
+)
+
+// File is a .deb or .ipk package. Its methods may be called concurrently.
+type File struct {
+	r             io.ReaderAt
+	size          int64
+	limits        Limits
+	members       []Member // of an ar archive; Offset is unset where tarred
+	tarred        bool     // the members are in a gzip'd tar
+	control, data Member
+}
+
+// Open finds the members of the package in the first size bytes of r. Their
+// order does not matter: opkg-build puts data.tar before control.tar.
+func Open(r io.ReaderAt, size int64, l Limits) (*File, error) {
+	f := &File{r: r, size: size, limits: l}
+	head := make([]byte, min(size, int64(len(arMagic))))
+	if _, err := r.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	var err error
+	if f.tarred = bytes.HasPrefix(head, []byte("\x1f\x8b")); f.tarred {
+		f.members, err = f.listTar()
+	} else {
+		f.members, err = ReadAr(r, size)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := f.assign(); err != nil {
+		return nil, err
+	}
+	return f, f.checkFormat()
+}
+
+// assign finds out which member is which.
+func (f *File) assign() error {
+	for _, m := range f.members {
+		var to *Member
+		switch {
+		case m.Name == "debian-binary", strings.HasPrefix(m.Name, "_"): // names with _ are for others' additions
+			continue
+		case m.Name == "control.tar" || strings.HasPrefix(m.Name, "control.tar."):
+			to = &f.control
+		case m.Name == "data.tar" || strings.HasPrefix(m.Name, "data.tar."):
+			to = &f.data
+		}
+		if to == nil || to.Name != "" {
+			return fmt.Errorf("member %q is not expected here", m.Name)
+		}
+		*to = m
+	}
+	if f.control.Name == "" || f.data.Name == "" {
+		return errors.New("lacks a control.tar or data.tar member")
+	}
+	return nil
+}
+
+func (f *File) checkFormat() error {
+	for _, m := range f.members {
+		if m.Name != "debian-binary" {
+			continue
+		}
+		r, err := f.open(m)
+		if err != nil {
+			return err
+		}
+		var b [2]byte
+		if _, err := io.ReadFull(r, b[:]); err != nil || string(b[:]) != "2." {
+			return errors.New("not a package of format 2")
+		}
+		return nil
+	}
+	return errors.New("lacks a debian-binary member")
+}
+
+// open reads a member as it is stored.
+func (f *File) open(m Member) (io.Reader, error) {
+	if !f.tarred {
+		return io.NewSectionReader(f.r, m.Offset, m.Size), nil
+	}
+	var found io.Reader
+	err := f.eachInTar(func(h *tar.Header, r io.Reader) bool {
+		if memberName(h) == m.Name {
+			found = r
+		}
+		return found == nil
+	})
+	if err == nil && found == nil {
+		err = io.ErrUnexpectedEOF
+	}
+	return found, err
+}
+
+func memberName(h *tar.Header) string { return path.Clean(h.Name) }
+
+// eachInTar goes through the outer tar until fn returns false.
+func (f *File) eachInTar(fn func(*tar.Header, io.Reader) bool) error {
+	z, err := gzip.NewReader(io.NewSectionReader(f.r, 0, f.size))
+	if err != nil {
+		return err
+	}
+	t := tar.NewReader(&capped{z, f.limits.Unpacked})
+	for {
+		h, err := t.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if !fn(h, t) {
+			return nil
+		}
+	}
+}
+
+// listTar are the members of the outer tar.
+func (f *File) listTar() ([]Member, error) {
+	var out []Member
+	var bad error
+	err := f.eachInTar(func(h *tar.Header, _ io.Reader) bool {
+		name := memberName(h)
+		switch {
+		case name == "." && h.Typeflag == tar.TypeDir:
+		case h.Typeflag != tar.TypeReg || len(out) == arMembers:
+			bad = fmt.Errorf("member %q is not expected here", h.Name)
+		default:
+			out = append(out, Member{Name: name, Size: h.Size})
+		}
+		return bad == nil
+	})
+	return out, errors.Join(err, bad)
+}
