@@ -12,6 +12,7 @@ import (
 	"io"
 	"path"
 	"strings"
+	"time"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -80,7 +81,7 @@ func compressor(name string, w io.Writer) (io.WriteCloser, error) {
 	case ".xz":
 		return xz.NewWriter(w)
 	case ".gz":
-		return gzip.NewWriterLevel(w, gzip.BestCompression)
+		return gzipWriter(w, gzip.BestCompression)
 	case ".zst":
 		return zstd.NewWriter(w, zstd.WithEncoderConcurrency(1))
 	case "", ".tar":
@@ -89,13 +90,21 @@ func compressor(name string, w io.Writer) (io.WriteCloser, error) {
 	return nil, fmt.Errorf("%s: compression is not supported", name)
 }
 
+func gzipWriter(w io.Writer, level int) (*gzip.Writer, error) {
+	z, err := gzip.NewWriterLevel(w, level)
+	if err == nil {
+		z.ModTime = time.Unix(0, 0) // none; the zero Time would be some number
+	}
+	return z, err
+}
+
 type plain struct{ io.Writer }
 
 func (plain) Close() error { return nil }
 
 // writeTarred writes the package as a gzip'd tar.
 func (f *File) writeTarred(w io.Writer, m Member, packed []byte) error {
-	z, err := gzip.NewWriterLevel(w, gzip.BestSpeed) // its content is compressed
+	z, err := gzipWriter(w, gzip.BestSpeed) // its content is compressed
 	if err != nil {
 		return err
 	}
