@@ -20,19 +20,19 @@ const module = "github.com/carosio/carosbuild/"
 // allowed says which packages of ours a package may import: only what is
 // listed, and what lies below a listed one.
 var allowed = map[string][]string{
-	"cmd/carosbuild":     {"pkg/build", "pkg/decl", "pkg/disk", "pkg/layer", "pkg/qemu", "pkg/results", "pkg/runc", "pkg/serve", "pkg/source", "targets"},
+	"cmd/carosbuild":     {"pkg/build", "pkg/debfile", "pkg/decl", "pkg/disk", "pkg/feed", "pkg/layer", "pkg/qemu", "pkg/results", "pkg/runc", "pkg/serve", "pkg/source", "targets"},
 	"pkg/build":          {"pkg/decl", "pkg/disk", "pkg/layer", "pkg/runc", "pkg/source"},
 	"pkg/decl":           {},
+	"pkg/feed":           {"pkg/debfile"},
 	"pkg/layer":          {},
 	"pkg/qemu":           {"pkg/disk"},
 	"pkg/results":        {},
 	"pkg/runc":           {},
 	"pkg/serve":          {"pkg/build", "pkg/results"},
 	"pkg/source/bitbake": {},
-	"pkg/source/debian":  {},
+	"pkg/source/debian":  {"pkg/debfile"},
 	"pkg/source/git":     {"pkg/runc"}, // HostError
 	"pkg/debfile":        {},
-	"pkg/source/debian":  {"pkg/debfile"},
 	"pkg/disk":           {"pkg/disk"},
 	"pkg/disk/bmap":      {"pkg/disk/pipeline"},
 	"pkg/disk/damage":    {},

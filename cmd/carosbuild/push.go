@@ -187,7 +187,7 @@ func (a *app) transfer(cmd *cobra.Command, name, compression string, f func(cont
 func exactly(n int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) != n {
-			return usagef("usage: carosbuild %s", cmd.Use)
+			return usagef("usage: %s", strings.TrimSuffix(cmd.UseLine(), " [flags]"))
 		}
 		return nil
 	}
