@@ -42,14 +42,7 @@ func (s *Store) Devices(id string) ([]Device, error) {
 		return nil, fmt.Errorf("devices of %s: %w", short(id), err)
 	}
 	for _, l := range chain[known:] {
-		var headers []*tar.Header
-		err := s.Headers(l.ID, func(h *tar.Header) error {
-			headers = append(headers, h)
-			return nil
-		})
-		if err == nil {
-			err = t.apply(headers)
-		}
+		err := t.apply(func(f func(*tar.Header) error) error { return s.Headers(l.ID, f) })
 		if err != nil {
 			return nil, fmt.Errorf("devices of layer %s: %w", short(l.ID), err)
 		}
@@ -93,56 +86,70 @@ func (s *Store) devicesFile(id string) string {
 // deviceTable is the device nodes of a chain by path.
 type deviceTable map[string]Device
 
-// apply changes the table as one layer says.
-func (t deviceTable) apply(headers []*tar.Header) error {
-	rels := make([]string, len(headers))
-	for i, h := range headers { // whiteouts first: they are about lower layers only
+// apply changes the table as one layer says, whose headers each gives. They
+// are gone over twice instead of being kept, for there may be very many: first
+// whiteouts, which are about lower layers only; then the rest, unless there is
+// no device that it could be about.
+func (t deviceTable) apply(each func(func(*tar.Header) error) error) error {
+	own := false
+	err := each(func(h *tar.Header) error {
 		rel, err := memberPath(h.Name)
 		if err != nil {
 			return err
 		}
-		rels[i] = rel
-		dir, base := parentOf(rel), path.Base(rel)
-		if base == whiteoutOpaque {
-			t.remove(dir, false)
-		} else if name, ok := strings.CutPrefix(base, whiteoutPrefix); ok {
-			t.remove(path.Join(dir, name), true)
-		}
+		own = own || isDevice(h)
+		t.whiteout(rel)
+		return nil
+	})
+	if err != nil || len(t) == 0 && !own {
+		return err
 	}
-	for i, h := range headers {
-		rel := rels[i]
-		if rel == "" || strings.HasPrefix(path.Base(rel), whiteoutPrefix) {
-			continue
+	return each(t.member)
+}
+
+func isDevice(h *tar.Header) bool { return h.Typeflag == tar.TypeChar || h.Typeflag == tar.TypeBlock }
+
+// whiteout takes out what a whiteout of that path is about.
+func (t deviceTable) whiteout(rel string) {
+	dir, base := parentOf(rel), path.Base(rel)
+	if base == whiteoutOpaque {
+		t.remove(dir, false)
+	} else if name, ok := strings.CutPrefix(base, whiteoutPrefix); ok {
+		t.remove(path.Join(dir, name), true)
+	}
+}
+
+// member puts what is not a whiteout in its place.
+func (t deviceTable) member(h *tar.Header) error {
+	rel, err := memberPath(h.Name)
+	if err != nil || rel == "" || strings.HasPrefix(path.Base(rel), whiteoutPrefix) || h.Typeflag == tar.TypeXGlobalHeader {
+		return err
+	}
+	for dir := parentOf(rel); dir != "" && len(t) > 0; dir = parentOf(dir) {
+		delete(t, dir) // it is a directory now
+	}
+	switch h.Typeflag {
+	case tar.TypeDir:
+		delete(t, rel)
+	case tar.TypeChar, tar.TypeBlock:
+		t.remove(rel, true)
+		t[rel] = Device{
+			Path: rel, Block: h.Typeflag == tar.TypeBlock, Mode: uint32(h.Mode & 0o7777),
+			UID: h.Uid, GID: h.Gid, Major: h.Devmajor, Minor: h.Devminor, ModTime: h.ModTime,
 		}
-		if h.Typeflag == tar.TypeXGlobalHeader {
-			continue
+	case tar.TypeLink:
+		target, err := memberPath(h.Linkname)
+		if err != nil {
+			return err
 		}
-		for dir := parentOf(rel); dir != "" && len(t) > 0; dir = parentOf(dir) {
-			delete(t, dir) // it is a directory now
+		d, ok := t[target]
+		t.remove(rel, true)
+		if ok {
+			d.Path = rel
+			t[rel] = d
 		}
-		switch h.Typeflag {
-		case tar.TypeDir:
-			delete(t, rel)
-		case tar.TypeChar, tar.TypeBlock:
-			t.remove(rel, true)
-			t[rel] = Device{
-				Path: rel, Block: h.Typeflag == tar.TypeBlock, Mode: uint32(h.Mode & 0o7777),
-				UID: h.Uid, GID: h.Gid, Major: h.Devmajor, Minor: h.Devminor, ModTime: h.ModTime,
-			}
-		case tar.TypeLink:
-			target, err := memberPath(h.Linkname)
-			if err != nil {
-				return err
-			}
-			d, ok := t[target]
-			t.remove(rel, true)
-			if ok {
-				d.Path = rel
-				t[rel] = d
-			}
-		default:
-			t.remove(rel, true)
-		}
+	default:
+		t.remove(rel, true)
 	}
 	return nil
 }
