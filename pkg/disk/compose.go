@@ -87,6 +87,9 @@ func (s *Spec) build(ctx context.Context, parts []*part) error {
 	return nil
 }
 
+// tableExtents is what a partition table takes at most.
+const tableExtents = 4
+
 // layout puts the parts together.
 func (s *Spec) layout(parts []*part, blobs []partition.Region, size int64) (*Layout, error) {
 	l := &Layout{Table: partition.Kind(s.Table)}
@@ -100,6 +103,7 @@ func (s *Spec) layout(parts []*part, blobs []partition.Region, size int64) (*Lay
 			if p.image.Size() > p.slot.Size {
 				return nil, fmt.Errorf("%s: content of %d bytes is larger than the partition's %d", p, p.image.Size(), p.slot.Size)
 			}
+			extents = slices.Grow(extents, len(p.image.Extents())+tableExtents)
 			for _, x := range p.image.Extents() {
 				if x.Src != (image.Zeros{}) {
 					placed.Used += x.Len

@@ -197,7 +197,7 @@ func (l *layout) zeros(out []image.Extent) []image.Extent {
 // extents are the image's: one for adjoining regions, one for each run of a
 // file that is in one piece on both sides.
 func (l *layout) extents() []image.Extent {
-	out := make([]image.Extent, 0, len(l.regions))
+	out := make([]image.Extent, 0, len(l.regions)+len(l.entries)) // nearly always enough
 	for i := range l.regions {
 		r := &l.regions[i]
 		off, n := int64(r.start)*blockSize, int64(r.n)*blockSize

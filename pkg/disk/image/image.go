@@ -31,9 +31,10 @@ type Image struct {
 }
 
 // New sorts the extents and checks that they are disjoint and within size.
-// Extents of length 0 are dropped.
+// Extents of length 0 are dropped. The slice is the Image's from then on: a
+// disk has one extent a file, and many files.
 func New(size int64, extents []Extent) (*Image, error) {
-	xs := slices.DeleteFunc(slices.Clone(extents), func(x Extent) bool { return x.Len == 0 })
+	xs := slices.DeleteFunc(extents, func(x Extent) bool { return x.Len == 0 })
 	slices.SortFunc(xs, func(a, b Extent) int { return cmp.Compare(a.Off, b.Off) })
 	end := int64(0)
 	for _, x := range xs {

@@ -184,7 +184,7 @@ func (t *Tree) With(nodes []Entry) *Tree {
 	}
 	lost := map[string]Entry{}   // files whose first name is gone
 	moved := map[string]string{} // that name -> their first name now
-	out := &Tree{Entries: slices.Clone(nodes)}
+	out := &Tree{Entries: append(make([]Entry, 0, len(t.Entries)+len(nodes)), nodes...)}
 	for _, e := range t.Entries {
 		if gone(e.Path) {
 			if e.Hardlink == "" {

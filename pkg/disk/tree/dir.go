@@ -50,45 +50,75 @@ func (d *Source) Read(ctx context.Context, clamp int64, jobs int) (*Tree, error)
 	if err != nil {
 		return nil, fmt.Errorf("read directory tree: %w", err)
 	}
-	nodes := []node{root}
 	if root.entry.Type() != Dir {
 		return nil, fmt.Errorf("read directory tree: %s is no directory", d.name)
 	}
-	nodes, err = w.list(d.fd, "", nodes)
-	if err != nil {
-		return nil, fmt.Errorf("read directory tree: %w", err)
+	if root.below = w.list(d.fd, ""); root.below.err != nil {
+		return nil, fmt.Errorf("read directory tree: %w", root.below.err)
 	}
-	return assemble(nodes), nil
+	return assemble(&listing{nodes: []node{root}}), nil
 }
 
 // HoleSize is the granularity of Data ranges in bytes: a block of this size,
 // aligned to it, is a hole when all of it is zero.
 const HoleSize = 64 << 10
 
-// node is an entry with what decides on hard links.
-type node struct {
-	entry    Entry
-	dev, ino uint64
-	linked   bool
+// listing is what is in a directory, in order, or why that is not known. A
+// directory tree stays in these pieces until it is complete: with many files,
+// each copy of their entries on the way would count.
+type listing struct {
+	nodes []node
+	err   error
 }
 
-// assemble joins hard links: the first name in order is the file.
-func assemble(nodes []node) *Tree {
-	type inode struct{ dev, ino uint64 }
-	first := map[inode]string{}
-	t := &Tree{Entries: make([]Entry, len(nodes))}
-	for i, n := range nodes {
-		if n.linked {
-			id := inode{n.dev, n.ino}
-			if name, ok := first[id]; ok {
+// node is an entry. With inode set it may have other names.
+type node struct {
+	entry Entry
+	inode *inodeID
+	below *listing // of a directory
+}
+
+type inodeID struct{ dev, ino uint64 }
+
+func (l *listing) count() int {
+	n := len(l.nodes)
+	for i := range l.nodes {
+		if b := l.nodes[i].below; b != nil {
+			n += b.count()
+		}
+	}
+	return n
+}
+
+// assemble makes a Tree of a listing, which it empties on the way. Of hard
+// links, the first name in order is the file.
+func assemble(l *listing) *Tree {
+	a := assembly{&Tree{Entries: make([]Entry, 0, l.count())}, map[inodeID]string{}}
+	a.add(l)
+	return a.tree
+}
+
+type assembly struct {
+	tree  *Tree
+	first map[inodeID]string
+}
+
+func (a *assembly) add(l *listing) {
+	nodes := l.nodes
+	l.nodes = nil
+	for _, n := range nodes {
+		if n.inode != nil {
+			if name, ok := a.first[*n.inode]; ok {
 				n.entry = Entry{Path: n.entry.Path, Hardlink: name}
 			} else {
-				first[id] = n.entry.Path
+				a.first[*n.inode] = n.entry.Path
 			}
 		}
-		t.Entries[i] = n.entry
+		a.tree.Entries = append(a.tree.Entries, n.entry)
+		if n.below != nil {
+			a.add(n.below)
+		}
 	}
-	return t
 }
 
 type walker struct {
@@ -98,21 +128,16 @@ type walker struct {
 	slots chan struct{} // one for each directory read beside the caller's
 }
 
-// list appends what is below the directory fd, called path, in Compare order.
-func (w *walker) list(fd int, path string, out []node) ([]node, error) {
+// list reads what is below the directory fd, called path, in Compare order.
+func (w *walker) list(fd int, path string) *listing {
 	if err := w.ctx.Err(); err != nil {
-		return nil, err
+		return &listing{err: err}
 	}
 	names, err := readNames(fd)
 	if err != nil {
-		return nil, &os.PathError{Op: "readdir", Path: path, Err: err}
+		return &listing{err: &os.PathError{Op: "readdir", Path: path, Err: err}}
 	}
-	type below struct {
-		nodes []node
-		err   error
-	}
-	children := make([]node, 0, len(names))
-	subs := make([]below, len(names))
+	out := &listing{nodes: make([]node, 0, len(names))} // is not moved any more
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	for _, name := range names {
@@ -121,25 +146,17 @@ func (w *walker) list(fd int, path string, out []node) ([]node, error) {
 			continue // overlay lists a whiteout of nothing, which is not there
 		}
 		if err != nil {
-			return nil, err
+			return &listing{err: err}
 		}
 		if n.entry.Type() == Char && n.entry.Rdev == (Device{}) {
 			continue // and shows one where there is a single layer
 		}
-		i := len(children)
-		children = append(children, n)
+		out.nodes = append(out.nodes, n)
 		if n.entry.Type() != Dir {
 			continue
 		}
-		descend := func() {
-			sub, err := unix.Openat(fd, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-			if err != nil {
-				subs[i].err = &os.PathError{Op: "open", Path: n.entry.Path, Err: err}
-				return
-			}
-			defer unix.Close(sub)
-			subs[i].nodes, subs[i].err = w.list(sub, n.entry.Path, nil)
-		}
+		dir := &out.nodes[len(out.nodes)-1]
+		descend := func() { dir.below = w.descend(fd, name, dir.entry.Path) }
 		select {
 		case w.slots <- struct{}{}:
 			wg.Go(func() {
@@ -151,13 +168,22 @@ func (w *walker) list(fd int, path string, out []node) ([]node, error) {
 		}
 	}
 	wg.Wait()
-	for i := range children {
-		if subs[i].err != nil {
-			return nil, subs[i].err
+	for _, n := range out.nodes {
+		if n.below != nil && n.below.err != nil {
+			return n.below
 		}
-		out = append(append(out, children[i]), subs[i].nodes...)
 	}
-	return out, nil
+	return out
+}
+
+// descend lists name in the directory fd; path is its whole path.
+func (w *walker) descend(fd int, name, path string) *listing {
+	sub, err := unix.Openat(fd, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return &listing{err: &os.PathError{Op: "open", Path: path, Err: err}}
+	}
+	defer unix.Close(sub)
+	return w.list(sub, path)
 }
 
 func join(dir, name string) string {
@@ -223,7 +249,11 @@ func (w *walker) entry(fd int, name, path string) (node, error) {
 	if e.Xattrs, err = xattrs(proc); err != nil {
 		return node{}, &os.PathError{Op: "read attributes of", Path: path, Err: err}
 	}
-	return node{entry: e, dev: st.Dev, ino: st.Ino, linked: st.Nlink > 1 && e.Type() != Dir}, nil
+	n := node{entry: e}
+	if st.Nlink > 1 && e.Type() != Dir {
+		n.inode = &inodeID{st.Dev, st.Ino}
+	}
+	return n, nil
 }
 
 func readLink(fd int, name string, size int) (string, error) {
