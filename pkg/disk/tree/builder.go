@@ -6,21 +6,38 @@ package tree
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 )
 
 // Builder puts a Tree together from entries of others.
 type Builder struct {
-	entries map[string]Entry
+	entries []Entry
+	at      map[string]int // index of each path in entries
 	mtime   int64
 }
 
 // NewBuilder starts with a root directory, 0755 and of that time, in seconds
 // since 1970; directories that Add has to make look the same.
 func NewBuilder(mtime int64) *Builder {
-	return &Builder{entries: map[string]Entry{"": {Mode: Dir | 0o755, Mtime: mtime}}, mtime: mtime}
+	return &Builder{entries: []Entry{{Mode: Dir | 0o755, Mtime: mtime}}, at: map[string]int{"": 0}, mtime: mtime}
+}
+
+// find is the entry of that path, nil without one.
+func (b *Builder) find(path string) *Entry {
+	if i, ok := b.at[path]; ok {
+		return &b.entries[i]
+	}
+	return nil
+}
+
+func (b *Builder) put(e Entry) {
+	if old := b.find(e.Path); old != nil {
+		*old = e
+		return
+	}
+	b.at[e.Path] = len(b.entries)
+	b.entries = append(b.entries, e)
 }
 
 // Add puts an entry at its path, in place of what was there. Directories above
@@ -29,12 +46,12 @@ func NewBuilder(mtime int64) *Builder {
 func (b *Builder) Add(e Entry) error {
 	e.Path = strings.Trim(e.Path, "/")
 	for dir := e.Parent(); e.Path != ""; {
-		old, ok := b.entries[dir]
-		if ok && old.Type() != Dir {
+		old := b.find(dir)
+		if old != nil && old.Type() != Dir {
 			return fmt.Errorf("/%s is below /%s, which is no directory", e.Path, dir)
 		}
-		if !ok {
-			b.entries[dir] = Entry{Path: dir, Mode: Dir | 0o755, Mtime: b.mtime}
+		if old == nil {
+			b.put(Entry{Path: dir, Mode: Dir | 0o755, Mtime: b.mtime})
 		}
 		if dir == "" {
 			break
@@ -42,16 +59,16 @@ func (b *Builder) Add(e Entry) error {
 		up := Entry{Path: dir}
 		dir = up.Parent()
 	}
-	if old, ok := b.entries[e.Path]; ok && old.Type() == Dir && e.Type() != Dir && b.filled(e.Path) {
+	if old := b.find(e.Path); old != nil && old.Type() == Dir && e.Type() != Dir && b.filled(e.Path) {
 		return fmt.Errorf("/%s is a directory with content", e.Path)
 	}
-	b.entries[e.Path] = e
+	b.put(e)
 	return nil
 }
 
 func (b *Builder) filled(dir string) bool {
-	for p := range b.entries {
-		if strings.HasPrefix(p, dir+"/") {
+	for i := range b.entries {
+		if strings.HasPrefix(b.entries[i].Path, dir+"/") {
 			return true
 		}
 	}
@@ -62,7 +79,13 @@ func (b *Builder) filled(dir string) bool {
 // directory its attributes.
 func (b *Builder) AddTree(at string, t *Tree) error {
 	at = strings.Trim(at, "/")
-	place := func(p string) string { return strings.Trim(at+"/"+p, "/") }
+	b.entries = slices.Grow(b.entries, len(t.Entries))
+	place := func(p string) string {
+		if at == "" {
+			return p
+		}
+		return strings.Trim(at+"/"+p, "/")
+	}
 	for _, e := range t.Entries {
 		e.Path = place(e.Path)
 		if e.Hardlink != "" {
@@ -75,16 +98,18 @@ func (b *Builder) AddTree(at string, t *Tree) error {
 	return nil
 }
 
-// Tree is the result, in order. A hard link whose file was replaced or comes
-// later in order is an error.
+// Tree is the result, in order; nothing can be added to it. A hard link whose
+// file was replaced or comes later in order is an error.
 func (b *Builder) Tree() (*Tree, error) {
-	t := &Tree{Entries: slices.Collect(maps.Values(b.entries))}
+	t := &Tree{Entries: b.entries}
+	b.entries, b.at = nil, nil
 	slices.SortFunc(t.Entries, func(a, b Entry) int { return Compare(a.Path, b.Path) })
 	for _, e := range t.Entries {
 		if e.Hardlink == "" {
 			continue
 		}
-		if to, ok := b.entries[e.Hardlink]; !ok || to.Hardlink != "" || to.Type() == Dir || Compare(to.Path, e.Path) >= 0 {
+		i, ok := t.find(e.Hardlink)
+		if to := &t.Entries[min(i, len(t.Entries)-1)]; !ok || to.Hardlink != "" || to.Type() == Dir || Compare(to.Path, e.Path) >= 0 {
 			return nil, fmt.Errorf("/%s is a hard link to /%s, which is not there", e.Path, e.Hardlink)
 		}
 	}
