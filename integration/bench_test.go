@@ -111,6 +111,7 @@ func TestBench(t *testing.T) {
 	t.Run("files", func(t *testing.T) { benchFiles(t, w) })
 	t.Run("steps", func(t *testing.T) { benchSteps(t, w) })
 	t.Run("bootstrap", func(t *testing.T) { benchBootstrap(t, w) })
+	t.Run("redo", func(t *testing.T) { benchRedo(t, w) })
 }
 
 func kernel() string {
