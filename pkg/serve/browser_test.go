@@ -95,12 +95,18 @@ func TestViolationIsSeen(t *testing.T) {
 
 // TestPhone measures pages in a frame as wide as a small phone.
 func TestPhone(t *testing.T) {
+	paths := []string{"/", "/builds/", "/packages/all/"}
 	w := newWorld(t)
 	w.site.Hash(t.Context())
 	addr := start(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		if path, ok := strings.CutPrefix(r.URL.Path, "/measure"); ok {
-			fmt.Fprintf(rw, `<!doctype html><body><iframe src="%s" width="360" height="800" scrolling="no" style="border:0"></iframe>
-<script>onload = () => { const e = document.querySelector("iframe").contentDocument.documentElement; document.body.append("[" + e.clientWidth + " " + e.scrollWidth + "]") }</script>`, path)
+		if r.URL.Path == "/measure" {
+			fmt.Fprint(rw, "<!doctype html><body>")
+			for _, path := range paths {
+				fmt.Fprintf(rw, `<iframe src="%s" width="360" height="800" scrolling="no" style="border:0"></iframe>`, path)
+			}
+			fmt.Fprint(rw, `<script>onload = () => { for (const f of document.querySelectorAll("iframe")) {
+				const e = f.contentDocument.documentElement
+				document.body.append("[" + f.getAttribute("src") + " " + e.clientWidth + " " + e.scrollWidth + "]") } }</script>`)
 			return
 		}
 		rec := httptest.NewRecorder()
@@ -112,17 +118,14 @@ func TestPhone(t *testing.T) {
 		rw.WriteHeader(rec.Code)
 		_, _ = rw.Write(rec.Body.Bytes())
 	}))
-	for _, path := range []string{"/", "/builds/", "/packages/all/"} {
-		dom, _ := browser(t, "http://"+addr+"/measure"+path)
-		m := regexp.MustCompile(`\[(\d+) (\d+)\]`).FindStringSubmatch(dom)
-		if m == nil {
-			t.Fatalf("%s was not measured:\n%s", path, dom)
-		}
-		if m[1] != "360" {
-			t.Errorf("%s is shown %s wide, want 360", path, m[1])
-		}
-		if n, err := strconv.Atoi(m[2]); err != nil || n > 360 {
-			t.Errorf("%s is %s wide, want at most 360", path, m[2])
+	dom, _ := browser(t, "http://"+addr+"/measure")
+	found := regexp.MustCompile(`\[(/\S*) (\d+) (\d+)\]`).FindAllStringSubmatch(dom, -1)
+	if len(found) != len(paths) {
+		t.Fatalf("%d pages were measured, want %d:\n%s", len(found), len(paths), dom)
+	}
+	for _, m := range found {
+		if n, err := strconv.Atoi(m[3]); err != nil || n > 360 || m[2] != "360" {
+			t.Errorf("%s is %s wide in a frame of %s, want at most 360", m[1], m[3], m[2])
 		}
 	}
 }

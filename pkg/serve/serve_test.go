@@ -117,10 +117,16 @@ func TestDigests(t *testing.T) {
 		t.Fatal(err)
 	}
 	opened := 0
-	open := func() (*os.File, error) { opened++; return os.Open(content) }
-	var wg sync.WaitGroup
+	var wg, asked sync.WaitGroup
+	asked.Add(8)
+	open := func() (*os.File, error) {
+		asked.Wait()
+		opened++
+		return os.Open(content)
+	}
 	for range 8 {
 		wg.Go(func() {
+			asked.Done()
 			if got, err := d.Of(t.Context(), "k", open); got != want || err != nil {
 				t.Errorf("digest %s, want %s (%v)", got, want, err)
 			}

@@ -288,7 +288,7 @@ func TestRanges(t *testing.T) {
 func TestChanged(t *testing.T) {
 	w := newWorld(t)
 	vmdk := filepath.Join(w.disks, "caros.vmdk")
-	put(t, vmdk, "the disk, longer")
+	put(t, vmdk, "the kids") // as long as before
 	image := filepath.Join(w.stage, "REDO/build/tmp/deploy/images/vm/core-image.ova")
 	if err := os.Rename(image, image+".moved"); err != nil {
 		t.Fatal(err)
