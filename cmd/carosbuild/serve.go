@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -109,21 +110,45 @@ func (c *serveCommand) run(ctx context.Context, s *layer.Store, d dirs, addr, na
 	if err != nil {
 		return err
 	}
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	l, err := listen(ctx, addr)
 	if err != nil {
-		return fmt.Errorf("listen at %s: %w", addr, err)
+		return err
 	}
 	local := serve.Loopback(l.Addr())
 	site := serve.NewSite(main, all, serve.Options{Loopback: local, Zone: time.Local, Digests: digests})
 	if !local {
 		fmt.Fprintf(c.stderr, "warning: everybody who reaches %s can read disks, artifacts and logs of your builds\n", l.Addr())
 	}
-	fmt.Fprintf(c.stdout, "http://%s/\n", l.Addr())
+	fmt.Fprintf(c.stdout, "http://%s/\n", reachable(l.Addr()))
 	var hashing sync.WaitGroup
 	hashing.Go(func() { site.Hash(ctx) })
 	err = serve.Serve(ctx, l, site)
 	hashing.Wait()
 	return err
+}
+
+// listen listens at an address: at 0.0.0.0 not for IPv6 too.
+func listen(ctx context.Context, addr string) (net.Listener, error) {
+	network := "tcp"
+	if a, err := netip.ParseAddrPort(addr); err == nil && a.Addr().Is4() {
+		network = "tcp4"
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, network, addr)
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return nil, usagef("listen at %s: %w", addr, op.Err)
+	}
+	return l, err
+}
+
+// reachable is an address with a name where it stands for all of this machine.
+func reachable(a net.Addr) string {
+	t, ok := a.(*net.TCPAddr)
+	name, err := os.Hostname()
+	if !ok || err != nil || !t.IP.IsUnspecified() {
+		return a.String()
+	}
+	return net.JoinHostPort(name, strconv.Itoa(t.Port))
 }
 
 // maxListed is how many builds are listed, the newest first.

@@ -150,7 +150,7 @@ func (out *buildView) stages(v *buildPage, r *build.Report) {
 			row.Steps = append(row.Steps, step)
 		}
 		if len(s.Steps) > 0 && row.Cached == len(s.Steps) {
-			row.Status.Text, row.Took = "stored", "–"
+			row.Status.Text, row.Took, row.Percent = "stored", "–", 0
 		}
 		out.Steps += len(s.Steps)
 		out.Cached += row.Cached
