@@ -76,7 +76,7 @@ func TestPageInBrowser(t *testing.T) {
 			t.Errorf("the page lacks %s", want)
 		}
 	}
-	if n := strings.Count(dom, `<code class="digest">`); n != 8 { // a disk, six artifacts, a commit
+	if n := strings.Count(dom, `<code class="digest">`); n != 9 { // two disks, six artifacts, a commit
 		t.Errorf("%d digests on the page", n)
 	}
 }

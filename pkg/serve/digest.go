@@ -44,7 +44,7 @@ func OpenDigests(file string, known map[string]string, learned func(key, sum str
 	if errors.Is(err, fs.ErrNotExist) || file == "" {
 		err = nil
 	}
-	if err != nil { // it can be made again
+	if err != nil || d.sums == nil { // it can be made again
 		d.sums = map[string]string{}
 	}
 	for key, sum := range known {

@@ -143,9 +143,14 @@ func TestDigests(t *testing.T) {
 	if err != nil || again.Known("k") != want || d.Known("other") != "known" {
 		t.Errorf("kept: %q %v", again.Known("k"), err)
 	}
-	put(t, file, "damaged")
-	if again, err = OpenDigests(file, nil, nil); err != nil || again.Known("k") != "" {
-		t.Errorf("of a damaged file: %q %v", again.Known("k"), err)
+	for _, text := range []string{"damaged", "null", "[]"} {
+		put(t, file, text)
+		if again, err = OpenDigests(file, nil, nil); err != nil || again.Known("k") != "" {
+			t.Errorf("of a damaged file: %q %v", again.Known("k"), err)
+		}
+		if sum, err := again.Of(t.Context(), "k", open); sum != want || err != nil {
+			t.Errorf("after a damaged file: %s %v", sum, err)
+		}
 	}
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()

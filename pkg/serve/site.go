@@ -69,8 +69,11 @@ func NewSite(main *Build, all []*Build, o Options) *Site {
 // add makes the addresses of a build below a path.
 func (s *Site) add(at string, b *Build) {
 	v := &buildPage{site: s, build: b, at: at}
-	for _, o := range b.Report.Outputs {
+	for i, o := range b.Report.Outputs {
 		f := disk(o)
+		if _, ok := s.routes[at+"disks/"+f.name]; ok { // of another directory
+			f.name = fmt.Sprintf("%d-%s", i+1, f.name)
+		}
 		s.routes[at+"disks/"+f.name] = f
 		v.disks = append(v.disks, f)
 		s.wanted = append(s.wanted, f)

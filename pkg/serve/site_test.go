@@ -51,6 +51,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	put(t, filepath.Join(w.disks, "caros.vmdk"), "the disk")
+	put(t, filepath.Join(w.disks, "again/caros.vmdk"), "another disk")
 	put(t, filepath.Join(w.logs, "base.log"), "<b>log</b>\n")
 	put(t, filepath.Join(w.logs, "other.txt"), "not a log")
 	root, err := results.OpenRoot(w.stage, "layer")
@@ -85,10 +86,14 @@ func put(t *testing.T, name, content string) {
 
 func (w *world) report(t *testing.T) *build.Report {
 	t.Helper()
-	p := filepath.Join(w.disks, "caros.vmdk")
-	st, err := os.Stat(p)
-	if err != nil {
-		t.Fatal(err)
+	var outputs []build.Output
+	for _, name := range []string{"caros.vmdk", "again/caros.vmdk"} {
+		p := filepath.Join(w.disks, name)
+		st, err := os.Stat(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		outputs = append(outputs, build.Output{Path: p, Format: "vmdk", Size: st.Size(), ModTime: st.ModTime(), Inode: st.Sys().(*syscall.Stat_t).Ino})
 	}
 	step := func(status build.Status, text string) build.StepReport {
 		return build.StepReport{Kind: "RUN", Text: text, Status: status, Seconds: 61, Size: 5000}
@@ -100,7 +105,7 @@ func (w *world) report(t *testing.T) *build.Report {
 			{ID: "base", Status: build.Done, Seconds: 30, Size: 1 << 20, Steps: []build.StepReport{step(build.Done, "one"), {Kind: "FROM", Text: "x", Status: build.Done, Cached: true}}},
 			{ID: "top-" + strings.Repeat("x", 120), Status: build.Failed, Seconds: 120, Size: 1 << 31, Steps: []build.StepReport{step(build.Failed, strings.Repeat("word", 200)), step(build.NotRun, "<i>no</i>")}},
 		},
-		Outputs: []build.Output{{Path: p, Format: "vmdk", Size: st.Size(), ModTime: st.ModTime(), Inode: st.Sys().(*syscall.Stat_t).Ino}},
+		Outputs: outputs,
 		Trees:   []build.GitTree{{Path: "/REDO/source/poky", URL: "git://example.org/poky", Revision: "jethro", Commit: strings.Repeat("ab", 20)}},
 		Failed:  &build.FailedStep{Stage: "base", Step: 1, Kind: "RUN", Text: "make <all>", Status: 7, Tail: []string{"<script>alert(2)</script>", strings.Repeat("y", 500)}, Image: "2026-me:base-failure"},
 	}
@@ -176,6 +181,7 @@ func TestServes(t *testing.T) {
 		{"/" + longName, "application/octet-stream", "long"},
 		{"/javascript:alert(1).wic", "application/octet-stream", "scheme"},
 		{"/disks/caros.vmdk", "application/octet-stream", "the disk"},
+		{"/disks/2-caros.vmdk", "application/octet-stream", "another disk"},
 		{"/packages/all/a_1.ipk", "application/octet-stream", "package a"},
 		{"/packages/Packages", "application/octet-stream", "Package: a\n"},
 		{"/logs/base.log", plainText, "<b>log</b>\n"},
@@ -324,7 +330,7 @@ func TestChanged(t *testing.T) {
 	if got := w.get(t, "/disks/caros.vmdk"); got.status == 200 {
 		t.Errorf("a link for a disk: %q", got.body)
 	}
-	if got := w.get(t, "/SHA256SUMS"); strings.Contains(got.body, "caros.vmdk") || !strings.Contains(got.body, "page.html.wic") {
+	if got := w.get(t, "/SHA256SUMS"); strings.Contains(got.body, "disks/caros.vmdk") || !strings.Contains(got.body, "page.html.wic") {
 		t.Errorf("digests: %q", got.body)
 	}
 }
