@@ -25,6 +25,7 @@ func TestTargets(t *testing.T) {
 		{"bananapi.xml"},
 		{"cubieboard.xml"},
 		{"arm64-uefi.xml"},
+		{"rock64.xml"},
 	} {
 		files := read(t, names)
 		d, findings := decl.Parse(files...)
