@@ -15,9 +15,9 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/debfile"
+	"github.com/carosio/carosbuild/pkg/freshdir"
 )
 
 // output is one package of a feed that is written.
@@ -69,42 +69,12 @@ func (p *Plan) Write(ctx context.Context, dir string, o WriteOptions) error {
 	if err != nil {
 		return err
 	}
-	return fresh(dir, func(tmp string) error {
+	return freshdir.Make(dir, func(tmp string) error {
 		if err := writePackages(ctx, tmp, files, o.Options); err != nil {
 			return err
 		}
 		return WriteIndex(ctx, tmp, o.Index, o.Options)
 	})
-}
-
-// fresh has f fill a directory beside dir, which then gets dir's name.
-func fresh(dir string, f func(tmp string) error) (err error) {
-	dir = filepath.Clean(dir)
-	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
-		return fmt.Errorf("%s is not empty", dir)
-	} else if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	tmp, err := os.MkdirTemp(filepath.Dir(dir), "."+filepath.Base(dir)+".new-")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.RemoveAll(tmp))
-		}
-	}()
-	if err := f(tmp); err != nil {
-		return err
-	}
-	if err := os.Chmod(tmp, 0o755); err != nil {
-		return err
-	}
-	// os.Rename refuses to replace an empty directory.
-	if err := unix.Rename(tmp, dir); err != nil {
-		return &os.LinkError{Op: "rename", Old: tmp, New: dir, Err: err}
-	}
-	return nil
 }
 
 func writePackages(ctx context.Context, dir string, files []output, o Options) error {
