@@ -111,6 +111,12 @@ func (r *Root) stat(name string) (node, error) {
 	return n, f.Close()
 }
 
+// Open opens what a name leads to, which must be a regular file.
+func (r *Root) Open(name string) (*os.File, error) {
+	f, _, err := r.open(name)
+	return f, err
+}
+
 // open opens a regular file for reading.
 func (r *Root) open(name string) (*os.File, node, error) {
 	at, n, err := r.path(name, 0)

@@ -1,0 +1,249 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/carosio/carosbuild/pkg/freshdir"
+	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/release"
+	"github.com/carosio/carosbuild/pkg/results"
+	"github.com/carosio/carosbuild/pkg/source/git"
+)
+
+// releaseCommand is "carosbuild release" with its flags.
+type releaseCommand struct {
+	*app
+	to, since, template, version, packages string
+	vars                                   []string
+	link                                   bool
+	values                                 map[string]string // of the template
+	date                                   time.Time         // zero: when the build ended
+}
+
+func newReleaseCommand(a *app) *cobra.Command {
+	c := &releaseCommand{app: a}
+	cmd := &cobra.Command{
+		Use:   "release BUILDID[:STAGE] --to DIR",
+		Short: "Make a directory of images, sums, package list and changes since a former release",
+		Long: "Make a directory with the disks and artifacts of a build, their sums, the list of the packages of its stage, and all of\n" +
+			"it as data; with --since, what has changed since a former release.\n\n" +
+			"The template of names knows {id}, {stage}, {disk}, {version}, {date}, {name} and {ext} of the image's own name, and what --var sets.",
+		Example: "  carosbuild release 2016-04-01-101500-me --to 16.04 --since 16.03 --version 16.04 \\\n" +
+			"    --var distro=caros --name-template '{distro}-{version}-{disk}.{ext}'",
+		Args: exactly(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := c.check(); err != nil {
+				return err
+			}
+			return a.withStore(cmd, false, func(ctx context.Context, s *layer.Store, _ layer.Paths, d dirs) error {
+				return c.run(ctx, s, d, args[0])
+			})
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&c.to, "to", "", "directory to make; it must not exist or be empty")
+	f.StringVar(&c.since, "since", "", "former release: its directory, or BUILDID[:STAGE]")
+	f.StringVar(&c.template, "name-template", release.DefaultTemplate, "names of images")
+	f.StringVar(&c.version, "version", "", "of the release")
+	f.StringArrayVar(&c.vars, "var", nil, "NAME=VALUE for the template; may be given again")
+	f.StringVar(&c.packages, "packages", "", "list of packages in the stage: a status file of dpkg or opkg, or Yocto's .manifest (default where dpkg and opkg have it)")
+	f.BoolVar(&c.link, "link", false, "hard links to the images instead of copies, where the file system allows")
+	return cmd
+}
+
+// check finds mistakes before anything is opened.
+func (c *releaseCommand) check() error {
+	if c.to == "" {
+		return usagef("--to names no directory")
+	}
+	if err := freshdir.Check(c.to); err != nil {
+		return err
+	}
+	c.values = map[string]string{"version": c.version}
+	for _, name := range []string{"id", "stage", "disk", "date", "name", "ext"} {
+		c.values[name] = "x" // until it is known
+	}
+	for _, v := range c.vars {
+		name, value, ok := strings.Cut(v, "=")
+		if !ok || name == "" || value == "" || strings.ContainsAny(name, "{}") {
+			return usagef("--var %q: want NAME=VALUE", v)
+		}
+		c.values[name] = value
+	}
+	if _, err := release.Expand(c.template, c.values); err != nil {
+		return usageError{err}
+	}
+	if s := c.getenv("SOURCE_DATE_EPOCH"); s != "" {
+		n, err := strconv.ParseInt(s, 10, 64)
+		if err != nil {
+			return usagef("SOURCE_DATE_EPOCH %q is no number of seconds", s)
+		}
+		c.date = time.Unix(n, 0).UTC()
+	}
+	return nil
+}
+
+func (c *releaseCommand) run(ctx context.Context, s *layer.Store, d dirs, name string) (err error) {
+	b, err := c.openBuild(s, d, name)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.close()) }()
+	if b.report == nil || b.report.Status != build.Done {
+		return fmt.Errorf("build %s has not come to its end, or has left no report", b.id)
+	}
+	r, err := c.describe(ctx, b)
+	if err != nil {
+		return err
+	}
+	r.Version = c.version
+	if !c.date.IsZero() {
+		r.Date = c.date
+	}
+	former, err := c.former(ctx, s, d)
+	if err != nil {
+		return err
+	}
+	sources, err := c.sources(ctx, b, r)
+	if err != nil {
+		return err
+	}
+	if err := release.Write(ctx, c.to, r, sources, former, layerLog(c.app, d)); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(c.stderr, "%s: %d images, %d packages, %d git layers\n", c.to, len(r.Images), len(r.Packages), len(r.Layers))
+	return err
+}
+
+// describe is what the report and the stage of a build say.
+func (c *releaseCommand) describe(ctx context.Context, b *stored) (*release.Release, error) {
+	r := &release.Release{BuildID: b.id, Stage: b.stage, Packages: []release.Package{}, Layers: []release.Layer{}}
+	if b.report != nil {
+		r.Date = b.report.End.UTC().Truncate(time.Second)
+		for _, t := range b.report.Trees {
+			r.Layers = append(r.Layers, release.Layer{Path: t.Path, URL: t.URL, Revision: t.Revision, Commit: t.Commit})
+		}
+	}
+	if b.stage == "" {
+		return r, nil
+	}
+	root, err := b.root(ctx, b.stage)
+	if err != nil {
+		return nil, err
+	}
+	files := release.StatusFiles()
+	if c.packages != "" {
+		files = []string{c.packages}
+	}
+	for _, name := range files {
+		f, err := root.Open(name)
+		if errors.Is(err, fs.ErrNotExist) && c.packages == "" {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		r.Packages, err = release.ReadPackages(name, f)
+		return r, errors.Join(err, f.Close())
+	}
+	return r, nil
+}
+
+// former is what --since names.
+func (c *releaseCommand) former(ctx context.Context, s *layer.Store, d dirs) (_ *release.Release, err error) {
+	if c.since == "" {
+		return nil, nil
+	}
+	if _, err := os.Lstat(filepath.Join(c.since, release.DataName)); err == nil {
+		return release.Read(c.since)
+	}
+	if strings.ContainsRune(c.since, filepath.Separator) {
+		return nil, usagef("--since %s: there is no %s in it", c.since, release.DataName)
+	}
+	b, err := c.openBuild(s, d, c.since)
+	if err != nil {
+		return nil, fmt.Errorf("--since: %w", err)
+	}
+	defer func() { err = errors.Join(err, b.close()) }()
+	return c.describe(ctx, b)
+}
+
+// sources are the disks that the build wrote, and its artifacts.
+func (c *releaseCommand) sources(ctx context.Context, b *stored, r *release.Release) ([]release.Source, error) {
+	var out []release.Source
+	for _, o := range b.report.Outputs {
+		s := release.Source{Name: filepath.Base(o.Path), Format: o.Format, SHA256: o.SHA256, Open: func() (*os.File, error) { return openOutput(o) }}
+		if c.link {
+			s.Link = o.Path
+		}
+		out = append(out, s)
+	}
+	set, err := b.collect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range set.Problems {
+		if p.Declared {
+			return nil, fmt.Errorf("artifact %s", problemText(p))
+		}
+	}
+	for _, f := range set.Artifacts {
+		out = append(out, release.Source{Name: path.Base(f.Name), Open: f.Open})
+	}
+	c.values["id"], c.values["stage"], c.values["disk"] = b.id, r.Stage, b.report.Disk
+	c.values["date"] = r.Date.Format("2006-01-02")
+	for i := range out {
+		c.values["name"], c.values["ext"] = release.SplitName(out[i].Name)
+		template := c.template
+		if c.values["ext"] == "" {
+			template = strings.ReplaceAll(template, ".{ext}", "")
+		}
+		if out[i].File, err = release.Expand(template, c.values); err != nil {
+			return nil, usageError{err}
+		}
+	}
+	return out, nil
+}
+
+// openOutput opens a disk, which must be the one that the build wrote.
+func openOutput(o build.Output) (*os.File, error) {
+	f, st, err := results.OpenFile(o.Path)
+	if err != nil {
+		return nil, err
+	}
+	sys, ok := st.Sys().(*syscall.Stat_t)
+	if st.Size() != o.Size || !st.ModTime().Equal(o.ModTime) || ok && sys.Ino != o.Inode {
+		return nil, errors.Join(fmt.Errorf("%s is not the file that the build wrote", o.Path), f.Close())
+	}
+	return f, nil
+}
+
+// layerLog reads logs from the mirrors that builds have left.
+func layerLog(a *app, d dirs) release.Log {
+	cache := &git.Cache{Dir: filepath.Join(d.cache, "git"), Env: []string{"PATH=" + a.getenv("PATH")}}
+	return func(ctx context.Context, url, from, to string) ([]release.Commit, error) {
+		entries, err := cache.Log(ctx, url, from, to)
+		var out []release.Commit
+		for _, e := range entries {
+			out = append(out, release.Commit{ID: e.Commit, Time: e.Time, Subject: e.Subject})
+		}
+		return out, err
+	}
+}
