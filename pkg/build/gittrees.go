@@ -22,7 +22,8 @@ type GitTree struct {
 	URL      string `json:"url"`            // as declared, without a password
 	Revision string `json:"revision"`
 	Commit   string `json:"commit"`
-	Ref      string `json:"ref,omitempty"` // that the commit was found by
+	Ref      string `json:"ref,omitempty"`    // that the commit was found by
+	Mirror   string `json:"mirror,omitempty"` // where it was fetched from, without a password, if not from URL
 
 	From git.Pinned `json:"-"` // where it is fetched from
 
@@ -137,6 +138,11 @@ func (r *Resolver) unlockedTree(t *GitTree, out *Resolved) bool {
 	return r.unlocked("", t.span, what, out)
 }
 
-func (t *GitTree) take(p git.Pinned) { t.Commit, t.Ref, t.From = p.Commit, p.Ref, p }
+func (t *GitTree) take(p git.Pinned) {
+	t.Commit, t.Ref, t.From = p.Commit, p.Ref, p
+	if from := git.Redact(p.URL); from != t.URL {
+		t.Mirror = from
+	}
+}
 
 func gitPin(url, revision string) string { return key("pin git", url, revision) }
