@@ -100,3 +100,35 @@ func TestRelease(t *testing.T) {
 	w.work = filepath.Join(w.work, "16.04")
 	w.ok(t, tool(t, "sha256sum"), "--strict", "-c", "SHA256SUMS")
 }
+
+// TestReleaseLayers has the log of git layers between two builds, from the
+// cache alone, of an address that was rewritten.
+func TestReleaseLayers(t *testing.T) {
+	w := newWorld(t)
+	w.file(t, "git/poky/f", "1")
+	first := w.repository(t, "poky", "meta")
+	w.file(t, "git/poky/f", "2")
+	dir := filepath.Join(w.work, "git/poky")
+	w.git(t, dir, "commit", "--quiet", "--all", "-m", "second <b>")
+	w.file(t, "git/poky/f", "3")
+	w.git(t, dir, "commit", "--quiet", "--all", "-m", "third")
+	third := w.git(t, dir, "rev-parse", "HEAD")
+	for id, revision := range map[string]string{"one": first, "two": third} {
+		w.file(t, id+".xml", `<redo><layer_declaration><remote name="yocto" baseurl="git://git.example.org/"/><baselayer remote="yocto" repo="poky" revision="`+revision+`"/></layer_declaration>`+
+			standinBase(t, w)+`<buildstage id="s"><prestage>ubuntu</prestage><reposync/></buildstage></redo>`)
+		w.build(t, id+".xml", "-B", id, "--remote", "yocto="+w.work+"/git/")
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	w.ok(t, program(t), "release", "two", "--to", "out", "--since", "one")
+	changes := w.ok(t, tool(t, "cat"), "out/CHANGES.md").stdout
+	for _, part := range []string{"git://git.example.org/poky\n\n" + first[:10] + " to " + third[:10] + ":\n\n- " + third[:10] + " third\n- ", " second &lt;b>\n"} {
+		if !strings.Contains(changes, part) {
+			t.Errorf("%q is not in\n%s", part, changes)
+		}
+	}
+	if data := w.ok(t, tool(t, "cat"), "out/release.json").stdout; strings.Contains(data, w.work) || !strings.Contains(data, third) {
+		t.Errorf("release.json names a path of this machine, or no commit:\n%s", data)
+	}
+}

@@ -24,7 +24,6 @@ import (
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/release"
 	"github.com/carosio/carosbuild/pkg/results"
-	"github.com/carosio/carosbuild/pkg/source/git"
 )
 
 // releaseCommand is "carosbuild release" with its flags.
@@ -125,7 +124,7 @@ func (c *releaseCommand) run(ctx context.Context, s *layer.Store, d dirs, name s
 	if err != nil {
 		return err
 	}
-	if err := release.Write(ctx, c.to, r, sources, former, layerLog(c.app, d)); err != nil {
+	if err := release.Write(ctx, c.to, r, sources, former, c.layerLog(d)); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(c.stderr, "%s: %d images, %d packages, %d git layers\n", c.to, len(r.Images), len(r.Packages), len(r.Layers))
@@ -138,7 +137,7 @@ func (c *releaseCommand) describe(ctx context.Context, b *stored) (*release.Rele
 	if b.report != nil {
 		r.Date = b.report.End.UTC().Truncate(time.Second)
 		for _, t := range b.report.Trees {
-			r.Layers = append(r.Layers, release.Layer{Path: t.Path, URL: t.URL, Revision: t.Revision, Commit: t.Commit})
+			r.Layers = append(r.Layers, release.Layer{Path: t.Path, URL: t.URL, Revision: t.Revision, Commit: t.Commit, Mirror: t.Mirror})
 		}
 	}
 	if b.stage == "" {
@@ -235,9 +234,10 @@ func openOutput(o build.Output) (*os.File, error) {
 	return f, nil
 }
 
-// layerLog reads logs from the mirrors that builds have left.
-func layerLog(a *app, d dirs) release.Log {
-	cache := &git.Cache{Dir: filepath.Join(d.cache, "git"), Env: []string{"PATH=" + a.getenv("PATH")}}
+// layerLog reads logs from the mirrors that builds have left. It fetches
+// nothing.
+func (c *releaseCommand) layerLog(d dirs) release.Log {
+	cache := c.gitCache(d, quiet{})
 	return func(ctx context.Context, url, from, to string) ([]release.Commit, error) {
 		entries, err := cache.Log(ctx, url, from, to)
 		var out []release.Commit

@@ -5,6 +5,7 @@
 package release
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -119,7 +120,7 @@ func (c *Changes) layers(ctx context.Context, now, former []Layer, log Log) {
 			if publicURL(o.URL) != x.URL {
 				x.OldURL = publicURL(o.URL)
 			}
-			x.read(ctx, l.URL, log)
+			x.read(ctx, cmp.Or(l.Mirror, l.URL), log)
 		}
 		c.Layers = append(c.Layers, x)
 	}

@@ -47,7 +47,7 @@ func TestChangesText(t *testing.T) {
 		Version: "16.04", BuildID: "b", Date: time.Unix(1459519200, 0),
 		Packages: []Package{{"lib", "1.1", "all"}, {"new*", "1", "all"}},
 		Layers: []Layer{
-			{Path: "/l/back", URL: "https://h/back", Commit: "1"},
+			{Path: "/l/back", URL: "git://none/back", Mirror: "/srv/back", Commit: "1"},
 			{Path: "/l/forth", URL: "https://user:secret@h/forth", Commit: "3"},
 			{Path: "/l/moved", URL: "https://h/none", Commit: "2"},
 			{Path: "/l/new", URL: "https://h/new", Commit: "2"},
@@ -57,7 +57,7 @@ func TestChangesText(t *testing.T) {
 	former := &Release{
 		BuildID: "a", Packages: []Package{{"lib", "1.0", "all"}, {"old", "1", "all"}},
 		Layers: []Layer{
-			{Path: "/l/back", URL: "https://h/back", Commit: "3"},
+			{Path: "/l/back", URL: "git://none/back", Commit: "3"},
 			{Path: "/l/forth", URL: "https://h/forth", Commit: "1"},
 			{Path: "/l/gone", URL: "https://u:secret@h/gone", Commit: "2"},
 			{Path: "/l/moved", URL: "https://old/none", Commit: "1"},
@@ -89,7 +89,7 @@ Build b of 2016-04-01.
 
 ### /l/back
 
-https://h/back
+git://none/back
 
 3 to 1:
 

@@ -58,6 +58,8 @@ type Layer struct {
 	URL      string `json:"url"`  // without user and password
 	Revision string `json:"revision"`
 	Commit   string `json:"commit"`
+
+	Mirror string `json:"-"` // address that the cache of git layers has it by, if not by URL
 }
 
 // title is how a text names the release.
