@@ -25,7 +25,7 @@ func releaseStage(t *testing.T, packages ...string) string {
 	}
 	return "<redo>" + base(t) + `
 		<buildstage id="s"><prestage>base</prestage><action><![CDATA[RUN set -e
-mkdir -p /var/lib /opt/opkg /out; ln -s /opt/opkg /var/lib/opkg; echo kernel > /out/zImage
+mkdir -p /var/lib /opt/opkg /out; ln -s /opt/opkg /var/lib/opkg; echo kernel > /out/zImage; echo busybox core2 1.23 > /out/image.manifest
 cat > /opt/opkg/status <<END
 ` + status + `END]]></action></buildstage>
 		<artifact stage="s" path="/out/zImage"/>
@@ -64,6 +64,13 @@ func TestRelease(t *testing.T) {
 		if !strings.Contains(changes, line+"\n") {
 			t.Errorf("%q is not in\n%s", line, changes)
 		}
+	}
+	w.ok(t, program(t), "release", "second", "--to", "listed", "--packages", "/out/image.manifest")
+	if got := w.ok(t, tool(t, "cat"), "listed/packages.manifest").stdout; got != "busybox\t1.23\tcore2\n" {
+		t.Errorf("the list of an image: got %q", got)
+	}
+	if r := w.carosbuild(t, "release", "second", "--to", "x", "--packages", "/none"); r.status == 0 || !strings.Contains(r.stderr, "/none: no such file") {
+		t.Errorf("got status %d:\n%s", r.status, r.stderr)
 	}
 	w.ok(t, tool(t, "grep"), "-x", "# 16.04: changes since first", "build/CHANGES.md")
 	a, err := os.Stat(filepath.Join(w.work, "d2.vmdk"))

@@ -103,26 +103,38 @@ func TestApt(t *testing.T) {
 			text += "Depends: " + p.depends + "\n"
 		}
 		must(t, os.WriteFile(root+"/DEBIAN/control", []byte(text), 0o644))
-		run(t, deb, "--root-owner-group", "--build", root, p.dir)
+		must(t, os.MkdirAll(p.dir+"/all", 0o755))
+		run(t, deb, "--root-owner-group", "--build", root, p.dir+"/all")
 	}
 	plan, err := Compare(t.Context(), scan(t, newer), scan(t, older), options())
 	must(t, err)
-	out := filepath.Join(t.TempDir(), "out")
-	must(t, plan.Write(t.Context(), out, WriteOptions{Options: options(), Index: Index{Release: true, Date: time.Unix(1450000000, 0)}}))
-	apt := privateApt(t, "deb [trusted=yes] file:"+out+" ./\n")
-	if got := apt("apt-get", "update"); strings.Contains(got, "\nW:") || strings.Contains(got, "\nE:") {
-		t.Errorf("apt-get update says\n%s", got)
-	}
-	if got := apt("apt-cache", "policy", "caros-lib"); !strings.Contains(got, "Candidate: 1.0-r0.9\n") {
-		t.Errorf("apt-cache policy says\n%s", got)
-	}
-	if got := apt("apt-get", "install", "--simulate", "caros-tool"); !strings.Contains(got, "Inst caros-lib (1.0-r0.9 ") || !strings.Contains(got, "Inst caros-tool (2.0-r0.10 ") {
-		t.Errorf("apt-get install says\n%s", got)
-	}
-	apt("apt-get", "download", "caros-lib", "caros-tool")
-	same(t, "caros-lib_1.0-r0.9_all.deb", older+"/caros-lib_1.0-r0.9_all.deb")
-	if got := run(t, deb, "--field", "caros-tool_2.0-r0.10_all.deb", "Depends"); got != "caros-lib (= 1.0-r0.9)\n" {
-		t.Errorf("got %q", got)
+	for name, c := range map[string]struct {
+		index Index
+		below string
+	}{
+		"flat":          {Index{Flat: true, Release: true, Date: time.Unix(1450000000, 0)}, ""},
+		"per directory": {Index{Release: true, Date: time.Unix(1450000000, 0)}, "/all"},
+		"no Release":    {Index{}, "/all"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out := filepath.Join(t.TempDir(), "out")
+			must(t, plan.Write(t.Context(), out, WriteOptions{Options: options(), Index: c.index}))
+			apt := privateApt(t, "deb [trusted=yes] file:"+out+c.below+" ./\n")
+			if got := apt("apt-get", "update"); strings.Contains(got, "\nW:") || strings.Contains(got, "\nE:") {
+				t.Errorf("apt-get update says\n%s", got)
+			}
+			if got := apt("apt-cache", "policy", "caros-lib"); !strings.Contains(got, "Candidate: 1.0-r0.9\n") {
+				t.Errorf("apt-cache policy says\n%s", got)
+			}
+			if got := apt("apt-get", "install", "--simulate", "caros-tool"); !strings.Contains(got, "Inst caros-lib (1.0-r0.9 ") || !strings.Contains(got, "Inst caros-tool (2.0-r0.10 ") {
+				t.Errorf("apt-get install says\n%s", got)
+			}
+			apt("apt-get", "download", "caros-lib", "caros-tool")
+			same(t, "caros-lib_1.0-r0.9_all.deb", older+"/all/caros-lib_1.0-r0.9_all.deb")
+			if got := run(t, deb, "--field", "caros-tool_2.0-r0.10_all.deb", "Depends"); got != "caros-lib (= 1.0-r0.9)\n" {
+				t.Errorf("got %q", got)
+			}
+		})
 	}
 }
 
