@@ -63,6 +63,7 @@ func newReleaseCommand(a *app) *cobra.Command {
 	f.StringVar(&c.version, "version", "", "of the release")
 	f.StringArrayVar(&c.vars, "var", nil, "NAME=VALUE for the template; may be given again")
 	f.StringVar(&c.packages, "packages", "", "list of packages in the stage: a status file of dpkg or opkg, or Yocto's .manifest (default where dpkg and opkg have it)")
+	a.foreignFlag(cmd)
 	f.BoolVar(&c.link, "link", false, "hard links to the images instead of copies, where the file system allows")
 	return cmd
 }
@@ -124,9 +125,18 @@ func (c *releaseCommand) run(ctx context.Context, s *layer.Store, d dirs, name s
 	if err != nil {
 		return err
 	}
-	if err := release.Write(ctx, c.to, r, sources, former, c.layerLog(d)); err != nil {
+	view, err := c.newDisplay()
+	if err != nil {
 		return err
 	}
+	defer view.close()
+	o := release.Options{Log: c.layerLog(d), Progress: func(name string, done, total int64) {
+		view.show(build.Event{Time: time.Now(), Kind: build.Progress, Text: "release " + name, Done: done, Total: total})
+	}}
+	if err := release.Write(ctx, c.to, r, sources, former, o); err != nil {
+		return err
+	}
+	view.close()
 	_, err = fmt.Fprintf(c.stderr, "%s: %d images, %d packages, %d git layers\n", c.to, len(r.Images), len(r.Packages), len(r.Layers))
 	return err
 }

@@ -33,9 +33,15 @@ type Source struct {
 	Open   func() (*os.File, error)
 }
 
+// Options are what Write needs besides data.
+type Options struct {
+	Log      Log                                  // of git layers
+	Progress func(name string, done, total int64) // bytes of an image; may be nil
+}
+
 // Write makes the release in dir, which must not exist or be empty. Images of
 // r are filled in, and its changes since former, if that is not nil.
-func Write(ctx context.Context, dir string, r *Release, sources []Source, former *Release, log Log) error {
+func Write(ctx context.Context, dir string, r *Release, sources []Source, former *Release, o Options) error {
 	slices.SortFunc(sources, func(a, b Source) int { return strings.Compare(a.File, b.File) })
 	for i, s := range sources {
 		if err := checkName(s.File); err != nil {
@@ -50,14 +56,14 @@ func Write(ctx context.Context, dir string, r *Release, sources []Source, former
 	return freshdir.Make(dir, func(tmp string) error {
 		r.Images = []Image{}
 		for _, s := range sources {
-			img, err := s.take(ctx, tmp)
+			img, err := s.take(ctx, tmp, o.Progress)
 			if err != nil {
 				return fmt.Errorf("take %s: %w", s.Name, err)
 			}
 			r.Images = append(r.Images, img)
 		}
 		if former != nil {
-			r.Changes = compare(ctx, r, former, log)
+			r.Changes = compare(ctx, r, former, o.Log)
 		}
 		for i := range r.Layers { // the log was asked for with user and password
 			r.Layers[i].URL = publicURL(r.Layers[i].URL)
@@ -67,14 +73,18 @@ func Write(ctx context.Context, dir string, r *Release, sources []Source, former
 }
 
 // take brings an image into dir.
-func (s Source) take(ctx context.Context, dir string) (img Image, err error) {
+func (s Source) take(ctx context.Context, dir string, progress func(string, int64, int64)) (img Image, err error) {
 	in, err := s.Open()
 	if err != nil {
 		return img, err
 	}
 	defer func() { err = errors.Join(err, in.Close()) }()
+	st, err := in.Stat()
+	if err != nil {
+		return img, err
+	}
 	to := filepath.Join(dir, s.File)
-	sum := sha256.New()
+	sum := &counted{Hash: sha256.New(), name: s.Name, total: st.Size(), progress: progress}
 	if s.Link != "" && linkSame(in, s.Link, to) {
 		_, err = io.Copy(sum, readerOf(ctx, in))
 	} else {
@@ -83,15 +93,28 @@ func (s Source) take(ctx context.Context, dir string) (img Image, err error) {
 	if err != nil {
 		return img, err
 	}
-	st, err := os.Stat(to)
-	if err != nil {
-		return img, err
-	}
-	img = Image{s.File, s.Name, s.Format, st.Size(), hex.EncodeToString(sum.Sum(nil))}
+	img = Image{s.File, s.Name, s.Format, sum.done, hex.EncodeToString(sum.Sum(nil))}
 	if s.SHA256 != "" && s.SHA256 != img.SHA256 {
 		return img, fmt.Errorf("it has changed: its SHA-256 was %s and is %s", s.SHA256, img.SHA256)
 	}
 	return img, nil
+}
+
+// counted is a hash that tells how much it was given.
+type counted struct {
+	hash.Hash
+	name        string
+	done, total int64
+	progress    func(name string, done, total int64)
+}
+
+func (c *counted) Write(p []byte) (int, error) {
+	n, err := c.Hash.Write(p)
+	c.done += int64(n)
+	if c.progress != nil {
+		c.progress(c.name, c.done, c.total)
+	}
+	return n, err
 }
 
 // linkSame makes a hard link, and says whether it is of the open file. Where

@@ -52,8 +52,15 @@ func TestWrite(t *testing.T) {
 	dir := t.TempDir()
 	former := &Release{BuildID: "a", Packages: []Package{{"a", "0", "all"}}}
 	var texts []string
+	last := map[string]int64{}
+	o := Options{Log: fakeLog, Progress: func(name string, done, total int64) {
+		if done > total || total != 8<<20 {
+			t.Errorf("%d of %d bytes of %s", done, total, name)
+		}
+		last[name] = done
+	}}
 	for _, out := range []string{dir + "/one", dir + "/two"} {
-		must(t, Write(t.Context(), out, sample(), []Source{source(img, "z.raw"), source(img, "b.raw")}, former, fakeLog))
+		must(t, Write(t.Context(), out, sample(), []Source{source(img, "z.raw"), source(img, "b.raw")}, former, o))
 		text := ""
 		for _, f := range []string{DataName, ManifestName, ChangesName, SumsName} {
 			b, err := os.ReadFile(filepath.Join(out, f))
@@ -61,6 +68,9 @@ func TestWrite(t *testing.T) {
 			text += string(b)
 		}
 		texts = append(texts, text)
+	}
+	if last["disk.raw"] != 8<<20 {
+		t.Errorf("progress ended at %v", last)
 	}
 	if texts[0] != texts[1] {
 		t.Errorf("written twice, and not alike:\n%s", cmp.Diff(texts[0], texts[1]))
@@ -93,7 +103,7 @@ func TestWriteLinks(t *testing.T) {
 	s := source(img, "d.raw")
 	s.Link = img
 	dir := filepath.Join(filepath.Dir(img), "out")
-	must(t, Write(t.Context(), dir, sample(), []Source{s}, nil, fakeLog))
+	must(t, Write(t.Context(), dir, sample(), []Source{s}, nil, Options{Log: fakeLog}))
 	a, err := os.Stat(img)
 	must(t, err)
 	b, err := os.Stat(dir + "/d.raw")
@@ -106,7 +116,7 @@ func TestWriteLinks(t *testing.T) {
 	}
 	other := sparse(t)
 	s.Link = other // not the file that is open
-	must(t, Write(t.Context(), dir+"2", sample(), []Source{s}, nil, fakeLog))
+	must(t, Write(t.Context(), dir+"2", sample(), []Source{s}, nil, Options{Log: fakeLog}))
 	if b, err = os.Stat(dir + "2/d.raw"); err != nil || b.Sys().(*syscall.Stat_t).Nlink != 1 {
 		t.Errorf("got a link to another file, error %v", err)
 	}
@@ -124,7 +134,7 @@ func TestWriteRefuses(t *testing.T) {
 		"no such file":    {source(img, "a"), source("none", "b")},
 	} {
 		parent := t.TempDir()
-		if err := Write(t.Context(), parent+"/out", sample(), sources, nil, fakeLog); err == nil || !strings.Contains(err.Error(), name) {
+		if err := Write(t.Context(), parent+"/out", sample(), sources, nil, Options{Log: fakeLog}); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("got %v, want an error with %q", err, name)
 		}
 		if left, err := os.ReadDir(parent); err != nil || len(left) > 0 {
