@@ -131,6 +131,9 @@ func (c *buildCommand) run(cmd *cobra.Command) error {
 	if done, err := c.listed(); done {
 		return err
 	}
+	if c.checkoutOnly {
+		return c.checkout(ctx, ".")
+	}
 	named := c.buildID != ""
 	if c.buildID = cleanBuildID(c.buildID); c.buildID == "" {
 		c.buildID = defaultBuildID(time.Now(), c.owner())

@@ -15,6 +15,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/source/debian"
+	"github.com/carosio/carosbuild/pkg/source/git"
 )
 
 // Exit statuses.
@@ -93,7 +94,7 @@ func (a *app) status(err error) int {
 	switch {
 	case runc.IsHostError(err):
 		return exitHost
-	case debian.IsNetwork(err), layer.IsNetwork(err):
+	case debian.IsNetwork(err), layer.IsNetwork(err), git.IsNetwork(err):
 		return exitNetwork
 	}
 	return exitFailed

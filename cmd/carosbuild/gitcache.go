@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,7 +21,7 @@ import (
 // gitVariables are what of the caller's environment git needs to reach a
 // server as the caller would.
 var gitVariables = []string{
-	"HOME", "XDG_CONFIG_HOME", "USER", "LOGNAME", "SSH_AUTH_SOCK", "GIT_SSH_COMMAND", "GIT_SSH", "GIT_CONFIG_GLOBAL",
+	"HOME", "XDG_CONFIG_HOME", "USER", "LOGNAME", "SSH_AUTH_SOCK", "GIT_SSH_COMMAND", "GIT_SSH", "GIT_SSH_VARIANT", "GIT_CONFIG_GLOBAL", "GIT_ASKPASS", "KRB5CCNAME", "TMPDIR",
 	"http_proxy", "https_proxy", "no_proxy", "all_proxy", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "GIT_SSL_CAINFO", "SSL_CERT_FILE", "SSL_CERT_DIR",
 }
 
@@ -37,6 +38,9 @@ func (a *app) gitCache(d dirs, view display) *git.Cache {
 			view.show(build.Event{Time: time.Now(), Kind: build.Note, Text: e.URL + ": " + e.Note})
 			return
 		}
+		if e.Total == 0 {
+			return // what has no end would stay on the screen
+		}
 		view.show(build.Event{Time: time.Now(), Kind: build.Progress, Text: e.Phase + " " + e.URL, Done: e.Done, Total: e.Total, Unit: "objects"})
 	}
 	return c
@@ -50,6 +54,13 @@ func (c *buildCommand) remoteFlag(cmd *cobra.Command) {
 func (a *app) rewrites(flags []string) (git.Rewrites, error) {
 	var r git.Rewrites
 	for _, f := range flags {
+		if name, dir, _ := strings.Cut(f, "="); strings.HasPrefix(dir, "./") || strings.HasPrefix(dir, "../") {
+			abs, err := filepath.Abs(dir)
+			if err != nil {
+				return r, err
+			}
+			f = name + "=" + abs
+		}
 		one, err := git.ParseRewrite(f)
 		if err != nil {
 			return r, usagef("--remote %w", err)

@@ -24,13 +24,14 @@ import (
 
 // redomatFlags are redomat's options, beside those that a build has anyway.
 type redomatFlags struct {
-	entry      build.Entry
-	localConf  []string
-	images     bool
-	list       string
-	listBuilds bool
-	successTag string
-	shortened  map[string]string // option as given -> in full
+	entry        build.Entry
+	localConf    []string
+	images       bool
+	list         string
+	listBuilds   bool
+	checkoutOnly bool
+	successTag   string
+	shortened    map[string]string // option as given -> in full
 }
 
 // chainFlags are those that decide which stages a plan has.
@@ -48,6 +49,7 @@ func (c *buildCommand) oldFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVarP(&c.list, "list", "l", "", "list the images of this build, id and name, and do nothing else")
 	f.BoolVarP(&c.listBuilds, "list-bids", "L", false, "list the ids of all builds, and do nothing else")
+	f.BoolVarP(&c.checkoutOnly, "checkout", "c", false, "check the git layers out below this folder, and do nothing else (see carosbuild checkout)")
 	f.BoolVarP(&c.images, "images", "i", false, "does nothing")
 	f.Lookup("images").Hidden = true
 	f.StringVar(&c.successTag, "success-tag", "", "name the target's image REPO:TAG when all has succeeded")

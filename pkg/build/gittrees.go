@@ -108,6 +108,19 @@ func (r *Resolver) trees(ctx context.Context, d *decl.Declaration, out *Resolved
 	return nil
 }
 
+// ResolveTrees resolves the git trees of a declaration alone, whether a stage
+// checks them out or not.
+func (r *Resolver) ResolveTrees(ctx context.Context, d *decl.Declaration) ([]GitTree, error) {
+	out := &Resolved{}
+	if err := r.trees(ctx, d, out); err != nil {
+		return nil, err
+	}
+	if len(out.refused) > 0 {
+		return nil, &DeclarationError{out.refused}
+	}
+	return out.Trees, nil
+}
+
 // pinned is what a revision is known to be without asking: a commit id, which
 // is checked when it is fetched, what the lock file says, or else what an
 // earlier build has found.

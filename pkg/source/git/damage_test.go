@@ -63,7 +63,7 @@ func TestWaitsForOtherBuild(t *testing.T) {
 	must(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	c.Events = func(e Event) {
-		if e.Phase == "wait for another build" {
+		if strings.Contains(e.Note, "waiting for another build") {
 			cancel()
 		}
 	}

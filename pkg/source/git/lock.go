@@ -18,7 +18,7 @@ import (
 // or shared, until it is closed. It waits for other processes.
 func (m *mirror) hold(ctx context.Context, ending string, exclusive bool) (*os.File, error) {
 	return hold(ctx, m.base+ending, exclusive, func() {
-		m.cache.event(Event{URL: redact(m.url), Phase: "wait for another build"})
+		m.cache.event(Event{URL: redact(m.url), Note: "waiting for another build that fetches it"})
 	})
 }
 
