@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -214,5 +215,54 @@ func TestFilesAndLog(t *testing.T) {
 	}
 	if log, err := c.Log(t.Context(), o.bare, p.Commit, p.Commit); err != nil || log != nil {
 		t.Errorf("log of nothing: %v, %v", log, err)
+	}
+}
+
+// TestOtherUsers: in a stage git is run by whoever owns the tree there, and by
+// others; status is clean for all, also after a layer has kept no more than
+// layers keep.
+func TestOtherUsers(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs the superuser, to become others")
+	}
+	o := variedOrigin(t)
+	_, dir := get(t, newCache(t), o.bare, "main", CheckoutOptions{})
+	for p := filepath.Dir(dir); p != "/" && p != os.TempDir(); p = filepath.Dir(p) {
+		must(t, os.Chmod(p, 0o755))
+	}
+	must(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(path, 1234, 1234) // another ctime, too
+	}))
+	for _, uid := range []uint32{0, 1234, 4321} {
+		cmd := exec.CommandContext(t.Context(), "git", "-c", "safe.directory=*", "status", "--porcelain")
+		cmd.Dir, cmd.Env = dir, []string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "GIT_CONFIG_NOSYSTEM=1"}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
+		if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+			t.Errorf("user %d: %s%v", uid, out, err)
+		}
+	}
+}
+
+// TestStatusReadsNothing: git believes the index, and does not compare the
+// contents of all files.
+func TestStatusReadsNothing(t *testing.T) {
+	o := variedOrigin(t)
+	_, dir := get(t, newCache(t), o.bare, "main", CheckoutOptions{})
+	file := filepath.Join(dir, "dir/sub/file")
+	st, err := os.Stat(file)
+	must(t, err)
+	text, err := os.ReadFile(file)
+	must(t, err)
+	must(t, os.WriteFile(file, []byte(strings.ToUpper(string(text))), 0o644))
+	must(t, os.Chtimes(file, st.ModTime(), st.ModTime()))
+	if got := o.run(dir, "git", "status", "--porcelain"); got != "" {
+		t.Errorf("status: %s: git looked into a file that has the size and time of the index", got)
+	}
+	must(t, os.WriteFile(file, []byte("other\n"), 0o644))
+	if got := o.run(dir, "git", "status", "--porcelain"); got != "M dir/sub/file" {
+		t.Errorf("status of a changed file: %q", got)
 	}
 }

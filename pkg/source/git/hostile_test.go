@@ -259,3 +259,24 @@ func TestLyingServer(t *testing.T) {
 		t.Errorf("got %+v, want an error", p)
 	}
 }
+
+// TestForeignRepository: of a local repository of another user git wants to be
+// told that it is safe; that setting of the user counts, in git's children too.
+func TestForeignRepository(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs the superuser, to give a repository away")
+	}
+	o := newOrigin(t)
+	must(t, os.Lchown(o.bare, 1234, 1234))
+	c := newCache(t)
+	if _, err := c.Resolve(t.Context(), Tree{o.bare, "main"}); err == nil {
+		t.Skip("this git does not ask who owns a repository that it fetches from")
+	} else if !strings.Contains(err.Error(), "safe.directory") {
+		t.Errorf("got %v, want the setting that mends it", err)
+	}
+	home := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(home, ".gitconfig"), []byte("[safe]\n\tdirectory = "+o.bare+"\n"), 0o600))
+	c = newCache(t)
+	c.Env = []string{"HOME=" + home}
+	get(t, c, o.bare, "main", CheckoutOptions{})
+}
