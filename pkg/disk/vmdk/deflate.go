@@ -20,6 +20,7 @@ type grainDeflater struct {
 	// The block so far.
 	tokens [grainSize]token
 	n      int
+	stored bool        // it would be larger than the grain
 	lens   [512]uint32 // how often each literal occurs, and from 256 on each length
 	dist   [32]uint32  // each distance's symbol
 
@@ -54,8 +55,7 @@ type symbols struct {
 	lenSym    [256]uint8 // by length - 3, without the 257
 	lenBase   [32]uint8
 	lenExtra  [32]uint8
-	distNear  [256]uint8 // by distance - 1
-	distFar   [256]uint8 // by (distance - 1) / 128
+	distSym   [512]uint8 // by distance - 1 where that is below 256, else by 256 + (distance - 1) / 128
 	distBase  [32]uint16
 	distExtra [32]uint8
 }
@@ -83,20 +83,18 @@ func newGrainDeflater(l fastLevel) *grainDeflater {
 		}
 		for range 1 << m.distExtra[s] {
 			if base < 256 {
-				m.distNear[base] = uint8(s)
+				m.distSym[base] = uint8(s)
 			}
-			m.distFar[base>>7] = uint8(s)
+			m.distSym[256+(base>>7)] = uint8(s)
 			base++
 		}
 	}
 	return d
 }
 
-func (m *symbols) distSym(d uint32) uint8 {
-	if d < 256 {
-		return m.distNear[d]
-	}
-	return m.distFar[d>>7&0xFF]
+func (m *symbols) ofDist(d uint32) uint8 {
+	far := uint32(int32(255-d) >> 31) // all bits, or none
+	return m.distSym[(d&^far|(d>>7+256)&far)&511]
 }
 
 // deflate appends the stream of one grain to dst. A stream that would be
@@ -105,8 +103,9 @@ func (d *grainDeflater) deflate(dst, grain []byte) []byte {
 	copy(d.in[:], grain)
 	clear(d.table[:])
 	d.out, d.acc, d.nacc = dst, 0, 0
+	d.stored = false
 	d.parse()
-	if len(d.out)-len(dst) < grainSize {
+	if len(d.out)-len(dst) < grainSize && !d.stored {
 		return d.out
 	}
 	const first = 0xFFFF // the most that a stored block holds
@@ -126,11 +125,24 @@ func (d *grainDeflater) put(v uint64, n uint) {
 	}
 }
 
-// block writes the tokens so far as a block with codes of its own.
+// block writes the tokens so far as a block with codes of its own, unless that
+// alone is too large.
 func (d *grainDeflater) block(final bool) {
 	d.countSymbols()
 	d.codes.lengths(d.lit[:], d.litLens[:], maxCodeBits)
 	d.codes.lengths(d.dist[:distSymbols], d.distLens[:], maxCodeBits)
+	if need := d.bodyBytes(); need > grainSize+bodyRoom {
+		d.stored = true
+	} else {
+		d.write(need, final)
+	}
+	d.n = 0
+	clear(d.lens[:])
+	clear(d.dist[:])
+}
+
+// write writes the block, whose body takes at most need bytes.
+func (d *grainDeflater) write(need int, final bool) {
 	assign(d.litLens[:], d.litCode[:])
 	assign(d.distLens[:], d.distCode[:])
 	head := uint64(2 << 1) // dynamic codes
@@ -140,15 +152,12 @@ func (d *grainDeflater) block(final bool) {
 	d.put(head, 3)
 	d.header()
 	d.fillBits()
-	d.body()
+	d.body(need)
 	end := d.litCode[endOfBlock]
 	d.put(uint64(end.bits), uint(end.n))
 	if final {
 		d.put(0, (8-d.nacc)&7)
 	}
-	d.n = 0
-	clear(d.lens[:])
-	clear(d.dist[:])
 }
 
 // countSymbols counts the block's literals and lengths by symbol.
@@ -176,6 +185,9 @@ func (d *grainDeflater) fillBits() {
 	}
 }
 
+// bodyRoom is more than what stores of 8 bytes write beyond the last bit.
+const bodyRoom = 16
+
 // bodyBytes bounds what the block's tokens take.
 func (d *grainDeflater) bodyBytes() int {
 	n := 0
@@ -188,13 +200,12 @@ func (d *grainDeflater) bodyBytes() int {
 	for s, c := range d.dist[:distSymbols] {
 		n += int(c) * int(d.distLens[s]+d.syms.distExtra[s])
 	}
-	return n/8 + 16
+	return n/8 + bodyRoom
 }
 
 // body writes the tokens. Each takes at most 48 bits, so that one store of 8
 // bytes flushes it with the 7 bits that may be left from before.
-func (d *grainDeflater) body() {
-	need := d.bodyBytes()
+func (d *grainDeflater) body(need int) {
 	if cap(d.out)-len(d.out) < need {
 		d.out = append(d.out, make([]byte, need)...)[:len(d.out)]
 	}

@@ -95,15 +95,25 @@ func (d *grainDeflater) parse() {
 		d.literal(byte(v))
 		i++
 		misses++
-		for k := misses >> missShift; k > 0 && i < searchEnd; k-- {
-			d.literal(d.in[i&(grainSize-1)])
-			i++
+		if k := misses >> missShift; k > 0 {
+			k = min(i+k, searchEnd)
+			d.literals(i, k)
+			i = k
 		}
 	}
-	for ; i < grainSize; i++ {
-		d.literal(d.in[i&(grainSize-1)])
-	}
+	d.literals(i, grainSize)
 	d.block(true)
+}
+
+// literals adds the bytes from on and up to end.
+func (d *grainDeflater) literals(from, end int) {
+	n := d.n
+	for _, b := range d.in[from:end] {
+		d.tokens[n&(grainSize-1)] = token(b)<<lenShift | noDistance<<distShift
+		d.lens[b]++
+		n++
+	}
+	d.n = n
 }
 
 // match adds the better of the two candidates for i, or a match that starts
@@ -191,7 +201,7 @@ func (d *grainDeflater) literal(b byte) {
 // reference adds a match of a length at a distance.
 func (d *grainDeflater) reference(l, dist int) {
 	v := uint32(dist - 1)
-	s := d.syms.distSym(v) & 31
+	s := d.syms.ofDist(v) & 31
 	x := uint32(l-minLength)&0xFF + 256
 	d.tokens[d.n&(grainSize-1)] = token(x)<<lenShift | token(s)<<distShift | token(v-uint32(d.syms.distBase[s]))
 	d.lens[x]++
