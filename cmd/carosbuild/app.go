@@ -52,7 +52,13 @@ func (a *app) command() *cobra.Command {
 	root.PersistentFlags().StringVar(&a.progress, "progress", a.env("PROGRESS", "auto"), "how to show progress: auto, tty, plain, json or quiet")
 	root.PersistentFlags().StringVar(&a.runtime, "runtime", a.env("RUNTIME", ""), "OCI runtime to run steps with (default runc, else crun)")
 	named := &buildCommand{app: a}
-	root.AddCommand(named.command("build FILE..."), planCommand(a), lockCommand(a), newDiskCommand(a), pushCommand(a), exportCommand(a), newBootCommand(a), imagesCommand(a), feedCommand(a), shellCommand(a), inspectCommand(a), diffCommand(a), schemaCommand(a), newResultsCommand(a), newServeCommand(a), newReleaseCommand(a), newCheckoutCommand(a), versionCommand(a))
+	root.AddCommand(
+		named.command("build FILE..."), planCommand(a), lockCommand(a), newCheckoutCommand(a), schemaCommand(a),
+		imagesCommand(a), shellCommand(a), pushCommand(a), exportCommand(a),
+		newDiskCommand(a), inspectCommand(a), diffCommand(a), newBootCommand(a),
+		newResultsCommand(a), newServeCommand(a), newReleaseCommand(a), feedCommand(a),
+		versionCommand(a),
+	)
 	return root
 }
 

@@ -76,15 +76,21 @@ func (c *buildCommand) command(use string) *cobra.Command {
 	f.StringVarP(&c.buildID, "new-build-id", "B", "", "build id (default date, time and user)")
 	f.BoolVar(&c.noCache, "no-cache", false, "run every step, whatever is stored")
 	f.StringVar(&c.network, "network", c.env("NETWORK", "host"), "network of the steps: host or none")
+	c.verifyFlags(cmd)
+	f.BoolVarP(&c.forget, "skip-failure-commit", "F", false, "do not keep the half-done stage of a failed step")
+	c.oldFlags(cmd)
+	return cmd
+}
+
+// verifyFlags are those that have a disk booted when it is written.
+func (c *buildCommand) verifyFlags(cmd *cobra.Command) {
+	f := cmd.Flags()
 	f.BoolVar(&c.verify, "verify-boot", false, "boot the disk in QEMU and wait for what its <expect> says (--firmware, --memory, --accel, --timeout as for boot)")
 	c.vm.app = c.app
 	c.vm.flags(cmd)
 	for _, name := range []string{"firmware", "memory", "accel", "timeout"} {
 		f.Lookup(name).Hidden = true // they would take more room than they are worth
 	}
-	f.BoolVarP(&c.forget, "skip-failure-commit", "F", false, "do not keep the half-done stage of a failed step")
-	c.oldFlags(cmd)
-	return cmd
 }
 
 // planFlags are those that decide what a plan looks like.
@@ -156,8 +162,8 @@ func (c *buildCommand) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	if c.verify && len(j.disk.Expects) == 0 {
-		return usagef("--verify-boot: disk %s has no <expect>", j.disk.ID)
+	if err := c.checkExpects(j.disk); err != nil {
+		return err
 	}
 	if c.dryRun {
 		return c.printPlan(j)
@@ -177,15 +183,23 @@ func (c *buildCommand) run(cmd *cobra.Command) error {
 	case inside:
 		return c.build(ctx, j, view)
 	case c.verify:
-		return c.verifyBoot(ctx, j)
+		return c.verifyBoot(ctx, j.disk)
+	}
+	return nil
+}
+
+// checkExpects finds out whether there is something to wait for.
+func (c *buildCommand) checkExpects(k *decl.Disk) error {
+	if c.verify && len(k.Expects) == 0 {
+		return usagef("--verify-boot: disk %s has no <expect>", k.ID)
 	}
 	return nil
 }
 
 // verifyBoot boots the first of the disks that were written: all have the same
 // content.
-func (c *buildCommand) verifyBoot(ctx context.Context, j *job) error {
-	if err := c.vm.boot(ctx, c.out[0], expectations(j.disk)); err != nil {
+func (c *buildCommand) verifyBoot(ctx context.Context, k *decl.Disk) error {
+	if err := c.vm.boot(ctx, c.out[0], expectations(k)); err != nil {
 		return fmt.Errorf("%s is written, but: %w", c.out[0], err)
 	}
 	return nil

@@ -71,6 +71,7 @@ DISK.bios, which the build of the disk has made; push it like any other:
 	f.StringArrayVar(&c.stages, "stage", nil, "NAME=SOURCE: where another stage is that the disk takes files from")
 	f.StringVar(&c.arch, "arch", "", "architecture, where an image has several (default this machine's)")
 	f.IntVarP(&c.jobs, "jobs", "j", runtime.NumCPU(), "files to read at a time")
+	c.verifyFlags(cmd)
 	c.foreignFlag(cmd)
 	return cmd
 }
@@ -92,6 +93,9 @@ func (c *diskCommand) run(cmd *cobra.Command) error {
 	}
 	d, err := c.declared(where)
 	if err != nil {
+		return err
+	}
+	if err := c.checkExpects(d); err != nil {
 		return err
 	}
 	sources, err := c.sources(d)
@@ -119,13 +123,19 @@ func (c *diskCommand) run(cmd *cobra.Command) error {
 		c.printOutputs()
 		return nil
 	}
+	inside := runc.Inside(c.getenv)
 	if !anyStored(sources) {
-		return write(cmd.Context(), nil) // the mode of the file is the umask's affair
+		err = write(cmd.Context(), nil) // the mode of the file is the umask's affair
+	} else {
+		if inside {
+			e.OutputMode = c.outputMode
+		}
+		err = c.withStore(cmd, false, func(ctx context.Context, s *layer.Store, _ layer.Paths, _ dirs) error { return write(ctx, s) })
 	}
-	if runc.Inside(c.getenv) {
-		e.OutputMode = c.outputMode
+	if err != nil || inside || !c.verify {
+		return err
 	}
-	return c.withStore(cmd, false, func(ctx context.Context, s *layer.Store, _ layer.Paths, _ dirs) error { return write(ctx, s) })
+	return c.verifyBoot(cmd.Context(), d)
 }
 
 // declared is the disk that is asked for. One without a stage is SOURCE's.
