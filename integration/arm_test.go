@@ -133,7 +133,8 @@ func oneProcessor(t *testing.T, w *world, img string) {
 	w.ok(t, tool(t, "mcopy"), "-o", "-i", img+"@@1M", "menu", menu)
 }
 
-// TestArm64 builds the 64-bit target and boots it by UEFI.
+// TestArm64 builds the 64-bit target and boots it by UEFI; then the card of a
+// board with other places for its boot programs.
 func TestArm64(t *testing.T) {
 	t.Parallel()
 	w := emulated(t, "qemu-aarch64-static")
@@ -147,6 +148,40 @@ func TestArm64(t *testing.T) {
 	w.ok(t, tool(t, "e2fsck"), "-fn", partition(t, w, raw, "root"))
 	m := machine{image: raw, format: "raw", board: "virt", size: "4G"}
 	checkBoard(t, m.boot(t, w, 10*time.Minute), map[string]string{"arch": "aarch64", "firmware": "uefi", "nic": "virtio_net"}, 4<<30)
+	checkRock64(t, w)
+}
+
+// checkRock64 builds the card from the same stages and looks where the
+// processor's ROM and its first program look. No machine of QEMU's starts it.
+func checkRock64(t *testing.T, w *world) {
+	w.build(t, "rock64.xml", overlay(t, "boot.xml"), "--disk", "rock64", "--out", "rock64.img")
+	raw := filepath.Join(w.work, "rock64.img")
+	f, err := os.Open(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	// The ROM's header is encrypted with a key that everybody knows: its
+	// magic 0x0ff0aa55 at 32 KiB. At 8 MiB is u-boot's tree (a FIT image).
+	for at, want := range map[int64]string{32 << 10: "\x3b\x8c\xdc\xfc", 8 << 20: "\xd0\x0d\xfe\xed"} {
+		got := make([]byte, 4)
+		if _, err := f.ReadAt(got, at); err != nil || string(got) != want {
+			t.Errorf("at %d is %x (%v), want %x", at, got, err, want)
+		}
+	}
+	if out := w.ok(t, tool(t, "sgdisk"), "-v", raw).stdout; !strings.Contains(out, "No problems found") {
+		t.Errorf("sgdisk -v:\n%s", out)
+	}
+	boot := partition(t, w, raw, "boot")
+	w.ok(t, tool(t, "fsck.vfat"), "-n", boot)
+	w.ok(t, tool(t, "e2fsck"), "-fn", partition(t, w, raw, "root"))
+	for _, file := range []string{"/vmlinuz", "/initrd.img", "/rk3328-rock64.dtb", "/extlinux/extlinux.conf"} {
+		w.ok(t, tool(t, "mcopy"), "-n", "-i", boot, "::"+file, filepath.Join(w.dir, "rock64."+filepath.Base(file)))
+	}
+	menu, err := os.ReadFile(filepath.Join(w.dir, "rock64.extlinux.conf"))
+	if err != nil || !bytes.Contains(menu, []byte("fdt /rk3328-rock64.dtb\n")) {
+		t.Errorf("the menu (%v) does not name the device tree:\n%s", err, menu)
+	}
 }
 
 // checkBoard looks at the report of one boot from a medium of that size.
