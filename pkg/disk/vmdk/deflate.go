@@ -4,7 +4,10 @@
 
 package vmdk
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 // grainDeflater compresses single grains as deflate streams (RFC 1951). All
 // it knows fits a core's second-level cache, positions fit 16 bits, and nothing
@@ -115,14 +118,15 @@ func (d *grainDeflater) deflate(dst, grain []byte) []byte {
 	return append(dst, grain[first:]...)
 }
 
-// put writes up to 32 bits; acc has room for 7 more.
+// put writes up to 32 bits into the room that write has made.
 func (d *grainDeflater) put(v uint64, n uint) {
-	d.acc |= v << d.nacc
+	d.acc |= v << (d.nacc & 63)
 	d.nacc += n
-	for ; d.nacc >= 8; d.nacc -= 8 {
-		d.out = append(d.out, byte(d.acc))
-		d.acc >>= 8
-	}
+	end := len(d.out)
+	binary.LittleEndian.PutUint64(d.out[end:end+8], d.acc)
+	d.out = d.out[:end+int(d.nacc>>3)]
+	d.acc >>= d.nacc & 56
+	d.nacc &= 7
 }
 
 // block writes the tokens so far as a block with codes of its own, unless that
@@ -143,6 +147,7 @@ func (d *grainDeflater) block(final bool) {
 
 // write writes the block, whose body takes at most need bytes.
 func (d *grainDeflater) write(need int, final bool) {
+	d.out = slices.Grow(d.out, need+headerRoom)
 	assign(d.litLens[:], d.litCode[:])
 	assign(d.distLens[:], d.distCode[:])
 	head := uint64(2 << 1) // dynamic codes
@@ -152,7 +157,7 @@ func (d *grainDeflater) write(need int, final bool) {
 	d.put(head, 3)
 	d.header()
 	d.fillBits()
-	d.body(need)
+	d.body()
 	end := d.litCode[endOfBlock]
 	d.put(uint64(end.bits), uint(end.n))
 	if final {
@@ -185,6 +190,10 @@ func (d *grainDeflater) fillBits() {
 	}
 }
 
+// headerRoom is more than a block takes beside its tokens: 14 bits for each of 316
+// code lengths, and those of the code that they are in.
+const headerRoom = 640
+
 // bodyRoom is more than what stores of 8 bytes write beyond the last bit.
 const bodyRoom = 16
 
@@ -205,10 +214,7 @@ func (d *grainDeflater) bodyBytes() int {
 
 // body writes the tokens. Each takes at most 48 bits, so that one store of 8
 // bytes flushes it with the 7 bits that may be left from before.
-func (d *grainDeflater) body(need int) {
-	if cap(d.out)-len(d.out) < need {
-		d.out = append(d.out, make([]byte, need)...)[:len(d.out)]
-	}
+func (d *grainDeflater) body() {
 	buf, pos := d.out[len(d.out):cap(d.out)], 0
 	acc, nacc := d.acc, d.nacc
 	for _, t := range d.tokens[:d.n] {
