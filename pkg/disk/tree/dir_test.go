@@ -10,7 +10,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -144,5 +147,38 @@ func TestReadDirLayout(t *testing.T) {
 	want := []Range{{HoleSize, HoleSize}}
 	if diff := cmp.Diff(ranges, [2][]Range{want, want}); diff != "" {
 		t.Errorf("ranges (-got +want):\n%s", diff)
+	}
+}
+
+// TestReadMemory bounds what is allocated for each file below many directories:
+// entries are not copied once for each level.
+func TestReadMemory(t *testing.T) {
+	const files, depth = 2000, 12
+	root := t.TempDir()
+	dir := filepath.Join(root, strings.Repeat("d/", depth))
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for i := range files {
+		if err := os.WriteFile(filepath.Join(dir, strconv.Itoa(i)), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	src, err := OpenDir(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	tr, err := src.Read(t.Context(), 0, 1)
+	runtime.ReadMemStats(&after)
+	if err != nil || len(tr.Entries) != files+depth+1 {
+		t.Fatal(len(tr.Entries), err)
+	}
+	if got := (after.TotalAlloc - before.TotalAlloc) / files; got > 1000 {
+		t.Errorf("%d bytes a file, want at most 1000", got)
+	} else {
+		t.Logf("%d bytes a file", got)
 	}
 }
