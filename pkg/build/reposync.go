@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -39,25 +40,22 @@ func (r *stageRun) treeAt(path string) (commit string) {
 // reposync is a REPOSYNC action: it puts the trees that are not there yet, or
 // at another commit, into the stage.
 func (r *stageRun) reposync(ctx context.Context, s *StepPlan) error {
-	var todo []GitTree
-	var pinned []git.Pinned
-	for _, t := range s.Trees {
-		if r.treeAt(t.Path) != t.Commit {
-			todo, pinned = append(todo, t), append(pinned, t.From)
-		}
-	}
-	if len(todo) == 0 {
-		r.addHistory(s, true)
-		return nil
-	}
-	if err := r.Git.Ensure(ctx, pinned); err != nil {
-		return err
-	}
 	labels := maps.Clone(r.state.Config.Config.Labels)
 	if labels == nil {
 		labels = map[string]string{}
 	}
 	err := r.change(ctx, s, func(w *layer.Working) error {
+		todo, err := r.absentTrees(w.Root(), s.Trees)
+		if err != nil || len(todo) == 0 {
+			return err
+		}
+		var pinned []git.Pinned
+		for _, t := range todo {
+			pinned = append(pinned, t.From)
+		}
+		if err := r.Git.Ensure(ctx, pinned); err != nil {
+			return err
+		}
 		user, err := runc.LookupUser(w.Root(), r.state.Config.Config.User)
 		if err != nil {
 			return err
@@ -75,6 +73,23 @@ func (r *stageRun) reposync(ctx context.Context, s *StepPlan) error {
 		r.state.Config.Config.Labels = labels
 	}
 	return err
+}
+
+// absentTrees are those that an earlier step has not put there at their commit,
+// or that were removed since.
+func (r *stageRun) absentTrees(rootDir string, trees []GitTree) ([]GitTree, error) {
+	root, err := unix.Open(rootDir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(root)
+	var absent []GitTree
+	for _, t := range trees {
+		if r.treeAt(t.Path) != t.Commit || !statDir(root, path.Join(t.Path, ".git")) {
+			absent = append(absent, t)
+		}
+	}
+	return absent, nil
 }
 
 // placeTree checks a tree out beside its place, and puts it there: over what
@@ -103,10 +118,8 @@ func (r *stageRun) placeTree(ctx context.Context, rootDir string, t GitTree, use
 			return err
 		}
 	}
-	if old := r.treeAt(t.Path); old != "" {
-		if err := removeTracked(ctx, r.Git, git.Pinned{URL: t.From.URL, Commit: old}, dest); err != nil {
-			return err
-		}
+	if err := r.removeOld(ctx, root, t, dest); err != nil {
+		return err
 	}
 	if err := os.RemoveAll(filepath.Join(dest, ".git")); err != nil {
 		return err
@@ -134,16 +147,74 @@ func chownTree(dir string, user runc.User) error {
 	})
 }
 
-// removeTracked removes what the commit has from dir, and directories that are
-// empty then.
-func removeTracked(ctx context.Context, cache *git.Cache, p git.Pinned, dir string) error {
+// removeOld removes the files of what was checked out in dest before: of the
+// commit that the label names, and of the one that git is at, which is another
+// one when a step has moved it, and the only one when it came with an image of
+// redomat's. Files of a commit that is not to be had any more stay.
+func (r *stageRun) removeOld(ctx context.Context, root int, t GitTree, dest string) error {
+	olds := []string{r.treeAt(t.Path)}
+	if head := headOf(root, t.Path); head != olds[0] {
+		olds = append(olds, head)
+	}
+	for _, old := range olds {
+		if !git.IsCommit(old) {
+			continue
+		}
+		files, err := commitFiles(ctx, r.Git, git.Pinned{URL: t.From.URL, Commit: old})
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			text := fmt.Sprintf("%s: files of %s, which was there before, may be left: %v", t.Path, old, err)
+			r.event(Event{Kind: Note, Stage: r.plan.ID, Text: text})
+			continue
+		}
+		if err := removeFiles(dest, files); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func commitFiles(ctx context.Context, cache *git.Cache, p git.Pinned) ([]string, error) {
 	if err := cache.Ensure(ctx, []git.Pinned{p}); err != nil {
-		return fmt.Errorf("what was checked out before: %w", err)
+		return nil, err
 	}
-	files, err := cache.Files(ctx, p)
-	if err != nil {
-		return err
+	return cache.Files(ctx, p)
+}
+
+// headOf is the commit that a tree in the stage is at, as far as two small files
+// of its .git tell; "" when they do not.
+func headOf(root int, dir string) string {
+	const maxRef = 1 << 10
+	read := func(name string) string {
+		fd, err := openIn(root, path.Join(dir, ".git", name), unix.O_RDONLY|unix.O_NONBLOCK)
+		if err != nil {
+			return ""
+		}
+		f := os.NewFile(uintptr(fd), name)
+		defer f.Close()
+		if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
+			return ""
+		}
+		data, err := io.ReadAll(io.LimitReader(f, maxRef))
+		if err != nil {
+			return ""
+		}
+		return strings.TrimSpace(string(data))
 	}
+	head := read("HEAD")
+	if ref, ok := strings.CutPrefix(head, "ref: "); ok {
+		head = read(ref)
+	}
+	if !git.IsCommit(head) {
+		return ""
+	}
+	return head
+}
+
+// removeFiles removes files from dir, and directories that are empty then.
+func removeFiles(dir string, files []string) error {
 	root, err := os.OpenRoot(dir) // a step may have put links in the way
 	if err != nil {
 		return err

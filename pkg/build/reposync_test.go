@@ -136,3 +136,76 @@ func TestRealDir(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
+
+// TestHeadOf: what is no small file with a commit id is none, and nothing
+// outside of the root is read.
+func TestHeadOf(t *testing.T) {
+	const id = "1234567890123456789012345678901234567890"
+	outside := filepath.Join(t.TempDir(), "ref")
+	if err := os.WriteFile(outside, []byte(id), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		head, ref string
+		want      string
+	}{
+		"detached":  {head: id + "\n", want: id},
+		"branch":    {head: "ref: refs/heads/x\n", ref: id + "\n", want: id},
+		"no branch": {head: "ref: refs/heads/x\n"},
+		"no id":     {head: "ref: refs/heads/x\n", ref: "--output=x\n"},
+		"very long": {head: strings.Repeat(" ", 2000) + id},
+		"outside":   {head: "ref: ../../../../../../../.." + outside},
+		"directory": {head: "ref: refs"},
+		"none":      {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			plant(t, dir, "tree/.git/refs/heads/")
+			for file, text := range map[string]string{"HEAD": tt.head, "refs/heads/x": tt.ref} {
+				if text == "" {
+					continue
+				}
+				if err := os.WriteFile(filepath.Join(dir, "tree/.git", file), []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := headOf(opened(t, dir), "/tree"); got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestAbsentTrees: a tree is there if its label says so and it has a .git.
+func TestAbsentTrees(t *testing.T) {
+	dir := t.TempDir()
+	plant(t, dir, "same/.git/", "other/.git/", "unlabeled/.git/", "removed/")
+	r := &stageRun{}
+	r.state.Config.Config.Labels = map[string]string{treeLabel + "/same": "1 u", treeLabel + "/other": "2 u", treeLabel + "/removed": "1 u", treeLabel + "/gone": "1 u"}
+	var trees []GitTree
+	for _, p := range []string{"/same", "/other", "/unlabeled", "/removed", "/gone"} {
+		trees = append(trees, GitTree{Path: p, Commit: "1"})
+	}
+	absent, err := r.absentTrees(dir, trees)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, a := range absent {
+		got = append(got, a.Path)
+	}
+	if diff := cmp.Diff(got, []string{"/other", "/unlabeled", "/removed", "/gone"}); diff != "" {
+		t.Errorf("absent (-got +want):\n%s", diff)
+	}
+}
+
+// opened is a directory's descriptor.
+func opened(t *testing.T, dir string) int {
+	t.Helper()
+	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	return fd
+}
