@@ -235,10 +235,10 @@ func TestShallowServer(t *testing.T) {
 	o.commit("x", "1\n")
 	o.commit("x", "2\n")
 	o.push()
-	shallow := filepath.Join(t.TempDir(), "shallow.git")
+	shallow := filepath.Join(t.TempDir(), "part.git")
 	o.run("", "git", "clone", "--quiet", "--bare", "--depth=1", "file://"+o.bare, shallow)
 	_, err := newCache(t).Resolve(t.Context(), Tree{shallow, o.git("rev-parse", "HEAD")})
-	if err == nil || !strings.Contains(err.Error(), "shallow") {
+	if err == nil || !strings.Contains(err.Error(), "copy is shallow") {
 		t.Errorf("got %v, want that the copy is shallow", err)
 	}
 }
