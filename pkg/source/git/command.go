@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strconv"
 	"syscall"
@@ -98,7 +99,9 @@ func (c *Cache) git(ctx context.Context, cmd command) ([]byte, error) {
 		stderr.stall = c.stall()
 		defer stderr.timer.Stop()
 	}
+	runtime.LockOSThread() // the death signal is of the thread that starts the program
 	err = x.Run()
+	runtime.UnlockOSThread()
 	if ctx.Err() != nil && x.Process != nil {
 		_ = syscall.Kill(-x.Process.Pid, syscall.SIGKILL) // children that did not listen; mostly there are none
 	}
