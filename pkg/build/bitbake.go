@@ -200,7 +200,7 @@ func (r *stageRun) bitbake(ctx context.Context, s *StepPlan) error {
 		if err != nil {
 			return err
 		}
-		mounts, err := r.mounts(caches, user)
+		mounts, err := r.mounts(w.Root(), caches, user)
 		if err != nil {
 			return err
 		}

@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/runc"
@@ -66,7 +68,7 @@ func (r *stageRun) run(ctx context.Context, s *StepPlan) error {
 		if err != nil {
 			return err
 		}
-		mounts, err := r.mounts(r.plan.Stage.Caches, user)
+		mounts, err := r.mounts(w.Root(), r.plan.Stage.Caches, user)
 		if err != nil {
 			return err
 		}
@@ -176,9 +178,9 @@ func (r *stageRun) lockCaches(ctx context.Context, caches []decl.Cache) (func(),
 	return undo, nil
 }
 
-// mounts are the caches, writable for the user, and the build id where git
-// layers are.
-func (r *stageRun) mounts(caches []decl.Cache, user runc.User) ([]runc.Mount, error) {
+// mounts are the caches, writable for the user, and the build id in a root that
+// has a place for it.
+func (r *stageRun) mounts(root string, caches []decl.Cache, user runc.User) ([]runc.Mount, error) {
 	var mounts []runc.Mount
 	for _, c := range caches {
 		dir := filepath.Join(r.CacheDir, "caches", r.cacheID(c))
@@ -191,14 +193,34 @@ func (r *stageRun) mounts(caches []decl.Cache, user runc.User) ([]runc.Mount, er
 		}
 		mounts = append(mounts, runc.Mount{Source: dir, Target: c.Path})
 	}
-	if !r.plan.GitLayers {
+	if !r.plan.GitLayers || !hasDir(root, bitbake.SourceDir) { // a step may be about to make it
 		return mounts, nil
 	}
 	file := filepath.Join(r.Scratch, "build-id")
-	if err := os.WriteFile(file, []byte(r.BuildID), 0o644); err != nil {
+	if err := r.writeBuildID(file); err != nil {
 		return nil, err
 	}
 	return append(mounts, runc.Mount{Source: file, Target: bitbake.BuildID, ReadOnly: true}), nil
+}
+
+// writeBuildID writes the file as a whole: another stage's step may read it.
+func (r *stageRun) writeBuildID(file string) error {
+	f, err := os.CreateTemp(r.Scratch, "build-id-")
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(r.BuildID)
+	return errors.Join(err, f.Chmod(0o644), f.Close(), os.Rename(f.Name(), file))
+}
+
+// hasDir reports whether a root has a directory of that name.
+func hasDir(root, name string) bool {
+	fd, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	return statDir(fd, name)
 }
 
 // environment is what a command finds: a few defaults, the image's own, and
