@@ -8,6 +8,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"text/tabwriter"
 )
 
@@ -34,7 +35,7 @@ func (c *buildCommand) printPlan(j *job) error {
 				cached++
 			}
 			steps++
-			fmt.Fprintf(w, "  %d/%d\t%s\t%s\t%s %s\n", i+1, len(s.Steps), p.Key[:12], state, p.Kind, clip(oneLine(p.Text), 90))
+			fmt.Fprintf(w, "  %d/%d\t%s\t%s\t%s\n", i+1, len(s.Steps), p.Key[:12], state, strings.TrimSpace(p.Kind+" "+clip(oneLine(p.Text), 90)))
 		}
 	}
 	if err := w.Flush(); err != nil {

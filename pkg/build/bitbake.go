@@ -124,7 +124,11 @@ func (r *stageRun) writeConf(root int, name, content string, user runc.User) err
 	} else if err == unix.EEXIST {
 		fd, err = unix.Openat(dir, name, flags|unix.O_TRUNC, 0)
 	}
-	if err != nil {
+	switch err {
+	case nil:
+	case unix.ELOOP, unix.ENXIO, unix.EISDIR: // a link, a FIFO or socket, a directory
+		return fmt.Errorf("write %s: it is no file", path.Join(bitbake.ConfDir, name))
+	default:
 		return fmt.Errorf("write %s: %w", path.Join(bitbake.ConfDir, name), err)
 	}
 	f := os.NewFile(uintptr(fd), name)
@@ -150,18 +154,25 @@ func (r *stageRun) sanity(root int, user runc.User) error {
 	}
 	defer unix.Close(dir)
 	var st unix.Stat_t
-	if err := unix.Fstatat(dir, "sanity.conf", &st, unix.AT_SYMLINK_NOFOLLOW); err != nil || st.Size != 0 {
+	err = unix.Fstatat(dir, "sanity.conf", &st, unix.AT_SYMLINK_NOFOLLOW)
+	if err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG || st.Size != 0 {
 		return nil
 	}
 	return unix.Unlinkat(dir, "sanity.conf", 0)
 }
 
-// bitbakeCaches are the stage's caches and those that bitbake has anyway.
-func bitbakeCaches(s *decl.Stage) []decl.Cache {
+// bitbakeCaches are the stage's caches and those that bitbake has anyway: each
+// uid of bitbake's has its own, for it could not write into directories that
+// another one has made.
+func bitbakeCaches(s *decl.Stage, uid uint32) []decl.Cache {
+	whose := ""
+	if uid != 0 {
+		whose = fmt.Sprintf("-%d", uid)
+	}
 	caches := slices.Clone(s.Caches)
 	for _, c := range []decl.Cache{
-		{Path: bitbake.Downloads, ID: "bitbake-downloads", Shared: true},
-		{Path: bitbake.SState, ID: "bitbake-sstate", Shared: true},
+		{Path: bitbake.Downloads, ID: "bitbake-downloads" + whose, Shared: true},
+		{Path: bitbake.SState, ID: "bitbake-sstate" + whose, Shared: true},
 	} {
 		if !slices.ContainsFunc(caches, func(o decl.Cache) bool { return path.Clean(o.Path) == c.Path }) {
 			caches = append(caches, c)
@@ -172,8 +183,7 @@ func bitbakeCaches(s *decl.Stage) []decl.Cache {
 
 // bitbake is a bitbake_target.
 func (r *stageRun) bitbake(ctx context.Context, s *StepPlan) error {
-	caches := bitbakeCaches(r.plan.Stage)
-	unlock, err := r.lockCaches(ctx, caches)
+	unlock, err := r.lockCaches(ctx, r.plan.Stage.Caches) // bitbake's own are shared
 	if err != nil {
 		return err
 	}
@@ -200,7 +210,7 @@ func (r *stageRun) bitbake(ctx context.Context, s *StepPlan) error {
 		if err != nil {
 			return err
 		}
-		mounts, err := r.mounts(w.Root(), caches, user)
+		mounts, err := r.mounts(w.Root(), bitbakeCaches(r.plan.Stage, user.UID), user)
 		if err != nil {
 			return err
 		}
@@ -210,7 +220,7 @@ func (r *stageRun) bitbake(ctx context.Context, s *StepPlan) error {
 		defer watch.end()
 		c := sandboxed{
 			args: bitbake.Command(s.Conf.Base, a.Command, a.Targets), user: user, mounts: mounts, env: r.environment(user), network: r.Network,
-			failed: func(e *StepError) { e.Logs = watch.collect(w.Root()) },
+			failed: func(e *StepError) { e.Logs = watch.collect(w.Root(), maxAllLogs) },
 		}
 		return r.command(ctx, s, w, c)
 	})

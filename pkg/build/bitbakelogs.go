@@ -19,10 +19,11 @@ import (
 )
 
 // Of a failed bitbake's logs, so many files of such a size are kept: the end
-// of larger ones.
+// of larger ones. A stage may claim to have more of them than the disk holds.
 const (
-	maxTaskLogs = 100
+	maxTaskLogs = 100 // of tasks, and as many of bitbake's own
 	maxTaskLog  = 16 << 20
+	maxAllLogs  = 256 << 20
 )
 
 // bitbakeWatch reads what bitbake prints.
@@ -55,10 +56,11 @@ func (b *bitbakeWatch) end() {
 	}
 }
 
-// collect copies the logs of failed tasks, and bitbake's own, out of the stage.
+// collect copies the logs of failed tasks, and bitbake's own, out of the stage,
+// room bytes of them at most.
 // It returns the directory where they are, or "": a log that is not to be had
 // is none, and the failure is reported all the same.
-func (b *bitbakeWatch) collect(rootDir string) string {
+func (b *bitbakeWatch) collect(rootDir string, room int64) string {
 	root, err := unix.Open(rootDir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return ""
@@ -70,14 +72,17 @@ func (b *bitbakeWatch) collect(rootDir string) string {
 	}
 	kept := 0
 	keep := func(name, as string) {
-		if copyLog(root, name, filepath.Join(dir, as)) == nil {
+		n, err := copyLog(root, name, filepath.Join(dir, as), min(maxTaskLog, room))
+		room -= n
+		if err == nil {
 			kept++
 		}
 	}
 	for _, log := range b.logs {
 		keep(log, bitbake.LogName(log))
 	}
-	for _, log := range filesIn(root, bitbake.CookerLogs, 2) {
+	own := filesIn(root, bitbake.CookerLogs, 2)
+	for _, log := range own[max(0, len(own)-maxTaskLogs):] {
 		keep(log, "cooker-"+path.Base(log))
 	}
 	if kept == 0 {
@@ -95,10 +100,12 @@ func filesIn(root int, dir string, depth int) []string {
 	}
 	f := os.NewFile(uintptr(fd), dir)
 	defer f.Close()
-	entries, err := f.ReadDir(maxTaskLogs)
+	entries, err := f.ReadDir(100 * maxTaskLogs)
 	if err != nil {
 		return nil
 	}
+	slices.SortFunc(entries, func(a, b os.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+	entries = entries[max(0, len(entries)-maxTaskLogs):] // their names are times: the last ones count
 	var files []string
 	for _, e := range entries {
 		name := path.Join(dir, e.Name())
@@ -112,26 +119,26 @@ func filesIn(root int, dir string, depth int) []string {
 	return files
 }
 
-// copyLog copies a regular file of the stage, or the end of a large one.
-func copyLog(root int, name, to string) error {
+// copyLog copies a regular file of the stage, or the last most bytes of it. It
+// returns how many were written, if only in part.
+func copyLog(root int, name, to string, most int64) (int64, error) {
 	fd, err := openIn(root, name, unix.O_RDONLY|unix.O_NONBLOCK)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	in := os.NewFile(uintptr(fd), name)
 	defer in.Close()
 	st, err := in.Stat()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if !st.Mode().IsRegular() {
-		return fmt.Errorf("%s is no file", name)
+		return 0, fmt.Errorf("%s is no file", name)
 	}
 	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer out.Close()
-	_, err = io.Copy(out, io.NewSectionReader(in, max(0, st.Size()-maxTaskLog), maxTaskLog))
-	return err
+	return io.Copy(out, io.NewSectionReader(in, max(0, st.Size()-most), most))
 }

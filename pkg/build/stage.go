@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -31,7 +32,7 @@ type stageRun struct {
 }
 
 // title is how a step is shown.
-func (s *StepPlan) title() string { return s.Kind + " " + s.Text }
+func (s *StepPlan) title() string { return strings.TrimSpace(s.Kind + " " + s.Text) }
 
 // recorded takes over the last step that is on record and returns how many
 // steps need not run.

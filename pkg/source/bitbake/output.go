@@ -21,7 +21,7 @@ type Progress struct {
 var (
 	runningTask  = regexp.MustCompile(`^NOTE: Running (setscene |noexec )?task (\d{1,9}) of (\d{1,9}) \(`)
 	currentTasks = regexp.MustCompile(`^Currently +\d+ running tasks? \((\d{1,9}) of (\d{1,9})`)
-	failedLog    = regexp.MustCompile(`^ERROR: (?:.* )?Logfile of failure stored in: (/\S+)$`)
+	failedLog    = regexp.MustCompile(`^ERROR: (?:.* )?Logfile of failure stored in: (/[!-~]+)$`)
 )
 
 // ParseProgress reads a line of output. "Running task 5 of 9" says that 4 are
