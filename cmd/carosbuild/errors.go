@@ -65,6 +65,9 @@ func (a *app) report(err error) int {
 		return exitUsage
 	}
 	fmt.Fprintln(a.stderr, "carosbuild:", err)
+	if git.IsNetwork(err) {
+		hint(a.stderr, "remedy:", "--remote NAME=URL takes a git remote from another server, or from a directory")
+	}
 	if lock := (lockError{}); errors.As(err, &lock) {
 		return exitDeclaration
 	}

@@ -9,12 +9,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/source/git"
 )
 
@@ -81,4 +83,23 @@ func (a *app) rewrites(flags []string) (git.Rewrites, error) {
 		err = usageError{err}
 	}
 	return r, err
+}
+
+// warnRemotes is about names of --remote that no remote has. It is no mistake: one
+// set of them may serve several declarations.
+func (c *buildCommand) warnRemotes(flags []git.Rewrite, d *decl.Declaration) {
+	var names []string
+	for _, r := range d.Remotes {
+		names = append(names, r.Name)
+	}
+	for _, f := range flags {
+		if strings.ContainsAny(f.Name, ":/") || slices.Contains(names, f.Name) {
+			continue // the beginning of an address may well be that of none
+		}
+		hint := decl.DidYouMean(f.Name, names)
+		if hint != "" {
+			hint = " (" + hint + ")"
+		}
+		c.warnf("--remote %s: no remote of this name is declared%s", f.Name, hint)
+	}
 }

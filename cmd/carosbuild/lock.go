@@ -136,6 +136,7 @@ func (c *buildCommand) resolver(j *job, view display, lock *build.Lock) (*build.
 	if err != nil {
 		return nil, err
 	}
+	c.warnRemotes(rewrites.Flags, j.decl)
 	r := &build.Resolver{
 		Pins: c.pins(j), Fetcher: fetcher, Host: host, Registry: c.registry(j.store), Git: c.gitCache(j.dirs, view), Rewrites: rewrites,
 		Arch: debian.Arch(runtime.GOARCH), Epoch: j.epoch, Update: c.update, Now: time.Now,

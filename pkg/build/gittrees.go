@@ -82,12 +82,16 @@ func (r *Resolver) trees(ctx context.Context, d *decl.Declaration, out *Resolved
 		if err != nil {
 			return &DeclarationError{decl.Findings{{Span: o.remote.Span, Summary: err.Error()}}}
 		}
-		p, ok := r.pinned(url, t)
-		switch {
-		case ok:
+		if p, ok := r.fixed(url, t); ok {
 			t.take(p)
-		case r.unlockedTree(t, out):
-		default:
+			continue
+		}
+		if r.unlockedTree(t, out) {
+			continue
+		}
+		if p, ok := r.pinned(url, t); ok {
+			t.take(p)
+		} else {
 			open, at = append(open, git.Tree{URL: url, Revision: t.Revision}), append(at, i)
 		}
 	}
@@ -96,7 +100,7 @@ func (r *Resolver) trees(ctx context.Context, d *decl.Declaration, out *Resolved
 	}
 	found, err := r.Git.ResolveAll(ctx, open)
 	if err != nil {
-		return err
+		return unresolved(err, open, at, trees)
 	}
 	for n, p := range found {
 		if err := r.Pins.write(gitPin(p.URL, p.Revision), pin{Git: &p}); err != nil {
@@ -106,6 +110,29 @@ func (r *Resolver) trees(ctx context.Context, d *decl.Declaration, out *Resolved
 		trees[at[n]].take(p)
 	}
 	return nil
+}
+
+// unresolved tells where the revisions are declared that do not exist, if there
+// is nothing else that is wrong. at are the places in trees of those that were
+// asked for.
+func unresolved(err error, asked []git.Tree, at []int, trees []GitTree) error {
+	all := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		all = joined.Unwrap()
+	}
+	var findings decl.Findings
+	for _, e := range all {
+		var none *git.NotFoundError
+		if !errors.As(e, &none) {
+			return err
+		}
+		i := slices.IndexFunc(asked, func(t git.Tree) bool { return git.Redact(t.URL) == none.URL && t.Revision == none.Revision })
+		if i < 0 {
+			return err
+		}
+		findings = append(findings, decl.Finding{Span: trees[at[i]].span, Summary: none.Error()})
+	}
+	return &DeclarationError{findings}
 }
 
 // ResolveTrees resolves the git trees of a declaration alone, whether a stage
@@ -121,10 +148,9 @@ func (r *Resolver) ResolveTrees(ctx context.Context, d *decl.Declaration) ([]Git
 	return out.Trees, nil
 }
 
-// pinned is what a revision is known to be without asking: a commit id, which
-// is checked when it is fetched, what the lock file says, or else what an
-// earlier build has found.
-func (r *Resolver) pinned(url string, t *GitTree) (git.Pinned, bool) {
+// fixed is what a revision is wherever it is asked for: a commit id, which is
+// checked when it is fetched, or what the lock file says.
+func (r *Resolver) fixed(url string, t *GitTree) (git.Pinned, bool) {
 	if git.IsCommit(t.Revision) {
 		return git.Pinned{URL: url, Revision: t.Revision, Commit: t.Revision}, true
 	}
@@ -133,8 +159,13 @@ func (r *Resolver) pinned(url string, t *GitTree) (git.Pinned, bool) {
 			return git.Pinned{URL: url, Revision: t.Revision, Commit: l.Commit, Ref: l.Ref}, true
 		}
 	}
+	return git.Pinned{}, false
+}
+
+// pinned is what an earlier build has found a revision to be.
+func (r *Resolver) pinned(url string, t *GitTree) (git.Pinned, bool) {
 	p, ok := r.Pins.read(gitPin(git.Redact(url), t.Revision))
-	if !ok || p.Git == nil || r.Update || r.Locked {
+	if !ok || p.Git == nil || r.Update {
 		return git.Pinned{}, false
 	}
 	p.Git.URL = url // which may have a password
