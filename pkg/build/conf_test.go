@@ -179,10 +179,39 @@ func TestBitbakeKeys(t *testing.T) {
 		"targets": key("", "A=1", "<bitbake_target>ab</bitbake_target>"),
 		"command": key("", "A=1", `<bitbake_target command="fetch">a b</bitbake_target>`),
 		"user":    key("", "A=1", `<bitbake_target user="me">a b</bitbake_target>`),
+		"cache":   key("", "A=1", `<cache path="/REDO/download"/><bitbake_target>a b</bitbake_target>`),
 		"kind":    key("", "A=1", "<action>CREATE_LOCAL_CONF</action>"),
 	} {
 		if other == first {
 			t.Errorf("another %s does not change the key", name)
 		}
+	}
+}
+
+// TestReposyncKeys: where a tree is, and at which commit, changes the key of the
+// step; what it was found by and where it was fetched from does not.
+func TestReposyncKeys(t *testing.T) {
+	key := func(trees ...GitTree) string {
+		in := inputs()
+		in.Trees = trees
+		return keyOf(t, `<layer_declaration><remote name="r" baseurl="git://h/"/><baselayer remote="r" repo="poky" revision="main"/></layer_declaration>
+			<buildstage id="s"><action>FROM debian:12</action><reposync/></buildstage>`, in)
+	}
+	tree := GitTree{Path: "/p", URL: "git://h/poky", Commit: "1"}
+	first := key(tree)
+	for name, other := range map[string]string{
+		"path":   key(GitTree{Path: "/q", URL: "git://h/poky", Commit: "1"}),
+		"URL":    key(GitTree{Path: "/p", URL: "git://h/other", Commit: "1"}),
+		"commit": key(GitTree{Path: "/p", URL: "git://h/poky", Commit: "2"}),
+		"layer":  key(tree, GitTree{Path: "/p/l", URL: "git://h/l", Commit: "1"}),
+	} {
+		if other == first {
+			t.Errorf("another %s does not change the key", name)
+		}
+	}
+	same := tree
+	same.Revision, same.Ref, same.Mirror, same.From = "main", "refs/heads/main", "/mirror", git.Pinned{URL: "/mirror"}
+	if key(same) != first {
+		t.Error("the way to the commit changes the key")
 	}
 }

@@ -171,7 +171,7 @@ func TestGrounds(t *testing.T) {
 // Names of images come from whoever has put them into the store.
 func TestBuildIDsStayInside(t *testing.T) {
 	b := Builds{Dir: t.TempDir() + "/builds"}
-	for _, id := range []string{"", ".", "..", "../x", "a/b", "a\x00b", strings.Repeat("a", 300)} {
+	for _, id := range []string{"", ".", "..", "../x", "a/b", ".hidden", "a\x00b", strings.Repeat("a", 300)} {
 		if err := b.Write(id, BuildInfo{Owner: "me"}); err == nil {
 			t.Errorf("build id %q was taken", id)
 		}
