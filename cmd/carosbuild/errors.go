@@ -66,13 +66,16 @@ func (a *app) report(err error) int {
 	}
 	fmt.Fprintln(a.stderr, "carosbuild:", err)
 	if git.IsNetwork(err) {
-		hint(a.stderr, "remedy:", "--remote NAME=URL takes a git remote from another server, or from a directory")
+		hint(a.stderr, "remedy:", remoteHint)
 	}
 	if lock := (lockError{}); errors.As(err, &lock) {
 		return exitDeclaration
 	}
 	return a.status(err)
 }
+
+// remoteHint is for git servers that do not answer.
+const remoteHint = "--remote NAME=URL takes a git remote from another server, or from a directory"
 
 // besides are the errors joined with the one that was reported.
 func besides(err error, reported *build.StepError) []error {
@@ -107,9 +110,9 @@ func (a *app) status(err error) int {
 // where all of it is, and how to look at the half-done stage.
 func (a *app) reportStep(e *build.StepError) {
 	w := a.stderr
-	what := fmt.Sprintf("exit status %d", e.Status)
+	what, more := fmt.Sprintf("exit status %d", e.Status), ""
 	if e.Err != nil {
-		what, _, _ = strings.Cut(e.Err.Error(), "\n")
+		what, more, _ = strings.Cut(e.Err.Error(), "\n")
 	}
 	f := decl.Findings{{Span: e.Span, Summary: fmt.Sprintf("stage %s: %s failed: %s", e.Stage, e.Kind, what)}}
 	if err := f.Render(w, a.files, a.color()); err != nil {
@@ -118,6 +121,13 @@ func (a *app) reportStep(e *build.StepError) {
 	var host *runc.HostError
 	if errors.As(e.Err, &host) {
 		hint(w, "remedy:", host.Cure)
+		more = "" // that is the cure
+	}
+	for line := range strings.Lines(more) { // about another git tree, say
+		hint(w, "also:", printable(strings.TrimSpace(line)))
+	}
+	if git.IsNetwork(e.Err) {
+		hint(w, "remedy:", remoteHint)
 	}
 	if len(e.Tail) > 0 {
 		fmt.Fprintln(w, "last output:")

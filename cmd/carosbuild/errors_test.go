@@ -14,6 +14,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/runc"
+	"github.com/carosio/carosbuild/pkg/source/git"
 )
 
 // What the host lacks for a step is said where the step is declared.
@@ -33,5 +34,27 @@ full log:    /log
 `
 	if diff := cmp.Diff(out.String(), want); diff != "" || status != exitHost {
 		t.Errorf("status %d, want %d; output (-got +want):\n%s", status, exitHost, diff)
+	}
+}
+
+// TestReportGitOfStep: two servers that do not answer are both told, and what
+// helps.
+func TestReportGitOfStep(t *testing.T) {
+	var out strings.Builder
+	a := &app{stderr: &out, getenv: func(string) string { return "" }}
+	a.files = []decl.Source{{Name: "a.xml", Data: []byte("<redo>\n<x/>\n</redo>\n")}}
+	status := a.report(&build.StepError{
+		Stage: "s", Kind: "REPOSYNC", Span: decl.Span{File: "a.xml", Line: 2, Col: 1, Len: 4}, Log: "/log",
+		Err: errors.Join(&git.NetworkError{URL: "git://a/", Text: "no"}, &git.NetworkError{URL: "git://b/", Text: "no, too"}),
+	})
+	want := `a.xml:2:1: error: stage s: REPOSYNC failed: git://a/: no
+    2 |<x/>
+      |^^^^
+also:        git://b/: no, too
+remedy:      --remote NAME=URL takes a git remote from another server, or from a directory
+full log:    /log
+`
+	if diff := cmp.Diff(out.String(), want); diff != "" || status != exitNetwork {
+		t.Errorf("status %d, want %d; output (-got +want):\n%s", status, exitNetwork, diff)
 	}
 }

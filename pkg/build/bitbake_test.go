@@ -234,3 +234,38 @@ func TestWatch(t *testing.T) {
 		t.Errorf("events (-got +want):\n%s", diff)
 	}
 }
+
+// TestMounts: the build id is in the stage where git layers are, and nowhere
+// else.
+func TestMounts(t *testing.T) {
+	dir := t.TempDir()
+	mounted := func(layers bool) string {
+		t.Helper()
+		r := &stageRun{Engine: &Engine{Scratch: t.TempDir(), CacheDir: t.TempDir(), BuildID: "b1"}, plan: &StagePlan{GitLayers: layers}}
+		mounts, err := r.mounts(dir, []decl.Cache{{Path: "/c"}}, me())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if st, err := os.Stat(mounts[0].Source); err != nil || !st.IsDir() || mounts[0].Target != "/c" {
+			t.Fatalf("the cache is %v, %v", mounts[0], err)
+		}
+		if len(mounts) == 1 {
+			return ""
+		}
+		data, err := os.ReadFile(mounts[1].Source)
+		if err != nil || !mounts[1].ReadOnly {
+			t.Fatalf("%v, %v", mounts[1], err)
+		}
+		return mounts[1].Target + " " + string(data)
+	}
+	if got := mounted(true); got != "" {
+		t.Errorf("without the directory: %q", got)
+	}
+	plant(t, dir, "REDO/source/")
+	if got, want := mounted(true), "/REDO/source/BUILDID b1"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := mounted(false); got != "" {
+		t.Errorf("without git layers: %q", got)
+	}
+}
