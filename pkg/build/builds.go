@@ -7,9 +7,7 @@ package build
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -59,19 +57,7 @@ func (b Builds) Write(id string, info BuildInfo) error {
 	if err := os.MkdirAll(b.Dir, 0o700); err != nil {
 		return fmt.Errorf("note build %s: %w", id, err)
 	}
-	f, err := os.CreateTemp(b.Dir, "new-")
-	if err != nil {
-		return fmt.Errorf("note build %s: %w", id, err)
-	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), filepath.Join(b.Dir, id+".json"))
-	}
-	if err != nil {
-		if e := os.Remove(f.Name()); !errors.Is(e, fs.ErrNotExist) {
-			err = errors.Join(err, e)
-		}
+	if err := replaceFile(filepath.Join(b.Dir, id+".json"), data, 0o600); err != nil {
 		return fmt.Errorf("note build %s: %w", id, err)
 	}
 	return nil

@@ -6,9 +6,7 @@ package build
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -62,19 +60,7 @@ func (p Pins) write(key string, v pin) error {
 	if err := os.MkdirAll(p.Dir, 0o700); err != nil {
 		return fmt.Errorf("pin: %w", err)
 	}
-	f, err := os.CreateTemp(p.Dir, "new-")
-	if err != nil {
-		return fmt.Errorf("pin: %w", err)
-	}
-	_, err = f.Write(b)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), p.path(key))
-	}
-	if err != nil {
-		if e := os.Remove(f.Name()); !errors.Is(e, fs.ErrNotExist) {
-			err = errors.Join(err, e)
-		}
+	if err := replaceFile(p.path(key), b, 0o600); err != nil {
 		return fmt.Errorf("pin: %w", err)
 	}
 	return nil

@@ -6,7 +6,6 @@ package build
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -125,16 +124,8 @@ func WriteReport(dir string, r *Report) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("write report: %w", err)
 	}
-	f, err := os.CreateTemp(dir, ".report-*")
-	if err != nil {
+	if err := replaceFile(filepath.Join(dir, ReportName), append(data, '\n'), 0o600); err != nil {
 		return fmt.Errorf("write report: %w", err)
-	}
-	_, err = f.Write(append(data, '\n'))
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), filepath.Join(dir, ReportName))
-	}
-	if err != nil {
-		return fmt.Errorf("write report: %w", errors.Join(err, os.Remove(f.Name())))
 	}
 	return nil
 }

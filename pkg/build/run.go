@@ -197,20 +197,10 @@ func (r *stageRun) mounts(root string, caches []decl.Cache, user runc.User) ([]r
 		return mounts, nil
 	}
 	file := filepath.Join(r.Scratch, "build-id")
-	if err := r.writeBuildID(file); err != nil {
+	if err := replaceFile(file, []byte(r.BuildID), 0o644); err != nil { // another stage's step may read it
 		return nil, err
 	}
 	return append(mounts, runc.Mount{Source: file, Target: bitbake.BuildID, ReadOnly: true}), nil
-}
-
-// writeBuildID writes the file as a whole: another stage's step may read it.
-func (r *stageRun) writeBuildID(file string) error {
-	f, err := os.CreateTemp(r.Scratch, "build-id-")
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(r.BuildID)
-	return errors.Join(err, f.Chmod(0o644), f.Close(), os.Rename(f.Name(), file))
 }
 
 // hasDir reports whether a root has a directory of that name.
