@@ -436,34 +436,17 @@ func (c *buildCommand) upToDate(j *job, names []string) error {
 	return nil
 }
 
+// build runs the plan and writes the disks, inside the namespaces.
 func (c *buildCommand) build(ctx context.Context, j *job, view display) (err error) {
-	scratch := filepath.Join(j.dirs.state, "scratch")
-	if err := runc.MountScratch(scratch); err != nil {
-		return err
-	}
-	rt, err := runc.FindRuntime(c.runtime, filepath.Join(scratch, "runtime"))
-	if err != nil {
-		return err
-	}
 	store, err := c.openStore(ctx, j.store, j.dirs)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	fetcher, host, err := c.fetcher(j, view)
+	rec := build.NewRecorder(j.plan, time.Now())
+	e, err := c.engine(j, store, view, rec.Tee(view.show))
 	if err != nil {
 		return err
-	}
-	resolver, err := os.ReadFile("/etc/resolv.conf")
-	if err != nil {
-		resolver = nil
-	}
-	rec := build.NewRecorder(j.plan, time.Now())
-	e := &build.Engine{
-		Store: store, Records: j.records, Runtime: rt, Fetcher: fetcher, Host: host, Registry: c.registry(j.store), Git: c.gitCache(j.dirs, view),
-		CacheDir: j.dirs.cache, LogDir: filepath.Join(j.dirs.state, "logs"), Scratch: scratch, BuildID: c.buildID, Jobs: c.jobs,
-		Epoch: j.epoch, Network: runc.Network(c.network), Resolver: resolver, NoCache: c.noCache, KeepFailed: !c.forget,
-		OutputMode: c.outputMode, Now: time.Now, Events: rec.Tee(view.show),
 	}
 	if err := c.builds(j.store).Write(c.buildID, build.BuildInfo{Owner: c.owner(), Started: time.Now()}); err != nil {
 		return err
@@ -478,19 +461,52 @@ func (c *buildCommand) build(ctx context.Context, j *job, view display) (err err
 			return err
 		}
 	}
+	if err := c.noteNames(j, store, res); err != nil {
+		return err
+	}
+	view.close()
+	c.printResult(j, res)
+	return nil
+}
+
+// engine is what runs the plan.
+func (c *buildCommand) engine(j *job, store *layer.Store, view display, events func(build.Event)) (*build.Engine, error) {
+	scratch := filepath.Join(j.dirs.state, "scratch")
+	if err := runc.MountScratch(scratch); err != nil {
+		return nil, err
+	}
+	rt, err := runc.FindRuntime(c.runtime, filepath.Join(scratch, "runtime"))
+	if err != nil {
+		return nil, err
+	}
+	fetcher, host, err := c.fetcher(j, view)
+	if err != nil {
+		return nil, err
+	}
+	resolver, err := os.ReadFile("/etc/resolv.conf")
+	if err != nil {
+		resolver = nil // steps do without names
+	}
+	return &build.Engine{
+		Store: store, Records: j.records, Runtime: rt, Fetcher: fetcher, Host: host, Registry: c.registry(j.store), Git: c.gitCache(j.dirs, view),
+		CacheDir: j.dirs.cache, LogDir: filepath.Join(j.dirs.state, "logs"), Scratch: scratch, BuildID: c.buildID, Jobs: c.jobs,
+		Epoch: j.epoch, Network: runc.Network(c.network), Resolver: resolver, NoCache: c.noCache, KeepFailed: !c.forget,
+		OutputMode: c.outputMode, Now: time.Now, Events: events,
+	}, nil
+}
+
+// noteNames notes under which names the stages are stored, and gives the last one
+// that of --success-tag.
+func (c *buildCommand) noteNames(j *job, store *layer.Store, res *build.Result) error {
 	for _, s := range j.plan.Stages {
 		if err := c.pins(j).SetBuilt(s, res.BuildID+":"+s.ID); err != nil {
 			return err
 		}
 	}
-	if c.successTag != "" {
-		if err := store.AddNames(res.Stages[c.successStage(j, j.plan.Targets)].Image, []string{c.successTag}); err != nil {
-			return err
-		}
+	if c.successTag == "" {
+		return nil
 	}
-	view.close()
-	c.printResult(j, res)
-	return nil
+	return store.AddNames(res.Stages[c.successStage(j, j.plan.Targets)].Image, []string{c.successTag})
 }
 
 func (c *buildCommand) writeDisks(ctx context.Context, e *build.Engine, j *job, res *build.Result) error {

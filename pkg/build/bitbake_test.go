@@ -268,4 +268,25 @@ func TestMounts(t *testing.T) {
 	if got := mounted(false); got != "" {
 		t.Errorf("without git layers: %q", got)
 	}
+	file := filepath.Join(dir, "REDO/source/BUILDID")
+	for what, there := range map[string]func() error{
+		"a link":      func() error { return os.Symlink("/etc/passwd", file) },
+		"a directory": func() error { return os.Mkdir(file, 0o700) },
+	} {
+		if err := there(); err != nil {
+			t.Fatal(err)
+		}
+		if got := mounted(true); got != "" {
+			t.Errorf("over %s: %q", what, got)
+		}
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(file, []byte("an older one"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := mounted(true), "/REDO/source/BUILDID b1"; got != want {
+		t.Errorf("over a file: %q, want %q", got, want)
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -193,7 +194,7 @@ func (r *stageRun) mounts(root string, caches []decl.Cache, user runc.User) ([]r
 		}
 		mounts = append(mounts, runc.Mount{Source: dir, Target: c.Path})
 	}
-	if !r.plan.GitLayers || !hasDir(root, bitbake.SourceDir) { // a step may be about to make it
+	if !r.plan.GitLayers || !hasPlace(root, bitbake.BuildID) { // a step may be about to make one
 		return mounts, nil
 	}
 	file := filepath.Join(r.Scratch, "build-id")
@@ -203,14 +204,22 @@ func (r *stageRun) mounts(root string, caches []decl.Cache, user runc.User) ([]r
 	return append(mounts, runc.Mount{Source: file, Target: bitbake.BuildID, ReadOnly: true}), nil
 }
 
-// hasDir reports whether a root has a directory of that name.
-func hasDir(root, name string) bool {
+// hasPlace reports whether a file can be mounted at a name: in a directory that
+// is there, over nothing or a file. A mount would follow a link.
+func hasPlace(root, name string) bool {
 	fd, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return false
 	}
 	defer unix.Close(fd)
-	return statDir(fd, name)
+	dir, err := openIn(fd, path.Dir(name), unix.O_PATH|unix.O_DIRECTORY)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(dir)
+	var st unix.Stat_t
+	err = unix.Fstatat(dir, path.Base(name), &st, unix.AT_SYMLINK_NOFOLLOW)
+	return err == unix.ENOENT || err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG
 }
 
 // environment is what a command finds: a few defaults, the image's own, and
