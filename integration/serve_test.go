@@ -31,14 +31,14 @@ import (
 func yoctoStage(t *testing.T, hostOnly string) string {
 	return "<redo>" + base(t) + `
 		<buildstage id="050-yocto"><prestage>base</prestage><action><![CDATA[RUN set -e
-T=/REDO/build/tmp; D=$T/deploy; mkdir -p $D/images/vm $D/ipk/all $T/log/cooker/vm $T/work/all/x/1/temp $T/work/vm/x/1/temp; cd $D/images/vm
+T=/REDO/build/tmp; W=$T/work; D=$T/deploy; mkdir -p $D/images/vm $D/ipk/all $T/log/cooker/vm $W/all/x/1/temp $W/vm/x/1/temp; cd $D/images/vm
 dd if=/dev/urandom of=core-image-2016.ova bs=1M count=3; ln -s core-image-2016.ova core-image.ova
 truncate -s 300M card.img; ln -s card.img core-image.sunxi-sdimg
 echo private > zImage; chmod 600 zImage; chown 33:44 zImage; mkdir /etc; echo host > /etc/hostname
 ln -s ` + hostOnly + ` absolute.iso; ln -s ../../../../../../../../../../..` + hostOnly + ` dots.iso; ln -s /etc/hostname own.iso
 ln -s loop2.iso loop1.iso; ln -s loop1.iso loop2.iso; ln -s /proc/1/root` + hostOnly + ` proc.iso; mkfifo pipe.ova; ln -s / root.iso
 echo Package: x > $D/ipk/Packages; echo x > $D/ipk/all/x_1_all.ipk; ln -s ` + hostOnly + ` $D/ipk/all/host.ipk
-echo cooker > $T/log/cooker/vm/1.log; echo one > $T/work/all/x/1/temp/log.do_a; echo two > $T/work/vm/x/1/temp/log.do_a]]></action></buildstage>
+echo cooker > $T/log/cooker/vm/1.log; echo one > $W/all/x/1/temp/log.do_a; echo two > $W/vm/x/1/temp/log.do_a]]></action></buildstage>
 		<disk id="d" stage="base"><partition name="root" fs="ext4" size="fit+8M" path="/"/></disk>
 	</redo>`
 }

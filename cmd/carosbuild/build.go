@@ -7,9 +7,7 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -434,116 +432,4 @@ func (c *buildCommand) upToDate(j *job, names []string) error {
 	}
 	fmt.Fprintf(c.stderr, "nothing to do: all %d steps of %d stages are stored\n", steps, len(j.plan.Stages))
 	return nil
-}
-
-// build runs the plan and writes the disks, inside the namespaces.
-func (c *buildCommand) build(ctx context.Context, j *job, view display) (err error) {
-	store, err := c.openStore(ctx, j.store, j.dirs)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, store.Close()) }()
-	rec := build.NewRecorder(j.plan, time.Now())
-	e, err := c.engine(j, store, view, rec.Tee(view.show))
-	if err != nil {
-		return err
-	}
-	if err := c.builds(j.store).Write(c.buildID, build.BuildInfo{Owner: c.owner(), Started: time.Now()}); err != nil {
-		return err
-	}
-	var res *build.Result
-	defer func() { c.writeReport(rec.Report(ctx, e, res, time.Now(), err), e, j) }()
-	if res, err = e.Run(ctx, j.plan, j.resolved); err != nil {
-		return err
-	}
-	if len(c.out) > 0 {
-		if err := c.writeDisks(ctx, e, j, res); err != nil {
-			return err
-		}
-	}
-	if err := c.noteNames(j, store, res); err != nil {
-		return err
-	}
-	view.close()
-	c.printResult(j, res)
-	return nil
-}
-
-// engine is what runs the plan.
-func (c *buildCommand) engine(j *job, store *layer.Store, view display, events func(build.Event)) (*build.Engine, error) {
-	scratch := filepath.Join(j.dirs.state, "scratch")
-	if err := runc.MountScratch(scratch); err != nil {
-		return nil, err
-	}
-	rt, err := runc.FindRuntime(c.runtime, filepath.Join(scratch, "runtime"))
-	if err != nil {
-		return nil, err
-	}
-	fetcher, host, err := c.fetcher(j, view)
-	if err != nil {
-		return nil, err
-	}
-	resolver, err := os.ReadFile("/etc/resolv.conf")
-	if err != nil {
-		resolver = nil // steps do without names
-	}
-	return &build.Engine{
-		Store: store, Records: j.records, Runtime: rt, Fetcher: fetcher, Host: host, Registry: c.registry(j.store), Git: c.gitCache(j.dirs, view),
-		CacheDir: j.dirs.cache, LogDir: filepath.Join(j.dirs.state, "logs"), Scratch: scratch, BuildID: c.buildID, Jobs: c.jobs,
-		Epoch: j.epoch, Network: runc.Network(c.network), Resolver: resolver, NoCache: c.noCache, KeepFailed: !c.forget,
-		OutputMode: c.outputMode, Now: time.Now, Events: events,
-	}, nil
-}
-
-// noteNames notes under which names the stages are stored, and gives the last one
-// that of --success-tag.
-func (c *buildCommand) noteNames(j *job, store *layer.Store, res *build.Result) error {
-	for _, s := range j.plan.Stages {
-		if err := c.pins(j).SetBuilt(s, res.BuildID+":"+s.ID); err != nil {
-			return err
-		}
-	}
-	if c.successTag == "" {
-		return nil
-	}
-	return store.AddNames(res.Stages[c.successStage(j, j.plan.Targets)].Image, []string{c.successTag})
-}
-
-func (c *buildCommand) writeDisks(ctx context.Context, e *build.Engine, j *job, res *build.Result) error {
-	img, release, err := e.Disk(ctx, j.disk, res)
-	if err != nil {
-		return err
-	}
-	return errors.Join(e.WriteDisk(ctx, img, c.outputs(), c.stdout), release())
-}
-
-// printResult says what came out, on stdout: what a script wants to know. Where
-// the disk went there, it goes to stderr.
-func (c *buildCommand) printResult(j *job, res *build.Result) {
-	for _, id := range j.plan.Targets {
-		fmt.Fprintf(c.results(), "%s:%s\n", res.BuildID, id)
-	}
-	c.printOutputs()
-}
-
-func (c *buildCommand) printOutputs() {
-	for _, out := range c.out {
-		fmt.Fprintln(c.results(), out)
-	}
-}
-
-func (c *buildCommand) results() io.Writer {
-	if slices.Contains(c.out, disk.StandardOutput) {
-		return c.stderr
-	}
-	return c.stdout
-}
-
-// defaultBuildID is redomat's: local date and time, and the user.
-func defaultBuildID(now time.Time, user string) string {
-	id := cleanBuildID(now.Format("2006-01-02-150405") + "-" + user)
-	if !buildIDs.MatchString(id) { // a user named _apt or so
-		return now.Format("2006-01-02-150405")
-	}
-	return id
 }

@@ -42,7 +42,7 @@ func newWorld(t *testing.T) *world {
 		deploy + "images/vm/core-image.ova": strings.Repeat("0123456789", 1000), deploy + "images/vm/page.html.wic": "<script>alert(1)</script>",
 		deploy + `images/vm/<b>"&'x.wic`: "odd", deploy + "images/vm/" + longName: "long", deploy + "images/vm/javascript:alert(1).wic": "scheme",
 		deploy + "ipk/all/a_1.ipk": "package a", deploy + "ipk/Packages": "Package: a\n",
-		"REDO/build/tmp/log/cooker/vm/1.log": "cooker\n", "REDO/build/tmp/work/vm/x/1/temp/log.do_compile": "compile\n",
+		"REDO/build/tmp/log/cooker/vm/1.log": "cooker\n", "REDO/build/tmp/work" + "/vm/x/1/temp/log.do_compile": "compile\n",
 		"etc/passwd": "the stage's own", "secret": "not offered",
 	} {
 		put(t, filepath.Join(w.stage, name), content)

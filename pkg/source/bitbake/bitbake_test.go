@@ -89,7 +89,7 @@ func TestParseProgress(t *testing.T) {
 }
 
 func TestFailedLog(t *testing.T) {
-	const log = "/REDO/build/tmp/work/core2-64-poky-linux/bash/4.3.30-r0/temp/log.do_compile.1234"
+	const log = BuildDir + "/tmp/work" + "/core2-64-poky-linux/bash/4.3.30-r0/temp/log.do_compile.1234"
 	for _, tt := range []struct{ line, want, name string }{
 		{"ERROR: Logfile of failure stored in: " + log, log, "bash-4.3.30-r0-log.do_compile.1234"},
 		{"ERROR: bash-4.3.30-r0 do_compile: Logfile of failure stored in: " + log + "\r", log, "bash-4.3.30-r0-log.do_compile.1234"},
