@@ -63,7 +63,8 @@ func overlay(t *testing.T, name string) string {
 
 // TestBoards builds the cards of all boards from one set of stages, looks at
 // them with other tools, and boots the one that QEMU has a board for: with its
-// extlinux.conf, and with a script as the Lamobo R1 has it.
+// extlinux.conf, and with a script as the Lamobo R1 has it. The same card comes
+// out of a second build from nothing.
 func TestBoards(t *testing.T) {
 	t.Parallel() // with TestArm64: dpkg and the machines keep one processor busy each
 	w := emulated(t, "qemu-arm-static")
@@ -87,6 +88,10 @@ func TestBoards(t *testing.T) {
 		if got := w.ok(t, tool(t, "podman"), "image", "inspect", "--format", "{{.Os}}/{{.Architecture}}", image).stdout; got != "linux/arm\n" {
 			t.Errorf("podman takes the image for %q", got)
 		}
+	})
+	t.Run("reproducible", func(t *testing.T) {
+		id, _, _ := strings.Cut(r.stdout, ":")
+		checkAgain(t, w, emulated(t, "qemu-arm-static"), id, "orangepi-pc.xml", report, "--out", "orangepi-pc.img")
 	})
 	for _, c := range []card{
 		{"orangepi-pc", "sun8i-h3-nanopi-neo", "sun8i-h3-orangepi-pc.dtb", "/extlinux/extlinux.conf"},
@@ -133,7 +138,7 @@ func oneProcessor(t *testing.T, w *world, img string) {
 	w.ok(t, tool(t, "mcopy"), "-o", "-i", img+"@@1M", "menu", menu)
 }
 
-// TestArm64 builds the 64-bit target and boots it by UEFI; then the card of a
+// TestArm64 builds the 64-bit target, twice from nothing, and boots it by UEFI; then the card of a
 // board with other places for its boot programs.
 func TestArm64(t *testing.T) {
 	t.Parallel()
@@ -143,6 +148,10 @@ func TestArm64(t *testing.T) {
 	if out := w.ok(t, tool(t, "sgdisk"), "-v", "arm64.img").stdout; !strings.Contains(out, "No problems found") {
 		t.Errorf("sgdisk -v:\n%s", out)
 	}
+	t.Run("reproducible", func(t *testing.T) {
+		id, _, _ := strings.Cut(r.stdout, ":")
+		checkAgain(t, w, emulated(t, "qemu-aarch64-static"), id, "arm64-uefi.xml", overlay(t, "boot.xml"), "--out", "arm64.img")
+	})
 	raw := filepath.Join(w.work, "arm64.img")
 	w.ok(t, tool(t, "fsck.vfat"), "-n", partition(t, w, raw, "esp"))
 	w.ok(t, tool(t, "e2fsck"), "-fn", partition(t, w, raw, "root"))
