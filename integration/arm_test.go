@@ -138,8 +138,8 @@ func oneProcessor(t *testing.T, w *world, img string) {
 	w.ok(t, tool(t, "mcopy"), "-o", "-i", img+"@@1M", "menu", menu)
 }
 
-// TestArm64 builds the 64-bit target, twice from nothing, and boots it by UEFI; then the card of a
-// board with other places for its boot programs.
+// TestArm64 builds the 64-bit target, twice from nothing, and boots it by UEFI;
+// then the card of a board with other places for its boot programs.
 func TestArm64(t *testing.T) {
 	t.Parallel()
 	w := emulated(t, "qemu-aarch64-static")
