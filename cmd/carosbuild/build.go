@@ -32,6 +32,7 @@ type buildCommand struct {
 	redomatFlags
 	out       []string
 	format    string
+	level     int // of compression
 	disk      string
 	target    string
 	jobs      int
@@ -69,6 +70,7 @@ func (c *buildCommand) command(use string) *cobra.Command {
 	f := cmd.Flags()
 	f.StringArrayVarP(&c.out, "out", "o", nil, "write the disk to this file, block device or pipe, - for standard output; may be repeated; the ending picks the format: "+strings.Join(disk.Endings(), " "))
 	f.StringVar(&c.format, "format", "", "format of the disk, whatever the endings say: "+strings.Join(build.Formats(), ", "))
+	c.levelFlag(cmd)
 	f.BoolVarP(&c.dryRun, "dry-run", "n", false, "only show what would run")
 	f.IntVarP(&c.jobs, "jobs", "j", runtime.NumCPU(), "stages to build at a time")
 	f.StringVarP(&c.buildID, "new-build-id", "B", "", "build id (default date, time and user)")
@@ -78,6 +80,10 @@ func (c *buildCommand) command(use string) *cobra.Command {
 	f.BoolVarP(&c.forget, "skip-failure-commit", "F", false, "do not keep the half-done stage of a failed step")
 	c.oldFlags(cmd)
 	return cmd
+}
+
+func (c *buildCommand) levelFlag(cmd *cobra.Command) {
+	cmd.Flags().IntVar(&c.level, "compression-level", 0, "how hard to compress the disk, 1 (fast) to 9 (small); 0 is the format's own choice")
 }
 
 // verifyFlags are those that have a disk booted when it is written.
@@ -212,7 +218,10 @@ func checkNetwork(name string) error {
 
 // checkOutputs finds out before anything is built what could not be written.
 func (c *buildCommand) checkOutputs() error {
-	for flag, set := range map[string]bool{"--format": c.format != "", "--verify-boot": c.verify} {
+	if c.level < 0 || c.level > 9 {
+		return usagef("--compression-level %d: want 1 to 9, or 0 for the format's own choice", c.level)
+	}
+	for flag, set := range map[string]bool{"--format": c.format != "", "--compression-level": c.level > 0, "--verify-boot": c.verify} {
 		if set && len(c.out) == 0 {
 			return usagef("%s goes with --out", flag)
 		}

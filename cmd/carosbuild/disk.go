@@ -67,6 +67,7 @@ DISK.bios, which the build of the disk has made; push it like any other:
 	f.StringArrayVarP(&c.declFiles, "declaration", "d", nil, "file that declares the disk, or a built-in target; may be repeated")
 	f.StringArrayVarP(&c.out, "out", "o", nil, "write the disk to this file; the ending picks the format")
 	f.StringVar(&c.format, "format", "", "format of the disk, whatever the ending says: "+strings.Join(build.Formats(), ", "))
+	c.levelFlag(cmd)
 	f.StringVar(&c.disk, "disk", "", "which disk, if more than one is declared")
 	f.StringArrayVar(&c.stages, "stage", nil, "NAME=SOURCE: where another stage is that the disk takes files from")
 	f.StringVar(&c.arch, "arch", "", "architecture, where an image has several (default this machine's)")
@@ -110,7 +111,7 @@ func (c *diskCommand) run(cmd *cobra.Command) error {
 	if err := os.MkdirAll(where.cache, 0o700); err != nil {
 		return err
 	}
-	e := &build.Engine{CacheDir: where.cache, Epoch: epoch, Jobs: c.jobs, Now: time.Now, Events: view.show}
+	e := &build.Engine{CacheDir: where.cache, Epoch: epoch, Jobs: c.jobs, Level: c.level, Now: time.Now, Events: view.show}
 	write := func(ctx context.Context, s *layer.Store) error {
 		roots, err := c.roots(sources, s, where, view)
 		if err == nil {

@@ -37,7 +37,7 @@ func TestDefaultBuildID(t *testing.T) {
 func TestOptionsAreNoBeginnings(t *testing.T) {
 	c := &buildCommand{app: newApp()}
 	cmd := c.command("x")
-	for _, name := range []string{"out", "format", "disk", "target", "update", "locked", "json", "jobs", "network", "no-cache", "verify-boot", "foreign", "list", "success-tag"} {
+	for _, name := range []string{"out", "format", "disk", "target", "update", "locked", "json", "jobs", "network", "no-cache", "verify-boot", "foreign", "compression-level", "list", "success-tag"} {
 		if f := cmd.Flags().Lookup(name); f == nil || f.Name != name {
 			t.Errorf("--%s is %v", name, f)
 		}

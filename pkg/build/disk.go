@@ -71,7 +71,7 @@ func (e *Engine) WriteDisk(ctx context.Context, img *DiskImage, outs []disk.Outp
 	}
 	text := "write " + strings.Join(names, ", ")
 	return disk.WriteAll(ctx, outs, img.Layout.Image, disk.WriteOptions{
-		Seed: img.Seed, Time: img.Time, Mode: e.OutputMode, VM: img.VM, Stdout: stdout,
+		Seed: img.Seed, Time: img.Time, Mode: e.OutputMode, Level: e.Level, VM: img.VM, Stdout: stdout,
 		Progress: func(done, total int64) { e.event(Event{Kind: Progress, Text: text, Done: done, Total: total}) },
 	})
 }

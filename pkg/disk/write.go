@@ -32,7 +32,7 @@ import (
 type WriteOptions struct {
 	Seed     []byte // what the identifiers in a VMDK or VHD derive from, as in Spec
 	Time     int64  // seconds since 1970, for formats that have a time in them
-	Level    int    // of compression, 1 to 9; 0 means the format's default
+	Level    int    // of compression, 1 (fast) to 9 (small); 0 means the format's default; xz has one only
 	Workers  int    // 0 means one a CPU
 	Progress func(done, total int64)
 	Mode     os.FileMode // of files; 0 leaves it to the umask
