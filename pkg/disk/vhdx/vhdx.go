@@ -3,7 +3,8 @@
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
 // Package vhdx writes the disk format of Hyper-V, dynamic, in one pass over the
-// data. Reading, fixed and differencing disks are left out.
+// data, and reads and checks dynamic and fixed disks. Differencing disks, and
+// files whose log is not empty, are left out.
 package vhdx
 
 import (

@@ -123,6 +123,11 @@ func TestQemu(t *testing.T) {
 	for name, m := range images(t) {
 		t.Run(name, func(t *testing.T) {
 			path := writeFile(t, m, options(), pipeline.Options{})
+			v := open(t, path)
+			sameDisk(t, m, v)
+			if ps := v.Check(t.Context()); len(ps) > 0 {
+				t.Errorf("%v", ps)
+			}
 			var info struct {
 				VirtualSize int64 `json:"virtual-size"`
 				Cluster     int64 `json:"cluster-size"`
