@@ -1,0 +1,198 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package vhd
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"github.com/carosio/carosbuild/pkg/disk/damage"
+	"github.com/carosio/carosbuild/pkg/disk/pipeline"
+)
+
+// Check checks the file's structure: footers, header, where blocks are, and that
+// what a block's bitmap leaves out is zero. It reads all bitmaps, and of the data
+// what they leave out.
+func (v *Reader) Check(ctx context.Context) []damage.Problem {
+	c := &checker{v: v}
+	if !v.Dynamic() {
+		c.fixed()
+		return c.Problems()
+	}
+	c.footers()
+	c.header()
+	c.blocks(ctx)
+	return c.Problems()
+}
+
+type checker struct {
+	damage.List
+	v      *Reader
+	places []place
+}
+
+// place is a part of the file, in bytes.
+type place struct {
+	start, n int64
+	what     string
+}
+
+// fixed checks the footer of a fixed disk, which is raw for the rest.
+func (c *checker) fixed() {
+	b := make([]byte, footerSize)
+	if err := c.v.read(b, c.v.size-footerSize); err != nil {
+		c.Add("footer", "%v", err)
+		return
+	}
+	c.version("footer", b[12:])
+	if c.v.f.size != uint64(c.v.size-footerSize) {
+		c.Add("footer", "a disk of %d bytes, and before the footer are %d", c.v.f.size, c.v.size-footerSize)
+	}
+}
+
+func (c *checker) version(where string, b []byte) {
+	if got := binary.BigEndian.Uint32(b); got != version {
+		c.Add(where, "version %#x, not %#x", got, version)
+	}
+}
+
+// footers compares the footer with its copy in front.
+func (c *checker) footers() {
+	front, back := make([]byte, footerSize), make([]byte, footerSize)
+	sound := true
+	for _, p := range []struct {
+		b     []byte
+		at    int64
+		where string
+	}{{front, 0, "footer's copy"}, {back, c.v.size - footerSize, "footer"}} {
+		err := c.v.read(p.b, p.at)
+		if err == nil {
+			_, err = parseFooter(p.b)
+		}
+		if err != nil {
+			c.Add(p.where, "%v", err)
+			sound = false
+			continue
+		}
+		c.version(p.where, p.b[12:])
+		c.places = append(c.places, place{p.at, footerSize, "the " + p.where})
+	}
+	if sound && !bytes.Equal(front, back) {
+		c.Add("footer's copy", "it differs from the footer")
+	}
+}
+
+func (c *checker) header() {
+	b := make([]byte, headerSize)
+	err := c.v.read(b, int64(c.v.f.dataOffset))
+	if err != nil {
+		c.Add("header", "%v", err)
+		return
+	}
+	h, err := parseHeader(b)
+	if err != nil {
+		c.Add("header", "%v", err)
+		return
+	}
+	c.version("header", b[24:])
+	if h.table%sectorSize != 0 {
+		c.Add("header", "the table is at %d, which is within a sector", h.table)
+	}
+	if size := int64(c.v.f.size); (size-1)/c.v.block+1 > int64(h.entries) {
+		c.Add("header", "a table of %d entries for a disk of %d bytes", h.entries, size)
+	}
+	c.places = append(c.places,
+		place{int64(c.v.f.dataOffset), headerSize, "the header"},
+		place{int64(h.table), int64(len(c.v.table)) * 4, "the table"})
+}
+
+// blocks checks the table's entries and the blocks. There are never more places
+// than the file has sectors.
+func (c *checker) blocks(ctx context.Context) {
+	v := c.v
+	for i, s := range v.table {
+		if ctx.Err() != nil {
+			return
+		}
+		if s == unused {
+			continue
+		}
+		where, at := fmt.Sprintf("block %d", i), int64(s)*sectorSize
+		if at > v.size-v.data-v.block {
+			c.Add(where, "it is at %d, and the file has %d bytes", at, v.size)
+			continue
+		}
+		if c.places = append(c.places, place{at, v.data + v.block, where}); int64(len(c.places)) > v.size/sectorSize {
+			c.Add("table", "it names more blocks than the file has sectors")
+			return
+		}
+	}
+	if c.overlaps() {
+		return // a file with blocks on top of one another could have any number to read
+	}
+	for i, s := range v.table {
+		if ctx.Err() != nil {
+			return
+		}
+		if at := int64(s) * sectorSize; s != unused && at <= v.size-v.data-v.block {
+			c.bitmap(i, at)
+		}
+	}
+}
+
+// overlaps reports whether anything is on top of something else.
+func (c *checker) overlaps() bool {
+	slices.SortStableFunc(c.places, func(a, b place) int { return cmp.Compare(a.start, b.start) })
+	found := false
+	for i := 1; i < len(c.places); i++ {
+		if a, b := c.places[i-1], c.places[i]; b.start < a.start+a.n {
+			c.Add(b.what, "it is at %d, in %s", b.start, a.what)
+			found = true
+		}
+	}
+	return found
+}
+
+// bitmap checks a block whose bitmap does not name all of its sectors. The
+// specification has the others read as zero. QEMU and this package read what is
+// there, and QEMU sets all bits when it writes: data that are left out are read
+// by some and not by others.
+func (c *checker) bitmap(no int, at int64) {
+	v := c.v
+	where := fmt.Sprintf("block %d", no)
+	bitmap := make([]byte, v.data)
+	if err := v.read(bitmap, at); err != nil {
+		c.Add(where, "%v", err)
+		return
+	}
+	n := min(v.block, v.disk-int64(no)*v.block) / sectorSize
+	bad, first := 0, int64(0)
+	for s := int64(0); s < n; s += 8 {
+		set := bitmap[s/8]
+		if set == 0xFF {
+			continue
+		}
+		data := make([]byte, min(8, n-s)*sectorSize)
+		if err := v.read(data, at+v.data+s*sectorSize); err != nil {
+			c.Add(where, "%v", err)
+			return
+		}
+		for i := range int64(len(data)) / sectorSize {
+			if set>>(7-i)&1 != 0 || pipeline.IsZero(data[i*sectorSize:(i+1)*sectorSize]) {
+				continue
+			}
+			if bad++; bad == 1 {
+				first = s + i
+			}
+		}
+	}
+	if bad > 0 {
+		c.Add(where, "its bitmap leaves out %d sectors that have data, the first of them sector %d: Hyper-V reads zeros there", bad, int64(no)*v.block/sectorSize+first)
+	}
+}
