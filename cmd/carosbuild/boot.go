@@ -160,6 +160,8 @@ func qemuDisk(path string, o *disk.Opened) qemu.Disk {
 		d.Format = "qcow2"
 	case disk.VHD, disk.VHDFixed:
 		d.Format = "vpc"
+	case disk.VHDX:
+		d.Format = "vhdx"
 	default:
 		d.Format = "raw"
 		if f := o.File(); f != nil { // one that was compressed has no name

@@ -18,6 +18,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/carosio/carosbuild/pkg/disk/qcow2"
 	"github.com/carosio/carosbuild/pkg/disk/vhd"
+	"github.com/carosio/carosbuild/pkg/disk/vhdx"
 	"github.com/carosio/carosbuild/pkg/disk/vmdk"
 )
 
@@ -134,7 +135,8 @@ func (o *Opened) detect(f *os.File, path string) error {
 		o.Format = VHD
 		s, err = vhd.Open(f, size)
 	case is("vhdxfile"):
-		return errors.New("VHDX is written, but not read, by this program: convert it with qemu-img")
+		o.Format = VHDX
+		s, err = vhdx.Open(f, size)
 	case is("\x1f\x8b"):
 		return o.unpack(f, path, RawGzip)
 	case is("\x28\xb5\x2f\xfd"):

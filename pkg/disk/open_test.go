@@ -86,6 +86,9 @@ func TestOpenDisk(t *testing.T) {
 		{"qcow2, zstd", "qcow2", "compression_type=zstd", true, QCOW2},
 		{"vhd", "vpc", "force_size=on", false, VHD},
 		{"fixed vhd", "vpc", "force_size=on,subformat=fixed", false, VHDFixed},
+		{"vhdx", "vhdx", "", false, VHDX},
+		{"vhdx, large blocks", "vhdx", "block_size=64M", false, VHDX},
+		{"fixed vhdx", "vhdx", "subformat=fixed", false, VHDX},
 		{"vmdk", "vmdk", "subformat=streamOptimized", false, VMDK},
 		{"sparse vmdk", "vmdk", "", false, VMDKSparse},
 		{"flat vmdk", "vmdk", "subformat=monolithicFlat", false, VMDKFlat},
@@ -185,7 +188,7 @@ func TestOpenErrors(t *testing.T) {
 		{put("i", "# Disk DescriptorFile\nparentCID=12345678\n"), "child"},
 		{put("j", strings.Repeat("a", 257)+"ustar"+strings.Repeat("b", 250)), "no OVA"},
 		{put("k", "\x1f\x8bxxx"), "EOF"},
-		{put("l", "vhdxfile"), "qemu-img"},
+		{put("l", "vhdxfile"), "not a readable VHDX"},
 	} {
 		o, err := OpenDisk(tt.path)
 		if err == nil {

@@ -16,7 +16,10 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/grub"
 	"github.com/carosio/carosbuild/pkg/disk/ova"
 	"github.com/carosio/carosbuild/pkg/disk/partition"
+	"github.com/carosio/carosbuild/pkg/disk/qcow2"
 	"github.com/carosio/carosbuild/pkg/disk/verity"
+	"github.com/carosio/carosbuild/pkg/disk/vhd"
+	"github.com/carosio/carosbuild/pkg/disk/vhdx"
 	"github.com/carosio/carosbuild/pkg/disk/vmdk"
 )
 
@@ -41,8 +44,15 @@ func (d *Disk) checkFormat(ctx context.Context) []damage.Problem {
 	if d.opened.Format == disk.OVA {
 		return d.checkOVA(ctx)
 	}
-	if v, ok := d.opened.Source().(*vmdk.Reader); ok {
+	switch v := d.opened.Source().(type) {
+	case *vmdk.Reader:
 		return damage.In("VMDK", v.Check(ctx))
+	case *qcow2.Reader:
+		return damage.In("qcow2", v.Check(ctx))
+	case *vhd.Reader:
+		return damage.In("VHD", v.Check(ctx))
+	case *vhdx.Reader:
+		return damage.In("VHDX", v.Check(ctx))
 	}
 	return nil
 }

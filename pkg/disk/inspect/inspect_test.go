@@ -96,7 +96,7 @@ func TestReportBoard(t *testing.T) {
 
 // TestCheckClean finds nothing wrong with what is written.
 func TestCheckClean(t *testing.T) {
-	for _, format := range []string{"raw", "vmdk", "vmdk-sparse"} {
+	for _, format := range []string{"raw", "vmdk", "vmdk-sparse", "qcow2", "qcow2-compressed", "qcow2-zstd", "vhd", "vhd-fixed", "vhdx"} {
 		ps, err := opened(t, compose(t, hybrid(t, root())), "d", format).Check(t.Context())
 		if err != nil || len(ps) > 0 {
 			t.Errorf("%s: %v, %v", format, ps, err)
@@ -359,7 +359,7 @@ func TestForeign(t *testing.T) {
 	}
 	defer first.Close()
 	raw := looked(t, first)
-	for _, format := range []string{"raw", "qcow2", "vpc", "vmdk"} {
+	for _, format := range []string{"raw", "qcow2", "vpc", "vhdx", "vmdk"} {
 		out := at("disk." + format)
 		run(t, "", "qemu-img", "convert", "-f", "raw", "-O", format, at("raw"), out)
 		o, err := disk.OpenDisk(out)

@@ -19,14 +19,28 @@ const (
 	incompatDirty       = 1 << 0
 	incompatCompression = 1 << 3 // the compression type is not zlib
 	incompatRead        = incompatDirty | incompatCompression
+	autoclearBitmaps    = 1 << 0 // the bitmaps of the extension are up to date
 
 	entryCopied     = 1 << 63 // the reference count is 1
 	entryCompressed = 1 << 62
 	entryZero       = 1 << 0 // version 3: reads as zero whatever the offset
 	entryOffset     = 0x00FFFFFFFFFFFE00
+	l1Reserved      = 0x7F000000000001FF
+	l2Reserved      = 0x3F000000000001FE // of an entry that is not compressed
+	tableReserved   = 0x1FF              // of the reference count table
 
-	refcountOrder = 4        // reference counts of 1<<4 bits
-	maxL1Bytes    = 32 << 20 // what QEMU reads
+	refcountOrder    = 4 // reference counts of 1<<4 bits
+	maxRefcountOrder = 6
+	maxL1Bytes       = 32 << 20 // what QEMU reads
+	maxSnapshots     = 65536    // and these three
+	maxBitmaps       = 65535
+	maxExtra         = 1024 // bytes of a snapshot's extra data
+	minExtra         = 16   // and the least, in version 3
+	snapshotSize     = 40   // without extra data and names
+	bitmapSize       = 24
+
+	extensionEnd     = 0 // of the header
+	extensionBitmaps = 0x23852875
 
 	// What this package writes.
 	clusterBits     = 16
@@ -56,7 +70,11 @@ type header struct {
 	l1            uint64 // offset of the level 1 table
 	refTable      uint64 // offset of the reference count table
 	refClusters   uint32 // its length
+	snapshots     uint32
+	snapshotsAt   uint64 // offset of their table
 	incompatible  uint64
+	autoclear     uint64
+	length        uint32 // of the header; its extensions follow
 	refcountOrder uint32
 	compression   Compression
 }
@@ -93,6 +111,7 @@ func parseHeader(b []byte) (header, error) {
 		version: be.Uint32(b[4:]), backing: be.Uint64(b[8:]), clusterBits: be.Uint32(b[20:]), size: be.Uint64(b[24:]),
 		crypt: be.Uint32(b[32:]), l1Entries: be.Uint32(b[36:]), l1: be.Uint64(b[40:]),
 		refTable: be.Uint64(b[48:]), refClusters: be.Uint32(b[56:]), refcountOrder: refcountOrder,
+		snapshots: be.Uint32(b[60:]), snapshotsAt: be.Uint64(b[64:]), length: 72,
 	}
 	if h.version == 2 {
 		return h, nil
@@ -100,8 +119,11 @@ func parseHeader(b []byte) (header, error) {
 	if h.version != 3 || len(b) < 104 {
 		return header{}, fmt.Errorf("%w: version %d", ErrFormat, h.version)
 	}
-	h.incompatible, h.refcountOrder = be.Uint64(b[72:]), be.Uint32(b[96:])
-	if be.Uint32(b[100:]) > 104 && len(b) > 104 {
+	h.incompatible, h.autoclear, h.refcountOrder, h.length = be.Uint64(b[72:]), be.Uint64(b[88:]), be.Uint32(b[96:]), be.Uint32(b[100:])
+	if h.length < 104 {
+		return header{}, fmt.Errorf("%w: a header of %d bytes", ErrFormat, h.length)
+	}
+	if h.length > 104 && len(b) > 104 {
 		h.compression = Compression(b[104])
 	}
 	return h, nil

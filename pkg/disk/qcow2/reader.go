@@ -81,6 +81,8 @@ func (q *Reader) check() error {
 	switch {
 	case h.clusterBits < 9 || h.clusterBits > 21:
 		return fmt.Errorf("%w: clusters of 2^%d bytes", ErrFormat, h.clusterBits)
+	case h.length > 1<<h.clusterBits:
+		return fmt.Errorf("%w: a header of %d bytes", ErrFormat, h.length)
 	case h.size == 0 || h.size > 1<<60:
 		return fmt.Errorf("%w: disk of %d bytes", ErrFormat, h.size)
 	case h.backing != 0:
@@ -89,6 +91,8 @@ func (q *Reader) check() error {
 		return fmt.Errorf("%w: it is encrypted", ErrFormat)
 	case h.incompatible&^incompatRead != 0:
 		return fmt.Errorf("%w: incompatible features %#x", ErrFormat, h.incompatible)
+	case h.refcountOrder > maxRefcountOrder:
+		return fmt.Errorf("%w: reference counts of 2^%d bits", ErrFormat, h.refcountOrder)
 	case h.compression > Zstd:
 		return fmt.Errorf("%w: compression type %d", ErrFormat, h.compression)
 	}
@@ -192,15 +196,21 @@ func (q *Reader) piece(p []byte, off int64) error {
 	return q.read(p[:n], int64(e)+in)
 }
 
+// packedAt is where the file has a compressed cluster, and the most bytes that
+// it takes: up to the end of a sector.
+func (q *Reader) packedAt(e uint64) (at uint64, n int64) {
+	shift := 62 - (q.h.clusterBits - 8)
+	at = e & (1<<shift - 1)
+	return at, (int64(e&^uint64(entryCompressed)>>shift)+1)*512 - int64(at%512)
+}
+
 // load makes q.data the cluster that a compressed entry names.
 func (q *Reader) load(e uint64) error {
 	if q.dataAt == e {
 		return nil
 	}
 	q.dataAt = 0
-	shift := 62 - (q.h.clusterBits - 8)
-	at := e & (1<<shift - 1)
-	n := (int64(e&^uint64(entryCompressed)>>shift)+1)*512 - int64(at%512)
+	at, n := q.packedAt(e)
 	if at >= uint64(q.size) {
 		return fmt.Errorf("%w: compressed cluster at %d, and the file has %d bytes", ErrFormat, at, q.size)
 	}

@@ -310,8 +310,15 @@ func TestFlip(t *testing.T) {
 	}
 	rnd := rand.New(rand.NewPCG(1, 1))
 	areas := [][2]int{ // the disk's size, which has no copy and no checksum, is left out
-		{0, 520}, {headerAt, 80}, {2 * headerAt, 80}, {regionAt, 80}, {regionAt + regionSize, 80},
-		{metadataAt, 200}, {itemAt, 8}, {itemAt + 16, 24}, {tableAt, 48},
+		{0, 520},
+		{headerAt, 80},
+		{2 * headerAt, 80},
+		{regionAt, 80},
+		{regionAt + regionSize, 80},
+		{metadataAt, 200},
+		{itemAt, 8},
+		{itemAt + 16, 24},
+		{tableAt, 48},
 	}
 	got, found := make([]byte, len(want)), 0
 	for range 600 {

@@ -1,0 +1,127 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package qcow2
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/carosio/carosbuild/pkg/disk/damage"
+)
+
+// Check checks the file's structure: that tables and clusters are where they may
+// be, that every cluster's reference count is the number of references to it,
+// those of snapshots and bitmaps among them, and that compressed clusters can be
+// unpacked. It reads all tables and all that is compressed, and takes 8 bytes of
+// memory for each cluster of the file. It gives up where ctx ends.
+func (q *Reader) Check(ctx context.Context) []damage.Problem {
+	n := (q.size-1)/q.cluster + 1
+	c := &checker{
+		q:        &Reader{r: q.r, size: q.size, h: q.h, cluster: q.cluster, l2No: -1},
+		stored:   make([]uint32, n),
+		counted:  make([]uint32, n),
+		unpacked: newSet(n),
+	}
+	if q.h.incompatible&incompatDirty != 0 {
+		c.Add("header", "the file was not closed by whoever wrote to it last, and reference counts may be old")
+	}
+	c.refer(spot{"header", -1}, 0, q.cluster)
+	c.refcounts(ctx)
+	c.level1(ctx, "level 1 table", q.h.l1, q.h.l1Entries, true)
+	c.snapshots(ctx)
+	c.bitmaps(ctx)
+	if ctx.Err() == nil {
+		c.compare()
+	}
+	return c.Problems()
+}
+
+type checker struct {
+	damage.List
+	q        *Reader  // of this check alone
+	stored   []uint32 // reference counts in the file, larger ones as the largest
+	counted  []uint32 // references that were found
+	unpacked set      // level 2 tables whose compressed clusters were unpacked
+}
+
+// set has a bit for each cluster of the file.
+type set []uint64
+
+func newSet(n int64) set { return make(set, (n+63)/64) }
+
+// add reports whether a cluster is new in the set.
+func (s set) add(cluster int64) bool {
+	old := s[cluster/64]
+	s[cluster/64] |= 1 << (cluster % 64)
+	return old != s[cluster/64]
+}
+
+// spot names a place in messages.
+type spot struct {
+	what string
+	no   int64 // -1 when there is but one
+}
+
+func (s spot) String() string {
+	if s.no < 0 {
+		return s.what
+	}
+	return fmt.Sprintf("%s %d", s.what, s.no)
+}
+
+// refer counts a reference to each cluster of a range, and reports whether the
+// range is in the file. The last cluster of a file may be cut.
+func (c *checker) refer(who spot, at uint64, n int64) bool {
+	if at > uint64(c.q.size) || int64(at)+n-c.q.size >= c.q.cluster {
+		c.Add(who.String(), "%d bytes at %d, and the file has %d", n, at, c.q.size)
+		return false
+	}
+	for k := int64(at) / c.q.cluster; k*c.q.cluster < int64(at)+n && k < int64(len(c.counted)); k++ {
+		if c.counted[k] < math.MaxUint32 {
+			c.counted[k]++
+		}
+	}
+	return true
+}
+
+// aligned reports whether something that fills clusters is at the start of one.
+func (c *checker) aligned(who spot, at uint64) bool {
+	if at%uint64(c.q.cluster) == 0 {
+		return true
+	}
+	c.Add(who.String(), "it is at %d, which is within a cluster", at)
+	return false
+}
+
+// fill reads at at, and gives zeros for what is past the file's end.
+func (c *checker) fill(b []byte, at int64) error {
+	n := min(max(c.q.size-at, 0), int64(len(b)))
+	clear(b[n:])
+	return c.q.read(b[:n], at)
+}
+
+// compare holds the reference counts against the references.
+func (c *checker) compare() {
+	for i := 0; i < len(c.stored); {
+		s, k, j := c.stored[i], c.counted[i], i+1
+		if s == k {
+			i = j
+			continue
+		}
+		for j < len(c.stored) && c.stored[j] == s && c.counted[j] == k {
+			j++
+		}
+		where := fmt.Sprintf("cluster %d", i)
+		if j-1 > i {
+			where = fmt.Sprintf("clusters %d to %d", i, j-1)
+		}
+		if i = j; s > k {
+			c.Add(where, "leaked: the reference count is %d, and there are %d references", s, k)
+		} else {
+			c.Add(where, "the reference count is %d, and there are %d references", s, k)
+		}
+	}
+}

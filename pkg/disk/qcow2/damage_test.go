@@ -1,0 +1,369 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package qcow2
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/carosio/carosbuild/pkg/disk/image"
+	"github.com/carosio/carosbuild/pkg/disk/pipeline"
+)
+
+// qemuKinds are arguments of qemu-img convert. Preallocation and compression
+// exclude one another.
+var qemuKinds = [][]string{
+	{},
+	{"-c"},
+	{"-c", "-o", "compression_type=zstd"},
+	{"-c", "-o", "compat=0.10"},
+	{"-o", "compat=0.10"},
+	{"-o", "cluster_size=512"},
+	{"-c", "-o", "cluster_size=512,refcount_bits=1"},
+	{"-o", "cluster_size=2M"},
+	{"-c", "-o", "cluster_size=2M"},
+	{"-o", "refcount_bits=1"},
+	{"-c", "-o", "refcount_bits=2,cluster_size=4k"},
+	{"-o", "refcount_bits=4"},
+	{"-c", "-o", "refcount_bits=8"},
+	{"-o", "refcount_bits=32,lazy_refcounts=on"},
+	{"-c", "-o", "refcount_bits=64"},
+	{"-o", "preallocation=metadata"},
+	{"-o", "preallocation=falloc,cluster_size=128k"},
+}
+
+func convert(t testing.TB, raw string, args ...string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "q.qcow2")
+	runTool(t, "qemu-img", append(append([]string{"convert", "-f", "raw", "-O", "qcow2"}, args...), raw, path)...)
+	return path
+}
+
+// TestCheckClean finds nothing wrong with what is written here and by QEMU, and
+// reads both.
+func TestCheckClean(t *testing.T) {
+	for name, m := range images(t) {
+		for kind, o := range kinds() {
+			if ps := open(t, writeFile(t, m, o, pipeline.Options{})).Check(t.Context()); len(ps) > 0 {
+				t.Errorf("%s, %s: %v", name, kind, ps)
+			}
+		}
+		if name != "mixed" && name != "odd size" {
+			continue // QEMU's are the same whatever the disk
+		}
+		raw := writeRaw(t, m)
+		for _, args := range qemuKinds {
+			t.Run(fmt.Sprintf("%s/%v", name, args), func(t *testing.T) {
+				q := open(t, convert(t, raw, args...))
+				if ps := q.Check(t.Context()); len(ps) > 0 {
+					t.Errorf("%v", ps)
+				}
+				sameDisk(t, m, q)
+			})
+		}
+	}
+}
+
+// withSnapshots is a file with two snapshots, a bitmap, and clusters that QEMU
+// wrote at different times.
+func withSnapshots(t testing.TB, options string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "q.qcow2")
+	runTool(t, "qemu-img", "create", "-q", "-f", "qcow2", "-o", options, path, "4M")
+	runTool(t, "qemu-io", "-f", "qcow2", "-c", "write -P 1 0 300k", "-c", "write -c -P 2 1M 128k", path)
+	runTool(t, "qemu-img", "snapshot", "-c", "first", path)
+	runTool(t, "qemu-io", "-f", "qcow2", "-c", "write -P 3 64k 64k", "-c", "write -z 128k 64k", "-c", "write -P 4 2M 64k", path)
+	runTool(t, "qemu-img", "snapshot", "-c", "second", path)
+	runTool(t, "qemu-io", "-f", "qcow2", "-c", "write -P 5 2M 128k", "-c", "discard 0 64k", path)
+	if !strings.Contains(options, "0.10") {
+		runTool(t, "qemu-img", "bitmap", "--add", "--enable", path, "changes")
+		runTool(t, "qemu-img", "bitmap", "--add", "-g", "512k", path, "other")
+		runTool(t, "qemu-io", "-f", "qcow2", "-c", "write -P 6 3M 64k", path)
+	}
+	return path
+}
+
+func TestCheckSnapshots(t *testing.T) {
+	for _, options := range []string{"compat=1.1", "compat=0.10", "cluster_size=4k", "cluster_size=512,refcount_bits=8", "cluster_size=64k,refcount_bits=64"} {
+		path := withSnapshots(t, options)
+		if out, ok := judge(t, path); !ok {
+			t.Fatalf("%s: qemu-img check: %s", options, out)
+		}
+		if ps := open(t, path).Check(t.Context()); len(ps) > 0 {
+			t.Errorf("%s: %v", options, ps)
+		}
+	}
+}
+
+// judge is what qemu-img check says of a file.
+func judge(t testing.TB, path string) (string, bool) {
+	t.Helper()
+	p, err := exec.LookPath("qemu-img")
+	if err != nil {
+		runTool(t, "qemu-img") // which skips or fails
+	}
+	out, err := exec.CommandContext(t.Context(), p, "check", "-f", "qcow2", path).CombinedOutput()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return string(out), err == nil
+}
+
+// stricter are parts of problems that qemu-img check does not look for.
+var stricter = []string{"compressed cluster at", "was not closed", "unknown in version 2", "as another entry has"}
+
+// problems is what Open or Check says; mine are those of them that QEMU does not
+// look for.
+func problems(t testing.TB, b []byte) (all string, mine bool) {
+	t.Helper()
+	q, err := Open(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		if !errors.Is(err, ErrFormat) {
+			t.Errorf("error without ErrFormat: %v", err)
+		}
+		return err.Error(), true
+	}
+	var s strings.Builder
+	for _, p := range q.Check(t.Context()) {
+		s.WriteString(p.String() + "\n")
+		for _, part := range stricter {
+			mine = mine || strings.Contains(p.Text, part)
+		}
+	}
+	return s.String(), mine
+}
+
+// small is a file with 4 KiB clusters of all kinds.
+func small(t testing.TB, args ...string) []byte {
+	t.Helper()
+	data := append(text(1, 40000), random(2, 30000)...)
+	raw := writeRaw(t, mustImage(t, 4<<20, extent(100, data), image.Extent(extent(3<<20, text(3, 20000)))))
+	b, err := os.ReadFile(convert(t, raw, args...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// judgements are so many of each file. More were made once with other seeds.
+const judgements = 200
+
+// TestCheckJudge damages tables and compares what is said with what qemu-img
+// check says.
+func TestCheckJudge(t *testing.T) {
+	snapshots, err := os.ReadFile(withSnapshots(t, "cluster_size=4k"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "damaged")
+	for name, good := range map[string][]byte{
+		"plain": small(t, "-o", "cluster_size=4k"), "compressed": small(t, "-c", "-o", "cluster_size=4k,refcount_bits=8"),
+		"version 2": small(t, "-c", "-o", "cluster_size=4k,compat=0.10"), "preallocated": small(t, "-o", "cluster_size=4k,preallocation=metadata,refcount_bits=1"),
+		"snapshots": snapshots,
+	} {
+		rnd, found := rand.New(rand.NewPCG(7, 1)), 0
+		areas := tables(t, good)
+		for range judgements {
+			b := bytes.Clone(good)
+			a := areas[rnd.IntN(len(areas))]
+			at := a[0] + rnd.IntN(a[1])
+			switch rnd.IntN(4) {
+			case 0:
+				b[at] = byte(rnd.Uint32())
+			case 1: // an entry like its neighbour
+				copy(b[at&^7:at&^7+8], good[a[0]:a[0]+8])
+			case 2:
+				b[at] ^= 1 << rnd.IntN(8)
+			case 3:
+				clear(b[at&^7 : at&^7+8])
+			}
+			if err := os.WriteFile(path, b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			got, mine := problems(t, b)
+			want, sound := judge(t, path)
+			if got != "" {
+				found++
+			}
+			if sound == (got != "") && !(sound && mine) {
+				t.Errorf("%s: byte %d is %#x, was %#x: got %q, and qemu-img check says %t: %s", name, at, b[at], good[at], got, sound, want)
+			}
+		}
+		if found < judgements/2 {
+			t.Errorf("%s: %d problems", name, found)
+		}
+	}
+}
+
+// tables are where a file has header, tables and counts: offset and length.
+func tables(t testing.TB, b []byte) [][2]int {
+	t.Helper()
+	h, err := parseHeader(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	be := binary.BigEndian
+	block := be.Uint64(b[h.refTable:])
+	out := [][2]int{{32, 80}, {int(h.l1), int(h.l1Entries) * 8}, {int(h.refTable), 16}, {int(block), 80}}
+	for i := range uint64(h.l1Entries) {
+		if at := be.Uint64(b[h.l1+8*i:]) & entryOffset; at != 0 {
+			out = append(out, [2]int{int(at), 136}, [2]int{int(at), 136})
+		}
+	}
+	if h.snapshots > 0 {
+		out = append(out, [2]int{int(h.snapshotsAt), 40})
+	}
+	return out
+}
+
+func TestCheckDamage(t *testing.T) {
+	good, packed := small(t, "-o", "cluster_size=4k"), small(t, "-c", "-o", "cluster_size=4k")
+	be := binary.BigEndian
+	h, err := parseHeader(good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := be.Uint64(good[h.refTable:])
+	l2 := be.Uint64(good[h.l1:]) & entryOffset
+	hp, err := parseHeader(packed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pl2 := be.Uint64(packed[hp.l1:]) & entryOffset
+	clusters := len(good) / 4096
+	for _, tt := range []struct {
+		name   string
+		file   []byte
+		change func(b []byte)
+		want   string
+	}{
+		{"count", good, func(b []byte) { b[block+1]++ }, "cluster 0: leaked: the reference count is 2, and there are 1 references"},
+		{"no count", good, func(b []byte) { b[block+1] = 0 }, "cluster 0: the reference count is 0, and there are 1 references"},
+		{"counts' width", good, func(b []byte) { b[99] = 7 }, "reference counts of 2^7 bits"},
+		{"no counts", good, func(b []byte) { be.PutUint32(b[56:], 0) }, "reference count table: it has no clusters"},
+		{"counts beyond", good, func(b []byte) { be.PutUint64(b[48:], 1<<40) }, "reference count table: 4096 bytes at 1099511627776"},
+		{"counts within", good, func(b []byte) { b[55]++ }, "reference count table: it is at 4097, which is within a cluster"},
+		{"block", good, func(b []byte) { clear(b[h.refTable : h.refTable+8]) }, "clusters 3 to 28: the reference count is 0, and there are 1 references"},
+		{"block's place", good, func(b []byte) { b[h.refTable+6] += 2 }, "reference count block 0: it is at 8704, which is within a cluster"},
+		{"block's bits", good, func(b []byte) { b[h.refTable+7] = 1 }, "reference count block 0: reserved bits are set: 0x2001"},
+		{"block beyond", good, func(b []byte) { b[h.refTable] = 0x70 }, "reference count block 0: 4096 bytes at 8070450532247937024"},
+		{"level 1 entry", good, func(b []byte) { b[h.l1] = 0 }, "level 1 table, entry 0: it does not say that its reference count is 1"},
+		{"level 1 bits", good, func(b []byte) { b[h.l1+7] = 1 }, "level 1 table, entry 0: reserved bits are set: 0x80000"},
+		{"level 2 within", good, func(b []byte) { b[h.l1+6] += 2 }, "level 1 table, entry 0: it is at "},
+		{"level 2 beyond", good, func(b []byte) { b[h.l1+2] = 1 }, "level 1 table, entry 0: 4096 bytes at 1099511"},
+		{"level 2 twice", good, func(b []byte) { copy(b[h.l1+8:], b[h.l1:h.l1+8]) }, "as another entry has"},
+		{"no level 2", good, func(b []byte) { clear(b[h.l1 : h.l1+8]) }, "leaked: the reference count is 1, and there are 0"},
+		{"large level 1", good, func(b []byte) { be.PutUint32(b[36:], 1<<23) }, "level 1 table: 8388608 entries"},
+		{"entry", good, func(b []byte) { b[l2] = 0 }, "cluster of the disk 0: it does not say"},
+		{"entry's bits", good, func(b []byte) { b[l2+7] |= 4 }, "cluster of the disk 0: reserved bits"},
+		{"within", good, func(b []byte) { b[l2+8+6] += 2 }, "cluster of the disk 1: it is at "},
+		{"beyond", good, func(b []byte) { b[l2+8+2] = 1 }, "cluster of the disk 1: 4096 bytes at 1099511"},
+		{"twice", good, func(b []byte) { copy(b[l2+8:l2+16], b[l2:]) }, "the reference count is 1, and there are 2 references"},
+		{"on the header", good, func(b []byte) { be.PutUint64(b[l2:], entryCopied|4096) }, "cluster 1: the reference count is 1, and there are 2 references"},
+		{"count of 2", good, func(b []byte) { b[block+1+2*(be.Uint64(b[l2:])&entryOffset/4096)] = 2 }, "cluster of the disk 0: it says that its reference count is 1, which is 2"},
+		{"unclean", good, func(b []byte) { b[79] |= incompatDirty }, "header: the file was not closed"},
+		{"snapshots", good, func(b []byte) { be.PutUint32(b[60:], 65537) }, "snapshot table: 65537 snapshots"},
+		{"place of no snapshots", good, func(b []byte) { b[71] = 2 }, "snapshot table: it is at 2, which is within a cluster"},
+		{"high place of no snapshots", good, func(b []byte) { b[64] = 0x80 }, "snapshot table: it is at 0x8000000000000000"},
+		{"end of extensions", good, func(b []byte) { b[be.Uint32(b[100:])+4] = 1 }, "header: extension"},
+		{"snapshot", good, func(b []byte) { b[63], b[68] = 1, 1 }, "snapshot 1: not a readable qcow2: 40 bytes at 16777216"},
+		{"extension", good, func(b []byte) { b[115], b[118] = 1, 32 }, "header: extension"},
+		{"compressed", packed, func(b []byte) { b[be.Uint64(b[pl2:])&0xFFFFFFF] ^= 0xFF }, "cluster of the disk 0: not a readable qcow2: compressed cluster at"},
+		{"compressed, copied", packed, func(b []byte) { b[pl2] |= 0x80 }, "it is compressed, and says that its reference count is 1"},
+		{"compressed, beyond", packed, func(b []byte) { b[pl2+3] = 1 }, "and the file has"},
+	} {
+		b := bytes.Clone(tt.file)
+		tt.change(b)
+		if got, _ := problems(t, b); !strings.Contains(got, tt.want) {
+			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
+		}
+	}
+	if got, _ := problems(t, append(bytes.Clone(good), make([]byte, 8192)...)); got != "" {
+		t.Errorf("clusters that nobody counts at the end: %s", got)
+	}
+	if got, _ := problems(t, good[:(clusters-1)*4096]); !strings.Contains(got, "and the file has") {
+		t.Errorf("cut: %q", got)
+	}
+}
+
+// TestCheckBitmaps damages the places of snapshots' and bitmaps' tables.
+func TestCheckBitmaps(t *testing.T) {
+	good, err := os.ReadFile(withSnapshots(t, "cluster_size=4k"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	be := binary.BigEndian
+	ext := bytes.Index(good, []byte{0x23, 0x85, 0x28, 0x75}) + 8
+	dir := be.Uint64(good[ext+16:])
+	for _, tt := range []struct {
+		name   string
+		change func(b []byte)
+		want   string
+	}{
+		{"autoclear", func(b []byte) { b[95] = 0 }, "leaked: the reference count is 1, and there are 0"},
+		{"number", func(b []byte) { clear(b[ext : ext+4]) }, "bitmaps: 0 of them"},
+		{"more", func(b []byte) { b[ext+3] = 200 }, "bitmap 3: the directory has no more room"},
+		{"directory", func(b []byte) { b[ext+23]++ }, "bitmaps: it is at"},
+		{"table", func(b []byte) { b[dir+7]++ }, "bitmap 1: it is at"},
+		{"table's length", func(b []byte) { b[dir+8] = 1 }, "bitmap 1: a table of 16777"},
+		{"snapshot's table", func(b []byte) { b[be.Uint64(b[64:])+7]++ }, "snapshot 1, level 1 table: it is at"},
+		{"snapshot's entries", func(b []byte) { b[be.Uint64(b[64:])+8] = 1 }, "snapshot 1, level 1 table: 16777"},
+		{"snapshot's extra data", func(b []byte) { b[be.Uint64(b[64:])+36] = 1 }, "snapshot 1: 16777"},
+		{"more snapshots", func(b []byte) { b[63] = 3 }, "snapshot 3: 0 bytes of extra data"},
+		{"snapshot's entry", func(b []byte) { b[be.Uint64(b[be.Uint64(b[64:]):])+2] = 1 }, "snapshot 1, level 1 table, entry 0: 4096 bytes at 1099"},
+	} {
+		b := bytes.Clone(good)
+		tt.change(b)
+		if got, _ := problems(t, b); !strings.Contains(got, tt.want) {
+			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+// FuzzCheck gives hostile files, four bytes of input for a byte of a file: area,
+// place, value. What has no problem can be read.
+func FuzzCheck(f *testing.F) {
+	snapshots, err := os.ReadFile(withSnapshots(f, "cluster_size=4k"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	files := [][]byte{small(f, "-o", "cluster_size=4k"), small(f, "-c", "-o", "cluster_size=4k,refcount_bits=1"), small(f, "-c", "-o", "cluster_size=4k,compression_type=zstd"), snapshots}
+	f.Add([]byte{1, 0, 0, 7}, uint8(0), uint16(0))
+	f.Add([]byte{2, 0, 34, 1, 4, 0, 10, 6}, uint8(1), uint16(9))
+	f.Add([]byte{5, 0, 7, 1}, uint8(2), uint16(0))
+	f.Add([]byte{9, 0, 7, 1}, uint8(3), uint16(0))
+	f.Fuzz(func(t *testing.T, edits []byte, kind uint8, cut uint16) {
+		good := files[int(kind)%len(files)]
+		b, areas := bytes.Clone(good), tables(t, good)
+		for ; len(edits) >= 4; edits = edits[4:] {
+			a := areas[int(edits[0])%len(areas)]
+			b[a[0]+(int(edits[1])<<8|int(edits[2]))%a[1]] = edits[3]
+		}
+		b = b[:max(0, len(b)-int(cut))]
+		q, err := Open(bytes.NewReader(b), int64(len(b)))
+		if err != nil {
+			if !errors.Is(err, ErrFormat) {
+				t.Errorf("error without ErrFormat: %v", err)
+			}
+			return
+		}
+		sound := len(q.Check(t.Context())) == 0
+		p := make([]byte, 70000)
+		for off := q.NextExtent(0); off < min(q.Size(), 64<<20); off = q.NextExtent(off + 64<<10) {
+			if _, err := q.ReadAt(p[:min(int64(len(p)), q.Size()-off)], off); err != nil && sound {
+				t.Errorf("no problem, and at %d: %v", off, err)
+			}
+		}
+	})
+}
