@@ -52,7 +52,7 @@ var allowed = map[string][]string{
 	"pkg/disk/swap":      {"pkg/disk/image"},
 	"pkg/disk/tree":      {},
 	"pkg/disk/uboot":     {},
-	"pkg/disk/uki":       {},
+	"pkg/disk/uki":       {"pkg/disk/damage"},
 	"pkg/disk/verity":    {"pkg/disk/damage", "pkg/disk/image"},
 	"pkg/disk/vhd":       {"pkg/disk/damage", "pkg/disk/image", "pkg/disk/pipeline"},
 	"pkg/disk/vhdx":      {"pkg/disk/damage", "pkg/disk/image", "pkg/disk/pipeline"},

@@ -22,6 +22,7 @@ const (
 
 	// from the optional header on, the same in PE32 and PE32+ up to checkSum
 	optMagic        = 0 // u16
+	entryPoint      = 16
 	sectionAlign    = 32
 	fileAlign       = 36
 	sizeOfImage     = 56

@@ -25,7 +25,7 @@ type stub struct {
 
 func newStub(b []byte) (*stub, error) {
 	s := &stub{b: b}
-	for _, step := range []func() error{s.findHeaders, s.readSections, s.checkRoom} {
+	for _, step := range []func() error{s.findHeaders, s.readTable, s.measure, s.checkRoom} {
 		if err := step(); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrStub, err)
 		}
@@ -62,15 +62,22 @@ func (s *stub) findHeaders() error {
 	return nil
 }
 
-// readSections reads the section table and finds the ends.
-func (s *stub) readSections() error {
+// readTable reads the section table.
+func (s *stub) readTable() error {
 	n := int(le.Uint16(s.b[s.pe+coffSections:]))
 	if n == 0 || s.table+n*sectionSize > len(s.b) {
 		return fmt.Errorf("%d sections, of which the headers are not all there", n)
 	}
-	s.headerRoom = int(min(int64(le.Uint32(s.b[s.opt+sizeOfHeaders:])), int64(len(s.b))))
 	for i := range n {
-		h := readHeader(s.b[s.table+i*sectionSize:])
+		s.sections = append(s.sections, readHeader(s.b[s.table+i*sectionSize:]))
+	}
+	return nil
+}
+
+// measure finds the ends of the sections.
+func (s *stub) measure() error {
+	s.headerRoom = int(min(int64(le.Uint32(s.b[s.opt+sizeOfHeaders:])), int64(len(s.b))))
+	for _, h := range s.sections {
 		end := int64(h.raw) + int64(h.rawSize)
 		if end > int64(len(s.b)) {
 			return fmt.Errorf("section %q ends at %d, the file at %d", h.name, end, len(s.b))
@@ -80,7 +87,6 @@ func (s *stub) readSections() error {
 			s.headerRoom = min(s.headerRoom, int(h.raw))
 		}
 		s.imageEnd = max(s.imageEnd, int64(h.address)+int64(max(h.size, h.rawSize)))
-		s.sections = append(s.sections, h)
 	}
 	if s.rawEnd == 0 {
 		return fmt.Errorf("no section has any data")
@@ -99,6 +105,19 @@ func (s *stub) checkRoom() error {
 		s.headerRoom = end
 	}
 	return nil
+}
+
+// signature is where the directory entry of signatures is, 0 without one.
+func (s *stub) signature() int {
+	dirs := s.opt + directories32
+	if le.Uint16(s.b[s.opt+optMagic:]) == magic64 {
+		dirs = s.opt + directories64
+	}
+	at := dirs + 4 + certificate*directorySize
+	if le.Uint32(s.b[dirs:]) <= certificate || at+directorySize > s.table {
+		return 0
+	}
+	return at
 }
 
 // room is how many sections can be added.

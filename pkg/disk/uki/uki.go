@@ -2,10 +2,10 @@
 // License, v. 2.0. If a copy of the MPL was not distributed with this
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
-// Package uki makes unified kernel images: one EFI executable of systemd's stub,
-// kernel, initrd, command line and what else the stub knows, as objcopy or
-// ukify put it together. Signatures and PCR measurements are left out; a
-// signature of the stub is dropped, because it would not fit any more.
+// Package uki makes and reads unified kernel images: one EFI executable of
+// systemd's stub, kernel, initrd, command line and what else the stub knows, as
+// objcopy or ukify put it together. Signatures and PCR measurements are left
+// out; a signature of the stub is dropped, because it would not fit any more.
 package uki
 
 import (
@@ -101,12 +101,7 @@ func (s *stub) finish(out []byte) ([]byte, error) {
 	le.PutUint32(out[s.pe+coffSymbolsNum:], 0)
 	le.PutUint32(out[s.opt+sizeOfImage:], uint32(end))
 	le.PutUint32(out[s.opt+checkSum:], 0)
-	dirs := s.opt + directories32
-	if le.Uint16(out[s.opt+optMagic:]) == magic64 {
-		dirs = s.opt + directories64
-	}
-	at := dirs + 4 + certificate*directorySize
-	if le.Uint32(out[dirs:]) > certificate && at+directorySize <= s.table {
+	if at := s.signature(); at > 0 {
 		clear(out[at : at+directorySize])
 	}
 	return out, nil

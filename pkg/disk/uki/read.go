@@ -1,0 +1,170 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package uki
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/carosio/carosbuild/pkg/disk/damage"
+)
+
+// maxHead bounds what is read as headers: about 1600 sections.
+const maxHead = 64 << 10
+
+// Image is an EFI executable of which the headers were read. It keeps the reader.
+type Image struct {
+	Parts []Part // in the order of the section table
+
+	s    stub
+	r    io.ReaderAt
+	size int64
+}
+
+// Part is a section of an executable.
+type Part struct {
+	Name string // as written, up to 8 bytes of anything
+	Size int64  // in memory, in bytes; what the file has less is zero
+	h    header
+}
+
+// Read reads the headers of a file of that many bytes, and no section. The error
+// wraps ErrStub when the headers cannot be followed. An image whose sections are
+// not all there can be read; Check tells.
+func Read(r io.ReaderAt, size int64) (*Image, error) {
+	b := make([]byte, min(max(size, 0), maxHead))
+	n, err := r.ReadAt(b, 0)
+	if n < len(b) && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	m := &Image{s: stub{b: b[:n]}, r: r, size: size}
+	for _, step := range []func() error{m.s.findHeaders, m.s.readTable} {
+		if err := step(); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrStub, err)
+		}
+	}
+	for _, h := range m.s.sections {
+		m.Parts = append(m.Parts, Part{Name: h.name, Size: int64(h.size), h: h})
+	}
+	return m, nil
+}
+
+// Open is what a section has in the file, without the padding: the first one of
+// that name, as the stub takes it. It is nil without one.
+func (m *Image) Open(name string) *io.SectionReader {
+	i := slices.IndexFunc(m.Parts, func(p Part) bool { return p.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return m.content(m.Parts[i].h)
+}
+
+func (m *Image) content(h header) *io.SectionReader {
+	end := min(int64(h.raw)+int64(min(h.size, h.rawSize)), m.size)
+	return io.NewSectionReader(m.r, int64(h.raw), max(end-int64(h.raw), 0))
+}
+
+// Check checks what a firmware and the stub rely on: the sections are in the
+// file, ascending and apart in memory and apart in the file, the headers cover
+// them, and the kernel is an EFI executable too. Contents of other sections and
+// signatures are not looked into.
+func (m *Image) Check() []damage.Problem {
+	var l damage.List
+	m.checkHeaders(&l)
+	m.checkMemory(&l)
+	m.checkFile(&l)
+	m.checkKernel(&l)
+	return l.Problems()
+}
+
+func (m *Image) field(at int) int64 { return int64(le.Uint32(m.s.b[m.s.opt+at:])) }
+
+func (m *Image) checkHeaders(l *damage.List) {
+	if m.s.alignment < m.s.fileAlign {
+		l.Add("headers", "sections are aligned to %d bytes in memory and to %d in the file", m.s.alignment, m.s.fileAlign)
+	}
+	end := int64(m.s.table + len(m.s.sections)*sectionSize)
+	if n := m.field(sizeOfHeaders); n < end {
+		l.Add("headers", "they have %d bytes, and the section table ends at %d", n, end)
+	}
+	entry := m.field(entryPoint)
+	if !slices.ContainsFunc(m.s.sections, func(h header) bool { return int64(h.address) <= entry && entry < memoryEnd(h) }) {
+		l.Add("headers", "the program begins at %#x, in no section", entry)
+	}
+	if at := m.s.signature(); at > 0 {
+		// The only directory whose address is one of the file.
+		from, n := int64(le.Uint32(m.s.b[at:])), int64(le.Uint32(m.s.b[at+4:]))
+		if from+n > m.size {
+			l.Add("signature", "it ends at %d, the file at %d", from+n, m.size)
+		}
+	}
+}
+
+func memoryEnd(h header) int64 { return int64(h.address) + int64(h.size) }
+
+func fileEnd(h header) int64 { return int64(h.raw) + int64(h.rawSize) }
+
+func (h *header) where() string { return fmt.Sprintf("section %+q", h.name) }
+
+// checkMemory checks where a firmware puts the sections.
+func (m *Image) checkMemory(l *damage.List) {
+	image, end, before := m.field(sizeOfImage), m.field(sizeOfHeaders), "headers"
+	for _, h := range m.s.sections {
+		switch at := int64(h.address); {
+		case m.s.alignment >= pageSize && at%m.s.alignment != 0: // systemd 252 itself has one that is not, of 512 bytes
+			l.Add(h.where(), "its address %#x is no multiple of %#x", at, m.s.alignment)
+		case at < end:
+			l.Add(h.where(), "its address is %#x, and what is before it (%s) ends at %#x", at, before, end)
+		}
+		if n := memoryEnd(h); n > image {
+			l.Add(h.where(), "it ends at %#x in memory, the image at %#x", n, image)
+		}
+		if n := memoryEnd(h); n > end {
+			end, before = n, h.where()
+		}
+	}
+}
+
+// checkFile checks where the file has the sections, in whatever order.
+func (m *Image) checkFile(l *damage.List) {
+	order := slices.DeleteFunc(slices.Clone(m.s.sections), func(h header) bool { return h.rawSize == 0 })
+	slices.SortStableFunc(order, func(a, b header) int { return cmp.Compare(a.raw, b.raw) })
+	end, before := m.field(sizeOfHeaders), "headers"
+	for _, h := range order {
+		if int64(h.raw) < end {
+			l.Add(h.where(), "it begins at %d in the file, and what is before it (%s) ends at %d", h.raw, before, end)
+		}
+		if n := fileEnd(h); n > m.size {
+			l.Add(h.where(), "it ends at %d, the file at %d", n, m.size)
+		}
+		if n := fileEnd(h); n > end {
+			end, before = n, h.where()
+		}
+	}
+}
+
+// checkKernel looks at the kernel, which the stub starts as a firmware would.
+func (m *Image) checkKernel(l *damage.List) {
+	const name = ".linux"
+	r := m.Open(name)
+	if r == nil {
+		l.Add("image", "it has no section %s", name)
+		return
+	}
+	where := fmt.Sprintf("section %+q", name)
+	k, err := Read(r, r.Size())
+	if err != nil {
+		l.Add(where, "what is in it is no kernel: %v", err)
+		return
+	}
+	for _, h := range k.s.sections {
+		if n := fileEnd(h); h.rawSize > 0 && n > k.size {
+			l.Add(where, "%s of the kernel ends at %d, the kernel at %d", h.where(), n, k.size)
+		}
+	}
+}
