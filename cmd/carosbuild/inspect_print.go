@@ -230,6 +230,12 @@ func printBoot(w io.Writer, r *inspect.Report) error {
 // printEntries prints what is started: long lines of their own.
 func printEntries(w io.Writer, r *inspect.Report) error {
 	for _, b := range r.Boot {
+		if b.UKI != nil {
+			if err := printUKI(w, &b); err != nil {
+				return err
+			}
+			continue
+		}
 		if b.Detail == "" || b.Kind != "entry" && b.Kind != "config" {
 			continue
 		}
@@ -243,6 +249,33 @@ func printEntries(w io.Writer, r *inspect.Report) error {
 		}
 	}
 	return nil
+}
+
+// ownSections are sections of the stub itself that say nothing about what is in
+// a unified kernel image.
+var ownSections = []string{".text", ".rdata", ".rodata", ".data", ".bss", ".reloc", ".dynamic", ".dynsym", ".rela", ".sdmagic", ".sbat"}
+
+// printUKI prints what is in a unified kernel image.
+func printUKI(w io.Writer, b *inspect.Boot) error {
+	if _, err := fmt.Fprintf(w, "\n %d:%s\n", b.Partition, printable(b.Path)); err != nil {
+		return err
+	}
+	system := b.UKI.OSName
+	if system == "" {
+		system = strings.TrimSpace(b.UKI.OSID + " " + b.UKI.OSVersion)
+	}
+	g := grid{}
+	for _, row := range [][2]string{{"system", system}, {"kernel", b.UKI.Release}, {"cmdline", b.UKI.Cmdline}} {
+		if row[1] != "" {
+			g.add(row[0], row[1])
+		}
+	}
+	for _, s := range b.UKI.Sections {
+		if !slices.Contains(ownSections, s.Name) {
+			g.add(s.Name, round(s.Size))
+		}
+	}
+	return g.print(w, "   ")
 }
 
 // listPath prints a directory, or a file, as ls -l does.

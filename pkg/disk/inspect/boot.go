@@ -93,8 +93,10 @@ func (v *volume) bootEntry(e *tree.Entry) (b *Boot, tried bool) {
 	dir = strings.TrimPrefix(dir, "boot/")
 	ok := true
 	switch {
-	case strings.HasPrefix(dir, "efi/") && strings.HasSuffix(name, ".efi"):
-		ok = b.efi(head(e, maxLoader))
+	case efiName(strings.ToLower(e.Path)):
+		if ok = b.efi(head(e, maxLoader)); ok {
+			b.unify(unified(e))
+		}
 	case dir == "loader/entries/" && strings.HasSuffix(name, ".conf"):
 		b.entry(string(head(e, maxText)))
 	case dir == "grub/" && name == "grub.cfg":
@@ -195,8 +197,19 @@ func (b *Boot) info(p []byte, name string) bool {
 		b.Version = string(version)
 	}
 	if bytes.Contains(p[:min(len(p), 4096)], []byte(".linux\x00")) {
-		b.Name, b.Detail = "unified kernel image", name+" "+b.Version
+		b.Name, b.Detail = unifiedName, name+" "+b.Version
 		b.Version = ""
 	}
 	return true
+}
+
+// unify says that a program is a unified kernel image, whatever its stub is.
+func (b *Boot) unify(u *UKI) {
+	if u == nil {
+		return
+	}
+	if b.Name != unifiedName {
+		b.Name, b.Detail, b.Version = unifiedName, "", ""
+	}
+	b.UKI = u
 }

@@ -160,7 +160,8 @@ func (c *comparer) volumes(ctx context.Context, v, w *volume) error {
 		if v.fs != nil || w.fs != nil || v.kind != w.kind {
 			return nil
 		}
-		return c.content(ctx, v.r, w.r, v.r.Size(), w.r.Size())
+		_, err := c.content(ctx, v.r, w.r, v.r.Size(), w.r.Size())
+		return err
 	}
 	c.value("label", v.fs.Label(), w.fs.Label())
 	c.value("UUID", v.fs.ID(), w.fs.ID())
@@ -244,7 +245,11 @@ func (c *comparer) entries(ctx context.Context, s, t *tree.Tree, a, b *tree.Entr
 	c.value("target", a.Link, b.Link)
 	c.value("device", fmt.Sprintf("%d:%d", a.Rdev.Major, a.Rdev.Minor), fmt.Sprintf("%d:%d", b.Rdev.Major, b.Rdev.Minor))
 	c.xattrs(a.Xattrs, b.Xattrs)
-	return c.content(ctx, a.Content, b.Content, a.Size, b.Size)
+	same, err := c.content(ctx, a.Content, b.Content, a.Size, b.Size)
+	if err == nil && !same {
+		err = c.unified(ctx, a, b)
+	}
+	return err
 }
 
 func stamp(e *tree.Entry) string { return fmt.Sprintf("%d.%09d", e.Mtime, e.MtimeNsec) }
@@ -268,18 +273,19 @@ func (c *comparer) xattrs(a, b []tree.Xattr) {
 	}
 }
 
-func (c *comparer) content(ctx context.Context, a, b io.ReaderAt, na, nb int64) error {
+// content compares two contents and reports whether they are the same.
+func (c *comparer) content(ctx context.Context, a, b io.ReaderAt, na, nb int64) (bool, error) {
 	same := na == nb
 	if same && na > 0 {
 		var err error
 		if same, err = c.same(ctx, a, b, na); err != nil {
-			return err
+			return false, err
 		}
 	}
 	if !same {
 		c.emit(Difference{c.part, c.path, "content", fmt.Sprint(na), fmt.Sprint(nb)})
 	}
-	return nil
+	return same, nil
 }
 
 // same compares n bytes. What is a hole on both sides is not read.

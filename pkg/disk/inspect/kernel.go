@@ -39,6 +39,9 @@ func (b *Boot) kernel(e *tree.Entry) bool {
 	case string(p[0x30:0x35]) == "RISCV":
 		b.Detail, b.Arch = "Image", "riscv64"
 		b.Version = banner(content)
+	case string(p[:2]) == "MZ" && string(p[4:8]) == "zimg": // drivers/firmware/efi/libstub/zboot-header.S
+		b.Detail = "EFI zboot"
+		b.Version = packedVersion(content)
 	case string(p[:2]) == "\x1f\x8b":
 		b.Detail = "gzip Image"
 		b.Version = packedVersion(content)

@@ -92,6 +92,23 @@ type Boot struct {
 	Version   string `json:"version,omitempty"`
 	Arch      string `json:"arch,omitempty"`
 	Detail    string `json:"detail,omitempty"`
+	UKI       *UKI   `json:"uki,omitempty"` // of a unified kernel image whose headers can be read
+}
+
+// UKI is what is in a unified kernel image.
+type UKI struct {
+	Release   string    `json:"release,omitempty"` // of the kernel, as uname -r shows it
+	Cmdline   string    `json:"cmdline,omitempty"` // that the kernel is given
+	OSID      string    `json:"os_id,omitempty"`   // ID of its os-release
+	OSVersion string    `json:"os_version,omitempty"`
+	OSName    string    `json:"os_name,omitempty"` // for people
+	Sections  []Section `json:"sections"`          // all, in the order of the file's table
+}
+
+// Section is a section of an EFI program. Its size is that in memory.
+type Section struct {
+	Name string `json:"name"` // .linux, .initrd, .cmdline ...
+	Size int64  `json:"size"`
 }
 
 // OS is the operating system.

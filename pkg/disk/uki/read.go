@@ -37,7 +37,10 @@ type Part struct {
 // wraps ErrStub when the headers cannot be followed. An image whose sections are
 // not all there can be read; Check tells.
 func Read(r io.ReaderAt, size int64) (*Image, error) {
-	b := make([]byte, min(max(size, 0), maxHead))
+	if size <= 0 {
+		return nil, fmt.Errorf("%w: it is empty", ErrStub)
+	}
+	b := make([]byte, min(size, maxHead))
 	n, err := r.ReadAt(b, 0)
 	if n < len(b) && !errors.Is(err, io.EOF) {
 		return nil, err

@@ -1,0 +1,152 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package inspect
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/carosio/carosbuild/pkg/disk/damage"
+	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/disk/uki"
+)
+
+// unifiedName is Boot.Name of unified kernel images.
+const unifiedName = "unified kernel image"
+
+// efiName reports whether a path, in small letters, is that of a program for the
+// firmware.
+func efiName(name string) bool {
+	return strings.HasPrefix(strings.TrimPrefix(name, "boot/"), "efi/") && strings.HasSuffix(name, ".efi")
+}
+
+// unified is what is in a unified kernel image, nil when the file is none.
+func unified(e *tree.Entry) *UKI {
+	m, err := uki.Read(e.Content, e.Size)
+	if err != nil || m.Open(".linux") == nil {
+		return nil
+	}
+	u := &UKI{Release: line(m, ".uname"), Cmdline: line(m, ".cmdline")}
+	if u.Release == "" {
+		linux := m.Open(".linux")
+		b := Boot{}
+		b.kernel(&tree.Entry{Size: linux.Size(), Content: linux}) // or it says nothing
+		u.Release = b.Version
+	}
+	values := assignments(text(m, ".osrel"))
+	u.OSID, u.OSVersion, u.OSName = clean(values["ID"]), clean(values["VERSION_ID"]), clean(values["PRETTY_NAME"])
+	for _, p := range m.Parts {
+		u.Sections = append(u.Sections, Section{Name: clean(p.Name), Size: p.Size})
+	}
+	return u
+}
+
+// text is a section that is text, "" without one.
+func text(m *uki.Image, name string) string {
+	r := m.Open(name)
+	if r == nil {
+		return ""
+	}
+	b := make([]byte, min(r.Size(), maxText))
+	n, _ := io.ReadFull(r, b)
+	b, _, _ = bytes.Cut(b[:n], []byte{0})
+	return string(b)
+}
+
+// line is text of which the stub makes one line.
+func line(m *uki.Image, name string) string {
+	return clean(strings.Join(strings.Fields(text(m, name)), " "))
+}
+
+// checkUKIs checks unified kernel images: what is in EFI/Linux has to be one
+// (Boot Loader Specification, Type #2), and what looks like one elsewhere.
+func (d *Disk) checkUKIs(ctx context.Context) []damage.Problem {
+	var out []damage.Problem
+	tries := 0
+	for _, v := range d.volumes {
+		t := v.files()
+		for i := 0; t != nil && i < len(t.Entries) && tries < maxFiles && ctx.Err() == nil; i++ {
+			e := &t.Entries[i]
+			if name := strings.ToLower(e.Path); !efiName(name) || e.Type() != tree.Regular || e.Hardlink != "" {
+				continue
+			}
+			tries++
+			out = append(out, damage.In(v.String(), damage.In("/"+e.Path, checkUKI(e)))...)
+		}
+	}
+	return out
+}
+
+// checkUKI checks a file, unless it is some other program.
+func checkUKI(e *tree.Entry) []damage.Problem {
+	m, err := uki.Read(e.Content, e.Size)
+	dir := strings.TrimPrefix(strings.ToLower(path.Dir(e.Path)), "boot/")
+	switch {
+	case dir == "efi/linux":
+	case err != nil: // then by its texts
+		if b := (Boot{}); !b.efi(head(e, maxLoader)) || b.Name != unifiedName {
+			return nil
+		}
+	case m.Open(".linux") == nil:
+		return nil
+	}
+	if err != nil {
+		return []damage.Problem{{Where: "headers", Text: err.Error()}}
+	}
+	return m.Check()
+}
+
+// unified names the sections in which two unified kernel images differ. Of other
+// files it says nothing.
+func (c *comparer) unified(ctx context.Context, a, b *tree.Entry) error {
+	if !efiName(strings.ToLower(a.Path)) || a.Size == 0 || b.Size == 0 {
+		return nil
+	}
+	m, err1 := uki.Read(a.Content, a.Size)
+	n, err2 := uki.Read(b.Content, b.Size)
+	if err1 != nil || err2 != nil || m.Open(".linux") == nil || n.Open(".linux") == nil {
+		return nil
+	}
+	seen := map[string]bool{}
+	for _, p := range slices.Concat(m.Parts, n.Parts) {
+		if seen[p.Name] {
+			continue
+		}
+		seen[p.Name] = true
+		if err := c.section(ctx, m, n, p.Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// section compares a section: those that are a line by their texts, others by
+// their sizes, and by their bytes where these are the same.
+func (c *comparer) section(ctx context.Context, m, n *uki.Image, name string) error {
+	what := "section " + clean(name)
+	a, b := m.Open(name), n.Open(name)
+	switch {
+	case a == nil:
+		c.value(what, "", fmt.Sprintf("%d bytes", b.Size()))
+	case b == nil:
+		c.value(what, fmt.Sprintf("%d bytes", a.Size()), "")
+	case (name == ".cmdline" || name == ".uname") && line(m, name) != line(n, name):
+		c.value(what, line(m, name), line(n, name))
+	case a.Size() != b.Size():
+		c.value(what, fmt.Sprintf("%d bytes", a.Size()), fmt.Sprintf("%d bytes", b.Size()))
+	default:
+		same, err := c.same(ctx, a, b, a.Size())
+		if err == nil && !same {
+			c.emit(Difference{Partition: c.part, Path: c.path, What: what})
+		}
+		return err
+	}
+	return nil
+}
