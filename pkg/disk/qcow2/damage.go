@@ -28,6 +28,9 @@ func (q *Reader) Check(ctx context.Context) []damage.Problem {
 	if q.h.incompatible&incompatDirty != 0 {
 		c.Add("header", "the file was not closed by whoever wrote to it last, and reference counts may be old")
 	}
+	if q.h.autoclear&autoclearRawData != 0 {
+		c.Add("header", "it says that the external data file is raw, and there is none")
+	}
 	c.refer(spot{"header", -1}, 0, q.cluster)
 	c.refcounts(ctx)
 	c.level1(ctx, "level 1 table", q.h.l1, q.h.l1Entries, true)

@@ -273,6 +273,7 @@ func TestCheckDamage(t *testing.T) {
 		{"on the header", good, func(b []byte) { be.PutUint64(b[l2:], entryCopied|4096) }, "cluster 1: the reference count is 1, and there are 2 references"},
 		{"count of 2", good, func(b []byte) { b[block+1+2*(be.Uint64(b[l2:])&entryOffset/4096)] = 2 }, "cluster of the disk 0: it says that its reference count is 1, which is 2"},
 		{"unclean", good, func(b []byte) { b[79] |= incompatDirty }, "header: the file was not closed"},
+		{"raw data file", good, func(b []byte) { b[95] |= autoclearRawData }, "header: it says that the external data file is raw"},
 		{"snapshots", good, func(b []byte) { be.PutUint32(b[60:], 65537) }, "snapshot table: 65537 snapshots"},
 		{"place of no snapshots", good, func(b []byte) { b[71] = 2 }, "snapshot table: it is at 2, which is within a cluster"},
 		{"high place of no snapshots", good, func(b []byte) { b[64] = 0x80 }, "snapshot table: it is at 0x8000000000000000"},

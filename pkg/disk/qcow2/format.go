@@ -20,6 +20,7 @@ const (
 	incompatCompression = 1 << 3 // the compression type is not zlib
 	incompatRead        = incompatDirty | incompatCompression
 	autoclearBitmaps    = 1 << 0 // the bitmaps of the extension are up to date
+	autoclearRawData    = 1 << 1 // the external data file is raw
 
 	entryCopied     = 1 << 63 // the reference count is 1
 	entryCompressed = 1 << 62
