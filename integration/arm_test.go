@@ -63,8 +63,9 @@ func overlay(t *testing.T, name string) string {
 
 // TestBoards builds the cards of all boards from one set of stages, looks at
 // them with other tools, and boots the one that QEMU has a board for: with its
-// extlinux.conf, and with a script as the Lamobo R1 has it. The same card comes
-// out of a second build from nothing.
+// extlinux.conf, and with a script as the Lamobo R1 has it; where a new enough
+// QEMU can be had, two more. The same card comes out of a second build from
+// nothing.
 func TestBoards(t *testing.T) {
 	t.Parallel() // with TestArm64: dpkg and the machines keep one processor busy each
 	w := emulated(t, "qemu-arm-static")
@@ -107,6 +108,7 @@ func TestBoards(t *testing.T) {
 		m := machine{image: filepath.Join(w.work, "orangepi-pc.img"), format: "raw", board: "orangepi-pc", size: "4G"}
 		checkBoard(t, m.boot(t, w, 12*time.Minute), map[string]string{"arch": "armv7l", "model": "Xunlong_Orange_Pi_PC", "nic": "dwmac-sun8i"}, 4<<30)
 	})
+	t.Run("boot of an A10", func(t *testing.T) { bootCubieboard(t, w) })
 	t.Run("boot by script", func(t *testing.T) { // up to the root file system; the rest is the same
 		m := machine{image: filepath.Join(w.work, "script.img"), format: "raw", board: "orangepi-pc", size: "2G"}
 		script := false

@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,11 +24,12 @@ import (
 // never written to.
 type machine struct {
 	image, format string
-	board         string // orangepi-pc or virt; "" is a PC
-	firmware      string // bios or uefi
-	disk          string // pvscsi, ahci or virtio
-	size          string // of the disk that the machine sees
-	serial        string // of the product, which the guest can read
+	board         string   // orangepi-pc, cubieboard or virt; "" is a PC
+	firmware      string   // bios or uefi
+	disk          string   // pvscsi, ahci or virtio
+	size          string   // of the disk that the machine sees
+	serial        string   // of the product, which the guest can read
+	qemu          []string // program and first arguments for a cubieboard
 }
 
 // firmware files of Debian's package ovmf.
@@ -43,6 +45,8 @@ func (m machine) command(t *testing.T, w *world) (qemu string, args []string) {
 	switch m.board {
 	case "orangepi-pc":
 		return tool(t, "qemu-system-arm"), orangePi(overlay)
+	case "cubieboard":
+		return m.qemu[0], append(slices.Clone(m.qemu[1:]), cubieboard(overlay)...)
 	case "virt":
 		return tool(t, "qemu-system-aarch64"), virt(t, overlay)
 	}

@@ -174,12 +174,12 @@ func bootAll(t *testing.T, v vmware) {
 			checkReports(t, m, m.boot(t, v.world, 12*time.Minute))
 		})
 	}
-	t.Run("caros.ova, our own boot", func(t *testing.T) { // the disk where it is, inside of the appliance, as far as its init
+	t.Run("caros.ova, our own boot", func(t *testing.T) { // the disk where it is, inside of the appliance, up to its login
 		t.Parallel()
 		slots <- struct{}{}
 		defer func() { <-slots }()
 		v.ok(t, program(t), "boot", "caros.ova", "--accel", "tcg", "--bus", "pvscsi", "--timeout", "12m",
-			"--expect", "initrd: root=LABEL=CAROSROOT is /dev/sda3", "--expect", "Welcome to .*Debian GNU/Linux 12")
+			"--expect", "initrd: root=LABEL=CAROSROOT is /dev/sda3", "--expect", "Welcome to .*Debian GNU/Linux 12", "--expect", "login: ")
 	})
 }
 
