@@ -117,7 +117,8 @@ func (a apt) args(args ...string) []string {
 }
 
 // unpack unpacks packages of the backports and returns the directory. Of what
-// they depend on, only what the host lacks is added, and nothing of QEMU's.
+// they depend on, only what the host lacks or has too old is added, and nothing of
+// QEMU's.
 func (a apt) unpack(t *testing.T, packages ...string) string {
 	t.Helper()
 	plan := a.w.ok(t, a.get, a.args(append([]string{"-s", "--no-install-recommends", "install"}, packages...)...)...).stdout
