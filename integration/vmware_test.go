@@ -154,7 +154,8 @@ func partition(t *testing.T, w *world, raw, name string) string {
 	return ""
 }
 
-// bootAll boots each format under each firmware, two machines at a time.
+// bootAll boots each format, each firmware, and each controller that the firmware
+// knows, two machines at a time. The formats have the same content.
 func bootAll(t *testing.T, v vmware) {
 	slots := make(chan struct{}, 2)
 	for _, m := range []machine{
@@ -163,7 +164,6 @@ func bootAll(t *testing.T, v vmware) {
 		{image: "caros.vmdk", format: "vmdk", firmware: "bios", disk: "ahci"},
 		{image: "caros-sparse.vmdk", format: "vmdk", firmware: "uefi", disk: "virtio"},
 		{image: "caros-sparse.vmdk", format: "vmdk", firmware: "bios", disk: "virtio"},
-		{image: "caros.raw", format: "raw", firmware: "uefi", disk: "ahci"},
 	} {
 		m.image, m.size = filepath.Join(v.work, m.image), "6G"
 		name := filepath.Base(m.image) + " " + m.firmware + " " + m.disk
