@@ -6,6 +6,7 @@ package qcow2
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -329,6 +330,24 @@ func TestCheckBitmaps(t *testing.T) {
 		if got, _ := problems(t, b); !strings.Contains(got, tt.want) {
 			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
 		}
+	}
+}
+
+// TestCheckEnds: a check that is not wanted any more finds nothing.
+func TestCheckEnds(t *testing.T) {
+	b := small(t)
+	b = b[:len(b)-clusterSize]
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	for _, want := range []bool{true, false} {
+		q, err := Open(bytes.NewReader(b), int64(len(b)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := len(q.Check(ctx)) > 0; got != want {
+			t.Errorf("problems: %t, want %t", got, want)
+		}
+		cancel()
 	}
 }
 
