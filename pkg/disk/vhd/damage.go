@@ -6,11 +6,9 @@ package vhd
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
-	"slices"
 
 	"github.com/carosio/carosbuild/pkg/disk/damage"
 	"github.com/carosio/carosbuild/pkg/disk/pipeline"
@@ -34,13 +32,7 @@ func (v *Reader) Check(ctx context.Context) []damage.Problem {
 type checker struct {
 	damage.List
 	v      *Reader
-	places []place
-}
-
-// place is a part of the file, in bytes.
-type place struct {
-	start, n int64
-	what     string
+	places []damage.Place
 }
 
 // fixed checks the footer of a fixed disk, which is raw for the rest.
@@ -81,7 +73,7 @@ func (c *checker) footers() {
 			continue
 		}
 		c.version(p.where, p.b[12:])
-		c.places = append(c.places, place{p.at, footerSize, "the " + p.where})
+		c.places = append(c.places, damage.Place{Start: p.at, Len: footerSize, What: "the " + p.where, No: -1})
 	}
 	if sound && !bytes.Equal(front, back) {
 		c.Add("footer's copy", "it differs from the footer")
@@ -108,8 +100,8 @@ func (c *checker) header() {
 		c.Add("header", "a table of %d entries for a disk of %d bytes", h.entries, size)
 	}
 	c.places = append(c.places,
-		place{int64(c.v.f.dataOffset), headerSize, "the header"},
-		place{int64(h.table), int64(len(c.v.table)) * 4, "the table"})
+		damage.Place{Start: int64(c.v.f.dataOffset), Len: headerSize, What: "the header", No: -1},
+		damage.Place{Start: int64(h.table), Len: int64(len(c.v.table)) * 4, What: "the table", No: -1})
 }
 
 // blocks checks the table's entries and the blocks. There are never more places
@@ -123,12 +115,12 @@ func (c *checker) blocks(ctx context.Context) {
 		if s == unused {
 			continue
 		}
-		where, at := fmt.Sprintf("block %d", i), int64(s)*sectorSize
-		if at > v.size-v.data-v.block {
-			c.Add(where, "it is at %d, and the file has %d bytes", at, v.size)
+		p := damage.Place{Start: int64(s) * sectorSize, Len: v.data + v.block, What: "block", No: int64(i)}
+		if p.Start > v.size-p.Len {
+			c.Add(p.String(), "it is at %d, and the file has %d bytes", p.Start, v.size)
 			continue
 		}
-		if c.places = append(c.places, place{at, v.data + v.block, where}); int64(len(c.places)) > v.size/sectorSize {
+		if c.places = append(c.places, p); int64(len(c.places)) > v.size/sectorSize {
 			c.Add("table", "it names more blocks than the file has sectors")
 			return
 		}
@@ -147,15 +139,11 @@ func (c *checker) blocks(ctx context.Context) {
 }
 
 // overlaps reports whether anything is on top of something else.
-func (c *checker) overlaps() bool {
-	slices.SortStableFunc(c.places, func(a, b place) int { return cmp.Compare(a.start, b.start) })
-	found := false
-	for i := 1; i < len(c.places); i++ {
-		if a, b := c.places[i-1], c.places[i]; b.start < a.start+a.n {
-			c.Add(b.what, "it is at %d, in %s", b.start, a.what)
-			found = true
-		}
-	}
+func (c *checker) overlaps() (found bool) {
+	damage.Overlaps(c.places, func(p, in damage.Place) {
+		c.Add(p.String(), "it is at %d, in %s", p.Start, in)
+		found = true
+	})
 	return found
 }
 

@@ -6,10 +6,8 @@ package vhdx
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/carosio/carosbuild/pkg/disk/damage"
 )
@@ -29,21 +27,7 @@ func (v *Reader) Check(ctx context.Context) []damage.Problem {
 type checker struct {
 	damage.List
 	v      *Reader
-	places []place
-}
-
-// place is a part of the file, in bytes.
-type place struct {
-	start, n int64
-	what     string
-	no       int64 // -1 when there is but one
-}
-
-func (p place) String() string {
-	if p.no < 0 {
-		return p.what
-	}
-	return fmt.Sprintf("%s %d", p.what, p.no)
+	places []damage.Place
 }
 
 // headers checks both: the one that does not count now must be sound too, or a
@@ -63,7 +47,8 @@ func (c *checker) headers() {
 			c.Add(where, "a log of %d bytes at %d, and the file has %d", n, h.logAt, c.v.size)
 		}
 	}
-	c.places = append(c.places, place{0, mebibyte, "header section", -1}, place{int64(min(c.v.h.logAt, 1<<62)), int64(c.v.h.logSize), "log", -1})
+	c.places = append(c.places, damage.Place{Len: mebibyte, What: "header section", No: -1},
+		damage.Place{Start: int64(min(c.v.h.logAt, 1<<62)), Len: int64(c.v.h.logSize), What: "log", No: -1})
 }
 
 // regionTables compares the two.
@@ -84,7 +69,7 @@ func (c *checker) regionTables() {
 		c.Add("region table 2", "it differs from the first")
 	}
 	for _, r := range c.v.regions {
-		c.places = append(c.places, place{r.at, r.size, "region " + r.id.String(), -1})
+		c.places = append(c.places, damage.Place{Start: r.at, Len: r.size, What: "region " + r.id.String(), No: -1})
 	}
 }
 
@@ -100,13 +85,13 @@ func (c *checker) metadata() {
 		c.Add("metadata", "%v", err)
 		return
 	}
-	var places []place
+	var places []damage.Place
 	for i, it := range items {
 		if it.size > 0 {
-			places = append(places, place{it.at, it.size, "item " + i.String(), -1})
+			places = append(places, damage.Place{Start: it.at, Len: it.size, What: "item " + i.String(), No: -1})
 		}
 	}
-	c.overlaps("metadata", places)
+	damage.Overlaps(places, func(p, in damage.Place) { c.Add("metadata", "%s is at %d, in %s", p, p.Start, in) })
 	for _, name := range []string{itemParameters, itemSize, itemID, itemLogical, itemPhysical} {
 		want := uint32(itemRequired | itemDisk)
 		if name == itemParameters {
@@ -127,7 +112,7 @@ func (c *checker) blocks(ctx context.Context) {
 			return
 		}
 		no := int64(i) - int64(i)/(ratio+1)
-		p := place{int64(min(e&entryOffset, 1<<62)), min(v.block, v.disk-no*v.block), "block", no}
+		p := damage.Place{Start: int64(min(e&entryOffset, 1<<62)), Len: min(v.block, v.disk-no*v.block), What: "block", No: no}
 		if e&entryReserved != 0 {
 			c.Add(fmt.Sprintf("table entry %d", i), "reserved bits are set: %#x", e)
 		}
@@ -145,46 +130,28 @@ func (c *checker) blocks(ctx context.Context) {
 			return
 		}
 	}
-	c.overlaps("", c.places)
+	damage.Overlaps(c.places, func(p, in damage.Place) { c.Add(p.String(), "it is at %d, in %s", p.Start, in) })
 }
 
 // state checks a block's entry, and reports whether the block takes room in the
 // file. One that is unmapped or undefined may keep its place.
-func (c *checker) state(p place, state uint64) bool {
+func (c *checker) state(p damage.Place, state uint64) bool {
 	switch {
 	case state == blockAbsent:
 		return false
 	case state == blockZero:
-		if p.start != 0 { // Hyper-V does not read such a disk
-			c.Add(p.String(), "it is all zero, and has a place at %d all the same", p.start)
+		if p.Start != 0 { // Hyper-V does not read such a disk
+			c.Add(p.String(), "it is all zero, and has a place at %d all the same", p.Start)
 		}
 		return false
 	case state > blockUnmapped && state != blockPresent:
 		c.Add(p.String(), "it is in state %d, which no block of a disk without a parent is in", state)
 		return false
-	case state != blockPresent && p.start == 0:
+	case state != blockPresent && p.Start == 0:
 		return false
-	case p.start > c.v.size-p.n:
-		c.Add(p.String(), "it is at %d, and the file has %d bytes", p.start, c.v.size)
+	case p.Start > c.v.size-p.Len:
+		c.Add(p.String(), "it is at %d, and the file has %d bytes", p.Start, c.v.size)
 		return false
 	}
 	return true
-}
-
-// overlaps checks that nothing is on top of something else.
-func (c *checker) overlaps(where string, places []place) {
-	slices.SortFunc(places, func(a, b place) int {
-		return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(a.no, b.no), cmp.Compare(a.what, b.what))
-	})
-	for i := 1; i < len(places); i++ {
-		a, b := places[i-1], places[i]
-		if b.start >= a.start+a.n {
-			continue
-		}
-		if where == "" {
-			c.Add(b.String(), "it is at %d, in %s", b.start, a)
-		} else {
-			c.Add(where, "%s is at %d, in %s", b, b.start, a)
-		}
-	}
 }

@@ -1,0 +1,38 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package damage
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// Place is a part of a file, in bytes, that something has for itself.
+type Place struct {
+	Start, Len int64
+	What       string
+	No         int64 // which of several; -1 when there is but one
+}
+
+func (p Place) String() string {
+	if p.No < 0 {
+		return p.What
+	}
+	return fmt.Sprintf("%s %d", p.What, p.No)
+}
+
+// Overlaps sorts places and calls found for each that begins in the one before
+// it.
+func Overlaps(places []Place, found func(p, in Place)) {
+	slices.SortFunc(places, func(a, b Place) int {
+		return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.No, b.No), cmp.Compare(a.What, b.What))
+	})
+	for i := 1; i < len(places); i++ {
+		if in, p := places[i-1], places[i]; p.Start < in.Start+in.Len {
+			found(p, in)
+		}
+	}
+}
