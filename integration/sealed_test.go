@@ -15,7 +15,8 @@ import (
 )
 
 // sealed is a verified read-only root below an overlay, started from a unified
-// kernel image; /var is a file system of its own. Its marker is put together,
+// kernel image; /var is a file system of its own. The same system is on a live
+// disc. Its marker is put together,
 // so that no echo can be taken for it.
 const sealed = `<redo>
   <buildstage id="system">
@@ -36,6 +37,20 @@ const sealed = `<redo>
     <partition name="root-verity" type="root-x86-64-verity" fs="verity" of="root" size="fit"/>
     <partition name="data" fs="ext4" label="DATA" size="64M" grow="yes"><file to="/hello">from the data partition</file></partition>
     <expect console="from_the_data_partition" within="6m"/>
+  </disk>
+  <buildstage id="tools"><prestage>system</prestage>
+    <action>RUN apt-get update &amp;&amp; apt-get install -y --no-install-recommends grub-common grub-pc-bin</action>
+  </buildstage>
+  <disk id="live" stage="system" table="gpt">
+    <bios stage="tools"/>
+    <partition name="esp" type="esp" fs="fat32" label="LIVE" size="128M">
+      <copy from="/boot/vmlinuz-*" to="/vmlinuz"/>
+      <copy from="/usr/lib/systemd/boot/efi/systemd-bootx64.efi" to="/EFI/BOOT/BOOTX64.EFI"/>
+      <initrd to="/initrd.img" modules="squashfs overlay loop ata_piix sr_mod virtio_blk virtio_pci"/>
+      <loader title="Live" cmdline="root=PARTLABEL=root systemd.volatile=overlay ro console=ttyS0 panic=-1"/>
+    </partition>
+    <partition name="root" type="root-x86-64" fs="squashfs" size="fit" path="/" attributes="read-only"/>
+    <expect console="SEALED-OK overlay squashfs" within="6m"/>
   </disk>
 </redo>`
 
@@ -65,16 +80,18 @@ func TestSealed(t *testing.T) {
 	w.file(t, "sealed.xml", sealed)
 	w.file(t, "report", sealedReport)
 	w.file(t, "report.service", sealedUnit)
-	w.build(t, "sealed.xml", "--out", "sealed.raw", "--out", "sealed.qcow2")
+	w.build(t, "sealed.xml", "--disk", "sealed", "--out", "sealed.raw", "--out", "sealed.qcow2")
 	raw := filepath.Join(w.work, "sealed.raw")
 	w.ok(t, tool(t, "unsquashfs"), "-s", partition(t, w, raw, "root"))
 	w.ok(t, program(t), "inspect", "--check", "sealed.raw")
-	r := w.ok(t, program(t), "boot", "sealed.qcow2", "--declaration", "sealed.xml", "--firmware", "efi", "--accel", "tcg", "--bus", "virtio")
+	r := w.ok(t, program(t), "boot", "sealed.qcow2", "--declaration", "sealed.xml", "--disk", "sealed", "--firmware", "efi", "--accel", "tcg", "--bus", "virtio")
 	for _, want := range []string{"SEALED-OK overlay squashfs ", "sleep_cap_net_raw=ep from_the_data_partition"} {
 		if !strings.Contains(r.stderr, want) {
 			t.Errorf("the console did not show %q:\n%s", want, tailOf(r.stderr))
 		}
 	}
+
+	t.Run("disc", func(t *testing.T) { testDisc(t, w) })
 
 	// One byte in the middle of the root: its first readers get an error, or
 	// the system does not come up at all; it must not say that all is well.
@@ -95,12 +112,41 @@ func TestSealed(t *testing.T) {
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
-	bad := w.run(t, program(t), "boot", "sealed.raw", "--declaration", "sealed.xml", "--firmware", "efi", "--accel", "tcg", "--bus", "virtio", "--timeout", "4m")
+	bad := w.run(t, program(t), "boot", "sealed.raw", "--declaration", "sealed.xml", "--disk", "sealed", "--firmware", "efi", "--accel", "tcg", "--bus", "virtio", "--timeout", "4m")
 	if bad.status != 1 || !strings.Contains(bad.stderr, "verity") {
 		t.Errorf("with a changed root: status %d\n%s", bad.status, tailOf(bad.stderr))
 	}
 	if c := w.run(t, program(t), "inspect", "--check", "sealed.raw"); c.status != 1 {
 		t.Errorf("inspect --check of a changed root: status %d\n%s", c.status, c.stdout)
+	}
+}
+
+// testDisc boots a disk that is a disc too, from a CD drive and as a disk, with
+// both firmwares.
+func testDisc(t *testing.T, w *world) {
+	w.build(t, "sealed.xml", "--disk", "live", "--out", "live.iso", "--out", "again.iso")
+	if a, b := sha256Of(t, filepath.Join(w.work, "live.iso")), sha256Of(t, filepath.Join(w.work, "again.iso")); a != b {
+		t.Errorf("two discs differ: %s, %s", a, b)
+	}
+	w.ok(t, program(t), "inspect", "--check", "live.iso")
+	if out := w.ok(t, tool(t, "sgdisk"), "-v", "live.iso").stdout; !strings.Contains(out, "No problems found") {
+		t.Errorf("sgdisk: %s", out)
+	}
+	out := w.ok(t, tool(t, "xorriso"), "-indev", "live.iso", "-report_el_torito", "plain").stdout
+	for _, want := range []string{"1  BIOS  y   none", "2  UEFI  y   none", "boot-info-table", "path :   2  /EFI.IMG"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("xorriso did not say %q:\n%s", want, out)
+		}
+	}
+	for _, m := range []struct{ bus, firmware, root string }{
+		{"ide-cd", "efi", "/dev/loop0p3"},
+		{"ide-cd", "bios", "/dev/loop0p3"},
+		{"virtio", "bios", "/dev/vda3"},
+	} {
+		r := w.ok(t, program(t), "boot", "live.iso", "--declaration", "sealed.xml", "--disk", "live", "--firmware", m.firmware, "--accel", "tcg", "--bus", m.bus)
+		if want := "initrd: root=PARTLABEL=root is " + m.root; !strings.Contains(r.stderr, want) {
+			t.Errorf("%s, %s: the console did not show %q:\n%s", m.bus, m.firmware, want, tailOf(r.stderr))
+		}
 	}
 }
 

@@ -44,6 +44,7 @@ var allowed = map[string][]string{
 	"pkg/disk/image":     {},
 	"pkg/disk/initrd":    {"pkg/disk/tree"},
 	"pkg/disk/inspect":   {"pkg/disk"},
+	"pkg/disk/iso":       {"pkg/disk/damage"},
 	"pkg/disk/ova":       {"pkg/disk/pipeline", "pkg/disk/vmdk"},
 	"pkg/disk/partition": {"pkg/disk/damage", "pkg/disk/image"},
 	"pkg/disk/pipeline":  {},

@@ -131,7 +131,11 @@ func (c *bootCommand) boot(ctx context.Context, path string, want []qemu.Expecta
 	if err != nil {
 		return fmt.Errorf("boot %s: %w", path, err)
 	}
-	machine, err := qemu.Plan(facts, c.options)
+	options := c.options
+	if opened.Format == disk.ISO && options.Bus == "" {
+		options.Bus = "cd"
+	}
+	machine, err := qemu.Plan(facts, options)
 	if err != nil {
 		return fmt.Errorf("boot %s: %w", path, err)
 	}

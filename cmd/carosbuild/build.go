@@ -269,6 +269,11 @@ func (c *buildCommand) plan(ctx context.Context, view display) (*job, error) {
 	if j.disk, err = c.chooseDisk(j.decl); err != nil {
 		return nil, err
 	}
+	if j.disk != nil {
+		if err := build.CheckOutputs(j.disk, c.outputs()); err != nil {
+			return nil, err
+		}
+	}
 	targets, err := c.targets(j)
 	if err != nil {
 		return nil, err

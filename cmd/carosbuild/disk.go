@@ -155,7 +155,7 @@ func (c *diskCommand) declared(d dirs) (*decl.Disk, error) {
 	if k.Stage == "" {
 		k.Stage = c.source
 	}
-	return k, nil
+	return k, build.CheckOutputs(k, c.outputs())
 }
 
 // sources says where each stage is that the disk is made from.

@@ -27,6 +27,9 @@ type DiskImage struct {
 	Seed   []byte
 	VM     *ova.VM // for formats that say what machine it is for
 	Time   int64   // seconds since 1970, for formats that have one
+	id     string  // of the disk
+	// disc reads what a BIOS starts from a disc.
+	disc func(ctx context.Context) ([]byte, error)
 }
 
 // Disk composes a declared disk from built stages. Release is called when the
@@ -70,10 +73,18 @@ func (e *Engine) WriteDisk(ctx context.Context, img *DiskImage, outs []disk.Outp
 		names = append(names, o.Path)
 	}
 	text := "write " + strings.Join(names, ", ")
-	return disk.WriteAll(ctx, outs, img.Layout.Image, disk.WriteOptions{
+	o := disk.WriteOptions{
 		Seed: img.Seed, Time: img.Time, Mode: e.OutputMode, Level: e.Level, VM: img.VM, Stdout: stdout,
 		Progress: func(done, total int64) { e.event(Event{Kind: Progress, Text: text, Done: done, Total: total}) },
-	})
+	}
+	if wantsISO(outs) {
+		bios, err := img.disc(ctx)
+		if err != nil {
+			return err
+		}
+		o.ISO = img.Layout.ISO(img.id, img.Time, bios)
+	}
+	return disk.WriteAll(ctx, outs, img.Layout.Image, o)
 }
 
 // composer makes a disk.Spec of a declaration.
@@ -137,7 +148,9 @@ func (c *composer) compose(ctx context.Context) (*DiskImage, error) {
 		return nil, locate(c.disk.Span, fmt.Errorf("disk %s: %w", c.disk.ID, err))
 	}
 	vm, err := machine(c.disk)
-	return &DiskImage{Layout: layout, Seed: spec.Seed, VM: vm, Time: c.mtime}, err
+	img := &DiskImage{Layout: layout, Seed: spec.Seed, VM: vm, Time: c.mtime, id: c.disk.ID}
+	img.disc = func(ctx context.Context) ([]byte, error) { return c.discImage(ctx, spec.BIOS) }
+	return img, err
 }
 
 // stage is the stage that something is taken from: its own, else the

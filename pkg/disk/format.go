@@ -32,6 +32,7 @@ const (
 	VHDFixed   Format = "vhd-fixed"
 	VHDX       Format = "vhdx" // dynamic
 	OVA        Format = "ova"
+	ISO        Format = "iso" // a raw disk that is a bootable disc too
 )
 
 // formats are all of them: other names, the endings that mean them, and whether
@@ -56,6 +57,7 @@ var formats = []struct {
 	{VHDFixed, "", nil, false},
 	{VHDX, "", []string{".vhdx"}, false},
 	{OVA, "", []string{".ova"}, false},
+	{ISO, "", []string{".iso"}, false},
 }
 
 // Formats are the names of all formats.

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/disk/image"
+	"github.com/carosio/carosbuild/pkg/disk/iso"
 	"github.com/carosio/carosbuild/pkg/disk/qcow2"
 	"github.com/carosio/carosbuild/pkg/disk/vhd"
 	"github.com/carosio/carosbuild/pkg/disk/vhdx"
@@ -149,6 +150,9 @@ func (o *Opened) detect(f *os.File, path string) error {
 	case fixedVHD(f, size):
 		o.Format = VHDFixed
 		s, err = vhd.Open(f, size)
+	case iso.Detect(f) && head[510] == 0x55 && head[511] == 0xaa:
+		o.ReaderAt, o.Format, o.size = f, ISO, size
+		return nil
 	default:
 		o.ReaderAt, o.Format, o.size = f, Raw, size
 		return nil

@@ -20,6 +20,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/disk/bmap"
 	"github.com/carosio/carosbuild/pkg/disk/image"
+	"github.com/carosio/carosbuild/pkg/disk/iso"
 	"github.com/carosio/carosbuild/pkg/disk/ova"
 	"github.com/carosio/carosbuild/pkg/disk/pipeline"
 	"github.com/carosio/carosbuild/pkg/disk/qcow2"
@@ -35,10 +36,11 @@ type WriteOptions struct {
 	Level    int    // of compression, 1 (fast) to 9 (small); 0 means the format's default; xz has one only
 	Workers  int    // 0 means one a CPU
 	Progress func(done, total int64)
-	Mode     os.FileMode // of files; 0 leaves it to the umask
-	BlockMap bool        // NAME.bmap beside raw files too
-	Stdout   io.Writer   // what StandardOutput means
-	VM       *ova.VM     // with OVA; nil means the defaults
+	Mode     os.FileMode  // of files; 0 leaves it to the umask
+	BlockMap bool         // NAME.bmap beside raw files too
+	Stdout   io.Writer    // what StandardOutput means
+	VM       *ova.VM      // with OVA; nil means the defaults
+	ISO      *iso.Options // with ISO: what the disc starts, see Layout.ISO
 }
 
 // Write writes the image to one output: WriteAll.
@@ -165,6 +167,8 @@ func (w *writing) fileSink(t target, f *os.File) error {
 	switch t.format {
 	case Raw:
 		return w.rawSink(t, f, size, nil)
+	case ISO:
+		return w.isoSink(t, f)
 	case VMDKFlat:
 		return w.rawSink(t, f, sectors(size), nil)
 	case VHDFixed:

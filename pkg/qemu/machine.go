@@ -16,7 +16,7 @@ import (
 // the disk.
 type Options struct {
 	Firmware string // bios or efi
-	Bus      string // of the disk: ahci, ide, pvscsi, lsi, virtio or nvme
+	Bus      string // of the disk: ahci, ide, pvscsi, lsi, virtio or nvme; cd and ide-cd for a CD drive
 	Machine  string // QEMU's -machine
 	Memory   int64  // bytes
 	CPUs     int
@@ -43,7 +43,9 @@ type Machine struct {
 }
 
 // Buses are the names of disk controllers for Options.Bus.
-func Buses() []string { return []string{"ahci", "ide", "pvscsi", "lsi", "virtio", "nvme"} }
+func Buses() []string {
+	return []string{"ahci", "ide", "pvscsi", "lsi", "virtio", "nvme", "cd", "ide-cd"}
+}
 
 // Plan chooses the machine for a disk.
 func Plan(f Facts, o Options) (Machine, error) {
@@ -75,8 +77,11 @@ func Plan(f Facts, o Options) (Machine, error) {
 // pc is an x86-64 machine with the network card that VMware has.
 func pc(f Facts, o Options, efi bool) (Machine, error) {
 	m := Machine{Program: "qemu-system-x86_64", Package: "qemu-system-x86", Arch: "x86_64", DiskSize: f.Size, drive: "id=d0,if=none"}
+	if strings.HasSuffix(o.Bus, "cd") {
+		m.drive += ",readonly=on"
+	}
 	machine := "q35"
-	if o.Bus == "ide" {
+	if strings.HasPrefix(o.Bus, "ide") {
 		machine = "pc"
 	}
 	m.args = append(common(o, machine, "max"), "-nodefaults", "-device", "virtio-rng-pci")
@@ -93,6 +98,9 @@ func pc(f Facts, o Options, efi bool) (Machine, error) {
 
 // virt is a generic 64-bit ARM machine.
 func virt(f Facts, o Options) (Machine, error) {
+	if strings.HasSuffix(o.Bus, "cd") {
+		return Machine{}, fmt.Errorf("no CD drive is known for ARM machines: choose another bus")
+	}
 	m := Machine{
 		Program: "qemu-system-aarch64", Package: "qemu-system-arm", Arch: "aarch64", DiskSize: f.Size, drive: "id=d0,if=none",
 		Firmware: &Firmware{"/usr/share/AAVMF/AAVMF_CODE.fd", "/usr/share/AAVMF/AAVMF_VARS.fd", "qemu-efi-aarch64"},
@@ -151,6 +159,10 @@ func controller(bus string) []string {
 		return []string{"-device", "lsi53c895a,id=s0", "-device", "scsi-hd,drive=d0,bus=s0.0,bootindex=1"}
 	case "virtio":
 		return []string{"-device", "virtio-blk-pci,drive=d0,bootindex=1"}
+	case "cd":
+		return []string{"-device", "ich9-ahci,id=sata9", "-device", "ide-cd,drive=d0,bus=sata9.0,bootindex=1"}
+	case "ide-cd":
+		return []string{"-device", "ide-cd,drive=d0,bus=ide.0,bootindex=1"}
 	case "nvme":
 		return []string{"-device", "nvme,drive=d0,serial=carosbuild,bootindex=1"}
 	}

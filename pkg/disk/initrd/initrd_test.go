@@ -296,7 +296,7 @@ func TestApplets(t *testing.T) {
 			t.Errorf("busybox has no %s", a)
 		}
 	}
-	for _, a := range strings.Fields("cat dmesg tail findfs hexdump insmod ls mount readlink sh sleep switch_root tr umount") {
+	for _, a := range strings.Fields("cat dmesg tail findfs hexdump insmod losetup ls mount readlink sh sleep switch_root tr umount") {
 		if !slices.Contains(applets(), a) || !strings.Contains(initScript, a) {
 			t.Errorf("%s is not both linked and used", a)
 		}

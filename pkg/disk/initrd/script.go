@@ -9,7 +9,7 @@ import "strings"
 // applets are the names of busybox that initScript uses, and a few for whoever
 // has to find out why it stopped.
 func applets() []string {
-	return strings.Fields("cat dmesg echo findfs hexdump insmod ls mkdir mknod mount readlink sh sleep switch_root tail tr umount")
+	return strings.Fields("cat dmesg echo findfs hexdump insmod losetup ls mkdir mknod mount readlink sh sleep switch_root tail tr umount")
 }
 
 // initScript is /init. It ends in the root file system's init or, after saying
@@ -37,7 +37,7 @@ while read -r m; do
 	insmod "/m/$m.ko" 2>/dev/null
 done </m/order
 
-root= init= type= flags= mode=ro wait=60 delay=0 hash= tree= over=
+root= init= type= flags= mode=ro wait=60 delay=0 hash= tree= over= looped=
 for word in $(cat /proc/cmdline); do
 	case $word in
 	root=*) root=${word#root=} ;;
@@ -97,6 +97,16 @@ locate() {
 	esac
 }
 
+# discs: the kernel looks for no partitions on a disc; for a loop device it does
+discs() {
+	for d in /sys/class/block/sr*; do
+		d=/dev/${d##*/}
+		case " $looped " in *" $d "*) continue ;; esac
+		[ "$(hexdump -s 512 -n 8 -e '8/1 "%c"' "$d" 2>/dev/null)" = "EFI PART" ] || continue
+		losetup -r -P -f "$d" && looped="$looped $d"
+	done
+}
+
 # await WHAT DEVICE: wait for a device, whose path is then in dev
 await() {
 	tries=0
@@ -105,6 +115,7 @@ await() {
 		[ -b "$dev" ] && break
 		tries=$((tries + 1))
 		[ $tries -lt "$wait" ] || fail "no device for $1=$2 after $tries tries"
+		[ $tries -lt 4 ] || discs # which all other drives come before
 		sleep 0.5
 	done
 	echo "initrd: $1=$2 is $dev after $tries tries"

@@ -38,6 +38,7 @@ func (d *Disk) boot() []Boot {
 	if b, _ := d.spl(); b != nil {
 		out = append(out, *b)
 	}
+	out = append(out, d.discEntries()...)
 	tries := 0
 	for _, v := range d.volumes {
 		t := v.files()

@@ -27,7 +27,10 @@ import (
 // files. The error is one of ctx; damage is no error.
 func (d *Disk) Check(ctx context.Context) ([]damage.Problem, error) {
 	var out []damage.Problem
-	for _, check := range []func(context.Context) []damage.Problem{d.checkFormat, d.checkTable, d.checkBoot, d.checkSPL, d.checkVolumes, d.checkUKIs} {
+	checks := []func(context.Context) []damage.Problem{
+		d.checkFormat, d.checkTable, d.checkBoot, d.checkSPL, d.checkDisc, d.checkVolumes, d.checkUKIs,
+	}
+	for _, check := range checks {
 		out = append(out, check(ctx)...)
 		if err := ctx.Err(); err != nil {
 			return nil, err

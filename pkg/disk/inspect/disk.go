@@ -16,6 +16,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/damage"
 	"github.com/carosio/carosbuild/pkg/disk/ext4"
 	"github.com/carosio/carosbuild/pkg/disk/fat"
+	"github.com/carosio/carosbuild/pkg/disk/iso"
 	"github.com/carosio/carosbuild/pkg/disk/ova"
 	"github.com/carosio/carosbuild/pkg/disk/partition"
 	"github.com/carosio/carosbuild/pkg/disk/squashfs"
@@ -44,6 +45,7 @@ type Disk struct {
 	src     device
 	opened  *disk.Opened // nil for a bare device
 	table   *partition.Found
+	disc    *iso.Found // nil for a disk that is no disc too
 	volumes []*volume
 }
 
@@ -73,7 +75,9 @@ func open(src device) (*Disk, error) {
 		return nil, err
 	}
 	d := &Disk{src: src, table: t}
-	if len(t.Parts) == 0 {
+	if len(t.Parts) > 0 {
+		d.disc = iso.Read(src, src.Size())
+	} else {
 		v := &volume{r: io.NewSectionReader(src, 0, src.Size())}
 		v.detect()
 		if v.kind != "" {

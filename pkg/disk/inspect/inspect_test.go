@@ -389,3 +389,41 @@ func TestForeign(t *testing.T) {
 		}
 	}
 }
+
+// TestDisc looks at a disk that is a disc too.
+func TestDisc(t *testing.T) {
+	l, err := disk.Compose(t.Context(), hybrid(t, root()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "d.iso")
+	o := disk.WriteOptions{ISO: l.ISO("live", 1700000000, make([]byte, 4096))}
+	if err := disk.Write(t.Context(), path, "", l.Image, o); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var entries []Boot
+	for _, e := range report(t, looked(t, bytesDevice{b})).Boot {
+		if e.Kind == "eltorito" {
+			entries = append(entries, e)
+		}
+	}
+	want := []Boot{
+		{Kind: "eltorito", Name: "bios", Offset: 23 * 2048, Detail: "of ISO 9660 volume LIVE"},
+		{Kind: "eltorito", Name: "efi", Offset: 2 * mib, Partition: 2, Detail: "of ISO 9660 volume LIVE"},
+	}
+	if diff := cmp.Diff(want, entries); diff != "" {
+		t.Errorf("entries (-want +got):\n%s", diff)
+	}
+	if p, err := looked(t, bytesDevice{b}).Check(t.Context()); err != nil || len(p) > 0 {
+		t.Errorf("an intact disc: %v, %v", p, err)
+	}
+	b[19*2048+3*32+8]++ // the sector that the entry for UEFI names
+	p, err := looked(t, bytesDevice{b}).Check(t.Context())
+	if err != nil || len(p) != 1 || !strings.Contains(p[0].Text, "not where a FAT begins") {
+		t.Errorf("an entry for something else: %v, %v", p, err)
+	}
+}

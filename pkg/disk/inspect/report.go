@@ -84,7 +84,7 @@ type FileSystem struct {
 
 // Boot is something that takes part in starting the system.
 type Boot struct {
-	Kind      string `json:"kind"`                // bios, efi, entry, config, script, spl or kernel
+	Kind      string `json:"kind"`                // bios, efi, eltorito, entry, config, script, spl or kernel
 	Partition int    `json:"partition,omitempty"` // number
 	Path      string `json:"path,omitempty"`      // in the partition
 	Offset    int64  `json:"offset,omitempty"`    // on the disk, of what is outside of file systems

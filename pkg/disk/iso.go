@@ -1,0 +1,72 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package disk
+
+import (
+	"errors"
+	"io"
+	"os"
+
+	"github.com/carosio/carosbuild/pkg/disk/iso"
+	"github.com/carosio/carosbuild/pkg/disk/partition"
+	"github.com/carosio/carosbuild/pkg/disk/pipeline"
+)
+
+// ISO is what makes a disc of the disk: its EFI system partition, the image for
+// a BIOS or nil, and a volume id that is made of name and no label of a file
+// system. Time is in seconds since 1970.
+func (l *Layout) ISO(name string, time int64, bios []byte) *iso.Options {
+	o := &iso.Options{Size: l.Image.Size(), Limit: l.Image.NextExtent(iso.Start), Time: time, BIOS: bios}
+	var labels []string
+	for _, p := range l.Partitions {
+		labels = append(labels, p.Label)
+		o.Limit = min(o.Limit, p.Start)
+		if IsESP(p.Type) && o.EFI.Len == 0 {
+			o.EFI = iso.Region{Off: p.Start, Len: p.Size}
+		}
+	}
+	o.ID = iso.VolumeID(name, labels...)
+	return o
+}
+
+// IsESP reports whether a type of partition, name or GUID, is that of EFI system
+// partitions.
+func IsESP(typ string) bool {
+	guid, err := partition.TypeGUID(typ)
+	return err == nil && partition.TypeName(guid) == "esp"
+}
+
+// isoSink writes the disk, and the volume that makes a disc of it into free
+// bytes of it.
+func (w *writing) isoSink(t target, f *os.File) error {
+	if w.o.ISO == nil {
+		return errors.New("format iso is for a disk that is composed here: it has to be known what it boots")
+	}
+	v, err := iso.Volume(*w.o.ISO)
+	if err != nil {
+		return err
+	}
+	if err := f.Truncate(w.m.Size()); err != nil {
+		return err
+	}
+	to := w.direct(f)
+	return w.add(t, disc{&rawSink{w: to, size: w.m.Size()}, to, v}, nil)
+}
+
+// disc is a sink that writes an ISO 9660 volume after all else.
+type disc struct {
+	pipeline.Sink
+	to     io.WriterAt
+	volume []byte
+}
+
+// End implements pipeline.Sink.
+func (d disc) End() error {
+	if err := d.Sink.End(); err != nil {
+		return err
+	}
+	_, err := d.to.WriteAt(d.volume, iso.Start)
+	return err
+}
