@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -132,8 +133,8 @@ func (c *bootCommand) boot(ctx context.Context, path string, want []qemu.Expecta
 		return fmt.Errorf("boot %s: %w", path, err)
 	}
 	options := c.options
-	if opened.Format == disk.ISO && options.Bus == "" {
-		options.Bus = "cd"
+	if opened.Format == disk.ISO && options.Bus == "" && (facts.BIOS || slices.Contains(facts.EFI, "x64")) {
+		options.Bus = "cd" // which ARM's machine here does not have
 	}
 	machine, err := qemu.Plan(facts, options)
 	if err != nil {

@@ -83,7 +83,7 @@ func (c *buildCommand) command(use string) *cobra.Command {
 }
 
 func (c *buildCommand) levelFlag(cmd *cobra.Command) {
-	cmd.Flags().IntVar(&c.level, "compression-level", 0, "how hard to compress the disk, 1 (fast) to 9 (small); 0 is the format's own choice")
+	cmd.Flags().IntVar(&c.level, "compression-level", 0, "how hard to compress the disk, 1 (fast) to 9 (small), in formats that are compressed: vmdk, ova, qcow2-compressed, qcow2-zstd, raw.gz, raw.zst; 0 is the format's own choice")
 }
 
 // verifyFlags are those that have a disk booted when it is written.

@@ -24,15 +24,22 @@ func (p Place) String() string {
 	return fmt.Sprintf("%s %d", p.What, p.No)
 }
 
-// Overlaps sorts places and calls found for each that begins in the one before
-// it.
+// Overlaps sorts places and calls found for each that begins in one before it.
 func Overlaps(places []Place, found func(p, in Place)) {
 	slices.SortFunc(places, func(a, b Place) int {
 		return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.No, b.No), cmp.Compare(a.What, b.What))
 	})
+	last := 0 // of those before, the one that ends last
 	for i := 1; i < len(places); i++ {
-		if in, p := places[i-1], places[i]; p.Start < in.Start+in.Len {
-			found(p, in)
+		p := places[i]
+		for _, in := range []Place{places[i-1], places[last]} {
+			if p.Start < in.Start+in.Len {
+				found(p, in)
+				break
+			}
+		}
+		if p.Start+p.Len > places[last].Start+places[last].Len {
+			last = i
 		}
 	}
 }

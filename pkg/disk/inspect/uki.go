@@ -77,7 +77,9 @@ func (d *Disk) checkUKIs(ctx context.Context) []damage.Problem {
 			if name := strings.ToLower(e.Path); !efiName(name) || e.Type() != tree.Regular || e.Hardlink != "" {
 				continue
 			}
-			tries++
+			if tries++; tries == maxFiles {
+				out = append(out, damage.Problem{Where: v.String(), Text: fmt.Sprintf("programs for UEFI: only the first %d were looked at", maxFiles)})
+			}
 			out = append(out, damage.In(v.String(), damage.In("/"+e.Path, checkUKI(e)))...)
 		}
 	}
@@ -103,8 +105,9 @@ func checkUKI(e *tree.Entry) []damage.Problem {
 	return m.Check()
 }
 
-// unified names the sections in which two unified kernel images differ. Of other
-// files it says nothing.
+// unified names the sections in which two unified kernel images differ; of
+// several with the same name it looks at the first. Of other files it says
+// nothing.
 func (c *comparer) unified(ctx context.Context, a, b *tree.Entry) error {
 	if !efiName(strings.ToLower(a.Path)) || a.Size == 0 || b.Size == 0 {
 		return nil

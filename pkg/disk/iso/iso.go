@@ -45,7 +45,7 @@ func VolumeID(name string, taken ...string) string {
 	}
 	id = id[:min(len(id), 32)]
 	base := id[:min(len(id), 28)]
-	for n := 2; slices.Contains(taken, id); n++ {
+	for n := 2; slices.ContainsFunc(taken, func(s string) bool { return strings.EqualFold(s, id) }); n++ {
 		id = fmt.Sprintf("%s_%d", base, n)
 	}
 	return id

@@ -16,10 +16,15 @@ import (
 // be, that every cluster's reference count is the number of references to it,
 // those of snapshots and bitmaps among them, and that compressed clusters can be
 // unpacked. It reads all tables and all that is compressed, and takes 8 bytes of
-// memory for each cluster of the file. It gives up where ctx ends.
+// memory for each cluster of the file, of which there may be 67108864: 4 TiB with
+// clusters of 64 KiB. It gives up where ctx ends.
 func (q *Reader) Check(ctx context.Context) []damage.Problem {
 	n := (q.size-1)/q.cluster + 1
+	if n > maxClusters {
+		return []damage.Problem{{Where: "file", Text: fmt.Sprintf("%d clusters: no more than %d are checked", n, maxClusters)}}
+	}
 	c := &checker{
+		room: q.size, work: 8*q.size + 1<<20,
 		q:        &Reader{r: q.r, size: q.size, h: q.h, cluster: q.cluster, l2No: -1},
 		stored:   make([]uint32, n),
 		counted:  make([]uint32, n),
@@ -48,6 +53,10 @@ type checker struct {
 	stored   []uint32 // reference counts in the file, larger ones as the largest
 	counted  []uint32 // references that were found
 	unpacked set      // level 2 tables whose compressed clusters were unpacked
+	// What a sound file needs is in proportion to its size, and so is what is
+	// done for any other.
+	room int64 // bytes that level 1 tables may still have: they are apart
+	work int64 // compressed bytes that may still be unpacked
 }
 
 // set has a bit for each cluster of the file.

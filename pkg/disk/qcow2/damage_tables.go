@@ -86,6 +86,10 @@ func (c *checker) level1(ctx context.Context, what string, at uint64, entries ui
 		c.Add(what, "%d entries", entries)
 		return
 	}
+	if c.room -= size; c.room < 0 {
+		c.Add(what, "the level 1 tables have more entries than the file has room for")
+		return
+	}
 	if !c.aligned(who, at) || !c.refer(who, at, size) {
 		return
 	}
@@ -157,6 +161,13 @@ func (c *checker) compressed(who spot, e uint64, unpack bool) {
 	e &^= entryCopied
 	at, n := c.q.packedAt(e)
 	if !c.refer(who, at, n) || !unpack {
+		return
+	}
+	// No deflate stream is shorter than a thousandth of what comes out.
+	if c.work -= max(n, c.q.cluster>>10); c.work < 0 {
+		if c.work+max(n, c.q.cluster>>10) >= 0 {
+			c.Add(who.String(), "more is compressed than the file has room for; the rest is not unpacked")
+		}
 		return
 	}
 	if err := c.q.load(e); err != nil {

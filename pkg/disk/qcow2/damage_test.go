@@ -299,6 +299,57 @@ func TestCheckDamage(t *testing.T) {
 	}
 }
 
+// TestCheckBounds has files whose checks would take memory or time without end.
+func TestCheckBounds(t *testing.T) {
+	good := small(t, "-o", "cluster_size=4k")
+	for _, size := range []int64{15 << 40, 7 << 60} { // as sparse files can claim
+		q, err := Open(bytes.NewReader(good), size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ps := q.Check(t.Context()); len(ps) != 1 || !strings.Contains(ps[0].Text, "are checked") {
+			t.Errorf("%d bytes: %v", size, ps)
+		}
+	}
+	// Snapshots that all have the active level 1 table.
+	b, err := os.ReadFile(withSnapshots(t, "cluster_size=4k"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	be := binary.BigEndian
+	h, err := parseHeader(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const n = 4000
+	b = append(b, make([]byte, 4096-len(b)%4096)...)
+	at := len(b)
+	b = append(b, make([]byte, (n*snapshotSize+n*minExtra+4095)/4096*4096)...)
+	for i := range n {
+		s := b[at+i*(snapshotSize+minExtra):]
+		be.PutUint64(s, h.l1)
+		be.PutUint32(s[8:], 512)
+		be.PutUint32(s[36:], minExtra)
+	}
+	be.PutUint32(b[60:], n)
+	be.PutUint64(b[64:], uint64(at))
+	if got, _ := problems(t, b); !strings.Contains(got, "more entries than the file has room for") {
+		t.Errorf("many snapshots: %.300s", got)
+	}
+	// All clusters of the disk are the same compressed one.
+	p := small(t, "-c", "-o", "cluster_size=64k")
+	if h, err = parseHeader(p); err != nil {
+		t.Fatal(err)
+	}
+	l2 := be.Uint64(p[h.l1:]) & entryOffset
+	for i := uint64(1); i < 1<<13; i++ {
+		copy(p[l2+8*i:l2+8*i+8], p[l2+8*(i%2):])
+	}
+	if got, _ := problems(t, p); !strings.Contains(got, "the rest is not unpacked") {
+		t.Errorf("one stream for all: %.300s", got)
+	}
+}
+
 // TestCheckBitmaps damages the places of snapshots' and bitmaps' tables.
 func TestCheckBitmaps(t *testing.T) {
 	good, err := os.ReadFile(withSnapshots(t, "cluster_size=4k"))

@@ -17,6 +17,9 @@ const (
 	headerSize = 112        // of version 3 with a compression type
 
 	incompatDirty       = 1 << 0
+	incompatCorrupt     = 1 << 1
+	incompatData        = 1 << 2 // an external data file
+	incompatExtended    = 1 << 4 // level 2 entries with subclusters
 	incompatCompression = 1 << 3 // the compression type is not zlib
 	incompatRead        = incompatDirty | incompatCompression
 	autoclearBitmaps    = 1 << 0 // the bitmaps of the extension are up to date
@@ -33,7 +36,8 @@ const (
 	refcountOrder    = 4 // reference counts of 1<<4 bits
 	maxRefcountOrder = 6
 	maxL1Bytes       = 32 << 20 // what QEMU reads
-	maxSnapshots     = 65536    // and these three
+	maxClusters      = 1 << 26  // of a file that is checked
+	maxSnapshots     = 65536    // and these three, as QEMU
 	maxBitmaps       = 65535
 	maxExtra         = 1024 // bytes of a snapshot's extra data
 	minExtra         = 16   // and the least, in version 3

@@ -90,13 +90,27 @@ func (q *Reader) check() error {
 	case h.crypt != 0:
 		return fmt.Errorf("%w: it is encrypted", ErrFormat)
 	case h.incompatible&^incompatRead != 0:
-		return fmt.Errorf("%w: incompatible features %#x", ErrFormat, h.incompatible)
+		return fmt.Errorf("%w: %s", ErrFormat, features(h.incompatible&^incompatRead))
 	case h.refcountOrder > maxRefcountOrder:
 		return fmt.Errorf("%w: reference counts of 2^%d bits", ErrFormat, h.refcountOrder)
 	case h.compression > Zstd:
 		return fmt.Errorf("%w: compression type %d", ErrFormat, h.compression)
 	}
 	return nil
+}
+
+// features says what a file has that is not read here, in words where there are
+// some.
+func features(bits uint64) string {
+	switch {
+	case bits&incompatCorrupt != 0:
+		return "QEMU has marked it as corrupt: qemu-img check -r all may repair it"
+	case bits&incompatData != 0:
+		return "its data are in another file"
+	case bits&incompatExtended != 0:
+		return "it has extended level 2 entries"
+	}
+	return fmt.Sprintf("incompatible features %#x", bits)
 }
 
 // within checks a range of the file.

@@ -25,6 +25,7 @@ const (
 	epoch        = 946684800  // 2000-01-01 in seconds since 1970
 
 	blockSize   = 2 << 20                              // data of a block
+	minBlock    = 64 << 10                             // that is read: the table is to fit memory
 	bitmapSize  = blockSize / sectorSize / 8           // in front of it, whole sectors
 	runSize     = 64 << 10                             // left to the file's holes when it is zero
 	tableAt     = footerSize + headerSize              // of a dynamic disk that we write

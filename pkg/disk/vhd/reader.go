@@ -69,7 +69,7 @@ func Open(r io.ReaderAt, size int64) (*Reader, error) {
 // diskSize follows the program that made the disk: Virtual PC and QEMU without
 // force_size mean the geometry, all others the size.
 func (f footer) diskSize() (int64, error) {
-	if f.size == 0 || f.size > 1<<50 {
+	if f.size == 0 || f.size > MaxSize {
 		return 0, fmt.Errorf("%w: disk of %d bytes", ErrFormat, f.size)
 	}
 	size := int64(f.size)
@@ -91,7 +91,7 @@ func (v *Reader) dynamic() error {
 	if err != nil {
 		return err
 	}
-	if h.blockSize < 4096 || h.blockSize > 1<<28 || bits.OnesCount32(h.blockSize) != 1 {
+	if h.blockSize < minBlock || h.blockSize > 1<<28 || bits.OnesCount32(h.blockSize) != 1 {
 		return fmt.Errorf("%w: blocks of %d bytes", ErrFormat, h.blockSize)
 	}
 	v.block = int64(h.blockSize)
