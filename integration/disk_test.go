@@ -121,6 +121,19 @@ func TestDiskFromAnywhere(t *testing.T) {
 		w.ok(t, program(t), append(append([]string{"disk"}, args...), "-d", "a.xml", "-o", out+"/d.raw", "-o", out+"/d.vmdk")...)
 		check("from the store, "+args[0], out)
 	}
+	var sizes []int64
+	for _, level := range []string{"1", "9"} {
+		out := filepath.Join(t.TempDir(), "d.img.gz")
+		w.ok(t, program(t), "disk", "b1:release", "-d", "a.xml", "-o", out, "--compression-level", level)
+		st, err := os.Stat(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sizes = append(sizes, st.Size())
+	}
+	if sizes[1] >= sizes[0] {
+		t.Errorf("level 1 makes %d bytes, and level 9 %d", sizes[0], sizes[1])
+	}
 	for _, way := range ways {
 		other := newWorld(t)
 		for _, time := range []string{"fetched", "cached"} {
