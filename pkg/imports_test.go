@@ -20,7 +20,7 @@ const module = "github.com/carosio/carosbuild/"
 // allowed says which packages of ours a package may import: only what is
 // listed, and what lies below a listed one.
 var allowed = map[string][]string{
-	"cmd/carosbuild":     {"pkg/build", "pkg/debfile", "pkg/decl", "pkg/disk", "pkg/feed", "pkg/freshdir", "pkg/layer", "pkg/qemu", "pkg/release", "pkg/results", "pkg/runc", "pkg/serve", "pkg/source", "targets"},
+	"cmd/carosbuild":     {"pkg/build", "pkg/debfile", "pkg/decl", "pkg/disk", "pkg/feed", "pkg/freshdir", "pkg/layer", "pkg/qemu", "pkg/release", "pkg/results", "pkg/runc", "pkg/serve", "pkg/source", "pkg/terminal", "targets"},
 	"pkg/build":          {"pkg/decl", "pkg/disk", "pkg/layer", "pkg/runc", "pkg/source"},
 	"pkg/decl":           {},
 	"pkg/feed":           {"pkg/debfile", "pkg/freshdir"},
@@ -33,17 +33,18 @@ var allowed = map[string][]string{
 	"pkg/serve":          {"pkg/build", "pkg/results"},
 	"pkg/source/bitbake": {},
 	"pkg/source/debian":  {"pkg/debfile"},
-	"pkg/source/git":     {"pkg/runc"}, // HostError
+	"pkg/source/git":     {"pkg/runc", "pkg/terminal"}, // runc: HostError
 	"pkg/debfile":        {},
 	"pkg/disk":           {"pkg/disk"},
 	"pkg/disk/bmap":      {"pkg/disk/pipeline"},
 	"pkg/disk/damage":    {},
+	"pkg/disk/disktest":  {"pkg/disk/pipeline"},
 	"pkg/disk/ext4":      {"pkg/disk/damage", "pkg/disk/image", "pkg/disk/tree"},
 	"pkg/disk/fat":       {"pkg/disk/damage", "pkg/disk/image", "pkg/disk/tree"},
 	"pkg/disk/grub":      {"pkg/disk/damage"},
 	"pkg/disk/image":     {},
 	"pkg/disk/initrd":    {"pkg/disk/tree"},
-	"pkg/disk/inspect":   {"pkg/disk"},
+	"pkg/disk/inspect":   {"pkg/disk", "pkg/terminal"},
 	"pkg/disk/iso":       {"pkg/disk/damage"},
 	"pkg/disk/ova":       {"pkg/disk/pipeline", "pkg/disk/vmdk"},
 	"pkg/disk/partition": {"pkg/disk/damage", "pkg/disk/image"},
@@ -58,6 +59,7 @@ var allowed = map[string][]string{
 	"pkg/disk/vhd":       {"pkg/disk/damage", "pkg/disk/image", "pkg/disk/pipeline"},
 	"pkg/disk/vhdx":      {"pkg/disk/damage", "pkg/disk/image", "pkg/disk/pipeline"},
 	"pkg/disk/vmdk":      {"pkg/disk/damage", "pkg/disk/image", "pkg/disk/pipeline"},
+	"pkg/terminal":       {},
 	"targets":            {},
 }
 

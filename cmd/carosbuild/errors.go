@@ -16,6 +16,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 	"github.com/carosio/carosbuild/pkg/source/git"
+	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
 // Exit statuses.
@@ -154,7 +155,7 @@ func printable(s string) string {
 		switch {
 		case r == '\t':
 			return ' '
-		case r < ' ', r >= 0x7f && r < 0xa0, r == '\u2028', r == '\u2029', r >= '\u202a' && r <= '\u202e', r >= '\u2066' && r <= '\u2069':
+		case terminal.Acts(r):
 			return '\uFFFD'
 		}
 		return r

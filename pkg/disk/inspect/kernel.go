@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
 // maxKernel bounds what a kernel is unpacked to in search of its version.
@@ -81,8 +82,7 @@ func bzImageVersion(p []byte) string {
 // clean is text without what could act on a terminal.
 func clean(s string) string {
 	return strings.Map(func(r rune) rune {
-		switch {
-		case r < ' ', r >= 0x7f && r < 0xa0, r == '\u2028', r == '\u2029', r >= '\u202a' && r <= '\u202e', r >= '\u2066' && r <= '\u2069':
+		if terminal.Acts(r) {
 			return -1
 		}
 		return r

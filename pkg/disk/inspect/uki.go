@@ -72,13 +72,13 @@ func (d *Disk) checkUKIs(ctx context.Context) []damage.Problem {
 	tries := 0
 	for _, v := range d.volumes {
 		t := v.files()
-		for i := 0; t != nil && i < len(t.Entries) && tries < maxFiles && ctx.Err() == nil; i++ {
+		for i := 0; t != nil && i < len(t.Entries) && ctx.Err() == nil; i++ {
 			e := &t.Entries[i]
 			if name := strings.ToLower(e.Path); !efiName(name) || e.Type() != tree.Regular || e.Hardlink != "" {
 				continue
 			}
-			if tries++; tries == maxFiles {
-				out = append(out, damage.Problem{Where: v.String(), Text: fmt.Sprintf("programs for UEFI: only the first %d were looked at", maxFiles)})
+			if tries++; tries > maxFiles {
+				return append(out, damage.Problem{Where: v.String(), Text: fmt.Sprintf("programs for UEFI: only the first %d were looked at", maxFiles)})
 			}
 			out = append(out, damage.In(v.String(), damage.In("/"+e.Path, checkUKI(e)))...)
 		}

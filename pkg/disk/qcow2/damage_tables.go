@@ -164,10 +164,11 @@ func (c *checker) compressed(who spot, e uint64, unpack bool) {
 		return
 	}
 	// No deflate stream is shorter than a thousandth of what comes out.
-	if c.work -= max(n, c.q.cluster>>10); c.work < 0 {
-		if c.work+max(n, c.q.cluster>>10) >= 0 {
-			c.Add(who.String(), "more is compressed than the file has room for; the rest is not unpacked")
-		}
+	cost := max(n, c.q.cluster>>10)
+	if c.work >= 0 && c.work < cost {
+		c.Add(who.String(), "more is compressed than the file has room for; the rest is not unpacked")
+	}
+	if c.work -= cost; c.work < 0 {
 		return
 	}
 	if err := c.q.load(e); err != nil {

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/carosio/carosbuild/pkg/disk/disktest"
 	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/carosio/carosbuild/pkg/disk/pipeline"
 )
@@ -69,7 +70,7 @@ func TestCheckClean(t *testing.T) {
 				if ps := q.Check(t.Context()); len(ps) > 0 {
 					t.Errorf("%v", ps)
 				}
-				sameDisk(t, m, q)
+				disktest.Same(t, m, q)
 			})
 		}
 	}
@@ -417,10 +418,7 @@ func FuzzCheck(f *testing.F) {
 	f.Fuzz(func(t *testing.T, edits []byte, kind uint8, cut uint16) {
 		good := files[int(kind)%len(files)]
 		b, areas := bytes.Clone(good), tables(t, good)
-		for ; len(edits) >= 4; edits = edits[4:] {
-			a := areas[int(edits[0])%len(areas)]
-			b[a[0]+(int(edits[1])<<8|int(edits[2]))%a[1]] = edits[3]
-		}
+		disktest.Edits(b, edits, areas)
 		b = b[:max(0, len(b)-int(cut))]
 		q, err := Open(bytes.NewReader(b), int64(len(b)))
 		if err != nil {
@@ -429,12 +427,8 @@ func FuzzCheck(f *testing.F) {
 			}
 			return
 		}
-		sound := len(q.Check(t.Context())) == 0
-		p := make([]byte, 70000)
-		for off := q.NextExtent(0); off < min(q.Size(), 64<<20); off = q.NextExtent(off + 64<<10) {
-			if _, err := q.ReadAt(p[:min(int64(len(p)), q.Size()-off)], off); err != nil && sound {
-				t.Errorf("no problem, and at %d: %v", off, err)
-			}
+		if len(q.Check(t.Context())) == 0 {
+			disktest.Readable(t, q, 64<<10)
 		}
 	})
 }

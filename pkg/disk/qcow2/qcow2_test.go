@@ -18,6 +18,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/carosio/carosbuild/pkg/disk/disktest"
 	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/carosio/carosbuild/pkg/disk/pipeline"
 )
@@ -107,44 +108,11 @@ func writeRaw(t testing.TB, m *image.Image) string {
 
 func open(t testing.TB, name string) *Reader {
 	t.Helper()
-	f, err := os.Open(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { f.Close() })
-	st, err := f.Stat()
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := Open(f, st.Size())
+	r, err := Open(disktest.File(t, name))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return r
-}
-
-// sameDisk compares all that is covered in either.
-func sameDisk(t testing.TB, want *image.Image, got *Reader) {
-	t.Helper()
-	const step = 100000
-	if size := (want.Size() + 511) / 512 * 512; got.Size() != size {
-		t.Fatalf("size %d, want %d", got.Size(), size)
-	}
-	for _, s := range []pipeline.Source{want, got} {
-		a, b := make([]byte, step), make([]byte, step)
-		for off := s.NextExtent(0); off < want.Size(); off = s.NextExtent(off + step) {
-			n := min(step, want.Size()-off)
-			if _, err := want.ReadAt(a[:n], off); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := got.ReadAt(b[:n], off); err != nil {
-				t.Fatal(err)
-			}
-			if !bytes.Equal(a[:n], b[:n]) {
-				t.Fatalf("disks differ within %d+%d", off, n)
-			}
-		}
-	}
 }
 
 func images(t testing.TB) map[string]*image.Image {
@@ -176,7 +144,7 @@ func TestQemu(t *testing.T) {
 		for kind, o := range kinds() {
 			t.Run(name+"/"+kind, func(t *testing.T) {
 				path := writeFile(t, m, o, pipeline.Options{})
-				sameDisk(t, m, open(t, path))
+				disktest.Same(t, m, open(t, path))
 				var info struct {
 					VirtualSize int64 `json:"virtual-size"`
 					Cluster     int64 `json:"cluster-size"`
@@ -285,7 +253,7 @@ func FuzzRoundTrip(f *testing.F) {
 		}
 		m := mustImage(t, size, extent(off, data))
 		o := Options{Compress: kind%3 > 0, Compression: Compression(kind % 3 / 2), Level: int(kind) / 3 % 10}
-		sameDisk(t, m, open(t, writeFile(t, m, o, pipeline.Options{})))
+		disktest.Same(t, m, open(t, writeFile(t, m, o, pipeline.Options{})))
 	})
 }
 

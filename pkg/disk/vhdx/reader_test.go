@@ -16,50 +16,17 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/carosio/carosbuild/pkg/disk/image"
+	"github.com/carosio/carosbuild/pkg/disk/disktest"
 	"github.com/carosio/carosbuild/pkg/disk/pipeline"
 )
 
 func open(t testing.TB, name string) *Reader {
 	t.Helper()
-	f, err := os.Open(name)
+	r, err := Open(disktest.File(t, name))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { f.Close() })
-	st, err := f.Stat()
-	if err != nil {
-		t.Fatal(err)
-	}
-	v, err := Open(f, st.Size())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
-}
-
-// sameDisk compares all that is covered in either.
-func sameDisk(t testing.TB, want *image.Image, got *Reader) {
-	t.Helper()
-	const step = 100000
-	if size := (want.Size() + 511) / 512 * 512; got.Size() != size {
-		t.Fatalf("size %d, want %d", got.Size(), size)
-	}
-	for _, s := range []pipeline.Source{want, got} {
-		a, b := make([]byte, step), make([]byte, step)
-		for off := s.NextExtent(0); off < want.Size(); off = s.NextExtent(off + step) {
-			n := min(step, want.Size()-off)
-			if _, err := want.ReadAt(a[:n], off); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := got.ReadAt(b[:n], off); err != nil {
-				t.Fatal(err)
-			}
-			if !bytes.Equal(a[:n], b[:n]) {
-				t.Fatalf("disks differ within %d+%d", off, n)
-			}
-		}
-	}
+	return r
 }
 
 // qemuKinds are options of qemu-img for a VHDX.
@@ -84,7 +51,7 @@ func TestRead(t *testing.T) {
 				}
 				runTool(t, "qemu-img", args...)
 				v := open(t, path)
-				sameDisk(t, m, v)
+				disktest.Same(t, m, v)
 				if ps := v.Check(t.Context()); len(ps) > 0 {
 					t.Errorf("%v", ps)
 				}
@@ -293,7 +260,7 @@ func TestSectors4096(t *testing.T) {
 	if err != nil || v.ratio() != 8*chunkRatio {
 		t.Fatalf("%v", err)
 	}
-	sameDisk(t, mustImage(t, 5<<20, extent(100, text(1, 70000)), extent(3<<20, text(2, 5000))), v)
+	disktest.Same(t, mustImage(t, 5<<20, extent(100, text(1, 70000)), extent(3<<20, text(2, 5000))), v)
 }
 
 // TestFlip changes a byte at a time. Either there is a problem, or the disk
@@ -372,10 +339,7 @@ func FuzzCheck(f *testing.F) {
 	f.Add([]byte{3, 0, 8, 3, 4, 0, 8, 3}, uint16(5))
 	f.Fuzz(func(t *testing.T, edits []byte, cut uint16) {
 		b := bytes.Clone(good)
-		for ; len(edits) >= 4; edits = edits[4:] {
-			a := areas[int(edits[0])%len(areas)]
-			b[a[0]+(int(edits[1])<<8|int(edits[2]))%a[1]] = edits[3]
-		}
+		disktest.Edits(b, edits, areas)
 		resum(b)
 		b = b[:len(b)-int(cut)*64]
 		v, err := Open(bytes.NewReader(b), int64(len(b)))
@@ -385,12 +349,8 @@ func FuzzCheck(f *testing.F) {
 			}
 			return
 		}
-		sound := len(v.Check(t.Context())) == 0
-		p := make([]byte, 70000)
-		for off := v.NextExtent(0); off < min(v.Size(), 64<<20); off = v.NextExtent(off + 1<<20) {
-			if _, err := v.ReadAt(p[:min(int64(len(p)), v.Size()-off)], off); err != nil && sound {
-				t.Errorf("no problem, and at %d: %v", off, err)
-			}
+		if len(v.Check(t.Context())) == 0 {
+			disktest.Readable(t, v, 1<<20)
 		}
 	})
 }

@@ -18,6 +18,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/carosio/carosbuild/pkg/disk/disktest"
 	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/carosio/carosbuild/pkg/disk/pipeline"
 )
@@ -124,7 +125,7 @@ func TestQemu(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			path := writeFile(t, m, options(), pipeline.Options{})
 			v := open(t, path)
-			sameDisk(t, m, v)
+			disktest.Same(t, m, v)
 			if ps := v.Check(t.Context()); len(ps) > 0 {
 				t.Errorf("%v", ps)
 			}

@@ -19,6 +19,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/carosio/carosbuild/pkg/disk/disktest"
 	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
@@ -181,20 +182,11 @@ func TestLarge(t *testing.T) {
 
 func open(t testing.TB, name string) *Reader {
 	t.Helper()
-	f, err := os.Open(name)
+	r, err := Open(disktest.File(t, name))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { f.Close() })
-	st, err := f.Stat()
-	if err != nil {
-		t.Fatal(err)
-	}
-	v, err := Open(f, st.Size())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
+	return r
 }
 
 // sameDisk compares all that is covered in either.

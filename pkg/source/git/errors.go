@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
 // NetworkError says that a server could not be reached, or did not give what
@@ -43,7 +45,7 @@ func printable(s string) string {
 		switch {
 		case r == '\t':
 			return ' '
-		case r < ' ', r >= 0x7f && r < 0xa0, r == '\u2028', r == '\u2029', r >= '\u202a' && r <= '\u202e', r >= '\u2066' && r <= '\u2069':
+		case terminal.Acts(r):
 			return '\uFFFD'
 		}
 		return r
