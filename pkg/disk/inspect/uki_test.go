@@ -149,3 +149,21 @@ func TestDiffUKI(t *testing.T) {
 		t.Errorf("differences (-want +got):\n%s", diff)
 	}
 }
+
+// TestCheckManyPrograms says when not all programs were looked at, and only then.
+func TestCheckManyPrograms(t *testing.T) {
+	for n, want := range map[int]int{maxFiles: 0, maxFiles + 1: 1} {
+		programs := map[string]string{}
+		for i := range n {
+			programs[fmt.Sprintf("EFI/BOOT/%d.efi", i)] = "x"
+		}
+		d := looked(t, bytesDevice{bytesOf(t, compose(t, disk.Spec{
+			Table: "gpt", Size: "40M", Seed: []byte("seed"), Time: 1700000000,
+			Partitions: []disk.Partition{{Name: "esp", Type: "esp", FS: "fat32", Size: "36M", Tree: files(t, programs)}},
+		}))})
+		ps, err := d.Check(t.Context())
+		if err != nil || len(ps) != want || want > 0 && !strings.Contains(ps[0].Text, "only the first 500") {
+			t.Errorf("%d programs: %v, %v", n, ps, err)
+		}
+	}
+}
