@@ -33,14 +33,14 @@ func unified(e *tree.Entry) *UKI {
 	if err != nil || m.Open(".linux") == nil {
 		return nil
 	}
-	u := &UKI{Release: line(m, ".uname"), Cmdline: line(m, ".cmdline")}
+	u := &UKI{Release: line(m.Open(".uname")), Cmdline: line(m.Open(".cmdline"))}
 	if u.Release == "" {
 		linux := m.Open(".linux")
 		b := Boot{}
 		b.kernel(&tree.Entry{Size: linux.Size(), Content: linux}) // or it says nothing
 		u.Release = b.Version
 	}
-	values := assignments(text(m, ".osrel"))
+	values := assignments(text(m.Open(".osrel")))
 	u.OSID, u.OSVersion, u.OSName = clean(values["ID"]), clean(values["VERSION_ID"]), clean(values["PRETTY_NAME"])
 	for _, p := range m.Parts {
 		u.Sections = append(u.Sections, Section{Name: clean(p.Name), Size: p.Size})
@@ -49,20 +49,19 @@ func unified(e *tree.Entry) *UKI {
 }
 
 // text is a section that is text, "" without one.
-func text(m *uki.Image, name string) string {
-	r := m.Open(name)
+func text(r *io.SectionReader) string {
 	if r == nil {
 		return ""
 	}
 	b := make([]byte, min(r.Size(), maxText))
-	n, _ := io.ReadFull(r, b)
+	n, _ := r.ReadAt(b, 0) // what cannot be read is not told
 	b, _, _ = bytes.Cut(b[:n], []byte{0})
 	return string(b)
 }
 
 // line is text of which the stub makes one line.
-func line(m *uki.Image, name string) string {
-	return clean(strings.Join(strings.Fields(text(m, name)), " "))
+func line(r *io.SectionReader) string {
+	return clean(strings.Join(strings.Fields(text(r)), " "))
 }
 
 // checkUKIs checks unified kernel images: what is in EFI/Linux has to be one
@@ -105,9 +104,9 @@ func checkUKI(e *tree.Entry) []damage.Problem {
 	return m.Check()
 }
 
-// unified names the sections in which two unified kernel images differ; of
-// several with the same name it looks at the first. Of other files it says
-// nothing.
+// unified names the sections in which two unified kernel images differ, each of
+// several with the same name (Unified Kernel Image Specification, multi-profile
+// images) against the one at its place among them. Of other files it says nothing.
 func (c *comparer) unified(ctx context.Context, a, b *tree.Entry) error {
 	if !efiName(strings.ToLower(a.Path)) || a.Size == 0 || b.Size == 0 {
 		return nil
@@ -117,31 +116,57 @@ func (c *comparer) unified(ctx context.Context, a, b *tree.Entry) error {
 	if err1 != nil || err2 != nil || m.Open(".linux") == nil || n.Open(".linux") == nil {
 		return nil
 	}
-	seen := map[string]bool{}
-	for _, p := range slices.Concat(m.Parts, n.Parts) {
-		if seen[p.Name] {
-			continue
+	names, ours, theirs := byName(m, n)
+	budget := min(a.Size, b.Size) // sections may lie one over the other, and there may be many
+	for _, name := range names {
+		r, s := ours[name], theirs[name]
+		if r != nil && s != nil && r.Size() == s.Size() {
+			if budget -= r.Size(); budget < 0 {
+				return nil
+			}
 		}
-		seen[p.Name] = true
-		if err := c.section(ctx, m, n, p.Name); err != nil {
+		if err := c.section(ctx, name, r, s); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// byName gives the contents of the sections of two images by their names, and
+// the names in order. The second of a name is called "NAME 2", and so on.
+func byName(m, n *uki.Image) (names []string, ours, theirs map[string]*io.SectionReader) {
+	list := func(m *uki.Image) map[string]*io.SectionReader {
+		out, seen := map[string]*io.SectionReader{}, map[string]int{}
+		for _, p := range m.Parts {
+			name := p.Name
+			if seen[p.Name]++; seen[p.Name] > 1 {
+				name = fmt.Sprintf("%s %d", p.Name, seen[p.Name])
+			}
+			out[name] = m.Content(p)
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+		return out
+	}
+	ours = list(m)
+	theirs = list(n)
+	return names, ours, theirs
+}
+
 // section compares a section: those that are a line by their texts, others by
-// their sizes, and by their bytes where these are the same.
-func (c *comparer) section(ctx context.Context, m, n *uki.Image, name string) error {
+// their sizes, and by their bytes where these are the same. One that is not there
+// is nil.
+func (c *comparer) section(ctx context.Context, name string, a, b *io.SectionReader) error {
 	what := "section " + clean(name)
-	a, b := m.Open(name), n.Open(name)
+	kind, _, _ := strings.Cut(name, " ")
 	switch {
 	case a == nil:
 		c.value(what, "", fmt.Sprintf("%d bytes", b.Size()))
 	case b == nil:
 		c.value(what, fmt.Sprintf("%d bytes", a.Size()), "")
-	case (name == ".cmdline" || name == ".uname") && line(m, name) != line(n, name):
-		c.value(what, line(m, name), line(n, name))
+	case (kind == ".cmdline" || kind == ".uname") && line(a) != line(b):
+		c.value(what, line(a), line(b))
 	case a.Size() != b.Size():
 		c.value(what, fmt.Sprintf("%d bytes", a.Size()), fmt.Sprintf("%d bytes", b.Size()))
 	default:

@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/disk/damage"
+	"github.com/carosio/carosbuild/pkg/disk/tree"
 	"github.com/carosio/carosbuild/pkg/disk/uki"
 	"github.com/google/go-cmp/cmp"
 )
@@ -147,6 +149,63 @@ func TestDiffUKI(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("differences (-want +got):\n%s", diff)
+	}
+}
+
+// TestDiffUKIProfiles compares each of several sections with the same name.
+func TestDiffUKIProfiles(t *testing.T) {
+	one := unifiedImage(t, "6.1.0-1", "quiet")
+	two := strings.Replace(one, ".initrd\x00", ".cmdline", 1) // a second profile's
+	a := looked(t, bytesDevice{withUKI(t, two)})
+	b := looked(t, bytesDevice{withUKI(t, strings.Replace(two, "iiii", "xxxx", 1))})
+	got := differences(t, a, b)
+	if !slices.ContainsFunc(got, func(d string) bool { return strings.Contains(d, "section .cmdline 2 differs") }) {
+		t.Errorf("differences: %q", got)
+	}
+	c := looked(t, bytesDevice{withUKI(t, one)})
+	got = differences(t, a, c)
+	if !slices.ContainsFunc(got, func(d string) bool { return strings.Contains(d, "section .cmdline 2 differs (5000 bytes and none)") }) {
+		t.Errorf("differences: %q", got)
+	}
+}
+
+// counting counts the bytes that are read.
+type counting struct {
+	strings.Reader
+	n int64
+}
+
+func (c *counting) ReadAt(b []byte, at int64) (int, error) {
+	c.n += int64(len(b))
+	return c.Reader.ReadAt(b, at)
+}
+
+// TestDiffUKIOverlaps reads an image at most twice, however many of its
+// sections are the whole of it.
+func TestDiffUKIOverlaps(t *testing.T) {
+	image := []byte(unifiedImage(t, "6.1.0-1", "quiet"))
+	pe := int(binary.LittleEndian.Uint32(image[0x3c:]))
+	table := pe + 24 + int(binary.LittleEndian.Uint16(image[pe+20:]))
+	for i := range int(binary.LittleEndian.Uint16(image[pe+6:])) {
+		h := image[table+40*i:]
+		if name := string(bytes.TrimRight(h[:8], "\x00")); name == ".linux" {
+			continue
+		}
+		binary.LittleEndian.PutUint32(h[8:], uint32(len(image))) // in memory
+		binary.LittleEndian.PutUint32(h[16:], uint32(len(image)))
+		binary.LittleEndian.PutUint32(h[20:], 0)
+	}
+	a := &counting{Reader: *strings.NewReader(string(image))}
+	image[len(image)-1] ^= 1
+	entry := func(r io.ReaderAt) *tree.Entry {
+		return &tree.Entry{Path: "EFI/Linux/caros.efi", Mode: 0o100644, Size: int64(len(image)), Content: r}
+	}
+	c := comparer{emit: func(Difference) {}, bufA: make([]byte, 4096), bufB: make([]byte, 4096)}
+	if err := c.unified(t.Context(), entry(a), entry(strings.NewReader(string(image)))); err != nil {
+		t.Fatal(err)
+	}
+	if n := a.n; n == 0 || n > 2*int64(len(image)) {
+		t.Errorf("of %d bytes %d were read", len(image), n)
 	}
 }
 

@@ -64,10 +64,12 @@ func (m *Image) Open(name string) *io.SectionReader {
 	if i < 0 {
 		return nil
 	}
-	return m.content(m.Parts[i].h)
+	return m.Content(m.Parts[i])
 }
 
-func (m *Image) content(h header) *io.SectionReader {
+// Content is what a section of the image has in the file, without the padding.
+func (m *Image) Content(p Part) *io.SectionReader {
+	h := p.h
 	end := min(int64(h.raw)+int64(min(h.size, h.rawSize)), m.size)
 	return io.NewSectionReader(m.r, int64(h.raw), max(end-int64(h.raw), 0))
 }
