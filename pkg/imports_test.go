@@ -20,12 +20,13 @@ const module = "github.com/carosio/carosbuild/"
 // allowed says which packages of ours a package may import: only what is
 // listed, and what lies below a listed one.
 var allowed = map[string][]string{
-	"cmd/carosbuild":     {"pkg/build", "pkg/debfile", "pkg/decl", "pkg/disk", "pkg/feed", "pkg/freshdir", "pkg/layer", "pkg/qemu", "pkg/release", "pkg/results", "pkg/runc", "pkg/serve", "pkg/source", "pkg/terminal", "targets"},
+	"cmd/carosbuild":     {"pkg/build", "pkg/debfile", "pkg/decl", "pkg/disk", "pkg/evict", "pkg/feed", "pkg/freshdir", "pkg/layer", "pkg/qemu", "pkg/release", "pkg/results", "pkg/runc", "pkg/serve", "pkg/source", "pkg/terminal", "targets"},
 	"pkg/build":          {"pkg/decl", "pkg/disk", "pkg/layer", "pkg/runc", "pkg/source"},
 	"pkg/decl":           {},
+	"pkg/evict":          {},
 	"pkg/feed":           {"pkg/debfile", "pkg/freshdir"},
 	"pkg/freshdir":       {},
-	"pkg/layer":          {},
+	"pkg/layer":          {"pkg/evict"},
 	"pkg/qemu":           {"pkg/disk"},
 	"pkg/release":        {"pkg/debfile", "pkg/freshdir", "pkg/results"},
 	"pkg/results":        {},
@@ -33,7 +34,7 @@ var allowed = map[string][]string{
 	"pkg/serve":          {"pkg/build", "pkg/results"},
 	"pkg/source/bitbake": {},
 	"pkg/source/debian":  {"pkg/debfile"},
-	"pkg/source/git":     {"pkg/runc", "pkg/terminal"}, // runc: HostError
+	"pkg/source/git":     {"pkg/evict", "pkg/runc", "pkg/terminal"}, // runc: HostError
 	"pkg/debfile":        {},
 	"pkg/disk":           {"pkg/disk"},
 	"pkg/disk/bmap":      {"pkg/disk/pipeline"},

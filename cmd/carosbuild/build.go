@@ -439,6 +439,10 @@ func (c *buildCommand) pins(j *job) build.Pins {
 func (c *buildCommand) upToDate(j *job, names []string) error {
 	for _, n := range names {
 		fmt.Fprintln(c.stdout, n)
+		id, _, _ := strings.Cut(n, ":")
+		if err := c.builds(j.store).Use(id, time.Now()); err != nil {
+			return err
+		}
 	}
 	steps := 0
 	for _, s := range j.plan.Stages {

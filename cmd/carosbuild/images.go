@@ -110,7 +110,6 @@ func (a *app) printImages(rows []imageRow, asJSON bool, now time.Time) error {
 
 // age says how long ago something was, in one unit.
 func age(d time.Duration) string {
-	const day = 24 * time.Hour
 	for _, u := range []struct {
 		unit time.Duration
 		name string

@@ -68,14 +68,14 @@ func (a *app) stageImage(s *layer.Store, name string) (string, error) {
 		return "", err
 	}
 	id, stage, hasStage := strings.Cut(name, ":")
-	found := ""
+	found, of := "", ""
 	for _, st := range build.StoredStages(images, builds, a.visible()) { // by name in each build
 		if st.BuildID == id && (hasStage && st.Stage == stage || !hasStage && st.Status == build.Done) {
-			found = build.ImageName(st.BuildID, st.Stage)
+			found, of = build.ImageName(st.BuildID, st.Stage), st.BuildID
 		}
 	}
 	if found != "" {
-		return found, nil
+		return found, builds.Use(of, time.Now())
 	}
 	if _, ok, err := s.ImageByName(name); err != nil || ok {
 		return name, err

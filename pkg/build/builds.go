@@ -7,7 +7,9 @@ package build
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -38,7 +40,7 @@ func (b Builds) Read(id string) (BuildInfo, bool) {
 	if !isBuildID(id) {
 		return info, false
 	}
-	data, err := os.ReadFile(filepath.Join(b.Dir, id+".json"))
+	data, err := os.ReadFile(b.path(id))
 	if err != nil || json.Unmarshal(data, &info) != nil {
 		return BuildInfo{}, false
 	}
@@ -57,11 +59,46 @@ func (b Builds) Write(id string, info BuildInfo) error {
 	if err := os.MkdirAll(b.Dir, 0o700); err != nil {
 		return fmt.Errorf("note build %s: %w", id, err)
 	}
-	if err := replaceFile(filepath.Join(b.Dir, id+".json"), data, 0o600); err != nil {
+	if err := replaceFile(b.path(id), data, 0o600); err != nil {
 		return fmt.Errorf("note build %s: %w", id, err)
 	}
 	return nil
 }
+
+// Use notes that somebody has use for a build now. One that nobody has noted
+// stays so.
+func (b Builds) Use(id string, now time.Time) error {
+	if !isBuildID(id) {
+		return nil
+	}
+	err := os.Chtimes(b.path(id), now, now)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) { // a build of somebody else
+		return fmt.Errorf("note use of build %s: %w", id, err)
+	}
+	return nil
+}
+
+// used is when a build was made or used last, the zero time when nobody noted it.
+func (b Builds) used(id string) time.Time {
+	st, err := os.Stat(b.path(id))
+	if err != nil {
+		return time.Time{}
+	}
+	return st.ModTime()
+}
+
+// Delete removes what is kept about a build. It is idempotent.
+func (b Builds) Delete(id string) error {
+	if !isBuildID(id) {
+		return nil
+	}
+	if err := os.Remove(b.path(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("forget build %s: %w", id, err)
+	}
+	return nil
+}
+
+func (b Builds) path(id string) string { return filepath.Join(b.Dir, id+".json") }
 
 // isBuildID keeps names of images that somebody else gave from leading out of
 // the directory.
@@ -88,6 +125,7 @@ type StoredStage struct {
 	Stage   string // as in the image's name, with the suffix of its Status
 	Status  Status
 	Started time.Time // of the build
+	Used    time.Time // last
 	Owner   string    // of the build, "" where nobody has noted it
 	Image   layer.Image
 }
@@ -101,7 +139,7 @@ func (s StoredStage) Name() string { return s.BuildID + ":" + s.Stage }
 func StoredStages(images []layer.Image, b Builds, user string) []StoredStage {
 	var out []StoredStage
 	known := map[string]BuildInfo{} // of each build; without an owner for one that nobody has noted
-	newest := map[string]time.Time{}
+	newest, used := map[string]time.Time{}, map[string]time.Time{}
 	for _, img := range images {
 		for _, n := range img.Names {
 			rest, ok := strings.CutPrefix(n, imagePrefix)
@@ -112,7 +150,7 @@ func StoredStages(images []layer.Image, b Builds, user string) []StoredStage {
 			info, seen := known[id]
 			if !seen {
 				info, _ = b.Read(id)
-				known[id] = info
+				known[id], used[id] = info, b.used(id)
 			}
 			if user != "" && info.Owner != "" && info.Owner != user {
 				continue
@@ -126,6 +164,9 @@ func StoredStages(images []layer.Image, b Builds, user string) []StoredStage {
 	for i, s := range out {
 		if out[i].Started = known[s.BuildID].Started; out[i].Started.IsZero() {
 			out[i].Started = newest[s.BuildID]
+		}
+		if out[i].Used = used[s.BuildID]; out[i].Used.Before(out[i].Started) {
+			out[i].Used = out[i].Started
 		}
 	}
 	slices.SortFunc(out, func(x, y StoredStage) int {

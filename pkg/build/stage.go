@@ -142,7 +142,7 @@ func (r *stageRun) record(s *StepPlan) error {
 	if err != nil {
 		return err
 	}
-	return r.Records.Put(layer.Record{Key: s.Key, Layer: r.state.Layer, Config: config})
+	return r.Records.Put(layer.Record{Key: s.Key, Layer: r.state.Layer, Config: config, Created: r.Now()})
 }
 
 func (r *stageRun) close() {

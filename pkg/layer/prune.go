@@ -6,75 +6,180 @@ package layer
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
+
+	"go.podman.io/storage"
+	"golang.org/x/sys/unix"
 )
 
-// Prune removes the layers that were made here and that neither an image, a
-// container, another layer nor the caller needs, and returns their ids. What
-// podman has put into the store stays. Keep says which layers the caller
-// needs, such as those of its Records; the layers below them stay as well.
-func (s *Store) Prune(ctx context.Context, keep func(id string) bool) ([]string, error) {
-	layers, err := s.store.Layers()
-	if err != nil {
-		return nil, fmt.Errorf("prune: %w", err)
-	}
-	needed, err := s.neededByOthers()
-	if err != nil {
-		return nil, fmt.Errorf("prune: %w", err)
-	}
-	parent := map[string]string{}
-	for _, l := range layers {
-		parent[l.ID] = l.Parent
-	}
-	for _, l := range layers {
-		fresh := mark(s.sync.dir, l.ID) != "" // perhaps of a build that has yet to record it
-		if l.Metadata != ours || fresh || keep(l.ID) {
-			needed[l.ID] = true
+// ErrInUse says that another process has the store open.
+var ErrInUse = errors.New("the store is in use by another carosbuild")
+
+// Alone runs f while no other process has the store open, nor can open it. The
+// error wraps ErrInUse where one has.
+func (s *Store) Alone(f func() error) error {
+	return s.wip.exclusive(func() error {
+		alone, err := s.wip.alone()
+		if err != nil {
+			return err
 		}
-	}
-	for id := range needed {
-		for at := parent[id]; at != "" && !needed[at]; at = parent[at] {
-			needed[at] = true
+		if !alone {
+			return ErrInUse
 		}
-	}
-	var removed []string
-	// A layer comes after its parent in the store's list.
-	for _, l := range slices.Backward(layers) {
-		if needed[l.ID] {
-			continue
-		}
-		if err := ctx.Err(); err != nil {
-			return removed, err
-		}
-		if err := s.RemoveLayer(l.ID); err != nil {
-			return removed, fmt.Errorf("prune: %w", err)
-		}
-		removed = append(removed, l.ID)
-	}
-	return removed, nil
+		return f()
+	})
 }
 
-// neededByOthers are the top layers of images and containers.
-func (s *Store) neededByOthers() (map[string]bool, error) {
-	needed := map[string]bool{}
+// alone reports whether no other process holds the lock of a work directory.
+// The caller is in exclusive, so none is being made.
+func (w *wip) alone() (bool, error) {
+	dirs, err := os.ReadDir(filepath.Join(w.base, "wip"))
+	if err != nil {
+		return false, fmt.Errorf("list work directories: %w", err)
+	}
+	for _, d := range dirs {
+		name := d.Name()
+		if name == filepath.Base(w.dir) || slices.ContainsFunc(w.dead, func(d deadWip) bool { return filepath.Base(d.path) == name }) {
+			continue
+		}
+		l, err := flock(filepath.Join(w.base, "wip", name, "lock"), unix.LOCK_EX|unix.LOCK_NB)
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return false, nil
+		}
+		if err == nil {
+			l.Close()
+		}
+	}
+	return true, nil
+}
+
+// Pruning is what a store can do without once some names are taken from its
+// images. What podman has put into the store stays, and what that stands on.
+type Pruning struct {
+	Names  []string // to be taken away
+	Images []Image  // that have no other name
+
+	s      *Store
+	layers []storage.Layer   // a layer comes after its parent
+	parent map[string]string // of each layer
+	needed map[string]bool
+}
+
+// Pruning works out what goes with the names that drop wants to go. Images made
+// here that have no name at all go too.
+func (s *Store) Pruning(drop func(name string) bool) (*Pruning, error) {
+	p := &Pruning{s: s, parent: map[string]string{}, needed: map[string]bool{}}
+	var err error
+	if p.layers, err = s.store.Layers(); err != nil {
+		return nil, fmt.Errorf("list layers: %w", err)
+	}
+	here := map[string]bool{"": true} // layers made here
+	for _, l := range p.layers {
+		p.parent[l.ID] = l.Parent
+		here[l.ID] = l.Metadata == ours
+	}
 	images, err := s.store.Images()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("list images: %w", err)
 	}
-	for _, i := range images {
-		needed[i.TopLayer] = true
-		for _, m := range i.MappedTopLayers {
-			needed[m] = true
+	for i := range images {
+		kept := slices.DeleteFunc(slices.Clone(images[i].Names), drop)
+		if len(kept) == 0 && here[images[i].TopLayer] {
+			p.Images = append(p.Images, toImage(&images[i]))
+		} else {
+			p.Keep(images[i].TopLayer)
+			for _, m := range images[i].MappedTopLayers {
+				p.Keep(m)
+			}
+		}
+		for _, n := range images[i].Names {
+			if drop(n) {
+				p.Names = append(p.Names, n)
+			}
 		}
 	}
 	containers, err := s.store.Containers()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("list containers: %w", err)
 	}
 	for _, c := range containers {
-		needed[c.LayerID] = true
+		p.Keep(c.LayerID)
 	}
-	delete(needed, "")
-	return needed, nil
+	for _, l := range p.layers {
+		if !here[l.ID] || mark(s.sync.dir, l.ID) != "" { // or not yet known to be on disk
+			p.Keep(l.ID)
+		}
+	}
+	return p, nil
+}
+
+// Keep keeps a layer and those below it.
+func (p *Pruning) Keep(id string) {
+	for at := id; at != "" && !p.needed[at]; at = p.parent[at] {
+		p.needed[at] = true
+	}
+}
+
+// Keeps reports whether a layer stays.
+func (p *Pruning) Keeps(id string) bool { return p.needed[id] }
+
+// Goes reports whether a layer is one of those below an image that goes, or its
+// top, and does not stay for another reason.
+func (p *Pruning) Goes(id string) bool {
+	if id == "" || p.needed[id] {
+		return false
+	}
+	return slices.ContainsFunc(p.Images, func(i Image) bool {
+		for at := i.Top; at != ""; at = p.parent[at] {
+			if at == id {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// Layers are those that go, each before what it stands on.
+func (p *Pruning) Layers() []Layer { return p.list(false) }
+
+// Kept are the layers made here that stay.
+func (p *Pruning) Kept() []Layer { return p.list(true) }
+
+func (p *Pruning) list(kept bool) []Layer {
+	var out []Layer
+	for i, l := range slices.Backward(p.layers) {
+		if p.needed[l.ID] == kept && l.Metadata == ours {
+			out = append(out, p.s.remember(&p.layers[i]))
+		}
+	}
+	return out
+}
+
+// Remove removes what goes. What was removed before an error stays removed; the
+// rest can be found again.
+func (p *Pruning) Remove(ctx context.Context) error {
+	if err := p.s.RemoveNames(p.Names); err != nil {
+		return err
+	}
+	for _, i := range p.Images {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := p.s.RemoveImage(i.ID); err != nil {
+			return err
+		}
+	}
+	for _, l := range p.Layers() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := p.s.RemoveLayer(l.ID); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -217,6 +217,24 @@ func (r *Records) Delete(key string) error {
 	return nil
 }
 
+// Prune removes the records of all other keys, and what a killed process has
+// left of one. Nobody may be writing records.
+func (r *Records) Prune(keep map[string]bool) error {
+	names, err := os.ReadDir(r.dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("prune records: %w", err)
+	}
+	for _, n := range names {
+		if keep[n.Name()] {
+			continue
+		}
+		if err := os.Remove(filepath.Join(r.dir, n.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("prune records: %w", err)
+		}
+	}
+	return nil
+}
+
 // All returns the usable records, in the order of their keys.
 func (r *Records) All() ([]Record, error) {
 	names, err := os.ReadDir(r.dir)

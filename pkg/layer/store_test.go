@@ -6,9 +6,11 @@ package layer
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -108,33 +110,85 @@ func testPrune(t *testing.T, s *Store, base, top Layer) {
 	kept, _ := st.step(CommitOptions{}, func(root string) error { return os.WriteFile(filepath.Join(root, "kept"), nil, 0o644) })
 	st.top = kept
 	gone, _ := st.step(CommitOptions{}, func(root string) error { return os.WriteFile(filepath.Join(root, "gone"), nil, 0o644) })
-	if removed, err := s.Prune(t.Context(), func(string) bool { return false }); err != nil || len(removed) > 0 {
-		t.Errorf("removed %v, which were just made: %v", removed, err)
+	nothing := func(string) bool { return false }
+	prune := func(drop func(string) bool, keep string) []Layer {
+		t.Helper()
+		p, err := s.Pruning(drop)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if keep != "" {
+			p.Keep(keep)
+		}
+		gone := p.Layers()
+		if err := p.Remove(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range gone {
+			if _, ok := s.Layer(l.ID); ok {
+				t.Errorf("layer %s is still there", l.ID)
+			}
+		}
+		for _, l := range p.Kept() {
+			if _, ok := s.Layer(l.ID); !ok {
+				t.Errorf("layer %s is gone", l.ID)
+			}
+		}
+		return gone
+	}
+	if removed := prune(nothing, ""); len(removed) > 0 {
+		t.Errorf("removed %v, which were just made", removed)
 	}
 	if err := s.sync.flush(); err != nil {
 		t.Fatal(err)
 	}
-	removed, err := s.Prune(t.Context(), func(id string) bool { return id == kept.ID })
-	if err != nil || len(removed) != 1 || removed[0] != gone.ID {
-		t.Errorf("removed %v, want %s: %v", removed, gone.ID, err)
+	if removed := prune(nothing, kept.ID); len(removed) != 1 || removed[0].ID != gone.ID {
+		t.Errorf("removed %v, want %s", removed, gone.ID)
 	}
-	images, err := s.Images()
-	if err != nil {
-		t.Fatal(err)
+	if images, err := s.Images(); err != nil || len(images) != 1 { // of two the one without a name is gone
+		t.Errorf("images: %v, %v", images, err)
 	}
-	for _, i := range images {
-		if err := s.RemoveImage(i.ID); err != nil {
-			t.Error(err)
-		}
+	if p, err := s.Pruning(func(n string) bool { return strings.HasPrefix(n, "localhost/carosbuild/") }); err != nil || len(p.Names) != 1 || len(p.Images) != 0 || p.Goes(top.ID) || !p.Keeps(top.ID) {
+		t.Errorf("with another name: %v, %v", p, err)
 	}
-	if removed, err = s.Prune(t.Context(), func(string) bool { return false }); err != nil || len(removed) == 0 {
-		t.Errorf("removed %v, %v", removed, err)
+	if p, err := s.Pruning(func(string) bool { return true }); err != nil || len(p.Names) != 2 || len(p.Images) != 1 || !p.Goes(top.ID) || p.Goes(base.ID) {
+		t.Errorf("with no name: %v, %v", p, err)
+	}
+	if removed := prune(func(string) bool { return true }, ""); len(removed) != 2 {
+		t.Errorf("removed %v, want what was kept and the image's", removed)
+	}
+	if images, err := s.Images(); err != nil || len(images) != 0 {
+		t.Errorf("images: %v, %v", images, err)
 	}
 	if _, ok := s.Layer(theirs.ID); !ok {
 		t.Error("a layer of others is gone")
 	}
 	if _, ok := s.Layer(base.ID); !ok {
 		t.Error("a layer that others need is gone")
+	}
+	testAlone(t, s)
+}
+
+// testAlone: nobody else has the store open.
+func testAlone(t *testing.T, s *Store) {
+	t.Helper()
+	ran := 0
+	f := func() error { ran++; return nil }
+	if err := s.Alone(f); err != nil || ran != 1 {
+		t.Errorf("alone: %v", err)
+	}
+	other, err := openWip(s.wip.base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Alone(f); !errors.Is(err, ErrInUse) || ran != 1 {
+		t.Errorf("with another: %v", err)
+	}
+	if err := other.close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Alone(f); err != nil || ran != 2 {
+		t.Errorf("alone again: %v", err)
 	}
 }
 

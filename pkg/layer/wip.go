@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/evict"
 )
 
 // wip is the directory for what one process has in progress. The process
@@ -115,7 +117,7 @@ func (w *wip) bury() error {
 		// present one, they are still there.
 		err := unmountBelow(d.path)
 		if err == nil {
-			err = removeAll(d.path)
+			err = evict.RemoveAll(d.path)
 		}
 		errs = errors.Join(errs, err)
 		if d.lock != nil {
@@ -189,7 +191,7 @@ func pruneStaging(dir string) error {
 			}
 		}
 		if err == nil || errors.Is(err, fs.ErrNotExist) {
-			err = removeAll(path)
+			err = evict.RemoveAll(path)
 		}
 		if f != nil {
 			f.Close()
@@ -199,22 +201,6 @@ func pruneStaging(dir string) error {
 		}
 	}
 	return nil
-}
-
-// removeAll removes a tree that may hold directories without permissions for
-// their owner; uid 0 of the namespace does not mind those, other owners do.
-func removeAll(path string) error {
-	err := os.RemoveAll(path)
-	if !errors.Is(err, fs.ErrPermission) {
-		return err
-	}
-	_ = filepath.WalkDir(path, func(p string, d fs.DirEntry, _ error) error {
-		if d != nil && d.IsDir() {
-			_ = os.Chmod(p, 0o700)
-		}
-		return nil
-	})
-	return os.RemoveAll(path)
 }
 
 // mkdir makes a new directory in progress.
@@ -242,7 +228,7 @@ func scratchIn(dir string) (*os.File, error) {
 func (w *wip) close() error {
 	err := unmountBelow(w.dir) // snapshots that nobody has ended
 	if err == nil {
-		err = removeAll(w.dir)
+		err = evict.RemoveAll(w.dir)
 	}
 	return errors.Join(err, w.lock.Close())
 }

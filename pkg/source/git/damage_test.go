@@ -6,6 +6,7 @@ package git
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -199,6 +200,37 @@ func TestPacksArePruned(t *testing.T) {
 	if len(dirs) != packsKept {
 		t.Errorf("got %d packs, want %d: %q", len(dirs), packsKept, dirs)
 	}
+}
+
+// TestUnits: what a cache is made of can be removed, unless it is in use, and is
+// fetched again.
+func TestUnits(t *testing.T) {
+	o := newOrigin(t)
+	c := newCache(t)
+	o.commit("x", "1")
+	o.push()
+	get(t, c, o.bare, "main", CheckoutOptions{})
+	units, err := c.Units()
+	must(t, err)
+	if len(units) != 2 || !strings.HasSuffix(units[0].Path, ".git") || units[0].Size == 0 || time.Since(units[1].Used) > time.Minute {
+		t.Fatalf("units: %+v", units)
+	}
+	use, err := tryHold(strings.TrimSuffix(units[0].Path, ".git")+".use", false)
+	must(t, err)
+	must(t, units[0].Remove())
+	if _, err := os.Lstat(units[0].Path); err != nil {
+		t.Error("it was in use:", err)
+	}
+	must(t, use.Close())
+	for range 2 {
+		for _, u := range units {
+			must(t, u.Remove())
+			if _, err := os.Lstat(u.Path); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%s is still there: %v", u.Path, err)
+			}
+		}
+	}
+	get(t, c, o.bare, "main", CheckoutOptions{})
 }
 
 // TestEndsWithContext: all processes of a fetch end with ctx, and the next one

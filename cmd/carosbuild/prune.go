@@ -1,0 +1,211 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/carosio/carosbuild/pkg/disk"
+	"github.com/carosio/carosbuild/pkg/evict"
+	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/runc"
+)
+
+// pruneCommand is "carosbuild prune".
+type pruneCommand struct {
+	*app
+	olderThan, maxSize string
+	all, dry           bool
+}
+
+const day = 24 * time.Hour
+
+// prunedByDefault is how long what nobody uses stays.
+const prunedByDefault = 30 * day
+
+func newPruneCommand(a *app) *cobra.Command {
+	c := &pruneCommand{app: a}
+	cmd := &cobra.Command{
+		Use:   "prune [BUILDID...]",
+		Short: "Remove builds that were not used for a while, and downloads",
+		Long: `Remove builds that were not used for a while, with their images, logs and the
+steps that no other build needs, and what is kept of downloads, git trees and
+caches of stages that no build has used since. Use is a build that had nothing
+to do, or a command that names the build.
+
+Images that have another name stay, such as one given by --success-tag. What
+tags, suites and branches were resolved to stays known.`,
+		Example: `  carosbuild prune --dry-run            what was not used for 30 days
+  carosbuild prune --older-than 2w
+  carosbuild prune --max-size 40G       and on, until no more than that is left
+  carosbuild prune '2026-10-*'          these builds`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			rule, most, err := c.rule(args, time.Now())
+			if err != nil {
+				return err
+			}
+			return a.withStore(cmd, false, func(ctx context.Context, s *layer.Store, p layer.Paths, d dirs) error {
+				err := s.Alone(func() error { return c.prune(ctx, s, p, d, rule, most) })
+				if errors.Is(err, layer.ErrInUse) {
+					return &runc.HostError{Tried: err.Error(), Cure: "try again when its build, shell or serve has ended"}
+				}
+				return err
+			})
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&c.olderThan, "older-than", "", "remove what was not used for so long, such as 12h, 10d or 4w (default 30d)")
+	f.StringVar(&c.maxSize, "max-size", "", "remove what was not used for longest until at most this is left, such as 40G; the newest build stays")
+	f.BoolVar(&c.all, "all", false, "remove everything that can be made or fetched again")
+	f.BoolVarP(&c.dry, "dry-run", "n", false, "only say what would be removed")
+	a.foreignFlag(cmd)
+	return cmd
+}
+
+// rule is what the arguments ask for; most is the bytes that may be left, negative
+// for any number.
+func (c *pruneCommand) rule(args []string, now time.Time) (rule build.PruneRule, most int64, err error) {
+	most = -1
+	if (len(args) > 0 || c.all) && (c.olderThan != "" || c.maxSize != "") || len(args) > 0 && c.all {
+		return rule, most, usagef("builds by name, --all, and --older-than with --max-size do not go together")
+	}
+	for _, pattern := range args {
+		if _, err := path.Match(pattern, ""); err != nil {
+			return rule, most, usagef("%q: %v", pattern, err)
+		}
+	}
+	rule.Builds = args
+	if c.maxSize != "" {
+		if most, err = disk.ParseSize(c.maxSize); err != nil {
+			return rule, most, usagef("--max-size: %v", err)
+		}
+	}
+	switch {
+	case c.all:
+		rule.Before = now.Add(day) // clocks differ
+	case c.olderThan != "":
+		d, err := parseAge(c.olderThan)
+		if err != nil {
+			return rule, most, usagef("--older-than %q: %v", c.olderThan, err)
+		}
+		rule.Before = now.Add(-d)
+	case len(args) == 0 && c.maxSize == "":
+		rule.Before = now.Add(-prunedByDefault)
+	}
+	return rule, most, nil
+}
+
+// parseAge reads a duration: a number of days or weeks, or as Go has them.
+func parseAge(s string) (time.Duration, error) {
+	digits, unit := strings.TrimSuffix(s, "d"), day
+	if weeks, ok := strings.CutSuffix(s, "w"); ok {
+		digits, unit = weeks, 7*day
+	}
+	if n, err := strconv.ParseUint(digits, 10, 14); err == nil && digits != s {
+		return time.Duration(n) * unit, nil
+	}
+	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
+		return d, nil
+	}
+	return 0, errors.New("want a number of hours, days or weeks, such as 12h, 10d or 4w")
+}
+
+func (c *pruneCommand) prune(ctx context.Context, s *layer.Store, p layer.Paths, d dirs, rule build.PruneRule, most int64) error {
+	l, err := c.leftovers(s, p, d)
+	if err != nil {
+		return err
+	}
+	var plan *build.Pruning
+	if most >= 0 {
+		plan, err = l.PruneTo(rule, most)
+	} else {
+		plan, err = l.Prune(rule)
+	}
+	if err != nil {
+		return err
+	}
+	if len(rule.Builds) > 0 && len(plan.Builds)+len(plan.Units) == 0 {
+		return usagef("no build %s of %s is stored (carosbuild images lists them)", strings.Join(rule.Builds, ", "), c.whose())
+	}
+	if c.dry {
+		return c.print(l, plan, most, "would be removed", "would be left")
+	}
+	if err := plan.Remove(ctx); err != nil {
+		return err
+	}
+	return c.print(l, plan, most, "removed", "left")
+}
+
+// cacheDirs are those below the cache in which every entry can be removed by
+// itself.
+var cacheDirs = []string{"debian/debs", "debian/indices", "debian/releases", "layers", "blobs", "caches", "targets"}
+
+func (c *pruneCommand) leftovers(s *layer.Store, p layer.Paths, d dirs) (*build.Leftovers, error) {
+	l := &build.Leftovers{Store: s, Records: layer.OpenRecords(layer.RecordsDir(p.GraphRoot), p.GraphRoot), Builds: c.builds(p)}
+	images, err := s.Images()
+	if err != nil {
+		return nil, err
+	}
+	l.Stages = build.StoredStages(images, l.Builds, c.visible())
+	if l.Logs, err = evict.Units(logsDir(d)); err != nil {
+		return nil, err
+	}
+	hidden := c.hidden(s)
+	l.Logs = slices.DeleteFunc(l.Logs, func(u evict.Unit) bool { return hidden(filepath.Base(u.Path)) })
+	for _, dir := range cacheDirs {
+		units, err := evict.Units(filepath.Join(d.cache, dir))
+		if err != nil {
+			return nil, err
+		}
+		l.Caches = append(l.Caches, units...)
+	}
+	trees, err := c.gitCache(d, nil).Units()
+	l.Caches = append(l.Caches, trees...)
+	return l, err
+}
+
+// print says what goes and what is left.
+func (c *pruneCommand) print(l *build.Leftovers, p *build.Pruning, most int64, gone, left string) error {
+	if len(p.Builds) > 0 {
+		w := tabwriter.NewWriter(c.stdout, 0, 8, 2, ' ', 0)
+		fmt.Fprintln(w, "BUILD ID\tSTAGES\tUSED")
+		for _, id := range p.Builds {
+			n, used := 0, time.Time{}
+			for _, s := range l.Stages {
+				if s.BuildID == id {
+					used = s.Used
+					if s.Status != build.Start {
+						n++
+					}
+				}
+			}
+			fmt.Fprintf(w, "%s\t%d\t%s\n", id, n, age(time.Since(used)))
+		}
+		if err := w.Flush(); err != nil {
+			return err
+		}
+	}
+	layers, units := p.Size()
+	fmt.Fprintf(c.stdout, "%s: %s, %s of %s, logs and downloads of %s\n", gone, plural(len(p.Builds), "build"),
+		plural(len(p.Store.Layers()), "layer"), size(layers), size(units))
+	if most >= 0 && p.Left > most {
+		fmt.Fprintf(c.stderr, "carosbuild: warning: the newest build, with what was used since, takes more than %s\n", c.maxSize)
+	}
+	_, err := fmt.Fprintf(c.stdout, "%s: %s\n", left, size(p.Left))
+	return err
+}

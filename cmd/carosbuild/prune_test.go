@@ -1,0 +1,43 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package main
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/carosio/carosbuild/pkg/build"
+)
+
+func TestPruneRule(t *testing.T) {
+	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+	type result struct {
+		Rule build.PruneRule
+		Most int64
+	}
+	ago := func(d time.Duration) build.PruneRule { return build.PruneRule{Before: now.Add(-d)} }
+	for name, tt := range map[string]struct {
+		c    pruneCommand
+		args []string
+		want result
+	}{
+		"default": {pruneCommand{}, nil, result{ago(30 * 24 * time.Hour), -1}},
+		"hours":   {pruneCommand{olderThan: "12h"}, nil, result{ago(12 * time.Hour), -1}},
+		"days":    {pruneCommand{olderThan: "10d"}, nil, result{ago(240 * time.Hour), -1}},
+		"weeks":   {pruneCommand{olderThan: "4w"}, nil, result{ago(4 * 7 * 24 * time.Hour), -1}},
+		"nothing": {pruneCommand{olderThan: "0d"}, nil, result{ago(0), -1}},
+		"size":    {pruneCommand{maxSize: "2M"}, nil, result{build.PruneRule{}, 2 << 20}},
+		"both":    {pruneCommand{maxSize: "0", olderThan: "1d"}, nil, result{ago(24 * time.Hour), 0}},
+		"all":     {pruneCommand{all: true}, nil, result{ago(-24 * time.Hour), -1}},
+		"names":   {pruneCommand{}, []string{"a", "b*"}, result{build.PruneRule{Builds: []string{"a", "b*"}}, -1}},
+	} {
+		rule, most, err := tt.c.rule(tt.args, now)
+		if diff := cmp.Diff(tt.want, result{rule, most}); err != nil || diff != "" {
+			t.Errorf("%s: %v\n%s", name, err, diff)
+		}
+	}
+}

@@ -1,0 +1,104 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+// Package evict finds out what of a cache has not been used for a while.
+//
+// A file was last used when it was last written or read, as its times say. File
+// systems mounted with relatime, as they are by default, note a read once a day;
+// those with noatime note none, and there a file counts from when it was written.
+package evict
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Unit is what is removed as a whole.
+type Unit struct {
+	Path   string
+	Size   int64        // bytes on the disk
+	Used   time.Time    // last
+	Remove func() error // idempotent
+}
+
+// Units are the entries of a directory, each with all that is in it. A directory
+// that does not exist has none.
+func Units(dir string) ([]Unit, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look for what is not used: %w", err)
+	}
+	var out []Unit
+	for _, e := range entries {
+		u, err := Measure(filepath.Join(dir, e.Name()))
+		if errors.Is(err, fs.ErrNotExist) { // removed meanwhile
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, u)
+	}
+	return out, nil
+}
+
+// Measure looks at a file or a directory with all that is in it. Directories
+// count by when something in them was made or removed, not by who lists them.
+func Measure(path string) (Unit, error) {
+	u := Unit{Path: path, Remove: func() error { return RemoveAll(path) }}
+	err := filepath.WalkDir(path, func(p string, _ fs.DirEntry, err error) error {
+		if err != nil && p != path {
+			return nil //nolint:nilerr // removed meanwhile, or a directory that cannot be listed
+		}
+		var st unix.Stat_t
+		if e := unix.Lstat(p, &st); e != nil {
+			if p != path {
+				return nil
+			}
+			return &fs.PathError{Op: "lstat", Path: p, Err: e}
+		}
+		used := time.Unix(st.Mtim.Unix())
+		n := st.Blocks * 512
+		if st.Mode&unix.S_IFMT == unix.S_IFREG {
+			n /= max(int64(st.Nlink), 1) // a link's share
+			if a := time.Unix(st.Atim.Unix()); a.After(used) {
+				used = a
+			}
+		}
+		u.Size += n
+		if used.After(u.Used) {
+			u.Used = used
+		}
+		return nil
+	})
+	if err != nil {
+		return Unit{}, fmt.Errorf("look for what is not used: %w", err)
+	}
+	return u, nil
+}
+
+// RemoveAll removes a tree, also one with directories that their owner has no
+// permissions for.
+func RemoveAll(path string) error {
+	err := os.RemoveAll(path)
+	if !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	walkErr := filepath.WalkDir(path, func(p string, d fs.DirEntry, _ error) error {
+		if d != nil && d.IsDir() {
+			return os.Chmod(p, 0o700)
+		}
+		return nil
+	})
+	return errors.Join(os.RemoveAll(path), walkErr)
+}
