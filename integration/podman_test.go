@@ -119,6 +119,29 @@ func TestPushAndExport(t *testing.T) {
 	if diff := cmp.Diff(other.ok(t, podman, args...).stdout, listedAll); diff != "" {
 		t.Errorf("podman run of what was pushed (-got +want):\n%s", diff)
 	}
+	// Pulled by a colleague, who gets a shell in it.
+	colleague := newWorld(t)
+	if r := colleague.carosbuild(t, "shell", ref, "true"); r.status != 2 || !strings.Contains(r.stderr, "carosbuild pull fetches one") {
+		t.Errorf("before the pull: %d %s", r.status, r.stderr)
+	}
+	if pulled := colleague.ok(t, program(t), "pull", ref, "theirs:all").stdout; pulled != registry+"/caros/all@"+inspected.Digest+"\n" {
+		t.Errorf("pull said %q", pulled)
+	}
+	for _, name := range []string{ref, "theirs:all"} {
+		if diff := cmp.Diff(colleague.ok(t, program(t), "shell", name, "/bin/sh", "-c", listAll).stdout, listedAll); diff != "" {
+			t.Errorf("shell %s of what was pulled (-got +want):\n%s", name, diff)
+		}
+	}
+	if diff := cmp.Diff(colleague.ok(t, podman, append(append([]string{}, podmanRun...), ref, "/bin/sh", "-c", listAll)...).stdout, listedAll); diff != "" {
+		t.Errorf("podman run of what was pulled (-got +want):\n%s", diff)
+	}
+	id := func(w *world) string { return w.ok(t, podman, "inspect", "--format", "{{.Id}}", ref).stdout }
+	if id(colleague) != id(other) {
+		t.Errorf("pull makes the image %s, podman's pull %s", id(colleague), id(other))
+	}
+	if out := colleague.ok(t, program(t), "images").stdout; !strings.Contains(out, "theirs ") {
+		t.Errorf("images:\n%s", out)
+	}
 	// zstd, and a second push of the same.
 	w.ok(t, program(t), "push", "b1:all", registry+"/caros/all:zstd", "--compression", "zstd")
 	w.ok(t, skopeo, "copy", "--src-tls-verify=false", "docker://"+registry+"/caros/all:zstd", "oci:"+filepath.Join(w.dir, "copied"))

@@ -83,7 +83,7 @@ func (a *app) stageImage(s *layer.Store, name string) (string, error) {
 	if a.hidden(s)(id) {
 		return "", usagef("build %s is somebody else's: --foreign shows those", id)
 	}
-	return "", usagef("no image %s is stored (carosbuild images lists them)", name)
+	return "", usagef("no image %s is stored (carosbuild images lists them, carosbuild pull fetches one)", name)
 }
 
 // transfers shows the progress of a push or an export.

@@ -57,18 +57,13 @@ func (s *Store) PutImage(ctx context.Context, names []string, top string, c Imag
 	if err != nil {
 		return "", fmt.Errorf("put image: %w", err)
 	}
-	chain, err := s.Chain(top)
+	chain, err := s.measuredChain(top)
 	if err != nil {
 		return "", fmt.Errorf("put image: %w", err)
 	}
 	cfg.RootFS = v1.RootFS{Type: "layers", DiffIDs: []v1.Hash{}}
-	for i := range chain {
-		if chain[i].Size < 0 {
-			if chain[i].Size, err = s.measure(chain[i]); err != nil {
-				return "", fmt.Errorf("put image: %w", err)
-			}
-		}
-		cfg.RootFS.DiffIDs = append(cfg.RootFS.DiffIDs, chain[i].DiffID)
+	for _, l := range chain {
+		cfg.RootFS.DiffIDs = append(cfg.RootFS.DiffIDs, l.DiffID)
 	}
 	if err := checkHistory(cfg); err != nil {
 		return "", fmt.Errorf("put image: %w", err)
@@ -78,6 +73,17 @@ func (s *Store) PutImage(ctx context.Context, names []string, top string, c Imag
 		return "", fmt.Errorf("put image: %w", err)
 	}
 	return s.putImage(names, top, config, chain, cfg.Created.Time)
+}
+
+// measuredChain is Chain with all sizes known.
+func (s *Store) measuredChain(top string) ([]Layer, error) {
+	chain, err := s.Chain(top)
+	for i := range chain {
+		if chain[i].Size < 0 && err == nil {
+			chain[i].Size, err = s.measure(chain[i])
+		}
+	}
+	return chain, err
 }
 
 // putImage stores an image with exactly that config.

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -23,6 +24,8 @@ type Pulled struct {
 	Layer  string      // the top one, "" for scratch
 	Config ImageConfig // as the image has it
 	Ref    string      // the pinned reference
+
+	config []byte // of which Config was parsed
 }
 
 // Pull brings the layers of an image into the store, unless they are there.
@@ -47,7 +50,7 @@ func (s *Store) pull(ctx context.Context, r Registry, ref, arch string) (Pulled,
 	}
 	if f.image == nil {
 		if f.id == "" {
-			return Pulled{Ref: f.pinned}, nil
+			return Pulled{Ref: f.pinned, config: []byte("{}")}, nil
 		}
 		return s.stored(f)
 	}
@@ -55,11 +58,53 @@ func (s *Store) pull(ctx context.Context, r Registry, ref, arch string) (Pulled,
 	if err != nil {
 		return Pulled{}, err
 	}
+	config, err := f.image.RawConfigFile()
+	if err != nil {
+		return Pulled{}, err
+	}
 	top, err := s.pullLayers(ctx, r, f, m, cfg)
 	if err != nil {
 		return Pulled{}, err
 	}
-	return Pulled{Layer: top, Config: ImageConfig{*cfg}, Ref: f.pinned}, nil
+	return Pulled{Layer: top, Config: ImageConfig{*cfg}, Ref: f.pinned, config: config}, nil
+}
+
+// Name is the name that podman gives an image which it pulls from that reference,
+// "" for one by its digest alone or from a file.
+func (p Pulled) Name(ref string) string {
+	r, err := parseReference(ref)
+	if err != nil || r.kind != kindRegistry {
+		return ""
+	}
+	n, _, byDigest := strings.Cut(r.name, "@")
+	tag := n[strings.LastIndexByte(n, '/')+1:]
+	_, tag, tagged := strings.Cut(tag, ":")
+	if !tagged {
+		if byDigest {
+			return ""
+		}
+		tag = "latest"
+	}
+	repository, _, _ := strings.Cut(p.Ref, "@")
+	full, err := localName(repository + ":" + tag)
+	if err != nil {
+		return ""
+	}
+	return full
+}
+
+// Keep makes an image of what was pulled, with the config as it is in the
+// registry, gives it names, which are taken away from other images, and returns
+// its id.
+func (s *Store) Keep(p Pulled, names []string) (id string, err error) {
+	if names, err = fullNames(names); err != nil {
+		return "", fmt.Errorf("keep %s: %w", p.Ref, err)
+	}
+	chain, err := s.measuredChain(p.Layer)
+	if err != nil {
+		return "", fmt.Errorf("keep %s: %w", p.Ref, err)
+	}
+	return s.putImage(names, p.Layer, p.config, chain, p.Config.Created.Time)
 }
 
 func (s *Store) stored(f found) (Pulled, error) {
@@ -67,11 +112,11 @@ func (s *Store) stored(f found) (Pulled, error) {
 	if err != nil || !ok {
 		return Pulled{}, errors.Join(err, ErrUnknown)
 	}
-	cfg, _, err := s.Config(img)
+	cfg, config, err := s.Config(img)
 	if err != nil {
 		return Pulled{}, err
 	}
-	return Pulled{Layer: img.Top, Config: ImageConfig{*cfg}, Ref: f.pinned}, nil
+	return Pulled{Layer: img.Top, Config: ImageConfig{*cfg}, Ref: f.pinned, config: config}, nil
 }
 
 // checkImage refuses images whose parts contradict each other.
