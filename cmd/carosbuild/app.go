@@ -57,7 +57,7 @@ func (a *app) command() *cobra.Command {
 		imagesCommand(a), newPruneCommand(a), shellCommand(a), pushCommand(a), pullCommand(a), exportCommand(a),
 		newDiskCommand(a), inspectCommand(a), diffCommand(a), newBootCommand(a),
 		newResultsCommand(a), newServeCommand(a), newReleaseCommand(a), feedCommand(a),
-		versionCommand(a),
+		doctorCommand(a), versionCommand(a),
 	)
 	return root
 }

@@ -1,0 +1,321 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/runc"
+	"github.com/carosio/carosbuild/pkg/source/debian"
+)
+
+func doctorCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "doctor",
+		Short: "Try what builds need of this host, and say what is missing",
+		Long: `Try what builds need of this host, and say what is missing and what to do about
+it. Nothing is changed. The exit status is 4 if no build can work here; what only
+some declarations need may be missing.`,
+		Args: exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c := &checkup{app: a}
+			if !runc.Inside(a.getenv) {
+				c.kernel()
+			}
+			if inside, err := a.inside(cmd, false); err != nil || !inside {
+				return err
+			}
+			return c.run(cmd.Context())
+		},
+	}
+}
+
+// checkup is a visit to the doctor.
+type checkup struct {
+	*app
+	failed error // the first thing without which nothing works
+}
+
+func (c *checkup) line(state, what, detail string) {
+	fmt.Fprintf(c.stdout, "%-8s %-18s %s\n", state, what, detail)
+}
+
+// need tells how something went that every build needs.
+func (c *checkup) need(what, detail string, err error) {
+	if err == nil {
+		c.line("ok", what, detail)
+		return
+	}
+	c.line("FAILED", what, printable(err.Error()))
+	if c.failed == nil {
+		c.failed = &runc.HostError{Tried: "what every build needs: " + what, Cure: "see the line above"}
+	}
+	var host *runc.HostError
+	if errors.As(err, &host) && host.Cure != "" {
+		c.failed = host
+	}
+}
+
+// lack tells of something that some builds need.
+func (c *checkup) lack(what, detail, cure string) {
+	c.line("missing", what, detail+": "+cure)
+}
+
+func (c *checkup) kernel() {
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		c.need("kernel", "", err)
+		return
+	}
+	c.line("ok", "kernel", fmt.Sprintf("%s %s, %s", unix.ByteSliceToString(u.Sysname[:]), unix.ByteSliceToString(u.Release[:]), runtime.GOARCH))
+}
+
+// run looks at what there is inside the namespaces.
+func (c *checkup) run(ctx context.Context) error {
+	ids, err := mappedIDs()
+	c.need("ids", ids, err)
+	d, err := c.dirs()
+	if err != nil {
+		return err
+	}
+	p, err := layer.PodmanPaths(c.getenv, c.account().UID)
+	if err != nil {
+		return err
+	}
+	place, err := existing(p.GraphRoot)
+	if err != nil {
+		return err
+	}
+	c.space("store", p.GraphRoot, place)
+	cache, err := existing(d.cache)
+	if err != nil {
+		return err
+	}
+	c.space("cache", d.cache, cache)
+	if err := c.tryIn(ctx, place); err != nil {
+		return err
+	}
+	c.mirror(ctx)
+	c.tools()
+	return c.failed
+}
+
+// tryIn tries things in a new directory in place, which is gone afterwards.
+func (c *checkup) tryIn(ctx context.Context, place string) error {
+	dir, err := os.MkdirTemp(place, ".carosbuild-doctor-")
+	if err != nil {
+		c.need("store", "", err)
+		return nil
+	}
+	return errors.Join(c.trial(ctx, dir), os.RemoveAll(dir))
+}
+
+// mappedIDs says how many ids the namespace has.
+func mappedIDs() (string, error) {
+	var counts [2]int64
+	for i, file := range []string{"/proc/self/uid_map", "/proc/self/gid_map"} {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return "", err
+		}
+		for l := range strings.Lines(string(data)) {
+			var inside, outside, n int64
+			if _, err := fmt.Sscan(l, &inside, &outside, &n); err != nil {
+				return "", fmt.Errorf("%s: %w", file, err)
+			}
+			counts[i] += n
+		}
+	}
+	return fmt.Sprintf("%d of users, %d of groups", counts[0], counts[1]), nil
+}
+
+// existing is a directory or the nearest one above that exists.
+func existing(dir string) (string, error) {
+	for {
+		_, err := os.Stat(dir)
+		if err == nil {
+			return dir, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) || dir == filepath.Dir(dir) {
+			return "", err
+		}
+		dir = filepath.Dir(dir)
+	}
+}
+
+// plenty is how much free space a build of a whole system wants, in bytes.
+const plenty = 8 << 30
+
+func (c *checkup) space(what, dir, place string) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(place, &st); err != nil {
+		c.need(what, "", &fs.PathError{Op: "statfs", Path: place, Err: err})
+		return
+	}
+	free := int64(st.Bavail) * st.Bsize
+	detail := fmt.Sprintf("%s, %s free", dir, size(free))
+	if free < plenty {
+		c.lack(what, detail, "a build of a whole system takes "+size(plenty)+"; carosbuild prune makes room")
+		return
+	}
+	c.need(what, detail, nil)
+}
+
+// trial makes a store in a directory, runs a step in it, this program, and tries
+// programs of other architectures.
+func (c *checkup) trial(ctx context.Context, dir string) (err error) {
+	s, err := layer.Open(ctx, layer.Options{GraphRoot: filepath.Join(dir, "graph"), RunRoot: filepath.Join(dir, "run")})
+	if err != nil {
+		c.need("overlay", "", err)
+		return nil
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	top, err := twoLayers(ctx, s)
+	if c.need("overlay", "layers can be made and mounted", err); err != nil {
+		return nil
+	}
+	scratch := filepath.Join(dir, "scratch")
+	if err := errors.Join(os.Mkdir(scratch, 0o700), runc.MountScratch(scratch)); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unix.Unmount(scratch, unix.MNT_DETACH)) }()
+	rt, err := runc.FindRuntime(c.runtime, filepath.Join(scratch, "runtime"))
+	if err != nil {
+		c.need("runtime", "", err)
+		return nil
+	}
+	err = trialStep(ctx, s, rt, top)
+	if c.need("runtime", rt.Path+" runs a step", err); err == nil {
+		c.emulation(ctx, rt)
+	}
+	return nil
+}
+
+// twoLayers makes a layer with this program and another on it, and returns that.
+func twoLayers(ctx context.Context, s *layer.Store) (top string, err error) {
+	self, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		return "", err
+	}
+	for _, f := range []struct {
+		name string
+		data []byte
+	}{{"carosbuild", self}, {"second", []byte("2")}} {
+		w, err := s.Prepare(ctx, top)
+		if err != nil {
+			return "", err
+		}
+		if err := os.WriteFile(filepath.Join(w.Root(), f.name), f.data, 0o755); err != nil {
+			return "", errors.Join(err, w.Discard())
+		}
+		l, _, err := s.Commit(ctx, w, layer.CommitOptions{})
+		if err != nil {
+			return "", err
+		}
+		top = l.ID
+	}
+	return top, nil
+}
+
+func trialStep(ctx context.Context, s *layer.Store, rt *runc.Runtime, top string) (err error) {
+	w, err := s.Prepare(ctx, top)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, w.Discard()) }()
+	if _, err := runc.Plant(w.Root(), nil, nil); err != nil {
+		return err
+	}
+	var out bytes.Buffer
+	status, err := rt.Run(ctx, runc.Step{
+		ID: fmt.Sprintf("doctor-%d", time.Now().UnixNano()), Root: w.Root(), Arch: runtime.GOARCH, Args: []string{"/carosbuild", "version"},
+		Env: []string{"PATH=/", "HOME=/"}, Cwd: "/", Network: runc.HostNetwork, Stdout: &out, Stderr: &out,
+	})
+	if err == nil && (status != 0 || !strings.HasPrefix(out.String(), "carosbuild ")) {
+		err = fmt.Errorf("a step ended with exit status %d and said %q", status, out.String())
+	}
+	return err
+}
+
+// emulation tries programs of the architectures that the built-in boards have.
+func (c *checkup) emulation(ctx context.Context, rt *runc.Runtime) {
+	for _, arch := range []string{"amd64", "arm64", "arm"} {
+		if arch == runtime.GOARCH {
+			continue
+		}
+		err := rt.Emulate(ctx, arch)
+		var host *runc.HostError
+		switch {
+		case err == nil:
+			c.line("ok", arch, "its programs run here")
+		case errors.As(err, &host):
+			c.lack(arch, printable(host.Tried), host.Cure)
+		default:
+			c.lack(arch, "its programs do not run here", printable(err.Error()))
+		}
+	}
+}
+
+// mirror asks the Debian mirror for anything.
+func (c *checkup) mirror(ctx context.Context) {
+	const what, cure = "mirror", "for <bootstrap>: set " + debian.EnvMirror + ", or a proxy"
+	host, err := debian.ReadHost("/", c.getenv)
+	if err != nil {
+		c.lack(what, "the host's apt configuration cannot be read", printable(err.Error()))
+		return
+	}
+	if host.Mirror == "" {
+		c.lack(what, "the host names no Debian mirror, the public one is taken", cure)
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, host.Mirror, http.NoBody)
+	if err != nil {
+		c.lack(what, printable(err.Error()), cure)
+		return
+	}
+	res, err := host.HTTPClient().Do(req)
+	if err != nil {
+		c.lack(what, printable(err.Error()), cure)
+		return
+	}
+	_, _ = io.Copy(io.Discard, res.Body) // a HEAD has none
+	res.Body.Close()
+	c.line("ok", what, printable(req.URL.Redacted())+" answers")
+}
+
+// tools are programs that some builds and commands run.
+func (c *checkup) tools() {
+	for _, t := range []struct{ name, use, pkg string }{
+		{"git", "git layers", "git"},
+		{"qemu-img", "carosbuild boot", "qemu-utils"},
+		{"qemu-system-x86_64", "carosbuild boot, of disks for PCs", "qemu-system-x86"},
+		{"qemu-system-arm", "carosbuild boot, of boards", "qemu-system-arm"},
+	} {
+		path, err := exec.LookPath(t.name)
+		if err != nil {
+			c.lack(t.name, "for "+t.use, "apt-get install "+t.pkg)
+			continue
+		}
+		c.line("ok", t.name, path)
+	}
+}

@@ -1,0 +1,50 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+//go:build integration
+
+package integration
+
+import (
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestDoctor tells a host on which everything works from some on which it does not,
+// and leaves nothing.
+func TestDoctor(t *testing.T) {
+	w := newWorld(t)
+	r := w.ok(t, program(t), "doctor")
+	for _, what := range []string{"kernel", "ids", "overlay", "runtime", "arm64", "arm", "mirror", "git", "qemu-img"} {
+		if !strings.Contains(r.stdout, "\nok       "+what+" ") && !strings.HasPrefix(r.stdout, "ok       "+what+" ") {
+			t.Errorf("%s is not said to be well:\n%s", what, r.stdout)
+		}
+	}
+	bin := w.file(t, "bin/runc", "#!/bin/sh\nexit 3\n")
+	w.ok(t, tool(t, "chmod"), "755", bin)
+	r = w.carosbuild(t, "--runtime", bin, "doctor")
+	if r.status != 4 || !strings.Contains(r.stdout, "FAILED   runtime ") || !strings.Contains(r.stdout, "ok       overlay ") {
+		t.Errorf("a runtime that does not work: %d\n%s", r.status, r.stdout)
+	}
+	r = w.carosbuild(t, "--runtime", "/none/runc", "doctor")
+	if r.status != 4 || !strings.Contains(r.stderr, "remedy: as an administrator: apt-get install runc") {
+		t.Errorf("no runtime: %d\n%s%s", r.status, r.stdout, r.stderr)
+	}
+	w.setenv("CAROSBUILD_DEBIAN_MIRROR=http://127.0.0.1:1/debian")
+	r = w.ok(t, program(t), "doctor")
+	if !strings.Contains(r.stdout, "missing  mirror ") || !strings.Contains(r.stdout, "set CAROSBUILD_DEBIAN_MIRROR") {
+		t.Errorf("no mirror:\n%s", r.stdout)
+	}
+	err := filepath.WalkDir(w.dir, func(path string, _ fs.DirEntry, err error) error {
+		if strings.Contains(path, "carosbuild-doctor") {
+			t.Errorf("%s is left", path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
