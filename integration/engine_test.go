@@ -50,7 +50,15 @@ func TestOnlyWhatChanged(t *testing.T) {
 		}
 	}
 	check("after touch", nil)
+	why := func() string { t.Helper(); return w.ok(t, program(t), "why", "a.xml").stdout }
+	if got := why(); got != "nothing would run: all 10 steps of 4 stages are stored\n" {
+		t.Errorf("why, with nothing changed:\n%s", got)
+	}
 	w.file(t, "two/x", "3")
+	if got := why(); !strings.HasPrefix(got, "right 2/3 COPY two /two\n  runs because file two changed since build 2") || strings.Count(got, "runs because") != 2 ||
+		!strings.Contains(got, "top 1/2 COPY --from=right /two /right\n  runs because stage right changed since build 2") {
+		t.Errorf("why, with one file changed:\n%s", got)
+	}
 	check("one added file changed", []string{"right 2/3", "right 3/3", "top 1/2", "top 2/2"})
 	w.file(t, "two/x", "2")
 	check("and back", nil)

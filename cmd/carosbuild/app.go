@@ -53,7 +53,7 @@ func (a *app) command() *cobra.Command {
 	root.PersistentFlags().StringVar(&a.runtime, "runtime", a.env("RUNTIME", ""), "OCI runtime to run steps with (default runc, else crun)")
 	named := &buildCommand{app: a}
 	root.AddCommand(
-		named.command("build FILE..."), planCommand(a), lockCommand(a), newCheckoutCommand(a), schemaCommand(a),
+		named.command("build FILE..."), planCommand(a), whyCommand(a), lockCommand(a), newCheckoutCommand(a), schemaCommand(a),
 		imagesCommand(a), newPruneCommand(a), shellCommand(a), pushCommand(a), pullCommand(a), exportCommand(a),
 		newDiskCommand(a), inspectCommand(a), diffCommand(a), newBootCommand(a),
 		newResultsCommand(a), newServeCommand(a), newReleaseCommand(a), feedCommand(a),

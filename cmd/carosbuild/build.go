@@ -44,6 +44,7 @@ type buildCommand struct {
 	network   string
 	forget    bool // failed stages are not kept
 	jsonPlan  bool
+	whyOnly   bool     // of a plan: what runs again, and why
 	remotes   []string // NAME=URL of git remotes
 	verify    bool     // boot what was written
 	vm        bootCommand
@@ -170,6 +171,7 @@ func (c *buildCommand) run(cmd *cobra.Command) error {
 		return err
 	}
 	if c.dryRun {
+		c.history(j).Explain(c.historyName(), j.plan)
 		return c.printPlan(j)
 	}
 	if err := c.checkOwner(j.store); err != nil {
@@ -429,6 +431,25 @@ func (c *buildCommand) stored(j *job) ([]string, bool) {
 		names = append(names, name)
 	}
 	return names, true
+}
+
+func (c *buildCommand) history(j *job) build.History {
+	return build.History{Dir: filepath.Join(j.dirs.cache, "history")}
+}
+
+// historyName is how the history calls what is built: the files by their places.
+func (c *buildCommand) historyName() string {
+	names := slices.Clone(c.declFiles)
+	for i, n := range names {
+		abs, err := filepath.Abs(n)
+		if err != nil {
+			continue
+		}
+		if _, err := os.Stat(abs); err == nil { // or it is built in
+			names[i] = abs
+		}
+	}
+	return strings.Join(names, "\n")
 }
 
 func (c *buildCommand) pins(j *job) build.Pins {

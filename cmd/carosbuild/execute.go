@@ -35,6 +35,9 @@ func (c *buildCommand) build(ctx context.Context, j *job, view display) (err err
 	if err := c.builds(j.store).Write(c.buildID, build.BuildInfo{Owner: c.owner(), Started: time.Now()}); err != nil {
 		return err
 	}
+	if err := c.history(j).Write(c.historyName(), j.plan, c.buildID, time.Now()); err != nil {
+		return err
+	}
 	var res *build.Result
 	defer func() { c.writeReport(rec.Report(ctx, e, res, time.Now(), err), e, j) }()
 	if res, err = e.Run(ctx, j.plan, j.resolved); err != nil {

@@ -10,6 +10,10 @@ import (
 	"fmt"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/carosio/carosbuild/pkg/build"
 )
 
 // printPlan shows a plan on stdout.
@@ -18,6 +22,9 @@ func (c *buildCommand) printPlan(j *job) error {
 		enc := json.NewEncoder(c.stdout)
 		enc.SetIndent("", "  ")
 		return enc.Encode(j.plan)
+	}
+	if c.whyOnly {
+		return c.printWhy(j)
 	}
 	out := bufio.NewWriter(c.stdout) // the table writer writes every cell for itself
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
@@ -35,7 +42,10 @@ func (c *buildCommand) printPlan(j *job) error {
 				cached++
 			}
 			steps++
-			fmt.Fprintf(w, "  %d/%d\t%s\t%s\t%s\n", i+1, len(s.Steps), p.Key[:12], state, strings.TrimSpace(p.Kind+" "+clip(oneLine(p.Text), 90)))
+			fmt.Fprintf(w, "  %d/%d\t%s\t%s\t%s\n", i+1, len(s.Steps), p.Key[:12], state, title(p))
+			if p.Why != "" {
+				fmt.Fprintf(w, "\t\t\t  because %s\n", clip(oneLine(p.Why), 200))
+			}
 		}
 	}
 	if err := w.Flush(); err != nil {
@@ -46,4 +56,43 @@ func (c *buildCommand) printPlan(j *job) error {
 	}
 	fmt.Fprintf(out, "%d of %d steps are cached\n", cached, steps)
 	return out.Flush()
+}
+
+func title(p build.StepPlan) string {
+	return strings.TrimSpace(p.Kind + " " + clip(oneLine(p.Text), 90))
+}
+
+// printWhy shows why stages do not stay as they are.
+func (c *buildCommand) printWhy(j *job) error {
+	steps, any := 0, false
+	for _, s := range j.plan.Stages {
+		steps += len(s.Steps)
+		for i, p := range s.Steps {
+			if p.Why == "" {
+				continue
+			}
+			any = true
+			fmt.Fprintf(c.stdout, "%s %d/%d %s\n  runs because %s\n", s.ID, i+1, len(s.Steps), title(p), clip(oneLine(p.Why), 200))
+		}
+	}
+	if any {
+		return nil
+	}
+	_, err := fmt.Fprintf(c.stdout, "nothing would run: all %d steps of %d stages are stored\n", steps, len(j.plan.Stages))
+	return err
+}
+
+func whyCommand(a *app) *cobra.Command {
+	c := &buildCommand{app: a, dryRun: true, whyOnly: true, network: "host"}
+	cmd := &cobra.Command{
+		Use:   "why FILE...",
+		Short: "Say why steps would run again: what has changed since they did",
+		Args:  cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c.declFiles = args
+			return c.run(cmd)
+		},
+	}
+	c.planFlags(cmd)
+	return cmd
 }

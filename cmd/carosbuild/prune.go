@@ -153,7 +153,7 @@ func (c *pruneCommand) prune(ctx context.Context, s *layer.Store, p layer.Paths,
 
 // cacheDirs are those below the cache in which every entry can be removed by
 // itself.
-var cacheDirs = []string{"debian/debs", "debian/indices", "debian/releases", "layers", "blobs", "caches", "targets"}
+var cacheDirs = []string{"debian/debs", "debian/indices", "debian/releases", "layers", "blobs", "caches", "targets", "history"}
 
 func (c *pruneCommand) leftovers(s *layer.Store, p layer.Paths, d dirs) (*build.Leftovers, error) {
 	l := &build.Leftovers{Store: s, Records: layer.OpenRecords(layer.RecordsDir(p.GraphRoot), p.GraphRoot), Builds: c.builds(p)}

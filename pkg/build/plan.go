@@ -38,6 +38,9 @@ type StepPlan struct {
 	Key    string `json:"key"`
 	Layer  bool   `json:"layer"` // it may change files
 	Cached bool   `json:"cached"`
+	Why    string `json:"why,omitempty"` // it runs, see Explain
+
+	Ingredients []Ingredient `json:"-"` // what Key covers, but for the steps before
 
 	Trees []GitTree `json:"trees,omitempty"` // of REPOSYNC
 
@@ -116,18 +119,29 @@ func (sp *StagePlan) bootstrap(s *decl.Stage, in Inputs) (string, error) {
 	if b.Arch != "" { // whichever host it is built on
 		arch = b.Arch
 	}
-	k := key("", BootstrapKind, arch, epochField(in), digest, b.Suite, b.Arch, b.Variant, list(b.Components), list(b.Packages), b.Mirror, b.Snapshot)
+	g := ingredients{fields: []string{"", BootstrapKind}}
+	g.add("architecture", arch)
+	g.add("SOURCE_DATE_EPOCH", epochField(in))
+	g.add("packages of the mirror", digest)
+	g.add("suite", b.Suite)
+	g.add("architecture", b.Arch)
+	g.add("variant", b.Variant)
+	g.list(prefixed("component ", b.Components), b.Components)
+	g.list(prefixed("package ", b.Packages), b.Packages)
+	g.add("mirror", b.Mirror)
+	g.add("snapshot", b.Snapshot)
+	k := key(g.fields...)
 	text := b.Suite
 	if b.Variant != "" {
 		text += " " + b.Variant
 	}
-	sp.Steps = append(sp.Steps, StepPlan{Kind: BootstrapKind, Text: text, Key: k, Layer: true, Span: b.Span})
+	sp.Steps = append(sp.Steps, StepPlan{Kind: BootstrapKind, Text: text, Key: k, Layer: true, Span: b.Span, Ingredients: g.named})
 	return k, nil
 }
 
 // step appends the step of an action and returns its key.
 func (sp *StagePlan) step(s *decl.Stage, a *decl.Action, parent string, stages map[string]string, conf *Conf, in Inputs) (string, error) {
-	fields := []string{parent, string(a.Kind)}
+	g := ingredients{fields: []string{parent, string(a.Kind)}}
 	layer := false
 	var trees []GitTree
 	switch a.Kind {
@@ -136,39 +150,42 @@ func (sp *StagePlan) step(s *decl.Stage, a *decl.Action, parent string, stages m
 		if !ok {
 			return "", fmt.Errorf("stage %s: image %s was not resolved", s.ID, a.Image)
 		}
-		fields = append(fields, digestOf(pinned), in.Arch, epochField(in))
+		g.add("image "+a.Image, digestOf(pinned))
+		g.add("architecture", in.Arch)
+		g.add("SOURCE_DATE_EPOCH", epochField(in))
 	case decl.Run:
 		layer = true
-		fields = append(fields, a.Text, list(a.Argv), caches(s), in.Network)
+		g.add("command", a.Text)
+		g.add("command", list(a.Argv))
+		g.add("caches", caches(s))
+		g.add("network", in.Network)
 	case decl.Add, decl.Copy:
 		layer = true
-		digests := make([]string, len(a.Sources))
-		for i, src := range a.Sources {
-			if a.FromStage != "" {
-				digests[i] = src
-				continue
-			}
-			d, ok := in.Files[SourceKey(s.ID, src)]
-			if !ok {
-				return "", fmt.Errorf("stage %s: source %s was not looked up", s.ID, src)
-			}
-			digests[i] = d
+		if err := g.sources(s, a, in); err != nil {
+			return "", err
 		}
-		fields = append(fields, list(digests), a.Dest, a.Chown, a.Chmod, stages[a.FromStage], sourceNames(a))
+		g.add("destination", a.Dest)
+		g.add("owner", a.Chown)
+		g.add("mode", a.Chmod)
+		g.add("stage "+a.FromStage, stages[a.FromStage])
+		g.add("names of the sources", sourceNames(a))
 	case decl.Env, decl.Workdir, decl.User:
 		layer = a.Kind == decl.Workdir // it makes the directory
 		env, err := json.Marshal(a.Env)
 		if err != nil {
 			return "", fmt.Errorf("stage %s: %w", s.ID, err)
 		}
-		fields = append(fields, a.Text, a.Dest, string(env))
+		g.add("text", a.Text)
+		g.add("text", a.Dest)
+		g.add("text", string(env))
 	case decl.Reposync:
 		layer, trees = true, in.Trees
 		if len(trees) == 0 {
 			return "", fmt.Errorf("stage %s: the trees of REPOSYNC were not resolved", s.ID)
 		}
 		for _, t := range trees {
-			fields = append(fields, t.Path, t.URL, t.Commit)
+			g.fields = append(g.fields, t.Path, t.URL, t.Commit)
+			g.name("git tree "+t.Path, t.URL+" "+t.Commit)
 		}
 	default: // bitbake's
 		if conf == nil {
@@ -177,18 +194,43 @@ func (sp *StagePlan) step(s *decl.Stage, a *decl.Action, parent string, stages m
 		layer = true
 		switch a.Kind {
 		case decl.CreateBBLayers:
-			fields = append(fields, conf.bbLayers())
+			g.add("bblayers.conf", conf.bbLayers())
 		case decl.CreateLocalConf:
-			fields = append(fields, conf.localConf())
+			g.add("local.conf", conf.localConf())
 		case decl.Bitbake:
-			fields = append(fields, conf.bbLayers(), conf.localConf(), a.Command, list(a.Targets), a.User, caches(s), in.Network)
+			g.add("bblayers.conf", conf.bbLayers())
+			g.add("local.conf", conf.localConf())
+			g.add("command", a.Command)
+			g.list(prefixed("target ", a.Targets), a.Targets)
+			g.add("user", a.User)
+			g.add("caches", caches(s))
+			g.add("network", in.Network)
 		default:
 			return "", fmt.Errorf("stage %s: action %s is not known", s.ID, a.Kind)
 		}
 	}
-	k := key(fields...)
-	sp.Steps = append(sp.Steps, StepPlan{Kind: string(a.Kind), Text: a.Text, Key: k, Layer: layer, Trees: trees, Action: a, Conf: conf, Span: a.Span})
+	k := key(g.fields...)
+	sp.Steps = append(sp.Steps, StepPlan{Kind: string(a.Kind), Text: a.Text, Key: k, Layer: layer, Trees: trees, Action: a, Conf: conf, Span: a.Span, Ingredients: g.named})
 	return k, nil
+}
+
+// sources adds the digests of what an ADD or COPY takes, or its names in another
+// stage.
+func (g *ingredients) sources(s *decl.Stage, a *decl.Action, in Inputs) error {
+	names, digests := make([]string, len(a.Sources)), make([]string, len(a.Sources))
+	for i, src := range a.Sources {
+		if a.FromStage != "" {
+			digests[i] = src // named by sourceNames
+			continue
+		}
+		d, ok := in.Files[SourceKey(s.ID, src)]
+		if !ok {
+			return fmt.Errorf("stage %s: source %s was not looked up", s.ID, src)
+		}
+		names[i], digests[i] = "file "+src, d
+	}
+	g.list(names, digests)
+	return nil
 }
 
 // sourceNames are the last components of the sources: they decide on names

@@ -1,0 +1,181 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package build
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// History remembers what the steps of stages were made of when a declaration was
+// built last: one file for each stage. It explains, and decides nothing.
+type History struct{ Dir string }
+
+// stagePast is a stage as it was built last.
+type stagePast struct {
+	BuildID string     `json:"build_id"`
+	Time    time.Time  `json:"time"`
+	Steps   []stepPast `json:"steps"`
+}
+
+type stepPast struct {
+	Kind        string       `json:"kind"`
+	Text        string       `json:"text"`
+	Key         string       `json:"key"`
+	Ingredients []Ingredient `json:"ingredients"`
+}
+
+func (h History) path(declaration, stage string) string {
+	return filepath.Join(h.Dir, key("history", declaration, stage)+".json")
+}
+
+// Write remembers a plan that is about to be run. A declaration is named as the
+// caller likes, the same every time.
+func (h History) Write(declaration string, p *Plan, buildID string, now time.Time) error {
+	if err := os.MkdirAll(h.Dir, 0o700); err != nil {
+		return fmt.Errorf("remember the plan: %w", err)
+	}
+	for i := range p.Stages {
+		past := stagePast{BuildID: buildID, Time: now}
+		for _, s := range p.Stages[i].Steps {
+			past.Steps = append(past.Steps, stepPast{s.Kind, short(s.Text), s.Key, shortened(s.Ingredients)})
+		}
+		data, err := json.Marshal(past)
+		if err != nil {
+			return fmt.Errorf("remember the plan: %w", err)
+		}
+		if err := replaceFile(h.path(declaration, p.Stages[i].ID), data, 0o600); err != nil {
+			return fmt.Errorf("remember the plan: %w", err)
+		}
+	}
+	return nil
+}
+
+func (h History) read(declaration, stage string) (past stagePast, ok bool) {
+	data, err := os.ReadFile(h.path(declaration, stage))
+	if err != nil || json.Unmarshal(data, &past) != nil {
+		return stagePast{}, false
+	}
+	return past, true
+}
+
+// longest is the most bytes of a value that are remembered as they are.
+const longest = 200
+
+// short is a text, or if it is long what tells it from another one.
+func short(s string) string {
+	if len(s) <= longest {
+		return s
+	}
+	sum := sha256.Sum256([]byte(s))
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+func shortened(all []Ingredient) []Ingredient {
+	out := make([]Ingredient, len(all))
+	for i, g := range all {
+		out[i] = Ingredient{g.Name, short(g.Value)}
+	}
+	return out
+}
+
+// Explain says of the first step of each stage that would run, in Why, what is
+// another than when the declaration was built last. What is cached has to be
+// marked.
+func (h History) Explain(declaration string, p *Plan) {
+	runs := map[string]bool{} // stages
+	for i := range p.Stages {
+		s := &p.Stages[i]
+		first := 0
+		for j := range s.Steps {
+			if s.Steps[j].Cached { // what is before it need not run
+				first = j + 1
+			}
+		}
+		if first == len(s.Steps) {
+			continue
+		}
+		runs[s.ID] = true
+		past, ok := h.read(declaration, s.ID)
+		switch {
+		case first == 0 && runs[s.Stage.Prestage]:
+			s.Steps[first].Why = "stage " + s.Stage.Prestage + " is made anew"
+		case !ok:
+			s.Steps[first].Why = "this stage was not built before from here"
+		default:
+			s.Steps[first].Why = past.why(s, first)
+		}
+	}
+}
+
+// why says why a step runs of which all that is before it is stored.
+func (past *stagePast) why(s *StagePlan, at int) string {
+	since := " since build " + past.BuildID
+	if at >= len(past.Steps) {
+		return "it is new" + since
+	}
+	now, then := &s.Steps[at], &past.Steps[at]
+	switch {
+	case now.Key == then.Key:
+		return "its result is not stored: it was not done to its end, or was removed"
+	case now.Kind != then.Kind:
+		return fmt.Sprintf("at its place there was %s%s", strings.TrimSpace(then.Kind+" "+quoted(then.Text)), since)
+	}
+	changes := differences(then.Ingredients, shortened(now.Ingredients))
+	if len(changes) == 0 {
+		return "what it stands on is another" + since
+	}
+	const most = 3
+	if n := len(changes) - most; n > 0 {
+		changes = append(changes[:most], fmt.Sprintf("and %d more", n))
+	}
+	return strings.Join(changes, ", ") + since
+}
+
+// differences says in words what differs.
+func differences(then, now []Ingredient) []string {
+	before, after := map[string]string{}, map[string]string{}
+	for _, g := range then {
+		before[g.Name] = g.Value
+	}
+	var out []string
+	for _, g := range now {
+		after[g.Name] = g.Value
+		switch old, ok := before[g.Name]; {
+		case !ok:
+			out = append(out, g.Name+" is new")
+		case old != g.Value && telling(old):
+			out = append(out, fmt.Sprintf("%s was %s", g.Name, quoted(old)))
+		case old != g.Value:
+			out = append(out, g.Name+" changed")
+		}
+	}
+	for _, g := range then {
+		if _, ok := after[g.Name]; !ok {
+			out = append(out, g.Name+" is gone")
+		}
+	}
+	return out
+}
+
+// telling reports whether a value says something to people.
+func telling(s string) bool {
+	hexadecimal := len(s) >= 40 && strings.Trim(strings.TrimPrefix(s, "sha256:"), "0123456789abcdef") == ""
+	return !hexadecimal && strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
+}
+
+func quoted(s string) string {
+	if strings.HasPrefix(s, "sha256:") {
+		return "another"
+	}
+	return fmt.Sprintf("%q", s)
+}

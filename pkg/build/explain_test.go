@@ -1,0 +1,115 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package build
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// planOf plans all stages of a declaration; so many of the first steps of each are
+// stored.
+func planOf(t *testing.T, text string, in Inputs, cached int) *Plan {
+	t.Helper()
+	d := parse(t, text)
+	p, err := NewPlan(d, Leaves(d), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range p.Stages {
+		for j := range p.Stages[i].Steps {
+			p.Stages[i].Steps[j].Cached = j < cached
+		}
+	}
+	return p
+}
+
+// reasons are those that a plan names, by stage and step.
+func reasons(p *Plan) map[string]string {
+	out := map[string]string{}
+	for _, s := range p.Stages {
+		for i, step := range s.Steps {
+			if step.Why != "" {
+				out[s.ID+" "+string(rune('1'+i))] = step.Why
+			}
+		}
+	}
+	return out
+}
+
+func TestExplain(t *testing.T) {
+	long := strings.Repeat("x", 300)
+	first := start + `<action>COPY f g /x/</action><action>RUN true</action></buildstage>`
+	other := inputs()
+	other.Files[SourceKey("s", "g")] = "hh"
+	for name, tt := range map[string]struct {
+		then, now string
+		in        Inputs // of now
+		cached    int
+		want      map[string]string
+	}{
+		"all stored":       {first, first, inputs(), 3, map[string]string{}},
+		"not done":         {first, first, inputs(), 1, map[string]string{"s 2": "its result is not stored: it was not done to its end, or was removed"}},
+		"a file":           {first, first, other, 1, map[string]string{"s 2": `file g was "gg" since build b1`}},
+		"something before": {first, first, other, 2, map[string]string{"s 3": "what it stands on is another since build b1"}},
+		"a command":        {first, strings.Replace(first, "true", "false", 1), inputs(), 2, map[string]string{"s 3": `command was "true" since build b1`}},
+		"a long command":   {strings.Replace(first, "true", long, 1), first, inputs(), 2, map[string]string{"s 3": "command changed since build b1"}},
+		"another kind":     {first, strings.Replace(first, "RUN true", "USER root", 1), inputs(), 2, map[string]string{"s 3": `at its place there was RUN "true" since build b1`}},
+		"one more":         {first, strings.Replace(first, "</buildstage>", "<action>RUN x</action></buildstage>", 1), inputs(), 3, map[string]string{"s 4": "it is new since build b1"}},
+		"a source less":    {first, strings.Replace(first, "f g", "f", 1), inputs(), 1, map[string]string{"s 2": "names of the sources changed, file g is gone since build b1"}},
+		"an owner":         {first, strings.Replace(first, "COPY", "COPY --chown=1", 1), inputs(), 1, map[string]string{"s 2": "owner is new since build b1"}},
+		"another stage":    {first, strings.Replace(first, `id="s"`, `id="t"`, 1), Inputs{Arch: "amd64", Images: inputs().Images, Files: map[string]string{SourceKey("t", "f"): "ff", SourceKey("t", "g"): "gg"}}, 0, map[string]string{"t 1": "this stage was not built before from here"}},
+		"packages":         {`<buildstage id="b"><bootstrap suite="bookworm" packages="aa bb"/></buildstage>`, `<buildstage id="b"><bootstrap suite="bookworm" packages="bb cc dd ee"/></buildstage>`, inputs(), 0, map[string]string{"b 1": "package cc is new, package dd is new, package ee is new, and 1 more since build b1"}},
+		"the stage below":  {`<buildstage id="b"><bootstrap suite="bookworm"/></buildstage><buildstage id="c"><prestage>b</prestage><action>RUN x</action></buildstage>`, `<buildstage id="b"><bootstrap suite="trixie"/></buildstage><buildstage id="c"><prestage>b</prestage><action>RUN x</action></buildstage>`, inputs(), 0, map[string]string{"b 1": `suite was "bookworm" since build b1`, "c 1": "stage b is made anew"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := History{Dir: filepath.Join(t.TempDir(), "history")}
+			if err := h.Write("a.xml", planOf(t, tt.then, inputs(), 0), "b1", time.Unix(1700000000, 0)); err != nil {
+				t.Fatal(err)
+			}
+			p := planOf(t, tt.now, tt.in, tt.cached)
+			h.Explain("a.xml", p)
+			if diff := cmp.Diff(tt.want, reasons(p)); diff != "" {
+				t.Errorf("reasons (-want +got):\n%s", diff)
+			}
+			h.Explain("other.xml", p)
+			for at, why := range reasons(p) {
+				if why != "this stage was not built before from here" && why != "stage b is made anew" {
+					t.Errorf("another declaration: %s: %s", at, why)
+				}
+			}
+		})
+	}
+}
+
+// TestHistoryIsShort: nothing long is remembered, and a damaged file is no error.
+func TestHistoryIsShort(t *testing.T) {
+	h := History{Dir: t.TempDir()}
+	long := strings.Repeat("x", 1<<20)
+	p := planOf(t, start+`<action>RUN `+long+`</action></buildstage>`, inputs(), 0)
+	if err := h.Write("a.xml", p, "b1", time.Unix(1700000000, 0)); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(h.Dir, "*"))
+	if err != nil || len(files) != 1 {
+		t.Fatal(files, err)
+	}
+	data, err := os.ReadFile(files[0])
+	if err != nil || len(data) > 4096 {
+		t.Errorf("%d bytes, %v", len(data), err)
+	}
+	if err := os.WriteFile(files[0], data[:len(data)/2], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h.Explain("a.xml", p)
+	if diff := cmp.Diff(map[string]string{"s 1": "this stage was not built before from here"}, reasons(p)); diff != "" {
+		t.Errorf("reasons (-want +got):\n%s", diff)
+	}
+}
