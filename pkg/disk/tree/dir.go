@@ -42,10 +42,11 @@ func (d *Source) Close() error { return unix.Close(d.fd) }
 // calling process sees them. Links are not followed and nothing outside is
 // touched. Times later than clamp, in seconds since 1970, become clamp; 0 leaves
 // them. Data ranges follow from the contents alone, in blocks of HoleSize:
-// how a file happens to be laid out on the host does not count. jobs bounds
-// the directories that are read at a time.
+// how a file happens to be laid out on the host does not count. jobs is how many
+// directories are to be read at a time.
 func (d *Source) Read(ctx context.Context, clamp int64, jobs int) (*Tree, error) {
-	w := &walker{dir: d, ctx: ctx, clamp: clamp, slots: make(chan struct{}, max(jobs-1, 0))}
+	// One that waits for those below it keeps its slot: there have to be more.
+	w := &walker{dir: d, ctx: ctx, clamp: clamp, slots: make(chan struct{}, max(4*jobs-1, 0))}
 	root, err := w.entry(d.fd, "", "")
 	if err != nil {
 		return nil, fmt.Errorf("read directory tree: %w", err)
