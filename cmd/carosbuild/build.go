@@ -437,17 +437,12 @@ func (c *buildCommand) history(j *job) build.History {
 	return build.History{Dir: filepath.Join(j.dirs.cache, "history")}
 }
 
-// historyName is how the history calls what is built: the files by their places.
+// historyName is how the history calls what is built: the names of the files. A CI
+// job may have them in another folder each time.
 func (c *buildCommand) historyName() string {
-	names := slices.Clone(c.declFiles)
-	for i, n := range names {
-		abs, err := filepath.Abs(n)
-		if err != nil {
-			continue
-		}
-		if _, err := os.Stat(abs); err == nil { // or it is built in
-			names[i] = abs
-		}
+	var names []string
+	for _, n := range c.declFiles {
+		names = append(names, filepath.Base(n))
 	}
 	return strings.Join(names, "\n")
 }

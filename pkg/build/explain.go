@@ -92,9 +92,12 @@ func shortened(all []Ingredient) []Ingredient {
 // another than when the declaration was built last. What is cached has to be
 // marked.
 func (h History) Explain(declaration string, p *Plan) {
-	runs := map[string]bool{} // stages
+	anew := map[string]string{} // of a stage that is another: the one below which has steps that run, or itself
 	for i := range p.Stages {
 		s := &p.Stages[i]
+		if below, ok := anew[s.Stage.Prestage]; ok && len(s.Steps) == 0 {
+			anew[s.ID] = below
+		}
 		first := 0
 		for j := range s.Steps {
 			if s.Steps[j].Cached { // what is before it need not run
@@ -104,13 +107,14 @@ func (h History) Explain(declaration string, p *Plan) {
 		if first == len(s.Steps) {
 			continue
 		}
-		runs[s.ID] = true
+		anew[s.ID] = s.ID
+		below, parent := anew[s.Stage.Prestage]
 		past, ok := h.read(declaration, s.ID)
 		switch {
-		case first == 0 && runs[s.Stage.Prestage]:
-			s.Steps[first].Why = "stage " + s.Stage.Prestage + " is made anew"
+		case first == 0 && parent:
+			s.Steps[first].Why = "stage " + below + " is made anew"
 		case !ok:
-			s.Steps[first].Why = "this stage was not built before from here"
+			s.Steps[first].Why = "no build of this stage is remembered"
 		default:
 			s.Steps[first].Why = past.why(s, first)
 		}
