@@ -151,7 +151,7 @@ func TestKeysEqual(t *testing.T) {
 // them on purpose changes keyVersion.
 func TestKeysStay(t *testing.T) {
 	for text, want := range map[string]string{
-		start + `<cache path="/c" id="d"/><action>RUN ["ab", "c"]</action><action>COPY --chmod=600 f g /x/</action><action>ENV A=b C=d</action><action>WORKDIR /w</action></buildstage>`: "8f4afb232e048835cd777f58369ab74898f61cb9787335d2b0edcbfc5f85f51a",
+		start + `<cache path="/c" id="d"/><action>RUN ["ab", "c"]</action><action>COPY --chmod=600 f g /x/</action><action>ENV A=b C=d</action><action>WORKDIR /w</action></buildstage>`:                     "8f4afb232e048835cd777f58369ab74898f61cb9787335d2b0edcbfc5f85f51a",
 		`<buildstage id="b"><bootstrap suite="bookworm" variant="apt" arch="armhf" packages="aa bb"/></buildstage><buildstage id="s"><prestage>b</prestage><action>COPY --from=b f /x</action></buildstage>`: "6449336588388b11f57ae4e6640a4c781238d1ee5e8a72bf0a270cd84b251ef8",
 	} {
 		if got := keyOf(t, text, inputs()); got != want {
