@@ -98,14 +98,7 @@ func lockSummary(l *build.Lock) string {
 	for _, b := range l.Bootstraps {
 		packages += len(b.Packages)
 	}
-	return fmt.Sprintf("%s, %s with %s, %s", count(len(l.Images), "image"), count(len(l.Bootstraps), "bootstrap"), count(packages, "package"), count(len(l.Git), "git revision"))
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
+	return fmt.Sprintf("%s, %s with %s, %s", plural(len(l.Images), "image"), plural(len(l.Bootstraps), "bootstrap"), plural(packages, "package"), plural(len(l.Git), "git revision"))
 }
 
 // readLock is the lock file of the declaration, or nil when there is none.
