@@ -112,6 +112,9 @@ func TestPrune(t *testing.T) {
 		t.Errorf("steps %v were done again", ran)
 	}
 	p.podmanSees(t)
+	if plan := p.ok(t, program(t), "plan", "fourth.xml").stdout; strings.Contains(plan, "  run  ") {
+		t.Errorf("records of what stays are gone:\n%s", plan)
+	}
 
 	// By size: the builds that were not used for longest.
 	r := p.ok(t, program(t), "prune", "--max-size", "30M")
@@ -131,6 +134,9 @@ func TestPrune(t *testing.T) {
 			t.Errorf("build %d, exit status %d (-want +got):\n%s", i, r.status, diff)
 		}
 		p.ok(t, program(t), "prune", "--older-than", []string{"1h", "0d", "1w"}[i])
+	}
+	if notes, err := filepath.Glob(filepath.Join(p.graph, "carosbuild/builds/bad*")); err != nil || len(notes) != 1 {
+		t.Errorf("notes of builds without images: %v, %v", notes, err)
 	}
 	p.say(t, "fourth")
 
@@ -157,6 +163,66 @@ func TestPrune(t *testing.T) {
 	}
 	p.podmanSees(t)
 	p.busy(t)
+}
+
+// TestPruneSpares: what podman has made stays, and so do its containers' images, and
+// what was pulled is as old as its pull.
+func TestPruneSpares(t *testing.T) {
+	podman := tool(t, "podman")
+	if os.Getuid() == 0 {
+		t.Skip("podman of the superuser does not read layers of a namespace")
+	}
+	p := &pruned{newWorld(t), "<redo>" + base(t) + `<buildstage id="work"><prestage>base</prestage><action>RUN echo %s > /said</action></buildstage></redo>`}
+	p.setenv("SOURCE_DATE_EPOCH=1000000000")
+	p.say(t, "one")
+	p.say(t, "two")
+	p.ok(t, program(t), "export", "two:work", "--to", "oci:layout")
+	p.ok(t, podman, "create", "--network", "none", "--name", "c", "localhost/carosbuild/one:work", "/bin/true")
+	p.file(t, "Containerfile", "FROM localhost/carosbuild/two:work\nENV A=1\n")
+	theirs := strings.TrimSpace(p.ok(t, podman, "build", "-q", "-f", "Containerfile", ".").stdout)
+
+	r := p.ok(t, program(t), "prune", "one")
+	if !strings.Contains(r.stderr, "build one stays: podman has a container of it") || !strings.Contains(r.stdout, "removed: 0 builds") {
+		t.Errorf("with a container:\n%s%s", r.stdout, r.stderr)
+	}
+	if said := p.said(t, "localhost/carosbuild/one:work"); said != "one" {
+		t.Errorf("the container's image says %q", said)
+	}
+	p.ok(t, program(t), "prune", "two")
+	if diff := cmp.Diff([]string{"one"}, p.ids(t)); diff != "" {
+		t.Errorf("builds (-want +got):\n%s", diff)
+	}
+	if said := p.said(t, theirs); said != "two" {
+		t.Errorf("podman's image says %q", said)
+	}
+	p.ok(t, podman, "rm", "c")
+	p.ok(t, program(t), "prune", "one")
+
+	// Pulled, and once more; but not in the place of a build.
+	p.say(t, "three")
+	for range 2 {
+		p.ok(t, program(t), "pull", "oci:layout", "pulled:work")
+	}
+	if r := p.carosbuild(t, "pull", "oci:layout", "three:work"); r.status != 2 || !strings.Contains(r.stderr, "build three was made here") {
+		t.Errorf("pull over a build: %d %s", r.status, r.stderr)
+	}
+	p.ok(t, program(t), "prune")
+	if diff := cmp.Diff([]string{"pulled", "three"}, p.ids(t)); diff != "" {
+		t.Errorf("builds (-want +got):\n%s", diff)
+	}
+	if r := p.carosbuild(t, "pull", "--arch", "s390x", "oci:layout", "other:work"); r.status != 2 || !strings.Contains(r.stderr, `not for "s390x"`) {
+		t.Errorf("pull of another architecture: %d %s", r.status, r.stderr)
+	}
+	p.ok(t, program(t), "prune", "--all")
+	if said := p.said(t, theirs); said != "two" {
+		t.Errorf("podman's image says %q", said)
+	}
+}
+
+// said is what the image of a stage says, as podman reads it.
+func (p *pruned) said(t *testing.T, image string) string {
+	t.Helper()
+	return strings.TrimSpace(p.ok(t, tool(t, "podman"), "unshare", "sh", "-c", `cat "$(podman image mount "$1")/said"`, "sh", image).stdout)
 }
 
 // podmanSees reads all that podman knows of the store.

@@ -54,7 +54,7 @@ func (a *app) command() *cobra.Command {
 	named := &buildCommand{app: a}
 	root.AddCommand(
 		named.command("build FILE..."), planCommand(a), whyCommand(a), lockCommand(a), newCheckoutCommand(a), schemaCommand(a),
-		imagesCommand(a), newPruneCommand(a), shellCommand(a), pushCommand(a), pullCommand(a), exportCommand(a),
+		imagesCommand(a), newPruneCommand(a), shellCommand(a), pushCommand(a), newPullCommand(a), exportCommand(a),
 		newDiskCommand(a), inspectCommand(a), diffCommand(a), newBootCommand(a),
 		newResultsCommand(a), newServeCommand(a), newReleaseCommand(a), feedCommand(a),
 		doctorCommand(a), versionCommand(a),

@@ -111,7 +111,7 @@ func (c *buildCommand) planFlags(cmd *cobra.Command) {
 }
 
 func planCommand(a *app) *cobra.Command {
-	c := &buildCommand{app: a, dryRun: true, network: "host"}
+	c := &buildCommand{app: a, dryRun: true, network: a.env("NETWORK", "host")}
 	cmd := &cobra.Command{
 		Use: "plan FILE...", Short: "Show what would run and what is cached", Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {

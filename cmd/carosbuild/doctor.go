@@ -64,13 +64,14 @@ func (c *checkup) need(what, detail string, err error) {
 		c.line("ok", what, detail)
 		return
 	}
-	c.line("FAILED", what, printable(err.Error()))
-	if c.failed == nil {
-		c.failed = &runc.HostError{Tried: "what every build needs: " + what, Cure: "see the line above"}
-	}
+	failed := &runc.HostError{Tried: err.Error(), Cure: "see above what was tried"}
 	var host *runc.HostError
-	if errors.As(err, &host) && host.Cure != "" {
-		c.failed = host
+	if errors.As(err, &host) {
+		failed = host
+	}
+	c.line("FAILED", what, printable(failed.Tried))
+	if c.failed == nil {
+		c.failed = failed
 	}
 }
 
@@ -100,18 +101,12 @@ func (c *checkup) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	place, err := existing(p.GraphRoot)
-	if err != nil {
-		return err
-	}
-	c.space("store", p.GraphRoot, place)
-	cache, err := existing(d.cache)
-	if err != nil {
-		return err
-	}
-	c.space("cache", d.cache, cache)
-	if err := c.tryIn(ctx, place); err != nil {
-		return err
+	c.space("cache", d.cache)
+	c.space("logs", d.state)
+	if place := c.space("store", p.GraphRoot); place != "" {
+		if err := c.tryIn(ctx, place); err != nil {
+			return err
+		}
 	}
 	c.mirror(ctx)
 	c.tools()
@@ -120,7 +115,15 @@ func (c *checkup) run(ctx context.Context) error {
 
 // tryIn tries things in a new directory in place, which is gone afterwards.
 func (c *checkup) tryIn(ctx context.Context, place string) error {
-	dir, err := os.MkdirTemp(place, ".carosbuild-doctor-")
+	const prefix = ".carosbuild-doctor-"
+	if left, err := filepath.Glob(filepath.Join(place, prefix+"*")); err == nil { // of one that was killed; a courtesy
+		for _, dir := range left {
+			if st, err := os.Stat(dir); err == nil && time.Since(st.ModTime()) > time.Hour {
+				_ = os.RemoveAll(dir)
+			}
+		}
+	}
+	dir, err := os.MkdirTemp(place, prefix)
 	if err != nil {
 		c.need("store", "", err)
 		return nil
@@ -147,10 +150,13 @@ func mappedIDs() (string, error) {
 	return fmt.Sprintf("%d of users, %d of groups", counts[0], counts[1]), nil
 }
 
-// existing is a directory or the nearest one above that exists.
+// existing is a directory, or the nearest one above it that exists.
 func existing(dir string) (string, error) {
 	for {
-		_, err := os.Stat(dir)
+		st, err := os.Stat(dir)
+		if err == nil && !st.IsDir() {
+			err = unix.ENOTDIR
+		}
 		if err == nil {
 			return dir, nil
 		}
@@ -164,19 +170,29 @@ func existing(dir string) (string, error) {
 // plenty is how much free space a build of a whole system wants, in bytes.
 const plenty = 8 << 30
 
-func (c *checkup) space(what, dir, place string) {
+// space looks at where dir is or would be, which has to be writable, and returns
+// the directory that is there, or "".
+func (c *checkup) space(what, dir string) string {
+	place, err := existing(dir)
+	if err == nil {
+		err = unix.Access(place, unix.W_OK|unix.X_OK)
+	}
 	var st unix.Statfs_t
-	if err := unix.Statfs(place, &st); err != nil {
-		c.need(what, "", &fs.PathError{Op: "statfs", Path: place, Err: err})
-		return
+	if err == nil {
+		err = unix.Statfs(place, &st)
+	}
+	if err != nil {
+		c.need(what, "", &fs.PathError{Op: "write below", Path: dir, Err: err})
+		return ""
 	}
 	free := int64(st.Bavail) * st.Bsize
 	detail := fmt.Sprintf("%s, %s free", dir, size(free))
 	if free < plenty {
 		c.lack(what, detail, "a build of a whole system takes "+size(plenty)+"; carosbuild prune makes room")
-		return
+		return place
 	}
 	c.need(what, detail, nil)
+	return place
 }
 
 // trial makes a store in a directory, runs a step in it, this program, and tries
@@ -288,7 +304,7 @@ func (c *checkup) mirror(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodHead, host.Mirror, http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, strings.TrimSuffix(host.Mirror, "/")+"/dists/stable/InRelease", http.NoBody)
 	if err != nil {
 		c.lack(what, printable(err.Error()), cure)
 		return
@@ -300,7 +316,11 @@ func (c *checkup) mirror(ctx context.Context) {
 	}
 	_, _ = io.Copy(io.Discard, res.Body) // a HEAD has none
 	res.Body.Close()
-	c.line("ok", what, printable(req.URL.Redacted())+" answers")
+	if res.StatusCode >= 400 {
+		c.lack(what, printable(req.URL.Redacted())+": "+printable(res.Status), cure)
+		return
+	}
+	c.line("ok", what, printable(host.Mirror)+" answers")
 }
 
 // tools are programs that some builds and commands run.

@@ -43,7 +43,7 @@ func (c *buildCommand) printPlan(j *job) error {
 			}
 			steps++
 			fmt.Fprintf(w, "  %d/%d\t%s\t%s\t%s\n", i+1, len(s.Steps), p.Key[:12], state, title(p))
-			if p.Why != "" {
+			if p.Why != "" && p.Why != build.NotRemembered {
 				fmt.Fprintf(w, "\t\t\t  because %s\n", clip(oneLine(p.Why), 200))
 			}
 		}
@@ -64,26 +64,36 @@ func title(p build.StepPlan) string {
 
 // printWhy shows why stages do not stay as they are.
 func (c *buildCommand) printWhy(j *job) error {
-	steps, any := 0, false
+	steps, causes, runs := 0, 0, 0
 	for _, s := range j.plan.Stages {
 		steps += len(s.Steps)
+		if n := len(s.Steps); n > 0 && !s.Steps[n-1].Cached {
+			runs++
+		}
 		for i, p := range s.Steps {
 			if p.Why == "" {
 				continue
 			}
-			any = true
+			causes++
 			fmt.Fprintf(c.stdout, "%s %d/%d %s\n  runs because %s\n", s.ID, i+1, len(s.Steps), title(p), clip(oneLine(p.Why), 200))
 		}
 	}
-	if any {
+	if runs > causes {
+		fmt.Fprintf(c.stdout, "and %s that stand on what runs\n", plural(runs-causes, "stage"))
+	}
+	if runs > 0 {
 		return nil
 	}
-	_, err := fmt.Fprintf(c.stdout, "nothing would run: all %d steps of %d stages are stored\n", steps, len(j.plan.Stages))
+	what := ""
+	if j.disk != nil {
+		what = " for disk " + j.disk.ID
+	}
+	_, err := fmt.Fprintf(c.stdout, "nothing would run%s: all %d steps of %d stages are stored\n", what, steps, len(j.plan.Stages))
 	return err
 }
 
 func whyCommand(a *app) *cobra.Command {
-	c := &buildCommand{app: a, dryRun: true, whyOnly: true, network: "host"}
+	c := &buildCommand{app: a, dryRun: true, whyOnly: true, network: a.env("NETWORK", "host")}
 	cmd := &cobra.Command{
 		Use:   "why FILE...",
 		Short: "Say why steps would run again: what has changed since they did",

@@ -47,8 +47,10 @@ steps that no other build needs, and what is kept of downloads, git trees and
 caches of stages that no build has used since. Use is a build that had nothing
 to do, or a command that names the build.
 
-Images that have another name stay, such as one given by --success-tag. What
-tags, suites and branches were resolved to stays known.`,
+Images that have another name stay, such as one given by --success-tag, and
+those of podman's containers. What tags, suites and branches were resolved to
+stays known. While a build, a shell or "carosbuild serve" is running nothing
+can be removed.`,
 		Example: `  carosbuild prune --dry-run            what was not used for 30 days
   carosbuild prune --older-than 2w
   carosbuild prune --max-size 40G       and on, until no more than that is left
@@ -60,6 +62,9 @@ tags, suites and branches were resolved to stays known.`,
 				return err
 			}
 			return a.withStore(cmd, false, func(ctx context.Context, s *layer.Store, p layer.Paths, d dirs) error {
+				if c.dry {
+					return c.prune(ctx, s, p, d, rule, most)
+				}
 				err := s.Alone(func() error { return c.prune(ctx, s, p, d, rule, most) })
 				if errors.Is(err, layer.ErrInUse) {
 					return &runc.HostError{Tried: err.Error(), Cure: "try again when its build, shell or serve has ended"}
@@ -97,7 +102,7 @@ func (c *pruneCommand) rule(args []string, now time.Time) (rule build.PruneRule,
 	}
 	switch {
 	case c.all:
-		rule.Before = now.Add(day) // clocks differ
+		rule.All = true
 	case c.olderThan != "":
 		d, err := parseAge(c.olderThan)
 		if err != nil {
@@ -116,13 +121,18 @@ func parseAge(s string) (time.Duration, error) {
 	if weeks, ok := strings.CutSuffix(s, "w"); ok {
 		digits, unit = weeks, 7*day
 	}
-	if n, err := strconv.ParseUint(digits, 10, 14); err == nil && digits != s {
-		return time.Duration(n) * unit, nil
+	const longest = 100 * 365 * day
+	d, err := time.ParseDuration(s)
+	if digits != s {
+		var n uint64
+		if n, err = strconv.ParseUint(digits, 10, 64); err == nil && n <= uint64(longest/unit) {
+			return time.Duration(n) * unit, nil
+		}
 	}
-	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
-		return d, nil
+	if err != nil || d < 0 || d > longest || digits != s {
+		return 0, errors.New("want a number of hours, days or weeks, such as 12h, 10d or 4w")
 	}
-	return 0, errors.New("want a number of hours, days or weeks, such as 12h, 10d or 4w")
+	return d, nil
 }
 
 func (c *pruneCommand) prune(ctx context.Context, s *layer.Store, p layer.Paths, d dirs, rule build.PruneRule, most int64) error {
@@ -139,7 +149,7 @@ func (c *pruneCommand) prune(ctx context.Context, s *layer.Store, p layer.Paths,
 	if err != nil {
 		return err
 	}
-	if len(rule.Builds) > 0 && len(plan.Builds)+len(plan.Units) == 0 {
+	if len(rule.Builds) > 0 && len(plan.Builds)+len(plan.Units)+len(plan.InUse) == 0 {
 		return usagef("no build %s of %s is stored (carosbuild images lists them)", strings.Join(rule.Builds, ", "), c.whose())
 	}
 	if c.dry {
@@ -153,7 +163,10 @@ func (c *pruneCommand) prune(ctx context.Context, s *layer.Store, p layer.Paths,
 
 // cacheDirs are those below the cache in which every entry can be removed by
 // itself.
-var cacheDirs = []string{"debian/debs", "debian/indices", "debian/releases", "layers", "blobs", "caches", "targets", "history"}
+var cacheDirs = []string{"debian/debs", "debian/indices", "debian/releases", "blobs/blobs/sha256", "blobs/index", "blobs/quarantine", "caches", "history"}
+
+// partAge is how long a download that nobody works on any more stays in any case.
+const partAge = time.Hour
 
 func (c *pruneCommand) leftovers(s *layer.Store, p layer.Paths, d dirs) (*build.Leftovers, error) {
 	l := &build.Leftovers{Store: s, Records: layer.OpenRecords(layer.RecordsDir(p.GraphRoot), p.GraphRoot), Builds: c.builds(p)}
@@ -161,11 +174,21 @@ func (c *pruneCommand) leftovers(s *layer.Store, p layer.Paths, d dirs) (*build.
 	if err != nil {
 		return nil, err
 	}
+	now := time.Now()
 	l.Stages = build.StoredStages(images, l.Builds, c.visible())
+	for i := range l.Stages {
+		if s := &l.Stages[i]; s.Used.After(now) { // the image says so
+			s.Used = now
+		}
+	}
+	if l.Notes, err = l.Builds.IDs(); err != nil {
+		return nil, err
+	}
 	if l.Logs, err = evict.Units(logsDir(d)); err != nil {
 		return nil, err
 	}
 	hidden := c.hidden(s)
+	l.Notes = slices.DeleteFunc(l.Notes, hidden)
 	l.Logs = slices.DeleteFunc(l.Logs, func(u evict.Unit) bool { return hidden(filepath.Base(u.Path)) })
 	for _, dir := range cacheDirs {
 		units, err := evict.Units(filepath.Join(d.cache, dir))
@@ -174,8 +197,13 @@ func (c *pruneCommand) leftovers(s *layer.Store, p layer.Paths, d dirs) (*build.
 		}
 		l.Caches = append(l.Caches, units...)
 	}
+	l.Caches = slices.DeleteFunc(l.Caches, func(u evict.Unit) bool { return strings.HasSuffix(u.Path, ".part") && now.Sub(u.Used) < partAge })
+	layers, err := evict.Units(filepath.Join(d.cache, "layers"))
+	if err != nil {
+		return nil, err
+	}
 	trees, err := c.gitCache(d, nil).Units()
-	l.Caches = append(l.Caches, trees...)
+	l.Caches = slices.Concat(l.Caches, evict.Together(layers), trees)
 	return l, err
 }
 
@@ -203,6 +231,9 @@ func (c *pruneCommand) print(l *build.Leftovers, p *build.Pruning, most int64, g
 	layers, units := p.Size()
 	fmt.Fprintf(c.stdout, "%s: %s, %s of %s, logs and downloads of %s\n", gone, plural(len(p.Builds), "build"),
 		plural(len(p.Store.Layers()), "layer"), size(layers), size(units))
+	for _, id := range p.InUse {
+		fmt.Fprintf(c.stderr, "carosbuild: warning: build %s stays: podman has a container of it\n", id)
+	}
 	if most >= 0 && p.Left > most {
 		fmt.Fprintf(c.stderr, "carosbuild: warning: the newest build, with what was used since, takes more than %s\n", c.maxSize)
 	}

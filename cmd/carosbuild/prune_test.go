@@ -25,15 +25,16 @@ func TestPruneRule(t *testing.T) {
 		args []string
 		want result
 	}{
-		"default": {pruneCommand{}, nil, result{ago(30 * 24 * time.Hour), -1}},
-		"hours":   {pruneCommand{olderThan: "12h"}, nil, result{ago(12 * time.Hour), -1}},
-		"days":    {pruneCommand{olderThan: "10d"}, nil, result{ago(240 * time.Hour), -1}},
-		"weeks":   {pruneCommand{olderThan: "4w"}, nil, result{ago(4 * 7 * 24 * time.Hour), -1}},
-		"nothing": {pruneCommand{olderThan: "0d"}, nil, result{ago(0), -1}},
-		"size":    {pruneCommand{maxSize: "2M"}, nil, result{build.PruneRule{}, 2 << 20}},
-		"both":    {pruneCommand{maxSize: "0", olderThan: "1d"}, nil, result{ago(24 * time.Hour), 0}},
-		"all":     {pruneCommand{all: true}, nil, result{ago(-24 * time.Hour), -1}},
-		"names":   {pruneCommand{}, []string{"a", "b*"}, result{build.PruneRule{Builds: []string{"a", "b*"}}, -1}},
+		"default":   {pruneCommand{}, nil, result{ago(30 * 24 * time.Hour), -1}},
+		"hours":     {pruneCommand{olderThan: "12h"}, nil, result{ago(12 * time.Hour), -1}},
+		"days":      {pruneCommand{olderThan: "10d"}, nil, result{ago(240 * time.Hour), -1}},
+		"weeks":     {pruneCommand{olderThan: "4w"}, nil, result{ago(4 * 7 * 24 * time.Hour), -1}},
+		"nothing":   {pruneCommand{olderThan: "0d"}, nil, result{ago(0), -1}},
+		"size":      {pruneCommand{maxSize: "2M"}, nil, result{build.PruneRule{}, 2 << 20}},
+		"both":      {pruneCommand{maxSize: "0", olderThan: "1d"}, nil, result{ago(24 * time.Hour), 0}},
+		"all":       {pruneCommand{all: true}, nil, result{build.PruneRule{All: true}, -1}},
+		"a century": {pruneCommand{olderThan: "5214w"}, nil, result{ago(5214 * 7 * 24 * time.Hour), -1}},
+		"names":     {pruneCommand{}, []string{"a", "b*"}, result{build.PruneRule{Builds: []string{"a", "b*"}}, -1}},
 	} {
 		rule, most, err := tt.c.rule(tt.args, now)
 		if diff := cmp.Diff(tt.want, result{rule, most}); err != nil || diff != "" {

@@ -8,7 +8,9 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -16,8 +18,18 @@ import (
 	"github.com/carosio/carosbuild/pkg/layer"
 )
 
-func pullCommand(a *app) *cobra.Command {
-	var arch string
+// pullCommand is "carosbuild pull".
+type pullCommand struct {
+	*app
+	source  string
+	arch    string
+	archSet bool
+	buildID string // "" for the image's own name alone
+	stage   string // its full name as an image
+}
+
+func newPullCommand(a *app) *cobra.Command {
+	c := &pullCommand{app: a}
 	cmd := &cobra.Command{
 		Use:   "pull SOURCE [BUILDID:STAGE]",
 		Short: "Fetch an image from a registry, a directory or an archive into the store",
@@ -32,53 +44,93 @@ that is given.`,
 			if len(args) < 1 || len(args) > 2 {
 				return usagef("usage: carosbuild %s", cmd.Use)
 			}
-			var names []string
-			for _, arg := range args[1:] {
-				n, err := stageName(arg)
-				if err != nil {
+			if err := layer.CheckReference(args[0]); err != nil || args[0] == "scratch" {
+				return usagef("%q names no image", args[0])
+			}
+			c.source, c.archSet = args[0], cmd.Flags().Changed("arch")
+			if len(args) == 2 {
+				if err := c.setStage(args[1]); err != nil {
 					return err
 				}
-				names = append(names, n)
 			}
-			return a.withStore(cmd, false, func(ctx context.Context, s *layer.Store, p layer.Paths, _ dirs) error {
-				return a.pull(ctx, s, a.registry(p), args[0], arch, names)
-			})
+			return a.withStore(cmd, false, c.run)
 		},
 	}
-	cmd.Flags().StringVar(&arch, "arch", runtime.GOARCH, "which image of several, such as amd64 or arm64")
+	cmd.Flags().StringVar(&c.arch, "arch", runtime.GOARCH, "which image of several, such as amd64 or arm64")
+	a.foreignFlag(cmd)
 	return cmd
 }
 
-// stageName is the image name of a stage that does not exist yet.
-func stageName(arg string) (string, error) {
+// setStage takes BUILDID:STAGE.
+func (c *pullCommand) setStage(arg string) error {
 	id, stage, ok := strings.Cut(arg, ":")
 	full, err := layer.FullName(build.ImageName(id, stage))
 	if !ok || err != nil || !buildIDs.MatchString(id) {
-		return "", usagef("%q: want BUILDID:STAGE", arg)
+		return usagef("%q: want BUILDID:STAGE", arg)
 	}
-	return full, nil
+	c.buildID, c.stage = id, full
+	return nil
 }
 
-func (a *app) pull(ctx context.Context, s *layer.Store, r layer.Registry, source, arch string, names []string) error {
-	view, err := a.newDisplay()
+func (c *pullCommand) run(ctx context.Context, s *layer.Store, p layer.Paths, _ dirs) error {
+	view, err := c.newDisplay()
 	if err != nil {
 		return err
 	}
 	defer view.close()
-	r.Events = a.transfers(view)
-	p, err := s.Pull(ctx, r, source, arch)
+	r := c.registry(p)
+	r.Events = c.transfers(view)
+	if err := c.checkBuild(s, p); err != nil {
+		return err
+	}
+	pinned, err := r.Resolve(ctx, c.source, c.arch)
 	if err != nil {
 		return err
 	}
-	if own := p.Name(source); own != "" {
-		names = append(names, own)
+	var names []string
+	for _, n := range []string{layer.NameOf(c.source, pinned), c.stage} {
+		if n != "" {
+			names = append(names, n)
+		}
 	}
 	if len(names) == 0 {
-		return usagef("%s has no name to be found by: give it one, BUILDID:STAGE", source)
+		return usagef("%s has no name to be found by: give it one, BUILDID:STAGE", c.source)
 	}
-	if _, err := s.Keep(p, names); err != nil {
+	image, err := s.Pull(ctx, r, pinned, c.arch)
+	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(a.stdout, p.Ref)
+	if got := image.Config.Architecture; c.archSet && got != c.arch {
+		return usagef("%s is an image for %q, not for %q", c.source, got, c.arch)
+	}
+	if c.buildID != "" {
+		if err := c.builds(p).Write(c.buildID, build.BuildInfo{Owner: c.owner(), Started: time.Now(), Pulled: true}); err != nil {
+			return err
+		}
+	}
+	if _, err := s.Keep(image, names); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(c.stdout, image.Ref)
 	return err
+}
+
+// checkBuild keeps a build that was made here as it is.
+func (c *pullCommand) checkBuild(s *layer.Store, p layer.Paths) error {
+	if c.buildID == "" {
+		return nil
+	}
+	info, noted := c.builds(p).Read(c.buildID)
+	if noted && info.Owner != c.owner() && !c.foreign {
+		return usagef("build id %s is %s's: choose another one", c.buildID, info.Owner)
+	}
+	images, err := s.Images()
+	if err != nil {
+		return err
+	}
+	made := slices.ContainsFunc(build.StoredStages(images, c.builds(p), ""), func(st build.StoredStage) bool { return st.BuildID == c.buildID })
+	if made && !info.Pulled {
+		return usagef("build %s was made here: choose another id", c.buildID)
+	}
+	return nil
 }

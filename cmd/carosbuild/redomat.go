@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -215,7 +216,24 @@ func (c *buildCommand) enter(d *decl.Declaration, targets []string) (*decl.Decla
 	if err != nil {
 		return nil, nil, usageError{err}
 	}
-	return d, started, nil
+	return d, started, c.useStarted(started, stages)
+}
+
+// useStarted notes the use of the builds that stages begin with.
+func (c *buildCommand) useStarted(started []build.Started, stages []build.StoredStage) error {
+	p, err := layer.PodmanPaths(c.getenv, c.account().UID)
+	if err != nil {
+		return err
+	}
+	for _, s := range stages {
+		of := func(x build.Started) bool { return x.Image == s.Image.ID }
+		if (c.entry.Match == "" || build.MatchBuild(c.entry.Match, s.BuildID)) && slices.ContainsFunc(started, of) {
+			if err := c.builds(p).Use(s.BuildID, time.Now()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // grounds are the bootstraps that stages with stored images stand on.

@@ -29,6 +29,7 @@ type Builds struct{ Dir string }
 type BuildInfo struct {
 	Owner   string    `json:"owner"`
 	Started time.Time `json:"started"`
+	Pulled  bool      `json:"pulled,omitempty"` // its stages were not built here
 }
 
 // BuildsDir is where a store's Builds are.
@@ -104,6 +105,21 @@ func (b Builds) path(id string) string { return filepath.Join(b.Dir, id+".json")
 // the directory.
 func isBuildID(id string) bool {
 	return id != "" && len(id) <= 200 && id[0] != '.' && !strings.ContainsAny(id, "/\x00")
+}
+
+// IDs are those of the builds that are noted.
+func (b Builds) IDs() ([]string, error) {
+	files, err := os.ReadDir(b.Dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("list builds: %w", err)
+	}
+	var ids []string
+	for _, f := range files {
+		if id, ok := strings.CutSuffix(f.Name(), ".json"); ok && isBuildID(id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
 }
 
 // Foreign reports whether a build is known to be of somebody else than user.

@@ -88,16 +88,17 @@ func shortened(all []Ingredient) []Ingredient {
 	return out
 }
 
+// NotRemembered is the reason when there is nothing to compare with.
+const NotRemembered = "no build of this stage is remembered"
+
 // Explain says of the first step of each stage that would run, in Why, what is
-// another than when the declaration was built last. What is cached has to be
-// marked.
+// another than when the declaration was built last; not of stages that run because
+// the one below does. What is cached has to be marked.
 func (h History) Explain(declaration string, p *Plan) {
-	anew := map[string]string{} // of a stage that is another: the one below which has steps that run, or itself
+	anew := map[string]bool{} // stages that become others
 	for i := range p.Stages {
 		s := &p.Stages[i]
-		if below, ok := anew[s.Stage.Prestage]; ok && len(s.Steps) == 0 {
-			anew[s.ID] = below
-		}
+		anew[s.ID] = anew[s.Stage.Prestage]
 		first := 0
 		for j := range s.Steps {
 			if s.Steps[j].Cached { // what is before it need not run
@@ -107,15 +108,12 @@ func (h History) Explain(declaration string, p *Plan) {
 		if first == len(s.Steps) {
 			continue
 		}
-		anew[s.ID] = s.ID
-		below, parent := anew[s.Stage.Prestage]
-		past, ok := h.read(declaration, s.ID)
-		switch {
-		case first == 0 && parent:
-			s.Steps[first].Why = "stage " + below + " is made anew"
-		case !ok:
-			s.Steps[first].Why = "no build of this stage is remembered"
-		default:
+		if anew[s.ID] {
+			continue
+		}
+		anew[s.ID] = true
+		s.Steps[first].Why = NotRemembered
+		if past, ok := h.read(declaration, s.ID); ok {
 			s.Steps[first].Why = past.why(s, first)
 		}
 	}
@@ -164,7 +162,11 @@ func differences(then, now []Ingredient) []string {
 		}
 	}
 	for _, g := range then {
-		if _, ok := after[g.Name]; !ok {
+		switch _, ok := after[g.Name]; {
+		case ok:
+		case telling(g.Value) && !strings.HasSuffix(g.Name, g.Value):
+			out = append(out, fmt.Sprintf("%s was %s", g.Name, quoted(g.Value)))
+		default:
 			out = append(out, g.Name+" is gone")
 		}
 	}
@@ -177,9 +179,15 @@ func telling(s string) bool {
 	return !hexadecimal && strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
 }
 
+// quoted is at most the beginning of a text, and nothing of one that is not known
+// any more.
 func quoted(s string) string {
+	const most = 60
 	if strings.HasPrefix(s, "sha256:") {
-		return "another"
+		return "..."
+	}
+	if r := []rune(s); len(r) > most {
+		return fmt.Sprintf("%q...", string(r[:most]))
 	}
 	return fmt.Sprintf("%q", s)
 }

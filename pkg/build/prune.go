@@ -20,17 +20,21 @@ type Leftovers struct {
 	Store   *layer.Store
 	Records *layer.Records
 	Builds  Builds
+	Notes   []string      // ids of builds whose notes may go, with or without images
 	Stages  []StoredStage // whose images may go, the newest build first
 	Logs    []evict.Unit  // of builds, each a directory with the build's id as its name
 	Caches  []evict.Unit  // nothing of which is lost that cannot be had again
 }
 
-// PruneRule says what goes: a build that one of the patterns covers, else what
-// was not used since a time.
+// PruneRule says what goes: everything, a build that one of the patterns covers,
+// else what was not used since a time.
 type PruneRule struct {
+	All    bool
 	Builds []string  // patterns, see MatchBuild
 	Before time.Time // the zero time is no reason for anything to go
 }
+
+func (r PruneRule) old(used time.Time) bool { return r.All || used.Before(r.Before) }
 
 // Pruning is what goes, all that only it needs among it.
 type Pruning struct {
@@ -38,7 +42,9 @@ type Pruning struct {
 	Store  *layer.Pruning
 	Units  []evict.Unit // of logs and caches
 	Left   int64        // bytes of layers, logs and caches that stay
+	InUse  []string     // ids of builds that stay since podman has containers of them
 
+	notes   []string // ids
 	records *layer.Records
 	keep    map[string]bool // keys of the records that stay
 	builds  Builds
@@ -49,23 +55,34 @@ type Pruning struct {
 // one that goes, a record that is younger than the rule says.
 func (l *Leftovers) Prune(rule PruneRule) (*Pruning, error) {
 	goes := func(id string, used time.Time) bool {
-		return used.Before(rule.Before) || slices.ContainsFunc(rule.Builds, func(pattern string) bool { return MatchBuild(pattern, id) })
+		return rule.old(used) || slices.ContainsFunc(rule.Builds, func(pattern string) bool { return MatchBuild(pattern, id) })
 	}
 	p := &Pruning{keep: map[string]bool{}, records: l.Records, builds: l.Builds}
-	names, stays := map[string]bool{}, map[string]bool{}
+	names := map[string]bool{}
 	for _, s := range l.Stages {
-		if !goes(s.BuildID, s.Used) {
-			stays[s.BuildID] = true
-			continue
-		}
-		names[ImageName(s.BuildID, s.Stage)] = true
-		if len(p.Builds) == 0 || p.Builds[len(p.Builds)-1] != s.BuildID {
-			p.Builds = append(p.Builds, s.BuildID)
-		}
+		names[ImageName(s.BuildID, s.Stage)] = goes(s.BuildID, s.Used)
 	}
 	var err error
 	if p.Store, err = l.Store.Pruning(func(name string) bool { return names[name] }); err != nil {
 		return nil, fmt.Errorf("prune: %w", err)
+	}
+	stays := map[string]bool{} // builds, or some of their stages
+	for _, s := range l.Stages {
+		used := slices.Contains(p.Store.Used, ImageName(s.BuildID, s.Stage))
+		stays[s.BuildID] = stays[s.BuildID] || used || !goes(s.BuildID, s.Used)
+		if used && !slices.Contains(p.InUse, s.BuildID) {
+			p.InUse = append(p.InUse, s.BuildID)
+		}
+	}
+	for _, s := range l.Stages {
+		if !stays[s.BuildID] && !slices.Contains(p.Builds, s.BuildID) {
+			p.Builds = append(p.Builds, s.BuildID)
+		}
+	}
+	for _, id := range l.Notes {
+		if !stays[id] && (slices.Contains(p.Builds, id) || goes(id, l.Builds.used(id))) {
+			p.notes = append(p.notes, id)
+		}
 	}
 	if err := p.pickRecords(rule); err != nil {
 		return nil, fmt.Errorf("prune: %w", err)
@@ -75,7 +92,7 @@ func (l *Leftovers) Prune(rule PruneRule) (*Pruning, error) {
 		p.pick(u, slices.Contains(p.Builds, id) || !stays[id] && goes(id, u.Used))
 	}
 	for _, u := range l.Caches {
-		p.pick(u, u.Used.Before(rule.Before))
+		p.pick(u, rule.old(u.Used))
 	}
 	for _, k := range p.Store.Kept() {
 		p.Left += max(k.Size, 0)
@@ -99,14 +116,12 @@ func (p *Pruning) pickRecords(rule PruneRule) error {
 		return err
 	}
 	for _, r := range all {
-		if !r.Created.Before(rule.Before) && !p.Store.Goes(r.Layer) {
+		if !rule.old(r.Created) && !p.Store.Goes(r.Layer) {
 			p.Store.Keep(r.Layer)
 		}
 	}
 	for _, r := range all {
-		if p.Store.Keeps(r.Layer) || r.Layer == "" && !r.Created.Before(rule.Before) {
-			p.keep[r.Key] = true
-		}
+		p.keep[r.Key] = p.Store.Keeps(r.Layer) || r.Layer == "" && !rule.All // which costs nothing
 	}
 	return nil
 }
@@ -130,7 +145,7 @@ func (p *Pruning) Remove(ctx context.Context) error {
 	if err := p.Store.Remove(ctx); err != nil {
 		return fmt.Errorf("prune: %w", err)
 	}
-	for _, id := range p.Builds {
+	for _, id := range p.notes {
 		if err := p.builds.Delete(id); err != nil {
 			return err
 		}

@@ -15,6 +15,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -50,6 +51,31 @@ func Units(dir string) ([]Unit, error) {
 		out = append(out, u)
 	}
 	return out, nil
+}
+
+// Together is units of which those with the same name up to the first dot go
+// together.
+func Together(units []Unit) []Unit {
+	var out []Unit
+	at := map[string]int{}
+	for _, u := range units {
+		stem, _, _ := strings.Cut(filepath.Base(u.Path), ".")
+		i, ok := at[stem]
+		if !ok || stem == "" {
+			at[stem] = len(out)
+			out = append(out, u)
+			continue
+		}
+		first := out[i]
+		out[i] = Unit{
+			Path: first.Path, Size: first.Size + u.Size, Used: first.Used,
+			Remove: func() error { return errors.Join(first.Remove(), u.Remove()) },
+		}
+		if u.Used.After(first.Used) {
+			out[i].Used = u.Used
+		}
+	}
+	return out
 }
 
 // Measure looks at a file or a directory with all that is in it. Directories

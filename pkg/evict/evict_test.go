@@ -53,6 +53,19 @@ func TestUnits(t *testing.T) {
 			t.Errorf("%s has %d bytes, want %d", u.Path, u.Size, want.files)
 		}
 	}
+	file(t, filepath.Join(dir, "read.json"), 4096, day(6), day(1))
+	if units, err = Units(dir); err != nil {
+		t.Fatal(err)
+	}
+	if units = Together(units); len(units) != 3 || units[0].Size != 8192 || !units[0].Used.Equal(day(6)) {
+		t.Errorf("together: %+v", units)
+	}
+	if err := units[0].Remove(); err != nil {
+		t.Error(err)
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, "read*")); err != nil || len(left) != 0 {
+		t.Errorf("%v is left, %v", left, err)
+	}
 	deep := filepath.Join(dir, "tree/deep")
 	if err := os.Chmod(deep, 0); err != nil {
 		t.Fatal(err)

@@ -95,7 +95,7 @@ func (s *Store) putImage(names []string, top string, config []byte, chain []Laye
 	dig, conf := digest.FromBytes(manifest), digest.FromBytes(config)
 	id := conf.Encoded()
 	_, err = s.store.CreateImage(id, nil, top, "", &storage.ImageOptions{
-		CreationDate: created, Digest: dig,
+		CreationDate: created, Digest: dig, Metadata: ours,
 		BigData: []storage.ImageBigDataOption{
 			{Key: "manifest", Data: manifest, Digest: dig},
 			{Key: storage.ImageDigestManifestBigDataNamePrefix + "-" + dig.String(), Data: manifest, Digest: dig},

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -47,11 +48,13 @@ func (w *wip) alone() (bool, error) {
 			continue
 		}
 		l, err := flock(filepath.Join(w.base, "wip", name, "lock"), unix.LOCK_EX|unix.LOCK_NB)
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			return false, nil
-		}
-		if err == nil {
+		switch {
+		case err == nil:
 			l.Close()
+		case errors.Is(err, unix.EWOULDBLOCK):
+			return false, nil
+		case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTDIR):
+			return false, err
 		}
 	}
 	return true, nil
@@ -62,6 +65,7 @@ func (w *wip) alone() (bool, error) {
 type Pruning struct {
 	Names  []string // to be taken away
 	Images []Image  // that have no other name
+	Used   []string // names that are not taken away: their images have containers
 
 	s      *Store
 	layers []storage.Layer   // a layer comes after its parent
@@ -69,52 +73,65 @@ type Pruning struct {
 	needed map[string]bool
 }
 
-// Pruning works out what goes with the names that drop wants to go. Images made
-// here that have no name at all go too.
+// Pruning works out what goes with the names that drop wants to go. Images stored
+// by this package that have no name at all go too, but for those of containers.
 func (s *Store) Pruning(drop func(name string) bool) (*Pruning, error) {
 	p := &Pruning{s: s, parent: map[string]string{}, needed: map[string]bool{}}
 	var err error
 	if p.layers, err = s.store.Layers(); err != nil {
 		return nil, fmt.Errorf("list layers: %w", err)
 	}
-	here := map[string]bool{"": true} // layers made here
 	for _, l := range p.layers {
 		p.parent[l.ID] = l.Parent
-		here[l.ID] = l.Metadata == ours
 	}
-	images, err := s.store.Images()
-	if err != nil {
-		return nil, fmt.Errorf("list images: %w", err)
-	}
-	for i := range images {
-		kept := slices.DeleteFunc(slices.Clone(images[i].Names), drop)
-		if len(kept) == 0 && here[images[i].TopLayer] {
-			p.Images = append(p.Images, toImage(&images[i]))
-		} else {
-			p.Keep(images[i].TopLayer)
-			for _, m := range images[i].MappedTopLayers {
-				p.Keep(m)
-			}
-		}
-		for _, n := range images[i].Names {
-			if drop(n) {
-				p.Names = append(p.Names, n)
-			}
+	for _, l := range p.layers {
+		if l.Metadata != ours || mark(s.sync.dir, l.ID) != "" { // or not yet known to be on disk
+			p.Keep(l.ID)
 		}
 	}
 	containers, err := s.store.Containers()
 	if err != nil {
 		return nil, fmt.Errorf("list containers: %w", err)
 	}
+	used := map[string]bool{} // ids of images
 	for _, c := range containers {
+		used[c.ImageID] = true
 		p.Keep(c.LayerID)
 	}
-	for _, l := range p.layers {
-		if !here[l.ID] || mark(s.sync.dir, l.ID) != "" { // or not yet known to be on disk
-			p.Keep(l.ID)
-		}
+	images, err := s.store.Images()
+	if err != nil {
+		return nil, fmt.Errorf("list images: %w", err)
+	}
+	for i := range images {
+		p.image(&images[i], used[images[i].ID], drop)
 	}
 	return p, nil
+}
+
+// image decides on an image.
+func (p *Pruning) image(i *storage.Image, used bool, drop func(name string) bool) {
+	var dropped []string
+	for _, n := range i.Names {
+		if drop(n) {
+			dropped = append(dropped, n)
+		}
+	}
+	// One that podman has made stays, even without a name.
+	goes := len(dropped) == len(i.Names) && (len(dropped) > 0 || i.Metadata == ours)
+	switch {
+	case goes && !used:
+		p.Images = append(p.Images, toImage(i))
+		p.Names = append(p.Names, dropped...)
+		return
+	case used:
+		p.Used = append(p.Used, dropped...)
+	default:
+		p.Names = append(p.Names, dropped...)
+	}
+	p.Keep(i.TopLayer)
+	for _, m := range i.MappedTopLayers {
+		p.Keep(m)
+	}
 }
 
 // Keep keeps a layer and those below it.
@@ -162,16 +179,18 @@ func (p *Pruning) list(kept bool) []Layer {
 // Remove removes what goes. What was removed before an error stays removed; the
 // rest can be found again.
 func (p *Pruning) Remove(ctx context.Context) error {
-	if err := p.s.RemoveNames(p.Names); err != nil {
-		return err
-	}
+	var errs error
 	for _, i := range p.Images {
 		if err := ctx.Err(); err != nil {
-			return err
+			return errors.Join(errs, err)
 		}
-		if err := p.s.RemoveImage(i.ID); err != nil {
-			return err
-		}
+		errs = errors.Join(errs, p.s.RemoveImage(i.ID)) // with its names
+	}
+	if errs != nil { // what a layer is needed for is not known any more
+		return errs
+	}
+	if err := p.s.RemoveNames(p.Names); err != nil {
+		return err
 	}
 	for _, l := range p.Layers() {
 		if err := ctx.Err(); err != nil {

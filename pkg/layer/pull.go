@@ -69,9 +69,9 @@ func (s *Store) pull(ctx context.Context, r Registry, ref, arch string) (Pulled,
 	return Pulled{Layer: top, Config: ImageConfig{*cfg}, Ref: f.pinned, config: config}, nil
 }
 
-// Name is the name that podman gives an image which it pulls from that reference,
-// "" for one by its digest alone or from a file.
-func (p Pulled) Name(ref string) string {
+// NameOf is the name that podman gives an image which it pulls by a reference that
+// was resolved to pinned, "" for one by its digest alone or from a file.
+func NameOf(ref, pinned string) string {
 	r, err := parseReference(ref)
 	if err != nil || r.kind != kindRegistry {
 		return ""
@@ -85,7 +85,7 @@ func (p Pulled) Name(ref string) string {
 		}
 		tag = "latest"
 	}
-	repository, _, _ := strings.Cut(p.Ref, "@")
+	repository, _, _ := strings.Cut(pinned, "@")
 	full, err := localName(repository + ":" + tag)
 	if err != nil {
 		return ""
@@ -101,6 +101,9 @@ func (s *Store) Keep(p Pulled, names []string) (id string, err error) {
 		return "", fmt.Errorf("keep %s: %w", p.Ref, err)
 	}
 	chain, err := s.measuredChain(p.Layer)
+	if err == nil {
+		err = checkHistory(p.Config.ConfigFile)
+	}
 	if err != nil {
 		return "", fmt.Errorf("keep %s: %w", p.Ref, err)
 	}

@@ -69,6 +69,13 @@ func parseFileReference(t refKind, rest, ref string) (reference, error) {
 	return r, nil
 }
 
+// CheckReference says what is wrong with a reference to an image, before anything
+// is looked up.
+func CheckReference(ref string) error {
+	_, err := parseReference(ref)
+	return err
+}
+
 // IsLocal reports whether a reference names something on this machine, which
 // may change at any time and is looked at afresh each time.
 func IsLocal(ref string) bool {

@@ -204,7 +204,7 @@ func TestPulledName(t *testing.T) {
 		{"oci:dir:tag", "oci:dir", ""},
 		{"docker-archive:x.tar", "docker-archive:x.tar", ""},
 	} {
-		if got := (Pulled{Ref: tt.repository + digest}).Name(tt.ref); got != tt.want {
+		if got := NameOf(tt.ref, tt.repository+digest); got != tt.want {
 			t.Errorf("%s is called %q, want %q", tt.ref, got, tt.want)
 		}
 	}

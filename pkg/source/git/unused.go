@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -20,29 +21,38 @@ import (
 // Units are the mirrors and the packs of a cache, to be removed one by one. One
 // that somebody reads or writes is not removed; that is no error.
 func (c *Cache) Units() ([]evict.Unit, error) {
-	mirrors, err := units(filepath.Join(c.Dir, "*.git"), func(dir string) error { return removeMirror(strings.TrimSuffix(dir, ".git")) })
+	mirrors, err := units(c.Dir, []string{".git", ".tmp", ".old"}, removeMirror)
 	if err != nil {
 		return nil, err
 	}
-	packs, err := units(filepath.Join(c.Dir, "packs", "*[0-9a-f]"), func(dir string) error { removeUnused(dir); return nil })
+	packs, err := units(filepath.Join(c.Dir, "packs"), []string{".tmp", ""}, func(base string) error { removeUnused(base); return nil })
 	return append(mirrors, packs...), err
 }
 
-func units(pattern string, remove func(dir string) error) ([]evict.Unit, error) {
-	dirs, err := filepath.Glob(pattern)
+// units are the directories of a directory, those together whose names differ in
+// the endings alone: what is under way belongs to what comes of it.
+func units(dir string, endings []string, remove func(base string) error) ([]evict.Unit, error) {
+	all, err := evict.Units(dir)
 	if err != nil {
 		return nil, err
 	}
 	var out []evict.Unit
-	for _, dir := range dirs {
-		u, err := evict.Measure(dir)
-		if errors.Is(err, fs.ErrNotExist) {
+	at := map[string]int{} // base -> place in out
+	for _, u := range all {
+		i := slices.IndexFunc(endings, func(ending string) bool { return strings.HasSuffix(u.Path, ending) })
+		if st, err := os.Lstat(u.Path); i < 0 || err != nil || !st.IsDir() {
+			continue // locks
+		}
+		base := strings.TrimSuffix(u.Path, endings[i])
+		if i, ok := at[base]; ok {
+			out[i].Size += u.Size
+			if u.Used.After(out[i].Used) {
+				out[i].Used = u.Used
+			}
 			continue
 		}
-		if err != nil {
-			return nil, err
-		}
-		u.Remove = func() error { return remove(dir) }
+		at[base] = len(out)
+		u.Remove = func() error { return remove(base) }
 		out = append(out, u)
 	}
 	return out, nil
@@ -65,5 +75,5 @@ func removeMirror(base string) error {
 	if err := os.Rename(base+".git", base+".old"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove a mirror: %w", err)
 	}
-	return os.RemoveAll(base + ".old")
+	return errors.Join(os.RemoveAll(base+".old"), os.RemoveAll(base+".tmp"))
 }
