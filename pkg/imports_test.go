@@ -21,7 +21,7 @@ const module = "github.com/carosio/carosbuild/"
 // listed, and what lies below a listed one.
 var allowed = map[string][]string{
 	"cmd/carosbuild":     {"pkg/build", "pkg/debfile", "pkg/decl", "pkg/disk", "pkg/evict", "pkg/feed", "pkg/freshdir", "pkg/layer", "pkg/qemu", "pkg/release", "pkg/results", "pkg/runc", "pkg/serve", "pkg/source", "pkg/terminal", "targets"},
-	"pkg/build":          {"pkg/decl", "pkg/disk", "pkg/layer", "pkg/runc", "pkg/source"},
+	"pkg/build":          {"pkg/decl", "pkg/disk", "pkg/evict", "pkg/layer", "pkg/runc", "pkg/source"},
 	"pkg/decl":           {},
 	"pkg/evict":          {},
 	"pkg/feed":           {"pkg/debfile", "pkg/freshdir"},
