@@ -26,7 +26,7 @@ var allowed = map[string][]string{
 	"pkg/evict":          {},
 	"pkg/feed":           {"pkg/debfile", "pkg/freshdir"},
 	"pkg/freshdir":       {},
-	"pkg/layer":          {"pkg/evict"},
+	"pkg/layer":          {},
 	"pkg/qemu":           {"pkg/disk"},
 	"pkg/release":        {"pkg/debfile", "pkg/freshdir", "pkg/results"},
 	"pkg/results":        {},

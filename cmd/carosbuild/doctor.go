@@ -5,7 +5,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +21,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/source/debian"
@@ -204,7 +204,7 @@ func (c *checkup) trial(ctx context.Context, dir string) (err error) {
 		return nil
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	top, err := twoLayers(ctx, s)
+	top, err := build.TryLayers(ctx, s)
 	if c.need("overlay", "layers can be made and mounted", err); err != nil {
 		return nil
 	}
@@ -218,57 +218,11 @@ func (c *checkup) trial(ctx context.Context, dir string) (err error) {
 		c.need("runtime", "", err)
 		return nil
 	}
-	err = trialStep(ctx, s, rt, top)
+	err = build.TryStep(ctx, s, rt, top)
 	if c.need("runtime", rt.Path+" runs a step", err); err == nil {
 		c.emulation(ctx, rt)
 	}
 	return nil
-}
-
-// twoLayers makes a layer with this program and another on it, and returns that.
-func twoLayers(ctx context.Context, s *layer.Store) (top string, err error) {
-	self, err := os.ReadFile("/proc/self/exe")
-	if err != nil {
-		return "", err
-	}
-	for _, f := range []struct {
-		name string
-		data []byte
-	}{{"carosbuild", self}, {"second", []byte("2")}} {
-		w, err := s.Prepare(ctx, top)
-		if err != nil {
-			return "", err
-		}
-		if err := os.WriteFile(filepath.Join(w.Root(), f.name), f.data, 0o755); err != nil {
-			return "", errors.Join(err, w.Discard())
-		}
-		l, _, err := s.Commit(ctx, w, layer.CommitOptions{})
-		if err != nil {
-			return "", err
-		}
-		top = l.ID
-	}
-	return top, nil
-}
-
-func trialStep(ctx context.Context, s *layer.Store, rt *runc.Runtime, top string) (err error) {
-	w, err := s.Prepare(ctx, top)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, w.Discard()) }()
-	if _, err := runc.Plant(w.Root(), nil, nil); err != nil {
-		return err
-	}
-	var out bytes.Buffer
-	status, err := rt.Run(ctx, runc.Step{
-		ID: fmt.Sprintf("doctor-%d", time.Now().UnixNano()), Root: w.Root(), Arch: runtime.GOARCH, Args: []string{"/carosbuild", "version"},
-		Env: []string{"PATH=/", "HOME=/"}, Cwd: "/", Network: runc.HostNetwork, Stdout: &out, Stderr: &out,
-	})
-	if err == nil && (status != 0 || !strings.HasPrefix(out.String(), "carosbuild ")) {
-		err = fmt.Errorf("a step ended with exit status %d and said %q", status, out.String())
-	}
-	return err
 }
 
 // emulation tries programs of the architectures that the built-in boards have.

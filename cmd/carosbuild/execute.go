@@ -35,7 +35,7 @@ func (c *buildCommand) build(ctx context.Context, j *job, view display) (err err
 	if err := c.builds(j.store).Write(c.buildID, build.BuildInfo{Owner: c.owner(), Started: time.Now()}); err != nil {
 		return err
 	}
-	if err := c.history(j).Write(c.historyName(), j.plan, c.buildID, time.Now()); err != nil { // it explains, and decides nothing
+	if err := c.history(j).Write(c.historyName(), j.plan, c.buildID); err != nil { // it explains, and decides nothing
 		view.show(build.Event{Time: time.Now(), Kind: build.Note, Text: err.Error()})
 	}
 	var res *build.Result

@@ -170,6 +170,9 @@ func TestBitbakeKeys(t *testing.T) {
 		return keyOf(t, fmt.Sprintf(base, layers, conf, action), inputs())
 	}
 	first := key("", "A=1", "<bitbake_target>a b</bitbake_target>")
+	if first != "45ee3a9f98fe3658a789fd48e835403725d7dc5e85900100ec15c641f95cc866" { // see TestKeysStay
+		t.Errorf("key %s", first)
+	}
 	if got := key("", "A=1", "<bitbake_target> a\n b </bitbake_target>"); got != first {
 		t.Error("white space between targets changes the key")
 	}

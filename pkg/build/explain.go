@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 	"unicode"
 )
 
@@ -23,7 +22,6 @@ type History struct{ Dir string }
 // stagePast is a stage as it was built last.
 type stagePast struct {
 	BuildID string     `json:"build_id"`
-	Time    time.Time  `json:"time"`
 	Steps   []stepPast `json:"steps"`
 }
 
@@ -40,12 +38,12 @@ func (h History) path(declaration, stage string) string {
 
 // Write remembers a plan that is about to be run. A declaration is named as the
 // caller likes, the same every time.
-func (h History) Write(declaration string, p *Plan, buildID string, now time.Time) error {
+func (h History) Write(declaration string, p *Plan, buildID string) error {
 	if err := os.MkdirAll(h.Dir, 0o700); err != nil {
 		return fmt.Errorf("remember the plan: %w", err)
 	}
 	for i := range p.Stages {
-		past := stagePast{BuildID: buildID, Time: now}
+		past := stagePast{BuildID: buildID}
 		for _, s := range p.Stages[i].Steps {
 			past.Steps = append(past.Steps, stepPast{s.Kind, short(s.Text), s.Key, shortened(s.Ingredients)})
 		}

@@ -192,26 +192,34 @@ func (sp *StagePlan) step(s *decl.Stage, a *decl.Action, parent string, stages m
 			return "", fmt.Errorf("stage %s: %s without a base layer", s.ID, a.Kind)
 		}
 		layer = true
-		switch a.Kind {
-		case decl.CreateBBLayers:
-			g.add("bblayers.conf", conf.bbLayers())
-		case decl.CreateLocalConf:
-			g.add("local.conf", conf.localConf())
-		case decl.Bitbake:
-			g.add("bblayers.conf", conf.bbLayers())
-			g.add("local.conf", conf.localConf())
-			g.add("command", a.Command)
-			g.list(prefixed("target ", a.Targets), a.Targets)
-			g.add("user", a.User)
-			g.add("caches", caches(s))
-			g.add("network", in.Network)
-		default:
-			return "", fmt.Errorf("stage %s: action %s is not known", s.ID, a.Kind)
+		if err := g.bitbake(s, a, conf, in); err != nil {
+			return "", err
 		}
 	}
 	k := key(g.fields...)
 	sp.Steps = append(sp.Steps, StepPlan{Kind: string(a.Kind), Text: a.Text, Key: k, Layer: layer, Trees: trees, Action: a, Conf: conf, Span: a.Span, Ingredients: g.named})
 	return k, nil
+}
+
+// bitbake adds what an action of bitbake's takes.
+func (g *ingredients) bitbake(s *decl.Stage, a *decl.Action, conf *Conf, in Inputs) error {
+	switch a.Kind {
+	case decl.CreateBBLayers:
+		g.add("bblayers.conf", conf.bbLayers())
+	case decl.CreateLocalConf:
+		g.add("local.conf", conf.localConf())
+	case decl.Bitbake:
+		g.add("bblayers.conf", conf.bbLayers())
+		g.add("local.conf", conf.localConf())
+		g.add("command", a.Command)
+		g.list(prefixed("target ", a.Targets), a.Targets)
+		g.add("user", a.User)
+		g.add("caches", caches(s))
+		g.add("network", in.Network)
+	default:
+		return fmt.Errorf("stage %s: action %s is not known", s.ID, a.Kind)
+	}
+	return nil
 }
 
 // sources adds the digests of what an ADD or COPY takes, or its names in another

@@ -81,7 +81,7 @@ func Together(units []Unit) []Unit {
 // Measure looks at a file or a directory with all that is in it. Directories
 // count by when something in them was made or removed, not by who lists them.
 func Measure(path string) (Unit, error) {
-	u := Unit{Path: path, Remove: func() error { return RemoveAll(path) }}
+	u := Unit{Path: path, Remove: func() error { return os.RemoveAll(path) }}
 	err := filepath.WalkDir(path, func(p string, _ fs.DirEntry, err error) error {
 		if err != nil && p != path {
 			return nil //nolint:nilerr // removed meanwhile, or a directory that cannot be listed
@@ -111,20 +111,4 @@ func Measure(path string) (Unit, error) {
 		return Unit{}, fmt.Errorf("look for what is not used: %w", err)
 	}
 	return u, nil
-}
-
-// RemoveAll removes a tree, also one with directories that their owner has no
-// permissions for.
-func RemoveAll(path string) error {
-	err := os.RemoveAll(path)
-	if !errors.Is(err, fs.ErrPermission) {
-		return err
-	}
-	walkErr := filepath.WalkDir(path, func(p string, d fs.DirEntry, _ error) error {
-		if d != nil && d.IsDir() {
-			return os.Chmod(p, 0o700)
-		}
-		return nil
-	})
-	return errors.Join(os.RemoveAll(path), walkErr)
 }

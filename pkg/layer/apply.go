@@ -14,8 +14,6 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sys/unix"
-
-	"github.com/carosio/carosbuild/pkg/evict"
 )
 
 // Apply makes a layer of an uncompressed tar stream. The stream may come from
@@ -52,7 +50,7 @@ func (s *Store) apply(ctx context.Context, parent string, tar io.Reader, want v1
 	if err != nil {
 		return Layer{}, err
 	}
-	defer s.background(func() { s.fail(evict.RemoveAll(dir)) })
+	defer s.background(func() { s.fail(removeAll(dir)) })
 	root := filepath.Join(dir, "root")
 	if err := os.Mkdir(root, 0o700); err != nil {
 		return Layer{}, err

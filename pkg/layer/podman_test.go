@@ -18,12 +18,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sys/unix"
-
-	"github.com/carosio/carosbuild/pkg/evict"
-	"github.com/carosio/carosbuild/pkg/runc"
 )
 
 // dirVar tells a test inside the namespace which directory the one outside
@@ -88,7 +86,7 @@ func TestInnerRemove(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, n := range names {
-		if err := evict.RemoveAll(filepath.Join(dir, n.Name())); err != nil {
+		if err := removeAll(filepath.Join(dir, n.Name())); err != nil {
 			t.Error(err)
 		}
 	}

@@ -14,8 +14,6 @@ import (
 	"go.podman.io/storage"
 	drivers "go.podman.io/storage/drivers"
 	"go.podman.io/storage/pkg/archive"
-
-	"github.com/carosio/carosbuild/pkg/evict"
 )
 
 // ours is the metadata of layers made here.
@@ -63,7 +61,7 @@ func (s *Store) applyStaged(id, parent string, res diffResult, record *os.File, 
 	if err != nil {
 		err = errors.Join(fmt.Errorf("stage layer: %w", err), record.Close())
 		if f.dest != "" {
-			err = errors.Join(err, evict.RemoveAll(stagingParent(f.dest)))
+			err = errors.Join(err, removeAll(stagingParent(f.dest)))
 		}
 		return err
 	}
@@ -74,5 +72,5 @@ func (s *Store) applyStaged(id, parent string, res diffResult, record *os.File, 
 		return errors.Join(fmt.Errorf("register layer: %w", err), s.store.CleanupStagedLayer(out))
 	}
 	// The driver has moved the content away and left its parent directory.
-	return evict.RemoveAll(stagingParent(out.Target))
+	return removeAll(stagingParent(out.Target))
 }

@@ -18,8 +18,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/carosio/carosbuild/pkg/evict"
 )
 
 // wip is the directory for what one process has in progress. The process
@@ -117,7 +115,7 @@ func (w *wip) bury() error {
 		// present one, they are still there.
 		err := unmountBelow(d.path)
 		if err == nil {
-			err = evict.RemoveAll(d.path)
+			err = removeAll(d.path)
 		}
 		errs = errors.Join(errs, err)
 		if d.lock != nil {
@@ -191,7 +189,7 @@ func pruneStaging(dir string) error {
 			}
 		}
 		if err == nil || errors.Is(err, fs.ErrNotExist) {
-			err = evict.RemoveAll(path)
+			err = removeAll(path)
 		}
 		if f != nil {
 			f.Close()
@@ -201,6 +199,22 @@ func pruneStaging(dir string) error {
 		}
 	}
 	return nil
+}
+
+// removeAll removes a tree that may hold directories without permissions for
+// their owner; uid 0 of the namespace does not mind those, other owners do.
+func removeAll(path string) error {
+	err := os.RemoveAll(path)
+	if !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	_ = filepath.WalkDir(path, func(p string, d fs.DirEntry, _ error) error {
+		if d != nil && d.IsDir() {
+			_ = os.Chmod(p, 0o700)
+		}
+		return nil
+	})
+	return os.RemoveAll(path)
 }
 
 // mkdir makes a new directory in progress.
@@ -228,7 +242,7 @@ func scratchIn(dir string) (*os.File, error) {
 func (w *wip) close() error {
 	err := unmountBelow(w.dir) // snapshots that nobody has ended
 	if err == nil {
-		err = evict.RemoveAll(w.dir)
+		err = removeAll(w.dir)
 	}
 	return errors.Join(err, w.lock.Close())
 }

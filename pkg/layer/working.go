@@ -13,8 +13,6 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/carosio/carosbuild/pkg/evict"
 )
 
 // Working is the writable snapshot of one step. Exactly one of Commit and
@@ -53,7 +51,7 @@ func (s *Store) prepare(parent string) (*Working, error) {
 	}
 	w := &Working{store: s, parent: parent, lowers: lowers, dir: dir, root: filepath.Join(dir, "merged")}
 	if err := w.setUp(); err != nil {
-		return nil, errors.Join(err, evict.RemoveAll(dir))
+		return nil, errors.Join(err, removeAll(dir))
 	}
 	return w, nil
 }
@@ -119,7 +117,7 @@ func (w *Working) unmount() error {
 
 // remove removes what is left of an unmounted snapshot.
 func (w *Working) remove() {
-	w.store.background(func() { w.store.fail(evict.RemoveAll(w.dir)) })
+	w.store.background(func() { w.store.fail(removeAll(w.dir)) })
 }
 
 // View mounts a chain of layers read-only. Release unmounts it; what still
