@@ -6,6 +6,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -152,6 +153,7 @@ type dirs struct {
 	state string // logs
 }
 
+// dirs are the directories of carosbuild, which nobody but the caller reaches.
 func (a *app) dirs() (dirs, error) {
 	home := a.getenv("HOME")
 	base := func(variable, below string) (string, error) {
@@ -168,7 +170,14 @@ func (a *app) dirs() (dirs, error) {
 		return dirs{}, err
 	}
 	state, err := base("XDG_STATE_HOME", ".local/state")
-	return dirs{cache: cache, state: state}, err
+	if err != nil {
+		return dirs{}, err
+	}
+	d := dirs{cache: cache, state: state}
+	if runc.Inside(a.getenv) { // it is done
+		return d, nil
+	}
+	return d, errors.Join(runc.Private(cache), runc.Private(state))
 }
 
 // cleanBuildID drops what a build id may not have; it becomes part of an image

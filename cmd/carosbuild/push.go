@@ -18,6 +18,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/runc"
 )
 
 func (a *app) registry(store layer.Paths) layer.Registry {
@@ -36,7 +37,26 @@ func (a *app) openStore(ctx context.Context, p layer.Paths, d dirs) (*layer.Stor
 			return nil, err
 		}
 	}
+	if err := shut(p, d); err != nil {
+		return nil, err
+	}
 	return layer.Open(ctx, layer.Options{GraphRoot: p.GraphRoot, RunRoot: p.RunRoot})
+}
+
+// shut keeps what steps have left in the store and in caches from having any
+// effect outside of steps: for other accounts, and in this namespace.
+func shut(p layer.Paths, d dirs) error {
+	for _, dir := range []string{p.GraphRoot, p.RunRoot} {
+		if err := runc.Private(dir); err != nil {
+			return err
+		}
+	}
+	for _, dir := range []string{p.GraphRoot, d.cache, d.state} {
+		if err := runc.Confine(dir); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // withStore opens the store inside the namespaces for f.

@@ -54,11 +54,34 @@ func (o overlay) mount(lowers []string, upper, work, target string) error {
 	return nil
 }
 
+// readOnly are the attributes of a mount that is looked at, and whose programs
+// nobody runs.
+const readOnly = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV
+
+// bindForSteps mounts a directory of the store where a step runs: there
+// set-user-ID programs work as they will in the image.
+func bindForSteps(from, to string) error {
+	if err := unix.Mount(from, to, "", unix.MS_BIND, ""); err != nil {
+		return fmt.Errorf("bind %s to %s: %w", from, to, err)
+	}
+	attr := unix.MountAttr{Attr_clr: unix.MOUNT_ATTR_NOSUID}
+	// EPERM: the host has mounted it so, and no step of this store can have more.
+	if err := unix.MountSetattr(unix.AT_FDCWD, to, 0, &attr); err != nil && !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.ENOSYS) {
+		return errors.Join(fmt.Errorf("permit set-user-ID programs in %s: %w", to, err), detach(to))
+	}
+	return nil
+}
+
 func bindReadOnly(from, to string) error {
 	if err := unix.Mount(from, to, "", unix.MS_BIND, ""); err != nil {
 		return fmt.Errorf("bind %s to %s: %w", from, to, err)
 	}
-	if err := unix.Mount("", to, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
+	attr := unix.MountAttr{Attr_set: readOnly}
+	err := unix.MountSetattr(unix.AT_FDCWD, to, 0, &attr)
+	if errors.Is(err, unix.ENOSYS) { // before Linux 5.12
+		err = unix.Mount("", to, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV, "")
+	}
+	if err != nil {
 		return errors.Join(fmt.Errorf("make %s read-only: %w", to, err), detach(to))
 	}
 	return nil
@@ -106,7 +129,7 @@ func (o overlay) mountNew(lowers []string, upper, work, target string) error {
 	}
 	attr := 0
 	if upper == "" {
-		attr = unix.MOUNT_ATTR_RDONLY
+		attr = readOnly
 	}
 	m, err := unix.Fsmount(fd, unix.FSMOUNT_CLOEXEC, attr)
 	if err != nil {
@@ -137,7 +160,7 @@ func (o overlay) mountOld(lowers []string, upper, work, target string) error {
 	}
 	flags := uintptr(0)
 	if upper == "" {
-		flags = unix.MS_RDONLY
+		flags = unix.MS_RDONLY | unix.MS_NOSUID | unix.MS_NODEV
 	}
 	if len(data) >= os.Getpagesize() {
 		return fmt.Errorf("%d layers are more than this kernel takes in one mount: %w", len(lowers), unix.E2BIG)

@@ -63,8 +63,14 @@ func (w *Working) setUp() error {
 		return err
 	}
 	if len(w.lowers) == 0 {
-		w.root = w.Upper()
-		return os.Chmod(w.Upper(), 0o755) // whatever the umask
+		err := os.Chmod(w.Upper(), 0o755) // whatever the umask
+		if err == nil {
+			err = os.Mkdir(w.root, 0o700)
+		}
+		if err != nil {
+			return err
+		}
+		return bindForSteps(w.Upper(), w.root)
 	}
 	if err := unix.Stat(w.lowers[0], &w.base); err != nil {
 		return fmt.Errorf("look at the parent's root: %w", err)
@@ -109,9 +115,6 @@ func (w *Working) Discard() error {
 // directory moves into the store, for whoever writes to the mount after that
 // would write into the layer.
 func (w *Working) unmount() error {
-	if w.root == w.Upper() {
-		return nil
-	}
 	return detach(w.root)
 }
 

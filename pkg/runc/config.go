@@ -14,6 +14,10 @@ var capabilities = []string{
 	"CAP_NET_BIND_SERVICE", "CAP_NET_RAW", "CAP_SETFCAP", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID", "CAP_SYS_CHROOT",
 }
 
+// Hostname is what a step finds as the machine's name: one that resolves
+// wherever it runs.
+const Hostname = "localhost"
+
 // config is the bundle's config.json for a step. There is no user namespace
 // in it, because the runtime is in the right one already, and no cgroup,
 // because an ordinary user owns none.
@@ -27,7 +31,7 @@ func config(s Step) *specs.Spec {
 	caps := append([]string{}, capabilities...)
 	spec := &specs.Spec{
 		Version:  "1.0.2",
-		Hostname: "localhost",
+		Hostname: Hostname,
 		Root:     &specs.Root{Path: s.Root},
 		Process: &specs.Process{
 			Terminal:     s.Terminal,
@@ -40,7 +44,7 @@ func config(s Step) *specs.Spec {
 		Mounts: mounts(s),
 		Linux: &specs.Linux{
 			Namespaces: namespaces,
-			Seccomp:    seccomp(),
+			Seccomp:    seccomp(s.Network),
 			MaskedPaths: []string{
 				"/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys",
 				"/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi",

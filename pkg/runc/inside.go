@@ -17,7 +17,8 @@ import (
 
 func trim(b []byte) string { return string(bytes.TrimSpace(b)) }
 
-// Inside reports whether this process was started by Enter.
+// Inside reports whether this process says that it was started by Enter; Settle
+// finds out whether that is true.
 func Inside(getenv func(string) string) bool { return getenv(stageVar) != "" }
 
 // Settle completes Enter in the inner process; main calls it first when Inside
@@ -28,6 +29,9 @@ func Inside(getenv func(string) string) bool { return getenv(stageVar) != "" }
 func Settle(args, env []string) (umask int, err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	if !genuine() {
+		return 0, fmt.Errorf("%s is set in the environment, which only carosbuild does, for processes that it starts: unset it", stageVar)
+	}
 	for i, kv := range env {
 		switch kv {
 		case stageVar + "=wait":
@@ -55,6 +59,14 @@ func readFull(fd int, b []byte) (int, error) {
 }
 
 const cgroups = "/sys/fs/cgroup"
+
+// genuine reports whether Enter has started this process: the first of its PID
+// namespace, with a pipe for a lifeline. A variable that somebody has set must not
+// have this program change mounts of the caller's.
+func genuine() bool {
+	var st unix.Stat_t
+	return os.Getpid() == 1 && unix.Fstat(lifeline, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFIFO
+}
 
 // arrive sets up what the second exec has reset and the mounts.
 func arrive() error {
@@ -89,8 +101,8 @@ func arrive() error {
 // MountScratch mounts an empty tmpfs on dir, which only this namespace sees:
 // what is put there vanishes with the process.
 func MountScratch(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("make scratch directory: %w", err)
+	if err := Private(dir); err != nil {
+		return err
 	}
 	if err := unix.Mount("tmpfs", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=700"); err != nil {
 		return fmt.Errorf("mount scratch directory: %w", err)

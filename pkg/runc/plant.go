@@ -16,19 +16,45 @@ import (
 
 // Planted is what Plant put into a step's root, to be taken out again.
 type Planted struct {
-	// Created are the paths that were not there before, parents before their
-	// children, relative to the root.
-	Created  []string
-	resolver []byte // content of etc/resolv.conf, nil when none was planted
+	// Created are the mount points that were not there before, parents before
+	// their children.
+	Created []Created
+	files   []plantedFile
 }
 
-const resolvConf = "etc/resolv.conf"
+// Created is a directory, or an empty file, that Plant made.
+type Created struct {
+	Path string // relative to the root
+	Dir  bool
+}
 
-// Plant makes the mount points that are missing in root and gives it the
-// host's resolver configuration as a plain file, which the step may replace.
-// A mount on /etc/resolv.conf would make that impossible (EBUSY), and a mount
-// point that the runtime makes would stay in the layer. Nothing is looked up
-// outside root, whatever links it holds; times of directories are kept.
+// plantedFile is a file of ours with content.
+type plantedFile struct {
+	name    string // relative to the root, in a directory that is there
+	content []byte
+}
+
+const (
+	resolvConf = "etc/resolv.conf"
+	hostsFile  = "etc/hosts"
+)
+
+// hosts is what a step finds as /etc/hosts where its stage has none: its own name
+// has an address in it.
+const hosts = "127.0.0.1\t" + Hostname + "\n::1\t" + Hostname + " ip6-localhost ip6-loopback\n"
+
+// The modes of what Plant makes; owner and group are 0.
+const (
+	plantedDirMode  = 0o755
+	plantedFileMode = 0o644
+)
+
+// Plant makes the mount points that are missing in root and gives it
+// /etc/hosts and the host's resolver configuration as plain files, which the
+// step may replace. A mount on /etc/resolv.conf would make that impossible
+// (EBUSY), and a mount point that the runtime makes would stay in the layer.
+// Nothing is looked up outside root, whatever links it holds; times of
+// directories are kept.
 func Plant(root string, mounts []Mount, resolver []byte) (*Planted, error) {
 	p := &Planted{}
 	fd, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
@@ -56,40 +82,44 @@ func Plant(root string, mounts []Mount, resolver []byte) (*Planted, error) {
 			return nil, fmt.Errorf("mount point %s: %w", m.Target, err)
 		}
 	}
-	if resolver == nil {
-		return p, nil
+	files := []plantedFile{{hostsFile, []byte(hosts)}}
+	if resolver != nil {
+		files = append(files, plantedFile{resolvConf, resolver})
 	}
-	// Only where there is none, or one that leads nowhere or says nothing: a
-	// step may come with its own.
-	if st, err := statIn(fd, resolvConf); err == nil && st.Size > 0 {
-		return p, nil
-	}
-	if err := p.plantResolver(fd, resolver); err != nil {
-		return nil, fmt.Errorf("plant /%s: %w", resolvConf, err)
+	for _, f := range files {
+		// Only where there is none, or one that leads nowhere or says nothing: a
+		// stage may come with its own.
+		if st, err := statIn(fd, f.name); err == nil && (st.Size > 0 || st.Mode&unix.S_IFMT != unix.S_IFREG) {
+			continue
+		}
+		if err := p.plantFile(fd, f); err != nil {
+			return nil, fmt.Errorf("plant /%s: %w", f.name, err)
+		}
 	}
 	return p, nil
 }
 
-func (p *Planted) plantResolver(root int, content []byte) error {
-	etc, err := openIn(root, "etc", unix.O_RDONLY|unix.O_DIRECTORY)
+func (p *Planted) plantFile(root int, file plantedFile) error {
+	dir, err := openIn(root, path.Dir(file.name), unix.O_RDONLY|unix.O_DIRECTORY)
 	if err == unix.ENOENT {
-		return nil // nobody who resolves names
+		return nil // nobody who reads it
 	}
 	if err != nil {
 		return err
 	}
-	defer unix.Close(etc)
-	return keepTimes(etc, func() error {
-		if err := unix.Unlinkat(etc, "resolv.conf", 0); err != nil && err != unix.ENOENT {
+	defer unix.Close(dir)
+	return keepTimes(dir, func() error {
+		base := path.Base(file.name)
+		if err := unix.Unlinkat(dir, base, 0); err != nil && err != unix.ENOENT {
 			return err
 		}
-		fd, err := unix.Openat(etc, "resolv.conf", unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o644)
+		fd, err := unix.Openat(dir, base, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC|unix.O_NOFOLLOW, plantedFileMode)
 		if err != nil {
 			return err
 		}
-		f := os.NewFile(uintptr(fd), resolvConf)
-		_, err = f.Write(content)
-		p.resolver = content
+		f := os.NewFile(uintptr(fd), file.name)
+		_, err = f.Write(file.content)
+		p.files = append(p.files, file)
 		if e := f.Close(); err == nil {
 			err = e
 		}
@@ -99,29 +129,46 @@ func (p *Planted) plantResolver(root int, content []byte) error {
 
 // Remove takes the planted things out of upper, the directory that caught the
 // step's changes, once the step's root is no longer mounted. What the step has
-// changed or filled stays.
+// changed, filled or replaced stays.
 func (p *Planted) Remove(upper string) error {
 	fd, err := unix.Open(upper, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("open upper directory: %w", err)
 	}
 	defer unix.Close(fd)
-	if p.resolver != nil {
-		if err := removeIn(fd, resolvConf, func() bool { return sameContent(fd, resolvConf, p.resolver) }); err != nil {
-			return fmt.Errorf("take out /%s: %w", resolvConf, err)
+	for _, f := range p.files {
+		if err := removeIn(fd, f.name, func() bool { return sameContent(fd, f.name, f.content) }); err != nil {
+			return fmt.Errorf("take out /%s: %w", f.name, err)
 		}
 	}
 	for i := len(p.Created) - 1; i >= 0; i-- {
-		name := p.Created[i]
-		if err := removeIn(fd, name, func() bool { return sameContent(fd, name, nil) }); err != nil {
-			return fmt.Errorf("take out /%s: %w", name, err)
+		c := p.Created[i]
+		if err := removeIn(fd, c.Path, func() bool { return c.untouched(fd) }); err != nil {
+			return fmt.Errorf("take out /%s: %w", c.Path, err)
 		}
 	}
 	return nil
 }
 
-// sameContent reports whether name is an empty directory or a regular file of
-// exactly that content.
+// untouched reports whether a mount point is as Plant made it. Removing a
+// directory fails when it is not empty.
+func (c Created) untouched(root int) bool {
+	fd, err := openIn(root, c.Path, unix.O_PATH|unix.O_NOFOLLOW)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if unix.Fstat(fd, &st) != nil || st.Uid != 0 || st.Gid != 0 {
+		return false
+	}
+	if c.Dir {
+		return st.Mode == unix.S_IFDIR|plantedDirMode
+	}
+	return st.Mode == unix.S_IFREG|plantedFileMode && st.Size == 0
+}
+
+// sameContent reports whether name is a regular file of exactly that content.
 func sameContent(root int, name string, content []byte) bool {
 	fd, err := openIn(root, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK)
 	if err != nil {
@@ -130,13 +177,7 @@ func sameContent(root int, name string, content []byte) bool {
 	f := os.NewFile(uintptr(fd), name)
 	defer f.Close()
 	st, err := f.Stat()
-	if err != nil {
-		return false
-	}
-	if st.IsDir() {
-		return true // removing it fails when it is not empty
-	}
-	if !st.Mode().IsRegular() || st.Size() != int64(len(content)) {
+	if err != nil || !st.Mode().IsRegular() || st.Size() != int64(len(content)) {
 		return false
 	}
 	b := make([]byte, len(content)+1)
@@ -182,7 +223,7 @@ func (p *Planted) mkdirs(root int, name string) error {
 	if err := p.mkdirs(root, path.Dir(name)); err != nil {
 		return err
 	}
-	return p.make(root, name, func(dir int, base string) error { return unix.Mkdirat(dir, base, 0o755) })
+	return p.make(root, Created{name, true}, func(dir int, base string) error { return unix.Mkdirat(dir, base, plantedDirMode) })
 }
 
 // create makes an empty file and records it, unless there is one.
@@ -190,8 +231,8 @@ func (p *Planted) create(root int, name string) error {
 	if _, err := statIn(root, name); err == nil {
 		return nil
 	}
-	return p.make(root, name, func(dir int, base string) error {
-		fd, err := unix.Openat(dir, base, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, 0o644)
+	return p.make(root, Created{name, false}, func(dir int, base string) error {
+		fd, err := unix.Openat(dir, base, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, plantedFileMode)
 		if err != nil {
 			return err
 		}
@@ -199,16 +240,16 @@ func (p *Planted) create(root int, name string) error {
 	})
 }
 
-func (p *Planted) make(root int, name string, f func(dir int, base string) error) error {
-	dir, err := openIn(root, path.Dir(name), unix.O_RDONLY|unix.O_DIRECTORY)
+func (p *Planted) make(root int, c Created, f func(dir int, base string) error) error {
+	dir, err := openIn(root, path.Dir(c.Path), unix.O_RDONLY|unix.O_DIRECTORY)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(dir)
-	if err := keepTimes(dir, func() error { return f(dir, path.Base(name)) }); err != nil {
+	if err := keepTimes(dir, func() error { return f(dir, path.Base(c.Path)) }); err != nil {
 		return err
 	}
-	p.Created = append(p.Created, name)
+	p.Created = append(p.Created, c)
 	return nil
 }
 

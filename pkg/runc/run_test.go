@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
 
@@ -262,5 +263,126 @@ func TestKilledOuterProcess(t *testing.T) {
 	}
 	if !waitFor(false) {
 		t.Error("the step outlived the outer process")
+	}
+}
+
+func TestStepsChangesAtMountPointsStay(t *testing.T) {
+	root, cache := busyboxRoot(t), t.TempDir()
+	// /var is made for the mount on /var/cache/x; the resolver's file is ours.
+	out, status := enter(t, "step", root, "", "busybox chown 33 /var && busybox chmod 700 /var && busybox rm -f /etc/resolv.conf; busybox mkdir /etc/resolv.conf", cache)
+	if status != 0 {
+		t.Fatalf("status %d, output %q", status, out)
+	}
+	want, _ := enter(t, "owner", filepath.Join(root, "var"), filepath.Join(root, "etc/resolv.conf"))
+	if diff := cmp.Diff(want, "33 700 true\n0 755 true\n"); diff != "" {
+		t.Errorf("what the step made of its directories (-got +want):\n%s", diff)
+	}
+	if _, err := os.Lstat(filepath.Join(root, "var/cache")); !os.IsNotExist(err) {
+		t.Errorf("the mount point that the step left alone is still there (%v)", err)
+	}
+}
+
+func init() {
+	inner["owner"] = func() int {
+		for _, name := range os.Args[2:] {
+			var st unix.Stat_t
+			err := unix.Lstat(name, &st)
+			fmt.Printf("%d %o %v\n", st.Uid, st.Mode&0o7777, err == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR)
+		}
+		return 0
+	}
+}
+
+func TestHostsFile(t *testing.T) {
+	for _, tt := range []struct{ name, before, script, want, after string }{
+		{"planted", "", "cat /etc/hosts; hostname", hosts + "localhost\n", ""},
+		{"the stage has one", "10.0.0.1 mine\n", "cat /etc/hosts", "10.0.0.1 mine\n", "10.0.0.1 mine\n"},
+		{"the step extends it", "", "echo 10.0.0.1 more >> /etc/hosts", "", hosts + "10.0.0.1 more\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			root := busyboxRoot(t)
+			file := filepath.Join(root, "etc/hosts")
+			if tt.before != "" {
+				if err := os.WriteFile(file, []byte(tt.before), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			out, _ := enter(t, "step", root, "", tt.script)
+			if diff := cmp.Diff(out, tt.want); diff != "" {
+				t.Errorf("in the step (-got +want):\n%s", diff)
+			}
+			after, err := os.ReadFile(file)
+			if err != nil && !os.IsNotExist(err) {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(after), tt.after); diff != "" {
+				t.Errorf("afterwards (-got +want):\n%s", diff)
+			}
+		})
+	}
+}
+
+// Whoever sets the variable by hand does not get a process that changes the
+// mounts of its caller.
+func TestNamespaceVariableOfSomebodyElse(t *testing.T) {
+	for _, value := range []string{"wait", "in", "x"} {
+		cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "ids", t.TempDir())
+		cmd.Env = append(os.Environ(), stageVar+"="+value)
+		out, err := cmd.CombinedOutput()
+		if cmd.ProcessState.ExitCode() != 125 || !strings.Contains(string(out), "unset it") {
+			t.Errorf("%s=%s: %v, %q", stageVar, value, err, out)
+		}
+	}
+}
+
+func TestSocketsOutOfTheSandbox(t *testing.T) {
+	refused := func(n Network, family uint64) bool {
+		for _, rule := range seccomp(n).Syscalls {
+			for _, a := range rule.Args {
+				high := family | 1<<40 // the kernel ignores it
+				if rule.Names[0] == "socket" && a.Op == specs.OpMaskedEqual && high&a.Value == a.ValueTwo {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	for _, tt := range []struct {
+		family     uint64
+		host, none bool // refused
+	}{
+		{unix.AF_UNIX, false, false}, {unix.AF_INET, false, false}, {unix.AF_INET6, false, false}, {unix.AF_NETLINK, false, false},
+		{unix.AF_PACKET, false, false}, {unix.AF_ALG, false, true}, {unix.AF_VSOCK, true, true}, {unix.AF_BLUETOOTH, false, true}, {unix.AF_XDP, false, true},
+	} {
+		if h, n := refused(HostNetwork, tt.family), refused(NoNetwork, tt.family); h != tt.host || n != tt.none {
+			t.Errorf("family %d is refused: host %v, none %v; want %v, %v", tt.family, h, n, tt.host, tt.none)
+		}
+	}
+}
+
+func TestPrivate(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a", "b")
+	for _, before := range []os.FileMode{0, 0o755, 0o777} { // 0: not there
+		if before != 0 {
+			if err := os.Chmod(dir, before); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := Private(dir); err != nil {
+			t.Fatal(err)
+		}
+		if st, err := os.Stat(dir); err != nil || st.Mode().Perm() != 0o700 {
+			t.Errorf("after %o: %v, %v", before, st.Mode(), err)
+		}
+	}
+	foreign := "/"
+	if os.Getuid() == 0 {
+		foreign = t.TempDir()
+		if err := os.Chown(foreign, 12345, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := Private(foreign); !IsHostError(err) || !strings.Contains(err.Error(), "another account") {
+		t.Errorf("a directory of another account: %v", err)
 	}
 }

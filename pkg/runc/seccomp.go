@@ -5,9 +5,11 @@
 package runc
 
 import (
+	"slices"
 	"syscall"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 )
 
 // denied are the system calls that Docker's default profile refuses to a
@@ -27,7 +29,38 @@ var denied = []string{
 const cloneNamespaces = syscall.CLONE_NEWNS | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUSER |
 	syscall.CLONE_NEWPID | syscall.CLONE_NEWNET | 0x02000000 // CLONE_NEWCGROUP
 
-func seccomp() *specs.LinuxSeccomp {
+// Address families that a network namespace confines, or that have no network:
+// unix, inet, inet6, netlink and packet.
+var confined = []uint64{unix.AF_UNIX, unix.AF_INET, unix.AF_INET6, unix.AF_NETLINK, unix.AF_PACKET}
+
+// noSockets refuses sockets that would reach beyond the step. AF_VSOCK leads to
+// the hypervisor, or to guests, whatever the network namespace; others may. The
+// kernel looks at 32 bits of the argument, so the filter does.
+func noSockets(n Network) []specs.LinuxSyscall {
+	var families []uint64
+	for f := range uint64(64) { // more than the kernel has
+		if f == unix.AF_VSOCK || n != HostNetwork && !slices.Contains(confined, f) {
+			families = append(families, f)
+		}
+	}
+	unsupported := uint(syscall.EAFNOSUPPORT)
+	var rules []specs.LinuxSyscall
+	for _, f := range families {
+		rules = append(rules, specs.LinuxSyscall{
+			Names: []string{"socket"}, Action: specs.ActErrno, ErrnoRet: &unsupported,
+			Args: []specs.LinuxSeccompArg{{Index: 0, Value: 0xffffffff, ValueTwo: f, Op: specs.OpMaskedEqual}},
+		})
+	}
+	if n != HostNetwork {
+		// The old way of 32-bit programs, whose arguments a filter cannot see; they
+		// fall back to socket(2).
+		enosys := uint(syscall.ENOSYS)
+		rules = append(rules, specs.LinuxSyscall{Names: []string{"socketcall"}, Action: specs.ActErrno, ErrnoRet: &enosys})
+	}
+	return rules
+}
+
+func seccomp(n Network) *specs.LinuxSeccomp {
 	eperm, enosys := uint(syscall.EPERM), uint(syscall.ENOSYS)
 	rules := []specs.LinuxSyscall{
 		{Names: denied, Action: specs.ActErrno, ErrnoRet: &eperm},
@@ -42,6 +75,7 @@ func seccomp() *specs.LinuxSeccomp {
 			})
 		}
 	}
+	rules = append(rules, noSockets(n)...)
 	return &specs.LinuxSeccomp{
 		DefaultAction: specs.ActAllow,
 		Architectures: []specs.Arch{specs.ArchX86_64, specs.ArchX86, specs.ArchX32, specs.ArchAARCH64, specs.ArchARM},
