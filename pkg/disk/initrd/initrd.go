@@ -27,7 +27,7 @@ import (
 // Options of Build.
 type Options struct {
 	Kernel      string   // version; "" when lib/modules has exactly one
-	Modules     []string // wanted, with their dependencies; "NAME?" may be missing; nil means DefaultModules
+	Modules     []string // wanted, names or aliases, with their dependencies; "NAME?" may be missing; nil means DefaultModules
 	Programs    []string // paths of programs that it has too, in /bin, with their libraries
 	Busybox     string   // path in the tree; "" tries the usual ones
 	Compression string   // gzip (""), or zstd for kernels from 5.9 on
@@ -37,7 +37,7 @@ type Options struct {
 // disks of the usual machines, virtual and real, of a 64-bit PC. Kernels differ
 // in what they have, so each may be missing.
 func DefaultModules() []string {
-	return strings.Fields(`ext4? crc32c_generic? crc32c-intel? sd_mod? sr_mod? ahci? ata_piix?
+	return strings.Fields(`ext4? sd_mod? sr_mod? ahci? ata_piix?
 		vmw_pvscsi? mptspi? mptsas? sym53c8xx? virtio_pci? virtio_blk? virtio_scsi? nvme?`)
 }
 

@@ -320,3 +320,39 @@ func FuzzModules(f *testing.F) {
 		_, _ = resolve(files, "1", []string{want})
 	})
 }
+
+// What a module asks for when it starts, and what is asked for by an alias.
+func TestSoftDependenciesAndAliases(t *testing.T) {
+	files := stage()
+	m := "usr/lib/modules/" + version + "/"
+	files[m+"modules.dep"] += "kernel/c/crc32c_generic.ko:\nkernel/c/crc32c-intel.ko: kernel/c/cpu.ko\nkernel/c/cpu.ko:\nkernel/c/late.ko:\n"
+	for _, name := range []string{"crc32c_generic", "crc32c-intel", "cpu", "late"} {
+		files[m+"kernel/c/"+name+".ko"] = name
+	}
+	files[m+"modules.softdep"] = "# comment\nsoftdep ext4 pre: crypto-crc32c\nsoftdep jbd2 pre: crypto-crc32c nobody post: late\nsoftdep crc32c_generic pre: ext4\n"
+	files[m+"modules.alias"] = "alias pci:v00001AF4d* virtio_blk\nalias fs-ext4 ext4\nalias crypto-crc32c* crc32c_intel\nalias crypto-crc32c crc32c_generic\nalias crypto-sha1 absent\n"
+	for _, tt := range []struct {
+		wanted, order string
+	}{
+		{"ext4", "journal-base cpu crc32c-intel crc32c_generic jbd2 mbcache crc16 ext4"},
+		{"fs-ext4", "journal-base cpu crc32c-intel crc32c_generic jbd2 mbcache crc16 ext4"},
+		{"crypto_crc32c_x", "cpu crc32c-intel"},
+		{"crypto-sha1 virtio-pci late", "late"},
+	} {
+		modules, err := resolve(newLookup(mk(files)), version, strings.Fields(tt.wanted))
+		if err != nil {
+			t.Errorf("%s: %v", tt.wanted, err)
+			continue
+		}
+		var got []string
+		for _, m := range modules {
+			got = append(got, m.name)
+		}
+		if diff := cmp.Diff(strings.Join(got, " "), tt.order); diff != "" {
+			t.Errorf("%s (-got +want):\n%s", tt.wanted, diff)
+		}
+	}
+	if _, err := resolve(newLookup(mk(files)), version, []string{"fs-xfs"}); err == nil || !strings.Contains(err.Error(), "fs-xfs") {
+		t.Errorf("an alias that nothing has: %v", err)
+	}
+}

@@ -24,12 +24,15 @@ type module struct {
 	data []byte
 }
 
-// moduleIndex is what modules.dep and modules.builtin say, by normalised name.
+// moduleIndex is what depmod's files say of a kernel's modules, by normalised
+// name.
 type moduleIndex struct {
 	dir     string
 	files   map[string]string   // name to path below dir
 	needs   map[string][]string // path to the paths of all it needs, nearest first
 	builtin map[string]bool
+	soft    map[string][]string // name to the names that it wants loaded before
+	aliases []alias
 }
 
 // normal makes names equal that the kernel takes for equal.
@@ -61,45 +64,70 @@ func readIndex(files lookup, version string) (*moduleIndex, error) {
 	for _, file := range strings.Fields(builtin) {
 		x.builtin[normal(baseName(file))] = true
 	}
+	soft, _, err := files.text(x.dir + "/modules.softdep")
+	if err != nil {
+		return nil, err
+	}
+	aliases, _, err := files.text(x.dir + "/modules.alias")
+	if err != nil {
+		return nil, err
+	}
+	x.soft, x.aliases = readSoftdeps(soft), readAliases(aliases)
 	return x, nil
 }
 
-// resolve reads the wanted modules and all they need, each after what it needs.
-// Modules that are built into the kernel need no file.
+// loadOrder lists modules, each after what it needs.
+type loadOrder struct {
+	*moduleIndex
+	files []string
+	seen  map[string]bool
+}
+
+// add appends a module's file after those that it needs, and after those that
+// provide what it asks for when it starts: ext4 looks for crc32c only then, so
+// that it is no dependency. What nothing provides is no error, for it may be
+// part of the kernel.
+func (o *loadOrder) add(file string) {
+	if o.seen[file] {
+		return
+	}
+	o.seen[file] = true
+	for _, dep := range slices.Backward(o.needs[file]) {
+		o.add(dep)
+	}
+	for _, name := range o.soft[normal(baseName(file))] {
+		files, _ := o.providers(name)
+		for _, f := range files {
+			o.add(f)
+		}
+	}
+	o.files = append(o.files, file)
+}
+
+// resolve reads the wanted modules, names or aliases, and all they need, each
+// after what it needs. Modules that are built into the kernel need no file.
 func resolve(files lookup, version string, wanted []string) ([]module, error) {
 	x, err := readIndex(files, version)
 	if err != nil {
 		return nil, err
 	}
-	var order, unknown []string
-	seen := map[string]bool{}
-	var add func(file string)
-	add = func(file string) {
-		if seen[file] {
-			return
-		}
-		seen[file] = true
-		for _, dep := range slices.Backward(x.needs[file]) {
-			add(dep)
-		}
-		order = append(order, file)
-	}
+	order := loadOrder{moduleIndex: x, seen: map[string]bool{}}
+	var unknown []string
 	for _, name := range wanted {
 		name, optional := strings.CutSuffix(name, "?")
-		n := normal(strings.TrimSuffix(name, ".ko"))
-		file, ok := x.files[n]
-		switch {
-		case ok:
-			add(file)
-		case !x.builtin[n] && !optional:
+		files, known := x.providers(name)
+		if !known && !optional {
 			unknown = append(unknown, x.describe(name))
+		}
+		for _, f := range files {
+			order.add(f)
 		}
 	}
 	if unknown != nil {
 		return nil, fmt.Errorf("kernel %s has no module %s", version, strings.Join(unknown, ", nor "))
 	}
-	modules := make([]module, len(order))
-	for i, file := range order {
+	modules := make([]module, len(order.files))
+	for i, file := range order.files {
 		if modules[i], err = readModule(files, path.Join(x.dir, file)); err != nil {
 			return nil, err
 		}
