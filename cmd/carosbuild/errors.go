@@ -12,9 +12,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/decl"
-	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/runc"
-	"github.com/carosio/carosbuild/pkg/source/debian"
 	"github.com/carosio/carosbuild/pkg/source/git"
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
@@ -101,7 +99,7 @@ func (a *app) status(err error) int {
 	switch {
 	case runc.IsHostError(err):
 		return exitHost
-	case debian.IsNetwork(err), layer.IsNetwork(err), git.IsNetwork(err):
+	case build.IsNetwork(err):
 		return exitNetwork
 	}
 	return exitFailed

@@ -133,7 +133,7 @@ func (c *buildCommand) resolver(j *job, view display, lock *build.Lock) (*build.
 	r := &build.Resolver{
 		Pins: c.pins(j), Fetcher: fetcher, Host: host, Registry: c.registry(j.store), Git: c.gitCache(j.dirs, view), Rewrites: rewrites,
 		Arch: debian.Arch(runtime.GOARCH), Epoch: j.epoch, Update: c.update, Now: time.Now,
-		Grounds: grounds(j.started), Lock: lock, Locked: c.locked,
+		Grounds: grounds(j.started), Lock: lock, Locked: c.locked, Partial: c.dryRun && !c.locked,
 	}
 	if c.update {
 		r.Lock = nil
@@ -151,7 +151,7 @@ func (c *buildCommand) resolver(j *job, view display, lock *build.Lock) (*build.
 
 // warnLock says that a lock file is not what was built.
 func (c *buildCommand) warnLock(lock *build.Lock, res *build.Resolved, d *decl.Declaration, targets []string) error {
-	if lock == nil || !c.update {
+	if lock == nil || !c.update || len(res.Unresolved) > 0 {
 		return nil
 	}
 	l, err := res.Lock(d, targets)

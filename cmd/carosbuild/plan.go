@@ -36,13 +36,22 @@ func (c *buildCommand) printPlan(j *job) error {
 		}
 		fmt.Fprintf(w, "%s%s\n", s.ID, from)
 		for i, p := range s.Steps {
-			state := "run"
-			if p.Cached {
+			state, key := "run", "-"
+			switch {
+			case p.Key == "":
+				state = "unknown"
+			case p.Cached:
 				state = "cached"
 				cached++
 			}
+			if p.Key != "" {
+				key = p.Key[:12]
+			}
 			steps++
-			fmt.Fprintf(w, "  %d/%d\t%s\t%s\t%s\n", i+1, len(s.Steps), p.Key[:12], state, title(p))
+			fmt.Fprintf(w, "  %d/%d\t%s\t%s\t%s\n", i+1, len(s.Steps), key, state, title(p))
+			if p.Unresolved != "" {
+				fmt.Fprintf(w, "\t\t\t  not looked up: %s\n", printable(oneLine(p.Unresolved)))
+			}
 			if p.Why != "" && p.Why != build.NotRemembered {
 				fmt.Fprintf(w, "\t\t\t  because %s\n", clip(oneLine(p.Why), 200))
 			}
@@ -54,7 +63,11 @@ func (c *buildCommand) printPlan(j *job) error {
 	if j.disk != nil {
 		fmt.Fprintf(out, "disk %s from %s\n", j.disk.ID, j.disk.Stage)
 	}
-	fmt.Fprintf(out, "%d of %d steps are cached\n", cached, steps)
+	fmt.Fprintf(out, "%d of %d steps are cached", cached, steps)
+	if n := j.plan.Unresolved(); n > 0 {
+		fmt.Fprintf(out, ", %d cannot be told without the network", n)
+	}
+	fmt.Fprintln(out)
 	return out.Flush()
 }
 
@@ -71,6 +84,10 @@ func (c *buildCommand) printWhy(j *job) error {
 			runs++
 		}
 		for i, p := range s.Steps {
+			if p.Unresolved != "" {
+				causes++
+				fmt.Fprintf(c.stdout, "%s %d/%d %s\n  may run: it could not be looked up: %s\n", s.ID, i+1, len(s.Steps), title(p), printable(oneLine(p.Unresolved)))
+			}
 			if p.Why == "" {
 				continue
 			}

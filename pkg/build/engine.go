@@ -211,6 +211,9 @@ func MarkCached(p *Plan, records *layer.Records) error {
 	for i := range p.Stages {
 		for j := range p.Stages[i].Steps {
 			step := &p.Stages[i].Steps[j]
+			if step.Key == "" {
+				continue
+			}
 			_, ok, err := records.Lookup(step.Key)
 			if err != nil {
 				return err

@@ -110,6 +110,9 @@ func (h History) Explain(declaration string, p *Plan) {
 			continue
 		}
 		anew[s.ID] = true
+		if s.Steps[first].Key == "" {
+			continue // Unresolved says more
+		}
 		s.Steps[first].Why = NotRemembered
 		if past, ok := h.read(declaration, s.ID); ok {
 			s.Steps[first].Why = past.why(s, first)

@@ -99,6 +99,9 @@ func (r *Resolver) trees(ctx context.Context, d *decl.Declaration, out *Resolved
 		return nil
 	}
 	found, err := r.Git.ResolveAll(ctx, open)
+	if r.put(out, err, gitTrees) {
+		return nil
+	}
 	if err != nil {
 		return unresolved(err, open, at, trees)
 	}

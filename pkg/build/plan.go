@@ -35,10 +35,12 @@ type StagePlan struct {
 type StepPlan struct {
 	Kind   string `json:"kind"` // BOOTSTRAP, or the action's
 	Text   string `json:"text"`
-	Key    string `json:"key"`
+	Key    string `json:"key"` // "" where Unresolved, here or in a step before, says why
 	Layer  bool   `json:"layer"` // it may change files
 	Cached bool   `json:"cached"`
 	Why    string `json:"why,omitempty"` // it runs, see Explain
+
+	Unresolved string `json:"unresolved,omitempty"` // why something that it names could not be looked up
 
 	Ingredients []Ingredient `json:"-"` // what Key covers, but for the steps before
 
@@ -62,6 +64,7 @@ type Inputs struct {
 	Bootstraps map[string]string // stage -> digest of the packages it was resolved to
 	Files      map[string]string // SourceKey -> digest of an added file
 	Trees      []GitTree         // the base layer's first
+	Unresolved Unresolved        // what the maps lack, and why
 }
 
 // SourceKey names a source of an ADD or COPY in Inputs.Files.
@@ -95,7 +98,9 @@ func NewPlan(d *decl.Declaration, targets []string, in Inputs) (*Plan, error) {
 		if parent == "" {
 			return nil, fmt.Errorf("stage %s starts from nothing: it wants a prestage, a bootstrap or a FROM", s.ID)
 		}
-		sp.Key = parent
+		if sp.Key = parent; parent == unknownKey {
+			sp.Key = ""
+		}
 		keys[s.ID] = parent
 		p.Stages = append(p.Stages, sp)
 	}
@@ -111,7 +116,8 @@ func epochField(in Inputs) string {
 
 func (sp *StagePlan) bootstrap(s *decl.Stage, in Inputs) (string, error) {
 	digest, ok := in.Bootstraps[s.ID]
-	if !ok {
+	reason := in.Unresolved[bootstrapOf(s.ID)]
+	if !ok && reason == "" {
 		return "", fmt.Errorf("stage %s: its bootstrap was not resolved", s.ID)
 	}
 	b := s.Bootstrap
@@ -135,19 +141,19 @@ func (sp *StagePlan) bootstrap(s *decl.Stage, in Inputs) (string, error) {
 	if b.Variant != "" {
 		text += " " + b.Variant
 	}
-	sp.Steps = append(sp.Steps, StepPlan{Kind: BootstrapKind, Text: text, Key: k, Layer: true, Span: b.Span, Ingredients: g.named})
-	return k, nil
+	return sp.finish(StepPlan{Kind: BootstrapKind, Text: text, Layer: true, Span: b.Span, Ingredients: g.named}, k, reason), nil
 }
 
 // step appends the step of an action and returns its key.
 func (sp *StagePlan) step(s *decl.Stage, a *decl.Action, parent string, stages map[string]string, conf *Conf, in Inputs) (string, error) {
 	g := ingredients{fields: []string{parent, string(a.Kind)}}
-	layer := false
+	layer, reason := false, ""
 	var trees []GitTree
 	switch a.Kind {
 	case decl.From:
 		pinned, ok := in.Images[imageRef(s, a.Image)]
-		if !ok {
+		reason = in.Unresolved[imageOf(imageRef(s, a.Image))]
+		if !ok && reason == "" {
 			return "", fmt.Errorf("stage %s: image %s was not resolved", s.ID, a.Image)
 		}
 		g.add("image "+a.Image, digestOf(pinned))
@@ -179,7 +185,7 @@ func (sp *StagePlan) step(s *decl.Stage, a *decl.Action, parent string, stages m
 		g.add("text", a.Dest)
 		g.add("text", string(env))
 	case decl.Reposync:
-		layer, trees = true, in.Trees
+		layer, trees, reason = true, in.Trees, in.Unresolved[gitTrees]
 		if len(trees) == 0 {
 			return "", fmt.Errorf("stage %s: the trees of REPOSYNC were not resolved", s.ID)
 		}
@@ -196,9 +202,8 @@ func (sp *StagePlan) step(s *decl.Stage, a *decl.Action, parent string, stages m
 			return "", err
 		}
 	}
-	k := key(g.fields...)
-	sp.Steps = append(sp.Steps, StepPlan{Kind: string(a.Kind), Text: a.Text, Key: k, Layer: layer, Trees: trees, Action: a, Conf: conf, Span: a.Span, Ingredients: g.named})
-	return k, nil
+	step := StepPlan{Kind: string(a.Kind), Text: a.Text, Layer: layer, Trees: trees, Action: a, Conf: conf, Span: a.Span, Ingredients: g.named}
+	return sp.finish(step, key(g.fields...), reason, parent, stages[a.FromStage]), nil
 }
 
 // bitbake adds what an action of bitbake's takes.

@@ -37,6 +37,7 @@ type Resolver struct {
 	Grounds map[string]*decl.Stage
 	Lock    *Lock // counts before pins; may be nil
 	Locked  bool  // what is not in Lock is a mistake
+	Partial bool  // what a server does not answer is noted in Unresolved: the plan is only shown
 }
 
 // Resolved is what Resolve found, beside the Inputs of the plan.
@@ -147,7 +148,15 @@ func (r *Resolver) bootstrap(ctx context.Context, s *decl.Stage, out *Resolved) 
 	} else if p, ok := r.Pins.read(id); ok && p.Debian != nil && !r.Update {
 		out.Debian[s.ID] = p.Debian
 	} else {
+		mirror := mirrorOf(want.Mirror, r.Host.Mirror)
+		if why := out.Unresolved[mirror]; why != "" { // it is not asked again
+			out.Unresolved[bootstrapOf(s.ID)] = why
+			return nil
+		}
 		res, err := r.Fetcher.Resolve(ctx, want, r.Host, r.Now())
+		if r.put(out, err, mirror, bootstrapOf(s.ID)) {
+			return nil
+		}
 		if err != nil {
 			return fmt.Errorf("stage %s: bootstrap %s: %w", s.ID, want.Suite, err)
 		}
@@ -212,7 +221,7 @@ func lookedIn(s *decl.Stage, src string) string {
 // image pins the image of a FROM.
 func (r *Resolver) image(ctx context.Context, s *decl.Stage, a *decl.Action, out *Resolved) error {
 	ref := imageRef(s, a.Image)
-	if out.Images[ref] != "" {
+	if out.Images[ref] != "" || out.Unresolved[imageOf(ref)] != "" {
 		return nil
 	}
 	locked, refused, err := r.lockedImage(ctx, s, a, out)
@@ -229,6 +238,9 @@ func (r *Resolver) image(ctx context.Context, s *decl.Stage, a *decl.Action, out
 		return nil
 	}
 	pinned, err := r.Registry.Resolve(ctx, ref, r.Arch)
+	if r.put(out, err, imageOf(ref)) {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("stage %s: %w", s.ID, err)
 	}
