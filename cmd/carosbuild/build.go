@@ -232,11 +232,6 @@ func (c *buildCommand) checkOutputs() error {
 		if _, err := disk.FormatFor(c.format, out); err != nil && !isDevice(out) {
 			return usageError{err}
 		}
-		for _, in := range c.declFiles {
-			if sameFile(out, in) {
-				return usagef("--out %s would replace the declaration %s", out, in)
-			}
-		}
 	}
 	return disk.CheckOutputs(c.outputs(), disk.WriteOptions{})
 }
@@ -256,10 +251,22 @@ func isDevice(path string) bool {
 	return err == nil && st.Mode().Type() == os.ModeDevice
 }
 
-func sameFile(a, b string) bool {
-	sa, aerr := os.Stat(a)
-	sb, berr := os.Stat(b)
-	return aerr == nil && berr == nil && os.SameFile(sa, sb)
+// checkInputs refuses to replace what the run reads: the declarations, what is
+// beside them, and what else is given.
+func (c *buildCommand) checkInputs(in []disk.Input) error {
+	if len(c.out) == 0 {
+		return nil
+	}
+	for _, src := range c.files {
+		in = append(in, disk.Input{Path: src.Name, What: "a declaration"})
+	}
+	if len(c.declFiles) > 0 {
+		in = append(in, disk.Input{Path: build.LockPath(c.declFiles[0]), What: "the lock file"})
+	}
+	if err := disk.CheckInputs(c.outputs(), disk.WriteOptions{}, in); err != nil {
+		return usagef("--out %w", err)
+	}
+	return nil
 }
 
 // plan loads the declaration, resolves what it names and works out the steps.
@@ -293,6 +300,13 @@ func (c *buildCommand) plan(ctx context.Context, view display) (*job, error) {
 	}
 	r, err := c.resolver(j, view, lock)
 	if err != nil {
+		return nil, err
+	}
+	reads, err := r.Reads(j.decl, targets)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.checkInputs(reads); err != nil {
 		return nil, err
 	}
 	if j.resolved, err = r.Resolve(ctx, j.decl, targets); err != nil {

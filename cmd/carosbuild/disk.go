@@ -19,6 +19,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/runc"
 )
@@ -101,6 +102,9 @@ func (c *diskCommand) run(cmd *cobra.Command) error {
 	}
 	sources, err := c.sources(d)
 	if err != nil {
+		return err
+	}
+	if err := c.checkInputs(c.reads(sources)); err != nil {
 		return err
 	}
 	view, err := c.newDisplay()
@@ -205,6 +209,17 @@ func (c *diskCommand) sources(d *decl.Disk) (map[string]string, error) {
 		text += fmt.Sprintf(" (%s.bios has GRUB's core image; the build of the disk has made it: carosbuild push BUILDID:%s.bios REGISTRY/REPOSITORY:TAG)", d.ID, d.ID)
 	}
 	return nil, usagef("%s", text)
+}
+
+// reads are the sources that are files of this machine.
+func (c *diskCommand) reads(sources map[string]string) []disk.Input {
+	var in []disk.Input
+	for _, source := range sources {
+		if path, ok := layer.LocalFile(source); ok {
+			in = append(in, disk.Input{Path: path, What: "a source of the disk"})
+		}
+	}
+	return in
 }
 
 // isStored reports whether a source is a stage in the store.

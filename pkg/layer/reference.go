@@ -76,6 +76,12 @@ func CheckReference(ref string) error {
 	return err
 }
 
+// LocalFile is the layout's directory or the archive that a reference names.
+func LocalFile(ref string) (path string, ok bool) {
+	r, err := parseReference(ref)
+	return r.path, err == nil && r.path != ""
+}
+
 // IsLocal reports whether a reference names something on this machine, which
 // may change at any time and is looked at afresh each time.
 func IsLocal(ref string) bool {
