@@ -153,6 +153,9 @@ type dirs struct {
 	state string // logs
 }
 
+// packages is the cache of Debian packages.
+func (d dirs) packages() string { return filepath.Join(d.cache, "debian") }
+
 // dirs are the directories of carosbuild, which nobody but the caller reaches.
 func (a *app) dirs() (dirs, error) {
 	home := a.getenv("HOME")

@@ -182,6 +182,9 @@ func (c *buildCommand) run(cmd *cobra.Command) error {
 			return c.upToDate(j, names)
 		}
 	}
+	if err := c.checkSpace(j); err != nil {
+		return err
+	}
 	inside, err := c.inside(cmd, false)
 	switch {
 	case err != nil:
@@ -190,6 +193,25 @@ func (c *buildCommand) run(cmd *cobra.Command) error {
 		return c.build(ctx, j, view)
 	case c.verify:
 		return c.verifyBoot(ctx, j.disk)
+	}
+	return nil
+}
+
+// checkSpace finds out whether there is room for what the build is known to take,
+// before it takes anything.
+func (c *buildCommand) checkSpace(j *job) error {
+	if runc.Inside(c.getenv) {
+		return nil
+	}
+	f := &debian.Fetcher{Cache: j.dirs.packages()}
+	forecast := c.history(j).Predict(c.historyName(), j.plan, j.resolved, f, logsDir(j.dirs))
+	stage := ""
+	if j.disk != nil {
+		stage = j.disk.Stage
+	}
+	err := disk.CheckSpace(forecast.Claims(j.store.GraphRoot, j.dirs.packages(), stage, c.outputs()))
+	if err != nil {
+		return &runc.HostError{Tried: err.Error(), Cure: "make room (carosbuild prune removes old builds), or have the store, XDG_CACHE_HOME or the output on another file system"}
 	}
 	return nil
 }
@@ -352,7 +374,7 @@ func (c *buildCommand) fetcher(j *job, view display) (*debian.Fetcher, debian.Ho
 	if err != nil {
 		return nil, host, fmt.Errorf("read the host's apt configuration: %w", err)
 	}
-	f := &debian.Fetcher{Cache: filepath.Join(j.dirs.cache, "debian"), HTTP: host.HTTPClient()}
+	f := &debian.Fetcher{Cache: j.dirs.packages(), HTTP: host.HTTPClient()}
 	f.Events = func(e debian.Event) {
 		if e.Phase == "resolve" { // each index counts for itself: there is no sum to reach
 			view.show(build.Event{Time: time.Now(), Kind: build.Progress, Text: readIndices, Done: e.Done})

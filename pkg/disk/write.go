@@ -58,6 +58,9 @@ func WriteAll(ctx context.Context, outs []Output, m *image.Image, o WriteOptions
 		return err
 	}
 	w := &writing{m: m, o: o}
+	if err := CheckSpace(claims(targets, m)); err != nil {
+		return w.explain(targets, err)
+	}
 	for i := 0; i < len(targets) && err == nil; i++ {
 		err = w.open(ctx, targets[i])
 	}

@@ -89,7 +89,8 @@ func (s *solver) realNames(names []string) ([]string, error) {
 func (s *solver) newPackage(p *pkg, role Role, auto bool) Package {
 	out := Package{
 		Name: p.Name, Version: p.Version, Arch: p.Arch, Role: role, Auto: auto,
-		URL: s.u.archives[p.archive].URL, Filename: p.Filename, Size: p.Hash.Size, SHA256: p.Hash.SHA256,
+		Installed: p.Installed,
+		URL:       s.u.archives[p.archive].URL, Filename: p.Filename, Size: p.Hash.Size, SHA256: p.Hash.SHA256,
 	}
 	if role == Extra {
 		out.Stanza = p.text

@@ -31,6 +31,7 @@ type pkg struct {
 	Arch, Multi                  string
 	Filename                     string
 	Hash                         fileHash
+	Installed                    int64      // bytes, 0 where the index does not say
 	PreDepends, Depends, Against []relation // Against: Conflicts and Breaks
 	Provides                     []alternative
 }
@@ -162,6 +163,10 @@ func (u *universe) load(p *pkg) error {
 		p.Hash.SHA256 = s.Get("SHA256")
 		if p.Hash.Size, err = strconv.ParseInt(s.Get("Size"), 10, 64); err != nil || p.Hash.Size < 0 {
 			return fmt.Errorf("field Size: %q", s.Get("Size"))
+		}
+		// KiB. It only helps to tell whether there is room.
+		if kib, err := strconv.ParseInt(s.Get("Installed-Size"), 10, 64); err == nil && kib >= 0 && kib < 1<<40 {
+			p.Installed = kib << 10
 		}
 		if !isSHA256(p.Hash.SHA256) {
 			return fmt.Errorf("field SHA256: %q", p.Hash.SHA256)

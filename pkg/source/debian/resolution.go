@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"os"
 	"strings"
 	"time"
 )
@@ -47,6 +48,7 @@ type Package struct {
 	URL                 string // of the mirror
 	Filename            string // below URL
 	Size                int64
+	Installed           int64 `json:",omitempty"` // bytes of the unpacked files, as the index says; 0 if it does not
 	SHA256              string
 	Stanza              string `json:",omitempty"` // the index entry, of Extra packages only
 }
@@ -79,6 +81,32 @@ func (r *Resolution) Digest() string {
 	}
 	sum := sha256.Sum256(data)
 	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// InstalledSize is about what the packages' files take, in bytes: what their
+// index entries say, which counts whole blocks, less a tenth, or else twice their
+// compressed size.
+func (r *Resolution) InstalledSize() int64 {
+	var n int64
+	for _, p := range r.Packages {
+		if p.Installed > 0 {
+			n += p.Installed / 10 * 9
+		} else {
+			n += 2 * p.Size
+		}
+	}
+	return n
+}
+
+// Missing is the sum of the sizes of the packages that the cache does not have.
+func (f *Fetcher) Missing(r *Resolution) int64 {
+	var n int64
+	for _, p := range r.Packages {
+		if _, err := os.Stat(f.debPath(p.SHA256)); err != nil {
+			n += p.Size
+		}
+	}
+	return n
 }
 
 // Size is the sum of the packages' sizes in bytes.

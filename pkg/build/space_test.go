@@ -1,0 +1,62 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package build
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/disk"
+	"github.com/carosio/carosbuild/pkg/source/debian"
+)
+
+// A first build is known to take what its packages say, a later one what the
+// last took, and what is cached takes nothing.
+func TestPredict(t *testing.T) {
+	dir := t.TempDir()
+	h := History{Dir: filepath.Join(dir, "history")}
+	logs := filepath.Join(dir, "logs")
+	p := &Plan{Stages: []StagePlan{
+		{ID: "base", Stage: &decl.Stage{ID: "base"}, Steps: []StepPlan{{Kind: BootstrapKind, Key: "1"}}},
+		{ID: "top", Stage: &decl.Stage{ID: "top", Prestage: "base"}, Steps: []StepPlan{{Kind: "RUN", Key: "2"}, {Kind: "ADD", Key: "3"}}},
+	}}
+	res := &Resolved{Debian: map[string]*debian.Resolution{"base": {Packages: []debian.Package{{Size: 300, SHA256: "a", Installed: 1000}, {Size: 100, SHA256: "b"}}}}}
+	f := &debian.Fetcher{Cache: dir}
+	check := func(what string, layers, downloads, base, top int64) *Forecast {
+		t.Helper()
+		got := h.Predict("a.xml", p, res, f, logs)
+		if diff := cmp.Diff([]int64{got.Layers, got.Downloads, got.Stages["base"], got.Stages["top"]}, []int64{layers, downloads, base, top}); diff != "" {
+			t.Errorf("%s: layers, downloads, base, top (-got +want):\n%s", what, diff)
+		}
+		return got
+	}
+	first := check("first build", 1100, 400, 1100, 1100)
+	if got := first.Output("vmdk", "top"); got != 165 {
+		t.Errorf("first VMDK: %d bytes, want 15 %% of 1100", got)
+	}
+	if err := h.Write("a.xml", p, "b1"); err != nil {
+		t.Fatal(err)
+	}
+	report := &Report{Schema: ReportSchema, BuildID: "b1", Stages: []StageReport{
+		{ID: "base", Status: Done, Steps: []StepReport{{Kind: BootstrapKind, Size: 900}}},
+		{ID: "top", Status: Done, Steps: []StepReport{{Kind: "RUN", Size: 5000}, {Kind: "ADD", Size: 70}}},
+	}, Outputs: []Output{{Format: "vmdk", Size: 1234}}}
+	if err := WriteReport(filepath.Join(logs, "b1"), report); err != nil {
+		t.Fatal(err)
+	}
+	again := check("from nothing once more", 900+5000+70, 400, 900, 5970)
+	for format, want := range map[disk.Format]int64{"vmdk": 1234, "raw": 5970, "qcow2": 5970, "ova": 895} {
+		if got := again.Output(format, "top"); got != want {
+			t.Errorf("%s: %d bytes, want %d", format, got, want)
+		}
+	}
+	p.Stages[0].Steps[0].Cached, p.Stages[1].Steps[0].Cached = true, true
+	check("one step", 70, 0, 900, 5970)
+	p.Stages[1].Steps[1].Cached = true
+	check("nothing", 0, 0, 900, 5970)
+}

@@ -1,0 +1,150 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package disk
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/disk/image"
+)
+
+// Claim is what something is about to take of a file system, at least.
+type Claim struct {
+	What  string // for messages, as in "packages"
+	Path  string // a file or directory, which need not exist yet
+	Bytes int64
+}
+
+// SpaceError says that a file system has less room than is needed.
+type SpaceError struct {
+	Dir        string // a directory on it
+	Claims     []Claim
+	Need, Free int64 // bytes
+}
+
+func (e *SpaceError) Error() string {
+	var parts []string
+	for _, c := range e.Claims {
+		parts = append(parts, fmt.Sprintf("%s %s", mebibytes(c.Bytes), c.What))
+	}
+	detail := ""
+	if len(parts) > 1 {
+		detail = " (" + strings.Join(parts, ", ") + ")"
+	} else if len(parts) == 1 {
+		detail = " (" + e.Claims[0].What + ")"
+	}
+	return fmt.Sprintf("the file system of %s has %s free, and at least %s%s are needed", e.Dir, mebibytes(e.Free), mebibytes(e.Need), detail)
+}
+
+// Unwrap makes it what a write would have ended with.
+func (e *SpaceError) Unwrap() error { return unix.ENOSPC }
+
+func mebibytes(n int64) string {
+	if n >= 10<<30 {
+		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
+	}
+	return fmt.Sprintf("%d MiB", (n+1<<20-1)>>20)
+}
+
+// CheckSpace compares claims with what their file systems have free for the
+// caller, those on one file system together. Claims of nothing, and file
+// systems that do not say how much they have, are left out. The error is a
+// SpaceError.
+func CheckSpace(claims []Claim) error {
+	type system struct {
+		SpaceError
+		dev uint64
+	}
+	var all []*system
+	for _, c := range claims {
+		dir, dev, free, err := freeAt(c.Path)
+		if err != nil || c.Bytes <= 0 {
+			continue
+		}
+		var s *system
+		for _, other := range all {
+			if other.dev == dev {
+				s = other
+			}
+		}
+		if s == nil {
+			s = &system{SpaceError{Dir: dir, Free: free}, dev}
+			all = append(all, s)
+		}
+		s.Claims, s.Need = append(s.Claims, c), s.Need+c.Bytes
+	}
+	for _, s := range all {
+		if s.Need > s.Free {
+			return &s.SpaceError
+		}
+	}
+	return nil
+}
+
+// freeAt is the nearest directory to path that exists, its device, and the bytes
+// that are free there.
+func freeAt(path string) (dir string, dev uint64, free int64, err error) {
+	for dir = path; ; dir = filepath.Dir(dir) {
+		st, err := os.Stat(dir)
+		if err == nil && st.IsDir() {
+			break
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTDIR) || dir == filepath.Dir(dir) {
+			return "", 0, 0, fmt.Errorf("look for room at %s: %w", path, err)
+		}
+	}
+	var st unix.Stat_t
+	var sf unix.Statfs_t
+	if err := errors.Join(unix.Stat(dir, &st), unix.Statfs(dir, &sf)); err != nil {
+		return "", 0, 0, err
+	}
+	if sf.Blocks == 0 { // some have no limit
+		return "", 0, 0, errors.New("no number of blocks")
+	}
+	return dir, st.Dev, int64(min(sf.Bavail, 1<<40)) * sf.Bsize, nil
+}
+
+// leastRatio is a bound for what compression makes of a system's files: a
+// smaller part than any of the formats has left of one.
+const leastRatio = 0.1
+
+// claims are what the outputs take at least: what is not compressed to the
+// block, the rest as much as it certainly does.
+func claims(targets []target, m *image.Image) []Claim {
+	var stored int64
+	for _, x := range m.Extents() {
+		if x.Src != (image.Zeros{}) {
+			stored += x.Len
+		}
+	}
+	var out []Claim
+	for _, t := range targets {
+		if t.kind != toFile {
+			continue
+		}
+		n := stored
+		if !t.format.Plain() {
+			n = int64(leastRatio * float64(stored))
+		}
+		out = append(out, Claim{What: t.name, Path: filepath.Dir(t.path), Bytes: n})
+	}
+	return out
+}
+
+// Plain reports whether a format has the disk's bytes as they are.
+func (f Format) Plain() bool {
+	switch f {
+	case Raw, VMDKFlat, VMDKSparse, VHDFixed, VHD, VHDX, QCOW2, ISO:
+		return true
+	}
+	return false
+}
