@@ -11,7 +11,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 # setup-* comes before what it sets up.
 .NOTPARALLEL:
 
-.PHONY: help build test check unit lint integration ova-import bench clean setup-build setup-test setup-bench caros.vmdk
+.PHONY: help build test check unit lint integration ova-import fresh bench clean setup-build setup-test setup-bench caros.vmdk
 
 help:
 	@sed -n 's/^\([a-z.-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -42,6 +42,9 @@ integration: bin/carosbuild ova-import ## builds and boots the real thing; RUN=R
 
 ova-import: ## an appliance into VMware's simulator, with VMware's client library; a module of its own
 	cd integration/govmomi && $(GO) vet ./... && $(GO) mod tidy -diff && $(GO) test -count=1 ./...
+
+fresh: setup-bench bin/carosbuild ## the README's first command in a bare container, as root; takes minutes
+	CAROSBUILD_FRESH=1 $(MAKE) integration RUN='^TestFreshContainer$$'
 
 bench: setup-bench bin/carosbuild ## speed and size against the peers, as ratios from one run
 	CAROSBUILD=$(CURDIR)/bin/carosbuild $(GO) test -tags "$(TAGS) bench" -v -run TestBench -timeout 60m -count 1 ./integration/

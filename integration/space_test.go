@@ -34,3 +34,26 @@ func TestNoRoom(t *testing.T) {
 		t.Errorf("status %d:\n%s", r.status, r.stderr)
 	}
 }
+
+// Where the store's place is an overlay mount, as in a container, the store of
+// the run is in memory.
+func TestStoreOnOverlay(t *testing.T) {
+	w := newWorld(t)
+	w.file(t, "a.xml", `<redo>`+base(t)+`<disk id="d" stage="base" size="32M"><partition fs="ext4" size="rest" path="/"/></disk></redo>`)
+	script := `set -e
+		mkdir lower upper work merged
+		mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work merged
+		export HOME=$PWD/merged XDG_DATA_HOME=$PWD/merged
+		printf '[storage]\ndriver = "overlay"\ngraphroot = "%s/merged/graph"\nrunroot = "%s/run"\n' "$PWD" "$PWD" >storage.conf
+		export CONTAINERS_STORAGE_CONF=$PWD/storage.conf
+		"$0" a.xml --out d.raw; ls -A merged/graph | wc -l; "$0" doctor | grep overlay`
+	args := asBuilder("unshare", "--mount", "sh", "-c", script, program(t))
+	r := w.ok(t, args[0], args[1:]...)
+	if strings.Count(r.stderr, "note: the store cannot be in ") != 1 || !strings.Contains(r.stderr, "It is in memory for this run (at most ") {
+		t.Errorf("what was said of the store:\n%s", r.stderr)
+	}
+	if !strings.Contains(r.stdout, "\n0\n") || !strings.Contains(r.stdout, "missing  overlay") || !strings.Contains(r.stdout, "ok       overlay") {
+		t.Errorf("what is in its place, and what doctor says:\n%s", r.stdout)
+	}
+	w.ok(t, tool(t, "qemu-img"), "info", "d.raw")
+}

@@ -9,6 +9,7 @@ want=1.26
 version=go1.26.8
 case $(uname -m) in
 x86_64) platform=linux-amd64 sum="h1:ZOmGe1OnfREDMIdb1Qi4G9JSuDPBLGExZMQ4nis1RXM=" ;;
+aarch64) platform=linux-arm64 sum="h1:sYL/O6MqS68ML0kjsQ36WoYIpJqkw60TxizWUYUKQMc=" ;;
 *) platform= sum= ;;
 esac
 

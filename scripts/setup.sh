@@ -24,6 +24,14 @@ esac
 here=$(dirname "$0")
 "$here/go.sh" >/dev/null 2>&1 || packages="$packages golang-go"
 
+# The program says so too, but not before it is compiled.
+data=${XDG_DATA_HOME:-$HOME/.local/share}
+while [ ! -e "$data" ]; do data=$(dirname "$data"); done
+if [ "$(id -u)" != 0 ] && [ "$(stat -f -c %T "$data")" = overlayfs ]; then
+	echo "note: $data is on overlayfs, as in a container: stages will be kept in memory, and only while a build runs." >&2
+	echo "      XDG_DATA_HOME=DIR, with a folder on a volume, keeps them." >&2
+fi
+
 missing=
 for p in $packages; do
 	dpkg-query -W -f '${db:Status-Status}\n' "$p" 2>/dev/null | grep -qx installed || missing="$missing $p"

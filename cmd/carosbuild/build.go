@@ -297,6 +297,11 @@ func (c *buildCommand) plan(ctx context.Context, view display) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !c.dryRun {
+		if err := c.checkPlace(j.store); err != nil {
+			return nil, err
+		}
+	}
 	if j.disk, err = c.chooseDisk(j.decl); err != nil {
 		return nil, err
 	}

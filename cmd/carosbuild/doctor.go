@@ -198,6 +198,21 @@ func (c *checkup) space(what, dir string) string {
 // trial makes a store in a directory, runs a step in it, this program, and tries
 // programs of other architectures.
 func (c *checkup) trial(ctx context.Context, dir string) (err error) {
+	if why := layer.TryPlace(dir); why != nil {
+		bound, err := memoryStore(why)
+		if err == nil {
+			err = runc.MountMemory(dir, bound)
+		}
+		if err != nil {
+			c.need("overlay", "", err)
+			return nil
+		}
+		defer func() { err = errors.Join(err, unix.Unmount(dir, unix.MNT_DETACH)) }()
+		if place, ok := errors.AsType[*layer.PlaceError](why); ok {
+			place.Dir = filepath.Dir(dir)
+		}
+		c.lack("overlay", fmt.Sprintf("%v; it would be in memory, at most %s, and gone with each run", why, size(bound)), placeCure)
+	}
 	s, err := layer.Open(ctx, layer.Options{GraphRoot: filepath.Join(dir, "graph"), RunRoot: filepath.Join(dir, "run")})
 	if err != nil {
 		c.need("overlay", "", err)

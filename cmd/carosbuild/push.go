@@ -37,19 +37,22 @@ func (a *app) openStore(ctx context.Context, p layer.Paths, d dirs) (*layer.Stor
 			return nil, err
 		}
 	}
-	if err := shut(p, d); err != nil {
+	if err := a.shut(p, d); err != nil {
 		return nil, err
 	}
 	return layer.Open(ctx, layer.Options{GraphRoot: p.GraphRoot, RunRoot: p.RunRoot})
 }
 
-// shut keeps what steps have left in the store and in caches from having any
+// shut sees to it that the store can be where it is to be, and keeps what steps have left in the store and in caches from having any
 // effect outside of steps: for other accounts, and in this namespace.
-func shut(p layer.Paths, d dirs) error {
+func (a *app) shut(p layer.Paths, d dirs) error {
 	for _, dir := range []string{p.GraphRoot, p.RunRoot} {
 		if err := runc.Private(dir); err != nil {
 			return err
 		}
+	}
+	if err := a.settle(p); err != nil {
+		return err
 	}
 	for _, dir := range []string{p.GraphRoot, d.cache, d.state} {
 		if err := runc.Confine(dir); err != nil {

@@ -1,0 +1,72 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/runc"
+)
+
+// leastMemory is the smallest store in memory that is of use, in bytes: a stage
+// of a few hundred packages fits.
+const leastMemory = 1 << 30
+
+const placeCure = "have the store on a volume or another file system: XDG_DATA_HOME=DIR, or graphroot in storage.conf"
+
+// memoryStore is how large a store in memory may get for want of a better place,
+// which why explains. The rest of the memory is for what steps run.
+func memoryStore(why error) (int64, error) {
+	free, err := runc.FreeMemory()
+	if err != nil {
+		return 0, errors.Join(why, err)
+	}
+	if bound := free / 4 * 3; bound >= leastMemory {
+		return bound, nil
+	}
+	return 0, &runc.HostError{
+		Tried: fmt.Sprintf("%v; and of memory, where it could be for this run, only %s are free", why, size(free)),
+		Cure:  placeCure,
+	}
+}
+
+// checkPlace ends what cannot work before anything is fetched.
+func (a *app) checkPlace(p layer.Paths) error {
+	if runc.Inside(a.getenv) {
+		return nil
+	}
+	if why := layer.CheckPlace(p.GraphRoot); why != nil {
+		_, err := memoryStore(why)
+		return err
+	}
+	return nil
+}
+
+// settle finds out whether the store can be where it should, and otherwise has it
+// in memory for this run.
+func (a *app) settle(p layer.Paths) error {
+	why := layer.TryPlace(p.GraphRoot)
+	if why == nil {
+		return nil
+	}
+	var place *layer.PlaceError
+	if !errors.As(why, &place) {
+		return why
+	}
+	bound, err := memoryStore(why)
+	if err != nil {
+		return err
+	}
+	if err := runc.MountMemory(p.GraphRoot, bound); err != nil {
+		return errors.Join(why, err)
+	}
+	if err := layer.TryPlace(p.GraphRoot); err != nil {
+		return &runc.HostError{Tried: fmt.Sprintf("%v; nor can it be in memory: %v", why, err), Cure: placeCure}
+	}
+	fmt.Fprintf(a.stderr, "note: %v. It is in memory for this run (at most %s), and its stages are gone afterwards; to keep them, %s\n", why, size(bound), placeCure)
+	return nil
+}

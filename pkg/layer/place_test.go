@@ -1,0 +1,87 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package layer
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/runc"
+)
+
+func TestPlaces(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	dir := t.TempDir()
+	mount := func(name, kind, data string, flags uintptr) string {
+		t.Helper()
+		at := filepath.Join(dir, name)
+		if err := os.MkdirAll(at, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Mount(kind, at, kind, flags, data); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := unix.Unmount(at, unix.MNT_DETACH); err != nil {
+				t.Error(err)
+			}
+		})
+		return at
+	}
+	memory := filepath.Join(dir, "memory")
+	if err := os.Mkdir(memory, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := runc.MountMemory(memory, 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(memory, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	noexec := mount("noexec", "tmpfs", "", unix.MS_NOEXEC)
+	var lower []string
+	for _, d := range []string{"l1", "l2"} {
+		lower = append(lower, filepath.Join(dir, d))
+		if err := os.Mkdir(lower[len(lower)-1], 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	overlay := mount("overlay", "overlay", "lowerdir="+lower[0]+":"+lower[1], 0)
+	sys := filepath.Join(dir, "file")
+	if err := os.WriteFile(sys, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name, dir  string
+		known, bad bool // known without trying
+	}{
+		{"a directory", dir, false, false},
+		{"memory", memory, false, false},
+		{"noexec", noexec, true, true},
+		{"overlay", overlay, true, true},
+		{"below an overlay, not there yet", filepath.Join(overlay, "a", "b"), true, true},
+		{"a file", sys, false, true},
+	} {
+		var place *PlaceError
+		if err := CheckPlace(tt.dir); errors.As(err, &place) != tt.known || err != nil && !tt.known {
+			t.Errorf("%s, looked at: %v", tt.name, err)
+		}
+		err := TryPlace(tt.dir)
+		if errors.As(err, &place) != tt.bad || err != nil && !tt.bad {
+			t.Errorf("%s, tried: %v", tt.name, err)
+		}
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, ".carosbuild-*")); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %q, %v", left, err)
+	}
+}
