@@ -67,7 +67,8 @@ func TestFreshContainer(t *testing.T) {
 			keep += v + "='" + s + "' "
 		}
 	}
-	run(pod, "priv", "--env", "KEEP="+keep, "--mount", top+":/src:ro", "--", "bash", "-c", freshScript)
+	const certificates = "/etc/ssl/certs/ca-certificates.crt" // a company's proxy may have one of its own
+	run(pod, "priv", "--env", "KEEP="+keep, "--mount", top+":/src:ro", "--mount", certificates+":"+certificates+":ro", "--", "bash", "-c", freshScript)
 }
 
 func mustAbs(t *testing.T, path string) string {
