@@ -65,6 +65,45 @@ func TestPodman(t *testing.T) {
 	}
 }
 
+// A new user's podman is told nothing, and shows other images than those of
+// builds. The first build says so, with the line that helps: before podman was
+// used, and after.
+func TestPodmanOfANewUser(t *testing.T) {
+	if os.Getuid() == 0 {
+		t.Skip("the superuser's podman takes overlay by itself")
+	}
+	podman := tool(t, "podman")
+	for _, used := range []bool{false, true} {
+		w := newWorld(t)
+		if err := os.Remove(filepath.Join(w.dir, "home/.config/containers/storage.conf")); err != nil {
+			t.Fatal(err)
+		}
+		shown := func() bool {
+			return strings.Contains(w.ok(t, podman, "--log-level", "error", "images", "--format", "{{.Repository}}:{{.Tag}}").stdout, "localhost/carosbuild/b1:base\n")
+		}
+		if used {
+			shown()
+		}
+		w.file(t, "a.xml", "<redo>"+base(t)+"</redo>")
+		r, _ := w.build(t, "a.xml", "-B", "b1")
+		_, line, said := strings.Cut(r.stderr, "mkdir -p ~/.config")
+		line, _, _ = strings.Cut("mkdir -p ~/.config"+line, "\n")
+		if !said || used != strings.Contains(r.stderr, "podman has chosen the storage driver vfs") {
+			t.Fatalf("podman was used before: %v; what the first build says:\n%s", used, r.stderr)
+		}
+		if out := w.carosbuild(t, "doctor").stdout; !strings.Contains(out, line) {
+			t.Errorf("doctor does not have the line %q:\n%s", line, out)
+		}
+		w.ok(t, "sh", "-c", line)
+		if !shown() {
+			t.Errorf("podman was used before: %v; it does not show the image after %q", used, line)
+		}
+		if r, _ := w.build(t, "a.xml", "-B", "b2"); strings.Contains(r.stderr, "podman") {
+			t.Errorf("it is said once more:\n%s", r.stderr)
+		}
+	}
+}
+
 // startRegistry runs Debian's docker-registry on this machine.
 func startRegistry(t *testing.T, w *world) string {
 	t.Helper()

@@ -91,7 +91,25 @@ func TestVMware(t *testing.T) {
 		second.setenv("SOURCE_DATE_EPOCH=" + epoch)
 		checkAgain(t, v.world, second, v.buildID, "vmware.xml", overlay(t, "boot.xml"), "--out", "caros.vmdk")
 	})
+	t.Run("virtualisation", func(t *testing.T) { checkVirtualisation(t, v) })
 	t.Run("boot", func(t *testing.T) { bootAll(t, v) })
+}
+
+// checkVirtualisation lays the other built-in declaration over the node: what is
+// below it stays, and its programs and units are on the disk.
+func checkVirtualisation(t *testing.T, v vmware) {
+	_, ran := v.build(t, "vmware.xml", "virtualisation.xml", "--out", "virt.vmdk")
+	for _, step := range ran {
+		if stage, _, _ := strings.Cut(step, " "); stage < "035" || stage == "boot-tools" {
+			t.Errorf("step %s below the overlay ran", step)
+		}
+	}
+	v.ok(t, program(t), "inspect", "--check", "virt.vmdk")
+	for _, file := range []string{"/usr/sbin/libvirtd", "/usr/bin/qemu-system-x86_64", "/etc/systemd/system/multi-user.target.wants/libvirtd.service"} {
+		if r := v.carosbuild(t, "inspect", "virt.vmdk", "--ls", file); r.status != 0 {
+			t.Errorf("%s is not on the disk: %s", file, r.stderr)
+		}
+	}
 }
 
 // checkDisk runs the foreign checkers over all files.
@@ -161,9 +179,10 @@ func bootAll(t *testing.T, v vmware) {
 	for _, m := range []machine{
 		{image: "caros.raw", format: "raw", firmware: "bios", disk: "pvscsi", serial: "boot-twice"},
 		{image: "caros.vmdk", format: "vmdk", firmware: "uefi", disk: "ahci", serial: "boot-twice"},
-		{image: "caros.vmdk", format: "vmdk", firmware: "bios", disk: "ahci"},
-		{image: "caros-sparse.vmdk", format: "vmdk", firmware: "uefi", disk: "virtio"},
-		{image: "caros-sparse.vmdk", format: "vmdk", firmware: "bios", disk: "virtio"},
+		{image: "caros.raw", format: "raw", firmware: "uefi", disk: "ahci", serial: "boot-twice"},
+		{image: "caros.vmdk", format: "vmdk", firmware: "bios", disk: "ahci", serial: "boot-twice"},
+		{image: "caros-sparse.vmdk", format: "vmdk", firmware: "uefi", disk: "virtio", serial: "boot-twice"},
+		{image: "caros-sparse.vmdk", format: "vmdk", firmware: "bios", disk: "virtio", serial: "boot-twice"},
 	} {
 		m.image, m.size = filepath.Join(v.work, m.image), "6G"
 		name := filepath.Base(m.image) + " " + m.firmware + " " + m.disk

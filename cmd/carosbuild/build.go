@@ -185,6 +185,11 @@ func (c *buildCommand) run(cmd *cobra.Command) error {
 	if err := c.checkSpace(j); err != nil {
 		return err
 	}
+	if !runc.Inside(c.getenv) && firstBuild(j.store) {
+		if note := c.podmanNote(j.store); note != "" {
+			view.show(build.Event{Time: time.Now(), Kind: build.Note, Text: note})
+		}
+	}
 	inside, err := c.inside(cmd, false)
 	switch {
 	case err != nil:

@@ -108,6 +108,9 @@ func (c *checkup) run(ctx context.Context) error {
 			return err
 		}
 	}
+	if note := c.podmanNote(p); note != "" {
+		c.line("missing", "podman", note)
+	}
 	c.mirror(ctx)
 	c.tools()
 	return c.failed

@@ -7,6 +7,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os/exec"
+	"path/filepath"
 
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/runc"
@@ -32,6 +34,32 @@ func memoryStore(why error) (int64, error) {
 		Tried: fmt.Sprintf("%v; and of memory, where it could be for this run, only %s are free", why, size(free)),
 		Cure:  placeCure,
 	}
+}
+
+// podmanLine has podman share the store.
+const podmanLine = `mkdir -p ~/.config/containers && printf '[storage]\ndriver = "overlay"\n' >~/.config/containers/storage.conf`
+
+// podmanNote says what keeps podman from showing the images of builds, or "".
+func (a *app) podmanNote(p layer.Paths) string {
+	if _, err := exec.LookPath("podman"); err != nil || a.account().Root() {
+		return ""
+	}
+	switch driver := p.PodmanDriver(); {
+	case driver == "" && p.Driver == "":
+		return "podman is not told which storage driver to use, and Debian 12's takes vfs, with which it does not show the images of builds; this is the remedy: " + podmanLine
+	case driver == "vfs" && p.Driver == "":
+		return "podman has chosen the storage driver vfs, with which it does not show the images of builds; the remedy, after which podman has no more what it had with vfs: " +
+			podmanLine + " && rm -r " + filepath.Join(p.GraphRoot, "libpod")
+	case driver != "overlay":
+		return "podman is set to the storage driver " + driver + ", with which it does not show the images of builds: storage.conf wants driver = \"overlay\""
+	}
+	return ""
+}
+
+// firstBuild reports whether the store has no images yet.
+func firstBuild(p layer.Paths) bool {
+	images, err := p.Images()
+	return err == nil && len(images) == 0
 }
 
 // checkPlace ends what cannot work before anything is fetched.

@@ -17,7 +17,26 @@ import (
 )
 
 // Paths are the directories of a store.
-type Paths struct{ GraphRoot, RunRoot string }
+type Paths struct {
+	GraphRoot, RunRoot string
+	Driver             string // that podman is told to use; "" leaves it to podman
+}
+
+// PodmanDriver is the storage driver with which podman keeps its images here:
+// the one that it is told, or else the one that it has chosen. It is "" where
+// podman has not been used yet and is told nothing.
+func (p Paths) PodmanDriver() string {
+	if p.Driver != "" {
+		return p.Driver
+	}
+	if _, err := os.Stat(filepath.Join(p.GraphRoot, "libpod")); err != nil { // podman's own records
+		return ""
+	}
+	if _, err := os.Stat(filepath.Join(p.GraphRoot, "vfs-images")); err == nil {
+		return "vfs"
+	}
+	return "overlay"
+}
 
 // PodmanPaths are the directories that podman uses for the account uid, whose
 // environment env looks up: storage.conf(5) of the user, then of the system,
@@ -52,7 +71,7 @@ func configHome(env func(string) string) string {
 
 func defaultPaths(env func(string) string, uid int) (Paths, error) {
 	if uid == 0 {
-		return Paths{"/var/lib/containers/storage", "/run/containers/storage"}, nil
+		return Paths{GraphRoot: "/var/lib/containers/storage", RunRoot: "/run/containers/storage"}, nil
 	}
 	data := env("XDG_DATA_HOME")
 	if data == "" {
@@ -68,7 +87,7 @@ func defaultPaths(env func(string) string, uid int) (Paths, error) {
 			run = filepath.Join(os.TempDir(), "podman-run-"+strconv.Itoa(uid))
 		}
 	}
-	return Paths{filepath.Join(data, "containers", "storage"), filepath.Join(run, "containers")}, nil
+	return Paths{GraphRoot: filepath.Join(data, "containers", "storage"), RunRoot: filepath.Join(run, "containers")}, nil
 }
 
 // read takes the directories that a storage.conf names. For an ordinary user
@@ -76,6 +95,7 @@ func defaultPaths(env func(string) string, uid int) (Paths, error) {
 func (p *Paths) read(file string, env func(string) string, uid int, own bool) error {
 	var conf struct {
 		Storage struct {
+			Driver    string `toml:"driver"`
 			GraphRoot string `toml:"graphroot"`
 			RunRoot   string `toml:"runroot"`
 			Rootless  string `toml:"rootless_storage_path"`
@@ -96,6 +116,9 @@ func (p *Paths) read(file string, env func(string) string, uid int, own bool) er
 	}
 	if s := conf.Storage.Rootless; s != "" && uid != 0 {
 		p.GraphRoot = expand(s)
+	}
+	if s := conf.Storage.Driver; s != "" {
+		p.Driver = s
 	}
 	if s := conf.Storage.GraphRoot; s != "" && own {
 		p.GraphRoot = expand(s)

@@ -39,12 +39,12 @@ func TestPodmanPaths(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Paths{filepath.Join(dir, ".local/share/containers/storage"), filepath.Join(dir, "run/containers")}
+	want := Paths{GraphRoot: filepath.Join(dir, ".local/share/containers/storage"), RunRoot: filepath.Join(dir, "run/containers")}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
 	dir, env = home(t, map[string]string{".config/containers/storage.conf": "[storage]\ndriver = \"overlay\"\ngraphroot = \"$HOME/images-$UID\"\nrunroot='/run/x'\n"})
-	if got, err = PodmanPaths(env, 1000); err != nil || got != (Paths{dir + "/images-1000", "/run/x"}) {
+	if got, err = PodmanPaths(env, 1000); err != nil || got != (Paths{GraphRoot: dir + "/images-1000", RunRoot: "/run/x", Driver: "overlay"}) {
 		t.Errorf("%v %v", got, err)
 	}
 	_, env = home(t, map[string]string{".config/containers/storage.conf": "nonsense"})
@@ -196,4 +196,39 @@ func FuzzSplit(f *testing.F) {
 			t.Errorf("got %q, want %q", out.String(), want)
 		}
 	})
+}
+
+func TestPodmanDriver(t *testing.T) {
+	for _, tt := range []struct {
+		name, conf string
+		dirs       []string
+		want       string
+	}{
+		{"nothing", "", nil, ""},
+		{"ours only", "", []string{"overlay-images"}, ""},
+		{"it has chosen vfs", "", []string{"libpod", "vfs-images", "overlay-images"}, "vfs"},
+		{"it has chosen overlay", "", []string{"libpod", "overlay-images"}, "overlay"},
+		{"it is told", "[storage]\ndriver = \"overlay\"\n", []string{"libpod", "vfs-images"}, "overlay"},
+		{"it is told otherwise", "[storage]\ndriver = \"btrfs\"\n", nil, "btrfs"},
+	} {
+		dir := t.TempDir()
+		conf := filepath.Join(dir, "storage.conf")
+		if err := os.WriteFile(conf, []byte(tt.conf), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p, err := PodmanPaths(func(name string) string {
+			return map[string]string{"HOME": dir, "XDG_RUNTIME_DIR": dir, "CONTAINERS_STORAGE_CONF": conf}[name]
+		}, 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range tt.dirs {
+			if err := os.MkdirAll(filepath.Join(p.GraphRoot, d), 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := p.PodmanDriver(); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
 }

@@ -27,7 +27,7 @@ import (
 // Options of Build.
 type Options struct {
 	Kernel      string   // version; "" when lib/modules has exactly one
-	Modules     []string // wanted, names or aliases, with their dependencies; "NAME?" may be missing; nil means DefaultModules
+	Modules     []string // wanted, names or aliases, with their dependencies; "NAME?" may be missing; none means DefaultModules
 	Programs    []string // paths of programs that it has too, in /bin, with their libraries
 	Busybox     string   // path in the tree; "" tries the usual ones
 	Compression string   // gzip (""), or zstd for kernels from 5.9 on
@@ -57,7 +57,7 @@ func Build(t *tree.Tree, o Options) ([]byte, error) {
 		return nil, err
 	}
 	wanted := o.Modules
-	if wanted == nil {
+	if len(wanted) == 0 {
 		wanted = DefaultModules()
 	}
 	modules, err := resolve(files, version, wanted)

@@ -356,3 +356,22 @@ func TestSoftDependenciesAndAliases(t *testing.T) {
 		t.Errorf("an alias that nothing has: %v", err)
 	}
 }
+
+// An element without modules has an empty list of them.
+func TestDefaultModules(t *testing.T) {
+	var want [][]byte
+	for _, modules := range [][]string{DefaultModules(), nil, {}, strings.Fields("")} {
+		b, err := Build(mk(stage()), Options{Modules: modules})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, b)
+		if !bytes.Equal(b, want[0]) {
+			t.Errorf("modules %#v: another initrd than with the default ones", modules)
+		}
+	}
+	names, _ := unpack(t, want[0])
+	if !slices.ContainsFunc(names, func(n string) bool { return strings.HasSuffix(n, " m/ext4.ko") }) {
+		t.Errorf("no ext4 among %q", names)
+	}
+}
