@@ -35,7 +35,7 @@ type StagePlan struct {
 type StepPlan struct {
 	Kind   string `json:"kind"` // BOOTSTRAP, or the action's
 	Text   string `json:"text"`
-	Key    string `json:"key"` // "" where Unresolved, here or in a step before, says why
+	Key    string `json:"key"`   // "" where Unresolved, here or in a step before, says why
 	Layer  bool   `json:"layer"` // it may change files
 	Cached bool   `json:"cached"`
 	Why    string `json:"why,omitempty"` // it runs, see Explain
