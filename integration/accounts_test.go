@@ -7,7 +7,9 @@
 package integration
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -78,5 +80,65 @@ func TestDirectoryOfAnotherAccount(t *testing.T) {
 	w.ok(t, give[0], give[1:]...)
 	if r := w.carosbuild(t, "a.xml"); r.status != 4 || !strings.Contains(r.stderr, "belongs to another account") || !strings.Contains(r.stderr, "remedy: ") {
 		t.Errorf("status %d:\n%s", r.status, r.stderr)
+	}
+}
+
+// makeAccount makes an account of this host with subordinate ids, for the test.
+func makeAccount(t *testing.T, name string, first int) {
+	t.Helper()
+	home := filepath.Join("/home", name)
+	run := func(args ...string) {
+		t.Helper()
+		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+			t.Fatalf("%q: %v\n%s", args, err, out)
+		}
+	}
+	ids := fmt.Sprintf("%d-%d", first, first+65535)
+	t.Cleanup(func() { run("userdel", "--remove", name) })
+	run("useradd", "--create-home", "--home-dir", home, "--shell", "/bin/sh", name)
+	run("usermod", "--add-subuids", ids, "--add-subgids", ids, name)
+}
+
+// Two accounts with other ids, other umasks and other locales make the same disk
+// of the same declaration, and neither sees what the other has built.
+func TestTwoAccounts(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only the superuser makes accounts")
+	}
+	names := []string{fmt.Sprintf("cbone%d", os.Getpid()%100000), fmt.Sprintf("cbtwo%d", os.Getpid()%100000)}
+	files := map[string]string{"data/x": "x", "a.xml": stageOfAll(t)[:len(stageOfAll(t))-len("</redo>")] + `
+		<buildstage id="more"><prestage>all</prestage><action>ADD data /data</action><action>RUN date; umask; touch /now; ls -a / >/list; dd if=/dev/zero of=/sparse bs=1M count=3 2>/dev/null</action></buildstage>
+		<disk id="d" stage="more" size="64M"><partition fs="ext4" size="rest" path="/"/></disk></redo>`}
+	var sums []string
+	for i, name := range names {
+		makeAccount(t, name, 3000000+i*65536)
+		dir := filepath.Join("/home", name, "work")
+		for file, content := range files {
+			path := filepath.Join(dir, file)
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		copied := filepath.Join("/home", name, "carosbuild")
+		script := fmt.Sprintf("chown -R %[1]s /home/%[1]s && install -m 755 %[2]s %[3]s && su - %[1]s -c 'umask 0%[4]d7; export SOURCE_DATE_EPOCH=%[5]s LC_ALL=%[6]s; cd work && ~/carosbuild --progress=plain a.xml -B mine --out d.raw && ~/carosbuild images && sha256sum d.raw'",
+			name, program(t), copied, []int{2, 7}[i], epoch, []string{"C", "C.UTF-8"}[i])
+		out, err := exec.CommandContext(t.Context(), "sh", "-c", script).Output()
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", name, err, out)
+		}
+		lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+		sums = append(sums, strings.Fields(lines[len(lines)-1])[0])
+	}
+	if sums[0] != sums[1] {
+		t.Errorf("two accounts have made two disks: %v", sums)
+	}
+	// The second looks for the first one's.
+	script := fmt.Sprintf("su - %s -c 'ls /home/%[2]s/.cache/carosbuild; ls /home/%[2]s/.local/share/containers/storage; HOME=/home/%[2]s ~/carosbuild images'", names[1], names[0])
+	out, err := exec.CommandContext(t.Context(), "sh", "-c", script).CombinedOutput()
+	if err == nil || strings.Count(string(out), "Permission denied") < 2 || strings.Contains(string(out), "more") {
+		t.Errorf("what one account sees of another one's builds: %v\n%s", err, out)
 	}
 }
