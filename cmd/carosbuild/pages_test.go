@@ -1,0 +1,120 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestPagesHaveRealCommands takes every command line of carosbuild out of the
+// README and the pages, and wants each to have a command, options and a number of
+// arguments that there are. What the commands do, other tests run.
+func TestPagesHaveRealCommands(t *testing.T) {
+	pages, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, page := range append(pages, "../../README.md") {
+		data, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, words := range pageCommands(string(data)) {
+			found++
+			if err := parseOnly(words); err != nil {
+				t.Errorf("%s: %s: %v", filepath.Base(page), strings.Join(words, " "), err)
+			}
+		}
+	}
+	if found < 50 {
+		t.Errorf("only %d command lines were found", found)
+	}
+}
+
+// parseOnly does with a command line what happens before a command runs.
+func parseOnly(words []string) error {
+	a := &app{getenv: func(string) string { return "" }}
+	root := a.command()
+	cmd, rest, err := root.Find(words)
+	if err != nil || len(rest) == 0 { // a command that is only mentioned
+		return err
+	}
+	if err := cmd.ParseFlags(rest); err != nil {
+		return err
+	}
+	return cmd.ValidateArgs(cmd.Flags().Args())
+}
+
+// pageCommands are the arguments of all command lines in a page.
+func pageCommands(page string) [][]string {
+	var out [][]string
+	fenced := false
+	page = strings.ReplaceAll(page, "\\\n", " ")
+	for line := range strings.Lines(page) {
+		if strings.HasPrefix(line, "```") {
+			fenced = !fenced
+			continue
+		}
+		texts := []string{line}
+		if !fenced && !strings.HasPrefix(line, "    ") { // `code` in prose
+			texts = nil
+			for i, span := range strings.Split(line, "`") {
+				if i%2 == 1 {
+					texts = append(texts, span)
+				}
+			}
+		}
+		for _, text := range texts {
+			for _, words := range shellCommands(text) {
+				if len(words) > 1 && (words[0] == "carosbuild" || words[0] == "bin/carosbuild") {
+					out = append(out, words[1:])
+				}
+			}
+		}
+	}
+	return out
+}
+
+// shellCommands splits a line into commands and their words, as a shell would as
+// far as pages have it: quotes, comments, && and pipes.
+func shellCommands(line string) [][]string {
+	var all [][]string
+	var words []string
+	word, open, quote := "", false, rune(0)
+	end := func() {
+		if open {
+			words = append(words, word)
+		}
+		word, open = "", false
+	}
+	for _, r := range line {
+		switch {
+		case quote != 0:
+			if r == quote {
+				quote = 0
+			} else {
+				word += string(r)
+			}
+		case r == '\'' || r == '"':
+			quote, open = r, true
+		case r == '#' && !open:
+			end()
+			return append(all, words)
+		case strings.ContainsRune("&|;>", r):
+			end()
+			all, words = append(all, words), nil
+		case r == ' ' || r == '\t' || r == '\n':
+			end()
+		default:
+			word, open = word+string(r), true
+		}
+	}
+	end()
+	return append(all, words)
+}
