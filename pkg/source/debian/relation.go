@@ -23,6 +23,8 @@ type alternative struct {
 	Op   string // <<, <=, =, >=, >>, or "" for any version
 	Ver  version.Version
 	text string // as written, for messages
+
+	elsewhere bool // met by packages that say Multi-Arch: foreign only
 }
 
 // parseRelations reads a relationship field (Debian Policy 7.1). Alternatives
@@ -119,13 +121,16 @@ func (a alternative) matches(p *pkg, arch string) bool {
 	default:
 		return false
 	}
-	return a.Name == p.Name && a.admits(p.Ver)
+	return a.Name == p.Name && a.admits(p.Ver) && (!a.elsewhere || p.Multi == "foreign")
 }
 
 // providedBy says whether something that p provides fulfils a. Only a
 // versioned Provides fulfils a versioned relation (Policy 7.5).
 func (a alternative) providedBy(p *pkg, arch string) bool {
 	if a.Arch != "" && a.Arch != arch && a.Arch != "native" && (a.Arch != "any" || p.Multi != "allowed") {
+		return false
+	}
+	if a.elsewhere && p.Multi != "foreign" {
 		return false
 	}
 	for _, v := range p.Provides {

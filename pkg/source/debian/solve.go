@@ -178,6 +178,9 @@ func (s *solver) obstacle(p *pkg) string {
 	if q := s.chosen[p.Name]; q != nil {
 		return fmt.Sprintf("%s %s is already chosen", q.Name, q.Version)
 	}
+	if o := s.sibling(p); o != "" {
+		return o
+	}
 	for _, c := range s.against[p.Name] {
 		if c.a.matches(p, s.u.arch) {
 			return fmt.Sprintf("%s conflicts with %s", c.by.Name, c.a.text)
@@ -248,7 +251,7 @@ func (s *solver) explain(n need, obstacles []string) error {
 	if len(obstacles) > 0 {
 		fmt.Fprintf(&b, " cannot be had: %s", strings.Join(obstacles, "; "))
 	} else {
-		fmt.Fprintf(&b, " is not in %s (%s)", suiteNames(s.u.archives), s.u.arch)
+		fmt.Fprintf(&b, " is not in %s (%s)", suiteNames(s.u.used), s.u.arch)
 		b.WriteString(s.otherVersions(n.rel))
 	}
 	for p := n.by; p != nil; p = s.why[p].by {
