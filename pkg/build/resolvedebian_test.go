@@ -11,8 +11,11 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/runc"
@@ -178,5 +181,57 @@ func TestBootstrapWithoutACache(t *testing.T) {
 	var host *runc.HostError
 	if !errors.As(err, &host) || !strings.Contains(err.Error(), "XDG_CACHE_HOME") || strings.Contains(err.Error(), "states") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestBootstrapWords takes the words and values that the declaration allows to
+// the package that works with them.
+func TestBootstrapWords(t *testing.T) {
+	schema := string(decl.Schema())
+	_, variants, _ := strings.Cut(schema, `<attribute name="variant">`)
+	variants, _, _ = strings.Cut(variants, "</attribute>")
+	var got []string
+	for _, m := range regexp.MustCompile(`<value>(\w+)</value>`).FindAllStringSubmatch(variants, -1) {
+		got = append(got, m[1])
+	}
+	if diff := cmp.Diff(got, debian.Variants()); diff != "" {
+		t.Errorf("variants (-decl +debian):\n%s", diff)
+	}
+	for attr, values := range map[string][]string{
+		"suite":           {"bookworm", "noble", "2024.1", "trixie-backports", "9x", "Bookworm", "a/b", "..", "a b", "x+y", "-x", "ä"},
+		"arch":            {"amd64", "hurd-i386", "x86_64", ""},
+		"components":      {"main", "non-free-firmware", "updates/main", "1.29", "main contrib", "../x", "a//b", "a/", "main,contrib", "Main"},
+		"packages":        {"vim", "libc6:i386", "vim=2:9.0~x+1-2", "libc6:i386=2.36", "g++", "a", "vim=", "vim=x", "vim:", "Vim", "vim/sid", "vim;id", "vim=1_2", "linux-image-amd64 udev"},
+		"mirror":          {"http://m.example/debian", "https://m.example:8443/a/{snapshot}/", "file:///srv/mirror", "file://srv", "file:/srv", "ftp://x", "none", "http://u:p@m.example", "http://m.example/a b", "http://m.example/%zz", "http://[::1]/", "http://", "http://ä.example/", `http://m.example/"`},
+		"security-mirror": {"none", "http://m.example/s", "no", "file:///"},
+		"snapshot":        {"20250101T000000Z", "2025-01-01", "20251301T000000Z", "20250101T000000Z/.."},
+	} {
+		for _, v := range values {
+			attrs := attr + `="` + strings.ReplaceAll(v, `"`, "&quot;") + `"`
+			if attr != "suite" {
+				attrs += ` suite="sid"`
+			}
+			d, findings := decl.Parse(decl.Source{Name: "a.xml", Data: []byte(`<redo><buildstage id="s"><bootstrap ` + attrs + `/></buildstage></redo>`)})
+			if findings.HasErrors() {
+				continue
+			}
+			if _, err := (&Resolver{Arch: "amd64"}).wanted(d.Stages[0]); err != nil {
+				t.Errorf("%s: taken, and then refused: %v", attrs, err)
+			}
+		}
+	}
+}
+
+// TestRefusedValues are those that the declaration must not let through.
+func TestRefusedValues(t *testing.T) {
+	for _, attrs := range []string{
+		`suite="a/b"`, `suite="sid" components="../x"`, `suite="sid" packages="vim;id"`, `suite="sid" packages="vim="`,
+		`suite="sid" mirror="http://u:p@m.example"`, `suite="sid" mirror="none"`, `suite="sid" mirror="http://m.example/&quot;"`,
+		`suite="sid" security-mirror="no"`, `suite="sid" variant="tiny"`, `suite="sid" snapshot="20251301T000000Z"`,
+	} {
+		_, findings := decl.Parse(decl.Source{Name: "a.xml", Data: []byte(`<redo><buildstage id="s"><bootstrap ` + attrs + `/></buildstage></redo>`)})
+		if !findings.HasErrors() {
+			t.Errorf("%s: taken", attrs)
+		}
 	}
 }

@@ -44,7 +44,7 @@ type Bootstrap struct {
 var (
 	suiteRE     = regexp.MustCompile(`^[a-z0-9][a-z0-9.+-]*$`)
 	archRE      = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
-	componentRE = regexp.MustCompile(`^[a-z0-9][a-z0-9/-]*$`)
+	componentRE = regexp.MustCompile(`^[a-z0-9]+([./-][a-z0-9]+)*$`)
 	packageRE   = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]*$`)
 	versionRE   = regexp.MustCompile(`^[0-9][A-Za-z0-9.+~:-]*$`)
 	snapshotRE  = regexp.MustCompile(`^[0-9]{8}T[0-9]{6}Z$`)

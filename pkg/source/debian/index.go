@@ -40,7 +40,7 @@ type universe struct {
 	arch      string
 	foreign   []string // architectures beside arch
 	archives  []archive
-	used      []archive // those that the mirrors have
+	used      []archive         // those that the mirrors have
 	byName    map[string][]*pkg // all versions
 	providers map[string][]*pkg // by virtual name
 	candidate map[string]*pkg   // the version chosen of a name

@@ -6,6 +6,7 @@ package debian
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"pault.ag/go/debian/dependency"
@@ -82,9 +83,11 @@ func newAlternative(p dependency.Possibility) (alternative, error) {
 }
 
 func (r relation) String() string {
-	words := make([]string, len(r))
-	for i, a := range r {
-		words[i] = a.text
+	var words []string
+	for _, a := range r {
+		if !slices.Contains(words, a.text) { // of another architecture
+			words = append(words, a.text)
+		}
 	}
 	return strings.Join(words, " | ")
 }

@@ -215,12 +215,16 @@ func TestStepsGetNoPassword(t *testing.T) {
 		list  string
 	}{
 		"a proxy without": {
-			Host{HTTPProxy: "http://p.example:3142"}, "",
-			[]string{`Acquire::http::Proxy "http://p.example:3142";`}, DefaultMirror,
+			Host{HTTPProxy: "http://p.example:3142"},
+			"",
+			[]string{`Acquire::http::Proxy "http://p.example:3142";`},
+			DefaultMirror,
 		},
 		"a proxy with": {
-			Host{HTTPProxy: "http://u:" + secret + "@p.example:3142", HTTPSProxy: "http://q.example"}, "http://relay",
-			[]string{`Acquire::http::Proxy "http://relay";`, `Acquire::https::Proxy "http://q.example";`}, DefaultMirror,
+			Host{HTTPProxy: "http://u:" + secret + "@p.example:3142", HTTPSProxy: "http://q.example"},
+			"http://relay",
+			[]string{`Acquire::http::Proxy "http://relay";`, `Acquire::https::Proxy "http://q.example";`},
+			DefaultMirror,
 		},
 		"without a scheme":    {Host{HTTPProxy: "u:" + secret + "@p.example:3142"}, "http://relay", []string{`Acquire::http::Proxy "http://relay";`}, DefaultMirror},
 		"no relay":            {Host{HTTPProxy: "http://u:" + secret + "@p.example:3142"}, "", nil, DefaultMirror},

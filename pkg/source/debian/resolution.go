@@ -50,7 +50,7 @@ type Package struct {
 	URL                 string // of the mirror
 	Filename            string // below URL
 	Size                int64
-	Sum                 string `json:"SHA256"`           // hexadecimal; one of 128 digits is a SHA512
+	Sum                 string `json:"SHA256"`     // hexadecimal; one of 128 digits is a SHA512
 	Stanza              string `json:",omitempty"` // the index entry, of Extra packages only
 }
 
