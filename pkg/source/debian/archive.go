@@ -73,6 +73,9 @@ func isMissing(err error) bool {
 // explain says which attribute could help. A suite that no distribution has,
 // and the mirror neither, is a mistake of the declaration.
 func (q asked) explain(a archive, err error, missing bool) error {
+	if isLocal(err) {
+		return err
+	}
 	_, known := distributionOf(a.Suite)
 	switch {
 	case a.Security && AsMistakes(err) == nil:

@@ -56,5 +56,8 @@ func (f *Fetcher) hostError(err error) error {
 	if err == nil || !isLocal(err) || AsMistakes(err) != nil {
 		return err
 	}
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		err = p // what it was for does not matter
+	}
 	return &CacheError{f.Cache, err}
 }

@@ -39,15 +39,8 @@ func (f *Fetcher) Resolve(ctx context.Context, b Bootstrap, h Host, now time.Tim
 	if q.from, q.keys, err = b.keyring(h); err != nil {
 		return nil, err
 	}
-	offers := make([]offer, len(archives))
-	group, groupCtx := errgroup.WithContext(ctx)
-	for i, a := range archives {
-		group.Go(func() (err error) {
-			offers[i], err = f.readArchive(groupCtx, q, a)
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
+	offers, err := f.readArchives(ctx, q, archives)
+	if err != nil {
 		return nil, f.hostError(err)
 	}
 	r := &Resolution{
@@ -74,6 +67,33 @@ func (f *Fetcher) Resolve(ctx context.Context, b Bootstrap, h Host, now time.Tim
 	r.Sources = b.sourcesList(used, func(a archive) string { return a.Public })
 	r.Packages, err = choosePackages(u, b)
 	return r, err
+}
+
+// readArchives reads all archives at a time. Of several failures the first
+// archive's counts, so that the same mistake is always told in the same words.
+func (f *Fetcher) readArchives(ctx context.Context, q asked, archives []archive) ([]offer, error) {
+	offers := make([]offer, len(archives))
+	failures := make([]error, len(archives))
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var group errgroup.Group
+	for i, a := range archives {
+		group.Go(func() error {
+			if offers[i], failures[i] = f.readArchive(ctx, q, a); failures[i] != nil && i == 0 {
+				cancel()
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	for _, err := range failures {
+		if err != nil {
+			return nil, err
+		}
+	}
+	return offers, nil
 }
 
 // keyring are the files of the archive's keys, and the keys.
