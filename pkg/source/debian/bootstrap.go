@@ -133,13 +133,13 @@ func checkMirror(raw string) error {
 		return fmt.Errorf("is not an address")
 	case u.User != nil:
 		return fmt.Errorf("%q has a user or password in it, which would be in the image: "+
-			"give them to the host's apt (apt_auth.conf), or the whole address in %s", u.Redacted(), EnvMirror)
+			"give them to the host's apt (apt_auth.conf), or the whole address in %s", withoutLogin(raw), EnvMirror)
 	case u.Scheme == "file" && u.Host == "" && strings.HasPrefix(u.Path, "/"):
 	case u.Scheme != "http" && u.Scheme != "https", u.Host == "":
-		return fmt.Errorf("%q is not an http, https or file address", raw)
+		return fmt.Errorf("%q is not an http, https or file address", withoutLogin(raw))
 	}
 	if strings.ContainsFunc(raw, func(r rune) bool { return r <= ' ' || r == '"' || r == '[' || r > '~' }) {
-		return fmt.Errorf("%q holds a character that a sources.list cannot", raw)
+		return fmt.Errorf("%q holds a character that a sources.list cannot", withoutLogin(raw))
 	}
 	return nil
 }

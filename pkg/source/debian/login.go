@@ -42,6 +42,14 @@ func splitLogin(address string) (string, []login) {
 	return bare, []login{l}
 }
 
+// withoutLogin is an address for a message, whether it is well-formed or not.
+func withoutLogin(address string) string {
+	if i := strings.LastIndexByte(address, '@'); i >= 0 {
+		return "..." + address[i:]
+	}
+	return address
+}
+
 func unescape(s string) string {
 	if u, err := url.PathUnescape(s); err == nil {
 		return u

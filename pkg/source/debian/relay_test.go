@@ -114,6 +114,34 @@ func TestRelayAddsThePasswordOfTheProxy(t *testing.T) {
 	}
 }
 
+// A mirror with a password that speaks TLS has a plain address for steps; the
+// relay makes of it what it is.
+func TestRelayReachesASealedMirror(t *testing.T) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		switch {
+		case q.Header.Get("Authorization") != basic || q.Header.Get("Proxy-Authorization") != "":
+			w.WriteHeader(http.StatusUnauthorized)
+		case q.URL.Path == "/debian/old":
+			http.Redirect(w, q, "https://"+q.Host+"/debian/new", http.StatusFound)
+		default:
+			fmt.Fprint(w, q.URL.Path)
+		}
+	}))
+	t.Cleanup(server.Close)
+	host := strings.TrimPrefix(server.URL, "https://")
+	root := t.TempDir()
+	writeFiles(t, root, map[string]string{"etc/apt/sources.list": "deb https://u:" + secret + "@" + host + "/debian sid main\n"})
+	h, err := ReadHost(root, func(string) string { return "" })
+	must(t, err)
+	r := startRelay(t, h)
+	r.out = loginTransport{server.Client().Transport, h.logins}
+	for _, name := range []string{"new", "old"} {
+		if got, want := through(t, r.Address(), "http://"+host+"/debian/"+name, &http.Transport{}), "200 /debian/new"; got != want {
+			t.Errorf("%s: got %s, want %s", name, got, want)
+		}
+	}
+}
+
 // What is without a password on this host is not reached by way of the relay.
 func TestRelayIsNoOpenProxy(t *testing.T) {
 	server := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("was reached") }))
@@ -203,6 +231,25 @@ APT::Sandbox::User ""; APT::Architecture "amd64"; APT::Architectures "amd64"; Ac
 	cmd.Env = []string{"APT_CONFIG=" + filepath.Join(dir, "apt.conf"), "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("apt-get update: %v\n%s\n%s", err, out, conf)
+	}
+}
+
+// Addresses with a password that are wrong, too, are told without it.
+func TestMessagesHaveNoPassword(t *testing.T) {
+	for _, address := range []string{"u:" + secret + "@m.example", "ftp://u:" + secret + "@m.example", "http://u:" + secret + "@", "http://u:" + secret + "@m.example/a b", "http://u:" + secret + "%zz@m.example/"} {
+		h, err := ReadHost(t.TempDir(), func(n string) string { return map[string]string{EnvMirror: address}[n] })
+		must(t, err)
+		for _, b := range []Bootstrap{{Suite: "sid"}, {Suite: "sid", Mirror: address}} {
+			f := &Fetcher{Cache: t.TempDir(), Backoff: 1, HTTP: h.HTTPClient()}
+			if _, err := f.Resolve(t.Context(), b, h, testNow); err == nil || strings.Contains(err.Error(), secret) {
+				t.Errorf("%+v: got %v", b, err)
+			}
+		}
+	}
+	h := Host{HTTPProxy: "http://u:" + secret + "@127.0.0.1:1", Keyrings: []string{writeKeyring(t, newKey(t, 0))}, Mirror: "http://m.example"}
+	f := &Fetcher{Cache: t.TempDir(), Backoff: 1, HTTP: h.HTTPClient()}
+	if _, err := f.Resolve(t.Context(), Bootstrap{Suite: "sid"}, h, testNow); !IsNetwork(err) || strings.Contains(err.Error(), secret) {
+		t.Errorf("a proxy that is not there: got %v", err)
 	}
 }
 
