@@ -5,6 +5,7 @@
 package debian
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -42,6 +43,9 @@ func choosePackages(u *universe, b Bootstrap) ([]Package, error) {
 		}
 		from := len(s.order)
 		if err := s.install(names); err != nil {
+			if unmet, ok := errors.AsType[*unmetError](err); ok {
+				return nil, unmet.mistake(b)
+			}
 			return nil, err
 		}
 		for _, p := range inOrder(s, s.order[from:]) {

@@ -256,6 +256,18 @@ func TestVariantEssential(t *testing.T) {
 	}
 }
 
+// A package that cannot be installed is told at its word, and why on the way to
+// it.
+func TestPackagesThatCannotBeInstalled(t *testing.T) {
+	r := newRepo(t)
+	r.suite(suiteSpec{}, append(baseDebs(), fakeDeb{Name: "a", Version: "1", Fields: "Depends: b\n"}, fakeDeb{Name: "b", Version: "1", Fields: "Depends: c\n"})...)
+	_, err := r.fetcher(t).Resolve(t.Context(), r.bootstrap("apt", "a=1"), Host{}, testNow)
+	ms := AsMistakes(err)
+	if len(ms) != 1 || ms[0].Attr != "packages" || ms[0].Value != "a=1" || strings.Contains(ms[0].Text, "\n") || ms[0].Hint != "b is needed by a; a was asked for" {
+		t.Errorf("got %+v", err)
+	}
+}
+
 // Several packages that there are not are told at once.
 func TestMissingPackages(t *testing.T) {
 	r := newRepo(t)

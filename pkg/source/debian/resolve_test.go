@@ -94,7 +94,7 @@ func TestResolveFailures(t *testing.T) {
 			"missing dependency",
 			suiteSpec{},
 			func(_ *fakeRepo, b *Bootstrap, _ *Host) { b.Packages = []string{"needy"} },
-			"needy 1 depends on gone (>= 2), which is not in sid (amd64)\n  needy was asked for",
+			"needy 1 depends on gone (>= 2), which is not in sid (amd64): needy was asked for",
 		},
 		{"missing package", suiteSpec{}, func(_ *fakeRepo, b *Bootstrap, _ *Host) { b.Packages = []string{"nope"} }, `package "nope" is not in sid`},
 		{"missing version", suiteSpec{}, func(_ *fakeRepo, b *Bootstrap, _ *Host) { b.Packages = []string{"mawk=9"} }, "no version 9, only 1.3"},
