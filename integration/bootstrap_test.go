@@ -125,6 +125,27 @@ func TestBootstrapOfEachKind(t *testing.T) {
 	}
 }
 
+// TestBootstrapOfUbuntu builds one where the host's mirror and keyrings have it.
+func TestBootstrapOfUbuntu(t *testing.T) {
+	mirror := strings.TrimSuffix(hostMirror(t), "/debian") + "/ubuntu"
+	resp, err := http.Head(mirror + "/dists/noble/InRelease")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Skipf("there is no Ubuntu at %s", mirror)
+	}
+	if _, err := os.Stat("/usr/share/keyrings/ubuntu-archive-keyring.gpg"); err != nil {
+		t.Skip("the host has no keyring of Ubuntu")
+	}
+	w := newWorld(t)
+	w.setenv("CAROSBUILD_UBUNTU_MIRROR=" + mirror)
+	w.setenv("CAROSBUILD_UBUNTU_SECURITY_MIRROR=" + mirror)
+	w.file(t, "a.xml", `<redo><buildstage id="a"><bootstrap suite="noble"/><action>RUN grep 24.04 /etc/os-release &amp;&amp; apt-get update &amp;&amp; apt-get check</action></buildstage></redo>`)
+	w.build(t, "a.xml")
+}
+
 // TestBootstrapMistakes has the real mirror say what it does not have.
 func TestBootstrapMistakes(t *testing.T) {
 	w := newWorld(t)

@@ -105,6 +105,14 @@ func TestBootstrapMistakes(t *testing.T) {
 			fmt.Sprintf(`suite="bookwrom" mirror="%s" keyring="%s"`, server.URL, keyring),
 			"bookwrom", `did you mean "bookworm"?`, "the mirror " + server.URL + ` has no suite "bookwrom"`,
 		},
+		"misspelt suite of a part": {
+			fmt.Sprintf(`suite="bookwrom-backports" mirror="%s" keyring="%s"`, server.URL, keyring),
+			"bookwrom-backports", `did you mean "bookworm-backports"?`, "the mirror " + server.URL + ` has no suite "bookwrom-backports"`,
+		},
+		"wrong place of a mirror": {
+			fmt.Sprintf(`suite="bookworm" mirror="%s/debain" security-mirror="none" keyring="%s"`, server.URL, keyring),
+			server.URL + "/debain", "the address is that of the directory which has dists/bookworm", "the mirror " + server.URL + "/debain has no suite bookworm",
+		},
 		"missing keyring": {`suite="sid" keyring="/none/k.gpg"`, "/none/k.gpg", "", `keyring "/none/k.gpg": no such file or directory`},
 		"keyring beside the declaration": {
 			`suite="sid" keyring="k.gpg"`, "k.gpg", "", `keyring "k.gpg" does not exist (looked in DIR/s, DIR)`,

@@ -87,9 +87,19 @@ func (q asked) explain(a archive, err error, missing bool) error {
 		}
 		return fmt.Errorf("security updates: %w (%s)", err, m.Hint)
 	case missing && !known:
-		return &Mistake{
-			Attr: "suite", Value: a.Suite, Text: fmt.Sprintf("the mirror %s has no suite %q", a.URL, a.Suite), Known: KnownSuites(), Err: err,
+		m := &Mistake{
+			Attr: "suite", Value: a.Suite, Text: fmt.Sprintf("the mirror %s has no suite %q", a.URL, a.Suite), Err: err,
 			Hint: `a suite is a directory below dists/ of the mirror; mirror="ADDRESS" names another one`,
+		}
+		_, part := splitSuite(a.Suite)
+		for _, name := range KnownSuites() {
+			m.Known = append(m.Known, name+part)
+		}
+		return m
+	case missing && q.b.Mirror != "":
+		return &Mistake{
+			Attr: "mirror", Value: q.b.Mirror, Text: fmt.Sprintf("the mirror %s has no suite %s", a.URL, a.Suite), Err: err,
+			Hint: "the address is that of the directory which has dists/" + a.Suite,
 		}
 	case missing:
 		return fmt.Errorf("the mirror %s has no suite %s: %w", a.URL, a.Suite, err)
@@ -146,7 +156,9 @@ func (f *Fetcher) readDetached(ctx context.Context, q asked, address string) (st
 		message, err := f.revalidate(ctx, address)
 		var signature []byte
 		if err == nil {
-			signature, err = f.revalidate(ctx, address+".gpg")
+			if signature, err = f.revalidate(ctx, address+".gpg"); isMissing(err) {
+				return "", &untrustedError{redact(address), errors.New("it has no signature: there is neither InRelease nor Release.gpg")}
+			}
 		}
 		if err != nil {
 			return "", fmt.Errorf("read the release file: %w", err)

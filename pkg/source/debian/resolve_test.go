@@ -89,7 +89,7 @@ func TestResolveFailures(t *testing.T) {
 		{"architecture", suiteSpec{}, func(_ *fakeRepo, b *Bootstrap, _ *Host) { b.Arch = "riscv64" }, "no architecture riscv64"},
 		{"component", suiteSpec{}, func(_ *fakeRepo, b *Bootstrap, _ *Host) { b.Components = []string{"main", "non-free"} }, `no component "non-free"`},
 		{"unreachable", suiteSpec{}, func(r *fakeRepo, _ *Bootstrap, _ *Host) { r.server.Close() }, "connection refused"},
-		{"not found", suiteSpec{}, func(_ *fakeRepo, b *Bootstrap, _ *Host) { b.Suite = "unstable" }, "404"},
+		{"not found", suiteSpec{}, func(_ *fakeRepo, b *Bootstrap, _ *Host) { b.Suite = "unstable" }, "has no suite unstable"},
 		{
 			"missing dependency",
 			suiteSpec{},
