@@ -129,7 +129,7 @@ func TestTamperedMirror(t *testing.T) {
 				return b
 			}
 			r := w.carosbuild(t, "--progress=plain", "a.xml")
-			if r.status != 5 { // it is the mirror that failed
+			if r.status != 5 {
 				t.Errorf("exit status %d", r.status)
 			}
 			for _, s := range tt.want {

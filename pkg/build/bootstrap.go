@@ -7,8 +7,11 @@ package build
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/runc"
@@ -97,13 +100,36 @@ func (r *stageRun) aptFiles() ([]runc.Mount, error) {
 	if base == "" {
 		return nil, nil
 	}
-	files, err := r.resolved.Wanted[base].AptFiles(r.Host)
+	apt, err := r.resolved.Wanted[base].AptFiles(r.Host, r.resolved.Without[base], r.relay.Address())
 	if err != nil {
 		return nil, err
 	}
-	dir, err := r.runDir(r.plan.ID, files)
+	dir, err := r.runDir(r.plan.ID, apt.Files)
 	if err != nil {
 		return nil, err
 	}
-	return []runc.Mount{{Source: dir, Target: debian.RunDir, ReadOnly: true}}, nil
+	mounts := []runc.Mount{{Source: dir, Target: debian.RunDir, ReadOnly: true}}
+	for _, target := range slices.Sorted(maps.Keys(apt.Dirs)) {
+		if err := os.MkdirAll(filepath.Join(dir, filepath.Base(target)), 0o755); err != nil {
+			return nil, fmt.Errorf("files for the sandbox: %w", err)
+		}
+		mounts = append(mounts, runc.Mount{Source: apt.Dirs[target], Target: target, ReadOnly: true})
+	}
+	return mounts, nil
+}
+
+// startRelay starts the proxy that keeps the host's passwords from the steps,
+// if the steps have a network and the host has passwords.
+func (e *Engine) startRelay(ctx context.Context) (err error) {
+	if e.relay = nil; e.Network != runc.HostNetwork {
+		return nil
+	}
+	if names := e.Host.Withheld(); len(names) > 0 {
+		e.event(Event{Kind: Note, Text: "apt in steps goes without the host's " + strings.Join(names, " and ") +
+			": its address holds a password, which steps could read"})
+	}
+	if e.Host.NeedsRelay() {
+		e.relay, err = e.Host.StartRelay(ctx)
+	}
+	return err
 }

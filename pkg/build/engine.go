@@ -7,6 +7,7 @@ package build
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -46,6 +47,8 @@ type Engine struct {
 	Level      int         // of the compression of disks, 1 to 9; 0 means each format's default
 	Now        func() time.Time
 	Events     func(Event)
+
+	relay *debian.Relay // of the Run under way; nil if the host has no passwords for apt
 }
 
 // StageResult is a stage that is built.
@@ -69,7 +72,11 @@ type Result struct {
 // localhost/carosbuild/BUILDID:STAGE, and what it was before its own steps
 // STAGE-start. The first failure ends the others. It is
 // a StepError when a step is to blame.
-func (e *Engine) Run(ctx context.Context, p *Plan, res *Resolved) (*Result, error) {
+func (e *Engine) Run(ctx context.Context, p *Plan, res *Resolved) (result *Result, err error) {
+	if err := e.startRelay(ctx); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, e.relay.Close()) }()
 	out := &Result{BuildID: e.BuildID, Stages: map[string]StageResult{}}
 	var mu sync.Mutex
 	done := map[string]chan struct{}{}

@@ -47,6 +47,8 @@ type Resolved struct {
 	Wanted map[string]debian.Bootstrap   // by stage
 	Base   map[string]string             // stage -> the one whose bootstrap it stands on, or ""
 
+	Without map[string][]string // stage with a bootstrap -> suites that its mirror does not have
+
 	refused decl.Findings // what is not locked, and must be
 }
 
@@ -72,6 +74,7 @@ func (r *Resolver) Resolve(ctx context.Context, d *decl.Declaration, targets []s
 	out := &Resolved{
 		Inputs: Inputs{Arch: r.Arch, Epoch: r.Epoch, Images: map[string]string{}, Bootstraps: map[string]string{}, Files: map[string]string{}},
 		Debian: map[string]*debian.Resolution{}, Base: map[string]string{}, Wanted: map[string]debian.Bootstrap{},
+		Without: map[string][]string{},
 	}
 	var missing decl.Findings
 	for _, s := range stages {
@@ -85,6 +88,9 @@ func (r *Resolver) Resolve(ctx context.Context, d *decl.Declaration, targets []s
 			out.Base[s.ID] = s.ID
 			if out.Wanted[s.ID], err = r.wanted(r.Grounds[s.ID]); err != nil {
 				return nil, err
+			}
+			if p, ok := r.Pins.read(r.bootstrapPin(out.Wanted[s.ID])); ok && p.Debian != nil {
+				out.Without[s.ID] = p.Debian.Without
 			}
 		case s.Prestage != "":
 			out.Base[s.ID] = out.Base[s.Prestage]
@@ -106,73 +112,6 @@ func (r *Resolver) Resolve(ctx context.Context, d *decl.Declaration, targets []s
 		return nil, &DeclarationError{missing}
 	}
 	return out, nil
-}
-
-// wanted is a stage's bootstrap in the words of package debian.
-func (r *Resolver) wanted(s *decl.Stage) (debian.Bootstrap, error) {
-	b := s.Bootstrap
-	want := debian.Bootstrap{
-		Suite: b.Suite, Arch: b.Arch, Variant: b.Variant, Components: b.Components, Packages: b.Packages,
-		Keyring: b.Keyring, Mirror: b.Mirror, SecurityMirror: b.SecurityMirror, Snapshot: b.Snapshot,
-	}
-	if want.Arch == "" {
-		want.Arch = r.Arch
-	}
-	if want.Keyring != "" && !filepath.IsAbs(want.Keyring) {
-		path, err := findSource(s, want.Keyring)
-		if err != nil {
-			return want, &DeclarationError{decl.Findings{{Span: b.Span, Summary: fmt.Sprintf("keyring %q: %v", b.Keyring, err)}}}
-		}
-		want.Keyring = path
-	}
-	if err := want.Check(); err != nil {
-		return want, &DeclarationError{decl.Findings{{Span: b.Span, Summary: err.Error()}}}
-	}
-	return want, nil
-}
-
-func (r *Resolver) bootstrap(ctx context.Context, s *decl.Stage, out *Resolved) error {
-	want, err := r.wanted(s)
-	if err != nil {
-		return err
-	}
-	out.Wanted[s.ID] = want
-	id := key("pin debian", want.Suite, want.Arch, want.Variant, list(want.Components), list(want.Packages), want.Keyring,
-		want.Mirror, want.SecurityMirror, want.Snapshot, r.Host.Mirror, r.Host.SecurityMirror)
-	locked, refused, err := r.lockedBootstrap(s, want, out)
-	if err != nil || refused {
-		return err
-	}
-	if locked != nil {
-		out.Debian[s.ID] = locked
-	} else if p, ok := r.Pins.read(id); ok && p.Debian != nil && !r.Update {
-		out.Debian[s.ID] = p.Debian
-	} else {
-		mirror := mirrorOf(want.Mirror, r.Host.Mirror)
-		if why := out.Unresolved[mirror]; why != "" { // it is not asked again
-			out.Unresolved[bootstrapOf(s.ID)] = why
-			return nil
-		}
-		res, err := r.Fetcher.Resolve(ctx, want, r.Host, r.Now())
-		if r.put(out, err, mirror, bootstrapOf(s.ID)) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("stage %s: bootstrap %s: %w", s.ID, want.Suite, err)
-		}
-		if err := r.Pins.write(id, pin{Debian: res}); err != nil {
-			return err
-		}
-		out.Debian[s.ID] = res
-	}
-	// Steps on top install packages from the suites as they are now: what
-	// those were counts, not only what the bootstrap itself took from them.
-	state := []string{out.Debian[s.ID].Digest()}
-	for _, rel := range out.Debian[s.ID].Releases {
-		state = append(state, rel.Suite, rel.Date.UTC().Format(time.RFC3339))
-	}
-	out.Bootstraps[s.ID] = strings.Join(state, " ")
-	return nil
 }
 
 // action resolves what an action names. Findings are about this action only.

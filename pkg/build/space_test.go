@@ -25,7 +25,7 @@ func TestPredict(t *testing.T) {
 		{ID: "base", Stage: &decl.Stage{ID: "base"}, Steps: []StepPlan{{Kind: BootstrapKind, Key: "1"}}},
 		{ID: "top", Stage: &decl.Stage{ID: "top", Prestage: "base"}, Steps: []StepPlan{{Kind: "RUN", Key: "2"}, {Kind: "ADD", Key: "3"}}},
 	}}
-	res := &Resolved{Debian: map[string]*debian.Resolution{"base": {Packages: []debian.Package{{Size: 300, SHA256: "a", Installed: 1000}, {Size: 100, SHA256: "b"}}}}}
+	res := &Resolved{Debian: map[string]*debian.Resolution{"base": {Packages: []debian.Package{{Size: 300, Sum: "a", Installed: 1000}, {Size: 100, Sum: "b"}}}}}
 	f := &debian.Fetcher{Cache: dir}
 	check := func(what string, layers, downloads, base, top int64) *Forecast {
 		t.Helper()

@@ -26,32 +26,35 @@ type Member struct {
 	name         string // all 16 bytes of the header
 }
 
-// ReadAr lists the members of the archive in the first size bytes of r. All of
-// them lie within these bytes.
-func ReadAr(r io.ReaderAt, size int64) ([]Member, error) {
+// eachMember goes through the members of the archive in the first size bytes of
+// r, as long as they are sound. All of a member lies within these bytes; the
+// byte that fills up an odd one may be missing at the end.
+func eachMember(r io.ReaderAt, size int64, fn func(Member) error) error {
 	var magic [len(arMagic)]byte
 	if size < int64(len(magic)) {
-		return nil, errors.New("not an ar archive")
+		return errors.New("not an ar archive")
 	}
 	if _, err := r.ReadAt(magic[:], 0); err != nil && !errors.Is(err, io.EOF) {
-		return nil, err
+		return err
 	}
 	if string(magic[:]) != arMagic {
-		return nil, errors.New("not an ar archive")
+		return errors.New("not an ar archive")
 	}
-	var out []Member
-	for at := int64(len(arMagic)); at < size; {
+	n := 0
+	for at := int64(len(arMagic)); at < size; n++ {
 		m, err := readMember(r, at, size)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if len(out) == arMembers {
-			return nil, fmt.Errorf("more than %d ar members", arMembers)
+		if n == arMembers {
+			return fmt.Errorf("more than %d ar members", arMembers)
 		}
-		out = append(out, m)
+		if err := fn(m); err != nil {
+			return err
+		}
 		at = m.Offset + m.Size + m.Size%2
 	}
-	return out, nil
+	return nil
 }
 
 // readMember reads the header at offset at.
@@ -65,7 +68,11 @@ func readMember(r io.ReaderAt, at, size int64) (Member, error) {
 	}
 	m := Member{name: string(h[:16]), Offset: at + arHeader}
 	m.Name = strings.TrimSuffix(strings.TrimRight(m.name, " "), "/")
-	n, err := strconv.ParseUint(strings.TrimRight(string(h[48:58]), " "), 10, arSizeBits)
+	digits, _, _ := strings.Cut(strings.TrimLeft(string(h[48:58]), " "), " ")
+	if digits == "" {
+		digits = "0" // as dpkg reads it
+	}
+	n, err := strconv.ParseUint(digits, 10, arSizeBits)
 	if err != nil {
 		return Member{}, fmt.Errorf("ar member %q: size %q", m.Name, h[48:58])
 	}

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"path"
-	"strings"
 
 	"github.com/klauspost/compress/gzip"
 )
@@ -26,7 +25,7 @@ type File struct {
 	control, data Member
 }
 
-// Open finds the members of the package in the first size bytes of r. Their
+// Open finds the members of a .deb or .ipk in the first size bytes of r. Their
 // order does not matter: opkg-build puts data.tar before control.tar.
 func Open(r io.ReaderAt, size int64, l Limits) (*File, error) {
 	f := &File{r: r, size: size, limits: l}
@@ -34,58 +33,43 @@ func Open(r io.ReaderAt, size int64, l Limits) (*File, error) {
 	if _, err := r.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
+	if f.tarred = bytes.HasPrefix(head, []byte("\x1f\x8b")); !f.tarred {
+		if err := f.list(false); err != nil {
+			return nil, err
+		}
+		return f, f.checkFormat()
+	}
 	var err error
-	if f.tarred = bytes.HasPrefix(head, []byte("\x1f\x8b")); f.tarred {
-		f.members, err = f.listTar()
-	} else {
-		f.members, err = ReadAr(r, size)
-	}
-	if err != nil {
+	if f.members, err = f.listTar(); err != nil {
 		return nil, err
 	}
-	if err := f.assign(); err != nil {
-		return nil, err
+	for _, m := range f.members {
+		if err := f.assign(m, false); err != nil {
+			return nil, err
+		}
+	}
+	if f.control.Name == "" || f.data.Name == "" {
+		return nil, errors.New("lacks a control.tar or data.tar member")
 	}
 	return f, f.checkFormat()
 }
 
-// assign finds out which member is which.
-func (f *File) assign() error {
-	for _, m := range f.members {
-		var to *Member
-		switch {
-		case m.Name == "debian-binary", strings.HasPrefix(m.Name, "_"): // names with _ are for others' additions
-			continue
-		case m.Name == "control.tar" || strings.HasPrefix(m.Name, "control.tar."):
-			to = &f.control
-		case m.Name == "data.tar" || strings.HasPrefix(m.Name, "data.tar."):
-			to = &f.data
-		}
-		if to == nil || to.Name != "" {
-			return fmt.Errorf("member %q is not expected here", m.Name)
-		}
-		*to = m
-	}
-	if f.control.Name == "" || f.data.Name == "" {
-		return errors.New("lacks a control.tar or data.tar member")
-	}
-	return nil
-}
-
+// checkFormat reads debian-binary.
 func (f *File) checkFormat() error {
 	for _, m := range f.members {
-		if m.Name != "debian-binary" {
+		if m.Name != versionName {
 			continue
 		}
 		r, err := f.open(m)
 		if err != nil {
 			return err
 		}
-		var b [2]byte
-		if _, err := io.ReadFull(r, b[:]); err != nil || string(b[:]) != "2." {
-			return errors.New("not a package of format 2")
+		const most = 4096 // of lines for later versions of the format
+		text, err := io.ReadAll(io.LimitReader(r, most))
+		if err != nil {
+			return err
 		}
-		return nil
+		return parseVersion(string(text))
 	}
 	return errors.New("lacks a debian-binary member")
 }

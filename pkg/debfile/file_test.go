@@ -70,7 +70,7 @@ func TestOpen(t *testing.T) {
 func TestOpenFaults(t *testing.T) {
 	control, data := sample(t, "", "")
 	ok := ar("debian-binary", "2.0\n", "control.tar", control, "data.tar", data)
-	many := []string{"debian-binary", "2.0\n", "control.tar", control, "data.tar", data}
+	many := []string{"debian-binary", "2.0\n", "control.tar", control}
 	for range arMembers {
 		many = append(many, "_x", "")
 	}
@@ -85,7 +85,7 @@ func TestOpenFaults(t *testing.T) {
 		{"no version", ar("control.tar", control, "data.tar", data), "lacks a debian-binary"},
 		{"format 3", ar("debian-binary", "3.0\n", "control.tar", control, "data.tar", data), "format 2"},
 		{"empty version", ar("debian-binary", "", "control.tar", control, "data.tar", data), "format 2"},
-		{"two data members", ar("debian-binary", "2.0\n", "control.tar", "", "data.tar", "", "data.tar.xz", ""), "not expected"},
+		{"two data members", ar("debian-binary", "2.0\n", "data.tar", "", "data.tar.xz", "", "control.tar", ""), "not expected"},
 		{"two control members", ar("debian-binary", "2.0\n", "control.tar", "", "control.tar", "", "data.tar.xz", ""), "not expected"},
 		{"foreign member", ar("debian-binary", "2.0\n", "evil", ""), "not expected"},
 		{"path as member", ar("debian-binary", "2.0\n", "../data.tar", ""), "not expected"},

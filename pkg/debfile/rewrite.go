@@ -47,9 +47,11 @@ func (f *File) WriteWith(w io.Writer, control string) error {
 // packControl makes a new control.tar, compressed as the old one.
 func (f *File) packControl(control string) (Member, []byte, error) {
 	m := f.control
-	if base, ok := strings.CutSuffix(m.Name, ".bz2"); ok { // which Go cannot write
-		m.Name = base + ".gz"
-		m.name = strings.Replace(m.name, ".bz2", ".gz", 1) + " "
+	for _, ending := range []string{".bz2", ".lzma"} { // which cannot be written, and not be read by dpkg
+		if base, ok := strings.CutSuffix(m.Name, ending); ok {
+			m.Name = base + ".gz"
+			m.name = strings.Replace(m.name, ending, ".gz", 1) + strings.Repeat(" ", len(ending)-len(".gz"))
+		}
 	}
 	var b bytes.Buffer
 	z, err := compressor(m.Name, &b)

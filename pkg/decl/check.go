@@ -26,6 +26,7 @@ type flaw struct {
 	from, to int      // the bytes to mark; to is 0 for all of them
 	part     bool     // text is about the marked bytes and not about the whole
 	words    []string // all that is allowed, if that is a few words
+	secret   bool     // the value is not to be repeated
 }
 
 // idPattern is also what a tag and a single file name can be made of.
@@ -57,7 +58,7 @@ func oneOf(words ...string) check {
 			}
 		}
 		_, hint := correct(v, words)
-		if hint == "" && len(words) < 6 {
+		if hint == "" && len(words) < 8 {
 			hint = "it is one of " + list(words)
 		}
 		return &flaw{text: "is not known", hint: hint, words: words}
@@ -89,23 +90,56 @@ func matches(pattern, text, hint string) check {
 }
 
 var (
-	checkUser           = matches(owner.String(), "is not a user", "USER or USER:GROUP, by name or number")
-	checkMode           = matches(`^[0-7]{3,4}$`, "is not a mode", "three or four octal digits, such as 0644")
-	checkTask           = matches(`^[A-Za-z0-9_:-]+$`, "is not a bitbake task", "such as populate_sdk")
-	checkSuite          = matches(`^[a-z][a-z0-9.-]*$`, "is not a code name", "such as bookworm")
-	checkComponent      = matches(`^[a-z0-9][a-z0-9./-]*$`, "is not a component", "such as main or non-free-firmware; several are separated by blanks")
-	checkPackage        = matches(`^[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?(=[A-Za-z0-9.+:~-]+)?$`, "is not a package", "such as openssh-server; several are separated by blanks")
-	checkModule         = matches(`^[A-Za-z0-9_-]+$`, "is not a kernel module", "such as ext4; several are separated by blanks")
-	checkPartitionName  = matches(`^[^\x00-\x1f]{1,36}$`, "is too long for a partition", "at most 36 characters")
-	checkUUID           = matches(`^([0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4})$`, "is not a UUID", "such as 4f68bce3-e8cd-4db1-96e7-fbcaf984b709")
-	checkGUID           = matches(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`, "is not a GUID", "such as 4f68bce3-e8cd-4db1-96e7-fbcaf984b709")
-	checkKernelVersion  = matches(`^[A-Za-z0-9][A-Za-z0-9.+~_-]*$`, "is not the version of a kernel", "such as 6.1.0-28-amd64")
-	checkHardware       = matches(`^vmx-[0-9]{2}$`, "is not a version of virtual hardware", "such as vmx-13; several are separated by blanks")
-	checkGuest          = matches(`^[A-Za-z][A-Za-z0-9_]*$`, "is not the name of a guest system", "such as debian11_64Guest")
-	checkOneLine        = matches(`^[^\x00-\x1f\x7f]*$`, "has control characters", "")
-	checkMirror         = matches(`^(https?|file)://[^\s]+$`, "is not the address of a mirror", "it begins with http://, https:// or file://")
-	checkSecurityMirror = matches(`^((https?|file)://[^\s]+|none)$`, "is not the address of a mirror", "it begins with http://, https:// or file://; none goes without")
+	checkUser          = matches(owner.String(), "is not a user", "USER or USER:GROUP, by name or number")
+	checkMode          = matches(`^[0-7]{3,4}$`, "is not a mode", "three or four octal digits, such as 0644")
+	checkTask          = matches(`^[A-Za-z0-9_:-]+$`, "is not a bitbake task", "such as populate_sdk")
+	checkSuite         = matches(`^[a-z0-9][a-z0-9.+-]*$`, "is not a code name", "such as bookworm")
+	checkComponent     = matches(`^[a-z0-9]+([./-][a-z0-9]+)*$`, "is not a component", "such as main or non-free-firmware; several are separated by blanks")
+	checkPackage       = matches(`^[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?(=[0-9][A-Za-z0-9.+:~-]*)?$`, "is not a package", "such as openssh-server; several are separated by blanks")
+	checkModule        = matches(`^[A-Za-z0-9_-]+$`, "is not a kernel module", "such as ext4; several are separated by blanks")
+	checkPartitionName = matches(`^[^\x00-\x1f]{1,36}$`, "is too long for a partition", "at most 36 characters")
+	checkUUID          = matches(`^([0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4})$`, "is not a UUID", "such as 4f68bce3-e8cd-4db1-96e7-fbcaf984b709")
+	checkGUID          = matches(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`, "is not a GUID", "such as 4f68bce3-e8cd-4db1-96e7-fbcaf984b709")
+	checkKernelVersion = matches(`^[A-Za-z0-9][A-Za-z0-9.+~_-]*$`, "is not the version of a kernel", "such as 6.1.0-28-amd64")
+	checkHardware      = matches(`^vmx-[0-9]{2}$`, "is not a version of virtual hardware", "such as vmx-13; several are separated by blanks")
+	checkGuest         = matches(`^[A-Za-z][A-Za-z0-9_]*$`, "is not the name of a guest system", "such as debian11_64Guest")
+	checkOneLine       = matches(`^[^\x00-\x1f\x7f]*$`, "has control characters", "")
 )
+
+var mirrorPattern = regexp.MustCompile(`^(https?://[!-Z\\^-~]+|file:///[!-Z\\^-~]*)$`)
+
+// checkMirror refuses passwords too: the address is in the image's sources.list.
+func checkMirror(v string) *flaw {
+	hint := "it begins with http://, https:// or file:///"
+	if !mirrorPattern.MatchString(v) || strings.Contains(v, `"`) {
+		return &flaw{text: "is not the address of a mirror", hint: hint}
+	}
+	scheme, rest, _ := strings.Cut(v, "://")
+	host, _, _ := strings.Cut(rest, "/")
+	if i := strings.LastIndexByte(host, '@'); i >= 0 {
+		return &flaw{
+			text: "would put a user or password into the image",
+			hint: "name it without, and give the password to the host's apt in /etc/apt/auth.conf.d",
+			from: len(scheme) + len("://"), to: len(scheme) + len("://") + i,
+			secret: true,
+		}
+	}
+	if u, err := url.Parse(strings.ReplaceAll(v, "{snapshot}", "x")); err != nil || u.Host == "" && scheme != "file" {
+		return &flaw{text: "is not the address of a mirror", hint: hint}
+	}
+	return nil
+}
+
+func checkSecurityMirror(v string) *flaw {
+	if v == "none" {
+		return nil
+	}
+	fl := checkMirror(v)
+	if fl != nil && !fl.secret {
+		fl.hint += "; none goes without"
+	}
+	return fl
+}
 
 // partitionTypes are the names that pkg/disk/partition knows.
 var partitionTypes = []string{

@@ -220,6 +220,9 @@ func (c *checker) value(n *node, a *attribute, check check) {
 		if fl.part {
 			what = v.s[from:to]
 		}
+		if fl.secret {
+			what = v.s[:from] + "..." + v.s[to:]
+		}
 		c.rep.errorf(v.place(from, to), fl.hint, "%s %s of <%s> %s", a.name, quote(what), n.name, fl.text)
 	}
 }

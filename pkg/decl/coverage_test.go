@@ -169,9 +169,14 @@ func TestManualIsComplete(t *testing.T) {
 		t.Fatal(err)
 	}
 	sections := map[string]string{}
+	last := ""
 	for part := range strings.SplitSeq("\n"+string(data), "\n##") {
 		title, body, _ := strings.Cut(strings.TrimLeft(part, "#"), "\n")
-		sections[strings.TrimSpace(title)] += body
+		title = strings.TrimSpace(title)
+		if _, element := grammar[title]; element || !strings.HasPrefix(part, "##") { // others are parts of an element's
+			last = title
+		}
+		sections[last] += body
 	}
 	row := regexp.MustCompile("(?m)^\\| (`[^|]*) \\| (required|) ?\\| ")
 	name := regexp.MustCompile("`([a-z-]+)`")
@@ -192,6 +197,12 @@ func TestManualIsComplete(t *testing.T) {
 		want := map[string]bool{}
 		for _, a := range r.attrs {
 			want[a.name] = a.required
+			words, _ := allowed(a.check)
+			for _, w := range words {
+				if !strings.Contains(body, "`"+w+"`") {
+					t.Errorf("%s of %s may be %q, which the section does not say", a.name, element, w)
+				}
+			}
 		}
 		if diff := cmp.Diff(got, want); diff != "" {
 			t.Errorf("attributes of %s (-manual +grammar):\n%s", element, diff)

@@ -69,14 +69,30 @@ type Stage struct {
 type Bootstrap struct {
 	Suite          string   // code name, such as bookworm
 	Arch           string   // Debian architecture; empty means the host's
-	Variant        string   // minbase (default), essential or apt
+	Variant        string   // such as minbase, the default
 	Components     []string // empty means main
 	Packages       []string // installed beside the variant's own
 	Keyring        string   // file, relative to the declaration; empty means the archive keyring of the host
-	Mirror         string   // URL; empty means: from the host
+	Mirror         string   // URL, may hold {snapshot}; empty means: from the host
 	SecurityMirror string   // URL, or "none"
-	Snapshot       string   // yyyymmddThhmmssZ; replaces the mirror by the snapshot archive's of that time
+	Snapshot       string   // yyyymmddThhmmssZ; {snapshot} in a mirror stands for it
 	Span           Span
+	Places         Places
+}
+
+// Places are where the values of an element's attributes stand, by "ATTRIBUTE",
+// and the words of each, by "ATTRIBUTE WORD".
+type Places map[string]Span
+
+// At is where a word of an attribute stands, or else the attribute's value, or
+// else the element.
+func (b *Bootstrap) At(attr, word string) Span {
+	for _, p := range []string{attr + " " + word, attr} {
+		if at, ok := b.Places[p]; ok {
+			return at
+		}
+	}
+	return b.Span
 }
 
 // Cache is a directory that is kept between builds and never enters a layer.

@@ -67,7 +67,7 @@ var grammar = map[string]rule{
 	"bootstrap": {attrs: []attrRule{
 		{"suite", true, checkSuite},
 		{"arch", false, oneOf(debianArchs...)},
-		{"variant", false, oneOf("minbase", "essential", "apt")},
+		{"variant", false, oneOf(variants...)},
 		{"components", false, eachWord(checkComponent)},
 		{"packages", false, eachWord(checkPackage)},
 		{"keyring", false, checkHostPath},
@@ -195,6 +195,9 @@ var grammar = map[string]rule{
 	}},
 	"feed": {attrs: []attrRule{{"stage", false, nil}, {"path", true, checkStagePath}}},
 }
+
+// variants are those that pkg/source/debian knows.
+var variants = []string{"essential", "apt", "minbase", "required", "buildd", "important", "standard"}
 
 // debianArchs are the names of dpkg-architecture, those of the release first.
 var debianArchs = []string{

@@ -87,8 +87,24 @@ func (s *stageBuilder) bootstrap(k *node) {
 		Suite: k.value("suite"), Arch: k.value("arch"), Variant: variant,
 		Components: strings.Fields(k.value("components")), Packages: strings.Fields(k.value("packages")),
 		Keyring: k.value("keyring"), Mirror: k.value("mirror"), SecurityMirror: k.value("security-mirror"),
-		Snapshot: k.value("snapshot"), Span: k.element(),
+		Snapshot: k.value("snapshot"), Span: k.element(), Places: placesOf(k),
 	}
+}
+
+// placesOf are the places of all attributes of k that have a value.
+func placesOf(k *node) Places {
+	places := Places{}
+	for _, a := range k.attrs {
+		v := a.value.trim()
+		if v.s == "" {
+			continue
+		}
+		places[a.name] = v.place(0, len(v.s)).span()
+		for _, w := range v.words() {
+			places[a.name+" "+w.s] = w.place(0, len(w.s)).span()
+		}
+	}
+	return places
 }
 
 func (s *stageBuilder) cache(k *node) {

@@ -106,31 +106,30 @@ func parseDeb822(text string) ([]sourceEntry, error) {
 	return out, nil
 }
 
-var (
-	debianSuiteRE = regexp.MustCompile(`^(wheezy|jessie|stretch|buster|bullseye|bookworm|trixie|forky|duke|sid|unstable|` +
-		`testing|stable|oldstable|oldoldstable)(-updates|-security|-proposed-updates|-backports|/updates)?$`)
-	snapshotPathRE = regexp.MustCompile(`/[0-9]{8}(T[0-9]{6}Z)?$`)
-)
+var snapshotPathRE = regexp.MustCompile(`/[0-9]{8}(T[0-9]{6}Z)?$`)
 
-// isDebian says whether e is Debian's own archive: the suite is one of its
-// names, main is asked for, and either its keyring signs it or the address ends
-// as Debian's mirrors do. Other projects name their suites alike.
-func (e sourceEntry) isDebian() bool {
-	u, err := url.Parse(e.URI)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || checkMirror(e.URI) != nil {
+// isOf says whether e is the own archive of distribution d: the suite is one of
+// its names, main is asked for, and either its keyring signs it or the address
+// ends as its mirrors do. Other projects name their suites alike.
+func (e sourceEntry) isOf(d distribution) bool {
+	address, _ := splitLogin(e.URI)
+	u, err := url.Parse(address)
+	if err != nil || checkMirror(address) != nil {
 		return false
 	}
-	if !debianSuiteRE.MatchString(e.Suite) || !slices.Contains(e.Components, "main") {
+	if base, _ := splitSuite(e.Suite); !slices.Contains(d.suites, base) || !slices.Contains(e.Components, "main") {
 		return false
 	}
-	if strings.Contains(path.Base(e.SignedBy), "debian-archive-") {
+	if strings.HasPrefix(path.Base(e.SignedBy), d.name+"-archive-") {
 		return true
 	}
 	p := snapshotPathRE.ReplaceAllString(strings.TrimRight(u.Path, "/"), "")
+	dirs := d.dirs
 	if e.isSecurity() {
-		return path.Base(p) == "debian-security"
+		dirs = d.securityDirs
 	}
-	return e.SignedBy == "" && path.Base(p) == "debian"
+	own := e.SignedBy == "" || e.isSecurity() && d.name == debian // whose security archives have a name of their own
+	return own && slices.Contains(dirs, path.Base(p))
 }
 
 func (e sourceEntry) isSecurity() bool {

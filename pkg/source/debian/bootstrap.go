@@ -5,7 +5,6 @@
 package debian
 
 import (
-	"errors"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -18,10 +17,7 @@ import (
 const (
 	DefaultVariant = "minbase"
 
-	// The distribution's public alias, the last resort when neither the
-	// declaration, the environment nor the host's apt names a mirror, and
-	// what the result's sources.list names when the declaration does not.
-	// The alias carries the security archive beside the main one.
+	// Debian's public alias carries the security archive beside the main one.
 	DefaultMirror         = "http://ftp.debian.org/debian"
 	DefaultSecurityMirror = "http://ftp.debian.org/debian-security"
 
@@ -35,9 +31,9 @@ const (
 type Bootstrap struct {
 	Suite      string   // code name or suite name, as under dists/
 	Arch       string   // Debian architecture; "" is that of the program
-	Variant    string   // apt, minbase, required, buildd, important, standard; "" is minbase
+	Variant    string   // one of Variants; "" is minbase
 	Components []string // nil is main
-	Packages   []string // further packages, each NAME or NAME=VERSION
+	Packages   []string // further packages, each NAME, NAME:ARCH, NAME=VERSION or NAME:ARCH=VERSION
 
 	Keyring        string // path of an OpenPGP keyring; "" is the host's
 	Mirror         string // "" is the host's; may hold {snapshot}
@@ -48,67 +44,102 @@ type Bootstrap struct {
 var (
 	suiteRE     = regexp.MustCompile(`^[a-z0-9][a-z0-9.+-]*$`)
 	archRE      = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
-	componentRE = regexp.MustCompile(`^[a-z0-9][a-z0-9/-]*$`)
+	componentRE = regexp.MustCompile(`^[a-z0-9]+([./-][a-z0-9]+)*$`)
 	packageRE   = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]*$`)
 	versionRE   = regexp.MustCompile(`^[0-9][A-Za-z0-9.+~:-]*$`)
 	snapshotRE  = regexp.MustCompile(`^[0-9]{8}T[0-9]{6}Z$`)
 )
 
-// variants are the names known, with the priorities that a variant takes
-// besides Essential packages and apt. Those beyond required are installed by
-// apt inside the sandbox, as Packages are.
-func variants() map[string][]string {
-	return map[string][]string{
-		"apt":       nil,
-		"minbase":   {"required"},
-		"required":  {"required"},
-		"buildd":    {"required"},
-		"important": {"required", "important"},
-		"standard":  {"required", "important", "standard"},
-	}
+// Variants are the names known, the smallest first: essential has no apt,
+// buildd has build-essential too.
+func Variants() []string {
+	return []string{"essential", "apt", "minbase", "required", "buildd", "important", "standard"}
 }
 
-// Check reports every mistake in b, joined.
+// priorities are those that a variant takes besides Essential packages and
+// apt. Those beyond required are installed by apt inside the sandbox, as
+// Packages are.
+func (b Bootstrap) priorities() []string {
+	switch b.variant() {
+	case "essential", "apt":
+		return nil
+	case "important":
+		return []string{"required", "important"}
+	case "standard":
+		return []string{"required", "important", "standard"}
+	}
+	return []string{"required"}
+}
+
+// Check reports every mistake in b, as Mistakes.
 func (b Bootstrap) Check() error {
-	var errs []error
+	var ms Mistakes
 	bad := func(ok bool, attr, value, want string) {
 		if !ok {
-			errs = append(errs, fmt.Errorf("%s %q: want %s", attr, value, want))
+			ms = append(ms, &Mistake{Attr: attr, Value: value, Text: fmt.Sprintf("%s %q is not %s", attr, value, want)})
 		}
 	}
-	bad(suiteRE.MatchString(b.Suite), "suite", b.Suite, "a Debian suite such as bookworm")
+	bad(suiteRE.MatchString(b.Suite), "suite", b.Suite, "the name of a suite, such as bookworm")
 	bad(b.Arch == "" || archRE.MatchString(b.Arch), "arch", b.Arch, "a Debian architecture such as amd64")
-	_, known := variants()[b.variant()]
-	bad(known, "variant", b.Variant, "one of apt, minbase, required, buildd, important, standard")
+	bad(slices.Contains(Variants(), b.variant()), "variant", b.Variant, "one of "+strings.Join(Variants(), ", "))
 	for _, c := range b.Components {
-		bad(componentRE.MatchString(c), "components", c, "archive components such as main")
+		bad(componentRE.MatchString(c), "components", c, "a component of an archive, such as main")
 	}
 	for _, p := range b.Packages {
-		name, version, pinned := strings.Cut(p, "=")
-		bad(packageRE.MatchString(name) && (!pinned || versionRE.MatchString(version)),
-			"packages", p, "NAME or NAME=VERSION")
+		w, ok := parseWish(p)
+		bad(ok, "packages", p, "a package: NAME, NAME:ARCH or NAME=VERSION")
+		bad(!ok || w.arch == "" || b.variant() != "essential" || w.arch == b.arch(), "packages", p,
+			"for the variant essential, which has no apt to install packages of another architecture")
 	}
-	bad(b.Snapshot == "" || snapshotRE.MatchString(b.Snapshot), "snapshot", b.Snapshot, "yyyymmddThhmmssZ")
-	if b.Mirror == NoMirror {
-		bad(false, "mirror", b.Mirror, "an http or https address")
-	}
+	bad(b.Snapshot == "" || snapshotRE.MatchString(b.Snapshot), "snapshot", b.Snapshot, "a time such as 20250101T000000Z")
 	for _, m := range [...][2]string{{"mirror", b.Mirror}, {"security-mirror", b.SecurityMirror}} {
-		if m[1] != "" && m[1] != NoMirror {
-			bad(checkMirror(m[1]) == nil, m[0], m[1], "an http or https address")
+		if m[1] == "" || m[1] == NoMirror && m[0] == "security-mirror" {
+			continue
+		}
+		if err := checkMirror(m[1]); err != nil {
+			ms = append(ms, &Mistake{Attr: m[0], Value: m[1], Text: m[0] + " " + err.Error()})
 		}
 	}
-	return errors.Join(errs...)
+	return ms.orNil()
 }
 
+// wish is a word of Packages.
+type wish struct{ name, arch, version string } // arch and version may be ""
+
+func parseWish(word string) (wish, bool) {
+	name, version, pinned := strings.Cut(word, "=")
+	name, arch, foreign := strings.Cut(name, ":")
+	ok := packageRE.MatchString(name) && (!pinned || versionRE.MatchString(version)) && (!foreign || archRE.MatchString(arch))
+	return wish{name, arch, version}, ok
+}
+
+// foreign are the architectures beside b's own that packages are asked for in.
+func (b Bootstrap) foreign() []string {
+	var list []string
+	for _, p := range b.Packages {
+		if w, _ := parseWish(p); w.arch != "" && w.arch != b.arch() && !slices.Contains(list, w.arch) {
+			list = append(list, w.arch)
+		}
+	}
+	return list
+}
+
+// checkMirror says what is wrong with an address; the error goes on after what
+// the address is for, and has no password in it.
 func checkMirror(raw string) error {
 	u, err := url.Parse(strings.ReplaceAll(raw, snapshotMark, "x"))
 	switch {
 	case err != nil:
-		return err
+		return fmt.Errorf("is not an address")
+	case u.User != nil:
+		return fmt.Errorf("%q has a user or password in it, which would be in the image: "+
+			"give them to the host's apt (apt_auth.conf), or the whole address in %s", withoutLogin(raw), EnvMirror)
+	case u.Scheme == "file" && u.Host == "" && strings.HasPrefix(u.Path, "/"):
 	case u.Scheme != "http" && u.Scheme != "https", u.Host == "":
-		return fmt.Errorf("mirror %q is not an http or https address", u.Redacted())
-	case strings.ContainsFunc(raw, func(r rune) bool { return r <= ' ' || r == '"' || r == '[' || r > '~' }):
-		return fmt.Errorf("mirror %q holds a character that a sources.list cannot", u.Redacted())
+		return fmt.Errorf("%q is not an http, https or file address", withoutLogin(raw))
+	}
+	if strings.ContainsFunc(raw, func(r rune) bool { return r <= ' ' || r == '"' || r == '[' || r > '~' }) {
+		return fmt.Errorf("%q holds a character that a sources.list cannot", withoutLogin(raw))
 	}
 	return nil
 }
@@ -155,26 +186,31 @@ type archive struct {
 	URL      string // where it is read from, no slash at the end
 	Public   string // what the result's sources.list names
 	Security bool
+	Updates  bool // may be absent
 	Snapshot bool // Public names a snapshot, whose Valid-Until has passed
 }
 
 // archives lists the suites that b is made of: the suite itself, its updates
-// and its security updates. unstable and experimental have neither.
+// and its security updates. Suites that are a part of another one, unstable and
+// experimental have neither.
 func (b Bootstrap) archives(h Host) ([]archive, error) {
-	mirror, public, err := b.mirror("mirror", b.Mirror, h.Mirror, DefaultMirror)
+	d, _ := distributionOf(b.Suite)
+	part := h.of(d)
+	public, publicSecurity := d.public(b.arch())
+	m, err := b.mirror("mirror", b.Mirror, *part.mirror, public, d)
 	if err != nil {
 		return nil, err
 	}
-	declared := b.Snapshot != "" && b.Mirror != ""
-	list := []archive{{Suite: b.Suite, URL: mirror, Public: public, Snapshot: declared}}
-	if slices.Contains([]string{"sid", "unstable", "experimental"}, b.Suite) {
+	list := []archive{{Suite: b.Suite, URL: m.read, Public: m.public, Snapshot: m.old}}
+	_, suffix := splitSuite(b.Suite)
+	if suffix != "" || slices.Contains([]string{"sid", "unstable", "experimental"}, b.Suite) {
 		return list, nil
 	}
-	list = append(list, archive{Suite: b.Suite + "-updates", URL: mirror, Public: public, Snapshot: declared})
-	if b.SecurityMirror == NoMirror || (b.SecurityMirror == "" && h.SecurityMirror == NoMirror) {
+	list = append(list, archive{Suite: b.Suite + "-updates", URL: m.read, Public: m.public, Updates: true, Snapshot: m.old})
+	if b.SecurityMirror == NoMirror || (b.SecurityMirror == "" && *part.security == NoMirror) {
 		return list, nil
 	}
-	mirror, public, err = b.mirror("security-mirror", b.SecurityMirror, h.SecurityMirror, DefaultSecurityMirror)
+	m, err = b.mirror("security-mirror", b.SecurityMirror, *part.security, publicSecurity, d)
 	if err != nil {
 		return nil, err
 	}
@@ -182,42 +218,63 @@ func (b Bootstrap) archives(h Host) ([]archive, error) {
 	if slices.Contains([]string{"buster", "stretch", "jessie"}, b.Suite) {
 		suite = b.Suite + "/updates"
 	}
-	declared = b.Snapshot != "" && b.SecurityMirror != ""
-	return append(list, archive{Suite: suite, URL: mirror, Public: public, Security: true, Snapshot: declared}), nil
+	return append(list, archive{Suite: suite, URL: m.read, Public: m.public, Security: true, Snapshot: m.old}), nil
+}
+
+// place is where an archive is.
+type place struct {
+	read, public string
+	old          bool // public is a snapshot
 }
 
 // mirror picks where to read from and what the result names: the declared one
 // for both, else the host's for reading and the public alias for the result,
-// so that the result does not depend on the host.
-func (b Bootstrap) mirror(attr, declared, host, alias string) (read, public string, err error) {
-	read, public = declared, declared
+// so that the result does not depend on the host. A directory of this machine
+// is of the host, whoever names it. Old states that no mirror is declared for
+// come from the distribution's own archive of them.
+func (b Bootstrap) mirror(attr, declared, host, alias string, d distribution) (place, error) {
+	if !d.suits(host, b.arch()) {
+		host = ""
+	}
+	m := place{read: declared, public: declared, old: b.Snapshot != "" && declared != ""}
 	if declared == "" {
-		read, public = host, alias
+		m.read, m.public = host, alias
+		if b.Snapshot != "" && !strings.Contains(host, snapshotMark) {
+			m.read = d.snapshotOf(attr)
+		}
+	} else if _, known := distributionOf(b.Suite); known && isFile(declared) {
+		m.public, m.old = alias, false
 	}
-	if read == "" {
-		read = alias
+	if m.read == "" {
+		m.read = alias
 	}
-	if err := checkMirror(read); err != nil {
-		return "", "", fmt.Errorf("attribute %s: %w", attr, err)
+	if err := checkMirror(m.read); err != nil {
+		return m, fmt.Errorf("the host's %s %w", attr, err)
 	}
-	template := strings.Contains(read, snapshotMark)
-	switch {
+	mistake := &Mistake{Attr: attr, Value: declared}
+	switch template := strings.Contains(m.read, snapshotMark); {
 	case b.Snapshot != "" && !template:
-		return "", "", fmt.Errorf("attribute snapshot needs a %s with %s in it, declared or from the environment (%s)",
-			attr, snapshotMark, envOf(attr))
+		mistake.Text = fmt.Sprintf("%s %q of a bootstrap with a snapshot has no %s, which stands for its time", attr, declared, snapshotMark)
+		return m, mistake
 	case b.Snapshot == "" && template:
-		return "", "", fmt.Errorf("%s holds %s, but attribute snapshot is not set", attr, snapshotMark)
+		mistake.Text = fmt.Sprintf("%s %q has a %s, but there is no snapshot", attr, m.read, snapshotMark)
+		mistake.Hint = `write snapshot="20250101T000000Z", say`
+		return m, mistake
 	}
 	fill := strings.NewReplacer(snapshotMark, b.Snapshot)
-	return strings.TrimRight(fill.Replace(read), "/"), strings.TrimRight(fill.Replace(public), "/"), nil
+	m.read, m.public = strings.TrimRight(fill.Replace(m.read), "/"), strings.TrimRight(fill.Replace(m.public), "/")
+	return m, nil
 }
 
-func envOf(attr string) string {
+func (d distribution) snapshotOf(attr string) string {
 	if attr == "mirror" {
-		return EnvMirror
+		return d.snapshotMirror
 	}
-	return EnvSecurityMirror
+	return d.snapshotSecurity
 }
+
+// isFile says whether a mirror is a directory of this machine.
+func isFile(address string) bool { return strings.HasPrefix(address, "file:") }
 
 // sourcesList is the result's /etc/apt/sources.list.
 func (b Bootstrap) sourcesList(list []archive, address func(archive) string) string {

@@ -21,9 +21,9 @@ import (
 
 // The cache is a directory that any number of builds share:
 //
-//	debs/SHA256.deb       packages
-//	indices/SHA256        Packages files, uncompressed
-//	releases/HASH         InRelease files as last seen, by hash of their address
+//	debs/SUM.deb          packages, by SHA256 or SHA512
+//	indices/SUM           Packages files, uncompressed
+//	releases/HASH         release files as last seen, by hash of their address
 //	*/NAME.part           downloads under way, kept for resumption; locked with
 //	                      flock by whoever writes it
 //
@@ -53,12 +53,12 @@ func haveFile(name string, want fileHash) (bool, error) {
 		return false, err
 	}
 	defer file.Close()
-	h := sha256.New()
+	h := newHash(want.Sum)
 	n, err := io.Copy(h, file)
 	if err != nil {
 		return false, err
 	}
-	if n == want.Size && hex.EncodeToString(h.Sum(nil)) == want.SHA256 {
+	if n == want.Size && hexSum(h) == want.Sum {
 		return true, nil
 	}
 	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -73,7 +73,9 @@ func readVerified(name string, want fileHash) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != want.SHA256 {
+	h := newHash(want.Sum)
+	h.Write(data)
+	if hexSum(h) != want.Sum {
 		return nil, fmt.Errorf("%s: damaged in the cache: its hash is not its name", name)
 	}
 	return data, nil

@@ -5,6 +5,7 @@
 package debian
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,17 +14,11 @@ import (
 // choosePackages works out the packages of b in the three steps in which they
 // are installed, each of which stands by what the one before chose.
 func choosePackages(u *universe, b Bootstrap) ([]Package, error) {
-	var wanted []string
-	for _, p := range b.Packages {
-		name, version, pinned := strings.Cut(p, "=")
-		if pinned {
-			if err := u.pin(name, version); err != nil {
-				return nil, err
-			}
-		}
-		wanted = append(wanted, name)
+	wanted, err := u.wanted(b)
+	if err != nil {
+		return nil, err
 	}
-	priorities := variants()[b.variant()]
+	priorities := b.priorities()
 	required := []string{"apt"}
 	if slices.Contains(priorities, "required") {
 		required = append(required, u.withPriority(false, []string{"required"})...)
@@ -33,6 +28,9 @@ func choosePackages(u *universe, b Bootstrap) ([]Package, error) {
 		extra = append(extra, "build-essential")
 	}
 	extra = append(extra, wanted...)
+	if b.variant() == "essential" { // without apt, dpkg alone must do
+		required, extra = wanted, nil
+	}
 	s := newSolver(u)
 	var out []Package
 	for _, step := range []struct {
@@ -45,6 +43,9 @@ func choosePackages(u *universe, b Bootstrap) ([]Package, error) {
 		}
 		from := len(s.order)
 		if err := s.install(names); err != nil {
+			if unmet, ok := errors.AsType[*unmetError](err); ok {
+				return nil, unmet.mistake(b)
+			}
 			return nil, err
 		}
 		for _, p := range inOrder(s, s.order[from:]) {
@@ -55,6 +56,37 @@ func choosePackages(u *universe, b Bootstrap) ([]Package, error) {
 		return nil, fmt.Errorf("the index has no Essential packages")
 	}
 	return out, nil
+}
+
+// wanted are the names of the packages that b asks for. All that cannot be had
+// are reported at once.
+func (u *universe) wanted(b Bootstrap) ([]string, error) {
+	var names []string
+	var ms Mistakes
+	for _, word := range b.Packages {
+		w, _ := parseWish(word)
+		name := w.name
+		if w.arch != "" && w.arch != u.arch {
+			name += ":" + w.arch
+		}
+		names = append(names, name)
+		m := &Mistake{Attr: "packages", Value: word}
+		switch {
+		case w.version != "":
+			if err := u.pin(name, w.version); err != nil {
+				m.Text, m.Err = err.Error(), err
+				ms = append(ms, m)
+			}
+		case len(u.byName[name]) == 0 && len(u.providers[name]) == 0:
+			m.Text = fmt.Sprintf("package %q is not in %s (%s)", word, suiteNames(u.used), u.arch)
+			for known := range u.byName {
+				m.Known = append(m.Known, known)
+			}
+			slices.Sort(m.Known)
+			ms = append(ms, m)
+		}
+	}
+	return names, ms.orNil()
 }
 
 // realNames replaces virtual names by their only provider, as apt does.
@@ -75,7 +107,10 @@ func (s *solver) realNames(names []string) ([]string, error) {
 				for i, o := range options {
 					have[i] = o.Name
 				}
-				return nil, fmt.Errorf("package %q is a virtual one: choose one of %s", name, strings.Join(have, ", "))
+				return nil, &Mistake{
+					Attr: "packages", Value: name, Text: fmt.Sprintf("package %q is a virtual one", name),
+					Hint: "choose one of " + strings.Join(have, ", "),
+				}
 			}
 			if len(options) == 1 {
 				name = options[0].Name
@@ -87,10 +122,10 @@ func (s *solver) realNames(names []string) ([]string, error) {
 }
 
 func (s *solver) newPackage(p *pkg, role Role, auto bool) Package {
+	name, _, _ := strings.Cut(p.Name, ":")
 	out := Package{
-		Name: p.Name, Version: p.Version, Arch: p.Arch, Role: role, Auto: auto,
-		Installed: p.Installed,
-		URL:       s.u.archives[p.archive].URL, Filename: p.Filename, Size: p.Hash.Size, SHA256: p.Hash.SHA256,
+		Name: name, Version: p.Version, Arch: p.Arch, Role: role, Auto: auto,
+		URL: s.u.archives[p.archive].URL, Filename: p.Filename, Size: p.Hash.Size, Sum: p.Hash.Sum, Installed: p.Installed,
 	}
 	if role == Extra {
 		out.Stanza = p.text

@@ -17,8 +17,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/debfile"
 )
 
-// A .deb is an ar archive of three members in order: debian-binary,
-// control.tar.*, data.tar.* (deb(5)).
+// deb is a .deb in memory: its control.tar and data.tar (deb(5)).
 type deb struct {
 	control, data         []byte // compressed
 	controlName, dataName string
@@ -26,31 +25,15 @@ type deb struct {
 
 // parseDeb finds the members of the archive in b, which it refers to.
 func parseDeb(b []byte) (deb, error) {
-	members, err := debfile.ReadAr(bytes.NewReader(b), int64(len(b)))
+	f, err := debfile.OpenDeb(bytes.NewReader(b), int64(len(b)), debfile.DefaultLimits())
 	if err != nil {
 		return deb{}, err
 	}
-	var d deb
-	for n, m := range members {
-		name, member := m.Name, b[m.Offset:m.Offset+m.Size]
-		switch {
-		case n == 0:
-			if name != "debian-binary" || !bytes.HasPrefix(member, []byte("2.")) {
-				return deb{}, fmt.Errorf("not a .deb of format 2: member %q", name)
-			}
-		case strings.HasPrefix(name, "_"): // reserved for others' additions
-		case strings.HasPrefix(name, "control.tar") && d.controlName == "" && d.dataName == "":
-			d.controlName, d.control = name, member
-		case strings.HasPrefix(name, "data.tar") && d.controlName != "" && d.dataName == "":
-			d.dataName, d.data = name, member
-		default:
-			return deb{}, fmt.Errorf("member %q is not expected here", name)
-		}
-	}
-	if d.dataName == "" {
-		return deb{}, errors.New("lacks a control.tar or data.tar member")
-	}
-	return d, nil
+	c, d := f.Members()
+	return deb{
+		controlName: c.Name, control: b[c.Offset : c.Offset+c.Size],
+		dataName: d.Name, data: b[d.Offset : d.Offset+d.Size],
+	}, nil
 }
 
 // control is the content of control.tar.

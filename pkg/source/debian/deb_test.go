@@ -26,10 +26,10 @@ func TestParseDebFaults(t *testing.T) {
 		{"nothing", nil, "not an ar archive"},
 		{"no members", []byte("!<arch>\n"), "lacks"},
 		{"only a version", arArchive("debian-binary", "2.0\n"), "lacks"},
-		{"format 3", arArchive("debian-binary", "3.0\n"), "format 2"},
-		{"version not first", arArchive("control.tar.gz", control, "debian-binary", "2.0\n"), "format 2"},
+		{"format 3", arArchive("debian-binary", "3.0\n", "control.tar.gz", control, "data.tar", ""), "format 2"},
+		{"version not first", arArchive("control.tar.gz", control, "debian-binary", "2.0\n"), "at its beginning"},
 		{"data before control", arArchive("debian-binary", "2.0\n", "data.tar", "", "control.tar", ""), "not expected"},
-		{"two data members", arArchive("debian-binary", "2.0\n", "control.tar", "", "data.tar", "", "data.tar.xz", ""), "not expected"},
+		{"two control members", arArchive("debian-binary", "2.0\n", "control.tar", "", "control.tar.xz", "", "data.tar", ""), "not expected"},
 		{"foreign member", arArchive("debian-binary", "2.0\n", "evil", ""), "not expected"},
 		{"truncated", arArchive("debian-binary", "2.0\n", "control.tar.gz", control)[:140], "truncated"},
 		{"negative size", bytes.Replace(arArchive("debian-binary", "2.0\n"), []byte("4         `"), []byte("-60       `"), 1), "size"},
@@ -40,7 +40,7 @@ func TestParseDebFaults(t *testing.T) {
 			t.Errorf("%s: got %v, want an error with %q", c.name, err, c.want)
 		}
 	}
-	ok := arArchive("debian-binary", "2.0\n", "_gpgbuilder", "x", "control.tar.gz", control, "data.tar", "")
+	ok := arArchive("debian-binary", "2.0\n", "_gpgbuilder", "x", "control.tar.gz", control, "data.tar", "", "more", "x")
 	if _, err := parseDeb(ok); err != nil {
 		t.Errorf("with an additional member: %v", err)
 	}
@@ -98,8 +98,11 @@ func TestDecompress(t *testing.T) {
 			}
 		}
 	}
-	if _, err := debfile.Decompress("data.tar.lzma", strings.NewReader("")); err == nil {
-		t.Error("lzma: want an error")
+	huge := "\x5d\xff\xff\xff\xff" + strings.Repeat("\xff", 8) // a dictionary of 4 GiB
+	for name, data := range map[string]string{"data.tar.lz4": "", "data.tar.lzma": "", "x.lzma": huge} {
+		if _, err := debfile.Decompress(name, strings.NewReader(data)); err == nil {
+			t.Errorf("%s: want an error", name)
+		}
 	}
 }
 

@@ -6,13 +6,17 @@
 // tool of the host. It goes in four steps, each a method of Fetcher or of the
 // plain data that the step before returned:
 //
-//	Resolve   InRelease files verified with OpenPGP, indices verified by hash,
+//	Resolve   release files verified with OpenPGP, indices verified by hash,
 //	          dependency closure: a Resolution
 //	Fetch     the .debs of a Resolution, verified, in a cache shared by builds
 //	Unpack    the base set straight into an empty directory, with dpkg's
 //	          database in the state that "dpkg --unpack" leaves behind
 //	scripts   Resolution.ConfigureScript and InstallScript, run by the caller
 //	          as root inside a sandbox on that directory, bring it to the end
+//
+// Passwords of the host's proxies and mirrors stay in a Host. AptFiles are what a
+// step gets to use apt with the host's mirrors, and a Relay is the proxy that
+// adds the passwords.
 //
 // What it leaves out: sandboxes, layers, foreign architectures' binfmt, apt
 // repositories other than the distribution's own, and source packages.

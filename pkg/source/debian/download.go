@@ -6,8 +6,6 @@ package debian
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
@@ -35,6 +33,9 @@ type statusError struct {
 }
 
 func (e *statusError) Error() string {
+	if isFile(e.url) && e.code == http.StatusNotFound {
+		return e.url + " does not exist"
+	}
 	return fmt.Sprintf("%s: %d %s", e.url, e.code, http.StatusText(e.code))
 }
 
@@ -55,7 +56,7 @@ func retriable(err error) bool {
 	if s, ok := errors.AsType[*statusError](err); ok {
 		return s.code >= 500 || s.code == http.StatusTooManyRequests || s.code == http.StatusRequestTimeout
 	}
-	return true
+	return !isLocal(err)
 }
 
 // retry runs try until it succeeds, fails for good, or has used up its
@@ -109,7 +110,7 @@ func (f *Fetcher) download(ctx context.Context, address, name string, want fileH
 
 // resume appends what is missing from part and verifies the whole.
 func (f *Fetcher) resume(ctx context.Context, address string, part *os.File, want fileHash, progress func(int64)) error {
-	sum := sha256.New()
+	sum := newHash(want.Sum)
 	have, err := io.Copy(sum, io.NewSectionReader(part, 0, want.Size+1))
 	if err != nil {
 		return err
@@ -126,12 +127,12 @@ func (f *Fetcher) resume(ctx context.Context, address string, part *os.File, wan
 			return err
 		}
 	}
-	if got := hex.EncodeToString(sum.Sum(nil)); got != want.SHA256 {
+	if got := hexSum(sum); got != want.Sum {
 		if err := restart(part, sum); err != nil {
 			return err
 		}
 		progress(-have)
-		return &transferError{redact(address), fmt.Sprintf("SHA256 is %s, the signed index says %s", got, want.SHA256)}
+		return &transferError{redact(address), fmt.Sprintf("%s is %s, the signed index says %s", sumName(got), got, want.Sum)}
 	}
 	return nil
 }

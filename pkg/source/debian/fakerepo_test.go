@@ -7,6 +7,7 @@ package debian
 import (
 	"bytes"
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/hex"
 	"fmt"
 	"net/http"
@@ -51,6 +52,14 @@ type suiteSpec struct {
 	noByHash   bool
 	pack       string // ".xz" if ""
 	tamper     func(packages string) string
+
+	detached     bool   // Release and Release.gpg instead of InRelease
+	armored      bool   // Release.gpg as text
+	noComponents bool   // no such field
+	noNames      bool   // neither Suite nor Codename
+	packedOnly   bool   // the release has no Packages, only Packages.xz
+	sum          string // field of the hashes; "" is SHA256
+	foreign      string // architecture of a second index
 }
 
 func newRepo(t testing.TB) *fakeRepo {
@@ -126,15 +135,24 @@ func (r *fakeRepo) suite(s suiteSpec, debs ...fakeDeb) {
 	if s.archive == "" {
 		s.archive = "/debian"
 	}
-	var index strings.Builder
+	var index, foreign strings.Builder
 	for _, d := range debs {
 		data := d.build(r.t)
 		name := fmt.Sprintf("pool/%s_%s.deb", d.Name, d.Version)
+		if d.arch() == s.foreign {
+			name = fmt.Sprintf("pool/%s_%s_%s.deb", d.Name, d.Version, s.foreign)
+		}
 		r.put(s.archive+"/"+name, data)
-		fmt.Fprintf(&index, "%sFilename: %s\nSize: %d\nSHA256: %x\n\n", d.stanza(), name, len(data), sha256.Sum256(data))
+		entry := fmt.Sprintf("%sFilename: %s\nSize: %d\n%s: %s\n\n", d.stanza(), name, len(data), s.field(), s.sumOf(data))
+		if d.arch() != s.foreign {
+			index.WriteString(entry)
+		}
+		if s.foreign != "" && (d.arch() == s.foreign || d.arch() == "all") {
+			foreign.WriteString(entry)
+		}
 	}
 	text := index.String()
-	r.release(s, text)
+	r.release(s, text, foreign.String())
 	if s.tamper != nil {
 		r.index(s, s.tamper(text), text)
 	}
@@ -144,22 +162,41 @@ func (s suiteSpec) packing() string {
 	if s.pack == "" {
 		return ".xz"
 	}
-	return s.pack
+	return strings.TrimSuffix(s.pack, ".") // "." is none
+}
+
+func (s suiteSpec) field() string {
+	if s.sum == "" {
+		return "SHA256"
+	}
+	return s.sum
+}
+
+func (s suiteSpec) sumOf(data []byte) string {
+	if s.field() == "SHA512" {
+		return fmt.Sprintf("%x", sha512.Sum512(data))
+	}
+	return sha(data)
 }
 
 // index puts the Packages file text where the release looks for honest.
-func (r *fakeRepo) index(s suiteSpec, text, honest string) {
-	dir := s.archive + "/dists/" + s.name + "/main/binary-amd64/"
+func (r *fakeRepo) index(s suiteSpec, text, honest string) { r.indexOf(s, "amd64", text, honest) }
+
+func (r *fakeRepo) indexOf(s suiteSpec, arch, text, honest string) {
+	dir := s.archive + "/dists/" + s.name + "/main/binary-" + arch + "/"
 	packed := compress(r.t, s.packing(), []byte(text))
 	r.put(dir+"Packages"+s.packing(), packed)
 	if !s.noByHash {
-		r.put(dir+"by-hash/SHA256/"+fmt.Sprintf("%x", sha256.Sum256(compress(r.t, s.packing(), []byte(honest)))), packed)
+		r.put(dir+"by-hash/"+s.field()+"/"+s.sumOf(compress(r.t, s.packing(), []byte(honest))), packed)
 	}
 }
 
-func (r *fakeRepo) release(s suiteSpec, index string) {
+func (r *fakeRepo) release(s suiteSpec, index, foreign string) {
 	r.t.Helper()
 	r.index(s, index, index)
+	if s.foreign != "" {
+		r.indexOf(s, s.foreign, foreign, foreign)
+	}
 	if s.codename == "" {
 		s.codename = s.name
 	}
@@ -168,21 +205,63 @@ func (r *fakeRepo) release(s suiteSpec, index string) {
 	}
 	const layout = "Mon, 02 Jan 2006 15:04:05 UTC"
 	var b strings.Builder
-	fmt.Fprintf(&b, "Origin: Debian\nSuite: %s\nCodename: %s\nDate: %s\n", s.name, s.codename, s.date.Format(layout))
+	if !s.noNames {
+		fmt.Fprintf(&b, "Origin: Debian\nSuite: %s\nCodename: %s\n", s.name, s.codename)
+	}
+	fmt.Fprintf(&b, "Date: %s\n", s.date.Format(layout))
 	if !s.validUntil.IsZero() {
 		fmt.Fprintf(&b, "Valid-Until: %s\n", s.validUntil.Format(layout))
 	}
 	if !s.noByHash {
 		b.WriteString("Acquire-By-Hash: yes\n")
 	}
-	b.WriteString("Architectures: all amd64\nComponents: main contrib\nSHA256:\n")
-	for _, f := range []struct {
-		name string
-		data []byte
-	}{{"Packages", []byte(index)}, {"Packages" + s.packing(), compress(r.t, s.packing(), []byte(index))}} {
-		fmt.Fprintf(&b, " %x %d main/binary-amd64/%s\n", sha256.Sum256(f.data), len(f.data), f.name)
+	fmt.Fprintf(&b, "Architectures: all amd64 %s\n", s.foreign)
+	if !s.noComponents {
+		b.WriteString("Components: main contrib\n")
 	}
-	r.put(s.archive+"/dists/"+s.name+"/InRelease", sign(r.t, b.String(), r.key))
+	fmt.Fprintf(&b, "%s:\n", s.field())
+	for arch, text := range map[string]string{"amd64": index, s.foreign: foreign} {
+		for _, ending := range []string{"", s.packing()} {
+			if arch == "" || ending == "" && s.packedOnly {
+				continue
+			}
+			data := compress(r.t, ending, []byte(text))
+			fmt.Fprintf(&b, " %s %d main/binary-%s/Packages%s\n", s.sumOf(data), len(data), arch, ending)
+		}
+	}
+	dir := s.archive + "/dists/" + s.name + "/"
+	if !s.detached {
+		r.put(dir+"InRelease", sign(r.t, b.String(), r.key))
+		return
+	}
+	r.put(dir+"Release", []byte(b.String()))
+	r.put(dir+"Release.gpg", signature(r.t, b.String(), s.armored, r.key))
+}
+
+// signature is a detached one, as of a day before testNow.
+func signature(t testing.TB, text string, armored bool, key *openpgp.Entity) []byte {
+	t.Helper()
+	config := &packet.Config{Time: func() time.Time { return testNow.AddDate(0, 0, -1) }}
+	write := openpgp.DetachSign
+	if armored {
+		write = openpgp.ArmoredDetachSign
+	}
+	var b bytes.Buffer
+	must(t, write(&b, key, strings.NewReader(text), config))
+	return b.Bytes()
+}
+
+// directory writes all that the repository serves below a directory.
+func (r *fakeRepo) directory(prefix string) string {
+	r.t.Helper()
+	dir := r.t.TempDir()
+	for name, data := range r.files {
+		if rel, ok := strings.CutPrefix(name, prefix+"/"); ok {
+			must(r.t, os.MkdirAll(filepath.Dir(filepath.Join(dir, rel)), 0o755))
+			must(r.t, os.WriteFile(filepath.Join(dir, rel), data, 0o644))
+		}
+	}
+	return dir
 }
 
 // sign makes a cleartext-signed message, as of a day before testNow.

@@ -29,7 +29,7 @@ func pool(t *testing.T, r *fakeRepo, size int) (*Resolution, []byte) {
 	r.put("/debian/pool/a.deb", data)
 	return &Resolution{Packages: []Package{{
 		Name: "a", Version: "1", URL: r.server.URL + "/debian", Filename: "pool/a.deb",
-		Size: int64(size), SHA256: fmt.Sprintf("%x", sha256.Sum256(data)),
+		Size: int64(size), Sum: fmt.Sprintf("%x", sha256.Sum256(data)),
 	}}}, data
 }
 
@@ -115,7 +115,7 @@ func TestFetchFaults(t *testing.T) {
 			f := r.fetcher(t)
 			var last Event
 			f.Events = func(e Event) { last = e }
-			name := f.debPath(res.Packages[0].SHA256)
+			name := f.debPath(res.Packages[0].Sum)
 			if c.part != nil {
 				must(t, os.MkdirAll(filepath.Dir(name), 0o755))
 				must(t, os.WriteFile(name+".part", c.part(data), 0o644))
@@ -159,7 +159,7 @@ func TestFetchRepairsTheCache(t *testing.T) {
 	if n := r.count("/debian/pool/a.deb"); n != 1 {
 		t.Errorf("got %d requests for a cached file, want 1", n)
 	}
-	name := f.debPath(res.Packages[0].SHA256)
+	name := f.debPath(res.Packages[0].Sum)
 	broken := bytes.Clone(data)
 	broken[500] ^= 1
 	must(t, os.WriteFile(name, broken, 0o644))
@@ -192,7 +192,7 @@ func TestFetchTogether(t *testing.T) {
 	}
 	wg.Wait()
 	f := &Fetcher{Cache: cache}
-	if got, err := os.ReadFile(f.debPath(res.Packages[0].SHA256)); !bytes.Equal(got, data) {
+	if got, err := os.ReadFile(f.debPath(res.Packages[0].Sum)); !bytes.Equal(got, data) {
 		t.Errorf("wrong content, error %v", err)
 	}
 	if n := requests.Load(); n != 1 {
@@ -252,13 +252,13 @@ func TestFetchCancelled(t *testing.T) {
 
 func TestFetchRefusesDamagedResolution(t *testing.T) {
 	for _, p := range []Package{
-		{Name: "a", URL: "http://127.0.0.1:1", Filename: "pool/a.deb", SHA256: "../../etc/x"},
-		{Name: "a", URL: "http://127.0.0.1:1", Filename: "../a.deb", SHA256: strings.Repeat("a", 64)},
+		{Name: "a", URL: "http://127.0.0.1:1", Filename: "pool/a.deb", Sum: "../../etc/x"},
+		{Name: "a", URL: "http://127.0.0.1:1", Filename: "../a.deb", Sum: strings.Repeat("a", 64)},
 	} {
 		f := &Fetcher{Cache: t.TempDir()}
 		err := f.Fetch(t.Context(), &Resolution{Packages: []Package{p}})
 		if err == nil || !strings.Contains(err.Error(), "damaged") {
-			t.Errorf("%s, %s: got %v", p.Filename, p.SHA256, err)
+			t.Errorf("%s, %s: got %v", p.Filename, p.Sum, err)
 		}
 	}
 }

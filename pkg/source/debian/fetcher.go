@@ -81,14 +81,14 @@ func (f *Fetcher) Fetch(ctx context.Context, r *Resolution) error {
 			return nil
 		})
 	}
-	return group.Wait()
+	return f.hostError(group.Wait())
 }
 
 func (f *Fetcher) fetchOne(ctx context.Context, p Package, count func(int64)) error {
-	if !isSHA256(p.SHA256) || !isPoolPath(p.Filename) {
-		return fmt.Errorf("the resolution is damaged: hash %q, file %q", p.SHA256, p.Filename)
+	if !isSum(p.Sum) || !isPoolPath(p.Filename) {
+		return fmt.Errorf("the resolution is damaged: hash %q, file %q", p.Sum, p.Filename)
 	}
-	name := f.debPath(p.SHA256)
+	name := f.debPath(p.Sum)
 	ok, err := haveFile(name, p.hash())
 	if ok {
 		count(p.Size)

@@ -21,28 +21,39 @@ import (
 
 // The environment variables that name mirrors.
 const (
-	EnvMirror         = "CAROSBUILD_DEBIAN_MIRROR"
-	EnvSecurityMirror = "CAROSBUILD_DEBIAN_SECURITY_MIRROR"
+	EnvMirror               = "CAROSBUILD_DEBIAN_MIRROR"
+	EnvSecurityMirror       = "CAROSBUILD_DEBIAN_SECURITY_MIRROR"
+	EnvUbuntuMirror         = "CAROSBUILD_UBUNTU_MIRROR"
+	EnvUbuntuSecurityMirror = "CAROSBUILD_UBUNTU_SECURITY_MIRROR"
 )
 
 // Host is what the machine says about mirrors: its environment first, its apt
 // configuration next. The zero value says nothing and checks everything.
+// Addresses of mirrors are without user and password, which only HTTPClient
+// and Relay know.
 type Host struct {
-	Mirror         string   // "" if it names none
+	Mirror         string   // Debian's; "" if it names none
 	SecurityMirror string   // may be "none", from the environment
 	Keyrings       []string // paths of archive keyrings found on the host
 
-	HTTPProxy, HTTPSProxy string   // "" is a direct connection
+	UbuntuMirror, UbuntuSecurityMirror string
+	UbuntuKeyrings                     []string
+
+	// Proxies; "" is a direct connection. An address may hold a password, and
+	// is not for messages or steps: see Relay.
+	HTTPProxy, HTTPSProxy string
 	NoProxy               []string // hosts and ".domain" suffixes to reach directly
 
 	IgnoreValidUntil bool // apt's Acquire::Check-Valid-Until is false
 	IgnoreDate       bool // apt's Acquire::Check-Date is false
+
+	logins []login
 }
 
 // ReadHost reads the apt configuration under root ("/" but for tests): sources
-// in both formats, proxies, date checks; and the environment through env. Of
-// the sources only those of Debian's own archive count. What is absent is not
-// an error; a malformed file is.
+// in both formats, proxies, passwords, date checks; and the environment through
+// env. Of the sources only those of Debian's and Ubuntu's own archives count.
+// What is absent is not an error; a malformed file is.
 func ReadHost(root string, env func(string) string) (Host, error) {
 	conf, err := readAptConf(root)
 	if err != nil {
@@ -58,9 +69,17 @@ func ReadHost(root string, env func(string) string) (Host, error) {
 		IgnoreValidUntil: isFalse(conf["acquire::check-valid-until"]),
 		IgnoreDate:       isFalse(conf["acquire::check-date"]),
 	}
+	if h.logins, err = readAuth(root); err != nil {
+		return Host{}, err
+	}
 	h.pickMirrors(entries)
 	h.addKeyrings(root)
 	h.readEnv(env)
+	for _, m := range []*string{&h.Mirror, &h.SecurityMirror, &h.UbuntuMirror, &h.UbuntuSecurityMirror} {
+		var found []login
+		*m, found = splitLogin(*m)
+		h.logins = append(found, h.logins...)
+	}
 	for name, value := range conf {
 		if host, ok := strings.CutPrefix(name, "acquire::http::proxy::"); ok && strings.EqualFold(value, "DIRECT") {
 			h.NoProxy = append(h.NoProxy, host)
@@ -90,6 +109,8 @@ func (h *Host) readEnv(env func(string) string) {
 	}
 	set(&h.Mirror, EnvMirror)
 	set(&h.SecurityMirror, EnvSecurityMirror)
+	set(&h.UbuntuMirror, EnvUbuntuMirror)
+	set(&h.UbuntuSecurityMirror, EnvUbuntuSecurityMirror)
 	if h.HTTPProxy == "" {
 		set(&h.HTTPProxy, "http_proxy")
 	}
@@ -103,44 +124,64 @@ func (h *Host) readEnv(env func(string) string) {
 	}
 }
 
-// pickMirrors takes the first main and the first security archive of Debian.
+// pickMirrors takes the first main and the first security archive of each
+// distribution.
 func (h *Host) pickMirrors(entries []sourceEntry) {
-	for _, e := range entries {
-		if !e.isDebian() {
-			continue
-		}
-		to := &h.Mirror
-		if e.isSecurity() {
-			to = &h.SecurityMirror
-		}
-		if *to == "" {
-			*to = strings.TrimRight(e.URI, "/")
-		}
-		if path.IsAbs(e.SignedBy) && !slices.Contains(h.Keyrings, e.SignedBy) {
-			h.Keyrings = append(h.Keyrings, e.SignedBy)
+	for _, d := range distributions() {
+		to := h.of(d)
+		for _, e := range entries {
+			if !e.isOf(d) {
+				continue
+			}
+			mirror := to.mirror
+			if e.isSecurity() {
+				mirror = to.security
+			}
+			if *mirror == "" {
+				*mirror = strings.TrimRight(e.URI, "/")
+			}
+			if path.IsAbs(e.SignedBy) && !slices.Contains(*to.keyrings, e.SignedBy) {
+				*to.keyrings = append(*to.keyrings, e.SignedBy)
+			}
 		}
 	}
 }
 
-// addKeyrings adds the places where Debian's archive keyring is kept.
+// hostPart is what a host says about one distribution.
+type hostPart struct {
+	mirror, security *string
+	keyrings         *[]string
+}
+
+func (h *Host) of(d distribution) hostPart {
+	if d.name == ubuntu {
+		return hostPart{&h.UbuntuMirror, &h.UbuntuSecurityMirror, &h.UbuntuKeyrings}
+	}
+	return hostPart{&h.Mirror, &h.SecurityMirror, &h.Keyrings}
+}
+
+// addKeyrings adds the places where the archives' keyrings are kept.
 func (h *Host) addKeyrings(root string) {
-	for _, p := range []string{
-		"/usr/share/keyrings/debian-archive-keyring.gpg",
-		"/usr/share/keyrings/debian-archive-keyring.pgp",
-		"/usr/share/keyrings/debian-archive-keyring.asc",
-	} {
-		if _, err := os.Stat(filepath.Join(root, p)); err == nil && !slices.Contains(h.Keyrings, p) {
-			h.Keyrings = append(h.Keyrings, p)
+	for _, d := range distributions() {
+		list := h.of(d).keyrings
+		for _, ending := range []string{".gpg", ".pgp", ".asc"} {
+			p := d.keyring + ending
+			if _, err := os.Stat(filepath.Join(root, p)); err == nil && !slices.Contains(*list, p) {
+				*list = append(*list, p)
+			}
 		}
-	}
-	for i, p := range h.Keyrings {
-		h.Keyrings[i] = filepath.Join(root, p)
+		for i, p := range *list {
+			(*list)[i] = filepath.Join(root, p)
+		}
 	}
 }
 
-// HTTPClient makes the client that goes through h's proxies. Bodies arrive as
-// the server holds them, so that ranges and hashes mean what they say.
-func (h Host) HTTPClient() *http.Client {
+// HTTPClient makes the client that goes through h's proxies and knows its
+// passwords. It reads file:// addresses too. Bodies arrive as the server holds
+// them, so that ranges and hashes mean what they say.
+func (h Host) HTTPClient() *http.Client { return &http.Client{Transport: h.transport()} }
+
+func (h Host) transport() http.RoundTripper {
 	t := &http.Transport{
 		Proxy:                 h.proxy,
 		DisableCompression:    true,
@@ -149,7 +190,8 @@ func (h Host) HTTPClient() *http.Client {
 		ResponseHeaderTimeout: 60 * time.Second,
 		IdleConnTimeout:       30 * time.Second,
 	}
-	return &http.Client{Transport: t}
+	t.RegisterProtocol("file", http.NewFileTransport(http.Dir("/")))
+	return loginTransport{t, h.logins}
 }
 
 func (h Host) proxy(r *http.Request) (*url.URL, error) {
@@ -157,17 +199,15 @@ func (h Host) proxy(r *http.Request) (*url.URL, error) {
 	if r.URL.Scheme == "https" {
 		address = h.HTTPSProxy
 	}
-	if address == "" || slices.ContainsFunc(h.NoProxy, func(no string) bool { return covers(no, r.URL.Hostname()) }) {
+	if address == "" || h.direct(r.URL.Hostname()) {
 		return nil, nil
 	}
-	if !strings.Contains(address, "://") {
-		address = "http://" + address
-	}
-	u, err := url.Parse(address)
-	if err != nil {
-		return nil, errors.New("proxy address of the host's configuration cannot be parsed")
-	}
-	return u, nil
+	return proxyURL(address)
+}
+
+// direct says whether a server is reached without a proxy.
+func (h Host) direct(host string) bool {
+	return slices.ContainsFunc(h.NoProxy, func(no string) bool { return covers(no, host) })
 }
 
 func covers(no, host string) bool {

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 func writeFiles(t testing.TB, root string, files map[string]string) {
@@ -57,7 +58,8 @@ func TestReadHost(t *testing.T) {
 			"deb https://apt.example/debian bookworm-pgdg main\n" +
 			"deb http://archive.example/ubuntu jammy main\n" +
 			"deb https://d.example/debian bookworm stable\n" +
-			"deb https://d.example/debian nodistro main\n"}, nil, Host{}},
+			"deb [signed-by=/usr/share/keyrings/x.gpg] https://x.example/ubuntu noble-security main\n" +
+			"deb https://d.example/debian nodistro main\n"}, nil, Host{UbuntuMirror: "http://archive.example/ubuntu"}},
 		{
 			"snapshots of a mirror",
 			map[string]string{"etc/apt/sources.list": "deb http://s.example/archive/debian/20250520T000000Z bookworm main\n" +
@@ -93,7 +95,7 @@ func TestReadHost(t *testing.T) {
 			for i, k := range c.want.Keyrings {
 				c.want.Keyrings[i] = filepath.Join(root, k)
 			}
-			if diff := cmp.Diff(got, c.want); diff != "" {
+			if diff := cmp.Diff(got, c.want, cmpopts.IgnoreUnexported(Host{})); diff != "" {
 				t.Errorf("host (got, want):\n%s", diff)
 			}
 		})
@@ -165,8 +167,9 @@ func TestMirrors(t *testing.T) {
 			Host{SecurityMirror: NoMirror},
 			"bookworm http://d.example http://d.example; bookworm-updates http://d.example http://d.example",
 		},
-		{"snapshot without template", Bootstrap{Suite: "sid", Snapshot: "20250520T000000Z"}, host, EnvMirror},
-		{"template without snapshot", Bootstrap{Suite: "sid", Mirror: "http://d.example/{snapshot}"}, host, "snapshot is not set"},
+		{"snapshot without a mirror", Bootstrap{Suite: "sid", Snapshot: "20250520T000000Z"}, host, "sid http://snapshot.debian.org/archive/debian/20250520T000000Z " + DefaultMirror},
+		{"snapshot without template", Bootstrap{Suite: "sid", Snapshot: "20250520T000000Z", Mirror: "http://d.example"}, host, "has no {snapshot}"},
+		{"template without snapshot", Bootstrap{Suite: "sid", Mirror: "http://d.example/{snapshot}"}, host, "there is no snapshot"},
 		{
 			"snapshot by environment",
 			Bootstrap{Suite: "sid", Snapshot: "20250520T000000Z"},
@@ -186,7 +189,7 @@ func TestMirrors(t *testing.T) {
 			t.Errorf("%s:\ngot  %s\nwant %s", c.name, got, c.want)
 		}
 	}
-	for _, m := range []string{"ftp://x/debian", "file:///srv", "http://", "http://x/a b", "none", "http://x/\n"} {
+	for _, m := range []string{"ftp://x/debian", "file://srv/x", "http://u:secret@x/debian", "http://u@x/debian", "http://", "http://x/a b", "none", "http://x/\n"} {
 		if err := (Bootstrap{Suite: "sid", Mirror: m}).Check(); err == nil {
 			t.Errorf("mirror %q: want an error", m)
 		}
@@ -197,14 +200,14 @@ func TestMirrors(t *testing.T) {
 func TestAptFiles(t *testing.T) {
 	config := tool(t, "apt-config")
 	b := Bootstrap{Suite: "sid", Snapshot: "20250520T000000Z", Mirror: "http://d.example/{snapshot}"}
-	files, err := b.AptFiles(Host{HTTPProxy: "http://p.example:3142", IgnoreDate: true, NoProxy: []string{"direct.example", "bad\"one"}})
+	step, err := b.AptFiles(Host{HTTPProxy: "http://p.example:3142", IgnoreDate: true, NoProxy: []string{"direct.example", "bad\"one"}}, nil, "")
 	must(t, err)
-	if got, want := files[RunDir+"/sources.list"], "deb [check-valid-until=no] http://d.example/20250520T000000Z sid main\n"; got != want {
+	if got, want := step.Files[RunDir+"/sources.list"], "deb [check-valid-until=no] http://d.example/20250520T000000Z sid main\n"; got != want {
 		t.Errorf("sources: got %q, want %q", got, want)
 	}
 	name := filepath.Join(t.TempDir(), "apt.conf")
 	alone := "Dir::Etc::parts \"/nonexistent\";\nDir::Etc::main \"/nonexistent\";\n"
-	must(t, os.WriteFile(name, []byte(alone+files[AptConfig]), 0o644))
+	must(t, os.WriteFile(name, []byte(alone+step.Files[AptConfig]), 0o644))
 	for option, want := range map[string]string{
 		"Dir::Etc::sourcelist":                 RunDir + "/sources.list",
 		"Acquire::http::Proxy":                 "http://p.example:3142",
@@ -219,7 +222,7 @@ func TestAptFiles(t *testing.T) {
 			t.Errorf("%s: got %s, %v; want %s", option, got, err, want)
 		}
 	}
-	if _, err := b.AptFiles(Host{HTTPProxy: "http://x\"; Evil \"y"}); err == nil {
+	if _, err := b.AptFiles(Host{HTTPProxy: "http://x\"; Evil \"y"}, nil, ""); err == nil {
 		t.Error("quote in a proxy: want an error")
 	}
 }

@@ -19,7 +19,7 @@ import (
 // pkg is one version of one package as an index describes it. What the first
 // scan does not need is parsed by load, when the package is looked at.
 type pkg struct {
-	Name     string
+	Name     string // NAME:ARCH for another architecture than the universe's
 	Priority string
 	Version  string
 	archive  int    // position in universe.archives
@@ -39,7 +39,9 @@ type pkg struct {
 // universe is everything that the archives offer.
 type universe struct {
 	arch      string
+	foreign   []string // architectures beside arch
 	archives  []archive
+	used      []archive         // those that the mirrors have
 	byName    map[string][]*pkg // all versions
 	providers map[string][]*pkg // by virtual name
 	candidate map[string]*pkg   // the version chosen of a name
@@ -47,7 +49,7 @@ type universe struct {
 
 func newUniverse(arch string, archives []archive) *universe {
 	return &universe{
-		arch: arch, archives: archives,
+		arch: arch, archives: archives, used: archives,
 		byName: map[string][]*pkg{}, providers: map[string][]*pkg{}, candidate: map[string]*pkg{},
 	}
 }
@@ -88,7 +90,7 @@ func (u *universe) add(archive int, text string) error {
 		if !packageRE.MatchString(p.Name) || !versionRE.MatchString(p.Version) {
 			return fmt.Errorf("paragraph %d: package %q, version %q", n, p.Name, p.Version)
 		}
-		if arch != u.arch && arch != "all" {
+		if !u.place(p, arch) {
 			continue
 		}
 		u.byName[p.Name] = append(u.byName[p.Name], p)
@@ -104,6 +106,9 @@ func (u *universe) addProvides(p *pkg, provides string) {
 		one = strings.TrimSpace(one)
 		if n := strings.IndexAny(one, " (:"); n >= 0 {
 			one = one[:n]
+		}
+		if _, arch, foreign := strings.Cut(p.Name, ":"); foreign && one != "" {
+			one += ":" + arch
 		}
 		if one != "" && !slices.Contains(u.providers[one], p) {
 			u.providers[one] = append(u.providers[one], p)
@@ -160,7 +165,9 @@ func (u *universe) load(p *pkg) error {
 			return err
 		}
 		p.Arch, p.Multi, p.Filename = s.Get("Architecture"), s.Get("Multi-Arch"), s.Get("Filename")
-		p.Hash.SHA256 = s.Get("SHA256")
+		if p.Hash.Sum = s.Get("SHA256"); p.Hash.Sum == "" {
+			p.Hash.Sum = s.Get("SHA512")
+		}
 		if p.Hash.Size, err = strconv.ParseInt(s.Get("Size"), 10, 64); err != nil || p.Hash.Size < 0 {
 			return fmt.Errorf("field Size: %q", s.Get("Size"))
 		}
@@ -168,8 +175,8 @@ func (u *universe) load(p *pkg) error {
 		if kib, err := strconv.ParseInt(s.Get("Installed-Size"), 10, 64); err == nil && kib >= 0 && kib < 1<<40 {
 			p.Installed = kib << 10
 		}
-		if !isSHA256(p.Hash.SHA256) {
-			return fmt.Errorf("field SHA256: %q", p.Hash.SHA256)
+		if !isSum(p.Hash.Sum) {
+			return fmt.Errorf("no SHA256 or SHA512 that is one: %q", p.Hash.Sum)
 		}
 		if !isPoolPath(p.Filename) {
 			return fmt.Errorf("field Filename: %q", p.Filename)
@@ -184,22 +191,38 @@ func (u *universe) load(p *pkg) error {
 }
 
 func (u *universe) loadRelations(p *pkg, s debfile.Stanza) error {
+	own := u.arch
+	if _, arch, ok := strings.Cut(p.Name, ":"); ok {
+		own = arch
+	}
 	for _, f := range []struct {
 		name string
 		to   *[]relation
 	}{{"Pre-Depends", &p.PreDepends}, {"Depends", &p.Depends}, {"Conflicts", &p.Against}, {"Breaks", &p.Against}} {
-		r, err := parseRelations(s.Get(f.name), u.arch)
+		list, err := parseRelations(s.Get(f.name), own)
 		if err != nil {
 			return fmt.Errorf("field %s: %w", f.name, err)
 		}
-		*f.to = append(*f.to, r...)
+		for i, r := range list {
+			if f.to == &p.Against {
+				list[i] = u.against(p, r)
+			} else {
+				list[i] = u.depends(own, r)
+			}
+		}
+		*f.to = append(*f.to, list...)
 	}
-	provides, err := parseRelations(s.Get("Provides"), u.arch)
+	provides, err := parseRelations(s.Get("Provides"), own)
 	if err != nil {
 		return fmt.Errorf("field Provides: %w", err)
 	}
 	for _, r := range provides {
-		p.Provides = append(p.Provides, r...)
+		for _, a := range r {
+			if own != u.arch {
+				a.Name += ":" + own
+			}
+			p.Provides = append(p.Provides, a)
+		}
 	}
 	return nil
 }
@@ -251,7 +274,7 @@ func (u *universe) withPriority(essential bool, priorities []string) []string {
 	var names []string
 	for name, versions := range u.byName {
 		for _, p := range versions {
-			if p.archive == 0 && (essential && p.Essential || slices.Contains(priorities, p.Priority)) {
+			if p.archive == 0 && !strings.Contains(name, ":") && (essential && p.Essential || slices.Contains(priorities, p.Priority)) {
 				names = append(names, name)
 				break
 			}

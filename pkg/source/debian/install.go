@@ -37,11 +37,14 @@ func (r *Resolution) InstallScript() string {
 	}
 	words := make([]string, len(extras))
 	for i, p := range extras {
-		words[i] = p.Name + "=" + p.Version
+		words[i] = r.qualified(p) + "=" + p.Version
 	}
 	var b strings.Builder
 	b.WriteString(scriptHead)
 	fmt.Fprintf(&b, "export APT_CONFIG=%s\n", installConfig)
+	for _, arch := range r.Foreign {
+		fmt.Fprintf(&b, "dpkg --add-architecture %s\n", arch)
+	}
 	fmt.Fprintf(&b, "mkdir -p %s/lists/partial %s/cache/archives/partial\n", scratch, scratch)
 	b.WriteString("apt-get -q update </dev/null\n")
 	fmt.Fprintf(&b, "apt-get -q -y install %s </dev/null\n", strings.Join(words, " "))
@@ -61,7 +64,7 @@ func (r *Resolution) InstallFiles() map[string]string {
 		}
 		for i := range s {
 			if strings.EqualFold(s[i].Name, "Filename") {
-				s[i].Value = "./" + path.Base(DebsMount) + "/" + p.SHA256 + ".deb"
+				s[i].Value = "./" + path.Base(DebsMount) + "/" + p.Sum + ".deb"
 			}
 		}
 		index.WriteString(s.String() + "\n")
@@ -83,47 +86,4 @@ DPkg::Options { "--force-unsafe-io"; };
 DPkg::Use-Pty "false";
 `, installList, scratch, scratch, r.Arch),
 	}
-}
-
-// AptFiles are files, by absolute path, that let apt inside a stage use the
-// host's mirrors, proxy and date checks while an image is built, without a
-// trace in the image: bind them and set APT_CONFIG to AptConfig. Sources in
-// the image's sources.list.d stay in force.
-func (b Bootstrap) AptFiles(h Host) (map[string]string, error) {
-	archives, err := b.archives(h)
-	if err != nil {
-		return nil, err
-	}
-	list := RunDir + "/sources.list"
-	var conf strings.Builder
-	fmt.Fprintf(&conf, "Dir::Etc::sourcelist \"%s\";\n", list)
-	for _, o := range []struct{ name, value string }{
-		{"Acquire::http::Proxy", h.HTTPProxy},
-		{"Acquire::https::Proxy", h.HTTPSProxy},
-		{"Acquire::Check-Valid-Until", falseIf(h.IgnoreValidUntil || b.Snapshot != "")},
-		{"Acquire::Check-Date", falseIf(h.IgnoreDate)},
-	} {
-		if strings.ContainsAny(o.value, "\"\n\\") {
-			return nil, fmt.Errorf("the host's %s holds a character that an apt configuration cannot", o.name)
-		}
-		if o.value != "" {
-			fmt.Fprintf(&conf, "%s \"%s\";\n", o.name, o.value)
-		}
-	}
-	for _, host := range h.NoProxy {
-		if packageRE.MatchString(host) {
-			fmt.Fprintf(&conf, "Acquire::http::Proxy::%s \"DIRECT\";\nAcquire::https::Proxy::%s \"DIRECT\";\n", host, host)
-		}
-	}
-	return map[string]string{
-		AptConfig: conf.String(),
-		list:      b.sourcesList(archives, func(a archive) string { return a.URL }),
-	}, nil
-}
-
-func falseIf(b bool) string {
-	if b {
-		return "false"
-	}
-	return ""
 }

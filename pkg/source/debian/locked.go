@@ -27,7 +27,7 @@ type Locked struct {
 	Snapshot       string            `json:"snapshot,omitempty"`
 	MergedUsr      bool              `json:"merged-usr"`
 	Releases       []LockedRelease   `json:"releases"`
-	Packages       []string          `json:"packages"`          // NAME VERSION ARCH ROLE[,auto] SUITE SIZE SHA256 FILENAME
+	Packages       []string          `json:"packages"`          // NAME VERSION ARCH ROLE[,auto] SUITE SIZE SUM FILENAME
 	Stanzas        map[string]string `json:"stanzas,omitempty"` // index entries of those that apt installs, by name
 }
 
@@ -55,9 +55,9 @@ func (r *Resolution) Lock(b Bootstrap) Locked {
 		if p.Auto {
 			role += ",auto"
 		}
-		l.Packages = append(l.Packages, strings.Join([]string{p.Name, p.Version, p.Arch, role, suite[p.URL], strconv.FormatInt(p.Size, 10), p.SHA256, p.Filename}, " "))
+		l.Packages = append(l.Packages, strings.Join([]string{p.Name, p.Version, p.Arch, role, suite[p.URL], strconv.FormatInt(p.Size, 10), p.Sum, p.Filename}, " "))
 		if p.Stanza != "" {
-			l.Stanzas[p.Name] = p.Stanza
+			l.Stanzas[r.qualified(p)] = p.Stanza
 		}
 	}
 	return l
@@ -80,7 +80,7 @@ func (l Locked) Resolution(b Bootstrap, h Host) (*Resolution, error) {
 	for _, a := range archives {
 		byName[a.Suite] = a
 	}
-	r := &Resolution{Suite: b.Suite, Arch: b.arch(), Variant: b.variant(), MergedUsr: l.MergedUsr}
+	r := &Resolution{Suite: b.Suite, Arch: b.arch(), Variant: b.variant(), Foreign: b.foreign(), MergedUsr: l.MergedUsr}
 	var used []archive
 	for _, rel := range l.Releases {
 		a, ok := byName[rel.Suite]
@@ -93,9 +93,14 @@ func (l Locked) Resolution(b Bootstrap, h Host) (*Resolution, error) {
 	if len(used) == 0 {
 		return nil, errors.New("the lock file names no release")
 	}
+	for _, a := range archives {
+		if a.Updates && !slices.Contains(used, a) {
+			r.Without = append(r.Without, a.Suite)
+		}
+	}
 	r.Sources = b.sourcesList(used, func(a archive) string { return a.Public })
 	for _, line := range l.Packages {
-		p, err := l.pkg(line, byName)
+		p, err := l.pkg(r, line, byName)
 		if err != nil {
 			return nil, fmt.Errorf("the lock file has the package %q: %w", line, err)
 		}
@@ -105,7 +110,7 @@ func (l Locked) Resolution(b Bootstrap, h Host) (*Resolution, error) {
 }
 
 // pkg is the package of one line.
-func (l Locked) pkg(line string, archives map[string]archive) (Package, error) {
+func (l Locked) pkg(r *Resolution, line string, archives map[string]archive) (Package, error) {
 	f := strings.Split(line, " ")
 	if len(f) != 8 {
 		return Package{}, errors.New("want eight words")
@@ -122,12 +127,12 @@ func (l Locked) pkg(line string, archives map[string]archive) (Package, error) {
 		return Package{}, fmt.Errorf("its role is %q", role)
 	case !known:
 		return Package{}, fmt.Errorf("no release %q", f[4])
-	case !isSHA256(f[6]), !isPoolPath(f[7]):
+	case !isSum(f[6]), !isPoolPath(f[7]):
 		return Package{}, errors.New("its hash or file name is damaged")
 	}
-	p := Package{Name: f[0], Version: f[1], Arch: f[2], Role: Role(role), Auto: auto, URL: a.URL, Filename: f[7], Size: size, SHA256: f[6]}
+	p := Package{Name: f[0], Version: f[1], Arch: f[2], Role: Role(role), Auto: auto, URL: a.URL, Filename: f[7], Size: size, Sum: f[6]}
 	if p.Role == Extra {
-		p.Stanza = l.Stanzas[p.Name]
+		p.Stanza = l.Stanzas[r.qualified(p)]
 		if p.Stanza == "" {
 			return Package{}, errors.New("its index entry is missing")
 		}

@@ -63,8 +63,8 @@ func TestLockedSuites(t *testing.T) {
 	r := &Resolution{
 		Releases: []Release{{Suite: "bookworm", URL: url}, {Suite: "bookworm-updates", URL: url}, {Suite: "bookworm-security", URL: security}},
 		Packages: []Package{
-			{Name: "a", Version: "1", Arch: "all", Role: Required, Auto: true, URL: security, Filename: "pool/a.deb", Size: 3, SHA256: strings.Repeat("a", 64)},
-			{Name: "b", Version: "1", Arch: "all", Role: Essential, URL: url, Filename: "pool/b.deb", Size: 3, SHA256: strings.Repeat("b", 64)},
+			{Name: "a", Version: "1", Arch: "all", Role: Required, Auto: true, URL: security, Filename: "pool/a.deb", Size: 3, Sum: strings.Repeat("a", 64)},
+			{Name: "b", Version: "1", Arch: "all", Role: Essential, URL: url, Filename: "pool/b.deb", Size: 3, Sum: strings.Repeat("b", 64)},
 		},
 	}
 	l := r.Lock(b)

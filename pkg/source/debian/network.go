@@ -6,17 +6,58 @@ package debian
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
 	"net"
 	"net/url"
+	"os"
 )
+
+// untrustedError is about a release file whose signature is not good: somebody
+// on the way, or the mirror itself, has changed it.
+type untrustedError struct {
+	url string
+	err error
+}
+
+func (e *untrustedError) Error() string { return "verify " + e.url + ": " + e.err.Error() }
+func (e *untrustedError) Unwrap() error { return e.err }
 
 // IsNetwork reports whether a mirror could not be reached, or did not give
 // what it should: nothing that a declaration or this host could mend.
 func IsNetwork(err error) bool {
 	var s *statusError
 	var t *transferError
+	var v *untrustedError
 	var u *url.Error
 	var op *net.OpError // not net.Error: every system error is one
 	var dns *net.DNSError
-	return errors.As(err, &s) || errors.As(err, &t) || errors.As(err, &u) || errors.As(err, &op) || errors.As(err, &dns)
+	return errors.As(err, &s) || errors.As(err, &t) || errors.As(err, &v) || errors.As(err, &u) || errors.As(err, &op) || errors.As(err, &dns)
+}
+
+// CacheError says that downloads cannot be kept where they are to be.
+type CacheError struct {
+	Dir string
+	Err error
+}
+
+func (e *CacheError) Error() string { return fmt.Sprintf("keep downloads in %s: %v", e.Dir, e.Err) }
+func (e *CacheError) Unwrap() error { return e.Err }
+
+// isLocal says whether a file of this machine is to blame.
+func isLocal(err error) bool {
+	var p *fs.PathError
+	var l *os.LinkError
+	return errors.As(err, &p) || errors.As(err, &l)
+}
+
+// hostError is err, or a CacheError where the cache is to blame.
+func (f *Fetcher) hostError(err error) error {
+	if err == nil || !isLocal(err) || AsMistakes(err) != nil {
+		return err
+	}
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		err = p // what it was for does not matter
+	}
+	return &CacheError{f.Cache, err}
 }

@@ -14,7 +14,9 @@ import (
 	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
+	"github.com/ProtonMail/go-crypto/openpgp/armor"
 	"github.com/ProtonMail/go-crypto/openpgp/clearsign"
+	pgperrors "github.com/ProtonMail/go-crypto/openpgp/errors"
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 )
 
@@ -54,44 +56,77 @@ func verifyClearsigned(message []byte, keys openpgp.EntityList, now time.Time) (
 	if len(bytes.TrimSpace(rest)) != 0 {
 		return "", errors.New("text after the signature")
 	}
+	if err := verifyAny(block.Bytes, block.ArmoredSignature.Body, keys, now); err != nil {
+		return "", err
+	}
+	return string(block.Plaintext), nil
+}
+
+// verifyDetached holds a message against signatures in a file of their own,
+// armored or binary, of which one must be good.
+func verifyDetached(message, signature []byte, keys openpgp.EntityList, now time.Time) error {
+	var body io.Reader = bytes.NewReader(signature)
+	if bytes.HasPrefix(bytes.TrimSpace(signature), []byte("-----BEGIN PGP")) {
+		block, err := armor.Decode(bytes.NewReader(signature))
+		if err != nil {
+			return fmt.Errorf("read signature: %w", err)
+		}
+		body = block.Body
+	}
+	return verifyAny(message, body, keys, now)
+}
+
+// unknownKeys says that nobody known has signed.
+type unknownKeys struct{ keys []string }
+
+func (u *unknownKeys) Error() string { return strings.Join(u.keys, " and ") }
+
+// verifyAny wants one good signature of those in body.
+func verifyAny(text []byte, body io.Reader, keys openpgp.EntityList, now time.Time) error {
 	config := &packet.Config{Time: func() time.Time { return now }}
-	packets := packet.NewReader(block.ArmoredSignature.Body)
+	packets := packet.NewReader(body)
 	var failures []string
+	unknown := &unknownKeys{}
 	for {
 		p, err := packets.Next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
-			return "", fmt.Errorf("read signature: %w", err)
+			return fmt.Errorf("read signature: %w", err)
 		}
 		sig, ok := p.(*packet.Signature)
 		if !ok {
-			return "", errors.New("something other than a signature in the signature block")
+			return errors.New("something other than a signature in the signature block")
 		}
-		if err := verifyOne(block.Bytes, sig, keys, config); err != nil {
-			failures = append(failures, err.Error())
-			continue
+		name, err := verifyOne(text, sig, keys, config)
+		if err == nil {
+			return nil
 		}
-		return string(block.Plaintext), nil
+		failures = append(failures, name+": "+err.Error())
+		if errors.Is(err, pgperrors.ErrUnknownIssuer) {
+			unknown.keys = append(unknown.keys, name)
+		}
 	}
-	if len(failures) == 0 {
-		return "", errors.New("no signature")
+	switch {
+	case len(failures) == 0:
+		return errors.New("no signature")
+	case len(failures) == len(unknown.keys):
+		return unknown
 	}
-	return "", fmt.Errorf("no good signature: %s", strings.Join(failures, "; "))
+	return fmt.Errorf("no good signature: %s", strings.Join(failures, "; "))
 }
 
-func verifyOne(text []byte, sig *packet.Signature, keys openpgp.EntityList, config *packet.Config) error {
-	name := "unknown key"
+// verifyOne holds a signature against the keys; name is that of its key.
+func verifyOne(text []byte, sig *packet.Signature, keys openpgp.EntityList, config *packet.Config) (name string, err error) {
+	name = "a key without a number"
 	if sig.IssuerKeyId != nil {
 		name = fmt.Sprintf("key %016X", *sig.IssuerKeyId)
 	}
 	var raw bytes.Buffer
 	if err := sig.Serialize(&raw); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+		return name, err
 	}
-	if _, _, err := openpgp.VerifyDetachedSignature(keys, bytes.NewReader(text), &raw, config); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	return nil
+	_, _, err = openpgp.VerifyDetachedSignature(keys, bytes.NewReader(text), &raw, config)
+	return name, err
 }

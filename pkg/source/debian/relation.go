@@ -6,6 +6,7 @@ package debian
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"pault.ag/go/debian/dependency"
@@ -23,6 +24,8 @@ type alternative struct {
 	Op   string // <<, <=, =, >=, >>, or "" for any version
 	Ver  version.Version
 	text string // as written, for messages
+
+	elsewhere bool // met by packages that say Multi-Arch: foreign only
 }
 
 // parseRelations reads a relationship field (Debian Policy 7.1). Alternatives
@@ -80,9 +83,11 @@ func newAlternative(p dependency.Possibility) (alternative, error) {
 }
 
 func (r relation) String() string {
-	words := make([]string, len(r))
-	for i, a := range r {
-		words[i] = a.text
+	var words []string
+	for _, a := range r {
+		if !slices.Contains(words, a.text) { // of another architecture
+			words = append(words, a.text)
+		}
 	}
 	return strings.Join(words, " | ")
 }
@@ -119,13 +124,16 @@ func (a alternative) matches(p *pkg, arch string) bool {
 	default:
 		return false
 	}
-	return a.Name == p.Name && a.admits(p.Ver)
+	return a.Name == p.Name && a.admits(p.Ver) && (!a.elsewhere || p.Multi == "foreign")
 }
 
 // providedBy says whether something that p provides fulfils a. Only a
 // versioned Provides fulfils a versioned relation (Policy 7.5).
 func (a alternative) providedBy(p *pkg, arch string) bool {
 	if a.Arch != "" && a.Arch != arch && a.Arch != "native" && (a.Arch != "any" || p.Multi != "allowed") {
+		return false
+	}
+	if a.elsewhere && p.Multi != "foreign" {
 		return false
 	}
 	for _, v := range p.Provides {

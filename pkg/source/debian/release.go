@@ -5,7 +5,6 @@
 package debian
 
 import (
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"path"
@@ -17,7 +16,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/debfile"
 )
 
-// release is the verified content of a suite's InRelease file.
+// release is the verified content of a suite's InRelease or Release file.
 type release struct {
 	Suite, Codename  string
 	Date, ValidUntil time.Time // ValidUntil is zero if the file has none
@@ -25,11 +24,6 @@ type release struct {
 	Architectures    []string
 	Components       []string
 	Files            map[string]fileHash // by path below the suite's directory
-}
-
-type fileHash struct {
-	SHA256 string // lower-case hex
-	Size   int64
 }
 
 func parseRelease(text string) (release, error) {
@@ -42,7 +36,6 @@ func parseRelease(text string) (release, error) {
 		ByHash:        s.Get("Acquire-By-Hash") == "yes",
 		Architectures: strings.Fields(s.Get("Architectures")),
 		Components:    strings.Fields(s.Get("Components")),
-		Files:         map[string]fileHash{},
 	}
 	if r.Date, err = parseDate(s.Get("Date")); err != nil {
 		return release{}, fmt.Errorf("field Date: %w", err)
@@ -52,24 +45,33 @@ func parseRelease(text string) (release, error) {
 			return release{}, fmt.Errorf("field Valid-Until: %w", err)
 		}
 	}
-	for _, line := range strings.Split(strings.TrimSpace(s.Get("SHA256")), "\n") {
-		f := strings.Fields(line)
-		if len(f) != 3 {
-			return release{}, fmt.Errorf("field SHA256: %q", line)
+	for _, field := range []string{"SHA256", "SHA512"} {
+		if s.Has(field) {
+			r.Files, err = parseSums(s.Get(field))
+			if err != nil {
+				return release{}, fmt.Errorf("field %s: %w", field, err)
+			}
+			return r, nil
 		}
-		size, err := strconv.ParseInt(f[1], 10, 64)
-		if err != nil || size < 0 || !isSHA256(f[0]) {
-			return release{}, fmt.Errorf("field SHA256: %q", line)
-		}
-		r.Files[f[2]] = fileHash{f[0], size}
 	}
-	return r, nil
+	return release{}, errors.New("has neither SHA256 nor SHA512 of its files")
 }
 
-// isSHA256 is the grammar that a digest must have before it becomes a name.
-func isSHA256(s string) bool {
-	_, err := hex.DecodeString(s)
-	return err == nil && len(s) == 64 && strings.ToLower(s) == s
+// parseSums reads lines of a digest, a size and a path.
+func parseSums(text string) (map[string]fileHash, error) {
+	files := map[string]fileHash{}
+	for line := range strings.SplitSeq(strings.TrimSpace(text), "\n") {
+		f := strings.Fields(line)
+		if len(f) != 3 {
+			return nil, fmt.Errorf("%q", line)
+		}
+		size, err := strconv.ParseInt(f[1], 10, 64)
+		if err != nil || size < 0 || !isSum(f[0]) {
+			return nil, fmt.Errorf("%q", line)
+		}
+		files[f[2]] = fileHash{f[0], size}
+	}
+	return files, nil
 }
 
 func parseDate(s string) (time.Time, error) {
@@ -86,9 +88,12 @@ const clockSlack = 10 * time.Minute
 
 // check holds the release against what was asked for: a signature alone does
 // not say that the file is that of this suite, nor that it is not an old one.
-func (r release) check(suite, arch string, components []string, checkUntil, checkDate bool, now time.Time) error {
+// What the file does not say, it cannot contradict.
+func (r release) check(a archive, b Bootstrap, checkUntil, checkDate bool, now time.Time) error {
 	var errs []error
-	if suite != r.Suite && suite != r.Codename && path.Dir(suite) != r.Codename {
+	var ms Mistakes
+	named := r.Suite != "" || r.Codename != ""
+	if named && a.Suite != r.Suite && a.Suite != r.Codename && path.Dir(a.Suite) != r.Codename {
 		errs = append(errs, fmt.Errorf("is that of suite %q, code name %q", r.Suite, r.Codename))
 	}
 	if checkUntil && !r.ValidUntil.IsZero() && now.After(r.ValidUntil) {
@@ -99,29 +104,40 @@ func (r release) check(suite, arch string, components []string, checkUntil, chec
 	if checkDate && r.Date.After(now.Add(clockSlack)) {
 		errs = append(errs, fmt.Errorf("is dated %s, in the future: is the clock right?", r.Date.Format(time.RFC3339)))
 	}
-	if len(r.Architectures) > 0 && !slices.Contains(r.Architectures, arch) {
-		errs = append(errs, fmt.Errorf("has no architecture %s, only %s", arch, strings.Join(r.Architectures, " ")))
+	for _, arch := range append([]string{b.arch()}, b.foreign()...) {
+		if len(r.Architectures) == 0 || slices.Contains(r.Architectures, arch) {
+			continue
+		}
+		m := &Mistake{Attr: "arch", Value: arch, Text: fmt.Sprintf("%s has no architecture %s", a.Suite, arch), Hint: "it has " + strings.Join(r.Architectures, ", ")}
+		if arch != b.arch() {
+			m.Attr = "packages"
+		}
+		ms = append(ms, m)
 	}
-	for _, c := range components {
-		if !slices.ContainsFunc(r.Components, func(have string) bool { return path.Base(have) == path.Base(c) }) {
-			errs = append(errs, fmt.Errorf("has no component %s, only %s", c, strings.Join(r.Components, " ")))
+	for _, c := range b.components() {
+		same := func(have string) bool { return path.Base(have) == path.Base(c) }
+		if len(r.Components) > 0 && !slices.ContainsFunc(r.Components, same) {
+			ms = append(ms, &Mistake{
+				Attr: "components", Value: c, Text: fmt.Sprintf("%s has no component %q", a.Suite, c),
+				Hint: "it has " + strings.Join(r.Components, ", "), Known: r.Components,
+			})
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, ms.orNil())...)
 }
 
+// endings of compressed indices, the smallest first; xz is what all have.
+var endings = []string{".xz", ".zst", ".bz2", ".lzma", ".gz", ""}
+
 // index picks the compressed form of a component's Packages file: its path,
-// its hash, and the hash of its content. xz is the smallest that all have.
+// its hash, and the hash of its content, which is empty where the release has
+// the compressed form only.
 func (r release) index(component, arch string) (name string, packed, plain fileHash, err error) {
 	for _, c := range []string{component, "updates/" + component} { // old security suites prefix theirs
 		base := c + "/binary-" + arch + "/Packages"
-		plain, ok := r.Files[base]
-		if !ok {
-			continue
-		}
-		for _, ending := range []string{".xz", ".gz", ""} {
+		for _, ending := range endings {
 			if packed, ok := r.Files[base+ending]; ok {
-				return base + ending, packed, plain, nil
+				return base + ending, packed, r.Files[base], nil
 			}
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"os"
+	"slices"
 	"strings"
 	"time"
 )
@@ -26,9 +27,11 @@ const (
 // Resolution is what a Bootstrap came to: plain data, safe to store as JSON.
 type Resolution struct {
 	Suite, Arch, Variant string
-	MergedUsr            bool   // the links of a merged /usr are to be made first
-	Sources              string // the result's /etc/apt/sources.list
+	Foreign              []string `json:",omitempty"` // architectures of packages beside Arch
+	MergedUsr            bool     // the links of a merged /usr are to be made first
+	Sources              string   // the result's /etc/apt/sources.list
 	Releases             []Release
+	Without              []string  `json:",omitempty"` // suites that the mirror does not have
 	Packages             []Package // by role; each after what it needs, as far as cycles allow
 }
 
@@ -48,8 +51,8 @@ type Package struct {
 	URL                 string // of the mirror
 	Filename            string // below URL
 	Size                int64
-	Installed           int64 `json:",omitempty"` // bytes of the unpacked files, as the index says; 0 if it does not
-	SHA256              string
+	Installed           int64  `json:",omitempty"` // bytes of the unpacked files, as the index says; 0 if it does not
+	Sum                 string `json:"SHA256"`     // hexadecimal; one of 128 digits is a SHA512
 	Stanza              string `json:",omitempty"` // the index entry, of Extra packages only
 }
 
@@ -68,7 +71,7 @@ func (r *Resolution) Digest() string {
 	}
 	items := make([]item, len(r.Packages))
 	for i, p := range r.Packages {
-		items[i] = item{p.Name, p.Version, p.Arch, p.SHA256, p.Role, p.Auto}
+		items[i] = item{p.Name, p.Version, p.Arch, p.Sum, p.Role, p.Auto}
 	}
 	data, err := json.Marshal(struct {
 		Recipe, Suite, Arch, Sources string
@@ -102,7 +105,7 @@ func (r *Resolution) InstalledSize() int64 {
 func (f *Fetcher) Missing(r *Resolution) int64 {
 	var n int64
 	for _, p := range r.Packages {
-		if _, err := os.Stat(f.debPath(p.SHA256)); err != nil {
+		if _, err := os.Stat(f.debPath(p.Sum)); err != nil {
 			n += p.Size
 		}
 	}
@@ -130,7 +133,15 @@ func (r *Resolution) base() []Package {
 
 func (r *Resolution) extras() []Package { return r.Packages[len(r.base()):] }
 
-func (p Package) hash() fileHash { return fileHash{p.SHA256, p.Size} }
+// qualified is a package's name, with its architecture if that is another one.
+func (r *Resolution) qualified(p Package) string {
+	if slices.Contains(r.Foreign, p.Arch) {
+		return p.Name + ":" + p.Arch
+	}
+	return p.Name
+}
+
+func (p Package) hash() fileHash { return fileHash{p.Sum, p.Size} }
 
 func (p Package) address() string { return strings.TrimRight(p.URL, "/") + "/" + p.Filename }
 
@@ -139,7 +150,11 @@ func (r *Resolution) extendedStates(list []Package) string {
 	var b strings.Builder
 	for _, p := range list {
 		if p.Auto {
-			b.WriteString("Package: " + p.Name + "\nArchitecture: " + r.Arch + "\nAuto-Installed: 1\n\n")
+			arch := r.Arch // apt's word for packages of all architectures, too
+			if slices.Contains(r.Foreign, p.Arch) {
+				arch = p.Arch
+			}
+			b.WriteString("Package: " + p.Name + "\nArchitecture: " + arch + "\nAuto-Installed: 1\n\n")
 		}
 	}
 	return b.String()

@@ -5,10 +5,12 @@
 package debian
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -24,7 +26,7 @@ import (
 
 // Resolve reads and verifies what the mirrors offer, and works out which
 // packages b comes to. now is the time that signatures and dates are held
-// against. Mistakes in b come as one error of all of them.
+// against. What is wrong with b comes as Mistakes.
 func (f *Fetcher) Resolve(ctx context.Context, b Bootstrap, h Host, now time.Time) (*Resolution, error) {
 	if err := b.Check(); err != nil {
 		return nil, err
@@ -33,109 +35,97 @@ func (f *Fetcher) Resolve(ctx context.Context, b Bootstrap, h Host, now time.Tim
 	if err != nil {
 		return nil, err
 	}
-	keys, err := b.keyring(h)
+	q := asked{b: b, h: h, now: now}
+	if q.from, q.keys, err = b.keyring(h); err != nil {
+		return nil, err
+	}
+	offers, err := f.readArchives(ctx, q, archives)
 	if err != nil {
-		return nil, err
+		return nil, f.hostError(err)
 	}
-	texts := make([][]string, len(archives))
-	releases := make([]release, len(archives))
-	group, groupCtx := errgroup.WithContext(ctx)
-	for i, a := range archives {
-		group.Go(func() (err error) {
-			releases[i], texts[i], err = f.readArchive(groupCtx, b, h, a, keys, now)
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return nil, err
+	r := &Resolution{
+		Suite: b.Suite, Arch: b.arch(), Variant: b.variant(), Foreign: b.foreign(),
+		MergedUsr: !slices.Contains([]string{"wheezy", "jessie", "stretch"}, offers[0].release.Codename),
 	}
 	u := newUniverse(b.arch(), archives)
-	for i, list := range texts {
-		for _, text := range list {
+	u.foreign = b.foreign()
+	var used []archive
+	for i, o := range offers {
+		if o.absent {
+			r.Without = append(r.Without, archives[i].Suite)
+			continue
+		}
+		used = append(used, archives[i])
+		r.Releases = append(r.Releases, Release{archives[i].Suite, archives[i].URL, o.release.Date, o.release.ValidUntil})
+		for _, text := range o.texts {
 			if err := u.add(i, text); err != nil {
 				return nil, fmt.Errorf("index of %s: %w", archives[i].Suite, err)
 			}
 		}
 	}
-	r := &Resolution{
-		Suite: b.Suite, Arch: b.arch(), Variant: b.variant(),
-		MergedUsr: !slices.Contains([]string{"wheezy", "jessie", "stretch"}, releases[0].Codename),
-		Sources:   b.sourcesList(archives, func(a archive) string { return a.Public }),
-	}
-	for i, a := range archives {
-		r.Releases = append(r.Releases, Release{a.Suite, a.URL, releases[i].Date, releases[i].ValidUntil})
-	}
-	if r.Packages, err = choosePackages(u, b); err != nil {
-		return nil, fmt.Errorf("bootstrap %s: %w", b.Suite, err)
-	}
-	return r, nil
+	u.used = used
+	r.Sources = b.sourcesList(used, func(a archive) string { return a.Public })
+	r.Packages, err = choosePackages(u, b)
+	return r, err
 }
 
-func (b Bootstrap) keyring(h Host) (openpgp.EntityList, error) {
-	paths := h.Keyrings
+// readArchives reads all archives at a time. Of several failures the first
+// archive's counts, so that the same mistake is always told in the same words.
+func (f *Fetcher) readArchives(ctx context.Context, q asked, archives []archive) ([]offer, error) {
+	offers := make([]offer, len(archives))
+	failures := make([]error, len(archives))
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var group errgroup.Group
+	for i, a := range archives {
+		group.Go(func() error {
+			if offers[i], failures[i] = f.readArchive(ctx, q, a); failures[i] != nil && i == 0 {
+				cancel()
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	for _, err := range failures {
+		if err != nil {
+			return nil, err
+		}
+	}
+	return offers, nil
+}
+
+// keyring are the files of the archive's keys, and the keys.
+func (b Bootstrap) keyring(h Host) ([]string, openpgp.EntityList, error) {
+	d, known := distributionOf(b.Suite)
+	paths := *h.of(d).keyrings
+	if !known {
+		paths = slices.Concat(h.Keyrings, h.UbuntuKeyrings)
+	}
 	if b.Keyring != "" {
 		paths = []string{b.Keyring}
 	}
 	if len(paths) == 0 {
-		return nil, errors.New("no archive keyring on this host: install the package debian-archive-keyring, or set attribute keyring")
-	}
-	return readKeyring(paths)
-}
-
-// readArchive reads a suite's InRelease and Packages files. The mirror may be
-// renewed in between, so what does not fit together is read once more.
-func (f *Fetcher) readArchive(ctx context.Context, b Bootstrap, h Host, a archive, keys openpgp.EntityList, now time.Time) (release, []string, error) {
-	for n := 0; ; n++ {
-		rel, err := f.readRelease(ctx, b, h, a, keys, now)
-		if err != nil {
-			return rel, nil, a.explain(err)
-		}
-		var texts []string
-		for _, c := range b.components() {
-			var text string
-			if text, err = f.readIndex(ctx, a, rel, c, b.arch()); err != nil {
-				break
-			}
-			texts = append(texts, text)
-		}
-		if err == nil {
-			return rel, texts, nil
-		}
-		if n == 1 || ctx.Err() != nil {
-			return rel, nil, a.explain(fmt.Errorf("%w; does the mirror hold parts of two states?", err))
+		return nil, nil, &Mistake{
+			Attr: "suite", Value: b.Suite,
+			Text: fmt.Sprintf("%s: this host has no keyring of %s: there is no %s.gpg", b.Suite, d.title, d.keyring),
+			Hint: fmt.Sprintf(`install the package %s, or write keyring="FILE"`, d.keyringPackage),
 		}
 	}
+	keys, err := readKeyring(paths)
+	if err != nil && b.Keyring != "" {
+		return nil, nil, &Mistake{Attr: "keyring", Value: b.Keyring, Text: fmt.Sprintf("keyring %q: %v", b.Keyring, plainCause(err)), Err: err}
+	}
+	return paths, keys, err
 }
 
-// explain adds to a failure which attribute could help.
-func (a archive) explain(err error) error {
-	if a.Security {
-		return fmt.Errorf("security updates: %w (attribute security-mirror names another mirror; %q does without)", err, NoMirror)
+// plainCause is an error without the operation and file that are said already.
+func plainCause(err error) error {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		return p.Err
 	}
 	return err
-}
-
-func (f *Fetcher) readRelease(ctx context.Context, b Bootstrap, h Host, a archive, keys openpgp.EntityList, now time.Time) (release, error) {
-	address := a.URL + "/dists/" + a.Suite + "/InRelease"
-	message, err := f.revalidate(ctx, address)
-	if err != nil {
-		return release{}, fmt.Errorf("read the release file of %s: %w", a.Suite, err)
-	}
-	text, err := verifyClearsigned(message, keys, now)
-	if err != nil {
-		return release{}, fmt.Errorf("verify %s: %w", redact(address), err)
-	}
-	rel, err := parseRelease(text)
-	if err != nil {
-		return release{}, fmt.Errorf("%s: %w", redact(address), err)
-	}
-	checkUntil := !h.IgnoreValidUntil && b.Snapshot == ""
-	checkDate := !h.IgnoreDate && b.Snapshot == ""
-	if err := rel.check(a.Suite, b.arch(), b.components(), checkUntil, checkDate, now); err != nil {
-		return release{}, fmt.Errorf("%s: %w", redact(address), err)
-	}
-	f.event(Event{Phase: "resolve", Item: a.Suite})
-	return rel, nil
 }
 
 const maxRelease = 32 << 20 // bytes of an InRelease file
@@ -214,34 +204,68 @@ func (f *Fetcher) readIndex(ctx context.Context, a archive, rel release, compone
 	if err != nil {
 		return "", fmt.Errorf("release file of %s %w", a.Suite, err)
 	}
-	name := f.indexPath(plain.SHA256)
-	data, err := readVerified(name, plain)
-	if err == nil {
-		return string(data), nil
+	if plain.Sum == "" { // known by its compressed form only
+		plain = fileHash{Size: maxIndex}
 	}
-	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return "", err
+	name := f.indexPath(plain.Sum)
+	if plain.Sum != "" {
+		data, err := readVerified(name, plain)
+		if err == nil {
+			return string(data), nil
+		}
+		if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return "", err
+		}
 	}
 	dir := a.URL + "/dists/" + a.Suite + "/"
 	address := dir + file
 	if rel.ByHash {
-		address = dir + filepath.Dir(file) + "/by-hash/SHA256/" + packed.SHA256
+		address = dir + filepath.Dir(file) + "/by-hash/" + sumName(packed.Sum) + "/" + packed.Sum
 	}
 	var done int64
 	count := func(n int64) { done += n; f.event(Event{"resolve", a.Suite + " " + file, done, packed.Size}) }
-	archived := name + ".packed"
+	archived := f.indexPath(packed.Sum) + ".packed"
 	err = f.download(ctx, address, archived, packed, count)
-	if s, ok := errors.AsType[*statusError](err); ok && s.code == http.StatusNotFound && rel.ByHash {
+	if isMissing(err) && rel.ByHash {
 		err = f.download(ctx, dir+file, archived, packed, count) // some mirrors lack by-hash
 	}
 	if err != nil {
 		return "", fmt.Errorf("index of %s: %w", a.Suite, err)
 	}
+	if plain.Sum == "" {
+		text, err := unpackVerified(archived, file, packed)
+		if err != nil {
+			return "", fmt.Errorf("index of %s, %s: %w", a.Suite, file, err)
+		}
+		return text, nil
+	}
 	if err := unpackIndex(ctx, archived, file, name, plain); err != nil {
 		return "", fmt.Errorf("index of %s, %s: %w", a.Suite, file, err)
 	}
-	data, err = readVerified(name, plain)
+	data, err := readVerified(name, plain)
 	return string(data), err
+}
+
+// maxIndex bounds an index whose size no release file says.
+const maxIndex = 1 << 30
+
+// unpackVerified reads a compressed index that is known by its own hash only.
+// It stays in the cache as it is.
+func unpackVerified(archived, file string, packed fileHash) (string, error) {
+	data, err := readVerified(archived, packed)
+	if err != nil {
+		return "", err
+	}
+	r, err := debfile.Decompress(file, bytes.NewReader(data))
+	if err != nil {
+		return "", err
+	}
+	defer r.Close()
+	text, err := io.ReadAll(io.LimitReader(r, maxIndex+1))
+	if err == nil && len(text) > maxIndex {
+		err = fmt.Errorf("larger than %d bytes", maxIndex)
+	}
+	return string(text), err
 }
 
 // unpackIndex writes the verified content of a compressed index.
@@ -271,7 +295,7 @@ func unpackIndex(ctx context.Context, archived, file, name string, plain fileHas
 		return err
 	}
 	if ok, err := haveFile(name, plain); err != nil || !ok {
-		return errors.Join(err, errors.New("content is not what the release file says"))
+		return errors.Join(err, &transferError{file, "content is not what the release file says"})
 	}
 	return os.Remove(archived)
 }

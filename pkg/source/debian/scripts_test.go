@@ -19,7 +19,7 @@ func scriptResolution() *Resolution {
 		{Name: "base-passwd", Version: "3.6", Arch: "amd64", Role: Essential},
 		{Name: "apt", Version: "2.6", Arch: "amd64", Role: Required, Auto: true},
 		{
-			Name: "tzdata", Version: "1:2~x+1", Arch: "all", Role: Extra, SHA256: strings.Repeat("a", 64),
+			Name: "tzdata", Version: "1:2~x+1", Arch: "all", Role: Extra, Sum: strings.Repeat("a", 64),
 			Stanza: "Package: tzdata\nVersion: 1:2~x+1\nFilename: pool/t.deb\nDescription: x\n y",
 		},
 	}}

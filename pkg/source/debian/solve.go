@@ -178,6 +178,9 @@ func (s *solver) obstacle(p *pkg) string {
 	if q := s.chosen[p.Name]; q != nil {
 		return fmt.Sprintf("%s %s is already chosen", q.Name, q.Version)
 	}
+	if o := s.sibling(p); o != "" {
+		return o
+	}
 	for _, c := range s.against[p.Name] {
 		if c.a.matches(p, s.u.arch) {
 			return fmt.Sprintf("%s conflicts with %s", c.by.Name, c.a.text)
@@ -248,17 +251,40 @@ func (s *solver) explain(n need, obstacles []string) error {
 	if len(obstacles) > 0 {
 		fmt.Fprintf(&b, " cannot be had: %s", strings.Join(obstacles, "; "))
 	} else {
-		fmt.Fprintf(&b, " is not in %s (%s)", suiteNames(s.u.archives), s.u.arch)
+		fmt.Fprintf(&b, " is not in %s (%s)", suiteNames(s.u.used), s.u.arch)
 		b.WriteString(s.otherVersions(n.rel))
 	}
+	e := &unmetError{text: b.String()}
 	for p := n.by; p != nil; p = s.why[p].by {
 		if by := s.why[p].by; by != nil {
-			fmt.Fprintf(&b, "\n  %s is needed by %s", p.Name, by.Name)
+			e.chain = append(e.chain, p.Name+" is needed by "+by.Name)
 		} else {
-			fmt.Fprintf(&b, "\n  %s was asked for", p.Name)
+			e.chain, e.root = append(e.chain, p.Name+" was asked for"), p.Name
 		}
 	}
-	return fmt.Errorf("%s", b.String())
+	return e
+}
+
+// unmetError is about a need that cannot be met.
+type unmetError struct {
+	text  string
+	chain []string // who needs whom, up to what was asked for
+	root  string   // which is this package; "" if it is the need itself
+}
+
+func (e *unmetError) Error() string {
+	return strings.Join(append([]string{e.text}, e.chain...), "\n  ")
+}
+
+// mistake is the error as one about a package that b asks for, if it is.
+func (e *unmetError) mistake(b Bootstrap) error {
+	for _, word := range b.Packages {
+		w, _ := parseWish(word)
+		if e.root == w.name || e.root == w.name+":"+w.arch {
+			return &Mistake{Attr: "packages", Value: word, Text: e.text, Hint: strings.Join(e.chain, "; "), Err: e}
+		}
+	}
+	return e
 }
 
 func (s *solver) otherVersions(r relation) string {

@@ -43,3 +43,10 @@ func run(name string, args ...string) error {
 	}
 	return nil
 }
+
+func readText(t testing.TB, name string) string {
+	t.Helper()
+	data, err := os.ReadFile(name)
+	must(t, err)
+	return string(data)
+}

@@ -115,7 +115,7 @@ func (u *unpacking) readAll(ctx context.Context) ([]*unpacked, error) {
 }
 
 func (u *unpacking) read(p Package) (*unpacked, error) {
-	data, err := readVerified(u.f.debPath(p.SHA256), p.hash())
+	data, err := readVerified(u.f.debPath(p.Sum), p.hash())
 	if err != nil {
 		return nil, err
 	}

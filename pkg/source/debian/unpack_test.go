@@ -31,7 +31,7 @@ func unpackDebs(t testing.TB, debs ...fakeDeb) (root, outer string, err error) {
 		res.Packages = append(res.Packages, Package{
 			Name: d.Name, Version: d.Version, Arch: d.arch(), Role: Essential,
 			URL: r.server.URL + "/debian", Filename: strings.TrimPrefix(poolPath(d), "/debian/"),
-			Size: int64(len(data)), SHA256: sha(data), Auto: d.Name == "libc6",
+			Size: int64(len(data)), Sum: sha(data), Auto: d.Name == "libc6",
 		})
 	}
 	must(t, f.Fetch(t.Context(), res))
@@ -255,7 +255,7 @@ func TestUnpackRefuses(t *testing.T) {
 	if err := f.Unpack(t.Context(), res, filepath.Join(full, "x")); err == nil {
 		t.Error("root that is a file: want an error")
 	}
-	name := f.debPath(res.Packages[0].SHA256)
+	name := f.debPath(res.Packages[0].Sum)
 	data, err := os.ReadFile(name)
 	must(t, err)
 	must(t, os.WriteFile(name, flip(data, 90), 0o644))

@@ -1,0 +1,108 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package debian
+
+import (
+	"fmt"
+	"net/url"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// StepFiles are what lets apt in a step use the host's mirrors.
+type StepFiles struct {
+	Files map[string]string // by absolute path below RunDir
+	Dirs  map[string]string // directories of the host, by absolute path below RunDir
+}
+
+// hostRE are the names of servers that can be part of an option's name.
+var hostRE = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*$`)
+
+// AptFiles are files and directories that let apt inside a stage use the host's
+// mirrors, proxy and date checks while an image is built, without a trace in
+// the image: bind them and set APT_CONFIG to AptConfig. Sources in the image's
+// sources.list.d stay in force. Suites named in without are left out. Passwords
+// are not among it: relay is the address of a Relay, or "" to do without what
+// needs one.
+func (b Bootstrap) AptFiles(h Host, without []string, relay string) (StepFiles, error) {
+	archives, err := b.archives(h)
+	if err != nil {
+		return StepFiles{}, err
+	}
+	archives = slices.DeleteFunc(archives, func(a archive) bool { return slices.Contains(without, a.Suite) })
+	out := StepFiles{Files: map[string]string{}, Dirs: map[string]string{}}
+	list := RunDir + "/sources.list"
+	direct := slices.Clone(h.NoProxy)
+	var conf strings.Builder
+	var through []string // servers that the relay knows a password for
+	address := func(a archive) string {
+		u, err := url.Parse(a.URL)
+		if err != nil { // checked before
+			return a.URL
+		}
+		if u.Scheme == "file" {
+			dir := RunDir + "/mirror"
+			if a.Security && u.Path != strings.TrimPrefix(archives[0].URL, "file://") {
+				dir += "-security"
+			}
+			out.Dirs[dir] = path.Clean(u.Path)
+			return "file:" + dir
+		}
+		if _, ok := h.loginFor(u); ok {
+			u.Scheme = "http"
+			through = append(through, strings.ToLower(u.Hostname()))
+			return u.String()
+		}
+		return a.URL
+	}
+	out.Files[list] = b.sourcesList(archives, address)
+	fmt.Fprintf(&conf, "Dir::Etc::sourcelist \"%s\";\n", list)
+	for _, o := range []struct{ name, value string }{
+		{"Acquire::http::Proxy", forStep(h.HTTPProxy, relay)},
+		{"Acquire::https::Proxy", forStep(h.HTTPSProxy, relay)},
+		{"Acquire::Check-Valid-Until", falseIf(h.IgnoreValidUntil || b.Snapshot != "")},
+		{"Acquire::Check-Date", falseIf(h.IgnoreDate)},
+	} {
+		if strings.ContainsAny(o.value, "\"\n\\") {
+			return StepFiles{}, fmt.Errorf("the host's %s holds a character that an apt configuration cannot", o.name)
+		}
+		if o.value != "" {
+			fmt.Fprintf(&conf, "%s \"%s\";\n", o.name, o.value)
+		}
+	}
+	for _, host := range direct {
+		if packageRE.MatchString(host) && !slices.Contains(through, host) {
+			fmt.Fprintf(&conf, "Acquire::http::Proxy::%s \"DIRECT\";\nAcquire::https::Proxy::%s \"DIRECT\";\n", host, host)
+		}
+	}
+	slices.Sort(through)
+	for _, host := range slices.Compact(through) {
+		if hostRE.MatchString(host) && relay != "" {
+			fmt.Fprintf(&conf, "Acquire::http::Proxy::%s \"%s\";\n", host, relay)
+		}
+	}
+	out.Files[AptConfig] = conf.String()
+	return out, nil
+}
+
+// forStep is a proxy as a step may know it.
+func forStep(proxy, relay string) string {
+	switch {
+	case !hasLogin(proxy):
+		return proxy
+	case relayed(proxy):
+		return relay
+	}
+	return ""
+}
+
+func falseIf(b bool) string {
+	if b {
+		return "false"
+	}
+	return ""
+}

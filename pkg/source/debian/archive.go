@@ -1,0 +1,200 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package debian
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/ProtonMail/go-crypto/openpgp"
+)
+
+// asked is what all archives of one Resolve are read for.
+type asked struct {
+	b    Bootstrap
+	h    Host
+	keys openpgp.EntityList
+	from []string // files of keys
+	now  time.Time
+}
+
+// offer is what one archive has.
+type offer struct {
+	release release
+	texts   []string // Packages files
+	absent  bool     // the mirror does not have the suite, and need not
+}
+
+// readArchive reads a suite's release and Packages files. The mirror may be
+// renewed in between, so what does not fit together is read once more.
+func (f *Fetcher) readArchive(ctx context.Context, q asked, a archive) (offer, error) {
+	for n := 0; ; n++ {
+		rel, err := f.readRelease(ctx, q, a)
+		if a.Updates && isMissing(err) {
+			return offer{absent: true}, nil
+		}
+		if err != nil {
+			return offer{}, q.explain(a, err, isMissing(err))
+		}
+		o := offer{release: rel}
+		for _, arch := range append([]string{q.b.arch()}, q.b.foreign()...) {
+			for _, c := range q.b.components() {
+				var text string
+				if text, err = f.readIndex(ctx, a, rel, c, arch); err != nil {
+					break
+				}
+				o.texts = append(o.texts, text)
+			}
+		}
+		if err == nil {
+			return o, nil
+		}
+		if n == 1 || ctx.Err() != nil || isLocal(err) {
+			if s := (*transferError)(nil); isMissing(err) || errors.As(err, &s) {
+				err = fmt.Errorf("%w; does the mirror hold parts of two states?", err)
+			}
+			return offer{}, q.explain(a, err, false)
+		}
+	}
+}
+
+// isMissing says whether a server has no such file.
+func isMissing(err error) bool {
+	s, ok := errors.AsType[*statusError](err)
+	return ok && (s.code == http.StatusNotFound || s.code == http.StatusGone)
+}
+
+// explain says which attribute could help. A suite that no distribution has,
+// and the mirror neither, is a mistake of the declaration.
+func (q asked) explain(a archive, err error, missing bool) error {
+	if isLocal(err) {
+		return err
+	}
+	_, known := distributionOf(a.Suite)
+	switch {
+	case a.Security && AsMistakes(err) == nil:
+		m := &Mistake{Attr: "security-mirror", Value: q.b.SecurityMirror, Err: err}
+		m.Hint = fmt.Sprintf("%s=%q does without, and an address names another mirror", m.Attr, NoMirror)
+		if missing {
+			m.Text = fmt.Sprintf("the mirror %s has no suite %s", a.URL, a.Suite)
+			return m
+		}
+		return fmt.Errorf("security updates: %w (%s)", err, m.Hint)
+	case missing && !known:
+		m := &Mistake{
+			Attr: "suite", Value: a.Suite, Text: fmt.Sprintf("the mirror %s has no suite %q", a.URL, a.Suite), Err: err,
+			Hint: `a suite is a directory below dists/ of the mirror; mirror="ADDRESS" names another one`,
+		}
+		_, part := splitSuite(a.Suite)
+		for _, name := range KnownSuites() {
+			m.Known = append(m.Known, name+part)
+		}
+		return m
+	case missing && q.b.Mirror != "":
+		return &Mistake{
+			Attr: "mirror", Value: q.b.Mirror, Text: fmt.Sprintf("the mirror %s has no suite %s", a.URL, a.Suite), Err: err,
+			Hint: "the address is that of the directory which has dists/" + a.Suite,
+		}
+	case missing:
+		return fmt.Errorf("the mirror %s has no suite %s: %w", a.URL, a.Suite, err)
+	}
+	return err
+}
+
+// readRelease reads what says which files a suite has: InRelease, signed
+// within, or else Release with a signature beside it.
+func (f *Fetcher) readRelease(ctx context.Context, q asked, a archive) (release, error) {
+	dir := a.URL + "/dists/" + a.Suite + "/"
+	address := dir + "InRelease"
+	text, err := f.readSigned(ctx, q, address)
+	if isMissing(err) {
+		inline := err
+		address = dir + "Release"
+		if text, err = f.readDetached(ctx, q, address); isMissing(err) {
+			err = inline
+		}
+	}
+	if err != nil {
+		return release{}, err
+	}
+	rel, err := parseRelease(text)
+	if err != nil {
+		return release{}, fmt.Errorf("%s: %w", redact(address), err)
+	}
+	checkUntil := !q.h.IgnoreValidUntil && q.b.Snapshot == ""
+	checkDate := !q.h.IgnoreDate && q.b.Snapshot == ""
+	if err := rel.check(a, q.b, checkUntil, checkDate, q.now); err != nil {
+		return release{}, fmt.Errorf("%s: %w", redact(address), err)
+	}
+	f.event(Event{Phase: "resolve", Item: a.Suite})
+	return rel, nil
+}
+
+// readSigned reads a file that holds its own signature.
+func (f *Fetcher) readSigned(ctx context.Context, q asked, address string) (string, error) {
+	message, err := f.revalidate(ctx, address)
+	if err != nil {
+		return "", fmt.Errorf("read the release file: %w", err)
+	}
+	text, err := verifyClearsigned(message, q.keys, q.now)
+	if err != nil {
+		return "", q.untrusted(address, err)
+	}
+	return text, nil
+}
+
+// readDetached reads a file with its signature beside it. The mirror may be
+// renewed between the two, so they are read twice before they count as wrong.
+func (f *Fetcher) readDetached(ctx context.Context, q asked, address string) (string, error) {
+	for n := 0; ; n++ {
+		message, err := f.revalidate(ctx, address)
+		var signature []byte
+		if err == nil {
+			if signature, err = f.revalidate(ctx, address+".gpg"); isMissing(err) {
+				return "", &untrustedError{redact(address), errors.New("it has no signature: there is neither InRelease nor Release.gpg")}
+			}
+		}
+		if err != nil {
+			return "", fmt.Errorf("read the release file: %w", err)
+		}
+		err = verifyDetached(message, signature, q.keys, q.now)
+		if err == nil {
+			return string(message), nil
+		}
+		if n == 1 || ctx.Err() != nil {
+			return "", q.untrusted(address, err)
+		}
+	}
+}
+
+// untrusted is about a release file that no known key has signed well.
+func (q asked) untrusted(address string, err error) error {
+	u, ok := errors.AsType[*unknownKeys](err)
+	if !ok {
+		return &untrustedError{redact(address), err}
+	}
+	d, _ := distributionOf(q.b.Suite)
+	m := &Mistake{
+		Attr: "keyring", Value: q.b.Keyring, Err: err,
+		Text: fmt.Sprintf("%s is signed by %s, which %s not in %s", redact(address), u, isOrAre(u.keys), strings.Join(q.from, ", ")),
+		Hint: `keyring="FILE" names the archive's keys`,
+	}
+	if q.b.Keyring == "" {
+		m.Attr, m.Value = "suite", q.b.Suite
+		m.Hint += fmt.Sprintf("; those of %s are in the package %s", d.title, d.keyringPackage)
+	}
+	return m
+}
+
+func isOrAre(list []string) string {
+	if len(list) == 1 {
+		return "is"
+	}
+	return "are"
+}
