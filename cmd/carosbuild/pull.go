@@ -100,7 +100,7 @@ func (c *pullCommand) run(ctx context.Context, s *layer.Store, p layer.Paths, _ 
 	if err != nil {
 		return err
 	}
-	if got := image.Config.Architecture; c.archSet && got != c.arch {
+	if got := image.Config.Architecture; c.archSet && got != layer.Architecture(c.arch) {
 		return usagef("%s is an image for %q, not for %q", c.source, got, c.arch)
 	}
 	if c.buildID != "" {

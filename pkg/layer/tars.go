@@ -111,7 +111,7 @@ func (r Registry) tarSource(f found, cache TarCache) (*tarSource, error) {
 	}
 	m, cfg, err := checkImage(f.image, cache.Limits)
 	if err != nil {
-		return nil, err
+		return nil, f.explain(err)
 	}
 	return &tarSource{cfg, func(ctx context.Context, i int, w io.Writer) error {
 		file, err := r.fetch(ctx, f, m.Layers[i], cfg.RootFS.DiffIDs[i], cache.scratch)

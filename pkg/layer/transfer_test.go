@@ -178,7 +178,7 @@ func TestCredentialsStay(t *testing.T) {
 		if got := sameSite(tt.registry, tt.host); got != tt.want {
 			t.Errorf("%s to %s: %t, want %t", tt.registry, tt.host, got, tt.want)
 		}
-		g := &guard{host: tt.registry, next: roundTripper(func(*http.Request) (*http.Response, error) { return nil, errors.New("sent") })}
+		g := &guard{host: tt.registry, plain: Registry{}.plain, limits: Deadlines{}.withDefaults(), next: roundTripper(func(*http.Request) (*http.Response, error) { return nil, errors.New("sent") })}
 		req, err := http.NewRequest(http.MethodGet, "https://"+tt.host+"/token", nil)
 		if err != nil {
 			t.Fatal(err)
