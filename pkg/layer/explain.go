@@ -78,10 +78,16 @@ func (s *session) explain(err error) error {
 		return s.access(err, round.Error(), s.elsewhere())
 	case errors.As(err, &busy):
 		return s.access(err, oneLine(busy.Error()), "try again later, or log in, which often raises the limit: podman login "+dockerref.Domain(s.at.at))
-	case errors.As(err, &t):
+	case errors.As(err, &t) && !isCertificate(err): // this machine is asked both ways, and answers to HTTP that it wants TLS
 		return s.explainStatus(err, t)
 	}
 	return s.explainNetwork(err)
+}
+
+func isCertificate(err error) bool {
+	var authority x509.UnknownAuthorityError
+	var verify *tls.CertificateVerificationError
+	return errors.As(err, &authority) || errors.As(err, &verify)
 }
 
 func (s *session) access(err error, what, remedy string) error {

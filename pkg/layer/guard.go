@@ -59,7 +59,10 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	return res, checkPage(first, res)
+	if err := checkPage(first, res); err != nil {
+		return nil, err
+	}
+	return res, nil
 }
 
 // check refuses a request, or gives the one that led to it by redirects.

@@ -64,16 +64,21 @@ func (s *Store) push(ctx context.Context, r Registry, image, dst string, o PushO
 	if err != nil {
 		return v1.Hash{}, err
 	}
-	tag, ok := remoteEnd.ref.(name.Tag)
+	return remoteEnd.push(ctx, dst, func() (v1.Image, error) { return s.image(ctx, i, o.Cache, o.compression(), r) })
+}
+
+// push uploads the image that prepare makes.
+func (s *session) push(ctx context.Context, dst string, prepare func() (v1.Image, error)) (v1.Hash, error) {
+	tag, ok := s.ref.(name.Tag)
 	if !ok {
 		return v1.Hash{}, errors.New("the target has a digest: want a tag, the digest comes of the image")
 	}
-	// Who cannot be reached, or is not let in, is to know before hours of work.
-	there, err := remoteEnd.head(tag)
+	// Who cannot be reached, or is not let in, is to know before all is compressed.
+	there, err := s.head(tag)
 	if err != nil {
-		return v1.Hash{}, remoteEnd.explain(err)
+		return v1.Hash{}, s.explain(err)
 	}
-	img, err := s.image(ctx, i, o.Cache, o.compression(), r)
+	img, err := prepare()
 	if err != nil {
 		return v1.Hash{}, err
 	}
@@ -82,13 +87,13 @@ func (s *Store) push(ctx context.Context, r Registry, image, dst string, o PushO
 		return v1.Hash{}, err
 	}
 	if there == h {
-		r.event(TransferEvent{Kind: "push", Name: dst, Digest: h.String(), Done: -1})
+		s.r.event(TransferEvent{Kind: "push", Name: dst, Digest: h.String(), Done: -1})
 		return h, nil
 	}
 	if ctx.Err() != nil {
 		return v1.Hash{}, ctx.Err()
 	}
-	return h, remoteEnd.explain(remoteEnd.write(ctx, tag, img, dst))
+	return h, s.explain(s.write(ctx, tag, img, dst))
 }
 
 // head is the digest of what a tag names, or none. A registry need not answer
