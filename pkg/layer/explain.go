@@ -5,6 +5,7 @@
 package layer
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -21,6 +22,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	dockerref "go.podman.io/image/v5/docker/reference"
 )
@@ -63,7 +65,7 @@ func Remedies(err error) []string {
 
 // explain says what an error of a registry or of the way to it means. Other
 // errors are as they were.
-func (s *session) explain(err error) error {
+func (s *session) explain(ctx context.Context, err error) error {
 	var a *AccessError
 	var page *pageError
 	var round *redirectError
@@ -79,7 +81,7 @@ func (s *session) explain(err error) error {
 	case errors.As(err, &busy):
 		return s.access(err, oneLine(busy.Error()), "try again later, or log in, which often raises the limit: podman login "+dockerref.Domain(s.at.at))
 	case errors.As(err, &t) && !isCertificate(err): // this machine is asked both ways, and answers to HTTP that it wants TLS
-		return s.explainStatus(err, t)
+		return s.explainStatus(ctx, err, t)
 	}
 	return s.explainNetwork(err)
 }
@@ -140,7 +142,7 @@ func rootCause(err error) error {
 }
 
 // explainStatus is about what a registry refuses.
-func (s *session) explainStatus(err error, t *transport.Error) error {
+func (s *session) explainStatus(ctx context.Context, err error, t *transport.Error) error {
 	said := fmt.Sprintf("%d %s", t.StatusCode, http.StatusText(t.StatusCode))
 	for _, d := range t.Errors {
 		said += ", " + oneLine(string(d.Code)+": "+d.Message)
@@ -154,11 +156,7 @@ func (s *session) explainStatus(err error, t *transport.Error) error {
 		return s.denied(err, said)
 	case http.StatusNotFound:
 		if method == http.MethodGet || method == http.MethodHead {
-			what, kind := s.ref.Identifier(), "tag"
-			if _, ok := s.ref.(name.Digest); ok {
-				kind = "image"
-			}
-			return s.access(err, fmt.Sprintf("%s has no %s %s (%s)", s.at.at.Name(), kind, what, said), s.elsewhere())
+			return s.missing(ctx, err, said)
 		}
 		return s.access(err, fmt.Sprintf("%s does not take images for %s (%s)", host, s.at.at.Name(), said), "the repository may have to be made there first")
 	case http.StatusRequestEntityTooLarge:
@@ -175,6 +173,51 @@ func (s *session) explainStatus(err error, t *transport.Error) error {
 		return s.access(err, fmt.Sprintf("%s answers %s, whatever is tried", host, said), "")
 	}
 	return s.access(err, fmt.Sprintf("%s answers %s to %s %s", host, said, method, oneLine(t.Request.URL.Path)), s.elsewhere())
+}
+
+// missing is about an image that is not there, and what there is.
+func (s *session) missing(ctx context.Context, err error, said string) error {
+	kind, remedy := "tag", s.elsewhere()
+	if _, ok := s.ref.(name.Digest); ok {
+		kind = "image"
+	} else if tags := s.tags(ctx); tags != "" {
+		remedy = tags
+	}
+	return s.access(err, fmt.Sprintf("%s has no %s %s (%s)", s.at.at.Name(), kind, s.ref.Identifier(), said), remedy)
+}
+
+// tags lists some tags of the repository, those first that are like the one asked
+// for; "" if they cannot be had.
+func (s *session) tags(ctx context.Context) string {
+	puller, err := remote.NewPuller(s.opts...)
+	if err != nil {
+		return ""
+	}
+	lister, err := puller.Lister(ctx, s.ref.Context())
+	if err != nil || !lister.HasNext() {
+		return ""
+	}
+	page, err := lister.Next(ctx)
+	if err != nil || len(page.Tags) == 0 {
+		return ""
+	}
+	asked := s.ref.Identifier()
+	slices.SortStableFunc(page.Tags, func(a, b string) int { return common(b, asked) - common(a, asked) })
+	const most = 8
+	shown := oneLine(strings.Join(page.Tags[:min(len(page.Tags), most)], ", "))
+	if len(page.Tags) > most {
+		shown += " and more"
+	}
+	return "it has " + shown
+}
+
+// common is the length of what two names begin with.
+func common(a, b string) int {
+	n := 0
+	for n < min(len(a), len(b)) && a[n] == b[n] {
+		n++
+	}
+	return n
 }
 
 // denied is about credentials that are missing or wrong.
@@ -195,7 +238,7 @@ func (s *session) denied(err error, said string) error {
 }
 
 // explainLayer is explain for a layer.
-func (s *session) explainLayer(err error, d v1.Descriptor) error {
+func (s *session) explainLayer(ctx context.Context, err error, d v1.Descriptor) error {
 	var t *transport.Error
 	if errors.As(err, &t) && t.StatusCode == http.StatusNotFound {
 		return s.access(err, fmt.Sprintf("%s does not have it, though its manifest names it", s.at.at.Name()), "push the image there again")
@@ -203,7 +246,7 @@ func (s *session) explainLayer(err error, d v1.Descriptor) error {
 	if err != nil && errors.Is(err, io.ErrUnexpectedEOF) {
 		return s.access(err, fmt.Sprintf("%s ends it before its %d bytes, again and again", s.guard.host, d.Size), "")
 	}
-	return s.explain(err)
+	return s.explain(ctx, err)
 }
 
 // elsewhere says which setting led to the registry.

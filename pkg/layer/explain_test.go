@@ -287,6 +287,22 @@ func TestLayerTypes(t *testing.T) {
 	}
 }
 
+// Where a tag is missing, those that there are are told, the nearest first.
+func TestMissingTag(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/tags/list"):
+			fmt.Fprint(w, `{"name":"a","tags":["1","2","bookworm-20261101","bookworm","3","4","5","6","7"]}`)
+		case r.URL.Path != "/v2/":
+			w.WriteHeader(http.StatusNotFound)
+		}
+	}))
+	defer srv.Close()
+	host := strings.TrimPrefix(srv.URL, "http://")
+	_, err := Registry{}.Resolve(t.Context(), host+"/a:bookwrom", "")
+	checkMessage(t, Registry{}, err, host+"/a has no tag bookwrom (404 Not Found)", "it has bookworm-20261101, bookworm, 1, 2, 3, 4, 5, 6 and more")
+}
+
 // Only what a registry or the network did counts as theirs.
 func TestIsNetwork(t *testing.T) {
 	for err, want := range map[error]bool{

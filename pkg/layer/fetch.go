@@ -30,7 +30,7 @@ func (r Registry) fetch(ctx context.Context, f found, d v1.Descriptor, diffID v1
 		err = copyLayer(ctx, file, f.image, d, diffID, progress)
 	} else {
 		dl := &download{file: file, desc: d, report: progress}
-		err = f.session.explainLayer(dl.run(ctx, f.session), d)
+		err = f.session.explainLayer(ctx, dl.run(ctx, f.session), d)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("layer %s: %w", d.Digest, err), file.Close())

@@ -55,7 +55,7 @@ func (s *Store) pull(ctx context.Context, r Registry, ref, arch string) (Pulled,
 	}
 	m, cfg, err := checkImage(f.image, s.limit)
 	if err != nil {
-		return Pulled{}, f.explain(err)
+		return Pulled{}, f.explain(ctx, err)
 	}
 	config, err := f.image.RawConfigFile()
 	if err != nil {

@@ -76,7 +76,7 @@ func (s *session) push(ctx context.Context, dst string, prepare func() (v1.Image
 	// Who cannot be reached, or is not let in, is to know before all is compressed.
 	there, err := s.head(tag)
 	if err != nil {
-		return v1.Hash{}, s.explain(err)
+		return v1.Hash{}, s.explain(ctx, err)
 	}
 	img, err := prepare()
 	if err != nil {
@@ -93,7 +93,7 @@ func (s *session) push(ctx context.Context, dst string, prepare func() (v1.Image
 	if ctx.Err() != nil {
 		return v1.Hash{}, ctx.Err()
 	}
-	return h, s.explain(s.write(ctx, tag, img, dst))
+	return h, s.explain(ctx, s.write(ctx, tag, img, dst))
 }
 
 // head is the digest of what a tag names, or none. A registry need not answer

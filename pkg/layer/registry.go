@@ -86,11 +86,11 @@ type found struct {
 }
 
 // explain is session.explain, if the image is of a registry.
-func (f found) explain(err error) error {
+func (f found) explain(ctx context.Context, err error) error {
 	if f.session == nil {
 		return err
 	}
-	return f.session.explain(err)
+	return f.session.explain(ctx, err)
 }
 
 func (r Registry) find(ctx context.Context, ref, arch string) (found, error) {

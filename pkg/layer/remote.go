@@ -93,7 +93,7 @@ func (r Registry) findRemote(ctx context.Context, n string, platform v1.Platform
 		if err == nil {
 			return s.found(img)
 		}
-		if err = s.explain(err); ctx.Err() != nil {
+		if err = s.explain(ctx, err); ctx.Err() != nil {
 			return found{}, err
 		}
 		errs = append(errs, err)
