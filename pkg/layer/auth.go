@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	dockerref "go.podman.io/image/v5/docker/reference"
@@ -28,14 +29,39 @@ func (r Registry) credentials(ctx context.Context, conf settings, image dockerre
 	if conf.sys == nil {
 		return authn.AuthConfig{}, "", nil
 	}
-	c, err := config.GetCredentialsForRef(conf.sys, image)
-	if err != nil {
-		return authn.AuthConfig{}, "", fmt.Errorf("read the credentials for %s: %w", image.Name(), err)
-	}
-	if c != (types.DockerAuthConfig{}) {
-		return authn.AuthConfig{Username: c.Username, Password: c.Password, IdentityToken: c.IdentityToken}, r.authPlace(image), nil
+	files := append([]string{conf.sys.AuthFilePath}, r.loginsWithoutRuntimeDir()...)
+	for _, f := range files {
+		sys := *conf.sys
+		sys.AuthFilePath = f
+		c, err := config.GetCredentialsForRef(&sys, image)
+		if err != nil {
+			return authn.AuthConfig{}, "", fmt.Errorf("read the credentials for %s: %w", image.Name(), err)
+		}
+		if c != (types.DockerAuthConfig{}) {
+			return authn.AuthConfig{Username: c.Username, Password: c.Password, IdentityToken: c.IdentityToken}, r.authPlace(image), nil
+		}
 	}
 	return r.storedCredentials(ctx, dockerref.Domain(image))
+}
+
+// loginsWithoutRuntimeDir are the files that podman login writes where there is
+// no XDG_RUNTIME_DIR. Inside the namespace there always is one.
+func (r Registry) loginsWithoutRuntimeDir() []string {
+	if r.env("REGISTRY_AUTH_FILE") != "" {
+		return nil
+	}
+	uid := strconv.Itoa(r.UID)
+	var out []string
+	for _, f := range []string{filepath.Join(r.root, "/run/containers", uid, "auth.json"), filepath.Join(os.TempDir(), "podman-run-"+uid, "containers", "auth.json")} {
+		st, err := os.Lstat(f)
+		if err != nil {
+			continue
+		}
+		if s, ok := st.Sys().(*syscall.Stat_t); ok && int(s.Uid) == os.Getuid() { // anybody can make one in /tmp
+			out = append(out, f)
+		}
+	}
+	return out
 }
 
 // authFiles are the places of credentials, the first that has some wins.
@@ -47,7 +73,8 @@ func (r Registry) authFiles() []string {
 	if d := r.env("XDG_RUNTIME_DIR"); d != "" {
 		run = filepath.Join(d, "containers")
 	}
-	return []string{filepath.Join(run, "auth.json"), filepath.Join(configHome(r.env), "containers", "auth.json"), r.dockerConfig()}
+	own := []string{filepath.Join(run, "auth.json"), filepath.Join(configHome(r.env), "containers", "auth.json"), r.dockerConfig()}
+	return append(own, r.loginsWithoutRuntimeDir()...)
 }
 
 func (r Registry) dockerConfig() string {

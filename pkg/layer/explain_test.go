@@ -194,6 +194,7 @@ func TestPushMessages(t *testing.T) {
 		{http.MethodPost, 404, "does not take images for", "may have to be made there first"},
 		{http.MethodPost, 403, "wants a login for", "podman login"},
 		{http.MethodPut, 500, "answers 500", ""},
+		{http.MethodHead, 503, "answers 503", ""},
 	} {
 		var asked atomic.Int64
 		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -219,6 +220,9 @@ func TestPushMessages(t *testing.T) {
 		err = pushTo(t, r, img, strings.TrimPrefix(srv.URL, "http://")+"/a/b:c")
 		srv.Close()
 		checkMessage(t, r, err, tt.what, tt.cure)
+		if n := int(asked.Load()); tt.status == 503 && n != quickRetry().Steps {
+			t.Errorf("%d: asked %d times, want %d", tt.status, n, quickRetry().Steps)
+		}
 		if tt.status == 500 && (int(asked.Load()) < quickRetry().Steps || int(asked.Load()) > 2*quickRetry().Steps) {
 			t.Errorf("%d: asked %d times for two blobs", tt.status, asked.Load())
 		}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"net/http"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -101,20 +102,16 @@ func (s *session) push(ctx context.Context, dst string, prepare func() (v1.Image
 func (s *session) head(tag name.Tag) (v1.Hash, error) {
 	d, err := remote.Head(tag, s.opts...)
 	var t *transport.Error
-	if errors.As(err, &t) {
-		switch t.StatusCode {
-		case 401, 429:
-			return v1.Hash{}, err
-		}
+	var final *finalError
+	switch {
+	case err == nil:
+		return d.Digest, nil
+	case errors.As(err, &t) && t.StatusCode != http.StatusUnauthorized && !errors.As(err, &final):
 		return v1.Hash{}, nil
+	case IsNetwork(err):
+		return v1.Hash{}, err
 	}
-	if err != nil {
-		if IsNetwork(err) {
-			return v1.Hash{}, err
-		}
-		return v1.Hash{}, nil // an answer without the headers that say it
-	}
-	return d.Digest, nil
+	return v1.Hash{}, nil // an answer without the headers that say it
 }
 
 // write uploads an image: its layers and its config, then the manifest.
@@ -158,8 +155,9 @@ func (s *session) repeat(ctx context.Context, f func() error) error {
 		err := f()
 		var t *transport.Error
 		var busy *busyError
-		again := errors.As(err, &t) && t.Temporary() && t.StatusCode != 429 || cutOff(err)
-		if err == nil || !again || errors.As(err, &busy) || attempt >= s.r.backoff().Steps || ctx.Err() != nil {
+		var final *finalError
+		again := (errors.As(err, &t) && t.Temporary() || cutOff(err)) && !errors.As(err, &busy) && !errors.As(err, &final)
+		if err == nil || !again || attempt >= s.r.backoff().Steps || ctx.Err() != nil {
 			return err
 		}
 		wait := s.r.pause(attempt)

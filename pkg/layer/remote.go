@@ -218,6 +218,7 @@ func (s *session) blob(ctx context.Context, h v1.Hash, offset int64) (rc io.Read
 	if err != nil {
 		return nil, 0, err
 	}
+	req.Header.Set("Accept-Encoding", "identity") // or an offset would be one of something else
 	if offset > 0 {
 		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", offset))
 	}

@@ -52,11 +52,11 @@ func (t *retrier) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		asked := retryAfter(res)
 		if asked == 0 && attempt >= max(t.r.backoff().Steps, 1) {
-			return res, err
+			return giveUp(res, err)
 		}
 		wait := max(asked, t.r.pause(attempt))
 		if wait > budget {
-			return t.tooLong(req, res, err, asked)
+			return t.tooLong(res, err, asked)
 		}
 		budget -= wait
 		again, rewound := t.rewind(req)
@@ -113,13 +113,26 @@ func (t *retrier) rewind(req *http.Request) (bool, error) {
 }
 
 // tooLong gives a request up because of how long the registry asks to wait.
-func (t *retrier) tooLong(req *http.Request, res *http.Response, err error, asked time.Duration) (*http.Response, error) {
+func (t *retrier) tooLong(res *http.Response, err error, asked time.Duration) (*http.Response, error) {
 	if asked == 0 {
-		return res, err
+		return giveUp(res, err)
 	}
 	answer := transport.CheckError(res)
 	res.Body.Close()
 	return nil, &busyError{t.host, asked, t.r.Deadlines.withDefaults().Waiting, answer}
+}
+
+// finalError is what is not worth another attempt, for there were enough.
+type finalError struct{ error }
+
+func (e *finalError) Unwrap() error { return e.error }
+
+func giveUp(res *http.Response, err error) (*http.Response, error) {
+	if res != nil {
+		err = transport.CheckError(res)
+		res.Body.Close()
+	}
+	return nil, &finalError{err}
 }
 
 // busyError is a registry that wants to be left alone for long.

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -184,6 +185,47 @@ insecure = true
 	}
 	if got, err := (settings{}).sources("foo"); err != nil || len(got) != 1 || got[0].at.String() != "docker.io/library/foo:latest" {
 		t.Error(got, err)
+	}
+}
+
+// A login made where there was no XDG_RUNTIME_DIR is found where there is one, but
+// not one that is somebody else's.
+func TestLoginWithoutRuntimeDir(t *testing.T) {
+	uid := strconv.Itoa(os.Getuid())
+	r := podmanHome(t, map[string]string{
+		"run/containers/" + uid + "/auth.json":            `{"auths": {"a.example": {"auth": "am9lOnNlY3JldA=="}}}`,
+		"tmp/podman-run-" + uid + "/containers/auth.json": `{"auths": {"b.example": {"auth": "am9lOnNlY3JldA=="}}}`,
+	})
+	t.Setenv("TMPDIR", filepath.Join(r.root, "tmp"))
+	conf, err := r.settings()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for host, file := range map[string]string{"a.example": "run/containers/" + uid + "/auth.json:1", "b.example": "tmp/podman-run-" + uid + "/containers/auth.json:1", "c.example": ""} {
+		named, err := dockerref.ParseNormalizedNamed(host + "/x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if file != "" {
+			file = filepath.Join(r.root, file)
+		}
+		c, from, err := r.credentials(t.Context(), conf, named)
+		if err != nil || (c.Username == "joe") != (file != "") || from != file {
+			t.Errorf("%s: %q from %q %v, want it from %q", host, c.Username, from, err, file)
+		}
+	}
+	if os.Getuid() != 0 {
+		return
+	}
+	if err := os.Chown(filepath.Join(r.root, "tmp/podman-run-0/containers/auth.json"), 12345, 12345); err != nil {
+		t.Fatal(err)
+	}
+	named, err := dockerref.ParseNormalizedNamed("b.example/x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, _, err := r.credentials(t.Context(), conf, named); err != nil || c.Username != "" {
+		t.Errorf("a login of somebody else's: %q %v", c.Username, err)
 	}
 }
 
