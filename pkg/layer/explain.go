@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -121,6 +122,9 @@ func (s *session) explainNetwork(err error) error {
 		return s.access(err, fmt.Sprintf("the name of %s cannot be resolved: %s", dns.Name, oneLine(dns.Err)), s.elsewhere())
 	case errors.As(err, &op) && op.Op == "dial":
 		return s.access(err, fmt.Sprintf("%s cannot be reached: %s", host, oneLine(rootCause(op).Error())), s.elsewhere())
+	case errors.As(err, &op) && op.Op == "remote error":
+		return s.access(err, fmt.Sprintf("%s ends the TLS connection: %s", host, oneLine(op.Err.Error())), fmt.Sprintf(
+			"if it wants a certificate of yours, put it with its key into %s, as client.cert and client.key", filepath.Join(s.conf.configDir(), "certs.d", host)))
 	case errors.As(err, &slow):
 		return s.access(err, slow.Error(), s.elsewhere())
 	case cutOff(err):
@@ -289,6 +293,16 @@ func (s *session) entry() string {
 		}
 	}
 	return ""
+}
+
+// notJSON is the error for an answer that cannot be read: of what is asked before
+// the image only a token is read at once.
+func (s *session) notJSON(err error) error {
+	var syntax *json.SyntaxError
+	if errors.As(err, &syntax) {
+		return &pageError{url: "what " + s.guard.host + " or its login server gives as a token"}
+	}
+	return err
 }
 
 // pageError is a page for people in place of a document.

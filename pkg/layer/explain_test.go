@@ -68,6 +68,15 @@ func TestRegistryMessages(t *testing.T) {
 		{"no such tag", true, entry, "", says(404, "application/json", `{"errors":[{"code":"MANIFEST_UNKNOWN","message":"no"}]}`), "reg.test:5000/a/b has no tag c (404 Not Found, MANIFEST_UNKNOWN: no)", "registries.conf:3"},
 		{"a login page", true, "", "", says(200, "text/html; charset=utf-8", "<html><title>Sign\n in</title>"), `https://reg.test:5000/v2/a/b/manifests/c is a web page ("Sign in")`, "is reg.test:5000 a registry?"},
 		{"a page that says it is a manifest", true, "", "", says(200, string(types.OCIManifestSchema1), "<!doctype html><title>Hello</title>"), `is a web page ("Hello")`, "is reg.test:5000 a registry?"},
+		{"a login page in place of a token", true, "", "", func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/v2/" {
+				w.Header().Set("WWW-Authenticate", `Bearer realm="https://reg.test:5000/token"`)
+				w.WriteHeader(http.StatusUnauthorized)
+				return
+			}
+			w.Header().Set("Content-Type", "application/json")
+			fmt.Fprint(w, "<html><title>Sign in</title>")
+		}, "gives as a token is a web page", "is reg.test:5000 a registry?"},
 		{"hostile words", true, "", "", says(404, "application/json", `{"errors":[{"code":"\u001b[2J","message":"a\n::set-output name=x::y"}]}`), "(404 Not Found, \uFFFD[2J: a ::set-output name=x::y)", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -69,7 +69,7 @@ func openLayout(dir, tag, digest string, p v1.Platform) (v1.Image, error) {
 	c, err := choose(all, p)
 	var many *ambiguousError
 	if errors.As(err, &many) {
-		return nil, fmt.Errorf("OCI layout %s has %w; name one by its tag: oci:%s:TAG, or by its digest: oci:%s@sha256:...", dir, err, dir, dir)
+		return nil, fmt.Errorf("OCI layout %s has %w; name one by its tag: oci:%s:TAG, or by its digest: oci:%s@DIGEST", dir, err, dir, dir)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("OCI layout %s has %w", dir, err)

@@ -6,6 +6,7 @@ package layer
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -76,7 +77,7 @@ func (s *session) push(ctx context.Context, dst string, prepare func() (v1.Image
 	}
 	// Who cannot be reached, or is not let in, is to know before all is compressed.
 	there, err := s.head(tag)
-	if err != nil {
+	if err = s.notJSON(err); err != nil {
 		return v1.Hash{}, s.explain(ctx, err)
 	}
 	img, err := prepare()
@@ -103,12 +104,13 @@ func (s *session) head(tag name.Tag) (v1.Hash, error) {
 	d, err := remote.Head(tag, s.opts...)
 	var t *transport.Error
 	var final *finalError
+	var syntax *json.SyntaxError
 	switch {
 	case err == nil:
 		return d.Digest, nil
 	case errors.As(err, &t) && t.StatusCode != http.StatusUnauthorized && !errors.As(err, &final):
 		return v1.Hash{}, nil
-	case IsNetwork(err):
+	case IsNetwork(err), errors.As(err, &syntax):
 		return v1.Hash{}, err
 	}
 	return v1.Hash{}, nil // an answer without the headers that say it

@@ -120,7 +120,7 @@ func (s *session) found(img v1.Image) (found, error) {
 func (s *session) find(platform v1.Platform) (v1.Image, error) {
 	desc, err := remote.Get(s.ref, s.opts...)
 	if err != nil {
-		return nil, err
+		return nil, s.notJSON(err)
 	}
 	if err := checkDocument(desc.Manifest); err != nil {
 		return nil, err

@@ -143,7 +143,10 @@ type busyError struct {
 }
 
 func (e *busyError) Error() string {
-	return fmt.Sprintf("%s asks to wait for %s, longer than the %s that is waited: %v", e.host, e.asked.Round(time.Second), e.limit, e.err)
+	if e.asked > e.limit {
+		return fmt.Sprintf("%s asks to wait for %s, and %s is the longest: %v", e.host, e.asked.Round(time.Second), e.limit, e.err)
+	}
+	return fmt.Sprintf("%s still asks to wait, after %s: %v", e.host, e.limit, e.err)
 }
 
 func (e *busyError) Unwrap() error { return e.err }
