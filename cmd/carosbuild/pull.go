@@ -56,7 +56,7 @@ that is given.`,
 			return a.withStore(cmd, false, c.run)
 		},
 	}
-	cmd.Flags().StringVar(&c.arch, "arch", runtime.GOARCH, "which image of several, such as amd64 or arm64")
+	cmd.Flags().StringVar(&c.arch, "arch", runtime.GOARCH, "which image of several, such as amd64, armhf or arm/v6")
 	a.foreignFlag(cmd)
 	return cmd
 }

@@ -56,7 +56,7 @@ func openArchive(file, n, config string, p v1.Platform, scratch string) (v1.Imag
 		})
 	}
 	if len(all) == 0 {
-		return nil, fmt.Errorf("docker archive %s has no image %s%s; it has %s", file, n, config, archiveLabels(m))
+		return nil, fmt.Errorf("docker archive %s has %s%s", file, strings.TrimSpace("no image "+n+config), listed("; it has ", archiveLabels(m)))
 	}
 	c, err := choose(all, p)
 	var many *ambiguousError
@@ -86,12 +86,12 @@ func archiveLabel(d tarball.Descriptor) string {
 	return oneLine(d.RepoTags[0])
 }
 
-func archiveLabels(m tarball.Manifest) string {
+func archiveLabels(m tarball.Manifest) []string {
 	var names []string
 	for _, d := range m {
 		names = append(names, archiveLabel(d))
 	}
-	return strings.Join(names, ", ")
+	return names
 }
 
 // archiveImage opens one image of an archive that may have more: a manifest of it

@@ -30,6 +30,9 @@ func (r Registry) credentials(ctx context.Context, conf settings, image dockerre
 		return authn.AuthConfig{}, "", nil
 	}
 	files := append([]string{conf.sys.AuthFilePath}, r.loginsWithoutRuntimeDir()...)
+	if conf.sys.AuthFilePath == "" && r.env("XDG_RUNTIME_DIR") != "" && r.runtimeDir() == "" {
+		files = r.authFiles() // the reader would complain
+	}
 	for _, f := range files {
 		sys := *conf.sys
 		sys.AuthFilePath = f
@@ -53,15 +56,28 @@ func (r Registry) loginsWithoutRuntimeDir() []string {
 	uid := strconv.Itoa(r.UID)
 	var out []string
 	for _, f := range []string{filepath.Join(r.root, "/run/containers", uid, "auth.json"), filepath.Join(os.TempDir(), "podman-run-"+uid, "containers", "auth.json")} {
-		st, err := os.Lstat(f)
-		if err != nil {
-			continue
-		}
-		if s, ok := st.Sys().(*syscall.Stat_t); ok && int(s.Uid) == os.Getuid() { // anybody can make one in /tmp
+		if isOurs(f) { // anybody can make one in /tmp
 			out = append(out, f)
 		}
 	}
 	return out
+}
+
+// runtimeDir is XDG_RUNTIME_DIR, if it is there and this account's.
+func (r Registry) runtimeDir() string {
+	if d := r.env("XDG_RUNTIME_DIR"); isOurs(d) {
+		return d
+	}
+	return ""
+}
+
+func isOurs(path string) bool {
+	st, err := os.Lstat(path)
+	if err != nil {
+		return false
+	}
+	s, ok := st.Sys().(*syscall.Stat_t)
+	return ok && int(s.Uid) == os.Getuid()
 }
 
 // authFiles are the places of credentials, the first that has some wins.
@@ -70,7 +86,7 @@ func (r Registry) authFiles() []string {
 		return []string{f}
 	}
 	run := filepath.Join("/run/containers", strconv.Itoa(r.UID))
-	if d := r.env("XDG_RUNTIME_DIR"); d != "" {
+	if d := r.runtimeDir(); d != "" {
 		run = filepath.Join(d, "containers")
 	}
 	own := []string{filepath.Join(run, "auth.json"), filepath.Join(configHome(r.env), "containers", "auth.json"), r.dockerConfig()}

@@ -64,7 +64,7 @@ func openLayout(dir, tag, digest string, p v1.Platform) (v1.Image, error) {
 		}
 	}
 	if len(all) == 0 {
-		return nil, fmt.Errorf("OCI layout %s has no image %s%s%s", dir, tag, digest, listed("; it has ", tags))
+		return nil, fmt.Errorf("OCI layout %s has %s%s", dir, strings.TrimSpace("no image "+tag+digest), listed("; it has ", tags))
 	}
 	c, err := choose(all, p)
 	var many *ambiguousError

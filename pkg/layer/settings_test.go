@@ -229,6 +229,33 @@ func TestLoginWithoutRuntimeDir(t *testing.T) {
 	}
 }
 
+// An XDG_RUNTIME_DIR that is not there, or is somebody else's, counts as none.
+func TestForeignRuntimeDir(t *testing.T) {
+	r := podmanHome(t, map[string]string{".config/containers/auth.json": `{"auths": {"a.example": {"auth": "am9lOnNlY3JldA=="}}}`})
+	dirs := []string{filepath.Join(r.root, "nowhere"), "/"}
+	if os.Getuid() == 0 {
+		other := t.TempDir()
+		if err := os.Chown(other, 12345, 12345); err != nil {
+			t.Fatal(err)
+		}
+		dirs = []string{dirs[0], other}
+	}
+	for _, dir := range dirs {
+		t.Setenv("XDG_RUNTIME_DIR", dir)
+		conf, err := r.settings()
+		if err != nil {
+			t.Fatal(err)
+		}
+		named, err := dockerref.ParseNormalizedNamed("a.example/x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c, _, err := r.credentials(t.Context(), conf, named); err != nil || c.Username != "joe" {
+			t.Errorf("%s: %q %v", dir, c.Username, err)
+		}
+	}
+}
+
 // Where names without a registry are looked for.
 func TestShortNames(t *testing.T) {
 	for _, tt := range []struct{ conf, want, err string }{
