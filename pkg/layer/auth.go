@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -30,8 +31,8 @@ func (r Registry) credentials(ctx context.Context, conf settings, image dockerre
 		return authn.AuthConfig{}, "", nil
 	}
 	files := append([]string{conf.sys.AuthFilePath}, r.loginsWithoutRuntimeDir()...)
-	if conf.sys.AuthFilePath == "" && r.env("XDG_RUNTIME_DIR") != "" && r.runtimeDir() == "" {
-		files = r.authFiles() // the reader would complain
+	if conf.sys.AuthFilePath == "" && r.runtimeDir() == "" {
+		files = readable(r.authFiles()) // the reader would take what it may not read for an error
 	}
 	for _, f := range files {
 		sys := *conf.sys
@@ -45,6 +46,13 @@ func (r Registry) credentials(ctx context.Context, conf settings, image dockerre
 		}
 	}
 	return r.storedCredentials(ctx, dockerref.Domain(image))
+}
+
+func readable(files []string) []string {
+	return slices.DeleteFunc(files, func(name string) bool {
+		f, err := os.Open(name)
+		return err != nil || f.Close() != nil
+	})
 }
 
 // loginsWithoutRuntimeDir are the files that podman login writes where there is

@@ -7,6 +7,7 @@ package layer
 import (
 	"bytes"
 	"encoding/base64"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -240,7 +241,13 @@ func TestForeignRuntimeDir(t *testing.T) {
 		}
 		dirs = []string{dirs[0], other}
 	}
-	for _, dir := range dirs {
+	// Where there is none, podman looks into a directory that may be root's alone.
+	closed := filepath.Join(r.root, "run/containers", strconv.Itoa(os.Getuid()))
+	if err := errors.Join(os.MkdirAll(closed, 0o700), os.Chmod(filepath.Dir(closed), 0)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.Chmod(filepath.Dir(closed), 0o700) })
+	for _, dir := range append(dirs, "") {
 		t.Setenv("XDG_RUNTIME_DIR", dir)
 		conf, err := r.settings()
 		if err != nil {
