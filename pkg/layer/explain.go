@@ -8,10 +8,8 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -19,11 +17,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"unicode"
 
-	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	dockerref "go.podman.io/image/v5/docker/reference"
 )
@@ -145,114 +139,6 @@ func rootCause(err error) error {
 	}
 }
 
-// explainStatus is about what a registry refuses.
-func (s *session) explainStatus(ctx context.Context, err error, t *transport.Error) error {
-	said := fmt.Sprintf("%d %s", t.StatusCode, http.StatusText(t.StatusCode))
-	for _, d := range t.Errors {
-		said += ", " + oneLine(string(d.Code)+": "+d.Message)
-	}
-	host, method := s.guard.host, ""
-	if t.Request != nil {
-		method = t.Request.Method
-	}
-	switch t.StatusCode {
-	case http.StatusUnauthorized, http.StatusForbidden:
-		return s.denied(err, said)
-	case http.StatusNotFound:
-		if method == http.MethodGet || method == http.MethodHead {
-			return s.missing(ctx, err, said)
-		}
-		return s.access(err, fmt.Sprintf("%s does not take images for %s (%s)", host, s.at.at.Name(), said), "the repository may have to be made there first")
-	case http.StatusRequestEntityTooLarge:
-		return s.access(err, fmt.Sprintf("%s refuses a layer for its size (%s)", host, said),
-			"raise the limit of the registry or of the proxy before it (nginx: client_max_body_size 0), or push smaller layers: --compression zstd, or more steps that each add less")
-	case http.StatusTooManyRequests:
-		return s.access(err, fmt.Sprintf("%s answers %s, %d times", host, said, s.r.backoff().Steps), "try again later, or log in, which often raises the limit: podman login "+dockerref.Domain(s.at.at))
-	case http.StatusMethodNotAllowed, http.StatusUnsupportedMediaType, http.StatusLengthRequired, http.StatusNotImplemented:
-		if method == http.MethodPatch || method == http.MethodPost {
-			return s.access(err, fmt.Sprintf("%s refuses an upload (%s %s)", host, method, said), "it may be a mirror, which cannot be pushed to, or a proxy before it may forbid "+method)
-		}
-	}
-	if t.StatusCode >= 500 {
-		return s.access(err, fmt.Sprintf("%s answers %s, whatever is tried", host, said), "")
-	}
-	return s.access(err, fmt.Sprintf("%s answers %s to %s %s", host, said, method, oneLine(t.Request.URL.Path)), s.elsewhere())
-}
-
-// missing is about an image that is not there, and what there is.
-func (s *session) missing(ctx context.Context, err error, said string) error {
-	kind, remedy := "tag", s.elsewhere()
-	if _, ok := s.ref.(name.Digest); ok {
-		kind = "image"
-	} else if tags := s.tags(ctx); tags != "" {
-		remedy = tags
-	}
-	return s.access(err, fmt.Sprintf("%s has no %s %s (%s)", s.at.at.Name(), kind, s.ref.Identifier(), said), remedy)
-}
-
-// tags lists some tags of the repository, those first that are like the one asked
-// for; "" if they cannot be had.
-func (s *session) tags(ctx context.Context) string {
-	puller, err := remote.NewPuller(s.opts...)
-	if err != nil {
-		return ""
-	}
-	lister, err := puller.Lister(ctx, s.ref.Context())
-	if err != nil || !lister.HasNext() {
-		return ""
-	}
-	page, err := lister.Next(ctx)
-	if err != nil || len(page.Tags) == 0 {
-		return ""
-	}
-	asked := s.ref.Identifier()
-	slices.SortStableFunc(page.Tags, func(a, b string) int { return common(b, asked) - common(a, asked) })
-	const most = 8
-	shown := oneLine(strings.Join(page.Tags[:min(len(page.Tags), most)], ", "))
-	if len(page.Tags) > most {
-		shown += " and more"
-	}
-	return "it has " + shown
-}
-
-// common is the length of what two names begin with.
-func common(a, b string) int {
-	n := 0
-	for n < min(len(a), len(b)) && a[n] == b[n] {
-		n++
-	}
-	return n
-}
-
-// denied is about credentials that are missing or wrong.
-func (s *session) denied(err error, said string) error {
-	host := dockerref.Domain(s.at.at)
-	login := "podman login " + host
-	if s.conf.sys != nil && s.conf.sys.AuthFilePath != "" {
-		login += " --authfile " + s.conf.sys.AuthFilePath
-	}
-	if s.from == "" {
-		return s.access(err, fmt.Sprintf("%s wants a login for %s, and there is none (%s)", host, s.at.at.Name(), said), login)
-	}
-	who := "the login"
-	if s.auth.Username != "" {
-		who = "the login of " + oneLine(s.auth.Username)
-	}
-	return s.access(err, fmt.Sprintf("%s refuses %s for %s (%s)", host, who, s.at.at.Name(), said), fmt.Sprintf("the login is from %s: %s renews it", s.from, login))
-}
-
-// explainLayer is explain for a layer.
-func (s *session) explainLayer(ctx context.Context, err error, d v1.Descriptor) error {
-	var t *transport.Error
-	if errors.As(err, &t) && t.StatusCode == http.StatusNotFound {
-		return s.access(err, fmt.Sprintf("%s does not have it, though its manifest names it", s.at.at.Name()), "push the image there again")
-	}
-	if err != nil && errors.Is(err, io.ErrUnexpectedEOF) {
-		return s.access(err, fmt.Sprintf("%s ends it before its %d bytes, again and again", s.guard.host, d.Size), "")
-	}
-	return s.explain(ctx, err)
-}
-
 // elsewhere says which setting led to the registry.
 func (s *session) elsewhere() string {
 	if at := s.entry(); at != "" {
@@ -293,82 +179,6 @@ func (s *session) entry() string {
 		}
 	}
 	return ""
-}
-
-// notJSON is the error for an answer that cannot be read: of what is asked before
-// the image only a token is read at once.
-func (s *session) notJSON(err error) error {
-	var syntax *json.SyntaxError
-	if errors.As(err, &syntax) {
-		return &pageError{url: "what " + s.guard.host + " or its login server gives as a token"}
-	}
-	return err
-}
-
-// pageError is a page for people in place of a document.
-type pageError struct{ url, title string }
-
-func (e *pageError) Error() string {
-	text := e.url + " is a web page"
-	if e.title != "" {
-		text += fmt.Sprintf(" (%q)", e.title)
-	}
-	return text + ", not the answer of a registry"
-}
-
-// checkPage refuses a page for people where a manifest, a list or a token was
-// asked for.
-func checkPage(first *http.Request, res *http.Response) error {
-	path := first.URL.Path
-	if first.Method != http.MethodGet || res.StatusCode != http.StatusOK || !strings.HasPrefix(res.Header.Get("Content-Type"), "text/html") ||
-		path == "/v2/" || strings.Contains(path, "/blobs/") {
-		return nil
-	}
-	head, _ := io.ReadAll(io.LimitReader(res.Body, 4<<10))
-	res.Body.Close()
-	shown := *res.Request.URL
-	shown.RawQuery, shown.User = "", nil // which may hold secrets
-	return &pageError{oneLine(shown.String()), pageTitle(string(head))}
-}
-
-// checkDocument refuses a manifest that is none.
-func checkDocument(doc []byte) error {
-	text := strings.TrimSpace(string(doc[:min(len(doc), 4<<10)]))
-	if strings.HasPrefix(text, "{") {
-		return nil
-	}
-	if strings.HasPrefix(text, "<") {
-		return &pageError{"its manifest", pageTitle(text)}
-	}
-	return fmt.Errorf("its manifest is no JSON object: %q", oneLine(text[:min(len(text), 60)]))
-}
-
-func pageTitle(page string) string {
-	_, rest, _ := strings.Cut(page, "<title>")
-	title, _, ok := strings.Cut(rest, "</title>")
-	if !ok {
-		return ""
-	}
-	return oneLine(title)
-}
-
-// oneLine is foreign text as it may stand in a message.
-func oneLine(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsSpace(r) {
-			return ' '
-		}
-		if !unicode.IsPrint(r) {
-			return '\uFFFD'
-		}
-		return r
-	}, s)
-	s = strings.Join(strings.Fields(s), " ")
-	const most = 200
-	if r := []rune(s); len(r) > most {
-		return string(r[:most]) + "..."
-	}
-	return s
 }
 
 // IsNetwork reports whether an error is one of the network or of a registry

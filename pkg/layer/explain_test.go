@@ -9,16 +9,20 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
@@ -314,6 +318,20 @@ func TestMissingTag(t *testing.T) {
 	host := strings.TrimPrefix(srv.URL, "http://")
 	_, err := Registry{}.Resolve(t.Context(), host+"/a:bookwrom", "")
 	checkMessage(t, Registry{}, err, host+"/a has no tag bookwrom (404 Not Found)", "it has bookworm-20261101, bookworm, 1, 2, 3, 4, 5, 6 and more")
+}
+
+// What is said while waiting has no signed addresses in it, nor pages of others.
+func TestReason(t *testing.T) {
+	for err, want := range map[error]string{
+		&url.Error{Op: "Get", URL: "https://cdn.example/x?Signature=secret", Err: io.ErrUnexpectedEOF}:                         "unexpected EOF",
+		fmt.Errorf("x: %w", &url.Error{URL: "https://cdn.example/x?s", Err: &slowError{"cdn", "sent no answer", time.Second}}): "cdn sent no answer within 1s",
+		&transport.Error{StatusCode: 502}: "502 Bad Gateway",
+		errors.New("a\x1bb\n"):            "a\uFFFDb",
+	} {
+		if got := reason(err); got != want {
+			t.Errorf("%v: %q, want %q", err, got, want)
+		}
+	}
 }
 
 // Only what a registry or the network did counts as theirs.

@@ -86,7 +86,7 @@ func (dl *download) run(ctx context.Context, s *session) error {
 			return err
 		}
 		wait := s.r.pause(attempt)
-		s.r.waiting(s.guard.host, err.Error(), wait)
+		s.r.waiting(s.guard.host, reason(err), wait)
 		if err := sleep(ctx, wait); err != nil {
 			return err
 		}

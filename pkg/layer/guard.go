@@ -82,7 +82,16 @@ func (g *guard) check(req *http.Request) (first *http.Request, err error) {
 		}
 		first = first.Response.Request
 	}
+	// A registry out there has no business with addresses in here.
+	if a, b := hostname(first.URL.Host), hostname(host); a != b && isInner(b) {
+		return nil, fmt.Errorf("%s redirects to %s, an address of this network", a, b)
+	}
 	return first, nil
+}
+
+func isInner(host string) bool {
+	ip := net.ParseIP(host)
+	return ip != nil && (ip.IsPrivate() || ip.IsLoopback() || ip.IsLinkLocalUnicast() || ip.IsUnspecified())
 }
 
 // isLayer reports whether the answer to a request may be long.

@@ -91,6 +91,15 @@ func TestVariants(t *testing.T) {
 	}
 }
 
+// Architectures have Debian's names, Go's, and those with a variant.
+func TestArchitecture(t *testing.T) {
+	for name, want := range map[string]string{"armhf": "arm", "armel": "arm", "arm/v6": "arm", "i386": "386", "amd64": "amd64", "ppc64el": "ppc64le"} {
+		if got := Architecture(name); got != want {
+			t.Errorf("%s is %s, want %s", name, got, want)
+		}
+	}
+}
+
 // variantImages makes an image for each platform.
 func variantImages(t *testing.T, l *layout, have []*v1.Platform, silent bool) []v1.Descriptor {
 	var out []v1.Descriptor

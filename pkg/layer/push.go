@@ -163,7 +163,7 @@ func (s *session) repeat(ctx context.Context, f func() error) error {
 			return err
 		}
 		wait := s.r.pause(attempt)
-		s.r.waiting(s.guard.host, err.Error(), wait)
+		s.r.waiting(s.guard.host, reason(err), wait)
 		if err := sleep(ctx, wait); err != nil {
 			return err
 		}

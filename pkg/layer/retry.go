@@ -84,7 +84,7 @@ func (t *retrier) transient(req *http.Request, res *http.Response, err error) (w
 		seen := t.seen[req.URL.Host]
 		t.mu.Unlock()
 		// A host that has never answered is not there, or is not what it is taken for.
-		return err.Error(), reading && seen && req.Context().Err() == nil && cutOff(err)
+		return reason(err), reading && seen && req.Context().Err() == nil && cutOff(err)
 	}
 	t.mu.Lock()
 	if t.seen == nil {
@@ -198,7 +198,7 @@ func (r Registry) waiting(host, why string, wait time.Duration) {
 	if wait < unit {
 		unit = 100 * time.Millisecond
 	}
-	r.event(TransferEvent{Kind: "wait", Name: host, Text: fmt.Sprintf("%s: %s; trying again in %s", host, oneLine(why), wait.Round(unit))})
+	r.event(TransferEvent{Kind: "wait", Name: host, Text: fmt.Sprintf("%s: %s; trying again in %s", host, why, wait.Round(unit))})
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

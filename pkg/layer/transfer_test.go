@@ -193,6 +193,28 @@ func TestCredentialsStay(t *testing.T) {
 	}
 }
 
+// A registry cannot lead to addresses of the network that one is in.
+func TestRedirectsStayOutside(t *testing.T) {
+	g := &guard{host: "reg.example", plain: Registry{}.plain, limits: Deadlines{}.withDefaults(), next: roundTripper(func(*http.Request) (*http.Response, error) { return nil, errors.New("sent") })}
+	for to, want := range map[string]string{
+		"https://169.254.169.254/latest": "an address of this network", "https://10.0.0.1/x": "an address of this network", "http://127.0.0.1/x": "an address of this network",
+		"https://[fd00::1]/x": "an address of this network", "https://cdn.example/x": "sent", "https://192.0.2.1/x": "sent", "https://reg.example/x": "sent",
+	} {
+		first, err := http.NewRequest(http.MethodGet, "https://reg.example/v2/x/blobs/sha256:0", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req, err := http.NewRequest(http.MethodGet, to, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Response = &http.Response{Request: first}
+		if _, err := g.RoundTrip(req); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", to, err, want)
+		}
+	}
+}
+
 func TestPulledName(t *testing.T) {
 	const digest = "@sha256:0123"
 	for _, tt := range []struct{ ref, repository, want string }{
