@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -376,6 +377,31 @@ func TestUnreachable(t *testing.T) {
 		return
 	}
 	t.Error("nobody accepts, and yet all are connected")
+}
+
+// A host with several addresses is reached by the one that answers.
+func TestDialAny(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	alive, dead := netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.2") // nobody listens there
+	for _, ips := range [][]netip.Addr{{alive}, {dead, alive}, {alive, dead}, {dead, dead, alive}} {
+		conn, err := dialAny(t.Context(), "tcp", ips, port)
+		if err != nil {
+			t.Errorf("%v: %v", ips, err)
+			continue
+		}
+		conn.Close()
+	}
+	if _, err := dialAny(t.Context(), "tcp", []netip.Addr{dead, dead}, port); err == nil || !IsNetwork(err) {
+		t.Errorf("both dead: %v", err)
+	}
 }
 
 // A registry without HEAD is asked with GET.

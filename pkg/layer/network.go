@@ -11,11 +11,10 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/http/httptrace"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"go.podman.io/image/v5/pkg/tlsclientconfig"
@@ -107,28 +106,78 @@ func (s settings) certDirs(host string) []string {
 	}
 }
 
-// dial connects within a time that begins when the host's name is resolved.
+// resolving is how long a name may take to be resolved.
+const resolving = 10 * time.Second
+
+// stagger is how long one address of a host is tried before the next one is, too.
+const stagger = 250 * time.Millisecond
+
+// dial connects to the first address of a host that answers, within a time that
+// begins when the host's name is resolved.
 func dial(within time.Duration) func(ctx context.Context, network, addr string) (net.Conn, error) {
-	const resolving = 10 * time.Second
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		ctx, cancel := context.WithCancelCause(ctx)
-		defer cancel(nil)
-		var late atomic.Pointer[slowError]
-		late.Store(&slowError{addr, "was not resolved", resolving})
-		timer := time.AfterFunc(resolving, func() { cancel(late.Load()) })
-		defer timer.Stop()
-		var once sync.Once
-		trace := &httptrace.ClientTrace{ConnectStart: func(string, string) {
-			once.Do(func() {
-				late.Store(&slowError{addr, "did not take a connection", within})
-				timer.Reset(within)
-			})
-		}}
-		conn, err := (&net.Dialer{KeepAlive: 30 * time.Second}).DialContext(httptrace.WithClientTrace(ctx, trace), network, addr)
-		var slow *slowError
-		if err != nil && errors.As(context.Cause(ctx), &slow) {
+		host, port, err := net.SplitHostPort(addr)
+		if err != nil {
+			return nil, err
+		}
+		lookup, cancel := context.WithTimeoutCause(ctx, resolving, &slowError{host, "was not resolved", resolving})
+		ips, err := net.DefaultResolver.LookupNetIP(lookup, "ip", host)
+		cancel()
+		if err != nil {
+			return nil, &net.OpError{Op: "dial", Net: network, Err: err}
+		}
+		slow := &slowError{addr, "did not take a connection", within}
+		ctx, cancel = context.WithTimeoutCause(ctx, within, slow)
+		defer cancel()
+		conn, err := dialAny(ctx, network, ips, port)
+		if err != nil && context.Cause(ctx) == error(slow) {
 			err = &net.OpError{Op: "dial", Net: network, Err: slow}
 		}
 		return conn, err
+	}
+}
+
+// dialAny tries addresses one after another, a slow one beside the next.
+func dialAny(ctx context.Context, network string, ips []netip.Addr, port string) (net.Conn, error) {
+	type result struct {
+		conn net.Conn
+		err  error
+	}
+	results := make(chan result, len(ips))
+	var d net.Dialer
+	next, under := 0, 0
+	var errs error
+	for {
+		if next < len(ips) {
+			addr := net.JoinHostPort(ips[next].Unmap().String(), port)
+			next, under = next+1, under+1
+			go func() {
+				conn, err := d.DialContext(ctx, network, addr)
+				results <- result{conn, err}
+			}()
+		}
+		if under == 0 {
+			return nil, errs
+		}
+		var later <-chan time.Time
+		if next < len(ips) {
+			later = time.After(stagger)
+		}
+		select {
+		case <-later:
+		case r := <-results:
+			under--
+			if r.err == nil {
+				go func() { // those that are too late
+					for range under {
+						if r := <-results; r.err == nil {
+							r.conn.Close()
+						}
+					}
+				}()
+				return r.conn, nil
+			}
+			errs = errors.Join(errs, r.err)
+		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -211,6 +212,33 @@ func TestRedirectsStayOutside(t *testing.T) {
 		req.Response = &http.Response{Request: first}
 		if _, err := g.RoundTrip(req); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", to, err, want)
+		}
+	}
+}
+
+// An export removes what a killed one has left beside its archive and in its
+// layout, and leaves nothing itself.
+func TestExportSweeps(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	s := openStore(t)
+	buildSample(t, s)
+	dir := t.TempDir()
+	for _, f := range []string{".x.tar.new-123", ".y.tar.new-123"} {
+		if err := os.WriteFile(filepath.Join(dir, f), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := PushOptions{Cache: BlobCache{filepath.Join(dir, "cache")}}
+	for _, to := range []string{"docker-archive:" + filepath.Join(dir, "x.tar"), "oci:" + filepath.Join(dir, "layout")} {
+		if err := s.Export(t.Context(), Registry{}, "carosbuild/sample:1", to, o); err != nil {
+			t.Error(err)
+		}
+	}
+	for pattern, want := range map[string]int{".*": 1, "layout/.*": 0, "layout/blobs/sha256/.*": 0, "cache/blobs/sha256/.*": 0} { // y.tar is another's
+		if left, err := filepath.Glob(filepath.Join(dir, pattern)); err != nil || len(left) != want {
+			t.Errorf("left behind: %q %v", left, err)
 		}
 	}
 }
