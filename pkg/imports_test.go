@@ -67,6 +67,7 @@ var allowed = map[string][]string{
 // owners says which package alone may import an outside module.
 var owners = map[string][]string{
 	"github.com/google/go-containerregistry/": {"pkg/layer"},
+	"go.podman.io/image/":                     {"pkg/layer"},
 	"go.podman.io/storage":                    {"pkg/layer", "cmd/carosbuild"}, // cmd: reexec.Init
 	"github.com/opencontainers/runtime-spec/": {"pkg/runc"},
 	"github.com/diskfs/go-diskfs":             {"pkg/disk/partition"},

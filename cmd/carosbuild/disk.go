@@ -71,7 +71,7 @@ DISK.bios, which the build of the disk has made; push it like any other:
 	c.levelFlag(cmd)
 	f.StringVar(&c.disk, "disk", "", "which disk, if more than one is declared")
 	f.StringArrayVar(&c.stages, "stage", nil, "NAME=SOURCE: where another stage is that the disk takes files from")
-	f.StringVar(&c.arch, "arch", "", "architecture, where an image has several (default this machine's)")
+	f.StringVar(&c.arch, "arch", "", "which image of several, such as amd64, armhf or arm/v6 (default this machine's)")
 	f.IntVarP(&c.jobs, "jobs", "j", runtime.NumCPU(), "files to read at a time")
 	c.verifyFlags(cmd)
 	c.foreignFlag(cmd)

@@ -64,9 +64,7 @@ func (a *app) report(err error) int {
 		return exitUsage
 	}
 	fmt.Fprintln(a.stderr, "carosbuild:", err)
-	if git.IsNetwork(err) {
-		hint(a.stderr, "remedy:", remoteHint)
-	}
+	remedies(a.stderr, err)
 	if lock := (lockError{}); errors.As(err, &lock) {
 		return exitDeclaration
 	}
@@ -75,6 +73,16 @@ func (a *app) report(err error) int {
 
 // remoteHint is for git servers that do not answer.
 const remoteHint = "--remote NAME=URL takes a git remote from another server, or from a directory"
+
+// remedies are the hints that go with an error of a git server or a registry.
+func remedies(w io.Writer, err error) {
+	if git.IsNetwork(err) {
+		hint(w, "remedy:", remoteHint)
+	}
+	for _, r := range layer.Remedies(err) {
+		hint(w, "remedy:", printable(r))
+	}
+}
 
 // besides are the errors joined with the one that was reported.
 func besides(err error, reported *build.StepError) []error {
@@ -125,9 +133,7 @@ func (a *app) reportStep(e *build.StepError) {
 	for line := range strings.Lines(more) { // about another git tree, say
 		hint(w, "also:", printable(strings.TrimSpace(line)))
 	}
-	if git.IsNetwork(e.Err) {
-		hint(w, "remedy:", remoteHint)
-	}
+	remedies(w, e.Err)
 	if len(e.Tail) > 0 {
 		fmt.Fprintln(w, "last output:")
 		for _, line := range e.Tail {

@@ -6,6 +6,8 @@ package main
 
 import (
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -13,6 +15,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/source/git"
 )
@@ -56,5 +59,27 @@ full log:    /log
 `
 	if diff := cmp.Diff(out.String(), want); diff != "" || status != exitNetwork {
 		t.Errorf("status %d, want %d; output (-got +want):\n%s", status, exitNetwork, diff)
+	}
+}
+
+// TestReportRegistry: a registry that does not give an image is the network's
+// affair, in a step too, and what would help is told.
+func TestReportRegistry(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/v2/" {
+			return
+		}
+		w.Header().Set("WWW-Authenticate", `Basic realm="x"`)
+		w.WriteHeader(http.StatusUnauthorized)
+	}))
+	defer srv.Close()
+	host := strings.TrimPrefix(srv.URL, "http://")
+	_, err := layer.Registry{}.Resolve(t.Context(), host+"/x:1", "")
+	for name, e := range map[string]error{"alone": err, "of a step": &build.StepError{Stage: "s", Kind: "FROM", Err: err}} {
+		var out strings.Builder
+		a := &app{stderr: &out, getenv: func(string) string { return "" }}
+		if status := a.report(e); status != exitNetwork || !strings.Contains(out.String(), "wants a login for "+host+"/x") || !strings.Contains(out.String(), "remedy:      podman login "+host+"\n") {
+			t.Errorf("%s: status %d, output:\n%s", name, status, &out)
+		}
 	}
 }

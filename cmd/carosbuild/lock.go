@@ -130,8 +130,10 @@ func (c *buildCommand) resolver(j *job, view display, lock *build.Lock) (*build.
 		return nil, err
 	}
 	c.warnRemotes(rewrites.Flags, j.decl)
+	registry := c.registry(j.store)
+	registry.Events = c.transfers(view)
 	r := &build.Resolver{
-		Pins: c.pins(j), Fetcher: fetcher, Host: host, Registry: c.registry(j.store), Git: c.gitCache(j.dirs, view), Rewrites: rewrites,
+		Pins: c.pins(j), Fetcher: fetcher, Host: host, Registry: registry, Git: c.gitCache(j.dirs, view), Rewrites: rewrites,
 		Arch: debian.Arch(runtime.GOARCH), Epoch: j.epoch, Update: c.update, Now: time.Now,
 		Grounds: grounds(j.started), Lock: lock, Locked: c.locked, Partial: c.dryRun && !c.locked,
 	}

@@ -198,6 +198,11 @@ func (c *pruneCommand) leftovers(s *layer.Store, p layer.Paths, d dirs) (*build.
 		l.Caches = append(l.Caches, units...)
 	}
 	l.Caches = slices.DeleteFunc(l.Caches, func(u evict.Unit) bool { return strings.HasSuffix(u.Path, ".part") && now.Sub(u.Used) < partAge })
+	for _, f := range (build.Pins{Dir: filepath.Join(d.cache, "pins")}).Unfinished(now) {
+		if u, err := evict.Measure(f); err == nil { // else it is gone meanwhile
+			l.Caches = append(l.Caches, u)
+		}
+	}
 	layers, err := evict.Units(filepath.Join(d.cache, "layers"))
 	if err != nil {
 		return nil, err

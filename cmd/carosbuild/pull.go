@@ -56,7 +56,7 @@ that is given.`,
 			return a.withStore(cmd, false, c.run)
 		},
 	}
-	cmd.Flags().StringVar(&c.arch, "arch", runtime.GOARCH, "which image of several, such as amd64 or arm64")
+	cmd.Flags().StringVar(&c.arch, "arch", runtime.GOARCH, "which image of several, such as amd64, armhf or arm/v6")
 	a.foreignFlag(cmd)
 	return cmd
 }
@@ -100,7 +100,7 @@ func (c *pullCommand) run(ctx context.Context, s *layer.Store, p layer.Paths, _ 
 	if err != nil {
 		return err
 	}
-	if got := image.Config.Architecture; c.archSet && got != c.arch {
+	if got := image.Config.Architecture; c.archSet && got != layer.Architecture(c.arch) {
 		return usagef("%s is an image for %q, not for %q", c.source, got, c.arch)
 	}
 	if c.buildID != "" {

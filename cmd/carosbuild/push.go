@@ -22,7 +22,11 @@ import (
 )
 
 func (a *app) registry(store layer.Paths) layer.Registry {
-	return layer.Registry{Env: a.getenv, UID: a.account().UID, Store: store, UserAgent: "carosbuild/" + buildVersion()}
+	r := layer.Registry{Env: a.getenv, UID: a.account().UID, Store: store, UserAgent: "carosbuild/" + buildVersion()}
+	if d, err := a.dirs(); err == nil { // else the system's directory for temporary files
+		r.Scratch = filepath.Join(d.cache, "layers")
+	}
+	return r
 }
 
 // openStore opens the store. containers/storage would make a directory of its
@@ -109,12 +113,15 @@ func (a *app) stageImage(s *layer.Store, name string) (string, error) {
 	return "", usagef("no image %s is stored (carosbuild images lists them, carosbuild pull fetches one)", name)
 }
 
-// transfers shows the progress of a push or an export.
+// transfers shows the progress of transfers, and what they wait for.
 func (a *app) transfers(view display) func(layer.TransferEvent) {
 	var mu sync.Mutex
 	type sum struct{ done, total int64 }
 	seen := map[string]map[string]sum{}
 	return func(e layer.TransferEvent) {
+		if e.Text != "" {
+			view.show(build.Event{Time: time.Now(), Kind: build.Note, Text: e.Text})
+		}
 		if e.Done < 0 || e.Total <= 0 {
 			return
 		}

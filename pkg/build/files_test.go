@@ -189,3 +189,31 @@ func TestPins(t *testing.T) {
 		t.Errorf("%d files are left (%v)", len(left), err)
 	}
 }
+
+// A pin that was being written when its process was killed goes with the next
+// one; what somebody may be writing stays.
+func TestUnfinishedPins(t *testing.T) {
+	p := Pins{Dir: t.TempDir()}
+	old, young := filepath.Join(p.Dir, ".new-1"), filepath.Join(p.Dir, ".new-2")
+	for _, f := range []string{old, young} {
+		if err := os.WriteFile(f, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	then := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(old, then, then); err != nil {
+		t.Fatal(err)
+	}
+	if got := p.Unfinished(time.Now()); len(got) != 1 || got[0] != old {
+		t.Errorf("unfinished: %q", got)
+	}
+	if err := p.write("a", pin{Image: "x@sha256:0"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Lstat(old); err == nil {
+		t.Error("the one of an hour ago is still there")
+	}
+	if _, err := os.Lstat(young); err != nil {
+		t.Error(err)
+	}
+}

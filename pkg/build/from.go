@@ -39,6 +39,9 @@ func (r *stageRun) from(ctx context.Context, s *StepPlan) error {
 	var mu sync.Mutex
 	done, total := map[string]int64{}, map[string]int64{}
 	reg.Events = func(e layer.TransferEvent) {
+		if e.Text != "" {
+			r.event(Event{Kind: Note, Stage: r.plan.ID, Text: e.Text})
+		}
 		if e.Total <= 0 {
 			return
 		}

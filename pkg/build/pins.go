@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/carosio/carosbuild/pkg/source/debian"
 	"github.com/carosio/carosbuild/pkg/source/git"
@@ -60,8 +61,32 @@ func (p Pins) write(key string, v pin) error {
 	if err := os.MkdirAll(p.Dir, 0o700); err != nil {
 		return fmt.Errorf("pin: %w", err)
 	}
+	p.sweep(time.Now())
 	if err := replaceFile(p.path(key), b, 0o600); err != nil {
 		return fmt.Errorf("pin: %w", err)
 	}
 	return nil
+}
+
+// unfinished is how long a pin takes to be written, and far longer.
+const unfinished = time.Minute
+
+// Unfinished are files of pins that were being written when their process was
+// killed.
+func (p Pins) Unfinished(now time.Time) []string {
+	var out []string
+	names, _ := filepath.Glob(filepath.Join(p.Dir, ".new-*")) // the pattern is right
+	for _, n := range names {
+		if st, err := os.Lstat(n); err == nil && now.Sub(st.ModTime()) > unfinished {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// sweep removes them. It is a courtesy: what it cannot do, it leaves.
+func (p Pins) sweep(now time.Time) {
+	for _, n := range p.Unfinished(now) {
+		_ = os.Remove(n)
+	}
 }

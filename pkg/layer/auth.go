@@ -7,30 +7,85 @@ package layer
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/google/go-containerregistry/pkg/authn"
-	"github.com/google/go-containerregistry/pkg/name"
+	dockerref "go.podman.io/image/v5/docker/reference"
+	"go.podman.io/image/v5/pkg/docker/config"
+	"go.podman.io/image/v5/types"
 )
 
-// authFile is the format that containers-auth.json(5) and docker's
-// config.json share.
-type authFile struct {
-	Auths map[string]struct {
-		Auth          string `json:"auth"`
-		IdentityToken string `json:"identitytoken"`
-	} `json:"auths"`
-	CredHelpers map[string]string `json:"credHelpers"`
-	CredsStore  string            `json:"credsStore"`
+// credentials are those for an image, found by podman's own reader, and where
+// they are from; without Env there are none.
+func (r Registry) credentials(ctx context.Context, conf settings, image dockerref.Named) (authn.AuthConfig, string, error) {
+	if conf.sys == nil {
+		return authn.AuthConfig{}, "", nil
+	}
+	files := append([]string{conf.sys.AuthFilePath}, r.loginsWithoutRuntimeDir()...)
+	if conf.sys.AuthFilePath == "" && r.runtimeDir() == "" {
+		files = readable(r.authFiles()) // the reader would take what it may not read for an error
+	}
+	for _, f := range files {
+		sys := *conf.sys
+		sys.AuthFilePath = f
+		c, err := config.GetCredentialsForRef(&sys, image)
+		if err != nil {
+			return authn.AuthConfig{}, "", fmt.Errorf("read the credentials for %s: %w", image.Name(), err)
+		}
+		if c != (types.DockerAuthConfig{}) {
+			return authn.AuthConfig{Username: c.Username, Password: c.Password, IdentityToken: c.IdentityToken}, r.authPlace(image), nil
+		}
+	}
+	return r.storedCredentials(ctx, dockerref.Domain(image))
+}
+
+func readable(files []string) []string {
+	return slices.DeleteFunc(files, func(name string) bool {
+		f, err := os.Open(name)
+		return err != nil || f.Close() != nil
+	})
+}
+
+// loginsWithoutRuntimeDir are the files that podman login writes where there is
+// no XDG_RUNTIME_DIR. Inside the namespace there always is one.
+func (r Registry) loginsWithoutRuntimeDir() []string {
+	if r.env("REGISTRY_AUTH_FILE") != "" {
+		return nil
+	}
+	uid := strconv.Itoa(r.UID)
+	var out []string
+	for _, f := range []string{filepath.Join(r.root, "/run/containers", uid, "auth.json"), filepath.Join(os.TempDir(), "podman-run-"+uid, "containers", "auth.json")} {
+		if isOurs(f) { // anybody can make one in /tmp
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// runtimeDir is XDG_RUNTIME_DIR, if it is there and this account's.
+func (r Registry) runtimeDir() string {
+	if d := r.env("XDG_RUNTIME_DIR"); isOurs(d) {
+		return d
+	}
+	return ""
+}
+
+func isOurs(path string) bool {
+	st, err := os.Lstat(path)
+	if err != nil {
+		return false
+	}
+	s, ok := st.Sys().(*syscall.Stat_t)
+	return ok && int(s.Uid) == os.Getuid()
 }
 
 // authFiles are the places of credentials, the first that has some wins.
@@ -38,116 +93,93 @@ func (r Registry) authFiles() []string {
 	if f := r.env("REGISTRY_AUTH_FILE"); f != "" {
 		return []string{f}
 	}
-	run := r.env("XDG_RUNTIME_DIR")
-	if run == "" {
-		run = "/run/user/" + strconv.Itoa(r.UID)
+	run := filepath.Join("/run/containers", strconv.Itoa(r.UID))
+	if d := r.runtimeDir(); d != "" {
+		run = filepath.Join(d, "containers")
 	}
-	files := []string{filepath.Join(run, "containers", "auth.json")}
-	if r.env("HOME") != "" || r.env("XDG_CONFIG_HOME") != "" {
-		files = append(files, filepath.Join(configHome(r.env), "containers", "auth.json"))
-	}
+	own := []string{filepath.Join(run, "auth.json"), filepath.Join(configHome(r.env), "containers", "auth.json"), r.dockerConfig()}
+	return append(own, r.loginsWithoutRuntimeDir()...)
+}
+
+func (r Registry) dockerConfig() string {
 	if d := r.env("DOCKER_CONFIG"); d != "" {
-		files = append(files, filepath.Join(d, "config.json"))
-	} else if h := r.env("HOME"); h != "" {
-		files = append(files, filepath.Join(h, ".docker", "config.json"))
+		return filepath.Join(d, "config.json")
 	}
-	return files
+	return filepath.Join(r.env("HOME"), ".docker", "config.json")
 }
 
-// keychain finds credentials by registry and repository.
-type keychain struct {
-	ctx   context.Context
-	env   func(string) string
-	files []authFile
-}
-
-func (r Registry) keychain(ctx context.Context) (authn.Keychain, error) {
-	k := &keychain{ctx: ctx, env: r.env}
+// authPlace is the file and line of the entry that credentials are from, as far as
+// it can be told.
+func (r Registry) authPlace(image dockerref.Named) string {
 	for _, f := range r.authFiles() {
-		b, err := os.ReadFile(f)
-		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		data, err := os.ReadFile(f)
+		if err != nil {
 			continue
 		}
-		if err != nil {
-			return nil, fmt.Errorf("read credentials: %w", err)
-		}
-		var a authFile
-		if err := json.Unmarshal(b, &a); err != nil {
-			return nil, fmt.Errorf("read credentials: %s: %w", f, err)
-		}
-		k.files = append(k.files, a)
-	}
-	return k, nil
-}
-
-// Resolve looks for the most specific entry, first with the repository's
-// path, then without its last parts, then the registry.
-func (k *keychain) Resolve(res authn.Resource) (authn.Authenticator, error) {
-	var keys []string
-	for n := res.String(); n != "."; n = filepath.Dir(n) {
-		keys = append(keys, n)
-	}
-	reg := res.RegistryStr()
-	if reg == name.DefaultRegistry {
-		for _, n := range keys {
-			keys = append(keys, "docker.io"+strings.TrimPrefix(n, reg))
-		}
-		keys = append(keys, "https://index.docker.io/v1/", "docker.io")
-	}
-	keys = append(keys, "https://"+reg, "https://"+reg+"/v1/", "https://"+reg+"/v2/")
-	for _, f := range k.files {
-		for _, key := range keys {
-			a, err := k.entry(f, key)
-			if a != nil || err != nil {
-				return a, err
+		for key := image.Name(); key != "." && key != ""; key = strings.TrimSuffix(key[:strings.LastIndexByte(key, '/')+1], "/") {
+			for i, line := range strings.Split(string(data), "\n") {
+				if strings.Contains(line, `"`+key+`"`) || key == "docker.io" && strings.Contains(line, "index.docker.io") {
+					return f + ":" + strconv.Itoa(i+1)
+				}
 			}
 		}
 	}
-	return authn.Anonymous, nil
+	return "a credential helper"
 }
 
-func (k *keychain) entry(f authFile, key string) (authn.Authenticator, error) {
-	if e, ok := f.Auths[key]; ok && (e.Auth != "" || e.IdentityToken != "") {
-		b, err := base64.StdEncoding.DecodeString(e.Auth)
-		if err != nil {
-			return nil, fmt.Errorf("credentials of %s: %w", key, err)
+// storedCredentials asks the credsStore of docker's config.json, which podman
+// does not read.
+func (r Registry) storedCredentials(ctx context.Context, host string) (authn.AuthConfig, string, error) {
+	var none authn.AuthConfig
+	if r.env("REGISTRY_AUTH_FILE") != "" {
+		return none, "", nil
+	}
+	var file struct {
+		Auths      map[string]any `json:"auths"`
+		CredsStore string         `json:"credsStore"`
+	}
+	data, err := os.ReadFile(r.dockerConfig())
+	if err != nil || json.Unmarshal(data, &file) != nil || file.CredsStore == "" {
+		return none, "", nil // the file has been read before
+	}
+	keys := []string{host, "https://" + host}
+	if host == "docker.io" {
+		keys = append(keys, "https://index.docker.io/v1/")
+	}
+	for _, key := range keys {
+		if _, ok := file.Auths[key]; !ok {
+			continue
 		}
-		user, password, _ := strings.Cut(string(b), ":")
-		return authn.FromConfig(authn.AuthConfig{Username: user, Password: strings.TrimRight(password, "\x00"), IdentityToken: e.IdentityToken}), nil
-	}
-	helper := f.CredHelpers[key]
-	if helper == "" && f.CredsStore != "" {
-		if _, ok := f.Auths[key]; ok {
-			helper = f.CredsStore
+		c, err := askHelper(ctx, file.CredsStore, key)
+		if err != nil || c != none {
+			return c, fmt.Sprintf("the helper %s in %s", file.CredsStore, r.dockerConfig()), err
 		}
 	}
-	if helper == "" {
-		return nil, nil
-	}
-	return k.ask(helper, key)
+	return none, "", nil
 }
 
-// ask runs a docker credential helper.
-func (k *keychain) ask(helper, key string) (authn.Authenticator, error) {
+// askHelper runs a docker credential helper.
+func askHelper(ctx context.Context, helper, key string) (authn.AuthConfig, error) {
+	var none authn.AuthConfig
 	if strings.ContainsAny(helper, "/ ") {
-		return nil, fmt.Errorf("credential helper %q of %s: not a plain name", helper, key)
+		return none, fmt.Errorf("credential helper %q for %s: not a plain name", helper, key)
 	}
-	cmd := exec.CommandContext(k.ctx, "docker-credential-"+helper, "get")
+	cmd := exec.CommandContext(ctx, "docker-credential-"+helper, "get")
 	cmd.Stdin = strings.NewReader(key)
 	var out bytes.Buffer
 	cmd.Stdout = &out
 	if err := cmd.Run(); err != nil {
-		if strings.Contains(out.String(), "credentials not found") {
-			return nil, nil
+		if errors.Is(err, exec.ErrNotFound) || strings.Contains(out.String(), "credentials not found") {
+			return none, nil
 		}
-		return nil, fmt.Errorf("credential helper %s for %s: %w", helper, key, err)
+		return none, fmt.Errorf("credential helper %s for %s: %w", helper, key, err)
 	}
 	var c struct{ Username, Secret string }
 	if err := json.Unmarshal(out.Bytes(), &c); err != nil {
-		return nil, fmt.Errorf("credential helper %s for %s: %w", helper, key, err)
+		return none, fmt.Errorf("credential helper %s for %s: %w", helper, key, err)
 	}
 	if c.Username == "<token>" {
-		return authn.FromConfig(authn.AuthConfig{IdentityToken: c.Secret}), nil
+		return authn.AuthConfig{IdentityToken: c.Secret}, nil
 	}
-	return authn.FromConfig(authn.AuthConfig{Username: c.Username, Password: c.Secret}), nil
+	return authn.AuthConfig{Username: c.Username, Password: c.Secret}, nil
 }

@@ -55,6 +55,9 @@ func (b BlobCache) indexFile(diffID v1.Hash, c Compression) string {
 	return filepath.Join(b.Dir, "index", diffID.Hex+"."+string(c))
 }
 
+// sweep removes what killed processes have left.
+func (b BlobCache) sweep() { sweepFresh(filepath.Join(b.Dir, "blobs", "sha256"), ".new-") }
+
 func (b BlobCache) blobFile(h v1.Hash) string { return blobPath(b.Dir, h) }
 
 // find is the descriptor of a layer's blob. The blob is there with the right
@@ -107,7 +110,7 @@ func (b BlobCache) put(ctx context.Context, diffID v1.Hash, c Compression, jobs 
 			return v1.Descriptor{}, err
 		}
 	}
-	f, err := os.CreateTemp(dir, ".new-*")
+	f, err := freshFile(dir, ".new-")
 	if err != nil {
 		return v1.Descriptor{}, err
 	}
@@ -117,7 +120,7 @@ func (b BlobCache) put(ctx context.Context, diffID v1.Hash, c Compression, jobs 
 		return write(&contextWriter{ctx, w})
 	})
 	d := v1.Descriptor{MediaType: mt, Size: int64(n), Digest: v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(sum.Sum(nil))}}
-	if err := finishFile(f, b.blobFile(d.Digest), true, err); err != nil {
+	if err := finishFresh(f, b.blobFile(d.Digest), 0o600, err); err != nil {
 		return v1.Descriptor{}, err
 	}
 	raw, err := json.Marshal(d)

@@ -17,8 +17,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
@@ -61,6 +59,8 @@ func exportLayout(ctx context.Context, img v1.Image, dir, tag string) error {
 	if err := os.MkdirAll(filepath.Join(dir, "blobs", "sha256"), 0o755); err != nil {
 		return err
 	}
+	sweepFresh(dir, ".new-")
+	sweepFresh(filepath.Join(dir, "blobs", "sha256"), ".new-")
 	layers, err := img.Layers()
 	if err != nil {
 		return err
@@ -114,24 +114,24 @@ func exportBlob(ctx context.Context, dir string, h v1.Hash, open func() (io.Read
 		return err
 	}
 	defer rc.Close()
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	f, err := freshFile(filepath.Dir(path), ".new-")
 	if err != nil {
 		return err
 	}
 	_, err = io.Copy(f, &progressReader{ctx: ctx, r: rc, report: func(int64) {}})
-	if err == nil {
-		err = f.Chmod(0o644)
-	}
-	return finishFile(f, path, true, err)
+	return finishFresh(f, path, 0o644, err)
 }
 
 // addToIndex puts an image into index.json in place of one of the same tag.
 func addToIndex(dir string, d v1.Descriptor, tag string, img v1.Image) error {
-	lock, err := flock(filepath.Join(dir, ".lock"), unix.LOCK_EX)
+	unlock, err := lockUntil(filepath.Join(dir, ".lock"))
 	if err != nil {
 		return err
 	}
-	defer lock.Close()
+	return errors.Join(changeIndex(dir, d, tag, img), unlock())
+}
+
+func changeIndex(dir string, d v1.Descriptor, tag string, img v1.Image) error {
 	cfg, err := img.ConfigFile()
 	if err != nil {
 		return err
@@ -166,15 +166,12 @@ func addToIndex(dir string, d v1.Descriptor, tag string, img v1.Image) error {
 
 // exportFile writes a small file that, like the blobs, everybody may read.
 func exportFile(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	f, err := freshFile(filepath.Dir(path), ".new-")
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(data)
-	if err == nil {
-		err = f.Chmod(0o644)
-	}
-	return finishFile(f, path, true, err)
+	return finishFresh(f, path, 0o644, err)
 }
 
 // exportArchive writes the format of docker save, with names and times that
@@ -198,7 +195,9 @@ func (s *Store) exportArchive(ctx context.Context, i Image, path, n string) erro
 			return err
 		}
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	prefix := "." + filepath.Base(path) + ".new-"
+	sweepFresh(filepath.Dir(path), prefix)
+	f, err := freshFile(filepath.Dir(path), prefix)
 	if err != nil {
 		return err
 	}
@@ -230,10 +229,7 @@ func (s *Store) exportArchive(ctx context.Context, i Image, path, n string) erro
 	if err == nil {
 		err = w.Close()
 	}
-	if err == nil {
-		err = f.Chmod(0o644)
-	}
-	return finishFile(f, path, true, err)
+	return finishFresh(f, path, 0o644, err)
 }
 
 func (s *Store) archiveLayer(ctx context.Context, w *tar.Writer, name string, l Layer) error {

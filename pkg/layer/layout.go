@@ -16,7 +16,6 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/partial"
-	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
@@ -34,8 +33,7 @@ type layoutImage struct {
 	manifest []byte
 }
 
-// openLayout finds an image by tag or by digest. Without both there must be
-// just one for the platform.
+// openLayout finds an image by tag or by digest, or the one for the platform.
 func openLayout(dir, tag, digest string, p v1.Platform) (v1.Image, error) {
 	raw, err := readLimited(filepath.Join(dir, "index.json"))
 	if err != nil {
@@ -45,46 +43,70 @@ func openLayout(dir, tag, digest string, p v1.Platform) (v1.Image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("OCI layout %s: %w", dir, err)
 	}
-	var matches []v1.Descriptor
-	for _, d := range index.Manifests {
+	var all []candidate
+	var tags []string
+	for i, d := range index.Manifests {
+		label := d.Annotations[refName]
+		if label == "" {
+			label = d.Digest.String()
+		}
+		tags = append(tags, oneLine(label))
 		if tag != "" && d.Annotations[refName] != tag || digest != "" && d.Digest.String() != digest && !d.MediaType.IsIndex() {
 			continue
 		}
-		found, err := descend(dir, d, digest, p, 0)
+		found, err := descend(dir, d, digest, 0)
 		if err != nil {
 			return nil, fmt.Errorf("OCI layout %s: %w", dir, err)
 		}
-		matches = append(matches, found...)
+		for _, c := range found {
+			c.of, c.label = i, tags[i]
+			all = append(all, c)
+		}
 	}
-	switch {
-	case len(matches) == 0:
-		return nil, fmt.Errorf("OCI layout %s has no image %s%s for %s", dir, tag, digest, p)
-	case len(matches) > 1 && matches[0].Digest != matches[1].Digest:
-		return nil, fmt.Errorf("OCI layout %s has %d images; name one by its tag", dir, len(matches))
+	if len(all) == 0 {
+		return nil, fmt.Errorf("OCI layout %s has %s%s", dir, strings.TrimSpace("no image "+tag+digest), listed("; it has ", tags))
 	}
-	img := &layoutImage{dir: dir, desc: matches[0]}
-	if img.manifest, err = readBlob(dir, matches[0]); err != nil {
-		return nil, fmt.Errorf("OCI layout %s: %w", dir, err)
+	c, err := choose(all, p)
+	var many *ambiguousError
+	if errors.As(err, &many) {
+		return nil, fmt.Errorf("OCI layout %s has %w; name one by its tag: oci:%s:TAG, or by its digest: oci:%s@DIGEST", dir, err, dir, dir)
 	}
-	return partial.CompressedToImage(img)
+	if err != nil {
+		return nil, fmt.Errorf("OCI layout %s has %w", dir, err)
+	}
+	return c.open()
 }
 
-// descend lists the images for a platform below a descriptor.
-func descend(dir string, d v1.Descriptor, digest string, p v1.Platform, depth int) ([]v1.Descriptor, error) {
+func listed(before string, names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	return before + strings.Join(names, ", ")
+}
+
+// descend lists the images below a descriptor, or the one with a digest.
+func descend(dir string, d v1.Descriptor, digest string, depth int) ([]candidate, error) {
 	if depth > maxIndexDepth {
 		return nil, errors.New("indexes are nested too deeply")
 	}
 	if d.MediaType.IsImage() {
-		if d.Platform != nil && !d.Platform.Satisfies(p) && !d.Platform.Satisfies(v1.Platform{OS: p.OS, Architecture: p.Architecture}) {
-			return nil, nil
-		}
 		if digest != "" && d.Digest.String() != digest {
 			return nil, nil
 		}
-		return []v1.Descriptor{d}, nil
+		open := func() (v1.Image, error) { return openLayoutImage(dir, d) }
+		return []candidate{{digest: d.Digest, platform: d.Platform, open: open, config: func() (*v1.ConfigFile, error) {
+			img, err := open()
+			if err != nil {
+				return nil, err
+			}
+			return img.ConfigFile()
+		}}}, nil
 	}
 	if !d.MediaType.IsIndex() {
 		return nil, nil
+	}
+	if d.Digest.String() == digest {
+		digest = "" // any of those below it
 	}
 	raw, err := readBlob(dir, d)
 	if err != nil {
@@ -94,15 +116,24 @@ func descend(dir string, d v1.Descriptor, digest string, p v1.Platform, depth in
 	if err != nil {
 		return nil, err
 	}
-	var out []v1.Descriptor
+	var out []candidate
 	for _, c := range index.Manifests {
-		found, err := descend(dir, c, digest, p, depth+1)
+		found, err := descend(dir, c, digest, depth+1)
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, found...)
 	}
 	return out, nil
+}
+
+func openLayoutImage(dir string, d v1.Descriptor) (v1.Image, error) {
+	img := &layoutImage{dir: dir, desc: d}
+	var err error
+	if img.manifest, err = readBlob(dir, d); err != nil {
+		return nil, fmt.Errorf("OCI layout %s: %w", dir, err)
+	}
+	return partial.CompressedToImage(img)
 }
 
 // parseIndex refuses what is a manifest at the same time (CVE-2021-41190).
@@ -200,49 +231,4 @@ func (f *fileLayer) Compressed() (io.ReadCloser, error) {
 		return nil, err
 	}
 	return newVerifier(file, f.desc.Digest, f.desc.Size), nil
-}
-
-// openArchive opens an archive of docker save: by name, by the digest of the
-// image's config, or the only image in it.
-func openArchive(file, n, config string) (v1.Image, error) {
-	open := func() (io.ReadCloser, error) { return os.Open(file) }
-	if n == "" && config == "" {
-		img, err := tarball.Image(open, nil)
-		if err != nil {
-			return nil, fmt.Errorf("read docker archive %s: %w", file, err)
-		}
-		return img, nil
-	}
-	m, err := tarball.LoadManifest(open)
-	if err != nil {
-		return nil, fmt.Errorf("read docker archive %s: %w", file, err)
-	}
-	for _, d := range m {
-		for _, t := range d.RepoTags {
-			tag, err := parseTag(t)
-			if err != nil {
-				continue
-			}
-			if n != "" && (t == n || storedName(tag) == n || strings.TrimPrefix(storedName(tag), "localhost/") == n) {
-				return tarball.Image(open, &tag)
-			}
-			if config != "" {
-				if img, err := tarball.Image(open, &tag); err == nil {
-					if h, err := img.ConfigName(); err == nil && h.String() == config {
-						return img, nil
-					}
-				}
-			}
-		}
-	}
-	if n == "" && len(m) == 1 {
-		img, err := tarball.Image(open, nil)
-		if err != nil {
-			return nil, err
-		}
-		if h, err := img.ConfigName(); err == nil && h.String() == config {
-			return img, nil
-		}
-	}
-	return nil, fmt.Errorf("docker archive %s has no image %s%s", file, n, config)
 }

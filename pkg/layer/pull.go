@@ -12,7 +12,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
@@ -56,7 +55,7 @@ func (s *Store) pull(ctx context.Context, r Registry, ref, arch string) (Pulled,
 	}
 	m, cfg, err := checkImage(f.image, s.limit)
 	if err != nil {
-		return Pulled{}, err
+		return Pulled{}, f.explain(ctx, err)
 	}
 	config, err := f.image.RawConfigFile()
 	if err != nil {
@@ -155,14 +154,29 @@ func checkImage(img v1.Image, limits Limits) (*v1.Manifest, *v1.ConfigFile, erro
 		if err := errors.Join(checkHash(l.Digest), checkHash(cfg.RootFS.DiffIDs[i])); err != nil {
 			return nil, nil, err
 		}
-		if !l.MediaType.IsLayer() || l.MediaType == types.DockerForeignLayer || !l.MediaType.IsDistributable() {
-			return nil, nil, fmt.Errorf("layer %s has the media type %q", l.Digest, l.MediaType)
+		if err := checkLayerType(l); err != nil {
+			return nil, nil, err
 		}
 		if l.Size < 0 || l.Size > limits.LayerBytes {
 			return nil, nil, fmt.Errorf("layer %s has %d bytes", l.Digest, l.Size)
 		}
 	}
 	return m, cfg, nil
+}
+
+// checkLayerType refuses what is no tar stream, or is to be had elsewhere only.
+func checkLayerType(l v1.Descriptor) error {
+	switch {
+	case l.MediaType.IsLayer() && l.MediaType != types.DockerForeignLayer && l.MediaType.IsDistributable():
+		return nil
+	case l.MediaType == types.DockerForeignLayer || !l.MediaType.IsDistributable():
+		text := fmt.Sprintf("layer %s has the media type %q: it may not be distributed, and belongs to another server", l.Digest, l.MediaType)
+		if len(l.URLs) > 0 {
+			text += " (" + oneLine(l.URLs[0]) + ")"
+		}
+		return errors.New(text + ", which is not asked; an image that has its contents in a layer of an ordinary type would do")
+	}
+	return fmt.Errorf("layer %s has the media type %q, which is no file system layer: the reference names an artifact of another kind", l.Digest, l.MediaType)
 }
 
 // pullLayers fetches several layers at a time and applies them in order.
@@ -233,80 +247,4 @@ func (s *Store) applyFile(ctx context.Context, parent string, file *os.File, wan
 	}
 	_, err = s.Apply(ctx, parent, z, want)
 	return errors.Join(err, z.Close())
-}
-
-// fetch copies a compressed layer into a file without a name.
-func (r Registry) fetch(ctx context.Context, f found, d v1.Descriptor, diffID v1.Hash, scratch func() (*os.File, error)) (*os.File, error) {
-	ev := TransferEvent{Kind: "pull", Name: f.pinned, Digest: d.Digest.String(), Total: d.Size}
-	l, err := f.image.LayerByDiffID(diffID)
-	if err != nil {
-		return nil, fmt.Errorf("layer %s: %w", d.Digest, err)
-	}
-	file, err := scratch()
-	if err != nil {
-		return nil, err
-	}
-	for attempt, wait := 0, r.backoff().Duration; ; attempt++ {
-		err = copyLayer(ctx, file, l, d, func(n int64) { ev.Done = n; r.event(ev) })
-		if err == nil {
-			return file, nil
-		}
-		if attempt == 3 || !IsNetwork(err) || ctx.Err() != nil {
-			return nil, errors.Join(fmt.Errorf("layer %s: %w", d.Digest, err), file.Close())
-		}
-		select {
-		case <-time.After(wait):
-			wait *= 3
-		case <-ctx.Done():
-		}
-	}
-}
-
-func copyLayer(ctx context.Context, file *os.File, l v1.Layer, d v1.Descriptor, progress func(int64)) error {
-	if _, err := file.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
-	if err := file.Truncate(0); err != nil {
-		return err
-	}
-	rc, err := l.Compressed()
-	if err != nil {
-		return err
-	}
-	// A peer that stops sending is given up: closing ends a read that waits.
-	stalled := time.AfterFunc(idle, func() { rc.Close() })
-	defer rc.Close()
-	defer stalled.Stop()
-	_, err = io.Copy(file, &progressReader{ctx: ctx, r: newVerifier(rc, d.Digest, d.Size), report: func(n int64) {
-		stalled.Reset(idle)
-		progress(n)
-	}})
-	if err == nil {
-		progress(d.Size)
-	}
-	return err
-}
-
-// idle is how long a registry may take for one MiB of a layer.
-const idle = 3 * time.Minute
-
-// progressReader tells about each MiB and ends with its context.
-type progressReader struct {
-	ctx     context.Context
-	r       io.Reader
-	report  func(int64)
-	n, last int64
-}
-
-func (p *progressReader) Read(b []byte) (int, error) {
-	if err := p.ctx.Err(); err != nil {
-		return 0, err
-	}
-	n, err := p.r.Read(b)
-	p.n += int64(n)
-	if p.n-p.last >= 1<<20 {
-		p.last = p.n
-		p.report(p.n)
-	}
-	return n, err
 }

@@ -6,13 +6,20 @@ package layer
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"math"
+	"net/http"
 	"strings"
-	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+	"golang.org/x/sync/errgroup"
 )
 
 // PushOptions say how an image leaves the store.
@@ -51,15 +58,29 @@ func (s *Store) push(ctx context.Context, r Registry, image, dst string, o PushO
 		return v1.Hash{}, err
 	}
 	dst = strings.TrimPrefix(dst, "docker://")
-	tag, err := name.NewTag(dst, r.nameOptions(dst, conf)...)
+	at, err := conf.target(dst)
 	if err != nil {
 		return v1.Hash{}, err
 	}
-	opts, err := r.remoteOptions(ctx, conf, tag.RegistryStr())
+	remoteEnd, err := r.connect(ctx, conf, at)
 	if err != nil {
 		return v1.Hash{}, err
 	}
-	img, err := s.image(ctx, i, o.Cache, o.compression(), r)
+	return remoteEnd.push(ctx, dst, func() (v1.Image, error) { return s.image(ctx, i, o.Cache, o.compression(), r) })
+}
+
+// push uploads the image that prepare makes.
+func (s *session) push(ctx context.Context, dst string, prepare func() (v1.Image, error)) (v1.Hash, error) {
+	tag, ok := s.ref.(name.Tag)
+	if !ok {
+		return v1.Hash{}, errors.New("the target has a digest: want a tag, the digest comes of the image")
+	}
+	// Who cannot be reached, or is not let in, is to know before all is compressed.
+	there, err := s.head(tag)
+	if err = s.notJSON(err); err != nil {
+		return v1.Hash{}, s.explain(ctx, err)
+	}
+	img, err := prepare()
 	if err != nil {
 		return v1.Hash{}, err
 	}
@@ -67,44 +88,116 @@ func (s *Store) push(ctx context.Context, r Registry, image, dst string, o PushO
 	if err != nil {
 		return v1.Hash{}, err
 	}
-	there, err := remote.Head(tag, opts...)
-	if err == nil && there.Digest == h {
-		r.event(TransferEvent{Kind: "push", Name: dst, Digest: h.String(), Done: -1})
+	if there == h {
+		s.r.event(TransferEvent{Kind: "push", Name: dst, Digest: h.String(), Done: -1})
 		return h, nil
 	}
 	if ctx.Err() != nil {
 		return v1.Hash{}, ctx.Err()
 	}
-	wait := r.backoff().Duration
+	return h, s.explain(ctx, s.write(ctx, tag, img, dst))
+}
+
+// head is the digest of what a tag names, or none. A registry need not answer
+// this: what is wrong there shows in the upload.
+func (s *session) head(tag name.Tag) (v1.Hash, error) {
+	d, err := remote.Head(tag, s.opts...)
+	var t *transport.Error
+	var final *finalError
+	var syntax *json.SyntaxError
+	switch {
+	case err == nil:
+		return d.Digest, nil
+	case errors.As(err, &t) && t.StatusCode != http.StatusUnauthorized && !errors.As(err, &final):
+		return v1.Hash{}, nil
+	case IsNetwork(err), errors.As(err, &syntax):
+		return v1.Hash{}, err
+	}
+	return v1.Hash{}, nil // an answer without the headers that say it
+}
+
+// write uploads an image: its layers and its config, then the manifest.
+func (s *session) write(ctx context.Context, tag name.Tag, img v1.Image, dst string) error {
+	layers, err := img.Layers()
+	if err != nil {
+		return err
+	}
+	config, err := partial.ConfigLayer(img)
+	if err != nil {
+		return err
+	}
+	pusher, err := remote.NewPusher(s.opts...)
+	if err != nil {
+		return err
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(s.r.jobs())
+	for _, l := range append(layers, config) {
+		g.Go(func() error {
+			counted, err := s.counted(gctx, l, dst)
+			if err != nil {
+				return err
+			}
+			err = s.repeat(gctx, func() error { return pusher.Upload(gctx, tag.Context(), counted) })
+			if err == nil {
+				counted.report(math.MaxInt64)
+			}
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return s.repeat(ctx, func() error { return pusher.Put(ctx, tag, img) })
+}
+
+// repeat repeats a part of an upload that the registry or the network has failed.
+func (s *session) repeat(ctx context.Context, f func() error) error {
 	for attempt := 1; ; attempt++ {
-		err = r.write(tag, img, dst, opts)
-		if err == nil || attempt == 4 || !IsNetwork(err) || ctx.Err() != nil {
-			return h, err
+		err := f()
+		var t *transport.Error
+		var busy *busyError
+		var final *finalError
+		again := (errors.As(err, &t) && t.Temporary() || cutOff(err)) && !errors.As(err, &busy) && !errors.As(err, &final)
+		if err == nil || !again || attempt >= s.r.backoff().Steps || ctx.Err() != nil {
+			return err
 		}
-		// What has been uploaded is not uploaded again.
-		select {
-		case <-time.After(wait):
-			wait *= 3
-		case <-ctx.Done():
-			return h, ctx.Err()
+		wait := s.r.pause(attempt)
+		s.r.waiting(s.guard.host, reason(err), wait)
+		if err := sleep(ctx, wait); err != nil {
+			return err
 		}
 	}
 }
 
-// write uploads an image once, with events.
-func (r Registry) write(tag name.Tag, img v1.Image, dst string, opts []remote.Option) error {
-	updates := make(chan v1.Update, 64)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for u := range updates {
-			r.event(TransferEvent{Kind: "push", Name: dst, Done: u.Complete, Total: u.Total})
-		}
-	}()
-	err := remote.Write(tag, img, append(opts[:len(opts):len(opts)], remote.WithProgress(updates))...)
-	<-done // Write closes the channel
-	return err
+// countedLayer tells how much of a layer has been read.
+type countedLayer struct {
+	v1.Layer
+	report func(int64)
+	open   func() (io.ReadCloser, error)
 }
+
+func (s *session) counted(ctx context.Context, l v1.Layer, dst string) (*countedLayer, error) {
+	h, err := l.Digest()
+	if err != nil {
+		return nil, err
+	}
+	size, err := l.Size()
+	c := &countedLayer{Layer: l, report: func(n int64) {
+		s.r.event(TransferEvent{Kind: "push", Name: dst, Digest: h.String(), Done: min(n, size), Total: size})
+	}}
+	c.open = func() (io.ReadCloser, error) {
+		rc, err := l.Compressed()
+		if err != nil {
+			return nil, err
+		}
+		return &limitedBody{&progressReader{ctx: ctx, r: rc, report: c.report}, rc}, nil
+	}
+	return c, err
+}
+
+// Compressed implements v1.Layer.
+func (l *countedLayer) Compressed() (io.ReadCloser, error) { return l.open() }
 
 func (s *Store) mustImage(n string) (Image, error) {
 	i, ok, err := s.ImageByName(strings.TrimPrefix(n, "containers-storage:"))

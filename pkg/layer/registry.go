@@ -6,23 +6,15 @@ package layer
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
-	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
 
 // Registry says how registries are spoken to. The zero value reads no
@@ -36,14 +28,18 @@ type Registry struct {
 	Events    func(TransferEvent) // nil: none; called concurrently
 	Jobs      int                 // transfers at a time; 0 means 4
 	UserAgent string
+	Deadlines Deadlines
+	Scratch   string // directory in which a compressed archive is unpacked; "" means the system's
 
 	retry remote.Backoff // the zero value means the usual one
+	root  string         // of the files that belong to the system, "" but in tests
 }
 
 // TransferEvent tells how a transfer goes on.
 type TransferEvent struct {
-	Kind   string // "pull", "push", "compress" or "export"
-	Name   string // image
+	Kind   string // "pull", "push", "compress" or "export"; "note" and "wait" have Text alone
+	Name   string // image; of "wait" the registry
+	Text   string // for a person
 	Digest string // of the layer
 	Done   int64  // bytes so far; -1 when there was nothing to do
 	Total  int64  // bytes
@@ -86,6 +82,15 @@ type found struct {
 	image   v1.Image // nil for scratch and for the local store
 	archive string   // the file, of a docker archive
 	id      string   // of an image in the local store
+	session *session // nil but for a registry
+}
+
+// explain is session.explain, if the image is of a registry.
+func (f found) explain(ctx context.Context, err error) error {
+	if f.session == nil {
+		return err
+	}
+	return f.session.explain(ctx, err)
 }
 
 func (r Registry) find(ctx context.Context, ref, arch string) (found, error) {
@@ -105,7 +110,7 @@ func (r Registry) find(ctx context.Context, ref, arch string) (found, error) {
 		h, err := img.Digest()
 		return found{pinned: "oci:" + p.path + "@" + h.String(), image: img}, err
 	case kindArchive:
-		img, err := openArchive(p.path, p.name, p.digest)
+		img, err := openArchive(p.path, p.name, p.digest, platform, r.Scratch)
 		if err != nil {
 			return found{}, err
 		}
@@ -116,51 +121,6 @@ func (r Registry) find(ctx context.Context, ref, arch string) (found, error) {
 		return found{pinned: "containers-storage:@" + id, id: id}, err
 	}
 	return r.findRemote(ctx, p.name, platform)
-}
-
-func (r Registry) findRemote(ctx context.Context, n string, platform v1.Platform) (found, error) {
-	conf, err := r.settings()
-	if err != nil {
-		return found{}, err
-	}
-	var errs error
-	for _, candidate := range conf.candidates(n) {
-		if conf.blocked(candidate) {
-			return found{}, fmt.Errorf("registries.conf blocks %s", candidate)
-		}
-		parsed, err := name.ParseReference(candidate, r.nameOptions(candidate, conf)...)
-		if err != nil {
-			return found{}, err
-		}
-		opts, err := r.remoteOptions(ctx, conf, parsed.Context().RegistryStr())
-		if err != nil {
-			return found{}, err
-		}
-		desc, err := remote.Get(parsed, append(opts, remote.WithPlatform(platform))...)
-		if err != nil {
-			errs = errors.Join(errs, err)
-			continue
-		}
-		img, err := desc.Image()
-		if err != nil {
-			return found{}, err
-		}
-		h, err := img.Digest()
-		if err != nil {
-			return found{}, err
-		}
-		return found{pinned: parsed.Context().Name() + "@" + h.String(), image: img}, nil
-	}
-	return found{}, errs
-}
-
-// nameOptions permit plain HTTP to hosts for which it is declared.
-func (r Registry) nameOptions(ref string, conf registriesConf) []name.Option {
-	host, _, _ := strings.Cut(ref, "/")
-	if r.plain(host) || conf.insecure(ref) {
-		return []name.Option{name.Insecure}
-	}
-	return nil
 }
 
 // plain reports whether a host may be spoken to without TLS.
@@ -185,67 +145,4 @@ func (r Registry) backoff() remote.Backoff {
 		return r.retry
 	}
 	return remote.Backoff{Duration: 500 * time.Millisecond, Factor: 3, Jitter: 0.2, Steps: 5, Cap: 30 * time.Second}
-}
-
-// retryStatus are the answers after which a request is worth repeating.
-func retryStatus() []int {
-	return []int{
-		http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError,
-		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout,
-	}
-}
-
-func (r Registry) remoteOptions(ctx context.Context, conf registriesConf, host string) ([]remote.Option, error) {
-	keys, err := r.keychain(ctx)
-	if err != nil {
-		return nil, err
-	}
-	rt := r.Transport
-	if rt == nil {
-		t := http.DefaultTransport.(*http.Transport).Clone()
-		t.ResponseHeaderTimeout = time.Minute
-		t.MaxIdleConnsPerHost = r.jobs()
-		rt = t
-	}
-	return []remote.Option{
-		remote.WithContext(ctx), remote.WithAuthFromKeychain(keys), remote.WithJobs(r.jobs()),
-		remote.WithTransport(&guard{r, conf, host, rt}), remote.WithRetryBackoff(r.backoff()),
-		remote.WithRetryStatusCodes(retryStatus()...), remote.WithUserAgent(r.UserAgent),
-	}, nil
-}
-
-// platformOf is the platform of a Go or Debian architecture name.
-func platformOf(arch string) v1.Platform {
-	p := v1.Platform{OS: "linux", Architecture: arch}
-	switch arch {
-	case "":
-		return platformOf(runtime.GOARCH)
-	case "armhf", "arm":
-		p.Architecture, p.Variant = "arm", "v7"
-	case "armel":
-		p.Architecture, p.Variant = "arm", "v5"
-	case "i386":
-		p.Architecture = "386"
-	case "ppc64el":
-		p.Architecture = "ppc64le"
-	case "mips64el":
-		p.Architecture = "mips64le"
-	}
-	return p
-}
-
-// IsNetwork reports whether an error is one of the network or of a registry
-// that does not answer as it should, rather than of what was asked for.
-func IsNetwork(err error) bool {
-	var t *transport.Error
-	if errors.As(err, &t) {
-		return t.StatusCode >= 500 || slices.Contains(retryStatus(), t.StatusCode)
-	}
-	var op *net.OpError // not net.Error: every system error is one
-	var dns *net.DNSError
-	var u *url.Error
-	var verify *tls.CertificateVerificationError
-	var authority x509.UnknownAuthorityError
-	return errors.As(err, &u) || errors.As(err, &verify) || errors.As(err, &authority) ||
-		errors.As(err, &op) || errors.As(err, &dns) || errors.Is(err, os.ErrDeadlineExceeded)
 }

@@ -45,6 +45,7 @@ func (s *Store) image(ctx context.Context, i Image, cache BlobCache, c Compressi
 	if err != nil {
 		return nil, err
 	}
+	cache.sweep()
 	layers := make([]*blobLayer, len(chain))
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(r.jobs())

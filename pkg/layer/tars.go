@@ -75,7 +75,7 @@ func (r Registry) openTars(ctx context.Context, ref, arch string, cache TarCache
 	if f.image == nil {
 		return &Tars{Ref: f.pinned}, nil
 	}
-	src, err := r.tarSource(f, cache)
+	src, err := r.tarSource(ctx, f, cache)
 	if err != nil {
 		return nil, err
 	}
@@ -105,13 +105,13 @@ type tarSource struct {
 
 // tarSource checks the image first. A docker archive has no manifest: to make
 // one, its layers would have to be compressed.
-func (r Registry) tarSource(f found, cache TarCache) (*tarSource, error) {
+func (r Registry) tarSource(ctx context.Context, f found, cache TarCache) (*tarSource, error) {
 	if f.archive != "" {
 		return r.archiveSource(f, cache.Limits)
 	}
 	m, cfg, err := checkImage(f.image, cache.Limits)
 	if err != nil {
-		return nil, err
+		return nil, f.explain(ctx, err)
 	}
 	return &tarSource{cfg, func(ctx context.Context, i int, w io.Writer) error {
 		file, err := r.fetch(ctx, f, m.Layers[i], cfg.RootFS.DiffIDs[i], cache.scratch)

@@ -13,6 +13,7 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -178,7 +179,7 @@ func TestCredentialsStay(t *testing.T) {
 		if got := sameSite(tt.registry, tt.host); got != tt.want {
 			t.Errorf("%s to %s: %t, want %t", tt.registry, tt.host, got, tt.want)
 		}
-		g := &guard{host: tt.registry, next: roundTripper(func(*http.Request) (*http.Response, error) { return nil, errors.New("sent") })}
+		g := &guard{host: tt.registry, plain: Registry{}.plain, limits: Deadlines{}.withDefaults(), next: roundTripper(func(*http.Request) (*http.Response, error) { return nil, errors.New("sent") })}
 		req, err := http.NewRequest(http.MethodGet, "https://"+tt.host+"/token", nil)
 		if err != nil {
 			t.Fatal(err)
@@ -189,6 +190,55 @@ func TestCredentialsStay(t *testing.T) {
 		req.SetBasicAuth("user", "secret")
 		if _, err := g.RoundTrip(req); (err.Error() == "sent") != tt.want {
 			t.Errorf("%s to %s: %v", tt.registry, tt.host, err)
+		}
+	}
+}
+
+// A registry cannot lead to addresses of the network that one is in.
+func TestRedirectsStayOutside(t *testing.T) {
+	g := &guard{host: "reg.example", plain: Registry{}.plain, limits: Deadlines{}.withDefaults(), next: roundTripper(func(*http.Request) (*http.Response, error) { return nil, errors.New("sent") })}
+	for to, want := range map[string]string{
+		"https://169.254.169.254/latest": "an address of this network", "https://10.0.0.1/x": "an address of this network", "http://127.0.0.1/x": "an address of this network",
+		"https://[fd00::1]/x": "an address of this network", "https://cdn.example/x": "sent", "https://192.0.2.1/x": "sent", "https://reg.example/x": "sent",
+	} {
+		first, err := http.NewRequest(http.MethodGet, "https://reg.example/v2/x/blobs/sha256:0", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req, err := http.NewRequest(http.MethodGet, to, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Response = &http.Response{Request: first}
+		if _, err := g.RoundTrip(req); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", to, err, want)
+		}
+	}
+}
+
+// An export removes what a killed one has left beside its archive and in its
+// layout, and leaves nothing itself.
+func TestExportSweeps(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	s := openStore(t)
+	buildSample(t, s)
+	dir := t.TempDir()
+	for _, f := range []string{".x.tar.new-123", ".y.tar.new-123"} {
+		if err := os.WriteFile(filepath.Join(dir, f), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := PushOptions{Cache: BlobCache{filepath.Join(dir, "cache")}}
+	for _, to := range []string{"docker-archive:" + filepath.Join(dir, "x.tar"), "oci:" + filepath.Join(dir, "layout")} {
+		if err := s.Export(t.Context(), Registry{}, "carosbuild/sample:1", to, o); err != nil {
+			t.Error(err)
+		}
+	}
+	for pattern, want := range map[string]int{".*": 1, "layout/.*": 0, "layout/blobs/sha256/.*": 0, "cache/blobs/sha256/.*": 0} { // y.tar is another's
+		if left, err := filepath.Glob(filepath.Join(dir, pattern)); err != nil || len(left) != want {
+			t.Errorf("left behind: %q %v", left, err)
 		}
 	}
 }

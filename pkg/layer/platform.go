@@ -1,0 +1,185 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package layer
+
+import (
+	"fmt"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// platformOf is the platform of a Go or Debian architecture name, which may have
+// a variant: arm/v6.
+func platformOf(arch string) v1.Platform {
+	arch, variant, _ := strings.Cut(arch, "/")
+	p := v1.Platform{OS: "linux", Architecture: arch, Variant: variant}
+	switch arch {
+	case "":
+		return platformOf(runtime.GOARCH)
+	case "armhf", "arm":
+		p.Architecture = "arm"
+		if variant == "" {
+			p.Variant = "v7"
+		}
+	case "armel":
+		p.Architecture = "arm"
+		if variant == "" {
+			p.Variant = "v5"
+		}
+	case "i386":
+		p.Architecture = "386"
+	case "ppc64el":
+		p.Architecture = "ppc64le"
+	case "mips64el":
+		p.Architecture = "mips64le"
+	}
+	return p
+}
+
+// Architecture is the name that images have for a Go or Debian architecture.
+func Architecture(arch string) string { return platformOf(arch).Architecture }
+
+// candidate is one of the images that a reference may mean.
+type candidate struct {
+	digest   v1.Hash
+	platform *v1.Platform                   // nil: it is not said
+	config   func() (*v1.ConfigFile, error) // says it, too
+	label    string                         // tag or name that picks it, "" for none
+	of       int                            // which of several things with a name it belongs to
+	open     func() (v1.Image, error)
+}
+
+// choose picks the image for a platform, wherever it is from: the exact variant,
+// else the best that runs there, else the only one of that architecture. A single
+// image that does not say what it is for is taken as it is.
+func choose(all []candidate, want v1.Platform) (candidate, error) {
+	all = distinct(all)
+	if len(all) == 1 && all[0].platform == nil {
+		return all[0], nil
+	}
+	var fit []candidate
+	for i := range all {
+		if err := all[i].learn(); err != nil {
+			return candidate{}, err
+		}
+		if p := all[i].platform; p.OS == want.OS && p.Architecture == want.Architecture {
+			fit = append(fit, all[i])
+		}
+	}
+	if len(fit) == 0 {
+		return candidate{}, fmt.Errorf("no image for %s%s", platformName(want), having(all))
+	}
+	slices.SortStableFunc(fit, func(a, b candidate) int { return variantRank(*a.platform, want) - variantRank(*b.platform, want) })
+	best := variantRank(*fit[0].platform, want)
+	if best >= foreignVariant && len(fit) > 1 {
+		return candidate{}, fmt.Errorf("no image for %s%s", platformName(want), having(all))
+	}
+	var labels []string
+	for _, c := range fit {
+		if variantRank(*c.platform, want) == best && (c.of != fit[0].of || len(labels) == 0) {
+			labels = append(labels, c.label)
+		}
+	}
+	if len(labels) > 1 {
+		return candidate{}, &ambiguousError{labels}
+	}
+	return fit[0], nil
+}
+
+// ambiguousError is a choice between images with different names.
+type ambiguousError struct{ labels []string }
+
+func (e *ambiguousError) Error() string {
+	return fmt.Sprintf("%d images: %s", len(e.labels), strings.Join(e.labels, ", "))
+}
+
+func distinct(all []candidate) []candidate {
+	seen := map[v1.Hash]bool{}
+	var out []candidate
+	for _, c := range all {
+		if !seen[c.digest] {
+			out = append(out, c)
+		}
+		seen[c.digest] = true
+	}
+	return out
+}
+
+// learn takes the platform from the config where the index does not say it.
+func (c *candidate) learn() error {
+	if c.platform != nil {
+		return nil
+	}
+	cfg, err := c.config()
+	if err != nil {
+		return err
+	}
+	c.platform = &v1.Platform{OS: cfg.OS, Architecture: cfg.Architecture, Variant: cfg.Variant}
+	return nil
+}
+
+// foreignVariant is the rank from which a variant does not run on another.
+const foreignVariant = 1000
+
+// variantRank says how well a variant suits another one of its architecture: 0
+// is the same. An older one runs everywhere, the nearest best. One of amd64 or
+// arm64 that is newer than asked for may run: hardly anybody knows what the
+// machine has.
+func variantRank(have, want v1.Platform) int {
+	if have.Variant == want.Variant {
+		return 0
+	}
+	base := map[string]int{"amd64": 1, "arm64": 8}[want.Architecture]
+	h, w := variantNumber(have.Variant, base), variantNumber(want.Variant, base)
+	switch {
+	case h < 0 || w < 0 || base == 0 && w == 0 && h > 0:
+		return foreignVariant
+	case base == 0 && h == 0:
+		return 100 // says nothing: the last that may run
+	case h <= w:
+		return 1 + w - h
+	case base > 0:
+		return 100 + h - w
+	}
+	return foreignVariant
+}
+
+// variantNumber is the 7 of v7, base for none, and negative for anything else.
+func variantNumber(v string, base int) int {
+	if v == "" {
+		return base
+	}
+	n, err := strconv.Atoi(strings.TrimPrefix(v, "v"))
+	if err != nil {
+		return -1
+	}
+	return n
+}
+
+func platformName(p v1.Platform) string {
+	s := p.OS + "/" + p.Architecture
+	if p.Variant != "" {
+		s += "/" + p.Variant
+	}
+	return oneLine(s)
+}
+
+// having lists the platforms that there are.
+func having(all []candidate) string {
+	var names []string
+	for _, c := range all {
+		if c.platform.OS != "unknown" && !slices.Contains(names, platformName(*c.platform)) { // not a note about another image
+			names = append(names, platformName(*c.platform))
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return "; there are " + strings.Join(names, ", ")
+}

@@ -1,0 +1,253 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package layer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"sync"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+	dockerref "go.podman.io/image/v5/docker/reference"
+)
+
+// session is what is done at one registry for one image.
+type session struct {
+	r     Registry
+	conf  settings
+	at    source
+	ref   name.Reference
+	auth  authn.AuthConfig
+	from  string // where the credentials are from, "" for none
+	guard *guard
+	rt    http.RoundTripper
+	opts  []remote.Option
+
+	once   sync.Once
+	client *http.Client
+	err    error
+}
+
+// connect prepares to speak to a registry; nothing is sent yet.
+func (r Registry) connect(ctx context.Context, conf settings, at source) (*session, error) {
+	s := &session{r: r, conf: conf, at: at}
+	host := dockerref.Domain(at.at)
+	var opts []name.Option
+	if at.insecure || r.plain(host) {
+		opts = append(opts, name.Insecure)
+	}
+	var err error
+	if s.ref, err = name.ParseReference(at.at.String(), opts...); err != nil {
+		return nil, err
+	}
+	if s.auth, s.from, err = r.credentials(ctx, conf, at.at); err != nil {
+		return nil, err
+	}
+	host = s.ref.Context().RegistryStr()
+	limits := r.Deadlines.withDefaults()
+	next := r.Transport
+	if next == nil {
+		next = &network{settings: conf, registry: host, insecure: at.insecure, limits: limits, jobs: r.jobs()}
+	}
+	s.guard = &guard{host: host, limits: limits, next: next, plain: func(h string) bool {
+		return h == host && at.insecure || r.plain(h) || conf.insecureHost(h)
+	}}
+	s.rt = &retrier{r: r, host: host, next: s.guard}
+	s.opts = []remote.Option{
+		remote.WithContext(ctx), remote.WithAuth(authn.FromConfig(s.auth)), remote.WithJobs(r.jobs()),
+		remote.WithTransport(s.rt), remote.WithUserAgent(r.UserAgent),
+		// The library's own attempts would multiply those of the retrier.
+		remote.WithRetryBackoff(remote.Backoff{Steps: 1}), remote.WithRetryStatusCodes(),
+	}
+	return s, nil
+}
+
+// findRemote looks an image up in the places that its name may mean. The pinned
+// reference has the name that was asked for, wherever the image is fetched from.
+func (r Registry) findRemote(ctx context.Context, n string, platform v1.Platform) (found, error) {
+	conf, err := r.settings()
+	if err != nil {
+		return found{}, err
+	}
+	places, err := conf.sources(n)
+	if err != nil {
+		return found{}, err
+	}
+	var errs []error
+	for i, at := range places {
+		s, err := r.connect(ctx, conf, at)
+		if err != nil {
+			return found{}, err
+		}
+		img, err := s.find(platform)
+		if err == nil {
+			return s.found(img)
+		}
+		if err = s.explain(ctx, err); ctx.Err() != nil {
+			return found{}, err
+		}
+		errs = append(errs, err)
+		if i+1 < len(places) {
+			r.event(TransferEvent{Kind: "note", Name: n, Text: fmt.Sprintf("%s; trying %s", err, places[i+1].at)})
+		}
+	}
+	return found{}, errors.Join(errs...)
+}
+
+func (s *session) found(img v1.Image) (found, error) {
+	h, err := img.Digest()
+	if err != nil {
+		return found{}, err
+	}
+	asked, err := name.ParseReference(s.at.name.String())
+	if err != nil {
+		return found{}, err
+	}
+	return found{pinned: asked.Context().Name() + "@" + h.String(), image: img, session: s}, nil
+}
+
+// find opens the image for a platform.
+func (s *session) find(platform v1.Platform) (v1.Image, error) {
+	desc, err := remote.Get(s.ref, s.opts...)
+	if err != nil {
+		return nil, s.notJSON(err)
+	}
+	if err := checkDocument(desc.Manifest); err != nil {
+		return nil, err
+	}
+	img, err := s.open(desc, platform)
+	if err != nil {
+		return nil, err
+	}
+	return img, s.expectConfig(img)
+}
+
+func (s *session) open(desc *remote.Descriptor, platform v1.Platform) (v1.Image, error) {
+	if !desc.MediaType.IsIndex() {
+		return desc.Image()
+	}
+	if _, err := parseIndex(desc.Manifest); err != nil {
+		return nil, err
+	}
+	index, err := desc.ImageIndex()
+	if err != nil {
+		return nil, err
+	}
+	all, err := s.children(index, 0)
+	if err != nil {
+		return nil, err
+	}
+	c, err := choose(all, platform)
+	if err != nil {
+		return nil, fmt.Errorf("%s has %w", s.ref, err)
+	}
+	return c.open()
+}
+
+// children are the images below an index.
+func (s *session) children(index v1.ImageIndex, depth int) ([]candidate, error) {
+	if depth > maxIndexDepth {
+		return nil, errors.New("indexes are nested too deeply")
+	}
+	m, err := index.IndexManifest()
+	if err != nil {
+		return nil, err
+	}
+	var out []candidate
+	for _, d := range m.Manifests {
+		if err := checkHash(d.Digest); err != nil {
+			return nil, err
+		}
+		switch {
+		case d.MediaType.IsIndex():
+			below, err := index.ImageIndex(d.Digest)
+			if err != nil {
+				return nil, err
+			}
+			more, err := s.children(below, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, more...)
+		case d.MediaType.IsImage():
+			open := func() (v1.Image, error) { return index.Image(d.Digest) }
+			out = append(out, candidate{digest: d.Digest, platform: d.Platform, open: open, config: func() (*v1.ConfigFile, error) {
+				img, err := open()
+				if err == nil {
+					err = s.expectConfig(img)
+				}
+				if err != nil {
+					return nil, err
+				}
+				return img.ConfigFile()
+			}})
+		}
+	}
+	return out, nil
+}
+
+// expectConfig notes which blob is a config, and so a small document.
+func (s *session) expectConfig(img v1.Image) error {
+	m, err := img.Manifest()
+	if err == nil {
+		s.guard.document(m.Config.Digest.String())
+	}
+	return err
+}
+
+// blob opens a blob from an offset on. It comes from the beginning, and from is 0,
+// where the registry does not know ranges.
+func (s *session) blob(ctx context.Context, h v1.Hash, offset int64) (rc io.ReadCloser, from int64, err error) {
+	s.once.Do(func() { s.client, s.err = s.newClient(ctx) })
+	if s.err != nil {
+		return nil, 0, s.err
+	}
+	repo := s.ref.Context()
+	u := url.URL{Scheme: repo.Scheme(), Host: repo.RegistryStr(), Path: "/v2/" + repo.RepositoryStr() + "/blobs/" + h.String()}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return nil, 0, err
+	}
+	req.Header.Set("Accept-Encoding", "identity") // or an offset would be one of something else
+	if offset > 0 {
+		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", offset))
+	}
+	res, err := s.client.Do(req)
+	if err != nil {
+		return nil, 0, err
+	}
+	var start int64
+	_, scanned := fmt.Sscanf(res.Header.Get("Content-Range"), "bytes %d-", &start)
+	switch {
+	case offset > 0 && res.StatusCode == http.StatusPartialContent && scanned == nil && start == offset:
+		return res.Body, offset, nil
+	case offset > 0 && res.StatusCode == http.StatusRequestedRangeNotSatisfiable:
+		res.Body.Close()
+		return s.blob(ctx, h, 0)
+	}
+	if err := transport.CheckError(res, http.StatusOK); err != nil {
+		res.Body.Close()
+		return nil, 0, err
+	}
+	return res.Body, 0, nil
+}
+
+func (s *session) newClient(ctx context.Context) (*http.Client, error) {
+	repo := s.ref.Context()
+	rt := transport.NewUserAgent(s.rt, s.r.UserAgent)
+	t, err := transport.NewWithContext(ctx, repo.Registry, authn.FromConfig(s.auth), rt, []string{repo.Scope(transport.PullScope)})
+	if err != nil {
+		return nil, err
+	}
+	return &http.Client{Transport: t}, nil
+}
