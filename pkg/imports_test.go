@@ -22,11 +22,11 @@ const module = "github.com/carosio/carosbuild/"
 var allowed = map[string][]string{
 	"cmd/carosbuild":     {"pkg/build", "pkg/debfile", "pkg/decl", "pkg/disk", "pkg/evict", "pkg/feed", "pkg/freshdir", "pkg/layer", "pkg/qemu", "pkg/release", "pkg/results", "pkg/runc", "pkg/serve", "pkg/source", "pkg/terminal", "targets"},
 	"pkg/build":          {"pkg/decl", "pkg/disk", "pkg/evict", "pkg/layer", "pkg/runc", "pkg/source"},
-	"pkg/decl":           {},
+	"pkg/decl":           {"pkg/terminal"},
 	"pkg/evict":          {},
 	"pkg/feed":           {"pkg/debfile", "pkg/freshdir"},
 	"pkg/freshdir":       {},
-	"pkg/layer":          {},
+	"pkg/layer":          {"pkg/beneath", "pkg/terminal"},
 	"pkg/qemu":           {"pkg/disk"},
 	"pkg/release":        {"pkg/debfile", "pkg/freshdir", "pkg/results"},
 	"pkg/results":        {},

@@ -21,6 +21,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/runc"
+	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
 // version is set by the linker.
@@ -66,7 +67,7 @@ func (a *app) command() *cobra.Command {
 // given the same options.
 func (a *app) warnf(format string, args ...any) {
 	if !runc.Inside(a.getenv) {
-		fmt.Fprintf(a.stderr, "carosbuild: warning: "+format+"\n", args...)
+		fmt.Fprintln(a.stderr, "carosbuild: warning:", terminal.Text(fmt.Sprintf(format, args...)))
 	}
 }
 

@@ -52,20 +52,21 @@ func (a *app) report(err error) int {
 	switch {
 	case errors.As(err, &d):
 		if e := d.Findings.Render(a.stderr, a.files, a.color()); e != nil {
-			fmt.Fprintln(a.stderr, "carosbuild:", e)
+			a.say(e)
 		}
 		return exitDeclaration
 	case errors.As(err, &step):
 		a.reportStep(step)
 		for _, e := range besides(err, step) {
-			fmt.Fprintln(a.stderr, "carosbuild: also:", e)
+			fmt.Fprintln(a.stderr, "carosbuild: also:", terminal.Text(e.Error()))
 		}
 		return a.status(err)
 	case errors.As(err, &use):
-		fmt.Fprintf(a.stderr, "carosbuild: %v\nRun \"carosbuild --help\" for usage.\n", err)
+		a.say(err)
+		fmt.Fprintln(a.stderr, `Run "carosbuild --help" for usage.`)
 		return exitUsage
 	}
-	fmt.Fprintln(a.stderr, "carosbuild:", err)
+	a.say(err)
 	if git.IsNetwork(err) {
 		hint(a.stderr, "remedy:", remoteHint)
 	}
@@ -117,7 +118,7 @@ func (a *app) reportStep(e *build.StepError) {
 	}
 	f := decl.Findings{{Span: e.Span, Summary: fmt.Sprintf("stage %s: %s failed: %s", e.Stage, e.Kind, what)}}
 	if err := f.Render(w, a.files, a.color()); err != nil {
-		fmt.Fprintln(w, "carosbuild:", err)
+		a.say(err)
 	}
 	var host *runc.HostError
 	if errors.As(e.Err, &host) {
@@ -125,7 +126,7 @@ func (a *app) reportStep(e *build.StepError) {
 		more = "" // that is the cure
 	}
 	for line := range strings.Lines(more) { // about another git tree, say
-		hint(w, "also:", printable(strings.TrimSpace(line)))
+		hint(w, "also:", strings.TrimSpace(line))
 	}
 	if git.IsNetwork(e.Err) {
 		hint(w, "remedy:", remoteHint)
@@ -145,19 +146,15 @@ func (a *app) reportStep(e *build.StepError) {
 
 func hint(w io.Writer, label, text string) {
 	if text != "" {
-		fmt.Fprintf(w, "%-12s %s\n", label, text)
+		fmt.Fprintf(w, "%-12s %s\n", label, terminal.Text(text))
 	}
 }
 
-// printable replaces what could act on a terminal.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\t':
-			return ' '
-		case terminal.Acts(r):
-			return '\uFFFD'
-		}
-		return r
-	}, s)
+// say prints an error. Whatever a file, a command or a server has put into its
+// text is printed as text.
+func (a *app) say(err error) {
+	fmt.Fprintln(a.stderr, "carosbuild:", terminal.Text(err.Error()))
 }
+
+// printable is a foreign text as one line.
+func printable(s string) string { return terminal.Line(s) }
