@@ -21,9 +21,10 @@ const module = "github.com/carosio/carosbuild/"
 // listed, and what lies below a listed one.
 var allowed = map[string][]string{
 	"cmd/carosbuild":     {"pkg/build", "pkg/debfile", "pkg/decl", "pkg/disk", "pkg/evict", "pkg/feed", "pkg/freshdir", "pkg/layer", "pkg/qemu", "pkg/release", "pkg/results", "pkg/runc", "pkg/serve", "pkg/source", "pkg/terminal", "targets"},
-	"pkg/build":          {"pkg/decl", "pkg/disk", "pkg/evict", "pkg/layer", "pkg/runc", "pkg/source"},
+	"pkg/beneath":        {},
+	"pkg/build":          {"pkg/beneath", "pkg/decl", "pkg/disk", "pkg/evict", "pkg/layer", "pkg/runc", "pkg/source"},
 	"pkg/decl":           {"pkg/terminal"},
-	"pkg/evict":          {},
+	"pkg/evict":          {"pkg/beneath"},
 	"pkg/feed":           {"pkg/debfile", "pkg/freshdir"},
 	"pkg/freshdir":       {},
 	"pkg/layer":          {"pkg/beneath", "pkg/terminal"},
@@ -53,7 +54,7 @@ var allowed = map[string][]string{
 	"pkg/disk/qcow2":     {"pkg/disk/damage", "pkg/disk/image", "pkg/disk/pipeline", "pkg/disk/vmdk"},
 	"pkg/disk/squashfs":  {"pkg/disk/damage", "pkg/disk/image", "pkg/disk/tree"},
 	"pkg/disk/swap":      {"pkg/disk/image"},
-	"pkg/disk/tree":      {},
+	"pkg/disk/tree":      {"pkg/beneath"},
 	"pkg/disk/uboot":     {},
 	"pkg/disk/uki":       {"pkg/disk/damage"},
 	"pkg/disk/verity":    {"pkg/disk/damage", "pkg/disk/image"},
