@@ -59,10 +59,14 @@ func (r *stageRun) step(ctx context.Context, i int) (bool, error) {
 		return false, fmt.Errorf("stage %s: %w", r.plan.ID, err)
 	}
 	defer unlock()
-	if st, ok, err := r.lookup(s.Key); err != nil || ok {
+	st, ok, err := r.lookup(s.Key)
+	if err != nil {
+		return false, fmt.Errorf("stage %s: %w", r.plan.ID, err)
+	}
+	if ok {
 		r.state = st
 		r.event(Event{Kind: StepCached, Stage: r.plan.ID, Step: i + 1, Steps: len(r.plan.Steps), Key: s.Key, Text: s.title()})
-		return false, err
+		return false, nil
 	}
 	r.event(Event{Kind: StepStarted, Stage: r.plan.ID, Step: i + 1, Steps: len(r.plan.Steps), Key: s.Key, Text: s.title()})
 	start := r.Now()
