@@ -265,7 +265,15 @@ func (s *Store) RemoveNames(names []string) error {
 // RemoveImage removes an image and the layers that nothing else needs. It is
 // idempotent.
 func (s *Store) RemoveImage(id string) error {
-	_, err := s.store.DeleteImage(id, true)
+	layers, err := s.store.DeleteImage(id, false) // those that would go with it
+	for _, l := range layers {
+		if err == nil {
+			err = s.flatten(l)
+		}
+	}
+	if err == nil {
+		_, err = s.store.DeleteImage(id, true)
+	}
 	if err != nil && !errors.Is(err, storage.ErrImageUnknown) {
 		return fmt.Errorf("remove image %s: %w", short(id), err)
 	}

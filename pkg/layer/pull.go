@@ -176,7 +176,7 @@ func (s *Store) pullLayers(ctx context.Context, r Registry, f found, m *v1.Manif
 		files[i] = make(chan *os.File, 1)
 	}
 	for i := range n {
-		if _, ok := s.Layer(parents[i+1]); !ok {
+		if !s.whole(parents[i+1]) {
 			missing = i
 			break
 		}

@@ -19,6 +19,8 @@ import (
 	"github.com/opencontainers/go-digest"
 	"go.podman.io/storage"
 	"go.podman.io/storage/types"
+
+	"github.com/carosio/carosbuild/pkg/beneath"
 )
 
 // Options say where a store is and what it may take.
@@ -184,17 +186,34 @@ func (s *Store) lowers(id string) ([]string, error) {
 // idempotent.
 func (s *Store) RemoveLayer(id string) error {
 	defer s.forget(id)
-	if err := os.Remove(s.devicesFile(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("remove layer %s: %w", id, err)
+	for _, note := range []string{s.devicesFile(id), s.sumsFile(id)} {
+		if err := os.Remove(note); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("remove layer %s: %w", id, err)
+		}
+	}
+	if _, err := s.store.Layer(id); err == nil {
+		if err := s.flatten(id); err != nil {
+			return fmt.Errorf("remove layer %s: %w", id, err)
+		}
 	}
 	err := s.store.DeleteLayer(id)
 	if errors.Is(err, storage.ErrLayerUnknown) || errors.Is(err, storage.ErrNotALayer) {
-		return nil
+		err = nil
+	}
+	if err == nil {
+		err = s.clearDamage(id)
 	}
 	if err != nil {
 		return fmt.Errorf("remove layer %s: %w", id, err)
 	}
 	return nil
+}
+
+// flatten prepares a layer that is about to be removed: the store's library has
+// a descriptor open for each level of its directories. Should the removal not
+// come to its end, the layer counts as damaged.
+func (s *Store) flatten(id string) error {
+	return beneath.RemoveDeep(s.diffDir(id), func() error { return s.MarkDamaged(id, "it was about to be removed") })
 }
 
 // sweep removes layers that may have been damaged by a power cut, with all

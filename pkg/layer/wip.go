@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/beneath"
 )
 
 // wip is the directory for what one process has in progress. The process
@@ -201,21 +203,10 @@ func pruneStaging(dir string) error {
 	return nil
 }
 
-// removeAll removes a tree that may hold directories without permissions for
-// their owner; uid 0 of the namespace does not mind those, other owners do.
-func removeAll(path string) error {
-	err := os.RemoveAll(path)
-	if !errors.Is(err, fs.ErrPermission) {
-		return err
-	}
-	_ = filepath.WalkDir(path, func(p string, d fs.DirEntry, _ error) error {
-		if d != nil && d.IsDir() {
-			_ = os.Chmod(p, 0o700)
-		}
-		return nil
-	})
-	return os.RemoveAll(path)
-}
+// removeAll removes a tree that a step may have made: as deep as it likes, and
+// without permissions for the owner, which uid 0 of the namespace does not
+// mind, but other owners do.
+func removeAll(path string) error { return beneath.RemoveAll(path) }
 
 // mkdir makes a new directory in progress.
 func (w *wip) mkdir() (string, error) {
