@@ -70,6 +70,9 @@ func (a *app) report(err error) int {
 	if git.IsNetwork(err) {
 		hint(a.stderr, "remedy:", remoteHint)
 	}
+	if errors.Is(err, layer.ErrDamaged) {
+		hint(a.stderr, "remedy:", damageHint)
+	}
 	if lock := (lockError{}); errors.As(err, &lock) {
 		return exitDeclaration
 	}
@@ -78,6 +81,10 @@ func (a *app) report(err error) int {
 
 // remoteHint is for git servers that do not answer.
 const remoteHint = "--remote NAME=URL takes a git remote from another server, or from a directory"
+
+// damageHint is for what is damaged in the store. A build heals all that its
+// declaration has made.
+const damageHint = "build it again with carosbuild build FILE, or pull it again with carosbuild pull: what is damaged is then made anew"
 
 // besides are the errors joined with the one that was reported.
 func besides(err error, reported *build.StepError) []error {
@@ -130,6 +137,9 @@ func (a *app) reportStep(e *build.StepError) {
 	}
 	if git.IsNetwork(e.Err) {
 		hint(w, "remedy:", remoteHint)
+	}
+	if errors.Is(e.Err, layer.ErrDamaged) {
+		hint(w, "remedy:", damageHint)
 	}
 	if len(e.Tail) > 0 {
 		fmt.Fprintln(w, "last output:")

@@ -56,7 +56,18 @@ func (a *app) withStore(cmd *cobra.Command, foreground bool, f func(ctx context.
 	if err != nil {
 		return err
 	}
-	return errors.Join(f(cmd.Context(), s, p, d), s.Close())
+	err = f(cmd.Context(), s, p, d)
+	return errors.Join(err, markDamaged(s, err), s.Close())
+}
+
+// markDamaged notes which layers an error says are damaged: the next build makes
+// them again.
+func markDamaged(s *layer.Store, err error) error {
+	var errs error
+	for _, d := range layer.Damages(err) {
+		errs = errors.Join(errs, s.MarkDamaged(d.Layer, d.Error()))
+	}
+	return errs
 }
 
 // stageImage finds the image that BUILDID[:STAGE] or an image name means. A

@@ -46,6 +46,8 @@ type Engine struct {
 	Level      int         // of the compression of disks, 1 to 9; 0 means each format's default
 	Now        func() time.Time
 	Events     func(Event)
+
+	healed map[string]bool // layers that Heal has marked
 }
 
 // StageResult is a stage that is built.

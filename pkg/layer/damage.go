@@ -5,11 +5,14 @@
 package layer
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // A layer whose stored files are not those that were committed is marked:
@@ -83,6 +86,38 @@ func present(graph, id string) bool {
 	}
 	st, err := os.Stat(filepath.Join(graph, "overlay", id, "diff"))
 	return err == nil && st.IsDir()
+}
+
+// unmarked is an error for a chain with a layer that is known to be damaged.
+func (s *Store) unmarked(id string) error {
+	chain, err := s.Chain(id)
+	if err != nil {
+		return err
+	}
+	for _, l := range chain {
+		if !present(s.graph, l.ID) {
+			return &DamageError{l.ID, "", "it has to be made or pulled again"}
+		}
+	}
+	return nil
+}
+
+// alsoDamaged adds to an error about a damaged layer what else of a chain is
+// damaged, so that one build heals all of it.
+func (s *Store) alsoDamaged(ctx context.Context, chain []Layer, err error) error {
+	found := Damages(err)
+	if len(found) == 0 {
+		return err
+	}
+	for _, l := range chain {
+		if slices.ContainsFunc(found, func(d *DamageError) bool { return d.Layer == l.ID }) {
+			continue
+		}
+		if e := s.WriteTar(l, &contextWriter{ctx, io.Discard}); len(Damages(e)) > 0 {
+			err = errors.Join(err, e)
+		}
+	}
+	return err
 }
 
 // whole reports whether the store has a layer that is not known to be damaged.

@@ -119,6 +119,9 @@ func (s *Store) stored(f found) (Pulled, error) {
 	if err != nil {
 		return Pulled{}, err
 	}
+	if err := s.unmarked(img.Top); err != nil {
+		return Pulled{}, err
+	}
 	return Pulled{Layer: img.Top, Config: ImageConfig{*cfg}, Ref: f.pinned, config: config}, nil
 }
 

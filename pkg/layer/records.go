@@ -36,8 +36,8 @@ type Records struct {
 	dir, graph string
 
 	mu    sync.Mutex
-	boot  string       // read when first needed
-	stamp [2]time.Time // of the two indexes that ids is made of
+	boot  string            // read when first needed
+	stamp [2]time.Time      // of the two indexes that ids is made of
 	ids   map[string]string // of complete layers to their parents
 }
 
@@ -194,8 +194,8 @@ func (r *Records) index() error {
 		if err != nil {
 			return err
 		}
-		if err := json.Unmarshal(b, &layers); err != nil {
-			return fmt.Errorf("read the store's index %s: %w", f, err)
+		if json.Unmarshal(b, &layers) != nil {
+			continue // none of them counts, until the store is opened and has an index again
 		}
 		for _, l := range layers {
 			if incomplete, _ := l.Flags["incomplete"].(bool); !incomplete {

@@ -70,6 +70,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if !filepath.IsAbs(o.GraphRoot) || !filepath.IsAbs(o.RunRoot) {
 		return nil, fmt.Errorf("open store: %q and %q must be absolute paths", o.GraphRoot, o.RunRoot)
 	}
+	if err := restoreIndexes(filepath.Clean(o.GraphRoot)); err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
 	st, err := storage.GetStore(types.StoreOptions{
 		GraphRoot: o.GraphRoot, RunRoot: o.RunRoot, GraphDriverName: "overlay",
 		// A bind mount of the driver's directory on itself would make each
@@ -101,7 +104,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 // process to the disk, and gives up all snapshots.
 func (s *Store) Close() error {
 	s.bg.Wait()
-	return errors.Join(s.bgErr, s.sync.close(), s.wip.close())
+	return errors.Join(s.bgErr, saveIndexes(s.graph), s.sync.close(), s.wip.close())
 }
 
 // GraphRoot is the directory that holds the store.
@@ -177,7 +180,11 @@ func (s *Store) lowers(id string) ([]string, error) {
 	}
 	dirs := make([]string, 0, len(chain))
 	for _, l := range slices.Backward(chain) {
-		dirs = append(dirs, s.diffDir(l.ID))
+		dir := s.diffDir(l.ID)
+		if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+			return nil, &DamageError{l.ID, "", "its files are missing"}
+		}
+		dirs = append(dirs, dir)
 	}
 	return dirs, nil
 }
