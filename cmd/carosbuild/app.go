@@ -135,7 +135,7 @@ func (a *app) inside(cmd *cobra.Command, foreground bool) (bool, error) {
 	}
 	// The inner program is ended by the signals that reach this one.
 	status, err := runc.Enter(context.WithoutCancel(cmd.Context()), runc.Entry{
-		Account: a.account(), Args: os.Args, Env: os.Environ(),
+		Account: a.account(), Args: os.Args, Env: append(os.Environ(), fmt.Sprintf("%s=%d", callerVar, os.Getpid())),
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Foreground: foreground,
 	})
 	if err != nil {
@@ -145,6 +145,25 @@ func (a *app) inside(cmd *cobra.Command, foreground bool) (bool, error) {
 		return false, innerExit(status)
 	}
 	return false, nil
+}
+
+// callerVar tells the program inside the namespaces, where process ids are
+// others, which process the user has started.
+const callerVar = "_CAROSBUILD_CALLER"
+
+// caller is the process that the user has started, 0 when unknown.
+func (a *app) caller() int {
+	n, _ := strconv.Atoi(a.getenv(callerVar))
+	return n
+}
+
+// holder says who has the store open, to others that want it alone.
+func (a *app) holder() string {
+	what := "carosbuild"
+	if len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-") { // no more: there may be a password
+		what += " " + clip(oneLine(os.Args[1]), plainText)
+	}
+	return fmt.Sprintf("%s, process %d", what, a.caller())
 }
 
 // dirs are where things of this user are kept.

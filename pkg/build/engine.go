@@ -36,6 +36,7 @@ type Engine struct {
 	CacheDir   string // directories of cache elements, locks of steps
 	LogDir     string // a file for each stage, below the build id
 	BuildID    string
+	Caller     int    // process that was started by the user; 0 when unknown
 	Jobs       int    // stages at a time
 	Epoch      *int64 // SOURCE_DATE_EPOCH
 	Network    runc.Network

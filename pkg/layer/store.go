@@ -28,6 +28,7 @@ type Options struct {
 	GraphRoot string // holds everything; absolute
 	RunRoot   string // what a reboot may lose; absolute
 	BootID    string // of this boot; "" reads the kernel's
+	Holder    string // who has the store open, for others that want it alone
 	Limits    Limits // zero values mean the defaults
 }
 
@@ -87,7 +88,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if s.ovl, err = detectOverlay(); err != nil {
 		return nil, fmt.Errorf("open store %s: %w", o.GraphRoot, err)
 	}
-	if s.wip, err = openWip(filepath.Join(graph, "carosbuild")); err != nil {
+	if s.wip, err = openWip(filepath.Join(graph, "carosbuild"), o.Holder); err != nil {
 		return nil, fmt.Errorf("open store %s: %w", o.GraphRoot, err)
 	}
 	if s.sync, err = startSyncer(graph, o.BootID, s.wip); err != nil {

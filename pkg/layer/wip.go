@@ -39,7 +39,7 @@ type deadWip struct {
 	lock *os.File
 }
 
-func openWip(base string) (*wip, error) {
+func openWip(base, holder string) (*wip, error) {
 	if err := os.MkdirAll(filepath.Join(base, "wip"), 0o700); err != nil {
 		return nil, fmt.Errorf("make work directory: %w", err)
 	}
@@ -52,7 +52,9 @@ func openWip(base string) (*wip, error) {
 		if w.dir, err = os.MkdirTemp(filepath.Join(base, "wip"), "wip-"); err != nil {
 			return err
 		}
-		w.lock, err = flock(filepath.Join(w.dir, "lock"), unix.LOCK_EX|unix.LOCK_NB)
+		if w.lock, err = flock(filepath.Join(w.dir, "lock"), unix.LOCK_EX|unix.LOCK_NB); err == nil {
+			_, err = w.lock.WriteString(holder)
+		}
 		return err
 	})
 	if err != nil {
