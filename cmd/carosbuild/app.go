@@ -22,6 +22,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/runc"
+	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
 // version is set by the linker.
@@ -67,7 +68,7 @@ func (a *app) command() *cobra.Command {
 // given the same options.
 func (a *app) warnf(format string, args ...any) {
 	if !runc.Inside(a.getenv) {
-		fmt.Fprintf(a.stderr, "carosbuild: warning: "+format+"\n", args...)
+		fmt.Fprintln(a.stderr, "carosbuild: warning:", terminal.Text(fmt.Sprintf(format, args...)))
 	}
 }
 
@@ -135,7 +136,7 @@ func (a *app) inside(cmd *cobra.Command, foreground bool) (bool, error) {
 	}
 	// The inner program is ended by the signals that reach this one.
 	status, err := runc.Enter(context.WithoutCancel(cmd.Context()), runc.Entry{
-		Account: a.account(), Args: os.Args, Env: os.Environ(),
+		Account: a.account(), Args: os.Args, Env: append(os.Environ(), fmt.Sprintf("%s=%d", callerVar, os.Getpid())),
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Foreground: foreground,
 	})
 	if err != nil {
@@ -145,6 +146,25 @@ func (a *app) inside(cmd *cobra.Command, foreground bool) (bool, error) {
 		return false, innerExit(status)
 	}
 	return false, nil
+}
+
+// callerVar tells the program inside the namespaces, where process ids are
+// others, which process the user has started.
+const callerVar = "_CAROSBUILD_CALLER"
+
+// caller is the process that the user has started, 0 when unknown.
+func (a *app) caller() int {
+	n, _ := strconv.Atoi(a.getenv(callerVar))
+	return n
+}
+
+// holder says who has the store open, to others that want it alone.
+func (a *app) holder() string {
+	what := "carosbuild"
+	if len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-") { // no more: there may be a password
+		what += " " + clip(oneLine(os.Args[1]), plainText)
+	}
+	return fmt.Sprintf("%s, process %d", what, a.caller())
 }
 
 // dirs are where things of this user are kept.

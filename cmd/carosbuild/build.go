@@ -5,7 +5,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -457,7 +456,7 @@ func (c *buildCommand) targets(j *job) ([]string, error) {
 // stored are the names of the targets' images, if all of them are still in the
 // store.
 func (c *buildCommand) stored(j *job) ([]string, bool) {
-	images, err := os.ReadFile(filepath.Join(j.store.GraphRoot, "overlay-images", "images.json"))
+	images, err := j.store.Images()
 	if err != nil {
 		return nil, false
 	}
@@ -468,7 +467,9 @@ func (c *buildCommand) stored(j *job) ([]string, bool) {
 		}
 		name, ok := c.pins(j).Built(s)
 		id, stage, _ := strings.Cut(name, ":")
-		if !ok || !bytes.Contains(images, []byte(strconv.Quote(build.ImageName(id, stage)))) {
+		if !ok || !slices.ContainsFunc(images, func(i layer.Image) bool {
+			return slices.Contains(i.Names, build.ImageName(id, stage)) && j.store.ConfigWhole(i.ID)
+		}) {
 			return nil, false
 		}
 		if !c.foreign && c.builds(j.store).Foreign(id, c.owner()) { // it gets names that its owner sees

@@ -12,6 +12,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/source/git"
 	"github.com/carosio/carosbuild/pkg/terminal"
@@ -50,20 +51,21 @@ func (a *app) report(err error) int {
 	switch {
 	case errors.As(err, &d):
 		if e := d.Findings.Render(a.stderr, a.files, a.color()); e != nil {
-			fmt.Fprintln(a.stderr, "carosbuild:", e)
+			a.say(e)
 		}
 		return exitDeclaration
 	case errors.As(err, &step):
 		a.reportStep(step)
 		for _, e := range besides(err, step) {
-			fmt.Fprintln(a.stderr, "carosbuild: also:", e)
+			fmt.Fprintln(a.stderr, "carosbuild: also:", terminal.Text(e.Error()))
 		}
 		return a.status(err)
 	case errors.As(err, &use):
-		fmt.Fprintf(a.stderr, "carosbuild: %v\nRun \"carosbuild --help\" for usage.\n", err)
+		a.say(err)
+		fmt.Fprintln(a.stderr, `Run "carosbuild --help" for usage.`)
 		return exitUsage
 	}
-	fmt.Fprintln(a.stderr, "carosbuild:", err)
+	a.say(err)
 	remedies(a.stderr, err)
 	if lock := (lockError{}); errors.As(err, &lock) {
 		return exitDeclaration
@@ -74,15 +76,23 @@ func (a *app) report(err error) int {
 // remoteHint is for git servers that do not answer.
 const remoteHint = "--remote NAME=URL takes a git remote from another server, or from a directory"
 
-// remedies are the hints that go with an error of a git server or a registry.
+// remedies are the hints that go with an error of a git server, a registry or
+// the store.
 func remedies(w io.Writer, err error) {
 	if git.IsNetwork(err) {
 		hint(w, "remedy:", remoteHint)
 	}
+	if errors.Is(err, layer.ErrDamaged) {
+		hint(w, "remedy:", damageHint)
+	}
 	for _, r := range layer.Remedies(err) {
-		hint(w, "remedy:", printable(r))
+		hint(w, "remedy:", r)
 	}
 }
+
+// damageHint is for what is damaged in the store. A build heals all that its
+// declaration has made.
+const damageHint = "build it again with carosbuild build FILE, or pull it again with carosbuild pull: what is damaged is then made anew"
 
 // besides are the errors joined with the one that was reported.
 func besides(err error, reported *build.StepError) []error {
@@ -123,7 +133,7 @@ func (a *app) reportStep(e *build.StepError) {
 	}
 	f := decl.Findings{{Span: e.Span, Summary: fmt.Sprintf("stage %s: %s failed: %s", e.Stage, e.Kind, what)}}
 	if err := f.Render(w, a.files, a.color()); err != nil {
-		fmt.Fprintln(w, "carosbuild:", err)
+		a.say(err)
 	}
 	var host *runc.HostError
 	if errors.As(e.Err, &host) {
@@ -131,7 +141,7 @@ func (a *app) reportStep(e *build.StepError) {
 		more = "" // that is the cure
 	}
 	for line := range strings.Lines(more) { // about another git tree, say
-		hint(w, "also:", printable(strings.TrimSpace(line)))
+		hint(w, "also:", strings.TrimSpace(line))
 	}
 	remedies(w, e.Err)
 	if len(e.Tail) > 0 {
@@ -149,19 +159,15 @@ func (a *app) reportStep(e *build.StepError) {
 
 func hint(w io.Writer, label, text string) {
 	if text != "" {
-		fmt.Fprintf(w, "%-12s %s\n", label, text)
+		fmt.Fprintf(w, "%-12s %s\n", label, terminal.Text(text))
 	}
 }
 
-// printable replaces what could act on a terminal.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\t':
-			return ' '
-		case terminal.Acts(r):
-			return '\uFFFD'
-		}
-		return r
-	}, s)
+// say prints an error. Whatever a file, a command or a server has put into its
+// text is printed as text.
+func (a *app) say(err error) {
+	fmt.Fprintln(a.stderr, "carosbuild:", terminal.Text(err.Error()))
 }
+
+// printable is a foreign text as one line.
+func printable(s string) string { return terminal.Line(s) }

@@ -40,13 +40,8 @@ func (c *buildCommand) build(ctx context.Context, j *job, view display) (err err
 	}
 	var res *build.Result
 	defer func() { c.writeReport(rec.Report(ctx, e, res, time.Now(), err), e, j) }()
-	if res, err = e.Run(ctx, j.plan, j.resolved); err != nil {
+	if res, err = c.runAndWrite(ctx, e, j); err != nil {
 		return err
-	}
-	if len(c.out) > 0 {
-		if err := c.writeDisks(ctx, e, j, res); err != nil {
-			return err
-		}
 	}
 	if err := c.noteNames(j, store, res); err != nil {
 		return err
@@ -54,6 +49,32 @@ func (c *buildCommand) build(ctx context.Context, j *job, view display) (err err
 	view.close()
 	c.printResult(j, res)
 	return nil
+}
+
+// runAndWrite runs the plan and writes the disks. A layer that turns out to be
+// damaged when it is read is made again, and the disks with it.
+func (c *buildCommand) runAndWrite(ctx context.Context, e *build.Engine, j *job) (*build.Result, error) {
+	ran := 0
+	for {
+		res, err := e.Run(ctx, j.plan, j.resolved)
+		if err == nil && len(c.out) > 0 {
+			err = c.writeDisks(ctx, e, j, res)
+		}
+		if res != nil {
+			ran += res.Ran
+			res.Ran = ran
+		}
+		if err == nil || ctx.Err() != nil {
+			return res, err
+		}
+		healed, herr := e.Heal(err)
+		if herr != nil || !healed {
+			return res, errors.Join(err, herr)
+		}
+		if slices.Contains(c.out, disk.StandardOutput) {
+			return res, err // part of the disk is written
+		}
+	}
 }
 
 // engine is what runs the plan.
@@ -76,7 +97,7 @@ func (c *buildCommand) engine(j *job, store *layer.Store, view display, events f
 	}
 	return &build.Engine{
 		Store: store, Records: j.records, Runtime: rt, Fetcher: fetcher, Host: host, Registry: c.registry(j.store), Git: c.gitCache(j.dirs, view),
-		CacheDir: j.dirs.cache, LogDir: logsDir(j.dirs), Scratch: scratch, BuildID: c.buildID, Jobs: c.jobs,
+		CacheDir: j.dirs.cache, LogDir: logsDir(j.dirs), Scratch: scratch, BuildID: c.buildID, Caller: c.caller(), Jobs: c.jobs,
 		Epoch: j.epoch, Network: runc.Network(c.network), Resolver: resolver, NoCache: c.noCache, KeepFailed: !c.forget,
 		OutputMode: c.outputMode, Level: c.level, Now: time.Now, Events: events,
 	}, nil

@@ -96,6 +96,7 @@ func (l *live) drop(keep func(*row) bool) {
 }
 
 func (l *live) show(e build.Event) {
+	e = shownEvent(e)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch e.Kind {
@@ -105,7 +106,7 @@ func (l *live) show(e build.Event) {
 			r = &row{id: e.Stage, stage: e.Stage}
 			l.rows = append(l.rows, r)
 		}
-		r.step, r.steps, r.title, r.output, r.since = e.Step, e.Steps, oneLine(e.Text), "", e.Time
+		r.step, r.steps, r.title, r.output, r.since = e.Step, e.Steps, e.Text, "", e.Time
 	case build.StepOutput:
 		if r := l.find(e.Stage); r != nil && strings.TrimSpace(e.Text) != "" {
 			r.output = oneLine(e.Text)
@@ -144,7 +145,7 @@ func (l *live) progress(e build.Event) {
 }
 
 func (l *live) stepLine(mark, sgr string, e build.Event, how string) string {
-	return l.paint(sgr, mark+" ") + fmt.Sprintf("[%s] %d/%d %s  ", e.Stage, e.Step, e.Steps, oneLine(e.Text)) + l.paint(faint, how)
+	return l.paint(sgr, mark+" ") + fmt.Sprintf("[%s] %d/%d %s  ", e.Stage, e.Step, e.Steps, e.Text) + l.paint(faint, how)
 }
 
 const (

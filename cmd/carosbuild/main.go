@@ -14,9 +14,11 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/sirupsen/logrus"
 	"go.podman.io/storage/pkg/reexec"
 
 	"github.com/carosio/carosbuild/pkg/runc"
+	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
 func main() {
@@ -24,10 +26,12 @@ func main() {
 	if runc.Inside(os.Getenv) {
 		var err error
 		if umask, err = runc.Settle(os.Args, os.Environ()); err != nil {
-			fmt.Fprintln(os.Stderr, "carosbuild:", err)
+			newApp().say(err)
 			os.Exit(exitHost)
 		}
 	}
+	// The store's library logs what it cannot return.
+	logrus.SetOutput(&terminal.Writer{W: os.Stderr})
 	if reexec.Init() { // containers/storage runs itself for some work
 		return
 	}

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
 // display shows the events of a build. show may be called concurrently; close
@@ -32,7 +33,7 @@ func (a *app) newDisplay() (display, error) {
 	case "quiet":
 		return quiet{}, nil
 	case "json":
-		return &jsonDisplay{enc: json.NewEncoder(a.stderr)}, nil
+		return &jsonDisplay{w: a.stderr}, nil
 	case "plain":
 		return newPlain(a.stderr), nil
 	case "tty":
@@ -64,14 +65,17 @@ func (quiet) close()           {}
 
 // jsonDisplay writes one event a line.
 type jsonDisplay struct {
-	mu  sync.Mutex
-	enc *json.Encoder
+	mu sync.Mutex
+	w  io.Writer
 }
 
 func (d *jsonDisplay) show(e build.Event) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	_ = d.enc.Encode(e) // nobody to tell
+	doc, err := json.Marshal(e)
+	if err == nil {
+		_, _ = d.w.Write(append(terminal.JSON(doc), '\n')) // nobody to tell
+	}
 }
 
 func (d *jsonDisplay) close() {}
@@ -91,10 +95,22 @@ func newPlain(w io.Writer) *plain {
 // progressEvery is how often plain output repeats how far something is.
 const progressEvery = 10 * time.Second
 
+// shownEvent is an event with all of its text fit to be shown: commands, their
+// output and names of files are in it.
+func shownEvent(e build.Event) build.Event {
+	e.Stage, e.Unit = printable(e.Stage), printable(e.Unit)
+	if e.Kind == build.StepOutput {
+		e.Text = printable(e.Text) // with its blanks
+	} else {
+		e.Text = oneLine(e.Text)
+	}
+	return e
+}
+
 func (d *plain) show(e build.Event) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if line := d.line(e); line != "" {
+	if line := d.line(shownEvent(e)); line != "" {
 		fmt.Fprintln(d.w, line)
 	}
 }
@@ -111,13 +127,13 @@ func (d *plain) line(e build.Event) string {
 	step := fmt.Sprintf("%d/%d ", e.Step, e.Steps)
 	switch e.Kind {
 	case build.StepCached:
-		return tag + step + "cached: " + clip(oneLine(e.Text), plainText)
+		return tag + step + "cached: " + clip(e.Text, plainText)
 	case build.StepStarted:
-		return tag + step + clip(oneLine(e.Text), plainText)
+		return tag + step + clip(e.Text, plainText)
 	case build.StepDone:
 		return tag + step + "done in " + seconds(e.Seconds)
 	case build.StepOutput:
-		return tag + "  | " + printable(e.Text)
+		return tag + "  | " + e.Text
 	case build.StageDone:
 		if e.Done == 0 {
 			return tag + "nothing to do"

@@ -44,7 +44,7 @@ func (a *app) openStore(ctx context.Context, p layer.Paths, d dirs) (*layer.Stor
 	if err := a.shut(p, d); err != nil {
 		return nil, err
 	}
-	return layer.Open(ctx, layer.Options{GraphRoot: p.GraphRoot, RunRoot: p.RunRoot})
+	return layer.Open(ctx, layer.Options{GraphRoot: p.GraphRoot, RunRoot: p.RunRoot, Holder: a.holder()})
 }
 
 // shut sees to it that the store can be where it is to be, and keeps what steps have left in the store and in caches from having any
@@ -83,7 +83,18 @@ func (a *app) withStore(cmd *cobra.Command, foreground bool, f func(ctx context.
 	if err != nil {
 		return err
 	}
-	return errors.Join(f(cmd.Context(), s, p, d), s.Close())
+	err = f(cmd.Context(), s, p, d)
+	return errors.Join(err, markDamaged(s, err), s.Close())
+}
+
+// markDamaged notes which layers an error says are damaged: the next build makes
+// them again.
+func markDamaged(s *layer.Store, err error) error {
+	var errs error
+	for _, d := range layer.Damages(err) {
+		errs = errors.Join(errs, s.MarkDamaged(d.Layer, d.Error()))
+	}
+	return errs
 }
 
 // stageImage finds the image that BUILDID[:STAGE] or an image name means. A

@@ -7,7 +7,6 @@ package main
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -35,7 +34,7 @@ func (c *buildCommand) writeReport(r *build.Report, e *build.Engine, j *job) {
 		r.Feeds = append(r.Feeds, build.Artifact{Stage: f.Stage, Path: f.Path})
 	}
 	if err := build.WriteReport(filepath.Join(e.LogDir, e.BuildID), r); err != nil {
-		fmt.Fprintln(c.stderr, "carosbuild:", err)
+		c.say(err)
 	}
 }
 

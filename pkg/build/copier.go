@@ -69,7 +69,7 @@ func (c *copier) one(full, name string, st fs.FileInfo) error {
 	if st.IsDir() {
 		err = c.directory(dir, base, name, full, st)
 	} else {
-		err = c.create(dir, base, full, st)
+		err = c.create(dir, base, name, full, st)
 	}
 	if err != nil {
 		return fmt.Errorf("copy to %s: %w", name, err)
@@ -99,13 +99,13 @@ func (c *copier) directory(dir int, base, name, full string, st fs.FileInfo) err
 	return c.attributes(fd, ".", full, st, st.Sys().(*syscall.Stat_t))
 }
 
-func (c *copier) create(dir int, base, full string, st fs.FileInfo) error {
+func (c *copier) create(dir int, base, name, full string, st fs.FileInfo) error {
 	sys := st.Sys().(*syscall.Stat_t)
 	if err := unix.Unlinkat(dir, base, 0); err != nil && err != unix.ENOENT {
 		return err
 	}
 	if first, ok := c.linked(sys); ok {
-		return unix.Linkat(first.dir, first.base, dir, base, 0)
+		return c.link(first, dir, base)
 	}
 	var err error
 	switch st.Mode().Type() {
@@ -127,35 +127,37 @@ func (c *copier) create(dir int, base, full string, st fs.FileInfo) error {
 	if err != nil {
 		return err
 	}
-	c.remember(sys, dir, base)
+	c.remember(sys, name)
 	return c.attributes(dir, base, full, st, sys)
 }
 
-// place is a name in an open directory.
-type place struct {
-	dir  int
-	base string
-}
-
 // linked finds the first name of a file with several.
-func (c *copier) linked(sys *syscall.Stat_t) (place, bool) {
+func (c *copier) linked(sys *syscall.Stat_t) (name string, ok bool) {
 	if !c.keep || sys.Nlink < 2 {
-		return place{}, false
+		return "", false
 	}
-	name, ok := c.links[[2]uint64{sys.Dev, sys.Ino}]
-	return place{unix.AT_FDCWD, name}, ok
+	name, ok = c.links[[2]uint64{sys.Dev, sys.Ino}]
+	return name, ok
 }
 
-func (c *copier) remember(sys *syscall.Stat_t, dir int, base string) {
+// link makes another name for what was copied to first.
+func (c *copier) link(first string, dir int, base string) error {
+	from, err := openIn(c.root, path.Dir(first), unix.O_PATH|unix.O_DIRECTORY)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(from)
+	return unix.Linkat(from, path.Base(first), dir, base, 0)
+}
+
+func (c *copier) remember(sys *syscall.Stat_t, name string) {
 	if !c.keep || sys.Nlink < 2 {
 		return
 	}
 	if c.links == nil {
 		c.links = map[[2]uint64]string{}
 	}
-	if at, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", dir)); err == nil {
-		c.links[[2]uint64{sys.Dev, sys.Ino}] = at + "/" + base
-	}
+	c.links[[2]uint64{sys.Dev, sys.Ino}] = name
 }
 
 // content copies a regular file's bytes, leaving out blocks of zeros.

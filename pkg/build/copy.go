@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/carosio/carosbuild/pkg/beneath"
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/runc"
@@ -159,13 +160,29 @@ func (r *stageRun) sources(ctx context.Context, a *decl.Action) (*sourceSet, err
 	return set, nil
 }
 
-// openIn opens name below root; links are resolved as if root were "/".
+// openIn opens name below root; links are resolved as if root were "/", but
+// for those in what is beyond the length that the kernel takes as one path.
 func openIn(root int, name string, flags int) (int, error) {
+	if len(name) > maxPath {
+		i := strings.LastIndexByte(name[:maxPath], '/')
+		if i <= 0 {
+			return -1, unix.ENAMETOOLONG
+		}
+		head, err := openIn(root, name[:i], unix.O_PATH|unix.O_DIRECTORY)
+		if err != nil {
+			return -1, err
+		}
+		defer unix.Close(head)
+		return beneath.Open(head, name[i+1:], flags)
+	}
 	return unix.Openat2(root, name, &unix.OpenHow{
 		Flags:   uint64(flags | unix.O_CLOEXEC),
 		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
 	})
 }
+
+// maxPath is below PATH_MAX of Linux.
+const maxPath = 4000
 
 // options sets what --chown and --chmod ask for.
 func (c *copier) options(root string, a *decl.Action) error {

@@ -37,6 +37,7 @@ type Engine struct {
 	CacheDir   string // directories of cache elements, locks of steps
 	LogDir     string // a file for each stage, below the build id
 	BuildID    string
+	Caller     int    // process that was started by the user; 0 when unknown
 	Jobs       int    // stages at a time
 	Epoch      *int64 // SOURCE_DATE_EPOCH
 	Network    runc.Network
@@ -48,7 +49,8 @@ type Engine struct {
 	Now        func() time.Time
 	Events     func(Event)
 
-	relay *debian.Relay // of the Run under way; nil if the host has no passwords for apt
+	relay  *debian.Relay   // of the Run under way; nil if the host has no passwords for apt
+	healed map[string]bool // layers that Heal has marked
 }
 
 // StageResult is a stage that is built.

@@ -17,6 +17,9 @@ import (
 	"strings"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/beneath"
 	"github.com/carosio/carosbuild/pkg/decl"
 )
 
@@ -82,7 +85,7 @@ func fileDigest(ctx context.Context, path string) (string, error) {
 		case st.Mode()&fs.ModeSymlink != 0:
 			content, err = os.Readlink(full)
 		case !st.IsDir():
-			err = fmt.Errorf("%s is neither a file, a directory nor a link", full)
+			err = &fs.PathError{Op: "add", Path: full, Err: errors.New("is neither a file, a directory nor a link")}
 		}
 		if err != nil {
 			return err
@@ -111,7 +114,9 @@ func sourceMode(st fs.FileInfo) fs.FileMode {
 }
 
 // walkSource calls f for path and all below it in byte order; rel is "." for
-// path itself. A link at path itself is followed, those below are not.
+// path itself. A link at path itself is followed, those below are not. full
+// names the file during the call, however deep it is; errors name it as it is
+// found from path.
 func walkSource(path string, f func(rel, full string, st fs.FileInfo) error) error {
 	st, err := os.Stat(path)
 	if err != nil {
@@ -120,24 +125,60 @@ func walkSource(path string, f func(rel, full string, st fs.FileInfo) error) err
 	if err := f(".", path, st); err != nil || !st.IsDir() {
 		return err
 	}
-	real, err := filepath.EvalSymlinks(path)
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return err
+		return &fs.PathError{Op: "open", Path: path, Err: err}
 	}
-	return filepath.WalkDir(real, func(full string, d fs.DirEntry, err error) error {
-		if err != nil || full == real {
-			return err
+	defer unix.Close(fd)
+	return walkBelow(beneath.Root(fd), path, f)
+}
+
+func walkBelow(dir *beneath.Dir, top string, f func(rel, full string, st fs.FileInfo) error) error {
+	fd, err := dir.FD()
+	if err != nil {
+		return &fs.PathError{Op: "open", Path: filepath.Join(top, dir.Path()), Err: err}
+	}
+	names, err := beneath.Names(fd)
+	if err != nil {
+		return &fs.PathError{Op: "list", Path: filepath.Join(top, dir.Path()), Err: err}
+	}
+	for _, name := range names {
+		rel := dir.Join(name)
+		if fd, err = dir.FD(); err != nil {
+			return &fs.PathError{Op: "open", Path: filepath.Join(top, dir.Path()), Err: err}
 		}
-		st, err := d.Info()
+		full := fmt.Sprintf("/proc/self/fd/%d/%s", fd, name)
+		st, err := os.Lstat(full)
+		if err == nil {
+			err = f(rel, full, st)
+		}
+		if err != nil {
+			return renamed(err, full, filepath.Join(top, rel))
+		}
+		if !st.IsDir() {
+			continue
+		}
+		sub, err := dir.Enter(name)
+		if err != nil {
+			return &fs.PathError{Op: "open", Path: filepath.Join(top, rel), Err: err}
+		}
+		dir.Rest()
+		err = walkBelow(sub, top, f)
+		sub.Close()
 		if err != nil {
 			return err
 		}
-		rel, err := filepath.Rel(real, full)
-		if err != nil {
-			return err
-		}
-		return f(rel, full, st)
-	})
+	}
+	return nil
+}
+
+// renamed is an error about the file from that says to.
+func renamed(err error, from, to string) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) && pe.Path == from {
+		pe.Path = to
+	}
+	return err
 }
 
 func contentDigest(path string) (string, error) {

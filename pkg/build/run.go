@@ -169,7 +169,9 @@ func (r *stageRun) lockCaches(ctx context.Context, caches []decl.Cache) (func(),
 		}
 	}
 	for _, id := range ids {
-		u, err := lockStep(ctx, filepath.Join(r.CacheDir, "locks"), "cache-"+id)
+		u, err := r.lock("cache-"+id).take(ctx, func(by string) {
+			r.event(Event{Kind: Note, Stage: r.plan.ID, Text: "a cache of the stage is being used by " + by + ": waiting for it"})
+		})
 		if err != nil {
 			undo()
 			return nil, fmt.Errorf("lock cache: %w", err)

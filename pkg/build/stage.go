@@ -12,9 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/layer"
@@ -54,15 +51,21 @@ func (r *stageRun) recorded() (int, error) {
 // waits for that one and takes its result. It reports whether it ran.
 func (r *stageRun) step(ctx context.Context, i int) (bool, error) {
 	s := &r.plan.Steps[i]
-	unlock, err := lockStep(ctx, filepath.Join(r.CacheDir, "locks"), s.Key)
+	unlock, err := r.lock(s.Key).take(ctx, func(by string) {
+		r.event(Event{Kind: Note, Stage: r.plan.ID, Text: fmt.Sprintf("step %d/%d is being done by %s: waiting for its result", i+1, len(r.plan.Steps), by)})
+	})
 	if err != nil {
 		return false, fmt.Errorf("stage %s: %w", r.plan.ID, err)
 	}
 	defer unlock()
-	if st, ok, err := r.lookup(s.Key); err != nil || ok {
+	st, ok, err := r.lookup(s.Key)
+	if err != nil {
+		return false, fmt.Errorf("stage %s: %w", r.plan.ID, err)
+	}
+	if ok {
 		r.state = st
 		r.event(Event{Kind: StepCached, Stage: r.plan.ID, Step: i + 1, Steps: len(r.plan.Steps), Key: s.Key, Text: s.title()})
-		return false, err
+		return false, nil
 	}
 	r.event(Event{Kind: StepStarted, Stage: r.plan.ID, Step: i + 1, Steps: len(r.plan.Steps), Key: s.Key, Text: s.title()})
 	start := r.Now()
@@ -160,56 +163,4 @@ func (r *stageRun) openLog() error {
 		r.event(Event{Kind: StepOutput, Stage: r.plan.ID, Text: line})
 	})
 	return err
-}
-
-// lockStep takes the lock on a step's key among all builds of this user.
-func lockStep(ctx context.Context, dir, key string) (func(), error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
-	path := filepath.Join(dir, key)
-	for {
-		f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-		if err != nil {
-			return nil, err
-		}
-		if err := flockContext(ctx, f); err != nil {
-			f.Close()
-			return nil, err
-		}
-		// Whoever held it may have removed the file: then it is no lock.
-		var ours, there unix.Stat_t
-		if err := unix.Fstat(int(f.Fd()), &ours); err != nil {
-			f.Close()
-			return nil, err
-		}
-		if err := unix.Stat(path, &there); err != nil || ours.Ino != there.Ino {
-			f.Close()
-			continue
-		}
-		return func() { os.Remove(path); f.Close() }, nil
-	}
-}
-
-func flockContext(ctx context.Context, f *os.File) error {
-	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	if err != syscall.EWOULDBLOCK {
-		return err
-	}
-	got := make(chan error, 1)
-	go func() {
-		for {
-			err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
-			if err != syscall.EINTR {
-				got <- err
-				return
-			}
-		}
-	}()
-	select {
-	case err := <-got:
-		return err
-	case <-ctx.Done():
-		return ctx.Err() // the process is about to end, and the wait with it
-	}
 }

@@ -45,6 +45,7 @@ func (r StoredRoot) Tree(ctx context.Context, clamp int64, jobs int) (*tree.Tree
 	release := func() error { return errors.Join(src.Close(), unmount()) }
 	var t *tree.Tree
 	var devices []layer.Device
+	var want *layer.Expected
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
 		devices, err = r.Store.Devices(r.Layer) // reads the headers of all layers
@@ -54,10 +55,32 @@ func (r StoredRoot) Tree(ctx context.Context, clamp int64, jobs int) (*tree.Tree
 		t, err = src.Read(gctx, clamp, jobs)
 		return err
 	})
-	if err := g.Wait(); err != nil {
+	g.Go(func() (err error) {
+		want, err = r.Store.Expect(gctx, r.Layer)
+		return err
+	})
+	err = g.Wait()
+	if err == nil {
+		err = r.verify(t, want, clamp)
+	}
+	if err != nil {
 		return nil, nil, errors.Join(err, release())
 	}
 	return withDevices(t, devices, clamp), release, nil
+}
+
+// verify finds out whether a tree is what was stored, up to the contents of its
+// files, which are checked when they are read. An error wraps a
+// layer.DamageError.
+func (r StoredRoot) verify(t *tree.Tree, want *layer.Expected, clamp int64) error {
+	wrong, err := verified(t, want, clamp)
+	if err != nil {
+		return err
+	}
+	if wrong != nil {
+		return r.Store.FindDamage(r.Layer, wrong.path, wrong.what)
+	}
+	return nil
 }
 
 // withDevices adds the device nodes, which no directory of a user namespace

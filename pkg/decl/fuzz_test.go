@@ -13,6 +13,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
 // FuzzParse checks that parsing and rendering end without a panic whatever is
@@ -50,7 +52,7 @@ func FuzzParse(f *testing.F) {
 			if color {
 				continue
 			}
-			if i := bytes.IndexFunc(out.Bytes(), func(r rune) bool { return r != '\n' && r != '\t' && steers(r) }); i >= 0 || !utf8.Valid(out.Bytes()) {
+			if i := bytes.IndexFunc(out.Bytes(), func(r rune) bool { return r != '\n' && r != '\t' && terminal.Acts(r) }); i >= 0 || !utf8.Valid(out.Bytes()) {
 				t.Errorf("rendered findings have control characters or broken ones: %q", out.String())
 			}
 		}

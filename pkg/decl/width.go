@@ -9,6 +9,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
 // cell is one character of a line as it is shown.
@@ -47,7 +49,7 @@ func newCell(raw []byte, r rune) cell {
 		return cell{"\t", -1}
 	case r == utf8.RuneError && len(raw) == 1:
 		return cell{fmt.Sprintf(`\x%02x`, raw[0]), 4}
-	case steers(r):
+	case terminal.Acts(r):
 		s := escapeRune(r)
 		return cell{s, len(s)}
 	case unicode.In(r, unicode.Mn, unicode.Me):
@@ -56,12 +58,6 @@ func newCell(raw []byte, r rune) cell {
 		return cell{string(r), 2}
 	}
 	return cell{string(r), 1}
-}
-
-// steers reports whether a character can make a terminal do something, such
-// as move the cursor, or show text in another order than it stands in.
-func steers(r rune) bool {
-	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
 }
 
 func escapeRune(r rune) string {
@@ -80,24 +76,24 @@ func escapeRune(r rune) string {
 	return fmt.Sprintf(`\U%08x`, r)
 }
 
-// escape makes a text fit for one line of a terminal.
+// escape makes a text fit for one line of a terminal and of a CI service's log.
 func escape(s string) string {
-	clean := utf8.ValidString(s) && strings.IndexFunc(s, steers) < 0
+	clean := utf8.ValidString(s) && strings.IndexFunc(s, terminal.Acts) < 0
 	if clean {
-		return s
+		return terminal.Defuse(s)
 	}
 	var b strings.Builder
 	for i, r := range s {
 		switch {
 		case r == utf8.RuneError && !strings.HasPrefix(s[i:], "\uFFFD"):
 			fmt.Fprintf(&b, `\x%02x`, s[i])
-		case steers(r):
+		case terminal.Acts(r):
 			b.WriteString(escapeRune(r))
 		default:
 			b.WriteRune(r)
 		}
 	}
-	return b.String()
+	return terminal.Defuse(b.String())
 }
 
 // wide reports whether terminals give a character two columns: the blocks of

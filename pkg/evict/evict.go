@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/beneath"
 )
 
 // Unit is what is removed as a whole.
@@ -81,7 +83,7 @@ func Together(units []Unit) []Unit {
 // Measure looks at a file or a directory with all that is in it. Directories
 // count by when something in them was made or removed, not by who lists them.
 func Measure(path string) (Unit, error) {
-	u := Unit{Path: path, Remove: func() error { return os.RemoveAll(path) }}
+	u := Unit{Path: path, Remove: func() error { return beneath.RemoveAll(path) }}
 	err := filepath.WalkDir(path, func(p string, _ fs.DirEntry, err error) error {
 		if err != nil && p != path {
 			return nil //nolint:nilerr // removed meanwhile, or a directory that cannot be listed

@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"golang.org/x/sys/unix"
 )
 
 // Apply makes a layer of an uncompressed tar stream. The stream may come from
@@ -26,7 +25,8 @@ import (
 // Want is the stream's expected digest; the zero hash accepts any.
 func (s *Store) Apply(ctx context.Context, parent string, tar io.Reader, want v1.Hash) (Layer, error) {
 	if want != (v1.Hash{}) {
-		if l, ok := s.Layer(ChainID(parent, want)); ok {
+		if id := ChainID(parent, want); s.whole(id) {
+			l, _ := s.Layer(id)
 			return l, nil
 		}
 	}
@@ -69,5 +69,5 @@ func (s *Store) apply(ctx context.Context, parent string, tar io.Reader, want v1
 	if err != nil {
 		return Layer{}, errors.Join(err, record.Close())
 	}
-	return s.stage(parent, res, record, func(dest string) error { return unix.Rename(root, dest) })
+	return s.stage(parent, res, record, root)
 }

@@ -8,7 +8,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -47,9 +46,16 @@ func (c Compression) mediaType() (types.MediaType, error) {
 // is used, and put aside and made again when it is damaged.
 //
 //	DIR/blobs/sha256/HEX        the blob
-//	DIR/index/DIFFID.gzip       JSON: its descriptor
+//	DIR/index/DIFFID.gzip       sealed: of which layer it is, and its descriptor
 //	DIR/quarantine/HEX          a damaged blob
 type BlobCache struct{ Dir string }
+
+// blobEntry says which blob a layer is compressed as. It names the layer, so that
+// an entry which has got another one's place is not taken for it.
+type blobEntry struct {
+	DiffID     v1.Hash       `json:"diffID"`
+	Descriptor v1.Descriptor `json:"descriptor"`
+}
 
 func (b BlobCache) indexFile(diffID v1.Hash, c Compression) string {
 	return filepath.Join(b.Dir, "index", diffID.Hex+"."+string(c))
@@ -63,9 +69,10 @@ func (b BlobCache) blobFile(h v1.Hash) string { return blobPath(b.Dir, h) }
 // find is the descriptor of a layer's blob. The blob is there with the right
 // size, but has not been read.
 func (b BlobCache) find(diffID v1.Hash, c Compression) (v1.Descriptor, bool) {
-	var d v1.Descriptor
-	raw, err := os.ReadFile(b.indexFile(diffID, c))
-	if err != nil || json.Unmarshal(raw, &d) != nil || checkHash(d.Digest) != nil {
+	var e blobEntry
+	ok, err := readSealed(b.indexFile(diffID, c), &e)
+	d := e.Descriptor
+	if err != nil || !ok || e.DiffID != diffID || checkHash(d.Digest) != nil {
 		return d, false
 	}
 	if want, err := c.mediaType(); err != nil || d.MediaType != want {
@@ -123,11 +130,7 @@ func (b BlobCache) put(ctx context.Context, diffID v1.Hash, c Compression, jobs 
 	if err := finishFresh(f, b.blobFile(d.Digest), 0o600, err); err != nil {
 		return v1.Descriptor{}, err
 	}
-	raw, err := json.Marshal(d)
-	if err != nil {
-		return v1.Descriptor{}, err
-	}
-	return d, writeFile(b.indexFile(diffID, c), raw, true)
+	return d, writeSealed(b.indexFile(diffID, c), blobEntry{diffID, d})
 }
 
 type contextWriter struct {

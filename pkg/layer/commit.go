@@ -5,9 +5,11 @@
 package layer
 
 import (
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -63,7 +65,7 @@ func (s *Store) commit(ctx context.Context, w *Working, o CommitOptions) (Layer,
 	base := w.parent == ""
 	res, err := diff(w.Upper(), newSplitter(record), diffOptions{
 		prefix: s.ovl.prefix, lowers: w.lowers,
-		clamp: o.Clamp, root: root || base, limit: s.limit.LayerBytes,
+		clamp: o.Clamp, root: root || base, limit: s.limit.LayerBytes, strip: true,
 	})
 	if err == nil && (res.Entries == 0 || base && !root && res.Entries == 1) {
 		l, _ := s.Layer(w.parent)
@@ -76,9 +78,7 @@ func (s *Store) commit(ctx context.Context, w *Working, o CommitOptions) (Layer,
 		record.Close()
 		return Layer{}, false, err
 	}
-	l, err := s.stage(w.parent, res, record, func(dest string) error {
-		return unix.Rename(w.Upper(), dest)
-	})
+	l, err := s.stage(w.parent, res, record, w.Upper())
 	return l, true, err
 }
 
@@ -116,22 +116,35 @@ func (w *Working) settleRoot(inStream bool) error {
 	return nil
 }
 
-// stage registers a layer whose files fill puts into an empty directory of
-// the store, and whose tar stream record describes. It closes record.
-func (s *Store) stage(parent string, res diffResult, record *os.File, fill func(dest string) error) (Layer, error) {
+// stage registers a layer whose files are in dir, which moves into the store,
+// and whose tar stream record describes. Where the store has that layer and it
+// is damaged, its files are replaced. It closes record.
+func (s *Store) stage(parent string, res diffResult, record *os.File, dir string) (Layer, error) {
 	id := ChainID(parent, res.DiffID)
 	s.register.Lock()
 	defer s.register.Unlock()
 	var l Layer
 	err := s.wip.exclusive(func() error {
 		var ok bool
-		if l, ok = s.Layer(id); ok {
+		if l, ok = s.Layer(id); ok && present(s.graph, id) {
 			return record.Close()
 		}
-		if err := s.sync.announce(id); err != nil {
+		err := s.sync.announce(id)
+		if err == nil {
+			err = s.writeSums(id, dir, res.sums)
+		}
+		if err != nil {
 			return errors.Join(err, record.Close())
 		}
-		if err := s.applyStaged(id, parent, res, record, fill); err != nil {
+		if ok {
+			err = s.repair(id, dir, record)
+		} else {
+			err = s.applyStaged(id, parent, res, record, func(dest string) error { return unix.Rename(dir, dest) })
+		}
+		if err == nil {
+			err = s.clearDamage(id)
+		}
+		if err != nil {
 			return err
 		}
 		s.sync.added(id)
@@ -142,6 +155,42 @@ func (s *Store) stage(parent string, res diffResult, record *os.File, fill func(
 		return nil
 	})
 	return l, err
+}
+
+// repair gives a damaged layer the files in dir, which are those it had, and the
+// record of its tar stream, which it closes. Mounts of the layer keep what they
+// have. Dir has the damaged files then.
+func (s *Store) repair(id, dir string, record *os.File) error {
+	defer record.Close()
+	if err := s.writeSplit(id, record); err != nil {
+		return fmt.Errorf("repair layer %s: %w", short(id), err)
+	}
+	to := s.diffDir(id)
+	err := unix.Renameat2(unix.AT_FDCWD, dir, unix.AT_FDCWD, to, unix.RENAME_EXCHANGE)
+	if err == unix.ENOENT {
+		if err = os.MkdirAll(filepath.Dir(to), 0o700); err == nil {
+			err = unix.Rename(dir, to)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("repair layer %s: %w", short(id), err)
+	}
+	return nil
+}
+
+// writeSplit stores a tar-split as the store's library does.
+func (s *Store) writeSplit(id string, record *os.File) error {
+	if _, err := record.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	file := s.splitFile(id)
+	f, err := os.CreateTemp(filepath.Dir(file), ".new-*")
+	if err != nil {
+		return err
+	}
+	z := gzip.NewWriter(f)
+	_, err = io.Copy(z, record)
+	return finishFile(f, file, false, errors.Join(err, z.Close()))
 }
 
 // stagingParent is the directory of the store's own that holds dest.

@@ -171,14 +171,21 @@ func (t deviceTable) remove(rel string, self bool) {
 func (s *Store) Headers(id string, f func(*tar.Header) error) error {
 	split, err := os.Open(s.splitFile(id))
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("tar record of layer %s: %w", short(id), ErrUnknown)
+		return &DamageError{id, "", "its tar record is missing"}
 	}
 	if err != nil {
 		return err
 	}
 	defer split.Close()
-	return eachHeader(newHeaderReader(split), f)
+	err = eachHeader(newHeaderReader(split), f)
+	if errors.Is(err, errTarRecord) {
+		return &DamageError{id, "", err.Error()}
+	}
+	return err
 }
+
+// errTarRecord says that a tar-split cannot be read.
+var errTarRecord = errors.New("its tar record")
 
 func eachHeader(r io.Reader, f func(*tar.Header) error) error {
 	tr := tar.NewReader(r)
@@ -188,7 +195,7 @@ func eachHeader(r io.Reader, f func(*tar.Header) error) error {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("tar record: %w", err)
+			return fmt.Errorf("%w: %w", errTarRecord, err)
 		}
 		if err := f(h); err != nil {
 			return err

@@ -17,6 +17,8 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/beneath"
 )
 
 // Names of image-spec layer.md, "Whiteouts".
@@ -34,6 +36,7 @@ type diffOptions struct {
 	clamp  *int64 // seconds since 1970 that no mtime exceeds
 	root   bool   // write an entry for the root directory
 	limit  int64  // bytes of the stream
+	strip  bool   // take attributes from upper that no layer may have
 }
 
 // differ walks an upper directory.
@@ -44,6 +47,7 @@ type differ struct {
 	links map[inode]string // first names of files with several
 	held  []held           // directories on the way down that have no entry yet
 	ids   map[unixIDs]bool
+	sums  crcs
 	buf   []byte
 	n     int
 }
@@ -55,7 +59,7 @@ type inode struct{ dev, ino uint64 }
 // times differs in the end there is nothing to say about it.
 type held struct {
 	header *tar.Header
-	dir    int // descriptor of the parent
+	dir    *beneath.Dir // the parent
 	name   string
 	st     *unix.Stat_t
 }
@@ -69,6 +73,7 @@ type diffResult struct {
 	Entries int
 	UIDs    []uint32 // owners, ascending
 	GIDs    []uint32
+	sums    crcs
 }
 
 // diff writes the tar-split of the tar stream that upper stands for. Entries
@@ -79,7 +84,7 @@ type diffResult struct {
 func diff(upper string, split *splitter, o diffOptions) (diffResult, error) {
 	d := &differ{
 		diffOptions: o, split: split, tw: tar.NewWriter(split), links: map[inode]string{},
-		ids: map[unixIDs]bool{}, buf: make([]byte, 256<<10),
+		ids: map[unixIDs]bool{}, sums: crcs{}, buf: make([]byte, 256<<10),
 	}
 	fd, err := unix.Open(upper, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
 	if err != nil {
@@ -100,7 +105,7 @@ func diff(upper string, split *splitter, o diffOptions) (diffResult, error) {
 		}
 	}
 	d.ids[unixIDs{st.Uid, st.Gid}] = true
-	if err := d.dir(fd, ""); err != nil {
+	if err := d.dir(beneath.Root(fd)); err != nil {
 		return diffResult{}, err
 	}
 	if err := d.tw.Close(); err != nil {
@@ -110,7 +115,7 @@ func diff(upper string, split *splitter, o diffOptions) (diffResult, error) {
 }
 
 func (d *differ) result() (diffResult, error) {
-	r := diffResult{Entries: d.n}
+	r := diffResult{Entries: d.n, sums: d.sums}
 	for id := range d.ids {
 		r.UIDs, r.GIDs = append(r.UIDs, id.uid), append(r.GIDs, id.gid)
 	}
@@ -122,47 +127,44 @@ func (d *differ) result() (diffResult, error) {
 	return r, err
 }
 
-// dir writes the content of an open directory; rel is its path, "" or ending
-// in a slash. It leaves fd open.
-func (d *differ) dir(fd int, rel string) error {
-	names, err := readNames(fd)
+// dir writes the content of a directory.
+func (d *differ) dir(dir *beneath.Dir) error {
+	fd, err := dir.FD()
 	if err != nil {
-		return fmt.Errorf("list /%s: %w", rel, err)
+		return fmt.Errorf("open %s: %w", shown(dir.Path()), err)
+	}
+	names, err := beneath.Names(fd)
+	if err != nil {
+		return fmt.Errorf("list %s: %w", shown(dir.Path()), err)
 	}
 	for _, name := range names {
-		if err := d.entry(fd, rel, name); err != nil {
+		if err := d.entry(dir, name); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// readNames lists an open directory in byte order.
-func readNames(fd int) ([]string, error) {
-	dup, err := unix.Openat(fd, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+func (d *differ) entry(dir *beneath.Dir, name string) error {
+	full := dir.Join(name)
+	fd, err := dir.FD()
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("open %s: %w", shown(dir.Path()), err)
 	}
-	f := os.NewFile(uintptr(dup), ".")
-	defer f.Close()
-	names, err := f.Readdirnames(-1)
-	slices.Sort(names)
-	return names, err
-}
-
-func (d *differ) entry(fd int, rel, name string) error {
 	var st unix.Stat_t
 	if err := unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
-		return fmt.Errorf("stat /%s%s: %w", rel, name, err)
+		return fmt.Errorf("stat %s: %w", shown(full), err)
 	}
-	full := rel + name
+	if len(full) > maxMember {
+		return fmt.Errorf("%s...: %w", shown(full[:64]), errLongPath)
+	}
 	if strings.HasPrefix(name, whiteoutPrefix) {
-		return fmt.Errorf("/%s: a layer cannot hold names that begin with %s", full, whiteoutPrefix)
+		return fmt.Errorf("%s: a layer cannot hold names that begin with %s", shown(full), whiteoutPrefix)
 	}
 	h := &tar.Header{}
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFDIR:
-		return d.directory(fd, name, full, &st)
+		return d.directory(dir, name, full, &st)
 	case unix.S_IFREG:
 		return d.file(fd, name, full, &st)
 	case unix.S_IFSOCK:
@@ -170,14 +172,14 @@ func (d *differ) entry(fd int, rel, name string) error {
 	case unix.S_IFLNK:
 		n, err := unix.Readlinkat(fd, name, d.buf)
 		if err != nil {
-			return fmt.Errorf("read link /%s: %w", full, err)
+			return fmt.Errorf("read link %s: %w", shown(full), err)
 		}
 		h.Typeflag, h.Linkname = tar.TypeSymlink, string(d.buf[:n])
 	case unix.S_IFIFO:
 		h.Typeflag = tar.TypeFifo
 	case unix.S_IFCHR:
 		if st.Rdev == 0 {
-			return d.whiteout(rel+whiteoutPrefix+name, &st)
+			return d.whiteout(dir.Join(whiteoutPrefix+name), &st)
 		}
 		h.Typeflag = tar.TypeChar
 		h.Devmajor, h.Devminor = int64(unix.Major(st.Rdev)), int64(unix.Minor(st.Rdev))
@@ -185,27 +187,31 @@ func (d *differ) entry(fd int, rel, name string) error {
 		h.Typeflag = tar.TypeBlock
 		h.Devmajor, h.Devminor = int64(unix.Major(st.Rdev)), int64(unix.Minor(st.Rdev))
 	default:
-		return fmt.Errorf("/%s: unknown file type %o", full, st.Mode)
+		return fmt.Errorf("%s: unknown file type %o", shown(full), st.Mode)
 	}
 	if linked, err := d.linked(full, &st); linked || err != nil {
 		return err
 	}
 	xattrs, _, err := d.xattrs(fd, name, &st)
 	if err != nil {
-		return fmt.Errorf("/%s: %w", full, err)
+		return fmt.Errorf("%s: %w", shown(full), err)
 	}
 	return d.emit(fd, name, full, &st, xattrs, h)
 }
 
-func (d *differ) directory(parent int, name, full string, st *unix.Stat_t) error {
-	fd, err := unix.Openat(parent, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+func (d *differ) directory(parent *beneath.Dir, name, full string, st *unix.Stat_t) error {
+	dir, err := parent.Enter(name)
 	if err != nil {
-		return fmt.Errorf("open /%s: %w", full, err)
+		return fmt.Errorf("open %s: %w", shown(full), err)
 	}
-	defer unix.Close(fd)
-	xattrs, opaque, err := d.xattrs(parent, name, st)
+	defer dir.Close()
+	fd, err := dir.FD()
 	if err != nil {
-		return fmt.Errorf("/%s: %w", full, err)
+		return fmt.Errorf("open %s: %w", shown(full), err)
+	}
+	xattrs, opaque, err := d.xattrs(fd, "", st)
+	if err != nil {
+		return fmt.Errorf("%s: %w", shown(full), err)
 	}
 	h := d.header(full+"/", st, xattrs, &tar.Header{Typeflag: tar.TypeDir})
 	depth := len(d.held)
@@ -217,7 +223,8 @@ func (d *differ) directory(parent int, name, full string, st *unix.Stat_t) error
 			return err
 		}
 	}
-	if err := d.dir(fd, full+"/"); err != nil {
+	parent.Rest()
+	if err := d.dir(dir); err != nil {
 		return err
 	}
 	if len(d.held) <= depth {
@@ -225,7 +232,7 @@ func (d *differ) directory(parent int, name, full string, st *unix.Stat_t) error
 	}
 	same, err := d.sameBelow(full, st, xattrs)
 	if err != nil {
-		return fmt.Errorf("/%s: %w", full, err)
+		return fmt.Errorf("%s: %w", shown(full), err)
 	}
 	if !same {
 		return d.release()
@@ -245,20 +252,25 @@ func (d *differ) sameBelow(rel string, st *unix.Stat_t, xattrs map[string]string
 	if st.Mode != below.Mode || st.Uid != below.Uid || st.Gid != below.Gid {
 		return false, nil
 	}
-	theirs, _, err := d.xattrs(fd, "", &below)
+	lower := &differ{diffOptions: diffOptions{prefix: d.prefix}, buf: d.buf} // changes nothing
+	theirs, _, err := lower.xattrs(fd, "", &below)
 	return err == nil && maps.Equal(xattrs, theirs), err
 }
 
 // drop removes an empty directory and leaves its parent's time as it was.
-func (d *differ) drop(parent int, name, full string) error {
+func (d *differ) drop(dir *beneath.Dir, name, full string) error {
+	parent, err := dir.FD()
+	if err != nil {
+		return fmt.Errorf("open %s: %w", shown(dir.Path()), err)
+	}
 	var st unix.Stat_t
 	if err := unix.Fstat(parent, &st); err != nil {
-		return fmt.Errorf("/%s: %w", full, err)
+		return fmt.Errorf("%s: %w", shown(full), err)
 	}
 	if err := unix.Unlinkat(parent, name, unix.AT_REMOVEDIR); err == unix.ENOTEMPTY {
 		return nil // sockets
 	} else if err != nil {
-		return fmt.Errorf("remove /%s: %w", full, err)
+		return fmt.Errorf("remove %s: %w", shown(full), err)
 	}
 	return d.setTime(parent, ".", full, &st, time.Unix(int64(st.Mtim.Sec), int64(st.Mtim.Nsec)))
 }
@@ -268,7 +280,13 @@ func (d *differ) release() error {
 	for len(d.held) > 0 {
 		h := d.held[0]
 		d.held = d.held[1:]
-		if err := d.setTime(h.dir, h.name, h.header.Name, h.st, h.header.ModTime); err != nil {
+		fd, err := h.dir.FD()
+		if err != nil {
+			return fmt.Errorf("open %s: %w", shown(h.dir.Path()), err)
+		}
+		err = d.setTime(fd, h.name, h.header.Name, h.st, h.header.ModTime)
+		h.dir.Rest()
+		if err != nil {
 			return err
 		}
 		if err := d.write(h.header); err != nil {
@@ -308,13 +326,13 @@ func (d *differ) file(parent int, name, full string, st *unix.Stat_t) error {
 		fd, err = unix.Openat(parent, name, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	}
 	if err != nil {
-		return fmt.Errorf("open /%s: %w", full, err)
+		return fmt.Errorf("open %s: %w", shown(full), err)
 	}
 	f := os.NewFile(uintptr(fd), full)
 	defer f.Close()
 	xattrs, _, err := d.xattrs(parent, name, st)
 	if err != nil {
-		return fmt.Errorf("/%s: %w", full, err)
+		return fmt.Errorf("%s: %w", shown(full), err)
 	}
 	if err := d.emit(parent, name, full, st, xattrs, &tar.Header{Typeflag: tar.TypeReg, Size: st.Size}); err != nil {
 		return err
@@ -328,9 +346,10 @@ func (d *differ) file(parent int, name, full string, st *unix.Stat_t) error {
 		err = io.ErrUnexpectedEOF
 	}
 	if err != nil {
-		return fmt.Errorf("read /%s: %w", full, err)
+		return fmt.Errorf("read %s: %w", shown(full), err)
 	}
 	d.split.endFile(full)
+	d.sums[st.Ino] = d.split.crc32.Sum32()
 	return nil
 }
 

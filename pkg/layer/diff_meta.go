@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
 // time is the mtime in the layer.
@@ -50,7 +52,7 @@ func (d *differ) setTime(dir int, name, full string, st *unix.Stat_t, to time.Ti
 	}
 	ts := []unix.Timespec{{Nsec: unix.UTIME_OMIT}, {Sec: to.Unix(), Nsec: int64(to.Nanosecond())}}
 	if err := unix.UtimesNanoAt(dir, name, ts, unix.AT_SYMLINK_NOFOLLOW); err != nil {
-		return fmt.Errorf("set time of /%s: %w", full, err)
+		return fmt.Errorf("set time of %s: %w", shown(full), err)
 	}
 	return nil
 }
@@ -59,19 +61,21 @@ func (d *differ) write(h *tar.Header) error {
 	d.n++
 	h.Format = tar.FormatPAX
 	if h.Uid < 0 || h.Gid < 0 {
-		return fmt.Errorf("/%s: owner %d:%d out of range", h.Name, h.Uid, h.Gid)
+		return fmt.Errorf("%s: owner %d:%d out of range", shown(h.Name), h.Uid, h.Gid)
 	}
 	if d.limit > 0 && d.split.size+h.Size > d.limit {
-		return fmt.Errorf("/%s (%d bytes): the step's files make a layer of more than %d bytes", h.Name, h.Size, d.limit)
+		return fmt.Errorf("%s (%d bytes): the step's files make a layer of more than %d bytes", shown(h.Name), h.Size, d.limit)
 	}
 	if err := d.tw.WriteHeader(h); err != nil {
-		return fmt.Errorf("/%s: %w", h.Name, err)
+		return fmt.Errorf("%s: %w", shown(h.Name), err)
 	}
 	return nil
 }
 
 // xattrs reads the extended attributes of name below dir (of dir itself for
-// "") as PAX records. Overlay's own never appear; opaque is what they say.
+// "") as PAX records. Those that mean something to a machine's storage never
+// appear, neither overlay's own nor what a step has made to look like them;
+// opaque is what overlay's say.
 func (d *differ) xattrs(dir int, name string, st *unix.Stat_t) (recs map[string]string, opaque bool, err error) {
 	file := fdPath(dir)
 	if name != "" {
@@ -87,8 +91,14 @@ func (d *differ) xattrs(dir int, name string, st *unix.Stat_t) (recs map[string]
 		return nil, false, fmt.Errorf("list extended attributes: %w", err)
 	}
 	for key := range strings.SplitSeq(strings.TrimSuffix(string(d.buf[:n]), "\x00"), "\x00") {
-		own := strings.HasPrefix(key, userOverlay) || strings.HasPrefix(key, trustedOverlay)
-		if own && key != d.prefix+"opaque" {
+		own := key == d.prefix+"opaque"
+		if !own && privateXattr(key) {
+			if d.strip && !strings.HasPrefix(key, d.prefix) {
+				err = unix.Lremovexattr(file, key)
+			}
+			if err != nil && err != unix.ENODATA {
+				return nil, false, fmt.Errorf("remove extended attribute %s: %w", terminal.Line(key), err)
+			}
 			continue
 		}
 		n, err := unix.Lgetxattr(file, key, d.buf)
@@ -96,7 +106,7 @@ func (d *differ) xattrs(dir int, name string, st *unix.Stat_t) (recs map[string]
 			continue
 		}
 		if err != nil {
-			return nil, false, fmt.Errorf("read extended attribute %s: %w", key, err)
+			return nil, false, fmt.Errorf("read extended attribute %s: %w", terminal.Line(key), err)
 		}
 		if own {
 			opaque = st.Mode&unix.S_IFMT == unix.S_IFDIR && string(d.buf[:n]) == "y"
@@ -109,6 +119,9 @@ func (d *differ) xattrs(dir int, name string, st *unix.Stat_t) (recs map[string]
 	}
 	return recs, opaque, nil
 }
+
+// shown is a path below the root as messages name it. A step chose it.
+func shown(rel string) string { return terminal.Line("/" + rel) }
 
 // cleanRel is the path relative to the root of p, "" for the root itself.
 func cleanRel(p string) string {

@@ -220,6 +220,7 @@ func (s *Store) exportArchive(ctx context.Context, i Image, path, n string) erro
 		written[name] = true
 		err = s.archiveLayer(ctx, w, name, l)
 	}
+	err = s.alsoDamaged(ctx, chain, err)
 	if err == nil {
 		var doc []byte
 		if doc, err = json.Marshal([]any{entry}); err == nil {

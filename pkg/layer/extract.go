@@ -48,6 +48,7 @@ type extractor struct {
 	files   map[string]int         // positions of stored files in the tar record
 	devices map[string]bool        // device nodes, which are not on disk
 	owners  map[unixIDs]bool
+	sums    crcs
 	moved   map[int]string // files of the record that were replaced: where they are now
 	movedN  int64          // bytes of them
 	trees   int            // replaced directories
@@ -64,13 +65,13 @@ func extract(ctx context.Context, r io.Reader, record *os.File, o extractOptions
 	defer unix.Close(fd)
 	x := &extractor{
 		extractOptions: o, ctx: ctx, split: newSplitter(record), rootf: fd, buf: make([]byte, 256<<10), lastFD: -1,
-		dirs: map[string]*tar.Header{}, files: map[string]int{}, devices: map[string]bool{}, owners: map[unixIDs]bool{}, moved: map[int]string{},
+		dirs: map[string]*tar.Header{}, files: map[string]int{}, devices: map[string]bool{}, owners: map[unixIDs]bool{}, sums: crcs{}, moved: map[int]string{},
 	}
 	defer x.forgetParent()
 	if err := x.run(r); err != nil {
 		return diffResult{}, record, err
 	}
-	res := diffResult{Entries: 1}
+	res := diffResult{Entries: 1, sums: x.sums}
 	if res.DiffID, res.Size, err = x.split.finish(); err != nil {
 		return diffResult{}, record, err
 	}
@@ -134,6 +135,13 @@ func (x *extractor) run(r io.Reader) error {
 	return x.finishDirs()
 }
 
+// maxMember is how long a path in a layer may be, in bytes. It is more than the
+// kernel takes at once, since directories can be made deeper than that, and has
+// an end, since the work and memory for a path grow with the square of it.
+const maxMember = 16 << 10
+
+var errLongPath = fmt.Errorf("its path is too long: a layer takes %d bytes", maxMember)
+
 type onlyReader struct{ io.Reader }
 
 // memberPath is a member's path below the root, "" for the root itself.
@@ -169,6 +177,9 @@ func (x *extractor) member(h *tar.Header, r io.Reader) error {
 	}
 	if err := checkHeader(h); err != nil {
 		return err
+	}
+	if len(rel) > maxMember {
+		return errLongPath
 	}
 	if rel == "" {
 		if h.Typeflag != tar.TypeDir {

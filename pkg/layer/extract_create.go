@@ -159,6 +159,11 @@ func (x *extractor) file(h *tar.Header, at int, rel, name string, content io.Rea
 		}
 		x.files[rel] = x.split.pos
 		x.split.endFile(rel)
+		var st unix.Stat_t
+		if err := unix.Fstat(fd, &st); err != nil {
+			return errors.Join(err, f.Close())
+		}
+		x.sums[st.Ino] = x.split.crc32.Sum32()
 	}
 	return errors.Join(x.setMeta(fdPath(fd), true, h), f.Close())
 }

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/beneath"
 )
 
 // parent opens the directory dir, a path as the stream names it, and makes it
@@ -46,20 +48,15 @@ func (x *extractor) forgetParent() {
 
 // openDir opens an existing directory.
 func (x *extractor) openDir(dir string) (int, string, error) {
-	name := dir
-	if name == "" {
-		name = "."
-	}
-	how := unix.OpenHow{
-		Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,
-		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS,
-	}
-	fd, err := unix.Openat2(x.rootf, name, &how)
+	fd, err := beneath.Open(x.rootf, dir, unix.O_PATH|unix.O_DIRECTORY)
 	if err != unix.ELOOP {
 		return fd, dir, err
 	}
-	how.Resolve = unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS
-	if fd, err = unix.Openat2(x.rootf, name, &how); err != nil {
+	how := unix.OpenHow{
+		Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
+	}
+	if fd, err = unix.Openat2(x.rootf, dir, &how); err != nil {
 		return -1, "", err
 	}
 	rel, err := x.realPath(fd)

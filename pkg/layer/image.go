@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"time"
 
@@ -94,15 +95,16 @@ func (s *Store) putImage(names []string, top string, config []byte, chain []Laye
 	}
 	dig, conf := digest.FromBytes(manifest), digest.FromBytes(config)
 	id := conf.Encoded()
-	_, err = s.store.CreateImage(id, nil, top, "", &storage.ImageOptions{
-		CreationDate: created, Digest: dig, Metadata: ours,
-		BigData: []storage.ImageBigDataOption{
-			{Key: "manifest", Data: manifest, Digest: dig},
-			{Key: storage.ImageDigestManifestBigDataNamePrefix + "-" + dig.String(), Data: manifest, Digest: dig},
-			{Key: conf.String(), Data: config, Digest: conf},
-		},
-	})
-	if err != nil && !errors.Is(err, storage.ErrDuplicateID) {
+	data := []storage.ImageBigDataOption{
+		{Key: "manifest", Data: manifest, Digest: dig},
+		{Key: storage.ImageDigestManifestBigDataNamePrefix + "-" + dig.String(), Data: manifest, Digest: dig},
+		{Key: conf.String(), Data: config, Digest: conf},
+	}
+	_, err = s.store.CreateImage(id, nil, top, "", &storage.ImageOptions{CreationDate: created, Digest: dig, Metadata: ours, BigData: data})
+	if errors.Is(err, storage.ErrDuplicateID) {
+		err = s.restoreData(id, data)
+	}
+	if err != nil {
 		return "", fmt.Errorf("put image: %w", err)
 	}
 	if len(names) > 0 {
@@ -111,6 +113,25 @@ func (s *Store) putImage(names []string, top string, config []byte, chain []Laye
 		}
 	}
 	return id, nil
+}
+
+// restoreData gives a stored image back what is not there any more, or is
+// damaged, of its documents. A manifest that is right for the image stays:
+// podman's may differ from ours.
+func (s *Store) restoreData(id string, data []storage.ImageBigDataOption) error {
+	for _, d := range data {
+		got, err := s.store.ImageBigData(id, d.Key)
+		if err == nil && bytes.Equal(got, d.Data) {
+			continue
+		}
+		if want, derr := s.store.ImageBigDataDigest(id, d.Key); err == nil && derr == nil && want == digest.FromBytes(got) {
+			continue
+		}
+		if err := s.store.SetImageBigData(id, d.Key, d.Data, func(b []byte) (digest.Digest, error) { return digest.FromBytes(b), nil }); err != nil {
+			return fmt.Errorf("restore the image's %s: %w", d.Key, err)
+		}
+	}
+	return nil
 }
 
 // checkHistory refuses a history that describes more or fewer layers than
@@ -228,11 +249,14 @@ func (s *Store) ImageByName(n string) (Image, bool, error) {
 // Config is an image's configuration, also as the bytes that its id digests.
 func (s *Store) Config(i Image) (*v1.ConfigFile, []byte, error) {
 	b, err := s.store.ImageBigData(i.ID, "sha256:"+i.ID)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w: %w", err, ErrDamaged)
+	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("read config of image %s: %w", short(i.ID), err)
 	}
 	if h, _, err := v1.SHA256(bytes.NewReader(b)); err != nil || h.Hex != i.ID {
-		return nil, nil, fmt.Errorf("config of image %s is damaged: its digest is %s", short(i.ID), h)
+		return nil, nil, fmt.Errorf("config of image %s: its digest is %s: %w", short(i.ID), h, ErrDamaged)
 	}
 	cfg, err := v1.ParseConfigFile(bytes.NewReader(b))
 	if err != nil {
@@ -265,7 +289,15 @@ func (s *Store) RemoveNames(names []string) error {
 // RemoveImage removes an image and the layers that nothing else needs. It is
 // idempotent.
 func (s *Store) RemoveImage(id string) error {
-	_, err := s.store.DeleteImage(id, true)
+	layers, err := s.store.DeleteImage(id, false) // those that would go with it
+	for _, l := range layers {
+		if err == nil {
+			err = s.flatten(l)
+		}
+	}
+	if err == nil {
+		_, err = s.store.DeleteImage(id, true)
+	}
 	if err != nil && !errors.Is(err, storage.ErrImageUnknown) {
 		return fmt.Errorf("remove image %s: %w", short(id), err)
 	}

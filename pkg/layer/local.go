@@ -5,6 +5,9 @@
 package layer
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -44,7 +47,7 @@ func (r Registry) local(n string) (string, error) {
 // Images lists all images of the store from its index. Neither a namespace nor
 // an opened store is needed; a store that does not exist has none.
 func (p Paths) Images() ([]Image, error) {
-	b, err := os.ReadFile(filepath.Join(p.GraphRoot, "overlay-images", "images.json"))
+	b, _, err := readIndex(p.GraphRoot, filepath.Join(p.GraphRoot, "overlay-images", "images.json"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -65,6 +68,18 @@ func (p Paths) Images() ([]Image, error) {
 		images[i] = Image{ID: x.ID, Names: x.Names, Top: x.Layer, Created: x.Created}
 	}
 	return images, nil
+}
+
+// ConfigWhole reports whether the configuration of an image is in the store as
+// it was stored.
+func (p Paths) ConfigWhole(id string) bool {
+	name := "=" + base64.StdEncoding.EncodeToString([]byte("sha256:"+id)) // containers/storage's name for it
+	b, err := os.ReadFile(filepath.Join(p.GraphRoot, "overlay-images", id, name))
+	if err != nil {
+		return false
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:]) == id
 }
 
 // Named reports whether an image has a name, which is completed as podman does.

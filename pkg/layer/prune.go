@@ -15,6 +15,8 @@ import (
 
 	"go.podman.io/storage"
 	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
 // ErrInUse says that another process has the store open.
@@ -24,23 +26,23 @@ var ErrInUse = errors.New("the store is in use by another carosbuild")
 // error wraps ErrInUse where one has.
 func (s *Store) Alone(f func() error) error {
 	return s.wip.exclusive(func() error {
-		alone, err := s.wip.alone()
+		other, err := s.wip.other()
 		if err != nil {
 			return err
 		}
-		if !alone {
-			return ErrInUse
+		if other != nil {
+			return other
 		}
 		return f()
 	})
 }
 
-// alone reports whether no other process holds the lock of a work directory.
-// The caller is in exclusive, so none is being made.
-func (w *wip) alone() (bool, error) {
+// other is an ErrInUse that says who, when another process holds the lock of a
+// work directory. The caller is in exclusive, so none is being made.
+func (w *wip) other() (inUse, err error) {
 	dirs, err := os.ReadDir(filepath.Join(w.base, "wip"))
 	if err != nil {
-		return false, fmt.Errorf("list work directories: %w", err)
+		return nil, fmt.Errorf("list work directories: %w", err)
 	}
 	for _, d := range dirs {
 		name := d.Name()
@@ -52,12 +54,16 @@ func (w *wip) alone() (bool, error) {
 		case err == nil:
 			l.Close()
 		case errors.Is(err, unix.EWOULDBLOCK):
-			return false, nil
+			holder, _ := os.ReadFile(filepath.Join(w.base, "wip", name, "lock"))
+			if len(holder) == 0 {
+				return ErrInUse, nil
+			}
+			return fmt.Errorf("%w: %s", ErrInUse, terminal.Line(string(holder))), nil
 		case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTDIR):
-			return false, err
+			return nil, err
 		}
 	}
-	return true, nil
+	return nil, nil
 }
 
 // Pruning is what a store can do without once some names are taken from its

@@ -118,6 +118,9 @@ func (s *Store) stored(f found) (Pulled, error) {
 	if err != nil {
 		return Pulled{}, err
 	}
+	if err := s.unmarked(img.Top); err != nil {
+		return Pulled{}, err
+	}
 	return Pulled{Layer: img.Top, Config: ImageConfig{*cfg}, Ref: f.pinned, config: config}, nil
 }
 
@@ -190,7 +193,7 @@ func (s *Store) pullLayers(ctx context.Context, r Registry, f found, m *v1.Manif
 		files[i] = make(chan *os.File, 1)
 	}
 	for i := range n {
-		if _, ok := s.Layer(parents[i+1]); !ok {
+		if !s.whole(parents[i+1]) {
 			missing = i
 			break
 		}

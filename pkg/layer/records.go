@@ -36,9 +36,9 @@ type Records struct {
 	dir, graph string
 
 	mu    sync.Mutex
-	boot  string       // read when first needed
-	stamp [2]time.Time // of the two indexes that ids is made of
-	ids   map[string]bool
+	boot  string            // read when first needed
+	stamp [2]time.Time      // of the two indexes that ids is made of
+	ids   map[string]string // of complete layers to their parents
 }
 
 // OpenRecords returns the records in dir that go with the store at graphRoot.
@@ -153,16 +153,17 @@ func (r *Records) usable(id string) (bool, error) {
 			return false, err
 		}
 	}
-	if damaged(filepath.Join(r.graph, "carosbuild", "pending"), id, r.boot) {
-		return false, nil
-	}
-	if _, err := os.Stat(filepath.Join(r.graph, "overlay", id, "diff")); err != nil {
-		return false, nil
-	}
 	if err := r.index(); err != nil {
 		return false, err
 	}
-	return r.ids[id], nil
+	for at, n := id, 0; at != "" && n <= len(r.ids); n++ { // a layer is of no use without those below it
+		parent, ok := r.ids[at]
+		if !ok || damaged(filepath.Join(r.graph, "carosbuild", "pending"), at, r.boot) || !present(r.graph, at) {
+			return false, nil
+		}
+		at = parent
+	}
+	return true, nil
 }
 
 // index reads which layers the store lists as complete, unless nothing has
@@ -179,11 +180,12 @@ func (r *Records) index() error {
 	if r.ids != nil && stamp == r.stamp {
 		return nil
 	}
-	ids := map[string]bool{}
+	ids := map[string]string{}
 	for _, f := range files {
 		var layers []struct {
-			ID    string         `json:"id"`
-			Flags map[string]any `json:"flags"`
+			ID     string         `json:"id"`
+			Parent string         `json:"parent"`
+			Flags  map[string]any `json:"flags"`
 		}
 		b, err := os.ReadFile(f)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -192,12 +194,12 @@ func (r *Records) index() error {
 		if err != nil {
 			return err
 		}
-		if err := json.Unmarshal(b, &layers); err != nil {
-			return fmt.Errorf("read the store's index %s: %w", f, err)
+		if json.Unmarshal(b, &layers) != nil {
+			continue // none of them counts, until the store is opened and has an index again
 		}
 		for _, l := range layers {
 			if incomplete, _ := l.Flags["incomplete"].(bool); !incomplete {
-				ids[l.ID] = true
+				ids[l.ID] = l.Parent
 			}
 		}
 	}

@@ -351,7 +351,7 @@ func FuzzSplit(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := assemble(&inlined, t.TempDir(), &out); err != nil {
+		if err := (&assembler{dir: t.TempDir(), buf: make([]byte, 4096)}).assemble(&inlined, &out); err != nil {
 			t.Fatal(err)
 		}
 		if want := string(head) + string(content) + string(tail); out.String() != want {

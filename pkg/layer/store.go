@@ -19,6 +19,8 @@ import (
 	"github.com/opencontainers/go-digest"
 	"go.podman.io/storage"
 	"go.podman.io/storage/types"
+
+	"github.com/carosio/carosbuild/pkg/beneath"
 )
 
 // Options say where a store is and what it may take.
@@ -26,6 +28,7 @@ type Options struct {
 	GraphRoot string // holds everything; absolute
 	RunRoot   string // what a reboot may lose; absolute
 	BootID    string // of this boot; "" reads the kernel's
+	Holder    string // who has the store open, for others that want it alone
 	Limits    Limits // zero values mean the defaults
 }
 
@@ -68,6 +71,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if !filepath.IsAbs(o.GraphRoot) || !filepath.IsAbs(o.RunRoot) {
 		return nil, fmt.Errorf("open store: %q and %q must be absolute paths", o.GraphRoot, o.RunRoot)
 	}
+	if err := restoreIndexes(filepath.Clean(o.GraphRoot)); err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
 	st, err := storage.GetStore(types.StoreOptions{
 		GraphRoot: o.GraphRoot, RunRoot: o.RunRoot, GraphDriverName: "overlay",
 		// A bind mount of the driver's directory on itself would make each
@@ -82,7 +88,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if s.ovl, err = detectOverlay(); err != nil {
 		return nil, fmt.Errorf("open store %s: %w", o.GraphRoot, err)
 	}
-	if s.wip, err = openWip(filepath.Join(graph, "carosbuild")); err != nil {
+	if s.wip, err = openWip(filepath.Join(graph, "carosbuild"), o.Holder); err != nil {
 		return nil, fmt.Errorf("open store %s: %w", o.GraphRoot, err)
 	}
 	if s.sync, err = startSyncer(graph, o.BootID, s.wip); err != nil {
@@ -99,7 +105,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 // process to the disk, and gives up all snapshots.
 func (s *Store) Close() error {
 	s.bg.Wait()
-	return errors.Join(s.bgErr, s.sync.close(), s.wip.close())
+	return errors.Join(s.bgErr, saveIndexes(s.graph), s.sync.close(), s.wip.close())
 }
 
 // GraphRoot is the directory that holds the store.
@@ -175,7 +181,11 @@ func (s *Store) lowers(id string) ([]string, error) {
 	}
 	dirs := make([]string, 0, len(chain))
 	for _, l := range slices.Backward(chain) {
-		dirs = append(dirs, s.diffDir(l.ID))
+		dir := s.diffDir(l.ID)
+		if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+			return nil, &DamageError{l.ID, "", "its files are missing"}
+		}
+		dirs = append(dirs, dir)
 	}
 	return dirs, nil
 }
@@ -184,17 +194,34 @@ func (s *Store) lowers(id string) ([]string, error) {
 // idempotent.
 func (s *Store) RemoveLayer(id string) error {
 	defer s.forget(id)
-	if err := os.Remove(s.devicesFile(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("remove layer %s: %w", id, err)
+	for _, note := range []string{s.devicesFile(id), s.sumsFile(id)} {
+		if err := os.Remove(note); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("remove layer %s: %w", id, err)
+		}
+	}
+	if _, err := s.store.Layer(id); err == nil {
+		if err := s.flatten(id); err != nil {
+			return fmt.Errorf("remove layer %s: %w", id, err)
+		}
 	}
 	err := s.store.DeleteLayer(id)
 	if errors.Is(err, storage.ErrLayerUnknown) || errors.Is(err, storage.ErrNotALayer) {
-		return nil
+		err = nil
+	}
+	if err == nil {
+		err = s.clearDamage(id)
 	}
 	if err != nil {
 		return fmt.Errorf("remove layer %s: %w", id, err)
 	}
 	return nil
+}
+
+// flatten prepares a layer that is about to be removed: the store's library has
+// a descriptor open for each level of its directories. Should the removal not
+// come to its end, the layer counts as damaged.
+func (s *Store) flatten(id string) error {
+	return beneath.RemoveDeep(s.diffDir(id), func() error { return s.MarkDamaged(id, "it was about to be removed") })
 }
 
 // sweep removes layers that may have been damaged by a power cut, with all

@@ -177,11 +177,11 @@ func testAlone(t *testing.T, s *Store) {
 	if err := s.Alone(f); err != nil || ran != 1 {
 		t.Errorf("alone: %v", err)
 	}
-	other, err := openWip(s.wip.base)
+	other, err := openWip(s.wip.base, "carosbuild serve, process 7")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Alone(f); !errors.Is(err, ErrInUse) || ran != 1 {
+	if err := s.Alone(f); !errors.Is(err, ErrInUse) || ran != 1 || !strings.HasSuffix(err.Error(), ": carosbuild serve, process 7") {
 		t.Errorf("with another: %v", err)
 	}
 	if err := other.close(); err != nil {

@@ -58,7 +58,7 @@ func (s *Store) image(ctx context.Context, i Image, cache BlobCache, c Compressi
 		})
 	}
 	if err := g.Wait(); err != nil {
-		return nil, err
+		return nil, s.alsoDamaged(ctx, chain, err)
 	}
 	img := &storeImage{config: config, layers: map[v1.Hash]*blobLayer{}}
 	m := v1.Manifest{SchemaVersion: 2, MediaType: types.OCIManifestSchema1, Layers: []v1.Descriptor{}}

@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"hash/crc64"
 	"io"
 	"io/fs"
@@ -23,6 +24,8 @@ import (
 	cstorage "go.podman.io/storage"
 	"go.podman.io/storage/pkg/archive"
 	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/beneath"
 )
 
 // ErrDamaged says that stored bytes are not those that were stored.
@@ -37,11 +40,24 @@ func (s *Store) splitFile(id string) string {
 // layer's files have changed.
 func (s *Store) WriteTar(l Layer, w io.Writer) error {
 	sum := sha256.New()
-	if err := s.writeTar(l, io.MultiWriter(w, sum)); err != nil {
+	if err := s.writeTar(l, io.MultiWriter(w, sum), nil); err != nil {
 		return fmt.Errorf("read layer %s: %w", short(l.ID), err)
 	}
 	if got := hex.EncodeToString(sum.Sum(nil)); got != l.DiffID.Hex {
-		return fmt.Errorf("read layer %s: its tar has the digest sha256:%s, not %s: %w", short(l.ID), got, l.DiffID, ErrDamaged)
+		return &DamageError{l.ID, "", fmt.Sprintf("its tar has the digest sha256:%s, not %s", got, l.DiffID)}
+	}
+	return nil
+}
+
+// writeSummed reads the whole layer, checks its digest, and notes the sums of
+// its files.
+func (s *Store) writeSummed(l Layer, known crcs) error {
+	sum := sha256.New()
+	if err := s.writeTar(l, sum, known); err != nil {
+		return fmt.Errorf("read layer %s: %w", short(l.ID), err)
+	}
+	if got := hex.EncodeToString(sum.Sum(nil)); got != l.DiffID.Hex {
+		return &DamageError{l.ID, "", fmt.Sprintf("its tar has the digest sha256:%s, not %s", got, l.DiffID)}
 	}
 	return nil
 }
@@ -60,9 +76,12 @@ func (c *counter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (s *Store) writeTar(l Layer, w io.Writer) error {
+func (s *Store) writeTar(l Layer, w io.Writer, known crcs) error {
 	split, err := os.Open(s.splitFile(l.ID))
 	if errors.Is(err, fs.ErrNotExist) {
+		if known != nil {
+			return s.sumFiles(l, known, w)
+		}
 		return s.diffByStore(l, w)
 	}
 	if err != nil {
@@ -71,29 +90,36 @@ func (s *Store) writeTar(l Layer, w io.Writer) error {
 	defer split.Close()
 	z, err := gzip.NewReader(bufio.NewReaderSize(split, 64<<10))
 	if err != nil {
-		return fmt.Errorf("tar record: %w", err)
+		return &DamageError{l.ID, "", fmt.Sprintf("its tar record: %v", err)}
 	}
 	defer z.Close()
-	return assemble(z, s.diffDir(l.ID), w)
+	a := assembler{layer: l.ID, dir: s.diffDir(l.ID), known: known, buf: make([]byte, 256<<10)}
+	return a.assemble(z, w)
 }
 
-// assemble writes the tar stream that a tar-split and a layer's directory
-// make.
-func assemble(split io.Reader, dir string, w io.Writer) error {
-	root, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+// assembler makes a tar stream of a tar-split and a layer's directory.
+type assembler struct {
+	layer, dir string
+	known      crcs // where sums are noted, or nil
+	buf        []byte
+}
+
+// assemble writes the stream.
+func (a *assembler) assemble(split io.Reader, w io.Writer) error {
+	root, err := unix.Open(a.dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return err
+		return &DamageError{a.layer, "", fmt.Sprintf("its files: %v", err)}
 	}
 	defer unix.Close(root)
 	out := bufio.NewWriterSize(w, 256<<10)
-	buf, crc := make([]byte, 256<<10), crc64.New(storage.CRCTable)
+	crc := crc64.New(storage.CRCTable)
 	dec := json.NewDecoder(split)
 	for {
 		var e storage.Entry
 		if err := dec.Decode(&e); err == io.EOF {
 			return out.Flush()
 		} else if err != nil {
-			return fmt.Errorf("tar record: %w", err)
+			return &DamageError{a.layer, "", fmt.Sprintf("its tar record: %v", err)}
 		}
 		if e.Type == storage.SegmentType {
 			if _, err := out.Write(e.Payload); err != nil {
@@ -105,11 +131,11 @@ func assemble(split io.Reader, dir string, w io.Writer) error {
 			continue
 		}
 		crc.Reset()
-		if err := copyFile(io.MultiWriter(out, crc), root, e.GetName(), e.Size, buf); err != nil {
+		if err := a.copyFile(io.MultiWriter(out, crc), root, e.GetName(), e.Size); err != nil {
 			return err
 		}
 		if !bytes.Equal(crc.Sum(nil), e.Payload) {
-			return fmt.Errorf("file %q: %w", e.GetName(), ErrDamaged)
+			return &DamageError{a.layer, cleanRel(e.GetName()), "has another content than was stored"}
 		}
 	}
 }
@@ -125,22 +151,51 @@ func (s *Store) diffByStore(l Layer, w io.Writer) error {
 	return errors.Join(err, r.Close())
 }
 
-func copyFile(w io.Writer, root int, rel string, size int64, buf []byte) error {
-	fd, err := unix.Openat2(root, cleanRel(rel), &unix.OpenHow{
-		Flags:   unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NONBLOCK | unix.O_NOFOLLOW,
-		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS,
+// sumFiles notes the sums of the files of a layer that has no tar-split, for
+// which their digest, which w takes, is all there is to check them by.
+func (s *Store) sumFiles(l Layer, known crcs, w io.Writer) error {
+	root, err := unix.Open(s.diffDir(l.ID), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return &DamageError{l.ID, "", fmt.Sprintf("its files: %v", err)}
+	}
+	defer unix.Close(root)
+	a := assembler{layer: l.ID, known: known, buf: make([]byte, 256<<10)}
+	err = listFiles(s.diffDir(l.ID), s.ovl.prefix, func(f *FileSum, _ uint64) error {
+		if f.Size == 0 {
+			return nil
+		}
+		return a.copyFile(io.Discard, root, f.Path, f.Size)
 	})
 	if err != nil {
-		return fmt.Errorf("file %q: %w: %w", rel, err, ErrDamaged)
+		return err
+	}
+	return s.diffByStore(l, w)
+}
+
+func (a *assembler) copyFile(w io.Writer, root int, rel string, size int64) error {
+	fd, err := beneath.Open(root, cleanRel(rel), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW)
+	if err != nil {
+		return &DamageError{a.layer, cleanRel(rel), fmt.Sprintf("cannot be opened: %v", err)}
 	}
 	f := os.NewFile(uintptr(fd), rel)
 	defer f.Close()
-	n, err := io.CopyBuffer(w, io.LimitReader(f, size), buf)
+	sum := crc32.New(castagnoli)
+	if a.known != nil {
+		w = io.MultiWriter(w, sum)
+	}
+	n, err := io.CopyBuffer(w, io.LimitReader(f, size), a.buf)
 	if err != nil {
-		return fmt.Errorf("file %q: %w", rel, err)
+		return fmt.Errorf("read %s: %w", shown(cleanRel(rel)), err)
 	}
 	if n != size {
-		return fmt.Errorf("file %q has %d of %d bytes: %w", rel, n, size, ErrDamaged)
+		return &DamageError{a.layer, cleanRel(rel), fmt.Sprintf("has %d bytes, had %d", n, size)}
+	}
+	if a.known != nil {
+		var st unix.Stat_t
+		if err := unix.Fstat(fd, &st); err != nil {
+			return err
+		}
+		a.known[st.Ino] = sum.Sum32()
 	}
 	return nil
 }

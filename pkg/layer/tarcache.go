@@ -29,7 +29,7 @@ import (
 // fetched again.
 //
 //	DIR/HEX.tar           the stream with that diffID; runs of zeros are holes
-//	DIR/HEX.json          sealed: its length and CRC-32C
+//	DIR/HEX.json          sealed: its digest, length and CRC-32C
 //	DIR/quarantine/HEX    a damaged one
 type TarCache struct {
 	Dir    string
@@ -39,8 +39,9 @@ type TarCache struct {
 // tarSum is what is noted beside a stream: enough to find damage, not to prove
 // where it is from, for that was done when it was written.
 type tarSum struct {
-	Size  int64  `json:"size"`
-	CRC32 uint32 `json:"crc32c"` // Castagnoli
+	DiffID v1.Hash `json:"diffID"` // of the stream: two cached layers may have changed places
+	Size   int64   `json:"size"`
+	CRC32  uint32  `json:"crc32c"` // Castagnoli
 }
 
 func (c TarCache) tarFile(id v1.Hash) string { return filepath.Join(c.Dir, id.Hex+".tar") }
@@ -82,7 +83,7 @@ func (c TarCache) find(ctx context.Context, id v1.Hash) (*os.File, tarSum, error
 		return nil, want, errors.Join(err, f.Close())
 	}
 	if ok {
-		got, err := sumOf(ctx, f)
+		got, err := sumOf(ctx, id, f)
 		if err != nil && ctx.Err() != nil {
 			return nil, want, errors.Join(err, f.Close())
 		}
@@ -93,10 +94,10 @@ func (c TarCache) find(ctx context.Context, id v1.Hash) (*os.File, tarSum, error
 	return nil, want, errors.Join(f.Close(), c.quarantine(id))
 }
 
-func sumOf(ctx context.Context, r io.Reader) (tarSum, error) {
-	sum := crc32.New(crc32.MakeTable(crc32.Castagnoli))
+func sumOf(ctx context.Context, id v1.Hash, r io.Reader) (tarSum, error) {
+	sum := crc32.New(castagnoli)
 	n, err := io.CopyBuffer(&contextWriter{ctx, sum}, onlyReader{r}, make([]byte, 1<<20))
-	return tarSum{n, sum.Sum32()}, err
+	return tarSum{id, n, sum.Sum32()}, err
 }
 
 // quarantine takes a damaged layer out of the way.
@@ -135,7 +136,7 @@ func (c TarCache) put(id v1.Hash, write func(io.Writer) error) (*os.File, tarSum
 	if err != nil {
 		return nil, tarSum{}, errors.Join(err, f.Close(), os.Remove(f.Name()))
 	}
-	sum := tarSum{w.size, w.crc.Sum32()}
+	sum := tarSum{id, w.size, w.crc.Sum32()}
 	if err := writeSealed(c.sumFile(id), sum); err != nil {
 		return nil, sum, errors.Join(err, f.Close())
 	}
@@ -162,7 +163,7 @@ type tarWriter struct {
 }
 
 func newTarWriter(f *os.File) *tarWriter {
-	return &tarWriter{file: f, sum: sha256.New(), crc: crc32.New(crc32.MakeTable(crc32.Castagnoli))}
+	return &tarWriter{file: f, sum: sha256.New(), crc: crc32.New(castagnoli)}
 }
 
 // zeroRun is the length in bytes of what is looked at and left out as one.

@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash"
+	"hash/crc32"
 	"hash/crc64"
 	"io"
 
@@ -34,6 +35,7 @@ type splitter struct {
 	size    int64
 	seg     []byte
 	crc     hash.Hash64
+	crc32   hash.Hash32 // Castagnoli, for the record of the layer's files
 	pos     int
 	counted int64 // bytes of the file in progress
 	infile  bool
@@ -41,7 +43,7 @@ type splitter struct {
 }
 
 func newSplitter(w io.Writer) *splitter {
-	s := &splitter{out: bufio.NewWriterSize(w, 64<<10), sum: sha256.New(), crc: crc64.New(storage.CRCTable)}
+	s := &splitter{out: bufio.NewWriterSize(w, 64<<10), sum: sha256.New(), crc: crc64.New(storage.CRCTable), crc32: crc32.New(castagnoli)}
 	s.enc = json.NewEncoder(s.out)
 	s.enc.SetEscapeHTML(false)
 	return s
@@ -53,6 +55,7 @@ func (s *splitter) Write(p []byte) (int, error) {
 	s.size += int64(len(p))
 	if s.infile {
 		s.crc.Write(p)
+		s.crc32.Write(p)
 		s.counted += int64(len(p))
 		return len(p), s.err
 	}
@@ -72,6 +75,7 @@ func (s *splitter) Write(p []byte) (int, error) {
 func (s *splitter) beginFile() {
 	s.flush()
 	s.crc.Reset()
+	s.crc32.Reset()
 	s.counted, s.infile = 0, true
 }
 

@@ -13,6 +13,8 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/beneath"
 )
 
 // lowers are the directories below an upper one, top first.
@@ -39,18 +41,7 @@ func (l lowers) find(rel string, dirs bool) (unix.Stat_t, bool) {
 // openBeneath opens a path below a directory without following any symbolic
 // link.
 func openBeneath(dir, rel string, flags int) (int, error) {
-	d, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return -1, err
-	}
-	defer unix.Close(d)
-	if rel == "" {
-		rel = "."
-	}
-	return unix.Openat2(d, rel, &unix.OpenHow{
-		Flags:   uint64(flags | unix.O_CLOEXEC),
-		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS,
-	})
+	return beneath.OpenIn(dir, rel, flags)
 }
 
 // trim removes from an upper directory what the sandbox made in it rather
@@ -73,7 +64,7 @@ func trim(upper string, exclude, stubs []string) error {
 			return nil // the step has put something else there
 		}
 		if all {
-			return root.RemoveAll(rel)
+			return removeIn(upper, rel)
 		}
 		st, err := root.Lstat(rel)
 		if err != nil || st.Mode().IsRegular() && st.Size() > 0 || !st.Mode().IsRegular() && !st.IsDir() {
@@ -100,6 +91,16 @@ func trim(upper string, exclude, stubs []string) error {
 		}
 	}
 	return nil
+}
+
+// removeIn removes a name below a directory with all that is in it.
+func removeIn(dir, rel string) error {
+	fd, err := openBeneath(dir, parentOf(rel), unix.O_PATH|unix.O_DIRECTORY)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return beneath.RemoveAt(fd, path.Base(rel))
 }
 
 // plainParents reports whether all directories above rel are directories.

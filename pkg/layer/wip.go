@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/beneath"
 )
 
 // wip is the directory for what one process has in progress. The process
@@ -37,7 +39,7 @@ type deadWip struct {
 	lock *os.File
 }
 
-func openWip(base string) (*wip, error) {
+func openWip(base, holder string) (*wip, error) {
 	if err := os.MkdirAll(filepath.Join(base, "wip"), 0o700); err != nil {
 		return nil, fmt.Errorf("make work directory: %w", err)
 	}
@@ -50,7 +52,9 @@ func openWip(base string) (*wip, error) {
 		if w.dir, err = os.MkdirTemp(filepath.Join(base, "wip"), "wip-"); err != nil {
 			return err
 		}
-		w.lock, err = flock(filepath.Join(w.dir, "lock"), unix.LOCK_EX|unix.LOCK_NB)
+		if w.lock, err = flock(filepath.Join(w.dir, "lock"), unix.LOCK_EX|unix.LOCK_NB); err == nil {
+			_, err = w.lock.WriteString(holder)
+		}
 		return err
 	})
 	if err != nil {
@@ -201,21 +205,10 @@ func pruneStaging(dir string) error {
 	return nil
 }
 
-// removeAll removes a tree that may hold directories without permissions for
-// their owner; uid 0 of the namespace does not mind those, other owners do.
-func removeAll(path string) error {
-	err := os.RemoveAll(path)
-	if !errors.Is(err, fs.ErrPermission) {
-		return err
-	}
-	_ = filepath.WalkDir(path, func(p string, d fs.DirEntry, _ error) error {
-		if d != nil && d.IsDir() {
-			_ = os.Chmod(p, 0o700)
-		}
-		return nil
-	})
-	return os.RemoveAll(path)
-}
+// removeAll removes a tree that a step may have made: as deep as it likes, and
+// without permissions for the owner, which uid 0 of the namespace does not
+// mind, but other owners do.
+func removeAll(path string) error { return beneath.RemoveAll(path) }
 
 // mkdir makes a new directory in progress.
 func (w *wip) mkdir() (string, error) {

@@ -17,6 +17,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/beneath"
 )
 
 // Source is an open directory that Trees are read from. It must stay open as long
@@ -54,7 +56,7 @@ func (d *Source) Read(ctx context.Context, clamp int64, jobs int) (*Tree, error)
 	if root.entry.Type() != Dir {
 		return nil, fmt.Errorf("read directory tree: %s is no directory", d.name)
 	}
-	if root.below = w.list(d.fd, ""); root.below.err != nil {
+	if root.below = w.list(""); root.below.err != nil {
 		return nil, fmt.Errorf("read directory tree: %w", root.below.err)
 	}
 	return assemble(&listing{nodes: []node{root}}), nil
@@ -129,47 +131,36 @@ type walker struct {
 	slots chan struct{} // one for each directory read beside the caller's
 }
 
-// list reads what is below the directory fd, called path, in Compare order.
-func (w *walker) list(fd int, path string) *listing {
+// list reads what is below the directory path, in Compare order. No directory
+// stays open while those in it are read: there may be more levels than
+// descriptors.
+func (w *walker) list(path string) *listing {
 	if err := w.ctx.Err(); err != nil {
 		return &listing{err: err}
 	}
-	names, err := readNames(fd)
+	nodes, err := w.nodes(path)
 	if err != nil {
-		return &listing{err: &os.PathError{Op: "readdir", Path: path, Err: err}}
+		return &listing{err: err}
 	}
-	out := &listing{nodes: make([]node, 0, len(names))} // is not moved any more
+	out := &listing{nodes: nodes} // is not moved any more
 	var wg sync.WaitGroup
-	defer wg.Wait()
-	for _, name := range names {
-		n, err := w.entry(fd, name, join(path, name))
-		if errors.Is(err, unix.ENOENT) {
-			continue // overlay lists a whiteout of nothing, which is not there
-		}
-		if err != nil {
-			return &listing{err: err}
-		}
-		if n.entry.Type() == Char && n.entry.Rdev == (Device{}) {
-			continue // and shows one where there is a single layer
-		}
-		out.nodes = append(out.nodes, n)
-		if n.entry.Type() != Dir {
+	for i := range nodes {
+		dir := &nodes[i]
+		if dir.entry.Type() != Dir {
 			continue
 		}
-		dir := &out.nodes[len(out.nodes)-1]
-		descend := func() { dir.below = w.descend(fd, name, dir.entry.Path) }
 		select {
 		case w.slots <- struct{}{}:
 			wg.Go(func() {
 				defer func() { <-w.slots }()
-				descend()
+				dir.below = w.list(dir.entry.Path)
 			})
 		default:
-			descend()
+			dir.below = w.list(dir.entry.Path)
 		}
 	}
 	wg.Wait()
-	for _, n := range out.nodes {
+	for _, n := range nodes {
 		if n.below != nil && n.below.err != nil {
 			return n.below
 		}
@@ -177,14 +168,32 @@ func (w *walker) list(fd int, path string) *listing {
 	return out
 }
 
-// descend lists name in the directory fd; path is its whole path.
-func (w *walker) descend(fd int, name, path string) *listing {
-	sub, err := unix.Openat(fd, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+// nodes are the entries of the directory path.
+func (w *walker) nodes(path string) ([]node, error) {
+	fd, err := beneath.Open(w.dir.fd, path, unix.O_RDONLY|unix.O_DIRECTORY)
 	if err != nil {
-		return &listing{err: &os.PathError{Op: "open", Path: path, Err: err}}
+		return nil, &os.PathError{Op: "open", Path: path, Err: err}
 	}
-	defer unix.Close(sub)
-	return w.list(sub, path)
+	defer unix.Close(fd)
+	names, err := readNames(fd)
+	if err != nil {
+		return nil, &os.PathError{Op: "readdir", Path: path, Err: err}
+	}
+	out := make([]node, 0, len(names))
+	for _, name := range names {
+		n, err := w.entry(fd, name, join(path, name))
+		if errors.Is(err, unix.ENOENT) {
+			continue // overlay lists a whiteout of nothing, which is not there
+		}
+		if err != nil {
+			return nil, err
+		}
+		if n.entry.Type() == Char && n.entry.Rdev == (Device{}) {
+			continue // and shows one where there is a single layer
+		}
+		out = append(out, n)
+	}
+	return out, nil
 }
 
 func join(dir, name string) string {
@@ -310,10 +319,7 @@ type dirFile struct {
 }
 
 func (f *dirFile) open() (openFile, error) {
-	fd, err := unix.Openat2(f.dir.fd, f.path, &unix.OpenHow{
-		Flags:   unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_NOCTTY,
-		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS,
-	})
+	fd, err := beneath.Open(f.dir.fd, f.path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY)
 	if err != nil {
 		return openFile{}, &os.PathError{Op: "open", Path: f.path, Err: err}
 	}

@@ -7,7 +7,6 @@ package git
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
@@ -39,15 +38,5 @@ type gitError struct{ what, text string }
 
 func (e *gitError) Error() string { return "git " + e.what + ": " + e.text }
 
-// printable replaces what could act on a terminal: a server chose the text.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\t':
-			return ' '
-		case terminal.Acts(r):
-			return '\uFFFD'
-		}
-		return r
-	}, s)
-}
+// printable is a text that a server chose, fit for a message.
+func printable(s string) string { return terminal.Line(s) }

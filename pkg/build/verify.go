@@ -1,0 +1,130 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package build
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/layer"
+)
+
+// verified compares a tree that was read from a mounted stage with what was
+// recorded of the stage's layers, and makes contents fail that are not those
+// that were stored. What is wrong with the tree itself is returned as a
+// description of the first file that differs, for which the store can tell the
+// layer.
+func verified(t *tree.Tree, want *layer.Expected, clamp int64) (*mismatch, error) {
+	first := firstNames(t)
+	for i := range t.Entries {
+		e := &t.Entries[i]
+		f, id, ok, err := want.Next()
+		switch {
+		case err != nil:
+			return nil, err
+		case !ok:
+			return &mismatch{e.Path, "was added"}, nil
+		case f.Path != e.Path && tree.Compare(f.Path, e.Path) < 0:
+			return &mismatch{f.Path, "is missing"}, nil
+		case f.Path != e.Path:
+			return &mismatch{e.Path, "was added"}, nil
+		}
+		if e.Hardlink != "" {
+			if file := first[e.Hardlink]; f.CRC != file.CRC || f.Size != file.Size || f.Mode != file.Mode {
+				return &mismatch{e.Path, "is a link to another file"}, nil
+			}
+			continue
+		}
+		if _, ok := first[e.Path]; ok {
+			first[e.Path] = f
+		}
+		if what := sumOf(e).Differs(&f, clamp); what != "" {
+			return &mismatch{e.Path, "has changed: " + what}, nil
+		}
+		if e.Size > 0 {
+			err := tree.Summed(e, f.CRC, func() error {
+				return &layer.DamageError{Layer: id, Path: f.Path, What: "has another content than was stored"}
+			})
+			if err != nil {
+				return nil, err
+			}
+		}
+	}
+	f, _, ok, err := want.Next()
+	if ok {
+		return &mismatch{f.Path, "is missing"}, nil
+	}
+	return nil, err
+}
+
+// mismatch is a file of a stage that is not as it was stored.
+type mismatch struct{ path, what string }
+
+// firstNames are the files that have further names.
+func firstNames(t *tree.Tree) map[string]layer.FileSum {
+	out := map[string]layer.FileSum{}
+	for i := range t.Entries {
+		if to := t.Entries[i].Hardlink; to != "" {
+			out[to] = layer.FileSum{}
+		}
+	}
+	return out
+}
+
+// sumOf is an entry as a record has it, without the sum of its content.
+func sumOf(e *tree.Entry) *layer.FileSum {
+	f := &layer.FileSum{
+		Path: e.Path, Mode: e.Mode, UID: e.UID, GID: e.GID, Mtime: e.Mtime, MtimeNsec: e.MtimeNsec,
+		Size: e.Size, Link: e.Link, Xattrs: layer.XattrSum(xattrsOf(e)),
+	}
+	if t := e.Type(); t == tree.Char || t == tree.Block {
+		f.Rdev = unix.Mkdev(e.Rdev.Major, e.Rdev.Minor)
+	}
+	return f
+}
+
+func xattrsOf(e *tree.Entry) iter.Seq2[string, []byte] {
+	return func(yield func(string, []byte) bool) {
+		for _, x := range e.Xattrs {
+			if !yield(x.Name, x.Value) {
+				return
+			}
+		}
+	}
+}
+
+// Heal marks the layers as damaged that an error is about, so that the next Run
+// makes them again, and says so. It returns false when the error is about
+// something else, or about a layer that was made again already.
+func (e *Engine) Heal(err error) (bool, error) {
+	damages := layer.Damages(err)
+	for _, d := range damages {
+		if e.healed[d.Layer] {
+			return false, nil
+		}
+	}
+	again := map[string]bool{}
+	for _, d := range damages {
+		e.event(Event{Kind: Note, Text: d.Error() + ": its step runs again"})
+		again[d.Layer] = true
+	}
+	for id := range again {
+		if e := e.Store.MarkDamaged(id, err.Error()); e != nil {
+			return false, errors.Join(err, fmt.Errorf("heal the store: %w", e))
+		}
+	}
+	if e.healed == nil {
+		e.healed = map[string]bool{}
+	}
+	for id := range again {
+		e.healed[id] = true
+	}
+	e.NoCache = false // what this run has made is not made twice
+	return len(again) > 0, nil
+}

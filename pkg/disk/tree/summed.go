@@ -1,0 +1,158 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package tree
+
+import (
+	"hash/crc32"
+	"io"
+	"sync"
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// Summed makes a file's content fail when it is not the one with the given
+// CRC-32C: the call of ReadAt that reads the last byte that was missing returns
+// the error that bad makes. Pieces may be read in
+// any order, several at a time and more than once, and holes not at all. A file
+// that is all holes is checked at once.
+func Summed(e *Entry, crc uint32, bad func() error) error {
+	s := &summed{r: e.Content, size: e.Size, want: crc, bad: bad, data: e.Data, left: e.Size}
+	if e.Data != nil && len(e.Data) == 0 && zeroSum(e.Size) != crc {
+		return bad()
+	}
+	e.Content = s
+	return nil
+}
+
+// summed adds up the CRC of a content while its pieces are read. A CRC is
+// linear: that of the whole is the sum (exclusive or) of those of its pieces,
+// each multiplied by x to the power of the bits after it, and zeros add
+// nothing.
+type summed struct {
+	r    io.ReaderAt
+	size int64
+	want uint32
+	bad  func() error
+
+	mu   sync.Mutex
+	data []Range // until the first piece; nil means all of it
+	gaps []Range // what has not been read, once a piece has been
+	sum  uint32
+	left int64 // bytes that have not been added
+}
+
+// ReadAt implements io.ReaderAt.
+func (s *summed) ReadAt(p []byte, off int64) (int, error) {
+	n, err := s.r.ReadAt(p, off)
+	if n > 0 && off >= 0 {
+		if e := s.add(p[:n], off); e != nil {
+			return 0, e // an error beside all bytes may be taken for the end of the file
+		}
+	}
+	return n, err
+}
+
+func (s *summed) add(p []byte, off int64) error {
+	if off == 0 && int64(len(p)) == s.size { // most files are read at once
+		if crc32.Checksum(p, castagnoli) != s.want {
+			return s.bad()
+		}
+		return nil
+	}
+	var sum uint32
+	var n int64
+	for _, r := range s.claim(off, int64(len(p))) {
+		piece := crc32.Update(^uint32(0), castagnoli, p[r.Off-off:r.Off-off+r.Len])
+		sum ^= shift(^piece, s.size-r.Off-r.Len)
+		n += r.Len
+	}
+	if n == 0 {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sum ^= sum
+	if s.left -= n; s.left == 0 && ^(s.sum^shift(^uint32(0), s.size)) != s.want {
+		return s.bad()
+	}
+	return nil
+}
+
+// claim takes what has not been read yet out of a piece.
+func (s *summed) claim(off, n int64) []Range {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.gaps == nil {
+		s.gaps = []Range{{Len: s.size}}
+		if s.data != nil {
+			s.gaps, s.left = append([]Range{}, s.data...), 0
+			for _, r := range s.data {
+				s.left += r.Len
+			}
+		}
+	}
+	var got []Range
+	for _, g := range s.gaps {
+		if from, to := max(g.Off, off), min(g.Off+g.Len, off+n); from < to {
+			got = append(got, Range{from, to - from})
+		}
+	}
+	if got != nil {
+		s.gaps = cutOut(s.gaps, off, off+n)
+	}
+	return got
+}
+
+// cutOut takes what is between two offsets out of ascending ranges.
+func cutOut(ranges []Range, from, to int64) []Range {
+	out := make([]Range, 0, len(ranges)+1)
+	for _, r := range ranges {
+		if n := min(r.Off+r.Len, from) - r.Off; n > 0 {
+			out = append(out, Range{r.Off, n})
+		}
+		if at := max(r.Off, to); at < r.Off+r.Len {
+			out = append(out, Range{at, r.Off + r.Len - at})
+		}
+	}
+	return out
+}
+
+// zeroSum is the CRC-32C of n zero bytes.
+func zeroSum(n int64) uint32 { return ^shift(^uint32(0), n) }
+
+// Polynomials over GF(2) modulo that of CRC-32C, the highest power in the lowest
+// bit, as in the register of a CRC.
+const xPower0 = 1 << 31
+
+// shift multiplies a polynomial by x to the power of 8n: what n zero bytes do to
+// a CRC's register.
+func shift(a uint32, n int64) uint32 {
+	for k := 3; n != 0; k, n = k+1, n>>1 {
+		if n&1 != 0 {
+			a = multiply(a, powers()[k])
+		}
+	}
+	return a
+}
+
+// powers are x to the power of 2 to the power of the index.
+var powers = sync.OnceValue(func() *[67]uint32 {
+	p := &[67]uint32{xPower0 >> 1}
+	for i := 1; i < len(p); i++ {
+		p[i] = multiply(p[i-1], p[i-1])
+	}
+	return p
+})
+
+func multiply(a, b uint32) uint32 {
+	var out uint32
+	for ; a != 0; a <<= 1 {
+		if a&xPower0 != 0 {
+			out ^= b
+		}
+		b = b>>1 ^ crc32.Castagnoli&-(b&1)
+	}
+	return out
+}

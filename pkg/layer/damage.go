@@ -1,0 +1,127 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package layer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// A layer whose stored files are not those that were committed is marked:
+// GraphRoot/carosbuild/damaged/ID says why. Its step counts as not done, and so
+// do those on top of it. When the step, or a pull, makes the same layer again,
+// its files take the place of the damaged ones and the mark goes, so that
+// images which have the layer are whole again.
+
+// DamageError says that a stored layer is not what was stored. It wraps
+// ErrDamaged.
+type DamageError struct {
+	Layer string // its ID
+	Path  string // below the root, "" where it is about all of it
+	What  string // what is different
+}
+
+func (e *DamageError) Error() string {
+	if e.Path == "" {
+		return fmt.Sprintf("layer %s is damaged in the store: %s", short(e.Layer), e.What)
+	}
+	return fmt.Sprintf("layer %s is damaged in the store: %s %s", short(e.Layer), shown(e.Path), e.What)
+}
+
+func (e *DamageError) Unwrap() error { return ErrDamaged }
+
+// Damages are all damages that an error tells of.
+func Damages(err error) []*DamageError {
+	switch e := err.(type) {
+	case *DamageError:
+		return []*DamageError{e}
+	case interface{ Unwrap() []error }:
+		var out []*DamageError
+		for _, one := range e.Unwrap() {
+			out = append(out, Damages(one)...)
+		}
+		return out
+	case interface{ Unwrap() error }:
+		return Damages(e.Unwrap())
+	}
+	return nil
+}
+
+func damagedFile(graph, id string) string {
+	return filepath.Join(graph, "carosbuild", "damaged", id)
+}
+
+// MarkDamaged makes the steps whose results need a layer count as not done.
+func (s *Store) MarkDamaged(id, why string) error {
+	file := damagedFile(s.graph, id)
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return fmt.Errorf("mark layer %s as damaged: %w", short(id), err)
+	}
+	if err := writeFile(file, []byte(why+"\n"), true); err != nil {
+		return fmt.Errorf("mark layer %s as damaged: %w", short(id), err)
+	}
+	return nil
+}
+
+func (s *Store) clearDamage(id string) error {
+	if err := os.Remove(damagedFile(s.graph, id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("take the mark of damage from layer %s: %w", short(id), err)
+	}
+	return nil
+}
+
+// present reports whether a layer's files are in a store and not marked as
+// damaged.
+func present(graph, id string) bool {
+	if _, err := os.Lstat(damagedFile(graph, id)); !errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	st, err := os.Stat(filepath.Join(graph, "overlay", id, "diff"))
+	return err == nil && st.IsDir()
+}
+
+// unmarked is an error for a chain with a layer that is known to be damaged.
+func (s *Store) unmarked(id string) error {
+	chain, err := s.Chain(id)
+	if err != nil {
+		return err
+	}
+	for _, l := range chain {
+		if !present(s.graph, l.ID) {
+			return &DamageError{l.ID, "", "it has to be made or pulled again"}
+		}
+	}
+	return nil
+}
+
+// alsoDamaged adds to an error about a damaged layer what else of a chain is
+// damaged, so that one build heals all of it.
+func (s *Store) alsoDamaged(ctx context.Context, chain []Layer, err error) error {
+	found := Damages(err)
+	if len(found) == 0 {
+		return err
+	}
+	for _, l := range chain {
+		if slices.ContainsFunc(found, func(d *DamageError) bool { return d.Layer == l.ID }) {
+			continue
+		}
+		if e := s.WriteTar(l, &contextWriter{ctx, io.Discard}); len(Damages(e)) > 0 {
+			err = errors.Join(err, e)
+		}
+	}
+	return err
+}
+
+// whole reports whether the store has a layer that is not known to be damaged.
+func (s *Store) whole(id string) bool {
+	_, ok := s.Layer(id)
+	return ok && present(s.graph, id)
+}

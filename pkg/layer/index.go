@@ -1,0 +1,80 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package layer
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// The store's library cannot open a store whose index it cannot read, and has
+// no other copy of it. Ours is taken whenever a store is closed:
+// GraphRoot/carosbuild/index/NAME. It takes the place of an index that is not
+// readable; what was stored after it was taken has to be made or pulled again.
+
+// indexes are the files that a store cannot be opened without.
+func indexes(graph string) []string {
+	return []string{filepath.Join(graph, "overlay-layers", "layers.json"), filepath.Join(graph, "overlay-images", "images.json")}
+}
+
+func indexCopy(graph, file string) string {
+	return filepath.Join(graph, "carosbuild", "index", filepath.Base(file))
+}
+
+// readIndex reads an index of the store, or the copy of one that is damaged.
+func readIndex(graph, file string) (data []byte, damaged bool, err error) {
+	data, err = os.ReadFile(file)
+	if err != nil || json.Valid(data) {
+		return data, false, err
+	}
+	data, err = os.ReadFile(indexCopy(graph, file))
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !json.Valid(data) {
+		err = fmt.Errorf("the store's index %s: %w, and there is no copy of it; move the store %s away", file, ErrDamaged, graph)
+	}
+	return data, true, err
+}
+
+// restoreIndexes puts copies in the place of indexes that are damaged.
+func restoreIndexes(graph string) error {
+	for _, file := range indexes(graph) {
+		data, damaged, err := readIndex(graph, file)
+		if err == nil && damaged {
+			err = writeFile(file, data, true)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// saveIndexes takes copies of indexes that have changed.
+func saveIndexes(graph string) error {
+	for _, file := range indexes(graph) {
+		data, err := os.ReadFile(file)
+		if errors.Is(err, fs.ErrNotExist) || err == nil && !json.Valid(data) {
+			continue
+		}
+		to := indexCopy(graph, file)
+		if old, e := os.ReadFile(to); err == nil && e == nil && bytes.Equal(old, data) {
+			continue
+		}
+		if err == nil {
+			err = os.MkdirAll(filepath.Dir(to), 0o700)
+		}
+		if err == nil {
+			err = writeFile(to, data, false)
+		}
+		if err != nil {
+			return fmt.Errorf("copy the store's index: %w", err)
+		}
+	}
+	return nil
+}
