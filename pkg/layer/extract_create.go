@@ -91,8 +91,6 @@ func (x *extractor) directory(h *tar.Header, at int, rel, name string) error {
 		switch {
 		case st.Mode&unix.S_IFMT == unix.S_IFDIR:
 			err = nil
-		case isWhiteout(&st):
-			err = x.mkdir(at, rel, name)
 		default:
 			if err := x.replace(at, rel, name); err != nil {
 				return err
@@ -128,7 +126,7 @@ func (x *extractor) link(h *tar.Header, at int, rel, name string) error {
 	if err := unix.Fstatat(from, base, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		return fmt.Errorf("hard link to %q: %w", h.Linkname, err)
 	}
-	if isWhiteout(&st) || st.Mode&unix.S_IFMT == unix.S_IFDIR {
+	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
 		return fmt.Errorf("hard link to %q: the target cannot be linked", h.Linkname)
 	}
 	err = x.retry(at, rel, name, func() error { return unix.Linkat(from, base, at, name, 0) })
@@ -166,15 +164,11 @@ func (x *extractor) file(h *tar.Header, at int, rel, name string, content io.Rea
 type onlyWriter struct{ io.Writer }
 
 // replace puts aside what a later member takes the place of: the stream must
-// be given back with it. A whiteout just goes, for what is in the layer
-// replaces what is below it anyway.
+// be given back with it.
 func (x *extractor) replace(at int, rel, name string) error {
 	var st unix.Stat_t
 	if err := unix.Fstatat(at, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		return err
-	}
-	if isWhiteout(&st) {
-		return unix.Unlinkat(at, name, 0)
 	}
 	x.stale = true
 	if err := os.Mkdir(x.aside, 0o700); err != nil && !os.IsExist(err) {

@@ -31,7 +31,7 @@ func TestMergeLikeOverlay(t *testing.T) {
 	}
 	s := openStore(t)
 	refused := 0
-	const rounds = 20
+	const rounds = 40
 	for seed := range uint64(rounds) {
 		r := rand.New(rand.NewPCG(seed, 7))
 		streams := randomLayers(t, r)
@@ -171,6 +171,9 @@ func randomMember(r *rand.Rand, lowest bool) member {
 	in := func(n string, base string) string { return n[:strings.LastIndexByte(n, '/')+1] + base }
 	n := name()
 	m := randomNode(r)
+	if !lowest && r.IntN(6) == 0 { // below what the layer may have as a link or a file
+		return reg(n+"/"+[]string{".wh.a", ".wh.b", whiteoutOpaque}[r.IntN(3)], "")
+	}
 	switch k := r.IntN(24); {
 	case k < 5:
 		m = reg(n, strings.Repeat("x", r.IntN(3)*r.IntN(40000)))
@@ -179,9 +182,9 @@ func randomMember(r *rand.Rand, lowest bool) member {
 		}
 	case k < 10:
 		m = dir(n)
-	case k < 11:
-		m = sym(n, []string{"/", "..", "/a", "b", "a/b", "../c", "nowhere"}[r.IntN(7)])
 	case k < 12:
+		m = sym(n, []string{"/", "..", "/a", "b", "a/b", "../c", "nowhere"}[r.IntN(7)])
+	case k < 13:
 		m = member{tar.Header{Typeflag: tar.TypeFifo, Name: n}, ""}
 	case k < 14:
 		return hard(n, name())
