@@ -47,7 +47,7 @@ func (e *Engine) Disk(ctx context.Context, d *decl.Disk, res *Result) (*DiskImag
 // the Engine but CacheDir, Epoch and Jobs.
 func (e *Engine) DiskFrom(ctx context.Context, d *decl.Disk, roots map[string]RootFS) (*DiskImage, func() error, error) {
 	c := &composer{
-		engine: e, disk: d, initrds: map[decl.Span][]byte{},
+		engine: e, disk: d, initrds: map[decl.Span][]byte{}, noted: map[string]bool{},
 		trees: &stageTrees{roots: roots, jobs: e.Jobs + 1, trees: map[string]*tree.Tree{}},
 	}
 	if e.Epoch != nil {
@@ -96,6 +96,7 @@ type composer struct {
 	// initrds are those composed so far, by their elements' places: a tree may
 	// be made more than once.
 	initrds map[decl.Span][]byte
+	noted   map[string]bool // notes so far: a tree may be made more than once
 }
 
 // finding is an error at a place of the declaration.
@@ -185,11 +186,8 @@ func (c *composer) partition(ctx context.Context, p *decl.Partition) (disk.Parti
 		if base, err = c.base(ctx, p); err != nil {
 			return out, locate(p.Span, err)
 		}
-		if p.FS == "squashfs" {
-			base = c.withoutACLs(p, base)
-		}
 		if len(p.Items) == 0 {
-			out.Tree = base
+			out.Tree = c.fitting(p, base)
 			return out, nil
 		}
 	}
@@ -225,16 +223,6 @@ func (c *composer) base(ctx context.Context, p *decl.Partition) (*tree.Tree, err
 		return nil, fmt.Errorf("stage %s: %w", stage, err)
 	}
 	return sub.Without(c.mountedBelow(p))
-}
-
-// withoutACLs leaves out what squashfs has no place for, and says so.
-func (c *composer) withoutACLs(p *decl.Partition, t *tree.Tree) *tree.Tree {
-	t, had := t.WithoutACLs()
-	if len(had) > 0 {
-		c.engine.event(Event{Kind: Note, Text: fmt.Sprintf("disk %s: squashfs has no access control lists: those of %d files of partition %s are left out, such as of /%s",
-			c.disk.ID, len(had), orDefault(p.Name, "without a name"), had[0])})
-	}
-	return t
 }
 
 // raw is the file that is the partition's content, nil for none.
@@ -278,7 +266,7 @@ func (c *composer) files(ctx context.Context, p *decl.Partition, base *tree.Tree
 	if err != nil {
 		return nil, finding(p.Span, err)
 	}
-	return t, nil
+	return c.fitting(p, t), nil
 }
 
 // locate turns an error into a finding, unless it has nothing to do with the

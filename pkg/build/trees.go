@@ -8,8 +8,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -45,9 +47,14 @@ func (r StoredRoot) Tree(ctx context.Context, clamp int64, jobs int) (*tree.Tree
 	release := func() error { return errors.Join(src.Close(), unmount()) }
 	var t *tree.Tree
 	var devices []layer.Device
+	var labels []layer.Label
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
 		devices, err = r.Store.Devices(r.Layer) // reads the headers of all layers
+		return err
+	})
+	g.Go(func() (err error) {
+		labels, err = r.Store.Labels(r.Layer)
 		return err
 	})
 	g.Go(func() (err error) {
@@ -57,7 +64,24 @@ func (r StoredRoot) Tree(ctx context.Context, clamp int64, jobs int) (*tree.Tree
 	if err := g.Wait(); err != nil {
 		return nil, nil, errors.Join(err, release())
 	}
-	return withDevices(t, devices, clamp), release, nil
+	return withLabels(withDevices(t, devices, clamp), labels), release, nil
+}
+
+// withLabels adds the extended attributes that no file of a user namespace can
+// have.
+func withLabels(t *tree.Tree, labels []layer.Label) *tree.Tree {
+	add := map[string][]tree.Xattr{}
+	for _, l := range labels {
+		dir, err := t.Lookup(path.Dir("/" + l.Path)) // its name may lead through links
+		if err != nil || dir.Type() != tree.Dir {
+			continue
+		}
+		name := strings.TrimPrefix(path.Join(dir.Path, path.Base("/"+l.Path)), "/")
+		for _, k := range slices.Sorted(maps.Keys(l.Xattrs)) {
+			add[name] = append(add[name], tree.Xattr{Name: k, Value: l.Xattrs[k]})
+		}
+	}
+	return t.WithXattrs(add)
 }
 
 // withDevices adds the device nodes, which no directory of a user namespace

@@ -88,8 +88,8 @@ func (d *differ) xattrs(dir int, name string, st *unix.Stat_t) (recs map[string]
 	}
 	for key := range strings.SplitSeq(strings.TrimSuffix(string(d.buf[:n]), "\x00"), "\x00") {
 		own := strings.HasPrefix(key, userOverlay) || strings.HasPrefix(key, trustedOverlay)
-		if own && key != d.prefix+"opaque" {
-			continue
+		if own && key != d.prefix+"opaque" || !own && !namespaceXattr(key) {
+			continue // of the storage, or of the host's security module
 		}
 		n, err := unix.Lgetxattr(file, key, d.buf)
 		if err == unix.ENODATA {

@@ -184,8 +184,10 @@ func (s *Store) lowers(id string) ([]string, error) {
 // idempotent.
 func (s *Store) RemoveLayer(id string) error {
 	defer s.forget(id)
-	if err := os.Remove(s.devicesFile(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("remove layer %s: %w", id, err)
+	for _, note := range []string{s.devicesFile(id), s.labelsFile(id)} {
+		if err := os.Remove(note); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("remove layer %s: %w", id, err)
+		}
 	}
 	err := s.store.DeleteLayer(id)
 	if errors.Is(err, storage.ErrLayerUnknown) || errors.Is(err, storage.ErrNotALayer) {

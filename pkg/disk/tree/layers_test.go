@@ -299,9 +299,10 @@ func TestMerge(t *testing.T) {
 		{
 			"6f overlay attributes",
 			stack{{with(dir("t"), xattrs("user.overlay.opaque", "y", "trusted.overlay.opaque", "y", "user.containers.override_stat", "0:0:0", "user.note", "n", "security.selinux", "l", "trusted.x", "y"))}},
-			[]string{`t 40755 user.note="n"`},
+			[]string{`t 40755 security.selinux="l" trusted.x="y" user.note="n"`},
 			"",
 		},
+		{"6f labels of links and devices", stack{{with(sym("a", "b"), xattrs("security.selinux", "l")), with(dev("d", tar.TypeChar), xattrs("security.selinux", "m", "user.note", "n"))}}, []string{`a -> b security.selinux="l"`, `d 20600 8:1 security.selinux="m"`}, ""},
 		{"6g access lists", stack{{with(reg("a", ""), xattrs("system.posix_acl_access", "v", "system.posix_acl_default", "v"))}}, []string{`a 100644 system.posix_acl_access="v"`}, ""},
 		{"6 attributes of a link", stack{{with(sym("a", "b"), xattrs("user.note", "n"))}}, []string{"a -> b"}, ""},
 		{"7a owners", stack{{with(reg("a", ""), func(h *tar.Header) { h.Uid, h.Gid = 70000, 1<<32-2 })}}, []string{"a 100644 70000:4294967294"}, ""},
