@@ -48,6 +48,7 @@ type extractor struct {
 	files   map[string]int         // positions of stored files in the tar record
 	devices map[string]bool        // device nodes, which are not on disk
 	owners  map[unixIDs]bool
+	sparse  int64                    // bytes of sparse files
 	moved   map[int]string           // files of the record that were replaced: where they are now
 	movedN  int64                    // bytes of them
 	trees   int                      // replaced directories
@@ -206,8 +207,6 @@ func parentOf(rel string) string {
 // checkHeader refuses numbers that no file can have.
 func checkHeader(h *tar.Header) error {
 	switch {
-	case h.Typeflag == tar.TypeGNUSparse || hasSparse(h):
-		return errors.New("sparse members are not supported")
 	case h.Uid < 0 || h.Gid < 0 || int64(h.Uid) >= math.MaxUint32 || int64(h.Gid) >= math.MaxUint32:
 		return fmt.Errorf("owner %d:%d out of range", h.Uid, h.Gid)
 	case h.Mode < 0 || h.Mode > 0o177777:
@@ -216,13 +215,4 @@ func checkHeader(h *tar.Header) error {
 		return fmt.Errorf("size %d out of range", h.Size)
 	}
 	return nil
-}
-
-func hasSparse(h *tar.Header) bool {
-	for k := range h.PAXRecords {
-		if strings.HasPrefix(k, "GNU.sparse.") {
-			return true
-		}
-	}
-	return false
 }

@@ -37,7 +37,7 @@ func (x *extractor) create(h *tar.Header, rel string, content io.Reader) error {
 	}
 	delete(x.devices, rel)
 	switch h.Typeflag {
-	case tar.TypeReg, tar.TypeCont:
+	case tar.TypeReg, tar.TypeCont, tar.TypeGNUSparse:
 		return x.file(h, at, rel, name, content)
 	case tar.TypeSymlink:
 		if h.Linkname == "" {
@@ -146,7 +146,14 @@ func (x *extractor) file(h *tar.Header, at int, rel, name string, content io.Rea
 		return err
 	}
 	f := os.NewFile(uintptr(fd), rel)
-	if h.Size > 0 {
+	sparse, err := isSparse(h)
+	if err == nil && sparse {
+		err = x.sparseFile(f, h, content)
+	}
+	if err != nil {
+		return errors.Join(err, f.Close())
+	}
+	if h.Size > 0 && !sparse {
 		x.split.beginFile()
 		n, err := io.CopyBuffer(onlyWriter{f}, onlyReader{content}, x.buf)
 		if err == nil && n != h.Size {

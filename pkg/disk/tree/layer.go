@@ -65,9 +65,6 @@ func (u *unpacker) member(h *tar.Header, off int64, s *sparseFile) error {
 	if err := checkNumbers(h); err != nil {
 		return err
 	}
-	if s == nil && isSparse(h) {
-		return errors.New("sparse members are not supported")
-	}
 	dir, base := split(rel)
 	if i := strings.Index("/"+dir, "/"+whiteoutPrefix); i >= 0 && !u.plain {
 		return fmt.Errorf("directory %q has the name of a whiteout", dir[i:])

@@ -461,7 +461,7 @@ func TestMergeStreams(t *testing.T) {
 		{"no end", good[:1024], ""},
 		{"empty", nil, ""},
 		{"noise", bytes.Repeat([]byte("noise"), 500), "invalid tar header"},
-		{"8e sparse", huge, "sparse"},
+		{"8e sparse, 8 EiB", huge, ""},
 		{"8d huge PAX header", pack(t, with(reg("a", ""), func(h *tar.Header) { h.PAXRecords = map[string]string{"comment": strings.Repeat("x", 900<<10)} })), ""},
 	}
 	for _, tt := range tests {

@@ -87,18 +87,6 @@ func checkNumbers(h *tar.Header) error {
 	return nil
 }
 
-func isSparse(h *tar.Header) bool {
-	if h.Typeflag == tar.TypeGNUSparse {
-		return true
-	}
-	for k := range h.PAXRecords {
-		if strings.HasPrefix(k, "GNU.sparse.") {
-			return true
-		}
-	}
-	return false
-}
-
 func memberType(flag byte) (uint32, error) {
 	switch flag {
 	case tar.TypeReg, tar.TypeCont, tar.TypeGNUSparse:
