@@ -72,7 +72,10 @@ func (r *Resolver) Resolve(ctx context.Context, d *decl.Declaration, targets []s
 		Inputs: Inputs{Arch: r.Arch, Epoch: r.Epoch, Images: map[string]string{}, Bootstraps: map[string]string{}, Files: map[string]string{}},
 		Debian: map[string]*debian.Resolution{}, Base: map[string]string{}, Wanted: map[string]debian.Bootstrap{},
 	}
-	var missing decl.Findings
+	stages, missing, err := r.filled(ctx, stages, out)
+	if err != nil {
+		return nil, err
+	}
 	for _, s := range stages {
 		switch {
 		case s.Bootstrap != nil:
@@ -89,6 +92,9 @@ func (r *Resolver) Resolve(ctx context.Context, d *decl.Declaration, targets []s
 			out.Base[s.ID] = out.Base[s.Prestage]
 		}
 		for i := range s.Actions {
+			if len(s.Actions[i].Variables) > 0 && len(missing) > 0 {
+				continue // its names may not be what they are going to be
+			}
 			found, err := r.action(ctx, s, &s.Actions[i], out)
 			if err != nil {
 				return nil, err

@@ -40,6 +40,9 @@ func TestEveryFindingHasAnExample(t *testing.T) {
 		"not well-formed XML: invalid reference": true,
 		"a character that is not allowed in XML": true,
 		"more than %d elements":                  true, // TestTooManyElements has it
+		// TestExpanded has these: they depend on what is set.
+		"the variable %s%s":                true,
+		"with its variables filled in, %s": true,
 	}
 	texts := findingTexts(t)
 	if len(texts) < 100 {

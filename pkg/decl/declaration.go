@@ -124,13 +124,15 @@ type Action struct {
 	Targets   []string // BITBAKE
 	Command   string   // BITBAKE: task, or empty
 	User      string   // BITBAKE: who runs it; empty means the stage's user
+
+	Variables []Variable // ADD, COPY, WORKDIR, USER: those in its paths and users, which Expanded fills in
 }
 
 // EnvVar is one variable of an ENV action.
 type EnvVar struct {
 	Name   string
 	Value  string // without quotes
-	Expand bool   // $NAME and ${NAME} in Value stand for variables; no other $ is in it
+	Expand bool   // $NAME, ${NAME}, ${NAME:-word} and so on in Value stand for variables, $$ for the sign: see Fill
 }
 
 // Disk is a disk image made from stages.
