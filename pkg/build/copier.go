@@ -31,28 +31,74 @@ type copier struct {
 }
 
 // mkdirAll makes the directories of name that are missing, 0755 and the
-// superuser's, and opens the last.
+// superuser's, and opens the last. Links are followed inside the root, also
+// where what they lead to has to be made.
 func (c *copier) mkdirAll(name string) (int, error) {
 	fd, err := openIn(c.root, name, unix.O_RDONLY|unix.O_DIRECTORY)
-	if err != unix.ENOENT {
-		if err != nil {
-			err = &fs.PathError{Op: "open", Path: name, Err: err}
+	if err == unix.ENOENT {
+		var real string
+		if real, err = c.makeDirs(name); err == nil {
+			fd, err = openIn(c.root, real, unix.O_RDONLY|unix.O_DIRECTORY)
 		}
-		return fd, err
 	}
-	dir, err := c.mkdirAll(path.Dir(name))
+	if err == unix.ELOOP {
+		err = errors.New("symbolic links lead round in a circle")
+	}
 	if err != nil {
-		return -1, err
+		return -1, &fs.PathError{Op: "make directory", Path: name, Err: err}
+	}
+	return fd, nil
+}
+
+// makeDirs makes the directories of name that are missing, and gives its path
+// without links.
+func (c *copier) makeDirs(name string) (string, error) {
+	at, rest, links := "/", strings.Split(name, "/"), 0
+	for len(rest) > 0 {
+		part := rest[0]
+		rest = rest[1:]
+		if part == "" || part == "." || part == ".." {
+			at = path.Join(at, part)
+			continue
+		}
+		link, err := c.makeDir(at, part)
+		if err != nil {
+			return "", err
+		}
+		if link == "" {
+			at = path.Join(at, part)
+			continue
+		}
+		if links++; links > 40 { // as the kernel
+			return "", unix.ELOOP
+		}
+		if path.IsAbs(link) {
+			at = "/"
+		}
+		rest = append(strings.Split(link, "/"), rest...)
+	}
+	return at, nil
+}
+
+// makeDir makes one directory. Where there is a symbolic link, it gives what
+// that says instead.
+func (c *copier) makeDir(at, name string) (link string, err error) {
+	dir, err := openIn(c.root, at, unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return "", err
 	}
 	defer unix.Close(dir)
-	if err := unix.Mkdirat(dir, path.Base(name), 0o755); err != nil && err != unix.EEXIST {
-		return -1, &fs.PathError{Op: "mkdir", Path: name, Err: err}
+	if err := unix.Mkdirat(dir, name, 0o755); err == nil {
+		return "", unix.Fchmodat(dir, name, 0o755, 0)
+	} else if err != unix.EEXIST {
+		return "", err
 	}
-	fd, err = unix.Openat(dir, path.Base(name), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return -1, &fs.PathError{Op: "open", Path: name, Err: err}
+	buf := make([]byte, unix.PathMax)
+	n, err := unix.Readlinkat(dir, name, buf)
+	if err == unix.EINVAL { // a directory, or what will be found to be none
+		return "", nil
 	}
-	return fd, unix.Fchmod(fd, 0o755)
+	return string(buf[:max(n, 0)]), err
 }
 
 // one copies one file, directory or link to name.
@@ -85,10 +131,15 @@ func (c *copier) directory(dir int, base, name, full string, st fs.FileInfo) err
 	if err != nil && err != unix.EEXIST {
 		return err
 	}
-	if !made && !c.keep { // an existing directory stays as it is
-		if !statDir(c.root, name) {
-			return unix.ENOTDIR
+	if !made && !statDir(c.root, name) { // a link to what is to be made, or no directory
+		fd, err := c.mkdirAll(name)
+		if err != nil {
+			return err
 		}
+		unix.Close(fd)
+		made = true
+	}
+	if !made && !c.keep { // an existing directory stays as it is
 		return nil
 	}
 	fd, err := openIn(c.root, name, unix.O_RDONLY|unix.O_DIRECTORY)
