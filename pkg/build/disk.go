@@ -47,7 +47,7 @@ func (e *Engine) Disk(ctx context.Context, d *decl.Disk, res *Result) (*DiskImag
 // the Engine but CacheDir, Epoch and Jobs.
 func (e *Engine) DiskFrom(ctx context.Context, d *decl.Disk, roots map[string]RootFS) (*DiskImage, func() error, error) {
 	c := &composer{
-		engine: e, disk: d, initrds: map[decl.Span][]byte{}, noted: map[string]bool{},
+		engine: e, disk: d, initrds: map[decl.Span][]byte{}, noted: map[string]bool{}, roots: map[string]*tree.Tree{},
 		trees: &stageTrees{roots: roots, jobs: e.Jobs + 1, trees: map[string]*tree.Tree{}},
 	}
 	if e.Epoch != nil {
@@ -96,7 +96,8 @@ type composer struct {
 	// initrds are those composed so far, by their elements' places: a tree may
 	// be made more than once.
 	initrds map[decl.Span][]byte
-	noted   map[string]bool // notes so far: a tree may be made more than once
+	roots   map[string]*tree.Tree // of stages, as the disk has them
+	noted   map[string]bool       // notes so far: a tree may be made more than once
 }
 
 // finding is an error at a place of the declaration.
@@ -105,7 +106,7 @@ func finding(at decl.Span, err error) error {
 }
 
 func (c *composer) compose(ctx context.Context) (*DiskImage, error) {
-	root, err := c.trees.get(ctx, c.disk.Stage)
+	root, err := c.root(ctx, c.disk.Stage)
 	if err != nil {
 		return nil, err
 	}
@@ -120,6 +121,9 @@ func (c *composer) compose(ctx context.Context) (*DiskImage, error) {
 	}
 	for _, p := range c.disk.Partitions {
 		dp, err := c.partition(ctx, p)
+		if err == nil {
+			err = c.checkGrow(ctx, p)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -203,7 +207,7 @@ func (c *composer) partition(ctx context.Context, p *decl.Partition) (disk.Parti
 // what other partitions hold, or a tar archive.
 func (c *composer) base(ctx context.Context, p *decl.Partition) (*tree.Tree, error) {
 	stage := c.stage("", p)
-	t, err := c.trees.get(ctx, stage)
+	t, err := c.root(ctx, stage)
 	if err != nil {
 		return nil, err
 	}
@@ -216,11 +220,23 @@ func (c *composer) base(ctx context.Context, p *decl.Partition) (*tree.Tree, err
 		return nil, fmt.Errorf("stage %s: %w", stage, err)
 	}
 	if e.Type() == tree.Regular {
-		return c.archive(ctx, stage, e)
+		t, err := c.archive(ctx, stage, e)
+		if err != nil {
+			return nil, err
+		}
+		c.noteOwn(p, "", t)
+		return c.generalized(t), nil
+	}
+	if built, err := c.trees.get(ctx, stage); err == nil {
+		c.noteOwn(p, e.Path, built)
 	}
 	sub, err := t.Sub(e.Path)
 	if err != nil {
 		return nil, fmt.Errorf("stage %s: %w", stage, err)
+	}
+	if e.Path != "" && isRoot(sub) {
+		c.noteOwn(p, "", sub)
+		sub = c.generalized(sub)
 	}
 	return sub.Without(c.mountedBelow(p))
 }

@@ -187,6 +187,26 @@ func checkStagePath(v string) *flaw {
 	return checkOneLine(v)
 }
 
+// Generalized are the kinds of files that <generalize> takes away: what each
+// machine has to make for itself, and what is of use only to the machine that
+// it is built on.
+var Generalized = []string{"host-keys", "machine-id", "seeds", "certificates", "logs", "caches", "backups"}
+
+// checkExcept allows a kind of files, or a path in the stage with a pattern.
+func checkExcept(v string) *flaw {
+	if strings.HasPrefix(v, "/") {
+		return checkGlob(v)
+	}
+	if slices.Contains(Generalized, v) {
+		return nil
+	}
+	_, hint := correct(v, Generalized)
+	if hint == "" {
+		hint = "one of " + list(Generalized) + ", or an absolute path"
+	}
+	return &flaw{text: "is not a kind of files to keep", hint: hint}
+}
+
 func checkCachePath(v string) *flaw {
 	if path.Clean(v) == "/" {
 		return &flaw{text: "is the root itself"}

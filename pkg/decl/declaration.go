@@ -135,6 +135,13 @@ type EnvVar struct {
 	Expand bool   // $NAME, ${NAME}, ${NAME:-word} and so on in Value stand for variables, $$ for the sign: see Fill
 }
 
+// Generalize takes away from a disk what must not be the same on all machines
+// made of it.
+type Generalize struct {
+	Except []string // what stays: words of Generalized, and absolute patterns
+	Span   Span
+}
+
 // Disk is a disk image made from stages.
 type Disk struct {
 	ID         string
@@ -144,6 +151,7 @@ type Disk struct {
 	Align      string // of partitions whose start is chosen; empty means 1M
 	GUID       string // of a gpt disk; empty means derived
 	BIOS       *BIOS
+	Generalize *Generalize
 	Partitions []*Partition
 	Blobs      []Blob
 	VM         *VM

@@ -29,6 +29,8 @@ func (b *builder) addDisk(n *node) {
 		switch k.name {
 		case "bios":
 			d.disk.BIOS = &BIOS{Stage: k.value("stage"), Span: k.element()}
+		case "generalize":
+			d.disk.Generalize = &Generalize{Except: strings.Fields(k.value("except")), Span: k.element()}
 		case "blob":
 			d.disk.Blobs = append(d.disk.Blobs, Blob{
 				Stage: k.value("stage"), From: k.value("from"), At: k.value("at"), Check: k.value("check"), Span: spanOf(k, "from"),

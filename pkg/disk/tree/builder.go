@@ -255,35 +255,8 @@ func (t *Tree) With(nodes []Entry) *Tree {
 	for _, n := range nodes {
 		put[n.Path] = true
 	}
-	gone := func(p string) bool {
-		for ; p != ""; p = (&Entry{Path: p}).Parent() {
-			if put[p] {
-				return true
-			}
-		}
-		return false
-	}
-	lost := map[string]Entry{}   // files whose first name is gone
-	moved := map[string]string{} // that name -> their first name now
-	out := &Tree{Entries: append(make([]Entry, 0, len(t.Entries)+len(nodes)), nodes...)}
-	for _, e := range t.Entries {
-		if gone(e.Path) {
-			if e.Hardlink == "" {
-				lost[e.Path] = e
-			}
-			continue
-		}
-		if file, ok := lost[e.Hardlink]; ok && e.Hardlink != "" {
-			if to, ok := moved[e.Hardlink]; ok {
-				e.Hardlink = to
-			} else {
-				moved[e.Hardlink] = e.Path
-				file.Path = e.Path
-				e = file
-			}
-		}
-		out.Entries = append(out.Entries, e)
-	}
+	rest := t.Drop(put)
+	out := &Tree{Entries: append(append(make([]Entry, 0, len(t.Entries)+len(nodes)), nodes...), rest.Entries...)}
 	slices.SortFunc(out.Entries, func(a, b Entry) int { return Compare(a.Path, b.Path) })
 	return out
 }
