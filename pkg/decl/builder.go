@@ -116,6 +116,15 @@ func spanOf(n *node, attr string) Span {
 	return n.tag().span()
 }
 
+// placesOf are the places of all attributes.
+func placesOf(n *node) Places {
+	p := Places{}
+	for i := range n.attrs {
+		p[n.attrs[i].name] = n.attrs[i].in.span()
+	}
+	return p
+}
+
 func (b *builder) addLayer(n *node) {
 	d := b.decl
 	switch n.name {

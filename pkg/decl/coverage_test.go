@@ -145,6 +145,12 @@ func TestManual(t *testing.T) {
 		switch kind {
 		case "xml":
 			parse(t, text)
+		case "xml on sunxi.xml": // the file with its base
+			base, err := os.ReadFile("../../targets/sunxi.xml")
+			if err != nil {
+				t.Fatal(err)
+			}
+			parse(t, string(base), text)
 		case "xml mistakes":
 			files := []Source{{Name: "caros.xml", Data: []byte(text)}}
 			_, fs := Parse(files...)

@@ -28,6 +28,17 @@ type Span struct {
 	Len  int // in characters, at least 1; ends with the line
 }
 
+// Places are where the values of an element's attributes are, by name.
+type Places map[string]Span
+
+// At is the place of an attribute's value, or of the element without one.
+func (p Places) At(attr string, element Span) Span {
+	if at, ok := p[attr]; ok {
+		return at
+	}
+	return element
+}
+
 // Remote is a URL prefix that git layers refer to by name.
 type Remote struct {
 	Name, BaseURL string
@@ -157,6 +168,7 @@ type Disk struct {
 	VM         *VM
 	Expects    []Expect
 	Span       Span
+	Places     Places
 }
 
 // BIOS asks for GRUB's boot sector and core image.
@@ -194,8 +206,9 @@ type Partition struct {
 	Active      bool
 	Grow        bool
 
-	Items []Item // in document order
-	Span  Span
+	Items  []Item // in document order
+	Span   Span
+	Places Places
 }
 
 // ItemKind names what an Item puts on a file system.
@@ -236,6 +249,7 @@ type Item struct {
 	Title   string // LoaderItem, ExtlinuxItem
 	Timeout string // LoaderItem, ExtlinuxItem: seconds, default 0
 	Span    Span
+	Places  Places
 }
 
 // VM describes the virtual machine that an appliance format declares.
@@ -255,6 +269,7 @@ type VM struct {
 	Annotation               string
 	EULA                     string
 	Span                     Span
+	Places                   Places
 }
 
 // Expect is what a booted disk must print.

@@ -29,7 +29,7 @@ func parse(t testing.TB, texts ...string) *Declaration {
 	return d
 }
 
-var ignoreSpans = cmpopts.IgnoreTypes(Span{})
+var ignoreSpans = cmpopts.IgnoreTypes(Span{}, Places{})
 
 const everything = `<?xml version="1.0" encoding="UTF-8"?>
 <redo>
