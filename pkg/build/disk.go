@@ -150,7 +150,7 @@ func (c *composer) compose(ctx context.Context) (*DiskImage, error) {
 	}
 	layout, err := disk.Compose(ctx, spec)
 	if err != nil {
-		return nil, locate(c.disk.Span, fmt.Errorf("disk %s: %w", c.disk.ID, err))
+		return nil, c.uncomposed(err)
 	}
 	vm, err := machine(c.disk)
 	img := &DiskImage{Layout: layout, Seed: spec.Seed, VM: vm, Time: c.mtime, id: c.disk.ID}
@@ -188,7 +188,7 @@ func (c *composer) partition(ctx context.Context, p *decl.Partition) (disk.Parti
 	var base *tree.Tree
 	if p.Path != "" {
 		if base, err = c.base(ctx, p); err != nil {
-			return out, locate(p.Span, err)
+			return out, locate(p.Places.At("path", p.Span), err)
 		}
 		if len(p.Items) == 0 {
 			out.Tree = c.fitting(p, base)
@@ -248,7 +248,7 @@ func (c *composer) raw(ctx context.Context, p *decl.Partition) (*image.Image, er
 	}
 	e, err := c.entry(ctx, c.stage("", p), p.From)
 	if err != nil {
-		return nil, locate(p.Span, err)
+		return nil, locate(p.Places.At("from", p.Span), err)
 	}
 	var extents []image.Extent
 	for _, r := range e.Ranges() {
@@ -283,6 +283,30 @@ func (c *composer) files(ctx context.Context, p *decl.Partition, base *tree.Tree
 		return nil, finding(p.Span, err)
 	}
 	return c.fitting(p, t), nil
+}
+
+// uncomposed says what is wrong with a disk that cannot be put together: at the
+// attribute that would have to change, or as a failure of the disk if none would
+// help.
+func (c *composer) uncomposed(err error) error {
+	var content *disk.ContentError
+	var size *disk.SizeError
+	var part *disk.PartitionError
+	switch {
+	case errors.As(err, &content):
+		return fmt.Errorf("disk %s: %w", c.disk.ID, err)
+	case errors.As(err, &size):
+		at := c.disk.Places.At("size", c.disk.Span)
+		if !size.OfDisk && size.Partition >= 0 {
+			p := c.disk.Partitions[size.Partition]
+			at = p.Places.At("size", p.Span)
+		}
+		return &DeclarationError{decl.Findings{{Span: at, Summary: fmt.Sprintf("disk %s: %v", c.disk.ID, err), Hint: fmt.Sprintf("size=%q would do", size.Enough())}}}
+	case errors.As(err, &part) && part.Partition >= 0:
+		p := c.disk.Partitions[part.Partition]
+		return locate(p.Places.At(part.Attr, p.Span), fmt.Errorf("disk %s: %w", c.disk.ID, err))
+	}
+	return locate(c.disk.Span, fmt.Errorf("disk %s: %w", c.disk.ID, err))
 }
 
 // locate turns an error into a finding, unless it has nothing to do with the

@@ -191,6 +191,9 @@ func addedFiles(ctx context.Context, s *decl.Stage, a *decl.Action, out *Resolve
 	for _, src := range a.Sources {
 		path, err := findSource(s, src)
 		if err == nil {
+			err = checkSource(path)
+		}
+		if err == nil {
 			out.Files[SourceKey(s.ID, src)], err = fileDigest(ctx, path)
 		}
 		switch {
@@ -200,12 +203,22 @@ func addedFiles(ctx context.Context, s *decl.Stage, a *decl.Action, out *Resolve
 		case a.Optional && errors.Is(err, fs.ErrNotExist):
 			out.Files[SourceKey(s.ID, src)] = ""
 		case errors.Is(err, fs.ErrNotExist):
-			fs_ = append(fs_, decl.Finding{Span: a.Span, Summary: fmt.Sprintf("source %q of %s does not exist (looked in %s)", src, a.Kind, lookedIn(s, src))})
+			fs_ = append(fs_, decl.Finding{
+				Span: a.Span, Summary: fmt.Sprintf("source %q of %s does not exist (looked in %s)", src, a.Kind, lookedIn(s, src)), Hint: patternHint(src),
+			})
 		default:
 			fs_ = append(fs_, decl.Finding{Span: a.Span, Summary: fmt.Sprintf("source %q of %s: %v", src, a.Kind, err)})
 		}
 	}
 	return fs_, nil
+}
+
+// patternHint says what to do instead of writing a pattern.
+func patternHint(src string) string {
+	if !strings.ContainsAny(src, "*?[") {
+		return ""
+	}
+	return "sources are no patterns: name the directory, whose contents are copied, or each file"
 }
 
 func lookedIn(s *decl.Stage, src string) string {
