@@ -15,6 +15,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk"
+	"github.com/carosio/carosbuild/pkg/disk/fat"
 	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/carosio/carosbuild/pkg/disk/ova"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
@@ -294,7 +295,11 @@ func (c *composer) uncomposed(err error) error {
 	var part *disk.PartitionError
 	switch {
 	case errors.As(err, &content):
-		return fmt.Errorf("disk %s: %w", c.disk.ID, err)
+		err = fmt.Errorf("disk %s: %w", c.disk.ID, err)
+		if at, ok := c.named(content); ok {
+			return locate(at, err)
+		}
+		return err
 	case errors.As(err, &size):
 		at := c.disk.Places.At("size", c.disk.Span)
 		if !size.OfDisk && size.Partition >= 0 {
@@ -307,6 +312,22 @@ func (c *composer) uncomposed(err error) error {
 		return locate(p.Places.At(part.Attr, p.Span), fmt.Errorf("disk %s: %w", c.disk.ID, err))
 	}
 	return locate(c.disk.Span, fmt.Errorf("disk %s: %w", c.disk.ID, err))
+}
+
+// named is where the declaration gives a file the name that its file system
+// cannot have.
+func (c *composer) named(e *disk.ContentError) (decl.Span, bool) {
+	var name *fat.PathError
+	if !errors.As(e, &name) || !errors.Is(e, fat.ErrName) || e.Partition < 0 {
+		return decl.Span{}, false
+	}
+	for _, it := range c.disk.Partitions[e.Partition].Items {
+		to := path.Clean("/" + it.To)
+		if at := path.Clean("/" + name.Path); at == to || strings.HasPrefix(to, at+"/") {
+			return it.Places.At("to", it.Span), true
+		}
+	}
+	return decl.Span{}, false
 }
 
 // locate turns an error into a finding, unless it has nothing to do with the

@@ -40,6 +40,10 @@ func TestDiskMistakesHavePlaces(t *testing.T) {
 		},
 		{"path", `<disk id="d"><partition fs="ext4" size="fit" path="/nothing"/></disk>`, "/nothing", "stage s: look up /nothing", "", big},
 		{"from", `<disk id="d"><partition size="fit" from="/nothing"/></disk>`, "/nothing", "stage s: look up /nothing", "", big},
+		{
+			"a name of the declaration's", `<disk id="d"><partition fs="fat32" size="64M"><file to="/a:b">x</file></partition></disk>`, "/a:b",
+			"disk d: partition 1: /a:b: name not allowed on FAT", "", odd,
+		},
 		{"content", `<disk id="d"><partition name="root" fs="ext4" size="fit" path="/"/></disk>`, "", `disk d: partition "root": ext4: /a: `, "", odd},
 	} {
 		_, err := composed(t, tt.text, map[string]RootFS{"s": tt.root})

@@ -46,8 +46,9 @@ func (e *SizeError) Enough() string {
 // ContentError says that files cannot be on the file system that they are to be
 // on, whatever its size.
 type ContentError struct {
-	What string // for messages, such as partition "root"
-	Err  error
+	Partition int    // its index in Spec.Partitions, or -1
+	What      string // for messages, such as partition "root"
+	Err       error
 }
 
 func (e *ContentError) Error() string { return e.What + ": " + e.Err.Error() }

@@ -36,7 +36,7 @@ func (s *Spec) failed(p *part, parts []*part, err error) error {
 	if p.FS == "fat16" && (errors.Is(err, fat.ErrRoot) || errors.Is(err, fat.ErrTooBig16)) {
 		return &PartitionError{Partition: p.index, Attr: "fs", What: p.String(), Err: fmt.Errorf("%w; fat32 can hold it", err)}
 	}
-	return &ContentError{p.String(), err}
+	return &ContentError{p.index, p.String(), err}
 }
 
 // tooSmall says that a partition is smaller than it has to be. One that takes
