@@ -15,7 +15,6 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk"
-	"github.com/carosio/carosbuild/pkg/disk/fat"
 	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/carosio/carosbuild/pkg/disk/ova"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
@@ -99,11 +98,6 @@ type composer struct {
 	initrds map[decl.Span][]byte
 	roots   map[string]*tree.Tree // of stages, as the disk has them
 	noted   map[string]bool       // notes so far: a tree may be made more than once
-}
-
-// finding is an error at a place of the declaration.
-func finding(at decl.Span, err error) error {
-	return &DeclarationError{decl.Findings{{Span: at, Summary: err.Error()}}}
 }
 
 func (c *composer) compose(ctx context.Context) (*DiskImage, error) {
@@ -284,60 +278,6 @@ func (c *composer) files(ctx context.Context, p *decl.Partition, base *tree.Tree
 		return nil, finding(p.Span, err)
 	}
 	return c.fitting(p, t), nil
-}
-
-// uncomposed says what is wrong with a disk that cannot be put together: at the
-// attribute that would have to change, or as a failure of the disk if none would
-// help.
-func (c *composer) uncomposed(err error) error {
-	var content *disk.ContentError
-	var size *disk.SizeError
-	var part *disk.PartitionError
-	switch {
-	case errors.As(err, &content):
-		err = fmt.Errorf("disk %s: %w", c.disk.ID, err)
-		if at, ok := c.named(content); ok {
-			return locate(at, err)
-		}
-		return err
-	case errors.As(err, &size):
-		at := c.disk.Places.At("size", c.disk.Span)
-		if !size.OfDisk && size.Partition >= 0 {
-			p := c.disk.Partitions[size.Partition]
-			at = p.Places.At("size", p.Span)
-		}
-		return &DeclarationError{decl.Findings{{Span: at, Summary: fmt.Sprintf("disk %s: %v", c.disk.ID, err), Hint: fmt.Sprintf("size=%q would do", size.Enough())}}}
-	case errors.As(err, &part) && part.Partition >= 0:
-		p := c.disk.Partitions[part.Partition]
-		return locate(p.Places.At(part.Attr, p.Span), fmt.Errorf("disk %s: %w", c.disk.ID, err))
-	}
-	return locate(c.disk.Span, fmt.Errorf("disk %s: %w", c.disk.ID, err))
-}
-
-// named is where the declaration gives a file the name that its file system
-// cannot have.
-func (c *composer) named(e *disk.ContentError) (decl.Span, bool) {
-	var name *fat.PathError
-	if !errors.As(e, &name) || !errors.Is(e, fat.ErrName) || e.Partition < 0 {
-		return decl.Span{}, false
-	}
-	for _, it := range c.disk.Partitions[e.Partition].Items {
-		to := path.Clean("/" + it.To)
-		if at := path.Clean("/" + name.Path); at == to || strings.HasPrefix(to, at+"/") {
-			return it.Places.At("to", it.Span), true
-		}
-	}
-	return decl.Span{}, false
-}
-
-// locate turns an error into a finding, unless it has nothing to do with the
-// declaration.
-func locate(at decl.Span, err error) error {
-	var d *DeclarationError
-	if errors.As(err, &d) || errors.Is(err, context.Canceled) {
-		return err
-	}
-	return finding(at, err)
 }
 
 // mountedBelow are the directories of partition p's tree that other partitions
