@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -91,6 +92,9 @@ func readBase(src decl.Source, name, cache string) (decl.Source, error) {
 		path = filepath.Join(filepath.Dir(src.Name), name)
 	}
 	base, err := readFile(path)
+	if err == nil && !beginsAsXML(base.Data) { // whose lines a message would show
+		return decl.Source{}, fmt.Errorf("%s is not a declaration: it does not begin with <", path)
+	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return base, err
 	}
@@ -98,6 +102,13 @@ func readBase(src decl.Source, name, cache string) (decl.Source, error) {
 		return base, err
 	}
 	return base, fmt.Errorf("no %s, and none of that name is built in", path)
+}
+
+// beginsAsXML reports whether a file may be a declaration. What a declaration
+// names as its base is somebody else's choice, and may be any file.
+func beginsAsXML(data []byte) bool {
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	return len(data) > 0 && bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("<"))
 }
 
 func embedded() []string {
@@ -123,12 +134,23 @@ func readDeclaration(name, cache string) (decl.Source, error) {
 }
 
 func readFile(name string) (decl.Source, error) {
-	data, err := os.ReadFile(name)
+	data, err := readLimited(name)
 	if err != nil {
 		return decl.Source{}, err
 	}
 	dir, err := filepath.Abs(filepath.Dir(name))
 	return decl.Source{Name: name, Dirs: []string{dir}, Data: data}, err
+}
+
+// readLimited reads a file up to a byte more than a declaration may have: a
+// device has no end.
+func readLimited(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, 16<<20+1))
 }
 
 func readEmbedded(name, cache string) (decl.Source, error) {

@@ -19,6 +19,9 @@ const (
 	grubCore = "/usr/lib/carosbuild/core.img"
 )
 
+// grubStage is the stage that has grub-mkimage: by default the disk's.
+func grubStage(d *decl.Disk) string { return orDefault(d.BIOS.Stage, d.Stage) }
+
 // biosStageID names the stage that makes the core image of a disk.
 func biosStageID(d *decl.Disk) string { return d.ID + ".bios" }
 
@@ -36,13 +39,27 @@ func biosStage(d *decl.Disk, parent *decl.Stage) (*decl.Stage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("disk %s: the partition with the <loader> is found by its label: %w", d.ID, err)
 	}
-	script := "set -e\nmkdir -p /usr/lib/carosbuild\ncat > /usr/lib/carosbuild/early.cfg <<'EOF'\n" + early + "EOF\n" +
+	script := "set -e\n" + needsGRUB(d) + "mkdir -p /usr/lib/carosbuild\ncat > /usr/lib/carosbuild/early.cfg <<'EOF'\n" + early + "EOF\n" +
 		"cp /usr/lib/grub/i386-pc/boot.img " + grubBoot + "\n" +
 		"grub-mkimage -O i386-pc -d /usr/lib/grub/i386-pc -p /grub -c /usr/lib/carosbuild/early.cfg -o " + grubCore + " " + strings.Join(grub.Modules(), " ") + "\n"
 	return &decl.Stage{
-		ID: biosStageID(d), Dirs: parent.Dirs, Prestage: d.BIOS.Stage, Span: d.BIOS.Span, PrestageSpan: d.BIOS.Span,
+		ID: biosStageID(d), Dirs: parent.Dirs, Prestage: grubStage(d), Span: d.BIOS.Span, PrestageSpan: d.BIOS.Span,
 		Actions: []decl.Action{{Kind: decl.Run, Text: "grub-mkimage for disk " + d.ID, Span: d.BIOS.Span, Argv: []string{"/bin/sh", "-c", script}}},
 	}, nil
+}
+
+// needsGRUB are the lines of a script that say which of GRUB's packages the
+// stage lacks.
+func needsGRUB(d *decl.Disk) string {
+	var b strings.Builder
+	for _, need := range []struct{ test, what, name string }{
+		{"[ -e /usr/lib/grub/i386-pc/boot.img ]", "/usr/lib/grub/i386-pc", "grub-pc-bin"},
+		{"command -v grub-mkimage >/dev/null", "grub-mkimage", "grub-common"},
+	} {
+		fmt.Fprintf(&b, "%s || { echo 'stage %s has no %s, which <bios> of disk %s needs: install the package %s in it (Debian and Ubuntu)' >&2; exit 1; }\n",
+			need.test, grubStage(d), need.what, d.ID, need.name)
+	}
+	return b.String()
 }
 
 // DiskStages are the stages that a disk is made from. It adds to the
@@ -53,9 +70,9 @@ func DiskStages(d *decl.Declaration, disk *decl.Disk) ([]string, error) {
 	if err != nil || disk.BIOS == nil {
 		return ids, err
 	}
-	parent := find(d.Stages, disk.BIOS.Stage)
+	parent := find(d.Stages, grubStage(disk))
 	if parent == nil {
-		return nil, fmt.Errorf("disk %s: no stage %q is declared", disk.ID, disk.BIOS.Stage)
+		return nil, fmt.Errorf("disk %s: no stage %q is declared", disk.ID, grubStage(disk))
 	}
 	s, err := biosStage(disk, parent)
 	if err != nil {

@@ -30,31 +30,6 @@ type copier struct {
 	links map[[2]uint64]string
 }
 
-// mkdirAll makes the directories of name that are missing, 0755 and the
-// superuser's, and opens the last.
-func (c *copier) mkdirAll(name string) (int, error) {
-	fd, err := openIn(c.root, name, unix.O_RDONLY|unix.O_DIRECTORY)
-	if err != unix.ENOENT {
-		if err != nil {
-			err = &fs.PathError{Op: "open", Path: name, Err: err}
-		}
-		return fd, err
-	}
-	dir, err := c.mkdirAll(path.Dir(name))
-	if err != nil {
-		return -1, err
-	}
-	defer unix.Close(dir)
-	if err := unix.Mkdirat(dir, path.Base(name), 0o755); err != nil && err != unix.EEXIST {
-		return -1, &fs.PathError{Op: "mkdir", Path: name, Err: err}
-	}
-	fd, err = unix.Openat(dir, path.Base(name), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return -1, &fs.PathError{Op: "open", Path: name, Err: err}
-	}
-	return fd, unix.Fchmod(fd, 0o755)
-}
-
 // one copies one file, directory or link to name.
 func (c *copier) one(full, name string, st fs.FileInfo) error {
 	dir, err := c.mkdirAll(path.Dir(name))
@@ -85,10 +60,15 @@ func (c *copier) directory(dir int, base, name, full string, st fs.FileInfo) err
 	if err != nil && err != unix.EEXIST {
 		return err
 	}
-	if !made && !c.keep { // an existing directory stays as it is
-		if !statDir(c.root, name) {
-			return unix.ENOTDIR
+	if !made && !statDir(c.root, name) { // a link to what is to be made, or no directory
+		fd, err := c.mkdirAll(name)
+		if err != nil {
+			return err
 		}
+		unix.Close(fd)
+		made = true
+	}
+	if !made && !c.keep { // an existing directory stays as it is
 		return nil
 	}
 	fd, err := openIn(c.root, name, unix.O_RDONLY|unix.O_DIRECTORY)

@@ -152,7 +152,11 @@ func (r *stageRun) sources(ctx context.Context, a *decl.Action) (*sourceSet, err
 		}
 		if err != nil {
 			set.close()
-			return nil, &fs.PathError{Op: "find in stage " + a.FromStage, Path: src, Err: err}
+			err = &fs.PathError{Op: "find in stage " + a.FromStage, Path: src, Err: err}
+			if hint := patternHint(src); hint != "" {
+				err = fmt.Errorf("%w; %s", err, hint)
+			}
+			return nil, err
 		}
 		fds = append(fds, fd)
 		set.paths = append(set.paths, sourcePath{baseName(src), fmt.Sprintf("/proc/self/fd/%d", fd)})

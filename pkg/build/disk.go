@@ -47,7 +47,7 @@ func (e *Engine) Disk(ctx context.Context, d *decl.Disk, res *Result) (*DiskImag
 // the Engine but CacheDir, Epoch and Jobs.
 func (e *Engine) DiskFrom(ctx context.Context, d *decl.Disk, roots map[string]RootFS) (*DiskImage, func() error, error) {
 	c := &composer{
-		engine: e, disk: d, initrds: map[decl.Span][]byte{},
+		engine: e, disk: d, initrds: map[decl.Span][]byte{}, noted: map[string]bool{}, roots: map[string]*tree.Tree{},
 		trees: &stageTrees{roots: roots, jobs: e.Jobs + 1, trees: map[string]*tree.Tree{}},
 	}
 	if e.Epoch != nil {
@@ -96,15 +96,12 @@ type composer struct {
 	// initrds are those composed so far, by their elements' places: a tree may
 	// be made more than once.
 	initrds map[decl.Span][]byte
-}
-
-// finding is an error at a place of the declaration.
-func finding(at decl.Span, err error) error {
-	return &DeclarationError{decl.Findings{{Span: at, Summary: err.Error()}}}
+	roots   map[string]*tree.Tree // of stages, as the disk has them
+	noted   map[string]bool       // notes so far: a tree may be made more than once
 }
 
 func (c *composer) compose(ctx context.Context) (*DiskImage, error) {
-	root, err := c.trees.get(ctx, c.disk.Stage)
+	root, err := c.root(ctx, c.disk.Stage)
 	if err != nil {
 		return nil, err
 	}
@@ -119,6 +116,9 @@ func (c *composer) compose(ctx context.Context) (*DiskImage, error) {
 	}
 	for _, p := range c.disk.Partitions {
 		dp, err := c.partition(ctx, p)
+		if err == nil {
+			err = c.checkGrow(ctx, p)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -145,7 +145,7 @@ func (c *composer) compose(ctx context.Context) (*DiskImage, error) {
 	}
 	layout, err := disk.Compose(ctx, spec)
 	if err != nil {
-		return nil, locate(c.disk.Span, fmt.Errorf("disk %s: %w", c.disk.ID, err))
+		return nil, c.uncomposed(err)
 	}
 	vm, err := machine(c.disk)
 	img := &DiskImage{Layout: layout, Seed: spec.Seed, VM: vm, Time: c.mtime, id: c.disk.ID}
@@ -183,13 +183,10 @@ func (c *composer) partition(ctx context.Context, p *decl.Partition) (disk.Parti
 	var base *tree.Tree
 	if p.Path != "" {
 		if base, err = c.base(ctx, p); err != nil {
-			return out, locate(p.Span, err)
-		}
-		if p.FS == "squashfs" {
-			base = c.withoutACLs(p, base)
+			return out, locate(p.Places.At("path", p.Span), err)
 		}
 		if len(p.Items) == 0 {
-			out.Tree = base
+			out.Tree = c.fitting(p, base)
 			return out, nil
 		}
 	}
@@ -205,7 +202,7 @@ func (c *composer) partition(ctx context.Context, p *decl.Partition) (disk.Parti
 // what other partitions hold, or a tar archive.
 func (c *composer) base(ctx context.Context, p *decl.Partition) (*tree.Tree, error) {
 	stage := c.stage("", p)
-	t, err := c.trees.get(ctx, stage)
+	t, err := c.root(ctx, stage)
 	if err != nil {
 		return nil, err
 	}
@@ -218,23 +215,25 @@ func (c *composer) base(ctx context.Context, p *decl.Partition) (*tree.Tree, err
 		return nil, fmt.Errorf("stage %s: %w", stage, err)
 	}
 	if e.Type() == tree.Regular {
-		return c.archive(ctx, stage, e)
+		t, err := c.archive(ctx, stage, e)
+		if err != nil {
+			return nil, err
+		}
+		c.noteOwn(p, "", t)
+		return c.generalized(t), nil
+	}
+	if built, err := c.trees.get(ctx, stage); err == nil {
+		c.noteOwn(p, e.Path, built)
 	}
 	sub, err := t.Sub(e.Path)
 	if err != nil {
 		return nil, fmt.Errorf("stage %s: %w", stage, err)
 	}
-	return sub.Without(c.mountedBelow(p))
-}
-
-// withoutACLs leaves out what squashfs has no place for, and says so.
-func (c *composer) withoutACLs(p *decl.Partition, t *tree.Tree) *tree.Tree {
-	t, had := t.WithoutACLs()
-	if len(had) > 0 {
-		c.engine.event(Event{Kind: Note, Text: fmt.Sprintf("disk %s: squashfs has no access control lists: those of %d files of partition %s are left out, such as of /%s",
-			c.disk.ID, len(had), orDefault(p.Name, "without a name"), had[0])})
+	if e.Path != "" && isRoot(sub) {
+		c.noteOwn(p, "", sub)
+		sub = c.generalized(sub)
 	}
-	return t
+	return sub.Without(c.mountedBelow(p))
 }
 
 // raw is the file that is the partition's content, nil for none.
@@ -244,7 +243,7 @@ func (c *composer) raw(ctx context.Context, p *decl.Partition) (*image.Image, er
 	}
 	e, err := c.entry(ctx, c.stage("", p), p.From)
 	if err != nil {
-		return nil, locate(p.Span, err)
+		return nil, locate(p.Places.At("from", p.Span), err)
 	}
 	var extents []image.Extent
 	for _, r := range e.Ranges() {
@@ -278,17 +277,7 @@ func (c *composer) files(ctx context.Context, p *decl.Partition, base *tree.Tree
 	if err != nil {
 		return nil, finding(p.Span, err)
 	}
-	return t, nil
-}
-
-// locate turns an error into a finding, unless it has nothing to do with the
-// declaration.
-func locate(at decl.Span, err error) error {
-	var d *DeclarationError
-	if errors.As(err, &d) || errors.Is(err, context.Canceled) {
-		return err
-	}
-	return finding(at, err)
+	return c.fitting(p, t), nil
 }
 
 // mountedBelow are the directories of partition p's tree that other partitions

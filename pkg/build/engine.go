@@ -194,6 +194,9 @@ func ImageName(buildID, stage string) string {
 }
 
 func (e *Engine) event(ev Event) {
+	if e.Events == nil {
+		return
+	}
 	ev.Time = e.Now()
 	e.Events(ev)
 }

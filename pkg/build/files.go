@@ -68,6 +68,21 @@ func findSource(s *decl.Stage, source string) (string, error) {
 	return "", &fs.PathError{Op: "find", Path: source, Err: fs.ErrNotExist}
 }
 
+// checkSource refuses what the kernel says about this machine or this very
+// process, such as its environment, in the form of files.
+func checkSource(path string) error {
+	var st unix.Statfs_t
+	if err := unix.Statfs(path, &st); err != nil {
+		return err
+	}
+	switch uint32(st.Type) {
+	case unix.PROC_SUPER_MAGIC, unix.SYSFS_MAGIC, unix.DEVPTS_SUPER_MAGIC, unix.DEBUGFS_MAGIC, unix.TRACEFS_MAGIC, unix.SECURITYFS_MAGIC,
+		unix.CGROUP_SUPER_MAGIC, unix.CGROUP2_SUPER_MAGIC, unix.BPF_FS_MAGIC, unix.EFIVARFS_MAGIC:
+		return fmt.Errorf("%s is what the kernel tells about this machine and its processes, not a file for a stage", path)
+	}
+	return nil
+}
+
 // fileDigest is the digest of a file or directory to be added: names, kinds,
 // contents, link targets and whether a file is executable. Times, owners and
 // what an umask changes do not count, since they do not reach the layer.
@@ -84,7 +99,9 @@ func fileDigest(ctx context.Context, path string) (string, error) {
 			content, err = contentDigest(full)
 		case st.Mode()&fs.ModeSymlink != 0:
 			content, err = os.Readlink(full)
-		case !st.IsDir():
+		case st.IsDir(): // may be a mount point
+			err = checkSource(full)
+		default:
 			err = &fs.PathError{Op: "add", Path: full, Err: errors.New("is neither a file, a directory nor a link")}
 		}
 		if err != nil {

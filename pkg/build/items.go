@@ -183,11 +183,11 @@ func (c *composer) extlinux(b *tree.Builder, it *decl.Item) error {
 func (c *composer) uki(ctx context.Context, stage string, it *decl.Item) ([]byte, error) {
 	stub, err := c.file(ctx, stage, it.From)
 	if err != nil {
-		return nil, err
+		return nil, locate(it.Places.At("stub", it.Span), err)
 	}
 	kernel, err := c.file(ctx, stage, it.Kernel)
 	if err != nil {
-		return nil, err
+		return nil, locate(it.Places.At("kernel", it.Span), err)
 	}
 	ram, err := c.initrd(ctx, stage, it, "")
 	if err != nil {

@@ -27,6 +27,8 @@ type pin struct {
 	Debian *debian.Resolution `json:"debian,omitempty"`
 	Git    *git.Pinned        `json:"git,omitempty"`
 	Built  string             `json:"built,omitempty"`
+	// Environment are the variables of an image; it may be empty.
+	Environment []string `json:"environment,omitzero"`
 }
 
 // Built is the name, BUILDID:STAGE, under which a stage of that key was stored

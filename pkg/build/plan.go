@@ -65,6 +65,9 @@ type Inputs struct {
 	Files      map[string]string // SourceKey -> digest of an added file
 	Trees      []GitTree         // the base layer's first
 	Unresolved Unresolved        // what the maps lack, and why
+	// Environments are the variables, NAME=VALUE, of those base images whose
+	// variables occur in paths, by imageRef.
+	Environments map[string][]string
 }
 
 // SourceKey names a source of an ADD or COPY in Inputs.Files.
@@ -76,6 +79,13 @@ func NewPlan(d *decl.Declaration, targets []string, in Inputs) (*Plan, error) {
 	stages, err := order(d.Stages, targets)
 	if err != nil {
 		return nil, err
+	}
+	stages, images, fs := fillIn(stages, in)
+	if len(fs) > 0 {
+		return nil, &DeclarationError{fs}
+	}
+	for ref := range images {
+		return nil, fmt.Errorf("the variables of image %s were not looked up", ref)
 	}
 	p := &Plan{Targets: slices.Clone(targets)}
 	keys := map[string]string{}

@@ -76,7 +76,10 @@ func (r *Resolver) Resolve(ctx context.Context, d *decl.Declaration, targets []s
 		Debian: map[string]*debian.Resolution{}, Base: map[string]string{}, Wanted: map[string]debian.Bootstrap{},
 		Without: map[string][]string{},
 	}
-	var missing decl.Findings
+	stages, missing, err := r.filled(ctx, stages, out)
+	if err != nil {
+		return nil, err
+	}
 	for _, s := range stages {
 		switch {
 		case s.Bootstrap != nil:
@@ -96,6 +99,9 @@ func (r *Resolver) Resolve(ctx context.Context, d *decl.Declaration, targets []s
 			out.Base[s.ID] = out.Base[s.Prestage]
 		}
 		for i := range s.Actions {
+			if len(s.Actions[i].Variables) > 0 && len(missing) > 0 {
+				continue // its names may not be what they are going to be
+			}
 			found, err := r.action(ctx, s, &s.Actions[i], out)
 			if err != nil {
 				return nil, err
@@ -133,6 +139,9 @@ func addedFiles(ctx context.Context, s *decl.Stage, a *decl.Action, out *Resolve
 	for _, src := range a.Sources {
 		path, err := findSource(s, src)
 		if err == nil {
+			err = checkSource(path)
+		}
+		if err == nil {
 			out.Files[SourceKey(s.ID, src)], err = fileDigest(ctx, path)
 		}
 		switch {
@@ -142,12 +151,22 @@ func addedFiles(ctx context.Context, s *decl.Stage, a *decl.Action, out *Resolve
 		case a.Optional && errors.Is(err, fs.ErrNotExist):
 			out.Files[SourceKey(s.ID, src)] = ""
 		case errors.Is(err, fs.ErrNotExist):
-			fs_ = append(fs_, decl.Finding{Span: a.Span, Summary: fmt.Sprintf("source %q of %s does not exist (looked in %s)", src, a.Kind, lookedIn(s, src))})
+			fs_ = append(fs_, decl.Finding{
+				Span: a.Span, Summary: fmt.Sprintf("source %q of %s does not exist (looked in %s)", src, a.Kind, lookedIn(s, src)), Hint: patternHint(src),
+			})
 		default:
 			fs_ = append(fs_, decl.Finding{Span: a.Span, Summary: fmt.Sprintf("source %q of %s: %v", src, a.Kind, err)})
 		}
 	}
 	return fs_, nil
+}
+
+// patternHint says what to do instead of writing a pattern.
+func patternHint(src string) string {
+	if !strings.ContainsAny(src, "*?[") {
+		return ""
+	}
+	return "sources are no patterns: name the directory, whose contents are copied, or each file"
 }
 
 func lookedIn(s *decl.Stage, src string) string {

@@ -227,12 +227,18 @@ func hasPlace(root, name string) bool {
 // environment is what a command finds: a few defaults, the image's own, and
 // nothing of the caller's.
 func (r *stageRun) environment(user runc.User) map[string]string {
-	env := map[string]string{"PATH": defaultPath, "HOME": user.Home, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
-	if r.Epoch != nil {
-		env["SOURCE_DATE_EPOCH"] = strconv.FormatInt(*r.Epoch, 10)
-	}
+	env := defaultEnvironment(user.Home, r.Epoch)
 	for _, v := range r.state.Config.Environ() {
 		env[v[0]] = v[1]
+	}
+	return env
+}
+
+// defaultEnvironment is what a command finds if its image says nothing.
+func defaultEnvironment(home string, epoch *int64) map[string]string {
+	env := map[string]string{"PATH": defaultPath, "HOME": home, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
+	if epoch != nil {
+		env["SOURCE_DATE_EPOCH"] = strconv.FormatInt(*epoch, 10)
 	}
 	return env
 }

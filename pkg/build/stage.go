@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -125,14 +124,13 @@ func (r *stageRun) do(ctx context.Context, s *StepPlan) error {
 	return nil
 }
 
-// expand is the value of a variable; $NAME and ${NAME} stand for what the
-// environment has so far.
+// expand is the value of a variable, with what the environment has so far.
 func (r *stageRun) expand(v decl.EnvVar) string {
-	if !v.Expand {
-		return v.Value
-	}
 	env := r.environment(runc.User{Home: "/root"})
-	return os.Expand(v.Value, func(name string) string { return env[name] })
+	return v.Fill(func(name string) (string, bool) {
+		value, ok := env[name]
+		return value, ok
+	})
 }
 
 func (r *stageRun) addHistory(s *StepPlan, empty bool) {

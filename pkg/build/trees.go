@@ -8,8 +8,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -46,9 +48,14 @@ func (r StoredRoot) Tree(ctx context.Context, clamp int64, jobs int) (*tree.Tree
 	var t *tree.Tree
 	var devices []layer.Device
 	var want *layer.Expected
+	var labels []layer.Label
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
 		devices, err = r.Store.Devices(r.Layer) // reads the headers of all layers
+		return err
+	})
+	g.Go(func() (err error) {
+		labels, err = r.Store.Labels(r.Layer)
 		return err
 	})
 	g.Go(func() (err error) {
@@ -66,7 +73,24 @@ func (r StoredRoot) Tree(ctx context.Context, clamp int64, jobs int) (*tree.Tree
 	if err != nil {
 		return nil, nil, errors.Join(err, release())
 	}
-	return withDevices(t, devices, clamp), release, nil
+	return withLabels(withDevices(t, devices, clamp), labels), release, nil
+}
+
+// withLabels adds the extended attributes that no file of a user namespace can
+// have.
+func withLabels(t *tree.Tree, labels []layer.Label) *tree.Tree {
+	add := map[string][]tree.Xattr{}
+	for _, l := range labels {
+		dir, err := t.Lookup(path.Dir("/" + l.Path)) // its name may lead through links
+		if err != nil || dir.Type() != tree.Dir {
+			continue
+		}
+		name := strings.TrimPrefix(path.Join(dir.Path, path.Base("/"+l.Path)), "/")
+		for _, k := range slices.Sorted(maps.Keys(l.Xattrs)) {
+			add[name] = append(add[name], tree.Xattr{Name: k, Value: l.Xattrs[k]})
+		}
+	}
+	return t.WithXattrs(add)
 }
 
 // verify finds out whether a tree is what was stored, up to the contents of its

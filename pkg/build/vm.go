@@ -36,17 +36,17 @@ func machine(d *decl.Disk) (*ova.VM, error) {
 	var err error
 	if v.Cores != "" {
 		if vm.Cores, err = strconv.Atoi(v.Cores); err != nil {
-			return nil, finding(v.Span, fmt.Errorf("cores %q is no number", v.Cores))
+			return nil, finding(v.Places.At("cores", v.Span), fmt.Errorf("cores %q is not a number", v.Cores))
 		}
 	}
 	if v.NICs != "" {
 		if vm.NICs, err = strconv.Atoi(v.NICs); err != nil {
-			return nil, finding(v.Span, fmt.Errorf("nics %q is no number", v.NICs))
+			return nil, finding(v.Places.At("nics", v.Span), fmt.Errorf("nics %q is not a number", v.NICs))
 		}
 	}
 	if v.Memory != "" {
 		if vm.Memory, err = disk.ParseSize(v.Memory); err != nil {
-			return nil, finding(v.Span, err)
+			return nil, finding(v.Places.At("memory", v.Span), err)
 		}
 	}
 	for _, size := range v.DataDisks {

@@ -71,10 +71,10 @@ func (s *stageBuilder) argument(a *Action, arg text) {
 		s.env(a, arg)
 	case Workdir:
 		a.Dest = arg.s
-		s.pathArgument(arg)
+		s.pathArgument(a, arg)
 	case User:
 		a.Dest = arg.s
-		if !owner.MatchString(arg.s) {
+		if !s.variables(a, arg) && !owner.MatchString(arg.s) {
 			s.rep.errorf(arg.place(0, len(arg.s)), "USER or USER:GROUP, by name or number", "%s is not a user", quote(arg.s))
 		}
 	}
@@ -112,6 +112,11 @@ func (s *stageBuilder) image(a *Action, arg text) {
 // run handles RUN, which is for a shell unless it is a JSON array. A [ that is
 // followed by a blank may also be the command of that name, and [[ is bash's.
 func (s *stageBuilder) run(a *Action, arg text) {
+	if strings.HasPrefix(arg.s, "--") {
+		option := arg.words()[0]
+		s.rep.errorf(option.place(0, len(option.s)), insteadOf(option.s), "RUN has no options")
+		return
+	}
 	if !strings.HasPrefix(arg.s, "[") || strings.HasPrefix(arg.s, "[[") {
 		return
 	}
@@ -126,6 +131,25 @@ func (s *stageBuilder) run(a *Action, arg text) {
 		a.Argv = argv
 	}
 }
+
+// insteadOf says what there is for an option that RUN has in a Dockerfile.
+func insteadOf(option string) string {
+	name, v, _ := strings.Cut(option, "=")
+	switch {
+	case name == "--mount" && strings.Contains(v, "type=cache"):
+		return `<cache path="..."/> in the stage keeps a directory between builds`
+	case name == "--mount" && strings.Contains(v, "type=secret"), name == "--mount" && strings.Contains(v, "type=ssh"):
+		return "steps get no secrets: fetch what needs one before the build, and ADD it"
+	case name == "--mount":
+		return "COPY --from=STAGE takes files of another stage, ADD those beside the declaration"
+	case name == "--network":
+		return "the option --network of the command line is for all steps"
+	}
+	return "write the command only"
+}
+
+// isURL tells sources that a Dockerfile's ADD downloads.
+var isURL = regexp.MustCompile(`^([a-z][a-z0-9+.-]*://|git@[^/]+:)`)
 
 // jsonStrings reads an array of strings. An error is at byte at of the text.
 func jsonStrings(v string) (list []string, at int, err error) {
@@ -182,12 +206,15 @@ func (s *stageBuilder) files(a *Action, arg text) {
 	}
 	for _, w := range words[:n] {
 		a.Sources = append(a.Sources, w.s)
-		if climbs(w.s) {
+		s.variables(a, w)
+		if isURL.MatchString(w.s) {
+			s.rep.errorf(w.place(0, len(w.s)), "put the file beside the declaration, or download and check it in a step: RUN curl -fsSLo FILE URL && echo 'SHA256  FILE' | sha256sum -c", "%s downloads nothing", a.Kind)
+		} else if climbs(w.s) {
 			s.rep.errorf(w.place(0, len(w.s)), "put it beside the declaration, or write an absolute path", "source %s climbs out with ..", quote(w.s))
 		}
 	}
 	a.Dest = words[n].s
-	s.pathArgument(words[n])
+	s.pathArgument(a, words[n])
 }
 
 // quotedWords reads the JSON form of ADD and COPY. All its words have the
@@ -233,18 +260,22 @@ func (s *stageBuilder) option(a *Action, w text) {
 		s.rep.errorf(at, "write "+name+"=...", "the option %s has no value", name)
 		return
 	}
-	value := w.sub(len(name)+1, len(w.s)).place(0, len(v))
+	word := w.sub(len(name)+1, len(w.s))
+	value := word.place(0, len(v))
 	switch name {
 	case "--from":
 		a.FromStage = v
 		s.refs = append(s.refs, ref{toStage, "stage " + quote(s.stage.ID) + " copies from stage", v, value})
 	case "--chown":
 		a.Chown = v
-		if !owner.MatchString(v) {
+		if !s.variables(a, word) && !owner.MatchString(v) {
 			s.rep.errorf(value, "USER or USER:GROUP, by name or number", "%s is not an owner", quote(v))
 		}
 	case "--chmod":
 		a.Chmod = v
+		if s.variables(a, word) {
+			return
+		}
 		if fl := checkMode(v); fl != nil {
 			s.rep.errorf(value, fl.hint, "%s %s", quote(v), fl.text)
 		}
@@ -253,7 +284,8 @@ func (s *stageBuilder) option(a *Action, w text) {
 
 // pathArgument reports a path in the stage that cannot be meant. A relative
 // one starts from the WORKDIR.
-func (s *stageBuilder) pathArgument(w text) {
+func (s *stageBuilder) pathArgument(a *Action, w text) {
+	s.variables(a, w)
 	if strings.HasPrefix(w.s, "/") && climbs(w.s) {
 		s.rep.errorf(w.place(0, len(w.s)), "", "path %s climbs out of the root with ..", quote(w.s))
 	}

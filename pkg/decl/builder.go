@@ -116,6 +116,23 @@ func spanOf(n *node, attr string) Span {
 	return n.tag().span()
 }
 
+// placesOf are the places of all attributes, and of their words.
+func placesOf(n *node) Places {
+	p := Places{}
+	for _, a := range n.attrs {
+		p[a.name] = a.in.span()
+		v := a.value.trim()
+		if v.s == "" {
+			continue
+		}
+		p[a.name] = v.place(0, len(v.s)).span()
+		for _, w := range v.words() {
+			p[a.name+" "+w.s] = w.place(0, len(w.s)).span()
+		}
+	}
+	return p
+}
+
 func (b *builder) addLayer(n *node) {
 	d := b.decl
 	switch n.name {

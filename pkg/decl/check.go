@@ -58,7 +58,7 @@ func oneOf(words ...string) check {
 			}
 		}
 		_, hint := correct(v, words)
-		if hint == "" && len(words) < 8 {
+		if hint == "" {
 			hint = "it is one of " + list(words)
 		}
 		return &flaw{text: "is not known", hint: hint, words: words}
@@ -163,11 +163,25 @@ func checkPartitionType(v string) *flaw {
 	if slices.Contains(partitionTypes, v) || typeGUID.MatchString(v) || typeByte.MatchString(v) {
 		return nil
 	}
-	_, hint := correct(v, partitionTypes)
-	if hint == "" {
-		hint = "a name such as esp or linux, a GUID, or for mbr two hexadecimal digits"
+	return &flaw{text: "is not a partition type", hint: typeHint(v)}
+}
+
+// typeHint says which type may be meant. Those that begin with the word are more
+// likely than another one of nearly the same letters: root is not boot.
+func typeHint(v string) string {
+	var longer []string
+	for _, t := range partitionTypes {
+		if strings.HasPrefix(t, v+"-") && !strings.HasSuffix(t, "-verity") {
+			longer = append(longer, t)
+		}
 	}
-	return &flaw{text: "is not a partition type", hint: hint}
+	if len(longer) > 0 {
+		return "it names the architecture: " + list(longer)
+	}
+	if _, hint := correct(v, partitionTypes); hint != "" {
+		return hint
+	}
+	return "it is one of " + list(partitionTypes) + ", a GUID, or for mbr two hexadecimal digits"
 }
 
 func checkSnapshot(v string) *flaw {
@@ -219,6 +233,26 @@ func checkStagePath(v string) *flaw {
 		return &flaw{text: "climbs out of the root with .."}
 	}
 	return checkOneLine(v)
+}
+
+// Generalized are the kinds of files that <generalize> takes away: what each
+// machine has to make for itself, and what is of use only to the machine that
+// it is built on.
+var Generalized = []string{"host-keys", "machine-id", "seeds", "certificates", "logs", "caches", "backups"}
+
+// checkExcept allows a kind of files, or a path in the stage with a pattern.
+func checkExcept(v string) *flaw {
+	if strings.HasPrefix(v, "/") {
+		return checkGlob(v)
+	}
+	if slices.Contains(Generalized, v) {
+		return nil
+	}
+	_, hint := correct(v, Generalized)
+	if hint == "" {
+		hint = "one of " + list(Generalized) + ", or an absolute path"
+	}
+	return &flaw{text: "is not a kind of files to keep", hint: hint}
 }
 
 func checkCachePath(v string) *flaw {

@@ -167,7 +167,7 @@ func (c *checker) attributes(n *node, r rule) {
 		names[i] = a.name
 	}
 	for i := range n.attrs {
-		if a := &n.attrs[i]; !slices.Contains(names, a.name) {
+		if a := &n.attrs[i]; !slices.Contains(names, a.name) && !forEditor(a) {
 			c.unknownAttribute(n, a, names)
 		}
 	}
@@ -186,6 +186,20 @@ func (c *checker) attributes(n *node, r rule) {
 		}
 	}
 }
+
+// forEditor reports whether an attribute tells an editor which schema to use
+// (XML Schema, part 1, section 2.6), and us nothing.
+func forEditor(a *attribute) bool {
+	switch a.name {
+	case "xmlns:xsi":
+		return strings.Trim(a.value.s, blanks) == schemaInstance
+	case "xsi:noNamespaceSchemaLocation", "xsi:schemaLocation":
+		return true
+	}
+	return false
+}
+
+const schemaInstance = "http://www.w3.org/2001/XMLSchema-instance"
 
 func (c *checker) unknownAttribute(n *node, a *attribute, names []string) {
 	right, hint := correct(a.name, names)

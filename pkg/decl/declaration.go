@@ -28,6 +28,18 @@ type Span struct {
 	Len  int // in characters, at least 1; ends with the line
 }
 
+// Places are where the values of an element's attributes are, by "ATTRIBUTE",
+// and the words of each, by "ATTRIBUTE WORD".
+type Places map[string]Span
+
+// At is the place of an attribute's value, or of the element without one.
+func (p Places) At(attr string, element Span) Span {
+	if at, ok := p[attr]; ok {
+		return at
+	}
+	return element
+}
+
 // Remote is a URL prefix that git layers refer to by name.
 type Remote struct {
 	Name, BaseURL string
@@ -80,19 +92,10 @@ type Bootstrap struct {
 	Places         Places
 }
 
-// Places are where the values of an element's attributes stand, by "ATTRIBUTE",
-// and the words of each, by "ATTRIBUTE WORD".
-type Places map[string]Span
-
 // At is where a word of an attribute stands, or else the attribute's value, or
 // else the element.
 func (b *Bootstrap) At(attr, word string) Span {
-	for _, p := range []string{attr + " " + word, attr} {
-		if at, ok := b.Places[p]; ok {
-			return at
-		}
-	}
-	return b.Span
+	return b.Places.At(attr+" "+word, b.Places.At(attr, b.Span))
 }
 
 // Cache is a directory that is kept between builds and never enters a layer.
@@ -140,13 +143,22 @@ type Action struct {
 	Targets   []string // BITBAKE
 	Command   string   // BITBAKE: task, or empty
 	User      string   // BITBAKE: who runs it; empty means the stage's user
+
+	Variables []Variable // ADD, COPY, WORKDIR, USER: those in its paths and users, which Expanded fills in
 }
 
 // EnvVar is one variable of an ENV action.
 type EnvVar struct {
 	Name   string
 	Value  string // without quotes
-	Expand bool   // $NAME and ${NAME} in Value stand for variables; no other $ is in it
+	Expand bool   // $NAME, ${NAME}, ${NAME:-word} and so on in Value stand for variables, $$ for the sign: see Fill
+}
+
+// Generalize takes away from a disk what must not be the same on all machines
+// made of it.
+type Generalize struct {
+	Except []string // what stays: words of Generalized, and absolute patterns
+	Span   Span
 }
 
 // Disk is a disk image made from stages.
@@ -158,11 +170,13 @@ type Disk struct {
 	Align      string // of partitions whose start is chosen; empty means 1M
 	GUID       string // of a gpt disk; empty means derived
 	BIOS       *BIOS
+	Generalize *Generalize
 	Partitions []*Partition
 	Blobs      []Blob
 	VM         *VM
 	Expects    []Expect
 	Span       Span
+	Places     Places
 }
 
 // BIOS asks for GRUB's boot sector and core image.
@@ -200,8 +214,9 @@ type Partition struct {
 	Active      bool
 	Grow        bool
 
-	Items []Item // in document order
-	Span  Span
+	Items  []Item // in document order
+	Span   Span
+	Places Places
 }
 
 // ItemKind names what an Item puts on a file system.
@@ -242,6 +257,7 @@ type Item struct {
 	Title   string // LoaderItem, ExtlinuxItem
 	Timeout string // LoaderItem, ExtlinuxItem: seconds, default 0
 	Span    Span
+	Places  Places
 }
 
 // VM describes the virtual machine that an appliance format declares.
@@ -261,6 +277,7 @@ type VM struct {
 	Annotation               string
 	EULA                     string
 	Span                     Span
+	Places                   Places
 }
 
 // Expect is what a booted disk must print.

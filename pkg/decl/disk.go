@@ -20,7 +20,7 @@ type diskBuilder struct {
 func (b *builder) addDisk(n *node) {
 	d := &diskBuilder{builder: b, n: n, disk: &Disk{
 		ID: n.value("id"), Stage: n.value("stage"), Table: or(n.value("table"), "gpt"), Size: n.value("size"),
-		Align: n.value("align"), GUID: n.value("guid"), Span: spanOf(n, "id"),
+		Align: n.value("align"), GUID: n.value("guid"), Span: spanOf(n, "id"), Places: placesOf(n),
 	}}
 	d.stageRef(n)
 	var parts []*node
@@ -29,6 +29,8 @@ func (b *builder) addDisk(n *node) {
 		switch k.name {
 		case "bios":
 			d.disk.BIOS = &BIOS{Stage: k.value("stage"), Span: k.element()}
+		case "generalize":
+			d.disk.Generalize = &Generalize{Except: strings.Fields(k.value("except")), Span: k.element()}
 		case "blob":
 			d.disk.Blobs = append(d.disk.Blobs, Blob{
 				Stage: k.value("stage"), From: k.value("from"), At: k.value("at"), Check: k.value("check"), Span: spanOf(k, "from"),
@@ -77,7 +79,7 @@ func (d *diskBuilder) partition(k *node) {
 		Start: k.value("start"), Size: k.value("size"), Path: k.value("path"), From: k.value("from"), Of: k.value("of"),
 		Stage: k.value("stage"), UUID: k.value("uuid"), Profile: k.value("profile"), Compression: k.value("compression"),
 		Attributes: strings.Fields(k.value("attributes")), Hybrid: k.value("hybrid") == "yes",
-		Active: k.value("active") == "yes", Grow: k.value("grow") == "yes", Span: spanOf(k, "name"),
+		Active: k.value("active") == "yes", Grow: k.value("grow") == "yes", Span: spanOf(k, "name"), Places: placesOf(k),
 	}
 	for _, i := range k.kids {
 		d.stageRef(i)
@@ -87,7 +89,7 @@ func (d *diskBuilder) partition(k *node) {
 }
 
 func newItem(k *node) Item {
-	it := Item{Kind: ItemKind(k.name), Stage: k.value("stage"), To: k.value("to"), Span: spanOf(k, "to")}
+	it := Item{Kind: ItemKind(k.name), Stage: k.value("stage"), To: k.value("to"), Span: spanOf(k, "to"), Places: placesOf(k)}
 	switch it.Kind {
 	case CopyItem:
 		it.From, it.Span = k.value("from"), spanOf(k, "from")
@@ -131,7 +133,7 @@ func newVM(k *node) *VM {
 		ProductURL: k.value("product-url"), VendorURL: k.value("vendor-url"),
 		Cores: k.value("cores"), Memory: k.value("memory"), NICs: k.value("nics"), Network: k.value("network"),
 		Controller: k.value("controller"), Hardware: strings.Fields(k.value("hardware")), Guest: k.value("guest"),
-		Firmware: k.value("firmware"), Span: k.element(),
+		Firmware: k.value("firmware"), Span: k.element(), Places: placesOf(k),
 	}
 	for _, i := range k.kids {
 		switch i.name {

@@ -11,7 +11,7 @@ import (
 
 var (
 	variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	dollar   = regexp.MustCompile(`^\$([A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z_][A-Za-z0-9_]*\})`)
+	dollar   = regexp.MustCompile(`^\$([A-Za-z_]|\{)`)
 )
 
 // env handles ENV: pairs such as A=b C="d e", or one variable as in ENV A b c.
@@ -85,19 +85,20 @@ func (s *stageBuilder) variable(a *Action, name, value text) {
 
 // unquote sets Value and Expand from what was written.
 func (v *EnvVar) unquote(w string) *flaw {
-	var b strings.Builder
+	var b strings.Builder // with $$ for a sign that stands for itself
 	var inside byte
-	opened, literal := 0, -1
+	opened := 0
 	for i := 0; i < len(w); i++ {
 		c := w[i]
 		switch {
 		case c == '\\' && inside != '\'' && i+1 < len(w):
-			if i++; w[i] == '\n' {
+			i++
+			switch {
+			case w[i] == '\n':
 				continue
-			}
-			if w[i] == '$' {
-				literal = i
-			} else if inside == '"' && w[i] != '"' && w[i] != '\\' {
+			case w[i] == '$':
+				b.WriteByte('$')
+			case inside == '"' && w[i] != '"' && w[i] != '\\':
 				b.WriteByte('\\')
 			}
 			b.WriteByte(w[i])
@@ -109,8 +110,12 @@ func (v *EnvVar) unquote(w string) *flaw {
 			inside = 0
 			continue
 		case c == '$' && inside == '\'':
-			literal = i
+			b.WriteByte('$')
 		case c == '$' && dollar.MatchString(w[i:]):
+			if fl := braced(w[i:]); fl != nil {
+				fl.from, fl.to = fl.from+i, fl.to+i
+				return fl
+			}
 			v.Expand = true
 		case c == '$':
 			return &flaw{from: i, to: i + 1, text: `a bare "$" in a value of ENV`, hint: `write $NAME or ${NAME} for a variable, \$ for the sign itself`}
@@ -120,9 +125,17 @@ func (v *EnvVar) unquote(w string) *flaw {
 	if inside != 0 {
 		return &flaw{from: opened, to: opened + 1, text: "this quote is not closed"}
 	}
-	if v.Expand && literal >= 0 {
-		return &flaw{from: literal, to: literal + 1, text: `ENV cannot have both variables and "$" itself in one value`}
+	if v.Value = b.String(); !v.Expand {
+		v.Value = strings.ReplaceAll(v.Value, "$$", "$")
 	}
-	v.Value = b.String()
 	return nil
+}
+
+// braced looks at a use of a variable at the beginning of a text.
+func braced(w string) *flaw {
+	t := template{word: w, literal: '\\', value: func(string) (string, bool) { return "", false }, use: func(string, int, int, bool) {}}
+	if strings.HasPrefix(w, "${") {
+		t.braces()
+	}
+	return t.flaw
 }

@@ -6,8 +6,10 @@ package decl
 
 import (
 	"bytes"
+	_ "embed" // reference.txt
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Schema is the language as a RELAX NG schema in XML syntax, for editors and
@@ -17,7 +19,7 @@ func Schema() []byte {
 	s := &schema{}
 	s.line(0, `<?xml version="1.0" encoding="UTF-8"?>`)
 	s.line(0, `<!-- Made from the grammar of pkg/decl: carosbuild schema. -->`)
-	s.line(0, `<grammar xmlns="http://relaxng.org/ns/structure/1.0">`)
+	s.line(0, `<grammar xmlns="http://relaxng.org/ns/structure/1.0" xmlns:a="http://relaxng.org/ns/compatibility/annotations/1.0">`)
 	s.line(1, `<start>`)
 	s.line(2, `<choice>`)
 	for _, name := range append([]string{rootName}, grammar[rootName].kids...) {
@@ -45,8 +47,16 @@ func (s *schema) line(depth int, format string, args ...any) {
 func (s *schema) element(name string, r rule) {
 	s.line(1, `<define name="%s">`, name)
 	s.line(2, `<element name="%s">`, name)
+	s.documentation(3, name)
+	if name == rootName || slices.Contains(grammar[rootName].kids, name) {
+		s.line(3, `<zeroOrMore>`)
+		s.line(4, `<attribute>`)
+		s.line(5, `<nsName ns="%s"/>`, schemaInstance)
+		s.line(4, `</attribute>`)
+		s.line(3, `</zeroOrMore>`)
+	}
 	for _, a := range r.attrs {
-		s.attribute(a)
+		s.attribute(name, a)
 	}
 	switch {
 	case len(r.kids) > 0:
@@ -60,24 +70,42 @@ func (s *schema) element(name string, r rule) {
 	s.line(1, `</define>`)
 }
 
-func (s *schema) attribute(a attrRule) {
+func (s *schema) attribute(element string, a attrRule) {
 	depth := 3
 	if !a.required {
 		s.line(depth, `<optional>`)
 		depth++
 	}
 	words, list := allowed(a.check)
-	if words == nil {
-		s.line(depth, `<attribute name="%s"/>`, a.name)
-	} else {
-		s.line(depth, `<attribute name="%s">`, a.name)
+	s.line(depth, `<attribute name="%s">`, a.name)
+	s.documentation(depth+1, element+" "+a.name)
+	if words != nil {
 		s.words(depth+1, words, list, a.required)
-		s.line(depth, `</attribute>`)
 	}
+	s.line(depth, `</attribute>`)
 	if !a.required {
 		s.line(3, `</optional>`)
 	}
 }
+
+// manualTexts is what the manual says about each element and attribute: a line
+// each, with ELEMENT or ELEMENT ATTRIBUTE, a tab and the text. TestReference
+// makes it of the manual.
+//
+//go:embed reference.txt
+var manualTexts string
+
+// documentation is what an editor shows about an element or attribute.
+func (s *schema) documentation(depth int, of string) {
+	for line := range strings.Lines(manualTexts) {
+		if text, ok := strings.CutPrefix(line, of+"\t"); ok {
+			s.line(depth, `<a:documentation>%s</a:documentation>`, markup.Replace(strings.TrimSuffix(text, "\n")))
+			return
+		}
+	}
+}
+
+var markup = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 
 // allowed are the words that a check allows, and whether there may be several.
 func allowed(c check) (words []string, list bool) {

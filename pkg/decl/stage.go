@@ -91,22 +91,6 @@ func (s *stageBuilder) bootstrap(k *node) {
 	}
 }
 
-// placesOf are the places of all attributes of k that have a value.
-func placesOf(k *node) Places {
-	places := Places{}
-	for _, a := range k.attrs {
-		v := a.value.trim()
-		if v.s == "" {
-			continue
-		}
-		places[a.name] = v.place(0, len(v.s)).span()
-		for _, w := range v.words() {
-			places[a.name+" "+w.s] = w.place(0, len(w.s)).span()
-		}
-	}
-	return places
-}
-
 func (s *stageBuilder) cache(k *node) {
 	c := Cache{Path: k.value("path"), ID: k.value("id"), Shared: k.value("sharing") == "shared", Span: spanOf(k, "path")}
 	for _, old := range s.stage.Caches {

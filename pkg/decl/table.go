@@ -116,6 +116,9 @@ func checkPartition(rep *report, p *node, mbr bool) {
 		checkBare(rep, p)
 		return
 	}
+	if !slices.Contains(fileSystems, fs) {
+		return // what it could have is not known, and that has been said
+	}
 	is := traitsOf(fs)
 	switch a := p.attr("path"); {
 	case a == nil || is.path:

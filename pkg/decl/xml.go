@@ -143,8 +143,9 @@ func (r *reader) token(tok xml.Token, at, end int) bool {
 		r.charData(run{at, end})
 	case xml.ProcInst:
 		switch {
+		case tok.Target == "xml-model" || tok.Target == "xml-stylesheet": // an editor's or a browser's affair
 		case tok.Target != "xml":
-			r.rep.errorf(r.f.at(at, end), "", "declarations have no processing instructions")
+			r.rep.errorf(r.f.at(at, end), "only <?xml-model ...?> and <?xml-stylesheet ...?> may stand here", "declarations have no processing instructions")
 		case at > len(utf8BOM) || at > 0 && !bytes.HasPrefix(r.f.data, utf8BOM):
 			r.rep.errorf(r.f.at(at, end), "", "<?xml ...?> must be the very first in the file")
 		default:

@@ -6,6 +6,7 @@ package disk
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,6 +19,7 @@ import (
 // part is a partition on its way from Spec to Layout.
 type part struct {
 	Partition
+	index int // in Spec.Partitions, or -1
 	size  partitionSize
 	slot  partition.Slot
 	image *image.Image // nil for nothing, or before it is built
@@ -49,7 +51,7 @@ func Compose(ctx context.Context, s Spec) (*Layout, error) {
 			continue
 		}
 		if err := p.build(ctx, &s, parts); err != nil {
-			return nil, fmt.Errorf("%s: %w", p, err)
+			return nil, s.failed(p, parts, err)
 		}
 	}
 	size, err := s.place(parts, blobs)
@@ -80,7 +82,7 @@ func (s *Spec) build(ctx context.Context, parts []*part) error {
 				continue
 			}
 			if err := p.build(ctx, s, parts); err != nil {
-				return fmt.Errorf("%s: %w", p, err)
+				return s.failed(p, parts, err)
 			}
 		}
 	}
@@ -101,7 +103,7 @@ func (s *Spec) layout(parts []*part, blobs []partition.Region, size int64) (*Lay
 		placed := p.placed(l.Table)
 		if p.image != nil {
 			if p.image.Size() > p.slot.Size {
-				return nil, fmt.Errorf("%s: content of %d bytes is larger than the partition's %d", p, p.image.Size(), p.slot.Size)
+				return nil, s.tooSmall(p, parts, p.image.Size())
 			}
 			extents = slices.Grow(extents, len(p.image.Extents())+tableExtents)
 			for _, x := range p.image.Extents() {
@@ -135,15 +137,16 @@ func (s *Spec) parts() ([]*part, error) {
 			declared = append([]Partition{{Name: "bios", Type: "bios"}}, declared...)
 		}
 	}
+	added := len(declared) - len(s.Partitions)
 	parts := make([]*part, len(declared))
 	for i, d := range declared {
-		p := &part{Partition: d}
+		p := &part{Partition: d, index: i - added}
 		p.number = i + 1
 		if err := p.check(); err != nil {
-			return nil, fmt.Errorf("%s: %w", p, err)
+			return nil, p.wrong(err)
 		}
 		if err := p.identify(s.Seed, s.Table); err != nil {
-			return nil, fmt.Errorf("%s: %w", p, err)
+			return nil, p.wrong(err)
 		}
 		parts[i] = p
 	}
@@ -240,23 +243,23 @@ func (s *Spec) place(parts []*part, blobs []partition.Region) (int64, error) {
 		r := partition.Request{Name: p.Name, Align: align}
 		if p.Start != "" {
 			if r.Start, err = ParseSize(p.Start); err != nil {
-				return 0, fmt.Errorf("%s: start: %w", p, err)
+				return 0, p.wrong(fmt.Errorf("start: %w", err))
 			}
 			if r.Start == 0 {
-				return 0, fmt.Errorf("%s: a partition cannot start at 0", p)
+				return 0, p.wrong(errors.New("a partition cannot start at 0"))
 			}
 		}
 		// The rest of a disk that is as large as its partitions is what fits.
 		if p.size.rest && size > 0 {
 			r.Size = partition.Rest
 		} else if r.Size, err = p.bytes(s, parts); err != nil {
-			return 0, fmt.Errorf("%s: %w", p, err)
+			return 0, s.failed(p, parts, err)
 		}
 		requests[i] = r
 	}
 	slots, size, err := partition.Place(partition.Kind(s.Table), requests, blobs, size)
 	if err != nil {
-		return 0, err
+		return 0, s.unplaced(parts, requests, blobs, err)
 	}
 	for i, p := range parts {
 		p.slot = slots[i]

@@ -7,6 +7,7 @@ package disk
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -277,8 +278,8 @@ func TestComposeErrors(t *testing.T) {
 		{change(func(s *Spec) { s.Table = "mbr" }), "GRUB for BIOS needs a gpt table"},
 		{change(func(s *Spec) { s.Size = "8X" }), `disk size: size "8X"`},
 		{change(func(s *Spec) { s.Size = "0" }), "nothing"},
-		{change(func(s *Spec) { s.Size = "20M" }), `partition "root": nothing is left`},
-		{change(func(s *Spec) { s.Partitions[0].Size = "12" }), `partition "esp": 512 bytes are too few`},
+		{change(func(s *Spec) { s.Size = "20M" }), "the disk needs 48 MiB, has 20 MiB"},
+		{change(func(s *Spec) { s.Partitions[0].Size = "12" }), `partition "esp" needs 33 MiB, has 512 bytes`},
 		{change(func(s *Spec) { s.Partitions[0].Size = "much" }), `partition "esp": size "much"`},
 		{change(func(s *Spec) { s.Partitions[0].FS = "ntfs" }), `file system "ntfs"`},
 		{change(func(s *Spec) { s.Partitions[0].Label = "far too long a label" }), `partition "esp": label`},
@@ -287,7 +288,7 @@ func TestComposeErrors(t *testing.T) {
 		{change(func(s *Spec) { s.Partitions[1].Start = "20M" }), `partition "root" (20971520 to 167755264) overlaps partition "esp"`},
 		{change(func(s *Spec) { s.Partitions[1].UUID = "1234" }), `"1234" is not a UUID`},
 		{change(func(s *Spec) { s.Partitions[1] = Partition{Name: "x"} }), `partition "x": neither size nor content`},
-		{change(func(s *Spec) { s.Partitions[1] = Partition{Size: "1M", Raw: raw} }), "partition 3: content of 2097152 bytes is larger"},
+		{change(func(s *Spec) { s.Partitions[1] = Partition{Size: "1M", Raw: raw} }), "partition 3 needs 2 MiB, has 1 MiB"},
 		{change(func(s *Spec) { s.Partitions[1] = Partition{Size: "1M", Raw: raw, FS: "ext4"} }), "both a file system and raw data"},
 		{change(func(s *Spec) { s.Partitions[1] = Partition{Size: "1M", Tree: root()} }), "no file system"},
 		{change(func(s *Spec) { s.BIOS.Boot = s.BIOS.Boot[:100] }), "boot.img has 100 bytes"},
@@ -302,6 +303,59 @@ func TestComposeErrors(t *testing.T) {
 	for _, tt := range tests {
 		if _, err := Compose(t.Context(), tt.spec); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("got %v, want %q", err, tt.want)
+		}
+	}
+}
+
+// Sizes are as a person reads them, and what would do is a round one.
+func TestSizesForPeople(t *testing.T) {
+	const m, g = 1 << 20, 1 << 30
+	for _, tt := range []struct {
+		need, have int64
+		want       string
+		enough     string
+	}{
+		{900 * m, 512 * m, "the disk needs 900 MiB, has 512 MiB", "1G"},
+		{900*m - 1, 512*m + 1, "the disk needs 900 MiB, has 512 MiB", "1G"},
+		{942714880, 512 * m, "the disk needs 900 MiB, has 512 MiB", "1G"},
+		{33*m + 1, 512, "the disk needs 33.1 MiB, has 512 bytes", "34M"},
+		{70 * m, 64 * m, "the disk needs 70 MiB, has 64 MiB", "128M"},
+		{3*g + 1, 3 * g, "the disk needs 3.1 GiB, has 3 GiB", "3584M"},
+		{9*g + 1, 1536 * m, "the disk needs 9.1 GiB, has 1.5 GiB", "10G"},
+		{m, m - 1, "the disk needs 1 MiB, has 1023 KiB", "1M"},
+	} {
+		e := &SizeError{What: "the disk", Need: tt.need, Have: tt.have}
+		if e.Error() != tt.want || e.Enough() != tt.enough {
+			t.Errorf("got %q, %s, want %q, %s", e, e.Enough(), tt.want, tt.enough)
+		}
+		if n, err := ParseSize(e.Enough()); err != nil || n < tt.need {
+			t.Errorf("%s is not enough for %d", e.Enough(), tt.need)
+		}
+	}
+}
+
+// What is said to be enough is enough.
+func TestEnoughIsEnough(t *testing.T) {
+	for _, change := range []func(*Spec){
+		func(s *Spec) { s.Size = "20M" },
+		func(s *Spec) { s.Size = "36M" },
+		func(s *Spec) { s.Size = ""; s.Partitions[1].Size = "1M" },
+		func(s *Spec) { s.Size = ""; s.Partitions[0].Size = "2M" },
+	} {
+		s := hybrid()
+		change(&s)
+		_, err := Compose(t.Context(), s)
+		var e *SizeError
+		if !errors.As(err, &e) {
+			t.Fatalf("got %v", err)
+		}
+		if e.OfDisk {
+			s.Size = e.Enough()
+		} else {
+			s.Partitions[e.Partition].Size = e.Enough()
+		}
+		if _, err := Compose(t.Context(), s); err != nil {
+			t.Errorf("%v: %s is not enough: %v", e, e.Enough(), err)
 		}
 	}
 }

@@ -18,7 +18,7 @@ import (
 // Apply makes a layer of an uncompressed tar stream. The stream may come from
 // anybody: it cannot reach outside of the layer, and what does not fit into a
 // layer (names with "..", hard links to nothing, owners outside of the
-// namespace, sparse members) is an error that names the member. Device nodes
+// namespace) is an error that names the member. Device nodes
 // are not made, see Devices. Extended attributes of overlay and of ownership
 // tables are not set. The stream is kept exactly: WriteTar gives it back.
 //

@@ -101,6 +101,9 @@ func (d *differ) xattrs(dir int, name string, st *unix.Stat_t) (recs map[string]
 			}
 			continue
 		}
+		if !own && !namespaceXattr(key) {
+			continue // of the host's security module
+		}
 		n, err := unix.Lgetxattr(file, key, d.buf)
 		if err == unix.ENODATA {
 			continue

@@ -49,10 +49,13 @@ type extractor struct {
 	devices map[string]bool        // device nodes, which are not on disk
 	owners  map[unixIDs]bool
 	sums    crcs
-	moved   map[int]string // files of the record that were replaced: where they are now
-	movedN  int64          // bytes of them
-	trees   int            // replaced directories
-	hideAll bool           // opaque marker in the root directory
+	sparse  int64                    // bytes of sparse files
+	moved   map[int]string           // files of the record that were replaced: where they are now
+	movedN  int64                    // bytes of them
+	trees   int                      // replaced directories
+	hides   map[whiteout]*tar.Header // what hides names below, applied at the end
+	opaque  map[string]bool          // directories marked as opaque
+	hideAll bool                     // opaque marker in the root directory
 }
 
 // extract unpacks a stream and writes its tar-split to record. It returns the
@@ -66,6 +69,7 @@ func extract(ctx context.Context, r io.Reader, record *os.File, o extractOptions
 	x := &extractor{
 		extractOptions: o, ctx: ctx, split: newSplitter(record), rootf: fd, buf: make([]byte, 256<<10), lastFD: -1,
 		dirs: map[string]*tar.Header{}, files: map[string]int{}, devices: map[string]bool{}, owners: map[unixIDs]bool{}, sums: crcs{}, moved: map[int]string{},
+		hides: map[whiteout]*tar.Header{}, opaque: map[string]bool{},
 	}
 	defer x.forgetParent()
 	if err := x.run(r); err != nil {
@@ -131,6 +135,9 @@ func (x *extractor) run(r io.Reader) error {
 	}
 	if n > x.limits.Inline {
 		return fmt.Errorf("more than %d bytes follow the tar stream", x.limits.Inline)
+	}
+	if err := x.applyWhiteouts(); err != nil {
+		return err
 	}
 	return x.finishDirs()
 }
@@ -211,80 +218,12 @@ func parentOf(rel string) string {
 // checkHeader refuses numbers that no file can have.
 func checkHeader(h *tar.Header) error {
 	switch {
-	case h.Typeflag == tar.TypeGNUSparse || hasSparse(h):
-		return errors.New("sparse members are not supported")
 	case h.Uid < 0 || h.Gid < 0 || int64(h.Uid) >= math.MaxUint32 || int64(h.Gid) >= math.MaxUint32:
 		return fmt.Errorf("owner %d:%d out of range", h.Uid, h.Gid)
 	case h.Mode < 0 || h.Mode > 0o177777:
 		return fmt.Errorf("mode %o out of range", h.Mode)
 	case h.Size < 0:
 		return fmt.Errorf("size %d out of range", h.Size)
-	}
-	return nil
-}
-
-func hasSparse(h *tar.Header) bool {
-	for k := range h.PAXRecords {
-		if strings.HasPrefix(k, "GNU.sparse.") {
-			return true
-		}
-	}
-	return false
-}
-
-// whiteout hides a name, or with the opaque marker all names, of the layers
-// below. It never hides what this layer itself holds (image-spec layer.md),
-// in whichever order they come.
-func (x *extractor) whiteout(h *tar.Header, dir, base string) error {
-	if base == whiteoutOpaque {
-		if dir == "" {
-			x.hideAll = true
-			return nil
-		}
-		_, rel, err := x.parent(dir, h)
-		if err != nil {
-			return err
-		}
-		return x.setOpaque(rel)
-	}
-	if strings.HasPrefix(base, whiteoutMeta) {
-		return nil // bookkeeping of aufs
-	}
-	name := strings.TrimPrefix(base, whiteoutPrefix)
-	if name == "" || name == "." || name == ".." {
-		return errors.New("a whiteout of no name")
-	}
-	fd, rel, err := x.parent(dir, h)
-	if err != nil {
-		return err
-	}
-	err = unix.Mknodat(fd, name, unix.S_IFCHR, 0)
-	if err != unix.EEXIST {
-		return err
-	}
-	var st unix.Stat_t
-	if err := unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
-		return err
-	}
-	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
-		return x.setOpaque(path.Join(rel, name))
-	}
-	return nil
-}
-
-func isWhiteout(st *unix.Stat_t) bool {
-	return st.Mode&unix.S_IFMT == unix.S_IFCHR && st.Rdev == 0
-}
-
-// setOpaque marks a directory of the layer.
-func (x *extractor) setOpaque(rel string) error {
-	fd, err := openBeneath(x.root, rel, unix.O_PATH|unix.O_DIRECTORY)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	if err := unix.Setxattr(fdPath(fd), x.prefix+"opaque", []byte("y"), 0); err != nil {
-		return fmt.Errorf("mark as opaque: %w", err)
 	}
 	return nil
 }

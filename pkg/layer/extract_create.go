@@ -37,7 +37,7 @@ func (x *extractor) create(h *tar.Header, rel string, content io.Reader) error {
 	}
 	delete(x.devices, rel)
 	switch h.Typeflag {
-	case tar.TypeReg, tar.TypeCont:
+	case tar.TypeReg, tar.TypeCont, tar.TypeGNUSparse:
 		return x.file(h, at, rel, name, content)
 	case tar.TypeSymlink:
 		if h.Linkname == "" {
@@ -91,8 +91,6 @@ func (x *extractor) directory(h *tar.Header, at int, rel, name string) error {
 		switch {
 		case st.Mode&unix.S_IFMT == unix.S_IFDIR:
 			err = nil
-		case isWhiteout(&st):
-			err = x.mkdir(at, rel, name)
 		default:
 			if err := x.replace(at, rel, name); err != nil {
 				return err
@@ -128,7 +126,7 @@ func (x *extractor) link(h *tar.Header, at int, rel, name string) error {
 	if err := unix.Fstatat(from, base, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		return fmt.Errorf("hard link to %q: %w", h.Linkname, err)
 	}
-	if isWhiteout(&st) || st.Mode&unix.S_IFMT == unix.S_IFDIR {
+	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
 		return fmt.Errorf("hard link to %q: the target cannot be linked", h.Linkname)
 	}
 	err = x.retry(at, rel, name, func() error { return unix.Linkat(from, base, at, name, 0) })
@@ -148,7 +146,14 @@ func (x *extractor) file(h *tar.Header, at int, rel, name string, content io.Rea
 		return err
 	}
 	f := os.NewFile(uintptr(fd), rel)
-	if h.Size > 0 {
+	sparse, err := isSparse(h)
+	if err == nil && sparse {
+		err = x.sparseFile(f, h, content)
+	}
+	if err != nil {
+		return errors.Join(err, f.Close())
+	}
+	if h.Size > 0 && !sparse {
 		x.split.beginFile()
 		n, err := io.CopyBuffer(onlyWriter{f}, onlyReader{content}, x.buf)
 		if err == nil && n != h.Size {
@@ -171,15 +176,11 @@ func (x *extractor) file(h *tar.Header, at int, rel, name string, content io.Rea
 type onlyWriter struct{ io.Writer }
 
 // replace puts aside what a later member takes the place of: the stream must
-// be given back with it. A whiteout just goes, for what is in the layer
-// replaces what is below it anyway.
+// be given back with it.
 func (x *extractor) replace(at int, rel, name string) error {
 	var st unix.Stat_t
 	if err := unix.Fstatat(at, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		return err
-	}
-	if isWhiteout(&st) {
-		return unix.Unlinkat(at, name, 0)
 	}
 	x.stale = true
 	if err := os.Mkdir(x.aside, 0o700); err != nil && !os.IsExist(err) {

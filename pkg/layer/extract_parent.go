@@ -117,13 +117,12 @@ func (x *extractor) step(at int, rel, name string, h *tar.Header) (int, string, 
 	case serr == unix.ENOENT:
 	case serr != nil:
 		return -1, "", serr
-	case isWhiteout(&st):
 	case st.Mode&unix.S_IFMT == unix.S_IFLNK:
 		return -1, "", fmt.Errorf("%q is a symbolic link that leads nowhere: %w", full, err)
 	default:
 		return -1, "", fmt.Errorf("%q is not a directory", full)
 	}
-	if err := x.mkdir(at, full, name); err != nil {
+	if err := unix.Mkdirat(at, name, 0o700); err != nil {
 		return -1, "", err
 	}
 	if err := x.implicit(full, h); err != nil {
@@ -131,22 +130,6 @@ func (x *extractor) step(at int, rel, name string, h *tar.Header) (int, string, 
 	}
 	fd, err = unix.Openat(at, name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	return fd, full, err
-}
-
-// mkdir makes a directory. Where the layer has a whiteout already, it becomes
-// opaque.
-func (x *extractor) mkdir(at int, rel, name string) error {
-	err := unix.Mkdirat(at, name, 0o700)
-	if err != unix.EEXIST {
-		return err
-	}
-	if err := unix.Unlinkat(at, name, 0); err != nil {
-		return err
-	}
-	if err := unix.Mkdirat(at, name, 0o700); err != nil {
-		return err
-	}
-	return x.setOpaque(rel)
 }
 
 // implicit keeps the look that a directory without a member of its own gets.

@@ -194,7 +194,7 @@ func (s *Store) lowers(id string) ([]string, error) {
 // idempotent.
 func (s *Store) RemoveLayer(id string) error {
 	defer s.forget(id)
-	for _, note := range []string{s.devicesFile(id), s.sumsFile(id)} {
+	for _, note := range []string{s.devicesFile(id), s.labelsFile(id), s.sumsFile(id)} {
 		if err := os.Remove(note); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("remove layer %s: %w", id, err)
 		}

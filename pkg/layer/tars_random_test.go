@@ -31,7 +31,7 @@ func TestMergeLikeOverlay(t *testing.T) {
 	}
 	s := openStore(t)
 	refused := 0
-	const rounds = 20
+	const rounds = 40
 	for seed := range uint64(rounds) {
 		r := rand.New(rand.NewPCG(seed, 7))
 		streams := randomLayers(t, r)
@@ -122,7 +122,17 @@ func mountedTree(t *testing.T, s *Store, top string) *tree.Tree {
 	if tr, err = b.Tree(); err != nil {
 		t.Fatal(err)
 	}
-	return tr
+	labels, err := s.Labels(top)
+	if err != nil {
+		t.Fatal(err)
+	}
+	add := map[string][]tree.Xattr{}
+	for _, l := range labels {
+		for name, v := range l.Xattrs {
+			add[l.Path] = append(add[l.Path], tree.Xattr{Name: name, Value: v})
+		}
+	}
+	return tr.WithXattrs(add)
 }
 
 func sameContents(t *testing.T, got, want *tree.Tree) {
@@ -171,6 +181,9 @@ func randomMember(r *rand.Rand, lowest bool) member {
 	in := func(n string, base string) string { return n[:strings.LastIndexByte(n, '/')+1] + base }
 	n := name()
 	m := randomNode(r)
+	if !lowest && r.IntN(6) == 0 { // below what the layer may have as a link or a file
+		return reg(n+"/"+[]string{".wh.a", ".wh.b", whiteoutOpaque}[r.IntN(3)], "")
+	}
 	switch k := r.IntN(24); {
 	case k < 5:
 		m = reg(n, strings.Repeat("x", r.IntN(3)*r.IntN(40000)))
@@ -179,9 +192,9 @@ func randomMember(r *rand.Rand, lowest bool) member {
 		}
 	case k < 10:
 		m = dir(n)
-	case k < 11:
-		m = sym(n, []string{"/", "..", "/a", "b", "a/b", "../c", "nowhere"}[r.IntN(7)])
 	case k < 12:
+		m = sym(n, []string{"/", "..", "/a", "b", "a/b", "../c", "nowhere"}[r.IntN(7)])
+	case k < 13:
 		m = member{tar.Header{Typeflag: tar.TypeFifo, Name: n}, ""}
 	case k < 14:
 		return hard(n, name())
@@ -197,7 +210,7 @@ func randomMember(r *rand.Rand, lowest bool) member {
 	m.Mode = int64(r.IntN(0o10000))
 	m.Uid, m.Gid, m.Format = r.IntN(3), r.IntN(1000), tar.FormatPAX
 	m.ModTime = time.Unix(1600000000+int64(r.IntN(1000)), int64(r.IntN(3)))
-	if r.IntN(3) == 0 {
+	if m.PAXRecords == nil && r.IntN(3) == 0 {
 		m.PAXRecords = map[string]string{paxXattr + "user.note": fmt.Sprint(r.IntN(5))}
 	}
 	return m
@@ -209,7 +222,7 @@ func randomNode(r *rand.Rand) member {
 	n := fmt.Sprint(r.IntN(3))
 	switch r.IntN(6) {
 	case 0:
-		return reg(n, "x")
+		return labelled(r, reg(n, "x"))
 	case 1:
 		return reg(".wh."+n, "")
 	case 2:
@@ -217,7 +230,15 @@ func randomNode(r *rand.Rand) member {
 	case 3:
 		return member{tar.Header{Typeflag: tar.TypeBlock, Name: n, Devmajor: 8, Devminor: int64(r.IntN(3))}, ""}
 	}
-	return member{tar.Header{Typeflag: tar.TypeChar, Name: n, Devminor: int64(r.IntN(3))}, ""}
+	return labelled(r, member{tar.Header{Typeflag: tar.TypeChar, Name: n, Devminor: int64(r.IntN(3))}, ""})
+}
+
+// labelled has an attribute that a namespace cannot set, or not.
+func labelled(r *rand.Rand, m member) member {
+	if r.IntN(2) == 0 {
+		m.PAXRecords = map[string]string{paxXattr + "security.selinux": fmt.Sprint(r.IntN(5))}
+	}
+	return m
 }
 
 func dump(t *testing.T, streams [][]byte) []string {

@@ -31,6 +31,16 @@ var xattrPrefixes = []struct {
 	index  byte
 }{{"user.", 1}, {"trusted.", 4}, {"security.", 6}}
 
+// HoldsXattr reports whether the format has a place for extended attributes of
+// that name, if they are not too large.
+func HoldsXattr(name string) bool {
+	if strings.HasPrefix(name, "system.") {
+		return name == "system.posix_acl_access" || name == "system.posix_acl_default"
+	}
+	_, err := newXattr(tree.Xattr{Name: name})
+	return err == nil
+}
+
 // newXattr splits the name and converts access control lists.
 func newXattr(x tree.Xattr) (xattr, error) {
 	switch x.Name {

@@ -56,6 +56,13 @@ func (x *xattrTable) set(xs []tree.Xattr) (uint32, error) {
 	return id, nil
 }
 
+// HoldsXattr reports whether the format has a place for extended attributes of
+// that name, if they are not too large. It has none for access lists.
+func HoldsXattr(name string) bool {
+	_, _, err := splitXattr(tree.Xattr{Name: name})
+	return err == nil
+}
+
 // encodeXattrs is a set as the format has it.
 func encodeXattrs(xs []tree.Xattr) ([]byte, error) {
 	var b []byte

@@ -4,40 +4,10 @@
 
 package tree
 
-import (
-	"encoding/binary"
-	"slices"
-	"strings"
-)
+import "encoding/binary"
 
 // aclPrefix begins the names of access lists.
 const aclPrefix = "system.posix_acl_"
-
-// WithoutACLs is the Tree for a file system that has no access lists, and the
-// paths that had one. With a list, the mode's bits for the group say the most
-// that anybody named in the list may do; without it they say what the group may.
-func (t *Tree) WithoutACLs() (*Tree, []string) {
-	var had []string
-	out := t
-	for i, e := range t.Entries {
-		isACL := func(x Xattr) bool { return strings.HasPrefix(x.Name, aclPrefix) }
-		if !slices.ContainsFunc(e.Xattrs, isACL) {
-			continue
-		}
-		if had == nil {
-			out = &Tree{Entries: slices.Clone(t.Entries)}
-		}
-		had = append(had, e.Path)
-		for _, x := range e.Xattrs {
-			if group, ok := groupOf(x); ok {
-				e.Mode = e.Mode&^0o070 | group<<3
-			}
-		}
-		e.Xattrs = slices.DeleteFunc(slices.Clone(e.Xattrs), isACL)
-		out.Entries[i] = e
-	}
-	return out, had
-}
 
 // groupOf is what an access list gives to the file's group: linux/posix_acl_xattr.h,
 // a version of 4 bytes and entries of tag, permissions and id.

@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestWithoutACLs(t *testing.T) {
+func TestWithoutXattrs(t *testing.T) {
 	// setfacl -m u:7:rwx,g::r on a file of mode 0640: the mode shows the mask.
 	acl := "\x02\x00\x00\x00" + "\x01\x00\x06\x00\xff\xff\xff\xff" + "\x02\x00\x07\x00\x07\x00\x00\x00" + "\x04\x00\x04\x00\xff\xff\xff\xff" +
 		"\x10\x00\x07\x00\xff\xff\xff\xff" + "\x20\x00\x00\x00\xff\xff\xff\xff"
@@ -24,7 +24,8 @@ func TestWithoutACLs(t *testing.T) {
 		{Path: "c", Mode: Regular | 0o640, Xattrs: []Xattr{user}},
 		{Path: "d", Mode: Regular | 0o4610, Xattrs: []Xattr{masked}},
 	}}
-	got, had := in.WithoutACLs()
+	noACLs := func(name string) bool { return name == user.Name }
+	got, had := in.WithoutXattrs(noACLs)
 	want := &Tree{Entries: []Entry{
 		{Mode: Dir | 0o755},
 		{Path: "a", Mode: Regular | 0o640, Xattrs: []Xattr{user}},
@@ -35,13 +36,37 @@ func TestWithoutACLs(t *testing.T) {
 	if diff := cmp.Diff(got, want); diff != "" {
 		t.Errorf("tree (-got +want):\n%s", diff)
 	}
-	if diff := cmp.Diff(had, []string{"a", "b", "d"}); diff != "" {
+	if diff := cmp.Diff(had, map[string][]string{access.Name: {"a", "d"}, "system.posix_acl_default": {"b"}}); diff != "" {
 		t.Errorf("paths (-got +want):\n%s", diff)
 	}
 	if len(in.Entries[1].Xattrs) != 2 || in.Entries[1].Mode != Regular|0o670 {
 		t.Error("the tree itself was changed")
 	}
-	if same, had := want.WithoutACLs(); same != want || had != nil {
+	if same, had := want.WithoutXattrs(noACLs); same != want || len(had) != 0 {
 		t.Error("a tree without lists is another one")
+	}
+}
+
+func TestWithXattrs(t *testing.T) {
+	label := Xattr{Name: "security.selinux", Value: []byte("l")}
+	user := Xattr{Name: "user.x", Value: []byte("y")}
+	in := &Tree{Entries: []Entry{
+		{Mode: Dir | 0o755},
+		{Path: "a", Mode: Regular | 0o644, Xattrs: []Xattr{user}},
+		{Path: "b", Hardlink: "a"},
+		{Path: "l", Mode: Symlink | 0o777, Link: "a"},
+	}}
+	got := in.WithXattrs(map[string][]Xattr{"": {label}, "a": {label}, "b": {label}, "l": {label}, "none": {label}})
+	want := &Tree{Entries: []Entry{
+		{Mode: Dir | 0o755, Xattrs: []Xattr{label}},
+		{Path: "a", Mode: Regular | 0o644, Xattrs: []Xattr{label, user}},
+		{Path: "b", Hardlink: "a"},
+		{Path: "l", Mode: Symlink | 0o777, Link: "a", Xattrs: []Xattr{label}},
+	}}
+	if diff := cmp.Diff(got, want); diff != "" {
+		t.Errorf("tree (-got +want):\n%s", diff)
+	}
+	if len(in.Entries[1].Xattrs) != 1 {
+		t.Error("the tree itself was changed")
 	}
 }

@@ -40,30 +40,86 @@ func (b *Builder) put(e Entry) {
 	b.entries = append(b.entries, e)
 }
 
-// Add puts an entry at its path, in place of what was there. Directories above
-// it that are missing are made; one that is something else is an error, and
-// so is replacing a directory that is not empty by something else.
+// Add puts an entry at its path, in place of what was there. Symbolic links on
+// the way are followed inside the tree, and directories that are missing are
+// made, also where a link leads to. A directory goes where a link of its name
+// leads. Something else on the way is an error, and so is replacing a directory
+// that is not empty by something else.
 func (b *Builder) Add(e Entry) error {
 	e.Path = strings.Trim(e.Path, "/")
-	for dir := e.Parent(); e.Path != ""; {
-		old := b.find(dir)
-		if old != nil && old.Type() != Dir {
-			return fmt.Errorf("/%s is below /%s, which is no directory", e.Path, dir)
+	var err error
+	if e.Type() == Dir && e.Hardlink == "" && e.Path != "" {
+		if e.Path, err = b.directory(e.Path); err != nil {
+			return err
 		}
-		if old == nil {
-			b.put(Entry{Path: dir, Mode: Dir | 0o755, Mtime: b.mtime})
+		b.put(e)
+		return nil
+	}
+	if e.Path, err = b.place(e.Path); err != nil {
+		return err
+	}
+	if e.Hardlink != "" {
+		if e.Hardlink, err = b.place(e.Hardlink); err != nil {
+			return err
 		}
-		if dir == "" {
-			break
-		}
-		up := Entry{Path: dir}
-		dir = up.Parent()
 	}
 	if old := b.find(e.Path); old != nil && old.Type() == Dir && e.Type() != Dir && b.filled(e.Path) {
 		return fmt.Errorf("/%s is a directory with content", e.Path)
 	}
 	b.put(e)
 	return nil
+}
+
+// place is a name in the directory that its path leads to.
+func (b *Builder) place(p string) (string, error) {
+	if p == "" {
+		return "", nil
+	}
+	dir, base := split(p)
+	dir, err := b.directory(dir)
+	return join(dir, base), err
+}
+
+// directory is the path, without links, of a directory, which is made if it is
+// missing.
+func (b *Builder) directory(dir string) (string, error) {
+	if old := b.find(dir); old != nil && old.Type() == Dir {
+		return dir, nil
+	}
+	at, rest, links := "", strings.Split(dir, "/"), 0
+	for len(rest) > 0 {
+		name := rest[0]
+		rest = rest[1:]
+		switch name {
+		case "", ".":
+			continue
+		case "..":
+			at, _ = split(at)
+			continue
+		}
+		next := join(at, name)
+		old := b.find(next)
+		if old != nil && old.Hardlink != "" {
+			old = b.find(old.Hardlink)
+		}
+		switch {
+		case old == nil:
+			b.put(Entry{Path: next, Mode: Dir | 0o755, Mtime: b.mtime})
+		case old.Type() == Symlink:
+			if links++; links > maxLinks {
+				return "", fmt.Errorf("/%s: symbolic links lead round in a circle", dir)
+			}
+			if strings.HasPrefix(old.Link, "/") {
+				at = ""
+			}
+			rest = append(strings.Split(old.Link, "/"), rest...)
+			continue
+		case old.Type() != Dir:
+			return "", fmt.Errorf("/%s leads through /%s, which is not a directory", dir, next)
+		}
+		at = next
+	}
+	return at, nil
 }
 
 func (b *Builder) filled(dir string) bool {
@@ -199,35 +255,8 @@ func (t *Tree) With(nodes []Entry) *Tree {
 	for _, n := range nodes {
 		put[n.Path] = true
 	}
-	gone := func(p string) bool {
-		for ; p != ""; p = (&Entry{Path: p}).Parent() {
-			if put[p] {
-				return true
-			}
-		}
-		return false
-	}
-	lost := map[string]Entry{}   // files whose first name is gone
-	moved := map[string]string{} // that name -> their first name now
-	out := &Tree{Entries: append(make([]Entry, 0, len(t.Entries)+len(nodes)), nodes...)}
-	for _, e := range t.Entries {
-		if gone(e.Path) {
-			if e.Hardlink == "" {
-				lost[e.Path] = e
-			}
-			continue
-		}
-		if file, ok := lost[e.Hardlink]; ok && e.Hardlink != "" {
-			if to, ok := moved[e.Hardlink]; ok {
-				e.Hardlink = to
-			} else {
-				moved[e.Hardlink] = e.Path
-				file.Path = e.Path
-				e = file
-			}
-		}
-		out.Entries = append(out.Entries, e)
-	}
+	rest := t.Drop(put)
+	out := &Tree{Entries: append(append(make([]Entry, 0, len(t.Entries)+len(nodes)), nodes...), rest.Entries...)}
 	slices.SortFunc(out.Entries, func(a, b Entry) int { return Compare(a.Path, b.Path) })
 	return out
 }

@@ -5,6 +5,7 @@
 package tree
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -148,5 +149,64 @@ func TestWith(t *testing.T) {
 	want := []Entry{{Mode: Dir}, {Path: "a", Mode: Block}, {Path: "aa", Mode: Char}, {Path: "b", Mode: Regular, Size: 1}, {Path: "c", Hardlink: "b"}, {Path: "d", Mode: Char}, {Path: "f", Mode: Regular, Size: 2}}
 	if diff := cmp.Diff(got.Entries, want); diff != "" {
 		t.Errorf("entries (-got +want):\n%s", diff)
+	}
+}
+
+// What is put into a tree goes where links of the tree lead, as on a system
+// that runs.
+func TestBuilderFollowsLinks(t *testing.T) {
+	start := []Entry{
+		{Path: "usr/lib/modules", Mode: Dir | 0o755},
+		{Path: "lib", Mode: Symlink | 0o777, Link: "usr/lib"},
+		{Path: "var/run", Mode: Symlink | 0o777, Link: "/run"},
+		{Path: "var/log", Mode: Symlink | 0o777, Link: "volatile/log"},
+		{Path: "out", Mode: Symlink | 0o777, Link: "../../etc"},
+		{Path: "a", Mode: Symlink | 0o777, Link: "b"},
+		{Path: "b", Mode: Symlink | 0o777, Link: "a"},
+		{Path: "file", Mode: Regular | 0o644},
+		{Path: "tofile", Mode: Symlink | 0o777, Link: "file"},
+	}
+	for _, tt := range []struct{ to, want string }{
+		{"/lib/modules-load.d/x.conf", "usr/lib/modules-load.d/x.conf"},
+		{"/lib/modules/x.ko", "usr/lib/modules/x.ko"},
+		{"/var/run/x", "run/x"},
+		{"/var/log/app/x", "var/volatile/log/app/x"},
+		{"/out/x", "etc/x"},
+		{"/lib/../x", "usr/x"},
+		{"//lib//x", "usr/lib/x"},
+		{"/tofile", "tofile"}, // a file takes a link's place
+		{"/a/x", "/a: symbolic links lead round in a circle"},
+		{"/file/x", "/file leads through /file, which is not a directory"},
+		{"/tofile/x", "/tofile leads through /file, which is not a directory"},
+	} {
+		b := NewBuilder(1)
+		for _, e := range start {
+			if err := b.Add(e); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := b.Add(Entry{Path: tt.to, Mode: Regular | 0o600}); err != nil {
+			if err.Error() != tt.want {
+				t.Errorf("%s: %v, want %s", tt.to, err, tt.want)
+			}
+			continue
+		}
+		if err := b.AddTree(tt.to[:strings.LastIndexByte(tt.to, '/')], &Tree{Entries: []Entry{{Mode: Dir | 0o700}, {Path: "one", Mode: Regular}, {Path: "two", Hardlink: "one"}}}); err != nil {
+			t.Fatal(err)
+		}
+		tr, err := b.Tree()
+		if err != nil {
+			t.Fatalf("%s: %v", tt.to, err)
+		}
+		if e, ok := tr.find(tt.want); !ok || tr.Entries[e].Mode != Regular|0o600 {
+			t.Errorf("%s: there is no %s in %q", tt.to, tt.want, paths(tr))
+		}
+		dir, _ := split(tt.want)
+		if e, ok := tr.find(join(dir, "two")); !ok || tr.Entries[e].Hardlink != join(dir, "one") {
+			t.Errorf("%s: the hard link of a copied directory: %q", tt.to, paths(tr))
+		}
+		if e, err := tr.Lookup("/lib"); err != nil || e.Path != "usr/lib" {
+			t.Errorf("%s: the link itself is gone", tt.to)
+		}
 	}
 }

@@ -279,8 +279,14 @@ func readLink(fd int, name string, size int) (string, error) {
 	}
 }
 
-// xattrs reads the extended attributes that belong to the tree: not the
-// overlay's own, nor the label that the host's security module gives.
+// namespaceXattr reports whether a user namespace can give a file an attribute.
+// Others that a file has are the host's, such as the label of its security
+// module; those of an image come from its layers, see WithXattrs.
+func namespaceXattr(name string) bool {
+	return name == capability || strings.HasPrefix(name, aclPrefix) || strings.HasPrefix(name, "user.") && !privateXattr(name)
+}
+
+// xattrs reads the extended attributes that belong to the tree.
 func xattrs(path string) ([]Xattr, error) {
 	n, err := unix.Llistxattr(path, nil)
 	if n == 0 || err == unix.ENOTSUP {
@@ -295,7 +301,7 @@ func xattrs(path string) ([]Xattr, error) {
 	}
 	var out []Xattr
 	for name := range strings.SplitSeq(strings.TrimSuffix(string(list[:n]), "\x00"), "\x00") {
-		if name == "" || name == "security.selinux" || strings.HasPrefix(name, "user.overlay.") || strings.HasPrefix(name, "trusted.overlay.") {
+		if !namespaceXattr(name) {
 			continue
 		}
 		value := make([]byte, 64<<10)

@@ -10,17 +10,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-)
-
-// Names of image-spec layer.md, "Whiteouts".
-const (
-	whiteoutPrefix = ".wh."
-	whiteoutOpaque = ".wh..wh..opq"
-	whiteoutMeta   = ".wh..wh."
+	"time"
 )
 
 const (
-	maxWhiteout = 16 << 20 // bytes in a whiteout
 	maxReplaced = 1000     // directories of a layer that other members of it replace
 	maxFiles    = 16 << 20 // in a layer
 )
@@ -33,6 +26,7 @@ type unpacker struct {
 	layer    int32
 	plain    bool               // there are no whiteouts
 	files    map[string]*member // by real path
+	hides    map[whiteout]int64 // what hides names below, applied at the end; the member's time
 	hidesAll bool               // opaque marker in the root directory
 	replaced int
 
@@ -41,15 +35,18 @@ type unpacker struct {
 }
 
 func newUnpacker(below *merger, layer int32) *unpacker {
-	return &unpacker{below: below, layer: layer, files: map[string]*member{}}
+	return &unpacker{below: below, layer: layer, files: map[string]*member{}, hides: map[whiteout]int64{}}
 }
 
 // finish is the layer's files in order, with its root directory.
 func (u *unpacker) finish() ([]*member, error) {
 	if u.files[""] == nil {
-		if err := u.implicit("", nil); err != nil {
+		if err := u.implicit("", 0); err != nil {
 			return nil, err
 		}
+	}
+	if err := u.applyWhiteouts(); err != nil {
+		return nil, err
 	}
 	out := make([]*member, 0, len(u.files))
 	for _, f := range u.files {
@@ -67,9 +64,6 @@ func (u *unpacker) member(h *tar.Header, off int64, s *sparseFile) error {
 	}
 	if err := checkNumbers(h); err != nil {
 		return err
-	}
-	if s == nil && isSparse(h) {
-		return errors.New("sparse members are not supported")
 	}
 	dir, base := split(rel)
 	if i := strings.Index("/"+dir, "/"+whiteoutPrefix); i >= 0 && !u.plain {
@@ -118,8 +112,6 @@ func (u *unpacker) put(rel string, n *inode) error {
 	case old == nil:
 		u.files[rel] = &member{path: rel, node: n}
 		return u.count()
-	case n.kind() == Dir && old.node == nil: // hidden below, and made anew
-		old.hidesAll = true
 	case n.kind() == Dir && old.node.kind() == Dir: // keeps what is in it
 	default:
 		if err := u.remove(old); err != nil {
@@ -136,7 +128,7 @@ func (u *unpacker) put(rel string, n *inode) error {
 func (u *unpacker) remove(f *member) error {
 	u.cached = false
 	delete(u.files, f.path)
-	if f.node == nil || f.node.kind() != Dir {
+	if f.node.kind() != Dir {
 		return nil
 	}
 	if u.replaced++; u.replaced > maxReplaced {
@@ -187,57 +179,6 @@ func (u *unpacker) target(rel string) (string, *inode) {
 	return "", nil
 }
 
-// hidden reports whether the layer hides what those below have at a path.
-func (u *unpacker) hidden(rel string) bool {
-	if u.hidesAll {
-		return true
-	}
-	for i := 0; i <= len(rel); i++ {
-		if i < len(rel) && rel[i] != '/' {
-			continue
-		}
-		f := u.files[rel[:i]]
-		if f != nil && (f.node == nil || f.hidesAll || f.node.kind() != Dir) {
-			return true
-		}
-	}
-	return false
-}
-
-// whiteout hides a name, or with the opaque marker all names, of the layers
-// below. It never hides what this layer itself holds, in whichever order they
-// come.
-func (u *unpacker) whiteout(h *tar.Header, dir, base string) error {
-	name := strings.TrimPrefix(base, whiteoutPrefix)
-	switch {
-	case base == whiteoutOpaque && dir == "":
-		u.hidesAll = true
-		return nil
-	case strings.HasPrefix(base, whiteoutMeta) && base != whiteoutOpaque:
-		return nil // bookkeeping of aufs
-	case name == "" || name == "." || name == "..":
-		return errors.New("a whiteout of no name")
-	}
-	dir, err := u.parent(dir, h)
-	if err != nil {
-		return err
-	}
-	if base == whiteoutOpaque {
-		u.files[dir].hidesAll = true
-		return nil
-	}
-	rel := join(dir, name)
-	f := u.files[rel]
-	switch {
-	case f == nil:
-		u.files[rel] = &member{path: rel}
-		return u.count()
-	case f.node != nil && f.node.kind() == Dir:
-		f.hidesAll = true
-	}
-	return nil
-}
-
 // parent is the real path of a directory of the layer, which is made when it
 // is absent. The member h gives a made directory its time.
 func (u *unpacker) parent(dir string, h *tar.Header) (string, error) {
@@ -246,7 +187,7 @@ func (u *unpacker) parent(dir string, h *tar.Header) (string, error) {
 	}
 	rel, err := u.resolve(dir)
 	if errors.Is(err, errNoDir) {
-		rel, err = u.makeDirs(dir, h)
+		rel, err = u.makeDirs(dir, h.ModTime.UnixNano())
 	}
 	if err != nil {
 		return "", fmt.Errorf("directory %q: %w", dir, err)
@@ -259,7 +200,7 @@ var errNoDir = errors.New("no such directory")
 
 // resolve is the real path of an existing directory of the layer.
 func (u *unpacker) resolve(dir string) (string, error) {
-	if f := u.files[dir]; dir == "" || f != nil && f.node != nil && f.node.kind() == Dir {
+	if f := u.files[dir]; dir == "" || f != nil && f.node.kind() == Dir {
 		return dir, nil // a real path: all above it are directories too
 	}
 	at, rest, links := "", strings.Split(dir, "/"), 0
@@ -276,7 +217,7 @@ func (u *unpacker) resolve(dir string) (string, error) {
 		next := join(at, name)
 		f := u.files[next]
 		switch {
-		case f == nil || f.node == nil:
+		case f == nil:
 			return "", errNoDir
 		case f.node.kind() == Dir:
 			at = next
@@ -297,7 +238,7 @@ func (u *unpacker) resolve(dir string) (string, error) {
 
 // makeDirs makes a directory and those above it. Their paths share the memory
 // of one.
-func (u *unpacker) makeDirs(dir string, h *tar.Header) (string, error) {
+func (u *unpacker) makeDirs(dir string, mtime int64) (string, error) {
 	for i := 0; i <= len(dir); i++ {
 		if i < len(dir) && dir[i] != '/' {
 			continue
@@ -307,8 +248,8 @@ func (u *unpacker) makeDirs(dir string, h *tar.Header) (string, error) {
 		switch {
 		case i > maxPath:
 			return "", fmt.Errorf("name too long: %d bytes", i)
-		case f == nil || f.node == nil:
-			if err := u.implicit(full, h); err != nil {
+		case f == nil:
+			if err := u.implicit(full, mtime); err != nil {
 				return "", err
 			}
 		case f.node.kind() == Symlink:
@@ -325,23 +266,21 @@ func (u *unpacker) makeDirs(dir string, h *tar.Header) (string, error) {
 }
 
 // implicit makes a directory that has no member of its own. One that a layer
-// below has looks like there, for the stream does not say that it has changed.
-func (u *unpacker) implicit(rel string, h *tar.Header) error {
-	n := &inode{mode: Dir | 0o755, layer: u.layer}
-	if h != nil {
-		n.mtime, n.nsec = h.ModTime.Unix(), int32(h.ModTime.Nanosecond())
-	}
+// below has looks like there, for the stream does not say that it has changed;
+// another one gets the time, in nanoseconds since 1970.
+func (u *unpacker) implicit(rel string, mtime int64) error {
+	at := time.Unix(0, mtime)
+	n := &inode{mode: Dir | 0o755, layer: u.layer, mtime: at.Unix(), nsec: int32(at.Nanosecond())}
 	if below := u.below.dirs[rel]; below != nil {
 		n = below
 	}
-	old := u.files[rel] // a whiteout, if anything
-	u.files[rel] = &member{path: rel, node: n, hidesAll: old != nil}
+	u.files[rel] = &member{path: rel, node: n}
 	return u.count()
 }
 
 // count bounds the memory that a layer takes.
 func (u *unpacker) count() error {
-	if len(u.files) > maxFiles {
+	if len(u.files)+len(u.hides) > maxFiles {
 		return fmt.Errorf("more than %d files", maxFiles)
 	}
 	return nil

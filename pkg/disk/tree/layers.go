@@ -21,7 +21,7 @@ type Layer struct {
 	Tar  io.ReaderAt // safe for concurrent use; used as long as the Tree's contents are
 	Size int64
 	// Plain is an archive of a root file system: it has no whiteouts, whatever
-	// names look like them, and may have sparse files.
+	// names look like them.
 	Plain bool
 }
 
@@ -67,7 +67,7 @@ type merger struct {
 func (m *merger) add(index int32, l Layer) error {
 	u := newUnpacker(m, index)
 	u.plain = l.Plain
-	if err := eachMember(l.Tar, l.Size, l.Plain, u.member); err != nil {
+	if err := eachMember(l.Tar, l.Size, u.member); err != nil {
 		return err
 	}
 	files, err := u.finish()

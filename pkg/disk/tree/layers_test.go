@@ -113,6 +113,11 @@ func lines(t testing.TB, tr *Tree) []string {
 	return out
 }
 
+// replaced is a layer on top of one that has foo/bar and baz/bar.
+func replaced(upper ...packed) [][]packed {
+	return [][]packed{{reg("foo/bar", "1"), reg("baz/bar", "2")}, upper}
+}
+
 // The letters are those of the abuse cases that every reader of layers has to
 // stand.
 func TestMerge(t *testing.T) {
@@ -230,11 +235,18 @@ func TestMerge(t *testing.T) {
 			"",
 		},
 		{"4 opaque root", stack{{reg("a/b", "x"), reg("c", "")}, {reg("a/new", "y"), reg(".wh..wh..opq", "")}}, []string{"a 40755", "a/new 100644 y"}, ""},
-		{"4f whiteout through a link out", stack{{sym("l", "/etc"), reg("l/.wh.x", "")}}, nil, "leads nowhere"},
+		{"4f whiteout below a file", replaced(reg("foo", "x"), reg("foo/.wh.bar", "")), []string{"baz 40755", "baz/bar 100644 2", "foo 100644 x"}, ""},
+		{"4f whiteout, then the file", replaced(reg("foo/.wh.bar", ""), reg("foo", "x")), []string{"baz 40755", "baz/bar 100644 2", "foo 100644 x"}, ""},
+		{"4f whiteout below a link to nowhere", replaced(sym("foo", "nowhere"), reg("foo/.wh.bar", "")), []string{"baz 40755", "baz/bar 100644 2", "foo -> nowhere"}, ""},
+		{"4f whiteout below a link to another directory", replaced(dir("baz"), sym("foo", "baz"), reg("foo/.wh.bar", "")), []string{"baz 40755", "baz/bar 100644 2", "foo -> baz"}, ""},
+		{"4f opaque below a link to another directory", replaced(dir("baz"), sym("foo", "baz"), reg("foo/.wh..wh..opq", "")), []string{"baz 40755", "baz/bar 100644 2", "foo -> baz"}, ""},
+		{"4f opaque, then the link", replaced(reg("foo/.wh..wh..opq", ""), dir("baz"), sym("foo", "baz")), []string{"baz 40755", "baz/bar 100644 2", "foo -> baz"}, ""},
+		{"4f whiteout below a link of the lower layer", stack{{sym("foo", "baz"), reg("baz/bar", "2")}, {reg("foo/.wh.bar", "")}}, []string{"baz 40755", "baz/bar 100644 2", "foo -> baz"}, ""},
+		{"4f whiteout below a link out", stack{{sym("l", "/etc"), reg("l/.wh.x", "")}}, []string{"l -> /etc"}, ""},
 		{
 			"4f whiteout through a link",
 			stack{{reg("etc/x", "y")}, {dir("etc"), sym("l", "/etc"), reg("l/.wh.x", "")}},
-			[]string{"etc 40755", "l -> /etc"},
+			[]string{"etc 40755", "etc/x 100644 y", "l -> /etc"},
 			"",
 		},
 		{"4g nothing there", stack{{reg(".wh.nothing", "")}, {reg(".wh.nothing", ""), reg("d/.wh.x", "")}}, []string{"d 40755"}, ""},
@@ -287,9 +299,10 @@ func TestMerge(t *testing.T) {
 		{
 			"6f overlay attributes",
 			stack{{with(dir("t"), xattrs("user.overlay.opaque", "y", "trusted.overlay.opaque", "y", "user.containers.override_stat", "0:0:0", "user.note", "n", "security.selinux", "l", "trusted.x", "y"))}},
-			[]string{`t 40755 user.note="n"`},
+			[]string{`t 40755 security.selinux="l" trusted.x="y" user.note="n"`},
 			"",
 		},
+		{"6f labels of links and devices", stack{{with(sym("a", "b"), xattrs("security.selinux", "l")), with(dev("d", tar.TypeChar), xattrs("security.selinux", "m", "user.note", "n"))}}, []string{`a -> b security.selinux="l"`, `d 20600 8:1 security.selinux="m"`}, ""},
 		{"6g access lists", stack{{with(reg("a", ""), xattrs("system.posix_acl_access", "v", "system.posix_acl_default", "v"))}}, []string{`a 100644 system.posix_acl_access="v"`}, ""},
 		{"6 attributes of a link", stack{{with(sym("a", "b"), xattrs("user.note", "n"))}}, []string{"a -> b"}, ""},
 		{"7a owners", stack{{with(reg("a", ""), func(h *tar.Header) { h.Uid, h.Gid = 70000, 1<<32-2 })}}, []string{"a 100644 70000:4294967294"}, ""},
@@ -448,7 +461,7 @@ func TestMergeStreams(t *testing.T) {
 		{"no end", good[:1024], ""},
 		{"empty", nil, ""},
 		{"noise", bytes.Repeat([]byte("noise"), 500), "invalid tar header"},
-		{"8e sparse", huge, "sparse"},
+		{"8e sparse, 8 EiB", huge, ""},
 		{"8d huge PAX header", pack(t, with(reg("a", ""), func(h *tar.Header) { h.PAXRecords = map[string]string{"comment": strings.Repeat("x", 900<<10)} })), ""},
 	}
 	for _, tt := range tests {

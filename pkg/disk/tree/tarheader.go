@@ -87,18 +87,6 @@ func checkNumbers(h *tar.Header) error {
 	return nil
 }
 
-func isSparse(h *tar.Header) bool {
-	if h.Typeflag == tar.TypeGNUSparse {
-		return true
-	}
-	for k := range h.PAXRecords {
-		if strings.HasPrefix(k, "GNU.sparse.") {
-			return true
-		}
-	}
-	return false
-}
-
 func memberType(flag byte) (uint32, error) {
 	switch flag {
 	case tar.TypeReg, tar.TypeCont, tar.TypeGNUSparse:
@@ -117,10 +105,9 @@ func memberType(flag byte) (uint32, error) {
 	return 0, fmt.Errorf("unknown type %q", flag)
 }
 
-// memberXattrs are the attributes that a file unpacked in a user namespace
-// would have, for a Tree must not depend on where it was read: none of
-// overlay's and of the ownership tables of storages, no labels of security
-// modules and nothing of trusted.
+// memberXattrs are the attributes that belong to the files: none of overlay's
+// and of the ownership tables of storages, and none that Linux allows on no
+// file of that kind.
 func memberXattrs(records map[string]string, kind uint32) ([]Xattr, error) {
 	var out []Xattr
 	for _, k := range slices.Sorted(maps.Keys(records)) {
@@ -141,25 +128,26 @@ func memberXattrs(records map[string]string, kind uint32) ([]Xattr, error) {
 }
 
 func keptXattr(name string, kind uint32) bool {
+	device := kind == Char || kind == Block
 	switch {
-	case kind == Char || kind == Block:
+	case privateXattr(name):
 		return false
 	case name == capability:
-		return true
-	case name == "system.posix_acl_access":
-		return kind != Symlink
-	case name == "system.posix_acl_default":
+		return !device
+	case name == aclPrefix+"access":
+		return !device && kind != Symlink
+	case name == aclPrefix+"default":
 		return kind == Dir
 	case strings.HasPrefix(name, "user."):
-		return (kind == Regular || kind == Dir) && !privateXattr(name)
+		return kind == Regular || kind == Dir
 	}
-	return false
+	return true
 }
 
 // privateXattr reports whether an attribute means something to a machine's
 // storage and nothing to the files.
 func privateXattr(name string) bool {
-	for _, p := range []string{"user.overlay.", "user.containers.", "user.fuseoverlayfs.", "user.carosbuild."} {
+	for _, p := range []string{"user.overlay.", "trusted.overlay.", "user.containers.", "user.fuseoverlayfs.", "user.carosbuild."} {
 		if strings.HasPrefix(name, p) {
 			return true
 		}

@@ -51,9 +51,9 @@ func (t *tarReader) Seek(offset int64, whence int) (int64, error) {
 	return t.off, nil
 }
 
-// eachMember calls f with each member and the offset of its content; with
-// sparse set also with what is in the stream of a sparse file.
-func eachMember(r io.ReaderAt, size int64, sparse bool, f func(h *tar.Header, off int64, s *sparseFile) error) error {
+// eachMember calls f with each member, the offset of its content, and what is
+// in the stream of a sparse file.
+func eachMember(r io.ReaderAt, size int64, f func(h *tar.Header, off int64, s *sparseFile) error) error {
 	in := newTarReader(r, size)
 	tr := tar.NewReader(in)
 	for start := int64(0); ; {
@@ -73,9 +73,8 @@ func eachMember(r io.ReaderAt, size int64, sparse bool, f func(h *tar.Header, of
 		var s *sparseFile
 		if kind, _ := memberType(h.Typeflag); kind == Regular {
 			next = padded(off + h.Size)
-			if form, known := sparseForm(h); sparse && known != nil {
-				err = known
-			} else if sparse && form != "" {
+			form, unknown := sparseForm(h)
+			if err = unknown; err == nil && form != "" {
 				s, next, err = in.sparseFile(h, form, start)
 			}
 		}

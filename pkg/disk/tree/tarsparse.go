@@ -7,6 +7,7 @@ package tree
 import (
 	"archive/tar"
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -44,6 +45,11 @@ func sparseForm(h *tar.Header) (string, error) {
 		return "0", nil
 	case version != ".":
 		return "", fmt.Errorf("sparse file of version %.20q", version)
+	}
+	for k := range h.PAXRecords {
+		if strings.HasPrefix(k, "GNU.sparse.") {
+			return "", errors.New("sparse file without a table of its ranges")
+		}
 	}
 	return "", nil
 }

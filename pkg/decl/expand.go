@@ -1,0 +1,220 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package decl
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Variable is a use of a variable in the words of an action.
+type Variable struct {
+	Name string
+	Span Span
+}
+
+// Lookup is the value of a variable; ok is false if it is not set.
+type Lookup func(name string) (value string, ok bool)
+
+// template is a word with variables in it, as a Dockerfile has them: $NAME,
+// ${NAME}, ${NAME:-word} (word where NAME is not set or empty), ${NAME:+word}
+// (word where it is set and not empty), and both without the colon, where an
+// empty value counts. A sign that stands for itself has the byte literal before
+// it; one without a name behind it is itself too.
+type template struct {
+	word    string
+	literal byte
+	value   Lookup
+	use     func(name string, from, to int, ok bool) // reports a use; from and to are offsets
+
+	pos  int
+	flaw *flaw
+}
+
+var nameStart = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*`)
+
+const badVariable = "$NAME, ${NAME}, ${NAME:-default} and ${NAME:+other} are known"
+
+// fill is the text up to the end of the word or, nested, the next brace.
+func (t *template) fill(nested bool) string {
+	var b strings.Builder
+	for t.pos < len(t.word) && t.flaw == nil {
+		c, rest := t.word[t.pos], t.word[t.pos+1:]
+		switch {
+		case c == '}' && nested:
+			return b.String()
+		case c == t.literal && (strings.HasPrefix(rest, "$") || nested && strings.HasPrefix(rest, "}")):
+			b.WriteByte(rest[0])
+			t.pos += 2
+		case c == '$' && strings.HasPrefix(rest, "{"):
+			b.WriteString(t.braces())
+		case c == '$' && nameStart.MatchString(rest):
+			name := nameStart.FindString(rest)
+			at := t.pos
+			t.pos += 1 + len(name)
+			v, ok := t.value(name)
+			t.use(name, at, t.pos, ok)
+			b.WriteString(v)
+		default:
+			b.WriteByte(c)
+			t.pos++
+		}
+	}
+	return b.String()
+}
+
+// braces is the value of what is written as ${...}.
+func (t *template) braces() string {
+	at := t.pos
+	name := nameStart.FindString(t.word[at+2:])
+	t.pos += 2 + len(name)
+	op := ""
+	for _, o := range []string{"}", ":-", ":+", "-", "+"} {
+		if op == "" && strings.HasPrefix(t.word[t.pos:], o) {
+			op = o
+		}
+	}
+	t.pos += len(op)
+	switch {
+	case t.pos == len(t.word) && op != "}":
+		t.flaw = &flaw{from: at, to: at + 2, text: "this ${ is not closed", hint: badVariable}
+		return ""
+	case name == "" || op == "":
+		t.flaw = &flaw{from: at, to: t.pos + 1, text: "this is not the use of a variable", hint: badVariable}
+		return ""
+	}
+	v, ok := t.value(name)
+	if op == "}" {
+		t.use(name, at, t.pos, ok)
+		return v
+	}
+	set := ok && (v != "" || op[0] != ':')
+	wants := strings.HasSuffix(op, "+") == set // its word counts
+	use := t.use
+	if !wants {
+		t.use = func(string, int, int, bool) {}
+	}
+	word := t.fill(true)
+	t.use = use
+	if t.flaw == nil && t.pos == len(t.word) {
+		t.flaw = &flaw{from: at, to: at + 2, text: "this ${ is not closed", hint: badVariable}
+		return ""
+	}
+	t.pos++
+	switch {
+	case wants:
+		return word
+	case strings.HasSuffix(op, "+"):
+		return ""
+	}
+	return v
+}
+
+// Fill fills in the variables of a value of ENV. What is not set is empty, as
+// in a Dockerfile.
+func (v EnvVar) Fill(value Lookup) string {
+	if !v.Expand {
+		return v.Value
+	}
+	t := template{word: v.Value, literal: '$', value: value, use: func(string, int, int, bool) {}}
+	return t.fill(false)
+}
+
+// variables notes the variables of a word of an action that has a path or a
+// user in it, and reports whether there are any.
+func (s *stageBuilder) variables(a *Action, w text) bool {
+	found := false
+	t := template{word: w.s, literal: '\\', value: func(string) (string, bool) { return "", false }}
+	t.use = func(name string, from, to int, _ bool) {
+		found = true
+		a.Variables = append(a.Variables, Variable{name, w.place(from, to).span()})
+	}
+	t.fill(false)
+	if t.flaw != nil {
+		s.rep.errorf(w.place(t.flaw.from, min(t.flaw.to, len(w.s))), t.flaw.hint, "%s", t.flaw.text)
+		return true
+	}
+	return found || strings.Contains(w.s, "${")
+}
+
+// Expanded is the action with the variables of its paths and users filled in. A
+// variable that is not set and has no default, and what is no path or user then,
+// are findings.
+func (a Action) Expanded(value Lookup) (Action, Findings) {
+	var fs Findings
+	switch a.Kind {
+	case Add, Copy, Workdir, User:
+	default:
+		return a, nil
+	}
+	fill := func(word string) string {
+		t := template{word: word, literal: '\\', value: value}
+		t.use = func(name string, _, _ int, ok bool) {
+			if !ok {
+				fs = append(fs, a.unset(name))
+			}
+		}
+		return t.fill(false)
+	}
+	a.Sources = slices.Clone(a.Sources)
+	for i, src := range a.Sources {
+		a.Sources[i] = fill(src)
+	}
+	a.Dest, a.Chown, a.Chmod = fill(a.Dest), fill(a.Chown), fill(a.Chmod)
+	if len(fs) > 0 || len(a.Variables) == 0 {
+		return a, fs
+	}
+	return a, a.check()
+}
+
+// unset is the finding about a variable without a value.
+func (a Action) unset(name string) Finding {
+	at := a.Span
+	for _, v := range a.Variables {
+		if v.Name == name {
+			at = v.Span
+			break
+		}
+	}
+	return Finding{
+		Span: at, Summary: "the variable " + quote(name) + " is not set here",
+		Hint: "set it by ENV before, give a default by ${" + name + ":-...}, or write \\$ for the sign itself",
+	}
+}
+
+// check looks at words whose variables were filled in as the parser looks at
+// others.
+func (a Action) check() Findings {
+	var fs Findings
+	bad := func(text string) {
+		fs = append(fs, Finding{Span: a.Span, Summary: "with its variables filled in, " + text})
+	}
+	if a.Dest == "" || slices.Contains(a.Sources, "") {
+		bad("a name is empty")
+	}
+	for _, src := range a.Sources {
+		if climbs(src) {
+			bad("source " + quote(src) + " climbs out with ..")
+		}
+	}
+	switch {
+	case a.Kind == User:
+		if !owner.MatchString(a.Dest) {
+			bad(quote(a.Dest) + " is not a user")
+		}
+	case strings.HasPrefix(a.Dest, "/") && climbs(a.Dest):
+		bad("path " + quote(a.Dest) + " climbs out of the root with ..")
+	}
+	if a.Chown != "" && !owner.MatchString(a.Chown) {
+		bad(quote(a.Chown) + " is not an owner")
+	}
+	if a.Chmod != "" {
+		if fl := checkMode(a.Chmod); fl != nil {
+			bad(quote(a.Chmod) + " " + fl.text)
+		}
+	}
+	return fs
+}

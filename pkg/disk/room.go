@@ -1,0 +1,80 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package disk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/carosio/carosbuild/pkg/disk/fat"
+	"github.com/carosio/carosbuild/pkg/disk/partition"
+)
+
+// wrong is a mistake in what the Spec says about a partition.
+func (p *part) wrong(err error) error {
+	return &PartitionError{Partition: p.index, What: p.String(), Err: err}
+}
+
+// failed is why a partition's content was not made: it has no room, its files
+// cannot be on its file system, or the Spec is wrong.
+func (s *Spec) failed(p *part, parts []*part, err error) error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	if p.FS != "ext4" && !isFAT(p.FS) && p.FS != "squashfs" {
+		return p.wrong(err)
+	}
+	if p.FS != "squashfs" && p.slot.Size > 0 {
+		if least, lerr := p.least(s, parts, 0); lerr == nil && least > p.slot.Size {
+			return s.tooSmall(p, parts, least)
+		}
+	}
+	if p.FS == "fat16" && (errors.Is(err, fat.ErrRoot) || errors.Is(err, fat.ErrTooBig16)) {
+		return &PartitionError{Partition: p.index, Attr: "fs", What: p.String(), Err: fmt.Errorf("%w; fat32 can hold it", err)}
+	}
+	return &ContentError{p.index, p.String(), err}
+}
+
+// tooSmall says that a partition is smaller than it has to be. One that takes
+// the rest of the disk wants a larger disk.
+func (s *Spec) tooSmall(p *part, parts []*part, need int64) error {
+	e := &SizeError{Partition: p.index, What: p.String(), Need: need, Have: p.slot.Size}
+	if !p.size.rest {
+		return e
+	}
+	size, err := ParseSize(s.Size)
+	if err != nil {
+		return e
+	}
+	// Growing the disk by what is lacking is enough, wherever the partition is.
+	return &SizeError{Partition: p.index, OfDisk: true, What: "the disk", Need: size + need - p.slot.Size, Have: size}
+}
+
+// unplaced explains why partitions have no place: if a larger disk would do, how
+// large it has to be.
+func (s *Spec) unplaced(parts []*part, requests []partition.Request, blobs []partition.Region, reason error) error {
+	size, err := ParseSize(s.Size)
+	if s.Size == "" || err != nil {
+		return reason
+	}
+	requests = slices.Clone(requests)
+	for i, p := range parts {
+		if requests[i].Size != partition.Rest {
+			continue
+		}
+		least, err := p.least(s, parts, 0)
+		if err != nil {
+			least = 1 << 20 // it has no content
+		}
+		requests[i].Size = max(least, partition.SectorSize)
+	}
+	_, need, err := partition.Place(partition.Kind(s.Table), requests, blobs, 0)
+	if err != nil || need <= size {
+		return reason
+	}
+	return &SizeError{Partition: -1, OfDisk: true, What: "the disk", Need: need, Have: size}
+}

@@ -1,0 +1,184 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package layer
+
+import (
+	"archive/tar"
+	"fmt"
+	"maps"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Label is what a file of an image has of extended attributes that a user
+// namespace cannot set: labels of security modules, trusted.*. They are on no
+// file of the store, only in a layer's tar stream.
+type Label struct {
+	Path   string            // below the root, without a leading slash
+	Dir    bool              // of a directory
+	Xattrs map[string][]byte // by their full names
+}
+
+// Labels are the labels of a chain of layers, by path. They are worked out
+// once for each chain, from the tar records of its layers, and noted.
+func (s *Store) Labels(id string) ([]Label, error) {
+	chain, err := s.Chain(id)
+	if err != nil {
+		return nil, fmt.Errorf("labels of %s: %w", short(id), err)
+	}
+	t, known := newLabelTable(), len(chain)
+	for ; known > 0; known-- {
+		var noted []Label
+		ok, err := readSealed(s.labelsFile(chain[known-1].ID), &noted)
+		if err != nil {
+			return nil, fmt.Errorf("labels of %s: %w", short(id), err)
+		}
+		if ok {
+			for _, l := range noted {
+				t.put(l)
+			}
+			break
+		}
+	}
+	for _, l := range chain[known:] {
+		err := t.apply(func(f func(*tar.Header) error) error { return s.Headers(l.ID, f) })
+		if err != nil {
+			return nil, fmt.Errorf("labels of layer %s: %w", short(l.ID), err)
+		}
+	}
+	labels := slices.SortedFunc(maps.Values(t.labels), func(a, b Label) int { return strings.Compare(a.Path, b.Path) })
+	if known < len(chain) {
+		if err := writeSealed(s.labelsFile(id), labels); err != nil {
+			return nil, fmt.Errorf("note labels of %s: %w", short(id), err)
+		}
+	}
+	return labels, nil
+}
+
+// labelsFile is where the labels of a chain are noted. Its id stands for the
+// content of all its layers, so that the note is never out of date.
+func (s *Store) labelsFile(id string) string {
+	return filepath.Join(s.graph, "carosbuild", "labels", id)
+}
+
+// labelXattrs are the attributes of a member that stay in the tar stream.
+func labelXattrs(h *tar.Header) map[string][]byte {
+	var out map[string][]byte
+	for k, v := range h.PAXRecords {
+		name, ok := strings.CutPrefix(k, paxXattr)
+		if !ok || namespaceXattr(name) || privateXattr(name) {
+			continue
+		}
+		if out == nil {
+			out = map[string][]byte{}
+		}
+		out[name] = []byte(v)
+	}
+	return out
+}
+
+// namespaceXattr reports whether a user namespace can give a file an attribute.
+func namespaceXattr(name string) bool {
+	return name == "security.capability" || strings.HasPrefix(name, "system.posix_acl_") || strings.HasPrefix(name, "user.")
+}
+
+// labelTable is the labels of a chain.
+type labelTable struct {
+	labels map[string]Label // by path
+	below  map[string]int   // how many there are below a directory, which is looked for often
+}
+
+func newLabelTable() *labelTable {
+	return &labelTable{labels: map[string]Label{}, below: map[string]int{}}
+}
+
+func (t *labelTable) put(l Label) {
+	if _, ok := t.labels[l.Path]; !ok {
+		t.countAbove(l.Path, 1)
+	}
+	t.labels[l.Path] = l
+}
+
+func (t *labelTable) drop(rel string) {
+	if _, ok := t.labels[rel]; ok {
+		t.countAbove(rel, -1)
+		delete(t.labels, rel)
+	}
+}
+
+func (t *labelTable) countAbove(rel string, n int) {
+	for rel != "" {
+		rel = parentOf(rel)
+		t.below[rel] += n
+	}
+}
+
+// dropBelow takes out what is below a directory.
+func (t *labelTable) dropBelow(rel string) {
+	if t.below[rel] == 0 {
+		return
+	}
+	for p := range t.labels {
+		if p != "" && (rel == "" || strings.HasPrefix(p, rel+"/")) {
+			t.drop(p)
+		}
+	}
+}
+
+// apply changes the table as one layer says, first by its whiteouts, which are
+// about lower layers only; see deviceTable.apply.
+func (t *labelTable) apply(each func(func(*tar.Header) error) error) error {
+	own := false
+	err := each(func(h *tar.Header) error {
+		rel, err := memberPath(h.Name)
+		if err != nil {
+			return err
+		}
+		own = own || labelXattrs(h) != nil
+		dir, base := parentOf(rel), path.Base(rel)
+		if base == whiteoutOpaque {
+			t.dropBelow(dir)
+		} else if name, ok := strings.CutPrefix(base, whiteoutPrefix); ok {
+			t.dropBelow(path.Join(dir, name))
+			t.drop(path.Join(dir, name))
+		}
+		return nil
+	})
+	if err != nil || len(t.labels) == 0 && !own {
+		return err
+	}
+	return each(t.member)
+}
+
+// member gives a name the labels that its member has.
+func (t *labelTable) member(h *tar.Header) error {
+	rel, err := memberPath(h.Name)
+	if err != nil || strings.HasPrefix(path.Base(rel), whiteoutPrefix) || h.Typeflag == tar.TypeXGlobalHeader {
+		return err
+	}
+	for dir := parentOf(rel); dir != ""; dir = parentOf(dir) {
+		if l, ok := t.labels[dir]; ok && !l.Dir {
+			t.drop(dir) // it is a directory now
+		}
+	}
+	l := Label{rel, h.Typeflag == tar.TypeDir, labelXattrs(h)}
+	if h.Typeflag == tar.TypeLink {
+		target, err := memberPath(h.Linkname)
+		if err != nil {
+			return err
+		}
+		l.Xattrs = t.labels[target].Xattrs
+	}
+	if !l.Dir {
+		t.dropBelow(rel)
+	}
+	t.drop(rel)
+	if l.Xattrs != nil {
+		t.put(l)
+	}
+	return nil
+}
