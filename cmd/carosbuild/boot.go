@@ -89,8 +89,7 @@ func (c *bootCommand) wanted() ([]qemu.Expectation, error) {
 		if err != nil {
 			return nil, err
 		}
-		b := &buildCommand{app: c.app, disk: c.disk, out: []string{"-"}} // a disk is wanted
-		k, err := b.chooseDisk(parsed)
+		k, err := c.declaredDisk(parsed)
 		if err != nil {
 			return nil, err
 		}
@@ -107,6 +106,24 @@ func (c *bootCommand) wanted() ([]qemu.Expectation, error) {
 		want = append(want, qemu.Expectation{Pattern: re})
 	}
 	return want, nil
+}
+
+// declaredDisk is the disk of --disk, or the only one.
+func (c *bootCommand) declaredDisk(d *decl.Declaration) (*decl.Disk, error) {
+	var ids []string
+	for _, k := range d.Disks {
+		if k.ID == c.disk || c.disk == "" && len(d.Disks) == 1 {
+			return k, nil
+		}
+		ids = append(ids, k.ID)
+	}
+	switch {
+	case len(ids) == 0:
+		return nil, usagef("%s declares no disk", c.declFile)
+	case c.disk == "":
+		return nil, usagef("which disk? choose with --disk: %s", strings.Join(ids, ", "))
+	}
+	return nil, usagef("no disk %q is declared (declared: %s)", c.disk, strings.Join(ids, ", "))
 }
 
 // expectations are those that a disk declares.

@@ -30,10 +30,8 @@ import (
 type buildCommand struct {
 	*app
 	redomatFlags
-	out       []string
-	format    string
+	diskFlags
 	level     int // of compression
-	disk      string
 	target    string
 	jobs      int
 	dryRun    bool
@@ -102,7 +100,7 @@ func (c *buildCommand) verifyFlags(cmd *cobra.Command) {
 func (c *buildCommand) planFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVarP(&c.target, "target", "t", "", "build up to this stage, no disk")
-	f.StringVar(&c.disk, "disk", "", "which disk, if more than one is declared")
+	c.diskFlags.add(f)
 	f.BoolVar(&c.update, "update", false, "resolve suites and image tags anew instead of as pinned by an earlier build")
 	f.BoolVar(&c.locked, "locked", false, "take nothing but what the lock file has (see carosbuild lock)")
 	c.remoteFlag(cmd)
@@ -126,7 +124,7 @@ func planCommand(a *app) *cobra.Command {
 // job is a build that is about to be done.
 type job struct {
 	decl     *decl.Declaration
-	disk     *decl.Disk // nil for stages only
+	disks    []diskOutputs // none for stages only
 	plan     *build.Plan
 	resolved *build.Resolved
 	dirs     dirs
@@ -167,7 +165,7 @@ func (c *buildCommand) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	if err := c.checkExpects(j.disk); err != nil {
+	if err := c.checkExpects(j.disks); err != nil {
 		return err
 	}
 	if c.dryRun {
@@ -177,7 +175,7 @@ func (c *buildCommand) run(cmd *cobra.Command) error {
 	if err := c.checkOwner(j.store); err != nil {
 		return err
 	}
-	if j.disk == nil && !named && c.successTag == "" && j.plan.Complete() && !c.noCache { // outside of the namespaces: it is over in no time
+	if len(j.disks) == 0 && !named && c.successTag == "" && j.plan.Complete() && !c.noCache { // outside of the namespaces: it is over in no time
 		if names, ok := c.stored(j); ok {
 			return c.upToDate(j, names)
 		}
@@ -189,24 +187,28 @@ func (c *buildCommand) run(cmd *cobra.Command) error {
 	case inside:
 		return c.build(ctx, j, view)
 	case c.verify:
-		return c.verifyBoot(ctx, j.disk)
+		return c.verifyBoot(ctx, j.disks)
 	}
 	return nil
 }
 
 // checkExpects finds out whether there is something to wait for.
-func (c *buildCommand) checkExpects(k *decl.Disk) error {
-	if c.verify && len(k.Expects) == 0 {
-		return usagef("--verify-boot: disk %s has no <expect>", k.ID)
+func (c *buildCommand) checkExpects(disks []diskOutputs) error {
+	for _, p := range disks {
+		if c.verify && len(p.disk.Expects) == 0 {
+			return usagef("--verify-boot: disk %s has no <expect>", p.disk.ID)
+		}
 	}
 	return nil
 }
 
-// verifyBoot boots the first of the disks that were written: all have the same
+// verifyBoot boots the first output of each disk: the others have the same
 // content.
-func (c *buildCommand) verifyBoot(ctx context.Context, k *decl.Disk) error {
-	if err := c.vm.boot(ctx, c.out[0], expectations(k)); err != nil {
-		return fmt.Errorf("%s is written, but: %w", c.out[0], err)
+func (c *buildCommand) verifyBoot(ctx context.Context, disks []diskOutputs) error {
+	for _, p := range disks {
+		if err := c.vm.boot(ctx, p.outs[0].Path, expectations(p.disk)); err != nil {
+			return fmt.Errorf("%s is written, but: %w", p.outs[0].Path, err)
+		}
 	}
 	return nil
 }
@@ -232,22 +234,11 @@ func (c *buildCommand) checkOutputs() error {
 		if _, err := disk.FormatFor(c.format, out); err != nil && !isDevice(out) {
 			return usageError{err}
 		}
-		for _, in := range c.declFiles {
-			if sameFile(out, in) {
-				return usagef("--out %s would replace the declaration %s", out, in)
-			}
-		}
+	}
+	if err := c.checkInputs(c.outputs()); err != nil || c.patterns() > 0 { // those are checked when the disks are known
+		return err
 	}
 	return disk.CheckOutputs(c.outputs(), disk.WriteOptions{})
-}
-
-// outputs are those of --out in the form of --format.
-func (c *buildCommand) outputs() []disk.Output {
-	var outs []disk.Output
-	for _, out := range c.out {
-		outs = append(outs, disk.Output{Path: out, Format: disk.Format(c.format)})
-	}
-	return outs
 }
 
 // isDevice reports whether path is a block device, which needs no format.
@@ -268,13 +259,8 @@ func (c *buildCommand) plan(ctx context.Context, view display) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
-	if j.disk, err = c.chooseDisk(j.decl); err != nil {
+	if j.disks, err = c.chooseDisks(j.decl); err != nil {
 		return nil, err
-	}
-	if j.disk != nil {
-		if err := build.CheckOutputs(j.disk, c.outputs()); err != nil {
-			return nil, err
-		}
 	}
 	targets, err := c.targets(j)
 	if err != nil {
@@ -359,35 +345,29 @@ func (c *buildCommand) sourceDateEpoch() (*int64, error) {
 	return &n, nil
 }
 
-// chooseDisk is the disk that the flags ask for.
-func (c *buildCommand) chooseDisk(d *decl.Declaration) (*decl.Disk, error) {
+// chooseDisks are the disks that the flags ask for, none for stages only.
+func (c *buildCommand) chooseDisks(d *decl.Declaration) ([]diskOutputs, error) {
 	if c.target != "" {
 		if len(c.out) > 0 {
 			return nil, usagef("--target builds stages only: it does not go with --out")
 		}
 		return nil, nil
 	}
-	if len(c.out) == 0 && c.disk == "" && !c.dryRun {
+	if len(c.out) == 0 && len(c.disks) == 0 && (!c.dryRun || len(d.Disks) != 1) {
 		return nil, nil
 	}
-	var ids []string
-	for _, k := range d.Disks {
-		if k.ID == c.disk {
-			return k, nil
-		}
-		ids = append(ids, k.ID)
-	}
-	switch {
-	case c.disk != "":
-		return nil, usagef("no disk %q is declared (declared: %s)", c.disk, strings.Join(ids, ", "))
-	case len(ids) == 1:
-		return d.Disks[0], nil
-	case len(c.out) == 0:
-		return nil, nil
-	case len(ids) == 0:
+	if len(d.Disks) == 0 && len(c.disks) == 0 {
 		return nil, usagef("--out wants a disk, and the declaration has no <disk>")
 	}
-	return nil, usagef("which disk? choose one with --disk: %s", strings.Join(ids, ", "))
+	chosen, err := c.choose(d)
+	if err != nil {
+		return nil, err
+	}
+	pairs, err := c.pair(chosen)
+	if err != nil {
+		return nil, err
+	}
+	return pairs, c.checkPairs(pairs)
 }
 
 // targets are the stages to build: the one asked for, those of the disk, or
@@ -399,13 +379,30 @@ func (c *buildCommand) targets(j *job) ([]string, error) {
 		}
 		return []string{c.target}, nil
 	}
-	if j.disk != nil {
-		return build.DiskStages(j.decl, j.disk)
+	if len(j.disks) > 0 {
+		return diskStages(j)
 	}
 	if len(j.decl.Stages) == 0 {
 		return nil, usagef("the declaration has no stages")
 	}
 	return build.Leaves(j.decl), nil
+}
+
+// diskStages are the stages that the disks are made from.
+func diskStages(j *job) ([]string, error) {
+	var all []string
+	for _, p := range j.disks {
+		ids, err := build.DiskStages(j.decl, p.disk)
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range ids {
+			if !slices.Contains(all, id) {
+				all = append(all, id)
+			}
+		}
+	}
+	return all, nil
 }
 
 // stored are the names of the targets' images, if all of them are still in the
@@ -439,12 +436,15 @@ func (c *buildCommand) history(j *job) build.History {
 
 // historyName is how the history calls what is built: the names of the files. A CI
 // job may have them in another folder each time.
-func (c *buildCommand) historyName() string {
+func (c *buildCommand) historyName() string { return strings.Join(c.declNames(), "\n") }
+
+// declNames are the names of the declaration's files, without directories.
+func (c *buildCommand) declNames() []string {
 	var names []string
 	for _, n := range c.declFiles {
 		names = append(names, filepath.Base(n))
 	}
-	return strings.Join(names, "\n")
+	return names
 }
 
 func (c *buildCommand) pins(j *job) build.Pins {

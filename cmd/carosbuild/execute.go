@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/runc"
@@ -32,7 +33,7 @@ func (c *buildCommand) build(ctx context.Context, j *job, view display) (err err
 	if err != nil {
 		return err
 	}
-	if err := c.builds(j.store).Write(c.buildID, build.BuildInfo{Owner: c.owner(), Started: time.Now()}); err != nil {
+	if err := c.builds(j.store).Write(c.buildID, c.noted(j)); err != nil {
 		return err
 	}
 	if err := c.history(j).Write(c.historyName(), j.plan, c.buildID); err != nil { // it explains, and decides nothing
@@ -54,6 +55,20 @@ func (c *buildCommand) build(ctx context.Context, j *job, view display) (err err
 	view.close()
 	c.printResult(j, res)
 	return nil
+}
+
+// noted is what is noted about the build when it begins.
+func (c *buildCommand) noted(j *job) build.BuildInfo {
+	info := build.BuildInfo{Owner: c.owner(), Started: time.Now(), Declaration: c.declNames()}
+	var written []*decl.Disk
+	if len(c.out) > 0 {
+		written = disksOf(j.disks)
+	}
+	for _, k := range written {
+		info.Disks = append(info.Disks, k.ID)
+	}
+	info.Note(j.decl, written, j.plan)
+	return info
 }
 
 // engine is what runs the plan.
@@ -97,11 +112,11 @@ func (c *buildCommand) noteNames(j *job, store *layer.Store, res *build.Result) 
 }
 
 func (c *buildCommand) writeDisks(ctx context.Context, e *build.Engine, j *job, res *build.Result) error {
-	img, release, err := e.Disk(ctx, j.disk, res)
+	images, release, err := e.Disks(ctx, disksOf(j.disks), res)
 	if err != nil {
 		return err
 	}
-	return errors.Join(e.WriteDisk(ctx, img, c.outputs(), c.stdout), release())
+	return errors.Join(e.WriteDisks(ctx, images, outputsOf(j.disks), c.stdout), release())
 }
 
 // printResult says what came out, on stdout: what a script wants to know. Where
@@ -110,12 +125,14 @@ func (c *buildCommand) printResult(j *job, res *build.Result) {
 	for _, id := range j.plan.Targets {
 		fmt.Fprintf(c.results(), "%s:%s\n", res.BuildID, id)
 	}
-	c.printOutputs()
+	c.printOutputs(j.disks)
 }
 
-func (c *buildCommand) printOutputs() {
-	for _, out := range c.out {
-		fmt.Fprintln(c.results(), out)
+func (c *buildCommand) printOutputs(disks []diskOutputs) {
+	for _, p := range disks {
+		for _, out := range p.outs {
+			fmt.Fprintln(c.results(), out.Path)
+		}
 	}
 }
 

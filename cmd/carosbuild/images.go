@@ -149,7 +149,7 @@ func shellCommand(a *app) *cobra.Command {
 }
 
 func (a *app) shell(ctx context.Context, s *layer.Store, d dirs, name string, command []string, network runc.Network) (err error) {
-	image, err := a.stageImage(s, name)
+	image, err := a.stageImage(s, true, name)
 	if err != nil {
 		return err
 	}

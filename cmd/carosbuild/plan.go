@@ -51,8 +51,8 @@ func (c *buildCommand) printPlan(j *job) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	if j.disk != nil {
-		fmt.Fprintf(out, "disk %s from %s\n", j.disk.ID, j.disk.Stage)
+	for _, p := range j.disks {
+		fmt.Fprintf(out, "disk %s from %s\n", p.disk.ID, p.disk.Stage)
 	}
 	fmt.Fprintf(out, "%d of %d steps are cached\n", cached, steps)
 	return out.Flush()
@@ -85,8 +85,8 @@ func (c *buildCommand) printWhy(j *job) error {
 		return nil
 	}
 	what := ""
-	if j.disk != nil {
-		what = " for disk " + j.disk.ID
+	for i, p := range j.disks {
+		what += []string{" for disk ", ", "}[min(i, 1)] + p.disk.ID
 	}
 	_, err := fmt.Fprintf(c.stdout, "nothing would run%s: all %d steps of %d stages are stored\n", what, steps, len(j.plan.Stages))
 	return err

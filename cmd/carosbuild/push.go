@@ -59,33 +59,6 @@ func (a *app) withStore(cmd *cobra.Command, foreground bool, f func(ctx context.
 	return errors.Join(f(cmd.Context(), s, p, d), s.Close())
 }
 
-// stageImage finds the image that BUILDID[:STAGE] or an image name means. A
-// build id alone means its last stage that was built to the end.
-func (a *app) stageImage(s *layer.Store, name string) (string, error) {
-	builds := a.builds(layer.Paths{GraphRoot: s.GraphRoot()})
-	images, err := s.Images()
-	if err != nil {
-		return "", err
-	}
-	id, stage, hasStage := strings.Cut(name, ":")
-	found, of := "", ""
-	for _, st := range build.StoredStages(images, builds, a.visible()) { // by name in each build
-		if st.BuildID == id && (hasStage && st.Stage == stage || !hasStage && st.Status == build.Done) {
-			found, of = build.ImageName(st.BuildID, st.Stage), st.BuildID
-		}
-	}
-	if found != "" {
-		return found, builds.Use(of, time.Now())
-	}
-	if _, ok, err := s.ImageByName(name); err != nil || ok {
-		return name, err
-	}
-	if a.hidden(s)(id) {
-		return "", usagef("build %s is somebody else's: --foreign shows those", id)
-	}
-	return "", usagef("no image %s is stored (carosbuild images lists them, carosbuild pull fetches one)", name)
-}
-
 // transfers shows the progress of a push or an export.
 func (a *app) transfers(view display) func(layer.TransferEvent) {
 	var mu sync.Mutex
@@ -164,7 +137,7 @@ func exportCommand(a *app) *cobra.Command {
 
 func (a *app) transfer(cmd *cobra.Command, name, compression string, f func(context.Context, *layer.Store, layer.Registry, string, layer.PushOptions) error) error {
 	return a.withStore(cmd, false, func(ctx context.Context, s *layer.Store, p layer.Paths, d dirs) error {
-		image, err := a.stageImage(s, name)
+		image, err := a.stageImage(s, false, name)
 		if err != nil {
 			return err
 		}
