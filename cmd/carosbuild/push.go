@@ -25,9 +25,9 @@ func (a *app) registry(store layer.Paths) layer.Registry {
 }
 
 // openStore opens the store. containers/storage would make a directory of its
-// own below /tmp where XDG_RUNTIME_DIR is not set, as in most CI jobs.
+// own below /tmp where XDG_RUNTIME_DIR is of no use, as in most CI jobs.
 func (a *app) openStore(ctx context.Context, p layer.Paths, d dirs) (*layer.Store, error) {
-	if a.getenv("XDG_RUNTIME_DIR") == "" {
+	if layer.RuntimeDir(a.getenv) == "" {
 		run := filepath.Join(d.state, "run")
 		if err := os.MkdirAll(run, 0o700); err != nil {
 			return nil, err

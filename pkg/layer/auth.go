@@ -38,7 +38,7 @@ func (r Registry) authFiles() []string {
 	if f := r.env("REGISTRY_AUTH_FILE"); f != "" {
 		return []string{f}
 	}
-	run := r.env("XDG_RUNTIME_DIR")
+	run := RuntimeDir(r.env)
 	if run == "" {
 		run = "/run/user/" + strconv.Itoa(r.UID)
 	}
