@@ -15,10 +15,12 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/runc"
 )
@@ -36,10 +38,15 @@ type app struct {
 	foreign        bool          // builds of others are seen, too
 	outputMode     os.FileMode   // of disks, by the caller's umask
 	files          []decl.Source // of the declaration, for messages
+	rawStderr      io.Writer     // for events, where stderr makes lines of text notes
+	outputShown    bool          // of steps, line by line
+	began          time.Time     // the program was started
 	endedBySignal  bool          // as it should: the command runs until it is told to end
 }
 
-func newApp() *app { return &app{stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv} }
+func newApp() *app {
+	return &app{stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, began: time.Now()}
+}
 
 func (a *app) command() *cobra.Command {
 	b := &buildCommand{app: a}
@@ -48,7 +55,8 @@ func (a *app) command() *cobra.Command {
 	root.Version = buildVersion()
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.PersistentPreRun = func(*cobra.Command, []string) { a.divert() }
+	root.SetFlagErrorFunc(a.flagError)
 	root.PersistentFlags().StringVar(&a.progress, "progress", a.env("PROGRESS", "auto"), "how to show progress: auto, tty, plain, json or quiet")
 	root.PersistentFlags().StringVar(&a.runtime, "runtime", a.env("RUNTIME", ""), "OCI runtime to run steps with (default runc, else crun)")
 	named := &buildCommand{app: a}
@@ -62,10 +70,24 @@ func (a *app) command() *cobra.Command {
 	return root
 }
 
+// flagError is about an option. One before --progress=json would otherwise hide it.
+func (a *app) flagError(cmd *cobra.Command, err error) error {
+	for i, arg := range os.Args {
+		if arg == "--progress=json" || arg == "json" && i > 0 && os.Args[i-1] == "--progress" {
+			a.progress = "json"
+		}
+	}
+	return usageError{err}
+}
+
 // warnf prints a warning, once: the program inside the namespaces has been
 // given the same options.
 func (a *app) warnf(format string, args ...any) {
-	if !runc.Inside(a.getenv) {
+	switch {
+	case runc.Inside(a.getenv):
+	case a.asJSON():
+		a.event(jsonEvent{Event: build.Event{Kind: errorEvent, Text: fmt.Sprintf(format, args...)}, Warning: true})
+	default:
 		fmt.Fprintf(a.stderr, "carosbuild: warning: "+format+"\n", args...)
 	}
 }

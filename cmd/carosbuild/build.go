@@ -31,7 +31,8 @@ type buildCommand struct {
 	*app
 	redomatFlags
 	diskFlags
-	level     int // of compression
+	made      []*build.DiskImage // disks that were written
+	level     int                // of compression
 	target    string
 	jobs      int
 	dryRun    bool
@@ -460,10 +461,6 @@ func (c *buildCommand) upToDate(j *job, names []string) error {
 			return err
 		}
 	}
-	steps := 0
-	for _, s := range j.plan.Stages {
-		steps += len(s.Steps)
-	}
-	fmt.Fprintf(c.stderr, "nothing to do: all %d steps of %d stages are stored\n", steps, len(j.plan.Stages))
+	fmt.Fprintf(c.stderr, "nothing to do: all %d steps of %d stages are stored\n", planSteps(j.plan), len(j.plan.Stages))
 	return nil
 }

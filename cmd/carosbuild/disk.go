@@ -121,8 +121,9 @@ func (c *diskCommand) run(cmd *cobra.Command) error {
 			return err
 		}
 		view.close()
-		c.printOutputs(d)
-		return nil
+		sum := &summary{took: time.Since(c.began)}
+		sum.written(d, c.made)
+		return c.showSummary(sum)
 	}
 	inside := runc.Inside(c.getenv)
 	if !anyStored(sources) {
@@ -315,9 +316,11 @@ func (c *diskCommand) roots(sources map[string]string, s *layer.Store, d dirs, v
 }
 
 func (c *diskCommand) write(ctx context.Context, e *build.Engine, d []diskOutputs, roots map[string]build.RootFS) error {
-	images, release, err := e.DisksFrom(ctx, disksOf(d), roots)
+	var release func() error
+	var err error
+	c.made, release, err = e.DisksFrom(ctx, disksOf(d), roots)
 	if err != nil {
 		return err
 	}
-	return errors.Join(e.WriteDisks(ctx, images, outputsOf(d), c.stdout), release())
+	return errors.Join(e.WriteDisks(ctx, c.made, outputsOf(d), c.stdout), release())
 }

@@ -44,6 +44,9 @@ func (e usageError) Unwrap() error { return e.error }
 // report prints an error the way it is best understood and returns the exit
 // status that goes with it.
 func (a *app) report(err error) int {
+	if a.asJSON() {
+		return a.reportJSON(err)
+	}
 	var (
 		d    *build.DeclarationError
 		step *build.StepError
@@ -69,9 +72,6 @@ func (a *app) report(err error) int {
 	if git.IsNetwork(err) {
 		hint(a.stderr, "remedy:", remoteHint)
 	}
-	if lock := (lockError{}); errors.As(err, &lock) {
-		return exitDeclaration
-	}
 	return a.status(err)
 }
 
@@ -96,9 +96,21 @@ func besides(err error, reported *build.StepError) []error {
 	return out
 }
 
-// status is the exit status for an error of a build.
+// status is the exit status for an error.
 func (a *app) status(err error) int {
+	var (
+		d    *build.DeclarationError
+		step *build.StepError
+		use  usageError
+		lock lockError
+	)
 	switch {
+	case errors.As(err, &d):
+		return exitDeclaration
+	case !errors.As(err, &step) && errors.As(err, &use):
+		return exitUsage
+	case step == nil && errors.As(err, &lock):
+		return exitDeclaration
 	case runc.IsHostError(err):
 		return exitHost
 	case debian.IsNetwork(err), layer.IsNetwork(err), git.IsNetwork(err):
@@ -130,7 +142,7 @@ func (a *app) reportStep(e *build.StepError) {
 	if git.IsNetwork(e.Err) {
 		hint(w, "remedy:", remoteHint)
 	}
-	if len(e.Tail) > 0 {
+	if len(e.Tail) > 0 && !a.outputShown {
 		fmt.Fprintln(w, "last output:")
 		for _, line := range e.Tail {
 			fmt.Fprintln(w, "  |", printable(line))

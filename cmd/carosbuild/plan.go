@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
 // printPlan shows a plan on stdout.
@@ -44,7 +45,7 @@ func (c *buildCommand) printPlan(j *job) error {
 			steps++
 			fmt.Fprintf(w, "  %d/%d\t%s\t%s\t%s\n", i+1, len(s.Steps), p.Key[:12], state, title(p))
 			if p.Why != "" && p.Why != build.NotRemembered {
-				fmt.Fprintf(w, "\t\t\t  because %s\n", clip(oneLine(p.Why), 200))
+				fmt.Fprintf(w, "\t\t\t  because %s\n", terminal.Cut(oneLine(p.Why), 200))
 			}
 		}
 	}
@@ -59,7 +60,7 @@ func (c *buildCommand) printPlan(j *job) error {
 }
 
 func title(p build.StepPlan) string {
-	return strings.TrimSpace(p.Kind + " " + clip(oneLine(p.Text), 90))
+	return strings.TrimSpace(p.Kind + " " + terminal.Cut(oneLine(p.Text), 90))
 }
 
 // printWhy shows why stages do not stay as they are.
@@ -75,7 +76,7 @@ func (c *buildCommand) printWhy(j *job) error {
 				continue
 			}
 			causes++
-			fmt.Fprintf(c.stdout, "%s %d/%d %s\n  runs because %s\n", s.ID, i+1, len(s.Steps), title(p), clip(oneLine(p.Why), 200))
+			fmt.Fprintf(c.stdout, "%s %d/%d %s\n  runs because %s\n", s.ID, i+1, len(s.Steps), title(p), terminal.Cut(oneLine(p.Why), 200))
 		}
 	}
 	if runs > causes {

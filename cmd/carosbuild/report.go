@@ -26,7 +26,7 @@ func (c *buildCommand) writeReport(r *build.Report, e *build.Engine, j *job) {
 		r.Disk = j.disks[0].disk.ID
 	}
 	if r.Status == build.Done {
-		r.Outputs = writtenOutputs(j.disks)
+		r.Outputs = c.writtenOutputs(j.disks)
 	}
 	r.Trees = j.resolved.Trees
 	for _, a := range j.decl.Artifacts {
@@ -50,13 +50,18 @@ func (c *buildCommand) declarations() []build.FileReport {
 }
 
 // writtenOutputs are the files of --out as they are now. Devices and pipes are
-// no files. Digests are left to whoever asks for one first: most formats are
-// not written front to back, so that it would take a second pass.
-func writtenOutputs(disks []diskOutputs) []build.Output {
+// no files. A format that is not written front to back has no digest yet: that
+// would take a second pass, and is left to whoever asks for one first.
+func (c *buildCommand) writtenOutputs(disks []diskOutputs) []build.Output {
 	var outs []build.Output
-	for _, p := range disks {
+	for i, p := range disks {
 		for _, o := range p.outs {
-			outs = append(outs, filesOf(p.disk, o)...)
+			for _, f := range filesOf(p.disk, o) {
+				if i < len(c.made) {
+					f.SHA256 = c.made[i].Sums[f.Path]
+				}
+				outs = append(outs, f)
+			}
 		}
 	}
 	return outs

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -25,11 +26,23 @@ import (
 type DiskImage struct {
 	Layout *disk.Layout
 	Seed   []byte
-	VM     *ova.VM // for formats that say what machine it is for
-	Time   int64   // seconds since 1970, for formats that have one
-	id     string  // of the disk
+	VM     *ova.VM           // for formats that say what machine it is for
+	Time   int64             // seconds since 1970, for formats that have one
+	Sums   map[string]string // SHA-256, hexadecimal, of files that were written front to back, by absolute path, links resolved
+	id     string            // of the disk
 	// disc reads what a BIOS starts from a disc.
 	disc func(ctx context.Context) ([]byte, error)
+}
+
+// sum notes a digest. Disks are written one after the other.
+func (img *DiskImage) sum(path, sha256 string) {
+	if img.Sums == nil {
+		img.Sums = map[string]string{}
+	}
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
+	img.Sums[path] = sha256
 }
 
 // Disks composes declared disks from built stages. Release is called when the
@@ -96,6 +109,7 @@ func (e *Engine) writeJob(ctx context.Context, img *DiskImage, outs []disk.Outpu
 	text := "write " + strings.Join(names, ", ")
 	j := disk.Job{Outputs: outs, Image: img.Layout.Image, Options: disk.WriteOptions{
 		Seed: img.Seed, Time: img.Time, Mode: e.OutputMode, Level: e.Level, VM: img.VM, Stdout: stdout,
+		Sum:      img.sum,
 		Progress: func(done, total int64) { e.event(Event{Kind: Progress, Text: text, Done: done, Total: total}) },
 	}}
 	if wantsISO(outs) {

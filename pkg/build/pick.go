@@ -139,7 +139,7 @@ func (p Picker) main(id string, of []StoredStage) (StoredStage, error) {
 	for _, s := range done {
 		e.Stages = append(e.Stages, s.Stage)
 	}
-	e.Missing = p.Info(id).main()
+	e.Missing = p.Info(id).Main()
 	if s, ok := find1(done, e.Missing); ok {
 		return s, nil
 	}
@@ -152,9 +152,9 @@ func (p Picker) main(id string, of []StoredStage) (StoredStage, error) {
 	return StoredStage{}, e
 }
 
-// main is the stage of the build's only disk, or of all its disks; else the only
+// Main is the stage of the build's only disk, or of all its disks; else the only
 // leaf; else "".
-func (i BuildInfo) main() string {
+func (i BuildInfo) Main() string {
 	for _, stages := range [][]string{i.DiskStages, i.Leaves} {
 		if len(stages) == 1 {
 			return stages[0]

@@ -103,7 +103,7 @@ func TestNotedStages(t *testing.T) {
 		t.Fatal(err)
 	}
 	i.Note(d, nil, p)
-	if got, want := i.main(), "tools"; got != want {
+	if got, want := i.Main(), "tools"; got != want {
 		t.Errorf("of a build of another stage: got %q, want %q", got, want)
 	}
 }

@@ -6,7 +6,9 @@ package disk
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -36,11 +38,12 @@ type WriteOptions struct {
 	Level    int    // of compression, 1 (fast) to 9 (small); 0 means the format's default; xz has one only
 	Workers  int    // 0 means one a CPU
 	Progress func(done, total int64)
-	Mode     os.FileMode  // of files; 0 leaves it to the umask
-	BlockMap bool         // NAME.bmap beside raw files too
-	Stdout   io.Writer    // what StandardOutput means
-	VM       *ova.VM      // with OVA; nil means the defaults
-	ISO      *iso.Options // with ISO: what the disc starts, see Layout.ISO
+	Sum      func(path, sha256 string) // gets the digests, in hexadecimal digits, of files whose format is written front to back
+	Mode     os.FileMode               // of files; 0 leaves it to the umask
+	BlockMap bool                      // NAME.bmap beside raw files too
+	Stdout   io.Writer                 // what StandardOutput means
+	VM       *ova.VM                   // with OVA; nil means the defaults
+	ISO      *iso.Options              // with ISO: what the disc starts, see Layout.ISO
 }
 
 // Write writes the image to one output: WriteAll.
@@ -110,6 +113,7 @@ type writing struct {
 	files   []*unfinished
 	devices []*os.File
 	closers []func() error
+	sums    []func() // report the digests of the files that have one
 }
 
 // options asks for chunks that suit all targets, and for twice the workers where
@@ -239,6 +243,10 @@ func (w *writing) fileSink(t target, f *os.File) error {
 		return w.add(t, s, err)
 	}
 	to := newStream(w.direct(f))
+	if w.o.Sum != nil {
+		to.sum = sha256.New()
+		w.sums = append(w.sums, func() { w.o.Sum(t.files[0], hex.EncodeToString(to.sum.Sum(nil))) })
+	}
 	s, err := w.streamSink(t, to)
 	return w.add(t, flushed{s, to.flush}, err)
 }
@@ -313,7 +321,15 @@ func (w *writing) complete() error {
 }
 
 // appear makes the files visible.
-func (w *writing) appear() error { return w.eachFile((*unfinished).commit) }
+func (w *writing) appear() error {
+	err := w.eachFile((*unfinished).commit)
+	for _, report := range w.sums {
+		if err == nil {
+			report()
+		}
+	}
+	return err
+}
 
 func (w *writing) eachFile(f func(*unfinished) error) error {
 	for _, u := range w.files {
