@@ -80,7 +80,7 @@ func (c *buildCommand) printWhy(j *job) error {
 		}
 	}
 	if runs > causes {
-		fmt.Fprintf(c.stdout, "and %s that stand on what runs\n", plural(runs-causes, "stage"))
+		fmt.Fprintf(c.stdout, "and %s based on what runs\n", plural(runs-causes, "stage"))
 	}
 	if runs > 0 {
 		return nil
