@@ -6,8 +6,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -15,9 +17,11 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
 	"github.com/carosio/carosbuild/pkg/build"
@@ -190,7 +194,38 @@ func (a *app) dirs() (dirs, error) {
 		return dirs{}, err
 	}
 	state, err := base("XDG_STATE_HOME", ".local/state")
-	return dirs{cache: cache, state: state}, err
+	if err != nil {
+		return dirs{}, err
+	}
+	for _, dir := range []string{cache, state} {
+		if err := usableDir(dir); err != nil {
+			return dirs{}, &runc.HostError{
+				Tried: fmt.Sprintf("%s cannot be used, HOME is %q", dir, home), Err: err,
+				Cure: "set HOME, or XDG_CACHE_HOME, XDG_STATE_HOME and XDG_DATA_HOME, to directories that you can write to",
+			}
+		}
+	}
+	return dirs{cache: cache, state: state}, nil
+}
+
+// usableDir reports why a directory cannot be written to, or be made.
+func usableDir(dir string) error {
+	for {
+		st, err := os.Stat(dir)
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && dir != "/":
+			dir = filepath.Dir(dir)
+			continue
+		case err != nil:
+			return err
+		case !st.IsDir():
+			return &fs.PathError{Op: "use", Path: dir, Err: syscall.ENOTDIR}
+		}
+		if err := unix.Access(dir, unix.W_OK|unix.X_OK); err != nil {
+			return &fs.PathError{Op: "write to", Path: dir, Err: err}
+		}
+		return nil
+	}
 }
 
 // cleanBuildID drops what a build id may not have; it becomes part of an image

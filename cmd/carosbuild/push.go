@@ -41,11 +41,11 @@ func (a *app) openStore(ctx context.Context, p layer.Paths, d dirs) (*layer.Stor
 
 // withStore opens the store inside the namespaces for f.
 func (a *app) withStore(cmd *cobra.Command, foreground bool, f func(ctx context.Context, s *layer.Store, p layer.Paths, d dirs) error) error {
-	if inside, err := a.inside(cmd, foreground); err != nil || !inside {
-		return err
-	}
 	d, err := a.dirs()
 	if err != nil {
+		return err
+	}
+	if inside, err := a.inside(cmd, foreground); err != nil || !inside {
 		return err
 	}
 	p, err := layer.PodmanPaths(a.getenv, a.account().UID)
