@@ -13,8 +13,6 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
-	"runtime"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"syscall"
@@ -28,9 +26,6 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/runc"
 )
-
-// version is set by the linker.
-var version = ""
 
 // app is what the commands share: the streams, the environment, the flags that
 // every command has.
@@ -58,7 +53,6 @@ func (a *app) command() *cobra.Command {
 	root.Short = "Turn an XML declaration into stage images and bootable disks"
 	root.Version = buildVersion()
 	root.SilenceErrors, root.SilenceUsage = true, true
-	root.CompletionOptions.HiddenDefaultCmd = true
 	root.PersistentPreRun = func(*cobra.Command, []string) { a.divert() }
 	root.SetFlagErrorFunc(a.flagError)
 	root.PersistentFlags().StringVar(&a.progress, "progress", a.env("PROGRESS", "auto"), "how to show progress: auto, tty, plain, json or quiet")
@@ -69,19 +63,15 @@ func (a *app) command() *cobra.Command {
 		imagesCommand(a), newPruneCommand(a), shellCommand(a), pushCommand(a), newPullCommand(a), exportCommand(a),
 		newDiskCommand(a), inspectCommand(a), diffCommand(a), newBootCommand(a),
 		newResultsCommand(a), newServeCommand(a), newReleaseCommand(a), feedCommand(a),
-		doctorCommand(a), versionCommand(a),
+		doctorCommand(a), targetsCommand(a), versionCommand(a), manCommand(a),
 	)
-	return root
-}
-
-// flagError is about an option. One before --progress=json would otherwise hide it.
-func (a *app) flagError(cmd *cobra.Command, err error) error {
-	for i, arg := range os.Args {
-		if arg == "--progress=json" || arg == "json" && i > 0 && os.Args[i-1] == "--progress" {
-			a.progress = "json"
-		}
+	root.InitDefaultCompletionCmd()
+	a.foldHelp(root)
+	a.completeFlags(root)
+	for _, name := range []string{"progress", "runtime"} {
+		a.completeFlag(root, root.PersistentFlags().Lookup(name))
 	}
-	return usageError{err}
+	return root
 }
 
 // warnf prints a warning, once: the program inside the namespaces has been
@@ -104,31 +94,11 @@ func (a *app) env(name, def string) string {
 	return def
 }
 
-func buildVersion() string {
-	if version != "" {
-		return version
-	}
-	if bi, ok := debug.ReadBuildInfo(); ok && bi.Main.Version != "" {
-		return bi.Main.Version
-	}
-	return "(unknown)"
-}
-
 func schemaCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "schema", Short: "Print the RELAX NG schema of declarations, for editors and xmllint", Args: exactly(0),
 		RunE: func(*cobra.Command, []string) error {
 			_, err := a.stdout.Write(decl.Schema())
-			return err
-		},
-	}
-}
-
-func versionCommand(a *app) *cobra.Command {
-	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: exactly(0),
-		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintf(a.stdout, "carosbuild %s %s/%s\n", buildVersion(), runtime.GOOS, runtime.GOARCH)
 			return err
 		},
 	}

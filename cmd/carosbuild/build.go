@@ -52,15 +52,21 @@ type buildCommand struct {
 
 func (c *buildCommand) command(use string) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   use,
-		Short: "Build the stages of a declaration, and a disk from them",
-		Args:  cobra.ArbitraryArgs,
+		ValidArgsFunction: c.completeArgs(declArg),
+		Use:               use,
+		Short:             "Build the stages of a declaration, and a disk from them",
+		Args:              cobra.ArbitraryArgs,
 		Example: `  carosbuild vmware.xml --out caros.vmdk      a disk; the ending picks its format
   carosbuild vmware.xml site.xml -t 050-site  stages only, with an overlay
   carosbuild vmware.xml --dry-run             what would run, and what is cached`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 && cmd.Parent() == nil && cmd.Flags().NFlag() == 0 {
 				return cmd.Help()
+			}
+			if cmd.Parent() == nil && len(args) > 0 {
+				if err := commandError(cmd, args[0]); err != nil {
+					return err
+				}
 			}
 			c.declFiles = args
 			return c.run(cmd)
@@ -105,20 +111,22 @@ func (c *buildCommand) planFlags(cmd *cobra.Command) {
 	f.BoolVar(&c.update, "update", false, "resolve suites and image tags anew instead of as pinned by an earlier build")
 	f.BoolVar(&c.locked, "locked", false, "take nothing but what the lock file has (see carosbuild lock)")
 	c.remoteFlag(cmd)
-	f.BoolVar(&c.jsonPlan, "json", false, "with --dry-run: print the plan as JSON")
+	f.BoolVar(&c.jsonPlan, "json", false, "print the plan as JSON (only with --dry-run)")
 	c.chainFlags(cmd)
 }
 
 func planCommand(a *app) *cobra.Command {
 	c := &buildCommand{app: a, dryRun: true, network: a.env("NETWORK", "host")}
 	cmd := &cobra.Command{
-		Use: "plan FILE...", Short: "Show what would run and what is cached", Args: cobra.ArbitraryArgs,
+		ValidArgsFunction: a.completeArgs(declArg),
+		Use:               "plan FILE...", Short: "Show what would run and what is cached", Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c.declFiles = args
 			return c.run(cmd)
 		},
 	}
 	c.planFlags(cmd)
+	cmd.Flags().Lookup("json").Usage = "print the plan as JSON"
 	return cmd
 }
 

@@ -34,8 +34,9 @@ type diskCommand struct {
 func newDiskCommand(a *app) *cobra.Command {
 	c := &diskCommand{buildCommand: &buildCommand{app: a}}
 	cmd := &cobra.Command{
-		Use:   "disk SOURCE --declaration FILE --out PATH",
-		Short: "Write a disk from an image, without building anything",
+		ValidArgsFunction: c.completeArgs(imageArg, noArg),
+		Use:               "disk SOURCE --declaration FILE --out PATH",
+		Short:             "Write a disk from an image, without building anything",
 		Long: `Write a disk from an image, without building anything.
 
 SOURCE is BUILDID:STAGE, oci:DIR[:TAG], docker-archive:FILE[:NAME] or

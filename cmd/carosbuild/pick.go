@@ -38,6 +38,9 @@ func (a *app) buildInfo(id string) build.BuildInfo {
 		return info
 	}
 	info.Targets, info.Leaves = r.Targets, r.Targets
+	for _, f := range r.Declarations {
+		info.Declaration = append(info.Declaration, filepath.Base(f.Name))
+	}
 	if r.Disk != "" {
 		info.DiskStages = r.Targets[:1] // the disk's own came first
 	}

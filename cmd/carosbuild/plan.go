@@ -96,14 +96,16 @@ func (c *buildCommand) printWhy(j *job) error {
 func whyCommand(a *app) *cobra.Command {
 	c := &buildCommand{app: a, dryRun: true, whyOnly: true, network: a.env("NETWORK", "host")}
 	cmd := &cobra.Command{
-		Use:   "why FILE...",
-		Short: "Say why steps would run again: what has changed since they did",
-		Args:  cobra.ArbitraryArgs,
+		ValidArgsFunction: a.completeArgs(declArg),
+		Use:               "why FILE...",
+		Short:             "Say why steps would run again: what has changed since they did",
+		Args:              cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c.declFiles = args
 			return c.run(cmd)
 		},
 	}
 	c.planFlags(cmd)
+	cmd.Flags().Lookup("json").Usage = "print the plan, with the reasons, as JSON"
 	return cmd
 }

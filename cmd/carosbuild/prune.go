@@ -43,8 +43,9 @@ const prunedByDefault = 30 * day
 func newPruneCommand(a *app) *cobra.Command {
 	c := &pruneCommand{app: a}
 	cmd := &cobra.Command{
-		Use:   "prune [BUILDID...]",
-		Short: "Remove builds that were not used for a while, and downloads",
+		ValidArgsFunction: a.completeArgs(buildIDArg),
+		Use:               "prune [BUILDID...]",
+		Short:             "Remove builds that were not used for a while, and downloads",
 		Long: `Remove builds that were not used for a while, with their images, logs and the
 steps that no other build needs, and what is kept of downloads, git trees and
 caches of stages that no build has used since. A build counts as used when it is

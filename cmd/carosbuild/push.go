@@ -94,10 +94,11 @@ func pushOptions(d dirs, compression string) (layer.PushOptions, error) {
 func pushCommand(a *app) *cobra.Command {
 	var compression string
 	cmd := &cobra.Command{
-		Use:     "push BUILDID[:STAGE] REGISTRY/REPOSITORY[:TAG]",
-		Short:   "Push the image of a stage to a registry",
-		Example: "  carosbuild push 2026-11-23-101500-me:020-caros registry.example.org/caros/base:1",
-		Args:    exactly(2),
+		ValidArgsFunction: a.completeArgs(stageArg, noArg),
+		Use:               "push BUILDID[:STAGE] REGISTRY/REPOSITORY[:TAG]",
+		Short:             "Push the image of a stage to a registry",
+		Example:           "  carosbuild push 2026-11-23-101500-me:020-caros registry.example.org/caros/base:1",
+		Args:              exactly(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.transfer(cmd, args[0], compression, func(ctx context.Context, s *layer.Store, r layer.Registry, image string, o layer.PushOptions) error {
 				h, err := s.Push(ctx, r, image, args[1], o)
@@ -116,10 +117,11 @@ func pushCommand(a *app) *cobra.Command {
 func exportCommand(a *app) *cobra.Command {
 	var to, compression string
 	cmd := &cobra.Command{
-		Use:     "export BUILDID[:STAGE] --to oci:DIR[:TAG]|docker-archive:FILE[:NAME]",
-		Short:   "Write the image of a stage to a directory or an archive",
-		Example: "  carosbuild export 2026-11-23-101500-me:020-caros --to oci:out",
-		Args:    exactly(1),
+		ValidArgsFunction: a.completeArgs(stageArg, noArg),
+		Use:               "export BUILDID[:STAGE] --to oci:DIR[:TAG]|docker-archive:FILE[:NAME]",
+		Short:             "Write the image of a stage to a directory or an archive",
+		Example:           "  carosbuild export 2026-11-23-101500-me:020-caros --to oci:out",
+		Args:              exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !strings.HasPrefix(to, "oci:") && !strings.HasPrefix(to, "docker-archive:") {
 				return usagef("--to %q: want oci:DIR[:TAG] or docker-archive:FILE[:NAME]", to)

@@ -40,8 +40,9 @@ type releaseCommand struct {
 func newReleaseCommand(a *app) *cobra.Command {
 	c := &releaseCommand{app: a}
 	cmd := &cobra.Command{
-		Use:   "release BUILDID[:STAGE] --to DIR",
-		Short: "Make a directory of images, sums, package list and changes since a former release",
+		ValidArgsFunction: a.completeArgs(stageArg, noArg),
+		Use:               "release BUILDID[:STAGE] --to DIR",
+		Short:             "Make a directory of images, sums, package list and changes since a former release",
 		Long: "Make a directory with the disks and artifacts of a build, their sums, the list of the packages of its stage, and all of\n" +
 			"it as data; with --since, what has changed since a former release.\n\n" +
 			"The template of names knows {id}, {stage}, {disk}, {version}, {date}, {name} and {ext} of the image's own name, and what --var sets.",

@@ -32,8 +32,9 @@ type resultsCommand struct {
 func newResultsCommand(a *app) *cobra.Command {
 	c := &resultsCommand{app: a}
 	cmd := &cobra.Command{
-		Use:   "results BUILDID[:STAGE] --to DIR",
-		Short: "Write the artifacts of a build into a directory",
+		ValidArgsFunction: a.completeArgs(stageArg, noArg),
+		Use:               "results BUILDID[:STAGE] --to DIR",
+		Short:             "Write the artifacts of a build into a directory",
 		Example: `  carosbuild results 2026-11-23-101500-me --to out
   carosbuild results 2026-11-23-101500-me:050-yocto --to out --logs --packages`,
 		Args: exactly(1),

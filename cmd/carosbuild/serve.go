@@ -36,8 +36,9 @@ type serveCommand struct {
 func newServeCommand(a *app) *cobra.Command {
 	c := &serveCommand{app: a}
 	cmd := &cobra.Command{
-		Use:   "serve [BUILDID[:STAGE]]",
-		Short: "Serve disks, artifacts, packages and logs of a build to browsers",
+		ValidArgsFunction: a.completeArgs(stageArg, noArg),
+		Use:               "serve [BUILDID[:STAGE]]",
+		Short:             "Serve disks, artifacts, packages and logs of a build to browsers",
 		Example: `  carosbuild serve                            the newest build, for this machine only
   carosbuild serve ID --listen 192.0.2.1:8080 for everybody who reaches that address`,
 		Args: cobra.ArbitraryArgs,
