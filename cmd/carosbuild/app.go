@@ -86,7 +86,7 @@ func (a *app) warnf(format string, args ...any) {
 	}
 }
 
-// env is a setting from the environment: CAROSBUILD_NAME, or a default.
+// env is a setting from the environment, or a default.
 func (a *app) env(name, def string) string {
 	if v := a.getenv("CAROSBUILD_" + name); v != "" {
 		return v
