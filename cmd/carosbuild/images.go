@@ -48,7 +48,7 @@ func imagesCommand(a *app) *cobra.Command {
 		Use: "images [BUILDID]", Short: "List the images of stages, the newest build of each declaration first",
 		Example: `  carosbuild images               the newest build of each declaration
   carosbuild images '2026-11-*'   all builds of a month
-  carosbuild images --all         all builds, and what their stages began with`,
+  carosbuild images --all         all builds, and the images that their stages started from`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
@@ -71,7 +71,7 @@ func imagesCommand(a *app) *cobra.Command {
 		ValidArgsFunction: a.completeArgs(buildIDArg),
 	}
 	cmd.Flags().BoolVar(&o.json, "json", false, "all builds as JSON")
-	cmd.Flags().BoolVar(&o.all, "all", false, "all builds, and what stages were before their own steps")
+	cmd.Flags().BoolVar(&o.all, "all", false, "all builds, and the images that stages started from")
 	a.foreignFlag(cmd)
 	return cmd
 }
