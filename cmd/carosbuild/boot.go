@@ -33,6 +33,8 @@ type bootCommand struct {
 	timeout  time.Duration
 	declFile string
 	disk     string
+	forwards []string
+	ssh      bool
 }
 
 func newBootCommand(a *app) *cobra.Command {
@@ -46,7 +48,8 @@ it waits for what the console must show, and the exit status says whether it did
 		Args: exactly(1),
 		Example: `  carosbuild boot caros.vmdk
   carosbuild boot caros.ova --firmware efi --expect 'login:' --timeout 5m
-  carosbuild boot sd.img --declaration orangepi-pc.xml`,
+  carosbuild boot sd.img --declaration orangepi-pc.xml
+  carosbuild boot caros.vmdk --forward 8080:80 --ssh`,
 		RunE: func(cmd *cobra.Command, args []string) error { return c.run(cmd.Context(), args[0]) },
 	}
 	c.flags(cmd)
@@ -55,7 +58,9 @@ it waits for what the console must show, and the exit status says whether it did
 	f.StringVar(&c.declFile, "declaration", "", "wait for what this declaration's disk expects")
 	f.StringVar(&c.disk, "disk", "", "which disk, if the declaration has more than one")
 	f.StringVar(&c.options.Machine, "machine", "", "QEMU's -machine, where the disk does not tell it")
-	f.StringVar(&c.options.Bus, "bus", "", "bus of the disk: "+strings.Join(qemu.Buses(), ", "))
+	f.StringVar(&c.options.Bus, "bus", "", "bus of the disk: "+strings.Join(qemu.Buses(), ", ")+" (default one whose driver the initrd has)")
+	f.StringArrayVar(&c.forwards, "forward", nil, "HOST:GUEST, a TCP port of this machine's loopback address that leads to one of the guest; may be repeated")
+	f.BoolVar(&c.ssh, "ssh", false, "give the superuser of the guest an ssh key made for this, and say how to log in (needs systemd 252 or later in the guest)")
 	f.IntVar(&c.options.CPUs, "cpus", 1, "processors")
 	return cmd
 }
@@ -150,12 +155,23 @@ func (c *bootCommand) boot(ctx context.Context, path string, want []qemu.Expecta
 		return fmt.Errorf("boot %s: %w", path, err)
 	}
 	options := c.options
+	if options.Forwards, err = parseForwards(c.forwards); err != nil {
+		return err
+	}
+	if c.ssh {
+		if err := c.addSSH(ctx, opened, &options); err != nil {
+			return fmt.Errorf("boot %s: --ssh: %w", path, err)
+		}
+	}
 	if opened.Format == disk.ISO && options.Bus == "" && (facts.BIOS || slices.Contains(facts.EFI, "x64")) {
 		options.Bus = "cd" // which ARM's machine here does not have
 	}
 	machine, err := qemu.Plan(facts, options)
 	if err != nil {
 		return fmt.Errorf("boot %s: %w", path, err)
+	}
+	if machine.Bus != "" && options.Bus == "" && c.progress != "quiet" {
+		fmt.Fprintf(c.stderr, "the disk is on bus %s (--bus names another)\n", machine.Bus)
 	}
 	dir, err := os.MkdirTemp("", "carosbuild-boot-")
 	if err != nil {
