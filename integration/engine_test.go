@@ -55,7 +55,7 @@ func TestOnlyWhatChanged(t *testing.T) {
 		t.Errorf("why, with nothing changed:\n%s", got)
 	}
 	w.file(t, "two/x", "3")
-	if got := why(); !strings.HasPrefix(got, "right 2/3 COPY two /two\n  runs because file two changed since build 2") || strings.Count(got, "runs because") != 2 ||
+	if got := why(); !strings.HasPrefix(got, "right 2/3 COPY two /two\n  runs because file two/x changed since build 2") || strings.Count(got, "runs because") != 2 ||
 		!strings.Contains(got, "top 1/2 COPY --from=right /two /right\n  runs because stage right changed since build 2") {
 		t.Errorf("why, with one file changed:\n%s", got)
 	}

@@ -198,7 +198,7 @@ func (a *app) openBuild(s *layer.Store, d dirs, name string) (*stored, error) {
 	case reportErr != nil && !errors.Is(reportErr, fs.ErrNotExist):
 		return nil, reportErr
 	case err != nil && report == nil:
-		return nil, usagef("no build or stage %s is stored%s", name, none.Hint)
+		return nil, usagef("no image of a build or stage %s is stored%s", name, none.Hint)
 	}
 	return b, nil
 }

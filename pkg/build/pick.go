@@ -180,20 +180,18 @@ func hintStage(stage string, among []StoredStage) string {
 }
 
 // Note fills in what a build's id stands for: the stages of the disks that are
-// written, else of those that are declared, and the stages that no other of the
-// plan needs. The stages that GRUB's core images come from count for neither.
+// written, else of declared ones where these stages are what is built, and the
+// stages that no other of the plan needs. The stages that GRUB's core images come
+// from count for neither.
 func (i *BuildInfo) Note(d *decl.Declaration, written []*decl.Disk, p *Plan) {
 	i.Targets = p.Targets
 	i.DiskStages, i.Leaves = nil, nil
-	planned := func(id string) bool {
-		return slices.ContainsFunc(p.Stages, func(s StagePlan) bool { return s.ID == id })
-	}
 	of := written
 	if len(of) == 0 {
 		of = d.Disks
 	}
 	for _, k := range of {
-		if planned(k.Stage) && !slices.Contains(i.DiskStages, k.Stage) {
+		if slices.Contains(p.Targets, k.Stage) && !slices.Contains(i.DiskStages, k.Stage) {
 			i.DiskStages = append(i.DiskStages, k.Stage)
 		}
 	}

@@ -99,6 +99,14 @@ func TestNotedStages(t *testing.T) {
 	if got, want := strings.Join(i.DiskStages, " ")+", "+strings.Join(i.Leaves, " "), "caros, caros tools"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
+	d.Stages = append(d.Stages, &decl.Stage{ID: "on-top", Prestage: "caros"})
+	if p, err = NewPlan(d, Leaves(d)[1:2], in); err != nil {
+		t.Fatal(err)
+	}
+	i.Note(d, nil, p)
+	if got, want := i.Main(), "on-top"; got != want {
+		t.Errorf("of a build of a stage based on the disk's: got %q, want %q", got, want)
+	}
 	if p, err = NewPlan(d, []string{"tools"}, in); err != nil {
 		t.Fatal(err)
 	}
