@@ -66,6 +66,11 @@ func (a *app) command() *cobra.Command {
 		doctorCommand(a), targetsCommand(a), versionCommand(a), manCommand(a),
 	)
 	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "completion" {
+			c.Short = "Write a script that makes a shell complete commands, builds, disks and files"
+		}
+	}
 	a.foldHelp(root)
 	a.completeFlags(root)
 	for _, name := range []string{"progress", "runtime"} {

@@ -74,7 +74,7 @@ func (c *buildCommand) command(use string) *cobra.Command {
 	}
 	c.planFlags(cmd)
 	f := cmd.Flags()
-	f.StringArrayVarP(&c.out, "out", "o", nil, "write the disk to this file, block device or pipe, - for standard output; may be repeated; the ending picks the format: "+strings.Join(disk.Endings(), " "))
+	f.StringArrayVarP(&c.out, "out", "o", nil, "write the disk to this file, block device or pipe, - for standard output; may be repeated; {disk} stands for the disk's id; the ending picks the format: "+strings.Join(disk.Endings(), " "))
 	f.StringVar(&c.format, "format", "", "format of the disk, whatever the endings say: "+strings.Join(build.Formats(), ", "))
 	c.levelFlag(cmd)
 	f.BoolVarP(&c.dryRun, "dry-run", "n", false, "only show what would run")

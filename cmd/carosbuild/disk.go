@@ -66,7 +66,7 @@ DISK.bios, which the build of the disk has made; push it like any other:
 	}
 	f := cmd.Flags()
 	f.StringArrayVarP(&c.declFiles, "declaration", "d", nil, "file that declares the disk, or a built-in target; may be repeated")
-	f.StringArrayVarP(&c.out, "out", "o", nil, "write the disk to this file; the ending picks the format")
+	f.StringArrayVarP(&c.out, "out", "o", nil, "write the disk to this file; may be repeated; {disk} stands for the disk's id; the ending picks the format")
 	f.StringVar(&c.format, "format", "", "format of the disk, whatever the ending says: "+strings.Join(build.Formats(), ", "))
 	c.levelFlag(cmd)
 	c.diskFlags.add(f)
