@@ -38,6 +38,7 @@ type app struct {
 	outputMode     os.FileMode   // of disks, by the caller's umask
 	files          []decl.Source // of the declaration, for messages
 	rawStderr      io.Writer     // for events, where stderr makes lines of text notes
+	stageShown     bool          // of a build that is named: the command's own output says which
 	outputShown    bool          // of steps, line by line
 	began          time.Time     // the program was started
 	endedBySignal  bool          // as it should: the command runs until it is told to end

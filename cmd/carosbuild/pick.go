@@ -59,7 +59,8 @@ func (a *app) pick(s *layer.Store, failed bool, name string) (build.Picked, erro
 	if err != nil {
 		return found, err
 	}
-	if found.Name() != name && a.progress != "quiet" {
+	id, _, _ := strings.Cut(name, ":")
+	if found.Name() != name && a.progress != "quiet" && !(a.stageShown && id == found.BuildID) {
 		fmt.Fprintf(a.stderr, "%s is %s\n", name, found.Name())
 	}
 	return found, builds.Use(found.BuildID, time.Now())

@@ -82,6 +82,7 @@ func (c *serveCommand) address() (string, error) {
 }
 
 func (c *serveCommand) run(ctx context.Context, s *layer.Store, d dirs, addr, name string) (err error) {
+	c.stageShown = true
 	hidden := c.hidden(s)
 	reports := slices.DeleteFunc(readReports(logsDir(d)), func(r *build.Report) bool { return hidden(r.BuildID) })
 	if name == "" {
