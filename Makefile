@@ -5,13 +5,15 @@ GO      = $(shell scripts/go.sh)
 GOFUMPT := mvdan.cc/gofumpt@v0.12.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VULNCHECK := golang.org/x/vuln/cmd/govulncheck@latest
+# What "carosbuild version" says: of a git clone its tag or commit. Where there is none, Go's own record counts.
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 SOURCES := $(shell find cmd pkg targets -type f ! -name '*_test.go' 2>/dev/null) go.mod go.sum
 export PATH := $(PATH):/usr/sbin:/sbin
 
 # setup-* comes before what it sets up.
 .NOTPARALLEL:
 
-.PHONY: help build test check unit lint integration ova-import fresh bench clean setup-build setup-test setup-bench caros.vmdk
+.PHONY: help build test check unit lint integration ova-import fresh bench man clean setup-build setup-test setup-bench caros.vmdk
 
 help:
 	@sed -n 's/^\([a-z.-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -22,7 +24,7 @@ caros.vmdk: setup-build bin/carosbuild ## the built-in target vmware.xml as a di
 build: setup-build bin/carosbuild ## the program, bin/carosbuild
 
 bin/carosbuild: $(SOURCES)
-	CGO_ENABLED=0 $(GO) build -trimpath -tags "$(TAGS)" -ldflags "-s -w" -o $@ ./cmd/carosbuild
+	CGO_ENABLED=0 $(GO) build -trimpath -tags "$(TAGS)" -ldflags "-s -w$(if $(VERSION), -X main.version=$(VERSION))" -o $@ ./cmd/carosbuild
 
 test: setup-test check integration ## all tests, and every tool that they need
 
@@ -51,6 +53,9 @@ bench: setup-bench bin/carosbuild ## speed and size against the peers, as ratios
 
 setup-build setup-test setup-bench:
 	@scripts/setup.sh $(@:setup-%=%)
+
+man: bin/carosbuild ## the manual pages, bin/man/*.1
+	rm -rf bin/man && bin/carosbuild man bin/man
 
 clean:
 	rm -rf bin

@@ -193,6 +193,7 @@ func (w *world) build(t *testing.T, args ...string) (result, []string) {
 func executed(progress string) []string {
 	var out []string
 	for line := range strings.SplitSeq(progress, "\n") {
+		_, line, _ = strings.Cut(line, " ") // the time of the day
 		stage, rest, ok := strings.Cut(strings.TrimPrefix(line, "["), "] ")
 		if step, _, done := strings.Cut(rest, " done in "); ok && done && strings.Contains(step, "/") && strings.HasPrefix(line, "[") {
 			out = append(out, stage+" "+step)

@@ -68,7 +68,7 @@ func TestRedomatTags(t *testing.T) {
 	if diff := cmp.Diff(w.rows(t, "--all", "o*"), want); diff != "" {
 		t.Errorf("images --all (-got +want):\n%s", diff)
 	}
-	if got := w.ok(t, program(t), "images", "one").stdout; !regexp.MustCompile(`(?m)\ABUILD ID +STAGE +IMAGE +AGE +SIZE +STATUS\none +base +[0-9a-f]{12}  just now +\S+ MiB  done\n`).MatchString(got) {
+	if got := w.ok(t, program(t), "images", "one").stdout; !regexp.MustCompile(`(?m)\ABUILD ID +STAGE +DECLARATION +TARGET +IMAGE +AGE +SIZE +STATUS\none +base +\S+ +\S+( \S+)? +[0-9a-f]{12}  just now +\S+ MiB  done\n`).MatchString(got) {
 		t.Errorf("the table is\n%s", got)
 	}
 	for name, files := range map[string]string{"one:top-start": "/m\n", "one:top": "/m\n/t\n", "two:top-failure": "/half\n/m\n"} {

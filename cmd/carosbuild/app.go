@@ -6,27 +6,23 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/user"
 	"path/filepath"
-	"runtime"
-	"runtime/debug"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
-
-// version is set by the linker.
-var version = ""
 
 // app is what the commands share: the streams, the environment, the flags that
 // every command has.
@@ -38,10 +34,16 @@ type app struct {
 	foreign        bool          // builds of others are seen, too
 	outputMode     os.FileMode   // of disks, by the caller's umask
 	files          []decl.Source // of the declaration, for messages
+	rawStderr      io.Writer     // for events, where stderr makes lines of text notes
+	stageShown     bool          // of a build that is named: the command's own output says which
+	outputShown    bool          // of steps, line by line
+	began          time.Time     // the program was started
 	endedBySignal  bool          // as it should: the command runs until it is told to end
 }
 
-func newApp() *app { return &app{stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv} }
+func newApp() *app {
+	return &app{stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, began: time.Now()}
+}
 
 func (a *app) command() *cobra.Command {
 	b := &buildCommand{app: a}
@@ -49,8 +51,8 @@ func (a *app) command() *cobra.Command {
 	root.Short = "Turn an XML declaration into stage images and bootable disks"
 	root.Version = buildVersion()
 	root.SilenceErrors, root.SilenceUsage = true, true
-	root.CompletionOptions.HiddenDefaultCmd = true
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.PersistentPreRun = func(*cobra.Command, []string) { a.divert() }
+	root.SetFlagErrorFunc(a.flagError)
 	root.PersistentFlags().StringVar(&a.progress, "progress", a.env("PROGRESS", "auto"), "how to show progress: auto, tty, plain, json or quiet")
 	root.PersistentFlags().StringVar(&a.runtime, "runtime", a.env("RUNTIME", ""), "OCI runtime to run steps with (default runc, else crun)")
 	named := &buildCommand{app: a}
@@ -59,20 +61,35 @@ func (a *app) command() *cobra.Command {
 		imagesCommand(a), newPruneCommand(a), shellCommand(a), pushCommand(a), newPullCommand(a), exportCommand(a),
 		newDiskCommand(a), inspectCommand(a), diffCommand(a), newBootCommand(a),
 		newResultsCommand(a), newServeCommand(a), newReleaseCommand(a), feedCommand(a),
-		doctorCommand(a), versionCommand(a),
+		doctorCommand(a), targetsCommand(a), versionCommand(a), manCommand(a),
 	)
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "completion" {
+			c.Short = "Write a script that makes a shell complete commands, builds, disks and files"
+		}
+	}
+	a.foldHelp(root)
+	a.completeFlags(root)
+	for _, name := range []string{"progress", "runtime"} {
+		a.completeFlag(root, root.PersistentFlags().Lookup(name))
+	}
 	return root
 }
 
 // warnf prints a warning, once: the program inside the namespaces has been
 // given the same options.
 func (a *app) warnf(format string, args ...any) {
-	if !runc.Inside(a.getenv) {
+	switch {
+	case runc.Inside(a.getenv):
+	case a.asJSON():
+		a.event(jsonEvent{Event: build.Event{Kind: errorEvent, Text: fmt.Sprintf(format, args...)}, Warning: true})
+	default:
 		fmt.Fprintln(a.stderr, "carosbuild: warning:", terminal.Text(fmt.Sprintf(format, args...)))
 	}
 }
 
-// env is a setting from the environment: CAROSBUILD_NAME, or a default.
+// env is a setting from the environment, or a default.
 func (a *app) env(name, def string) string {
 	if v := a.getenv("CAROSBUILD_" + name); v != "" {
 		return v
@@ -80,31 +97,11 @@ func (a *app) env(name, def string) string {
 	return def
 }
 
-func buildVersion() string {
-	if version != "" {
-		return version
-	}
-	if bi, ok := debug.ReadBuildInfo(); ok && bi.Main.Version != "" {
-		return bi.Main.Version
-	}
-	return "(unknown)"
-}
-
 func schemaCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "schema", Short: "Print the RELAX NG schema of declarations, for editors and xmllint", Args: exactly(0),
 		RunE: func(*cobra.Command, []string) error {
 			_, err := a.stdout.Write(decl.Schema())
-			return err
-		},
-	}
-}
-
-func versionCommand(a *app) *cobra.Command {
-	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: exactly(0),
-		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintf(a.stdout, "carosbuild %s %s/%s\n", buildVersion(), runtime.GOOS, runtime.GOARCH)
 			return err
 		},
 	}
@@ -162,7 +159,7 @@ func (a *app) caller() int {
 func (a *app) holder() string {
 	what := "carosbuild"
 	if len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-") { // no more: there may be a password
-		what += " " + clip(oneLine(os.Args[1]), plainText)
+		what += " " + terminal.Cut(oneLine(os.Args[1]), plainText)
 	}
 	return fmt.Sprintf("%s, process %d", what, a.caller())
 }
@@ -197,10 +194,15 @@ func (a *app) dirs() (dirs, error) {
 		return dirs{}, err
 	}
 	d := dirs{cache: cache, state: state}
-	if runc.Inside(a.getenv) { // it is done
-		return d, nil
+	for _, dir := range []string{cache, state} {
+		if runc.Inside(a.getenv) { // it is done
+			break
+		}
+		if err := runc.Private(dir); err != nil {
+			return dirs{}, err
+		}
 	}
-	return d, errors.Join(runc.Private(cache), runc.Private(state))
+	return d, nil
 }
 
 // cleanBuildID drops what a build id may not have; it becomes part of an image

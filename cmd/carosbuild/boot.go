@@ -33,6 +33,8 @@ type bootCommand struct {
 	timeout  time.Duration
 	declFile string
 	disk     string
+	forwards []string
+	ssh      bool
 }
 
 func newBootCommand(a *app) *cobra.Command {
@@ -46,7 +48,8 @@ it waits for what the console must show, and the exit status says whether it did
 		Args: exactly(1),
 		Example: `  carosbuild boot caros.vmdk
   carosbuild boot caros.ova --firmware efi --expect 'login:' --timeout 5m
-  carosbuild boot sd.img --declaration orangepi-pc.xml`,
+  carosbuild boot sd.img --declaration orangepi-pc.xml
+  carosbuild boot caros.vmdk --forward 8080:80 --ssh`,
 		RunE: func(cmd *cobra.Command, args []string) error { return c.run(cmd.Context(), args[0]) },
 	}
 	c.flags(cmd)
@@ -55,7 +58,9 @@ it waits for what the console must show, and the exit status says whether it did
 	f.StringVar(&c.declFile, "declaration", "", "wait for what this declaration's disk expects")
 	f.StringVar(&c.disk, "disk", "", "which disk, if the declaration has more than one")
 	f.StringVar(&c.options.Machine, "machine", "", "QEMU's -machine, where the disk does not tell it")
-	f.StringVar(&c.options.Bus, "bus", "", "bus of the disk: "+strings.Join(qemu.Buses(), ", "))
+	f.StringVar(&c.options.Bus, "bus", "", "bus of the disk: "+strings.Join(qemu.Buses(), ", ")+" (default one whose driver the initrd has)")
+	f.StringArrayVar(&c.forwards, "forward", nil, "HOST:GUEST, a TCP port of this machine's loopback address that leads to one of the guest; may be repeated")
+	f.BoolVar(&c.ssh, "ssh", false, "give the superuser of the guest an ssh key made for this, and say how to log in (needs systemd 252 or later in the guest)")
 	f.IntVar(&c.options.CPUs, "cpus", 1, "processors")
 	return cmd
 }
@@ -89,8 +94,7 @@ func (c *bootCommand) wanted() ([]qemu.Expectation, error) {
 		if err != nil {
 			return nil, err
 		}
-		b := &buildCommand{app: c.app, disk: c.disk, out: []string{"-"}} // a disk is wanted
-		k, err := b.chooseDisk(parsed)
+		k, err := c.declaredDisk(parsed)
 		if err != nil {
 			return nil, err
 		}
@@ -107,6 +111,24 @@ func (c *bootCommand) wanted() ([]qemu.Expectation, error) {
 		want = append(want, qemu.Expectation{Pattern: re})
 	}
 	return want, nil
+}
+
+// declaredDisk is the disk of --disk, or the only one.
+func (c *bootCommand) declaredDisk(d *decl.Declaration) (*decl.Disk, error) {
+	var ids []string
+	for _, k := range d.Disks {
+		if k.ID == c.disk || c.disk == "" && len(d.Disks) == 1 {
+			return k, nil
+		}
+		ids = append(ids, k.ID)
+	}
+	switch {
+	case len(ids) == 0:
+		return nil, usagef("%s declares no disk", c.declFile)
+	case c.disk == "":
+		return nil, usagef("which disk? choose with --disk: %s", strings.Join(ids, ", "))
+	}
+	return nil, usagef("no disk %q is declared (declared: %s)", c.disk, strings.Join(ids, ", "))
 }
 
 // expectations are those that a disk declares.
@@ -133,12 +155,23 @@ func (c *bootCommand) boot(ctx context.Context, path string, want []qemu.Expecta
 		return fmt.Errorf("boot %s: %w", path, err)
 	}
 	options := c.options
+	if options.Forwards, err = parseForwards(c.forwards); err != nil {
+		return err
+	}
+	if c.ssh {
+		if err := c.addSSH(ctx, opened, &options); err != nil {
+			return fmt.Errorf("boot %s: --ssh: %w", path, err)
+		}
+	}
 	if opened.Format == disk.ISO && options.Bus == "" && (facts.BIOS || slices.Contains(facts.EFI, "x64")) {
 		options.Bus = "cd" // which ARM's machine here does not have
 	}
 	machine, err := qemu.Plan(facts, options)
 	if err != nil {
 		return fmt.Errorf("boot %s: %w", path, err)
+	}
+	if machine.Bus != "" && options.Bus == "" && c.progress != "quiet" {
+		fmt.Fprintf(c.stderr, "the disk is on bus %s (--bus names another)\n", machine.Bus)
 	}
 	dir, err := os.MkdirTemp("", "carosbuild-boot-")
 	if err != nil {

@@ -29,10 +29,9 @@ import (
 type buildCommand struct {
 	*app
 	redomatFlags
-	out       []string
-	format    string
-	level     int // of compression
-	disk      string
+	diskFlags
+	made      []*build.DiskImage // disks that were written
+	level     int                // of compression
 	target    string
 	jobs      int
 	dryRun    bool
@@ -52,9 +51,10 @@ type buildCommand struct {
 
 func (c *buildCommand) command(use string) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   use,
-		Short: "Build the stages of a declaration, and a disk from them",
-		Args:  cobra.ArbitraryArgs,
+		ValidArgsFunction: c.completeArgs(declArg),
+		Use:               use,
+		Short:             "Build the stages of a declaration, and a disk from them",
+		Args:              cobra.ArbitraryArgs,
 		Example: `  carosbuild vmware.xml --out caros.vmdk      a disk; the ending picks its format
   carosbuild vmware.xml site.xml -t 050-site  stages only, with an overlay
   carosbuild vmware.xml --dry-run             what would run, and what is cached`,
@@ -62,13 +62,18 @@ func (c *buildCommand) command(use string) *cobra.Command {
 			if len(args) == 0 && cmd.Parent() == nil && cmd.Flags().NFlag() == 0 {
 				return cmd.Help()
 			}
+			if cmd.Parent() == nil && len(args) > 0 {
+				if err := commandError(cmd, args[0]); err != nil {
+					return err
+				}
+			}
 			c.declFiles = args
 			return c.run(cmd)
 		},
 	}
 	c.planFlags(cmd)
 	f := cmd.Flags()
-	f.StringArrayVarP(&c.out, "out", "o", nil, "write the disk to this file, block device or pipe, - for standard output; may be repeated; the ending picks the format: "+strings.Join(disk.Endings(), " "))
+	f.StringArrayVarP(&c.out, "out", "o", nil, "write the disk to this file, block device or pipe, - for standard output; may be repeated; {disk} stands for the disk's id; the ending picks the format: "+strings.Join(disk.Endings(), " "))
 	f.StringVar(&c.format, "format", "", "format of the disk, whatever the endings say: "+strings.Join(build.Formats(), ", "))
 	c.levelFlag(cmd)
 	f.BoolVarP(&c.dryRun, "dry-run", "n", false, "only show what would run")
@@ -101,31 +106,33 @@ func (c *buildCommand) verifyFlags(cmd *cobra.Command) {
 func (c *buildCommand) planFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVarP(&c.target, "target", "t", "", "build up to this stage, no disk")
-	f.StringVar(&c.disk, "disk", "", "which disk, if more than one is declared")
+	c.diskFlags.add(f)
 	f.BoolVar(&c.update, "update", false, "resolve suites and image tags anew instead of as pinned by an earlier build")
 	f.BoolVar(&c.locked, "locked", false, "take nothing but what the lock file has (see carosbuild lock)")
 	c.remoteFlag(cmd)
-	f.BoolVar(&c.jsonPlan, "json", false, "with --dry-run: print the plan as JSON")
+	f.BoolVar(&c.jsonPlan, "json", false, "print the plan as JSON (only with --dry-run)")
 	c.chainFlags(cmd)
 }
 
 func planCommand(a *app) *cobra.Command {
 	c := &buildCommand{app: a, dryRun: true, network: a.env("NETWORK", "host")}
 	cmd := &cobra.Command{
-		Use: "plan FILE...", Short: "Show what would run and what is cached", Args: cobra.ArbitraryArgs,
+		ValidArgsFunction: a.completeArgs(declArg),
+		Use:               "plan FILE...", Short: "Show what would run and what is cached", Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c.declFiles = args
 			return c.run(cmd)
 		},
 	}
 	c.planFlags(cmd)
+	cmd.Flags().Lookup("json").Usage = "print the plan as JSON"
 	return cmd
 }
 
 // job is a build that is about to be done.
 type job struct {
 	decl     *decl.Declaration
-	disk     *decl.Disk // nil for stages only
+	disks    []diskOutputs // none for stages only
 	plan     *build.Plan
 	resolved *build.Resolved
 	dirs     dirs
@@ -166,7 +173,7 @@ func (c *buildCommand) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	if err := c.checkExpects(j.disk); err != nil {
+	if err := c.checkExpects(j.disks); err != nil {
 		return err
 	}
 	if c.dryRun {
@@ -176,7 +183,7 @@ func (c *buildCommand) run(cmd *cobra.Command) error {
 	if err := c.checkOwner(j.store); err != nil {
 		return err
 	}
-	if j.disk == nil && !named && c.successTag == "" && j.plan.Complete() && !c.noCache { // outside of the namespaces: it is over in no time
+	if len(j.disks) == 0 && !named && c.successTag == "" && j.plan.Complete() && !c.noCache { // outside of the namespaces: it is over in no time
 		if names, ok := c.stored(j); ok {
 			return c.upToDate(j, names)
 		}
@@ -196,7 +203,7 @@ func (c *buildCommand) run(cmd *cobra.Command) error {
 	case inside:
 		return c.build(ctx, j, view)
 	case c.verify:
-		return c.verifyBoot(ctx, j.disk)
+		return c.verifyBoot(ctx, j.disks)
 	}
 	return nil
 }
@@ -209,11 +216,11 @@ func (c *buildCommand) checkSpace(j *job) error {
 	}
 	f := &debian.Fetcher{Cache: j.dirs.packages()}
 	forecast := c.history(j).Predict(c.historyName(), j.plan, j.resolved, f, logsDir(j.dirs))
-	stage := ""
-	if j.disk != nil {
-		stage = j.disk.Stage
+	claims := forecast.Claims(j.store.GraphRoot, j.dirs.packages())
+	for _, p := range j.disks {
+		claims = append(claims, forecast.OutputClaims(p.disk.Stage, p.outs)...)
 	}
-	err := disk.CheckSpace(forecast.Claims(j.store.GraphRoot, j.dirs.packages(), stage, c.outputs()))
+	err := disk.CheckSpace(claims)
 	if err != nil {
 		return &runc.HostError{Tried: err.Error(), Cure: "make room (carosbuild prune removes old builds), or have the store, XDG_CACHE_HOME or the output on another file system"}
 	}
@@ -221,18 +228,22 @@ func (c *buildCommand) checkSpace(j *job) error {
 }
 
 // checkExpects finds out whether there is something to wait for.
-func (c *buildCommand) checkExpects(k *decl.Disk) error {
-	if c.verify && len(k.Expects) == 0 {
-		return usagef("--verify-boot: disk %s has no <expect>", k.ID)
+func (c *buildCommand) checkExpects(disks []diskOutputs) error {
+	for _, p := range disks {
+		if c.verify && len(p.disk.Expects) == 0 {
+			return usagef("--verify-boot: disk %s has no <expect>", p.disk.ID)
+		}
 	}
 	return nil
 }
 
-// verifyBoot boots the first of the disks that were written: all have the same
+// verifyBoot boots the first output of each disk: the others have the same
 // content.
-func (c *buildCommand) verifyBoot(ctx context.Context, k *decl.Disk) error {
-	if err := c.vm.boot(ctx, c.out[0], expectations(k)); err != nil {
-		return fmt.Errorf("%s is written, but: %w", c.out[0], err)
+func (c *buildCommand) verifyBoot(ctx context.Context, disks []diskOutputs) error {
+	for _, p := range disks {
+		if err := c.vm.boot(ctx, p.outs[0].Path, expectations(p.disk)); err != nil {
+			return fmt.Errorf("%s is written, but: %w", p.outs[0].Path, err)
+		}
 	}
 	return nil
 }
@@ -259,16 +270,10 @@ func (c *buildCommand) checkOutputs() error {
 			return usageError{err}
 		}
 	}
-	return disk.CheckOutputs(c.outputs(), disk.WriteOptions{})
-}
-
-// outputs are those of --out in the form of --format.
-func (c *buildCommand) outputs() []disk.Output {
-	var outs []disk.Output
-	for _, out := range c.out {
-		outs = append(outs, disk.Output{Path: out, Format: disk.Format(c.format)})
+	if c.patterns() > 0 { // what stands for the disks' ids is known later
+		return nil
 	}
-	return outs
+	return disk.CheckOutputs(c.outputs(), disk.WriteOptions{})
 }
 
 // isDevice reports whether path is a block device, which needs no format.
@@ -279,18 +284,17 @@ func isDevice(path string) bool {
 
 // checkInputs refuses to replace what the run reads: the declarations, what is
 // beside them, and what else is given.
-func (c *buildCommand) checkInputs(in []disk.Input) error {
-	if len(c.out) == 0 {
-		return nil
-	}
+func (c *buildCommand) checkInputs(disks []diskOutputs, in []disk.Input) error {
 	for _, src := range c.files {
 		in = append(in, disk.Input{Path: src.Name, What: "a declaration"})
 	}
 	if len(c.declFiles) > 0 {
 		in = append(in, disk.Input{Path: build.LockPath(c.declFiles[0]), What: "the lock file"})
 	}
-	if err := disk.CheckInputs(c.outputs(), disk.WriteOptions{}, in); err != nil {
-		return usagef("--out %w", err)
+	for _, p := range disks {
+		if err := disk.CheckInputs(p.outs, disk.WriteOptions{}, in); err != nil {
+			return usagef("--out %w", err)
+		}
 	}
 	return nil
 }
@@ -306,13 +310,8 @@ func (c *buildCommand) plan(ctx context.Context, view display) (*job, error) {
 			return nil, err
 		}
 	}
-	if j.disk, err = c.chooseDisk(j.decl); err != nil {
+	if j.disks, err = c.chooseDisks(j.decl); err != nil {
 		return nil, err
-	}
-	if j.disk != nil {
-		if err := build.CheckOutputs(j.disk, c.outputs()); err != nil {
-			return nil, err
-		}
 	}
 	targets, err := c.targets(j)
 	if err != nil {
@@ -337,7 +336,7 @@ func (c *buildCommand) plan(ctx context.Context, view display) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.checkInputs(reads); err != nil {
+	if err := c.checkInputs(j.disks, reads); err != nil {
 		return nil, err
 	}
 	if j.resolved, err = r.Resolve(ctx, j.decl, targets); err != nil {
@@ -404,35 +403,29 @@ func (c *buildCommand) sourceDateEpoch() (*int64, error) {
 	return &n, nil
 }
 
-// chooseDisk is the disk that the flags ask for.
-func (c *buildCommand) chooseDisk(d *decl.Declaration) (*decl.Disk, error) {
+// chooseDisks are the disks that the flags ask for, none for stages only.
+func (c *buildCommand) chooseDisks(d *decl.Declaration) ([]diskOutputs, error) {
 	if c.target != "" {
 		if len(c.out) > 0 {
 			return nil, usagef("--target builds stages only: it does not go with --out")
 		}
 		return nil, nil
 	}
-	if len(c.out) == 0 && c.disk == "" && !c.dryRun {
+	if len(c.out) == 0 && len(c.disks) == 0 && (!c.dryRun || len(d.Disks) != 1) {
 		return nil, nil
 	}
-	var ids []string
-	for _, k := range d.Disks {
-		if k.ID == c.disk {
-			return k, nil
-		}
-		ids = append(ids, k.ID)
-	}
-	switch {
-	case c.disk != "":
-		return nil, usagef("no disk %q is declared (declared: %s)", c.disk, strings.Join(ids, ", "))
-	case len(ids) == 1:
-		return d.Disks[0], nil
-	case len(c.out) == 0:
-		return nil, nil
-	case len(ids) == 0:
+	if len(d.Disks) == 0 && len(c.disks) == 0 {
 		return nil, usagef("--out wants a disk, and the declaration has no <disk>")
 	}
-	return nil, usagef("which disk? choose one with --disk: %s", strings.Join(ids, ", "))
+	chosen, err := c.choose(d)
+	if err != nil {
+		return nil, err
+	}
+	pairs, err := c.pair(chosen)
+	if err != nil {
+		return nil, err
+	}
+	return pairs, c.checkPairs(pairs)
 }
 
 // targets are the stages to build: the one asked for, those of the disk, or
@@ -444,13 +437,30 @@ func (c *buildCommand) targets(j *job) ([]string, error) {
 		}
 		return []string{c.target}, nil
 	}
-	if j.disk != nil {
-		return build.DiskStages(j.decl, j.disk)
+	if len(j.disks) > 0 {
+		return diskStages(j)
 	}
 	if len(j.decl.Stages) == 0 {
 		return nil, usagef("the declaration has no stages")
 	}
 	return build.Leaves(j.decl), nil
+}
+
+// diskStages are the stages that the disks are made from.
+func diskStages(j *job) ([]string, error) {
+	var all []string
+	for _, p := range j.disks {
+		ids, err := build.DiskStages(j.decl, p.disk)
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range ids {
+			if !slices.Contains(all, id) {
+				all = append(all, id)
+			}
+		}
+	}
+	return all, nil
 }
 
 // stored are the names of the targets' images, if all of them are still in the
@@ -486,12 +496,15 @@ func (c *buildCommand) history(j *job) build.History {
 
 // historyName is how the history calls what is built: the names of the files. A CI
 // job may have them in another folder each time.
-func (c *buildCommand) historyName() string {
+func (c *buildCommand) historyName() string { return strings.Join(c.declNames(), "\n") }
+
+// declNames are the names of the declaration's files, without directories.
+func (c *buildCommand) declNames() []string {
 	var names []string
 	for _, n := range c.declFiles {
 		names = append(names, filepath.Base(n))
 	}
-	return strings.Join(names, "\n")
+	return names
 }
 
 func (c *buildCommand) pins(j *job) build.Pins {
@@ -507,10 +520,6 @@ func (c *buildCommand) upToDate(j *job, names []string) error {
 			return err
 		}
 	}
-	steps := 0
-	for _, s := range j.plan.Stages {
-		steps += len(s.Steps)
-	}
-	fmt.Fprintf(c.stderr, "nothing to do: all %d steps of %d stages are stored\n", steps, len(j.plan.Stages))
+	fmt.Fprintf(c.stderr, "nothing to do: all %d steps of %d stages are stored\n", planSteps(j.plan), len(j.plan.Stages))
 	return nil
 }

@@ -35,8 +35,9 @@ type diskCommand struct {
 func newDiskCommand(a *app) *cobra.Command {
 	c := &diskCommand{buildCommand: &buildCommand{app: a}}
 	cmd := &cobra.Command{
-		Use:   "disk SOURCE --declaration FILE --out PATH",
-		Short: "Write a disk from an image, without building anything",
+		ValidArgsFunction: c.completeArgs(imageArg, noArg),
+		Use:               "disk SOURCE --declaration FILE --out PATH",
+		Short:             "Write a disk from an image, without building anything",
 		Long: `Write a disk from an image, without building anything.
 
 SOURCE is BUILDID:STAGE, oci:DIR[:TAG], docker-archive:FILE[:NAME] or
@@ -66,10 +67,10 @@ DISK.bios, which the build of the disk has made; push it like any other:
 	}
 	f := cmd.Flags()
 	f.StringArrayVarP(&c.declFiles, "declaration", "d", nil, "file that declares the disk, or a built-in target; may be repeated")
-	f.StringArrayVarP(&c.out, "out", "o", nil, "write the disk to this file; the ending picks the format")
+	f.StringArrayVarP(&c.out, "out", "o", nil, "write the disk to this file; may be repeated; {disk} stands for the disk's id; the ending picks the format")
 	f.StringVar(&c.format, "format", "", "format of the disk, whatever the ending says: "+strings.Join(build.Formats(), ", "))
 	c.levelFlag(cmd)
-	f.StringVar(&c.disk, "disk", "", "which disk, if more than one is declared")
+	c.diskFlags.add(f)
 	f.StringArrayVar(&c.stages, "stage", nil, "NAME=SOURCE: where another stage is that the disk takes files from")
 	f.StringVar(&c.arch, "arch", "", "which image of several, such as amd64, armhf or arm/v6 (default this machine's)")
 	f.IntVarP(&c.jobs, "jobs", "j", runtime.NumCPU(), "files to read at a time")
@@ -100,11 +101,11 @@ func (c *diskCommand) run(cmd *cobra.Command) error {
 	if err := c.checkExpects(d); err != nil {
 		return err
 	}
-	sources, err := c.sources(d)
+	sources, err := c.sources(disksOf(d))
 	if err != nil {
 		return err
 	}
-	if err := c.checkInputs(c.reads(sources)); err != nil {
+	if err := c.checkInputs(d, c.reads(sources)); err != nil {
 		return err
 	}
 	view, err := c.newDisplay()
@@ -125,8 +126,9 @@ func (c *diskCommand) run(cmd *cobra.Command) error {
 			return err
 		}
 		view.close()
-		c.printOutputs()
-		return nil
+		sum := &summary{took: time.Since(c.began)}
+		sum.written(d, c.made)
+		return c.showSummary(sum)
 	}
 	inside := runc.Inside(c.getenv)
 	if !anyStored(sources) {
@@ -143,8 +145,8 @@ func (c *diskCommand) run(cmd *cobra.Command) error {
 	return c.verifyBoot(cmd.Context(), d)
 }
 
-// declared is the disk that is asked for. One without a stage is SOURCE's.
-func (c *diskCommand) declared(d dirs) (*decl.Disk, error) {
+// declared are the disks that are asked for. One without a stage is SOURCE's.
+func (c *diskCommand) declared(d dirs) ([]diskOutputs, error) {
 	if len(c.declFiles) == 0 {
 		return nil, usagef("--declaration is missing: the file that declares the disk (built in: %s)", strings.Join(embedded(), ", "))
 	}
@@ -152,63 +154,126 @@ func (c *diskCommand) declared(d dirs) (*decl.Disk, error) {
 	if err != nil {
 		return nil, err
 	}
-	k, err := c.chooseDisk(all)
-	if err != nil {
-		return nil, err
+	disks, err := c.chooseDisks(all)
+	for _, p := range disks {
+		if p.disk.Stage == "" {
+			p.disk.Stage = c.source
+		}
 	}
-	if k.Stage == "" {
-		k.Stage = c.source
-	}
-	return k, build.CheckOutputs(k, c.outputs())
+	return disks, err
 }
 
-// sources says where each stage is that the disk is made from.
-func (c *diskCommand) sources(d *decl.Disk) (map[string]string, error) {
-	needs, err := build.DiskNeeds(d)
+// sources says where each stage is that the disks are made from.
+func (c *diskCommand) sources(disks []*decl.Disk) (map[string]string, error) {
+	needs, err := needsOf(disks)
 	if err != nil {
 		return nil, err
 	}
-	out := map[string]string{d.Stage: c.source}
+	id, whole, err := c.sourceBuild()
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]string{}
+	for _, d := range disks {
+		out[d.Stage] = c.source
+		if whole && d.Stage != c.source {
+			out[d.Stage] = id + ":" + d.Stage
+		}
+	}
+	if len(out) > 1 && !whole {
+		return nil, usagef("the disks are made from different stages: name a build that has them, as BUILDID alone, or write one disk at a time")
+	}
+	if err := c.otherStages(disks, needs, out); err != nil {
+		return nil, err
+	}
+	for _, n := range needs {
+		if out[n] == "" && id != "" {
+			out[n] = id + ":" + n
+		}
+	}
+	return out, c.checkSources(disks, needs, out)
+}
+
+// needsOf are the stages that the disks are made from.
+func needsOf(disks []*decl.Disk) ([]string, error) {
+	var all []string
+	for _, d := range disks {
+		needs, err := build.DiskNeeds(d)
+		if err != nil {
+			return nil, err
+		}
+		for _, n := range needs {
+			if !slices.Contains(all, n) {
+				all = append(all, n)
+			}
+		}
+	}
+	return all, nil
+}
+
+// sourceBuild is the build that SOURCE is of, "" if it is none's, and whether it
+// is named without a stage.
+func (c *diskCommand) sourceBuild() (id string, whole bool, err error) {
+	if !isStored(c.source) || layer.IsStored(c.source) {
+		return "", false, nil
+	}
+	stages, _, err := c.storedStages()
+	if err != nil {
+		return "", false, err
+	}
+	id, stage, tagged := strings.Cut(c.source, ":")
+	found, err := c.picker(stages, false).Pick(c.source)
+	many := (*build.ManyStagesError)(nil)
+	switch {
+	case err == nil:
+		return found.BuildID, !found.Named, nil
+	case errors.As(err, &many): // the declaration says which stage
+		return many.BuildID, true, nil
+	}
+	return id, !tagged && stage == "", nil
+}
+
+// otherStages takes in what --stage says.
+func (c *diskCommand) otherStages(disks []*decl.Disk, needs []string, out map[string]string) error {
 	for _, s := range c.stages {
 		name, source, ok := strings.Cut(s, "=")
 		switch {
 		case !ok || name == "" || source == "":
-			return nil, usagef("--stage %q: want NAME=SOURCE", s)
+			return usagef("--stage %q: want NAME=SOURCE", s)
 		case !slices.Contains(needs, name):
-			return nil, usagef("--stage %s: disk %s takes nothing from a stage %s (it does from: %s)", s, d.ID, name, strings.Join(needs, ", "))
+			return usagef("--stage %s: disk %s takes nothing from a stage %s (it does from: %s)", s, idsOf(disks), name, strings.Join(needs, ", "))
 		case out[name] != "":
-			return nil, usagef("--stage %s: stage %s is %s already", s, name, out[name])
+			return usagef("--stage %s: stage %s is %s already", s, name, out[name])
 		}
 		out[name] = source
 	}
-	id, stage, _ := strings.Cut(c.source, ":")
-	if isStored(c.source) && !layer.IsStored(c.source) {
-		if stage == "" && d.Stage != c.source {
-			out[d.Stage] = id + ":" + d.Stage
-		}
-		for _, n := range needs {
-			if out[n] == "" {
-				out[n] = id + ":" + n
-			}
-		}
-	}
-	var missing []string
-	for _, n := range needs {
-		if out[n] == "" {
-			missing = append(missing, n)
-		}
-	}
+	return nil
+}
+
+// checkSources reports the stages that nobody has said the place of.
+func (c *diskCommand) checkSources(disks []*decl.Disk, needs []string, out map[string]string) error {
+	missing := slices.DeleteFunc(slices.Clone(needs), func(n string) bool { return out[n] != "" })
 	if len(missing) == 0 {
-		return out, nil
+		return nil
 	}
-	text := fmt.Sprintf("disk %s takes files from more stages than SOURCE: say where they are with", d.ID)
+	text := fmt.Sprintf("disk %s takes files from more stages than SOURCE: say where they are with", idsOf(disks))
 	for _, m := range missing {
 		text += " --stage " + m + "=SOURCE"
 	}
-	if d.BIOS != nil && slices.Contains(missing, d.ID+".bios") {
-		text += fmt.Sprintf(" (%s.bios has GRUB's core image; the build of the disk has made it: carosbuild push BUILDID:%s.bios REGISTRY/REPOSITORY:TAG)", d.ID, d.ID)
+	for _, d := range disks {
+		if d.BIOS != nil && slices.Contains(missing, d.ID+".bios") {
+			text += fmt.Sprintf(" (%s.bios has GRUB's core image; the build of the disk has made it: carosbuild push BUILDID:%s.bios REGISTRY/REPOSITORY:TAG)", d.ID, d.ID)
+		}
 	}
-	return nil, usagef("%s", text)
+	return usagef("%s", text)
+}
+
+func idsOf(disks []*decl.Disk) string {
+	var ids []string
+	for _, d := range disks {
+		ids = append(ids, d.ID)
+	}
+	return strings.Join(ids, ", ")
 }
 
 // reads are the sources that are files of this machine.
@@ -250,7 +315,7 @@ func (c *diskCommand) roots(sources map[string]string, s *layer.Store, d dirs, v
 			out[stage] = build.ImageRoot{Registry: reg, Ref: source, Arch: c.arch, Cache: layer.TarCache{Dir: filepath.Join(d.cache, "layers")}}
 			continue
 		}
-		name, err := c.stageImage(s, strings.TrimPrefix(source, "containers-storage:"))
+		name, err := c.stageImage(s, false, strings.TrimPrefix(source, "containers-storage:"))
 		if err != nil {
 			return nil, err
 		}
@@ -266,10 +331,12 @@ func (c *diskCommand) roots(sources map[string]string, s *layer.Store, d dirs, v
 	return out, nil
 }
 
-func (c *diskCommand) write(ctx context.Context, e *build.Engine, d *decl.Disk, roots map[string]build.RootFS) error {
-	img, release, err := e.DiskFrom(ctx, d, roots)
+func (c *diskCommand) write(ctx context.Context, e *build.Engine, d []diskOutputs, roots map[string]build.RootFS) error {
+	var release func() error
+	var err error
+	c.made, release, err = e.DisksFrom(ctx, disksOf(d), roots)
 	if err != nil {
 		return err
 	}
-	return errors.Join(e.WriteDisk(ctx, img, c.outputs(), c.stdout), release())
+	return errors.Join(e.WriteDisks(ctx, c.made, outputsOf(d), c.stdout), release())
 }

@@ -64,7 +64,7 @@ func (c *checkup) need(what, detail string, err error) {
 		c.line("ok", what, detail)
 		return
 	}
-	failed := &runc.HostError{Tried: err.Error(), Cure: "see above what was tried"}
+	failed := &runc.HostError{Tried: err.Error()}
 	var host *runc.HostError
 	if errors.As(err, &host) {
 		failed = host

@@ -43,6 +43,9 @@ func (e usageError) Unwrap() error { return e.error }
 // report prints an error the way it is best understood and returns the exit
 // status that goes with it.
 func (a *app) report(err error) int {
+	if a.asJSON() {
+		return a.reportJSON(err)
+	}
 	var (
 		d    *build.DeclarationError
 		step *build.StepError
@@ -67,9 +70,6 @@ func (a *app) report(err error) int {
 	}
 	a.say(err)
 	remedies(a.stderr, err)
-	if lock := (lockError{}); errors.As(err, &lock) {
-		return exitDeclaration
-	}
 	return a.status(err)
 }
 
@@ -112,9 +112,21 @@ func besides(err error, reported *build.StepError) []error {
 	return out
 }
 
-// status is the exit status for an error of a build.
+// status is the exit status for an error.
 func (a *app) status(err error) int {
+	var (
+		d    *build.DeclarationError
+		step *build.StepError
+		use  usageError
+		lock lockError
+	)
 	switch {
+	case errors.As(err, &d):
+		return exitDeclaration
+	case !errors.As(err, &step) && errors.As(err, &use):
+		return exitUsage
+	case step == nil && errors.As(err, &lock):
+		return exitDeclaration
 	case runc.IsHostError(err):
 		return exitHost
 	case build.IsNetwork(err):
@@ -144,7 +156,7 @@ func (a *app) reportStep(e *build.StepError) {
 		hint(w, "also:", strings.TrimSpace(line))
 	}
 	remedies(w, e.Err)
-	if len(e.Tail) > 0 {
+	if len(e.Tail) > 0 && !a.outputShown {
 		fmt.Fprintln(w, "last output:")
 		for _, line := range e.Tail {
 			fmt.Fprintln(w, "  |", printable(line))

@@ -7,7 +7,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/runc"
@@ -27,17 +27,19 @@ func (c *buildCommand) build(ctx context.Context, j *job, view display) (err err
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	rec := build.NewRecorder(j.plan, time.Now())
+	began := time.Now()
+	rec := build.NewRecorder(j.plan, began)
 	e, err := c.engine(j, store, view, rec.Tee(view.show))
 	if err != nil {
 		return err
 	}
-	if err := c.builds(j.store).Write(c.buildID, build.BuildInfo{Owner: c.owner(), Started: time.Now()}); err != nil {
+	if err := c.builds(j.store).Write(c.buildID, c.noted(j)); err != nil {
 		return err
 	}
 	if err := c.history(j).Write(c.historyName(), j.plan, c.buildID); err != nil { // it explains, and decides nothing
 		view.show(build.Event{Time: time.Now(), Kind: build.Note, Text: err.Error()})
 	}
+	view.show(build.Event{Time: began, Kind: build.Begun, Text: c.buildID, Stages: len(j.plan.Stages), Steps: planSteps(j.plan)})
 	var res *build.Result
 	defer func() { c.writeReport(rec.Report(ctx, e, res, time.Now(), err), e, j) }()
 	if res, err = c.runAndWrite(ctx, e, j); err != nil {
@@ -47,8 +49,44 @@ func (c *buildCommand) build(ctx context.Context, j *job, view display) (err err
 		return err
 	}
 	view.close()
-	c.printResult(j, res)
-	return nil
+	return c.showSummary(c.summary(j, res, began))
+}
+
+// summary is what the build came to.
+func (c *buildCommand) summary(j *job, res *build.Result, began time.Time) *summary {
+	s := &summary{build: res.BuildID, stage: res.BuildID, took: time.Since(began), ran: res.Ran, cached: planSteps(j.plan) - res.Ran}
+	info := c.noted(j)
+	if info.Main() == "" {
+		s.stage += ":" + j.plan.Targets[0]
+	}
+	for _, id := range j.plan.Targets {
+		s.targets = append(s.targets, res.BuildID+":"+id)
+	}
+	s.written(j.disks, c.made)
+	return s
+}
+
+// planSteps is how many steps the stages of a plan have.
+func planSteps(p *build.Plan) int {
+	n := 0
+	for _, s := range p.Stages {
+		n += len(s.Steps)
+	}
+	return n
+}
+
+// noted is what is noted about the build when it begins.
+func (c *buildCommand) noted(j *job) build.BuildInfo {
+	info := build.BuildInfo{Owner: c.owner(), Started: time.Now(), Declaration: c.declNames()}
+	var written []*decl.Disk
+	if len(c.out) > 0 {
+		written = disksOf(j.disks)
+	}
+	for _, k := range written {
+		info.Disks = append(info.Disks, k.ID)
+	}
+	info.Note(j.decl, written, j.plan)
+	return info
 }
 
 // runAndWrite runs the plan and writes the disks. A layer that turns out to be
@@ -58,7 +96,7 @@ func (c *buildCommand) runAndWrite(ctx context.Context, e *build.Engine, j *job)
 	for {
 		res, err := e.Run(ctx, j.plan, j.resolved)
 		if err == nil && len(c.out) > 0 {
-			err = c.writeDisks(ctx, e, j, res)
+			c.made, err = c.writeDisks(ctx, e, j, res)
 		}
 		if res != nil {
 			ran += res.Ran
@@ -117,29 +155,16 @@ func (c *buildCommand) noteNames(j *job, store *layer.Store, res *build.Result) 
 	return store.AddNames(res.Stages[c.successStage(j, j.plan.Targets)].Image, []string{c.successTag})
 }
 
-func (c *buildCommand) writeDisks(ctx context.Context, e *build.Engine, j *job, res *build.Result) error {
-	img, release, err := e.Disk(ctx, j.disk, res)
+func (c *buildCommand) writeDisks(ctx context.Context, e *build.Engine, j *job, res *build.Result) ([]*build.DiskImage, error) {
+	images, release, err := e.Disks(ctx, disksOf(j.disks), res)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return errors.Join(e.WriteDisk(ctx, img, c.outputs(), c.stdout), release())
+	return images, errors.Join(e.WriteDisks(ctx, images, outputsOf(j.disks), c.stdout), release())
 }
 
-// printResult says what came out, on stdout: what a script wants to know. Where
-// the disk went there, it goes to stderr.
-func (c *buildCommand) printResult(j *job, res *build.Result) {
-	for _, id := range j.plan.Targets {
-		fmt.Fprintf(c.results(), "%s:%s\n", res.BuildID, id)
-	}
-	c.printOutputs()
-}
-
-func (c *buildCommand) printOutputs() {
-	for _, out := range c.out {
-		fmt.Fprintln(c.results(), out)
-	}
-}
-
+// results is where what a script wants to know goes. Where a disk went to
+// standard output, that is standard error.
 func (c *buildCommand) results() io.Writer {
 	if slices.Contains(c.out, disk.StandardOutput) {
 		return c.stderr

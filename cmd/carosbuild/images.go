@@ -8,65 +8,70 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"path"
-	"path/filepath"
+	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/layer"
-	"github.com/carosio/carosbuild/pkg/runc"
 )
 
 // imageRow is one line of "carosbuild images".
 type imageRow struct {
-	BuildID string       `json:"build_id"`
-	Stage   string       `json:"stage"`
-	Image   string       `json:"image"`
-	Created time.Time    `json:"created"` // the image
-	Started time.Time    `json:"started"` // the build
-	Owner   string       `json:"owner,omitempty"`
-	Size    int64        `json:"size"` // bytes of the layers, uncompressed
-	Status  build.Status `json:"status"`
-	Failed  bool         `json:"failed"`
+	BuildID     string       `json:"build_id"`
+	Stage       string       `json:"stage"`
+	Declaration []string     `json:"declaration,omitempty"` // names of the files
+	Target      string       `json:"target,omitempty"`      // "disk" or "disk ID" of what a disk is made from, "stage" of another stage that was asked for
+	Image       string       `json:"image"`
+	Created     time.Time    `json:"created"` // the image
+	Started     time.Time    `json:"started"` // the build
+	Owner       string       `json:"owner,omitempty"`
+	Size        int64        `json:"size"` // bytes of the layers, uncompressed
+	Status      build.Status `json:"status"`
+	Failed      bool         `json:"failed"`
+	pulled      bool         // it was not built here
+}
+
+// imagesOptions are what "carosbuild images" was asked for.
+type imagesOptions struct {
+	json, all bool
+	pattern   string // "" for none
 }
 
 func imagesCommand(a *app) *cobra.Command {
-	var asJSON, all bool
+	var o imagesOptions
 	cmd := &cobra.Command{
-		Use: "images [BUILDID]", Short: "List the images of stages, the newest build first",
-		Example: `  carosbuild images               all builds of yours
-  carosbuild images '2026-11-*'   those of a month
-  carosbuild images --all         what stages were before their own steps, too`,
+		Use: "images [BUILDID]", Short: "List the images of stages, the newest build of each declaration first",
+		Example: `  carosbuild images               the newest build of each declaration
+  carosbuild images '2026-11-*'   all builds of a month
+  carosbuild images --all         all builds, and the images that their stages started from`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return usagef("usage: carosbuild %s", cmd.Use)
 			}
-			pattern := "*"
-			if len(args) == 1 {
-				pattern = args[0]
-			}
-			if _, err := path.Match(pattern, ""); err != nil {
-				return usagef("%q: %v", pattern, err)
+			o.pattern = strings.Join(args, "")
+			if _, err := path.Match(o.pattern, ""); err != nil {
+				return usagef("%q: %v", o.pattern, err)
 			}
 			return a.withStore(cmd, false, func(_ context.Context, s *layer.Store, p layer.Paths, _ dirs) error {
 				rows, err := a.imageRows(s, p, func(st build.StoredStage) bool {
-					return build.MatchBuild(pattern, st.BuildID) && (all || st.Status != build.Start)
+					return (o.pattern == "" || build.MatchBuild(o.pattern, st.BuildID)) && (o.all || st.Status != build.Start)
 				})
 				if err != nil {
 					return err
 				}
-				return a.printImages(rows, asJSON, time.Now())
+				return a.printImages(rows, o, time.Now())
 			})
 		},
+		ValidArgsFunction: a.completeArgs(buildIDArg),
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
-	cmd.Flags().BoolVar(&all, "all", false, "what stages were before their own steps, too")
+	cmd.Flags().BoolVar(&o.json, "json", false, "all builds as JSON")
+	cmd.Flags().BoolVar(&o.all, "all", false, "all builds, and the images that stages started from")
 	a.foreignFlag(cmd)
 	return cmd
 }
@@ -77,6 +82,7 @@ func (a *app) imageRows(s *layer.Store, p layer.Paths, wanted func(build.StoredS
 		return nil, err
 	}
 	rows := []imageRow{}
+	infos := map[string]build.BuildInfo{}
 	for _, st := range build.StoredStages(images, a.builds(p), a.visible()) {
 		chain, err := s.Chain(st.Image.Top)
 		if err != nil || !wanted(st) {
@@ -86,26 +92,77 @@ func (a *app) imageRows(s *layer.Store, p layer.Paths, wanted func(build.StoredS
 		for _, l := range chain {
 			size += l.Size
 		}
+		info, known := infos[st.BuildID]
+		if !known {
+			info = a.buildInfo(st.BuildID)
+			infos[st.BuildID] = info
+		}
 		rows = append(rows, imageRow{
 			BuildID: st.BuildID, Stage: st.Stage, Image: st.Image.ID, Created: st.Image.Created, Started: st.Started, Owner: st.Owner,
-			Size: size, Status: st.Status, Failed: st.Status == build.Failed,
+			Size: size, Status: st.Status, Failed: st.Status == build.Failed, Declaration: info.Declaration, Target: targetOf(info, st.Stage), pulled: info.Pulled,
 		})
 	}
 	return rows, nil
 }
 
-func (a *app) printImages(rows []imageRow, asJSON bool, now time.Time) error {
-	if asJSON {
+// targetOf says what a stage of a build was for.
+func targetOf(info build.BuildInfo, stage string) string {
+	switch {
+	case slices.Contains(info.DiskStages, stage) && len(info.DiskStages) == 1:
+		return strings.TrimSpace("disk " + strings.Join(info.Disks, " "))
+	case slices.Contains(info.DiskStages, stage):
+		return "disk"
+	case slices.Contains(info.Targets, stage):
+		return "stage"
+	}
+	return ""
+}
+
+func (a *app) printImages(rows []imageRow, o imagesOptions, now time.Time) error {
+	if o.json {
 		enc := json.NewEncoder(a.stdout)
 		enc.SetIndent("", "  ")
 		return enc.Encode(rows)
 	}
-	w := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(w, "BUILD ID\tSTAGE\tIMAGE\tAGE\tSIZE\tSTATUS")
-	for _, r := range rows {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", r.BuildID, r.Stage, r.Image[:min(12, len(r.Image))], age(now.Sub(r.Started)), size(r.Size), r.Status)
+	older := 0
+	if !o.all && o.pattern == "" {
+		rows, older = newestOfEach(rows)
 	}
-	return w.Flush()
+	w := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(w, "BUILD ID\tSTAGE\tDECLARATION\tTARGET\tIMAGE\tAGE\tSIZE\tSTATUS")
+	for _, r := range rows {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.BuildID, r.Stage, orDash(printable(strings.Join(r.Declaration, " "))), orDash(r.Target),
+			r.Image[:min(12, len(r.Image))], age(now.Sub(r.Started)), size(r.Size), r.Status)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if older > 0 {
+		_, err := fmt.Fprintf(a.stdout, "and %s: carosbuild images --all\n", plural(older, "older build"))
+		return err
+	}
+	return nil
+}
+
+// newestOfEach are the rows of the newest build of each declaration, and how many
+// other builds there are. What was pulled is always among them.
+func newestOfEach(rows []imageRow) ([]imageRow, int) {
+	newest, builds := map[string]string{}, map[string]bool{}
+	var out []imageRow
+	for _, r := range rows { // the newest build first
+		builds[r.BuildID] = true
+		d := strings.Join(r.Declaration, "\n")
+		if r.pulled {
+			d = "\n" + r.BuildID
+		}
+		if newest[d] == "" {
+			newest[d] = r.BuildID
+		}
+		if newest[d] == r.BuildID {
+			out = append(out, r)
+		}
+	}
+	return out, len(builds) - len(newest)
 }
 
 // age says how long ago something was, in one unit.
@@ -122,91 +179,4 @@ func age(d time.Duration) string {
 		}
 	}
 	return "just now"
-}
-
-func shellCommand(a *app) *cobra.Command {
-	var network string
-	cmd := &cobra.Command{
-		Use:   "shell BUILDID[:STAGE] [COMMAND...]",
-		Short: "Run a shell in a stage; what it changes is thrown away",
-		Args:  cobra.ArbitraryArgs,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return usagef("usage: carosbuild %s", cmd.Use)
-			}
-			if err := checkNetwork(network); err != nil {
-				return err
-			}
-			return a.withStore(cmd, true, func(ctx context.Context, s *layer.Store, _ layer.Paths, d dirs) error {
-				return a.shell(ctx, s, d, args[0], args[1:], runc.Network(network))
-			})
-		},
-	}
-	cmd.Flags().SetInterspersed(false)
-	a.foreignFlag(cmd)
-	cmd.Flags().StringVar(&network, "network", a.env("NETWORK", "host"), "host or none")
-	return cmd
-}
-
-func (a *app) shell(ctx context.Context, s *layer.Store, d dirs, name string, command []string, network runc.Network) (err error) {
-	image, err := a.stageImage(s, name)
-	if err != nil {
-		return err
-	}
-	img, _, err := s.ImageByName(image)
-	if err != nil {
-		return err
-	}
-	cfg, _, err := s.Config(img)
-	if err != nil {
-		return err
-	}
-	scratch := filepath.Join(d.state, "scratch")
-	if err := runc.MountScratch(scratch); err != nil {
-		return err
-	}
-	rt, err := runc.FindRuntime(a.runtime, filepath.Join(scratch, "runtime"))
-	if err != nil {
-		return err
-	}
-	w, err := s.Prepare(ctx, img.Top)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if e := w.Discard(); err == nil {
-			err = e
-		}
-	}()
-	user, err := runc.LookupUser(w.Root(), cfg.Config.User)
-	if err != nil {
-		return err
-	}
-	resolver, err := os.ReadFile("/etc/resolv.conf")
-	if err != nil {
-		resolver = nil
-	}
-	if _, err := runc.Plant(w.Root(), nil, resolver); err != nil {
-		return err
-	}
-	if len(command) == 0 {
-		command = []string{"/bin/sh", "-i"}
-	}
-	env := append([]string{
-		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=" + user.Home, "LC_ALL=C.UTF-8",
-		"TERM=" + a.getenv("TERM"),
-	}, cfg.Config.Env...)
-	cwd := cfg.Config.WorkingDir
-	if cwd == "" {
-		cwd = "/"
-	}
-	status, err := rt.Run(ctx, runc.Step{
-		ID: fmt.Sprintf("shell-%d", time.Now().UnixNano()), Root: w.Root(), Arch: cfg.Architecture, Args: command, Env: env, Cwd: cwd,
-		UID: user.UID, GID: user.GID, Groups: user.Groups, Network: network, Terminal: term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd())),
-		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-	})
-	if err == nil && status != 0 {
-		return innerExit(status)
-	}
-	return err
 }

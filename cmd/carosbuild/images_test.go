@@ -5,8 +5,13 @@
 package main
 
 import (
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/carosio/carosbuild/pkg/build"
 )
 
 func TestAge(t *testing.T) {
@@ -44,5 +49,40 @@ func TestOptionsAreNoBeginnings(t *testing.T) {
 	}
 	if len(c.shortened) != 0 {
 		t.Errorf("taken for shortened ones: %v", c.shortened)
+	}
+}
+
+func TestImagesOfNewestBuilds(t *testing.T) {
+	var out strings.Builder
+	a := &app{stdout: &out, getenv: func(string) string { return "" }}
+	now := time.Now()
+	var rows []imageRow
+	for _, r := range []struct{ id, stage, declaration string }{
+		{"c2", "web", "c.xml"}, {"d2", "base", "d.xml"}, {"d2", "caros", "d.xml"}, {"c1", "web", "c.xml"}, {"theirs", "x", ""}, {"d1", "caros", "d.xml"}, {"mine", "x", ""},
+	} {
+		row := imageRow{BuildID: r.id, Stage: r.stage, Image: "0123456789abcdef", Started: now, Status: build.Done, pulled: r.declaration == ""}
+		if r.declaration != "" {
+			row.Declaration = []string{r.declaration}
+		}
+		row.Target = targetOf(build.BuildInfo{DiskStages: []string{"caros"}, Disks: []string{"vmware"}, Targets: []string{"web", "caros"}}, r.stage)
+		rows = append(rows, row)
+	}
+	if err := a.printImages(rows, imagesOptions{}, now); err != nil {
+		t.Fatal(err)
+	}
+	want := `BUILD ID  STAGE  DECLARATION  TARGET       IMAGE         AGE       SIZE  STATUS
+c2        web    c.xml        stage        0123456789ab  just now  0 B   done
+d2        base   d.xml        -            0123456789ab  just now  0 B   done
+d2        caros  d.xml        disk vmware  0123456789ab  just now  0 B   done
+theirs    x      -            -            0123456789ab  just now  0 B   done
+mine      x      -            -            0123456789ab  just now  0 B   done
+and 2 older builds: carosbuild images --all
+`
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Errorf("images (-want +got):\n%s", diff)
+	}
+	out.Reset()
+	if err := a.printImages(rows, imagesOptions{all: true}, now); err != nil || strings.Count(out.String(), "\n") != 8 || strings.Contains(out.String(), "older") {
+		t.Errorf("images --all: %v\n%s", err, out.String())
 	}
 }

@@ -12,10 +12,12 @@ import (
 	"time"
 
 	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
 // live is a view on a terminal: finished steps scroll up, below them stands a
-// line for each running stage and for each download or disk that is written.
+// line for each running stage and for each download or disk that is written, and
+// a line that says how far all is.
 type live struct {
 	w     io.Writer
 	size  func() (width, height int)
@@ -24,11 +26,35 @@ type live struct {
 	mu    sync.Mutex
 	rows  []*row
 	above []string // lines to be printed above the rows
-	drawn int      // rows on the screen
-	start time.Time
+	drawn []int    // how wide each line on the screen is, in columns
 	stop  chan struct{}
 	ended sync.WaitGroup
 	once  sync.Once
+	tally tally
+}
+
+// tally is how far a build is.
+type tally struct {
+	begun         time.Time
+	stages, steps int // 0 while it is not known that there is a build
+	done          int // steps
+	seen          map[string]bool
+}
+
+func (t *tally) count(e build.Event) {
+	switch e.Kind {
+	case build.Begun:
+		*t = tally{begun: e.Time, stages: e.Stages, steps: e.Steps, seen: map[string]bool{}}
+	case build.StepCached, build.StepDone:
+		t.done++
+	}
+	if t.seen != nil && e.Stage != "" {
+		t.seen[e.Stage] = true
+	}
+}
+
+func (t *tally) line(now time.Time) string {
+	return fmt.Sprintf("stage %d of %d, %d of %d steps, %s", min(len(t.seen), t.stages), t.stages, min(t.done, t.steps), t.steps, seconds(now.Sub(t.begun).Seconds()))
 }
 
 // row is one line of the lower part.
@@ -47,7 +73,7 @@ type row struct {
 const redrawEvery = 100 * time.Millisecond
 
 func newLive(w io.Writer, size func() (int, int), color bool) *live {
-	l := &live{w: w, size: size, color: color, start: time.Now(), stop: make(chan struct{})}
+	l := &live{w: w, size: size, color: color, stop: make(chan struct{})}
 	l.ended.Go(func() {
 		t := time.NewTicker(redrawEvery)
 		defer t.Stop()
@@ -71,7 +97,7 @@ func (l *live) close() {
 		l.ended.Wait()
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		l.rows = nil
+		l.rows, l.tally = nil, tally{}
 		l.draw(time.Now())
 	})
 }
@@ -99,6 +125,7 @@ func (l *live) show(e build.Event) {
 	e = shownEvent(e)
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.tally.count(e)
 	switch e.Kind {
 	case build.StepStarted:
 		r := l.find(e.Stage)
@@ -118,7 +145,7 @@ func (l *live) show(e build.Event) {
 	case build.StageDone:
 		l.drop(func(r *row) bool { return r.stage != e.Stage })
 	case build.Note:
-		l.above = append(l.above, l.paint(yellow, "! ")+e.Text)
+		l.above = append(l.above, l.paint(yellow, "! ")+printable(e.Text))
 	case build.Progress:
 		l.progress(e)
 	case build.ProgressEnd:
@@ -136,16 +163,30 @@ func (l *live) progress(e build.Event) {
 	r.done, r.total, r.unit = e.Done, e.Total, e.Unit
 	if e.Total > 0 && e.Done >= e.Total {
 		l.drop(func(x *row) bool { return x != r })
-		tag := ""
-		if e.Stage != "" {
-			tag = "[" + e.Stage + "] "
-		}
-		l.above = append(l.above, l.paint(green, "✔ ")+tag+e.Text+"  "+l.paint(faint, whole(e.Total, e.Unit)+" in "+seconds(e.Time.Sub(r.since).Seconds())))
+		text := tagOf(e.Stage) + e.Text + "  " + l.paint(faint, whole(e.Total, e.Unit))
+		l.above = append(l.above, l.doneLine("✔", green, seconds(e.Time.Sub(r.since).Seconds()), text))
 	}
 }
 
 func (l *live) stepLine(mark, sgr string, e build.Event, how string) string {
-	return l.paint(sgr, mark+" ") + fmt.Sprintf("[%s] %d/%d %s  ", e.Stage, e.Step, e.Steps, e.Text) + l.paint(faint, how)
+	return l.doneLine(mark, sgr, how, fmt.Sprintf("%s%d/%d %s", tagOf(e.Stage), e.Step, e.Steps, oneLine(e.Text)))
+}
+
+// doneLine is a line about what is over; how it was, or how long it took, stands
+// before what may be cut.
+func (l *live) doneLine(mark, sgr, how, text string) string {
+	width, _ := l.size()
+	return terminal.Cut(l.paint(sgr, mark+" ")+l.paint(faint, fmt.Sprintf("%*s ", timeWidth, how))+text, width-1)
+}
+
+// timeWidth is how wide a time, or the word cached, is.
+const timeWidth = 6
+
+func tagOf(stage string) string {
+	if stage == "" {
+		return ""
+	}
+	return "[" + stage + "] "
 }
 
 const (
@@ -160,78 +201,4 @@ func (l *live) paint(sgr, s string) string {
 		return s
 	}
 	return "\x1b[" + sgr + "m" + s + "\x1b[0m"
-}
-
-// draw replaces the rows on the screen by the lines above and the present
-// rows. Nothing is ever wider than the terminal, so a row is a line.
-func (l *live) draw(now time.Time) {
-	width, height := l.size()
-	var b strings.Builder
-	if l.drawn > 0 {
-		fmt.Fprintf(&b, "\x1b[%dA", l.drawn)
-	}
-	b.WriteString("\r\x1b[J")
-	for _, s := range l.above {
-		b.WriteString(clip(s, width-1))
-		b.WriteString("\n")
-	}
-	l.above = nil
-	l.drawn = 0
-	for _, r := range l.rows[:min(len(l.rows), max(height-2, 1))] {
-		b.WriteString(clip(l.rowLine(r, now, width), width-1))
-		b.WriteString("\n")
-		l.drawn++
-	}
-	_, _ = io.WriteString(l.w, b.String()) // nobody to tell
-}
-
-const barWidth = 24
-
-func (l *live) rowLine(r *row, now time.Time, width int) string {
-	age := seconds(now.Sub(r.since).Seconds())
-	tag := ""
-	if r.stage != "" {
-		tag = "[" + r.stage + "] "
-	}
-	if r.bar {
-		filled := 0
-		if r.total > 0 {
-			filled = int(r.done * barWidth / r.total)
-		}
-		bar := strings.Repeat("█", filled) + strings.Repeat("░", barWidth-filled)
-		return l.paint(cyan, "▸ ") + tag + r.title + " " + bar + " " + amount(r.done, r.total, r.unit)
-	}
-	head := fmt.Sprintf("%s%d/%d %s", tag, r.step, r.steps, r.title)
-	room := width - 12 - len(age)
-	if r.output == "" || room < 20 {
-		return l.paint(cyan, "▸ ") + head + " " + l.paint(faint, age)
-	}
-	if n := max(room/2, room-len([]rune(r.output))); len([]rune(head)) > n {
-		head = string([]rune(head)[:n-1]) + "…"
-	}
-	return l.paint(cyan, "▸ ") + head + " " + l.paint(faint, age+"  "+r.output)
-}
-
-// clip cuts a line to a number of characters; escape sequences do not count
-// and are kept.
-func clip(s string, width int) string {
-	var b strings.Builder
-	n, escape := 0, false
-	for _, r := range s {
-		switch {
-		case r == '\x1b':
-			escape = true
-		case escape:
-			if r == 'm' {
-				escape = false
-			}
-		default:
-			n++
-			if n > width {
-				continue
-			}
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
 }

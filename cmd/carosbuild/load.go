@@ -43,7 +43,11 @@ func (a *app) load(names []string, cache string) (*decl.Declaration, error) {
 	if findings.HasErrors() {
 		return nil, &build.DeclarationError{Findings: findings}
 	}
-	if len(findings) > 0 && !runc.Inside(a.getenv) { // there they have been shown already
+	switch {
+	case len(findings) == 0 || runc.Inside(a.getenv): // there they have been shown already
+	case a.asJSON():
+		a.findingEvents(findings)
+	default:
 		if err := findings.Render(a.stderr, a.files, a.color()); err != nil {
 			return nil, err
 		}

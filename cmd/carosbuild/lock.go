@@ -27,8 +27,9 @@ func (e lockError) Unwrap() error { return e.error }
 func lockCommand(a *app) *cobra.Command {
 	c := &buildCommand{app: a}
 	cmd := &cobra.Command{
-		Use:   "lock FILE...",
-		Short: "Write down what image tags, suites and git branches stand for",
+		ValidArgsFunction: a.completeArgs(declArg),
+		Use:               "lock FILE...",
+		Short:             "Write down what image tags, suites and git branches stand for",
 		Long: `Write down what image tags, suites and git branches stand for, beside the first
 declaration as FILE.lock. A build that finds that file takes what it says
 instead of what registries and mirrors have by then; with --locked it refuses

@@ -17,6 +17,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"go.podman.io/storage/pkg/reexec"
 
+	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
@@ -39,16 +40,26 @@ func main() {
 	defer stop()
 	a := newApp()
 	a.outputMode = 0o666 &^ os.FileMode(umask)
-	err := a.command().ExecuteContext(ctx)
+	status := a.end(ctx, a.command().ExecuteContext(ctx))
+	a.reportEnd(status)
+	os.Exit(status)
+}
+
+// end reports how a command ended, and returns the exit status.
+func (a *app) end(ctx context.Context, err error) int {
 	var inner innerExit
-	if errors.As(err, &inner) { // it has said everything already
-		os.Exit(int(inner))
+	switch {
+	case errors.As(err, &inner): // it has said everything already
+		return int(inner)
+	case ctx.Err() != nil && !(a.endedBySignal && err == nil):
+		if !a.asJSON() {
+			fmt.Fprintln(a.stderr, "carosbuild: interrupted")
+		} else {
+			a.event(jsonEvent{Event: build.Event{Kind: errorEvent, Text: "interrupted"}})
+		}
+		return exitInterrupted
+	case err != nil:
+		return a.report(err)
 	}
-	if ctx.Err() != nil && !(a.endedBySignal && err == nil) {
-		fmt.Fprintln(os.Stderr, "carosbuild: interrupted")
-		os.Exit(exitInterrupted)
-	}
-	if err != nil {
-		os.Exit(a.report(err))
-	}
+	return 0
 }

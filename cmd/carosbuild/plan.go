@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
 // printPlan shows a plan on stdout.
@@ -53,15 +54,15 @@ func (c *buildCommand) printPlan(j *job) error {
 				fmt.Fprintf(w, "\t\t\t  not looked up: %s\n", printable(oneLine(p.Unresolved)))
 			}
 			if p.Why != "" && p.Why != build.NotRemembered {
-				fmt.Fprintf(w, "\t\t\t  because %s\n", clip(oneLine(p.Why), 200))
+				fmt.Fprintf(w, "\t\t\t  because %s\n", terminal.Cut(oneLine(p.Why), 200))
 			}
 		}
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	if j.disk != nil {
-		fmt.Fprintf(out, "disk %s from %s\n", j.disk.ID, j.disk.Stage)
+	for _, p := range j.disks {
+		fmt.Fprintf(out, "disk %s from %s\n", p.disk.ID, p.disk.Stage)
 	}
 	fmt.Fprintf(out, "%d of %d steps are cached", cached, steps)
 	if n := j.plan.Unresolved(); n > 0 {
@@ -72,7 +73,7 @@ func (c *buildCommand) printPlan(j *job) error {
 }
 
 func title(p build.StepPlan) string {
-	return strings.TrimSpace(p.Kind + " " + clip(oneLine(p.Text), 90))
+	return strings.TrimSpace(p.Kind + " " + terminal.Cut(oneLine(p.Text), 90))
 }
 
 // printWhy shows why stages do not stay as they are.
@@ -92,18 +93,18 @@ func (c *buildCommand) printWhy(j *job) error {
 				continue
 			}
 			causes++
-			fmt.Fprintf(c.stdout, "%s %d/%d %s\n  runs because %s\n", s.ID, i+1, len(s.Steps), title(p), clip(oneLine(p.Why), 200))
+			fmt.Fprintf(c.stdout, "%s %d/%d %s\n  runs because %s\n", s.ID, i+1, len(s.Steps), title(p), terminal.Cut(oneLine(p.Why), 200))
 		}
 	}
 	if runs > causes {
-		fmt.Fprintf(c.stdout, "and %s that stand on what runs\n", plural(runs-causes, "stage"))
+		fmt.Fprintf(c.stdout, "and %s based on what runs\n", plural(runs-causes, "stage"))
 	}
 	if runs > 0 {
 		return nil
 	}
 	what := ""
-	if j.disk != nil {
-		what = " for disk " + j.disk.ID
+	for i, p := range j.disks {
+		what += []string{" for disk ", ", "}[min(i, 1)] + p.disk.ID
 	}
 	_, err := fmt.Fprintf(c.stdout, "nothing would run%s: all %d steps of %d stages are stored\n", what, steps, len(j.plan.Stages))
 	return err
@@ -112,14 +113,16 @@ func (c *buildCommand) printWhy(j *job) error {
 func whyCommand(a *app) *cobra.Command {
 	c := &buildCommand{app: a, dryRun: true, whyOnly: true, network: a.env("NETWORK", "host")}
 	cmd := &cobra.Command{
-		Use:   "why FILE...",
-		Short: "Say why steps would run again: what has changed since they did",
-		Args:  cobra.ArbitraryArgs,
+		ValidArgsFunction: a.completeArgs(declArg),
+		Use:               "why FILE...",
+		Short:             "Say why steps would run again: what has changed since they did",
+		Args:              cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c.declFiles = args
 			return c.run(cmd)
 		},
 	}
 	c.planFlags(cmd)
+	cmd.Flags().Lookup("json").Usage = "print the plan, with the reasons, as JSON"
 	return cmd
 }

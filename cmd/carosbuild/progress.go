@@ -5,7 +5,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -33,8 +32,9 @@ func (a *app) newDisplay() (display, error) {
 	case "quiet":
 		return quiet{}, nil
 	case "json":
-		return &jsonDisplay{w: a.stderr}, nil
+		return newJSONDisplay(a.events()), nil
 	case "plain":
+		a.outputShown = true
 		return newPlain(a.stderr), nil
 	case "tty":
 		return newLive(a.stderr, terminalSize(f), a.color()), nil
@@ -42,6 +42,7 @@ func (a *app) newDisplay() (display, error) {
 		if tty && a.getenv("TERM") != "dumb" && a.getenv("CI") == "" {
 			return newLive(a.stderr, terminalSize(f), a.color()), nil
 		}
+		a.outputShown = true
 		return newPlain(a.stderr), nil
 	}
 	return nil, usagef("--progress %q: want auto, tty, plain, json or quiet", a.progress)
@@ -63,29 +64,14 @@ type quiet struct{}
 func (quiet) show(build.Event) {}
 func (quiet) close()           {}
 
-// jsonDisplay writes one event a line.
-type jsonDisplay struct {
-	mu sync.Mutex
-	w  io.Writer
-}
-
-func (d *jsonDisplay) show(e build.Event) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	doc, err := json.Marshal(e)
-	if err == nil {
-		_, _ = d.w.Write(append(terminal.JSON(doc), '\n')) // nobody to tell
-	}
-}
-
-func (d *jsonDisplay) close() {}
-
-// plain writes lines that a log can be read by: each begins with its stage.
+// plain writes lines that a log can be read by: each begins with the time of the
+// day and its stage.
 type plain struct {
-	mu   sync.Mutex
-	w    io.Writer
-	last map[string]time.Time // of progress lines
-	pct  map[string]int64
+	mu    sync.Mutex
+	tally tally
+	w     io.Writer
+	last  map[string]time.Time // of progress lines
+	pct   map[string]int64
 }
 
 func newPlain(w io.Writer) *plain {
@@ -110,8 +96,10 @@ func shownEvent(e build.Event) build.Event {
 func (d *plain) show(e build.Event) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if line := d.line(shownEvent(e)); line != "" {
-		fmt.Fprintln(d.w, line)
+	e = shownEvent(e)
+	d.tally.count(e)
+	if line := d.line(e); line != "" {
+		fmt.Fprintln(d.w, e.Time.Format(time.TimeOnly), line)
 	}
 }
 
@@ -120,16 +108,19 @@ func (d *plain) show(e build.Event) {
 const plainText = 120
 
 func (d *plain) line(e build.Event) string {
-	tag := "[" + e.Stage + "] "
-	if e.Stage == "" {
-		tag = ""
-	}
+	tag := tagOf(e.Stage)
 	step := fmt.Sprintf("%d/%d ", e.Step, e.Steps)
 	switch e.Kind {
+	case build.Begun:
+		return fmt.Sprintf("build %s: %s, %s", e.Text, plural(e.Stages, "stage"), plural(e.Steps, "step"))
+	case build.StageStarted:
+		if d.tally.stages > 0 {
+			return fmt.Sprintf("%sstage %d of %d, %s", tag, len(d.tally.seen), d.tally.stages, plural(e.Steps, "step"))
+		}
 	case build.StepCached:
-		return tag + step + "cached: " + clip(e.Text, plainText)
+		return tag + step + "cached: " + terminal.Cut(oneLine(e.Text), plainText)
 	case build.StepStarted:
-		return tag + step + clip(e.Text, plainText)
+		return tag + step + terminal.Cut(oneLine(e.Text), plainText)
 	case build.StepDone:
 		return tag + step + "done in " + seconds(e.Seconds)
 	case build.StepOutput:
@@ -140,7 +131,7 @@ func (d *plain) line(e build.Event) string {
 		}
 		return tag + "stage done in " + seconds(e.Seconds)
 	case build.Note:
-		return tag + e.Text
+		return tag + printable(e.Text)
 	case build.Progress:
 		id := e.Stage + "\x00" + e.Text
 		if d.last[id].IsZero() {
@@ -174,12 +165,20 @@ func amount(done, total int64, unit string) string {
 		if total <= 0 {
 			return size(done)
 		}
-		return fmt.Sprintf("%s of %s (%d %%)", size(done), size(total), done*100/total)
+		return fmt.Sprintf("%s (%d %%)", part(done, total, unit), done*100/total)
 	}
 	if total <= 0 {
 		return fmt.Sprintf("%d %s", done, unit)
 	}
-	return fmt.Sprintf("%d of %d %s (%d %%)", done, total, unit, done*100/total)
+	return fmt.Sprintf("%s (%d %%)", part(done, total, unit), done*100/total)
+}
+
+// part is how much of a total is done, without the percentage.
+func part(done, total int64, unit string) string {
+	if unit == "" {
+		return size(done) + " of " + size(total)
+	}
+	return fmt.Sprintf("%d of %d %s", done, total, unit)
 }
 
 // whole is all of something that is done.

@@ -8,6 +8,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -17,6 +19,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/disk"
@@ -40,12 +43,15 @@ const prunedByDefault = 30 * day
 func newPruneCommand(a *app) *cobra.Command {
 	c := &pruneCommand{app: a}
 	cmd := &cobra.Command{
-		Use:   "prune [BUILDID...]",
-		Short: "Remove builds that were not used for a while, and downloads",
+		ValidArgsFunction: a.completeArgs(buildIDArg),
+		Use:               "prune [BUILDID...]",
+		Short:             "Remove builds that were not used for a while, and downloads",
 		Long: `Remove builds that were not used for a while, with their images, logs and the
 steps that no other build needs, and what is kept of downloads, git trees and
-caches of stages that no build has used since. Use is a build that had nothing
-to do, or a command that names the build.
+caches of stages that no build has used since. A build counts as used when it is
+run again and has nothing to do, and when a command names it.
+
+It asks nothing. On a terminal it says what it is about to remove; --dry-run only says it.
 
 Images that have another name stay, such as one given by --success-tag, and
 those of podman's containers. What tags, suites and branches were resolved to
@@ -74,7 +80,7 @@ can be removed.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&c.olderThan, "older-than", "", "remove what was not used for so long, such as 12h, 10d or 4w (default 30d)")
+	f.StringVar(&c.olderThan, "older-than", "", "remove what was not used for so long, such as 12h, 10d, 4w or 3mo (default 30d)")
 	f.StringVar(&c.maxSize, "max-size", "", "remove what was not used for longest until at most this is left, such as 40G; the newest build stays")
 	f.BoolVar(&c.all, "all", false, "remove everything that can be made or fetched again")
 	f.BoolVarP(&c.dry, "dry-run", "n", false, "only say what would be removed")
@@ -115,22 +121,33 @@ func (c *pruneCommand) rule(args []string, now time.Time) (rule build.PruneRule,
 	return rule, most, nil
 }
 
-// parseAge reads a duration: a number of days or weeks, or as Go has them.
+// ageUnits are those that Go's durations lack.
+var ageUnits = []struct {
+	name string
+	unit time.Duration
+}{{"mo", 30 * day}, {"d", day}, {"w", 7 * day}, {"y", 365 * day}}
+
+// parseAge reads a duration: a number of days, weeks, months or years, or as Go has
+// them, but for minutes alone, which somebody might take for months.
 func parseAge(s string) (time.Duration, error) {
-	digits, unit := strings.TrimSuffix(s, "d"), day
-	if weeks, ok := strings.CutSuffix(s, "w"); ok {
-		digits, unit = weeks, 7*day
-	}
 	const longest = 100 * 365 * day
-	d, err := time.ParseDuration(s)
-	if digits != s {
-		var n uint64
-		if n, err = strconv.ParseUint(digits, 10, 64); err == nil && n <= uint64(longest/unit) {
-			return time.Duration(n) * unit, nil
+	wrong := errors.New("want a number of hours, days, weeks or months, such as 12h, 10d, 4w or 3mo")
+	for _, u := range ageUnits {
+		digits, ok := strings.CutSuffix(s, u.name)
+		if !ok {
+			continue
 		}
+		if n, err := strconv.ParseUint(digits, 10, 64); err == nil && n <= uint64(longest/u.unit) {
+			return time.Duration(n) * u.unit, nil
+		}
+		return 0, wrong
 	}
-	if err != nil || d < 0 || d > longest || digits != s {
-		return 0, errors.New("want a number of hours, days or weeks, such as 12h, 10d or 4w")
+	if digits, ok := strings.CutSuffix(s, "m"); ok && strings.Trim(digits, "0123456789") == "" && digits != "" {
+		return 0, fmt.Errorf("a month is written %smo; for minutes write 0h%s", digits, s)
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil || d < 0 || d > longest {
+		return 0, wrong
 	}
 	return d, nil
 }
@@ -154,6 +171,12 @@ func (c *pruneCommand) prune(ctx context.Context, s *layer.Store, p layer.Paths,
 	}
 	if c.dry {
 		return c.print(l, plan, most, "would be removed", "would be left")
+	}
+	if isTerminal(c.stdout) { // it takes a while, and who sees that it is wrong can still end it
+		if err := c.printBuilds(l, plan); err != nil {
+			return err
+		}
+		c.printSize(plan, "will be removed")
 	}
 	if err := plan.Remove(ctx); err != nil {
 		return err
@@ -214,6 +237,31 @@ func (c *pruneCommand) leftovers(s *layer.Store, p layer.Paths, d dirs) (*build.
 
 // print says what goes and what is left.
 func (c *pruneCommand) print(l *build.Leftovers, p *build.Pruning, most int64, gone, left string) error {
+	if c.dry || !isTerminal(c.stdout) { // there it was shown before
+		if err := c.printBuilds(l, p); err != nil {
+			return err
+		}
+	}
+	c.printSize(p, gone)
+	for _, id := range p.InUse {
+		fmt.Fprintf(c.stderr, "carosbuild: warning: build %s stays: podman has a container of it\n", id)
+	}
+	if most >= 0 && p.Left > most {
+		fmt.Fprintf(c.stderr, "carosbuild: warning: the newest build, with what was used since, takes more than %s\n", c.maxSize)
+	}
+	_, err := fmt.Fprintf(c.stdout, "%s: %s\n", left, size(p.Left))
+	return err
+}
+
+// printSize says how much goes.
+func (c *pruneCommand) printSize(p *build.Pruning, gone string) {
+	layers, units := p.Size()
+	fmt.Fprintf(c.stdout, "%s: %s, %s of %s, logs and downloads of %s\n", gone, plural(len(p.Builds), "build"),
+		plural(len(p.Store.Layers()), "layer"), size(layers), size(units))
+}
+
+// printBuilds lists the builds that go.
+func (c *pruneCommand) printBuilds(l *build.Leftovers, p *build.Pruning) error {
 	if len(p.Builds) > 0 {
 		w := tabwriter.NewWriter(c.stdout, 0, 8, 2, ' ', 0)
 		fmt.Fprintln(w, "BUILD ID\tSTAGES\tUSED")
@@ -233,15 +281,11 @@ func (c *pruneCommand) print(l *build.Leftovers, p *build.Pruning, most int64, g
 			return err
 		}
 	}
-	layers, units := p.Size()
-	fmt.Fprintf(c.stdout, "%s: %s, %s of %s, logs and downloads of %s\n", gone, plural(len(p.Builds), "build"),
-		plural(len(p.Store.Layers()), "layer"), size(layers), size(units))
-	for _, id := range p.InUse {
-		fmt.Fprintf(c.stderr, "carosbuild: warning: build %s stays: podman has a container of it\n", id)
-	}
-	if most >= 0 && p.Left > most {
-		fmt.Fprintf(c.stderr, "carosbuild: warning: the newest build, with what was used since, takes more than %s\n", c.maxSize)
-	}
-	_, err := fmt.Fprintf(c.stdout, "%s: %s\n", left, size(p.Left))
-	return err
+	return nil
+}
+
+// isTerminal reports whether a person reads what is written.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
 }

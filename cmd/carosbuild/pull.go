@@ -31,8 +31,9 @@ type pullCommand struct {
 func newPullCommand(a *app) *cobra.Command {
 	c := &pullCommand{app: a}
 	cmd := &cobra.Command{
-		Use:   "pull SOURCE [BUILDID:STAGE]",
-		Short: "Fetch an image from a registry, a directory or an archive into the store",
+		ValidArgsFunction: a.completeArgs(filesArg, noArg),
+		Use:               "pull SOURCE [BUILDID:STAGE]",
+		Short:             "Fetch an image from a registry, a directory or an archive into the store",
 		Long: `Fetch an image from a registry, a directory or an archive into the store, where
 "carosbuild shell" and podman find it under its name, and under BUILDID:STAGE if
 that is given.`,

@@ -30,9 +30,9 @@ func (a *app) registry(store layer.Paths) layer.Registry {
 }
 
 // openStore opens the store. containers/storage would make a directory of its
-// own below /tmp where XDG_RUNTIME_DIR is not set, as in most CI jobs.
+// own below /tmp where XDG_RUNTIME_DIR is of no use, as in most CI jobs.
 func (a *app) openStore(ctx context.Context, p layer.Paths, d dirs) (*layer.Store, error) {
-	if a.getenv("XDG_RUNTIME_DIR") == "" {
+	if layer.RuntimeDir(a.getenv) == "" {
 		run := filepath.Join(d.state, "run")
 		if err := os.MkdirAll(run, 0o700); err != nil {
 			return nil, err
@@ -68,11 +68,11 @@ func (a *app) shut(p layer.Paths, d dirs) error {
 
 // withStore opens the store inside the namespaces for f.
 func (a *app) withStore(cmd *cobra.Command, foreground bool, f func(ctx context.Context, s *layer.Store, p layer.Paths, d dirs) error) error {
-	if inside, err := a.inside(cmd, foreground); err != nil || !inside {
-		return err
-	}
 	d, err := a.dirs()
 	if err != nil {
+		return err
+	}
+	if inside, err := a.inside(cmd, foreground); err != nil || !inside {
 		return err
 	}
 	p, err := layer.PodmanPaths(a.getenv, a.account().UID)
@@ -95,33 +95,6 @@ func markDamaged(s *layer.Store, err error) error {
 		errs = errors.Join(errs, s.MarkDamaged(d.Layer, d.Error()))
 	}
 	return errs
-}
-
-// stageImage finds the image that BUILDID[:STAGE] or an image name means. A
-// build id alone means its last stage that was built to the end.
-func (a *app) stageImage(s *layer.Store, name string) (string, error) {
-	builds := a.builds(layer.Paths{GraphRoot: s.GraphRoot()})
-	images, err := s.Images()
-	if err != nil {
-		return "", err
-	}
-	id, stage, hasStage := strings.Cut(name, ":")
-	found, of := "", ""
-	for _, st := range build.StoredStages(images, builds, a.visible()) { // by name in each build
-		if st.BuildID == id && (hasStage && st.Stage == stage || !hasStage && st.Status == build.Done) {
-			found, of = build.ImageName(st.BuildID, st.Stage), st.BuildID
-		}
-	}
-	if found != "" {
-		return found, builds.Use(of, time.Now())
-	}
-	if _, ok, err := s.ImageByName(name); err != nil || ok {
-		return name, err
-	}
-	if a.hidden(s)(id) {
-		return "", usagef("build %s is somebody else's: --foreign shows those", id)
-	}
-	return "", usagef("no image %s is stored (carosbuild images lists them, carosbuild pull fetches one)", name)
 }
 
 // transfers shows the progress of transfers, and what they wait for.
@@ -162,10 +135,11 @@ func pushOptions(d dirs, compression string) (layer.PushOptions, error) {
 func pushCommand(a *app) *cobra.Command {
 	var compression string
 	cmd := &cobra.Command{
-		Use:     "push BUILDID[:STAGE] REGISTRY/REPOSITORY[:TAG]",
-		Short:   "Push the image of a stage to a registry",
-		Example: "  carosbuild push 2026-11-23-101500-me:020-caros registry.example.org/caros/base:1",
-		Args:    exactly(2),
+		ValidArgsFunction: a.completeArgs(stageArg, noArg),
+		Use:               "push BUILDID[:STAGE] REGISTRY/REPOSITORY[:TAG]",
+		Short:             "Push the image of a stage to a registry",
+		Example:           "  carosbuild push 2026-11-23-101500-me:020-caros registry.example.org/caros/base:1",
+		Args:              exactly(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.transfer(cmd, args[0], compression, func(ctx context.Context, s *layer.Store, r layer.Registry, image string, o layer.PushOptions) error {
 				h, err := s.Push(ctx, r, image, args[1], o)
@@ -184,10 +158,11 @@ func pushCommand(a *app) *cobra.Command {
 func exportCommand(a *app) *cobra.Command {
 	var to, compression string
 	cmd := &cobra.Command{
-		Use:     "export BUILDID[:STAGE] --to oci:DIR[:TAG]|docker-archive:FILE[:NAME]",
-		Short:   "Write the image of a stage to a directory or an archive",
-		Example: "  carosbuild export 2026-11-23-101500-me:020-caros --to oci:out",
-		Args:    exactly(1),
+		ValidArgsFunction: a.completeArgs(stageArg, noArg),
+		Use:               "export BUILDID[:STAGE] --to oci:DIR[:TAG]|docker-archive:FILE[:NAME]",
+		Short:             "Write the image of a stage to a directory or an archive",
+		Example:           "  carosbuild export 2026-11-23-101500-me:020-caros --to oci:out",
+		Args:              exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !strings.HasPrefix(to, "oci:") && !strings.HasPrefix(to, "docker-archive:") {
 				return usagef("--to %q: want oci:DIR[:TAG] or docker-archive:FILE[:NAME]", to)
@@ -205,7 +180,7 @@ func exportCommand(a *app) *cobra.Command {
 
 func (a *app) transfer(cmd *cobra.Command, name, compression string, f func(context.Context, *layer.Store, layer.Registry, string, layer.PushOptions) error) error {
 	return a.withStore(cmd, false, func(ctx context.Context, s *layer.Store, p layer.Paths, d dirs) error {
-		image, err := a.stageImage(s, name)
+		image, err := a.stageImage(s, false, name)
 		if err != nil {
 			return err
 		}

@@ -251,8 +251,12 @@ func grounds(started []build.Started) map[string]*decl.Stage {
 // disk's root file system; "" when there are several.
 func (c *buildCommand) successStage(j *job, targets []string) string {
 	switch {
-	case j.disk != nil:
-		return j.disk.Stage
+	case len(j.disks) > 0:
+		stage := j.disks[0].disk.Stage
+		if slices.ContainsFunc(j.disks, func(p diskOutputs) bool { return p.disk.Stage != stage }) {
+			return ""
+		}
+		return stage
 	case len(targets) == 1:
 		return targets[0]
 	}

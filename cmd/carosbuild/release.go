@@ -5,6 +5,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,8 +40,9 @@ type releaseCommand struct {
 func newReleaseCommand(a *app) *cobra.Command {
 	c := &releaseCommand{app: a}
 	cmd := &cobra.Command{
-		Use:   "release BUILDID[:STAGE] --to DIR",
-		Short: "Make a directory of images, sums, package list and changes since a former release",
+		ValidArgsFunction: a.completeArgs(stageArg, noArg),
+		Use:               "release BUILDID[:STAGE] --to DIR",
+		Short:             "Make a directory of images, sums, package list and changes since a former release",
 		Long: "Make a directory with the disks and artifacts of a build, their sums, the list of the packages of its stage, and all of\n" +
 			"it as data; with --since, what has changed since a former release.\n\n" +
 			"The template of names knows {id}, {stage}, {disk}, {version}, {date}, {name} and {ext} of the image's own name, and what --var sets.",
@@ -197,7 +199,9 @@ func (c *releaseCommand) former(ctx context.Context, s *layer.Store, d dirs) (_ 
 // sources are the disks that the build wrote, and its artifacts.
 func (c *releaseCommand) sources(ctx context.Context, b *stored, r *release.Release) ([]release.Source, error) {
 	var out []release.Source
+	disks := map[string]string{} // of outputs, by name
 	for _, o := range b.report.Outputs {
+		disks[filepath.Base(o.Path)] = o.Disk
 		s := release.Source{Name: filepath.Base(o.Path), Format: o.Format, SHA256: o.SHA256, Open: func() (*os.File, error) { return openOutput(o) }}
 		if c.link {
 			s.Link = o.Path
@@ -216,10 +220,11 @@ func (c *releaseCommand) sources(ctx context.Context, b *stored, r *release.Rele
 	for _, f := range set.Artifacts {
 		out = append(out, release.Source{Name: path.Base(f.Name), Open: f.Open})
 	}
-	c.values["id"], c.values["stage"], c.values["disk"] = b.id, r.Stage, b.report.Disk
+	c.values["id"], c.values["stage"] = b.id, r.Stage
 	c.values["date"] = r.Date.Format("2006-01-02")
 	for i := range out {
 		c.values["name"], c.values["ext"] = release.SplitName(out[i].Name)
+		c.values["disk"] = cmp.Or(disks[out[i].Name], b.report.Disk)
 		template := c.template
 		if c.values["ext"] == "" {
 			template = strings.ReplaceAll(template, ".{ext}", "")

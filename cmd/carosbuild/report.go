@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk"
 )
 
@@ -20,11 +21,11 @@ import (
 func (c *buildCommand) writeReport(r *build.Report, e *build.Engine, j *job) {
 	r.Program = buildVersion()
 	r.Declarations = c.declarations()
-	if j.disk != nil {
-		r.Disk = j.disk.ID
+	if len(j.disks) == 1 {
+		r.Disk = j.disks[0].disk.ID
 	}
 	if r.Status == build.Done {
-		r.Outputs = c.writtenOutputs()
+		r.Outputs = c.writtenOutputs(j.disks)
 	}
 	r.Trees = j.resolved.Trees
 	for _, a := range j.decl.Artifacts {
@@ -48,20 +49,36 @@ func (c *buildCommand) declarations() []build.FileReport {
 }
 
 // writtenOutputs are the files of --out as they are now. Devices and pipes are
-// no files. Digests are left to whoever asks for one first: most formats are
-// not written front to back, so that it would take a second pass.
-func (c *buildCommand) writtenOutputs() []build.Output {
+// no files. A format that is not written front to back has no digest yet: that
+// would take a second pass, and is left to whoever asks for one first.
+func (c *buildCommand) writtenOutputs(disks []diskOutputs) []build.Output {
 	var outs []build.Output
-	for _, o := range c.outputs() {
-		for _, path := range o.Files() {
-			if out, ok := outputOf(path); ok {
-				out.Format = string(o.Format)
-				if f, err := disk.FormatFor(string(o.Format), o.Path); err == nil {
-					out.Format = string(f)
+	for i, p := range disks {
+		for _, o := range p.outs {
+			for _, f := range filesOf(p.disk, o) {
+				if i < len(c.made) {
+					f.SHA256 = c.made[i].Sums[f.Path]
 				}
-				outs = append(outs, out)
+				outs = append(outs, f)
 			}
 		}
+	}
+	return outs
+}
+
+// filesOf are the files of one output.
+func filesOf(k *decl.Disk, o disk.Output) []build.Output {
+	var outs []build.Output
+	for _, path := range o.Files() {
+		out, ok := outputOf(path)
+		if !ok {
+			continue
+		}
+		out.Disk, out.Format = k.ID, string(o.Format)
+		if f, err := disk.FormatFor(string(o.Format), o.Path); err == nil {
+			out.Format = string(f)
+		}
+		outs = append(outs, out)
 	}
 	return outs
 }

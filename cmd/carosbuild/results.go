@@ -32,8 +32,9 @@ type resultsCommand struct {
 func newResultsCommand(a *app) *cobra.Command {
 	c := &resultsCommand{app: a}
 	cmd := &cobra.Command{
-		Use:   "results BUILDID[:STAGE] --to DIR",
-		Short: "Write the artifacts of a build into a directory",
+		ValidArgsFunction: a.completeArgs(stageArg, noArg),
+		Use:               "results BUILDID[:STAGE] --to DIR",
+		Short:             "Write the artifacts of a build into a directory",
 		Example: `  carosbuild results 2026-11-23-101500-me --to out
   carosbuild results 2026-11-23-101500-me:050-yocto --to out --logs --packages`,
 		Args: exactly(1),
@@ -172,54 +173,37 @@ type stored struct {
 	undo   []func() error
 }
 
-// openBuild finds the build that BUILDID[:STAGE] means. Without a stage it is
-// the last of its targets, or the half-done stage of a build that has failed.
+// openBuild finds the build, and its stage, that a name means, see build.Picker.
+// A build may have left nothing but a report.
 func (a *app) openBuild(s *layer.Store, d dirs, name string) (*stored, error) {
 	id, stage, only := strings.Cut(name, ":")
-	if id == "" || cleanBuildID(id) != id || strings.Trim(id, ".") == "" || strings.Contains(stage, "/") {
+	if id == "" || cleanBuildID(id) != id && only || strings.Trim(id, ".") == "" || strings.Contains(name, "/") {
 		return nil, usagef("%q is no BUILDID[:STAGE]", name)
 	}
 	if a.hidden(s)(id) {
 		return nil, usagef("build %s is somebody else's: --foreign shows those", id)
 	}
-	b := &stored{store: s, id: id, only: only, logDir: filepath.Join(logsDir(d), id), roots: map[string]*results.Root{}}
-	var err error
-	b.report, err = build.ReadReport(b.logDir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+	found, err := a.pick(s, true, name)
+	if err == nil {
+		id, stage, only = found.BuildID, found.Stage, found.Named
 	}
-	names := []string{name}
-	if !only && b.report != nil {
-		names = []string{id + ":" + lastStage(b.report), id}
+	b := &stored{store: s, id: id, stage: stage, only: only, logDir: filepath.Join(logsDir(d), id), roots: map[string]*results.Root{}}
+	none := (*build.NoStageError)(nil)
+	if err != nil && (only || !errors.As(err, &none)) {
+		return nil, a.pickError(err)
 	}
-	for _, n := range names {
-		var image string
-		image, err = a.stageImage(s, n)
-		if stage, ok := strings.CutPrefix(image, build.ImageName(id, "")); ok && err == nil {
-			b.stage = stage
-			return b, nil
-		}
+	report, reportErr := build.ReadReport(b.logDir)
+	b.report = report
+	switch {
+	case reportErr != nil && !errors.Is(reportErr, fs.ErrNotExist):
+		return nil, reportErr
+	case err != nil && report == nil:
+		return nil, usagef("no image of a build or stage %s is stored%s", name, none.Hint)
 	}
-	if b.report != nil && !only {
-		return b, nil
-	}
-	if err == nil { // the name of an image of something else
-		err = usagef("%s is no build", name)
-	}
-	return nil, err
+	return b, nil
 }
 
 func logsDir(d dirs) string { return filepath.Join(d.state, "logs") }
-
-func lastStage(r *build.Report) string {
-	if r.Failed != nil && r.Failed.Image != "" {
-		return strings.TrimPrefix(r.Failed.Image, r.BuildID+":")
-	}
-	if len(r.Targets) == 0 {
-		return ""
-	}
-	return r.Targets[len(r.Targets)-1]
-}
 
 // root is the root file system of one of the build's stages.
 func (b *stored) root(ctx context.Context, stage string) (*results.Root, error) {

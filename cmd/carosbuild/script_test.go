@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -18,6 +19,10 @@ import (
 var update = flag.Bool("update", false, "rewrite what the scripts expect")
 
 func TestMain(m *testing.M) {
+	if os.Getenv(liveChild) != "" {
+		showLive()
+		return
+	}
 	testscript.Main(m, map[string]func(){"carosbuild": main})
 }
 
@@ -29,6 +34,11 @@ func TestScripts(t *testing.T) {
 		UpdateScripts: *update,
 		Cmds:          map[string]func(*testscript.TestScript, bool, []string){"disk": makeDisk, "flip": flipByte},
 		Setup: func(e *testscript.Env) error {
+			source, err := filepath.Abs("../..")
+			if err != nil {
+				return err
+			}
+			e.Setenv("SOURCE", source)
 			e.Setenv("HOME", e.WorkDir+"/home")
 			e.Setenv("XDG_RUNTIME_DIR", e.WorkDir+"/run")
 			if err := os.MkdirAll(e.WorkDir+"/home", 0o700); err != nil {

@@ -36,8 +36,9 @@ type serveCommand struct {
 func newServeCommand(a *app) *cobra.Command {
 	c := &serveCommand{app: a}
 	cmd := &cobra.Command{
-		Use:   "serve [BUILDID[:STAGE]]",
-		Short: "Serve disks, artifacts, packages and logs of a build to browsers",
+		ValidArgsFunction: a.completeArgs(stageArg, noArg),
+		Use:               "serve [BUILDID[:STAGE]]",
+		Short:             "Serve disks, artifacts, packages and logs of a build to browsers",
 		Example: `  carosbuild serve                            the newest build, for this machine only
   carosbuild serve ID --listen 192.0.2.1:8080 for everybody who reaches that address`,
 		Args: cobra.ArbitraryArgs,
@@ -81,6 +82,7 @@ func (c *serveCommand) address() (string, error) {
 }
 
 func (c *serveCommand) run(ctx context.Context, s *layer.Store, d dirs, addr, name string) (err error) {
+	c.stageShown = true
 	hidden := c.hidden(s)
 	reports := slices.DeleteFunc(readReports(logsDir(d)), func(r *build.Report) bool { return hidden(r.BuildID) })
 	if name == "" {

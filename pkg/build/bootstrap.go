@@ -35,7 +35,7 @@ func (r *stageRun) bootstrap(ctx context.Context, s *StepPlan) error {
 		if err := f.Unpack(ctx, res, w.Root()); err != nil {
 			return err
 		}
-		if err := r.script(ctx, s, w, res.ConfigureScript(), nil); err != nil {
+		if err := r.script(ctx, s, w, res.ConfigureScript(), nil, res.BasePackages()); err != nil {
 			return err
 		}
 		install := res.InstallScript()
@@ -52,15 +52,16 @@ func (r *stageRun) bootstrap(ctx context.Context, s *StepPlan) error {
 		return r.script(ctx, s, w, install, []runc.Mount{
 			{Source: dir, Target: debian.RunDir, ReadOnly: true},
 			{Source: f.DebsDir(), Target: debian.DebsMount, ReadOnly: true},
-		})
+		}, 0)
 	})
 }
 
-// script runs a shell script as the superuser, without a network.
-func (r *stageRun) script(ctx context.Context, s *StepPlan, w *layer.Working, script string, mounts []runc.Mount) error {
+// script runs a shell script as the superuser, without a network. It configures
+// so many packages; 0 where apt says how many.
+func (r *stageRun) script(ctx context.Context, s *StepPlan, w *layer.Working, script string, mounts []runc.Mount, packages int) error {
 	return r.command(ctx, s, w, sandboxed{
 		args: []string{"/bin/sh", "-c", script}, user: runc.User{Home: "/root"}, mounts: mounts,
-		env: r.environment(runc.User{Home: "/root"}), network: runc.NoNetwork,
+		env: r.environment(runc.User{Home: "/root"}), network: runc.NoNetwork, packages: int64(packages),
 	})
 }
 

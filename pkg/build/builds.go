@@ -30,6 +30,13 @@ type BuildInfo struct {
 	Owner   string    `json:"owner"`
 	Started time.Time `json:"started"`
 	Pulled  bool      `json:"pulled,omitempty"` // its stages were not built here
+
+	// What the build was of; Note fills in the lists of stages.
+	Declaration []string `json:"declaration,omitempty"` // names of the files, without directories
+	Targets     []string `json:"targets,omitempty"`     // stages
+	Disks       []string `json:"disks,omitempty"`       // ids of those that were written
+	DiskStages  []string `json:"disk_stages,omitempty"` // those that the disks are made from
+	Leaves      []string `json:"leaves,omitempty"`      // stages that no other one needs
 }
 
 // BuildsDir is where a store's Builds are.

@@ -135,7 +135,7 @@ func composed(t *testing.T, text string, roots map[string]RootFS) (*DiskImage, e
 	d.Disks[0].Stage = "s" // a disk that names none is the caller's
 	epoch := int64(1700000000)
 	e := &Engine{Epoch: &epoch, Jobs: 2, CacheDir: t.TempDir()}
-	img, release, err := e.DiskFrom(t.Context(), d.Disks[0], roots)
+	images, release, err := e.DisksFrom(t.Context(), d.Disks[:1], roots)
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +147,7 @@ func composed(t *testing.T, text string, roots map[string]RootFS) (*DiskImage, e
 			t.Errorf("left in the cache directory: %v, %v", left, err)
 		}
 	})
-	return img, nil
+	return images[0], nil
 }
 
 // part is a partition's bytes.

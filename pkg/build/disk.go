@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -25,39 +26,57 @@ import (
 type DiskImage struct {
 	Layout *disk.Layout
 	Seed   []byte
-	VM     *ova.VM // for formats that say what machine it is for
-	Time   int64   // seconds since 1970, for formats that have one
-	id     string  // of the disk
+	VM     *ova.VM           // for formats that say what machine it is for
+	Time   int64             // seconds since 1970, for formats that have one
+	Sums   map[string]string // SHA-256, hexadecimal, of files that were written front to back, by absolute path, links resolved
+	id     string            // of the disk
 	// disc reads what a BIOS starts from a disc.
 	disc func(ctx context.Context) ([]byte, error)
 }
 
-// Disk composes a declared disk from built stages. Release is called when the
-// image has been written. What the declaration asks for and the stages do not
+// sum notes a digest. Disks are written one after the other.
+func (img *DiskImage) sum(path, sha256 string) {
+	if img.Sums == nil {
+		img.Sums = map[string]string{}
+	}
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
+	img.Sums[path] = sha256
+}
+
+// Disks composes declared disks from built stages. Release is called when the
+// images have been written. What the declaration asks for and the stages do not
 // have is a DeclarationError.
-func (e *Engine) Disk(ctx context.Context, d *decl.Disk, res *Result) (*DiskImage, func() error, error) {
+func (e *Engine) Disks(ctx context.Context, disks []*decl.Disk, res *Result) ([]*DiskImage, func() error, error) {
 	roots := map[string]RootFS{}
 	for id, s := range res.Stages {
 		roots[id] = StoredRoot{e.Store, s.Layer}
 	}
-	return e.DiskFrom(ctx, d, roots)
+	return e.DisksFrom(ctx, disks, roots)
 }
 
-// DiskFrom is Disk for stages that are wherever roots says; it needs nothing of
-// the Engine but CacheDir, Epoch and Jobs.
-func (e *Engine) DiskFrom(ctx context.Context, d *decl.Disk, roots map[string]RootFS) (*DiskImage, func() error, error) {
-	c := &composer{
-		engine: e, disk: d, initrds: map[decl.Span][]byte{}, noted: map[string]bool{}, roots: map[string]*tree.Tree{},
-		trees: &stageTrees{roots: roots, jobs: e.Jobs + 1, trees: map[string]*tree.Tree{}},
-	}
+// DisksFrom is Disks for stages that are wherever roots says; it needs nothing of
+// the Engine but CacheDir, Epoch and Jobs. A stage that several disks are made
+// from is walked, and searched for holes, once.
+func (e *Engine) DisksFrom(ctx context.Context, disks []*decl.Disk, roots map[string]RootFS) ([]*DiskImage, func() error, error) {
+	trees := &stageTrees{roots: roots, jobs: e.Jobs + 1, trees: map[string]*tree.Tree{}}
 	if e.Epoch != nil {
-		c.trees.clamp = *e.Epoch
+		trees.clamp = *e.Epoch
 	}
-	img, err := c.compose(ctx)
-	if err != nil {
-		return nil, nil, errors.Join(err, c.trees.release())
+	var images []*DiskImage
+	for _, d := range disks {
+		c := &composer{
+			engine: e, disk: d, trees: trees,
+			initrds: map[decl.Span][]byte{}, noted: map[string]bool{}, roots: map[string]*tree.Tree{},
+		}
+		img, err := c.compose(ctx)
+		if err != nil {
+			return nil, nil, errors.Join(err, trees.release())
+		}
+		images = append(images, img)
 	}
-	return img, c.trees.release, nil
+	return images, trees.release, nil
 }
 
 // Formats are the names of disk formats.
@@ -68,23 +87,42 @@ func Formats() []string {
 // WriteDisk writes the image to all outputs in one pass over it. Stdout is what
 // disk.StandardOutput means.
 func (e *Engine) WriteDisk(ctx context.Context, img *DiskImage, outs []disk.Output, stdout io.Writer) error {
+	return e.WriteDisks(ctx, []*DiskImage{img}, [][]disk.Output{outs}, stdout)
+}
+
+// WriteDisks writes each image to its outputs. No file appears before all are
+// complete.
+func (e *Engine) WriteDisks(ctx context.Context, images []*DiskImage, outs [][]disk.Output, stdout io.Writer) error {
+	var jobs []disk.Job
+	for i, img := range images {
+		j, err := e.writeJob(ctx, img, outs[i], stdout)
+		if err != nil {
+			return err
+		}
+		jobs = append(jobs, j)
+	}
+	return disk.WriteEach(ctx, jobs)
+}
+
+func (e *Engine) writeJob(ctx context.Context, img *DiskImage, outs []disk.Output, stdout io.Writer) (disk.Job, error) {
 	var names []string
 	for _, o := range outs {
 		names = append(names, o.Path)
 	}
 	text := "write " + strings.Join(names, ", ")
-	o := disk.WriteOptions{
+	j := disk.Job{Outputs: outs, Image: img.Layout.Image, Options: disk.WriteOptions{
 		Seed: img.Seed, Time: img.Time, Mode: e.OutputMode, Level: e.Level, VM: img.VM, Stdout: stdout,
+		Sum:      img.sum,
 		Progress: func(done, total int64) { e.event(Event{Kind: Progress, Text: text, Done: done, Total: total}) },
-	}
+	}}
 	if wantsISO(outs) {
 		bios, err := img.disc(ctx)
 		if err != nil {
-			return err
+			return j, err
 		}
-		o.ISO = img.Layout.ISO(img.id, img.Time, bios)
+		j.Options.ISO = img.Layout.ISO(img.id, img.Time, bios)
 	}
-	return disk.WriteAll(ctx, outs, img.Layout.Image, o)
+	return j, nil
 }
 
 // composer makes a disk.Spec of a declaration.

@@ -14,8 +14,9 @@ import (
 // EventKind names what an Event reports.
 type EventKind string
 
-// The kinds of events. Stage is set for all but disk ones.
+// The kinds of events. Stage is set for all that are about one.
 const (
+	Begun        EventKind = "build-started" // Text is the build id; Stages, and Steps of all of them
 	StageStarted EventKind = "stage-started"
 	StageDone    EventKind = "stage-done"   // Seconds is set
 	StepCached   EventKind = "step-cached"  // Step, Text
@@ -34,6 +35,7 @@ type Event struct {
 	Stage   string    `json:"stage,omitempty"`
 	Step    int       `json:"step,omitempty"`  // 1-based
 	Steps   int       `json:"steps,omitempty"` // of the stage
+	Stages  int       `json:"stages,omitempty"`
 	Key     string    `json:"key,omitempty"`
 	Text    string    `json:"text,omitempty"`
 	Done    int64     `json:"done,omitempty"`

@@ -69,6 +69,9 @@ func (h History) read(declaration, stage string) (past stagePast, ok bool) {
 // longest is the most bytes of a value that are remembered as they are.
 const longest = 200
 
+// mostFiles is how many files of one source are remembered.
+const mostFiles = 10000
+
 // short is a text, or if it is long what tells it from another one.
 func short(s string) string {
 	if len(s) <= longest {
@@ -81,7 +84,10 @@ func short(s string) string {
 func shortened(all []Ingredient) []Ingredient {
 	out := make([]Ingredient, len(all))
 	for i, g := range all {
-		out[i] = Ingredient{g.Name, short(g.Value)}
+		out[i] = Ingredient{Name: g.Name, Value: short(g.Value)}
+		if len(g.Files) <= mostFiles {
+			out[i].Files = g.Files
+		}
 	}
 	return out
 }
@@ -90,7 +96,7 @@ func shortened(all []Ingredient) []Ingredient {
 const NotRemembered = "no build of this stage is remembered"
 
 // Explain says of the first step of each stage that would run, in Why, what is
-// another than when the declaration was built last; not of stages that run because
+// different from when the declaration was built last; not of stages that run because
 // the one below does. What is cached has to be marked.
 func (h History) Explain(declaration string, p *Plan) {
 	anew := map[string]bool{} // stages that become others
@@ -135,7 +141,7 @@ func (past *stagePast) why(s *StagePlan, at int) string {
 	}
 	changes := differences(then.Ingredients, shortened(now.Ingredients))
 	if len(changes) == 0 {
-		return "what it stands on is another" + since
+		return "what it is based on changed" + since
 	}
 	const most = 3
 	if n := len(changes) - most; n > 0 {
@@ -147,8 +153,9 @@ func (past *stagePast) why(s *StagePlan, at int) string {
 // differences says in words what differs.
 func differences(then, now []Ingredient) []string {
 	before, after := map[string]string{}, map[string]string{}
+	files := map[string][]AddedFile{}
 	for _, g := range then {
-		before[g.Name] = g.Value
+		before[g.Name], files[g.Name] = g.Value, g.Files
 	}
 	var out []string
 	for _, g := range now {
@@ -156,6 +163,8 @@ func differences(then, now []Ingredient) []string {
 		switch old, ok := before[g.Name]; {
 		case !ok:
 			out = append(out, g.Name+" is new")
+		case old != g.Value && len(g.Files) > 0 && len(files[g.Name]) > 0:
+			out = append(out, fileChanges(strings.TrimPrefix(g.Name, filePrefix), files[g.Name], g.Files)...)
 		case old != g.Value && telling(old):
 			out = append(out, fmt.Sprintf("%s was %s", g.Name, quoted(old)))
 		case old != g.Value:
@@ -173,6 +182,41 @@ func differences(then, now []Ingredient) []string {
 	}
 	return out
 }
+
+// fileChanges says which files of a source changed, and how.
+func fileChanges(source string, then, now []AddedFile) []string {
+	before, after := map[string]AddedFile{}, map[string]bool{}
+	for _, f := range then {
+		before[f.Path] = f
+	}
+	name := func(f AddedFile) string {
+		if f.Path == "." {
+			return source
+		}
+		return strings.TrimSuffix(source, "/") + "/" + f.Path
+	}
+	var out []string
+	for _, f := range now {
+		after[f.Path] = true
+		switch old, ok := before[f.Path]; {
+		case !ok:
+			out = append(out, "file "+name(f)+" is new")
+		case old.Sum != f.Sum:
+			out = append(out, "file "+name(f)+" changed")
+		case old.Mode != f.Mode:
+			out = append(out, fmt.Sprintf("mode of %s was %s and is %s", name(f), permissions(old.Mode), permissions(f.Mode)))
+		}
+	}
+	for _, f := range then {
+		if !after[f.Path] {
+			out = append(out, "file "+name(f)+" is gone")
+		}
+	}
+	return out
+}
+
+// permissions are the last digits of a mode.
+func permissions(mode string) string { return mode[max(0, len(mode)-3):] }
 
 // telling reports whether a value says something to people.
 func telling(s string) bool {

@@ -63,7 +63,7 @@ func TestExplain(t *testing.T) {
 		"all stored":       {first, first, inputs(), 3, map[string]string{}},
 		"not done":         {first, first, inputs(), 1, map[string]string{"s 2": "its result is not stored: it was not done to its end, or was removed"}},
 		"a file":           {first, first, other, 1, map[string]string{"s 2": `file g was "gg" since build b1`}},
-		"something before": {first, first, other, 2, map[string]string{"s 3": "what it stands on is another since build b1"}},
+		"something before": {first, first, other, 2, map[string]string{"s 3": "what it is based on changed since build b1"}},
 		"a command":        {first, strings.Replace(first, "true", "false", 1), inputs(), 2, map[string]string{"s 3": `command was "true" since build b1`}},
 		"a long command":   {strings.Replace(first, "true", long, 1), first, inputs(), 2, map[string]string{"s 3": "command changed since build b1"}},
 		"another kind":     {first, strings.Replace(first, "RUN true", "USER root", 1), inputs(), 2, map[string]string{"s 3": `at its place there was RUN "true" since build b1`}},
@@ -124,5 +124,66 @@ func TestHistoryIsShort(t *testing.T) {
 	h.Explain("a.xml", p)
 	if diff := cmp.Diff(map[string]string{"s 1": "no build of this stage is remembered"}, reasons(p)); diff != "" {
 		t.Errorf("reasons (-want +got):\n%s", diff)
+	}
+}
+
+// TestWhichAddedFile names the files inside of an added directory.
+func TestWhichAddedFile(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string, mode os.FileMode) {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), mode); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	planned := func() *Plan {
+		t.Helper()
+		in := inputs()
+		in.Contents = map[string][]AddedFile{}
+		for src, name := range map[string]string{"f": ".", "g": "alone"} {
+			digest, files, err := digestFiles(t.Context(), filepath.Join(dir, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			in.Files[SourceKey("s", src)], in.Contents[SourceKey("s", src)] = digest, files
+		}
+		return planOf(t, start+`<action>COPY f g /x/</action></buildstage>`, in, 1)
+	}
+	write("etc/motd", "one", 0o644)
+	write("alone", "text", 0o644)
+	write("gone", "", 0o644)
+	for _, c := range []struct {
+		change func()
+		want   string
+	}{
+		{func() { write("etc/motd", "two", 0o644) }, "file f/etc/motd changed since build b1"},
+		{func() { write("etc/motd", "one", 0o755) }, "mode of f/etc/motd was 644 and is 755 since build b1"},
+		{func() { write("new", "", 0o644) }, "file f/new is new since build b1"},
+		{func() { os.Remove(filepath.Join(dir, "gone")) }, "file f/gone is gone since build b1"},
+		{func() { write("alone", "other", 0o644) }, "file f/alone changed, file g changed since build b1"},
+		{func() { write("alone", "text", 0o755) }, "mode of f/alone was 644 and is 755, mode of g was 644 and is 755 since build b1"},
+	} {
+		h := History{Dir: filepath.Join(t.TempDir(), "history")}
+		before := planned()
+		if err := h.Write("a.xml", before, "b1"); err != nil {
+			t.Fatal(err)
+		}
+		c.change()
+		p := planned()
+		h.Explain("a.xml", p)
+		if got := reasons(p)["s 2"]; got != c.want {
+			t.Errorf("got %q, want %q", got, c.want)
+		}
+		write("etc/motd", "one", 0o644)
+		write("alone", "text", 0o644)
+		write("gone", "", 0o644)
+		os.Remove(filepath.Join(dir, "new"))
 	}
 }

@@ -87,7 +87,21 @@ func checkSource(path string) error {
 // contents, link targets and whether a file is executable. Times, owners and
 // what an umask changes do not count, since they do not reach the layer.
 func fileDigest(ctx context.Context, path string) (string, error) {
+	digest, _, err := digestFiles(ctx, path)
+	return digest, err
+}
+
+// AddedFile is a file, directory or link of an ADD or COPY, for Explain.
+type AddedFile struct {
+	Path string `json:"p"` // below the source; "." is the source itself
+	Mode string `json:"m"` // octal, type bits included
+	Sum  string `json:"s"` // the beginning of the digest of its content
+}
+
+// digestFiles is fileDigest, with what it is made of.
+func digestFiles(ctx context.Context, path string) (string, []AddedFile, error) {
 	h := sha256.New()
+	var files []AddedFile
 	err := walkSource(path, func(rel, full string, st fs.FileInfo) error {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -107,13 +121,18 @@ func fileDigest(ctx context.Context, path string) (string, error) {
 		if err != nil {
 			return err
 		}
-		io.WriteString(h, list([]string{filepath.ToSlash(rel), fmt.Sprintf("%o", sourceMode(st)), content}))
+		f := AddedFile{Path: filepath.ToSlash(rel), Mode: fmt.Sprintf("%o", sourceMode(st)), Sum: hex.EncodeToString([]byte(content[:min(8, len(content))]))}
+		if st.Mode()&fs.ModeSymlink != 0 {
+			f.Sum = key("link", content)[:16]
+		}
+		files = append(files, f)
+		io.WriteString(h, list([]string{f.Path, f.Mode, content}))
 		return nil
 	})
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	return hex.EncodeToString(h.Sum(nil)), files, nil
 }
 
 // sourceMode is the mode that an added file gets, type bits included: 755 or 644,

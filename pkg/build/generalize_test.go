@@ -52,7 +52,7 @@ func diskOf(t *testing.T, inside string, root RootFS) (map[string]string, []stri
 			notes = append(notes, ev.Text)
 		}
 	}}
-	img, release, err := e.DiskFrom(t.Context(), d.Disks[0], map[string]RootFS{"s": root})
+	images, release, err := e.DisksFrom(t.Context(), d.Disks, map[string]RootFS{"s": root})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func diskOf(t *testing.T, inside string, root RootFS) (map[string]string, []stri
 			t.Error(err)
 		}
 	})
-	r, _ := part(img, 0)
+	r, _ := part(images[0], 0)
 	fs, err := ext4.Open(r, r.Size())
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,8 @@ import "slices"
 type Ingredient struct {
 	Name  string `json:"name"`  // such as "file caros.conf" or "network"
 	Value string `json:"value"` // text, or a digest
+
+	Files []AddedFile `json:"files,omitempty"` // that the digest is of
 }
 
 // ingredients collects what a step's key covers, as fields of the key and, but for
@@ -39,7 +41,7 @@ func (g *ingredients) name(name, value string) {
 	if name == "" || value == "" || slices.ContainsFunc(g.named, func(i Ingredient) bool { return i.Name == name }) {
 		return
 	}
-	g.named = append(g.named, Ingredient{name, value})
+	g.named = append(g.named, Ingredient{Name: name, Value: value})
 }
 
 func prefixed(prefix string, items []string) []string {

@@ -34,6 +34,7 @@ type stepLog struct {
 	last []string
 	emit func(string)
 	also func(string) // of the present step
+	apt  func(string) // likewise
 }
 
 func openStepLog(path string, emit func(string)) (*stepLog, error) {
@@ -54,6 +55,13 @@ func (l *stepLog) watch(f func(string)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.also = f
+}
+
+// watchPackages is watch for what package managers print.
+func (l *stepLog) watchPackages(f func(string)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.apt = f
 }
 
 // title starts the part of a step.
@@ -113,8 +121,10 @@ func (l *stepLog) say(s string) {
 		l.last = slices.Delete(l.last, 0, len(l.last)-tailLines)
 	}
 	l.emit(s)
-	if l.also != nil {
-		l.also(s)
+	for _, watch := range []func(string){l.also, l.apt} {
+		if watch != nil {
+			watch(s)
+		}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/carosio/carosbuild/pkg/decl"
 )
@@ -57,14 +58,15 @@ const BootstrapKind = "BOOTSTRAP"
 // Inputs are what was looked up outside of the declaration. Maps miss entries
 // only for stages that are not planned.
 type Inputs struct {
-	Arch       string            // Debian name of the host's architecture: that of stages that name none
-	Epoch      *int64            // SOURCE_DATE_EPOCH, seconds since 1970
-	Network    string            // of RUN steps, "" for the usual one
-	Images     map[string]string // imageRef of a FROM -> the same with its digest
-	Bootstraps map[string]string // stage -> digest of the packages it was resolved to
-	Files      map[string]string // SourceKey -> digest of an added file
-	Trees      []GitTree         // the base layer's first
-	Unresolved Unresolved        // what the maps lack, and why
+	Arch       string                 // Debian name of the host's architecture: that of stages that name none
+	Epoch      *int64                 // SOURCE_DATE_EPOCH, seconds since 1970
+	Network    string                 // of RUN steps, "" for the usual one
+	Images     map[string]string      // imageRef of a FROM -> the same with its digest
+	Bootstraps map[string]string      // stage -> digest of the packages it was resolved to
+	Files      map[string]string      // SourceKey -> digest of an added file
+	Contents   map[string][]AddedFile // SourceKey -> what that is of, for Explain; may miss some
+	Trees      []GitTree              // the base layer's first
+	Unresolved Unresolved             // what the maps lack, and why
 	// Environments are the variables, NAME=VALUE, of those base images whose
 	// variables occur in paths, by imageRef.
 	Environments map[string][]string
@@ -237,6 +239,9 @@ func (g *ingredients) bitbake(s *decl.Stage, a *decl.Action, conf *Conf, in Inpu
 	return nil
 }
 
+// filePrefix begins the names of ingredients that are added files.
+const filePrefix = "file "
+
 // sources adds the digests of what an ADD or COPY takes, or its names in another
 // stage.
 func (g *ingredients) sources(s *decl.Stage, a *decl.Action, in Inputs) error {
@@ -250,9 +255,14 @@ func (g *ingredients) sources(s *decl.Stage, a *decl.Action, in Inputs) error {
 		if !ok {
 			return fmt.Errorf("stage %s: source %s was not looked up", s.ID, src)
 		}
-		names[i], digests[i] = "file "+src, d
+		names[i], digests[i] = filePrefix+src, d
 	}
 	g.list(names, digests)
+	for i := range g.named {
+		if src, ok := strings.CutPrefix(g.named[i].Name, filePrefix); ok {
+			g.named[i].Files = in.Contents[SourceKey(s.ID, src)]
+		}
+	}
 	return nil
 }
 

@@ -35,7 +35,7 @@ type Report struct {
 	End          time.Time     `json:"end"`
 	Declarations []FileReport  `json:"declarations"`
 	Targets      []string      `json:"targets"`
-	Disk         string        `json:"disk,omitempty"` // id of the one that was written
+	Disk         string        `json:"disk,omitempty"` // id of the one that was written, "" for several: each output names its own
 	Stages       []StageReport `json:"stages"`         // each after those it needs
 	Outputs      []Output      `json:"outputs,omitempty"`
 	Trees        []GitTree     `json:"trees,omitempty"`
@@ -89,6 +89,7 @@ type StepReport struct {
 type Output struct {
 	Path    string    `json:"path"` // absolute, links resolved
 	Format  string    `json:"format"`
+	Disk    string    `json:"disk,omitempty"` // id
 	Size    int64     `json:"size"`
 	ModTime time.Time `json:"mtime"`
 	Inode   uint64    `json:"inode"`

@@ -72,7 +72,7 @@ func (r *Resolver) Resolve(ctx context.Context, d *decl.Declaration, targets []s
 		return nil, err
 	}
 	out := &Resolved{
-		Inputs: Inputs{Arch: r.Arch, Epoch: r.Epoch, Images: map[string]string{}, Bootstraps: map[string]string{}, Files: map[string]string{}},
+		Inputs: Inputs{Arch: r.Arch, Epoch: r.Epoch, Images: map[string]string{}, Bootstraps: map[string]string{}, Files: map[string]string{}, Contents: map[string][]AddedFile{}},
 		Debian: map[string]*debian.Resolution{}, Base: map[string]string{}, Wanted: map[string]debian.Bootstrap{},
 		Without: map[string][]string{},
 	}
@@ -142,7 +142,8 @@ func addedFiles(ctx context.Context, s *decl.Stage, a *decl.Action, out *Resolve
 			err = checkSource(path)
 		}
 		if err == nil {
-			out.Files[SourceKey(s.ID, src)], err = fileDigest(ctx, path)
+			id := SourceKey(s.ID, src)
+			out.Files[id], out.Contents[id], err = digestFiles(ctx, path)
 		}
 		switch {
 		case err == nil:

@@ -93,6 +93,8 @@ type sandboxed struct {
 	env     map[string]string
 	network runc.Network
 	failed  func(*StepError) // completes the error of a command that failed; may be nil
+
+	packages int64 // that it configures, for the progress; 0 where apt says how many
 }
 
 // command runs a command in the snapshot and turns a failure into a StepError.
@@ -105,11 +107,15 @@ func (r *stageRun) command(ctx context.Context, s *StepPlan, w *layer.Working, c
 	if cwd == "" {
 		cwd = "/"
 	}
+	packages := &packageWatch{event: r.event, stage: r.plan.ID, total: c.packages}
+	r.log.watchPackages(packages.line)
 	status, err := r.Runtime.Run(ctx, runc.Step{
 		ID: s.Key[:16] + "-" + strconv.Itoa(os.Getpid()), Root: w.Root(), Arch: r.state.Config.Architecture,
 		Args: c.args, Env: environ(c.env), Cwd: cwd,
 		UID: c.user.UID, GID: c.user.GID, Groups: c.user.Groups, Mounts: c.mounts, Network: c.network, Stdout: r.log, Stderr: r.log,
 	})
+	r.log.watchPackages(nil)
+	packages.end()
 	if e := planted.Remove(w.Upper()); e != nil && err == nil {
 		err = e
 	}

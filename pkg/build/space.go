@@ -99,13 +99,17 @@ func (f *Forecast) Output(format disk.Format, stage string) int64 {
 	return int64(compressed * float64(f.Stages[stage]))
 }
 
-// Claims are what the build takes of the store and of the cache, and its disk of
-// where the outputs are.
-func (f *Forecast) Claims(store, cache, stage string, outs []disk.Output) []disk.Claim {
-	claims := []disk.Claim{
+// Claims are what the build takes of the store and of the cache.
+func (f *Forecast) Claims(store, cache string) []disk.Claim {
+	return []disk.Claim{
 		{What: "for layers", Path: store, Bytes: f.Layers},
 		{What: "for packages", Path: cache, Bytes: f.Downloads},
 	}
+}
+
+// OutputClaims are what the outputs of a disk take that is made from a stage.
+func (f *Forecast) OutputClaims(stage string, outs []disk.Output) []disk.Claim {
+	var claims []disk.Claim
 	for _, o := range outs {
 		format, err := disk.FormatFor(string(o.Format), o.Path)
 		st, statErr := os.Stat(o.Path)

@@ -7,6 +7,7 @@ package disk
 import (
 	"errors"
 	"fmt"
+	"hash"
 	"os"
 	"unsafe"
 
@@ -68,8 +69,9 @@ func aligned(n int) []byte {
 type stream struct {
 	to  *direct
 	buf []byte
-	n   int   // bytes in buf
-	off int64 // of buf in the file
+	n   int       // bytes in buf
+	off int64     // of buf in the file
+	sum hash.Hash // of what was flushed; nil for none
 }
 
 const streamBuffer = 4 << 20
@@ -94,6 +96,14 @@ func (s *stream) Write(p []byte) (int, error) {
 // flush writes what is in the buffer; after one that is not aligned no other
 // may follow.
 func (s *stream) flush() error {
+	if s.sum != nil { // while the file system writes
+		summed := make(chan struct{})
+		go func(b []byte) {
+			defer close(summed)
+			s.sum.Write(b)
+		}(s.buf[:s.n])
+		defer func() { <-summed }()
+	}
 	whole := s.n / directAlign * directAlign
 	for _, b := range [][]byte{s.buf[:whole], s.buf[whole:s.n]} {
 		if _, err := s.to.WriteAt(b, s.off); err != nil {

@@ -44,7 +44,7 @@ func TestDevice(t *testing.T) {
 		err = pipeline.Run(t.Context(), m, pipeline.Options{}, w.sinks...)
 	}
 	if err == nil {
-		err = w.finish()
+		err = w.complete()
 	}
 	if err = errors.Join(err, w.close()); err != nil {
 		t.Fatal(err)
@@ -320,5 +320,35 @@ func TestReadOnlyDirectory(t *testing.T) {
 	}
 	if err := CheckOutputs([]Output{{filepath.Join(dir, "x.raw"), ""}}, WriteOptions{}); !errors.Is(err, fs.ErrPermission) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestSeveralDisksAppearTogether has the second of two disks fail: the file of
+// the first stays what it was.
+func TestSeveralDisksAppearTogether(t *testing.T) {
+	m := testImage(t)
+	dir := t.TempDir()
+	first, second := filepath.Join(dir, "a.img"), filepath.Join(dir, "b.img")
+	if err := os.WriteFile(first, []byte("old"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	job := func(path string) Job { return Job{Outputs: []Output{{Path: path}}, Image: m} }
+	err := WriteEach(t.Context(), []Job{job(first), {Outputs: []Output{{Path: "/dev/full", Format: Raw}}, Image: m}})
+	if err == nil {
+		t.Fatal("a full device took a disk")
+	}
+	if got, _ := os.ReadFile(first); string(got) != "old" {
+		t.Errorf("the first disk appeared though the second failed: %d bytes", len(got))
+	}
+	if err := WriteEach(t.Context(), []Job{job(first), job(first)}); err == nil || !strings.Contains(err.Error(), "written twice") {
+		t.Errorf("two disks in one file: %v", err)
+	}
+	if err := WriteEach(t.Context(), []Job{job(first), job(second)}); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{first, second} {
+		if st, err := os.Stat(path); err != nil || st.Size() != m.Size() {
+			t.Errorf("%s: %v", path, err)
+		}
 	}
 }

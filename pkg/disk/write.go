@@ -6,7 +6,9 @@ package disk
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -36,11 +38,12 @@ type WriteOptions struct {
 	Level    int    // of compression, 1 (fast) to 9 (small); 0 means the format's default; xz has one only
 	Workers  int    // 0 means one a CPU
 	Progress func(done, total int64)
-	Mode     os.FileMode  // of files; 0 leaves it to the umask
-	BlockMap bool         // NAME.bmap beside raw files too
-	Stdout   io.Writer    // what StandardOutput means
-	VM       *ova.VM      // with OVA; nil means the defaults
-	ISO      *iso.Options // with ISO: what the disc starts, see Layout.ISO
+	Sum      func(path, sha256 string) // gets the digests, in hexadecimal digits, of files whose format is written front to back
+	Mode     os.FileMode               // of files; 0 leaves it to the umask
+	BlockMap bool                      // NAME.bmap beside raw files too
+	Stdout   io.Writer                 // what StandardOutput means
+	VM       *ova.VM                   // with OVA; nil means the defaults
+	ISO      *iso.Options              // with ISO: what the disc starts, see Layout.ISO
 }
 
 // Write writes the image to one output: WriteAll.
@@ -53,41 +56,86 @@ func Write(ctx context.Context, path, format string, m *image.Image, o WriteOpti
 // ones are complete, and are untouched when there is an error. Block devices
 // must not be in use and are written in place, pipes front to back.
 func WriteAll(ctx context.Context, outs []Output, m *image.Image, o WriteOptions) error {
-	targets, err := resolve(outs, o)
-	if err != nil {
-		return err
-	}
-	w := &writing{m: m, o: o}
-	if err := CheckSpace(claims(targets, m)); err != nil {
-		return w.explain(targets, err)
-	}
-	for i := 0; i < len(targets) && err == nil; i++ {
-		err = w.open(ctx, targets[i])
-	}
-	if err == nil {
-		err = pipeline.Run(ctx, m, w.options(targets), w.sinks...)
-	}
-	if err == nil {
-		err = w.finish()
-	}
-	return w.explain(targets, errors.Join(err, w.close()))
+	return WriteEach(ctx, []Job{{Outputs: outs, Image: m, Options: o}})
 }
 
-// writing is what WriteAll has open.
+// Job is one disk for WriteEach.
+type Job struct {
+	Outputs []Output
+	Image   *image.Image
+	Options WriteOptions
+}
+
+// WriteEach is WriteAll for several disks, one pass over each: no file appears
+// before all of all disks are complete.
+func WriteEach(ctx context.Context, jobs []Job) error {
+	var all []*writing
+	var outs []Output
+	for _, j := range jobs {
+		outs = append(outs, j.Outputs...)
+		targets, err := resolve(outs, j.Options) // against those of the disks before
+		if err != nil {
+			return err
+		}
+		all = append(all, &writing{m: j.Image, o: j.Options, targets: targets[len(targets)-len(j.Outputs):]})
+	}
+	err := room(all)
+	if err == nil {
+		err = each(all, func(w *writing) error { return w.open(ctx) })
+	}
+	if err == nil {
+		err = each(all, func(w *writing) error { return pipeline.Run(ctx, w.m, w.options(), w.sinks...) })
+	}
+	for _, step := range []func(*writing) error{(*writing).complete, (*writing).appear} {
+		if err == nil {
+			err = each(all, step)
+		}
+	}
+	for _, w := range slices.Backward(all) {
+		err = errors.Join(err, w.explain(w.close()))
+	}
+	return err
+}
+
+// room finds out whether the disks fit where they go, before a byte is written.
+func room(all []*writing) error {
+	var need []Claim
+	for _, w := range all {
+		need = append(need, claims(w.targets, w.m)...)
+	}
+	if err := CheckSpace(need); err != nil {
+		return fmt.Errorf("no room for what is to be written: %w", err)
+	}
+	return nil
+}
+
+// each ends with the first error, and says what it is about.
+func each(all []*writing, f func(*writing) error) error {
+	for _, w := range all {
+		if err := f(w); err != nil {
+			return w.explain(err)
+		}
+	}
+	return nil
+}
+
+// writing is what WriteEach has open of one disk.
 type writing struct {
+	targets []target
 	m       *image.Image
 	o       WriteOptions
 	sinks   []pipeline.Sink
 	files   []*unfinished
 	devices []*os.File
 	closers []func() error
+	sums    []func() // report the digests of the files that have one
 }
 
 // options asks for chunks that suit all targets, and for twice the workers where
 // half of them wait for a disk.
-func (w *writing) options(targets []target) pipeline.Options {
+func (w *writing) options() pipeline.Options {
 	po := pipeline.Options{Workers: w.o.Workers, Progress: w.o.Progress}
-	for _, t := range targets {
+	for _, t := range w.targets {
 		if t.format.packed() {
 			po.Chunk = packBlock
 		}
@@ -98,7 +146,16 @@ func (w *writing) options(targets []target) pipeline.Options {
 	return po
 }
 
-func (w *writing) open(ctx context.Context, t target) error {
+func (w *writing) open(ctx context.Context) error {
+	for _, t := range w.targets {
+		if err := w.openTarget(ctx, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *writing) openTarget(ctx context.Context, t target) error {
 	var err error
 	switch t.kind {
 	case toFile:
@@ -201,6 +258,10 @@ func (w *writing) fileSink(t target, f *os.File) error {
 		return w.add(t, s, err)
 	}
 	to := newStream(w.direct(f))
+	if w.o.Sum != nil {
+		to.sum = sha256.New()
+		w.sums = append(w.sums, func() { w.o.Sum(t.files[0], hex.EncodeToString(to.sum.Sum(nil))) })
+	}
 	s, err := w.streamSink(t, to)
 	return w.add(t, flushed{s, to.flush}, err)
 }
@@ -264,18 +325,31 @@ func (w *writing) openPipe(ctx context.Context, t target) error {
 	return w.add(t, s, err)
 }
 
-// finish makes everything durable, and then visible.
-func (w *writing) finish() error {
+// complete makes everything durable.
+func (w *writing) complete() error {
 	for _, f := range w.devices {
 		if err := f.Sync(); err != nil {
 			return &outputError{target{path: f.Name(), kind: toDevice}, err}
 		}
 	}
-	for _, step := range []func(*unfinished) error{(*unfinished).finish, (*unfinished).commit} {
-		for _, f := range w.files {
-			if err := step(f); err != nil {
-				return &outputError{target{path: f.path}, err}
-			}
+	return w.eachFile((*unfinished).finish)
+}
+
+// appear makes the files visible.
+func (w *writing) appear() error {
+	err := w.eachFile((*unfinished).commit)
+	for _, report := range w.sums {
+		if err == nil {
+			report()
+		}
+	}
+	return err
+}
+
+func (w *writing) eachFile(f func(*unfinished) error) error {
+	for _, u := range w.files {
+		if err := f(u); err != nil {
+			return &outputError{target{path: u.path}, err}
 		}
 	}
 	return nil
@@ -298,7 +372,7 @@ func (w *writing) close() error {
 }
 
 // explain says which output an error is about, all of them if it is none.
-func (w *writing) explain(targets []target, err error) error {
+func (w *writing) explain(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -306,7 +380,7 @@ func (w *writing) explain(targets []target, err error) error {
 		return o.explain()
 	}
 	var names []string
-	for _, t := range targets {
+	for _, t := range w.targets {
 		names = append(names, t.name)
 	}
 	return fmt.Errorf("write %s: %w", strings.Join(names, ", "), err)

@@ -7,6 +7,8 @@ package disk
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io/fs"
 	"math/rand/v2"
@@ -16,6 +18,7 @@ import (
 	"testing"
 
 	"github.com/carosio/carosbuild/pkg/disk/image"
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 )
 
@@ -285,4 +288,36 @@ func (endless) ReadAt(p []byte, _ int64) (int, error) {
 		p[i] = 1
 	}
 	return len(p), nil
+}
+
+// TestSumsOfStreams compares the digests that come with writing with those of the
+// files. Formats that are not written front to back have none.
+func TestSumsOfStreams(t *testing.T) {
+	dir := t.TempDir()
+	var outs []Output
+	for _, name := range []string{"a.vmdk", "a.img.gz", "a.img.zst", "a.raw", "a.qcow2", "a.vhd"} {
+		outs = append(outs, Output{Path: filepath.Join(dir, name)})
+	}
+	got := map[string]string{}
+	o := testOptions()
+	o.Sum = func(path, sum string) { got[filepath.Base(path)] = sum }
+	m, err := image.New(20*mib, []image.Extent{{Len: 9 * mib, Src: endless{}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteAll(t.Context(), outs, m, o); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{}
+	for _, name := range []string{"a.vmdk", "a.img.gz", "a.img.zst"} {
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum := sha256.Sum256(data)
+		want[name] = hex.EncodeToString(sum[:])
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("digests (-want +got):\n%s", d)
+	}
 }

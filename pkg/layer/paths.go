@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/BurntSushi/toml"
+	"golang.org/x/sys/unix"
 )
 
 // Paths are the directories of a store.
@@ -80,7 +81,7 @@ func defaultPaths(env func(string) string, uid int) (Paths, error) {
 		}
 		data = filepath.Join(env("HOME"), ".local", "share")
 	}
-	run := env("XDG_RUNTIME_DIR")
+	run := RuntimeDir(env)
 	if run == "" {
 		run = "/run/user/" + strconv.Itoa(uid)
 		if _, err := os.Stat(run); err != nil {
@@ -88,6 +89,20 @@ func defaultPaths(env func(string) string, uid int) (Paths, error) {
 		}
 	}
 	return Paths{GraphRoot: filepath.Join(data, "containers", "storage"), RunRoot: filepath.Join(run, "containers")}, nil
+}
+
+// RuntimeDir is XDG_RUNTIME_DIR, or "" where that names no directory of the
+// caller's own: su and CI jobs often leave somebody else's, or one that is gone.
+func RuntimeDir(env func(string) string) string {
+	dir := env("XDG_RUNTIME_DIR")
+	var st unix.Stat_t
+	if !filepath.IsAbs(dir) || unix.Stat(dir, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		return ""
+	}
+	if int(st.Uid) != os.Geteuid() || unix.Access(dir, unix.W_OK|unix.X_OK) != nil {
+		return ""
+	}
+	return dir
 }
 
 // read takes the directories that a storage.conf names. For an ordinary user

@@ -32,6 +32,9 @@ func home(t *testing.T, files map[string]string) (string, func(string) string) {
 			t.Fatal(err)
 		}
 	}
+	if err := os.MkdirAll(filepath.Join(dir, "run"), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	env := map[string]string{"HOME": dir, "XDG_RUNTIME_DIR": filepath.Join(dir, "run")}
 	return dir, func(k string) string { return env[k] }
 }

@@ -28,6 +28,8 @@ type Facts struct {
 	// Board is the name of the device tree that an Allwinner boot program at
 	// byte 8192 has, such as sun8i-h3-nanopi-neo.
 	Board string
+	// Drivers are the kernel modules for disk controllers in the initrds, sorted.
+	Drivers []string
 }
 
 // Bootable reports whether there is anything that a machine could start.
@@ -58,12 +60,16 @@ func Detect(r io.ReaderAt, size int64) (Facts, error) {
 		if p.Start <= 0 || p.Size <= 0 || p.Start > size-p.Size {
 			continue
 		}
-		for _, arch := range loaders(io.NewSectionReader(r, p.Start, p.Size)) {
+		part := io.NewSectionReader(r, p.Start, p.Size)
+		for _, arch := range loaders(part) {
 			if !slices.Contains(f.EFI, arch) {
 				f.EFI = append(f.EFI, arch)
 			}
 		}
+		f.Drivers = append(f.Drivers, drivers(part)...)
 	}
+	slices.Sort(f.Drivers)
+	f.Drivers = slices.Compact(f.Drivers)
 	return f, nil
 }
 

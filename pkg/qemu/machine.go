@@ -20,6 +20,30 @@ type Options struct {
 	Machine  string // QEMU's -machine
 	Memory   int64  // bytes
 	CPUs     int
+	Forwards []Forward
+	Key      string // a line for the superuser's authorized_keys, handed to systemd in the guest; "" for none
+}
+
+// Forward is a TCP port of this machine's loopback address that leads to one of
+// the guest.
+type Forward struct{ Host, Guest uint16 }
+
+// network is QEMU's user network with its forwards.
+func (o Options) network() string {
+	s := "user"
+	for _, f := range o.Forwards {
+		s += fmt.Sprintf(",hostfwd=tcp:127.0.0.1:%d-:%d", f.Host, f.Guest)
+	}
+	return s
+}
+
+// credential hands the key to systemd 252 or later, which reads it from the
+// SMBIOS tables (systemd.system-credentials(7)).
+func (o Options) credential() []string {
+	if o.Key == "" {
+		return nil
+	}
+	return []string{"-smbios", "type=11,value=io.systemd.credential:ssh.authorized_keys.root=" + escape(o.Key)}
 }
 
 // Firmware are the files of a UEFI firmware: its code, and the variables that
@@ -35,6 +59,7 @@ type Machine struct {
 	Package  string // of Debian, that has it
 	Arch     string // as uname -m has it
 	Firmware *Firmware
+	Bus      string // of the disk, "" for a card
 	// DiskSize is the size that the machine wants the disk to have.
 	DiskSize int64
 
@@ -85,8 +110,14 @@ func pc(f Facts, o Options, efi bool) (Machine, error) {
 		machine = "pc"
 	}
 	m.args = append(common(o, machine, "max"), "-nodefaults", "-device", "virtio-rng-pci")
-	m.args = append(m.args, controller(or(o.Bus, "ahci"))...)
-	m.args = append(m.args, "-netdev", "user,id=n0", "-device", "vmxnet3,netdev=n0,romfile=")
+	buses := []string{"ahci", "virtio", "nvme", "pvscsi", "lsi"}
+	if efi {
+		buses = buses[:3] // the others have no driver in the firmware
+	}
+	m.Bus = chooseBus(f, o, buses...)
+	m.args = append(m.args, controller(m.Bus)...)
+	m.args = append(m.args, "-netdev", o.network()+",id=n0", "-device", "vmxnet3,netdev=n0,romfile=")
+	m.args = append(m.args, o.credential()...)
 	if efi {
 		if o.Bus == "pvscsi" || o.Bus == "lsi" {
 			return Machine{}, fmt.Errorf("no UEFI firmware for QEMU reads disks on bus %s: choose another, or firmware bios", o.Bus)
@@ -106,14 +137,19 @@ func virt(f Facts, o Options) (Machine, error) {
 		Firmware: &Firmware{"/usr/share/AAVMF/AAVMF_CODE.fd", "/usr/share/AAVMF/AAVMF_VARS.fd", "qemu-efi-aarch64"},
 	}
 	m.args = append(common(o, "virt", "cortex-a72"), "-nodefaults", "-device", "virtio-rng-pci")
-	m.args = append(m.args, controller(or(o.Bus, "virtio"))...)
-	m.args = append(m.args, "-netdev", "user,id=n0", "-device", "virtio-net-pci,netdev=n0,romfile=")
+	m.Bus = chooseBus(f, o, "virtio", "nvme", "ahci")
+	m.args = append(m.args, controller(m.Bus)...)
+	m.args = append(m.args, "-netdev", o.network()+",id=n0", "-device", "virtio-net-pci,netdev=n0,romfile=")
+	m.args = append(m.args, o.credential()...)
 	return m, nil
 }
 
 // boardMachine is a board with an Allwinner chip. Its memory, processors and
 // devices are what the board has; its card's size must be a power of two.
 func boardMachine(f Facts, o Options) (Machine, error) {
+	if o.Key != "" {
+		return Machine{}, fmt.Errorf("a board has no SMBIOS tables to hand an ssh key to the guest: put your key into the declaration instead")
+	}
 	machine := o.Machine
 	if machine == "" {
 		for _, b := range []struct{ chip, machine string }{{"sun8i-h3-", "orangepi-pc"}, {"sun8i-h2-plus-", "orangepi-pc"}, {"sun4i-a10-", "cubieboard"}, {"sun7i-a20-", "cubieboard"}} {
@@ -130,7 +166,7 @@ func boardMachine(f Facts, o Options) (Machine, error) {
 		size = 1 << bits.Len64(uint64(size))
 	}
 	m := Machine{Program: "qemu-system-arm", Package: "qemu-system-arm", Arch: "armv7l", DiskSize: size, drive: "if=sd"}
-	m.args = []string{"-machine", machine, "-display", "none", "-no-reboot", "-nic", "user"}
+	m.args = []string{"-machine", machine, "-display", "none", "-no-reboot", "-nic", o.network()}
 	return m, nil
 }
 

@@ -50,7 +50,7 @@ func Enter(ctx context.Context, e Entry) (int, error) {
 	uids, gids := readIDs(e.Account)
 	ids, err := NewIDMap(e.Account, uids, gids)
 	if err != nil {
-		return 0, err
+		return 0, explainAccount(e.Account, readPasswd(), err)
 	}
 	// PDEATHSIG follows the thread that started the child.
 	runtime.LockOSThread()
@@ -83,7 +83,7 @@ func Enter(ctx context.Context, e Entry) (int, error) {
 		return 0, refusal(err)
 	}
 	if err := ids.write(ctx, e.Account, cmd.Process.Pid); err != nil {
-		return 0, errors.Join(err, cmd.Process.Kill(), ignoreExit(cmd.Wait()))
+		return 0, errors.Join(explainAccount(e.Account, readPasswd(), err), cmd.Process.Kill(), ignoreExit(cmd.Wait()))
 	}
 	if _, err := w.Write([]byte{1}); err != nil {
 		return 0, errors.Join(fmt.Errorf("enter namespace: %w", err), cmd.Process.Kill(), ignoreExit(cmd.Wait()))

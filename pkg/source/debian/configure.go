@@ -61,6 +61,9 @@ const aptDirs = `if grep -q '^_apt:' /etc/passwd; then
 fi
 `
 
+// BasePackages is how many packages ConfigureScript configures.
+func (r *Resolution) BasePackages() int { return len(r.base()) }
+
 // ConfigureScript is a POSIX shell script that configures what Unpack has
 // written. It runs as root with the root file system as its own, /proc, /dev
 // and /tmp in place, and no network. The preinst scripts come first, as dpkg

@@ -1,0 +1,127 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/runc"
+	"github.com/carosio/carosbuild/pkg/source/git"
+)
+
+func (a *app) asJSON() bool { return a.progress == "json" }
+
+// divert makes what is printed for a person events too, where all of standard
+// error is to be events.
+func (a *app) divert() {
+	if a.asJSON() && a.rawStderr == nil {
+		a.rawStderr = a.stderr
+		a.stderr = &noteWriter{to: a.rawStderr}
+	}
+}
+
+// events is where events go.
+func (a *app) events() io.Writer {
+	if a.rawStderr != nil {
+		return a.rawStderr
+	}
+	return a.stderr
+}
+
+func (a *app) event(e jsonEvent) {
+	e.Time = time.Now()
+	writeEvent(a.events(), e)
+}
+
+// noteWriter makes a note of each line.
+type noteWriter struct {
+	to   io.Writer
+	mu   sync.Mutex
+	rest []byte
+}
+
+// Write implements io.Writer.
+func (w *noteWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.rest = append(w.rest, p...)
+	for {
+		line, rest, ok := bytes.Cut(w.rest, []byte("\n"))
+		if !ok {
+			return len(p), nil
+		}
+		if len(line) > 0 {
+			writeEvent(w.to, jsonEvent{Event: build.Event{Time: time.Now(), Kind: build.Note, Text: string(line)}})
+		}
+		w.rest = rest
+	}
+}
+
+// reportEnd is the last event: of the program that was called, not of the one
+// inside the namespaces.
+func (a *app) reportEnd(status int) {
+	if a.asJSON() && !runc.Inside(a.getenv) {
+		a.event(jsonEvent{Event: build.Event{Kind: endEvent, Seconds: time.Since(a.began).Seconds()}, Exit: &status})
+	}
+}
+
+// reportJSON makes events of an error and returns the exit status.
+func (a *app) reportJSON(err error) int {
+	status := a.status(err)
+	var (
+		d    *build.DeclarationError
+		step *build.StepError
+	)
+	switch {
+	case errors.As(err, &d):
+		a.findingEvents(d.Findings)
+	case errors.As(err, &step):
+		a.event(stepEvent(step))
+		for _, e := range besides(err, step) {
+			a.event(jsonEvent{Event: build.Event{Kind: errorEvent, Text: e.Error()}})
+		}
+	default:
+		text, hint, _ := strings.Cut(err.Error(), "remedy:")
+		a.event(jsonEvent{Event: build.Event{Kind: errorEvent, Text: strings.TrimSpace(text)}, Hint: strings.TrimSpace(hint)})
+	}
+	return status
+}
+
+func (a *app) findingEvents(all decl.Findings) {
+	for _, f := range all {
+		e := jsonEvent{Event: build.Event{Kind: errorEvent, Text: f.Summary}, Hint: f.Hint, Warning: f.Severity == decl.Warning}
+		e.at(f.Span)
+		a.event(e)
+	}
+}
+
+func (e *jsonEvent) at(s decl.Span) { e.File, e.Line, e.Column = s.File, s.Line, s.Col }
+
+// stepEvent is a failed step.
+func stepEvent(s *build.StepError) jsonEvent {
+	e := jsonEvent{Event: build.Event{Kind: errorEvent, Stage: s.Stage}, Log: s.Log, Image: s.Image, Tail: s.Tail}
+	e.at(s.Span)
+	what := fmt.Sprintf("exit status %d", s.Status)
+	if s.Err != nil {
+		what, _, _ = strings.Cut(s.Err.Error(), "\n  remedy:")
+	}
+	e.Text = s.Kind + " failed: " + what
+	var host *runc.HostError
+	switch {
+	case errors.As(s.Err, &host):
+		e.Hint = host.Cure
+	case git.IsNetwork(s.Err):
+		e.Hint = remoteHint
+	}
+	return e
+}

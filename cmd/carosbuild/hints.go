@@ -1,0 +1,87 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/carosio/carosbuild/pkg/decl"
+)
+
+// flagError is about an option: one that is not known may be misspelt.
+func (a *app) flagError(cmd *cobra.Command, err error) error {
+	for i, arg := range os.Args { // what stands behind the mistake was not read
+		if arg == "--progress=json" || arg == "json" && i > 0 && os.Args[i-1] == "--progress" {
+			a.progress = "json"
+		}
+	}
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) {
+		return usageError{err}
+	}
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden {
+			names = append(names, f.Name)
+		}
+	})
+	if name := meantFlag(unknown.GetSpecifiedName(), names); name != "" {
+		return usagef("%w (did you mean --%s?)", err, name)
+	}
+	return usageError{err}
+}
+
+// otherNames are what other programs call a flag of ours.
+var otherNames = map[string]string{"output": "out", "quiet": "progress=quiet", "verbose": "progress=plain", "older": "older-than", "stage": "target", "file": "declaration"}
+
+// meantFlag is the flag that a word is most like, "" for none.
+func meantFlag(word string, names []string) string {
+	known := slices.Clone(names)
+	for other, name := range otherNames {
+		flag, _, _ := strings.Cut(name, "=")
+		if (slices.Contains(names, flag) || flag == "progress") && !slices.Contains(names, other) {
+			known = append(known, other)
+		}
+	}
+	slices.Sort(known)
+	name := word
+	if !slices.Contains(known, word) {
+		_, name, _ = strings.Cut(decl.DidYouMean(word, known), `"`)
+		name, _, _ = strings.Cut(name, `"`)
+	}
+	if other := otherNames[name]; other != "" && !slices.Contains(names, name) {
+		return other
+	}
+	return name
+}
+
+// commandError says of a word that is neither a command nor a file which command
+// it may be meant for.
+func commandError(root *cobra.Command, word string) error {
+	if strings.ContainsAny(word, "./") {
+		return nil // it is meant for a file
+	}
+	if _, err := os.Lstat(word); err == nil {
+		return nil
+	}
+	var names []string
+	for _, c := range root.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	hint := decl.DidYouMean(word, names)
+	if hint == "" {
+		return nil
+	}
+	return usageError{fmt.Errorf("%q is neither a command nor a declaration (%s)", word, hint)}
+}

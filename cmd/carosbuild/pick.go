@@ -1,0 +1,97 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/carosio/carosbuild/pkg/layer"
+)
+
+// picker finds stages by what a person calls them. With failed, a build that
+// failed may stand for its half-done stage.
+func (a *app) picker(stages []build.StoredStage, failed bool) build.Picker {
+	return build.Picker{Stages: stages, Owner: a.owner(), Failed: failed, Info: a.buildInfo}
+}
+
+// buildInfo is what is known of a build. Of one by an older version its report
+// says what was built.
+func (a *app) buildInfo(id string) build.BuildInfo {
+	p, err := layer.PodmanPaths(a.getenv, a.account().UID)
+	if err != nil {
+		return build.BuildInfo{}
+	}
+	info, _ := a.builds(p).Read(id)
+	d, err := a.dirs()
+	if err != nil || len(info.Targets) > 0 {
+		return info
+	}
+	r, err := build.ReadReport(filepath.Join(logsDir(d), id))
+	if err != nil || len(r.Targets) == 0 {
+		return info
+	}
+	info.Targets, info.Leaves = r.Targets, r.Targets
+	for _, f := range r.Declarations {
+		info.Declaration = append(info.Declaration, filepath.Base(f.Name))
+	}
+	if r.Disk != "" {
+		info.DiskStages = r.Targets[:1] // the disk's own came first
+	}
+	return info
+}
+
+// pick finds the stage that a name means among those in the store, and says
+// which it is where the name leaves that open.
+func (a *app) pick(s *layer.Store, failed bool, name string) (build.Picked, error) {
+	builds := a.builds(layer.Paths{GraphRoot: s.GraphRoot()})
+	images, err := s.Images()
+	if err != nil {
+		return build.Picked{}, err
+	}
+	found, err := a.picker(build.StoredStages(images, builds, a.visible()), failed).Pick(name)
+	if err != nil {
+		return found, err
+	}
+	id, _, _ := strings.Cut(name, ":")
+	if found.Name() != name && a.progress != "quiet" && !(a.stageShown && id == found.BuildID) {
+		fmt.Fprintf(a.stderr, "%s is %s\n", name, found.Name())
+	}
+	return found, builds.Use(found.BuildID, time.Now())
+}
+
+// stageImage is the name of the image that is meant: of a stage, see
+// build.Picker, or of any other image in the store.
+func (a *app) stageImage(s *layer.Store, failed bool, name string) (string, error) {
+	found, err := a.pick(s, failed, name)
+	if err == nil {
+		return build.ImageName(found.BuildID, found.Stage), nil
+	}
+	none := (*build.NoStageError)(nil)
+	if !errors.As(err, &none) {
+		return "", a.pickError(err)
+	}
+	if _, ok, err := s.ImageByName(name); err != nil || ok {
+		return name, err
+	}
+	id, _, _ := strings.Cut(name, ":")
+	if a.hidden(s)(id) {
+		return "", usagef("build %s is somebody else's: --foreign shows those", id)
+	}
+	return "", usagef("no image or stage %s is stored%s\n%-12s carosbuild images lists them, carosbuild pull fetches one", name, none.Hint, "remedy:")
+}
+
+// pickError makes a mistake in a name one of usage.
+func (a *app) pickError(err error) error {
+	many, none := (*build.ManyStagesError)(nil), (*build.NoStageError)(nil)
+	if errors.As(err, &many) || errors.As(err, &none) {
+		return usageError{err}
+	}
+	return err
+}

@@ -1,0 +1,121 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package main
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/freshdir"
+	"github.com/carosio/carosbuild/pkg/terminal"
+	"github.com/carosio/carosbuild/targets"
+)
+
+func targetsCommand(a *app) *cobra.Command {
+	var to string
+	cmd := &cobra.Command{
+		Use: "targets [NAME]", Short: "List the built-in declarations, or print one",
+		Example: `  carosbuild targets
+  carosbuild targets vmware.xml             print it
+  carosbuild targets vmware.xml --to mine   a copy to change, with the files that it adds`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case len(args) == 0 && to == "":
+				return a.listTargets()
+			case len(args) == 1 && to == "":
+				return a.printTarget(args[0])
+			case len(args) == 1:
+				return a.copyTarget(args[0], to)
+			}
+			return usagef("usage: carosbuild %s", cmd.Use)
+		},
+		ValidArgsFunction: a.completeArgs(builtinArg, noArg),
+	}
+	cmd.Flags().StringVar(&to, "to", "", "directory to write the declaration to, with the files that it adds; it must not exist or be empty")
+	return cmd
+}
+
+// listTargets prints the name of each declaration, and how its first comment begins.
+func (a *app) listTargets() error {
+	w := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)
+	for _, name := range embedded() {
+		data, err := targets.FS.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(w, "%s\t%s\n", name, terminal.Cut(aboutTarget(string(data)), helpColumns-20))
+	}
+	return w.Flush()
+}
+
+// aboutTarget is the first sentence of the first comment.
+func aboutTarget(text string) string {
+	_, text, _ = strings.Cut(text, "<!--")
+	text, _, _ = strings.Cut(text, "-->")
+	text = strings.Join(strings.Fields(text), " ")
+	if first, _, ok := strings.Cut(text, ". "); ok {
+		text = first
+	}
+	return strings.TrimSuffix(text, ".")
+}
+
+// checkTarget finds out whether a declaration is built in.
+func checkTarget(name string) error {
+	if slices.Contains(embedded(), name) {
+		return nil
+	}
+	hint := decl.DidYouMean(name, embedded())
+	if hint != "" {
+		hint = " (" + hint + ")"
+	}
+	return usagef("no declaration %q is built in%s; there are: %s", name, hint, strings.Join(embedded(), ", "))
+}
+
+func (a *app) printTarget(name string) error {
+	if err := checkTarget(name); err != nil {
+		return err
+	}
+	data, err := targets.FS.ReadFile(name)
+	if err == nil {
+		_, err = a.stdout.Write(data)
+	}
+	return err
+}
+
+// copyTarget writes a declaration, and all files that built-in ones add. What it
+// is based on stays built in.
+func (a *app) copyTarget(name, dir string) error {
+	if err := checkTarget(name); err != nil {
+		return err
+	}
+	if err := freshdir.Check(dir); err != nil {
+		return usageError{err}
+	}
+	return fs.WalkDir(targets.FS, ".", func(path string, d fs.DirEntry, err error) error {
+		to := filepath.Join(dir, filepath.FromSlash(path))
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir():
+			return os.MkdirAll(to, 0o755)
+		case strings.HasSuffix(path, ".xml") && !strings.Contains(path, "/") && path != name || strings.HasSuffix(path, ".go"):
+			return nil
+		}
+		data, err := targets.FS.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(to, data, 0o644)
+	})
+}
