@@ -170,6 +170,9 @@ func (f *FS) Kind() string {
 	return "ext2"
 }
 
+// End is where the file system ends on its device, in bytes.
+func (f *FS) End() int64 { return f.blocks * f.block }
+
 // Usage is the size of the file system and what is in use of it, in bytes, as
 // the superblock says.
 func (f *FS) Usage() (size, used int64, err error) {

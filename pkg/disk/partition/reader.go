@@ -23,6 +23,7 @@ type Found struct {
 	Boot      []byte // the first 440 bytes; nil when they are zero
 	Hybrid    bool   // an MBR beside GPT that has more than the protective entry
 	Parts     []Part
+	Places    []Slot // where the table's own structures are, of all copies
 	Problems  []damage.Problem
 }
 
@@ -51,6 +52,7 @@ type reader struct {
 	r        io.ReaderAt
 	out      Found
 	problems damage.List
+	disc     bool // an ISO 9660 volume begins on the disk
 }
 
 // Read reads the partition table of a disk of size bytes. What is wrong with
@@ -72,6 +74,7 @@ func (d *reader) read() error {
 	if err != nil {
 		return err
 	}
+	d.disc = d.isDisc()
 	if slices.ContainsFunc(b[:mbrBoot], func(c byte) bool { return c != 0 }) {
 		d.out.Boot = b[:mbrBoot]
 	}
@@ -83,9 +86,11 @@ func (d *reader) read() error {
 	}
 	switch {
 	case found:
+		d.place(0, SectorSize)
 		d.out.Signature = le.Uint32(b[440:])
 		d.protective(b, entries)
 	case len(entries) > 0:
+		d.place(0, SectorSize)
 		d.out.Kind, d.out.Signature = MBR, le.Uint32(b[440:])
 		if err := d.mbr(entries); err != nil {
 			return err
@@ -94,6 +99,25 @@ func (d *reader) read() error {
 	d.overlaps()
 	return nil
 }
+
+func (d *reader) place(start, size int64) {
+	d.out.Places = append(d.out.Places, Slot{Start: start, Size: size})
+}
+
+// isDisc reports whether the disk is an ISO 9660 disc, too. The table of such
+// a hybrid disc serves firmware and not a system that mounts partitions: one may
+// begin at the table itself, and others may lie within it.
+func (d *reader) isDisc() bool {
+	b := make([]byte, len(discMark))
+	n, _ := d.r.ReadAt(b, discMarkAt)
+	return n == len(b) && string(b) == discMark
+}
+
+// The mark of ISO 9660's primary volume descriptor.
+const (
+	discMark   = "\x01CD001"
+	discMarkAt = 16 * 2048
+)
 
 // bytes reads n bytes, or an error when the disk does not have them.
 func (d *reader) bytes(off, n int64) ([]byte, error) {
@@ -164,7 +188,7 @@ func (d *reader) overlaps() {
 	slices.SortStableFunc(parts, func(a, b Part) int { return cmp.Compare(a.Start, b.Start) })
 	for i := 1; i < len(parts); i++ {
 		a, b := parts[i-1], parts[i]
-		if b.Start < a.End() {
+		if b.Start < a.End() && !d.disc {
 			d.problems.Add(fmt.Sprintf("partition %d", b.Number), "starts at byte %d, inside partition %d, which ends at %d", b.Start, a.Number, a.End())
 		}
 	}

@@ -97,6 +97,7 @@ func (d *reader) copyOf(where string, at int64) (*header, []byte, error) {
 		d.problems.Add(where, "its header has the checksum %08x, and %08x is written in it", sum, h.sum)
 		return nil, nil, nil
 	}
+	d.place(at*sector, sector)
 	d.checkHeader(where, h, at)
 	array, err := d.array(where, h)
 	if array == nil {
@@ -136,6 +137,7 @@ func (d *reader) array(where string, h header) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	d.place(int64(h.array)*d.out.Sector, n)
 	if sum := crc32.ChecksumIEEE(b); sum != h.check {
 		d.problems.Add(where, "its entries have the checksum %08x, and the header says %08x", sum, h.check)
 		return nil, nil
