@@ -11,7 +11,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 # setup-* comes before what it sets up.
 .NOTPARALLEL:
 
-.PHONY: help build test check unit lint integration ova-import bench clean setup-build setup-test setup-bench caros.vmdk
+.PHONY: help build test check unit lint integration ova-import bench peers clean setup-build setup-test setup-bench caros.vmdk
 
 help:
 	@sed -n 's/^\([a-z.-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -48,6 +48,9 @@ bench: setup-bench bin/carosbuild ## speed and size against the peers, as ratios
 
 setup-build setup-test setup-bench:
 	@scripts/setup.sh $(@:setup-%=%)
+
+peers: ## disk checks against e2fsprogs, dosfstools and util-linux on these projects' own test images, which apt fetches
+	$(GO) test -tags "$(TAGS) peers" -v -run TestPeers $(if $(RUN),-run "$(RUN)") -timeout 30m -count 1 ./integration/
 
 clean:
 	rm -rf bin
