@@ -17,20 +17,19 @@ const maxInodes = 1 << 24
 
 // Check checks the file system as e2fsck -n does, without repairing: checksums,
 // group descriptors, inodes and their blocks, directories, link counts, bitmaps
-// and the counts in descriptors and superblock. Left out: file systems with
-// clusters of blocks (bigalloc), and those whose journal must be replayed first.
-// When ctx ends before, what was found is not all.
+// and the counts in descriptors and superblock. Left out: file systems whose
+// journal must be replayed first or is on another device, what quota files say,
+// and what is encrypted. When ctx ends before, what was found is not all.
 func (f *FS) Check(ctx context.Context) []damage.Problem {
-	c := &checker{f: f, blocks: bitset{}, inodes: map[uint32]*state{}, attrs: map[int64]int{}}
+	c := &checker{f: f, blocks: bitset{}, inodes: map[uint32]*state{}, attrs: map[int64]int{},
+		clusters: bitset{}, attrBlocks: map[int64]int64{}, values: map[uint32]uint64{}, bad: bitset{}, copies: map[int64]bool{}}
 	c.super()
 	switch {
 	case f.s.Incompat&incompatRecover != 0:
 		c.Add("journal", "it was not unmounted, and the journal must be replayed before it can be checked")
 		return c.Problems()
-	case f.s.ROCompat&roCompatBigAlloc != 0:
-		return c.Problems()
 	case f.blocks > maxBlocks:
-		c.Add("file system", "it has %d blocks, too many to be checked", f.blocks)
+		c.AddUnread("file system", "it has %d blocks, too many to be checked", f.blocks)
 		return c.Problems()
 	}
 	c.groups(ctx)
@@ -40,7 +39,11 @@ func (f *FS) Check(ctx context.Context) []damage.Problem {
 	c.directories(ctx)
 	c.references()
 	c.attrCounts()
+	c.valueCounts()
 	c.bitmaps(ctx)
+	if c.encrypted > 0 {
+		c.AddUnread("file system", "%d files and directories are encrypted", c.encrypted)
+	}
 	return c.Problems()
 }
 
@@ -59,6 +62,12 @@ type checker struct {
 	inodes      map[uint32]*state  // in use, by their link counts
 	groupInodes map[int64][]uint32 // the same by group
 	attrs       map[int64]int      // blocks of attributes: inodes that name them
+	attrBlocks  map[int64]int64    // the same: what values in inodes take
+	values      map[uint32]uint64  // inodes with values of attributes: attributes that name them
+	clusters    bitset             // of files, with bigalloc
+	bad         bitset             // blocks that the device has lost
+	copies      map[int64]bool     // blocks of copies of the superblock and descriptors
+	encrypted   int
 }
 
 // state is what is known about an inode in use.
@@ -66,6 +75,7 @@ type state struct {
 	kind    uint32 // type bits of its mode
 	links   uint16
 	own     bool   // the file system's own, in no directory
+	value   bool   // of an attribute, in no directory
 	visited bool   // a directory that was gone into
 	refs    uint32 // names, . and .. included
 }
@@ -126,9 +136,21 @@ func (c *checker) claim(what string, start, n int64) bool {
 	return twice == 0
 }
 
+// claimData claims blocks of a file's content. File systems that are never
+// written to (shared_blocks) may have them in several files.
+func (c *checker) claimData(what string, start, n int64) bool {
+	if c.f.s.ROCompat&roCompatSharedBlocks == 0 || start < c.f.first || n > c.f.blocks-start {
+		return c.claim(what, start, n)
+	}
+	for b := start; b < start+n; b++ {
+		c.blocks.add(b)
+	}
+	return true
+}
+
 func inodeName(ino uint32) string {
 	switch ino {
-	case 1:
+	case badIno:
 		return "list of bad blocks"
 	case rootIno:
 		return "/"
@@ -143,15 +165,15 @@ func inodeName(ino uint32) string {
 // super checks the superblock and its copies.
 func (c *checker) super() {
 	f := c.f
-	if sum := crc32c(^uint32(0), f.raw[:1020]); f.metaSum && sum != f.s.Checksum {
+	if sum := f.superSum(); f.metaSum && sum != f.s.Checksum {
 		c.Add("superblock", "its checksum is %08x, and %08x is written in it", sum, f.s.Checksum)
-	}
-	if f.s.State&1 == 0 && f.s.Incompat&incompatRecover == 0 {
-		c.Add("superblock", "it was not unmounted")
 	}
 	if f.s.State&2 != 0 {
 		c.Add("superblock", "the kernel has found errors and noted them")
 	}
+	c.unknown()
+	c.extraSize()
+	c.ownNumbers()
 	if f.s.LastOrphan != 0 {
 		c.Add("superblock", "inode %d was deleted while it was in use, and is still there", f.s.LastOrphan)
 	}
@@ -160,6 +182,7 @@ func (c *checker) super() {
 			c.backup(g)
 		}
 	}
+	c.protection()
 }
 
 // backup checks the copy of the superblock in a group.
@@ -183,11 +206,7 @@ func (c *checker) backup(group int64) {
 
 // ownInode reports whether an inode is the file system's own.
 func (f *FS) ownInode(ino uint32) bool {
-	first := f.s.FirstIno
-	if f.s.Revision == 0 {
-		first = oldFirstIno
-	}
-	return ino != rootIno && ino < first ||
+	return ino != rootIno && ino < f.firstIno() ||
 		f.s.Compat&compatOrphanFile != 0 && ino == le.Uint32(f.raw[0x280:]) ||
 		ino == le.Uint32(f.raw[0x26c:]) || ino == le.Uint32(f.raw[0x240:]) || ino == le.Uint32(f.raw[0x244:])
 }
@@ -195,7 +214,14 @@ func (f *FS) ownInode(ino uint32) bool {
 // journal checks the journal's superblock.
 func (c *checker) journal() {
 	f := c.f
-	if f.s.Compat&compatJournal == 0 || f.s.JournalIno == 0 {
+	switch {
+	case f.s.Compat&compatJournal == 0:
+		if f.s.JournalIno != 0 || f.s.JournalDev != 0 || f.s.JournalUUID != [16]byte{} {
+			c.Add("journal", "there is one, without the feature has_journal")
+		}
+		return
+	case f.s.JournalIno == 0:
+		c.AddUnread("journal", "it is on another device")
 		return
 	}
 	n, err := f.record(f.s.JournalIno)

@@ -49,7 +49,11 @@ func (c *checker) claimSuper(g int64) {
 	if f.s.Incompat&incompatMetaBG == 0 {
 		n += int64(f.s.ReservedGDT)
 	}
-	c.claim(fmt.Sprintf("superblock of group %d", g), f.groupStart(g), n)
+	at := f.superBlock(g)
+	c.claim(fmt.Sprintf("superblock of group %d", g), at, n)
+	for b := at; g > 0 && b < at+n; b++ {
+		c.copies[b] = true
+	}
 }
 
 // claimMeta claims the descriptors of a group of groups, which are in its
@@ -60,7 +64,7 @@ func (c *checker) claimMeta(g int64) {
 		if at >= f.groups {
 			continue
 		}
-		n := f.groupStart(at)
+		n := f.superBlock(at)
 		if f.hasBackup(at) {
 			n++
 		}
