@@ -22,7 +22,7 @@ const maxInodes = 1 << 24
 // and what is encrypted. When ctx ends before, what was found is not all.
 func (f *FS) Check(ctx context.Context) []damage.Problem {
 	c := &checker{f: f, blocks: bitset{}, inodes: map[uint32]*state{}, attrs: map[int64]int{},
-		clusters: bitset{}, attrBlocks: map[int64]int64{}, values: map[uint32]uint64{}, bad: bitset{}, copies: map[int64]bool{}}
+		clusters: bitset{}, attrBlocks: map[int64]int64{}, values: map[uint32]uint64{}, bad: bitset{}, copies: bitset{}, itables: bitset{}, unread: map[uint32]bool{}}
 	c.super()
 	switch {
 	case f.s.Incompat&incompatRecover != 0:
@@ -66,7 +66,9 @@ type checker struct {
 	values      map[uint32]uint64  // inodes with values of attributes: attributes that name them
 	clusters    bitset             // of files, with bigalloc
 	bad         bitset             // blocks that the device has lost
-	copies      map[int64]bool     // blocks of copies of the superblock and descriptors
+	copies      bitset             // blocks of copies of the superblock and descriptors
+	itables     bitset             // blocks of inodes
+	unread      map[uint32]bool    // inodes in bad blocks
 	encrypted   int
 }
 
@@ -75,7 +77,6 @@ type state struct {
 	kind    uint32 // type bits of its mode
 	links   uint16
 	own     bool   // the file system's own, in no directory
-	value   bool   // of an attribute, in no directory
 	visited bool   // a directory that was gone into
 	refs    uint32 // names, . and .. included
 }
@@ -95,6 +96,12 @@ func (s bitset) add(n int64) bool {
 	fresh := p[w]&bit == 0
 	p[w] |= bit
 	return fresh
+}
+
+// has reports whether a block is a member.
+func (s bitset) has(n int64) bool {
+	p := s[n>>15]
+	return p != nil && p[n>>6&511]>>(n&63)&1 != 0
 }
 
 // bitmap is the members among the n blocks from start on, in a block of size

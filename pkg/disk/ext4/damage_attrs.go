@@ -7,6 +7,8 @@ package ext4
 import (
 	"bytes"
 	"fmt"
+
+	"github.com/carosio/carosbuild/pkg/disk/damage"
 )
 
 // attributes checks the extended attributes and gives the blocks, or clusters,
@@ -14,7 +16,7 @@ import (
 func (c *checker) attributes(where string, n record) int64 {
 	f, used := c.f, int64(0)
 	if b := n.inodeXattrs(); b != nil {
-		used += c.entries(where, b, 0)
+		used += c.entries(where, n, b, 0)
 	}
 	at := n.acl()
 	if at == 0 {
@@ -43,18 +45,23 @@ func (c *checker) attributes(where string, n record) int64 {
 		c.Add(where, "there are no attributes in block %d", at)
 		return used
 	}
-	c.attrBlocks[at] = c.entries(where, b, xattrBlockHeader)
+	c.attrBlocks[at] = c.entries(where, n, b, xattrBlockHeader)
 	return used + c.attrBlocks[at]
 }
 
 // entries checks attributes whose entries start at off of p, and gives the
 // blocks or clusters of those values that are in inodes.
-func (c *checker) entries(where string, p []byte, off int) int64 {
-	used := int64(0)
+func (c *checker) entries(where string, n record, p []byte, off int) int64 {
+	used, end := int64(0), off
+	var places []damage.Place
 	err := eachXattr(p, off, 0, func(x xattr, hash uint32) {
+		end += xattrEntry + pad4(len(x.name))
 		if x.inum != 0 {
-			used += c.value(where, x, hash)
+			used += c.value(where, n, x, hash)
 			return
+		}
+		if len(x.value) > 0 {
+			places = append(places, damage.Place{Start: int64(x.at), Len: int64(pad4(len(x.value))), What: fmt.Sprintf("its attribute %q", x.name), No: -1})
 		}
 		padded := make([]byte, pad4(len(x.value)))
 		copy(padded, x.value)
@@ -64,7 +71,10 @@ func (c *checker) entries(where string, p []byte, off int) int64 {
 	})
 	if err != nil {
 		c.Add(where, "%v", err)
+		return used
 	}
+	places = append(places, damage.Place{Start: int64(off), Len: int64(end + xattrEnd - off), What: "the list of its attributes", No: -1})
+	damage.Overlaps(places, func(a, b damage.Place) { c.Add(where, "%s has the bytes of %s, too", a, b) })
 	return used
 }
 
@@ -85,7 +95,7 @@ func (x xattr) hashed(hash uint32, padded []byte) bool {
 }
 
 // value checks a value that is in an inode, and gives what it takes.
-func (c *checker) value(where string, x xattr, hash uint32) int64 {
+func (c *checker) value(where string, owner record, x xattr, hash uint32) int64 {
 	f := c.f
 	n, err := f.eaInode(x)
 	if err != nil {
@@ -98,24 +108,25 @@ func (c *checker) value(where string, x xattr, hash uint32) int64 {
 	if x.hashed(hash, le.AppendUint32(nil, n.valueHash())) {
 		return used
 	}
-	if mtime, _ := n.mtime(); n.references() == 0 || mtime > 0 && n.valueHash() == 0 { // the older form, which names its owner
+	if le.Uint32(n.raw[0x10:]) == owner.ino && n.generation() == owner.generation() { // the older form, which names its owner
+		c.values[x.inum] = uncounted
 		return 0
 	}
 	c.Add(where, "the hash of its attribute %q is not that of its value in inode %d", x.name, x.inum)
 	return used
 }
 
+// uncounted stands for the references to a value that does not count them.
+const uncounted = 1 << 63
+
 // valueCounts checks how many attributes have their value in an inode.
 func (c *checker) valueCounts() {
-	for ino, s := range c.inodes {
-		if !s.value {
+	for ino, refs := range c.values {
+		n, err := c.f.record(ino)
+		if err != nil || refs >= uncounted {
 			continue
 		}
-		n, err := c.f.record(ino)
-		if err != nil {
-			continue // tables has said it
-		}
-		if refs := c.values[ino]; refs == 0 || n.references() != refs && n.references() != 0 {
+		if n.references() != refs {
 			c.Add(inodeName(ino), "%d attributes have their value in it, and %d is written there", refs, n.references())
 		}
 	}

@@ -101,6 +101,11 @@ func (c *checker) inodeBitmap(where string, g int64, d groupDesc) int64 {
 			used[(ino-first)/8] |= 1 << ((ino - first) % 8)
 		}
 	}
+	for ino := range c.unread {
+		if i := int64(ino) - first; i >= 0 && i < n {
+			used[i/8] |= 1 << (i % 8)
+		}
+	}
 	where += ", inode bitmap"
 	if f.sums() && d.flags&groupInodeUninit != 0 {
 		return n - ones(used)

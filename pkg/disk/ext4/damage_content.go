@@ -117,7 +117,8 @@ func (c *checker) inlineContent(where string, n record, used int64) {
 }
 
 // badBlocks claims the blocks on the list of those that the device has lost.
-// Copies of the superblock may be among them.
+// Copies of the superblock may be among them, and blocks of inodes, which are then
+// neither read nor free.
 func (c *checker) badBlocks(n record) {
 	w := walker{f: c.f, n: n, tree: func(no int64, _ []byte) error {
 		c.claim(inodeName(badIno), no, 1)
@@ -125,7 +126,7 @@ func (c *checker) badBlocks(n record) {
 	}, piece: func(p piece) (bool, error) {
 		for b := p.start; b < p.start+p.n; b++ {
 			c.bad.add(b)
-			if _, copied := c.copies[b]; !copied {
+			if !c.copies.has(b) && !c.itables.has(b) {
 				c.claim(inodeName(badIno), b, 1)
 			}
 		}

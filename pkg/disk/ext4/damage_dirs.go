@@ -161,7 +161,7 @@ func (d *dirCheck) dot(e dirent) {
 // entry checks one of the other entries.
 func (d *dirCheck) entry(e dirent) {
 	p := &place{d.p, e.name, e.ino}
-	if bad := badName(e.name); bad != "" || e.name == "." || e.name == ".." {
+	if bad := badName(e.name); bad != "" && d.n.flags()&flagEncrypted == 0 || e.name == "." || e.name == ".." {
 		d.Add(d.p.String(), "the name %q is not allowed", e.name)
 		return
 	}
@@ -171,10 +171,10 @@ func (d *dirCheck) entry(e dirent) {
 	d.names[e.name] = true
 	s := d.inodes[e.ino]
 	switch {
-	case s == nil || s.own || s.value:
+	case s == nil || s.own || d.values[e.ino] > 0:
 		d.Add(p.String(), "it names inode %d, which is not in use", e.ino)
 		return
-	case d.f.s.Incompat&incompatFiletype != 0 && e.kind != direntType(s.kind):
+	case d.f.s.Incompat&incompatFiletype != 0 && e.kind != direntType(s.kind) && (e.kind != 0 || d.f.s.Creator != creatorHurd):
 		d.Add(p.String(), "its entry has the type %d, its inode %d", e.kind, direntType(s.kind))
 	}
 	s.refs++
@@ -193,7 +193,7 @@ func (d *dirCheck) entry(e dirent) {
 func (c *checker) references() {
 	inos := make([]uint32, 0, len(c.inodes))
 	for ino, s := range c.inodes {
-		if !s.own && !s.value && (s.refs == 0 || s.kind == tree.Dir && !s.visited || uint32(s.links) != s.refs) {
+		if !s.own && c.values[ino] == 0 && (s.refs == 0 || s.kind == tree.Dir && !s.visited || uint32(s.links) != s.refs) {
 			inos = append(inos, ino)
 		}
 	}

@@ -52,7 +52,7 @@ func (c *checker) claimSuper(g int64) {
 	at := f.superBlock(g)
 	c.claim(fmt.Sprintf("superblock of group %d", g), at, n)
 	for b := at; g > 0 && b < at+n; b++ {
-		c.copies[b] = true
+		c.copies.add(b)
 	}
 }
 
@@ -88,7 +88,14 @@ func (c *checker) group(g int64) {
 	table := (int64(f.s.InodesPerGroup)*f.inode + f.block - 1) / f.block
 	c.claim(where+", block bitmap", d.blockBitmap, 1)
 	c.claim(where+", inode bitmap", d.inodeBitmap, 1)
-	c.claim(where+", inode table", d.inodeTable, table)
+	if c.claim(where+", inode table", d.inodeTable, table) {
+		for b := d.inodeTable; b < d.inodeTable+table; b++ {
+			c.itables.add(b)
+		}
+	}
+	if !f.sums() && d.flags&(groupInodeUninit|groupBlockUninit) != 0 {
+		c.Add(where, "it is said not to be initialised, without the feature")
+	}
 	if f.s.Incompat&incompatFlexBG == 0 && (d.inodeTable < f.groupStart(g) || d.inodeTable >= f.groupStart(g+1)) {
 		c.Add(where, "its inode table is in another group, at block %d", d.inodeTable)
 	}

@@ -22,12 +22,17 @@ func (c *checker) tables(ctx context.Context) {
 		if err != nil || f.sums() && d.flags&groupInodeUninit != 0 {
 			continue
 		}
-		n := int64(f.s.InodesPerGroup)
+		n, n0 := int64(f.s.InodesPerGroup), int64(f.s.InodesPerGroup)
 		if f.sums() {
 			n -= min(d.unusedInodes, n)
 		}
 		for i := range n {
-			r, err := f.record(uint32(g*int64(f.s.InodesPerGroup) + i + 1))
+			ino := uint32(g*n0 + i + 1)
+			if c.bad.has(d.inodeTable + i*f.inode/f.block) {
+				c.unread[ino] = true
+				continue
+			}
+			r, err := f.record(ino)
 			if err != nil {
 				c.Add(fmt.Sprintf("group %d", g), "its inode table cannot be read: %v", err)
 				break
@@ -64,7 +69,7 @@ func (c *checker) inode(n record) {
 		}
 		return
 	}
-	c.inodes[n.ino] = &state{kind: n.kind(), links: uint16(n.links()), own: f.ownInode(n.ino), value: n.flags()&flagEAInode != 0}
+	c.inodes[n.ino] = &state{kind: n.kind(), links: uint16(n.links()), own: f.ownInode(n.ino)}
 	switch n.kind() {
 	case tree.Regular, tree.Dir, tree.Symlink, tree.Char, tree.Block, tree.FIFO, tree.Socket:
 	default:

@@ -4,8 +4,6 @@
 
 package ext4
 
-import "fmt"
-
 const badIno = 1 // the list of bad blocks
 
 // firstIno is the first inode that is not the file system's own.
@@ -68,16 +66,15 @@ func (c *checker) ownNumbers() {
 	}
 }
 
-// Multi-mount protection: magic, sequence, and a checksum at the end of 1 KiB.
+// Multi-mount protection: magic and a checksum at the end of 1 KiB.
 const (
-	mmpMagic   = 0x004d4d50
-	mmpClean   = 0xff4d4d50
-	mmpAt      = 0x168 // of the block's number in the superblock
-	mmpSumAt   = 1020
-	mmpMaxBeat = 0xe24d4d4f // sequences of a system that has it mounted
+	mmpMagic = 0x004d4d50
+	mmpAt    = 0x168 // of the block's number in the superblock
+	mmpSumAt = 1020
 )
 
-// protection checks the block that keeps a file system from being mounted twice.
+// protection checks the block that keeps a file system from being mounted twice;
+// that it is mounted now is no fault.
 func (c *checker) protection() {
 	f := c.f
 	if f.s.Incompat&incompatMMP == 0 {
@@ -89,14 +86,10 @@ func (c *checker) protection() {
 		c.Add(where, "%v", err)
 		return
 	}
-	switch seq := le.Uint32(b[4:]); {
+	switch {
 	case le.Uint32(b) != mmpMagic:
 		c.Add(where, "its block does not begin with its mark")
 	case f.metaSum && crc32c(f.seed, b[:mmpSumAt]) != le.Uint32(b[mmpSumAt:]):
 		c.Add(where, "its checksum is %08x, and %08x is written there", crc32c(f.seed, b[:mmpSumAt]), le.Uint32(b[mmpSumAt:]))
-	case seq != mmpClean && seq <= mmpMaxBeat && seq != 0:
-		c.Add(where, "the file system is in use by %q", text(b[0x10:0x50]))
-	case seq != mmpClean && seq != 0:
-		c.Add(where, "%s", fmt.Sprintf("a check of the file system is under way, or was not ended (sequence %#x)", seq))
 	}
 }

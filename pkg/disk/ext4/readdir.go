@@ -7,6 +7,8 @@ package ext4
 import (
 	"errors"
 	"strings"
+
+	"github.com/carosio/carosbuild/pkg/disk/damage"
 )
 
 // dirent is an entry of a directory.
@@ -106,6 +108,9 @@ func (f *FS) dirents(n record, budget *int64) ([]dirent, error) {
 			out = append(out, d)
 		}
 		return nil
+	}
+	if n.flags()&flagEncrypted != 0 {
+		return nil, damage.Unreadf("the directory is encrypted")
 	}
 	if f.inline(n) {
 		err := f.inlineDirents(n, add)

@@ -52,7 +52,7 @@ func eachXattr(p []byte, off, base int, each func(x xattr, hash uint32)) error {
 		case size > uint32(len(p)) || size > 0 && (at < first || at+int(size) > len(p)):
 			return formatError("the value of an extended attribute, %d bytes at %d, leaves its block", size, at)
 		case size > 0:
-			x.value = p[at : at+int(size)]
+			x.at, x.value = at, p[at:at+int(size)]
 		}
 		each(x, le.Uint32(e[12:]))
 		off += xattrEntry + pad4(int(e[0]))

@@ -18,6 +18,7 @@ type xattr struct {
 	index byte
 	name  string
 	value []byte
+	at    int    // of the value in what was read
 	inum  uint32 // of the inode with the value, when that is elsewhere
 	size  uint32 // of that value
 }
