@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
@@ -164,6 +165,9 @@ func (d *dirCheck) entry(e dirent) {
 	if bad := badName(e.name); bad != "" && d.n.flags()&flagEncrypted == 0 || e.name == "." || e.name == ".." {
 		d.Add(d.p.String(), "the name %q is not allowed", e.name)
 		return
+	}
+	if d.n.flags()&flagCasefold != 0 && d.f.strictNames() && !utf8.ValidString(e.name) {
+		d.Add(p.String(), "its name is not UTF-8")
 	}
 	if d.names[e.name] {
 		d.Add(p.String(), "the name is there twice")

@@ -93,7 +93,7 @@ func (c *checker) group(g int64) {
 			c.itables.add(b)
 		}
 	}
-	if !f.sums() && d.flags&(groupInodeUninit|groupBlockUninit) != 0 {
+	if !f.sums() && (d.flags&(groupInodeUninit|groupBlockUninit) != 0 || d.unusedInodes != 0) {
 		c.Add(where, "it is said not to be initialised, without the feature")
 	}
 	if f.s.Incompat&incompatFlexBG == 0 && (d.inodeTable < f.groupStart(g) || d.inodeTable >= f.groupStart(g+1)) {

@@ -66,6 +66,13 @@ func (f *FS) features() error {
 // superSum is the checksum that the superblock should have.
 func (f *FS) superSum() uint32 { return crc32c(^uint32(0), f.raw[:1020]) }
 
+// strictNames reports whether directories without regard to case only have names
+// in UTF-8.
+func (f *FS) strictNames() bool {
+	const flagsAt, strict = 0x27e, 1
+	return f.s.Incompat&incompatCaseFold != 0 && le.Uint16(f.raw[flagsAt:])&strict != 0
+}
+
 // bigalloc reports whether the unit of allocation is a cluster of blocks.
 func (f *FS) bigalloc() bool { return f.s.ROCompat&roCompatBigAlloc != 0 }
 

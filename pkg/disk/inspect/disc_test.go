@@ -62,7 +62,7 @@ func TestForeignDiscs(t *testing.T) {
 func hybridDisc(t testing.TB) []byte {
 	t.Helper()
 	const size = 8 * mib
-	v, err := iso.Volume(iso.Options{Size: size, Limit: mib, ID: "LIVE", Time: 1700000000, EFI: iso.Region{2 * mib, 4 * mib}, BIOS: make([]byte, 4096)})
+	v, err := iso.Volume(iso.Options{Size: size, Limit: mib, ID: "LIVE", Time: 1700000000, EFI: iso.Region{Off: 2 * mib, Len: 4 * mib}, BIOS: make([]byte, 4096)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +128,7 @@ func TestNoDisk(t *testing.T) {
 // TestUnreadKinds tells what is not read from what is damaged.
 func TestUnreadKinds(t *testing.T) {
 	for _, m := range append(append([]magic{}, magics...), weakMagics...) {
-		b := make([]byte, 2*mib)
+		b := make([]byte, 3*mib)
 		copy(b[m.off:], m.magic)
 		got, verdict := checked(t, b)
 		want := damage.Unread

@@ -144,6 +144,10 @@ func (d *Disk) overlaps(v *volume) bool {
 
 // detect finds out what is in a volume.
 func (v *volume) detect() {
+	if v.udf() {
+		v.kind = "udf"
+		return
+	}
 	for _, m := range magics {
 		if v.has(m.off, m.magic) {
 			v.kind = m.kind
@@ -169,11 +173,22 @@ func (v *volume) detect() {
 		v.fs, v.kind = f, f.Kind()
 	case v.has(1080, "\x53\xef"):
 		v.kind, v.err = "ext4", err
+		if v.journalOnly() {
+			v.kind = "jbd"
+		}
 	case v.has(82, "FAT32") || v.has(54, "FAT1"):
 		v.kind, v.err = "fat", ferr
 	default:
 		v.kind = v.weak()
 	}
+}
+
+// journalOnly reports whether an ext4 superblock is that of a device with
+// nothing but another file system's journal.
+func (v *volume) journalOnly() bool {
+	b := make([]byte, 1)
+	n, _ := v.r.ReadAt(b, 1024+0x60)
+	return n == 1 && b[0]&8 != 0
 }
 
 func (v *volume) has(off int64, magic string) bool {

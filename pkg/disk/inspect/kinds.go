@@ -17,6 +17,17 @@ var magics = []magic{
 	{0, "LUKS\xba\xbe", "luks"},
 	{0, "XFSB", "xfs"},
 	{0, "-rom1fs-", "romfs"},
+	{0, "\xed\xc3\x02\xe9\x98\x56\xe5\x0c", "swsuspend"},
+	{544, "BFS1", "befs"},
+	{544, "1SFB", "befs"},
+	{1024, "OCFSV2", "ocfs2"},
+	{2048, "OCFSV2", "ocfs2"},
+	{4096, "OCFSV2", "ocfs2"},
+	{9564, "\x54\x19\x01\x00", "ufs"},
+	{66908, "\x19\x01\x54\x19", "ufs"},
+	{0x10000, "ReIsEr4", "reiser4"},
+	{1 << 20, "\x0d\xd0\x01\xc0", "VMFS"},
+	{2 << 20, "\x5e\xf1\xab\x2f", "VMFS"},
 	{0, "\x45\x3d\xcd\x28", "cramfs"},
 	{0, "\x28\xcd\x3d\x45", "cramfs"},
 	{0, "UBI#", "ubi"},
@@ -43,12 +54,25 @@ var magics = []magic{
 	{4086, "ULSUSPEND\x00", "swsuspend"},
 	{0x8000, "JFS1", "jfs"},
 	{0x8001, "CD001", "iso9660"},
-	{0x8001, "BEA01", "udf"},
 	{0x10034, "ReIsErFs", "reiserfs"},
 	{0x10034, "ReIsEr2Fs", "reiserfs"},
 	{0x10034, "ReIsEr3Fs", "reiserfs"},
 	{0x10000, "\x01\x16\x19\x70", "gfs2"},
 	{0x10040, "_BHRfS_M", "btrfs"},
+}
+
+// udf reports whether there is UDF behind or beside ISO 9660's descriptors.
+func (v *volume) udf() bool {
+	for at := int64(0x8001); at < 0x8001+64*2048; at += 2048 {
+		switch {
+		case v.has(at, "NSR02"), v.has(at, "NSR03"):
+			return true
+		case v.has(at, "CD001"), v.has(at, "BEA01"), v.has(at, "BOOT2"), v.has(at, "CDW02"):
+		default:
+			return false
+		}
+	}
+	return false
 }
 
 // weakMagics have two bytes, and are asked for last.

@@ -147,10 +147,19 @@ func mbrTable(b []byte) []mbrRecord {
 		used = used || e.code != 0 && e.count != 0
 		out = append(out, e)
 	}
-	if !used {
+	if !used || fatVolume(b) && slices.ContainsFunc(out, func(e mbrRecord) bool { return e.code != 0 && e.count != 0 && e.start == 0 }) {
 		return nil
 	}
 	return out
+}
+
+// fatVolume reports whether a sector is the boot sector of a FAT file system. Such
+// a one may have something in the place of a table: boot code, or an entry for
+// the whole disk that older systems want.
+func fatVolume(b []byte) bool {
+	size, cluster := le.Uint16(b[11:]), b[13]
+	return (b[0] == 0xEB || b[0] == 0xE9) && size >= 512 && size <= 4096 && size&(size-1) == 0 && cluster != 0 && cluster&(cluster-1) == 0 &&
+		le.Uint16(b[14:]) != 0 && (b[16] == 1 || b[16] == 2) && b[21] >= 0xF0
 }
 
 // protective checks the MBR beside a GPT.
