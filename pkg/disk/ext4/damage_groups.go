@@ -146,7 +146,7 @@ func (c *checker) resize() {
 	for i := range ptrs {
 		want, k := int64(0), (i-descs%ptrs+ptrs)%ptrs
 		if k < int64(f.s.ReservedGDT) {
-			want = f.first + 1 + descs + k
+			want = f.superBlock(0) + 1 + descs + k
 		}
 		if got := int64(le.Uint32(dind[4*i:])); got != want {
 			c.Add("resize inode", "it names block %d where block %d is meant", got, want)
