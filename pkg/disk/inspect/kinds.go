@@ -61,8 +61,11 @@ var magics = []magic{
 	{0x10040, "_BHRfS_M", "btrfs"},
 }
 
-// udf reports whether there is UDF behind or beside ISO 9660's descriptors.
+// udf reports whether there is UDF, alone or beside ISO 9660's descriptors.
 func (v *volume) udf() bool {
+	if v.has(0x8001, "BEA01") {
+		return true
+	}
 	for at := int64(0x8001); at < 0x8001+64*2048; at += 2048 {
 		switch {
 		case v.has(at, "NSR02"), v.has(at, "NSR03"):
