@@ -35,6 +35,7 @@ func (f *FS) Check(ctx context.Context) []damage.Problem {
 	c.groups(ctx)
 	c.tables(ctx)
 	c.journal()
+	c.orphans(ctx)
 	c.resize()
 	c.directories(ctx)
 	c.references()
@@ -248,6 +249,8 @@ func (c *checker) journal() {
 		c.Add("journal", "its blocks have %d bytes", be.Uint32(b[0x0c:]))
 	case length > n.size()/f.block:
 		c.Add("journal", "it says that it has %d blocks, and has %d", length, n.size()/f.block)
+	case kind == 3 && be.Uint32(b[0x24:])|be.Uint32(b[0x28:])|be.Uint32(b[0x2c:])|be.Uint32(b[0x40:]) != 0 || be.Uint32(b[0x40:]) > 1:
+		c.Add("journal", "its superblock has fields of a later version, or several file systems that use it")
 	case be.Uint32(b[0x28:])&^journalIncompat != 0 || be.Uint32(b[0x2c:]) != 0:
 		c.Add("journal", "it has features (incompat %#x) that are not known", be.Uint32(b[0x28:]))
 	case be.Uint32(b[0x28:])&journalSums != 0 && !journalSum(b):
