@@ -129,7 +129,7 @@ func (d *Disk) checkVolumes(ctx context.Context) []damage.Problem {
 		case v.kind == "iso9660" && (v.Start > 0 || d.disc == nil): // the disk's own is checked as a disc
 			out = append(out, damage.In(v.String(), v.checkISO())...)
 		}
-		if v.kind == "" && v.Number > 0 && v.expected() {
+		if v.kind == "" && v.Number > 0 && d.disc == nil && v.expected() { // on discs, gaps between partitions are some, too
 			out = append(out, damage.Problem{Where: v.String(), Text: fmt.Sprintf("its type is %s, and what is in it is no file system that is known", partition.TypeName(v.Type))})
 		}
 	}

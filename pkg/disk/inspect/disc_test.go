@@ -89,6 +89,38 @@ func TestHybridDisc(t *testing.T) {
 	}
 }
 
+// TestXorrisoDiscs checks discs that are hard disks too, of the kinds that
+// distributions make.
+func TestXorrisoDiscs(t *testing.T) {
+	src := t.TempDir()
+	esp := bytesOf(t, compose(t, disk.Spec{Seed: []byte("esp"), Table: "mbr", Partitions: []disk.Partition{{FS: "fat16", Size: "8M", Start: "1M", Tree: files(t, esp())}}}))[mib : 9*mib]
+	for name, b := range map[string][]byte{"esp": esp, "cdboot": bytes.Repeat([]byte("boot"), 2048), "text": []byte("text"), "../mbr": append(make([]byte, 400), make([]byte, 32)...)} {
+		if err := os.WriteFile(filepath.Join(src, name), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bios := []string{"-b", "cdboot", "-no-emul-boot", "-boot-load-size", "4", "-eltorito-alt-boot", "-no-emul-boot", "-e"}
+	for name, args := range map[string][]string{
+		"plain":            nil,
+		"isohybrid":        append([]string{"-isohybrid-mbr", filepath.Join(src, "../mbr")}, append(bios, "esp", "-isohybrid-gpt-basdat")...),
+		"appended, in GPT": append([]string{"-append_partition", "2", "0xef", filepath.Join(src, "esp"), "-appended_part_as_gpt"}, append(bios, "--interval:appended_partition_2:all::")...),
+		"appended, in MBR": append([]string{"-append_partition", "2", "0xef", filepath.Join(src, "esp"), "-partition_offset", "16"}, append(bios, "--interval:appended_partition_2:all::")...),
+		"in a partition":   append([]string{"-efi-boot-part", "--efi-boot-image"}, append(bios, "esp")...),
+	} {
+		path := filepath.Join(t.TempDir(), "disc.iso")
+		run(t, "", "xorriso", append(append([]string{"-as", "mkisofs", "-quiet", "-R", "-o", path}, args...), src)...)
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range [][]byte{b, append(bytes.Clone(b), make([]byte, mib)...)} { // and on a larger medium
+			if got, verdict := checked(t, b); verdict != damage.Sound {
+				t.Errorf("%s, %d bytes: %s: %s", name, len(b), verdict, got)
+			}
+		}
+	}
+}
+
 // TestNoDisk tells files that hold no disk from disks without anything on them.
 func TestNoDisk(t *testing.T) {
 	mbr := make([]byte, 4096)

@@ -106,7 +106,8 @@ func (d *reader) place(start, size int64) {
 
 // isDisc reports whether the disk is an ISO 9660 disc, too. The table of such
 // a hybrid disc serves firmware and not a system that mounts partitions: one may
-// begin at the table itself, and others may lie within it.
+// begin at the table itself, and others may lie within it; and a disc may be on a
+// larger medium than it was made for.
 func (d *reader) isDisc() bool {
 	b := make([]byte, len(discMark))
 	n, _ := d.r.ReadAt(b, discMarkAt)
@@ -170,7 +171,9 @@ func (d *reader) protective(b []byte, entries []mbrRecord) {
 	}
 	i := slices.IndexFunc(entries, func(e mbrRecord) bool { return e.code == typeProtective })
 	if i < 0 {
-		d.problems.Add("protective MBR", "it has no entry of type EE")
+		if !d.disc { // for some firmware, a disc has an MBR that tells the same in its own words
+			d.problems.Add("protective MBR", "it has no entry of type EE")
+		}
 		return
 	}
 	for k, e := range entries {
@@ -186,7 +189,7 @@ func (d *reader) protective(b []byte, entries []mbrRecord) {
 	switch {
 	case e.start != 1:
 		d.problems.Add("protective MBR", "its entry starts at sector %d, not 1", e.start)
-	case !d.out.Hybrid && e.count != min(last, 0xFFFFFFFF) && e.count != 0xFFFFFFFF:
+	case !d.out.Hybrid && !d.disc && e.count != min(last, 0xFFFFFFFF) && e.count != 0xFFFFFFFF:
 		d.problems.Add("protective MBR", "its entry has %d sectors, the disk has %d after the first", e.count, last)
 	}
 }
