@@ -13,7 +13,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 # setup-* comes before what it sets up.
 .NOTPARALLEL:
 
-.PHONY: help build test check unit lint integration ova-import fresh bench man clean setup-build setup-test setup-bench caros.vmdk
+.PHONY: help build test check unit lint integration ova-import fresh bench peers man clean setup-build setup-test setup-bench caros.vmdk
 
 help:
 	@sed -n 's/^\([a-z.-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -56,6 +56,8 @@ setup-build setup-test setup-bench:
 
 man: bin/carosbuild ## the manual pages, bin/man/*.1
 	rm -rf bin/man && bin/carosbuild man bin/man
+peers: ## disk checks against e2fsprogs, dosfstools and util-linux on these projects' own test images, which apt fetches
+	$(GO) test -tags "$(TAGS) peers" -v -run TestPeers $(if $(RUN),-run "$(RUN)") -timeout 30m -count 1 ./integration/
 
 clean:
 	rm -rf bin

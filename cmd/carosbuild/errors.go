@@ -12,6 +12,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/disk/damage"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/source/git"
@@ -25,6 +26,7 @@ const (
 	exitDeclaration = 3
 	exitHost        = 4
 	exitNetwork     = 5
+	exitUnread      = 6
 	exitInterrupted = 130
 )
 
@@ -131,6 +133,8 @@ func (a *app) status(err error) int {
 		return exitHost
 	case build.IsNetwork(err):
 		return exitNetwork
+	case errors.Is(err, damage.ErrUnread):
+		return exitUnread
 	}
 	return exitFailed
 }

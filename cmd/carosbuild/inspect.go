@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/carosio/carosbuild/pkg/disk"
+	"github.com/carosio/carosbuild/pkg/disk/damage"
 	"github.com/carosio/carosbuild/pkg/disk/inspect"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
@@ -37,7 +38,7 @@ func inspectCommand(a *app) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error { return c.run(cmd.Context(), args[0]) },
 	}
 	cmd.Flags().BoolVar(&c.asJSON, "json", false, "as JSON")
-	cmd.Flags().BoolVar(&c.check, "check", false, "check structures, checksums and file systems; exit status 1 if there is damage")
+	cmd.Flags().BoolVar(&c.check, "check", false, "check structures, checksums and file systems; exit status 1 for damage, 6 for what is not read")
 	cmd.Flags().StringVar(&c.list, "ls", "", "list the directory or file PATH")
 	cmd.Flags().StringVar(&c.cat, "cat", "", "write the content of the file PATH to standard output")
 	cmd.MarkFlagsMutuallyExclusive("check", "ls", "cat")
@@ -99,44 +100,65 @@ func writeJSON(w io.Writer, v any) error {
 	return enc.Encode(v)
 }
 
-// checkDisk prints one problem a line; with --json they are in the report.
+// checkDisk prints one finding a line and then the verdict; with --json both are
+// in the report.
 func (c *inspection) checkDisk(ctx context.Context, path string, d *inspect.Disk) error {
 	problems, err := d.Check(ctx)
 	if err != nil {
 		return err
 	}
+	verdict := damage.VerdictOf(problems)
 	if c.asJSON {
 		r, err := d.Report()
 		if err != nil {
 			return err
 		}
-		r.Checked, r.Problems = true, problems
+		r.Checked, r.Problems, r.Verdict = true, problems, verdict
 		if err := writeJSON(c.stdout, r); err != nil {
 			return err
 		}
+		return verdictExit(verdict)
 	}
 	for _, p := range problems {
-		if c.asJSON {
-			break
-		}
 		if _, err := fmt.Fprintln(c.stdout, printable(p.String())); err != nil {
 			return err
 		}
 	}
-	if len(problems) > 0 {
+	if _, err = fmt.Fprintf(c.stdout, "%s: %s\n", printable(path), sentence(verdict)); err != nil {
+		return err
+	}
+	return verdictExit(verdict)
+}
+
+// sentence is a verdict for people.
+func sentence(v damage.Verdict) string {
+	switch v {
+	case damage.Damaged:
+		return "damaged"
+	case damage.Unread:
+		return "not wholly read; no damage found in what was read"
+	}
+	return "no damage found"
+}
+
+// verdictExit is the exit status of a verdict, nil for a sound disk.
+func verdictExit(v damage.Verdict) error {
+	switch v {
+	case damage.Damaged:
 		return innerExit(exitFailed)
+	case damage.Unread:
+		return innerExit(exitUnread)
 	}
-	if c.asJSON {
-		return nil
-	}
-	_, err = fmt.Fprintf(c.stdout, "%s: no damage found\n", path)
-	return err
+	return nil
 }
 
 func (c *inspection) copyOut(d *inspect.Disk) error {
 	_, e, err := d.Find(c.cat)
 	if err != nil {
 		return err
+	}
+	if e.Type() == tree.Symlink {
+		return fmt.Errorf("/%s is a link to %s, which does not exist", e.Path, e.Link)
 	}
 	if e.Type() != tree.Regular {
 		return fmt.Errorf("/%s is no regular file", e.Path)

@@ -111,6 +111,7 @@ func traitsOf(fs string) traits {
 // other.
 func checkPartition(rep *report, p *node, mbr bool) {
 	checkKind(rep, p, mbr)
+	checkPartitionUUID(rep, p, mbr)
 	fs := p.value("fs")
 	if fs == "" {
 		checkBare(rep, p)
@@ -133,9 +134,6 @@ func checkPartition(rep *report, p *node, mbr bool) {
 	if len(p.kids) > 0 && !is.items {
 		rep.errorf(p.kids[0].tag(), "", "<%s> on %s, which has no files", p.kids[0].name, fs)
 	}
-	if a := p.attr("uuid"); a != nil && !is.short && a.value.trim().s != "" && len(p.value("uuid")) != 36 {
-		rep.errorf(a.in, "such as 4f68bce3-e8cd-4db1-96e7-fbcaf984b709", "the uuid of %s is a long one", fs)
-	}
 	checkOnly(rep, p, "profile", "ext4")
 	checkOnly(rep, p, "compression", "squashfs")
 	checkOnly(rep, p, "of", "verity")
@@ -143,6 +141,28 @@ func checkPartition(rep *report, p *node, mbr bool) {
 		rep.errorf(p.attr("fs").in, `write of="NAME" with the name of a partition`, "verity of what?")
 	}
 	checkLabel(rep, p, fs, is)
+}
+
+// checkPartitionUUID reports a short uuid on what has none, and a long one that
+// has no place: on an mbr disk, only some file systems have one.
+func checkPartitionUUID(rep *report, p *node, mbr bool) {
+	a := p.attr("uuid")
+	if a == nil || a.value.trim().s == "" {
+		return
+	}
+	fs, long := p.value("fs"), len(p.value("uuid")) == 36
+	short, what := traitsOf(fs).short, fs
+	if fs == "" {
+		what = "a partition without a file system"
+	}
+	switch {
+	case !long && !short:
+		rep.errorf(a.in, "such as 4f68bce3-e8cd-4db1-96e7-fbcaf984b709", "the uuid of %s is a long one", what)
+	case long && mbr && short:
+		rep.errorf(a.in, "such as ABCD-1234, the serial number of the file system", "a long uuid is for the partition of a gpt table, and %s has a short one", what)
+	case long && mbr && (fs == "" || fs == "squashfs"):
+		rep.errorf(a.in, "", "uuid for %s in an mbr table: neither has one", what)
+	}
 }
 
 // checkOnly reports an attribute that only one kind of file system has.

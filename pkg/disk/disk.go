@@ -55,8 +55,9 @@ type Partition struct {
 	// Attributes of a GPT, see partition.AttributeBits.
 	Attributes []string
 	Hybrid     bool // listed in the MBR of a GPT disk too
-	// UUID of the file system and the partition; for FAT also XXXX-XXXX, the
-	// serial number alone. "" derives from the Seed.
+	// UUID of the file system and of the partition of a GPT. Of FAT, XXXX-XXXX is
+	// the serial number alone, and a long one is of the partition alone. ""
+	// derives from the Seed.
 	UUID        string
 	Compat      bool       // ext4 as boot loaders of 2014 read it
 	Compression string     // of squashfs; "" is zstd

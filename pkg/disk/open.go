@@ -116,6 +116,9 @@ func (o *Opened) detect(f *os.File, path string) error {
 	if err != nil {
 		return err
 	}
+	if err := foreignKind(f, size); err != nil {
+		return err
+	}
 	head := make([]byte, 512)
 	n, err := f.ReadAt(head, 0)
 	if err != nil && err != io.EOF {

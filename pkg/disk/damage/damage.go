@@ -8,14 +8,20 @@ package damage
 
 import "fmt"
 
-// Problem is one fault: where it is, such as a path or a structure's name, and
-// what is wrong with it.
+// Problem is one finding of a check: where it is, such as a path or a
+// structure's name, and what is wrong with it, or why it was not read.
 type Problem struct {
-	Where string `json:"where"`
-	Text  string `json:"text"`
+	Where  string `json:"where"`
+	Text   string `json:"text"`
+	Unread bool   `json:"unread,omitempty"` // not checked, and so no damage
 }
 
-func (p Problem) String() string { return p.Where + ": " + p.Text }
+func (p Problem) String() string {
+	if p.Unread {
+		return p.Where + ": not read: " + p.Text
+	}
+	return p.Where + ": " + p.Text
+}
 
 // Max is how many problems a List keeps: whoever damages a disk on purpose can
 // have one for each of its bytes.
@@ -25,15 +31,29 @@ const Max = 1000
 type List struct {
 	problems []Problem
 	more     int
+	damaged  bool // there is a fault among those that were not kept
 }
 
-// Add adds a problem.
+// Add adds a fault.
 func (l *List) Add(where, format string, args ...any) {
+	l.add(Problem{Where: where, Text: fmt.Sprintf(format, args...)})
+}
+
+// AddUnread adds what is not read, and why.
+func (l *List) AddUnread(where, format string, args ...any) {
+	l.add(Problem{Where: where, Text: fmt.Sprintf(format, args...), Unread: true})
+}
+
+// AddError adds an error of reading: a fault, unless it wraps ErrUnread.
+func (l *List) AddError(where string, err error) { l.add(Of(where, err)) }
+
+func (l *List) add(p Problem) {
 	if len(l.problems) == Max {
 		l.more++
+		l.damaged = l.damaged || !p.Unread
 		return
 	}
-	l.problems = append(l.problems, Problem{where, fmt.Sprintf(format, args...)})
+	l.problems = append(l.problems, p)
 }
 
 // Problems are those that were added; the last one counts those that were not
@@ -42,14 +62,15 @@ func (l *List) Problems() []Problem {
 	if l.more == 0 {
 		return l.problems
 	}
-	return append(l.problems[:Max:Max], Problem{"more", fmt.Sprintf("%d further problems", l.more)})
+	return append(l.problems[:Max:Max], Problem{Where: "more", Text: fmt.Sprintf("%d further problems", l.more), Unread: !l.damaged})
 }
 
 // In names the part of the disk that the problems are in.
 func In(where string, problems []Problem) []Problem {
 	out := make([]Problem, 0, len(problems))
 	for _, p := range problems {
-		out = append(out, Problem{where + ": " + p.Where, p.Text})
+		p.Where = where + ": " + p.Where
+		out = append(out, p)
 	}
 	return out
 }

@@ -22,12 +22,18 @@ type walker struct {
 	to    int64                            // and what starts there or after it, unless 0
 	tree  func(no int64, raw []byte) error // each block of pointers or extents; may be nil
 	piece func(p piece) (more bool, err error)
-	next  int64 // least block of the file that may come
-	done  bool
+	// starts is told which block of the file a node of extents begins with, by
+	// the node above and by itself; may be nil.
+	starts func(says, has int64)
+	next   int64 // least block of the file that may come
+	done   bool
 }
 
 // walk calls the functions until piece asks for no more.
 func (w *walker) walk() error {
+	if w.f.inline(w.n) {
+		return nil
+	}
 	words := w.n.words()
 	if w.n.flags()&flagExtents != 0 {
 		return w.extents(words, -1, math.MaxUint32+1)
@@ -137,6 +143,9 @@ func (w *walker) extent(e []byte, depth int, end int64) error {
 		b, err := w.block(int64(le.Uint32(e[4:])) | int64(le.Uint16(e[8:]))<<32)
 		if err != nil {
 			return err
+		}
+		if w.starts != nil && le.Uint16(b[2:]) > 0 {
+			w.starts(logical, int64(le.Uint32(b[extentSize:])))
 		}
 		return w.extents(b, depth-1, end)
 	}

@@ -17,30 +17,34 @@ const maxInodes = 1 << 24
 
 // Check checks the file system as e2fsck -n does, without repairing: checksums,
 // group descriptors, inodes and their blocks, directories, link counts, bitmaps
-// and the counts in descriptors and superblock. Left out: file systems with
-// clusters of blocks (bigalloc), and those whose journal must be replayed first.
-// When ctx ends before, what was found is not all.
+// and the counts in descriptors and superblock. Left out: file systems whose
+// journal must be replayed first or is on another device, what quota files say,
+// and what is encrypted. When ctx ends before, what was found is not all.
 func (f *FS) Check(ctx context.Context) []damage.Problem {
-	c := &checker{f: f, blocks: bitset{}, inodes: map[uint32]*state{}, attrs: map[int64]int{}}
+	c := &checker{f: f, blocks: bitset{}, inodes: map[uint32]*state{}, attrs: map[int64]int{},
+		clusters: bitset{}, attrBlocks: map[int64]int64{}, values: map[uint32]uint64{}, bad: bitset{}, copies: bitset{}, itables: bitset{}, unread: map[uint32]bool{}}
 	c.super()
 	switch {
 	case f.s.Incompat&incompatRecover != 0:
 		c.Add("journal", "it was not unmounted, and the journal must be replayed before it can be checked")
 		return c.Problems()
-	case f.s.ROCompat&roCompatBigAlloc != 0:
-		return c.Problems()
 	case f.blocks > maxBlocks:
-		c.Add("file system", "it has %d blocks, too many to be checked", f.blocks)
+		c.AddUnread("file system", "it has %d blocks, too many to be checked", f.blocks)
 		return c.Problems()
 	}
 	c.groups(ctx)
 	c.tables(ctx)
 	c.journal()
+	c.orphans(ctx)
 	c.resize()
 	c.directories(ctx)
 	c.references()
 	c.attrCounts()
+	c.valueCounts()
 	c.bitmaps(ctx)
+	if c.encrypted > 0 {
+		c.AddUnread("file system", "%d files and directories are encrypted", c.encrypted)
+	}
 	return c.Problems()
 }
 
@@ -59,6 +63,14 @@ type checker struct {
 	inodes      map[uint32]*state  // in use, by their link counts
 	groupInodes map[int64][]uint32 // the same by group
 	attrs       map[int64]int      // blocks of attributes: inodes that name them
+	attrBlocks  map[int64]int64    // the same: what values in inodes take
+	values      map[uint32]uint64  // inodes with values of attributes: attributes that name them
+	clusters    bitset             // of files, with bigalloc
+	bad         bitset             // blocks that the device has lost
+	copies      bitset             // blocks of copies of the superblock and descriptors
+	itables     bitset             // blocks of inodes
+	unread      map[uint32]bool    // inodes in bad blocks
+	encrypted   int
 }
 
 // state is what is known about an inode in use.
@@ -85,6 +97,12 @@ func (s bitset) add(n int64) bool {
 	fresh := p[w]&bit == 0
 	p[w] |= bit
 	return fresh
+}
+
+// has reports whether a block is a member.
+func (s bitset) has(n int64) bool {
+	p := s[n>>15]
+	return p != nil && p[n>>6&511]>>(n&63)&1 != 0
 }
 
 // bitmap is the members among the n blocks from start on, in a block of size
@@ -126,9 +144,21 @@ func (c *checker) claim(what string, start, n int64) bool {
 	return twice == 0
 }
 
+// claimData claims blocks of a file's content. File systems that are never
+// written to (shared_blocks) may have them in several files.
+func (c *checker) claimData(what string, start, n int64) bool {
+	if c.f.s.ROCompat&roCompatSharedBlocks == 0 || start < c.f.first || n > c.f.blocks-start {
+		return c.claim(what, start, n)
+	}
+	for b := start; b < start+n; b++ {
+		c.blocks.add(b)
+	}
+	return true
+}
+
 func inodeName(ino uint32) string {
 	switch ino {
-	case 1:
+	case badIno:
 		return "list of bad blocks"
 	case rootIno:
 		return "/"
@@ -143,15 +173,15 @@ func inodeName(ino uint32) string {
 // super checks the superblock and its copies.
 func (c *checker) super() {
 	f := c.f
-	if sum := crc32c(^uint32(0), f.raw[:1020]); f.metaSum && sum != f.s.Checksum {
+	if sum := f.superSum(); f.metaSum && sum != f.s.Checksum {
 		c.Add("superblock", "its checksum is %08x, and %08x is written in it", sum, f.s.Checksum)
-	}
-	if f.s.State&1 == 0 && f.s.Incompat&incompatRecover == 0 {
-		c.Add("superblock", "it was not unmounted")
 	}
 	if f.s.State&2 != 0 {
 		c.Add("superblock", "the kernel has found errors and noted them")
 	}
+	c.unknown()
+	c.extraSize()
+	c.ownNumbers()
 	if f.s.LastOrphan != 0 {
 		c.Add("superblock", "inode %d was deleted while it was in use, and is still there", f.s.LastOrphan)
 	}
@@ -160,6 +190,7 @@ func (c *checker) super() {
 			c.backup(g)
 		}
 	}
+	c.protection()
 }
 
 // backup checks the copy of the superblock in a group.
@@ -183,11 +214,7 @@ func (c *checker) backup(group int64) {
 
 // ownInode reports whether an inode is the file system's own.
 func (f *FS) ownInode(ino uint32) bool {
-	first := f.s.FirstIno
-	if f.s.Revision == 0 {
-		first = oldFirstIno
-	}
-	return ino != rootIno && ino < first ||
+	return ino != rootIno && ino < f.firstIno() ||
 		f.s.Compat&compatOrphanFile != 0 && ino == le.Uint32(f.raw[0x280:]) ||
 		ino == le.Uint32(f.raw[0x26c:]) || ino == le.Uint32(f.raw[0x240:]) || ino == le.Uint32(f.raw[0x244:])
 }
@@ -195,7 +222,14 @@ func (f *FS) ownInode(ino uint32) bool {
 // journal checks the journal's superblock.
 func (c *checker) journal() {
 	f := c.f
-	if f.s.Compat&compatJournal == 0 || f.s.JournalIno == 0 {
+	switch {
+	case f.s.Compat&compatJournal == 0:
+		if f.s.JournalIno != 0 || f.s.JournalDev != 0 || f.s.JournalUUID != [16]byte{} {
+			c.Add("journal", "there is one, without the feature has_journal")
+		}
+		return
+	case f.s.JournalIno == 0:
+		c.AddUnread("journal", "it is on another device")
 		return
 	}
 	n, err := f.record(f.s.JournalIno)
@@ -215,6 +249,8 @@ func (c *checker) journal() {
 		c.Add("journal", "its blocks have %d bytes", be.Uint32(b[0x0c:]))
 	case length > n.size()/f.block:
 		c.Add("journal", "it says that it has %d blocks, and has %d", length, n.size()/f.block)
+	case kind == 3 && be.Uint32(b[0x24:])|be.Uint32(b[0x28:])|be.Uint32(b[0x2c:])|be.Uint32(b[0x40:]) != 0 || be.Uint32(b[0x40:]) > 1:
+		c.Add("journal", "its superblock has fields of a later version, or several file systems that use it")
 	case be.Uint32(b[0x28:])&^journalIncompat != 0 || be.Uint32(b[0x2c:]) != 0:
 		c.Add("journal", "it has features (incompat %#x) that are not known", be.Uint32(b[0x28:]))
 	case be.Uint32(b[0x28:])&journalSums != 0 && !journalSum(b):

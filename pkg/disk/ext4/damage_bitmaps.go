@@ -37,7 +37,7 @@ func (c *checker) bitmaps(ctx context.Context) {
 		c.count(where+", directories", d.usedDirs, dirs[g])
 		freeBlocks, freeInodes = freeBlocks+b, freeInodes+i
 	}
-	c.count("superblock, free blocks", f.freeBlocks(), freeBlocks)
+	c.count("superblock, free blocks", f.freeBlocks(), freeBlocks*f.ratio())
 	c.count("superblock, free inodes", int64(f.s.FreeInodes), freeInodes)
 }
 
@@ -47,12 +47,18 @@ func (c *checker) count(where string, says, has int64) {
 	}
 }
 
-// blockBitmap checks a group's block bitmap and gives the number of free blocks.
+// blockBitmap checks a group's block bitmap and gives the number of free blocks,
+// or clusters of them.
 func (c *checker) blockBitmap(where string, g int64, d groupDesc) int64 {
 	f := c.f
 	start := f.groupStart(g)
 	n := min(int64(f.s.BlocksPerGroup), f.blocks-start)
-	used := c.blocks.bitmap(start, n, f.block)
+	used := c.blocks.bitmap(start, n, f.block*f.ratio())
+	used, n = fold(used, n, f.ratio())
+	what := "block"
+	if f.bigalloc() {
+		what, start = "cluster", start/f.ratio()
+	}
 	where += ", block bitmap"
 	if f.sums() && d.flags&groupBlockUninit != 0 {
 		return n - ones(used)
@@ -61,9 +67,24 @@ func (c *checker) blockBitmap(where string, g int64, d groupDesc) int64 {
 	if err != nil {
 		return n - ones(used)
 	}
-	c.bitmapSum(where, b[:f.s.BlocksPerGroup/8], d.blockBitmapSum)
-	c.compare(where, b, used, n, "block", start)
+	c.bitmapSum(where, b[:int64(f.s.BlocksPerGroup)/f.ratio()/8], d.blockBitmapSum)
+	c.compare(where, b, used, n, what, start)
 	return n - ones(used)
+}
+
+// fold makes a bitmap of n blocks one of clusters of ratio blocks.
+func fold(used []byte, n, ratio int64) ([]byte, int64) {
+	if ratio == 1 {
+		return used, n
+	}
+	out := make([]byte, int64(len(used))/ratio)
+	for b := range n {
+		if used[b/8]>>(b%8)&1 != 0 {
+			k := b / ratio
+			out[k/8] |= 1 << (k % 8)
+		}
+	}
+	return out, (n + ratio - 1) / ratio
 }
 
 // inodeBitmap checks a group's inode bitmap and gives the number of free inodes.
@@ -75,9 +96,14 @@ func (c *checker) inodeBitmap(where string, g int64, d groupDesc) int64 {
 		i := int64(ino) - first
 		used[i/8] |= 1 << (i % 8)
 	}
-	for ino := first; g == 0 && ino < int64(max(f.s.FirstIno, oldFirstIno)) && ino-first < n; ino++ {
+	for ino := first; ino < int64(max(f.s.FirstIno, oldFirstIno)) && ino-first < n; ino++ {
 		if ino != rootIno {
 			used[(ino-first)/8] |= 1 << ((ino - first) % 8)
+		}
+	}
+	for ino := range c.unread {
+		if i := int64(ino) - first; i >= 0 && i < n {
+			used[i/8] |= 1 << (i % 8)
 		}
 	}
 	where += ", inode bitmap"

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
@@ -55,6 +56,10 @@ func (c *checker) directory(p *place) []*place {
 	d := &dirCheck{checker: c, p: p, n: n, names: map[string]bool{}}
 	if n.flags()&flagIndex != 0 && c.f.s.Compat&compatDirIndex != 0 {
 		d.readIndex()
+	}
+	if c.f.inline(n) {
+		d.inline()
+		return d.below
 	}
 	if err := c.f.dirBlocks(n, d.block); err != nil {
 		c.Add(p.String(), "%v", err)
@@ -103,6 +108,26 @@ func (d *dirCheck) block(logical, no int64, b []byte) error {
 	return nil
 }
 
+// inline checks a directory that is in its inode.
+func (d *dirCheck) inline() {
+	parent := d.p.ino
+	if d.p.parent != nil {
+		parent = d.p.parent.ino
+	}
+	d.dot(dirent{ino: d.p.ino, name: "."})
+	if ino := le.Uint32(d.n.words()); ino != parent {
+		d.Add(d.p.String(), "its parent is inode %d, and it says %d", parent, ino)
+	}
+	d.dot(dirent{ino: parent, name: ".."})
+	err := d.f.inlineDirents(d.n, func(e dirent) error {
+		d.entry(e)
+		return nil
+	})
+	if err != nil {
+		d.Add(d.p.String(), "%v", err)
+	}
+}
+
 // sum checks the checksum at the end of a block of entries.
 func (d *dirCheck) sum(no int64, b []byte) {
 	at := len(b) - direntTail
@@ -137,9 +162,12 @@ func (d *dirCheck) dot(e dirent) {
 // entry checks one of the other entries.
 func (d *dirCheck) entry(e dirent) {
 	p := &place{d.p, e.name, e.ino}
-	if bad := badName(e.name); bad != "" || e.name == "." || e.name == ".." {
+	if bad := badName(e.name); bad != "" && d.n.flags()&flagEncrypted == 0 || e.name == "." || e.name == ".." {
 		d.Add(d.p.String(), "the name %q is not allowed", e.name)
 		return
+	}
+	if d.n.flags()&flagCasefold != 0 && d.f.strictNames() && !utf8.ValidString(e.name) {
+		d.Add(p.String(), "its name is not UTF-8")
 	}
 	if d.names[e.name] {
 		d.Add(p.String(), "the name is there twice")
@@ -147,10 +175,10 @@ func (d *dirCheck) entry(e dirent) {
 	d.names[e.name] = true
 	s := d.inodes[e.ino]
 	switch {
-	case s == nil || s.own:
+	case s == nil || s.own || d.values[e.ino] > 0:
 		d.Add(p.String(), "it names inode %d, which is not in use", e.ino)
 		return
-	case d.f.s.Incompat&incompatFiletype != 0 && e.kind != direntType(s.kind):
+	case d.f.s.Incompat&incompatFiletype != 0 && e.kind != direntType(s.kind) && (e.kind != 0 || d.f.s.Creator != creatorHurd):
 		d.Add(p.String(), "its entry has the type %d, its inode %d", e.kind, direntType(s.kind))
 	}
 	s.refs++
@@ -169,7 +197,7 @@ func (d *dirCheck) entry(e dirent) {
 func (c *checker) references() {
 	inos := make([]uint32, 0, len(c.inodes))
 	for ino, s := range c.inodes {
-		if !s.own && (s.refs == 0 || s.kind == tree.Dir && !s.visited || uint32(s.links) != s.refs) {
+		if !s.own && c.values[ino] == 0 && (s.refs == 0 || s.kind == tree.Dir && !s.visited || uint32(s.links) != s.refs) {
 			inos = append(inos, ino)
 		}
 	}

@@ -49,7 +49,11 @@ func (c *checker) claimSuper(g int64) {
 	if f.s.Incompat&incompatMetaBG == 0 {
 		n += int64(f.s.ReservedGDT)
 	}
-	c.claim(fmt.Sprintf("superblock of group %d", g), f.groupStart(g), n)
+	at := f.superBlock(g)
+	c.claim(fmt.Sprintf("superblock of group %d", g), at, n)
+	for b := at; g > 0 && b < at+n; b++ {
+		c.copies.add(b)
+	}
 }
 
 // claimMeta claims the descriptors of a group of groups, which are in its
@@ -60,7 +64,7 @@ func (c *checker) claimMeta(g int64) {
 		if at >= f.groups {
 			continue
 		}
-		n := f.groupStart(at)
+		n := f.superBlock(at)
 		if f.hasBackup(at) {
 			n++
 		}
@@ -84,7 +88,14 @@ func (c *checker) group(g int64) {
 	table := (int64(f.s.InodesPerGroup)*f.inode + f.block - 1) / f.block
 	c.claim(where+", block bitmap", d.blockBitmap, 1)
 	c.claim(where+", inode bitmap", d.inodeBitmap, 1)
-	c.claim(where+", inode table", d.inodeTable, table)
+	if c.claim(where+", inode table", d.inodeTable, table) {
+		for b := d.inodeTable; b < d.inodeTable+table; b++ {
+			c.itables.add(b)
+		}
+	}
+	if !f.sums() && (d.flags&(groupInodeUninit|groupBlockUninit) != 0 || d.unusedInodes != 0) {
+		c.Add(where, "it is said not to be initialised, without the feature")
+	}
 	if f.s.Incompat&incompatFlexBG == 0 && (d.inodeTable < f.groupStart(g) || d.inodeTable >= f.groupStart(g+1)) {
 		c.Add(where, "its inode table is in another group, at block %d", d.inodeTable)
 	}
@@ -135,7 +146,7 @@ func (c *checker) resize() {
 	for i := range ptrs {
 		want, k := int64(0), (i-descs%ptrs+ptrs)%ptrs
 		if k < int64(f.s.ReservedGDT) {
-			want = f.first + 1 + descs + k
+			want = f.superBlock(0) + 1 + descs + k
 		}
 		if got := int64(le.Uint32(dind[4*i:])); got != want {
 			c.Add("resize inode", "it names block %d where block %d is meant", got, want)

@@ -11,7 +11,7 @@ type index struct {
 	nodes  map[int64]bool      // blocks of the tree
 	leaves map[int64][2]uint32 // blocks of entries: least hash, and the next block's
 	hashed bool                // whether hashes of names can be computed
-	hash   dirHash
+	hash   nameHash
 }
 
 // isIndex reports whether a block of the directory is one of its index.
@@ -19,14 +19,18 @@ func (d *dirCheck) isIndex(logical int64) bool { return d.index != nil && d.inde
 
 // readIndex reads and checks the hash tree.
 func (d *dirCheck) readIndex() {
-	d.index = &index{nodes: map[int64]bool{}, leaves: map[int64][2]uint32{}, hash: newDirHash(d.f.s.HashSeed)}
+	d.index = &index{nodes: map[int64]bool{}, leaves: map[int64][2]uint32{}, hash: nameHash{seed: newDirHash(d.f.s.HashSeed)}}
 	blocks := d.n.size() / d.f.block
 	err := d.indexBlock(0, func(b []byte) error {
 		if len(b) < dxRootEntries+8 || b[dxRootInfo+5] != 8 || b[dxRootInfo+6] > 3 {
 			return formatError("its index has no root")
 		}
 		version, levels := b[dxRootInfo+4], int(b[dxRootInfo+6])
-		d.index.hashed = version == hashHalfMD4 && d.f.s.Flags&flagSignedHash != 0
+		d.index.hash.version = int(version)
+		if version < unsignedHash && d.f.s.Flags&flagUnsignedHash != 0 {
+			d.index.hash.version += unsignedHash
+		}
+		d.index.hashed = d.index.hash.known() && d.n.flags()&flagCasefold == 0
 		return d.node(b, 0, dxRootEntries, levels, blocks, 0, 1<<32-1)
 	})
 	if err != nil {

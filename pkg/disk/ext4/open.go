@@ -49,22 +49,7 @@ type cachedBlock struct {
 	data []byte
 }
 
-// Features that the writer does not use and the reader knows.
 const (
-	compatSparseSuper2 = 0x200
-	compatOrphanFile   = 0x1000
-
-	incompatRecover   = 0x4
-	incompatMetaBG    = 0x10
-	incompatMMP       = 0x100
-	incompatSeed      = 0x2000
-	incompatLargeDir  = 0x4000
-	incompatCaseFold  = 0x20000
-	incompatSupported = incompatFiletype | incompatRecover | incompatMetaBG | incompatExtents | incompat64bit |
-		incompatMMP | incompatFlexBG | incompatSeed | incompatLargeDir | incompatCaseFold
-
-	roCompatBigAlloc = 0x200
-
 	oldInodeSize = 128
 	oldDescSize  = 32
 	oldFirstIno  = 11
@@ -87,6 +72,12 @@ func Open(r io.ReaderAt, size int64) (*FS, error) {
 	if f.s.Magic != superMagic {
 		return nil, formatError("no superblock")
 	}
+	if f.s.Revision == 0 { // which has no features, whatever is in their place
+		f.s.Compat, f.s.Incompat, f.s.ROCompat = 0, 0, 0
+	}
+	if err := f.features(); err != nil {
+		return nil, err
+	}
 	if err := f.geometry(size); err != nil {
 		return nil, err
 	}
@@ -103,9 +94,6 @@ func Open(r io.ReaderAt, size int64) (*FS, error) {
 // the device.
 func (f *FS) geometry(size int64) error {
 	s := &f.s
-	if bad := s.Incompat &^ incompatSupported; bad != 0 && s.Revision > 0 {
-		return formatError("it has features (incompat %#x) that are not known", bad)
-	}
 	if s.LogBlockSize > 6 {
 		return formatError("blocks of 2^%d KiB", s.LogBlockSize)
 	}
@@ -124,8 +112,10 @@ func (f *FS) geometry(size int64) error {
 	switch {
 	case f.blocks <= f.first || f.blocks > size/f.block:
 		return formatError("it has %d blocks of %d bytes, on a device of %d bytes", f.blocks, f.block, size)
-	case f.first > 1 || f.first == 1 != (f.block == 1024):
+	case f.first > 1 || f.first == 1 && f.block != 1024 || f.first == 0 && f.block == 1024 && !f.bigalloc():
 		return formatError("its first block is %d", f.first)
+	case f.bigalloc() && (s.LogClusterSize < s.LogBlockSize || s.LogClusterSize > 20 || int64(s.BlocksPerGroup)%(8*f.ratio()) != 0):
+		return formatError("clusters of 2^%d KiB, blocks of 2^%d KiB", s.LogClusterSize, s.LogBlockSize)
 	case f.inode < oldInodeSize || f.inode > f.block || f.inode&(f.inode-1) != 0:
 		return formatError("inodes of %d bytes", f.inode)
 	case f.desc < oldDescSize || f.desc > f.block || f.desc&(f.desc-1) != 0:
@@ -144,10 +134,7 @@ func (f *FS) geometry(size int64) error {
 
 // perGroup is the most blocks that a group's bitmap can tell about.
 func (f *FS) perGroup() int64 {
-	if f.s.ROCompat&roCompatBigAlloc != 0 && f.s.LogClusterSize >= f.s.LogBlockSize && f.s.LogClusterSize < 20 {
-		return 8 * f.block << (f.s.LogClusterSize - f.s.LogBlockSize)
-	}
-	return 8 * f.block
+	return 8 * f.block * f.ratio()
 }
 
 // Label of the file system.
@@ -169,6 +156,9 @@ func (f *FS) Kind() string {
 	}
 	return "ext2"
 }
+
+// End is where the file system ends on its device, in bytes.
+func (f *FS) End() int64 { return f.blocks * f.block }
 
 // Usage is the size of the file system and what is in use of it, in bytes, as
 // the superblock says.
@@ -224,14 +214,23 @@ func (f *FS) hasBackup(group int64) bool {
 // groupStart is the first block of a group.
 func (f *FS) groupStart(group int64) int64 { return f.first + group*int64(f.s.BlocksPerGroup) }
 
+// superBlock is the block of a group that has, or would have, a copy of the
+// superblock: where blocks of 1 KiB count from 0, that of group 0 is the second.
+func (f *FS) superBlock(group int64) int64 {
+	if group == 0 {
+		return superOffset / f.block
+	}
+	return f.groupStart(group)
+}
+
 // descBlock is the block that has a group's descriptor.
 func (f *FS) descBlock(group int64) int64 {
 	per := f.block / f.desc
 	meta := group / per
 	if f.s.Incompat&incompatMetaBG == 0 || meta < int64(f.s.FirstMetaBG) {
-		return f.first + 1 + meta
+		return f.superBlock(0) + 1 + meta
 	}
-	at := f.groupStart(meta * per)
+	at := f.superBlock(meta * per)
 	if f.hasBackup(meta * per) {
 		at++
 	}

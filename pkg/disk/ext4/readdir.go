@@ -7,6 +7,8 @@ package ext4
 import (
 	"errors"
 	"strings"
+
+	"github.com/carosio/carosbuild/pkg/disk/damage"
 )
 
 // dirent is an entry of a directory.
@@ -68,6 +70,9 @@ func recordLength(n uint16, block int) int {
 
 // dirBlocks calls f for the blocks of a directory.
 func (f *FS) dirBlocks(n record, each func(logical, no int64, b []byte) error) error {
+	if f.inline(n) {
+		return nil
+	}
 	if n.size() <= 0 || n.size() > f.blocks*f.block {
 		return formatError("a directory (inode %d) of %d bytes", n.ino, n.size())
 	}
@@ -98,13 +103,19 @@ func (f *FS) dirents(n record, budget *int64) ([]dirent, error) {
 		return nil, errBudget
 	}
 	var out []dirent
-	err := f.dirBlocks(n, func(_, _ int64, b []byte) error {
-		return f.eachDirent(b, func(d dirent) error {
-			if d.name != "." && d.name != ".." {
-				out = append(out, d)
-			}
-			return nil
-		})
-	})
+	add := func(d dirent) error {
+		if d.name != "." && d.name != ".." {
+			out = append(out, d)
+		}
+		return nil
+	}
+	if n.flags()&flagEncrypted != 0 {
+		return nil, damage.Unreadf("the directory is encrypted")
+	}
+	if f.inline(n) {
+		err := f.inlineDirents(n, add)
+		return out, err
+	}
+	err := f.dirBlocks(n, func(_, _ int64, b []byte) error { return f.eachDirent(b, add) })
 	return out, err
 }

@@ -158,6 +158,15 @@ var foreignKinds = []struct {
 	{"seed, orphan_file", []string{"-O", "metadata_csum_seed,orphan_file"}},
 	{"quota, project", []string{"-O", "quota,project"}},
 	{"large directories, case", []string{"-O", "large_dir,casefold"}},
+	{"inline_data", []string{"-O", "inline_data"}},
+	{"inline_data, large inodes, no checksums", []string{"-O", "inline_data,^metadata_csum", "-I", "1024"}},
+	{"ea_inode", []string{"-O", "ea_inode"}},
+	{"bigalloc", []string{"-O", "bigalloc", "-C", "65536"}},
+	{"bigalloc, small blocks", []string{"-O", "bigalloc", "-b", "1024", "-C", "16384"}},
+	{"bigalloc, no checksums", []string{"-O", "bigalloc,^metadata_csum,^64bit", "-b", "2048", "-C", "8192"}},
+	{"mmp", []string{"-O", "mmp"}},
+	{"encrypt, verity", []string{"-O", "encrypt,verity"}},
+	{"fewer than eleven inodes in a group", []string{"-b", "1024", "-g", "1024", "-N", "512", "-O", "^resize_inode,^flex_bg", "-I", "1024"}},
 }
 
 // foreignFS makes a file system of a directory with mke2fs.

@@ -27,6 +27,16 @@ func (c *data) ReadAt(p []byte, off int64) (int, error) {
 		return 0, io.EOF
 	}
 	n := min(int64(len(p)), size-off)
+	if c.f.inline(c.n) {
+		b, err := c.f.inlineContent(c.n)
+		if err != nil {
+			return 0, err
+		}
+		if n = int64(copy(p, b[off:])); n < int64(len(p)) {
+			err = io.EOF
+		}
+		return int(n), err
+	}
 	clear(p[:n])
 	w := walker{f: c.f, n: c.n, from: off / c.f.block, to: (off+n-1)/c.f.block + 1, piece: func(x piece) (bool, error) {
 		return c.copy(p[:n], off, x)
@@ -57,6 +67,9 @@ func (c *data) copy(p []byte, off int64, x piece) (bool, error) {
 // the file's size.
 func (c *data) NextExtent(off int64) int64 {
 	at := c.n.size()
+	if c.f.inline(c.n) {
+		return min(off, at)
+	}
 	w := walker{f: c.f, n: c.n, from: off / c.f.block, to: (at-1)/c.f.block + 1, piece: func(x piece) (bool, error) {
 		if !x.unwritten {
 			at = min(at, max(off, x.logical*c.f.block))
@@ -72,7 +85,7 @@ func (c *data) NextExtent(off int64) int64 {
 // ranges are a file's ranges that are not holes, where its inode lists all of
 // its extents, else nil for one that may be all data.
 func (c *data) ranges() []tree.Range {
-	if c.n.flags()&flagExtents == 0 || le.Uint16(c.n.words()[6:]) != 0 {
+	if c.f.inline(c.n) || c.n.flags()&flagExtents == 0 || le.Uint16(c.n.words()[6:]) != 0 {
 		return nil
 	}
 	size, all := c.n.size(), false

@@ -103,6 +103,9 @@ func (b *treeBuilder) add(path string, n record) bool {
 		b.dirs[n.ino] = true
 	}
 	e, err := b.f.entry(path, n)
+	for _, x := range e.Xattrs {
+		b.cost += int64(len(x.Value))
+	}
 	b.note(path, err)
 	b.entries, b.inodes = append(b.entries, e), append(b.inodes, n.ino)
 	return dir

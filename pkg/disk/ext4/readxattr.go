@@ -48,11 +48,11 @@ func eachXattr(p []byte, off, base int, each func(x xattr, hash uint32)) error {
 		x := xattr{index: e[1], name: string(e[xattrEntry : xattrEntry+int(e[0])])}
 		switch {
 		case le.Uint32(e[4:]) != 0:
-			return formatError("the value of an extended attribute is in inode %d, which is not read", le.Uint32(e[4:]))
+			x.inum, x.size = le.Uint32(e[4:]), size
 		case size > uint32(len(p)) || size > 0 && (at < first || at+int(size) > len(p)):
 			return formatError("the value of an extended attribute, %d bytes at %d, leaves its block", size, at)
 		case size > 0:
-			x.value = p[at : at+int(size)]
+			x.at, x.value = at, p[at:at+int(size)]
 		}
 		each(x, le.Uint32(e[12:]))
 		off += xattrEntry + pad4(int(e[0]))
@@ -71,8 +71,16 @@ func (n record) inodeXattrs() []byte {
 // xattrs are an inode's extended attributes.
 func (f *FS) xattrs(n record) ([]tree.Xattr, error) {
 	var out []tree.Xattr
+	var verr error
 	add := func(x xattr, _ uint32) {
 		name, value := xattrName(x.index, x.name), x.value
+		if x.inum != 0 {
+			var err error
+			if value, err = f.eaValue(x); err != nil {
+				verr = err
+				return
+			}
+		}
 		if x.index == xattrACLAccess || x.index == xattrACLDefault {
 			value = treeACL(value)
 		}
@@ -96,6 +104,9 @@ func (f *FS) xattrs(n record) ([]tree.Xattr, error) {
 		if err := eachXattr(b, xattrBlockHeader, 0, add); err != nil {
 			return nil, fmt.Errorf("inode %d: %w", n.ino, err)
 		}
+	}
+	if verr != nil {
+		return nil, fmt.Errorf("inode %d: %w", n.ino, verr)
 	}
 	slices.SortFunc(out, func(a, b tree.Xattr) int { return cmp.Compare(a.Name, b.Name) })
 	return out, nil

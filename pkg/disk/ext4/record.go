@@ -102,8 +102,11 @@ func (n record) inlineTarget() (string, bool) {
 }
 
 // hasBlocks reports whether i_block tells where content is.
-func (n record) hasBlocks() bool {
+func (f *FS) hasBlocks(n record) bool {
 	_, fast := n.inlineTarget()
+	if f.inline(n) {
+		return false
+	}
 	switch n.kind() {
 	case tree.Regular, tree.Dir:
 		return true
@@ -120,6 +123,10 @@ func (f *FS) inodeSeed(n record) uint32 {
 
 // target is where a symbolic link leads to.
 func (f *FS) target(n record) (string, error) {
+	if f.inline(n) {
+		b, err := f.inlineContent(n)
+		return string(b), err
+	}
 	if s, ok := n.inlineTarget(); ok {
 		return s, nil
 	}

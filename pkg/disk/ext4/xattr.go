@@ -18,6 +18,9 @@ type xattr struct {
 	index byte
 	name  string
 	value []byte
+	at    int    // of the value in what was read
+	inum  uint32 // of the inode with the value, when that is elsewhere
+	size  uint32 // of that value
 }
 
 // Name indexes; the first two stand for the whole name.
@@ -53,12 +56,12 @@ func newXattr(x tree.Xattr) (xattr, error) {
 		if x.Name == "system.posix_acl_default" {
 			index = xattrACLDefault
 		}
-		return xattr{index, "", value}, nil
+		return xattr{index: index, value: value}, nil
 	}
 	for _, p := range xattrPrefixes {
 		name, ok := strings.CutPrefix(x.Name, p.prefix)
 		if ok && name != "" && len(name) <= maxName && strings.IndexByte(name, 0) < 0 {
-			return xattr{p.index, name, x.Value}, nil
+			return xattr{index: p.index, name: name, value: x.Value}, nil
 		}
 	}
 	return xattr{}, fmt.Errorf("%w: ext4 has no place for the name %q", ErrXattr, x.Name)

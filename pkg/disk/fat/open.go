@@ -119,6 +119,9 @@ func (f *FS) geometry(size int64) error {
 // Kind is fat12, fat16 or fat32.
 func (f *FS) Kind() string { return fmt.Sprintf("fat%d", f.bits) }
 
+// End is where the file system ends on its device, in bytes.
+func (f *FS) End() int64 { return f.size }
+
 // extended is the part of the boot sector with serial and label, or nil.
 func (f *FS) extended() []byte {
 	b := f.boot[36:]

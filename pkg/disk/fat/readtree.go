@@ -27,7 +27,9 @@ const (
 	readOnlyMode = tree.Regular | 0o555
 )
 
-// Label of the volume: the root directory's, else the boot sector's.
+// Label of the volume: the root directory's, as systems take it. The boot
+// sector may have another, which they do not look at; it counts only where the
+// root cannot be read.
 func (f *FS) Label() string {
 	budget := f.last
 	if b, err := f.directory(0, &budget); err == nil {
@@ -37,6 +39,7 @@ func (f *FS) Label() string {
 				return d.name
 			}
 		}
+		return ""
 	}
 	return f.bootLabel()
 }

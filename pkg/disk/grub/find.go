@@ -20,9 +20,41 @@ const bootMark = "GRUB "
 // downwards from coreBlocks and ends with no sectors.
 const blockEntry = 12
 
-// Found is a core image that a boot sector loads: the bytes of the disk from its
-// first sector to the last one on its list.
-type Found struct{ Start, Size int64 }
+// Found is a core image that a boot sector loads, or what GRUB Legacy has for
+// one: the bytes of the disk from its first sector to the last one on its list.
+type Found struct {
+	Start, Size int64
+	Legacy      bool
+}
+
+// Kinds of boot code by where they keep the number of the core image's first
+// sector: that of hard disks, that of discs that are hard disks too, and GRUB
+// Legacy's, whose numbers have 32 bits and whose entries of a list 8 bytes.
+const (
+	hybridCore   = 0x1B0
+	legacyCore   = 0x44
+	legacyBlocks = 0x1F8
+	legacyEntry  = 8
+)
+
+// loadsSector is the instruction that takes that number, "mov address, %ebx":
+// all kinds have it, and its address tells them apart.
+const loadsSector = "\x66\x8b\x1e"
+
+// codeAddress is where a boot sector is in memory.
+const codeAddress = 0x7C00
+
+// coreAt is the offset of the number in a boot sector.
+func coreAt(code []byte) int {
+	_, rest, _ := bytes.Cut(code[:codeSize], []byte(loadsSector))
+	if len(rest) >= 2 {
+		switch at := int(binary.LittleEndian.Uint16(rest)) - codeAddress; at {
+		case hybridCore, legacyCore:
+			return at
+		}
+	}
+	return bootCore
+}
 
 // Find finds the core image of GRUB's boot code on a disk of size bytes. It is
 // nil when code is not GRUB's.
@@ -31,8 +63,12 @@ func Find(code []byte, r io.ReaderAt, size int64) (*Found, []damage.Problem) {
 		return nil, nil
 	}
 	var l damage.List
-	lba := binary.LittleEndian.Uint64(code[bootCore:])
-	f := &Found{Start: int64(min(lba, 1<<50)) * sectorSize}
+	at := coreAt(code)
+	lba := binary.LittleEndian.Uint64(code[at:])
+	if at == legacyCore {
+		lba &= 1<<32 - 1
+	}
+	f := &Found{Start: int64(min(lba, 1<<50)) * sectorSize, Legacy: at == legacyCore}
 	sector := make([]byte, sectorSize)
 	if lba == 0 || f.Start > size-sectorSize {
 		l.Add("GRUB", "its boot code loads sector %d, and the disk has %d", lba, size/sectorSize)
@@ -47,14 +83,36 @@ func Find(code []byte, r io.ReaderAt, size int64) (*Found, []damage.Problem) {
 	return f, l.Problems()
 }
 
+// run is an entry of the list of blocks.
+type run struct {
+	lba     uint64
+	n       int64 // sectors
+	segment uint32
+}
+
+func (f *Found) run(b []byte) run {
+	le := binary.LittleEndian
+	if f.Legacy {
+		return run{uint64(le.Uint32(b)), int64(le.Uint16(b[4:])), uint32(le.Uint16(b[6:]))}
+	}
+	return run{le.Uint64(b), int64(le.Uint16(b[8:])), uint32(le.Uint16(b[10:]))}
+}
+
 // blocks follows the list of blocks.
 func (f *Found) blocks(sector []byte, size int64, l *damage.List) {
-	le := binary.LittleEndian
+	first, entry := coreBlocks, blockEntry
+	if f.Legacy {
+		first, entry = legacyBlocks, legacyEntry
+	}
 	next := uint32(loadSegment)
-	for at := coreBlocks; ; at -= blockEntry {
-		lba, n, segment := le.Uint64(sector[at:]), int64(le.Uint16(sector[at+8:])), uint32(le.Uint16(sector[at+10:]))
+	for at := first; ; at -= entry {
+		r := f.run(sector[at:])
+		lba, n, segment := r.lba, r.n, r.segment
+		if at == first && f.Legacy {
+			next = segment // a stage 1.5 is elsewhere in memory than a stage 2
+		}
 		switch {
-		case n == 0 && at == coreBlocks:
+		case n == 0 && at == first:
 			l.Add("GRUB", "the core image at byte %d has no list of blocks", f.Start)
 			return
 		case n == 0:
@@ -65,7 +123,7 @@ func (f *Found) blocks(sector []byte, size int64, l *damage.List) {
 		case segment != next:
 			l.Add("GRUB", "its core image loads sector %d at segment %#x, not %#x", lba, segment, next)
 			return
-		case at < blockEntry+sectorSize/2:
+		case at < entry+sectorSize/2:
 			l.Add("GRUB", "the list of blocks of its core image has no end")
 			return
 		}

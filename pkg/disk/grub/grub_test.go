@@ -187,3 +187,42 @@ func TestMenuErrors(t *testing.T) {
 		}
 	}
 }
+
+// loader is the boot sector of a kind of GRUB that takes the number of the first
+// sector from offset at.
+func loader(at int, lba uint32) []byte {
+	b := make([]byte, sectorSize)
+	copy(b[0x90:], loadsSector)
+	binary.LittleEndian.PutUint16(b[0x93:], uint16(codeAddress+at))
+	copy(b[0x180:], "GRUB \x00Geom\x00Hard Disk\x00Read\x00 Error")
+	binary.LittleEndian.PutUint32(b[at:], lba)
+	return b
+}
+
+// TestFindKinds finds what the boot code of hard disks, of discs that are hard
+// disks too, and of GRUB Legacy loads.
+func TestFindKinds(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		at, list  int
+		entry     []byte // 3 sectors from 41 on
+		legacy    bool
+		wantShort string // when the disk ends before them
+	}{
+		{"hard disk", bootCore, coreBlocks, []byte{41, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0x20, 0x08}, false, "sectors 41 to 43"},
+		{"hybrid disc", hybridCore, coreBlocks, []byte{41, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0x20, 0x08}, false, "sectors 41 to 43"},
+		{"GRUB Legacy", legacyCore, legacyBlocks, []byte{41, 0, 0, 0, 3, 0, 0x20, 0x02}, true, "sectors 41 to 43"},
+	} {
+		code := loader(tt.at, 40)
+		disk := make([]byte, 64*sectorSize)
+		copy(disk[40*sectorSize+tt.list:], tt.entry)
+		f, problems := Find(code, bytes.NewReader(disk), int64(len(disk)))
+		if want := (Found{40 * sectorSize, 4 * sectorSize, tt.legacy}); f == nil || *f != want || len(problems) > 0 {
+			t.Errorf("%s: got %+v, %v, want %+v", tt.name, f, problems, want)
+		}
+		_, problems = Find(code, bytes.NewReader(disk), 42*sectorSize)
+		if len(problems) != 1 || !strings.Contains(problems[0].Text, tt.wantShort) {
+			t.Errorf("%s on a disk that is too small: %v", tt.name, problems)
+		}
+	}
+}

@@ -31,7 +31,11 @@ const (
 func (d *Disk) boot() []Boot {
 	var out []Boot
 	if g, _ := grub.Find(d.table.Boot, d.src, d.src.Size()); g != nil {
-		out = append(out, Boot{Kind: "bios", Name: "GRUB", Offset: g.Start, Detail: fmt.Sprintf("core image of %d bytes", g.Size)})
+		b := Boot{Kind: "bios", Name: "GRUB", Offset: g.Start, Detail: fmt.Sprintf("core image of %d bytes", g.Size)}
+		if g.Legacy {
+			b.Name, b.Detail = "GRUB Legacy", fmt.Sprintf("second stage of %d bytes", g.Size)
+		}
+		out = append(out, b)
 	} else if d.table.Boot != nil && len(d.table.Parts) > 0 {
 		out = append(out, Boot{Kind: "bios", Name: "boot code", Detail: "of unknown origin"})
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/disk/damage"
 	"github.com/carosio/carosbuild/pkg/disk/grub"
+	"github.com/carosio/carosbuild/pkg/disk/iso"
 	"github.com/carosio/carosbuild/pkg/disk/ova"
 	"github.com/carosio/carosbuild/pkg/disk/partition"
 	"github.com/carosio/carosbuild/pkg/disk/qcow2"
@@ -24,7 +25,8 @@ import (
 )
 
 // Check checks all that the disk consists of, from the file's format to the
-// files. The error is one of ctx; damage is no error.
+// files, and tells what of it is not read. The error is one of ctx; damage is
+// no error.
 func (d *Disk) Check(ctx context.Context) ([]damage.Problem, error) {
 	var out []damage.Problem
 	checks := []func(context.Context) []damage.Problem{
@@ -102,7 +104,7 @@ func (d *Disk) checkBoot(context.Context) []damage.Problem {
 		switch meets := p.Start < g.Start+g.Size && g.Start < p.End(); {
 		case meets && !inside:
 			l.Add("GRUB", "its core image, bytes %d to %d, is partly in partition %d", g.Start, g.Start+g.Size-1, p.Number)
-		case inside && partition.TypeName(p.Type) != "bios":
+		case inside && partition.TypeName(p.Type) != "bios" && d.disc == nil: // a disc keeps it in a file
 			l.Add("GRUB", "its core image is in partition %d, which is not for it", p.Number)
 		}
 	}
@@ -113,7 +115,10 @@ func (d *Disk) checkVolumes(ctx context.Context) []damage.Problem {
 	var out []damage.Problem
 	for _, v := range d.volumes {
 		if v.err != nil {
-			out = append(out, damage.Problem{Where: v.String(), Text: v.err.Error()})
+			out = append(out, damage.Of(v.String(), v.err))
+		}
+		if v.fs == nil && v.err == nil && !checkable(v.kind) {
+			out = append(out, damage.Problem{Where: v.String(), Text: v.kind, Unread: true})
 		}
 		switch {
 		case ctx.Err() != nil:
@@ -121,12 +126,23 @@ func (d *Disk) checkVolumes(ctx context.Context) []damage.Problem {
 			out = append(out, damage.In(v.String(), v.fs.Check(ctx))...)
 		case v.kind == "verity":
 			out = append(out, d.checkVerity(ctx, v)...)
+		case v.kind == "iso9660" && (v.Start > 0 || d.disc == nil): // the disk's own is checked as a disc
+			out = append(out, damage.In(v.String(), v.checkISO())...)
 		}
-		if v.kind == "" && v.Number > 0 && v.expected() {
+		if v.kind == "" && v.Number > 0 && d.disc == nil && v.expected() { // on discs, gaps between partitions are some, too
 			out = append(out, damage.Problem{Where: v.String(), Text: fmt.Sprintf("its type is %s, and what is in it is no file system that is known", partition.TypeName(v.Type))})
 		}
 	}
 	return out
+}
+
+// checkISO checks a volume that is in a partition.
+func (v *volume) checkISO() []damage.Problem {
+	f := iso.Read(v.r, v.r.Size())
+	if f == nil {
+		return []damage.Problem{{Where: "ISO 9660", Text: "it does not begin with a primary volume descriptor", Unread: true}}
+	}
+	return f.Problems
 }
 
 // checkVerity checks a hash tree and the data that it is for: the partition

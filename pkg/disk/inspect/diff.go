@@ -7,12 +7,10 @@ package inspect
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
 
-	"github.com/carosio/carosbuild/pkg/disk/partition"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
@@ -21,7 +19,8 @@ import (
 type Difference struct {
 	Partition string `json:"partition,omitempty"` // as messages name it
 	Path      string `json:"path,omitempty"`
-	What      string `json:"what"` // size, table, only in one, type, mode, owner, content ...
+	Offset    int64  `json:"offset,omitempty"` // of the disk, in bytes: where content outside of partitions first differs
+	What      string `json:"what"`             // size, table, only in one, type, mode, owner, content ...
 	A         string `json:"a,omitempty"`
 	B         string `json:"b,omitempty"`
 }
@@ -29,6 +28,9 @@ type Difference struct {
 // Only is What of something that one of the disks lacks: either A or B is what
 // the other has.
 const Only = "only in one"
+
+// outside is What of boot loaders and anything else that is in no partition.
+const outside = "content outside of partitions"
 
 func (d Difference) String() string {
 	where := d.Partition
@@ -43,6 +45,8 @@ func (d Difference) String() string {
 		return fmt.Sprintf("%s: only the first has it (%s)", where, d.A)
 	case d.What == Only:
 		return fmt.Sprintf("%s: only the second has it (%s)", where, d.B)
+	case d.What == outside:
+		return fmt.Sprintf("%s: %s differs from byte %d on", where, d.What, d.Offset)
 	case d.What == "content":
 		return fmt.Sprintf("%s: content differs (%s and %s bytes)", where, d.A, d.B)
 	case d.A == "" && d.B == "":
@@ -102,7 +106,7 @@ type comparer struct {
 
 func (c *comparer) value(what, a, b string) {
 	if a != b {
-		c.emit(Difference{c.part, c.path, what, a, b})
+		c.emit(Difference{Partition: c.part, Path: c.path, What: what, A: a, B: b})
 	}
 }
 
@@ -110,40 +114,9 @@ func (c *comparer) tables(a, b *Disk) {
 	c.value("partition table", string(a.table.Kind), string(b.table.Kind))
 	c.value("GUID", a.table.GUID, b.table.GUID)
 	c.value("signature", fmt.Sprintf("%08x", a.table.Signature), fmt.Sprintf("%08x", b.table.Signature))
-	if !bytes.Equal(a.table.Boot, b.table.Boot) && len(a.volumes)+len(b.volumes) > 0 {
+	if !bytes.Equal(a.table.Boot, b.table.Boot) && a.table.Kind != "" && b.table.Kind != "" { // else it is in what is compared whole
 		c.emit(Difference{What: "boot code"})
 	}
-}
-
-// outside compares what is between the table and the first partition, where
-// boot loaders are.
-func (c *comparer) outside(ctx context.Context, a, b *Disk) error {
-	from, to := a.gap()
-	from2, to2 := b.gap()
-	from, to = max(from, from2), min(to, to2)
-	if from >= to {
-		return nil
-	}
-	same, err := c.same(ctx, io.NewSectionReader(a.src, from, to-from), io.NewSectionReader(b.src, from, to-from), to-from)
-	if err == nil && !same {
-		c.emit(Difference{What: "content outside of partitions"})
-	}
-	return err
-}
-
-// gap is the part of the disk between the table and the first partition.
-func (d *Disk) gap() (from, to int64) {
-	if len(d.table.Parts) == 0 {
-		return 0, 0
-	}
-	from, to = partition.SectorSize, d.src.Size()
-	if d.table.Kind == partition.GPT {
-		from = 34 * d.table.Sector
-	}
-	for _, p := range d.table.Parts {
-		to = min(to, p.Start)
-	}
-	return from, to
 }
 
 func (c *comparer) volumes(ctx context.Context, v, w *volume) error {
@@ -156,17 +129,13 @@ func (c *comparer) volumes(ctx context.Context, v, w *volume) error {
 	c.value("size", fmt.Sprint(v.r.Size()), fmt.Sprint(w.r.Size()))
 	c.value("active", fmt.Sprint(v.Active), fmt.Sprint(w.Active))
 	c.value("file system", v.kind, w.kind)
-	if v.fs == nil || w.fs == nil {
-		if v.fs != nil || w.fs != nil || v.kind != w.kind {
-			return nil
-		}
-		_, err := c.content(ctx, v.r, w.r, v.r.Size(), w.r.Size())
-		return err
+	s, t := v.files(), w.files()
+	if reasons := [2]string{v.unreadable(), w.unreadable()}; reasons != [2]string{} {
+		return c.unreadable(ctx, v, w, reasons)
 	}
 	c.value("label", v.fs.Label(), w.fs.Label())
 	c.value("UUID", v.fs.ID(), w.fs.ID())
-	s, t := v.files(), w.files()
-	if err := errors.Join(v.treeErr, w.treeErr); err != nil {
+	if err := c.beside(ctx, v, w); err != nil {
 		return err
 	}
 	return c.trees(ctx, s, t)
@@ -187,10 +156,10 @@ func (c *comparer) trees(ctx context.Context, s, t *tree.Tree) error {
 		}
 		switch {
 		case order < 0:
-			c.emit(Difference{c.part, "/" + s.Entries[i].Path, Only, describe(s, &s.Entries[i]), ""})
+			c.emit(Difference{Partition: c.part, Path: "/" + s.Entries[i].Path, What: Only, A: describe(s, &s.Entries[i])})
 			i++
 		case order > 0:
-			c.emit(Difference{c.part, "/" + t.Entries[k].Path, Only, "", describe(t, &t.Entries[k])})
+			c.emit(Difference{Partition: c.part, Path: "/" + t.Entries[k].Path, What: Only, B: describe(t, &t.Entries[k])})
 			k++
 		default:
 			if err := c.entries(ctx, s, t, &s.Entries[i], &t.Entries[k]); err != nil {
@@ -283,19 +252,26 @@ func (c *comparer) content(ctx context.Context, a, b io.ReaderAt, na, nb int64) 
 		}
 	}
 	if !same {
-		c.emit(Difference{c.part, c.path, "content", fmt.Sprint(na), fmt.Sprint(nb)})
+		c.emit(Difference{Partition: c.part, Path: c.path, What: "content", A: fmt.Sprint(na), B: fmt.Sprint(nb)})
 	}
 	return same, nil
 }
 
-// same compares n bytes. What is a hole on both sides is not read.
+// same compares n bytes.
 func (c *comparer) same(ctx context.Context, a, b io.ReaderAt, n int64) (bool, error) {
+	at, err := c.differ(ctx, a, b, n)
+	return at < 0, err
+}
+
+// differ is the first of n bytes that differs, -1 for none. What is a hole on both
+// sides is not read.
+func (c *comparer) differ(ctx context.Context, a, b io.ReaderAt, n int64) (int64, error) {
 	for off := int64(0); off < n; off += int64(len(c.bufA)) {
 		if off = min(extent(a, off, n), extent(b, off, n)); off == n {
 			break
 		}
 		if err := ctx.Err(); err != nil {
-			return false, err
+			return 0, err
 		}
 		k := min(n-off, int64(len(c.bufA)))
 		for _, x := range []struct {
@@ -303,14 +279,19 @@ func (c *comparer) same(ctx context.Context, a, b io.ReaderAt, n int64) (bool, e
 			p []byte
 		}{{a, c.bufA[:k]}, {b, c.bufB[:k]}} {
 			if m, err := x.r.ReadAt(x.p, off); int64(m) < k {
-				return false, fmt.Errorf("%s: %w", c.path, err)
+				return 0, fmt.Errorf("%s: %w", c.path, err)
 			}
 		}
-		if !bytes.Equal(c.bufA[:k], c.bufB[:k]) {
-			return false, nil
+		if bytes.Equal(c.bufA[:k], c.bufB[:k]) {
+			continue
+		}
+		for i := range k {
+			if c.bufA[i] != c.bufB[i] {
+				return off + i, nil
+			}
 		}
 	}
-	return true, nil
+	return -1, nil
 }
 
 // extent is the first byte at or after off that may be other than zero.

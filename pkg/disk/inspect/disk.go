@@ -5,6 +5,7 @@
 package inspect
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +31,7 @@ type fileSystem interface {
 	Label() string
 	ID() string
 	Usage() (size, used int64, err error)
+	End() int64 // bytes of the device
 	Tree() (*tree.Tree, error)
 	Check(ctx context.Context) []damage.Problem
 }
@@ -60,13 +62,50 @@ type volume struct {
 	treeErr error
 }
 
-// Open looks at a disk, which must stay open.
+// ErrNoDisk is the error for a file that holds no disk.
+var ErrNoDisk = errors.New("it is not a disk: it has no partition table, file system or boot code that is known, and is not empty")
+
+// Open looks at a disk, which must stay open. A raw file without anything of a
+// disk in it gives ErrNoDisk.
 func Open(o *disk.Opened) (*Disk, error) {
 	d, err := open(o)
-	if err == nil {
-		d.opened = o
+	if err != nil {
+		return nil, err
 	}
-	return d, err
+	d.opened = o
+	if o.File() != nil && !d.recognised() {
+		return nil, ErrNoDisk
+	}
+	return d, nil
+}
+
+// recognised reports whether there is anything of a disk, or nothing at all, as
+// on a new one.
+func (d *Disk) recognised() bool {
+	if d.table.Kind != "" || d.disc != nil || len(d.volumes) > 0 {
+		return true
+	}
+	b := make([]byte, partition.SectorSize)
+	if n, _ := d.src.ReadAt(b, 0); n < len(b) {
+		return false
+	}
+	if b[510] == 0x55 && b[511] == 0xAA {
+		return true
+	}
+	spl, err := d.spl()
+	return spl != nil || err != nil || d.blank()
+}
+
+// blank reports whether the disk begins and ends with nothing.
+func (d *Disk) blank() bool {
+	const n = 1 << 20
+	for _, off := range []int64{0, max(d.src.Size()-n, 0)} {
+		b, err := io.ReadAll(io.NewSectionReader(d.src, off, n))
+		if err != nil || len(bytes.TrimLeft(b, "\x00")) > 0 {
+			return false
+		}
+	}
+	return true
 }
 
 func open(src device) (*Disk, error) {
@@ -74,10 +113,8 @@ func open(src device) (*Disk, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Disk{src: src, table: t}
-	if len(t.Parts) > 0 {
-		d.disc = iso.Read(src, src.Size())
-	} else {
+	d := &Disk{src: src, table: t, disc: iso.Read(src, src.Size())}
+	if len(t.Parts) == 0 {
 		v := &volume{r: io.NewSectionReader(src, 0, src.Size())}
 		v.detect()
 		if v.kind != "" {
@@ -97,35 +134,22 @@ func open(src device) (*Disk, error) {
 }
 
 // overlaps reports whether a volume shares bytes with one before it, and is not
-// to be looked into: thousands could be the same file system.
+// to be looked into: thousands could be the same file system. The whole of a
+// disc does not count, in which a boot partition may lie.
 func (d *Disk) overlaps(v *volume) bool {
 	return slices.ContainsFunc(d.volumes, func(w *volume) bool {
-		return v.Start < w.Start+w.r.Size() && w.Start < v.Start+v.r.Size()
+		return w.kind != "iso9660" && v.Start < w.Start+w.r.Size() && w.Start < v.Start+v.r.Size()
 	})
-}
-
-// magics tell kinds of content that are recognised and not read.
-var magics = []struct {
-	off         int64
-	magic, kind string
-}{
-	{0, "verity\x00\x00", "verity"},
-	{0, "LUKS\xba\xbe", "luks"},
-	{0, "XFSB", "xfs"},
-	{3, "NTFS    ", "ntfs"},
-	{3, "EXFAT   ", "exfat"},
-	{512, "LABELONE", "lvm"},
-	{1024, "\xe2\xe1\xf5\xe0", "erofs"},
-	{4086, "SWAPSPACE2", "swap"},
-	{0x8001, "CD001", "iso9660"},
-	{0x10040, "_BHRfS_M", "btrfs"},
 }
 
 // detect finds out what is in a volume.
 func (v *volume) detect() {
+	if v.udf() {
+		v.kind = "udf"
+		return
+	}
 	for _, m := range magics {
-		b := make([]byte, len(m.magic))
-		if n, _ := v.r.ReadAt(b, m.off); n == len(b) && string(b) == m.magic {
+		if v.has(m.off, m.magic) {
 			v.kind = m.kind
 			return
 		}
@@ -149,9 +173,22 @@ func (v *volume) detect() {
 		v.fs, v.kind = f, f.Kind()
 	case v.has(1080, "\x53\xef"):
 		v.kind, v.err = "ext4", err
+		if v.journalOnly() {
+			v.kind = "jbd"
+		}
 	case v.has(82, "FAT32") || v.has(54, "FAT1"):
 		v.kind, v.err = "fat", ferr
+	default:
+		v.kind = v.weak()
 	}
+}
+
+// journalOnly reports whether an ext4 superblock is that of a device with
+// nothing but another file system's journal.
+func (v *volume) journalOnly() bool {
+	b := make([]byte, 1)
+	n, _ := v.r.ReadAt(b, 1024+0x60)
+	return n == 1 && b[0]&8 != 0
 }
 
 func (v *volume) has(off int64, magic string) bool {

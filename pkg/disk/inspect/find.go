@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -28,7 +30,8 @@ func lookup(t *tree.Tree, name string) (*tree.Entry, error) {
 
 // Find is the tree and the entry that a path names: /PATH on the partition with
 // the operating system, or PARTITION:/PATH, where PARTITION is a number, a
-// name, or a file system's label. Symbolic links are followed in the tree.
+// name, or a file system's label. Symbolic links are followed in the tree; one
+// that leads to nothing is itself the entry.
 func (d *Disk) Find(name string) (*tree.Tree, *tree.Entry, error) {
 	part, p, ok := strings.Cut(name, ":")
 	if !ok || strings.HasPrefix(name, "/") {
@@ -48,9 +51,26 @@ func (d *Disk) Find(name string) (*tree.Tree, *tree.Entry, error) {
 	}
 	e, err := t.Lookup(p)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", v, err)
+		if e = dangling(t, p); e == nil {
+			return nil, nil, fmt.Errorf("%s: %w", v, err)
+		}
 	}
 	return t, e, nil
+}
+
+// dangling is the symbolic link that a path names, nil for anything else.
+func dangling(t *tree.Tree, p string) *tree.Entry {
+	dir, name := path.Split(path.Clean("/" + p))
+	d, err := t.Lookup(dir)
+	if err != nil {
+		return nil
+	}
+	p = strings.TrimPrefix(path.Join(d.Path, name), "/")
+	i, ok := slices.BinarySearchFunc(t.Entries, p, func(e tree.Entry, p string) int { return tree.Compare(e.Path, p) })
+	if !ok || t.Entries[i].Type() != tree.Symlink {
+		return nil
+	}
+	return &t.Entries[i]
 }
 
 // volume is the one that is called so; "" is the root's, or the only one.

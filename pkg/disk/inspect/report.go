@@ -25,6 +25,7 @@ type Report struct {
 	OS         *OS         `json:"os,omitempty"`
 
 	Checked  bool             `json:"checked"`            // whether Problems were looked for
+	Verdict  damage.Verdict   `json:"verdict,omitempty"`  // of the check
 	Problems []damage.Problem `json:"problems,omitempty"` // of Disk.Check
 }
 

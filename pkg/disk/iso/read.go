@@ -45,8 +45,8 @@ func Detect(r io.ReaderAt) bool {
 	return n == len(b) && string(b) == "\x01CD001"
 }
 
-// Read reads the descriptors and the boot catalogue of the volume on a disk of
-// size bytes, and checks them. A disk without one gives nil.
+// Read reads the descriptors, the boot catalogue and the directories of the volume
+// on a disk of size bytes, and checks them. A disk without one gives nil.
 func Read(r io.ReaderAt, size int64) *Found {
 	if !Detect(r) {
 		return nil
@@ -55,6 +55,7 @@ func Read(r io.ReaderAt, size int64) *Found {
 	f := &Found{}
 	b := make([]byte, Sector)
 	catalogue := int64(-1)
+	var tree []damage.Problem
 	for sector := int64(primarySector); ; sector++ {
 		if err := readFull(r, b, sector*Sector); err != nil {
 			l.Add("ISO 9660", "its descriptor in sector %d: %v", sector, err)
@@ -66,7 +67,9 @@ func Read(r io.ReaderAt, size int64) *Found {
 		}
 		switch {
 		case sector == primarySector:
-			f.primary(b, size, &l)
+			if f.primary(b, size, &l); f.Size <= size {
+				tree = checkTree(r, b, f.Size)
+			}
 		case b[0] == typeBoot && strings.TrimRight(string(b[bootSystemAt:39]), "\x00") == bootSystem:
 			catalogue = int64(le.Uint32(b[catalogueAt:]))
 		}
@@ -81,7 +84,7 @@ func Read(r io.ReaderAt, size int64) *Found {
 			f.catalogue(b, size, &l)
 		}
 	}
-	f.Problems = l.Problems()
+	f.Problems = append(l.Problems(), tree...)
 	return f
 }
 

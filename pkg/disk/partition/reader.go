@@ -23,6 +23,7 @@ type Found struct {
 	Boot      []byte // the first 440 bytes; nil when they are zero
 	Hybrid    bool   // an MBR beside GPT that has more than the protective entry
 	Parts     []Part
+	Places    []Slot // where the table's own structures are, of all copies
 	Problems  []damage.Problem
 }
 
@@ -51,6 +52,7 @@ type reader struct {
 	r        io.ReaderAt
 	out      Found
 	problems damage.List
+	disc     bool // an ISO 9660 volume begins on the disk
 }
 
 // Read reads the partition table of a disk of size bytes. What is wrong with
@@ -72,6 +74,7 @@ func (d *reader) read() error {
 	if err != nil {
 		return err
 	}
+	d.disc = d.isDisc()
 	if slices.ContainsFunc(b[:mbrBoot], func(c byte) bool { return c != 0 }) {
 		d.out.Boot = b[:mbrBoot]
 	}
@@ -83,9 +86,11 @@ func (d *reader) read() error {
 	}
 	switch {
 	case found:
+		d.place(0, SectorSize)
 		d.out.Signature = le.Uint32(b[440:])
 		d.protective(b, entries)
 	case len(entries) > 0:
+		d.place(0, SectorSize)
 		d.out.Kind, d.out.Signature = MBR, le.Uint32(b[440:])
 		if err := d.mbr(entries); err != nil {
 			return err
@@ -94,6 +99,26 @@ func (d *reader) read() error {
 	d.overlaps()
 	return nil
 }
+
+func (d *reader) place(start, size int64) {
+	d.out.Places = append(d.out.Places, Slot{Start: start, Size: size})
+}
+
+// isDisc reports whether the disk is an ISO 9660 disc, too. The table of such
+// a hybrid disc serves firmware and not a system that mounts partitions: one may
+// begin at the table itself, and others may lie within it; and a disc may be on a
+// larger medium than it was made for.
+func (d *reader) isDisc() bool {
+	b := make([]byte, len(discMark))
+	n, _ := d.r.ReadAt(b, discMarkAt)
+	return n == len(b) && string(b) == discMark
+}
+
+// The mark of ISO 9660's primary volume descriptor.
+const (
+	discMark   = "\x01CD001"
+	discMarkAt = 16 * 2048
+)
 
 // bytes reads n bytes, or an error when the disk does not have them.
 func (d *reader) bytes(off, n int64) ([]byte, error) {
@@ -123,10 +148,19 @@ func mbrTable(b []byte) []mbrRecord {
 		used = used || e.code != 0 && e.count != 0
 		out = append(out, e)
 	}
-	if !used {
+	if !used || fatVolume(b) && slices.ContainsFunc(out, func(e mbrRecord) bool { return e.code != 0 && e.count != 0 && e.start == 0 }) {
 		return nil
 	}
 	return out
+}
+
+// fatVolume reports whether a sector is the boot sector of a FAT file system. Such
+// a one may have something in the place of a table: boot code, or an entry for
+// the whole disk that older systems want.
+func fatVolume(b []byte) bool {
+	size, cluster := le.Uint16(b[11:]), b[13]
+	return (b[0] == 0xEB || b[0] == 0xE9) && size >= 512 && size <= 4096 && size&(size-1) == 0 && cluster != 0 && cluster&(cluster-1) == 0 &&
+		le.Uint16(b[14:]) != 0 && (b[16] == 1 || b[16] == 2) && b[21] >= 0xF0
 }
 
 // protective checks the MBR beside a GPT.
@@ -137,7 +171,9 @@ func (d *reader) protective(b []byte, entries []mbrRecord) {
 	}
 	i := slices.IndexFunc(entries, func(e mbrRecord) bool { return e.code == typeProtective })
 	if i < 0 {
-		d.problems.Add("protective MBR", "it has no entry of type EE")
+		if !d.disc { // for some firmware, a disc has an MBR that tells the same in its own words
+			d.problems.Add("protective MBR", "it has no entry of type EE")
+		}
 		return
 	}
 	for k, e := range entries {
@@ -153,7 +189,7 @@ func (d *reader) protective(b []byte, entries []mbrRecord) {
 	switch {
 	case e.start != 1:
 		d.problems.Add("protective MBR", "its entry starts at sector %d, not 1", e.start)
-	case !d.out.Hybrid && e.count != min(last, 0xFFFFFFFF) && e.count != 0xFFFFFFFF:
+	case !d.out.Hybrid && !d.disc && e.count != min(last, 0xFFFFFFFF) && e.count != 0xFFFFFFFF:
 		d.problems.Add("protective MBR", "its entry has %d sectors, the disk has %d after the first", e.count, last)
 	}
 }
@@ -164,7 +200,7 @@ func (d *reader) overlaps() {
 	slices.SortStableFunc(parts, func(a, b Part) int { return cmp.Compare(a.Start, b.Start) })
 	for i := 1; i < len(parts); i++ {
 		a, b := parts[i-1], parts[i]
-		if b.Start < a.End() {
+		if b.Start < a.End() && !d.disc {
 			d.problems.Add(fmt.Sprintf("partition %d", b.Number), "starts at byte %d, inside partition %d, which ends at %d", b.Start, a.Number, a.End())
 		}
 	}

@@ -27,7 +27,9 @@ func (d *reader) gpt(expected bool) (bool, error) {
 	}
 	at := last
 	if main != nil && int64(main.other) != last {
-		d.problems.Add("GPT", "its second copy is at sector %d, and the disk ends with sector %d", main.other, last)
+		if !d.disc {
+			d.problems.Add("GPT", "its second copy is at sector %d, and the disk ends with sector %d", main.other, last)
+		}
 		at = int64(min(main.other, uint64(last)))
 	}
 	second, secondArray, err := d.copyOf("second GPT", at)
@@ -97,6 +99,7 @@ func (d *reader) copyOf(where string, at int64) (*header, []byte, error) {
 		d.problems.Add(where, "its header has the checksum %08x, and %08x is written in it", sum, h.sum)
 		return nil, nil, nil
 	}
+	d.place(at*sector, sector)
 	d.checkHeader(where, h, at)
 	array, err := d.array(where, h)
 	if array == nil {
@@ -136,6 +139,7 @@ func (d *reader) array(where string, h header) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	d.place(int64(h.array)*d.out.Sector, n)
 	if sum := crc32.ChecksumIEEE(b); sum != h.check {
 		d.problems.Add(where, "its entries have the checksum %08x, and the header says %08x", sum, h.check)
 		return nil, nil
@@ -174,7 +178,7 @@ func (d *reader) entries(h *header, array []byte) {
 func (d *reader) entry(h *header, n int, b []byte) Part {
 	first, last := le.Uint64(b[32:]), le.Uint64(b[40:])
 	p := Part{Number: n, Entry: Entry{Type: formatGUID(b), GUID: formatGUID(b[16:]), Name: parseName(b[56:128]), Attributes: le.Uint64(b[48:])}}
-	if first > last || first < h.first || last > h.last || last >= uint64(d.out.Size/d.out.Sector) {
+	if first > last || first < h.first && !d.disc || last > h.last || last >= uint64(d.out.Size/d.out.Sector) {
 		d.problems.Add(fmt.Sprintf("partition %d", n), "it has sectors %d to %d, and %d to %d may be used", first, last, h.first, h.last)
 	}
 	if sectors := uint64(d.out.Size / d.out.Sector); first <= last && last < sectors {

@@ -42,7 +42,7 @@ func (d *reader) addMBR(n int, e mbrRecord, base int64, logical bool) {
 	switch {
 	case e.count == 0:
 		d.problems.Add(where, "it is empty")
-	case base+e.start == 0:
+	case base+e.start == 0 && !d.disc:
 		d.problems.Add(where, "it starts at the table itself")
 	case p.End() > d.out.Size:
 		d.problems.Add(where, "it ends at byte %d, and the disk has %d", p.End(), d.out.Size)
@@ -70,6 +70,7 @@ func (d *reader) logical(ext mbrRecord) error {
 			d.problems.Add("extended partition", "there is no table at sector %d", at)
 			return nil
 		}
+		d.place(at*SectorSize, SectorSize)
 		if e := parseMBR(b[mbrEntries:]); e.code != 0 && e.count != 0 {
 			d.addMBR(n, e, at, true)
 		}

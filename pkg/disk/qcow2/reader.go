@@ -15,6 +15,7 @@ import (
 	"github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/carosio/carosbuild/pkg/disk/damage"
 	"github.com/carosio/carosbuild/pkg/disk/image"
 )
 
@@ -86,11 +87,11 @@ func (q *Reader) check() error {
 	case h.size == 0 || h.size > 1<<60:
 		return fmt.Errorf("%w: disk of %d bytes", ErrFormat, h.size)
 	case h.backing != 0:
-		return fmt.Errorf("%w: it has a backing file", ErrFormat)
+		return fmt.Errorf("%w: %w", ErrFormat, damage.Unreadf("it has a backing file, without which it is not the whole disk"))
 	case h.crypt != 0:
-		return fmt.Errorf("%w: it is encrypted", ErrFormat)
+		return fmt.Errorf("%w: %w", ErrFormat, damage.Unreadf("it is encrypted"))
 	case h.incompatible&^incompatRead != 0:
-		return fmt.Errorf("%w: %s", ErrFormat, features(h.incompatible&^incompatRead))
+		return features(h.incompatible &^ incompatRead)
 	case h.refcountOrder > maxRefcountOrder:
 		return fmt.Errorf("%w: reference counts of 2^%d bits", ErrFormat, h.refcountOrder)
 	case h.compression > Zstd:
@@ -101,16 +102,17 @@ func (q *Reader) check() error {
 
 // features says what a file has that is not read here, in words where there are
 // some.
-func features(bits uint64) string {
+func features(bits uint64) error {
+	text := fmt.Sprintf("incompatible features %#x", bits)
 	switch {
 	case bits&incompatCorrupt != 0:
-		return "QEMU has marked it as corrupt: qemu-img check -r all may repair it"
+		return fmt.Errorf("%w: QEMU has marked it as corrupt: qemu-img check -r all may repair it", ErrFormat)
 	case bits&incompatData != 0:
-		return "its data are in another file"
+		text = "its data are in another file"
 	case bits&incompatExtended != 0:
-		return "it has extended level 2 entries"
+		text = "it has extended level 2 entries"
 	}
-	return fmt.Sprintf("incompatible features %#x", bits)
+	return fmt.Errorf("%w: %w", ErrFormat, damage.Unreadf("%s", text))
 }
 
 // within checks a range of the file.

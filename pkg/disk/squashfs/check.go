@@ -15,6 +15,9 @@ import (
 // Kind is the kind of file system.
 func (f *FS) Kind() string { return "squashfs" }
 
+// End is where the file system ends on its device, in bytes.
+func (f *FS) End() int64 { return f.Size() }
+
 // Label is "": there are none.
 func (f *FS) Label() string { return "" }
 

@@ -12,18 +12,30 @@ import (
 	"github.com/klauspost/compress/zlib"
 	"github.com/klauspost/compress/zstd"
 	"github.com/therootcompany/xz"
+
+	"github.com/carosio/carosbuild/pkg/disk/damage"
 )
 
 // expander gives what was compressed, an error if it is more than most bytes.
 type expander func(p []byte, most int64) ([]byte, error)
 
+// Compressions that are read and not written.
+const (
+	lzo Compression = "lzo"
+	lz4 Compression = "lz4"
+)
+
 // compressions by their number in the superblock.
-var compressions = map[uint16]Compression{1: Gzip, 4: XZ, 6: Zstd}
+var compressions = map[uint16]Compression{1: Gzip, 3: lzo, 4: XZ, 5: lz4, 6: Zstd}
 
 func newExpander(id uint16) (expander, error) {
 	switch compressions[id] {
 	case Gzip:
 		return stream(func(r io.Reader) (io.Reader, error) { return zlib.NewReader(r) }), nil
+	case lzo:
+		return naming(id, expandLZO), nil
+	case lz4:
+		return naming(id, expandLZ4), nil
 	case XZ:
 		return stream(func(r io.Reader) (io.Reader, error) { return xz.NewReader(r, maxDict) }), nil
 	case Zstd:
@@ -36,7 +48,21 @@ func newExpander(id uint16) (expander, error) {
 			return limited(b, err, most)
 		}, nil
 	}
-	return nil, formatError("compression %d is none of gzip, xz, zstd", id)
+	if id == 2 {
+		return nil, fmt.Errorf("%w: %w", ErrFormat, damage.Unreadf("its compression lzma is not read"))
+	}
+	return nil, formatError("compression %d is none of gzip, lzo, xz, lz4, zstd", id)
+}
+
+// naming adds the compression to errors: bytes of another one are the usual cause.
+func naming(id uint16, expand expander) expander {
+	return func(p []byte, most int64) ([]byte, error) {
+		b, err := expand(p, most)
+		if err != nil {
+			err = fmt.Errorf("compression %d (%s): %w", id, compressions[id], err)
+		}
+		return b, err
+	}
 }
 
 // maxDict bounds the memory of a decompressor; the format's largest block has

@@ -116,7 +116,7 @@ func TestCheckDamage(t *testing.T) {
 		{"another copy", func(b []byte) { b[68]++; resum(b) }, "footer's copy: it differs"},
 		{"footer's version", func(b []byte) { b[end+12] = 1; resum(b) }, "footer: version 0x1010000, not 0x10000"},
 		{"both footers", func(b []byte) { b[100], b[end+100] = 1, 1 }, "the footer's checksum"},
-		{"kind", func(b []byte) { b[63], b[end+63] = 4, 4; resum(b) }, "disk type 4"},
+		{"kind", func(b []byte) { b[63], b[end+63] = 4, 4; resum(b) }, "it is a differencing disk"},
 		{"header", func(b []byte) { b[footerSize+100] = 1 }, "the dynamic header's checksum"},
 		{"header's version", func(b []byte) { b[footerSize+25] = 2; resum(b) }, "header: version 0x20000"},
 		{"header beyond", func(b []byte) { be.PutUint64(b[end+16:], 1<<40); resum(b) }, "dynamic header at 1099511627776"},

@@ -21,6 +21,7 @@ const (
 	version      = 0x10000 // of footer and header
 	kindFixed    = 2
 	kindDynamic  = 3
+	kindChild    = 4          // a differencing disk
 	unused       = 0xFFFFFFFF // in the block allocation table
 	epoch        = 946684800  // 2000-01-01 in seconds since 1970
 

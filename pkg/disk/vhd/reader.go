@@ -11,6 +11,7 @@ import (
 	"io"
 	"math/bits"
 
+	"github.com/carosio/carosbuild/pkg/disk/damage"
 	"github.com/carosio/carosbuild/pkg/disk/image"
 )
 
@@ -62,6 +63,8 @@ func Open(r io.ReaderAt, size int64) (*Reader, error) {
 		return v, nil
 	case kindDynamic:
 		return v, v.dynamic()
+	case kindChild:
+		return nil, fmt.Errorf("%w: %w", ErrFormat, damage.Unreadf("it is a differencing disk, which needs its parent"))
 	}
 	return nil, fmt.Errorf("%w: disk type %d", ErrFormat, v.f.kind)
 }

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math/bits"
+
+	"github.com/carosio/carosbuild/pkg/disk/damage"
 )
 
 // What others write, which is more than what this package does.
@@ -193,7 +195,7 @@ func newShape(parameters, size uint64, logical, physical uint32) (shape, error) 
 	block := uint32(parameters)
 	switch {
 	case parameters>>32&hasParent != 0:
-		return shape{}, fmt.Errorf("%w: it is a differencing disk, which needs its parent", ErrFormat)
+		return shape{}, fmt.Errorf("%w: %w", ErrFormat, damage.Unreadf("it is a differencing disk, which needs its parent"))
 	case block < mebibyte || block > maxBlock || bits.OnesCount32(block) != 1:
 		return shape{}, fmt.Errorf("%w: blocks of %d bytes", ErrFormat, block)
 	case logical != 512 && logical != 4096 || physical != 512 && physical != 4096:

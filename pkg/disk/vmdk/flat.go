@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/carosio/carosbuild/pkg/disk/damage"
 	"github.com/carosio/carosbuild/pkg/disk/image"
 )
 
@@ -35,6 +36,29 @@ func FlatDescriptor(extent string, size int64, o Options) ([]byte, error) {
 // extentLine is RW SECTORS KIND "NAME" OFFSET, name and offset only with FLAT.
 var extentLine = regexp.MustCompile(`^(?:RW|RDONLY) ([0-9]{1,15}) (FLAT|VMFS|ZERO)(?: "([^"]*)"(?: ([0-9]{1,15}))?)?$`)
 
+// noParent is what the descriptor of a disk that stands alone has for the content
+// id of its parent.
+const noParent = "ffffffff"
+
+// standsAlone is an error for the child of another disk: what it does not hold
+// is in its parent, and would be read as zeros here.
+func standsAlone(descriptor string) error {
+	parent, hint := noParent, ""
+	for line := range strings.Lines(descriptor) {
+		name, value, _ := strings.Cut(line, "=")
+		switch value = strings.Trim(strings.TrimSpace(value), `"`); strings.ToLower(strings.TrimSpace(name)) {
+		case "parentcid":
+			parent = value
+		case "parentfilenamehint":
+			hint = fmt.Sprintf(" (%q)", value)
+		}
+	}
+	if strings.EqualFold(parent, noParent) {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrFormat, damage.Unreadf("it is the child of another disk%s, whose content is not in it: merge them, as with qemu-img convert", hint))
+}
+
 // OpenFlat reads a descriptor whose extents are raw files, as monolithicFlat
 // and twoGbMaxExtentFlat have them. open opens a file beside the descriptor;
 // names with a slash are refused before.
@@ -42,19 +66,19 @@ func OpenFlat(descriptor string, open func(name string) (r io.ReaderAt, size int
 	if !strings.HasPrefix(descriptor, FlatMagic) {
 		return nil, fmt.Errorf("%w: no descriptor", ErrFormat)
 	}
+	if err := standsAlone(descriptor); err != nil {
+		return nil, err
+	}
 	var extents []image.Extent
 	size := int64(0)
 	for line := range strings.Lines(descriptor) {
 		line = strings.TrimSpace(line)
-		if hint, ok := strings.CutPrefix(line, "parentCID="); ok && hint != "ffffffff" {
-			return nil, fmt.Errorf("%w: it is the child of another disk", ErrFormat)
-		}
 		if !strings.HasPrefix(line, "RW ") && !strings.HasPrefix(line, "RDONLY ") {
 			continue
 		}
 		m := extentLine.FindStringSubmatch(line)
 		if m == nil {
-			return nil, fmt.Errorf("%w: extent %q is not a flat one", ErrFormat, line)
+			return nil, fmt.Errorf("%w: %w", ErrFormat, damage.Unreadf("extent %q is not a flat one", line))
 		}
 		n, _ := strconv.ParseInt(m[1], 10, 64) // 15 digits fit
 		from, _ := strconv.ParseInt(m[4], 10, 64)

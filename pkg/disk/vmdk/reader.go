@@ -57,6 +57,9 @@ func Open(r io.ReaderAt, size int64) (*Reader, error) {
 	if err := v.check(); err != nil {
 		return nil, err
 	}
+	if err := v.alone(); err != nil {
+		return nil, err
+	}
 	s, err := newShape(v.Size())
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
@@ -115,6 +118,16 @@ func (v *Reader) Descriptor() (string, error) {
 	b, err := v.sectors(int64(min(v.h.descStart, 1<<40)), int64(v.h.descSize))
 	s, _, _ := strings.Cut(string(b), "\x00")
 	return s, err
+}
+
+// alone is an error for the child of another disk. A descriptor that cannot be
+// read is for Check to tell about.
+func (v *Reader) alone() error {
+	text, err := v.Descriptor()
+	if err != nil {
+		return nil
+	}
+	return standsAlone(text)
 }
 
 // entry is the sector of a grain, 0 for a hole.

@@ -1,0 +1,52 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package damage
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// ErrUnread is wrapped by errors about something of a kind, or with a feature,
+// that is not read. Whether it is damaged is not known.
+var ErrUnread = errors.New("not read")
+
+// Unreadf is an error that wraps ErrUnread.
+func Unreadf(format string, args ...any) error {
+	return &unread{fmt.Sprintf(format, args...)}
+}
+
+type unread struct{ text string }
+
+func (e *unread) Error() string { return e.text }
+func (e *unread) Unwrap() error { return ErrUnread }
+
+// Verdict is what a check ends with.
+type Verdict string
+
+// The verdicts, worst last: what is damaged in one place and not read in
+// another is damaged.
+const (
+	Sound   Verdict = "sound"
+	Unread  Verdict = "not wholly read"
+	Damaged Verdict = "damaged"
+)
+
+// VerdictOf is the verdict that the findings of a check amount to.
+func VerdictOf(problems []Problem) Verdict {
+	switch {
+	case len(problems) == 0:
+		return Sound
+	case slices.ContainsFunc(problems, func(p Problem) bool { return !p.Unread }):
+		return Damaged
+	}
+	return Unread
+}
+
+// Of is the finding that an error of reading stands for.
+func Of(where string, err error) Problem {
+	return Problem{Where: where, Text: err.Error(), Unread: errors.Is(err, ErrUnread)}
+}
