@@ -7,6 +7,7 @@ package disk
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"unsafe"
 
@@ -66,7 +67,7 @@ func aligned(n int) []byte {
 
 // stream writes front to back in large aligned pieces.
 type stream struct {
-	to  *direct
+	to  io.WriterAt
 	buf []byte
 	n   int   // bytes in buf
 	off int64 // of buf in the file
@@ -74,7 +75,7 @@ type stream struct {
 
 const streamBuffer = 4 << 20
 
-func newStream(to *direct) *stream { return &stream{to: to, buf: aligned(streamBuffer)} }
+func newStream(to io.WriterAt) *stream { return &stream{to: to, buf: aligned(streamBuffer)} }
 
 // Write implements io.Writer.
 func (s *stream) Write(p []byte) (int, error) {
