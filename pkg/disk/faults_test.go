@@ -16,7 +16,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/pipeline"
 )
 
-// faulty is a file, or several, that take so many writes and no more.
+// faulty is a file, or several, where the write after so many goes wrong. Those
+// after it do not, or they would hide that its error was lost.
 type faulty struct{ left atomic.Int64 }
 
 var errFaulty = errors.New("input/output error")
@@ -28,7 +29,7 @@ func newFaulty(left int64) *faulty {
 }
 
 func (f *faulty) Write(p []byte) (int, error) {
-	if f.left.Add(-1) < 0 {
+	if f.left.Add(-1) == -1 {
 		return 0, errFaulty
 	}
 	return len(p), nil
