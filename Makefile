@@ -11,7 +11,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 # setup-* comes before what it sets up.
 .NOTPARALLEL:
 
-.PHONY: help build test check unit lint integration ova-import fresh bench clean setup-build setup-test setup-bench caros.vmdk
+.PHONY: help build test check unit lint integration ova-import fresh fuzz bench clean setup-build setup-test setup-bench caros.vmdk
 
 help:
 	@sed -n 's/^\([a-z.-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -45,6 +45,9 @@ ova-import: ## an appliance into VMware's simulator, with VMware's client librar
 
 fresh: setup-bench bin/carosbuild ## the README's first command in a bare container, as root; takes minutes
 	CAROSBUILD_FRESH=1 $(MAKE) integration RUN='^TestFreshContainer$$'
+
+fuzz: setup-test ## every fuzz target, one after the other; FUZZTIME=10s each, FUZZ=Regexp picks (PACKAGE:Name)
+	@scripts/fuzz.sh "$(GO)" "$(TAGS)" $(or $(FUZZTIME),10s) $(if $(FUZZ),'$(FUZZ)')
 
 bench: setup-bench bin/carosbuild ## speed and size against the peers, as ratios from one run
 	CAROSBUILD=$(CURDIR)/bin/carosbuild $(GO) test -tags "$(TAGS) bench" -v -run TestBench -timeout 60m -count 1 ./integration/
