@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"unsafe"
 
@@ -36,15 +37,24 @@ func openDirect(f *os.File) *direct {
 	return d
 }
 
-// WriteAt implements io.WriterAt.
+// WriteAt implements io.WriterAt. Its errors do not name the file: that has a
+// name of its own only while it is written, and the output's is known above.
 func (d *direct) WriteAt(b []byte, off int64) (int, error) {
 	if d.bypass != nil && len(b) > 0 && isAligned(b, off) {
 		n, err := d.bypass.WriteAt(b, off)
 		if n == len(b) || !errors.Is(err, unix.EINVAL) {
-			return n, err
+			return n, unnamed(err)
 		}
 	}
-	return d.file.WriteAt(b, off)
+	n, err := d.file.WriteAt(b, off)
+	return n, unnamed(err)
+}
+
+func unnamed(err error) error {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		return p.Err
+	}
+	return err
 }
 
 func isAligned(b []byte, off int64) bool {
