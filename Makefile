@@ -11,7 +11,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 # setup-* comes before what it sets up.
 .NOTPARALLEL:
 
-.PHONY: help build test check unit lint integration ova-import fresh fuzz bench clean setup-build setup-test setup-bench caros.vmdk
+.PHONY: help build test check unit lint network integration ova-import fresh fuzz bench clean setup-build setup-test setup-bench caros.vmdk
 
 help:
 	@sed -n 's/^\([a-z.-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -24,7 +24,7 @@ build: setup-build bin/carosbuild ## the program, bin/carosbuild
 bin/carosbuild: $(SOURCES)
 	CGO_ENABLED=0 $(GO) build -trimpath -tags "$(TAGS)" -ldflags "-s -w" -o $@ ./cmd/carosbuild
 
-test: setup-test check integration ## all tests, and every tool that they need
+test: setup-test check network integration ## all tests, and every tool that they need
 
 check: lint unit ## static checks (their tools come from the module mirror) and unit tests
 
@@ -36,6 +36,9 @@ lint:
 
 unit:
 	CAROSBUILD_REQUIRE_TOOLS=$(if $(CI),1,) $(GO) test -tags "$(TAGS)" ./cmd/... ./pkg/... ./targets/...
+
+network: setup-test ## a bootstrap from the mirror, and its package list against mmdebstrap's
+	CAROSBUILD_NETWORK_TESTS=1 CAROSBUILD_REQUIRE_TOOLS=$(if $(CI),1,) $(GO) test -tags "$(TAGS)" -count=1 -v -run '^TestRealMirror$$' ./pkg/source/debian/
 
 integration: bin/carosbuild ova-import ## builds and boots the real thing; RUN=Regexp picks tests
 	CAROSBUILD_REQUIRE_TOOLS=$(if $(CI),1,) CAROSBUILD=$(CURDIR)/bin/carosbuild GO=$(GO) $(GO) test -tags "$(TAGS) integration" -timeout 60m $(if $(RUN),-run "$(RUN)") -v ./integration/...
