@@ -215,6 +215,16 @@ func (w *world) file(t *testing.T, name, content string) string {
 	return path
 }
 
+// read is a file of the work folder.
+func (w *world) read(t *testing.T, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(w.work, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 // setenv sets a variable for the commands of this world.
 func (w *world) setenv(kv string) { w.env = append(w.env, kv) }
 
