@@ -13,7 +13,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 # setup-* comes before what it sets up.
 .NOTPARALLEL:
 
-.PHONY: help build test check unit lint integration ova-import fresh bench peers man clean setup-build setup-test setup-bench caros.vmdk
+.PHONY: help build test check unit lint network integration ova-import fresh fuzz bench peers man clean setup-build setup-test setup-bench caros.vmdk
 
 help:
 	@sed -n 's/^\([a-z.-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -26,7 +26,7 @@ build: setup-build bin/carosbuild ## the program, bin/carosbuild
 bin/carosbuild: $(SOURCES)
 	CGO_ENABLED=0 $(GO) build -trimpath -tags "$(TAGS)" -ldflags "-s -w$(if $(VERSION), -X main.version=$(VERSION))" -o $@ ./cmd/carosbuild
 
-test: setup-test check integration ## all tests, and every tool that they need
+test: setup-test check network integration ## all tests, and every tool that they need
 
 check: lint unit ## static checks (their tools come from the module mirror) and unit tests
 
@@ -39,6 +39,9 @@ lint:
 unit:
 	CAROSBUILD_REQUIRE_TOOLS=$(if $(CI),1,) $(GO) test -tags "$(TAGS)" ./cmd/... ./pkg/... ./targets/...
 
+network: setup-test ## a bootstrap from the mirror, and its package list against mmdebstrap's
+	CAROSBUILD_NETWORK_TESTS=1 CAROSBUILD_REQUIRE_TOOLS=$(if $(CI),1,) $(GO) test -tags "$(TAGS)" -count=1 -v -run '^TestRealMirror$$' ./pkg/source/debian/
+
 integration: bin/carosbuild ova-import ## builds and boots the real thing; RUN=Regexp picks tests
 	CAROSBUILD_REQUIRE_TOOLS=$(if $(CI),1,) CAROSBUILD=$(CURDIR)/bin/carosbuild GO=$(GO) $(GO) test -tags "$(TAGS) integration" -timeout 60m $(if $(RUN),-run "$(RUN)") -v ./integration/...
 
@@ -48,6 +51,9 @@ ova-import: ## an appliance into VMware's simulator, with VMware's client librar
 fresh: setup-bench bin/carosbuild ## the README's first command in a bare container, as root; takes minutes
 	CAROSBUILD_FRESH=1 $(MAKE) integration RUN='^TestFreshContainer$$'
 
+fuzz: setup-test ## every fuzz target, one after the other; FUZZTIME=10s each, FUZZ=Regexp picks (PACKAGE:Name)
+	@scripts/fuzz.sh "$(GO)" "$(TAGS)" $(or $(FUZZTIME),10s) $(if $(FUZZ),'$(FUZZ)')
+
 bench: setup-bench bin/carosbuild ## speed and size against the peers, as ratios from one run
 	CAROSBUILD=$(CURDIR)/bin/carosbuild $(GO) test -tags "$(TAGS) bench" -v -run TestBench -timeout 60m -count 1 ./integration/
 
@@ -56,6 +62,7 @@ setup-build setup-test setup-bench:
 
 man: bin/carosbuild ## the manual pages, bin/man/*.1
 	rm -rf bin/man && bin/carosbuild man bin/man
+
 peers: ## disk checks against e2fsprogs, dosfstools and util-linux on these projects' own test images, which apt fetches
 	$(GO) test -tags "$(TAGS) peers" -v -run TestPeers $(if $(RUN),-run "$(RUN)") -timeout 30m -count 1 ./integration/
 

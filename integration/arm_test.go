@@ -271,17 +271,26 @@ func (c card) check(t *testing.T, w *world) {
 	if sizes["/zImage"] >= 16<<20 || sizes["/"+c.dtb] >= 1<<20 {
 		t.Errorf("in memory they would overlap: %v", sizes)
 	}
-	if menu := filepath.Join(w.dir, c.name+filepath.Base(c.menu)); c.menu == "/boot.scr" {
-		if out := w.ok(t, tool(t, "mkimage"), "-l", menu).stdout; !strings.Contains(out, "ARM Linux Script") {
+	path := filepath.Join(w.dir, c.name+filepath.Base(c.menu))
+	if c.menu == "/boot.scr" {
+		if out := w.ok(t, tool(t, "mkimage"), "-l", path).stdout; !strings.Contains(out, "ARM Linux Script") {
 			t.Errorf("mkimage -l:\n%s", out)
 		}
-	} else if data, err := os.ReadFile(menu); err != nil || !bytes.Contains(data, []byte(c.dtb)) {
-		t.Errorf("%s (%v) does not name the device tree:\n%s", c.menu, err, data)
+	}
+	menu, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.checkMenu(t, menu, sizes)
+	dtb, err := os.ReadFile(filepath.Join(w.dir, c.name+c.dtb))
+	if err != nil || len(dtb) < 8 || binary.BigEndian.Uint32(dtb) != 0xD00DFEED || int(binary.BigEndian.Uint32(dtb[4:])) != len(dtb) {
+		t.Errorf("%s (%v), %d bytes, is no device tree: %.8x", c.dtb, err, len(dtb), dtb)
 	}
 }
 
 // checkBoot reads the boot program at 8 KiB as the processor's ROM does, and
-// u-boot behind it as the boot program does.
+// u-boot behind it as the boot program does. Where u-boot is the board's own, the
+// device tree that it would look for by itself is the one on the card.
 func (c card) checkBoot(t *testing.T, img string) {
 	f, err := os.Open(img)
 	if err != nil {
@@ -292,22 +301,45 @@ func (c card) checkBoot(t *testing.T, img string) {
 	if _, err := f.ReadAt(blob, 8192); err != nil {
 		t.Fatal(err)
 	}
-	le := binary.LittleEndian
-	length := int(le.Uint32(blob[16:]))
-	if string(blob[4:12]) != "eGON.BT0" || length < 1024 || length > 32<<10 || length%4 != 0 {
-		t.Fatalf("no boot program: %q", blob[:32])
+	first, err := readFirstStage(blob)
+	if err != nil {
+		t.Fatal(err)
 	}
-	sum := uint32(0x5F0A6C39) - le.Uint32(blob[12:])
-	for i := 0; i < length; i += 4 {
-		sum += le.Uint32(blob[i:])
+	if first.dt != c.spl {
+		t.Errorf("the boot program is for %q, want %q", first.dt, c.spl)
 	}
-	if sum != le.Uint32(blob[12:]) {
-		t.Errorf("the boot program's checksum is %08x, computed %08x", le.Uint32(blob[12:]), sum)
+	name, uboot, err := readUImage(blob[0x8000:], kindUBoot)
+	if err != nil || !strings.HasPrefix(name, "U-Boot 20") {
+		t.Fatalf("u-boot behind the boot program: %q, %v", name, err)
 	}
-	if name := blob[le.Uint32(blob[32:]):]; !bytes.HasPrefix(name, append([]byte(c.spl), 0)) {
-		t.Errorf("the boot program is for %.30q, want %q", name, c.spl)
+	if want := "\x00fdtfile=" + c.spl + ".dtb\x00"; !bytes.Contains(uboot, []byte(want)) {
+		t.Errorf("u-boot's variables lack %q", want)
 	}
-	if uboot := blob[0x8000:]; binary.BigEndian.Uint32(uboot) != 0x27051956 || !bytes.HasPrefix(uboot[32:], []byte("U-Boot 20")) {
-		t.Errorf("no u-boot behind the boot program: %.64q", uboot)
+}
+
+// checkMenu looks at what tells u-boot what to load: every file is on the card,
+// and the device tree is the board's.
+func (c card) checkMenu(t *testing.T, menu []byte, sizes map[string]int64) {
+	if c.menu != "/boot.scr" {
+		if !bytes.Contains(menu, []byte(c.dtb)) {
+			t.Errorf("%s does not name the device tree:\n%s", c.menu, menu)
+		}
+		return
+	}
+	script, err := readScript(menu)
+	if err != nil {
+		t.Fatalf("%s: %v", c.menu, err)
+	}
+	loads, err := scriptLoads(script)
+	if err != nil {
+		t.Fatalf("%s: %v", c.menu, err)
+	}
+	for where, file := range loads {
+		if sizes[file] == 0 {
+			t.Errorf("%s loads %s to %s, which the card does not have: %v", c.menu, file, where, sizes)
+		}
+	}
+	if got := loads["${fdt_addr_r}"]; got != "/"+c.dtb {
+		t.Errorf("%s loads the device tree %s, want /%s", c.menu, got, c.dtb)
 	}
 }

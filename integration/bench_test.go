@@ -89,7 +89,10 @@ func report(t *testing.T, title string, goal float64, ms []measured) {
 	fmt.Printf("\n%s\n", title)
 	for _, m := range ms {
 		s := slices.Sorted(slices.Values(m.walls))
-		fmt.Printf("  %-34s median %8.3f s  (%.3f to %.3f)  peak memory %4d MB", m.name, m.median().Seconds(), s[0].Seconds(), s[len(s)-1].Seconds(), m.rss>>20)
+		fmt.Printf("  %-34s median %8.3f s  (%.3f to %.3f)", m.name, m.median().Seconds(), s[0].Seconds(), s[len(s)-1].Seconds())
+		if m.rss > 0 {
+			fmt.Printf("  peak memory %4d MB", m.rss>>20)
+		}
 		if m.size > 0 {
 			fmt.Printf("  file %d bytes", m.size)
 		}
@@ -112,6 +115,7 @@ func TestBench(t *testing.T) {
 	t.Run("steps", func(t *testing.T) { benchSteps(t, w) })
 	t.Run("bootstrap", func(t *testing.T) { benchBootstrap(t, w) })
 	t.Run("redo", func(t *testing.T) { benchRedo(t, w) })
+	t.Run("serve", func(t *testing.T) { benchServe(t, w) })
 }
 
 func kernel() string {

@@ -10,6 +10,7 @@
 package integration
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -215,6 +216,16 @@ func (w *world) file(t *testing.T, name, content string) string {
 	return path
 }
 
+// read is a file of the work folder.
+func (w *world) read(t *testing.T, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(w.work, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 // setenv sets a variable for the commands of this world.
 func (w *world) setenv(kv string) { w.env = append(w.env, kv) }
 
@@ -223,4 +234,32 @@ func base(t *testing.T) string {
 	t.Helper()
 	return `<buildstage id="base"><action>FROM scratch</action><action>ADD ` + tool(t, "busybox") +
 		` /bin/busybox</action><action>RUN ["/bin/busybox", "--install", "-s", "/bin"]</action></buildstage>`
+}
+
+// serve starts the server and returns its address, and what ends it.
+func (w *world) serve(t *testing.T, args ...string) (url string, stop func()) {
+	t.Helper()
+	cmd := w.command(t.Context(), program(t), append([]string{"serve"}, args...)...)
+	cmd.Cancel = func() error { return cmd.Process.Kill() }
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatalf("serve: %v\n%s", err, errs.String())
+	}
+	return strings.TrimSuffix(strings.TrimSpace(line), "/"), func() {
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Error(err)
+		}
+		if err := cmd.Wait(); err != nil || errs.Len() > 0 {
+			t.Errorf("serve ended with %v\n%s", err, errs.String())
+		}
+	}
 }

@@ -30,6 +30,7 @@ type machine struct {
 	size          string   // of the disk that the machine sees
 	serial        string   // of the product, which the guest can read
 	qemu          []string // program and first arguments for a cubieboard
+	more          []string // further arguments for a PC
 }
 
 // firmware files of Debian's package ovmf.
@@ -71,7 +72,7 @@ func (m machine) arguments(t *testing.T, overlay string) []string {
 	if m.firmware == "uefi" {
 		args = append(args, flash(t, ovmfCode, ovmfVars)...)
 	}
-	return args
+	return append(args, m.more...)
 }
 
 // flash are the arguments for UEFI firmware with variables of its own.

@@ -8,7 +8,6 @@ package integration
 
 import (
 	"archive/tar"
-	"bufio"
 	"bytes"
 	"io"
 	"io/fs"
@@ -93,34 +92,6 @@ func TestResults(t *testing.T) {
 
 	t.Run("serve", func(t *testing.T) { w.served(t, out) })
 	t.Run("disk", func(t *testing.T) { w.servedDisk(t) })
-}
-
-// serve starts the server and returns its address, and what ends it.
-func (w *world) serve(t *testing.T, args ...string) (url string, stop func()) {
-	t.Helper()
-	cmd := w.command(t.Context(), program(t), append([]string{"serve"}, args...)...)
-	cmd.Cancel = func() error { return cmd.Process.Kill() }
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var errs bytes.Buffer
-	cmd.Stderr = &errs
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatalf("serve: %v\n%s", err, errs.String())
-	}
-	return strings.TrimSuffix(strings.TrimSpace(line), "/"), func() {
-		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-			t.Error(err)
-		}
-		if err := cmd.Wait(); err != nil || errs.Len() > 0 {
-			t.Errorf("serve ended with %v\n%s", err, errs.String())
-		}
-	}
 }
 
 func fetch(t *testing.T, url string, header ...string) (int, []byte) {

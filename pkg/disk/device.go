@@ -40,6 +40,10 @@ func exclusive(path string, flags int) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write %s: %w", path, err)
 	}
+	// The kernel opens even a read-only device for writing, and refuses the first write.
+	if ro, err := unix.IoctlGetInt(int(f.Fd()), unix.BLKROGET); err == nil && ro != 0 {
+		return nil, errors.Join(fmt.Errorf("write %s: the device is read-only", path), f.Close())
+	}
 	return f, nil
 }
 

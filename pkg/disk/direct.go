@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"io"
+	"io/fs"
 	"os"
 	"unsafe"
 
@@ -36,15 +38,24 @@ func openDirect(f *os.File) *direct {
 	return d
 }
 
-// WriteAt implements io.WriterAt.
+// WriteAt implements io.WriterAt. Its errors do not name the file: that has a
+// name of its own only while it is written, and the output's is known above.
 func (d *direct) WriteAt(b []byte, off int64) (int, error) {
 	if d.bypass != nil && len(b) > 0 && isAligned(b, off) {
 		n, err := d.bypass.WriteAt(b, off)
 		if n == len(b) || !errors.Is(err, unix.EINVAL) {
-			return n, err
+			return n, unnamed(err)
 		}
 	}
-	return d.file.WriteAt(b, off)
+	n, err := d.file.WriteAt(b, off)
+	return n, unnamed(err)
+}
+
+func unnamed(err error) error {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		return p.Err
+	}
+	return err
 }
 
 func isAligned(b []byte, off int64) bool {
@@ -67,7 +78,7 @@ func aligned(n int) []byte {
 
 // stream writes front to back in large aligned pieces.
 type stream struct {
-	to  *direct
+	to  io.WriterAt
 	buf []byte
 	n   int       // bytes in buf
 	off int64     // of buf in the file
@@ -76,7 +87,7 @@ type stream struct {
 
 const streamBuffer = 4 << 20
 
-func newStream(to *direct) *stream { return &stream{to: to, buf: aligned(streamBuffer)} }
+func newStream(to io.WriterAt) *stream { return &stream{to: to, buf: aligned(streamBuffer)} }
 
 // Write implements io.Writer.
 func (s *stream) Write(p []byte) (int, error) {

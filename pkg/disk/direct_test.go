@@ -6,9 +6,11 @@ package disk
 
 import (
 	"bytes"
+	"errors"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -85,6 +87,24 @@ func TestDirectIsUsed(t *testing.T) {
 		got := make([]byte, len(w.b))
 		if _, err := f.ReadAt(got, w.off); err != nil || !bytes.Equal(got, w.b) {
 			t.Errorf("what was written at %d was not read back (%v)", w.off, err)
+		}
+	}
+}
+
+// What goes wrong is not said of the name that the file has for the moment.
+func TestDirectErrors(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(path) // which cannot be written to
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for _, d := range []*direct{{file: f}, {file: f, bypass: f}} {
+		if _, err := d.WriteAt(aligned(directAlign), 0); !errors.Is(err, unix.EBADF) || strings.Contains(err.Error(), path) {
+			t.Errorf("got %v", err)
 		}
 	}
 }

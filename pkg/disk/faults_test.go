@@ -6,26 +6,30 @@ package disk
 
 import (
 	"errors"
+	"io"
+	"slices"
 	"sync/atomic"
 	"testing"
 
-	"github.com/carosio/carosbuild/pkg/disk/bmap"
 	"github.com/carosio/carosbuild/pkg/disk/image"
-	"github.com/carosio/carosbuild/pkg/disk/ova"
+	"github.com/carosio/carosbuild/pkg/disk/iso"
 	"github.com/carosio/carosbuild/pkg/disk/pipeline"
-	"github.com/carosio/carosbuild/pkg/disk/qcow2"
-	"github.com/carosio/carosbuild/pkg/disk/vhd"
-	"github.com/carosio/carosbuild/pkg/disk/vhdx"
-	"github.com/carosio/carosbuild/pkg/disk/vmdk"
 )
 
-// faulty takes so many writes and no more.
+// faulty is a file, or several, where the write after so many goes wrong. Those
+// after it do not, or they would hide that its error was lost.
 type faulty struct{ left atomic.Int64 }
 
 var errFaulty = errors.New("input/output error")
 
+func newFaulty(left int64) *faulty {
+	f := &faulty{}
+	f.left.Store(left)
+	return f
+}
+
 func (f *faulty) Write(p []byte) (int, error) {
-	if f.left.Add(-1) < 0 {
+	if f.left.Add(-1) == -1 {
 		return 0, errFaulty
 	}
 	return len(p), nil
@@ -33,62 +37,69 @@ func (f *faulty) Write(p []byte) (int, error) {
 
 func (f *faulty) WriteAt(p []byte, _ int64) (int, error) { return f.Write(p) }
 
-// TestFaults lets each write of each format go wrong: no error is lost.
+func (f *faulty) Truncate(int64) error {
+	_, err := f.Write(nil)
+	return err
+}
+
+// TestFaults lets each write of each format go wrong, in all files that it
+// consists of, and front to back where it is written so: no error is lost.
 func TestFaults(t *testing.T) {
 	m, err := image.New(6*mib, []image.Extent{
-		{Off: 5, Len: 300_000, Src: endless{}},
+		{Off: 5, Len: 30_000, Src: endless{}},
 		{Off: 3 * mib, Len: mib / 2, Src: endless{}},
 		{Off: 6*mib - 5, Len: 5, Src: endless{}},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	size := m.Size()
-	device := func(f *faulty) pipeline.Sink {
-		zero := func(int64, int64) error { _, err := f.Write(nil); return err }
-		return &rawSink{w: f, zero: zero, size: size, after: []byte{1}}
+	o := testOptions()
+	o.ISO = &iso.Options{Size: m.Size(), Limit: mib, ID: "FAULTS", EFI: iso.Region{Off: 3 * mib, Len: mib}}
+	for _, name := range Formats() {
+		out := target{path: "d.vmdk", format: Format(name), files: Format(name).files("d.vmdk", true)}
+		t.Run(name, func(t *testing.T) {
+			allFaults(t, m, o, func(w *writing, f *faulty) error {
+				return w.fileSinks(out, func(string) (file, error) { return f, nil })
+			})
+		})
+		if slices.Contains(streams(), name) {
+			t.Run(name+" stream", func(t *testing.T) {
+				allFaults(t, m, o, func(w *writing, f *faulty) error {
+					s, err := w.streamSink(out, io.Writer(f))
+					return w.add(out, s, err)
+				})
+			})
+		}
 	}
-	pack := func(f Format) func(*faulty) (pipeline.Sink, error) {
-		return func(w *faulty) (pipeline.Sink, error) { return newPackSink(w, size, f, 0) }
+	t.Run("device", func(t *testing.T) {
+		allFaults(t, m, o, func(w *writing, f *faulty) error {
+			zero := func(int64, int64) error { return f.Truncate(0) }
+			return w.add(target{}, &rawSink{w: f, zero: zero, size: m.Size()}, nil)
+		})
+	})
+}
+
+// allFaults counts the writes, and lets one after the other go wrong.
+func allFaults(t *testing.T, m *image.Image, o WriteOptions, open func(*writing, *faulty) error) {
+	write := func(f *faulty) error {
+		w := &writing{m: m, o: o}
+		if err := open(w, f); err != nil {
+			return err
+		}
+		return pipeline.Run(t.Context(), m, pipeline.Options{Chunk: packBlock}, w.sinks...)
 	}
-	for name, sink := range map[string]func(*faulty) (pipeline.Sink, error){
-		"raw":        func(f *faulty) (pipeline.Sink, error) { return device(f), nil },
-		"raw stream": func(f *faulty) (pipeline.Sink, error) { return &rawStream{w: f, size: size}, nil },
-		"raw.gz":     pack(RawGzip),
-		"raw.zst":    pack(RawZstd),
-		"bmap":       func(f *faulty) (pipeline.Sink, error) { return bmap.New(f, size) },
-		"qcow2":      func(f *faulty) (pipeline.Sink, error) { return qcow2.New(f, size, qcow2.Options{}) },
-		"qcow2-zstd": func(f *faulty) (pipeline.Sink, error) {
-			return qcow2.New(f, size, qcow2.Options{Compress: true, Compression: qcow2.Zstd})
-		},
-		"vhd":         func(f *faulty) (pipeline.Sink, error) { return vhd.NewDynamic(f, size, vhd.Options{}) },
-		"vhdx":        func(f *faulty) (pipeline.Sink, error) { return vhdx.New(f, size, vhdx.Options{}) },
-		"vmdk":        func(f *faulty) (pipeline.Sink, error) { return vmdk.NewStream(f, size, vmdk.Options{}) },
-		"vmdk-sparse": func(f *faulty) (pipeline.Sink, error) { return vmdk.NewSparse(f, size, vmdk.Options{}) },
-		"ova":         func(f *faulty) (pipeline.Sink, error) { return ova.New(f, size, ova.VM{}, ova.Options{}) },
-	} {
-		write := func(f *faulty) error {
-			s, err := sink(f)
-			if err != nil {
-				return err
-			}
-			return pipeline.Run(t.Context(), m, pipeline.Options{Chunk: packBlock}, s)
-		}
-		f := &faulty{}
-		f.left.Store(1 << 40)
-		if err := write(f); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-		all := 1<<40 - f.left.Load()
-		for n := range all {
-			f := &faulty{}
-			f.left.Store(n)
-			if err := write(f); !errors.Is(err, errFaulty) {
-				t.Errorf("%s: write %d of %d went wrong: %v", name, n+1, all, err)
-			}
-		}
-		if all == 0 {
-			t.Errorf("%s: nothing is written", name)
+	const plenty = 1 << 40
+	f := newFaulty(plenty)
+	if err := write(f); err != nil {
+		t.Fatal(err)
+	}
+	all := plenty - f.left.Load()
+	if all == 0 {
+		t.Error("nothing is written")
+	}
+	for n := range all {
+		if err := write(newFaulty(n)); !errors.Is(err, errFaulty) {
+			t.Errorf("write %d of %d went wrong: %v", n+1, all, err)
 		}
 	}
 }

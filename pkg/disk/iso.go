@@ -7,7 +7,6 @@ package disk
 import (
 	"errors"
 	"io"
-	"os"
 
 	"github.com/carosio/carosbuild/pkg/disk/iso"
 	"github.com/carosio/carosbuild/pkg/disk/partition"
@@ -40,7 +39,7 @@ func IsESP(typ string) bool {
 
 // isoSink writes the disk, and the volume that makes a disc of it into free
 // bytes of it.
-func (w *writing) isoSink(t target, f *os.File) error {
+func (w *writing) isoSink(t target, f file) error {
 	if w.o.ISO == nil {
 		return errors.New("format iso is for a disk that is composed here: it has to be known what it boots")
 	}

@@ -5,7 +5,6 @@
 package disk
 
 import (
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -13,7 +12,7 @@ import (
 )
 
 // ovaSink names the members of the archive like the archive itself.
-func (w *writing) ovaSink(t target, f *os.File) error {
+func (w *writing) ovaSink(t target, f file) error {
 	var vm ova.VM
 	if w.o.VM != nil {
 		vm = *w.o.VM

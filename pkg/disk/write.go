@@ -192,22 +192,38 @@ func (w *writing) create(path string) (*os.File, error) {
 	return f.File, err
 }
 
-// direct writes to f past the page cache.
-func (w *writing) direct(f *os.File) *direct {
-	d := openDirect(f)
+// direct writes to f past the page cache, where f is a real file.
+func (w *writing) direct(f file) io.WriterAt {
+	real, ok := f.(*os.File)
+	if !ok {
+		return f
+	}
+	d := openDirect(real)
 	w.closers = append(w.closers, d.close)
 	return d
 }
 
+// file is what the formats need of a file; tests have some that go wrong.
+type file interface {
+	io.Writer
+	io.WriterAt
+	Truncate(size int64) error
+}
+
 func (w *writing) openFile(t target) error {
-	f, err := w.create(t.files[0])
+	return w.fileSinks(t, func(path string) (file, error) { return w.create(path) })
+}
+
+// fileSinks adds the sinks for all files of a target.
+func (w *writing) fileSinks(t target, create func(path string) (file, error)) error {
+	f, err := create(t.files[0])
 	if err != nil {
 		return err
 	}
 	if err := w.fileSink(t, f); err != nil || len(t.files) == 1 {
 		return err
 	}
-	if f, err = w.create(t.files[1]); err != nil {
+	if f, err = create(t.files[1]); err != nil {
 		return err
 	}
 	if t.format == VMDKFlat {
@@ -221,8 +237,8 @@ func (w *writing) openFile(t target) error {
 	return w.add(t, s, err)
 }
 
-// fileSink adds the sink of a format for the regular file f.
-func (w *writing) fileSink(t target, f *os.File) error {
+// fileSink adds the sink of a format for the file f.
+func (w *writing) fileSink(t target, f file) error {
 	size := w.m.Size()
 	switch t.format {
 	case Raw:
@@ -269,7 +285,7 @@ func (w *writing) fileSink(t target, f *os.File) error {
 // sectors rounds up.
 func sectors(size int64) int64 { return (size + 511) / 512 * 512 }
 
-func (w *writing) rawSink(t target, f *os.File, size int64, after []byte) error {
+func (w *writing) rawSink(t target, f file, size int64, after []byte) error {
 	if err := f.Truncate(size); err != nil {
 		return err
 	}

@@ -41,7 +41,7 @@ type Sink interface {
 
 // Options of Run.
 type Options struct {
-	Chunk    int64 // bytes that a worker reads at a time, a multiple of 4096; 0 means 1 MiB
+	Chunk    int64 // bytes that a worker reads at a time, a multiple of 4096 and of the blocks of all sinks; 0 means 1 MiB
 	Workers  int   // goroutines that read and encode; 0 means one a CPU
 	Progress func(done, total int64)
 }

@@ -21,8 +21,9 @@ type fdt struct {
 
 // Bounds of a device tree, far above what a FIT needs.
 const (
-	maxDepth = 16
-	maxName  = 255
+	maxDepth  = 16
+	maxName   = 255
+	maxHashed = 8 // bytes to sum up for each byte: thousands of sums of large data would take hours
 )
 
 func newFDT(b []byte) (*fdt, error) {
@@ -125,13 +126,18 @@ func checkFIT(b []byte) (string, error) {
 		return "", err
 	}
 	data := map[string][]byte{} // of images, by node
+	left := maxHashed * int64(len(b))
 	for _, node := range nodes {
 		part := strings.Split(node, "/") // "", images, NAME, hash-1
 		switch {
 		case len(part) == 3 && part[1] == "images":
 			data[node], err = imageData(b, t.total, props[node])
 		case len(part) == 4 && part[1] == "images" && strings.HasPrefix(part[3], "hash"):
-			err = checkHash(data[strings.Join(part[:3], "/")], props[node])
+			image := data[strings.Join(part[:3], "/")]
+			if left -= int64(len(image)); left < 0 {
+				return "", fmt.Errorf("FIT has sums of more than %d times its size", maxHashed)
+			}
+			err = checkHash(image, props[node])
 		}
 		if err != nil {
 			return "", fmt.Errorf("FIT, node %s: %w", node, err)

@@ -212,10 +212,24 @@ func TestFIT(t *testing.T) {
 	}
 }
 
+// TestFITManySums: what a FIT makes us sum up has a bound.
+func TestFITManySums(t *testing.T) {
+	data := make([]byte, 1<<20)
+	for n, ok := range map[int]bool{1: true, 8: true, 1000: false} {
+		_, err := checkFIT(hashedFIT(true, n, data))
+		if (err == nil) != ok || err != nil && !strings.Contains(err.Error(), "sums of more than") {
+			t.Errorf("%d sums: %v", n, err)
+		}
+	}
+}
+
 // testFIT is a device tree with one image and its hash; data may stand behind.
 func testFIT(t testing.TB, behind bool) []byte {
 	t.Helper()
-	data := bytes.Repeat([]byte("proper!"), 100)
+	return hashedFIT(behind, 1, bytes.Repeat([]byte("proper!"), 100))
+}
+
+func hashedFIT(behind bool, hashes int, data []byte) []byte {
 	var nodes, names []byte
 	cell := func(v ...uint32) {
 		for _, x := range v {
@@ -245,10 +259,13 @@ func testFIT(t testing.TB, behind bool) []byte {
 	} else {
 		prop("data", data)
 	}
-	begin("hash-1")
-	prop("algo", []byte("crc32\x00"))
-	prop("value", u32(int(crc32.ChecksumIEEE(data))))
-	cell(2, 2, 2)
+	for i := range hashes {
+		begin(fmt.Sprintf("hash-%d", i))
+		prop("algo", []byte("crc32\x00"))
+		prop("value", u32(int(crc32.ChecksumIEEE(data))))
+		cell(2)
+	}
+	cell(2, 2)
 	begin("configurations")
 	prop("default", []byte("config-1\x00"))
 	cell(2, 2, 9)

@@ -58,11 +58,11 @@ func TestUnpackHelper(t *testing.T) {
 }
 
 // TestRealMirror bootstraps from the host's mirror in a user namespace, extra
-// packages included, and compares with mmdebstrap where that is installed. It
-// needs a user with subordinate ids, or root.
+// packages included, and compares with mmdebstrap. It needs a user with
+// subordinate ids, or root. make test runs it, go test does not.
 func TestRealMirror(t *testing.T) {
 	if os.Getenv("CAROSBUILD_NETWORK_TESTS") != "1" {
-		t.Skip("CAROSBUILD_NETWORK_TESTS is not 1")
+		t.Skip("it needs a mirror: make network runs it")
 	}
 	unshare := tool(t, "unshare")
 	h, err := ReadHost("/", os.Getenv)

@@ -1,0 +1,100 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package disk
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// packedSeeds are a small disk in each compressed format.
+func packedSeeds(f *testing.F) [][]byte {
+	block := append(bytes.Repeat([]byte("carosbuild "), 2000), make([]byte, 100_000)...)
+	var seeds [][]byte
+	for _, format := range []Format{RawGzip, RawZstd, RawXZ} {
+		pack, err := newPacker(format, 0)
+		if err != nil {
+			f.Fatal(err)
+		}
+		one, err := pack(nil, block)
+		if err != nil {
+			f.Fatal(err)
+		}
+		two, err := pack(bytes.Clone(one), block[:5000])
+		if err != nil {
+			f.Fatal(err)
+		}
+		seeds = append(seeds, one, two, one[:len(one)-5])
+	}
+	return seeds
+}
+
+// FuzzUnpack gives compressed disks that are nearly right. What is taken, the
+// format's own tool takes, and both see the same bytes.
+func FuzzUnpack(f *testing.F) {
+	for _, b := range packedSeeds(f) {
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		const most = 16 << 20 // a few bytes can stand for terabytes
+		in, packed, err := Decompress(bytes.NewReader(b))
+		if err != nil || !packed || bytes.HasPrefix(b, []byte("BZh")) {
+			return
+		}
+		want, err := io.ReadAll(io.LimitReader(in, most+1))
+		if len(want) > most {
+			return
+		}
+		path := filepath.Join(t.TempDir(), "d")
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		d, openErr := OpenDisk(path)
+		if (openErr == nil) != (err == nil) {
+			t.Fatalf("read: %v; opened: %v", err, openErr)
+		}
+		if err != nil {
+			return
+		}
+		defer d.Close()
+		got, err := io.ReadAll(io.NewSectionReader(d, 0, d.Size()))
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("the disk has %d bytes, the stream %d, %v", len(got), len(want), err)
+		}
+		foreign(t, path, d.Format, want)
+	})
+}
+
+// foreign compares a compressed file with what its own tool makes of it.
+func foreign(t *testing.T, path string, format Format, want []byte) {
+	tool := map[Format]string{RawGzip: "gzip", RawZstd: "zstd", RawXZ: "xz"}[format]
+	if _, err := exec.LookPath(tool); err != nil {
+		if os.Getenv("CAROSBUILD_REQUIRE_TOOLS") == "1" {
+			t.Fatalf("%s is not installed", tool)
+		}
+		t.Skipf("%s is not installed", tool)
+	}
+	in, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	cmd := exec.CommandContext(t.Context(), tool, "-dc")
+	cmd.Stdin = in
+	got, err := cmd.Output()
+	if err == nil && bytes.Equal(got, want) {
+		return
+	}
+	var x *exec.ExitError
+	if errors.As(err, &x) {
+		t.Fatalf("%s: %v: %s", tool, err, x.Stderr)
+	}
+	t.Errorf("%s gives %d bytes, we %d, %v", tool, len(got), len(want), err)
+}
