@@ -125,21 +125,17 @@ func (w *watch) cause(err error) error {
 	return err
 }
 
-// answerBody is the body of an answer, which must come on.
+// answerBody is a layer in an answer, which must come on.
 type answerBody struct {
 	io.ReadCloser
 	w     *watch
-	every time.Duration // 0: the watch has a deadline for the whole
+	every time.Duration // brings progressBytes
 
 	left  time.Duration // of every
 	bytes int           // since it began
 }
 
 func (b *answerBody) Read(p []byte) (int, error) {
-	if b.every == 0 {
-		n, err := b.ReadCloser.Read(p)
-		return n, b.w.cause(err)
-	}
 	// The time between reads is the reader's, not the server's.
 	if b.left <= 0 {
 		b.left, b.bytes = b.every, 0

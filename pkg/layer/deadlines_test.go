@@ -238,6 +238,35 @@ func TestCutLayer(t *testing.T) {
 	}
 }
 
+// A document that is cut off is asked for again, a few times.
+func TestCutDocument(t *testing.T) {
+	img := newSmallImage(t, makeTar(t, reg("f", "x")))
+	for _, what := range []string{"manifest", "config"} {
+		for _, times := range []int{1, 99} {
+			var n atomic.Int64
+			host := img.serveAs(t, what, func(w http.ResponseWriter, r *http.Request) {
+				if int(n.Add(1)) > times {
+					img.serve(w, r)
+					return
+				}
+				_, body := img.what(r)
+				w.Header().Set("Content-Type", string(types.OCIManifestSchema1))
+				w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+				_, _ = w.Write(body[:len(body)/2])
+				w.(http.Flusher).Flush()
+				panic(http.ErrAbortHandler)
+			})
+			err := openImage(t, Registry{}, host+"/x:1")
+			if times == 1 && err != nil || times > 1 && (!IsNetwork(err) || !strings.Contains(err.Error(), "the connection to "+host+" broke")) {
+				t.Errorf("%s cut off %d times: %v", what, times, err)
+			}
+			if want := min(times+1, quickRetry().Steps); int(n.Load()) != want {
+				t.Errorf("%s: asked %d times, want %d", what, n.Load(), want)
+			}
+		}
+	}
+}
+
 // An upload that nobody takes is given up.
 func TestStalledUpload(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")

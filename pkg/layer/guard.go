@@ -5,6 +5,8 @@
 package layer
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -145,7 +147,14 @@ func (g *guard) send(req *http.Request, layer bool) (*http.Response, error) {
 			passed = 0
 		}
 		w.limit(g.limits.Small, passed, "sent no whole answer")
-		res.Body = &answerBody{ReadCloser: &limitedBody{io.LimitReader(body, maxAnswer), body}, w: w}
+		// It is read here, so that one which is cut off is asked for again.
+		data, err := io.ReadAll(io.LimitReader(body, maxAnswer))
+		err = w.cause(errors.Join(err, body.Close()))
+		w.stop()
+		if err != nil {
+			return nil, err
+		}
+		res.Body = io.NopCloser(bytes.NewReader(data))
 	}
 	return res, nil
 }
