@@ -45,10 +45,10 @@ func secretProxy(t *testing.T, mirror, keep string) *httptest.Server {
 			mu.Lock()
 			defer mu.Unlock()
 			name := filepath.Join(keep, filepath.FromSlash(rel))
-			if err := os.MkdirAll(filepath.Dir(name), 0o755); err == nil {
-				err = os.WriteFile(name, body, 0o644)
+			if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+				t.Error(err)
 			}
-			if err != nil {
+			if err := os.WriteFile(name, body, 0o644); err != nil {
 				t.Error(err)
 			}
 		}
