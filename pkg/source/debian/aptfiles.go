@@ -34,32 +34,10 @@ func (b Bootstrap) AptFiles(h Host, without []string, relay string) (StepFiles, 
 		return StepFiles{}, err
 	}
 	archives = slices.DeleteFunc(archives, func(a archive) bool { return slices.Contains(without, a.Suite) })
-	out := StepFiles{Files: map[string]string{}, Dirs: map[string]string{}}
+	step := stepApt{host: h, relay: relay, main: archives[0], dirs: map[string]string{}}
 	list := RunDir + "/sources.list"
-	direct := slices.Clone(h.NoProxy)
+	sources := b.sourcesList(archives, step.address)
 	var conf strings.Builder
-	var through []string // servers that the relay knows a password for
-	address := func(a archive) string {
-		u, err := url.Parse(a.URL)
-		if err != nil { // checked before
-			return a.URL
-		}
-		if u.Scheme == "file" {
-			dir := RunDir + "/mirror"
-			if a.Security && u.Path != strings.TrimPrefix(archives[0].URL, "file://") {
-				dir += "-security"
-			}
-			out.Dirs[dir] = path.Clean(u.Path)
-			return "file:" + dir
-		}
-		if _, ok := h.loginFor(u); ok {
-			u.Scheme = "http"
-			through = append(through, strings.ToLower(u.Hostname()))
-			return u.String()
-		}
-		return a.URL
-	}
-	out.Files[list] = b.sourcesList(archives, address)
 	fmt.Fprintf(&conf, "Dir::Etc::sourcelist \"%s\";\n", list)
 	for _, o := range []struct{ name, value string }{
 		{"Acquire::http::Proxy", forStep(h.HTTPProxy, relay)},
@@ -74,19 +52,57 @@ func (b Bootstrap) AptFiles(h Host, without []string, relay string) (StepFiles, 
 			fmt.Fprintf(&conf, "%s \"%s\";\n", o.name, o.value)
 		}
 	}
-	for _, host := range direct {
-		if packageRE.MatchString(host) && !slices.Contains(through, host) {
-			fmt.Fprintf(&conf, "Acquire::http::Proxy::%s \"DIRECT\";\nAcquire::https::Proxy::%s \"DIRECT\";\n", host, host)
+	conf.WriteString(step.exceptions())
+	return StepFiles{Files: map[string]string{AptConfig: conf.String(), list: sources}, Dirs: step.dirs}, nil
+}
+
+// stepApt works out what apt in a step is told of the host's mirrors.
+type stepApt struct {
+	host    Host
+	relay   string
+	main    archive
+	dirs    map[string]string
+	through []string // servers that the relay knows a password for
+}
+
+// address is how a step names an archive: a directory of the host has a place
+// of its own there, and a mirror with a password a plain address.
+func (s *stepApt) address(a archive) string {
+	u, err := url.Parse(a.URL)
+	if err != nil { // checked before
+		return a.URL
+	}
+	if u.Scheme == "file" {
+		dir := RunDir + "/mirror"
+		if a.Security && a.URL != s.main.URL {
+			dir += "-security"
+		}
+		s.dirs[dir] = path.Clean(u.Path)
+		return "file:" + dir
+	}
+	if _, ok := s.host.loginFor(u); ok {
+		u.Scheme = "http"
+		s.through = append(s.through, strings.ToLower(u.Hostname()))
+		return u.String()
+	}
+	return a.URL
+}
+
+// exceptions are the servers that have other proxies than the rest.
+func (s *stepApt) exceptions() string {
+	var b strings.Builder
+	for _, host := range s.host.NoProxy {
+		if packageRE.MatchString(host) && !slices.Contains(s.through, host) {
+			fmt.Fprintf(&b, "Acquire::http::Proxy::%s \"DIRECT\";\nAcquire::https::Proxy::%s \"DIRECT\";\n", host, host)
 		}
 	}
-	slices.Sort(through)
-	for _, host := range slices.Compact(through) {
-		if hostRE.MatchString(host) && relay != "" {
-			fmt.Fprintf(&conf, "Acquire::http::Proxy::%s \"%s\";\n", host, relay)
+	slices.Sort(s.through)
+	for _, host := range slices.Compact(s.through) {
+		if hostRE.MatchString(host) && s.relay != "" {
+			fmt.Fprintf(&b, "Acquire::http::Proxy::%s \"%s\";\n", host, s.relay)
 		}
 	}
-	out.Files[AptConfig] = conf.String()
-	return out, nil
+	return b.String()
 }
 
 // forStep is a proxy as a step may know it.
