@@ -147,10 +147,13 @@ func checkPartition(rep *report, p *node, mbr bool) {
 // has no place: on an mbr disk, only some file systems have one.
 func checkPartitionUUID(rep *report, p *node, mbr bool) {
 	a := p.attr("uuid")
-	if a == nil || a.value.trim().s == "" {
-		return
+	if a == nil || checkUUID(p.value("uuid")) != nil {
+		return // that has been said
 	}
 	fs, long := p.value("fs"), len(p.value("uuid")) == 36
+	if fs != "" && !slices.Contains(fileSystems, fs) {
+		return
+	}
 	short, what := traitsOf(fs).short, fs
 	if fs == "" {
 		what = "a partition without a file system"
