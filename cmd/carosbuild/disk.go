@@ -112,7 +112,7 @@ func (c *diskCommand) run(cmd *cobra.Command) error {
 	if err := os.MkdirAll(where.cache, 0o700); err != nil {
 		return err
 	}
-	e := &build.Engine{CacheDir: where.cache, Epoch: epoch, Jobs: c.jobs, Level: c.level, Now: time.Now, Events: view.show}
+	e := &build.Engine{CacheDir: where.cache, Epoch: epoch, Jobs: c.jobs, Sums: c.progress != "quiet", Level: c.level, Now: time.Now, Events: view.show}
 	write := func(ctx context.Context, s *layer.Store) error {
 		roots, err := c.roots(sources, s, where, view)
 		if err == nil {
