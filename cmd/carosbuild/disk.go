@@ -35,7 +35,8 @@ func newDiskCommand(a *app) *cobra.Command {
 		Short:             "Write a disk from an image, without building anything",
 		Long: `Write a disk from an image, without building anything.
 
-SOURCE is BUILDID:STAGE, oci:DIR[:TAG], docker-archive:FILE[:NAME] or
+SOURCE is BUILDID[:STAGE], a stage of your newest build that has it,
+oci:DIR[:TAG], docker-archive:FILE[:NAME] or
 [docker://]REGISTRY/REPOSITORY[:TAG|@DIGEST]. It is the stage that the <disk> of
 the declaration names, or that a <disk> without a stage is made from. The same
 stage gives the same bytes from each of them.

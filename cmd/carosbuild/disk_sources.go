@@ -74,7 +74,7 @@ func (c *diskCommand) sourceBuild() (id string, whole bool, err error) {
 	if err != nil {
 		return "", false, err
 	}
-	id, stage, tagged := strings.Cut(c.source, ":")
+	id, _, tagged := strings.Cut(c.source, ":")
 	found, err := c.picker(stages, false).Pick(c.source)
 	many := (*build.ManyStagesError)(nil)
 	switch {
@@ -82,8 +82,10 @@ func (c *diskCommand) sourceBuild() (id string, whole bool, err error) {
 		return found.BuildID, !found.Named, nil
 	case errors.As(err, &many): // the declaration says which stage
 		return many.BuildID, true, nil
+	case !tagged: // it may be another image, and its error says what there is
+		return "", false, nil
 	}
-	return id, !tagged && stage == "", nil
+	return id, false, nil
 }
 
 // otherStages takes in what --stage says.
