@@ -7,18 +7,14 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/carosio/carosbuild/pkg/build"
-	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/runc"
@@ -40,7 +36,8 @@ func newDiskCommand(a *app) *cobra.Command {
 		Short:             "Write a disk from an image, without building anything",
 		Long: `Write a disk from an image, without building anything.
 
-SOURCE is BUILDID:STAGE, oci:DIR[:TAG], docker-archive:FILE[:NAME] or
+SOURCE is BUILDID[:STAGE], a stage of your newest build that has it,
+oci:DIR[:TAG], docker-archive:FILE[:NAME] or
 [docker://]REGISTRY/REPOSITORY[:TAG|@DIGEST]. It is the stage that the <disk> of
 the declaration names, or that a <disk> without a stage is made from. The same
 stage gives the same bytes from each of them.
@@ -116,7 +113,7 @@ func (c *diskCommand) run(cmd *cobra.Command) error {
 	if err := os.MkdirAll(where.cache, 0o700); err != nil {
 		return err
 	}
-	e := &build.Engine{CacheDir: where.cache, Epoch: epoch, Jobs: c.jobs, Level: c.level, Now: time.Now, Events: view.show}
+	e := &build.Engine{CacheDir: where.cache, Epoch: epoch, Jobs: c.jobs, Sums: c.progress != "quiet", Level: c.level, Now: time.Now, Events: view.show}
 	write := func(ctx context.Context, s *layer.Store) error {
 		roots, err := c.roots(sources, s, where, view)
 		if err == nil {
@@ -163,117 +160,14 @@ func (c *diskCommand) declared(d dirs) ([]diskOutputs, error) {
 	return disks, err
 }
 
-// sources says where each stage is that the disks are made from.
-func (c *diskCommand) sources(disks []*decl.Disk) (map[string]string, error) {
-	needs, err := needsOf(disks)
+func (c *diskCommand) write(ctx context.Context, e *build.Engine, d []diskOutputs, roots map[string]build.RootFS) error {
+	var release func() error
+	var err error
+	c.made, release, err = e.DisksFrom(ctx, disksOf(d), roots)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	id, whole, err := c.sourceBuild()
-	if err != nil {
-		return nil, err
-	}
-	out := map[string]string{}
-	for _, d := range disks {
-		out[d.Stage] = c.source
-		if whole && d.Stage != c.source {
-			out[d.Stage] = id + ":" + d.Stage
-		}
-	}
-	if len(out) > 1 && !whole {
-		return nil, usagef("the disks are made from different stages: name a build that has them, as BUILDID alone, or write one disk at a time")
-	}
-	if err := c.otherStages(disks, needs, out); err != nil {
-		return nil, err
-	}
-	for _, n := range needs {
-		if out[n] == "" && id != "" {
-			out[n] = id + ":" + n
-		}
-	}
-	return out, c.checkSources(disks, needs, out)
-}
-
-// needsOf are the stages that the disks are made from.
-func needsOf(disks []*decl.Disk) ([]string, error) {
-	var all []string
-	for _, d := range disks {
-		needs, err := build.DiskNeeds(d)
-		if err != nil {
-			return nil, err
-		}
-		for _, n := range needs {
-			if !slices.Contains(all, n) {
-				all = append(all, n)
-			}
-		}
-	}
-	return all, nil
-}
-
-// sourceBuild is the build that SOURCE is of, "" if it is none's, and whether it
-// is named without a stage.
-func (c *diskCommand) sourceBuild() (id string, whole bool, err error) {
-	if !isStored(c.source) || layer.IsStored(c.source) {
-		return "", false, nil
-	}
-	stages, _, err := c.storedStages()
-	if err != nil {
-		return "", false, err
-	}
-	id, stage, tagged := strings.Cut(c.source, ":")
-	found, err := c.picker(stages, false).Pick(c.source)
-	many := (*build.ManyStagesError)(nil)
-	switch {
-	case err == nil:
-		return found.BuildID, !found.Named, nil
-	case errors.As(err, &many): // the declaration says which stage
-		return many.BuildID, true, nil
-	}
-	return id, !tagged && stage == "", nil
-}
-
-// otherStages takes in what --stage says.
-func (c *diskCommand) otherStages(disks []*decl.Disk, needs []string, out map[string]string) error {
-	for _, s := range c.stages {
-		name, source, ok := strings.Cut(s, "=")
-		switch {
-		case !ok || name == "" || source == "":
-			return usagef("--stage %q: want NAME=SOURCE", s)
-		case !slices.Contains(needs, name):
-			return usagef("--stage %s: disk %s takes nothing from a stage %s (it does from: %s)", s, idsOf(disks), name, strings.Join(needs, ", "))
-		case out[name] != "":
-			return usagef("--stage %s: stage %s is %s already", s, name, out[name])
-		}
-		out[name] = source
-	}
-	return nil
-}
-
-// checkSources reports the stages that nobody has said the place of.
-func (c *diskCommand) checkSources(disks []*decl.Disk, needs []string, out map[string]string) error {
-	missing := slices.DeleteFunc(slices.Clone(needs), func(n string) bool { return out[n] != "" })
-	if len(missing) == 0 {
-		return nil
-	}
-	text := fmt.Sprintf("disk %s takes files from more stages than SOURCE: say where they are with", idsOf(disks))
-	for _, m := range missing {
-		text += " --stage " + m + "=SOURCE"
-	}
-	for _, d := range disks {
-		if d.BIOS != nil && slices.Contains(missing, d.ID+".bios") {
-			text += fmt.Sprintf(" (%s.bios has GRUB's core image; the build of the disk has made it: carosbuild push BUILDID:%s.bios REGISTRY/REPOSITORY:TAG)", d.ID, d.ID)
-		}
-	}
-	return usagef("%s", text)
-}
-
-func idsOf(disks []*decl.Disk) string {
-	var ids []string
-	for _, d := range disks {
-		ids = append(ids, d.ID)
-	}
-	return strings.Join(ids, ", ")
+	return errors.Join(e.WriteDisks(ctx, c.made, outputsOf(d), c.stdout), release())
 }
 
 // reads are the sources that are files of this machine.
@@ -285,58 +179,4 @@ func (c *diskCommand) reads(sources map[string]string) []disk.Input {
 		}
 	}
 	return in
-}
-
-// isStored reports whether a source is a stage in the store.
-func isStored(source string) bool {
-	if layer.IsStored(source) {
-		return true
-	}
-	kind, _, _ := strings.Cut(source, ":")
-	return kind != "oci" && kind != "docker-archive" && !strings.Contains(source, "/")
-}
-
-func anyStored(sources map[string]string) bool {
-	for _, s := range sources {
-		if isStored(s) {
-			return true
-		}
-	}
-	return false
-}
-
-// roots are the sources, found.
-func (c *diskCommand) roots(sources map[string]string, s *layer.Store, d dirs, view display) (map[string]build.RootFS, error) {
-	reg := c.registry(layer.Paths{})
-	reg.Events = c.transfers(view)
-	out := map[string]build.RootFS{}
-	for stage, source := range sources {
-		if !isStored(source) {
-			out[stage] = build.ImageRoot{Registry: reg, Ref: source, Arch: c.arch, Cache: layer.TarCache{Dir: filepath.Join(d.cache, "layers")}}
-			continue
-		}
-		name, err := c.stageImage(s, false, strings.TrimPrefix(source, "containers-storage:"))
-		if err != nil {
-			return nil, err
-		}
-		img, ok, err := s.ImageByName(name)
-		if err == nil && !ok {
-			err = fmt.Errorf("image %s: %w", name, layer.ErrUnknown)
-		}
-		if err != nil {
-			return nil, err
-		}
-		out[stage] = build.StoredRoot{Store: s, Layer: img.Top}
-	}
-	return out, nil
-}
-
-func (c *diskCommand) write(ctx context.Context, e *build.Engine, d []diskOutputs, roots map[string]build.RootFS) error {
-	var release func() error
-	var err error
-	c.made, release, err = e.DisksFrom(ctx, disksOf(d), roots)
-	if err != nil {
-		return err
-	}
-	return errors.Join(e.WriteDisks(ctx, c.made, outputsOf(d), c.stdout), release())
 }

@@ -137,7 +137,7 @@ func (c *buildCommand) engine(j *job, store *layer.Store, view display, events f
 		Store: store, Records: j.records, Runtime: rt, Fetcher: fetcher, Host: host, Registry: c.registry(j.store), Git: c.gitCache(j.dirs, view),
 		CacheDir: j.dirs.cache, LogDir: logsDir(j.dirs), Scratch: scratch, BuildID: c.buildID, Caller: c.caller(), Jobs: c.jobs,
 		Epoch: j.epoch, Network: runc.Network(c.network), Resolver: resolver, NoCache: c.noCache, KeepFailed: !c.forget,
-		OutputMode: c.outputMode, Level: c.level, Now: time.Now, Events: events,
+		OutputMode: c.outputMode, Sums: c.progress != "quiet", Level: c.level, Now: time.Now, Events: events,
 	}, nil
 }
 

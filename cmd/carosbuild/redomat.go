@@ -21,6 +21,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/runc"
 )
 
 // redomatFlags are redomat's options, beside those that a build has anyway.
@@ -39,7 +40,7 @@ type redomatFlags struct {
 func (c *buildCommand) chainFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVarP(&c.entry.Match, "match-build-id", "b", "", "take stages before the target from builds of this id or pattern, where they have them")
-	f.StringVarP(&c.entry.Upgrade, "upgrade", "U", "", "run the entry stage on top of this image: an id, REPO:TAG or BUILDID:STAGE")
+	f.StringVarP(&c.entry.Upgrade, "upgrade", "U", "", "run the entry stage on top of this image: an id, REPO:TAG, BUILDID[:STAGE] or a stage of your newest build that has it")
 	f.StringVarP(&c.entry.Stage, "entry", "e", "", "with --upgrade: the first stage that runs (default the target)")
 	f.StringArrayVarP(&c.localConf, "append-local-conf", "a", nil, "line to append to bitbake's local.conf; may be repeated")
 	c.foreignFlag(cmd)
@@ -211,6 +212,12 @@ func (c *buildCommand) enter(d *decl.Declaration, targets []string) (*decl.Decla
 	}
 	if c.entry.Match != "" && !slices.ContainsFunc(stages, func(s build.StoredStage) bool { return build.MatchBuild(c.entry.Match, s.BuildID) }) {
 		c.warnf("no build %s of %s is stored: nothing is taken from one", c.entry.Match, c.whose())
+	}
+	if found, err := c.picker(stages, true).Pick(c.entry.Upgrade); c.entry.Upgrade != "" && err == nil {
+		if found.Name() != c.entry.Upgrade && !runc.Inside(c.getenv) {
+			fmt.Fprintf(c.stderr, "%s is %s\n", c.entry.Upgrade, found.Name())
+		}
+		c.entry.Upgrade = found.Name()
 	}
 	d, started, err := c.entry.Apply(d, targets, images, stages)
 	if err != nil {

@@ -112,9 +112,11 @@ func (e *Engine) writeJob(ctx context.Context, img *DiskImage, outs []disk.Outpu
 	text := "write " + strings.Join(names, ", ")
 	j := disk.Job{Outputs: outs, Image: img.Layout.Image, Options: disk.WriteOptions{
 		Seed: img.Seed, Time: img.Time, Mode: e.OutputMode, Level: e.Level, VM: img.VM, Stdout: stdout,
-		Sum:      img.sum,
 		Progress: func(done, total int64) { e.event(Event{Kind: Progress, Text: text, Done: done, Total: total}) },
 	}}
+	if e.Sums {
+		j.Options.Sum = img.sum
+	}
 	if wantsISO(outs) {
 		bios, err := img.disc(ctx)
 		if err != nil {

@@ -45,6 +45,7 @@ type Engine struct {
 	NoCache    bool        // run every step anew
 	KeepFailed bool        // keep the half-done stage of a failed step as an image
 	OutputMode os.FileMode // of disks
+	Sums       bool        // digests of disks that are written front to back, which takes a few percent of the time
 	Level      int         // of the compression of disks, 1 to 9; 0 means each format's default
 	Now        func() time.Time
 	Events     func(Event)

@@ -1,0 +1,176 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/layer"
+)
+
+// sources says where each stage is that the disks are made from.
+func (c *diskCommand) sources(disks []*decl.Disk) (map[string]string, error) {
+	needs, err := needsOf(disks)
+	if err != nil {
+		return nil, err
+	}
+	id, whole, err := c.sourceBuild()
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]string{}
+	for _, d := range disks {
+		out[d.Stage] = c.source
+		if whole && d.Stage != c.source {
+			out[d.Stage] = id + ":" + d.Stage
+		}
+	}
+	if len(out) > 1 && !whole {
+		return nil, usagef("the disks are made from different stages: name a build that has them, as BUILDID alone, or write one disk at a time")
+	}
+	if err := c.otherStages(disks, needs, out); err != nil {
+		return nil, err
+	}
+	for _, n := range needs {
+		if out[n] == "" && id != "" {
+			out[n] = id + ":" + n
+		}
+	}
+	return out, c.checkSources(disks, needs, out)
+}
+
+// needsOf are the stages that the disks are made from.
+func needsOf(disks []*decl.Disk) ([]string, error) {
+	var all []string
+	for _, d := range disks {
+		needs, err := build.DiskNeeds(d)
+		if err != nil {
+			return nil, err
+		}
+		for _, n := range needs {
+			if !slices.Contains(all, n) {
+				all = append(all, n)
+			}
+		}
+	}
+	return all, nil
+}
+
+// sourceBuild is the build that SOURCE is of, "" if it is none's, and whether it
+// is named without a stage.
+func (c *diskCommand) sourceBuild() (id string, whole bool, err error) {
+	if !isStored(c.source) || layer.IsStored(c.source) {
+		return "", false, nil
+	}
+	stages, _, err := c.storedStages()
+	if err != nil {
+		return "", false, err
+	}
+	id, _, tagged := strings.Cut(c.source, ":")
+	found, err := c.picker(stages, false).Pick(c.source)
+	many := (*build.ManyStagesError)(nil)
+	switch {
+	case err == nil:
+		return found.BuildID, !found.Named, nil
+	case errors.As(err, &many): // the declaration says which stage
+		return many.BuildID, true, nil
+	case !tagged: // it may be another image, and its error says what there is
+		return "", false, nil
+	}
+	return id, false, nil
+}
+
+// otherStages takes in what --stage says.
+func (c *diskCommand) otherStages(disks []*decl.Disk, needs []string, out map[string]string) error {
+	for _, s := range c.stages {
+		name, source, ok := strings.Cut(s, "=")
+		switch {
+		case !ok || name == "" || source == "":
+			return usagef("--stage %q: want NAME=SOURCE", s)
+		case !slices.Contains(needs, name):
+			return usagef("--stage %s: disk %s takes nothing from a stage %s (it does from: %s)", s, idsOf(disks), name, strings.Join(needs, ", "))
+		case out[name] != "":
+			return usagef("--stage %s: stage %s is %s already", s, name, out[name])
+		}
+		out[name] = source
+	}
+	return nil
+}
+
+// checkSources reports the stages that nobody has said the place of.
+func (c *diskCommand) checkSources(disks []*decl.Disk, needs []string, out map[string]string) error {
+	missing := slices.DeleteFunc(slices.Clone(needs), func(n string) bool { return out[n] != "" })
+	if len(missing) == 0 {
+		return nil
+	}
+	text := fmt.Sprintf("disk %s takes files from more stages than SOURCE: say where they are with", idsOf(disks))
+	for _, m := range missing {
+		text += " --stage " + m + "=SOURCE"
+	}
+	for _, d := range disks {
+		if d.BIOS != nil && slices.Contains(missing, d.ID+".bios") {
+			text += fmt.Sprintf(" (%s.bios has GRUB's core image; the build of the disk has made it: carosbuild push BUILDID:%s.bios REGISTRY/REPOSITORY:TAG)", d.ID, d.ID)
+		}
+	}
+	return usagef("%s", text)
+}
+
+func idsOf(disks []*decl.Disk) string {
+	var ids []string
+	for _, d := range disks {
+		ids = append(ids, d.ID)
+	}
+	return strings.Join(ids, ", ")
+}
+
+// isStored reports whether a source is a stage in the store.
+func isStored(source string) bool {
+	if layer.IsStored(source) {
+		return true
+	}
+	kind, _, _ := strings.Cut(source, ":")
+	return kind != "oci" && kind != "docker-archive" && !strings.Contains(source, "/")
+}
+
+func anyStored(sources map[string]string) bool {
+	for _, s := range sources {
+		if isStored(s) {
+			return true
+		}
+	}
+	return false
+}
+
+// roots are the sources, found.
+func (c *diskCommand) roots(sources map[string]string, s *layer.Store, d dirs, view display) (map[string]build.RootFS, error) {
+	reg := c.registry(layer.Paths{})
+	reg.Events = c.transfers(view)
+	out := map[string]build.RootFS{}
+	for stage, source := range sources {
+		if !isStored(source) {
+			out[stage] = build.ImageRoot{Registry: reg, Ref: source, Arch: c.arch, Cache: layer.TarCache{Dir: filepath.Join(d.cache, "layers")}}
+			continue
+		}
+		name, err := c.stageImage(s, false, strings.TrimPrefix(source, "containers-storage:"))
+		if err != nil {
+			return nil, err
+		}
+		img, ok, err := s.ImageByName(name)
+		if err == nil && !ok {
+			err = fmt.Errorf("image %s: %w", name, layer.ErrUnknown)
+		}
+		if err != nil {
+			return nil, err
+		}
+		out[stage] = build.StoredRoot{Store: s, Layer: img.Top}
+	}
+	return out, nil
+}
