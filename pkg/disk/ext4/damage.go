@@ -21,8 +21,10 @@ const maxInodes = 1 << 24
 // journal must be replayed first or is on another device, what quota files say,
 // and what is encrypted. When ctx ends before, what was found is not all.
 func (f *FS) Check(ctx context.Context) []damage.Problem {
-	c := &checker{f: f, blocks: bitset{}, inodes: map[uint32]*state{}, attrs: map[int64]int{},
-		clusters: bitset{}, attrBlocks: map[int64]int64{}, values: map[uint32]uint64{}, bad: bitset{}, copies: bitset{}, itables: bitset{}, unread: map[uint32]bool{}}
+	c := &checker{
+		f: f, blocks: bitset{}, inodes: map[uint32]*state{}, attrs: map[int64]int{},
+		clusters: bitset{}, attrBlocks: map[int64]int64{}, values: map[uint32]uint64{}, bad: bitset{}, copies: bitset{}, itables: bitset{}, unread: map[uint32]bool{},
+	}
 	c.super()
 	switch {
 	case f.s.Incompat&incompatRecover != 0:
