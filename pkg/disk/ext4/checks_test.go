@@ -73,6 +73,22 @@ func TestCheckSharedBlocks(t *testing.T) {
 	}
 }
 
+// TestCheckImagic lets a file without a name in a directory be where the feature
+// for that is set.
+func TestCheckImagic(t *testing.T) {
+	b := plain(t, file("a", "one"))
+	n := inodeOf(t, b, firstIno)
+	le.PutUint32(n[0x20:], le.Uint32(n[0x20:])|flagImagic)
+	le.PutUint16(n[0x1a:], 7)
+	if got := findings(t, b); !strings.Contains(got, "without the feature") || !strings.Contains(got, "has 1 names, and 7") {
+		t.Errorf("without the feature: %s", got)
+	}
+	b[superOffset+0x5c] |= compatImagic
+	if got := findings(t, b); got != "" {
+		t.Errorf("with the feature: %s", got)
+	}
+}
+
 // TestCheckFlags finds what an inode has without the feature for it.
 func TestCheckFlags(t *testing.T) {
 	for _, tt := range []struct {
@@ -194,6 +210,11 @@ func TestCheckOrphanFile(t *testing.T) {
 			t.Errorf("byte %d: %q, want %q", off, got, want)
 		}
 		b[off] ^= 12
+	}
+	b[at] ^= 12
+	b[superOffset+0x66] |= roCompatOrphans >> 16
+	if got := findings(t, b); !strings.Contains(got, "lists inodes that were deleted while they were in use") {
+		t.Errorf("with inodes in it: %q", got)
 	}
 }
 
