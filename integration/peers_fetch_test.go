@@ -9,7 +9,6 @@ package integration
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -120,5 +119,5 @@ func verdictOf(t *testing.T, name string, args ...string) (out string, status in
 	if err != nil && cmd.ProcessState == nil {
 		t.Fatalf("%s: %v", name, err)
 	}
-	return fmt.Sprintf("%s", b), cmd.ProcessState.ExitCode()
+	return string(b), cmd.ProcessState.ExitCode()
 }

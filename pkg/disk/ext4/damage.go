@@ -21,12 +21,14 @@ const maxInodes = 1 << 24
 // journal must be replayed first or is on another device, what quota files say,
 // and what is encrypted. When ctx ends before, what was found is not all.
 func (f *FS) Check(ctx context.Context) []damage.Problem {
-	c := &checker{f: f, blocks: bitset{}, inodes: map[uint32]*state{}, attrs: map[int64]int{},
-		clusters: bitset{}, attrBlocks: map[int64]int64{}, values: map[uint32]uint64{}, bad: bitset{}, copies: bitset{}, itables: bitset{}, unread: map[uint32]bool{}}
+	c := &checker{
+		f: f, blocks: bitset{}, inodes: map[uint32]*state{}, attrs: map[int64]int{},
+		clusters: bitset{}, attrBlocks: map[int64]int64{}, values: map[uint32]uint64{}, bad: bitset{}, copies: bitset{}, itables: bitset{}, unread: map[uint32]bool{},
+	}
 	c.super()
 	switch {
 	case f.s.Incompat&incompatRecover != 0:
-		c.Add("journal", "it was not unmounted, and the journal must be replayed before it can be checked")
+		c.AddUnread("journal", "the file system was not unmounted, and its journal holds changes that are not yet in it: mount it once, or run e2fsck")
 		return c.Problems()
 	case f.blocks > maxBlocks:
 		c.AddUnread("file system", "it has %d blocks, too many to be checked", f.blocks)
@@ -75,11 +77,12 @@ type checker struct {
 
 // state is what is known about an inode in use.
 type state struct {
-	kind    uint32 // type bits of its mode
-	links   uint16
-	own     bool   // the file system's own, in no directory
-	visited bool   // a directory that was gone into
-	refs    uint32 // names, . and .. included
+	kind      uint32 // type bits of its mode
+	links     uint16
+	own       bool   // the file system's own, in no directory
+	elsewhere bool   // named by another system, and perhaps by directories
+	visited   bool   // a directory that was gone into
+	refs      uint32 // names, . and .. included
 }
 
 // bitset is a set of blocks in pieces of 32768, of which only those exist that

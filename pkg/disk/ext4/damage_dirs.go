@@ -197,7 +197,7 @@ func (d *dirCheck) entry(e dirent) {
 func (c *checker) references() {
 	inos := make([]uint32, 0, len(c.inodes))
 	for ino, s := range c.inodes {
-		if !s.own && c.values[ino] == 0 && (s.refs == 0 || s.kind == tree.Dir && !s.visited || uint32(s.links) != s.refs) {
+		if !s.own && !s.elsewhere && c.values[ino] == 0 && (s.refs == 0 || s.kind == tree.Dir && !s.visited || uint32(s.links) != s.refs) {
 			inos = append(inos, ino)
 		}
 	}

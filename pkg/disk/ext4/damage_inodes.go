@@ -69,7 +69,7 @@ func (c *checker) inode(n record) {
 		}
 		return
 	}
-	c.inodes[n.ino] = &state{kind: n.kind(), links: uint16(n.links()), own: f.ownInode(n.ino)}
+	c.inodes[n.ino] = &state{kind: n.kind(), links: uint16(n.links()), own: f.ownInode(n.ino), elsewhere: f.elsewhere(n)}
 	switch n.kind() {
 	case tree.Regular, tree.Dir, tree.Symlink, tree.Char, tree.Block, tree.FIFO, tree.Socket:
 	default:
@@ -94,6 +94,12 @@ func (c *checker) inode(n record) {
 	}
 }
 
+// elsewhere reports whether an inode is named by a system of its own, AFS, and not
+// by a directory.
+func (f *FS) elsewhere(n record) bool {
+	return n.flags()&flagImagic != 0 && f.s.Compat&compatImagic != 0
+}
+
 // flags checks flags that need a feature, and notes what is encrypted.
 func (c *checker) flags(where string, n record) {
 	f, flags := c.f, n.flags()
@@ -102,6 +108,9 @@ func (c *checker) flags(where string, n record) {
 	}
 	if flags&flagExtents != 0 && f.s.Incompat&incompatExtents == 0 {
 		c.Add(where, "it has extents, without the feature")
+	}
+	if flags&flagImagic != 0 && f.s.Compat&compatImagic == 0 {
+		c.Add(where, "it is one of another system's (imagic), without the feature")
 	}
 	if flags&flagInline != 0 && flags&flagExtents != 0 {
 		c.Add(where, "it has both extents and content in itself")

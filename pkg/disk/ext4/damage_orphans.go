@@ -11,8 +11,8 @@ import (
 )
 
 // The orphan file lists inodes that were deleted while in use: blocks of numbers,
-// each with a mark and a checksum at its end. Like a journal it is empty after
-// a clean unmount, unless a feature says that it is not.
+// each with a mark and a checksum at its end. It is empty after a
+// clean unmount; a feature says when it is not.
 const (
 	orphanFileAt    = 0x280 // of its inode's number in the superblock
 	orphanMagic     = 0x0b10ca04
@@ -66,7 +66,10 @@ func (c *checker) orphanBlock(where string, n record, no int64) {
 		c.Add(where, "block %d does not end with its mark", no)
 	case f.metaSum && want != le.Uint32(tail[4:]):
 		c.Add(where, "block %d has the checksum %08x, and %08x is written in it", no, want, le.Uint32(tail[4:]))
-	case f.s.ROCompat&roCompatOrphans == 0 && !isZero(entries):
+	case isZero(entries):
+	case f.s.ROCompat&roCompatOrphans == 0:
 		c.Add(where, "block %d is not empty, and the superblock says that it is", no)
+	default:
+		c.Add(where, "block %d lists inodes that were deleted while they were in use, and are still there", no)
 	}
 }

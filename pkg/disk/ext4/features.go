@@ -14,6 +14,7 @@ import (
 
 // Features that the writer does not use and the reader knows.
 const (
+	compatImagic       = 0x2
 	compatSparseSuper2 = 0x200
 	compatOrphanFile   = 0x1000
 	compatKnown        = 0x163F | compatSparseSuper2

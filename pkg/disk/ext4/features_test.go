@@ -91,6 +91,7 @@ func TestUnreadFeatures(t *testing.T) {
 		{"compression", func(s []byte) { s[0x60] |= 1 }, true, "its features (compression) are not read"},
 		{"an unknown one", func(s []byte) { s[0x63] |= 0x40 }, true, "its features (0x40000000) are not read"},
 		{"a journal elsewhere", func(s []byte) { clear(s[0xe0:0xe4]); s[0xe4] = 1 }, false, "journal: not read: it is on another device"},
+		{"changes in the journal", func(s []byte) { s[0x60] |= incompatRecover }, false, "journal: not read: the file system was not unmounted"},
 		{"unknown, read-only", func(s []byte) { s[0x67] |= 0x40 }, false, "superblock: not read: features (ro_compat 0x40000000)"},
 	} {
 		b := bytes.Clone(good)
@@ -177,7 +178,7 @@ func flipMetadata(t *testing.T, name string, b []byte) {
 		}
 	}
 	rnd := rand.New(rand.NewPCG(7, 7))
-	for range *flips / 3 {
+	for range *flips / 5 {
 		at, change := places[rnd.IntN(len(places))], byte(1+rnd.IntN(255))
 		if rnd.IntN(2) == 0 {
 			at = places[rnd.IntN(min(len(places), 3000))] // where metadata are denser

@@ -5,6 +5,7 @@
 package fat
 
 import (
+	"bytes"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -128,5 +129,29 @@ func TestReadMkfs(t *testing.T) {
 		if f.bits != tt.bits || f.Label() != "VOLUME" {
 			t.Errorf("FAT%d: label %q, want FAT%d", f.bits, f.Label(), tt.bits)
 		}
+	}
+}
+
+// TestLabelOfRoot takes the label from the root directory only: what the boot
+// sector has besides is not looked at by systems.
+func TestLabelOfRoot(t *testing.T) {
+	m, err := Build(mk(nil), Options{Size: 64 << 20, Label: "BOTH", Bits: 16})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, m.Size())
+	if _, err := m.ReadAt(b, 0); err != nil {
+		t.Fatal(err)
+	}
+	f, err := Open(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.Label() != "BOTH" {
+		t.Errorf("label %q", f.Label())
+	}
+	b[bytes.LastIndex(b, []byte("BOTH       "))] = 0xE5
+	if f, err = Open(bytes.NewReader(b), int64(len(b))); err != nil || f.Label() != "" {
+		t.Errorf("without one in the root: %q, %v", f.Label(), err)
 	}
 }

@@ -95,6 +95,9 @@ func (d *Disk) checkTable(context.Context) []damage.Problem { return d.table.Pro
 // checkBoot checks what is outside of file systems.
 func (d *Disk) checkBoot(context.Context) []damage.Problem {
 	g, problems := grub.Find(d.table.Boot, d.src, d.src.Size())
+	if d.table.Kind == "" && len(d.volumes) > 0 {
+		return nil // the code of a partition, whose numbers are those of the disk that it was on
+	}
 	if g == nil || len(problems) > 0 {
 		return problems
 	}

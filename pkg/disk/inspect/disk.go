@@ -5,7 +5,6 @@
 package inspect
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -62,9 +61,6 @@ type volume struct {
 	treeErr error
 }
 
-// ErrNoDisk is the error for a file that holds no disk.
-var ErrNoDisk = errors.New("it is not a disk: it has no partition table, file system or boot code that is known, and is not empty")
-
 // Open looks at a disk, which must stay open. A raw file without anything of a
 // disk in it gives ErrNoDisk.
 func Open(o *disk.Opened) (*Disk, error) {
@@ -77,35 +73,6 @@ func Open(o *disk.Opened) (*Disk, error) {
 		return nil, ErrNoDisk
 	}
 	return d, nil
-}
-
-// recognised reports whether there is anything of a disk, or nothing at all, as
-// on a new one.
-func (d *Disk) recognised() bool {
-	if d.table.Kind != "" || d.disc != nil || len(d.volumes) > 0 {
-		return true
-	}
-	b := make([]byte, partition.SectorSize)
-	if n, _ := d.src.ReadAt(b, 0); n < len(b) {
-		return false
-	}
-	if b[510] == 0x55 && b[511] == 0xAA {
-		return true
-	}
-	spl, err := d.spl()
-	return spl != nil || err != nil || d.blank()
-}
-
-// blank reports whether the disk begins and ends with nothing.
-func (d *Disk) blank() bool {
-	const n = 1 << 20
-	for _, off := range []int64{0, max(d.src.Size()-n, 0)} {
-		b, err := io.ReadAll(io.NewSectionReader(d.src, off, n))
-		if err != nil || len(bytes.TrimLeft(b, "\x00")) > 0 {
-			return false
-		}
-	}
-	return true
 }
 
 func open(src device) (*Disk, error) {

@@ -245,3 +245,19 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// TestReadFATWithEntry reads no table from the boot sector of a FAT file system
+// with an entry for the whole disk in it, as mkfs.fat --mbr and old cameras write it.
+func TestReadFATWithEntry(t *testing.T) {
+	b := make([]byte, 1<<20)
+	copy(b, "\xEB\x3C\x90MSDOS5.0\x00\x02\x01\x01\x00\x02\xE0\x00\x40\x0B\xF0")
+	b[446+4], b[446+13] = 6, 8
+	b[510], b[511] = 0x55, 0xAA
+	if got := readBytes(t, b); got.Kind != "" || len(got.Parts) != 0 || len(got.Problems) != 0 {
+		t.Errorf("got %+v", got)
+	}
+	b[446+8] = 1 // from sector 1 on
+	if got := readBytes(t, b); got.Kind != MBR || len(got.Parts) != 1 {
+		t.Errorf("beside a FAT's fields: %+v", got)
+	}
+}
