@@ -65,6 +65,10 @@ var damages = []damage{
 	{byDisk, "RUN layer: all of its files are gone", `rm -rf $RUN`},
 	{byDisk, "top layer: a file is added", `echo x > $TOP/added`},
 	{byDisk, "two layers: a byte of a file each", `same $ADD/data/big flip $ADD/data/big 9; same $TOP/top flip $TOP/top 1`},
+	{byDisk, "stage that is copied from: a byte of a file", `rm $(record $COPIED) $(record $TOP); same $TOOLS/tools/tool flip $TOOLS/tools/tool 3`},
+	{byDisk, "stage that is copied from: a file is added", `rm $(record $COPIED) $(record $TOP); echo x > $TOOLS/tools/bin/added`},
+	{byDisk, "stage that is copied from: a file is removed", `rm $(record $COPIED) $(record $TOP); rm $TOOLS/tools/bin/other`},
+	{byDisk, "stage that is copied from: a mode", `rm $(record $COPIED) $(record $TOP); chmod 4755 $TOOLS/tools/tool`},
 	{byDisk, "a layer's sums: a byte", `flip $(sums $ADD) 200`},
 	{byDisk, "a layer's sums: truncated", `truncate -s 100 $(sums $FROM)`},
 	{byDisk, "all sums are gone", `rm -rf $G/carosbuild/sums`},
@@ -117,6 +121,7 @@ attr() { python3 -c 'import os, sys; os.setxattr(sys.argv[1], sys.argv[2], b"y")
 swap() { mv "$1" "$1.x"; mv "$2" "$1"; mv "$1.x" "$2"; }
 id() { basename "${1%/diff}"; }
 sums() { echo $G/carosbuild/sums/$(id $1); }
+record() { grep -l "\"layer\":\"$(id $1)\"" $G/carosbuild/records/*; }
 split() { echo $G/overlay-layers/$(id $1).tar-split.gz; }
 `
 
@@ -130,7 +135,8 @@ type damageWorld struct {
 const damageDeclaration = `<redo>
 <buildstage id="base"><action>FROM oci:layout:v1</action><action>ADD data /data/</action>
 <action>RUN ["/busybox", "sh", "-c", "b=/busybox; echo made > /made; $b ln /made /made2; $b rm /etc/two; $b rm -r /hidden; $b mkdir /hidden; echo x > /etc/three"]</action></buildstage>
-<buildstage id="app"><prestage>base</prestage><action>RUN ["/busybox", "sh", "-c", "echo top > /top"]</action></buildstage>
+<buildstage id="tools"><action>FROM scratch</action><action>ADD tools /tools/</action></buildstage>
+<buildstage id="app"><prestage>base</prestage><action>COPY --from=tools /tools /copied</action><action>RUN ["/busybox", "sh", "-c", "echo top > /top"]</action></buildstage>
 <disk id="d" stage="app"><partition name="root" fs="ext4" path="/" size="64M"/></disk>
 </redo>`
 
@@ -157,6 +163,8 @@ func newDamageWorld(t *testing.T) *damageWorld {
 	}
 	d.file(t, "data/big", big.String())
 	d.file(t, "data/small", "small\n")
+	d.file(t, "tools/tool", "a tool\n")
+	d.file(t, "tools/bin/other", "another tool\n")
 	d.file(t, "data/small2", "other\n")
 	d.file(t, "data/sub/file", "below\n")
 	if err := os.Symlink("small", filepath.Join(d.work, "data/link")); err != nil {
@@ -208,7 +216,7 @@ func (d *damageWorld) digest(t *testing.T, name string) string {
 func (d *damageWorld) play(t *testing.T, script string) {
 	t.Helper()
 	vars := "G=" + d.graph + "\nC=" + filepath.Join(d.dir, "home/.cache/carosbuild") + "\n"
-	for name, file := range map[string]string{"FROM": "busybox", "ADD": "data/big", "RUN": "made", "TOP": "top"} {
+	for name, file := range map[string]string{"FROM": "busybox", "ADD": "data/big", "RUN": "made", "TOP": "top", "TOOLS": "tools/tool", "COPIED": "copied/tool"} {
 		vars += name + "=$(dirname $(find $G/overlay/*/diff/" + file + " | head -n 1))\n" + name + "=${" + name + "%%/diff/*}\n" + name + "=${" + name + "%/diff}/diff\n"
 	}
 	cmd := exec.Command("unshare", "--map-auto", "--map-root-user", "bash", "-c", helpers+vars+script)

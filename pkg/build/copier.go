@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"io/fs"
 	"os"
@@ -28,6 +29,8 @@ type copier struct {
 	mode  *uint32        // --chmod
 	mtime *unix.Timespec // nil keeps the source's
 	links map[[2]uint64]string
+	check *stageCheck // of what comes from another stage, or nil
+	crc   *uint32     // of the content that was read last, for check
 }
 
 // one copies one file, directory or link to name.
@@ -152,7 +155,14 @@ func (c *copier) content(dir int, base, full string) error {
 		return err
 	}
 	dst := os.NewFile(uintptr(fd), base)
-	size, err := copySparse(dst, src)
+	var from io.Reader = src
+	sum := crc32.New(crc32.MakeTable(crc32.Castagnoli))
+	if c.check != nil {
+		from = io.TeeReader(src, sum)
+	}
+	size, err := copySparse(dst, from)
+	crc := sum.Sum32()
+	c.crc = &crc
 	if err == nil {
 		err = dst.Truncate(size)
 	}

@@ -38,7 +38,7 @@ func (r *stageRun) copy(ctx context.Context, s *StepPlan) error {
 			return err
 		}
 		defer unix.Close(root)
-		c := &copier{ctx: ctx, root: root, keep: a.FromStage != ""}
+		c := &copier{ctx: ctx, root: root, keep: a.FromStage != "", check: from.check}
 		if r.Epoch != nil {
 			c.mtime = &unix.Timespec{Sec: *r.Epoch}
 		}
@@ -51,9 +51,12 @@ func (r *stageRun) copy(ctx context.Context, s *StepPlan) error {
 		}
 		into := strings.HasSuffix(a.Dest, "/") || strings.HasSuffix(a.Dest, "/.") || a.Dest == "." || len(from.paths) > 1
 		for _, src := range from.paths {
-			if err := c.add(src.name, src.path, dest, into); err != nil {
+			if err := c.add(src, dest, into); err != nil {
 				return err
 			}
+		}
+		if c.check != nil {
+			return c.check.complete()
 		}
 		return r.unchanged(ctx, a)
 	})
@@ -109,10 +112,13 @@ func (r *stageRun) workdir(ctx context.Context, s *StepPlan) error {
 // sourceSet are the sources of an action, as paths of this process.
 type sourceSet struct {
 	paths []sourcePath
+	check *stageCheck // nil for files of the host
 	close func()
 }
 
-type sourcePath struct{ name, path string }
+// sourcePath is a source: what it is called, where this process finds it, and
+// its path in another stage.
+type sourcePath struct{ name, path, inStage string }
 
 func (r *stageRun) sources(ctx context.Context, a *decl.Action) (*sourceSet, error) {
 	set := &sourceSet{close: func() {}}
@@ -125,11 +131,12 @@ func (r *stageRun) sources(ctx context.Context, a *decl.Action) (*sourceSet, err
 			if err != nil {
 				return nil, err
 			}
-			set.paths = append(set.paths, sourcePath{baseName(src), p})
+			set.paths = append(set.paths, sourcePath{baseName(src), p, ""})
 		}
 		return set, nil
 	}
-	view, release, err := r.Store.View(ctx, r.below[a.FromStage].Layer)
+	top := r.below[a.FromStage].Layer
+	view, release, err := r.Store.View(ctx, top)
 	if err != nil {
 		return nil, err
 	}
@@ -159,9 +166,30 @@ func (r *stageRun) sources(ctx context.Context, a *decl.Action) (*sourceSet, err
 			return nil, err
 		}
 		fds = append(fds, fd)
-		set.paths = append(set.paths, sourcePath{baseName(src), fmt.Sprintf("/proc/self/fd/%d", fd)})
+		at := fmt.Sprintf("/proc/self/fd/%d", fd)
+		inStage, err := pathBelow(root, fd)
+		if err != nil {
+			set.close()
+			return nil, err
+		}
+		set.paths = append(set.paths, sourcePath{baseName(src), at, inStage})
+	}
+	if set.check, err = newStageCheck(ctx, r.Store, top, set.paths); err != nil {
+		set.close()
+		return nil, err
 	}
 	return set, nil
+}
+
+// pathBelow is the path of an open file below an open directory, without a
+// leading slash.
+func pathBelow(root, fd int) (string, error) {
+	top, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", root))
+	if err != nil {
+		return "", err
+	}
+	full, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd))
+	return strings.TrimPrefix(strings.TrimPrefix(full, top), "/"), err
 }
 
 // openIn opens name below root; links are resolved as if root were "/", but
@@ -220,18 +248,22 @@ func statDir(root int, name string) bool {
 }
 
 // add copies one source.
-func (c *copier) add(name, source, dest string, into bool) error {
-	st, err := os.Stat(source)
+func (c *copier) add(source sourcePath, dest string, into bool) error {
+	st, err := os.Stat(source.path)
 	if err != nil {
 		return err
 	}
 	if !st.IsDir() && (into || statDir(c.root, dest)) {
-		dest = path.Join(dest, name)
+		dest = path.Join(dest, source.name)
 	}
-	return walkSource(source, func(rel, full string, st fs.FileInfo) error {
+	return walkSource(source.path, func(rel, full string, st fs.FileInfo) error {
 		if err := c.ctx.Err(); err != nil {
 			return err
 		}
-		return c.one(full, path.Join(dest, rel), st)
+		c.crc = nil
+		if err := c.one(full, path.Join(dest, rel), st); err != nil || c.check == nil {
+			return err
+		}
+		return c.check.file(strings.TrimPrefix(path.Join("/", source.inStage, rel), "/"), st, c.crc)
 	})
 }

@@ -166,10 +166,14 @@ func walkSource(path string, f func(rel, full string, st fs.FileInfo) error) err
 		return &fs.PathError{Op: "open", Path: path, Err: err}
 	}
 	defer unix.Close(fd)
-	return walkBelow(beneath.Root(fd), path, f)
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return err
+	}
+	return walkBelow(beneath.Root(fd), path, real, f)
 }
 
-func walkBelow(dir *beneath.Dir, top string, f func(rel, full string, st fs.FileInfo) error) error {
+func walkBelow(dir *beneath.Dir, top, real string, f func(rel, full string, st fs.FileInfo) error) error {
 	fd, err := dir.FD()
 	if err != nil {
 		return &fs.PathError{Op: "open", Path: filepath.Join(top, dir.Path()), Err: err}
@@ -183,7 +187,10 @@ func walkBelow(dir *beneath.Dir, top string, f func(rel, full string, st fs.File
 		if fd, err = dir.FD(); err != nil {
 			return &fs.PathError{Op: "open", Path: filepath.Join(top, dir.Path()), Err: err}
 		}
-		full := fmt.Sprintf("/proc/self/fd/%d/%s", fd, name)
+		full := filepath.Join(real, rel)
+		if len(full) > maxPath { // the other is slower
+			full = fmt.Sprintf("/proc/self/fd/%d/%s", fd, name)
+		}
 		st, err := os.Lstat(full)
 		if err == nil {
 			err = f(rel, full, st)
@@ -199,7 +206,7 @@ func walkBelow(dir *beneath.Dir, top string, f func(rel, full string, st fs.File
 			return &fs.PathError{Op: "open", Path: filepath.Join(top, rel), Err: err}
 		}
 		dir.Rest()
-		err = walkBelow(sub, top, f)
+		err = walkBelow(sub, top, real, f)
 		sub.Close()
 		if err != nil {
 			return err

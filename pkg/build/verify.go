@@ -22,6 +22,7 @@ import (
 // layer.
 func verified(t *tree.Tree, want *layer.Expected, clamp int64) (*mismatch, error) {
 	first := firstNames(t)
+	bad := badContents{}
 	for i := range t.Entries {
 		e := &t.Entries[i]
 		f, id, ok, err := want.Next()
@@ -48,10 +49,7 @@ func verified(t *tree.Tree, want *layer.Expected, clamp int64) (*mismatch, error
 			return &mismatch{e.Path, "has changed: " + what}, nil
 		}
 		if e.Size > 0 {
-			err := tree.Summed(e, f.CRC, func() error {
-				return &layer.DamageError{Layer: id, Path: f.Path, What: "has another content than was stored"}
-			})
-			if err != nil {
+			if err := tree.Summed(e, f.CRC, bad.of(id)); err != nil {
 				return nil, err
 			}
 		}
@@ -61,6 +59,20 @@ func verified(t *tree.Tree, want *layer.Expected, clamp int64) (*mismatch, error
 		return &mismatch{f.Path, "is missing"}, nil
 	}
 	return nil, err
+}
+
+// badContents make errors about contents, by layer.
+type badContents map[string]func(path string) error
+
+func (b badContents) of(id string) func(path string) error {
+	f, ok := b[id]
+	if !ok {
+		f = func(path string) error {
+			return &layer.DamageError{Layer: id, Path: path, What: "has another content than was stored"}
+		}
+		b[id] = f
+	}
+	return f
 }
 
 // mismatch is a file of a stage that is not as it was stored.

@@ -127,7 +127,8 @@ type sumsReader struct {
 	layer string
 	rest  []byte
 	cur   FileSum
-	ok    bool // there is a current entry
+	path  []byte // of cur
+	ok    bool   // there is a current entry
 }
 
 // errNoSums says that there is no record, or none that is whole.
@@ -163,19 +164,19 @@ func (r *sumsReader) next() error {
 	}
 	d := decoder{rest: r.rest}
 	shared := int(d.uvarint())
-	f := FileSum{}
-	suffix := d.str()
-	if shared > len(r.cur.Path) {
+	suffix := d.bytes()
+	if shared > len(r.path) {
 		return fmt.Errorf("record of layer %s: %w", short(r.layer), io.ErrUnexpectedEOF)
 	}
-	f.Path = r.cur.Path[:shared] + suffix
+	r.path = append(r.path[:shared], suffix...)
+	f := FileSum{Path: string(r.path)}
 	f.Mode, f.UID, f.GID = uint32(d.uvarint()), uint32(d.uvarint()), uint32(d.uvarint())
 	f.Mtime, f.MtimeNsec, f.Xattrs = d.varint(), int32(d.uvarint()), uint32(d.uvarint())
 	switch f.Mode & unix.S_IFMT {
 	case unix.S_IFREG:
 		f.Size, f.CRC = int64(d.uvarint()), uint32(d.uvarint())
 	case unix.S_IFLNK:
-		f.Link = d.str()
+		f.Link = string(d.bytes())
 	case unix.S_IFCHR, unix.S_IFBLK:
 		f.Rdev = d.uvarint()
 	case unix.S_IFDIR:
@@ -214,13 +215,13 @@ func (d *decoder) varint() int64 {
 	return v
 }
 
-func (d *decoder) str() string {
+func (d *decoder) bytes() []byte {
 	n := d.uvarint()
 	if n > uint64(len(d.rest)) {
 		d.short = true
-		return ""
+		return nil
 	}
-	s := string(d.rest[:n])
+	b := d.rest[:n]
 	d.rest = d.rest[n:]
-	return s
+	return b
 }

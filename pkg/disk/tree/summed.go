@@ -14,15 +14,14 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // Summed makes a file's content fail when it is not the one with the given
 // CRC-32C: the call of ReadAt that reads the last byte that was missing returns
-// the error that bad makes. Pieces may be read in
+// the error that bad makes of its path. Pieces may be read in
 // any order, several at a time and more than once, and holes not at all. A file
 // that is all holes is checked at once.
-func Summed(e *Entry, crc uint32, bad func() error) error {
-	s := &summed{r: e.Content, size: e.Size, want: crc, bad: bad, data: e.Data, left: e.Size}
+func Summed(e *Entry, crc uint32, bad func(path string) error) error {
 	if e.Data != nil && len(e.Data) == 0 && zeroSum(e.Size) != crc {
-		return bad()
+		return bad(e.Path)
 	}
-	e.Content = s
+	e.Content = &summed{r: e.Content, path: e.Path, size: e.Size, data: e.Data, want: crc, bad: bad}
 	return nil
 }
 
@@ -32,15 +31,21 @@ func Summed(e *Entry, crc uint32, bad func() error) error {
 // nothing.
 type summed struct {
 	r    io.ReaderAt
+	path string
 	size int64
+	data []Range // nil means all of it
+	bad  func(path string) error
 	want uint32
-	bad  func() error
 
-	mu   sync.Mutex
-	data []Range // until the first piece; nil means all of it
-	gaps []Range // what has not been read, once a piece has been
+	mu     sync.Mutex
+	pieces *pieces // once a part has been read
+}
+
+// pieces are what has been read of a content.
+type pieces struct {
+	gaps []Range // what has not
+	left int64   // bytes that have not been added to sum
 	sum  uint32
-	left int64 // bytes that have not been added
 }
 
 // ReadAt implements io.ReaderAt.
@@ -57,7 +62,7 @@ func (s *summed) ReadAt(p []byte, off int64) (int, error) {
 func (s *summed) add(p []byte, off int64) error {
 	if off == 0 && int64(len(p)) == s.size { // most files are read at once
 		if crc32.Checksum(p, castagnoli) != s.want {
-			return s.bad()
+			return s.bad(s.path)
 		}
 		return nil
 	}
@@ -73,9 +78,9 @@ func (s *summed) add(p []byte, off int64) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.sum ^= sum
-	if s.left -= n; s.left == 0 && ^(s.sum^shift(^uint32(0), s.size)) != s.want {
-		return s.bad()
+	s.pieces.sum ^= sum
+	if s.pieces.left -= n; s.pieces.left == 0 && ^(s.pieces.sum^shift(^uint32(0), s.size)) != s.want {
+		return s.bad(s.path)
 	}
 	return nil
 }
@@ -84,23 +89,23 @@ func (s *summed) add(p []byte, off int64) error {
 func (s *summed) claim(off, n int64) []Range {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.gaps == nil {
-		s.gaps = []Range{{Len: s.size}}
+	if s.pieces == nil {
+		s.pieces = &pieces{gaps: []Range{{Len: s.size}}, left: s.size}
 		if s.data != nil {
-			s.gaps, s.left = append([]Range{}, s.data...), 0
+			s.pieces = &pieces{gaps: s.data} // which cutOut does not change
 			for _, r := range s.data {
-				s.left += r.Len
+				s.pieces.left += r.Len
 			}
 		}
 	}
 	var got []Range
-	for _, g := range s.gaps {
+	for _, g := range s.pieces.gaps {
 		if from, to := max(g.Off, off), min(g.Off+g.Len, off+n); from < to {
 			got = append(got, Range{from, to - from})
 		}
 	}
 	if got != nil {
-		s.gaps = cutOut(s.gaps, off, off+n)
+		s.pieces.gaps = cutOut(s.pieces.gaps, off, off+n)
 	}
 	return got
 }

@@ -67,7 +67,7 @@ func TestSummed(t *testing.T) {
 				stored[r.Off+rnd.Int64N(r.Len)] ^= 1 << rnd.IntN(8)
 			}
 			e.Content = bytes.NewReader(stored)
-			if err := Summed(&e, crc, func() error { return errBad }); err != nil {
+			if err := Summed(&e, crc, func(string) error { return errBad }); err != nil {
 				t.Fatal(err)
 			}
 			if rnd.IntN(3) > 0 {
@@ -94,7 +94,7 @@ func TestSummedHoles(t *testing.T) {
 		want error
 	}{{crc32.Checksum(zeros, castagnoli), nil}, {1, errBad}} {
 		e := Entry{Size: int64(len(zeros)), Data: []Range{}, Content: bytes.NewReader(zeros)}
-		if err := Summed(&e, tt.crc, func() error { return errBad }); err != tt.want {
+		if err := Summed(&e, tt.crc, func(string) error { return errBad }); err != tt.want {
 			t.Errorf("sum %x: error %v, want %v", tt.crc, err, tt.want)
 		}
 	}
@@ -103,7 +103,7 @@ func TestSummedHoles(t *testing.T) {
 func BenchmarkSummed(b *testing.B) {
 	content := make([]byte, 1<<20)
 	e := Entry{Size: 64 << 20, Content: repeated(content)}
-	_ = Summed(&e, 0, func() error { return nil })
+	_ = Summed(&e, 0, func(string) error { return nil })
 	p := make([]byte, 64<<10)
 	b.SetBytes(int64(len(p)))
 	for i := range b.N {

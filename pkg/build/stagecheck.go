@@ -1,0 +1,79 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package build
+
+import (
+	"context"
+	"io/fs"
+	"strings"
+	"syscall"
+
+	"github.com/carosio/carosbuild/pkg/layer"
+)
+
+// stageCheck compares what is copied from another stage with what was recorded
+// of it: a damaged file would get into a layer that is recorded as right.
+type stageCheck struct {
+	store *layer.Store
+	top   string            // layer of the stage
+	want  map[string]wanted // by path in the stage
+}
+
+// wanted is a file of a layer.
+type wanted struct {
+	sum   layer.FileSum
+	layer string
+	seen  bool
+}
+
+// newStageCheck reads what is expected at some paths of a stage, and below them.
+func newStageCheck(ctx context.Context, s *layer.Store, id string, paths []sourcePath) (*stageCheck, error) {
+	all, err := s.Expect(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	c := &stageCheck{s, id, map[string]wanted{}}
+	for {
+		f, of, ok, err := all.Next()
+		if err != nil || !ok {
+			return c, err
+		}
+		for _, p := range paths {
+			if p.inStage == "" || f.Path == p.inStage || strings.HasPrefix(f.Path, p.inStage+"/") {
+				c.want[f.Path] = wanted{sum: f, layer: of}
+				break
+			}
+		}
+	}
+}
+
+// file is called after a file was copied. crc is the CRC-32C of its content, nil
+// when that was not read.
+func (c *stageCheck) file(path string, st fs.FileInfo, crc *uint32) error {
+	w, ok := c.want[path]
+	if !ok {
+		return c.store.FindDamage(c.top, path, "was added")
+	}
+	w.seen = true
+	c.want[path] = w
+	sys := st.Sys().(*syscall.Stat_t)
+	switch {
+	case sys.Mode != w.sum.Mode || sys.Uid != w.sum.UID || sys.Gid != w.sum.GID || st.Mode().IsRegular() && st.Size() != w.sum.Size:
+		return c.store.FindDamage(c.top, path, "has changed")
+	case crc != nil && st.Size() > 0 && *crc != w.sum.CRC:
+		return &layer.DamageError{Layer: w.layer, Path: path, What: "has another content than was stored"}
+	}
+	return nil
+}
+
+// complete is called when all was copied.
+func (c *stageCheck) complete() error {
+	for path, w := range c.want {
+		if !w.seen {
+			return c.store.FindDamage(c.top, path, "is missing")
+		}
+	}
+	return nil
+}
