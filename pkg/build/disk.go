@@ -46,6 +46,12 @@ func (e *Engine) Disk(ctx context.Context, d *decl.Disk, res *Result) (*DiskImag
 // DiskFrom is Disk for stages that are wherever roots says; it needs nothing of
 // the Engine but CacheDir, Epoch and Jobs.
 func (e *Engine) DiskFrom(ctx context.Context, d *decl.Disk, roots map[string]RootFS) (*DiskImage, func() error, error) {
+	for stage, r := range roots {
+		if image, ok := r.(ImageRoot); ok && image.Note == nil {
+			image.Note = func(text string) { e.event(Event{Kind: Note, Text: text}) }
+			roots[stage] = image
+		}
+	}
 	c := &composer{
 		engine: e, disk: d, initrds: map[decl.Span][]byte{}, noted: map[string]bool{}, roots: map[string]*tree.Tree{},
 		trees: &stageTrees{roots: roots, jobs: e.Jobs + 1, trees: map[string]*tree.Tree{}},
