@@ -60,6 +60,12 @@ func (e *Engine) Disks(ctx context.Context, disks []*decl.Disk, res *Result) ([]
 // the Engine but CacheDir, Epoch and Jobs. A stage that several disks are made
 // from is walked, and searched for holes, once.
 func (e *Engine) DisksFrom(ctx context.Context, disks []*decl.Disk, roots map[string]RootFS) ([]*DiskImage, func() error, error) {
+	for stage, r := range roots {
+		if image, ok := r.(ImageRoot); ok && image.Note == nil {
+			image.Note = func(text string) { e.event(Event{Kind: Note, Text: text}) }
+			roots[stage] = image
+		}
+	}
 	trees := &stageTrees{roots: roots, jobs: e.Jobs + 1, trees: map[string]*tree.Tree{}}
 	if e.Epoch != nil {
 		trees.clamp = *e.Epoch

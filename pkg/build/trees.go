@@ -140,6 +140,7 @@ type ImageRoot struct {
 	Ref      string
 	Arch     string // "" for this machine's
 	Cache    layer.TarCache
+	Note     func(text string) // nil: none
 }
 
 // Tree implements RootFS.
@@ -150,7 +151,11 @@ func (r ImageRoot) Tree(ctx context.Context, clamp int64, jobs int) (*tree.Tree,
 	}
 	var layers []tree.Layer
 	for _, l := range tars.Layers {
-		layers = append(layers, tree.Layer{Name: "layer " + l.DiffID.String(), Tar: l, Size: l.Size})
+		from := tree.Layer{Name: "layer " + l.DiffID.String(), Tar: l, Size: l.Size}
+		if r.Note != nil {
+			from.Note = func(text string) { r.Note(r.Ref + ": " + from.Name + ": " + text) }
+		}
+		layers = append(layers, from)
 	}
 	t, err := tree.Merge(ctx, layers, clamp, jobs)
 	if err != nil {

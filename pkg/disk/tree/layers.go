@@ -23,6 +23,9 @@ type Layer struct {
 	// Plain is an archive of a root file system: it has no whiteouts, whatever
 	// names look like them.
 	Plain bool
+	// Note, unless nil, is told of what is valid but hardly meant: a directory in
+	// place of a link to one.
+	Note func(text string)
 }
 
 // Merge is the root file system that layers make, the lowest first, read from
@@ -79,11 +82,28 @@ func (m *merger) add(index int32, l Layer) error {
 			m.dirs[f.path] = f.node
 		}
 	}
+	if l.Note != nil {
+		m.noteLinks(files, l.Note)
+	}
 	if u.hidesAll {
 		m.files = nil
 	}
 	m.files = overlay(m.files, files)
 	return nil
+}
+
+// noteLinks tells of directories of a layer that take the place of links below,
+// as an archive does that was packed without knowing of them: what the link led
+// to is no longer found by that name.
+func (m *merger) noteLinks(files []*member, note func(string)) {
+	for _, f := range files {
+		if f.node == nil || f.node.kind() != Dir {
+			continue
+		}
+		if old := m.find(f.path); old != nil && old.node.kind() == Symlink {
+			note(fmt.Sprintf("%q is a link to %q in the layers below and a directory in this one: what the link leads to is no longer found there", "/"+f.path, old.node.link))
+		}
+	}
 }
 
 // find is what the layers so far have at a path, nil for nothing.

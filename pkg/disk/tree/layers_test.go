@@ -501,3 +501,24 @@ func FuzzMerge(f *testing.F) {
 		lines(t, tr)
 	})
 }
+
+// A layer that turns a link into a directory is told of; one that goes through
+// the link, or replaces it by something else, is not.
+func TestMergeNotesLinks(t *testing.T) {
+	below := pack(t, sym("lib", "usr/lib"), reg("usr/lib/x", ""), sym("f", "usr"), sym("gone", "usr"))
+	for name, upper := range map[string][]byte{
+		`"/lib" is a link to "usr/lib"`: pack(t, reg("lib/firmware/x", "y")),
+		`"/f" is a link to "usr"`:       pack(t, dir("f")),
+		"":                              pack(t, reg("usr/lib/y", ""), reg("f", "a file"), reg(".wh.gone", "")),
+	} {
+		var notes []string
+		layers := asLayers(below, upper)
+		layers[1].Note = func(text string) { notes = append(notes, text) }
+		if _, err := Merge(t.Context(), layers, 0, 1); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(notes, "\n"); name == "" && got != "" || !strings.HasPrefix(got, name) {
+			t.Errorf("got %q, want %q", got, name)
+		}
+	}
+}
