@@ -20,17 +20,15 @@ func FuzzVolume(f *testing.F) {
 	f.Add("", int64(0), uint32(600), uint32(0), uint32(0), uint32(2048))
 	f.Add("my-disk.1\u00e4", int64(-1), uint32(70_000), uint32(512), uint32(66_000), uint32(0))
 	f.Fuzz(func(t *testing.T, name string, when int64, sectors, efiAt, efiSize, bios uint32) {
-		const limit = 4 * mib
-		sectors %= 1 << 18
-		o := Options{Size: int64(sectors) * Sector, Limit: min(limit, int64(sectors)*Sector), ID: VolumeID(name, "LIVE"), Time: when}
-		if efiAt %= 1 << 18; efiSize > 0 {
-			o.EFI = Region{int64(efiAt) * Sector, int64(efiSize%(1<<18)) * Sector}
+		const first = 2048 // sector that partitions begin at
+		size := first + int64(sectors%(1<<18))
+		o := Options{Size: size * Sector, Limit: first * Sector, ID: VolumeID(name, "LIVE"), Time: when % 5_500_000_000}
+		if efiSize > 0 && size > first {
+			at := first + int64(efiAt)%(size-first)
+			o.EFI = Region{at * Sector, (1 + int64(efiSize)%(size-at)) * Sector}
 		}
-		if bios %= 2 * limit; bios > 0 {
+		if bios %= 5 << 20; bios > 0 { // more than fits, at times
 			o.BIOS = bytes.Repeat([]byte("grub!"), int(bios)/5+1)[:bios]
-		}
-		if efiEnd := o.EFI.Off + o.EFI.Len; efiEnd > o.Size || o.EFI.Len > 0 && o.EFI.Off < o.Limit {
-			return // no such layout comes here
 		}
 		v, err := Volume(o)
 		if err != nil {
