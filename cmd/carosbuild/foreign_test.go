@@ -103,7 +103,7 @@ func TestEventsPrintForeignNamesAsText(t *testing.T) {
 			d.show(e)
 			checkPrinted(t, "plain, "+string(kind), out.String())
 			out.Reset()
-			(&jsonDisplay{w: &out}).show(e)
+			newJSONDisplay(&out).show(e)
 			checkPrinted(t, "json, "+string(kind), out.String())
 			out.Reset()
 			l := &live{w: &out, size: func() (int, int) { return 200, 20 }}

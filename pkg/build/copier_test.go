@@ -56,7 +56,7 @@ func TestCopyThroughLinks(t *testing.T) {
 			}
 			defer unix.Close(fd)
 			c := &copier{ctx: t.Context(), root: fd, owner: &[2]uint32{uint32(os.Getuid()), uint32(os.Getgid())}}
-			err = c.add(filepath.Base(tt.source), filepath.Join(src, tt.source), tt.dest, tt.into)
+			err = c.add(sourcePath{name: filepath.Base(tt.source), path: filepath.Join(src, tt.source)}, tt.dest, tt.into)
 			if err != nil {
 				if !strings.Contains(err.Error(), tt.want) {
 					t.Errorf("got %v, want %q", err, tt.want)
