@@ -6,6 +6,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -198,7 +199,11 @@ func (a *app) dirs() (dirs, error) {
 		if runc.Inside(a.getenv) { // it is done
 			break
 		}
-		if err := runc.Private(dir); err != nil {
+		err := runc.Private(dir)
+		if host, ok := errors.AsType[*runc.HostError](err); ok {
+			host.Tried = fmt.Sprintf("%s cannot be used, HOME is %q: %s", dir, home, host.Tried)
+		}
+		if err != nil {
 			return dirs{}, err
 		}
 	}

@@ -48,6 +48,9 @@ func parseOnly(words []string) error {
 	if err := cmd.ParseFlags(rest); err != nil {
 		return err
 	}
+	if len(cmd.Flags().Args()) == 0 { // an option that is only mentioned
+		return nil
+	}
 	return cmd.ValidateArgs(cmd.Flags().Args())
 }
 
@@ -72,7 +75,7 @@ func pageCommands(page string) [][]string {
 		}
 		for _, text := range texts {
 			for _, words := range shellCommands(text) {
-				if len(words) > 1 && (words[0] == "carosbuild" || words[0] == "bin/carosbuild") {
+				if len(words) > 1 && words[1] != "COMMAND" && (words[0] == "carosbuild" || words[0] == "bin/carosbuild") {
 					out = append(out, words[1:])
 				}
 			}
