@@ -9,9 +9,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"os"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // isSparse reports whether the stream has only pieces of a file, in one of the
@@ -45,6 +48,7 @@ func (x *extractor) sparseFile(f *os.File, h *tar.Header, content io.Reader) err
 	}
 	x.sparse += h.Size
 	zeros := make([]byte, len(x.buf))
+	sum := uint32(0)
 	for off := int64(0); ; {
 		n, err := io.ReadFull(content, x.buf)
 		if n > 0 && !bytes.Equal(x.buf[:n], zeros[:n]) {
@@ -53,9 +57,18 @@ func (x *extractor) sparseFile(f *os.File, h *tar.Header, content io.Reader) err
 			}
 		}
 		off += int64(n)
+		sum = crc32.Update(sum, castagnoli, x.buf[:n])
 		switch {
 		case err == io.EOF || err == io.ErrUnexpectedEOF && off == h.Size:
-			return f.Truncate(h.Size)
+			if err := f.Truncate(h.Size); err != nil || h.Size == 0 {
+				return err
+			}
+			var st unix.Stat_t
+			if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+				return err
+			}
+			x.sums[st.Ino] = sum
+			return nil
 		case err != nil:
 			return err
 		}

@@ -127,10 +127,11 @@ func dial(within time.Duration) func(ctx context.Context, network, addr string) 
 			return nil, &net.OpError{Op: "dial", Net: network, Err: err}
 		}
 		slow := &slowError{addr, "did not take a connection", within}
-		ctx, cancel = context.WithTimeoutCause(ctx, within, slow)
+		limited, cancel := context.WithTimeoutCause(ctx, within, slow)
 		defer cancel()
-		conn, err := dialAny(ctx, network, ips, port)
-		if err != nil && context.Cause(ctx) == error(slow) {
+		conn, err := dialAny(limited, network, ips, port)
+		// The dialer has a clock of its own for the deadline, which may be first.
+		if err != nil && ctx.Err() == nil && (context.Cause(limited) == error(slow) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)) {
 			err = &net.OpError{Op: "dial", Net: network, Err: slow}
 		}
 		return conn, err

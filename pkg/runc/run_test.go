@@ -351,8 +351,15 @@ func TestSocketsOutOfTheSandbox(t *testing.T) {
 		family     uint64
 		host, none bool // refused
 	}{
-		{unix.AF_UNIX, false, false}, {unix.AF_INET, false, false}, {unix.AF_INET6, false, false}, {unix.AF_NETLINK, false, false},
-		{unix.AF_PACKET, false, false}, {unix.AF_ALG, false, true}, {unix.AF_VSOCK, true, true}, {unix.AF_BLUETOOTH, false, true}, {unix.AF_XDP, false, true},
+		{unix.AF_UNIX, false, false},
+		{unix.AF_INET, false, false},
+		{unix.AF_INET6, false, false},
+		{unix.AF_NETLINK, false, false},
+		{unix.AF_PACKET, false, false},
+		{unix.AF_ALG, false, true},
+		{unix.AF_VSOCK, true, true},
+		{unix.AF_BLUETOOTH, false, true},
+		{unix.AF_XDP, false, true},
 	} {
 		if h, n := refused(HostNetwork, tt.family), refused(NoNetwork, tt.family); h != tt.host || n != tt.none {
 			t.Errorf("family %d is refused: host %v, none %v; want %v, %v", tt.family, h, n, tt.host, tt.none)
