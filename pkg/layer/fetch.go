@@ -122,11 +122,11 @@ func (dl *download) try(ctx context.Context, s *session) error {
 	case err != nil:
 		return err
 	case dl.n > dl.desc.Size:
-		return fmt.Errorf("it has more than its %d bytes: %w", dl.desc.Size, ErrDamaged)
+		return fmt.Errorf("it has more than its %d bytes: %w", dl.desc.Size, errDigest)
 	case dl.n < dl.desc.Size:
 		return fmt.Errorf("it ends after %d of %d bytes: %w", dl.n, dl.desc.Size, io.ErrUnexpectedEOF)
 	case got != dl.desc.Digest.Hex:
-		return fmt.Errorf("it has the digest sha256:%s: %w", got, ErrDamaged)
+		return fmt.Errorf("it has the digest sha256:%s: %w", got, errDigest)
 	}
 	return nil
 }

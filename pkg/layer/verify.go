@@ -29,6 +29,9 @@ type verifier struct {
 	n    int64
 }
 
+// errDigest says that a blob is not what its descriptor says.
+var errDigest = errors.New("it is not what its digest says")
+
 func newVerifier(rc io.ReadCloser, want v1.Hash, size int64) *verifier {
 	return &verifier{r: io.LimitReader(rc, size+1), c: rc, sum: sha256.New(), want: want, size: size}
 }
@@ -38,14 +41,14 @@ func (v *verifier) Read(p []byte) (int, error) {
 	v.sum.Write(p[:n])
 	v.n += int64(n)
 	if v.n > v.size {
-		return 0, fmt.Errorf("blob %s has more than its %d bytes: %w", v.want, v.size, ErrDamaged)
+		return 0, fmt.Errorf("blob %s has more than its %d bytes: %w", v.want, v.size, errDigest)
 	}
 	if err == io.EOF {
 		if v.n != v.size {
 			return n, fmt.Errorf("blob %s ends after %d of %d bytes: %w", v.want, v.n, v.size, io.ErrUnexpectedEOF)
 		}
 		if got := hex.EncodeToString(v.sum.Sum(nil)); got != v.want.Hex {
-			return n, fmt.Errorf("blob %s has the digest sha256:%s: %w", v.want, got, ErrDamaged)
+			return n, fmt.Errorf("blob %s has the digest sha256:%s: %w", v.want, got, errDigest)
 		}
 	}
 	return n, err
