@@ -45,7 +45,8 @@ func verified(t *tree.Tree, want *layer.Expected, clamp int64) (*mismatch, error
 		if _, ok := first[e.Path]; ok {
 			first[e.Path] = f
 		}
-		if what := sumOf(e).Differs(&f, clamp); what != "" {
+		got := sumOf(e)
+		if what := got.Differs(&f, clamp); what != "" {
 			return &mismatch{e.Path, "has changed: " + what}, nil
 		}
 		if e.Size > 0 {
@@ -90,10 +91,13 @@ func firstNames(t *tree.Tree) map[string]layer.FileSum {
 }
 
 // sumOf is an entry as a record has it, without the sum of its content.
-func sumOf(e *tree.Entry) *layer.FileSum {
-	f := &layer.FileSum{
+func sumOf(e *tree.Entry) layer.FileSum {
+	f := layer.FileSum{
 		Path: e.Path, Mode: e.Mode, UID: e.UID, GID: e.GID, Mtime: e.Mtime, MtimeNsec: e.MtimeNsec,
-		Size: e.Size, Link: e.Link, Xattrs: layer.XattrSum(xattrsOf(e)),
+		Size: e.Size, Link: e.Link,
+	}
+	if len(e.Xattrs) > 0 { // few have any
+		f.Xattrs = layer.XattrSum(xattrsOf(e))
 	}
 	if t := e.Type(); t == tree.Char || t == tree.Block {
 		f.Rdev = unix.Mkdev(e.Rdev.Major, e.Rdev.Minor)

@@ -296,7 +296,12 @@ func (s *Store) RemoveImage(id string) error {
 		}
 	}
 	if err == nil {
-		_, err = s.store.DeleteImage(id, true)
+		layers, err = s.store.DeleteImage(id, true)
+	}
+	for _, l := range layers {
+		if err == nil {
+			err = s.removeNotes(l)
+		}
 	}
 	if err != nil && !errors.Is(err, storage.ErrImageUnknown) {
 		return fmt.Errorf("remove image %s: %w", short(id), err)

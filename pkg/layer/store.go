@@ -194,11 +194,6 @@ func (s *Store) lowers(id string) ([]string, error) {
 // idempotent.
 func (s *Store) RemoveLayer(id string) error {
 	defer s.forget(id)
-	for _, note := range []string{s.devicesFile(id), s.labelsFile(id), s.sumsFile(id)} {
-		if err := os.Remove(note); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("remove layer %s: %w", id, err)
-		}
-	}
 	if _, err := s.store.Layer(id); err == nil {
 		if err := s.flatten(id); err != nil {
 			return fmt.Errorf("remove layer %s: %w", id, err)
@@ -209,10 +204,20 @@ func (s *Store) RemoveLayer(id string) error {
 		err = nil
 	}
 	if err == nil {
-		err = s.clearDamage(id)
+		err = s.removeNotes(id)
 	}
 	if err != nil {
 		return fmt.Errorf("remove layer %s: %w", id, err)
+	}
+	return nil
+}
+
+// removeNotes removes what was noted of a layer that is gone.
+func (s *Store) removeNotes(id string) error {
+	for _, note := range []string{s.devicesFile(id), s.labelsFile(id), s.sumsFile(id), damagedFile(s.graph, id)} {
+		if err := os.Remove(note); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
 	return nil
 }
