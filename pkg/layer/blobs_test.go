@@ -159,7 +159,7 @@ func TestVerifier(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for in, want := range map[string]string{"content": "", "c0ntent": "damaged", "conten": "ends after", "contents": "more than"} {
+	for in, want := range map[string]string{"content": "", "c0ntent": "not what its digest says", "conten": "ends after", "contents": "more than"} {
 		_, err := io.ReadAll(newVerifier(io.NopCloser(strings.NewReader(in)), h, n))
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%q: %v, want %q", in, err, want)
