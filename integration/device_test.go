@@ -149,7 +149,8 @@ func runWriter(t *testing.T, w *world) map[string]string {
 	for _, file := range []string{"vmlinuz", "initrd.img"} {
 		w.ok(t, tool(t, "mcopy"), "-n", "-i", boot, "::/"+file, filepath.Join(w.work, file))
 	}
-	args := []string{"-kernel", "vmlinuz", "-initrd", "initrd.img", "-append", "root=LABEL=ROOT rw init=/guest console=ttyS0 panic=-1 quiet"}
+	// Another day than that of the host, whose disk has to be the same.
+	args := []string{"-rtc", "base=2035-05-05T05:05:05", "-kernel", "vmlinuz", "-initrd", "initrd.img", "-append", "root=LABEL=ROOT rw init=/guest console=ttyS0 panic=-1 quiet"}
 	for name, more := range map[string][2]string{"plain": {}, "zeroing": {"", ",discard=off,write-zeroes=off"}, "small": {}, "mounted": {}, "swap": {}, "readonly": {",readonly=on"}} {
 		args = append(args, "-drive", "id="+name+",if=none,format=raw,cache=unsafe,discard=unmap,file="+name+more[0],
 			"-device", "virtio-blk-pci,drive="+name+",serial="+name+more[1])

@@ -91,6 +91,7 @@ func TestVMware(t *testing.T) {
 		second.setenv("SOURCE_DATE_EPOCH=" + epoch)
 		checkAgain(t, v.world, second, v.buildID, "vmware.xml", overlay(t, "boot.xml"), "--out", "caros.vmdk")
 	})
+	t.Run("README", func(t *testing.T) { runReadme(t, v) })
 	t.Run("virtualisation", func(t *testing.T) { checkVirtualisation(t, v) })
 	t.Run("boot", func(t *testing.T) { bootAll(t, v) })
 }
