@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -108,15 +107,4 @@ func MountScratch(dir string) error {
 		return fmt.Errorf("mount scratch directory: %w", err)
 	}
 	return nil
-}
-
-// CleanEnv is env without the variables that Enter added.
-func CleanEnv(env []string) []string {
-	var out []string
-	for _, kv := range env {
-		if !strings.HasPrefix(kv, stageVar+"=") {
-			out = append(out, kv)
-		}
-	}
-	return out
 }
