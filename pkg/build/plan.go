@@ -87,6 +87,9 @@ func NewPlan(d *decl.Declaration, targets []string, in Inputs) (*Plan, error) {
 		return nil, &DeclarationError{fs}
 	}
 	for ref := range images {
+		if in.Unresolved[imageOf(ref)] != "" {
+			continue // then nothing is known of the steps on it
+		}
 		return nil, fmt.Errorf("the variables of image %s were not looked up", ref)
 	}
 	p := &Plan{Targets: slices.Clone(targets)}

@@ -149,7 +149,7 @@ func addedFiles(ctx context.Context, s *decl.Stage, a *decl.Action, out *Resolve
 		case err == nil:
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
-		case a.Optional && errors.Is(err, fs.ErrNotExist):
+		case a.Optional && errors.Is(err, fs.ErrNotExist), len(out.Unresolved) > 0 && strings.Contains(src, "$"): // of an image that was not looked up
 			out.Files[SourceKey(s.ID, src)] = ""
 		case errors.Is(err, fs.ErrNotExist):
 			fs_ = append(fs_, decl.Finding{

@@ -136,6 +136,7 @@ func (f *filling) stage(old *decl.Stage, from map[string]*baseImage) *decl.Stage
 func (r *Resolver) filled(ctx context.Context, stages []*decl.Stage, out *Resolved) ([]*decl.Stage, decl.Findings, error) {
 	for {
 		filled, images, fs := fillIn(stages, out.Inputs)
+		maps.DeleteFunc(images, func(ref string, _ *baseImage) bool { return out.Unresolved[imageOf(ref)] != "" })
 		if len(images) == 0 {
 			return filled, fs, nil
 		}
@@ -145,10 +146,16 @@ func (r *Resolver) filled(ctx context.Context, stages []*decl.Stage, out *Resolv
 				return nil, nil, err
 			}
 			pinned := out.Images[ref]
+			if out.Unresolved[imageOf(ref)] != "" {
+				continue
+			}
 			if pinned == "" { // not locked, which is a finding of its own
 				return stages, nil, nil
 			}
 			env, err := r.imageEnvironment(ctx, ref, pinned)
+			if r.put(out, err, imageOf(ref)) {
+				continue
+			}
 			if err != nil {
 				return nil, nil, fmt.Errorf("stage %s: variables of image %s: %w", i.stage.ID, i.action.Image, err)
 			}
