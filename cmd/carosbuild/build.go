@@ -216,9 +216,12 @@ func (c *buildCommand) checkSpace(j *job) error {
 	}
 	f := &debian.Fetcher{Cache: j.dirs.packages()}
 	forecast := c.history(j).Predict(c.historyName(), j.plan, j.resolved, f, logsDir(j.dirs))
+	if layer.CheckPlace(j.store.GraphRoot) != nil { // it will be in memory
+		forecast.Layers = 0
+	}
 	claims := forecast.Claims(j.store.GraphRoot, j.dirs.packages())
 	for _, p := range j.disks {
-		claims = append(claims, forecast.OutputClaims(p.disk.Stage, p.outs)...)
+		claims = append(claims, forecast.OutputClaims(p.disk, p.outs)...)
 	}
 	err := disk.CheckSpace(claims)
 	if err != nil {
@@ -332,7 +335,7 @@ func (c *buildCommand) plan(ctx context.Context, view display) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
-	reads, err := r.Reads(j.decl, targets)
+	reads, err := r.Reads(j.decl, targets, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -350,6 +353,13 @@ func (c *buildCommand) plan(ctx context.Context, view display) (*job, error) {
 		j.resolved.Network = c.network
 	}
 	if j.plan, err = build.NewPlan(j.decl, targets, j.resolved.Inputs); err != nil {
+		return nil, err
+	}
+	// Once more, now that the variables in paths are filled in.
+	if reads, err = r.Reads(j.decl, targets, j.plan); err != nil {
+		return nil, err
+	}
+	if err := c.checkInputs(j.disks, reads); err != nil {
 		return nil, err
 	}
 	j.records = layer.OpenRecords(layer.RecordsDir(j.store.GraphRoot), j.store.GraphRoot)

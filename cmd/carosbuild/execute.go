@@ -90,29 +90,40 @@ func (c *buildCommand) noted(j *job) build.BuildInfo {
 }
 
 // runAndWrite runs the plan and writes the disks. A layer that turns out to be
-// damaged when it is read is made again, and the disks with it.
+// damaged when it is read is made again, and the disks with it; a few times, for
+// with a broken memory or disk there is always one.
 func (c *buildCommand) runAndWrite(ctx context.Context, e *build.Engine, j *job) (*build.Result, error) {
+	const rounds = 4
 	ran := 0
-	for {
+	for round := 1; ; round++ {
 		res, err := e.Run(ctx, j.plan, j.resolved)
-		if err == nil && len(c.out) > 0 {
+		writing := err == nil && len(c.out) > 0
+		if writing {
 			c.made, err = c.writeDisks(ctx, e, j, res)
 		}
 		if res != nil {
-			ran += res.Ran
+			ran = min(ran+res.Ran, planSteps(j.plan))
 			res.Ran = ran
 		}
-		if err == nil || ctx.Err() != nil {
+		switch {
+		case err == nil || ctx.Err() != nil:
 			return res, err
+		case round == rounds || writing && c.streams(): // what a reader has got cannot be taken back
+			return res, errors.Join(err, markDamaged(e.Store, err))
 		}
 		healed, herr := e.Heal(err)
 		if herr != nil || !healed {
 			return res, errors.Join(err, herr)
 		}
-		if slices.Contains(c.out, disk.StandardOutput) {
-			return res, err // part of the disk is written
-		}
 	}
+}
+
+// streams reports whether an output is read by somebody while it is written.
+func (c *buildCommand) streams() bool {
+	return slices.ContainsFunc(c.out, func(path string) bool {
+		st, err := os.Stat(path)
+		return path == disk.StandardOutput || err == nil && st.Mode()&(os.ModeNamedPipe|os.ModeCharDevice|os.ModeSocket) != 0
+	})
 }
 
 // engine is what runs the plan.

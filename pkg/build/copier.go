@@ -226,6 +226,19 @@ func (c *copier) attributes(dir int, base, full string, st fs.FileInfo, sys *sys
 }
 
 func copyXattrs(dst, src string) error {
+	return eachXattr(src, func(name string, value []byte) error {
+		if name == "security.selinux" || strings.HasPrefix(name, "user.overlay.") || strings.HasPrefix(name, "trusted.") {
+			return nil
+		}
+		if err := unix.Lsetxattr(dst, name, value, 0); err != nil {
+			return fmt.Errorf("attribute %s: %w", name, err)
+		}
+		return nil
+	})
+}
+
+// eachXattr calls f with each attribute of a file, in no order.
+func eachXattr(src string, f func(name string, value []byte) error) error {
 	buf := make([]byte, 64<<10)
 	list, get := unix.Llistxattr, unix.Lgetxattr
 	if strings.HasPrefix(src, "/proc/self/fd/") && !strings.Contains(src[len("/proc/self/fd/"):], "/") { // a link of procfs to what is meant
@@ -239,16 +252,13 @@ func copyXattrs(dst, src string) error {
 		return err
 	}
 	for name := range strings.SplitSeq(strings.TrimSuffix(string(buf[:n]), "\x00"), "\x00") {
-		if name == "security.selinux" || strings.HasPrefix(name, "user.overlay.") || strings.HasPrefix(name, "trusted.") {
-			continue
-		}
 		value := make([]byte, 64<<10)
 		k, err := get(src, name, value)
 		if err != nil {
 			return fmt.Errorf("attribute %s: %w", name, err)
 		}
-		if err := unix.Lsetxattr(dst, name, value[:k], 0); err != nil {
-			return fmt.Errorf("attribute %s: %w", name, err)
+		if err := f(name, value[:k]); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -264,6 +264,6 @@ func (c *copier) add(source sourcePath, dest string, into bool) error {
 		if err := c.one(full, path.Join(dest, rel), st); err != nil || c.check == nil {
 			return err
 		}
-		return c.check.file(strings.TrimPrefix(path.Join("/", source.inStage, rel), "/"), st, c.crc)
+		return c.check.file(strings.TrimPrefix(path.Join("/", source.inStage, rel), "/"), full, st, c.crc)
 	})
 }

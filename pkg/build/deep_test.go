@@ -6,7 +6,6 @@ package build
 
 import (
 	"io/fs"
-	"os"
 	"path"
 	"path/filepath"
 	"strings"
@@ -20,9 +19,6 @@ import (
 // A directory with more levels than there are descriptors is copied whole, hard
 // links at its end included, and has a digest.
 func TestCopyDeepDirectory(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("needs the superuser: copies keep owners")
-	}
 	const levels = 1500
 	src, dst := filepath.Join(t.TempDir(), "src"), t.TempDir()
 	at, err := unix.Open(filepath.Dir(src), unix.O_RDONLY|unix.O_DIRECTORY, 0)

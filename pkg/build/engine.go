@@ -52,6 +52,28 @@ type Engine struct {
 
 	relay  *debian.Relay   // of the Run under way; nil if the host has no passwords for apt
 	healed map[string]bool // layers that Heal has marked
+	made   keySet          // of steps that this Engine has run
+}
+
+// keySet is a set of keys for several goroutines. The zero value is empty.
+type keySet struct {
+	mu   sync.Mutex
+	keys map[string]bool
+}
+
+func (s *keySet) add(key string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.keys == nil {
+		s.keys = map[string]bool{}
+	}
+	s.keys[key] = true
+}
+
+func (s *keySet) has(key string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.keys[key]
 }
 
 // StageResult is a stage that is built.
@@ -204,7 +226,7 @@ func (e *Engine) event(ev Event) {
 
 // lookup returns what a step has left when its key is on record.
 func (e *Engine) lookup(key string) (state, bool, error) {
-	if e.NoCache {
+	if e.NoCache && !e.made.has(key) {
 		return state{}, false, nil
 	}
 	r, ok, err := e.Records.Lookup(key)

@@ -15,11 +15,18 @@ import (
 
 // Reads are the files and directories of this machine that building the targets
 // reads, as far as they are there: sources, images in layouts and archives,
-// keyrings, mirrors and git repositories.
-func (r *Resolver) Reads(d *decl.Declaration, targets []string) ([]disk.Input, error) {
+// keyrings, mirrors and git repositories. With a plan they are known by the names
+// that variables in paths stand for.
+func (r *Resolver) Reads(d *decl.Declaration, targets []string, p *Plan) ([]disk.Input, error) {
 	stages, err := order(d.Stages, targets)
 	if err != nil {
 		return nil, err
+	}
+	if p != nil {
+		stages = nil
+		for i := range p.Stages {
+			stages = append(stages, p.Stages[i].Stage)
+		}
 	}
 	var in []disk.Input
 	for _, s := range stages {

@@ -5,9 +5,11 @@
 package build
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 
+	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 )
@@ -21,8 +23,9 @@ type Forecast struct {
 	past      map[string]*Report
 }
 
-// Predict estimates from below: steps take what they took in the last build of
-// this declaration, bootstraps what their packages say, and other steps nothing.
+// Predict estimates from below: steps take what the same ones took in the last
+// build of this declaration, added files half of it, bootstraps what their
+// packages say, and other steps nothing.
 // Logs is the directory of builds' reports.
 func (h History) Predict(declaration string, p *Plan, res *Resolved, fetcher *debian.Fetcher, logs string) *Forecast {
 	f := &Forecast{Stages: map[string]int64{}, past: map[string]*Report{}}
@@ -37,8 +40,11 @@ func (h History) Predict(declaration string, p *Plan, res *Resolved, fetcher *de
 		for j, step := range s.Steps {
 			var n int64
 			switch {
-			case past != nil && j < len(past.Steps) && past.Steps[j].Kind == step.Kind:
+			case past != nil && j < len(past.Steps) && past.Steps[j].Kind == step.Kind && past.Steps[j].Text == step.Text:
 				n = past.Steps[j].Size
+				if step.Action != nil && step.Action.Kind != decl.Run {
+					n /= 2
+				}
 			case step.Kind == BootstrapKind && res.Debian[s.ID] != nil:
 				n = res.Debian[s.ID].InstalledSize()
 			}
@@ -76,27 +82,31 @@ func (f *Forecast) stage(h History, declaration, logs, id string) *StageReport {
 	return nil
 }
 
-// compressed is what compression leaves of a system's files at least, where no
-// earlier output tells.
-const compressed = 0.15
+// What of a stage's files gets to a disk at least, as they are and compressed.
+// Later layers replace files of earlier ones, and a squashfs is compressed itself.
+const (
+	plainShare      = 0.3
+	compressedShare = 0.1
+)
 
-// Output is what an output of the disk takes that is made from a stage: as much as
-// the one of that format did in the last build, or else what the stage's files are.
-func (f *Forecast) Output(format disk.Format, stage string) int64 {
+// Output is what an output of a disk takes: most of what the one of that format
+// did in the last build, or else a part of what the stage's files are.
+func (f *Forecast) Output(format disk.Format, k *decl.Disk) int64 {
+	stage := f.Stages[k.Stage]
 	if format.Plain() {
-		return f.Stages[stage]
+		return int64(plainShare * float64(stage))
 	}
 	for _, r := range f.past {
 		if r == nil {
 			continue
 		}
 		for _, o := range r.Outputs {
-			if o.Format == string(format) && o.Size > 0 {
-				return min(o.Size, f.Stages[stage])
+			if cmp.Or(o.Disk, r.Disk) == k.ID && o.Format == string(format) && o.Size > 0 {
+				return min(o.Size/10*8, stage)
 			}
 		}
 	}
-	return int64(compressed * float64(f.Stages[stage]))
+	return int64(compressedShare * float64(stage))
 }
 
 // Claims are what the build takes of the store and of the cache.
@@ -107,16 +117,16 @@ func (f *Forecast) Claims(store, cache string) []disk.Claim {
 	}
 }
 
-// OutputClaims are what the outputs of a disk take that is made from a stage.
-func (f *Forecast) OutputClaims(stage string, outs []disk.Output) []disk.Claim {
+// OutputClaims are what the outputs of a disk take.
+func (f *Forecast) OutputClaims(k *decl.Disk, outs []disk.Output) []disk.Claim {
 	var claims []disk.Claim
 	for _, o := range outs {
 		format, err := disk.FormatFor(string(o.Format), o.Path)
 		st, statErr := os.Stat(o.Path)
-		if err != nil || statErr == nil && !st.Mode().IsRegular() { // a device or a pipe
+		if err != nil || o.Path == disk.StandardOutput || statErr == nil && !st.Mode().IsRegular() { // a device or a pipe
 			continue
 		}
-		claims = append(claims, disk.Claim{What: "for " + o.Path, Path: o.Path, Bytes: f.Output(format, stage)})
+		claims = append(claims, disk.Claim{What: "for " + o.Path, Path: o.Path, Bytes: f.Output(format, k)})
 	}
 	return claims
 }

@@ -23,7 +23,7 @@ func TestPredict(t *testing.T) {
 	logs := filepath.Join(dir, "logs")
 	p := &Plan{Stages: []StagePlan{
 		{ID: "base", Stage: &decl.Stage{ID: "base"}, Steps: []StepPlan{{Kind: BootstrapKind, Key: "1"}}},
-		{ID: "top", Stage: &decl.Stage{ID: "top", Prestage: "base"}, Steps: []StepPlan{{Kind: "RUN", Key: "2"}, {Kind: "ADD", Key: "3"}}},
+		{ID: "top", Stage: &decl.Stage{ID: "top", Prestage: "base"}, Steps: []StepPlan{{Kind: "RUN", Text: "make", Key: "2"}, {Kind: "ADD", Text: "x /", Key: "3", Action: &decl.Action{Kind: decl.Add}}}},
 	}}
 	res := &Resolved{Debian: map[string]*debian.Resolution{"base": {Packages: []debian.Package{{Size: 300, Sum: "a", Installed: 1000}, {Size: 100, Sum: "b"}}}}}
 	f := &debian.Fetcher{Cache: dir}
@@ -36,22 +36,23 @@ func TestPredict(t *testing.T) {
 		return got
 	}
 	first := check("first build", 1100, 400, 1100, 1100)
-	if got := first.Output("vmdk", "top"); got != 165 {
-		t.Errorf("first VMDK: %d bytes, want 15 %% of 1100", got)
+	k := &decl.Disk{ID: "d", Stage: "top"}
+	if got := first.Output("vmdk", k); got != 110 {
+		t.Errorf("first VMDK: %d bytes, want 10 %% of 1100", got)
 	}
 	if err := h.Write("a.xml", p, "b1"); err != nil {
 		t.Fatal(err)
 	}
-	report := &Report{Schema: ReportSchema, BuildID: "b1", Stages: []StageReport{
+	report := &Report{Schema: ReportSchema, BuildID: "b1", Disk: "d", Stages: []StageReport{
 		{ID: "base", Status: Done, Steps: []StepReport{{Kind: BootstrapKind, Size: 900}}},
-		{ID: "top", Status: Done, Steps: []StepReport{{Kind: "RUN", Size: 5000}, {Kind: "ADD", Size: 70}}},
-	}, Outputs: []Output{{Format: "vmdk", Size: 1234}}}
+		{ID: "top", Status: Done, Steps: []StepReport{{Kind: "RUN", Text: "make", Size: 5000}, {Kind: "ADD", Text: "x /", Size: 140}}},
+	}, Outputs: []Output{{Format: "vmdk", Size: 1230}}}
 	if err := WriteReport(filepath.Join(logs, "b1"), report); err != nil {
 		t.Fatal(err)
 	}
 	again := check("from nothing once more", 900+5000+70, 400, 900, 5970)
-	for format, want := range map[disk.Format]int64{"vmdk": 1234, "raw": 5970, "qcow2": 5970, "ova": 895} {
-		if got := again.Output(format, "top"); got != want {
+	for format, want := range map[disk.Format]int64{"vmdk": 984, "raw": 1791, "qcow2": 1791, "ova": 597} {
+		if got := again.Output(format, k); got != want {
 			t.Errorf("%s: %d bytes, want %d", format, got, want)
 		}
 	}
@@ -59,4 +60,11 @@ func TestPredict(t *testing.T) {
 	check("one step", 70, 0, 900, 5970)
 	p.Stages[1].Steps[1].Cached = true
 	check("nothing", 0, 0, 900, 5970)
+	p.Stages[1].Steps[0].Text, p.Stages[1].Steps[0].Cached, p.Stages[1].Steps[1].Cached = "make less", false, false
+	smaller := check("another command", 70, 0, 900, 970)
+	for path, want := range map[string]int{"-": 0, filepath.Join(dir, "new.raw"): 1, "/dev/null": 0} {
+		if got := smaller.OutputClaims(k, []disk.Output{{Path: path, Format: "raw"}}); len(got) != want {
+			t.Errorf("claims of --out %s: %v", path, got)
+		}
+	}
 }

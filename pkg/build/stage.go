@@ -143,6 +143,7 @@ func (r *stageRun) record(s *StepPlan) error {
 	if err != nil {
 		return err
 	}
+	r.made.add(s.Key)
 	return r.Records.Put(layer.Record{Key: s.Key, Layer: r.state.Layer, Config: config, Created: r.Now()})
 }
 

@@ -7,9 +7,13 @@ package build
 import (
 	"context"
 	"io/fs"
+	"iter"
+	"os"
+	"slices"
 	"strings"
 	"syscall"
 
+	"github.com/carosio/carosbuild/pkg/disk/tree"
 	"github.com/carosio/carosbuild/pkg/layer"
 )
 
@@ -49,9 +53,9 @@ func newStageCheck(ctx context.Context, s *layer.Store, id string, paths []sourc
 	}
 }
 
-// file is called after a file was copied. crc is the CRC-32C of its content, nil
-// when that was not read.
-func (c *stageCheck) file(path string, st fs.FileInfo, crc *uint32) error {
+// file is called after a file was copied, which full leads to. crc is the
+// CRC-32C of its content, nil when that was not read.
+func (c *stageCheck) file(path, full string, st fs.FileInfo, crc *uint32) error {
 	w, ok := c.want[path]
 	if !ok {
 		return c.store.FindDamage(c.top, path, "was added")
@@ -59,13 +63,39 @@ func (c *stageCheck) file(path string, st fs.FileInfo, crc *uint32) error {
 	w.seen = true
 	c.want[path] = w
 	sys := st.Sys().(*syscall.Stat_t)
+	link := ""
+	if st.Mode()&fs.ModeSymlink != 0 {
+		var err error
+		if link, err = os.Readlink(full); err != nil {
+			return err
+		}
+	}
+	attrs, err := xattrsAt(full)
+	if err != nil {
+		return err
+	}
 	switch {
+	case link != w.sum.Link:
+		return c.store.FindDamage(c.top, path, "leads to "+link)
+	case layer.XattrSum(attrs) != w.sum.Xattrs:
+		return c.store.FindDamage(c.top, path, "has other attributes")
 	case sys.Mode != w.sum.Mode || sys.Uid != w.sum.UID || sys.Gid != w.sum.GID || st.Mode().IsRegular() && st.Size() != w.sum.Size:
 		return c.store.FindDamage(c.top, path, "has changed")
 	case crc != nil && st.Size() > 0 && *crc != w.sum.CRC:
 		return &layer.DamageError{Layer: w.layer, Path: path, What: "has another content than was stored"}
 	}
 	return nil
+}
+
+// xattrsAt are the attributes of a file, ascending by name.
+func xattrsAt(file string) (iter.Seq2[string, []byte], error) {
+	var all []tree.Xattr
+	err := eachXattr(file, func(name string, value []byte) error {
+		all = append(all, tree.Xattr{Name: name, Value: value})
+		return nil
+	})
+	slices.SortFunc(all, func(a, b tree.Xattr) int { return strings.Compare(a.Name, b.Name) })
+	return xattrsOf(&tree.Entry{Xattrs: all}), err
 }
 
 // complete is called when all was copied.

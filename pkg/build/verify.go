@@ -141,6 +141,5 @@ func (e *Engine) Heal(err error) (bool, error) {
 	for id := range again {
 		e.healed[id] = true
 	}
-	e.NoCache = false // what this run has made is not made twice
 	return len(again) > 0, nil
 }

@@ -42,7 +42,7 @@ func (e *SpaceError) Error() string {
 	} else if len(parts) == 1 {
 		detail = " (" + e.Claims[0].What + ")"
 	}
-	return fmt.Sprintf("the file system of %s has %s free, and at least %s%s are needed", e.Dir, mebibytes(e.Free), mebibytes(e.Need), detail)
+	return fmt.Sprintf("the file system of %s has %s free, and at least %s%s are needed", e.Dir, mebibytes(e.Free-1<<20+1), mebibytes(e.Need), detail)
 }
 
 // Unwrap makes it what a write would have ended with.
@@ -115,7 +115,7 @@ func freeAt(path string) (dir string, dev uint64, free int64, err error) {
 
 // leastRatio is a bound for what compression makes of a system's files: a
 // smaller part than any of the formats has left of one.
-const leastRatio = 0.1
+const leastRatio = 0.02
 
 // claims are what the outputs take at least: what is not compressed to the
 // block, the rest as much as it certainly does.

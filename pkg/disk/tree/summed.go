@@ -39,6 +39,7 @@ type summed struct {
 
 	mu     sync.Mutex
 	pieces *pieces // once a part has been read
+	failed bool    // no part of it is given any more
 }
 
 // pieces are what has been read of a content.
@@ -62,7 +63,7 @@ func (s *summed) ReadAt(p []byte, off int64) (int, error) {
 func (s *summed) add(p []byte, off int64) error {
 	if off == 0 && int64(len(p)) == s.size { // most files are read at once
 		if crc32.Checksum(p, castagnoli) != s.want {
-			return s.bad(s.path)
+			return s.fail()
 		}
 		return nil
 	}
@@ -73,16 +74,24 @@ func (s *summed) add(p []byte, off int64) error {
 		sum ^= shift(^piece, s.size-r.Off-r.Len)
 		n += r.Len
 	}
-	if n == 0 {
-		return nil
-	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.pieces.sum ^= sum
-	if s.pieces.left -= n; s.pieces.left == 0 && ^(s.pieces.sum^shift(^uint32(0), s.size)) != s.want {
-		return s.bad(s.path)
+	s.pieces.left -= n
+	wrong := s.failed || n > 0 && s.pieces.left == 0 && ^(s.pieces.sum^shift(^uint32(0), s.size)) != s.want
+	s.mu.Unlock()
+	if wrong {
+		return s.fail()
 	}
 	return nil
+}
+
+// fail is the error for a content that is not the right one, from now on: whoever
+// has ignored it once must not get the rest.
+func (s *summed) fail() error {
+	s.mu.Lock()
+	s.failed = true
+	s.mu.Unlock()
+	return s.bad(s.path)
 }
 
 // claim takes what has not been read yet out of a piece.

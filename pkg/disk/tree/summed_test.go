@@ -114,3 +114,28 @@ func BenchmarkSummed(b *testing.B) {
 type repeated []byte
 
 func (r repeated) ReadAt(p []byte, off int64) (int, error) { return copy(p, r), nil }
+
+// Whoever has passed over the error does not get the wrong content afterwards.
+func TestSummedStaysBad(t *testing.T) {
+	for _, first := range []int{1000, 400} { // at once, and in pieces
+		content := bytes.Repeat([]byte("x"), 1000)
+		e := Entry{Size: 1000, Content: bytes.NewReader(content)}
+		if err := Summed(&e, crc32.Checksum(content, castagnoli)^1, func(string) error { return errBad }); err != nil {
+			t.Fatal(err)
+		}
+		failed := 0
+		for at := 0; at < 1000; at += first {
+			if _, err := e.Content.ReadAt(make([]byte, min(first, 1000-at)), int64(at)); errors.Is(err, errBad) {
+				failed++
+			}
+		}
+		if failed != 1 {
+			t.Errorf("%d bytes at a time: %d errors, want 1", first, failed)
+		}
+		for _, at := range []int64{0, 300, 999} {
+			if _, err := e.Content.ReadAt(make([]byte, 1), at); !errors.Is(err, errBad) {
+				t.Errorf("afterwards, at %d: %v", at, err)
+			}
+		}
+	}
+}
