@@ -36,6 +36,7 @@ type buildCommand struct {
 	jobs      int
 	dryRun    bool
 	buildID   string
+	named     bool // the build id is the caller's
 	noCache   bool
 	update    bool
 	locked    bool // nothing but what is in the lock file
@@ -151,7 +152,7 @@ func (c *buildCommand) run(cmd *cobra.Command) error {
 	if c.checkoutOnly {
 		return c.checkout(ctx, ".")
 	}
-	named := c.buildID != ""
+	c.named = c.buildID != ""
 	if c.buildID = cleanBuildID(c.buildID); c.buildID == "" {
 		c.buildID = defaultBuildID(time.Now(), c.owner())
 	}
@@ -183,7 +184,7 @@ func (c *buildCommand) run(cmd *cobra.Command) error {
 	if err := c.checkOwner(j.store); err != nil {
 		return err
 	}
-	if len(j.disks) == 0 && !named && c.successTag == "" && j.plan.Complete() && !c.noCache { // outside of the namespaces: it is over in no time
+	if len(j.disks) == 0 && !c.named && c.successTag == "" && j.plan.Complete() && !c.noCache { // outside of the namespaces: it is over in no time
 		if names, ok := c.stored(j); ok {
 			return c.upToDate(j, names)
 		}
@@ -408,7 +409,7 @@ func (c *buildCommand) sourceDateEpoch() (*int64, error) {
 	}
 	n, err := strconv.ParseInt(v, 10, 64)
 	if err != nil || n < 0 {
-		return nil, usagef("SOURCE_DATE_EPOCH %q is no number of seconds since 1970", v)
+		return nil, usagef("SOURCE_DATE_EPOCH %q is not a number of seconds since 1970", v)
 	}
 	return &n, nil
 }
@@ -530,6 +531,6 @@ func (c *buildCommand) upToDate(j *job, names []string) error {
 			return err
 		}
 	}
-	fmt.Fprintf(c.stderr, "nothing to do: all %d steps of %d stages are stored\n", planSteps(j.plan), len(j.plan.Stages))
+	fmt.Fprintf(c.stderr, "nothing to do: all %s of %s are stored\n", plural(planSteps(j.plan), "step"), plural(len(j.plan.Stages), "stage"))
 	return nil
 }

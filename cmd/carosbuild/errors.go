@@ -15,6 +15,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/damage"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/runc"
+	"github.com/carosio/carosbuild/pkg/source/debian"
 	"github.com/carosio/carosbuild/pkg/source/git"
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
@@ -78,19 +79,31 @@ func (a *app) report(err error) int {
 // remoteHint is for git servers that do not answer.
 const remoteHint = "--remote NAME=URL takes a git remote from another server, or from a directory"
 
-// remedies are the hints that go with an error of a git server, a registry or
-// the store.
+// remedies prints the hints that go with an error.
 func remedies(w io.Writer, err error) {
-	if git.IsNetwork(err) {
-		hint(w, "remedy:", remoteHint)
-	}
-	if errors.Is(err, layer.ErrDamaged) {
-		hint(w, "remedy:", damageHint)
-	}
-	for _, r := range layer.Remedies(err) {
+	for _, r := range remediesOf(err) {
 		hint(w, "remedy:", r)
 	}
 }
+
+// remediesOf are the hints that go with an error of a git server, a mirror, a
+// registry or the store.
+func remediesOf(err error) []string {
+	var all []string
+	if git.IsNetwork(err) {
+		all = append(all, remoteHint)
+	}
+	if b, ok := errors.AsType[*build.BootstrapError](err); ok && debian.IsNetwork(b.Err) {
+		all = append(all, mirrorHint)
+	}
+	if errors.Is(err, layer.ErrDamaged) {
+		all = append(all, damageHint)
+	}
+	return append(all, layer.Remedies(err)...)
+}
+
+// mirrorHint is for mirrors that do not answer.
+const mirrorHint = "another mirror: " + debian.EnvMirror + "=URL, or mirror=\"URL\" in the <bootstrap>; or a proxy: http_proxy=URL"
 
 // damageHint is for what is damaged in the store. A build heals all that its
 // declaration has made.

@@ -16,7 +16,6 @@ import (
 	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/runc"
-	"github.com/carosio/carosbuild/pkg/source/git"
 )
 
 func (a *app) asJSON() bool { return a.progress == "json" }
@@ -92,6 +91,9 @@ func (a *app) reportJSON(err error) int {
 		}
 	default:
 		text, hint, _ := strings.Cut(err.Error(), "remedy:")
+		if all := remediesOf(err); hint == "" {
+			hint = strings.Join(all, "; ")
+		}
 		a.event(jsonEvent{Event: build.Event{Kind: errorEvent, Text: strings.TrimSpace(text)}, Hint: strings.TrimSpace(hint)})
 	}
 	return status
@@ -120,8 +122,8 @@ func stepEvent(s *build.StepError) jsonEvent {
 	switch {
 	case errors.As(s.Err, &host):
 		e.Hint = host.Cure
-	case git.IsNetwork(s.Err):
-		e.Hint = remoteHint
+	default:
+		e.Hint = strings.Join(remediesOf(s.Err), "; ")
 	}
 	return e
 }

@@ -33,9 +33,15 @@ func (c *buildCommand) build(ctx context.Context, j *job, view display) (err err
 	if err != nil {
 		return err
 	}
-	if err := c.builds(j.store).Write(c.buildID, c.noted(j)); err != nil {
+	if c.named {
+		err = c.builds(j.store).Write(c.buildID, c.noted(j))
+	} else {
+		c.buildID, err = c.builds(j.store).Claim(c.buildID, c.noted(j)) // two may begin within a second
+	}
+	if err != nil {
 		return err
 	}
+	e.BuildID = c.buildID
 	if err := c.history(j).Write(c.historyName(), j.plan, c.buildID); err != nil { // it explains, and decides nothing
 		view.show(build.Event{Time: time.Now(), Kind: build.Note, Text: err.Error()})
 	}

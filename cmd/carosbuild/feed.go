@@ -115,7 +115,7 @@ func (x *feedIndex) index(a *app) (feed.Index, error) {
 	if s := a.getenv("SOURCE_DATE_EPOCH"); s != "" {
 		n, err := strconv.ParseInt(s, 10, 64)
 		if err != nil {
-			return feed.Index{}, usagef("SOURCE_DATE_EPOCH %q is no number of seconds", s)
+			return feed.Index{}, usagef("SOURCE_DATE_EPOCH %q is not a number of seconds", s)
 		}
 		date = time.Unix(n, 0)
 	}

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -60,7 +61,7 @@ func withDisk(path string, f func(d *inspect.Disk) error) (err error) {
 	}
 	if err := f(d); err != nil {
 		var inner innerExit
-		if errors.As(err, &inner) {
+		if errors.As(err, &inner) || strings.HasPrefix(err.Error(), "inspect ") { // another disk's
 			return err
 		}
 		return fmt.Errorf("inspect %s: %w", path, err)

@@ -106,7 +106,7 @@ func (c *buildCommand) printWhy(j *job) error {
 	for i, p := range j.disks {
 		what += []string{" for disk ", ", "}[min(i, 1)] + p.disk.ID
 	}
-	_, err := fmt.Fprintf(c.stdout, "nothing would run%s: all %d steps of %d stages are stored\n", what, steps, len(j.plan.Stages))
+	_, err := fmt.Fprintf(c.stdout, "nothing would run%s: all %s of %s are stored\n", what, plural(steps, "step"), plural(len(j.plan.Stages), "stage"))
 	return err
 }
 

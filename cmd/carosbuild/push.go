@@ -141,6 +141,9 @@ func pushCommand(a *app) *cobra.Command {
 		Example:           "  carosbuild push 2026-11-23-101500-me:020-caros registry.example.org/caros/base:1",
 		Args:              exactly(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkDestination(args[1]); err != nil {
+				return err
+			}
 			return a.transfer(cmd, args[0], compression, func(ctx context.Context, s *layer.Store, r layer.Registry, image string, o layer.PushOptions) error {
 				h, err := s.Push(ctx, r, image, args[1], o)
 				if err == nil {
@@ -153,6 +156,21 @@ func pushCommand(a *app) *cobra.Command {
 	cmd.Flags().StringVar(&compression, "compression", string(layer.Gzip), "of the layers: gzip or zstd")
 	a.foreignFlag(cmd)
 	return cmd
+}
+
+// checkDestination refuses what would go to a public registry for want of a name.
+func checkDestination(to string) error {
+	name := strings.TrimPrefix(to, "docker://")
+	registry, repository, _ := strings.Cut(name, "/")
+	switch {
+	case strings.HasPrefix(name, "https://"), strings.HasPrefix(name, "http://"):
+		return usagef("push to %q: leave out the %s", to, name[:strings.Index(name, "//")+2])
+	case repository == "":
+		return usagef("push to %q: that is a registry, or a repository, alone: want REGISTRY/REPOSITORY[:TAG]", to)
+	case !strings.ContainsAny(registry, ".:") && registry != "localhost":
+		return usagef("push to %q: that names no registry; docker.io/%s is the public one", to, name)
+	}
+	return nil
 }
 
 func exportCommand(a *app) *cobra.Command {

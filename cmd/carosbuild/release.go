@@ -95,7 +95,7 @@ func (c *releaseCommand) check() error {
 	if s := c.getenv("SOURCE_DATE_EPOCH"); s != "" {
 		n, err := strconv.ParseInt(s, 10, 64)
 		if err != nil {
-			return usagef("SOURCE_DATE_EPOCH %q is no number of seconds", s)
+			return usagef("SOURCE_DATE_EPOCH %q is not a number of seconds", s)
 		}
 		c.date = time.Unix(n, 0).UTC()
 	}

@@ -73,6 +73,24 @@ func (b Builds) Write(id string, info BuildInfo) error {
 	return nil
 }
 
+// Claim notes a build under an id that no other build has: the wanted one, or that
+// with a number behind it. It returns the id.
+func (b Builds) Claim(wanted string, info BuildInfo) (string, error) {
+	if err := os.MkdirAll(b.Dir, 0o700); err != nil {
+		return "", fmt.Errorf("note build %s: %w", wanted, err)
+	}
+	for n, id := 2, wanted; ; n++ {
+		f, err := os.OpenFile(b.path(id), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if err == nil {
+			return id, errors.Join(f.Close(), b.Write(id, info))
+		}
+		if !errors.Is(err, fs.ErrExist) {
+			return "", fmt.Errorf("note build %s: %w", id, err)
+		}
+		id = fmt.Sprintf("%s-%d", wanted, n)
+	}
+}
+
 // Use notes that somebody has use for a build now. One that nobody has noted
 // stays so.
 func (b Builds) Use(id string, now time.Time) error {

@@ -165,7 +165,7 @@ func differences(then, now []Ingredient) []string {
 			out = append(out, g.Name+" is new")
 		case old != g.Value && len(g.Files) > 0 && len(files[g.Name]) > 0:
 			out = append(out, fileChanges(strings.TrimPrefix(g.Name, filePrefix), files[g.Name], g.Files)...)
-		case old != g.Value && telling(old):
+		case old != g.Value && telling(old) && quoted(old) != "...":
 			out = append(out, fmt.Sprintf("%s was %s", g.Name, quoted(old)))
 		case old != g.Value:
 			out = append(out, g.Name+" changed")

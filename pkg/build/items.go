@@ -120,7 +120,7 @@ func (c *composer) copyItem(ctx context.Context, b *tree.Builder, stage string, 
 func (c *composer) loader(b *tree.Builder, it *decl.Item) error {
 	timeout, err := strconv.Atoi(orDefault(it.Timeout, "0"))
 	if err != nil {
-		return fmt.Errorf("timeout %q is no number of seconds", it.Timeout)
+		return fmt.Errorf("timeout %q is not a number of seconds", it.Timeout)
 	}
 	m := grub.Menu{
 		Title: orDefault(it.Title, c.disk.ID), Kernel: orDefault(it.Kernel, "/vmlinuz"), Initrd: orDefault(it.Initrd, "/initrd.img"),
@@ -168,7 +168,7 @@ func (c *composer) initrd(ctx context.Context, stage string, it *decl.Item, kern
 func (c *composer) extlinux(b *tree.Builder, it *decl.Item) error {
 	timeout, err := strconv.Atoi(orDefault(it.Timeout, "0"))
 	if err != nil {
-		return fmt.Errorf("timeout %q is no number of seconds", it.Timeout)
+		return fmt.Errorf("timeout %q is not a number of seconds", it.Timeout)
 	}
 	text, err := uboot.Extlinux(uboot.Entry{
 		Label: c.disk.ID, Title: it.Title, Linux: it.Kernel, Initrd: it.Initrd, FDT: it.FDT, Append: it.Cmdline, Timeout: 10 * timeout,

@@ -87,6 +87,17 @@ func (r *Resolver) bootstrap(ctx context.Context, s *decl.Stage, out *Resolved) 
 	return nil
 }
 
+// BootstrapError is about the packages of a stage.
+type BootstrapError struct {
+	Stage, Suite string
+	Err          error
+}
+
+func (e *BootstrapError) Error() string {
+	return fmt.Sprintf("stage %s: bootstrap %s: %v", e.Stage, e.Suite, e.Err)
+}
+func (e *BootstrapError) Unwrap() error { return e.Err }
+
 // bootstrapPin is where it is noted what a bootstrap came to on this host.
 func (r *Resolver) bootstrapPin(want debian.Bootstrap) string {
 	fields := []string{
@@ -111,7 +122,7 @@ func (r *Resolver) mistakes(s *decl.Stage, err error) error {
 	ms := debian.AsMistakes(err)
 	if ms == nil {
 		if err != nil {
-			err = fmt.Errorf("stage %s: bootstrap %s: %w", s.ID, s.Bootstrap.Suite, err)
+			err = &BootstrapError{s.ID, s.Bootstrap.Suite, err}
 		}
 		return err
 	}

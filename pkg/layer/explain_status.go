@@ -87,7 +87,7 @@ func (s *session) tags(ctx context.Context) string {
 	if len(page.Tags) > most {
 		shown += " and more"
 	}
-	return "it has " + shown
+	return "tags there: " + shown
 }
 
 // common is the length of what two names begin with.

@@ -317,7 +317,7 @@ func TestMissingTag(t *testing.T) {
 	defer srv.Close()
 	host := strings.TrimPrefix(srv.URL, "http://")
 	_, err := Registry{}.Resolve(t.Context(), host+"/a:bookwrom", "")
-	checkMessage(t, Registry{}, err, host+"/a has no tag bookwrom (404 Not Found)", "it has bookworm-20261101, bookworm, 1, 2, 3, 4, 5, 6 and more")
+	checkMessage(t, Registry{}, err, host+"/a has no tag bookwrom (404 Not Found)", "tags there: bookworm-20261101, bookworm, 1, 2, 3, 4, 5, 6 and more")
 }
 
 // What is said while waiting has no signed addresses in it, nor pages of others.

@@ -51,7 +51,7 @@ func parseReference(ref string) (reference, error) {
 	}
 	name := strings.TrimPrefix(ref, "docker://")
 	if name == "" || strings.ContainsAny(name, " \t\n") || strings.HasPrefix(name, "-") {
-		return reference{}, fmt.Errorf("%q is no image reference", ref)
+		return reference{}, fmt.Errorf("%q is not an image reference", ref)
 	}
 	return reference{name: name}, nil
 }

@@ -86,7 +86,7 @@ func (s settings) sources(n string) ([]source, error) {
 func (s settings) target(n string) (source, error) {
 	named, err := dockerref.ParseNormalizedNamed(n)
 	if err != nil {
-		return source{}, fmt.Errorf("%q is no image reference: %w", n, err)
+		return source{}, fmt.Errorf("%q is not an image reference: %w", n, err)
 	}
 	reg, err := s.find(named.Name())
 	if err != nil || reg == nil {
@@ -118,7 +118,7 @@ func (s settings) fullNames(n string) ([]dockerref.Named, error) {
 	full := func(n string) (dockerref.Named, error) {
 		named, err := dockerref.ParseNormalizedNamed(n)
 		if err != nil {
-			return nil, fmt.Errorf("%q is no image reference: %w", n, err)
+			return nil, fmt.Errorf("%q is not an image reference: %w", n, err)
 		}
 		return dockerref.TagNameOnly(named), nil
 	}

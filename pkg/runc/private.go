@@ -41,7 +41,7 @@ func Private(dir string) error {
 	return nil
 }
 
-const privateCure = "set HOME, or XDG_CACHE_HOME, XDG_STATE_HOME and XDG_DATA_HOME, to folders of your own on a file system with permissions"
+const privateCure = "set HOME, or XDG_CACHE_HOME, XDG_STATE_HOME and XDG_DATA_HOME, to folders that you own, on a file system that keeps owners and modes"
 
 // Confine makes dir a mount of its own in this namespace, on which set-user-ID
 // programs and device nodes have no effect. Steps are not affected: they have

@@ -47,6 +47,12 @@ func FindRuntime(name, state string) (*Runtime, error) {
 			}
 		}
 	}
+	if name != "" {
+		return nil, &HostError{
+			Tried: fmt.Sprintf("the OCI runtime %q that was asked for is not installed", name),
+			Cure:  "leave out --runtime and CAROSBUILD_RUNTIME: runc is taken then, or crun",
+		}
+	}
 	return nil, &HostError{
 		Tried: fmt.Sprintf("no OCI runtime found (looked for %v)", candidates),
 		Cure:  "as an administrator: apt-get install runc",
