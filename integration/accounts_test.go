@@ -72,14 +72,28 @@ func TestOtherAccounts(t *testing.T) {
 func TestDirectoryOfAnotherAccount(t *testing.T) {
 	w := newWorld(t)
 	w.file(t, "a.xml", `<redo>`+base(t)+`</redo>`)
-	cache := filepath.Join(w.dir, "home/.cache/carosbuild")
-	if err := os.MkdirAll(cache, 0o777); err != nil {
-		t.Fatal(err)
+	for _, place := range []string{"home/.cache/carosbuild", "home/.cache", "graph", "home/.local/share"} {
+		dir := filepath.Join(w.dir, place)
+		if place == "graph" || place == "home/.local/share" { // where the superuser's, and another account's store is
+			if (place == "graph") != (os.Getuid() == 0) {
+				continue
+			}
+		}
+		if err := os.MkdirAll(filepath.Join(dir, "carosbuild"), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		give := asBuilder("chown", "1:1", dir)
+		w.ok(t, give[0], give[1:]...)
+		open := asBuilder("chmod", "777", dir)
+		w.ok(t, open[0], open[1:]...)
+		if r := w.carosbuild(t, "a.xml"); r.status != 4 || !strings.Contains(r.stderr, "belongs to another account") || !strings.Contains(r.stderr, "remedy: ") {
+			t.Errorf("%s: status %d:\n%s", place, r.status, r.stderr)
+		}
+		back := asBuilder("chown", "-R", "0:0", dir)
+		w.ok(t, back[0], back[1:]...)
 	}
-	give := asBuilder("chown", "1:1", cache)
-	w.ok(t, give[0], give[1:]...)
-	if r := w.carosbuild(t, "a.xml"); r.status != 4 || !strings.Contains(r.stderr, "belongs to another account") || !strings.Contains(r.stderr, "remedy: ") {
-		t.Errorf("status %d:\n%s", r.status, r.stderr)
+	if r := w.carosbuild(t, "a.xml"); r.status != 0 {
+		t.Errorf("with directories of its own: status %d:\n%s", r.status, r.stderr)
 	}
 }
 

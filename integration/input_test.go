@@ -47,7 +47,7 @@ func TestBadInput(t *testing.T) {
 			"failed step", `<redo>` + b + `<buildstage id="a"><prestage>base</prestage><action>RUN echo some words; exit 7</action></buildstage></redo>`, 1,
 			[]string{"a.xml:1:", "exit status 7", "| some words", "full log:", "carosbuild shell", ":a-failure"},
 		},
-		{"FAT file too large", disk(`<partition name="p" fs="fat32" size="6G"><copy from="/sparse" to="/sparse"/></partition>`), 1, []string{"a.xml:1:", "/sparse", "4 GiB"}},
+		{"FAT file too large", disk(`<partition name="p" fs="fat32" size="6G"><copy from="/sparse" to="/sparse"/></partition>`), 1, []string{`partition "p"`, "/sparse", "4 GiB"}},
 		{"content too large", disk(`<partition name="p" fs="ext4" size="32M" path="/"/>`), 3, []string{"a.xml:1:", "p", "needs"}},
 		{"overlap", disk(`<partition name="p" fs="ext4" start="1M" size="512M" path="/"/><partition name="q" fs="fat32" start="100M" size="64M"><copy from="/bin/busybox" to="/b"/></partition>`), 3, []string{"a.xml:1:", "p", "q", "overlap"}},
 		{"too large for the disk", disk(`<partition name="p" fs="ext4" size="9G" path="/"/>`), 3, []string{"a.xml:1:", "p"}},

@@ -197,6 +197,11 @@ func (c *buildCommand) run(cmd *cobra.Command) error {
 			view.show(build.Event{Time: time.Now(), Kind: build.Note, Text: note})
 		}
 	}
+	if !runc.Inside(c.getenv) {
+		if err := ownPlaces(j.store); err != nil {
+			return err
+		}
+	}
 	inside, err := c.inside(cmd, false)
 	switch {
 	case err != nil:

@@ -95,6 +95,9 @@ func readBase(src decl.Source, name, cache string) (decl.Source, error) {
 	if !filepath.IsAbs(name) {
 		path = filepath.Join(filepath.Dir(src.Name), name)
 	}
+	if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() { // a pipe would be waited for
+		return decl.Source{}, fmt.Errorf("%s is not a regular file", path)
+	}
 	base, err := readFile(path)
 	if err == nil && !beginsAsXML(base.Data) { // whose lines a message would show
 		return decl.Source{}, fmt.Errorf("%s is not a declaration: it does not begin with <", path)

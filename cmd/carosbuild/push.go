@@ -50,10 +50,8 @@ func (a *app) openStore(ctx context.Context, p layer.Paths, d dirs) (*layer.Stor
 // shut sees to it that the store can be where it is to be, and keeps what steps have left in the store and in caches from having any
 // effect outside of steps: for other accounts, and in this namespace.
 func (a *app) shut(p layer.Paths, d dirs) error {
-	for _, dir := range []string{p.GraphRoot, p.RunRoot} {
-		if err := runc.Private(dir); err != nil {
-			return err
-		}
+	if err := ownPlaces(p); err != nil {
+		return err
 	}
 	if err := a.settle(p); err != nil {
 		return err
@@ -66,11 +64,31 @@ func (a *app) shut(p layer.Paths, d dirs) error {
 	return nil
 }
 
+// ownPlaces takes the store's directories out of reach of other accounts. Only
+// outside of the namespaces it can be seen whose the ones above them are.
+func ownPlaces(p layer.Paths) error {
+	for _, dir := range []string{p.GraphRoot, p.RunRoot} {
+		if err := runc.Private(dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // withStore opens the store inside the namespaces for f.
 func (a *app) withStore(cmd *cobra.Command, foreground bool, f func(ctx context.Context, s *layer.Store, p layer.Paths, d dirs) error) error {
 	d, err := a.dirs()
 	if err != nil {
 		return err
+	}
+	if !runc.Inside(a.getenv) {
+		p, err := layer.PodmanPaths(a.getenv, a.account().UID)
+		if err == nil {
+			err = ownPlaces(p)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	if inside, err := a.inside(cmd, foreground); err != nil || !inside {
 		return err

@@ -92,6 +92,9 @@ func (g *guard) check(req *http.Request) (first *http.Request, err error) {
 }
 
 func isInner(host string) bool {
+	if name := strings.TrimSuffix(strings.ToLower(host), "."); name == "localhost" || strings.HasSuffix(name, ".localhost") {
+		return true
+	}
 	ip := net.ParseIP(host)
 	return ip != nil && (ip.IsPrivate() || ip.IsLoopback() || ip.IsLinkLocalUnicast() || ip.IsUnspecified())
 }

@@ -57,7 +57,13 @@ func checkPage(first *http.Request, res *http.Response) error {
 func checkDocument(doc []byte) error {
 	text := strings.TrimSpace(string(doc[:min(len(doc), 4<<10)]))
 	if strings.HasPrefix(text, "{") {
-		return nil
+		var m struct {
+			SchemaVersion int `json:"schemaVersion"`
+		}
+		if json.Unmarshal(doc, &m) == nil && m.SchemaVersion == 2 {
+			return nil
+		}
+		return errors.New("its manifest is not of schemaVersion 2")
 	}
 	if strings.HasPrefix(text, "<") {
 		return &pageError{"its manifest", pageTitle(text)}

@@ -86,6 +86,10 @@ func defaultPaths(env func(string) string, uid int) (Paths, error) {
 		run = "/run/user/" + strconv.Itoa(uid)
 		if _, err := os.Stat(run); err != nil {
 			run = filepath.Join(os.TempDir(), "podman-run-"+strconv.Itoa(uid))
+			var st unix.Stat_t // anybody can make one of that name
+			if unix.Lstat(run, &st) != nil || st.Mode != unix.S_IFDIR|0o700 || int(st.Uid) != os.Geteuid() {
+				run = filepath.Join(data, "carosbuild", "run")
+			}
 		}
 	}
 	return Paths{GraphRoot: filepath.Join(data, "containers", "storage"), RunRoot: filepath.Join(run, "containers")}, nil

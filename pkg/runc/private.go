@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
@@ -15,10 +16,14 @@ import (
 // Private makes dir where it is missing and takes it out of reach of other
 // accounts: below it are files that steps have made, set-user-ID programs among
 // them, which belong to the caller on the host. A directory of somebody else's
-// is refused, for its owner can replace whatever is in it. Errors are HostErrors.
+// is refused, and one in such a directory, for its owner can replace whatever is
+// in it. Errors are HostErrors.
 func Private(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return &HostError{Tried: "make a directory for carosbuild's files", Err: err, Cure: privateCure}
+	}
+	if err := checkAncestors(dir); err != nil {
+		return err
 	}
 	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -40,6 +45,34 @@ func Private(dir string) error {
 	}
 	return nil
 }
+
+// checkAncestors refuses a directory that another account than the superuser
+// could exchange, by whatever links it is named. In a user namespace owners of
+// the outside have no number.
+func checkAncestors(dir string) error {
+	real, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return &HostError{Tried: "look at " + dir, Err: err}
+	}
+	for _, start := range []string{filepath.Clean(dir), real} {
+		for at := filepath.Dir(start); ; at = filepath.Dir(at) {
+			var st unix.Stat_t
+			if err := unix.Lstat(at, &st); err != nil {
+				return &HostError{Tried: "look at " + at, Err: err}
+			}
+			if owner := int(st.Uid); owner != 0 && owner != os.Geteuid() && owner != overflowID {
+				return &HostError{Tried: fmt.Sprintf("%s is in %s, which belongs to another account (uid %d)", dir, at, owner), Cure: privateCure}
+			}
+			if at == filepath.Dir(at) {
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// overflowID is how owners without a number are shown.
+const overflowID = 65534
 
 const privateCure = "set HOME, or XDG_CACHE_HOME, XDG_STATE_HOME and XDG_DATA_HOME, to folders that you own, on a file system that keeps owners and modes"
 

@@ -393,4 +393,17 @@ func TestPrivate(t *testing.T) {
 	if err := Private(foreign); !IsHostError(err) || !strings.Contains(err.Error(), "another account") {
 		t.Errorf("a directory of another account: %v", err)
 	}
+	if os.Getuid() != 0 {
+		return // others' directories that an ordinary user can write in have to be made
+	}
+	ours := filepath.Join(foreign, "ours")
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(foreign, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{ours, filepath.Join(link, "ours")} {
+		if err := Private(dir); !IsHostError(err) || !strings.Contains(err.Error(), "belongs to another account") {
+			t.Errorf("%s, in a directory of another account: %v", dir, err)
+		}
+	}
 }

@@ -56,7 +56,7 @@ func Text(s string) string {
 // Defuse breaks up what GitHub Actions, Azure Pipelines and TeamCity take for
 // a command in a log: "::" where a line begins, "##[" and "##name[" anywhere.
 func Defuse(line string) string {
-	if rest := strings.TrimLeft(line, " \t"); strings.HasPrefix(rest, "::") {
+	if rest := strings.TrimLeftFunc(line, unicode.IsSpace); strings.HasPrefix(rest, "::") {
 		line = line[:len(line)-len(rest)] + ": " + rest[1:]
 	}
 	for from := 0; ; {

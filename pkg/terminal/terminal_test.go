@@ -103,3 +103,13 @@ func FuzzText(f *testing.F) {
 		}
 	})
 }
+
+// A runner trims any white space before it looks for a command.
+func TestCommandsBehindBlanks(t *testing.T) {
+	for _, blank := range []string{"", " ", "\t", "\u00a0", "\u2003", "\u3000", " \u00a0 "} {
+		line := Line(blank + "::set-output name=x::y")
+		if strings.HasPrefix(strings.TrimSpace(line), "::") {
+			t.Errorf("%q: %q", blank, line)
+		}
+	}
+}

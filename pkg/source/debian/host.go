@@ -179,7 +179,20 @@ func (h *Host) addKeyrings(root string) {
 // HTTPClient makes the client that goes through h's proxies and knows its
 // passwords. It reads file:// addresses too. Bodies arrive as the server holds
 // them, so that ranges and hashes mean what they say.
-func (h Host) HTTPClient() *http.Client { return &http.Client{Transport: h.transport()} }
+func (h Host) HTTPClient() *http.Client {
+	return &http.Client{Transport: h.transport(), CheckRedirect: checkRedirect}
+}
+
+// checkRedirect keeps a mirror of the network from naming files of this machine.
+func checkRedirect(q *http.Request, via []*http.Request) error {
+	switch {
+	case len(via) >= 10:
+		return errors.New("more than ten redirects")
+	case q.URL.Scheme != "http" && q.URL.Scheme != "https":
+		return fmt.Errorf("a redirect to %s", q.URL.Redacted())
+	}
+	return nil
+}
 
 func (h Host) transport() http.RoundTripper {
 	t := &http.Transport{

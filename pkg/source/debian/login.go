@@ -62,8 +62,13 @@ func (l login) covers(u *url.URL) bool {
 	return l.scheme == u.Scheme && l.host == strings.ToLower(u.Host) && below(u.Path, l.path)
 }
 
-// below says whether a path is dir or in it.
+// below says whether a path is dir or in it. One that goes up leads anywhere.
 func below(path, dir string) bool {
+	for name := range strings.SplitSeq(path, "/") {
+		if name == "." || name == ".." {
+			return false
+		}
+	}
 	dir = strings.TrimRight(dir, "/")
 	return path == dir || strings.HasPrefix(path, dir+"/")
 }

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/ProtonMail/go-crypto/openpgp"
 	"github.com/ProtonMail/go-crypto/openpgp/armor"
 	"github.com/ProtonMail/go-crypto/openpgp/clearsign"
@@ -24,7 +26,7 @@ import (
 func readKeyring(paths []string) (openpgp.EntityList, error) {
 	var all openpgp.EntityList
 	for _, p := range paths {
-		data, err := os.ReadFile(p)
+		data, err := readRegular(p, 16<<20)
 		if err != nil {
 			return nil, fmt.Errorf("read keyring: %w", err)
 		}
@@ -39,6 +41,26 @@ func readKeyring(paths []string) (openpgp.EntityList, error) {
 		all = append(all, keys...)
 	}
 	return all, nil
+}
+
+// readRegular reads a regular file of at most limit bytes. A declaration may
+// name anything: a pipe that nobody writes to, a device without an end.
+func readRegular(name string, limit int64) ([]byte, error) {
+	f, err := os.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, err
+	case !st.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is not a regular file", name)
+	case st.Size() > limit:
+		return nil, fmt.Errorf("%s has more than %d bytes", name, limit)
+	}
+	return io.ReadAll(io.LimitReader(f, limit))
 }
 
 // verifyClearsigned returns the text of a cleartext-signed message if at least

@@ -130,6 +130,10 @@ var hopHeaders = []string{"Connection", "Keep-Alive", "Proxy-Authorization", "Pr
 // forward passes one request on: to the mirror that has a password, or to the
 // proxy that has one. Anything else a step reaches by itself.
 func (r *Relay) forward(w http.ResponseWriter, q *http.Request) error {
+	// Others could give the password back (TRACE), or write (PUT).
+	if q.Method != http.MethodGet && q.Method != http.MethodHead {
+		return fmt.Errorf("%s is not what apt asks of a mirror", q.Method)
+	}
 	out := q.Clone(q.Context())
 	out.RequestURI = ""
 	for _, name := range hopHeaders {

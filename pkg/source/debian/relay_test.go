@@ -21,6 +21,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"golang.org/x/sys/unix"
 )
 
 const secret = "s3cr3t"
@@ -305,5 +307,67 @@ func TestStepsGetNoPassword(t *testing.T) {
 				t.Errorf("left out is %v", c.h.Withheld())
 			}
 		})
+	}
+}
+
+// A step can neither have the password given back nor use it for more than apt
+// does.
+func TestRelayOnlyReads(t *testing.T) {
+	var seen []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		seen = append(seen, q.Method+" "+q.URL.Path)
+		fmt.Fprint(w, q.Header.Get("Authorization")) // as a server does that is asked to trace
+	}))
+	t.Cleanup(server.Close)
+	host := strings.TrimPrefix(server.URL, "http://")
+	r := startRelay(t, Host{logins: []login{{"http", host, "/debian", url.UserPassword("u", secret)}}})
+	proxy, err := url.Parse(r.Address())
+	must(t, err)
+	client := &http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(proxy)}}
+	for _, tt := range []struct {
+		method, path string
+		passes       bool
+	}{
+		{"GET", "/debian/x", true},
+		{"TRACE", "/debian/x", false},
+		{"PUT", "/debian/x", false},
+		{"DELETE", "/debian/x", false},
+		{"GET", "/debian/../private/y", false},
+		{"GET", "/debian/%2e%2e/private/z", false},
+	} {
+		seen = nil
+		q, err := http.NewRequestWithContext(t.Context(), tt.method, server.URL+tt.path, http.NoBody)
+		must(t, err)
+		q.URL.RawPath = tt.path
+		answer, err := client.Do(q)
+		must(t, err)
+		body, err := io.ReadAll(answer.Body)
+		must(t, err)
+		answer.Body.Close()
+		if (len(seen) == 1) != tt.passes || !tt.passes && strings.Contains(string(body), "Basic") {
+			t.Errorf("%s %s: the mirror saw %q, the step got %q", tt.method, tt.path, seen, body)
+		}
+	}
+}
+
+// What a mirror of the network redirects to is a mirror, not a file of this host.
+func TestNoRedirectToFiles(t *testing.T) {
+	server := httptest.NewServer(http.RedirectHandler("file:///etc/hostname", http.StatusFound))
+	t.Cleanup(server.Close)
+	q, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, http.NoBody)
+	must(t, err)
+	if answer, err := (Host{}).HTTPClient().Do(q); err == nil || !strings.Contains(err.Error(), "redirect to file:///etc/hostname") {
+		t.Errorf("got %v, %v", answer, err)
+	}
+}
+
+// A declaration may name anything as its keyring.
+func TestKeyringIsARegularFile(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	must(t, unix.Mkfifo(pipe, 0o600))
+	for _, name := range []string{"/dev/zero", pipe, t.TempDir()} {
+		if _, err := readKeyring([]string{name}); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
