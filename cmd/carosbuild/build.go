@@ -32,7 +32,7 @@ type buildCommand struct {
 	diskFlags
 	made      []*build.DiskImage // disks that were written
 	level     int                // of compression
-	target    string
+	wanted    []string           // stages to build, instead of a disk
 	jobs      int
 	dryRun    bool
 	buildID   string
@@ -106,7 +106,7 @@ func (c *buildCommand) verifyFlags(cmd *cobra.Command) {
 // planFlags are those that decide what a plan looks like.
 func (c *buildCommand) planFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVarP(&c.target, "target", "t", "", "build up to this stage, no disk")
+	f.StringArrayVarP(&c.wanted, "target", "t", nil, "build up to this stage, no disk; may be repeated")
 	c.diskFlags.add(f)
 	f.BoolVar(&c.update, "update", false, "resolve suites and image tags anew instead of as pinned by an earlier build")
 	f.BoolVar(&c.locked, "locked", false, "take nothing but what the lock file has (see carosbuild lock)")
@@ -421,7 +421,7 @@ func (c *buildCommand) sourceDateEpoch() (*int64, error) {
 
 // chooseDisks are the disks that the flags ask for, none for stages only.
 func (c *buildCommand) chooseDisks(d *decl.Declaration) ([]diskOutputs, error) {
-	if c.target != "" {
+	if len(c.wanted) > 0 {
 		if len(c.out) > 0 {
 			return nil, usagef("--target builds stages only: it does not go with --out")
 		}
@@ -447,11 +447,17 @@ func (c *buildCommand) chooseDisks(d *decl.Declaration) ([]diskOutputs, error) {
 // targets are the stages to build: the one asked for, those of the disk, or
 // all that no other stage needs.
 func (c *buildCommand) targets(j *job) ([]string, error) {
-	if c.target != "" {
-		if !slices.ContainsFunc(j.decl.Stages, func(s *decl.Stage) bool { return s.ID == c.target }) {
-			return nil, usagef("no stage %q is declared%s", c.target, build.HintStage(j.decl, c.target))
+	var wanted []string
+	for _, id := range c.wanted {
+		if !slices.ContainsFunc(j.decl.Stages, func(s *decl.Stage) bool { return s.ID == id }) {
+			return nil, usagef("no stage %q is declared%s", id, build.HintStage(j.decl, id))
 		}
-		return []string{c.target}, nil
+		if !slices.Contains(wanted, id) {
+			wanted = append(wanted, id)
+		}
+	}
+	if len(wanted) > 0 {
+		return wanted, nil
 	}
 	if len(j.disks) > 0 {
 		return diskStages(j)

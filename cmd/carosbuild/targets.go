@@ -14,6 +14,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/freshdir"
@@ -54,7 +55,11 @@ func (a *app) listTargets() error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(w, "%s\t%s\n", name, terminal.Cut(aboutTarget(string(data)), helpColumns-20))
+		about := aboutTarget(string(data))
+		if f, ok := a.stdout.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+			about = terminal.Cut(about, helpColumns-20)
+		}
+		fmt.Fprintf(w, "%s\t%s\n", name, about)
 	}
 	return w.Flush()
 }
