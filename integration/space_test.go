@@ -28,7 +28,7 @@ func TestNoRoom(t *testing.T) {
 	}
 	w.setenv("XDG_CACHE_HOME=" + small)
 	// The file system is there in a mount namespace of the command's only.
-	r := w.run(t, "unshare", "--mount", "sh", "-c", `mount -t tmpfs -o size=150m small "$0" && exec "$@"`, small,
+	r := w.run(t, "unshare", "--mount", "sh", "-c", `mount -t tmpfs -o size=115m small "$0" && exec "$@"`, small,
 		program(t), "--progress=plain", "a.xml", "--out", filepath.Join(small, "d.raw"))
 	if r.status != 4 || !strings.Contains(r.stderr, "for packages") || !strings.Contains(r.stderr, "for "+small+"/d.raw") || strings.Contains(r.stderr, "1/1") {
 		t.Errorf("status %d:\n%s", r.status, r.stderr)
