@@ -267,16 +267,25 @@ func TestKilledOuterProcess(t *testing.T) {
 }
 
 func TestStepsChangesAtMountPointsStay(t *testing.T) {
-	root, cache := busyboxRoot(t), t.TempDir()
 	// /var is made for the mount on /var/cache/x; the resolver's file is ours.
-	out, status := enter(t, "step", root, "", "busybox chown 33 /var && busybox chmod 700 /var && busybox rm -f /etc/resolv.conf; busybox mkdir /etc/resolv.conf", cache)
-	if status != 0 {
-		t.Fatalf("status %d, output %q", status, out)
-	}
-	got, _ := enter(t, "owner", filepath.Join(root, "var"), filepath.Join(root, "etc/resolv.conf"), filepath.Join(root, "var/cache"))
-	// The last is a mount point that the step left alone.
-	if diff := cmp.Diff(got, "33 700 true\n0 755 true\nnothing\n"); diff != "" {
-		t.Errorf("what the step made of its directories (-got +want):\n%s", diff)
+	for _, tt := range []struct{ name, script, want string }{
+		{"nothing", "true", "nothing\nnothing\n"},
+		{"owner", "busybox chown 33 /var", "33:0 755 true\nnothing\n"},
+		{"group", "busybox chgrp 33 /var", "0:33 755 true\nnothing\n"},
+		{"mode", "busybox chmod 700 /var", "0:0 700 true\nnothing\n"},
+		{"a directory for the resolver's file", "busybox rm /etc/resolv.conf && busybox mkdir /etc/resolv.conf", "nothing\n0:0 755 true\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			root, cache := busyboxRoot(t), t.TempDir()
+			if out, status := enter(t, "step", root, "", tt.script, cache); status != 0 {
+				t.Fatalf("status %d, output %q", status, out)
+			}
+			got, _ := enter(t, "owner", filepath.Join(root, "var"), filepath.Join(root, "etc/resolv.conf"), filepath.Join(root, "var/cache"))
+			// The last is a mount point that the step left alone.
+			if diff := cmp.Diff(got, tt.want+"nothing\n"); diff != "" {
+				t.Errorf("what the step made of its directories (-got +want):\n%s", diff)
+			}
+		})
 	}
 }
 
@@ -288,7 +297,7 @@ func init() {
 				fmt.Println("nothing")
 				continue
 			}
-			fmt.Printf("%d %o %v\n", st.Uid, st.Mode&0o7777, st.Mode&unix.S_IFMT == unix.S_IFDIR)
+			fmt.Printf("%d:%d %o %v\n", st.Uid, st.Gid, st.Mode&0o7777, st.Mode&unix.S_IFMT == unix.S_IFDIR)
 		}
 		return 0
 	}

@@ -230,8 +230,8 @@ type place struct {
 // mirror picks where to read from and what the result names: the declared one
 // for both, else the host's for reading and the public alias for the result,
 // so that the result does not depend on the host. A directory of this machine
-// is of the host, whoever names it. Old states that no mirror is declared for
-// come from the distribution's own archive of them.
+// is of the host, whoever names it. Old states come from a mirror that has a place
+// for their time in its address.
 func (b Bootstrap) mirror(attr, declared, host, alias string, d distribution) (place, error) {
 	if !d.suits(host, b.arch()) {
 		host = ""
@@ -239,9 +239,6 @@ func (b Bootstrap) mirror(attr, declared, host, alias string, d distribution) (p
 	m := place{read: declared, public: declared, old: b.Snapshot != "" && declared != ""}
 	if declared == "" {
 		m.read, m.public = host, alias
-		if b.Snapshot != "" && !strings.Contains(host, snapshotMark) {
-			m.read = d.snapshotOf(attr)
-		}
 	} else if _, known := distributionOf(b.Suite); known && isFile(declared) {
 		m.public, m.old = alias, false
 	}
@@ -253,6 +250,11 @@ func (b Bootstrap) mirror(attr, declared, host, alias string, d distribution) (p
 	}
 	mistake := &Mistake{Attr: attr, Value: declared}
 	switch template := strings.Contains(m.read, snapshotMark); {
+	case b.Snapshot != "" && !template && declared == "":
+		mistake.Attr, mistake.Value = "snapshot", b.Snapshot
+		mistake.Text = fmt.Sprintf("snapshot %q needs a %s with %s in its address, which stands for the time", b.Snapshot, attr, snapshotMark)
+		mistake.Hint = fmt.Sprintf(`such as %s="http://snapshots.example.org/archive/debian/%s"`, attr, snapshotMark)
+		return m, mistake
 	case b.Snapshot != "" && !template:
 		mistake.Text = fmt.Sprintf("%s %q of a bootstrap with a snapshot has no %s, which stands for its time", attr, declared, snapshotMark)
 		return m, mistake
@@ -264,13 +266,6 @@ func (b Bootstrap) mirror(attr, declared, host, alias string, d distribution) (p
 	fill := strings.NewReplacer(snapshotMark, b.Snapshot)
 	m.read, m.public = strings.TrimRight(fill.Replace(m.read), "/"), strings.TrimRight(fill.Replace(m.public), "/")
 	return m, nil
-}
-
-func (d distribution) snapshotOf(attr string) string {
-	if attr == "mirror" {
-		return d.snapshotMirror
-	}
-	return d.snapshotSecurity
 }
 
 // isFile says whether a mirror is a directory of this machine.

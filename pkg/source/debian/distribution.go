@@ -20,10 +20,9 @@ type distribution struct {
 	// The distribution's public alias, the last resort when neither the
 	// declaration, the environment nor the host's apt names a mirror, and what
 	// the result's sources.list names when the declaration does not.
-	mirror, security                 string
-	ports                            string // instead of both, for architectures beside amd64 and i386
-	snapshotMirror, snapshotSecurity string // of old states
-	env, securityEnv                 string // variables that name others
+	mirror, security string
+	ports            string // instead of both, for architectures beside amd64 and i386
+	env, securityEnv string // variables that name others
 
 	dirs, securityDirs []string // last part of the path of mirrors
 	keyring            string   // file without its ending
@@ -45,9 +44,7 @@ func distributions() []distribution {
 			"sid", "unstable", "experimental", "testing", "stable", "oldstable", "oldoldstable",
 		},
 		mirror: DefaultMirror, security: DefaultSecurityMirror,
-		snapshotMirror:   "http://snapshot.debian.org/archive/debian/" + snapshotMark,
-		snapshotSecurity: "http://snapshot.debian.org/archive/debian-security/" + snapshotMark,
-		env:              EnvMirror, securityEnv: EnvSecurityMirror,
+		env: EnvMirror, securityEnv: EnvSecurityMirror,
 		dirs: []string{"debian"}, securityDirs: []string{"debian-security"},
 		keyring: "/usr/share/keyrings/debian-archive-keyring", keyringPackage: "debian-archive-keyring",
 	}, {
@@ -56,7 +53,6 @@ func distributions() []distribution {
 			"trusty", "xenial", "bionic", "focal", "jammy", "lunar", "mantic", "noble", "oracular", "plucky", "questing", "resolute", "devel",
 		},
 		mirror: "http://archive.ubuntu.com/ubuntu", security: "http://security.ubuntu.com/ubuntu", ports: "http://ports.ubuntu.com/ubuntu-ports",
-		snapshotMirror: "http://snapshot.ubuntu.com/ubuntu/" + snapshotMark, snapshotSecurity: "http://snapshot.ubuntu.com/ubuntu/" + snapshotMark,
 		env: EnvUbuntuMirror, securityEnv: EnvUbuntuSecurityMirror,
 		dirs: []string{"ubuntu", "ubuntu-ports"}, securityDirs: []string{"ubuntu", "ubuntu-ports"},
 		keyring: "/usr/share/keyrings/ubuntu-archive-keyring", keyringPackage: "ubuntu-keyring",

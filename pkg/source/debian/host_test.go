@@ -167,7 +167,7 @@ func TestMirrors(t *testing.T) {
 			Host{SecurityMirror: NoMirror},
 			"bookworm http://d.example http://d.example; bookworm-updates http://d.example http://d.example",
 		},
-		{"snapshot without a mirror", Bootstrap{Suite: "sid", Snapshot: "20250520T000000Z"}, host, "sid http://snapshot.debian.org/archive/debian/20250520T000000Z " + DefaultMirror},
+		{"snapshot without a mirror", Bootstrap{Suite: "sid", Snapshot: "20250520T000000Z"}, host, `snapshot "20250520T000000Z" needs a mirror with {snapshot} in its address`},
 		{"snapshot without template", Bootstrap{Suite: "sid", Snapshot: "20250520T000000Z", Mirror: "http://d.example"}, host, "has no {snapshot}"},
 		{"template without snapshot", Bootstrap{Suite: "sid", Mirror: "http://d.example/{snapshot}"}, host, "there is no snapshot"},
 		{
