@@ -87,6 +87,7 @@ func TestBoards(t *testing.T) {
 			t.Errorf("%s wants steps of its own: %v", name, ran)
 		}
 	}
+	t.Run("README", func(t *testing.T) { runReadmeOfBoards(t, w, "orangepi-pc.xml", "card.img") })
 	t.Run("architecture", func(t *testing.T) {
 		id, _, _ := strings.Cut(r.stdout, ":")
 		image := "localhost/carosbuild/" + id + ":900-release"
@@ -158,6 +159,7 @@ func TestArm64(t *testing.T) {
 	raw := filepath.Join(w.work, "arm64.img")
 	w.ok(t, tool(t, "fsck.vfat"), "-n", partition(t, w, raw, "esp"))
 	w.ok(t, tool(t, "e2fsck"), "-fn", partition(t, w, raw, "root"))
+	t.Run("README", func(t *testing.T) { runReadmeOfBoards(t, w, "arm64-uefi.xml", "caros-arm64.img") })
 	m := machine{image: raw, format: "raw", board: "virt", size: "4G"}
 	checkBoard(t, m.boot(t, w, 10*time.Minute), map[string]string{"arch": "aarch64", "firmware": "uefi", "nic": "virtio_net"}, 4<<30)
 	checkRock64(t, w)

@@ -250,6 +250,8 @@ func TestDeployedImage(t *testing.T) {
 	if err != nil || string(card[8<<10:12<<10]) != strings.Repeat("u", 4096) {
 		t.Errorf("u-boot is not at 8 KiB: %v", err)
 	}
+	w.build(t, "a.xml", "-B", "redomat")
+	t.Run("README", func(t *testing.T) { runReadmeOfRedomat(t, w, "redomat", "a.xml", "--remote", "local="+w.work+"/git/") })
 }
 
 // TestReposyncMoves: another commit replaces the files of the one before it, in
