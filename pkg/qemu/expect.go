@@ -136,8 +136,10 @@ func (c *console) watch(ctx context.Context, r *os.File) string {
 				return e.Error()
 			}
 		}
-		if why := c.add(string(b[:n])); why != "" {
-			return why
+		if n > 0 {
+			if why := c.add(string(b[:n])); why != "" {
+				return why
+			}
 		}
 		switch {
 		case len(c.want) == 0:
