@@ -164,17 +164,16 @@ func TestPause(t *testing.T) {
 	if os.Getenv("CAROSBUILD_SLOW_BOOTS") == "" {
 		t.Skip("make slow-boots runs it")
 	}
-	dir := t.TempDir()
-	// The name of a process is that of the file.
-	busy := filepath.Join(dir, "qemu-system-none")
-	data, err := os.ReadFile(tool(t, "busybox"))
+	// The name of a process is that of its file.
+	busy := filepath.Join(t.TempDir(), "qemu-system-none")
+	data, err := os.ReadFile(tool(t, "bash"))
 	if err == nil {
 		err = os.WriteFile(busy, data, 0o755)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), busy, "sh", "-c", "while :; do :; done")
+	cmd := exec.CommandContext(t.Context(), busy, "-c", "while :; do :; done")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +194,7 @@ func TestPause(t *testing.T) {
 	_ = cmd.Wait()
 	used, passed := cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime(), time.Since(begun)
 	t.Logf("%v of %v", used, passed)
-	if used > passed*45/100 {
+	if used > passed*45/100 || used < passed/50 { // on a busy host it gets less
 		t.Errorf("used %v of %v, want a third", used, passed)
 	}
 }
