@@ -7,7 +7,11 @@ package targets_test
 import (
 	"io/fs"
 	"os"
+	"os/exec"
 	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -67,6 +71,52 @@ func read(t *testing.T, names []string) []decl.Source {
 		files = append(files, src)
 	}
 	return files
+}
+
+// The units that are shipped are units for systemd, too. Nothing waits for a device
+// or for keys that take long.
+func TestUnits(t *testing.T) {
+	units, err := filepath.Glob("*/files/etc/systemd/system/*.service")
+	if err != nil || len(units) < 4 {
+		t.Fatal(units, err)
+	}
+	for _, unit := range units {
+		data, err := os.ReadFile(unit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(data)) {
+			key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+			if slices.Contains([]string{"After", "Requires", "BindsTo", "Requisite"}, key) && strings.Contains(value, ".device") {
+				t.Errorf("%s waits for a device: %s", unit, line)
+			}
+		}
+		if strings.Contains(string(data), "ssh-keygen -A") && !strings.Contains(string(data), "After=multi-user.target") {
+			t.Errorf("%s makes every kind of key before the machine is up", unit)
+		}
+	}
+	analyze, err := exec.LookPath("systemd-analyze")
+	if err != nil {
+		t.Skip("systemd-analyze is not installed")
+	}
+	for _, unit := range units {
+		if strings.Contains(unit, "grow") {
+			continue // its script is not on this machine
+		}
+		own := filepath.Join(t.TempDir(), strings.Replace(filepath.Base(unit), "@.", "@ttyS0.", 1))
+		data, err := os.ReadFile(unit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(own, data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		// Its status is about programs and units that this machine may lack.
+		out, _ := exec.CommandContext(t.Context(), analyze, "verify", "--man=no", own).CombinedOutput()
+		if regexp.MustCompile(`Unknown|[Ii]nvalid|[Ff]ailed to parse`).Match(out) {
+			t.Errorf("systemd-analyze verify %s:\n%s", unit, out)
+		}
+	}
 }
 
 // What is embedded has no modes: a program among it would be one in a checkout

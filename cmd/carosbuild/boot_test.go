@@ -7,10 +7,29 @@ package main
 import (
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/disk/image"
+	"github.com/carosio/carosbuild/pkg/qemu"
 )
+
+// TestSlowed: what is said of a boot on a busy host, and not of one on an idle one.
+func TestSlowed(t *testing.T) {
+	for _, c := range []struct {
+		wall, machine time.Duration
+		want          string
+	}{
+		{60 * time.Second, 60 * time.Second, ""},
+		{60 * time.Second, 55 * time.Second, ""},
+		{900 * time.Millisecond, 100 * time.Millisecond, ""},
+		{4 * time.Minute, time.Minute, ", of which QEMU had no processor for 3m0s"},
+	} {
+		if got := slowed(qemu.Spent{Wall: c.wall, Machine: c.machine}); got != c.want {
+			t.Errorf("%v of %v: %q, want %q", c.machine, c.wall, got, c.want)
+		}
+	}
+}
 
 // TestQEMUDisk: QEMU is told the format of every disk that is opened.
 func TestQEMUDisk(t *testing.T) {

@@ -19,25 +19,37 @@ import (
 // Expectation is what a guest must print on its console.
 type Expectation struct {
 	Pattern *regexp.Regexp
-	Within  time.Duration // after the one before it was met; 0 means as long as ctx lasts
+	// Within bounds the wait, after the one before was met; 0 means as long as ctx
+	// lasts. It is a bound for a machine of full speed: time in which QEMU had no
+	// processor does not count, and a console that goes on printing gets up to three
+	// times as long. Ten times the bound by the host's clock is the end in any case.
+	Within time.Duration
 }
 
 // ConsoleError says that a guest did not print what it should.
 type ConsoleError struct {
 	Waited  string // the pattern
 	Reason  string
+	Failed  []string // what did not start in the guest, in its words and as far as it said so
 	Console []string // the last lines
 }
 
 func (e *ConsoleError) Error() string {
-	return fmt.Sprintf("the console did not show %q: %s", e.Waited, e.Reason)
+	s := fmt.Sprintf("the console did not show %q: %s", e.Waited, e.Reason)
+	if len(e.Failed) > 0 {
+		s += "\nwhat failed, as the console says:"
+	}
+	for _, f := range e.Failed {
+		s += "\n" + f
+	}
+	return s
 }
 
 // hopeless are signs after which nothing good comes: firmware, boot loaders,
 // kernels and initrds that have given up.
 var hopeless = regexp.MustCompile(`Kernel panic - not syncing|You are in emergency mode|ALERT!.*does not exist|error: no such (device|partition)|` +
 	`No bootable device|Failed to load image|Entering rescue mode|UEFI Interactive Shell|No init found|Unable to mount root fs|` +
-	`Target filesystem doesn't have requested|### ERROR ### Please RESET`)
+	`Target filesystem doesn't have requested|### ERROR ### Please RESET|systemd\[1\]: Freezing execution`)
 
 // escapes are terminal control sequences (ECMA-48).
 var escapes = regexp.MustCompile("\x1b(\\[[0-9;?=]*[ -/]*[@-~]|[@-Z\\\\-_])")
@@ -45,49 +57,63 @@ var escapes = regexp.MustCompile("\x1b(\\[[0-9;?=]*[ -/]*[@-~]|[@-Z\\\\-_])")
 // Expect runs the machine until its console has shown all that is expected, in
 // order, and then ends it. Lines receives each line of the console, without
 // control sequences, and may be nil. The error is a ConsoleError when the
-// machine ends, gives up or takes too long before that.
-func (s Session) Expect(ctx context.Context, want []Expectation, lines func(string)) error {
+// machine ends, gives up or takes too long before that. Where the deadline of ctx
+// has a cause (context.WithTimeoutCause), that is named when it passes.
+func (s Session) Expect(ctx context.Context, want []Expectation, lines func(string)) (Spent, error) {
 	if len(want) == 0 {
-		return errors.New("nothing is expected of the console")
+		return Spent{}, errors.New("nothing is expected of the console")
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	r, w, err := os.Pipe()
 	if err != nil {
-		return err
+		return Spent{}, err
 	}
+	watch := newStopwatch(time.Now())
+	pid := make(chan int, 1)
 	log := s.Console
-	s.Console, s.Stdin, s.Terminal = w, nil, false
+	s.Console, s.Stdin, s.Terminal, s.started = w, nil, false, func(p int) { pid <- p }
 	ended := make(chan error, 1)
 	go func() {
 		err := s.Run(ctx)
 		w.Close()
 		ended <- err
 	}()
-	c := &console{want: want, lines: lines, log: log, begun: time.Now()}
+	c := &console{want: want, lines: lines, log: log, tick: sample, clock: func() Spent {
+		select {
+		case watch.pid = <-pid:
+		default:
+		}
+		return watch.read(time.Now())
+	}}
 	reason := c.watch(ctx, r)
 	met := len(c.want) == 0
+	spent := c.clock()
 	cancel()
 	err = <-ended
 	r.Close()
 	switch {
 	case met:
-		return nil
+		return spent, nil
 	case err != nil:
-		return err
+		return spent, err
 	}
-	return &ConsoleError{c.want[0].Pattern.String(), reason, c.recent()}
+	return spent, &ConsoleError{c.want[0].Pattern.String(), reason, c.failed, c.recent()}
 }
 
 // console looks for what is expected in what is printed.
 type console struct {
-	want  []Expectation
-	lines func(string)
-	log   io.Writer
-	begun time.Time
-	last  []string // lines
-	line  string   // that has no end yet
-	met   string   // the beginning of it that has met something already
+	want    []Expectation
+	lines   func(string)
+	log     io.Writer
+	clock   func() Spent
+	tick    time.Duration // how long to wait for more before the clock is looked at
+	begun   Spent         // when the wait for the first of want began
+	printed Spent         // when a line last ended
+	last    []string      // lines
+	failed  []string
+	line    string // that has no end yet
+	met     string // the beginning of it that has met something already
 }
 
 // shown is how many lines are kept for an error.
@@ -97,11 +123,8 @@ const shown = 30
 func (c *console) watch(ctx context.Context, r *os.File) string {
 	b := make([]byte, 16<<10)
 	for len(c.want) > 0 {
-		deadline := time.Time{}
-		if w := c.want[0].Within; w > 0 {
-			deadline = c.begun.Add(w)
-		}
-		if d, ok := ctx.Deadline(); ok && (deadline.IsZero() || d.Before(deadline)) {
+		deadline := time.Now().Add(c.tick)
+		if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
 			deadline = d
 		}
 		if err := r.SetReadDeadline(deadline); err != nil {
@@ -113,18 +136,37 @@ func (c *console) watch(ctx context.Context, r *os.File) string {
 				return e.Error()
 			}
 		}
-		if why := c.add(string(b[:n])); why != "" {
-			return why
+		if n > 0 {
+			if why := c.add(string(b[:n])); why != "" {
+				return why
+			}
 		}
 		switch {
-		case len(c.want) == 0 || err == nil:
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			return "not within " + time.Since(c.begun).Round(time.Second).String()
-		case ctx.Err() != nil:
-			return "interrupted"
-		default:
+		case len(c.want) == 0:
+		case err != nil && !errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() == nil:
 			return "the machine ended"
+		default:
+			if why := c.over(ctx); why != "" {
+				return why
+			}
 		}
+	}
+	return ""
+}
+
+// over says why no longer to wait, "" if there is time.
+func (c *console) over(ctx context.Context) string {
+	now := c.clock()
+	why := patience{c.want[0].Within, c.begun, c.printed}.over(now)
+	d, ok := ctx.Deadline()
+	switch {
+	case why != "":
+		return why
+	case ok && !time.Now().Before(d):
+		<-ctx.Done()
+		return fmt.Sprintf("not within %s (%v)%s", round(now.since(c.begun).Wall), context.Cause(ctx), now.since(c.begun).slow())
+	case ctx.Err() != nil:
+		return "interrupted"
 	}
 	return ""
 }
@@ -157,6 +199,8 @@ func (c *console) add(text string) string {
 			return ""
 		}
 		c.line, c.met = rest, ""
+		c.printed = c.clock()
+		c.noteFailure(clean)
 		c.last = append(c.last, clean)
 		if len(c.last) > 2*shown {
 			c.last = slices.Delete(c.last, 0, len(c.last)-shown)
@@ -184,7 +228,7 @@ func (c *console) match(line string) {
 		if end < 0 {
 			return
 		}
-		c.want, c.begun, c.met = c.want[1:], time.Now(), line[:end]
+		c.want, c.begun, c.met = c.want[1:], c.clock(), line[:end]
 	}
 }
 

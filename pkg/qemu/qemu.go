@@ -49,6 +49,8 @@ type Session struct {
 	Console io.Writer // what the guest prints on its serial port
 	// Terminal hands standard input and output to QEMU as they are.
 	Terminal bool
+
+	started func(pid int) // may be nil
 }
 
 // Run starts the machine and waits until it ends by itself or ctx does; the
@@ -66,7 +68,13 @@ func (s Session) Run(ctx context.Context) error {
 	// PDEATHSIG follows the thread that started the child.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	err = cmd.Run()
+	err = cmd.Start()
+	if err == nil {
+		if s.started != nil {
+			s.started(cmd.Process.Pid)
+		}
+		err = cmd.Wait()
+	}
 	if err != nil && ctx.Err() == nil {
 		return fmt.Errorf("%s: %w%s", s.Machine.Program, err, tail(errs.String()))
 	}

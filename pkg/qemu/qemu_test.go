@@ -234,7 +234,7 @@ func TestExpect(t *testing.T) {
 	var lines []string
 	var log bytes.Buffer
 	s.Console = &log
-	if err := s.Expect(t.Context(), expect("^6", "4$"), func(l string) { lines = append(lines, l) }); err != nil {
+	if _, err := s.Expect(t.Context(), expect("^6", "4$"), func(l string) { lines = append(lines, l) }); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(log.String(), "64") {
@@ -250,16 +250,19 @@ func TestExpect(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Disk.Offset, s.Disk.Length, s.Dir = 1536, int64(len(b)), t.TempDir()
-	if err := s.Expect(t.Context(), expect("64"), nil); err != nil {
+	if _, err := s.Expect(t.Context(), expect("64"), nil); err != nil {
 		t.Error(err)
 	}
 	s.Dir = t.TempDir()
 	want := expect("64", "65")
 	want[1].Within = 200 * time.Millisecond
-	err = s.Expect(t.Context(), want, nil)
+	spent, err := s.Expect(t.Context(), want, nil)
 	var c *ConsoleError
 	if !asConsole(err, &c) || c.Waited != "65" || !strings.Contains(c.Reason, "not within") || !slices.Contains(c.Console, "64") {
 		t.Errorf("got %v %+v", err, c)
+	}
+	if spent.Machine <= 0 || spent.Machine > spent.Wall {
+		t.Errorf("spent %+v", spent)
 	}
 }
 
@@ -268,6 +271,9 @@ func asConsole(err error, c **ConsoleError) bool {
 	*c = e
 	return ok
 }
+
+// still is a clock that does not go.
+func still() Spent { return Spent{} }
 
 func TestConsole(t *testing.T) {
 	for _, tt := range []struct {
@@ -287,7 +293,7 @@ func TestConsole(t *testing.T) {
 		{"panic", expect("login:"), []string{"[1.0] Kernel panic - not syncing: VFS\nmore"}, 1, "[1.0] Kernel panic - not syncing: VFS", []string{"[1.0] Kernel panic - not syncing: VFS"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c := &console{want: tt.want, begun: time.Now()}
+			c := &console{want: tt.want, clock: still}
 			reason := ""
 			for _, s := range tt.text {
 				if reason = c.add(s); reason != "" {
@@ -302,7 +308,7 @@ func TestConsole(t *testing.T) {
 			}
 		})
 	}
-	c := &console{want: expect("never"), begun: time.Now()}
+	c := &console{want: expect("never"), clock: still}
 	for range 1000 {
 		c.add(strings.Repeat("x", 1000))
 		c.add("\n")

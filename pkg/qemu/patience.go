@@ -1,0 +1,68 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package qemu
+
+import (
+	"fmt"
+	"time"
+)
+
+// How an Expectation's Within is scaled.
+const (
+	// silence is how long, in time of the machine, a console has to be silent
+	// before a wait that has lasted longer than its bound ends; with bounds below
+	// two minutes, a quarter of the bound.
+	silence = 30 * time.Second
+	// whilePrinting is how many times its bound, in time of the machine, a wait
+	// may take as long as the console goes on: enough for a host with slow
+	// processors, and an end for a guest that never stops printing.
+	whilePrinting = 3
+	// byTheClock is how many times its bound a wait may take in wall time.
+	byTheClock = 10
+)
+
+// patience decides how long one expectation is waited for.
+type patience struct {
+	within  time.Duration // 0: for ever
+	begun   Spent         // when the wait began
+	printed Spent         // when the console last ended a line
+}
+
+// over says why the wait is, "" if it is not.
+func (p patience) over(now Spent) string {
+	spent := now.since(p.begun)
+	if p.within <= 0 {
+		return ""
+	}
+	silent := now.Machine-p.printed.Machine >= min(silence, p.within/4)
+	switch {
+	case spent.Wall >= byTheClock*p.within:
+	case spent.Machine < p.within:
+		return ""
+	case silent:
+	case spent.Machine < whilePrinting*p.within:
+		return ""
+	}
+	reason := "not within " + p.within.String()
+	if spent.Machine >= p.within && !silent {
+		reason += fmt.Sprintf(", nor within %s, although it went on printing", round(spent.Machine))
+	}
+	return reason + spent.slow()
+}
+
+// slow says how much a machine was slowed down, if it was.
+func (s Spent) slow() string {
+	if lost := s.Wall - s.Machine; lost > s.Wall/10 && lost >= time.Second {
+		return fmt.Sprintf("; it took %s by the clock, but QEMU had no processor for %s of it", round(s.Wall), round(lost))
+	}
+	return ""
+}
+
+func round(d time.Duration) time.Duration {
+	if d < time.Minute {
+		return d.Round(100 * time.Millisecond)
+	}
+	return d.Round(time.Second)
+}
