@@ -399,12 +399,16 @@ func rawOf(t *testing.T, w *world, disk string) string {
 	return raw
 }
 
-// TestCarOSPlans lays the overlays over all published declarations: each disk is
-// made from the last stage.
+// TestCarOSPlans lays the overlays over all published declarations, as the table of
+// from-redomat.md has it: each disk is made from the stage that it names.
 func TestCarOSPlans(t *testing.T) {
 	files, err := filepath.Glob(published + "caros/*.xml")
 	if err != nil || len(files) == 0 {
 		t.Skip("the published declarations are not here")
+	}
+	page, err := os.ReadFile("../docs/from-redomat.md")
+	if err != nil {
+		t.Fatal(err)
 	}
 	w := newWorld(t)
 	for _, file := range files {
@@ -412,16 +416,12 @@ func TestCarOSPlans(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		overlay, stage := "yocto-vmware.xml", "003-build-packages"
-		if strings.Contains(file, "lamobo") {
-			overlay = "yocto-sunxi.xml"
+		row := regexp.MustCompile("(?m)^\\| .* \\| `carosbuild " + regexp.QuoteMeta(filepath.Base(file)) + ` (\S+) --out \S+` + "` \\| (\\S+) \\|").FindSubmatch(page)
+		if row == nil {
+			t.Errorf("%s is not in the table of from-redomat.md", file)
+			continue
 		}
-		switch filepath.Base(file) {
-		case "caros-16.04-vmware.xml":
-			stage = "030-build-packages"
-		case "caros-16.01-vmware.xml":
-			stage = "020-build-core-image"
-		}
+		overlay, stage := string(row[1]), string(row[2])
 		out := w.ok(t, program(t), "plan", abs, overlay).stdout
 		if want := "disk " + strings.TrimSuffix(overlay, ".xml") + " from " + stage + " (the only leaf)\n"; !strings.Contains(out, want) {
 			t.Errorf("%s: no %q in\n%s", file, want, tailOf(out))
