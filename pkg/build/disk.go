@@ -16,6 +16,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk"
+	"github.com/carosio/carosbuild/pkg/disk/content"
 	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/carosio/carosbuild/pkg/disk/ova"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
@@ -66,7 +67,7 @@ func (e *Engine) DisksFrom(ctx context.Context, disks []*decl.Disk, roots map[st
 			roots[stage] = image
 		}
 	}
-	trees := &stageTrees{roots: roots, jobs: e.Jobs + 1, trees: map[string]*tree.Tree{}}
+	trees := &stageTrees{roots: roots, jobs: e.Jobs + 1, trees: map[string]*tree.Tree{}, unpacked: map[string]content.Source{}}
 	if e.Epoch != nil {
 		trees.clamp = *e.Epoch
 	}
@@ -245,14 +246,14 @@ func (c *composer) partition(ctx context.Context, p *decl.Partition) (disk.Parti
 }
 
 // base is what the partition's path leads to: a directory of a stage, without
-// what other partitions hold, or a tar archive.
+// what other partitions hold, or what is in an archive or image.
 func (c *composer) base(ctx context.Context, p *decl.Partition) (*tree.Tree, error) {
 	stage := c.stage("", p)
 	t, err := c.root(ctx, stage)
 	if err != nil {
 		return nil, err
 	}
-	name, err := onePath(t, stage, p.Path)
+	name, inside, err := splitPath(t, stage, p.Path)
 	if err != nil {
 		return nil, err
 	}
@@ -260,13 +261,11 @@ func (c *composer) base(ctx context.Context, p *decl.Partition) (*tree.Tree, err
 	if err != nil {
 		return nil, fmt.Errorf("stage %s: %w", stage, err)
 	}
-	if e.Type() == tree.Regular {
-		t, err := c.archive(ctx, stage, e)
-		if err != nil {
-			return nil, err
-		}
-		c.noteOwn(p, "", t)
-		return c.generalized(t), nil
+	switch {
+	case e.Type() == tree.Regular:
+		return c.packed(ctx, p, stage, e, inside)
+	case inside != "":
+		return nil, fmt.Errorf("stage %s: /%s is not a file, so that there is no %q in it", stage, name, inside)
 	}
 	if built, err := c.trees.get(ctx, stage); err == nil {
 		c.noteOwn(p, e.Path, built)
