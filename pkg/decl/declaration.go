@@ -201,7 +201,7 @@ type Partition struct {
 	Label string
 	Start string // empty means next aligned
 	Size  string // such as 128M, "fit", "fit+512M" or "rest"
-	Path  string // ext4, squashfs: directory or tar archive of the stage that becomes the file system
+	Path  string // ext4, squashfs: directory of the stage that becomes the file system; or archive, image or disk that has it
 	From  string // without FS: path or glob of the file that is the content
 	Of    string // verity: name of the partition whose hash tree this is
 	Stage string // overrides the disk's
