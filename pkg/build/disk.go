@@ -116,6 +116,7 @@ func (e *Engine) writeJob(ctx context.Context, img *DiskImage, outs []disk.Outpu
 	for _, o := range outs {
 		names = append(names, o.Path)
 	}
+	e.noteDisc(img, outs)
 	text := "write " + strings.Join(names, ", ")
 	j := disk.Job{Outputs: outs, Image: img.Layout.Image, Options: disk.WriteOptions{
 		Seed: img.Seed, Time: img.Time, Mode: e.OutputMode, Level: e.Level, VM: img.VM, Stdout: stdout,
@@ -148,6 +149,9 @@ type composer struct {
 }
 
 func (c *composer) compose(ctx context.Context) (*DiskImage, error) {
+	if c.disk.Empty {
+		return c.emptyDisk(ctx)
+	}
 	root, err := c.root(ctx, c.disk.Stage)
 	if err != nil {
 		return nil, err
@@ -194,7 +198,7 @@ func (c *composer) compose(ctx context.Context) (*DiskImage, error) {
 	if err != nil {
 		return nil, c.uncomposed(err)
 	}
-	vm, err := machine(c.disk)
+	vm, err := c.machineOf(ctx)
 	img := &DiskImage{Layout: layout, Seed: spec.Seed, VM: vm, Time: c.mtime, id: c.disk.ID}
 	img.disc = func(ctx context.Context) ([]byte, error) { return c.discImage(ctx, spec.BIOS) }
 	return img, err
