@@ -50,6 +50,8 @@ type (
 		ID       string `xml:"ovf:diskId,attr"`
 		FileRef  string `xml:"ovf:fileRef,attr"`
 		Format   string `xml:"ovf:format,attr"`
+		// Populated is "" where it is not known.
+		Populated string `xml:"ovf:populatedSize,attr,omitempty"`
 	}
 	networkSection struct {
 		Info     string
@@ -63,11 +65,19 @@ type (
 		ID         string `xml:"ovf:id,attr"`
 		Info       string
 		Name       string
+		Install    *installSection `xml:"InstallSection"`
 		OS         osSection       `xml:"OperatingSystemSection"`
 		Hardware   hardwareSection `xml:"VirtualHardwareSection"`
 		Product    *productSection `xml:"ProductSection"`
 		EULA       *eulaSection    `xml:"EulaSection"`
 		Annotation *noteSection    `xml:"AnnotationSection"`
+	}
+	// installSection asks for a first boot that installs the system.
+	installSection struct {
+		Required    string `xml:"ovf:required,attr"`
+		InitialBoot string `xml:"ovf:initialBoot,attr"`
+		StopDelay   int    `xml:"ovf:initialBootStopDelay,attr"` // seconds
+		Info        string
 	}
 	osSection struct {
 		ID   int    `xml:"ovf:id,attr"`
@@ -111,6 +121,7 @@ type (
 		Value    string `xml:"vmw:value,attr"`
 	}
 	productSection struct {
+		Class       string `xml:"ovf:class,attr,omitempty"`
 		Info        string
 		Product     string `xml:",omitempty"`
 		Vendor      string `xml:",omitempty"`
@@ -157,9 +168,14 @@ func Descriptor(vm VM, disks []Disk) ([]byte, error) {
 		e.System.Annotation = &noteSection{"Notes", vm.Annotation}
 	}
 	for i, d := range disks {
-		id := fmt.Sprintf("file%d", i+1)
-		e.References = append(e.References, file{d.File, id, d.Size})
-		e.Disks.Disks = append(e.Disks.Disks, diskDesc{d.Capacity, "byte", diskID(i), id, diskFormat})
+		e.References = append(e.References, file{d.File, vm.fileID(i), d.Size})
+		e.Disks.Disks = append(e.Disks.Disks, vm.diskDesc(i, d))
+	}
+	if d := vm.CDROM; d != nil {
+		e.References = append(e.References, file{d.Name, vm.discID(len(disks)), d.Size})
+	}
+	if vm.Profile == Classic {
+		e.System.makeClassic()
 	}
 	var b bytes.Buffer
 	b.WriteString(xml.Header)
@@ -173,6 +189,14 @@ func Descriptor(vm VM, disks []Disk) ([]byte, error) {
 }
 
 func diskID(i int) string { return fmt.Sprintf("vmdisk%d", i+1) }
+
+func (vm VM) diskDesc(i int, d Disk) diskDesc {
+	out := diskDesc{Capacity: d.Capacity, Units: "byte", ID: diskID(i), FileRef: vm.fileID(i), Format: diskFormat}
+	if vm.Profile == Classic {
+		out.makeClassic(i > 0 || vm.Empty)
+	}
+	return out
+}
 
 // network is that of the n-th NIC.
 func (vm VM) network(n int) string { return vm.Networks[min(n, len(vm.Networks)-1)] }
@@ -203,6 +227,9 @@ func (vm VM) product() *productSection {
 }
 
 func (vm VM) hardware(disks int) hardwareSection {
+	if vm.Profile == Classic {
+		return vm.classicHardware(disks)
+	}
 	h := hardwareSection{
 		Info:   "Virtual hardware",
 		System: settings{"Virtual Hardware Family", 0, vm.Name, vm.Hardware},
@@ -214,6 +241,10 @@ func (vm VM) hardware(disks int) hardwareSection {
 	}
 	for i := range vm.NICs {
 		h.Items = append(h.Items, vm.nic(i))
+	}
+	if vm.CDROM != nil {
+		ide := len(h.Items) + 1
+		h.Items = append(h.Items, ide1(), vm.drive(disks, strconv.Itoa(ide)))
 	}
 	for i := range h.Items {
 		h.Items[i].InstanceID = i + 1
