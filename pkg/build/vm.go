@@ -16,6 +16,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/carosio/carosbuild/pkg/disk/iso"
 	"github.com/carosio/carosbuild/pkg/disk/ova"
+	"github.com/carosio/carosbuild/pkg/yocto"
 )
 
 // machineOf is machine, with the disc in its drive.
@@ -33,6 +34,13 @@ func (c *composer) machineOf(ctx context.Context) (*ova.VM, error) {
 		return nil, finding(d.Span, fmt.Errorf("/%s is not an ISO 9660 image", e.Path))
 	}
 	vm.CDROM = &ova.Disc{Name: e.Name(), Size: e.Size, Content: e.Content}
+	if kind, ok := decl.DeployKind(d.From); ok { // the link's name has no date in it
+		f, _, err := c.deployedFile(ctx, orDefault(d.Stage, c.disk.Stage), yocto.Kind(kind))
+		if err != nil {
+			return nil, locate(d.Span, err)
+		}
+		vm.CDROM.Name = f.Name
+	}
 	return vm, nil
 }
 
@@ -64,7 +72,9 @@ func (c *composer) emptyDisk(ctx context.Context) (*DiskImage, error) {
 		return nil, err
 	}
 	img := &DiskImage{Layout: &disk.Layout{Image: m}, Seed: seed, VM: vm, Time: c.mtime, id: c.disk.ID}
-	img.disc = func(context.Context) ([]byte, error) { return nil, fmt.Errorf("disk %s is empty: no disc can be made of it", c.disk.ID) }
+	img.disc = func(context.Context) ([]byte, error) {
+		return nil, fmt.Errorf("disk %s is empty: no disc can be made of it", c.disk.ID)
+	}
 	return img, nil
 }
 

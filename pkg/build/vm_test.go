@@ -7,6 +7,7 @@ package build
 import (
 	"archive/tar"
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -93,6 +94,22 @@ func TestClassicAppliance(t *testing.T) {
 	}
 	if !slices.Equal(notes, []string{"disk d: the ISO of <cdrom> (core-image.iso) is left out: only an OVA has a place for it"}) {
 		t.Errorf("notes: %q", notes)
+	}
+}
+
+// TestDeployedDisc has the ISO that bitbake has deployed in the drive, by the name
+// without a date.
+func TestDeployedDisc(t *testing.T) {
+	const text = `<disk id="d" empty="yes" size="8G"><vm profile="classic"><cdrom from="deploy:iso"/></vm></disk>`
+	roots := map[string]RootFS{"s": deployedStage(t, map[string]string{images + "vmware/core-image-caros-vmware.iso": liveISO()})}
+	img, err := composed(t, text, roots)
+	if err != nil || img.VM.CDROM == nil || img.VM.CDROM.Name != "core-image-caros-vmware.iso" || img.VM.CDROM.Size != int64(len(liveISO())) {
+		t.Errorf("got %+v, %v", img, err)
+	}
+	_, err = composed(t, text, map[string]RootFS{"s": deployedStage(t, nil)})
+	var wrong *DeclarationError
+	if !errors.As(err, &wrong) || !strings.Contains(err.Error(), "no live ISO of core-image-caros is deployed") || !strings.Contains(wrong.Findings[0].Hint, "live") && !strings.Contains(wrong.Findings[0].Hint, "iso") {
+		t.Errorf("without one: %v", err)
 	}
 }
 

@@ -195,7 +195,7 @@ var grammar = map[string]rule{
 		kids: []string{"data-disk", "cdrom", "annotation", "eula"},
 		once: []string{"cdrom", "annotation", "eula"},
 	},
-	"cdrom":      {attrs: []attrRule{{"stage", false, nil}, {"from", true, checkGlob}}},
+	"cdrom":      {attrs: []attrRule{{"stage", false, nil}, {"from", true, checkSource}}},
 	"data-disk":  {attrs: []attrRule{{"size", true, checkSectors}}},
 	"annotation": {text: mustText},
 	"eula":       {text: mustText},
