@@ -76,7 +76,7 @@ func (p *Project) Declare(f Form) (*Declaration, decl.Findings) {
 // limits tell what a declaration cannot say.
 func (d *declarer) limits() {
 	if bs := d.root.get("build_system"); strings.HasPrefix(d.BuildSystem, "isar") {
-		d.rep.fail(bs.at, "carosbuild builds OpenEmbedded only", "build_system %s is another one", quote(d.BuildSystem))
+		d.rep.fail(bs.at, "carosbuild builds OpenEmbedded", "build_system %s cannot be built", quote(d.BuildSystem))
 	}
 	if b := d.root.get("buildtools"); b != nil {
 		d.rep.warn(b.at, "the programs are those of the host stage; --from IMAGE takes others", "buildtools are not fetched")

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sort"
 	"strings"
 	"unicode/utf8"
 
@@ -20,8 +19,10 @@ import (
 // jsonParser makes nodes of a JSON file.
 type jsonParser struct {
 	*parser
-	dec   *json.Decoder
-	lines []int // offset of each line's first byte
+	dec  *json.Decoder
+	off  int // of the place that was asked for last
+	line int
+	col  int // in characters
 }
 
 // parseJSON reads a file that is one JSON value. The error is a *mistake.
@@ -29,13 +30,8 @@ func (p *parser) parseJSON() (*node, error) {
 	if !utf8.Valid(p.data) {
 		return nil, &mistake{p.span(1, 1, 1), "the file is not UTF-8"}
 	}
-	j := &jsonParser{parser: p, dec: json.NewDecoder(bytes.NewReader(p.data)), lines: []int{0}}
+	j := &jsonParser{parser: p, dec: json.NewDecoder(bytes.NewReader(p.data)), line: 1, col: 1}
 	j.dec.UseNumber()
-	for i, b := range p.data {
-		if b == '\n' {
-			j.lines = append(j.lines, i+1)
-		}
-	}
 	n, err := j.value(0)
 	if err != nil {
 		return nil, j.syntax(err)
@@ -57,13 +53,19 @@ func (j *jsonParser) syntax(err error) error {
 
 // next is the place of the next token.
 func (j *jsonParser) next() decl.Span {
-	off := int(j.dec.InputOffset())
-	for off < len(j.data) && strings.IndexByte(" \t\r\n,:", j.data[off]) >= 0 {
-		off++
+	to := int(j.dec.InputOffset())
+	for to < len(j.data) && strings.IndexByte(" \t\r\n,:", j.data[to]) >= 0 {
+		to++
 	}
-	off = min(off, len(j.data))
-	line := sort.SearchInts(j.lines, off+1) - 1
-	return j.span(line+1, utf8.RuneCount(j.data[j.lines[line]:off])+1, 1)
+	for ; j.off < min(to, len(j.data)); j.off++ {
+		switch b := j.data[j.off]; {
+		case b == '\n':
+			j.line, j.col = j.line+1, 1
+		case utf8.RuneStart(b):
+			j.col++
+		}
+	}
+	return j.span(j.line, j.col, 1)
 }
 
 func (j *jsonParser) value(depth int) (*node, error) {
@@ -126,7 +128,9 @@ func (j *jsonParser) object(n *node, depth int) error {
 		if err != nil {
 			return err
 		}
-		n.put(pair{key, at, v})
+		if n.put(pair{key, at, v}); len(n.pairs) > maxKeys {
+			return tooManyKeys(n)
+		}
 	}
 	_, err := j.dec.Token()
 	return err

@@ -5,6 +5,7 @@
 package kas
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -23,6 +24,7 @@ import (
 const (
 	maxFileSize = 1 << 20
 	maxNodes    = 100_000
+	maxKeys     = 5000 // of a mapping
 	maxDepth    = 64
 )
 
@@ -88,20 +90,20 @@ func (n *node) yes() bool {
 }
 
 // put sets a key. A key that is there keeps its place in the order.
-func (n *node) put(p pair) (replaced bool) {
+func (n *node) put(p pair) {
 	i := slices.IndexFunc(n.pairs, func(o pair) bool { return o.key == p.key })
 	if i < 0 {
 		n.pairs = append(n.pairs, p)
-		return false
+		return
 	}
 	n.pairs[i] = p
-	return true
 }
 
 // parser makes nodes of one file.
 type parser struct {
 	file  string
 	data  []byte
+	lines int // that data has, once they were counted
 	nodes int
 	rep   *report
 }
@@ -115,6 +117,12 @@ type mistake struct {
 func (m *mistake) Error() string { return m.text }
 
 func (p *parser) span(line, col, length int) decl.Span {
+	if p.lines == 0 {
+		p.lines = bytes.Count(p.data, []byte("\n")) + 1
+	}
+	if line > p.lines { // the module's place of what is not there
+		line, col = p.lines, 1
+	}
 	return decl.Span{File: p.file, Line: max(line, 1), Col: max(col, 1), Len: max(length, 1)}
 }
 
@@ -233,9 +241,15 @@ func (p *parser) convertMapping(n *node, y *yaml.Node, depth int) error {
 			p.rep.warn(o.at, "", "%s is given twice; the last one counts", quote(o.key)).Notes = []decl.Note{{Span: first, Text: "the first one is here"}}
 		}
 		seen[o.key] = o.at
-		n.put(o)
+		if n.put(o); len(n.pairs) > maxKeys {
+			return tooManyKeys(n)
+		}
 	}
 	return nil
+}
+
+func tooManyKeys(n *node) error {
+	return &mistake{n.at, fmt.Sprintf("a mapping with more than %d entries", maxKeys)}
 }
 
 // merged takes the keys of a merge key's value over: of several mappings, an
@@ -252,6 +266,9 @@ func merged(n, v *node) error {
 		for _, p := range m.pairs {
 			if n.get(p.key) == nil {
 				n.put(p)
+			}
+			if len(n.pairs) > maxKeys {
+				return tooManyKeys(m)
 			}
 		}
 	}

@@ -78,14 +78,18 @@ func Read(names []string, o Options) (p *Project, sources []decl.Source, fs decl
 	return p, r.sources, r.rep.all
 }
 
-// merged reads the files as often as there are new repositories that files are
-// included from.
+// merged opens the files, and reads them as often as there are new repositories
+// that files are included from.
 func (r *reader) merged(names []string) *node {
 	tops, err := r.open(names)
 	if err != nil {
 		r.rep.fail(decl.Span{File: names[0], Line: 1, Col: 1, Len: 1}, "", "%v", err)
 		return nil
 	}
+	return r.rounds(tops)
+}
+
+func (r *reader) rounds(tops []string) *node {
 	for {
 		r.files, r.missing = 0, nil
 		var all []*config
@@ -298,11 +302,20 @@ func merge(all []*config) *node {
 // mergeInto lays one mapping over another.
 func mergeInto(under, over *node) *node {
 	n := &node{kind: mapping, at: over.at, pairs: slices.Clone(under.pairs)}
+	index := make(map[string]int, len(n.pairs)) // many files may have many keys
+	for i, p := range n.pairs {
+		index[p.key] = i
+	}
 	for _, p := range over.pairs {
-		if old := n.get(p.key); old != nil && old.kind == mapping && p.value.kind == mapping {
+		i, ok := index[p.key]
+		if !ok {
+			n.pairs = append(n.pairs, p)
+			continue
+		}
+		if old := n.pairs[i].value; old.kind == mapping && p.value.kind == mapping {
 			p.value = mergeInto(old, p.value)
 		}
-		n.put(p)
+		n.pairs[i] = p
 	}
 	return n
 }
