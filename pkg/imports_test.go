@@ -20,7 +20,7 @@ const module = "github.com/carosio/carosbuild/"
 // allowed says which packages of ours a package may import: only what is
 // listed, and what lies below a listed one.
 var allowed = map[string][]string{
-	"cmd/carosbuild":     {"pkg/build", "pkg/debfile", "pkg/decl", "pkg/disk", "pkg/evict", "pkg/feed", "pkg/freshdir", "pkg/kas", "pkg/layer", "pkg/qemu", "pkg/release", "pkg/results", "pkg/runc", "pkg/serve", "pkg/source", "pkg/terminal", "targets"},
+	"cmd/carosbuild":     {"pkg/build", "pkg/debfile", "pkg/decl", "pkg/disk", "pkg/evict", "pkg/feed", "pkg/freshdir", "pkg/kas", "pkg/layer", "pkg/qemu", "pkg/release", "pkg/results", "pkg/runc", "pkg/serve", "pkg/source", "pkg/terminal", "pkg/wks", "targets"},
 	"pkg/beneath":        {},
 	"pkg/build":          {"pkg/beneath", "pkg/decl", "pkg/disk", "pkg/evict", "pkg/layer", "pkg/runc", "pkg/source"},
 	"pkg/decl":           {"pkg/terminal"},
@@ -63,6 +63,7 @@ var allowed = map[string][]string{
 	"pkg/disk/vhdx":      {"pkg/disk/damage", "pkg/disk/image", "pkg/disk/pipeline"},
 	"pkg/disk/vmdk":      {"pkg/disk/damage", "pkg/disk/image", "pkg/disk/pipeline"},
 	"pkg/terminal":       {},
+	"pkg/wks":            {"pkg/decl"},
 	"targets":            {},
 }
 

@@ -26,6 +26,7 @@ const (
 	filesArg   argKind = iota // what the shell itself completes
 	declArg                   // declarations: files, and built-in ones
 	kasArg                    // project files of kas
+	importArg                 // those, and kickstart files
 	builtinArg                // built-in declarations
 	buildIDArg                // ids of builds
 	stageArg                  // BUILDID[:STAGE], or STAGE
@@ -45,6 +46,8 @@ func (a *app) completeArgs(kinds ...argKind) completer {
 			return declarations(word, embedded(), ".xml")
 		case kasArg:
 			return declarations(word, nil, ".yml", ".yaml")
+		case importArg:
+			return declarations(word, nil, append(kickstartEndings, ".yml", ".yaml")...)
 		case builtinArg:
 			return beginning(embedded(), word), cobra.ShellCompDirectiveNoFileComp
 		case buildIDArg:
@@ -125,7 +128,7 @@ func declarations(word string, builtin []string, endings ...string) ([]string, c
 		case e.IsDir():
 			out = append(out, dir+name+"/")
 			directive |= cobra.ShellCompDirectiveNoSpace
-		case slices.Contains(endings, filepath.Ext(name)):
+		case slices.ContainsFunc(endings, func(e string) bool { return strings.HasSuffix(name, e) }):
 			out = append(out, dir+name)
 		}
 	}
