@@ -30,20 +30,21 @@ var variable = regexp.MustCompile(`\$\{[^{}@\n\t :]+\}`)
 
 // Bounds of a line whose variables stand for others.
 const (
-	maxExpanded   = 64 << 10
-	maxExpansions = 1000
+	maxExpanded   = 16 << 10
+	maxExpansions = 100
+	maxLines      = 10_000
 )
 
 // expand puts the values of variables into a line, as bitbake would have them.
-// unknown are those that have none.
-func expand(s string, vars map[string]string) (out string, unknown []string) {
+// unknown are those that have none. It is not ok where there is no end of them.
+func expand(s string, vars map[string]string) (out string, unknown []string, ok bool) {
 	from := 0
 	for range maxExpansions {
-		if len(s) > maxExpanded {
-			break
-		}
 		m := variable.FindStringIndex(s[from:])
 		if m == nil {
+			return s, unknown, true
+		}
+		if len(s) > maxExpanded {
 			break
 		}
 		start, end := from+m[0], from+m[1]
@@ -56,7 +57,7 @@ func expand(s string, vars map[string]string) (out string, unknown []string) {
 		}
 		s = s[:start] + v + s[end:]
 	}
-	return s, unknown
+	return s, unknown, false
 }
 
 var errQuote = errors.New("a quote is not closed")
@@ -123,7 +124,11 @@ func (r *reader) lines(src decl.Source, f func(line)) {
 		}
 		col := utf8.RuneCountInString(text[:strings.Index(text, trimmed)]) + 1
 		whole := decl.Span{File: src.Name, Line: n, Col: col, Len: max(utf8.RuneCountInString(trimmed), 1)}
-		expanded, unknown := expand(trimmed, r.Vars)
+		expanded, unknown, ok := expand(trimmed, r.Vars)
+		if !ok || n > maxLines {
+			r.fail(whole, "", "too many variables or lines")
+			return
+		}
 		for _, name := range unknown {
 			r.fail(wordAt(whole, trimmed, "${"+name+"}"), "--set "+name+"=VALUE gives it one", "variable %s has no value", quote(name))
 		}

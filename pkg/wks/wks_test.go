@@ -214,9 +214,10 @@ func FuzzKickstart(f *testing.F) {
 func TestBounds(t *testing.T) {
 	o := Options{ID: "x", Vars: map[string]string{"A": "${B}${B}", "B": "${A}${A}", "C": "${C}", "LONG": strings.Repeat("x", maxExpanded)}}
 	for _, tt := range []struct{ data, want string }{
-		{"part ${A}", ""},
-		{"part ${C}", ""},
-		{strings.Repeat("part ${LONG}${LONG}\n", 3), ""},
+		{"part ${A}", "too many variables"},
+		{"part ${C}", "too many variables"},
+		{strings.Repeat("part ${LONG}${LONG}\n", 3), "too many variables"},
+		{strings.Repeat("#\n", maxLines) + "part /", "too many variables or lines"},
 		{strings.Repeat("x\n", 500), "too many mistakes"},
 		{strings.Repeat("part / --size 1\n", 200), "more than 128 partitions"},
 		{strings.Repeat("#\n", maxFileSize), "larger than"},
