@@ -9,6 +9,7 @@ package integration
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -108,5 +109,47 @@ func TestKas(t *testing.T) {
 	build("k4", "build", "--update", "project/kas.yml")
 	if got := inside("k4", "/bin/sh", "-c", "ls "+tree+"later"); got != tree+"later\n" {
 		t.Errorf("--update leaves the commit of kas' lock file: %q", got)
+	}
+}
+
+// TestKasPoky has a real bitbake parse all of poky and run a task, from a project
+// of kas: of a repository that CAROSBUILD_POKY names.
+func TestKasPoky(t *testing.T) {
+	poky := os.Getenv("CAROSBUILD_POKY")
+	if poky == "" {
+		t.Skip("NOT TESTED: real bitbake from a project of kas. CAROSBUILD_POKY names no git repository of poky; TestKas has a stand-in for bitbake")
+	}
+	revision := os.Getenv("CAROSBUILD_POKY_REVISION")
+	if revision == "" {
+		revision = "scarthgap"
+	}
+	w := newWorld(t)
+	w.file(t, "kas.yml", `header: {version: 14}
+machine: qemux86-64
+distro: poky
+target: core-image-minimal
+task: listtasks
+repos:
+  ours: {path: ours, layers: {meta-ours: }}
+  poky: {url: "https://git.example.org/poky", branch: `+revision+`, layers: {meta: , meta-poky: , meta-yocto-bsp: }}
+local_conf_header:
+  offline: |
+    BB_NO_NETWORK = "1"
+    CONNECTIVITY_CHECK_URIS = ""
+    INHERIT:remove = "uninative"
+    BB_HASHSERVE = ""
+    BB_SIGNATURE_HANDLER = "OEBasicHash"
+    BB_NUMBER_THREADS = "2"
+  classes: |
+    PACKAGE_CLASSES ?= "package_rpm"
+`)
+	w.file(t, "ours/meta-ours/conf/layer.conf", "BBPATH .= \":${LAYERDIR}\"\nBBFILE_COLLECTIONS += \"ours\"\nBBFILE_PATTERN_ours = \"\"\nLAYERSERIES_COMPAT_ours = \""+revision+"\"\n")
+	more := w.file(t, "more.xml", `<redo><buildstage id="040-look"><prestage>030-bitbake</prestage>
+		<action>RUN cd /REDO/source/poky &amp;&amp; . ./oe-init-build-env /REDO/build &gt;/dev/null &amp;&amp; bitbake-getvar --value PACKAGE_CLASSES &amp;&amp; bitbake-layers show-layers</action></buildstage></redo>`)
+	r, _ := w.build(t, "kas", "kas.yml", more, "-B", "poky", "--remote", "https://git.example.org/poky="+poky)
+	for _, want := range []string{"0 errors", "all succeeded", "do_rootfs", "package_rpm", "/REDO/source/poky/ours/meta-ours"} {
+		if !strings.Contains(r.stderr, want) {
+			t.Errorf("bitbake did not print %q\n%s", want, tailOf(r.stderr))
+		}
 	}
 }

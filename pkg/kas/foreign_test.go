@@ -236,6 +236,10 @@ func TestKasExamples(t *testing.T) {
 	if len(files) < 50 {
 		t.Fatalf("only %d project files are in %s", len(files), kas)
 	}
+	data, err := os.ReadFile("../../docs/kas.md")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, f := range files {
 		rel, err := filepath.Rel(kas, f)
 		if err != nil {
@@ -252,9 +256,38 @@ func TestKasExamples(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			t.Logf("%s: %s", rel, agree(t, kas, dir, name, t.TempDir()))
+			said := agree(t, kas, dir, name, t.TempDir())
+			t.Logf("%s: %s", rel, said)
+			row, _, _ := strings.Cut(tableRow(string(data), "`"+rel+"`"), " | ")
+			if want := pageWord(said); row != "| "+want {
+				t.Errorf("docs/kas.md has the file in the row %q, want %q", row, want)
+			}
 		})
 	}
+}
+
+// tableRow is the line of a page that has a word.
+func tableRow(page, word string) string {
+	for line := range strings.Lines(page) {
+		if strings.HasPrefix(line, "| ") && strings.Contains(line, word) {
+			return line
+		}
+	}
+	return ""
+}
+
+// pageWord is how the table of docs/kas.md begins for what agree says.
+func pageWord(said string) string {
+	for _, w := range [][2]string{
+		{"a declaration of", "read, and a declaration made of it"}, {"build_system", "read, not built: `build_system` is isar"},
+		{"Mercurial", "read, not built: a Mercurial repository"}, {"none of the repositories", "read, not built: no repository has `oe-init-build-env`"},
+		{"is signed", "read, not built: signed, and not pinned"}, {"files of repository", "not read: the file of another repository is made by kas' test"},
+	} {
+		if strings.Contains(said, w[0]) {
+			return w[1]
+		}
+	}
+	return "refused, as kas does: contradicting or missing revisions"
 }
 
 // TestKasOnOurs has the projects of testdata read by kas.

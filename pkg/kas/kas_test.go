@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -167,5 +168,44 @@ func checkSpans(t testing.TB, sources []decl.Source, fs decl.Findings) {
 				t.Errorf("%q is at %+v, which is not in the file", f.Summary, f.Span)
 			}
 		}
+	}
+}
+
+var fence = regexp.MustCompile("(?ms)^```([a-z]+)\n(.*?)^```$")
+
+// TestPage reads the project of docs/kas.md, and finds in what is made of it what
+// the page shows.
+func TestPage(t *testing.T) {
+	data, err := os.ReadFile("../../docs/kas.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, _, _ := strings.Cut(string(data), "\n## Kickstart files")
+	blocks := map[string][]string{}
+	for _, m := range fence.FindAllStringSubmatch(page, -1) {
+		blocks[m[1]] = append(blocks[m[1]], m[2])
+	}
+	if len(blocks["yaml"]) != 1 || len(blocks["xml"]) != 2 || len(blocks["text"]) != 1 {
+		t.Fatalf("the page has blocks %v", blocks)
+	}
+	project := blocks["yaml"][0]
+	e := unpack(t, &txtar.Archive{Comment: []byte("project: project.yml"), Files: []txtar.File{
+		{Name: "project.yml", Data: []byte(project)}, {Name: "conf/layer.conf"}, {Name: ".git/HEAD", Data: []byte("ref: refs/heads/main\n")},
+	}})
+	got := e.read(t)
+	for _, want := range blocks["xml"] {
+		if !strings.Contains(got["want.xml"], want) {
+			t.Errorf("the declaration\n%s\nhas no\n%s", got["want.xml"], want)
+		}
+	}
+	if got["want.txt"] != "" {
+		t.Errorf("findings:\n%s", got["want.txt"])
+	}
+	bad := strings.Replace(project, "machine:", "machin:", 1)
+	if err := os.WriteFile("project.yml", []byte(bad), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(e.read(t)["want.txt"], blocks["text"][0]); diff != "" {
+		t.Errorf("the mistake (-got +page):\n%s", diff)
 	}
 }

@@ -167,7 +167,13 @@ func TestPublished(t *testing.T) {
 			return decl.Source{Name: file, Data: []byte(git("show", revision+":"+file))}, nil
 		}
 		xml, _, findings := Read(decl.Source{Name: name, Data: []byte(git("show", revision+":"+name))}, o)
-		said := fmt.Sprintf("%d notes", len(findings))
+		said, row := fmt.Sprintf("%d notes", len(findings)), "\n| `"+name+"` | read"
+		if xml == nil {
+			row = "\n| `" + name + "` | not read: "
+		}
+		if revision == "scarthgap" && !strings.Contains(page(t), row) {
+			t.Errorf("docs/kas.md has no line %q", row)
+		}
 		for _, f := range findings {
 			if f.Severity == decl.Error {
 				said = fmt.Sprintf("not read: %d: %s", f.Span.Line, f.Summary)
@@ -228,4 +234,30 @@ func TestBounds(t *testing.T) {
 			t.Errorf("%.30q: %d findings, the last one of %v; want %q", tt.data, len(fs), fs, tt.want)
 		}
 	}
+}
+
+// TestPage compares the disk that docs/kas.md shows with what is made of its
+// kickstart file.
+func TestPage(t *testing.T) {
+	block := func(kind string) string {
+		_, rest, _ := strings.Cut(page(t), "```"+kind+"\n")
+		text, _, _ := strings.Cut(rest, "```\n")
+		return text
+	}
+	xml, _, fs := Read(decl.Source{Name: "image.wks", Data: []byte(block("wks"))}, Options{ID: "image"})
+	_, got, _ := strings.Cut(string(xml), "\n") // behind the comment
+	if diff := cmp.Diff(got, block("xml")); diff != "" {
+		t.Errorf("the disk (-got +page), with %v:\n%s", fs, diff)
+	}
+}
+
+// page is what docs/kas.md has about kickstart files.
+func page(t *testing.T) string {
+	t.Helper()
+	data, err := os.ReadFile("../../docs/kas.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, part, _ := strings.Cut(string(data), "\n## Kickstart files")
+	return part
 }
