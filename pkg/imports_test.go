@@ -20,13 +20,14 @@ const module = "github.com/carosio/carosbuild/"
 // allowed says which packages of ours a package may import: only what is
 // listed, and what lies below a listed one.
 var allowed = map[string][]string{
-	"cmd/carosbuild":     {"pkg/build", "pkg/debfile", "pkg/decl", "pkg/disk", "pkg/evict", "pkg/feed", "pkg/freshdir", "pkg/layer", "pkg/qemu", "pkg/release", "pkg/results", "pkg/runc", "pkg/serve", "pkg/source", "pkg/terminal", "targets"},
+	"cmd/carosbuild":     {"pkg/build", "pkg/debfile", "pkg/decl", "pkg/disk", "pkg/evict", "pkg/feed", "pkg/freshdir", "pkg/kas", "pkg/layer", "pkg/qemu", "pkg/release", "pkg/results", "pkg/runc", "pkg/serve", "pkg/source", "pkg/terminal", "pkg/wks", "targets"},
 	"pkg/beneath":        {},
 	"pkg/build":          {"pkg/beneath", "pkg/decl", "pkg/disk", "pkg/evict", "pkg/layer", "pkg/runc", "pkg/source", "pkg/yocto"},
 	"pkg/decl":           {"pkg/terminal"},
 	"pkg/evict":          {"pkg/beneath"},
 	"pkg/feed":           {"pkg/debfile", "pkg/freshdir"},
 	"pkg/freshdir":       {},
+	"pkg/kas":            {"pkg/decl"},
 	"pkg/layer":          {"pkg/beneath", "pkg/terminal"},
 	"pkg/qemu":           {"pkg/disk"},
 	"pkg/release":        {"pkg/debfile", "pkg/freshdir", "pkg/results"},
@@ -64,6 +65,7 @@ var allowed = map[string][]string{
 	"pkg/disk/vhdx":      {"pkg/disk/damage", "pkg/disk/image", "pkg/disk/pipeline"},
 	"pkg/disk/vmdk":      {"pkg/disk/damage", "pkg/disk/image", "pkg/disk/pipeline"},
 	"pkg/terminal":       {},
+	"pkg/wks":            {"pkg/decl"},
 	"pkg/yocto":          {"pkg/disk/tree"},
 	"targets":            {},
 }
@@ -78,6 +80,7 @@ var owners = map[string][]string{
 	"encoding/xml":                            {"pkg/decl", "pkg/disk/ova"},
 	"github.com/spf13/":                       {"cmd/carosbuild"},
 	"github.com/ProtonMail/":                  {"pkg/source/debian"},
+	"go.yaml.in/":                             {"pkg/kas"},
 }
 
 // TestImports reads the sources and fails on an import that the design does

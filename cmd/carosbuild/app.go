@@ -35,6 +35,8 @@ type app struct {
 	foreign        bool          // builds of others are seen, too
 	outputMode     os.FileMode   // of disks, by the caller's umask
 	files          []decl.Source // of the declaration, for messages
+	origins        []decl.Source // what files of the declaration were made from, for messages
+	kas            kasSettings
 	rawStderr      io.Writer     // for events, where stderr makes lines of text notes
 	stageShown     bool          // of a build that is named: the command's own output says which
 	outputShown    bool          // of steps, line by line
@@ -58,7 +60,7 @@ func (a *app) command() *cobra.Command {
 	root.PersistentFlags().StringVar(&a.runtime, "runtime", a.env("RUNTIME", ""), "OCI runtime to run steps with (default runc, else crun)")
 	named := &buildCommand{app: a}
 	root.AddCommand(
-		named.command("build FILE..."), planCommand(a), whyCommand(a), lockCommand(a), newCheckoutCommand(a), schemaCommand(a),
+		named.command("build FILE..."), planCommand(a), whyCommand(a), lockCommand(a), newCheckoutCommand(a), kasCommand(a), importCommand(a), schemaCommand(a),
 		imagesCommand(a), newPruneCommand(a), shellCommand(a), pushCommand(a), newPullCommand(a), exportCommand(a),
 		newDiskCommand(a), inspectCommand(a), diffCommand(a), newBootCommand(a),
 		newResultsCommand(a), newServeCommand(a), newReleaseCommand(a), feedCommand(a),

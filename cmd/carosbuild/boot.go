@@ -81,7 +81,7 @@ func (c *bootCommand) flags(cmd *cobra.Command) {
 }
 
 func (c *bootCommand) run(ctx context.Context, path string) error {
-	want, err := c.wanted()
+	want, err := c.wanted(ctx)
 	if err != nil {
 		return err
 	}
@@ -89,14 +89,14 @@ func (c *bootCommand) run(ctx context.Context, path string) error {
 }
 
 // wanted is what the flags and the declaration expect.
-func (c *bootCommand) wanted() ([]qemu.Expectation, error) {
+func (c *bootCommand) wanted(ctx context.Context) ([]qemu.Expectation, error) {
 	var want []qemu.Expectation
 	if c.declFile != "" {
 		d, err := c.dirs()
 		if err != nil {
 			return nil, err
 		}
-		parsed, err := c.load([]string{c.declFile}, d.cache)
+		parsed, err := c.load(ctx, []string{c.declFile}, d.cache)
 		if err != nil {
 			return nil, err
 		}

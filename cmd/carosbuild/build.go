@@ -226,7 +226,7 @@ func (c *buildCommand) verifyBoot(ctx context.Context, disks []diskOutputs) erro
 
 // plan loads the declaration, resolves what it names and works out the steps.
 func (c *buildCommand) plan(ctx context.Context, view display) (*job, error) {
-	j, err := c.loadJob()
+	j, err := c.loadJob(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -292,7 +292,7 @@ func (c *buildCommand) plan(ctx context.Context, view display) (*job, error) {
 }
 
 // loadJob reads the declaration and finds out where things are.
-func (c *buildCommand) loadJob() (*job, error) {
+func (c *buildCommand) loadJob(ctx context.Context) (*job, error) {
 	j := &job{}
 	var err error
 	if j.dirs, err = c.dirs(); err != nil {
@@ -304,7 +304,8 @@ func (c *buildCommand) loadJob() (*job, error) {
 	if j.store, err = layer.PodmanPaths(c.getenv, c.account().UID); err != nil {
 		return nil, err
 	}
-	if j.decl, err = c.load(c.declFiles, j.dirs.cache); err != nil {
+	c.kas.remotes, c.kas.update = c.remotes, c.update
+	if j.decl, err = c.load(ctx, c.declFiles, j.dirs.cache); err != nil {
 		return nil, err
 	}
 	return j, nil

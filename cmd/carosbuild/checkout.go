@@ -62,7 +62,7 @@ func (c *buildCommand) checkout(ctx context.Context, to string) error {
 		return err
 	}
 	defer view.close()
-	j, err := c.loadJob()
+	j, err := c.loadJob(ctx)
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,6 @@ package main
 import (
 	"os"
 
-	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/runc"
@@ -39,11 +38,11 @@ func (c *buildCommand) checkSpace(j *job) error {
 // checkInputs refuses to replace what the run reads: the declarations, what is
 // beside them, and what else is given.
 func (c *buildCommand) checkInputs(disks []diskOutputs, in []disk.Input) error {
-	for _, src := range c.files {
+	for _, src := range c.inputs() {
 		in = append(in, disk.Input{Path: src.Name, What: "a declaration"})
 	}
 	if len(c.declFiles) > 0 {
-		in = append(in, disk.Input{Path: build.LockPath(c.declFiles[0]), What: "the lock file"})
+		in = append(in, disk.Input{Path: c.lockPath(), What: "the lock file"})
 	}
 	for _, p := range disks {
 		if err := disk.CheckInputs(p.outs, disk.WriteOptions{}, in); err != nil {

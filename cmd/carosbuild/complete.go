@@ -25,6 +25,8 @@ type argKind int
 const (
 	filesArg   argKind = iota // what the shell itself completes
 	declArg                   // declarations: files, and built-in ones
+	kasArg                    // project files of kas
+	importArg                 // those, and kickstart files
 	builtinArg                // built-in declarations
 	buildIDArg                // ids of builds
 	stageArg                  // BUILDID[:STAGE], or STAGE
@@ -41,7 +43,11 @@ func (a *app) completeArgs(kinds ...argKind) completer {
 	return func(_ *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 		switch kinds[min(len(args), len(kinds)-1)] {
 		case declArg:
-			return declarations(word)
+			return declarations(word, embedded(), ".xml")
+		case kasArg:
+			return declarations(word, nil, ".yml", ".yaml")
+		case importArg:
+			return declarations(word, nil, append(kickstartEndings, ".yml", ".yaml")...)
 		case builtinArg:
 			return beginning(embedded(), word), cobra.ShellCompDirectiveNoFileComp
 		case buildIDArg:
@@ -102,8 +108,9 @@ func (a *app) stageNames() []string {
 	return names
 }
 
-// declarations are XML files and directories, and what is built in.
-func declarations(word string) ([]string, cobra.ShellCompDirective) {
+// declarations are files with one of some endings and directories, and what is
+// built in.
+func declarations(word string, builtin []string, endings ...string) ([]string, cobra.ShellCompDirective) {
 	dir, begin := filepath.Split(word)
 	at := dir
 	if at == "" {
@@ -121,12 +128,12 @@ func declarations(word string) ([]string, cobra.ShellCompDirective) {
 		case e.IsDir():
 			out = append(out, dir+name+"/")
 			directive |= cobra.ShellCompDirectiveNoSpace
-		case strings.HasSuffix(name, ".xml"):
+		case slices.ContainsFunc(endings, func(e string) bool { return strings.HasSuffix(name, e) }):
 			out = append(out, dir+name)
 		}
 	}
 	if dir == "" {
-		for _, name := range beginning(embedded(), word) {
+		for _, name := range beginning(builtin, word) {
 			if !slices.Contains(out, name) {
 				out = append(out, name)
 			}
@@ -193,7 +200,7 @@ func (a *app) declared(of func(*decl.Declaration) []string) completer {
 		if err != nil || len(names) == 0 {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		d, err := a.load(names, where.cache)
+		d, err := a.load(cmd.Context(), names, where.cache)
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}

@@ -92,7 +92,7 @@ func (c *diskCommand) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	d, err := c.declared(where)
+	d, err := c.declared(cmd.Context(), where)
 	if err != nil {
 		return err
 	}
@@ -144,11 +144,11 @@ func (c *diskCommand) run(cmd *cobra.Command) error {
 }
 
 // declared are the disks that are asked for. One without a stage is SOURCE's.
-func (c *diskCommand) declared(d dirs) ([]diskOutputs, error) {
+func (c *diskCommand) declared(ctx context.Context, d dirs) ([]diskOutputs, error) {
 	if len(c.declFiles) == 0 {
 		return nil, usagef("--declaration is missing: the file that declares the disk (built in: %s)", strings.Join(embedded(), ", "))
 	}
-	all, err := c.load(c.declFiles, d.cache)
+	all, err := c.load(ctx, c.declFiles, d.cache)
 	if err != nil {
 		return nil, err
 	}

@@ -56,7 +56,7 @@ func (a *app) report(err error) int {
 	)
 	switch {
 	case errors.As(err, &d):
-		if e := d.Findings.Render(a.stderr, a.files, a.color()); e != nil {
+		if e := d.Findings.Render(a.stderr, a.sources(), a.color()); e != nil {
 			a.say(e)
 		}
 		return exitDeclaration
@@ -161,7 +161,7 @@ func (a *app) reportStep(e *build.StepError) {
 		what, more, _ = strings.Cut(e.Err.Error(), "\n")
 	}
 	f := decl.Findings{{Span: e.Span, Summary: fmt.Sprintf("stage %s: %s failed: %s", e.Stage, e.Kind, what)}}
-	if err := f.Render(w, a.files, a.color()); err != nil {
+	if err := f.Render(w, a.sources(), a.color()); err != nil {
 		a.say(err)
 	}
 	var host *runc.HostError

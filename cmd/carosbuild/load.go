@@ -6,6 +6,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -19,17 +20,27 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/decl"
-	"github.com/carosio/carosbuild/pkg/runc"
+	"github.com/carosio/carosbuild/pkg/kas"
 	"github.com/carosio/carosbuild/targets"
 )
 
-// load reads and merges declaration files. A name without a directory that no
+// load reads and merges declaration files, and project files of kas. A name without a directory that no
 // file has may be that of an embedded target.
-func (a *app) load(names []string, cache string) (*decl.Declaration, error) {
+func (a *app) load(ctx context.Context, names []string, cache string) (*decl.Declaration, error) {
 	if len(names) == 0 {
 		return nil, usagef("no declaration file is named (built in: %s)", strings.Join(embedded(), ", "))
 	}
+	made := map[string]*kas.Declaration{}
 	for _, name := range names {
+		if files := kasFiles(name); files != nil {
+			src, from, err := a.readKas(ctx, files, cache)
+			if err != nil {
+				return nil, err
+			}
+			made[src.Name] = from
+			a.files = append(a.files, src)
+			continue
+		}
 		src, err := readDeclaration(name, cache)
 		if err != nil {
 			return nil, err
@@ -40,19 +51,13 @@ func (a *app) load(names []string, cache string) (*decl.Declaration, error) {
 		a.files = append(a.files, src)
 	}
 	d, findings := decl.Parse(a.files...)
+	for name, from := range made {
+		from.Relocate(name, d, findings)
+	}
 	if findings.HasErrors() {
 		return nil, &build.DeclarationError{Findings: findings}
 	}
-	switch {
-	case len(findings) == 0 || runc.Inside(a.getenv): // there they have been shown already
-	case a.asJSON():
-		a.findingEvents(findings)
-	default:
-		if err := findings.Render(a.stderr, a.files, a.color()); err != nil {
-			return nil, err
-		}
-	}
-	return d, nil
+	return d, a.showFindings(findings)
 }
 
 // addBases reads what a declaration is based on, the ground first. A base that

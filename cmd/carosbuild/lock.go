@@ -56,7 +56,7 @@ func (c *buildCommand) lock(cmd *cobra.Command) error {
 		return err
 	}
 	defer view.close()
-	j, err := c.loadJob()
+	j, err := c.loadJob(cmd.Context())
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func (c *buildCommand) lock(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	path := build.LockPath(c.declFiles[0])
+	path := c.lockPath()
 	view.close()
 	if old != nil && l.Within(old) && old.Within(l) {
 		_, err := fmt.Fprintf(c.stdout, "%s is as it was: %s\n", path, lockSummary(l))
@@ -102,12 +102,21 @@ func lockSummary(l *build.Lock) string {
 	return fmt.Sprintf("%s, %s with %s, %s", plural(len(l.Images), "image"), plural(len(l.Bootstraps), "bootstrap"), plural(packages, "package"), plural(len(l.Git), "git revision"))
 }
 
+// lockPath is where the lock file is: beside the first file.
+func (c *buildCommand) lockPath() string {
+	first := c.declFiles[0]
+	if files := kasFiles(first); files != nil {
+		first = files[0]
+	}
+	return build.LockPath(first)
+}
+
 // readLock is the lock file of the declaration, or nil when there is none.
 func (c *buildCommand) readLock() (*build.Lock, error) {
 	if len(c.declFiles) == 0 {
 		return nil, nil
 	}
-	path := build.LockPath(c.declFiles[0])
+	path := c.lockPath()
 	l, err := build.ReadLock(path)
 	switch {
 	case err == nil:
@@ -162,7 +171,7 @@ func (c *buildCommand) warnLock(lock *build.Lock, res *build.Resolved, d *decl.D
 		return err
 	}
 	if !l.Within(lock) {
-		c.warnf("%s has other images, packages or revisions than are built now: carosbuild lock --update writes it anew", build.LockPath(c.declFiles[0]))
+		c.warnf("%s has other images, packages or revisions than are built now: carosbuild lock --update writes it anew", c.lockPath())
 	}
 	return nil
 }

@@ -41,7 +41,7 @@ func (c *buildCommand) writeReport(r *build.Report, e *build.Engine, j *job) {
 
 func (c *buildCommand) declarations() []build.FileReport {
 	files := []build.FileReport{}
-	for _, f := range c.files {
+	for _, f := range c.inputs() {
 		sum := sha256.Sum256(f.Data)
 		files = append(files, build.FileReport{Name: f.Name, SHA256: hex.EncodeToString(sum[:])})
 	}

@@ -22,8 +22,7 @@ import (
 
 // Conf is what bitbake's configuration files are made of.
 type Conf struct {
-	Base      string // repository of the base layer, and name of its directory
-	Layers    []bitbake.Layer
+	Layers    bitbake.Layers
 	LocalConf []string // fragments
 }
 
@@ -32,9 +31,15 @@ func newConf(d *decl.Declaration) *Conf {
 	if d.Base == nil {
 		return nil
 	}
-	c := &Conf{Base: d.Base.Repo}
+	c := &Conf{Layers: bitbake.Layers{Base: d.Base.Repo}}
 	for _, l := range d.Layers {
-		c.Layers = append(c.Layers, bitbake.Layer{Name: l.Name, Subdirs: l.Subdirs})
+		c.Layers.Trees = append(c.Layers.Trees, bitbake.Layer{Name: l.Name, Subdirs: l.Subdirs})
+	}
+	if d.BBLayers != nil {
+		c.Layers.Paths = d.BBLayers.Paths
+	}
+	for _, l := range d.BBLayersConf {
+		c.Layers.Head = append(c.Layers.Head, l.Text)
 	}
 	for _, l := range d.LocalConf {
 		c.LocalConf = append(c.LocalConf, l.Text)
@@ -43,15 +48,15 @@ func newConf(d *decl.Declaration) *Conf {
 }
 
 // bbLayers and localConf are the files as far as the declaration decides them.
-func (c *Conf) bbLayers() string { return bitbake.BBLayers(c.Base, bitbake.Era{}, c.Layers) }
+func (c *Conf) bbLayers() string { return bitbake.BBLayers(c.Layers, bitbake.Era{}) }
 
 func (c *Conf) localConf() string { return bitbake.LocalConf(bitbake.Era{}, c.LocalConf) }
 
 // era finds out what the base layer in a stage wants. One that is not there
 // wants what redomat's did.
 func (c *Conf) era(root int) bitbake.Era {
-	has := func(name string) bool { return statDir(root, bitbake.Dir(c.Base, name)) }
-	mklibs, err := openIn(root, bitbake.Dir(c.Base, bitbake.MkLibs), unix.O_PATH)
+	has := func(name string) bool { return statDir(root, bitbake.Dir(c.Layers.Base, name)) }
+	mklibs, err := openIn(root, bitbake.Dir(c.Layers.Base, bitbake.MkLibs), unix.O_PATH)
 	if err == nil {
 		unix.Close(mklibs)
 	}
@@ -102,7 +107,7 @@ func (r *stageRun) inBuildDir(ctx context.Context, w *layer.Working, user runc.U
 }
 
 func (r *stageRun) writeBBLayers(root int, c *Conf, user runc.User) error {
-	return r.writeConf(root, "bblayers.conf", bitbake.BBLayers(c.Base, c.era(root), c.Layers), user)
+	return r.writeConf(root, "bblayers.conf", bitbake.BBLayers(c.Layers, c.era(root)), user)
 }
 
 func (r *stageRun) writeLocalConf(root int, c *Conf, user runc.User) error {
@@ -219,7 +224,7 @@ func (r *stageRun) bitbake(ctx context.Context, s *StepPlan) error {
 		defer r.log.watch(nil)
 		defer watch.end()
 		c := sandboxed{
-			args: bitbake.Command(s.Conf.Base, a.Command, a.Targets), user: user, mounts: mounts, env: r.environment(user), network: r.Network,
+			args: bitbake.Command(s.Conf.Layers.Base, a.Command, a.Targets), user: user, mounts: mounts, env: r.environment(user), network: r.Network,
 			failed: func(e *StepError) { e.Logs = watch.collect(w.Root(), maxAllLogs) },
 		}
 		return r.command(ctx, s, w, c)

@@ -17,8 +17,9 @@ type builder struct {
 	stages  map[string]named
 	disks   map[string]named
 	base    *named
-	unnamed int   // stages so far that have no id
-	results []ref // of artifacts and feeds
+	listed  *place // the last <bblayers>
+	unnamed int    // stages so far that have no id
+	results []ref  // of artifacts and feeds
 }
 
 // named is something that has been declared by a name.
@@ -65,7 +66,9 @@ func (b *builder) addFile(f *file, root *node) {
 				b.addLayer(k)
 			}
 		case "local_conf":
-			b.addLocalConf(n)
+			b.decl.LocalConf = b.addConf(n, b.decl.LocalConf)
+		case "bblayers_conf":
+			b.decl.BBLayersConf = b.addConf(n, b.decl.BBLayersConf)
 		case "buildstage":
 			b.addStage(n)
 		case "disk":
@@ -150,6 +153,8 @@ func (b *builder) addLayer(n *node) {
 		}
 		b.base = &named{at: n.tag(), refs: remoteRef(n, "the base layer")}
 		d.Base = &BaseLayer{Remote: n.value("remote"), Revision: n.value("revision"), Repo: n.value("repo"), Span: n.element()}
+	case "bblayers":
+		b.addBBLayers(n)
 	case "layer":
 		refs := remoteRef(n, "layer "+quote(n.value("name")))
 		if i, ok := b.declare(b.layers, "layer", n, "name", len(d.Layers), refs); ok {
@@ -171,14 +176,37 @@ func remoteRef(n *node, who string) []ref {
 // element is the span of the opening of the start tag.
 func (n *node) element() Span { return n.file.at(n.start, n.nameEnd).span() }
 
-func (b *builder) addLocalConf(n *node) {
+// addBBLayers is the list of layers of bblayers.conf.
+func (b *builder) addBBLayers(n *node) {
+	if b.listed != nil && b.listed.file == n.file {
+		b.rep.errorf(n.tag(), "", "a second <bblayers> in one file").note(*b.listed, "the first one is here")
+		return
+	}
+	at := n.tag()
+	b.listed = &at
+	list := &BBLayers{Span: n.element()}
+	for _, w := range n.text().words() {
+		if fl := checkSubdir(w.s); fl != nil {
+			if fl.to == 0 {
+				fl.to, fl.hint = len(w.s), "paths are relative to the base layer's directory"
+			}
+			b.rep.errorf(w.place(fl.from, fl.to), fl.hint, "layer %s %s", quote(w.s), fl.text)
+			continue
+		}
+		list.Paths = append(list.Paths, w.s)
+	}
+	b.decl.BBLayers = list
+}
+
+// addConf appends a fragment of a file of bitbake's.
+func (b *builder) addConf(n *node, all []LocalConf) []LocalConf {
 	t := n.text()
 	if strings.Trim(t.s, blanks) == "" {
 		if !n.damaged && !n.open {
-			b.rep.warnf(n.tag(), "", "<local_conf> is empty")
+			b.rep.warnf(n.tag(), "", "<%s> is empty", n.name)
 		}
-		return
+		return all
 	}
 	trimmed := t.trim()
-	b.decl.LocalConf = append(b.decl.LocalConf, LocalConf{Text: t.s, Span: trimmed.place(0, len(trimmed.s)).span()})
+	return append(all, LocalConf{Text: t.s, Span: trimmed.place(0, len(trimmed.s)).span()})
 }

@@ -14,10 +14,14 @@ type Declaration struct {
 	Base      *BaseLayer  // the last one read wins
 	Layers    []GitLayer  // in declared order
 	LocalConf []LocalConf // every fragment, in reading order
-	Stages    []*Stage    // in declared order; ids are unique
-	Disks     []*Disk     // in declared order; ids are unique
-	Artifacts []Artifact  // in reading order; a later one of the same stage and path replaces an earlier one
-	Feeds     []Feed      // likewise
+	// BBLayers are the directories of bblayers.conf, below the base layer's; nil
+	// means that they follow from Base and Layers. The last one read wins.
+	BBLayers     *BBLayers
+	BBLayersConf []LocalConf // every fragment, in reading order
+	Stages       []*Stage    // in declared order; ids are unique
+	Disks        []*Disk     // in declared order; ids are unique
+	Artifacts    []Artifact  // in reading order; a later one of the same stage and path replaces an earlier one
+	Feeds        []Feed      // likewise
 }
 
 // Span is a place in a declaration file.
@@ -59,7 +63,13 @@ type GitLayer struct {
 	Span                         Span
 }
 
-// LocalConf is a verbatim fragment for bitbake's local.conf.
+// BBLayers is an explicit list of the directories that are layers.
+type BBLayers struct {
+	Paths []string // relative to the base layer's directory, in order
+	Span  Span
+}
+
+// LocalConf is a verbatim fragment for bitbake's local.conf or bblayers.conf.
 type LocalConf struct {
 	Text string
 	Span Span

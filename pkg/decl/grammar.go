@@ -34,11 +34,11 @@ const rootName = "redo"
 var grammar = map[string]rule{
 	rootName: {
 		attrs: []attrRule{{"base", false, checkHostPath}},
-		kids:  []string{"layer_declaration", "local_conf", "buildstage", "disk", "artifact", "feed"},
+		kids:  []string{"layer_declaration", "local_conf", "bblayers_conf", "buildstage", "disk", "artifact", "feed"},
 	},
 
 	// Git layers for bitbake.
-	"layer_declaration": {kids: []string{"remote", "baselayer", "layer"}},
+	"layer_declaration": {kids: []string{"remote", "baselayer", "layer", "bblayers"}},
 	"remote": {attrs: []attrRule{
 		{"name", true, checkID}, {"baseurl", true, checkGitURL},
 	}},
@@ -52,7 +52,9 @@ var grammar = map[string]rule{
 		{"repo", true, checkRepo},
 		{"subdirs", false, eachWord(checkSubdir)},
 	}},
-	"local_conf": {text: mayText},
+	"bblayers":      {text: mustText},
+	"local_conf":    {text: mayText},
+	"bblayers_conf": {text: mayText},
 
 	// Stages.
 	"buildstage": {

@@ -294,9 +294,10 @@ func TestMerge(t *testing.T) {
 	<layer_declaration>
 		<remote name="a" baseurl="git://a.example.org/"/><remote name="b" baseurl="git://b.example.org/"/>
 		<baselayer remote="a" revision="1" repo="r"/>
-		<layer name="l1" remote="a" revision="1" repo="r" subdirs="x"/><layer name="l2" remote="a" revision="1" repo="r"/>
+		<layer name="l1" remote="a" revision="1" repo="r" subdirs="x"/><layer name="l2" remote="a" revision="1" repo="r"/><bblayers>meta</bblayers>
 	</layer_declaration>
 	<local_conf>A</local_conf>
+	<bblayers_conf>X</bblayers_conf>
 	<buildstage id="s1"><action>FROM debian:12</action><action>RUN true</action></buildstage>
 	<buildstage id="s2"><prestage>s1</prestage></buildstage>
 	<disk id="d1" size="1G"><partition name="p" size="1M"/></disk><disk id="d2"><partition size="1M"/></disk>
@@ -306,8 +307,10 @@ func TestMerge(t *testing.T) {
 		<remote name="a" baseurl="git://c.example.org/"/>
 		<baselayer remote="b" revision="2" repo="r"/>
 		<layer name="l3" remote="b" revision="3" repo="r"/><layer name="l1" remote="b" revision="2" repo="r"/>
+		<bblayers>l3 meta</bblayers>
 	</layer_declaration>
 	<local_conf>B</local_conf>
+	<bblayers_conf>Y</bblayers_conf>
 	<buildstage id="s3"><prestage>s2</prestage></buildstage>
 	<buildstage id="s1"><action>FROM debian:13</action></buildstage>
 	<disk id="d1" stage="s1"><partition size="2M"/></disk>
@@ -321,7 +324,9 @@ func TestMerge(t *testing.T) {
 			{Name: "l2", Remote: "a", Revision: "1", Repo: "r"},
 			{Name: "l3", Remote: "b", Revision: "3", Repo: "r"},
 		},
-		LocalConf: []LocalConf{{Text: "A"}, {Text: "B"}},
+		LocalConf:    []LocalConf{{Text: "A"}, {Text: "B"}},
+		BBLayers:     &BBLayers{Paths: []string{"l3", "meta"}},
+		BBLayersConf: []LocalConf{{Text: "X"}, {Text: "Y"}},
 		Stages: []*Stage{
 			{ID: "s1", Dirs: []string{"/b"}, Actions: []Action{{Kind: From, Text: "debian:13", Image: "debian:13"}}},
 			{ID: "s2", Dirs: []string{"/a"}, Prestage: "s1"},

@@ -15,11 +15,27 @@ import (
 )
 
 func TestBBLayers(t *testing.T) {
-	got := BBLayers("poky.git", Era{Poky: true}, []Layer{{Name: "a"}, {Name: "oe", Subdirs: []string{"meta-oe", "x/y"}}})
+	trees := []Layer{{Name: "a"}, {Name: "oe", Subdirs: []string{"meta-oe", "x/y"}}}
+	got := BBLayers(Layers{Base: "poky.git", Trees: trees}, Era{Poky: true})
 	const d = "/REDO/source/poky.git/"
 	want := `BBLAYERS ?= "` + strings.Join([]string{d + "meta", d + "meta-poky", d + "a", d + "oe/meta-oe", d + "oe/x/y"}, " ") + `"`
 	if lines := strings.Split(strings.TrimSpace(got), "\n"); lines[len(lines)-1] != want {
 		t.Errorf("got %q, want %q", lines[len(lines)-1], want)
+	}
+}
+
+// A list of layers takes the place of the usual one, and text stands in front of it.
+func TestBBLayersListed(t *testing.T) {
+	l := Layers{Base: "core", Trees: []Layer{{Name: "bitbake"}}, Paths: []string{"meta-x", "meta"}, Head: []string{"# a\nA = 1\n", "B = 2"}}
+	_, got, _ := strings.Cut(BBLayers(l, Era{Modern: true}), "\n\n")
+	want := "BBPATH = \"${TOPDIR}\"\nBBFILES ?= \"\"\n\n# a\nA = 1\nB = 2\nBBLAYERS ?= \"/REDO/source/core/meta-x /REDO/source/core/meta\"\n"
+	if diff := cmp.Diff(got, want); diff != "" {
+		t.Errorf("bblayers.conf (-got +want):\n%s", diff)
+	}
+	for era, version := range map[Era]string{{Modern: true}: "7", {}: "6"} {
+		if conf := BBLayers(l, era); !strings.Contains(conf, "LCONF_VERSION = \""+version+"\"\n") || strings.Contains(conf, "POKY_") {
+			t.Errorf("era %v: not version %s of OE-core in\n%s", era, version, conf)
+		}
 	}
 }
 

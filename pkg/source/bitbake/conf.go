@@ -41,20 +41,43 @@ type Era struct {
 // MkLibs is a class that base layers have until the modern ones.
 const MkLibs = "meta/classes/image-mklibs.bbclass"
 
-// BBLayers is the content of bblayers.conf.
-func BBLayers(base string, era Era, layers []Layer) string {
-	distro, version := "meta-yocto", `LCONF_VERSION = "6"`
-	if era.Poky {
-		distro, version = "meta-poky", "LCONF_VERSION = \"7\"\nPOKY_BBLAYERS_CONF_VERSION = \"2\""
+// Layers are those of a build.
+type Layers struct {
+	Base  string   // name of the base layer's directory
+	Trees []Layer  // beside the base layer
+	Paths []string // directories below Base that are layers, in order; nil means Base's own two and those of Trees
+	Head  []string // text for bblayers.conf, in front of BBLAYERS
+}
+
+// dirs are the directories that are layers; distro is the base layer's second one.
+func (l Layers) dirs(distro string) []string {
+	var dirs []string
+	for _, p := range l.Paths {
+		dirs = append(dirs, Dir(l.Base, p))
 	}
-	dirs := []string{Dir(base, "meta"), Dir(base, distro)}
-	for _, l := range layers {
-		if len(l.Subdirs) == 0 {
-			dirs = append(dirs, Dir(base, l.Name))
+	if l.Paths != nil {
+		return dirs
+	}
+	dirs = []string{Dir(l.Base, "meta"), Dir(l.Base, distro)}
+	for _, t := range l.Trees {
+		if len(t.Subdirs) == 0 {
+			dirs = append(dirs, Dir(l.Base, t.Name))
 		}
-		for _, sub := range l.Subdirs {
-			dirs = append(dirs, path.Join(Dir(base, l.Name), sub))
+		for _, sub := range t.Subdirs {
+			dirs = append(dirs, path.Join(Dir(l.Base, t.Name), sub))
 		}
+	}
+	return dirs
+}
+
+// BBLayers is the content of bblayers.conf.
+func BBLayers(l Layers, era Era) string {
+	distro, version := "meta-yocto", `LCONF_VERSION = "6"`
+	switch {
+	case era.Poky:
+		distro, version = "meta-poky", "LCONF_VERSION = \"7\"\nPOKY_BBLAYERS_CONF_VERSION = \"2\""
+	case era.Modern && l.Paths != nil: // OE-core alone
+		version = `LCONF_VERSION = "7"`
 	}
 	return `# LCONF_VERSION tells which form of this file it is: bitbake's sanity
 # checks compare it with the one that the layers want
@@ -63,7 +86,7 @@ func BBLayers(base string, era Era, layers []Layer) string {
 BBPATH = "${TOPDIR}"
 BBFILES ?= ""
 
-BBLAYERS ?= "` + strings.Join(dirs, " ") + `"
+` + joined(l.Head) + `BBLAYERS ?= "` + strings.Join(l.dirs(distro), " ") + `"
 `
 }
 
@@ -92,8 +115,12 @@ CONF_VERSION = "` + version + `"
 // LocalConf is the content of local.conf: a few settings, then the fragments
 // as they are. bitbake's last assignment wins.
 func LocalConf(era Era, fragments []string) string {
+	return header(era.Modern) + joined(fragments)
+}
+
+// joined are texts, each of which ends with a line break.
+func joined(fragments []string) string {
 	var b strings.Builder
-	b.WriteString(header(era.Modern))
 	for _, f := range fragments {
 		b.WriteString(f)
 		if !strings.HasSuffix(f, "\n") {

@@ -1,0 +1,171 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/kas"
+	"github.com/carosio/carosbuild/pkg/runc"
+	"github.com/carosio/carosbuild/pkg/source/git"
+)
+
+// kasSettings are how projects of kas become declarations.
+type kasSettings struct {
+	from    string   // image of the host stage
+	base    string   // key of the repository of the base layer
+	update  bool     // lock files of kas are left out
+	remotes []string // NAME=URL of --remote
+}
+
+// kasFiles are the files that an argument names as a project of kas: one, or
+// several with colons between them. It is nil for other arguments.
+func kasFiles(arg string) []string {
+	names := strings.Split(arg, ":")
+	for _, n := range names {
+		if !slices.Contains([]string{".yml", ".yaml", ".json"}, filepath.Ext(n)) {
+			return nil
+		}
+	}
+	return names
+}
+
+// asDeclaration is what the text of a declaration is called that was made of a
+// project. No file has the name.
+const asDeclaration = " (as a declaration)"
+
+// readKas makes a declaration of a project of kas.
+func (a *app) readKas(ctx context.Context, names []string, cache string) (decl.Source, *kas.Declaration, error) {
+	for _, n := range names {
+		if st, err := os.Stat(n); err != nil || st.IsDir() {
+			return decl.Source{}, nil, usagef("there is no project file %s", n)
+		}
+	}
+	work := a.getenv("KAS_WORK_DIR")
+	work, err := filepath.Abs(work)
+	if err != nil {
+		return decl.Source{}, nil, err
+	}
+	dir, err := filepath.Abs(filepath.Dir(names[0]))
+	if err != nil {
+		return decl.Source{}, nil, err
+	}
+	open, err := a.kasOpener(ctx, cache)
+	if err != nil {
+		return decl.Source{}, nil, err
+	}
+	p, sources, findings := kas.Read(names, kas.Options{WorkDir: work, NoLock: a.kas.update, Getenv: a.getenv, Open: open})
+	a.origins = append(a.origins, sources...)
+	var d *kas.Declaration
+	if p != nil && !findings.HasErrors() {
+		var more decl.Findings
+		d, more = p.Declare(kas.Form{From: a.kas.from, Base: a.kas.base, Dir: dir})
+		findings = append(findings, more...)
+	}
+	if findings.HasErrors() {
+		return decl.Source{}, nil, &build.DeclarationError{Findings: findings}
+	}
+	if err := a.showFindings(findings); err != nil {
+		return decl.Source{}, nil, err
+	}
+	return decl.Source{Name: strings.Join(names, ":") + asDeclaration, Dirs: []string{dir}, Data: d.XML}, d, nil
+}
+
+// showFindings prints warnings, once: the program inside the namespaces finds
+// them, too.
+func (a *app) showFindings(findings decl.Findings) error {
+	switch {
+	case len(findings) == 0 || runc.Inside(a.getenv):
+		return nil
+	case a.asJSON():
+		a.findingEvents(findings)
+		return nil
+	}
+	return findings.Render(a.stderr, a.sources(), a.color())
+}
+
+// sources are all files that messages quote.
+func (a *app) sources() []decl.Source { return slices.Concat(a.files, a.origins) }
+
+// inputs are the files that were read.
+func (a *app) inputs() []decl.Source {
+	return slices.DeleteFunc(a.sources(), func(s decl.Source) bool { return strings.HasSuffix(s.Name, asDeclaration) })
+}
+
+// kasOpener gives the files of git repositories that a project includes files from.
+func (a *app) kasOpener(ctx context.Context, cache string) (func(kas.Repo) (fs.FS, error), error) {
+	rewrites, err := a.rewrites(a.kas.remotes)
+	if err != nil {
+		return nil, err
+	}
+	return func(r kas.Repo) (fs.FS, error) {
+		remote, base, repo := r.Address()
+		url, err := rewrites.Apply(remote, base, repo)
+		if err != nil {
+			return nil, err
+		}
+		c := a.gitCache(dirs{cache: cache}, silentDisplay{})
+		pin, err := c.Resolve(ctx, git.Tree{URL: url, Revision: r.Revision()})
+		if err != nil {
+			return nil, err
+		}
+		if err := c.Ensure(ctx, []git.Pinned{pin}); err != nil {
+			return nil, err
+		}
+		files, err := c.Files(ctx, pin)
+		return gitFiles{ctx, c, pin, files}, err
+	}, nil
+}
+
+// silentDisplay shows nothing.
+type silentDisplay struct{ display }
+
+func (silentDisplay) show(build.Event) {}
+
+// gitFiles are the files of a commit.
+type gitFiles struct {
+	ctx   context.Context // of the one call that reads a project
+	cache *git.Cache
+	pin   git.Pinned
+	names []string
+}
+
+// maxKasFile is a byte more than a project file may have.
+const maxKasFile = 1<<20 + 1
+
+// Open reads a file as a whole.
+func (g gitFiles) Open(name string) (fs.File, error) {
+	if !slices.Contains(g.names, name) {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+	}
+	data, err := g.cache.File(g.ctx, g.pin, name, maxKasFile)
+	return &memoryFile{Reader: bytes.NewReader(data), name: name}, err
+}
+
+// memoryFile is a file that has been read, and what is known of it.
+type memoryFile struct {
+	*bytes.Reader
+	name string
+}
+
+var _ io.Reader = &memoryFile{}
+
+func (m *memoryFile) Stat() (fs.FileInfo, error) { return m, nil }
+func (m *memoryFile) Close() error               { return nil }
+func (m *memoryFile) Name() string               { return filepath.Base(m.name) }
+func (m *memoryFile) Mode() fs.FileMode          { return 0o444 }
+func (m *memoryFile) ModTime() time.Time         { return time.Time{} }
+func (m *memoryFile) IsDir() bool                { return false }
+func (m *memoryFile) Sys() any                   { return nil }

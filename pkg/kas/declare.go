@@ -1,0 +1,238 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package kas
+
+import (
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/carosio/carosbuild/pkg/decl"
+)
+
+// Form says what a declaration is to look like where a project leaves it open.
+type Form struct {
+	From string // image that the build runs in; empty: a Debian made for it
+	Base string // key of the repository with oe-init-build-env; empty: it is found out
+	Dir  string // absolute directory that relative names of files start from
+}
+
+// The stages of a declaration.
+const (
+	hostStage  = "010-host"
+	layerStage = "020-layers"
+	buildStage = "030-bitbake"
+)
+
+// hostPackages are what the bitbake of a current series wants of Debian 12, and
+// what the stages' own actions use.
+const hostPackages = "bzip2 ca-certificates chrpath cpio diffstat file g++ gawk gcc git libacl1 locales lz4 make patch procps python3 " +
+	"python3-git python3-jinja2 python3-pexpect python3-subunit rpcsvc-proto socat texinfo unzip wget xz-utils zstd"
+
+// Declaration is a project as the text of a declaration.
+type Declaration struct {
+	XML []byte
+	// Origins are where in the project a line of XML comes from; lines count
+	// from 1.
+	Origins map[int]decl.Span
+}
+
+// declarer makes a declaration.
+type declarer struct {
+	*Project
+	Form
+	writer
+	base   *Repo
+	dirs   map[string]string // of repositories below the base layer's, by key; "." is the base layer
+	remote map[string]string // name of a remote by its address
+	adds   []add
+}
+
+// add is a file or directory of this machine that goes into a tree.
+type add struct {
+	from, to string
+	at       decl.Span
+}
+
+// Declare makes a declaration of the project. Further findings say what it
+// leaves out; the declaration must not be built if they have errors.
+func (p *Project) Declare(f Form) (*Declaration, decl.Findings) {
+	before := len(p.rep.all)
+	d := &declarer{Project: p, Form: f, dirs: map[string]string{}, remote: map[string]string{}, writer: writer{origins: map[int]decl.Span{}}}
+	d.limits()
+	if d.chooseBase() {
+		d.nameDirs()
+		d.write()
+	}
+	return &Declaration{XML: []byte(d.text.String()), Origins: d.origins}, slices.Clone(p.rep.all[min(before, len(p.rep.all)):])
+}
+
+// limits tell what a declaration cannot say.
+func (d *declarer) limits() {
+	if bs := d.root.get("build_system"); strings.HasPrefix(d.BuildSystem, "isar") {
+		d.rep.fail(bs.at, "carosbuild builds OpenEmbedded", "build_system %s cannot be built", quote(d.BuildSystem))
+	}
+	if b := d.root.get("buildtools"); b != nil {
+		d.rep.warn(b.at, "the programs are those of the host stage; --from IMAGE takes others", "buildtools are not fetched")
+	}
+	if b := d.root.get("proxy_config"); b != nil {
+		d.rep.warn(b.at, "set http_proxy and the like in the environment", "proxy_config has no effect, in kas either")
+	}
+	for _, r := range d.Repos {
+		d.repoLimits(r)
+	}
+	d.confLimits()
+	for _, a := range d.Artifacts {
+		if strings.Contains(a.Text, "**") {
+			d.rep.warn(a.At, "name the directories, or write * for each", "** in artifact %s matches one directory", quote(a.Name))
+		}
+	}
+}
+
+func (d *declarer) repoLimits(r Repo) {
+	if r.Type == "hg" {
+		d.rep.fail(r.place("type"), "it takes a git mirror of it", "repository %s is a Mercurial repository", quote(r.Key))
+	}
+	if r.Signed {
+		if r.Commit == "" {
+			d.rep.fail(r.place("signed"), "pin it: give it a commit", "repository %s is signed: carosbuild does not check signatures, and without a commit nothing says what the tag or branch has to be", quote(r.Key))
+		} else {
+			d.rep.warn(r.place("signed"), "its commit is what vouches for it", "the signature of repository %s is not checked", quote(r.Key))
+		}
+	}
+	for _, p := range r.Patches {
+		if r.URL == "" {
+			d.rep.warn(p.At, "", "patch %s is not applied: repository %s is a directory of this machine", quote(p.ID), quote(r.Key))
+		}
+	}
+}
+
+var (
+	ownPlaces = regexp.MustCompile(`(?m)^[ \t]*(?:(DL_DIR)[ \t]*:?=|(SSTATE_DIR)[ \t]*(?:\?\??|:)?=)`) // weaker ones lose against DL_DIR's
+	relatives = regexp.MustCompile(`\$\{TOPDIR\}/\.\.`)
+)
+
+// confLimits are about settings that expect another layout.
+func (d *declarer) confLimits() {
+	for _, f := range slices.Concat(d.LocalConf, d.BBLayersConf) {
+		if m := ownPlaces.FindStringSubmatch(f.Text); m != nil {
+			d.rep.warn(f.At, "leave it out, or give the stage a <cache> at that path", "%s sets %s: what is put there goes into the image, and not into carosbuild's cache", quote(f.Name), m[1]+m[2])
+		}
+		if relatives.MatchString(f.Text) {
+			d.rep.warn(f.At, "repositories are in /REDO/source/BASE and below it", "%s has a path relative to ${TOPDIR}, which is /REDO/build", quote(f.Name))
+		}
+	}
+}
+
+// coreNames are what repositories with oe-init-build-env are called.
+var coreNames = []string{"poky", "openembedded-core", "oe-core"}
+
+// isCore tells whether a repository is known to have oe-init-build-env: by its
+// name or, where it is a directory of this machine, by a look.
+func (r Repo) isCore() bool {
+	if r.URL == "" {
+		_, err := os.Stat(filepath.Join(r.dir, "oe-init-build-env"))
+		return err == nil
+	}
+	return slices.ContainsFunc([]string{r.Key, r.Name, strings.TrimSuffix(path.Base(r.URL), ".git")}, func(name string) bool {
+		return slices.Contains(coreNames, name)
+	})
+}
+
+// chooseBase finds the repository that the others are put into: the one with
+// OpenEmbedded's core layer.
+func (d *declarer) chooseBase() bool {
+	var likely, named []int
+	for i, r := range d.Repos {
+		switch {
+		case d.Base != "" && r.Key == d.Base:
+			likely, named = []int{i}, nil
+		case d.Base != "":
+		case r.isCore():
+			named = append(named, i)
+		case slices.ContainsFunc(r.Layers, func(l Layer) bool { return path.Clean(l.Path) == "meta" }):
+			likely = append(likely, i)
+		}
+	}
+	found := slices.Concat(named, likely)
+	switch {
+	case len(named) == 1:
+		found = named
+	case len(found) == 0 && d.Base != "":
+		d.rep.fail(d.reposAt(), "", "there is no repository %s, which is to be the base layer", quote(d.Base))
+		return false
+	case len(found) == 0:
+		d.rep.fail(d.reposAt(), "--base REPO names it", "none of the repositories is known to have oe-init-build-env")
+		return false
+	case len(found) > 1:
+		f := d.rep.fail(d.Repos[found[1]].at, "--base REPO names the right one", "repositories %s and %s both may have oe-init-build-env", quote(d.Repos[found[0]].Key), quote(d.Repos[found[1]].Key))
+		f.Notes = []decl.Note{{Span: d.Repos[found[0]].at, Text: "the first one is here"}}
+		return false
+	}
+	d.base = &d.Repos[found[0]]
+	if d.base.URL == "" {
+		return d.localBase()
+	}
+	return true
+}
+
+func (d *declarer) reposAt() decl.Span {
+	if r := d.root.get("repos"); r != nil {
+		return r.at
+	}
+	return d.root.at
+}
+
+// localBase takes a base layer of this machine as a git repository.
+func (d *declarer) localBase() bool {
+	if repositoryOf(d.base.dir) != filepath.Clean(d.base.dir) {
+		if _, err := readSmall(filepath.Join(d.base.dir, ".git")); err != nil {
+			d.rep.fail(d.base.at, "give it a url", "repository %s is the base layer, but %s is not a git repository of its own", quote(d.base.Key), d.base.dir)
+			return false
+		}
+	}
+	d.rep.warn(d.base.at, "commit changes of it before a build", "repository %s is a directory of this machine: its commit is taken, not what is changed in it", quote(d.base.Key))
+	d.base.URL, d.base.Commit, d.base.Branch, d.base.Tag, d.base.Refspec = filepath.Clean(d.base.dir), "", "", "", "HEAD"
+	return true
+}
+
+// taken are directories of OpenEmbedded-Core and poky, which a repository of
+// that name must not be put over.
+var taken = []string{"bitbake", "contrib", "documentation", "meta", "meta-poky", "meta-selftest", "meta-skeleton", "meta-yocto", "meta-yocto-bsp", "scripts", ".git", ".templateconf"}
+
+var usable = regexp.MustCompile(`[^A-Za-z0-9_.-]+`)
+
+// nameDirs gives each repository a directory below the base layer's. The one with
+// bitbake is where OpenEmbedded-Core looks for it.
+func (d *declarer) nameDirs() {
+	used := map[string]bool{}
+	for _, r := range d.Repos {
+		if r.Key == d.base.Key {
+			d.dirs[r.Key] = "."
+			continue
+		}
+		name := strings.Trim(usable.ReplaceAllString(r.Name, "-"), "-.")
+		if r.URL != "" && strings.TrimSuffix(path.Base(r.URL), ".git") == "bitbake" {
+			name = "bitbake"
+		} else if name == "" || slices.Contains(taken, name) {
+			name = "kas-" + name
+		}
+		for n := 2; used[name]; n++ {
+			name = fmt.Sprintf("%s-%d", strings.TrimSuffix(name, fmt.Sprintf("-%d", n-1)), n)
+		}
+		used[name] = true
+		d.dirs[r.Key] = name
+	}
+}
+
+// repoNamed is the repository of a layer.
+func (d *declarer) repoNamed(name string) *Repo {
+	i := slices.IndexFunc(d.Repos, func(r Repo) bool { return r.Name == name })
+	return &d.Repos[i]
+}

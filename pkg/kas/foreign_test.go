@@ -1,0 +1,310 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package kas
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/carosio/carosbuild/pkg/decl"
+)
+
+// driver has kas itself read a project and print what it makes of it, without
+// fetching anything.
+const driver = `
+import json, os, sys
+sys.path.insert(0, sys.argv[1])
+import types
+try:
+    import kconfiglib
+except ImportError:
+    sys.modules['kconfiglib'] = types.ModuleType('kconfiglib')
+from types import SimpleNamespace
+from kas import context
+from kas.config import Config
+out = {}
+try:
+    ctx = context.create_global_context(SimpleNamespace(update=False, force_checkout=False))
+    c = Config(ctx, sys.argv[2])
+    ctx.config = c
+    where = dict(p.split('=', 1) for p in sys.argv[3:])
+    missing = c.find_missing_repos(where)
+    if missing:
+        raise Exception('missing repositories: ' + ' '.join(missing))
+    repos, layers = [], []
+    for key in c.get_repos_config():
+        r = c.get_repo(key)
+        repos.append([key, r.name, r.url or '', r.commit or '', r.tag or '', r.branch or '', r.refspec or '', [[p['id'], p['repo'], p['path']] for p in r._patches]])
+        layers += r.layers
+    out = {
+        'repos': repos, 'layers': [[l.repo_name, l.name, l.priority] for l in sorted(layers)],
+        'local': c.get_local_conf_header(), 'bblayers': c.get_bblayers_conf_header(),
+        'targets': c.get_bitbake_targets(), 'task': c.get_bitbake_task(), 'machine': c.get_machine(), 'distro': c.get_distro(),
+        'env': c._config.get('env', {}), 'multiconfig': sorted(c.get_multiconfig().split()), 'system': c._config.get('build_system', 'openembedded'),
+        'version': c._config['header']['version'], 'artifacts': c._config.get('artifacts', {}),
+    }
+except Exception as e:
+    out = {'error': type(e).__name__ + ': ' + str(e)}
+print(json.dumps(out))
+`
+
+// seen is what kas and this package print of a project.
+type seen struct {
+	Error       string             `json:"error"`
+	Repos       [][]any            `json:"repos"`
+	Layers      [][]any            `json:"layers"`
+	Local       string             `json:"local"`
+	BBLayers    string             `json:"bblayers"`
+	Targets     []string           `json:"targets"`
+	Task        string             `json:"task"`
+	Machine     string             `json:"machine"`
+	Distro      string             `json:"distro"`
+	Env         map[string]*string `json:"env"`
+	Multiconfig []string           `json:"multiconfig"`
+	System      string             `json:"system"`
+	Version     any                `json:"version"`
+	Artifacts   map[string]string  `json:"artifacts"`
+}
+
+// ours is what this package makes of a project, in the driver's form.
+func ours(p *Project) seen {
+	s := seen{
+		Repos: [][]any{}, Layers: [][]any{}, Targets: append([]string{}, p.Targets...), Task: p.Task, Machine: p.Machine, Distro: p.Distro, System: p.BuildSystem,
+		Env: map[string]*string{}, Multiconfig: append([]string{}, p.Multiconfig()...), Version: p.Version, Artifacts: map[string]string{},
+	}
+	for _, r := range p.Repos {
+		patches := []any{}
+		for _, x := range r.Patches {
+			patches = append(patches, []any{x.ID, x.Repo, x.Path})
+		}
+		s.Repos = append(s.Repos, []any{r.Key, r.Name, r.URL, r.Commit, r.Tag, r.Branch, r.Refspec, patches})
+	}
+	for _, l := range p.Layers {
+		s.Layers = append(s.Layers, []any{l.Repo, l.Path, l.Priority})
+	}
+	for _, f := range p.LocalConf {
+		s.Local += "# " + f.Name + "\n" + f.Text + "\n"
+	}
+	for _, f := range p.BBLayersConf {
+		s.BBLayers += "# " + f.Name + "\n" + f.Text + "\n"
+	}
+	for _, e := range p.Env {
+		s.Env[e.Name] = &e.Value
+		if e.Forward {
+			s.Env[e.Name] = nil
+		}
+	}
+	for _, a := range p.Artifacts {
+		s.Artifacts[a.Name] = a.Text
+	}
+	slices.Sort(s.Multiconfig)
+	return s
+}
+
+// text is JSON of both in one form.
+func (s seen) text(t *testing.T) string {
+	t.Helper()
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetIndent("", " ")
+	if err := enc.Encode(s); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// kasSays runs the driver in dir.
+func kasSays(t *testing.T, kas, dir, project string, repos ...string) seen {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	python := "/usr/bin/python3" // which Debian's modules are for
+	cmd := exec.CommandContext(ctx, python, append([]string{"-c", driver, kas, project}, repos...)...)
+	cmd.Dir = dir
+	bin := t.TempDir()
+	if err := os.WriteFile(filepath.Join(bin, "hg"), []byte("#!/bin/sh\nexit 1\n"), 0o700); err != nil { // kas wants one to be there
+		t.Fatal(err)
+	}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH") + ":" + bin, "HOME=" + t.TempDir(), "KAS_WORK_DIR=" + dir, "PYTHONDONTWRITEBYTECODE=1"}
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	var s seen
+	if err != nil {
+		t.Fatalf("kas cannot be run: %v\n%s", err, stderr.String())
+	}
+	if err := json.Unmarshal(out, &s); err != nil {
+		t.Fatalf("%v: %s\n%s", err, out, stderr.String())
+	}
+	for _, r := range s.Repos { // ours are absolute
+		if url, _ := r[2].(string); url != "" && !schemeOrHost.MatchString(url) && !filepath.IsAbs(url) {
+			r[2] = filepath.Join(dir, url)
+		}
+	}
+	return s
+}
+
+// kasSource is a checkout of kas to compare with.
+func kasSource(t *testing.T) string {
+	t.Helper()
+	dir := os.Getenv("CAROSBUILD_KAS")
+	if dir == "" {
+		t.Skip("NOT TESTED: the same projects read by kas itself. CAROSBUILD_KAS names no checkout of kas 5 (its Python modules: python3-yaml python3-jsonschema python3-git python3-distro)")
+	}
+	return dir
+}
+
+// agree compares what kas and this package make of a project in dir; others has
+// the repositories that it includes files from. It returns a line for a table.
+func agree(t *testing.T, kas, dir, project, others string) string {
+	t.Helper()
+	t.Chdir(dir)
+	if _, err := os.Stat(".git"); err == nil && dir != kas {
+		if out, err := exec.CommandContext(t.Context(), "git", "init", "-q").CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	opts := Options{WorkDir: dir, Getenv: func(string) string { return "" }}
+	opts.Open = func(r Repo) (fs.FS, error) {
+		d := filepath.Join(others, r.Key)
+		if _, err := os.Stat(d); err != nil {
+			return nil, errors.New("it is not checked out here")
+		}
+		return os.DirFS(d), nil
+	}
+	var repos []string
+	entries, _ := os.ReadDir(others) // there may be none
+	for _, e := range entries {
+		repos = append(repos, e.Name()+"="+filepath.Join(others, e.Name()))
+	}
+	theirs := kasSays(t, kas, dir, project, repos...)
+	p, sources, findings := Read(strings.Split(project, ":"), opts)
+	var text bytes.Buffer
+	if err := findings.Render(&text, sources, false); err != nil {
+		t.Fatal(err)
+	}
+	switch {
+	case findings.HasErrors() && (theirs.Error != "" || strings.Contains(text.String(), "has a tag and a branch")): // which kas sees when it checks out
+		i := slices.IndexFunc(findings, func(f decl.Finding) bool { return f.Severity == decl.Error })
+		return "both refuse it: " + findings[i].Summary
+	case theirs.Error != "":
+		t.Errorf("kas refuses %s (%s), and we do not", project, theirs.Error)
+		return "kas refuses it"
+	case findings.HasErrors():
+		t.Errorf("kas reads %s, and we do not:\n%s", project, text.String())
+		return "we refuse it"
+	}
+	if diff := cmp.Diff(ours(p).text(t), theirs.text(t)); diff != "" {
+		t.Errorf("%s (-ours +kas):\n%s", project, diff)
+	}
+	d, more := p.Declare(Form{Dir: dir})
+	if more.HasErrors() {
+		i := slices.IndexFunc(more, func(f decl.Finding) bool { return f.Severity == decl.Error })
+		return "read; not built: " + more[i].Summary
+	}
+	return fmt.Sprintf("read; a declaration of %d lines", bytes.Count(d.XML, []byte("\n")))
+}
+
+// TestKasExamples has kas' published examples, and the projects of its own tests,
+// read by kas and by this package.
+func TestKasExamples(t *testing.T) {
+	kas := kasSource(t)
+	var files []string
+	for _, pattern := range []string{"examples/*.y*ml", "image-tests/*/*.y*ml", "tests/*/*.y*ml", "tests/*/*/*.y*ml"} {
+		found, err := filepath.Glob(filepath.Join(kas, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, found...)
+	}
+	if len(files) < 50 {
+		t.Fatalf("only %d project files are in %s", len(files), kas)
+	}
+	data, err := os.ReadFile("../../docs/kas.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		rel, err := filepath.Rel(kas, f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Run(rel, func(t *testing.T) {
+			dir, name := kas, rel
+			if strings.HasPrefix(rel, "tests/") { // otherwise files include one another by their place in the repository
+				dir, name = t.TempDir(), filepath.Base(f)
+				if err := os.CopyFS(dir, os.DirFS(filepath.Dir(f))); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.Mkdir(filepath.Join(dir, ".git"), 0o755); err != nil { // for git init
+					t.Fatal(err)
+				}
+			}
+			said := agree(t, kas, dir, name, t.TempDir())
+			t.Logf("%s: %s", rel, said)
+			row, _, _ := strings.Cut(tableRow(string(data), "`"+rel+"`"), " | ")
+			if want := pageWord(said); row != "| "+want {
+				t.Errorf("docs/kas.md has the file in the row %q, want %q", row, want)
+			}
+		})
+	}
+}
+
+// tableRow is the line of a page that has a word.
+func tableRow(page, word string) string {
+	for line := range strings.Lines(page) {
+		if strings.HasPrefix(line, "| ") && strings.Contains(line, word) {
+			return line
+		}
+	}
+	return ""
+}
+
+// pageWord is how the table of docs/kas.md begins for what agree says.
+func pageWord(said string) string {
+	for _, w := range [][2]string{
+		{"a declaration of", "read, and a declaration made of it"}, {"build_system", "read, not built: `build_system` is isar"},
+		{"Mercurial", "read, not built: a Mercurial repository"}, {"none of the repositories", "read, not built: no repository has `oe-init-build-env`"},
+		{"is signed", "read, not built: signed, and not pinned"}, {"files of repository", "not read: the file of another repository is made by kas' test"},
+	} {
+		if strings.Contains(said, w[0]) {
+			return w[1]
+		}
+	}
+	return "refused, as kas does: contradicting or missing revisions"
+}
+
+// TestKasOnOurs has the projects of testdata read by kas.
+func TestKasOnOurs(t *testing.T) {
+	kas := kasSource(t)
+	for _, name := range []string{"poky", "merge", "repos", "local", "limits", "mistakes", "contradictions", "includes", "syntax", "documents", "list", "json"} {
+		t.Run(name, func(t *testing.T) {
+			ar, err := txtar.ParseFile(filepath.Join("testdata", name+".txtar"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			project := strings.Join(unpack(t, ar).names, ":")
+			dir, err := os.Getwd()
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("%s: %s", name, agree(t, kas, dir, project, filepath.Join(dir, "remote")))
+		})
+	}
+}

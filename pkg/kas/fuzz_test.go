@@ -1,0 +1,178 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package kas
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/carosio/carosbuild/pkg/decl"
+)
+
+// inMemory reads files that are in no file system, and declares what they are.
+func inMemory(t testing.TB, files map[string]string, tops ...string) decl.Findings {
+	t.Helper()
+	m := fstest.MapFS{}
+	for name, data := range files {
+		m[name] = &fstest.MapFile{Data: []byte(data)}
+	}
+	r := &reader{
+		Options: Options{WorkDir: "/nowhere", Open: func(Repo) (fs.FS, error) { return m, nil }},
+		rep:     &report{}, parsed: map[string]*config{}, trees: map[string]*tree{}, top: &tree{files: m, dir: "/nowhere", prefix: "."},
+	}
+	merged := r.rounds(tops)
+	if merged == nil || r.stopped || r.rep.all.HasErrors() {
+		checkSpans(t, r.sources, r.rep.all)
+		return r.rep.all
+	}
+	d, _ := r.project(merged).Declare(Form{Dir: "/nowhere"})
+	checkSpans(t, r.sources, r.rep.all)
+	if !r.rep.all.HasErrors() {
+		src := decl.Source{Name: "made", Data: d.XML}
+		parsed, fs := decl.Parse(src)
+		d.Relocate("made", parsed, fs)
+	}
+	return r.rep.all
+}
+
+// FuzzProject reads projects of one file and what it includes.
+func FuzzProject(f *testing.F) {
+	names, err := filepath.Glob("testdata/*.txtar")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, name := range names {
+		ar, err := txtar.ParseFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, a := range ar.Files {
+			if !strings.HasPrefix(a.Name, "want.") {
+				f.Add(string(a.Data), strings.HasSuffix(a.Name, ".json"))
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, data string, asJSON bool) {
+		name := "kas.yml"
+		if asJSON {
+			name = "kas.json"
+		}
+		inMemory(t, map[string]string{name: data, "a.yml": "header: {version: 1}\nmachine: x\n"}, name)
+	})
+}
+
+// TestHostile: nothing takes long or much memory, and each says what is wrong.
+func TestHostile(t *testing.T) {
+	bomb := "a: &a [x, x, x, x, x, x, x, x, x, x]\n"
+	for i := range 12 {
+		bomb += fmt.Sprintf("%c: &%c [%s]\n", 'b'+i, 'b'+i, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*%c, ", 'a'+i), 10), ", "))
+	}
+	for _, tt := range []struct{ name, data, want string }{
+		{"a bomb of aliases", bomb, "more than 100000 values"},
+		{"an alias of what it is in", "a: &a [*a]\n", "nested more than 64 deep"},
+		{"deep", strings.Repeat("[", 1000) + strings.Repeat("]", 1000), "nested more than 64 deep"},
+		{"deeper", strings.Repeat("[", 500_000), ""},
+		{"many values", "a: [" + strings.Repeat("1,", 400_000) + "]", "more than 100000 values"},
+		{"many keys", numbered("x%d: 1\n", 6000), "more than 5000 entries"},
+		{"large", strings.Repeat("#", maxFileSize+1), "larger than"},
+		{"bytes", "a: \xff\xfe", "not UTF-8"},
+		{"empty", "", "is empty"},
+		{"a key that is a list", "[a]: b", "a key that is not a plain word"},
+		{"a merge key of a string", "<<: x", "a merge key wants a mapping"},
+		{"an unknown anchor", "a: *b", "unknown anchor"},
+		{"many mistakes", strings.Repeat("x: {\n", 0) + "header: {version: 1}\n" + numbered("x%d: 1\n", 500), "too many mistakes"},
+		{"version", "header: {version: x}", "is not a version of the format"},
+		{"version 0", "header: {version: 0}", "does not exist"},
+		{"no header", "machine: x", "has no header"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			began := time.Now()
+			fs := inMemory(t, map[string]string{"kas.yml": tt.data}, "kas.yml")
+			if took := time.Since(began); took > 20*time.Second {
+				t.Errorf("took %v", took)
+			}
+			if !fs.HasErrors() || !strings.Contains(fs[len(fs)-1].Summary, tt.want) {
+				t.Errorf("findings %v, want one with %q", fs, tt.want)
+			}
+			if len(fs) > maxFindings+1 {
+				t.Errorf("%d findings", len(fs))
+			}
+		})
+	}
+}
+
+func numbered(format string, n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, format, i)
+	}
+	return b.String()
+}
+
+// TestHostileJSON: JSON has the same bounds.
+func TestHostileJSON(t *testing.T) {
+	for data, want := range map[string]string{
+		strings.Repeat("[", 500_000):                       "nested more than 64 deep",
+		`{"a": [` + strings.Repeat("1,", 200_000) + "1]}":  "more than 100000 values",
+		`{"header": {"version": 1}} {}`:                    "something stands behind",
+		`{"header": {"version": 1e3}}`:                     "version is a number",
+		`{"header": {"version": 1}, "machine": "x", "a": `: "not JSON",
+		`{"a": "` + "\xff" + `"}`:                          "not UTF-8",
+	} {
+		fs := inMemory(t, map[string]string{"kas.json": data}, "kas.json")
+		if len(fs) == 0 || !strings.Contains(fs[0].Summary, want) {
+			t.Errorf("%.40s: findings %v, want %q", data, fs, want)
+		}
+	}
+}
+
+// TestManyFiles: a project includes no more than it may, in whatever way.
+func TestManyFiles(t *testing.T) {
+	files := map[string]string{}
+	for i := range 12 { // each includes the next one twice
+		files[fmt.Sprintf("f%d.yml", i)] = fmt.Sprintf("header: {version: 1, includes: [f%d.yml, f%d.yml]}\n", i+1, i+1)
+	}
+	files["f12.yml"] = "header: {version: 1}\n"
+	if fs := inMemory(t, files, "f0.yml"); len(fs) != 1 || !strings.Contains(fs[0].Summary, "more than 256 files") {
+		t.Errorf("findings %v", fs)
+	}
+	files = map[string]string{}
+	for i := range 40 {
+		files[fmt.Sprintf("f%d.yml", i)] = fmt.Sprintf("header: {version: 1, includes: [f%d.yml]}\n", i+1)
+	}
+	if fs := inMemory(t, files, "f0.yml"); !fs.HasErrors() || !strings.Contains(fs[0].Summary, "more than 32 deep") {
+		t.Errorf("findings %v", fs)
+	}
+}
+
+// TestLinks: a link in a project leads nowhere outside of it.
+func TestLinks(t *testing.T) {
+	dir := t.TempDir()
+	secret := filepath.Join(dir, "secret.yml")
+	project := filepath.Join(dir, "p")
+	for name, data := range map[string]string{secret: "header: {version: 1}\nmachine: secret\n", filepath.Join(project, "kas.yml"): "header: {version: 1, includes: [link.yml]}\n"} {
+		if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(data), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("../secret.yml", filepath.Join(project, "link.yml")); err != nil {
+		t.Fatal(err)
+	}
+	_, _, fs := Read([]string{filepath.Join(project, "kas.yml")}, Options{WorkDir: project})
+	if !fs.HasErrors() || !strings.Contains(fs[0].Summary, "link.yml") {
+		t.Errorf("findings %v", fs)
+	}
+}

@@ -1,0 +1,87 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package kas
+
+import (
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/carosio/carosbuild/pkg/decl"
+)
+
+// maxEntries is how many files and directories a layer may have beside one
+// another.
+const maxEntries = 1000
+
+// addLocal puts the layers of a repository of this machine into the stage. Of
+// the whole repository, what a build with kas leaves in it is left out.
+func (d *declarer) addLocal(r Repo) {
+	for _, l := range r.Layers {
+		if sub := path.Clean(l.Path); sub != "." {
+			d.add(r, sub, l.At)
+			continue
+		}
+		entries, err := os.ReadDir(r.dir)
+		switch {
+		case err != nil:
+			d.rep.fail(l.At, "", "repository %s: %v", quote(r.Key), err)
+			return
+		case len(entries) > maxEntries:
+			d.rep.fail(l.At, "name its layers", "repository %s is one layer, and has %d files and directories beside one another", quote(r.Key), len(entries))
+			return
+		}
+		for _, e := range entries {
+			if !d.kasOwn(r, e.Name()) {
+				d.add(r, e.Name(), l.At)
+			}
+		}
+	}
+}
+
+// kasOwn tells what is not a part of a layer: git's and other hidden files, the
+// build directory, other repositories that are checked out there, and the
+// project's files.
+func (d *declarer) kasOwn(r Repo, name string) bool {
+	full := filepath.Join(r.dir, name)
+	within := func(other string) bool { return other == full || strings.HasPrefix(other, full+"/") }
+	if strings.HasPrefix(name, ".") || within(filepath.Join(d.workDir, "build")) {
+		return true
+	}
+	for _, o := range d.Repos {
+		dir := o.dir
+		if o.URL != "" {
+			dir = o.Path
+			if !filepath.IsAbs(dir) {
+				dir = filepath.Join(d.workDir, orElse(dir, o.Name))
+			}
+		}
+		if o.Key != r.Key && within(dir) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(d.files, func(f string) bool {
+		abs, err := filepath.Abs(f)
+		return err == nil && abs == full
+	})
+}
+
+// add notes a file or directory of a repository, once.
+func (d *declarer) add(r Repo, name string, at decl.Span) {
+	from := filepath.Join(r.dir, name)
+	if _, err := os.Stat(from); err != nil {
+		d.rep.fail(at, "", "%s of repository %s: %v", quote(name), quote(r.Key), plain(err))
+		return
+	}
+	if rel, err := filepath.Rel(d.Dir, from); err == nil && filepath.IsLocal(rel) {
+		from = rel
+	}
+	a := add{from, path.Join(d.treeDir(r.Key), filepath.ToSlash(name)), at}
+	if !slices.ContainsFunc(d.adds, func(o add) bool { return o.to == a.to || strings.HasPrefix(a.to, o.to+"/") }) {
+		d.adds = append(d.adds, a)
+	}
+}

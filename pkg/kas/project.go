@@ -1,0 +1,320 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package kas
+
+import (
+	"cmp"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/carosio/carosbuild/pkg/decl"
+)
+
+// Project is what project files say when they are merged, with kas' defaults.
+type Project struct {
+	Version      int // of the format, the highest of all files
+	BuildSystem  string
+	Machine      string
+	Distro       string
+	Task         string
+	Targets      []string
+	Env          []Env
+	Repos        []Repo     // in declared order
+	Layers       []Layer    // of all of them, in the order of bblayers.conf
+	LocalConf    []Fragment // sorted by name
+	BBLayersConf []Fragment // sorted by name
+	Artifacts    []Fragment
+
+	root    *node  // merged
+	workDir string // absolute
+	topDir  string // absolute: where the project's files are
+	files   []string
+	targets decl.Span
+	rep     *report
+}
+
+// Env is a variable for bitbake.
+type Env struct {
+	Name, Value string
+	Forward     bool // there is no value: kas takes the caller's, if that is set
+	At          decl.Span
+}
+
+// Fragment is a named text.
+type Fragment struct {
+	Name, Text string
+	At         decl.Span
+}
+
+// Repo is a repository.
+type Repo struct {
+	Key     string // in the project
+	Name    string // of its directory
+	URL     string // empty: it is a directory of this machine
+	Type    string // git or hg
+	Commit  string
+	Branch  string
+	Tag     string
+	Refspec string // the old way to say one of them
+	Path    string // as declared
+	Signed  bool
+	Layers  []Layer
+	Patches []Patch
+
+	dir string // absolute, of one without URL
+	at  decl.Span
+	n   *node
+}
+
+// Layer is a directory of a repository that bitbake takes recipes from.
+type Layer struct {
+	Repo     string // name of the repository
+	Path     string // in the repository, slash-separated; empty or "." for all of it
+	Priority int    // higher is earlier
+	At       decl.Span
+}
+
+// Patch is a change of a repository's files.
+type Patch struct {
+	ID   string
+	Repo string // key of the one that has the patch
+	Path string // in it: a file, or a directory with a quilt series
+	At   decl.Span
+}
+
+// Revision is what is checked out: a commit id, or the name of a ref.
+func (p Repo) Revision() string {
+	switch {
+	case p.Commit != "":
+		return p.Commit
+	case p.Tag != "":
+		return "refs/tags/" + p.Tag
+	case p.Branch != "":
+		return "refs/heads/" + p.Branch
+	}
+	return p.Refspec
+}
+
+// place is where a key of the repository is, or the repository.
+func (p Repo) place(key string) decl.Span {
+	if v := p.n.get(key); v != nil {
+		return v.at
+	}
+	return p.at
+}
+
+// project takes the values out of the merged files.
+func (r *reader) project(m *node) *Project {
+	p := &Project{
+		BuildSystem: orElse(m.get("build_system").str(), "openembedded"),
+		Machine:     r.setting("KAS_MACHINE", m.get("machine"), "qemux86-64"),
+		Distro:      r.setting("KAS_DISTRO", m.get("distro"), "nodistro"),
+		Task:        r.setting("KAS_TASK", m.get("task"), "build"),
+		root:        m, workDir: r.WorkDir, topDir: r.top.dir, rep: r.rep, targets: m.at,
+	}
+	for _, c := range r.parsed {
+		p.Version = max(p.Version, c.version)
+	}
+	for _, s := range r.sources {
+		p.files = append(p.files, s.Name)
+	}
+	r.setTargets(p)
+	for _, e := range pairsOf(m.get("env")) {
+		p.Env = append(p.Env, Env{Name: e.key, Value: e.value.str(), Forward: e.value.kind == null, At: e.at})
+	}
+	for _, e := range pairsOf(m.get("repos")) {
+		repo := r.repo(m, e)
+		r.checkRepo(repo)
+		p.Repos = append(p.Repos, repo)
+		p.Layers = append(p.Layers, repo.Layers...)
+	}
+	slices.SortStableFunc(p.Layers, func(a, b Layer) int {
+		return cmp.Or(cmp.Compare(b.Priority, a.Priority), cmp.Compare(a.Repo, b.Repo), cmp.Compare(a.Path, b.Path))
+	})
+	p.LocalConf = fragments(m.get("local_conf_header"))
+	p.BBLayersConf = fragments(m.get("bblayers_conf_header"))
+	for _, e := range pairsOf(m.get("artifacts")) {
+		p.Artifacts = append(p.Artifacts, Fragment{e.key, e.value.str(), e.value.at})
+	}
+	return p
+}
+
+func orElse(s, otherwise string) string {
+	if s != "" {
+		return s
+	}
+	return otherwise
+}
+
+// setting is a value that the environment may set.
+func (r *reader) setting(variable string, n *node, otherwise string) string {
+	if r.Getenv != nil && r.Getenv(variable) != "" {
+		return r.Getenv(variable)
+	}
+	return orElse(n.str(), otherwise)
+}
+
+func (r *reader) setTargets(p *Project) {
+	t := p.root.get("target")
+	switch {
+	case r.Getenv != nil && strings.TrimSpace(r.Getenv("KAS_TARGET")) != "":
+		p.Targets = strings.Fields(r.Getenv("KAS_TARGET"))
+	case t == nil:
+		p.Targets = []string{"core-image-minimal"}
+	case t.kind == list:
+		p.targets = t.at
+		for _, item := range t.items {
+			p.Targets = append(p.Targets, item.str())
+		}
+	default:
+		p.Targets, p.targets = []string{t.str()}, t.at
+	}
+}
+
+// Multiconfig are the configurations that the targets name.
+func (p *Project) Multiconfig() []string {
+	var all []string
+	for _, t := range p.Targets {
+		if parts := strings.Split(t, ":"); len(parts) > 1 && (parts[0] == "mc" || parts[0] == "multiconfig") && !slices.Contains(all, parts[1]) {
+			all = append(all, parts[1])
+		}
+	}
+	return all
+}
+
+func pairsOf(n *node) []pair {
+	if n == nil {
+		return nil
+	}
+	return n.pairs
+}
+
+func fragments(n *node) []Fragment {
+	var all []Fragment
+	for _, e := range pairsOf(n) {
+		all = append(all, Fragment{e.key, e.value.str(), e.value.at})
+	}
+	slices.SortFunc(all, func(a, b Fragment) int { return cmp.Compare(a.Name, b.Name) })
+	return all
+}
+
+var schemeOrHost = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9+.-]*://|[^/]*[^/:]:)`)
+
+// repo is an entry of repos, with the project's defaults and overrides.
+func (r *reader) repo(m *node, e pair) Repo {
+	defaults, over := m.get("defaults", "repos"), m.get("overrides", "repos", e.key)
+	value := func(key string) string {
+		if v := e.value.get(key); v != nil { // which may be nothing, so that there is none
+			return v.str()
+		}
+		return defaults.get(key).str()
+	}
+	p := Repo{
+		Key: e.key, Name: orElse(e.value.get("name").str(), e.key), URL: e.value.get("url").str(), Type: orElse(e.value.get("type").str(), "git"),
+		Commit: e.value.get("commit").str(), Branch: value("branch"), Tag: value("tag"), Refspec: value("refspec"),
+		Path: e.value.get("path").str(), at: e.at, n: e.value,
+	}
+	p.Signed = e.value.get("signed").yes()
+	override := func(key string, to *string) {
+		if v := over.get(key); v != nil {
+			*to = v.str()
+		}
+	}
+	if p.Refspec != "" {
+		override("commit", &p.Refspec)
+	} else {
+		override("commit", &p.Commit)
+		override("branch", &p.Branch)
+		override("url", &p.URL)
+	}
+	switch {
+	case p.URL == "":
+		p.dir = r.localDir(p)
+	case !schemeOrHost.MatchString(p.URL) && !filepath.IsAbs(p.URL): // a directory, where kas runs git
+		p.URL = filepath.Join(r.WorkDir, p.URL)
+	}
+	p.Layers = r.layers(p)
+	p.Patches = patches(p, defaults.get("patches", "repo").str())
+	return p
+}
+
+// layers are those that are not switched off. Without an entry the repository
+// is one; an entry without layers says that there are none.
+func (r *reader) layers(p Repo) []Layer {
+	all := p.n.get("layers")
+	if all == nil {
+		return []Layer{{Repo: p.Name, At: p.at}}
+	}
+	var on []Layer
+	for _, e := range all.pairs {
+		l := Layer{Repo: p.Name, Path: e.key, At: e.at}
+		switch e.value.kind {
+		case null:
+		case mapping:
+			if prio := e.value.get("prio"); prio != nil {
+				l.Priority, _ = strconv.Atoi(prio.text)
+			}
+		default:
+			continue
+		}
+		on = append(on, l)
+	}
+	return on
+}
+
+func patches(p Repo, repo string) []Patch {
+	var all []Patch
+	for _, e := range pairsOf(p.n.get("patches")) {
+		if e.value.kind == null {
+			continue
+		}
+		all = append(all, Patch{ID: e.key, Repo: orElse(e.value.get("repo").str(), repo), Path: e.value.get("path").str(), At: e.value.at})
+	}
+	slices.SortFunc(all, func(a, b Patch) int { return cmp.Compare(a.ID, b.ID) })
+	return all
+}
+
+// checkRepo finds what contradicts itself.
+func (r *reader) checkRepo(p Repo) {
+	remedy := "a branch, a tag or, best of all, a commit"
+	switch {
+	case p.URL != "" && p.Revision() == "":
+		r.rep.fail(p.at, remedy, "repository %s has no revision", quote(p.Key))
+	case p.Refspec != "" && (p.Commit != "" || p.Tag != "" || p.Branch != ""):
+		r.rep.fail(p.place("refspec"), "take refspec out", "repository %s has a refspec beside commit, tag or branch", quote(p.Key))
+	case p.Refspec != "":
+		r.rep.warn(p.place("refspec"), "kas has commit, tag and branch for it", "repository %s has a refspec, which is deprecated", quote(p.Key))
+	case p.URL != "" && p.Tag != "" && p.Branch != "":
+		r.rep.fail(p.place("tag"), "take one of them out", "repository %s has a tag and a branch", quote(p.Key))
+	}
+	signers := p.n.get("allowed_signers")
+	if p.Signed && (signers == nil || len(signers.items) == 0) {
+		r.rep.fail(p.place("signed"), "", "repository %s is signed, but has no allowed_signers", quote(p.Key))
+	}
+	for _, e := range pairsOf(p.n.get("layers")) {
+		if e.value.kind != null && e.value.kind != mapping && e.value.text != excluded[0] {
+			r.rep.warn(e.value.at, "write disabled", "%s is a deprecated word for a layer that is switched off", quote(e.value.text))
+		}
+		if strings.HasPrefix(e.key, "/") || !filepath.IsLocal(orElse(e.key, ".")) {
+			r.rep.fail(e.at, "", "layer %s is outside of the repository", quote(e.key))
+		}
+	}
+	for _, patch := range p.Patches {
+		if patch.Repo == "" {
+			r.rep.fail(patch.At, "give it a repo, or set defaults: repos: patches: repo:", "patch %s does not say which repository it is in", quote(patch.ID))
+		}
+	}
+}
+
+// Address is a repository's address in two parts, as a declaration has it, and
+// what the remote for the first one is called.
+func (p Repo) Address() (remote, base, repo string) {
+	url := strings.TrimRight(p.URL, "/")
+	i := strings.LastIndexAny(url, "/:")
+	return remoteName(url[:i+1]), url[:i+1], url[i+1:]
+}

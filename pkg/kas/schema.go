@@ -1,0 +1,184 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package kas
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// newest is the highest version of the format that is known: that of kas 5.4.
+const newest = 23
+
+// shape is what a value may be.
+type shape struct {
+	kinds    []kind
+	fields   map[string]shape // of a mapping whose keys are fixed
+	each     *shape           // of a mapping with keys of the project's choice, or of a list
+	required []string
+	words    []string // that a string is one of
+	most     int      // of an integer, and the least is its negative
+}
+
+var (
+	aString    = shape{kinds: []kind{text}}
+	orNothing  = shape{kinds: []kind{text, null}}
+	stringList = shape{kinds: []kind{list}, each: &aString}
+)
+
+func fixed(fields map[string]shape, required ...string) shape {
+	return shape{kinds: []kind{mapping}, fields: fields, required: required}
+}
+
+func free(each shape) shape { return shape{kinds: []kind{mapping}, each: &each} }
+
+// or allows nothing, too.
+func (s shape) or(kinds ...kind) shape {
+	s.kinds = append(slices.Clone(s.kinds), kinds...)
+	return s
+}
+
+// excluded are the words that switch a layer off; all but the first are old.
+var excluded = []string{"disabled", "excluded", "n", "no", "0", "false"}
+
+var repoShape = fixed(map[string]shape{
+	"name": aString, "url": orNothing, "type": {kinds: []kind{text}, words: []string{"git", "hg"}},
+	"commit": aString, "branch": orNothing, "tag": orNothing, "refspec": aString,
+	"signed": {kinds: []kind{boolean}}, "allowed_signers": stringList, "path": orNothing,
+	"layers": free(shape{
+		kinds: []kind{null, text, boolean, integer, mapping}, words: excluded,
+		fields: map[string]shape{"prio": {kinds: []kind{integer}, most: 99}},
+	}),
+	"patches": free(fixed(map[string]shape{"repo": aString, "path": aString}, "path").or(null)),
+}).or(null)
+
+// fileShape is a project file as a whole, as versions 1 to newest have it.
+var fileShape = fixed(map[string]shape{
+	"header": fixed(map[string]shape{
+		"version": {kinds: []kind{integer, text}},
+		"includes": {kinds: []kind{list}, each: &shape{
+			kinds: []kind{text, mapping}, fields: map[string]shape{"repo": aString, "file": aString}, required: []string{"repo", "file"},
+		}},
+	}, "version"),
+	"build_system": {kinds: []kind{text}, words: []string{"openembedded", "oe", "isar", "isar-privileged", "isar-rootless"}},
+	"defaults": fixed(map[string]shape{"repos": fixed(map[string]shape{
+		"branch": aString, "tag": aString, "refspec": aString, "patches": fixed(map[string]shape{"repo": aString}),
+	})}),
+	"overrides": fixed(map[string]shape{"repos": free(fixed(map[string]shape{"branch": orNothing, "commit": orNothing, "url": aString}))}),
+	"machine":   aString, "distro": aString, "task": aString,
+	"env":    free(orNothing),
+	"target": {kinds: []kind{text, list}, each: &aString},
+	"repos":  free(repoShape),
+
+	"bblayers_conf_header": free(aString), "local_conf_header": free(aString),
+	"proxy_config":       fixed(map[string]shape{"http_proxy": aString, "https_proxy": aString, "ftp_proxy": aString, "no_proxy": aString}),
+	"menu_configuration": free(shape{kinds: []kind{boolean, text, integer}}),
+	"artifacts":          free(aString),
+	"signers": free(fixed(map[string]shape{
+		"type": {kinds: []kind{text}, words: []string{"gpg", "ssh"}}, "repo": aString, "path": aString, "fingerprint": aString, "gpg_keyserver": aString,
+	})),
+	"_source_dir": aString, "_source_dir_host": aString,
+	"buildtools": fixed(map[string]shape{"version": aString, "sha256sum": aString, "base_url": aString, "filename": aString}, "version", "sha256sum"),
+}, "header")
+
+// check holds a value to its shape; name is what messages call it.
+func (r *report) check(n *node, s shape, name string) {
+	if !slices.Contains(s.kinds, n.kind) {
+		r.wrongKind(n, s, name)
+		return
+	}
+	switch n.kind {
+	case mapping:
+		r.checkMapping(n, s, name)
+	case list:
+		for _, item := range n.items {
+			r.check(item, *s.each, "an item of "+name)
+		}
+	case text, boolean, integer:
+		r.checkScalar(n, s, name)
+	}
+}
+
+func (r *report) wrongKind(n *node, s shape, name string) {
+	hint := ""
+	if n.kind < text && n.kind != null && slices.Contains(s.kinds, text) {
+		hint = "put it into quotes: \"" + n.text + "\""
+	}
+	var may []string
+	for _, k := range s.kinds {
+		may = append(may, k.String())
+	}
+	r.fail(n.at, hint, "%s is %s, and has to be %s", name, n.kind, strings.Join(may, " or "))
+}
+
+func (r *report) checkMapping(n *node, s shape, name string) {
+	for _, p := range n.pairs {
+		switch f, ok := s.fields[p.key]; {
+		case ok:
+			r.check(p.value, f, p.key)
+		case s.each != nil:
+			r.check(p.value, *s.each, name+" "+quote(p.key))
+		default:
+			known := slices.Sorted(maps.Keys(s.fields))
+			hint := "there are " + words(known)
+			if c := closest(p.key, known); c != "" {
+				hint = "did you mean " + quote(c) + "?"
+			} else if len(known) > 12 {
+				hint = ""
+			}
+			r.fail(p.at, hint, "%s has no entry %s", name, quote(p.key))
+		}
+	}
+	for _, key := range s.required {
+		if n.get(key) == nil {
+			r.fail(n.at, "", "%s has no %s", name, key)
+		}
+	}
+}
+
+func (r *report) checkScalar(n *node, s shape, name string) {
+	switch {
+	case s.most > 0:
+		if v, err := strconv.Atoi(n.text); err != nil || v < -s.most || v > s.most {
+			r.fail(n.at, "", "%s %s is not a number of %d to %d", name, quote(n.text), -s.most, s.most)
+		}
+	case n.kind == boolean && len(s.words) > 0 && !n.yes():
+	case len(s.words) > 0 && !slices.Contains(s.words, n.text):
+		hint := "it is one of " + words(s.words)
+		if c := closest(n.text, s.words); c != "" {
+			hint = "did you mean " + quote(c) + "?"
+		}
+		r.fail(n.at, hint, "%s %s is not known", name, quote(n.text))
+	}
+}
+
+// checkFile holds a project file to the format, and tells its version.
+func (r *report) checkFile(n *node) (version int) {
+	if n.kind != mapping {
+		r.fail(n.at, "it begins with header:", "a project file is a mapping, and this is %s", n.kind)
+		return 0
+	}
+	r.check(n, fileShape, "the project")
+	v := n.get("header", "version")
+	if v == nil || v.kind != integer && v.kind != text {
+		return 0
+	}
+	if v.kind == text && v.text == "0.10" {
+		return 1
+	}
+	version, err := strconv.Atoi(v.text)
+	switch {
+	case err != nil || v.kind == text:
+		r.fail(v.at, "it is an integer", "version %s is not a version of the format", quote(v.text))
+	case version < 1:
+		r.fail(v.at, fmt.Sprintf("versions are 1 to %d", newest), "version %d of the format does not exist", version)
+	case version > newest:
+		r.fail(v.at, "carosbuild knows what kas 5.4 reads; a newer one may know this file", "version %d of the format is newer than %d", version, newest)
+	}
+	return version
+}

@@ -1,0 +1,195 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package kas
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+)
+
+// tree is a directory that files are included from: a repository, or where the
+// project lies.
+type tree struct {
+	files  fs.FS
+	dir    string // absolute, of a directory of the host
+	prefix string // what findings put before the names of its files
+}
+
+// openDir is a directory of the host. Nothing outside of it is read, wherever
+// links in it lead.
+func openDir(dir, prefix string) (*tree, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	return &tree{files: root.FS(), dir: dir, prefix: prefix}, nil
+}
+
+// shown is what findings call a file.
+func (t *tree) shown(name string) string {
+	if t.dir == "" {
+		return t.prefix + name
+	}
+	return filepath.Join(t.prefix, filepath.FromSlash(name))
+}
+
+func (t *tree) read(name string) ([]byte, error) {
+	st, err := fs.Stat(t.files, name)
+	if err != nil {
+		return nil, plain(err)
+	}
+	if !st.Mode().IsRegular() { // a pipe would be waited for
+		return nil, errors.New("it is not a regular file")
+	}
+	f, err := t.files.Open(name)
+	if err != nil {
+		return nil, plain(err)
+	}
+	defer f.Close()
+	return limited(f)
+}
+
+// plain is an error without the name of the file, which a finding has anyway.
+func plain(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}
+
+func (t *tree) has(name string) bool {
+	st, err := fs.Stat(t.files, name)
+	return err == nil && st.Mode().IsRegular()
+}
+
+// find is the file that an include names, relative to the tree, or, as kas used
+// to have it, to the file that includes it.
+func (t *tree) find(name, from string, old bool) (string, error) {
+	file := path.Clean(name)
+	if beside := path.Join(path.Dir(from), name); old && !t.has(file) && fs.ValidPath(beside) && t.has(beside) {
+		return beside, nil
+	}
+	if path.IsAbs(name) && t.dir != "" { // below the tree it is as good as a relative one
+		rel, err := filepath.Rel(t.dir, name)
+		if err != nil {
+			return "", err
+		}
+		file = filepath.ToSlash(rel)
+	}
+	if !fs.ValidPath(file) {
+		return "", errors.New("it is outside of the repository")
+	}
+	if _, err := fs.Stat(t.files, file); err != nil {
+		return "", plain(err)
+	}
+	return file, nil
+}
+
+// open finds out which tree the project's files are in, and their names in it.
+func (r *reader) open(names []string) ([]string, error) {
+	var files []string
+	root := ""
+	for _, name := range names {
+		abs, err := filepath.Abs(name)
+		if err != nil {
+			return nil, err
+		}
+		dir := repositoryOf(filepath.Dir(abs))
+		switch {
+		case dir == "" && root == "":
+			root = filepath.Dir(abs)
+		case root == "":
+			root = dir
+		case dir != "" && dir != root, dir == "" && repositoryOf(root) != "":
+			return nil, fmt.Errorf("%s and %s are not in the same repository", names[0], name)
+		}
+		rel, err := filepath.Rel(root, abs)
+		if err != nil || !filepath.IsLocal(rel) {
+			return nil, fmt.Errorf("%s is not below %s", name, root)
+		}
+		files = append(files, filepath.ToSlash(rel))
+	}
+	prefix := root
+	if !filepath.IsAbs(names[0]) {
+		here, err := os.Getwd()
+		if err != nil {
+			return nil, err
+		}
+		if prefix, err = filepath.Rel(here, root); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	r.top, err = openDir(root, prefix)
+	return files, err
+}
+
+// repositoryOf is the root of the git repository that a directory is in, "" for
+// none. Of a submodule it is the root of the whole.
+func repositoryOf(dir string) string {
+	found := ""
+	for {
+		st, err := os.Lstat(filepath.Join(dir, ".git"))
+		switch {
+		case err != nil:
+		case st.IsDir():
+			return dir
+		case st.Mode().IsRegular():
+			found = dir
+			data, err := readSmall(filepath.Join(dir, ".git"))
+			if err != nil || !strings.Contains(data, "/modules/") {
+				return dir
+			}
+		}
+		up := filepath.Dir(dir)
+		if up == dir {
+			return found
+		}
+		dir = up
+	}
+}
+
+func readSmall(name string) (string, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	data, err := limited(f)
+	return string(data), err
+}
+
+// openRepo gives the files of a repository.
+func (r *reader) openRepo(p Repo) (*tree, error) {
+	if p.URL == "" {
+		dir := r.localDir(p)
+		return openDir(dir, dir)
+	}
+	if r.Open == nil {
+		return nil, errors.New("it is not checked out here")
+	}
+	files, err := r.Open(p)
+	if err != nil {
+		return nil, err
+	}
+	return &tree{files: files, prefix: p.Key + ":"}, nil
+}
+
+// localDir is where a repository without an address lies.
+func (r *reader) localDir(p Repo) string {
+	switch {
+	case p.Path == "":
+		return r.top.dir
+	case filepath.IsAbs(p.Path):
+		return filepath.Clean(p.Path)
+	}
+	return filepath.Join(r.WorkDir, p.Path)
+}

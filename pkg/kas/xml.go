@@ -1,0 +1,102 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package kas
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/carosio/carosbuild/pkg/decl"
+)
+
+// writer writes XML, and keeps for each line where it comes from.
+type writer struct {
+	text    strings.Builder
+	lines   int
+	origins map[int]decl.Span
+}
+
+// line writes one line, or several that come from the same place.
+func (w *writer) line(at decl.Span, format string, args ...any) {
+	s := fmt.Sprintf(format, args...) + "\n"
+	for range strings.Count(s, "\n") {
+		if w.lines++; at.File != "" {
+			w.origins[w.lines] = at
+		}
+	}
+	w.text.WriteString(s)
+}
+
+// conf writes a fragment of a file of bitbake's.
+func (w *writer) conf(element string, at decl.Span, text string) {
+	text = strings.TrimSuffix(text, "\n")
+	if strings.ContainsAny(text, "<&") && !strings.Contains(text, "]]>") {
+		w.line(at, "  <%s><![CDATA[\n%s\n]]></%s>", element, text, element)
+		return
+	}
+	w.line(at, "  <%s>\n%s\n</%s>", element, chars(text), element)
+}
+
+var (
+	textEscaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
+	attrEscaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;")
+)
+
+// chars is text as it stands in XML.
+func chars(s string) string { return textEscaper.Replace(s) }
+
+// attr is a value as it stands between double quotes.
+func attr(s string) string { return attrEscaper.Replace(s) }
+
+// comment is text that may stand in a comment.
+func comment(s string) string {
+	return strings.TrimRight(strings.ReplaceAll(strings.ReplaceAll(s, "--", "- -"), "\n", " "), "-")
+}
+
+// Relocate gives what was made of generated lines of a source the places that
+// the lines come from.
+func (x *Declaration) Relocate(source string, d *decl.Declaration, fs decl.Findings) {
+	to := func(at *decl.Span) {
+		if at.File != source {
+			return
+		}
+		if o, ok := x.Origins[at.Line]; ok {
+			*at = o
+		}
+	}
+	for i := range fs {
+		to(&fs[i].Span)
+		for j := range fs[i].Notes {
+			to(&fs[i].Notes[j].Span)
+		}
+	}
+	for i := range d.Remotes {
+		to(&d.Remotes[i].Span)
+	}
+	if d.Base != nil {
+		to(&d.Base.Span)
+	}
+	for i := range d.Layers {
+		to(&d.Layers[i].Span)
+	}
+	if d.BBLayers != nil {
+		to(&d.BBLayers.Span)
+	}
+	for _, all := range [][]decl.LocalConf{d.LocalConf, d.BBLayersConf} {
+		for i := range all {
+			to(&all[i].Span)
+		}
+	}
+	for _, s := range d.Stages {
+		to(&s.Span)
+		to(&s.PrestageSpan)
+		for i := range s.Actions {
+			to(&s.Actions[i].Span)
+		}
+	}
+	for i := range d.Artifacts {
+		to(&d.Artifacts[i].Span)
+	}
+}

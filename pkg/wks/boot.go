@@ -1,0 +1,124 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package wks
+
+import (
+	"fmt"
+	"strings"
+)
+
+// bootimg is a partition with a boot loader and a kernel.
+func (d *disk) bootimg(c *command, a attributes, src string) {
+	fs, ok := d.fsOf(c)
+	if !ok {
+		return
+	}
+	if fs != "fat16" && fs != "fat32" {
+		d.fail(c.at("--fstype"), "--fstype=vfat", "the files of source %s go onto FAT", src)
+		return
+	}
+	a.add("fs", fs)
+	d.place(c, &a, fs)
+	a.add("size", d.sizeOf(c, true))
+	var inside []string
+	switch src {
+	case "bootimg-partition":
+		inside = d.bootPartition(c)
+	case "bootimg-pcbios":
+		d.onlyParams(c)
+		inside = append(d.kernel(), d.menu("loader", "", ""))
+	default:
+		inside = d.efi(c)
+	}
+	if len(inside) == 0 { // it has been said
+		return
+	}
+	d.element(a, inside)
+}
+
+func (d *disk) kernel() []string { return []string{`<copy from="deploy:kernel" to="/vmlinuz"/>`} }
+
+// menu is the entry of a boot menu.
+func (d *disk) menu(element, initrd, title string) string {
+	d.boot = true
+	kernel := ""
+	timeout := d.bootloader.value("--timeout")
+	if timeout != "" && strings.Trim(timeout, "0123456789") != "" {
+		d.fail(d.bootloader.at("--timeout"), "", "timeout %s is not a number", quote(timeout))
+	}
+	a := attributes{}
+	if initrd == "" {
+		kernel = ` initrd=""`
+	}
+	if timeout != "0" {
+		a.add("timeout", timeout)
+	}
+	a.add("title", title)
+	a.add("cmdline", strings.TrimSpace(d.root()+" "+strings.TrimSpace(d.bootloader.value("--append"))))
+	return fmt.Sprintf("<%s%s %s/>", element, kernel, strings.Join(a, " "))
+}
+
+// root is what the kernel is told of the root file system: wic names a device
+// unless a UUID or a label is asked for; a UUID is right on every machine.
+func (d *disk) root() string {
+	for i, c := range d.parts {
+		if d.mountpoint(c) != "/" {
+			continue
+		}
+		if c.has("--use-label") {
+			return "root=LABEL=" + c.value("--label")
+		}
+		return "root=PARTUUID={partuuid:" + d.names[i] + "}"
+	}
+	return ""
+}
+
+// bootPartition has what boards boot from.
+func (d *disk) bootPartition(c *command) []string {
+	d.onlyParams(c, "loader")
+	d.warn(c.at("--source"), "add what else it names with <copy>", "IMAGE_BOOT_FILES of the machine's configuration says what goes there; the kernel and the device trees are taken")
+	if loader := c.params()["loader"]; loader == "u-boot" {
+		return []string{`<copy from="deploy:kernel" to="/zImage"/>`, `<copy from="deploy:dtb" to="/"/>`, d.menu("extlinux", "", "")}
+	} else if loader != "" {
+		d.fail(c.at("--sourceparams"), "u-boot", "loader %s of source bootimg-partition is not known", quote(loader))
+		return nil
+	}
+	return []string{`<copy from="deploy:kernel" to="/"/>`, `<copy from="deploy:dtb" to="/"/>`}
+}
+
+// efi has a boot loader for UEFI.
+func (d *disk) efi(c *command) []string {
+	p := c.params()
+	d.onlyParams(c, "loader", "initrd", "create-unified-kernel-image", "title")
+	if p["create-unified-kernel-image"] == "true" {
+		d.fail(c.at("--sourceparams"), "<uki> makes one, with an initrd of its own", "a unified kernel image with the initrd of another recipe")
+		return nil
+	}
+	var inside []string
+	switch p["loader"] {
+	case "systemd-boot", "grub-efi":
+		inside = append(d.kernel(), fmt.Sprintf(`<copy from="deploy:%s" to="%s"/>`, p["loader"], d.efiName()))
+	case "uefi-kernel":
+		d.boot = true
+		if d.bootloader.has("--append") {
+			d.warn(d.bootloader.at("--append"), "have it in the kernel: CONFIG_CMDLINE", "a kernel that the firmware starts by itself has no --append")
+		}
+		return []string{fmt.Sprintf(`<copy from="deploy:kernel" to="%s"/>`, d.efiName())}
+	case "":
+		d.fail(c.at("--source"), `--sourceparams="loader=systemd-boot"`, "source %s names no loader", c.value("--source"))
+		return nil
+	default:
+		d.fail(c.at("--sourceparams"), "systemd-boot, grub-efi or uefi-kernel", "loader %s is not known", quote(p["loader"]))
+		return nil
+	}
+	if img := p["initrd"]; img != "" {
+		if !validFile(img) {
+			d.fail(c.at("--sourceparams"), "", "initrd %s is not the name of a file", quote(img))
+			return nil
+		}
+		inside = append(inside, fmt.Sprintf(`<copy from="%s" to="/initrd.img"/>`, attr(deployed+img)))
+	}
+	return append(inside, d.menu("loader", p["initrd"], p["title"]))
+}

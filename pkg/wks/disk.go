@@ -1,0 +1,380 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package wks
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// disk writes a disk.
+type disk struct {
+	*reader
+	text  strings.Builder
+	table string
+	taken map[string]bool
+	names []string // of the partitions that are not blobs, by number
+	boot  bool     // a boot menu was written
+}
+
+// deployed is the pattern of a file that bitbake has deployed.
+const deployed = "/REDO/build/tmp/deploy/images/*/"
+
+var attrEscaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;")
+
+func attr(s string) string { return attrEscaper.Replace(s) }
+
+func (d *disk) line(format string, args ...any) { fmt.Fprintf(&d.text, format+"\n", args...) }
+
+// write writes the disk; findings say what it lacks.
+func (d *disk) write(source string) {
+	d.table, d.taken = "mbr", map[string]bool{}
+	switch t := d.bootloader.value("--ptable"); t {
+	case "", "msdos":
+	case "gpt", "gpt-hybrid":
+		d.table = "gpt"
+	default:
+		d.fail(d.bootloader.at("--ptable"), "it is msdos, gpt or gpt-hybrid", "partition table %s is not known", quote(t))
+	}
+	for _, name := range []string{"--configfile", "--source"} {
+		if d.bootloader.has(name) {
+			d.warn(d.bootloader.at(name), "write the file with <file to=...>", "%s of bootloader is left out", name)
+		}
+	}
+	d.line("<!-- Made of %s, a kickstart file of wic. -->", strings.ReplaceAll(source, "--", "- -"))
+	align := ""
+	if a := d.align(); a != "" {
+		align = fmt.Sprintf(` align="%s"`, a)
+	}
+	d.line(`<disk id="%s" table="%s"%s>`, attr(d.ID), d.table, align)
+	if i := slices.IndexFunc(d.parts, func(c *command) bool { return d.bios(c) }); i >= 0 {
+		d.warn(d.parts[i].at("--source"), `<bios stage="..."/> names the stage`, "GRUB is used instead of syslinux; it needs a stage with grub-common and grub-pc-bin of Debian")
+		d.line("  <bios/>")
+	}
+	for _, c := range d.parts {
+		d.names = append(d.names, d.name(c, d.taken))
+	}
+	for i, c := range d.parts {
+		d.common(c)
+		d.part(c, d.names[i])
+	}
+	if !d.boot && d.bootloader.has("--append") {
+		d.warn(d.bootloader.at("--append"), "", "--append has no effect: no partition has a boot loader that is made of it")
+	}
+	d.line("</disk>")
+}
+
+func (d *disk) bios(c *command) bool {
+	return c.value("--source") == "bootimg-pcbios" || c.value("--source") == "bootimg-biosplusefi"
+}
+
+// align is what all partitions are aligned at, if it is not the usual 1M.
+func (d *disk) align() string {
+	most := int64(0)
+	for _, c := range d.parts {
+		n := d.size(c, "--align", 'K')
+		if most != 0 && n != 0 && n != most {
+			d.warn(c.at("--align"), "", "partitions have different alignments; the largest one is taken for all")
+		}
+		most = max(most, n)
+	}
+	if most == 0 || most == 1024 {
+		return ""
+	}
+	return human(most)
+}
+
+// human is a size in KiB as a declaration has it.
+func human(kib int64) string {
+	switch {
+	case kib%(1<<20) == 0:
+		return fmt.Sprintf("%dG", kib>>20)
+	case kib%(1<<10) == 0:
+		return fmt.Sprintf("%dM", kib>>10)
+	}
+	return fmt.Sprintf("%dK", kib)
+}
+
+// common warns of what no partition can say, whatever it is.
+func (d *disk) common(c *command) {
+	for _, name := range []string{"--exclude-path", "--include-path", "--change-directory"} {
+		if c.has(name) {
+			d.fail(c.at(name), "make the tree in a stage, and give its directory as path", "%s: the content is taken as it is deployed", name)
+		}
+	}
+	if c.has("--no-table") && c.value("--source") != "rawcopy" {
+		d.fail(c.at("--no-table"), "--source rawcopy", "only a file can be outside of the partition table")
+	}
+	if t := c.value("--type"); t == "logical" {
+		d.fail(c.at("--type"), "bootloader --ptable gpt has no need of them", "logical partitions are not made")
+	}
+	for _, name := range []string{"--mkfs-extraopts", "--fsoptions", "--fspassno", "--hidden"} {
+		if c.has(name) && c.value(name) != "" || name == "--hidden" && c.has(name) {
+			d.warn(c.at(name), "", "%s is left out", name)
+		}
+	}
+	if dir := d.mountpoint(c); strings.HasPrefix(dir, "/") && dir != "/" && !c.has("--no-fstab-update") {
+		d.warn(c.line.at, "the image has to mount it", "wic would add %s to /etc/fstab of the root file system; carosbuild does not", dir)
+	}
+	if first := d.parts[0]; d.disk(c) != d.disk(first) {
+		d.fail(c.at("--ondisk"), "write a file for each", "the partitions are on several disks")
+	}
+}
+
+func (d *disk) mountpoint(c *command) string {
+	if len(c.operands) == 0 {
+		return ""
+	}
+	return c.operands[0].text
+}
+
+func (d *disk) disk(c *command) string {
+	for _, name := range []string{"--ondisk", "--ondrive"} {
+		if c.has(name) {
+			return c.value(name)
+		}
+	}
+	return "sda"
+}
+
+// part writes a partition.
+func (d *disk) part(c *command, name string) {
+	a := attributes{}
+	a.add("name", name)
+	switch src := c.value("--source"); src {
+	case "":
+		d.plain(c, a, true)
+	case "empty":
+		d.plain(c, a, false)
+	case "rootfs":
+		d.rootfs(c, a)
+	case "rawcopy":
+		d.rawcopy(c, a)
+	case "bootimg-partition", "bootimg-efi", "bootimg-pcbios", "bootimg-biosplusefi":
+		d.bootimg(c, a, src)
+	case "isoimage-isohybrid":
+		d.fail(c.at("--source"), "--out NAME.iso makes a disc of a disk: see declaration.md, Discs and USB sticks", "source isoimage-isohybrid makes a disc of its own kind")
+	default:
+		d.fail(c.at("--source"), "", "source %s has no counterpart in a disk", quote(src))
+	}
+}
+
+// attributes of a partition, in order.
+type attributes []string
+
+func (a *attributes) add(name, value string) {
+	if value != "" {
+		*a = append(*a, fmt.Sprintf(`%s="%s"`, name, attr(value)))
+	}
+}
+
+// element writes a partition with what is in it.
+func (d *disk) element(a attributes, inside []string) {
+	if len(inside) == 0 {
+		d.line("  <partition %s/>", strings.Join(a, " "))
+		return
+	}
+	d.line("  <partition %s>", strings.Join(a, " "))
+	for _, s := range inside {
+		d.line("    %s", s)
+	}
+	d.line("  </partition>")
+}
+
+var (
+	guid = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
+	hex  = regexp.MustCompile(`^(0[xX])?([0-9A-Fa-f]{2})$`)
+	fat  = regexp.MustCompile(`^(?:0[xX])?([0-9A-Fa-f]{4})-?([0-9A-Fa-f]{4})$`)
+)
+
+// place adds what says where and what a partition is; fs is its file system.
+func (d *disk) place(c *command, a *attributes, fs string) {
+	if off := d.size(c, "--offset", 'K'); c.has("--offset") {
+		a.add("start", human(off))
+	}
+	d.kind(c, a)
+	if c.has("--active") {
+		if d.table == "mbr" {
+			a.add("active", "yes")
+		} else {
+			a.add("attributes", "legacy-boot")
+		}
+	}
+	if c.has("--mbr") && d.bootloader.value("--ptable") == "gpt-hybrid" {
+		a.add("hybrid", "yes")
+	}
+	d.uuid(c, a, fs)
+	if label := c.value("--label"); label != "" {
+		if fs == "squashfs" || fs == "" {
+			d.warn(c.at("--label"), "", "a label without a file system that has one is left out")
+		} else {
+			a.add("label", label)
+		}
+	}
+}
+
+// kind adds the type of a partition.
+func (d *disk) kind(c *command, a *attributes) {
+	for _, name := range []string{"--part-type", "--system-id"} {
+		v := c.value(name)
+		switch m := hex.FindStringSubmatch(v); {
+		case v == "":
+		case d.table == "gpt" && guid.MatchString(v):
+			a.add("type", v)
+			return
+		case d.table == "mbr" && m != nil:
+			a.add("type", strings.ToLower(m[2]))
+			return
+		default:
+			d.warn(c.at(name), "a GUID of a gpt table, two hexadecimal digits of an mbr one", "%s %s is left out", name, quote(v))
+		}
+	}
+	if src := c.value("--source"); src == "bootimg-efi" || src == "bootimg-biosplusefi" {
+		a.add("type", "esp")
+	}
+}
+
+// uuid adds the one that is declared: a disk has one for the file system and the
+// partition.
+func (d *disk) uuid(c *command, a *attributes, fs string) {
+	part, own := c.value("--uuid"), c.value("--fsuuid")
+	isFAT := fs == "fat16" || fs == "fat32"
+	switch m := fat.FindStringSubmatch(own); {
+	case own != "" && isFAT && m != nil:
+		a.add("uuid", strings.ToUpper(m[1]+"-"+m[2]))
+	case own != "" && isFAT:
+		d.warn(c.at("--fsuuid"), "such as 0x1234ABCD", "--fsuuid %s is not the serial number of a FAT", quote(own))
+	case own != "":
+		a.add("uuid", own)
+	default:
+		a.add("uuid", part)
+		return
+	}
+	if part != "" && part != own {
+		d.warn(c.at("--uuid"), "", "--uuid is left out: the partition has the file system's --fsuuid, or one of its own")
+	}
+}
+
+// sizeOf is the size of a partition whose content is known, or not.
+func (d *disk) sizeOf(c *command, fits bool) string {
+	switch {
+	case c.has("--fixed-size"):
+		return human(d.size(c, "--fixed-size", 'M'))
+	case c.has("--size") && d.size(c, "--size", 'M') > 0:
+		if fits {
+			d.warn(c.at("--size"), `size="fit+..." makes it as large as its content needs`, "--size is the least for wic; here it is the size")
+		}
+		return human(d.size(c, "--size", 'M'))
+	case !fits:
+		d.fail(c.line.at, "give it --size or --fixed-size", "the partition has no size")
+		return "1M"
+	}
+	extra := int64(10 << 10) // wic's own
+	if c.has("--extra-space") {
+		extra = d.size(c, "--extra-space", 'M')
+	}
+	if c.has("--overhead-factor") {
+		d.warn(c.at("--overhead-factor"), "write the room into the size", "--overhead-factor is left out: free space is a size here")
+	}
+	if extra == 0 {
+		return "fit"
+	}
+	return "fit+" + human(extra)
+}
+
+// fsOf is the file system of a partition, "" for none.
+func (d *disk) fsOf(c *command) (fs string, ok bool) {
+	switch v := c.value("--fstype"); v {
+	case "ext4", "squashfs", "swap":
+		return v, true
+	case "ext2", "ext3":
+		d.warn(c.at("--fstype"), `profile="compat" leaves out what old boot loaders cannot read`, "%s becomes ext4", v)
+		return "ext4", true
+	case "", "vfat", "msdos":
+		if n := max(d.size(c, "--fixed-size", 'M'), d.size(c, "--size", 'M')); n > 0 && n <= 256<<10 {
+			return "fat16", true
+		}
+		return "fat32", true
+	case "none":
+		return "", true
+	default:
+		d.fail(c.at("--fstype"), "ext4, squashfs, vfat, swap", "file system %s is not written", quote(v))
+		return "", false
+	}
+}
+
+// plain is a partition without content; made tells whether it has a file system.
+func (d *disk) plain(c *command, a attributes, made bool) {
+	fs := ""
+	if made && c.has("--fstype") {
+		fs, _ = d.fsOf(c)
+	}
+	a.add("fs", fs)
+	d.place(c, &a, fs)
+	a.add("size", d.sizeOf(c, false))
+	d.element(a, nil)
+}
+
+// rootfs is a partition with the image's root file system.
+func (d *disk) rootfs(c *command, a attributes) {
+	if dir := c.value("--rootfs-dir"); dir != "" {
+		d.fail(c.at("--rootfs-dir"), "write path= with the directory, archive or image in the stage", "root file system %s is not the image's own", quote(dir))
+		return
+	}
+	fs, ok := d.fsOf(c)
+	switch {
+	case !ok:
+		return
+	case fs != "ext4" && fs != "squashfs":
+		d.fail(c.at("--fstype"), "ext4 or squashfs", "a root file system cannot be put on %s", orElse(c.value("--fstype"), "vfat"))
+		return
+	}
+	a.add("fs", fs)
+	d.place(c, &a, fs)
+	a.add("size", d.sizeOf(c, true))
+	a.add("path", "deploy:rootfs")
+	d.element(a, nil)
+}
+
+// rawcopy is a partition, or a place of the disk, with the bytes of a file.
+func (d *disk) rawcopy(c *command, a attributes) {
+	d.onlyParams(c, "file")
+	file := c.params()["file"]
+	if file == "" || !validFile(file) {
+		d.fail(c.at("--sourceparams"), `--sourceparams="file=NAME"`, "source rawcopy names no file")
+		return
+	}
+	if c.has("--no-table") {
+		if !c.has("--offset") {
+			d.fail(c.at("--no-table"), "give it --offset", "the file has no place on the disk")
+			return
+		}
+		d.line(`  <blob from="%s" at="%s"/>`, attr(deployed+file), human(d.size(c, "--offset", 'K')))
+		return
+	}
+	d.place(c, &a, "")
+	size := "fit"
+	if c.has("--fixed-size") || c.has("--size") {
+		size = d.sizeOf(c, false)
+	}
+	a.add("size", size)
+	a.add("from", deployed+file)
+	d.element(a, nil)
+}
+
+// validFile tells whether a name stays in the directory that is deployed.
+func validFile(name string) bool {
+	return path.Clean("/"+name) == "/"+name && !strings.ContainsAny(name, "\x00\n")
+}
+
+func orElse(s, otherwise string) string {
+	if s != "" {
+		return s
+	}
+	return otherwise
+}

@@ -1,0 +1,194 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package wks
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/carosio/carosbuild/pkg/decl"
+)
+
+// word is a word of a line, without quotes.
+type word struct {
+	text string
+	at   decl.Span
+}
+
+// line is a command with its words.
+type line struct {
+	words []word
+	at    decl.Span // of all of it
+}
+
+var variable = regexp.MustCompile(`\$\{[^{}@\n\t :]+\}`)
+
+// Bounds of a line whose variables stand for others.
+const (
+	maxExpanded   = 16 << 10
+	maxExpansions = 100
+	maxLines      = 10_000
+)
+
+// expand puts the values of variables into a line, as bitbake would have them.
+// unknown are those that have none. It is not ok where there is no end of them.
+func expand(s string, vars map[string]string) (out string, unknown []string, ok bool) {
+	from := 0
+	for range maxExpansions {
+		m := variable.FindStringIndex(s[from:])
+		if m == nil {
+			return s, unknown, true
+		}
+		if len(s) > maxExpanded {
+			break
+		}
+		start, end := from+m[0], from+m[1]
+		name := s[start+2 : end-1]
+		v, ok := vars[name]
+		if !ok {
+			unknown = append(unknown, name)
+			from = end
+			continue
+		}
+		s = s[:start] + v + s[end:]
+	}
+	return s, unknown, false
+}
+
+var errQuote = errors.New("a quote is not closed")
+
+// split splits a line into words as a shell would, without expanding anything;
+// at is the place of a part of the line.
+func split(s string, at func(from, to int) decl.Span) ([]word, error) {
+	var out []word
+	var b strings.Builder
+	open, start := false, 0
+	var quote byte
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch {
+		case c == '\\' && quote != '\'':
+			if i+1 == len(s) {
+				return nil, errors.New("a backslash at the end of the line: wic knows no lines that go on")
+			}
+			if quote == '"' && s[i+1] != '"' && s[i+1] != '\\' {
+				b.WriteByte('\\')
+			}
+			i++
+			b.WriteByte(s[i])
+		case quote != 0 && c == quote:
+			quote = 0
+			continue
+		case quote == 0 && (c == '"' || c == '\''):
+			quote = c
+		case quote == 0 && (c == ' ' || c == '\t' || c == '\r'):
+			if open {
+				out = append(out, word{b.String(), at(start, i)})
+				b.Reset()
+			}
+			open = false
+			continue
+		default:
+			b.WriteByte(c)
+		}
+		if !open {
+			open, start = true, i
+			if c == '\\' {
+				start--
+			}
+		}
+	}
+	if quote != 0 {
+		return nil, errQuote
+	}
+	if open {
+		out = append(out, word{b.String(), at(start, len(s))})
+	}
+	return out, nil
+}
+
+// lines calls f with each line of a file that is not empty or a comment.
+func (r *reader) lines(src decl.Source, f func(line)) {
+	n := 0
+	for raw := range strings.Lines(string(src.Data)) {
+		n++
+		text := strings.TrimRight(raw, "\r\n")
+		trimmed := strings.TrimSpace(text)
+		if trimmed == "" || trimmed[0] == '#' {
+			continue
+		}
+		col := utf8.RuneCountInString(text[:strings.Index(text, trimmed)]) + 1
+		whole := decl.Span{File: src.Name, Line: n, Col: col, Len: max(utf8.RuneCountInString(trimmed), 1)}
+		expanded, unknown, ok := expand(trimmed, r.Vars)
+		if !ok || n > maxLines {
+			r.fail(whole, "", "too many variables or lines")
+			return
+		}
+		for _, name := range unknown {
+			r.fail(wordAt(whole, trimmed, "${"+name+"}"), "--set "+name+"=VALUE gives it one", "variable %s has no value", quote(name))
+		}
+		at := func(int, int) decl.Span { return whole }
+		if expanded == trimmed {
+			at = func(from, to int) decl.Span {
+				s := whole
+				s.Col, s.Len = whole.Col+utf8.RuneCountInString(trimmed[:from]), max(utf8.RuneCountInString(trimmed[from:to]), 1)
+				return s
+			}
+		}
+		words, err := split(expanded, at)
+		if err != nil {
+			r.fail(whole, "", "%v", err)
+			continue
+		}
+		if len(words) > 0 {
+			f(line{words, whole})
+		}
+	}
+}
+
+// wordAt is where a part of a line stands.
+func wordAt(whole decl.Span, text, part string) decl.Span {
+	i := strings.Index(text, part)
+	if i < 0 {
+		return whole
+	}
+	whole.Col += utf8.RuneCountInString(text[:i])
+	whole.Len = utf8.RuneCountInString(part)
+	return whole
+}
+
+// report collects findings.
+type report struct{ all decl.Findings }
+
+// maxFindings bounds the output that hostile input can cause.
+const maxFindings = 200
+
+func (r *report) add(s decl.Severity, at decl.Span, hint, format string, args []any) {
+	switch {
+	case len(r.all) == maxFindings:
+		r.all = append(r.all, decl.Finding{Span: at, Summary: "too many mistakes; the rest is not listed"})
+	case len(r.all) < maxFindings:
+		r.all = append(r.all, decl.Finding{Severity: s, Span: at, Summary: fmt.Sprintf(format, args...), Hint: hint})
+	}
+}
+
+func (r *report) fail(at decl.Span, hint, format string, args ...any) {
+	r.add(decl.Error, at, hint, format, args)
+}
+
+func (r *report) warn(at decl.Span, hint, format string, args ...any) {
+	r.add(decl.Warning, at, hint, format, args)
+}
+
+// quote puts a word of the input into a message.
+func quote(s string) string {
+	if r := []rune(s); len(r) > 100 {
+		s = string(r[:100]) + "..."
+	}
+	return `"` + strings.ToValidUTF8(s, "\uFFFD") + `"`
+}

@@ -1,0 +1,153 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package wks
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/carosio/carosbuild/pkg/decl"
+)
+
+// option is how an option of a command takes values.
+type option int
+
+const (
+	bare  option = iota // none
+	value               // one
+	many                // as many as follow
+)
+
+// The options of wic's commands.
+var (
+	partOptions = map[string]option{
+		"--active": bare, "--align": value, "--offset": value, "--exclude-path": many, "--include-path": many, "--change-directory": value,
+		"--extra-space": value, "--fsoptions": value, "--fspassno": value, "--fstype": value, "--mkfs-extraopts": value, "--label": value,
+		"--use-label": bare, "--no-table": bare, "--ondisk": value, "--ondrive": value, "--overhead-factor": value, "--part-name": value,
+		"--part-type": value, "--rootfs-dir": value, "--type": value, "--hidden": bare, "--size": value, "--fixed-size": value,
+		"--source": value, "--sourceparams": value, "--system-id": value, "--use-uuid": bare, "--uuid": value, "--fsuuid": value,
+		"--no-fstab-update": bare, "--mbr": bare,
+	}
+	bootloaderOptions = map[string]option{"--append": value, "--configfile": value, "--ptable": value, "--timeout": value, "--source": value}
+)
+
+// command is a line with its options taken apart.
+type command struct {
+	line
+	operands []word
+	given    map[string]word // value of an option, or the option itself
+}
+
+// has tells whether an option is given.
+func (c *command) has(name string) bool { _, ok := c.given[name]; return ok }
+
+// value is that of an option, or "".
+func (c *command) value(name string) string { return c.given[name].text }
+
+// at is the place of an option's value, or of the line.
+func (c *command) at(name string) decl.Span {
+	if w, ok := c.given[name]; ok {
+		return w.at
+	}
+	return c.line.at
+}
+
+// options takes a line apart. Options may be shortened as long as they are
+// unambiguous.
+func (r *reader) options(l line, known map[string]option) *command {
+	c := &command{line: l, given: map[string]word{}}
+	rest := l.words[1:]
+	for len(rest) > 0 {
+		w := rest[0]
+		rest = rest[1:]
+		if !strings.HasPrefix(w.text, "--") {
+			c.operands = append(c.operands, w)
+			continue
+		}
+		name, val, joined := strings.Cut(w.text, "=")
+		full := lengthen(name, known)
+		if full == "" {
+			r.fail(w.at, "", "option %s is not known", quote(name))
+			continue
+		}
+		given := word{val, w.at}
+		switch {
+		case known[full] == bare && joined:
+			r.fail(w.at, "", "option %s takes no value", full)
+		case joined || known[full] == bare:
+		case len(rest) == 0 || strings.HasPrefix(rest[0].text, "--"):
+			r.fail(w.at, "", "option %s has no value", full)
+		default:
+			given, rest = rest[0], rest[1:]
+			for known[full] == many && len(rest) > 0 && !strings.HasPrefix(rest[0].text, "--") {
+				given.text += " " + rest[0].text
+				rest = rest[1:]
+			}
+		}
+		c.given[full] = given
+	}
+	return c
+}
+
+// lengthen is the option that a beginning stands for, or "".
+func lengthen(name string, known map[string]option) string {
+	if _, ok := known[name]; ok {
+		return name
+	}
+	var found []string
+	for k := range known {
+		if strings.HasPrefix(k, name) && len(name) > 2 {
+			found = append(found, k)
+		}
+	}
+	if len(found) == 1 {
+		return found[0]
+	}
+	return ""
+}
+
+// size is a size in KiB: a number in the unit that an option has by itself, or with
+// one of its own.
+func (r *reader) size(c *command, name string, unit byte) int64 {
+	w, ok := c.given[name]
+	if !ok {
+		return 0
+	}
+	text := w.text
+	if n := len(text); n > 0 && (text[n-1] < '0' || text[n-1] > '9') {
+		unit, text = text[n-1], text[:n-1]
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	factor := map[byte]int64{'k': 1, 'K': 1, 'M': 1 << 10, 'G': 1 << 20}[unit]
+	if (unit == 's' || unit == 'S') && name == "--offset" && n%2 == 0 {
+		factor, n = 1, n/2
+	}
+	if err != nil || n < 0 || factor == 0 || n > 1<<50/factor {
+		r.fail(w.at, "a number, and K, M or G", "%s %s is not a size", name, quote(w.text))
+		return 0
+	}
+	return n * factor
+}
+
+// params are the comma-separated settings of a source plugin.
+func (c *command) params() map[string]string {
+	out := map[string]string{}
+	for p := range strings.SplitSeq(c.value("--sourceparams"), ",") {
+		if k, v, _ := strings.Cut(strings.TrimSpace(p), "="); k != "" {
+			out[k] = v
+		}
+	}
+	return out
+}
+
+// onlyParams warns of settings that are not among those that count.
+func (r *reader) onlyParams(c *command, known ...string) {
+	for p := range strings.SplitSeq(c.value("--sourceparams"), ",") {
+		if k, _, _ := strings.Cut(strings.TrimSpace(p), "="); k != "" && !slices.Contains(known, k) {
+			r.warn(c.at("--sourceparams"), "", "%s of source %s is left out", k, c.value("--source"))
+		}
+	}
+}

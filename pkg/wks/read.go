@@ -1,0 +1,168 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package wks
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/carosio/carosbuild/pkg/decl"
+)
+
+// Bounds of a kickstart file.
+const (
+	maxFileSize   = 1 << 20
+	maxFiles      = 32
+	maxPartitions = 128
+)
+
+// Options say what a file leaves to the build.
+type Options struct {
+	ID   string            // of the disk
+	Arch string            // Debian's name of the disk's architecture, for EFI programs; empty: amd64
+	Vars map[string]string // values of ${NAME}
+	// Include reads a file that another one includes, by its name and that of the
+	// other; nil: none.
+	Include func(name, from string) (decl.Source, error)
+}
+
+// reader reads a file and what it includes.
+type reader struct {
+	Options
+	report
+	sources    []decl.Source
+	parts      []*command
+	bootloader *command
+}
+
+// Read makes the text of a disk from a kickstart file. It is nil if the findings
+// have errors. sources are the file and what it includes, for
+// decl.Findings.Render.
+func Read(src decl.Source, o Options) (xml []byte, sources []decl.Source, fs decl.Findings) {
+	r := &reader{Options: o}
+	r.file(src)
+	if r.bootloader == nil {
+		r.bootloader = &command{line: line{at: start(src.Name)}}
+	}
+	if len(r.parts) == 0 && !r.all.HasErrors() {
+		r.fail(start(src.Name), "", "there is no partition")
+	}
+	d := &disk{reader: r}
+	if !r.all.HasErrors() {
+		d.write(src.Name)
+	}
+	slices.SortStableFunc(r.all, func(a, b decl.Finding) int {
+		return cmp.Or(cmp.Compare(r.index(a), r.index(b)), cmp.Compare(a.Span.Line, b.Span.Line), cmp.Compare(a.Span.Col, b.Span.Col))
+	})
+	if r.all.HasErrors() {
+		return nil, r.sources, r.all
+	}
+	return []byte(d.text.String()), r.sources, r.all
+}
+
+// index is the number of the file that a finding is in.
+func (r *reader) index(f decl.Finding) int {
+	return slices.IndexFunc(r.sources, func(s decl.Source) bool { return s.Name == f.Span.File })
+}
+
+func start(name string) decl.Span { return decl.Span{File: name, Line: 1, Col: 1, Len: 1} }
+
+func (r *reader) file(src decl.Source) {
+	r.sources = append(r.sources, src)
+	switch {
+	case len(src.Data) > maxFileSize:
+		r.fail(start(src.Name), "", "the file is larger than %d bytes", maxFileSize)
+		return
+	case !utf8.Valid(src.Data):
+		r.fail(start(src.Name), "", "the file is not UTF-8")
+		return
+	}
+	r.lines(src, func(l line) {
+		switch l.words[0].text {
+		case "part", "partition":
+			c := r.options(l, partOptions)
+			if len(c.operands) > 1 {
+				r.fail(c.operands[1].at, "", "%s is one word too many", quote(c.operands[1].text))
+			}
+			if len(r.parts) == maxPartitions {
+				r.fail(l.at, "", "more than %d partitions", maxPartitions)
+			}
+			if len(r.parts) <= maxPartitions {
+				r.parts = append(r.parts, c)
+			}
+		case "bootloader":
+			if r.bootloader != nil {
+				r.fail(l.at, "", "a second bootloader")
+				return
+			}
+			r.bootloader = r.options(l, bootloaderOptions)
+		case "include":
+			r.include(l, src.Name)
+		default:
+			r.fail(l.words[0].at, "there are part, bootloader and include", "command %s is not known", quote(l.words[0].text))
+		}
+	})
+}
+
+func (r *reader) include(l line, from string) {
+	if len(l.words) != 2 {
+		r.fail(l.at, "", "include wants one file")
+		return
+	}
+	name := l.words[1]
+	err := errors.New("it is not to be had")
+	var src decl.Source
+	if r.Include != nil {
+		src, err = r.Include(name.text, from)
+	}
+	switch {
+	case err != nil:
+		r.fail(name.at, "", "included file %s: %v", quote(name.text), err)
+	case slices.ContainsFunc(r.sources, func(s decl.Source) bool { return s.Name == src.Name }):
+		r.fail(name.at, "", "%s is included twice", quote(name.text))
+	case len(r.sources) >= maxFiles:
+		r.fail(name.at, "", "more than %d files", maxFiles)
+	default:
+		r.file(src)
+	}
+}
+
+// efiName is what firmware of an architecture looks for.
+func (o Options) efiName() string {
+	names := map[string]string{"": "X64", "amd64": "X64", "i386": "IA32", "arm64": "AA64", "armhf": "ARM", "armel": "ARM", "riscv64": "RISCV64", "loong64": "LOONGARCH64"}
+	n, ok := names[o.Arch]
+	if !ok {
+		n = "X64"
+	}
+	return "/EFI/BOOT/BOOT" + n + ".EFI"
+}
+
+// name is what a partition is called: as it says, or after where it is mounted.
+func (r *reader) name(c *command, taken map[string]bool) string {
+	name := c.value("--part-name")
+	if name == "" && len(c.operands) > 0 {
+		name = strings.Trim(strings.ReplaceAll(path.Clean(c.operands[0].text), "/", "-"), "-.")
+		if path.Clean(c.operands[0].text) == "/" {
+			name = "root"
+		}
+	}
+	if name == "" {
+		name = c.value("--label")
+	}
+	if name == "" {
+		name = "part"
+	}
+	first := name
+	for n := 2; taken[name]; n++ {
+		name = fmt.Sprintf("%s-%d", first, n)
+	}
+	taken[name] = true
+	return name
+}
