@@ -61,7 +61,13 @@ func (c *composer) within(ctx context.Context, stage string, e *tree.Entry, part
 // with inside, into a disk: PARTITION or PARTITION:/DIRECTORY.
 func (c *composer) packed(ctx context.Context, p *decl.Partition, stage string, e *tree.Entry, inside string) (*tree.Tree, error) {
 	partition, dir, _ := strings.Cut(inside, ":/")
-	t, err := c.within(ctx, stage, e, strings.TrimSuffix(partition, ":"))
+	var t *tree.Tree
+	var err error
+	if partition == "" {
+		t, err = c.archive(ctx, stage, e)
+	} else {
+		t, err = c.within(ctx, stage, e, partition)
+	}
 	if err != nil {
 		return nil, err
 	}

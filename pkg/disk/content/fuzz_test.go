@@ -20,7 +20,9 @@ import (
 // the bytes are.
 func FuzzTree(f *testing.F) {
 	small := &tree.Tree{Entries: []tree.Entry{
-		{Mode: tree.Dir | 0o755}, {Path: "a", Mode: tree.Regular | 0o644, Size: 7, Content: image.Bytes("content")}, {Path: "b", Hardlink: "a"},
+		{Mode: tree.Dir | 0o755},
+		{Path: "a", Mode: tree.Regular | 0o644, Size: 7, Content: image.Bytes("content")},
+		{Path: "b", Hardlink: "a"},
 		{Path: "l", Mode: tree.Symlink | 0o777, Link: "a"},
 	}}
 	spool, err := os.Create(filepath.Join(f.TempDir(), "spool"))
