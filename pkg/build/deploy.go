@@ -158,6 +158,9 @@ func (c *composer) deployedRoot(ctx context.Context, stage string, kind yocto.Ki
 		if err != nil {
 			return nil, err
 		}
+		if len(t.Entries) <= 1 {
+			return nil, fmt.Errorf("stage %s: there are no files in /%s", stage, e.Path)
+		}
 		return c.generalized(t), nil
 	}
 	t, err := c.trees.get(ctx, stage)
