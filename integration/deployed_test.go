@@ -137,19 +137,27 @@ func standinKernel() string {
 	return string(b)
 }
 
-// builtIn is an archive of modules of a kernel that has its drivers built in.
-func builtIn(t *testing.T) string {
+// modules is an archive of files below lib/modules of the stand-in kernel.
+func modules(t *testing.T, files map[string]string) string {
 	t.Helper()
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
 	w := tar.NewWriter(z)
-	content := "kernel/fs/ext4/ext4.ko\nkernel/drivers/scsi/vmw_pvscsi.ko\n"
-	err := w.WriteHeader(&tar.Header{Name: "lib/modules/4.4.3-yocto-standard/modules.builtin", Typeflag: tar.TypeReg, Mode: 0o644, Size: int64(len(content))})
-	_, err2 := io.WriteString(w, content)
-	if err := errors.Join(err, err2, w.Close(), z.Close()); err != nil {
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		errs = append(errs, w.WriteHeader(&tar.Header{Name: "lib/modules/4.4.3-yocto-standard/" + name, Typeflag: tar.TypeReg, Mode: 0o644, Size: int64(len(files[name]))}))
+		_, err := io.WriteString(w, files[name])
+		errs = append(errs, err)
+	}
+	if err := errors.Join(append(errs, w.Close(), z.Close())...); err != nil {
 		t.Fatal(err)
 	}
 	return b.String()
+}
+
+// builtIn is an archive of modules of a kernel that has its drivers built in.
+func builtIn(t *testing.T) string {
+	return modules(t, map[string]string{"modules.builtin": "kernel/fs/ext4/ext4.ko\nkernel/drivers/scsi/vmw_pvscsi.ko\n"})
 }
 
 // deploy puts into the repository of the stand-in what it is to deploy for a
@@ -539,6 +547,43 @@ func standinUBoot(t *testing.T, w *world) string {
 	w.file(t, "u-boot.bin", strings.Repeat("not u-boot ", 1000))
 	w.ok(t, tool(t, "mkimage"), "-A", "arm", "-O", "u-boot", "-T", "firmware", "-C", "none", "-n", "stand-in", "-d", "u-boot.bin", "u-boot.img")
 	return string(spl) + string(w.read(t, "u-boot.img"))
+}
+
+// TestEFIDisk makes a disk with yocto-efi.xml: the image's own loader for the
+// processor that it has one for, and an initrd for a kernel that needs it.
+func TestEFIDisk(t *testing.T) {
+	w := newWorld(t)
+	root := deployedRoot(t)
+	files := newLayout(t, w, "qemux86-64", root, "tar.zst")
+	module, err := os.ReadFile(tool(t, "busybox")) // a program for the same processor will do
+	if err != nil {
+		t.Fatal(err)
+	}
+	files["modules-qemux86-64.tgz"] = modules(t, map[string]string{"kernel/fs/ext4/ext4.ko": string(module)})
+	w.deploy(t, "qemux86-64", files)
+	w.poky(t)
+	w.file(t, "image.xml", bitbakeDeclaration(w, t, "master", `<reposync/><bitbake_target>core-image-caros</bitbake_target></buildstage></redo>`))
+	w.build(t, "image.xml", "yocto-efi.xml", "-a", `MACHINE = "qemux86-64"`, "--out", "efi.qcow2")
+	sameRoot(t, w, "efi.qcow2", 2, root, true)
+	cat := func(file string) string {
+		return w.ok(t, program(t), "inspect", "efi.qcow2", "--cat", "1:"+file).stdout
+	}
+	if got := cat("/EFI/BOOT/BOOTX64.EFI"); got != "the image's own loader" {
+		t.Errorf("the loader begins %.20q", got)
+	}
+	if got := cat("/EFI/BOOT/BOOTAA64.EFI"); !strings.HasPrefix(got, "MZ") {
+		t.Errorf("the loader for ARM begins %.20q", got)
+	}
+	if entry := cat("/loader/entries/yocto-efi.conf"); !strings.Contains(entry, "\ninitrd /initrd.img\noptions root=PARTUUID=") {
+		t.Errorf("entry %q", entry)
+	}
+	w.file(t, "initrd.img", cat("/initrd.img"))
+	list := w.ok(t, "/bin/sh", "-c", "gzip -dc initrd.img | "+tool(t, "cpio")+" -it --quiet").stdout
+	for _, want := range []string{"init", "bin/busybox", "m/ext4.ko"} {
+		if !slices.Contains(strings.Fields(list), want) {
+			t.Errorf("no %s in the initrd: %s", want, list)
+		}
+	}
 }
 
 // checkOVA wants meta-vmware's machine.
