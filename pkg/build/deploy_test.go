@@ -207,6 +207,35 @@ func TestDeployedMissing(t *testing.T) {
 	}
 }
 
+// TestRootKernel takes the kernel of the root file system, and only if none is
+// deployed.
+func TestRootKernel(t *testing.T) {
+	stage := deployedStage(t, map[string]string{
+		images + "vmware/core-image-caros-vmware.tar.gz": packed(t, map[string]string{"boot/bzImage-4.4.3": "ROOT'S", "etc/x": ""}),
+	})
+	b := tree.NewBuilder(1700000000)
+	for _, e := range stage.tree.Entries {
+		if e.Name() != "bzImage" && e.Path != "" {
+			if err := b.Add(e); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	without, err := b.Tree()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, root := range map[string]heldRoot{"KERNEL": stage, "ROOT'S": {without}} {
+		img, err := composed(t, deployDisk, map[string]RootFS{"s": root})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := readFAT(t, img, 0)["vmlinuz"]; got != want {
+			t.Errorf("got kernel %q, want %q", got, want)
+		}
+	}
+}
+
 // TestWorkDirectory makes root's what belonged to the user that ran bitbake.
 func TestWorkDirectory(t *testing.T) {
 	stage := deployedStage(t, map[string]string{images + "other/bzImage": "x"})
