@@ -5,16 +5,13 @@ package build
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"path"
 	"slices"
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk"
-	"github.com/carosio/carosbuild/pkg/disk/initrd"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 	"github.com/carosio/carosbuild/pkg/yocto"
 )
@@ -94,41 +91,78 @@ func query(d *decl.Disk) yocto.Query {
 	return q
 }
 
-// deployedFile is the deployed file of a kind, and its entry in the stage's tree.
-func (c *composer) deployedFile(ctx context.Context, stage string, kind yocto.Kind) (yocto.File, *tree.Entry, error) {
+// found is a deployed file and its entry.
+type found struct {
+	yocto.File
+	entry *tree.Entry
+}
+
+// deployedFiles are the deployed files of a kind: one, or several device trees. A
+// kernel that is not deployed may be in the root file system.
+func (c *composer) deployedFiles(ctx context.Context, stage string, kind yocto.Kind, several bool) ([]found, error) {
 	d, err := c.deployed(ctx, stage)
 	if err != nil {
-		return yocto.File{}, nil, err
+		return nil, err
 	}
-	f, err := d.File(kind)
+	var files []yocto.File
+	if several {
+		files, err = d.Files(kind)
+	} else {
+		var f yocto.File
+		f, err = d.File(kind)
+		files = []yocto.File{f}
+	}
+	if kind == yocto.Kernel && yocto.IsMissing(err) {
+		if f, ok := c.rootKernel(ctx, stage); ok {
+			return []found{f}, nil
+		}
+	}
 	if err != nil {
-		return f, nil, fmt.Errorf("stage %s: %w", stage, err)
-	}
-	if f.Note != "" {
-		c.note("%s", f.Note)
+		return nil, fmt.Errorf("stage %s: %w", stage, err)
 	}
 	t, err := c.trees.get(ctx, stage)
 	if err != nil {
-		return f, nil, err
+		return nil, err
 	}
-	e, err := t.Lookup(f.Path)
-	if err != nil {
-		return f, nil, fmt.Errorf("stage %s: %w", stage, err)
+	var out []found
+	for _, f := range files {
+		if f.Note != "" {
+			c.note("%s", f.Note)
+		}
+		e, err := t.Lookup(f.Path)
+		if err != nil {
+			return nil, fmt.Errorf("stage %s: %w", stage, err)
+		}
+		out = append(out, found{f, e})
 	}
-	return f, e, nil
+	return out, nil
 }
 
-// pathOf is the one path in a stage that a value stands for.
-func (c *composer) pathOf(ctx context.Context, t *tree.Tree, stage, name string) (string, error) {
-	kind, ok := decl.DeployKind(name)
-	if !ok {
-		return onePath(t, stage, name)
-	}
-	_, e, err := c.deployedFile(ctx, stage, yocto.Kind(kind))
+// rootKernel is the kernel in the root file system that is deployed.
+func (c *composer) rootKernel(ctx context.Context, stage string) (found, bool) {
+	root, err := c.deployedRoot(ctx, stage, yocto.RootFS)
 	if err != nil {
-		return "", err
+		return found{}, false
 	}
-	return e.Path, nil
+	f, ok := yocto.RootKernel(root)
+	if !ok {
+		return found{}, false
+	}
+	e, err := root.Lookup(f.Path)
+	if err != nil {
+		return found{}, false
+	}
+	c.note("no kernel is deployed by itself: it is /%s of the root file system", e.Path)
+	return found{f, e}, true
+}
+
+// deployedFile is the deployed file of a kind, and its entry.
+func (c *composer) deployedFile(ctx context.Context, stage string, kind yocto.Kind) (yocto.File, *tree.Entry, error) {
+	all, err := c.deployedFiles(ctx, stage, kind, false)
+	if err != nil {
+		return yocto.File{}, nil, err
+	}
+	return all[0].File, all[0].entry, nil
 }
 
 // content is what an archive or image in a stage holds; each is read once.
@@ -157,6 +191,9 @@ func (c *composer) deployedRoot(ctx context.Context, stage string, kind yocto.Ki
 		t, err := c.content(ctx, stage, e)
 		if err != nil {
 			return nil, err
+		}
+		if len(t.Entries) <= 1 {
+			return nil, fmt.Errorf("stage %s: there are no files in /%s", stage, e.Path)
 		}
 		return c.generalized(t), nil
 	}
@@ -188,35 +225,17 @@ func ownedByRoot(t *tree.Tree, dir *tree.Entry) *tree.Tree {
 
 // copyDeployed copies what is deployed of a kind: to the path To, or into it
 // under the name that it has without dates when that ends in a slash.
-func (c *composer) copyDeployed(ctx context.Context, b *tree.Builder, t *tree.Tree, stage string, kind yocto.Kind, it *decl.Item) error {
-	d, err := c.deployed(ctx, stage)
-	if err != nil {
-		return err
-	}
+func (c *composer) copyDeployed(ctx context.Context, b *tree.Builder, stage string, kind yocto.Kind, it *decl.Item) error {
 	into := strings.HasSuffix(it.To, "/")
-	var found []yocto.File
-	if into {
-		found, err = d.Files(kind)
-	} else {
-		var f yocto.File
-		f, err = d.File(kind)
-		found = []yocto.File{f}
-	}
+	all, err := c.deployedFiles(ctx, stage, kind, into)
 	switch {
 	case it.Optional && yocto.IsMissing(err):
 		return nil
 	case err != nil:
-		return locate(it.Places.At("from", it.Span), fmt.Errorf("stage %s: %w", stage, err))
+		return locate(it.Places.At("from", it.Span), err)
 	}
-	for _, f := range found {
-		if f.Note != "" {
-			c.note("%s", f.Note)
-		}
-		e, err := t.Lookup(f.Path)
-		if err != nil {
-			return fmt.Errorf("stage %s: %w", stage, err)
-		}
-		file := *e
+	for _, f := range all {
+		file := *f.entry
 		if file.Path = it.To; into {
 			file.Path = path.Join(it.To, f.Name)
 		}
@@ -227,113 +246,23 @@ func (c *composer) copyDeployed(ctx context.Context, b *tree.Builder, t *tree.Tr
 	return nil
 }
 
-// modules is the tree that an initrd's modules are taken from: the stage, or
-// what its from says. It sets the kernel's version and the spare busybox.
-func (c *composer) modules(ctx context.Context, stage string, it *decl.Item, o *initrd.Options) (*tree.Tree, error) {
-	if it.BusyboxStage != "" || it.Busybox != "" {
-		t, err := c.trees.get(ctx, orDefault(it.BusyboxStage, stage))
-		if err != nil {
-			return nil, err
-		}
-		o.Spare = &initrd.Spare{Tree: t, Pattern: orDefault(it.Busybox, "/usr/bin/busybox")}
-	}
-	from := it.From
-	if it.Kind == decl.UKIItem { // whose from is the stub
-		if from = ""; strings.HasPrefix(it.Kernel, "deploy:") {
-			from = "deploy:modules"
-		}
+// lookup is what a path, pattern or deploy:KIND leads to in a stage.
+func (c *composer) lookup(ctx context.Context, stage, name string) (*tree.Entry, error) {
+	if kind, ok := decl.DeployKind(name); ok {
+		_, e, err := c.deployedFile(ctx, stage, yocto.Kind(kind))
+		return e, err
 	}
 	t, err := c.trees.get(ctx, stage)
-	if err != nil || from == "" {
-		return t, err
-	}
-	kind, ok := decl.DeployKind(from)
-	if ok {
-		t, err = c.deployedModules(ctx, stage, yocto.Kind(kind), o)
-	} else {
-		var e *tree.Entry
-		var p string
-		if p, err = onePath(t, stage, from); err == nil {
-			e, err = t.Lookup(p)
-		}
-		if err == nil {
-			t, err = c.below(ctx, stage, t, e)
-		}
-	}
-	if err != nil {
-		return nil, locate(it.Places.At("from", it.Span), err)
-	}
-	return t, nil
-}
-
-// below is the tree of a directory, or of an archive.
-func (c *composer) below(ctx context.Context, stage string, t *tree.Tree, e *tree.Entry) (*tree.Tree, error) {
-	if e.Type() == tree.Dir {
-		return t.Sub(e.Path)
-	}
-	return c.content(ctx, stage, e)
-}
-
-// deployedModules is the tree of the deployed archive of modules, or of the root
-// file system if there is no such archive. The kernel that is deployed says which
-// of them are its own.
-func (c *composer) deployedModules(ctx context.Context, stage string, kind yocto.Kind, o *initrd.Options) (*tree.Tree, error) {
-	if _, e, err := c.deployedFile(ctx, stage, yocto.Kernel); err == nil && o.Kernel == "" && e.Size > 0 {
-		o.Kernel = yocto.KernelVersion(e.Content, e.Size)
-	}
-	_, e, err := c.deployedFile(ctx, stage, kind)
-	if kind == yocto.Modules && yocto.IsMissing(err) {
-		return c.deployedRoot(ctx, stage, yocto.RootFS)
-	}
 	if err != nil {
 		return nil, err
 	}
-	if kind == yocto.RootFS {
-		return c.deployedRoot(ctx, stage, kind)
-	}
-	return c.content(ctx, stage, e)
-}
-
-// withoutInitrd is a boot menu's element without its initrd, if that is one of
-// the same partition that is left out.
-func (c *composer) withoutInitrd(ctx context.Context, p *decl.Partition, it *decl.Item) (*decl.Item, error) {
-	for i := range p.Items {
-		ram := &p.Items[i]
-		if ram.Kind != decl.InitrdItem || !ram.Optional || path.Clean(ram.To) != path.Clean(it.Initrd) {
-			continue
-		}
-		data, err := c.initrd(ctx, c.stage(ram.Stage, p), ram, ram.Kernel)
-		if err != nil {
-			return nil, locate(ram.Span, err)
-		}
-		if data == nil {
-			menu := *it
-			menu.Initrd = ""
-			return &menu, nil
-		}
-	}
-	return it, nil
-}
-
-// osRelease is the os-release of the system that a kernel of an element is for,
-// nil if it has none.
-func (c *composer) osRelease(ctx context.Context, stage string, it *decl.Item) ([]byte, error) {
-	const name = "/usr/lib/os-release"
-	if _, ok := decl.DeployKind(it.Kernel); !ok {
-		b, err := c.file(ctx, stage, name)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, nil
-		}
-		return b, err
-	}
-	t, err := c.deployedRoot(ctx, stage, yocto.RootFS)
+	p, err := onePath(t, stage, name)
 	if err != nil {
-		return nil, nil // a kernel can do without a root file system
+		return nil, err
 	}
-	for _, p := range []string{name, "/etc/os-release"} {
-		if e, err := t.Lookup(p); err == nil && e.Type() == tree.Regular {
-			return []byte(textOf(e)), nil
-		}
+	e, err := t.Lookup(p)
+	if err != nil {
+		return nil, fmt.Errorf("stage %s: %w", stage, err)
 	}
-	return nil, nil
+	return e, nil
 }

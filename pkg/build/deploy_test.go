@@ -188,9 +188,14 @@ func TestDeployedMissing(t *testing.T) {
 		{`from="deploy:dtb" optional="yes"`, `from="deploy:dtb"`, "no device tree is deployed", "KERNEL_DEVICETREE"},
 		{`<partition name="boot"`, `<deploy image="x"/><partition name="boot"`, `no root file system of image "x" is deployed`, "<bitbake_target>x</bitbake_target>"},
 		{`<partition name="boot"`, `<deploy dir="/nowhere"/><partition name="boot"`, "nothing is deployed: there is no directory /nowhere", "run bitbake"},
+		{"", "", "there are no files in /REDO/build/tmp/deploy/images/vmware/core-image-caros-vmware.tar.gz", ""},
 		{"ext4 vmw_pvscsi?", "ext4 xfs", `kernel 4.4.3 has no module "xfs"`, ""},
 	} {
-		_, err := composed(t, strings.Replace(deployDisk, tt.from, tt.to, 1), map[string]RootFS{"s": deployedStage(t, nil)})
+		more := map[string]string{}
+		if tt.from == "" {
+			more[images+"vmware/core-image-caros-vmware.tar.gz"] = packed(t, nil)
+		}
+		_, err := composed(t, strings.Replace(deployDisk, tt.from, tt.to, 1), map[string]RootFS{"s": deployedStage(t, more)})
 		var d *DeclarationError
 		if !errors.As(err, &d) || len(d.Findings) != 1 {
 			t.Errorf("%s: %v", tt.to, err)
@@ -198,6 +203,83 @@ func TestDeployedMissing(t *testing.T) {
 		}
 		if f := d.Findings[0]; !strings.Contains(f.Summary, tt.summary) || !strings.Contains(f.Hint, tt.hint) || f.Span.Line == 0 {
 			t.Errorf("%s: got %+v", tt.to, f)
+		}
+	}
+}
+
+// TestRootKernel takes the kernel of the root file system, and only if none is
+// deployed.
+func TestRootKernel(t *testing.T) {
+	stage := deployedStage(t, map[string]string{
+		images + "vmware/core-image-caros-vmware.tar.gz": packed(t, map[string]string{"boot/bzImage-4.4.3": "ROOT'S", "etc/x": ""}),
+	})
+	b := tree.NewBuilder(1700000000)
+	for _, e := range stage.tree.Entries {
+		if e.Name() != "bzImage" && e.Path != "" {
+			if err := b.Add(e); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	without, err := b.Tree()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, root := range map[string]heldRoot{"KERNEL": stage, "ROOT'S": {without}} {
+		img, err := composed(t, deployDisk, map[string]RootFS{"s": root})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := readFAT(t, img, 0)["vmlinuz"]; got != want {
+			t.Errorf("got kernel %q, want %q", got, want)
+		}
+	}
+}
+
+// TestWorkDirectory makes root's what belonged to the user that ran bitbake.
+func TestWorkDirectory(t *testing.T) {
+	stage := deployedStage(t, map[string]string{images + "other/bzImage": "x"})
+	var kept []tree.Entry
+	for _, e := range stage.tree.Entries {
+		if e.Name() != "core-image-caros-vmware.tar.gz" {
+			kept = append(kept, e)
+		}
+	}
+	b := tree.NewBuilder(1700000000)
+	if err := b.AddTree("", &tree.Tree{Entries: kept}); err != nil {
+		t.Fatal(err)
+	}
+	top := "REDO/build/tmp/work/vmware-caros-linux/core-image-caros/1.0-r0/rootfs"
+	for _, e := range []tree.Entry{
+		{Path: top, Mode: tree.Dir | 0o755, UID: 1000, GID: 1001},
+		{Path: top + "/etc", Mode: tree.Dir | 0o755, UID: 1000, GID: 1001},
+		{Path: top + "/etc/x", Mode: tree.Regular | 0o4755, UID: 1000, GID: 5},
+		{Path: top + "/etc/y", Mode: tree.Regular | 0o600, UID: 3, GID: 1001},
+	} {
+		if err := b.Add(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, err := b.Tree()
+	if err != nil {
+		t.Fatal(err)
+	}
+	img, err := composed(t, strings.Replace(deployDisk, `<partition name="boot"`, `<deploy machine="vmware"/><partition name="boot"`, 1), map[string]RootFS{"s": heldRoot{all}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, _ := part(img, 1)
+	fs, err := ext4.Open(r, r.Size())
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := fs.Tree()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string][2]uint32{"": {0, 0}, "etc/x": {0, 5}, "etc/y": {3, 0}} {
+		if e, err := root.Lookup(name); err != nil || e.UID != want[0] || e.GID != want[1] {
+			t.Errorf("/%s: %+v, %v, want owner %v", name, e, err, want)
 		}
 	}
 }

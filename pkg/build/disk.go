@@ -382,17 +382,9 @@ func (c *composer) file(ctx context.Context, stage, name string) ([]byte, error)
 // entry is the one file, with content, that a path or pattern in a stage leads
 // to.
 func (c *composer) entry(ctx context.Context, stage, name string) (*tree.Entry, error) {
-	t, err := c.trees.get(ctx, stage)
+	e, err := c.lookup(ctx, stage, name)
 	if err != nil {
 		return nil, err
-	}
-	p, err := c.pathOf(ctx, t, stage, name)
-	if err != nil {
-		return nil, err
-	}
-	e, err := t.Lookup(p)
-	if err != nil {
-		return nil, fmt.Errorf("stage %s: %w", stage, err)
 	}
 	if e.Type() != tree.Regular || e.Size == 0 {
 		return nil, fmt.Errorf("stage %s: %s is no file with content", stage, name)

@@ -82,12 +82,12 @@ func (c *composer) put(b *tree.Builder, to string, mode uint32, data []byte) err
 // the path To, or into it when that ends in a slash; several, and directories,
 // go into it.
 func (c *composer) copyItem(ctx context.Context, b *tree.Builder, stage string, it *decl.Item) error {
+	if kind, ok := decl.DeployKind(it.From); ok {
+		return c.copyDeployed(ctx, b, stage, yocto.Kind(kind), it)
+	}
 	t, err := c.trees.get(ctx, stage)
 	if err != nil {
 		return err
-	}
-	if kind, ok := decl.DeployKind(it.From); ok {
-		return c.copyDeployed(ctx, b, t, stage, yocto.Kind(kind), it)
 	}
 	paths, err := t.Glob(it.From)
 	if it.Optional && errors.Is(err, fs.ErrNotExist) {

@@ -157,89 +157,6 @@ func dateOf(version string) string {
 	return ""
 }
 
-// rootFS is the root file system of the image.
-func (d *Deployed) rootFS() []File {
-	if d.Image == "" {
-		return nil
-	}
-	if f := d.image(rootKinds); f != nil {
-		return f
-	}
-	return d.workRoot()
-}
-
-// image is the file of the first of the kinds that the image was made into.
-func (d *Deployed) image(kinds []string) []File {
-	for _, kind := range kinds {
-		var names, versions []string
-		for _, a := range d.artifacts() {
-			if a.kind == kind && a.image == d.Image {
-				names, versions = append(names, a.file), append(versions, a.version)
-			}
-		}
-		if len(names) > 0 {
-			name, note := newest(names, versions)
-			f := d.file(name, "")
-			f.Note = note
-			return []File{f}
-		}
-	}
-	return nil
-}
-
-// workRoots are where images are put together: IMAGE, a version, and the
-// directory.
-func (d *Deployed) workRoots(image string) []string {
-	if d.build == "" {
-		return nil
-	}
-	// Images are built for the machine: WORKDIR has MULTIMACH_TARGET_SYS, whose
-	// dashes have become underscores in the machine's name.
-	var out []string
-	for _, pattern := range []string{"/work/*/" + image + "/*/rootfs"} {
-		found, err := d.tree.Glob("/" + d.build + pattern)
-		if err != nil {
-			continue
-		}
-		for _, p := range found {
-			target := strings.Split(strings.TrimPrefix(p, d.build+"/work/"), "/")[0]
-			if d.Machine != "" && !strings.HasPrefix(target, strings.ReplaceAll(d.Machine, "-", "_")+"-") {
-				continue
-			}
-			if e, err := d.tree.Lookup(p + "/etc"); err == nil && e.Type() == tree.Dir {
-				out = append(out, p)
-			}
-		}
-	}
-	return out
-}
-
-// unpacked are images whose directory is there still.
-func (d *Deployed) unpacked() []string {
-	var out []string
-	for _, p := range d.workRoots("*") {
-		image := path.Base(path.Dir(path.Dir(p)))
-		if !ramDisk.MatchString(image) {
-			out = append(out, image)
-		}
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
-}
-
-// workRoot is the directory that the image is made from, if it is there still.
-func (d *Deployed) workRoot() []File {
-	roots := d.workRoots(d.Image)
-	if len(roots) == 0 {
-		return nil
-	}
-	at := roots[len(roots)-1]
-	return []File{{
-		Path: at, Name: "rootfs", Unowned: true,
-		Note: fmt.Sprintf("no archive of %s is deployed, so its files are those of /%s: those of the user that ran bitbake are made root's, and what pseudo alone knows of owners, device nodes and capabilities is lost; %s", d.Image, at, d.remedy(RootFS)),
-	}}
-}
-
 // kernelNames are what kernels are called (KERNEL_IMAGETYPE), the best first for
 // a machine that has several.
 var kernelNames = []string{"bzImage", "Image", "Image.gz", "zImage", "uImage", "fitImage", "vmlinuz", "vmlinux.gz", "vmlinux"}
@@ -266,6 +183,21 @@ func (d *Deployed) kernel() []File {
 		}
 	}
 	return nil
+}
+
+// RootKernel is the kernel in /boot of a root file system, where packages put it;
+// false if there is none.
+func RootKernel(root *tree.Tree) (File, bool) {
+	boot, err := root.Lookup("/boot")
+	if err != nil {
+		return File{}, false
+	}
+	d := Deployed{Dir: boot.Path, tree: root, names: files(root, boot.Path)}
+	all := d.kernel()
+	if len(all) == 0 {
+		return File{}, false
+	}
+	return all[0], true
 }
 
 // deviceTrees are under the names that the kernel's sources have for them: until
