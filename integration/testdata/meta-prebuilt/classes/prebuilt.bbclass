@@ -1,0 +1,12 @@
+# What is compiled already: nothing is built, stripped or taken apart.
+LICENSE = "CLOSED"
+INHIBIT_DEFAULT_DEPS = "1"
+S = "${WORKDIR}"
+DEBS = "/srv/debs"
+do_configure[noexec] = "1"
+INHIBIT_PACKAGE_STRIP = "1"
+INHIBIT_PACKAGE_DEBUG_SPLIT = "1"
+INHIBIT_SYSROOT_STRIP = "1"
+EXCLUDE_FROM_SHLIBS = "1"
+SYSROOT_DIRS = ""
+do_package_qa[noexec] = "1"
