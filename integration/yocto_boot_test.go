@@ -25,7 +25,8 @@ type yoctoBoot struct {
 	kernel  string // type of its file
 	formats string // of the root file system
 	system  string // stages; the last is named system
-	after   string // further commands in the stage that lays it out
+	files   string // actions that bring more files to the stage that lays it out
+	after   string // and commands there, after as-yocto
 	base    string // the declaration that the stages start from
 }
 
@@ -74,14 +75,14 @@ DL_DIR = "/REDO/download"
 	<buildstage id="prepared"><prestage>helper</prestage>
 		<action>ADD --chmod=0755 as-yocto /usr/bin/as-yocto</action>
 		<action>ADD --chmod=0755 as-yocto-card /usr/bin/as-yocto-card</action>
-		<action>COPY --from=system / /srv/root/</action>
-		<action>RUN as-yocto %[5]s %[3]s %[6]s /srv/root /srv/deploy/%[6]s %[7]s %[8]s %[9]s &amp;&amp; rm -rf /srv/root</action></buildstage>
+		<action>COPY --from=system / /srv/root/</action>%[9]s
+		<action>RUN as-yocto %[5]s %[3]s %[6]s /srv/root /srv/deploy/%[6]s %[7]s %[8]s%[10]s &amp;&amp; rm -rf /srv/root</action></buildstage>
 	<buildstage id="010-ubuntu"><prestage>prepared</prestage><reposync/></buildstage>
 	<buildstage id="015-reposync"><prestage>010-ubuntu</prestage><reposync/>
 		<action>RUN install -d /REDO/build</action><action>RUN install -d /REDO/download</action></buildstage>
 	<buildstage id="020-build-core-image"><prestage>015-reposync</prestage><bitbake_target>%[6]s</bitbake_target></buildstage>
 	<buildstage id="030-build-packages"><prestage>020-build-core-image</prestage><reposync/><bitbake_target>packagegroup-caros</bitbake_target></buildstage>
-</redo>`, base, w.work, y.machine, y.system, y.layout, y.image, y.kernel, y.formats, y.after))
+</redo>`, base, w.work, y.machine, y.system, y.layout, y.image, y.kernel, y.formats, y.files, y.after))
 }
 
 // copyOf puts a file of these tests into the work folder.
@@ -111,6 +112,26 @@ func (y yoctoBoot) build(t *testing.T, w *world, overlay string, outs ...string)
 var yoctoVMware = yoctoBoot{
 	file: "caros-16.03-vmware.xml", machine: "vmware", image: "core-image-caros", layout: "old", kernel: "bzImage", formats: "cpio.gz ext4",
 	system: pcSystem("linux-image-amd64"),
+}
+
+// yoctoEFI is of a later release, with a kernel that has the drivers of its root
+// built in, and a boot loader beside it.
+var yoctoEFI = yoctoBoot{
+	file: "new-x86.xml", machine: "genericx86-64", image: "core-image-full-cmdline", layout: "new", kernel: "bzImage", formats: "tar.zst",
+	system: pcSystem("linux-image-cloud-amd64"),
+	after:  " &amp;&amp; cp /usr/lib/systemd/boot/efi/systemd-bootx64.efi /usr/lib/systemd/boot/efi/linuxx64.efi.stub /srv/deploy/core-image-full-cmdline/",
+}
+
+// yoctoCard is what a board with a processor of Allwinner deploys: "ext3 tar.gz
+// sunxi-sdimg", the last of which is what carosbuild makes instead.
+func yoctoCard(machine, dtb, uboot string) yoctoBoot {
+	return yoctoBoot{
+		file: "caros-16.04-" + machine + ".xml", base: "sunxi.xml", machine: machine, image: "core-image-caros", layout: "old", kernel: "uImage", formats: "tar.gz ext3",
+		system: `<buildstage id="system"><prestage>900-release</prestage><action>RUN printf '/dev/root / auto defaults 1 1\n' >/etc/fstab</action></buildstage>`,
+		files:  "<action>COPY --from=u-boot /usr/lib/u-boot/" + uboot + " /srv/u-boot/</action>",
+		after: " &amp;&amp; as-yocto-card " + machine + " /srv/deploy/core-image-caros uImage /srv/root/usr/lib/linux-image-*/" + dtb +
+			" /srv/u-boot/u-boot-sunxi-with-spl.bin",
+	}
 }
 
 // TestYoctoBoot makes disks of what Yocto deploys, and boots them to a login.
