@@ -22,7 +22,7 @@ const module = "github.com/carosio/carosbuild/"
 var allowed = map[string][]string{
 	"cmd/carosbuild":     {"pkg/build", "pkg/debfile", "pkg/decl", "pkg/disk", "pkg/evict", "pkg/feed", "pkg/freshdir", "pkg/layer", "pkg/qemu", "pkg/release", "pkg/results", "pkg/runc", "pkg/serve", "pkg/source", "pkg/terminal", "targets"},
 	"pkg/beneath":        {},
-	"pkg/build":          {"pkg/beneath", "pkg/decl", "pkg/disk", "pkg/evict", "pkg/layer", "pkg/runc", "pkg/source"},
+	"pkg/build":          {"pkg/beneath", "pkg/decl", "pkg/disk", "pkg/evict", "pkg/layer", "pkg/runc", "pkg/source", "pkg/yocto"},
 	"pkg/decl":           {"pkg/terminal"},
 	"pkg/evict":          {"pkg/beneath"},
 	"pkg/feed":           {"pkg/debfile", "pkg/freshdir"},
@@ -62,6 +62,7 @@ var allowed = map[string][]string{
 	"pkg/disk/vhdx":      {"pkg/disk/damage", "pkg/disk/image", "pkg/disk/pipeline"},
 	"pkg/disk/vmdk":      {"pkg/disk/damage", "pkg/disk/image", "pkg/disk/pipeline"},
 	"pkg/terminal":       {},
+	"pkg/yocto":          {"pkg/disk/tree"},
 	"targets":            {},
 }
 

@@ -51,6 +51,31 @@ func TestTargets(t *testing.T) {
 	}
 }
 
+// Overlays for what bitbake deploys fit any declaration: they name no stage but
+// their own, which does not become a result.
+func TestYoctoOverlays(t *testing.T) {
+	baking := decl.Source{Name: "image.xml", Data: []byte(`<redo><layer_declaration><remote name="r" baseurl="git://h/"/>
+		<baselayer remote="r" repo="poky" revision="v1"/></layer_declaration>
+		<buildstage id="image"><action>FROM x</action><bitbake_target>core-image-minimal</bitbake_target></buildstage></redo>`)}
+	for _, name := range []string{"yocto-vmware.xml", "yocto-efi.xml", "yocto-sunxi.xml"} {
+		files := append([]decl.Source{baking}, read(t, []string{name})...)
+		d, findings := decl.Parse(files...)
+		if len(findings) > 0 {
+			var b strings.Builder
+			if err := findings.Render(&b, files, false); err != nil {
+				t.Fatal(err)
+			}
+			t.Errorf("%v:\n%s", name, b.String())
+		}
+		if len(d.Disks) != 1 || d.Disks[0].Stage != "" || d.Disks[0].ID+".xml" != name {
+			t.Errorf("%v: disks %+v", name, d.Disks)
+		}
+		if leaf := d.Leaf(); leaf == nil || leaf.ID != "image" {
+			t.Errorf("%v: leaf %+v", name, leaf)
+		}
+	}
+}
+
 // read reads declarations, each after those that it is based on.
 func read(t *testing.T, names []string) []decl.Source {
 	t.Helper()

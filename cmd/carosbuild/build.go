@@ -235,7 +235,11 @@ func (c *buildCommand) plan(ctx context.Context, view display) (*job, error) {
 			return nil, err
 		}
 	}
+	c.appendLocalConf(j.decl)
 	if j.disks, err = c.chooseDisks(j.decl); err != nil {
+		return nil, err
+	}
+	if err := placeDisks(j.decl, j.disks); err != nil {
 		return nil, err
 	}
 	targets, err := c.targets(j)
@@ -245,7 +249,6 @@ func (c *buildCommand) plan(ctx context.Context, view display) (*job, error) {
 	if c.successTag != "" && c.successStage(j, targets) == "" {
 		return nil, usagef("--success-tag: which stage? name one target of: %s", strings.Join(targets, ", "))
 	}
-	c.appendLocalConf(j.decl)
 	if j.decl, j.started, err = c.enter(j.decl, targets); err != nil {
 		return nil, err
 	}
@@ -347,7 +350,7 @@ func (c *buildCommand) chooseDisks(d *decl.Declaration) ([]diskOutputs, error) {
 		return nil, nil
 	}
 	if len(d.Disks) == 0 && len(c.disks) == 0 {
-		return nil, usagef("--out wants a disk, and the declaration has no <disk>")
+		return nil, usagef("--out wants a disk, and the declaration has no <disk>%s", overlayHint(c.declFiles, d))
 	}
 	chosen, err := c.choose(d)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/runc"
@@ -153,7 +154,7 @@ func (c *diskCommand) declared(d dirs) ([]diskOutputs, error) {
 	}
 	disks, err := c.chooseDisks(all)
 	for _, p := range disks {
-		if p.disk.Stage == "" {
+		if p.disk.Stage == "" || p.disk.Stage == decl.LeafStage && all.Stage(decl.LeafStage) == nil {
 			p.disk.Stage = c.source
 		}
 	}

@@ -82,6 +82,7 @@ func (o *diskFlags) patterns() int {
 type diskOutputs struct {
 	disk *decl.Disk
 	outs []disk.Output
+	why  string // it is made from that stage, "" if the declaration says so
 }
 
 // choose are the disks that are asked for, in that order, or the only one that is

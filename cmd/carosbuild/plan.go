@@ -62,7 +62,7 @@ func (c *buildCommand) printPlan(j *job) error {
 		return err
 	}
 	for _, p := range j.disks {
-		fmt.Fprintf(out, "disk %s from %s\n", p.disk.ID, p.disk.Stage)
+		fmt.Fprintf(out, "disk %s from %s%s\n", p.disk.ID, p.disk.Stage, because(p.why))
 	}
 	fmt.Fprintf(out, "%d of %d steps are cached", cached, steps)
 	if n := j.plan.Unresolved(); n > 0 {

@@ -98,6 +98,7 @@ func DiskNeeds(disk *decl.Disk) ([]string, error) {
 		add(p.Stage)
 		for _, i := range p.Items {
 			add(i.Stage)
+			add(i.BusyboxStage)
 		}
 	}
 	for _, b := range disk.Blobs {

@@ -20,6 +20,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/ova"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 	"github.com/carosio/carosbuild/pkg/disk/uboot"
+	"github.com/carosio/carosbuild/pkg/yocto"
 )
 
 // DiskImage is a disk that is composed and not written yet.
@@ -75,6 +76,7 @@ func (e *Engine) DisksFrom(ctx context.Context, disks []*decl.Disk, roots map[st
 		c := &composer{
 			engine: e, disk: d, trees: trees,
 			initrds: map[decl.Span][]byte{}, noted: map[string]bool{}, roots: map[string]*tree.Tree{},
+			contents: map[string]*tree.Tree{}, deploys: map[string]*yocto.Deployed{},
 		}
 		img, err := c.compose(ctx)
 		if err != nil {
@@ -143,11 +145,15 @@ type composer struct {
 	// be made more than once.
 	initrds map[decl.Span][]byte
 	roots   map[string]*tree.Tree // of stages, as the disk has them
-	noted   map[string]bool       // notes so far: a tree may be made more than once
+	// contents are archives that have been read, by stage and path.
+	contents  map[string]*tree.Tree
+	deploys   map[string]*yocto.Deployed // by stage
+	partUUIDs map[string]string          // by the partitions' names
+	noted     map[string]bool            // notes so far: a tree may be made more than once
 }
 
 func (c *composer) compose(ctx context.Context) (*DiskImage, error) {
-	root, err := c.root(ctx, c.disk.Stage)
+	root, err := c.ground(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -159,6 +165,9 @@ func (c *composer) compose(ctx context.Context) (*DiskImage, error) {
 	spec := disk.Spec{
 		Table: c.disk.Table, Size: c.disk.Size, Align: c.disk.Align, GUID: c.disk.GUID,
 		Seed: append([]byte(c.disk.ID+"\x00"), digest[:]...), Time: c.mtime, Spool: c.spool,
+	}
+	if c.partUUIDs, err = c.identified(spec); err != nil {
+		return nil, err
 	}
 	for _, p := range c.disk.Partitions {
 		dp, err := c.partition(ctx, p)
@@ -248,6 +257,9 @@ func (c *composer) partition(ctx context.Context, p *decl.Partition) (disk.Parti
 // what other partitions hold, or a tar archive.
 func (c *composer) base(ctx context.Context, p *decl.Partition) (*tree.Tree, error) {
 	stage := c.stage("", p)
+	if kind, ok := decl.DeployKind(p.Path); ok {
+		return c.deployedRoot(ctx, stage, yocto.Kind(kind))
+	}
 	t, err := c.root(ctx, stage)
 	if err != nil {
 		return nil, err
@@ -261,7 +273,7 @@ func (c *composer) base(ctx context.Context, p *decl.Partition) (*tree.Tree, err
 		return nil, fmt.Errorf("stage %s: %w", stage, err)
 	}
 	if e.Type() == tree.Regular {
-		t, err := c.archive(ctx, stage, e)
+		t, err := c.content(ctx, stage, e)
 		if err != nil {
 			return nil, err
 		}
@@ -309,8 +321,8 @@ func (c *composer) files(ctx context.Context, p *decl.Partition, base *tree.Tree
 	for i := range p.Items {
 		it := p.Items[i]
 		var err error
-		if it.Cmdline, err = fillRoots(it.Cmdline, roots); err == nil {
-			it.Text, err = fillRoots(it.Text, roots)
+		if it.Cmdline, err = c.fill(it.Cmdline, roots); err == nil {
+			it.Text, err = c.fill(it.Text, roots)
 		}
 		if err == nil {
 			err = c.item(ctx, b, p, &it)
@@ -367,7 +379,7 @@ func (c *composer) entry(ctx context.Context, stage, name string) (*tree.Entry, 
 	if err != nil {
 		return nil, err
 	}
-	p, err := onePath(t, stage, name)
+	p, err := c.pathOf(ctx, t, stage, name)
 	if err != nil {
 		return nil, err
 	}

@@ -89,6 +89,9 @@ func (c *composer) checkGrow(ctx context.Context, p *decl.Partition) error {
 	stages := slices.Compact([]string{c.stage("", p), c.disk.Stage})
 	for _, stage := range stages {
 		t, err := c.trees.get(ctx, stage)
+		if _, ok := decl.DeployKind(p.Path); ok && err == nil {
+			t, err = c.base(ctx, p)
+		}
 		if err != nil {
 			return err
 		}

@@ -21,6 +21,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 	"github.com/carosio/carosbuild/pkg/disk/uboot"
 	"github.com/carosio/carosbuild/pkg/disk/uki"
+	"github.com/carosio/carosbuild/pkg/yocto"
 )
 
 // item puts on the file system what an element stands for.
@@ -36,14 +37,19 @@ func (c *composer) item(ctx context.Context, b *tree.Builder, p *decl.Partition,
 		return c.put(b, it.To, uint32(mode), []byte(it.Text))
 	case decl.InitrdItem:
 		data, err := c.initrd(ctx, c.stage(it.Stage, p), it, it.Kernel)
-		if err != nil {
+		if err != nil || data == nil {
 			return err
 		}
 		return c.put(b, it.To, 0o644, data)
-	case decl.LoaderItem:
-		return c.loader(b, it)
-	case decl.ExtlinuxItem:
-		return c.extlinux(b, it)
+	case decl.LoaderItem, decl.ExtlinuxItem:
+		menu, err := c.withoutInitrd(ctx, p, it)
+		if err != nil {
+			return err
+		}
+		if it.Kind == decl.LoaderItem {
+			return c.loader(b, menu)
+		}
+		return c.extlinux(b, menu)
 	case decl.UKIItem:
 		data, err := c.uki(ctx, c.stage(it.Stage, p), it)
 		if err != nil {
@@ -80,7 +86,13 @@ func (c *composer) copyItem(ctx context.Context, b *tree.Builder, stage string, 
 	if err != nil {
 		return err
 	}
+	if kind, ok := decl.DeployKind(it.From); ok {
+		return c.copyDeployed(ctx, b, t, stage, yocto.Kind(kind), it)
+	}
 	paths, err := t.Glob(it.From)
+	if it.Optional && errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("stage %s: %w", stage, err)
 	}
@@ -123,7 +135,7 @@ func (c *composer) loader(b *tree.Builder, it *decl.Item) error {
 		return fmt.Errorf("timeout %q is not a number of seconds", it.Timeout)
 	}
 	m := grub.Menu{
-		Title: orDefault(it.Title, c.disk.ID), Kernel: orDefault(it.Kernel, "/vmlinuz"), Initrd: orDefault(it.Initrd, "/initrd.img"),
+		Title: orDefault(it.Title, c.disk.ID), Kernel: orDefault(it.Kernel, "/vmlinuz"), Initrd: it.Initrd,
 		Cmdline: it.Cmdline, Timeout: timeout,
 	}
 	entry := c.disk.ID + ".conf"
@@ -146,16 +158,28 @@ func (c *composer) loader(b *tree.Builder, it *decl.Item) error {
 	return nil
 }
 
-// initrd composes an initrd once for each element.
+// initrd composes an initrd once for each element. It is nil if the element is
+// optional and the kernel needs none.
 func (c *composer) initrd(ctx context.Context, stage string, it *decl.Item, kernel string) ([]byte, error) {
 	if data, ok := c.initrds[it.Span]; ok {
 		return data, nil
 	}
-	t, err := c.trees.get(ctx, stage)
+	o := initrd.Options{Kernel: kernel, Modules: it.Modules, Programs: it.Programs, Compression: it.Compression}
+	t, err := c.modules(ctx, stage, it, &o)
 	if err != nil {
 		return nil, err
 	}
-	o := initrd.Options{Kernel: kernel, Modules: it.Modules, Programs: it.Programs, Compression: it.Compression}
+	if it.Optional {
+		why, err := initrd.Unneeded(t, o)
+		if err != nil {
+			return nil, fmt.Errorf("stage %s: %w", stage, err)
+		}
+		if why != "" {
+			c.note("%s is left out: %s", it.To, why)
+			c.initrds[it.Span] = nil
+			return nil, nil
+		}
+	}
 	data, err := initrd.Build(t, o)
 	if err != nil {
 		return nil, fmt.Errorf("stage %s: %w", stage, err)
@@ -193,8 +217,8 @@ func (c *composer) uki(ctx context.Context, stage string, it *decl.Item) ([]byte
 	if err != nil {
 		return nil, err
 	}
-	release, err := c.file(ctx, stage, "/usr/lib/os-release")
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	release, err := c.osRelease(ctx, stage, it)
+	if err != nil {
 		return nil, err
 	}
 	sections := []uki.Section{

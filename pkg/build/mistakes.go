@@ -18,7 +18,12 @@ import (
 
 // finding is an error at a place of the declaration.
 func finding(at decl.Span, err error) error {
-	return &DeclarationError{decl.Findings{{Span: at, Summary: err.Error()}}}
+	f := decl.Finding{Span: at, Summary: err.Error()}
+	var hinted interface{ Hint() string }
+	if errors.As(err, &hinted) {
+		f.Hint = hinted.Hint()
+	}
+	return &DeclarationError{decl.Findings{f}}
 }
 
 // uncomposed says what is wrong with a disk that cannot be put together: at the

@@ -96,7 +96,7 @@ var (
 	checkSuite         = matches(`^[a-z0-9][a-z0-9.+-]*$`, "is not a code name", "such as bookworm")
 	checkComponent     = matches(`^[a-z0-9]+([./-][a-z0-9]+)*$`, "is not a component", "such as main or non-free-firmware; several are separated by blanks")
 	checkPackage       = matches(`^[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?(=[0-9][A-Za-z0-9.+:~-]*)?$`, "is not a package", "such as openssh-server; several are separated by blanks")
-	checkModule        = matches(`^[A-Za-z0-9_-]+$`, "is not a kernel module", "such as ext4; several are separated by blanks")
+	checkModule        = matches(`^[A-Za-z0-9_-]+\??$`, "is not a kernel module", "such as ext4; several are separated by blanks")
 	checkPartitionName = matches(`^[^\x00-\x1f]{1,36}$`, "is too long for a partition", "at most 36 characters")
 	checkUUID          = matches(`^([0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4})$`, "is not a UUID", "such as 4f68bce3-e8cd-4db1-96e7-fbcaf984b709")
 	checkGUID          = matches(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`, "is not a GUID", "such as 4f68bce3-e8cd-4db1-96e7-fbcaf984b709")

@@ -164,19 +164,35 @@ type Generalize struct {
 // Disk is a disk image made from stages.
 type Disk struct {
 	ID         string
-	Stage      string // root file system; partitions may name another
+	Stage      string // root file system; partitions may name another. LeafStage: the only leaf; empty: to be found
 	Table      string // gpt (default) or mbr
 	Size       string // such as 8G; empty means as large as the partitions
 	Align      string // of partitions whose start is chosen; empty means 1M
 	GUID       string // of a gpt disk; empty means derived
 	BIOS       *BIOS
 	Generalize *Generalize
+	Deploy     *Deploy
 	Partitions []*Partition
 	Blobs      []Blob
 	VM         *VM
 	Expects    []Expect
 	Span       Span
 	Places     Places
+}
+
+// Deploy says where bitbake has deployed what the disk takes by deploy:KIND.
+type Deploy struct {
+	Dir     string // with a directory for each machine, or one of those; empty means where redomat has it
+	Machine string // empty means the only one, or the one of local_conf
+	Image   string // empty means the only one, or the last target that is one
+
+	// What the declaration's local_conf and bitbake targets say, see
+	// build.PlaceDisk; a parser leaves them empty.
+	LikelyMachine string
+	LikelyImages  []string
+
+	Span   Span
+	Places Places
 }
 
 // BIOS asks for GRUB's boot sector and core image.
@@ -201,8 +217,8 @@ type Partition struct {
 	Label string
 	Start string // empty means next aligned
 	Size  string // such as 128M, "fit", "fit+512M" or "rest"
-	Path  string // ext4, squashfs: directory or tar archive of the stage that becomes the file system
-	From  string // without FS: path or glob of the file that is the content
+	Path  string // ext4, squashfs: directory or tar archive of the stage that becomes the file system, or deploy:rootfs
+	From  string // without FS: path or glob of the file that is the content, or deploy:KIND
 	Of    string // verity: name of the partition whose hash tree this is
 	Stage string // overrides the disk's
 	UUID  string
@@ -238,7 +254,7 @@ const (
 type Item struct {
 	Kind    ItemKind
 	Stage   string   // overrides the partition's
-	From    string   // CopyItem: path or glob inside the stage; UKIItem: of the stub
+	From    string   // CopyItem: path or glob inside the stage, or deploy:KIND; UKIItem: likewise of the stub; InitrdItem: of what has the modules
 	To      string   // path on the file system; ExtlinuxItem, BootscriptItem and UKIItem have defaults
 	Mode    string   // FileItem: octal, default 0644
 	Text    string   // FileItem, BootscriptItem
@@ -247,6 +263,12 @@ type Item struct {
 	// Programs of the stage that the initrd has too, with their libraries.
 	Programs    []string // InitrdItem, UKIItem
 	Compression string   // InitrdItem, UKIItem: gzip (default) or zstd
+	// Busybox is a path or glob in BusyboxStage, for where what has the modules
+	// has none.
+	Busybox, BusyboxStage string // InitrdItem
+	// Optional says that it may be left out: a copy of what is not there, an initrd
+	// of a kernel that needs none.
+	Optional bool
 	// Kernel is a path on the file system, default /vmlinuz (LoaderItem) or
 	// /zImage (ExtlinuxItem); a path or glob inside the stage (UKIItem); or the
 	// version whose modules to take (InitrdItem).
@@ -368,7 +390,7 @@ func (k *Disk) helpers(used map[string]bool) {
 	for _, p := range k.Partitions {
 		used[p.Stage] = true
 		for _, it := range p.Items {
-			used[it.Stage] = true
+			used[it.Stage], used[it.BusyboxStage] = true, true
 		}
 	}
 }

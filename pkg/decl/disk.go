@@ -31,6 +31,8 @@ func (b *builder) addDisk(n *node) {
 			d.disk.BIOS = &BIOS{Stage: k.value("stage"), Span: k.element()}
 		case "generalize":
 			d.disk.Generalize = &Generalize{Except: strings.Fields(k.value("except")), Span: k.element()}
+		case "deploy":
+			d.disk.Deploy = &Deploy{Dir: k.value("dir"), Machine: k.value("machine"), Image: k.value("image"), Span: k.element(), Places: placesOf(k)}
 		case "blob":
 			d.disk.Blobs = append(d.disk.Blobs, Blob{
 				Stage: k.value("stage"), From: k.value("from"), At: k.value("at"), Check: k.value("check"), Span: spanOf(k, "from"),
@@ -62,15 +64,17 @@ func or(v, otherwise string) string {
 
 // stageRef notes the stage that an element names.
 func (d *diskBuilder) stageRef(k *node) {
-	v := k.value("stage")
-	if v == "" {
-		return
+	for _, attr := range []string{"stage", "busybox-stage"} {
+		v := k.value(attr)
+		if v == "" || k == d.n && v == LeafStage { // which is a stage of that name, or the leaf
+			continue
+		}
+		who := "disk " + quote(d.disk.ID)
+		if k != d.n {
+			who = "<" + k.name + "> of " + who
+		}
+		d.refs = append(d.refs, ref{toStage, who + " is made from stage", v, k.attr(attr).value.trim().place(0, len(v))})
 	}
-	who := "disk " + quote(d.disk.ID)
-	if k != d.n {
-		who = "<" + k.name + "> of " + who
-	}
-	d.refs = append(d.refs, ref{toStage, who + " is made from stage", v, k.attr("stage").value.trim().place(0, len(v))})
 }
 
 func (d *diskBuilder) partition(k *node) {
@@ -89,7 +93,10 @@ func (d *diskBuilder) partition(k *node) {
 }
 
 func newItem(k *node) Item {
-	it := Item{Kind: ItemKind(k.name), Stage: k.value("stage"), To: k.value("to"), Span: spanOf(k, "to"), Places: placesOf(k)}
+	it := Item{
+		Kind: ItemKind(k.name), Stage: k.value("stage"), To: k.value("to"), Optional: k.value("optional") == "yes",
+		Span: spanOf(k, "to"), Places: placesOf(k),
+	}
 	switch it.Kind {
 	case CopyItem:
 		it.From, it.Span = k.value("from"), spanOf(k, "from")
@@ -97,7 +104,8 @@ func newItem(k *node) Item {
 		it.Mode, it.Text = or(k.value("mode"), "0644"), fileText(k.text().s)
 	case InitrdItem:
 		it.initrd(k)
-		it.Kernel = k.value("kernel")
+		it.Kernel, it.From = k.value("kernel"), k.value("from")
+		it.Busybox, it.BusyboxStage = k.value("busybox"), k.value("busybox-stage")
 	case LoaderItem:
 		it.menu(k, "/vmlinuz")
 	case ExtlinuxItem:

@@ -43,6 +43,7 @@ func checkTable(rep *report, n *node, parts []*node) {
 		onlyOne(rep, parts, "grow", "yes", "a second partition that grows")
 	}
 	checkOf(rep, parts)
+	checkPartUUIDs(rep, parts)
 	hybrid := 0
 	for _, p := range parts {
 		if p.value("hybrid") != "yes" {

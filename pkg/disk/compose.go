@@ -128,15 +128,10 @@ func (s *Spec) layout(parts []*part, blobs []partition.Region, size int64) (*Lay
 
 // parts checks the partitions one by one and gives them identifiers.
 func (s *Spec) parts() ([]*part, error) {
-	declared := s.Partitions
-	if s.BIOS != nil {
-		if s.Table != string(partition.GPT) {
-			return nil, fmt.Errorf("GRUB for BIOS needs a gpt table, and this disk has %q", s.Table)
-		}
-		if !slices.ContainsFunc(declared, isBIOS) {
-			declared = append([]Partition{{Name: "bios", Type: "bios"}}, declared...)
-		}
+	if s.BIOS != nil && s.Table != string(partition.GPT) {
+		return nil, fmt.Errorf("GRUB for BIOS needs a gpt table, and this disk has %q", s.Table)
 	}
+	declared := s.declared()
 	added := len(declared) - len(s.Partitions)
 	parts := make([]*part, len(declared))
 	for i, d := range declared {
@@ -151,6 +146,14 @@ func (s *Spec) parts() ([]*part, error) {
 		parts[i] = p
 	}
 	return parts, nil
+}
+
+// declared are the partitions with the one that BIOS adds.
+func (s *Spec) declared() []Partition {
+	if s.BIOS != nil && !slices.ContainsFunc(s.Partitions, isBIOS) {
+		return append([]Partition{{Name: "bios", Type: "bios"}}, s.Partitions...)
+	}
+	return s.Partitions
 }
 
 // biosSize holds any core.img.
@@ -271,7 +274,7 @@ func (s *Spec) place(parts []*part, blobs []partition.Region) (int64, error) {
 func (s *Spec) table(l *Layout, parts []*part, size int64) ([]image.Extent, error) {
 	t := partition.Table{Kind: l.Table, Size: size}
 	if l.Table == partition.MBR {
-		l.Signature = deriveUint32(s.Seed, "mbr signature")
+		l.Signature = s.signature()
 		t.Signature = l.Signature
 	} else {
 		l.GUID = s.GUID
@@ -280,13 +283,13 @@ func (s *Spec) table(l *Layout, parts []*part, size int64) ([]image.Extent, erro
 		}
 		t.GUID = l.GUID
 		if slices.ContainsFunc(parts, func(p *part) bool { return p.Hybrid }) {
-			l.Signature = deriveUint32(s.Seed, "mbr signature")
+			l.Signature = s.signature()
 			t.Signature = l.Signature
 		}
 	}
 	for i, p := range parts {
 		if l.Table == partition.MBR {
-			l.Partitions[i].PartUUID = fmt.Sprintf("%08x-%02x", l.Signature, p.number)
+			l.Partitions[i].PartUUID = mbrPartUUID(l.Signature, p.number)
 		}
 		if s.BIOS != nil && isBIOS(p.Partition) {
 			boot, err := grub.BootSector(s.BIOS.Boot, uint64(p.slot.Start/partition.SectorSize))

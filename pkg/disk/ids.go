@@ -13,6 +13,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/carosio/carosbuild/pkg/disk/partition"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
@@ -48,6 +49,37 @@ func deriveUint32(seed []byte, role string) uint32 {
 // formatUUID is the usual form, in lower case.
 func formatUUID(u [16]byte) string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:])
+}
+
+// signature is an MBR disk's.
+func (s *Spec) signature() uint32 { return deriveUint32(s.Seed, "mbr signature") }
+
+// mbrPartUUID is what the kernel calls a partition of an MBR disk (its
+// block/partitions/msdos.c).
+func mbrPartUUID(signature uint32, number int) string {
+	return fmt.Sprintf("%08x-%02x", signature, number)
+}
+
+// PartUUIDs are the PARTUUIDs that Compose gives to the partitions that have a
+// name, by that. It takes no more of each than Name, Type, FS and UUID, so that
+// their content may have them in it.
+func (s *Spec) PartUUIDs() (map[string]string, error) {
+	out := map[string]string{}
+	for i, d := range s.declared() {
+		p := part{Partition: d}
+		p.number = i + 1
+		if err := p.identify(s.Seed, s.Table); err != nil {
+			return nil, p.wrong(err)
+		}
+		switch {
+		case p.Name == "":
+		case s.Table == string(partition.MBR):
+			out[p.Name] = mbrPartUUID(s.signature(), p.number)
+		default:
+			out[p.Name] = formatUUID(p.guid)
+		}
+	}
+	return out, nil
 }
 
 func parseUUID(s string) ([16]byte, error) {

@@ -30,6 +30,7 @@ type Options struct {
 	Modules     []string // wanted, names or aliases, with their dependencies; "NAME?" may be missing; none means DefaultModules
 	Programs    []string // paths of programs that it has too, in /bin, with their libraries
 	Busybox     string   // path in the tree; "" tries the usual ones
+	Spare       *Spare   // where else busybox may be, nil for nowhere
 	Compression string   // gzip (""), or zstd for kernels from 5.9 on
 }
 
@@ -52,15 +53,11 @@ func Build(t *tree.Tree, o Options) ([]byte, error) {
 	if err := checkCompression(o.Compression, version); err != nil {
 		return nil, err
 	}
-	busybox, err := findBusybox(files, o.Busybox)
+	modules, err := resolve(files, version, wanted(o))
 	if err != nil {
 		return nil, err
 	}
-	wanted := o.Modules
-	if len(wanted) == 0 {
-		wanted = DefaultModules()
-	}
-	modules, err := resolve(files, version, wanted)
+	busybox, err := busyboxFor(files, o, modules)
 	if err != nil {
 		return nil, err
 	}
@@ -109,8 +106,11 @@ func directories(entries []entry) []string {
 func kernelVersion(files lookup, want string) (string, error) {
 	var found []string
 	for _, name := range files.list("lib/modules") {
-		if _, ok := files.find("lib/modules/" + name + "/modules.dep"); ok {
-			found = append(found, name)
+		for _, mark := range []string{"/modules.dep", "/modules.builtin", "/kernel"} { // an archive of modules alone has no list yet
+			if _, ok := files.find("lib/modules/" + name + mark); ok {
+				found = append(found, name)
+				break
+			}
 		}
 	}
 	switch {
@@ -124,7 +124,7 @@ func kernelVersion(files lookup, want string) (string, error) {
 	case len(found) == 1:
 		return found[0], nil
 	case len(found) == 0:
-		return "", fmt.Errorf("no kernel in the stage: /lib/modules has no directory with a modules.dep")
+		return "", errNoKernel
 	}
 	return "", fmt.Errorf("the stage has several kernels: name one of %s", strings.Join(found, ", "))
 }
@@ -157,12 +157,12 @@ func findBusybox(files lookup, want string) ([]byte, error) {
 		}
 		for _, s := range f.Progs {
 			if s.Type == elf.PT_INTERP {
-				return nil, fmt.Errorf("/%s needs shared libraries, which an initrd does not have: install busybox-static", e.Path)
+				return nil, fmt.Errorf("/%s needs shared libraries, which an initrd does not have: %w", e.Path, errNoBusybox)
 			}
 		}
 		return b, nil
 	}
-	return nil, fmt.Errorf("no busybox in the stage (looked for /%s): install busybox-static", strings.Join(candidates, ", /"))
+	return nil, fmt.Errorf("no busybox in the stage (looked for /%s): %w", strings.Join(candidates, ", /"), errNoBusybox)
 }
 
 func checkCompression(name, version string) error {

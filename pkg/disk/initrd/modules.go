@@ -33,6 +33,8 @@ type moduleIndex struct {
 	builtin map[string]bool
 	soft    map[string][]string // name to the names that it wants loaded before
 	aliases []alias
+	// ask learns what a module needs, where no list says it.
+	ask func(file string) error
 }
 
 // normal makes names equal that the kernel takes for equal.
@@ -43,11 +45,11 @@ func readIndex(files lookup, version string) (*moduleIndex, error) {
 		dir: "lib/modules/" + version, files: map[string]string{}, needs: map[string][]string{}, builtin: map[string]bool{},
 	}
 	dep, ok, err := files.text(x.dir + "/modules.dep")
+	if err == nil && !ok {
+		err = x.scan(files)
+	}
 	if err != nil {
 		return nil, err
-	}
-	if !ok {
-		return nil, fmt.Errorf("/%s has no modules.dep: run depmod in the stage", x.dir)
 	}
 	for line := range strings.Lines(dep) {
 		file, deps, ok := strings.Cut(strings.TrimSpace(line), ":")
@@ -81,6 +83,7 @@ type loadOrder struct {
 	*moduleIndex
 	files []string
 	seen  map[string]bool
+	err   error // the first of asking
 }
 
 // add appends a module's file after those that it needs, and after those that
@@ -92,6 +95,9 @@ func (o *loadOrder) add(file string) {
 		return
 	}
 	o.seen[file] = true
+	if o.ask != nil && o.err == nil {
+		o.err = o.ask(file)
+	}
 	for _, dep := range slices.Backward(o.needs[file]) {
 		o.add(dep)
 	}
@@ -125,6 +131,9 @@ func resolve(files lookup, version string, wanted []string) ([]module, error) {
 	}
 	if unknown != nil {
 		return nil, fmt.Errorf("kernel %s has no module %s", version, strings.Join(unknown, ", nor "))
+	}
+	if order.err != nil {
+		return nil, order.err
 	}
 	modules := make([]module, len(order.files))
 	for i, file := range order.files {

@@ -1,0 +1,253 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+package build
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/disk/ext4"
+	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/yocto"
+)
+
+// packed is a tar archive in gzip with files of uid 7.
+func packed(t *testing.T, content map[string]string) string {
+	t.Helper()
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	w := tar.NewWriter(z)
+	for _, p := range slices.Sorted(maps.Keys(content)) {
+		h := &tar.Header{Name: "./" + p, Typeflag: tar.TypeReg, Mode: 0o4755, Uid: 7, Gid: 8, Size: int64(len(content[p]))}
+		if err := w.WriteHeader(h); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(w, content[p]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(w.Close(), z.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+const images = "REDO/build/tmp/deploy/images/"
+
+// deployedStage has what bitbake deploys for a machine, beside more.
+func deployedStage(t *testing.T, more map[string]string) heldRoot {
+	t.Helper()
+	root := map[string]string{"etc/hostname": "caros\n", "bin/su": "su", "usr/lib/os-release": "ID=yocto\n"}
+	all := map[string]string{
+		images + "vmware/bzImage": "KERNEL", images + "vmware/core-image-caros-vmware.tar.gz": packed(t, root),
+		images + "vmware/modules-vmware.tgz":  packed(t, map[string]string{"lib/modules/4.4.3/modules.builtin": "kernel/fs/ext4/ext4.ko\nkernel/d/vmw_pvscsi.ko\n"}),
+		images + "vmware/systemd-bootx64.efi": "LOADER",
+	}
+	maps.Copy(all, more)
+	return files(t, all)
+}
+
+const deployDisk = `<disk id="d" table="gpt" size="256M">
+	<partition name="boot" fs="fat32" size="64M">
+		<copy from="deploy:kernel" to="/vmlinuz"/>
+		<copy from="deploy:systemd-boot" to="/EFI/BOOT/"/>
+		<copy from="deploy:dtb" optional="yes" to="/dtb/"/>
+		<initrd from="deploy:modules" optional="yes" to="/initrd.img" modules="ext4 vmw_pvscsi? nvme?"/>
+		<loader title="CarOS" cmdline="root=PARTUUID={partuuid:root}"/>
+	</partition>
+	<partition name="root" fs="ext4" size="rest" path="deploy:rootfs"/>
+</disk>`
+
+// TestDeployed makes a disk of what is deployed, with a kernel that needs no
+// initrd.
+func TestDeployed(t *testing.T) {
+	img, err := composed(t, deployDisk, map[string]RootFS{"s": deployedStage(t, nil)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	boot := readFAT(t, img, 0)
+	want := map[string]string{
+		"vmlinuz": "KERNEL", "EFI/BOOT/BOOTX64.EFI": "LOADER", "loader/loader.conf": "default d.conf\ntimeout 0\n",
+		"loader/entries/d.conf": "title CarOS\nlinux /vmlinuz\noptions root=PARTUUID=" + img.Layout.Partitions[1].PartUUID + "\n",
+	}
+	if diff := cmp.Diff(want, boot); diff != "" {
+		t.Errorf("boot partition (-want +got):\n%s", diff)
+	}
+	r, _ := part(img, 1)
+	fs, err := ext4.Open(r, r.Size())
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := fs.Tree()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := root.Lookup("/bin/su")
+	if err != nil || e.UID != 7 || e.GID != 8 || e.Mode != tree.Regular|0o4755 {
+		t.Errorf("/bin/su: %+v, %v", e, err)
+	}
+	// What else the stage has does not matter.
+	again, err := composed(t, deployDisk, map[string]RootFS{"s": deployedStage(t, map[string]string{"REDO/build/tmp/work/x": "x"})})
+	if err != nil || again.Layout.GUID != img.Layout.GUID {
+		t.Errorf("another file in the stage: another disk, %v", err)
+	}
+}
+
+// TestDeployedOnMBR has the PARTUUID of an mbr disk, and the machine chosen.
+func TestDeployedOnMBR(t *testing.T) {
+	text := strings.NewReplacer(`table="gpt"`, `table="mbr"`, `<partition name="boot"`, `<deploy machine="vmware"/><partition name="boot"`).Replace(deployDisk)
+	img, err := composed(t, text, map[string]RootFS{"s": deployedStage(t, map[string]string{images + "other/bzImage": "OTHER"})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := img.Layout.Partitions[1].PartUUID
+	if entry := readFAT(t, img, 0)["loader/entries/d.conf"]; len(id) != 11 || !strings.Contains(entry, "root=PARTUUID="+id+"\n") {
+		t.Errorf("PARTUUID %s, entry:\n%s", id, entry)
+	}
+}
+
+// TestDeployedModules has a kernel with its drivers as modules: in the archive,
+// where depmod has not run, or in the root file system.
+func TestDeployedModules(t *testing.T) {
+	busyboxes := files(t, map[string]string{"usr/lib/b/amd64": busybox()})
+	text := strings.Replace(deployDisk, `optional="yes" to="/initrd.img"`, `optional="yes" to="/initrd.img" busybox="/usr/lib/b/*" busybox-stage="tools"`, 1) + `<buildstage id="tools"><action>FROM x</action></buildstage>`
+	m := "lib/modules/4.4.3/kernel/"
+	for name, tgz := range map[string]map[string]string{
+		"archive": {m + "fs/ext4.ko": module("depends=mbcache,crc16"), m + "fs/mbcache.ko": module("x=y"), m + "lib/crc16.ko": module("")},
+		"list":    {m + "fs/ext4.ko": module(""), "lib/modules/4.4.3/modules.dep": "kernel/fs/ext4.ko:\n"},
+	} {
+		stage := deployedStage(t, map[string]string{images + "vmware/modules-vmware.tgz": packed(t, tgz)})
+		img, err := composed(t, text, map[string]RootFS{"s": stage, "tools": busyboxes})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		boot := readFAT(t, img, 0)
+		if !strings.Contains(boot["loader/entries/d.conf"], "initrd /initrd.img\n") || len(boot["initrd.img"]) == 0 {
+			t.Errorf("%s: no initrd: %s", name, boot["loader/entries/d.conf"])
+		}
+		z, err := gzip.NewReader(strings.NewReader(boot["initrd.img"]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cpio, err := io.ReadAll(z)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name == "archive" && !strings.Contains(string(cpio), "crc16\nmbcache\next4\n") {
+			t.Errorf("no order of modules")
+		}
+	}
+}
+
+// module is an object file with a section .modinfo.
+func module(info string) string {
+	const header, sections = 64, 3
+	names := "\x00.modinfo\x00.shstrtab\x00"
+	data := info + "\x00" + names
+	b := make([]byte, header)
+	copy(b, "\x7fELF\x02\x01\x01")
+	put := func(b []byte, at, n int, v uint64) {
+		for i := range n {
+			b[at+i] = byte(v >> (8 * i))
+		}
+	}
+	put(b, 16, 2, 1)
+	put(b, 18, 2, 62)
+	put(b, 20, 4, 1)
+	put(b, 40, 8, uint64(header+len(data)))
+	put(b, 52, 2, header)
+	put(b, 58, 2, 64)
+	put(b, 60, 2, sections)
+	put(b, 62, 2, 2)
+	table := make([]byte, sections*64)
+	for i, s := range []struct{ name, kind, off, size int }{{}, {1, 1, header, len(info) + 1}, {10, 3, header + len(info) + 1, len(names)}} {
+		put(table, i*64, 4, uint64(s.name))
+		put(table, i*64+4, 4, uint64(s.kind))
+		put(table, i*64+24, 8, uint64(s.off))
+		put(table, i*64+32, 8, uint64(s.size))
+	}
+	return string(b) + data + string(table)
+}
+
+// TestDeployedMissing wants findings at the value, with the remedy.
+func TestDeployedMissing(t *testing.T) {
+	for _, tt := range []struct{ from, to, summary, hint string }{
+		{"deploy:systemd-boot", "deploy:grub-efi", "no GRUB for EFI is deployed in /REDO/build/tmp/deploy/images/vmware", `-a 'EXTRA_IMAGEDEPENDS += "grub-efi"'`},
+		{`from="deploy:dtb" optional="yes"`, `from="deploy:dtb"`, "no device tree is deployed", "KERNEL_DEVICETREE"},
+		{`<partition name="boot"`, `<deploy image="x"/><partition name="boot"`, `no root file system of image "x" is deployed`, "<bitbake_target>x</bitbake_target>"},
+		{`<partition name="boot"`, `<deploy dir="/nowhere"/><partition name="boot"`, "nothing is deployed: there is no directory /nowhere", "run bitbake"},
+		{"ext4 vmw_pvscsi?", "ext4 xfs", `kernel 4.4.3 has no module "xfs"`, ""},
+	} {
+		_, err := composed(t, strings.Replace(deployDisk, tt.from, tt.to, 1), map[string]RootFS{"s": deployedStage(t, nil)})
+		var d *DeclarationError
+		if !errors.As(err, &d) || len(d.Findings) != 1 {
+			t.Errorf("%s: %v", tt.to, err)
+			continue
+		}
+		if f := d.Findings[0]; !strings.Contains(f.Summary, tt.summary) || !strings.Contains(f.Hint, tt.hint) || f.Span.Line == 0 {
+			t.Errorf("%s: got %+v", tt.to, f)
+		}
+	}
+}
+
+func TestDeployKinds(t *testing.T) {
+	var kinds []string
+	for _, k := range yocto.Kinds() {
+		kinds = append(kinds, string(k))
+	}
+	if diff := cmp.Diff(kinds, decl.DeployKinds); diff != "" {
+		t.Errorf("kinds of pkg/yocto and of the language differ (-yocto +decl):\n%s", diff)
+	}
+}
+
+const baking = `<layer_declaration><remote name="r" baseurl="git://h/"/><baselayer remote="r" repo="poky" revision="v1"/></layer_declaration>
+	<local_conf>MACHINE ?= "default"
+MACHINE = "vmware"
+#MACHINE = "x"</local_conf>
+	<buildstage id="a"><action>FROM x</action><bitbake_target>first core-image-caros</bitbake_target></buildstage>
+	<buildstage id="b"><prestage>a</prestage><bitbake_target>mc:x:packagegroup-caros:do_build</bitbake_target></buildstage>%s`
+
+// TestPlaceDisk finds the stages of disks that name none.
+func TestPlaceDisk(t *testing.T) {
+	const part = `<partition fs="ext4" size="1M" path="deploy:rootfs"/></disk>`
+	for _, tt := range []struct{ name, more, want string }{
+		{"only leaf", `<disk id="d">` + part, "b (the only leaf)"},
+		{"leaf", `<disk id="d" stage="leaf">` + part, "b (the only leaf)"},
+		{"a stage of that name", `<buildstage id="leaf"><action>FROM y</action></buildstage><disk id="d" stage="leaf">` + part, "leaf ()"},
+		{"declared", `<disk id="d" stage="a">` + part, "a ()"},
+		{"helper", `<buildstage id="h"><action>FROM y</action></buildstage><disk id="d"><bios stage="h"/>` + part, "b (the only leaf)"},
+		{"busybox", `<buildstage id="h"><action>FROM y</action></buildstage><disk id="d"><partition fs="fat32" size="64M"><initrd to="/i" busybox-stage="h"/></partition>` + part, "b (the only leaf)"},
+		{"another leaf", `<buildstage id="h"><action>FROM y</action></buildstage><disk id="d">` + part, "b (the only leaf in which bitbake has run)"},
+		{"two leaves", `<buildstage id="h"><prestage>a</prestage></buildstage><disk id="d">` + part, `disk "d" does not say which stage it is made from, and several are needed by no other: b, h; lay a disk over it that says so, with stage="h"`},
+		{"leaf of two", `<buildstage id="h"><action>FROM y</action></buildstage><disk id="d" stage="leaf">` + part, `disk "d" does not say which stage it is made from, and several are needed by no other: b, h; lay a disk over it that says so, with stage="b"`},
+	} {
+		d := parse(t, strings.Replace(baking, "%s", tt.more, 1))
+		why, err := PlaceDisk(d, d.Disks[0])
+		got := d.Disks[0].Stage + " (" + why + ")"
+		var wrong *DeclarationError
+		if errors.As(err, &wrong) {
+			got = wrong.Findings[0].Summary + "; " + wrong.Findings[0].Hint
+		} else if k := d.Disks[0].Deploy; k == nil || k.LikelyMachine != "vmware" || d.Disks[0].Stage == "b" && strings.Join(k.LikelyImages, " ") != "packagegroup-caros core-image-caros first" {
+			t.Errorf("%s: %+v", tt.name, k)
+		}
+		if got != tt.want {
+			t.Errorf("%s: got %s, want %s", tt.name, got, tt.want)
+		}
+	}
+	d := parse(t, `<disk id="d">`+part)
+	if _, err := PlaceDisk(d, d.Disks[0]); err == nil || !strings.Contains(err.Error(), "no stage is declared") {
+		t.Errorf("no stages: %v", err)
+	}
+}

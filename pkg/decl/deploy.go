@@ -1,0 +1,75 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+package decl
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// LeafStage is what a disk calls the only leaf of the declaration, whatever its
+// name. A stage of that name comes first.
+const LeafStage = "leaf"
+
+// deployScheme begins a value that names what bitbake has deployed.
+const deployScheme = "deploy:"
+
+// DeployKinds are what can stand behind "deploy:".
+var DeployKinds = []string{"rootfs", "kernel", "dtb", "modules", "u-boot", "bootscript", "systemd-boot", "grub-efi", "efi-stub", "iso"}
+
+// DeployKind is the kind that a value of the form deploy:KIND names.
+func DeployKind(v string) (kind string, ok bool) { return strings.CutPrefix(v, deployScheme) }
+
+// checkSource allows a path in a stage with a pattern, and deploy:KIND.
+func checkSource(v string) *flaw {
+	kind, ok := DeployKind(v)
+	if !ok {
+		return checkGlob(v)
+	}
+	if slices.Contains(DeployKinds, kind) {
+		return nil
+	}
+	_, hint := correct(kind, DeployKinds)
+	if hint == "" {
+		hint = "one of " + list(DeployKinds)
+	}
+	return &flaw{text: "is not a kind of file that bitbake deploys", hint: hint, from: len(deployScheme), to: len(v), part: true}
+}
+
+// checkDeployName is for the names of machines and images.
+var checkDeployName = matches(`^[A-Za-z0-9][A-Za-z0-9.+_-]*$`, "is not the name of a machine or image", "as bitbake has it, such as qemux86-64 or core-image-minimal")
+
+// PartUUID stands for the PARTUUID of a partition by its name.
+var PartUUID = regexp.MustCompile(`\{partuuid:([^{}]*)\}`)
+
+// checkPartUUIDs reports PARTUUIDs of partitions that the disk does not have.
+func checkPartUUIDs(rep *report, parts []*node) {
+	var known []string
+	for _, p := range parts {
+		if name := p.value("name"); name != "" {
+			known = append(known, name)
+		}
+	}
+	check := func(s string, at func(from, to int) place) {
+		for _, m := range PartUUID.FindAllStringSubmatchIndex(s, -1) {
+			name := s[m[2]:m[3]]
+			if slices.Contains(known, name) {
+				continue
+			}
+			rep.errorf(at(m[0], m[1]), didYouMean(name, known), "the disk has no partition with the name %s", quote(name))
+		}
+	}
+	for _, p := range parts {
+		for _, k := range p.kids {
+			if a := k.attr("cmdline"); a != nil {
+				check(a.value.s, func(from, to int) place { return a.value.place(from, to) })
+			}
+			if k.name == "file" || k.name == "bootscript" {
+				t := k.text()
+				check(t.s, func(from, to int) place { return t.place(from, to) })
+			}
+		}
+	}
+}

@@ -1,0 +1,255 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+// Package yocto finds what a build of the Yocto Project has deployed: the
+// machine, the image and the files that a disk is made from, under the names
+// that OpenEmbedded has given them from 2014 on. It looks at names and links,
+// and reads no more of a file than it takes to tell a kernel's version. What is
+// made of the files is not its concern.
+package yocto
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/carosio/carosbuild/pkg/disk/tree"
+)
+
+// defaultDirs are where images are deployed in a build directory of redomat's:
+// TMPDIR has the name of the C library behind it unless the distribution
+// prevents that (TCLIBCAPPEND).
+var defaultDirs = []string{"/REDO/build/tmp/deploy/images", "/REDO/build/tmp-*/deploy/images"}
+
+// Query says what to look for. The zero value finds the only image of the only
+// machine.
+type Query struct {
+	Dir     string // with the machines' directories, or one of those; "" for where redomat has it
+	Machine string // "" for the only one
+	Image   string // IMAGE_BASENAME, "" for the only one
+
+	// What configuration and targets of the build say, where the above says
+	// nothing.
+	LikelyMachine string
+	LikelyImages  []string // the likeliest first; what is not an image does no harm
+}
+
+// Deployed is what one machine's directory has for one image.
+type Deployed struct {
+	Dir     string // in the tree, without a slash in front
+	Machine string // "" if the directory is not named after it
+	Image   string // "" if there is none
+	Why     string // how the machine and the image were told, "" if there was nothing to choose
+	Old     bool   // overrides of configuration are written with _ and not with :
+
+	tree  *tree.Tree
+	names []string // of the files in Dir
+	build string   // TMPDIR, "" if it is not known
+}
+
+// Find finds the machine and the image. Errors are of the declaration: they say
+// what there is, and what to write to choose.
+func Find(t *tree.Tree, q Query) (*Deployed, error) {
+	dirs, err := imageDirs(t, q)
+	if err != nil {
+		return nil, err
+	}
+	d, err := findMachine(t, q, dirs)
+	if err != nil {
+		return nil, err
+	}
+	if top, ok := strings.CutSuffix(path.Dir(d.Dir), "/deploy/images"); ok {
+		d.build = top
+	}
+	d.Old = oldOverrides(t, d.build)
+	return d, d.findImage(q)
+}
+
+// imageDirs are the directories that have the machines'.
+func imageDirs(t *tree.Tree, q Query) ([]string, error) {
+	patterns := defaultDirs
+	if q.Dir != "" {
+		patterns = []string{q.Dir}
+	}
+	var dirs []string
+	for _, p := range patterns {
+		found, err := t.Glob(p)
+		if err != nil { // there is none
+			continue
+		}
+		for _, f := range found {
+			if e, err := t.Lookup(f); err == nil && e.Type() == tree.Dir && !slices.Contains(dirs, e.Path) {
+				dirs = append(dirs, e.Path)
+			}
+		}
+	}
+	if len(dirs) == 0 {
+		return nil, &Error{
+			Text:   fmt.Sprintf("nothing is deployed: there is no directory %s", strings.Join(patterns, " or ")),
+			Remedy: `run bitbake for an image in the stage; with another TMPDIR or DEPLOY_DIR, write <deploy dir="/DIRECTORY/deploy/images"/> in the disk`,
+		}
+	}
+	return dirs, nil
+}
+
+// findMachine chooses the directory of a machine.
+func findMachine(t *tree.Tree, q Query, dirs []string) (*Deployed, error) {
+	var all []*Deployed
+	for _, dir := range dirs {
+		if names := files(t, dir); slices.ContainsFunc(names, deployedName) && q.Dir != "" { // the machine's own
+			all = append(all, &Deployed{Dir: dir, Machine: machineOf(path.Base(dir), names), tree: t, names: names})
+			continue
+		}
+		for _, name := range t.Names(dir) {
+			sub := dir + "/" + name
+			if e, err := t.Lookup(sub); err != nil || e.Type() != tree.Dir {
+				continue
+			}
+			if names := files(t, sub); len(names) > 0 {
+				all = append(all, &Deployed{Dir: sub, Machine: name, tree: t, names: names})
+			}
+		}
+	}
+	want, why := q.Machine, ""
+	if want == "" && len(all) > 1 {
+		if want, why = q.LikelyMachine, "MACHINE of local_conf"; want == "" {
+			want, why = confMachine(t, dirs), "MACHINE of local.conf"
+		}
+	}
+	if want != "" {
+		if i := slices.IndexFunc(all, func(d *Deployed) bool { return d.Machine == want }); i >= 0 {
+			all[i].Why = why
+			return all[i], nil
+		}
+	}
+	switch {
+	case len(all) == 0:
+		return nil, &Error{
+			Text:   fmt.Sprintf("nothing is deployed: /%s is empty", strings.Join(dirs, " and /")),
+			Remedy: "run bitbake for an image in the stage",
+		}
+	case want == "" && len(all) == 1:
+		return all[0], nil
+	case want == "":
+		return nil, &Error{
+			Text:   "files of several machines are deployed: " + machines(all),
+			Remedy: fmt.Sprintf("choose one: <deploy machine=%q/> in the disk", all[0].Machine),
+		}
+	}
+	return nil, &Error{
+		Text:   fmt.Sprintf("nothing is deployed for machine %q; there is: %s", want, machines(all)),
+		Remedy: fmt.Sprintf("write <deploy machine=%q/> in the disk, or MACHINE = %q in local_conf", all[0].Machine, want),
+	}
+}
+
+var machineLine = regexp.MustCompile(`(?m)^[ \t]*MACHINE[ \t]*[?:]*=[ \t]*["']([^"'\n]*)["']`)
+
+// confMachine is the MACHINE that the build's own local.conf sets last.
+func confMachine(t *tree.Tree, dirs []string) string {
+	for _, dir := range dirs {
+		top, ok := strings.CutSuffix(dir, "/deploy/images")
+		if !ok {
+			continue
+		}
+		if all := machineLine.FindAllStringSubmatch(text(t, path.Dir(top)+"/conf/local.conf"), -1); len(all) > 0 {
+			return all[len(all)-1][1]
+		}
+	}
+	return ""
+}
+
+// machineOf is the machine whose directory it is: most file names have it.
+func machineOf(dir string, names []string) string {
+	if slices.ContainsFunc(names, func(n string) bool { return strings.Contains(n, "-"+dir) }) {
+		return dir
+	}
+	return ""
+}
+
+func machines(all []*Deployed) string {
+	var names []string
+	for _, d := range all {
+		names = append(names, d.Machine)
+	}
+	slices.Sort(names)
+	return few(slices.Compact(names))
+}
+
+// files are the names in a directory that are, or lead to, files.
+func files(t *tree.Tree, dir string) []string {
+	e, err := t.Lookup(dir)
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for _, name := range t.Names(e.Path) {
+		if f, err := t.Lookup(e.Path + "/" + name); err == nil && f.Type() == tree.Regular {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// findImage chooses the image.
+func (d *Deployed) findImage(q Query) error {
+	have := d.images()
+	for _, name := range d.unpacked() { // what was not made an image of has its directory still
+		if !slices.Contains(have, name) {
+			have = append(have, name)
+		}
+	}
+	if q.Image != "" {
+		d.Image = q.Image
+		if slices.Contains(have, q.Image) || slices.ContainsFunc(d.artifacts(), func(a artifact) bool { return a.image == q.Image }) {
+			return nil
+		}
+		return &Error{
+			Text:   fmt.Sprintf("no root file system of image %q is deployed for machine %s; there is: %s", q.Image, d.Machine, orNone(have)),
+			Remedy: fmt.Sprintf("build it: <bitbake_target>%s</bitbake_target>", q.Image),
+		}
+	}
+	for i, name := range q.LikelyImages {
+		if !slices.Contains(have, name) {
+			continue
+		}
+		d.Image = name
+		if len(have) > 1 {
+			why := "the last bitbake target that is an image"
+			if i == 0 {
+				why = "the last bitbake target"
+			}
+			d.Why = strings.TrimPrefix(d.Why+", "+why, ", ")
+		}
+		return nil
+	}
+	switch len(have) {
+	case 0: // a kernel can do without
+		return nil
+	case 1:
+		d.Image = have[0]
+		return nil
+	}
+	return &Error{
+		Text:   fmt.Sprintf("several images are deployed for machine %s: %s", d.Machine, few(have)),
+		Remedy: fmt.Sprintf("choose one: <deploy image=%q/> in the disk", have[0]),
+	}
+}
+
+func orNone(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	return few(names)
+}
+
+// few are names for a message, not all of them if there are many.
+func few(names []string) string {
+	const most = 12
+	if n := len(names); n > most {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), n-most)
+	}
+	return strings.Join(names, ", ")
+}

@@ -1,0 +1,113 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package yocto
+
+import (
+	"bytes"
+	"encoding/binary"
+	"io"
+	"regexp"
+
+	"github.com/klauspost/compress/gzip"
+)
+
+// maxKernel bounds how much of a kernel is read for its version, also unpacked.
+const maxKernel = 128 << 20
+
+// banner is how the kernel introduces itself.
+var banner = regexp.MustCompile(`Linux version ([0-9]+\.[0-9]+[0-9A-Za-z.+~_-]{0,60})[ \x00]`)
+
+// uImage header (u-boot's include/image.h): magic at 0, name of 32 bytes at 32.
+const (
+	uImageMagic = 0x27051956
+	uImageName  = 32
+	uImageSize  = 64
+)
+
+// bzImage (the kernel's Documentation/arch/x86/boot.rst): "HdrS" at 0x202, and at
+// 0x20E the offset of a version string, less 0x200.
+const (
+	bzMagic   = 0x202
+	bzVersion = 0x20E
+	bzBase    = 0x200
+)
+
+// KernelVersion is the version in a kernel image of size bytes, as uname -r has
+// it, or "" if it cannot be told. It knows the headers of bzImage and uImage, and
+// looks for the kernel's banner in what is plain or packed with gzip.
+func KernelVersion(r io.ReaderAt, size int64) string {
+	b := make([]byte, max(0, min(size, maxKernel)))
+	n, err := r.ReadAt(b, 0)
+	if err != nil && err != io.EOF {
+		return ""
+	}
+	b = b[:n]
+	if v := bzImageVersion(b); v != "" {
+		return v
+	}
+	if v := scan(b); v != "" {
+		return v
+	}
+	return uImageVersion(b)
+}
+
+var version = regexp.MustCompile(`^[0-9]+\.[0-9]+[0-9A-Za-z.+~_-]{0,60}`)
+
+func bzImageVersion(b []byte) string {
+	if len(b) < bzVersion+2 || string(b[bzMagic:bzMagic+4]) != "HdrS" {
+		return ""
+	}
+	at := int(binary.LittleEndian.Uint16(b[bzVersion:])) + bzBase
+	if at == bzBase || at >= len(b) {
+		return ""
+	}
+	return string(version.Find(b[at:min(len(b), at+80)]))
+}
+
+// uImageVersion takes it from the name, which the kernel's own makefile sets.
+func uImageVersion(b []byte) string {
+	if len(b) < uImageSize || binary.BigEndian.Uint32(b) != uImageMagic {
+		return ""
+	}
+	name, ok := bytes.CutPrefix(b[uImageName:uImageSize], []byte("Linux-"))
+	if !ok || name[len(name)-1] != 0 { // it may be cut off
+		return ""
+	}
+	return string(version.Find(name))
+}
+
+// scan looks for the banner in a kernel that unpacks itself: in the bytes, and in
+// streams of gzip among them, of which there may be several.
+func scan(b []byte) string {
+	if m := banner.FindSubmatch(b); m != nil {
+		return string(m[1])
+	}
+	const tries = 16 // what looks like a stream need not be one
+	rest, left := b, int64(maxKernel)
+	for range tries {
+		i := bytes.Index(rest, []byte("\x1f\x8b\x08"))
+		if i < 0 || left <= 0 {
+			return ""
+		}
+		plain := unpack(rest[i:], left)
+		if m := banner.FindSubmatch(plain); m != nil {
+			return string(m[1])
+		}
+		left -= int64(len(plain))
+		rest = rest[i+3:]
+	}
+	return ""
+}
+
+// unpack is as much of a stream of gzip as there is.
+func unpack(b []byte, limit int64) []byte {
+	z, err := gzip.NewReader(bytes.NewReader(b))
+	if err != nil {
+		return nil
+	}
+	z.Multistream(false)
+	out, _ := io.ReadAll(io.LimitReader(z, limit)) // the end is missed when other data follow, and does not matter
+	return out
+}

@@ -1,0 +1,314 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package yocto
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/carosio/carosbuild/pkg/disk/tree"
+)
+
+// Kind is what a deployed file is for.
+type Kind string
+
+// The kinds.
+const (
+	RootFS      Kind = "rootfs"       // an archive or image of the root file system, or its directory
+	Kernel      Kind = "kernel"       // bzImage, Image, zImage, uImage or fitImage
+	DTB         Kind = "dtb"          // device trees
+	Modules     Kind = "modules"      // archive with /lib/modules
+	UBoot       Kind = "u-boot"       // u-boot as it goes to the disk
+	Bootscript  Kind = "bootscript"   // boot.scr
+	SystemdBoot Kind = "systemd-boot" // EFI program
+	GRUB        Kind = "grub-efi"     // EFI program
+	Stub        Kind = "efi-stub"     // of systemd, for a unified kernel image
+	ISO         Kind = "iso"          // live system
+)
+
+// Kinds are all of them.
+func Kinds() []Kind {
+	return []Kind{RootFS, Kernel, DTB, Modules, UBoot, Bootscript, SystemdBoot, GRUB, Stub, ISO}
+}
+
+// File is a deployed file.
+type File struct {
+	Path string // in the tree, without a slash in front; links in it are to be followed
+	Name string // what it is called where only the name matters: bzImage, BOARD.dtb, BOOTX64.EFI
+	Note string // what the user should know, or ""
+	// Unowned says that it is a directory whose files belong to whoever has run
+	// bitbake, and not to whom they belong on the target.
+	Unowned bool
+}
+
+// File is the file of a kind. An error names what was looked for, what there is,
+// and what would deploy it.
+func (d *Deployed) File(k Kind) (File, error) {
+	all, err := d.Files(k)
+	if err != nil {
+		return File{}, err
+	}
+	if len(all) == 1 {
+		return all[0], nil
+	}
+	for _, f := range all {
+		if f.Name == d.Machine+".dtb" {
+			return f, nil
+		}
+	}
+	var names []string
+	for _, f := range all {
+		names = append(names, f.Name)
+	}
+	return File{}, &Error{
+		Text:   fmt.Sprintf("several device trees are deployed for machine %s: %s", d.Machine, few(names)),
+		Remedy: fmt.Sprintf(`copy all of them into a directory, with to="/dtb/", or name one: from="/%s"`, all[0].Path),
+	}
+}
+
+// Files are those of a kind, at least one. Only device trees can be several.
+func (d *Deployed) Files(k Kind) ([]File, error) {
+	var all []File
+	switch k {
+	case RootFS:
+		all = d.rootFS()
+	case ISO:
+		all = d.image([]string{"iso"})
+	case Kernel:
+		all = d.kernel()
+	case DTB:
+		all = d.deviceTrees()
+	case Modules:
+		all = d.first("", "modules-"+d.Machine+".tgz", "modules-*.tgz")
+	case UBoot:
+		all = d.first("", "u-boot-sunxi-with-spl.bin", "u-boot-*with-spl.bin", "u-boot-with-spl.*", "u-boot-*with-spl*", "u-boot-rockchip.bin", "u-boot-dtb.img", "u-boot.itb", "u-boot.img", "u-boot.imx", "u-boot.bin", "u-boot-"+d.Machine+".*", "u-boot-*.bin")
+	case Bootscript:
+		all = d.first("boot.scr", "boot.scr", "boot-"+d.Machine+".scr", "*.scr")
+	case SystemdBoot:
+		all = d.program("systemd-boot", "gummiboot")
+	case GRUB:
+		all = d.program("grub-efi-boot", "boot")
+	case Stub:
+		all = d.first("", "linuxx64.efi.stub", "linuxaa64.efi.stub", "linux*.efi.stub")
+	}
+	if len(all) == 0 {
+		return nil, d.missing(k)
+	}
+	return all, nil
+}
+
+// first is the file of the first pattern that any name matches; among several,
+// the one without a date or else the newest.
+func (d *Deployed) first(as string, patterns ...string) []File {
+	for _, p := range patterns {
+		var fit []string
+		for _, name := range d.names {
+			if ok, err := path.Match(p, name); ok && err == nil {
+				fit = append(fit, name)
+			}
+		}
+		if len(fit) > 0 {
+			name, note := newest(fit, fit)
+			f := d.file(name, as)
+			f.Note = note
+			return []File{f}
+		}
+	}
+	return nil
+}
+
+func (d *Deployed) file(name, as string) File {
+	if as == "" {
+		as = name
+	}
+	return File{Path: d.Dir + "/" + name, Name: as}
+}
+
+// inName is a date that stands somewhere in a name.
+var inName = regexp.MustCompile(`-([0-9]{14}|[0-9]{8})(\.|-|$)`)
+
+// newest chooses among names, whose versions are parallel to them: the first one
+// without a date, or else the one with the latest.
+func newest(names, versions []string) (name, note string) {
+	best := -1
+	for i, v := range versions {
+		switch m := inName.FindStringSubmatch("-" + v); {
+		case m == nil && (v == "" || v == names[i]):
+			return names[i], ""
+		case best < 0 || dateOf(v) > dateOf(versions[best]) || dateOf(v) == dateOf(versions[best]) && v > versions[best]:
+			best = i
+		}
+	}
+	if len(names) > 1 {
+		note = fmt.Sprintf("%s is the newest of %d, and no link says which one counts", names[best], len(names))
+	}
+	return names[best], note
+}
+
+func dateOf(version string) string {
+	if m := inName.FindStringSubmatch("-" + version); m != nil {
+		return m[1]
+	}
+	return ""
+}
+
+// rootFS is the root file system of the image.
+func (d *Deployed) rootFS() []File {
+	if d.Image == "" {
+		return nil
+	}
+	if f := d.image(rootKinds); f != nil {
+		return f
+	}
+	return d.workRoot()
+}
+
+// image is the file of the first of the kinds that the image was made into.
+func (d *Deployed) image(kinds []string) []File {
+	for _, kind := range kinds {
+		var names, versions []string
+		for _, a := range d.artifacts() {
+			if a.kind == kind && a.image == d.Image {
+				names, versions = append(names, a.file), append(versions, a.version)
+			}
+		}
+		if len(names) > 0 {
+			name, note := newest(names, versions)
+			f := d.file(name, "")
+			f.Note = note
+			return []File{f}
+		}
+	}
+	return nil
+}
+
+// workRoots are where images are put together: IMAGE, a version, and the
+// directory.
+func (d *Deployed) workRoots(image string) []string {
+	if d.build == "" {
+		return nil
+	}
+	// Images are built for the machine: WORKDIR has MULTIMACH_TARGET_SYS, whose
+	// dashes have become underscores in the machine's name.
+	var out []string
+	for _, pattern := range []string{"/work/*/" + image + "/*/rootfs"} {
+		found, err := d.tree.Glob("/" + d.build + pattern)
+		if err != nil {
+			continue
+		}
+		for _, p := range found {
+			target := strings.Split(strings.TrimPrefix(p, d.build+"/work/"), "/")[0]
+			if d.Machine != "" && !strings.HasPrefix(target, strings.ReplaceAll(d.Machine, "-", "_")+"-") {
+				continue
+			}
+			if e, err := d.tree.Lookup(p + "/etc"); err == nil && e.Type() == tree.Dir {
+				out = append(out, p)
+			}
+		}
+	}
+	return out
+}
+
+// unpacked are images whose directory is there still.
+func (d *Deployed) unpacked() []string {
+	var out []string
+	for _, p := range d.workRoots("*") {
+		image := path.Base(path.Dir(path.Dir(p)))
+		if !ramDisk.MatchString(image) {
+			out = append(out, image)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// workRoot is the directory that the image is made from, if it is there still.
+func (d *Deployed) workRoot() []File {
+	roots := d.workRoots(d.Image)
+	if len(roots) == 0 {
+		return nil
+	}
+	at := roots[len(roots)-1]
+	return []File{{
+		Path: at, Name: "rootfs", Unowned: true,
+		Note: fmt.Sprintf("no archive of %s is deployed, so its files are those of /%s: those of the user that ran bitbake are made root's, and what pseudo alone knows of owners, device nodes and capabilities is lost; %s", d.Image, at, d.remedy(RootFS)),
+	}}
+}
+
+// kernelNames are what kernels are called (KERNEL_IMAGETYPE), the best first for
+// a machine that has several.
+var kernelNames = []string{"bzImage", "Image", "Image.gz", "zImage", "uImage", "fitImage", "vmlinuz", "vmlinux.gz", "vmlinux"}
+
+func (d *Deployed) kernel() []File {
+	for _, name := range kernelNames {
+		if slices.Contains(d.names, name) {
+			return []File{d.file(name, "")}
+		}
+	}
+	for _, kind := range kernelNames { // KERNEL_IMAGETYPE_SYMLINK = "0"
+		var fit []string
+		for _, name := range d.names {
+			rest, ok := strings.CutPrefix(name, kind+"-")
+			if ok && !strings.HasSuffix(name, ".dtb") && !strings.HasSuffix(name, ".its") && !strings.HasPrefix(rest, "initramfs") && !strings.HasPrefix(rest, "its-") && !strings.Contains(rest, ".dtb") {
+				fit = append(fit, name)
+			}
+		}
+		if len(fit) > 0 {
+			name, note := newest(fit, fit)
+			f := d.file(name, kind)
+			f.Note = note
+			return []File{f}
+		}
+	}
+	return nil
+}
+
+// deviceTrees are under the names that the kernel's sources have for them: until
+// 2018 the kernel's type stands in front, and behind may be the machine.
+func (d *Deployed) deviceTrees() []File {
+	found := map[string]string{} // canonical name to file name
+	for _, name := range d.names {
+		base, ok := strings.CutSuffix(name, ".dtb")
+		if !ok || strings.Contains(base, "--") || inName.MatchString(base) {
+			continue // another name of one that has no version in it
+		}
+		for _, kind := range kernelNames {
+			base = strings.TrimPrefix(base, kind+"-")
+		}
+		if d.Machine != "" {
+			if short, ok := strings.CutSuffix(base, "-"+d.Machine); ok {
+				base = short
+			}
+		}
+		if old, ok := found[base]; !ok || len(name) < len(old) || len(name) == len(old) && name < old {
+			found[base] = name
+		}
+	}
+	var out []File
+	for base, name := range found {
+		out = append(out, d.file(name, base+".dtb"))
+	}
+	slices.SortFunc(out, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
+	if len(out) == 0 {
+		return d.first("", "*.dtb")
+	}
+	return out
+}
+
+// program is an EFI program by the beginnings of its name, under the name that
+// firmware looks for (UEFI specification, section 3.5.1.1).
+func (d *Deployed) program(prefixes ...string) []File {
+	for _, prefix := range prefixes {
+		for _, arch := range []string{"x64", "aa64", "riscv64", "arm", "ia32"} {
+			if name := prefix + arch + ".efi"; slices.Contains(d.names, name) {
+				return []File{d.file(name, "BOOT"+strings.ToUpper(arch)+".EFI")}
+			}
+		}
+	}
+	return nil
+}

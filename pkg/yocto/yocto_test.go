@@ -1,0 +1,391 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+package yocto
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/binary"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/carosio/carosbuild/pkg/disk/image"
+	"github.com/carosio/carosbuild/pkg/disk/tree"
+)
+
+// stage makes a tree of files, with their contents; "-> x" is a symbolic link.
+func stage(t *testing.T, files map[string]string) *tree.Tree {
+	t.Helper()
+	b := tree.NewBuilder(0)
+	for _, p := range slices.Sorted(maps.Keys(files)) {
+		c := files[p]
+		e := tree.Entry{Path: p, Mode: tree.Regular | 0o644, Size: int64(len(c)), Content: image.Bytes(c)}
+		if to, ok := strings.CutPrefix(c, "-> "); ok {
+			e = tree.Entry{Path: p, Mode: tree.Symlink | 0o777, Link: to}
+		}
+		if strings.HasSuffix(p, "/") {
+			e = tree.Entry{Path: p, Mode: tree.Dir | 0o755}
+		}
+		if err := b.Add(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, err := b.Tree()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+const images = "REDO/build/tmp/deploy/images/"
+
+// below puts a directory in front of names; each line is a name, or a link and
+// what it leads to.
+func below(dir string, lines ...string) map[string]string {
+	out := map[string]string{}
+	for _, l := range lines {
+		name, to, link := strings.Cut(l, " -> ")
+		out[dir+name] = "content of " + l
+		if link {
+			out[dir+name] = "-> " + to
+		}
+	}
+	return out
+}
+
+func with(all ...map[string]string) map[string]string {
+	out := map[string]string{}
+	for _, m := range all {
+		maps.Copy(out, m)
+	}
+	return out
+}
+
+// vmware is the deploy directory of CarOS 16.04 (jethro): IMAGE_NAME,
+// KERNEL_IMAGE_BASE_NAME and MODULE_IMAGE_BASE_NAME with dates, links without.
+func vmware() map[string]string {
+	return below(images+"vmware/",
+		"README_-_DO_NOT_DELETE_FILES_IN_THIS_DIRECTORY.txt",
+		"bzImage--4.4+git0+ab-r0-vmware-20160401101112.bin", "bzImage-vmware.bin -> bzImage--4.4+git0+ab-r0-vmware-20160401101112.bin",
+		"bzImage -> bzImage--4.4+git0+ab-r0-vmware-20160401101112.bin",
+		"modules--4.4+git0+ab-r0-vmware-20160401101112.tgz", "modules-vmware.tgz -> modules--4.4+git0+ab-r0-vmware-20160401101112.tgz",
+		"core-image-caros-vmware-20160401101112.rootfs.cpio.gz", "core-image-caros-vmware.cpio.gz -> core-image-caros-vmware-20160401101112.rootfs.cpio.gz",
+		"core-image-caros-vmware-20160401101112.rootfs.ext3", "core-image-caros-vmware.ext3 -> core-image-caros-vmware-20160401101112.rootfs.ext3",
+		"core-image-caros-vmware-20160401101112.iso", "core-image-caros-vmware.iso -> core-image-caros-vmware-20160401101112.iso",
+		"core-image-caros-vmware-20160401101112.hddimg", "core-image-caros-vmware-20160401101112.rootfs.manifest", "core-image-caros-vmware-20160401101112.ova",
+		"core-image-minimal-initramfs-vmware-20160401101112.rootfs.cpio.gz",
+		"core-image-minimal-initramfs-vmware.cpio.gz -> core-image-minimal-initramfs-vmware-20160401101112.rootfs.cpio.gz",
+	)
+}
+
+func withTar(files map[string]string) map[string]string {
+	return with(files, below(images+"vmware/", "core-image-caros-vmware-20160401101112.rootfs.tar.gz", "core-image-caros-vmware.tar.gz -> core-image-caros-vmware-20160401101112.rootfs.tar.gz"))
+}
+
+// lamobo is that of the board: uImage, device tree with the kernel's type in
+// front, u-boot with SPL.
+func lamobo() map[string]string {
+	m := "sun7i-a20-lamobo-r1"
+	return below(images+m+"/",
+		"uImage--4.4-r0-"+m+"-20160401101112.bin", "uImage -> uImage--4.4-r0-"+m+"-20160401101112.bin", "uImage-"+m+".bin -> uImage--4.4-r0-"+m+"-20160401101112.bin",
+		"uImage--4.4-r0-"+m+"-20160401101112.dtb", "uImage-"+m+".dtb -> uImage--4.4-r0-"+m+"-20160401101112.dtb",
+		"modules--4.4-r0-"+m+"-20160401101112.tgz", "modules-"+m+".tgz -> modules--4.4-r0-"+m+"-20160401101112.tgz",
+		"u-boot-"+m+"-v2016.01-r0.bin", "u-boot.bin -> u-boot-"+m+"-v2016.01-r0.bin",
+		"u-boot-sunxi-with-spl.bin-"+m+"-v2016.01-r0", "u-boot-sunxi-with-spl.bin -> u-boot-sunxi-with-spl.bin-"+m+"-v2016.01-r0",
+		"boot-"+m+"-v2016.01-r0.scr", "boot.scr -> boot-"+m+"-v2016.01-r0.scr",
+		"core-image-caros-"+m+"-20160401101112.rootfs.tar.gz", "core-image-caros-"+m+".tar.gz -> core-image-caros-"+m+"-20160401101112.rootfs.tar.gz",
+		"core-image-caros-"+m+"-20160401101112.rootfs.ext3", "core-image-caros-"+m+"-20160401101112.rootfs.sunxi-sdimg",
+	)
+}
+
+// scarthgap is that of qemux86-64 in 2024, with EFI parts.
+func scarthgap() map[string]string {
+	m := "qemux86-64"
+	return with(below(images+m+"/",
+		"bzImage--6.6.21+git0+ab-r0-"+m+"-20240501101112.bin", "bzImage -> bzImage--6.6.21+git0+ab-r0-"+m+"-20240501101112.bin",
+		"bzImage-initramfs-"+m+".bin", "modules--6.6.21+git0+ab-r0-"+m+"-20240501101112.tgz", "modules-"+m+".tgz -> modules--6.6.21+git0+ab-r0-"+m+"-20240501101112.tgz",
+		"core-image-minimal-"+m+".rootfs-20240501101112.tar.zst", "core-image-minimal-"+m+".rootfs.tar.zst -> core-image-minimal-"+m+".rootfs-20240501101112.tar.zst",
+		"core-image-minimal-"+m+".rootfs-20240501101112.ext4", "core-image-minimal-"+m+".rootfs.ext4 -> core-image-minimal-"+m+".rootfs-20240501101112.ext4",
+		"core-image-minimal-"+m+".rootfs-20240501101112.wic", "core-image-minimal-"+m+".rootfs.spdx.tar.zst", "core-image-minimal-"+m+".rootfs-20240501101112.spdx.tar.zst",
+		"core-image-minimal-"+m+".rootfs-20240501101112-dbg.tar.gz", "core-image-minimal-"+m+".rootfs-dbg.tar.gz",
+		"core-image-minimal-"+m+".rootfs.manifest", "core-image-minimal-"+m+".rootfs.testdata.json",
+		"core-image-minimal-initramfs-"+m+".cpio.gz", "core-image-initramfs-boot-"+m+".cpio.gz",
+		"grub-efi-bootx64.efi", "systemd-bootx64.efi", "linuxx64.efi.stub", "addonx64.efi.stub",
+	), map[string]string{"REDO/source/poky/meta/conf/layer.conf": "x\nLAYERSERIES_CORENAMES = \"scarthgap\"\n"})
+}
+
+// arm64 is that of genericarm64, whose root is only in a disk image.
+func arm64() map[string]string {
+	return below(images+"genericarm64/",
+		"Image--6.6-r0-genericarm64-20240501101112.bin", "Image -> Image--6.6-r0-genericarm64-20240501101112.bin", "modules-genericarm64.tgz",
+		"core-image-base-genericarm64.rootfs.wic -> core-image-base-genericarm64.rootfs-20240501101112.wic", "core-image-base-genericarm64.rootfs-20240501101112.wic",
+		"core-image-initramfs-boot-genericarm64.cpio.gz", "systemd-bootaa64.efi", "linuxaa64.efi.stub", "u-boot.bin", "u-boot.itb",
+		"board-a.dtb", "board-a-genericarm64.dtb -> board-a.dtb", "board-a--6.6-r0-genericarm64-20240501101112.dtb -> board-a.dtb", "board-b.dtb", "overlay.dtbo",
+	)
+}
+
+// shown is what is found of all kinds, by kind.
+func shown(d *Deployed) map[Kind]string {
+	out := map[Kind]string{}
+	for _, k := range Kinds() {
+		all, err := d.Files(k)
+		for i, f := range all {
+			out[k] += []string{"", " "}[min(i, 1)] + strings.TrimPrefix(f.Path, d.Dir+"/")
+			if base := f.Path[strings.LastIndexByte(f.Path, '/')+1:]; f.Name != base {
+				out[k] += "=" + f.Name
+			}
+			if f.Note != "" {
+				out[k] += " (" + f.Note + ")"
+			}
+		}
+		if err != nil {
+			out[k] = "!"
+		}
+	}
+	return out
+}
+
+func TestFind(t *testing.T) {
+	for _, tt := range []struct {
+		name           string
+		files          map[string]string
+		q              Query
+		machine, image string
+		want           map[Kind]string
+	}{
+		{"vmware, cpio", vmware(), Query{}, "vmware", "core-image-caros", map[Kind]string{
+			RootFS: "core-image-caros-vmware.cpio.gz", Kernel: "bzImage", Modules: "modules-vmware.tgz", ISO: "core-image-caros-vmware.iso",
+			DTB: "!", UBoot: "!", Bootscript: "!", SystemdBoot: "!", GRUB: "!", Stub: "!",
+		}},
+		{"vmware, tar", withTar(vmware()), Query{LikelyMachine: "vmware", LikelyImages: []string{"packagegroup-caros", "core-image-caros"}}, "vmware", "core-image-caros", map[Kind]string{
+			RootFS: "core-image-caros-vmware.tar.gz", Kernel: "bzImage", Modules: "modules-vmware.tgz", ISO: "core-image-caros-vmware.iso",
+			DTB: "!", UBoot: "!", Bootscript: "!", SystemdBoot: "!", GRUB: "!", Stub: "!",
+		}},
+		{"lamobo-r1", lamobo(), Query{}, "sun7i-a20-lamobo-r1", "core-image-caros", map[Kind]string{
+			RootFS: "core-image-caros-sun7i-a20-lamobo-r1.tar.gz", Kernel: "uImage", Modules: "modules-sun7i-a20-lamobo-r1.tgz",
+			DTB: "uImage-sun7i-a20-lamobo-r1.dtb=sun7i-a20-lamobo-r1.dtb", UBoot: "u-boot-sunxi-with-spl.bin", Bootscript: "boot.scr",
+			ISO: "!", SystemdBoot: "!", GRUB: "!", Stub: "!",
+		}},
+		{"qemux86-64 scarthgap", scarthgap(), Query{}, "qemux86-64", "core-image-minimal", map[Kind]string{
+			RootFS: "core-image-minimal-qemux86-64.rootfs.tar.zst", Kernel: "bzImage", Modules: "modules-qemux86-64.tgz",
+			SystemdBoot: "systemd-bootx64.efi=BOOTX64.EFI", GRUB: "grub-efi-bootx64.efi=BOOTX64.EFI", Stub: "linuxx64.efi.stub",
+			ISO: "!", DTB: "!", UBoot: "!", Bootscript: "!",
+		}},
+		{"genericarm64", arm64(), Query{}, "genericarm64", "core-image-base", map[Kind]string{
+			RootFS: "core-image-base-genericarm64.rootfs.wic", Kernel: "Image", Modules: "modules-genericarm64.tgz", DTB: "board-a.dtb board-b.dtb",
+			SystemdBoot: "systemd-bootaa64.efi=BOOTAA64.EFI", Stub: "linuxaa64.efi.stub", UBoot: "u-boot.itb", GRUB: "!", ISO: "!", Bootscript: "!",
+		}},
+		{
+			"dates only", below(images+"m/", "a-image-m-20160101000000.rootfs.tar.bz2", "a-image-m-20160301000000.rootfs.tar.bz2", "zImage-m.bin", "zImage--4.1-m-20160301000000.bin", "zImage-board.dtb"),
+			Query{},
+			"m", "a-image",
+			map[Kind]string{
+				RootFS: "a-image-m-20160301000000.rootfs.tar.bz2 (a-image-m-20160301000000.rootfs.tar.bz2 is the newest of 2, and no link says which one counts)",
+				Kernel: "zImage-m.bin=zImage", DTB: "zImage-board.dtb=board.dtb",
+				ISO: "!", Modules: "!", UBoot: "!", Bootscript: "!", SystemdBoot: "!", GRUB: "!", Stub: "!",
+			},
+		},
+		{"the machine's own directory", with(scarthgap(), vmware()), Query{Dir: "/" + images + "vmware", Image: "core-image-caros"}, "vmware", "core-image-caros", map[Kind]string{
+			RootFS: "core-image-caros-vmware.cpio.gz", Kernel: "bzImage", Modules: "modules-vmware.tgz", ISO: "core-image-caros-vmware.iso",
+			DTB: "!", UBoot: "!", Bootscript: "!", SystemdBoot: "!", GRUB: "!", Stub: "!",
+		}},
+		{"another TMPDIR, a custom version", below("REDO/build/tmp-glibc/deploy/images/m/", "i-m-v1.2.rootfs.cpio.xz", "fitImage"), Query{}, "m", "i", map[Kind]string{
+			RootFS: "i-m-v1.2.rootfs.cpio.xz", Kernel: "fitImage", DTB: "!", Modules: "!", ISO: "!", UBoot: "!", Bootscript: "!", SystemdBoot: "!", GRUB: "!", Stub: "!",
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d, err := Find(stage(t, tt.files), tt.q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d.Machine != tt.machine || d.Image != tt.image {
+				t.Errorf("got machine %q, image %q", d.Machine, d.Image)
+			}
+			if diff := cmp.Diff(tt.want, shown(d)); diff != "" {
+				t.Errorf("files (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestChoice has more than one machine or image.
+func TestChoice(t *testing.T) {
+	two := with(withTar(vmware()), scarthgap(), below(images+"vmware/", "core-image-minimal-vmware.tar.gz"))
+	for _, tt := range []struct {
+		name  string
+		files map[string]string
+		q     Query
+		want  string // machine and image, or the error with its remedy
+	}{
+		{"MACHINE and target", two, Query{LikelyMachine: "vmware", LikelyImages: []string{"packagegroup-caros", "core-image-minimal", "core-image-caros"}}, "vmware core-image-minimal (MACHINE of local_conf, the last bitbake target that is an image)"},
+		{"the declaration's choice", two, Query{Machine: "vmware", Image: "core-image-caros", LikelyMachine: "x", LikelyImages: []string{"core-image-minimal"}}, "vmware core-image-caros ()"},
+		{"local.conf of the stage", with(two, map[string]string{"REDO/build/conf/local.conf": "MACHINE ?= \"vmware\"\nMACHINE = \"qemux86-64\"\n"}), Query{}, "qemux86-64 core-image-minimal (MACHINE of local.conf)"},
+		{"two machines", two, Query{}, `files of several machines are deployed: qemux86-64, vmware; choose one: <deploy machine="qemux86-64"/> in the disk`},
+		{"two images", two, Query{Machine: "vmware"}, `several images are deployed for machine vmware: core-image-caros, core-image-minimal; choose one: <deploy image="core-image-caros"/> in the disk`},
+		{"no such machine", two, Query{Machine: "pc"}, `nothing is deployed for machine "pc"; there is: qemux86-64, vmware; write <deploy machine="qemux86-64"/> in the disk, or MACHINE = "pc" in local_conf`},
+		{"MACHINE is not there", two, Query{LikelyMachine: "pc"}, `nothing is deployed for machine "pc"; there is: qemux86-64, vmware; write <deploy machine="qemux86-64"/> in the disk, or MACHINE = "pc" in local_conf`},
+		{"no such image", two, Query{Machine: "vmware", Image: "x"}, `no root file system of image "x" is deployed for machine vmware; there is: core-image-caros, core-image-minimal; build it: <bitbake_target>x</bitbake_target>`},
+		{"nothing", map[string]string{"etc/x": ""}, Query{}, `nothing is deployed: there is no directory /REDO/build/tmp/deploy/images or /REDO/build/tmp-*/deploy/images; run bitbake for an image in the stage; with another TMPDIR or DEPLOY_DIR, write <deploy dir="/DIRECTORY/deploy/images"/> in the disk`},
+		{"an empty directory", map[string]string{images + "vmware/": ""}, Query{}, `nothing is deployed: /REDO/build/tmp/deploy/images is empty; run bitbake for an image in the stage`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d, err := Find(stage(t, tt.files), tt.q)
+			if got := told(d, err); got != tt.want {
+				t.Errorf("got  %s\nwant %s", got, tt.want)
+			}
+		})
+	}
+}
+
+func told(d *Deployed, err error) string {
+	if err != nil {
+		e := err.(*Error)
+		return e.Text + "; " + e.Remedy
+	}
+	return d.Machine + " " + d.Image + " (" + d.Why + ")"
+}
+
+// TestMissing wants the option that would deploy what is missing, as the release
+// writes it.
+func TestMissing(t *testing.T) {
+	bare := below(images+"m/", "bzImage-m-20160101000000.bin", "modules-m.tgz")
+	empty := below(images+"m/", "README")
+	layer := func(text string) map[string]string {
+		return map[string]string{"REDO/source/poky/meta/conf/layer.conf": text}
+	}
+	for _, tt := range []struct {
+		files  map[string]string
+		kind   Kind
+		remedy string
+	}{
+		{with(bare, layer("")), RootFS, `have it deployed with -a 'IMAGE_FSTYPES_append = " tar.gz"'`},
+		{with(bare, layer(`LAYERSERIES_CORENAMES = "dunfell"`)), RootFS, `have it deployed with -a 'IMAGE_FSTYPES_append = " tar.gz"'`},
+		{with(bare, layer(`LAYERSERIES_CORENAMES = "scarthgap"`)), RootFS, `have it deployed with -a 'IMAGE_FSTYPES:append = " tar.gz"'`},
+		{bare, RootFS, `have it deployed with -a 'IMAGE_FSTYPES:append = " tar.gz"'`},
+		{with(bare, layer("")), ISO, `have it deployed with -a 'IMAGE_FSTYPES_append = " live"'`},
+		{empty, Kernel, `have it deployed with -a 'EXTRA_IMAGEDEPENDS += "virtual/kernel"'`},
+		{empty, Modules, `have it deployed with -a 'MODULE_TARBALL_DEPLOY = "1"'`},
+		{bare, UBoot, `have it deployed with -a 'EXTRA_IMAGEDEPENDS += "u-boot"'`},
+		{bare, SystemdBoot, `have it deployed with -a 'EXTRA_IMAGEDEPENDS += "systemd-boot"'`},
+		{bare, GRUB, `have it deployed with -a 'EXTRA_IMAGEDEPENDS += "grub-efi"'`},
+		{bare, Stub, `have it deployed with -a 'EXTRA_IMAGEDEPENDS += "systemd-boot"'`},
+		{bare, DTB, `have it deployed with -a 'KERNEL_DEVICETREE = "BOARD.dtb"'`},
+		{bare, Bootscript, "write one into the declaration, as <bootscript>: it needs no tool"},
+	} {
+		d, err := Find(stage(t, tt.files), Query{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = d.File(tt.kind)
+		if !IsMissing(err) {
+			t.Errorf("%s: %v", tt.kind, err)
+			continue
+		}
+		e := err.(*Error)
+		if e.Remedy != tt.remedy {
+			t.Errorf("%s: got %q, want %q", tt.kind, e.Remedy, tt.remedy)
+		}
+		if !strings.Contains(e.Text, "is deployed in /"+images+"m (looked for ") || !strings.Contains(e.Text, "there is: ") {
+			t.Errorf("%s: %s", tt.kind, e.Text)
+		}
+	}
+}
+
+// TestWorkDirectory takes what was never put into an archive.
+func TestWorkDirectory(t *testing.T) {
+	files := with(below(images+"qemux86-64/", "bzImage"), below("REDO/build/tmp/work/qemux86_64-poky-linux/core-image-minimal/1.0/rootfs/", "etc/hostname", "bin/sh"),
+		below("REDO/build/tmp/work/qemuarm64-poky-linux/core-image-full/1.0/rootfs/", "etc/hostname"),
+		below("REDO/build/tmp/work/qemux86_64-poky-linux/core-image-minimal-initramfs/1.0/rootfs/", "etc/hostname"))
+	d, err := Find(stage(t, files), Query{})
+	if err != nil || d.Image != "core-image-minimal" {
+		t.Fatalf("%v, %v", d, err)
+	}
+	f, err := d.File(RootFS)
+	if err != nil || !f.Unowned || f.Path != "REDO/build/tmp/work/qemux86_64-poky-linux/core-image-minimal/1.0/rootfs" || !strings.Contains(f.Note, "IMAGE_FSTYPES:append") {
+		t.Errorf("got %+v, %v", f, err)
+	}
+}
+
+// bzImage is one whose header names its version at the given offset.
+func bzImage(version string) []byte {
+	b := make([]byte, 0x800)
+	copy(b[0x202:], "HdrS")
+	binary.LittleEndian.PutUint16(b[0x20E:], 0x400)
+	copy(b[0x600:], version+" (oe-user@oe-host) #1 SMP\x00")
+	return b
+}
+
+func gzipped(text string) string {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	_, _ = z.Write([]byte(text))
+	_ = z.Close()
+	return b.String()
+}
+
+func TestKernelVersion(t *testing.T) {
+	uImage := make([]byte, 128)
+	binary.BigEndian.PutUint32(uImage, 0x27051956)
+	copy(uImage[32:], "Linux-4.4.0-rc1+")
+	poky := slices.Clone(uImage)
+	copy(poky[32:], "Poky/4.4/board\x00\x00")
+	says := "\x00Linux version 6.6.21-yocto-standard (oe-user@oe-host) #1\x00"
+	for name, tt := range map[string]struct{ image, want string }{
+		"bzImage":             {string(bzImage("4.4.3-yocto-standard")), "4.4.3-yocto-standard"},
+		"bzImage, no pointer": {string(bzImage("x")), ""},
+		"Image":               {"ARM\x64" + strings.Repeat("x", 5000) + says, "6.6.21-yocto-standard"},
+		"Image.gz":            {gzipped("x" + says), "6.6.21-yocto-standard"},
+		"zImage":              {"\x1f\x8b\x08nonsense" + strings.Repeat("y", 99) + gzipped(strings.Repeat("z", 9999)+says) + "trailer", "6.6.21-yocto-standard"},
+		"uImage":              {string(uImage), "4.4.0-rc1+"},
+		"uImage of poky":      {string(poky), ""},
+		"a format string":     {"Linux version %s (%s)", ""},
+		"nothing":             {"", ""},
+		"short":               {"\x27\x05\x19\x56", ""},
+	} {
+		if got := KernelVersion(strings.NewReader(tt.image), int64(len(tt.image))); got != tt.want {
+			t.Errorf("%s: got %q, want %q", name, got, tt.want)
+		}
+	}
+}
+
+func FuzzKernelVersion(f *testing.F) {
+	f.Add(bzImage("4.4.3"))
+	f.Add([]byte(gzipped("Linux version 1.2 ")))
+	f.Add([]byte("Linux version 1.2.3-x "))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		v := KernelVersion(bytes.NewReader(b), int64(len(b)))
+		if v != "" && version.FindString(v) != v || strings.ContainsAny(v, "/ \x00\x1b") {
+			t.Errorf("version %q", v)
+		}
+		KernelVersion(bytes.NewReader(b), int64(len(b))*2) // a size that is not so
+	})
+}
+
+// FuzzNames takes file names of anybody's.
+func FuzzNames(f *testing.F) {
+	for name := range with(vmware(), lamobo(), scarthgap(), arm64()) {
+		f.Add(name[strings.LastIndexByte(name, '/')+1:], "vmware")
+	}
+	f.Fuzz(func(t *testing.T, name, machine string) {
+		if a, ok := readArtifact(name, machine); ok && (a.image == "" || a.file != name) {
+			t.Errorf("%q: %+v", name, a)
+		}
+		if strings.Contains(name+machine, "/") || name == "" || machine == "" || strings.Trim(name, ".") == "" || strings.Trim(machine, ".") == "" {
+			return
+		}
+		d, err := Find(stage(t, map[string]string{images + machine + "/" + name: "x"}), Query{})
+		if err != nil {
+			return
+		}
+		for _, k := range Kinds() {
+			if all, err := d.Files(k); err == nil && len(all) == 0 {
+				t.Errorf("%q: no %s and no error", name, k)
+			}
+		}
+	})
+}
