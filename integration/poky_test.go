@@ -8,8 +8,10 @@ package integration
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,7 +39,7 @@ BBFILE_PATTERN_IGNORE_EMPTY_core = "1"
 BBFILE_PATTERN_IGNORE_EMPTY_yocto = "1"
 SKIP_FILEDEPS = "1"
 HOSTTOOLS += "dpkg dpkg-deb dpkg-architecture dpkg-split dpkg-query dpkg-divert ldconfig start-stop-daemon apt-get apt-cache apt-ftparchive"
-HOSTTOOLS += "depmod mkfs.ext4 fsck.ext4 debugfs e2fsck mkdosfs mkfs.vfat fsck.vfat mcopy mmd mdir parted sgdisk sfdisk"
+HOSTTOOLS += "depmod mkfs.ext4 fsck.ext4 debugfs dumpe2fs e2fsck mkdosfs mkfs.vfat fsck.vfat mcopy mmd mdir parted sgdisk sfdisk"
 ASSUME_PROVIDED += "dpkg-native quilt-native patch-replacement-native rpm-native dwarfsrcfiles-native makedevs-native opkg-utils-native"
 ASSUME_PROVIDED += "update-rc.d-native ldconfig-native xz-native pigz-native prelink-native cross-localedef-native qemuwrapper-cross depmodwrapper-cross"
 ASSUME_PROVIDED += "virtual/update-alternatives-native qemu-system-native qemu-helper-native"
@@ -85,6 +87,49 @@ func TestPoky(t *testing.T) {
 		}
 	}
 	t.Logf("deployed:\n%s", w.ok(t, program(t), "shell", "poky:image", "/bin/sh", "-c", "cd /REDO/build/tmp/deploy/images/testbox && ls -go; du -sh /REDO/build /REDO/source").stdout)
+	t.Run("disk", func(t *testing.T) { pokyDisk(t, w) })
+}
+
+// pokyDisk makes a disk of the image by a shipped declaration, compares its root
+// with the archive that bitbake made of it, and boots it. The kernel has the
+// drivers of its disk built in: there is no initrd.
+func pokyDisk(t *testing.T, w *world) {
+	w.build(t, "a.xml", "yocto-efi.xml", "-B", "disk", "--out", "poky.raw")
+	raw := filepath.Join(w.work, "poky.raw")
+	w.ok(t, program(t), "inspect", "--check", "poky.raw")
+	root := partition(t, w, raw, "root")
+	w.ok(t, tool(t, "e2fsck"), "-fn", root)
+	archive := w.ok(t, "/bin/sh", "-c", program(t)+" shell poky:image /bin/cat /REDO/build/tmp/deploy/images/testbox/image-prebuilt-testbox.rootfs.tar.zst | "+tool(t, "zstd")+" -dc").stdout
+	compareTrees(t, debugfsEntries(t, w, root), tarEntries(t, strings.NewReader(archive)))
+	if ls := w.ok(t, program(t), "inspect", "poky.raw", "--ls", "1:/").stdout; strings.Contains(ls, "initrd") {
+		t.Errorf("there is an initrd:\n%s", ls)
+	}
+	r := w.ok(t, program(t), "boot", "poky.raw", "--accel", "tcg", "--firmware", "efi", "--bus", "virtio", "--timeout", "8m",
+		"--expect", "RC-REPORT root=/dev/root,ext4 dummy=1 kernel=6.* greeting=3:5:640", "--expect", "testbox login: ")
+	t.Logf("login after %v", r.took.Round(time.Second))
+}
+
+// compareTrees compares each path of a file system with what it was made of.
+func compareTrees(t *testing.T, disk, archive map[string]string) {
+	t.Helper()
+	delete(disk, "lost+found")
+	bad := 0
+	for _, name := range slices.Sorted(maps.Keys(archive)) {
+		if disk[name] != archive[name] {
+			if bad++; bad <= 20 {
+				t.Errorf("/%s\n on the disk %s\n deployed    %s", name, disk[name], archive[name])
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(disk)) {
+		if _, ok := archive[name]; !ok {
+			t.Errorf("/%s is on the disk only: %s", name, disk[name])
+		}
+	}
+	if len(archive) < 100 {
+		t.Errorf("only %d paths were compared", len(archive))
+	}
+	t.Logf("%d paths compared, %d differ", len(archive), bad)
 }
 
 // pokyWorld has the repositories that the declaration names.
