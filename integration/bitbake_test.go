@@ -79,6 +79,48 @@ func (w *world) registryWithUbuntu(t *testing.T) {
 	w.setenv("CONTAINERS_REGISTRIES_CONF=" + conf)
 }
 
+// layers makes the repositories of the published declarations: their commits, and
+// the options that have them taken from here.
+func (w *world) layers(t *testing.T) (commits map[string]string, remotes []string) {
+	t.Helper()
+	commits = map[string]string{"poky": w.poky(t), "meta-openembedded": w.repository(t, "meta-openembedded", "meta-oe", "meta-networking", "meta-python")}
+	for _, name := range []string{"meta-caros", "meta-vmware", "meta-lamobo-r1", "meta-virtualization"} {
+		commits[name] = w.repository(t, name, ".")
+	}
+	for _, name := range []string{"yocto", "carosio", "openembedded"} {
+		remotes = append(remotes, "--remote", name+"="+w.work+"/git/")
+	}
+	return commits, remotes
+}
+
+// localLayers is an overlay for a published declaration with the commits of the
+// local repositories, and what bblayers.conf then has below poky.
+func localLayers(declaration string, commits map[string]string) (overlay string, layers []string) {
+	var b strings.Builder
+	fmt.Fprintf(&b, `<redo><layer_declaration><baselayer remote="yocto" repo="poky" revision=%q/>`, commits["poky"])
+	layers = []string{"meta", "meta-yocto"}
+	for _, l := range []struct{ name, remote, subdirs string }{
+		{"meta-caros", "carosio", ""},
+		{"meta-vmware", "carosio", ""},
+		{"meta-lamobo-r1", "carosio", ""},
+		{"meta-openembedded", "openembedded", "meta-oe meta-networking meta-python"},
+		{"meta-virtualization", "yocto", ""},
+	} {
+		if !strings.Contains(declaration, `"`+l.name+`"`) {
+			continue
+		}
+		fmt.Fprintf(&b, `<layer name=%q remote=%q repo=%q revision=%q subdirs=%q/>`, l.name, l.remote, l.name, commits[l.name], l.subdirs)
+		if l.subdirs == "" {
+			layers = append(layers, l.name)
+		}
+		for _, s := range strings.Fields(l.subdirs) {
+			layers = append(layers, l.name+"/"+s)
+		}
+	}
+	b.WriteString("</layer_declaration></redo>")
+	return b.String(), layers
+}
+
 // TestCarOS builds all published declarations of CarOS, unchanged: with
 // local repositories in place of those on the net (an overlay names their
 // commits, since a commit id cannot be had for the asking), and a
@@ -90,11 +132,7 @@ func TestCarOS(t *testing.T) {
 	}
 	w := newWorld(t)
 	w.registryWithUbuntu(t)
-	commits := map[string]string{"poky": w.poky(t), "meta-openembedded": w.repository(t, "meta-openembedded", "meta-oe", "meta-networking", "meta-python")}
-	for _, name := range []string{"meta-caros", "meta-vmware", "meta-lamobo-r1", "meta-virtualization"} {
-		commits[name] = w.repository(t, name, ".")
-	}
-	remotes := []string{"--remote", "yocto=" + w.work + "/git/", "--remote", "carosio=" + w.work + "/git/", "--remote", "openembedded=" + w.work + "/git/"}
+	commits, remotes := w.layers(t)
 	if len(files) != 7 {
 		t.Errorf("%d declarations, want 7", len(files))
 	}
@@ -105,35 +143,13 @@ func TestCarOS(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			d := string(decl)
-			var overlay strings.Builder
-			fmt.Fprintf(&overlay, `<redo><layer_declaration><baselayer remote="yocto" repo="poky" revision=%q/>`, commits["poky"])
-			layers := []string{"meta", "meta-yocto"}
-			for _, l := range []struct{ name, remote, subdirs string }{
-				{"meta-caros", "carosio", ""},
-				{"meta-vmware", "carosio", ""},
-				{"meta-lamobo-r1", "carosio", ""},
-				{"meta-openembedded", "openembedded", "meta-oe meta-networking meta-python"},
-				{"meta-virtualization", "yocto", ""},
-			} {
-				if !strings.Contains(d, `"`+l.name+`"`) {
-					continue
-				}
-				fmt.Fprintf(&overlay, `<layer name=%q remote=%q repo=%q revision=%q subdirs=%q/>`, l.name, l.remote, l.name, commits[l.name], l.subdirs)
-				if l.subdirs == "" {
-					layers = append(layers, l.name)
-				}
-				for _, s := range strings.Fields(l.subdirs) {
-					layers = append(layers, l.name+"/"+s)
-				}
-			}
-			overlay.WriteString("</layer_declaration></redo>")
+			overlay, layers := localLayers(string(decl), commits)
 			id := fmt.Sprintf("caros-%d", n)
 			abs, err := filepath.Abs(file)
 			if err != nil {
 				t.Fatal(err)
 			}
-			args := append([]string{abs, w.file(t, id+".xml", overlay.String()), "-B", id}, remotes...)
+			args := append([]string{abs, w.file(t, id+".xml", overlay), "-B", id}, remotes...)
 			out, ran := w.build(t, args...)
 			if n == 0 && len(ran) != 10 { // later ones have steps in common with it
 				t.Errorf("%d steps ran, want 10: %v", len(ran), ran)

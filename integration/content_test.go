@@ -233,7 +233,7 @@ func parseStats(t *testing.T, out []byte) []entry {
 			}
 			e.attrs += m[1] + "=" + strings.ReplaceAll(strings.TrimSpace(m[3]), " ", "")
 		} else if m := statDev.FindStringSubmatch(line); m != nil {
-			e.device = m[1] + ":" + m[2]
+			e.device = fmt.Sprintf("%d:%d", number(m[1], 10), number(m[2], 10))
 		}
 	}
 	return all

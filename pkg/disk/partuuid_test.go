@@ -1,0 +1,50 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+package disk
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestPartUUIDs wants those that Compose gives, before it does.
+func TestPartUUIDs(t *testing.T) {
+	for _, s := range []Spec{
+		{Table: "gpt", Seed: []byte("a"), Partitions: []Partition{{Name: "one", Size: "1M"}, {Size: "1M"}, {Name: "two", Size: "1M", UUID: "4f68bce3-e8cd-4db1-96e7-fbcaf984b709"}}},
+		{Table: "mbr", Seed: []byte("b"), Partitions: []Partition{{Name: "one", Size: "1M"}, {Name: "two", Size: "1M"}}},
+	} {
+		got, err := s.PartUUIDs()
+		if err != nil {
+			t.Fatal(err)
+		}
+		layout, err := Compose(t.Context(), s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := map[string]string{}
+		for _, p := range layout.Partitions {
+			if p.Name != "" {
+				want[p.Name] = p.PartUUID
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-composed +told before):\n%s", s.Table, diff)
+		}
+	}
+	// GRUB's partition comes before the others.
+	s := Spec{Table: "gpt", Seed: []byte("a"), BIOS: &BIOS{}, Partitions: []Partition{{Name: "one"}}}
+	without := s
+	without.BIOS = nil
+	a, err1 := s.PartUUIDs()
+	b, err2 := without.PartUUIDs()
+	if err1 != nil || err2 != nil || a["one"] == b["one"] || a["bios"] != b["one"] {
+		t.Errorf("with GRUB %v, %v, without %v, %v", a, err1, b, err2)
+	}
+	s.Partitions[0].UUID = "x"
+	if _, err := s.PartUUIDs(); err == nil || !strings.Contains(err.Error(), `"x"`) {
+		t.Errorf("a bad UUID: %v", err)
+	}
+}
