@@ -1,4 +1,4 @@
-SUMMARY = "Debian's kernel for clouds: virtio and ext4 are built in"
+SUMMARY = "Debian's kernel for clouds: ext4 is built in, virtio is not"
 inherit prebuilt deploy kernel-artifact-names
 PROVIDES = "virtual/kernel"
 PACKAGE_ARCH = "${MACHINE_ARCH}"
