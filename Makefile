@@ -13,7 +13,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 # setup-* comes before what it sets up.
 .NOTPARALLEL:
 
-.PHONY: help build test check unit lint network integration ova-import fresh slow-boots fuzz bench peers man clean setup-build setup-test setup-bench caros.vmdk
+.PHONY: help build test check unit lint network integration ova-import fresh slow-boots yocto-boots fuzz bench peers man clean setup-build setup-test setup-bench caros.vmdk
 
 help:
 	@sed -n 's/^\([a-z.-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -54,6 +54,9 @@ fresh: setup-bench bin/carosbuild ## the README's first command in a bare contai
 slow-boots: setup-test bin/carosbuild ## every built-in target boots with a third of a processor, RUNS=10 times; takes hours
 	CAROSBUILD_SLOW_BOOTS=$(or $(RUNS),10) CAROSBUILD_REQUIRE_TOOLS=$(if $(CI),1,) CAROSBUILD=$(CURDIR)/bin/carosbuild $(GO) test -tags "$(TAGS) integration" \
 		-timeout 48h -count 1 -run "$(or $(RUN),^TestPause|^TestSlowBoots)" -v ./integration/
+
+yocto-boots: setup-test bin/carosbuild ## disks of what Yocto deploys, booted under each firmware and on boards; takes about half an hour
+	CAROSBUILD_YOCTO_BOOTS=1 $(MAKE) integration RUN='^TestYoctoBoot$$'
 
 fuzz: setup-test ## every fuzz target, one after the other; FUZZTIME=10s each, FUZZ=Regexp picks (PACKAGE:Name)
 	@scripts/fuzz.sh "$(GO)" "$(TAGS)" $(or $(FUZZTIME),10s) $(if $(FUZZ),'$(FUZZ)')
