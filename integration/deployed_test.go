@@ -491,7 +491,9 @@ func TestCarOSDisks(t *testing.T) {
 	w := newWorld(t)
 	w.registryWithUbuntu(t)
 	root := deployedRoot(t)
-	w.deploy(t, "vmware", oldLayout(t, w, "vmware", root, "tar.gz"))
+	machine := oldLayout(t, w, "vmware", root, "tar.gz")
+	machine["core-image-caros-vmware-20160401101112.iso"], machine["core-image-caros-vmware.iso"] = standinISO(), "-> core-image-caros-vmware-20160401101112.iso"
+	w.deploy(t, "vmware", machine)
 	board := oldLayout(t, w, lamoboR1, root, "ext3", "tar.gz")
 	board["u-boot-sunxi-with-spl.bin-"+lamoboR1+"-v2016.01-r0"] = standinUBoot(t, w)
 	board["u-boot-sunxi-with-spl.bin"] = "-> u-boot-sunxi-with-spl.bin-" + lamoboR1 + "-v2016.01-r0"
@@ -524,10 +526,57 @@ func TestCarOSDisks(t *testing.T) {
 			sameRoot(t, w, tt.outs[0], tt.part, root, true)
 			if tt.overlay == "yocto-vmware.xml" {
 				checkOVA(t, w, "caros.ova")
+				if _, ran := w.build(t, append([]string{abs, tt.overlay + ".local", "yocto-vmware-classic.xml", "--out", "classic.ova"}, remotes...)...); len(ran) > 0 {
+					t.Errorf("the appliance with an installer wants steps of its own: %q", ran)
+				}
+				checkClassic(t, w, "classic.ova")
+				runReadmeOfDisk(t, w, "caros-16.04-vmware.xml", append([]string{abs, tt.overlay + ".local"}, remotes...)...)
 				return
 			}
 			checkCard(t, w, "caros.img")
 		})
+	}
+}
+
+// standinISO is a disc as far as its first descriptor goes.
+func standinISO() string { return strings.Repeat("\x00", 32<<10) + "\x01CD001\x01" + strings.Repeat("\x00", 4089) }
+
+// checkClassic wants what redomat's users got: the members in their order, owned by
+// nobody, an empty disk, the disc as it was deployed, and the sums of SHA-1.
+func checkClassic(t *testing.T, w *world, file string) {
+	t.Helper()
+	list := w.ok(t, "tar", "-tvf", file, "--numeric-owner").stdout
+	var names []string
+	for line := range strings.Lines(list) {
+		if !strings.HasPrefix(line, "-rw-r--r-- 65534/65534 ") {
+			t.Errorf("member %s", line)
+		}
+		f := strings.Fields(line)
+		names = append(names, f[len(f)-1])
+	}
+	const disc = "core-image-caros-vmware.iso"
+	if want := []string{"classic.ovf", "classic.mf", "classic-disk1.vmdk", disc}; !slices.Equal(names, want) {
+		t.Errorf("members %q, want %q", names, want)
+	}
+	w.ok(t, "tar", "-xf", file)
+	if got := string(w.read(t, disc)); got != standinISO() {
+		t.Errorf("the disc has %d bytes and is another one", len(got))
+	}
+	var sums string
+	for line := range strings.Lines(string(w.read(t, "classic.mf"))) {
+		name, sum, ok := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "SHA1("), ")= ")
+		if !ok {
+			t.Errorf("line %q of the manifest", line)
+		}
+		sums += sum + "  " + name + "\n"
+	}
+	w.file(t, "sums", sums)
+	if out := w.ok(t, "sha1sum", "--strict", "-c", "sums").stdout; strings.Count(out, ": OK") != 3 {
+		t.Errorf("sums of\n%s", out)
+	}
+	info := w.ok(t, tool(t, "qemu-img"), "map", "--output=json", "classic-disk1.vmdk").stdout
+	if !strings.Contains(info, `"length": 8589934592`) || strings.Contains(info, `"data": true`) {
+		t.Errorf("the disk is not one of 8 GiB with nothing on it:\n%s", info)
 	}
 }
 

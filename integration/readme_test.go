@@ -90,7 +90,9 @@ func runReadmeOfRedomat(t *testing.T, w *world, buildID string, args ...string) 
 			stop()
 			continue
 		}
-		lines = append(lines, line)
+		if !strings.Contains(line, " yocto-") { // runReadmeOfDisk does
+			lines = append(lines, line)
+		}
 	}
 	if len(lines) != 4 {
 		t.Errorf("%d commands, want a build, a lock, results and a feed: %q", len(lines), lines)
@@ -99,6 +101,24 @@ func runReadmeOfRedomat(t *testing.T, w *world, buildID string, args ...string) 
 	if got := w.ok(t, "/bin/ls", "out", "new-feed/all").stdout; !strings.Contains(got, "core-image-testbox.tar.gz\n") || !strings.Contains(got, "same_1.0-r1_all.ipk\n") {
 		t.Errorf("results and feed are\n%s", got)
 	}
+}
+
+// runReadmeOfDisk runs the README's command that makes a disk of what bitbake has
+// deployed, with these arguments in place of the declaration.
+func runReadmeOfDisk(t *testing.T, w *world, declaration string, args ...string) {
+	t.Helper()
+	var lines []string
+	for _, line := range readmeCommands(t, "From redomat") {
+		if strings.Contains(line, " yocto-") {
+			lines = append(lines, line)
+		}
+	}
+	if len(lines) != 1 || !strings.HasPrefix(lines[0], declaration+" ") {
+		t.Fatalf("the README's commands for disks of what is deployed are %q", lines)
+	}
+	w.ok(t, "rm", "-f", "caros.ova")
+	runReadmeLines(t, w, lines, declaration, strings.Join(args, " "))
+	checkOVA(t, w, "caros.ova")
 }
 
 // packages makes a feed of two packages, of which one is the same in all feeds but
