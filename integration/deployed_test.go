@@ -539,7 +539,9 @@ func TestCarOSDisks(t *testing.T) {
 }
 
 // standinISO is a disc as far as its first descriptor goes.
-func standinISO() string { return strings.Repeat("\x00", 32<<10) + "\x01CD001\x01" + strings.Repeat("\x00", 4089) }
+func standinISO() string {
+	return strings.Repeat("\x00", 32<<10) + "\x01CD001\x01" + strings.Repeat("\x00", 4089)
+}
 
 // checkClassic wants what redomat's users got: the members in their order, owned by
 // nobody, an empty disk, the disc as it was deployed, and the sums of SHA-1.
