@@ -113,6 +113,19 @@ func TestDeployedDisc(t *testing.T) {
 	}
 }
 
+// TestDiscStage is built for the disk, and no target of its own.
+func TestDiscStage(t *testing.T) {
+	d := parse(t, `<buildstage id="live"><action>FROM scratch</action></buildstage><buildstage id="s"><action>FROM scratch</action></buildstage>
+	<disk id="d" stage="s" empty="yes" size="8G"><vm><cdrom stage="live" from="/live.iso"/></vm></disk>`)
+	needs, err := DiskNeeds(d.Disks[0])
+	if diff := cmp.Diff(needs, []string{"s", "live"}); diff != "" || err != nil {
+		t.Errorf("stages: %v (-got +want):\n%s", err, diff)
+	}
+	if leaf := d.Leaf(); leaf == nil || leaf.ID != "s" {
+		t.Errorf("the only leaf is %+v", leaf)
+	}
+}
+
 func TestDiscMistakes(t *testing.T) {
 	roots := map[string]RootFS{"s": files(t, map[string]string{"live.iso": liveISO(), "text": "text"})}
 	for text, want := range map[string]string{

@@ -203,6 +203,11 @@ func TestDisks(t *testing.T) {
 	t.Run("gz", func(t *testing.T) {
 		same(t, []byte(tool(t, "", string(contentOf(t, raw)), "gzip", "-1c")), Options{}, true)
 	})
+	t.Run("a separate usr", func(t *testing.T) { // which has a shell, too
+		f := sample()
+		usr := system(t, []file{f[0], f[1], f[2], f[3]}, "ext4")
+		same(t, contentOf(t, card(t, "gpt", usr, root)), Options{}, true)
+	})
 	t.Run("named", func(t *testing.T) {
 		same(t, contentOf(t, raw), Options{Partition: "2"}, true)
 		got, err := read(t, contentOf(t, raw), Options{Partition: "BOOT"})
