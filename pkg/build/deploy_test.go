@@ -188,10 +188,14 @@ func TestDeployedMissing(t *testing.T) {
 		{`from="deploy:dtb" optional="yes"`, `from="deploy:dtb"`, "no device tree is deployed", "KERNEL_DEVICETREE"},
 		{`<partition name="boot"`, `<deploy image="x"/><partition name="boot"`, `no root file system of image "x" is deployed`, "<bitbake_target>x</bitbake_target>"},
 		{`<partition name="boot"`, `<deploy dir="/nowhere"/><partition name="boot"`, "nothing is deployed: there is no directory /nowhere", "run bitbake"},
+		{"KERNEL", "", "no modules of kernel 4.1.6-caros in /lib/modules; there are: 4.4.3", ""},
 		{"", "", "there are no files in /REDO/build/tmp/deploy/images/vmware/core-image-caros-vmware.tar.gz", ""},
 		{"ext4 vmw_pvscsi?", "ext4 xfs", `kernel 4.4.3 has no module "xfs"`, ""},
 	} {
 		more := map[string]string{}
+		if tt.from == "KERNEL" { // of another version than the modules
+			more[images+"vmware/bzImage"] = "\x00Linux version 4.1.6-caros (oe-user@oe-host)\x00"
+		}
 		if tt.from == "" {
 			more[images+"vmware/core-image-caros-vmware.tar.gz"] = packed(t, nil)
 		}
