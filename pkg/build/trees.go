@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/carosio/carosbuild/pkg/disk/content"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 	"github.com/carosio/carosbuild/pkg/layer"
 )
@@ -170,7 +171,9 @@ type stageTrees struct {
 	clamp int64
 	jobs  int
 	trees map[string]*tree.Tree
-	undo  []func() error
+	// unpacked are archives and images by stage and path, without their compression.
+	unpacked map[string]content.Source
+	undo     []func() error
 }
 
 // get is the tree of a stage. It is valid until release.

@@ -65,13 +65,12 @@ func (d *Disk) checkFormat(ctx context.Context) []damage.Problem {
 // checkOVA checks an appliance: manifest, descriptor, and all of its disks.
 func (d *Disk) checkOVA(ctx context.Context) []damage.Problem {
 	var l damage.List
-	f := d.opened.Container()
-	st, err := f.Stat()
+	f, size, err := d.opened.Container()
 	if err != nil {
 		l.Add("OVA", "%v", err)
 		return l.Problems()
 	}
-	problems, err := ova.Check(ctx, f, st.Size())
+	problems, err := ova.Check(ctx, f, size)
 	if err != nil {
 		l.Add("OVA", "%v", err)
 	}

@@ -1,0 +1,178 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+// Package content reads a tree out of a file, whatever it is packed in: a tar or
+// cpio archive, an image of ext2, ext3, ext4 or squashfs, or a disk, of which a
+// partition is taken; each of them compressed or not. What a file is follows from
+// its content, never from its name. The same files give the same tree from each,
+// as far as the format has a place for them.
+package content
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/carosio/carosbuild/pkg/disk"
+	"github.com/carosio/carosbuild/pkg/disk/cpio"
+	"github.com/carosio/carosbuild/pkg/disk/inspect"
+	"github.com/carosio/carosbuild/pkg/disk/tree"
+)
+
+// Source is a file with a tree in it.
+type Source struct {
+	Name    string      // for messages
+	Content io.ReaderAt // safe for concurrent use; used as long as the tree's contents are
+	Size    int64
+	// Scratch makes an empty file for what was compressed, which has to stay open
+	// as long as the tree's contents are used.
+	Scratch func() (*os.File, error)
+}
+
+// Options of Tree.
+type Options struct {
+	Partition string // of a disk: number, name or label; "" for the one with the system
+	Clamp     int64  // times later than it, in seconds since 1970, become it; 0 leaves them
+	Jobs      int    // how many contents are read at a time
+}
+
+// ErrKind is the error for a file that is of no kind that holds a tree.
+var ErrKind = errors.New("it is neither an archive (tar, or cpio of the format newc) nor an image of a file system (ext2, ext3, ext4, squashfs) or of a disk")
+
+// ChoiceError is the error for a disk of which it has to be said what partition is
+// meant.
+type ChoiceError = inspect.ChoiceError
+
+// Tree reads all of a source, and gives the tree only if all of it is whole.
+func (s Source) Tree(ctx context.Context, o Options) (*tree.Tree, error) {
+	t, err := s.tree(ctx, o)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", s.Name, err)
+	}
+	return t, nil
+}
+
+func (s Source) tree(ctx context.Context, o Options) (*tree.Tree, error) {
+	s, err := s.Unpack(ctx)
+	if err != nil {
+		return nil, err
+	}
+	kind, err := s.kind()
+	if err != nil {
+		return nil, err
+	}
+	if kind != imageFile && o.Partition != "" {
+		return nil, fmt.Errorf("partition %q is asked for, and it is an archive, not a disk", o.Partition)
+	}
+	switch kind {
+	case tarArchive:
+		l := tree.Layer{Name: "tar archive", Tar: s.Content, Size: s.Size, Plain: true}
+		return tree.Merge(ctx, []tree.Layer{l}, o.Clamp, o.Jobs)
+	case cpioArchive:
+		return cpio.Read(ctx, s.Content, s.Size, o.Clamp, o.Jobs)
+	}
+	t, err := s.image(ctx, o.Partition)
+	if err != nil {
+		return nil, err
+	}
+	return t.Canonical(ctx, o.Clamp, o.Jobs)
+}
+
+// image is the tree of a file system or disk.
+func (s Source) image(ctx context.Context, partition string) (*tree.Tree, error) {
+	opened, err := disk.OpenAt(s.Content, s.Size)
+	if err != nil {
+		return nil, err
+	}
+	d, err := inspect.Open(opened)
+	if errors.Is(err, inspect.ErrNoDisk) {
+		return nil, ErrKind
+	}
+	if err != nil {
+		return nil, err
+	}
+	return d.System(ctx, partition)
+}
+
+type kind int
+
+const (
+	imageFile kind = iota // of a file system or disk, or nothing that is known
+	tarArchive
+	cpioArchive
+)
+
+// kind is told by the first bytes. An OVA is a tar archive that begins with a
+// descriptor; a tar archive of the time before ustar has its header's sum only.
+func (s Source) kind() (kind, error) {
+	head := make([]byte, 512)
+	n, err := s.Content.ReadAt(head, 0)
+	if err != nil && err != io.EOF {
+		return 0, err
+	}
+	head = head[:n]
+	if n == 0 {
+		return 0, errors.New("it is empty")
+	}
+	if cpio.Detect(head) {
+		return cpioArchive, nil
+	}
+	for _, c := range unreadCompressions {
+		if strings.HasPrefix(string(head), c.magic) {
+			return 0, fmt.Errorf("it is compressed with %s, which is not read: gzip, xz, zstd and bzip2 are", c.name)
+		}
+	}
+	h, err := tar.NewReader(io.NewSectionReader(s.Content, 0, s.Size)).Next()
+	switch {
+	case err == nil && strings.HasSuffix(h.Name, ".ovf"):
+		return imageFile, nil
+	case err == nil || n == 512 && string(head[257:262]) == "ustar":
+		return tarArchive, nil
+	}
+	return imageFile, nil
+}
+
+// unreadCompressions are those that Yocto knows, and that are not read.
+var unreadCompressions = []struct{ magic, name string }{
+	{"\x04\x22\x4d\x18", "lz4"},
+	{"\x02\x21\x4c\x18", "lz4"},
+	{"\x89LZO\x00\r\n\x1a\n", "lzop"},
+	{"LZIP", "lzip"},
+	{"\x5d\x00\x00", "lzma"},
+}
+
+// Unpack is the source without its compression, for several trees of it.
+func (s Source) Unpack(ctx context.Context) (Source, error) {
+	in, packed, err := disk.Decompress(io.NewSectionReader(s.Content, 0, s.Size))
+	if err != nil || !packed {
+		return s, err
+	}
+	f, err := s.Scratch()
+	if err != nil {
+		return s, err
+	}
+	n, err := disk.CopySparse(f, &contextReader{ctx, in})
+	if err != nil {
+		return s, fmt.Errorf("unpack: %w", err)
+	}
+	s.Content, s.Size = f, n
+	return s, nil
+}
+
+// contextReader ends with its context.
+type contextReader struct {
+	ctx context.Context // of one copy
+	r   io.Reader
+}
+
+func (c *contextReader) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.r.Read(p)
+}

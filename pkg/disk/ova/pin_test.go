@@ -1,0 +1,32 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package ova
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"testing"
+)
+
+// TestPinned has the bytes of machines that declarations have asked for since
+// long: what came later must not change them.
+func TestPinned(t *testing.T) {
+	for name, want := range map[string]string{
+		"full": "e44271c98b391660",
+		"old":  "a85ef53227748e2e",
+	} {
+		vm := machines()[name]
+		text, err := Descriptor(vm, testDisks(vm))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprintf("%.8x", sha256.Sum256(text)); got != want {
+			t.Errorf("descriptor of %s: %s, want %s", name, got, want)
+		}
+	}
+	if got, want := fmt.Sprintf("%.8x", sha256.Sum256(read(t, write(t, full(), options()))[:8192])), "9fe17206abb37431"; got != want {
+		t.Errorf("front of the archive: %s, want %s", got, want)
+	}
+}
