@@ -197,7 +197,8 @@ func TestDeployedMissing(t *testing.T) {
 			more[images+"vmware/bzImage"] = "\x00Linux version 4.1.6-caros (oe-user@oe-host)\x00"
 		}
 		if tt.from == "" {
-			more[images+"vmware/core-image-caros-vmware.tar.gz"] = packed(t, nil)
+			zero := strings.Repeat("0", 8) // a cpio archive (newc) with nothing but its end
+			more[images+"vmware/core-image-caros-vmware.tar.gz"] = "070701" + strings.Repeat(zero, 4) + "00000001" + strings.Repeat(zero, 6) + "0000000B" + zero + "TRAILER!!!\x00\x00\x00\x00"
 		}
 		_, err := composed(t, strings.Replace(deployDisk, tt.from, tt.to, 1), map[string]RootFS{"s": deployedStage(t, more)})
 		var d *DeclarationError
