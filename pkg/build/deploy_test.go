@@ -188,12 +188,17 @@ func TestDeployedMissing(t *testing.T) {
 		{`from="deploy:dtb" optional="yes"`, `from="deploy:dtb"`, "no device tree is deployed", "KERNEL_DEVICETREE"},
 		{`<partition name="boot"`, `<deploy image="x"/><partition name="boot"`, `no root file system of image "x" is deployed`, "<bitbake_target>x</bitbake_target>"},
 		{`<partition name="boot"`, `<deploy dir="/nowhere"/><partition name="boot"`, "nothing is deployed: there is no directory /nowhere", "run bitbake"},
+		{"KERNEL", "", "no modules of kernel 4.1.6-caros in /lib/modules; there are: 4.4.3", ""},
 		{"", "", "there are no files in /REDO/build/tmp/deploy/images/vmware/core-image-caros-vmware.tar.gz", ""},
 		{"ext4 vmw_pvscsi?", "ext4 xfs", `kernel 4.4.3 has no module "xfs"`, ""},
 	} {
 		more := map[string]string{}
+		if tt.from == "KERNEL" { // of another version than the modules
+			more[images+"vmware/bzImage"] = "\x00Linux version 4.1.6-caros (oe-user@oe-host)\x00"
+		}
 		if tt.from == "" {
-			more[images+"vmware/core-image-caros-vmware.tar.gz"] = packed(t, nil)
+			zero := strings.Repeat("0", 8) // a cpio archive (newc) with nothing but its end
+			more[images+"vmware/core-image-caros-vmware.tar.gz"] = "070701" + strings.Repeat(zero, 4) + "00000001" + strings.Repeat(zero, 6) + "0000000B" + zero + "TRAILER!!!\x00\x00\x00\x00"
 		}
 		_, err := composed(t, strings.Replace(deployDisk, tt.from, tt.to, 1), map[string]RootFS{"s": deployedStage(t, more)})
 		var d *DeclarationError

@@ -26,21 +26,21 @@ func (c *composer) machineOf(ctx context.Context) (*ova.VM, error) {
 		return vm, err
 	}
 	d := c.disk.VM.CDROM
-	e, err := c.entry(ctx, orDefault(d.Stage, c.disk.Stage), d.From)
+	stage := orDefault(d.Stage, c.disk.Stage)
+	e, err := c.entry(ctx, stage, d.From)
 	if err != nil {
 		return nil, locate(d.Span, err)
+	}
+	name := e.Name()
+	if kind, ok := decl.DeployKind(d.From); ok { // that of the link, without a date
+		if f, _, err := c.deployedFile(ctx, stage, yocto.Kind(kind)); err == nil {
+			name = f.Name
+		}
 	}
 	if !iso.Detect(e.Content) {
 		return nil, finding(d.Span, fmt.Errorf("/%s is not an ISO 9660 image", e.Path))
 	}
-	vm.CDROM = &ova.Disc{Name: e.Name(), Size: e.Size, Content: e.Content}
-	if kind, ok := decl.DeployKind(d.From); ok { // the link's name has no date in it
-		f, _, err := c.deployedFile(ctx, orDefault(d.Stage, c.disk.Stage), yocto.Kind(kind))
-		if err != nil {
-			return nil, locate(d.Span, err)
-		}
-		vm.CDROM.Name = f.Name
-	}
+	vm.CDROM = &ova.Disc{Name: name, Size: e.Size, Content: e.Content}
 	return vm, nil
 }
 

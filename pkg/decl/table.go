@@ -67,7 +67,7 @@ func checkEmpty(rep *report, n *node) {
 		}
 	}
 	for _, k := range n.kids {
-		if k.name != "vm" && k.name != "expect" {
+		if k.name != "vm" && k.name != "expect" && k.name != "deploy" {
 			rep.errorf(k.tag(), "", "<%s> on an empty disk", k.name).note(n.attr("empty").in, "it is empty because of this")
 		}
 	}

@@ -213,6 +213,25 @@ func TestFind(t *testing.T) {
 	}
 }
 
+// TestReadArtifact takes names apart, and leaves alone what is no image.
+func TestReadArtifact(t *testing.T) {
+	for name, want := range map[string]string{
+		"a-b-m.tar.gz": "a-b tar ", "a-b-m-20160401101112.rootfs.tar.gz": "a-b tar 20160401101112", "a-b-m.rootfs.wic.zst": "a-b wic ",
+		"a-b-m.rootfs-20240501101112.squashfs-zst": "a-b squashfs 20240501101112", "a-b.rootfs.ext4": "a-b ext4 ", "a-b-m-20160401101112.iso": "a-b iso 20160401101112",
+		"a-m-m.tar": "a-m tar ", "a-m-1.0.cpio": "a cpio 1.0", "a-20160401.tar": "a tar 20160401",
+		"a-b-m.rootfs.spdx.tar.zst": "", "a-b-m.rootfs-20240501101112.spdx.tar.zst": "", "a-b-m.rootfs-dbg.tar.gz": "", "a-b-m.rootfs-20240501101112-dbg.tar.gz": "",
+		"a-b-m-20160401101112-dbg.rootfs.tar.gz": "", "a-b-m.manifest": "", "modules-m.tgz": "", "bzImage": "", ".tar": "", "a-b-m.tar.lzo": "", "-m.tar": "",
+	} {
+		got := ""
+		if a, ok := readArtifact(name, "m"); ok {
+			got = a.image + " " + a.kind + " " + a.version
+		}
+		if got != want {
+			t.Errorf("%s: got %q, want %q", name, got, want)
+		}
+	}
+}
+
 // TestChoice has more than one machine or image.
 func TestChoice(t *testing.T) {
 	two := with(withTar(vmware()), scarthgap(), below(images+"vmware/", "core-image-minimal-vmware.tar.gz"))
