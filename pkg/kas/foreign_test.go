@@ -316,9 +316,12 @@ func tableRow(page, word string) string {
 // pageWord is how the table of docs/kas.md begins for what agree says.
 func pageWord(said string) string {
 	for _, w := range [][2]string{
-		{"a declaration of", "read, and a declaration made of it"}, {"build_system", "read, not built: `build_system` is isar"},
-		{"Mercurial", "read, not built: a Mercurial repository"}, {"none of the repositories", "read, not built: no repository has `oe-init-build-env`"},
-		{"is signed", "read, not built: signed, and not pinned"}, {"files of repository", "not read: the file of another repository is made by kas' test"},
+		{"a declaration of", "read, and a declaration made of it"},
+		{"build_system", "read, not built: `build_system` is isar"},
+		{"Mercurial", "read, not built: a Mercurial repository"},
+		{"none of the repositories", "read, not built: no repository has `oe-init-build-env`"},
+		{"is signed", "read, not built: signed, and not pinned"},
+		{"files of repository", "not read: the file of another repository is made by kas' test"},
 	} {
 		if strings.Contains(said, w[0]) {
 			return w[1]
