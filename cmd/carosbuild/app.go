@@ -37,11 +37,11 @@ type app struct {
 	files          []decl.Source // of the declaration, for messages
 	origins        []decl.Source // what files of the declaration were made from, for messages
 	kas            kasSettings
-	rawStderr      io.Writer     // for events, where stderr makes lines of text notes
-	stageShown     bool          // of a build that is named: the command's own output says which
-	outputShown    bool          // of steps, line by line
-	began          time.Time     // the program was started
-	endedBySignal  bool          // as it should: the command runs until it is told to end
+	rawStderr      io.Writer // for events, where stderr makes lines of text notes
+	stageShown     bool      // of a build that is named: the command's own output says which
+	outputShown    bool      // of steps, line by line
+	began          time.Time // the program was started
+	endedBySignal  bool      // as it should: the command runs until it is told to end
 }
 
 func newApp() *app {

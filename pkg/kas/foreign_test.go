@@ -25,12 +25,11 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl"
 )
 
-// driver has kas itself read a project and print what it makes of it, without
-// fetching anything.
+// driver has kas itself read projects and print what it makes of each, without
+// fetching anything. Each is read by a child, for kas keeps what it has read.
 const driver = `
-import json, os, sys
+import json, os, sys, types
 sys.path.insert(0, sys.argv[1])
-import types
 try:
     import kconfiglib
 except ImportError:
@@ -38,13 +37,12 @@ except ImportError:
 from types import SimpleNamespace
 from kas import context
 from kas.config import Config
-out = {}
-try:
+
+def read(job):
     ctx = context.create_global_context(SimpleNamespace(update=False, force_checkout=False))
-    c = Config(ctx, sys.argv[2])
+    c = Config(ctx, job['project'])
     ctx.config = c
-    where = dict(p.split('=', 1) for p in sys.argv[3:])
-    missing = c.find_missing_repos(where)
+    missing = c.find_missing_repos(job['repos'])
     if missing:
         raise Exception('missing repositories: ' + ' '.join(missing))
     repos, layers = [], []
@@ -52,17 +50,54 @@ try:
         r = c.get_repo(key)
         repos.append([key, r.name, r.url or '', r.commit or '', r.tag or '', r.branch or '', r.refspec or '', [[p['id'], p['repo'], p['path']] for p in r._patches]])
         layers += r.layers
-    out = {
+    return {
         'repos': repos, 'layers': [[l.repo_name, l.name, l.priority] for l in sorted(layers)],
         'local': c.get_local_conf_header(), 'bblayers': c.get_bblayers_conf_header(),
         'targets': c.get_bitbake_targets(), 'task': c.get_bitbake_task(), 'machine': c.get_machine(), 'distro': c.get_distro(),
         'env': c._config.get('env', {}), 'multiconfig': sorted(c.get_multiconfig().split()), 'system': c._config.get('build_system', 'openembedded'),
         'version': c._config['header']['version'], 'artifacts': c._config.get('artifacts', {}),
     }
-except Exception as e:
-    out = {'error': type(e).__name__ + ': ' + str(e)}
-print(json.dumps(out))
+
+for job in json.load(sys.stdin):
+    if os.fork() == 0:
+        os.chdir(job['dir'])
+        os.environ['KAS_WORK_DIR'] = job['dir']
+        try:
+            out = read(job)
+        except Exception as e:
+            out = {'error': type(e).__name__ + ': ' + str(e)}
+        print(json.dumps(out), flush=True)
+        os._exit(0)
+    os.wait()
 `
+
+// project is one for both to read.
+type project struct {
+	Name  string            `json:"name"`
+	Dir   string            `json:"dir"`
+	Files string            `json:"project"`
+	Repos map[string]string `json:"repos"` // directories of those that files are included from
+}
+
+// newProject is a project in dir; others has the repositories that it includes
+// files from.
+func newProject(t *testing.T, name, dir, files, others string) project {
+	t.Helper()
+	p := project{Name: name, Dir: dir, Files: files, Repos: map[string]string{}}
+	entries, _ := os.ReadDir(others) // there may be none
+	for _, e := range entries {
+		p.Repos[e.Name()] = filepath.Join(others, e.Name())
+	}
+	return p
+}
+
+// gitInit makes what looks like a git repository one.
+func gitInit(t *testing.T, dir string) {
+	t.Helper()
+	if out, err := exec.CommandContext(t.Context(), "git", "-C", dir, "init", "-q").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
 
 // seen is what kas and this package print of a project.
 type seen struct {
@@ -129,35 +164,46 @@ func (s seen) text(t *testing.T) string {
 	return b.String()
 }
 
-// kasSays runs the driver in dir.
-func kasSays(t *testing.T, kas, dir, project string, repos ...string) seen {
+// kasSays has kas read the projects.
+func kasSays(t *testing.T, kas string, all []project) []seen {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	python := "/usr/bin/python3" // which Debian's modules are for
-	cmd := exec.CommandContext(ctx, python, append([]string{"-c", driver, kas, project}, repos...)...)
-	cmd.Dir = dir
+	cmd := exec.CommandContext(ctx, "/usr/bin/python3", "-c", driver, kas) // which Debian's modules are for
 	bin := t.TempDir()
 	if err := os.WriteFile(filepath.Join(bin, "hg"), []byte("#!/bin/sh\nexit 1\n"), 0o700); err != nil { // kas wants one to be there
 		t.Fatal(err)
 	}
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH") + ":" + bin, "HOME=" + t.TempDir(), "KAS_WORK_DIR=" + dir, "PYTHONDONTWRITEBYTECODE=1"}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH") + ":" + bin, "HOME=" + t.TempDir(), "PYTHONDONTWRITEBYTECODE=1"}
+	jobs, err := json.Marshal(all)
+	if err != nil {
+		t.Fatal(err)
+	}
 	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
+	cmd.Stdin, cmd.Stderr = bytes.NewReader(jobs), &stderr
 	out, err := cmd.Output()
-	var s seen
 	if err != nil {
 		t.Fatalf("kas cannot be run: %v\n%s", err, stderr.String())
 	}
-	if err := json.Unmarshal(out, &s); err != nil {
-		t.Fatalf("%v: %s\n%s", err, out, stderr.String())
+	var says []seen
+	for dec := json.NewDecoder(bytes.NewReader(out)); dec.More(); {
+		var s seen
+		if err := dec.Decode(&s); err != nil {
+			t.Fatalf("%v\n%s", err, stderr.String())
+		}
+		says = append(says, s)
 	}
-	for _, r := range s.Repos { // ours are absolute
-		if url, _ := r[2].(string); url != "" && !schemeOrHost.MatchString(url) && !filepath.IsAbs(url) {
-			r[2] = filepath.Join(dir, url)
+	if len(says) != len(all) {
+		t.Fatalf("kas has read %d of %d projects\n%s", len(says), len(all), stderr.String())
+	}
+	for i, s := range says {
+		for _, r := range s.Repos { // ours are absolute
+			if url, _ := r[2].(string); url != "" && !schemeOrHost.MatchString(url) && !filepath.IsAbs(url) {
+				r[2] = filepath.Join(all[i].Dir, url)
+			}
 		}
 	}
-	return s
+	return says
 }
 
 // kasSource is a checkout of kas to compare with.
@@ -170,31 +216,19 @@ func kasSource(t *testing.T) string {
 	return dir
 }
 
-// agree compares what kas and this package make of a project in dir; others has
-// the repositories that it includes files from. It returns a line for a table.
-func agree(t *testing.T, kas, dir, project, others string) string {
+// agree compares what kas and this package make of a project. It returns a line
+// for a table.
+func agree(t *testing.T, x project, theirs seen) string {
 	t.Helper()
-	t.Chdir(dir)
-	if _, err := os.Stat(".git"); err == nil && dir != kas {
-		if out, err := exec.CommandContext(t.Context(), "git", "init", "-q").CombinedOutput(); err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
-	}
-	opts := Options{WorkDir: dir, Getenv: func(string) string { return "" }}
+	t.Chdir(x.Dir)
+	opts := Options{WorkDir: x.Dir, Getenv: func(string) string { return "" }}
 	opts.Open = func(r Repo) (fs.FS, error) {
-		d := filepath.Join(others, r.Key)
-		if _, err := os.Stat(d); err != nil {
-			return nil, errors.New("it is not checked out here")
+		if d := x.Repos[r.Key]; d != "" {
+			return os.DirFS(d), nil
 		}
-		return os.DirFS(d), nil
+		return nil, errors.New("it is not checked out here")
 	}
-	var repos []string
-	entries, _ := os.ReadDir(others) // there may be none
-	for _, e := range entries {
-		repos = append(repos, e.Name()+"="+filepath.Join(others, e.Name()))
-	}
-	theirs := kasSays(t, kas, dir, project, repos...)
-	p, sources, findings := Read(strings.Split(project, ":"), opts)
+	p, sources, findings := Read(strings.Split(x.Files, ":"), opts)
 	var text bytes.Buffer
 	if err := findings.Render(&text, sources, false); err != nil {
 		t.Fatal(err)
@@ -204,16 +238,16 @@ func agree(t *testing.T, kas, dir, project, others string) string {
 		i := slices.IndexFunc(findings, func(f decl.Finding) bool { return f.Severity == decl.Error })
 		return "both refuse it: " + findings[i].Summary
 	case theirs.Error != "":
-		t.Errorf("kas refuses %s (%s), and we do not", project, theirs.Error)
+		t.Errorf("kas refuses %s (%s), and we do not", x.Files, theirs.Error)
 		return "kas refuses it"
 	case findings.HasErrors():
-		t.Errorf("kas reads %s, and we do not:\n%s", project, text.String())
+		t.Errorf("kas reads %s, and we do not:\n%s", x.Files, text.String())
 		return "we refuse it"
 	}
 	if diff := cmp.Diff(ours(p).text(t), theirs.text(t)); diff != "" {
-		t.Errorf("%s (-ours +kas):\n%s", project, diff)
+		t.Errorf("%s (-ours +kas):\n%s", x.Files, diff)
 	}
-	d, more := p.Declare(Form{Dir: dir})
+	d, more := p.Declare(Form{Dir: x.Dir})
 	if more.HasErrors() {
 		i := slices.IndexFunc(more, func(f decl.Finding) bool { return f.Severity == decl.Error })
 		return "read; not built: " + more[i].Summary
@@ -240,23 +274,26 @@ func TestKasExamples(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var all []project
 	for _, f := range files {
 		rel, err := filepath.Rel(kas, f)
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Run(rel, func(t *testing.T) {
-			dir, name := kas, rel
-			if strings.HasPrefix(rel, "tests/") { // otherwise files include one another by their place in the repository
-				dir, name = t.TempDir(), filepath.Base(f)
-				if err := os.CopyFS(dir, os.DirFS(filepath.Dir(f))); err != nil {
-					t.Fatal(err)
-				}
-				if err := os.Mkdir(filepath.Join(dir, ".git"), 0o755); err != nil { // for git init
-					t.Fatal(err)
-				}
+		dir, name := kas, rel
+		if strings.HasPrefix(rel, "tests/") { // otherwise files include one another by their place in the repository
+			dir, name = t.TempDir(), filepath.Base(f)
+			if err := os.CopyFS(dir, os.DirFS(filepath.Dir(f))); err != nil {
+				t.Fatal(err)
 			}
-			said := agree(t, kas, dir, name, t.TempDir())
+			gitInit(t, dir)
+		}
+		all = append(all, newProject(t, rel, dir, name, ""))
+	}
+	for i, theirs := range kasSays(t, kas, all) {
+		rel := all[i].Name
+		t.Run(rel, func(t *testing.T) {
+			said := agree(t, all[i], theirs)
 			t.Logf("%s: %s", rel, said)
 			row, _, _ := strings.Cut(tableRow(string(data), "`"+rel+"`"), " | ")
 			if want := pageWord(said); row != "| "+want {
@@ -279,9 +316,12 @@ func tableRow(page, word string) string {
 // pageWord is how the table of docs/kas.md begins for what agree says.
 func pageWord(said string) string {
 	for _, w := range [][2]string{
-		{"a declaration of", "read, and a declaration made of it"}, {"build_system", "read, not built: `build_system` is isar"},
-		{"Mercurial", "read, not built: a Mercurial repository"}, {"none of the repositories", "read, not built: no repository has `oe-init-build-env`"},
-		{"is signed", "read, not built: signed, and not pinned"}, {"files of repository", "not read: the file of another repository is made by kas' test"},
+		{"a declaration of", "read, and a declaration made of it"},
+		{"build_system", "read, not built: `build_system` is isar"},
+		{"Mercurial", "read, not built: a Mercurial repository"},
+		{"none of the repositories", "read, not built: no repository has `oe-init-build-env`"},
+		{"is signed", "read, not built: signed, and not pinned"},
+		{"files of repository", "not read: the file of another repository is made by kas' test"},
 	} {
 		if strings.Contains(said, w[0]) {
 			return w[1]
@@ -293,18 +333,29 @@ func pageWord(said string) string {
 // TestKasOnOurs has the projects of testdata read by kas.
 func TestKasOnOurs(t *testing.T) {
 	kas := kasSource(t)
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []project
 	for _, name := range []string{"poky", "merge", "repos", "local", "limits", "mistakes", "contradictions", "includes", "syntax", "documents", "list", "json"} {
-		t.Run(name, func(t *testing.T) {
-			ar, err := txtar.ParseFile(filepath.Join("testdata", name+".txtar"))
-			if err != nil {
-				t.Fatal(err)
+		ar, err := txtar.ParseFile(filepath.Join(here, "testdata", name+".txtar"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := unpack(t, ar).names
+		dir, err := os.Getwd()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range []string{".", filepath.Dir(names[0])} {
+			if _, err := os.Stat(filepath.Join(d, ".git")); err == nil {
+				gitInit(t, filepath.Join(dir, d))
 			}
-			project := strings.Join(unpack(t, ar).names, ":")
-			dir, err := os.Getwd()
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Logf("%s: %s", name, agree(t, kas, dir, project, filepath.Join(dir, "remote")))
-		})
+		}
+		all = append(all, newProject(t, name, dir, strings.Join(names, ":"), filepath.Join(dir, "remote")))
+	}
+	for i, theirs := range kasSays(t, kas, all) {
+		t.Run(all[i].Name, func(t *testing.T) { t.Logf("%s: %s", all[i].Name, agree(t, all[i], theirs)) })
 	}
 }

@@ -18,6 +18,10 @@ import (
 // another.
 const maxEntries = 1000
 
+// maxAdds is how many files and directories of this machine go into a stage by
+// themselves.
+const maxAdds = 5000
+
 // addLocal puts the layers of a repository of this machine into the stage. Of
 // the whole repository, what a build with kas leaves in it is left out.
 func (d *declarer) addLocal(r Repo) {
@@ -79,6 +83,10 @@ func (d *declarer) add(r Repo, name string, at decl.Span) {
 	}
 	if rel, err := filepath.Rel(d.Dir, from); err == nil && filepath.IsLocal(rel) {
 		from = rel
+	}
+	if len(d.adds) == maxAdds {
+		d.rep.fail(at, "name the layers of repositories", "more than %d files and directories of this machine", maxAdds)
+		return
 	}
 	a := add{from, path.Join(d.treeDir(r.Key), filepath.ToSlash(name)), at}
 	if !slices.ContainsFunc(d.adds, func(o add) bool { return o.to == a.to || strings.HasPrefix(a.to, o.to+"/") }) {

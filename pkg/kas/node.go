@@ -131,6 +131,9 @@ func (p *parser) parseYAML() (n *node, err error) {
 	if !utf8.Valid(p.data) {
 		return nil, &mistake{p.span(1, 1, 1), "the file is not UTF-8"}
 	}
+	if bytes.Count(p.data, []byte{','})+bytes.Count(p.data, []byte{'\n'}) > 2*maxNodes { // it would take the module seconds
+		return nil, &mistake{p.span(1, 1, 1), fmt.Sprintf("more than %d values or lines", maxNodes)}
+	}
 	defer func() { // the module's parser has been seen to panic on hostile bytes
 		if r := recover(); r != nil {
 			n, err = nil, &mistake{p.span(1, 1, 1), "the file cannot be read as YAML"}

@@ -127,6 +127,10 @@ func (r *reader) project(m *node) *Project {
 	for _, e := range pairsOf(m.get("env")) {
 		p.Env = append(p.Env, Env{Name: e.key, Value: e.value.str(), Forward: e.value.kind == null, At: e.at})
 	}
+	if n := m.get("repos"); n != nil && len(n.pairs) > maxRepos {
+		r.rep.fail(n.at, "", "%d repositories; the most is %d", len(n.pairs), maxRepos)
+		return p
+	}
 	for _, e := range pairsOf(m.get("repos")) {
 		repo := r.repo(m, e)
 		r.checkRepo(repo)

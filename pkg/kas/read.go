@@ -21,6 +21,8 @@ import (
 const (
 	maxFiles    = 256 // each counts as often as it is included
 	maxIncludes = 32  // one in the other
+	maxRounds   = 32  // of repositories that files of others name
+	maxRepos    = 500
 )
 
 // Options say where things are.
@@ -90,7 +92,7 @@ func (r *reader) merged(names []string) *node {
 }
 
 func (r *reader) rounds(tops []string) *node {
-	for {
+	for range maxRounds {
 		r.files, r.missing = 0, nil
 		var all []*config
 		for i, name := range tops {
@@ -104,6 +106,8 @@ func (r *reader) rounds(tops []string) *node {
 			return merged
 		}
 	}
+	r.stop(r.top.shown(tops[0]), fmt.Sprintf("repositories name one another more than %d deep", maxRounds))
+	return nil
 }
 
 // openMissing opens repositories that files are included from. It tells whether

@@ -66,14 +66,14 @@ func (d *declarer) tree(element string, r Repo) {
 	if element == "layer" {
 		name = fmt.Sprintf(`name="%s" `, attr(d.dirs[r.Key]))
 	}
-	d.line(r.place("url"), `    <%s %sremote="%s" repo="%s"`, element, name, attr(d.remote[base]), attr(repo))
-	at := r.place("commit")
+	at := r.place("commit") // of the element, which messages about its commit name
 	for _, key := range []string{"refspec", "branch", "tag", "commit"} {
 		if r.n.get(key) != nil {
 			at = r.place(key)
 		}
 	}
-	d.line(at, `      revision="%s"/>`, attr(r.Revision()))
+	d.line(at, `    <%s %srevision="%s"`, element, name, attr(r.Revision()))
+	d.line(r.place("url"), `      remote="%s" repo="%s"/>`, attr(d.remote[base]), attr(repo))
 }
 
 // refsBeside are a branch or tag that a commit is said to be in.

@@ -30,6 +30,7 @@ var variable = regexp.MustCompile(`\$\{[^{}@\n\t :]+\}`)
 
 // Bounds of a line whose variables stand for others.
 const (
+	maxLine       = 4 << 10 // as it is written
 	maxExpanded   = 16 << 10
 	maxExpansions = 100
 	maxLines      = 10_000
@@ -118,6 +119,10 @@ func (r *reader) lines(src decl.Source, f func(line)) {
 	for raw := range strings.Lines(string(src.Data)) {
 		n++
 		text := strings.TrimRight(raw, "\r\n")
+		if len(text) > maxLine {
+			r.fail(decl.Span{File: src.Name, Line: n, Col: 1, Len: 1}, "", "a line of more than %d characters", maxLine)
+			return
+		}
 		trimmed := strings.TrimSpace(text)
 		if trimmed == "" || trimmed[0] == '#' {
 			continue

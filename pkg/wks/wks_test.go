@@ -228,6 +228,7 @@ func TestBounds(t *testing.T) {
 		{strings.Repeat("part / --size 1\n", 200), "more than 128 partitions"},
 		{strings.Repeat("#\n", maxFileSize), "larger than"},
 		{"part \xff", "not UTF-8"},
+		{"part " + strings.Repeat("a ", 400_000), "a line of more than"},
 	} {
 		_, _, fs := Read(decl.Source{Name: "x.wks", Data: []byte(tt.data)}, o)
 		if len(fs) > maxFindings+1 || tt.want != "" && !slices.ContainsFunc(fs, func(f decl.Finding) bool { return strings.Contains(f.Summary, tt.want) }) {
