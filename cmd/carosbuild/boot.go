@@ -278,8 +278,7 @@ func (c *bootCommand) await(ctx context.Context, s qemu.Session, want []qemu.Exp
 	return nil
 }
 
-// slowed says what a boot would have taken on a host with nothing else to do, if
-// that differs.
+// slowed says how much of a boot a busy host has taken, if it is worth a word.
 func slowed(s qemu.Spent) string {
 	if s.Wall-s.Machine < s.Wall/10 || s.Wall-s.Machine < time.Second {
 		return ""

@@ -34,14 +34,14 @@ const (
 	maxThreads = 512
 )
 
-// stopwatch measures what a process has spent, with the kernel's books:
+// stopwatch measures what a process has spent, by what the kernel counts:
 //   - /proc/PID/task/TID/schedstat has the nanoseconds for which a thread ran, and
 //     those for which it was ready to run and waited: for other programs, or for
 //     the next period of its cgroup's quota;
 //   - /proc/PID/stat has a T while the process is stopped, as cpulimit does it;
 //   - /proc/stat has the ticks that the hypervisor of a virtual host gave to others.
 //
-// Where the kernel keeps no such books, all time counts. A host whose processors
+// Where the kernel does not count it, no time is taken off. A host whose processors
 // are slow is not seen by this.
 type stopwatch struct {
 	proc  string // where /proc is
@@ -75,7 +75,7 @@ func (w *stopwatch) read(now time.Time) Spent {
 }
 
 // lost is how much of the time that has passed was taken from the process. The
-// kernel books a wait when it ends, so that one may be longer than that.
+// kernel counts a wait when it ends, so that one may be longer than that.
 func (w *stopwatch) lost(passed time.Duration) time.Duration {
 	if w.pid == 0 {
 		return 0

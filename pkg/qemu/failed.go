@@ -6,7 +6,6 @@ package qemu
 
 import (
 	"regexp"
-	"slices"
 	"strings"
 )
 
@@ -32,16 +31,39 @@ func failure(line string) string {
 	if m == nil {
 		return ""
 	}
-	text := []rune(strings.TrimSpace(strings.Join(m[1:], "")))
+	text := []rune(strings.TrimSpace(cut.ReplaceAllString(strings.Join(m[1:], ""), "$1")))
 	if len(text) > maxFailedText {
 		text = append(text[:maxFailedText-1], '…')
 	}
 	return string(text)
 }
 
-// noteFailure keeps what a line says that has failed.
+// cut are the halves of a control sequence in which systemd has shortened a line.
+var cut = regexp.MustCompile("\x1b\\[?[0-9;]*|(…)[0-9;]+m")
+
+// noteFailure keeps what a line says that has failed. systemd says it twice, on the
+// console in a shortened line and in the kernel's log: the longer one is kept.
 func (c *console) noteFailure(line string) {
-	if f := failure(line); f != "" && len(c.failed) < maxFailed && !slices.Contains(c.failed, f) {
+	f := failure(line)
+	if f == "" {
+		return
+	}
+	for i, have := range c.failed {
+		if shortened(f, have) {
+			return
+		}
+		if shortened(have, f) {
+			c.failed[i] = f
+			return
+		}
+	}
+	if len(c.failed) < maxFailed {
 		c.failed = append(c.failed, f)
 	}
+}
+
+// shortened reports whether s is a text, or what is left of it around an ellipsis.
+func shortened(s, text string) bool {
+	before, behind, ok := strings.Cut(s, "…")
+	return s == text || ok && len(before)+len(behind) <= len(text) && strings.HasPrefix(text, before) && strings.HasSuffix(text, behind)
 }

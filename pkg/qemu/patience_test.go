@@ -167,6 +167,10 @@ func TestFailures(t *testing.T) {
 		"[   93.6] systemd[1]: snmpd.service: Failed with result 'timeout'.",
 		"[   93.6] systemd[1]: Failed to put bus name to hashmap",
 		" * ERROR: sshd failed to start",
+		"[ TIME ] Timed out waiting for device \x1b[0;1;…dev-ttyS0.device\x1b[0m - /dev/ttyS0.",
+		"[FAILED] Failed to start \x1b[0;1;39mchrony.ser…0m - chrony, an NTP client/server.",
+		"[FAILED] Failed to start \x1b[0;1;39msystemd-jo…ald.service\x1b[0m - Journal Service.",
+		"[   99.1] systemd[1]: Failed to start systemd-journald.service - Journal Service.",
 		"[FAILED] Failed to start \x1b[0;1;39mbird.service\x1b[0m - BIRD Internet Routing Daemon.",
 	} {
 		c.add(line + "\n")
@@ -179,6 +183,8 @@ func TestFailures(t *testing.T) {
 		"Timed out waiting for device dev-ttyS1.device.",
 		"snmpd.service: Failed with result 'timeout'.",
 		"ERROR: sshd failed to start",
+		"Failed to start chrony.ser… - chrony, an NTP client/server.",
+		"Failed to start systemd-journald.service - Journal Service.",
 	}
 	if d := cmp.Diff(want, c.failed); d != "" {
 		t.Errorf("failures (-want +got):\n%s", d)
