@@ -39,8 +39,6 @@ var allowed = map[string][]string{
 	"pkg/debfile":        {},
 	"pkg/disk":           {"pkg/disk"},
 	"pkg/disk/bmap":      {"pkg/disk/pipeline"},
-	"pkg/disk/content":   {"pkg/disk"},
-	"pkg/disk/cpio":      {"pkg/disk/tree"},
 	"pkg/disk/damage":    {},
 	"pkg/disk/disktest":  {"pkg/disk/pipeline"},
 	"pkg/disk/ext4":      {"pkg/disk/damage", "pkg/disk/image", "pkg/disk/tree"},

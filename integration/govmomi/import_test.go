@@ -121,63 +121,6 @@ func TestImport(t *testing.T) {
 	})
 }
 
-// classic is the machine of redomat's appliances: empty disks, and an installer in
-// the drive.
-func classic(iso []byte) ova.VM {
-	return ova.VM{
-		Profile: ova.Classic, Manifest: "sha1", Empty: true, Product: "CarOS", Version: "16.04", NICs: 3, DataDisks: []int64{120 << 30},
-		CDROM: &ova.Disc{Name: "live.iso", Size: int64(len(iso)), Content: bytes.NewReader(iso)},
-	}
-}
-
-// TestImportClassic imports it, as the simulator knows it: with all its disks.
-func TestImportClassic(t *testing.T) {
-	want := classic(bytes.Repeat([]byte("live "), 100000))
-	want.Hardware = "vmx-08" // the simulator takes no list
-	imported(t, write(t, want), func(vm mo.VirtualMachine, devices object.VirtualDeviceList) {
-		if vm.Name != "CarOS-16.04_vAPP" || vm.Config.GuestId != "otherGuest64" {
-			t.Errorf("%q with guest %s", vm.Name, vm.Config.GuestId)
-		}
-		if n := len(devices.SelectByType((*types.VirtualVmxnet3)(nil))); n != want.NICs {
-			t.Errorf("%d VMXNET3 interfaces, want %d", n, want.NICs)
-		}
-		if n := len(devices.SelectByType((*types.VirtualCdrom)(nil))); n < 1 {
-			t.Error("no CD-ROM drive")
-		}
-		checkDisks(t, devices, (*types.ParaVirtualSCSIController)(nil), capacity, want.DataDisks[0])
-	})
-}
-
-// TestTranslateClassic has the library translate its descriptor strictly.
-func TestTranslateClassic(t *testing.T) {
-	vm := classic([]byte("x"))
-	text, err := ova.Descriptor(vm, []ova.Disk{{File: "a.vmdk", Size: 1, Capacity: 8 << 30}, {File: "b.vmdk", Size: 1, Capacity: 120 << 30}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	e, err := ovf.Unmarshal(bytes.NewReader(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	spec, err := e.ToConfigSpecWithOptions(ovf.ToConfigSpecOptions{Strict: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if spec.Firmware != "bios" || spec.GuestId != "otherGuest64" {
-		t.Errorf("firmware %s, guest %s", spec.Firmware, spec.GuestId)
-	}
-	var devices object.VirtualDeviceList
-	for _, d := range spec.DeviceChange {
-		devices = append(devices, d.GetVirtualDeviceConfigSpec().Device)
-	}
-	checkDisks(t, devices, (*types.ParaVirtualSCSIController)(nil), 8<<30, 120<<30)
-	drives := devices.SelectByType((*types.VirtualCdrom)(nil))
-	ide := devices.SelectByType((*types.VirtualIDEController)(nil))
-	if len(drives) != 1 || len(ide) == 0 || drives[0].GetVirtualDevice().ControllerKey != ide[len(ide)-1].GetVirtualDevice().Key {
-		t.Errorf("drives %v, IDE controllers %v", drives, ide)
-	}
-}
-
 // checkDisks wants disks of those sizes on one controller of a type.
 func checkDisks(t *testing.T, devices object.VirtualDeviceList, controller types.BaseVirtualDevice, sizes ...int64) {
 	t.Helper()

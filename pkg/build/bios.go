@@ -104,9 +104,6 @@ func DiskNeeds(disk *decl.Disk) ([]string, error) {
 	for _, b := range disk.Blobs {
 		add(b.Stage)
 	}
-	if disk.VM != nil && disk.VM.CDROM != nil {
-		add(disk.VM.CDROM.Stage)
-	}
 	if disk.BIOS != nil {
 		add(biosStageID(disk))
 	}

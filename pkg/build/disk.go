@@ -16,7 +16,6 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk"
-	"github.com/carosio/carosbuild/pkg/disk/content"
 	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/carosio/carosbuild/pkg/disk/ova"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
@@ -68,7 +67,7 @@ func (e *Engine) DisksFrom(ctx context.Context, disks []*decl.Disk, roots map[st
 			roots[stage] = image
 		}
 	}
-	trees := &stageTrees{roots: roots, jobs: e.Jobs + 1, trees: map[string]*tree.Tree{}, unpacked: map[string]content.Source{}}
+	trees := &stageTrees{roots: roots, jobs: e.Jobs + 1, trees: map[string]*tree.Tree{}}
 	if e.Epoch != nil {
 		trees.clamp = *e.Epoch
 	}
@@ -118,7 +117,6 @@ func (e *Engine) writeJob(ctx context.Context, img *DiskImage, outs []disk.Outpu
 	for _, o := range outs {
 		names = append(names, o.Path)
 	}
-	e.noteDisc(img, outs)
 	text := "write " + strings.Join(names, ", ")
 	j := disk.Job{Outputs: outs, Image: img.Layout.Image, Options: disk.WriteOptions{
 		Seed: img.Seed, Time: img.Time, Mode: e.OutputMode, Level: e.Level, VM: img.VM, Stdout: stdout,
@@ -155,9 +153,6 @@ type composer struct {
 }
 
 func (c *composer) compose(ctx context.Context) (*DiskImage, error) {
-	if c.disk.Empty {
-		return c.emptyDisk(ctx)
-	}
 	root, err := c.ground(ctx)
 	if err != nil {
 		return nil, err
@@ -207,7 +202,7 @@ func (c *composer) compose(ctx context.Context) (*DiskImage, error) {
 	if err != nil {
 		return nil, c.uncomposed(err)
 	}
-	vm, err := c.machineOf(ctx)
+	vm, err := machine(c.disk)
 	img := &DiskImage{Layout: layout, Seed: spec.Seed, VM: vm, Time: c.mtime, id: c.disk.ID}
 	img.disc = func(ctx context.Context) ([]byte, error) { return c.discImage(ctx, spec.BIOS) }
 	return img, err
@@ -259,7 +254,7 @@ func (c *composer) partition(ctx context.Context, p *decl.Partition) (disk.Parti
 }
 
 // base is what the partition's path leads to: a directory of a stage, without
-// what other partitions hold, or what is in an archive or image.
+// what other partitions hold, or a tar archive.
 func (c *composer) base(ctx context.Context, p *decl.Partition) (*tree.Tree, error) {
 	stage := c.stage("", p)
 	if kind, ok := decl.DeployKind(p.Path); ok {
@@ -273,7 +268,7 @@ func (c *composer) base(ctx context.Context, p *decl.Partition) (*tree.Tree, err
 	if err != nil {
 		return nil, err
 	}
-	name, inside, err := splitPath(t, stage, p.Path)
+	name, err := onePath(t, stage, p.Path)
 	if err != nil {
 		return nil, err
 	}
@@ -281,11 +276,13 @@ func (c *composer) base(ctx context.Context, p *decl.Partition) (*tree.Tree, err
 	if err != nil {
 		return nil, fmt.Errorf("stage %s: %w", stage, err)
 	}
-	switch {
-	case e.Type() == tree.Regular:
-		return c.packed(ctx, p, stage, e, inside)
-	case inside != "":
-		return nil, fmt.Errorf("stage %s: /%s is not a file, so that there is no %q in it", stage, name, inside)
+	if e.Type() == tree.Regular {
+		t, err := c.content(ctx, stage, e)
+		if err != nil {
+			return nil, err
+		}
+		c.noteOwn(p, "", t)
+		return c.generalized(t), nil
 	}
 	if built, err := c.trees.get(ctx, stage); err == nil {
 		c.noteOwn(p, e.Path, built)

@@ -27,10 +27,6 @@ func CheckOutputs(d *decl.Disk, outs []disk.Output) error {
 	add := func(at decl.Span, summary, hint string) {
 		all = append(all, decl.Finding{Span: at, Summary: "format iso: " + summary, Hint: hint})
 	}
-	if d.Empty {
-		add(d.Span, fmt.Sprintf("disk %s is empty", d.ID), "a disc has to have something to start")
-		return &DeclarationError{all}
-	}
 	if d.Table != "gpt" {
 		add(d.Span, fmt.Sprintf("disk %s has a table of kind %s", d.ID, d.Table), `write table="gpt"`)
 	}

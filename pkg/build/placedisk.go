@@ -74,9 +74,6 @@ func takesDeployed(k *decl.Disk) bool {
 	for _, b := range k.Blobs {
 		values = append(values, b.From)
 	}
-	if k.VM != nil && k.VM.CDROM != nil {
-		values = append(values, k.VM.CDROM.From)
-	}
 	return slices.ContainsFunc(values, func(v string) bool { _, ok := decl.DeployKind(v); return ok })
 }
 

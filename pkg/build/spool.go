@@ -6,15 +6,11 @@ package build
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
+	"io"
 	"os"
-	"strings"
 
-	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk"
-	"github.com/carosio/carosbuild/pkg/disk/content"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
@@ -31,73 +27,36 @@ func (c *composer) scratch() (*os.File, error) {
 	return f, os.Remove(f.Name())
 }
 
-// archive is the content of an archive of a stage, or of an image of a file
-// system or disk, compressed or not.
+// archive is the content of a tar archive in a stage, compressed or not.
 func (c *composer) archive(ctx context.Context, stage string, e *tree.Entry) (*tree.Tree, error) {
-	return c.within(ctx, stage, e, "")
+	in, packed, err := disk.Decompress(io.NewSectionReader(e.Content, 0, e.Size))
+	if err != nil {
+		return nil, fmt.Errorf("stage %s: /%s: %w", stage, e.Path, err)
+	}
+	content, size := e.Content, e.Size
+	if packed {
+		f, err := c.scratch()
+		if err != nil {
+			return nil, err
+		}
+		if size, err = io.Copy(f, &contextReader{ctx, in}); err != nil {
+			return nil, fmt.Errorf("stage %s: unpack /%s: %w", stage, e.Path, err)
+		}
+		content = f
+	}
+	l := tree.Layer{Name: "stage " + stage + ": /" + e.Path, Tar: content, Size: size, Plain: true}
+	return tree.Merge(ctx, []tree.Layer{l}, c.trees.clamp, c.trees.jobs)
 }
 
-// within is archive for one partition of a disk; "" is the one with the system.
-func (c *composer) within(ctx context.Context, stage string, e *tree.Entry, partition string) (*tree.Tree, error) {
-	key := stage + "\x00" + e.Path
-	s, ok := c.trees.unpacked[key]
-	if !ok {
-		s = content.Source{Name: "stage " + stage + ": /" + e.Path, Content: e.Content, Size: e.Size, Scratch: c.scratch}
-		var err error
-		if s, err = s.Unpack(ctx); err != nil {
-			return nil, fmt.Errorf("%s: %w", s.Name, err)
-		}
-		c.trees.unpacked[key] = s
-	}
-	t, err := s.Tree(ctx, content.Options{Partition: partition, Clamp: c.trees.clamp, Jobs: c.trees.jobs})
-	var choice *content.ChoiceError
-	if errors.As(err, &choice) {
-		err = fmt.Errorf("%w: write path=%q, with the number, name or label of one of them", err, "/"+e.Path+":"+choice.Example)
-	}
-	return t, err
+// contextReader ends with its context.
+type contextReader struct {
+	ctx context.Context // of one copy
+	r   io.Reader
 }
 
-// packed is the base of a partition whose path leads to an archive or image e, or,
-// with inside, into a disk: PARTITION or PARTITION:/DIRECTORY.
-func (c *composer) packed(ctx context.Context, p *decl.Partition, stage string, e *tree.Entry, inside string) (*tree.Tree, error) {
-	partition, dir, _ := strings.Cut(inside, ":/")
-	var t *tree.Tree
-	var err error
-	if partition == "" {
-		t, err = c.archive(ctx, stage, e)
-	} else {
-		t, err = c.within(ctx, stage, e, partition)
+func (c *contextReader) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
 	}
-	if err != nil {
-		return nil, err
-	}
-	top, err := t.Lookup(dir)
-	if err != nil {
-		return nil, fmt.Errorf("stage %s: /%s:%s: %w", stage, e.Path, inside, err)
-	}
-	c.noteOwn(p, top.Path, t)
-	t, err = c.generalized(t).Sub(top.Path)
-	if err != nil {
-		return nil, fmt.Errorf("stage %s: /%s:%s: %w", stage, e.Path, inside, err)
-	}
-	return t, nil
-}
-
-// splitPath is the only path of a tree that a partition's path matches, and what
-// follows it after a colon, if only what is before that is there.
-func splitPath(t *tree.Tree, stage, name string) (file, inside string, err error) {
-	file, err = onePath(t, stage, name)
-	for i, r := range name {
-		if !errors.Is(err, fs.ErrNotExist) {
-			break
-		}
-		if r != ':' {
-			continue
-		}
-		f, ferr := onePath(t, stage, name[:i])
-		if !errors.Is(ferr, fs.ErrNotExist) {
-			return f, name[i+1:], ferr
-		}
-	}
-	return file, "", err
+	return c.r.Read(p)
 }

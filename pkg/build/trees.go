@@ -15,7 +15,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/carosio/carosbuild/pkg/disk/content"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 	"github.com/carosio/carosbuild/pkg/layer"
 )
@@ -171,9 +170,7 @@ type stageTrees struct {
 	clamp int64
 	jobs  int
 	trees map[string]*tree.Tree
-	// unpacked are archives and images by stage and path, without their compression.
-	unpacked map[string]content.Source
-	undo     []func() error
+	undo  []func() error
 }
 
 // get is the tree of a stage. It is valid until release.

@@ -169,7 +169,6 @@ type Disk struct {
 	Size       string // such as 8G; empty means as large as the partitions
 	Align      string // of partitions whose start is chosen; empty means 1M
 	GUID       string // of a gpt disk; empty means derived
-	Empty      bool   // nothing is on it: no table and no partitions
 	BIOS       *BIOS
 	Generalize *Generalize
 	Deploy     *Deploy
@@ -218,7 +217,7 @@ type Partition struct {
 	Label string
 	Start string // empty means next aligned
 	Size  string // such as 128M, "fit", "fit+512M" or "rest"
-	Path  string // ext4, squashfs: directory of the stage that becomes the file system; or archive, image or disk that has it, or deploy:rootfs
+	Path  string // ext4, squashfs: directory or tar archive of the stage that becomes the file system, or deploy:rootfs
 	From  string // without FS: path or glob of the file that is the content, or deploy:KIND
 	Of    string // verity: name of the partition whose hash tree this is
 	Stage string // overrides the disk's
@@ -297,19 +296,10 @@ type VM struct {
 	Guest                    string   // VMware's name of the guest system
 	Firmware                 string   // bios or efi
 	DataDisks                []string // sizes of empty disks beside the one with the system
-	CDROM                    *CDROM   // nil for no drive
-	Profile                  string   // classic, or empty
-	Manifest                 string   // sha256 (default) or sha1
 	Annotation               string
 	EULA                     string
 	Span                     Span
 	Places                   Places
-}
-
-// CDROM is an ISO in the drive of a virtual machine.
-type CDROM struct {
-	Stage, From string // path or glob of a file in the stage; empty: the disk's
-	Span        Span
 }
 
 // Expect is what a booted disk must print.
@@ -396,9 +386,6 @@ func (k *Disk) helpers(used map[string]bool) {
 	}
 	for _, b := range k.Blobs {
 		used[b.Stage] = true
-	}
-	if k.VM != nil && k.VM.CDROM != nil {
-		used[k.VM.CDROM.Stage] = true
 	}
 	for _, p := range k.Partitions {
 		used[p.Stage] = true

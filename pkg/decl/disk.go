@@ -20,7 +20,7 @@ type diskBuilder struct {
 func (b *builder) addDisk(n *node) {
 	d := &diskBuilder{builder: b, n: n, disk: &Disk{
 		ID: n.value("id"), Stage: n.value("stage"), Table: or(n.value("table"), "gpt"), Size: n.value("size"),
-		Align: n.value("align"), GUID: n.value("guid"), Empty: n.value("empty") == "yes", Span: spanOf(n, "id"), Places: placesOf(n),
+		Align: n.value("align"), GUID: n.value("guid"), Span: spanOf(n, "id"), Places: placesOf(n),
 	}}
 	d.stageRef(n)
 	var parts []*node
@@ -42,20 +42,13 @@ func (b *builder) addDisk(n *node) {
 			d.partition(k)
 		case "vm":
 			d.disk.VM = newVM(k)
-			for _, i := range k.kids {
-				d.stageRef(i)
-			}
 		case "expect":
 			within, _ := time.ParseDuration(k.value("within")) // 0 if absent; its errors are findings already
 			d.disk.Expects = append(d.disk.Expects, Expect{Console: k.value("console"), Within: within, Span: spanOf(k, "console")})
 		}
 	}
 	if !n.damaged && !n.open {
-		if d.disk.Empty {
-			checkEmpty(b.rep, n)
-		} else {
-			checkTable(b.rep, n, parts)
-		}
+		checkTable(b.rep, n, parts)
 	}
 	if i, ok := b.declare(b.disks, "disk", n, "id", len(b.decl.Disks), d.refs); ok {
 		b.decl.Disks = put(b.decl.Disks, i, d.disk)
@@ -148,14 +141,12 @@ func newVM(k *node) *VM {
 		ProductURL: k.value("product-url"), VendorURL: k.value("vendor-url"),
 		Cores: k.value("cores"), Memory: k.value("memory"), NICs: k.value("nics"), Network: k.value("network"),
 		Controller: k.value("controller"), Hardware: strings.Fields(k.value("hardware")), Guest: k.value("guest"),
-		Firmware: k.value("firmware"), Profile: k.value("profile"), Manifest: k.value("manifest"), Span: k.element(), Places: placesOf(k),
+		Firmware: k.value("firmware"), Span: k.element(), Places: placesOf(k),
 	}
 	for _, i := range k.kids {
 		switch i.name {
 		case "data-disk":
 			vm.DataDisks = append(vm.DataDisks, i.value("size"))
-		case "cdrom":
-			vm.CDROM = &CDROM{Stage: i.value("stage"), From: i.value("from"), Span: spanOf(i, "from")}
 		case "annotation":
 			vm.Annotation = paragraph(i.text().s)
 		case "eula":

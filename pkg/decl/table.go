@@ -56,23 +56,6 @@ func checkTable(rep *report, n *node, parts []*node) {
 	checkSum(rep, n, parts)
 }
 
-// checkEmpty checks a disk that has nothing on it.
-func checkEmpty(rep *report, n *node) {
-	if n.value("size") == "" {
-		rep.errorf(n.tag(), `write a size such as size="8G"`, "an empty disk without a size")
-	}
-	for _, name := range []string{"table", "align", "guid"} {
-		if a := n.attr(name); a != nil {
-			rep.errorf(a.in, "", "an empty disk has no %s", name).note(n.attr("empty").in, "it is empty because of this")
-		}
-	}
-	for _, k := range n.kids {
-		if k.name != "vm" && k.name != "expect" && k.name != "deploy" {
-			rep.errorf(k.tag(), "", "<%s> on an empty disk", k.name).note(n.attr("empty").in, "it is empty because of this")
-		}
-	}
-}
-
 // onlyOne reports the second partition that has a value of which there can be
 // one.
 func onlyOne(rep *report, parts []*node, attr, value, summary string) {

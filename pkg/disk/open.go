@@ -31,13 +31,6 @@ type Opened struct {
 	Within image.Extent
 	size   int64
 	files  []*os.File
-	within section // what was opened, when it is no file
-}
-
-// section is size bytes that are read.
-type section struct {
-	io.ReaderAt
-	size int64
 }
 
 // Size is the disk's size in bytes.
@@ -97,26 +90,6 @@ func OpenDisk(path string) (*Opened, error) {
 	return o, nil
 }
 
-// OpenAt opens the disk in size bytes of r, which stays the caller's. What is
-// compressed, or says that the disk is in other files, is refused.
-func OpenAt(r io.ReaderAt, size int64) (*Opened, error) {
-	if err := foreignKind(r, size); err != nil {
-		return nil, err
-	}
-	head, err := headOf(r)
-	if err != nil {
-		return nil, err
-	}
-	if strings.HasPrefix(string(head), vmdk.FlatMagic) {
-		return nil, errors.New("it is the descriptor of a VMDK whose content is in other files")
-	}
-	o := &Opened{within: section{r, size}}
-	if err := o.content(r, size, head); err != nil {
-		return nil, err
-	}
-	return o, nil
-}
-
 // fileSize is the size of a regular file or block device.
 func fileSize(f *os.File) (int64, error) {
 	st, err := f.Stat()
@@ -146,49 +119,19 @@ func (o *Opened) detect(f *os.File, path string) error {
 	if err := foreignKind(f, size); err != nil {
 		return err
 	}
-	head, err := headOf(f)
-	if err != nil {
-		return err
-	}
-	switch is := func(magic string) bool { return strings.HasPrefix(string(head), magic) }; {
-	case is(vmdk.FlatMagic):
-		return o.take(o.flat(f, size, filepath.Dir(path)))
-	case is("\x1f\x8b"):
-		return o.unpack(f, path, RawGzip)
-	case is("\x28\xb5\x2f\xfd"):
-		return o.unpack(f, path, RawZstd)
-	case is("\xfd7zXZ\x00"):
-		return o.unpack(f, path, RawXZ)
-	}
-	return o.content(f, size, head)
-}
-
-// headOf is the first sector.
-func headOf(r io.ReaderAt) ([]byte, error) {
 	head := make([]byte, 512)
-	n, err := r.ReadAt(head, 0)
+	n, err := f.ReadAt(head, 0)
 	if err != nil && err != io.EOF {
-		return nil, err
-	}
-	return head[:n], nil
-}
-
-// take makes s what is read of the disk.
-func (o *Opened) take(s source, err error) error {
-	if err != nil {
 		return err
 	}
-	o.ReaderAt, o.size = s, s.Size()
-	return nil
-}
-
-// content opens a disk of a format that is all in one file, and begins with head.
-func (o *Opened) content(f io.ReaderAt, size int64, head []byte) error {
+	head = head[:n]
 	var s source
-	var err error
-	switch is := func(magic string) bool { return strings.HasPrefix(string(head), magic) }; {
+	is := func(magic string) bool { return strings.HasPrefix(string(head), magic) }
+	switch {
 	case is("KDMV"):
 		s, err = o.sparse(f, size)
+	case is(vmdk.FlatMagic):
+		s, err = o.flat(f, size, filepath.Dir(path))
 	case is("QFI\xfb"):
 		o.Format = QCOW2
 		s, err = qcow2.Open(f, size)
@@ -198,6 +141,12 @@ func (o *Opened) content(f io.ReaderAt, size int64, head []byte) error {
 	case is("vhdxfile"):
 		o.Format = VHDX
 		s, err = vhdx.Open(f, size)
+	case is("\x1f\x8b"):
+		return o.unpack(f, path, RawGzip)
+	case is("\x28\xb5\x2f\xfd"):
+		return o.unpack(f, path, RawZstd)
+	case is("\xfd7zXZ\x00"):
+		return o.unpack(f, path, RawXZ)
 	case len(head) == 512 && string(head[257:262]) == "ustar":
 		o.Format = OVA
 		s, err = o.insideOVA(f, size)
@@ -211,10 +160,14 @@ func (o *Opened) content(f io.ReaderAt, size int64, head []byte) error {
 		o.ReaderAt, o.Format, o.size = f, Raw, size
 		return nil
 	}
-	return o.take(s, err)
+	if err != nil {
+		return err
+	}
+	o.ReaderAt, o.size = s, s.Size()
+	return nil
 }
 
-func (o *Opened) sparse(f io.ReaderAt, size int64) (source, error) {
+func (o *Opened) sparse(f *os.File, size int64) (source, error) {
 	v, err := vmdk.Open(f, size)
 	if err != nil {
 		return nil, err
@@ -261,7 +214,7 @@ func (o *Opened) flat(f *os.File, size int64, dir string) (source, error) {
 	return m, nil
 }
 
-func fixedVHD(f io.ReaderAt, size int64) bool {
+func fixedVHD(f *os.File, size int64) bool {
 	b := make([]byte, 8)
 	_, err := f.ReadAt(b, size-512)
 	return size >= 1024 && err == nil && string(b) == "conectix"
@@ -269,7 +222,7 @@ func fixedVHD(f io.ReaderAt, size int64) bool {
 
 // insideOVA opens the first disk of an OVA, which is a tar that begins with a
 // descriptor.
-func (o *Opened) insideOVA(f io.ReaderAt, size int64) (source, error) {
+func (o *Opened) insideOVA(f *os.File, size int64) (source, error) {
 	section := io.NewSectionReader(f, 0, size)
 	r := tar.NewReader(section)
 	for i := range 100 {

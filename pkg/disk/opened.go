@@ -4,20 +4,10 @@
 
 package disk
 
-import "io"
+import "os"
 
-// Container is what was opened, the first of the files that the disk is in, and
-// its size in bytes.
-func (o *Opened) Container() (io.ReaderAt, int64, error) {
-	if o.within.ReaderAt != nil {
-		return o.within, o.within.size, nil
-	}
-	st, err := o.files[0].Stat()
-	if err != nil {
-		return nil, 0, err
-	}
-	return o.files[0], st.Size(), nil
-}
+// Container is the file that was opened, the first of those that the disk is in.
+func (o *Opened) Container() *os.File { return o.files[0] }
 
 // Source is what reads the format, such as a *vmdk.Reader.
 func (o *Opened) Source() any { return o.ReaderAt }

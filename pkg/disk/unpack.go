@@ -37,7 +37,7 @@ func (o *Opened) unpack(f *os.File, path string, format Format) error {
 	}
 	raw := os.NewFile(uintptr(fd), path)
 	o.files = append(o.files, raw)
-	if o.size, err = CopySparse(raw, in); err != nil {
+	if o.size, err = copySparse(raw, in); err != nil {
 		return fmt.Errorf("unpack: %w", err)
 	}
 	o.ReaderAt, o.Format = raw, format
@@ -68,9 +68,9 @@ func Decompress(in io.Reader) (out io.Reader, packed bool, err error) {
 	return out, true, err
 }
 
-// CopySparse copies in to the new and empty file w, leaving holes for blocks of
-// zeros, and returns how many bytes it was.
-func CopySparse(w *os.File, in io.Reader) (int64, error) {
+// copySparse copies in to the new file w, leaving out blocks of zeros, and
+// returns how much it was.
+func copySparse(w *os.File, in io.Reader) (int64, error) {
 	b := make([]byte, rawBlock)
 	for off := int64(0); ; {
 		n, err := 0, error(nil)

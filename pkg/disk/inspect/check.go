@@ -65,12 +65,13 @@ func (d *Disk) checkFormat(ctx context.Context) []damage.Problem {
 // checkOVA checks an appliance: manifest, descriptor, and all of its disks.
 func (d *Disk) checkOVA(ctx context.Context) []damage.Problem {
 	var l damage.List
-	f, size, err := d.opened.Container()
+	f := d.opened.Container()
+	st, err := f.Stat()
 	if err != nil {
 		l.Add("OVA", "%v", err)
 		return l.Problems()
 	}
-	problems, err := ova.Check(ctx, f, size)
+	problems, err := ova.Check(ctx, f, st.Size())
 	if err != nil {
 		l.Add("OVA", "%v", err)
 	}

@@ -69,7 +69,7 @@ func Open(o *disk.Opened) (*Disk, error) {
 		return nil, err
 	}
 	d.opened = o
-	if (o.File() != nil || o.Format == disk.Raw) && !d.recognised() {
+	if o.File() != nil && !d.recognised() {
 		return nil, ErrNoDisk
 	}
 	return d, nil
@@ -191,14 +191,14 @@ func (d *Disk) Report() (*Report, error) {
 	r := &Report{Size: d.src.Size(), Partitions: []Partition{}, Boot: []Boot{}}
 	if d.opened != nil {
 		r.Format = d.opened.Format
-		in, size, err := d.opened.Container()
+		st, err := d.opened.Container().Stat()
 		if err != nil {
 			return nil, err
 		}
-		r.FileSize = size
+		r.FileSize = st.Size()
 		r.VM = vm(d.opened.Source())
 		if r.Format == disk.OVA {
-			r.VM.appliance(in, size)
+			r.VM.appliance(d.opened.Container(), r.FileSize)
 		}
 	}
 	if t := d.table; t.Kind != "" {

@@ -67,7 +67,7 @@ func sealed(t testing.TB, fs []testFile) []byte {
 	var b bytes.Buffer
 	for _, f := range fs {
 		if sum := sha256.Sum256(f.data); !strings.HasSuffix(f.name, ".mf") {
-			manifestLine(&b, "SHA256", f.name, sum[:])
+			manifestLine(&b, f.name, sum[:])
 		}
 	}
 	fs[1].data = b.Bytes()

@@ -9,6 +9,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"slices"
+	"strconv"
 )
 
 // Disk is what the descriptor says about a disk and its file.
@@ -49,8 +50,6 @@ type (
 		ID       string `xml:"ovf:diskId,attr"`
 		FileRef  string `xml:"ovf:fileRef,attr"`
 		Format   string `xml:"ovf:format,attr"`
-		// Populated is "" where it is not known.
-		Populated string `xml:"ovf:populatedSize,attr,omitempty"`
 	}
 	networkSection struct {
 		Info     string
@@ -64,19 +63,11 @@ type (
 		ID         string `xml:"ovf:id,attr"`
 		Info       string
 		Name       string
-		Install    *installSection `xml:"InstallSection"`
 		OS         osSection       `xml:"OperatingSystemSection"`
 		Hardware   hardwareSection `xml:"VirtualHardwareSection"`
 		Product    *productSection `xml:"ProductSection"`
 		EULA       *eulaSection    `xml:"EulaSection"`
 		Annotation *noteSection    `xml:"AnnotationSection"`
-	}
-	// installSection asks for a first boot that installs the system.
-	installSection struct {
-		Required    string `xml:"ovf:required,attr"`
-		InitialBoot string `xml:"ovf:initialBoot,attr"`
-		StopDelay   int    `xml:"ovf:initialBootStopDelay,attr"` // seconds
-		Info        string
 	}
 	osSection struct {
 		ID   int    `xml:"ovf:id,attr"`
@@ -120,7 +111,6 @@ type (
 		Value    string `xml:"vmw:value,attr"`
 	}
 	productSection struct {
-		Class       string `xml:"ovf:class,attr,omitempty"`
 		Info        string
 		Product     string `xml:",omitempty"`
 		Vendor      string `xml:",omitempty"`
@@ -167,14 +157,9 @@ func Descriptor(vm VM, disks []Disk) ([]byte, error) {
 		e.System.Annotation = &noteSection{"Notes", vm.Annotation}
 	}
 	for i, d := range disks {
-		e.References = append(e.References, file{d.File, vm.fileID(i), d.Size})
-		e.Disks.Disks = append(e.Disks.Disks, vm.diskDesc(i, d))
-	}
-	if d := vm.CDROM; d != nil {
-		e.References = append(e.References, file{d.Name, vm.discID(len(disks)), d.Size})
-	}
-	if vm.Profile == Classic {
-		e.System.makeClassic()
+		id := fmt.Sprintf("file%d", i+1)
+		e.References = append(e.References, file{d.File, id, d.Size})
+		e.Disks.Disks = append(e.Disks.Disks, diskDesc{d.Capacity, "byte", diskID(i), id, diskFormat})
 	}
 	var b bytes.Buffer
 	b.WriteString(xml.Header)
@@ -188,14 +173,6 @@ func Descriptor(vm VM, disks []Disk) ([]byte, error) {
 }
 
 func diskID(i int) string { return fmt.Sprintf("vmdisk%d", i+1) }
-
-func (vm VM) diskDesc(i int, d Disk) diskDesc {
-	out := diskDesc{Capacity: d.Capacity, Units: "byte", ID: diskID(i), FileRef: vm.fileID(i), Format: diskFormat}
-	if vm.Profile == Classic {
-		out.makeClassic(i > 0 || vm.Empty)
-	}
-	return out
-}
 
 // network is that of the n-th NIC.
 func (vm VM) network(n int) string { return vm.Networks[min(n, len(vm.Networks)-1)] }
@@ -223,4 +200,123 @@ func (vm VM) product() *productSection {
 	}
 	p.Info = "The product"
 	return &p
+}
+
+func (vm VM) hardware(disks int) hardwareSection {
+	h := hardwareSection{
+		Info:   "Virtual hardware",
+		System: settings{"Virtual Hardware Family", 0, vm.Name, vm.Hardware},
+		Items:  []item{vm.processors(), vm.memory(), vm.controller(), video(), vmci()},
+		Config: vm.config(),
+	}
+	for i := range disks {
+		h.Items = append(h.Items, vm.disk(i))
+	}
+	for i := range vm.NICs {
+		h.Items = append(h.Items, vm.nic(i))
+	}
+	for i := range h.Items {
+		h.Items[i].InstanceID = i + 1
+	}
+	return h
+}
+
+// controllerInstance is the InstanceID of the disks' controller: its place
+// among the items, from 1.
+const controllerInstance = "3"
+
+func (vm VM) processors() item {
+	n := strconv.Itoa(vm.Cores)
+	return item{
+		Type: typeProcessor, ElementName: n + " virtual CPU(s)", Description: "Number of virtual CPUs",
+		AllocationUnits: "hertz * 10^6", Quantity: n,
+	}
+}
+
+func (vm VM) memory() item {
+	n := strconv.FormatInt(vm.Memory/mebibyte, 10)
+	return item{
+		Type: typeMemory, ElementName: n + " MB of memory", Description: "Memory size",
+		AllocationUnits: "byte * 2^20", Quantity: n,
+	}
+}
+
+func (vm VM) controller() item {
+	it := item{Type: typeOtherStorage, SubType: vm.Controller.subType(), Address: "0"}
+	switch vm.Controller {
+	case AHCI:
+		it.ElementName, it.Description = "SATA controller 0", "SATA controller"
+	case NVMe:
+		it.ElementName, it.Description = "NVMe controller 0", "NVMe controller"
+	default:
+		it.Type, it.ElementName, it.Description = typeSCSI, "SCSI controller 0", "SCSI controller"
+	}
+	return it
+}
+
+func video() item {
+	return item{
+		Type: typeGraphics, Required: "false", AutomaticAllocation: "false", ElementName: "Video card",
+		Config: configs("enable3DSupport", "false", "videoRamSizeInKB", "4096"),
+	}
+}
+
+func vmci() item {
+	return item{
+		Type: typeOther, Required: "false", AutomaticAllocation: "false", ElementName: "VMCI device", SubType: "vmware.vmci",
+		Config: configs("allowUnrestrictedCommunication", "false"),
+	}
+}
+
+func (vm VM) disk(n int) item {
+	return item{
+		Type: typeDisk, ElementName: fmt.Sprintf("Hard disk %d", n+1), HostResource: "ovf:/disk/" + diskID(n),
+		Parent: controllerInstance, AddressOnParent: strconv.Itoa(vm.Controller.unit(n)),
+		Config: configs("backing.writeThrough", "false"),
+	}
+}
+
+func (vm VM) nic(n int) item {
+	name := vm.network(n)
+	return item{
+		Type: typeEthernet, SubType: "VmxNet3", ElementName: fmt.Sprintf("Ethernet %d", n+1),
+		Description: fmt.Sprintf("VMXNET3 on %s", name), Connection: name,
+		AutomaticAllocation: "true", AddressOnParent: strconv.Itoa(7 + n), // where VMware's own descriptors begin
+		Config: configs("connectable.allowGuestControl", "true", "wakeOnLanEnabled", "true"),
+	}
+}
+
+// config is what meta-vmware's descriptors ask for.
+func (vm VM) config() []config {
+	kv := []string{
+		"cpuHotAddEnabled", "false",
+		"cpuHotRemoveEnabled", "false",
+		"firmware", vm.Firmware,
+		"memoryHotAddEnabled", "false",
+		"nestedHVEnabled", "false",
+		"powerOpInfo.powerOffType", "soft",
+		"powerOpInfo.resetType", "soft",
+		"powerOpInfo.standbyAction", "checkpoint",
+		"powerOpInfo.suspendType", "hard",
+		"tools.afterPowerOn", "true",
+		"tools.afterResume", "true",
+		"tools.beforeGuestShutdown", "true",
+		"tools.beforeGuestStandby", "true",
+		"tools.syncTimeWithHost", "false",
+		"tools.toolsUpgradePolicy", "manual",
+		"virtualICH7MPresent", "false",
+		"virtualSMCPresent", "false",
+	}
+	if vm.Firmware == "efi" { // our loaders are not signed
+		kv = append([]string{"bootOptions.efiSecureBootEnabled", "false"}, kv...)
+	}
+	return configs(kv...)
+}
+
+func configs(kv ...string) []config {
+	var cs []config
+	for i := 0; i < len(kv); i += 2 {
+		cs = append(cs, config{"false", kv[i], kv[i+1]})
+	}
+	return cs
 }

@@ -18,7 +18,6 @@ import (
 // machines are cases that a descriptor must get right.
 func machines() map[string]VM {
 	ms := map[string]VM{"default": {}, "full": full(), "old": {Hardware: "vmx-07 vmx-08", Guest: "otherGuest64", NICs: 10}}
-	ms["classic"] = classic(120 << 30)
 	for _, c := range []Controller{PVSCSI, LSILogic, LSISAS, AHCI, NVMe} {
 		ms[string(c)] = VM{Controller: c, NICs: 1, DataDisks: make([]int64, 14)}
 		for i := range ms[string(c)].DataDisks {

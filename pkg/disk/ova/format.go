@@ -41,18 +41,16 @@ const (
 	typeOther        = 1
 	typeProcessor    = 3
 	typeMemory       = 4
-	typeIDE          = 5
 	typeSCSI         = 6
 	typeEthernet     = 10
-	typeCD           = 15
 	typeDisk         = 17
 	typeOtherStorage = 20 // SATA and NVMe
 	typeGraphics     = 24
 )
 
-// tarHeader is the block in front of a member, whose user and group are owner.
-func tarHeader(name string, size, mtime int64, owner int) ([]byte, error) {
-	h := tar.Header{Typeflag: tar.TypeReg, Name: name, Size: size, Mode: 0o644, Uid: owner, Gid: owner, Format: tar.FormatUSTAR}
+// tarHeader is the block in front of a member.
+func tarHeader(name string, size, mtime int64) ([]byte, error) {
+	h := tar.Header{Typeflag: tar.TypeReg, Name: name, Size: size, Mode: 0o644, Format: tar.FormatUSTAR}
 	h.ModTime = unixTime(mtime)
 	if size > maxUstar {
 		h.Format = tar.FormatGNU
@@ -65,8 +63,8 @@ func tarHeader(name string, size, mtime int64, owner int) ([]byte, error) {
 }
 
 // manifestLine has blanks where VMware's products want them, and nowhere else.
-func manifestLine(w io.Writer, algorithm, name string, sum []byte) {
-	fmt.Fprintf(w, "%s(%s)= %x\n", algorithm, name, sum)
+func manifestLine(w io.Writer, name string, sum []byte) {
+	fmt.Fprintf(w, "SHA256(%s)= %x\n", name, sum)
 }
 
 func roundUp(n, to int64) int64 { return (n + to - 1) / to * to }

@@ -3,8 +3,8 @@
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
 // Package ova writes a disk as a virtual appliance for VMware: an archive of an
-// OVF 1.x descriptor, a manifest of sums, the disk as a streamOptimized VMDK and, if
-// asked for, an ISO in the CD-ROM drive. It also checks such archives. Signed manifests, appliances of several
+// OVF 1.x descriptor, a manifest of SHA-256 sums and the disk as a streamOptimized
+// VMDK. It also checks such archives. Signed manifests, appliances of several
 // machines and properties that a guest reads are left out.
 package ova
 
@@ -103,10 +103,7 @@ func (a *archive) descriptorName() string { return a.name + descriptorEnding }
 func (a *archive) plan(size int64) error {
 	for i, n := range append([]int64{size}, a.vm.DataDisks...) {
 		a.disks = append(a.disks, Disk{File: fmt.Sprintf("%s-disk%d.vmdk", a.name, i+1), Size: math.MaxInt64, Capacity: n})
-		a.sums = append(a.sums, make([]byte, a.newHash().Size()))
-	}
-	if err := a.planDisc(); err != nil {
-		return err
+		a.sums = append(a.sums, make([]byte, sha256.Size))
 	}
 	text, err := Descriptor(a.vm, a.disks)
 	if err != nil {
@@ -122,27 +119,12 @@ func (a *archive) plan(size int64) error {
 // sumText is the manifest.
 func (a *archive) sumText(descriptor []byte) []byte {
 	var b bytes.Buffer
-	sum := a.newHash()
-	sum.Write(descriptor)
-	manifestLine(&b, a.vm.algorithm(), a.descriptorName(), sum.Sum(nil))
+	sum := sha256.Sum256(descriptor)
+	manifestLine(&b, a.descriptorName(), sum[:])
 	for i, d := range a.disks {
-		manifestLine(&b, a.vm.algorithm(), d.File, a.sums[i])
-	}
-	if d := a.vm.CDROM; d != nil {
-		manifestLine(&b, a.vm.algorithm(), d.Name, a.sums[len(a.disks)])
+		manifestLine(&b, d.File, a.sums[i])
 	}
 	return b.Bytes()
-}
-
-func (a *archive) newHash() hash.Hash { return newHash(a.vm.algorithm()) }
-
-// header is the block in front of a member.
-func (a *archive) header(name string, size int64) ([]byte, error) {
-	owner := 0
-	if a.vm.Profile == Classic {
-		owner = nobody
-	}
-	return tarHeader(name, size, a.o.Time, owner)
 }
 
 // begin begins the i-th disk.
@@ -152,7 +134,7 @@ func (a *archive) begin(i int) error {
 		o = dataDisk(o, i)
 	}
 	o.Name = d.File
-	a.file, a.sum = io.NewOffsetWriter(a.w, a.at+block), a.newHash()
+	a.file, a.sum = io.NewOffsetWriter(a.w, a.at+block), sha256.New()
 	var err error
 	if a.Sink, err = vmdk.NewStream(io.MultiWriter(a.file, a.sum), d.Capacity, o); err != nil {
 		return fmt.Errorf("write %s: %w", d.File, err)
@@ -170,18 +152,13 @@ func (a *archive) end(i int) error {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", d.File, err)
 	}
-	return a.member(i, d.File, d.Size)
-}
-
-// member writes the header of a member whose content has been written.
-func (a *archive) member(i int, name string, size int64) error {
-	h, err := a.header(name, size)
+	h, err := tarHeader(d.File, d.Size, a.o.Time)
 	if err != nil {
 		return err
 	}
 	a.sums[i] = a.sum.Sum(nil)
 	err = a.writeAt(h, a.at)
-	a.at += block + roundUp(size, block)
+	a.at += block + roundUp(d.Size, block)
 	return err
 }
 
@@ -196,9 +173,6 @@ func (a *archive) End() error {
 		if err := a.end(i); err != nil {
 			return err
 		}
-	}
-	if err := a.disc(); err != nil {
-		return err
 	}
 	if err := a.writeAt(make([]byte, endBlocks), a.at); err != nil {
 		return err
@@ -229,7 +203,7 @@ func (a *archive) front() error {
 		name string
 		data []byte
 	}{{a.descriptorName(), text}, {a.name + manifestEnding, a.sumText(text)}} {
-		h, err := a.header(m.name, int64(len(m.data)))
+		h, err := tarHeader(m.name, int64(len(m.data)), a.o.Time)
 		if err != nil {
 			return err
 		}

@@ -271,7 +271,7 @@ func TestLargeMember(t *testing.T) {
 		size   int64
 		format tar.Format
 	}{{maxUstar, tar.FormatUSTAR}, {maxUstar + 1, tar.FormatGNU}, {1 << 40, tar.FormatGNU}} {
-		b, err := tarHeader("a-disk1.vmdk", c.size, 1, 0)
+		b, err := tarHeader("a-disk1.vmdk", c.size, 1)
 		if err != nil || len(b) != block {
 			t.Fatalf("%d bytes: header of %d, %v", c.size, len(b), err)
 		}

@@ -7,7 +7,6 @@ package ova
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
 	"regexp"
 	"strings"
@@ -38,26 +37,7 @@ type VM struct {
 
 	EULA       string // accepted by whoever deploys it; "" for none
 	Annotation string // notes of the machine
-
-	CDROM    *Disc   // in the drive; nil for no drive
-	Empty    bool    // there is nothing on the first disk
-	Manifest string  // sha256 or sha1; "" means sha256
-	Profile  Profile // "" means the form of this package
 }
-
-// Disc is an ISO 9660 image, a file of the archive.
-type Disc struct {
-	Name    string // of the file; as in Options.Name, some characters become underscores
-	Size    int64  // bytes
-	Content io.ReaderAt
-}
-
-// Profile is a form of the descriptor.
-type Profile string
-
-// Classic is the form of meta-vmware's appliances, and their machine where VM
-// does not say another: see classic.go.
-const Classic Profile = "classic"
 
 // Controller is what the disks are attached to.
 type Controller string
@@ -79,7 +59,6 @@ const (
 	maxMemory   = 24 << 40
 	memoryUnit  = 4 << 20
 	maxCapacity = 62 << 40
-	maxDisc     = 1 << 40
 	mebibyte    = 1 << 20
 	maxText     = 256 << 10 // of EULA or annotation
 	maxLine     = 255
@@ -98,9 +77,6 @@ func (vm VM) complete(name string) VM {
 		if *s == "" {
 			*s = to
 		}
-	}
-	if vm.Profile == Classic {
-		vm = vm.classic()
 	}
 	set(&vm.Name, vm.Product)
 	set(&vm.Name, name)
@@ -124,7 +100,7 @@ func (vm VM) complete(name string) VM {
 // there is a disk.
 func (vm VM) Check() error {
 	vm = vm.complete("")
-	return errors.Join(vm.checkTexts(), vm.checkHardware(), vm.checkDisks(), vm.checkForm())
+	return errors.Join(vm.checkTexts(), vm.checkHardware(), vm.checkDisks())
 }
 
 func (vm VM) checkTexts() error {
@@ -206,31 +182,6 @@ func (vm VM) checkDisks() error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-func (vm VM) checkForm() error {
-	var errs []error
-	if vm.Profile != "" && vm.Profile != Classic {
-		errs = append(errs, fmt.Errorf("profile %q is not classic", vm.Profile))
-	}
-	if vm.algorithm() == "" {
-		errs = append(errs, fmt.Errorf("manifest %q is neither sha256 nor sha1", vm.Manifest))
-	}
-	if d := vm.CDROM; d != nil && (d.Size < 1 || d.Size > maxDisc || d.Name == "") {
-		errs = append(errs, fmt.Errorf("disc %q of %d bytes: no name, or not 1 byte to 1 TiB", d.Name, d.Size))
-	}
-	return errors.Join(errs...)
-}
-
-// algorithm is the name in the manifest, "" for an unknown one.
-func (vm VM) algorithm() string {
-	switch vm.Manifest {
-	case "", "sha256":
-		return "SHA256"
-	case "sha1":
-		return "SHA1"
-	}
-	return ""
 }
 
 // subType is the controller's rasd:ResourceSubType, "" for an unknown one.

@@ -76,12 +76,15 @@ func (u *unpacker) member(h *tar.Header, off int64, s *sparseFile) error {
 		return u.whiteout(h, dir, base)
 	}
 	if rel != "" {
-		if rel, err = u.place(dir, base, h.ModTime.UnixNano()); err != nil {
+		if dir, err = u.parent(dir, h); err != nil {
 			return err
+		}
+		if rel = join(dir, base); len(rel) > maxPath {
+			return fmt.Errorf("name too long: %d bytes", len(rel))
 		}
 	}
 	if h.Typeflag == tar.TypeLink {
-		return u.link(h.Linkname, rel)
+		return u.link(h, rel)
 	}
 	n, err := newInode(h)
 	if err != nil {
@@ -89,20 +92,6 @@ func (u *unpacker) member(h *tar.Header, off int64, s *sparseFile) error {
 	}
 	n.layer, n.off, n.sparse = u.layer, off, s
 	return u.put(rel, n)
-}
-
-// place is the real path of a name in a directory of the layer, which is made
-// with that time, in nanoseconds since 1970, when it is absent.
-func (u *unpacker) place(dir, base string, mtime int64) (string, error) {
-	dir, err := u.parent(dir, mtime)
-	if err != nil {
-		return "", err
-	}
-	rel := join(dir, base)
-	if len(rel) > maxPath {
-		return "", fmt.Errorf("name too long: %d bytes", len(rel))
-	}
-	return rel, nil
 }
 
 // split is the directory and the last component of a path.
@@ -155,17 +144,17 @@ func (u *unpacker) remove(f *member) error {
 
 // link makes another name for an earlier member of the layer, or for a file of
 // the layers below.
-func (u *unpacker) link(to, rel string) error {
-	target, err := memberPath(to)
+func (u *unpacker) link(h *tar.Header, rel string) error {
+	target, err := memberPath(h.Linkname)
 	if err != nil {
-		return fmt.Errorf("hard link to %.200q: %w", to, err)
+		return fmt.Errorf("hard link to %.200q: %w", h.Linkname, err)
 	}
 	real, n := u.target(target)
 	switch {
 	case n == nil:
-		return fmt.Errorf("hard link to %q: no such file", to)
+		return fmt.Errorf("hard link to %q: no such file", h.Linkname)
 	case n.kind() == Dir || real == rel:
-		return fmt.Errorf("hard link to %q: the target cannot be linked", to)
+		return fmt.Errorf("hard link to %q: the target cannot be linked", h.Linkname)
 	case n.kind() == Char || n.kind() == Block:
 		c := *n // a device is its number, however many nodes it has
 		n = &c
@@ -191,14 +180,14 @@ func (u *unpacker) target(rel string) (string, *inode) {
 }
 
 // parent is the real path of a directory of the layer, which is made when it
-// is absent and then has that time, in nanoseconds since 1970.
-func (u *unpacker) parent(dir string, mtime int64) (string, error) {
+// is absent. The member h gives a made directory its time.
+func (u *unpacker) parent(dir string, h *tar.Header) (string, error) {
 	if u.cached && u.lastDir == dir {
 		return u.lastRel, nil
 	}
 	rel, err := u.resolve(dir)
 	if errors.Is(err, errNoDir) {
-		rel, err = u.makeDirs(dir, mtime)
+		rel, err = u.makeDirs(dir, h.ModTime.UnixNano())
 	}
 	if err != nil {
 		return "", fmt.Errorf("directory %q: %w", dir, err)

@@ -23,10 +23,6 @@ type Layer struct {
 	// Plain is an archive of a root file system: it has no whiteouts, whatever
 	// names look like them.
 	Plain bool
-	// Members, unless nil, goes over what is in Tar, which then is an archive of
-	// another kind: entries as in a Tree, in any order, and where in Tar the
-	// content of a file is. Such an archive has no whiteouts.
-	Members func(each func(e *Entry, off int64) error) error
 	// Note, unless nil, is told of what is valid but hardly meant: a directory in
 	// place of a link to one.
 	Note func(text string)
@@ -74,13 +70,7 @@ type merger struct {
 func (m *merger) add(index int32, l Layer) error {
 	u := newUnpacker(m, index)
 	u.plain = l.Plain
-	var err error
-	if l.Members != nil {
-		err = l.Members(u.entry)
-	} else {
-		err = eachMember(l.Tar, l.Size, u.member)
-	}
-	if err != nil {
+	if err := eachMember(l.Tar, l.Size, u.member); err != nil {
 		return err
 	}
 	files, err := u.finish()

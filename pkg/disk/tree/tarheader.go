@@ -60,8 +60,8 @@ func newInode(h *tar.Header) (*inode, error) {
 		n.size = h.Size
 	case Symlink:
 		n.link, n.mode = h.Linkname, Symlink|0o777 // links have no mode of their own
-		if err := checkTarget(n.link); err != nil {
-			return nil, err
+		if n.link == "" || len(n.link) > maxPath || strings.ContainsRune(n.link, 0) {
+			return nil, fmt.Errorf("a symbolic link to %.100q", n.link)
 		}
 	case Char, Block:
 		if !fits(h.Devmajor) || !fits(h.Devminor) {
@@ -109,13 +109,22 @@ func memberType(flag byte) (uint32, error) {
 // and of the ownership tables of storages, and none that Linux allows on no
 // file of that kind.
 func memberXattrs(records map[string]string, kind uint32) ([]Xattr, error) {
-	var all []Xattr
+	var out []Xattr
 	for _, k := range slices.Sorted(maps.Keys(records)) {
-		if name, ok := strings.CutPrefix(k, paxXattr); ok {
-			all = append(all, Xattr{Name: name, Value: []byte(records[k])})
+		name, ok := strings.CutPrefix(k, paxXattr)
+		if !ok || !keptXattr(name, kind) {
+			continue
 		}
+		value := []byte(records[k])
+		if name == capability {
+			var err error
+			if value, err = capabilityV2(value); err != nil {
+				return nil, err
+			}
+		}
+		out = append(out, Xattr{Name: name, Value: value})
 	}
-	return keptXattrs(all, kind)
+	return out, nil
 }
 
 func keptXattr(name string, kind uint32) bool {
