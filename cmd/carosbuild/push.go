@@ -163,7 +163,7 @@ func pushCommand(a *app) *cobra.Command {
 				return err
 			}
 			return a.transfer(cmd, args[0], compression, func(ctx context.Context, s *layer.Store, r layer.Registry, image string, o layer.PushOptions) error {
-				h, err := s.Push(ctx, r, image, args[1], o)
+				h, err := r.Push(ctx, s, image, args[1], o)
 				if err == nil {
 					_, err = fmt.Fprintf(a.stdout, "%s@%s\n", strings.TrimPrefix(args[1], "docker://"), h)
 				}
@@ -204,7 +204,7 @@ func exportCommand(a *app) *cobra.Command {
 				return usagef("--to %q: want oci:DIR[:TAG] or docker-archive:FILE[:NAME]", to)
 			}
 			return a.transfer(cmd, args[0], compression, func(ctx context.Context, s *layer.Store, r layer.Registry, image string, o layer.PushOptions) error {
-				return s.Export(ctx, r, image, to, o)
+				return layer.Export(ctx, s, image, to, r.Transfer, o)
 			})
 		},
 	}

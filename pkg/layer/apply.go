@@ -11,8 +11,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
 // Apply makes a layer of an uncompressed tar stream. The stream may come from
@@ -23,8 +21,8 @@ import (
 // tables are not set. The stream is kept exactly: WriteTar gives it back.
 //
 // Want is the stream's expected digest; the zero hash accepts any.
-func (s *Store) Apply(ctx context.Context, parent string, tar io.Reader, want v1.Hash) (Layer, error) {
-	if want != (v1.Hash{}) {
+func (s *Store) Apply(ctx context.Context, parent string, tar io.Reader, want Digest) (Layer, error) {
+	if want != (Digest{}) {
 		if id := ChainID(parent, want); s.whole(id) {
 			l, _ := s.Layer(id)
 			return l, nil
@@ -37,7 +35,7 @@ func (s *Store) Apply(ctx context.Context, parent string, tar io.Reader, want v1
 	return l, nil
 }
 
-func (s *Store) apply(ctx context.Context, parent string, tar io.Reader, want v1.Hash) (Layer, error) {
+func (s *Store) apply(ctx context.Context, parent string, tar io.Reader, want Digest) (Layer, error) {
 	low, err := s.lowers(parent)
 	if err != nil {
 		return Layer{}, err
@@ -63,7 +61,7 @@ func (s *Store) apply(ctx context.Context, parent string, tar io.Reader, want v1
 		root: root, aside: filepath.Join(dir, "aside"),
 		scratch: s.wip.scratchFile, low: low, prefix: s.ovl.prefix, ids: ids, limits: s.limit,
 	})
-	if err == nil && want != (v1.Hash{}) && res.DiffID != want {
+	if err == nil && want != (Digest{}) && res.DiffID != want {
 		err = fmt.Errorf("its digest is %s, not %s", res.DiffID, want)
 	}
 	if err != nil {

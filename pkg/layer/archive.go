@@ -20,6 +20,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/therootcompany/xz"
+
+	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
 // openArchive opens an archive of docker save, compressed or not: by name, by the
@@ -83,7 +85,7 @@ func archiveLabel(d tarball.Descriptor) string {
 	if len(d.RepoTags) == 0 {
 		return "one without a name"
 	}
-	return oneLine(d.RepoTags[0])
+	return terminal.Excerpt(d.RepoTags[0])
 }
 
 func archiveLabels(m tarball.Manifest) []string {
@@ -118,7 +120,10 @@ func archiveImage(open tarball.Opener, d tarball.Descriptor) (v1.Image, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &limitedBody{io.MultiReader(bytes.NewReader(head.Bytes()), rc), rc}, nil
+		return struct {
+			io.Reader
+			io.Closer
+		}{io.MultiReader(bytes.NewReader(head.Bytes()), rc), rc}, nil
 	}, nil)
 }
 

@@ -167,3 +167,10 @@ func compress(w io.Writer, c Compression, jobs int, write func(io.Writer) error)
 	}
 	return errors.Join(write(z), z.Close())
 }
+
+type counter int64
+
+func (c *counter) Write(p []byte) (int, error) {
+	*c += counter(len(p))
+	return len(p), nil
+}

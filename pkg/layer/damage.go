@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -113,7 +112,7 @@ func (s *Store) alsoDamaged(ctx context.Context, chain []Layer, err error) error
 		if slices.ContainsFunc(found, func(d *DamageError) bool { return d.Layer == l.ID }) {
 			continue
 		}
-		if e := s.WriteTar(l, &contextWriter{ctx, io.Discard}); len(Damages(e)) > 0 {
+		if e := s.WriteTar(l, writerFunc(func([]byte) error { return ctx.Err() })); len(Damages(e)) > 0 {
 			err = errors.Join(err, e)
 		}
 	}

@@ -326,13 +326,14 @@ func TestRetryAfter(t *testing.T) {
 		})
 		var mu sync.Mutex
 		var said []string
-		r := Registry{Deadlines: quick(), retry: quickRetry(), Events: func(e TransferEvent) {
+		r := Registry{Deadlines: quick(), retry: quickRetry()}
+		r.Events = func(e TransferEvent) {
 			mu.Lock()
 			defer mu.Unlock()
 			if e.Kind == "wait" {
 				said = append(said, e.Text)
 			}
-		}}
+		}
 		start := time.Now()
 		_, err := r.Resolve(t.Context(), host+"/x:1", "amd64")
 		took := time.Since(start)

@@ -15,7 +15,6 @@ import (
 	"strings"
 	"time"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/beneath"
@@ -68,7 +67,7 @@ type unixIDs struct{ uid, gid uint32 }
 
 // diffResult describes the stream.
 type diffResult struct {
-	DiffID  v1.Hash
+	DiffID  Digest
 	Size    int64 // bytes
 	Entries int
 	UIDs    []uint32 // owners, ascending

@@ -7,10 +7,7 @@ package layer
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"fmt"
-	"os"
-	"path/filepath"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
@@ -20,16 +17,16 @@ import (
 // else is fetched, and of one in the local store neither a namespace nor an
 // opened store is needed.
 func (r Registry) Environment(ctx context.Context, ref, arch string) ([]string, error) {
-	f, err := r.find(ctx, ref, arch)
+	f, err := r.Find(ctx, ref, arch)
 	if err != nil {
 		return nil, fmt.Errorf("find %s: %w", ref, err)
 	}
 	var config []byte
 	switch {
-	case f.id != "":
-		config, err = r.storedConfig(f.id)
-	case f.image != nil:
-		config, err = f.image.RawConfigFile()
+	case f.StoredID != "":
+		config, err = r.Store.ImageConfig(f.StoredID)
+	case f.Image != nil:
+		config, err = f.Image.RawConfigFile()
 	default: // scratch
 		return nil, nil
 	}
@@ -41,25 +38,4 @@ func (r Registry) Environment(ctx context.Context, ref, arch string) ([]string, 
 		return nil, fmt.Errorf("read the configuration of %s: %w", ref, err)
 	}
 	return cfg.Config.Env, nil
-}
-
-// storedConfig reads the configuration of an image in the store: a file named
-// after its digest, which is the image's id.
-func (r Registry) storedConfig(id string) ([]byte, error) {
-	p := r.Store
-	if p.GraphRoot == "" {
-		var err error
-		if p, err = PodmanPaths(r.env, r.UID); err != nil {
-			return nil, err
-		}
-	}
-	name := "=" + base64.StdEncoding.EncodeToString([]byte("sha256:"+id))
-	b, err := os.ReadFile(filepath.Join(p.GraphRoot, "overlay-images", id, name))
-	if err != nil {
-		return nil, err
-	}
-	if h, _, err := v1.SHA256(bytes.NewReader(b)); err != nil || h.Hex != id {
-		return nil, fmt.Errorf("its digest is %s: %w", h, ErrDamaged)
-	}
-	return b, nil
 }

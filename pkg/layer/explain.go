@@ -20,6 +20,8 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	dockerref "go.podman.io/image/v5/docker/reference"
+
+	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
 // AccessError is a registry that could not be used: what was tried there and what
@@ -58,9 +60,9 @@ func Remedies(err error) []string {
 	return out
 }
 
-// explain says what an error of a registry or of the way to it means. Other
+// Explain says what an error of a registry or of the way to it means. Other
 // errors are as they were.
-func (s *session) explain(ctx context.Context, err error) error {
+func (s *session) Explain(ctx context.Context, err error) error {
 	var a *AccessError
 	var page *pageError
 	var round *redirectError
@@ -74,7 +76,7 @@ func (s *session) explain(ctx context.Context, err error) error {
 	case errors.As(err, &round):
 		return s.access(err, round.Error(), s.elsewhere())
 	case errors.As(err, &busy):
-		return s.access(err, oneLine(busy.Error()), "try again later, or log in, which often raises the limit: podman login "+dockerref.Domain(s.at.at))
+		return s.access(err, terminal.Excerpt(busy.Error()), "try again later, or log in, which often raises the limit: podman login "+dockerref.Domain(s.at.at))
 	case errors.As(err, &t) && !isCertificate(err): // this machine is asked both ways, and answers to HTTP that it wants TLS
 		return s.explainStatus(ctx, err, t)
 	}
@@ -111,20 +113,20 @@ func (s *session) explainNetwork(err error) error {
 		return s.access(err, host+" has a certificate of an authority that this machine does not know", fmt.Sprintf(
 			"put the authority's certificate, if you trust it, into %s", filepath.Join(s.conf.configDir(), "certs.d", host, "ca.crt")))
 	case errors.As(err, &verify):
-		return s.access(err, fmt.Sprintf("the certificate of %s is not valid: %s", host, oneLine(verify.Err.Error())), s.elsewhere())
+		return s.access(err, fmt.Sprintf("the certificate of %s is not valid: %s", host, terminal.Excerpt(verify.Err.Error())), s.elsewhere())
 	case errors.As(err, &dns):
-		return s.access(err, fmt.Sprintf("the name of %s cannot be resolved: %s", dns.Name, oneLine(dns.Err)), s.elsewhere())
+		return s.access(err, fmt.Sprintf("the name of %s cannot be resolved: %s", dns.Name, terminal.Excerpt(dns.Err)), s.elsewhere())
 	case errors.As(err, &op) && op.Op == "dial":
-		return s.access(err, fmt.Sprintf("%s cannot be reached: %s", host, oneLine(rootCause(op).Error())), s.elsewhere())
+		return s.access(err, fmt.Sprintf("%s cannot be reached: %s", host, terminal.Excerpt(rootCause(op).Error())), s.elsewhere())
 	case errors.As(err, &op) && op.Op == "remote error":
-		return s.access(err, fmt.Sprintf("%s ends the TLS connection: %s", host, oneLine(op.Err.Error())), fmt.Sprintf(
+		return s.access(err, fmt.Sprintf("%s ends the TLS connection: %s", host, terminal.Excerpt(op.Err.Error())), fmt.Sprintf(
 			"if it wants a certificate of yours, put it with its key into %s, as client.cert and client.key", filepath.Join(s.conf.configDir(), "certs.d", host)))
 	case errors.As(err, &slow):
 		return s.access(err, slow.Error(), s.elsewhere())
 	case cutOff(err):
-		return s.access(err, fmt.Sprintf("the connection to %s broke: %s", host, oneLine(rootCause(err).Error())), "")
+		return s.access(err, fmt.Sprintf("the connection to %s broke: %s", host, terminal.Excerpt(rootCause(err).Error())), "")
 	case IsNetwork(err):
-		return s.access(err, fmt.Sprintf("%s: %s", host, oneLine(rootCause(err).Error())), "")
+		return s.access(err, fmt.Sprintf("%s: %s", host, terminal.Excerpt(rootCause(err).Error())), "")
 	}
 	return err
 }

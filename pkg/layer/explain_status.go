@@ -18,13 +18,15 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	dockerref "go.podman.io/image/v5/docker/reference"
+
+	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
 // explainStatus is about what a registry refuses.
 func (s *session) explainStatus(ctx context.Context, err error, t *transport.Error) error {
 	said := fmt.Sprintf("%d %s", t.StatusCode, http.StatusText(t.StatusCode))
 	for _, d := range t.Errors {
-		said += ", " + oneLine(string(d.Code)+": "+d.Message)
+		said += ", " + terminal.Excerpt(string(d.Code)+": "+d.Message)
 	}
 	host, method := s.guard.host, ""
 	if t.Request != nil {
@@ -51,7 +53,7 @@ func (s *session) explainStatus(ctx context.Context, err error, t *transport.Err
 	if t.StatusCode >= 500 {
 		return s.access(err, fmt.Sprintf("%s answers %s, whatever is tried", host, said), "")
 	}
-	return s.access(err, fmt.Sprintf("%s answers %s to %s %s", host, said, method, oneLine(t.Request.URL.Path)), s.elsewhere())
+	return s.access(err, fmt.Sprintf("%s answers %s to %s %s", host, said, method, terminal.Excerpt(t.Request.URL.Path)), s.elsewhere())
 }
 
 // missing is about an image that is not there, and what there is.
@@ -83,7 +85,7 @@ func (s *session) tags(ctx context.Context) string {
 	asked := s.ref.Identifier()
 	slices.SortStableFunc(page.Tags, func(a, b string) int { return common(b, asked) - common(a, asked) })
 	const most = 8
-	shown := oneLine(strings.Join(page.Tags[:min(len(page.Tags), most)], ", "))
+	shown := terminal.Excerpt(strings.Join(page.Tags[:min(len(page.Tags), most)], ", "))
 	if len(page.Tags) > most {
 		shown += " and more"
 	}
@@ -111,12 +113,12 @@ func (s *session) denied(err error, said string) error {
 	}
 	who := "the login"
 	if s.auth.Username != "" {
-		who = "the login of " + oneLine(s.auth.Username)
+		who = "the login of " + terminal.Excerpt(s.auth.Username)
 	}
 	return s.access(err, fmt.Sprintf("%s refuses %s for %s (%s)", host, who, s.at.at.Name(), said), fmt.Sprintf("the login is from %s: %s renews it", s.from, login))
 }
 
-// explainLayer is explain for a layer.
+// explainLayer is Explain for a layer.
 func (s *session) explainLayer(ctx context.Context, err error, d v1.Descriptor) error {
 	var t *transport.Error
 	if errors.As(err, &t) && t.StatusCode == http.StatusNotFound {
@@ -125,5 +127,5 @@ func (s *session) explainLayer(ctx context.Context, err error, d v1.Descriptor) 
 	if err != nil && errors.Is(err, io.ErrUnexpectedEOF) {
 		return s.access(err, fmt.Sprintf("%s ends it before its %d bytes, again and again", s.guard.host, d.Size), "")
 	}
-	return s.explain(ctx, err)
+	return s.Explain(ctx, err)
 }

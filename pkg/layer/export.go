@@ -5,7 +5,6 @@
 package layer
 
 import (
-	"archive/tar"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -15,41 +14,40 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// Export writes an image to oci:DIR[:TAG], an OCI image layout that may hold
-// others already, or to docker-archive:FILE[:NAME], which "docker load" and
+// Export writes an image of a store to oci:DIR[:TAG], an OCI image layout that may
+// hold others already, or to docker-archive:FILE[:NAME], which "docker load" and
 // "podman load" read. In a layout layers are compressed, in an archive not.
-func (s *Store) Export(ctx context.Context, r Registry, image, dst string, o PushOptions) error {
-	err := s.export(ctx, r, image, dst, o)
+func Export(ctx context.Context, from Images, image, dst string, t Transfer, o PushOptions) error {
+	err := export(ctx, from, image, dst, t, o)
 	if err != nil {
 		return fmt.Errorf("export %s to %s: %w", image, dst, err)
 	}
 	return nil
 }
 
-func (s *Store) export(ctx context.Context, r Registry, image, dst string, o PushOptions) error {
+func export(ctx context.Context, from Images, image, dst string, t Transfer, o PushOptions) error {
 	p, err := parseReference(dst)
 	if err != nil {
 		return err
 	}
-	i, err := s.mustImage(image)
+	i, err := from.Stored(image)
 	if err != nil {
 		return err
 	}
 	switch p.kind {
 	case kindLayout:
-		img, err := s.image(ctx, i, o.Cache, o.compression(), r)
+		img, err := i.Compress(ctx, t, o)
 		if err != nil {
 			return err
 		}
 		return exportLayout(ctx, img, p.path, p.name)
 	case kindArchive:
-		return s.exportArchive(ctx, i, p.path, p.name)
+		return i.writeArchive(ctx, p.path, p.name)
 	}
 	return errors.New("the target is neither oci:DIR nor docker-archive:FILE")
 }
@@ -118,7 +116,7 @@ func exportBlob(ctx context.Context, dir string, h v1.Hash, open func() (io.Read
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(f, &progressReader{ctx: ctx, r: rc, report: func(int64) {}})
+	_, err = io.Copy(f, ProgressReader(ctx, rc, 0, func(int64) {}))
 	return finishFresh(f, path, 0o644, err)
 }
 
@@ -172,80 +170,4 @@ func exportFile(path string, data []byte) error {
 	}
 	_, err = f.Write(data)
 	return finishFresh(f, path, 0o644, err)
-}
-
-// exportArchive writes the format of docker save, with names and times that
-// depend on the image only.
-func (s *Store) exportArchive(ctx context.Context, i Image, path, n string) error {
-	_, config, err := s.Config(i)
-	if err != nil {
-		return err
-	}
-	chain, err := s.Chain(i.Top)
-	if err != nil {
-		return err
-	}
-	entry := struct {
-		Config   string
-		RepoTags []string
-		Layers   []string
-	}{Config: i.ID + ".json", RepoTags: i.Names, Layers: []string{}}
-	if n != "" {
-		if entry.RepoTags, err = fullNames([]string{n}); err != nil {
-			return err
-		}
-	}
-	prefix := "." + filepath.Base(path) + ".new-"
-	sweepFresh(filepath.Dir(path), prefix)
-	f, err := freshFile(filepath.Dir(path), prefix)
-	if err != nil {
-		return err
-	}
-	w := tar.NewWriter(f)
-	write := func(name string, data []byte) error {
-		err := w.WriteHeader(archiveHeader(name, int64(len(data))))
-		if err == nil {
-			_, err = w.Write(data)
-		}
-		return err
-	}
-	err = write(entry.Config, config)
-	written := map[string]bool{}
-	for _, l := range chain {
-		name := l.DiffID.Hex + ".tar"
-		entry.Layers = append(entry.Layers, name)
-		if err != nil || written[name] {
-			continue
-		}
-		written[name] = true
-		err = s.archiveLayer(ctx, w, name, l)
-	}
-	err = s.alsoDamaged(ctx, chain, err)
-	if err == nil {
-		var doc []byte
-		if doc, err = json.Marshal([]any{entry}); err == nil {
-			err = write("manifest.json", doc)
-		}
-	}
-	if err == nil {
-		err = w.Close()
-	}
-	return finishFresh(f, path, 0o644, err)
-}
-
-func (s *Store) archiveLayer(ctx context.Context, w *tar.Writer, name string, l Layer) error {
-	if l.Size < 0 {
-		var err error
-		if l.Size, err = s.measure(l); err != nil {
-			return err
-		}
-	}
-	if err := w.WriteHeader(archiveHeader(name, l.Size)); err != nil {
-		return err
-	}
-	return s.WriteTar(l, &contextWriter{ctx, w})
-}
-
-func archiveHeader(name string, size int64) *tar.Header {
-	return &tar.Header{Typeflag: tar.TypeReg, Name: name, Size: size, Mode: 0o644, ModTime: time.Unix(0, 0), Format: tar.FormatPAX}
 }

@@ -18,42 +18,6 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// fetch copies a compressed layer into a file without a name.
-func (r Registry) fetch(ctx context.Context, f found, d v1.Descriptor, diffID v1.Hash, scratch func() (*os.File, error)) (*os.File, error) {
-	ev := TransferEvent{Kind: "pull", Name: f.pinned, Digest: d.Digest.String(), Total: d.Size}
-	progress := func(n int64) { ev.Done = n; r.event(ev) }
-	file, err := scratch()
-	if err != nil {
-		return nil, err
-	}
-	if f.session == nil || d.Data != nil {
-		err = copyLayer(ctx, file, f.image, d, diffID, progress)
-	} else {
-		dl := &download{file: file, desc: d, report: progress}
-		err = f.session.explainLayer(ctx, dl.run(ctx, f.session), d)
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("layer %s: %w", d.Digest, err), file.Close())
-	}
-	progress(d.Size)
-	return file, nil
-}
-
-// copyLayer copies a layer out of a file.
-func copyLayer(ctx context.Context, file *os.File, img v1.Image, d v1.Descriptor, diffID v1.Hash, progress func(int64)) error {
-	l, err := img.LayerByDiffID(diffID)
-	if err != nil {
-		return err
-	}
-	rc, err := l.Compressed()
-	if err != nil {
-		return err
-	}
-	defer rc.Close()
-	_, err = io.Copy(file, &progressReader{ctx: ctx, r: newVerifier(rc, d.Digest, d.Size), report: progress})
-	return err
-}
-
 // download is a layer on its way. What has arrived is kept when a connection
 // ends, and the rest asked for.
 type download struct {
@@ -63,6 +27,12 @@ type download struct {
 
 	sum hash.Hash // of the file
 	n   int64     // its length
+}
+
+// Download implements oci.Remote.
+func (s *session) Download(ctx context.Context, file *os.File, d v1.Descriptor, report func(int64)) error {
+	dl := &download{file: file, desc: d, report: report}
+	return s.explainLayer(ctx, dl.run(ctx, s), d)
 }
 
 func (dl *download) run(ctx context.Context, s *session) error {
@@ -115,7 +85,7 @@ func (dl *download) try(ctx context.Context, s *session) error {
 	if _, err := dl.file.Seek(dl.n, io.SeekStart); err != nil {
 		return err
 	}
-	in := &progressReader{ctx: ctx, r: io.LimitReader(rc, dl.desc.Size-dl.n+1), report: dl.report, n: dl.n, last: dl.n}
+	in := ProgressReader(ctx, io.LimitReader(rc, dl.desc.Size-dl.n+1), dl.n, dl.report)
 	n, err := io.Copy(io.MultiWriter(dl.file, dl.sum), in)
 	dl.n += n
 	switch got := hex.EncodeToString(dl.sum.Sum(nil)); {
@@ -129,25 +99,4 @@ func (dl *download) try(ctx context.Context, s *session) error {
 		return fmt.Errorf("it has the digest sha256:%s: %w", got, errDigest)
 	}
 	return nil
-}
-
-// progressReader tells about each MiB and ends with its context.
-type progressReader struct {
-	ctx     context.Context
-	r       io.Reader
-	report  func(int64)
-	n, last int64
-}
-
-func (p *progressReader) Read(b []byte) (int, error) {
-	if err := p.ctx.Err(); err != nil {
-		return 0, err
-	}
-	n, err := p.r.Read(b)
-	p.n += int64(n)
-	if p.n-p.last >= 1<<20 {
-		p.last = p.n
-		p.report(p.n)
-	}
-	return n, err
 }

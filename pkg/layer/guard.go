@@ -178,13 +178,6 @@ func (g *guard) headByGet(req *http.Request, layer bool) (*http.Response, error)
 	return res, nil
 }
 
-type limitedBody struct {
-	io.Reader
-	c io.Closer
-}
-
-func (l *limitedBody) Close() error { return l.c.Close() }
-
 // plainError is a host that would be spoken to without TLS.
 type plainError struct{ host string }
 

@@ -5,6 +5,8 @@
 package layer
 
 import (
+	"bytes"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -54,4 +56,36 @@ func (c *ImageConfig) AddHistory(by string, at time.Time, empty bool) {
 func NewImageConfig(arch string) ImageConfig {
 	p := platformOf(arch)
 	return ImageConfig{v1.ConfigFile{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant}}
+}
+
+// ParseImageConfig reads the configuration of an image.
+func ParseImageConfig(doc []byte) (ImageConfig, error) {
+	c, err := v1.ParseConfigFile(bytes.NewReader(doc))
+	if err != nil {
+		return ImageConfig{}, err
+	}
+	return ImageConfig{*c}, nil
+}
+
+// SetLayers says which layers the image has, the lowest first.
+func (c *ImageConfig) SetLayers(diffIDs []v1.Hash) {
+	c.RootFS = v1.RootFS{Type: "layers", DiffIDs: diffIDs}
+}
+
+// CheckHistory refuses a history that describes more or fewer layers than
+// there are, which podman and registries take as damage. None is fine.
+func (c ImageConfig) CheckHistory() error {
+	if len(c.History) == 0 {
+		return nil
+	}
+	n := 0
+	for _, h := range c.History {
+		if !h.EmptyLayer {
+			n++
+		}
+	}
+	if n != len(c.RootFS.DiffIDs) {
+		return fmt.Errorf("the history has %d layers, the image %d", n, len(c.RootFS.DiffIDs))
+	}
+	return nil
 }

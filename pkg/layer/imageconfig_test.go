@@ -18,7 +18,7 @@ func TestAddHistory(t *testing.T) {
 	c.AddHistory("ENV", time.Unix(1, 0), true)
 	c.AddHistory("RUN", time.Unix(2, 0), false)
 	c.RootFS.DiffIDs = make([]v1.Hash, 3)
-	if err := checkHistory(c.ConfigFile); err != nil || len(c.History) != 4 {
+	if err := c.CheckHistory(); err != nil || len(c.History) != 4 {
 		t.Errorf("%v: %+v", err, c.History)
 	}
 }

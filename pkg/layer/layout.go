@@ -17,6 +17,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
 const (
@@ -50,7 +52,7 @@ func openLayout(dir, tag, digest string, p v1.Platform) (v1.Image, error) {
 		if label == "" {
 			label = d.Digest.String()
 		}
-		tags = append(tags, oneLine(label))
+		tags = append(tags, terminal.Excerpt(label))
 		if tag != "" && d.Annotations[refName] != tag || digest != "" && d.Digest.String() != digest && !d.MediaType.IsIndex() {
 			continue
 		}

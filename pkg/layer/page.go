@@ -12,9 +12,10 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"unicode"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+
+	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
 // notJSON is the error for an answer that cannot be read: of what is asked before
@@ -50,7 +51,7 @@ func checkPage(first *http.Request, res *http.Response) error {
 	res.Body.Close()
 	shown := *res.Request.URL
 	shown.RawQuery, shown.User = "", nil // which may hold secrets
-	return &pageError{oneLine(shown.String()), pageTitle(string(head))}
+	return &pageError{terminal.Excerpt(shown.String()), pageTitle(string(head))}
 }
 
 // checkDocument refuses a manifest that is none.
@@ -68,7 +69,7 @@ func checkDocument(doc []byte) error {
 	if strings.HasPrefix(text, "<") {
 		return &pageError{"its manifest", pageTitle(text)}
 	}
-	return fmt.Errorf("its manifest is no JSON object: %q", oneLine(text[:min(len(text), 60)]))
+	return fmt.Errorf("its manifest is no JSON object: %q", terminal.Excerpt(text[:min(len(text), 60)]))
 }
 
 func pageTitle(page string) string {
@@ -77,26 +78,7 @@ func pageTitle(page string) string {
 	if !ok {
 		return ""
 	}
-	return oneLine(title)
-}
-
-// oneLine is foreign text as it may stand in a message.
-func oneLine(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsSpace(r) {
-			return ' '
-		}
-		if !unicode.IsPrint(r) {
-			return '\uFFFD'
-		}
-		return r
-	}, s)
-	s = strings.Join(strings.Fields(s), " ")
-	const most = 200
-	if r := []rune(s); len(r) > most {
-		return string(r[:most]) + "..."
-	}
-	return s
+	return terminal.Excerpt(title)
 }
 
 // reason is why something failed, without addresses, which may be signed.
@@ -109,5 +91,5 @@ func reason(err error) string {
 	if errors.As(err, &u) {
 		err = u.Err
 	}
-	return oneLine(err.Error())
+	return terminal.Excerpt(err.Error())
 }

@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
 // platformOf is the platform of a Go or Debian architecture name, which may have
@@ -167,7 +169,7 @@ func platformName(p v1.Platform) string {
 	if p.Variant != "" {
 		s += "/" + p.Variant
 	}
-	return oneLine(s)
+	return terminal.Excerpt(s)
 }
 
 // having lists the platforms that there are.

@@ -261,7 +261,7 @@ func TestInnerExport(t *testing.T) {
 	s := openStoreAt(t, dir)
 	o := PushOptions{Cache: BlobCache{filepath.Join(dir, "cache")}}
 	for _, dst := range []string{"oci:" + filepath.Join(dir, "ours") + ":x", "docker-archive:" + filepath.Join(dir, "ours.tar") + ":other:2"} {
-		if err := s.Export(t.Context(), Registry{}, "carosbuild/sample:1", dst, o); err != nil {
+		if err := Export(t.Context(), s, "carosbuild/sample:1", dst, Transfer{}, o); err != nil {
 			t.Error(err)
 		}
 	}

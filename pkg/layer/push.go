@@ -22,34 +22,21 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// PushOptions say how an image leaves the store.
-type PushOptions struct {
-	Cache       BlobCache
-	Compression Compression // "" is Gzip, which everything reads
-}
-
-func (o PushOptions) compression() Compression {
-	if o.Compression == "" {
-		return Gzip
-	}
-	return o.Compression
-}
-
-// Push uploads an image (a name or id of the store) to a registry and returns
+// Push uploads an image of a store, named or by its id, to a registry and returns
 // the digest of its manifest. Layers and config are uploaded first, then the
 // manifest, under the tag: a tag never names an image with missing parts, and
 // a push that was interrupted is completed by the next. What the registry has
 // is not uploaded again.
-func (s *Store) Push(ctx context.Context, r Registry, image, dst string, o PushOptions) (v1.Hash, error) {
-	h, err := s.push(ctx, r, image, dst, o)
+func (r Registry) Push(ctx context.Context, from Images, image, dst string, o PushOptions) (v1.Hash, error) {
+	h, err := r.push(ctx, from, image, dst, o)
 	if err != nil {
 		return v1.Hash{}, fmt.Errorf("push %s to %s: %w", image, dst, err)
 	}
 	return h, nil
 }
 
-func (s *Store) push(ctx context.Context, r Registry, image, dst string, o PushOptions) (v1.Hash, error) {
-	i, err := s.mustImage(image)
+func (r Registry) push(ctx context.Context, from Images, image, dst string, o PushOptions) (v1.Hash, error) {
+	i, err := from.Stored(image)
 	if err != nil {
 		return v1.Hash{}, err
 	}
@@ -66,7 +53,7 @@ func (s *Store) push(ctx context.Context, r Registry, image, dst string, o PushO
 	if err != nil {
 		return v1.Hash{}, err
 	}
-	return remoteEnd.push(ctx, dst, func() (v1.Image, error) { return s.image(ctx, i, o.Cache, o.compression(), r) })
+	return remoteEnd.push(ctx, dst, func() (v1.Image, error) { return i.Compress(ctx, r.Transfer, o) })
 }
 
 // push uploads the image that prepare makes.
@@ -78,7 +65,7 @@ func (s *session) push(ctx context.Context, dst string, prepare func() (v1.Image
 	// Who cannot be reached, or is not let in, is to know before all is compressed.
 	there, err := s.head(tag)
 	if err = s.notJSON(err); err != nil {
-		return v1.Hash{}, s.explain(ctx, err)
+		return v1.Hash{}, s.Explain(ctx, err)
 	}
 	img, err := prepare()
 	if err != nil {
@@ -89,13 +76,13 @@ func (s *session) push(ctx context.Context, dst string, prepare func() (v1.Image
 		return v1.Hash{}, err
 	}
 	if there == h {
-		s.r.event(TransferEvent{Kind: "push", Name: dst, Digest: h.String(), Done: -1})
+		s.r.Tell(TransferEvent{Kind: "push", Name: dst, Digest: h.String(), Done: -1})
 		return h, nil
 	}
 	if ctx.Err() != nil {
 		return v1.Hash{}, ctx.Err()
 	}
-	return h, s.explain(ctx, s.write(ctx, tag, img, dst))
+	return h, s.Explain(ctx, s.write(ctx, tag, img, dst))
 }
 
 // head is the digest of what a tag names, or none. A registry need not answer
@@ -131,7 +118,7 @@ func (s *session) write(ctx context.Context, tag name.Tag, img v1.Image, dst str
 		return err
 	}
 	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(s.r.jobs())
+	g.SetLimit(s.r.Parallel())
 	for _, l := range append(layers, config) {
 		g.Go(func() error {
 			counted, err := s.counted(gctx, l, dst)
@@ -184,25 +171,20 @@ func (s *session) counted(ctx context.Context, l v1.Layer, dst string) (*counted
 	}
 	size, err := l.Size()
 	c := &countedLayer{Layer: l, report: func(n int64) {
-		s.r.event(TransferEvent{Kind: "push", Name: dst, Digest: h.String(), Done: min(n, size), Total: size})
+		s.r.Tell(TransferEvent{Kind: "push", Name: dst, Digest: h.String(), Done: min(n, size), Total: size})
 	}}
 	c.open = func() (io.ReadCloser, error) {
 		rc, err := l.Compressed()
 		if err != nil {
 			return nil, err
 		}
-		return &limitedBody{&progressReader{ctx: ctx, r: rc, report: c.report}, rc}, nil
+		return struct {
+			io.Reader
+			io.Closer
+		}{ProgressReader(ctx, rc, 0, c.report), rc}, nil
 	}
 	return c, err
 }
 
 // Compressed implements v1.Layer.
 func (l *countedLayer) Compressed() (io.ReadCloser, error) { return l.open() }
-
-func (s *Store) mustImage(n string) (Image, error) {
-	i, ok, err := s.ImageByName(strings.TrimPrefix(n, "containers-storage:"))
-	if err == nil && !ok {
-		err = fmt.Errorf("image %s: %w", n, ErrUnknown)
-	}
-	return i, err
-}

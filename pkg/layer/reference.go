@@ -88,3 +88,9 @@ func IsLocal(ref string) bool {
 	r, err := parseReference(ref)
 	return err == nil && r.kind != kindRegistry
 }
+
+// IsStored reports whether a reference names an image of the local store.
+func IsStored(ref string) bool {
+	r, err := parseReference(ref)
+	return err == nil && r.kind == kindStore
+}

@@ -6,6 +6,7 @@ package layer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -13,7 +14,6 @@ import (
 	"strings"
 	"time"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
@@ -21,34 +21,18 @@ import (
 // settings and has no credentials.
 type Registry struct {
 	Env       func(string) string // where settings and credentials are looked for, as podman and docker do
-	UID       int                 // account of the local store, where Store is not given
-	Store     Paths               // the local store; the zero value means PodmanPaths
+	UID       int                 // account whose settings and credentials these are
+	Store     LocalStore          // the local store; nil: there is none
 	Insecure  []string            // hosts, with port, that may be spoken to without TLS; this machine always may
 	Transport http.RoundTripper   // nil: one with the system's certificates
-	Events    func(TransferEvent) // nil: none; called concurrently
-	Jobs      int                 // transfers at a time; 0 means 4
 	UserAgent string
 	Deadlines Deadlines
 	Scratch   string // directory in which a compressed archive is unpacked; "" means the system's
 
+	Transfer
+
 	retry remote.Backoff // the zero value means the usual one
 	root  string         // of the files that belong to the system, "" but in tests
-}
-
-// TransferEvent tells how a transfer goes on.
-type TransferEvent struct {
-	Kind   string // "pull", "push", "compress" or "export"; "note" and "wait" have Text alone
-	Name   string // image; of "wait" the registry
-	Text   string // for a person
-	Digest string // of the layer
-	Done   int64  // bytes so far; -1 when there was nothing to do
-	Total  int64  // bytes
-}
-
-func (r Registry) event(e TransferEvent) {
-	if r.Events != nil {
-		r.Events(e)
-	}
 }
 
 func (r Registry) env(key string) string {
@@ -58,67 +42,74 @@ func (r Registry) env(key string) string {
 	return r.Env(key)
 }
 
-func (r Registry) jobs() int {
-	if r.Jobs > 0 {
-		return r.Jobs
-	}
-	return 4
-}
-
 // Resolve looks a reference up and pins it: the result names the same image
 // forever, for a registry with the digest of the manifest for arch, which is
 // a Go or Debian name ("" for this machine's).
 func (r Registry) Resolve(ctx context.Context, ref, arch string) (string, error) {
-	f, err := r.find(ctx, ref, arch)
+	f, err := r.Find(ctx, ref, arch)
 	if err != nil {
 		return "", fmt.Errorf("resolve %s: %w", ref, err)
 	}
-	return f.pinned, nil
+	return f.Ref, nil
 }
 
-// found is an image somewhere.
-type found struct {
-	pinned  string
-	image   v1.Image // nil for scratch and for the local store
-	archive string   // the file, of a docker archive
-	id      string   // of an image in the local store
-	session *session // nil but for a registry
-}
-
-// explain is session.explain, if the image is of a registry.
-func (f found) explain(ctx context.Context, err error) error {
-	if f.session == nil {
-		return err
+// OpenTars opens the layers of an image: of a registry, an OCI layout or a
+// docker archive, named by any reference for which oci.IsStored is false. What the
+// cache does not have is fetched and decompressed, once; nothing that fails
+// the check against its digest is used.
+func (r Registry) OpenTars(ctx context.Context, ref, arch string, cache TarCache) (*Tars, error) {
+	t, err := r.openTars(ctx, ref, arch, cache)
+	if err != nil {
+		return nil, fmt.Errorf("open image %s: %w", ref, err)
 	}
-	return f.session.explain(ctx, err)
+	return t, nil
 }
 
-func (r Registry) find(ctx context.Context, ref, arch string) (found, error) {
+func (r Registry) openTars(ctx context.Context, ref, arch string, cache TarCache) (*Tars, error) {
+	if IsStored(ref) {
+		return nil, errors.New("it is in the local store, which is opened as a whole")
+	}
+	src, err := r.Find(ctx, ref, arch)
+	if err != nil {
+		return nil, err
+	}
+	return src.OpenTars(ctx, cache)
+}
+
+// LocalStore tells what images are in the store of this machine, which need not
+// be open.
+type LocalStore interface {
+	// ImageID is the id of an image, which is named or has that id.
+	ImageID(name string) (string, error)
+	// ImageConfig is the configuration of the image with an id.
+	ImageConfig(id string) ([]byte, error)
+}
+
+// Find looks a reference up. Whether the parts of the image fit together,
+// oci.Source.Check tells.
+func (r Registry) Find(ctx context.Context, ref, arch string) (Source, error) {
+	src, err := r.find(ctx, ref, arch)
+	src.Transfer = r.Transfer
+	return src, err
+}
+
+func (r Registry) find(ctx context.Context, ref, arch string) (Source, error) {
 	p, err := parseReference(ref)
 	if err != nil {
-		return found{}, err
+		return Source{}, err
 	}
 	platform := platformOf(arch)
 	switch p.kind {
 	case kindScratch:
-		return found{pinned: "scratch"}, nil
-	case kindLayout:
-		img, err := openLayout(p.path, p.name, p.digest, platform)
-		if err != nil {
-			return found{}, err
-		}
-		h, err := img.Digest()
-		return found{pinned: "oci:" + p.path + "@" + h.String(), image: img}, err
-	case kindArchive:
-		img, err := openArchive(p.path, p.name, p.digest, platform, r.Scratch)
-		if err != nil {
-			return found{}, err
-		}
-		h, err := img.ConfigName()
-		return found{pinned: "docker-archive:" + p.path + "@" + h.String(), image: img, archive: p.path}, err
+		return Source{Ref: "scratch"}, nil
+	case kindLayout, kindArchive:
+		return FindFile(p, platform, r.Scratch)
 	case kindStore:
-		id, err := r.local(p.name)
-		return found{pinned: "containers-storage:@" + id, id: id}, err
+		if r.Store == nil {
+			return Source{}, errors.New("there is no local store")
+		}
+		id, err := r.Store.ImageID(p.name)
+		return Source{Ref: "containers-storage:@" + id, StoredID: id}, err
 	}
 	return r.findRemote(ctx, p.name, platform)
 }

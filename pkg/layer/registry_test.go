@@ -96,7 +96,7 @@ func TestInnerPush(t *testing.T) {
 	s := openStoreAt(t, dir)
 	buildSample(t, s)
 	o := PushOptions{Cache: BlobCache{filepath.Join(dir, "cache")}}
-	h, err := s.Push(t.Context(), Registry{}, "carosbuild/sample:1", host+"/caros/sample:1", o)
+	h, err := Registry{}.Push(t.Context(), s, "carosbuild/sample:1", host+"/caros/sample:1", o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +108,7 @@ func TestInnerPush(t *testing.T) {
 		}
 		return http.DefaultTransport.RoundTrip(r)
 	})
-	if again, err := s.Push(t.Context(), Registry{Transport: counting}, "carosbuild/sample:1", host+"/caros/sample:1", o); err != nil || again != h || sent.Load() != 0 {
+	if again, err := (Registry{Transport: counting}).Push(t.Context(), s, "carosbuild/sample:1", host+"/caros/sample:1", o); err != nil || again != h || sent.Load() != 0 {
 		t.Errorf("second push: %v %v, %d requests that change something", again, err, sent.Load())
 	}
 	// A damaged blob in the cache is noticed and made again.
@@ -121,14 +121,14 @@ func TestInnerPush(t *testing.T) {
 		t.Fatal("no blob in the cache")
 	}
 	flipByte(t, o.Cache.blobFile(d.Digest))
-	if _, err := s.Push(t.Context(), Registry{}, "carosbuild/sample:1", host+"/caros/elsewhere:1", o); err != nil {
+	if _, err := (Registry{}).Push(t.Context(), s, "carosbuild/sample:1", host+"/caros/elsewhere:1", o); err != nil {
 		t.Error("push with a damaged blob in the cache:", err)
 	}
 	if _, err := os.Stat(filepath.Join(o.Cache.Dir, "quarantine", d.Digest.Hex)); err != nil {
 		t.Error("the damaged blob:", err)
 	}
 	o.Compression = Zstd
-	if _, err := s.Push(t.Context(), Registry{}, "carosbuild/sample:1", host+"/caros/sample:zstd", o); err != nil {
+	if _, err := (Registry{}).Push(t.Context(), s, "carosbuild/sample:1", host+"/caros/sample:zstd", o); err != nil {
 		t.Error(err)
 	}
 }

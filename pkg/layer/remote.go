@@ -57,14 +57,14 @@ func (r Registry) connect(ctx context.Context, conf settings, at source) (*sessi
 	limits := r.Deadlines.withDefaults()
 	next := r.Transport
 	if next == nil {
-		next = &network{settings: conf, registry: host, insecure: at.insecure, limits: limits, jobs: r.jobs()}
+		next = &network{settings: conf, registry: host, insecure: at.insecure, limits: limits, jobs: r.Parallel()}
 	}
 	s.guard = &guard{host: host, limits: limits, next: next, plain: func(h string) bool {
 		return h == host && at.insecure || r.plain(h) || conf.insecureHost(h)
 	}}
 	s.rt = &retrier{r: r, host: host, next: s.guard}
 	s.opts = []remote.Option{
-		remote.WithContext(ctx), remote.WithAuth(authn.FromConfig(s.auth)), remote.WithJobs(r.jobs()),
+		remote.WithContext(ctx), remote.WithAuth(authn.FromConfig(s.auth)), remote.WithJobs(r.Parallel()),
 		remote.WithTransport(s.rt), remote.WithUserAgent(r.UserAgent),
 		// The library's own attempts would multiply those of the retrier.
 		remote.WithRetryBackoff(remote.Backoff{Steps: 1}), remote.WithRetryStatusCodes(),
@@ -74,46 +74,46 @@ func (r Registry) connect(ctx context.Context, conf settings, at source) (*sessi
 
 // findRemote looks an image up in the places that its name may mean. The pinned
 // reference has the name that was asked for, wherever the image is fetched from.
-func (r Registry) findRemote(ctx context.Context, n string, platform v1.Platform) (found, error) {
+func (r Registry) findRemote(ctx context.Context, n string, platform v1.Platform) (Source, error) {
 	conf, err := r.settings()
 	if err != nil {
-		return found{}, err
+		return Source{}, err
 	}
 	places, err := conf.sources(n)
 	if err != nil {
-		return found{}, err
+		return Source{}, err
 	}
 	var errs []error
 	for i, at := range places {
 		s, err := r.connect(ctx, conf, at)
 		if err != nil {
-			return found{}, err
+			return Source{}, err
 		}
 		img, err := s.find(platform)
 		if err == nil {
 			return s.found(img)
 		}
-		if err = s.explain(ctx, err); ctx.Err() != nil {
-			return found{}, err
+		if err = s.Explain(ctx, err); ctx.Err() != nil {
+			return Source{}, err
 		}
 		errs = append(errs, err)
 		if i+1 < len(places) {
-			r.event(TransferEvent{Kind: "note", Name: n, Text: fmt.Sprintf("%s; trying %s", err, places[i+1].at)})
+			r.Tell(TransferEvent{Kind: "note", Name: n, Text: fmt.Sprintf("%s; trying %s", err, places[i+1].at)})
 		}
 	}
-	return found{}, errors.Join(errs...)
+	return Source{}, errors.Join(errs...)
 }
 
-func (s *session) found(img v1.Image) (found, error) {
+func (s *session) found(img v1.Image) (Source, error) {
 	h, err := img.Digest()
 	if err != nil {
-		return found{}, err
+		return Source{}, err
 	}
 	asked, err := name.ParseReference(s.at.name.String())
 	if err != nil {
-		return found{}, err
+		return Source{}, err
 	}
-	return found{pinned: asked.Context().Name() + "@" + h.String(), image: img, session: s}, nil
+	return Source{Ref: asked.Context().Name() + "@" + h.String(), Image: img, Remote: s}, nil
 }
 
 // find opens the image for a platform.

@@ -198,7 +198,7 @@ func (r Registry) waiting(host, why string, wait time.Duration) {
 	if wait < unit {
 		unit = 100 * time.Millisecond
 	}
-	r.event(TransferEvent{Kind: "wait", Name: host, Text: fmt.Sprintf("%s: %s; trying again in %s", host, why, wait.Round(unit))})
+	r.Tell(TransferEvent{Kind: "wait", Name: host, Text: fmt.Sprintf("%s: %s; trying again in %s", host, why, wait.Round(unit))})
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

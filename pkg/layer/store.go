@@ -15,7 +15,6 @@ import (
 	"strings"
 	"sync"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/opencontainers/go-digest"
 	"go.podman.io/storage"
 	"go.podman.io/storage/types"
@@ -55,7 +54,7 @@ type Store struct {
 type Layer struct {
 	ID     string // 64 hexadecimal digits, podman's chain id
 	Parent string // ID of the layer below, "" for none
-	DiffID v1.Hash
+	DiffID Digest
 	Size   int64 // bytes of its uncompressed tar
 }
 
@@ -127,7 +126,7 @@ func (s *Store) remember(l *storage.Layer) Layer {
 		return k
 	}
 	k := Layer{ID: l.ID, Parent: l.Parent, Size: l.UncompressedSize}
-	if h, err := v1.NewHash(l.UncompressedDigest.String()); err == nil {
+	if h, err := ParseDigest(l.UncompressedDigest.String()); err == nil {
 		k.DiffID = h
 	}
 	s.known[l.ID] = k
@@ -162,7 +161,7 @@ func (s *Store) Chain(id string) ([]Layer, error) {
 
 // ChainID is the id of the layer that diffID makes on parent, the same that
 // podman gives to a pulled layer.
-func ChainID(parent string, diffID v1.Hash) string {
+func ChainID(parent string, diffID Digest) string {
 	if parent == "" {
 		return diffID.Hex
 	}

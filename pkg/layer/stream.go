@@ -28,9 +28,6 @@ import (
 	"github.com/carosio/carosbuild/pkg/beneath"
 )
 
-// ErrDamaged says that stored bytes are not those that were stored.
-var ErrDamaged = errors.New("damaged in the store")
-
 func (s *Store) splitFile(id string) string {
 	return filepath.Join(s.graph, "overlay-layers", id+".tar-split.gz")
 }
@@ -64,15 +61,18 @@ func (s *Store) writeSummed(l Layer, known crcs) error {
 
 // measure is the length in bytes of a layer's tar stream.
 func (s *Store) measure(l Layer) (int64, error) {
-	var n counter
-	err := s.WriteTar(l, &n)
-	return int64(n), err
+	var n int64
+	err := s.WriteTar(l, writerFunc(func(p []byte) error { n += int64(len(p)); return nil }))
+	return n, err
 }
 
-type counter int64
+// writerFunc takes all that is written.
+type writerFunc func(p []byte) error
 
-func (c *counter) Write(p []byte) (int, error) {
-	*c += counter(len(p))
+func (f writerFunc) Write(p []byte) (int, error) {
+	if err := f(p); err != nil {
+		return 0, err
+	}
 	return len(p), nil
 }
 

@@ -45,43 +45,21 @@ func (t *Tars) Close() error {
 	return err
 }
 
-// OpenTars opens the layers of an image: of a registry, an OCI layout or a
-// docker archive, named by any reference for which IsStored is false. What the
+// OpenTars opens the layers of an image that is not in the local store. What the
 // cache does not have is fetched and decompressed, once; nothing that fails
 // the check against its digest is used.
-func (r Registry) OpenTars(ctx context.Context, ref, arch string, cache TarCache) (*Tars, error) {
-	t, err := r.openTars(ctx, ref, arch, cache)
-	if err != nil {
-		return nil, fmt.Errorf("open image %s: %w", ref, err)
-	}
-	return t, nil
-}
-
-// IsStored reports whether a reference names an image of the local store.
-func IsStored(ref string) bool {
-	r, err := parseReference(ref)
-	return err == nil && r.kind == kindStore
-}
-
-func (r Registry) openTars(ctx context.Context, ref, arch string, cache TarCache) (*Tars, error) {
-	if IsStored(ref) {
-		return nil, errors.New("it is in the local store, which is opened as a whole")
-	}
+func (s Source) OpenTars(ctx context.Context, cache TarCache) (*Tars, error) {
 	cache.Limits = cache.Limits.withDefaults()
-	f, err := r.find(ctx, ref, arch)
+	if s.Image == nil {
+		return &Tars{Ref: s.Ref}, nil
+	}
+	src, err := s.tarSource(ctx, cache)
 	if err != nil {
 		return nil, err
 	}
-	if f.image == nil {
-		return &Tars{Ref: f.pinned}, nil
-	}
-	src, err := r.tarSource(ctx, f, cache)
-	if err != nil {
-		return nil, err
-	}
-	t := &Tars{Ref: f.pinned, Config: ImageConfig{*src.config}, Layers: make([]Tar, len(src.config.RootFS.DiffIDs))}
+	t := &Tars{Ref: s.Ref, Config: ImageConfig{*src.config}, Layers: make([]Tar, len(src.config.RootFS.DiffIDs))}
 	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(r.jobs())
+	g.SetLimit(s.Parallel())
 	for i, id := range src.config.RootFS.DiffIDs {
 		g.Go(func() (err error) {
 			t.Layers[i], err = cache.open(gctx, id, func(w io.Writer) error { return src.write(gctx, i, w) })
@@ -105,16 +83,16 @@ type tarSource struct {
 
 // tarSource checks the image first. A docker archive has no manifest: to make
 // one, its layers would have to be compressed.
-func (r Registry) tarSource(ctx context.Context, f found, cache TarCache) (*tarSource, error) {
-	if f.archive != "" {
-		return r.archiveSource(f, cache.Limits)
+func (s Source) tarSource(ctx context.Context, cache TarCache) (*tarSource, error) {
+	if s.Archive != "" {
+		return s.archiveSource(cache.Limits)
 	}
-	m, cfg, err := checkImage(f.image, cache.Limits)
+	c, err := s.Check(ctx, cache.Limits)
 	if err != nil {
-		return nil, f.explain(ctx, err)
+		return nil, err
 	}
-	return &tarSource{cfg, func(ctx context.Context, i int, w io.Writer) error {
-		file, err := r.fetch(ctx, f, m.Layers[i], cfg.RootFS.DiffIDs[i], cache.scratch)
+	return &tarSource{&c.Config.ConfigFile, func(ctx context.Context, i int, w io.Writer) error {
+		file, err := s.Fetch(ctx, c.Layers[i], cache.scratch)
 		if err != nil {
 			return err
 		}
@@ -133,12 +111,12 @@ func (r Registry) tarSource(ctx context.Context, f found, cache TarCache) (*tarS
 
 // archiveSource reads the layers of a docker archive. That they are not larger
 // than it may be is measured against the whole file.
-func (r Registry) archiveSource(f found, limits Limits) (*tarSource, error) {
-	cfg, err := f.image.ConfigFile()
+func (s Source) archiveSource(limits Limits) (*tarSource, error) {
+	cfg, err := s.Image.ConfigFile()
 	if err != nil {
 		return nil, err
 	}
-	st, err := os.Stat(f.archive)
+	st, err := os.Stat(s.Archive)
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +130,7 @@ func (r Registry) archiveSource(f found, limits Limits) (*tarSource, error) {
 	}
 	return &tarSource{cfg, func(ctx context.Context, i int, w io.Writer) error {
 		id := cfg.RootFS.DiffIDs[i]
-		l, err := f.image.LayerByDiffID(id)
+		l, err := s.Image.LayerByDiffID(id)
 		if err != nil {
 			return err
 		}
@@ -160,12 +138,11 @@ func (r Registry) archiveSource(f found, limits Limits) (*tarSource, error) {
 		if err != nil {
 			return err
 		}
-		ev := TransferEvent{Kind: "pull", Name: f.pinned, Digest: id.String(), Total: st.Size()}
-		in := &progressReader{ctx: ctx, report: func(n int64) { ev.Done = min(n, ev.Total); r.event(ev) }}
-		in.r = &bounded{r: rc, in: &counted{n: st.Size()}, limits: limits}
-		n, err := io.Copy(w, in)
+		ev := TransferEvent{Kind: "pull", Name: s.Ref, Digest: id.String(), Total: st.Size()}
+		in := &bounded{r: rc, in: &counted{n: st.Size()}, limits: limits}
+		n, err := io.Copy(w, ProgressReader(ctx, in, 0, func(n int64) { ev.Done = min(n, ev.Total); s.Tell(ev) }))
 		ev.Done, ev.Total = n, n // only now it is known
-		r.event(ev)
+		s.Tell(ev)
 		return errors.Join(err, rc.Close())
 	}}, nil
 }

@@ -15,7 +15,6 @@ import (
 	"hash/crc64"
 	"io"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/vbatts/tar-split/tar/storage"
 )
 
@@ -103,12 +102,12 @@ func (s *splitter) add(e storage.Entry) {
 }
 
 // finish returns the stream's digest and size in bytes.
-func (s *splitter) finish() (v1.Hash, int64, error) {
+func (s *splitter) finish() (Digest, int64, error) {
 	s.flush()
 	if err := s.out.Flush(); err != nil && s.err == nil {
 		s.err = fmt.Errorf("record tar stream: %w", err)
 	}
-	return v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(s.sum.Sum(nil))}, s.size, s.err
+	return Digest{Algorithm: "sha256", Hex: hex.EncodeToString(s.sum.Sum(nil))}, s.size, s.err
 }
 
 // inlineFiles copies a tar-split with some of its file references, given by

@@ -60,7 +60,7 @@ func TestInterruptedPush(t *testing.T) {
 			}
 			return http.DefaultTransport.RoundTrip(r)
 		})
-		_, err := s.Push(ctx, Registry{Transport: cut, retry: quickRetry(), Jobs: 1}, "carosbuild/sample:1", host+"/x:1", o)
+		_, err := Registry{Transport: cut, retry: quickRetry(), Transfer: Transfer{Jobs: 1}}.Push(ctx, s, "carosbuild/sample:1", host+"/x:1", o)
 		cancel()
 		if err == nil {
 			if stop < 8 {
@@ -72,7 +72,7 @@ func TestInterruptedPush(t *testing.T) {
 			t.Errorf("request %d: the tag is there", stop)
 		}
 		if stop%4 == 0 {
-			if _, err := s.Push(t.Context(), Registry{}, "carosbuild/sample:1", host+"/x:1", o); err != nil {
+			if _, err := (Registry{}).Push(t.Context(), s, "carosbuild/sample:1", host+"/x:1", o); err != nil {
 				t.Errorf("request %d: the next push: %v", stop, err)
 			}
 		}
@@ -98,7 +98,7 @@ func TestPushRetries(t *testing.T) {
 				h.ServeHTTP(w, r)
 			})
 		})
-		h, err := s.Push(t.Context(), Registry{retry: quickRetry(), Jobs: 1}, "carosbuild/sample:1", host+"/x:1", PushOptions{Cache: BlobCache{t.TempDir()}})
+		h, err := Registry{retry: quickRetry(), Transfer: Transfer{Jobs: 1}}.Push(t.Context(), s, "carosbuild/sample:1", host+"/x:1", PushOptions{Cache: BlobCache{t.TempDir()}})
 		if err != nil {
 			t.Errorf("%d: %v", status, err)
 		}
@@ -132,7 +132,7 @@ func TestPullFromLiar(t *testing.T) {
 			_, _ = w.Write(body)
 		})
 	})
-	if _, err := s.Push(t.Context(), Registry{}, "carosbuild/sample:1", host+"/x:1", PushOptions{Cache: BlobCache{t.TempDir()}}); err != nil {
+	if _, err := (Registry{}).Push(t.Context(), s, "carosbuild/sample:1", host+"/x:1", PushOptions{Cache: BlobCache{t.TempDir()}}); err != nil {
 		t.Fatal(err)
 	}
 	fresh := openStoreAt(t, filepath.Join(t.TempDir(), "fresh"))
@@ -232,7 +232,7 @@ func TestExportSweeps(t *testing.T) {
 	}
 	o := PushOptions{Cache: BlobCache{filepath.Join(dir, "cache")}}
 	for _, to := range []string{"docker-archive:" + filepath.Join(dir, "x.tar"), "oci:" + filepath.Join(dir, "layout")} {
-		if err := s.Export(t.Context(), Registry{}, "carosbuild/sample:1", to, o); err != nil {
+		if err := Export(t.Context(), s, "carosbuild/sample:1", to, Transfer{}, o); err != nil {
 			t.Error(err)
 		}
 	}

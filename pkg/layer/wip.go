@@ -72,25 +72,6 @@ func (w *wip) exclusive(f func() error) error {
 	return errors.Join(f(), l.Close())
 }
 
-// flock opens or makes a file and locks it until the file is closed or the
-// process ends.
-func flock(path string, how int) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	for {
-		err = unix.Flock(int(f.Fd()), how)
-		if err == nil {
-			return f, nil
-		}
-		if err != unix.EINTR {
-			f.Close()
-			return nil, fmt.Errorf("lock %s: %w", path, err)
-		}
-	}
-}
-
 // sweep takes over the directories of dead processes.
 func (w *wip) sweep() error {
 	dirs, err := os.ReadDir(filepath.Join(w.base, "wip"))
@@ -218,19 +199,6 @@ func (w *wip) mkdir() (string, error) {
 
 // scratchFile opens a file without a name.
 func (w *wip) scratchFile() (*os.File, error) { return scratchIn(w.dir) }
-
-// scratchIn opens a file without a name in a directory.
-func scratchIn(dir string) (*os.File, error) {
-	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
-	if err == nil {
-		return os.NewFile(uintptr(fd), filepath.Join(dir, "scratch")), nil
-	}
-	f, err := os.CreateTemp(dir, "scratch-")
-	if err != nil {
-		return nil, err
-	}
-	return f, os.Remove(f.Name())
-}
 
 func (w *wip) close() error {
 	err := unmountBelow(w.dir) // snapshots that nobody has ended

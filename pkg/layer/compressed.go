@@ -5,9 +5,7 @@
 package layer
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 
@@ -17,8 +15,21 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// storeImage is a stored image with compressed layers out of a blob cache.
-type storeImage struct {
+// PushOptions say how an image leaves a store.
+type PushOptions struct {
+	Cache       BlobCache
+	Compression Compression // "" is Gzip, which everything reads
+}
+
+func (o PushOptions) compression() Compression {
+	if o.Compression == "" {
+		return Gzip
+	}
+	return o.Compression
+}
+
+// compressed is a stored image with compressed layers out of a blob cache.
+type compressed struct {
 	manifest []byte
 	config   []byte
 	layers   map[v1.Hash]*blobLayer
@@ -27,67 +38,48 @@ type storeImage struct {
 // blobLayer is a stored layer and its blob.
 type blobLayer struct {
 	ctx   context.Context
-	store *Store
-	layer Layer
+	layer StoredLayer
 	desc  v1.Descriptor
 	cache BlobCache
 	how   Compression
 	jobs  int
 }
 
-// image makes the compressed form of an image, or finds it in the cache.
-func (s *Store) image(ctx context.Context, i Image, cache BlobCache, c Compression, r Registry) (v1.Image, error) {
-	_, config, err := s.Config(i)
-	if err != nil {
-		return nil, err
-	}
-	chain, err := s.Chain(i.Top)
-	if err != nil {
-		return nil, err
-	}
-	cache.sweep()
-	layers := make([]*blobLayer, len(chain))
+// Compress makes the compressed form of an image, or finds it in the cache. The
+// result is valid as long as ctx.
+func (i Stored) Compress(ctx context.Context, t Transfer, o PushOptions) (v1.Image, error) {
+	o.Cache.sweep()
+	layers := make([]*blobLayer, len(i.Layers))
 	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(r.jobs())
-	for n, l := range chain {
+	g.SetLimit(t.Parallel())
+	for n, l := range i.Layers {
 		g.Go(func() error {
-			layers[n] = &blobLayer{ctx: ctx, store: s, layer: l, cache: cache, how: c, jobs: r.jobs()}
+			layers[n] = &blobLayer{ctx: ctx, layer: l, cache: o.Cache, how: o.compression(), jobs: t.Parallel()}
 			return layers[n].find(gctx, func(done int64) {
-				r.event(TransferEvent{Kind: "compress", Name: firstName(i), Digest: l.DiffID.String(), Done: done, Total: l.Size})
+				t.Tell(TransferEvent{Kind: "compress", Name: i.label(), Digest: l.DiffID.String(), Done: done, Total: l.Size})
 			})
 		})
 	}
 	if err := g.Wait(); err != nil {
-		return nil, s.alsoDamaged(ctx, chain, err)
+		return nil, i.explain(ctx, err)
 	}
-	img := &storeImage{config: config, layers: map[v1.Hash]*blobLayer{}}
-	m := v1.Manifest{SchemaVersion: 2, MediaType: types.OCIManifestSchema1, Layers: []v1.Descriptor{}}
-	h, n, err := v1.SHA256(bytes.NewReader(config))
-	if err != nil {
-		return nil, err
-	}
-	m.Config = v1.Descriptor{MediaType: types.OCIConfigJSON, Digest: h, Size: n}
+	img := &compressed{config: i.Config, layers: map[v1.Hash]*blobLayer{}}
+	var descs []v1.Descriptor
 	for _, l := range layers {
-		m.Layers = append(m.Layers, l.desc)
+		descs = append(descs, l.desc)
 		img.layers[l.desc.Digest] = l
 	}
-	if img.manifest, err = json.Marshal(m); err != nil {
+	var err error
+	if img.manifest, err = Manifest(i.Config, descs); err != nil {
 		return nil, err
 	}
 	return partial.CompressedToImage(img)
 }
 
-func firstName(i Image) string {
-	if len(i.Names) > 0 {
-		return i.Names[0]
-	}
-	return i.ID
-}
-
-func (i *storeImage) RawManifest() ([]byte, error)        { return i.manifest, nil }
-func (i *storeImage) RawConfigFile() ([]byte, error)      { return i.config, nil }
-func (i *storeImage) MediaType() (types.MediaType, error) { return types.OCIManifestSchema1, nil }
-func (i *storeImage) LayerByDigest(h v1.Hash) (partial.CompressedLayer, error) {
+func (i *compressed) RawManifest() ([]byte, error)        { return i.manifest, nil }
+func (i *compressed) RawConfigFile() ([]byte, error)      { return i.config, nil }
+func (i *compressed) MediaType() (types.MediaType, error) { return types.OCIManifestSchema1, nil }
+func (i *compressed) LayerByDigest(h v1.Hash) (partial.CompressedLayer, error) {
 	l, ok := i.layers[h]
 	if !ok {
 		return nil, fmt.Errorf("no layer %s", h)
@@ -103,7 +95,7 @@ func (b *blobLayer) find(ctx context.Context, report func(int64)) error {
 	}
 	var err error
 	b.desc, err = b.cache.put(ctx, b.layer.DiffID, b.how, b.jobs, func(w io.Writer) error {
-		return b.store.WriteTar(b.layer, &progressWriter{w: w, report: report})
+		return b.layer.Write(&progressWriter{w: w, report: report})
 	})
 	if err != nil {
 		return fmt.Errorf("compress layer %s: %w", b.layer.DiffID, err)
