@@ -17,6 +17,8 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/oci"
+	"github.com/carosio/carosbuild/pkg/oci/registry"
 )
 
 // RootFS is where the root file system of a stage is. Tree reads it, with no
@@ -136,10 +138,10 @@ func withDevices(t *tree.Tree, devices []layer.Device, clamp int64) *tree.Tree {
 // alone: of a registry, an OCI layout or a docker archive. It needs no
 // namespace.
 type ImageRoot struct {
-	Registry layer.Registry
+	Registry registry.Client
 	Ref      string
 	Arch     string // "" for this machine's
-	Cache    layer.TarCache
+	Cache    oci.TarCache
 	Note     func(text string) // nil: none
 }
 

@@ -11,6 +11,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"github.com/carosio/carosbuild/pkg/oci"
 )
 
 // Apply makes a layer of an uncompressed tar stream. The stream may come from
@@ -21,8 +23,8 @@ import (
 // tables are not set. The stream is kept exactly: WriteTar gives it back.
 //
 // Want is the stream's expected digest; the zero hash accepts any.
-func (s *Store) Apply(ctx context.Context, parent string, tar io.Reader, want Digest) (Layer, error) {
-	if want != (Digest{}) {
+func (s *Store) Apply(ctx context.Context, parent string, tar io.Reader, want oci.Digest) (Layer, error) {
+	if want != (oci.Digest{}) {
 		if id := ChainID(parent, want); s.whole(id) {
 			l, _ := s.Layer(id)
 			return l, nil
@@ -35,7 +37,7 @@ func (s *Store) Apply(ctx context.Context, parent string, tar io.Reader, want Di
 	return l, nil
 }
 
-func (s *Store) apply(ctx context.Context, parent string, tar io.Reader, want Digest) (Layer, error) {
+func (s *Store) apply(ctx context.Context, parent string, tar io.Reader, want oci.Digest) (Layer, error) {
 	low, err := s.lowers(parent)
 	if err != nil {
 		return Layer{}, err
@@ -61,7 +63,7 @@ func (s *Store) apply(ctx context.Context, parent string, tar io.Reader, want Di
 		root: root, aside: filepath.Join(dir, "aside"),
 		scratch: s.wip.scratchFile, low: low, prefix: s.ovl.prefix, ids: ids, limits: s.limit,
 	})
-	if err == nil && want != (Digest{}) && res.DiffID != want {
+	if err == nil && want != (oci.Digest{}) && res.DiffID != want {
 		err = fmt.Errorf("its digest is %s, not %s", res.DiffID, want)
 	}
 	if err != nil {

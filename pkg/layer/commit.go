@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/freshfile"
 )
 
 // CommitOptions say what a step's layer holds.
@@ -190,7 +192,7 @@ func (s *Store) writeSplit(id string, record *os.File) error {
 	}
 	z := gzip.NewWriter(f)
 	_, err = io.Copy(z, record)
-	return finishFile(f, file, false, errors.Join(err, z.Close()))
+	return freshfile.Rename(f, file, false, errors.Join(err, z.Close()))
 }
 
 // stagingParent is the directory of the store's own that holds dest.

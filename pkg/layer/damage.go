@@ -12,6 +12,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/carosio/carosbuild/pkg/freshfile"
+	"github.com/carosio/carosbuild/pkg/oci"
 )
 
 // A layer whose stored files are not those that were committed is marked:
@@ -35,7 +38,7 @@ func (e *DamageError) Error() string {
 	return fmt.Sprintf("layer %s is damaged in the store: %s %s", short(e.Layer), shown(e.Path), e.What)
 }
 
-func (e *DamageError) Unwrap() error { return ErrDamaged }
+func (e *DamageError) Unwrap() error { return oci.ErrDamaged }
 
 // Damages are all damages that an error tells of.
 func Damages(err error) []*DamageError {
@@ -64,7 +67,7 @@ func (s *Store) MarkDamaged(id, why string) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return fmt.Errorf("mark layer %s as damaged: %w", short(id), err)
 	}
-	if err := writeFile(file, []byte(why+"\n"), true); err != nil {
+	if err := freshfile.Write(file, []byte(why+"\n"), true); err != nil {
 		return fmt.Errorf("mark layer %s as damaged: %w", short(id), err)
 	}
 	return nil

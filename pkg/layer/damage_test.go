@@ -17,6 +17,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/oci"
 )
 
 // layers are three layers on one another: with whiteouts, directories that hide
@@ -156,7 +158,7 @@ func TestDamagedLayerIsMadeAgain(t *testing.T) {
 		}
 		err := s.s.FindDamage(top.ID, "x", "y")
 		found := Damages(err)
-		if len(found) == 0 || found[0].Layer != base.ID || !errors.Is(err, ErrDamaged) || slices.ContainsFunc(found, func(d *DamageError) bool { return d.Layer == top.ID }) {
+		if len(found) == 0 || found[0].Layer != base.ID || !errors.Is(err, oci.ErrDamaged) || slices.ContainsFunc(found, func(d *DamageError) bool { return d.Layer == top.ID }) {
 			t.Errorf("%s: found %v", what, err)
 		}
 		if err := s.s.MarkDamaged(base.ID, err.Error()); err != nil {
@@ -232,7 +234,7 @@ func TestIndexIsRestored(t *testing.T) {
 		}
 	}
 	put(`[{"id":`)
-	if err := restoreIndexes(graph); !errors.Is(err, ErrDamaged) {
+	if err := restoreIndexes(graph); !errors.Is(err, oci.ErrDamaged) {
 		t.Errorf("without a copy: %v", err)
 	}
 	put(`[{"id":"x"}]`)

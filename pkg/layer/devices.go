@@ -17,6 +17,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/carosio/carosbuild/pkg/sealed"
 )
 
 // Device is a device node of an image. A user namespace cannot make one, so
@@ -49,7 +51,7 @@ func (s *Store) Devices(id string) ([]Device, error) {
 	}
 	devices := slices.SortedFunc(maps.Values(t), func(a, b Device) int { return strings.Compare(a.Path, b.Path) })
 	if known < len(chain) {
-		if err := writeSealed(s.devicesFile(id), devices); err != nil {
+		if err := sealed.Write(s.devicesFile(id), devices); err != nil {
 			return nil, fmt.Errorf("note devices of %s: %w", short(id), err)
 		}
 	}
@@ -61,7 +63,7 @@ func (s *Store) Devices(id string) ([]Device, error) {
 func (s *Store) knownDevices(chain []Layer) (deviceTable, int, error) {
 	for n := len(chain); n > 0; n-- {
 		var devices []Device
-		ok, err := readSealed(s.devicesFile(chain[n-1].ID), &devices)
+		ok, err := sealed.Read(s.devicesFile(chain[n-1].ID), &devices)
 		if err != nil {
 			return nil, 0, err
 		}

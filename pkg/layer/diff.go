@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/beneath"
+	"github.com/carosio/carosbuild/pkg/oci"
 )
 
 // Names of image-spec layer.md, "Whiteouts".
@@ -67,7 +68,7 @@ type unixIDs struct{ uid, gid uint32 }
 
 // diffResult describes the stream.
 type diffResult struct {
-	DiffID  Digest
+	DiffID  oci.Digest
 	Size    int64 // bytes
 	Entries int
 	UIDs    []uint32 // owners, ascending

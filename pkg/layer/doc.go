@@ -3,8 +3,9 @@
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
 // Package layer keeps file system layers and images: writable snapshots,
-// commits, a tar applier for hostile tars, a cache of steps, and OCI images
-// that are pulled, pushed and exported.
+// commits, a tar applier for hostile tars, and a cache of steps. Images are
+// taken from a Finder, such as a registry's client, and offered as oci.Stored;
+// where they come from and go to is not known here.
 //
 // Layers and images live in containers/storage (overlay driver), in a store
 // that podman may share. The store keeps records and locks; the contents are

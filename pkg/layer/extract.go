@@ -18,6 +18,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/oci"
 )
 
 // extractOptions say where a tar stream goes.
@@ -28,7 +30,7 @@ type extractOptions struct {
 	low     lowers                   // what the layer stands on
 	prefix  string                   // of overlay's own extended attributes
 	ids     *idMaps                  // nil: owners are not set, for tests without a namespace
-	limits  Limits
+	limits  oci.Limits
 }
 
 // extractor unpacks one tar stream.

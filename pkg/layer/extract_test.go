@@ -19,54 +19,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/oci"
 )
-
-func reg(name, content string) member {
-	return member{tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644, Size: int64(len(content))}, content}
-}
-
-func dir(name string) member {
-	return member{tar.Header{Typeflag: tar.TypeDir, Name: name, Mode: 0o755}, ""}
-}
-
-func sym(name, to string) member {
-	return member{tar.Header{Typeflag: tar.TypeSymlink, Name: name, Linkname: to, Mode: 0o777}, ""}
-}
-
-func hard(name, to string) member {
-	return member{tar.Header{Typeflag: tar.TypeLink, Name: name, Linkname: to}, ""}
-}
-
-func with(m member, f func(*tar.Header)) member {
-	f(&m.Header)
-	return m
-}
-
-type member struct {
-	tar.Header
-	content string
-}
-
-func makeTar(t testing.TB, members ...member) []byte {
-	t.Helper()
-	var buf bytes.Buffer
-	w := tar.NewWriter(&buf)
-	for _, m := range members {
-		if m.ModTime.IsZero() && m.Typeflag != tar.TypeXGlobalHeader {
-			m.ModTime = time.Unix(1700000000, 0)
-		}
-		if err := w.WriteHeader(&m.Header); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.WriteString(w, m.content); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return buf.Bytes()
-}
 
 // unpacked is what extract has made: the files as one line each, and the
 // stream given back.
@@ -85,7 +40,7 @@ func unpack(t testing.TB, stream []byte, low ...string) (lines []string, again [
 	_, record, err = extract(t.Context(), bytes.NewReader(stream), record, extractOptions{
 		root:  root,
 		aside: filepath.Join(base, "aside"), scratch: scratch, low: low, prefix: userOverlay,
-		limits: Limits{LayerBytes: 1 << 30, Inline: 1 << 20}.withDefaults(),
+		limits: oci.Limits{LayerBytes: 1 << 30, Inline: 1 << 20}.WithDefaults(),
 	})
 	defer record.Close()
 	if names, _ := os.ReadDir(filepath.Dir(base)); len(names) != 1 {
@@ -163,7 +118,7 @@ func listing(t testing.TB, root string) []string {
 
 func TestExtract(t *testing.T) {
 	dev := func(name string, typ byte) member {
-		return member{tar.Header{Typeflag: typ, Name: name, Mode: 0o600, Devmajor: 8}, ""}
+		return member{Header: tar.Header{Typeflag: typ, Name: name, Mode: 0o600, Devmajor: 8}}
 	}
 	tests := []struct {
 		name string
@@ -290,7 +245,7 @@ func TestExtract(t *testing.T) {
 			[]string{"-0644 r/f x", "d0555 r"},
 			"",
 		},
-		{"global header", []member{{tar.Header{Typeflag: tar.TypeXGlobalHeader, PAXRecords: map[string]string{"comment": "x"}}, ""}, reg("a", "")}, []string{"-0644 a "}, ""},
+		{"global header", []member{{Header: tar.Header{Typeflag: tar.TypeXGlobalHeader, PAXRecords: map[string]string{"comment": "x"}}}, reg("a", "")}, []string{"-0644 a "}, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -15,14 +15,16 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	"go.podman.io/storage"
+
+	"github.com/carosio/carosbuild/pkg/oci"
 )
 
 // Image is the record of one stored image.
 type Image struct {
-	ID      string   // hexadecimal digits of the config's SHA-256
-	Names   []string // full names with tags, such as localhost/carosbuild/x:base
-	Top     string   // layer, "" for none
-	Digest  Digest   // of the manifest
+	ID      string     // hexadecimal digits of the config's SHA-256
+	Names   []string   // full names with tags, such as localhost/carosbuild/x:base
+	Top     string     // layer, "" for none
+	Digest  oci.Digest // of the manifest
 	Created time.Time
 }
 
@@ -30,11 +32,11 @@ type Image struct {
 // are taken away from other images. The rootfs part of the config is filled in from
 // the layers; its history may have entries for layers only as many as there
 // are layers. An equal image is not stored twice; its id is returned.
-func (s *Store) PutImage(ctx context.Context, names []string, top string, c ImageConfig) (id string, err error) {
+func (s *Store) PutImage(ctx context.Context, names []string, top string, c oci.Config) (id string, err error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
-	names, err = FullNames(names)
+	names, err = oci.FullNames(names)
 	if err != nil {
 		return "", fmt.Errorf("put image: %w", err)
 	}
@@ -42,7 +44,7 @@ func (s *Store) PutImage(ctx context.Context, names []string, top string, c Imag
 	if err != nil {
 		return "", fmt.Errorf("put image: %w", err)
 	}
-	diffIDs := []Digest{}
+	diffIDs := []oci.Digest{}
 	for _, l := range chain {
 		diffIDs = append(diffIDs, l.DiffID)
 	}
@@ -70,11 +72,11 @@ func (s *Store) measuredChain(top string) ([]Layer, error) {
 
 // putImage stores an image with exactly that config.
 func (s *Store) putImage(names []string, top string, config []byte, chain []Layer, created time.Time) (string, error) {
-	var layers []Descriptor
+	var layers []oci.Descriptor
 	for _, l := range chain {
-		layers = append(layers, Plain(l.DiffID, l.Size))
+		layers = append(layers, oci.PlainLayer(l.DiffID, l.Size))
 	}
-	manifest, err := Manifest(config, layers)
+	manifest, err := oci.NewManifest(config, layers)
 	if err != nil {
 		return "", fmt.Errorf("put image: %w", err)
 	}
@@ -122,7 +124,7 @@ func (s *Store) restoreData(id string, data []storage.ImageBigDataOption) error 
 // AddNames gives an image further names, which are taken away from other
 // images.
 func (s *Store) AddNames(id string, names []string) error {
-	names, err := FullNames(names)
+	names, err := oci.FullNames(names)
 	if err == nil {
 		err = s.store.AddNames(id, names)
 	}
@@ -147,7 +149,7 @@ func (s *Store) Images() ([]Image, error) {
 
 func toImage(i *storage.Image) Image {
 	img := Image{ID: i.ID, Names: i.Names, Top: i.TopLayer, Created: i.Created}
-	if h, err := ParseDigest(i.Digest.String()); err == nil {
+	if h, err := oci.ParseDigest(i.Digest.String()); err == nil {
 		img.Digest = h
 	}
 	return img
@@ -156,7 +158,7 @@ func toImage(i *storage.Image) Image {
 // ImageByName looks an image up by one of its names or by its id. A name
 // without a registry means localhost first, then docker.io.
 func (s *Store) ImageByName(n string) (Image, bool, error) {
-	for _, c := range localNames(n) {
+	for _, c := range oci.StoreNames(n) {
 		i, err := s.store.Image(c)
 		if err == nil {
 			return toImage(i), true, nil
@@ -169,27 +171,27 @@ func (s *Store) ImageByName(n string) (Image, bool, error) {
 }
 
 // Config is an image's configuration, also as the bytes that its id digests.
-func (s *Store) Config(i Image) (ImageConfig, []byte, error) {
+func (s *Store) Config(i Image) (oci.Config, []byte, error) {
 	b, err := s.store.ImageBigData(i.ID, "sha256:"+i.ID)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = fmt.Errorf("%w: %w", err, ErrDamaged)
+		err = fmt.Errorf("%w: %w", err, oci.ErrDamaged)
 	}
 	if err != nil {
-		return ImageConfig{}, nil, fmt.Errorf("read config of image %s: %w", short(i.ID), err)
+		return oci.Config{}, nil, fmt.Errorf("read config of image %s: %w", short(i.ID), err)
 	}
-	if h := DigestOf(b); h.Hex != i.ID {
-		return ImageConfig{}, nil, fmt.Errorf("config of image %s: its digest is %s: %w", short(i.ID), h, ErrDamaged)
+	if h := oci.DigestOf(b); h.Hex != i.ID {
+		return oci.Config{}, nil, fmt.Errorf("config of image %s: its digest is %s: %w", short(i.ID), h, oci.ErrDamaged)
 	}
-	cfg, err := ParseImageConfig(b)
+	cfg, err := oci.ParseConfig(b)
 	if err != nil {
-		return ImageConfig{}, nil, fmt.Errorf("read config of image %s: %w", short(i.ID), err)
+		return oci.Config{}, nil, fmt.Errorf("read config of image %s: %w", short(i.ID), err)
 	}
 	return cfg, b, nil
 }
 
 // RemoveNames takes names away from whatever images have them.
 func (s *Store) RemoveNames(names []string) error {
-	names, err := FullNames(names)
+	names, err := oci.FullNames(names)
 	if err != nil {
 		return fmt.Errorf("remove names: %w", err)
 	}

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/carosio/carosbuild/pkg/sealed"
 )
 
 // Label is what a file of an image has of extended attributes that a user
@@ -33,7 +35,7 @@ func (s *Store) Labels(id string) ([]Label, error) {
 	t, known := newLabelTable(), len(chain)
 	for ; known > 0; known-- {
 		var noted []Label
-		ok, err := readSealed(s.labelsFile(chain[known-1].ID), &noted)
+		ok, err := sealed.Read(s.labelsFile(chain[known-1].ID), &noted)
 		if err != nil {
 			return nil, fmt.Errorf("labels of %s: %w", short(id), err)
 		}
@@ -52,7 +54,7 @@ func (s *Store) Labels(id string) ([]Label, error) {
 	}
 	labels := slices.SortedFunc(maps.Values(t.labels), func(a, b Label) int { return strings.Compare(a.Path, b.Path) })
 	if known < len(chain) {
-		if err := writeSealed(s.labelsFile(id), labels); err != nil {
+		if err := sealed.Write(s.labelsFile(id), labels); err != nil {
 			return nil, fmt.Errorf("note labels of %s: %w", short(id), err)
 		}
 	}

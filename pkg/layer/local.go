@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"github.com/carosio/carosbuild/pkg/oci"
 )
 
 // ImageID finds the id of an image in the store's index, without opening the
@@ -23,7 +25,7 @@ func (p Paths) ImageID(n string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for _, want := range localNames(n) {
+	for _, want := range oci.StoreNames(n) {
 		for _, i := range images {
 			if i.ID == want || slices.Contains(i.Names, want) {
 				return i.ID, nil
@@ -70,8 +72,8 @@ func (p Paths) ImageConfig(id string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if h := DigestOf(b); h.Hex != id {
-		return nil, fmt.Errorf("its digest is %s: %w", h, ErrDamaged)
+	if h := oci.DigestOf(b); h.Hex != id {
+		return nil, fmt.Errorf("its digest is %s: %w", h, oci.ErrDamaged)
 	}
 	return b, nil
 }
@@ -85,5 +87,5 @@ func (p Paths) ConfigWhole(id string) bool {
 
 // Named reports whether an image has a name, which is completed as podman does.
 func (i Image) Named(n string) bool {
-	return slices.ContainsFunc(localNames(n), func(full string) bool { return slices.Contains(i.Names, full) })
+	return slices.ContainsFunc(oci.StoreNames(n), func(full string) bool { return slices.Contains(i.Names, full) })
 }

@@ -9,28 +9,30 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/carosio/carosbuild/pkg/oci"
 )
 
 // Stored is an image by one of its names or by its id, as it can be pushed and
 // exported.
-func (s *Store) Stored(image string) (Stored, error) {
+func (s *Store) Stored(image string) (oci.Stored, error) {
 	i, err := s.mustImage(image)
 	if err != nil {
-		return Stored{}, err
+		return oci.Stored{}, err
 	}
 	_, config, err := s.Config(i)
 	if err != nil {
-		return Stored{}, err
+		return oci.Stored{}, err
 	}
 	chain, err := s.Chain(i.Top)
 	if err != nil {
-		return Stored{}, err
+		return oci.Stored{}, err
 	}
-	out := Stored{ID: i.ID, Names: i.Names, Config: config, Explain: func(ctx context.Context, err error) error {
+	out := oci.Stored{ID: i.ID, Names: i.Names, Config: config, Explain: func(ctx context.Context, err error) error {
 		return s.alsoDamaged(ctx, chain, err)
 	}}
 	for _, l := range chain {
-		out.Layers = append(out.Layers, StoredLayer{DiffID: l.DiffID, Size: l.Size, Write: func(w io.Writer) error { return s.WriteTar(l, w) }})
+		out.Layers = append(out.Layers, oci.StoredLayer{DiffID: l.DiffID, Size: l.Size, Write: func(w io.Writer) error { return s.WriteTar(l, w) }})
 	}
 	return out, nil
 }

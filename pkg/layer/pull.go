@@ -12,20 +12,22 @@ import (
 	"os"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/carosio/carosbuild/pkg/oci"
 )
 
 // Pulled is an image whose layers are in the store.
 type Pulled struct {
-	Layer  string      // the top one, "" for scratch
-	Config ImageConfig // as the image has it
-	Ref    string      // the pinned reference
+	Layer  string     // the top one, "" for scratch
+	Config oci.Config // as the image has it
+	Ref    string     // the pinned reference
 
 	config []byte // of which Config was parsed
 }
 
 // Finder looks references to images up.
 type Finder interface {
-	Find(ctx context.Context, ref, arch string) (Source, error)
+	Find(ctx context.Context, ref, arch string) (oci.Source, error)
 }
 
 // Pull brings the layers of an image into the store, unless they are there.
@@ -65,7 +67,7 @@ func (s *Store) pull(ctx context.Context, from Finder, ref, arch string) (Pulled
 // registry, gives it names, which are taken away from other images, and returns
 // its id.
 func (s *Store) Keep(p Pulled, names []string) (id string, err error) {
-	if names, err = FullNames(names); err != nil {
+	if names, err = oci.FullNames(names); err != nil {
 		return "", fmt.Errorf("keep %s: %w", p.Ref, err)
 	}
 	chain, err := s.measuredChain(p.Layer)
@@ -78,7 +80,7 @@ func (s *Store) Keep(p Pulled, names []string) (id string, err error) {
 	return s.putImage(names, p.Layer, p.config, chain, p.Config.Created.Time)
 }
 
-func (s *Store) stored(f Source) (Pulled, error) {
+func (s *Store) stored(f oci.Source) (Pulled, error) {
 	img, ok, err := s.ImageByName(f.StoredID)
 	if err != nil || !ok {
 		return Pulled{}, errors.Join(err, ErrUnknown)
@@ -94,7 +96,7 @@ func (s *Store) stored(f Source) (Pulled, error) {
 }
 
 // pullLayers fetches several layers at a time and applies them in order.
-func (s *Store) pullLayers(ctx context.Context, src Source, layers []SourceLayer) (string, error) {
+func (s *Store) pullLayers(ctx context.Context, src oci.Source, layers []oci.Layer) (string, error) {
 	n := len(layers)
 	files := make([]chan *os.File, n)
 	parents := make([]string, n+1)
@@ -150,12 +152,12 @@ func (s *Store) pullLayers(ctx context.Context, src Source, layers []SourceLayer
 	return parents[n], err
 }
 
-func (s *Store) applyFile(ctx context.Context, parent string, file *os.File, want Digest) error {
+func (s *Store) applyFile(ctx context.Context, parent string, file *os.File, want oci.Digest) error {
 	defer file.Close()
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	z, err := inflate(file, s.limit)
+	z, err := oci.Inflate(file, s.limit)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,9 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/carosio/carosbuild/pkg/oci"
+	"github.com/carosio/carosbuild/pkg/sealed"
 )
 
 // Record says what a step of some key has made.
@@ -21,7 +24,7 @@ type Record struct {
 	Key     string          `json:"key"`
 	Layer   string          `json:"layer,omitempty"` // ID; "" is scratch
 	Parent  string          `json:"parent,omitempty"`
-	DiffID  Digest          `json:"diffID,omitzero"`
+	DiffID  oci.Digest      `json:"diffID,omitzero"`
 	Config  json.RawMessage `json:"config,omitempty"` // environment, directory, user: whatever the caller needs
 	Created time.Time       `json:"created"`
 }
@@ -62,7 +65,7 @@ func (r *Records) Put(rec Record) error {
 	if err != nil {
 		return fmt.Errorf("put record: %w", err)
 	}
-	if err := writeSealed(file, rec); err != nil {
+	if err := sealed.Write(file, rec); err != nil {
 		return fmt.Errorf("put record %s: %w", rec.Key, err)
 	}
 	return nil
@@ -93,7 +96,7 @@ func (r *Records) Lookup(key string) (Record, bool, error) {
 }
 
 func readRecord(file string) (rec Record, ok bool, err error) {
-	ok, err = readSealed(file, &rec)
+	ok, err = sealed.Read(file, &rec)
 	return rec, ok, err
 }
 

@@ -18,6 +18,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/freshfile"
 )
 
 // FileSum is what is recorded of one file of a layer when the layer is made.
@@ -119,7 +121,7 @@ func (w *sumsWriter) save(file string) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return err
 	}
-	return writeFile(file, append(w.buf, sum[:]...), false)
+	return freshfile.Write(file, append(w.buf, sum[:]...), false)
 }
 
 // sumsReader gives the entries of a record in order.

@@ -17,7 +17,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/carosio/carosbuild/pkg/disk/tree"
@@ -195,7 +194,7 @@ func randomMember(r *rand.Rand, lowest bool) member {
 	case k < 12:
 		m = sym(n, []string{"/", "..", "/a", "b", "a/b", "../c", "nowhere"}[r.IntN(7)])
 	case k < 13:
-		m = member{tar.Header{Typeflag: tar.TypeFifo, Name: n}, ""}
+		m = member{Header: tar.Header{Typeflag: tar.TypeFifo, Name: n}}
 	case k < 14:
 		return hard(n, name())
 	case k < 17 && !lowest:
@@ -228,9 +227,9 @@ func randomNode(r *rand.Rand) member {
 	case 2:
 		return hard(n, fmt.Sprint(r.IntN(3)))
 	case 3:
-		return member{tar.Header{Typeflag: tar.TypeBlock, Name: n, Devmajor: 8, Devminor: int64(r.IntN(3))}, ""}
+		return member{Header: tar.Header{Typeflag: tar.TypeBlock, Name: n, Devmajor: 8, Devminor: int64(r.IntN(3))}}
 	}
-	return labelled(r, member{tar.Header{Typeflag: tar.TypeChar, Name: n, Devminor: int64(r.IntN(3))}, ""})
+	return labelled(r, member{Header: tar.Header{Typeflag: tar.TypeChar, Name: n, Devminor: int64(r.IntN(3))}})
 }
 
 // labelled has an attribute that a namespace cannot set, or not.

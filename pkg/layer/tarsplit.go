@@ -16,6 +16,8 @@ import (
 	"io"
 
 	"github.com/vbatts/tar-split/tar/storage"
+
+	"github.com/carosio/carosbuild/pkg/oci"
 )
 
 // segmentBytes is how much of a tar stream one tar-split segment may hold.
@@ -102,12 +104,12 @@ func (s *splitter) add(e storage.Entry) {
 }
 
 // finish returns the stream's digest and size in bytes.
-func (s *splitter) finish() (Digest, int64, error) {
+func (s *splitter) finish() (oci.Digest, int64, error) {
 	s.flush()
 	if err := s.out.Flush(); err != nil && s.err == nil {
 		s.err = fmt.Errorf("record tar stream: %w", err)
 	}
-	return Digest{Algorithm: "sha256", Hex: hex.EncodeToString(s.sum.Sum(nil))}, s.size, s.err
+	return oci.Digest{Algorithm: "sha256", Hex: hex.EncodeToString(s.sum.Sum(nil))}, s.size, s.err
 }
 
 // inlineFiles copies a tar-split with some of its file references, given by
