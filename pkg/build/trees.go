@@ -17,6 +17,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/layer/sums"
 	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/oci/registry"
 )
@@ -49,7 +50,7 @@ func (r StoredRoot) Tree(ctx context.Context, clamp int64, jobs int) (*tree.Tree
 	release := func() error { return errors.Join(src.Close(), unmount()) }
 	var t *tree.Tree
 	var devices []layer.Device
-	var want *layer.Expected
+	var want *sums.Expected
 	var labels []layer.Label
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
@@ -98,7 +99,7 @@ func withLabels(t *tree.Tree, labels []layer.Label) *tree.Tree {
 // verify finds out whether a tree is what was stored, up to the contents of its
 // files, which are checked when they are read. An error wraps a
 // layer.DamageError.
-func (r StoredRoot) verify(t *tree.Tree, want *layer.Expected, clamp int64) error {
+func (r StoredRoot) verify(t *tree.Tree, want *sums.Expected, clamp int64) error {
 	wrong, err := verified(t, want, clamp)
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/carosio/carosbuild/pkg/layer/archive"
 	"github.com/carosio/carosbuild/pkg/oci"
 )
 
@@ -42,7 +43,7 @@ func (s *Store) apply(ctx context.Context, parent string, tar io.Reader, want oc
 	if err != nil {
 		return Layer{}, err
 	}
-	ids, err := readIDMaps()
+	ids, err := archive.ReadIDMaps()
 	if err != nil {
 		return Layer{}, err
 	}
@@ -59,9 +60,9 @@ func (s *Store) apply(ctx context.Context, parent string, tar io.Reader, want oc
 	if err != nil {
 		return Layer{}, err
 	}
-	res, record, err := extract(ctx, tar, record, extractOptions{
-		root: root, aside: filepath.Join(dir, "aside"),
-		scratch: s.wip.scratchFile, low: low, prefix: s.ovl.prefix, ids: ids, limits: s.limit,
+	res, record, err := archive.Apply(ctx, tar, record, archive.ApplyOptions{
+		Root: root, Aside: filepath.Join(dir, "aside"),
+		Scratch: s.wip.scratchFile, Lowers: low, Prefix: s.ovl.prefix, IDs: ids, Limits: s.limit,
 	})
 	if err == nil && want != (oci.Digest{}) && res.DiffID != want {
 		err = fmt.Errorf("its digest is %s, not %s", res.DiffID, want)

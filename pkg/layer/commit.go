@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/freshfile"
+	"github.com/carosio/carosbuild/pkg/layer/archive"
 )
 
 // CommitOptions say what a step's layer holds.
@@ -53,7 +54,7 @@ func (s *Store) commit(ctx context.Context, w *Working, o CommitOptions) (Layer,
 	if err := ctx.Err(); err != nil {
 		return Layer{}, false, err
 	}
-	if err := trim(w.Upper(), o.Exclude, o.Stubs); err != nil {
+	if err := archive.Trim(w.Upper(), o.Exclude, o.Stubs); err != nil {
 		return Layer{}, false, err
 	}
 	root, err := w.rootChanged()
@@ -65,9 +66,9 @@ func (s *Store) commit(ctx context.Context, w *Working, o CommitOptions) (Layer,
 		return Layer{}, false, err
 	}
 	base := w.parent == ""
-	res, err := diff(w.Upper(), newSplitter(record), diffOptions{
-		prefix: s.ovl.prefix, lowers: w.lowers,
-		clamp: o.Clamp, root: root || base, limit: s.limit.LayerBytes, strip: true,
+	res, err := archive.Diff(w.Upper(), record, archive.DiffOptions{
+		Prefix: s.ovl.prefix, Lowers: w.lowers,
+		Clamp: o.Clamp, Root: root || base, Limit: s.limit.LayerBytes, Strip: true,
 	})
 	if err == nil && (res.Entries == 0 || base && !root && res.Entries == 1) {
 		l, _ := s.Layer(w.parent)
@@ -121,7 +122,7 @@ func (w *Working) settleRoot(inStream bool) error {
 // stage registers a layer whose files are in dir, which moves into the store,
 // and whose tar stream record describes. Where the store has that layer and it
 // is damaged, its files are replaced. It closes record.
-func (s *Store) stage(parent string, res diffResult, record *os.File, dir string) (Layer, error) {
+func (s *Store) stage(parent string, res archive.Result, record *os.File, dir string) (Layer, error) {
 	id := ChainID(parent, res.DiffID)
 	s.register.Lock()
 	defer s.register.Unlock()
@@ -133,7 +134,7 @@ func (s *Store) stage(parent string, res diffResult, record *os.File, dir string
 		}
 		err := s.sync.announce(id)
 		if err == nil {
-			err = s.writeSums(id, dir, res.sums)
+			err = s.writeSums(id, dir, res.Sums)
 		}
 		if err != nil {
 			return errors.Join(err, record.Close())

@@ -14,7 +14,9 @@ import (
 	"slices"
 
 	"github.com/carosio/carosbuild/pkg/freshfile"
+	"github.com/carosio/carosbuild/pkg/layer/archive"
 	"github.com/carosio/carosbuild/pkg/oci"
+	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
 // A layer whose stored files are not those that were committed is marked:
@@ -35,7 +37,15 @@ func (e *DamageError) Error() string {
 	if e.Path == "" {
 		return fmt.Sprintf("layer %s is damaged in the store: %s", short(e.Layer), e.What)
 	}
-	return fmt.Sprintf("layer %s is damaged in the store: %s %s", short(e.Layer), shown(e.Path), e.What)
+	return fmt.Sprintf("layer %s is damaged in the store: %s %s", short(e.Layer), terminal.Line("/"+e.Path), e.What)
+}
+
+// damage makes what is wrong with the files or the record of a layer a DamageError.
+func damage(layer string, err error) error {
+	if m, ok := err.(*archive.Mismatch); ok {
+		return &DamageError{layer, m.Path, m.What}
+	}
+	return err
 }
 
 func (e *DamageError) Unwrap() error { return oci.ErrDamaged }

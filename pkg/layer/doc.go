@@ -26,7 +26,7 @@
 //
 //	carosbuild/lock          flock: making and sweeping wip directories, registering layers
 //	carosbuild/wip/NAME/     snapshots of one process, which holds flock on NAME/lock
-//	carosbuild/sums/ID       record of the files of layer ID, see FileSum
+//	carosbuild/sums/ID       record of the files of layer ID, see sums.File
 //	carosbuild/damaged/ID    layer ID is not what was stored: its steps count as not done
 //	carosbuild/index/NAME    copy of an index of the store, for when that is damaged
 //	carosbuild/pending/ID    symbolic link, its target a boot id: layer ID is not yet known to be on disk

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/carosio/carosbuild/pkg/layer/archive"
 	"github.com/carosio/carosbuild/pkg/sealed"
 )
 
@@ -71,8 +72,8 @@ func (s *Store) labelsFile(id string) string {
 func labelXattrs(h *tar.Header) map[string][]byte {
 	var out map[string][]byte
 	for k, v := range h.PAXRecords {
-		name, ok := strings.CutPrefix(k, paxXattr)
-		if !ok || namespaceXattr(name) || privateXattr(name) {
+		name, ok := strings.CutPrefix(k, archive.PAXXattr)
+		if !ok || archive.NamespaceXattr(name) || archive.PrivateXattr(name) {
 			continue
 		}
 		if out == nil {
@@ -81,11 +82,6 @@ func labelXattrs(h *tar.Header) map[string][]byte {
 		out[name] = []byte(v)
 	}
 	return out
-}
-
-// namespaceXattr reports whether a user namespace can give a file an attribute.
-func namespaceXattr(name string) bool {
-	return name == "security.capability" || strings.HasPrefix(name, "system.posix_acl_") || strings.HasPrefix(name, "user.")
 }
 
 // labelTable is the labels of a chain.
@@ -114,7 +110,7 @@ func (t *labelTable) drop(rel string) {
 
 func (t *labelTable) countAbove(rel string, n int) {
 	for rel != "" {
-		rel = parentOf(rel)
+		rel = archive.ParentOf(rel)
 		t.below[rel] += n
 	}
 }
@@ -136,15 +132,15 @@ func (t *labelTable) dropBelow(rel string) {
 func (t *labelTable) apply(each func(func(*tar.Header) error) error) error {
 	own := false
 	err := each(func(h *tar.Header) error {
-		rel, err := memberPath(h.Name)
+		rel, err := archive.MemberPath(h.Name)
 		if err != nil {
 			return err
 		}
 		own = own || labelXattrs(h) != nil
-		dir, base := parentOf(rel), path.Base(rel)
-		if base == whiteoutOpaque {
+		dir, base := archive.ParentOf(rel), path.Base(rel)
+		if base == archive.WhiteoutOpaque {
 			t.dropBelow(dir)
-		} else if name, ok := strings.CutPrefix(base, whiteoutPrefix); ok {
+		} else if name, ok := strings.CutPrefix(base, archive.WhiteoutPrefix); ok {
 			t.dropBelow(path.Join(dir, name))
 			t.drop(path.Join(dir, name))
 		}
@@ -158,18 +154,18 @@ func (t *labelTable) apply(each func(func(*tar.Header) error) error) error {
 
 // member gives a name the labels that its member has.
 func (t *labelTable) member(h *tar.Header) error {
-	rel, err := memberPath(h.Name)
-	if err != nil || strings.HasPrefix(path.Base(rel), whiteoutPrefix) || h.Typeflag == tar.TypeXGlobalHeader {
+	rel, err := archive.MemberPath(h.Name)
+	if err != nil || strings.HasPrefix(path.Base(rel), archive.WhiteoutPrefix) || h.Typeflag == tar.TypeXGlobalHeader {
 		return err
 	}
-	for dir := parentOf(rel); dir != ""; dir = parentOf(dir) {
+	for dir := archive.ParentOf(rel); dir != ""; dir = archive.ParentOf(dir) {
 		if l, ok := t.labels[dir]; ok && !l.Dir {
 			t.drop(dir) // it is a directory now
 		}
 	}
 	l := Label{rel, h.Typeflag == tar.TypeDir, labelXattrs(h)}
 	if h.Typeflag == tar.TypeLink {
-		target, err := memberPath(h.Linkname)
+		target, err := archive.MemberPath(h.Linkname)
 		if err != nil {
 			return err
 		}

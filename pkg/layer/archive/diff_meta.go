@@ -2,7 +2,7 @@
 // License, v. 2.0. If a copy of the MPL was not distributed with this
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
-package layer
+package archive
 
 import (
 	"archive/tar"
@@ -19,8 +19,8 @@ import (
 // time is the mtime in the layer.
 func (d *differ) time(st *unix.Stat_t) time.Time {
 	sec := int64(st.Mtim.Sec)
-	if d.clamp != nil && sec > *d.clamp {
-		sec = *d.clamp
+	if d.Clamp != nil && sec > *d.Clamp {
+		sec = *d.Clamp
 	}
 	return time.Unix(sec, 0)
 }
@@ -63,64 +63,13 @@ func (d *differ) write(h *tar.Header) error {
 	if h.Uid < 0 || h.Gid < 0 {
 		return fmt.Errorf("%s: owner %d:%d out of range", shown(h.Name), h.Uid, h.Gid)
 	}
-	if d.limit > 0 && d.split.size+h.Size > d.limit {
-		return fmt.Errorf("%s (%d bytes): the step's files make a layer of more than %d bytes", shown(h.Name), h.Size, d.limit)
+	if d.Limit > 0 && d.split.size+h.Size > d.Limit {
+		return fmt.Errorf("%s (%d bytes): the step's files make a layer of more than %d bytes", shown(h.Name), h.Size, d.Limit)
 	}
 	if err := d.tw.WriteHeader(h); err != nil {
 		return fmt.Errorf("%s: %w", shown(h.Name), err)
 	}
 	return nil
-}
-
-// xattrs reads the extended attributes of name below dir (of dir itself for
-// "") as PAX records. Those that mean something to a machine's storage never
-// appear, neither overlay's own nor what a step has made to look like them;
-// opaque is what overlay's say.
-func (d *differ) xattrs(dir int, name string, st *unix.Stat_t) (recs map[string]string, opaque bool, err error) {
-	file := fdPath(dir)
-	if name != "" {
-		file += "/" + name
-	} else {
-		file += "/."
-	}
-	n, err := unix.Llistxattr(file, d.buf)
-	if err == unix.ENOTSUP || n == 0 && err == nil {
-		return nil, false, nil
-	}
-	if err != nil {
-		return nil, false, fmt.Errorf("list extended attributes: %w", err)
-	}
-	for key := range strings.SplitSeq(strings.TrimSuffix(string(d.buf[:n]), "\x00"), "\x00") {
-		own := key == d.prefix+"opaque"
-		if !own && privateXattr(key) {
-			if d.strip && !strings.HasPrefix(key, d.prefix) {
-				err = unix.Lremovexattr(file, key)
-			}
-			if err != nil && err != unix.ENODATA {
-				return nil, false, fmt.Errorf("remove extended attribute %s: %w", terminal.Line(key), err)
-			}
-			continue
-		}
-		if !own && !namespaceXattr(key) {
-			continue // of the host's security module
-		}
-		n, err := unix.Lgetxattr(file, key, d.buf)
-		if err == unix.ENODATA {
-			continue
-		}
-		if err != nil {
-			return nil, false, fmt.Errorf("read extended attribute %s: %w", terminal.Line(key), err)
-		}
-		if own {
-			opaque = st.Mode&unix.S_IFMT == unix.S_IFDIR && string(d.buf[:n]) == "y"
-			continue
-		}
-		if recs == nil {
-			recs = map[string]string{}
-		}
-		recs[paxXattr+key] = string(d.buf[:n])
-	}
-	return recs, opaque, nil
 }
 
 // shown is a path below the root as messages name it. A step chose it.

@@ -2,7 +2,7 @@
 // License, v. 2.0. If a copy of the MPL was not distributed with this
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
-package layer
+package archive
 
 import (
 	"fmt"
@@ -44,9 +44,9 @@ func openBeneath(dir, rel string, flags int) (int, error) {
 	return beneath.OpenIn(dir, rel, flags)
 }
 
-// trim removes from an upper directory what the sandbox made in it rather
+// Trim removes from an upper directory what the sandbox made in it rather
 // than the step: exclude with all below, stubs where they are still empty.
-func trim(upper string, exclude, stubs []string) error {
+func Trim(upper string, exclude, stubs []string) error {
 	if len(exclude)+len(stubs) == 0 {
 		return nil
 	}
@@ -95,7 +95,7 @@ func trim(upper string, exclude, stubs []string) error {
 
 // removeIn removes a name below a directory with all that is in it.
 func removeIn(dir, rel string) error {
-	fd, err := openBeneath(dir, parentOf(rel), unix.O_PATH|unix.O_DIRECTORY)
+	fd, err := openBeneath(dir, ParentOf(rel), unix.O_PATH|unix.O_DIRECTORY)
 	if err != nil {
 		return err
 	}

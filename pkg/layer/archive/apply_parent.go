@@ -2,7 +2,7 @@
 // License, v. 2.0. If a copy of the MPL was not distributed with this
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
-package layer
+package archive
 
 import (
 	"archive/tar"
@@ -138,11 +138,10 @@ func (x *extractor) implicit(rel string, h *tar.Header) error {
 	if h != nil {
 		made.ModTime = h.ModTime
 	}
-	fd, st, ok := x.low.directory(rel)
+	fd, st, ok := lowers(x.Lowers).directory(rel)
 	if ok {
 		defer unix.Close(fd)
-		d := &differ{diffOptions: diffOptions{prefix: x.prefix}, buf: x.buf}
-		xattrs, _, err := d.xattrs(fd, "", &st)
+		xattrs, _, err := Xattrs(fd, "", &st, x.Prefix, x.buf)
 		if err != nil {
 			return fmt.Errorf("look at %q below: %w", rel, err)
 		}

@@ -2,7 +2,7 @@
 // License, v. 2.0. If a copy of the MPL was not distributed with this
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
-package layer
+package archive
 
 import (
 	"archive/tar"
@@ -22,20 +22,20 @@ import (
 	"github.com/carosio/carosbuild/pkg/oci"
 )
 
-// extractOptions say where a tar stream goes.
-type extractOptions struct {
-	root    string                   // an empty directory
-	aside   string                   // where what a later member replaces is kept; made when needed
-	scratch func() (*os.File, error) // a file without a name
-	low     lowers                   // what the layer stands on
-	prefix  string                   // of overlay's own extended attributes
-	ids     *idMaps                  // nil: owners are not set, for tests without a namespace
-	limits  oci.Limits
+// ApplyOptions say where a tar stream goes.
+type ApplyOptions struct {
+	Root    string                   // an empty directory
+	Aside   string                   // where what a later member replaces is kept; made when needed
+	Scratch func() (*os.File, error) // a file without a name
+	Lowers  []string                 // what the layer is based on, top first
+	Prefix  string                   // of overlay's own extended attributes
+	IDs     *IDMaps                  // nil: owners are not set, for tests without a namespace
+	Limits  oci.Limits
 }
 
 // extractor unpacks one tar stream.
 type extractor struct {
-	extractOptions
+	ApplyOptions
 	ctx   context.Context
 	split *splitter
 	rootf int // descriptor of root
@@ -50,7 +50,7 @@ type extractor struct {
 	files   map[string]int         // positions of stored files in the tar record
 	devices map[string]bool        // device nodes, which are not on disk
 	owners  map[unixIDs]bool
-	sums    crcs
+	sums    CRCs
 	sparse  int64                    // bytes of sparse files
 	moved   map[int]string           // files of the record that were replaced: where they are now
 	movedN  int64                    // bytes of them
@@ -60,26 +60,26 @@ type extractor struct {
 	hideAll bool                     // opaque marker in the root directory
 }
 
-// extract unpacks a stream and writes its tar-split to record. It returns the
+// Apply unpacks a stream and writes its tar-split to record. It returns the
 // record to use, which may be another file; record is closed then.
-func extract(ctx context.Context, r io.Reader, record *os.File, o extractOptions) (diffResult, *os.File, error) {
-	fd, err := unix.Open(o.root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+func Apply(ctx context.Context, r io.Reader, record *os.File, o ApplyOptions) (Result, *os.File, error) {
+	fd, err := unix.Open(o.Root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return diffResult{}, record, err
+		return Result{}, record, err
 	}
 	defer unix.Close(fd)
 	x := &extractor{
-		extractOptions: o, ctx: ctx, split: newSplitter(record), rootf: fd, buf: make([]byte, 256<<10), lastFD: -1,
-		dirs: map[string]*tar.Header{}, files: map[string]int{}, devices: map[string]bool{}, owners: map[unixIDs]bool{}, sums: crcs{}, moved: map[int]string{},
+		ApplyOptions: o, ctx: ctx, split: newSplitter(record), rootf: fd, buf: make([]byte, 256<<10), lastFD: -1,
+		dirs: map[string]*tar.Header{}, files: map[string]int{}, devices: map[string]bool{}, owners: map[unixIDs]bool{}, sums: CRCs{}, moved: map[int]string{},
 		hides: map[whiteout]*tar.Header{}, opaque: map[string]bool{},
 	}
 	defer x.forgetParent()
 	if err := x.run(r); err != nil {
-		return diffResult{}, record, err
+		return Result{}, record, err
 	}
-	res := diffResult{Entries: 1, sums: x.sums}
+	res := Result{Entries: 1, Sums: x.sums}
 	if res.DiffID, res.Size, err = x.split.finish(); err != nil {
-		return diffResult{}, record, err
+		return Result{}, record, err
 	}
 	for id := range x.owners {
 		res.UIDs, res.GIDs = append(res.UIDs, id.uid), append(res.GIDs, id.gid)
@@ -108,8 +108,8 @@ func (t *tee) Read(p []byte) (int, error) {
 		if _, err := t.x.split.Write(p[:n]); err != nil {
 			return n, err
 		}
-		if t.x.split.size > t.x.limits.LayerBytes {
-			return n, fmt.Errorf("more than %d bytes", t.x.limits.LayerBytes)
+		if t.x.split.size > t.x.Limits.LayerBytes {
+			return n, fmt.Errorf("more than %d bytes", t.x.Limits.LayerBytes)
 		}
 	}
 	return n, err
@@ -131,12 +131,12 @@ func (x *extractor) run(r io.Reader) error {
 		}
 	}
 	// A tar stream may be followed by padding, which is part of the digest.
-	n, err := io.CopyBuffer(io.Discard, io.LimitReader(onlyReader{raw}, x.limits.Inline+1), x.buf)
+	n, err := io.CopyBuffer(io.Discard, io.LimitReader(onlyReader{raw}, x.Limits.Inline+1), x.buf)
 	if err != nil {
 		return fmt.Errorf("read tar stream: %w", err)
 	}
-	if n > x.limits.Inline {
-		return fmt.Errorf("more than %d bytes follow the tar stream", x.limits.Inline)
+	if n > x.Limits.Inline {
+		return fmt.Errorf("more than %d bytes follow the tar stream", x.Limits.Inline)
 	}
 	if err := x.applyWhiteouts(); err != nil {
 		return err
@@ -153,8 +153,8 @@ var errLongPath = fmt.Errorf("its path is too long: a layer takes %d bytes", max
 
 type onlyReader struct{ io.Reader }
 
-// memberPath is a member's path below the root, "" for the root itself.
-func memberPath(name string) (string, error) {
+// MemberPath is a member's path below the root, "" for the root itself.
+func MemberPath(name string) (string, error) {
 	var parts []string
 	for p := range strings.SplitSeq(name, "/") {
 		switch p {
@@ -169,7 +169,7 @@ func memberPath(name string) (string, error) {
 		parts = append(parts, p)
 	}
 	for i, p := range parts {
-		if i < len(parts)-1 && strings.HasPrefix(p, whiteoutPrefix) {
+		if i < len(parts)-1 && strings.HasPrefix(p, WhiteoutPrefix) {
 			return "", fmt.Errorf("directory %q has the name of a whiteout", p)
 		}
 	}
@@ -180,7 +180,7 @@ func (x *extractor) member(h *tar.Header, r io.Reader) error {
 	if h.Typeflag == tar.TypeXGlobalHeader {
 		return nil
 	}
-	rel, err := memberPath(h.Name)
+	rel, err := MemberPath(h.Name)
 	if err != nil {
 		return err
 	}
@@ -198,19 +198,20 @@ func (x *extractor) member(h *tar.Header, r io.Reader) error {
 		return nil
 	}
 	base := path.Base(rel)
-	if strings.HasPrefix(base, whiteoutPrefix) {
-		if h.Size > x.limits.Inline {
+	if strings.HasPrefix(base, WhiteoutPrefix) {
+		if h.Size > x.Limits.Inline {
 			return fmt.Errorf("a whiteout of %d bytes", h.Size)
 		}
-		return x.whiteout(h, parentOf(rel), base)
+		return x.whiteout(h, ParentOf(rel), base)
 	}
-	if err := x.ids.check(h); err != nil {
+	if err := x.IDs.check(h); err != nil {
 		return err
 	}
 	return x.create(h, rel, r)
 }
 
-func parentOf(rel string) string {
+// ParentOf is the directory that a path is in, "" for the root.
+func ParentOf(rel string) string {
 	if i := strings.LastIndexByte(rel, '/'); i >= 0 {
 		return rel[:i]
 	}

@@ -2,7 +2,7 @@
 // License, v. 2.0. If a copy of the MPL was not distributed with this
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
-package layer
+package archive
 
 import (
 	"archive/tar"
@@ -37,10 +37,10 @@ func unpack(t testing.TB, stream []byte, low ...string) (lines []string, again [
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, record, err = extract(t.Context(), bytes.NewReader(stream), record, extractOptions{
-		root:  root,
-		aside: filepath.Join(base, "aside"), scratch: scratch, low: low, prefix: userOverlay,
-		limits: oci.Limits{LayerBytes: 1 << 30, Inline: 1 << 20}.WithDefaults(),
+	_, record, err = Apply(t.Context(), bytes.NewReader(stream), record, ApplyOptions{
+		Root:  root,
+		Aside: filepath.Join(base, "aside"), Scratch: scratch, Lowers: low, Prefix: UserOverlay,
+		Limits: oci.Limits{LayerBytes: 1 << 30, Inline: 1 << 20}.WithDefaults(),
 	})
 	defer record.Close()
 	if names, _ := os.ReadDir(filepath.Dir(base)); len(names) != 1 {
@@ -102,7 +102,7 @@ func listing(t testing.TB, root string) []string {
 			line = "whiteout " + rel
 		case "d":
 			b := make([]byte, 8)
-			if n, err := unix.Lgetxattr(p, userOverlay+"opaque", b); err == nil {
+			if n, err := unix.Lgetxattr(p, UserOverlay+"opaque", b); err == nil {
 				line += " opaque=" + string(b[:n])
 			}
 		}
@@ -223,7 +223,7 @@ func TestExtract(t *testing.T) {
 			"",
 		},
 		{"6f overlay attributes", []member{with(dir("t"), func(h *tar.Header) {
-			h.PAXRecords = map[string]string{paxXattr + "user.overlay.opaque": "y", paxXattr + "trusted.overlay.opaque": "y", paxXattr + "user.containers.override_stat": "0:0:0"}
+			h.PAXRecords = map[string]string{PAXXattr + "user.overlay.opaque": "y", PAXXattr + "trusted.overlay.opaque": "y", PAXXattr + "user.containers.override_stat": "0:0:0"}
 		})}, []string{"d0755 t"}, ""},
 		{"7c negative owner", []member{with(reg("a", ""), func(h *tar.Header) { h.Uid, h.Format = -1, tar.FormatGNU })}, nil, "out of range"},
 		{"7b huge owner", []member{with(reg("a", ""), func(h *tar.Header) { h.Uid = 1 << 33 })}, nil, "out of range"},

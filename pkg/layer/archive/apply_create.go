@@ -2,7 +2,7 @@
 // License, v. 2.0. If a copy of the MPL was not distributed with this
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
-package layer
+package archive
 
 import (
 	"archive/tar"
@@ -18,7 +18,7 @@ import (
 
 // create makes what a member describes.
 func (x *extractor) create(h *tar.Header, rel string, content io.Reader) error {
-	at, dir, err := x.parent(parentOf(rel), h)
+	at, dir, err := x.parent(ParentOf(rel), h)
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func (x *extractor) directory(h *tar.Header, at int, rel, name string) error {
 
 // link makes another name for an earlier member of the same stream.
 func (x *extractor) link(h *tar.Header, at int, rel, name string) error {
-	target, err := memberPath(h.Linkname)
+	target, err := MemberPath(h.Linkname)
 	if err != nil {
 		return fmt.Errorf("hard link to %q: %w", h.Linkname, err)
 	}
@@ -113,7 +113,7 @@ func (x *extractor) link(h *tar.Header, at int, rel, name string) error {
 		return x.retry(at, rel, name, func() error { return absent(at, name) })
 	}
 	delete(x.devices, rel)
-	from, dir, err := x.openDir(parentOf(target))
+	from, dir, err := x.openDir(ParentOf(target))
 	if err != nil {
 		return fmt.Errorf("hard link to %q: %w", h.Linkname, err)
 	}
@@ -183,10 +183,10 @@ func (x *extractor) replace(at int, rel, name string) error {
 		return err
 	}
 	x.stale = true
-	if err := os.Mkdir(x.aside, 0o700); err != nil && !os.IsExist(err) {
+	if err := os.Mkdir(x.Aside, 0o700); err != nil && !os.IsExist(err) {
 		return err
 	}
-	to := fmt.Sprintf("%s/%d", x.aside, len(x.moved)+x.trees)
+	to := fmt.Sprintf("%s/%d", x.Aside, len(x.moved)+x.trees)
 	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
 		return x.replaceDir(at, rel, name, to)
 	}
@@ -237,8 +237,8 @@ func (x *extractor) replaceDir(at int, rel, name, to string) error {
 
 // keep notes that a file of the record is elsewhere now.
 func (x *extractor) keep(pos int, where string, size int64) error {
-	if x.movedN += size; x.movedN > x.limits.Inline {
-		return fmt.Errorf("more than %d bytes of files replaced by other members", x.limits.Inline)
+	if x.movedN += size; x.movedN > x.Limits.Inline {
+		return fmt.Errorf("more than %d bytes of files replaced by other members", x.Limits.Inline)
 	}
 	x.moved[pos] = where
 	return nil
@@ -249,7 +249,7 @@ func (x *extractor) inlineMoved(record *os.File) (*os.File, error) {
 	if _, err := record.Seek(0, io.SeekStart); err != nil {
 		return record, err
 	}
-	out, err := x.scratch()
+	out, err := x.Scratch()
 	if err != nil {
 		return record, err
 	}

@@ -2,7 +2,7 @@
 // License, v. 2.0. If a copy of the MPL was not distributed with this
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
-package layer
+package sums
 
 import (
 	"bytes"
@@ -20,10 +20,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/freshfile"
+	"github.com/carosio/carosbuild/pkg/layer/archive"
 )
 
-// FileSum is what is recorded of one file of a layer when the layer is made.
-type FileSum struct {
+// File is what is recorded of one file of a layer when the layer is made.
+type File struct {
 	Path      string // below the root, "" is the root
 	Mode      uint32 // with the type, as in stat(2)
 	UID, GID  uint32
@@ -33,33 +34,29 @@ type FileSum struct {
 	CRC       uint32 // CRC-32C of its content
 	Rdev      uint64 // of a device node
 	Link      string // target of a symbolic link
-	Xattrs    uint32 // see XattrSum; 0 without any
+	Xattrs    uint32 // see Xattrs; 0 without any
 
 	opaque bool // nothing of the layers below shows in the directory
 }
 
-func (f *FileSum) whiteout() bool { return f.Mode&unix.S_IFMT == unix.S_IFCHR && f.Rdev == 0 }
+func (f *File) whiteout() bool { return f.Mode&unix.S_IFMT == unix.S_IFCHR && f.Rdev == 0 }
 
-// Format of a record, GraphRoot/carosbuild/sums/ID: sumsMagic; the layer's ID,
+// Format of a record: magic; the layer's ID,
 // 64 bytes; entries in the order of tree.Compare; a SHA-256 of all before it.
 // An entry has, each as a varint unless said otherwise: how many bytes its path
 // shares with the one before it; length and bytes of the rest; mode; uid; gid;
-// mtime in seconds (signed) and nanoseconds; XattrSum; then by its type: size
+// mtime in seconds (signed) and nanoseconds; Xattrs; then by its type: size
 // and CRC-32C, length and bytes of the target, device number, or 1 for an opaque
 // directory and 0 for another.
-const sumsMagic = "carosbuild sums 1\n"
+const magic = "carosbuild sums 1\n"
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-func (s *Store) sumsFile(id string) string { return filepath.Join(s.graph, "carosbuild", "sums", id) }
-
-// XattrSum is a CRC-32C of extended attributes, ascending by name; 0 without
+// Xattrs is a CRC-32C of extended attributes, ascending by name; 0 without
 // any. It leaves out what belongs to the machine rather than to the file: the
 // overlay's own, ownership tables, and the label that a security module gives.
-func XattrSum(attrs iter.Seq2[string, []byte]) uint32 {
+func Xattrs(attrs iter.Seq2[string, []byte]) uint32 {
 	var b []byte
 	for name, value := range attrs {
-		if !privateXattr(name) && name != "security.selinux" {
+		if !archive.PrivateXattr(name) && name != "security.selinux" {
 			b = append(append(b, name...), 0)
 			b = append(binary.AppendUvarint(b, uint64(len(value))), value...)
 		}
@@ -67,18 +64,20 @@ func XattrSum(attrs iter.Seq2[string, []byte]) uint32 {
 	if b == nil {
 		return 0
 	}
-	return crc32.Checksum(b, castagnoli) | 1
+	return crc32.Checksum(b, crcTable) | 1
 }
 
-// sumsWriter makes a record.
-type sumsWriter struct {
+var crcTable = crc32.MakeTable(crc32.Castagnoli)
+
+// writer makes a record.
+type writer struct {
 	buf  []byte
 	last string
 }
 
-func newSumsWriter(id string) *sumsWriter { return &sumsWriter{buf: []byte(sumsMagic + id)} }
+func newWriter(id string) *writer { return &writer{buf: []byte(magic + id)} }
 
-func (w *sumsWriter) add(f *FileSum) {
+func (w *writer) add(f *File) {
 	n := 0
 	for n < len(w.last) && n < len(f.Path) && w.last[n] == f.Path[n] {
 		n++
@@ -116,7 +115,7 @@ func appendString(b []byte, s string) []byte {
 
 // save writes the record. Like a layer's files it is not waited for: one that
 // did not get to the disk whole is made again.
-func (w *sumsWriter) save(file string) error {
+func (w *writer) save(file string) error {
 	sum := sha256.Sum256(w.buf)
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return err
@@ -124,42 +123,42 @@ func (w *sumsWriter) save(file string) error {
 	return freshfile.Write(file, append(w.buf, sum[:]...), false)
 }
 
-// sumsReader gives the entries of a record in order.
-type sumsReader struct {
+// Reader gives the entries of a record in order.
+type Reader struct {
 	layer string
 	rest  []byte
-	cur   FileSum
+	cur   File
 	path  []byte // of cur
 	ok    bool   // there is a current entry
 }
 
-// errNoSums says that there is no record, or none that is whole.
-var errNoSums = errors.New("no record of its files")
+// ErrNone says that there is no record, or none that is whole.
+var ErrNone = errors.New("no record of its files")
 
-// readSums opens the record of a layer and goes to its first entry.
-func (s *Store) readSums(id string) (*sumsReader, error) {
-	data, err := os.ReadFile(s.sumsFile(id))
+// Open opens the record of a layer and goes to its first entry.
+func Open(file, id string) (*Reader, error) {
+	data, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, errNoSums
+		return nil, ErrNone
 	}
 	if err != nil {
 		return nil, err
 	}
-	head := sumsMagic + id
+	head := magic + id
 	n := len(data) - sha256.Size
 	if n < len(head) || string(data[:len(head)]) != head {
-		return nil, errNoSums
+		return nil, ErrNone
 	}
 	if sum := sha256.Sum256(data[:n]); !bytes.Equal(sum[:], data[n:]) {
-		return nil, errNoSums
+		return nil, ErrNone
 	}
-	r := &sumsReader{layer: id, rest: data[len(head):n]}
+	r := &Reader{layer: id, rest: data[len(head):n]}
 	return r, r.next()
 }
 
 // next goes to the next entry. The bytes are those that were sealed: what does
 // not fit is a fault of this program.
-func (r *sumsReader) next() error {
+func (r *Reader) next() error {
 	if len(r.rest) == 0 {
 		r.ok = false
 		return nil
@@ -168,10 +167,10 @@ func (r *sumsReader) next() error {
 	shared := int(d.uvarint())
 	suffix := d.bytes()
 	if shared > len(r.path) {
-		return fmt.Errorf("record of layer %s: %w", short(r.layer), io.ErrUnexpectedEOF)
+		return fmt.Errorf("record of layer %.12s: %w", r.layer, io.ErrUnexpectedEOF)
 	}
 	r.path = append(r.path[:shared], suffix...)
-	f := FileSum{Path: string(r.path)}
+	f := File{Path: string(r.path)}
 	f.Mode, f.UID, f.GID = uint32(d.uvarint()), uint32(d.uvarint()), uint32(d.uvarint())
 	f.Mtime, f.MtimeNsec, f.Xattrs = d.varint(), int32(d.uvarint()), uint32(d.uvarint())
 	switch f.Mode & unix.S_IFMT {
@@ -185,7 +184,7 @@ func (r *sumsReader) next() error {
 		f.opaque = d.uvarint() == 1
 	}
 	if d.short {
-		return fmt.Errorf("record of layer %s: %w", short(r.layer), io.ErrUnexpectedEOF)
+		return fmt.Errorf("record of layer %.12s: %w", r.layer, io.ErrUnexpectedEOF)
 	}
 	r.cur, r.rest, r.ok = f, d.rest, true
 	return nil

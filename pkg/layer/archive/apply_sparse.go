@@ -2,7 +2,7 @@
 // License, v. 2.0. If a copy of the MPL was not distributed with this
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
-package layer
+package archive
 
 import (
 	"archive/tar"
@@ -43,8 +43,8 @@ func isSparse(h *tar.Header) (bool, error) {
 // the file, so the tar record has them itself. What is not in the stream takes
 // time too: all such files together have a limit.
 func (x *extractor) sparseFile(f *os.File, h *tar.Header, content io.Reader) error {
-	if h.Size > x.limits.LayerBytes-x.sparse {
-		return fmt.Errorf("sparse files of more than %d bytes", x.limits.LayerBytes)
+	if h.Size > x.Limits.LayerBytes-x.sparse {
+		return fmt.Errorf("sparse files of more than %d bytes", x.Limits.LayerBytes)
 	}
 	x.sparse += h.Size
 	zeros := make([]byte, len(x.buf))

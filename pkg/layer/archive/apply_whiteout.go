@@ -2,7 +2,7 @@
 // License, v. 2.0. If a copy of the MPL was not distributed with this
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
-package layer
+package archive
 
 import (
 	"archive/tar"
@@ -29,13 +29,13 @@ type whiteout struct {
 // whiteout notes a member that is one. What it means depends on all that the
 // layer has, in whichever order the members come.
 func (x *extractor) whiteout(h *tar.Header, dir, base string) error {
-	name := strings.TrimPrefix(base, whiteoutPrefix)
+	name := strings.TrimPrefix(base, WhiteoutPrefix)
 	w := whiteout{path.Join(dir, name), false}
 	switch {
-	case base == whiteoutOpaque && dir == "":
+	case base == WhiteoutOpaque && dir == "":
 		x.hideAll = true
 		return nil
-	case base == whiteoutOpaque:
+	case base == WhiteoutOpaque:
 		w = whiteout{dir, true}
 	case strings.HasPrefix(base, whiteoutMeta):
 		return nil // bookkeeping of aufs
@@ -71,7 +71,7 @@ func compareWhiteouts(a, b whiteout) int {
 }
 
 func (x *extractor) applyWhiteout(w whiteout) error {
-	dir := parentOf(w.path)
+	dir := ParentOf(w.path)
 	if w.opaque {
 		dir = w.path
 	}
@@ -107,9 +107,9 @@ func (x *extractor) reaches(dir string) (bool, error) {
 		if x.devices[p] {
 			return false, nil
 		}
-		fd, err := openBeneath(x.root, p, unix.O_PATH|unix.O_NOFOLLOW)
+		fd, err := openBeneath(x.Root, p, unix.O_PATH|unix.O_NOFOLLOW)
 		if err == unix.ENOENT {
-			return hidden || !x.low.blocks(dir, x.prefix), nil
+			return hidden || !lowers(x.Lowers).blocks(dir, x.Prefix), nil
 		}
 		if err == unix.ELOOP {
 			return false, nil
@@ -170,12 +170,12 @@ func isWhiteout(st *unix.Stat_t) bool {
 
 // setOpaque marks a directory of the layer.
 func (x *extractor) setOpaque(rel string) error {
-	fd, err := openBeneath(x.root, rel, unix.O_PATH|unix.O_DIRECTORY)
+	fd, err := openBeneath(x.Root, rel, unix.O_PATH|unix.O_DIRECTORY)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
-	if err := unix.Setxattr(fdPath(fd), x.prefix+"opaque", []byte("y"), 0); err != nil {
+	if err := unix.Setxattr(fdPath(fd), x.Prefix+"opaque", []byte("y"), 0); err != nil {
 		return fmt.Errorf("mark as opaque: %w", err)
 	}
 	x.opaque[rel] = true

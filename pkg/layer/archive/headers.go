@@ -2,9 +2,10 @@
 // License, v. 2.0. If a copy of the MPL was not distributed with this
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
-package layer
+package archive
 
 import (
+	"archive/tar"
 	"bufio"
 	"compress/gzip"
 	"encoding/json"
@@ -91,4 +92,25 @@ func (h *headerReader) Seek(offset int64, whence int) (int64, error) {
 		offset -= n
 	}
 	return h.off, nil
+}
+
+// ErrRecord says that a tar-split cannot be read.
+var ErrRecord = errors.New("its tar record")
+
+// Headers calls f for each member of a tar stream, of which there is a tar-split,
+// compressed with gzip. Contents of files are not read, and not there to be read.
+func Headers(split io.Reader, f func(*tar.Header) error) error {
+	tr := tar.NewReader(newHeaderReader(split))
+	for {
+		h, err := tr.Next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrRecord, err)
+		}
+		if err := f(h); err != nil {
+			return err
+		}
+	}
 }

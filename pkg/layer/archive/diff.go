@@ -2,7 +2,7 @@
 // License, v. 2.0. If a copy of the MPL was not distributed with this
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
-package layer
+package archive
 
 import (
 	"archive/tar"
@@ -23,31 +23,30 @@ import (
 
 // Names of image-spec layer.md, "Whiteouts".
 const (
-	whiteoutPrefix = ".wh."
-	whiteoutOpaque = ".wh..wh..opq"
+	WhiteoutPrefix = ".wh."
+	WhiteoutOpaque = ".wh..wh..opq"
 	whiteoutMeta   = ".wh..wh."
-	paxXattr       = "SCHILY.xattr."
 )
 
-// diffOptions say how an upper directory becomes a tar stream.
-type diffOptions struct {
-	prefix string // of overlay's own extended attributes
-	lowers lowers // what upper stands on
-	clamp  *int64 // seconds since 1970 that no mtime exceeds
-	root   bool   // write an entry for the root directory
-	limit  int64  // bytes of the stream
-	strip  bool   // take attributes from upper that no layer may have
+// DiffOptions say how an upper directory becomes a tar stream.
+type DiffOptions struct {
+	Prefix string   // of overlay's own extended attributes
+	Lowers []string // what upper is based on, top first
+	Clamp  *int64   // seconds since 1970 that no mtime exceeds
+	Root   bool     // write an entry for the root directory
+	Limit  int64    // bytes of the stream
+	Strip  bool     // take attributes from upper that no layer may have
 }
 
 // differ walks an upper directory.
 type differ struct {
-	diffOptions
+	DiffOptions
 	split *splitter
 	tw    *tar.Writer
 	links map[inode]string // first names of files with several
 	held  []held           // directories on the way down that have no entry yet
 	ids   map[unixIDs]bool
-	sums  crcs
+	sums  CRCs
 	buf   []byte
 	n     int
 }
@@ -66,56 +65,57 @@ type held struct {
 
 type unixIDs struct{ uid, gid uint32 }
 
-// diffResult describes the stream.
-type diffResult struct {
+// Result describes the stream.
+type Result struct {
 	DiffID  oci.Digest
 	Size    int64 // bytes
 	Entries int
 	UIDs    []uint32 // owners, ascending
 	GIDs    []uint32
-	sums    crcs
+	Sums    CRCs
 }
 
-// diff writes the tar-split of the tar stream that upper stands for. Entries
+// Diff writes the tar-split of the tar stream that upper stands for. Entries
 // come in the order of their names, depth first. Times are whole seconds; what
 // differs is set in upper too, so that the layer's files and its stream agree.
 // Directories that hold nothing and differ from those below in times only are
 // removed from upper. Sockets are left out, for tar has none.
-func diff(upper string, split *splitter, o diffOptions) (diffResult, error) {
+func Diff(upper string, record io.Writer, o DiffOptions) (Result, error) {
+	split := newSplitter(record)
 	d := &differ{
-		diffOptions: o, split: split, tw: tar.NewWriter(split), links: map[inode]string{},
-		ids: map[unixIDs]bool{}, sums: crcs{}, buf: make([]byte, 256<<10),
+		DiffOptions: o, split: split, tw: tar.NewWriter(split), links: map[inode]string{},
+		ids: map[unixIDs]bool{}, sums: CRCs{}, buf: make([]byte, 256<<10),
 	}
 	fd, err := unix.Open(upper, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
 	if err != nil {
-		return diffResult{}, fmt.Errorf("open %s: %w", upper, err)
+		return Result{}, fmt.Errorf("open %s: %w", upper, err)
 	}
 	defer unix.Close(fd)
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
-		return diffResult{}, fmt.Errorf("stat %s: %w", upper, err)
+		return Result{}, fmt.Errorf("stat %s: %w", upper, err)
 	}
-	if o.root {
-		xattrs, _, err := d.xattrs(fd, "", &st)
+	if o.Root {
+		xattrs, _, err := readXattrs(fd, "", &st, d.Prefix, d.Strip, d.buf)
 		if err != nil {
-			return diffResult{}, err
+			return Result{}, err
 		}
 		if err := d.emit(fd, ".", "./", &st, xattrs, &tar.Header{Typeflag: tar.TypeDir}); err != nil {
-			return diffResult{}, err
+			return Result{}, err
 		}
 	}
 	d.ids[unixIDs{st.Uid, st.Gid}] = true
 	if err := d.dir(beneath.Root(fd)); err != nil {
-		return diffResult{}, err
+		return Result{}, err
 	}
 	if err := d.tw.Close(); err != nil {
-		return diffResult{}, fmt.Errorf("end tar stream: %w", err)
+		return Result{}, fmt.Errorf("end tar stream: %w", err)
 	}
 	return d.result()
 }
 
-func (d *differ) result() (diffResult, error) {
-	r := diffResult{Entries: d.n, sums: d.sums}
+func (d *differ) result() (Result, error) {
+	r := Result{Entries: d.n, Sums: d.sums}
 	for id := range d.ids {
 		r.UIDs, r.GIDs = append(r.UIDs, id.uid), append(r.GIDs, id.gid)
 	}
@@ -158,8 +158,8 @@ func (d *differ) entry(dir *beneath.Dir, name string) error {
 	if len(full) > maxMember {
 		return fmt.Errorf("%s...: %w", shown(full[:64]), errLongPath)
 	}
-	if strings.HasPrefix(name, whiteoutPrefix) {
-		return fmt.Errorf("%s: a layer cannot hold names that begin with %s", shown(full), whiteoutPrefix)
+	if strings.HasPrefix(name, WhiteoutPrefix) {
+		return fmt.Errorf("%s: a layer cannot hold names that begin with %s", shown(full), WhiteoutPrefix)
 	}
 	h := &tar.Header{}
 	switch st.Mode & unix.S_IFMT {
@@ -179,7 +179,7 @@ func (d *differ) entry(dir *beneath.Dir, name string) error {
 		h.Typeflag = tar.TypeFifo
 	case unix.S_IFCHR:
 		if st.Rdev == 0 {
-			return d.whiteout(dir.Join(whiteoutPrefix+name), &st)
+			return d.whiteout(dir.Join(WhiteoutPrefix+name), &st)
 		}
 		h.Typeflag = tar.TypeChar
 		h.Devmajor, h.Devminor = int64(unix.Major(st.Rdev)), int64(unix.Minor(st.Rdev))
@@ -192,7 +192,7 @@ func (d *differ) entry(dir *beneath.Dir, name string) error {
 	if linked, err := d.linked(full, &st); linked || err != nil {
 		return err
 	}
-	xattrs, _, err := d.xattrs(fd, name, &st)
+	xattrs, _, err := readXattrs(fd, name, &st, d.Prefix, d.Strip, d.buf)
 	if err != nil {
 		return fmt.Errorf("%s: %w", shown(full), err)
 	}
@@ -209,7 +209,7 @@ func (d *differ) directory(parent *beneath.Dir, name, full string, st *unix.Stat
 	if err != nil {
 		return fmt.Errorf("open %s: %w", shown(full), err)
 	}
-	xattrs, opaque, err := d.xattrs(fd, "", st)
+	xattrs, opaque, err := readXattrs(fd, "", st, d.Prefix, d.Strip, d.buf)
 	if err != nil {
 		return fmt.Errorf("%s: %w", shown(full), err)
 	}
@@ -218,8 +218,8 @@ func (d *differ) directory(parent *beneath.Dir, name, full string, st *unix.Stat
 	d.held = append(d.held, held{h, parent, name, st})
 	// Overlay marks each new directory as opaque, which costs it nothing; in
 	// the stream only those that hide something are.
-	if _, hides := d.lowers.find(full, true); opaque && hides {
-		if err := d.whiteout(full+"/"+whiteoutOpaque, st); err != nil {
+	if _, hides := lowers(d.Lowers).find(full, true); opaque && hides {
+		if err := d.whiteout(full+"/"+WhiteoutOpaque, st); err != nil {
 			return err
 		}
 	}
@@ -244,7 +244,7 @@ func (d *differ) directory(parent *beneath.Dir, name, full string, st *unix.Stat
 // sameBelow reports whether the lower directory of that name looks the same
 // but for its times.
 func (d *differ) sameBelow(rel string, st *unix.Stat_t, xattrs map[string]string) (bool, error) {
-	fd, below, ok := d.lowers.directory(rel)
+	fd, below, ok := lowers(d.Lowers).directory(rel)
 	if !ok {
 		return false, nil
 	}
@@ -252,8 +252,7 @@ func (d *differ) sameBelow(rel string, st *unix.Stat_t, xattrs map[string]string
 	if st.Mode != below.Mode || st.Uid != below.Uid || st.Gid != below.Gid {
 		return false, nil
 	}
-	lower := &differ{diffOptions: diffOptions{prefix: d.prefix}, buf: d.buf} // changes nothing
-	theirs, _, err := lower.xattrs(fd, "", &below)
+	theirs, _, err := Xattrs(fd, "", &below, d.Prefix, d.buf)
 	return err == nil && maps.Equal(xattrs, theirs), err
 }
 
@@ -330,7 +329,7 @@ func (d *differ) file(parent int, name, full string, st *unix.Stat_t) error {
 	}
 	f := os.NewFile(uintptr(fd), full)
 	defer f.Close()
-	xattrs, _, err := d.xattrs(parent, name, st)
+	xattrs, _, err := readXattrs(parent, name, st, d.Prefix, d.Strip, d.buf)
 	if err != nil {
 		return fmt.Errorf("%s: %w", shown(full), err)
 	}

@@ -2,7 +2,7 @@
 // License, v. 2.0. If a copy of the MPL was not distributed with this
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
-package layer
+package archive
 
 import (
 	"archive/tar"
@@ -18,19 +18,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// idMaps are the ids that exist in this user namespace.
-type idMaps struct{ uids, gids []idRange }
+// IDMaps are the ids that exist in this user namespace.
+type IDMaps struct{ uids, gids []idRange }
 
 // idRange is the first id inside the namespace and how many there are.
 type idRange struct{ first, count int64 }
 
-func readIDMaps() (*idMaps, error) {
+// ReadIDMaps reads which ids exist here.
+func ReadIDMaps() (*IDMaps, error) {
 	uids, err := readIDMap("/proc/self/uid_map")
 	if err != nil {
 		return nil, err
 	}
 	gids, err := readIDMap("/proc/self/gid_map")
-	return &idMaps{uids, gids}, err
+	return &IDMaps{uids, gids}, err
 }
 
 func readIDMap(file string) ([]idRange, error) {
@@ -57,7 +58,7 @@ func mapped(ranges []idRange, id int) bool {
 }
 
 // check refuses a member whose owner does not exist in the namespace.
-func (m *idMaps) check(h *tar.Header) error {
+func (m *IDMaps) check(h *tar.Header) error {
 	if m == nil {
 		return nil
 	}
@@ -80,7 +81,7 @@ func (x *extractor) setMeta(file string, follow bool, h *tar.Header) error {
 	if follow {
 		flags = 0
 	}
-	if x.ids != nil && (h.Uid != 0 || h.Gid != 0) {
+	if x.IDs != nil && (h.Uid != 0 || h.Gid != 0) {
 		if err := unix.Fchownat(unix.AT_FDCWD, file, h.Uid, h.Gid, flags); err != nil {
 			return fmt.Errorf("set owner %d:%d: %w", h.Uid, h.Gid, err)
 		}
@@ -91,7 +92,7 @@ func (x *extractor) setMeta(file string, follow bool, h *tar.Header) error {
 		}
 	}
 	for _, k := range slices.Sorted(maps.Keys(h.PAXRecords)) {
-		if attr, ok := strings.CutPrefix(k, paxXattr); ok {
+		if attr, ok := strings.CutPrefix(k, PAXXattr); ok {
 			if err := x.setXattr(file, follow, attr, h.PAXRecords[k]); err != nil {
 				return fmt.Errorf("set extended attribute %q: %w", attr, err)
 			}
@@ -104,19 +105,11 @@ func (x *extractor) setMeta(file string, follow bool, h *tar.Header) error {
 	return nil
 }
 
-// privateXattr reports whether an attribute means something to this machine's
-// storage, so that no stream may set it.
-func privateXattr(attr string) bool {
-	return strings.HasPrefix(attr, userOverlay) || strings.HasPrefix(attr, trustedOverlay) ||
-		strings.HasPrefix(attr, "user.containers.") || strings.HasPrefix(attr, "user.fuseoverlayfs.") ||
-		strings.HasPrefix(attr, "user.carosbuild.")
-}
-
 // setXattr sets an attribute. Attributes that a user namespace cannot set
 // (SELinux labels, trusted.*) stay in the tar stream alone; capabilities must
 // be set.
 func (x *extractor) setXattr(file string, follow bool, attr, value string) error {
-	if privateXattr(attr) {
+	if PrivateXattr(attr) {
 		return nil
 	}
 	set := unix.Lsetxattr
@@ -125,7 +118,7 @@ func (x *extractor) setXattr(file string, follow bool, attr, value string) error
 	}
 	err := set(file, attr, []byte(value), 0)
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOTSUP) || errors.Is(err, unix.EACCES) {
-		if attr != "security.capability" || x.ids == nil {
+		if attr != "security.capability" || x.IDs == nil {
 			return nil
 		}
 	}
@@ -146,7 +139,7 @@ func (x *extractor) finishDirs() error {
 	}
 	for _, rel := range slices.Backward(slices.Sorted(maps.Keys(x.dirs))) {
 		h := x.dirs[rel]
-		err := x.ids.check(h)
+		err := x.IDs.check(h)
 		if err == nil {
 			err = x.finishDir(rel, h)
 		}
@@ -158,7 +151,7 @@ func (x *extractor) finishDirs() error {
 }
 
 func (x *extractor) finishDir(rel string, h *tar.Header) error {
-	fd, err := openBeneath(x.root, rel, unix.O_PATH|unix.O_DIRECTORY)
+	fd, err := openBeneath(x.Root, rel, unix.O_PATH|unix.O_DIRECTORY)
 	if err != nil {
 		return err
 	}
@@ -172,7 +165,7 @@ func (x *extractor) hideLowerRoot() error {
 	if !x.hideAll {
 		return nil
 	}
-	for _, low := range x.low {
+	for _, low := range x.Lowers {
 		names, err := os.ReadDir(low)
 		if err != nil {
 			return err

@@ -2,7 +2,7 @@
 // License, v. 2.0. If a copy of the MPL was not distributed with this
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
-package layer
+package archive
 
 import (
 	"bytes"
@@ -32,7 +32,7 @@ func FuzzSplit(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := (&assembler{dir: t.TempDir(), buf: make([]byte, 4096)}).assemble(&inlined, &out); err != nil {
+		if err := Assemble(&out, &inlined, t.TempDir(), nil); err != nil {
 			t.Fatal(err)
 		}
 		if want := string(head) + string(content) + string(tail); out.String() != want {
