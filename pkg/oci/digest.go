@@ -13,9 +13,6 @@ import (
 // Digest is the digest of a blob, a layer or an image.
 type Digest = v1.Hash
 
-// Platform is what an image is for.
-type Platform = v1.Platform
-
 // Descriptor says where a blob is and what it holds (image-spec descriptor.md).
 type Descriptor = v1.Descriptor
 

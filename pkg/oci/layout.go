@@ -22,10 +22,12 @@ import (
 )
 
 const (
-	refName       = "org.opencontainers.image.ref.name" // image-spec annotations.md
-	maxDocument   = 8 << 20                             // bytes of a manifest, an index or a config
-	MaxIndexDepth = 4
+	refName     = "org.opencontainers.image.ref.name" // image-spec annotations.md
+	maxDocument = 8 << 20                             // bytes of a manifest, an index or a config
 )
+
+// MaxIndexDepth is how deep indexes of images may be nested.
+const MaxIndexDepth = 4
 
 // layoutImage is an image of an OCI image layout, whose bytes are checked as
 // they are read.
