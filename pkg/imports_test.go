@@ -20,19 +20,26 @@ const module = "github.com/carosio/carosbuild/"
 // allowed says which packages of ours a package may import: only what is
 // listed, and what lies below a listed one.
 var allowed = map[string][]string{
-	"cmd/carosbuild":     {"pkg/build", "pkg/debfile", "pkg/decl", "pkg/disk", "pkg/evict", "pkg/feed", "pkg/freshdir", "pkg/kas", "pkg/layer", "pkg/qemu", "pkg/release", "pkg/results", "pkg/runc", "pkg/serve", "pkg/source", "pkg/terminal", "pkg/wks", "targets"},
+	"cmd/carosbuild":     {"pkg/build", "pkg/debfile", "pkg/decl", "pkg/disk", "pkg/evict", "pkg/feed", "pkg/freshdir", "pkg/kas", "pkg/layer", "pkg/oci", "pkg/qemu", "pkg/release", "pkg/results", "pkg/runc", "pkg/serve", "pkg/source", "pkg/terminal", "pkg/wks", "pkg/xdg", "targets"},
 	"pkg/beneath":        {},
-	"pkg/build":          {"pkg/beneath", "pkg/decl", "pkg/disk", "pkg/evict", "pkg/layer", "pkg/runc", "pkg/source", "pkg/yocto"},
+	"pkg/build":          {"pkg/beneath", "pkg/decl", "pkg/disk", "pkg/evict", "pkg/layer", "pkg/oci", "pkg/runc", "pkg/source", "pkg/yocto"},
 	"pkg/decl":           {"pkg/terminal"},
 	"pkg/evict":          {"pkg/beneath"},
 	"pkg/feed":           {"pkg/debfile", "pkg/freshdir"},
 	"pkg/freshdir":       {},
+	"pkg/freshfile":      {},
 	"pkg/kas":            {"pkg/decl"},
-	"pkg/layer":          {"pkg/beneath", "pkg/terminal"},
+	"pkg/layer":          {"pkg/beneath", "pkg/freshfile", "pkg/layer", "pkg/oci", "pkg/sealed", "pkg/terminal", "pkg/xdg"},
+	"pkg/layer/archive":  {"pkg/beneath", "pkg/oci", "pkg/terminal"},
+	"pkg/layer/sums":     {"pkg/beneath", "pkg/freshfile", "pkg/layer/archive", "pkg/terminal"},
+	"pkg/oci":            {"pkg/freshfile", "pkg/sealed", "pkg/terminal"},
+	"pkg/oci/ocitest":    {},
+	"pkg/oci/registry":   {"pkg/oci", "pkg/terminal", "pkg/xdg"},
 	"pkg/qemu":           {"pkg/disk"},
 	"pkg/release":        {"pkg/debfile", "pkg/freshdir", "pkg/results"},
 	"pkg/results":        {},
 	"pkg/runc":           {},
+	"pkg/sealed":         {"pkg/freshfile"},
 	"pkg/serve":          {"pkg/build", "pkg/results"},
 	"pkg/source/bitbake": {},
 	"pkg/source/debian":  {"pkg/debfile"},
@@ -66,15 +73,16 @@ var allowed = map[string][]string{
 	"pkg/disk/vmdk":      {"pkg/disk/damage", "pkg/disk/image", "pkg/disk/pipeline"},
 	"pkg/terminal":       {},
 	"pkg/wks":            {"pkg/decl"},
+	"pkg/xdg":            {},
 	"pkg/yocto":          {"pkg/disk/tree"},
 	"targets":            {},
 }
 
 // owners says which package alone may import an outside module.
 var owners = map[string][]string{
-	"github.com/google/go-containerregistry/": {"pkg/layer"},
-	"go.podman.io/image/":                     {"pkg/layer"},
-	"go.podman.io/storage":                    {"pkg/layer", "cmd/carosbuild"}, // cmd: reexec.Init
+	"github.com/google/go-containerregistry/": {"pkg/oci", "pkg/oci/ocitest", "pkg/oci/registry"},
+	"go.podman.io/image/":                     {"pkg/oci/registry"},
+	"go.podman.io/storage":                    {"pkg/layer", "pkg/oci/registry", "cmd/carosbuild"}, // registry: configfile; cmd: reexec.Init
 	"github.com/opencontainers/runtime-spec/": {"pkg/runc"},
 	"github.com/diskfs/go-diskfs":             {"pkg/disk/partition"},
 	"encoding/xml":                            {"pkg/decl", "pkg/disk/ova"},

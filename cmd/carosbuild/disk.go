@@ -18,6 +18,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/runc"
 )
 
@@ -175,7 +176,7 @@ func (c *diskCommand) write(ctx context.Context, e *build.Engine, d []diskOutput
 func (c *diskCommand) reads(sources map[string]string) []disk.Input {
 	var in []disk.Input
 	for _, source := range sources {
-		if path, ok := layer.LocalFile(source); ok {
+		if path, ok := oci.LocalFile(source); ok {
 			in = append(in, disk.Input{Path: path, What: "a source of the disk"})
 		}
 	}

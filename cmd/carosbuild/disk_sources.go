@@ -14,6 +14,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/oci"
 )
 
 // sources says where each stage is that the disks are made from.
@@ -67,7 +68,7 @@ func needsOf(disks []*decl.Disk) ([]string, error) {
 // sourceBuild is the build that SOURCE is of, "" if it is none's, and whether it
 // is named without a stage.
 func (c *diskCommand) sourceBuild() (id string, whole bool, err error) {
-	if !isStored(c.source) || layer.IsStored(c.source) {
+	if !isStored(c.source) || oci.IsStored(c.source) {
 		return "", false, nil
 	}
 	stages, _, err := c.storedStages()
@@ -133,7 +134,7 @@ func idsOf(disks []*decl.Disk) string {
 
 // isStored reports whether a source is a stage in the store.
 func isStored(source string) bool {
-	if layer.IsStored(source) {
+	if oci.IsStored(source) {
 		return true
 	}
 	kind, _, _ := strings.Cut(source, ":")
@@ -156,7 +157,7 @@ func (c *diskCommand) roots(sources map[string]string, s *layer.Store, d dirs, v
 	out := map[string]build.RootFS{}
 	for stage, source := range sources {
 		if !isStored(source) {
-			out[stage] = build.ImageRoot{Registry: reg, Ref: source, Arch: c.arch, Cache: layer.TarCache{Dir: filepath.Join(d.cache, "layers")}}
+			out[stage] = build.ImageRoot{Registry: reg, Ref: source, Arch: c.arch, Cache: oci.TarCache{Dir: filepath.Join(d.cache, "layers")}}
 			continue
 		}
 		name, err := c.stageImage(s, false, strings.TrimPrefix(source, "containers-storage:"))

@@ -13,7 +13,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk/damage"
-	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/oci"
+	"github.com/carosio/carosbuild/pkg/oci/registry"
 	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 	"github.com/carosio/carosbuild/pkg/source/git"
@@ -96,10 +97,10 @@ func remediesOf(err error) []string {
 	if b, ok := errors.AsType[*build.BootstrapError](err); ok && debian.IsNetwork(b.Err) {
 		all = append(all, mirrorHint)
 	}
-	if errors.Is(err, layer.ErrDamaged) {
+	if errors.Is(err, oci.ErrDamaged) {
 		all = append(all, damageHint)
 	}
-	return append(all, layer.Remedies(err)...)
+	return append(all, registry.Remedies(err)...)
 }
 
 // mirrorHint is for mirrors that do not answer.

@@ -15,7 +15,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/decl"
-	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/oci/registry"
 	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/source/git"
 )
@@ -74,7 +74,7 @@ func TestReportRegistry(t *testing.T) {
 	}))
 	defer srv.Close()
 	host := strings.TrimPrefix(srv.URL, "http://")
-	_, err := layer.Registry{}.Resolve(t.Context(), host+"/x:1", "")
+	_, err := registry.Client{}.Resolve(t.Context(), host+"/x:1", "")
 	for name, e := range map[string]error{"alone": err, "of a step": &build.StepError{Stage: "s", Kind: "FROM", Err: err}} {
 		var out strings.Builder
 		a := &app{stderr: &out, getenv: func(string) string { return "" }}

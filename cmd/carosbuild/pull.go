@@ -16,6 +16,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/oci"
 )
 
 // pullCommand is "carosbuild pull".
@@ -45,7 +46,7 @@ that is given.`,
 			if len(args) < 1 || len(args) > 2 {
 				return usagef("usage: carosbuild %s", cmd.Use)
 			}
-			if err := layer.CheckReference(args[0]); err != nil || args[0] == "scratch" {
+			if err := oci.CheckReference(args[0]); err != nil || args[0] == "scratch" {
 				return usagef("%q names no image", args[0])
 			}
 			c.source, c.archSet = args[0], cmd.Flags().Changed("arch")
@@ -65,7 +66,7 @@ that is given.`,
 // setStage takes BUILDID:STAGE.
 func (c *pullCommand) setStage(arg string) error {
 	id, stage, ok := strings.Cut(arg, ":")
-	full, err := layer.FullName(build.ImageName(id, stage))
+	full, err := oci.FullName(build.ImageName(id, stage))
 	if !ok || err != nil || !buildIDs.MatchString(id) {
 		return usagef("%q: want BUILDID:STAGE", arg)
 	}
@@ -89,7 +90,7 @@ func (c *pullCommand) run(ctx context.Context, s *layer.Store, p layer.Paths, _ 
 		return err
 	}
 	var names []string
-	for _, n := range []string{layer.NameOf(c.source, pinned), c.stage} {
+	for _, n := range []string{oci.NameOf(c.source, pinned), c.stage} {
 		if n != "" {
 			names = append(names, n)
 		}
@@ -101,7 +102,7 @@ func (c *pullCommand) run(ctx context.Context, s *layer.Store, p layer.Paths, _ 
 	if err != nil {
 		return err
 	}
-	if got := image.Config.Architecture; c.archSet && got != layer.Architecture(c.arch) {
+	if got := image.Config.Architecture; c.archSet && got != oci.Architecture(c.arch) {
 		return usagef("%s is an image for %q, not for %q", c.source, got, c.arch)
 	}
 	if c.buildID != "" {

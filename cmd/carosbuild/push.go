@@ -18,11 +18,14 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/oci"
+	"github.com/carosio/carosbuild/pkg/oci/registry"
 	"github.com/carosio/carosbuild/pkg/runc"
+	"github.com/carosio/carosbuild/pkg/xdg"
 )
 
-func (a *app) registry(store layer.Paths) layer.Registry {
-	r := layer.Registry{Env: a.getenv, UID: a.account().UID, Store: store, UserAgent: "carosbuild/" + buildVersion()}
+func (a *app) registry(store layer.Paths) registry.Client {
+	r := registry.Client{Env: a.getenv, UID: a.account().UID, Store: store, UserAgent: "carosbuild/" + buildVersion()}
 	if d, err := a.dirs(); err == nil { // else the system's directory for temporary files
 		r.Scratch = filepath.Join(d.cache, "layers")
 	}
@@ -32,7 +35,7 @@ func (a *app) registry(store layer.Paths) layer.Registry {
 // openStore opens the store. containers/storage would make a directory of its
 // own below /tmp where XDG_RUNTIME_DIR is of no use, as in most CI jobs.
 func (a *app) openStore(ctx context.Context, p layer.Paths, d dirs) (*layer.Store, error) {
-	if layer.RuntimeDir(a.getenv) == "" {
+	if xdg.RuntimeDir(a.getenv) == "" {
 		run := filepath.Join(d.state, "run")
 		if err := os.MkdirAll(run, 0o700); err != nil {
 			return nil, err
@@ -116,11 +119,11 @@ func markDamaged(s *layer.Store, err error) error {
 }
 
 // transfers shows the progress of transfers, and what they wait for.
-func (a *app) transfers(view display) func(layer.TransferEvent) {
+func (a *app) transfers(view display) func(oci.Event) {
 	var mu sync.Mutex
 	type sum struct{ done, total int64 }
 	seen := map[string]map[string]sum{}
-	return func(e layer.TransferEvent) {
+	return func(e oci.Event) {
 		if e.Text != "" {
 			view.show(build.Event{Time: time.Now(), Kind: build.Note, Text: e.Text})
 		}
@@ -142,12 +145,12 @@ func (a *app) transfers(view display) func(layer.TransferEvent) {
 	}
 }
 
-func pushOptions(d dirs, compression string) (layer.PushOptions, error) {
-	c := layer.Compression(compression)
-	if c != layer.Gzip && c != layer.Zstd {
-		return layer.PushOptions{}, usagef("--compression %q: want gzip or zstd", compression)
+func pushOptions(d dirs, compression string) (oci.PushOptions, error) {
+	c := oci.Compression(compression)
+	if c != oci.Gzip && c != oci.Zstd {
+		return oci.PushOptions{}, usagef("--compression %q: want gzip or zstd", compression)
 	}
-	return layer.PushOptions{Cache: layer.BlobCache{Dir: filepath.Join(d.cache, "blobs")}, Compression: c}, nil
+	return oci.PushOptions{Cache: oci.BlobCache{Dir: filepath.Join(d.cache, "blobs")}, Compression: c}, nil
 }
 
 func pushCommand(a *app) *cobra.Command {
@@ -162,8 +165,8 @@ func pushCommand(a *app) *cobra.Command {
 			if err := checkDestination(args[1]); err != nil {
 				return err
 			}
-			return a.transfer(cmd, args[0], compression, func(ctx context.Context, s *layer.Store, r layer.Registry, image string, o layer.PushOptions) error {
-				h, err := s.Push(ctx, r, image, args[1], o)
+			return a.transfer(cmd, args[0], compression, func(ctx context.Context, s *layer.Store, r registry.Client, image string, o oci.PushOptions) error {
+				h, err := r.Push(ctx, s, image, args[1], o)
 				if err == nil {
 					_, err = fmt.Fprintf(a.stdout, "%s@%s\n", strings.TrimPrefix(args[1], "docker://"), h)
 				}
@@ -171,7 +174,7 @@ func pushCommand(a *app) *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&compression, "compression", string(layer.Gzip), "of the layers: gzip or zstd")
+	cmd.Flags().StringVar(&compression, "compression", string(oci.Gzip), "of the layers: gzip or zstd")
 	a.foreignFlag(cmd)
 	return cmd
 }
@@ -203,18 +206,18 @@ func exportCommand(a *app) *cobra.Command {
 			if !strings.HasPrefix(to, "oci:") && !strings.HasPrefix(to, "docker-archive:") {
 				return usagef("--to %q: want oci:DIR[:TAG] or docker-archive:FILE[:NAME]", to)
 			}
-			return a.transfer(cmd, args[0], compression, func(ctx context.Context, s *layer.Store, r layer.Registry, image string, o layer.PushOptions) error {
-				return s.Export(ctx, r, image, to, o)
+			return a.transfer(cmd, args[0], compression, func(ctx context.Context, s *layer.Store, r registry.Client, image string, o oci.PushOptions) error {
+				return oci.Export(ctx, s, image, to, r.Transfer, o)
 			})
 		},
 	}
 	cmd.Flags().StringVar(&to, "to", "", "where to: oci:DIR[:TAG] or docker-archive:FILE[:NAME]")
-	cmd.Flags().StringVar(&compression, "compression", string(layer.Gzip), "of the layers of an OCI layout: gzip or zstd")
+	cmd.Flags().StringVar(&compression, "compression", string(oci.Gzip), "of the layers of an OCI layout: gzip or zstd")
 	a.foreignFlag(cmd)
 	return cmd
 }
 
-func (a *app) transfer(cmd *cobra.Command, name, compression string, f func(context.Context, *layer.Store, layer.Registry, string, layer.PushOptions) error) error {
+func (a *app) transfer(cmd *cobra.Command, name, compression string, f func(context.Context, *layer.Store, registry.Client, string, oci.PushOptions) error) error {
 	return a.withStore(cmd, false, func(ctx context.Context, s *layer.Store, p layer.Paths, d dirs) error {
 		image, err := a.stageImage(s, false, name)
 		if err != nil {

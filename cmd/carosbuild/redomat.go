@@ -21,6 +21,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/runc"
 )
 
@@ -126,7 +127,7 @@ func (c *buildCommand) checkOptions() error {
 	if c.successTag == "" {
 		return nil
 	}
-	if _, err := layer.FullName(c.successTag); err != nil {
+	if _, err := oci.FullName(c.successTag); err != nil {
 		return usagef("--success-tag: %v", err)
 	}
 	if slash := strings.LastIndexByte(c.successTag, '/'); !strings.Contains(c.successTag[slash+1:], ":") {

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 )
@@ -23,7 +24,7 @@ import (
 // there, from the cache and without a network.
 func (r *stageRun) bootstrap(ctx context.Context, s *StepPlan) error {
 	res := r.resolved.Debian[r.plan.ID]
-	r.state = state{Config: layer.NewImageConfig(r.resolved.Wanted[r.plan.ID].Arch)}
+	r.state = state{Config: oci.NewConfig(r.resolved.Wanted[r.plan.ID].Arch)}
 	if err := r.Runtime.Emulate(ctx, r.state.Config.Architecture); err != nil { // before the download
 		return err
 	}

@@ -16,6 +16,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/oci"
+	"github.com/carosio/carosbuild/pkg/oci/registry"
 	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 	"github.com/carosio/carosbuild/pkg/source/git"
@@ -29,7 +31,7 @@ type Engine struct {
 	Runtime  *runc.Runtime
 	Fetcher  *debian.Fetcher
 	Host     debian.Host
-	Registry layer.Registry
+	Registry registry.Client
 	Git      *git.Cache
 
 	Scratch string // directory that vanishes with the process
@@ -82,7 +84,7 @@ type StageResult struct {
 	Layer  string // id of the top layer, "" for an empty stage
 	Image  string // id of the image
 	Ran    int    // steps that were executed
-	Config layer.ImageConfig
+	Config oci.Config
 }
 
 // Result is a plan that was run.
@@ -149,8 +151,8 @@ func (e *Engine) Run(ctx context.Context, p *Plan, res *Resolved) (result *Resul
 
 // state is what the steps of a stage hand on.
 type state struct {
-	Layer  string            `json:"layer"`
-	Config layer.ImageConfig `json:"config"`
+	Layer  string     `json:"layer"`
+	Config oci.Config `json:"config"`
 }
 
 // stage brings one stage to its end: from the last step on record.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/oci"
 )
 
 // Entry says which stored images a build starts from, instead of building what
@@ -155,7 +156,7 @@ func findImage(want string, images []layer.Image, stages []StoredStage) (id, nam
 			hits[s.Image.ID] = s.Name()
 		}
 	}
-	if full, err := layer.FullName(want); err == nil && strings.HasPrefix(full, imagePrefix) {
+	if full, err := oci.FullName(want); err == nil && strings.HasPrefix(full, imagePrefix) {
 		images = imagesOf(stages) // those of others are not seen by their full names either
 	}
 	for _, i := range images {

@@ -145,10 +145,11 @@ func TestGrounds(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := newHost(t, "http://127.0.0.1:1/a")
-	if err := os.MkdirAll(r.Registry.Store.GraphRoot+"/overlay-images", 0o700); err != nil {
+	graph := r.Registry.Store.(layer.Paths).GraphRoot
+	if err := os.MkdirAll(graph+"/overlay-images", 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(r.Registry.Store.GraphRoot+"/overlay-images/images.json", []byte(`[{"id": "x"}]`), 0o600); err != nil {
+	if err := os.WriteFile(graph+"/overlay-images/images.json", []byte(`[{"id": "x"}]`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	r.Grounds = map[string]*decl.Stage{started[0].Stage: started[0].Ground}

@@ -11,7 +11,7 @@ import (
 	"sync"
 
 	"github.com/carosio/carosbuild/pkg/decl"
-	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/oci"
 )
 
 // imageRef is what a FROM names, with a relative path of a layout or archive
@@ -38,7 +38,7 @@ func (r *stageRun) from(ctx context.Context, s *StepPlan) error {
 	reg := r.Registry
 	var mu sync.Mutex
 	done, total := map[string]int64{}, map[string]int64{}
-	reg.Events = func(e layer.TransferEvent) {
+	reg.Events = func(e oci.Event) {
 		if e.Text != "" {
 			r.event(Event{Kind: Note, Stage: r.plan.ID, Text: e.Text})
 		}

@@ -16,7 +16,7 @@ import (
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/decl"
-	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 	"github.com/carosio/carosbuild/pkg/source/git"
 )
@@ -192,7 +192,7 @@ func (out *Resolved) Lock(d *decl.Declaration, targets []string) (*Lock, error) 
 // lockedForm is a pinned reference as a lock file has it: of an image on this
 // machine the digest alone, since it lies elsewhere on another.
 func lockedForm(ref, pinned string) string {
-	if !layer.IsLocal(ref) {
+	if !oci.IsLocal(ref) {
 		return pinned
 	}
 	digest := digestOf(pinned)

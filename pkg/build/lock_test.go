@@ -26,6 +26,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/carosio/carosbuild/pkg/layer"
+	ociregistry "github.com/carosio/carosbuild/pkg/oci/registry"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 )
 
@@ -59,7 +60,7 @@ func push(t *testing.T, ref string) {
 func newHost(t *testing.T, mirror string) *Resolver {
 	t.Helper()
 	return &Resolver{
-		Pins: Pins{Dir: t.TempDir()}, Registry: layer.Registry{Store: layer.Paths{GraphRoot: t.TempDir()}, Env: func(string) string { return "" }},
+		Pins: Pins{Dir: t.TempDir()}, Registry: ociregistry.Client{Store: layer.Paths{GraphRoot: t.TempDir()}, Env: func(string) string { return "" }},
 		Fetcher: &debian.Fetcher{Cache: t.TempDir(), Backoff: time.Millisecond}, Host: debian.Host{Mirror: mirror, Keyrings: []string{"/none"}},
 		Arch: "amd64", Now: time.Now,
 	}

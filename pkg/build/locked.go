@@ -9,7 +9,7 @@ import (
 	"fmt"
 
 	"github.com/carosio/carosbuild/pkg/decl"
-	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 )
 
@@ -41,7 +41,7 @@ func (r *Resolver) lockedImage(ctx context.Context, s *decl.Stage, a *decl.Actio
 		return "", r.unlocked(s.ID, a.Span, "image "+a.Image, out), nil
 	}
 	ref := imageRef(s, a.Image)
-	if !layer.IsLocal(ref) {
+	if !oci.IsLocal(ref) {
 		return digest, false, nil
 	}
 	now, err := r.Registry.Resolve(ctx, ref, r.Arch)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk"
-	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/oci"
 )
 
 // Reads are the files and directories of this machine that building the targets
@@ -69,7 +69,7 @@ func bootstrapReads(s *decl.Stage, b *decl.Bootstrap) []disk.Input {
 func actionReads(s *decl.Stage, a *decl.Action) []disk.Input {
 	switch a.Kind {
 	case decl.From:
-		if path, ok := layer.LocalFile(imageRef(s, a.Image)); ok {
+		if path, ok := oci.LocalFile(imageRef(s, a.Image)); ok {
 			return []disk.Input{{Path: path, What: "the image that stage " + s.ID + " starts from"}}
 		}
 	case decl.Add, decl.Copy:

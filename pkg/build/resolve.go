@@ -14,7 +14,8 @@ import (
 	"time"
 
 	"github.com/carosio/carosbuild/pkg/decl"
-	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/oci"
+	"github.com/carosio/carosbuild/pkg/oci/registry"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 	"github.com/carosio/carosbuild/pkg/source/git"
 )
@@ -24,7 +25,7 @@ type Resolver struct {
 	Pins     Pins
 	Fetcher  *debian.Fetcher
 	Host     debian.Host
-	Registry layer.Registry
+	Registry registry.Client
 	Git      *git.Cache
 	Rewrites git.Rewrites // of git remotes
 	Arch     string       // Debian name
@@ -192,7 +193,7 @@ func (r *Resolver) image(ctx context.Context, s *decl.Stage, a *decl.Action, out
 		return nil
 	}
 	id := key("pin image", ref, r.Arch)
-	if p, ok := r.Pins.read(id); ok && p.Image != "" && !r.Update && !layer.IsLocal(ref) {
+	if p, ok := r.Pins.read(id); ok && p.Image != "" && !r.Update && !oci.IsLocal(ref) {
 		out.Images[ref] = p.Image
 		return nil
 	}

@@ -116,7 +116,7 @@ func (r *stageRun) command(ctx context.Context, s *StepPlan, w *layer.Working, c
 	})
 	r.log.watchPackages(nil)
 	packages.end()
-	if e := planted.Remove(w.Upper()); e != nil && err == nil {
+	if e := planted.Remove(w.Changes()); e != nil && err == nil {
 		err = e
 	}
 	if err != nil {

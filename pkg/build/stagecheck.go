@@ -15,6 +15,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/layer/sums"
 )
 
 // stageCheck compares what is copied from another stage with what was recorded
@@ -27,7 +28,7 @@ type stageCheck struct {
 
 // wanted is a file of a layer.
 type wanted struct {
-	sum   layer.FileSum
+	sum   sums.File
 	layer string
 	seen  bool
 }
@@ -77,7 +78,7 @@ func (c *stageCheck) file(path, full string, st fs.FileInfo, crc *uint32) error 
 	switch {
 	case link != w.sum.Link:
 		return c.store.FindDamage(c.top, path, "leads to "+link)
-	case layer.XattrSum(attrs) != w.sum.Xattrs:
+	case sums.Xattrs(attrs) != w.sum.Xattrs:
 		return c.store.FindDamage(c.top, path, "has other attributes")
 	case sys.Mode != w.sum.Mode || sys.Uid != w.sum.UID || sys.Gid != w.sum.GID || st.Mode().IsRegular() && st.Size() != w.sum.Size:
 		return c.store.FindDamage(c.top, path, "has changed")

@@ -18,6 +18,9 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/content"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/layer/sums"
+	"github.com/carosio/carosbuild/pkg/oci"
+	"github.com/carosio/carosbuild/pkg/oci/registry"
 )
 
 // RootFS is where the root file system of a stage is. Tree reads it, with no
@@ -48,7 +51,7 @@ func (r StoredRoot) Tree(ctx context.Context, clamp int64, jobs int) (*tree.Tree
 	release := func() error { return errors.Join(src.Close(), unmount()) }
 	var t *tree.Tree
 	var devices []layer.Device
-	var want *layer.Expected
+	var want *sums.Expected
 	var labels []layer.Label
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
@@ -97,7 +100,7 @@ func withLabels(t *tree.Tree, labels []layer.Label) *tree.Tree {
 // verify finds out whether a tree is what was stored, up to the contents of its
 // files, which are checked when they are read. An error wraps a
 // layer.DamageError.
-func (r StoredRoot) verify(t *tree.Tree, want *layer.Expected, clamp int64) error {
+func (r StoredRoot) verify(t *tree.Tree, want *sums.Expected, clamp int64) error {
 	wrong, err := verified(t, want, clamp)
 	if err != nil {
 		return err
@@ -137,10 +140,10 @@ func withDevices(t *tree.Tree, devices []layer.Device, clamp int64) *tree.Tree {
 // alone: of a registry, an OCI layout or a docker archive. It needs no
 // namespace.
 type ImageRoot struct {
-	Registry layer.Registry
+	Registry registry.Client
 	Ref      string
 	Arch     string // "" for this machine's
-	Cache    layer.TarCache
+	Cache    oci.TarCache
 	Note     func(text string) // nil: none
 }
 

@@ -5,7 +5,7 @@
 package build
 
 import (
-	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/oci/registry"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 	"github.com/carosio/carosbuild/pkg/source/git"
 )
@@ -13,7 +13,7 @@ import (
 // IsNetwork reports whether a mirror, a registry or a git server could not be
 // reached, or did not answer as it should.
 func IsNetwork(err error) bool {
-	return debian.IsNetwork(err) || layer.IsNetwork(err) || git.IsNetwork(err)
+	return debian.IsNetwork(err) || registry.IsNetwork(err) || git.IsNetwork(err)
 }
 
 // unknownKey stands for the key of a step that cannot be computed; it is the

@@ -13,6 +13,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/layer/sums"
 )
 
 // verified compares a tree that was read from a mounted stage with what was
@@ -20,7 +21,7 @@ import (
 // that were stored. What is wrong with the tree itself is returned as a
 // description of the first file that differs, for which the store can tell the
 // layer.
-func verified(t *tree.Tree, want *layer.Expected, clamp int64) (*mismatch, error) {
+func verified(t *tree.Tree, want *sums.Expected, clamp int64) (*mismatch, error) {
 	first := firstNames(t)
 	bad := badContents{}
 	for i := range t.Entries {
@@ -80,24 +81,24 @@ func (b badContents) of(id string) func(path string) error {
 type mismatch struct{ path, what string }
 
 // firstNames are the files that have further names.
-func firstNames(t *tree.Tree) map[string]layer.FileSum {
-	out := map[string]layer.FileSum{}
+func firstNames(t *tree.Tree) map[string]sums.File {
+	out := map[string]sums.File{}
 	for i := range t.Entries {
 		if to := t.Entries[i].Hardlink; to != "" {
-			out[to] = layer.FileSum{}
+			out[to] = sums.File{}
 		}
 	}
 	return out
 }
 
 // sumOf is an entry as a record has it, without the sum of its content.
-func sumOf(e *tree.Entry) layer.FileSum {
-	f := layer.FileSum{
+func sumOf(e *tree.Entry) sums.File {
+	f := sums.File{
 		Path: e.Path, Mode: e.Mode, UID: e.UID, GID: e.GID, Mtime: e.Mtime, MtimeNsec: e.MtimeNsec,
 		Size: e.Size, Link: e.Link,
 	}
 	if len(e.Xattrs) > 0 { // few have any
-		f.Xattrs = layer.XattrSum(xattrsOf(e))
+		f.Xattrs = sums.Xattrs(xattrsOf(e))
 	}
 	if t := e.Type(); t == tree.Char || t == tree.Block {
 		f.Rdev = unix.Mkdev(e.Rdev.Major, e.Rdev.Minor)

@@ -12,7 +12,8 @@ import (
 	"os"
 	"path/filepath"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/carosio/carosbuild/pkg/layer/archive"
+	"github.com/carosio/carosbuild/pkg/oci"
 )
 
 // Apply makes a layer of an uncompressed tar stream. The stream may come from
@@ -23,8 +24,8 @@ import (
 // tables are not set. The stream is kept exactly: WriteTar gives it back.
 //
 // Want is the stream's expected digest; the zero hash accepts any.
-func (s *Store) Apply(ctx context.Context, parent string, tar io.Reader, want v1.Hash) (Layer, error) {
-	if want != (v1.Hash{}) {
+func (s *Store) Apply(ctx context.Context, parent string, tar io.Reader, want oci.Digest) (Layer, error) {
+	if want != (oci.Digest{}) {
 		if id := ChainID(parent, want); s.whole(id) {
 			l, _ := s.Layer(id)
 			return l, nil
@@ -37,12 +38,12 @@ func (s *Store) Apply(ctx context.Context, parent string, tar io.Reader, want v1
 	return l, nil
 }
 
-func (s *Store) apply(ctx context.Context, parent string, tar io.Reader, want v1.Hash) (Layer, error) {
+func (s *Store) apply(ctx context.Context, parent string, tar io.Reader, want oci.Digest) (Layer, error) {
 	low, err := s.lowers(parent)
 	if err != nil {
 		return Layer{}, err
 	}
-	ids, err := readIDMaps()
+	ids, err := archive.ReadIDMaps()
 	if err != nil {
 		return Layer{}, err
 	}
@@ -59,11 +60,11 @@ func (s *Store) apply(ctx context.Context, parent string, tar io.Reader, want v1
 	if err != nil {
 		return Layer{}, err
 	}
-	res, record, err := extract(ctx, tar, record, extractOptions{
-		root: root, aside: filepath.Join(dir, "aside"),
-		scratch: s.wip.scratchFile, low: low, prefix: s.ovl.prefix, ids: ids, limits: s.limit,
+	res, record, err := archive.Apply(ctx, tar, record, archive.ApplyOptions{
+		Root: root, Aside: filepath.Join(dir, "aside"),
+		Scratch: s.wip.scratchFile, Lowers: low, Prefix: s.ovl.prefix, IDs: ids, Limits: s.limit,
 	})
-	if err == nil && want != (v1.Hash{}) && res.DiffID != want {
+	if err == nil && want != (oci.Digest{}) && res.DiffID != want {
 		err = fmt.Errorf("its digest is %s, not %s", res.DiffID, want)
 	}
 	if err != nil {

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/carosio/carosbuild/pkg/oci"
 )
 
 // TestDebianBase applies a real root file system, the tar file that
@@ -63,12 +65,17 @@ func TestDebianBase(t *testing.T) {
 		t.Error(changed, err)
 	}
 	t.Logf("commit of nothing: %v", time.Since(start))
-	for _, c := range []Compression{Gzip, Zstd} {
+	for _, c := range []oci.Compression{oci.Gzip, oci.Zstd} {
 		start = time.Now()
-		d, err := BlobCache{t.TempDir()}.put(t.Context(), l.DiffID, c, 2, func(w io.Writer) error { return s.WriteTar(l, w) })
+		stored := oci.Stored{Config: []byte("{}"), Layers: []oci.StoredLayer{{DiffID: l.DiffID, Size: l.Size, Write: func(w io.Writer) error { return s.WriteTar(l, w) }}}}
+		img, err := stored.Compress(t.Context(), oci.Transfer{Jobs: 2}, oci.PushOptions{Cache: oci.BlobCache{Dir: t.TempDir()}, Compression: c})
 		if err != nil {
-			t.Error(err)
+			t.Fatal(err)
 		}
-		t.Logf("%s: %d MB in %v", c, d.Size>>20, time.Since(start))
+		m, err := img.Manifest()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s: %d MB in %v", c, m.Layers[0].Size>>20, time.Since(start))
 	}
 }

@@ -14,6 +14,9 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/freshfile"
+	"github.com/carosio/carosbuild/pkg/layer/archive"
 )
 
 // CommitOptions say what a step's layer holds.
@@ -51,7 +54,7 @@ func (s *Store) commit(ctx context.Context, w *Working, o CommitOptions) (Layer,
 	if err := ctx.Err(); err != nil {
 		return Layer{}, false, err
 	}
-	if err := trim(w.Upper(), o.Exclude, o.Stubs); err != nil {
+	if err := archive.Trim(w.Changes(), o.Exclude, o.Stubs); err != nil {
 		return Layer{}, false, err
 	}
 	root, err := w.rootChanged()
@@ -63,9 +66,9 @@ func (s *Store) commit(ctx context.Context, w *Working, o CommitOptions) (Layer,
 		return Layer{}, false, err
 	}
 	base := w.parent == ""
-	res, err := diff(w.Upper(), newSplitter(record), diffOptions{
-		prefix: s.ovl.prefix, lowers: w.lowers,
-		clamp: o.Clamp, root: root || base, limit: s.limit.LayerBytes, strip: true,
+	res, err := archive.Diff(w.Changes(), record, archive.DiffOptions{
+		Prefix: s.ovl.prefix, Lowers: w.lowers,
+		Clamp: o.Clamp, Root: root || base, Limit: s.limit.LayerBytes, Strip: true,
 	})
 	if err == nil && (res.Entries == 0 || base && !root && res.Entries == 1) {
 		l, _ := s.Layer(w.parent)
@@ -78,7 +81,7 @@ func (s *Store) commit(ctx context.Context, w *Working, o CommitOptions) (Layer,
 		record.Close()
 		return Layer{}, false, err
 	}
-	l, err := s.stage(w.parent, res, record, w.Upper())
+	l, err := s.stage(w.parent, res, record, w.Changes())
 	return l, true, err
 }
 
@@ -87,7 +90,7 @@ func (s *Store) commit(ctx context.Context, w *Working, o CommitOptions) (Layer,
 // 0755 and of uid 0, counts as unchanged.
 func (w *Working) rootChanged() (bool, error) {
 	var st unix.Stat_t
-	if err := unix.Lstat(w.Upper(), &st); err != nil {
+	if err := unix.Lstat(w.Changes(), &st); err != nil {
 		return false, fmt.Errorf("look at the root directory: %w", err)
 	}
 	want := w.base
@@ -101,7 +104,7 @@ func (w *Working) rootChanged() (bool, error) {
 // directory: its time is the parent's when the tar stream has no entry for it.
 func (w *Working) settleRoot(inStream bool) error {
 	for _, x := range []string{"impure", "origin", "uuid"} {
-		err := unix.Lremovexattr(w.Upper(), w.store.ovl.prefix+x)
+		err := unix.Lremovexattr(w.Changes(), w.store.ovl.prefix+x)
 		if err != nil && err != unix.ENODATA && err != unix.ENOTSUP {
 			return fmt.Errorf("tidy the root directory: %w", err)
 		}
@@ -110,7 +113,7 @@ func (w *Working) settleRoot(inStream bool) error {
 		return nil
 	}
 	ts := []unix.Timespec{{Nsec: unix.UTIME_OMIT}, w.base.Mtim}
-	if err := unix.UtimesNanoAt(unix.AT_FDCWD, w.Upper(), ts, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+	if err := unix.UtimesNanoAt(unix.AT_FDCWD, w.Changes(), ts, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		return fmt.Errorf("set time of the root directory: %w", err)
 	}
 	return nil
@@ -119,7 +122,7 @@ func (w *Working) settleRoot(inStream bool) error {
 // stage registers a layer whose files are in dir, which moves into the store,
 // and whose tar stream record describes. Where the store has that layer and it
 // is damaged, its files are replaced. It closes record.
-func (s *Store) stage(parent string, res diffResult, record *os.File, dir string) (Layer, error) {
+func (s *Store) stage(parent string, res archive.Result, record *os.File, dir string) (Layer, error) {
 	id := ChainID(parent, res.DiffID)
 	s.register.Lock()
 	defer s.register.Unlock()
@@ -131,7 +134,7 @@ func (s *Store) stage(parent string, res diffResult, record *os.File, dir string
 		}
 		err := s.sync.announce(id)
 		if err == nil {
-			err = s.writeSums(id, dir, res.sums)
+			err = s.writeSums(id, dir, res.Sums)
 		}
 		if err != nil {
 			return errors.Join(err, record.Close())
@@ -190,7 +193,7 @@ func (s *Store) writeSplit(id string, record *os.File) error {
 	}
 	z := gzip.NewWriter(f)
 	_, err = io.Copy(z, record)
-	return finishFile(f, file, false, errors.Join(err, z.Close()))
+	return freshfile.Rename(f, file, false, errors.Join(err, z.Close()))
 }
 
 // stagingParent is the directory of the store's own that holds dest.

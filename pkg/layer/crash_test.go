@@ -19,6 +19,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/carosio/carosbuild/pkg/oci"
 )
 
 // TestInnerLoop commits layers until it is killed.
@@ -261,7 +263,7 @@ func TestBitRot(t *testing.T) {
 		if err := spoil(); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.WriteTar(l, io.Discard); !errors.Is(err, ErrDamaged) {
+		if err := s.WriteTar(l, io.Discard); !errors.Is(err, oci.ErrDamaged) {
 			t.Errorf("%s: got %v", name, err)
 		}
 		if err := os.WriteFile(s.splitFile(l.ID), keep, 0o600); err != nil {

@@ -8,11 +8,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/carosio/carosbuild/pkg/freshfile"
+	"github.com/carosio/carosbuild/pkg/layer/archive"
+	"github.com/carosio/carosbuild/pkg/oci"
+	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
 // A layer whose stored files are not those that were committed is marked:
@@ -33,10 +37,18 @@ func (e *DamageError) Error() string {
 	if e.Path == "" {
 		return fmt.Sprintf("layer %s is damaged in the store: %s", short(e.Layer), e.What)
 	}
-	return fmt.Sprintf("layer %s is damaged in the store: %s %s", short(e.Layer), shown(e.Path), e.What)
+	return fmt.Sprintf("layer %s is damaged in the store: %s %s", short(e.Layer), terminal.Line("/"+e.Path), e.What)
 }
 
-func (e *DamageError) Unwrap() error { return ErrDamaged }
+// damage makes what is wrong with the files or the record of a layer a DamageError.
+func damage(layer string, err error) error {
+	if m, ok := err.(*archive.Mismatch); ok {
+		return &DamageError{layer, m.Path, m.What}
+	}
+	return err
+}
+
+func (e *DamageError) Unwrap() error { return oci.ErrDamaged }
 
 // Damages are all damages that an error tells of.
 func Damages(err error) []*DamageError {
@@ -65,7 +77,7 @@ func (s *Store) MarkDamaged(id, why string) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return fmt.Errorf("mark layer %s as damaged: %w", short(id), err)
 	}
-	if err := writeFile(file, []byte(why+"\n"), true); err != nil {
+	if err := freshfile.Write(file, []byte(why+"\n"), true); err != nil {
 		return fmt.Errorf("mark layer %s as damaged: %w", short(id), err)
 	}
 	return nil
@@ -113,7 +125,7 @@ func (s *Store) alsoDamaged(ctx context.Context, chain []Layer, err error) error
 		if slices.ContainsFunc(found, func(d *DamageError) bool { return d.Layer == l.ID }) {
 			continue
 		}
-		if e := s.WriteTar(l, &contextWriter{ctx, io.Discard}); len(Damages(e)) > 0 {
+		if e := s.WriteTar(l, writerFunc(func([]byte) error { return ctx.Err() })); len(Damages(e)) > 0 {
 			err = errors.Join(err, e)
 		}
 	}

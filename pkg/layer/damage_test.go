@@ -17,6 +17,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/layer/sums"
+	"github.com/carosio/carosbuild/pkg/oci"
 )
 
 // layers are three layers on one another: with whiteouts, directories that hide
@@ -60,7 +63,7 @@ func expected(s *stepper, id string) []string {
 			return out
 		}
 		if f.Size > 0 {
-			if want := crc32.Checksum([]byte(strings.Replace(f.Path, "z2", "z", 1)), castagnoli); f.CRC != want {
+			if want := crc32.Checksum([]byte(strings.Replace(f.Path, "z2", "z", 1)), crc32.MakeTable(crc32.Castagnoli)); f.CRC != want {
 				s.Errorf("%s: sum %x, want %x", f.Path, f.CRC, want)
 			}
 		}
@@ -88,7 +91,7 @@ func TestExpectedIsWhatTheMountShows(t *testing.T) {
 	if err := errors.Join(err, release()); err != nil {
 		t.Fatal(err)
 	}
-	slices.SortFunc(want, comparePaths)
+	slices.SortFunc(want, sums.Compare)
 	got := expected(s, s.top.ID)
 	if d := cmp.Diff(got, want); d != "" {
 		t.Errorf("expected (-got +shown):\n%s", d)
@@ -156,7 +159,7 @@ func TestDamagedLayerIsMadeAgain(t *testing.T) {
 		}
 		err := s.s.FindDamage(top.ID, "x", "y")
 		found := Damages(err)
-		if len(found) == 0 || found[0].Layer != base.ID || !errors.Is(err, ErrDamaged) || slices.ContainsFunc(found, func(d *DamageError) bool { return d.Layer == top.ID }) {
+		if len(found) == 0 || found[0].Layer != base.ID || !errors.Is(err, oci.ErrDamaged) || slices.ContainsFunc(found, func(d *DamageError) bool { return d.Layer == top.ID }) {
 			t.Errorf("%s: found %v", what, err)
 		}
 		if err := s.s.MarkDamaged(base.ID, err.Error()); err != nil {
@@ -232,7 +235,7 @@ func TestIndexIsRestored(t *testing.T) {
 		}
 	}
 	put(`[{"id":`)
-	if err := restoreIndexes(graph); !errors.Is(err, ErrDamaged) {
+	if err := restoreIndexes(graph); !errors.Is(err, oci.ErrDamaged) {
 		t.Errorf("without a copy: %v", err)
 	}
 	put(`[{"id":"x"}]`)

@@ -8,7 +8,6 @@ import (
 	"archive/tar"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -17,6 +16,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/carosio/carosbuild/pkg/layer/archive"
+	"github.com/carosio/carosbuild/pkg/sealed"
 )
 
 // Device is a device node of an image. A user namespace cannot make one, so
@@ -49,7 +51,7 @@ func (s *Store) Devices(id string) ([]Device, error) {
 	}
 	devices := slices.SortedFunc(maps.Values(t), func(a, b Device) int { return strings.Compare(a.Path, b.Path) })
 	if known < len(chain) {
-		if err := writeSealed(s.devicesFile(id), devices); err != nil {
+		if err := sealed.Write(s.devicesFile(id), devices); err != nil {
 			return nil, fmt.Errorf("note devices of %s: %w", short(id), err)
 		}
 	}
@@ -61,7 +63,7 @@ func (s *Store) Devices(id string) ([]Device, error) {
 func (s *Store) knownDevices(chain []Layer) (deviceTable, int, error) {
 	for n := len(chain); n > 0; n-- {
 		var devices []Device
-		ok, err := readSealed(s.devicesFile(chain[n-1].ID), &devices)
+		ok, err := sealed.Read(s.devicesFile(chain[n-1].ID), &devices)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -93,7 +95,7 @@ type deviceTable map[string]Device
 func (t deviceTable) apply(each func(func(*tar.Header) error) error) error {
 	own := false
 	err := each(func(h *tar.Header) error {
-		rel, err := memberPath(h.Name)
+		rel, err := archive.MemberPath(h.Name)
 		if err != nil {
 			return err
 		}
@@ -111,21 +113,21 @@ func isDevice(h *tar.Header) bool { return h.Typeflag == tar.TypeChar || h.Typef
 
 // whiteout takes out what a whiteout of that path is about.
 func (t deviceTable) whiteout(rel string) {
-	dir, base := parentOf(rel), path.Base(rel)
-	if base == whiteoutOpaque {
+	dir, base := archive.ParentOf(rel), path.Base(rel)
+	if base == archive.WhiteoutOpaque {
 		t.remove(dir, false)
-	} else if name, ok := strings.CutPrefix(base, whiteoutPrefix); ok {
+	} else if name, ok := strings.CutPrefix(base, archive.WhiteoutPrefix); ok {
 		t.remove(path.Join(dir, name), true)
 	}
 }
 
 // member puts what is not a whiteout in its place.
 func (t deviceTable) member(h *tar.Header) error {
-	rel, err := memberPath(h.Name)
-	if err != nil || rel == "" || strings.HasPrefix(path.Base(rel), whiteoutPrefix) || h.Typeflag == tar.TypeXGlobalHeader {
+	rel, err := archive.MemberPath(h.Name)
+	if err != nil || rel == "" || strings.HasPrefix(path.Base(rel), archive.WhiteoutPrefix) || h.Typeflag == tar.TypeXGlobalHeader {
 		return err
 	}
-	for dir := parentOf(rel); dir != "" && len(t) > 0; dir = parentOf(dir) {
+	for dir := archive.ParentOf(rel); dir != "" && len(t) > 0; dir = archive.ParentOf(dir) {
 		delete(t, dir) // it is a directory now
 	}
 	switch h.Typeflag {
@@ -138,7 +140,7 @@ func (t deviceTable) member(h *tar.Header) error {
 			UID: h.Uid, GID: h.Gid, Major: h.Devmajor, Minor: h.Devminor, ModTime: h.ModTime,
 		}
 	case tar.TypeLink:
-		target, err := memberPath(h.Linkname)
+		target, err := archive.MemberPath(h.Linkname)
 		if err != nil {
 			return err
 		}
@@ -177,28 +179,9 @@ func (s *Store) Headers(id string, f func(*tar.Header) error) error {
 		return err
 	}
 	defer split.Close()
-	err = eachHeader(newHeaderReader(split), f)
-	if errors.Is(err, errTarRecord) {
+	err = archive.Headers(split, f)
+	if errors.Is(err, archive.ErrRecord) {
 		return &DamageError{id, "", err.Error()}
 	}
 	return err
-}
-
-// errTarRecord says that a tar-split cannot be read.
-var errTarRecord = errors.New("its tar record")
-
-func eachHeader(r io.Reader, f func(*tar.Header) error) error {
-	tr := tar.NewReader(r)
-	for {
-		h, err := tr.Next()
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("%w: %w", errTarRecord, err)
-		}
-		if err := f(h); err != nil {
-			return err
-		}
-	}
 }

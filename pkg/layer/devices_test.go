@@ -14,6 +14,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/carosio/carosbuild/pkg/sealed"
 )
 
 func TestDevices(t *testing.T) {
@@ -22,7 +24,7 @@ func TestDevices(t *testing.T) {
 	}
 	s := openStore(t)
 	device := func(name string, typ byte, major, minor int64) member {
-		return member{tar.Header{Typeflag: typ, Name: name, Mode: 0o666, Uid: 1, Gid: 5, Devmajor: major, Devminor: minor}, ""}
+		return member{Header: tar.Header{Typeflag: typ, Name: name, Mode: 0o666, Uid: 1, Gid: 5, Devmajor: major, Devminor: minor}}
 	}
 	layers := [][]member{
 		{
@@ -86,7 +88,7 @@ func testNotedDevices(t *testing.T, s *Store, id string, want []Device) {
 		}
 	}
 	check("noted", id, want)
-	if err := writeSealed(s.devicesFile(id), want[:1]); err != nil {
+	if err := sealed.Write(s.devicesFile(id), want[:1]); err != nil {
 		t.Fatal(err)
 	}
 	check("another note", id, want[:1])

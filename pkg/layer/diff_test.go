@@ -18,6 +18,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/layer/archive"
 )
 
 // stepper runs steps on a store.
@@ -73,8 +75,8 @@ func (s *stepper) members(l Layer) []string {
 			line += " " + string(b)
 		}
 		for _, k := range slices.Sorted(mapsKeys(h.PAXRecords)) {
-			if strings.HasPrefix(k, paxXattr) {
-				line += fmt.Sprintf(" %s=%q", strings.TrimPrefix(k, paxXattr), h.PAXRecords[k])
+			if strings.HasPrefix(k, archive.PAXXattr) {
+				line += fmt.Sprintf(" %s=%q", strings.TrimPrefix(k, archive.PAXXattr), h.PAXRecords[k])
 			}
 		}
 		if !h.AccessTime.IsZero() || !h.ChangeTime.IsZero() || h.Uname != "" || h.Gname != "" {
@@ -156,7 +158,7 @@ func TestDiff(t *testing.T) {
 			unix.Setxattr(p("n"), "user.x", []byte("y"), 0), unix.Mkfifo(p("pipe"), 0o640), os.Chmod(root, 0o750), listener.Close(),
 			unix.Mknod(p("sock2"), unix.S_IFSOCK|0o600, 0),
 			// As overlay does with other options: opaque, but nothing is below.
-			unix.Setxattr(filepath.Join(filepath.Dir(root), "upper/n"), userOverlay+"opaque", []byte("y"), 0))
+			unix.Setxattr(filepath.Join(filepath.Dir(root), "upper/n"), archive.UserOverlay+"opaque", []byte("y"), 0))
 	})
 	want = []string{
 		"5 ./ 750 0:0 1000", "5 a/ 755 0:0 1000", "5 a/b/ 755 0:0 1000", "0 a/b/.wh..wh..opq 0 0:0 1000", "0 a/b/h 644 0:0 1000 h",

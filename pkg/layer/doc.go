@@ -3,8 +3,9 @@
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
 // Package layer keeps file system layers and images: writable snapshots,
-// commits, a tar applier for hostile tars, a cache of steps, and OCI images
-// that are pulled, pushed and exported.
+// commits, a tar applier for hostile tars, and a cache of steps. Images are
+// taken from a Finder, such as a registry's client, and offered as oci.Stored;
+// where they come from and go to is not known here.
 //
 // Layers and images live in containers/storage (overlay driver), in a store
 // that podman may share. The store keeps records and locks; the contents are
@@ -25,7 +26,7 @@
 //
 //	carosbuild/lock          flock: making and sweeping wip directories, registering layers
 //	carosbuild/wip/NAME/     snapshots of one process, which holds flock on NAME/lock
-//	carosbuild/sums/ID       record of the files of layer ID, see FileSum
+//	carosbuild/sums/ID       record of the files of layer ID, see sums.File
 //	carosbuild/damaged/ID    layer ID is not what was stored: its steps count as not done
 //	carosbuild/index/NAME    copy of an index of the store, for when that is damaged
 //	carosbuild/pending/ID    symbolic link, its target a boot id: layer ID is not yet known to be on disk

@@ -52,6 +52,8 @@ type syncer struct {
 	quit chan struct{}
 	done chan error
 
+	flushing sync.Mutex // held by flush: what it has written is the first part of waiting
+
 	mu      sync.Mutex
 	waiting []waiting
 }
@@ -184,6 +186,8 @@ func (s *syncer) loop() {
 
 // flush writes all complete layers to the disk and takes their marks away.
 func (s *syncer) flush() error {
+	s.flushing.Lock()
+	defer s.flushing.Unlock()
 	s.mu.Lock()
 	layers := slices.Clone(s.waiting)
 	s.mu.Unlock()

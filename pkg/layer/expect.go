@@ -9,33 +9,28 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
-	"strings"
 
-	"golang.org/x/sys/unix"
+	"github.com/carosio/carosbuild/pkg/layer/archive"
+	"github.com/carosio/carosbuild/pkg/layer/sums"
 )
-
-// Expected is what a mount of a chain of layers shows if it is what was
-// stored: one FileSum after another, in the order of tree.Compare.
-type Expected struct {
-	layers []*sumsReader // top first
-}
 
 // Expect reads what was recorded of a chain of layers. A layer without a record,
 // such as one of podman's, is read once as a whole, checked against its
 // digest, and recorded.
-func (s *Store) Expect(ctx context.Context, id string) (*Expected, error) {
+func (s *Store) Expect(ctx context.Context, id string) (*sums.Expected, error) {
 	chain, err := s.Chain(id)
 	if err != nil {
 		return nil, err
 	}
-	e := &Expected{}
+	var layers []*sums.Reader // top first
 	for _, l := range slices.Backward(chain) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 		r, err := s.readSums(l.ID)
-		if errors.Is(err, errNoSums) {
+		if errors.Is(err, sums.ErrNone) {
 			if err = s.record(l); err == nil {
 				r, err = s.readSums(l.ID)
 			}
@@ -43,87 +38,18 @@ func (s *Store) Expect(ctx context.Context, id string) (*Expected, error) {
 		if err != nil {
 			return nil, err
 		}
-		e.layers = append(e.layers, r)
+		layers = append(layers, r)
 	}
-	return e, nil
+	return sums.Merge(layers), nil
 }
 
 // record makes the missing record of a layer.
 func (s *Store) record(l Layer) error {
-	known := crcs{}
+	known := archive.CRCs{}
 	if err := s.writeSummed(l, known); err != nil {
 		return err
 	}
 	return s.writeSums(l.ID, s.diffDir(l.ID), known)
-}
-
-// Next is the next file and the layer that it is of; ok is false at the end.
-func (e *Expected) Next() (f FileSum, layer string, ok bool, err error) {
-	for {
-		top := e.first()
-		if top < 0 {
-			return FileSum{}, "", false, nil
-		}
-		r := e.layers[top]
-		f, layer = r.cur, r.layer
-		if err := r.next(); err != nil {
-			return f, layer, false, err
-		}
-		hides := f.Mode&unix.S_IFMT != unix.S_IFDIR || f.opaque
-		for _, low := range e.layers[top+1:] {
-			if err := low.skip(f.Path, hides); err != nil {
-				return f, layer, false, err
-			}
-		}
-		if !f.whiteout() {
-			return f, layer, true, nil
-		}
-	}
-}
-
-// first is the topmost of the layers that have the next path, -1 at the end.
-func (e *Expected) first() int {
-	top := -1
-	for i, r := range e.layers {
-		if r.ok && (top < 0 || comparePaths(r.cur.Path, e.layers[top].cur.Path) < 0) {
-			top = i
-		}
-	}
-	return top
-}
-
-// skip goes over path, which a layer above has too, and with all over what is
-// below it.
-func (r *sumsReader) skip(path string, all bool) error {
-	for r.ok {
-		at := r.cur.Path
-		below := path == "" || strings.HasPrefix(at, path) && len(at) > len(path) && at[len(path)] == '/'
-		if at != path && !(all && below) {
-			return nil
-		}
-		if err := r.next(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// comparePaths orders paths as tree.Compare does: a directory before its
-// content, names by their bytes.
-func comparePaths(a, b string) int {
-	n := min(len(a), len(b))
-	for i := range n {
-		switch {
-		case a[i] == b[i]:
-		case a[i] == '/':
-			return -1
-		case b[i] == '/':
-			return 1
-		default:
-			return int(a[i]) - int(b[i])
-		}
-	}
-	return len(a) - len(b)
 }
 
 // maxNamed is how many damages of a layer an error names.
@@ -155,4 +81,32 @@ func (s *Store) FindDamage(id, path, what string) error {
 		return &DamageError{id, path, what}
 	}
 	return errors.Join(errs...)
+}
+
+func (s *Store) sumsFile(id string) string { return filepath.Join(s.graph, "carosbuild", "sums", id) }
+
+// readSums opens the record of a layer and goes to its first entry.
+func (s *Store) readSums(id string) (*sums.Reader, error) { return sums.Open(s.sumsFile(id), id) }
+
+// writeSums records the files in dir as those of layer id.
+func (s *Store) writeSums(id, dir string, known archive.CRCs) error {
+	if err := sums.Make(s.sumsFile(id), id, dir, s.ovl.prefix, known); err != nil {
+		return fmt.Errorf("record the files of layer %s: %w", short(id), damage(id, err))
+	}
+	return nil
+}
+
+// checkFiles compares a layer's directory with its record, without reading
+// contents. It returns at most limit differences.
+func (s *Store) checkFiles(id string, limit int) ([]*DamageError, error) {
+	want, err := s.readSums(id)
+	if err != nil {
+		return nil, err
+	}
+	found, err := want.Check(s.diffDir(id), s.ovl.prefix, limit)
+	var out []*DamageError
+	for _, m := range found {
+		out = append(out, &DamageError{id, m.Path, m.What})
+	}
+	return out, err
 }

@@ -11,50 +11,32 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"strings"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/opencontainers/go-digest"
 	"go.podman.io/storage"
+
+	"github.com/carosio/carosbuild/pkg/oci"
 )
 
 // Image is the record of one stored image.
 type Image struct {
-	ID      string   // hexadecimal digits of the config's SHA-256
-	Names   []string // full names with tags, such as localhost/carosbuild/x:base
-	Top     string   // layer, "" for none
-	Digest  v1.Hash  // of the manifest
+	ID      string     // hexadecimal digits of the config's SHA-256
+	Names   []string   // full names with tags, such as localhost/carosbuild/x:base
+	Top     string     // layer, "" for none
+	Digest  oci.Digest // of the manifest
 	Created time.Time
-}
-
-// ociManifest is the manifest of an image whose layers are stored
-// uncompressed (image-spec manifest.md).
-func ociManifest(config []byte, layers []Layer) ([]byte, error) {
-	m := v1.Manifest{SchemaVersion: 2, MediaType: types.OCIManifestSchema1, Layers: []v1.Descriptor{}}
-	h, n, err := v1.SHA256(bytes.NewReader(config))
-	if err != nil {
-		return nil, err
-	}
-	m.Config = v1.Descriptor{MediaType: types.OCIConfigJSON, Digest: h, Size: n}
-	for _, l := range layers {
-		m.Layers = append(m.Layers, v1.Descriptor{MediaType: types.OCIUncompressedLayer, Digest: l.DiffID, Size: l.Size})
-	}
-	return json.Marshal(m)
 }
 
 // PutImage stores an image whose top layer is top, and gives it names, which
 // are taken away from other images. The rootfs part of the config is filled in from
 // the layers; its history may have entries for layers only as many as there
 // are layers. An equal image is not stored twice; its id is returned.
-func (s *Store) PutImage(ctx context.Context, names []string, top string, c ImageConfig) (id string, err error) {
+func (s *Store) PutImage(ctx context.Context, names []string, top string, c oci.Config) (id string, err error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
-	cfg := c.ConfigFile
-	names, err = fullNames(names)
+	names, err = oci.FullNames(names)
 	if err != nil {
 		return "", fmt.Errorf("put image: %w", err)
 	}
@@ -62,18 +44,19 @@ func (s *Store) PutImage(ctx context.Context, names []string, top string, c Imag
 	if err != nil {
 		return "", fmt.Errorf("put image: %w", err)
 	}
-	cfg.RootFS = v1.RootFS{Type: "layers", DiffIDs: []v1.Hash{}}
+	diffIDs := []oci.Digest{}
 	for _, l := range chain {
-		cfg.RootFS.DiffIDs = append(cfg.RootFS.DiffIDs, l.DiffID)
+		diffIDs = append(diffIDs, l.DiffID)
 	}
-	if err := checkHistory(cfg); err != nil {
+	c.SetLayers(diffIDs)
+	if err := c.CheckHistory(); err != nil {
 		return "", fmt.Errorf("put image: %w", err)
 	}
-	config, err := json.Marshal(cfg)
+	config, err := json.Marshal(c.ConfigFile)
 	if err != nil {
 		return "", fmt.Errorf("put image: %w", err)
 	}
-	return s.putImage(names, top, config, chain, cfg.Created.Time)
+	return s.putImage(names, top, config, chain, c.Created.Time)
 }
 
 // measuredChain is Chain with all sizes known.
@@ -89,7 +72,11 @@ func (s *Store) measuredChain(top string) ([]Layer, error) {
 
 // putImage stores an image with exactly that config.
 func (s *Store) putImage(names []string, top string, config []byte, chain []Layer, created time.Time) (string, error) {
-	manifest, err := ociManifest(config, chain)
+	var layers []oci.Descriptor
+	for _, l := range chain {
+		layers = append(layers, oci.PlainLayer(l.DiffID, l.Size))
+	}
+	manifest, err := oci.NewManifest(config, layers)
 	if err != nil {
 		return "", fmt.Errorf("put image: %w", err)
 	}
@@ -134,28 +121,10 @@ func (s *Store) restoreData(id string, data []storage.ImageBigDataOption) error 
 	return nil
 }
 
-// checkHistory refuses a history that describes more or fewer layers than
-// there are, which podman and registries take as damage. None is fine.
-func checkHistory(cfg v1.ConfigFile) error {
-	if len(cfg.History) == 0 {
-		return nil
-	}
-	n := 0
-	for _, h := range cfg.History {
-		if !h.EmptyLayer {
-			n++
-		}
-	}
-	if n != len(cfg.RootFS.DiffIDs) {
-		return fmt.Errorf("the history has %d layers, the image %d", n, len(cfg.RootFS.DiffIDs))
-	}
-	return nil
-}
-
 // AddNames gives an image further names, which are taken away from other
 // images.
 func (s *Store) AddNames(id string, names []string) error {
-	names, err := fullNames(names)
+	names, err := oci.FullNames(names)
 	if err == nil {
 		err = s.store.AddNames(id, names)
 	}
@@ -163,51 +132,6 @@ func (s *Store) AddNames(id string, names []string) error {
 		return fmt.Errorf("name image %s: %w", short(id), err)
 	}
 	return nil
-}
-
-// FullName checks an image's name and completes it as podman does: localhost
-// for a name without a registry, latest without a tag.
-func FullName(n string) (string, error) { return localName(n) }
-
-// fullNames checks names and completes them as podman does: localhost for a
-// name without a registry, latest without a tag.
-func fullNames(names []string) ([]string, error) {
-	var out []string
-	for _, n := range names {
-		full, err := localName(n)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, full)
-	}
-	return out, nil
-}
-
-func localName(n string) (string, error) {
-	if !hasRegistry(n) {
-		n = "localhost/" + n
-	}
-	t, err := name.NewTag(n, name.WithDefaultTag("latest"))
-	if err != nil {
-		return "", fmt.Errorf("image name %q: %w", n, err)
-	}
-	return storedName(t), nil
-}
-
-// storedName is a tag as containers/storage spells it.
-func storedName(t name.Tag) string {
-	reg := t.RegistryStr()
-	if reg == name.DefaultRegistry {
-		reg = "docker.io"
-	}
-	return reg + "/" + t.RepositoryStr() + ":" + t.TagStr()
-}
-
-// hasRegistry reports whether a name begins with a registry rather than with
-// a path: a dot, a colon or localhost before the first slash.
-func hasRegistry(n string) bool {
-	first, _, ok := strings.Cut(n, "/")
-	return ok && (strings.ContainsAny(first, ".:") || first == "localhost")
 }
 
 // Images lists all images, podman's too.
@@ -225,7 +149,7 @@ func (s *Store) Images() ([]Image, error) {
 
 func toImage(i *storage.Image) Image {
 	img := Image{ID: i.ID, Names: i.Names, Top: i.TopLayer, Created: i.Created}
-	if h, err := v1.NewHash(i.Digest.String()); err == nil {
+	if h, err := oci.ParseDigest(i.Digest.String()); err == nil {
 		img.Digest = h
 	}
 	return img
@@ -234,7 +158,7 @@ func toImage(i *storage.Image) Image {
 // ImageByName looks an image up by one of its names or by its id. A name
 // without a registry means localhost first, then docker.io.
 func (s *Store) ImageByName(n string) (Image, bool, error) {
-	for _, c := range localNames(n) {
+	for _, c := range oci.StoreNames(n) {
 		i, err := s.store.Image(c)
 		if err == nil {
 			return toImage(i), true, nil
@@ -247,27 +171,27 @@ func (s *Store) ImageByName(n string) (Image, bool, error) {
 }
 
 // Config is an image's configuration, also as the bytes that its id digests.
-func (s *Store) Config(i Image) (*v1.ConfigFile, []byte, error) {
+func (s *Store) Config(i Image) (oci.Config, []byte, error) {
 	b, err := s.store.ImageBigData(i.ID, "sha256:"+i.ID)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = fmt.Errorf("%w: %w", err, ErrDamaged)
+		err = fmt.Errorf("%w: %w", err, oci.ErrDamaged)
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("read config of image %s: %w", short(i.ID), err)
+		return oci.Config{}, nil, fmt.Errorf("read config of image %s: %w", short(i.ID), err)
 	}
-	if h, _, err := v1.SHA256(bytes.NewReader(b)); err != nil || h.Hex != i.ID {
-		return nil, nil, fmt.Errorf("config of image %s: its digest is %s: %w", short(i.ID), h, ErrDamaged)
+	if h := oci.DigestOf(b); h.Hex != i.ID {
+		return oci.Config{}, nil, fmt.Errorf("config of image %s: its digest is %s: %w", short(i.ID), h, oci.ErrDamaged)
 	}
-	cfg, err := v1.ParseConfigFile(bytes.NewReader(b))
+	cfg, err := oci.ParseConfig(b)
 	if err != nil {
-		return nil, nil, fmt.Errorf("read config of image %s: %w", short(i.ID), err)
+		return oci.Config{}, nil, fmt.Errorf("read config of image %s: %w", short(i.ID), err)
 	}
 	return cfg, b, nil
 }
 
 // RemoveNames takes names away from whatever images have them.
 func (s *Store) RemoveNames(names []string) error {
-	names, err := fullNames(names)
+	names, err := oci.FullNames(names)
 	if err != nil {
 		return fmt.Errorf("remove names: %w", err)
 	}

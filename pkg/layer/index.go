@@ -12,6 +12,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/carosio/carosbuild/pkg/freshfile"
+	"github.com/carosio/carosbuild/pkg/oci"
 )
 
 // The store's library cannot open a store whose index it cannot read, and has
@@ -36,7 +39,7 @@ func readIndex(graph, file string) (data []byte, damaged bool, err error) {
 	}
 	data, err = os.ReadFile(indexCopy(graph, file))
 	if errors.Is(err, fs.ErrNotExist) || err == nil && !json.Valid(data) {
-		err = fmt.Errorf("the store's index %s: %w, and there is no copy of it; move the store %s away", file, ErrDamaged, graph)
+		err = fmt.Errorf("the store's index %s: %w, and there is no copy of it; move the store %s away", file, oci.ErrDamaged, graph)
 	}
 	return data, true, err
 }
@@ -46,7 +49,7 @@ func restoreIndexes(graph string) error {
 	for _, file := range indexes(graph) {
 		data, damaged, err := readIndex(graph, file)
 		if err == nil && damaged {
-			err = writeFile(file, data, true)
+			err = freshfile.Write(file, data, true)
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
@@ -70,7 +73,7 @@ func saveIndexes(graph string) error {
 			err = os.MkdirAll(filepath.Dir(to), 0o700)
 		}
 		if err == nil {
-			err = writeFile(to, data, false)
+			err = freshfile.Write(to, data, false)
 		}
 		if err != nil {
 			return fmt.Errorf("copy the store's index: %w", err)

@@ -12,6 +12,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/carosio/carosbuild/pkg/layer/archive"
+	"github.com/carosio/carosbuild/pkg/sealed"
 )
 
 // Label is what a file of an image has of extended attributes that a user
@@ -33,7 +36,7 @@ func (s *Store) Labels(id string) ([]Label, error) {
 	t, known := newLabelTable(), len(chain)
 	for ; known > 0; known-- {
 		var noted []Label
-		ok, err := readSealed(s.labelsFile(chain[known-1].ID), &noted)
+		ok, err := sealed.Read(s.labelsFile(chain[known-1].ID), &noted)
 		if err != nil {
 			return nil, fmt.Errorf("labels of %s: %w", short(id), err)
 		}
@@ -52,7 +55,7 @@ func (s *Store) Labels(id string) ([]Label, error) {
 	}
 	labels := slices.SortedFunc(maps.Values(t.labels), func(a, b Label) int { return strings.Compare(a.Path, b.Path) })
 	if known < len(chain) {
-		if err := writeSealed(s.labelsFile(id), labels); err != nil {
+		if err := sealed.Write(s.labelsFile(id), labels); err != nil {
 			return nil, fmt.Errorf("note labels of %s: %w", short(id), err)
 		}
 	}
@@ -69,8 +72,8 @@ func (s *Store) labelsFile(id string) string {
 func labelXattrs(h *tar.Header) map[string][]byte {
 	var out map[string][]byte
 	for k, v := range h.PAXRecords {
-		name, ok := strings.CutPrefix(k, paxXattr)
-		if !ok || namespaceXattr(name) || privateXattr(name) {
+		name, ok := strings.CutPrefix(k, archive.PAXXattr)
+		if !ok || archive.NamespaceXattr(name) || archive.PrivateXattr(name) {
 			continue
 		}
 		if out == nil {
@@ -79,11 +82,6 @@ func labelXattrs(h *tar.Header) map[string][]byte {
 		out[name] = []byte(v)
 	}
 	return out
-}
-
-// namespaceXattr reports whether a user namespace can give a file an attribute.
-func namespaceXattr(name string) bool {
-	return name == "security.capability" || strings.HasPrefix(name, "system.posix_acl_") || strings.HasPrefix(name, "user.")
 }
 
 // labelTable is the labels of a chain.
@@ -112,7 +110,7 @@ func (t *labelTable) drop(rel string) {
 
 func (t *labelTable) countAbove(rel string, n int) {
 	for rel != "" {
-		rel = parentOf(rel)
+		rel = archive.ParentOf(rel)
 		t.below[rel] += n
 	}
 }
@@ -134,15 +132,15 @@ func (t *labelTable) dropBelow(rel string) {
 func (t *labelTable) apply(each func(func(*tar.Header) error) error) error {
 	own := false
 	err := each(func(h *tar.Header) error {
-		rel, err := memberPath(h.Name)
+		rel, err := archive.MemberPath(h.Name)
 		if err != nil {
 			return err
 		}
 		own = own || labelXattrs(h) != nil
-		dir, base := parentOf(rel), path.Base(rel)
-		if base == whiteoutOpaque {
+		dir, base := archive.ParentOf(rel), path.Base(rel)
+		if base == archive.WhiteoutOpaque {
 			t.dropBelow(dir)
-		} else if name, ok := strings.CutPrefix(base, whiteoutPrefix); ok {
+		} else if name, ok := strings.CutPrefix(base, archive.WhiteoutPrefix); ok {
 			t.dropBelow(path.Join(dir, name))
 			t.drop(path.Join(dir, name))
 		}
@@ -156,18 +154,18 @@ func (t *labelTable) apply(each func(func(*tar.Header) error) error) error {
 
 // member gives a name the labels that its member has.
 func (t *labelTable) member(h *tar.Header) error {
-	rel, err := memberPath(h.Name)
-	if err != nil || strings.HasPrefix(path.Base(rel), whiteoutPrefix) || h.Typeflag == tar.TypeXGlobalHeader {
+	rel, err := archive.MemberPath(h.Name)
+	if err != nil || strings.HasPrefix(path.Base(rel), archive.WhiteoutPrefix) || h.Typeflag == tar.TypeXGlobalHeader {
 		return err
 	}
-	for dir := parentOf(rel); dir != ""; dir = parentOf(dir) {
+	for dir := archive.ParentOf(rel); dir != ""; dir = archive.ParentOf(dir) {
 		if l, ok := t.labels[dir]; ok && !l.Dir {
 			t.drop(dir) // it is a directory now
 		}
 	}
 	l := Label{rel, h.Typeflag == tar.TypeDir, labelXattrs(h)}
 	if h.Typeflag == tar.TypeLink {
-		target, err := memberPath(h.Linkname)
+		target, err := archive.MemberPath(h.Linkname)
 		if err != nil {
 			return err
 		}

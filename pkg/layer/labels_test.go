@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/carosio/carosbuild/pkg/layer/archive"
 )
 
 // Labels that a namespace cannot set are those of the topmost member of each
@@ -24,7 +26,7 @@ func TestLabelsOfLayers(t *testing.T) {
 		return with(m, func(h *tar.Header) {
 			h.PAXRecords, h.Format = map[string]string{}, tar.FormatPAX
 			for _, a := range attrs {
-				h.PAXRecords[paxXattr+a] = h.Name
+				h.PAXRecords[archive.PAXXattr+a] = h.Name
 			}
 		})
 	}

@@ -5,9 +5,7 @@
 package layer
 
 import (
-	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,24 +15,17 @@ import (
 	"slices"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/carosio/carosbuild/pkg/oci"
 )
 
-// local finds the id of an image in the store's index, without opening the
+// ImageID finds the id of an image in the store's index, without opening the
 // store: that would need the user namespace.
-func (r Registry) local(n string) (string, error) {
-	p := r.Store
-	if p.GraphRoot == "" {
-		var err error
-		if p, err = PodmanPaths(r.env, r.UID); err != nil {
-			return "", err
-		}
-	}
+func (p Paths) ImageID(n string) (string, error) {
 	images, err := p.Images()
 	if err != nil {
 		return "", err
 	}
-	for _, want := range localNames(n) {
+	for _, want := range oci.StoreNames(n) {
 		for _, i := range images {
 			if i.ID == want || slices.Contains(i.Names, want) {
 				return i.ID, nil
@@ -47,6 +38,9 @@ func (r Registry) local(n string) (string, error) {
 // Images lists all images of the store from its index. Neither a namespace nor
 // an opened store is needed; a store that does not exist has none.
 func (p Paths) Images() ([]Image, error) {
+	if p.GraphRoot == "" {
+		return nil, errors.New("it is not said where the store is")
+	}
 	b, _, err := readIndex(p.GraphRoot, filepath.Join(p.GraphRoot, "overlay-images", "images.json"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -70,34 +64,28 @@ func (p Paths) Images() ([]Image, error) {
 	return images, nil
 }
 
-// ConfigWhole reports whether the configuration of an image is in the store as
-// it was stored.
-func (p Paths) ConfigWhole(id string) bool {
+// ImageConfig reads the configuration of an image in the store: a file named
+// after its digest, which is the image's id.
+func (p Paths) ImageConfig(id string) ([]byte, error) {
 	name := "=" + base64.StdEncoding.EncodeToString([]byte("sha256:"+id)) // containers/storage's name for it
 	b, err := os.ReadFile(filepath.Join(p.GraphRoot, "overlay-images", id, name))
 	if err != nil {
-		return false
+		return nil, err
 	}
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:]) == id
+	if h := oci.DigestOf(b); h.Hex != id {
+		return nil, fmt.Errorf("its digest is %s: %w", h, oci.ErrDamaged)
+	}
+	return b, nil
+}
+
+// ConfigWhole reports whether the configuration of an image is in the store as
+// it was stored.
+func (p Paths) ConfigWhole(id string) bool {
+	_, err := p.ImageConfig(id)
+	return err == nil
 }
 
 // Named reports whether an image has a name, which is completed as podman does.
 func (i Image) Named(n string) bool {
-	return slices.ContainsFunc(localNames(n), func(full string) bool { return slices.Contains(i.Names, full) })
+	return slices.ContainsFunc(oci.StoreNames(n), func(full string) bool { return slices.Contains(i.Names, full) })
 }
-
-// localNames are what a name may be in a store: itself, of localhost, and of
-// docker.io.
-func localNames(n string) []string {
-	out := []string{n}
-	if full, err := localName(n); err == nil {
-		out = append(out, full)
-	}
-	if t, err := parseTag(n); err == nil {
-		out = append(out, storedName(t))
-	}
-	return out
-}
-
-func parseTag(n string) (name.Tag, error) { return name.NewTag(n) }

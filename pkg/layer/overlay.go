@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/layer/archive"
 )
 
 // overlay says how this kernel and namespace want overlay file systems.
@@ -20,20 +22,15 @@ type overlay struct {
 	user   bool   // mount option userxattr
 }
 
-const (
-	userOverlay    = "user.overlay."
-	trustedOverlay = "trusted.overlay."
-)
-
 func detectOverlay() (overlay, error) {
 	user, err := inUserNamespace()
 	if err != nil {
 		return overlay{}, err
 	}
 	if user {
-		return overlay{userOverlay, true}, nil
+		return overlay{archive.UserOverlay, true}, nil
 	}
-	return overlay{trustedOverlay, false}, nil
+	return overlay{archive.TrustedOverlay, false}, nil
 }
 
 // mount mounts lowers, top first, with upper and work (both empty for a

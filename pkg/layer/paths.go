@@ -15,6 +15,8 @@ import (
 
 	"github.com/BurntSushi/toml"
 	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/xdg"
 )
 
 // Paths are the directories of a store.
@@ -52,7 +54,7 @@ func PodmanPaths(env func(string) string, uid int) (Paths, error) {
 	if f := env("CONTAINERS_STORAGE_CONF"); f != "" {
 		files, user = []string{f}, f
 	} else if uid != 0 {
-		user = filepath.Join(configHome(env), "containers", "storage.conf")
+		user = filepath.Join(xdg.ConfigHome(env), "containers", "storage.conf")
 		files = append(files, user)
 	}
 	for _, f := range files {
@@ -61,13 +63,6 @@ func PodmanPaths(env func(string) string, uid int) (Paths, error) {
 		}
 	}
 	return p, nil
-}
-
-func configHome(env func(string) string) string {
-	if d := env("XDG_CONFIG_HOME"); d != "" {
-		return d
-	}
-	return filepath.Join(env("HOME"), ".config")
 }
 
 func defaultPaths(env func(string) string, uid int) (Paths, error) {
@@ -81,7 +76,7 @@ func defaultPaths(env func(string) string, uid int) (Paths, error) {
 		}
 		data = filepath.Join(env("HOME"), ".local", "share")
 	}
-	run := RuntimeDir(env)
+	run := xdg.RuntimeDir(env)
 	if run == "" {
 		run = "/run/user/" + strconv.Itoa(uid)
 		if _, err := os.Stat(run); err != nil {
@@ -93,20 +88,6 @@ func defaultPaths(env func(string) string, uid int) (Paths, error) {
 		}
 	}
 	return Paths{GraphRoot: filepath.Join(data, "containers", "storage"), RunRoot: filepath.Join(run, "containers")}, nil
-}
-
-// RuntimeDir is XDG_RUNTIME_DIR, or "" where that names no directory of the
-// caller's own: su and CI jobs often leave somebody else's, or one that is gone.
-func RuntimeDir(env func(string) string) string {
-	dir := env("XDG_RUNTIME_DIR")
-	var st unix.Stat_t
-	if !filepath.IsAbs(dir) || unix.Stat(dir, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFDIR {
-		return ""
-	}
-	if int(st.Uid) != os.Geteuid() || unix.Access(dir, unix.W_OK|unix.X_OK) != nil {
-		return ""
-	}
-	return dir
 }
 
 // read takes the directories that a storage.conf names. For an ordinary user

@@ -18,10 +18,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/oci"
+	"github.com/carosio/carosbuild/pkg/runc"
 )
 
 // dirVar tells a test inside the namespace which directory the one outside
@@ -168,7 +170,7 @@ func buildSample(t *testing.T, s *Store) (Layer, string) {
 		write(t, w, "old/new", "y")
 		write(t, w, "etc/kept", "two")
 	})
-	id, err := s.PutImage(t.Context(), []string{"localhost/carosbuild/sample:1"}, top.ID, ImageConfig{v1.ConfigFile{
+	id, err := s.PutImage(t.Context(), []string{"localhost/carosbuild/sample:1"}, top.ID, oci.Config{ConfigFile: v1.ConfigFile{
 		Architecture: "amd64", OS: "linux", Created: v1.Time{Time: time.Unix(1700000000, 0).UTC()},
 		Config: v1.Config{Cmd: []string{"/bin/sh"}, Env: []string{"PATH=/bin"}},
 	}})
@@ -259,9 +261,9 @@ func TestInnerExport(t *testing.T) {
 		return
 	}
 	s := openStoreAt(t, dir)
-	o := PushOptions{Cache: BlobCache{filepath.Join(dir, "cache")}}
+	o := oci.PushOptions{Cache: oci.BlobCache{Dir: filepath.Join(dir, "cache")}}
 	for _, dst := range []string{"oci:" + filepath.Join(dir, "ours") + ":x", "docker-archive:" + filepath.Join(dir, "ours.tar") + ":other:2"} {
-		if err := s.Export(t.Context(), Registry{}, "carosbuild/sample:1", dst, o); err != nil {
+		if err := oci.Export(t.Context(), s, "carosbuild/sample:1", dst, oci.Transfer{}, o); err != nil {
 			t.Error(err)
 		}
 	}
@@ -299,7 +301,7 @@ func TestInnerPodmanLayers(t *testing.T) {
 // ociDiffIDs are the diffIDs of the only image in a layout.
 func ociDiffIDs(t *testing.T, dir string) []v1.Hash {
 	t.Helper()
-	img, err := openLayout(dir, "", "", platformOf("amd64"))
+	img, err := oci.OpenLayout(dir, "", "", oci.PlatformOf("amd64"))
 	if err != nil {
 		t.Fatal(err)
 	}

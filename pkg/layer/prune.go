@@ -16,6 +16,7 @@ import (
 	"go.podman.io/storage"
 	"golang.org/x/sys/unix"
 
+	"github.com/carosio/carosbuild/pkg/freshfile"
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
@@ -49,7 +50,7 @@ func (w *wip) other() (inUse, err error) {
 		if name == filepath.Base(w.dir) || slices.ContainsFunc(w.dead, func(d deadWip) bool { return filepath.Base(d.path) == name }) {
 			continue
 		}
-		l, err := flock(filepath.Join(w.base, "wip", name, "lock"), unix.LOCK_EX|unix.LOCK_NB)
+		l, err := freshfile.Flock(filepath.Join(w.base, "wip", name, "lock"), unix.LOCK_EX|unix.LOCK_NB)
 		switch {
 		case err == nil:
 			l.Close()

@@ -15,7 +15,8 @@ import (
 	"sync"
 	"time"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/carosio/carosbuild/pkg/oci"
+	"github.com/carosio/carosbuild/pkg/sealed"
 )
 
 // Record says what a step of some key has made.
@@ -23,7 +24,7 @@ type Record struct {
 	Key     string          `json:"key"`
 	Layer   string          `json:"layer,omitempty"` // ID; "" is scratch
 	Parent  string          `json:"parent,omitempty"`
-	DiffID  v1.Hash         `json:"diffID,omitzero"`
+	DiffID  oci.Digest      `json:"diffID,omitzero"`
 	Config  json.RawMessage `json:"config,omitempty"` // environment, directory, user: whatever the caller needs
 	Created time.Time       `json:"created"`
 }
@@ -64,48 +65,10 @@ func (r *Records) Put(rec Record) error {
 	if err != nil {
 		return fmt.Errorf("put record: %w", err)
 	}
-	if err := writeSealed(file, rec); err != nil {
+	if err := sealed.Write(file, rec); err != nil {
 		return fmt.Errorf("put record %s: %w", rec.Key, err)
 	}
 	return nil
-}
-
-// writeFile writes a file beside its place and renames it; durable waits for
-// the disk.
-func writeFile(path string, data []byte, durable bool) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	return finishFile(f, path, durable, err)
-}
-
-// finishFile closes a temporary file and gives it its name, or removes it
-// after an error.
-func finishFile(f *os.File, path string, durable bool, err error) error {
-	if err == nil && durable {
-		err = f.Sync()
-	}
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	if !durable {
-		return nil
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // Lookup returns the record of a key, if there is one and its layer is in the
@@ -133,7 +96,7 @@ func (r *Records) Lookup(key string) (Record, bool, error) {
 }
 
 func readRecord(file string) (rec Record, ok bool, err error) {
-	ok, err = readSealed(file, &rec)
+	ok, err = sealed.Read(file, &rec)
 	return rec, ok, err
 }
 

@@ -10,16 +10,19 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/v1/remote"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/carosio/carosbuild/pkg/oci"
+	"github.com/carosio/carosbuild/pkg/oci/ocitest"
+	"github.com/carosio/carosbuild/pkg/oci/registry"
+	"github.com/carosio/carosbuild/pkg/sealed"
 )
 
 const registryVar = "CAROSBUILD_TEST_REGISTRY"
@@ -76,7 +79,7 @@ func TestRegistry(t *testing.T) {
 	for _, tag := range []string{"1", "zstd"} { // skopeo copy reads and checks every byte
 		run(t, nil, skopeo, "copy", "--src-tls-verify=false", "docker://"+host+"/caros/sample:"+tag, "oci:"+filepath.Join(dir, "copy-"+tag))
 	}
-	ref, err := Registry{}.Resolve(t.Context(), host+"/caros/sample:1", "amd64")
+	ref, err := registry.Client{}.Resolve(t.Context(), host+"/caros/sample:1", "amd64")
 	if err != nil || ref != host+"/caros/sample@"+info.Digest {
 		t.Errorf("resolve: got %s %v, want the digest %s", ref, err, info.Digest)
 	}
@@ -95,20 +98,20 @@ func TestInnerPush(t *testing.T) {
 	host := os.Getenv(registryVar)
 	s := openStoreAt(t, dir)
 	buildSample(t, s)
-	o := PushOptions{Cache: BlobCache{filepath.Join(dir, "cache")}}
-	h, err := s.Push(t.Context(), Registry{}, "carosbuild/sample:1", host+"/caros/sample:1", o)
+	o := oci.PushOptions{Cache: oci.BlobCache{Dir: filepath.Join(dir, "cache")}}
+	h, err := registry.Client{}.Push(t.Context(), s, "carosbuild/sample:1", host+"/caros/sample:1", o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	// The second push does nothing but ask.
 	var sent atomic.Int64
-	counting := roundTripper(func(r *http.Request) (*http.Response, error) {
+	counting := ocitest.RoundTripper(func(r *http.Request) (*http.Response, error) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			sent.Add(1)
 		}
 		return http.DefaultTransport.RoundTrip(r)
 	})
-	if again, err := s.Push(t.Context(), Registry{Transport: counting}, "carosbuild/sample:1", host+"/caros/sample:1", o); err != nil || again != h || sent.Load() != 0 {
+	if again, err := (registry.Client{Transport: counting}).Push(t.Context(), s, "carosbuild/sample:1", host+"/caros/sample:1", o); err != nil || again != h || sent.Load() != 0 {
 		t.Errorf("second push: %v %v, %d requests that change something", again, err, sent.Load())
 	}
 	// A damaged blob in the cache is noticed and made again.
@@ -116,19 +119,20 @@ func TestInnerPush(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, ok := o.Cache.find(chain[0].DiffID, Gzip)
-	if !ok {
-		t.Fatal("no blob in the cache")
+	var entry struct{ Descriptor v1.Descriptor }
+	if ok, err := sealed.Read(filepath.Join(o.Cache.Dir, "index", chain[0].DiffID.Hex+".gzip"), &entry); err != nil || !ok {
+		t.Fatal("no blob in the cache: ", err)
 	}
-	flipByte(t, o.Cache.blobFile(d.Digest))
-	if _, err := s.Push(t.Context(), Registry{}, "carosbuild/sample:1", host+"/caros/elsewhere:1", o); err != nil {
+	d := entry.Descriptor
+	ocitest.FlipByte(t, filepath.Join(o.Cache.Dir, "blobs", "sha256", d.Digest.Hex))
+	if _, err := (registry.Client{}).Push(t.Context(), s, "carosbuild/sample:1", host+"/caros/elsewhere:1", o); err != nil {
 		t.Error("push with a damaged blob in the cache:", err)
 	}
 	if _, err := os.Stat(filepath.Join(o.Cache.Dir, "quarantine", d.Digest.Hex)); err != nil {
 		t.Error("the damaged blob:", err)
 	}
-	o.Compression = Zstd
-	if _, err := s.Push(t.Context(), Registry{}, "carosbuild/sample:1", host+"/caros/sample:zstd", o); err != nil {
+	o.Compression = oci.Zstd
+	if _, err := (registry.Client{}).Push(t.Context(), s, "carosbuild/sample:1", host+"/caros/sample:zstd", o); err != nil {
 		t.Error(err)
 	}
 }
@@ -142,22 +146,6 @@ func mustTop(t *testing.T, s *Store) string {
 	return i.Top
 }
 
-func flipByte(t *testing.T, path string) {
-	t.Helper()
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b[len(b)/2] ^= 1
-	if err := os.WriteFile(path, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
-type roundTripper func(*http.Request) (*http.Response, error)
-
-func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
 // TestInnerPull pulls into a fresh store what was pushed: the layers get the
 // same ids.
 func TestInnerPull(t *testing.T) {
@@ -169,7 +157,7 @@ func TestInnerPull(t *testing.T) {
 	first := openStoreAt(t, dir)
 	s := openStoreAt(t, filepath.Join(dir, "second"))
 	for _, ref := range []string{host + "/caros/sample:1", host + "/caros/sample:zstd", "oci:" + filepath.Join(dir, "copy-zstd")} {
-		p, err := s.Pull(t.Context(), Registry{}, ref, "amd64")
+		p, err := s.Pull(t.Context(), registry.Client{}, ref, "amd64")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -191,61 +179,4 @@ func TestInnerPull(t *testing.T) {
 	if err := errors.Join(release(), undo()); err != nil {
 		t.Error(err)
 	}
-}
-
-func TestResolveErrors(t *testing.T) {
-	answer := func(status int, header, body string) *httptest.Server {
-		return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if strings.HasSuffix(r.URL.Path, "/v2/") {
-				return
-			}
-			if header != "" {
-				w.Header().Set("Content-Type", header)
-			}
-			w.WriteHeader(status)
-			fmt.Fprint(w, body)
-		}))
-	}
-	quick := Registry{retry: remote.Backoff{Duration: time.Millisecond, Steps: 2}}
-	tests := []struct {
-		name, body, header string
-		status             int
-		err                string
-		network            bool
-	}{
-		{"absent", `{"errors":[{"code":"MANIFEST_UNKNOWN"}]}`, "", 404, "MANIFEST_UNKNOWN", true},
-		{"overloaded", "", "", 503, "503", true},
-		{"no manifest", "hello", "application/vnd.oci.image.manifest.v1+json", 200, "no JSON object", false},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			srv := answer(tt.status, tt.header, tt.body)
-			defer srv.Close()
-			_, err := quick.Resolve(t.Context(), strings.TrimPrefix(srv.URL, "http://")+"/a/b:c", "")
-			if err == nil || !strings.Contains(err.Error(), tt.err) || IsNetwork(err) != tt.network {
-				t.Errorf("got %v, network %t; want %q, %t", err, IsNetwork(err), tt.err, tt.network)
-			}
-		})
-	}
-	t.Run("nobody", func(t *testing.T) {
-		_, err := quick.Resolve(t.Context(), "127.0.0.1:1/a/b:c", "")
-		if !IsNetwork(err) {
-			t.Errorf("%v is an error of the network", err)
-		}
-	})
-	t.Run("without TLS", func(t *testing.T) {
-		g := &guard{host: "reg.example.com", plain: Registry{}.plain, limits: Deadlines{}.withDefaults(), next: roundTripper(func(*http.Request) (*http.Response, error) { return nil, errors.New("sent") })}
-		for url, want := range map[string]string{
-			"http://10.0.0.1/v2/": "without TLS", "http://x.local/v2/": "without TLS",
-			"http://127.0.0.1:5000/v2/": "sent", "http://localhost/v2/": "sent", "https://10.0.0.1/v2/": "sent",
-		} {
-			req, err := http.NewRequest("GET", url, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := g.RoundTrip(req); err == nil || !strings.Contains(err.Error(), want) {
-				t.Errorf("%s: got %v, want %q", url, err, want)
-			}
-		}
-	})
 }

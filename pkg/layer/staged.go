@@ -13,7 +13,9 @@ import (
 	"github.com/opencontainers/go-digest"
 	"go.podman.io/storage"
 	drivers "go.podman.io/storage/drivers"
-	"go.podman.io/storage/pkg/archive"
+	carchive "go.podman.io/storage/pkg/archive"
+
+	"github.com/carosio/carosbuild/pkg/layer/archive"
 )
 
 // ours is the metadata of layers made here.
@@ -23,13 +25,13 @@ const ours = `{"creator":"carosbuild"}`
 // for zstd:chunked and marked as experimental: this file is all that knows it.
 type filler struct {
 	fill   func(dest string) error
-	res    diffResult
+	res    archive.Result
 	record *os.File
 	dest   string
 }
 
 // ApplyDiff fills the staging directory dest, which the store made.
-func (f *filler) ApplyDiff(dest string, _ *archive.TarOptions, _ *drivers.DifferOptions) (drivers.DriverWithDifferOutput, error) {
+func (f *filler) ApplyDiff(dest string, _ *carchive.TarOptions, _ *drivers.DifferOptions) (drivers.DriverWithDifferOutput, error) {
 	f.dest = dest
 	if err := f.fill(dest); err != nil {
 		return drivers.DriverWithDifferOutput{}, err
@@ -51,7 +53,7 @@ func (f *filler) Close() error { return nil }
 
 // applyStaged adds a layer to the store in one step that others see. It
 // closes record.
-func (s *Store) applyStaged(id, parent string, res diffResult, record *os.File, fill func(dest string) error) error {
+func (s *Store) applyStaged(id, parent string, res archive.Result, record *os.File, fill func(dest string) error) error {
 	f := &filler{fill: fill, res: res, record: record}
 	if _, err := record.Seek(0, io.SeekStart); err != nil {
 		return errors.Join(err, record.Close())

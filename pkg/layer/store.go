@@ -15,21 +15,21 @@ import (
 	"strings"
 	"sync"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/opencontainers/go-digest"
 	"go.podman.io/storage"
 	"go.podman.io/storage/types"
 
 	"github.com/carosio/carosbuild/pkg/beneath"
+	"github.com/carosio/carosbuild/pkg/oci"
 )
 
 // Options say where a store is and what it may take.
 type Options struct {
-	GraphRoot string // holds everything; absolute
-	RunRoot   string // what a reboot may lose; absolute
-	BootID    string // of this boot; "" reads the kernel's
-	Holder    string // who has the store open, for others that want it alone
-	Limits    Limits // zero values mean the defaults
+	GraphRoot string     // holds everything; absolute
+	RunRoot   string     // what a reboot may lose; absolute
+	BootID    string     // of this boot; "" reads the kernel's
+	Holder    string     // who has the store open, for others that want it alone
+	Limits    oci.Limits // zero values mean the defaults
 }
 
 // Store is an opened store. Its methods may be called concurrently, and other
@@ -39,7 +39,7 @@ type Store struct {
 	store storage.Store
 	ovl   overlay
 	wip   *wip
-	limit Limits
+	limit oci.Limits
 	sync  *syncer
 
 	register sync.Mutex // with flock on the store's lock: looking for a layer and adding it
@@ -55,7 +55,7 @@ type Store struct {
 type Layer struct {
 	ID     string // 64 hexadecimal digits, podman's chain id
 	Parent string // ID of the layer below, "" for none
-	DiffID v1.Hash
+	DiffID oci.Digest
 	Size   int64 // bytes of its uncompressed tar
 }
 
@@ -84,7 +84,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, fmt.Errorf("open store %s: %w", o.GraphRoot, err)
 	}
 	graph := filepath.Clean(o.GraphRoot)
-	s := &Store{graph: graph, store: st, limit: o.Limits.withDefaults(), known: map[string]Layer{}}
+	s := &Store{graph: graph, store: st, limit: o.Limits.WithDefaults(), known: map[string]Layer{}}
 	if s.ovl, err = detectOverlay(); err != nil {
 		return nil, fmt.Errorf("open store %s: %w", o.GraphRoot, err)
 	}
@@ -127,7 +127,7 @@ func (s *Store) remember(l *storage.Layer) Layer {
 		return k
 	}
 	k := Layer{ID: l.ID, Parent: l.Parent, Size: l.UncompressedSize}
-	if h, err := v1.NewHash(l.UncompressedDigest.String()); err == nil {
+	if h, err := oci.ParseDigest(l.UncompressedDigest.String()); err == nil {
 		k.DiffID = h
 	}
 	s.known[l.ID] = k
@@ -162,7 +162,7 @@ func (s *Store) Chain(id string) ([]Layer, error) {
 
 // ChainID is the id of the layer that diffID makes on parent, the same that
 // podman gives to a pulled layer.
-func ChainID(parent string, diffID v1.Hash) string {
+func ChainID(parent string, diffID oci.Digest) string {
 	if parent == "" {
 		return diffID.Hex
 	}

@@ -16,6 +16,8 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/oci"
 )
 
 func TestCommit(t *testing.T) {
@@ -66,7 +68,7 @@ func TestCommit(t *testing.T) {
 	if err := unix.Lstat(filepath.Join(root, "etc/shadow"), &st); err != nil || st.Gid != 42 {
 		t.Error("etc/shadow: gid", st.Gid, err)
 	}
-	id, err := s.PutImage(t.Context(), []string{"carosbuild/t:1"}, l.ID, ImageConfig{v1.ConfigFile{Architecture: "amd64", OS: "linux"}})
+	id, err := s.PutImage(t.Context(), []string{"carosbuild/t:1"}, l.ID, oci.Config{ConfigFile: v1.ConfigFile{Architecture: "amd64", OS: "linux"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +77,7 @@ func TestCommit(t *testing.T) {
 		t.Error(got, ok, err)
 	}
 	// A name moves to another image; one image is stored once.
-	cfg := ImageConfig{v1.ConfigFile{Architecture: "amd64", OS: "linux", Author: "x"}}
+	cfg := oci.Config{ConfigFile: v1.ConfigFile{Architecture: "amd64", OS: "linux", Author: "x"}}
 	for range 2 {
 		other, err := s.PutImage(t.Context(), []string{"carosbuild/t:1", "localhost/second"}, l.ID, cfg)
 		if err != nil {

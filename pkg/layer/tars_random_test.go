@@ -17,10 +17,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/layer/archive"
 )
 
 // What tree.Merge makes of layers is what the store and the kernel's overlay
@@ -182,7 +182,7 @@ func randomMember(r *rand.Rand, lowest bool) member {
 	n := name()
 	m := randomNode(r)
 	if !lowest && r.IntN(6) == 0 { // below what the layer may have as a link or a file
-		return reg(n+"/"+[]string{".wh.a", ".wh.b", whiteoutOpaque}[r.IntN(3)], "")
+		return reg(n+"/"+[]string{".wh.a", ".wh.b", archive.WhiteoutOpaque}[r.IntN(3)], "")
 	}
 	switch k := r.IntN(24); {
 	case k < 5:
@@ -195,13 +195,13 @@ func randomMember(r *rand.Rand, lowest bool) member {
 	case k < 12:
 		m = sym(n, []string{"/", "..", "/a", "b", "a/b", "../c", "nowhere"}[r.IntN(7)])
 	case k < 13:
-		m = member{tar.Header{Typeflag: tar.TypeFifo, Name: n}, ""}
+		m = member{Header: tar.Header{Typeflag: tar.TypeFifo, Name: n}}
 	case k < 14:
 		return hard(n, name())
 	case k < 17 && !lowest:
 		m = reg(in(n, ".wh."+n[strings.LastIndexByte(n, '/')+1:]), "")
 	case k < 18 && !lowest:
-		m = reg(in(n, whiteoutOpaque), "")
+		m = reg(in(n, archive.WhiteoutOpaque), "")
 	case k < 20:
 		m = dir("./")
 	case m.Typeflag == tar.TypeLink:
@@ -211,7 +211,7 @@ func randomMember(r *rand.Rand, lowest bool) member {
 	m.Uid, m.Gid, m.Format = r.IntN(3), r.IntN(1000), tar.FormatPAX
 	m.ModTime = time.Unix(1600000000+int64(r.IntN(1000)), int64(r.IntN(3)))
 	if m.PAXRecords == nil && r.IntN(3) == 0 {
-		m.PAXRecords = map[string]string{paxXattr + "user.note": fmt.Sprint(r.IntN(5))}
+		m.PAXRecords = map[string]string{archive.PAXXattr + "user.note": fmt.Sprint(r.IntN(5))}
 	}
 	return m
 }
@@ -228,15 +228,15 @@ func randomNode(r *rand.Rand) member {
 	case 2:
 		return hard(n, fmt.Sprint(r.IntN(3)))
 	case 3:
-		return member{tar.Header{Typeflag: tar.TypeBlock, Name: n, Devmajor: 8, Devminor: int64(r.IntN(3))}, ""}
+		return member{Header: tar.Header{Typeflag: tar.TypeBlock, Name: n, Devmajor: 8, Devminor: int64(r.IntN(3))}}
 	}
-	return labelled(r, member{tar.Header{Typeflag: tar.TypeChar, Name: n, Devminor: int64(r.IntN(3))}, ""})
+	return labelled(r, member{Header: tar.Header{Typeflag: tar.TypeChar, Name: n, Devminor: int64(r.IntN(3))}})
 }
 
 // labelled has an attribute that a namespace cannot set, or not.
 func labelled(r *rand.Rand, m member) member {
 	if r.IntN(2) == 0 {
-		m.PAXRecords = map[string]string{paxXattr + "security.selinux": fmt.Sprint(r.IntN(5))}
+		m.PAXRecords = map[string]string{archive.PAXXattr + "security.selinux": fmt.Sprint(r.IntN(5))}
 	}
 	return m
 }

@@ -31,7 +31,7 @@ func describe(root string) (map[string]string, error) {
 			return err
 		}
 		line := fmt.Sprintf("%o %d:%d", st.Mode, st.Uid, st.Gid)
-		if rel != "." && !isWhiteout(&st) {
+		if rel != "." && st.Mode&unix.S_IFMT != unix.S_IFCHR || st.Rdev != 0 {
 			line += fmt.Sprintf(" %d.%d", st.Mtim.Sec, st.Mtim.Nsec)
 		}
 		switch st.Mode & unix.S_IFMT {

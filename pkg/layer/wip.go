@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/beneath"
+	"github.com/carosio/carosbuild/pkg/freshfile"
 )
 
 // wip is the directory for what one process has in progress. The process
@@ -52,7 +53,7 @@ func openWip(base, holder string) (*wip, error) {
 		if w.dir, err = os.MkdirTemp(filepath.Join(base, "wip"), "wip-"); err != nil {
 			return err
 		}
-		if w.lock, err = flock(filepath.Join(w.dir, "lock"), unix.LOCK_EX|unix.LOCK_NB); err == nil {
+		if w.lock, err = freshfile.Flock(filepath.Join(w.dir, "lock"), unix.LOCK_EX|unix.LOCK_NB); err == nil {
 			_, err = w.lock.WriteString(holder)
 		}
 		return err
@@ -65,30 +66,11 @@ func openWip(base, holder string) (*wip, error) {
 
 // exclusive runs f while no other process is in exclusive.
 func (w *wip) exclusive(f func() error) error {
-	l, err := flock(filepath.Join(w.base, "lock"), unix.LOCK_EX)
+	l, err := freshfile.Flock(filepath.Join(w.base, "lock"), unix.LOCK_EX)
 	if err != nil {
 		return err
 	}
 	return errors.Join(f(), l.Close())
-}
-
-// flock opens or makes a file and locks it until the file is closed or the
-// process ends.
-func flock(path string, how int) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	for {
-		err = unix.Flock(int(f.Fd()), how)
-		if err == nil {
-			return f, nil
-		}
-		if err != unix.EINTR {
-			f.Close()
-			return nil, fmt.Errorf("lock %s: %w", path, err)
-		}
-	}
 }
 
 // sweep takes over the directories of dead processes.
@@ -99,7 +81,7 @@ func (w *wip) sweep() error {
 	}
 	for _, d := range dirs {
 		path := filepath.Join(w.base, "wip", d.Name())
-		l, err := flock(filepath.Join(path, "lock"), unix.LOCK_EX|unix.LOCK_NB)
+		l, err := freshfile.Flock(filepath.Join(path, "lock"), unix.LOCK_EX|unix.LOCK_NB)
 		if errors.Is(err, unix.EWOULDBLOCK) {
 			continue
 		}
@@ -217,20 +199,7 @@ func (w *wip) mkdir() (string, error) {
 }
 
 // scratchFile opens a file without a name.
-func (w *wip) scratchFile() (*os.File, error) { return scratchIn(w.dir) }
-
-// scratchIn opens a file without a name in a directory.
-func scratchIn(dir string) (*os.File, error) {
-	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
-	if err == nil {
-		return os.NewFile(uintptr(fd), filepath.Join(dir, "scratch")), nil
-	}
-	f, err := os.CreateTemp(dir, "scratch-")
-	if err != nil {
-		return nil, err
-	}
-	return f, os.Remove(f.Name())
-}
+func (w *wip) scratchFile() (*os.File, error) { return freshfile.Scratch(w.dir) }
 
 func (w *wip) close() error {
 	err := unmountBelow(w.dir) // snapshots that nobody has ended

@@ -59,26 +59,26 @@ func (s *Store) prepare(parent string) (*Working, error) {
 // setUp makes the directories; the upper one looks like the parent's root
 // directory, for it becomes the root directory of the snapshot.
 func (w *Working) setUp() error {
-	if err := os.Mkdir(w.Upper(), 0o755); err != nil {
+	if err := os.Mkdir(w.Changes(), 0o755); err != nil {
 		return err
 	}
 	if len(w.lowers) == 0 {
-		err := os.Chmod(w.Upper(), 0o755) // whatever the umask
+		err := os.Chmod(w.Changes(), 0o755) // whatever the umask
 		if err == nil {
 			err = os.Mkdir(w.root, 0o700)
 		}
 		if err != nil {
 			return err
 		}
-		return bindForSteps(w.Upper(), w.root)
+		return bindForSteps(w.Changes(), w.root)
 	}
 	if err := unix.Stat(w.lowers[0], &w.base); err != nil {
 		return fmt.Errorf("look at the parent's root: %w", err)
 	}
-	if err := os.Chown(w.Upper(), int(w.base.Uid), int(w.base.Gid)); err != nil {
+	if err := os.Chown(w.Changes(), int(w.base.Uid), int(w.base.Gid)); err != nil {
 		return err
 	}
-	if err := unix.Chmod(w.Upper(), w.base.Mode&0o7777); err != nil {
+	if err := unix.Chmod(w.Changes(), w.base.Mode&0o7777); err != nil {
 		return err
 	}
 	work := filepath.Join(w.dir, "work")
@@ -87,14 +87,14 @@ func (w *Working) setUp() error {
 			return err
 		}
 	}
-	return w.store.ovl.mount(w.lowers, w.Upper(), work, w.root)
+	return w.store.ovl.mount(w.lowers, w.Changes(), work, w.root)
 }
 
 // Root is the directory that holds the snapshot's files.
 func (w *Working) Root() string { return w.root }
 
-// Upper is the directory that holds what differs from the parent.
-func (w *Working) Upper() string { return filepath.Join(w.dir, "upper") }
+// Changes is the directory that holds what differs from the parent.
+func (w *Working) Changes() string { return filepath.Join(w.dir, "upper") }
 
 // Parent is the layer below, "" for none.
 func (w *Working) Parent() string { return w.parent }

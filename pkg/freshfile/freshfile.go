@@ -1,0 +1,117 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+// Package freshfile makes files that appear whole or not at all. A file that is
+// being written has another name until it is whole. What writes for long locks
+// it, so that whoever comes after a process that was killed knows what to
+// remove.
+package freshfile
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Create makes a file in a directory, whose name begins with prefix, and locks it.
+// Finish ends it; Sweep removes it once its process is gone.
+func Create(dir, prefix string) (*os.File, error) {
+	for {
+		f, err := os.CreateTemp(dir, prefix+"*")
+		if err != nil {
+			return nil, err
+		}
+		mine, err := lockFresh(f)
+		if err != nil || mine {
+			return f, err
+		}
+		f.Close() // somebody took it for left behind, in between
+	}
+}
+
+// lockFresh locks an open file if nobody else has, and reports whether it still
+// has its name.
+func lockFresh(f *os.File) (bool, error) {
+	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	named, err := os.Lstat(f.Name())
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	st, err := f.Stat()
+	return err == nil && os.SameFile(st, named), err
+}
+
+// Finish gives a file from Create its name, once it is on the disk, or
+// removes it after an error. It is locked until then.
+func Finish(f *os.File, path string, mode fs.FileMode, err error) error {
+	if err == nil {
+		err = f.Chmod(mode)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()), f.Close())
+	}
+	return errors.Join(f.Close(), syncDir(filepath.Dir(path)))
+}
+
+// Sweep removes the files in a directory that nobody is writing any more. It
+// is a courtesy: what it cannot do, it leaves.
+func Sweep(dir, prefix string) {
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		number, ok := strings.CutPrefix(e.Name(), prefix)
+		if !ok || number == "" || strings.Trim(number, "0123456789") != "" || !e.Type().IsRegular() {
+			continue
+		}
+		f, err := os.OpenFile(filepath.Join(dir, e.Name()), os.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+		if err != nil {
+			continue
+		}
+		if left, err := lockFresh(f); err == nil && left {
+			_ = os.Remove(f.Name())
+		}
+		f.Close()
+	}
+}
+
+// Lock locks a file that is removed with the lock.
+func Lock(path string) (unlock func() error, err error) {
+	for {
+		f, err := Flock(path, unix.LOCK_EX)
+		if err != nil {
+			return nil, err
+		}
+		// Whoever had it before has removed it: then this is another one than
+		// the next will lock.
+		named, err := os.Lstat(path)
+		if err == nil {
+			st, err := f.Stat()
+			if err == nil && os.SameFile(st, named) {
+				return func() error { return errors.Join(os.Remove(path), f.Close()) }, nil
+			}
+		}
+		f.Close()
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
+}

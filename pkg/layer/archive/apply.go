@@ -1,0 +1,232 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package archive
+
+import (
+	"archive/tar"
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/oci"
+)
+
+// ApplyOptions say where a tar stream goes.
+type ApplyOptions struct {
+	Root    string                   // an empty directory
+	Aside   string                   // where what a later member replaces is kept; made when needed
+	Scratch func() (*os.File, error) // a file without a name
+	Lowers  []string                 // what the layer is based on, top first
+	Prefix  string                   // of overlay's own extended attributes
+	IDs     *IDMaps                  // nil: owners are not set, for tests without a namespace
+	Limits  oci.Limits
+}
+
+// extractor unpacks one tar stream.
+type extractor struct {
+	ApplyOptions
+	ctx   context.Context
+	split *splitter
+	rootf int // descriptor of root
+	buf   []byte
+
+	lastDir string // cache of parent: its name in the stream,
+	lastFD  int    // an open descriptor or -1,
+	lastRel string // and its path below root
+	stale   bool   // something was replaced, so that lastDir may be elsewhere
+
+	dirs    map[string]*tar.Header // directories and their metadata, set at the end
+	files   map[string]int         // positions of stored files in the tar record
+	devices map[string]bool        // device nodes, which are not on disk
+	owners  map[unixIDs]bool
+	sums    CRCs
+	sparse  int64                    // bytes of sparse files
+	moved   map[int]string           // files of the record that were replaced: where they are now
+	movedN  int64                    // bytes of them
+	trees   int                      // replaced directories
+	hides   map[whiteout]*tar.Header // what hides names below, applied at the end
+	opaque  map[string]bool          // directories marked as opaque
+	hideAll bool                     // opaque marker in the root directory
+}
+
+// Apply unpacks a stream and writes its tar-split to record. It returns the
+// record to use, which may be another file; record is closed then.
+func Apply(ctx context.Context, r io.Reader, record *os.File, o ApplyOptions) (Result, *os.File, error) {
+	fd, err := unix.Open(o.Root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return Result{}, record, err
+	}
+	defer unix.Close(fd)
+	x := &extractor{
+		ApplyOptions: o, ctx: ctx, split: newSplitter(record), rootf: fd, buf: make([]byte, 256<<10), lastFD: -1,
+		dirs: map[string]*tar.Header{}, files: map[string]int{}, devices: map[string]bool{}, owners: map[unixIDs]bool{}, sums: CRCs{}, moved: map[int]string{},
+		hides: map[whiteout]*tar.Header{}, opaque: map[string]bool{},
+	}
+	defer x.forgetParent()
+	if err := x.run(r); err != nil {
+		return Result{}, record, err
+	}
+	res := Result{Entries: 1, Sums: x.sums}
+	if res.DiffID, res.Size, err = x.split.finish(); err != nil {
+		return Result{}, record, err
+	}
+	for id := range x.owners {
+		res.UIDs, res.GIDs = append(res.UIDs, id.uid), append(res.GIDs, id.gid)
+	}
+	slices.Sort(res.UIDs)
+	slices.Sort(res.GIDs)
+	res.UIDs, res.GIDs = slices.Compact(res.UIDs), slices.Compact(res.GIDs)
+	if len(x.moved) > 0 {
+		record, err = x.inlineMoved(record)
+	}
+	return res, record, err
+}
+
+// tee passes on what it reads to the splitter.
+type tee struct {
+	x *extractor
+	r io.Reader
+}
+
+func (t *tee) Read(p []byte) (int, error) {
+	if err := t.x.ctx.Err(); err != nil {
+		return 0, err
+	}
+	n, err := t.r.Read(p)
+	if n > 0 {
+		if _, err := t.x.split.Write(p[:n]); err != nil {
+			return n, err
+		}
+		if t.x.split.size > t.x.Limits.LayerBytes {
+			return n, fmt.Errorf("more than %d bytes", t.x.Limits.LayerBytes)
+		}
+	}
+	return n, err
+}
+
+func (x *extractor) run(r io.Reader) error {
+	raw := &tee{x, bufio.NewReaderSize(r, 256<<10)}
+	tr := tar.NewReader(raw)
+	for {
+		h, err := tr.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("read tar stream: %w", err)
+		}
+		if err := x.member(h, tr); err != nil {
+			return fmt.Errorf("member %q: %w", h.Name, err)
+		}
+	}
+	// A tar stream may be followed by padding, which is part of the digest.
+	n, err := io.CopyBuffer(io.Discard, io.LimitReader(onlyReader{raw}, x.Limits.Inline+1), x.buf)
+	if err != nil {
+		return fmt.Errorf("read tar stream: %w", err)
+	}
+	if n > x.Limits.Inline {
+		return fmt.Errorf("more than %d bytes follow the tar stream", x.Limits.Inline)
+	}
+	if err := x.applyWhiteouts(); err != nil {
+		return err
+	}
+	return x.finishDirs()
+}
+
+// maxMember is how long a path in a layer may be, in bytes. It is more than the
+// kernel takes at once, since directories can be made deeper than that, and has
+// an end, since the work and memory for a path grow with the square of it.
+const maxMember = 16 << 10
+
+var errLongPath = fmt.Errorf("its path is too long: a layer takes %d bytes", maxMember)
+
+type onlyReader struct{ io.Reader }
+
+// MemberPath is a member's path below the root, "" for the root itself.
+func MemberPath(name string) (string, error) {
+	var parts []string
+	for p := range strings.SplitSeq(name, "/") {
+		switch p {
+		case "", ".":
+			continue
+		case "..":
+			return "", errors.New(`".." in a name`)
+		}
+		if strings.ContainsRune(p, 0) {
+			return "", errors.New("NUL in a name")
+		}
+		parts = append(parts, p)
+	}
+	for i, p := range parts {
+		if i < len(parts)-1 && strings.HasPrefix(p, WhiteoutPrefix) {
+			return "", fmt.Errorf("directory %q has the name of a whiteout", p)
+		}
+	}
+	return strings.Join(parts, "/"), nil
+}
+
+func (x *extractor) member(h *tar.Header, r io.Reader) error {
+	if h.Typeflag == tar.TypeXGlobalHeader {
+		return nil
+	}
+	rel, err := MemberPath(h.Name)
+	if err != nil {
+		return err
+	}
+	if err := checkHeader(h); err != nil {
+		return err
+	}
+	if len(rel) > maxMember {
+		return errLongPath
+	}
+	if rel == "" {
+		if h.Typeflag != tar.TypeDir {
+			return errors.New("the root must be a directory")
+		}
+		x.dirs[""] = h
+		return nil
+	}
+	base := path.Base(rel)
+	if strings.HasPrefix(base, WhiteoutPrefix) {
+		if h.Size > x.Limits.Inline {
+			return fmt.Errorf("a whiteout of %d bytes", h.Size)
+		}
+		return x.whiteout(h, ParentOf(rel), base)
+	}
+	if err := x.IDs.check(h); err != nil {
+		return err
+	}
+	return x.create(h, rel, r)
+}
+
+// ParentOf is the directory that a path is in, "" for the root.
+func ParentOf(rel string) string {
+	if i := strings.LastIndexByte(rel, '/'); i >= 0 {
+		return rel[:i]
+	}
+	return ""
+}
+
+// checkHeader refuses numbers that no file can have.
+func checkHeader(h *tar.Header) error {
+	switch {
+	case h.Uid < 0 || h.Gid < 0 || int64(h.Uid) >= math.MaxUint32 || int64(h.Gid) >= math.MaxUint32:
+		return fmt.Errorf("owner %d:%d out of range", h.Uid, h.Gid)
+	case h.Mode < 0 || h.Mode > 0o177777:
+		return fmt.Errorf("mode %o out of range", h.Mode)
+	case h.Size < 0:
+		return fmt.Errorf("size %d out of range", h.Size)
+	}
+	return nil
+}

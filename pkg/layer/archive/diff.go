@@ -1,0 +1,360 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package archive
+
+import (
+	"archive/tar"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/beneath"
+	"github.com/carosio/carosbuild/pkg/oci"
+)
+
+// Names of image-spec layer.md, "Whiteouts".
+const (
+	WhiteoutPrefix = ".wh."
+	WhiteoutOpaque = ".wh..wh..opq"
+	whiteoutMeta   = ".wh..wh."
+)
+
+// DiffOptions say how an upper directory becomes a tar stream.
+type DiffOptions struct {
+	Prefix string   // of overlay's own extended attributes
+	Lowers []string // what upper is based on, top first
+	Clamp  *int64   // seconds since 1970 that no mtime exceeds
+	Root   bool     // write an entry for the root directory
+	Limit  int64    // bytes of the stream
+	Strip  bool     // take attributes from upper that no layer may have
+}
+
+// differ walks an upper directory.
+type differ struct {
+	DiffOptions
+	split *splitter
+	tw    *tar.Writer
+	links map[inode]string // first names of files with several
+	held  []held           // directories on the way down that have no entry yet
+	ids   map[unixIDs]bool
+	sums  CRCs
+	buf   []byte
+	n     int
+}
+
+type inode struct{ dev, ino uint64 }
+
+// held is a directory whose entry waits until something needs it: overlay
+// copies a directory up when anything in it is touched, and where nothing but
+// times differs in the end there is nothing to say about it.
+type held struct {
+	header *tar.Header
+	dir    *beneath.Dir // the parent
+	name   string
+	st     *unix.Stat_t
+}
+
+type unixIDs struct{ uid, gid uint32 }
+
+// Result describes the stream.
+type Result struct {
+	DiffID  oci.Digest
+	Size    int64 // bytes
+	Entries int
+	UIDs    []uint32 // owners, ascending
+	GIDs    []uint32
+	Sums    CRCs
+}
+
+// Diff writes the tar-split of the tar stream that upper stands for. Entries
+// come in the order of their names, depth first. Times are whole seconds; what
+// differs is set in upper too, so that the layer's files and its stream agree.
+// Directories that hold nothing and differ from those below in times only are
+// removed from upper. Sockets are left out, for tar has none.
+func Diff(upper string, record io.Writer, o DiffOptions) (Result, error) {
+	split := newSplitter(record)
+	d := &differ{
+		DiffOptions: o, split: split, tw: tar.NewWriter(split), links: map[inode]string{},
+		ids: map[unixIDs]bool{}, sums: CRCs{}, buf: make([]byte, 256<<10),
+	}
+	fd, err := unix.Open(upper, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return Result{}, fmt.Errorf("open %s: %w", upper, err)
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return Result{}, fmt.Errorf("stat %s: %w", upper, err)
+	}
+	if o.Root {
+		xattrs, _, err := readXattrs(fd, "", &st, d.Prefix, d.Strip, d.buf)
+		if err != nil {
+			return Result{}, err
+		}
+		if err := d.emit(fd, ".", "./", &st, xattrs, &tar.Header{Typeflag: tar.TypeDir}); err != nil {
+			return Result{}, err
+		}
+	}
+	d.ids[unixIDs{st.Uid, st.Gid}] = true
+	if err := d.dir(beneath.Root(fd)); err != nil {
+		return Result{}, err
+	}
+	if err := d.tw.Close(); err != nil {
+		return Result{}, fmt.Errorf("end tar stream: %w", err)
+	}
+	return d.result()
+}
+
+func (d *differ) result() (Result, error) {
+	r := Result{Entries: d.n, Sums: d.sums}
+	for id := range d.ids {
+		r.UIDs, r.GIDs = append(r.UIDs, id.uid), append(r.GIDs, id.gid)
+	}
+	slices.Sort(r.UIDs)
+	slices.Sort(r.GIDs)
+	r.UIDs, r.GIDs = slices.Compact(r.UIDs), slices.Compact(r.GIDs)
+	var err error
+	r.DiffID, r.Size, err = d.split.finish()
+	return r, err
+}
+
+// dir writes the content of a directory.
+func (d *differ) dir(dir *beneath.Dir) error {
+	fd, err := dir.FD()
+	if err != nil {
+		return fmt.Errorf("open %s: %w", shown(dir.Path()), err)
+	}
+	names, err := beneath.Names(fd)
+	if err != nil {
+		return fmt.Errorf("list %s: %w", shown(dir.Path()), err)
+	}
+	for _, name := range names {
+		if err := d.entry(dir, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *differ) entry(dir *beneath.Dir, name string) error {
+	full := dir.Join(name)
+	fd, err := dir.FD()
+	if err != nil {
+		return fmt.Errorf("open %s: %w", shown(dir.Path()), err)
+	}
+	var st unix.Stat_t
+	if err := unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return fmt.Errorf("stat %s: %w", shown(full), err)
+	}
+	if len(full) > maxMember {
+		return fmt.Errorf("%s...: %w", shown(full[:64]), errLongPath)
+	}
+	if strings.HasPrefix(name, WhiteoutPrefix) {
+		return fmt.Errorf("%s: a layer cannot hold names that begin with %s", shown(full), WhiteoutPrefix)
+	}
+	h := &tar.Header{}
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFDIR:
+		return d.directory(dir, name, full, &st)
+	case unix.S_IFREG:
+		return d.file(fd, name, full, &st)
+	case unix.S_IFSOCK:
+		return nil
+	case unix.S_IFLNK:
+		n, err := unix.Readlinkat(fd, name, d.buf)
+		if err != nil {
+			return fmt.Errorf("read link %s: %w", shown(full), err)
+		}
+		h.Typeflag, h.Linkname = tar.TypeSymlink, string(d.buf[:n])
+	case unix.S_IFIFO:
+		h.Typeflag = tar.TypeFifo
+	case unix.S_IFCHR:
+		if st.Rdev == 0 {
+			return d.whiteout(dir.Join(WhiteoutPrefix+name), &st)
+		}
+		h.Typeflag = tar.TypeChar
+		h.Devmajor, h.Devminor = int64(unix.Major(st.Rdev)), int64(unix.Minor(st.Rdev))
+	case unix.S_IFBLK:
+		h.Typeflag = tar.TypeBlock
+		h.Devmajor, h.Devminor = int64(unix.Major(st.Rdev)), int64(unix.Minor(st.Rdev))
+	default:
+		return fmt.Errorf("%s: unknown file type %o", shown(full), st.Mode)
+	}
+	if linked, err := d.linked(full, &st); linked || err != nil {
+		return err
+	}
+	xattrs, _, err := readXattrs(fd, name, &st, d.Prefix, d.Strip, d.buf)
+	if err != nil {
+		return fmt.Errorf("%s: %w", shown(full), err)
+	}
+	return d.emit(fd, name, full, &st, xattrs, h)
+}
+
+func (d *differ) directory(parent *beneath.Dir, name, full string, st *unix.Stat_t) error {
+	dir, err := parent.Enter(name)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", shown(full), err)
+	}
+	defer dir.Close()
+	fd, err := dir.FD()
+	if err != nil {
+		return fmt.Errorf("open %s: %w", shown(full), err)
+	}
+	xattrs, opaque, err := readXattrs(fd, "", st, d.Prefix, d.Strip, d.buf)
+	if err != nil {
+		return fmt.Errorf("%s: %w", shown(full), err)
+	}
+	h := d.header(full+"/", st, xattrs, &tar.Header{Typeflag: tar.TypeDir})
+	depth := len(d.held)
+	d.held = append(d.held, held{h, parent, name, st})
+	// Overlay marks each new directory as opaque, which costs it nothing; in
+	// the stream only those that hide something are.
+	if _, hides := lowers(d.Lowers).find(full, true); opaque && hides {
+		if err := d.whiteout(full+"/"+WhiteoutOpaque, st); err != nil {
+			return err
+		}
+	}
+	parent.Rest()
+	if err := d.dir(dir); err != nil {
+		return err
+	}
+	if len(d.held) <= depth {
+		return nil // written
+	}
+	same, err := d.sameBelow(full, st, xattrs)
+	if err != nil {
+		return fmt.Errorf("%s: %w", shown(full), err)
+	}
+	if !same {
+		return d.release()
+	}
+	d.held = d.held[:depth]
+	return d.drop(parent, name, full)
+}
+
+// sameBelow reports whether the lower directory of that name looks the same
+// but for its times.
+func (d *differ) sameBelow(rel string, st *unix.Stat_t, xattrs map[string]string) (bool, error) {
+	fd, below, ok := lowers(d.Lowers).directory(rel)
+	if !ok {
+		return false, nil
+	}
+	defer unix.Close(fd)
+	if st.Mode != below.Mode || st.Uid != below.Uid || st.Gid != below.Gid {
+		return false, nil
+	}
+	theirs, _, err := Xattrs(fd, "", &below, d.Prefix, d.buf)
+	return err == nil && maps.Equal(xattrs, theirs), err
+}
+
+// drop removes an empty directory and leaves its parent's time as it was.
+func (d *differ) drop(dir *beneath.Dir, name, full string) error {
+	parent, err := dir.FD()
+	if err != nil {
+		return fmt.Errorf("open %s: %w", shown(dir.Path()), err)
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(parent, &st); err != nil {
+		return fmt.Errorf("%s: %w", shown(full), err)
+	}
+	if err := unix.Unlinkat(parent, name, unix.AT_REMOVEDIR); err == unix.ENOTEMPTY {
+		return nil // sockets
+	} else if err != nil {
+		return fmt.Errorf("remove %s: %w", shown(full), err)
+	}
+	return d.setTime(parent, ".", full, &st, time.Unix(int64(st.Mtim.Sec), int64(st.Mtim.Nsec)))
+}
+
+// release writes the entries of the directories on the way down.
+func (d *differ) release() error {
+	for len(d.held) > 0 {
+		h := d.held[0]
+		d.held = d.held[1:]
+		fd, err := h.dir.FD()
+		if err != nil {
+			return fmt.Errorf("open %s: %w", shown(h.dir.Path()), err)
+		}
+		err = d.setTime(fd, h.name, h.header.Name, h.st, h.header.ModTime)
+		h.dir.Rest()
+		if err != nil {
+			return err
+		}
+		if err := d.write(h.header); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// linked writes a hard link when the inode has been written under another
+// name.
+func (d *differ) linked(full string, st *unix.Stat_t) (bool, error) {
+	if st.Nlink < 2 {
+		return false, nil
+	}
+	key := inode{uint64(st.Dev), st.Ino}
+	first, ok := d.links[key]
+	if !ok {
+		d.links[key] = full
+		return false, nil
+	}
+	if err := d.release(); err != nil {
+		return true, err
+	}
+	return true, d.write(&tar.Header{
+		Typeflag: tar.TypeLink, Name: full, Linkname: first,
+		Mode: int64(st.Mode & 0o7777), Uid: int(st.Uid), Gid: int(st.Gid), ModTime: d.time(st),
+	})
+}
+
+func (d *differ) file(parent int, name, full string, st *unix.Stat_t) error {
+	if linked, err := d.linked(full, st); linked || err != nil {
+		return err
+	}
+	fd, err := unix.Openat(parent, name, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NOATIME|unix.O_NONBLOCK, 0)
+	if errors.Is(err, unix.EPERM) { // O_NOATIME is for owners
+		fd, err = unix.Openat(parent, name, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	}
+	if err != nil {
+		return fmt.Errorf("open %s: %w", shown(full), err)
+	}
+	f := os.NewFile(uintptr(fd), full)
+	defer f.Close()
+	xattrs, _, err := readXattrs(parent, name, st, d.Prefix, d.Strip, d.buf)
+	if err != nil {
+		return fmt.Errorf("%s: %w", shown(full), err)
+	}
+	if err := d.emit(parent, name, full, st, xattrs, &tar.Header{Typeflag: tar.TypeReg, Size: st.Size}); err != nil {
+		return err
+	}
+	if st.Size == 0 {
+		return nil
+	}
+	d.split.beginFile()
+	n, err := io.CopyBuffer(d.tw, io.LimitReader(f, st.Size), d.buf)
+	if err == nil && n != st.Size {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		return fmt.Errorf("read %s: %w", shown(full), err)
+	}
+	d.split.endFile(full)
+	d.sums[st.Ino] = d.split.crc32.Sum32()
+	return nil
+}
+
+func (d *differ) whiteout(name string, st *unix.Stat_t) error {
+	if err := d.release(); err != nil {
+		return err
+	}
+	return d.write(&tar.Header{Typeflag: tar.TypeReg, Name: name, ModTime: d.time(st)})
+}

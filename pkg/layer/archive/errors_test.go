@@ -1,0 +1,28 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package archive
+
+import (
+	"archive/tar"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/carosio/carosbuild/pkg/terminal"
+)
+
+// An error about a file names it as text: nothing in it can act on a terminal, or
+// look like another line.
+func TestErrorsPrintNamesAsText(t *testing.T) {
+	for _, place := range []error{
+		(&differ{DiffOptions: DiffOptions{Limit: 1}, split: &splitter{size: 2}}).write(&tar.Header{Name: "a\x1b\n", Size: 2}),
+		fmt.Errorf("x %s", shown("a\u202e\n::error::")),
+		&Mismatch{"a\u202e\n::error::", "is missing"},
+	} {
+		if strings.IndexFunc(place.Error(), terminal.Acts) >= 0 {
+			t.Errorf("%q", place)
+		}
+	}
+}

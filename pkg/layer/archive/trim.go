@@ -1,0 +1,138 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package archive
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/beneath"
+)
+
+// lowers are the directories below an upper one, top first.
+type lowers []string
+
+// find looks rel up without following symbolic links, in the topmost
+// directory that has it (dirs: has a directory of that name).
+func (l lowers) find(rel string, dirs bool) (unix.Stat_t, bool) {
+	for _, dir := range l {
+		fd, err := openBeneath(dir, rel, unix.O_PATH|unix.O_NOFOLLOW)
+		if err != nil {
+			continue
+		}
+		var st unix.Stat_t
+		err = unix.Fstat(fd, &st)
+		unix.Close(fd)
+		if err == nil && (!dirs || st.Mode&unix.S_IFMT == unix.S_IFDIR) {
+			return st, true
+		}
+	}
+	return unix.Stat_t{}, false
+}
+
+// openBeneath opens a path below a directory without following any symbolic
+// link.
+func openBeneath(dir, rel string, flags int) (int, error) {
+	return beneath.OpenIn(dir, rel, flags)
+}
+
+// Trim removes from an upper directory what the sandbox made in it rather
+// than the step: exclude with all below, stubs where they are still empty.
+func Trim(upper string, exclude, stubs []string) error {
+	if len(exclude)+len(stubs) == 0 {
+		return nil
+	}
+	root, err := os.OpenRoot(upper)
+	if err != nil {
+		return fmt.Errorf("open snapshot: %w", err)
+	}
+	defer root.Close()
+	remove := func(p string, all bool) error {
+		rel := cleanRel(p)
+		if rel == "" {
+			return fmt.Errorf("the root directory cannot be kept out of a layer")
+		}
+		if !plainParents(root, rel) {
+			return nil // the step has put something else there
+		}
+		if all {
+			return removeIn(upper, rel)
+		}
+		st, err := root.Lstat(rel)
+		if err != nil || st.Mode().IsRegular() && st.Size() > 0 || !st.Mode().IsRegular() && !st.IsDir() {
+			return nil
+		}
+		if err := root.Remove(rel); err != nil && !isNotEmpty(err) {
+			return err
+		}
+		return nil
+	}
+	for _, p := range exclude {
+		if err := remove(p, true); err != nil {
+			return fmt.Errorf("keep %s out of the layer: %w", p, err)
+		}
+	}
+	sorted := make([]string, len(stubs))
+	for i, p := range stubs {
+		sorted[i] = cleanRel(p)
+	}
+	slices.Sort(sorted)
+	for _, p := range slices.Backward(sorted) { // deepest first
+		if err := remove(p, false); err != nil {
+			return fmt.Errorf("keep %s out of the layer: %w", p, err)
+		}
+	}
+	return nil
+}
+
+// removeIn removes a name below a directory with all that is in it.
+func removeIn(dir, rel string) error {
+	fd, err := openBeneath(dir, ParentOf(rel), unix.O_PATH|unix.O_DIRECTORY)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return beneath.RemoveAt(fd, path.Base(rel))
+}
+
+// plainParents reports whether all directories above rel are directories.
+func plainParents(root *os.Root, rel string) bool {
+	for d := path.Dir(rel); d != "."; d = path.Dir(d) {
+		if st, err := root.Lstat(d); err != nil || !st.IsDir() {
+			return false
+		}
+	}
+	return true
+}
+
+func isNotEmpty(err error) bool {
+	pe, ok := err.(*fs.PathError)
+	return ok && (pe.Err == unix.ENOTEMPTY || pe.Err == unix.EEXIST)
+}
+
+// directory opens the topmost lower directory of that name.
+func (l lowers) directory(rel string) (int, unix.Stat_t, bool) {
+	for _, dir := range l {
+		fd, err := openBeneath(dir, rel, unix.O_PATH|unix.O_DIRECTORY)
+		if err != nil {
+			continue
+		}
+		var st unix.Stat_t
+		if err := unix.Fstat(fd, &st); err == nil {
+			return fd, st, true
+		}
+		unix.Close(fd)
+	}
+	return -1, unix.Stat_t{}, false
+}
+
+// fdPath is a path that names an open file.
+func fdPath(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }

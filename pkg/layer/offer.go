@@ -1,0 +1,46 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package layer
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/carosio/carosbuild/pkg/oci"
+)
+
+// Stored is an image by one of its names or by its id, as it can be pushed and
+// exported.
+func (s *Store) Stored(image string) (oci.Stored, error) {
+	i, err := s.mustImage(image)
+	if err != nil {
+		return oci.Stored{}, err
+	}
+	_, config, err := s.Config(i)
+	if err != nil {
+		return oci.Stored{}, err
+	}
+	chain, err := s.Chain(i.Top)
+	if err != nil {
+		return oci.Stored{}, err
+	}
+	out := oci.Stored{ID: i.ID, Names: i.Names, Config: config, Explain: func(ctx context.Context, err error) error {
+		return s.alsoDamaged(ctx, chain, err)
+	}}
+	for _, l := range chain {
+		out.Layers = append(out.Layers, oci.StoredLayer{DiffID: l.DiffID, Size: l.Size, Write: func(w io.Writer) error { return s.WriteTar(l, w) }})
+	}
+	return out, nil
+}
+
+func (s *Store) mustImage(n string) (Image, error) {
+	i, ok, err := s.ImageByName(strings.TrimPrefix(n, "containers-storage:"))
+	if err == nil && !ok {
+		err = fmt.Errorf("image %s: %w", n, ErrUnknown)
+	}
+	return i, err
+}

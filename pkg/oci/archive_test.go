@@ -1,0 +1,43 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package oci
+
+import (
+	"strings"
+	"testing"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/carosio/carosbuild/pkg/oci/ocitest"
+)
+
+// An archive of several images says which there are, and how one is named.
+func TestArchiveOfSeveral(t *testing.T) {
+	amd64 := v1.Platform{OS: "linux", Architecture: "amd64"}
+	a := &ocitest.Archive{T: t}
+	a.Image(amd64, "first", "app:1", "reg.example/app:one")
+	a.Image(amd64, "second", "db:latest")
+	a.Image(amd64, "third")
+	file := a.Write("images.tar")
+	for name, want := range map[string]string{
+		"":                     "3 images: app:1, db:latest, one without a name; say which one: docker-archive:" + file + ":NAME",
+		":app:1":               "",
+		":reg.example/app:one": "",
+		":db":                  "",
+		":db:latest":           "",
+		":app:2":               "no image app:2; it has app:1, db:latest, one without a name",
+	} {
+		ref, err := resolve("docker-archive:" + file + name)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%q: %v, want %q", name, err, want)
+		}
+		if want != "" {
+			continue
+		}
+		if again, err := resolve(ref); err != nil || again != ref {
+			t.Errorf("%q: %s is %s by its digest: %v", name, ref, again, err)
+		}
+	}
+}

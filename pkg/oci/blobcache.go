@@ -1,0 +1,179 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package oci
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/klauspost/compress/zstd"
+	"github.com/klauspost/pgzip"
+
+	"github.com/carosio/carosbuild/pkg/freshfile"
+	"github.com/carosio/carosbuild/pkg/sealed"
+)
+
+// Compression is how layers are compressed for a registry or an OCI layout.
+type Compression string
+
+// Gzip is read everywhere. Zstd is smaller for half the work; registries and
+// podman of the last years read it, docker since 23.
+const (
+	Gzip Compression = "gzip"
+	Zstd Compression = "zstd"
+)
+
+func (c Compression) mediaType() (types.MediaType, error) {
+	switch c {
+	case Gzip:
+		return types.OCILayer, nil
+	case Zstd:
+		return types.OCILayerZStd, nil
+	}
+	return "", fmt.Errorf("unknown compression %q", c)
+}
+
+// BlobCache keeps compressed layers, so that each is compressed once. A blob
+// is written beside its place, synced and renamed; it is checked each time it
+// is used, and put aside and made again when it is damaged.
+//
+//	DIR/blobs/sha256/HEX        the blob
+//	DIR/index/DIFFID.gzip       sealed: of which layer it is, and its descriptor
+//	DIR/quarantine/HEX          a damaged blob
+type BlobCache struct{ Dir string }
+
+// blobEntry says which blob a layer is compressed as. It names the layer, so that
+// an entry which has got another one's place is not taken for it.
+type blobEntry struct {
+	DiffID     v1.Hash       `json:"diffID"`
+	Descriptor v1.Descriptor `json:"descriptor"`
+}
+
+func (b BlobCache) indexFile(diffID v1.Hash, c Compression) string {
+	return filepath.Join(b.Dir, "index", diffID.Hex+"."+string(c))
+}
+
+// sweep removes what killed processes have left.
+func (b BlobCache) sweep() { freshfile.Sweep(filepath.Join(b.Dir, "blobs", "sha256"), ".new-") }
+
+func (b BlobCache) blobFile(h v1.Hash) string { return blobPath(b.Dir, h) }
+
+// find is the descriptor of a layer's blob. The blob is there with the right
+// size, but has not been read.
+func (b BlobCache) find(diffID v1.Hash, c Compression) (v1.Descriptor, bool) {
+	var e blobEntry
+	ok, err := sealed.Read(b.indexFile(diffID, c), &e)
+	d := e.Descriptor
+	if err != nil || !ok || e.DiffID != diffID || CheckDigest(d.Digest) != nil {
+		return d, false
+	}
+	if want, err := c.mediaType(); err != nil || d.MediaType != want {
+		return d, false
+	}
+	st, err := os.Stat(b.blobFile(d.Digest))
+	return d, err == nil && st.Size() == d.Size
+}
+
+// check reads a blob and puts it aside when it is damaged.
+func (b BlobCache) check(d v1.Descriptor) error {
+	f, err := os.Open(b.blobFile(d.Digest))
+	if err != nil {
+		return err
+	}
+	v := newVerifier(f, d.Digest, d.Size)
+	_, err = io.Copy(io.Discard, v)
+	err = errors.Join(err, v.Close())
+	if err == nil {
+		return nil
+	}
+	q := filepath.Join(b.Dir, "quarantine")
+	if e := os.MkdirAll(q, 0o700); e != nil {
+		return errors.Join(err, e)
+	}
+	e := os.Rename(b.blobFile(d.Digest), filepath.Join(q, d.Digest.Hex))
+	if errors.Is(e, fs.ErrNotExist) {
+		e = nil
+	}
+	return errors.Join(err, e)
+}
+
+// put compresses what write writes, and stores it as the blob of diffID.
+func (b BlobCache) put(ctx context.Context, diffID v1.Hash, c Compression, jobs int, write func(io.Writer) error) (v1.Descriptor, error) {
+	mt, err := c.mediaType()
+	if err != nil {
+		return v1.Descriptor{}, err
+	}
+	dir := filepath.Join(b.Dir, "blobs", "sha256")
+	for _, d := range []string{dir, filepath.Join(b.Dir, "index")} {
+		if err := os.MkdirAll(d, 0o700); err != nil {
+			return v1.Descriptor{}, err
+		}
+	}
+	f, err := freshfile.Create(dir, ".new-")
+	if err != nil {
+		return v1.Descriptor{}, err
+	}
+	sum := sha256.New()
+	var n counter
+	err = compress(io.MultiWriter(f, sum, &n), c, jobs, func(w io.Writer) error {
+		return write(&contextWriter{ctx, w})
+	})
+	d := v1.Descriptor{MediaType: mt, Size: int64(n), Digest: v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(sum.Sum(nil))}}
+	if err := freshfile.Finish(f, b.blobFile(d.Digest), 0o600, err); err != nil {
+		return v1.Descriptor{}, err
+	}
+	return d, sealed.Write(b.indexFile(diffID, c), blobEntry{diffID, d})
+}
+
+type contextWriter struct {
+	ctx context.Context
+	w   io.Writer
+}
+
+func (c *contextWriter) Write(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.w.Write(p)
+}
+
+// compress writes a compressed stream, on several processors but with the same
+// bytes for any number of them.
+func compress(w io.Writer, c Compression, jobs int, write func(io.Writer) error) error {
+	var z io.WriteCloser
+	var err error
+	switch c {
+	case Gzip:
+		var g *pgzip.Writer
+		if g, err = pgzip.NewWriterLevel(w, pgzip.DefaultCompression); err == nil {
+			err = g.SetConcurrency(1<<20, max(jobs, 1))
+		}
+		z = g
+	case Zstd:
+		z, err = zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderConcurrency(max(jobs, 1)))
+	default:
+		err = fmt.Errorf("unknown compression %q", c)
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(z), z.Close())
+}
+
+type counter int64
+
+func (c *counter) Write(p []byte) (int, error) {
+	*c += counter(len(p))
+	return len(p), nil
+}

@@ -1,0 +1,29 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package oci
+
+import "context"
+
+// findFile finds an image of a layout or an archive.
+func findFile(ref string) (Source, error) {
+	p, err := ParseReference(ref)
+	if err != nil {
+		return Source{}, err
+	}
+	return FindFile(p, PlatformOf("amd64"), "")
+}
+
+func resolve(ref string) (string, error) {
+	src, err := findFile(ref)
+	return src.Ref, err
+}
+
+func openTars(ctx context.Context, ref string, cache TarCache) (*Tars, error) {
+	src, err := findFile(ref)
+	if err != nil {
+		return nil, err
+	}
+	return src.OpenTars(ctx, cache)
+}

@@ -1,0 +1,174 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+)
+
+// Deadlines bound how long a registry may hold a transfer up. Zero values mean
+// the defaults.
+type Deadlines struct {
+	Connect  time.Duration // to a host whose name is resolved; default 1.5 s
+	Headers  time.Duration // until an answer begins; default 1 min, five times that after an upload
+	Progress time.Duration // in which another 64 KiB of a layer must arrive or leave; default 1 min
+	Small    time.Duration // for all of a manifest, a config or a token; default 1 min
+	Waiting  time.Duration // in all between the attempts of one request; default 2 min
+}
+
+func (d Deadlines) withDefaults() Deadlines {
+	for _, v := range []struct {
+		d   *time.Duration
+		def time.Duration
+	}{{&d.Connect, 1500 * time.Millisecond}, {&d.Headers, time.Minute}, {&d.Progress, time.Minute}, {&d.Small, time.Minute}, {&d.Waiting, 2 * time.Minute}} {
+		if *v.d == 0 {
+			*v.d = v.def
+		}
+	}
+	return d
+}
+
+// progressBytes must arrive within Deadlines.Progress: fewer are a server that
+// drips.
+const progressBytes = 64 << 10
+
+// slowError says that a server was given up.
+type slowError struct {
+	host, what string
+	after      time.Duration
+}
+
+func (e *slowError) Error() string { return fmt.Sprintf("%s %s within %s", e.host, e.what, e.after) }
+
+// Timeout is what net.Error has.
+func (e *slowError) Timeout() bool { return true }
+
+func (e *slowError) Unwrap() error { return os.ErrDeadlineExceeded }
+
+// watch ends a request that takes too long.
+type watch struct {
+	host   string
+	begin  time.Time
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+
+	mu       sync.Mutex
+	timer    *time.Timer
+	answered bool
+}
+
+func newWatch(ctx context.Context, host string) *watch {
+	w := &watch{host: host, begin: time.Now()}
+	w.ctx, w.cancel = context.WithCancelCause(ctx)
+	return w
+}
+
+// limit starts a deadline in place of the one before: what is said of a server
+// that misses it. Of the time, some may have passed already.
+func (w *watch) limit(d, passed time.Duration, what string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.set(d, passed, what)
+}
+
+func (w *watch) set(d, passed time.Duration, what string) {
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+	slow := &slowError{w.host, what, d}
+	w.timer = time.AfterFunc(max(d-passed, 0), func() { w.cancel(slow) })
+}
+
+// sending is limit while the request is sent; an answer may come earlier.
+func (w *watch) sending(d time.Duration, what string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.answered {
+		w.set(d, 0, what)
+	}
+}
+
+// answer says that the answer has begun, and takes the deadline away.
+func (w *watch) answer() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.answered = true
+	w.timer.Stop()
+}
+
+func (w *watch) pause() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.timer.Stop()
+}
+
+// stop releases the watch.
+func (w *watch) stop() {
+	w.pause()
+	w.cancel(nil)
+}
+
+// cause is the deadline that was missed, or else err.
+func (w *watch) cause(err error) error {
+	var slow *slowError
+	if err != nil && errors.As(context.Cause(w.ctx), &slow) {
+		return slow
+	}
+	return err
+}
+
+// answerBody is a layer in an answer, which must come on.
+type answerBody struct {
+	io.ReadCloser
+	w     *watch
+	every time.Duration // brings progressBytes
+
+	left  time.Duration // of every
+	bytes int           // since it began
+}
+
+func (b *answerBody) Read(p []byte) (int, error) {
+	// The time between reads is the reader's, not the server's.
+	if b.left <= 0 {
+		b.left, b.bytes = b.every, 0
+	}
+	b.w.limit(b.every, b.every-b.left, fmt.Sprintf("sent fewer than %d KiB of a layer", progressBytes>>10))
+	start := time.Now()
+	n, err := b.ReadCloser.Read(p)
+	b.w.pause()
+	b.left -= time.Since(start)
+	if b.bytes += n; b.bytes >= progressBytes {
+		b.left = 0 // begins anew
+	}
+	return n, b.w.cause(err)
+}
+
+func (b *answerBody) Close() error {
+	err := b.ReadCloser.Close()
+	b.w.stop()
+	return err
+}
+
+// sentBody is the body of a request, which the server must take.
+type sentBody struct {
+	io.ReadCloser
+	w *watch
+	d Deadlines
+}
+
+func (b *sentBody) Read(p []byte) (int, error) {
+	b.w.sending(b.d.Progress, "took nothing of an upload")
+	n, err := b.ReadCloser.Read(p)
+	if err == io.EOF {
+		b.w.sending(5*b.d.Headers, "did not answer an upload")
+	}
+	return n, err
+}

@@ -1,0 +1,12 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+// Package registry speaks to registries: it finds images, fetches and pushes
+// them. Which registries there are, whether they are trusted and how to log in
+// is read from the files that podman reads. What a server can hold up has a
+// deadline, credentials stay at the registry's site, and an error says what
+// would help.
+//
+// What an image is, and what becomes of it, is not known here.
+package registry

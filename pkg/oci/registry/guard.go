@@ -1,0 +1,233 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package registry
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+)
+
+// guard stands before the network: it refuses plain HTTP to hosts for which
+// that is not declared, credentials to hosts that are not of the registry's
+// site, wherever redirects and token realms lead, redirects without an end and
+// answers without an end, in bytes or in time.
+type guard struct {
+	host   string                 // of the registry, with port
+	plain  func(host string) bool // may be spoken to without TLS
+	limits Deadlines
+	next   http.RoundTripper
+
+	mu    sync.Mutex
+	small map[string]bool // digests of blobs that are documents
+}
+
+// maxAnswer is more than any manifest, token or list of tags, in bytes.
+const maxAnswer = 32 << 20
+
+// maxRedirects is how often one request may be sent elsewhere.
+const maxRedirects = 10
+
+// document says that a blob is a config: a small one.
+func (g *guard) document(digest string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.small == nil {
+		g.small = map[string]bool{}
+	}
+	g.small[digest] = true
+}
+
+// RoundTrip sends a request, or refuses to.
+func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
+	first, err := g.check(req)
+	if err != nil {
+		return nil, err
+	}
+	res, err := g.send(req, g.isLayer(first))
+	if err == nil && req.Method == http.MethodHead && (res.StatusCode == http.StatusMethodNotAllowed || res.StatusCode == http.StatusNotImplemented) {
+		res.Body.Close()
+		res, err = g.headByGet(req, g.isLayer(first))
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := checkPage(first, res); err != nil {
+		return nil, err
+	}
+	return res, nil
+}
+
+// check refuses a request, or gives the one that led to it by redirects.
+func (g *guard) check(req *http.Request) (first *http.Request, err error) {
+	host := req.URL.Host
+	if req.URL.Scheme != "https" && !g.plain(host) {
+		return nil, &plainError{host}
+	}
+	secret := req.Header.Get("Authorization") != "" || req.Method == http.MethodPost
+	if secret && !sameSite(g.host, host) {
+		return nil, fmt.Errorf("the registry %s asks to send its credentials to %s, which is of another site", g.host, host)
+	}
+	first = req
+	for n := 0; first.Response != nil && first.Response.Request != nil; n++ {
+		if n == maxRedirects {
+			return nil, &redirectError{g.host, first.URL}
+		}
+		first = first.Response.Request
+	}
+	// A registry out there has no business with addresses in here.
+	if a, b := hostname(first.URL.Host), hostname(host); a != b && isInner(b) {
+		return nil, fmt.Errorf("%s redirects to %s, an address of this network", a, b)
+	}
+	return first, nil
+}
+
+func isInner(host string) bool {
+	if name := strings.TrimSuffix(strings.ToLower(host), "."); name == "localhost" || strings.HasSuffix(name, ".localhost") {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && (ip.IsPrivate() || ip.IsLoopback() || ip.IsLinkLocalUnicast() || ip.IsUnspecified())
+}
+
+// isLayer reports whether the answer to a request may be long.
+func (g *guard) isLayer(req *http.Request) bool {
+	_, digest, ok := strings.Cut(req.URL.Path, "/blobs/")
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return ok && req.Method == http.MethodGet && !g.small[digest]
+}
+
+// send sends a request with the deadlines that it has.
+func (g *guard) send(req *http.Request, layer bool) (*http.Response, error) {
+	w := newWatch(req.Context(), req.URL.Host)
+	out := req.WithContext(w.ctx)
+	upload := req.Method == http.MethodPut || req.Method == http.MethodPatch
+	if req.Body != nil && req.Body != http.NoBody {
+		upload = true
+		out.Body = &sentBody{req.Body, w, g.limits}
+		if get := req.GetBody; get != nil {
+			out.GetBody = func() (io.ReadCloser, error) {
+				body, err := get()
+				return &sentBody{body, w, g.limits}, err
+			}
+		}
+	}
+	switch {
+	case upload:
+		w.limit(5*g.limits.Headers, 0, "did not answer an upload")
+	case layer:
+		w.limit(g.limits.Headers, 0, "sent no answer")
+	default:
+		w.limit(min(g.limits.Headers, g.limits.Small), 0, "sent no answer")
+	}
+	res, err := g.next.RoundTrip(out)
+	if err != nil {
+		err = w.cause(err)
+		w.stop()
+		return nil, err
+	}
+	w.answer()
+	res.Request = req // without the deadline
+	body := res.Body
+	switch {
+	case body == nil || body == http.NoBody:
+		w.stop()
+	case layer && res.StatusCode < 300:
+		res.Body = &answerBody{ReadCloser: body, w: w, every: g.limits.Progress}
+	default:
+		passed := time.Since(w.begin)
+		if upload {
+			passed = 0
+		}
+		w.limit(g.limits.Small, passed, "sent no whole answer")
+		// It is read here, so that one which is cut off is asked for again.
+		data, err := io.ReadAll(io.LimitReader(body, maxAnswer))
+		err = w.cause(errors.Join(err, body.Close()))
+		w.stop()
+		if err != nil {
+			return nil, err
+		}
+		res.Body = io.NopCloser(bytes.NewReader(data))
+	}
+	return res, nil
+}
+
+// headByGet asks a registry that knows no HEAD with GET, and leaves the body.
+func (g *guard) headByGet(req *http.Request, layer bool) (*http.Response, error) {
+	get := req.Clone(req.Context())
+	get.Method = http.MethodGet
+	res, err := g.send(get, layer)
+	if err != nil {
+		return nil, err
+	}
+	if res.StatusCode < 300 {
+		res.Body.Close()
+		res.Body = http.NoBody
+	}
+	res.Request = req
+	return res, nil
+}
+
+// plainError is a host that would be spoken to without TLS.
+type plainError struct{ host string }
+
+func (e *plainError) Error() string {
+	return e.host + " is not spoken to without TLS, unless it is declared as insecure"
+}
+
+// redirectError is a request that is sent on and on.
+type redirectError struct {
+	host  string
+	first *url.URL
+}
+
+func (e *redirectError) Error() string {
+	return fmt.Sprintf("%s redirects %s more than %d times", e.host, e.first.Path, maxRedirects)
+}
+
+// sameSite reports whether a host may see the credentials of a registry: it is
+// the same machine, or below the domain that the registry is in. So
+// registry.gitlab.com may send to gitlab.com, index.docker.io to
+// auth.docker.io, but ghcr.io not to another host below io.
+func sameSite(registry, host string) bool {
+	a, b := hostname(registry), hostname(host)
+	if a == b {
+		return true
+	}
+	if net.ParseIP(a) != nil || net.ParseIP(b) != nil {
+		return false
+	}
+	if strings.HasSuffix(b, "."+a) {
+		return true
+	}
+	_, site, ok := strings.Cut(a, ".")
+	labels := strings.Split(site, ".")
+	if !ok || len(labels) < 2 {
+		return false
+	}
+	if len(labels) == 2 { // such as co.uk
+		switch labels[0] {
+		case "ac", "co", "com", "edu", "gov", "net", "org":
+			return false
+		}
+	}
+	return b == site || strings.HasSuffix(b, "."+site)
+}
+
+func hostname(hostport string) string {
+	h, _, err := net.SplitHostPort(hostport)
+	if err != nil {
+		h = strings.Trim(hostport, "[]")
+	}
+	return strings.ToLower(h)
+}

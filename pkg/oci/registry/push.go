@@ -1,0 +1,192 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package registry
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/partial"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/carosio/carosbuild/pkg/oci"
+)
+
+// Push uploads an image of a store, named or by its id, to a registry and returns
+// the digest of its manifest. Layers and config are uploaded first, then the
+// manifest, under the tag: a tag never names an image with missing parts, and
+// a push that was interrupted is completed by the next. What the registry has
+// is not uploaded again.
+func (c Client) Push(ctx context.Context, from oci.Images, image, dst string, o oci.PushOptions) (v1.Hash, error) {
+	h, err := c.push(ctx, from, image, dst, o)
+	if err != nil {
+		return v1.Hash{}, fmt.Errorf("push %s to %s: %w", image, dst, err)
+	}
+	return h, nil
+}
+
+func (c Client) push(ctx context.Context, from oci.Images, image, dst string, o oci.PushOptions) (v1.Hash, error) {
+	i, err := from.Stored(image)
+	if err != nil {
+		return v1.Hash{}, err
+	}
+	conf, err := c.settings()
+	if err != nil {
+		return v1.Hash{}, err
+	}
+	dst = strings.TrimPrefix(dst, "docker://")
+	at, err := conf.target(dst)
+	if err != nil {
+		return v1.Hash{}, err
+	}
+	remoteEnd, err := c.connect(ctx, conf, at)
+	if err != nil {
+		return v1.Hash{}, err
+	}
+	return remoteEnd.push(ctx, dst, func() (v1.Image, error) { return i.Compress(ctx, c.Transfer, o) })
+}
+
+// push uploads the image that prepare makes.
+func (s *session) push(ctx context.Context, dst string, prepare func() (v1.Image, error)) (v1.Hash, error) {
+	tag, ok := s.ref.(name.Tag)
+	if !ok {
+		return v1.Hash{}, errors.New("the target has a digest: want a tag, the digest comes of the image")
+	}
+	// Who cannot be reached, or is not let in, is to know before all is compressed.
+	there, err := s.head(tag)
+	if err = s.notJSON(err); err != nil {
+		return v1.Hash{}, s.Explain(ctx, err)
+	}
+	img, err := prepare()
+	if err != nil {
+		return v1.Hash{}, err
+	}
+	h, err := img.Digest()
+	if err != nil {
+		return v1.Hash{}, err
+	}
+	if there == h {
+		s.client.Tell(oci.Event{Kind: "push", Name: dst, Digest: h.String(), Done: -1})
+		return h, nil
+	}
+	if ctx.Err() != nil {
+		return v1.Hash{}, ctx.Err()
+	}
+	return h, s.Explain(ctx, s.write(ctx, tag, img, dst))
+}
+
+// head is the digest of what a tag names, or none. A registry need not answer
+// this: what is wrong there shows in the upload.
+func (s *session) head(tag name.Tag) (v1.Hash, error) {
+	d, err := remote.Head(tag, s.opts...)
+	var t *transport.Error
+	var final *finalError
+	var syntax *json.SyntaxError
+	switch {
+	case err == nil:
+		return d.Digest, nil
+	case errors.As(err, &t) && t.StatusCode != http.StatusUnauthorized && !errors.As(err, &final):
+		return v1.Hash{}, nil
+	case IsNetwork(err), errors.As(err, &syntax):
+		return v1.Hash{}, err
+	}
+	return v1.Hash{}, nil // an answer without the headers that say it
+}
+
+// write uploads an image: its layers and its config, then the manifest.
+func (s *session) write(ctx context.Context, tag name.Tag, img v1.Image, dst string) error {
+	layers, err := img.Layers()
+	if err != nil {
+		return err
+	}
+	config, err := partial.ConfigLayer(img)
+	if err != nil {
+		return err
+	}
+	pusher, err := remote.NewPusher(s.opts...)
+	if err != nil {
+		return err
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(s.client.Parallel())
+	for _, l := range append(layers, config) {
+		g.Go(func() error {
+			counted, err := s.counted(gctx, l, dst)
+			if err != nil {
+				return err
+			}
+			err = s.repeat(gctx, func() error { return pusher.Upload(gctx, tag.Context(), counted) })
+			if err == nil {
+				counted.report(math.MaxInt64)
+			}
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return s.repeat(ctx, func() error { return pusher.Put(ctx, tag, img) })
+}
+
+// repeat repeats a part of an upload that the registry or the network has failed.
+func (s *session) repeat(ctx context.Context, f func() error) error {
+	for attempt := 1; ; attempt++ {
+		err := f()
+		var t *transport.Error
+		var busy *busyError
+		var final *finalError
+		again := (errors.As(err, &t) && t.Temporary() || cutOff(err)) && !errors.As(err, &busy) && !errors.As(err, &final)
+		if err == nil || !again || attempt >= s.client.backoff().Steps || ctx.Err() != nil {
+			return err
+		}
+		wait := s.client.pause(attempt)
+		s.client.waiting(s.guard.host, reason(err), wait)
+		if err := sleep(ctx, wait); err != nil {
+			return err
+		}
+	}
+}
+
+// countedLayer tells how much of a layer has been read.
+type countedLayer struct {
+	v1.Layer
+	report func(int64)
+	open   func() (io.ReadCloser, error)
+}
+
+func (s *session) counted(ctx context.Context, l v1.Layer, dst string) (*countedLayer, error) {
+	h, err := l.Digest()
+	if err != nil {
+		return nil, err
+	}
+	size, err := l.Size()
+	c := &countedLayer{Layer: l, report: func(n int64) {
+		s.client.Tell(oci.Event{Kind: "push", Name: dst, Digest: h.String(), Done: min(n, size), Total: size})
+	}}
+	c.open = func() (io.ReadCloser, error) {
+		rc, err := l.Compressed()
+		if err != nil {
+			return nil, err
+		}
+		return struct {
+			io.Reader
+			io.Closer
+		}{oci.ProgressReader(ctx, rc, 0, c.report), rc}, nil
+	}
+	return c, err
+}
+
+// Compressed implements v1.Layer.
+func (l *countedLayer) Compressed() (io.ReadCloser, error) { return l.open() }

@@ -1,0 +1,30 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package oci
+
+import (
+	"strings"
+	"testing"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// Layers that may not be distributed, and things that are no layers, are refused
+// with the reason.
+func TestLayerTypes(t *testing.T) {
+	for mt, want := range map[types.MediaType]string{
+		types.OCILayer: "", types.DockerLayer: "", types.OCILayerZStd: "",
+		types.DockerForeignLayer:      "it may not be distributed",
+		types.OCIRestrictedLayer:      "it may not be distributed",
+		"application/vnd.oci.text":    "an artifact of another kind",
+		types.DockerUncompressedLayer: "",
+	} {
+		err := checkLayerType(v1.Descriptor{MediaType: mt, URLs: []string{"https://elsewhere.example/x\x1b"}})
+		if (err == nil) != (want == "") || err != nil && (!strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\x1b")) {
+			t.Errorf("%s: %v, want %q", mt, err, want)
+		}
+	}
+}

@@ -1,0 +1,76 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package oci
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// ErrDamaged says that stored bytes are not those that were stored.
+var ErrDamaged = errors.New("damaged in the store")
+
+// Images is a store whose images can be pushed and exported.
+type Images interface {
+	// Stored is an image by one of its names or by its id.
+	Stored(image string) (Stored, error)
+}
+
+// Stored is an image of a store, which keeps its layers uncompressed.
+type Stored struct {
+	ID     string   // hexadecimal digits of the config's SHA-256
+	Names  []string // full names with tags, such as localhost/carosbuild/x:base
+	Config []byte
+	Layers []StoredLayer // the lowest first
+
+	// Explain adds to an error of Write what else is wrong with the layers; nil
+	// adds nothing.
+	Explain func(ctx context.Context, err error) error
+}
+
+// StoredLayer is a layer of a store.
+type StoredLayer struct {
+	DiffID v1.Hash
+	Size   int64                   // bytes of its uncompressed tar stream, negative where that is not known
+	Write  func(w io.Writer) error // writes that stream, the same bytes each time
+}
+
+func (i Stored) explain(ctx context.Context, err error) error {
+	if i.Explain == nil {
+		return err
+	}
+	return i.Explain(ctx, err)
+}
+
+// label is what progress calls the image.
+func (i Stored) label() string {
+	if len(i.Names) > 0 {
+		return i.Names[0]
+	}
+	return i.ID
+}
+
+// NewManifest is the manifest of an image (image-spec manifest.md).
+func NewManifest(config []byte, layers []v1.Descriptor) ([]byte, error) {
+	m := v1.Manifest{SchemaVersion: 2, MediaType: types.OCIManifestSchema1, Layers: []v1.Descriptor{}}
+	h, n, err := v1.SHA256(bytes.NewReader(config))
+	if err != nil {
+		return nil, err
+	}
+	m.Config = v1.Descriptor{MediaType: types.OCIConfigJSON, Digest: h, Size: n}
+	m.Layers = append(m.Layers, layers...)
+	return json.Marshal(m)
+}
+
+// PlainLayer describes a layer that is not compressed.
+func PlainLayer(diffID v1.Hash, size int64) v1.Descriptor {
+	return v1.Descriptor{MediaType: types.OCIUncompressedLayer, Digest: diffID, Size: size}
+}

@@ -1,0 +1,148 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package oci
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sync/errgroup"
+)
+
+// Tars is an image whose layers can be read at any offset, without a Store and
+// without a namespace. It is valid until Close.
+type Tars struct {
+	Ref    string // the pinned reference
+	Config Config
+	Layers []Tar // the lowest first
+}
+
+// Tar is the uncompressed tar stream of one layer.
+type Tar struct {
+	DiffID v1.Hash
+	Size   int64 // bytes
+	file   *os.File
+}
+
+// ReadAt implements io.ReaderAt.
+func (t Tar) ReadAt(p []byte, off int64) (int, error) { return t.file.ReadAt(p, off) }
+
+// Close ends the use of the layers.
+func (t *Tars) Close() error {
+	var err error
+	for _, l := range t.Layers {
+		if l.file != nil { // after an error some have not been opened
+			err = errors.Join(err, l.file.Close())
+		}
+	}
+	t.Layers = nil
+	return err
+}
+
+// OpenTars opens the layers of an image that is not in the local store. What the
+// cache does not have is fetched and decompressed, once; nothing that fails
+// the check against its digest is used.
+func (s Source) OpenTars(ctx context.Context, cache TarCache) (*Tars, error) {
+	cache.Limits = cache.Limits.WithDefaults()
+	if s.Image == nil {
+		return &Tars{Ref: s.Ref}, nil
+	}
+	src, err := s.tarSource(ctx, cache)
+	if err != nil {
+		return nil, err
+	}
+	t := &Tars{Ref: s.Ref, Config: Config{*src.config}, Layers: make([]Tar, len(src.config.RootFS.DiffIDs))}
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(s.Parallel())
+	for i, id := range src.config.RootFS.DiffIDs {
+		g.Go(func() (err error) {
+			t.Layers[i], err = cache.open(gctx, id, func(w io.Writer) error { return src.write(gctx, i, w) })
+			if err != nil {
+				return fmt.Errorf("layer %s: %w", id, err)
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, errors.Join(err, t.Close())
+	}
+	return t, nil
+}
+
+// tarSource gives the uncompressed layers of an image that was found.
+type tarSource struct {
+	config *v1.ConfigFile
+	write  func(ctx context.Context, i int, w io.Writer) error
+}
+
+// tarSource checks the image first. A docker archive has no manifest: to make
+// one, its layers would have to be compressed.
+func (s Source) tarSource(ctx context.Context, cache TarCache) (*tarSource, error) {
+	if s.Archive != "" {
+		return s.archiveSource(cache.Limits)
+	}
+	c, err := s.Check(ctx, cache.Limits)
+	if err != nil {
+		return nil, err
+	}
+	return &tarSource{&c.Config.ConfigFile, func(ctx context.Context, i int, w io.Writer) error {
+		file, err := s.Fetch(ctx, c.Layers[i], cache.scratch)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		if _, err := file.Seek(0, io.SeekStart); err != nil {
+			return err
+		}
+		z, err := Inflate(file, cache.Limits)
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(&contextWriter{ctx, w}, z)
+		return errors.Join(err, z.Close())
+	}}, nil
+}
+
+// archiveSource reads the layers of a docker archive. That they are not larger
+// than it may be is measured against the whole file.
+func (s Source) archiveSource(limits Limits) (*tarSource, error) {
+	cfg, err := s.Image.ConfigFile()
+	if err != nil {
+		return nil, err
+	}
+	st, err := os.Stat(s.Archive)
+	if err != nil {
+		return nil, err
+	}
+	if n := len(cfg.RootFS.DiffIDs); n > limits.Layers {
+		return nil, fmt.Errorf("%d layers are more than %d", n, limits.Layers)
+	}
+	for _, id := range cfg.RootFS.DiffIDs {
+		if err := CheckDigest(id); err != nil {
+			return nil, err
+		}
+	}
+	return &tarSource{cfg, func(ctx context.Context, i int, w io.Writer) error {
+		id := cfg.RootFS.DiffIDs[i]
+		l, err := s.Image.LayerByDiffID(id)
+		if err != nil {
+			return err
+		}
+		rc, err := l.Uncompressed()
+		if err != nil {
+			return err
+		}
+		ev := Event{Kind: "pull", Name: s.Ref, Digest: id.String(), Total: st.Size()}
+		in := &bounded{r: rc, in: &counted{n: st.Size()}, limits: limits}
+		n, err := io.Copy(w, ProgressReader(ctx, in, 0, func(n int64) { ev.Done = min(n, ev.Total); s.Tell(ev) }))
+		ev.Done, ev.Total = n, n // only now it is known
+		s.Tell(ev)
+		return errors.Join(err, rc.Close())
+	}}, nil
+}

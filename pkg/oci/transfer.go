@@ -1,0 +1,68 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package oci
+
+import (
+	"context"
+	"io"
+)
+
+// Transfer says how images are moved.
+type Transfer struct {
+	Jobs   int         // transfers at a time; 0 means 4
+	Events func(Event) // nil: none; called concurrently
+}
+
+// Event tells how a transfer goes on.
+type Event struct {
+	Kind   string // "pull", "push", "compress" or "export"; "note" and "wait" have Text alone
+	Name   string // image; of "wait" the registry
+	Text   string // for a person
+	Digest string // of the layer
+	Done   int64  // bytes so far; -1 when there was nothing to do
+	Total  int64  // bytes
+}
+
+// Tell passes an event on.
+func (t Transfer) Tell(e Event) {
+	if t.Events != nil {
+		t.Events(e)
+	}
+}
+
+// Parallel is how many transfers there may be at a time.
+func (t Transfer) Parallel() int {
+	if t.Jobs > 0 {
+		return t.Jobs
+	}
+	return 4
+}
+
+// progressReader tells about each MiB and ends with its context.
+type progressReader struct {
+	ctx     context.Context
+	r       io.Reader
+	report  func(int64)
+	n, last int64
+}
+
+// ProgressReader passes a stream on of which n bytes have been read before. It
+// tells report about each MiB, and ends with ctx.
+func ProgressReader(ctx context.Context, r io.Reader, n int64, report func(int64)) io.Reader {
+	return &progressReader{ctx: ctx, r: r, report: report, n: n, last: n}
+}
+
+func (p *progressReader) Read(b []byte) (int, error) {
+	if err := p.ctx.Err(); err != nil {
+		return 0, err
+	}
+	n, err := p.r.Read(b)
+	p.n += int64(n)
+	if p.n-p.last >= 1<<20 {
+		p.last = p.n
+		p.report(p.n)
+	}
+	return n, err
+}
