@@ -21,6 +21,10 @@ type Form struct {
 	From string // image that the build runs in; empty: a Debian made for it
 	Base string // key of the repository with oe-init-build-env; empty: it is found out
 	Dir  string // absolute directory that relative names of files start from
+	// Known lists the files below an absolute directory in a git work tree: those
+	// that git tracks, and those that it neither tracks nor ignores. Names are
+	// slash-separated and relative to the directory. Nil: all files count.
+	Known func(dir string) (tracked, others []string, err error)
 }
 
 // The stages of a declaration.
