@@ -35,6 +35,8 @@ func runHere(t *testing.T, env map[string]string, args ...string) result {
 	}}
 	cmd := a.command()
 	cmd.SetArgs(args)
+	cmd.SetOut(&out)
+	cmd.SetErr(&stderr)
 	status := a.end(t.Context(), cmd.ExecuteContext(t.Context()))
 	return result{out.String(), stderr.String(), status}
 }
@@ -85,5 +87,74 @@ func TestKasLayerOfItsOwn(t *testing.T) {
 	gitHere(t, "add", ".")
 	if after := runHere(t, nil, "import", "project.yml"); after.err != "" || !strings.Contains(after.out, "ADD new.bb") {
 		t.Errorf("when they are tracked: %+v", after)
+	}
+}
+
+// TestKasWords: mistakes on the command line are told with what to write.
+func TestKasWords(t *testing.T) {
+	t.Chdir(t.TempDir())
+	writeFiles(t, map[string]string{
+		"kas.yml": "header: {version: 14}\nrepos:\n" + pokyRepo, "more.yml": "header: {version: 14}\n", "x.xml": "<redo/>", "x.wks": "part / --source rootfs --fstype=ext4\n", "kas": "header:\n  version: 14\n",
+	})
+	for _, tt := range []struct{ args, want string }{
+		{"kas kas.yml more.yml", "2 projects of kas: to merge them, write kas.yml:more.yml\n"},
+		{"plan kas.yml more.yml", "2 projects of kas: to merge them, write kas.yml:more.yml\n"},
+		{"plan x.wks", "x.wks is a kickstart file of wic: carosbuild import x.wks > disk.xml\n"},
+		{"kas kas.yml x.wks", "x.wks is a kickstart file of wic: "},
+		{"kas x.wks", "x.wks is a kickstart file of wic: "},
+		{"plan ./kas", "./kas looks like a project of kas, whose name ends in .yml, .yaml or .json\n"},
+		{"kas build kas.yml", "carosbuild kas builds: leave out \"build\"\n"},
+		{"kas lock kas.yml", "\"lock\" is not a project: carosbuild lock kas.yml\n"},
+		{"kas checkout kas.yml", "carosbuild checkout kas.yml\n"},
+		{"kas shell kas.yml", "carosbuild shell BUILDID\n"},
+		{"kas dump", "carosbuild import project.yml\n"},
+		{"kas x.xml kas.yml", "x.xml is not a project of kas, whose name ends in .yml, .yaml or .json: name the project first\n"},
+		{"kas x.xml", "x.xml is not a project of kas, whose name ends in .yml, .yaml or .json\n"},
+		{"kas nosuch.yml", "there is no file nosuch.yml\n"},
+		{"import nosuch.yml", "there is no file nosuch.yml\n"},
+		{"import nosuch.wks", "there is no file nosuch.wks\n"},
+		{"import x.wks --arch sparc", "architecture \"sparc\" has no EFI program: amd64, arm64, armel, armhf, i386, "},
+		{"import x.wks --set FOO=bar", "the file has no ${FOO}\n"},
+		{"import x.wks --from debian", "--from is an option of projects of kas, and does not concern x.wks\n"},
+		{"import x.wks --base poky", "--base is an option of projects of kas"},
+		{"import x.wks --update", "--update is an option of projects of kas"},
+		{"import kas.yml --set A=b", "--set is an option of kickstart files of wic, and does not concern kas.yml\n"},
+		{"import kas.yml --arch arm64", "--arch is an option of kickstart files of wic"},
+		{"kas kas.yml --base nosuch", "the project's repositories are"},
+		{"plan kas.yml --base nosuch", "the project's repositories are"},
+		{"lock kas.yml --base nosuch", "the project's repositories are"},
+		{"kas.yml --base nosuch", "the project's repositories are"},
+		{"plan kas.yml -t core-image-other", "-t names a stage; for another target of bitbake: KAS_TARGET=core-image-other\n"},
+	} {
+		if got := runHere(t, nil, strings.Fields(tt.args)...); got.status == 0 || !strings.Contains(got.err, tt.want) {
+			t.Errorf("carosbuild %s: %+v, want %q", tt.args, got, tt.want)
+		}
+	}
+}
+
+// TestKasEnvironment: variables that decide what is built are told.
+func TestKasEnvironment(t *testing.T) {
+	t.Chdir(t.TempDir())
+	writeFiles(t, map[string]string{"kas.yml": "header: {version: 14}\nrepos:\n" + pokyRepo})
+	got := runHere(t, map[string]string{"KAS_MACHINE": "mine", "KAS_TARGET": "a b"}, "import", "kas.yml")
+	if want := "carosbuild: note: of the environment, in place of what the project says: KAS_MACHINE=mine, KAS_TARGET=a b\n"; got.err != want {
+		t.Errorf("got %q, want %q", got.err, want)
+	}
+}
+
+// TestCompleteProjects: projects are offered where declarations are, and behind a
+// colon.
+func TestCompleteProjects(t *testing.T) {
+	t.Chdir(t.TempDir())
+	writeFiles(t, map[string]string{"kas.yml": "", "sub/more.yml": "", "kasx.txt": ""})
+	for _, tt := range []struct{ args, want string }{
+		{"plan|ka", "kas.yml\n"}, {"lock|ka", "kas.yml\n"}, {"why|ka", "kas.yml\n"}, {"build|ka", "kas.yml\n"}, {"kas|ka", "kas.yml\n"},
+		{"kas|kas.yml:sub/m", "kas.yml:sub/more.yml\n"}, {"kas|kas.yml:ka", "kas.yml:kas.yml\n"}, {"kas|--base|ka", ""}, {"import|--set|ka", ""},
+	} {
+		out := runHere(t, nil, append([]string{"__complete"}, strings.Split(tt.args, "|")...)...).out
+		i := strings.LastIndexByte(out, ':') // the directive is the last line
+		if got, directive := out[:i], out[i+1:]; got != tt.want || strings.HasPrefix(directive, "0") {
+			t.Errorf("%s: %q, want %q", tt.args, out, tt.want)
+		}
 	}
 }

@@ -50,8 +50,10 @@ const asDeclaration = " (as a declaration)"
 // readKas makes a declaration of a project of kas.
 func (a *app) readKas(ctx context.Context, names []string, cache string) (decl.Source, *kas.Declaration, error) {
 	for _, n := range names {
-		if st, err := os.Stat(n); err != nil || st.IsDir() {
-			return decl.Source{}, nil, usagef("there is no project file %s", n)
+		if st, err := os.Stat(n); err != nil {
+			return decl.Source{}, nil, usagef("there is no file %s", n)
+		} else if !st.Mode().IsRegular() {
+			return decl.Source{}, nil, usagef("%s is not a regular file", n)
 		}
 	}
 	work := a.getenv("KAS_WORK_DIR")
@@ -81,6 +83,7 @@ func (a *app) readKas(ctx context.Context, names []string, cache string) (decl.S
 	if err := a.showFindings(findings); err != nil {
 		return decl.Source{}, nil, err
 	}
+	a.noteEnvironment()
 	return decl.Source{Name: strings.Join(names, ":") + asDeclaration, Dirs: []string{dir}, Data: d.XML}, d, nil
 }
 
