@@ -112,6 +112,7 @@ func (c *buildCommand) planFlags(cmd *cobra.Command) {
 	c.remoteFlag(cmd)
 	f.BoolVar(&c.jsonPlan, "json", false, "print the plan as JSON (only with --dry-run)")
 	c.chainFlags(cmd)
+	c.hiddenKasFlags(f)
 }
 
 func planCommand(a *app) *cobra.Command {
@@ -370,7 +371,11 @@ func (c *buildCommand) targets(j *job) ([]string, error) {
 	var wanted []string
 	for _, id := range c.wanted {
 		if !slices.ContainsFunc(j.decl.Stages, func(s *decl.Stage) bool { return s.ID == id }) {
-			return nil, usagef("no stage %q is declared%s", id, build.HintStage(j.decl, id))
+			hint := build.HintStage(j.decl, id)
+			if len(projectsIn(c.declFiles)) > 0 {
+				hint += fmt.Sprintf("; -t names a stage; for another target of bitbake: KAS_TARGET=%s", id)
+			}
+			return nil, usagef("no stage %q is declared%s", id, hint)
 		}
 		if !slices.Contains(wanted, id) {
 			wanted = append(wanted, id)

@@ -42,6 +42,7 @@ found, until --update is given.`,
 		},
 	}
 	c.remoteFlag(cmd)
+	c.hiddenKasFlags(cmd.Flags())
 	f := cmd.Flags()
 	f.StringVar(&to, "to", ".", "folder to check out into")
 	f.BoolVar(&c.update, "update", false, "resolve branches and tags anew")

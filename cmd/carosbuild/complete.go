@@ -43,11 +43,11 @@ func (a *app) completeArgs(kinds ...argKind) completer {
 	return func(_ *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 		switch kinds[min(len(args), len(kinds)-1)] {
 		case declArg:
-			return declarations(word, embedded(), ".xml")
+			return declarations(word, embedded(), ".xml", ".yml", ".yaml")
 		case kasArg:
-			return declarations(word, nil, ".yml", ".yaml")
+			return projects(word)
 		case importArg:
-			return declarations(word, nil, append(kickstartEndings, ".yml", ".yaml")...)
+			return declarations(word, nil, append(slices.Clone(kickstartEndings), ".yml", ".yaml")...)
 		case builtinArg:
 			return beginning(embedded(), word), cobra.ShellCompDirectiveNoFileComp
 		case buildIDArg:
@@ -62,6 +62,16 @@ func (a *app) completeArgs(kinds ...argKind) completer {
 		}
 		return nil, cobra.ShellCompDirectiveDefault
 	}
+}
+
+// projects are project files of kas, several with colons between them.
+func projects(word string) ([]string, cobra.ShellCompDirective) {
+	i := strings.LastIndexByte(word, ':') + 1
+	names, directive := declarations(word[i:], nil, ".yml", ".yaml")
+	for n := range names {
+		names[n] = word[:i] + names[n]
+	}
+	return names, directive
 }
 
 func beginning(all []string, word string) []string {
@@ -164,6 +174,9 @@ func (a *app) completeFlag(cmd *cobra.Command, f *pflag.Flag) {
 		"out": func(_ *cobra.Command, _ []string, word string) ([]string, cobra.ShellCompDirective) {
 			return outFiles(word)
 		},
+	}
+	for _, name := range []string{"base", "from", "set"} { // nothing that is a file
+		funcs[name] = a.completeArgs(noArg)
 	}
 	c := funcs[f.Name]
 	if values := fixed[f.Name]; values != nil {

@@ -6,7 +6,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,10 +23,22 @@ import (
 	"github.com/carosio/carosbuild/pkg/wks"
 )
 
+// kasOptions are the names of kasFlags.
+var kasOptions = []string{"from", "base"}
+
 // kasFlags are those that say what a project of kas leaves open.
 func (a *app) kasFlags(f *pflag.FlagSet) {
 	f.StringVar(&a.kas.from, "from", "", "image that bitbake runs in (default a Debian 12 with the programs that it wants)")
 	f.StringVar(&a.kas.base, "base", "", "repository with oe-init-build-env, by its name in the project, where it is not found out")
+}
+
+// hiddenKasFlags are kasFlags, out of the help: most declarations have no use
+// for them.
+func (a *app) hiddenKasFlags(f *pflag.FlagSet) {
+	a.kasFlags(f)
+	for _, name := range kasOptions {
+		f.Lookup(name).Hidden = true
+	}
 }
 
 func kasCommand(a *app) *cobra.Command {
@@ -36,7 +51,8 @@ it are laid over what is made of it. Lock files of kas count, unless --update is
 given. What a project says and carosbuild does not do is a warning or an error.
 
 The environment's KAS_WORK_DIR, KAS_MACHINE, KAS_DISTRO, KAS_TARGET and KAS_TASK
-count as they do for kas. Other commands take PROJECT.yml as a declaration, too.`
+count as they do for kas; -t names a stage, and KAS_TARGET another target of
+bitbake. Other commands take PROJECT.yml as a declaration, too.`
 	cmd.Example = `  carosbuild kas project.yml
   carosbuild kas project.yml:debug.yml site.xml
   carosbuild kas project.yml --from registry.example.org/yocto-host:12
@@ -44,15 +60,14 @@ count as they do for kas. Other commands take PROJECT.yml as a declaration, too.
 	cmd.ValidArgsFunction = a.completeArgs(kasArg, declArg)
 	run := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if len(args) == 0 {
-			return usagef("no project file is named")
-		}
-		if kasFiles(args[0]) == nil {
-			return usagef("%s is not a project of kas: its name ends in .yml, .yaml or .json", args[0])
+		if err := kasArgs(args); err != nil {
+			return err
 		}
 		return run(cmd, args)
 	}
-	a.kasFlags(cmd.Flags())
+	for _, name := range kasOptions { // which other commands hide
+		cmd.Flags().Lookup(name).Hidden = false
+	}
 	return cmd
 }
 
@@ -74,6 +89,9 @@ projects, --set and --arch of kickstart files.`,
 		Args:              exactly(1),
 		ValidArgsFunction: a.completeArgs(importArg, noArg),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := importFlags(cmd.Flags(), args[0]); err != nil {
+				return err
+			}
 			if isKickstart(args[0]) {
 				return c.kickstart(args[0])
 			}
@@ -89,6 +107,20 @@ projects, --set and --arch of kickstart files.`,
 	return cmd
 }
 
+// importFlags refuses options that the kind of file has no use for.
+func importFlags(f *pflag.FlagSet, name string) error {
+	useless, of := []string{"set", "arch"}, "kickstart files of wic"
+	if isKickstart(name) {
+		useless, of = append([]string{"remote", "update"}, kasOptions...), "projects of kas"
+	}
+	for _, option := range useless {
+		if f.Changed(option) {
+			return usagef("--%s is an option of %s, and does not concern %s", option, of, name)
+		}
+	}
+	return nil
+}
+
 // importing is "carosbuild import".
 type importing struct {
 	*buildCommand
@@ -100,7 +132,7 @@ type importing struct {
 func (c *importing) project(ctx context.Context, name string) error {
 	files := kasFiles(name)
 	if files == nil {
-		return usagef("%s is neither a project of kas (.yml, .yaml, .json) nor a kickstart file (.wks, .wks.in)", name)
+		return usagef("%s is neither a project of kas (.yml, .yaml, .json) nor a kickstart file of wic (.wks, .wks.in)", name)
 	}
 	where, err := c.dirs()
 	if err != nil {
@@ -130,10 +162,13 @@ func isKickstart(name string) bool {
 
 // kickstart prints a kickstart file as a disk.
 func (c *importing) kickstart(name string) error {
+	if c.arch != "" && !slices.Contains(wks.Arches(), c.arch) {
+		return usagef("architecture %q has no EFI program: %s", c.arch, strings.Join(wks.Arches(), ", "))
+	}
 	o := wks.Options{Arch: c.arch, Vars: map[string]string{}}
 	for _, s := range c.set {
 		k, v, ok := strings.Cut(s, "=")
-		if !ok {
+		if !ok || k == "" {
 			return usagef("--set %q: want NAME=VALUE", s)
 		}
 		o.Vars[k] = v
@@ -151,6 +186,9 @@ func (c *importing) kickstart(name string) error {
 	if findings.HasErrors() {
 		return &build.DeclarationError{Findings: findings}
 	}
+	if err := unusedVars(o.Vars, sources); err != nil {
+		return err
+	}
 	if err := c.showFindings(findings); err != nil {
 		return err
 	}
@@ -158,9 +196,26 @@ func (c *importing) kickstart(name string) error {
 	return err
 }
 
+// unusedVars finds a value that no file asks for.
+func unusedVars(vars map[string]string, sources []decl.Source) error {
+	texts := slices.Collect(maps.Values(vars))
+	for _, s := range sources {
+		texts = append(texts, string(s.Data))
+	}
+	for _, k := range slices.Sorted(maps.Keys(vars)) {
+		if !slices.ContainsFunc(texts, func(s string) bool { return strings.Contains(s, "${"+k+"}") }) {
+			return usagef("--set %s: the file has no ${%s}", k, k)
+		}
+	}
+	return nil
+}
+
 // readKickstart reads a file; a pipe would be waited for.
 func readKickstart(name string) (decl.Source, error) {
 	st, err := os.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return decl.Source{}, fmt.Errorf("there is no file %s", name)
+	}
 	if err != nil {
 		return decl.Source{}, err
 	}

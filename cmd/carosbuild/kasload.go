@@ -17,6 +17,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/kas"
 	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/source/git"
@@ -49,8 +50,10 @@ const asDeclaration = " (as a declaration)"
 // readKas makes a declaration of a project of kas.
 func (a *app) readKas(ctx context.Context, names []string, cache string) (decl.Source, *kas.Declaration, error) {
 	for _, n := range names {
-		if st, err := os.Stat(n); err != nil || st.IsDir() {
-			return decl.Source{}, nil, usagef("there is no project file %s", n)
+		if st, err := os.Stat(n); err != nil {
+			return decl.Source{}, nil, usagef("there is no file %s", n)
+		} else if !st.Mode().IsRegular() {
+			return decl.Source{}, nil, usagef("%s is not a regular file", n)
 		}
 	}
 	work := a.getenv("KAS_WORK_DIR")
@@ -71,7 +74,7 @@ func (a *app) readKas(ctx context.Context, names []string, cache string) (decl.S
 	var d *kas.Declaration
 	if p != nil && !findings.HasErrors() {
 		var more decl.Findings
-		d, more = p.Declare(kas.Form{From: a.kas.from, Base: a.kas.base, Dir: dir})
+		d, more = p.Declare(kas.Form{From: a.kas.from, Base: a.kas.base, Dir: dir, Known: a.workTree(ctx, cache)})
 		findings = append(findings, more...)
 	}
 	if findings.HasErrors() {
@@ -80,6 +83,7 @@ func (a *app) readKas(ctx context.Context, names []string, cache string) (decl.S
 	if err := a.showFindings(findings); err != nil {
 		return decl.Source{}, nil, err
 	}
+	a.noteEnvironment()
 	return decl.Source{Name: strings.Join(names, ":") + asDeclaration, Dirs: []string{dir}, Data: d.XML}, d, nil
 }
 
@@ -127,6 +131,34 @@ func (a *app) kasOpener(ctx context.Context, cache string) (func(kas.Repo) (fs.F
 		files, err := c.Files(ctx, pin)
 		return gitFiles{ctx, c, pin, files}, err
 	}, nil
+}
+
+// workTree lists the files of git work trees. What carosbuild itself writes is not
+// among those that git does not track.
+func (a *app) workTree(ctx context.Context, cache string) func(string) ([]string, []string, error) {
+	return func(dir string) ([]string, []string, error) {
+		tracked, others, err := a.gitCache(dirs{cache: cache}, silentDisplay{}).WorkTree(ctx, dir)
+		others = slices.DeleteFunc(others, func(name string) bool { return isOutput(filepath.Join(dir, name)) })
+		return tracked, others, err
+	}
+}
+
+// isOutput tells whether a file is one that carosbuild writes: a lock file, a
+// disk, or a declaration made of a project.
+func isOutput(name string) bool {
+	switch {
+	case slices.ContainsFunc(append(disk.Endings(), ".lock"), func(e string) bool { return strings.HasSuffix(name, e) }):
+		return true
+	case filepath.Ext(name) != ".xml":
+		return false
+	}
+	if st, err := os.Stat(name); err != nil || !st.Mode().IsRegular() {
+		return false
+	} else if st.Size() == 0 { // the shell has just made it for import
+		return true
+	}
+	data, err := readLimited(name)
+	return err == nil && bytes.HasPrefix(data, []byte(kas.Heading))
 }
 
 // silentDisplay shows nothing.

@@ -30,6 +30,9 @@ func (a *app) load(ctx context.Context, names []string, cache string) (*decl.Dec
 	if len(names) == 0 {
 		return nil, usagef("no declaration file is named (built in: %s)", strings.Join(embedded(), ", "))
 	}
+	if err := checkNames(names); err != nil {
+		return nil, err
+	}
 	made := map[string]*kas.Declaration{}
 	for _, name := range names {
 		if files := kasFiles(name); files != nil {
@@ -42,6 +45,9 @@ func (a *app) load(ctx context.Context, names []string, cache string) (*decl.Dec
 			continue
 		}
 		src, err := readDeclaration(name, cache)
+		if err == nil {
+			err = checkText(src)
+		}
 		if err != nil {
 			return nil, err
 		}

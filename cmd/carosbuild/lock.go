@@ -45,6 +45,7 @@ What is in FILE.lock already stays as it is, unless --update is given.`,
 		},
 	}
 	c.remoteFlag(cmd)
+	c.hiddenKasFlags(cmd.Flags())
 	cmd.Flags().BoolVar(&c.update, "update", false, "resolve everything anew")
 	return cmd
 }

@@ -21,6 +21,10 @@ type Form struct {
 	From string // image that the build runs in; empty: a Debian made for it
 	Base string // key of the repository with oe-init-build-env; empty: it is found out
 	Dir  string // absolute directory that relative names of files start from
+	// Known lists the files below an absolute directory in a git work tree: those
+	// that git tracks, and those that it neither tracks nor ignores. Names are
+	// slash-separated and relative to the directory. Nil: all files count.
+	Known func(dir string) (tracked, others []string, err error)
 }
 
 // The stages of a declaration.
@@ -97,13 +101,13 @@ func (d *declarer) limits() {
 
 func (d *declarer) repoLimits(r Repo) {
 	if r.Type == "hg" {
-		d.rep.fail(r.place("type"), "it takes a git mirror of it", "repository %s is a Mercurial repository", quote(r.Key))
+		d.rep.fail(r.place("type"), "use a git mirror of it", "repository %s is a Mercurial repository", quote(r.Key))
 	}
 	if r.Signed {
 		if r.Commit == "" {
 			d.rep.fail(r.place("signed"), "pin it: give it a commit", "repository %s is signed: carosbuild does not check signatures, and without a commit nothing says what the tag or branch has to be", quote(r.Key))
 		} else {
-			d.rep.warn(r.place("signed"), "its commit is what vouches for it", "the signature of repository %s is not checked", quote(r.Key))
+			d.rep.warn(r.place("signed"), "the commit id identifies the content", "the signature of repository %s is not checked", quote(r.Key))
 		}
 	}
 	for _, p := range r.Patches {
@@ -165,13 +169,17 @@ func (d *declarer) chooseBase() bool {
 	case len(named) == 1:
 		found = named
 	case len(found) == 0 && d.Base != "":
-		d.rep.fail(d.reposAt(), "", "there is no repository %s, which is to be the base layer", quote(d.Base))
+		var keys []string
+		for _, r := range d.Repos {
+			keys = append(keys, r.Key)
+		}
+		d.rep.fail(d.reposAt(), "", "--base %s: the project's repositories are %s", quote(d.Base), some(keys))
 		return false
 	case len(found) == 0:
-		d.rep.fail(d.reposAt(), "--base REPO names it", "none of the repositories is known to have oe-init-build-env")
+		d.rep.fail(d.reposAt(), "--base REPO names it: the one with oe-init-build-env", "no repository is known to be the base layer (poky, openembedded-core, oe-core, or one with the layer meta)")
 		return false
 	case len(found) > 1:
-		f := d.rep.fail(d.Repos[found[1]].at, "--base REPO names the right one", "repositories %s and %s both may have oe-init-build-env", quote(d.Repos[found[0]].Key), quote(d.Repos[found[1]].Key))
+		f := d.rep.fail(d.Repos[found[1]].at, "--base REPO names the right one", "repositories %s and %s both may be the base layer", quote(d.Repos[found[0]].Key), quote(d.Repos[found[1]].Key))
 		f.Notes = []decl.Note{{Span: d.Repos[found[0]].at, Text: "the first one is here"}}
 		return false
 	}

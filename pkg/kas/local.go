@@ -22,11 +22,20 @@ const maxEntries = 1000
 // themselves.
 const maxAdds = 5000
 
-// addLocal puts the layers of a repository of this machine into the stage. Of
-// the whole repository, what a build with kas leaves in it is left out.
+// addLocal puts the layers of a repository of this machine into the stage: of a
+// git work tree what git tracks. Of another directory that is one layer, what
+// builds leave in it is left out.
 func (d *declarer) addLocal(r Repo) {
 	for _, l := range r.Layers {
-		if sub := path.Clean(l.Path); sub != "." {
+		sub := path.Clean(l.Path)
+		switch t, err := d.tracked(r, l); {
+		case err != nil:
+			d.rep.fail(l.At, "", "git cannot list the files of repository %s: %v", quote(r.Key), err)
+			return
+		case t != nil:
+			d.addTracked(r, l, t)
+			continue
+		case sub != ".":
 			d.add(r, sub, l.At)
 			continue
 		}
@@ -40,7 +49,7 @@ func (d *declarer) addLocal(r Repo) {
 			return
 		}
 		for _, e := range entries {
-			if !d.kasOwn(r, e.Name()) {
+			if !d.kasOwn(r, e.Name()) && filepath.Ext(e.Name()) != ".lock" {
 				d.add(r, e.Name(), l.At)
 			}
 		}

@@ -124,7 +124,7 @@ func (r *reader) openMissing(merged *node) bool {
 		}
 		t, err := r.openRepo(r.repo(merged, entry))
 		if err != nil {
-			r.rep.fail(m.at, "--remote NAME=DIR takes a repository from a directory", "files of repository %s are not to be had: %v", quote(m.repo), err)
+			r.rep.fail(m.at, "--remote NAME=DIR takes a repository from a directory", "files of repository %s cannot be fetched: %v", quote(m.repo), err)
 			return false
 		}
 		r.trees[m.repo] = t

@@ -15,9 +15,16 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl"
 )
 
+// Heading is what a declaration that was made of a project begins with.
+const Heading = "<!-- Made from "
+
 // write writes the declaration.
 func (d *declarer) write() {
-	d.line(decl.Span{}, "<!-- Made of %s, files of kas. -->", comment(strings.Join(d.files, ", ")))
+	what := "a project of kas"
+	if len(d.files) > 1 {
+		what = "project files of kas"
+	}
+	d.line(decl.Span{}, Heading+"%s, %s, by carosbuild import -->", comment(strings.Join(d.files, ", ")), what)
 	d.line(decl.Span{}, "<redo>")
 	d.layerDeclaration()
 	for _, f := range d.BBLayersConf {

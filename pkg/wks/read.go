@@ -8,6 +8,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -134,14 +135,16 @@ func (r *reader) include(l line, from string) {
 	}
 }
 
+// efiNames are what the firmware of an architecture, by Debian's name of it, calls
+// the architecture.
+var efiNames = map[string]string{"amd64": "X64", "i386": "IA32", "arm64": "AA64", "armhf": "ARM", "armel": "ARM", "riscv64": "RISCV64", "loong64": "LOONGARCH64"}
+
+// Arches are the architectures that have programs for EFI, by Debian's names.
+func Arches() []string { return slices.Sorted(maps.Keys(efiNames)) }
+
 // efiName is what firmware of an architecture looks for.
 func (o Options) efiName() string {
-	names := map[string]string{"": "X64", "amd64": "X64", "i386": "IA32", "arm64": "AA64", "armhf": "ARM", "armel": "ARM", "riscv64": "RISCV64", "loong64": "LOONGARCH64"}
-	n, ok := names[o.Arch]
-	if !ok {
-		n = "X64"
-	}
-	return "/EFI/BOOT/BOOT" + n + ".EFI"
+	return "/EFI/BOOT/BOOT" + efiNames[orElse(o.Arch, "amd64")] + ".EFI"
 }
 
 // name is what a partition is called: as it says, or after where it is mounted.

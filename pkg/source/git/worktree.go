@@ -1,0 +1,26 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package git
+
+import (
+	"context"
+	"strings"
+)
+
+// WorkTree lists the files below a directory of a work tree: those that git
+// tracks, in submodules as well, and those that it neither tracks nor ignores; a
+// directory without tracked files is one name with a slash at its end. Names are
+// slash-separated and relative to the directory.
+func (c *Cache) WorkTree(ctx context.Context, dir string) (tracked, others []string, err error) {
+	list := func(args ...string) ([]string, error) {
+		out, err := c.git(ctx, command{args: append([]string{"ls-files", "-z"}, args...), dir: dir, config: [][2]string{{"safe.directory", "*"}}})
+		return strings.FieldsFunc(string(out), func(r rune) bool { return r == 0 }), err
+	}
+	if tracked, err = list("--cached", "--recurse-submodules"); err != nil {
+		return nil, nil, err
+	}
+	others, err = list("--others", "--exclude-standard", "--directory", "--no-empty-directory")
+	return tracked, others, err
+}
