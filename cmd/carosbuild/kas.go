@@ -20,6 +20,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/kas"
 	"github.com/carosio/carosbuild/pkg/wks"
 )
 
@@ -174,8 +175,12 @@ func (c *importing) kickstart(name string) error {
 		o.Vars[k] = v
 	}
 	o.ID = filepath.Base(strings.TrimSuffix(strings.TrimSuffix(name, ".in"), ".wks"))
+	top, err := filepath.Abs(name)
+	if err != nil {
+		return err
+	}
 	o.Include = func(name, from string) (decl.Source, error) {
-		return readKickstart(filepath.Join(filepath.Dir(from), name))
+		return includedKickstart(name, from, kas.Repository(top))
 	}
 	src, err := readKickstart(name)
 	if err != nil {
@@ -208,6 +213,24 @@ func unusedVars(vars map[string]string, sources []decl.Source) error {
 		}
 	}
 	return nil
+}
+
+// includedKickstart reads a file that another one includes: one of the same
+// repository, or of the same directory where there is none.
+func includedKickstart(name, from, root string) (decl.Source, error) {
+	path := filepath.Join(filepath.Dir(from), name)
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return decl.Source{}, err
+	}
+	real, err := filepath.EvalSymlinks(abs)
+	if err != nil {
+		return decl.Source{}, err
+	}
+	if rootReal, err := filepath.EvalSymlinks(root); err != nil || !strings.HasPrefix(real, strings.TrimSuffix(rootReal, "/")+"/") {
+		return decl.Source{}, fmt.Errorf("it is outside of %s", root)
+	}
+	return readKickstart(path)
 }
 
 // readKickstart reads a file; a pipe would be waited for.

@@ -5,6 +5,7 @@
 package kas
 
 import (
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -36,6 +37,7 @@ func (d *declarer) addLocal(r Repo) {
 			d.addTracked(r, l, t)
 			continue
 		case sub != ".":
+			d.warnSecrets(r, sub, l.At)
 			d.add(r, sub, l.At)
 			continue
 		}
@@ -50,6 +52,7 @@ func (d *declarer) addLocal(r Repo) {
 		}
 		for _, e := range entries {
 			if !d.kasOwn(r, e.Name()) && filepath.Ext(e.Name()) != ".lock" {
+				d.warnSecrets(r, e.Name(), l.At)
 				d.add(r, e.Name(), l.At)
 			}
 		}
@@ -90,6 +93,10 @@ func (d *declarer) add(r Repo, name string, at decl.Span) {
 		d.rep.fail(at, "", "%s of repository %s: %v", quote(name), quote(r.Key), plain(err))
 		return
 	}
+	if real, err := filepath.EvalSymlinks(from); err != nil || !d.in(r, real) {
+		d.rep.fail(at, "", "%s of repository %s is a link that leads out of the repository", quote(name), quote(r.Key))
+		return
+	}
 	if rel, err := filepath.Rel(d.Dir, from); err == nil && filepath.IsLocal(rel) {
 		from = rel
 	}
@@ -100,5 +107,45 @@ func (d *declarer) add(r Repo, name string, at decl.Span) {
 	a := add{from, path.Join(d.treeDir(r.Key), filepath.ToSlash(name)), at}
 	if !slices.ContainsFunc(d.adds, func(o add) bool { return o.to == a.to || strings.HasPrefix(a.to, o.to+"/") }) {
 		d.adds = append(d.adds, a)
+	}
+}
+
+// in reports whether a path without links is in a repository.
+func (d *declarer) in(r Repo, real string) bool {
+	root, err := filepath.EvalSymlinks(r.dir)
+	return err == nil && inside(real, root)
+}
+
+// secretNames are files and directories that people have for themselves, and that
+// mostly have something in them that does not belong into an image.
+var secretNames = []string{".git", ".netrc", ".ssh", ".gnupg", ".docker", ".aws", ".kube", ".config", ".git-credentials", ".env"}
+
+// maxLooked bounds how many files are looked at for secrets.
+const maxLooked = 20000
+
+// maxNamed is how many of them are named.
+const maxNamed = 5
+
+// warnSecrets tells what of a directory that goes into a stage as a whole should
+// perhaps not.
+func (d *declarer) warnSecrets(r Repo, name string, at decl.Span) {
+	looked := 0
+	var found []string
+	err := filepath.WalkDir(filepath.Join(r.dir, name), func(p string, e fs.DirEntry, err error) error {
+		if looked++; err != nil || looked > maxLooked || len(found) > maxNamed {
+			return fs.SkipAll
+		}
+		if slices.Contains(secretNames, e.Name()) {
+			if rel, err := filepath.Rel(r.dir, p); err == nil {
+				found = append(found, rel)
+			}
+			if e.IsDir() {
+				return fs.SkipDir
+			}
+		}
+		return nil
+	})
+	if err == nil && len(found) > 0 {
+		d.rep.warn(at, "keep the layer in git: then what git tracks is taken", "repository %s brings %s into the image", quote(r.Key), some(found))
 	}
 }

@@ -6,6 +6,7 @@ package kas
 
 import (
 	"cmp"
+	"errors"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -283,8 +284,27 @@ func patches(p Repo, repo string) []Patch {
 	return all
 }
 
+// checkPlace is about repositories that are on this machine.
+func (r *reader) checkPlace(p Repo) {
+	switch {
+	case p.URL == "":
+		if err := r.within(p.dir); errors.Is(err, errOutside) {
+			r.rep.fail(p.place("path"), outsideHint, "repository %s is %s: %v", quote(p.Key), quote(p.dir), err)
+		}
+	case filepath.IsAbs(p.URL) || strings.HasPrefix(p.URL, "file://"):
+		if err := r.within(strings.TrimPrefix(p.URL, "file://")); errors.Is(err, errOutside) {
+			r.rep.warn(p.place("url"), "", "repository %s is a git repository of this machine, outside of the project's and of KAS_WORK_DIR", quote(p.Key))
+		}
+	case password.MatchString(p.URL):
+		r.rep.warn(p.place("url"), "take it out; git's credential helper or ~/.netrc has it for a build", "the address of repository %s has a password, which is in the declaration, too", quote(p.Key))
+	}
+}
+
+var password = regexp.MustCompile(`^[a-z+]+://[^/@:]*:[^/@]+@`)
+
 // checkRepo finds what contradicts itself.
 func (r *reader) checkRepo(p Repo) {
+	r.checkPlace(p)
 	remedy := "a branch, a tag or, best of all, a commit"
 	switch {
 	case p.URL != "" && p.Revision() == "":

@@ -48,7 +48,8 @@ type reader struct {
 	parsed  map[string]*config
 	trees   map[string]*tree // repositories that files are included from, by key
 	top     *tree
-	files   int // read in this round
+	home    string // the repository or directory of the project's first file
+	files   int    // read in this round
 	missing []missing
 	stopped bool
 }
@@ -212,9 +213,17 @@ func (r *reader) sourceDir(c *config, t *tree, first bool) *tree {
 		r.once(dir.at, "it is an absolute path", "_source_dir %s", quote(dir.text))
 		return t
 	}
-	o, err := openDir(dir.text, dir.text)
+	err := r.within(dir.text)
+	var o *tree
+	if err == nil {
+		o, err = openDir(dir.text, dir.text)
+	}
 	if err != nil {
-		r.once(dir.at, "", "_source_dir: %v", err)
+		hint := ""
+		if errors.Is(err, errOutside) {
+			hint = outsideHint
+		}
+		r.once(dir.at, hint, "_source_dir: %v", err)
 		return t
 	}
 	r.top = o

@@ -25,6 +25,11 @@ type tree struct {
 // openDir is a directory of the host. Nothing outside of it is read, wherever
 // links in it lead.
 func openDir(dir, prefix string) (*tree, error) {
+	if st, err := os.Stat(dir); err != nil { // to open a pipe would be to wait for it
+		return nil, plain(err)
+	} else if !st.IsDir() {
+		return nil, errors.New("it is not a directory")
+	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, err
@@ -128,8 +133,19 @@ func (r *reader) open(names []string) ([]string, error) {
 		}
 	}
 	var err error
+	r.home = root
 	r.top, err = openDir(root, prefix)
 	return files, err
+}
+
+// Repository is the root of the git repository that a file, given by its absolute
+// path, is in, or its directory where there is none.
+func Repository(file string) string {
+	dir := filepath.Dir(file)
+	if root := repositoryOf(dir); root != "" {
+		return root
+	}
+	return dir
 }
 
 // repositoryOf is the root of the git repository that a directory is in, "" for
@@ -158,6 +174,11 @@ func repositoryOf(dir string) string {
 }
 
 func readSmall(name string) (string, error) {
+	if st, err := os.Stat(name); err != nil {
+		return "", err
+	} else if !st.Mode().IsRegular() {
+		return "", fmt.Errorf("%s is not a regular file", name)
+	}
 	f, err := os.Open(name)
 	if err != nil {
 		return "", err
@@ -171,6 +192,9 @@ func readSmall(name string) (string, error) {
 func (r *reader) openRepo(p Repo) (*tree, error) {
 	if p.URL == "" {
 		dir := r.localDir(p)
+		if err := r.within(dir); err != nil {
+			return nil, err
+		}
 		return openDir(dir, dir)
 	}
 	if r.Open == nil {
@@ -181,6 +205,34 @@ func (r *reader) openRepo(p Repo) (*tree, error) {
 		return nil, err
 	}
 	return &tree{files: files, prefix: p.Key + ":"}, nil
+}
+
+// errOutside is for what a project names on this machine and that whoever builds it
+// has not put there.
+var errOutside = errors.New("it is outside of the project's repository and of KAS_WORK_DIR")
+
+// outsideHint is the remedy.
+const outsideHint = "if it is meant to be read, set KAS_WORK_DIR to a directory above it"
+
+// within finds out whether a path, links resolved, is in the project's repository
+// or in the work directory. What a project says of others may be a stranger's idea.
+func (r *reader) within(path string) error {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return plain(err)
+	}
+	for _, root := range []string{r.home, r.WorkDir} {
+		if root, err := filepath.EvalSymlinks(root); err == nil && inside(real, root) {
+			return nil
+		}
+	}
+	return errOutside
+}
+
+// inside reports whether a path is a directory or below it.
+func inside(path, dir string) bool {
+	rel, err := filepath.Rel(dir, path)
+	return err == nil && filepath.IsLocal(rel)
 }
 
 // localDir is where a repository without an address lies.

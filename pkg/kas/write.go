@@ -5,6 +5,7 @@
 package kas
 
 import (
+	"encoding/json"
 	"fmt"
 	"path"
 	"path/filepath"
@@ -28,7 +29,7 @@ func (d *declarer) write() {
 	d.line(decl.Span{}, "<redo>")
 	d.layerDeclaration()
 	for _, f := range d.BBLayersConf {
-		d.conf("bblayers_conf", f.At, "# "+f.Name+"\n"+f.Text)
+		d.conf("bblayers_conf", f.At, titled(f))
 	}
 	d.localConf()
 	d.hostStage()
@@ -123,7 +124,7 @@ func unique(name string, used map[string]bool) string {
 func (d *declarer) localConf() {
 	d.conf("local_conf", decl.Span{}, "unset PACKAGE_CLASSES\nunset USER_CLASSES\nunset PATCHRESOLVE")
 	for _, f := range d.LocalConf {
-		d.conf("local_conf", f.At, "# "+f.Name+"\n"+f.Text)
+		d.conf("local_conf", f.At, titled(f))
 	}
 	text := fmt.Sprintf("MACHINE ??= %q\nDISTRO ??= %q", d.Machine, d.Distro)
 	if mc := d.Multiconfig(); len(mc) > 0 {
@@ -164,11 +165,7 @@ func (d *declarer) layerStage() {
 		}
 	}
 	for _, a := range d.adds {
-		args := a.from + " " + a.to
-		if strings.ContainsAny(args[:len(a.from)]+a.to, " \t\"'\\$[") {
-			args = fmt.Sprintf("[%q, %q]", a.from, a.to)
-		}
-		d.line(a.at, "    <action>ADD %s</action>", chars(args))
+		d.line(a.at, "    <action>ADD %s</action>", chars(a.args()))
 	}
 	for _, r := range d.Repos {
 		for _, p := range r.Patches {
@@ -191,6 +188,10 @@ func (d *declarer) buildStage() {
 	d.line(decl.Span{}, "    <prestage>%s</prestage>", layerStage)
 	var names []string
 	for _, e := range d.Env {
+		if !envName.MatchString(e.Name) {
+			d.rep.fail(e.At, "letters, digits and _, the first one not a digit", "%s is not the name of a variable", quote(e.Name))
+			continue
+		}
 		names = append(names, e.Name)
 		switch {
 		case !e.Forward:
@@ -216,6 +217,13 @@ func (d *declarer) buildStage() {
 	d.line(decl.Span{}, "  </buildstage>")
 }
 
+var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// titled is a fragment of a file of bitbake's, behind its name.
+func titled(f Fragment) string {
+	return "# " + strings.Join(strings.Fields(f.Name), " ") + "\n" + f.Text
+}
+
 // quoted is a value of ENV in which nothing is expanded.
 func quoted(v string) string {
 	if v == "" {
@@ -228,6 +236,28 @@ func quoted(v string) string {
 func (d *declarer) applyPatch(r Repo, p Patch) string {
 	return fmt.Sprintf(`RUN set -e; cd %s; p=%s; if [ -d "$p" ]; then grep -v '^#' "$p/series" | sed 's/ #.*//' | while read -r f; do git apply --whitespace=nowarn "$p/$f" || exit 1; done; else git apply --whitespace=nowarn "$p"; fi`,
 		quoted(d.treeDir(r.Key)), quoted(path.Join(d.treeDir(p.Repo), p.Path)))
+}
+
+// simple is a name that ADD takes for nothing else.
+var simple = regexp.MustCompile(`^[A-Za-z0-9_./+:@,=][A-Za-z0-9_./+:@,=-]*$`)
+
+// args are those of ADD. A name that could be taken for an option or a pattern is
+// written so that it is not.
+func (a add) args() string {
+	from := a.from
+	if strings.HasPrefix(from, "-") {
+		from = "./" + from
+	}
+	if simple.MatchString(from) && simple.MatchString(a.to) {
+		return from + " " + a.to
+	}
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode([]string{from, a.to}); err != nil { // of two strings it cannot fail
+		return from + " " + a.to
+	}
+	return strings.TrimSpace(b.String())
 }
 
 // addPatches sees to it that the patches of a repository are in the stage.

@@ -32,28 +32,21 @@ func (w *writer) line(at decl.Span, format string, args ...any) {
 // conf writes a fragment of a file of bitbake's.
 func (w *writer) conf(element string, at decl.Span, text string) {
 	text = strings.TrimSuffix(text, "\n")
-	if strings.ContainsAny(text, "<&") && !strings.Contains(text, "]]>") {
+	if strings.ContainsAny(text, "<&") && !strings.Contains(text, "]]>") && decl.PlainText(text) {
 		w.line(at, "  <%s><![CDATA[\n%s\n]]></%s>", element, text, element)
 		return
 	}
 	w.line(at, "  <%s>\n%s\n</%s>", element, chars(text), element)
 }
 
-var (
-	textEscaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
-	attrEscaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;")
-)
-
 // chars is text as it stands in XML.
-func chars(s string) string { return textEscaper.Replace(s) }
+func chars(s string) string { return decl.EscapeText(s) }
 
 // attr is a value as it stands between double quotes.
-func attr(s string) string { return attrEscaper.Replace(s) }
+func attr(s string) string { return decl.EscapeAttr(s) }
 
 // comment is text that may stand in a comment.
-func comment(s string) string {
-	return strings.TrimRight(strings.ReplaceAll(strings.ReplaceAll(s, "--", "- -"), "\n", " "), "-")
-}
+func comment(s string) string { return decl.EscapeComment(s) }
 
 // Relocate gives what was made of generated lines of a source the places that
 // the lines come from.

@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/carosio/carosbuild/pkg/decl"
 )
 
 // disk writes a disk.
@@ -25,9 +27,7 @@ type disk struct {
 // deployed is the pattern of a file that bitbake has deployed.
 const deployed = "/REDO/build/tmp/deploy/images/*/"
 
-var attrEscaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;")
-
-func attr(s string) string { return attrEscaper.Replace(s) }
+func attr(s string) string { return decl.EscapeAttr(s) }
 
 func (d *disk) line(format string, args ...any) { fmt.Fprintf(&d.text, format+"\n", args...) }
 
@@ -46,7 +46,7 @@ func (d *disk) write(source string) {
 			d.warn(d.bootloader.at(name), "write the file with <file to=...>", "%s of bootloader is left out", name)
 		}
 	}
-	d.line("<!-- Made of %s, a kickstart file of wic. -->", strings.ReplaceAll(source, "--", "- -"))
+	d.line("<!-- Made of %s, a kickstart file of wic. -->", decl.EscapeComment(source))
 	align := ""
 	if a := d.align(); a != "" {
 		align = fmt.Sprintf(` align="%s"`, a)

@@ -150,6 +150,12 @@ func (r *reader) lines(src decl.Source, f func(line)) {
 			r.fail(whole, "", "%v", err)
 			continue
 		}
+		for _, w := range words {
+			if !decl.PlainText(w.text) {
+				r.fail(w.at, "", "%s has a control character", quote(w.text))
+				return
+			}
+		}
 		if len(words) > 0 {
 			f(line{words, whole})
 		}

@@ -262,3 +262,13 @@ func page(t *testing.T) string {
 	_, part, _ := strings.Cut(string(data), "\n## Kickstart files")
 	return part
 }
+
+// TestControls has characters that would steer a terminal, which shows the disk.
+func TestControls(t *testing.T) {
+	for _, c := range []string{"\x1b]0;x\x07", "\u009b", "\u202e"} {
+		src := decl.Source{Name: "a.wks", Data: []byte("part / --source rootfs --fstype ext4 --label \"a" + c + "\" --size 10\n")}
+		if xml, _, fs := Read(src, Options{ID: "a"}); !fs.HasErrors() || !strings.Contains(fs[0].Summary, "control character") {
+			t.Errorf("%q: %+v\n%s", c, fs, xml)
+		}
+	}
+}

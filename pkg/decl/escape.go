@@ -1,0 +1,69 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package decl
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+)
+
+// EscapeText is text as it stands between the tags of a declaration that a program
+// writes. Characters that steer a terminal or turn the direction of writing become
+// references, and those that XML cannot hold the replacement character.
+func EscapeText(s string) string { return escaped(s, "") }
+
+// EscapeAttr is EscapeText for a value between double quotes.
+func EscapeAttr(s string) string { return escaped(s, "\"\t\n\r") }
+
+func escaped(s, more string) string {
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case r == '&':
+			b.WriteString("&amp;")
+		case r == '<':
+			b.WriteString("&lt;")
+		case r == '>':
+			b.WriteString("&gt;")
+		case r == '"' && more != "":
+			b.WriteString("&quot;")
+		case strings.ContainsRune(more, r), !plainRune(r) && r >= ' ' && r != 0xFFFE && r != 0xFFFF:
+			fmt.Fprintf(&b, "&#x%X;", r)
+		case !plainRune(r):
+			b.WriteRune(unicode.ReplacementChar)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+// PlainText reports whether text can stand in a declaration as it is, in a CDATA
+// section for one.
+func PlainText(s string) bool {
+	return strings.IndexFunc(s, func(r rune) bool { return !plainRune(r) }) < 0
+}
+
+func plainRune(r rune) bool {
+	return r == '\t' || r == '\n' || r == '\r' || !unicode.IsControl(r) && !unicode.Is(unicode.Cf, r) && r != 0xFFFE && r != 0xFFFF
+}
+
+// EscapeComment is text on one line of a comment, which it does not end.
+func EscapeComment(s string) string {
+	var b strings.Builder
+	last := ' '
+	for _, r := range s {
+		if !plainRune(r) || r < ' ' {
+			r = ' '
+		}
+		if r == '-' && last == '-' {
+			b.WriteByte(' ')
+		}
+		b.WriteRune(r)
+		last = r
+	}
+	return strings.TrimRight(b.String(), "-")
+}
