@@ -13,7 +13,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 # setup-* comes before what it sets up.
 .NOTPARALLEL:
 
-.PHONY: help build test check unit lint network integration ova-import fresh fuzz bench peers man clean setup-build setup-test setup-bench caros.vmdk
+.PHONY: help build test check unit lint network integration ova-import fresh yocto-boots fuzz bench peers man clean setup-build setup-test setup-bench caros.vmdk
 
 help:
 	@sed -n 's/^\([a-z.-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -50,6 +50,9 @@ ova-import: ## an appliance into VMware's simulator, with VMware's client librar
 
 fresh: setup-bench bin/carosbuild ## the README's first command in a bare container, as root; takes minutes
 	CAROSBUILD_FRESH=1 $(MAKE) integration RUN='^TestFreshContainer$$'
+
+yocto-boots: setup-test bin/carosbuild ## disks of what Yocto deploys, booted under each firmware and on boards; takes about half an hour
+	CAROSBUILD_YOCTO_BOOTS=1 $(MAKE) integration RUN='^TestYoctoBoot$$'
 
 fuzz: setup-test ## every fuzz target, one after the other; FUZZTIME=10s each, FUZZ=Regexp picks (PACKAGE:Name)
 	@scripts/fuzz.sh "$(GO)" "$(TAGS)" $(or $(FUZZTIME),10s) $(if $(FUZZ),'$(FUZZ)')
