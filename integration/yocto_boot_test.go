@@ -110,10 +110,10 @@ func (y yoctoBoot) build(t *testing.T, w *world, overlay string, outs ...string)
 	t.Logf("%s with %s: built in %v", y.file, overlay, r.took.Round(time.Second))
 }
 
-// yoctoVMware is what MACHINE vmware deploys, and the archive that its user adds:
-// IMAGE_FSTYPES is "cpio.gz live ova" in meta-vmware.
+// yoctoVMware is what MACHINE vmware deploys in all of CarOS's releases: "cpio.gz
+// live ova", of which "live" brings an ext4 (jethro; ext3 before).
 var yoctoVMware = yoctoBoot{
-	file: "caros-16.03-vmware.xml", machine: "vmware", image: "core-image-caros", layout: "old", kernel: "bzImage", formats: "tar.gz cpio.gz",
+	file: "caros-16.03-vmware.xml", machine: "vmware", image: "core-image-caros", layout: "old", kernel: "bzImage", formats: "cpio.gz ext4",
 	system: pcSystem("linux-image-amd64"),
 }
 
