@@ -81,11 +81,12 @@ func imageDirs(t *tree.Tree, q Query) ([]string, error) {
 			continue
 		}
 		for _, f := range found {
-			if e, err := t.Lookup(f); err == nil && e.Type() == tree.Dir && !slices.Contains(dirs, e.Path) {
+			if e, err := t.Lookup(f); err == nil && e.Type() == tree.Dir {
 				dirs = append(dirs, e.Path)
 			}
 		}
 	}
+	dirs = union(nil, dirs) // links lead to the same one
 	if len(dirs) == 0 {
 		return nil, &Error{
 			Text:   fmt.Sprintf("nothing is deployed: there is no directory %s", strings.Join(patterns, " or ")),

@@ -47,3 +47,12 @@ func processor(t *testing.T) time.Duration {
 	}
 	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }
+
+// TestDirOnce has a machine's directory that two names lead to.
+func TestDirOnce(t *testing.T) {
+	files := with(vmware(), map[string]string{"REDO/build/tmp-glibc/deploy/images": "-> /REDO/build/tmp/deploy/images", "REDO/build/tmp-musl/deploy/images": "-> ../../tmp/deploy/images"})
+	got, err := imageDirs(stage(t, files), Query{})
+	if diff := cmp.Diff(got, []string{"REDO/build/tmp/deploy/images"}); diff != "" || err != nil {
+		t.Errorf("%v (-got +want):\n%s", err, diff)
+	}
+}
