@@ -9,6 +9,7 @@ import (
 	"compress/bzip2"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,7 +22,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/pipeline"
 )
 
-// maxUnpacked bounds the size of what a compressed disk unpacks to.
+// maxUnpacked bounds the size of what a compressed disk unpacks to: the largest
+// disk there is to inspect, most of which may be holes.
 const maxUnpacked = 1 << 44
 
 // unpack makes o the raw disk that f holds compressed.
@@ -37,7 +39,7 @@ func (o *Opened) unpack(f *os.File, path string, format Format) error {
 	}
 	raw := os.NewFile(uintptr(fd), path)
 	o.files = append(o.files, raw)
-	if o.size, err = CopySparse(raw, in); err != nil {
+	if o.size, err = CopySparse(raw, in, maxUnpacked); err != nil {
 		return fmt.Errorf("unpack: %w", err)
 	}
 	o.ReaderAt, o.Format = raw, format
@@ -69,9 +71,17 @@ func Decompress(in io.Reader) (out io.Reader, packed bool, err error) {
 }
 
 // CopySparse copies in to the new and empty file w, leaving holes for blocks of
-// zeros, and returns how many bytes it was.
-func CopySparse(w *os.File, in io.Reader) (int64, error) {
+// zeros, and returns how many bytes it was. It ends with an error that says what
+// to do once they are more than most, or once the file system of w has no more
+// than a reserve free, which is then also an ENOSPC.
+func CopySparse(w *os.File, in io.Reader, most int64) (int64, error) {
+	return copySparse(w, in, most, func() (int64, int64, error) { return roomOf(w) })
+}
+
+// copySparse is CopySparse with the room that room tells, see roomOf.
+func copySparse(w *os.File, in io.Reader, most int64, room func() (spare, reserve int64, err error)) (int64, error) {
 	b := make([]byte, rawBlock)
+	a := allowance{room: room, left: math.MaxInt64}
 	for off := int64(0); ; {
 		n, err := 0, error(nil)
 		for n < len(b) && err == nil { // io.ReadFull would take a cut stream for a short last block
@@ -79,7 +89,13 @@ func CopySparse(w *os.File, in io.Reader) (int64, error) {
 			k, err = in.Read(b[n:])
 			n += k
 		}
+		if off+int64(n) > most {
+			return off, fmt.Errorf("it unpacks to more than %s, the most that is unpacked: unpack it beforehand", mebibytes(most))
+		}
 		if n > 0 && !pipeline.IsZero(b[:n]) {
+			if err := a.take(int64(n)); err != nil {
+				return off, fmt.Errorf("after %s of it, for the file system of %s: %w", mebibytes(off), filepath.Dir(w.Name()), err)
+			}
 			if _, err := w.WriteAt(b[:n], off); err != nil {
 				return off, err
 			}
@@ -90,8 +106,51 @@ func CopySparse(w *os.File, in io.Reader) (int64, error) {
 			return off, w.Truncate(off)
 		case err != nil:
 			return off, err
-		case off > maxUnpacked:
-			return off, fmt.Errorf("more than %d bytes", int64(maxUnpacked))
 		}
 	}
+}
+
+// allowance is what may be written to a file system that others use as well.
+type allowance struct {
+	room func() (spare, reserve int64, err error)
+	// left counts down from the first answer on: a file system may not count what
+	// is not on its medium yet.
+	left  int64
+	until int64 // what may be written before it is asked anew
+}
+
+// take takes n bytes, at most rawBlock.
+func (a *allowance) take(n int64) error {
+	if a.until < n {
+		spare, reserve, err := a.room()
+		if err != nil {
+			return fmt.Errorf("look for room: %w", err)
+		}
+		if a.left = min(a.left, spare); a.left < n {
+			return fmt.Errorf("%w but for a reserve of %s: make room there, or unpack it beforehand", unix.ENOSPC, mebibytes(reserve))
+		}
+		a.until = min(a.left, 64<<20)
+	}
+	a.until -= n
+	a.left -= n
+	return nil
+}
+
+// roomOf is how much the file system of f has for something that may take any
+// amount, and how much has to stay for everything else: a twentieth, at most 1 GiB.
+func roomOf(f *os.File) (spare, reserve int64, err error) {
+	var sf unix.Statfs_t
+	if err := unix.Fstatfs(int(f.Fd()), &sf); err != nil {
+		return 0, 0, err
+	}
+	spare, reserve = roomIn(sf.Blocks, sf.Bavail, sf.Bsize)
+	return spare, reserve, nil
+}
+
+func roomIn(blocks, free uint64, size int64) (spare, reserve int64) {
+	if blocks == 0 { // some have no limit
+		return math.MaxInt64, 0
+	}
+	reserve = min(int64(min(blocks, 1<<40))*size/20, 1<<30)
+	return int64(min(free, 1<<40))*size - reserve, reserve
 }

@@ -81,11 +81,12 @@ func imageDirs(t *tree.Tree, q Query) ([]string, error) {
 			continue
 		}
 		for _, f := range found {
-			if e, err := t.Lookup(f); err == nil && e.Type() == tree.Dir && !slices.Contains(dirs, e.Path) {
+			if e, err := t.Lookup(f); err == nil && e.Type() == tree.Dir {
 				dirs = append(dirs, e.Path)
 			}
 		}
 	}
+	dirs = union(nil, dirs) // links lead to the same one
 	if len(dirs) == 0 {
 		return nil, &Error{
 			Text:   fmt.Sprintf("nothing is deployed: there is no directory %s", strings.Join(patterns, " or ")),
@@ -195,12 +196,7 @@ func files(t *tree.Tree, dir string) []string {
 
 // findImage chooses the image.
 func (d *Deployed) findImage(q Query) error {
-	have := d.images()
-	for _, name := range d.unpacked() { // what was not made an image of has its directory still
-		if !slices.Contains(have, name) {
-			have = append(have, name)
-		}
-	}
+	have := union(d.images(), d.unpacked()) // what was not made an image of has its directory still
 	if q.Image != "" {
 		d.Image = q.Image
 		if slices.Contains(have, q.Image) || slices.ContainsFunc(d.artifacts(), func(a artifact) bool { return a.image == q.Image }) {
@@ -236,6 +232,22 @@ func (d *Deployed) findImage(q Query) error {
 		Text:   fmt.Sprintf("several images are deployed for machine %s: %s", d.Machine, few(have)),
 		Remedy: fmt.Sprintf("choose one: <deploy image=%q/> in the disk", have[0]),
 	}
+}
+
+// union are the names of a, and behind them those of b that are not in a. There
+// may be as many as someone has made directories.
+func union(a, b []string) []string {
+	seen := make(map[string]bool, len(a))
+	for _, name := range a {
+		seen[name] = true
+	}
+	for _, name := range b {
+		if !seen[name] {
+			seen[name] = true
+			a = append(a, name)
+		}
+	}
+	return a
 }
 
 func orNone(names []string) string {

@@ -11,6 +11,7 @@ package content
 
 import (
 	"archive/tar"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,7 +33,13 @@ type Source struct {
 	// Scratch makes an empty file for what was compressed, which has to stay open
 	// as long as the tree's contents are used.
 	Scratch func() (*os.File, error)
+
+	most int64 // that it may unpack to, 0 for maxUnpacked
 }
+
+// maxUnpacked bounds what is unpacked, in bytes with the holes: zeros take no room,
+// and minutes.
+const maxUnpacked = 256 << 30
 
 // Options of Tree.
 type Options struct {
@@ -146,7 +153,8 @@ var unreadCompressions = []struct{ magic, name string }{
 	{"\x5d\x00\x00", "lzma"},
 }
 
-// Unpack is the source without its compression, for several trees of it.
+// Unpack is the source without its compression, for several trees of it. What is
+// compressed twice is refused, so that what it gives is never unpacked again.
 func (s Source) Unpack(ctx context.Context) (Source, error) {
 	in, packed, err := disk.Decompress(io.NewSectionReader(s.Content, 0, s.Size))
 	if err != nil || !packed {
@@ -156,9 +164,14 @@ func (s Source) Unpack(ctx context.Context) (Source, error) {
 	if err != nil {
 		return s, err
 	}
-	n, err := disk.CopySparse(f, &contextReader{ctx, in})
+	n, err := disk.CopySparse(f, &contextReader{ctx, in}, cmp.Or(s.most, maxUnpacked))
 	if err != nil {
 		return s, fmt.Errorf("unpack: %w", err)
+	}
+	if _, packed, err := disk.Decompress(io.NewSectionReader(f, 0, n)); packed {
+		return s, errors.New("it is compressed twice: unpack it once beforehand")
+	} else if err != nil {
+		return s, err
 	}
 	s.Content, s.Size = f, n
 	return s, nil

@@ -57,6 +57,7 @@ type archive struct {
 type file struct {
 	first string // the first of them
 	data  header // of the member with the content
+	given bool   // it is in the tree, and its content was checked
 }
 
 // id is a file's identity: inodes are those of one of the archives.
@@ -99,9 +100,13 @@ func (a *archive) members(each func(*tree.Entry, int64) error) error {
 		if f == nil || !h.linked() {
 			return a.emit(h, h, each)
 		}
-		if f.first != h.name {
+		switch {
+		case f.first != h.name:
 			return each(&tree.Entry{Path: h.name, Hardlink: f.first, Mtime: int64(h.mtime)}, 0)
+		case f.given: // the kernel leaves a name alone that the file has already
+			return nil
 		}
+		f.given = true
 		return a.emit(h, &f.data, each)
 	})
 }

@@ -38,6 +38,16 @@ func (w *window) bytes(off, n int64) ([]byte, error) {
 	return w.buf[off-w.at:][:n], nil
 }
 
+// some are the bytes from off on that are at hand, or at least one that is read;
+// off is before the end.
+func (w *window) some(off int64) ([]byte, error) {
+	n := w.at + int64(len(w.buf)) - off
+	if off < w.at || n <= 0 {
+		n = min(w.a.size-off, 64<<10)
+	}
+	return w.bytes(off, n)
+}
+
 // walk calls each with all members, and with which of the archives they are in.
 func (a *archive) walk(each func(no int, h *header) error) error {
 	w := &window{a: a}
@@ -122,16 +132,15 @@ func (a *archive) behind(w *window, off int64) (int64, error) {
 		if err := a.ctx.Err(); err != nil {
 			return 0, err
 		}
-		n := min(a.size-off, 64<<10)
-		b, err := w.bytes(off, n)
+		b, err := w.some(off)
 		if err != nil {
 			return 0, err
 		}
-		if rest := bytes.TrimLeft(b, "\x00"); len(rest) > 0 {
-			off += n - int64(len(rest))
+		rest := bytes.TrimLeft(b, "\x00")
+		off += int64(len(b) - len(rest))
+		if len(rest) > 0 {
 			break
 		}
-		off += n
 	}
 	if off == a.size {
 		return off, nil
