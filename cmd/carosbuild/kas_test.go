@@ -181,3 +181,16 @@ func TestImportPC(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestMissingCommit: a commit that does not exist is told where the project has it.
+func TestMissingCommit(t *testing.T) {
+	t.Chdir(t.TempDir())
+	writeFiles(t, map[string]string{"poky/meta/x": "", "kas.yml": "header: {version: 14}\nrepos:\n  poky:\n    url: https://git.example.org/poky\n    commit: 0123456789012345678901234567890123456789\n    layers: {meta: }\n"})
+	gitHere(t, "init", "--quiet", "poky")
+	gitHere(t, "-C", "poky", "add", ".")
+	gitHere(t, "-C", "poky", "commit", "--quiet", "-m", "x")
+	got := runHere(t, nil, "checkout", "kas.yml", "--to", "out", "--remote", "https://git.example.org/poky=./poky")
+	if !strings.Contains(got.err, "kas.yml:5:13: error: ") || got.status != exitDeclaration {
+		t.Errorf("%+v", got)
+	}
+}
