@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/source/bitbake"
 	"github.com/carosio/carosbuild/pkg/source/git"
 )
@@ -84,7 +85,7 @@ func (c *buildCommand) checkout(ctx context.Context, to string) error {
 		pins[i] = t.From
 	}
 	if err := r.Git.Ensure(ctx, pins); err != nil {
-		return err
+		return build.MissingCommits(err, trees)
 	}
 	var done strings.Builder
 	for _, t := range trees {

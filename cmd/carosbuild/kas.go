@@ -22,6 +22,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/kas"
 	"github.com/carosio/carosbuild/pkg/wks"
+	"github.com/carosio/carosbuild/targets"
 )
 
 // kasOptions are the names of kasFlags.
@@ -179,6 +180,7 @@ func (c *importing) kickstart(name string) error {
 	if err != nil {
 		return err
 	}
+	o.BIOS, o.BIOSStage = biosStage()
 	o.Include = func(name, from string) (decl.Source, error) {
 		return includedKickstart(name, from, kas.Repository(top))
 	}
@@ -199,6 +201,25 @@ func (c *importing) kickstart(name string) error {
 	}
 	_, err = c.stdout.Write(xml)
 	return err
+}
+
+// biosStage is a stage with the programs that <bios> needs, of a declaration that is
+// built in, and its id.
+func biosStage() (text, id string) {
+	id = "yocto-boot-x86"
+	data, err := targets.FS.ReadFile("yocto-vmware.xml")
+	if err != nil {
+		return "", ""
+	}
+	begin := strings.Index(string(data), `<buildstage id="`+id+`">`)
+	if begin < 0 {
+		return "", ""
+	}
+	text, _, found := strings.Cut(string(data)[begin:], "</buildstage>")
+	if !found {
+		return "", ""
+	}
+	return "  " + strings.ReplaceAll(strings.ReplaceAll(text, "\n\t", "\n  "), "\t", "  ") + "</buildstage>", id
 }
 
 // unusedVars finds a value that no file asks for.

@@ -11,6 +11,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/carosio/carosbuild/pkg/decl"
 )
 
 // result is what a command printed, and its exit status.
@@ -156,5 +159,38 @@ func TestCompleteProjects(t *testing.T) {
 		if got, directive := out[:i], out[i+1:]; got != tt.want || strings.HasPrefix(directive, "0") {
 			t.Errorf("%s: %q, want %q", tt.args, out, tt.want)
 		}
+	}
+}
+
+// TestImportPC: a disk of a PC that is imported has all that a plan wants of it.
+func TestImportPC(t *testing.T) {
+	t.Chdir(t.TempDir())
+	writeFiles(t, map[string]string{
+		"kas.yml": "header: {version: 14}\nrepos:\n" + pokyRepo,
+		"x.wks":   "part /boot --source bootimg-biosplusefi --sourceparams=\"loader=grub-efi\" --no-fstab-update\npart / --source rootfs --fstype=ext4 --extra-space 10M\n",
+	})
+	project, disk := runHere(t, nil, "import", "kas.yml"), runHere(t, nil, "import", "x.wks")
+	if project.status != 0 || disk.status != 0 || !strings.Contains(disk.err, "stage yocto-boot-x86 has it") {
+		t.Fatalf("%+v\n%+v", project, disk)
+	}
+	d, findings := decl.Parse(decl.Source{Name: "project.xml", Data: []byte(project.out)}, decl.Source{Name: "disk.xml", Data: []byte(disk.out)})
+	if len(findings) > 0 || len(d.Disks) != 1 {
+		t.Fatalf("%d disks, %v in\n%s", len(d.Disks), findings, disk.out)
+	}
+	if _, err := build.DiskStages(d, d.Disks[0]); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestMissingCommit: a commit that does not exist is told where the project has it.
+func TestMissingCommit(t *testing.T) {
+	t.Chdir(t.TempDir())
+	writeFiles(t, map[string]string{"poky/meta/x": "", "kas.yml": "header: {version: 14}\nrepos:\n  poky:\n    url: https://git.example.org/poky\n    commit: 0123456789012345678901234567890123456789\n    layers: {meta: }\n"})
+	gitHere(t, "init", "--quiet", "poky")
+	gitHere(t, "-C", "poky", "add", ".")
+	gitHere(t, "-C", "poky", "commit", "--quiet", "-m", "x")
+	got := runHere(t, nil, "checkout", "kas.yml", "--to", "out", "--remote", "https://git.example.org/poky=./poky")
+	if !strings.Contains(got.err, "kas.yml:5:13: error: ") || got.status != exitDeclaration {
+		t.Errorf("%+v", got)
 	}
 }

@@ -138,6 +138,17 @@ func unresolved(err error, asked []git.Tree, at []int, trees []GitTree) error {
 	return &DeclarationError{findings}
 }
 
+// MissingCommits tells where the commits are declared that an error of fetching
+// trees is about, if there is nothing else that is wrong; otherwise it is the error.
+func MissingCommits(err error, trees []GitTree) error {
+	var asked []git.Tree
+	var at []int
+	for i, t := range trees {
+		asked, at = append(asked, git.Tree{URL: t.From.URL, Revision: t.From.Commit}), append(at, i)
+	}
+	return unresolved(err, asked, at, trees)
+}
+
 // ResolveTrees resolves the git trees of a declaration alone, whether a stage
 // checks them out or not.
 func (r *Resolver) ResolveTrees(ctx context.Context, d *decl.Declaration) ([]GitTree, error) {

@@ -54,7 +54,7 @@ func (r *stageRun) reposync(ctx context.Context, s *StepPlan) error {
 			pinned = append(pinned, t.From)
 		}
 		if err := r.Git.Ensure(ctx, pinned); err != nil {
-			return err
+			return MissingCommits(err, todo)
 		}
 		user, err := runc.LookupUser(w.Root(), r.state.Config.Config.User)
 		if err != nil {

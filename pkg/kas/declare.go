@@ -104,7 +104,7 @@ func (d *declarer) repoLimits(r Repo) {
 		d.rep.fail(r.place("type"), "use a git mirror of it", "repository %s is a Mercurial repository", quote(r.Key))
 	}
 	if r.Signed {
-		if r.Commit == "" {
+		if !fullID.MatchString(r.Commit) {
 			d.rep.fail(r.place("signed"), "pin it: give it a commit", "repository %s is signed: carosbuild does not check signatures, and without a commit nothing says what the tag or branch has to be", quote(r.Key))
 		} else {
 			d.rep.warn(r.place("signed"), "the commit id identifies the content", "the signature of repository %s is not checked", quote(r.Key))
@@ -166,6 +166,9 @@ func (d *declarer) chooseBase() bool {
 	}
 	found := slices.Concat(named, likely)
 	switch {
+	case len(d.Repos) == 0:
+		d.rep.fail(d.reposAt(), "", "the project has no repos")
+		return false
 	case len(named) == 1:
 		found = named
 	case len(found) == 0 && d.Base != "":

@@ -95,7 +95,7 @@ func TestHostile(t *testing.T) {
 		{"many mistakes", strings.Repeat("x: {\n", 0) + "header: {version: 1}\n" + numbered("x%d: 1\n", 500), "too many mistakes"},
 		{"version", "header: {version: x}", "is not a version of the format"},
 		{"version 0", "header: {version: 0}", "does not exist"},
-		{"no header", "machine: x", "has no header"},
+		{"no header", "machine: x", "there is no \"header\""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			began := time.Now()
@@ -127,7 +127,7 @@ func TestHostileJSON(t *testing.T) {
 		strings.Repeat("[", 500_000):                       "nested more than 64 deep",
 		`{"a": [` + strings.Repeat("1,", 200_000) + "1]}":  "more than 100000 values",
 		`{"header": {"version": 1}} {}`:                    "something stands behind",
-		`{"header": {"version": 1e3}}`:                     "version is a number",
+		`{"header": {"version": 1e3}}`:                     "version must be an integer or a string",
 		`{"header": {"version": 1}, "machine": "x", "a": `: "not JSON",
 		`{"a": "` + "\xff" + `"}`:                          "not UTF-8",
 	} {

@@ -28,7 +28,7 @@ type jsonParser struct {
 // parseJSON reads a file that is one JSON value. The error is a *mistake.
 func (p *parser) parseJSON() (*node, error) {
 	if !utf8.Valid(p.data) {
-		return nil, &mistake{p.span(1, 1, 1), "the file is not UTF-8"}
+		return nil, &mistake{p.span(1, 1, 1), "the file is not UTF-8", ""}
 	}
 	j := &jsonParser{parser: p, dec: json.NewDecoder(bytes.NewReader(p.data)), line: 1, col: 1}
 	j.dec.UseNumber()
@@ -37,7 +37,7 @@ func (p *parser) parseJSON() (*node, error) {
 		return nil, j.syntax(err)
 	}
 	if _, err := j.dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, &mistake{j.next(), "something stands behind the JSON value"}
+		return nil, &mistake{j.next(), "something stands behind the JSON value", ""}
 	}
 	return n, nil
 }
@@ -48,7 +48,7 @@ func (j *jsonParser) syntax(err error) error {
 	if errors.As(err, &m) {
 		return m
 	}
-	return &mistake{j.next(), "not JSON: " + strings.TrimPrefix(err.Error(), "json: ")}
+	return &mistake{j.next(), "not JSON: " + strings.TrimPrefix(err.Error(), "json: "), ""}
 }
 
 // next is the place of the next token.

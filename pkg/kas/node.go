@@ -112,6 +112,7 @@ type parser struct {
 type mistake struct {
 	at   decl.Span
 	text string
+	hint string
 }
 
 func (m *mistake) Error() string { return m.text }
@@ -129,25 +130,25 @@ func (p *parser) span(line, col, length int) decl.Span {
 // parseYAML reads a file that is one YAML document. The error is a *mistake.
 func (p *parser) parseYAML() (n *node, err error) {
 	if !utf8.Valid(p.data) {
-		return nil, &mistake{p.span(1, 1, 1), "the file is not UTF-8"}
+		return nil, &mistake{p.span(1, 1, 1), "the file is not UTF-8", ""}
 	}
 	if bytes.Count(p.data, []byte{','})+bytes.Count(p.data, []byte{'\n'}) > 2*maxNodes { // it would take the module seconds
-		return nil, &mistake{p.span(1, 1, 1), fmt.Sprintf("more than %d values or lines", maxNodes)}
+		return nil, &mistake{p.span(1, 1, 1), fmt.Sprintf("more than %d values or lines", maxNodes), ""}
 	}
 	defer func() { // the module's parser has been seen to panic on hostile bytes
 		if r := recover(); r != nil {
-			n, err = nil, &mistake{p.span(1, 1, 1), "the file cannot be read as YAML"}
+			n, err = nil, &mistake{p.span(1, 1, 1), "the file cannot be read as YAML", ""}
 		}
 	}()
 	dec := yaml.NewDecoder(strings.NewReader(string(p.data)))
 	var doc, more yaml.Node
 	if err := dec.Decode(&doc); errors.Is(err, io.EOF) {
-		return nil, &mistake{p.span(1, 1, 1), "the file is empty"}
+		return nil, &mistake{p.span(1, 1, 1), "the file is empty", ""}
 	} else if err != nil {
 		return nil, p.syntax(err)
 	}
 	if err := dec.Decode(&more); err == nil {
-		return nil, &mistake{p.span(more.Line, more.Column, 1), "a second document; a project file has one"}
+		return nil, &mistake{p.span(more.Line, more.Column, 1), "a second document; a project file has one", ""}
 	} else if !errors.Is(err, io.EOF) {
 		return nil, p.syntax(err)
 	}
@@ -161,17 +162,24 @@ func (p *parser) syntax(err error) error {
 	line, what, _ := strings.Cut(err.Error(), "\n")
 	if m := yamlError.FindStringSubmatch(line); m != nil {
 		n, _ := strconv.Atoi(m[1])
-		return &mistake{p.span(n, 1, 1), "not YAML: " + m[2]}
+		hint := ""
+		for _, i := range []int{n - 1, n} { // the module names the line, or the one before it
+			if all := bytes.Split(p.data, []byte("\n")); i >= 0 && i < len(all) && bytes.HasPrefix(bytes.TrimLeft(all[i], " "), []byte("\t")) {
+				n, hint = i+1, "indent with blanks, not tabs"
+				break
+			}
+		}
+		return &mistake{p.span(n, 1, 1), "not YAML: " + m[2], hint}
 	}
-	return &mistake{p.span(1, 1, 1), "not YAML: " + line + what}
+	return &mistake{p.span(1, 1, 1), "not YAML: " + line + what, ""}
 }
 
 func (p *parser) count(at decl.Span, depth int) error {
 	if p.nodes++; p.nodes > maxNodes {
-		return &mistake{at, fmt.Sprintf("more than %d values, counting what aliases stand for", maxNodes)}
+		return &mistake{at, fmt.Sprintf("more than %d values, counting what aliases stand for", maxNodes), ""}
 	}
 	if depth > maxDepth {
-		return &mistake{at, fmt.Sprintf("nested more than %d deep", maxDepth)}
+		return &mistake{at, fmt.Sprintf("nested more than %d deep", maxDepth), ""}
 	}
 	return nil
 }
@@ -224,7 +232,7 @@ func (p *parser) convertMapping(n *node, y *yaml.Node, depth int) error {
 		k := y.Content[i]
 		at := p.span(k.Line, k.Column, width(k))
 		if k.Kind != yaml.ScalarNode {
-			return &mistake{at, "a key that is not a plain word"}
+			return &mistake{at, "a key that is not a plain word", ""}
 		}
 		v, err := p.convert(y.Content[i+1], depth+1)
 		if err != nil {
@@ -252,7 +260,7 @@ func (p *parser) convertMapping(n *node, y *yaml.Node, depth int) error {
 }
 
 func tooManyKeys(n *node) error {
-	return &mistake{n.at, fmt.Sprintf("a mapping with more than %d entries", maxKeys)}
+	return &mistake{n.at, fmt.Sprintf("a mapping with more than %d entries", maxKeys), ""}
 }
 
 // merged takes the keys of a merge key's value over: of several mappings, an
@@ -264,7 +272,7 @@ func merged(n, v *node) error {
 	}
 	for _, m := range all {
 		if m.kind != mapping {
-			return &mistake{m.at, "a merge key wants a mapping"}
+			return &mistake{m.at, "a merge key wants a mapping", ""}
 		}
 		for _, p := range m.pairs {
 			if n.get(p.key) == nil {

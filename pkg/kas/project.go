@@ -302,6 +302,8 @@ func (r *reader) checkPlace(p Repo) {
 
 var password = regexp.MustCompile(`^[a-z+]+://[^/@:]*:[^/@]+@`)
 
+var fullID = regexp.MustCompile(`^([0-9a-fA-F]{40}|[0-9a-fA-F]{64})$`)
+
 // checkRepo finds what contradicts itself.
 func (r *reader) checkRepo(p Repo) {
 	r.checkPlace(p)
@@ -315,6 +317,9 @@ func (r *reader) checkRepo(p Repo) {
 		r.rep.warn(p.place("refspec"), "kas has commit, tag and branch for it", "repository %s has a refspec, which is deprecated", quote(p.Key))
 	case p.URL != "" && p.Tag != "" && p.Branch != "":
 		r.rep.fail(p.place("tag"), "take one of them out", "repository %s has a tag and a branch", quote(p.Key))
+	}
+	if p.Commit != "" && !fullID.MatchString(p.Commit) && p.Refspec == "" {
+		r.rep.warn(p.place("commit"), "give the whole id, or write branch or tag", "commit %s of repository %s is not a full commit id: what it stands for may change", quote(p.Commit), quote(p.Key))
 	}
 	signers := p.n.get("allowed_signers")
 	if p.Signed && (signers == nil || len(signers.items) == 0) {

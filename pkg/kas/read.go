@@ -114,9 +114,9 @@ func (r *reader) rounds(tops []string) *node {
 // openMissing opens repositories that files are included from. It tells whether
 // there are new ones; otherwise it says which are missing.
 func (r *reader) openMissing(merged *node) bool {
-	opened := false
+	opened, failed := false, map[string]bool{}
 	for _, m := range r.missing {
-		if r.trees[m.repo] != nil {
+		if r.trees[m.repo] != nil || failed[m.repo] {
 			continue
 		}
 		entry, ok := lookup(merged.get("repos"), m.repo)
@@ -126,10 +126,14 @@ func (r *reader) openMissing(merged *node) bool {
 		t, err := r.openRepo(r.repo(merged, entry))
 		if err != nil {
 			r.rep.fail(m.at, "--remote NAME=DIR takes a repository from a directory", "files of repository %s cannot be fetched: %v", quote(m.repo), err)
-			return false
+			failed[m.repo] = true
+			continue
 		}
 		r.trees[m.repo] = t
 		opened = true
+	}
+	if len(failed) > 0 {
+		return false
 	}
 	if !opened {
 		for _, m := range r.missing {
@@ -252,7 +256,7 @@ func (r *reader) include(inc *node, from string, t *tree, within []string) []*co
 	file, err := t.find(name, from, inc.kind == text)
 	switch {
 	case err != nil:
-		r.once(inc.at, "", "included file %s: %v", quote(name), err)
+		r.once(inc.at, "", "included file %s%s: %v", quote(name), t.of, err)
 		return nil
 	case slices.Contains(within, t.shown(file)):
 		r.once(inc.at, "", "%s includes itself", quote(name))
@@ -288,7 +292,7 @@ func (r *reader) file(name string, t *tree) (*config, error) {
 	}
 	var m *mistake
 	if errors.As(err, &m) {
-		r.rep.fail(m.at, "", "%s", m.text)
+		r.rep.fail(m.at, m.hint, "%s", m.text)
 		return c, nil
 	}
 	before := len(r.rep.all)

@@ -86,6 +86,9 @@ var fileShape = fixed(map[string]shape{
 	"buildtools": fixed(map[string]shape{"version": aString, "sha256sum": aString, "base_url": aString, "filename": aString}, "version", "sha256sum"),
 }, "header")
 
+// oneOf is what an entry of a mapping is called.
+var oneOf = map[string]string{"repos": "repository", "layers": "layer", "patches": "patch", "artifacts": "artifact", "signers": "signer"}
+
 // check holds a value to its shape; name is what messages call it.
 func (r *report) check(n *node, s shape, name string) {
 	if !slices.Contains(s.kinds, n.kind) {
@@ -106,6 +109,10 @@ func (r *report) check(n *node, s shape, name string) {
 
 func (r *report) wrongKind(n *node, s shape, name string) {
 	hint := ""
+	if name == "header" && n.kind == null {
+		r.fail(n.at, "", "header is empty; it needs version: 14")
+		return
+	}
 	if n.kind < text && n.kind != null && slices.Contains(s.kinds, text) {
 		hint = "put it into quotes: \"" + n.text + "\""
 	}
@@ -113,7 +120,7 @@ func (r *report) wrongKind(n *node, s shape, name string) {
 	for _, k := range s.kinds {
 		may = append(may, k.String())
 	}
-	r.fail(n.at, hint, "%s is %s, and has to be %s", name, n.kind, strings.Join(may, " or "))
+	r.fail(n.at, hint, "%s must be %s, not %s", name, strings.Join(may, " or "), n.kind)
 }
 
 func (r *report) checkMapping(n *node, s shape, name string) {
@@ -122,7 +129,7 @@ func (r *report) checkMapping(n *node, s shape, name string) {
 		case ok:
 			r.check(p.value, f, p.key)
 		case s.each != nil:
-			r.check(p.value, *s.each, name+" "+quote(p.key))
+			r.check(p.value, *s.each, orElse(oneOf[name], name)+" "+quote(p.key))
 		default:
 			known := slices.Sorted(maps.Keys(s.fields))
 			hint := "there are " + words(known)
@@ -131,7 +138,11 @@ func (r *report) checkMapping(n *node, s shape, name string) {
 			} else if len(known) > 12 {
 				hint = ""
 			}
-			r.fail(p.at, hint, "%s has no entry %s", name, quote(p.key))
+			if name != "" {
+				r.fail(p.at, hint, "unknown entry %s of %s", quote(p.key), name)
+			} else {
+				r.fail(p.at, hint, "unknown entry %s", quote(p.key))
+			}
 		}
 	}
 	for _, key := range s.required {
@@ -159,11 +170,11 @@ func (r *report) checkScalar(n *node, s shape, name string) {
 
 // checkFile holds a project file to the format, and tells its version.
 func (r *report) checkFile(n *node) (version int) {
-	if n.kind != mapping {
-		r.fail(n.at, "it begins with header:", "a project file is a mapping, and this is %s", n.kind)
+	if n.get("header") == nil {
+		r.fail(n.at, "", `not a project of kas: there is no "header"`)
 		return 0
 	}
-	r.check(n, fileShape, "the project")
+	r.check(n, fileShape, "")
 	v := n.get("header", "version")
 	if v == nil || v.kind != integer && v.kind != text {
 		return 0

@@ -20,6 +20,7 @@ type tree struct {
 	files  fs.FS
 	dir    string // absolute, of a directory of the host
 	prefix string // what findings put before the names of its files
+	of     string // what a message about a file that is not there adds: the repository
 }
 
 // openDir is a directory of the host. Nothing outside of it is read, wherever
@@ -204,7 +205,7 @@ func (r *reader) openRepo(p Repo) (*tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &tree{files: files, prefix: p.Key + ":"}, nil
+	return &tree{files: files, prefix: p.Key + ":", of: fmt.Sprintf(" of repository %s at %s", quote(p.Key), p.Revision())}, nil
 }
 
 // errOutside is for what a project names on this machine and that whoever builds it

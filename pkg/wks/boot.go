@@ -21,7 +21,7 @@ func (d *disk) bootimg(c *command, a attributes, src string) {
 	}
 	a.add("fs", fs)
 	d.place(c, &a, fs)
-	a.add("size", d.sizeOf(c, true))
+	size := d.sizeOf(c, true)
 	var inside []string
 	switch src {
 	case "bootimg-partition":
@@ -35,6 +35,10 @@ func (d *disk) bootimg(c *command, a attributes, src string) {
 	if len(inside) == 0 { // it has been said
 		return
 	}
+	if c.value("--label") == "" && strings.HasPrefix(inside[len(inside)-1], "<loader ") { // GRUB finds it by its label
+		a.add("label", d.freeLabel())
+	}
+	a.add("size", size)
 	d.element(a, inside)
 }
 
@@ -45,9 +49,6 @@ func (d *disk) menu(element, initrd, title string) string {
 	d.boot = true
 	kernel := ""
 	timeout := d.bootloader.value("--timeout")
-	if timeout != "" && strings.Trim(timeout, "0123456789") != "" {
-		d.fail(d.bootloader.at("--timeout"), "", "timeout %s is not a number", quote(timeout))
-	}
 	a := attributes{}
 	if initrd == "" {
 		kernel = ` initrd=""`

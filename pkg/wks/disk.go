@@ -22,6 +22,12 @@ type disk struct {
 	taken map[string]bool
 	names []string // of the partitions that are not blobs, by number
 	boot  bool     // a boot menu was written
+
+	label   map[string]decl.Span // labels of file systems, and where they are given
+	lines   int                  // of text
+	current decl.Span            // what is being written
+	origins map[int]decl.Span    // of lines of text, which count from 1
+	indent  string
 }
 
 // deployed is the pattern of a file that bitbake has deployed.
@@ -29,7 +35,11 @@ const deployed = "/REDO/build/tmp/deploy/images/*/"
 
 func attr(s string) string { return decl.EscapeAttr(s) }
 
-func (d *disk) line(format string, args ...any) { fmt.Fprintf(&d.text, format+"\n", args...) }
+func (d *disk) line(format string, args ...any) {
+	d.lines++
+	d.origins[d.lines] = d.current
+	fmt.Fprintf(&d.text, d.indent+format+"\n", args...)
+}
 
 // write writes the disk; findings say what it lacks.
 func (d *disk) write(source string) {
@@ -46,27 +56,79 @@ func (d *disk) write(source string) {
 			d.warn(d.bootloader.at(name), "write the file with <file to=...>", "%s of bootloader is left out", name)
 		}
 	}
-	d.line("<!-- Made of %s, a kickstart file of wic. -->", decl.EscapeComment(source))
+	d.checkTimeout()
+	d.current = start(source)
+	d.line("<!-- Made from %s, a kickstart file of wic, by carosbuild import -->", decl.EscapeComment(source))
+	bios := slices.IndexFunc(d.parts, d.bios)
+	stage := d.BIOS != "" && bios >= 0
+	if stage {
+		d.line("<redo>")
+		d.text.WriteString(strings.TrimRight(d.BIOS, "\n") + "\n")
+		d.lines += strings.Count(strings.TrimRight(d.BIOS, "\n"), "\n") + 1
+		d.indent = "  "
+	}
 	align := ""
 	if a := d.align(); a != "" {
 		align = fmt.Sprintf(` align="%s"`, a)
 	}
 	d.line(`<disk id="%s" table="%s"%s>`, attr(d.ID), d.table, align)
-	if i := slices.IndexFunc(d.parts, func(c *command) bool { return d.bios(c) }); i >= 0 {
-		d.warn(d.parts[i].at("--source"), `<bios stage="..."/> names the stage`, "GRUB is used instead of syslinux; it needs a stage with grub-common and grub-pc-bin of Debian")
+	switch {
+	case stage:
+		d.line(`  <bios stage="%s"/>`, attr(d.BIOSStage))
+		d.warn(d.parts[bios].at("--source"), "stage "+d.BIOSStage+" has it", "GRUB is used instead of syslinux")
+	case bios >= 0:
 		d.line("  <bios/>")
+		d.warn(d.parts[bios].at("--source"), `<bios stage="..."/> names the stage`, "GRUB is used instead of syslinux; it needs a stage with grub-common and grub-pc-bin of Debian")
 	}
 	for _, c := range d.parts {
 		d.names = append(d.names, d.name(c, d.taken))
 	}
 	for i, c := range d.parts {
+		if d.current = c.line.at; c.broken || c.open {
+			continue
+		}
 		d.common(c)
 		d.part(c, d.names[i])
+	}
+	if !d.all.HasErrors() {
+		d.mounts()
 	}
 	if !d.boot && d.bootloader.has("--append") {
 		d.warn(d.bootloader.at("--append"), "", "--append has no effect: no partition has a boot loader that is made of it")
 	}
 	d.line("</disk>")
+	if d.indent = ""; stage {
+		d.line("</redo>")
+	}
+}
+
+// deployed values stand for files that only a build knows.
+var deployValue = regexp.MustCompile(`"deploy:[a-z-]+"`)
+
+// selfCheck finds what a declaration cannot say of what a file asks for.
+func (d *disk) selfCheck() {
+	_, fs := decl.Parse(decl.Source{Name: "made", Data: deployValue.ReplaceAll([]byte(d.text.String()), []byte(`"/x"`))})
+	for _, f := range fs {
+		if f.Severity == decl.Error {
+			d.fail(d.origins[f.Span.Line], f.Hint, "%s", f.Summary)
+		}
+	}
+}
+
+// mounts warns of what wic would have the image mount.
+func (d *disk) mounts() {
+	for _, c := range d.parts {
+		if dir := d.mountpoint(c); strings.HasPrefix(dir, "/") && dir != "/" && !c.has("--no-fstab-update") {
+			d.warn(c.operands[0].at, "add it to the image's fstab", "nothing mounts %s: wic would add it to /etc/fstab", dir)
+		}
+	}
+}
+
+// checkTimeout wants a number of seconds, whether there is a menu or not.
+func (d *disk) checkTimeout() {
+	if t := d.bootloader.value("--timeout"); !d.bootloader.open && strings.Trim(t, "0123456789") != "" {
+		d.fail(d.bootloader.at("--timeout"), "", "timeout %s is not a number", quote(t))
+	}
 }
 
 func (d *disk) bios(c *command) bool {
@@ -118,8 +180,8 @@ func (d *disk) common(c *command) {
 			d.warn(c.at(name), "", "%s is left out", name)
 		}
 	}
-	if dir := d.mountpoint(c); strings.HasPrefix(dir, "/") && dir != "/" && !c.has("--no-fstab-update") {
-		d.warn(c.line.at, "the image has to mount it", "wic would add %s to /etc/fstab of the root file system; carosbuild does not", dir)
+	if c.has("--size") && c.has("--fixed-size") {
+		d.fail(c.at("--fixed-size"), "take one of them out", "--size and --fixed-size exclude each other")
 	}
 	if first := d.parts[0]; d.disk(c) != d.disk(first) {
 		d.fail(c.at("--ondisk"), "write a file for each", "the partitions are on several disks")
@@ -209,13 +271,30 @@ func (d *disk) place(c *command, a *attributes, fs string) {
 		a.add("hybrid", "yes")
 	}
 	d.uuid(c, a, fs)
-	if label := c.value("--label"); label != "" {
-		if fs == "squashfs" || fs == "" {
-			d.warn(c.at("--label"), "", "a label without a file system that has one is left out")
-		} else {
-			a.add("label", label)
+	label := c.value("--label")
+	switch {
+	case label == "":
+	case fs == "squashfs" || fs == "":
+		d.warn(c.at("--label"), "", "a label without a file system that has one is left out")
+	default:
+		if d.label == nil {
+			d.label = map[string]decl.Span{}
 		}
+		if _, twice := d.label[label]; twice {
+			d.fail(c.at("--label"), "file systems of a disk have different labels", "label %s is given twice", quote(label))
+		}
+		d.label[label] = c.at("--label")
+		a.add("label", label)
 	}
+}
+
+// freeLabel is a label for a partition that GRUB looks for: no part has it.
+func (d *disk) freeLabel() string {
+	label := "BOOT"
+	for n := 2; slices.ContainsFunc(d.parts, func(c *command) bool { return strings.EqualFold(c.value("--label"), label) }); n++ {
+		label = fmt.Sprintf("BOOT%d", n)
+	}
+	return label
 }
 
 // kind adds the type of a partition.
@@ -278,7 +357,10 @@ func (d *disk) sizeOf(c *command, fits bool) string {
 	if c.has("--extra-space") {
 		extra = d.size(c, "--extra-space", 'M')
 	}
-	if c.has("--overhead-factor") {
+	switch {
+	case !c.has("--extra-space") && !c.has("--overhead-factor") && c.value("--source") == "rootfs" && c.value("--fstype") != "squashfs":
+		d.warn(c.line.words[0].at, `write the room into the size, such as size="fit+500M"`, "wic makes this partition 1.3 times as large as its content needs; here it has 10M of free space")
+	case c.has("--overhead-factor"):
 		d.warn(c.at("--overhead-factor"), "write the room into the size", "--overhead-factor is left out: free space is a size here")
 	}
 	if extra == 0 {

@@ -24,6 +24,7 @@ type word struct {
 type line struct {
 	words []word
 	at    decl.Span // of all of it
+	open  bool      // a variable has no value
 }
 
 var variable = regexp.MustCompile(`\$\{[^{}@\n\t :]+\}`)
@@ -137,7 +138,12 @@ func (r *reader) lines(src decl.Source, f func(line)) {
 		for _, name := range unknown {
 			r.fail(wordAt(whole, trimmed, "${"+name+"}"), "--set "+name+"=VALUE gives it one", "variable %s has no value", quote(name))
 		}
-		at := func(int, int) decl.Span { return whole }
+		at := func(from, to int) decl.Span {
+			if part := expanded[from:to]; strings.Count(trimmed, part) == 1 {
+				return wordAt(whole, trimmed, part)
+			}
+			return whole
+		}
 		if expanded == trimmed {
 			at = func(from, to int) decl.Span {
 				s := whole
@@ -157,7 +163,7 @@ func (r *reader) lines(src decl.Source, f func(line)) {
 			}
 		}
 		if len(words) > 0 {
-			f(line{words, whole})
+			f(line{words, whole, len(unknown) > 0})
 		}
 	}
 }

@@ -5,9 +5,11 @@
 package wks
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/carosio/carosbuild/pkg/decl"
 )
@@ -39,6 +41,7 @@ type command struct {
 	line
 	operands []word
 	given    map[string]word // value of an option, or the option itself
+	broken   bool            // what it says is not known in full, and has been told
 }
 
 // has tells whether an option is given.
@@ -70,15 +73,24 @@ func (r *reader) options(l line, known map[string]option) *command {
 		name, val, joined := strings.Cut(w.text, "=")
 		full := lengthen(name, known)
 		if full == "" {
-			r.fail(w.at, "", "option %s is not known", quote(name))
-			continue
+			if full = r.unknown(word{name, w.at}, known); full == "" {
+				if !joined && len(rest) > 0 && !strings.HasPrefix(rest[0].text, "--") {
+					rest = rest[1:] // its value, most likely
+				}
+				continue
+			}
 		}
 		given := word{val, w.at}
+		if from := utf8.RuneCountInString(name) + 1; joined && w.at != l.at && w.at.Len > from {
+			given.at.Col, given.at.Len = w.at.Col+from, w.at.Len-from
+		}
 		switch {
 		case known[full] == bare && joined:
+			c.broken = true
 			r.fail(w.at, "", "option %s takes no value", full)
 		case joined || known[full] == bare:
 		case len(rest) == 0 || strings.HasPrefix(rest[0].text, "--"):
+			c.broken = true
 			r.fail(w.at, "", "option %s has no value", full)
 		default:
 			given, rest = rest[0], rest[1:]
@@ -90,6 +102,19 @@ func (r *reader) options(l line, known map[string]option) *command {
 		c.given[full] = given
 	}
 	return c
+}
+
+// unknown reports an option that does not exist. It returns the one that is most
+// likely meant, or "".
+func (r *reader) unknown(w word, known map[string]option) string {
+	hint := decl.DidYouMean(w.text, slices.Sorted(maps.Keys(known)))
+	if len(w.text) < 4 {
+		hint = ""
+	}
+	r.fail(w.at, hint, "option %s is not known", quote(w.text))
+	_, meant, _ := strings.Cut(hint, `"`)
+	meant, _, _ = strings.Cut(meant, `"`)
+	return meant
 }
 
 // lengthen is the option that a beginning stands for, or "".

@@ -29,6 +29,9 @@ type Options struct {
 	ID   string            // of the disk
 	Arch string            // Debian's name of the disk's architecture, for EFI programs; empty: amd64
 	Vars map[string]string // values of ${NAME}
+	// BIOS is the text of a stage with what a <bios> needs, and BIOSStage its id;
+	// empty: the disk's own stage has it.
+	BIOS, BIOSStage string
 	// Include reads a file that another one includes, by its name and that of the
 	// other; nil: none.
 	Include func(name, from string) (decl.Source, error)
@@ -55,9 +58,12 @@ func Read(src decl.Source, o Options) (xml []byte, sources []decl.Source, fs dec
 	if len(r.parts) == 0 && !r.all.HasErrors() {
 		r.fail(start(src.Name), "", "there is no partition")
 	}
-	d := &disk{reader: r}
-	if !r.all.HasErrors() {
+	d := &disk{reader: r, origins: map[int]decl.Span{}}
+	if len(r.parts) > 0 {
 		d.write(src.Name)
+	}
+	if !r.all.HasErrors() {
+		d.selfCheck()
 	}
 	slices.SortStableFunc(r.all, func(a, b decl.Finding) int {
 		return cmp.Or(cmp.Compare(r.index(a), r.index(b)), cmp.Compare(a.Span.Line, b.Span.Line), cmp.Compare(a.Span.Col, b.Span.Col))
@@ -104,6 +110,10 @@ func (r *reader) file(src decl.Source) {
 				return
 			}
 			r.bootloader = r.options(l, bootloaderOptions)
+			if len(r.bootloader.operands) > 0 {
+				w := r.bootloader.operands[0]
+				r.fail(w.at, "", "%s is one word too many", quote(w.text))
+			}
 		case "include":
 			r.include(l, src.Name)
 		default:

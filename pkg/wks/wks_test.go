@@ -72,6 +72,8 @@ func readArchive(t *testing.T, ar *txtar.Archive) map[string]string {
 		switch name, v, _ := strings.Cut(value, "="); key {
 		case "set":
 			o.Vars[name] = v
+		case "bios":
+			o.BIOS, o.BIOSStage = "  <buildstage id=\""+value+"\">\n    <bootstrap suite=\"bookworm\"/>\n  </buildstage>", value
 		case "arch":
 			o.Arch = value
 		}
@@ -171,6 +173,11 @@ func TestPublished(t *testing.T) {
 		if xml == nil {
 			row = "\n| `" + name + "` | not read: "
 		}
+		for _, v := range asked(git("show", revision+":"+name)) {
+			if _, line, _ := strings.Cut(page(t), row); xml != nil && revision == "scarthgap" && !strings.Contains(strings.SplitN(line, "\n", 2)[0], "`--set "+v+"=`") {
+				t.Errorf("docs/kas.md does not say that %s needs --set %s", name, v)
+			}
+		}
 		if revision == "scarthgap" && !strings.Contains(page(t), row) {
 			t.Errorf("docs/kas.md has no line %q", row)
 		}
@@ -187,6 +194,19 @@ func TestPublished(t *testing.T) {
 	if n < 20 {
 		t.Errorf("only %d files", n)
 	}
+}
+
+// asked are the variables of a kickstart file.
+func asked(text string) []string {
+	var all []string
+	for line := range strings.Lines(text) {
+		for _, v := range variable.FindAllString(line, -1) {
+			if !strings.HasPrefix(line, "#") && !slices.Contains(all, v[2:len(v)-1]) {
+				all = append(all, v[2:len(v)-1])
+			}
+		}
+	}
+	return all
 }
 
 // FuzzKickstart reads anything as a kickstart file.
