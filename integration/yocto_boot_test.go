@@ -127,6 +127,12 @@ var yoctoEFI = yoctoBoot{
 	after:  " &amp;&amp; cp /usr/lib/systemd/boot/efi/systemd-bootx64.efi /usr/lib/systemd/boot/efi/linuxx64.efi.stub /srv/deploy/core-image-full-cmdline/",
 }
 
+// yoctoARM64 is the same for ARM, with a kernel that has its drivers as modules.
+var yoctoARM64 = yoctoBoot{
+	file: "new-arm64.xml", base: "arm64.xml", machine: "genericarm64", image: "core-image-full-cmdline", layout: "new", kernel: "Image", formats: "tar.zst",
+	system: `<buildstage id="system"><prestage>900-release</prestage>` + yoctoReport + `</buildstage>`,
+}
+
 // yoctoCard is what a board with a processor of Allwinner deploys: "ext3 tar.gz
 // sunxi-sdimg", the last of which is what carosbuild makes instead.
 func yoctoCard(machine, dtb, uboot string) yoctoBoot {
@@ -150,10 +156,11 @@ func TestYoctoBoot(t *testing.T) {
 	all := os.Getenv("CAROSBUILD_YOCTO_BOOTS") != ""
 	t.Run("vmware", func(t *testing.T) { bootYoctoVMware(t, w, all) })
 	if !all {
-		t.Skip("NOT TESTED: other boots of what Yocto deploys (UEFI, a kernel without an initrd, cards): CAROSBUILD_YOCTO_BOOTS is not set, run make yocto-boots")
+		t.Skip("NOT TESTED: other boots of what Yocto deploys (UEFI, a kernel without an initrd, cards, 64-bit ARM): CAROSBUILD_YOCTO_BOOTS is not set, run make yocto-boots")
 	}
 	t.Run("efi", func(t *testing.T) { bootYoctoEFI(t, w) })
 	t.Run("cards", func(t *testing.T) { bootYoctoCards(t, w) })
+	t.Run("arm64", func(t *testing.T) { bootYoctoARM64(t, w) })
 }
 
 // toLogin boots a disk until somebody could log in.
@@ -190,6 +197,14 @@ func bootYoctoEFI(t *testing.T, w *world) {
 		t.Errorf("there is an initrd:\n%s", ls)
 	}
 	toLogin(t, w, "efi.raw", "efi", "nvme")
+}
+
+// bootYoctoARM64 has a boot loader that the overlay brings.
+func bootYoctoARM64(t *testing.T, w *world) {
+	tool(t, "qemu-aarch64-static")
+	yoctoARM64.build(t, w, "yocto-efi.xml", "arm64.raw")
+	m := machine{image: filepath.Join(w.work, "arm64.raw"), format: "raw", board: "virt", size: "4G"}
+	checkYoctoBoard(t, m.boot(t, w, 12*time.Minute), map[string]string{"arch": "aarch64", "firmware": "uefi"})
 }
 
 // bootYoctoCards boots the card of a board that QEMU plays, and starts that of
