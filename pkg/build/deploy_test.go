@@ -151,6 +151,31 @@ func TestDeployedModules(t *testing.T) {
 	}
 }
 
+// TestNoModules leaves an initrd out where neither an archive nor the root file
+// system has modules of a kernel whose version is known.
+func TestNoModules(t *testing.T) {
+	kernel := "\x00Linux version 4.4.3-yocto-standard (oe-user@oe-host)\x00"
+	stage := files(t, map[string]string{
+		images + "vmware/bzImage": kernel, images + "vmware/systemd-bootx64.efi": "LOADER",
+		images + "vmware/core-image-caros-vmware.tar.gz": packed(t, map[string]string{"etc/hostname": "caros\n"}),
+	})
+	img, notes, err := composedNoting(t, deployDisk, map[string]RootFS{"s": stage})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Contains(notes, "disk d: /initrd.img is left out: no modules are deployed") {
+		t.Errorf("notes %q", notes)
+	}
+	boot := readFAT(t, img, 0)
+	if boot["vmlinuz"] != kernel || strings.Contains(boot["loader/entries/d.conf"], "initrd") {
+		t.Errorf("boot partition %q", boot)
+	}
+	_, err = composed(t, strings.Replace(deployDisk, `from="deploy:modules" optional="yes"`, `from="deploy:modules"`, 1), map[string]RootFS{"s": stage})
+	if want := "/lib/modules of the root file system, and no modules-*.tgz is deployed (wanted: those of kernel 4.4.3-yocto-standard)"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
 // module is an object file with a section .modinfo.
 func module(info string) string {
 	const header, sections = 64, 3
@@ -188,7 +213,7 @@ func TestDeployedMissing(t *testing.T) {
 		{`from="deploy:dtb" optional="yes"`, `from="deploy:dtb"`, "no device tree is deployed", "KERNEL_DEVICETREE"},
 		{`<partition name="boot"`, `<deploy image="x"/><partition name="boot"`, `no root file system of image "x" is deployed`, "<bitbake_target>x</bitbake_target>"},
 		{`<partition name="boot"`, `<deploy dir="/nowhere"/><partition name="boot"`, "nothing is deployed: there is no directory /nowhere", "run bitbake"},
-		{"KERNEL", "", "no modules of kernel 4.1.6-caros in /lib/modules; there are: 4.4.3", ""},
+		{"KERNEL", "", "no modules of kernel 4.1.6-caros in /lib/modules of modules-vmware.tgz; there are: 4.4.3", ""},
 		{"", "", "there are no files in /REDO/build/tmp/deploy/images/vmware/core-image-caros-vmware.tar.gz", ""},
 		{"ext4 vmw_pvscsi?", "ext4 xfs", `kernel 4.4.3 has no module "xfs"`, ""},
 	} {
