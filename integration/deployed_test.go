@@ -415,7 +415,7 @@ func (w *world) nothingDeployed(t *testing.T) {
 	t.Helper()
 	r := w.carosbuild(t, "image.xml", "disk.xml", "-a", `MACHINE = "bare"`, "--out", "bare.vmdk")
 	for _, want := range []string{
-		"disk.xml:8:", "no root file system is deployed in /REDO/build/tmp/deploy/images/bare (looked for *.tar.*", "there is: bzImage, ", `-a 'IMAGE_FSTYPES_append = " tar.gz"'`,
+		"disk.xml:8:", "no root file system is deployed in /REDO/build/tmp/deploy/images/bare; there is: bzImage, ", "(looked for *.tar.*", `-a 'IMAGE_FSTYPES_append = " tar.gz"'`,
 	} {
 		if r.status != 3 || !strings.Contains(r.stderr, want) {
 			t.Errorf("exit status %d, no %q in\n%s", r.status, want, tailOf(r.stderr))
@@ -468,7 +468,7 @@ func TestCarOSPlans(t *testing.T) {
 		}
 		overlay, stage := string(row[1]), string(row[2])
 		out := w.ok(t, program(t), "plan", abs, overlay).stdout
-		if want := "disk " + strings.TrimSuffix(overlay, ".xml") + " from " + stage + " (the only leaf)\n"; !strings.Contains(out, want) {
+		if want := "disk " + strings.TrimSuffix(overlay, ".xml") + " from " + stage + " (the only stage that no other needs)\n"; !strings.Contains(out, want) {
 			t.Errorf("%s: no %q in\n%s", file, want, tailOf(out))
 		}
 		r := w.carosbuild(t, abs, "--out", "x.vmdk")
@@ -486,7 +486,7 @@ func TestCarOSPlans(t *testing.T) {
 			args[i] = filepath.Join(example, args[i])
 		}
 		out := w.ok(t, program(t), slices.Concat([]string{"plan"}, args, []string{"yocto-vmware.xml"})...).stdout
-		if want := "disk yocto-vmware from " + stage + " (the only leaf)\n"; !strings.Contains(out, want) {
+		if want := "disk yocto-vmware from " + stage + " (the only stage that no other needs)\n"; !strings.Contains(out, want) {
 			t.Errorf("%v: no %q in\n%s", args, want, tailOf(out))
 		}
 	}

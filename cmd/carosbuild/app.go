@@ -41,6 +41,7 @@ type app struct {
 	stageShown     bool      // of a build that is named: the command's own output says which
 	outputShown    bool      // of steps, line by line
 	began          time.Time // the program was started
+	commandPath    string    // of the command that was called, such as "carosbuild disk"
 	endedBySignal  bool      // as it should: the command runs until it is told to end
 }
 

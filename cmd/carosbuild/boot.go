@@ -26,15 +26,16 @@ import (
 // bootCommand is "carosbuild boot": its flags, and what they lead to.
 type bootCommand struct {
 	*app
-	options  qemu.Options
-	memory   string
-	accel    string
-	expect   []string
-	timeout  time.Duration
-	declFile string
-	disk     string
-	forwards []string
-	ssh      bool
+	options   qemu.Options
+	memory    string
+	accel     string
+	expect    []string
+	timeout   time.Duration
+	declFiles []string
+	disk      string
+	path      string // of the disk
+	forwards  []string
+	ssh       bool
 }
 
 func newBootCommand(a *app) *cobra.Command {
@@ -61,7 +62,7 @@ What failed to start in the guest is named when a wait ends.`,
 	c.flags(cmd)
 	f := cmd.Flags()
 	f.StringArrayVar(&c.expect, "expect", nil, "wait until the console shows this regular expression; several are met in their order")
-	f.StringVar(&c.declFile, "declaration", "", "wait for what this declaration's disk expects")
+	f.StringArrayVarP(&c.declFiles, "declaration", "d", nil, "wait for what this declaration's disk expects; may be repeated")
 	f.StringVar(&c.disk, "disk", "", "which disk, if the declaration has more than one")
 	f.StringVar(&c.options.Machine, "machine", "", "QEMU's -machine, where the disk does not tell it")
 	f.StringVar(&c.options.Bus, "bus", "", "bus of the disk: "+strings.Join(qemu.Buses(), ", ")+" (default one whose driver the initrd has)")
@@ -81,6 +82,10 @@ func (c *bootCommand) flags(cmd *cobra.Command) {
 }
 
 func (c *bootCommand) run(ctx context.Context, path string) error {
+	c.path = path
+	if strings.HasSuffix(path, ".xml") {
+		return usagef("%s is a declaration: carosbuild boot DISK --declaration %s", path, path)
+	}
 	want, err := c.wanted(ctx)
 	if err != nil {
 		return err
@@ -91,12 +96,12 @@ func (c *bootCommand) run(ctx context.Context, path string) error {
 // wanted is what the flags and the declaration expect.
 func (c *bootCommand) wanted(ctx context.Context) ([]qemu.Expectation, error) {
 	var want []qemu.Expectation
-	if c.declFile != "" {
+	if len(c.declFiles) > 0 {
 		d, err := c.dirs()
 		if err != nil {
 			return nil, err
 		}
-		parsed, err := c.load(ctx, []string{c.declFile}, d.cache)
+		parsed, err := c.load(ctx, c.declFiles, d.cache)
 		if err != nil {
 			return nil, err
 		}
@@ -106,7 +111,7 @@ func (c *bootCommand) wanted(ctx context.Context) ([]qemu.Expectation, error) {
 		}
 		want = expectations(k)
 		if len(want) == 0 && len(c.expect) == 0 {
-			return nil, usagef("disk %s of %s has no <expect>: add one, or name with --expect what to wait for", k.ID, c.declFile)
+			return nil, usagef("disk %s of %s has no <expect>: add one, or name with --expect what to wait for", k.ID, strings.Join(c.declFiles, ", "))
 		}
 	}
 	for _, e := range c.expect {
@@ -130,7 +135,9 @@ func (c *bootCommand) declaredDisk(d *decl.Declaration) (*decl.Disk, error) {
 	}
 	switch {
 	case len(ids) == 0:
-		return nil, usagef("%s declares no disk", c.declFile)
+		return nil, usagef("%s: the declaration has no <disk>%s", strings.Join(c.declFiles, ", "), overlayHint(d, func(overlay string) string {
+			return fmt.Sprintf("carosbuild boot %s --declaration %s", c.path, overlay)
+		}))
 	case c.disk == "":
 		return nil, usagef("which disk? choose with --disk: %s", strings.Join(ids, ", "))
 	}

@@ -243,6 +243,7 @@ func (c *buildCommand) plan(ctx context.Context, view display) (*job, error) {
 	if err := placeDisks(j.decl, j.disks); err != nil {
 		return nil, err
 	}
+	c.warnOverlays(j.disks)
 	targets, err := c.targets(j)
 	if err != nil {
 		return nil, err
@@ -344,7 +345,7 @@ func (c *buildCommand) sourceDateEpoch() (*int64, error) {
 func (c *buildCommand) chooseDisks(d *decl.Declaration) ([]diskOutputs, error) {
 	if len(c.wanted) > 0 {
 		if len(c.out) > 0 {
-			return nil, usagef("--target builds stages only: it does not go with --out")
+			return nil, usagef("--target builds stages only and cannot be combined with --out")
 		}
 		return nil, nil
 	}
@@ -352,7 +353,7 @@ func (c *buildCommand) chooseDisks(d *decl.Declaration) ([]diskOutputs, error) {
 		return nil, nil
 	}
 	if len(d.Disks) == 0 && len(c.disks) == 0 {
-		return nil, usagef("--out wants a disk, and the declaration has no <disk>%s", overlayHint(c.declFiles, d))
+		return nil, usagef("--out wants a disk, and the declaration has no <disk>%s", overlayHint(d, c.overBuild))
 	}
 	chosen, err := c.choose(d)
 	if err != nil {

@@ -76,7 +76,7 @@ func (c *buildCommand) checkOutputs() error {
 	}
 	for flag, set := range map[string]bool{"--format": c.format != "", "--compression-level": c.level > 0, "--verify-boot": c.verify} {
 		if set && len(c.out) == 0 {
-			return usagef("%s goes with --out", flag)
+			return usagef("%s needs --out", flag)
 		}
 	}
 	for _, out := range c.out {

@@ -7,6 +7,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"runtime"
 	"strings"
@@ -147,11 +148,16 @@ func (c *diskCommand) run(cmd *cobra.Command) error {
 // declared are the disks that are asked for. One without a stage is SOURCE's.
 func (c *diskCommand) declared(ctx context.Context, d dirs) ([]diskOutputs, error) {
 	if len(c.declFiles) == 0 {
-		return nil, usagef("--declaration is missing: the file that declares the disk (built in: %s)", strings.Join(embedded(), ", "))
+		return nil, usagef("--declaration is missing: the file that declares the disk (carosbuild targets lists the built-in ones)")
 	}
 	all, err := c.load(ctx, c.declFiles, d.cache)
 	if err != nil {
 		return nil, err
+	}
+	if len(all.Disks) == 0 {
+		return nil, usagef("%s: the declaration has no <disk>%s", strings.Join(c.declFiles, ", "), overlayHint(all, func(overlay string) string {
+			return fmt.Sprintf("carosbuild disk %s --declaration %s --out %s", c.source, overlay, c.out[0])
+		}))
 	}
 	disks, err := c.chooseDisks(all)
 	for _, p := range disks {

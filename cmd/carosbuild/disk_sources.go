@@ -45,7 +45,44 @@ func (c *diskCommand) sources(disks []*decl.Disk) (map[string]string, error) {
 			out[n] = id + ":" + n
 		}
 	}
+	if err := c.checkBuild(disks, needs, id, out); err != nil {
+		return nil, err
+	}
 	return out, c.checkSources(disks, needs, out)
+}
+
+// checkBuild reports a stage that the build of SOURCE does not have, and what
+// builds it.
+func (c *diskCommand) checkBuild(disks []*decl.Disk, needs []string, id string, out map[string]string) error {
+	if id == "" {
+		return nil
+	}
+	stages, _, err := c.storedStages()
+	if err != nil {
+		return err
+	}
+	for _, n := range needs {
+		has := func(s build.StoredStage) bool { return s.BuildID == id && s.Stage == n }
+		if out[n] == id+":"+n && n != disks[0].Stage && !slices.ContainsFunc(stages, has) {
+			return c.lacks(idsOf(disks), n, id, c.buildInfo(id).Declaration)
+		}
+	}
+	return nil
+}
+
+// lacks is the error for a stage that a build of those declarations does not have.
+func (c *diskCommand) lacks(disks, stage, id string, declared []string) error {
+	files := slices.Clone(declared)
+	if len(files) == 0 {
+		files = []string{"FILE..."}
+	}
+	for _, f := range c.declFiles {
+		if !slices.Contains(files, filepath.Base(f)) {
+			files = append(files, f)
+		}
+	}
+	return usageError{withoutHelp{fmt.Errorf("disk %s takes files from stage %s, which build %s does not have\n%-12s carosbuild %s --out %s builds it; what bitbake has built is not run again",
+		disks, stage, id, "remedy:", strings.Join(files, " "), c.out[0])}}
 }
 
 // needsOf are the stages that the disks are made from.

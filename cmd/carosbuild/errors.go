@@ -5,6 +5,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -44,6 +45,11 @@ func usagef(format string, args ...any) error { return usageError{fmt.Errorf(for
 
 func (e usageError) Unwrap() error { return e.error }
 
+// withoutHelp is an error of usage that the help does not help with.
+type withoutHelp struct{ error }
+
+func (e withoutHelp) Unwrap() error { return e.error }
+
 // report prints an error the way it is best understood and returns the exit
 // status that goes with it.
 func (a *app) report(err error) int {
@@ -69,7 +75,9 @@ func (a *app) report(err error) int {
 		return a.status(err)
 	case errors.As(err, &use):
 		a.say(err)
-		fmt.Fprintln(a.stderr, `Run "carosbuild --help" for usage.`)
+		if _, ok := errors.AsType[withoutHelp](err); !ok {
+			fmt.Fprintf(a.stderr, "Run \"%s --help\" for usage.\n", cmp.Or(a.commandPath, "carosbuild"))
+		}
 		return exitUsage
 	}
 	a.say(err)

@@ -24,6 +24,10 @@ func (a *app) flagError(cmd *cobra.Command, err error) error {
 			a.progress = "json"
 		}
 	}
+	var value *pflag.InvalidValueError
+	if errors.As(err, &value) && value.GetFlag() != nil && value.GetFlag().Value.Type() == "duration" {
+		return usagef("--%s %q is not a time: want one such as 90s or 5m", value.GetFlag().Name, value.GetValue())
+	}
 	var unknown *pflag.NotExistError
 	if !errors.As(err, &unknown) {
 		return usageError{err}

@@ -28,7 +28,7 @@ import (
 // file has may be that of an embedded target.
 func (a *app) load(ctx context.Context, names []string, cache string) (*decl.Declaration, error) {
 	if len(names) == 0 {
-		return nil, usagef("no declaration file is named (built in: %s)", strings.Join(embedded(), ", "))
+		return nil, usagef("no declaration file is named (carosbuild targets lists the built-in ones)")
 	}
 	if err := checkNames(names); err != nil {
 		return nil, err
@@ -140,15 +140,43 @@ func embedded() []string {
 func readDeclaration(name, cache string) (decl.Source, error) {
 	src, err := readFile(name)
 	if !errors.Is(err, fs.ErrNotExist) || strings.ContainsRune(name, filepath.Separator) {
-		if err != nil {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			err = noDeclaration(name)
+		case err != nil:
 			err = usageError{err}
 		}
 		return src, err
 	}
 	if src, err = readEmbedded(name, cache); errors.Is(err, fs.ErrNotExist) {
-		err = usagef("there is no declaration %s in this folder, and none of that name is built in (%s)", name, strings.Join(embedded(), ", "))
+		err = noDeclaration(name)
 	}
 	return src, err
+}
+
+// noDeclaration says that there is no such file, and which one is most like it.
+func noDeclaration(name string) error {
+	dir, base := filepath.Split(name)
+	known, where := []string{}, "in this folder, and none of that name is built in"
+	if dir == "" {
+		known = embedded()
+	} else {
+		where = "in " + dir
+	}
+	files, err := os.ReadDir(filepath.Clean(dir))
+	for _, f := range files {
+		if !f.IsDir() && (strings.HasSuffix(f.Name(), ".xml") || kasFiles(f.Name()) != nil) {
+			known = append(known, f.Name())
+		}
+	}
+	if err != nil {
+		where += ", which cannot be read: " + err.Error()
+	}
+	hint := ""
+	if known := decl.DidYouMean(base, known); known != "" {
+		hint = " (" + known + ")"
+	}
+	return usageError{withoutHelp{fmt.Errorf("there is no declaration %s %s%s\n%-12s carosbuild targets lists the built-in ones", base, where, hint, "remedy:")}}
 }
 
 func readFile(name string) (decl.Source, error) {

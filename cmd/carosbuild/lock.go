@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -100,7 +101,20 @@ func lockSummary(l *build.Lock) string {
 	for _, b := range l.Bootstraps {
 		packages += len(b.Packages)
 	}
-	return fmt.Sprintf("%s, %s with %s, %s", plural(len(l.Images), "image"), plural(len(l.Bootstraps), "bootstrap"), plural(packages, "package"), plural(len(l.Git), "git revision"))
+	var parts []string
+	if n := len(l.Images); n > 0 {
+		parts = append(parts, plural(n, "image"))
+	}
+	if n := len(l.Bootstraps); n > 0 {
+		parts = append(parts, plural(n, "bootstrap")+" with "+plural(packages, "package"))
+	}
+	if n := len(l.Git); n > 0 {
+		parts = append(parts, plural(n, "git revision"))
+	}
+	if len(parts) == 0 {
+		return "nothing to lock"
+	}
+	return strings.Join(parts, ", ")
 }
 
 // lockPath is where the lock file is: beside the first file.

@@ -40,7 +40,9 @@ func main() {
 	defer stop()
 	a := newApp()
 	a.outputMode = 0o666 &^ os.FileMode(umask)
-	status := a.end(ctx, a.command().ExecuteContext(ctx))
+	called, err := a.command().ExecuteContextC(ctx)
+	a.commandPath = called.CommandPath()
+	status := a.end(ctx, err)
 	a.reportEnd(status)
 	os.Exit(status)
 }

@@ -63,6 +63,9 @@ func (c *buildCommand) printPlan(j *job) error {
 	}
 	for _, p := range j.disks {
 		fmt.Fprintf(out, "disk %s from %s%s\n", p.disk.ID, p.disk.Stage, because(p.why))
+		if text := expected(p.disk); text != "" {
+			fmt.Fprintf(out, "  %s\n", text)
+		}
 	}
 	fmt.Fprintf(out, "%d of %d steps are cached", cached, steps)
 	if n := j.plan.Unresolved(); n > 0 {

@@ -5,6 +5,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io/fs"
 	"os"
@@ -98,8 +99,8 @@ func (a *app) printTarget(name string) error {
 	return err
 }
 
-// copyTarget writes a declaration, and all files that built-in ones add. What it
-// is based on stays built in.
+// copyTarget writes a declaration, and the files that it or one that it is based on
+// adds, and says how to use the copy. What it is based on stays built in.
 func (a *app) copyTarget(name, dir string) error {
 	if err := checkTarget(name); err != nil {
 		return err
@@ -107,11 +108,17 @@ func (a *app) copyTarget(name, dir string) error {
 	if err := freshdir.Check(dir); err != nil {
 		return usageError{err}
 	}
-	return fs.WalkDir(targets.FS, ".", func(path string, d fs.DirEntry, err error) error {
+	used, err := usedDirs(name)
+	if err != nil {
+		return err
+	}
+	err = fs.WalkDir(targets.FS, ".", func(path string, d fs.DirEntry, err error) error {
 		to := filepath.Join(dir, filepath.FromSlash(path))
 		switch {
 		case err != nil:
 			return err
+		case d.IsDir() && path != "." && !strings.Contains(path, "/") && !slices.Contains(used, path):
+			return fs.SkipDir
 		case d.IsDir():
 			return os.MkdirAll(to, 0o755)
 		case strings.HasSuffix(path, ".xml") && !strings.Contains(path, "/") && path != name || strings.HasSuffix(path, ".go"):
@@ -123,4 +130,38 @@ func (a *app) copyTarget(name, dir string) error {
 		}
 		return os.WriteFile(to, data, 0o644)
 	})
+	if err != nil {
+		return err
+	}
+	front, file := "", filepath.Join(dir, name)
+	if overlayNamed(name) != nil {
+		front = "YOURS.xml "
+	}
+	_, err = fmt.Fprintf(a.stdout, "to use it: carosbuild %s%s --out FILE\n", front, file)
+	return err
+}
+
+// usedDirs are the directories of files that a declaration, or one that it is
+// based on, names.
+func usedDirs(name string) ([]string, error) {
+	all, err := fs.ReadDir(targets.FS, ".")
+	if err != nil {
+		return nil, err
+	}
+	var used []string
+	for range len(all) { // a chain has no more
+		data, err := targets.FS.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range all {
+			if e.IsDir() && bytes.Contains(data, []byte(e.Name()+"/")) {
+				used = append(used, e.Name())
+			}
+		}
+		if name, _ = decl.Base(decl.Source{Name: name, Data: data}); name == "" {
+			break
+		}
+	}
+	return used, nil
 }

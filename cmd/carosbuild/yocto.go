@@ -5,9 +5,8 @@ package main
 
 import (
 	"errors"
-	"fmt"
-	"path"
-	"strings"
+	"os"
+	"slices"
 
 	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/decl"
@@ -21,7 +20,9 @@ func placeDisks(d *decl.Declaration, disks []diskOutputs) error {
 		var wrong *build.DeclarationError
 		switch {
 		case errors.As(err, &wrong):
-			all = append(all, wrong.Findings...)
+			for _, f := range wrong.Findings {
+				all = append(all, ofOverlay(d, f))
+			}
 		case err != nil:
 			return err
 		}
@@ -38,39 +39,28 @@ func placeDisks(d *decl.Declaration, disks []diskOutputs) error {
 	return nil
 }
 
+// ofOverlay adds to a finding about the stage of a built-in disk what to do with
+// that one.
+func ofOverlay(d *decl.Declaration, f decl.Finding) decl.Finding {
+	name := f.Span.File
+	if !slices.Contains(embedded(), name) {
+		return f
+	}
+	if _, err := os.Lstat(name); err == nil { // a file of the user's
+		return f
+	}
+	switch {
+	case overlayNamed(name) != nil && !build.RunsBitbake(d):
+		f.Hint = name + " is laid over a declaration that runs bitbake: carosbuild YOURS.xml " + name
+	case f.Hint != "":
+		f.Hint = "carosbuild targets " + name + " --to mine makes a copy to change: " + f.Hint
+	}
+	return f
+}
+
 func because(why string) string {
 	if why == "" {
 		return ""
 	}
 	return " (" + why + ")"
-}
-
-// yoctoOverlays are the built-in declarations with a disk for what bitbake
-// deploys, by patterns of MACHINE.
-var yoctoOverlays = []struct{ machine, overlay string }{
-	{"vmware*", "yocto-vmware.xml"},
-	{"virtualbox*", "yocto-vmware.xml"},
-	{"sun[0-9]*", "yocto-sunxi.xml"},
-	{"*lamobo*", "yocto-sunxi.xml"},
-	{"*bananapi*", "yocto-sunxi.xml"},
-	{"orange-pi*", "yocto-sunxi.xml"},
-	{"genericx86*", "yocto-efi.xml"},
-	{"qemux86*", "yocto-efi.xml"},
-	{"intel-*", "yocto-efi.xml"},
-	{"*arm64*", "yocto-efi.xml"},
-}
-
-// overlayHint says which built-in overlay has a disk for a declaration that runs
-// bitbake.
-func overlayHint(files []string, d *decl.Declaration) string {
-	if !build.RunsBitbake(d) {
-		return ""
-	}
-	machine := build.Machine(d)
-	for _, o := range yoctoOverlays {
-		if ok, err := path.Match(o.machine, machine); ok && err == nil {
-			return fmt.Sprintf("; for machine %s there is a built-in one: carosbuild %s %s --out ...", machine, strings.Join(files, " "), o.overlay)
-		}
-	}
-	return "; built-in ones for what bitbake deploys are yocto-vmware.xml, yocto-efi.xml and yocto-sunxi.xml: name one behind the declaration"
 }

@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -131,13 +132,25 @@ func system(t *testing.T) heldRoot {
 // composed is the disk of a declaration whose stages are in memory.
 func composed(t *testing.T, text string, roots map[string]RootFS) (*DiskImage, error) {
 	t.Helper()
+	img, _, err := composedNoting(t, text, roots)
+	return img, err
+}
+
+// composedNoting is composed, with the notes.
+func composedNoting(t *testing.T, text string, roots map[string]RootFS) (*DiskImage, []string, error) {
+	t.Helper()
+	var notes []string
 	d := parse(t, text)
 	d.Disks[0].Stage = "s" // a disk that names none is the caller's
 	epoch := int64(1700000000)
-	e := &Engine{Epoch: &epoch, Jobs: 2, CacheDir: t.TempDir()}
+	e := &Engine{Epoch: &epoch, Jobs: 2, CacheDir: t.TempDir(), Now: time.Now, Events: func(ev Event) {
+		if ev.Kind == Note {
+			notes = append(notes, ev.Text)
+		}
+	}}
 	images, release, err := e.DisksFrom(t.Context(), d.Disks[:1], roots)
 	if err != nil {
-		return nil, err
+		return nil, notes, err
 	}
 	t.Cleanup(func() {
 		if err := release(); err != nil {
@@ -147,7 +160,7 @@ func composed(t *testing.T, text string, roots map[string]RootFS) (*DiskImage, e
 			t.Errorf("left in the cache directory: %v, %v", left, err)
 		}
 	})
-	return images[0], nil
+	return images[0], notes, nil
 }
 
 // part is a partition's bytes.

@@ -77,9 +77,6 @@ func (c *composer) deployed(ctx context.Context, stage string) (*yocto.Deployed,
 		return nil, err
 	}
 	c.deploys[stage] = d
-	if d.Why != "" {
-		c.note("machine %s, image %s (%s)", d.Machine, orDefault(d.Image, "-"), d.Why)
-	}
 	return d, nil
 }
 
@@ -126,6 +123,7 @@ func (c *composer) deployedFiles(ctx context.Context, stage string, kind yocto.K
 	}
 	var out []found
 	for _, f := range files {
+		c.take(stage, kind, f)
 		if f.Note != "" {
 			c.note("%s", f.Note)
 		}
@@ -153,6 +151,7 @@ func (c *composer) rootKernel(ctx context.Context, stage string) (found, bool) {
 		return found{}, false
 	}
 	c.note("no kernel is deployed by itself: it is /%s of the root file system", e.Path)
+	c.take(stage, yocto.Kernel, f)
 	return found{f, e}, true
 }
 

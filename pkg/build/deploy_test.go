@@ -151,6 +151,31 @@ func TestDeployedModules(t *testing.T) {
 	}
 }
 
+// TestNoModules leaves an initrd out where neither an archive nor the root file
+// system has modules of a kernel whose version is known.
+func TestNoModules(t *testing.T) {
+	kernel := "\x00Linux version 4.4.3-yocto-standard (oe-user@oe-host)\x00"
+	stage := files(t, map[string]string{
+		images + "vmware/bzImage": kernel, images + "vmware/systemd-bootx64.efi": "LOADER",
+		images + "vmware/core-image-caros-vmware.tar.gz": packed(t, map[string]string{"etc/hostname": "caros\n"}),
+	})
+	img, notes, err := composedNoting(t, deployDisk, map[string]RootFS{"s": stage})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Contains(notes, "disk d: /initrd.img is left out: no modules are deployed") {
+		t.Errorf("notes %q", notes)
+	}
+	boot := readFAT(t, img, 0)
+	if boot["vmlinuz"] != kernel || strings.Contains(boot["loader/entries/d.conf"], "initrd") {
+		t.Errorf("boot partition %q", boot)
+	}
+	_, err = composed(t, strings.Replace(deployDisk, `from="deploy:modules" optional="yes"`, `from="deploy:modules"`, 1), map[string]RootFS{"s": stage})
+	if want := "/lib/modules of the root file system, and no modules-*.tgz is deployed (wanted: those of kernel 4.4.3-yocto-standard)"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
 // module is an object file with a section .modinfo.
 func module(info string) string {
 	const header, sections = 64, 3
@@ -187,8 +212,8 @@ func TestDeployedMissing(t *testing.T) {
 		{"deploy:systemd-boot", "deploy:grub-efi", "no GRUB for EFI is deployed in /REDO/build/tmp/deploy/images/vmware", `-a 'EXTRA_IMAGEDEPENDS += "grub-efi"'`},
 		{`from="deploy:dtb" optional="yes"`, `from="deploy:dtb"`, "no device tree is deployed", "KERNEL_DEVICETREE"},
 		{`<partition name="boot"`, `<deploy image="x"/><partition name="boot"`, `no root file system of image "x" is deployed`, "<bitbake_target>x</bitbake_target>"},
-		{`<partition name="boot"`, `<deploy dir="/nowhere"/><partition name="boot"`, "nothing is deployed: there is no directory /nowhere", "run bitbake"},
-		{"KERNEL", "", "no modules of kernel 4.1.6-caros in /lib/modules; there are: 4.4.3", ""},
+		{`<partition name="boot"`, `<deploy dir="/nowhere"/><partition name="boot"`, "nothing is deployed: there is no directory /nowhere", `images are deployed in /REDO/build/tmp/deploy/images: write <deploy dir=`},
+		{"KERNEL", "", "no modules of kernel 4.1.6-caros in /lib/modules of modules-vmware.tgz; there are: 4.4.3", ""},
 		{"", "", "there are no files in /REDO/build/tmp/deploy/images/vmware/core-image-caros-vmware.tar.gz", ""},
 		{"ext4 vmw_pvscsi?", "ext4 xfs", `kernel 4.4.3 has no module "xfs"`, ""},
 	} {
@@ -209,6 +234,42 @@ func TestDeployedMissing(t *testing.T) {
 		if f := d.Findings[0]; !strings.Contains(f.Summary, tt.summary) || !strings.Contains(f.Hint, tt.hint) || f.Span.Line == 0 {
 			t.Errorf("%s: got %+v", tt.to, f)
 		}
+	}
+}
+
+// TestAllMissing reports all kinds that are not deployed at once.
+func TestAllMissing(t *testing.T) {
+	stage := files(t, map[string]string{images + "vmware/README": "", images + "vmware/modules-vmware.tgz": "x"})
+	text := strings.Replace(deployDisk, `<partition name="root"`, `<partition size="1M" from="deploy:u-boot"/><partition name="root"`, 1)
+	_, err := composed(t, text, map[string]RootFS{"s": stage})
+	var d *DeclarationError
+	if !errors.As(err, &d) {
+		t.Fatalf("got %v", err)
+	}
+	var got []string
+	for _, f := range d.Findings {
+		what, _, _ := strings.Cut(f.Summary, " is deployed")
+		got = append(got, what)
+		if f.Hint == "" || f.Span.Line == 0 {
+			t.Errorf("no place or remedy: %+v", f)
+		}
+	}
+	want := []string{"stage s: no kernel", "stage s: no systemd-boot", "stage s: no u-boot", "stage s: no root file system"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("findings (-want +got):\n%s", diff)
+	}
+}
+
+// TestNotesWhatIsTaken names the machine, the image and the files.
+func TestNotesWhatIsTaken(t *testing.T) {
+	more := map[string]string{images + "other/bzImage": "OTHER"}
+	text := strings.Replace(deployDisk, `<partition name="boot"`, `<deploy machine="vmware"/><partition name="boot"`, 1)
+	_, notes, err := composedNoting(t, text, map[string]RootFS{"s": deployedStage(t, more)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "disk d: core-image-caros of machine vmware: kernel bzImage, systemd-boot systemd-bootx64.efi, core-image-caros-vmware.tar.gz, modules modules-vmware.tgz"; !slices.Contains(notes, want) {
+		t.Errorf("got %q, want %s", notes, want)
 	}
 }
 
@@ -310,15 +371,18 @@ MACHINE = "vmware"
 func TestPlaceDisk(t *testing.T) {
 	const part = `<partition fs="ext4" size="1M" path="deploy:rootfs"/></disk>`
 	for _, tt := range []struct{ name, more, want string }{
-		{"only leaf", `<disk id="d">` + part, "b (the only leaf)"},
-		{"leaf", `<disk id="d" stage="leaf">` + part, "b (the only leaf)"},
+		{"only leaf", `<disk id="d">` + part, "b (the only stage that no other needs)"},
+		{"leaf", `<disk id="d" stage="leaf">` + part, "b (the only stage that no other needs)"},
 		{"a stage of that name", `<buildstage id="leaf"><action>FROM y</action></buildstage><disk id="d" stage="leaf">` + part, "leaf ()"},
 		{"declared", `<disk id="d" stage="a">` + part, "a ()"},
-		{"helper", `<buildstage id="h"><action>FROM y</action></buildstage><disk id="d"><bios stage="h"/>` + part, "b (the only leaf)"},
-		{"busybox", `<buildstage id="h"><action>FROM y</action></buildstage><disk id="d"><partition fs="fat32" size="64M"><initrd to="/i" busybox-stage="h"/></partition>` + part, "b (the only leaf)"},
-		{"another leaf", `<buildstage id="h"><action>FROM y</action></buildstage><disk id="d">` + part, "b (the only leaf in which bitbake has run)"},
-		{"two leaves", `<buildstage id="h"><prestage>a</prestage></buildstage><disk id="d">` + part, `disk "d" does not say which stage it is made from, and several are needed by no other: b, h; lay a disk over it that says so, with stage="h"`},
-		{"leaf of two", `<buildstage id="h"><action>FROM y</action></buildstage><disk id="d" stage="leaf">` + part, `disk "d" does not say which stage it is made from, and several are needed by no other: b, h; lay a disk over it that says so, with stage="b"`},
+		{"helper", `<buildstage id="h"><action>FROM y</action></buildstage><disk id="d"><bios stage="h"/>` + part, "b (the only stage that no other needs)"},
+		{"busybox", `<buildstage id="h"><action>FROM y</action></buildstage><disk id="d"><partition fs="fat32" size="64M"><initrd to="/i" busybox-stage="h"/></partition>` + part, "b (the only stage that no other needs)"},
+		{"another leaf", `<buildstage id="h"><action>FROM y</action></buildstage><disk id="d">` + part, "b (the only one that runs bitbake of the stages that no other needs)"},
+		{"one that is only based on bitbake", `<buildstage id="h"><prestage>a</prestage></buildstage><disk id="d">` + part, "b (the only one that runs bitbake of the stages that no other needs)"},
+		{"none with its own", `<buildstage id="c"><prestage>b</prestage></buildstage><buildstage id="h"><action>FROM y</action></buildstage><disk id="d">` + part, "c (the only one based on a stage that runs bitbake of the stages that no other needs)"},
+		{"two based on bitbake", `<buildstage id="c"><prestage>b</prestage></buildstage><buildstage id="e"><prestage>b</prestage></buildstage><buildstage id="h"><action>FROM y</action></buildstage><disk id="d">` + part, `disk "d" does not say which stage it is made from, and several are needed by no other: c, e, h; write stage="e" into its <disk>`},
+		{"two that run bitbake", `<buildstage id="h"><prestage>a</prestage><bitbake_target>x</bitbake_target></buildstage><buildstage id="z"><prestage>a</prestage></buildstage><disk id="d">` + part, `disk "d" does not say which stage it is made from, and several are needed by no other: b, h, z; write stage="h" into its <disk>`},
+		{"leaf of two", `<buildstage id="h"><action>FROM y</action></buildstage><disk id="d" stage="leaf">` + part, `disk "d" does not say which stage it is made from, and several are needed by no other: b, h; write stage="b" into its <disk>`},
 	} {
 		d := parse(t, strings.Replace(baking, "%s", tt.more, 1))
 		why, err := PlaceDisk(d, d.Disks[0])

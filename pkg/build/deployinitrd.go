@@ -72,7 +72,9 @@ func (c *composer) deployedModules(ctx context.Context, stage string, kind yocto
 		o.Kernel = yocto.KernelVersion(e.Content, e.Size)
 	}
 	_, e, err := c.deployedFile(ctx, stage, kind)
+	o.Searched = "the root file system"
 	if kind == yocto.Modules && yocto.IsMissing(err) {
+		o.Searched += ", and no modules-*.tgz is deployed"
 		return c.deployedRoot(ctx, stage, yocto.RootFS)
 	}
 	if err != nil {
@@ -81,6 +83,7 @@ func (c *composer) deployedModules(ctx context.Context, stage string, kind yocto
 	if kind == yocto.RootFS {
 		return c.deployedRoot(ctx, stage, kind)
 	}
+	o.Searched = path.Base(e.Path)
 	return c.content(ctx, stage, e)
 }
 

@@ -150,6 +150,7 @@ type composer struct {
 	// contents are archives that have been read, by stage and path.
 	contents  map[string]*tree.Tree
 	deploys   map[string]*yocto.Deployed // by stage
+	taken     []takenFile                // of what is deployed
 	partUUIDs map[string]string          // by the partitions' names
 	noted     map[string]bool            // notes so far: a tree may be made more than once
 }
@@ -157,6 +158,9 @@ type composer struct {
 func (c *composer) compose(ctx context.Context) (*DiskImage, error) {
 	if c.disk.Empty {
 		return c.emptyDisk(ctx)
+	}
+	if err := c.checkDeployed(ctx); err != nil {
+		return nil, err
 	}
 	root, err := c.ground(ctx)
 	if err != nil {
@@ -208,6 +212,7 @@ func (c *composer) compose(ctx context.Context) (*DiskImage, error) {
 		return nil, c.uncomposed(err)
 	}
 	vm, err := c.machineOf(ctx)
+	c.noteDeployed()
 	img := &DiskImage{Layout: layout, Seed: spec.Seed, VM: vm, Time: c.mtime, id: c.disk.ID}
 	img.disc = func(ctx context.Context) ([]byte, error) { return c.discImage(ctx, spec.BIOS) }
 	return img, err
@@ -399,7 +404,7 @@ func onePath(t *tree.Tree, stage, pattern string) (string, error) {
 		return "", fmt.Errorf("stage %s: %w", stage, err)
 	}
 	if len(paths) != 1 {
-		return "", fmt.Errorf("stage %s: %s matches %d files: %s", stage, pattern, len(paths), strings.Join(slices.Compact(paths), ", "))
+		return "", fmt.Errorf("stage %s: %s matches %d files: %s", stage, pattern, len(paths), few(slices.Compact(paths)))
 	}
 	return paths[0], nil
 }

@@ -135,7 +135,7 @@ func (past *stagePast) why(s *StagePlan, at int) string {
 	now, then := &s.Steps[at], &past.Steps[at]
 	switch {
 	case now.Key == then.Key:
-		return "its result is not stored: it was not done to its end, or was removed"
+		return "its result is not stored: the step failed or was removed"
 	case now.Kind != then.Kind:
 		return fmt.Sprintf("at its place there was %s%s", strings.TrimSpace(then.Kind+" "+quoted(then.Text)), since)
 	}

@@ -61,7 +61,7 @@ func TestExplain(t *testing.T) {
 		want      map[string]string
 	}{
 		"all stored":       {first, first, inputs(), 3, map[string]string{}},
-		"not done":         {first, first, inputs(), 1, map[string]string{"s 2": "its result is not stored: it was not done to its end, or was removed"}},
+		"not done":         {first, first, inputs(), 1, map[string]string{"s 2": "its result is not stored: the step failed or was removed"}},
 		"a file":           {first, first, other, 1, map[string]string{"s 2": `file g was "gg" since build b1`}},
 		"something before": {first, first, other, 2, map[string]string{"s 3": "what it is based on changed since build b1"}},
 		"a command":        {first, strings.Replace(first, "true", "false", 1), inputs(), 2, map[string]string{"s 3": `command was "true" since build b1`}},

@@ -35,17 +35,27 @@ func PlaceDisk(d *decl.Declaration, k *decl.Disk) (why string, err error) {
 func stageFor(d *decl.Declaration, k *decl.Disk) (stage, why string, err error) {
 	leaves := d.Leaves()
 	if len(leaves) == 1 {
-		return leaves[0].ID, "the only leaf", nil
+		return leaves[0].ID, "the only stage that no other needs", nil
 	}
-	var ids, baking []string
+	// A stage that runs bitbake itself comes before one that is based on such a
+	// stage, which may be there for anything.
+	var ids, own, below []string
 	for _, s := range leaves {
 		ids = append(ids, s.ID)
-		if runsBitbake(d, s.ID) {
-			baking = append(baking, s.ID)
+		switch {
+		case bakes(s):
+			own = append(own, s.ID)
+		case runsBitbake(d, s.ID):
+			below = append(below, s.ID)
 		}
 	}
-	if k.Stage == "" && len(baking) == 1 {
-		return baking[0], "the only leaf in which bitbake has run", nil
+	if k.Stage == "" {
+		switch {
+		case len(own) == 1:
+			return own[0], "the only one that runs bitbake of the stages that no other needs", nil
+		case len(own) == 0 && len(below) == 1:
+			return below[0], "the only one based on a stage that runs bitbake of the stages that no other needs", nil
+		}
 	}
 	f := decl.Finding{Span: k.Span}
 	switch {
@@ -53,11 +63,15 @@ func stageFor(d *decl.Declaration, k *decl.Disk) (stage, why string, err error) 
 		f.Summary = fmt.Sprintf("disk %q names no stage, and no stage is declared that it could be made from", k.ID)
 		f.Hint = "name the declaration with the stages in front of this one"
 	default:
-		if len(baking) == 0 {
-			baking = ids
+		likely := ids
+		for _, some := range [][]string{own, below} {
+			if len(some) > 0 {
+				likely = some
+				break
+			}
 		}
 		f.Summary = fmt.Sprintf("disk %q does not say which stage it is made from, and several are needed by no other: %s", k.ID, few(ids))
-		f.Hint = fmt.Sprintf("lay a disk over it that says so, with stage=%q", baking[len(baking)-1])
+		f.Hint = fmt.Sprintf("write stage=%q into its <disk>", likely[len(likely)-1])
 	}
 	return "", "", &DeclarationError{decl.Findings{f}}
 }
@@ -90,6 +104,11 @@ func ancestry(d *decl.Declaration, stage string) []*decl.Stage {
 	return out
 }
 
+// bakes reports whether a stage runs bitbake itself.
+func bakes(s *decl.Stage) bool {
+	return slices.ContainsFunc(s.Actions, func(a decl.Action) bool { return a.Kind == decl.Bitbake })
+}
+
 func runsBitbake(d *decl.Declaration, stage string) bool { return len(bitbakeActions(d, stage)) > 0 }
 
 // bitbakeActions are those of a stage and those below it, the last first.
@@ -119,9 +138,7 @@ func bitbakeTargets(d *decl.Declaration, stage string) []string {
 
 // RunsBitbake reports whether one of the declaration's stages runs bitbake.
 func RunsBitbake(d *decl.Declaration) bool {
-	return slices.ContainsFunc(d.Stages, func(s *decl.Stage) bool {
-		return slices.ContainsFunc(s.Actions, func(a decl.Action) bool { return a.Kind == decl.Bitbake })
-	})
+	return slices.ContainsFunc(d.Stages, bakes)
 }
 
 var machineLine = regexp.MustCompile(`(?m)^[ \t]*MACHINE[ \t]*(\?\?=|\?=|:=|=)[ \t]*("[^"\n]*"|'[^'\n]*')`)

@@ -71,6 +71,7 @@ func (c *composer) emptyDisk(ctx context.Context) (*DiskImage, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.noteDeployed()
 	img := &DiskImage{Layout: &disk.Layout{Image: m}, Seed: seed, VM: vm, Time: c.mtime, id: c.disk.ID}
 	img.disc = func(context.Context) ([]byte, error) {
 		return nil, fmt.Errorf("disk %s is empty: no disc can be made of it", c.disk.ID)

@@ -265,7 +265,7 @@ func (s *stageBuilder) option(a *Action, w text) {
 	switch name {
 	case "--from":
 		a.FromStage = v
-		s.refs = append(s.refs, ref{toStage, "stage " + quote(s.stage.ID) + " copies from stage", v, value})
+		s.refs = append(s.refs, ref{toStage, "stage " + quote(s.stage.ID) + " copies from stage", v, value, nil})
 	case "--chown":
 		a.Chown = v
 		if !s.variables(a, word) && !owner.MatchString(v) {

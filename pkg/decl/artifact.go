@@ -30,7 +30,7 @@ func (b *builder) resultRef(n *node) {
 		return
 	}
 	at := n.attr("stage").value.trim().place(0, len(v))
-	b.results = append(b.results, ref{toStage, "<" + n.name + "> is taken from stage", v, at})
+	b.results = append(b.results, ref{toStage, "<" + n.name + "> is taken from stage", v, at, nil})
 }
 
 // checkArtifactName wants a path that leads to no place but below the directory

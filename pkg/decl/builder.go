@@ -35,6 +35,8 @@ type ref struct {
 	who  string // such as `stage "b" starts from`
 	name string
 	at   place
+	// others are words that mean something else in its place.
+	others []string
 }
 
 type refKind int
@@ -170,7 +172,7 @@ func remoteRef(n *node, who string) []ref {
 	if n.value("remote") == "" {
 		return nil
 	}
-	return []ref{{toRemote, who + " names remote", n.value("remote"), n.attr("remote").in}}
+	return []ref{{toRemote, who + " names remote", n.value("remote"), n.attr("remote").in, nil}}
 }
 
 // element is the span of the opening of the start tag.

@@ -80,7 +80,11 @@ func (d *diskBuilder) stageRef(k *node) {
 		if k != d.n {
 			who = "<" + k.name + "> of " + who
 		}
-		d.refs = append(d.refs, ref{toStage, who + " is made from stage", v, k.attr(attr).value.trim().place(0, len(v))})
+		r := ref{toStage, who + " is made from stage", v, k.attr(attr).value.trim().place(0, len(v)), nil}
+		if k == d.n {
+			r.others = []string{LeafStage}
+		}
+		d.refs = append(d.refs, r)
 	}
 }
 

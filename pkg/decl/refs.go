@@ -56,7 +56,7 @@ func (b *builder) checkRef(r ref, known map[string]named, element string) {
 	}
 	hint := ""
 	if len(known) <= maxKnown {
-		hint = didYouMean(r.name, sorted(known))
+		hint = didYouMean(r.name, append(sorted(known), r.others...))
 	}
 	f := b.rep.errorf(r.at, hint, "%s %s, which no %s declares", r.who, quote(r.name), element)
 	if r.kind == toRemote && len(known) > 0 {

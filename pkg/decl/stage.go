@@ -72,7 +72,7 @@ func (s *stageBuilder) prestage(k *node) {
 		return
 	}
 	s.stage.Prestage, s.stage.PrestageSpan = t.s, at.span()
-	s.refs = append(s.refs, ref{toStage, "stage " + quote(s.stage.ID) + " has the prestage", t.s, at})
+	s.refs = append(s.refs, ref{toStage, "stage " + quote(s.stage.ID) + " has the prestage", t.s, at, nil})
 }
 
 func (s *stageBuilder) bootstrap(k *node) {

@@ -20,6 +20,9 @@ func suggest(word string, known []string) string {
 	if len(word) > maxSuggest || word == "" {
 		return ""
 	}
+	if s := begun(word, known); s != "" {
+		return s
+	}
 	best, bestAt := "", max(1, utf8.RuneCountInString(word)/3)+1
 	for _, k := range known {
 		if len(k) > maxSuggest || k == "" {
@@ -33,6 +36,23 @@ func suggest(word string, known []string) string {
 		}
 	}
 	return best
+}
+
+// begun is the only known word that begins with what was written, of three letters
+// and at least half of it.
+func begun(word string, known []string) string {
+	const least = 3
+	found := ""
+	for _, k := range known {
+		if len(word) < least || len(k) > 2*len(word) || !strings.HasPrefix(k, word) {
+			continue
+		}
+		if found != "" {
+			return ""
+		}
+		found = k
+	}
+	return found
 }
 
 // didYouMean is the hint for a misspelt word, or nothing.

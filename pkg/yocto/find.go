@@ -90,10 +90,29 @@ func imageDirs(t *tree.Tree, q Query) ([]string, error) {
 	if len(dirs) == 0 {
 		return nil, &Error{
 			Text:   fmt.Sprintf("nothing is deployed: there is no directory %s", strings.Join(patterns, " or ")),
-			Remedy: `run bitbake for an image in the stage; with another TMPDIR or DEPLOY_DIR, write <deploy dir="/DIRECTORY/deploy/images"/> in the disk`,
+			Remedy: noDirRemedy(t, q),
 		}
 	}
 	return dirs, nil
+}
+
+// noDirRemedy names the directories that images are deployed in, if the tree has
+// any: those whose name ends as bitbake has it.
+func noDirRemedy(t *tree.Tree, q Query) string {
+	var all []string
+	for _, e := range t.Entries {
+		if e.Type() == tree.Dir && strings.HasSuffix(e.Path, "/deploy/images") {
+			all = append(all, "/"+e.Path)
+		}
+	}
+	switch {
+	case len(all) > 0:
+		slices.Sort(all)
+		return fmt.Sprintf("images are deployed in %s: write <deploy dir=%q/> in the disk", few(all), all[0])
+	case q.Dir != "":
+		return "run bitbake for an image in the stage: it has no directory deploy/images"
+	}
+	return `run bitbake for an image in the stage; with another TMPDIR or DEPLOY_DIR, write <deploy dir="/DIRECTORY/deploy/images"/> in the disk`
 }
 
 // findMachine chooses the directory of a machine.
@@ -259,7 +278,7 @@ func orNone(names []string) string {
 
 // few are names for a message, not all of them if there are many.
 func few(names []string) string {
-	const most = 12
+	const most = 8
 	if n := len(names); n > most {
 		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), n-most)
 	}

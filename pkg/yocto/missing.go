@@ -51,8 +51,8 @@ func (d *Deployed) missing(k Kind) error {
 	}
 	return &Error{
 		Missing: k,
-		Text:    fmt.Sprintf("no %s%s is deployed in /%s (looked for %s); there is: %s", what, of, d.Dir, looked, orNone(d.short())),
-		Remedy:  d.remedy(k),
+		Text:    fmt.Sprintf("no %s%s is deployed in /%s; there is: %s", what, of, d.Dir, orNone(d.short())),
+		Remedy:  d.remedy(k) + " (looked for " + looked + ")",
 	}
 }
 

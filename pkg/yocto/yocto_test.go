@@ -250,6 +250,9 @@ func TestChoice(t *testing.T) {
 		{"MACHINE is not there", two, Query{LikelyMachine: "pc"}, `nothing is deployed for machine "pc"; there is: qemux86-64, vmware; write <deploy machine="qemux86-64"/> in the disk, or MACHINE = "pc" in local_conf`},
 		{"no such image", two, Query{Machine: "vmware", Image: "x"}, `no root file system of image "x" is deployed for machine vmware; there is: core-image-caros, core-image-minimal; build it: <bitbake_target>x</bitbake_target>`},
 		{"nothing", map[string]string{"etc/x": ""}, Query{}, `nothing is deployed: there is no directory /REDO/build/tmp/deploy/images or /REDO/build/tmp-*/deploy/images; run bitbake for an image in the stage; with another TMPDIR or DEPLOY_DIR, write <deploy dir="/DIRECTORY/deploy/images"/> in the disk`},
+		{"no such directory", two, Query{Dir: "/nosuch"}, `nothing is deployed: there is no directory /nosuch; images are deployed in /REDO/build/tmp/deploy/images: write <deploy dir="/REDO/build/tmp/deploy/images"/> in the disk`},
+		{"nothing in such a directory", map[string]string{"etc/x": ""}, Query{Dir: "/nosuch"}, `nothing is deployed: there is no directory /nosuch; run bitbake for an image in the stage: it has no directory deploy/images`},
+		{"a long list", below(images+"m/", "a-m.tar.gz", "b-m.tar.gz", "c-m.tar.gz", "d-m.tar.gz", "e-m.tar.gz", "f-m.tar.gz", "g-m.tar.gz", "h-m.tar.gz", "i-m.tar.gz", "j-m.tar.gz"), Query{}, `several images are deployed for machine m: a, b, c, d, e, f, g, h and 2 more; choose one: <deploy image="a"/> in the disk`},
 		{"an empty directory", map[string]string{images + "vmware/": ""}, Query{}, `nothing is deployed: /REDO/build/tmp/deploy/images is empty; run bitbake for an image in the stage`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -306,10 +309,10 @@ func TestMissing(t *testing.T) {
 			continue
 		}
 		e := err.(*Error)
-		if e.Remedy != tt.remedy {
+		if remedy, looked, _ := strings.Cut(e.Remedy, " (looked for "); remedy != tt.remedy || looked == "" {
 			t.Errorf("%s: got %q, want %q", tt.kind, e.Remedy, tt.remedy)
 		}
-		if !strings.Contains(e.Text, "is deployed in /"+images+"m (looked for ") || !strings.Contains(e.Text, "there is: ") {
+		if !strings.Contains(e.Text, "is deployed in /"+images+"m; there is: ") {
 			t.Errorf("%s: %s", tt.kind, e.Text)
 		}
 	}

@@ -30,6 +30,7 @@ type Options struct {
 	Modules     []string // wanted, names or aliases, with their dependencies; "NAME?" may be missing; none means DefaultModules
 	Programs    []string // paths of programs that it has too, in /bin, with their libraries
 	Busybox     string   // path in the tree; "" tries the usual ones
+	Searched    string   // what the tree is of what is deployed, for messages; "" for a stage
 	Spare       *Spare   // where else busybox may be, nil for nowhere
 	Compression string   // gzip (""), or zstd for kernels from 5.9 on
 }
@@ -46,7 +47,7 @@ func DefaultModules() []string {
 // options give the same bytes.
 func Build(t *tree.Tree, o Options) ([]byte, error) {
 	files := newLookup(t)
-	version, err := kernelVersion(files, o.Kernel)
+	version, err := kernelVersion(files, o)
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +104,7 @@ func directories(entries []entry) []string {
 }
 
 // kernelVersion is the directory of lib/modules to use.
-func kernelVersion(files lookup, want string) (string, error) {
+func kernelVersion(files lookup, o Options) (string, error) {
 	var found []string
 	for _, name := range files.list("lib/modules") {
 		for _, mark := range []string{"/modules.dep", "/modules.builtin", "/kernel"} { // an archive of modules alone has no list yet
@@ -113,27 +114,23 @@ func kernelVersion(files lookup, want string) (string, error) {
 			}
 		}
 	}
+	in := ""
+	if o.Searched != "" {
+		in = " of " + o.Searched
+	}
 	switch {
-	case want != "":
-		for _, v := range found {
-			if v == want {
-				return v, nil
-			}
-		}
-		return "", fmt.Errorf("no modules of kernel %s in /lib/modules; there are: %s", want, listOr(found, "none"))
+	case len(found) == 0 && o.Kernel == "":
+		return "", fmt.Errorf("%w: /lib/modules%s has no directory with a modules.dep", errNoKernel, in)
+	case len(found) == 0:
+		return "", fmt.Errorf("%w: there are no modules in /lib/modules%s (wanted: those of kernel %s)", errNoKernel, in, o.Kernel)
+	case slices.Contains(found, o.Kernel):
+		return o.Kernel, nil
+	case o.Kernel != "":
+		return "", fmt.Errorf("no modules of kernel %s in /lib/modules%s; there are: %s", o.Kernel, in, strings.Join(found, ", "))
 	case len(found) == 1:
 		return found[0], nil
-	case len(found) == 0:
-		return "", errNoKernel
 	}
 	return "", fmt.Errorf("the stage has several kernels: name one of %s", strings.Join(found, ", "))
-}
-
-func listOr(names []string, none string) string {
-	if len(names) == 0 {
-		return none
-	}
-	return strings.Join(names, ", ")
 }
 
 // findBusybox reads busybox and makes sure that it runs on its own.

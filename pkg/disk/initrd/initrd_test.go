@@ -197,6 +197,7 @@ func TestErrors(t *testing.T) {
 		want  string
 	}{
 		{"no kernel", map[string]string{"x": ""}, Options{}, "no kernel in the stage"},
+		{"no modules of a kernel", map[string]string{"x": ""}, Options{Kernel: "4.4.3", Searched: "the root"}, "there are no modules in /lib/modules of the root (wanted: those of kernel 4.4.3)"},
 		{"two kernels", with("usr/lib/modules/5.4.0/modules.dep", ""), Options{}, "several kernels: name one of 5.4.0, 6.1.0-9-amd64"},
 		{"wrong kernel", stage(), Options{Kernel: "5.10"}, "no modules of kernel 5.10 in /lib/modules; there are: 6.1.0-9-amd64"},
 		{"no busybox", without("usr/bin/busybox"), Options{}, "install busybox-static"},

@@ -14,7 +14,7 @@ import (
 )
 
 var (
-	errNoKernel  = errors.New("no kernel in the stage: /lib/modules has no directory with a modules.dep")
+	errNoKernel  = errors.New("no kernel in the stage")
 	errNoBusybox = errors.New("install busybox-static")
 )
 
@@ -32,8 +32,11 @@ func Unneeded(t *tree.Tree, o Options) (string, error) {
 		return "", nil
 	}
 	files := newLookup(t)
-	version, err := kernelVersion(files, o.Kernel)
+	version, err := kernelVersion(files, o)
 	if errors.Is(err, errNoKernel) {
+		if o.Searched != "" {
+			return "no modules are deployed", nil
+		}
 		return "there are no modules, so that the kernel has to have its drivers built in", nil
 	}
 	if err != nil {

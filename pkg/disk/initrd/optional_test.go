@@ -87,6 +87,8 @@ func TestUnneeded(t *testing.T) {
 		want  string
 	}{
 		{"no modules at all", map[string]string{"etc/x": ""}, Options{}, "there are no modules, so that the kernel has to have its drivers built in"},
+		{"none of a kernel that is known", map[string]string{"etc/x": ""}, Options{Kernel: "4.4.3"}, "there are no modules, so that the kernel has to have its drivers built in"},
+		{"none deployed", map[string]string{"etc/x": ""}, Options{Kernel: "4.4.3", Searched: "the root file system"}, "no modules are deployed"},
 		{"built in", archive(), Options{Modules: []string{"scsi_mod", "nvme?"}}, "kernel 4.4.3 has built in what it needs"},
 		{"modules", archive(), Options{Modules: []string{"ext4"}}, ""},
 		{"a program", archive(), Options{Modules: []string{"scsi_mod"}, Programs: []string{"/bin/x"}}, ""},
