@@ -194,3 +194,12 @@ func TestMissingCommit(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// TestHelpNamesProjects: the commands that take a project say so.
+func TestHelpNamesProjects(t *testing.T) {
+	for _, name := range []string{"plan", "why", "lock", "build", "kas", "import"} {
+		if got := runHere(t, nil, name, "--help"); !strings.Contains(got.out, "PROJECT.yml") {
+			t.Errorf("carosbuild %s --help:\n%s", name, got.out)
+		}
+	}
+}
