@@ -151,8 +151,15 @@ func TestCompleteProjects(t *testing.T) {
 	t.Chdir(t.TempDir())
 	writeFiles(t, map[string]string{"kas.yml": "", "sub/more.yml": "", "kasx.txt": ""})
 	for _, tt := range []struct{ args, want string }{
-		{"plan|ka", "kas.yml\n"}, {"lock|ka", "kas.yml\n"}, {"why|ka", "kas.yml\n"}, {"build|ka", "kas.yml\n"}, {"kas|ka", "kas.yml\n"},
-		{"kas|kas.yml:sub/m", "kas.yml:sub/more.yml\n"}, {"kas|kas.yml:ka", "kas.yml:kas.yml\n"}, {"kas|--base|ka", ""}, {"import|--set|ka", ""},
+		{"plan|ka", "kas.yml\n"},
+		{"lock|ka", "kas.yml\n"},
+		{"why|ka", "kas.yml\n"},
+		{"build|ka", "kas.yml\n"},
+		{"kas|ka", "kas.yml\n"},
+		{"kas|kas.yml:sub/m", "kas.yml:sub/more.yml\n"},
+		{"kas|kas.yml:ka", "kas.yml:kas.yml\n"},
+		{"kas|--base|ka", ""},
+		{"import|--set|ka", ""},
 	} {
 		out := runHere(t, nil, append([]string{"__complete"}, strings.Split(tt.args, "|")...)...).out
 		i := strings.LastIndexByte(out, ':') // the directive is the last line
