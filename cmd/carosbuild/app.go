@@ -53,6 +53,7 @@ func (a *app) command() *cobra.Command {
 	b := &buildCommand{app: a}
 	root := b.command("carosbuild FILE...")
 	root.Short = "Turn an XML declaration into stage images and bootable disks"
+	root.Long = ""
 	root.Version = buildVersion()
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.PersistentPreRun = func(*cobra.Command, []string) { a.divert() }

@@ -54,6 +54,7 @@ func (c *buildCommand) command(use string) *cobra.Command {
 		ValidArgsFunction: c.completeArgs(declArg),
 		Use:               use,
 		Short:             "Build the stages of a declaration, and a disk from them",
+		Long:              "Build the stages of a declaration, and a disk from them.\n\n" + filesHelp,
 		Args:              cobra.ArbitraryArgs,
 		Example: `  carosbuild vmware.xml --out caros.vmdk      a disk; the ending picks its format
   carosbuild vmware.xml site.xml -t 050-site  stages only, with an overlay
@@ -115,11 +116,15 @@ func (c *buildCommand) planFlags(cmd *cobra.Command) {
 	c.hiddenKasFlags(f)
 }
 
+// filesHelp says what may be given as FILE.
+const filesHelp = "FILE is a declaration, or PROJECT.yml, a project of kas; --base and --from are as for carosbuild kas."
+
 func planCommand(a *app) *cobra.Command {
 	c := &buildCommand{app: a, dryRun: true, network: a.env("NETWORK", "host")}
 	cmd := &cobra.Command{
 		ValidArgsFunction: a.completeArgs(declArg),
 		Use:               "plan FILE...", Short: "Show what would run and what is cached", Args: cobra.ArbitraryArgs,
+		Long: "Show what would run and what is cached.\n\n" + filesHelp,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c.declFiles = args
 			return c.run(cmd)

@@ -60,7 +60,7 @@ func (c *buildCommand) build(ctx context.Context, j *job, view display) (err err
 
 // summary is what the build came to.
 func (c *buildCommand) summary(j *job, res *build.Result, began time.Time) *summary {
-	s := &summary{build: res.BuildID, stage: res.BuildID, took: time.Since(began), ran: res.Ran, cached: planSteps(j.plan) - res.Ran}
+	s := &summary{build: res.BuildID, stage: res.BuildID, took: time.Since(began), ran: res.Ran, cached: planSteps(j.plan) - res.Ran, results: len(j.decl.Artifacts) > 0}
 	info := c.noted(j)
 	if info.Main() == "" {
 		s.stage += ":" + j.plan.Targets[0]

@@ -77,10 +77,10 @@ func importCommand(a *app) *cobra.Command {
 	c := &importing{buildCommand: &buildCommand{app: a}}
 	cmd := &cobra.Command{
 		Use:   "import PROJECT.yml[:MORE.yml...] | IMAGE.wks",
-		Short: "Print the declaration that is made of a project of kas or a kickstart file of wic",
-		Long: `Print the declaration that is made of a project of kas, or the disk that is made
-of a kickstart file of wic, to be kept beside the original and changed. What the
-original says and carosbuild does not do is a warning or an error.
+		Short: "Print the declaration that a project of kas, or a kickstart file of wic, stands for",
+		Long: `Print the declaration that a project of kas, or a kickstart file of wic, stands for,
+to be kept beside the original and changed. What the original says and carosbuild
+does not do is a warning or an error.
 
 A disk of a kickstart file takes its parts from what bitbake has deployed, in the
 stage that it is laid over. Options --from, --base, --remote and --update are of

@@ -151,8 +151,15 @@ func TestCompleteProjects(t *testing.T) {
 	t.Chdir(t.TempDir())
 	writeFiles(t, map[string]string{"kas.yml": "", "sub/more.yml": "", "kasx.txt": ""})
 	for _, tt := range []struct{ args, want string }{
-		{"plan|ka", "kas.yml\n"}, {"lock|ka", "kas.yml\n"}, {"why|ka", "kas.yml\n"}, {"build|ka", "kas.yml\n"}, {"kas|ka", "kas.yml\n"},
-		{"kas|kas.yml:sub/m", "kas.yml:sub/more.yml\n"}, {"kas|kas.yml:ka", "kas.yml:kas.yml\n"}, {"kas|--base|ka", ""}, {"import|--set|ka", ""},
+		{"plan|ka", "kas.yml\n"},
+		{"lock|ka", "kas.yml\n"},
+		{"why|ka", "kas.yml\n"},
+		{"build|ka", "kas.yml\n"},
+		{"kas|ka", "kas.yml\n"},
+		{"kas|kas.yml:sub/m", "kas.yml:sub/more.yml\n"},
+		{"kas|kas.yml:ka", "kas.yml:kas.yml\n"},
+		{"kas|--base|ka", ""},
+		{"import|--set|ka", ""},
 	} {
 		out := runHere(t, nil, append([]string{"__complete"}, strings.Split(tt.args, "|")...)...).out
 		i := strings.LastIndexByte(out, ':') // the directive is the last line
@@ -192,5 +199,14 @@ func TestMissingCommit(t *testing.T) {
 	got := runHere(t, nil, "checkout", "kas.yml", "--to", "out", "--remote", "https://git.example.org/poky=./poky")
 	if !strings.Contains(got.err, "kas.yml:5:13: error: ") || got.status != exitDeclaration {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestHelpNamesProjects: the commands that take a project say so.
+func TestHelpNamesProjects(t *testing.T) {
+	for _, name := range []string{"plan", "why", "lock", "build", "kas", "import"} {
+		if got := runHere(t, nil, name, "--help"); !strings.Contains(got.out, "PROJECT.yml") {
+			t.Errorf("carosbuild %s --help:\n%s", name, got.out)
+		}
 	}
 }

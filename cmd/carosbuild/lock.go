@@ -36,7 +36,8 @@ declaration as FILE.lock. A build that finds that file takes what it says
 instead of what registries and mirrors have by then; with --locked it refuses
 to take anything else. Keep it together with the declaration.
 
-What is in FILE.lock already stays as it is, unless --update is given.`,
+What is in FILE.lock already stays as it is, unless --update is given.
+PROJECT.yml, a project of kas, is a declaration here, too.`,
 		Example: `  carosbuild lock vmware.xml site.xml
   carosbuild vmware.xml site.xml --locked --out caros.vmdk`,
 		Args: cobra.ArbitraryArgs,

@@ -119,6 +119,7 @@ func whyCommand(a *app) *cobra.Command {
 		ValidArgsFunction: a.completeArgs(declArg),
 		Use:               "why FILE...",
 		Short:             "Say why steps would run again: what has changed since they did",
+		Long:              "Say why steps would run again: what has changed since they did.\n\n" + filesHelp,
 		Args:              cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c.declFiles = args

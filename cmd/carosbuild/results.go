@@ -81,7 +81,9 @@ func (c *resultsCommand) run(ctx context.Context, s *layer.Store, d dirs, name s
 	for _, f := range set.Artifacts {
 		fmt.Fprintln(c.stdout, printable(filepath.Join(c.to, f.Name)))
 	}
-	fmt.Fprintf(c.stderr, "%s in %s, the digests in %s\n", plural(len(items), "file"), c.to, results.SumsName)
+	if len(items) > 0 { // otherwise there is no directory
+		fmt.Fprintf(c.stderr, "%s in %s, the digests in %s\n", plural(len(items), "file"), c.to, results.SumsName)
+	}
 	return c.missing(problems)
 }
 

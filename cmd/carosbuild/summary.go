@@ -32,7 +32,8 @@ type summary struct {
 	build   string // id, "" where nothing was built
 	stage   string // the name to push, BUILDID or BUILDID:STAGE
 	took    time.Duration
-	ran     int // steps
+	results bool // the declaration names artifacts
+	ran     int  // steps
 	cached  int
 	files   []writtenFile
 	targets []string // BUILDID:STAGE
@@ -155,6 +156,9 @@ func (s *summary) next() []string {
 			out = append(out, "carosbuild boot "+quoteArg(f.path))
 			break
 		}
+	}
+	if s.results {
+		out = append(out, "carosbuild results "+s.build+" --to DIR")
 	}
 	if s.stage != "" {
 		out = append(out, "carosbuild push "+s.stage+" REGISTRY/REPOSITORY:TAG")

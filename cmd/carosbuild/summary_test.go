@@ -36,10 +36,10 @@ func TestSummary(t *testing.T) {
 		}
 	}
 	var out strings.Builder
-	if err := (&summary{build: "b1", stage: "b1:a", targets: []string{"b1:a", "b1:b"}, ran: 2}).print(&out, 0); err != nil {
+	if err := (&summary{build: "b1", stage: "b1:a", targets: []string{"b1:a", "b1:b"}, ran: 2, results: true}).print(&out, 0); err != nil {
 		t.Fatal(err)
 	}
-	if want := "b1:a\nb1:b\nbuild b1, 2 steps run, 0 cached, 0.0s\nnext: carosbuild push b1:a REGISTRY/REPOSITORY:TAG\n"; out.String() != want {
+	if want := "b1:a\nb1:b\nbuild b1, 2 steps run, 0 cached, 0.0s\nnext: carosbuild results b1 --to DIR\n      carosbuild push b1:a REGISTRY/REPOSITORY:TAG\n"; out.String() != want {
 		t.Errorf("stages only: got\n%s\nwant\n%s", out.String(), want)
 	}
 }
