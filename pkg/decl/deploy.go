@@ -31,8 +31,9 @@ func checkSource(v string) *flaw {
 	if slices.Contains(DeployKinds, kind) {
 		return nil
 	}
-	right, hint := correct(kind, DeployKinds)
-	if hint = "did you mean " + quote(deployScheme+right) + "?"; right == "" {
+	right, _ := correct(kind, DeployKinds)
+	hint := "did you mean " + quote(deployScheme+right) + "?"
+	if right == "" {
 		hint = deployScheme + "KIND has one of " + list(DeployKinds)
 	}
 	return &flaw{text: "is unknown", hint: hint, from: 0, to: len(v), part: true}
