@@ -31,11 +31,12 @@ func checkSource(v string) *flaw {
 	if slices.Contains(DeployKinds, kind) {
 		return nil
 	}
-	_, hint := correct(kind, DeployKinds)
-	if hint == "" {
-		hint = "one of " + list(DeployKinds)
+	right, _ := correct(kind, DeployKinds)
+	hint := "did you mean " + quote(deployScheme+right) + "?"
+	if right == "" {
+		hint = deployScheme + "KIND has one of " + list(DeployKinds)
 	}
-	return &flaw{text: "is not a kind of file that bitbake deploys", hint: hint, from: len(deployScheme), to: len(v), part: true}
+	return &flaw{text: "is unknown", hint: hint, from: 0, to: len(v), part: true}
 }
 
 // checkDeployName is for the names of machines and images.
