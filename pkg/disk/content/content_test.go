@@ -112,7 +112,7 @@ func TestSquashfs(t *testing.T) {
 	for _, pack := range []string{"gzip", "xz", "zstd", "lz4", "lzo"} {
 		t.Run(pack, func(t *testing.T) {
 			out := filepath.Join(dir, pack)
-			tool(t, "", string(archiveOf(t, sample())), "sqfstar", "-comp", pack, "-b", "16384", "-quiet", "-no-progress", "-root-mode", "0755", out)
+			tool(t, "", string(archiveOf(t, sample())), "sqfstar", "-comp", pack, "-b", "16384", "-quiet", "-no-progress", "-root-mode", "0755", "-root-uid", "0", "-root-gid", "0", out)
 			got, err := read(t, contentOf(t, out), Options{})
 			if err != nil {
 				t.Fatal(err)
