@@ -53,7 +53,8 @@ const yoctoReport = `<action>ADD boot-report.service /etc/systemd/system/boot-re
 // declare writes the declaration, of the shape of CarOS's own, and its parts.
 func (y yoctoBoot) declare(t *testing.T, w *world) {
 	t.Helper()
-	for _, name := range []string{"boot-report", "boot-report.service", "slow.conf"} {
+	w.file(t, "slow.conf", "# A machine that is played by a busy one takes its time.\n[Manager]\nDefaultDeviceTimeoutSec=15min\nDefaultTimeoutStartSec=15min\n")
+	for _, name := range []string{"boot-report", "boot-report.service"} {
 		w.copyOf(t, "testdata/boot/"+name)
 	}
 	for _, name := range []string{"as-yocto", "as-yocto-card"} {

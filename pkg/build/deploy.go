@@ -49,14 +49,15 @@ func (c *composer) identified(spec disk.Spec) (map[string]string, error) {
 // fill puts root hashes and PARTUUIDs in their places.
 func (c *composer) fill(s string, roots map[string]string) (string, error) {
 	s, err := fillRoots(s, roots)
-	return decl.PartUUID.ReplaceAllStringFunc(s, func(m string) string {
+	s = decl.PartUUID.ReplaceAllStringFunc(s, func(m string) string {
 		name := decl.PartUUID.FindStringSubmatch(m)[1]
 		id, ok := c.partUUIDs[name]
 		if !ok && err == nil {
 			err = fmt.Errorf("%s: the disk has no partition with the name %q", m, name)
 		}
 		return id
-	}), err
+	})
+	return s, err
 }
 
 // deployed is what bitbake has deployed in a stage.
@@ -110,8 +111,12 @@ func (c *composer) deployedFiles(ctx context.Context, stage string, kind yocto.K
 		files = []yocto.File{f}
 	}
 	if kind == yocto.Kernel && yocto.IsMissing(err) {
-		if f, ok := c.rootKernel(ctx, stage); ok {
+		f, none := c.rootKernel(ctx, stage)
+		if none == nil {
 			return []found{f}, nil
+		}
+		if !yocto.IsMissing(none) { // a root that cannot be read may have one
+			return nil, none
 		}
 	}
 	if err != nil {
@@ -136,23 +141,24 @@ func (c *composer) deployedFiles(ctx context.Context, stage string, kind yocto.K
 	return out, nil
 }
 
-// rootKernel is the kernel in the root file system that is deployed.
-func (c *composer) rootKernel(ctx context.Context, stage string) (found, bool) {
+// rootKernel is the kernel in the root file system that is deployed. Where there is
+// none, or no root file system, yocto.IsMissing tells.
+func (c *composer) rootKernel(ctx context.Context, stage string) (found, error) {
 	root, err := c.deployedRoot(ctx, stage, yocto.RootFS)
 	if err != nil {
-		return found{}, false
+		return found{}, err
 	}
 	f, ok := yocto.RootKernel(root)
 	if !ok {
-		return found{}, false
+		return found{}, &yocto.Error{Text: "the root file system has no kernel", Missing: yocto.Kernel}
 	}
 	e, err := root.Lookup(f.Path)
 	if err != nil {
-		return found{}, false
+		return found{}, fmt.Errorf("stage %s: %w", stage, err)
 	}
 	c.note("no kernel is deployed by itself: it is /%s of the root file system", e.Path)
 	c.take(stage, yocto.Kernel, f)
-	return found{f, e}, true
+	return found{f, e}, nil
 }
 
 // deployedFile is the deployed file of a kind, and its entry.

@@ -268,8 +268,36 @@ func TestNotesWhatIsTaken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := "disk d: core-image-caros of machine vmware: kernel bzImage, systemd-boot systemd-bootx64.efi, core-image-caros-vmware.tar.gz, modules modules-vmware.tgz"; !slices.Contains(notes, want) {
+	if want := "disk d: core-image-caros of machine vmware: core-image-caros-vmware.tar.gz, kernel bzImage, systemd-boot systemd-bootx64.efi, modules modules-vmware.tgz"; !slices.Contains(notes, want) {
 		t.Errorf("got %q, want %s", notes, want)
+	}
+}
+
+// TestUnreadRoot: a root file system that cannot be read may have a kernel, so
+// that none is left out.
+func TestUnreadRoot(t *testing.T) {
+	stage := deployedStage(t, map[string]string{images + "vmware/core-image-caros-vmware.tar.gz": "\x1f\x8b\x08 and no more"})
+	without := map[string]bool{images + "vmware/bzImage": true}
+	stage = heldRoot{stage.tree.Drop(without)}
+	text := strings.Replace(deployDisk, `<copy from="deploy:kernel" to="/vmlinuz"/>`, `<copy from="deploy:kernel" optional="yes" to="/vmlinuz"/>`, 1)
+	text = strings.Replace(text, `path="deploy:rootfs"`, `path="/etc"`, 1)
+	text = strings.Replace(text, `<initrd from="deploy:modules" optional="yes" to="/initrd.img" modules="ext4 vmw_pvscsi? nvme?"/>`, "", 1)
+	if _, err := composed(t, text, map[string]RootFS{"s": heldRoot{stage.tree}}); err == nil || !strings.Contains(err.Error(), "core-image-caros-vmware.tar.gz") {
+		t.Errorf("a damaged root file system: %v", err)
+	}
+}
+
+// TestTakenTrees names only those device trees that the disk has.
+func TestTakenTrees(t *testing.T) {
+	more := map[string]string{images + "vmware/a.dtb": "a", images + "vmware/vmware.dtb": "own", images + "vmware/b.dtb": "b"}
+	text := strings.Replace(deployDisk, `<copy from="deploy:dtb" optional="yes" to="/dtb/"/>`, `<copy from="deploy:dtb" to="/dtb"/>`, 1)
+	_, notes, err := composedNoting(t, text, map[string]RootFS{"s": deployedStage(t, more)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := strings.Join(notes, "\n")
+	if !strings.Contains(all, "vmware.dtb") || strings.Contains(all, "a.dtb") || strings.Contains(all, "b.dtb") {
+		t.Errorf("the disk has one device tree:\n%s", all)
 	}
 }
 

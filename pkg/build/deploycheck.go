@@ -55,6 +55,8 @@ func (c *composer) deployUses() []deployUse {
 // disk first wants it: to have them deployed takes bitbake.
 func (c *composer) checkDeployed(ctx context.Context) error {
 	var missing decl.Findings
+	taken := slices.Clone(c.taken) // nothing is taken by being looked for
+	defer func() { c.taken = taken }()
 	seen := map[[2]string]bool{}
 	for _, u := range c.deployUses() {
 		if key := [2]string{u.stage, u.value}; seen[key] {

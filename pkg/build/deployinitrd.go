@@ -7,6 +7,7 @@ package build
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"path"
 	"strings"
@@ -108,6 +109,9 @@ func (c *composer) withoutInitrd(ctx context.Context, p *decl.Partition, it *dec
 	return it, nil
 }
 
+// maxRelease bounds an os-release in bytes.
+const maxRelease = 64 << 10
+
 // osRelease is the os-release of the system that a kernel of an element is for,
 // nil if it has none.
 func (c *composer) osRelease(ctx context.Context, stage string, it *decl.Item) ([]byte, error) {
@@ -120,12 +124,15 @@ func (c *composer) osRelease(ctx context.Context, stage string, it *decl.Item) (
 		return b, err
 	}
 	t, err := c.deployedRoot(ctx, stage, yocto.RootFS)
+	if yocto.IsMissing(err) { // a kernel can do without a root file system
+		return nil, nil
+	}
 	if err != nil {
-		return nil, nil // a kernel can do without a root file system
+		return nil, err
 	}
 	for _, p := range []string{name, "/etc/os-release"} {
-		if e, err := t.Lookup(p); err == nil && e.Type() == tree.Regular {
-			return []byte(textOf(e)), nil
+		if e, err := t.Lookup(p); err == nil && e.Type() == tree.Regular && e.Content != nil {
+			return io.ReadAll(io.NewSectionReader(e.Content, 0, min(e.Size, maxRelease)))
 		}
 	}
 	return nil, nil

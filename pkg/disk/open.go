@@ -97,8 +97,8 @@ func OpenDisk(path string) (*Opened, error) {
 	return o, nil
 }
 
-// OpenAt opens the disk in size bytes of r, which stays the caller's. What is
-// compressed, or says that the disk is in other files, is refused.
+// OpenAt opens the disk in size bytes of r, which stays the caller's. What says that
+// the disk is in other files is refused; what is compressed the caller unpacks first.
 func OpenAt(r io.ReaderAt, size int64) (*Opened, error) {
 	if err := foreignKind(r, size); err != nil {
 		return nil, err

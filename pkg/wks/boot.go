@@ -68,7 +68,7 @@ func (d *disk) root() string {
 		if d.mountpoint(c) != "/" {
 			continue
 		}
-		if c.has("--use-label") {
+		if c.has("--use-label") && c.value("--label") != "" && c.value("--fstype") != "squashfs" { // which has no label
 			return "root=LABEL=" + c.value("--label")
 		}
 		return "root=PARTUUID={partuuid:" + d.names[i] + "}"
