@@ -128,7 +128,7 @@ func localLayers(declaration string, commits map[string]string) (overlay string,
 func TestCarOS(t *testing.T) {
 	files, err := filepath.Glob(published + "caros/*.xml")
 	if err != nil || len(files) == 0 {
-		t.Skip("the published declarations are not here")
+		missing(t, "the published declarations are not here")
 	}
 	w := newWorld(t)
 	w.registryWithUbuntu(t)

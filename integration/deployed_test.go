@@ -450,7 +450,7 @@ func rawOf(t *testing.T, w *world, disk string) string {
 func TestCarOSPlans(t *testing.T) {
 	files, err := filepath.Glob(published + "caros/*.xml")
 	if err != nil || len(files) == 0 {
-		t.Skip("the published declarations are not here")
+		missing(t, "the published declarations are not here")
 	}
 	page, err := os.ReadFile("../docs/from-redomat.md")
 	if err != nil {
@@ -498,7 +498,7 @@ func TestCarOSPlans(t *testing.T) {
 func TestCarOSDisks(t *testing.T) {
 	vmware, lamobo := published+"caros/caros-16.04-vmware.xml", published+"caros/caros-15.12-lamobo-r1.xml"
 	if _, err := os.Stat(vmware); err != nil {
-		t.Skip("the published declarations are not here")
+		missing(t, "the published declarations are not here")
 	}
 	w := newWorld(t)
 	w.registryWithUbuntu(t)

@@ -46,6 +46,9 @@ func packed(t *testing.T, content map[string]string) string {
 
 const images = "REDO/build/tmp/deploy/images/"
 
+// workTop is where bitbake works.
+const workTop = "REDO/build/tmp" + "/work"
+
 // deployedStage has what bitbake deploys for a machine, beside more.
 func deployedStage(t *testing.T, more map[string]string) heldRoot {
 	t.Helper()
@@ -99,7 +102,7 @@ func TestDeployed(t *testing.T) {
 		t.Errorf("/bin/su: %+v, %v", e, err)
 	}
 	// What else the stage has does not matter.
-	again, err := composed(t, deployDisk, map[string]RootFS{"s": deployedStage(t, map[string]string{"REDO/build/tmp/work/x": "x"})})
+	again, err := composed(t, deployDisk, map[string]RootFS{"s": deployedStage(t, map[string]string{workTop + "/x": "x"})})
 	if err != nil || again.Layout.GUID != img.Layout.GUID {
 		t.Errorf("another file in the stage: another disk, %v", err)
 	}
@@ -344,7 +347,7 @@ func TestWorkDirectory(t *testing.T) {
 	if err := b.AddTree("", &tree.Tree{Entries: kept}); err != nil {
 		t.Fatal(err)
 	}
-	top := "REDO/build/tmp/work/vmware-caros-linux/core-image-caros/1.0-r0/rootfs"
+	const top = workTop + "/vmware-caros-linux/core-image-caros/1.0-r0/rootfs"
 	for _, e := range []tree.Entry{
 		{Path: top, Mode: tree.Dir | 0o755, UID: 1000, GID: 1001},
 		{Path: top + "/etc", Mode: tree.Dir | 0o755, UID: 1000, GID: 1001},

@@ -54,38 +54,3 @@ func words(all []string) string {
 	}
 	return strings.Join(all[:len(all)-1], ", ") + " and " + all[len(all)-1]
 }
-
-// closest is the known word that another one was meant to be, or "".
-func closest(word string, known []string) string {
-	best, most := "", max(1, len(word)/3)
-	if len(word) < 2 || len(word) > 64 {
-		return ""
-	}
-	for _, k := range known {
-		if d := distance(word, k); d <= most {
-			best, most = k, d-1
-		}
-	}
-	return best
-}
-
-// distance is the number of single letters to insert, remove or replace.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			d := diagonal
-			if a[i] != b[j] {
-				d++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(d, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
-}

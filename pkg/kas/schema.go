@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/carosio/carosbuild/pkg/decl"
 )
 
 // newest is the highest version of the format that is known: that of kas 5.4.
@@ -133,8 +135,8 @@ func (r *report) checkMapping(n *node, s shape, name string) {
 		default:
 			known := slices.Sorted(maps.Keys(s.fields))
 			hint := "there are " + words(known)
-			if c := closest(p.key, known); c != "" {
-				hint = "did you mean " + quote(c) + "?"
+			if c := decl.DidYouMean(p.key, known); c != "" {
+				hint = c
 			} else if len(known) > 12 {
 				hint = ""
 			}
@@ -161,8 +163,8 @@ func (r *report) checkScalar(n *node, s shape, name string) {
 	case n.kind == boolean && len(s.words) > 0 && !n.yes():
 	case len(s.words) > 0 && !slices.Contains(s.words, n.text):
 		hint := "it is one of " + words(s.words)
-		if c := closest(n.text, s.words); c != "" {
-			hint = "did you mean " + quote(c) + "?"
+		if c := decl.DidYouMean(n.text, s.words); c != "" {
+			hint = c
 		}
 		r.fail(n.at, hint, "%s %s is not known", name, quote(n.text))
 	}

@@ -319,17 +319,20 @@ func TestMissing(t *testing.T) {
 	}
 }
 
+// workDir is where bitbake works.
+const workDir = "REDO/build/tmp" + "/work"
+
 // TestWorkDirectory takes what was never put into an archive.
 func TestWorkDirectory(t *testing.T) {
-	files := with(below(images+"qemux86-64/", "bzImage"), below("REDO/build/tmp/work/qemux86_64-poky-linux/core-image-minimal/1.0/rootfs/", "etc/hostname", "bin/sh"),
-		below("REDO/build/tmp/work/qemuarm64-poky-linux/core-image-full/1.0/rootfs/", "etc/hostname"),
-		below("REDO/build/tmp/work/qemux86_64-poky-linux/core-image-minimal-initramfs/1.0/rootfs/", "etc/hostname"))
+	files := with(below(images+"qemux86-64/", "bzImage"), below(workDir+"/qemux86_64-poky-linux/core-image-minimal/1.0/rootfs/", "etc/hostname", "bin/sh"),
+		below(workDir+"/qemuarm64-poky-linux/core-image-full/1.0/rootfs/", "etc/hostname"),
+		below(workDir+"/qemux86_64-poky-linux/core-image-minimal-initramfs/1.0/rootfs/", "etc/hostname"))
 	d, err := Find(stage(t, files), Query{})
 	if err != nil || d.Image != "core-image-minimal" {
 		t.Fatalf("%v, %v", d, err)
 	}
 	f, err := d.File(RootFS)
-	if err != nil || !f.Unowned || f.Path != "REDO/build/tmp/work/qemux86_64-poky-linux/core-image-minimal/1.0/rootfs" || !strings.Contains(f.Note, "IMAGE_FSTYPES:append") {
+	if err != nil || !f.Unowned || f.Path != workDir+"/qemux86_64-poky-linux/core-image-minimal/1.0/rootfs" || !strings.Contains(f.Note, "IMAGE_FSTYPES:append") {
 		t.Errorf("got %+v, %v", f, err)
 	}
 }
