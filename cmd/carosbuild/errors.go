@@ -57,7 +57,7 @@ func (a *app) report(err error) int {
 		return a.reportJSON(err)
 	}
 	var (
-		d    *build.DeclarationError
+		d    *decl.FindingsError
 		step *build.StepError
 		use  usageError
 	)
@@ -139,7 +139,7 @@ func besides(err error, reported *build.StepError) []error {
 // status is the exit status for an error.
 func (a *app) status(err error) int {
 	var (
-		d    *build.DeclarationError
+		d    *decl.FindingsError
 		step *build.StepError
 		use  usageError
 		lock lockError

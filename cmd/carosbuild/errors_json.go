@@ -78,7 +78,7 @@ func (a *app) reportEnd(status int) {
 func (a *app) reportJSON(err error) int {
 	status := a.status(err)
 	var (
-		d    *build.DeclarationError
+		d    *decl.FindingsError
 		step *build.StepError
 	)
 	switch {

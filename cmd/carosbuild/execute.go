@@ -47,7 +47,7 @@ func (c *buildCommand) build(ctx context.Context, j *job, view display) (err err
 	}
 	view.show(build.Event{Time: began, Kind: build.Begun, Text: c.buildID, Stages: len(j.plan.Stages), Steps: planSteps(j.plan)})
 	var res *build.Result
-	defer func() { c.writeReport(rec.Report(ctx, e, res, time.Now(), err), e, j) }()
+	defer func() { c.writeReport(rec.Report(ctx, made(e, res), time.Now(), err), e, j) }()
 	if res, err = c.runAndWrite(ctx, e, j); err != nil {
 		return err
 	}

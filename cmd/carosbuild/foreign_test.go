@@ -61,7 +61,7 @@ func TestErrorsPrintForeignNamesAsText(t *testing.T) {
 		"a path error":    func(s string) error { return &fs.PathError{Op: "unlinkat", Path: s, Err: fs.ErrInvalid} },
 		"joined errors":   func(s string) error { return errors.Join(errors.New("one"), errors.New(s)) },
 		"a usage error":   func(s string) error { return usagef("no build %s", s) },
-		"a declaration":   func(s string) error { return &build.DeclarationError{Findings: decl.Findings{{Summary: s, Hint: s}}} },
+		"a declaration":   func(s string) error { return &decl.FindingsError{Findings: decl.Findings{{Summary: s, Hint: s}}} },
 		"a host":          func(s string) error { return &runc.HostError{Tried: s, Cure: s} },
 		"a server":        func(s string) error { return &git.NetworkError{URL: s, Text: s} },
 		"a step":          func(s string) error { e := step(""); e.Err = errors.New(s); return e },

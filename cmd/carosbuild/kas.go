@@ -18,7 +18,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/kas"
 	"github.com/carosio/carosbuild/pkg/wks"
@@ -149,7 +148,7 @@ func (c *importing) project(ctx context.Context, name string) error {
 	from.Relocate(src.Name, d, findings)
 	if findings.HasErrors() {
 		c.files = append(c.files, src)
-		return &build.DeclarationError{Findings: findings}
+		return &decl.FindingsError{Findings: findings}
 	}
 	_, err = c.stdout.Write(src.Data)
 	return err
@@ -191,7 +190,7 @@ func (c *importing) kickstart(name string) error {
 	xml, sources, findings := wks.Read(src, o)
 	c.origins = append(c.origins, sources...)
 	if findings.HasErrors() {
-		return &build.DeclarationError{Findings: findings}
+		return &decl.FindingsError{Findings: findings}
 	}
 	if err := unusedVars(o.Vars, sources); err != nil {
 		return err

@@ -78,7 +78,7 @@ func (a *app) readKas(ctx context.Context, names []string, cache string) (decl.S
 		findings = append(findings, more...)
 	}
 	if findings.HasErrors() {
-		return decl.Source{}, nil, &build.DeclarationError{Findings: findings}
+		return decl.Source{}, nil, &decl.FindingsError{Findings: findings}
 	}
 	if err := a.showFindings(findings); err != nil {
 		return decl.Source{}, nil, err

@@ -18,7 +18,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/kas"
 	"github.com/carosio/carosbuild/targets"
@@ -61,7 +60,7 @@ func (a *app) load(ctx context.Context, names []string, cache string) (*decl.Dec
 		from.Relocate(name, d, findings)
 	}
 	if findings.HasErrors() {
-		return nil, &build.DeclarationError{Findings: findings}
+		return nil, &decl.FindingsError{Findings: findings}
 	}
 	return d, a.showFindings(findings)
 }
@@ -82,7 +81,7 @@ func (a *app) addBases(src decl.Source, cache string) error {
 		}
 		if err != nil {
 			a.files = append(a.files, chain...) // for the message
-			return &build.DeclarationError{Findings: decl.Findings{{Span: at, Summary: fmt.Sprintf("base %q: %v", name, err)}}}
+			return &decl.FindingsError{Findings: decl.Findings{{Span: at, Summary: fmt.Sprintf("base %q: %v", name, err)}}}
 		}
 		chain = append(chain, base)
 	}

@@ -75,7 +75,7 @@ func TestJSONErrors(t *testing.T) {
 		{usagef("no"), exitUsage, []jsonEvent{{Event: build.Event{Text: "no"}}}},
 		{&runc.HostError{Tried: "run arm", Err: errors.New("no"), Cure: "install it"}, exitHost, []jsonEvent{{Event: build.Event{Text: "run arm: no"}, Hint: "install it"}}},
 		{
-			&build.DeclarationError{Findings: decl.Findings{{Span: at, Summary: "one", Hint: "h"}, {Span: at, Summary: "two", Severity: decl.Warning}}}, exitDeclaration,
+			&decl.FindingsError{Findings: decl.Findings{{Span: at, Summary: "one", Hint: "h"}, {Span: at, Summary: "two", Severity: decl.Warning}}}, exitDeclaration,
 			[]jsonEvent{
 				{Event: build.Event{Text: "one"}, File: "a.xml", Line: 2, Column: 3, Hint: "h"},
 				{Event: build.Event{Text: "two"}, File: "a.xml", Line: 2, Column: 3, Warning: true},

@@ -18,7 +18,7 @@ func placeDisks(d *decl.Declaration, disks []diskOutputs) error {
 	var all decl.Findings
 	for i, p := range disks {
 		why, err := build.PlaceDisk(d, p.disk)
-		var wrong *build.DeclarationError
+		var wrong *decl.FindingsError
 		switch {
 		case errors.As(err, &wrong):
 			for _, f := range wrong.Findings {
@@ -30,7 +30,7 @@ func placeDisks(d *decl.Declaration, disks []diskOutputs) error {
 		disks[i].why = why
 	}
 	if len(all) > 0 {
-		return &build.DeclarationError{Findings: all}
+		return &decl.FindingsError{Findings: all}
 	}
 	for _, k := range d.Disks { // what is built without one is noted as the disk's all the same
 		if _, err := build.PlaceDisk(d, k); err != nil {

@@ -5,6 +5,7 @@
 package build
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,7 +21,7 @@ const (
 )
 
 // grubStage is the stage that has grub-mkimage: by default the disk's.
-func grubStage(d *decl.Disk) string { return orDefault(d.BIOS.Stage, d.Stage) }
+func grubStage(d *decl.Disk) string { return cmp.Or(d.BIOS.Stage, d.Stage) }
 
 // biosStageID names the stage that makes the core image of a disk.
 func biosStageID(d *decl.Disk) string { return d.ID + ".bios" }
@@ -65,10 +66,9 @@ func needsGRUB(d *decl.Disk) string {
 // DiskStages are the stages that a disk is made from. It adds to the
 // declaration the stage that makes GRUB's core image, when the disk wants one.
 func DiskStages(d *decl.Declaration, disk *decl.Disk) ([]string, error) {
-	ids, err := DiskNeeds(disk)
-	ids = slices.DeleteFunc(ids, func(id string) bool { return id == "" })
-	if err != nil || disk.BIOS == nil {
-		return ids, err
+	ids := slices.DeleteFunc(DiskNeeds(disk), func(id string) bool { return id == "" })
+	if disk.BIOS == nil {
+		return ids, nil
 	}
 	parent := find(d.Stages, grubStage(disk))
 	if parent == nil {
@@ -87,7 +87,7 @@ func DiskStages(d *decl.Declaration, disk *decl.Disk) ([]string, error) {
 // DiskNeeds names the stages that a disk is made from when they are built
 // already: the disk's own comes first, and may be "". The last is the one with
 // GRUB's core image, DISKID.bios, when the disk wants one.
-func DiskNeeds(disk *decl.Disk) ([]string, error) {
+func DiskNeeds(disk *decl.Disk) []string {
 	ids := []string{disk.Stage}
 	add := func(id string) {
 		if id != "" && !slices.Contains(ids, id) {
@@ -110,8 +110,7 @@ func DiskNeeds(disk *decl.Disk) ([]string, error) {
 	if disk.BIOS != nil {
 		add(biosStageID(disk))
 	}
-	_, err := machine(disk) // before anything is built
-	return ids, err
+	return ids
 }
 
 func find(stages []*decl.Stage, id string) *decl.Stage {

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/freshfile"
 	"github.com/carosio/carosbuild/pkg/layer"
 )
 
@@ -67,7 +68,7 @@ func (b Builds) Write(id string, info BuildInfo) error {
 	if err := os.MkdirAll(b.Dir, 0o700); err != nil {
 		return fmt.Errorf("note build %s: %w", id, err)
 	}
-	if err := replaceFile(b.path(id), data, 0o600); err != nil {
+	if err := freshfile.Replace(b.path(id), data, 0o600); err != nil {
 		return fmt.Errorf("note build %s: %w", id, err)
 	}
 	return nil

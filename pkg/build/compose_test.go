@@ -22,6 +22,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/disk/ext4"
 	"github.com/carosio/carosbuild/pkg/disk/fat"
@@ -143,12 +144,12 @@ func composedNoting(t *testing.T, text string, roots map[string]RootFS) (*DiskIm
 	d := parse(t, text)
 	d.Disks[0].Stage = "s" // a disk that names none is the caller's
 	epoch := int64(1700000000)
-	e := &Engine{Epoch: &epoch, Jobs: 2, CacheDir: t.TempDir(), Now: time.Now, Events: func(ev Event) {
+	e := &Composer{Epoch: &epoch, Jobs: 2, CacheDir: t.TempDir(), Now: time.Now, Events: func(ev Event) {
 		if ev.Kind == Note {
 			notes = append(notes, ev.Text)
 		}
 	}}
-	images, release, err := e.DisksFrom(t.Context(), d.Disks[:1], roots)
+	images, release, err := e.Compose(t.Context(), d.Disks[:1], roots)
 	if err != nil {
 		return nil, notes, err
 	}
@@ -302,7 +303,7 @@ func TestComposeFindings(t *testing.T) {
 		"not an EFI stub":                           `<partition fs="fat32" size="64M"><uki stub="/etc/hostname" kernel="/boot/vmlinuz-1"/></partition>`,
 	} {
 		_, err := composed(t, `<disk id="d" table="gpt" size="100M">`+text+`</disk>`, map[string]RootFS{"s": system(t)})
-		var d *DeclarationError
+		var d *decl.FindingsError
 		if !errors.As(err, &d) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s:\ngot %v, want a finding with %q", text, err, want)
 		}

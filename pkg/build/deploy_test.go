@@ -230,7 +230,7 @@ func TestDeployedMissing(t *testing.T) {
 			more[images+"vmware/core-image-caros-vmware.tar.gz"] = "070701" + strings.Repeat(zero, 4) + "00000001" + strings.Repeat(zero, 6) + "0000000B" + zero + "TRAILER!!!\x00\x00\x00\x00"
 		}
 		_, err := composed(t, strings.Replace(deployDisk, tt.from, tt.to, 1), map[string]RootFS{"s": deployedStage(t, more)})
-		var d *DeclarationError
+		var d *decl.FindingsError
 		if !errors.As(err, &d) || len(d.Findings) != 1 {
 			t.Errorf("%s: %v", tt.to, err)
 			continue
@@ -246,7 +246,7 @@ func TestAllMissing(t *testing.T) {
 	stage := files(t, map[string]string{images + "vmware/README": "", images + "vmware/modules-vmware.tgz": "x"})
 	text := strings.Replace(deployDisk, `<partition name="root"`, `<partition size="1M" from="deploy:u-boot"/><partition name="root"`, 1)
 	_, err := composed(t, text, map[string]RootFS{"s": stage})
-	var d *DeclarationError
+	var d *decl.FindingsError
 	if !errors.As(err, &d) {
 		t.Fatalf("got %v", err)
 	}
@@ -419,7 +419,7 @@ func TestPlaceDisk(t *testing.T) {
 		d := parse(t, strings.Replace(baking, "%s", tt.more, 1))
 		why, err := PlaceDisk(d, d.Disks[0])
 		got := d.Disks[0].Stage + " (" + why + ")"
-		var wrong *DeclarationError
+		var wrong *decl.FindingsError
 		if errors.As(err, &wrong) {
 			got = wrong.Findings[0].Summary + "; " + wrong.Findings[0].Hint
 		} else if k := d.Disks[0].Deploy; k == nil || k.LikelyMachine != "vmware" || d.Disks[0].Stage == "b" && strings.Join(k.LikelyImages, " ") != "packagegroup-caros core-image-caros first" {

@@ -5,6 +5,7 @@
 package build
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"path"
@@ -25,7 +26,7 @@ func (c *composer) deployUses() []deployUse {
 	var all []deployUse
 	add := func(stage, value string, at decl.Span) {
 		if _, ok := decl.DeployKind(value); ok {
-			all = append(all, deployUse{orDefault(stage, c.disk.Stage), value, at})
+			all = append(all, deployUse{cmp.Or(stage, c.disk.Stage), value, at})
 		}
 	}
 	for _, p := range c.disk.Partitions {
@@ -69,13 +70,13 @@ func (c *composer) checkDeployed(ctx context.Context) error {
 		if !yocto.IsMissing(err) {
 			continue // what else is wrong is found when the file is read
 		}
-		var one *DeclarationError
+		var one *decl.FindingsError
 		if errors.As(finding(u.at, err), &one) {
 			missing = append(missing, one.Findings...)
 		}
 	}
 	if len(missing) > 0 {
-		return &DeclarationError{missing}
+		return &decl.FindingsError{Findings: missing}
 	}
 	return nil
 }
@@ -125,6 +126,6 @@ func (c *composer) noteDeployed() {
 				names = append(names, string(t.kind)+" "+t.name)
 			}
 		}
-		c.note("%s: %s", what, few(names))
+		c.note("%s: %s", what, decl.Few(names))
 	}
 }

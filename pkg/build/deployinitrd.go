@@ -5,6 +5,7 @@
 package build
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -22,11 +23,11 @@ import (
 // what its from says. It sets the kernel's version and the spare busybox.
 func (c *composer) modules(ctx context.Context, stage string, it *decl.Item, o *initrd.Options) (*tree.Tree, error) {
 	if it.BusyboxStage != "" || it.Busybox != "" {
-		t, err := c.trees.get(ctx, orDefault(it.BusyboxStage, stage))
+		t, err := c.trees.get(ctx, cmp.Or(it.BusyboxStage, stage))
 		if err != nil {
 			return nil, err
 		}
-		o.Spare = &initrd.Spare{Tree: t, Pattern: orDefault(it.Busybox, "/usr/bin/busybox")}
+		o.Spare = &initrd.Spare{Tree: t, Pattern: cmp.Or(it.Busybox, "/usr/bin/busybox")}
 	}
 	from := it.From
 	if it.Kind == decl.UKIItem { // whose from is the stub

@@ -9,10 +9,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk"
@@ -23,6 +25,27 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/uboot"
 	"github.com/carosio/carosbuild/pkg/yocto"
 )
+
+// Composer makes disk images of declared disks and the root file systems of
+// stages. Its fields are set before use and not changed afterwards.
+type Composer struct {
+	CacheDir   string      // for what has to be spooled
+	Epoch      *int64      // SOURCE_DATE_EPOCH
+	Jobs       int         // pieces of a tree that are read at a time
+	OutputMode os.FileMode // of disks
+	Sums       bool        // digests of disks that are written front to back, which takes a few percent of the time
+	Level      int         // of the compression of disks, 1 to 9; 0 means each format's default
+	Now        func() time.Time
+	Events     func(Event)
+}
+
+func (c *Composer) event(ev Event) {
+	if c.Events == nil {
+		return
+	}
+	ev.Time = c.Now()
+	c.Events(ev)
+}
 
 // DiskImage is a disk that is composed and not written yet.
 type DiskImage struct {
@@ -47,39 +70,29 @@ func (img *DiskImage) sum(path, sha256 string) {
 	img.Sums[path] = sha256
 }
 
-// Disks composes declared disks from built stages. Release is called when the
-// images have been written. What the declaration asks for and the stages do not
-// have is a DeclarationError.
-func (e *Engine) Disks(ctx context.Context, disks []*decl.Disk, res *Result) ([]*DiskImage, func() error, error) {
-	roots := map[string]RootFS{}
-	for id, s := range res.Stages {
-		roots[id] = StoredRoot{e.Store, s.Layer}
-	}
-	return e.DisksFrom(ctx, disks, roots)
-}
-
-// DisksFrom is Disks for stages that are wherever roots says; it needs nothing of
-// the Engine but CacheDir, Epoch and Jobs. A stage that several disks are made
-// from is walked, and searched for holes, once.
-func (e *Engine) DisksFrom(ctx context.Context, disks []*decl.Disk, roots map[string]RootFS) ([]*DiskImage, func() error, error) {
+// Compose composes declared disks from stages that are wherever roots says. Release
+// is called when the images have been written. What the declaration asks for and
+// the stages do not have is a decl.FindingsError. A stage that several disks are
+// made from is walked, and searched for holes, once.
+func (c *Composer) Compose(ctx context.Context, disks []*decl.Disk, roots map[string]RootFS) ([]*DiskImage, func() error, error) {
 	for stage, r := range roots {
 		if image, ok := r.(ImageRoot); ok && image.Note == nil {
-			image.Note = func(text string) { e.event(Event{Kind: Note, Text: text}) }
+			image.Note = func(text string) { c.event(Event{Kind: Note, Text: text}) }
 			roots[stage] = image
 		}
 	}
-	trees := &stageTrees{roots: roots, jobs: e.Jobs + 1, trees: map[string]*tree.Tree{}, unpacked: map[string]content.Source{}}
-	if e.Epoch != nil {
-		trees.clamp = *e.Epoch
+	trees := &stageTrees{roots: roots, jobs: c.Jobs + 1, trees: map[string]*tree.Tree{}, unpacked: map[string]content.Source{}}
+	if c.Epoch != nil {
+		trees.clamp = *c.Epoch
 	}
 	var images []*DiskImage
 	for _, d := range disks {
-		c := &composer{
-			engine: e, disk: d, trees: trees,
+		m := &composer{
+			Composer: c, disk: d, trees: trees,
 			initrds: map[decl.Span][]byte{}, noted: map[string]bool{}, roots: map[string]*tree.Tree{},
 			contents: map[string]*tree.Tree{}, deploys: map[string]*yocto.Deployed{},
 		}
-		img, err := c.compose(ctx)
+		img, err := m.compose(ctx)
 		if err != nil {
 			return nil, nil, errors.Join(err, trees.release())
 		}
@@ -93,18 +106,12 @@ func Formats() []string {
 	return disk.Formats()
 }
 
-// WriteDisk writes the image to all outputs in one pass over it. Stdout is what
-// disk.StandardOutput means.
-func (e *Engine) WriteDisk(ctx context.Context, img *DiskImage, outs []disk.Output, stdout io.Writer) error {
-	return e.WriteDisks(ctx, []*DiskImage{img}, [][]disk.Output{outs}, stdout)
-}
-
-// WriteDisks writes each image to its outputs. No file appears before all are
-// complete.
-func (e *Engine) WriteDisks(ctx context.Context, images []*DiskImage, outs [][]disk.Output, stdout io.Writer) error {
+// Write writes each image to its outputs, in one pass over it. No file appears
+// before all are complete. Stdout is what disk.StandardOutput means.
+func (c *Composer) Write(ctx context.Context, images []*DiskImage, outs [][]disk.Output, stdout io.Writer) error {
 	var jobs []disk.Job
 	for i, img := range images {
-		j, err := e.writeJob(ctx, img, outs[i], stdout)
+		j, err := c.writeJob(ctx, img, outs[i], stdout)
 		if err != nil {
 			return err
 		}
@@ -113,18 +120,18 @@ func (e *Engine) WriteDisks(ctx context.Context, images []*DiskImage, outs [][]d
 	return disk.WriteEach(ctx, jobs)
 }
 
-func (e *Engine) writeJob(ctx context.Context, img *DiskImage, outs []disk.Output, stdout io.Writer) (disk.Job, error) {
+func (c *Composer) writeJob(ctx context.Context, img *DiskImage, outs []disk.Output, stdout io.Writer) (disk.Job, error) {
 	var names []string
 	for _, o := range outs {
 		names = append(names, o.Path)
 	}
-	e.noteDisc(img, outs)
+	c.noteDisc(img, outs)
 	text := "write " + strings.Join(names, ", ")
 	j := disk.Job{Outputs: outs, Image: img.Layout.Image, Options: disk.WriteOptions{
-		Seed: img.Seed, Time: img.Time, Mode: e.OutputMode, Level: e.Level, VM: img.VM, Stdout: stdout,
-		Progress: func(done, total int64) { e.event(Event{Kind: Progress, Text: text, Done: done, Total: total}) },
+		Seed: img.Seed, Time: img.Time, Mode: c.OutputMode, Level: c.Level, VM: img.VM, Stdout: stdout,
+		Progress: func(done, total int64) { c.event(Event{Kind: Progress, Text: text, Done: done, Total: total}) },
 	}}
-	if e.Sums {
+	if c.Sums {
 		j.Options.Sum = img.sum
 	}
 	if wantsISO(outs) {
@@ -139,10 +146,10 @@ func (e *Engine) writeJob(ctx context.Context, img *DiskImage, outs []disk.Outpu
 
 // composer makes a disk.Spec of a declaration.
 type composer struct {
-	engine *Engine
-	trees  *stageTrees
-	disk   *decl.Disk
-	mtime  int64 // of what has no time of its own
+	*Composer
+	trees *stageTrees
+	disk  *decl.Disk
+	mtime int64 // of what has no time of its own
 	// initrds are those composed so far, by their elements' places: a tree may
 	// be made more than once.
 	initrds map[decl.Span][]byte
@@ -167,7 +174,7 @@ func (c *composer) compose(ctx context.Context) (*DiskImage, error) {
 		return nil, err
 	}
 	c.mtime = root.Newest()
-	if e := c.engine.Epoch; e != nil {
+	if e := c.Epoch; e != nil {
 		c.mtime = *e
 	}
 	digest := disk.TreeDigest(root)
@@ -404,7 +411,7 @@ func onePath(t *tree.Tree, stage, pattern string) (string, error) {
 		return "", fmt.Errorf("stage %s: %w", stage, err)
 	}
 	if len(paths) != 1 {
-		return "", fmt.Errorf("stage %s: %s matches %d files: %s", stage, pattern, len(paths), few(slices.Compact(paths)))
+		return "", fmt.Errorf("stage %s: %s matches %d files: %s", stage, pattern, len(paths), decl.Few(slices.Compact(paths)))
 	}
 	return paths[0], nil
 }

@@ -39,8 +39,8 @@ func TestSeveralDisksOfOneStage(t *testing.T) {
 	epoch := int64(1700000000)
 	write := func(dir string, disks ...*decl.Disk) []*DiskImage {
 		t.Helper()
-		e := &Engine{Epoch: &epoch, Jobs: 2, CacheDir: t.TempDir(), Sums: true, Now: time.Now, Events: func(Event) {}}
-		images, release, err := e.DisksFrom(t.Context(), disks, roots)
+		e := &Composer{Epoch: &epoch, Jobs: 2, CacheDir: t.TempDir(), Sums: true, Now: time.Now, Events: func(Event) {}}
+		images, release, err := e.Compose(t.Context(), disks, roots)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -48,7 +48,7 @@ func TestSeveralDisksOfOneStage(t *testing.T) {
 		for _, k := range disks {
 			outs = append(outs, []disk.Output{{Path: filepath.Join(dir, k.ID+".vmdk")}, {Path: filepath.Join(dir, k.ID+".img")}})
 		}
-		if err := e.WriteDisks(t.Context(), images, outs, nil); err != nil {
+		if err := e.Write(t.Context(), images, outs, nil); err != nil {
 			t.Fatal(err)
 		}
 		if err := release(); err != nil {

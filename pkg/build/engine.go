@@ -28,6 +28,7 @@ import (
 type Engine struct {
 	Store    *layer.Store
 	Records  *layer.Records
+	Images   Images
 	Runtime  *runc.Runtime
 	Fetcher  *debian.Fetcher
 	Host     debian.Host
@@ -55,6 +56,17 @@ type Engine struct {
 	relay  *debian.Relay   // of the Run under way; nil if the host has no passwords for apt
 	healed map[string]bool // layers that Heal has marked
 	made   keySet          // of steps that this Engine has run
+}
+
+// Images keeps what stages leave, under names.
+type Images interface {
+	// Done keeps a finished stage and returns the id of its image.
+	Done(ctx context.Context, stage, layer string, config oci.Config) (id string, err error)
+	// Start keeps what a stage without a parent begins with.
+	Start(ctx context.Context, stage, layer string, config oci.Config) error
+	// Failed keeps how a failed step left a stage, and returns its name; "" if
+	// it could not be kept.
+	Failed(ctx context.Context, stage, layer string, config oci.Config) (name string, err error)
 }
 
 // keySet is a set of keys for several goroutines. The zero value is empty.
@@ -95,10 +107,8 @@ type Result struct {
 }
 
 // Run runs what of the plan is not on record, stages that do not need each
-// other side by side, and names the image of each stage
-// localhost/carosbuild/BUILDID:STAGE, and what it was before its own steps
-// STAGE-start. The first failure ends the others. It is
-// a StepError when a step is to blame.
+// other side by side, and keeps the image of each stage. The first failure ends
+// the others. It is a StepError when a step is to blame.
 func (e *Engine) Run(ctx context.Context, p *Plan, res *Resolved) (result *Result, err error) {
 	if err := e.startRelay(ctx); err != nil {
 		return nil, err
@@ -174,14 +184,10 @@ func (e *Engine) stage(ctx context.Context, p *Plan, sp *StagePlan, below map[st
 	for i := range sp.Steps[:first] {
 		e.event(Event{Kind: StepCached, Stage: sp.ID, Step: i + 1, Steps: len(sp.Steps), Key: sp.Steps[i].Key, Text: sp.Steps[i].title()})
 	}
-	var start []string // what the first step leaves has a name of its own
-	if sp.Stage.Prestage == "" && len(sp.Steps) > 1 {
-		start = startName(p, e.BuildID, sp.ID)
-	}
-	if first > 0 && len(start) > 0 {
+	if first > 0 && sp.Stage.Prestage == "" {
 		st, ok, err := e.lookup(sp.Steps[0].Key)
 		if err == nil && ok {
-			err = e.nameStart(ctx, start, st)
+			err = e.Images.Start(ctx, sp.ID, st.Layer, st.Config)
 		}
 		if err != nil {
 			return StageResult{}, fmt.Errorf("stage %s: %w", sp.ID, err)
@@ -197,25 +203,17 @@ func (e *Engine) stage(ctx context.Context, p *Plan, sp *StagePlan, below map[st
 			ran++
 		}
 		if i == 0 {
-			if err := e.nameStart(ctx, start, run.state); err != nil {
+			if err := e.Images.Start(ctx, sp.ID, run.state.Layer, run.state.Config); err != nil {
 				return StageResult{}, fmt.Errorf("stage %s: %w", sp.ID, err)
 			}
 		}
 	}
-	image, err := e.Store.PutImage(ctx, imageNames(p, e.BuildID, sp), run.state.Layer, run.state.Config)
+	image, err := e.Images.Done(ctx, sp.ID, run.state.Layer, run.state.Config)
 	if err != nil {
 		return StageResult{}, fmt.Errorf("stage %s: %w", sp.ID, err)
 	}
 	e.event(Event{Kind: StageDone, Stage: sp.ID, Seconds: e.Now().Sub(began).Seconds(), Done: int64(ran)})
 	return StageResult{ID: sp.ID, Layer: run.state.Layer, Image: image, Ran: ran, Config: run.state.Config}, nil
-}
-
-// imagePrefix is what the names of all stages' images have.
-const imagePrefix = "localhost/carosbuild/"
-
-// ImageName is the name of a stage's image in the store.
-func ImageName(buildID, stage string) string {
-	return imagePrefix + buildID + ":" + stage
 }
 
 func (e *Engine) event(ev Event) {
@@ -259,14 +257,4 @@ func MarkCached(p *Plan, records *layer.Records) error {
 		}
 	}
 	return nil
-}
-
-// Complete reports whether every stage's last step is marked as cached.
-func (p *Plan) Complete() bool {
-	for _, s := range p.Stages {
-		if n := len(s.Steps); n > 0 && !s.Steps[n-1].Cached {
-			return false
-		}
-	}
-	return true
 }

@@ -180,7 +180,7 @@ func findImage(want string, images []layer.Image, stages []StoredStage) (id, nam
 		names = append(names, id[:min(12, len(id))]+" ("+n+")")
 	}
 	slices.Sort(names)
-	return "", "", fmt.Errorf("%s may be one of %d images: %s", want, len(names), few(names))
+	return "", "", fmt.Errorf("%s may be one of %d images: %s", want, len(names), decl.Few(names))
 }
 
 func imagesOf(stages []StoredStage) []layer.Image {
@@ -204,16 +204,7 @@ func candidates(stages []StoredStage) string {
 	if len(names) == 0 {
 		return ", and no stage either"
 	}
-	return "; there are " + few(names)
-}
-
-// few joins the first names of a list.
-func few(names []string) string {
-	const most = 10
-	if len(names) > most {
-		return strings.Join(names[:most], ", ") + fmt.Sprintf(" and %d others", len(names)-most)
-	}
-	return strings.Join(names, ", ")
+	return "; there are " + decl.Few(names)
 }
 
 // HintStage is a correction for a misspelt stage, with the blank before it.

@@ -5,6 +5,7 @@
 package build
 
 import (
+	"cmp"
 	"context"
 	"path"
 	"regexp"
@@ -100,6 +101,6 @@ func (c *composer) checkGrow(ctx context.Context, p *decl.Partition) error {
 		}
 	}
 	c.note("warning: partition %s has grow=\"yes\", but nothing in stage %s grows it: there is no /etc/repart.d/*.conf for systemd-repart, "+
-		"and no unit that runs growpart, sfdisk, parted or resize2fs", orDefault(p.Name, "without a name"), strings.Join(stages, " or "))
+		"and no unit that runs growpart, sfdisk, parted or resize2fs", cmp.Or(p.Name, "without a name"), strings.Join(stages, " or "))
 	return nil
 }

@@ -5,6 +5,7 @@
 package build
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -22,7 +23,7 @@ func (c *composer) note(format string, a ...any) {
 	text := "disk " + c.disk.ID + ": " + fmt.Sprintf(format, a...)
 	if !c.noted[text] {
 		c.noted[text] = true
-		c.engine.event(Event{Kind: Note, Text: text})
+		c.event(Event{Kind: Note, Text: text})
 	}
 }
 
@@ -43,7 +44,7 @@ func (c *composer) fitting(p *decl.Partition, t *tree.Tree) *tree.Tree {
 		if strings.HasPrefix(name, "system.posix_acl_") {
 			what = "access control lists (" + name + ")"
 		}
-		c.note("partition %s: %s cannot hold %s; left out of %s, such as %q", orDefault(p.Name, "without a name"), p.FS, what, quantity(len(files), "file"), "/"+files[0])
+		c.note("partition %s: %s cannot hold %s; left out of %s, such as %q", cmp.Or(p.Name, "without a name"), p.FS, what, quantity(len(files), "file"), "/"+files[0])
 	}
 	return t
 }

@@ -48,8 +48,8 @@ func TestAttributesByFileSystem(t *testing.T) {
 		{"fat32", nil, nil},
 	} {
 		var notes []string
-		e := &Engine{Now: time.Now, Events: func(ev Event) { notes = append(notes, ev.Text) }}
-		comp := &composer{engine: e, disk: &decl.Disk{ID: "d"}, noted: map[string]bool{}}
+		e := &Composer{Now: time.Now, Events: func(ev Event) { notes = append(notes, ev.Text) }}
+		comp := &composer{Composer: e, disk: &decl.Disk{ID: "d"}, noted: map[string]bool{}}
 		p := &decl.Partition{Name: "root", FS: c.fs}
 		got := comp.fitting(p, in)
 		comp.fitting(p, in) // a tree may be made twice

@@ -6,31 +6,10 @@ package build
 
 import (
 	"context"
-	"path/filepath"
-	"strings"
 	"sync"
 
-	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/oci"
 )
-
-// imageRef is what a FROM names, with a relative path of a layout or archive
-// looked up beside the declaration.
-func imageRef(s *decl.Stage, ref string) string {
-	for _, kind := range []string{"oci:", "docker-archive:"} {
-		path, ok := strings.CutPrefix(ref, kind)
-		if ok && !filepath.IsAbs(path) && len(s.Dirs) > 0 {
-			return kind + filepath.Join(s.Dirs[0], path)
-		}
-	}
-	return ref
-}
-
-// digestOf is the digest of a pinned reference, which counts for a key: where
-// the image was taken from does not.
-func digestOf(pinned string) string {
-	return pinned[strings.LastIndexByte(pinned, '@')+1:]
-}
 
 // from is a FROM action.
 func (r *stageRun) from(ctx context.Context, s *StepPlan) error {

@@ -47,12 +47,12 @@ func diskOf(t *testing.T, inside string, root RootFS) (map[string]string, []stri
 	d.Disks[0].Stage = "s"
 	epoch := int64(1700000000)
 	var notes []string
-	e := &Engine{Epoch: &epoch, Jobs: 2, CacheDir: t.TempDir(), Now: time.Now, Events: func(ev Event) {
+	e := &Composer{Epoch: &epoch, Jobs: 2, CacheDir: t.TempDir(), Now: time.Now, Events: func(ev Event) {
 		if ev.Kind == Note {
 			notes = append(notes, ev.Text)
 		}
 	}}
-	images, release, err := e.DisksFrom(t.Context(), d.Disks, map[string]RootFS{"s": root})
+	images, release, err := e.Compose(t.Context(), d.Disks, map[string]RootFS{"s": root})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -111,7 +111,7 @@ func TestTreesStay(t *testing.T) {
 
 	r.Lock = &Lock{}
 	_, err = r.Resolve(t.Context(), d, []string{"s"})
-	if de := (*DeclarationError)(nil); !errors.As(err, &de) || !strings.Contains(err.Error(), "revision main of "+dir+" is not in the lock file") {
+	if de := (*decl.FindingsError)(nil); !errors.As(err, &de) || !strings.Contains(err.Error(), "revision main of "+dir+" is not in the lock file") {
 		t.Errorf("locked, and pinned by an earlier build only: %v", err)
 	}
 	r.Locked = false
@@ -133,7 +133,7 @@ func TestTreesUnresolved(t *testing.T) {
 	d.Layers[0].Repo, d.Layers[0].Revision = "other", "neither"
 	r := newTreesResolver(t)
 	_, err := r.Resolve(t.Context(), d, []string{"s"})
-	var de *DeclarationError
+	var de *decl.FindingsError
 	if !errors.As(err, &de) {
 		t.Fatalf("got %v, want findings", err)
 	}

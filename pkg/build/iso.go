@@ -18,7 +18,7 @@ const grubDisc = "/usr/lib/grub/i386-pc/cdboot.img"
 
 // CheckOutputs says before anything is built what keeps a disk from the outputs'
 // formats: only format iso asks for more than a disk has to be. Its errors are a
-// DeclarationError.
+// decl.FindingsError.
 func CheckOutputs(d *decl.Disk, outs []disk.Output) error {
 	if !wantsISO(outs) {
 		return nil
@@ -29,7 +29,7 @@ func CheckOutputs(d *decl.Disk, outs []disk.Output) error {
 	}
 	if d.Empty {
 		add(d.Span, fmt.Sprintf("disk %s is empty", d.ID), "a disc has to have something to start")
-		return &DeclarationError{all}
+		return &decl.FindingsError{Findings: all}
 	}
 	if d.Table != "gpt" {
 		add(d.Span, fmt.Sprintf("disk %s has a table of kind %s", d.ID, d.Table), `write table="gpt"`)
@@ -45,7 +45,7 @@ func CheckOutputs(d *decl.Disk, outs []disk.Output) error {
 		}
 	}
 	if len(all) > 0 {
-		return &DeclarationError{all}
+		return &decl.FindingsError{Findings: all}
 	}
 	return nil
 }

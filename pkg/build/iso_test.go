@@ -33,7 +33,7 @@ func TestCheckOutputs(t *testing.T) {
 			t.Errorf("no disc: %v", err)
 		}
 		err := CheckOutputs(d.Disks[0], []disk.Output{{Path: "d.raw"}, {Path: "d.iso"}})
-		var de *DeclarationError
+		var de *decl.FindingsError
 		if !errors.As(err, &de) {
 			if err != nil || len(x.want) > 0 {
 				t.Errorf("%s: got %v, want %q", x.disk, err, x.want)

@@ -5,6 +5,7 @@
 package build
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,7 +31,7 @@ func (c *composer) item(ctx context.Context, b *tree.Builder, p *decl.Partition,
 	case decl.CopyItem:
 		return c.copyItem(ctx, b, c.stage(it.Stage, p), it)
 	case decl.FileItem:
-		mode, err := strconv.ParseUint(orDefault(it.Mode, "0644"), 8, 12)
+		mode, err := strconv.ParseUint(cmp.Or(it.Mode, "0644"), 8, 12)
 		if err != nil {
 			return fmt.Errorf("mode %q is not octal", it.Mode)
 		}
@@ -60,13 +61,6 @@ func (c *composer) item(ctx context.Context, b *tree.Builder, p *decl.Partition,
 		return c.put(b, it.To, 0o644, uboot.Script([]byte(it.Text), it.Name, c.mtime))
 	}
 	return fmt.Errorf("unknown item %q", it.Kind)
-}
-
-func orDefault(s, def string) string {
-	if s == "" {
-		return def
-	}
-	return s
 }
 
 // put adds a file of the given content.
@@ -130,12 +124,12 @@ func (c *composer) copyItem(ctx context.Context, b *tree.Builder, stage string, 
 
 // loader writes the menus of both boot loaders.
 func (c *composer) loader(b *tree.Builder, it *decl.Item) error {
-	timeout, err := strconv.Atoi(orDefault(it.Timeout, "0"))
+	timeout, err := strconv.Atoi(cmp.Or(it.Timeout, "0"))
 	if err != nil {
 		return fmt.Errorf("timeout %q is not a number of seconds", it.Timeout)
 	}
 	m := grub.Menu{
-		Title: orDefault(it.Title, c.disk.ID), Kernel: orDefault(it.Kernel, "/vmlinuz"), Initrd: it.Initrd,
+		Title: cmp.Or(it.Title, c.disk.ID), Kernel: cmp.Or(it.Kernel, "/vmlinuz"), Initrd: it.Initrd,
 		Cmdline: it.Cmdline, Timeout: timeout,
 	}
 	entry := c.disk.ID + ".conf"
@@ -190,7 +184,7 @@ func (c *composer) initrd(ctx context.Context, stage string, it *decl.Item, kern
 
 // extlinux writes u-boot's menu.
 func (c *composer) extlinux(b *tree.Builder, it *decl.Item) error {
-	timeout, err := strconv.Atoi(orDefault(it.Timeout, "0"))
+	timeout, err := strconv.Atoi(cmp.Or(it.Timeout, "0"))
 	if err != nil {
 		return fmt.Errorf("timeout %q is not a number of seconds", it.Timeout)
 	}

@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/freshfile"
 	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 	"github.com/carosio/carosbuild/pkg/source/git"
@@ -116,7 +117,7 @@ func (l *Lock) Write(path string) error {
 	if err := enc.Encode(l); err != nil {
 		return fmt.Errorf("write the lock file: %w", err)
 	}
-	if err := replaceFile(path, b.Bytes(), 0o644); err != nil {
+	if err := freshfile.Replace(path, b.Bytes(), 0o644); err != nil {
 		return fmt.Errorf("write the lock file: %w", err)
 	}
 	return nil

@@ -25,7 +25,7 @@ func (r *Resolver) lockedBootstrap(s *decl.Stage, want debian.Bootstrap, out *Re
 	}
 	res, err := l.Resolution(want, r.Host)
 	if err != nil {
-		return nil, false, &DeclarationError{decl.Findings{{Span: s.Bootstrap.Span, Summary: err.Error(), Hint: lockHint}}}
+		return nil, false, &decl.FindingsError{Findings: decl.Findings{{Span: s.Bootstrap.Span, Summary: err.Error(), Hint: lockHint}}}
 	}
 	return res, false, nil
 }

@@ -23,7 +23,7 @@ func finding(at decl.Span, err error) error {
 	if errors.As(err, &hinted) {
 		f.Hint = hinted.Hint()
 	}
-	return &DeclarationError{decl.Findings{f}}
+	return &decl.FindingsError{Findings: decl.Findings{f}}
 }
 
 // uncomposed says what is wrong with a disk that cannot be put together: at the
@@ -46,7 +46,7 @@ func (c *composer) uncomposed(err error) error {
 			p := c.disk.Partitions[size.Partition]
 			at = p.Places.At("size", p.Span)
 		}
-		return &DeclarationError{decl.Findings{{Span: at, Summary: fmt.Sprintf("disk %s: %v", c.disk.ID, err), Hint: fmt.Sprintf("size=%q would do", size.Enough())}}}
+		return &decl.FindingsError{Findings: decl.Findings{{Span: at, Summary: fmt.Sprintf("disk %s: %v", c.disk.ID, err), Hint: fmt.Sprintf("size=%q would do", size.Enough())}}}
 	case errors.As(err, &part) && part.Partition >= 0:
 		p := c.disk.Partitions[part.Partition]
 		return locate(p.Places.At(part.Attr, p.Span), fmt.Errorf("disk %s: %w", c.disk.ID, err))
@@ -73,7 +73,7 @@ func (c *composer) named(e *disk.ContentError) (decl.Span, bool) {
 // locate turns an error into a finding, unless it has nothing to do with the
 // declaration.
 func locate(at decl.Span, err error) error {
-	var d *DeclarationError
+	var d *decl.FindingsError
 	if errors.As(err, &d) || errors.Is(err, context.Canceled) {
 		return err
 	}

@@ -47,7 +47,7 @@ func TestDiskMistakesHavePlaces(t *testing.T) {
 		{"content", `<disk id="d"><partition name="root" fs="ext4" size="fit" path="/"/></disk>`, "", `disk d: partition "root": ext4: /a: `, "", odd},
 	} {
 		_, err := composed(t, tt.text, map[string]RootFS{"s": tt.root})
-		var de *DeclarationError
+		var de *decl.FindingsError
 		if tt.mark == "" {
 			if err == nil || errors.As(err, &de) || !strings.HasPrefix(err.Error(), tt.summary) {
 				t.Errorf("%s: got %v", tt.name, err)

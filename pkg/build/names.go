@@ -5,19 +5,17 @@
 package build
 
 import (
-	"context"
-	"fmt"
 	"slices"
 )
 
 // imageNames are the names that a stage's image gets: its own, and those of the
 // starts of stages on top of it. So a start costs no write of its own.
-func imageNames(p *Plan, buildID string, sp *StagePlan) []string {
-	names := []string{ImageName(buildID, sp.ID)}
+func imageNames(p *Plan, buildID, stage string) []string {
+	names := []string{ImageName(buildID, stage)}
 	for i := range p.Stages {
 		s := &p.Stages[i]
-		alone := s.ID == sp.ID && s.Stage.Prestage == "" && len(s.Steps) == 1
-		if s.Stage.Prestage == sp.ID || alone {
+		alone := s.ID == stage && s.Stage.Prestage == "" && len(s.Steps) == 1
+		if s.Stage.Prestage == stage || alone {
 			names = append(names, startName(p, buildID, s.ID)...)
 		}
 	}
@@ -33,16 +31,4 @@ func startName(p *Plan, buildID, stage string) []string {
 		return nil
 	}
 	return []string{ImageName(buildID, stage+startSuffix)}
-}
-
-// nameStart keeps what a stage without a parent begins with as an image: what
-// its bootstrap or FROM has made.
-func (e *Engine) nameStart(ctx context.Context, names []string, s state) error {
-	if len(names) == 0 {
-		return nil
-	}
-	if _, err := e.Store.PutImage(ctx, names, s.Layer, s.Config); err != nil {
-		return fmt.Errorf("keep the start: %w", err)
-	}
-	return nil
 }

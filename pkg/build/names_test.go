@@ -29,7 +29,7 @@ func TestImageNames(t *testing.T) {
 	}
 	got := map[string]string{}
 	for i := range p.Stages {
-		got[p.Stages[i].ID] = strings.ReplaceAll(strings.Join(imageNames(p, "b", &p.Stages[i]), " "), ImageName("b", ""), "")
+		got[p.Stages[i].ID] = strings.ReplaceAll(strings.Join(imageNames(p, "b", p.Stages[i].ID), " "), ImageName("b", ""), "")
 	}
 	want := map[string]string{
 		"base": "base one-start two-start-start", "only": "only only-start", "one": "one", "two": "two", "two-start": "two-start", long: long, "beside": "beside",

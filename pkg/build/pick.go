@@ -176,7 +176,7 @@ func hintStage(stage string, among []StoredStage) string {
 	if hint := decl.DidYouMean(stage, ids); hint != "" {
 		return " (" + hint + ")"
 	}
-	return " (there are: " + few(ids) + ")"
+	return " (there are: " + decl.Few(ids) + ")"
 }
 
 // Note fills in what a build's id stands for: the stages of the disks that are

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/freshfile"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 	"github.com/carosio/carosbuild/pkg/source/git"
 )
@@ -64,7 +65,7 @@ func (p Pins) write(key string, v pin) error {
 		return fmt.Errorf("pin: %w", err)
 	}
 	p.sweep(time.Now())
-	if err := replaceFile(p.path(key), b, 0o600); err != nil {
+	if err := freshfile.Replace(p.path(key), b, 0o600); err != nil {
 		return fmt.Errorf("pin: %w", err)
 	}
 	return nil

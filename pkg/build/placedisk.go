@@ -16,7 +16,7 @@ import (
 // PlaceDisk finds the stage of a disk that names none, or decl.LeafStage, and
 // says why it is that one; "" if the declaration names it. It notes in the disk
 // what the declaration says of what bitbake deploys there. An error is a
-// DeclarationError.
+// decl.FindingsError.
 func PlaceDisk(d *decl.Declaration, k *decl.Disk) (why string, err error) {
 	if k.Stage == "" || k.Stage == decl.LeafStage && d.Stage(decl.LeafStage) == nil {
 		if k.Stage, why, err = stageFor(d, k); err != nil {
@@ -71,10 +71,10 @@ func stageFor(d *decl.Declaration, k *decl.Disk) (stage, why string, err error) 
 				break
 			}
 		}
-		f.Summary = fmt.Sprintf("disk %q does not say which stage it is made from, and several are needed by no other: %s", k.ID, few(ids))
+		f.Summary = fmt.Sprintf("disk %q does not say which stage it is made from, and several are needed by no other: %s", k.ID, decl.Few(ids))
 		f.Hint = fmt.Sprintf("write stage=%q into its <disk>", likely[len(likely)-1])
 	}
-	return "", "", &DeclarationError{decl.Findings{f}}
+	return "", "", &decl.FindingsError{Findings: decl.Findings{f}}
 }
 
 // takesDeployed reports whether a disk takes something by deploy:KIND.

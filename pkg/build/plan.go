@@ -84,7 +84,7 @@ func NewPlan(d *decl.Declaration, targets []string, in Inputs) (*Plan, error) {
 	}
 	stages, images, fs := fillIn(stages, in)
 	if len(fs) > 0 {
-		return nil, &DeclarationError{fs}
+		return nil, &decl.FindingsError{Findings: fs}
 	}
 	for ref := range images {
 		if in.Unresolved[imageOf(ref)] != "" {

@@ -259,7 +259,7 @@ func TestDiskStagesRefusesMachine(t *testing.T) {
 		<disk id="d" stage="s" size="1G"><partition name="root" fs="ext4" size="rest" path="/"/>
 			<vm controller="nvme" hardware="vmx-10"/></disk>`)
 	_, err := DiskStages(d, d.Disks[0])
-	var findings *DeclarationError
+	var findings *decl.FindingsError
 	if !errors.As(err, &findings) || !strings.Contains(err.Error(), "vmx-13") {
 		t.Errorf("error %v", err)
 	}

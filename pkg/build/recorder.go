@@ -70,14 +70,21 @@ func (r *Recorder) event(e Event) {
 	}
 }
 
-// Report is the report of a build that has ended with err at a time. res may
-// lack stages. The caller fills in what only it knows: program, declarations
-// and outputs.
-func (r *Recorder) Report(ctx context.Context, e *Engine, res *Result, end time.Time, err error) *Report {
+// Made says what a build has made, for its report.
+type Made struct {
+	BuildID string
+	Store   *layer.Store // nil: sizes stay unknown
+	Records *layer.Records
+	Images  map[string]string // stage -> id of its image; may lack stages
+}
+
+// Report is the report of a build that has ended with err at a time. The caller
+// fills in what only it knows: program, declarations and outputs.
+func (r *Recorder) Report(ctx context.Context, m Made, end time.Time, err error) *Report {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	out := &Report{
-		Schema: ReportSchema, BuildID: e.BuildID, Status: Done, Start: r.start.UTC(), End: end.UTC(), Targets: r.plan.Targets,
+		Schema: ReportSchema, BuildID: m.BuildID, Status: Done, Start: r.start.UTC(), End: end.UTC(), Targets: r.plan.Targets,
 	}
 	if err != nil {
 		out.Status, out.Error = Failed, err.Error()
@@ -85,13 +92,11 @@ func (r *Recorder) Report(ctx context.Context, e *Engine, res *Result, end time.
 			out.Status, out.Error = Interrupted, ""
 		}
 	}
-	sizes := sizer{store: e.Store, records: e.Records, layers: map[string]string{}}
+	sizes := sizer{store: m.Store, records: m.Records, layers: map[string]string{}}
 	for _, sp := range r.plan.Stages {
 		s := r.stage(sp, end)
 		sizes.fill(&s, sp)
-		if res != nil {
-			s.Image = res.Stages[sp.ID].Image
-		}
+		s.Image = m.Images[sp.ID]
 		out.Stages = append(out.Stages, s)
 	}
 	out.blame(err)

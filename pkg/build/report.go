@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/carosio/carosbuild/pkg/freshfile"
 )
 
 // ReportName is the file of a build's report, in the directory of its logs.
@@ -125,7 +127,7 @@ func WriteReport(dir string, r *Report) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("write report: %w", err)
 	}
-	if err := replaceFile(filepath.Join(dir, ReportName), append(data, '\n'), 0o600); err != nil {
+	if err := freshfile.Replace(filepath.Join(dir, ReportName), append(data, '\n'), 0o600); err != nil {
 		return fmt.Errorf("write report: %w", err)
 	}
 	return nil

@@ -70,8 +70,7 @@ func TestRecorder(t *testing.T) {
 		{"a disk", t.Context(), errors.New("no space"), Failed, Interrupted, Interrupted, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			res := &Result{Stages: map[string]StageResult{"a": {Image: "ia"}}}
-			got := recorded(t).Report(tt.ctx, &Engine{BuildID: "id"}, res, at(9), tt.err)
+			got := recorded(t).Report(tt.ctx, Made{BuildID: "id", Images: map[string]string{"a": "ia"}}, at(9), tt.err)
 			want := []StageReport{
 				{ID: "a", Key: "ka", Image: "ia", Status: Done, Seconds: 2.5, Log: "a.log", Steps: []StepReport{
 					{Kind: "FROM", Text: "scratch", Status: Done, Cached: true},

@@ -53,19 +53,8 @@ type Resolved struct {
 	refused decl.Findings // what is not locked, and must be
 }
 
-// DeclarationError says that what a declaration names cannot be had: as a
-// finding, like a mistake in its text.
-type DeclarationError struct{ Findings decl.Findings }
-
-func (e *DeclarationError) Error() string {
-	if len(e.Findings) == 0 {
-		return "the declaration has mistakes"
-	}
-	return e.Findings[0].Summary
-}
-
 // Resolve looks up everything that the targets need. Missing files and
-// unknown images are findings of one DeclarationError; an unreachable mirror
+// unknown images are findings of one decl.FindingsError; an unreachable mirror
 // or registry ends it at once.
 func (r *Resolver) Resolve(ctx context.Context, d *decl.Declaration, targets []string) (*Resolved, error) {
 	stages, err := order(d.Stages, targets)
@@ -116,7 +105,7 @@ func (r *Resolver) Resolve(ctx context.Context, d *decl.Declaration, targets []s
 		}
 	}
 	if missing = append(missing, out.refused...); len(missing) > 0 {
-		return nil, &DeclarationError{missing}
+		return nil, &decl.FindingsError{Findings: missing}
 	}
 	return out, nil
 }

@@ -131,5 +131,5 @@ func (r *Resolver) mistakes(s *decl.Stage, err error) error {
 		f := decl.Finding{Span: s.Bootstrap.At(m.Attr, m.Value), Summary: m.Text, Hint: cmp.Or(decl.DidYouMean(m.Value, m.Known), m.Hint)}
 		findings = append(findings, f)
 	}
-	return &DeclarationError{findings}
+	return &decl.FindingsError{Findings: findings}
 }

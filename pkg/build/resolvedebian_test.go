@@ -135,7 +135,7 @@ func TestBootstrapMistakes(t *testing.T) {
 			}
 			r := newHost(t, "http://127.0.0.1:1/a")
 			_, err := r.Resolve(t.Context(), d, []string{"s"})
-			var de *DeclarationError
+			var de *decl.FindingsError
 			if !errors.As(err, &de) || len(de.Findings) != 1 {
 				t.Fatalf("got %v", err)
 			}
@@ -158,7 +158,7 @@ func TestBootstrapMistakesOfWords(t *testing.T) {
 		{Attr: "packages", Value: "dbuss", Text: "a", Known: []string{"bash", "dbus", "vim"}},
 		{Attr: "mirror", Value: "x", Text: "b", Hint: "c"},
 	})
-	var de *DeclarationError
+	var de *decl.FindingsError
 	if !errors.As(err, &de) || len(de.Findings) != 2 {
 		t.Fatalf("got %v", err)
 	}

@@ -18,14 +18,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/freshfile"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/source/bitbake"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 )
-
-// defaultPath is what a step finds when its image does not say otherwise.
-const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 // created is the time that images and layers carry.
 func (e *Engine) created() time.Time {
@@ -135,7 +133,7 @@ func (r *stageRun) failed(ctx context.Context, s *StepPlan, w *layer.Working, st
 	if more != nil {
 		more(e)
 	}
-	if !r.KeepFailed || len(r.plan.ID+failureSuffix) > maxTag {
+	if !r.KeepFailed {
 		return e
 	}
 	l, changed, err := r.Store.Commit(ctx, w, layer.CommitOptions{Clamp: r.Epoch})
@@ -143,11 +141,9 @@ func (r *stageRun) failed(ctx context.Context, s *StepPlan, w *layer.Working, st
 		return errors.Join(e, fmt.Errorf("keep the failed stage: %w", err))
 	}
 	r.addHistory(s, !changed)
-	name := ImageName(r.BuildID, r.plan.ID+failureSuffix)
-	if _, err := r.Store.PutImage(ctx, []string{name}, l.ID, r.state.Config); err != nil {
+	if e.Image, err = r.Images.Failed(ctx, r.plan.ID, l.ID, r.state.Config); err != nil {
 		return errors.Join(e, fmt.Errorf("keep the failed stage: %w", err))
 	}
-	e.Image = r.BuildID + ":" + r.plan.ID + failureSuffix
 	return e
 }
 
@@ -206,7 +202,7 @@ func (r *stageRun) mounts(root string, caches []decl.Cache, user runc.User) ([]r
 		return mounts, nil
 	}
 	file := filepath.Join(r.Scratch, "build-id")
-	if err := replaceFile(file, []byte(r.BuildID), 0o644); err != nil { // another stage's step may read it
+	if err := freshfile.Replace(file, []byte(r.BuildID), 0o644); err != nil { // another stage's step may read it
 		return nil, err
 	}
 	return append(mounts, runc.Mount{Source: file, Target: bitbake.BuildID, ReadOnly: true}), nil
@@ -236,15 +232,6 @@ func (r *stageRun) environment(user runc.User) map[string]string {
 	env := defaultEnvironment(user.Home, r.Epoch)
 	for _, v := range r.state.Config.Environ() {
 		env[v[0]] = v[1]
-	}
-	return env
-}
-
-// defaultEnvironment is what a command finds if its image says nothing.
-func defaultEnvironment(home string, epoch *int64) map[string]string {
-	env := map[string]string{"PATH": defaultPath, "HOME": home, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
-	if epoch != nil {
-		env["SOURCE_DATE_EPOCH"] = strconv.FormatInt(*epoch, 10)
 	}
 	return env
 }

@@ -44,7 +44,7 @@ func TestSourcesThatAreRefused(t *testing.T) {
 			t.Fatal(fs)
 		}
 		_, err := r.Resolve(t.Context(), d, []string{"s"})
-		var de *DeclarationError
+		var de *decl.FindingsError
 		switch {
 		case want == "" && err != nil:
 			t.Errorf("%s: %v", source, err)

@@ -23,7 +23,7 @@ import (
 func (c *composer) spool() (disk.Spool, error) { return c.scratch() }
 
 func (c *composer) scratch() (*os.File, error) {
-	f, err := os.CreateTemp(c.engine.CacheDir, "spool-")
+	f, err := os.CreateTemp(c.CacheDir, "spool-")
 	if err != nil {
 		return nil, err
 	}

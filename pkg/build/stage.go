@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"strings"
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/layer"
@@ -26,9 +25,6 @@ type stageRun struct {
 	state    state
 	log      *stepLog
 }
-
-// title is how a step is shown.
-func (s *StepPlan) title() string { return strings.TrimSpace(s.Kind + " " + s.Text) }
 
 // recorded takes over the last step that is on record and returns how many
 // steps need not run.

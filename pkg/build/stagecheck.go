@@ -96,7 +96,7 @@ func xattrsAt(file string) (iter.Seq2[string, []byte], error) {
 		return nil
 	})
 	slices.SortFunc(all, func(a, b tree.Xattr) int { return strings.Compare(a.Name, b.Name) })
-	return xattrsOf(&tree.Entry{Xattrs: all}), err
+	return (&tree.Entry{Xattrs: all}).EachXattr(), err
 }
 
 // complete is called when all was copied.

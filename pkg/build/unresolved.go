@@ -4,18 +4,6 @@
 
 package build
 
-import (
-	"github.com/carosio/carosbuild/pkg/oci/registry"
-	"github.com/carosio/carosbuild/pkg/source/debian"
-	"github.com/carosio/carosbuild/pkg/source/git"
-)
-
-// IsNetwork reports whether a mirror, a registry or a git server could not be
-// reached, or did not answer as it should.
-func IsNetwork(err error) bool {
-	return debian.IsNetwork(err) || registry.IsNetwork(err) || git.IsNetwork(err)
-}
-
 // unknownKey stands for the key of a step that cannot be computed; it is the
 // parent of all steps after it.
 const unknownKey = "unknown"
@@ -30,21 +18,6 @@ func bootstrapOf(stage string) string     { return "bootstrap " + stage }
 func mirrorOf(mirror, host string) string { return "mirror " + mirror + " " + host }
 
 const gitTrees = "git trees"
-
-// put remembers why a look-up failed, if plans may have gaps and the network is
-// to blame. It reports whether the plan can go on.
-func (r *Resolver) put(out *Resolved, err error, names ...string) bool {
-	if !r.Partial || !IsNetwork(err) {
-		return false
-	}
-	if out.Unresolved == nil {
-		out.Unresolved = Unresolved{}
-	}
-	for _, n := range names {
-		out.Unresolved[n] = err.Error()
-	}
-	return true
-}
 
 // finish gives a step its key, or the reason why it has none: something of its
 // own was not looked up, or a step that it is based on has none.

@@ -5,8 +5,6 @@
 package build
 
 import (
-	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -129,56 +127,4 @@ func (f *filling) stage(old *decl.Stage, from map[string]*baseImage) *decl.Stage
 	}
 	f.after[s.ID] = env
 	return &s
-}
-
-// filled is fillIn with the variables of base images, which are looked up where
-// something needs them.
-func (r *Resolver) filled(ctx context.Context, stages []*decl.Stage, out *Resolved) ([]*decl.Stage, decl.Findings, error) {
-	for {
-		filled, images, fs := fillIn(stages, out.Inputs)
-		maps.DeleteFunc(images, func(ref string, _ *baseImage) bool { return out.Unresolved[imageOf(ref)] != "" })
-		if len(images) == 0 {
-			return filled, fs, nil
-		}
-		for _, ref := range slices.Sorted(maps.Keys(images)) {
-			i := images[ref]
-			if err := r.image(ctx, i.stage, i.action, out); err != nil {
-				return nil, nil, err
-			}
-			pinned := out.Images[ref]
-			if out.Unresolved[imageOf(ref)] != "" {
-				continue
-			}
-			if pinned == "" { // not locked, which is a finding of its own
-				return stages, nil, nil
-			}
-			env, err := r.imageEnvironment(ctx, ref, pinned)
-			if r.put(out, err, imageOf(ref)) {
-				continue
-			}
-			if err != nil {
-				return nil, nil, fmt.Errorf("stage %s: variables of image %s: %w", i.stage.ID, i.action.Image, err)
-			}
-			if out.Environments == nil {
-				out.Environments = map[string][]string{}
-			}
-			out.Environments[ref] = env
-		}
-	}
-}
-
-// imageEnvironment are the variables of an image, which its digest stands for.
-func (r *Resolver) imageEnvironment(ctx context.Context, ref, pinned string) ([]string, error) {
-	id := key("pin environment", digestOf(pinned), r.Arch)
-	if p, ok := r.Pins.read(id); ok && p.Environment != nil {
-		return p.Environment, nil
-	}
-	env, err := r.Registry.Environment(ctx, pinned, r.Arch)
-	if err != nil {
-		return nil, err
-	}
-	if env == nil {
-		env = []string{}
-	}
-	return env, r.Pins.write(id, pin{Environment: env})
 }

@@ -58,7 +58,7 @@ func TestVariablesOfStages(t *testing.T) {
 		}
 	}
 	in.Environments = map[string][]string{"debian:12": nil}
-	var de *DeclarationError
+	var de *decl.FindingsError
 	if _, err := NewPlan(d, []string{"s"}, in); !errors.As(err, &de) || !strings.Contains(de.Error(), `"IMAGE" is not set`) || de.Findings[0].Span.Line == 0 {
 		t.Errorf("a variable that is not set: %v", err)
 	}
@@ -88,7 +88,7 @@ func TestVariablesOfImages(t *testing.T) {
 	if err != nil || len(res.Environments["oci:"+layout]) != 2 {
 		t.Errorf("the image's variable: %v, %v", res, err)
 	}
-	var de *DeclarationError
+	var de *decl.FindingsError
 	if _, err = resolve(`<action>ADD $NONE $APP/x</action>`); !errors.As(err, &de) || len(de.Findings) != 1 || !strings.Contains(de.Error(), "NONE") {
 		t.Errorf("a variable that is not set: %v", err)
 	}

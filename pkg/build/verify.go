@@ -5,10 +5,6 @@
 package build
 
 import (
-	"errors"
-	"fmt"
-	"iter"
-
 	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/disk/tree"
@@ -98,49 +94,10 @@ func sumOf(e *tree.Entry) sums.File {
 		Size: e.Size, Link: e.Link,
 	}
 	if len(e.Xattrs) > 0 { // few have any
-		f.Xattrs = sums.Xattrs(xattrsOf(e))
+		f.Xattrs = sums.Xattrs(e.EachXattr())
 	}
 	if t := e.Type(); t == tree.Char || t == tree.Block {
 		f.Rdev = unix.Mkdev(e.Rdev.Major, e.Rdev.Minor)
 	}
 	return f
-}
-
-func xattrsOf(e *tree.Entry) iter.Seq2[string, []byte] {
-	return func(yield func(string, []byte) bool) {
-		for _, x := range e.Xattrs {
-			if !yield(x.Name, x.Value) {
-				return
-			}
-		}
-	}
-}
-
-// Heal marks the layers as damaged that an error is about, so that the next Run
-// makes them again, and says so. It returns false when the error is about
-// something else, or about a layer that was made again already.
-func (e *Engine) Heal(err error) (bool, error) {
-	damages := layer.Damages(err)
-	for _, d := range damages {
-		if e.healed[d.Layer] {
-			return false, nil
-		}
-	}
-	again := map[string]bool{}
-	for _, d := range damages {
-		e.event(Event{Kind: Note, Text: d.Error() + ": its step runs again"})
-		again[d.Layer] = true
-	}
-	for id := range again {
-		if e := e.Store.MarkDamaged(id, err.Error()); e != nil {
-			return false, errors.Join(err, fmt.Errorf("heal the store: %w", e))
-		}
-	}
-	if e.healed == nil {
-		e.healed = map[string]bool{}
-	}
-	for id := range again {
-		e.healed[id] = true
-	}
-	return len(again) > 0, nil
 }

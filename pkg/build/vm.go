@@ -5,6 +5,7 @@
 package build
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -26,7 +27,7 @@ func (c *composer) machineOf(ctx context.Context) (*ova.VM, error) {
 		return vm, err
 	}
 	d := c.disk.VM.CDROM
-	stage := orDefault(d.Stage, c.disk.Stage)
+	stage := cmp.Or(d.Stage, c.disk.Stage)
 	e, err := c.entry(ctx, stage, d.From)
 	if err != nil {
 		return nil, locate(d.Span, err)
@@ -56,7 +57,7 @@ func (c *composer) emptyDisk(ctx context.Context) (*DiskImage, error) {
 		digest := disk.TreeDigest(root)
 		c.mtime, seed = root.Newest(), append(seed, digest[:]...)
 	}
-	if e := c.engine.Epoch; e != nil {
+	if e := c.Epoch; e != nil {
 		c.mtime = *e
 	}
 	size, err := disk.ParseSize(c.disk.Size)
@@ -80,14 +81,20 @@ func (c *composer) emptyDisk(ctx context.Context) (*DiskImage, error) {
 }
 
 // noteDisc says of outputs that none has a place for the ISO of <cdrom>.
-func (e *Engine) noteDisc(img *DiskImage, outs []disk.Output) {
+func (c *Composer) noteDisc(img *DiskImage, outs []disk.Output) {
 	if img.VM == nil || img.VM.CDROM == nil || slices.ContainsFunc(outs, func(o disk.Output) bool {
 		f, err := disk.FormatFor(string(o.Format), o.Path)
 		return err == nil && f == disk.OVA
 	}) {
 		return
 	}
-	e.event(Event{Kind: Note, Text: fmt.Sprintf("disk %s: the ISO of <cdrom> (%s) is left out: only an OVA has a place for it", img.id, img.VM.CDROM.Name)})
+	c.event(Event{Kind: Note, Text: fmt.Sprintf("disk %s: the ISO of <cdrom> (%s) is left out: only an OVA has a place for it", img.id, img.VM.CDROM.Name)})
+}
+
+// CheckMachine finds what is wrong with a disk's <vm>, before anything is built.
+func CheckMachine(d *decl.Disk) error {
+	_, err := machine(d)
+	return err
 }
 
 // machine is the virtual machine that a disk is for: what its <vm> says, and
@@ -107,7 +114,7 @@ func machine(d *decl.Disk) (*ova.VM, error) {
 	vm.Name, vm.Product, vm.ProductURL = v.Name, v.Product, v.ProductURL
 	vm.Vendor, vm.VendorURL, vm.Version = v.Vendor, v.VendorURL, v.Version
 	vm.Controller, vm.Hardware, vm.Guest = ova.Controller(v.Controller), strings.Join(v.Hardware, " "), v.Guest
-	vm.Firmware = orDefault(v.Firmware, vm.Firmware)
+	vm.Firmware = cmp.Or(v.Firmware, vm.Firmware)
 	vm.EULA, vm.Annotation = v.EULA, v.Annotation
 	if v.Network != "" {
 		vm.Networks = []string{v.Network}

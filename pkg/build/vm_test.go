@@ -18,6 +18,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/disk/ova"
 )
@@ -45,13 +46,13 @@ func TestClassicAppliance(t *testing.T) {
 		t.Errorf("something at %d of a disk of %d bytes", n, img.Layout.Image.Size())
 	}
 	var notes []string
-	e := &Engine{Now: time.Now, Events: func(ev Event) {
+	e := &Composer{Now: time.Now, Events: func(ev Event) {
 		if ev.Kind == Note {
 			notes = append(notes, ev.Text)
 		}
 	}}
 	out := filepath.Join(t.TempDir(), "caros.ova")
-	if err := e.WriteDisk(t.Context(), img, []disk.Output{{Path: out}}, nil); err != nil {
+	if err := e.Write(t.Context(), []*DiskImage{img}, [][]disk.Output{{{Path: out}}}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if len(notes) > 0 {
@@ -89,7 +90,7 @@ func TestClassicAppliance(t *testing.T) {
 	if diff := cmp.Diff(facts, want); diff != "" {
 		t.Errorf("facts (-got +want):\n%s", diff)
 	}
-	if err := e.WriteDisk(t.Context(), img, []disk.Output{{Path: filepath.Join(t.TempDir(), "caros.vmdk")}}, nil); err != nil {
+	if err := e.Write(t.Context(), []*DiskImage{img}, [][]disk.Output{{{Path: filepath.Join(t.TempDir(), "caros.vmdk")}}}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if !slices.Equal(notes, []string{"disk d: the ISO of <cdrom> (core-image.iso) is left out: only an OVA has a place for it"}) {
@@ -107,7 +108,7 @@ func TestDeployedDisc(t *testing.T) {
 		t.Errorf("got %+v, %v", img, err)
 	}
 	_, err = composed(t, text, map[string]RootFS{"s": deployedStage(t, nil)})
-	var wrong *DeclarationError
+	var wrong *decl.FindingsError
 	if !errors.As(err, &wrong) || !strings.Contains(err.Error(), "no live ISO of core-image-caros is deployed") || !strings.Contains(wrong.Findings[0].Hint, "live") && !strings.Contains(wrong.Findings[0].Hint, "iso") {
 		t.Errorf("without one: %v", err)
 	}
@@ -117,9 +118,8 @@ func TestDeployedDisc(t *testing.T) {
 func TestDiscStage(t *testing.T) {
 	d := parse(t, `<buildstage id="live"><action>FROM scratch</action></buildstage><buildstage id="s"><action>FROM scratch</action></buildstage>
 	<disk id="d" stage="s" empty="yes" size="8G"><vm><cdrom stage="live" from="/live.iso"/></vm></disk>`)
-	needs, err := DiskNeeds(d.Disks[0])
-	if diff := cmp.Diff(needs, []string{"s", "live"}); diff != "" || err != nil {
-		t.Errorf("stages: %v (-got +want):\n%s", err, diff)
+	if diff := cmp.Diff(DiskNeeds(d.Disks[0]), []string{"s", "live"}); diff != "" {
+		t.Errorf("stages (-got +want):\n%s", diff)
 	}
 	if leaf := d.Leaf(); leaf == nil || leaf.ID != "s" {
 		t.Errorf("the only leaf is %+v", leaf)

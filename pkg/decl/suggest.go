@@ -118,3 +118,13 @@ func sorted[T any](m map[string]T) []string {
 	slices.Sort(keys)
 	return keys
 }
+
+// few joins the first names of a list.
+// Few lists names, and of many only the first.
+func Few(names []string) string {
+	const most = 10
+	if len(names) > most {
+		return strings.Join(names[:most], ", ") + fmt.Sprintf(" and %d others", len(names)-most)
+	}
+	return strings.Join(names, ", ")
+}

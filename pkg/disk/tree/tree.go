@@ -9,6 +9,7 @@ package tree
 
 import (
 	"io"
+	"iter"
 	"strings"
 )
 
@@ -113,4 +114,15 @@ func Compare(a, b string) int {
 		return 1
 	}
 	return len(a) - len(b)
+}
+
+// EachXattr are the extended attributes of an entry, in their order.
+func (e *Entry) EachXattr() iter.Seq2[string, []byte] {
+	return func(yield func(string, []byte) bool) {
+		for _, x := range e.Xattrs {
+			if !yield(x.Name, x.Value) {
+				return
+			}
+		}
+	}
 }

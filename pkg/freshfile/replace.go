@@ -2,7 +2,7 @@
 // License, v. 2.0. If a copy of the MPL was not distributed with this
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
-package build
+package freshfile
 
 import (
 	"errors"
@@ -11,9 +11,9 @@ import (
 	"path/filepath"
 )
 
-// replaceFile gives a file its content as a whole: who reads it sees the old
+// Replace gives a file its content as a whole: who reads it sees the old
 // one or the new one, after a power cut too. Of several writers the last wins.
-func replaceFile(path string, data []byte, mode os.FileMode) error {
+func Replace(path string, data []byte, mode os.FileMode) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".new-")
 	if err != nil {
 		return err
