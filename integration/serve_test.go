@@ -22,7 +22,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/carosio/carosbuild/pkg/history"
 )
 
 // yoctoStage leaves what bitbake would, and links that want to lead out of the
@@ -80,7 +80,7 @@ func TestResults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{
-		"SHA256SUMS", "cooker-logs.tar.gz", "core-image.ova", "core-image.sunxi-sdimg", "logs/050-yocto.log", "logs/base.log", "logs/build.json", "own.iso",
+		"SHA256SUMS", "cooker-logs.tar.gz", "core-image.ova", "core-image.sunxi-sdimg", "logs/050-yocto.log", "logs/base.log", "logs/history.json", "own.iso",
 		"package-logs.tar.gz", "packages/Packages", "packages/all/x_1_all.ipk", "zImage",
 	}
 	if diff := cmp.Diff(names, want); diff != "" {
@@ -154,7 +154,7 @@ func (w *world) served(t *testing.T, out string) {
 	w.resumed(t, url, out)
 	// A name that leads here must not make a browser read it, and only
 	// loopback has it.
-	if status, _ := fetch(t, strings.Replace(url, "127.0.0.1", "localhost", 1)+"/build.json"); status != 200 {
+	if status, _ := fetch(t, strings.Replace(url, "127.0.0.1", "localhost", 1)+"/history.json"); status != 200 {
 		t.Errorf("by the name localhost: status %d", status)
 	}
 	if status, got := fetch(t, url+"/zImage", "Range", "bytes=2-4"); status != 206 || string(got) != "iva" {
@@ -195,11 +195,11 @@ func (w *world) resumed(t *testing.T, url, out string) {
 
 // servedDisk downloads disks, and changes one.
 func (w *world) servedDisk(t *testing.T) {
-	r, err := build.ReadReport(filepath.Join(w.dir, "home/.local/state/carosbuild/logs/disk"))
+	r, err := history.ReadReport(filepath.Join(w.dir, "home/.local/state/carosbuild/logs/disk"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Status != build.Done || len(r.Outputs) != 3 || r.Disk != "d" {
+	if r.Status != history.Done || len(r.Outputs) != 3 || r.Disk != "d" {
 		t.Errorf("report: %s, disk %q, outputs %+v", r.Status, r.Disk, r.Outputs)
 	}
 	url, stop := w.serve(t) // the newest build
@@ -222,7 +222,7 @@ func (w *world) servedDisk(t *testing.T) {
 		t.Errorf("the other build: status %d", status)
 	}
 	stop()
-	if r, err = build.ReadReport(filepath.Join(w.dir, "home/.local/state/carosbuild/logs/disk")); err != nil || len(r.Outputs[0].SHA256) != 64 {
+	if r, err = history.ReadReport(filepath.Join(w.dir, "home/.local/state/carosbuild/logs/disk")); err != nil || len(r.Outputs[0].SHA256) != 64 {
 		t.Errorf("the report has not learned the digest: %v", err)
 	}
 }

@@ -20,10 +20,18 @@ const module = "github.com/carosio/carosbuild/"
 // allowed says which packages of ours a package may import: only what is
 // listed, and what lies below a listed one.
 var allowed = map[string][]string{
-	"cmd/carosbuild":     {"pkg/build", "pkg/debfile", "pkg/decl", "pkg/disk", "pkg/evict", "pkg/feed", "pkg/freshdir", "pkg/kas", "pkg/layer", "pkg/oci", "pkg/qemu", "pkg/release", "pkg/results", "pkg/runc", "pkg/serve", "pkg/source", "pkg/terminal", "pkg/wks", "pkg/xdg", "targets"},
+	"cmd/carosbuild":     {"pkg/compose", "pkg/debfile", "pkg/decl", "pkg/disk", "pkg/engine", "pkg/evict", "pkg/feed", "pkg/freshdir", "pkg/history", "pkg/kas", "pkg/layer", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/qemu", "pkg/release", "pkg/resolve", "pkg/results", "pkg/runc", "pkg/serve", "pkg/source", "pkg/terminal", "pkg/wks", "pkg/xdg", "targets"},
 	"pkg/beneath":        {},
-	"pkg/build":          {"pkg/beneath", "pkg/decl", "pkg/disk", "pkg/evict", "pkg/layer", "pkg/oci", "pkg/runc", "pkg/source", "pkg/yocto"},
 	"pkg/decl":           {"pkg/terminal"},
+	"pkg/decl/decltest":  {"pkg/decl"},
+	"pkg/plan":           {"pkg/decl", "pkg/disk/grub", "pkg/key", "pkg/source"},
+	"pkg/resolve":        {"pkg/decl", "pkg/disk", "pkg/freshfile", "pkg/key", "pkg/oci", "pkg/plan", "pkg/runc", "pkg/source"},
+	"pkg/engine":         {"pkg/beneath", "pkg/decl", "pkg/disk/tree", "pkg/freshfile", "pkg/key", "pkg/layer", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/resolve", "pkg/runc", "pkg/source"},
+	"pkg/compose":        {"pkg/decl", "pkg/disk", "pkg/layer", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/yocto"},
+	"pkg/history":        {"pkg/decl", "pkg/disk", "pkg/evict", "pkg/freshfile", "pkg/key", "pkg/layer", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/resolve", "pkg/source"},
+	"pkg/progress":       {},
+	"pkg/key":            {},
+	"pkg/source/files":   {"pkg/beneath", "pkg/decl", "pkg/key"},
 	"pkg/evict":          {"pkg/beneath"},
 	"pkg/feed":           {"pkg/debfile", "pkg/freshdir"},
 	"pkg/freshdir":       {},
@@ -40,7 +48,7 @@ var allowed = map[string][]string{
 	"pkg/results":        {},
 	"pkg/runc":           {},
 	"pkg/sealed":         {"pkg/freshfile"},
-	"pkg/serve":          {"pkg/build", "pkg/results"},
+	"pkg/serve":          {"pkg/history", "pkg/plan", "pkg/results"},
 	"pkg/source/bitbake": {},
 	"pkg/source/debian":  {"pkg/debfile"},
 	"pkg/source/git":     {"pkg/evict", "pkg/runc", "pkg/terminal"}, // runc: HostError

@@ -16,10 +16,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/progress"
+
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/terminal"
@@ -88,7 +89,7 @@ func (a *app) warnf(format string, args ...any) {
 	switch {
 	case runc.Inside(a.getenv):
 	case a.asJSON():
-		a.event(jsonEvent{Event: build.Event{Kind: errorEvent, Text: fmt.Sprintf(format, args...)}, Warning: true})
+		a.event(jsonEvent{Event: progress.Event{Kind: errorEvent, Text: fmt.Sprintf(format, args...)}, Warning: true})
 	default:
 		fmt.Fprintln(a.stderr, "carosbuild: warning:", terminal.Text(fmt.Sprintf(format, args...)))
 	}

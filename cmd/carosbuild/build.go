@@ -14,9 +14,15 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/compose"
+	"github.com/carosio/carosbuild/pkg/engine"
+	"github.com/carosio/carosbuild/pkg/history"
+	"github.com/carosio/carosbuild/pkg/plan"
+	"github.com/carosio/carosbuild/pkg/progress"
+	"github.com/carosio/carosbuild/pkg/resolve"
+
 	"github.com/spf13/cobra"
 
-	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/layer"
@@ -29,9 +35,9 @@ type buildCommand struct {
 	*app
 	redomatFlags
 	diskFlags
-	made      []*build.DiskImage // disks that were written
-	level     int                // of compression
-	wanted    []string           // stages to build, instead of a disk
+	made      []*compose.DiskImage // disks that were written
+	level     int                  // of compression
+	wanted    []string             // stages to build, instead of a disk
 	jobs      int
 	dryRun    bool
 	buildID   string
@@ -75,7 +81,7 @@ func (c *buildCommand) command(use string) *cobra.Command {
 	c.planFlags(cmd)
 	f := cmd.Flags()
 	f.StringArrayVarP(&c.out, "out", "o", nil, "write the disk to this file, block device or pipe, - for standard output; may be repeated; {disk} stands for the disk's id; the ending picks the format: "+strings.Join(disk.Endings(), " "))
-	f.StringVar(&c.format, "format", "", "format of the disk, whatever the endings say: "+strings.Join(build.Formats(), ", "))
+	f.StringVar(&c.format, "format", "", "format of the disk, whatever the endings say: "+strings.Join(compose.Formats(), ", "))
 	c.levelFlag(cmd)
 	f.BoolVarP(&c.dryRun, "dry-run", "n", false, "only show what would run")
 	f.IntVarP(&c.jobs, "jobs", "j", runtime.NumCPU(), "stages to build at a time")
@@ -139,13 +145,13 @@ func planCommand(a *app) *cobra.Command {
 type job struct {
 	decl     *decl.Declaration
 	disks    []diskOutputs // none for stages only
-	plan     *build.Plan
-	resolved *build.Resolved
+	plan     *plan.Plan
+	resolved *resolve.Resolved
 	dirs     dirs
 	store    layer.Paths
 	records  *layer.Records
 	epoch    *int64
-	started  []build.Started // stages that begin with a stored image
+	started  []history.Started // stages that begin with a stored image
 }
 
 func (c *buildCommand) run(cmd *cobra.Command) error {
@@ -199,7 +205,7 @@ func (c *buildCommand) run(cmd *cobra.Command) error {
 	}
 	if !runc.Inside(c.getenv) && firstBuild(j.store) {
 		if note := c.podmanNote(j.store); note != "" {
-			view.show(build.Event{Time: time.Now(), Kind: build.Note, Text: note})
+			view.show(progress.Event{Time: time.Now(), Kind: progress.Note, Text: note})
 		}
 	}
 	if !runc.Inside(c.getenv) {
@@ -277,14 +283,14 @@ func (c *buildCommand) plan(ctx context.Context, view display) (*job, error) {
 	if j.resolved, err = r.Resolve(ctx, j.decl, targets); err != nil {
 		return nil, err
 	}
-	view.show(build.Event{Time: time.Now(), Kind: build.ProgressEnd, Text: readIndices})
+	view.show(progress.Event{Time: time.Now(), Kind: progress.ProgressEnd, Text: readIndices})
 	if err := c.warnLock(lock, j.resolved, j.decl, targets); err != nil {
 		return nil, err
 	}
 	if c.network != string(runc.HostNetwork) {
 		j.resolved.Network = c.network
 	}
-	if j.plan, err = build.NewPlan(j.decl, targets, j.resolved.Inputs); err != nil {
+	if j.plan, err = plan.NewPlan(j.decl, targets, j.resolved.Inputs); err != nil {
 		return nil, err
 	}
 	// Once more, now that the variables in paths are filled in.
@@ -295,7 +301,7 @@ func (c *buildCommand) plan(ctx context.Context, view display) (*job, error) {
 		return nil, err
 	}
 	j.records = layer.OpenRecords(layer.RecordsDir(j.store.GraphRoot), j.store.GraphRoot)
-	return j, build.MarkCached(j.plan, j.records)
+	return j, engine.MarkCached(j.plan, j.records)
 }
 
 // loadJob reads the declaration and finds out where things are.
@@ -328,7 +334,7 @@ func (c *buildCommand) fetcher(j *job, view display) (*debian.Fetcher, debian.Ho
 	f := &debian.Fetcher{Cache: j.dirs.packages(), HTTP: host.HTTPClient()}
 	f.Events = func(e debian.Event) {
 		if e.Phase == "resolve" { // each index counts for itself: there is no sum to reach
-			view.show(build.Event{Time: time.Now(), Kind: build.Progress, Text: readIndices, Done: e.Done})
+			view.show(progress.Event{Time: time.Now(), Kind: progress.Progress, Text: readIndices, Done: e.Done})
 		}
 	}
 	return f, host, nil
@@ -377,7 +383,7 @@ func (c *buildCommand) targets(j *job) ([]string, error) {
 	var wanted []string
 	for _, id := range c.wanted {
 		if !slices.ContainsFunc(j.decl.Stages, func(s *decl.Stage) bool { return s.ID == id }) {
-			hint := build.HintStage(j.decl, id)
+			hint := history.HintStage(j.decl, id)
 			if len(projectsIn(c.declFiles)) > 0 {
 				hint += fmt.Sprintf("; -t names a stage; for another target of bitbake: KAS_TARGET=%s", id)
 			}
@@ -396,14 +402,17 @@ func (c *buildCommand) targets(j *job) ([]string, error) {
 	if len(j.decl.Stages) == 0 {
 		return nil, usagef("the declaration has no stages")
 	}
-	return build.Leaves(j.decl), nil
+	return plan.Leaves(j.decl), nil
 }
 
 // diskStages are the stages that the disks are made from.
 func diskStages(j *job) ([]string, error) {
 	var all []string
 	for _, p := range j.disks {
-		ids, err := build.DiskStages(j.decl, p.disk)
+		if err := compose.CheckMachine(p.disk); err != nil { // before anything is built
+			return nil, err
+		}
+		ids, err := plan.DiskStages(j.decl, p.disk)
 		if err != nil {
 			return nil, err
 		}
@@ -431,7 +440,7 @@ func (c *buildCommand) stored(j *job) ([]string, bool) {
 		name, ok := c.pins(j).Built(s)
 		id, stage, _ := strings.Cut(name, ":")
 		if !ok || !slices.ContainsFunc(images, func(i layer.Image) bool {
-			return slices.Contains(i.Names, build.ImageName(id, stage)) && j.store.ConfigWhole(i.ID)
+			return slices.Contains(i.Names, history.ImageName(id, stage)) && j.store.ConfigWhole(i.ID)
 		}) {
 			return nil, false
 		}
@@ -443,8 +452,8 @@ func (c *buildCommand) stored(j *job) ([]string, bool) {
 	return names, true
 }
 
-func (c *buildCommand) history(j *job) build.History {
-	return build.History{Dir: filepath.Join(j.dirs.cache, "history")}
+func (c *buildCommand) history(j *job) history.History {
+	return history.History{Dir: filepath.Join(j.dirs.cache, "history")}
 }
 
 // historyName is how the history calls what is built: the names of the files. A CI
@@ -460,8 +469,8 @@ func (c *buildCommand) declNames() []string {
 	return names
 }
 
-func (c *buildCommand) pins(j *job) build.Pins {
-	return build.Pins{Dir: filepath.Join(j.dirs.cache, "pins")}
+func (c *buildCommand) pins(j *job) resolve.Pins {
+	return resolve.Pins{Dir: filepath.Join(j.dirs.cache, "pins")}
 }
 
 // upToDate reports that there is nothing to do.

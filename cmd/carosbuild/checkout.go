@@ -14,9 +14,10 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/carosio/carosbuild/pkg/resolve"
+
 	"github.com/spf13/cobra"
 
-	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/source/bitbake"
 	"github.com/carosio/carosbuild/pkg/source/git"
 )
@@ -85,7 +86,7 @@ func (c *buildCommand) checkout(ctx context.Context, to string) error {
 		pins[i] = t.From
 	}
 	if err := r.Git.Ensure(ctx, pins); err != nil {
-		return build.MissingCommits(err, trees)
+		return resolve.MissingCommits(err, trees)
 	}
 	var done strings.Builder
 	for _, t := range trees {

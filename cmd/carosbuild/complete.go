@@ -10,10 +10,12 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/carosio/carosbuild/pkg/compose"
+	"github.com/carosio/carosbuild/pkg/history"
+
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/qemu"
@@ -107,11 +109,11 @@ func (a *app) stageNames() []string {
 	}
 	var names []string
 	for _, s := range stages {
-		if s.Status != build.Start && !slices.Contains(names, s.Stage) {
+		if s.Status != history.Start && !slices.Contains(names, s.Stage) {
 			names = append(names, s.Stage)
 		}
 	}
-	names = append(append(names, build.Latest), a.buildIDs()...)
+	names = append(append(names, history.Latest), a.buildIDs()...)
 	for _, s := range stages {
 		names = append(names, s.Name())
 	}
@@ -165,7 +167,7 @@ func (a *app) completeFlag(cmd *cobra.Command, f *pflag.Flag) {
 	fixed := map[string][]string{
 		"progress": {"auto", "tty", "plain", "json", "quiet"}, "network": {"host", "none"}, "firmware": {"bios", "efi"},
 		"accel": {"auto", "kvm", "tcg"}, "compression": {"gzip", "zstd"}, "runtime": {"runc", "crun"},
-		"format": build.Formats(), "bus": qemu.Buses(), "arch": {"amd64", "arm64", "armhf", "i386", "riscv64"},
+		"format": compose.Formats(), "bus": qemu.Buses(), "arch": {"amd64", "arm64", "armhf", "i386", "riscv64"},
 	}
 	funcs := map[string]completer{
 		"match-build-id": a.completeArgs(buildIDArg), "list": a.completeArgs(buildIDArg), "upgrade": a.completeArgs(imageArg),

@@ -13,9 +13,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/compose"
+
 	"github.com/spf13/cobra"
 
-	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/layer"
@@ -68,7 +69,7 @@ DISK.bios, which the build of the disk has made; push it like any other:
 	f := cmd.Flags()
 	f.StringArrayVarP(&c.declFiles, "declaration", "d", nil, "file that declares the disk, or a built-in target; may be repeated")
 	f.StringArrayVarP(&c.out, "out", "o", nil, "write the disk to this file; may be repeated; {disk} stands for the disk's id; the ending picks the format")
-	f.StringVar(&c.format, "format", "", "format of the disk, whatever the ending says: "+strings.Join(build.Formats(), ", "))
+	f.StringVar(&c.format, "format", "", "format of the disk, whatever the ending says: "+strings.Join(compose.Formats(), ", "))
 	c.levelFlag(cmd)
 	c.diskFlags.add(f)
 	f.StringArrayVar(&c.stages, "stage", nil, "NAME=SOURCE: where another stage is that the disk takes files from")
@@ -116,11 +117,12 @@ func (c *diskCommand) run(cmd *cobra.Command) error {
 	if err := os.MkdirAll(where.cache, 0o700); err != nil {
 		return err
 	}
-	e := &build.Engine{CacheDir: where.cache, Epoch: epoch, Jobs: c.jobs, Sums: c.progress != "quiet", Level: c.level, Now: time.Now, Events: view.show}
+	comp := c.composer(where, epoch, view.show)
+	comp.OutputMode = 0 // the mode of the file is the umask's affair
 	write := func(ctx context.Context, s *layer.Store) error {
 		roots, err := c.roots(sources, s, where, view)
 		if err == nil {
-			err = c.write(ctx, e, d, roots)
+			err = c.write(ctx, comp, d, roots)
 		}
 		if err != nil {
 			return err
@@ -132,10 +134,10 @@ func (c *diskCommand) run(cmd *cobra.Command) error {
 	}
 	inside := runc.Inside(c.getenv)
 	if !anyStored(sources) {
-		err = write(cmd.Context(), nil) // the mode of the file is the umask's affair
+		err = write(cmd.Context(), nil)
 	} else {
 		if inside {
-			e.OutputMode = c.outputMode
+			comp.OutputMode = c.outputMode
 		}
 		err = c.withStore(cmd, false, func(ctx context.Context, s *layer.Store, _ layer.Paths, _ dirs) error { return write(ctx, s) })
 	}
@@ -168,14 +170,14 @@ func (c *diskCommand) declared(ctx context.Context, d dirs) ([]diskOutputs, erro
 	return disks, err
 }
 
-func (c *diskCommand) write(ctx context.Context, e *build.Engine, d []diskOutputs, roots map[string]build.RootFS) error {
+func (c *diskCommand) write(ctx context.Context, comp *compose.Composer, d []diskOutputs, roots map[string]compose.RootFS) error {
 	var release func() error
 	var err error
-	c.made, release, err = e.DisksFrom(ctx, disksOf(d), roots)
+	c.made, release, err = comp.Compose(ctx, disksOf(d), roots)
 	if err != nil {
 		return err
 	}
-	return errors.Join(e.WriteDisks(ctx, c.made, outputsOf(d), c.stdout), release())
+	return errors.Join(comp.Write(ctx, c.made, outputsOf(d), c.stdout), release())
 }
 
 // reads are the sources that are files of this machine.

@@ -11,7 +11,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/carosio/carosbuild/pkg/compose"
+	"github.com/carosio/carosbuild/pkg/history"
+	"github.com/carosio/carosbuild/pkg/plan"
+
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/oci"
@@ -62,7 +65,7 @@ func (c *diskCommand) checkBuild(disks []*decl.Disk, needs []string, id string, 
 		return err
 	}
 	for _, n := range needs {
-		has := func(s build.StoredStage) bool { return s.BuildID == id && s.Stage == n }
+		has := func(s history.StoredStage) bool { return s.BuildID == id && s.Stage == n }
 		if out[n] == id+":"+n && n != disks[0].Stage && !slices.ContainsFunc(stages, has) {
 			return c.lacks(idsOf(disks), n, id, c.buildInfo(id).Declaration)
 		}
@@ -89,11 +92,10 @@ func (c *diskCommand) lacks(disks, stage, id string, declared []string) error {
 func needsOf(disks []*decl.Disk) ([]string, error) {
 	var all []string
 	for _, d := range disks {
-		needs, err := build.DiskNeeds(d)
-		if err != nil {
+		if err := compose.CheckMachine(d); err != nil {
 			return nil, err
 		}
-		for _, n := range needs {
+		for _, n := range plan.DiskNeeds(d) {
 			if !slices.Contains(all, n) {
 				all = append(all, n)
 			}
@@ -114,7 +116,7 @@ func (c *diskCommand) sourceBuild() (id string, whole bool, err error) {
 	}
 	id, _, tagged := strings.Cut(c.source, ":")
 	found, err := c.picker(stages, false).Pick(c.source)
-	many := (*build.ManyStagesError)(nil)
+	many := (*history.ManyStagesError)(nil)
 	switch {
 	case err == nil:
 		return found.BuildID, !found.Named, nil
@@ -188,13 +190,13 @@ func anyStored(sources map[string]string) bool {
 }
 
 // roots are the sources, found.
-func (c *diskCommand) roots(sources map[string]string, s *layer.Store, d dirs, view display) (map[string]build.RootFS, error) {
+func (c *diskCommand) roots(sources map[string]string, s *layer.Store, d dirs, view display) (map[string]compose.RootFS, error) {
 	reg := c.registry(layer.Paths{})
 	reg.Events = c.transfers(view)
-	out := map[string]build.RootFS{}
+	out := map[string]compose.RootFS{}
 	for stage, source := range sources {
 		if !isStored(source) {
-			out[stage] = build.ImageRoot{Registry: reg, Ref: source, Arch: c.arch, Cache: oci.TarCache{Dir: filepath.Join(d.cache, "layers")}}
+			out[stage] = compose.ImageRoot{Registry: reg, Ref: source, Arch: c.arch, Cache: oci.TarCache{Dir: filepath.Join(d.cache, "layers")}}
 			continue
 		}
 		name, err := c.stageImage(s, false, strings.TrimPrefix(source, "containers-storage:"))
@@ -208,7 +210,7 @@ func (c *diskCommand) roots(sources map[string]string, s *layer.Store, d dirs, v
 		if err != nil {
 			return nil, err
 		}
-		out[stage] = build.StoredRoot{Store: s, Layer: img.Top}
+		out[stage] = compose.StoredRoot{Store: s, Layer: img.Top}
 	}
 	return out, nil
 }

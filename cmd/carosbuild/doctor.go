@@ -18,10 +18,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/engine"
+
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
-	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/source/debian"
@@ -222,7 +223,7 @@ func (c *checkup) trial(ctx context.Context, dir string) (err error) {
 		return nil
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	top, err := build.TryLayers(ctx, s)
+	top, err := engine.TryLayers(ctx, s)
 	if c.need("overlay", "layers can be made and mounted", err); err != nil {
 		return nil
 	}
@@ -236,7 +237,7 @@ func (c *checkup) trial(ctx context.Context, dir string) (err error) {
 		c.need("runtime", "", err)
 		return nil
 	}
-	err = build.TryStep(ctx, s, rt, top)
+	err = engine.TryStep(ctx, s, rt, top)
 	if c.need("runtime", rt.Path+" runs a step", err); err == nil {
 		c.emulation(ctx, rt)
 	}

@@ -11,7 +11,9 @@ import (
 	"io"
 	"strings"
 
-	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/carosio/carosbuild/pkg/plan"
+	"github.com/carosio/carosbuild/pkg/resolve"
+
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk/damage"
 	"github.com/carosio/carosbuild/pkg/oci"
@@ -58,7 +60,7 @@ func (a *app) report(err error) int {
 	}
 	var (
 		d    *decl.FindingsError
-		step *build.StepError
+		step *plan.StepError
 		use  usageError
 	)
 	switch {
@@ -102,7 +104,7 @@ func remediesOf(err error) []string {
 	if git.IsNetwork(err) {
 		all = append(all, remoteHint)
 	}
-	if b, ok := errors.AsType[*build.BootstrapError](err); ok && debian.IsNetwork(b.Err) {
+	if b, ok := errors.AsType[*resolve.BootstrapError](err); ok && debian.IsNetwork(b.Err) {
 		all = append(all, mirrorHint)
 	}
 	if errors.Is(err, oci.ErrDamaged) {
@@ -119,14 +121,14 @@ const mirrorHint = "another mirror: " + debian.EnvMirror + "=URL, or mirror=\"UR
 const damageHint = "build it again with carosbuild build FILE, or pull it again with carosbuild pull: what is damaged is then made anew"
 
 // besides are the errors joined with the one that was reported.
-func besides(err error, reported *build.StepError) []error {
+func besides(err error, reported *plan.StepError) []error {
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		return nil
 	}
 	var out []error
 	for _, e := range joined.Unwrap() {
-		var step *build.StepError
+		var step *plan.StepError
 		if errors.As(e, &step) && step == reported {
 			out = append(out, besides(e, reported)...)
 			continue
@@ -140,7 +142,7 @@ func besides(err error, reported *build.StepError) []error {
 func (a *app) status(err error) int {
 	var (
 		d    *decl.FindingsError
-		step *build.StepError
+		step *plan.StepError
 		use  usageError
 		lock lockError
 	)
@@ -153,7 +155,7 @@ func (a *app) status(err error) int {
 		return exitDeclaration
 	case runc.IsHostError(err):
 		return exitHost
-	case build.IsNetwork(err):
+	case resolve.IsNetwork(err):
 		return exitNetwork
 	case errors.Is(err, damage.ErrUnread):
 		return exitUnread
@@ -163,7 +165,7 @@ func (a *app) status(err error) int {
 
 // reportStep shows a failed step: where it is declared, what it printed last,
 // where all of it is, and how to look at the half-done stage.
-func (a *app) reportStep(e *build.StepError) {
+func (a *app) reportStep(e *plan.StepError) {
 	w := a.stderr
 	what, more := fmt.Sprintf("exit status %d", e.Status), ""
 	if e.Err != nil {

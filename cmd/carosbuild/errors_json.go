@@ -13,7 +13,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/carosio/carosbuild/pkg/plan"
+	"github.com/carosio/carosbuild/pkg/progress"
+
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/runc"
 )
@@ -60,7 +62,7 @@ func (w *noteWriter) Write(p []byte) (int, error) {
 			return len(p), nil
 		}
 		if len(line) > 0 {
-			writeEvent(w.to, jsonEvent{Event: build.Event{Time: time.Now(), Kind: build.Note, Text: string(line)}})
+			writeEvent(w.to, jsonEvent{Event: progress.Event{Time: time.Now(), Kind: progress.Note, Text: string(line)}})
 		}
 		w.rest = rest
 	}
@@ -70,7 +72,7 @@ func (w *noteWriter) Write(p []byte) (int, error) {
 // inside the namespaces.
 func (a *app) reportEnd(status int) {
 	if a.asJSON() && !runc.Inside(a.getenv) {
-		a.event(jsonEvent{Event: build.Event{Kind: endEvent, Seconds: time.Since(a.began).Seconds()}, Exit: &status})
+		a.event(jsonEvent{Event: progress.Event{Kind: endEvent, Seconds: time.Since(a.began).Seconds()}, Exit: &status})
 	}
 }
 
@@ -79,7 +81,7 @@ func (a *app) reportJSON(err error) int {
 	status := a.status(err)
 	var (
 		d    *decl.FindingsError
-		step *build.StepError
+		step *plan.StepError
 	)
 	switch {
 	case errors.As(err, &d):
@@ -87,21 +89,21 @@ func (a *app) reportJSON(err error) int {
 	case errors.As(err, &step):
 		a.event(stepEvent(step))
 		for _, e := range besides(err, step) {
-			a.event(jsonEvent{Event: build.Event{Kind: errorEvent, Text: e.Error()}})
+			a.event(jsonEvent{Event: progress.Event{Kind: errorEvent, Text: e.Error()}})
 		}
 	default:
 		text, hint, _ := strings.Cut(err.Error(), "remedy:")
 		if all := remediesOf(err); hint == "" {
 			hint = strings.Join(all, "; ")
 		}
-		a.event(jsonEvent{Event: build.Event{Kind: errorEvent, Text: strings.TrimSpace(text)}, Hint: strings.TrimSpace(hint)})
+		a.event(jsonEvent{Event: progress.Event{Kind: errorEvent, Text: strings.TrimSpace(text)}, Hint: strings.TrimSpace(hint)})
 	}
 	return status
 }
 
 func (a *app) findingEvents(all decl.Findings) {
 	for _, f := range all {
-		e := jsonEvent{Event: build.Event{Kind: errorEvent, Text: f.Summary}, Hint: f.Hint, Warning: f.Severity == decl.Warning}
+		e := jsonEvent{Event: progress.Event{Kind: errorEvent, Text: f.Summary}, Hint: f.Hint, Warning: f.Severity == decl.Warning}
 		e.at(f.Span)
 		a.event(e)
 	}
@@ -110,8 +112,8 @@ func (a *app) findingEvents(all decl.Findings) {
 func (e *jsonEvent) at(s decl.Span) { e.File, e.Line, e.Column = s.File, s.Line, s.Col }
 
 // stepEvent is a failed step.
-func stepEvent(s *build.StepError) jsonEvent {
-	e := jsonEvent{Event: build.Event{Kind: errorEvent, Stage: s.Stage}, Log: s.Log, Image: s.Image, Tail: s.Tail}
+func stepEvent(s *plan.StepError) jsonEvent {
+	e := jsonEvent{Event: progress.Event{Kind: errorEvent, Stage: s.Stage}, Log: s.Log, Image: s.Image, Tail: s.Tail}
 	e.at(s.Span)
 	what := fmt.Sprintf("exit status %d", s.Status)
 	if s.Err != nil {

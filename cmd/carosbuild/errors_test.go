@@ -11,9 +11,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/carosio/carosbuild/pkg/plan"
+
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/oci/registry"
 	"github.com/carosio/carosbuild/pkg/runc"
@@ -25,7 +26,7 @@ func TestReportHostOfStep(t *testing.T) {
 	var out strings.Builder
 	a := &app{stderr: &out, getenv: func(string) string { return "" }}
 	a.files = []decl.Source{{Name: "a.xml", Data: []byte("<redo>\n<x/>\n</redo>\n")}}
-	status := a.report(&build.StepError{
+	status := a.report(&plan.StepError{
 		Stage: "base", Kind: "BOOTSTRAP", Span: decl.Span{File: "a.xml", Line: 2, Col: 1, Len: 4}, Log: "/log",
 		Err: &runc.HostError{Tried: "run arm", Err: errors.New("no"), Cure: "install it"},
 	})
@@ -46,7 +47,7 @@ func TestReportGitOfStep(t *testing.T) {
 	var out strings.Builder
 	a := &app{stderr: &out, getenv: func(string) string { return "" }}
 	a.files = []decl.Source{{Name: "a.xml", Data: []byte("<redo>\n<x/>\n</redo>\n")}}
-	status := a.report(&build.StepError{
+	status := a.report(&plan.StepError{
 		Stage: "s", Kind: "REPOSYNC", Span: decl.Span{File: "a.xml", Line: 2, Col: 1, Len: 4}, Log: "/log",
 		Err: errors.Join(&git.NetworkError{URL: "git://a/", Text: "no"}, &git.NetworkError{URL: "git://b/", Text: "no, too"}),
 	})
@@ -75,7 +76,7 @@ func TestReportRegistry(t *testing.T) {
 	defer srv.Close()
 	host := strings.TrimPrefix(srv.URL, "http://")
 	_, err := registry.Client{}.Resolve(t.Context(), host+"/x:1", "")
-	for name, e := range map[string]error{"alone": err, "of a step": &build.StepError{Stage: "s", Kind: "FROM", Err: err}} {
+	for name, e := range map[string]error{"alone": err, "of a step": &plan.StepError{Stage: "s", Kind: "FROM", Err: err}} {
 		var out strings.Builder
 		a := &app{stderr: &out, getenv: func(string) string { return "" }}
 		if status := a.report(e); status != exitNetwork || !strings.Contains(out.String(), "wants a login for "+host+"/x") || !strings.Contains(out.String(), "remedy:      podman login "+host+"\n") {

@@ -13,7 +13,12 @@ import (
 	"slices"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/carosio/carosbuild/pkg/compose"
+	"github.com/carosio/carosbuild/pkg/engine"
+	"github.com/carosio/carosbuild/pkg/history"
+	"github.com/carosio/carosbuild/pkg/plan"
+	"github.com/carosio/carosbuild/pkg/progress"
+
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/layer"
@@ -28,7 +33,7 @@ func (c *buildCommand) build(ctx context.Context, j *job, view display) (err err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 	began := time.Now()
-	rec := build.NewRecorder(j.plan, began)
+	rec := history.NewRecorder(j.plan, began)
 	e, err := c.engine(j, store, view, rec.Tee(view.show))
 	if err != nil {
 		return err
@@ -41,13 +46,13 @@ func (c *buildCommand) build(ctx context.Context, j *job, view display) (err err
 	if err != nil {
 		return err
 	}
-	e.BuildID = c.buildID
+	e.BuildID, e.Images = c.buildID, history.Keeper{Store: store, BuildID: c.buildID, Plan: j.plan}
 	if err := c.history(j).Write(c.historyName(), j.plan, c.buildID); err != nil { // it explains, and decides nothing
-		view.show(build.Event{Time: time.Now(), Kind: build.Note, Text: err.Error()})
+		view.show(progress.Event{Time: time.Now(), Kind: progress.Note, Text: err.Error()})
 	}
-	view.show(build.Event{Time: began, Kind: build.Begun, Text: c.buildID, Stages: len(j.plan.Stages), Steps: planSteps(j.plan)})
-	var res *build.Result
-	defer func() { c.writeReport(rec.Report(ctx, made(e, res), time.Now(), err), e, j) }()
+	view.show(progress.Event{Time: began, Kind: progress.Begun, Text: c.buildID, Stages: len(j.plan.Stages), Steps: planSteps(j.plan)})
+	var res *engine.Result
+	defer func() { c.writeReport(rec.Report(ctx, c.madeBy(e, res), time.Now(), err), e, j) }()
 	if res, err = c.runAndWrite(ctx, e, j); err != nil {
 		return err
 	}
@@ -59,7 +64,7 @@ func (c *buildCommand) build(ctx context.Context, j *job, view display) (err err
 }
 
 // summary is what the build came to.
-func (c *buildCommand) summary(j *job, res *build.Result, began time.Time) *summary {
+func (c *buildCommand) summary(j *job, res *engine.Result, began time.Time) *summary {
 	s := &summary{build: res.BuildID, stage: res.BuildID, took: time.Since(began), ran: res.Ran, cached: planSteps(j.plan) - res.Ran, results: len(j.decl.Artifacts) > 0}
 	info := c.noted(j)
 	if info.Main() == "" {
@@ -73,7 +78,7 @@ func (c *buildCommand) summary(j *job, res *build.Result, began time.Time) *summ
 }
 
 // planSteps is how many steps the stages of a plan have.
-func planSteps(p *build.Plan) int {
+func planSteps(p *plan.Plan) int {
 	n := 0
 	for _, s := range p.Stages {
 		n += len(s.Steps)
@@ -82,8 +87,8 @@ func planSteps(p *build.Plan) int {
 }
 
 // noted is what is noted about the build when it begins.
-func (c *buildCommand) noted(j *job) build.BuildInfo {
-	info := build.BuildInfo{Owner: c.owner(), Started: time.Now(), Declaration: c.declNames()}
+func (c *buildCommand) noted(j *job) history.BuildInfo {
+	info := history.BuildInfo{Owner: c.owner(), Started: time.Now(), Declaration: c.declNames()}
 	var written []*decl.Disk
 	if len(c.out) > 0 {
 		written = disksOf(j.disks)
@@ -98,7 +103,7 @@ func (c *buildCommand) noted(j *job) build.BuildInfo {
 // runAndWrite runs the plan and writes the disks. A layer that turns out to be
 // damaged when it is read is made again, and the disks with it; a few times, for
 // with a broken memory or disk there is always one.
-func (c *buildCommand) runAndWrite(ctx context.Context, e *build.Engine, j *job) (*build.Result, error) {
+func (c *buildCommand) runAndWrite(ctx context.Context, e *engine.Engine, j *job) (*engine.Result, error) {
 	const rounds = 4
 	ran := 0
 	for round := 1; ; round++ {
@@ -133,7 +138,7 @@ func (c *buildCommand) streams() bool {
 }
 
 // engine is what runs the plan.
-func (c *buildCommand) engine(j *job, store *layer.Store, view display, events func(build.Event)) (*build.Engine, error) {
+func (c *buildCommand) engine(j *job, store *layer.Store, view display, events func(progress.Event)) (*engine.Engine, error) {
 	scratch := filepath.Join(j.dirs.state, "scratch")
 	if err := runc.MountScratch(scratch); err != nil {
 		return nil, err
@@ -150,17 +155,36 @@ func (c *buildCommand) engine(j *job, store *layer.Store, view display, events f
 	if err != nil {
 		resolver = nil // steps do without names
 	}
-	return &build.Engine{
+	return &engine.Engine{
 		Store: store, Records: j.records, Runtime: rt, Fetcher: fetcher, Host: host, Registry: c.registry(j.store), Git: c.gitCache(j.dirs, view),
 		CacheDir: j.dirs.cache, LogDir: logsDir(j.dirs), Scratch: scratch, BuildID: c.buildID, Caller: c.caller(), Jobs: c.jobs,
 		Epoch: j.epoch, Network: runc.Network(c.network), Resolver: resolver, NoCache: c.noCache, KeepFailed: !c.forget,
-		OutputMode: c.outputMode, Sums: c.progress != "quiet", Level: c.level, Now: time.Now, Events: events,
+		Now: time.Now, Events: events,
 	}, nil
+}
+
+// composer is what makes the disks.
+func (c *buildCommand) composer(d dirs, epoch *int64, events func(progress.Event)) *compose.Composer {
+	return &compose.Composer{
+		CacheDir: d.cache, Epoch: epoch, Jobs: c.jobs, OutputMode: c.outputMode, Sums: c.progress != "quiet", Level: c.level,
+		Now: time.Now, Events: events,
+	}
+}
+
+// madeBy says what an engine has made, for the report.
+func (c *buildCommand) madeBy(e *engine.Engine, res *engine.Result) history.Made {
+	m := history.Made{BuildID: e.BuildID, Store: e.Store, Records: e.Records, Images: map[string]string{}}
+	if res != nil {
+		for id, s := range res.Stages {
+			m.Images[id] = s.Image
+		}
+	}
+	return m
 }
 
 // noteNames notes under which names the stages are stored, and gives the last one
 // that of --success-tag.
-func (c *buildCommand) noteNames(j *job, store *layer.Store, res *build.Result) error {
+func (c *buildCommand) noteNames(j *job, store *layer.Store, res *engine.Result) error {
 	for _, s := range j.plan.Stages {
 		if err := c.pins(j).SetBuilt(s, res.BuildID+":"+s.ID); err != nil {
 			return err
@@ -172,12 +196,17 @@ func (c *buildCommand) noteNames(j *job, store *layer.Store, res *build.Result) 
 	return store.AddNames(res.Stages[c.successStage(j, j.plan.Targets)].Image, []string{c.successTag})
 }
 
-func (c *buildCommand) writeDisks(ctx context.Context, e *build.Engine, j *job, res *build.Result) ([]*build.DiskImage, error) {
-	images, release, err := e.Disks(ctx, disksOf(j.disks), res)
+func (c *buildCommand) writeDisks(ctx context.Context, e *engine.Engine, j *job, res *engine.Result) ([]*compose.DiskImage, error) {
+	comp := c.composer(j.dirs, j.epoch, e.Events)
+	roots := map[string]compose.RootFS{}
+	for id, s := range res.Stages {
+		roots[id] = compose.StoredRoot{Store: e.Store, Layer: s.Layer}
+	}
+	images, release, err := comp.Compose(ctx, disksOf(j.disks), roots)
 	if err != nil {
 		return nil, err
 	}
-	return images, errors.Join(e.WriteDisks(ctx, images, outputsOf(j.disks), c.stdout), release())
+	return images, errors.Join(comp.Write(ctx, images, outputsOf(j.disks), c.stdout), release())
 }
 
 // results is where what a script wants to know goes. Where a disk went to

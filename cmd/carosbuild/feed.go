@@ -13,9 +13,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/progress"
+
 	"github.com/spf13/cobra"
 
-	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/debfile"
 	"github.com/carosio/carosbuild/pkg/feed"
 )
@@ -148,7 +149,7 @@ func (a *app) withFeed(f func(feed.Options) error) error {
 	}
 	defer view.close()
 	return f(feed.Options{Jobs: runtime.NumCPU(), Limits: debfile.DefaultLimits(), Events: func(e feed.Event) {
-		view.show(build.Event{Time: time.Now(), Kind: build.Progress, Text: e.Step, Done: e.Done, Total: e.Total})
+		view.show(progress.Event{Time: time.Now(), Kind: progress.Progress, Text: e.Step, Done: e.Done, Total: e.Total})
 	}})
 }
 

@@ -14,7 +14,9 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/carosio/carosbuild/pkg/plan"
+	"github.com/carosio/carosbuild/pkg/progress"
+
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/source/git"
@@ -53,8 +55,8 @@ func checkPrinted(t *testing.T, what, out string) {
 // Errors are printed as text, whatever names are in them and wherever they
 // come from.
 func TestErrorsPrintForeignNamesAsText(t *testing.T) {
-	step := func(s string) *build.StepError {
-		return &build.StepError{Stage: "s", Kind: "RUN", Span: decl.Span{File: "a.xml", Line: 1, Col: 1, Len: 1}, Text: s, Log: "/log"}
+	step := func(s string) *plan.StepError {
+		return &plan.StepError{Stage: "s", Kind: "RUN", Span: decl.Span{File: "a.xml", Line: 1, Col: 1, Len: 1}, Text: s, Log: "/log"}
 	}
 	places := map[string]func(s string) error{
 		"an error":        func(s string) error { return fmt.Errorf("commit onto x: open /%s: %w", s, fs.ErrInvalid) },
@@ -89,13 +91,13 @@ func TestErrorsPrintForeignNamesAsText(t *testing.T) {
 
 // Events are shown as text in each way of showing them.
 func TestEventsPrintForeignNamesAsText(t *testing.T) {
-	kinds := []build.EventKind{
-		build.StageStarted, build.StageDone, build.StepCached, build.StepStarted, build.StepOutput,
-		build.StepDone, build.Progress, build.ProgressEnd, build.Note,
+	kinds := []progress.EventKind{
+		progress.StageStarted, progress.StageDone, progress.StepCached, progress.StepStarted, progress.StepOutput,
+		progress.StepDone, progress.Progress, progress.ProgressEnd, progress.Note,
 	}
 	for _, name := range poison() {
 		for _, kind := range kinds {
-			e := build.Event{Time: time.Unix(1, 0), Kind: kind, Stage: name, Step: 1, Steps: 2, Text: name, Unit: name, Done: 1, Total: 1}
+			e := progress.Event{Time: time.Unix(1, 0), Kind: kind, Stage: name, Step: 1, Steps: 2, Text: name, Unit: name, Done: 1, Total: 1}
 			var out bytes.Buffer
 			d := newPlain(&out)
 			d.show(e)
@@ -107,7 +109,7 @@ func TestEventsPrintForeignNamesAsText(t *testing.T) {
 			checkPrinted(t, "json, "+string(kind), out.String())
 			out.Reset()
 			l := &live{w: &out, size: func() (int, int) { return 200, 20 }}
-			l.show(build.Event{Time: time.Unix(1, 0), Kind: build.StepStarted, Stage: name, Step: 1, Steps: 2, Text: name})
+			l.show(progress.Event{Time: time.Unix(1, 0), Kind: progress.StepStarted, Stage: name, Step: 1, Steps: 2, Text: name})
 			e.Stage = name
 			l.show(e)
 			l.draw(time.Unix(2, 0))

@@ -13,9 +13,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/progress"
+
 	"github.com/spf13/cobra"
 
-	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/source/git"
 )
@@ -37,13 +38,13 @@ func (a *app) gitCache(d dirs, view display) *git.Cache {
 	}
 	c.Events = func(e git.Event) {
 		if e.Note != "" {
-			view.show(build.Event{Time: time.Now(), Kind: build.Note, Text: e.URL + ": " + e.Note})
+			view.show(progress.Event{Time: time.Now(), Kind: progress.Note, Text: e.URL + ": " + e.Note})
 			return
 		}
 		if e.Total == 0 {
 			return // what has no end would stay on the screen
 		}
-		view.show(build.Event{Time: time.Now(), Kind: build.Progress, Text: e.Phase + " " + e.URL, Done: e.Done, Total: e.Total, Unit: "objects"})
+		view.show(progress.Event{Time: time.Now(), Kind: progress.Progress, Text: e.Phase + " " + e.URL, Done: e.Done, Total: e.Total, Unit: "objects"})
 	}
 	return c
 }

@@ -14,26 +14,27 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/history"
+
 	"github.com/spf13/cobra"
 
-	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/layer"
 )
 
 // imageRow is one line of "carosbuild images".
 type imageRow struct {
-	BuildID     string       `json:"build_id"`
-	Stage       string       `json:"stage"`
-	Declaration []string     `json:"declaration,omitempty"` // names of the files
-	Target      string       `json:"target,omitempty"`      // "disk" or "disk ID" of what a disk is made from, "stage" of another stage that was asked for
-	Image       string       `json:"image"`
-	Created     time.Time    `json:"created"` // the image
-	Started     time.Time    `json:"started"` // the build
-	Owner       string       `json:"owner,omitempty"`
-	Size        int64        `json:"size"` // bytes of the layers, uncompressed
-	Status      build.Status `json:"status"`
-	Failed      bool         `json:"failed"`
-	pulled      bool         // it was not built here
+	BuildID     string         `json:"build_id"`
+	Stage       string         `json:"stage"`
+	Declaration []string       `json:"declaration,omitempty"` // names of the files
+	Target      string         `json:"target,omitempty"`      // "disk" or "disk ID" of what a disk is made from, "stage" of another stage that was asked for
+	Image       string         `json:"image"`
+	Created     time.Time      `json:"created"` // the image
+	Started     time.Time      `json:"started"` // the build
+	Owner       string         `json:"owner,omitempty"`
+	Size        int64          `json:"size"` // bytes of the layers, uncompressed
+	Status      history.Status `json:"status"`
+	Failed      bool           `json:"failed"`
+	pulled      bool           // it was not built here
 }
 
 // imagesOptions are what "carosbuild images" was asked for.
@@ -59,8 +60,8 @@ func imagesCommand(a *app) *cobra.Command {
 				return usagef("%q: %v", o.pattern, err)
 			}
 			return a.withStore(cmd, false, func(_ context.Context, s *layer.Store, p layer.Paths, _ dirs) error {
-				rows, err := a.imageRows(s, p, func(st build.StoredStage) bool {
-					return (o.pattern == "" || build.MatchBuild(o.pattern, st.BuildID)) && (o.all || st.Status != build.Start)
+				rows, err := a.imageRows(s, p, func(st history.StoredStage) bool {
+					return (o.pattern == "" || history.MatchBuild(o.pattern, st.BuildID)) && (o.all || st.Status != history.Start)
 				})
 				if err != nil {
 					return err
@@ -76,14 +77,14 @@ func imagesCommand(a *app) *cobra.Command {
 	return cmd
 }
 
-func (a *app) imageRows(s *layer.Store, p layer.Paths, wanted func(build.StoredStage) bool) ([]imageRow, error) {
+func (a *app) imageRows(s *layer.Store, p layer.Paths, wanted func(history.StoredStage) bool) ([]imageRow, error) {
 	images, err := s.Images()
 	if err != nil {
 		return nil, err
 	}
 	rows := []imageRow{}
-	infos := map[string]build.BuildInfo{}
-	for _, st := range build.StoredStages(images, a.builds(p), a.visible()) {
+	infos := map[string]history.BuildInfo{}
+	for _, st := range history.StoredStages(images, a.builds(p), a.visible()) {
 		chain, err := s.Chain(st.Image.Top)
 		if err != nil || !wanted(st) {
 			continue // being removed
@@ -99,14 +100,14 @@ func (a *app) imageRows(s *layer.Store, p layer.Paths, wanted func(build.StoredS
 		}
 		rows = append(rows, imageRow{
 			BuildID: st.BuildID, Stage: st.Stage, Image: st.Image.ID, Created: st.Image.Created, Started: st.Started, Owner: st.Owner,
-			Size: size, Status: st.Status, Failed: st.Status == build.Failed, Declaration: info.Declaration, Target: targetOf(info, st.Stage), pulled: info.Pulled,
+			Size: size, Status: st.Status, Failed: st.Status == history.Failed, Declaration: info.Declaration, Target: targetOf(info, st.Stage), pulled: info.Pulled,
 		})
 	}
 	return rows, nil
 }
 
 // targetOf says what a stage of a build was for.
-func targetOf(info build.BuildInfo, stage string) string {
+func targetOf(info history.BuildInfo, stage string) string {
 	switch {
 	case slices.Contains(info.DiskStages, stage) && len(info.DiskStages) == 1:
 		return strings.TrimSpace("disk " + strings.Join(info.Disks, " "))

@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/carosio/carosbuild/pkg/history"
 
-	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestAge(t *testing.T) {
@@ -60,11 +60,11 @@ func TestImagesOfNewestBuilds(t *testing.T) {
 	for _, r := range []struct{ id, stage, declaration string }{
 		{"c2", "web", "c.xml"}, {"d2", "base", "d.xml"}, {"d2", "caros", "d.xml"}, {"c1", "web", "c.xml"}, {"theirs", "x", ""}, {"d1", "caros", "d.xml"}, {"mine", "x", ""},
 	} {
-		row := imageRow{BuildID: r.id, Stage: r.stage, Image: "0123456789abcdef", Started: now, Status: build.Done, pulled: r.declaration == ""}
+		row := imageRow{BuildID: r.id, Stage: r.stage, Image: "0123456789abcdef", Started: now, Status: history.Done, pulled: r.declaration == ""}
 		if r.declaration != "" {
 			row.Declaration = []string{r.declaration}
 		}
-		row.Target = targetOf(build.BuildInfo{DiskStages: []string{"caros"}, Disks: []string{"vmware"}, Targets: []string{"web", "caros"}}, r.stage)
+		row.Target = targetOf(history.BuildInfo{DiskStages: []string{"caros"}, Disks: []string{"vmware"}, Targets: []string{"web", "caros"}}, r.stage)
 		rows = append(rows, row)
 	}
 	if err := a.printImages(rows, imagesOptions{}, now); err != nil {

@@ -12,7 +12,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/carosio/carosbuild/pkg/plan"
+
 	"github.com/carosio/carosbuild/pkg/decl"
 )
 
@@ -184,7 +185,7 @@ func TestImportPC(t *testing.T) {
 	if len(findings) > 0 || len(d.Disks) != 1 {
 		t.Fatalf("%d disks, %v in\n%s", len(d.Disks), findings, disk.out)
 	}
-	if _, err := build.DiskStages(d, d.Disks[0]); err != nil {
+	if _, err := plan.DiskStages(d, d.Disks[0]); err != nil {
 		t.Error(err)
 	}
 }

@@ -15,7 +15,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/carosio/carosbuild/pkg/progress"
+
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/kas"
@@ -164,7 +165,7 @@ func isOutput(name string) bool {
 // silentDisplay shows nothing.
 type silentDisplay struct{ display }
 
-func (silentDisplay) show(build.Event) {}
+func (silentDisplay) show(progress.Event) {}
 
 // gitFiles are the files of a commit.
 type gitFiles struct {

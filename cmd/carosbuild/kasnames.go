@@ -10,7 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/carosio/carosbuild/pkg/progress"
+
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/runc"
 )
@@ -99,7 +100,7 @@ func (a *app) noteEnvironment() {
 	switch {
 	case len(set) == 0 || runc.Inside(a.getenv):
 	case a.asJSON():
-		a.event(jsonEvent{Event: build.Event{Time: time.Now(), Kind: build.Note, Text: text}})
+		a.event(jsonEvent{Event: progress.Event{Time: time.Now(), Kind: progress.Note, Text: text}})
 	default:
 		fmt.Fprintln(a.stderr, "carosbuild: note:", printable(text))
 	}

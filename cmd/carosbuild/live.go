@@ -11,7 +11,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/carosio/carosbuild/pkg/progress"
+
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
@@ -41,11 +42,11 @@ type tally struct {
 	seen          map[string]bool
 }
 
-func (t *tally) count(e build.Event) {
+func (t *tally) count(e progress.Event) {
 	switch e.Kind {
-	case build.Begun:
+	case progress.Begun:
 		*t = tally{begun: e.Time, stages: e.Stages, steps: e.Steps, seen: map[string]bool{}}
-	case build.StepCached, build.StepDone:
+	case progress.StepCached, progress.StepDone:
 		t.done++
 	}
 	if t.seen != nil && e.Stage != "" {
@@ -121,39 +122,39 @@ func (l *live) drop(keep func(*row) bool) {
 	l.rows = rows
 }
 
-func (l *live) show(e build.Event) {
+func (l *live) show(e progress.Event) {
 	e = shownEvent(e)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.tally.count(e)
 	switch e.Kind {
-	case build.StepStarted:
+	case progress.StepStarted:
 		r := l.find(e.Stage)
 		if r == nil {
 			r = &row{id: e.Stage, stage: e.Stage}
 			l.rows = append(l.rows, r)
 		}
 		r.step, r.steps, r.title, r.output, r.since = e.Step, e.Steps, e.Text, "", e.Time
-	case build.StepOutput:
+	case progress.StepOutput:
 		if r := l.find(e.Stage); r != nil && strings.TrimSpace(e.Text) != "" {
 			r.output = oneLine(e.Text)
 		}
-	case build.StepDone:
+	case progress.StepDone:
 		l.above = append(l.above, l.stepLine("✔", green, e, seconds(e.Seconds)))
-	case build.StepCached:
+	case progress.StepCached:
 		l.above = append(l.above, l.stepLine("•", faint, e, "cached"))
-	case build.StageDone:
+	case progress.StageDone:
 		l.drop(func(r *row) bool { return r.stage != e.Stage })
-	case build.Note:
+	case progress.Note:
 		l.above = append(l.above, l.paint(yellow, "! ")+printable(e.Text))
-	case build.Progress:
+	case progress.Progress:
 		l.progress(e)
-	case build.ProgressEnd:
+	case progress.ProgressEnd:
 		l.drop(func(r *row) bool { return r.id != e.Stage+"\x00"+e.Text })
 	}
 }
 
-func (l *live) progress(e build.Event) {
+func (l *live) progress(e progress.Event) {
 	id := e.Stage + "\x00" + e.Text
 	r := l.find(id)
 	if r == nil {
@@ -168,7 +169,7 @@ func (l *live) progress(e build.Event) {
 	}
 }
 
-func (l *live) stepLine(mark, sgr string, e build.Event, how string) string {
+func (l *live) stepLine(mark, sgr string, e progress.Event, how string) string {
 	return l.doneLine(mark, sgr, how, fmt.Sprintf("%s%d/%d %s", tagOf(e.Stage), e.Step, e.Steps, oneLine(e.Text)))
 }
 

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/carosio/carosbuild/pkg/progress"
 )
 
 // liveChild is set for the process that shows a live view inside of tmux.
@@ -24,13 +24,13 @@ const liveChild = "CAROSBUILD_TEST_LIVE"
 func showLive() {
 	l := newLive(os.Stdout, terminalSize(os.Stdout), false)
 	at := time.Now()
-	l.show(build.Event{Time: at, Kind: build.Begun, Stages: 3, Steps: 9})
-	l.show(build.Event{Time: at, Kind: build.StepDone, Stage: "base", Step: 1, Steps: 4, Seconds: 62, Text: "RUN first " + strings.Repeat("x", 300)})
+	l.show(progress.Event{Time: at, Kind: progress.Begun, Stages: 3, Steps: 9})
+	l.show(progress.Event{Time: at, Kind: progress.StepDone, Stage: "base", Step: 1, Steps: 4, Seconds: 62, Text: "RUN first " + strings.Repeat("x", 300)})
 	for _, stage := range []string{"web", "api"} {
-		l.show(build.Event{Time: at, Kind: build.StepStarted, Stage: stage, Step: 2, Steps: 4, Text: "RUN " + strings.Repeat(stage+" ", 100)})
-		l.show(build.Event{Time: at, Kind: build.StepOutput, Stage: stage, Text: strings.Repeat("output ", 50)})
+		l.show(progress.Event{Time: at, Kind: progress.StepStarted, Stage: stage, Step: 2, Steps: 4, Text: "RUN " + strings.Repeat(stage+" ", 100)})
+		l.show(progress.Event{Time: at, Kind: progress.StepOutput, Stage: stage, Text: strings.Repeat("output ", 50)})
 	}
-	l.show(build.Event{Time: at, Kind: build.Progress, Text: "download packages", Done: 45, Total: 100})
+	l.show(progress.Event{Time: at, Kind: progress.Progress, Text: "download packages", Done: 45, Total: 100})
 	var key [1]byte
 	_, _ = os.Stdin.Read(key[:])
 	l.close()

@@ -12,9 +12,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/progress"
+	"github.com/carosio/carosbuild/pkg/resolve"
+
 	"github.com/spf13/cobra"
 
-	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/source/debian"
@@ -97,7 +99,7 @@ func (c *buildCommand) lock(cmd *cobra.Command) error {
 	return err
 }
 
-func lockSummary(l *build.Lock) string {
+func lockSummary(l *resolve.Lock) string {
 	packages := 0
 	for _, b := range l.Bootstraps {
 		packages += len(b.Packages)
@@ -124,16 +126,16 @@ func (c *buildCommand) lockPath() string {
 	if files := kasFiles(first); files != nil {
 		first = files[0]
 	}
-	return build.LockPath(first)
+	return resolve.LockPath(first)
 }
 
 // readLock is the lock file of the declaration, or nil when there is none.
-func (c *buildCommand) readLock() (*build.Lock, error) {
+func (c *buildCommand) readLock() (*resolve.Lock, error) {
 	if len(c.declFiles) == 0 {
 		return nil, nil
 	}
 	path := c.lockPath()
-	l, err := build.ReadLock(path)
+	l, err := resolve.ReadLock(path)
 	switch {
 	case err == nil:
 		return l, nil
@@ -146,7 +148,7 @@ func (c *buildCommand) readLock() (*build.Lock, error) {
 }
 
 // resolver looks things up as the flags ask for.
-func (c *buildCommand) resolver(j *job, view display, lock *build.Lock) (*build.Resolver, error) {
+func (c *buildCommand) resolver(j *job, view display, lock *resolve.Lock) (*resolve.Resolver, error) {
 	fetcher, host, err := c.fetcher(j, view)
 	if err != nil {
 		return nil, err
@@ -158,7 +160,7 @@ func (c *buildCommand) resolver(j *job, view display, lock *build.Lock) (*build.
 	c.warnRemotes(rewrites.Flags, j.decl)
 	registry := c.registry(j.store)
 	registry.Events = c.transfers(view)
-	r := &build.Resolver{
+	r := &resolve.Resolver{
 		Pins: c.pins(j), Fetcher: fetcher, Host: host, Registry: registry, Git: c.gitCache(j.dirs, view), Rewrites: rewrites,
 		Arch: debian.Arch(runtime.GOARCH), Epoch: j.epoch, Update: c.update, Now: time.Now,
 		Grounds: grounds(j.started), Lock: lock, Locked: c.locked, Partial: c.dryRun && !c.locked,
@@ -171,14 +173,14 @@ func (c *buildCommand) resolver(j *job, view display, lock *build.Lock) (*build.
 			if stage != "" {
 				text = "stage " + stage + ": " + text
 			}
-			view.show(build.Event{Time: time.Now(), Kind: build.Note, Text: text})
+			view.show(progress.Event{Time: time.Now(), Kind: progress.Note, Text: text})
 		}
 	}
 	return r, nil
 }
 
 // warnLock says that a lock file is not what was built.
-func (c *buildCommand) warnLock(lock *build.Lock, res *build.Resolved, d *decl.Declaration, targets []string) error {
+func (c *buildCommand) warnLock(lock *resolve.Lock, res *resolve.Resolved, d *decl.Declaration, targets []string) error {
 	if lock == nil || !c.update || len(res.Unresolved) > 0 {
 		return nil
 	}

@@ -14,10 +14,11 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/carosio/carosbuild/pkg/progress"
+
 	"github.com/sirupsen/logrus"
 	"go.podman.io/storage/pkg/reexec"
 
-	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
@@ -57,7 +58,7 @@ func (a *app) end(ctx context.Context, err error) int {
 		if !a.asJSON() {
 			fmt.Fprintln(a.stderr, "carosbuild: interrupted")
 		} else {
-			a.event(jsonEvent{Event: build.Event{Kind: errorEvent, Text: "interrupted"}})
+			a.event(jsonEvent{Event: progress.Event{Kind: errorEvent, Text: "interrupted"}})
 		}
 		return exitInterrupted
 	case err != nil:

@@ -8,9 +8,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/carosio/carosbuild/pkg/compose"
+
 	"github.com/spf13/pflag"
 
-	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk"
 )
@@ -163,7 +164,7 @@ func (o *diskFlags) of(output int) int {
 func (c *buildCommand) checkPairs(pairs []diskOutputs) error {
 	var all []disk.Output
 	for _, p := range pairs {
-		if err := build.CheckOutputs(p.disk, p.outs); err != nil {
+		if err := compose.CheckOutputs(p.disk, p.outs); err != nil {
 			return err
 		}
 		all = append(all, p.outs...)

@@ -10,7 +10,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/carosio/carosbuild/pkg/plan"
+
 	"github.com/carosio/carosbuild/pkg/decl"
 )
 
@@ -68,10 +69,10 @@ func overlayNamed(file string) *overlay {
 // overlayHint says which built-in overlay has a disk for a declaration that runs
 // bitbake. Command makes a command of the overlay's name.
 func overlayHint(d *decl.Declaration, command func(overlay string) string) string {
-	if !build.RunsBitbake(d) {
+	if !plan.RunsBitbake(d) {
 		return ""
 	}
-	machine := build.Machine(d)
+	machine := plan.Machine(d)
 	if file, _ := fitting(machine); file != "" {
 		return fmt.Sprintf("; for machine %s there is a built-in one: %s", machine, command(file))
 	}

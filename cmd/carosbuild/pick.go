@@ -11,29 +11,30 @@ import (
 	"strings"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/carosio/carosbuild/pkg/history"
+
 	"github.com/carosio/carosbuild/pkg/layer"
 )
 
 // picker finds stages by what a person calls them. With failed, a build that
 // failed may stand for its half-done stage.
-func (a *app) picker(stages []build.StoredStage, failed bool) build.Picker {
-	return build.Picker{Stages: stages, Owner: a.owner(), Failed: failed, Info: a.buildInfo}
+func (a *app) picker(stages []history.StoredStage, failed bool) history.Picker {
+	return history.Picker{Stages: stages, Owner: a.owner(), Failed: failed, Info: a.buildInfo}
 }
 
 // buildInfo is what is known of a build. Of one by an older version its report
 // says what was built.
-func (a *app) buildInfo(id string) build.BuildInfo {
+func (a *app) buildInfo(id string) history.BuildInfo {
 	p, err := layer.PodmanPaths(a.getenv, a.account().UID)
 	if err != nil {
-		return build.BuildInfo{}
+		return history.BuildInfo{}
 	}
 	info, _ := a.builds(p).Read(id)
 	d, err := a.dirs()
 	if err != nil || len(info.Targets) > 0 {
 		return info
 	}
-	r, err := build.ReadReport(filepath.Join(logsDir(d), id))
+	r, err := history.ReadReport(filepath.Join(logsDir(d), id))
 	if err != nil || len(r.Targets) == 0 {
 		return info
 	}
@@ -49,13 +50,13 @@ func (a *app) buildInfo(id string) build.BuildInfo {
 
 // pick finds the stage that a name means among those in the store, and says
 // which it is where the name leaves that open.
-func (a *app) pick(s *layer.Store, failed bool, name string) (build.Picked, error) {
+func (a *app) pick(s *layer.Store, failed bool, name string) (history.Picked, error) {
 	builds := a.builds(layer.Paths{GraphRoot: s.GraphRoot()})
 	images, err := s.Images()
 	if err != nil {
-		return build.Picked{}, err
+		return history.Picked{}, err
 	}
-	found, err := a.picker(build.StoredStages(images, builds, a.visible()), failed).Pick(name)
+	found, err := a.picker(history.StoredStages(images, builds, a.visible()), failed).Pick(name)
 	if err != nil {
 		return found, err
 	}
@@ -71,9 +72,9 @@ func (a *app) pick(s *layer.Store, failed bool, name string) (build.Picked, erro
 func (a *app) stageImage(s *layer.Store, failed bool, name string) (string, error) {
 	found, err := a.pick(s, failed, name)
 	if err == nil {
-		return build.ImageName(found.BuildID, found.Stage), nil
+		return history.ImageName(found.BuildID, found.Stage), nil
 	}
-	none := (*build.NoStageError)(nil)
+	none := (*history.NoStageError)(nil)
 	if !errors.As(err, &none) {
 		return "", a.pickError(err)
 	}
@@ -89,7 +90,7 @@ func (a *app) stageImage(s *layer.Store, failed bool, name string) (string, erro
 
 // pickError makes a mistake in a name one of usage.
 func (a *app) pickError(err error) error {
-	many, none := (*build.ManyStagesError)(nil), (*build.NoStageError)(nil)
+	many, none := (*history.ManyStagesError)(nil), (*history.NoStageError)(nil)
 	if errors.As(err, &many) || errors.As(err, &none) {
 		return usageError{err}
 	}

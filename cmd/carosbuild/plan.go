@@ -11,9 +11,10 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/carosio/carosbuild/pkg/plan"
+
 	"github.com/spf13/cobra"
 
-	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
@@ -53,7 +54,7 @@ func (c *buildCommand) printPlan(j *job) error {
 			if p.Unresolved != "" {
 				fmt.Fprintf(w, "\t\t\t  not looked up: %s\n", printable(oneLine(p.Unresolved)))
 			}
-			if p.Why != "" && p.Why != build.NotRemembered {
+			if p.Why != "" && p.Why != plan.NotRemembered {
 				fmt.Fprintf(w, "\t\t\t  because %s\n", terminal.Cut(oneLine(p.Why), 200))
 			}
 		}
@@ -75,7 +76,7 @@ func (c *buildCommand) printPlan(j *job) error {
 	return out.Flush()
 }
 
-func title(p build.StepPlan) string {
+func title(p plan.StepPlan) string {
 	return strings.TrimSpace(p.Kind + " " + terminal.Cut(oneLine(p.Text), 90))
 }
 

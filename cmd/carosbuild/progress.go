@@ -11,16 +11,17 @@ import (
 	"sync"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/progress"
+
 	"golang.org/x/term"
 
-	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
 // display shows the events of a build. show may be called concurrently; close
 // leaves the terminal as it should be, and may be called again.
 type display interface {
-	show(build.Event)
+	show(progress.Event)
 	close()
 }
 
@@ -61,8 +62,8 @@ func terminalSize(f *os.File) func() (int, int) {
 
 type quiet struct{}
 
-func (quiet) show(build.Event) {}
-func (quiet) close()           {}
+func (quiet) show(progress.Event) {}
+func (quiet) close()              {}
 
 // plain writes lines that a log can be read by: each begins with the time of the
 // day and its stage.
@@ -83,9 +84,9 @@ const progressEvery = 10 * time.Second
 
 // shownEvent is an event with all of its text fit to be shown: commands, their
 // output and names of files are in it.
-func shownEvent(e build.Event) build.Event {
+func shownEvent(e progress.Event) progress.Event {
 	e.Stage, e.Unit = printable(e.Stage), printable(e.Unit)
-	if e.Kind == build.StepOutput {
+	if e.Kind == progress.StepOutput {
 		e.Text = printable(e.Text) // with its blanks
 	} else {
 		e.Text = oneLine(e.Text)
@@ -93,7 +94,7 @@ func shownEvent(e build.Event) build.Event {
 	return e
 }
 
-func (d *plain) show(e build.Event) {
+func (d *plain) show(e progress.Event) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	e = shownEvent(e)
@@ -107,32 +108,32 @@ func (d *plain) show(e build.Event) {
 // declaration and the log.
 const plainText = 120
 
-func (d *plain) line(e build.Event) string {
+func (d *plain) line(e progress.Event) string {
 	tag := tagOf(e.Stage)
 	step := fmt.Sprintf("%d/%d ", e.Step, e.Steps)
 	switch e.Kind {
-	case build.Begun:
+	case progress.Begun:
 		return fmt.Sprintf("build %s: %s, %s", e.Text, plural(e.Stages, "stage"), plural(e.Steps, "step"))
-	case build.StageStarted:
+	case progress.StageStarted:
 		if d.tally.stages > 0 {
 			return fmt.Sprintf("%sstage %d of %d, %s", tag, len(d.tally.seen), d.tally.stages, plural(e.Steps, "step"))
 		}
-	case build.StepCached:
+	case progress.StepCached:
 		return tag + step + "cached: " + terminal.Cut(oneLine(e.Text), plainText)
-	case build.StepStarted:
+	case progress.StepStarted:
 		return tag + step + terminal.Cut(oneLine(e.Text), plainText)
-	case build.StepDone:
+	case progress.StepDone:
 		return tag + step + "done in " + seconds(e.Seconds)
-	case build.StepOutput:
+	case progress.StepOutput:
 		return tag + "  | " + e.Text
-	case build.StageDone:
+	case progress.StageDone:
 		if e.Done == 0 {
 			return tag + "nothing to do"
 		}
 		return tag + "stage done in " + seconds(e.Seconds)
-	case build.Note:
+	case progress.Note:
 		return tag + printable(e.Text)
-	case build.Progress:
+	case progress.Progress:
 		id := e.Stage + "\x00" + e.Text
 		if d.last[id].IsZero() {
 			d.last[id] = e.Time // what is over soon is not worth a line in between

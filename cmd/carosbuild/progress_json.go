@@ -10,22 +10,23 @@ import (
 	"sync"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/carosio/carosbuild/pkg/progress"
+
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
 // The kinds of events of --progress=json that no build.Event is of. All of them
 // are described in docs/progress.md.
 const (
-	imageEvent  build.EventKind = "image"  // Text is BUILDID:STAGE of a target
-	outputEvent build.EventKind = "output" // File was written
-	errorEvent  build.EventKind = "error"
-	endEvent    build.EventKind = "end" // nothing follows
+	imageEvent  progress.EventKind = "image"  // Text is BUILDID:STAGE of a target
+	outputEvent progress.EventKind = "output" // File was written
+	errorEvent  progress.EventKind = "error"
+	endEvent    progress.EventKind = "end" // nothing follows
 )
 
 // jsonEvent is one line of --progress=json.
 type jsonEvent struct {
-	build.Event
+	progress.Event
 
 	// Of an error.
 	File   string   `json:"file,omitempty"` // also of an output
@@ -54,9 +55,9 @@ type jsonDisplay struct {
 	mu      sync.Mutex
 	w       io.Writer
 	now     func() time.Time
-	last    time.Time       // a line of progress was written
-	waiting []build.Event   // progress that was not written yet, one for each stage and text
-	ended   map[string]bool // what has begun, and whether it has ended
+	last    time.Time        // a line of progress was written
+	waiting []progress.Event // progress that was not written yet, one for each stage and text
+	ended   map[string]bool  // what has begun, and whether it has ended
 }
 
 const progressLines = 100 * time.Millisecond
@@ -65,13 +66,13 @@ func newJSONDisplay(w io.Writer) *jsonDisplay {
 	return &jsonDisplay{w: w, now: time.Now, ended: map[string]bool{}}
 }
 
-func (d *jsonDisplay) show(e build.Event) {
+func (d *jsonDisplay) show(e progress.Event) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch e.Kind {
-	case build.Progress:
+	case progress.Progress:
 		d.progress(e)
-	case build.ProgressEnd:
+	case progress.ProgressEnd:
 		if _, begun := d.ended[progressID(e)]; begun {
 			d.end(e)
 		}
@@ -85,9 +86,9 @@ func (d *jsonDisplay) show(e build.Event) {
 }
 
 // progress makes an event wait. The last one of a thing is its end.
-func (d *jsonDisplay) progress(e build.Event) {
+func (d *jsonDisplay) progress(e progress.Event) {
 	if e.Total > 0 && e.Done >= e.Total {
-		e.Kind = build.ProgressEnd
+		e.Kind = progress.ProgressEnd
 		d.end(e)
 		return
 	}
@@ -101,7 +102,7 @@ func (d *jsonDisplay) progress(e build.Event) {
 	d.waiting = append(d.waiting, e)
 }
 
-func (d *jsonDisplay) end(e build.Event) {
+func (d *jsonDisplay) end(e progress.Event) {
 	id := progressID(e)
 	if d.ended[id] {
 		return
@@ -117,7 +118,7 @@ func (d *jsonDisplay) end(e build.Event) {
 	writeEvent(d.w, jsonEvent{Event: e})
 }
 
-func progressID(e build.Event) string { return e.Stage + "\x00" + e.Text }
+func progressID(e progress.Event) string { return e.Stage + "\x00" + e.Text }
 
 func (d *jsonDisplay) close() {}
 

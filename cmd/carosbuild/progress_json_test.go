@@ -15,7 +15,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/carosio/carosbuild/pkg/plan"
+	"github.com/carosio/carosbuild/pkg/progress"
+
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/runc"
 )
@@ -44,16 +46,16 @@ func TestJSONProgressRate(t *testing.T) {
 	for i := range int64(10000) {
 		now = now.Add(time.Millisecond)
 		for _, name := range []string{"write a", "write b"} {
-			d.show(build.Event{Time: now, Kind: build.Progress, Text: name, Done: i + 1, Total: 10000})
+			d.show(progress.Event{Time: now, Kind: progress.Progress, Text: name, Done: i + 1, Total: 10000})
 		}
 	}
-	d.show(build.Event{Kind: build.ProgressEnd, Text: "write a"}) // it has ended
+	d.show(progress.Event{Kind: progress.ProgressEnd, Text: "write a"}) // it has ended
 	n, ends := map[string]int{}, 0
 	for _, e := range readEvents(t, &out) {
 		switch e.Kind {
-		case build.Progress:
+		case progress.Progress:
 			n[e.Text]++
-		case build.ProgressEnd:
+		case progress.ProgressEnd:
 			ends++
 			if e.Done != e.Total {
 				t.Errorf("the end of %s is at %d of %d", e.Text, e.Done, e.Total)
@@ -72,20 +74,20 @@ func TestJSONErrors(t *testing.T) {
 		status int
 		want   []jsonEvent
 	}{
-		{usagef("no"), exitUsage, []jsonEvent{{Event: build.Event{Text: "no"}}}},
-		{&runc.HostError{Tried: "run arm", Err: errors.New("no"), Cure: "install it"}, exitHost, []jsonEvent{{Event: build.Event{Text: "run arm: no"}, Hint: "install it"}}},
+		{usagef("no"), exitUsage, []jsonEvent{{Event: progress.Event{Text: "no"}}}},
+		{&runc.HostError{Tried: "run arm", Err: errors.New("no"), Cure: "install it"}, exitHost, []jsonEvent{{Event: progress.Event{Text: "run arm: no"}, Hint: "install it"}}},
 		{
 			&decl.FindingsError{Findings: decl.Findings{{Span: at, Summary: "one", Hint: "h"}, {Span: at, Summary: "two", Severity: decl.Warning}}}, exitDeclaration,
 			[]jsonEvent{
-				{Event: build.Event{Text: "one"}, File: "a.xml", Line: 2, Column: 3, Hint: "h"},
-				{Event: build.Event{Text: "two"}, File: "a.xml", Line: 2, Column: 3, Warning: true},
+				{Event: progress.Event{Text: "one"}, File: "a.xml", Line: 2, Column: 3, Hint: "h"},
+				{Event: progress.Event{Text: "two"}, File: "a.xml", Line: 2, Column: 3, Warning: true},
 			},
 		},
 		{
-			errors.Join(&build.StepError{Stage: "s", Kind: "RUN", Span: at, Status: 7, Log: "/l", Tail: []string{"x"}, Image: "b:s-failure"}, errors.New("and this")), exitFailed,
+			errors.Join(&plan.StepError{Stage: "s", Kind: "RUN", Span: at, Status: 7, Log: "/l", Tail: []string{"x"}, Image: "b:s-failure"}, errors.New("and this")), exitFailed,
 			[]jsonEvent{
-				{Event: build.Event{Stage: "s", Text: "RUN failed: exit status 7"}, File: "a.xml", Line: 2, Column: 3, Log: "/l", Image: "b:s-failure", Tail: []string{"x"}},
-				{Event: build.Event{Text: "and this"}},
+				{Event: progress.Event{Stage: "s", Text: "RUN failed: exit status 7"}, File: "a.xml", Line: 2, Column: 3, Log: "/l", Image: "b:s-failure", Tail: []string{"x"}},
+				{Event: progress.Event{Text: "and this"}},
 			},
 		},
 	} {
@@ -99,7 +101,7 @@ func TestJSONErrors(t *testing.T) {
 		for i := range got {
 			got[i].Time = time.Time{}
 		}
-		want := []jsonEvent{{Event: build.Event{Kind: build.Note, Text: "a line for a person"}}}
+		want := []jsonEvent{{Event: progress.Event{Kind: progress.Note, Text: "a line for a person"}}}
 		for _, e := range c.want {
 			e.Kind = errorEvent
 			want = append(want, e)
@@ -121,11 +123,11 @@ func TestProgressPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	words := []string{
-		string(build.Begun), string(build.StageStarted), string(build.StageDone), string(build.StepCached), string(build.StepStarted), string(build.StepOutput),
-		string(build.StepDone), string(build.Progress), string(build.ProgressEnd), string(build.Note),
+		string(progress.Begun), string(progress.StageStarted), string(progress.StageDone), string(progress.StepCached), string(progress.StepStarted), string(progress.StepOutput),
+		string(progress.StepDone), string(progress.Progress), string(progress.ProgressEnd), string(progress.Note),
 		string(imageEvent), string(outputEvent), string(errorEvent), string(endEvent),
 	}
-	for _, of := range []reflect.Type{reflect.TypeFor[build.Event](), reflect.TypeFor[jsonEvent]()} {
+	for _, of := range []reflect.Type{reflect.TypeFor[progress.Event](), reflect.TypeFor[jsonEvent]()} {
 		for i := range of.NumField() {
 			if name, _, _ := strings.Cut(of.Field(i).Tag.Get("json"), ","); name != "" {
 				words = append(words, name)

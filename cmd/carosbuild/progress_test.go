@@ -10,28 +10,28 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/carosio/carosbuild/pkg/progress"
 
-	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/google/go-cmp/cmp"
 )
 
 // events are those of a small build.
-func events() []build.Event {
+func events() []progress.Event {
 	at := func(s int) time.Time { return time.Unix(int64(s), 0).UTC() }
-	return []build.Event{
-		{Time: at(0), Kind: build.Begun, Text: "id", Stages: 3, Steps: 7},
-		{Time: at(1), Kind: build.StepCached, Stage: "base", Step: 1, Steps: 2, Text: "FROM debian:12"},
-		{Time: at(1), Kind: build.StepStarted, Stage: "base", Step: 2, Steps: 2, Text: "RUN one &&\n\ttwo"},
-		{Time: at(2), Kind: build.StepOutput, Stage: "base", Text: "evil \x1b[2J title"},
-		{Time: at(3), Kind: build.Progress, Stage: "base", Text: "download packages", Done: 5 << 20, Total: 10 << 20},
-		{Time: at(30), Kind: build.Progress, Stage: "base", Text: "download packages", Done: 7 << 20, Total: 10 << 20},
-		{Time: at(31), Kind: build.Progress, Stage: "base", Text: "download packages", Done: 10 << 20, Total: 10 << 20},
-		{Time: at(31), Kind: build.StepDone, Stage: "base", Step: 2, Steps: 2, Text: "RUN one", Seconds: 90},
-		{Time: at(31), Kind: build.StageDone, Stage: "base", Seconds: 90, Done: 1},
-		{Time: at(31), Kind: build.StageDone, Stage: "other"},
-		{Time: at(32), Kind: build.Progress, Text: "read", Done: 5},
-		{Time: at(32), Kind: build.ProgressEnd, Text: "read"},
-		{Time: at(32), Kind: build.Note, Text: "a note"},
+	return []progress.Event{
+		{Time: at(0), Kind: progress.Begun, Text: "id", Stages: 3, Steps: 7},
+		{Time: at(1), Kind: progress.StepCached, Stage: "base", Step: 1, Steps: 2, Text: "FROM debian:12"},
+		{Time: at(1), Kind: progress.StepStarted, Stage: "base", Step: 2, Steps: 2, Text: "RUN one &&\n\ttwo"},
+		{Time: at(2), Kind: progress.StepOutput, Stage: "base", Text: "evil \x1b[2J title"},
+		{Time: at(3), Kind: progress.Progress, Stage: "base", Text: "download packages", Done: 5 << 20, Total: 10 << 20},
+		{Time: at(30), Kind: progress.Progress, Stage: "base", Text: "download packages", Done: 7 << 20, Total: 10 << 20},
+		{Time: at(31), Kind: progress.Progress, Stage: "base", Text: "download packages", Done: 10 << 20, Total: 10 << 20},
+		{Time: at(31), Kind: progress.StepDone, Stage: "base", Step: 2, Steps: 2, Text: "RUN one", Seconds: 90},
+		{Time: at(31), Kind: progress.StageDone, Stage: "base", Seconds: 90, Done: 1},
+		{Time: at(31), Kind: progress.StageDone, Stage: "other"},
+		{Time: at(32), Kind: progress.Progress, Text: "read", Done: 5},
+		{Time: at(32), Kind: progress.ProgressEnd, Text: "read"},
+		{Time: at(32), Kind: progress.Note, Text: "a note"},
 	}
 }
 

@@ -18,10 +18,12 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/history"
+	"github.com/carosio/carosbuild/pkg/resolve"
+
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/evict"
 	"github.com/carosio/carosbuild/pkg/layer"
@@ -90,7 +92,7 @@ can be removed.`,
 
 // rule is what the arguments ask for; most is the bytes that may be left, negative
 // for any number.
-func (c *pruneCommand) rule(args []string, now time.Time) (rule build.PruneRule, most int64, err error) {
+func (c *pruneCommand) rule(args []string, now time.Time) (rule history.PruneRule, most int64, err error) {
 	most = -1
 	if (len(args) > 0 || c.all) && (c.olderThan != "" || c.maxSize != "") || len(args) > 0 && c.all {
 		return rule, most, usagef("builds by name, --all, and --older-than with --max-size do not go together")
@@ -152,12 +154,12 @@ func parseAge(s string) (time.Duration, error) {
 	return d, nil
 }
 
-func (c *pruneCommand) prune(ctx context.Context, s *layer.Store, p layer.Paths, d dirs, rule build.PruneRule, most int64) error {
+func (c *pruneCommand) prune(ctx context.Context, s *layer.Store, p layer.Paths, d dirs, rule history.PruneRule, most int64) error {
 	l, err := c.leftovers(s, p, d)
 	if err != nil {
 		return err
 	}
-	var plan *build.Pruning
+	var plan *history.Pruning
 	if most >= 0 {
 		plan, err = l.PruneTo(rule, most)
 	} else {
@@ -191,14 +193,14 @@ var cacheDirs = []string{"debian/debs", "debian/indices", "debian/releases", "bl
 // partAge is how long a download that nobody works on any more stays in any case.
 const partAge = time.Hour
 
-func (c *pruneCommand) leftovers(s *layer.Store, p layer.Paths, d dirs) (*build.Leftovers, error) {
-	l := &build.Leftovers{Store: s, Records: layer.OpenRecords(layer.RecordsDir(p.GraphRoot), p.GraphRoot), Builds: c.builds(p)}
+func (c *pruneCommand) leftovers(s *layer.Store, p layer.Paths, d dirs) (*history.Leftovers, error) {
+	l := &history.Leftovers{Store: s, Records: layer.OpenRecords(layer.RecordsDir(p.GraphRoot), p.GraphRoot), Builds: c.builds(p)}
 	images, err := s.Images()
 	if err != nil {
 		return nil, err
 	}
 	now := time.Now()
-	l.Stages = build.StoredStages(images, l.Builds, c.visible())
+	l.Stages = history.StoredStages(images, l.Builds, c.visible())
 	for i := range l.Stages {
 		if s := &l.Stages[i]; s.Used.After(now) { // the image says so
 			s.Used = now
@@ -221,7 +223,7 @@ func (c *pruneCommand) leftovers(s *layer.Store, p layer.Paths, d dirs) (*build.
 		l.Caches = append(l.Caches, units...)
 	}
 	l.Caches = slices.DeleteFunc(l.Caches, func(u evict.Unit) bool { return strings.HasSuffix(u.Path, ".part") && now.Sub(u.Used) < partAge })
-	for _, f := range (build.Pins{Dir: filepath.Join(d.cache, "pins")}).Unfinished(now) {
+	for _, f := range (resolve.Pins{Dir: filepath.Join(d.cache, "pins")}).Unfinished(now) {
 		if u, err := evict.Measure(f); err == nil { // else it is gone meanwhile
 			l.Caches = append(l.Caches, u)
 		}
@@ -236,7 +238,7 @@ func (c *pruneCommand) leftovers(s *layer.Store, p layer.Paths, d dirs) (*build.
 }
 
 // print says what goes and what is left.
-func (c *pruneCommand) print(l *build.Leftovers, p *build.Pruning, most int64, gone, left string) error {
+func (c *pruneCommand) print(l *history.Leftovers, p *history.Pruning, most int64, gone, left string) error {
 	if c.dry || !isTerminal(c.stdout) { // there it was shown before
 		if err := c.printBuilds(l, p); err != nil {
 			return err
@@ -254,14 +256,14 @@ func (c *pruneCommand) print(l *build.Leftovers, p *build.Pruning, most int64, g
 }
 
 // printSize says how much goes.
-func (c *pruneCommand) printSize(p *build.Pruning, gone string) {
+func (c *pruneCommand) printSize(p *history.Pruning, gone string) {
 	layers, units := p.Size()
 	fmt.Fprintf(c.stdout, "%s: %s, %s of %s, logs and downloads of %s\n", gone, plural(len(p.Builds), "build"),
 		plural(len(p.Store.Layers()), "layer"), size(layers), size(units))
 }
 
 // printBuilds lists the builds that go.
-func (c *pruneCommand) printBuilds(l *build.Leftovers, p *build.Pruning) error {
+func (c *pruneCommand) printBuilds(l *history.Leftovers, p *history.Pruning) error {
 	if len(p.Builds) > 0 {
 		w := tabwriter.NewWriter(c.stdout, 0, 8, 2, ' ', 0)
 		fmt.Fprintln(w, "BUILD ID\tSTAGES\tUSED")
@@ -270,7 +272,7 @@ func (c *pruneCommand) printBuilds(l *build.Leftovers, p *build.Pruning) error {
 			for _, s := range l.Stages {
 				if s.BuildID == id {
 					used = s.Used
-					if s.Status != build.Start {
+					if s.Status != history.Start {
 						n++
 					}
 				}

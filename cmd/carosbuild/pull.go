@@ -12,9 +12,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/history"
+
 	"github.com/spf13/cobra"
 
-	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/oci"
 )
@@ -66,7 +67,7 @@ that is given.`,
 // setStage takes BUILDID:STAGE.
 func (c *pullCommand) setStage(arg string) error {
 	id, stage, ok := strings.Cut(arg, ":")
-	full, err := oci.FullName(build.ImageName(id, stage))
+	full, err := oci.FullName(history.ImageName(id, stage))
 	if !ok || err != nil || !buildIDs.MatchString(id) {
 		return usagef("%q: want BUILDID:STAGE", arg)
 	}
@@ -106,7 +107,7 @@ func (c *pullCommand) run(ctx context.Context, s *layer.Store, p layer.Paths, _ 
 		return usagef("%s is an image for %q, not for %q", c.source, got, c.arch)
 	}
 	if c.buildID != "" {
-		if err := c.builds(p).Write(c.buildID, build.BuildInfo{Owner: c.owner(), Started: time.Now(), Pulled: true}); err != nil {
+		if err := c.builds(p).Write(c.buildID, history.BuildInfo{Owner: c.owner(), Started: time.Now(), Pulled: true}); err != nil {
 			return err
 		}
 	}
@@ -130,7 +131,7 @@ func (c *pullCommand) checkBuild(s *layer.Store, p layer.Paths) error {
 	if err != nil {
 		return err
 	}
-	made := slices.ContainsFunc(build.StoredStages(images, c.builds(p), ""), func(st build.StoredStage) bool { return st.BuildID == c.buildID })
+	made := slices.ContainsFunc(history.StoredStages(images, c.builds(p), ""), func(st history.StoredStage) bool { return st.BuildID == c.buildID })
 	if made && !info.Pulled {
 		return usagef("build %s was made here: choose another id", c.buildID)
 	}

@@ -14,9 +14,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/progress"
+
 	"github.com/spf13/cobra"
 
-	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/oci/registry"
@@ -125,7 +126,7 @@ func (a *app) transfers(view display) func(oci.Event) {
 	seen := map[string]map[string]sum{}
 	return func(e oci.Event) {
 		if e.Text != "" {
-			view.show(build.Event{Time: time.Now(), Kind: build.Note, Text: e.Text})
+			view.show(progress.Event{Time: time.Now(), Kind: progress.Note, Text: e.Text})
 		}
 		if e.Done < 0 || e.Total <= 0 {
 			return
@@ -141,7 +142,7 @@ func (a *app) transfers(view display) func(oci.Event) {
 			all.done += x.done
 			all.total += x.total
 		}
-		view.show(build.Event{Time: time.Now(), Kind: build.Progress, Text: e.Kind + " layers", Done: all.done, Total: all.total})
+		view.show(progress.Event{Time: time.Now(), Kind: progress.Progress, Text: e.Kind + " layers", Done: all.done, Total: all.total})
 	}
 }
 

@@ -15,10 +15,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/history"
+
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/oci"
@@ -27,7 +28,7 @@ import (
 
 // redomatFlags are redomat's options, beside those that a build has anyway.
 type redomatFlags struct {
-	entry        build.Entry
+	entry        history.Entry
 	localConf    []string
 	images       bool
 	list         string
@@ -148,7 +149,7 @@ func (c *buildCommand) listed() (bool, error) {
 	last := ""
 	for _, s := range stages {
 		switch {
-		case c.list != "" && build.MatchBuild(c.list, s.BuildID):
+		case c.list != "" && history.MatchBuild(c.list, s.BuildID):
 			fmt.Fprintf(c.stdout, "%s %s\n", s.Image.ID, s.Name())
 			last = s.BuildID
 		case c.list == "" && s.BuildID != last:
@@ -186,7 +187,7 @@ func (a *app) hidden(s *layer.Store) func(buildID string) bool {
 
 // storedStages reads the store's index: all stages that the caller may mean, and
 // all images. The store need not exist.
-func (a *app) storedStages() ([]build.StoredStage, []layer.Image, error) {
+func (a *app) storedStages() ([]history.StoredStage, []layer.Image, error) {
 	p, err := layer.PodmanPaths(a.getenv, a.account().UID)
 	if err != nil {
 		return nil, nil, err
@@ -195,15 +196,15 @@ func (a *app) storedStages() ([]build.StoredStage, []layer.Image, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return build.StoredStages(images, a.builds(p), a.visible()), images, nil
+	return history.StoredStages(images, a.builds(p), a.visible()), images, nil
 }
 
-func (a *app) builds(p layer.Paths) build.Builds {
-	return build.Builds{Dir: build.BuildsDir(p.GraphRoot)}
+func (a *app) builds(p layer.Paths) history.Builds {
+	return history.Builds{Dir: history.BuildsDir(p.GraphRoot)}
 }
 
 // enter applies --match-build-id, --upgrade and --entry to the declaration.
-func (c *buildCommand) enter(d *decl.Declaration, targets []string) (*decl.Declaration, []build.Started, error) {
+func (c *buildCommand) enter(d *decl.Declaration, targets []string) (*decl.Declaration, []history.Started, error) {
 	if c.entry.Match == "" && c.entry.Upgrade == "" {
 		return d, nil, nil
 	}
@@ -211,7 +212,7 @@ func (c *buildCommand) enter(d *decl.Declaration, targets []string) (*decl.Decla
 	if err != nil {
 		return nil, nil, err
 	}
-	if c.entry.Match != "" && !slices.ContainsFunc(stages, func(s build.StoredStage) bool { return build.MatchBuild(c.entry.Match, s.BuildID) }) {
+	if c.entry.Match != "" && !slices.ContainsFunc(stages, func(s history.StoredStage) bool { return history.MatchBuild(c.entry.Match, s.BuildID) }) {
 		c.warnf("no build %s of %s is stored: nothing is taken from one", c.entry.Match, c.whose())
 	}
 	if found, err := c.picker(stages, true).Pick(c.entry.Upgrade); c.entry.Upgrade != "" && err == nil {
@@ -228,14 +229,14 @@ func (c *buildCommand) enter(d *decl.Declaration, targets []string) (*decl.Decla
 }
 
 // useStarted notes the use of the builds that stages begin with.
-func (c *buildCommand) useStarted(started []build.Started, stages []build.StoredStage) error {
+func (c *buildCommand) useStarted(started []history.Started, stages []history.StoredStage) error {
 	p, err := layer.PodmanPaths(c.getenv, c.account().UID)
 	if err != nil {
 		return err
 	}
 	for _, s := range stages {
-		of := func(x build.Started) bool { return x.Image == s.Image.ID }
-		if (c.entry.Match == "" || build.MatchBuild(c.entry.Match, s.BuildID)) && slices.ContainsFunc(started, of) {
+		of := func(x history.Started) bool { return x.Image == s.Image.ID }
+		if (c.entry.Match == "" || history.MatchBuild(c.entry.Match, s.BuildID)) && slices.ContainsFunc(started, of) {
 			if err := c.builds(p).Use(s.BuildID, time.Now()); err != nil {
 				return err
 			}
@@ -245,7 +246,7 @@ func (c *buildCommand) useStarted(started []build.Started, stages []build.Stored
 }
 
 // grounds are the bootstraps that stages with stored images stand on.
-func grounds(started []build.Started) map[string]*decl.Stage {
+func grounds(started []history.Started) map[string]*decl.Stage {
 	out := map[string]*decl.Stage{}
 	for _, s := range started {
 		if s.Ground != nil {

@@ -18,9 +18,11 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/history"
+	"github.com/carosio/carosbuild/pkg/progress"
+
 	"github.com/spf13/cobra"
 
-	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/freshdir"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/release"
@@ -108,7 +110,7 @@ func (c *releaseCommand) run(ctx context.Context, s *layer.Store, d dirs, name s
 		return err
 	}
 	defer func() { err = errors.Join(err, b.close()) }()
-	if b.report == nil || b.report.Status != build.Done {
+	if b.report == nil || b.report.Status != history.Done {
 		return fmt.Errorf("build %s has not come to its end, or has left no report", b.id)
 	}
 	r, err := c.describe(ctx, b)
@@ -133,7 +135,7 @@ func (c *releaseCommand) run(ctx context.Context, s *layer.Store, d dirs, name s
 	}
 	defer view.close()
 	o := release.Options{Log: c.layerLog(d), Progress: func(name string, done, total int64) {
-		view.show(build.Event{Time: time.Now(), Kind: build.Progress, Text: "release " + name, Done: done, Total: total})
+		view.show(progress.Event{Time: time.Now(), Kind: progress.Progress, Text: "release " + name, Done: done, Total: total})
 	}}
 	if err := release.Write(ctx, c.to, r, sources, former, o); err != nil {
 		return err
@@ -237,7 +239,7 @@ func (c *releaseCommand) sources(ctx context.Context, b *stored, r *release.Rele
 }
 
 // openOutput opens a disk, which must be the one that the build wrote.
-func openOutput(o build.Output) (*os.File, error) {
+func openOutput(o history.Output) (*os.File, error) {
 	f, st, err := results.OpenFile(o.Path)
 	if err != nil {
 		return nil, err

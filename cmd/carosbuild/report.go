@@ -11,39 +11,41 @@ import (
 	"path/filepath"
 	"syscall"
 
-	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/carosio/carosbuild/pkg/engine"
+	"github.com/carosio/carosbuild/pkg/history"
+
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk"
 )
 
 // writeReport keeps what a build did beside its logs. A build is not less done
 // because that cannot be kept: then there is only a word about it.
-func (c *buildCommand) writeReport(r *build.Report, e *build.Engine, j *job) {
+func (c *buildCommand) writeReport(r *history.Report, e *engine.Engine, j *job) {
 	r.Program = buildVersion()
 	r.Declarations = c.declarations()
 	if len(j.disks) == 1 {
 		r.Disk = j.disks[0].disk.ID
 	}
-	if r.Status == build.Done {
+	if r.Status == history.Done {
 		r.Outputs = c.writtenOutputs(j.disks)
 	}
 	r.Trees = j.resolved.Trees
 	for _, a := range j.decl.Artifacts {
-		r.Artifacts = append(r.Artifacts, build.Artifact{Stage: a.Stage, Path: a.Path, Name: a.Name})
+		r.Artifacts = append(r.Artifacts, history.Artifact{Stage: a.Stage, Path: a.Path, Name: a.Name})
 	}
 	for _, f := range j.decl.Feeds {
-		r.Feeds = append(r.Feeds, build.Artifact{Stage: f.Stage, Path: f.Path})
+		r.Feeds = append(r.Feeds, history.Artifact{Stage: f.Stage, Path: f.Path})
 	}
-	if err := build.WriteReport(filepath.Join(e.LogDir, e.BuildID), r); err != nil {
+	if err := history.WriteReport(filepath.Join(e.LogDir, e.BuildID), r); err != nil {
 		c.say(err)
 	}
 }
 
-func (c *buildCommand) declarations() []build.FileReport {
-	files := []build.FileReport{}
+func (c *buildCommand) declarations() []history.FileReport {
+	files := []history.FileReport{}
 	for _, f := range c.inputs() {
 		sum := sha256.Sum256(f.Data)
-		files = append(files, build.FileReport{Name: f.Name, SHA256: hex.EncodeToString(sum[:])})
+		files = append(files, history.FileReport{Name: f.Name, SHA256: hex.EncodeToString(sum[:])})
 	}
 	return files
 }
@@ -51,8 +53,8 @@ func (c *buildCommand) declarations() []build.FileReport {
 // writtenOutputs are the files of --out as they are now. Devices and pipes are
 // no files. A format that is not written front to back has no digest yet: that
 // would take a second pass, and is left to whoever asks for one first.
-func (c *buildCommand) writtenOutputs(disks []diskOutputs) []build.Output {
-	var outs []build.Output
+func (c *buildCommand) writtenOutputs(disks []diskOutputs) []history.Output {
+	var outs []history.Output
 	for i, p := range disks {
 		for _, o := range p.outs {
 			for _, f := range filesOf(p.disk, o) {
@@ -67,8 +69,8 @@ func (c *buildCommand) writtenOutputs(disks []diskOutputs) []build.Output {
 }
 
 // filesOf are the files of one output.
-func filesOf(k *decl.Disk, o disk.Output) []build.Output {
-	var outs []build.Output
+func filesOf(k *decl.Disk, o disk.Output) []history.Output {
+	var outs []history.Output
 	for _, path := range o.Files() {
 		out, ok := outputOf(path)
 		if !ok {
@@ -83,17 +85,17 @@ func filesOf(k *decl.Disk, o disk.Output) []build.Output {
 	return outs
 }
 
-func outputOf(path string) (build.Output, bool) {
+func outputOf(path string) (history.Output, bool) {
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
-		return build.Output{}, false
+		return history.Output{}, false
 	}
 	if real, err = filepath.Abs(real); err != nil {
-		return build.Output{}, false
+		return history.Output{}, false
 	}
 	st, err := os.Stat(real)
 	if err != nil || !st.Mode().IsRegular() {
-		return build.Output{}, false
+		return history.Output{}, false
 	}
-	return build.Output{Path: real, Size: st.Size(), ModTime: st.ModTime().UTC(), Inode: st.Sys().(*syscall.Stat_t).Ino}, true
+	return history.Output{Path: real, Size: st.Size(), ModTime: st.ModTime().UTC(), Inode: st.Sys().(*syscall.Stat_t).Ino}, true
 }

@@ -15,9 +15,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/carosio/carosbuild/pkg/history"
+
 	"github.com/spf13/cobra"
 
-	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/results"
 )
@@ -166,7 +167,7 @@ func archive(name string, find func(context.Context) ([]results.File, error)) re
 // stored is a build of which there are images, or at least a report.
 type stored struct {
 	store  *layer.Store
-	report *build.Report // nil when there is none
+	report *history.Report // nil when there is none
 	id     string
 	stage  string // "" when no image is left
 	only   bool   // the stage was asked for
@@ -190,11 +191,11 @@ func (a *app) openBuild(s *layer.Store, d dirs, name string) (*stored, error) {
 		id, stage, only = found.BuildID, found.Stage, found.Named
 	}
 	b := &stored{store: s, id: id, stage: stage, only: only, logDir: filepath.Join(logsDir(d), id), roots: map[string]*results.Root{}}
-	none := (*build.NoStageError)(nil)
+	none := (*history.NoStageError)(nil)
 	if err != nil && (only || !errors.As(err, &none)) {
 		return nil, a.pickError(err)
 	}
-	report, reportErr := build.ReadReport(b.logDir)
+	report, reportErr := history.ReadReport(b.logDir)
 	b.report = report
 	switch {
 	case reportErr != nil && !errors.Is(reportErr, fs.ErrNotExist):
@@ -212,7 +213,7 @@ func (b *stored) root(ctx context.Context, stage string) (*results.Root, error) 
 	if r := b.roots[stage]; r != nil {
 		return r, nil
 	}
-	img, ok, err := b.store.ImageByName(build.ImageName(b.id, stage))
+	img, ok, err := b.store.ImageByName(history.ImageName(b.id, stage))
 	if err == nil && !ok {
 		err = fmt.Errorf("stage %s of build %s is not stored", stage, b.id)
 	}
@@ -252,7 +253,7 @@ func (b *stored) collect(ctx context.Context) (*results.Set, error) {
 	return results.Collect(ctx, q)
 }
 
-func wanted(all []build.Artifact) []results.Wanted {
+func wanted(all []history.Artifact) []results.Wanted {
 	var out []results.Wanted
 	for _, a := range all {
 		out = append(out, results.Wanted{Stage: a.Stage, Path: a.Path, Name: a.Name})
@@ -264,7 +265,7 @@ func wanted(all []build.Artifact) []results.Wanted {
 func (b *stored) logFiles() []string {
 	out := logsIn(b.logDir)
 	if b.report != nil {
-		out = append(out, filepath.Join(b.logDir, build.ReportName))
+		out = append(out, filepath.Join(b.logDir, history.ReportName))
 	}
 	return out
 }

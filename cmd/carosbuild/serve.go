@@ -19,9 +19,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/history"
+
 	"github.com/spf13/cobra"
 
-	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/serve"
 )
@@ -84,7 +85,7 @@ func (c *serveCommand) address() (string, error) {
 func (c *serveCommand) run(ctx context.Context, s *layer.Store, d dirs, addr, name string) (err error) {
 	c.stageShown = true
 	hidden := c.hidden(s)
-	reports := slices.DeleteFunc(readReports(logsDir(d)), func(r *build.Report) bool { return hidden(r.BuildID) })
+	reports := slices.DeleteFunc(readReports(logsDir(d)), func(r *history.Report) bool { return hidden(r.BuildID) })
 	if name == "" {
 		if len(reports) == 0 {
 			return usagef("no build has left a report: name one that carosbuild images lists")
@@ -158,19 +159,19 @@ const maxListed = 200
 
 // readReports are the reports of this user's builds, the newest first. What
 // cannot be read is left out.
-func readReports(dir string) []*build.Report {
+func readReports(dir string) []*history.Report {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil
 	}
-	var out []*build.Report
+	var out []*history.Report
 	for _, e := range entries {
-		r, err := build.ReadReport(filepath.Join(dir, e.Name()))
+		r, err := history.ReadReport(filepath.Join(dir, e.Name()))
 		if err == nil && r.BuildID == e.Name() && cleanBuildID(r.BuildID) == r.BuildID {
 			out = append(out, r)
 		}
 	}
-	slices.SortFunc(out, func(x, y *build.Report) int {
+	slices.SortFunc(out, func(x, y *history.Report) int {
 		return cmp.Or(y.Start.Compare(x.Start), strings.Compare(y.BuildID, x.BuildID))
 	})
 	return out[:min(len(out), maxListed)]
@@ -184,7 +185,7 @@ func (b *stored) offer(ctx context.Context) (*serve.Build, error) {
 	}
 	out := &serve.Build{Report: b.report, Stage: b.stage, LogDir: b.logDir, Set: set}
 	if out.Report == nil {
-		out.Report = &build.Report{Schema: build.ReportSchema, BuildID: b.id}
+		out.Report = &history.Report{Schema: history.ReportSchema, BuildID: b.id}
 	}
 	out.Logs = stageLogs(out.Report, b.logDir)
 	if b.stage == "" {
@@ -206,7 +207,7 @@ func (b *stored) offer(ctx context.Context) (*serve.Build, error) {
 
 // stageLogs are the names of the logs in dir: in the order of the report's
 // stages, then what it does not name.
-func stageLogs(r *build.Report, dir string) []string {
+func stageLogs(r *history.Report, dir string) []string {
 	var there, out []string
 	for _, path := range logsIn(dir) {
 		there = append(there, filepath.Base(path))
@@ -229,7 +230,7 @@ func stageLogs(r *build.Report, dir string) []string {
 func openDigests(file string, all []*serve.Build, logs string) (*serve.Digests, error) {
 	known := map[string]string{}
 	type place struct {
-		report *build.Report
+		report *history.Report
 		output int
 	}
 	places := map[string]place{}
@@ -247,12 +248,12 @@ func openDigests(file string, all []*serve.Build, logs string) (*serve.Digests, 
 			return
 		}
 		dir := filepath.Join(logs, p.report.BuildID)
-		now, err := build.ReadReport(dir) // another build of this id may have written it anew
+		now, err := history.ReadReport(dir) // another build of this id may have written it anew
 		if err != nil || p.output >= len(now.Outputs) || serve.DiskKey(now.Outputs[p.output]) != key {
 			return
 		}
 		now.Outputs[p.output].SHA256 = sum
-		_ = build.WriteReport(dir, now) // it can be worked out again
+		_ = history.WriteReport(dir, now) // it can be worked out again
 	})
 }
 

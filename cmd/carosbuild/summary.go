@@ -13,9 +13,11 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/compose"
+	"github.com/carosio/carosbuild/pkg/progress"
+
 	"golang.org/x/term"
 
-	"github.com/carosio/carosbuild/pkg/build"
 	"github.com/carosio/carosbuild/pkg/disk"
 )
 
@@ -41,7 +43,7 @@ type summary struct {
 }
 
 // written fills in what was written of the disks.
-func (s *summary) written(disks []diskOutputs, images []*build.DiskImage) {
+func (s *summary) written(disks []diskOutputs, images []*compose.DiskImage) {
 	for i, p := range disks {
 		for _, o := range p.outs {
 			s.outs = append(s.outs, o.Path)
@@ -211,11 +213,11 @@ func (c *buildCommand) showSummary(s *summary) error {
 
 func (c *buildCommand) summaryEvents(s *summary) {
 	for _, name := range s.targets {
-		c.event(jsonEvent{Event: build.Event{Kind: imageEvent, Text: name}})
+		c.event(jsonEvent{Event: progress.Event{Kind: imageEvent, Text: name}})
 	}
 	for _, f := range s.files {
 		c.event(jsonEvent{
-			Event: build.Event{Kind: outputEvent}, File: f.path, Disk: f.disk, Format: f.format,
+			Event: progress.Event{Kind: outputEvent}, File: f.path, Disk: f.disk, Format: f.format,
 			OnDisk: f.onDisk, Virtual: f.virtual, SHA256: f.sha256,
 		})
 	}

@@ -9,7 +9,8 @@ import (
 	"os"
 	"slices"
 
-	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/carosio/carosbuild/pkg/plan"
+
 	"github.com/carosio/carosbuild/pkg/decl"
 )
 
@@ -17,7 +18,7 @@ import (
 func placeDisks(d *decl.Declaration, disks []diskOutputs) error {
 	var all decl.Findings
 	for i, p := range disks {
-		why, err := build.PlaceDisk(d, p.disk)
+		why, err := plan.PlaceDisk(d, p.disk)
 		var wrong *decl.FindingsError
 		switch {
 		case errors.As(err, &wrong):
@@ -33,7 +34,7 @@ func placeDisks(d *decl.Declaration, disks []diskOutputs) error {
 		return &decl.FindingsError{Findings: all}
 	}
 	for _, k := range d.Disks { // what is built without one is noted as the disk's all the same
-		if _, err := build.PlaceDisk(d, k); err != nil {
+		if _, err := plan.PlaceDisk(d, k); err != nil {
 			continue // nobody asks for it
 		}
 	}
@@ -51,7 +52,7 @@ func ofOverlay(d *decl.Declaration, f decl.Finding) decl.Finding {
 		return f
 	}
 	switch {
-	case overlayNamed(name) != nil && !build.RunsBitbake(d):
+	case overlayNamed(name) != nil && !plan.RunsBitbake(d):
 		f.Hint = name + " is laid over a declaration that runs bitbake: carosbuild YOURS.xml " + name
 	case f.Hint != "":
 		f.Hint = "carosbuild targets " + name + " --to mine makes a copy to change: " + f.Hint

@@ -158,3 +158,6 @@ func (d *Dir) Close() {
 		d.fd = -1
 	}
 }
+
+// MaxPath is a length of a path, below PATH_MAX of Linux, that the kernel takes as one.
+const MaxPath = 4000

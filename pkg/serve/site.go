@@ -20,14 +20,15 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/carosio/carosbuild/pkg/history"
+
 	"github.com/carosio/carosbuild/pkg/results"
 )
 
 // Build is a build with what is offered of it.
 type Build struct {
-	Report *build.Report // of a build that has left none: its id only
-	Stage  string        // that the results are of
+	Report *history.Report // of a build that has left none: its id only
+	Stage  string          // that the results are of
 	LogDir string
 	Logs   []string // file names in LogDir, in the order of the stages
 
@@ -89,7 +90,7 @@ func (s *Site) add(at string, b *Build) {
 	if len(v.logs) > 0 {
 		s.routes[at+"log.txt"] = &stream{"", plainText, v.wholeLog}
 	}
-	s.routes[at+build.ReportName] = &stream{"", "application/json", v.report}
+	s.routes[at+history.ReportName] = &stream{"", "application/json", v.report}
 	if b.Set != nil {
 		s.results(at, b, v)
 	}
@@ -171,7 +172,7 @@ func stageFile(f results.File) *file {
 }
 
 // disk is an output of a build, as long as it is what was written.
-func disk(o build.Output) *file {
+func disk(o history.Output) *file {
 	return &file{
 		name: filepath.Base(o.Path), size: o.Size, modTime: o.ModTime, key: DiskKey(o),
 		etag: fmt.Sprintf(`"%x-%x-%x"`, o.Size, o.ModTime.UnixNano(), o.Inode),
@@ -190,7 +191,7 @@ func disk(o build.Output) *file {
 }
 
 // DiskKey is the key of the digest of a build's disk.
-func DiskKey(o build.Output) string {
+func DiskKey(o history.Output) string {
 	return fmt.Sprintf("file:%s:%d:%d:%d", o.Path, o.Size, o.ModTime.UnixNano(), o.Inode)
 }
 
@@ -276,7 +277,7 @@ func trimBrackets(s string) string {
 // report writes the report, without the directories of this machine.
 func (v *buildPage) report(_ context.Context, w io.Writer) error {
 	r := *v.build.Report
-	r.Outputs = append([]build.Output(nil), r.Outputs...)
+	r.Outputs = append([]history.Output(nil), r.Outputs...)
 	for i := range r.Outputs {
 		r.Outputs[i].Path = filepath.Base(r.Outputs[i].Path)
 		r.Outputs[i].SHA256 = v.site.options.Digests.Known(v.disks[i].key)

@@ -19,7 +19,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/carosio/carosbuild/pkg/history"
+	"github.com/carosio/carosbuild/pkg/plan"
+
 	"github.com/carosio/carosbuild/pkg/results"
 )
 
@@ -64,7 +66,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	main := &Build{Report: w.report(t), Stage: "top", LogDir: w.logs, Logs: []string{"base.log"}, Set: set, Cooker: root.CookerLogs, PackageLogs: root.PackageLogs}
-	old := &Build{Report: &build.Report{BuildID: "old", Status: build.Done, Start: time.Unix(0, 0), End: time.Unix(5, 0)}, LogDir: w.logs, Logs: []string{"base.log"}}
+	old := &Build{Report: &history.Report{BuildID: "old", Status: history.Done, Start: time.Unix(0, 0), End: time.Unix(5, 0)}, LogDir: w.logs, Logs: []string{"base.log"}}
 	digests, err := OpenDigests(filepath.Join(w.logs, "digests.json"), nil, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -84,30 +86,30 @@ func put(t *testing.T, name, content string) {
 	}
 }
 
-func (w *world) report(t *testing.T) *build.Report {
+func (w *world) report(t *testing.T) *history.Report {
 	t.Helper()
-	var outputs []build.Output
+	var outputs []history.Output
 	for _, name := range []string{"caros.vmdk", "again/caros.vmdk"} {
 		p := filepath.Join(w.disks, name)
 		st, err := os.Stat(p)
 		if err != nil {
 			t.Fatal(err)
 		}
-		outputs = append(outputs, build.Output{Path: p, Format: "vmdk", Size: st.Size(), ModTime: st.ModTime(), Inode: st.Sys().(*syscall.Stat_t).Ino})
+		outputs = append(outputs, history.Output{Path: p, Format: "vmdk", Size: st.Size(), ModTime: st.ModTime(), Inode: st.Sys().(*syscall.Stat_t).Ino})
 	}
-	step := func(status build.Status, text string) build.StepReport {
-		return build.StepReport{Kind: "RUN", Text: text, Status: status, Seconds: 61, Size: 5000}
+	step := func(status history.Status, text string) history.StepReport {
+		return history.StepReport{Kind: "RUN", Text: text, Status: status, Seconds: 61, Size: 5000}
 	}
-	return &build.Report{
-		Schema: 1, BuildID: "2026-me", Status: build.Failed, Start: time.Unix(1e9, 0), End: time.Unix(1e9+3700, 0), Program: "1.2",
-		Declarations: []build.FileReport{{Name: "a.xml", SHA256: "aa"}}, Targets: []string{"top"},
-		Stages: []build.StageReport{
-			{ID: "base", Status: build.Done, Seconds: 30, Size: 1 << 20, Steps: []build.StepReport{step(build.Done, "one"), {Kind: "FROM", Text: "x", Status: build.Done, Cached: true}}},
-			{ID: "top-" + strings.Repeat("x", 120), Status: build.Failed, Seconds: 120, Size: 1 << 31, Steps: []build.StepReport{step(build.Failed, strings.Repeat("word", 200)), step(build.NotRun, "<i>no</i>")}},
+	return &history.Report{
+		Schema: 1, BuildID: "2026-me", Status: history.Failed, Start: time.Unix(1e9, 0), End: time.Unix(1e9+3700, 0), Program: "1.2",
+		Declarations: []history.FileReport{{Name: "a.xml", SHA256: "aa"}}, Targets: []string{"top"},
+		Stages: []history.StageReport{
+			{ID: "base", Status: history.Done, Seconds: 30, Size: 1 << 20, Steps: []history.StepReport{step(history.Done, "one"), {Kind: "FROM", Text: "x", Status: history.Done, Cached: true}}},
+			{ID: "top-" + strings.Repeat("x", 120), Status: history.Failed, Seconds: 120, Size: 1 << 31, Steps: []history.StepReport{step(history.Failed, strings.Repeat("word", 200)), step(history.NotRun, "<i>no</i>")}},
 		},
 		Outputs: outputs,
-		Trees:   []build.GitTree{{Path: "/REDO/source/poky", URL: "git://example.org/poky", Revision: "jethro", Commit: strings.Repeat("ab", 20)}},
-		Failed:  &build.FailedStep{Stage: "base", Step: 1, Kind: "RUN", Text: "make <all>", Status: 7, Tail: []string{"<script>alert(2)</script>", strings.Repeat("y", 500)}, Image: "2026-me:base-failure"},
+		Trees:   []plan.GitTree{{Path: "/REDO/source/poky", URL: "git://example.org/poky", Revision: "jethro", Commit: strings.Repeat("ab", 20)}},
+		Failed:  &history.FailedStep{Stage: "base", Step: 1, Kind: "RUN", Text: "make <all>", Status: 7, Tail: []string{"<script>alert(2)</script>", strings.Repeat("y", 500)}, Image: "2026-me:base-failure"},
 	}
 }
 
@@ -338,7 +340,7 @@ func TestChanged(t *testing.T) {
 func TestReportIsServed(t *testing.T) {
 	w := newWorld(t)
 	w.site.Hash(t.Context())
-	var got build.Report
+	var got history.Report
 	if err := json.Unmarshal([]byte(w.get(t, "/build.json").body), &got); err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/build"
+	"github.com/carosio/carosbuild/pkg/history"
+	"github.com/carosio/carosbuild/pkg/plan"
+
 	"github.com/carosio/carosbuild/pkg/results"
 )
 
@@ -37,7 +39,7 @@ type buildView struct {
 	head
 	ID, Stage         string
 	Status            statusView
-	Declarations      []build.FileReport
+	Declarations      []history.FileReport
 	Started           timeView
 	Took              string
 	Program           string
@@ -46,7 +48,7 @@ type buildView struct {
 	Disks, Artifacts  []fileView
 	Stages            []stageView
 	Steps, Cached     int
-	Trees             []build.GitTree
+	Trees             []plan.GitTree
 	Problems          []string
 	Packages          int
 	PackagesSize      string
@@ -132,7 +134,7 @@ func (v *buildPage) file(f *file, address string) fileView {
 	return out
 }
 
-func (out *buildView) stages(v *buildPage, r *build.Report) {
+func (out *buildView) stages(v *buildPage, r *history.Report) {
 	longest := 0.001
 	for _, s := range r.Stages {
 		longest = max(longest, s.Seconds)
@@ -168,7 +170,7 @@ func (v *buildPage) log(stage string) string {
 	return ""
 }
 
-func (out *buildView) failed(v *buildPage, f *build.FailedStep) {
+func (out *buildView) failed(v *buildPage, f *history.FailedStep) {
 	if f == nil {
 		return
 	}
@@ -261,13 +263,13 @@ func (s *Site) when(t time.Time) timeView {
 	return timeView{t.UTC().Format(time.RFC3339), t.In(s.options.Zone).Format("2 Jan 2006, 15:04 MST")}
 }
 
-func status(s build.Status) statusView {
+func status(s history.Status) statusView {
 	switch s {
-	case build.Done:
+	case history.Done:
 		return statusView{"done", "✓", "done"}
-	case build.Failed:
+	case history.Failed:
 		return statusView{"failed", "✗", "failed"}
-	case build.Interrupted:
+	case history.Interrupted:
 		return statusView{"interrupted", "◦", "interrupted"}
 	}
 	return statusView{"unknown", "·", string(s)} // not run, or of no report

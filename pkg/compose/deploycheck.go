@@ -1,0 +1,131 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package compose
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"path"
+	"slices"
+
+	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/yocto"
+)
+
+// deployUse is a place of a disk that has to have something of what is deployed.
+type deployUse struct {
+	stage, value string
+	at           decl.Span
+}
+
+// deployUses are the places that cannot do without, in the order of the disk.
+func (c *composer) deployUses() []deployUse {
+	var all []deployUse
+	add := func(stage, value string, at decl.Span) {
+		if _, ok := decl.DeployKind(value); ok {
+			all = append(all, deployUse{cmp.Or(stage, c.disk.Stage), value, at})
+		}
+	}
+	for _, p := range c.disk.Partitions {
+		add(p.Stage, p.Path, p.Places.At("path", p.Span))
+		add(p.Stage, p.From, p.Places.At("from", p.Span))
+		for _, it := range p.Items {
+			stage := c.stage(it.Stage, p)
+			switch {
+			case it.Kind == decl.UKIItem:
+				add(stage, it.From, it.Places.At("stub", it.Span))
+				add(stage, it.Kernel, it.Places.At("kernel", it.Span))
+			case it.Kind == decl.CopyItem && !it.Optional:
+				add(stage, it.From, it.Places.At("from", it.Span))
+			}
+		}
+	}
+	for _, b := range c.disk.Blobs {
+		add(b.Stage, b.From, b.Span)
+	}
+	if c.disk.VM != nil && c.disk.VM.CDROM != nil {
+		add(c.disk.VM.CDROM.Stage, c.disk.VM.CDROM.From, c.disk.VM.CDROM.Span)
+	}
+	return all
+}
+
+// checkDeployed reports all kinds that are not deployed at once, each where the
+// disk first wants it: to have them deployed takes bitbake.
+func (c *composer) checkDeployed(ctx context.Context) error {
+	var missing decl.Findings
+	taken := slices.Clone(c.taken) // nothing is taken by being looked for
+	defer func() { c.taken = taken }()
+	seen := map[[2]string]bool{}
+	for _, u := range c.deployUses() {
+		if key := [2]string{u.stage, u.value}; seen[key] {
+			continue
+		} else {
+			seen[key] = true
+		}
+		kind, _ := decl.DeployKind(u.value)
+		_, err := c.deployedFiles(ctx, u.stage, yocto.Kind(kind), true)
+		if !yocto.IsMissing(err) {
+			continue // what else is wrong is found when the file is read
+		}
+		var one *decl.FindingsError
+		if errors.As(finding(u.at, err), &one) {
+			missing = append(missing, one.Findings...)
+		}
+	}
+	if len(missing) > 0 {
+		return &decl.FindingsError{Findings: missing}
+	}
+	return nil
+}
+
+// takenFile is a deployed file that the disk has been made of.
+type takenFile struct {
+	stage string
+	kind  yocto.Kind
+	name  string
+}
+
+// take notes what the disk is made of.
+func (c *composer) take(stage string, kind yocto.Kind, f yocto.File) {
+	t := takenFile{stage, kind, path.Base(f.Path)}
+	if !slices.Contains(c.taken, t) {
+		c.taken = append(c.taken, t)
+	}
+}
+
+// noteDeployed says which of the deployed files the disk is made of.
+func (c *composer) noteDeployed() {
+	stages := []string{}
+	for _, t := range c.taken {
+		if !slices.Contains(stages, t.stage) {
+			stages = append(stages, t.stage)
+		}
+	}
+	for _, stage := range stages {
+		d := c.deploys[stage]
+		what := "files"
+		if d.Image != "" {
+			what = d.Image
+		}
+		if d.Machine != "" {
+			what += " of machine " + d.Machine
+		}
+		if d.Why != "" {
+			what += " (" + d.Why + ")"
+		}
+		var names []string
+		for _, t := range c.taken {
+			switch {
+			case t.stage != stage:
+			case t.kind == yocto.RootFS || t.kind == yocto.ISO:
+				names = append(names, t.name)
+			default:
+				names = append(names, string(t.kind)+" "+t.name)
+			}
+		}
+		c.note("%s: %s", what, decl.Few(names))
+	}
+}

@@ -1,0 +1,140 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package compose
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"path"
+	"strings"
+
+	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/disk/initrd"
+	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/yocto"
+)
+
+// modules is the tree that an initrd's modules are taken from: the stage, or
+// what its from says. It sets the kernel's version and the spare busybox.
+func (c *composer) modules(ctx context.Context, stage string, it *decl.Item, o *initrd.Options) (*tree.Tree, error) {
+	if it.BusyboxStage != "" || it.Busybox != "" {
+		t, err := c.trees.get(ctx, cmp.Or(it.BusyboxStage, stage))
+		if err != nil {
+			return nil, err
+		}
+		o.Spare = &initrd.Spare{Tree: t, Pattern: cmp.Or(it.Busybox, "/usr/bin/busybox")}
+	}
+	from := it.From
+	if it.Kind == decl.UKIItem { // whose from is the stub
+		if from = ""; strings.HasPrefix(it.Kernel, "deploy:") {
+			from = "deploy:modules"
+		}
+	}
+	t, err := c.trees.get(ctx, stage)
+	if err != nil || from == "" {
+		return t, err
+	}
+	kind, ok := decl.DeployKind(from)
+	if ok {
+		t, err = c.deployedModules(ctx, stage, yocto.Kind(kind), o)
+	} else {
+		var e *tree.Entry
+		var p string
+		if p, err = onePath(t, stage, from); err == nil {
+			e, err = t.Lookup(p)
+		}
+		if err == nil {
+			t, err = c.below(ctx, stage, t, e)
+		}
+	}
+	if err != nil {
+		return nil, locate(it.Places.At("from", it.Span), err)
+	}
+	return t, nil
+}
+
+// below is the tree of a directory, or of an archive.
+func (c *composer) below(ctx context.Context, stage string, t *tree.Tree, e *tree.Entry) (*tree.Tree, error) {
+	if e.Type() == tree.Dir {
+		return t.Sub(e.Path)
+	}
+	return c.content(ctx, stage, e)
+}
+
+// deployedModules is the tree of the deployed archive of modules, or of the root
+// file system if there is no such archive. The kernel that is deployed says which
+// of them are its own.
+func (c *composer) deployedModules(ctx context.Context, stage string, kind yocto.Kind, o *initrd.Options) (*tree.Tree, error) {
+	if _, e, err := c.deployedFile(ctx, stage, yocto.Kernel); err == nil && o.Kernel == "" && e.Size > 0 {
+		o.Kernel = yocto.KernelVersion(e.Content, e.Size)
+	}
+	_, e, err := c.deployedFile(ctx, stage, kind)
+	o.Searched = "the root file system"
+	if kind == yocto.Modules && yocto.IsMissing(err) {
+		o.Searched += ", and no modules-*.tgz is deployed"
+		return c.deployedRoot(ctx, stage, yocto.RootFS)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if kind == yocto.RootFS {
+		return c.deployedRoot(ctx, stage, kind)
+	}
+	o.Searched = path.Base(e.Path)
+	return c.content(ctx, stage, e)
+}
+
+// withoutInitrd is a boot menu's element without its initrd, if that is one of
+// the same partition that is left out.
+func (c *composer) withoutInitrd(ctx context.Context, p *decl.Partition, it *decl.Item) (*decl.Item, error) {
+	for i := range p.Items {
+		ram := &p.Items[i]
+		if ram.Kind != decl.InitrdItem || !ram.Optional || path.Clean(ram.To) != path.Clean(it.Initrd) {
+			continue
+		}
+		data, err := c.initrd(ctx, c.stage(ram.Stage, p), ram, ram.Kernel)
+		if err != nil {
+			return nil, locate(ram.Span, err)
+		}
+		if data == nil {
+			menu := *it
+			menu.Initrd = ""
+			return &menu, nil
+		}
+	}
+	return it, nil
+}
+
+// maxRelease bounds an os-release in bytes.
+const maxRelease = 64 << 10
+
+// osRelease is the os-release of the system that a kernel of an element is for,
+// nil if it has none.
+func (c *composer) osRelease(ctx context.Context, stage string, it *decl.Item) ([]byte, error) {
+	const name = "/usr/lib/os-release"
+	if _, ok := decl.DeployKind(it.Kernel); !ok {
+		b, err := c.file(ctx, stage, name)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
+		return b, err
+	}
+	t, err := c.deployedRoot(ctx, stage, yocto.RootFS)
+	if yocto.IsMissing(err) { // a kernel can do without a root file system
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range []string{name, "/etc/os-release"} {
+		if e, err := t.Lookup(p); err == nil && e.Type() == tree.Regular && e.Content != nil {
+			return io.ReadAll(io.NewSectionReader(e.Content, 0, min(e.Size, maxRelease)))
+		}
+	}
+	return nil, nil
+}

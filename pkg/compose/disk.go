@@ -1,0 +1,422 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package compose
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/carosio/carosbuild/pkg/plan"
+	"github.com/carosio/carosbuild/pkg/progress"
+
+	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/disk"
+	"github.com/carosio/carosbuild/pkg/disk/content"
+	"github.com/carosio/carosbuild/pkg/disk/image"
+	"github.com/carosio/carosbuild/pkg/disk/ova"
+	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/disk/uboot"
+	"github.com/carosio/carosbuild/pkg/yocto"
+)
+
+// Composer makes disk images of declared disks and the root file systems of
+// stages. Its fields are set before use and not changed afterwards.
+type Composer struct {
+	CacheDir   string      // for what has to be spooled
+	Epoch      *int64      // SOURCE_DATE_EPOCH
+	Jobs       int         // pieces of a tree that are read at a time
+	OutputMode os.FileMode // of disks
+	Sums       bool        // digests of disks that are written front to back, which takes a few percent of the time
+	Level      int         // of the compression of disks, 1 to 9; 0 means each format's default
+	Now        func() time.Time
+	Events     func(progress.Event)
+}
+
+func (c *Composer) event(ev progress.Event) {
+	if c.Events == nil {
+		return
+	}
+	ev.Time = c.Now()
+	c.Events(ev)
+}
+
+// DiskImage is a disk that is composed and not written yet.
+type DiskImage struct {
+	Layout *disk.Layout
+	Seed   []byte
+	VM     *ova.VM           // for formats that say what machine it is for
+	Time   int64             // seconds since 1970, for formats that have one
+	Sums   map[string]string // SHA-256, hexadecimal, of files that were written front to back, by absolute path, links resolved
+	id     string            // of the disk
+	// disc reads what a BIOS starts from a disc.
+	disc func(ctx context.Context) ([]byte, error)
+}
+
+// sum notes a digest. Disks are written one after the other.
+func (img *DiskImage) sum(path, sha256 string) {
+	if img.Sums == nil {
+		img.Sums = map[string]string{}
+	}
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
+	img.Sums[path] = sha256
+}
+
+// Compose composes declared disks from stages that are wherever roots says. Release
+// is called when the images have been written. What the declaration asks for and
+// the stages do not have is a decl.FindingsError. A stage that several disks are
+// made from is walked, and searched for holes, once.
+func (c *Composer) Compose(ctx context.Context, disks []*decl.Disk, roots map[string]RootFS) ([]*DiskImage, func() error, error) {
+	for stage, r := range roots {
+		if image, ok := r.(ImageRoot); ok && image.Note == nil {
+			image.Note = func(text string) { c.event(progress.Event{Kind: progress.Note, Text: text}) }
+			roots[stage] = image
+		}
+	}
+	trees := &stageTrees{roots: roots, jobs: c.Jobs + 1, trees: map[string]*tree.Tree{}, unpacked: map[string]content.Source{}}
+	if c.Epoch != nil {
+		trees.clamp = *c.Epoch
+	}
+	var images []*DiskImage
+	for _, d := range disks {
+		m := &composer{
+			Composer: c, disk: d, trees: trees,
+			initrds: map[decl.Span][]byte{}, noted: map[string]bool{}, roots: map[string]*tree.Tree{},
+			contents: map[string]*tree.Tree{}, deploys: map[string]*yocto.Deployed{},
+		}
+		img, err := m.compose(ctx)
+		if err != nil {
+			return nil, nil, errors.Join(err, trees.release())
+		}
+		images = append(images, img)
+	}
+	return images, trees.release, nil
+}
+
+// Formats are the names of disk formats.
+func Formats() []string {
+	return disk.Formats()
+}
+
+// Write writes each image to its outputs, in one pass over it. No file appears
+// before all are complete. Stdout is what disk.StandardOutput means.
+func (c *Composer) Write(ctx context.Context, images []*DiskImage, outs [][]disk.Output, stdout io.Writer) error {
+	var jobs []disk.Job
+	for i, img := range images {
+		j, err := c.writeJob(ctx, img, outs[i], stdout)
+		if err != nil {
+			return err
+		}
+		jobs = append(jobs, j)
+	}
+	return disk.WriteEach(ctx, jobs)
+}
+
+func (c *Composer) writeJob(ctx context.Context, img *DiskImage, outs []disk.Output, stdout io.Writer) (disk.Job, error) {
+	var names []string
+	for _, o := range outs {
+		names = append(names, o.Path)
+	}
+	c.noteDisc(img, outs)
+	text := "write " + strings.Join(names, ", ")
+	j := disk.Job{Outputs: outs, Image: img.Layout.Image, Options: disk.WriteOptions{
+		Seed: img.Seed, Time: img.Time, Mode: c.OutputMode, Level: c.Level, VM: img.VM, Stdout: stdout,
+		Progress: func(done, total int64) {
+			c.event(progress.Event{Kind: progress.Progress, Text: text, Done: done, Total: total})
+		},
+	}}
+	if c.Sums {
+		j.Options.Sum = img.sum
+	}
+	if wantsISO(outs) {
+		bios, err := img.disc(ctx)
+		if err != nil {
+			return j, err
+		}
+		j.Options.ISO = img.Layout.ISO(img.id, img.Time, bios)
+	}
+	return j, nil
+}
+
+// composer makes a disk.Spec of a declaration.
+type composer struct {
+	*Composer
+	trees *stageTrees
+	disk  *decl.Disk
+	mtime int64 // of what has no time of its own
+	// initrds are those composed so far, by their elements' places: a tree may
+	// be made more than once.
+	initrds map[decl.Span][]byte
+	roots   map[string]*tree.Tree // of stages, as the disk has them
+	// contents are archives that have been read, by stage and path.
+	contents  map[string]*tree.Tree
+	deploys   map[string]*yocto.Deployed // by stage
+	taken     []takenFile                // of what is deployed
+	partUUIDs map[string]string          // by the partitions' names
+	noted     map[string]bool            // notes so far: a tree may be made more than once
+}
+
+func (c *composer) compose(ctx context.Context) (*DiskImage, error) {
+	if c.disk.Empty {
+		return c.emptyDisk(ctx)
+	}
+	if err := c.checkDeployed(ctx); err != nil {
+		return nil, err
+	}
+	root, err := c.ground(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c.mtime = root.Newest()
+	if e := c.Epoch; e != nil {
+		c.mtime = *e
+	}
+	digest := disk.TreeDigest(root)
+	spec := disk.Spec{
+		Table: c.disk.Table, Size: c.disk.Size, Align: c.disk.Align, GUID: c.disk.GUID,
+		Seed: append([]byte(c.disk.ID+"\x00"), digest[:]...), Time: c.mtime, Spool: c.spool,
+	}
+	if c.partUUIDs, err = c.identified(spec); err != nil {
+		return nil, err
+	}
+	for _, p := range c.disk.Partitions {
+		dp, err := c.partition(ctx, p)
+		if err == nil {
+			err = c.checkGrow(ctx, p)
+		}
+		if err != nil {
+			return nil, err
+		}
+		spec.Partitions = append(spec.Partitions, dp)
+	}
+	for _, b := range c.disk.Blobs {
+		data, err := c.file(ctx, b.Stage, b.From)
+		if err == nil && b.Check == "sunxi-spl" {
+			_, err = uboot.CheckSPL(data)
+		}
+		if err != nil {
+			return nil, locate(b.Span, err)
+		}
+		spec.Blobs = append(spec.Blobs, disk.Blob{Name: b.From, At: b.At, Data: data})
+	}
+	if c.disk.BIOS != nil {
+		spec.BIOS = &disk.BIOS{}
+		if spec.BIOS.Boot, err = c.file(ctx, plan.BIOSStageID(c.disk), plan.GRUBBoot); err != nil {
+			return nil, finding(c.disk.BIOS.Span, err)
+		}
+		if spec.BIOS.Core, err = c.file(ctx, plan.BIOSStageID(c.disk), plan.GRUBCore); err != nil {
+			return nil, finding(c.disk.BIOS.Span, err)
+		}
+	}
+	layout, err := disk.Compose(ctx, spec)
+	if err != nil {
+		return nil, c.uncomposed(err)
+	}
+	vm, err := c.machineOf(ctx)
+	c.noteDeployed()
+	img := &DiskImage{Layout: layout, Seed: spec.Seed, VM: vm, Time: c.mtime, id: c.disk.ID}
+	img.disc = func(ctx context.Context) ([]byte, error) { return c.discImage(ctx, spec.BIOS) }
+	return img, err
+}
+
+// stage is the stage that something is taken from: its own, else the
+// partition's, else the disk's.
+func (c *composer) stage(own string, p *decl.Partition) string {
+	for _, s := range []string{own, p.Stage} {
+		if s != "" {
+			return s
+		}
+	}
+	return c.disk.Stage
+}
+
+func (c *composer) partition(ctx context.Context, p *decl.Partition) (disk.Partition, error) {
+	out := disk.Partition{
+		Name: p.Name, Type: p.Type, FS: p.FS, Label: p.Label, Start: p.Start, Size: p.Size, Active: p.Active, UUID: p.UUID,
+		Attributes: p.Attributes, Hybrid: p.Hybrid, Compat: p.Profile == "compat", Compression: p.Compression, Of: p.Of,
+	}
+	if p.Grow && c.disk.Table == "gpt" && !slices.Contains(p.Attributes, "grow") {
+		out.Attributes = append(slices.Clone(p.Attributes), "grow")
+	}
+	var err error
+	switch p.FS {
+	case "":
+		out.Raw, err = c.raw(ctx, p)
+		return out, err
+	case "swap", "verity":
+		return out, nil
+	}
+	var base *tree.Tree
+	if p.Path != "" {
+		if base, err = c.base(ctx, p); err != nil {
+			return out, locate(p.Places.At("path", p.Span), err)
+		}
+		if len(p.Items) == 0 {
+			out.Tree = c.fitting(p, base)
+			return out, nil
+		}
+	}
+	if slices.ContainsFunc(p.Items, namesRoot) {
+		out.Files = func(roots map[string]string) (*tree.Tree, error) { return c.files(ctx, p, base, roots) }
+		return out, nil
+	}
+	out.Tree, err = c.files(ctx, p, base, nil)
+	return out, err
+}
+
+// base is what the partition's path leads to: a directory of a stage, without
+// what other partitions hold, or what is in an archive or image.
+func (c *composer) base(ctx context.Context, p *decl.Partition) (*tree.Tree, error) {
+	stage := c.stage("", p)
+	if kind, ok := decl.DeployKind(p.Path); ok {
+		t, err := c.deployedRoot(ctx, stage, yocto.Kind(kind))
+		if err == nil {
+			c.noteOwn(p, "", t)
+		}
+		return t, err
+	}
+	t, err := c.root(ctx, stage)
+	if err != nil {
+		return nil, err
+	}
+	name, inside, err := splitPath(t, stage, p.Path)
+	if err != nil {
+		return nil, err
+	}
+	e, err := t.Lookup(name)
+	if err != nil {
+		return nil, fmt.Errorf("stage %s: %w", stage, err)
+	}
+	switch {
+	case e.Type() == tree.Regular:
+		return c.packed(ctx, p, stage, e, inside)
+	case inside != "":
+		return nil, fmt.Errorf("stage %s: /%s is not a file, so that there is no %q in it", stage, name, inside)
+	}
+	if built, err := c.trees.get(ctx, stage); err == nil {
+		c.noteOwn(p, e.Path, built)
+	}
+	sub, err := t.Sub(e.Path)
+	if err != nil {
+		return nil, fmt.Errorf("stage %s: %w", stage, err)
+	}
+	if e.Path != "" && isRoot(sub) {
+		c.noteOwn(p, "", sub)
+		sub = c.generalized(sub)
+	}
+	return sub.Without(c.mountedBelow(p))
+}
+
+// raw is the file that is the partition's content, nil for none.
+func (c *composer) raw(ctx context.Context, p *decl.Partition) (*image.Image, error) {
+	if p.From == "" {
+		return nil, nil
+	}
+	e, err := c.entry(ctx, c.stage("", p), p.From)
+	if err != nil {
+		return nil, locate(p.Places.At("from", p.Span), err)
+	}
+	var extents []image.Extent
+	for _, r := range e.Ranges() {
+		extents = append(extents, image.Extent{Off: r.Off, Len: r.Len, Src: e.Content, SrcOff: r.Off})
+	}
+	return image.New(e.Size, extents)
+}
+
+// files is the tree of a partition's path and elements.
+func (c *composer) files(ctx context.Context, p *decl.Partition, base *tree.Tree, roots map[string]string) (*tree.Tree, error) {
+	b := tree.NewBuilder(c.mtime)
+	if base != nil {
+		if err := b.AddTree("", base); err != nil {
+			return nil, finding(p.Span, err)
+		}
+	}
+	for i := range p.Items {
+		it := p.Items[i]
+		var err error
+		if it.Cmdline, err = c.fill(it.Cmdline, roots); err == nil {
+			it.Text, err = c.fill(it.Text, roots)
+		}
+		if err == nil {
+			err = c.item(ctx, b, p, &it)
+		}
+		if err != nil {
+			return nil, locate(it.Span, err)
+		}
+	}
+	t, err := b.Tree()
+	if err != nil {
+		return nil, finding(p.Span, err)
+	}
+	return c.fitting(p, t), nil
+}
+
+// mountedBelow are the directories of partition p's tree that other partitions
+// of the same stage hold.
+func (c *composer) mountedBelow(p *decl.Partition) []string {
+	var dirs []string
+	top := strings.TrimSuffix(path.Clean("/"+p.Path), "/")
+	for _, q := range c.disk.Partitions {
+		if q == p || q.Path == "" || c.stage("", q) != c.stage("", p) {
+			continue
+		}
+		if below, ok := strings.CutPrefix(path.Clean("/"+q.Path), top+"/"); ok && below != "" {
+			dirs = append(dirs, below)
+		}
+	}
+	return dirs
+}
+
+// maxBoot bounds what is read into memory of a boot part.
+const maxBoot = 64 << 20
+
+// file is the content of a file of a stage.
+func (c *composer) file(ctx context.Context, stage, name string) ([]byte, error) {
+	if stage == "" {
+		stage = c.disk.Stage
+	}
+	e, err := c.entry(ctx, stage, name)
+	if err != nil {
+		return nil, err
+	}
+	if e.Size > maxBoot {
+		return nil, fmt.Errorf("stage %s: %s has more than %d bytes", stage, name, maxBoot)
+	}
+	return io.ReadAll(io.NewSectionReader(e.Content, 0, e.Size))
+}
+
+// entry is the one file, with content, that a path or pattern in a stage leads
+// to.
+func (c *composer) entry(ctx context.Context, stage, name string) (*tree.Entry, error) {
+	e, err := c.lookup(ctx, stage, name)
+	if err != nil {
+		return nil, err
+	}
+	if e.Type() != tree.Regular || e.Size == 0 {
+		return nil, fmt.Errorf("stage %s: %s is no file with content", stage, name)
+	}
+	return e, nil
+}
+
+// onePath is the only path that a pattern matches.
+func onePath(t *tree.Tree, stage, pattern string) (string, error) {
+	paths, err := t.Glob(pattern)
+	if err != nil {
+		return "", fmt.Errorf("stage %s: %w", stage, err)
+	}
+	if len(paths) != 1 {
+		return "", fmt.Errorf("stage %s: %s matches %d files: %s", stage, pattern, len(paths), decl.Few(slices.Compact(paths)))
+	}
+	return paths[0], nil
+}

@@ -1,0 +1,60 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package compose
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/carosio/carosbuild/pkg/progress"
+
+	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/disk/ext4"
+	"github.com/carosio/carosbuild/pkg/disk/squashfs"
+	"github.com/carosio/carosbuild/pkg/disk/tree"
+)
+
+// note tells the user something, once for each disk.
+func (c *composer) note(format string, a ...any) {
+	text := "disk " + c.disk.ID + ": " + fmt.Sprintf(format, a...)
+	if !c.noted[text] {
+		c.noted[text] = true
+		c.event(progress.Event{Kind: progress.Note, Text: text})
+	}
+}
+
+// fitting leaves out the extended attributes that the file system of a
+// partition has no place for, and says so.
+func (c *composer) fitting(p *decl.Partition, t *tree.Tree) *tree.Tree {
+	holds := func(string) bool { return false } // FAT
+	switch p.FS {
+	case "ext4":
+		holds = ext4.HoldsXattr
+	case "squashfs":
+		holds = squashfs.HoldsXattr
+	}
+	t, lost := t.WithoutXattrs(holds)
+	for _, name := range slices.Sorted(maps.Keys(lost)) {
+		files := lost[name]
+		what := strconv.Quote(name) // names may come from anybody
+		if strings.HasPrefix(name, "system.posix_acl_") {
+			what = "access control lists (" + name + ")"
+		}
+		c.note("partition %s: %s cannot hold %s; left out of %s, such as %q", cmp.Or(p.Name, "without a name"), p.FS, what, quantity(len(files), "file"), "/"+files[0])
+	}
+	return t
+}
+
+// quantity is a number of things, in words.
+func quantity(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return strconv.Itoa(n) + " " + thing + "s"
+}

@@ -1,0 +1,73 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package compose
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/carosio/carosbuild/pkg/plan"
+
+	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/disk"
+)
+
+// grubDisc is GRUB's boot program for discs, in the stage of <bios>.
+const grubDisc = "/usr/lib/grub/i386-pc/cdboot.img"
+
+// CheckOutputs says before anything is built what keeps a disk from the outputs'
+// formats: only format iso asks for more than a disk has to be. Its errors are a
+// decl.FindingsError.
+func CheckOutputs(d *decl.Disk, outs []disk.Output) error {
+	if !wantsISO(outs) {
+		return nil
+	}
+	var all decl.Findings
+	add := func(at decl.Span, summary, hint string) {
+		all = append(all, decl.Finding{Span: at, Summary: "format iso: " + summary, Hint: hint})
+	}
+	if d.Empty {
+		add(d.Span, fmt.Sprintf("disk %s is empty", d.ID), "a disc has to have something to start")
+		return &decl.FindingsError{Findings: all}
+	}
+	if d.Table != "gpt" {
+		add(d.Span, fmt.Sprintf("disk %s has a table of kind %s", d.ID, d.Table), `write table="gpt"`)
+	}
+	esp := slices.ContainsFunc(d.Partitions, func(p *decl.Partition) bool { return disk.IsESP(p.Type) })
+	if d.BIOS == nil && !esp {
+		add(d.Span, fmt.Sprintf("disk %s has nothing that a disc could start", d.ID), `add <bios>, or a partition of type="esp" with a loader`)
+	}
+	for _, p := range d.Partitions {
+		if p.Path == "/" && p.FS != "squashfs" {
+			add(p.Span, "a disc cannot be written, and the root is a file system to be written",
+				`write fs="squashfs" and, for a root that can be changed in memory, systemd.volatile=overlay in the cmdline`)
+		}
+	}
+	if len(all) > 0 {
+		return &decl.FindingsError{Findings: all}
+	}
+	return nil
+}
+
+func wantsISO(outs []disk.Output) bool {
+	return slices.ContainsFunc(outs, func(o disk.Output) bool {
+		f, err := disk.FormatFor(string(o.Format), o.Path)
+		return err == nil && f == disk.ISO
+	})
+}
+
+// discImage is what a BIOS starts from a disc: cdboot.img, which loads the core
+// image that follows it. Nil without <bios>.
+func (c *composer) discImage(ctx context.Context, bios *disk.BIOS) ([]byte, error) {
+	if bios == nil {
+		return nil, nil
+	}
+	b, err := c.file(ctx, plan.BIOSStageID(c.disk), grubDisc)
+	if err != nil {
+		return nil, finding(c.disk.BIOS.Span, fmt.Errorf("format iso: %w", err))
+	}
+	return append(b, bios.Core...), nil
+}

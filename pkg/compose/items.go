@@ -1,0 +1,249 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package compose
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/disk/grub"
+	"github.com/carosio/carosbuild/pkg/disk/image"
+	"github.com/carosio/carosbuild/pkg/disk/initrd"
+	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/disk/uboot"
+	"github.com/carosio/carosbuild/pkg/disk/uki"
+	"github.com/carosio/carosbuild/pkg/yocto"
+)
+
+// item puts on the file system what an element stands for.
+func (c *composer) item(ctx context.Context, b *tree.Builder, p *decl.Partition, it *decl.Item) error {
+	switch it.Kind {
+	case decl.CopyItem:
+		return c.copyItem(ctx, b, c.stage(it.Stage, p), it)
+	case decl.FileItem:
+		mode, err := strconv.ParseUint(cmp.Or(it.Mode, "0644"), 8, 12)
+		if err != nil {
+			return fmt.Errorf("mode %q is not octal", it.Mode)
+		}
+		return c.put(b, it.To, uint32(mode), []byte(it.Text))
+	case decl.InitrdItem:
+		data, err := c.initrd(ctx, c.stage(it.Stage, p), it, it.Kernel)
+		if err != nil || data == nil {
+			return err
+		}
+		return c.put(b, it.To, 0o644, data)
+	case decl.LoaderItem, decl.ExtlinuxItem:
+		menu, err := c.withoutInitrd(ctx, p, it)
+		if err != nil {
+			return err
+		}
+		if it.Kind == decl.LoaderItem {
+			return c.loader(b, menu)
+		}
+		return c.extlinux(b, menu)
+	case decl.UKIItem:
+		data, err := c.uki(ctx, c.stage(it.Stage, p), it)
+		if err != nil {
+			return err
+		}
+		return c.put(b, it.To, 0o644, data)
+	case decl.BootscriptItem:
+		return c.put(b, it.To, 0o644, uboot.Script([]byte(it.Text), it.Name, c.mtime))
+	}
+	return fmt.Errorf("unknown item %q", it.Kind)
+}
+
+// put adds a file of the given content.
+func (c *composer) put(b *tree.Builder, to string, mode uint32, data []byte) error {
+	e := tree.Entry{Path: to, Mode: tree.Regular | mode, Mtime: c.mtime, Size: int64(len(data))}
+	if len(data) > 0 {
+		e.Content = image.Bytes(data)
+	}
+	return b.Add(e)
+}
+
+// copyItem copies what a path or pattern in a stage leads to. One file goes to
+// the path To, or into it when that ends in a slash; several, and directories,
+// go into it.
+func (c *composer) copyItem(ctx context.Context, b *tree.Builder, stage string, it *decl.Item) error {
+	if kind, ok := decl.DeployKind(it.From); ok {
+		return c.copyDeployed(ctx, b, stage, yocto.Kind(kind), it)
+	}
+	t, err := c.trees.get(ctx, stage)
+	if err != nil {
+		return err
+	}
+	paths, err := t.Glob(it.From)
+	if it.Optional && errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("stage %s: %w", stage, err)
+	}
+	into := strings.HasSuffix(it.To, "/")
+	if len(paths) > 1 && !into {
+		return fmt.Errorf("%s matches %d files of stage %s (%s): end %s with a slash to copy them all", it.From, len(paths), stage, strings.Join(paths, ", "), it.To)
+	}
+	for _, p := range paths {
+		e, err := t.Lookup(p)
+		if err != nil {
+			return fmt.Errorf("stage %s: %w", stage, err)
+		}
+		to := it.To
+		if into {
+			to = path.Join(it.To, path.Base(p))
+		}
+		if e.Type() == tree.Dir {
+			sub, err := t.Sub(e.Path)
+			if err == nil {
+				err = b.AddTree(to, sub)
+			}
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		file := *e
+		file.Path = to
+		if err := b.Add(file); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// loader writes the menus of both boot loaders.
+func (c *composer) loader(b *tree.Builder, it *decl.Item) error {
+	timeout, err := strconv.Atoi(cmp.Or(it.Timeout, "0"))
+	if err != nil {
+		return fmt.Errorf("timeout %q is not a number of seconds", it.Timeout)
+	}
+	m := grub.Menu{
+		Title: cmp.Or(it.Title, c.disk.ID), Kernel: cmp.Or(it.Kernel, "/vmlinuz"), Initrd: it.Initrd,
+		Cmdline: it.Cmdline, Timeout: timeout,
+	}
+	entry := c.disk.ID + ".conf"
+	text, err := grub.LoaderEntry(m)
+	if err != nil {
+		return err
+	}
+	files := []struct{ path, text string }{{"/loader/loader.conf", grub.LoaderConfig(m, entry)}, {"/loader/entries/" + entry, text}}
+	if c.disk.BIOS != nil {
+		if text, err = grub.Config(m); err != nil {
+			return err
+		}
+		files = append(files, struct{ path, text string }{"/grub/grub.cfg", text})
+	}
+	for _, f := range files {
+		if err := c.put(b, f.path, 0o644, []byte(f.text)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// initrd composes an initrd once for each element. It is nil if the element is
+// optional and the kernel needs none.
+func (c *composer) initrd(ctx context.Context, stage string, it *decl.Item, kernel string) ([]byte, error) {
+	if data, ok := c.initrds[it.Span]; ok {
+		return data, nil
+	}
+	o := initrd.Options{Kernel: kernel, Modules: it.Modules, Programs: it.Programs, Compression: it.Compression}
+	t, err := c.modules(ctx, stage, it, &o)
+	if err != nil {
+		return nil, err
+	}
+	if it.Optional {
+		why, err := initrd.Unneeded(t, o)
+		if err != nil {
+			return nil, fmt.Errorf("stage %s: %w", stage, err)
+		}
+		if why != "" {
+			c.note("%s is left out: %s", it.To, why)
+			c.initrds[it.Span] = nil
+			return nil, nil
+		}
+	}
+	data, err := initrd.Build(t, o)
+	if err != nil {
+		return nil, fmt.Errorf("stage %s: %w", stage, err)
+	}
+	c.initrds[it.Span] = data
+	return data, nil
+}
+
+// extlinux writes u-boot's menu.
+func (c *composer) extlinux(b *tree.Builder, it *decl.Item) error {
+	timeout, err := strconv.Atoi(cmp.Or(it.Timeout, "0"))
+	if err != nil {
+		return fmt.Errorf("timeout %q is not a number of seconds", it.Timeout)
+	}
+	text, err := uboot.Extlinux(uboot.Entry{
+		Label: c.disk.ID, Title: it.Title, Linux: it.Kernel, Initrd: it.Initrd, FDT: it.FDT, Append: it.Cmdline, Timeout: 10 * timeout,
+	})
+	if err != nil {
+		return err
+	}
+	return c.put(b, it.To, 0o644, []byte(text))
+}
+
+// uki joins stub, kernel, initrd and command line.
+func (c *composer) uki(ctx context.Context, stage string, it *decl.Item) ([]byte, error) {
+	stub, err := c.file(ctx, stage, it.From)
+	if err != nil {
+		return nil, locate(it.Places.At("stub", it.Span), err)
+	}
+	kernel, err := c.file(ctx, stage, it.Kernel)
+	if err != nil {
+		return nil, locate(it.Places.At("kernel", it.Span), err)
+	}
+	ram, err := c.initrd(ctx, stage, it, "")
+	if err != nil {
+		return nil, err
+	}
+	release, err := c.osRelease(ctx, stage, it)
+	if err != nil {
+		return nil, err
+	}
+	sections := []uki.Section{
+		{Name: ".cmdline", Data: append([]byte(it.Cmdline), 0)},
+		{Name: ".linux", Data: kernel},
+		{Name: ".initrd", Data: ram},
+	}
+	if len(release) > 0 {
+		sections = append([]uki.Section{{Name: ".osrel", Data: release}}, sections...)
+	}
+	return uki.Build(stub, sections)
+}
+
+// rootHash stands for the root hash of a partition that is verified.
+var rootHash = regexp.MustCompile(`\{roothash:([^{}]*)\}`)
+
+// namesRoot reports whether an element has a root hash in it.
+func namesRoot(it decl.Item) bool {
+	return rootHash.MatchString(it.Cmdline) || rootHash.MatchString(it.Text)
+}
+
+// fillRoots puts root hashes in their places.
+func fillRoots(s string, roots map[string]string) (string, error) {
+	var err error
+	out := rootHash.ReplaceAllStringFunc(s, func(m string) string {
+		name := rootHash.FindStringSubmatch(m)[1]
+		hash, ok := roots[name]
+		if !ok {
+			err = fmt.Errorf("%s: no partition with fs=\"verity\" is of %q", m, name)
+		}
+		return hash
+	})
+	return out, err
+}

@@ -1,0 +1,81 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package compose
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/disk"
+	"github.com/carosio/carosbuild/pkg/disk/fat"
+)
+
+// finding is an error at a place of the declaration.
+func finding(at decl.Span, err error) error {
+	f := decl.Finding{Span: at, Summary: err.Error()}
+	var hinted interface{ Hint() string }
+	if errors.As(err, &hinted) {
+		f.Hint = hinted.Hint()
+	}
+	return &decl.FindingsError{Findings: decl.Findings{f}}
+}
+
+// uncomposed says what is wrong with a disk that cannot be put together: at the
+// attribute that would have to change, or as a failure of the disk if none would
+// help.
+func (c *composer) uncomposed(err error) error {
+	var content *disk.ContentError
+	var size *disk.SizeError
+	var part *disk.PartitionError
+	switch {
+	case errors.As(err, &content):
+		err = fmt.Errorf("disk %s: %w", c.disk.ID, err)
+		if at, ok := c.named(content); ok {
+			return locate(at, err)
+		}
+		return err
+	case errors.As(err, &size):
+		at := c.disk.Places.At("size", c.disk.Span)
+		if !size.OfDisk && size.Partition >= 0 {
+			p := c.disk.Partitions[size.Partition]
+			at = p.Places.At("size", p.Span)
+		}
+		return &decl.FindingsError{Findings: decl.Findings{{Span: at, Summary: fmt.Sprintf("disk %s: %v", c.disk.ID, err), Hint: fmt.Sprintf("size=%q would do", size.Enough())}}}
+	case errors.As(err, &part) && part.Partition >= 0:
+		p := c.disk.Partitions[part.Partition]
+		return locate(p.Places.At(part.Attr, p.Span), fmt.Errorf("disk %s: %w", c.disk.ID, err))
+	}
+	return locate(c.disk.Span, fmt.Errorf("disk %s: %w", c.disk.ID, err))
+}
+
+// named is where the declaration gives a file the name that its file system
+// cannot have.
+func (c *composer) named(e *disk.ContentError) (decl.Span, bool) {
+	var name *fat.PathError
+	if !errors.As(e, &name) || !errors.Is(e, fat.ErrName) || e.Partition < 0 {
+		return decl.Span{}, false
+	}
+	for _, it := range c.disk.Partitions[e.Partition].Items {
+		to := path.Clean("/" + it.To)
+		if at := path.Clean("/" + name.Path); at == to || strings.HasPrefix(to, at+"/") {
+			return it.Places.At("to", it.Span), true
+		}
+	}
+	return decl.Span{}, false
+}
+
+// locate turns an error into a finding, unless it has nothing to do with the
+// declaration.
+func locate(at decl.Span, err error) error {
+	var d *decl.FindingsError
+	if errors.As(err, &d) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return finding(at, err)
+}

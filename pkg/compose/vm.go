@@ -1,0 +1,151 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package compose
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/carosio/carosbuild/pkg/progress"
+
+	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/disk"
+	"github.com/carosio/carosbuild/pkg/disk/image"
+	"github.com/carosio/carosbuild/pkg/disk/iso"
+	"github.com/carosio/carosbuild/pkg/disk/ova"
+	"github.com/carosio/carosbuild/pkg/yocto"
+)
+
+// machineOf is machine, with the disc in its drive.
+func (c *composer) machineOf(ctx context.Context) (*ova.VM, error) {
+	vm, err := machine(c.disk)
+	if err != nil || c.disk.VM == nil || c.disk.VM.CDROM == nil {
+		return vm, err
+	}
+	d := c.disk.VM.CDROM
+	stage := cmp.Or(d.Stage, c.disk.Stage)
+	e, err := c.entry(ctx, stage, d.From)
+	if err != nil {
+		return nil, locate(d.Span, err)
+	}
+	name := e.Name()
+	if kind, ok := decl.DeployKind(d.From); ok { // that of the link, without a date
+		if f, _, err := c.deployedFile(ctx, stage, yocto.Kind(kind)); err == nil {
+			name = f.Name
+		}
+	}
+	if !iso.Detect(e.Content) {
+		return nil, finding(d.Span, fmt.Errorf("/%s is not an ISO 9660 image", e.Path))
+	}
+	vm.CDROM = &ova.Disc{Name: name, Size: e.Size, Content: e.Content}
+	return vm, nil
+}
+
+// emptyDisk is a disk with nothing on it. Its identifiers follow from its name and
+// the stage, if it has one.
+func (c *composer) emptyDisk(ctx context.Context) (*DiskImage, error) {
+	seed := []byte(c.disk.ID + "\x00")
+	if c.disk.Stage != "" {
+		root, err := c.root(ctx, c.disk.Stage)
+		if err != nil {
+			return nil, err
+		}
+		digest := disk.TreeDigest(root)
+		c.mtime, seed = root.Newest(), append(seed, digest[:]...)
+	}
+	if e := c.Epoch; e != nil {
+		c.mtime = *e
+	}
+	size, err := disk.ParseSize(c.disk.Size)
+	if err != nil {
+		return nil, finding(c.disk.Places.At("size", c.disk.Span), err)
+	}
+	m, err := image.New(size, nil)
+	if err != nil {
+		return nil, finding(c.disk.Places.At("size", c.disk.Span), err)
+	}
+	vm, err := c.machineOf(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c.noteDeployed()
+	img := &DiskImage{Layout: &disk.Layout{Image: m}, Seed: seed, VM: vm, Time: c.mtime, id: c.disk.ID}
+	img.disc = func(context.Context) ([]byte, error) {
+		return nil, fmt.Errorf("disk %s is empty: no disc can be made of it", c.disk.ID)
+	}
+	return img, nil
+}
+
+// noteDisc says of outputs that none has a place for the ISO of <cdrom>.
+func (c *Composer) noteDisc(img *DiskImage, outs []disk.Output) {
+	if img.VM == nil || img.VM.CDROM == nil || slices.ContainsFunc(outs, func(o disk.Output) bool {
+		f, err := disk.FormatFor(string(o.Format), o.Path)
+		return err == nil && f == disk.OVA
+	}) {
+		return
+	}
+	c.event(progress.Event{Kind: progress.Note, Text: fmt.Sprintf("disk %s: the ISO of <cdrom> (%s) is left out: only an OVA has a place for it", img.id, img.VM.CDROM.Name)})
+}
+
+// CheckMachine finds what is wrong with a disk's <vm>, before anything is built.
+func CheckMachine(d *decl.Disk) error {
+	_, err := machine(d)
+	return err
+}
+
+// machine is the virtual machine that a disk is for: what its <vm> says, and
+// otherwise one network interface, and the firmware that the disk boots with.
+func machine(d *decl.Disk) (*ova.VM, error) {
+	vm := &ova.VM{NICs: 1, Firmware: "efi", Empty: d.Empty}
+	v := d.VM
+	if d.BIOS != nil || d.Empty {
+		vm.Firmware = "bios"
+	}
+	if v == nil {
+		return vm, nil
+	}
+	if vm.Profile, vm.Manifest = ova.Profile(v.Profile), v.Manifest; vm.Profile == ova.Classic {
+		vm.NICs, vm.Firmware = 3, "bios"
+	}
+	vm.Name, vm.Product, vm.ProductURL = v.Name, v.Product, v.ProductURL
+	vm.Vendor, vm.VendorURL, vm.Version = v.Vendor, v.VendorURL, v.Version
+	vm.Controller, vm.Hardware, vm.Guest = ova.Controller(v.Controller), strings.Join(v.Hardware, " "), v.Guest
+	vm.Firmware = cmp.Or(v.Firmware, vm.Firmware)
+	vm.EULA, vm.Annotation = v.EULA, v.Annotation
+	if v.Network != "" {
+		vm.Networks = []string{v.Network}
+	}
+	var err error
+	if v.Cores != "" {
+		if vm.Cores, err = strconv.Atoi(v.Cores); err != nil {
+			return nil, finding(v.Places.At("cores", v.Span), fmt.Errorf("cores %q is not a number", v.Cores))
+		}
+	}
+	if v.NICs != "" {
+		if vm.NICs, err = strconv.Atoi(v.NICs); err != nil {
+			return nil, finding(v.Places.At("nics", v.Span), fmt.Errorf("nics %q is not a number", v.NICs))
+		}
+	}
+	if v.Memory != "" {
+		if vm.Memory, err = disk.ParseSize(v.Memory); err != nil {
+			return nil, finding(v.Places.At("memory", v.Span), err)
+		}
+	}
+	for _, size := range v.DataDisks {
+		n, err := disk.ParseSize(size)
+		if err != nil {
+			return nil, finding(v.Span, err)
+		}
+		vm.DataDisks = append(vm.DataDisks, n)
+	}
+	if err := vm.Check(); err != nil {
+		return nil, finding(v.Span, err)
+	}
+	return vm, nil
+}

@@ -1,0 +1,298 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package engine
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/carosio/carosbuild/pkg/plan"
+	"github.com/carosio/carosbuild/pkg/progress"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/runc"
+	"github.com/carosio/carosbuild/pkg/source/bitbake"
+)
+
+// me is who runs the test: files can be made for no one else.
+func me() runc.User { return runc.User{UID: uint32(os.Getuid()), GID: uint32(os.Getgid())} }
+
+// TestWriteConf: a file is replaced and keeps its mode; what is no file is left
+// alone, with what it leads to.
+func TestWriteConf(t *testing.T) {
+	const name = "REDO/build/conf/local.conf"
+	for what, tt := range map[string]struct {
+		before func(path string) error
+		err    string
+		mode   os.FileMode
+	}{
+		"none":      {func(string) error { return nil }, "", 0o644},
+		"file":      {func(p string) error { return os.WriteFile(p, []byte("a longer text than the new one\n"), 0o600) }, "", 0o600},
+		"link":      {func(p string) error { return os.Symlink("../../../victim", p) }, "it is no file", 0},
+		"dangling":  {func(p string) error { return os.Symlink("../../../nothing", p) }, "it is no file", 0},
+		"fifo":      {func(p string) error { return unix.Mkfifo(p, 0o600) }, "it is no file", 0},
+		"directory": {func(p string) error { return os.Mkdir(p, 0o700) }, "it is no file", 0},
+	} {
+		t.Run(what, func(t *testing.T) {
+			dir := t.TempDir()
+			plant(t, dir, "REDO/build/conf/", "victim")
+			path := filepath.Join(dir, name)
+			if err := tt.before(path); err != nil {
+				t.Fatal(err)
+			}
+			err := (&stageRun{}).writeConf(opened(t, dir), "local.conf", "new\n", me())
+			if tt.err != "" {
+				if err == nil || !strings.Contains(err.Error(), "/"+name+": "+tt.err) {
+					t.Errorf("got %v, want %q", err, tt.err)
+				}
+			} else {
+				data, readErr := os.ReadFile(path)
+				st, statErr := os.Stat(path)
+				if err != nil || readErr != nil || statErr != nil || string(data) != "new\n" || st.Mode() != tt.mode {
+					t.Errorf("%v, %v, %v: %q", err, readErr, statErr, data)
+				}
+			}
+			if data, err := os.ReadFile(filepath.Join(dir, "victim")); err != nil || string(data) != filepath.Base(dir) {
+				t.Errorf("another file has %q, %v", data, err)
+			}
+			if _, err := os.Lstat(filepath.Join(dir, "nothing")); err == nil {
+				t.Error("a file was made where a link leads")
+			}
+		})
+	}
+}
+
+// TestSanity: the superuser's checks are off, others' are on; what a step has
+// put there itself is not taken away.
+func TestSanity(t *testing.T) {
+	user := me()
+	root, other := runc.User{UID: 0, GID: user.GID}, runc.User{UID: 1000, GID: user.GID}
+	dir := t.TempDir()
+	plant(t, dir, "REDO/build/conf/")
+	fd := opened(t, dir)
+	path := filepath.Join(dir, "REDO/build/conf/sanity.conf")
+	r := &stageRun{}
+	if user.UID == 0 {
+		if err := r.sanity(fd, root); err != nil {
+			t.Fatal(err)
+		}
+		if st, err := os.Stat(path); err != nil || st.Size() != 0 {
+			t.Errorf("sanity.conf of the superuser: %v, %v", st, err)
+		}
+	} else if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // also when it is not there
+		if err := r.sanity(fd, other); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Lstat(path); err == nil {
+			t.Error("another user has an empty sanity.conf")
+		}
+	}
+	if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.sanity(fd, other); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Errorf("a sanity.conf with content is gone: %v", err)
+	}
+}
+
+// TestBitbakeCaches: users of a stage do not share directories, and a stage's own
+// cache takes the place of one.
+func TestBitbakeCaches(t *testing.T) {
+	names := func(uid uint32, own ...decl.Cache) []string {
+		var out []string
+		for _, c := range bitbakeCaches(&decl.Stage{Caches: own}, uid) {
+			out = append(out, fmt.Sprintf("%s %s %t", c.Path, c.ID, c.Shared))
+		}
+		return out
+	}
+	for _, tt := range []struct {
+		got, want []string
+	}{
+		{names(0), []string{"/REDO/download bitbake-downloads true", "/REDO/build/sstate-cache bitbake-sstate true"}},
+		{names(1000), []string{"/REDO/download bitbake-downloads-1000 true", "/REDO/build/sstate-cache bitbake-sstate-1000 true"}},
+		{names(7, decl.Cache{Path: "/REDO/download/", ID: "mine"}), []string{"/REDO/download/ mine false", "/REDO/build/sstate-cache bitbake-sstate-7 true"}},
+	} {
+		if diff := cmp.Diff(tt.got, tt.want); diff != "" {
+			t.Errorf("caches (-got +want):\n%s", diff)
+		}
+	}
+}
+
+// watched is a watch that has seen these logs named.
+func watched(t *testing.T, logs ...string) *bitbakeWatch {
+	t.Helper()
+	log, err := openStepLog(filepath.Join(t.TempDir(), "s.log"), func(string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { log.Close() })
+	b := &bitbakeWatch{run: &stageRun{log: log}}
+	for _, l := range logs {
+		b.line("ERROR: Logfile of failure stored in: " + l)
+	}
+	return b
+}
+
+// TestCollect copies regular files of the stage alone, whatever is named.
+func TestCollect(t *testing.T) {
+	outside := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(outside, []byte("secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	plant(t, dir, "w/r/1.0/temp/log.do_x.1", "link -> w/r/1.0/temp/log.do_x.1", "out -> "+outside, "up -> ../../../../.."+outside,
+		"REDO/build/tmp/log/cooker/m/1.log", "REDO/build/tmp/log/cooker/m/link -> 1.log", "REDO/build/tmp/log/cooker/top.log", "REDO/build/tmp/log/cooker/a/b/deep.log")
+	if err := unix.Mkfifo(filepath.Join(dir, "fifo"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b := watched(t, "/w/r/1.0/temp/log.do_x.1", "/w/r/1.0/temp/log.do_x.1", "/link", "/out", "/up", "/fifo", "/w", "/", "/gone", outside, "/../.."+outside)
+	to := b.collect(dir, maxAllLogs)
+	if want := []string{"cooker-1.log " + filepath.Base(dir), "cooker-top.log " + filepath.Base(dir), "link " + filepath.Base(dir), "r-1.0-log.do_x.1 " + filepath.Base(dir)}; to == "" || !slices.Equal(listed(t, to), want) {
+		t.Errorf("got %q in %q, want %q", listed(t, to), to, want)
+	}
+	if got := strings.Join(listed(t, watched(t, "/link", "/w/r/1.0/temp/log.do_x.1").collect(dir, int64(len(filepath.Base(dir))+1))), " "); !strings.HasSuffix(got, "cooker-1.log  cooker-top.log  link "+filepath.Base(dir)+" r-1.0-log.do_x.1 "+filepath.Base(dir)[len(filepath.Base(dir))-1:]) {
+		t.Errorf("with little room: %q", got)
+	}
+	if to := watched(t).collect(t.TempDir(), maxAllLogs); to != "" {
+		t.Errorf("no logs are in %s", to)
+	}
+}
+
+// TestCollectLimits: of many logs the last ones, of large ones the end, and not
+// more of all than there is room for.
+func TestCollectLimits(t *testing.T) {
+	dir := t.TempDir()
+	cooker := filepath.Join(dir, bitbake.CookerLogs)
+	plant(t, dir, bitbake.CookerLogs+"/")
+	for i := range 3 * maxTaskLogs {
+		f, err := os.Create(filepath.Join(cooker, fmt.Sprintf("%03d.log", i)))
+		if err == nil {
+			err = f.Truncate(1 << 40)
+		}
+		if err == nil {
+			_, err = f.WriteAt([]byte("end"), 1<<40-3)
+		}
+		if err != nil {
+			if os.Getenv("CAROSBUILD_REQUIRE_TOOLS") == "1" {
+				t.Fatal(err)
+			}
+			t.Skip("no large sparse files here: ", err)
+		}
+		f.Close()
+		if i%100 == 50 { // a few are enough
+			continue
+		}
+		if err := os.WriteFile(f.Name(), []byte("end"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	to := watched(t).collect(dir, maxAllLogs)
+	entries, err := os.ReadDir(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(entries) != maxTaskLogs || entries[0].Name() != "cooker-200.log" {
+		t.Errorf("%d logs from %s, want the last %d", len(entries), entries[0].Name(), maxTaskLogs)
+	}
+	st, err := os.Stat(filepath.Join(to, "cooker-250.log"))
+	if err != nil || st.Size() != maxTaskLog {
+		t.Fatalf("%v, %v: want %d bytes", st, err, maxTaskLog)
+	}
+	data, err := os.ReadFile(filepath.Join(to, "cooker-250.log"))
+	if err != nil || string(data[len(data)-3:]) != "end" {
+		t.Errorf("%v: the end is not there", err)
+	}
+}
+
+// TestWatch: one event for each new number, and an end for what was shown.
+func TestWatch(t *testing.T) {
+	var got []string
+	r := &stageRun{Engine: &Engine{Now: time.Now, Events: func(e progress.Event) { got = append(got, fmt.Sprintf("%s %s %d/%d", e.Kind, e.Text, e.Done, e.Total)) }}, plan: &plan.StagePlan{ID: "s"}}
+	b := &bitbakeWatch{run: r}
+	for _, l := range []string{
+		"NOTE: Running task 1 of 3 (a)", "Currently  1 running tasks (1 of 3)", "other", "NOTE: Running setscene task 1 of 2 (a)", "NOTE: Running task 9 of 3 (a)",
+		"NOTE: Running task 2 of 3 (b)",
+	} {
+		b.line(l)
+	}
+	b.end()
+	want := []string{
+		"progress bitbake 0/3", "progress-end bitbake 0/0", "progress bitbake setscene 0/2", "progress-end bitbake setscene 0/0", "progress bitbake 1/3",
+		"progress-end bitbake 0/0",
+	}
+	if diff := cmp.Diff(got, want); diff != "" {
+		t.Errorf("events (-got +want):\n%s", diff)
+	}
+}
+
+// TestMounts: the build id is in the stage where git layers are, and nowhere
+// else.
+func TestMounts(t *testing.T) {
+	dir := t.TempDir()
+	mounted := func(layers bool) string {
+		t.Helper()
+		r := &stageRun{Engine: &Engine{Scratch: t.TempDir(), CacheDir: t.TempDir(), BuildID: "b1"}, plan: &plan.StagePlan{GitLayers: layers}}
+		mounts, err := r.mounts(dir, []decl.Cache{{Path: "/c"}}, me())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if st, err := os.Stat(mounts[0].Source); err != nil || !st.IsDir() || mounts[0].Target != "/c" {
+			t.Fatalf("the cache is %v, %v", mounts[0], err)
+		}
+		if len(mounts) == 1 {
+			return ""
+		}
+		data, err := os.ReadFile(mounts[1].Source)
+		if err != nil || !mounts[1].ReadOnly {
+			t.Fatalf("%v, %v", mounts[1], err)
+		}
+		return mounts[1].Target + " " + string(data)
+	}
+	if got := mounted(true); got != "" {
+		t.Errorf("without the directory: %q", got)
+	}
+	plant(t, dir, "REDO/source/")
+	if got, want := mounted(true), "/REDO/source/BUILDID b1"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := mounted(false); got != "" {
+		t.Errorf("without git layers: %q", got)
+	}
+	file := filepath.Join(dir, "REDO/source/BUILDID")
+	for what, there := range map[string]func() error{
+		"a link":      func() error { return os.Symlink("/etc/passwd", file) },
+		"a directory": func() error { return os.Mkdir(file, 0o700) },
+	} {
+		if err := there(); err != nil {
+			t.Fatal(err)
+		}
+		if got := mounted(true); got != "" {
+			t.Errorf("over %s: %q", what, got)
+		}
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(file, []byte("an older one"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := mounted(true), "/REDO/source/BUILDID b1"; got != want {
+		t.Errorf("over a file: %q, want %q", got, want)
+	}
+}

@@ -1,0 +1,146 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package engine
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/carosio/carosbuild/pkg/progress"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/source/bitbake"
+)
+
+// Of a failed bitbake's logs, so many files of such a size are kept: the end
+// of larger ones. A stage may claim to have more of them than the disk holds.
+const (
+	maxTaskLogs = 100 // of tasks, and as many of bitbake's own
+	maxTaskLog  = 16 << 20
+	maxAllLogs  = 256 << 20
+)
+
+// bitbakeWatch reads what bitbake prints.
+type bitbakeWatch struct {
+	run  *stageRun
+	last bitbake.Progress
+	logs []string // of failed tasks, inside the stage
+}
+
+// line is called for every line of output, one after the other.
+func (b *bitbakeWatch) line(s string) {
+	if log, ok := bitbake.FailedLog(s); ok && len(b.logs) < maxTaskLogs && !slices.Contains(b.logs, log) {
+		b.logs = append(b.logs, log)
+	}
+	p, ok := bitbake.ParseProgress(s)
+	if !ok || p == b.last {
+		return
+	}
+	if b.last.What != "" && p.What != b.last.What {
+		b.end()
+	}
+	b.last = p
+	b.run.event(progress.Event{Kind: progress.Progress, Stage: b.run.plan.ID, Text: p.What, Done: p.Done, Total: p.Total, Unit: "tasks"})
+}
+
+// end says that no more progress comes.
+func (b *bitbakeWatch) end() {
+	if b.last.What != "" {
+		b.run.event(progress.Event{Kind: progress.ProgressEnd, Stage: b.run.plan.ID, Text: b.last.What})
+	}
+}
+
+// collect copies the logs of failed tasks, and bitbake's own, out of the stage,
+// room bytes of them at most.
+// It returns the directory where they are, or "": a log that is not to be had
+// is none, and the failure is reported all the same.
+func (b *bitbakeWatch) collect(rootDir string, room int64) string {
+	root, err := unix.Open(rootDir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return ""
+	}
+	defer unix.Close(root)
+	dir := strings.TrimSuffix(b.run.log.path(), ".log") + "-logs"
+	if os.RemoveAll(dir) != nil || os.MkdirAll(dir, 0o700) != nil {
+		return ""
+	}
+	kept := 0
+	keep := func(name, as string) {
+		n, err := copyLog(root, name, filepath.Join(dir, as), min(maxTaskLog, room))
+		room -= n
+		if err == nil {
+			kept++
+		}
+	}
+	for _, log := range b.logs {
+		keep(log, bitbake.LogName(log))
+	}
+	own := filesIn(root, bitbake.CookerLogs, 2)
+	for _, log := range own[max(0, len(own)-maxTaskLogs):] {
+		keep(log, "cooker-"+path.Base(log))
+	}
+	if kept == 0 {
+		_ = os.Remove(dir)
+		return ""
+	}
+	return dir
+}
+
+// filesIn lists regular files in a directory of the stage, depth levels down.
+func filesIn(root int, dir string, depth int) []string {
+	fd, err := openIn(root, dir, unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return nil
+	}
+	f := os.NewFile(uintptr(fd), dir)
+	defer f.Close()
+	entries, err := f.ReadDir(100 * maxTaskLogs)
+	if err != nil {
+		return nil
+	}
+	slices.SortFunc(entries, func(a, b os.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+	entries = entries[max(0, len(entries)-maxTaskLogs):] // their names are times: the last ones count
+	var files []string
+	for _, e := range entries {
+		name := path.Join(dir, e.Name())
+		switch {
+		case e.Type().IsRegular():
+			files = append(files, name)
+		case e.IsDir() && depth > 1:
+			files = append(files, filesIn(root, name, depth-1)...)
+		}
+	}
+	return files
+}
+
+// copyLog copies a regular file of the stage, or the last most bytes of it. It
+// returns how many were written, if only in part.
+func copyLog(root int, name, to string, most int64) (int64, error) {
+	fd, err := openIn(root, name, unix.O_RDONLY|unix.O_NONBLOCK)
+	if err != nil {
+		return 0, err
+	}
+	in := os.NewFile(uintptr(fd), name)
+	defer in.Close()
+	st, err := in.Stat()
+	if err != nil {
+		return 0, err
+	}
+	if !st.Mode().IsRegular() {
+		return 0, fmt.Errorf("%s is no file", name)
+	}
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return 0, err
+	}
+	defer out.Close()
+	return io.Copy(out, io.NewSectionReader(in, max(0, st.Size()-most), most))
+}

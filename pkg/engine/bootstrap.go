@@ -1,0 +1,140 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package engine
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/carosio/carosbuild/pkg/plan"
+	"github.com/carosio/carosbuild/pkg/progress"
+
+	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/oci"
+	"github.com/carosio/carosbuild/pkg/runc"
+	"github.com/carosio/carosbuild/pkg/source/debian"
+)
+
+// bootstrap is a bootstrap element: packages are fetched, the base is unpacked
+// straight into the snapshot, configured in a sandbox, and the rest installed
+// there, from the cache and without a network.
+func (r *stageRun) bootstrap(ctx context.Context, s *plan.StepPlan) error {
+	res := r.resolved.Debian[r.plan.ID]
+	r.state = state{Config: oci.NewConfig(r.resolved.Wanted[r.plan.ID].Arch)}
+	if err := r.Runtime.Emulate(ctx, r.state.Config.Architecture); err != nil { // before the download
+		return err
+	}
+	f := *r.fetcherFor(r.plan.ID)
+	if err := f.Fetch(ctx, res); err != nil {
+		return err
+	}
+	return r.change(ctx, s, func(w *layer.Working) error {
+		if err := f.Unpack(ctx, res, w.Root()); err != nil {
+			return err
+		}
+		if err := r.script(ctx, s, w, res.ConfigureScript(), nil, res.BasePackages()); err != nil {
+			return err
+		}
+		install := res.InstallScript()
+		if install == "" {
+			return nil
+		}
+		dir, err := r.runDir(r.plan.ID+".install", res.InstallFiles())
+		if err != nil {
+			return err
+		}
+		if err := os.MkdirAll(filepath.Join(dir, filepath.Base(debian.DebsMount)), 0o755); err != nil {
+			return err
+		}
+		return r.script(ctx, s, w, install, []runc.Mount{
+			{Source: dir, Target: debian.RunDir, ReadOnly: true},
+			{Source: f.DebsDir(), Target: debian.DebsMount, ReadOnly: true},
+		}, 0)
+	})
+}
+
+// script runs a shell script as the superuser, without a network. It configures
+// so many packages; 0 where apt says how many.
+func (r *stageRun) script(ctx context.Context, s *plan.StepPlan, w *layer.Working, script string, mounts []runc.Mount, packages int) error {
+	return r.command(ctx, s, w, sandboxed{
+		args: []string{"/bin/sh", "-c", script}, user: runc.User{Home: "/root"}, mounts: mounts,
+		env: r.environment(runc.User{Home: "/root"}), network: runc.NoNetwork, packages: int64(packages),
+	})
+}
+
+// fetcherFor is a fetcher whose progress is the stage's.
+func (r *stageRun) fetcherFor(stage string) *debian.Fetcher {
+	text := map[string]string{"fetch": "download packages", "unpack": "unpack packages"}
+	return &debian.Fetcher{Cache: r.Fetcher.Cache, HTTP: r.Fetcher.HTTP, Jobs: r.Fetcher.Jobs, Events: func(e debian.Event) {
+		if t := text[e.Phase]; t != "" {
+			r.event(progress.Event{Kind: progress.Progress, Stage: stage, Text: t, Done: e.Done, Total: e.Total})
+		}
+	}}
+}
+
+// runDir writes files, named as a step sees them below /run/carosbuild, into a
+// directory that only this process has.
+func (e *Engine) runDir(name string, files map[string]string) (string, error) {
+	dir := filepath.Join(e.Scratch, "run", name)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", fmt.Errorf("files for the sandbox: %w", err)
+	}
+	for path, content := range files {
+		rel, err := filepath.Rel(debian.RunDir, path)
+		if err != nil || !filepath.IsLocal(rel) {
+			return "", fmt.Errorf("files for the sandbox: %s is not below %s", path, debian.RunDir)
+		}
+		if err := os.WriteFile(filepath.Join(dir, rel), []byte(content), 0o644); err != nil {
+			return "", fmt.Errorf("files for the sandbox: %w", err)
+		}
+	}
+	return dir, nil
+}
+
+// aptFiles are the mount that leads apt to the host's mirror, in stages that
+// stand on a bootstrap.
+func (r *stageRun) aptFiles() ([]runc.Mount, error) {
+	base := r.resolved.Base[r.plan.ID]
+	if base == "" {
+		return nil, nil
+	}
+	apt, err := r.resolved.Wanted[base].AptFiles(r.Host, r.resolved.Without[base], r.relay.Address())
+	if err != nil {
+		return nil, err
+	}
+	dir, err := r.runDir(r.plan.ID, apt.Files)
+	if err != nil {
+		return nil, err
+	}
+	mounts := []runc.Mount{{Source: dir, Target: debian.RunDir, ReadOnly: true}}
+	for _, target := range slices.Sorted(maps.Keys(apt.Dirs)) {
+		if err := os.MkdirAll(filepath.Join(dir, filepath.Base(target)), 0o755); err != nil {
+			return nil, fmt.Errorf("files for the sandbox: %w", err)
+		}
+		mounts = append(mounts, runc.Mount{Source: apt.Dirs[target], Target: target, ReadOnly: true})
+	}
+	return mounts, nil
+}
+
+// startRelay starts the proxy that keeps the host's passwords from the steps,
+// if the steps have a network and the host has passwords.
+func (e *Engine) startRelay(ctx context.Context) (err error) {
+	if e.relay = nil; e.Network != runc.HostNetwork {
+		return nil
+	}
+	if names := e.Host.Withheld(); len(names) > 0 {
+		e.event(progress.Event{Kind: progress.Note, Text: "apt in steps goes without the host's " + strings.Join(names, " and ") +
+			": its address holds a password, which steps could read"})
+	}
+	if e.Host.NeedsRelay() {
+		e.relay, err = e.Host.StartRelay(ctx)
+	}
+	return err
+}

@@ -1,0 +1,83 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package engine
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/carosio/carosbuild/pkg/plan"
+	"github.com/carosio/carosbuild/pkg/resolve"
+	"github.com/carosio/carosbuild/pkg/runc"
+	"github.com/carosio/carosbuild/pkg/source/debian"
+)
+
+// A step on a bootstrap may read all of its configuration of apt: the password
+// of the host's proxy is not in it, but the address of the build's own proxy.
+func TestAptOfStepsHasNoPassword(t *testing.T) {
+	const secret = "s3cr3t"
+	host, err := debian.ReadHost(t.TempDir(), func(name string) string {
+		return map[string]string{"http_proxy": "http://u:" + secret + "@127.0.0.1:1", debian.EnvMirror: "https://v:" + secret + "@m.example/debian"}[name]
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, network := range []runc.Network{runc.HostNetwork, runc.NoNetwork} {
+		e := &Engine{Scratch: t.TempDir(), Host: host, Network: network}
+		if err := e.startRelay(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		r := &stageRun{Engine: e, plan: &plan.StagePlan{ID: "s"}, resolved: &resolve.Resolved{
+			Base: map[string]string{"s": "s"}, Wanted: map[string]debian.Bootstrap{"s": {Suite: "sid"}},
+		}}
+		mounts, err := r.aptFiles()
+		if err != nil {
+			t.Fatal(err)
+		}
+		conf, err := os.ReadFile(filepath.Join(mounts[0].Source, "apt.conf"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, err := os.ReadFile(filepath.Join(mounts[0].Source, "sources.list"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := string(conf) + string(list); strings.Contains(text, secret) {
+			t.Errorf("network %s: the password is in\n%s", network, text)
+		}
+		if got := strings.Contains(string(conf), "http://carosbuild:"); got != (network == runc.HostNetwork) {
+			t.Errorf("network %s: a proxy of the build's own: %v", network, got)
+		}
+		if err := e.relay.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A directory of the host that is a mirror is shown to steps under a name of
+// the build's own, and a suite that it does not have is not read by them.
+func TestAptOfStepsReadsALocalMirror(t *testing.T) {
+	r := &stageRun{Engine: &Engine{Scratch: t.TempDir()}, plan: &plan.StagePlan{ID: "s"}, resolved: &resolve.Resolved{
+		Base:    map[string]string{"s": "s"},
+		Wanted:  map[string]debian.Bootstrap{"s": {Suite: "bookworm", Mirror: "file:///srv/mirror/", SecurityMirror: "none"}},
+		Without: map[string][]string{"s": {"bookworm-updates"}},
+	}}
+	mounts, err := r.aptFiles()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (runc.Mount{Source: "/srv/mirror", Target: "/run/carosbuild/mirror", ReadOnly: true}); len(mounts) != 2 || mounts[1] != want {
+		t.Errorf("got %+v, want %+v", mounts, want)
+	}
+	list, err := os.ReadFile(filepath.Join(mounts[0].Source, "sources.list"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := string(list), "deb file:/run/carosbuild/mirror bookworm main\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

@@ -1,0 +1,267 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package engine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+	"syscall"
+
+	"github.com/carosio/carosbuild/pkg/source/files"
+
+	"golang.org/x/sys/unix"
+)
+
+// copier puts files into a root directory without ever leaving it.
+type copier struct {
+	ctx   context.Context
+	root  int
+	keep  bool           // owners, modes, attributes as in the source
+	owner *[2]uint32     // --chown
+	mode  *uint32        // --chmod
+	mtime *unix.Timespec // nil keeps the source's
+	links map[[2]uint64]string
+	check *stageCheck // of what comes from another stage, or nil
+	crc   *uint32     // of the content that was read last, for check
+}
+
+// one copies one file, directory or link to name.
+func (c *copier) one(full, name string, st fs.FileInfo) error {
+	dir, err := c.mkdirAll(path.Dir(name))
+	if err != nil {
+		return err
+	}
+	defer unix.Close(dir)
+	base := path.Base(name)
+	if base == "/" {
+		base = "."
+	}
+	if st.IsDir() {
+		err = c.directory(dir, base, name, full, st)
+	} else {
+		err = c.create(dir, base, name, full, st)
+	}
+	if err != nil {
+		return fmt.Errorf("copy to %s: %w", name, err)
+	}
+	return nil
+}
+
+// directory makes a directory or takes the one that is there, also one that a
+// link inside the root leads to. Attributes are set through its descriptor.
+func (c *copier) directory(dir int, base, name, full string, st fs.FileInfo) error {
+	err := unix.Mkdirat(dir, base, 0o755)
+	made := err == nil
+	if err != nil && err != unix.EEXIST {
+		return err
+	}
+	if !made && !statDir(c.root, name) { // a link to what is to be made, or no directory
+		fd, err := c.mkdirAll(name)
+		if err != nil {
+			return err
+		}
+		unix.Close(fd)
+		made = true
+	}
+	if !made && !c.keep { // an existing directory stays as it is
+		return nil
+	}
+	fd, err := openIn(c.root, name, unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return c.attributes(fd, ".", full, st, st.Sys().(*syscall.Stat_t))
+}
+
+func (c *copier) create(dir int, base, name, full string, st fs.FileInfo) error {
+	sys := st.Sys().(*syscall.Stat_t)
+	if err := unix.Unlinkat(dir, base, 0); err != nil && err != unix.ENOENT {
+		return err
+	}
+	if first, ok := c.linked(sys); ok {
+		return c.link(first, dir, base)
+	}
+	var err error
+	switch st.Mode().Type() {
+	case 0:
+		err = c.content(dir, base, full)
+	case fs.ModeSymlink:
+		var target string
+		if target, err = os.Readlink(full); err == nil {
+			err = unix.Symlinkat(target, dir, base)
+		}
+	case fs.ModeNamedPipe, fs.ModeSocket:
+		if !c.keep {
+			return errors.New("is neither a file, a directory nor a link")
+		}
+		err = unix.Mknodat(dir, base, sys.Mode, 0)
+	default:
+		return errors.New("is a device, which a stage cannot hold")
+	}
+	if err != nil {
+		return err
+	}
+	c.remember(sys, name)
+	return c.attributes(dir, base, full, st, sys)
+}
+
+// linked finds the first name of a file with several.
+func (c *copier) linked(sys *syscall.Stat_t) (name string, ok bool) {
+	if !c.keep || sys.Nlink < 2 {
+		return "", false
+	}
+	name, ok = c.links[[2]uint64{sys.Dev, sys.Ino}]
+	return name, ok
+}
+
+// link makes another name for what was copied to first.
+func (c *copier) link(first string, dir int, base string) error {
+	from, err := openIn(c.root, path.Dir(first), unix.O_PATH|unix.O_DIRECTORY)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(from)
+	return unix.Linkat(from, path.Base(first), dir, base, 0)
+}
+
+func (c *copier) remember(sys *syscall.Stat_t, name string) {
+	if !c.keep || sys.Nlink < 2 {
+		return
+	}
+	if c.links == nil {
+		c.links = map[[2]uint64]string{}
+	}
+	c.links[[2]uint64{sys.Dev, sys.Ino}] = name
+}
+
+// content copies a regular file's bytes, leaving out blocks of zeros.
+func (c *copier) content(dir int, base, full string) error {
+	src, err := os.Open(full)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	fd, err := unix.Openat(dir, base, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return err
+	}
+	dst := os.NewFile(uintptr(fd), base)
+	var from io.Reader = src
+	sum := crc32.New(crc32.MakeTable(crc32.Castagnoli))
+	if c.check != nil {
+		from = io.TeeReader(src, sum)
+	}
+	size, err := copySparse(dst, from)
+	crc := sum.Sum32()
+	c.crc = &crc
+	if err == nil {
+		err = dst.Truncate(size)
+	}
+	return errors.Join(err, dst.Close())
+}
+
+func copySparse(dst *os.File, src io.Reader) (int64, error) {
+	buf := make([]byte, 64<<10)
+	zero := make([]byte, len(buf))
+	var off int64
+	for {
+		n, err := io.ReadFull(src, buf)
+		if n > 0 && !bytes.Equal(buf[:n], zero[:n]) {
+			if _, err := dst.WriteAt(buf[:n], off); err != nil {
+				return off, err
+			}
+		}
+		off += int64(n)
+		if err == io.EOF || err == io.ErrUnexpectedEOF {
+			return off, nil
+		}
+		if err != nil {
+			return off, err
+		}
+	}
+}
+
+// attributes gives owner, mode, attributes and time, in this order: a change
+// of owner drops set-id bits and capabilities.
+func (c *copier) attributes(dir int, base, full string, st fs.FileInfo, sys *syscall.Stat_t) error {
+	uid, gid := uint32(0), uint32(0)
+	mode := uint32(files.Mode(st).Perm())
+	if c.keep {
+		uid, gid, mode = sys.Uid, sys.Gid, sys.Mode&0o7777
+	}
+	if c.owner != nil {
+		uid, gid = c.owner[0], c.owner[1]
+	}
+	if c.mode != nil && !st.IsDir() {
+		mode = *c.mode
+	}
+	if err := unix.Fchownat(dir, base, int(uid), int(gid), unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return fmt.Errorf("owner %d:%d: %w", uid, gid, err)
+	}
+	if st.Mode()&fs.ModeSymlink == 0 {
+		if err := unix.Fchmodat(dir, base, mode, 0); err != nil {
+			return err
+		}
+	}
+	if c.keep {
+		if err := copyXattrs(fmt.Sprintf("/proc/self/fd/%d/%s", dir, base), full); err != nil {
+			return err
+		}
+	}
+	mtime := sys.Mtim
+	if c.mtime != nil && !c.keep {
+		mtime = syscall.Timespec(*c.mtime)
+	}
+	ts := []unix.Timespec{unix.Timespec(mtime), unix.Timespec(mtime)}
+	return unix.UtimesNanoAt(dir, base, ts, unix.AT_SYMLINK_NOFOLLOW)
+}
+
+func copyXattrs(dst, src string) error {
+	return eachXattr(src, func(name string, value []byte) error {
+		if name == "security.selinux" || strings.HasPrefix(name, "user.overlay.") || strings.HasPrefix(name, "trusted.") {
+			return nil
+		}
+		if err := unix.Lsetxattr(dst, name, value, 0); err != nil {
+			return fmt.Errorf("attribute %s: %w", name, err)
+		}
+		return nil
+	})
+}
+
+// eachXattr calls f with each attribute of a file, in no order.
+func eachXattr(src string, f func(name string, value []byte) error) error {
+	buf := make([]byte, 64<<10)
+	list, get := unix.Llistxattr, unix.Lgetxattr
+	if strings.HasPrefix(src, "/proc/self/fd/") && !strings.Contains(src[len("/proc/self/fd/"):], "/") { // a link of procfs to what is meant
+		list, get = unix.Listxattr, unix.Getxattr
+	}
+	n, err := list(src, buf)
+	if err == unix.ENOTSUP || n == 0 {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for name := range strings.SplitSeq(strings.TrimSuffix(string(buf[:n]), "\x00"), "\x00") {
+		value := make([]byte, 64<<10)
+		k, err := get(src, name, value)
+		if err != nil {
+			return fmt.Errorf("attribute %s: %w", name, err)
+		}
+		if err := f(name, value[:k]); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,75 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package engine
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// Destinations lead through links whose targets do not exist yet: those are made,
+// inside of the root.
+func TestCopyThroughLinks(t *testing.T) {
+	src := t.TempDir()
+	if err := os.WriteFile(filepath.Join(src, "data"), []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name, source, dest string
+		into               bool
+		want               string // file below the root, or part of the error
+	}{
+		{"below", "data", "/var/log/app/data", false, "var/volatile/log/app/data"},
+		{"into", "data", "/var/log", true, "var/volatile/log/data"},
+		{"contents of a directory", ".", "/var/log", false, "var/volatile/log/data"},
+		{"absolute", "data", "/abs/x/data", false, "made/for/it/x/data"},
+		{"a link to a link", "data", "/two/data", false, "var/volatile/log/data"},
+		{"out of the root", "data", "/out/data", false, "etc/data"},
+		{"circle", "data", "/a/data", false, "circle"},
+		{"circle, a directory", ".", "/a", false, "circle"},
+		{"a file in the way", "data", "/file/data", false, "not a directory"},
+		{"a directory onto a file", ".", "/file", false, "not a directory"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			base := t.TempDir()
+			root := filepath.Join(base, "root")
+			if err := os.MkdirAll(filepath.Join(root, "var/volatile"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			for name, to := range map[string]string{"var/log": "volatile/log", "abs": "/made/for/it", "two": "var/log", "out": "../../../etc", "a": "b", "b": "a"} {
+				if err := os.Symlink(to, filepath.Join(root, name)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := os.WriteFile(filepath.Join(root, "file"), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			fd, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer unix.Close(fd)
+			c := &copier{ctx: t.Context(), root: fd, owner: &[2]uint32{uint32(os.Getuid()), uint32(os.Getgid())}}
+			err = c.add(sourcePath{name: filepath.Base(tt.source), path: filepath.Join(src, tt.source)}, tt.dest, tt.into)
+			if err != nil {
+				if !strings.Contains(err.Error(), tt.want) {
+					t.Errorf("got %v, want %q", err, tt.want)
+				}
+			} else if b, err := os.ReadFile(filepath.Join(root, tt.want)); err != nil || string(b) != "x" {
+				t.Errorf("%q, %v", b, err)
+			}
+			if names, _ := os.ReadDir(base); len(names) != 1 {
+				t.Errorf("beside the root: %v", names)
+			}
+			if to, err := os.Readlink(filepath.Join(root, "var/log")); err != nil || to != "volatile/log" {
+				t.Errorf("the link: %q, %v", to, err)
+			}
+		})
+	}
+}

@@ -1,0 +1,152 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package engine
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+)
+
+// How much of a step's output is kept for a message, and how long a line may
+// be before it is broken: a command may print anything.
+const (
+	tailLines = 20
+	maxLine   = 4096
+)
+
+// logSuffix ends the name of a stage's log.
+const LogSuffix = ".log"
+
+// stepLog takes a stage's output: all of it to a file, lines to a callback,
+// the last ones for a message.
+type stepLog struct {
+	mu   sync.Mutex
+	file *os.File
+	w    *bufio.Writer
+	line []byte
+	last []string
+	emit func(string)
+	also func(string) // of the present step
+	apt  func(string) // likewise
+}
+
+func openStepLog(path string, emit func(string)) (*stepLog, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("step log: %w", err)
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("step log: %w", err)
+	}
+	return &stepLog{file: f, w: bufio.NewWriter(f), emit: emit}, nil
+}
+
+func (l *stepLog) path() string { return l.file.Name() }
+
+// watch hands the lines that follow to f too, until it is called with nil.
+func (l *stepLog) watch(f func(string)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.also = f
+}
+
+// watchPackages is watch for what package managers print.
+func (l *stepLog) watchPackages(f func(string)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.apt = f
+}
+
+// title starts the part of a step.
+func (l *stepLog) title(s string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.last = nil
+	fmt.Fprintf(l.w, "==> %s\n", s)
+	l.w.Flush()
+}
+
+// Write implements io.Writer. Output is never held back: what a killed build
+// has printed is in the file.
+func (l *stepLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, err := l.w.Write(p); err != nil {
+		return 0, err
+	}
+	if err := l.w.Flush(); err != nil {
+		return 0, err
+	}
+	for rest := p; len(rest) > 0; {
+		i := bytes.IndexByte(rest, '\n')
+		if i < 0 {
+			l.line = append(l.line, rest...)
+			break
+		}
+		l.line = append(l.line, rest[:i]...)
+		l.flushLine()
+		rest = rest[i+1:]
+	}
+	for len(l.line) > maxLine { // nobody waits for the end of such a line
+		l.say(string(l.line[:maxLine]))
+		l.line = append(l.line[:0], l.line[maxLine:]...)
+	}
+	return len(p), nil
+}
+
+// flushLine ends the line that was being collected.
+func (l *stepLog) flushLine() {
+	line := bytes.TrimSuffix(l.line, []byte("\r"))
+	if i := bytes.LastIndexByte(line, '\r'); i >= 0 { // a progress display
+		line = line[i+1:]
+	}
+	for len(line) > maxLine {
+		l.say(string(line[:maxLine]))
+		line = line[maxLine:]
+	}
+	l.say(string(line))
+	l.line = l.line[:0]
+}
+
+func (l *stepLog) say(s string) {
+	l.last = append(l.last, s)
+	if len(l.last) > tailLines {
+		l.last = slices.Delete(l.last, 0, len(l.last)-tailLines)
+	}
+	l.emit(s)
+	for _, watch := range []func(string){l.also, l.apt} {
+		if watch != nil {
+			watch(s)
+		}
+	}
+}
+
+// tail is the last lines of the current step.
+func (l *stepLog) tail() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.line) > 0 {
+		l.flushLine()
+	}
+	return slices.Clone(l.last)
+}
+
+func (l *stepLog) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.line) > 0 {
+		l.flushLine()
+	}
+	err := l.w.Flush()
+	if e := l.file.Close(); err == nil {
+		err = e
+	}
+	return err
+}

@@ -1,0 +1,59 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package engine
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestStepLog(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "b", "s.log")
+	var lines []string
+	l, err := openStepLog(path, func(s string) { lines = append(lines, s) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.title("RUN x")
+	for _, s := range []string{"one\ntw", "o\n", "10%\r20%\r\n", strings.Repeat("x", maxLine+5), "\nlast"} {
+		if n, err := l.Write([]byte(s)); n != len(s) || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	want := []string{"one", "two", "20%", strings.Repeat("x", maxLine), "xxxxx", "last"}
+	if diff := cmp.Diff(l.tail(), want); diff != "" {
+		t.Errorf("tail (-got +want):\n%s", diff)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(lines, want); diff != "" {
+		t.Errorf("lines (-got +want):\n%s", diff)
+	}
+	data, err := os.ReadFile(path)
+	if want := "==> RUN x\none\ntwo\n10%\r20%\r\n" + strings.Repeat("x", maxLine+5) + "\nlast"; string(data) != want || err != nil {
+		t.Errorf("file has %q, want %q (%v)", data, want, err)
+	}
+}
+
+func TestStepLogKeepsTheLast(t *testing.T) {
+	l, err := openStepLog(filepath.Join(t.TempDir(), "s.log"), func(string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	l.Write([]byte(strings.Repeat("a\n", 100) + "z\n"))
+	if got := l.tail(); len(got) != tailLines || got[tailLines-1] != "z" {
+		t.Errorf("%d lines, the last %q", len(got), got[len(got)-1])
+	}
+	l.title("next")
+	if got := l.tail(); len(got) != 0 {
+		t.Errorf("the next step begins with %q", got)
+	}
+}

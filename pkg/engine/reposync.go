@@ -1,0 +1,300 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/carosio/carosbuild/pkg/plan"
+	"github.com/carosio/carosbuild/pkg/progress"
+	"github.com/carosio/carosbuild/pkg/resolve"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/runc"
+	"github.com/carosio/carosbuild/pkg/source/git"
+)
+
+// treeLabel begins the label of an image that tells which commit of what is
+// checked out at a path: "COMMIT URL".
+const treeLabel = "io.carosio.carosbuild.git:"
+
+// branch is what a tree's commit is called in the stage.
+const treeBranch = "carosbuild"
+
+// treeAt is the commit that a label says is checked out at a path.
+func (r *stageRun) treeAt(path string) (commit string) {
+	commit, _, _ = strings.Cut(r.state.Config.Config.Labels[treeLabel+path], " ")
+	return commit
+}
+
+// reposync is a REPOSYNC action: it puts the trees that are not there yet, or
+// at another commit, into the stage.
+func (r *stageRun) reposync(ctx context.Context, s *plan.StepPlan) error {
+	labels := maps.Clone(r.state.Config.Config.Labels)
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	err := r.change(ctx, s, func(w *layer.Working) error {
+		todo, err := r.absentTrees(w.Root(), s.Trees)
+		if err != nil || len(todo) == 0 {
+			return err
+		}
+		var pinned []git.Pinned
+		for _, t := range todo {
+			pinned = append(pinned, t.From)
+		}
+		if err := r.Git.Ensure(ctx, pinned); err != nil {
+			return resolve.MissingCommits(err, todo)
+		}
+		user, err := runc.LookupUser(w.Root(), r.state.Config.Config.User)
+		if err != nil {
+			return err
+		}
+		for _, t := range todo {
+			fmt.Fprintf(r.log, "%s: %s of %s\n", t.Path, t.Commit, t.URL)
+			if err := r.placeTree(ctx, w.Root(), t, user); err != nil {
+				return fmt.Errorf("check out %s: %w", t.Path, err)
+			}
+			labels[treeLabel+t.Path] = t.Commit + " " + t.URL
+		}
+		return nil
+	})
+	if err == nil {
+		r.state.Config.Config.Labels = labels
+	}
+	return err
+}
+
+// absentTrees are those that an earlier step has not put there at their commit,
+// or that were removed since.
+func (r *stageRun) absentTrees(rootDir string, trees []plan.GitTree) ([]plan.GitTree, error) {
+	root, err := unix.Open(rootDir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(root)
+	var absent []plan.GitTree
+	for _, t := range trees {
+		if r.treeAt(t.Path) != t.Commit || !statDir(root, path.Join(t.Path, ".git")) {
+			absent = append(absent, t)
+		}
+	}
+	return absent, nil
+}
+
+// placeTree checks a tree out beside its place, and puts it there: over what
+// was there before, which loses what git knew of the old commit.
+func (r *stageRun) placeTree(ctx context.Context, rootDir string, t plan.GitTree, user runc.User) error {
+	root, err := unix.Open(rootDir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(root)
+	dest, err := realDir(ctx, root, t.Path)
+	if err != nil {
+		return err
+	}
+	temp, err := realDir(ctx, root, path.Join(path.Dir(t.Path), ".carosbuild-"+path.Base(t.Path)))
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(temp)
+	o := git.CheckoutOptions{RemoteName: "origin", Branch: treeBranch, RemoteURL: t.URL, Epoch: r.Epoch}
+	if err := r.Git.Checkout(ctx, t.From, temp, o); err != nil {
+		return err
+	}
+	if user.UID != 0 || user.GID != 0 {
+		if err := chownTree(temp, user); err != nil {
+			return err
+		}
+	}
+	if err := r.removeOld(ctx, root, t, dest); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(filepath.Join(dest, ".git")); err != nil {
+		return err
+	}
+	return moveOver(temp, dest)
+}
+
+// realDir makes a directory inside root and returns where it really is: no step
+// runs that could change that.
+func realDir(ctx context.Context, root int, name string) (string, error) {
+	fd, err := (&copier{ctx: ctx, root: root}).mkdirAll(name)
+	if err != nil {
+		return "", err
+	}
+	defer unix.Close(fd)
+	return os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd))
+}
+
+func chownTree(dir string, user runc.User) error {
+	return filepath.WalkDir(dir, func(p string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(p, int(user.UID), int(user.GID))
+	})
+}
+
+// removeOld removes the files of what was checked out in dest before: of the
+// commit that the label names, and of the one that git is at, which is another
+// one when a step has moved it, and the only one when it came with an image of
+// redomat's. Files of a commit that is not to be had any more stay.
+func (r *stageRun) removeOld(ctx context.Context, root int, t plan.GitTree, dest string) error {
+	olds := []string{r.treeAt(t.Path)}
+	if head := headOf(root, t.Path); head != olds[0] {
+		olds = append(olds, head)
+	}
+	for _, old := range olds {
+		if !git.IsCommit(old) {
+			continue
+		}
+		files, err := commitFiles(ctx, r.Git, git.Pinned{URL: t.From.URL, Commit: old})
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			text := fmt.Sprintf("%s: files of %s, which was there before, may be left: %v", t.Path, old, err)
+			r.event(progress.Event{Kind: progress.Note, Stage: r.plan.ID, Text: text})
+			continue
+		}
+		if err := removeFiles(dest, files); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func commitFiles(ctx context.Context, cache *git.Cache, p git.Pinned) ([]string, error) {
+	if err := cache.Ensure(ctx, []git.Pinned{p}); err != nil {
+		return nil, err
+	}
+	return cache.Files(ctx, p)
+}
+
+// headOf is the commit that a tree in the stage is at, as far as two small files
+// of its .git tell; "" when they do not.
+func headOf(root int, dir string) string {
+	const maxRef = 1 << 10
+	read := func(name string) string {
+		fd, err := openIn(root, path.Join(dir, ".git", name), unix.O_RDONLY|unix.O_NONBLOCK)
+		if err != nil {
+			return ""
+		}
+		f := os.NewFile(uintptr(fd), name)
+		defer f.Close()
+		if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
+			return ""
+		}
+		data, err := io.ReadAll(io.LimitReader(f, maxRef))
+		if err != nil {
+			return ""
+		}
+		return strings.TrimSpace(string(data))
+	}
+	head := read("HEAD")
+	if ref, ok := strings.CutPrefix(head, "ref: "); ok {
+		head = read(ref)
+	}
+	if !git.IsCommit(head) {
+		return ""
+	}
+	return head
+}
+
+// removeFiles removes files from dir, and directories that are empty then.
+func removeFiles(dir string, files []string) error {
+	root, err := os.OpenRoot(dir) // a step may have put links in the way
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	dirs := map[string]bool{}
+	for _, f := range files {
+		if err := removeAny(root, f); err != nil {
+			return err
+		}
+		for d := path.Dir(f); d != "." && !dirs[d]; d = path.Dir(d) {
+			dirs[d] = true
+		}
+	}
+	for _, d := range slices.Backward(slices.Sorted(maps.Keys(dirs))) { // children first
+		_ = root.Remove(d) // unless there is more in it
+	}
+	return nil
+}
+
+// removeAny removes a file that may be gone, or be something else by now.
+func removeAny(root *os.Root, name string) error {
+	err := root.Remove(name)
+	var pe *fs.PathError
+	switch {
+	case err == nil, errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ENOTEMPTY):
+		return nil
+	case errors.As(err, &pe) && strings.Contains(pe.Err.Error(), "escapes"):
+		return nil // a link to elsewhere, which is not ours
+	}
+	return err
+}
+
+// moveOver moves what is in src into dst, directories into directories of that
+// name, and replaces anything else.
+func moveOver(src, dst string) error {
+	entries, err := os.ReadDir(src)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		from, to := filepath.Join(src, e.Name()), filepath.Join(dst, e.Name())
+		st, err := os.Lstat(to)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return err
+		case st.IsDir() && e.IsDir():
+			if err := moveOver(from, to); err != nil {
+				return err
+			}
+			continue
+		default:
+			if err := os.RemoveAll(to); err != nil {
+				return err
+			}
+		}
+		if err := os.Rename(from, to); err != nil {
+			return err
+		}
+	}
+	return sameTimes(src, dst)
+}
+
+// sameTimes gives dst owner, mode and time of src.
+func sameTimes(src, dst string) error {
+	var st unix.Stat_t
+	if err := unix.Stat(src, &st); err != nil {
+		return err
+	}
+	if err := os.Lchown(dst, int(st.Uid), int(st.Gid)); err != nil {
+		return err
+	}
+	if err := unix.Chmod(dst, st.Mode&0o7777); err != nil {
+		return err
+	}
+	ts := []unix.Timespec{st.Mtim, st.Mtim}
+	return unix.UtimesNanoAt(unix.AT_FDCWD, dst, ts, unix.AT_SYMLINK_NOFOLLOW)
+}

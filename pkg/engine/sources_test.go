@@ -1,0 +1,89 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package engine
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/carosio/carosbuild/pkg/resolve"
+
+	"github.com/carosio/carosbuild/pkg/decl"
+)
+
+// Sources that no stage may have, or that look like what they are not, are
+// findings at their place.
+func TestSourcesThatAreRefused(t *testing.T) {
+	dir := t.TempDir()
+	for name, to := range map[string]string{"environ": "/proc/self/environ", "self": "/proc/self"} {
+		if err := os.Symlink(to, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "a[1]"), []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := &resolve.Resolver{Pins: resolve.Pins{Dir: filepath.Join(dir, "pins")}, Arch: "amd64", Now: time.Now, Note: func(string, string) {}}
+	for source, want := range map[string]string{
+		"/proc/self/environ": "the kernel tells",
+		"/sys/class":         "the kernel tells",
+		"environ":            "the kernel tells",
+		"self":               "the kernel tells",
+		"*.conf":             "does not exist",
+		"nothing":            "does not exist",
+		"a[1]":               "",
+	} {
+		ociLayout(t, filepath.Join(dir, "base"), nil)
+		text := "<redo><buildstage id='s'><action>FROM oci:base</action>\n<action>ADD " + source + " /x</action></buildstage></redo>"
+		d, fs := decl.Parse(decl.Source{Name: "a.xml", Dirs: []string{dir}, Data: []byte(text)})
+		if fs.HasErrors() {
+			t.Fatal(fs)
+		}
+		_, err := r.Resolve(t.Context(), d, []string{"s"})
+		var de *decl.FindingsError
+		switch {
+		case want == "" && err != nil:
+			t.Errorf("%s: %v", source, err)
+		case want == "":
+		case !errors.As(err, &de) || !strings.Contains(err.Error(), want) || de.Findings[0].Span.Line != 2:
+			t.Errorf("%s: got %v, want %q with a place", source, err, want)
+		case strings.Contains(de.Findings[0].Hint, "no patterns") != strings.Contains(source, "*"):
+			t.Errorf("%s: the hint is %q", source, de.Findings[0].Hint)
+		}
+	}
+}
+
+// ociLayout makes an image without files, as an OCI layout.
+func ociLayout(t *testing.T, dir string, env []string) string {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Join(dir, "blobs/sha256"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	put := func(v any) string {
+		b, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum := fmt.Sprintf("%x", sha256.Sum256(b))
+		if err := os.WriteFile(filepath.Join(dir, "blobs/sha256", sum), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprintf(`{"digest":"sha256:%s","size":%d,"mediaType":`, sum, len(b))
+	}
+	config := put(map[string]any{"architecture": "amd64", "os": "linux", "config": map[string]any{"Env": env}, "rootfs": map[string]any{"type": "layers", "diff_ids": []string{}}})
+	manifest := put(json.RawMessage(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","layers":[],"config":` + config + `"application/vnd.oci.image.config.v1+json"}}`))
+	index := `{"schemaVersion":2,"manifests":[` + manifest + `"application/vnd.oci.image.manifest.v1+json"}]}`
+	if err := os.WriteFile(filepath.Join(dir, "index.json"), []byte(index), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}

@@ -1,0 +1,34 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package engine
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/carosio/carosbuild/pkg/plan"
+	"github.com/carosio/carosbuild/pkg/progress"
+
+	"github.com/carosio/carosbuild/pkg/layer"
+)
+
+// A record that cannot be read is an error; the step does not count as cached.
+func TestStepWhoseRecordCannotBeRead(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "records", "key"), 0o700); err != nil { // no file
+		t.Fatal(err)
+	}
+	var events []progress.Event
+	e := &Engine{
+		Records: layer.OpenRecords(filepath.Join(dir, "records"), dir), CacheDir: dir, Now: time.Now,
+		Events: func(e progress.Event) { events = append(events, e) },
+	}
+	r := &stageRun{Engine: e, plan: &plan.StagePlan{ID: "s", Steps: []plan.StepPlan{{Key: "key"}}}}
+	if ran, err := r.step(t.Context(), 0); err == nil || ran || len(events) > 0 {
+		t.Errorf("ran %v, error %v, events %v", ran, err, events)
+	}
+}

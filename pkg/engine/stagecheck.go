@@ -1,0 +1,110 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package engine
+
+import (
+	"context"
+	"io/fs"
+	"iter"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/layer/sums"
+)
+
+// stageCheck compares what is copied from another stage with what was recorded
+// of it: a damaged file would get into a layer that is recorded as right.
+type stageCheck struct {
+	store *layer.Store
+	top   string            // layer of the stage
+	want  map[string]wanted // by path in the stage
+}
+
+// wanted is a file of a layer.
+type wanted struct {
+	sum   sums.File
+	layer string
+	seen  bool
+}
+
+// newStageCheck reads what is expected at some paths of a stage, and below them.
+func newStageCheck(ctx context.Context, s *layer.Store, id string, paths []sourcePath) (*stageCheck, error) {
+	all, err := s.Expect(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	c := &stageCheck{s, id, map[string]wanted{}}
+	for {
+		f, of, ok, err := all.Next()
+		if err != nil || !ok {
+			return c, err
+		}
+		for _, p := range paths {
+			if p.inStage == "" || f.Path == p.inStage || strings.HasPrefix(f.Path, p.inStage+"/") {
+				c.want[f.Path] = wanted{sum: f, layer: of}
+				break
+			}
+		}
+	}
+}
+
+// file is called after a file was copied, which full leads to. crc is the
+// CRC-32C of its content, nil when that was not read.
+func (c *stageCheck) file(path, full string, st fs.FileInfo, crc *uint32) error {
+	w, ok := c.want[path]
+	if !ok {
+		return c.store.FindDamage(c.top, path, "was added")
+	}
+	w.seen = true
+	c.want[path] = w
+	sys := st.Sys().(*syscall.Stat_t)
+	link := ""
+	if st.Mode()&fs.ModeSymlink != 0 {
+		var err error
+		if link, err = os.Readlink(full); err != nil {
+			return err
+		}
+	}
+	attrs, err := xattrsAt(full)
+	if err != nil {
+		return err
+	}
+	switch {
+	case link != w.sum.Link:
+		return c.store.FindDamage(c.top, path, "leads to "+link)
+	case sums.Xattrs(attrs) != w.sum.Xattrs:
+		return c.store.FindDamage(c.top, path, "has other attributes")
+	case sys.Mode != w.sum.Mode || sys.Uid != w.sum.UID || sys.Gid != w.sum.GID || st.Mode().IsRegular() && st.Size() != w.sum.Size:
+		return c.store.FindDamage(c.top, path, "has changed")
+	case crc != nil && st.Size() > 0 && *crc != w.sum.CRC:
+		return &layer.DamageError{Layer: w.layer, Path: path, What: "has another content than was stored"}
+	}
+	return nil
+}
+
+// xattrsAt are the attributes of a file, ascending by name.
+func xattrsAt(file string) (iter.Seq2[string, []byte], error) {
+	var all []tree.Xattr
+	err := eachXattr(file, func(name string, value []byte) error {
+		all = append(all, tree.Xattr{Name: name, Value: value})
+		return nil
+	})
+	slices.SortFunc(all, func(a, b tree.Xattr) int { return strings.Compare(a.Name, b.Name) })
+	return (&tree.Entry{Xattrs: all}).EachXattr(), err
+}
+
+// complete is called when all was copied.
+func (c *stageCheck) complete() error {
+	for path, w := range c.want {
+		if !w.seen {
+			return c.store.FindDamage(c.top, path, "is missing")
+		}
+	}
+	return nil
+}

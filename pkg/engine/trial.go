@@ -1,0 +1,68 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package engine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/runc"
+)
+
+// TryLayers makes a layer with this program and another on it, as builds do, and
+// returns that.
+func TryLayers(ctx context.Context, s *layer.Store) (top string, err error) {
+	self, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		return "", err
+	}
+	for _, f := range []struct {
+		name string
+		data []byte
+	}{{"carosbuild", self}, {"second", []byte("2")}} {
+		w, err := s.Prepare(ctx, top)
+		if err != nil {
+			return "", err
+		}
+		if err := os.WriteFile(filepath.Join(w.Root(), f.name), f.data, 0o755); err != nil {
+			return "", errors.Join(err, w.Discard())
+		}
+		l, _, err := s.Commit(ctx, w, layer.CommitOptions{})
+		if err != nil {
+			return "", err
+		}
+		top = l.ID
+	}
+	return top, nil
+}
+
+// TryStep runs this program, which is static, as a step on a layer of TryLayers.
+func TryStep(ctx context.Context, s *layer.Store, rt *runc.Runtime, top string) (err error) {
+	w, err := s.Prepare(ctx, top)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, w.Discard()) }()
+	if _, err := runc.Plant(w.Root(), nil, nil); err != nil {
+		return err
+	}
+	var out bytes.Buffer
+	status, err := rt.Run(ctx, runc.Step{
+		ID: fmt.Sprintf("trial-%d", time.Now().UnixNano()), Root: w.Root(), Arch: runtime.GOARCH, Args: []string{"/carosbuild", "version"},
+		Env: []string{"PATH=/", "HOME=/"}, Cwd: "/", Network: runc.HostNetwork, Stdout: &out, Stderr: &out,
+	})
+	if err == nil && (status != 0 || !strings.HasPrefix(out.String(), "carosbuild ")) {
+		err = fmt.Errorf("a step ended with exit status %d and said %q", status, out.String())
+	}
+	return err
+}

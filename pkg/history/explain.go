@@ -1,0 +1,82 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package history
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/carosio/carosbuild/pkg/key"
+	"github.com/carosio/carosbuild/pkg/plan"
+
+	"github.com/carosio/carosbuild/pkg/freshfile"
+)
+
+// History remembers what the steps of stages were made of when a declaration was
+// built last: one file for each stage. It explains, and decides nothing.
+type History struct{ Dir string }
+
+func (h History) path(declaration, stage string) string {
+	return filepath.Join(h.Dir, key.Of("history", declaration, stage)+".json")
+}
+
+// Write remembers a plan that is about to be run. A declaration is named as the
+// caller likes, the same every time.
+func (h History) Write(declaration string, p *plan.Plan, buildID string) error {
+	if err := os.MkdirAll(h.Dir, 0o700); err != nil {
+		return fmt.Errorf("remember the plan: %w", err)
+	}
+	for i := range p.Stages {
+		data, err := json.Marshal(plan.PastOf(&p.Stages[i], buildID))
+		if err != nil {
+			return fmt.Errorf("remember the plan: %w", err)
+		}
+		if err := freshfile.Replace(h.path(declaration, p.Stages[i].ID), data, 0o600); err != nil {
+			return fmt.Errorf("remember the plan: %w", err)
+		}
+	}
+	return nil
+}
+
+func (h History) read(declaration, stage string) (past plan.Past, ok bool) {
+	data, err := os.ReadFile(h.path(declaration, stage))
+	if err != nil || json.Unmarshal(data, &past) != nil {
+		return plan.Past{}, false
+	}
+	return past, true
+}
+
+// Explain says of the first step of each stage that would run, in Why, what is
+// different from when the declaration was built last; not of stages that run because
+// the one below does. What is cached has to be marked.
+func (h History) Explain(declaration string, p *plan.Plan) {
+	anew := map[string]bool{} // stages that become others
+	for i := range p.Stages {
+		s := &p.Stages[i]
+		anew[s.ID] = anew[s.Stage.Prestage]
+		first := 0
+		for j := range s.Steps {
+			if s.Steps[j].Cached { // what is before it need not run
+				first = j + 1
+			}
+		}
+		if first == len(s.Steps) {
+			continue
+		}
+		if anew[s.ID] {
+			continue
+		}
+		anew[s.ID] = true
+		if s.Steps[first].Key == "" {
+			continue // Unresolved says more
+		}
+		s.Steps[first].Why = plan.NotRemembered
+		if past, ok := h.read(declaration, s.ID); ok {
+			s.Steps[first].Why = past.Why(s, first)
+		}
+	}
+}

@@ -1,0 +1,230 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package history
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/carosio/carosbuild/pkg/evict"
+	"github.com/carosio/carosbuild/pkg/layer"
+)
+
+// Leftovers are all that builds have left on a machine.
+type Leftovers struct {
+	Store   *layer.Store
+	Records *layer.Records
+	Builds  Builds
+	Notes   []string      // ids of builds whose notes may go, with or without images
+	Stages  []StoredStage // whose images may go, the newest build first
+	Logs    []evict.Unit  // of builds, each a directory with the build's id as its name
+	Caches  []evict.Unit  // nothing of which is lost that cannot be had again
+}
+
+// PruneRule says what goes: everything, a build that one of the patterns covers,
+// else what was not used since a time.
+type PruneRule struct {
+	All    bool
+	Builds []string  // patterns, see MatchBuild
+	Before time.Time // the zero time is no reason for anything to go
+}
+
+func (r PruneRule) old(used time.Time) bool { return r.All || used.Before(r.Before) }
+
+// Pruning is what goes, all that only it needs among it.
+type Pruning struct {
+	Builds []string // ids, the newest first; those of which there are but logs are not named
+	Store  *layer.Pruning
+	Units  []evict.Unit // of logs and caches
+	Left   int64        // bytes of layers, logs and caches that stay
+	InUse  []string     // ids of builds that stay since podman has containers of them
+
+	notes   []string // ids
+	records *layer.Records
+	keep    map[string]bool // keys of the records that stay
+	builds  Builds
+}
+
+// Prune works out what goes by a rule. A step's record goes when its layer does,
+// and a layer stays as long as an image needs it that stays, or, unless it is below
+// one that goes, a record that is younger than the rule says.
+func (l *Leftovers) Prune(rule PruneRule) (*Pruning, error) {
+	goes := func(id string, used time.Time) bool {
+		return rule.old(used) || slices.ContainsFunc(rule.Builds, func(pattern string) bool { return MatchBuild(pattern, id) })
+	}
+	p := &Pruning{keep: map[string]bool{}, records: l.Records, builds: l.Builds}
+	names := map[string]bool{}
+	for _, s := range l.Stages {
+		names[ImageName(s.BuildID, s.Stage)] = goes(s.BuildID, s.Used)
+	}
+	var err error
+	if p.Store, err = l.Store.Pruning(func(name string) bool { return names[name] }); err != nil {
+		return nil, fmt.Errorf("prune: %w", err)
+	}
+	stays := map[string]bool{} // builds, or some of their stages
+	for _, s := range l.Stages {
+		used := slices.Contains(p.Store.Used, ImageName(s.BuildID, s.Stage))
+		stays[s.BuildID] = stays[s.BuildID] || used || !goes(s.BuildID, s.Used)
+		if used && !slices.Contains(p.InUse, s.BuildID) {
+			p.InUse = append(p.InUse, s.BuildID)
+		}
+	}
+	for _, s := range l.Stages {
+		if !stays[s.BuildID] && !slices.Contains(p.Builds, s.BuildID) {
+			p.Builds = append(p.Builds, s.BuildID)
+		}
+	}
+	for _, id := range l.Notes {
+		if !stays[id] && (slices.Contains(p.Builds, id) || goes(id, l.Builds.used(id))) {
+			p.notes = append(p.notes, id)
+		}
+	}
+	if err := p.pickRecords(rule); err != nil {
+		return nil, fmt.Errorf("prune: %w", err)
+	}
+	for _, u := range l.Logs {
+		id := filepath.Base(u.Path)
+		p.pick(u, slices.Contains(p.Builds, id) || !stays[id] && goes(id, u.Used))
+	}
+	for _, u := range l.Caches {
+		p.pick(u, rule.old(u.Used))
+	}
+	for _, k := range p.Store.Kept() {
+		p.Left += max(k.Size, 0)
+	}
+	return p, nil
+}
+
+func (p *Pruning) pick(u evict.Unit, goes bool) {
+	if goes {
+		p.Units = append(p.Units, u)
+	} else {
+		p.Left += u.Size
+	}
+}
+
+// pickRecords keeps the layers of records that may stay, and the records of layers
+// that stay.
+func (p *Pruning) pickRecords(rule PruneRule) error {
+	all, err := p.records.All()
+	if err != nil {
+		return err
+	}
+	for _, r := range all {
+		if !rule.old(r.Created) && !p.Store.Goes(r.Layer) {
+			p.Store.Keep(r.Layer)
+		}
+	}
+	for _, r := range all {
+		p.keep[r.Key] = p.Store.Keeps(r.Layer) || r.Layer == "" && !rule.All // which costs nothing
+	}
+	return nil
+}
+
+// Size is how many bytes go: of layers, uncompressed, and of logs and caches.
+func (p *Pruning) Size() (layers, units int64) {
+	for _, l := range p.Store.Layers() {
+		layers += max(l.Size, 0)
+	}
+	for _, u := range p.Units {
+		units += u.Size
+	}
+	return layers, units
+}
+
+// Remove removes what goes. Nobody else may have the store open.
+func (p *Pruning) Remove(ctx context.Context) error {
+	if err := p.records.Prune(p.keep); err != nil {
+		return err
+	}
+	if err := p.Store.Remove(ctx); err != nil {
+		return fmt.Errorf("prune: %w", err)
+	}
+	for _, id := range p.notes {
+		if err := p.builds.Delete(id); err != nil {
+			return err
+		}
+	}
+	for _, u := range p.Units {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := u.Remove(); err != nil {
+			return fmt.Errorf("prune: %w", err)
+		}
+	}
+	return nil
+}
+
+// PruneTo moves a rule's time on until at most so many bytes stay, what was not
+// used for longest going first. The newest build stays, and what was used since.
+func (l *Leftovers) PruneTo(rule PruneRule, most int64) (*Pruning, error) {
+	p, err := l.Prune(rule)
+	if err != nil || p.Left <= most {
+		return p, err
+	}
+	times, err := l.times(rule.Before)
+	if err != nil {
+		return nil, err
+	}
+	best := p
+	_, _ = slices.BinarySearchFunc(times, most, func(t time.Time, _ int64) int {
+		if err != nil {
+			return 0
+		}
+		var q *Pruning
+		if q, err = l.Prune(PruneRule{Before: t, Builds: rule.Builds}); err != nil {
+			return 0
+		}
+		if q.Left > most {
+			return -1
+		}
+		best = q
+		return 1
+	})
+	if err == nil && best.Left > most && len(times) > 0 {
+		best, err = l.Prune(PruneRule{Before: times[len(times)-1], Builds: rule.Builds})
+	}
+	return best, err
+}
+
+// times are those at which something more goes, after a time and up to when the
+// newest build was used.
+func (l *Leftovers) times(after time.Time) ([]time.Time, error) {
+	records, err := l.Records.All()
+	if err != nil {
+		return nil, fmt.Errorf("prune: %w", err)
+	}
+	var all []time.Time
+	var last time.Time // use of the newest build
+	for _, s := range l.Stages {
+		all = append(all, s.Used)
+		if s.Used.After(last) {
+			last = s.Used
+		}
+	}
+	for _, r := range records {
+		all = append(all, r.Created)
+	}
+	for _, u := range slices.Concat(l.Logs, l.Caches) {
+		all = append(all, u.Used)
+	}
+	if last.IsZero() && len(all) > 0 {
+		last = slices.MaxFunc(all, time.Time.Compare).Add(1)
+	}
+	var out []time.Time
+	for _, t := range all {
+		// What was used at t goes when the rule says the instant after.
+		if t = t.Add(1); t.After(after) && !t.After(last) {
+			out = append(out, t)
+		}
+	}
+	out = append(out, last)
+	slices.SortFunc(out, time.Time.Compare)
+	return slices.Compact(out), nil
+}

@@ -1,0 +1,210 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package history
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/carosio/carosbuild/pkg/engine"
+	"github.com/carosio/carosbuild/pkg/plan"
+	"github.com/carosio/carosbuild/pkg/progress"
+
+	"github.com/carosio/carosbuild/pkg/layer"
+)
+
+// Recorder makes a Report of the events of a build.
+type Recorder struct {
+	mu     sync.Mutex
+	plan   *plan.Plan
+	start  time.Time
+	stages map[string]*stageRecord
+}
+
+// stageRecord is what the events of a stage have told.
+type stageRecord struct {
+	started time.Time
+	seconds float64 // of a stage that is done
+	done    bool
+	steps   map[int]*StepReport // by number, 1-based
+	begun   map[int]time.Time
+}
+
+// NewRecorder begins a report of a plan that is about to be run.
+func NewRecorder(p *plan.Plan, start time.Time) *Recorder {
+	r := &Recorder{plan: p, start: start, stages: map[string]*stageRecord{}}
+	for _, s := range p.Stages {
+		r.stages[s.ID] = &stageRecord{steps: map[int]*StepReport{}, begun: map[int]time.Time{}}
+	}
+	return r
+}
+
+// Tee is the function for Engine.Events that records what goes to next.
+func (r *Recorder) Tee(next func(progress.Event)) func(progress.Event) {
+	return func(e progress.Event) {
+		r.event(e)
+		next(e)
+	}
+}
+
+func (r *Recorder) event(e progress.Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.stages[e.Stage]
+	if s == nil {
+		return
+	}
+	if s.started.IsZero() {
+		s.started = e.Time
+	}
+	switch e.Kind {
+	case progress.StepCached:
+		s.steps[e.Step] = &StepReport{Status: Done, Cached: true}
+	case progress.StepStarted:
+		s.steps[e.Step] = &StepReport{Status: Interrupted}
+		s.begun[e.Step] = e.Time
+	case progress.StepDone:
+		s.steps[e.Step] = &StepReport{Status: Done, Seconds: e.Seconds}
+	case progress.StageDone:
+		s.done, s.seconds = true, e.Seconds
+	}
+}
+
+// Made says what a build has made, for its report.
+type Made struct {
+	BuildID string
+	Store   *layer.Store // nil: sizes stay unknown
+	Records *layer.Records
+	Images  map[string]string // stage -> id of its image; may lack stages
+}
+
+// Report is the report of a build that has ended with err at a time. The caller
+// fills in what only it knows: program, declarations and outputs.
+func (r *Recorder) Report(ctx context.Context, m Made, end time.Time, err error) *Report {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := &Report{
+		Schema: ReportSchema, BuildID: m.BuildID, Status: Done, Start: r.start.UTC(), End: end.UTC(), Targets: r.plan.Targets,
+	}
+	if err != nil {
+		out.Status, out.Error = Failed, err.Error()
+		if ctx.Err() != nil {
+			out.Status, out.Error = Interrupted, ""
+		}
+	}
+	sizes := sizer{store: m.Store, records: m.Records, layers: map[string]string{}}
+	for _, sp := range r.plan.Stages {
+		s := r.stage(sp, end)
+		sizes.fill(&s, sp)
+		s.Image = m.Images[sp.ID]
+		out.Stages = append(out.Stages, s)
+	}
+	out.blame(err)
+	return out
+}
+
+func (r *Recorder) stage(sp plan.StagePlan, end time.Time) StageReport {
+	rec := r.stages[sp.ID]
+	s := StageReport{ID: sp.ID, Key: sp.Key, Status: Interrupted, Steps: []StepReport{}}
+	switch {
+	case rec.done:
+		s.Status, s.Seconds = Done, rec.seconds
+	case rec.started.IsZero():
+		s.Status = NotRun
+	default:
+		s.Seconds = end.Sub(rec.started).Seconds()
+	}
+	for i, p := range sp.Steps {
+		step := StepReport{Status: NotRun}
+		if seen := rec.steps[i+1]; seen != nil {
+			step = *seen
+		}
+		if step.Status == Interrupted {
+			step.Seconds = end.Sub(rec.begun[i+1]).Seconds()
+		}
+		if !step.Cached && step.Status != NotRun {
+			s.Log = sp.ID + engine.LogSuffix
+		}
+		step.Kind, step.Text = p.Kind, p.Text
+		s.Steps = append(s.Steps, step)
+	}
+	return s
+}
+
+// blame marks the step that err is about, and its stage.
+func (out *Report) blame(err error) {
+	var se *plan.StepError
+	if !errors.As(err, &se) {
+		return
+	}
+	f := &FailedStep{Stage: se.Stage, Kind: se.Kind, Text: se.Text, Status: se.Status, Tail: se.Tail, Image: se.Image}
+	if se.Err != nil {
+		f.Error = se.Err.Error()
+	}
+	out.Failed, out.Status, out.Error = f, Failed, se.Error()
+	for i := range out.Stages {
+		s := &out.Stages[i]
+		if s.ID != se.Stage {
+			continue
+		}
+		s.Status = Failed
+		for k := range s.Steps {
+			if s.Steps[k].Status == Interrupted {
+				s.Steps[k].Status, f.Step = Failed, k+1
+			}
+		}
+	}
+}
+
+// sizer finds out what each step has added, from the records of the steps.
+type sizer struct {
+	store   *layer.Store
+	records *layer.Records
+	layers  map[string]string // stage -> its top layer
+}
+
+// fill sets the sizes of a stage and its steps. What cannot be found out
+// stays 0: a report is not worth an error.
+func (z *sizer) fill(s *StageReport, sp plan.StagePlan) {
+	if z.store == nil {
+		return
+	}
+	top := ""
+	if sp.Stage != nil {
+		top = z.layers[sp.Stage.Prestage]
+	}
+	s.Size = z.size(top)
+	for i, p := range sp.Steps {
+		if s.Steps[i].Status != Done {
+			continue
+		}
+		rec, ok, err := z.records.Lookup(p.Key)
+		if err != nil || !ok || rec.Layer == top {
+			continue
+		}
+		below := s.Size
+		top, s.Size = rec.Layer, z.size(rec.Layer)
+		s.Steps[i].Size = max(s.Size-below, 0)
+	}
+	z.layers[sp.ID] = top
+}
+
+// size is that of a layer and all below it, in bytes of uncompressed tar.
+func (z *sizer) size(top string) int64 {
+	if top == "" {
+		return 0
+	}
+	chain, err := z.store.Chain(top)
+	if err != nil {
+		return 0
+	}
+	var sum int64
+	for _, l := range chain {
+		sum += max(l.Size, 0)
+	}
+	return sum
+}

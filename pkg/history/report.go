@@ -1,0 +1,161 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package history
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/carosio/carosbuild/pkg/plan"
+
+	"github.com/carosio/carosbuild/pkg/freshfile"
+)
+
+// ReportName is the file of a build's report, in the directory of its logs.
+const ReportName = "build.json"
+
+// ReportSchema is the version of what a report looks like. A reader takes what
+// is not newer.
+const ReportSchema = 1
+
+// maxReport is more than a report of ten thousand steps has, in bytes.
+const maxReport = 64 << 20
+
+// Report is what a build did, as it is kept beside its logs. Times are UTC,
+// sizes bytes, digests SHA-256 in hexadecimal digits.
+type Report struct {
+	Schema       int            `json:"schema"`
+	Program      string         `json:"program"` // version that wrote it
+	BuildID      string         `json:"build_id"`
+	Status       Status         `json:"status"`
+	Error        string         `json:"error,omitempty"`
+	Start        time.Time      `json:"start"`
+	End          time.Time      `json:"end"`
+	Declarations []FileReport   `json:"declarations"`
+	Targets      []string       `json:"targets"`
+	Disk         string         `json:"disk,omitempty"` // id of the one that was written, "" for several: each output names its own
+	Stages       []StageReport  `json:"stages"`         // each after those it needs
+	Outputs      []Output       `json:"outputs,omitempty"`
+	Trees        []plan.GitTree `json:"trees,omitempty"`
+	Artifacts    []Artifact     `json:"artifacts,omitempty"` // as declared
+	Feeds        []Artifact     `json:"feeds,omitempty"`     // as declared; Name is empty
+	Failed       *FailedStep    `json:"failed,omitempty"`
+}
+
+// Status says how far a build, a stage, a step or what an image holds has come.
+type Status string
+
+// The statuses.
+const (
+	Done        Status = "done"
+	Failed      Status = "failed" // an image: as it was when a step failed
+	Interrupted Status = "interrupted"
+	NotRun      Status = "not run"
+	Start       Status = "start" // an image: as it was before the stage's own steps
+)
+
+// FileReport is a declaration file as it was read.
+type FileReport struct {
+	Name   string `json:"name"`
+	SHA256 string `json:"sha256"`
+}
+
+// StageReport is one stage of a build.
+type StageReport struct {
+	ID      string       `json:"id"`
+	Key     string       `json:"key"`             // of its last step
+	Image   string       `json:"image,omitempty"` // id in the store
+	Status  Status       `json:"status"`
+	Seconds float64      `json:"seconds"`
+	Size    int64        `json:"size"`          // of all its layers, those of its parent included
+	Log     string       `json:"log,omitempty"` // file name beside the report
+	Steps   []StepReport `json:"steps"`
+}
+
+// StepReport is one step of a stage.
+type StepReport struct {
+	Kind    string  `json:"kind"`
+	Text    string  `json:"text"`
+	Status  Status  `json:"status"`
+	Cached  bool    `json:"cached"` // it was on record and did not run
+	Seconds float64 `json:"seconds"`
+	Size    int64   `json:"size"` // of the layers that it added
+}
+
+// Output is a disk that was written. Size, time and inode tell whether the
+// file is still that one.
+type Output struct {
+	Path    string    `json:"path"` // absolute, links resolved
+	Format  string    `json:"format"`
+	Disk    string    `json:"disk,omitempty"` // id
+	Size    int64     `json:"size"`
+	ModTime time.Time `json:"mtime"`
+	Inode   uint64    `json:"inode"`
+	SHA256  string    `json:"sha256,omitempty"` // "" until somebody has asked for it
+}
+
+// Artifact is a declared <artifact>, or a <feed>.
+type Artifact struct {
+	Stage string `json:"stage,omitempty"` // "" is the one that is asked for
+	Path  string `json:"path"`            // in the stage; a pattern
+	Name  string `json:"name,omitempty"`
+}
+
+// FailedStep is the step that ended a build.
+type FailedStep struct {
+	Stage  string   `json:"stage"`
+	Step   int      `json:"step"` // 1-based
+	Kind   string   `json:"kind"`
+	Text   string   `json:"text"`
+	Status int      `json:"status,omitempty"` // exit status of the command
+	Error  string   `json:"error,omitempty"`
+	Tail   []string `json:"tail,omitempty"`  // last lines of output
+	Image  string   `json:"image,omitempty"` // BUILDID:STAGE of the half-done stage
+}
+
+// WriteReport writes a report into a directory, which it makes; a reader sees
+// the old one or the new one as a whole.
+func WriteReport(dir string, r *Report) error {
+	data, err := json.MarshalIndent(r, "", " ")
+	if err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	if err := freshfile.Replace(filepath.Join(dir, ReportName), append(data, '\n'), 0o600); err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	return nil
+}
+
+// ReadReport reads the report in a directory of logs. It is fs.ErrNotExist
+// where a build has left none.
+func ReadReport(dir string) (*Report, error) {
+	f, err := os.Open(filepath.Join(dir, ReportName))
+	if err != nil {
+		return nil, fmt.Errorf("read report: %w", err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxReport+1))
+	if err != nil {
+		return nil, fmt.Errorf("read report: %w", err)
+	}
+	if len(data) > maxReport {
+		return nil, fmt.Errorf("read report: %s has more than %d MiB", f.Name(), maxReport>>20)
+	}
+	var r Report
+	if err := json.Unmarshal(data, &r); err != nil {
+		return nil, fmt.Errorf("read report %s: %w", f.Name(), err)
+	}
+	if r.Schema < 1 || r.Schema > ReportSchema {
+		return nil, fmt.Errorf("read report %s: schema %d, and this program knows up to %d", f.Name(), r.Schema, ReportSchema)
+	}
+	return &r, nil
+}

@@ -1,0 +1,11 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+// Package plan says what a build would do, as data.
+//
+// NewPlan is a pure function from a declaration and what was looked up for it
+// (Inputs) to a Plan: stages in order, with a key for each step. The key covers
+// everything that can change what the step leaves. The package runs nothing and
+// looks at nothing but its arguments.
+package plan

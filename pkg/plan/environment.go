@@ -1,0 +1,19 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package plan
+
+import "strconv"
+
+// defaultPath is what a step finds when its image does not say otherwise.
+const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// defaultEnvironment is what a command finds if its image says nothing.
+func DefaultEnvironment(home string, epoch *int64) map[string]string {
+	env := map[string]string{"PATH": defaultPath, "HOME": home, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
+	if epoch != nil {
+		env["SOURCE_DATE_EPOCH"] = strconv.FormatInt(*epoch, 10)
+	}
+	return env
+}

@@ -1,0 +1,160 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package plan
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/carosio/carosbuild/pkg/decl"
+)
+
+// PlaceDisk finds the stage of a disk that names none, or decl.LeafStage, and
+// says why it is that one; "" if the declaration names it. It notes in the disk
+// what the declaration says of what bitbake deploys there. An error is a
+// decl.FindingsError.
+func PlaceDisk(d *decl.Declaration, k *decl.Disk) (why string, err error) {
+	if k.Stage == "" || k.Stage == decl.LeafStage && d.Stage(decl.LeafStage) == nil {
+		if k.Stage, why, err = stageFor(d, k); err != nil {
+			return "", err
+		}
+	}
+	if takesDeployed(k) {
+		if k.Deploy == nil {
+			k.Deploy = &decl.Deploy{Span: k.Span}
+		}
+		k.Deploy.LikelyMachine, k.Deploy.LikelyImages = Machine(d), bitbakeTargets(d, k.Stage)
+	}
+	return why, nil
+}
+
+// stageFor is the stage that a disk without one is made from.
+func stageFor(d *decl.Declaration, k *decl.Disk) (stage, why string, err error) {
+	leaves := d.Leaves()
+	if len(leaves) == 1 {
+		return leaves[0].ID, "the only stage that no other needs", nil
+	}
+	// A stage that runs bitbake itself comes before one that is based on such a
+	// stage, which may be there for anything.
+	var ids, own, below []string
+	for _, s := range leaves {
+		ids = append(ids, s.ID)
+		switch {
+		case bakes(s):
+			own = append(own, s.ID)
+		case runsBitbake(d, s.ID):
+			below = append(below, s.ID)
+		}
+	}
+	if k.Stage == "" {
+		switch {
+		case len(own) == 1:
+			return own[0], "the only one that runs bitbake of the stages that no other needs", nil
+		case len(own) == 0 && len(below) == 1:
+			return below[0], "the only one based on a stage that runs bitbake of the stages that no other needs", nil
+		}
+	}
+	f := decl.Finding{Span: k.Span}
+	switch {
+	case len(ids) == 0:
+		f.Summary = fmt.Sprintf("disk %q names no stage, and no stage is declared that it could be made from", k.ID)
+		f.Hint = "name the declaration with the stages in front of this one"
+	default:
+		likely := ids
+		for _, some := range [][]string{own, below} {
+			if len(some) > 0 {
+				likely = some
+				break
+			}
+		}
+		f.Summary = fmt.Sprintf("disk %q does not say which stage it is made from, and several are needed by no other: %s", k.ID, decl.Few(ids))
+		f.Hint = fmt.Sprintf("write stage=%q into its <disk>", likely[len(likely)-1])
+	}
+	return "", "", &decl.FindingsError{Findings: decl.Findings{f}}
+}
+
+// takesDeployed reports whether a disk takes something by deploy:KIND.
+func takesDeployed(k *decl.Disk) bool {
+	values := []string{}
+	for _, p := range k.Partitions {
+		values = append(values, p.Path, p.From)
+		for _, it := range p.Items {
+			values = append(values, it.From, it.Kernel)
+		}
+	}
+	for _, b := range k.Blobs {
+		values = append(values, b.From)
+	}
+	if k.VM != nil && k.VM.CDROM != nil {
+		values = append(values, k.VM.CDROM.From)
+	}
+	return slices.ContainsFunc(values, func(v string) bool { _, ok := decl.DeployKind(v); return ok })
+}
+
+// ancestry is a stage and those below it, itself first. The stages of a declaration
+// without findings have no cycles.
+func ancestry(d *decl.Declaration, stage string) []*decl.Stage {
+	var out []*decl.Stage
+	for s := d.Stage(stage); s != nil && len(out) < len(d.Stages); s = d.Stage(s.Prestage) {
+		out = append(out, s)
+	}
+	return out
+}
+
+// bakes reports whether a stage runs bitbake itself.
+func bakes(s *decl.Stage) bool {
+	return slices.ContainsFunc(s.Actions, func(a decl.Action) bool { return a.Kind == decl.Bitbake })
+}
+
+func runsBitbake(d *decl.Declaration, stage string) bool { return len(bitbakeActions(d, stage)) > 0 }
+
+// bitbakeActions are those of a stage and those below it, the last first.
+func bitbakeActions(d *decl.Declaration, stage string) []decl.Action {
+	var out []decl.Action
+	for _, s := range ancestry(d, stage) {
+		for _, a := range slices.Backward(s.Actions) {
+			if a.Kind == decl.Bitbake {
+				out = append(out, a)
+			}
+		}
+	}
+	return out
+}
+
+// bitbakeTargets are the targets that bitbake has been run for, the last first.
+func bitbakeTargets(d *decl.Declaration, stage string) []string {
+	var out []string
+	for _, a := range bitbakeActions(d, stage) {
+		for _, t := range slices.Backward(a.Targets) {
+			t, _, _ = strings.Cut(t, ":do_")
+			out = append(out, t[strings.LastIndexByte(t, ':')+1:]) // mc:CONFIGURATION:TARGET
+		}
+	}
+	return out
+}
+
+// RunsBitbake reports whether one of the declaration's stages runs bitbake.
+func RunsBitbake(d *decl.Declaration) bool {
+	return slices.ContainsFunc(d.Stages, bakes)
+}
+
+var machineLine = regexp.MustCompile(`(?m)^[ \t]*MACHINE[ \t]*(\?\?=|\?=|:=|=)[ \t]*("[^"\n]*"|'[^'\n]*')`)
+
+// Machine is MACHINE of the declaration's local_conf, "" if it does not say. The
+// last assignment counts, or else the first default.
+func Machine(d *decl.Declaration) string {
+	machine, sure := "", false
+	for _, c := range d.LocalConf {
+		for _, m := range machineLine.FindAllStringSubmatch(c.Text, -1) {
+			switch strong := !strings.HasPrefix(m[1], "?"); {
+			case strong, !sure && machine == "":
+				machine, sure = strings.Trim(m[2], `"'`), strong
+			}
+		}
+	}
+	return machine
+}

@@ -1,0 +1,66 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package plan
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/source/bitbake"
+	"github.com/carosio/carosbuild/pkg/source/git"
+)
+
+// GitTree is a git tree of the declaration, at a commit.
+type GitTree struct {
+	Path     string `json:"path"`           // inside a stage
+	Name     string `json:"name,omitempty"` // of the layer, "" for the base layer
+	URL      string `json:"url"`            // as declared, without a password
+	Revision string `json:"revision"`
+	Commit   string `json:"commit"`
+	Ref      string `json:"ref,omitempty"`    // that the commit was found by
+	Mirror   string `json:"mirror,omitempty"` // where it was fetched from, without a password, if not from URL
+
+	From git.Pinned `json:"-"` // where it is fetched from
+
+	Span decl.Span
+}
+
+// origin is where a tree comes from.
+type origin struct {
+	Remote *decl.Remote
+	Repo   string
+}
+
+// usesTrees reports whether one of the stages checks git trees out.
+func UsesTrees(stages []*decl.Stage) bool {
+	return slices.ContainsFunc(stages, func(s *decl.Stage) bool {
+		return slices.ContainsFunc(s.Actions, func(a decl.Action) bool { return a.Kind == decl.Reposync })
+	})
+}
+
+// declaredTrees are the base layer and all layers, at their declared addresses.
+func DeclaredTrees(d *decl.Declaration) ([]GitTree, []origin, error) {
+	if d.Base == nil {
+		return nil, nil, errors.New("the declaration has no base layer")
+	}
+	trees := []GitTree{{Path: bitbake.Dir(d.Base.Repo, ""), Revision: d.Base.Revision, Span: d.Base.Span}}
+	remotes, repos := []string{d.Base.Remote}, []string{d.Base.Repo}
+	for _, l := range d.Layers {
+		trees = append(trees, GitTree{Path: bitbake.Dir(d.Base.Repo, l.Name), Name: l.Name, Revision: l.Revision, Span: l.Span})
+		remotes, repos = append(remotes, l.Remote), append(repos, l.Repo)
+	}
+	var from []origin
+	for i := range trees {
+		n := slices.IndexFunc(d.Remotes, func(r decl.Remote) bool { return r.Name == remotes[i] })
+		if n < 0 {
+			return nil, nil, fmt.Errorf("no remote %s is declared", remotes[i])
+		}
+		trees[i].URL = git.Redact(d.Remotes[n].BaseURL + repos[i])
+		from = append(from, origin{&d.Remotes[n], repos[i]})
+	}
+	return trees, from, nil
+}

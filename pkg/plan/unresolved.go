@@ -1,0 +1,52 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package plan
+
+// unknownKey stands for the key of a step that cannot be computed; it is the
+// parent of all steps after it.
+const unknownKey = "unknown"
+
+// Unresolved are reasons why something could not be looked up, for plans that are
+// only shown. Its methods work on the zero value.
+type Unresolved map[string]string
+
+// The things that are looked up, as keys of Unresolved.
+func ImageOf(ref string) string           { return "image " + ref }
+func BootstrapOf(stage string) string     { return "bootstrap " + stage }
+func MirrorOf(mirror, host string) string { return "mirror " + mirror + " " + host }
+
+const GitTrees = "git trees"
+
+// finish gives a step its key, or the reason why it has none: something of its
+// own was not looked up, or a step that it is based on has none.
+func (sp *StagePlan) finish(s StepPlan, key, reason string, based ...string) string {
+	for _, b := range based {
+		if b == unknownKey {
+			key = ""
+		}
+	}
+	if reason != "" {
+		key, s.Unresolved = "", reason
+	}
+	s.Key = key
+	sp.Steps = append(sp.Steps, s)
+	if key == "" {
+		return unknownKey
+	}
+	return key
+}
+
+// Unresolved is the number of steps whose keys are not known.
+func (p *Plan) Unresolved() int {
+	n := 0
+	for _, s := range p.Stages {
+		for _, step := range s.Steps {
+			if step.Key == "" {
+				n++
+			}
+		}
+	}
+	return n
+}

@@ -1,0 +1,130 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package plan
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/carosio/carosbuild/pkg/decl"
+)
+
+// environment is what the variables of a stage's actions mean, as far as it is
+// known without running anything.
+type environment struct {
+	vars   map[string]string
+	unsure map[string]bool // variables whose value depends on the base image's
+	image  string          // imageRef of the base image while its variables are not known, or ""
+	epoch  *int64
+}
+
+func (e environment) clone() environment {
+	e.vars, e.unsure = maps.Clone(e.vars), maps.Clone(e.unsure)
+	return e
+}
+
+// lookup is a variable's value. It sets unsure if that depends on the image.
+func (e environment) lookup(unsure *bool) decl.Lookup {
+	return func(name string) (string, bool) {
+		if v, ok := e.vars[name]; ok {
+			*unsure = *unsure || e.unsure[name]
+			return v, true
+		}
+		if e.image != "" {
+			*unsure = true
+			return "", true
+		}
+		v, ok := DefaultEnvironment("/root", e.epoch)[name]
+		return v, ok
+	}
+}
+
+// withoutHome leaves out the home that a command finds if none is set: whose it
+// is depends on the user.
+func (e environment) withoutHome(all decl.Lookup) decl.Lookup {
+	return func(name string) (string, bool) {
+		if _, set := e.vars[name]; name == "HOME" && !set && e.image == "" {
+			return "", false
+		}
+		return all(name)
+	}
+}
+
+// set is an ENV action: all values are filled in as the variables were before.
+func (e environment) set(vars []decl.EnvVar) {
+	values, unsure := make([]string, len(vars)), make([]bool, len(vars))
+	for i, v := range vars {
+		values[i] = v.Fill(e.lookup(&unsure[i]))
+	}
+	for i, v := range vars {
+		e.vars[v.Name], e.unsure[v.Name] = values[i], unsure[i]
+	}
+}
+
+// filling fills in the variables of paths and users.
+type filling struct {
+	in     Inputs
+	after  map[string]environment // of each stage, after its actions
+	images map[string]*BaseImage  // whose variables are needed
+	fs     decl.Findings
+}
+
+// baseImage is a FROM.
+type BaseImage struct {
+	Stage  *decl.Stage
+	Action *decl.Action
+}
+
+// fillIn returns the stages, which come in the order they are built in, with the
+// variables of their actions filled in; those given are not changed. What is
+// not set is a finding. Images are base images whose variables have to be
+// known for that: they miss in in.Environments.
+func FillIn(stages []*decl.Stage, in Inputs) (out []*decl.Stage, images map[string]*BaseImage, fs decl.Findings) {
+	f := &filling{in: in, after: map[string]environment{}, images: map[string]*BaseImage{}}
+	from := map[string]*BaseImage{} // of each stage's chain
+	for _, s := range stages {
+		out = append(out, f.stage(s, from))
+	}
+	return out, f.images, f.fs
+}
+
+func (f *filling) stage(old *decl.Stage, from map[string]*BaseImage) *decl.Stage {
+	s := *old
+	s.Actions = slices.Clone(old.Actions)
+	env := environment{vars: map[string]string{}, unsure: map[string]bool{}, epoch: f.in.Epoch}
+	if parent, ok := f.after[s.Prestage]; ok {
+		env, from[s.ID] = parent.clone(), from[s.Prestage]
+	}
+	for i := range s.Actions {
+		a := &s.Actions[i]
+		switch a.Kind {
+		case decl.From:
+			from[s.ID] = &BaseImage{old, a}
+			ref := ImageRef(old, a.Image)
+			if known, ok := f.in.Environments[ref]; ok {
+				for _, kv := range known {
+					k, v, _ := strings.Cut(kv, "=")
+					env.vars[k] = v
+				}
+			} else if ref != "scratch" {
+				env.image = ref
+			}
+		case decl.Env:
+			env.set(a.Env)
+		default:
+			unsure := false
+			filled, fs := a.Expanded(env.withoutHome(env.lookup(&unsure)))
+			if unsure {
+				f.images[env.image] = from[s.ID]
+				continue
+			}
+			*a = filled
+			f.fs = append(f.fs, fs...)
+		}
+	}
+	f.after[s.ID] = env
+	return &s
+}

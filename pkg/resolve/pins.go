@@ -1,0 +1,98 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package resolve
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/carosio/carosbuild/pkg/key"
+	"github.com/carosio/carosbuild/pkg/plan"
+
+	"github.com/carosio/carosbuild/pkg/freshfile"
+	"github.com/carosio/carosbuild/pkg/source/debian"
+	"github.com/carosio/carosbuild/pkg/source/git"
+)
+
+// Pins remember what names that move were resolved to: the digest of an image
+// reference, the packages of a suite. Without them a build that has nothing to
+// do would need the network, and would do everything again whenever a mirror
+// moves.
+type Pins struct{ Dir string }
+
+// pin is the content of one file of Pins.
+type pin struct {
+	Image  string             `json:"image,omitempty"`
+	Debian *debian.Resolution `json:"debian,omitempty"`
+	Git    *git.Pinned        `json:"git,omitempty"`
+	Built  string             `json:"built,omitempty"`
+	// Environment are the variables of an image; it may be empty.
+	Environment []string `json:"environment,omitzero"`
+}
+
+// Built is the name, BUILDID:STAGE, under which a stage of that key was stored
+// last.
+func (p Pins) Built(stage plan.StagePlan) (string, bool) {
+	v, ok := p.read(key.Of("built", stage.ID, stage.Key))
+	return v.Built, ok && v.Built != ""
+}
+
+// SetBuilt notes the name of a stage.
+func (p Pins) SetBuilt(stage plan.StagePlan, name string) error {
+	return p.write(key.Of("built", stage.ID, stage.Key), pin{Built: name})
+}
+
+func (p Pins) path(key string) string { return filepath.Join(p.Dir, key+".json") }
+
+func (p Pins) read(key string) (pin, bool) {
+	var v pin
+	b, err := os.ReadFile(p.path(key))
+	if err != nil || json.Unmarshal(b, &v) != nil { // resolved anew
+		return pin{}, false
+	}
+	return v, true
+}
+
+// write is atomic; the last writer wins.
+func (p Pins) write(key string, v pin) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("pin: %w", err)
+	}
+	if err := os.MkdirAll(p.Dir, 0o700); err != nil {
+		return fmt.Errorf("pin: %w", err)
+	}
+	p.sweep(time.Now())
+	if err := freshfile.Replace(p.path(key), b, 0o600); err != nil {
+		return fmt.Errorf("pin: %w", err)
+	}
+	return nil
+}
+
+// unfinished is how long a pin takes to be written, and far longer.
+const unfinished = time.Minute
+
+// Unfinished are files of pins that were being written when their process was
+// killed.
+func (p Pins) Unfinished(now time.Time) []string {
+	var out []string
+	names, _ := filepath.Glob(filepath.Join(p.Dir, ".new-*")) // the pattern is right
+	for _, n := range names {
+		if st, err := os.Lstat(n); err == nil && now.Sub(st.ModTime()) > unfinished {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// sweep removes them. It is a courtesy: what it cannot do, it leaves.
+func (p Pins) sweep(now time.Time) {
+	for _, n := range p.Unfinished(now) {
+		_ = os.Remove(n)
+	}
+}

@@ -1,0 +1,97 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package resolve
+
+import (
+	"path/filepath"
+	"strings"
+
+	"github.com/carosio/carosbuild/pkg/plan"
+	"github.com/carosio/carosbuild/pkg/source/files"
+
+	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/disk"
+	"github.com/carosio/carosbuild/pkg/oci"
+)
+
+// Reads are the files and directories of this machine that building the targets
+// reads, as far as they are there: sources, images in layouts and archives,
+// keyrings, mirrors and git repositories. With a plan they are known by the names
+// that variables in paths stand for.
+func (r *Resolver) Reads(d *decl.Declaration, targets []string, p *plan.Plan) ([]disk.Input, error) {
+	stages, err := plan.Order(d.Stages, targets)
+	if err != nil {
+		return nil, err
+	}
+	if p != nil {
+		stages = nil
+		for i := range p.Stages {
+			stages = append(stages, p.Stages[i].Stage)
+		}
+	}
+	var in []disk.Input
+	for _, s := range stages {
+		if b := s.Bootstrap; b != nil {
+			in = append(in, bootstrapReads(s, b)...)
+		}
+		for i := range s.Actions {
+			in = append(in, actionReads(s, &s.Actions[i])...)
+		}
+	}
+	if !plan.UsesTrees(stages) {
+		return in, nil
+	}
+	_, origins, err := plan.DeclaredTrees(d)
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range origins {
+		url, err := r.Rewrites.Apply(o.Remote.Name, o.Remote.BaseURL, o.Repo)
+		if path, ok := localPath(url); err == nil && ok {
+			in = append(in, disk.Input{Path: path, What: "a git repository of the declaration"})
+		}
+	}
+	return in, nil
+}
+
+func bootstrapReads(s *decl.Stage, b *decl.Bootstrap) []disk.Input {
+	var in []disk.Input
+	if path, err := files.Find(s, b.Keyring); b.Keyring != "" && err == nil {
+		in = append(in, disk.Input{Path: path, What: "the keyring of stage " + s.ID})
+	}
+	for _, url := range []string{b.Mirror, b.SecurityMirror} {
+		if path, ok := localPath(url); ok {
+			in = append(in, disk.Input{Path: path, What: "the mirror of stage " + s.ID})
+		}
+	}
+	return in
+}
+
+func actionReads(s *decl.Stage, a *decl.Action) []disk.Input {
+	switch a.Kind {
+	case decl.From:
+		if path, ok := oci.LocalFile(plan.ImageRef(s, a.Image)); ok {
+			return []disk.Input{{Path: path, What: "the image that stage " + s.ID + " starts from"}}
+		}
+	case decl.Add, decl.Copy:
+		if a.FromStage != "" {
+			return nil
+		}
+		var in []disk.Input
+		for _, src := range a.Sources {
+			if path, err := files.Find(s, src); err == nil {
+				in = append(in, disk.Input{Path: path, What: "a source of " + string(a.Kind) + " in stage " + s.ID})
+			}
+		}
+		return in
+	}
+	return nil
+}
+
+// localPath is the directory that an address on this machine means.
+func localPath(url string) (string, bool) {
+	path := strings.TrimPrefix(url, "file://")
+	return path, filepath.IsAbs(path)
+}

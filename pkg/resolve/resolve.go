@@ -1,0 +1,194 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package resolve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/carosio/carosbuild/pkg/key"
+	"github.com/carosio/carosbuild/pkg/plan"
+	"github.com/carosio/carosbuild/pkg/source/files"
+
+	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/oci"
+	"github.com/carosio/carosbuild/pkg/oci/registry"
+	"github.com/carosio/carosbuild/pkg/source/debian"
+	"github.com/carosio/carosbuild/pkg/source/git"
+)
+
+// Resolver looks up what a plan depends on outside of the declaration.
+type Resolver struct {
+	Pins     Pins
+	Fetcher  *debian.Fetcher
+	Host     debian.Host
+	Registry registry.Client
+	Git      *git.Cache
+	Rewrites git.Rewrites // of git remotes
+	Arch     string       // Debian name
+	Epoch    *int64
+	Update   bool // resolve anew what is pinned
+	Now      func() time.Time
+	Note     func(stage, text string)
+	// Grounds are stages with a bootstrap that others, by their ids, stand on
+	// without starting from them: those start from stored images.
+	Grounds map[string]*decl.Stage
+	Lock    *Lock // counts before pins; may be nil
+	Locked  bool  // what is not in Lock is a mistake
+	Partial bool  // what a server does not answer is noted in Unresolved: the plan is only shown
+}
+
+// Resolved is what Resolve found, beside the Inputs of the plan.
+type Resolved struct {
+	plan.Inputs
+	Debian map[string]*debian.Resolution // by stage
+	Wanted map[string]debian.Bootstrap   // by stage
+	Base   map[string]string             // stage -> the one whose bootstrap it stands on, or ""
+
+	Without map[string][]string // stage with a bootstrap -> suites that its mirror does not have
+
+	refused decl.Findings // what is not locked, and must be
+}
+
+// Resolve looks up everything that the targets need. Missing files and
+// unknown images are findings of one decl.FindingsError; an unreachable mirror
+// or registry ends it at once.
+func (r *Resolver) Resolve(ctx context.Context, d *decl.Declaration, targets []string) (*Resolved, error) {
+	stages, err := plan.Order(d.Stages, targets)
+	if err != nil {
+		return nil, err
+	}
+	out := &Resolved{
+		Inputs: plan.Inputs{Arch: r.Arch, Epoch: r.Epoch, Images: map[string]string{}, Bootstraps: map[string]string{}, Files: map[string]string{}, Contents: map[string][]files.AddedFile{}},
+		Debian: map[string]*debian.Resolution{}, Base: map[string]string{}, Wanted: map[string]debian.Bootstrap{},
+		Without: map[string][]string{},
+	}
+	stages, missing, err := r.filled(ctx, stages, out)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range stages {
+		switch {
+		case s.Bootstrap != nil:
+			out.Base[s.ID] = s.ID
+			if err := r.bootstrap(ctx, s, out); err != nil {
+				return nil, err
+			}
+		case r.Grounds[s.ID] != nil:
+			out.Base[s.ID] = s.ID
+			if out.Wanted[s.ID], err = r.wanted(r.Grounds[s.ID]); err != nil {
+				return nil, err
+			}
+			if p, ok := r.Pins.read(r.bootstrapPin(out.Wanted[s.ID])); ok && p.Debian != nil {
+				out.Without[s.ID] = p.Debian.Without
+			}
+		case s.Prestage != "":
+			out.Base[s.ID] = out.Base[s.Prestage]
+		}
+		for i := range s.Actions {
+			if len(s.Actions[i].Variables) > 0 && len(missing) > 0 {
+				continue // its names may not be what they are going to be
+			}
+			found, err := r.action(ctx, s, &s.Actions[i], out)
+			if err != nil {
+				return nil, err
+			}
+			missing = append(missing, found...)
+		}
+	}
+	if plan.UsesTrees(stages) {
+		if err := r.trees(ctx, d, out); err != nil {
+			return nil, err
+		}
+	}
+	if missing = append(missing, out.refused...); len(missing) > 0 {
+		return nil, &decl.FindingsError{Findings: missing}
+	}
+	return out, nil
+}
+
+// action resolves what an action names. Findings are about this action only.
+func (r *Resolver) action(ctx context.Context, s *decl.Stage, a *decl.Action, out *Resolved) (decl.Findings, error) {
+	switch a.Kind {
+	case decl.From:
+		return nil, r.image(ctx, s, a, out)
+	case decl.Add, decl.Copy:
+		return addedFiles(ctx, s, a, out)
+	}
+	return nil, nil
+}
+
+func addedFiles(ctx context.Context, s *decl.Stage, a *decl.Action, out *Resolved) (decl.Findings, error) {
+	if a.FromStage != "" {
+		return nil, nil
+	}
+	var fs_ decl.Findings
+	for _, src := range a.Sources {
+		path, err := files.Find(s, src)
+		if err == nil {
+			err = files.Check(path)
+		}
+		if err == nil {
+			id := plan.SourceKey(s.ID, src)
+			out.Files[id], out.Contents[id], err = files.DigestAll(ctx, path)
+		}
+		switch {
+		case err == nil:
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case a.Optional && errors.Is(err, fs.ErrNotExist), len(out.Unresolved) > 0 && strings.Contains(src, "$"): // of an image that was not looked up
+			out.Files[plan.SourceKey(s.ID, src)] = ""
+		case errors.Is(err, fs.ErrNotExist):
+			fs_ = append(fs_, decl.Finding{
+				Span: a.Span, Summary: fmt.Sprintf("source %q of %s does not exist (looked in %s)", src, a.Kind, lookedIn(s, src)), Hint: files.PatternHint(src),
+			})
+		default:
+			fs_ = append(fs_, decl.Finding{Span: a.Span, Summary: fmt.Sprintf("source %q of %s: %v", src, a.Kind, err)})
+		}
+	}
+	return fs_, nil
+}
+
+func lookedIn(s *decl.Stage, src string) string {
+	if filepath.IsAbs(src) {
+		return "/"
+	}
+	return strings.Join(files.Dirs(s), ", ")
+}
+
+// image pins the image of a FROM.
+func (r *Resolver) image(ctx context.Context, s *decl.Stage, a *decl.Action, out *Resolved) error {
+	ref := plan.ImageRef(s, a.Image)
+	if out.Images[ref] != "" || out.Unresolved[plan.ImageOf(ref)] != "" {
+		return nil
+	}
+	locked, refused, err := r.lockedImage(ctx, s, a, out)
+	if err != nil || refused {
+		return err
+	}
+	if locked != "" {
+		out.Images[ref] = locked
+		return nil
+	}
+	id := key.Of("pin image", ref, r.Arch)
+	if p, ok := r.Pins.read(id); ok && p.Image != "" && !r.Update && !oci.IsLocal(ref) {
+		out.Images[ref] = p.Image
+		return nil
+	}
+	pinned, err := r.Registry.Resolve(ctx, ref, r.Arch)
+	if r.put(out, err, plan.ImageOf(ref)) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("stage %s: %w", s.ID, err)
+	}
+	out.Images[ref] = pinned
+	return r.Pins.write(id, pin{Image: pinned})
+}

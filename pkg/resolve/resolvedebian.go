@@ -1,0 +1,139 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package resolve
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/carosio/carosbuild/pkg/key"
+	"github.com/carosio/carosbuild/pkg/plan"
+	"github.com/carosio/carosbuild/pkg/source/files"
+
+	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/runc"
+	"github.com/carosio/carosbuild/pkg/source/debian"
+)
+
+// wanted is a stage's bootstrap in the words of package debian.
+func (r *Resolver) wanted(s *decl.Stage) (debian.Bootstrap, error) {
+	b := s.Bootstrap
+	want := debian.Bootstrap{
+		Suite: b.Suite, Arch: b.Arch, Variant: b.Variant, Components: b.Components, Packages: b.Packages,
+		Keyring: b.Keyring, Mirror: b.Mirror, SecurityMirror: b.SecurityMirror, Snapshot: b.Snapshot,
+	}
+	if want.Arch == "" {
+		want.Arch = r.Arch
+	}
+	if want.Keyring != "" && !filepath.IsAbs(want.Keyring) {
+		path, err := files.Find(s, want.Keyring)
+		if err != nil {
+			return want, r.mistakes(s, &debian.Mistake{
+				Attr: "keyring", Value: b.Keyring, Text: fmt.Sprintf("keyring %q does not exist (looked in %s)", b.Keyring, lookedIn(s, b.Keyring)), Err: err,
+			})
+		}
+		want.Keyring = path
+	}
+	return want, r.mistakes(s, want.Check())
+}
+
+func (r *Resolver) bootstrap(ctx context.Context, s *decl.Stage, out *Resolved) error {
+	want, err := r.wanted(s)
+	if err != nil {
+		return err
+	}
+	out.Wanted[s.ID] = want
+	id := r.bootstrapPin(want)
+	locked, refused, err := r.lockedBootstrap(s, want, out)
+	if err != nil || refused {
+		return err
+	}
+	if locked != nil {
+		out.Debian[s.ID] = locked
+	} else if p, ok := r.Pins.read(id); ok && p.Debian != nil && !r.Update {
+		out.Debian[s.ID] = p.Debian
+	} else {
+		mirror := plan.MirrorOf(want.Mirror, r.Host.Mirror)
+		if why := out.Unresolved[mirror]; why != "" { // it is not asked again
+			out.Unresolved[plan.BootstrapOf(s.ID)] = why
+			return nil
+		}
+		res, err := r.Fetcher.Resolve(ctx, want, r.Host, r.Now())
+		if debian.AsMistakes(err) == nil && r.put(out, err, mirror, plan.BootstrapOf(s.ID)) {
+			return nil
+		}
+		if err != nil {
+			return r.mistakes(s, err)
+		}
+		if err := r.Pins.write(id, pin{Debian: res}); err != nil {
+			return err
+		}
+		out.Debian[s.ID] = res
+		for _, suite := range res.Without {
+			r.note(s.ID, "the mirror "+res.Releases[0].URL+" has no "+suite+"; built without it")
+		}
+	}
+	out.Without[s.ID] = out.Debian[s.ID].Without
+	// Steps on top install packages from the suites as they are now: what
+	// those were counts, not only what the bootstrap itself took from them.
+	state := []string{out.Debian[s.ID].Digest()}
+	for _, rel := range out.Debian[s.ID].Releases {
+		state = append(state, rel.Suite, rel.Date.UTC().Format(time.RFC3339))
+	}
+	out.Bootstraps[s.ID] = strings.Join(state, " ")
+	return nil
+}
+
+// BootstrapError is about the packages of a stage.
+type BootstrapError struct {
+	Stage, Suite string
+	Err          error
+}
+
+func (e *BootstrapError) Error() string {
+	return fmt.Sprintf("stage %s: bootstrap %s: %v", e.Stage, e.Suite, e.Err)
+}
+func (e *BootstrapError) Unwrap() error { return e.Err }
+
+// bootstrapPin is where it is noted what a bootstrap came to on this host.
+func (r *Resolver) bootstrapPin(want debian.Bootstrap) string {
+	fields := []string{
+		"pin debian", want.Suite, want.Arch, want.Variant, key.List(want.Components), key.List(want.Packages), want.Keyring,
+		want.Mirror, want.SecurityMirror, want.Snapshot, r.Host.Mirror, r.Host.SecurityMirror,
+	}
+	if r.Host.UbuntuMirror+r.Host.UbuntuSecurityMirror != "" {
+		fields = append(fields, r.Host.UbuntuMirror, r.Host.UbuntuSecurityMirror)
+	}
+	return key.Of(fields...)
+}
+
+// mistakes turns what is wrong with a bootstrap into findings at the attributes
+// to blame. Another error says what it is about.
+func (r *Resolver) mistakes(s *decl.Stage, err error) error {
+	if cache, ok := errors.AsType[*debian.CacheError](err); ok {
+		return &runc.HostError{
+			Tried: "keep downloads in " + cache.Dir, Err: cache.Err,
+			Cure: "set XDG_CACHE_HOME, or HOME, to a directory that this account can write",
+		}
+	}
+	ms := debian.AsMistakes(err)
+	if ms == nil {
+		if err != nil {
+			err = &BootstrapError{s.ID, s.Bootstrap.Suite, err}
+		}
+		return err
+	}
+	var findings decl.Findings
+	for _, m := range ms {
+		f := decl.Finding{Span: s.Bootstrap.At(m.Attr, m.Value), Summary: m.Text, Hint: cmp.Or(decl.DidYouMean(m.Value, m.Known), m.Hint)}
+		findings = append(findings, f)
+	}
+	return &decl.FindingsError{Findings: findings}
+}

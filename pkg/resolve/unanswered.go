@@ -1,0 +1,33 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package resolve
+
+import (
+	"github.com/carosio/carosbuild/pkg/oci/registry"
+	"github.com/carosio/carosbuild/pkg/plan"
+	"github.com/carosio/carosbuild/pkg/source/debian"
+	"github.com/carosio/carosbuild/pkg/source/git"
+)
+
+// IsNetwork reports whether a mirror, a registry or a git server could not be
+// reached, or did not answer as it should.
+func IsNetwork(err error) bool {
+	return debian.IsNetwork(err) || registry.IsNetwork(err) || git.IsNetwork(err)
+}
+
+// put remembers why a look-up failed, if plans may have gaps and the network is
+// to blame. It reports whether the plan can go on.
+func (r *Resolver) put(out *Resolved, err error, names ...string) bool {
+	if !r.Partial || !IsNetwork(err) {
+		return false
+	}
+	if out.Unresolved == nil {
+		out.Unresolved = plan.Unresolved{}
+	}
+	for _, n := range names {
+		out.Unresolved[n] = err.Error()
+	}
+	return true
+}
