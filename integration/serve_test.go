@@ -80,7 +80,7 @@ func TestResults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{
-		"SHA256SUMS", "cooker-logs.tar.gz", "core-image.ova", "core-image.sunxi-sdimg", "logs/050-yocto.log", "logs/base.log", "logs/history.json", "own.iso",
+		"SHA256SUMS", "cooker-logs.tar.gz", "core-image.ova", "core-image.sunxi-sdimg", "logs/050-yocto.log", "logs/base.log", "logs/build.json", "own.iso",
 		"package-logs.tar.gz", "packages/Packages", "packages/all/x_1_all.ipk", "zImage",
 	}
 	if diff := cmp.Diff(names, want); diff != "" {
@@ -154,7 +154,7 @@ func (w *world) served(t *testing.T, out string) {
 	w.resumed(t, url, out)
 	// A name that leads here must not make a browser read it, and only
 	// loopback has it.
-	if status, _ := fetch(t, strings.Replace(url, "127.0.0.1", "localhost", 1)+"/history.json"); status != 200 {
+	if status, _ := fetch(t, strings.Replace(url, "127.0.0.1", "localhost", 1)+"/build.json"); status != 200 {
 		t.Errorf("by the name localhost: status %d", status)
 	}
 	if status, got := fetch(t, url+"/zImage", "Range", "bytes=2-4"); status != 206 || string(got) != "iva" {

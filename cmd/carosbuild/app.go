@@ -16,12 +16,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/progress"
-
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/terminal"
 )

@@ -14,10 +14,9 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/carosio/carosbuild/pkg/resolve"
-
 	"github.com/spf13/cobra"
 
+	"github.com/carosio/carosbuild/pkg/resolve"
 	"github.com/carosio/carosbuild/pkg/source/bitbake"
 	"github.com/carosio/carosbuild/pkg/source/git"
 )

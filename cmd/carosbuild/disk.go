@@ -13,10 +13,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/compose"
-
 	"github.com/spf13/cobra"
 
+	"github.com/carosio/carosbuild/pkg/compose"
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/layer"

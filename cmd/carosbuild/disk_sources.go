@@ -12,12 +12,11 @@ import (
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/compose"
-	"github.com/carosio/carosbuild/pkg/history"
-	"github.com/carosio/carosbuild/pkg/plan"
-
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/oci"
+	"github.com/carosio/carosbuild/pkg/plan"
 )
 
 // sources says where each stage is that the disks are made from.

@@ -18,11 +18,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/engine"
-
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"github.com/carosio/carosbuild/pkg/engine"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/source/debian"

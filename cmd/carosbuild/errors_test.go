@@ -11,12 +11,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/carosio/carosbuild/pkg/plan"
-
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/oci/registry"
+	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/source/git"
 )

@@ -14,14 +14,13 @@ import (
 	"time"
 
 	"github.com/carosio/carosbuild/pkg/compose"
-	"github.com/carosio/carosbuild/pkg/engine"
-	"github.com/carosio/carosbuild/pkg/history"
-	"github.com/carosio/carosbuild/pkg/plan"
-	"github.com/carosio/carosbuild/pkg/progress"
-
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk"
+	"github.com/carosio/carosbuild/pkg/engine"
+	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/plan"
+	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/runc"
 )
 
@@ -52,7 +51,7 @@ func (c *buildCommand) build(ctx context.Context, j *job, view display) (err err
 	}
 	view.show(progress.Event{Time: began, Kind: progress.Begun, Text: c.buildID, Stages: len(j.plan.Stages), Steps: planSteps(j.plan)})
 	var res *engine.Result
-	defer func() { c.writeReport(rec.Report(ctx, c.madeBy(e, res), time.Now(), err), e, j) }()
+	defer func() { c.writeReport(rec.Report(ctx, c.madeBy(e, res), time.Now(), err), j) }()
 	if res, err = c.runAndWrite(ctx, e, j); err != nil {
 		return err
 	}
@@ -157,7 +156,7 @@ func (c *buildCommand) engine(j *job, store *layer.Store, view display, events f
 	}
 	return &engine.Engine{
 		Store: store, Records: j.records, Runtime: rt, Fetcher: fetcher, Host: host, Registry: c.registry(j.store), Git: c.gitCache(j.dirs, view),
-		CacheDir: j.dirs.cache, LogDir: logsDir(j.dirs), Scratch: scratch, BuildID: c.buildID, Caller: c.caller(), Jobs: c.jobs,
+		CacheDir: j.dirs.cache, LogPath: func(stage string) string { return filepath.Join(logsDir(j.dirs), c.buildID, history.LogName(stage)) }, Scratch: scratch, BuildID: c.buildID, Caller: c.caller(), Jobs: c.jobs,
 		Epoch: j.epoch, Network: runc.Network(c.network), Resolver: resolver, NoCache: c.noCache, KeepFailed: !c.forget,
 		Now: time.Now, Events: events,
 	}, nil

@@ -13,12 +13,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/progress"
-
 	"github.com/spf13/cobra"
 
 	"github.com/carosio/carosbuild/pkg/debfile"
 	"github.com/carosio/carosbuild/pkg/feed"
+	"github.com/carosio/carosbuild/pkg/progress"
 )
 
 func feedCommand(a *app) *cobra.Command {

@@ -14,10 +14,9 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/progress"
-
-	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/source/git"
 	"github.com/carosio/carosbuild/pkg/terminal"

@@ -14,10 +14,9 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/history"
-
 	"github.com/spf13/cobra"
 
+	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/layer"
 )
 

@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/history"
-
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/carosio/carosbuild/pkg/history"
 )
 
 func TestAge(t *testing.T) {

@@ -12,9 +12,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/carosio/carosbuild/pkg/plan"
-
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/plan"
 )
 
 // result is what a command printed, and its exit status.

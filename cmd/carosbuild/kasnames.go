@@ -10,9 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/progress"
-
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/runc"
 )
 

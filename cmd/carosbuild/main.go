@@ -14,11 +14,10 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/carosio/carosbuild/pkg/progress"
-
 	"github.com/sirupsen/logrus"
 	"go.podman.io/storage/pkg/reexec"
 
+	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/terminal"
 )

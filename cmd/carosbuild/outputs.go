@@ -8,10 +8,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/carosio/carosbuild/pkg/compose"
-
 	"github.com/spf13/pflag"
 
+	"github.com/carosio/carosbuild/pkg/compose"
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk"
 )

@@ -10,9 +10,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/carosio/carosbuild/pkg/plan"
-
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/plan"
 )
 
 // overlay is a built-in declaration with a disk for what bitbake deploys. The

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/carosio/carosbuild/pkg/history"
-
 	"github.com/carosio/carosbuild/pkg/layer"
 )
 

@@ -11,10 +11,9 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/carosio/carosbuild/pkg/plan"
-
 	"github.com/spf13/cobra"
 
+	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
 

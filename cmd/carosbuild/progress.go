@@ -11,10 +11,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/progress"
-
 	"golang.org/x/term"
 
+	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
 

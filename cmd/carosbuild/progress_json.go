@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/carosio/carosbuild/pkg/progress"
-
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
 

@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/progress"
-
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/carosio/carosbuild/pkg/progress"
 )
 
 // events are those of a small build.

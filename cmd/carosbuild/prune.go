@@ -18,15 +18,14 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/history"
-	"github.com/carosio/carosbuild/pkg/resolve"
-
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/evict"
+	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/resolve"
 	"github.com/carosio/carosbuild/pkg/runc"
 )
 

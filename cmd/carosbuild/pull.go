@@ -12,10 +12,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/history"
-
 	"github.com/spf13/cobra"
 
+	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/oci"
 )

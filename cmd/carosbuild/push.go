@@ -14,13 +14,12 @@ import (
 	"sync"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/progress"
-
 	"github.com/spf13/cobra"
 
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/oci/registry"
+	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/xdg"
 )

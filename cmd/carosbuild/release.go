@@ -18,13 +18,12 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/history"
-	"github.com/carosio/carosbuild/pkg/progress"
-
 	"github.com/spf13/cobra"
 
 	"github.com/carosio/carosbuild/pkg/freshdir"
+	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/release"
 	"github.com/carosio/carosbuild/pkg/results"
 )

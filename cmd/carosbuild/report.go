@@ -11,16 +11,14 @@ import (
 	"path/filepath"
 	"syscall"
 
-	"github.com/carosio/carosbuild/pkg/engine"
-	"github.com/carosio/carosbuild/pkg/history"
-
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk"
+	"github.com/carosio/carosbuild/pkg/history"
 )
 
 // writeReport keeps what a build did beside its logs. A build is not less done
 // because that cannot be kept: then there is only a word about it.
-func (c *buildCommand) writeReport(r *history.Report, e *engine.Engine, j *job) {
+func (c *buildCommand) writeReport(r *history.Report, j *job) {
 	r.Program = buildVersion()
 	r.Declarations = c.declarations()
 	if len(j.disks) == 1 {
@@ -36,7 +34,7 @@ func (c *buildCommand) writeReport(r *history.Report, e *engine.Engine, j *job) 
 	for _, f := range j.decl.Feeds {
 		r.Feeds = append(r.Feeds, history.Artifact{Stage: f.Stage, Path: f.Path})
 	}
-	if err := history.WriteReport(filepath.Join(e.LogDir, e.BuildID), r); err != nil {
+	if err := history.WriteReport(filepath.Join(logsDir(j.dirs), r.BuildID), r); err != nil {
 		c.say(err)
 	}
 }

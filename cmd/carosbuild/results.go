@@ -15,10 +15,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/carosio/carosbuild/pkg/history"
-
 	"github.com/spf13/cobra"
 
+	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/results"
 )

@@ -19,10 +19,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/history"
-
 	"github.com/spf13/cobra"
 
+	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/serve"
 )

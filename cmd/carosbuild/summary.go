@@ -13,12 +13,11 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/compose"
-	"github.com/carosio/carosbuild/pkg/progress"
-
 	"golang.org/x/term"
 
+	"github.com/carosio/carosbuild/pkg/compose"
 	"github.com/carosio/carosbuild/pkg/disk"
+	"github.com/carosio/carosbuild/pkg/progress"
 )
 
 // writtenFile is a file that a run has written.

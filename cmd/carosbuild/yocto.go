@@ -9,9 +9,8 @@ import (
 	"os"
 	"slices"
 
-	"github.com/carosio/carosbuild/pkg/plan"
-
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/plan"
 )
 
 // placeDisks finds the stages of the disks that name none.

@@ -15,14 +15,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/carosio/carosbuild/pkg/decl/decltest"
-	"github.com/carosio/carosbuild/pkg/plan"
-
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/decltest"
 	"github.com/carosio/carosbuild/pkg/disk/ext4"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/yocto"
 )
 

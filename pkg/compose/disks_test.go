@@ -13,12 +13,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/decl/decltest"
-	"github.com/carosio/carosbuild/pkg/progress"
-
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/decltest"
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/progress"
 )
 
 // countedRoot counts how often it is walked.

@@ -12,12 +12,11 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/carosio/carosbuild/pkg/progress"
-
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk/ext4"
 	"github.com/carosio/carosbuild/pkg/disk/squashfs"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/progress"
 )
 
 // note tells the user something, once for each disk.

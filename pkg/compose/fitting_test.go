@@ -10,12 +10,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/progress"
-
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/progress"
 )
 
 // Each file system keeps the extended attributes that it can hold; what is

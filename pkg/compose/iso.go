@@ -9,10 +9,9 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/carosio/carosbuild/pkg/plan"
-
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk"
+	"github.com/carosio/carosbuild/pkg/plan"
 )
 
 // grubDisc is GRUB's boot program for discs, in the stage of <bios>.

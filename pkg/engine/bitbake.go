@@ -12,12 +12,11 @@ import (
 	"path"
 	"slices"
 
-	"github.com/carosio/carosbuild/pkg/plan"
-
 	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/source/bitbake"
 )

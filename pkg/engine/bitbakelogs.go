@@ -13,10 +13,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/carosio/carosbuild/pkg/progress"
-
 	"golang.org/x/sys/unix"
 
+	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/source/bitbake"
 )
 

@@ -17,9 +17,9 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/carosio/carosbuild/pkg/source/files"
-
 	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/source/files"
 )
 
 // copier puts files into a root directory without ever leaving it.

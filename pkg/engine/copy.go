@@ -14,15 +14,14 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/carosio/carosbuild/pkg/plan"
-	"github.com/carosio/carosbuild/pkg/source/files"
-
 	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/beneath"
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/runc"
+	"github.com/carosio/carosbuild/pkg/source/files"
 )
 
 // copy is an ADD or COPY action. A file goes to Dest, or into it when Dest

@@ -11,11 +11,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/carosio/carosbuild/pkg/source/files"
-
 	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/beneath"
+	"github.com/carosio/carosbuild/pkg/source/files"
 )
 
 // A directory with more levels than there are descriptors is copied whole, hard

@@ -12,15 +12,14 @@ import (
 	"sync"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/plan"
-	"github.com/carosio/carosbuild/pkg/progress"
-	"github.com/carosio/carosbuild/pkg/resolve"
-
 	"golang.org/x/sync/errgroup"
 
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/oci/registry"
+	"github.com/carosio/carosbuild/pkg/plan"
+	"github.com/carosio/carosbuild/pkg/progress"
+	"github.com/carosio/carosbuild/pkg/resolve"
 	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 	"github.com/carosio/carosbuild/pkg/source/git"
@@ -40,8 +39,8 @@ type Engine struct {
 
 	Scratch string // directory that vanishes with the process
 
-	CacheDir   string // directories of cache elements, locks of steps
-	LogDir     string // a file for each stage, below the build id
+	CacheDir   string                    // directories of cache elements, locks of steps
+	LogPath    func(stage string) string // of the file with its output
 	BuildID    string
 	Caller     int    // process that was started by the user; 0 when unknown
 	Jobs       int    // stages at a time

@@ -8,10 +8,9 @@ import (
 	"context"
 	"sync"
 
+	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/progress"
-
-	"github.com/carosio/carosbuild/pkg/oci"
 )
 
 // from is a FROM action.

@@ -8,9 +8,8 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/carosio/carosbuild/pkg/progress"
-
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/progress"
 )
 
 // Heal marks the layers as damaged that an error is about, so that the next Run

@@ -21,9 +21,6 @@ const (
 	maxLine   = 4096
 )
 
-// logSuffix ends the name of a stage's log.
-const LogSuffix = ".log"
-
 // stepLog takes a stage's output: all of it to a file, lines to a callback,
 // the last ones for a message.
 type stepLog struct {

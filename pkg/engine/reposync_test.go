@@ -11,10 +11,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/carosio/carosbuild/pkg/plan"
-
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/plan"
 )
 
 // plant makes files, directories (names that end in a slash) and links ("name

@@ -15,9 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/resolve"
-
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/resolve"
 )
 
 // Sources that no stage may have, or that look like what they are not, are

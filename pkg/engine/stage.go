@@ -9,14 +9,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path/filepath"
-
-	"github.com/carosio/carosbuild/pkg/plan"
-	"github.com/carosio/carosbuild/pkg/progress"
-	"github.com/carosio/carosbuild/pkg/resolve"
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/plan"
+	"github.com/carosio/carosbuild/pkg/progress"
+	"github.com/carosio/carosbuild/pkg/resolve"
 	"github.com/carosio/carosbuild/pkg/runc"
 )
 
@@ -158,7 +156,7 @@ func (r *stageRun) openLog() error {
 		return nil
 	}
 	var err error
-	r.log, err = openStepLog(filepath.Join(r.LogDir, r.BuildID, r.plan.ID+LogSuffix), func(line string) {
+	r.log, err = openStepLog(r.LogPath(r.plan.ID), func(line string) {
 		r.event(progress.Event{Kind: progress.StepOutput, Stage: r.plan.ID, Text: line})
 	})
 	return err

@@ -10,10 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/progress"
-
-	"github.com/carosio/carosbuild/pkg/layer"
 )
 
 // A record that cannot be read is an error; the step does not count as cached.

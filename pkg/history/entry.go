@@ -9,11 +9,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/carosio/carosbuild/pkg/plan"
-
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/oci"
+	"github.com/carosio/carosbuild/pkg/plan"
 )
 
 // Entry says which stored images a build starts from, instead of building what

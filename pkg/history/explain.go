@@ -10,10 +10,9 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/carosio/carosbuild/pkg/freshfile"
 	"github.com/carosio/carosbuild/pkg/key"
 	"github.com/carosio/carosbuild/pkg/plan"
-
-	"github.com/carosio/carosbuild/pkg/freshfile"
 )
 
 // History remembers what the steps of stages were made of when a declaration was

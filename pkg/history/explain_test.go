@@ -11,11 +11,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/carosio/carosbuild/pkg/decl/decltest"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/source/files"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 // planOf plans all stages of a declaration; so many of the first steps of each are

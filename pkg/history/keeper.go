@@ -8,10 +8,9 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/carosio/carosbuild/pkg/plan"
-
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/oci"
+	"github.com/carosio/carosbuild/pkg/plan"
 )
 
 // Keeper names what the stages of a build leave, as images of a store:

@@ -8,10 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/carosio/carosbuild/pkg/decl/decltest"
 	"github.com/carosio/carosbuild/pkg/plan"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 // A stage's image is named after the stage and the starts of those on top of

@@ -9,9 +9,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/carosio/carosbuild/pkg/plan"
-
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/plan"
 )
 
 // Latest stands for the newest build where a build id is expected.

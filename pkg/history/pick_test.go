@@ -10,9 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/carosio/carosbuild/pkg/plan"
-
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/plan"
 )
 
 // pickedBy is a Picker over builds that are written "ID: STAGE STAGE", the

@@ -10,11 +10,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/engine"
+	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/progress"
-
-	"github.com/carosio/carosbuild/pkg/layer"
 )
 
 // Recorder makes a Report of the events of a build.
@@ -127,7 +125,7 @@ func (r *Recorder) stage(sp plan.StagePlan, end time.Time) StageReport {
 			step.Seconds = end.Sub(rec.begun[i+1]).Seconds()
 		}
 		if !step.Cached && step.Status != NotRun {
-			s.Log = sp.ID + engine.LogSuffix
+			s.Log = LogName(sp.ID)
 		}
 		step.Kind, step.Text = p.Kind, p.Text
 		s.Steps = append(s.Steps, step)

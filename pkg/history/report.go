@@ -12,13 +12,15 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/plan"
-
 	"github.com/carosio/carosbuild/pkg/freshfile"
+	"github.com/carosio/carosbuild/pkg/plan"
 )
 
 // ReportName is the file of a build's report, in the directory of its logs.
 const ReportName = "build.json"
+
+// LogName is the file, beside the report, with the output of a stage.
+func LogName(stage string) string { return stage + ".log" }
 
 // ReportSchema is the version of what a report looks like. A reader takes what
 // is not newer.

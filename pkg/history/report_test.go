@@ -15,10 +15,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/progress"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 // recorded plays events of three stages: one is done, one is in its second

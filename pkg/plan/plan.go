@@ -11,10 +11,9 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/key"
 	"github.com/carosio/carosbuild/pkg/source/files"
-
-	"github.com/carosio/carosbuild/pkg/decl"
 )
 
 // Plan is what a build would do, as data.

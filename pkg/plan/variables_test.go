@@ -9,9 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/carosio/carosbuild/pkg/decl/decltest"
-
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/decltest"
 )
 
 // Paths see the variables of their own stage at that point, of the stages it

@@ -10,10 +10,9 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/key"
 	"github.com/carosio/carosbuild/pkg/plan"
-
-	"github.com/carosio/carosbuild/pkg/decl"
 )
 
 // filled is fillIn with the variables of base images, which are looked up where

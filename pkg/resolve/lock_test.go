@@ -15,9 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/decl/decltest"
-	"github.com/carosio/carosbuild/pkg/plan"
-
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
@@ -29,8 +26,10 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/decltest"
 	"github.com/carosio/carosbuild/pkg/layer"
 	ociregistry "github.com/carosio/carosbuild/pkg/oci/registry"
+	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 )
 

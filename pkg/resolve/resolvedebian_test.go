@@ -15,11 +15,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/carosio/carosbuild/pkg/decl/decltest"
-
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/decltest"
 	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 )

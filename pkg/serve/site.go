@@ -21,7 +21,6 @@ import (
 	"time"
 
 	"github.com/carosio/carosbuild/pkg/history"
-
 	"github.com/carosio/carosbuild/pkg/results"
 )
 

@@ -21,7 +21,6 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/plan"
-
 	"github.com/carosio/carosbuild/pkg/results"
 )
 

@@ -17,12 +17,11 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/carosio/carosbuild/pkg/key"
-
 	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/beneath"
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/key"
 )
 
 // baseName is the last component of a slash-separated path; "" for "." and
