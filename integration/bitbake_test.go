@@ -7,6 +7,7 @@
 package integration
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -211,9 +212,13 @@ func TestBitbake(t *testing.T) {
 			t.Errorf("no %q in the second build\n%s", want, tailOf(r.stderr))
 		}
 	}
-	for stage, want := range map[string]string{"b2": "b2", "b1": "b1"} {
-		if got := w.ok(t, program(t), "shell", stage+":yocto", "/bin/sh", "-c", "ls /REDO/source").stdout; got != "poky\n" {
-			t.Errorf("/REDO/source of %s has %q, want poky alone", want, got)
+	for _, build := range []string{"b2", "b1"} {
+		// A shell in the stage sees what a step does; in the bare image there is no build id.
+		if got := w.ok(t, program(t), "shell", w.imageID(t, build, "yocto"), "/bin/sh", "-c", "ls /REDO/source").stdout; got != "poky\n" {
+			t.Errorf("/REDO/source of %s has %q, want poky alone", build, got)
+		}
+		if got := w.ok(t, program(t), "shell", build+":yocto", "/bin/sh", "-c", "cat /REDO/source/BUILDID").stdout; got != build {
+			t.Errorf("a shell in %s sees build id %q", build, got)
 		}
 	}
 
@@ -315,4 +320,24 @@ func TestReposyncMoves(t *testing.T) {
 		t.Errorf("git status says %q, want %q", got, want)
 	}
 	w.git(t, tree, "fsck", "--strict")
+}
+
+// imageID is the id of a stage's image in the store.
+func (w *world) imageID(t *testing.T, build, stage string) string {
+	t.Helper()
+	var rows []struct {
+		Stage string `json:"stage"`
+		Image string `json:"image"`
+	}
+	out := w.ok(t, program(t), "images", "--json", build).stdout
+	if err := json.Unmarshal([]byte(out), &rows); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rows {
+		if r.Stage == stage {
+			return r.Image
+		}
+	}
+	t.Fatalf("no image of %s:%s in %s", build, stage, out)
+	return ""
 }

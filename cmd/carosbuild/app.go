@@ -136,18 +136,24 @@ func (a *app) inside(cmd *cobra.Command, foreground bool) (bool, error) {
 	if runc.Inside(a.getenv) {
 		return true, nil
 	}
+	return false, a.enterNamespaces(cmd, foreground, nil)
+}
+
+// enterWith runs the command again inside the namespaces and hands it something.
+func (a *app) enterWith(cmd *cobra.Command, data []byte) error {
+	return a.enterNamespaces(cmd, false, data)
+}
+
+func (a *app) enterNamespaces(cmd *cobra.Command, foreground bool, data []byte) error {
 	// The inner program is ended by the signals that reach this one.
 	status, err := runc.Enter(context.WithoutCancel(cmd.Context()), runc.Entry{
 		Account: a.account(), Args: os.Args, Env: append(os.Environ(), fmt.Sprintf("%s=%d", callerVar, os.Getpid())),
-		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Foreground: foreground,
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Foreground: foreground, Handover: data,
 	})
-	if err != nil {
-		return false, err
+	if err == nil && status != 0 {
+		err = innerExit(status)
 	}
-	if status != 0 {
-		return false, innerExit(status)
-	}
-	return false, nil
+	return err
 }
 
 // callerVar tells the program inside the namespaces, where process ids are

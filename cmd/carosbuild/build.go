@@ -19,7 +19,6 @@ import (
 	"github.com/carosio/carosbuild/pkg/compose"
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk"
-	"github.com/carosio/carosbuild/pkg/engine"
 	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/plan"
@@ -142,19 +141,25 @@ func planCommand(a *app) *cobra.Command {
 
 // job is a build that is about to be done.
 type job struct {
-	decl     *decl.Declaration
-	disks    []diskOutputs // none for stages only
+	decl     *decl.Declaration // nil inside the namespaces
+	disks    []diskOutputs     // none for stages only
 	plan     *plan.Plan
-	resolved *resolve.Resolved
+	resolved *resolve.Resolved // nil inside the namespaces
 	dirs     dirs
 	store    layer.Paths
 	records  *layer.Records
 	epoch    *int64
 	started  []history.Started // stages that begin with a stored image
+	info     history.BuildInfo // what is noted about the build when it begins
+	report   history.Report    // what of it is known before the build
+	tagged   string            // stage that gets the name of --success-tag, or ""
 }
 
 func (c *buildCommand) run(cmd *cobra.Command) error {
 	ctx := cmd.Context()
+	if j, err := c.handed(); err != nil || j != nil {
+		return c.runHanded(ctx, j, err)
+	}
 	c.warnings()
 	if done, err := c.listed(); done {
 		return err
@@ -202,26 +207,39 @@ func (c *buildCommand) run(cmd *cobra.Command) error {
 	if err := c.checkSpace(j); err != nil {
 		return err
 	}
-	if !runc.Inside(c.getenv) && firstBuild(j.store) {
+	if firstBuild(j.store) {
 		if note := c.podmanNote(j.store); note != "" {
 			view.show(progress.Event{Time: time.Now(), Kind: progress.Note, Text: note})
 		}
 	}
-	if !runc.Inside(c.getenv) {
-		if err := ownPlaces(j.store); err != nil {
-			return err
-		}
-	}
-	inside, err := c.inside(cmd, false)
-	switch {
-	case err != nil:
+	if err := ownPlaces(j.store); err != nil {
 		return err
-	case inside:
-		return c.build(ctx, j, view)
-	case c.verify:
+	}
+	c.know(j)
+	data, err := c.handOver(j)
+	if err != nil {
+		return err
+	}
+	if err := c.enterWith(cmd, data); err != nil {
+		return err
+	}
+	if c.verify {
 		return c.verifyBoot(ctx, j.disks)
 	}
 	return nil
+}
+
+// runHanded builds what was handed over.
+func (c *buildCommand) runHanded(ctx context.Context, j *job, err error) error {
+	if err != nil {
+		return err
+	}
+	view, err := c.newDisplay()
+	if err != nil {
+		return err
+	}
+	defer view.close()
+	return c.build(ctx, j, view)
 }
 
 // verifyBoot boots the first output of each disk: the others have the same
@@ -272,7 +290,7 @@ func (c *buildCommand) plan(ctx context.Context, view display) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
-	reads, err := r.Reads(j.decl, targets, nil)
+	reads, err := r.Reads(j.decl, targets)
 	if err != nil {
 		return nil, err
 	}
@@ -289,22 +307,19 @@ func (c *buildCommand) plan(ctx context.Context, view display) (*job, error) {
 	if c.network != string(runc.HostNetwork) {
 		j.resolved.Network = c.network
 	}
-	if j.plan, err = plan.NewPlan(j.decl, targets, j.resolved.Inputs); err != nil {
+	if j.plan, err = plan.NewPlan(j.decl, targets, j.resolved.Facts); err != nil {
 		return nil, err
 	}
 	// Once more, now that the variables in paths are filled in.
-	if reads, err = r.Reads(j.decl, targets, j.plan); err != nil {
+	if err := c.checkInputs(j.disks, resolve.PlannedReads(j.plan)); err != nil {
 		return nil, err
 	}
-	if err := c.checkInputs(j.disks, reads); err != nil {
-		return nil, err
-	}
-	j.records = layer.OpenRecords(layer.RecordsDir(j.store.GraphRoot), j.store.GraphRoot)
-	return j, engine.MarkCached(j.plan, j.records)
+	j.openRecords()
+	return j, j.plan.MarkCached(j.stored)
 }
 
-// loadJob reads the declaration and finds out where things are.
-func (c *buildCommand) loadJob(ctx context.Context) (*job, error) {
+// newJob finds out where things are.
+func (c *buildCommand) newJob() (*job, error) {
 	j := &job{}
 	var err error
 	if j.dirs, err = c.dirs(); err != nil {
@@ -314,6 +329,25 @@ func (c *buildCommand) loadJob(ctx context.Context) (*job, error) {
 		return nil, err
 	}
 	if j.store, err = layer.PodmanPaths(c.getenv, c.account().UID); err != nil {
+		return nil, err
+	}
+	return j, nil
+}
+
+func (j *job) openRecords() {
+	j.records = layer.OpenRecords(layer.RecordsDir(j.store.GraphRoot), j.store.GraphRoot)
+}
+
+// stored reports whether the result of a step is.
+func (j *job) stored(key string) (bool, error) {
+	_, ok, err := j.records.Lookup(key)
+	return ok, err
+}
+
+// loadJob is newJob, with the declaration.
+func (c *buildCommand) loadJob(ctx context.Context) (*job, error) {
+	j, err := c.newJob()
+	if err != nil {
 		return nil, err
 	}
 	c.kas.remotes, c.kas.update = c.remotes, c.update
@@ -481,6 +515,6 @@ func (c *buildCommand) upToDate(j *job, names []string) error {
 			return err
 		}
 	}
-	fmt.Fprintf(c.stderr, "nothing to do: all %s of %s are stored\n", plural(planSteps(j.plan), "step"), plural(len(j.plan.Stages), "stage"))
+	fmt.Fprintf(c.stderr, "nothing to do: all %s of %s are stored\n", plural(j.plan.Steps(), "step"), plural(len(j.plan.Stages), "stage"))
 	return nil
 }

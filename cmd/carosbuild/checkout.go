@@ -16,7 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/carosio/carosbuild/pkg/resolve"
+	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/source/bitbake"
 	"github.com/carosio/carosbuild/pkg/source/git"
 )
@@ -85,7 +85,7 @@ func (c *buildCommand) checkout(ctx context.Context, to string) error {
 		pins[i] = t.From
 	}
 	if err := r.Git.Ensure(ctx, pins); err != nil {
-		return resolve.MissingCommits(err, trees)
+		return plan.MissingCommits(err, trees, pins)
 	}
 	var done strings.Builder
 	for _, t := range trees {

@@ -16,11 +16,8 @@ import (
 // checkSpace finds out whether there is room for what the build is known to take,
 // before it takes anything.
 func (c *buildCommand) checkSpace(j *job) error {
-	if runc.Inside(c.getenv) {
-		return nil
-	}
 	f := &debian.Fetcher{Cache: j.dirs.packages()}
-	forecast := c.history(j).Predict(c.historyName(), j.plan, j.resolved, f, logsDir(j.dirs))
+	forecast := c.history(j).Predict(c.historyName(), j.plan, f, logsDir(j.dirs))
 	if layer.CheckPlace(j.store.GraphRoot) != nil { // it will be in memory
 		forecast.Layers = 0
 	}

@@ -222,7 +222,7 @@ func (c *checkup) trial(ctx context.Context, dir string) (err error) {
 		return nil
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	top, err := engine.TryLayers(ctx, s)
+	top, err := engine.TryLayers(ctx, engine.Layers{Store: s})
 	if c.need("overlay", "layers can be made and mounted", err); err != nil {
 		return nil
 	}
@@ -236,7 +236,7 @@ func (c *checkup) trial(ctx context.Context, dir string) (err error) {
 		c.need("runtime", "", err)
 		return nil
 	}
-	err = engine.TryStep(ctx, s, rt, top)
+	err = engine.TryStep(ctx, engine.Layers{Store: s}, rt, top)
 	if c.need("runtime", rt.Path+" runs a step", err); err == nil {
 		c.emulation(ctx, rt)
 	}

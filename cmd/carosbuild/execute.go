@@ -7,6 +7,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -19,7 +20,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/engine"
 	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/layer"
-	"github.com/carosio/carosbuild/pkg/plan"
+	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/runc"
 )
@@ -32,27 +33,25 @@ func (c *buildCommand) build(ctx context.Context, j *job, view display) (err err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 	began := time.Now()
+	if err := c.claim(j); err != nil {
+		return err
+	}
 	rec := history.NewRecorder(j.plan, began)
-	e, err := c.engine(j, store, view, rec.Tee(view.show))
+	e, done, err := c.engine(ctx, j, store, view, rec.Tee(view.show))
 	if err != nil {
 		return err
 	}
-	if c.named {
-		err = c.builds(j.store).Write(c.buildID, c.noted(j))
-	} else {
-		c.buildID, err = c.builds(j.store).Claim(c.buildID, c.noted(j)) // two may begin within a second
+	defer func() { err = errors.Join(err, done()) }()
+	if err := history.WritePlan(filepath.Join(logsDir(j.dirs), c.buildID), j.plan); err != nil { // for a shell in a stage
+		view.show(progress.Event{Time: time.Now(), Kind: progress.Note, Text: err.Error()})
 	}
-	if err != nil {
-		return err
-	}
-	e.BuildID, e.Images = c.buildID, history.Keeper{Store: store, BuildID: c.buildID, Plan: j.plan}
 	if err := c.history(j).Write(c.historyName(), j.plan, c.buildID); err != nil { // it explains, and decides nothing
 		view.show(progress.Event{Time: time.Now(), Kind: progress.Note, Text: err.Error()})
 	}
-	view.show(progress.Event{Time: began, Kind: progress.Begun, Text: c.buildID, Stages: len(j.plan.Stages), Steps: planSteps(j.plan)})
+	view.show(progress.Event{Time: began, Kind: progress.Begun, Text: c.buildID, Stages: len(j.plan.Stages), Steps: j.plan.Steps()})
 	var res *engine.Result
-	defer func() { c.writeReport(rec.Report(ctx, c.madeBy(e, res), time.Now(), err), j) }()
-	if res, err = c.runAndWrite(ctx, e, j); err != nil {
+	defer func() { c.writeReport(rec.Report(ctx, c.madeBy(store, j, res), time.Now(), err), j) }()
+	if res, err = c.runAndWrite(ctx, e, j, store); err != nil {
 		return err
 	}
 	if err := c.noteNames(j, store, res); err != nil {
@@ -62,11 +61,20 @@ func (c *buildCommand) build(ctx context.Context, j *job, view display) (err err
 	return c.showSummary(c.summary(j, res, began))
 }
 
+// claim notes the build, and finds it an id that no other has.
+func (c *buildCommand) claim(j *job) (err error) {
+	j.info.Started = time.Now()
+	if c.named {
+		return c.builds(j.store).Write(c.buildID, j.info)
+	}
+	c.buildID, err = c.builds(j.store).Claim(c.buildID, j.info) // two may begin within a second
+	return err
+}
+
 // summary is what the build came to.
 func (c *buildCommand) summary(j *job, res *engine.Result, began time.Time) *summary {
-	s := &summary{build: res.BuildID, stage: res.BuildID, took: time.Since(began), ran: res.Ran, cached: planSteps(j.plan) - res.Ran, results: len(j.decl.Artifacts) > 0}
-	info := c.noted(j)
-	if info.Main() == "" {
+	s := &summary{build: res.BuildID, stage: res.BuildID, took: time.Since(began), ran: res.Ran, cached: j.plan.Steps() - res.Ran, results: len(j.report.Artifacts) > 0}
+	if j.info.Main() == "" {
 		s.stage += ":" + j.plan.Targets[0]
 	}
 	for _, id := range j.plan.Targets {
@@ -76,52 +84,47 @@ func (c *buildCommand) summary(j *job, res *engine.Result, began time.Time) *sum
 	return s
 }
 
-// planSteps is how many steps the stages of a plan have.
-func planSteps(p *plan.Plan) int {
-	n := 0
-	for _, s := range p.Stages {
-		n += len(s.Steps)
-	}
-	return n
-}
-
-// noted is what is noted about the build when it begins.
-func (c *buildCommand) noted(j *job) history.BuildInfo {
-	info := history.BuildInfo{Owner: c.owner(), Started: time.Now(), Declaration: c.declNames()}
+// know fills in what the job knows before the build.
+func (c *buildCommand) know(j *job) {
 	var written []*decl.Disk
 	if len(c.out) > 0 {
 		written = disksOf(j.disks)
 	}
+	j.info = history.BuildInfo{Owner: c.owner(), Declaration: c.declNames()}
 	for _, k := range written {
-		info.Disks = append(info.Disks, k.ID)
+		j.info.Disks = append(j.info.Disks, k.ID)
 	}
-	info.Note(j.decl, written, j.plan)
-	return info
+	j.info.Note(j.decl, written, j.plan)
+	j.report = c.knownReport(j)
+	if c.successTag != "" {
+		j.tagged = c.successStage(j, j.plan.Targets)
+	}
 }
 
 // runAndWrite runs the plan and writes the disks. A layer that turns out to be
 // damaged when it is read is made again, and the disks with it; a few times, for
 // with a broken memory or disk there is always one.
-func (c *buildCommand) runAndWrite(ctx context.Context, e *engine.Engine, j *job) (*engine.Result, error) {
+func (c *buildCommand) runAndWrite(ctx context.Context, e *engine.Engine, j *job, store *layer.Store) (*engine.Result, error) {
 	const rounds = 4
+	heal := &engine.Healer{Store: store, Note: func(text string) { e.Events(progress.Event{Time: time.Now(), Kind: progress.Note, Text: text}) }}
 	ran := 0
 	for round := 1; ; round++ {
-		res, err := e.Run(ctx, j.plan, j.resolved)
+		res, err := e.Run(ctx, j.plan)
 		writing := err == nil && len(c.out) > 0
 		if writing {
-			c.made, err = c.writeDisks(ctx, e, j, res)
+			c.made, err = c.writeDisks(ctx, e, j, store, res)
 		}
 		if res != nil {
-			ran = min(ran+res.Ran, planSteps(j.plan))
+			ran = min(ran+res.Ran, j.plan.Steps())
 			res.Ran = ran
 		}
 		switch {
 		case err == nil || ctx.Err() != nil:
 			return res, err
 		case round == rounds || writing && c.streams(): // what a reader has got cannot be taken back
-			return res, errors.Join(err, markDamaged(e.Store, err))
+			return res, errors.Join(err, markDamaged(store, err))
 		}
-		healed, herr := e.Heal(err)
+		healed, herr := heal.Heal(err)
 		if herr != nil || !healed {
 			return res, errors.Join(err, herr)
 		}
@@ -136,30 +139,66 @@ func (c *buildCommand) streams() bool {
 	})
 }
 
-// engine is what runs the plan.
-func (c *buildCommand) engine(j *job, store *layer.Store, view display, events func(progress.Event)) (*engine.Engine, error) {
+// engine is what runs the plan. It is to be closed.
+func (c *buildCommand) engine(ctx context.Context, j *job, store *layer.Store, view display, events func(progress.Event)) (*engine.Engine, func() error, error) {
+	l, done, err := c.local(ctx, j, store, runc.Network(c.network), view, events)
+	if err != nil {
+		return nil, nil, err
+	}
+	l.Cache = engine.Records{Of: j.records, Now: time.Now}
+	if c.noCache {
+		l.Cache = engine.Anew(l.Cache)
+	}
+	keeper := history.Keeper{Store: store, BuildID: c.buildID, Plan: j.plan}
+	if !c.forget {
+		l.Failed = func(ctx context.Context, stage string, s engine.State) (string, error) {
+			return keeper.Failed(ctx, stage, s.Layer, s.Config)
+		}
+	}
+	return &engine.Engine{Cache: l.Cache, Executor: l, Images: keeper, BuildID: c.buildID, Jobs: c.jobs, Now: time.Now, Events: events}, done, nil
+}
+
+// local runs steps on this machine. It is to be closed.
+func (c *buildCommand) local(ctx context.Context, j *job, store *layer.Store, network runc.Network, view display, events func(progress.Event)) (*engine.Local, func() error, error) {
 	scratch := filepath.Join(j.dirs.state, "scratch")
 	if err := runc.MountScratch(scratch); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	rt, err := runc.FindRuntime(c.runtime, filepath.Join(scratch, "runtime"))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	fetcher, host, err := c.fetcher(j, view)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	note := func(text string) { events(progress.Event{Time: time.Now(), Kind: progress.Note, Text: text}) }
+	relay, err := engine.StartRelay(ctx, host, network, note)
+	if err != nil {
+		return nil, nil, err
 	}
 	resolver, err := os.ReadFile("/etc/resolv.conf")
 	if err != nil {
 		resolver = nil // steps do without names
 	}
-	return &engine.Engine{
-		Store: store, Records: j.records, Runtime: rt, Fetcher: fetcher, Host: host, Registry: c.registry(j.store), Git: c.gitCache(j.dirs, view),
-		CacheDir: j.dirs.cache, LogPath: func(stage string) string { return filepath.Join(logsDir(j.dirs), c.buildID, history.LogName(stage)) }, Scratch: scratch, BuildID: c.buildID, Caller: c.caller(), Jobs: c.jobs,
-		Epoch: j.epoch, Network: runc.Network(c.network), Resolver: resolver, NoCache: c.noCache, KeepFailed: !c.forget,
-		Now: time.Now, Events: events,
-	}, nil
+	holder := "build " + c.buildID
+	if n := c.caller(); n > 0 {
+		holder += fmt.Sprintf(" (process %d)", n)
+	}
+	return &engine.Local{
+		Snapshots: engine.Layers{Store: store}, Sandbox: rt, Images: c.puller(j, store), Packages: fetcher, Host: host, Relay: relay,
+		Git: c.gitCache(j.dirs, view), BuildID: c.buildID, Holder: holder, CacheDir: j.dirs.cache, Scratch: scratch,
+		LogPath:  func(stage string) string { return filepath.Join(logsDir(j.dirs), c.buildID, history.LogName(stage)) },
+		Resolver: resolver, Now: time.Now, Events: events,
+	}, relay.Close, nil
+}
+
+func (c *buildCommand) puller(j *job, store *layer.Store) engine.ImagePuller {
+	return engine.ImagePuller{Store: store, From: func(events func(oci.Event)) layer.Finder {
+		r := c.registry(j.store)
+		r.Events = events
+		return r
+	}}
 }
 
 // composer is what makes the disks.
@@ -170,9 +209,9 @@ func (c *buildCommand) composer(d dirs, epoch *int64, events func(progress.Event
 	}
 }
 
-// madeBy says what an engine has made, for the report.
-func (c *buildCommand) madeBy(e *engine.Engine, res *engine.Result) history.Made {
-	m := history.Made{BuildID: e.BuildID, Store: e.Store, Records: e.Records, Images: map[string]string{}}
+// madeBy says what a build has made, for the report.
+func (c *buildCommand) madeBy(store *layer.Store, j *job, res *engine.Result) history.Made {
+	m := history.Made{BuildID: c.buildID, Store: store, Records: j.records, Images: map[string]string{}}
 	if res != nil {
 		for id, s := range res.Stages {
 			m.Images[id] = s.Image
@@ -189,17 +228,17 @@ func (c *buildCommand) noteNames(j *job, store *layer.Store, res *engine.Result)
 			return err
 		}
 	}
-	if c.successTag == "" {
+	if j.tagged == "" {
 		return nil
 	}
-	return store.AddNames(res.Stages[c.successStage(j, j.plan.Targets)].Image, []string{c.successTag})
+	return store.AddNames(res.Stages[j.tagged].Image, []string{c.successTag})
 }
 
-func (c *buildCommand) writeDisks(ctx context.Context, e *engine.Engine, j *job, res *engine.Result) ([]*compose.DiskImage, error) {
+func (c *buildCommand) writeDisks(ctx context.Context, e *engine.Engine, j *job, store *layer.Store, res *engine.Result) ([]*compose.DiskImage, error) {
 	comp := c.composer(j.dirs, j.epoch, e.Events)
 	roots := map[string]compose.RootFS{}
 	for id, s := range res.Stages {
-		roots[id] = compose.StoredRoot{Store: e.Store, Layer: s.Layer}
+		roots[id] = compose.StoredRoot{Store: store, Layer: s.Layer}
 	}
 	images, release, err := comp.Compose(ctx, disksOf(j.disks), roots)
 	if err != nil {

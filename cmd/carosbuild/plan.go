@@ -22,7 +22,7 @@ func (c *buildCommand) printPlan(j *job) error {
 	if c.jsonPlan {
 		enc := json.NewEncoder(c.stdout)
 		enc.SetIndent("", "  ")
-		return enc.Encode(j.plan)
+		return enc.Encode(j.plan.Redacted())
 	}
 	if c.whyOnly {
 		return c.printWhy(j)
@@ -32,8 +32,8 @@ func (c *buildCommand) printPlan(j *job) error {
 	cached, steps := 0, 0
 	for _, s := range j.plan.Stages {
 		from := ""
-		if s.Stage.Prestage != "" {
-			from = "  from " + s.Stage.Prestage
+		if s.Parent != "" {
+			from = "  from " + s.Parent
 		}
 		fmt.Fprintf(w, "%s%s\n", s.ID, from)
 		for i, p := range s.Steps {
@@ -49,7 +49,7 @@ func (c *buildCommand) printPlan(j *job) error {
 				key = p.Key[:12]
 			}
 			steps++
-			fmt.Fprintf(w, "  %d/%d\t%s\t%s\t%s\n", i+1, len(s.Steps), key, state, title(p))
+			fmt.Fprintf(w, "  %d/%d\t%s\t%s\t%s\n", i+1, len(s.Steps), key, state, title(&p))
 			if p.Unresolved != "" {
 				fmt.Fprintf(w, "\t\t\t  not looked up: %s\n", printable(oneLine(p.Unresolved)))
 			}
@@ -75,7 +75,7 @@ func (c *buildCommand) printPlan(j *job) error {
 	return out.Flush()
 }
 
-func title(p plan.StepPlan) string {
+func title(p *plan.Step) string {
 	return strings.TrimSpace(p.Kind + " " + terminal.Cut(oneLine(p.Text), 90))
 }
 
@@ -90,13 +90,13 @@ func (c *buildCommand) printWhy(j *job) error {
 		for i, p := range s.Steps {
 			if p.Unresolved != "" {
 				causes++
-				fmt.Fprintf(c.stdout, "%s %d/%d %s\n  may run: it could not be looked up: %s\n", s.ID, i+1, len(s.Steps), title(p), printable(oneLine(p.Unresolved)))
+				fmt.Fprintf(c.stdout, "%s %d/%d %s\n  may run: it could not be looked up: %s\n", s.ID, i+1, len(s.Steps), title(&p), printable(oneLine(p.Unresolved)))
 			}
 			if p.Why == "" {
 				continue
 			}
 			causes++
-			fmt.Fprintf(c.stdout, "%s %d/%d %s\n  runs because %s\n", s.ID, i+1, len(s.Steps), title(p), terminal.Cut(oneLine(p.Why), 200))
+			fmt.Fprintf(c.stdout, "%s %d/%d %s\n  runs because %s\n", s.ID, i+1, len(s.Steps), title(&p), terminal.Cut(oneLine(p.Why), 200))
 		}
 	}
 	if runs > causes {

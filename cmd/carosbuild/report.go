@@ -16,23 +16,33 @@ import (
 	"github.com/carosio/carosbuild/pkg/history"
 )
 
-// writeReport keeps what a build did beside its logs. A build is not less done
-// because that cannot be kept: then there is only a word about it.
-func (c *buildCommand) writeReport(r *history.Report, j *job) {
-	r.Program = buildVersion()
-	r.Declarations = c.declarations()
+// knownReport is what is known of a report before the build.
+func (c *buildCommand) knownReport(j *job) history.Report {
+	r := history.Report{Program: buildVersion(), Declarations: c.declarations()}
 	if len(j.disks) == 1 {
 		r.Disk = j.disks[0].disk.ID
 	}
-	if r.Status == history.Done {
-		r.Outputs = c.writtenOutputs(j.disks)
+	for _, t := range j.resolved.Trees {
+		t.Span = decl.Span{}
+		r.Trees = append(r.Trees, t)
 	}
-	r.Trees = j.resolved.Trees
 	for _, a := range j.decl.Artifacts {
 		r.Artifacts = append(r.Artifacts, history.Artifact{Stage: a.Stage, Path: a.Path, Name: a.Name})
 	}
 	for _, f := range j.decl.Feeds {
 		r.Feeds = append(r.Feeds, history.Artifact{Stage: f.Stage, Path: f.Path})
+	}
+	return r
+}
+
+// writeReport keeps what a build did beside its logs. A build is not less done
+// because that cannot be kept: then there is only a word about it.
+func (c *buildCommand) writeReport(r *history.Report, j *job) {
+	known := j.report
+	r.Program, r.Declarations, r.Disk = known.Program, known.Declarations, known.Disk
+	r.Trees, r.Artifacts, r.Feeds = known.Trees, known.Artifacts, known.Feeds
+	if r.Status == history.Done {
+		r.Outputs = c.writtenOutputs(j.disks)
 	}
 	if err := history.WriteReport(filepath.Join(logsDir(j.dirs), r.BuildID), r); err != nil {
 		c.say(err)

@@ -5,17 +5,23 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/carosio/carosbuild/pkg/engine"
+	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/plan"
+	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/runc"
+	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
 func shellCommand(a *app) *cobra.Command {
@@ -29,21 +35,23 @@ func shellCommand(a *app) *cobra.Command {
 			if len(args) == 0 {
 				return usagef("usage: carosbuild %s", cmd.Use)
 			}
-			if err := checkNetwork(network); err != nil {
-				return err
+			if network != "" {
+				if err := checkNetwork(network); err != nil {
+					return err
+				}
 			}
-			return a.withStore(cmd, true, func(ctx context.Context, s *layer.Store, _ layer.Paths, d dirs) error {
-				return a.shell(ctx, s, d, args[0], args[1:], runc.Network(network))
+			return a.withStore(cmd, true, func(ctx context.Context, s *layer.Store, _ layer.Paths, _ dirs) error {
+				return a.shell(ctx, s, args[0], args[1:], network)
 			})
 		},
 	}
 	cmd.Flags().SetInterspersed(false)
 	a.foreignFlag(cmd)
-	cmd.Flags().StringVar(&network, "network", a.env("NETWORK", "host"), "host or none")
+	cmd.Flags().StringVar(&network, "network", a.env("NETWORK", ""), "host or none (default that of the stage's steps)")
 	return cmd
 }
 
-func (a *app) shell(ctx context.Context, s *layer.Store, d dirs, name string, command []string, network runc.Network) (err error) {
+func (a *app) shell(ctx context.Context, s *layer.Store, name string, command []string, network string) (err error) {
 	image, err := a.stageImage(s, true, name)
 	if err != nil {
 		return err
@@ -56,52 +64,60 @@ func (a *app) shell(ctx context.Context, s *layer.Store, d dirs, name string, co
 	if err != nil {
 		return err
 	}
-	scratch := filepath.Join(d.state, "scratch")
-	if err := runc.MountScratch(scratch); err != nil {
-		return err
-	}
-	rt, err := runc.FindRuntime(a.runtime, filepath.Join(scratch, "runtime"))
+	c := &buildCommand{app: a}
+	j, err := c.newJob()
 	if err != nil {
 		return err
 	}
-	w, err := s.Prepare(ctx, img.Top)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if e := w.Discard(); err == nil {
-			err = e
-		}
-	}()
-	user, err := runc.LookupUser(w.Root(), cfg.Config.User)
-	if err != nil {
-		return err
-	}
-	resolver, err := os.ReadFile("/etc/resolv.conf")
-	if err != nil {
-		resolver = nil
-	}
-	if _, err := runc.Plant(w.Root(), nil, resolver); err != nil {
-		return err
-	}
+	sh := a.stageShell(j.dirs, image)
 	if len(command) == 0 {
 		command = []string{"/bin/sh", "-i"}
 	}
-	env := append([]string{
-		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=" + user.Home, "LC_ALL=C.UTF-8",
-		"TERM=" + a.getenv("TERM"),
-	}, cfg.Config.Env...)
-	cwd := cfg.Config.WorkingDir
-	if cwd == "" {
-		cwd = "/"
+	sh.State, sh.Args, sh.Network = engine.State{Layer: img.Top, Config: cfg}, command, network
+	sh.Stdin, sh.Stdout, sh.Stderr = os.Stdin, os.Stdout, os.Stderr
+	if sh.Terminal = term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd())); sh.Terminal {
+		sh.Env = []string{"TERM=" + a.getenv("TERM")}
 	}
-	status, err := rt.Run(ctx, runc.Step{
-		ID: fmt.Sprintf("shell-%d", time.Now().UnixNano()), Root: w.Root(), Arch: cfg.Architecture, Args: command, Env: env, Cwd: cwd,
-		UID: user.UID, GID: user.GID, Groups: user.Groups, Network: network, Terminal: term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd())),
-		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-	})
+	c.buildID, _, _ = history.ParseImageName(image)
+	l, done, err := c.local(ctx, j, s, cmp.Or(runc.Network(network), runc.Network(sh.Job.Network), runc.HostNetwork), silentDisplay{}, a.noteEvent)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, done()) }()
+	status, err := l.Shell(ctx, sh)
 	if err == nil && status != 0 {
 		return innerExit(status)
 	}
 	return err
+}
+
+// stageShell says which step of which stage an image is of, as far as the build has
+// left its plan: of a failed stage the step that failed, else what comes after the
+// last one.
+func (a *app) stageShell(d dirs, image string) engine.Shell {
+	unknown := engine.Shell{Job: &plan.Job{}}
+	id, stage, status := history.ParseImageName(image)
+	if status == "" {
+		return unknown
+	}
+	dir := filepath.Join(logsDir(d), id)
+	p, err := history.ReadPlan(dir)
+	if err != nil || p.Job(stage) == nil { // pulled, or older
+		return unknown
+	}
+	sh := engine.Shell{Job: p.Job(stage), Step: len(p.Job(stage).Steps)}
+	if status != history.Failed {
+		return sh
+	}
+	if r, err := history.ReadReport(dir); err == nil && r.Failed != nil && r.Failed.Stage == stage {
+		sh.Step = max(r.Failed.Step-1, 0)
+	}
+	return sh
+}
+
+// noteEvent shows a note on stderr.
+func (a *app) noteEvent(e progress.Event) {
+	if e.Kind == progress.Note {
+		fmt.Fprintln(a.stderr, "note:", terminal.Text(e.Text))
+	}
 }

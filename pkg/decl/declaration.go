@@ -26,10 +26,10 @@ type Declaration struct {
 
 // Span is a place in a declaration file.
 type Span struct {
-	File string
-	Line int // 1-based
-	Col  int // 1-based, in characters; a tab counts as one
-	Len  int // in characters, at least 1; ends with the line
+	File string `json:"file"`
+	Line int    `json:"line"` // 1-based
+	Col  int    `json:"col"`  // 1-based, in characters; a tab counts as one
+	Len  int    `json:"len"`  // in characters, at least 1; ends with the line
 }
 
 // Places are where the values of an element's attributes are, by "ATTRIBUTE",

@@ -14,8 +14,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/carosio/carosbuild/pkg/decl"
-	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/source/bitbake"
@@ -35,58 +33,63 @@ func eraOf(c *plan.Conf, root int) bitbake.Era {
 	}
 }
 
+// confWriter writes one of bitbake's configuration files.
+type confWriter func(b *buildDir, c *plan.Conf) error
+
 // confFile is a CREATE_BBLAYERS or CREATE_LOCAL_CONF action.
-func (r *stageRun) confFile(ctx context.Context, s *plan.StepPlan) error {
-	return r.change(ctx, s, func(w *layer.Working) error {
+func (r *jobRun) confFile(ctx context.Context, s *plan.Step, c *plan.Conf, write confWriter) error {
+	return r.change(ctx, s, func(w Snapshot) error {
 		user, err := runc.LookupUser(w.Root(), r.state.Config.Config.User)
 		if err != nil {
 			return err
 		}
-		return r.inBuildDir(ctx, w, user, func(root int) error {
-			if s.Action.Kind == decl.CreateLocalConf {
-				return r.writeLocalConf(root, s.Conf, user)
-			}
-			return r.writeBBLayers(root, s.Conf, user)
-		})
+		return inBuildDir(w, user, func(b *buildDir) error { return write(b, c) })
 	})
 }
 
+// buildDir is a root that has bitbake's build directory, for a user.
+type buildDir struct {
+	root  int
+	chown chowner
+	user  runc.User
+}
+
 // inBuildDir makes the build and configuration directories, the user's, and
-// calls f with the stage's root.
-func (r *stageRun) inBuildDir(ctx context.Context, w *layer.Working, user runc.User, f func(root int) error) error {
+// calls f with them.
+func inBuildDir(w Snapshot, user runc.User, f func(b *buildDir) error) error {
 	root, err := unix.Open(w.Root(), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(root)
 	for _, dir := range []string{bitbake.BuildDir, bitbake.ConfDir} {
-		fd, err := (&copier{ctx: ctx, root: root}).mkdirAll(dir)
+		fd, err := (&copier{root: root}).mkdirAll(dir)
 		if err != nil {
 			return err
 		}
 		if user.UID != 0 {
-			err = unix.Fchown(fd, int(user.UID), int(user.GID))
+			err = w.Chown(fd, ".", int(user.UID), int(user.GID))
 		}
 		unix.Close(fd)
 		if err != nil {
 			return fmt.Errorf("owner of %s: %w", dir, err)
 		}
 	}
-	return f(root)
+	return f(&buildDir{root, w.Chown, user})
 }
 
-func (r *stageRun) writeBBLayers(root int, c *plan.Conf, user runc.User) error {
-	return r.writeConf(root, "bblayers.conf", bitbake.BBLayers(c.Layers, eraOf(c, root)), user)
+func writeBBLayers(b *buildDir, c *plan.Conf) error {
+	return b.write("bblayers.conf", bitbake.BBLayers(c.Layers, eraOf(c, b.root)))
 }
 
-func (r *stageRun) writeLocalConf(root int, c *plan.Conf, user runc.User) error {
-	return r.writeConf(root, "local.conf", bitbake.LocalConf(eraOf(c, root), c.LocalConf), user)
+func writeLocalConf(b *buildDir, c *plan.Conf) error {
+	return b.write("local.conf", bitbake.LocalConf(eraOf(c, b.root), c.LocalConf))
 }
 
-// writeConf writes a file of the configuration directory. One that is there
+// write writes a file of the configuration directory. One that is there
 // keeps its owner and mode.
-func (r *stageRun) writeConf(root int, name, content string, user runc.User) error {
-	dir, err := openIn(root, bitbake.ConfDir, unix.O_RDONLY|unix.O_DIRECTORY)
+func (b *buildDir) write(name, content string) error {
+	dir, err := openIn(b.root, bitbake.ConfDir, unix.O_RDONLY|unix.O_DIRECTORY)
 	if err != nil {
 		return err
 	}
@@ -94,7 +97,7 @@ func (r *stageRun) writeConf(root int, name, content string, user runc.User) err
 	const flags = unix.O_WRONLY | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
 	fd, err := unix.Openat(dir, name, flags|unix.O_CREAT|unix.O_EXCL, 0o644)
 	if err == nil {
-		err = unix.Fchown(fd, int(user.UID), int(user.GID))
+		err = b.chown(dir, name, int(b.user.UID), int(b.user.GID))
 	} else if err == unix.EEXIST {
 		fd, err = unix.Openat(dir, name, flags|unix.O_TRUNC, 0)
 	}
@@ -118,11 +121,11 @@ func (r *stageRun) writeConf(root int, name, content string, user runc.User) err
 
 // sanity puts the file in place that switches bitbake's checks off, which the
 // superuser would not pass, or takes it away for others.
-func (r *stageRun) sanity(root int, user runc.User) error {
-	if user.UID == 0 {
-		return r.writeConf(root, "sanity.conf", "", user)
+func (b *buildDir) sanity(*plan.Conf) error {
+	if b.user.UID == 0 {
+		return b.write("sanity.conf", "")
 	}
-	dir, err := openIn(root, bitbake.ConfDir, unix.O_RDONLY|unix.O_DIRECTORY)
+	dir, err := openIn(b.root, bitbake.ConfDir, unix.O_RDONLY|unix.O_DIRECTORY)
 	if err != nil {
 		return err
 	}
@@ -138,17 +141,17 @@ func (r *stageRun) sanity(root int, user runc.User) error {
 // bitbakeCaches are the stage's caches and those that bitbake has anyway: each
 // uid of bitbake's has its own, for it could not write into directories that
 // another one has made.
-func bitbakeCaches(s *decl.Stage, uid uint32) []decl.Cache {
+func bitbakeCaches(own []plan.Cache, uid uint32) []plan.Cache {
 	whose := ""
 	if uid != 0 {
 		whose = fmt.Sprintf("-%d", uid)
 	}
-	caches := slices.Clone(s.Caches)
-	for _, c := range []decl.Cache{
+	caches := slices.Clone(own)
+	for _, c := range []plan.Cache{
 		{Path: bitbake.Downloads, ID: "bitbake-downloads" + whose, Shared: true},
 		{Path: bitbake.SState, ID: "bitbake-sstate" + whose, Shared: true},
 	} {
-		if !slices.ContainsFunc(caches, func(o decl.Cache) bool { return path.Clean(o.Path) == c.Path }) {
+		if !slices.ContainsFunc(caches, func(o plan.Cache) bool { return path.Clean(o.Path) == c.Path }) {
 			caches = append(caches, c)
 		}
 	}
@@ -156,35 +159,29 @@ func bitbakeCaches(s *decl.Stage, uid uint32) []decl.Cache {
 }
 
 // bitbake is a bitbake_target.
-func (r *stageRun) bitbake(ctx context.Context, s *plan.StepPlan) error {
-	unlock, err := r.lockCaches(ctx, r.plan.Stage.Caches) // bitbake's own are shared
+func (r *jobRun) bitbake(ctx context.Context, s *plan.Step, a *plan.Bitbake) error {
+	unlock, err := r.lockCaches(ctx, r.job.Caches) // bitbake's own are shared
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	return r.change(ctx, s, func(w *layer.Working) error {
-		a := s.Action
-		name := a.User
-		if name == "" {
-			name = r.state.Config.Config.User
-		}
-		user, err := runc.LookupUser(w.Root(), name)
+	return r.change(ctx, s, func(w Snapshot) error {
+		user, err := r.userOf(s, w.Root())
 		if err != nil {
 			return err
 		}
-		err = r.inBuildDir(ctx, w, user, func(root int) error {
-			if err := r.sanity(root, user); err != nil {
-				return err
+		err = inBuildDir(w, user, func(b *buildDir) error {
+			for _, write := range []confWriter{(*buildDir).sanity, writeBBLayers, writeLocalConf} {
+				if err := write(b, a.Conf); err != nil {
+					return err
+				}
 			}
-			if err := r.writeBBLayers(root, s.Conf, user); err != nil {
-				return err
-			}
-			return r.writeLocalConf(root, s.Conf, user)
+			return nil
 		})
 		if err != nil {
 			return err
 		}
-		mounts, err := r.mounts(w.Root(), bitbakeCaches(r.plan.Stage, user.UID), user)
+		around, err := r.worldOf(s, w.Root()) // now that the build directory is there
 		if err != nil {
 			return err
 		}
@@ -192,10 +189,9 @@ func (r *stageRun) bitbake(ctx context.Context, s *plan.StepPlan) error {
 		r.log.watch(watch.line)
 		defer r.log.watch(nil)
 		defer watch.end()
-		c := sandboxed{
-			args: bitbake.Command(s.Conf.Layers.Base, a.Command, a.Targets), user: user, mounts: mounts, env: r.environment(user), network: r.Network,
+		return r.command(ctx, s, w, command{
+			world: around, args: bitbake.Command(a.Conf.Layers.Base, a.Command, a.Targets),
 			failed: func(e *plan.StepError) { e.Logs = watch.collect(w.Root(), maxAllLogs) },
-		}
-		return r.command(ctx, s, w, c)
+		})
 	})
 }

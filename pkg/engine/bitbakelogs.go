@@ -29,7 +29,7 @@ const (
 
 // bitbakeWatch reads what bitbake prints.
 type bitbakeWatch struct {
-	run  *stageRun
+	run  *jobRun
 	last bitbake.Progress
 	logs []string // of failed tasks, inside the stage
 }
@@ -47,13 +47,13 @@ func (b *bitbakeWatch) line(s string) {
 		b.end()
 	}
 	b.last = p
-	b.run.event(progress.Event{Kind: progress.Progress, Stage: b.run.plan.ID, Text: p.What, Done: p.Done, Total: p.Total, Unit: "tasks"})
+	b.run.event(progress.Event{Kind: progress.Progress, Stage: b.run.job.ID, Text: p.What, Done: p.Done, Total: p.Total, Unit: "tasks"})
 }
 
 // end says that no more progress comes.
 func (b *bitbakeWatch) end() {
 	if b.last.What != "" {
-		b.run.event(progress.Event{Kind: progress.ProgressEnd, Stage: b.run.plan.ID, Text: b.last.What})
+		b.run.event(progress.Event{Kind: progress.ProgressEnd, Stage: b.run.job.ID, Text: b.last.What})
 	}
 }
 

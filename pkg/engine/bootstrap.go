@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/progress"
@@ -24,17 +23,17 @@ import (
 // bootstrap is a bootstrap element: packages are fetched, the base is unpacked
 // straight into the snapshot, configured in a sandbox, and the rest installed
 // there, from the cache and without a network.
-func (r *stageRun) bootstrap(ctx context.Context, s *plan.StepPlan) error {
-	res := r.resolved.Debian[r.plan.ID]
-	r.state = state{Config: oci.NewConfig(r.resolved.Wanted[r.plan.ID].Arch)}
-	if err := r.Runtime.Emulate(ctx, r.state.Config.Architecture); err != nil { // before the download
+func (r *jobRun) bootstrap(ctx context.Context, s *plan.Step, a *plan.Bootstrap) error {
+	res := a.Packages
+	r.state = State{Config: oci.NewConfig(a.Wanted.Arch)}
+	if err := r.Sandbox.Emulate(ctx, r.state.Config.Architecture); err != nil { // before the download
 		return err
 	}
-	f := *r.fetcherFor(r.plan.ID)
+	f := *r.fetcherFor(r.job.ID)
 	if err := f.Fetch(ctx, res); err != nil {
 		return err
 	}
-	return r.change(ctx, s, func(w *layer.Working) error {
+	return r.change(ctx, s, func(w Snapshot) error {
 		if err := f.Unpack(ctx, res, w.Root()); err != nil {
 			return err
 		}
@@ -45,7 +44,7 @@ func (r *stageRun) bootstrap(ctx context.Context, s *plan.StepPlan) error {
 		if install == "" {
 			return nil
 		}
-		dir, err := r.runDir(r.plan.ID+".install", res.InstallFiles())
+		dir, err := r.runDir(r.job.ID+".install", res.InstallFiles())
 		if err != nil {
 			return err
 		}
@@ -61,17 +60,19 @@ func (r *stageRun) bootstrap(ctx context.Context, s *plan.StepPlan) error {
 
 // script runs a shell script as the superuser, without a network. It configures
 // so many packages; 0 where apt says how many.
-func (r *stageRun) script(ctx context.Context, s *plan.StepPlan, w *layer.Working, script string, mounts []runc.Mount, packages int) error {
-	return r.command(ctx, s, w, sandboxed{
-		args: []string{"/bin/sh", "-c", script}, user: runc.User{Home: "/root"}, mounts: mounts,
-		env: r.environment(runc.User{Home: "/root"}), network: runc.NoNetwork, packages: int64(packages),
-	})
+func (r *jobRun) script(ctx context.Context, s *plan.Step, w Snapshot, script string, mounts []runc.Mount, packages int) error {
+	around, err := r.worldOf(s, w.Root())
+	if err != nil {
+		return err
+	}
+	around.mounts = mounts
+	return r.command(ctx, s, w, command{world: around, args: []string{"/bin/sh", "-c", script}, packages: int64(packages)})
 }
 
 // fetcherFor is a fetcher whose progress is the stage's.
-func (r *stageRun) fetcherFor(stage string) *debian.Fetcher {
+func (r *jobRun) fetcherFor(stage string) *debian.Fetcher {
 	text := map[string]string{"fetch": "download packages", "unpack": "unpack packages"}
-	return &debian.Fetcher{Cache: r.Fetcher.Cache, HTTP: r.Fetcher.HTTP, Jobs: r.Fetcher.Jobs, Events: func(e debian.Event) {
+	return &debian.Fetcher{Cache: r.Packages.Cache, HTTP: r.Packages.HTTP, Jobs: r.Packages.Jobs, Events: func(e debian.Event) {
 		if t := text[e.Phase]; t != "" {
 			r.event(progress.Event{Kind: progress.Progress, Stage: stage, Text: t, Done: e.Done, Total: e.Total})
 		}
@@ -80,8 +81,8 @@ func (r *stageRun) fetcherFor(stage string) *debian.Fetcher {
 
 // runDir writes files, named as a step sees them below /run/carosbuild, into a
 // directory that only this process has.
-func (e *Engine) runDir(name string, files map[string]string) (string, error) {
-	dir := filepath.Join(e.Scratch, "run", name)
+func (l *Local) runDir(name string, files map[string]string) (string, error) {
+	dir := filepath.Join(l.Scratch, "run", name)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", fmt.Errorf("files for the sandbox: %w", err)
 	}
@@ -98,17 +99,16 @@ func (e *Engine) runDir(name string, files map[string]string) (string, error) {
 }
 
 // aptFiles are the mount that leads apt to the host's mirror, in stages that
-// stand on a bootstrap.
-func (r *stageRun) aptFiles() ([]runc.Mount, error) {
-	base := r.resolved.Base[r.plan.ID]
-	if base == "" {
+// are based on a bootstrap.
+func (r *jobRun) aptFiles() ([]runc.Mount, error) {
+	if r.job.Apt == nil {
 		return nil, nil
 	}
-	apt, err := r.resolved.Wanted[base].AptFiles(r.Host, r.resolved.Without[base], r.relay.Address())
+	apt, err := r.job.Apt.Bootstrap.AptFiles(r.Host, r.job.Apt.Without, r.Relay.Address())
 	if err != nil {
 		return nil, err
 	}
-	dir, err := r.runDir(r.plan.ID, apt.Files)
+	dir, err := r.runDir(r.job.ID, apt.Files)
 	if err != nil {
 		return nil, err
 	}
@@ -122,18 +122,17 @@ func (r *stageRun) aptFiles() ([]runc.Mount, error) {
 	return mounts, nil
 }
 
-// startRelay starts the proxy that keeps the host's passwords from the steps,
-// if the steps have a network and the host has passwords.
-func (e *Engine) startRelay(ctx context.Context) (err error) {
-	if e.relay = nil; e.Network != runc.HostNetwork {
-		return nil
+// StartRelay starts the proxy that keeps the host's passwords from the steps, if
+// they have a network and the host has passwords. It is to be closed; it may be nil.
+func StartRelay(ctx context.Context, host debian.Host, network runc.Network, note func(text string)) (*debian.Relay, error) {
+	if network != runc.HostNetwork {
+		return nil, nil
 	}
-	if names := e.Host.Withheld(); len(names) > 0 {
-		e.event(progress.Event{Kind: progress.Note, Text: "apt in steps goes without the host's " + strings.Join(names, " and ") +
-			": its address holds a password, which steps could read"})
+	if names := host.Withheld(); len(names) > 0 {
+		note("apt in steps goes without the host's " + strings.Join(names, " and ") + ": its address holds a password, which steps could read")
 	}
-	if e.Host.NeedsRelay() {
-		e.relay, err = e.Host.StartRelay(ctx)
+	if !host.NeedsRelay() {
+		return nil, nil
 	}
-	return err
+	return host.StartRelay(ctx)
 }

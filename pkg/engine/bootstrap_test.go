@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/carosio/carosbuild/pkg/plan"
-	"github.com/carosio/carosbuild/pkg/resolve"
 	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 )
@@ -27,13 +26,12 @@ func TestAptOfStepsHasNoPassword(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, network := range []runc.Network{runc.HostNetwork, runc.NoNetwork} {
-		e := &Engine{Scratch: t.TempDir(), Host: host, Network: network}
-		if err := e.startRelay(t.Context()); err != nil {
+		relay, err := StartRelay(t.Context(), host, network, func(string) {})
+		if err != nil {
 			t.Fatal(err)
 		}
-		r := &stageRun{Engine: e, plan: &plan.StagePlan{ID: "s"}, resolved: &resolve.Resolved{
-			Base: map[string]string{"s": "s"}, Wanted: map[string]debian.Bootstrap{"s": {Suite: "sid"}},
-		}}
+		l := &Local{Scratch: t.TempDir(), Host: host, Relay: relay}
+		r := &jobRun{Local: l, job: &plan.Job{ID: "s", Apt: &plan.Apt{Bootstrap: debian.Bootstrap{Suite: "sid"}}}}
 		mounts, err := r.aptFiles()
 		if err != nil {
 			t.Fatal(err)
@@ -52,7 +50,7 @@ func TestAptOfStepsHasNoPassword(t *testing.T) {
 		if got := strings.Contains(string(conf), "http://carosbuild:"); got != (network == runc.HostNetwork) {
 			t.Errorf("network %s: a proxy of the build's own: %v", network, got)
 		}
-		if err := e.relay.Close(); err != nil {
+		if err := relay.Close(); err != nil {
 			t.Error(err)
 		}
 	}
@@ -61,11 +59,10 @@ func TestAptOfStepsHasNoPassword(t *testing.T) {
 // A directory of the host that is a mirror is shown to steps under a name of
 // the build's own, and a suite that it does not have is not read by them.
 func TestAptOfStepsReadsALocalMirror(t *testing.T) {
-	r := &stageRun{Engine: &Engine{Scratch: t.TempDir()}, plan: &plan.StagePlan{ID: "s"}, resolved: &resolve.Resolved{
-		Base:    map[string]string{"s": "s"},
-		Wanted:  map[string]debian.Bootstrap{"s": {Suite: "bookworm", Mirror: "file:///srv/mirror/", SecurityMirror: "none"}},
-		Without: map[string][]string{"s": {"bookworm-updates"}},
-	}}
+	r := &jobRun{Local: &Local{Scratch: t.TempDir()}, job: &plan.Job{ID: "s", Apt: &plan.Apt{
+		Bootstrap: debian.Bootstrap{Suite: "bookworm", Mirror: "file:///srv/mirror/", SecurityMirror: "none"},
+		Without:   []string{"bookworm-updates"},
+	}}}
 	mounts, err := r.aptFiles()
 	if err != nil {
 		t.Fatal(err)

@@ -6,7 +6,6 @@ package engine
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -24,8 +23,8 @@ import (
 
 // copier puts files into a root directory without ever leaving it.
 type copier struct {
-	ctx   context.Context
 	root  int
+	chown chowner
 	keep  bool           // owners, modes, attributes as in the source
 	owner *[2]uint32     // --chown
 	mode  *uint32        // --chmod
@@ -206,7 +205,7 @@ func (c *copier) attributes(dir int, base, full string, st fs.FileInfo, sys *sys
 	if c.mode != nil && !st.IsDir() {
 		mode = *c.mode
 	}
-	if err := unix.Fchownat(dir, base, int(uid), int(gid), unix.AT_SYMLINK_NOFOLLOW); err != nil {
+	if err := c.chown(dir, base, int(uid), int(gid)); err != nil {
 		return fmt.Errorf("owner %d:%d: %w", uid, gid, err)
 	}
 	if st.Mode()&fs.ModeSymlink == 0 {

@@ -55,8 +55,8 @@ func TestCopyThroughLinks(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer unix.Close(fd)
-			c := &copier{ctx: t.Context(), root: fd, owner: &[2]uint32{uint32(os.Getuid()), uint32(os.Getgid())}}
-			err = c.add(sourcePath{name: filepath.Base(tt.source), path: filepath.Join(src, tt.source)}, tt.dest, tt.into)
+			c := &copier{chown: unchowned, root: fd, owner: &[2]uint32{uint32(os.Getuid()), uint32(os.Getgid())}}
+			err = c.add(t.Context(), sourcePath{name: filepath.Base(tt.source), path: filepath.Join(src, tt.source)}, tt.dest, tt.into)
 			if err != nil {
 				if !strings.Contains(err.Error(), tt.want) {
 					t.Errorf("got %v, want %q", err, tt.want)

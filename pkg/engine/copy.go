@@ -17,8 +17,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/beneath"
-	"github.com/carosio/carosbuild/pkg/decl"
-	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/source/files"
@@ -27,83 +25,78 @@ import (
 // copy is an ADD or COPY action. A file goes to Dest, or into it when Dest
 // ends in a slash or is a directory; a directory's contents go into Dest. Paths
 // in the stage are resolved inside it.
-func (r *stageRun) copy(ctx context.Context, s *plan.StepPlan) error {
-	a := s.Action
+func (r *jobRun) copy(ctx context.Context, s *plan.Step, a *plan.Copy) error {
 	from, err := r.sources(ctx, a)
 	if err != nil {
 		return err
 	}
 	defer from.close()
-	return r.change(ctx, s, func(w *layer.Working) error {
+	return r.change(ctx, s, func(w Snapshot) error {
 		root, err := unix.Open(w.Root(), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 		if err != nil {
 			return err
 		}
 		defer unix.Close(root)
-		c := &copier{ctx: ctx, root: root, keep: a.FromStage != "", check: from.check}
-		if r.Epoch != nil {
-			c.mtime = &unix.Timespec{Sec: *r.Epoch}
+		c := &copier{root: root, chown: w.Chown, keep: a.Stage != "", check: from.check}
+		if r.job.Epoch != nil {
+			c.mtime = &unix.Timespec{Sec: *r.job.Epoch}
 		}
 		if err := c.options(w.Root(), a); err != nil {
 			return err
 		}
-		dest := path.Join("/", r.state.Config.Config.WorkingDir, a.Dest)
-		if path.IsAbs(a.Dest) {
-			dest = path.Clean(a.Dest)
-		}
 		into := strings.HasSuffix(a.Dest, "/") || strings.HasSuffix(a.Dest, "/.") || a.Dest == "." || len(from.paths) > 1
 		for _, src := range from.paths {
-			if err := c.add(src, dest, into); err != nil {
+			if err := c.add(ctx, src, r.inWorkdir(a.Dest), into); err != nil {
 				return err
 			}
 		}
 		if c.check != nil {
 			return c.check.complete()
 		}
-		return r.unchanged(ctx, a)
+		return unchanged(ctx, a)
 	})
+}
+
+// inWorkdir is a path of the stage, relative to its working directory.
+func (r *jobRun) inWorkdir(name string) string {
+	if path.IsAbs(name) {
+		return path.Clean(name)
+	}
+	return path.Join("/", r.state.Config.Config.WorkingDir, name)
 }
 
 // unchanged fails when an added file is no longer what the plan has seen: its
 // content would be stored under the key of another.
-func (r *stageRun) unchanged(ctx context.Context, a *decl.Action) error {
-	if a.FromStage != "" {
+func unchanged(ctx context.Context, a *plan.Copy) error {
+	if a.Stage != "" {
 		return nil
 	}
 	for _, src := range a.Sources {
-		want := r.resolved.Files[plan.SourceKey(r.plan.ID, src)]
-		path, err := files.Find(r.plan.Stage, src)
-		if want == "" && errors.Is(err, fs.ErrNotExist) {
+		if src.Path == "" {
 			continue
 		}
-		got := ""
-		if err == nil {
-			got, err = files.Digest(ctx, path)
-		}
+		got, err := files.Digest(ctx, src.Path)
 		if err != nil {
 			return err
 		}
-		if got != want {
-			return fmt.Errorf("%s changed while the build was running: build again", src)
+		if got != src.Digest {
+			return fmt.Errorf("%s changed while the build was running: build again", src.Name)
 		}
 	}
 	return nil
 }
 
 // workdir is a WORKDIR action: it makes the directory.
-func (r *stageRun) workdir(ctx context.Context, s *plan.StepPlan) error {
-	dir := path.Join("/", r.state.Config.Config.WorkingDir, s.Action.Dest)
-	if path.IsAbs(s.Action.Dest) {
-		dir = path.Clean(s.Action.Dest)
-	}
+func (r *jobRun) workdir(ctx context.Context, s *plan.Step, a *plan.Workdir) error {
+	dir := r.inWorkdir(a.Dir)
 	r.state.Config.Config.WorkingDir = dir
-	return r.change(ctx, s, func(w *layer.Working) error {
+	return r.change(ctx, s, func(w Snapshot) error {
 		root, err := unix.Open(w.Root(), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 		if err != nil {
 			return err
 		}
 		defer unix.Close(root)
-		fd, err := (&copier{ctx: ctx, root: root}).mkdirAll(dir)
+		fd, err := (&copier{root: root}).mkdirAll(dir)
 		if err != nil {
 			return err
 		}
@@ -122,47 +115,47 @@ type sourceSet struct {
 // its path in another stage.
 type sourcePath struct{ name, path, inStage string }
 
-func (r *stageRun) sources(ctx context.Context, a *decl.Action) (*sourceSet, error) {
+func (r *jobRun) sources(ctx context.Context, a *plan.Copy) (*sourceSet, error) {
+	if a.Stage != "" {
+		return r.stageSources(ctx, a)
+	}
 	set := &sourceSet{close: func() {}}
-	if a.FromStage == "" {
-		for _, src := range a.Sources {
-			p, err := files.Find(r.plan.Stage, src)
-			if a.Optional && errors.Is(err, fs.ErrNotExist) {
-				continue
-			}
-			if err != nil {
-				return nil, err
-			}
-			set.paths = append(set.paths, sourcePath{files.BaseName(src), p, ""})
+	for _, src := range a.Sources {
+		if src.Path == "" { // it did not exist, and need not
+			continue
 		}
-		return set, nil
+		set.paths = append(set.paths, sourcePath{files.BaseName(src.Name), src.Path, ""})
 	}
-	top := r.below[a.FromStage].Layer
-	view, release, err := r.Store.View(ctx, top)
+	return set, nil
+}
+
+// stageSources are sources in another stage.
+func (r *jobRun) stageSources(ctx context.Context, a *plan.Copy) (*sourceSet, error) {
+	view, err := r.Snapshots.View(ctx, r.below[a.Stage].Layer)
 	if err != nil {
 		return nil, err
 	}
-	root, err := unix.Open(view, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	set := &sourceSet{}
+	root, err := unix.Open(view.Root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		release()
-		return nil, err
+		return nil, errors.Join(err, view.Release())
 	}
 	fds := []int{root}
 	set.close = func() {
 		for _, fd := range fds {
 			unix.Close(fd)
 		}
-		release()
+		_ = view.Release() // nothing was written
 	}
 	for _, src := range a.Sources {
-		fd, err := openIn(root, path.Join("/", src), unix.O_PATH)
+		fd, err := openIn(root, path.Join("/", src.Name), unix.O_PATH)
 		if a.Optional && err == unix.ENOENT {
 			continue
 		}
 		if err != nil {
 			set.close()
-			err = &fs.PathError{Op: "find in stage " + a.FromStage, Path: src, Err: err}
-			if hint := files.PatternHint(src); hint != "" {
+			err = &fs.PathError{Op: "find in stage " + a.Stage, Path: src.Name, Err: err}
+			if hint := files.PatternHint(src.Name); hint != "" {
 				err = fmt.Errorf("%w; %s", err, hint)
 			}
 			return nil, err
@@ -174,9 +167,9 @@ func (r *stageRun) sources(ctx context.Context, a *decl.Action) (*sourceSet, err
 			set.close()
 			return nil, err
 		}
-		set.paths = append(set.paths, sourcePath{files.BaseName(src), at, inStage})
+		set.paths = append(set.paths, sourcePath{files.BaseName(src.Name), at, inStage})
 	}
-	if set.check, err = newStageCheck(ctx, r.Store, top, set.paths); err != nil {
+	if set.check, err = newStageCheck(ctx, view.Sums, set.paths); err != nil {
 		set.close()
 		return nil, err
 	}
@@ -216,19 +209,19 @@ func openIn(root int, name string, flags int) (int, error) {
 }
 
 // options sets what --chown and --chmod ask for.
-func (c *copier) options(root string, a *decl.Action) error {
-	if a.Chmod != "" {
-		m, err := strconv.ParseUint(a.Chmod, 8, 12)
+func (c *copier) options(root string, a *plan.Copy) error {
+	if a.Mode != "" {
+		m, err := strconv.ParseUint(a.Mode, 8, 12)
 		if err != nil {
-			return fmt.Errorf("mode %q is not octal", a.Chmod)
+			return fmt.Errorf("mode %q is not octal", a.Mode)
 		}
 		c.mode = new(uint32)
 		*c.mode = uint32(m)
 	}
-	if a.Chown == "" {
+	if a.Owner == "" {
 		return nil
 	}
-	u, err := runc.LookupUser(root, a.Chown)
+	u, err := runc.LookupUser(root, a.Owner)
 	if err != nil {
 		return err
 	}
@@ -247,7 +240,7 @@ func statDir(root int, name string) bool {
 }
 
 // add copies one source.
-func (c *copier) add(source sourcePath, dest string, into bool) error {
+func (c *copier) add(ctx context.Context, source sourcePath, dest string, into bool) error {
 	st, err := os.Stat(source.path)
 	if err != nil {
 		return err
@@ -256,7 +249,7 @@ func (c *copier) add(source sourcePath, dest string, into bool) error {
 		dest = path.Join(dest, source.name)
 	}
 	return files.Walk(source.path, func(rel, full string, st fs.FileInfo) error {
-		if err := c.ctx.Err(); err != nil {
+		if err := ctx.Err(); err != nil {
 			return err
 		}
 		c.crc = nil

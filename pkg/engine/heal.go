@@ -1,7 +1,6 @@
 // This Source Code Form is subject to the terms of the Mozilla Public
 // License, v. 2.0. If a copy of the MPL was not distributed with this
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
-
 package engine
 
 import (
@@ -9,34 +8,40 @@ import (
 	"fmt"
 
 	"github.com/carosio/carosbuild/pkg/layer"
-	"github.com/carosio/carosbuild/pkg/progress"
 )
+
+// Healer has the steps run again whose layers turned out to be damaged, each once.
+type Healer struct {
+	Store interface {
+		// MarkDamaged makes the steps whose results need a layer count as not done.
+		MarkDamaged(id, why string) error
+	}
+	Note   func(text string)
+	healed map[string]bool // layers
+}
 
 // Heal marks the layers as damaged that an error is about, so that the next Run
 // makes them again, and says so. It returns false when the error is about
 // something else, or about a layer that was made again already.
-func (e *Engine) Heal(err error) (bool, error) {
+func (h *Healer) Heal(err error) (bool, error) {
 	damages := layer.Damages(err)
 	for _, d := range damages {
-		if e.healed[d.Layer] {
+		if h.healed[d.Layer] {
 			return false, nil
 		}
 	}
-	again := map[string]bool{}
-	for _, d := range damages {
-		e.event(progress.Event{Kind: progress.Note, Text: d.Error() + ": its step runs again"})
-		again[d.Layer] = true
+	if h.healed == nil {
+		h.healed = map[string]bool{}
 	}
-	for id := range again {
-		if e := e.Store.MarkDamaged(id, err.Error()); e != nil {
+	for _, d := range damages {
+		h.Note(d.Error() + ": its step runs again")
+		if h.healed[d.Layer] {
+			continue
+		}
+		if e := h.Store.MarkDamaged(d.Layer, err.Error()); e != nil {
 			return false, errors.Join(err, fmt.Errorf("heal the store: %w", e))
 		}
+		h.healed[d.Layer] = true
 	}
-	if e.healed == nil {
-		e.healed = map[string]bool{}
-	}
-	for id := range again {
-		e.healed[id] = true
-	}
-	return len(again) > 0, nil
+	return len(damages) > 0, nil
 }

@@ -19,10 +19,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/progress"
-	"github.com/carosio/carosbuild/pkg/resolve"
 	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/source/git"
 )
@@ -35,29 +33,36 @@ const treeLabel = "io.carosio.carosbuild.git:"
 const treeBranch = "carosbuild"
 
 // treeAt is the commit that a label says is checked out at a path.
-func (r *stageRun) treeAt(path string) (commit string) {
+func (r *jobRun) treeAt(path string) (commit string) {
 	commit, _, _ = strings.Cut(r.state.Config.Config.Labels[treeLabel+path], " ")
 	return commit
 }
 
+// checkout is a tree for a stage, and where it is fetched from.
+type checkout struct {
+	plan.GitTree
+	from git.Pinned
+}
+
 // reposync is a REPOSYNC action: it puts the trees that are not there yet, or
 // at another commit, into the stage.
-func (r *stageRun) reposync(ctx context.Context, s *plan.StepPlan) error {
+func (r *jobRun) reposync(ctx context.Context, s *plan.Step, a *plan.Reposync) error {
 	labels := maps.Clone(r.state.Config.Config.Labels)
 	if labels == nil {
 		labels = map[string]string{}
 	}
-	err := r.change(ctx, s, func(w *layer.Working) error {
-		todo, err := r.absentTrees(w.Root(), s.Trees)
+	err := r.change(ctx, s, func(w Snapshot) error {
+		todo, err := r.absentTrees(w.Root(), a)
 		if err != nil || len(todo) == 0 {
 			return err
 		}
+		var trees []plan.GitTree
 		var pinned []git.Pinned
 		for _, t := range todo {
-			pinned = append(pinned, t.From)
+			trees, pinned = append(trees, t.GitTree), append(pinned, t.from)
 		}
 		if err := r.Git.Ensure(ctx, pinned); err != nil {
-			return resolve.MissingCommits(err, todo)
+			return plan.MissingCommits(err, trees, pinned)
 		}
 		user, err := runc.LookupUser(w.Root(), r.state.Config.Config.User)
 		if err != nil {
@@ -65,7 +70,7 @@ func (r *stageRun) reposync(ctx context.Context, s *plan.StepPlan) error {
 		}
 		for _, t := range todo {
 			fmt.Fprintf(r.log, "%s: %s of %s\n", t.Path, t.Commit, t.URL)
-			if err := r.placeTree(ctx, w.Root(), t, user); err != nil {
+			if err := r.placeTree(ctx, w, t, user); err != nil {
 				return fmt.Errorf("check out %s: %w", t.Path, err)
 			}
 			labels[treeLabel+t.Path] = t.Commit + " " + t.URL
@@ -80,16 +85,16 @@ func (r *stageRun) reposync(ctx context.Context, s *plan.StepPlan) error {
 
 // absentTrees are those that an earlier step has not put there at their commit,
 // or that were removed since.
-func (r *stageRun) absentTrees(rootDir string, trees []plan.GitTree) ([]plan.GitTree, error) {
+func (r *jobRun) absentTrees(rootDir string, a *plan.Reposync) ([]checkout, error) {
 	root, err := unix.Open(rootDir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer unix.Close(root)
-	var absent []plan.GitTree
-	for _, t := range trees {
+	var absent []checkout
+	for i, t := range a.Trees {
 		if r.treeAt(t.Path) != t.Commit || !statDir(root, path.Join(t.Path, ".git")) {
-			absent = append(absent, t)
+			absent = append(absent, checkout{t, a.From[i]})
 		}
 	}
 	return absent, nil
@@ -97,27 +102,27 @@ func (r *stageRun) absentTrees(rootDir string, trees []plan.GitTree) ([]plan.Git
 
 // placeTree checks a tree out beside its place, and puts it there: over what
 // was there before, which loses what git knew of the old commit.
-func (r *stageRun) placeTree(ctx context.Context, rootDir string, t plan.GitTree, user runc.User) error {
-	root, err := unix.Open(rootDir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+func (r *jobRun) placeTree(ctx context.Context, w Snapshot, t checkout, user runc.User) error {
+	root, err := unix.Open(w.Root(), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(root)
-	dest, err := realDir(ctx, root, t.Path)
+	dest, err := realDir(root, t.Path)
 	if err != nil {
 		return err
 	}
-	temp, err := realDir(ctx, root, path.Join(path.Dir(t.Path), ".carosbuild-"+path.Base(t.Path)))
+	temp, err := realDir(root, path.Join(path.Dir(t.Path), ".carosbuild-"+path.Base(t.Path)))
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(temp)
-	o := git.CheckoutOptions{RemoteName: "origin", Branch: treeBranch, RemoteURL: t.URL, Epoch: r.Epoch}
-	if err := r.Git.Checkout(ctx, t.From, temp, o); err != nil {
+	o := git.CheckoutOptions{RemoteName: "origin", Branch: treeBranch, RemoteURL: t.URL, Epoch: r.job.Epoch}
+	if err := r.Git.Checkout(ctx, t.from, temp, o); err != nil {
 		return err
 	}
 	if user.UID != 0 || user.GID != 0 {
-		if err := chownTree(temp, user); err != nil {
+		if err := chownTree(temp, user, w.Chown); err != nil {
 			return err
 		}
 	}
@@ -127,13 +132,13 @@ func (r *stageRun) placeTree(ctx context.Context, rootDir string, t plan.GitTree
 	if err := os.RemoveAll(filepath.Join(dest, ".git")); err != nil {
 		return err
 	}
-	return moveOver(temp, dest)
+	return moveOver(temp, dest, w.Chown)
 }
 
 // realDir makes a directory inside root and returns where it really is: no step
 // runs that could change that.
-func realDir(ctx context.Context, root int, name string) (string, error) {
-	fd, err := (&copier{ctx: ctx, root: root}).mkdirAll(name)
+func realDir(root int, name string) (string, error) {
+	fd, err := (&copier{root: root}).mkdirAll(name)
 	if err != nil {
 		return "", err
 	}
@@ -141,12 +146,15 @@ func realDir(ctx context.Context, root int, name string) (string, error) {
 	return os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd))
 }
 
-func chownTree(dir string, user runc.User) error {
+// chowner gives a file an owner, as Snapshot.Chown.
+type chowner func(dir int, name string, uid, gid int) error
+
+func chownTree(dir string, user runc.User, chown chowner) error {
 	return filepath.WalkDir(dir, func(p string, _ fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		return os.Lchown(p, int(user.UID), int(user.GID))
+		return chown(unix.AT_FDCWD, p, int(user.UID), int(user.GID))
 	})
 }
 
@@ -154,7 +162,7 @@ func chownTree(dir string, user runc.User) error {
 // commit that the label names, and of the one that git is at, which is another
 // one when a step has moved it, and the only one when it came with an image of
 // redomat's. Files of a commit that is not to be had any more stay.
-func (r *stageRun) removeOld(ctx context.Context, root int, t plan.GitTree, dest string) error {
+func (r *jobRun) removeOld(ctx context.Context, root int, t checkout, dest string) error {
 	olds := []string{r.treeAt(t.Path)}
 	if head := headOf(root, t.Path); head != olds[0] {
 		olds = append(olds, head)
@@ -163,13 +171,13 @@ func (r *stageRun) removeOld(ctx context.Context, root int, t plan.GitTree, dest
 		if !git.IsCommit(old) {
 			continue
 		}
-		files, err := commitFiles(ctx, r.Git, git.Pinned{URL: t.From.URL, Commit: old})
+		files, err := commitFiles(ctx, r.Git, git.Pinned{URL: t.from.URL, Commit: old})
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		if err != nil {
 			text := fmt.Sprintf("%s: files of %s, which was there before, may be left: %v", t.Path, old, err)
-			r.event(progress.Event{Kind: progress.Note, Stage: r.plan.ID, Text: text})
+			r.event(progress.Event{Kind: progress.Note, Stage: r.job.ID, Text: text})
 			continue
 		}
 		if err := removeFiles(dest, files); err != nil {
@@ -253,7 +261,7 @@ func removeAny(root *os.Root, name string) error {
 
 // moveOver moves what is in src into dst, directories into directories of that
 // name, and replaces anything else.
-func moveOver(src, dst string) error {
+func moveOver(src, dst string, chown chowner) error {
 	entries, err := os.ReadDir(src)
 	if err != nil {
 		return err
@@ -266,7 +274,7 @@ func moveOver(src, dst string) error {
 		case err != nil:
 			return err
 		case st.IsDir() && e.IsDir():
-			if err := moveOver(from, to); err != nil {
+			if err := moveOver(from, to, chown); err != nil {
 				return err
 			}
 			continue
@@ -279,16 +287,16 @@ func moveOver(src, dst string) error {
 			return err
 		}
 	}
-	return sameTimes(src, dst)
+	return sameTimes(src, dst, chown)
 }
 
 // sameTimes gives dst owner, mode and time of src.
-func sameTimes(src, dst string) error {
+func sameTimes(src, dst string, chown chowner) error {
 	var st unix.Stat_t
 	if err := unix.Stat(src, &st); err != nil {
 		return err
 	}
-	if err := os.Lchown(dst, int(st.Uid), int(st.Gid)); err != nil {
+	if err := chown(unix.AT_FDCWD, dst, int(st.Uid), int(st.Gid)); err != nil {
 		return err
 	}
 	if err := unix.Chmod(dst, st.Mode&0o7777); err != nil {

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/plan"
+	"github.com/carosio/carosbuild/pkg/source/git"
 )
 
 // plant makes files, directories (names that end in a slash) and links ("name
@@ -82,7 +83,7 @@ func TestMoveOver(t *testing.T) {
 	plant(t, src, "file", "dir/a", "dir/sub/b", "link/c", "wasdir", "wasfile/d", "sym -> x")
 	plant(t, dst, "file", "dir/a", "dir/mine", "link -> "+other, "wasdir/e", "wasfile", "sym/f", "keep")
 	plant(t, other, "untouched")
-	if err := moveOver(src, dst); err != nil {
+	if err := moveOver(src, dst, unchowned); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{
@@ -130,7 +131,7 @@ func TestRealDir(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Close(root)
-	got, err := realDir(t.Context(), root, "/REDO/source/poky")
+	got, err := realDir(root, "/REDO/source/poky")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,11 +183,11 @@ func TestHeadOf(t *testing.T) {
 func TestAbsentTrees(t *testing.T) {
 	dir := t.TempDir()
 	plant(t, dir, "same/.git/", "other/.git/", "unlabeled/.git/", "removed/")
-	r := &stageRun{}
+	r := &jobRun{}
 	r.state.Config.Config.Labels = map[string]string{treeLabel + "/same": "1 u", treeLabel + "/other": "2 u", treeLabel + "/removed": "1 u", treeLabel + "/gone": "1 u"}
-	var trees []plan.GitTree
+	trees := &plan.Reposync{}
 	for _, p := range []string{"/same", "/other", "/unlabeled", "/removed", "/gone"} {
-		trees = append(trees, plan.GitTree{Path: p, Commit: "1"})
+		trees.Trees, trees.From = append(trees.Trees, plan.GitTree{Path: p, Commit: "1"}), append(trees.From, git.Pinned{})
 	}
 	absent, err := r.absentTrees(dir, trees)
 	if err != nil {

@@ -21,9 +21,8 @@ import (
 // stageCheck compares what is copied from another stage with what was recorded
 // of it: a damaged file would get into a layer that is recorded as right.
 type stageCheck struct {
-	store *layer.Store
-	top   string            // layer of the stage
-	want  map[string]wanted // by path in the stage
+	sums Sums
+	want map[string]wanted // by path in the stage
 }
 
 // wanted is a file of a layer.
@@ -33,13 +32,17 @@ type wanted struct {
 	seen  bool
 }
 
-// newStageCheck reads what is expected at some paths of a stage, and below them.
-func newStageCheck(ctx context.Context, s *layer.Store, id string, paths []sourcePath) (*stageCheck, error) {
-	all, err := s.Expect(ctx, id)
+// newStageCheck reads what is expected at some paths of a stage, and below them. It
+// is nil where there is nothing to compare with.
+func newStageCheck(ctx context.Context, s Sums, paths []sourcePath) (*stageCheck, error) {
+	if s == nil {
+		return nil, nil
+	}
+	all, err := s.Expect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	c := &stageCheck{s, id, map[string]wanted{}}
+	c := &stageCheck{s, map[string]wanted{}}
 	for {
 		f, of, ok, err := all.Next()
 		if err != nil || !ok {
@@ -59,7 +62,7 @@ func newStageCheck(ctx context.Context, s *layer.Store, id string, paths []sourc
 func (c *stageCheck) file(path, full string, st fs.FileInfo, crc *uint32) error {
 	w, ok := c.want[path]
 	if !ok {
-		return c.store.FindDamage(c.top, path, "was added")
+		return c.sums.FindDamage(path, "was added")
 	}
 	w.seen = true
 	c.want[path] = w
@@ -77,11 +80,11 @@ func (c *stageCheck) file(path, full string, st fs.FileInfo, crc *uint32) error 
 	}
 	switch {
 	case link != w.sum.Link:
-		return c.store.FindDamage(c.top, path, "leads to "+link)
+		return c.sums.FindDamage(path, "leads to "+link)
 	case sums.Xattrs(attrs) != w.sum.Xattrs:
-		return c.store.FindDamage(c.top, path, "has other attributes")
+		return c.sums.FindDamage(path, "has other attributes")
 	case sys.Mode != w.sum.Mode || sys.Uid != w.sum.UID || sys.Gid != w.sum.GID || st.Mode().IsRegular() && st.Size() != w.sum.Size:
-		return c.store.FindDamage(c.top, path, "has changed")
+		return c.sums.FindDamage(path, "has changed")
 	case crc != nil && st.Size() > 0 && *crc != w.sum.CRC:
 		return &layer.DamageError{Layer: w.layer, Path: path, What: "has another content than was stored"}
 	}
@@ -103,7 +106,7 @@ func xattrsAt(file string) (iter.Seq2[string, []byte], error) {
 func (c *stageCheck) complete() error {
 	for path, w := range c.want {
 		if !w.seen {
-			return c.store.FindDamage(c.top, path, "is missing")
+			return c.sums.FindDamage(path, "is missing")
 		}
 	}
 	return nil

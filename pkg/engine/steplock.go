@@ -7,7 +7,6 @@ package engine
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -28,12 +27,8 @@ type stepLock struct {
 	after  time.Duration // 0 means waitAfter
 }
 
-func (e *Engine) lock(name string) stepLock {
-	holder := "build " + e.BuildID
-	if e.Caller > 0 {
-		holder += fmt.Sprintf(" (process %d)", e.Caller)
-	}
-	return stepLock{path: filepath.Join(e.CacheDir, "locks", name), holder: holder}
+func (l *Local) lock(name string) stepLock {
+	return stepLock{path: filepath.Join(l.CacheDir, "locks", name), holder: l.Holder}
 }
 
 // take waits for the lock. Where that takes a moment, waiting is told who has it,

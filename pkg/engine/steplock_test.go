@@ -13,7 +13,7 @@ import (
 // Who waits for a step is told who does it, once, and gets the lock then.
 func TestStepLockSaysWhoHasIt(t *testing.T) {
 	dir := t.TempDir()
-	first := (&Engine{CacheDir: dir, BuildID: "one", Caller: 42}).lock("key")
+	first := (&Local{CacheDir: dir, Holder: "build one (process 42)"}).lock("key")
 	if want := filepath.Join(dir, "locks", "key"); first.path != want {
 		t.Errorf("the lock is %s, want %s", first.path, want)
 	}
@@ -21,7 +21,7 @@ func TestStepLockSaysWhoHasIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	second := (&Engine{CacheDir: dir, BuildID: "two"}).lock("key")
+	second := (&Local{CacheDir: dir, Holder: "build two"}).lock("key")
 	second.after = 10 * time.Millisecond
 	told := make(chan string, 10)
 	got := make(chan error)

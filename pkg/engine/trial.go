@@ -15,13 +15,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/runc"
 )
 
 // TryLayers makes a layer with this program and another on it, as builds do, and
 // returns that.
-func TryLayers(ctx context.Context, s *layer.Store) (top string, err error) {
+func TryLayers(ctx context.Context, s Snapshotter) (top string, err error) {
 	self, err := os.ReadFile("/proc/self/exe")
 	if err != nil {
 		return "", err
@@ -37,30 +36,24 @@ func TryLayers(ctx context.Context, s *layer.Store) (top string, err error) {
 		if err := os.WriteFile(filepath.Join(w.Root(), f.name), f.data, 0o755); err != nil {
 			return "", errors.Join(err, w.Discard())
 		}
-		l, _, err := s.Commit(ctx, w, layer.CommitOptions{})
-		if err != nil {
-			return "", err
+		if top, _, err = w.Commit(ctx, nil); err != nil {
+			return "", errors.Join(err, w.Discard())
 		}
-		top = l.ID
 	}
 	return top, nil
 }
 
 // TryStep runs this program, which is static, as a step on a layer of TryLayers.
-func TryStep(ctx context.Context, s *layer.Store, rt *runc.Runtime, top string) (err error) {
+func TryStep(ctx context.Context, s Snapshotter, box Sandbox, top string) (err error) {
 	w, err := s.Prepare(ctx, top)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, w.Discard()) }()
-	if _, err := runc.Plant(w.Root(), nil, nil); err != nil {
-		return err
-	}
 	var out bytes.Buffer
-	status, err := rt.Run(ctx, runc.Step{
-		ID: fmt.Sprintf("trial-%d", time.Now().UnixNano()), Root: w.Root(), Arch: runtime.GOARCH, Args: []string{"/carosbuild", "version"},
-		Env: []string{"PATH=/", "HOME=/"}, Cwd: "/", Network: runc.HostNetwork, Stdout: &out, Stderr: &out,
-	})
+	status, err := execute(ctx, box, w, nil, runc.Step{
+		ID: fmt.Sprintf("trial-%d", time.Now().UnixNano()), Arch: runtime.GOARCH, Args: []string{"/carosbuild", "version"}, Stdout: &out, Stderr: &out,
+	}, world{env: map[string]string{"PATH": "/", "HOME": "/"}, network: runc.HostNetwork})
 	if err == nil && (status != 0 || !strings.HasPrefix(out.String(), "carosbuild ")) {
 		err = fmt.Errorf("a step ended with exit status %d and said %q", status, out.String())
 	}

@@ -173,7 +173,7 @@ func TestGrounds(t *testing.T) {
 	if got := res.Wanted["middle"]; got.Suite != "bookworm" || got.Arch != "amd64" {
 		t.Errorf("middle stands on %+v", got)
 	}
-	if len(res.Debian) != 0 {
+	if len(res.Packages) != 0 {
 		t.Error("a bootstrap was resolved that is not needed")
 	}
 }

@@ -56,7 +56,7 @@ func (h History) Explain(declaration string, p *plan.Plan) {
 	anew := map[string]bool{} // stages that become others
 	for i := range p.Stages {
 		s := &p.Stages[i]
-		anew[s.ID] = anew[s.Stage.Prestage]
+		anew[s.ID] = anew[s.Parent]
 		first := 0
 		for j := range s.Steps {
 			if s.Steps[j].Cached { // what is before it need not run

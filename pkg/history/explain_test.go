@@ -20,7 +20,7 @@ import (
 
 // planOf plans all stages of a declaration; so many of the first steps of each are
 // stored.
-func planOf(t *testing.T, text string, in plan.Inputs, cached int) *plan.Plan {
+func planOf(t *testing.T, text string, in plan.Facts, cached int) *plan.Plan {
 	t.Helper()
 	d := decltest.Parse(t, text)
 	p, err := plan.NewPlan(d, plan.Leaves(d), in)
@@ -51,8 +51,8 @@ func reasons(p *plan.Plan) map[string]string {
 const start = `<buildstage id="s"><action>FROM debian:12</action>`
 
 // inputs are what the declarations of these tests name.
-func inputs() plan.Inputs {
-	return plan.Inputs{
+func inputs() plan.Facts {
+	return plan.Facts{
 		Arch: "amd64", Images: map[string]string{"debian:12": "docker.io/library/debian@sha256:aa"}, Bootstraps: map[string]string{"b": "sha256:bb"},
 		Files: map[string]string{plan.SourceKey("s", "f"): "ff", plan.SourceKey("s", "g"): "gg", plan.SourceKey("s", "d/f"): "ff"},
 	}
@@ -70,7 +70,7 @@ func TestExplain(t *testing.T) {
 	other.Files[plan.SourceKey("s", "g")] = "hh"
 	for name, tt := range map[string]struct {
 		then, now string
-		in        plan.Inputs // of now
+		in        plan.Facts // of now
 		cached    int
 		want      map[string]string
 	}{

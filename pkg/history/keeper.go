@@ -31,7 +31,7 @@ func (k Keeper) Done(ctx context.Context, stage, layer string, config oci.Config
 // FROM has made. A stage with nothing else has no start.
 func (k Keeper) Start(ctx context.Context, stage, layer string, config oci.Config) error {
 	for _, s := range k.Plan.Stages {
-		if s.ID != stage || s.Stage.Prestage != "" || len(s.Steps) < 2 {
+		if s.ID != stage || s.Parent != "" || len(s.Steps) < 2 {
 			continue
 		}
 		names := startName(k.Plan, k.BuildID, stage)

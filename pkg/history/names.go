@@ -16,8 +16,8 @@ func imageNames(p *plan.Plan, buildID, stage string) []string {
 	names := []string{ImageName(buildID, stage)}
 	for i := range p.Stages {
 		s := &p.Stages[i]
-		alone := s.ID == stage && s.Stage.Prestage == "" && len(s.Steps) == 1
-		if s.Stage.Prestage == stage || alone {
+		alone := s.ID == stage && s.Parent == "" && len(s.Steps) == 1
+		if s.Parent == stage || alone {
 			names = append(names, startName(p, buildID, s.ID)...)
 		}
 	}
@@ -29,7 +29,7 @@ const maxTag = 128
 
 // startName is the name of a stage's start, unless another stage is called so.
 func startName(p *plan.Plan, buildID, stage string) []string {
-	if len(stage+startSuffix) > maxTag || slices.ContainsFunc(p.Stages, func(s plan.StagePlan) bool { return s.ID == stage+startSuffix }) {
+	if len(stage+startSuffix) > maxTag || slices.ContainsFunc(p.Stages, func(s plan.Job) bool { return s.ID == stage+startSuffix }) {
 		return nil
 	}
 	return []string{ImageName(buildID, stage+startSuffix)}

@@ -196,11 +196,7 @@ func (i *BuildInfo) Note(d *decl.Declaration, written []*decl.Disk, p *plan.Plan
 			i.DiskStages = append(i.DiskStages, k.Stage)
 		}
 	}
-	var stages []*decl.Stage
-	for _, s := range p.Stages {
-		if !slices.ContainsFunc(d.Disks, func(k *decl.Disk) bool { return plan.BIOSStageID(k) == s.ID }) {
-			stages = append(stages, s.Stage)
-		}
-	}
-	i.Leaves = plan.LeavesOf(stages)
+	i.Leaves = p.Leaves(func(stage string) bool {
+		return slices.ContainsFunc(d.Disks, func(k *decl.Disk) bool { return plan.BIOSStageID(k) == stage })
+	})
 }

@@ -86,7 +86,7 @@ func TestNotedStages(t *testing.T) {
 			{Label: "BOOT", Items: []decl.Item{{Kind: decl.LoaderItem}}},
 		}}},
 	}
-	in := plan.Inputs{Images: map[string]string{"scratch": "scratch"}}
+	in := plan.Facts{Images: map[string]string{"scratch": "scratch"}}
 	targets, err := plan.DiskStages(d, d.Disks[0])
 	if err != nil {
 		t.Fatal(err)

@@ -105,7 +105,7 @@ func (r *Recorder) Report(ctx context.Context, m Made, end time.Time, err error)
 	return out
 }
 
-func (r *Recorder) stage(sp plan.StagePlan, end time.Time) StageReport {
+func (r *Recorder) stage(sp plan.Job, end time.Time) StageReport {
 	rec := r.stages[sp.ID]
 	s := StageReport{ID: sp.ID, Key: sp.Key, Status: Interrupted, Steps: []StepReport{}}
 	switch {
@@ -167,14 +167,11 @@ type sizer struct {
 
 // fill sets the sizes of a stage and its steps. What cannot be found out
 // stays 0: a report is not worth an error.
-func (z *sizer) fill(s *StageReport, sp plan.StagePlan) {
+func (z *sizer) fill(s *StageReport, sp plan.Job) {
 	if z.store == nil {
 		return
 	}
-	top := ""
-	if sp.Stage != nil {
-		top = z.layers[sp.Stage.Prestage]
-	}
+	top := z.layers[sp.Parent]
 	s.Size = z.size(top)
 	for i, p := range sp.Steps {
 		if s.Steps[i].Status != Done {

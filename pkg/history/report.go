@@ -137,6 +137,39 @@ func WriteReport(dir string, r *Report) error {
 	return nil
 }
 
+// planName is the file of a build's plan, beside its report.
+const planName = "plan.json"
+
+// WritePlan keeps the plan of a build, without passwords, in the directory of its
+// logs.
+func WritePlan(dir string, p *plan.Plan) error {
+	data, err := json.Marshal(p.Redacted())
+	if err == nil {
+		err = os.MkdirAll(dir, 0o700)
+	}
+	if err == nil {
+		err = freshfile.Replace(filepath.Join(dir, planName), data, 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("write the plan of a build: %w", err)
+	}
+	return nil
+}
+
+// ReadPlan reads the plan in a directory of logs. It is fs.ErrNotExist where a
+// build has left none.
+func ReadPlan(dir string) (*plan.Plan, error) {
+	data, err := os.ReadFile(filepath.Join(dir, planName))
+	if err != nil {
+		return nil, fmt.Errorf("read the plan of a build: %w", err)
+	}
+	p := &plan.Plan{}
+	if err := json.Unmarshal(data, p); err != nil {
+		return nil, fmt.Errorf("read the plan of a build %s: %w", dir, err)
+	}
+	return p, nil
+}
+
 // ReadReport reads the report in a directory of logs. It is fs.ErrNotExist
 // where a build has left none.
 func ReadReport(dir string) (*Report, error) {

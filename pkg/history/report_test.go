@@ -25,11 +25,11 @@ import (
 // step, one has not begun.
 func recorded(t *testing.T) *Recorder {
 	t.Helper()
-	step := func(kind, text string) plan.StepPlan { return plan.StepPlan{Kind: kind, Text: text} }
-	p := &plan.Plan{Targets: []string{"c"}, Stages: []plan.StagePlan{
-		{ID: "a", Key: "ka", Steps: []plan.StepPlan{step("FROM", "scratch"), step("RUN", "x")}},
-		{ID: "b", Key: "kb", Steps: []plan.StepPlan{step("RUN", "y"), step("RUN", "z"), step("RUN", "never")}},
-		{ID: "c", Key: "kc", Steps: []plan.StepPlan{step("RUN", "w")}},
+	step := func(kind, text string) plan.Step { return plan.Step{Kind: kind, Text: text} }
+	p := &plan.Plan{Targets: []string{"c"}, Stages: []plan.Job{
+		{ID: "a", Key: "ka", Steps: []plan.Step{step("FROM", "scratch"), step("RUN", "x")}},
+		{ID: "b", Key: "kb", Steps: []plan.Step{step("RUN", "y"), step("RUN", "z"), step("RUN", "never")}},
+		{ID: "c", Key: "kc", Steps: []plan.Step{step("RUN", "w")}},
 	}}
 	r := NewRecorder(p, at(0))
 	passed := 0

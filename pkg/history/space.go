@@ -12,7 +12,6 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/plan"
-	"github.com/carosio/carosbuild/pkg/resolve"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 )
 
@@ -29,12 +28,12 @@ type Forecast struct {
 // build of this declaration, added files half of it, bootstraps what their
 // packages say, and other steps nothing.
 // Logs is the directory of builds' reports.
-func (h History) Predict(declaration string, p *plan.Plan, res *resolve.Resolved, fetcher *debian.Fetcher, logs string) *Forecast {
+func (h History) Predict(declaration string, p *plan.Plan, fetcher *debian.Fetcher, logs string) *Forecast {
 	f := &Forecast{Stages: map[string]int64{}, past: map[string]*Report{}}
 	for i := range p.Stages {
 		s := &p.Stages[i]
 		past := f.stage(h, declaration, logs, s.ID)
-		f.Stages[s.ID] = f.Stages[s.Stage.Prestage]
+		f.Stages[s.ID] = f.Stages[s.Parent]
 		runs := len(s.Steps) // the first that is going to run
 		for runs > 0 && !s.Steps[runs-1].Cached {
 			runs--
@@ -44,22 +43,30 @@ func (h History) Predict(declaration string, p *plan.Plan, res *resolve.Resolved
 			switch {
 			case past != nil && j < len(past.Steps) && past.Steps[j].Kind == step.Kind && past.Steps[j].Text == step.Text:
 				n = past.Steps[j].Size
-				if step.Action != nil && step.Action.Kind != decl.Run {
+				if step.Kind != plan.BootstrapKind && step.Kind != string(decl.Run) {
 					n /= 2
 				}
-			case step.Kind == plan.BootstrapKind && res.Debian[s.ID] != nil:
-				n = res.Debian[s.ID].InstalledSize()
+			case packages(&step) != nil:
+				n = packages(&step).InstalledSize()
 			}
 			f.Stages[s.ID] += n
 			if j >= runs {
 				f.Layers += n
-				if step.Kind == plan.BootstrapKind && res.Debian[s.ID] != nil {
-					f.Downloads += fetcher.Missing(res.Debian[s.ID])
+				if want := packages(&step); want != nil {
+					f.Downloads += fetcher.Missing(want)
 				}
 			}
 		}
 	}
 	return f
+}
+
+// packages are those of a bootstrap, nil for another step.
+func packages(s *plan.Step) *debian.Resolution {
+	if b, ok := s.Action.(*plan.Bootstrap); ok {
+		return b.Packages
+	}
+	return nil
 }
 
 // stage is a stage in the report of the build that had it last, or nil.

@@ -13,7 +13,6 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/plan"
-	"github.com/carosio/carosbuild/pkg/resolve"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 )
 
@@ -23,15 +22,15 @@ func TestPredict(t *testing.T) {
 	dir := t.TempDir()
 	h := History{Dir: filepath.Join(dir, "history")}
 	logs := filepath.Join(dir, "logs")
-	p := &plan.Plan{Stages: []plan.StagePlan{
-		{ID: "base", Stage: &decl.Stage{ID: "base"}, Steps: []plan.StepPlan{{Kind: plan.BootstrapKind, Key: "1"}}},
-		{ID: "top", Stage: &decl.Stage{ID: "top", Prestage: "base"}, Steps: []plan.StepPlan{{Kind: "RUN", Text: "make", Key: "2"}, {Kind: "ADD", Text: "x /", Key: "3", Action: &decl.Action{Kind: decl.Add}}}},
+	p := &plan.Plan{Stages: []plan.Job{
+		{ID: "base", Steps: []plan.Step{{Kind: plan.BootstrapKind, Key: "1"}}},
+		{ID: "top", Parent: "base", Steps: []plan.Step{{Kind: "RUN", Text: "make", Key: "2"}, {Kind: "ADD", Text: "x /", Key: "3"}}},
 	}}
-	res := &resolve.Resolved{Debian: map[string]*debian.Resolution{"base": {Packages: []debian.Package{{Size: 300, Sum: "a", Installed: 1000}, {Size: 100, Sum: "b"}}}}}
+	p.Stages[0].Steps[0].Action = &plan.Bootstrap{Packages: &debian.Resolution{Packages: []debian.Package{{Size: 300, Sum: "a", Installed: 1000}, {Size: 100, Sum: "b"}}}}
 	f := &debian.Fetcher{Cache: dir}
 	check := func(what string, layers, downloads, base, top int64) *Forecast {
 		t.Helper()
-		got := h.Predict("a.xml", p, res, f, logs)
+		got := h.Predict("a.xml", p, f, logs)
 		if diff := cmp.Diff([]int64{got.Layers, got.Downloads, got.Stages["base"], got.Stages["top"]}, []int64{layers, downloads, base, top}); diff != "" {
 			t.Errorf("%s: layers, downloads, base, top (-got +want):\n%s", what, diff)
 		}

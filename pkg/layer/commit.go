@@ -54,7 +54,7 @@ func (s *Store) commit(ctx context.Context, w *Working, o CommitOptions) (Layer,
 	if err := ctx.Err(); err != nil {
 		return Layer{}, false, err
 	}
-	if err := archive.Trim(w.Changes(), o.Exclude, o.Stubs); err != nil {
+	if err := archive.Trim(w.changes(), o.Exclude, o.Stubs); err != nil {
 		return Layer{}, false, err
 	}
 	root, err := w.rootChanged()
@@ -66,7 +66,7 @@ func (s *Store) commit(ctx context.Context, w *Working, o CommitOptions) (Layer,
 		return Layer{}, false, err
 	}
 	base := w.parent == ""
-	res, err := archive.Diff(w.Changes(), record, archive.DiffOptions{
+	res, err := archive.Diff(w.changes(), record, archive.DiffOptions{
 		Prefix: s.ovl.prefix, Lowers: w.lowers,
 		Clamp: o.Clamp, Root: root || base, Limit: s.limit.LayerBytes, Strip: true,
 	})
@@ -81,7 +81,7 @@ func (s *Store) commit(ctx context.Context, w *Working, o CommitOptions) (Layer,
 		record.Close()
 		return Layer{}, false, err
 	}
-	l, err := s.stage(w.parent, res, record, w.Changes())
+	l, err := s.stage(w.parent, res, record, w.changes())
 	return l, true, err
 }
 
@@ -90,7 +90,7 @@ func (s *Store) commit(ctx context.Context, w *Working, o CommitOptions) (Layer,
 // 0755 and of uid 0, counts as unchanged.
 func (w *Working) rootChanged() (bool, error) {
 	var st unix.Stat_t
-	if err := unix.Lstat(w.Changes(), &st); err != nil {
+	if err := unix.Lstat(w.changes(), &st); err != nil {
 		return false, fmt.Errorf("look at the root directory: %w", err)
 	}
 	want := w.base
@@ -104,7 +104,7 @@ func (w *Working) rootChanged() (bool, error) {
 // directory: its time is the parent's when the tar stream has no entry for it.
 func (w *Working) settleRoot(inStream bool) error {
 	for _, x := range []string{"impure", "origin", "uuid"} {
-		err := unix.Lremovexattr(w.Changes(), w.store.ovl.prefix+x)
+		err := unix.Lremovexattr(w.changes(), w.store.ovl.prefix+x)
 		if err != nil && err != unix.ENODATA && err != unix.ENOTSUP {
 			return fmt.Errorf("tidy the root directory: %w", err)
 		}
@@ -113,7 +113,7 @@ func (w *Working) settleRoot(inStream bool) error {
 		return nil
 	}
 	ts := []unix.Timespec{{Nsec: unix.UTIME_OMIT}, w.base.Mtim}
-	if err := unix.UtimesNanoAt(unix.AT_FDCWD, w.Changes(), ts, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+	if err := unix.UtimesNanoAt(unix.AT_FDCWD, w.changes(), ts, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		return fmt.Errorf("set time of the root directory: %w", err)
 	}
 	return nil

@@ -44,7 +44,7 @@ func TestSetUserIDWorksInStepsOnly(t *testing.T) {
 			t.Fatal(err)
 		}
 		nosuid("a step on "+short(top), w.Root(), false)
-		nosuid("its changes", w.Changes(), true)
+		nosuid("its changes", w.changes(), true)
 		write(t, w, name, name)
 		l, _, err := s.Commit(t.Context(), w, CommitOptions{})
 		if err != nil {

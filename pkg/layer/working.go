@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"sync/atomic"
 
@@ -59,26 +60,26 @@ func (s *Store) prepare(parent string) (*Working, error) {
 // setUp makes the directories; the upper one looks like the parent's root
 // directory, for it becomes the root directory of the snapshot.
 func (w *Working) setUp() error {
-	if err := os.Mkdir(w.Changes(), 0o755); err != nil {
+	if err := os.Mkdir(w.changes(), 0o755); err != nil {
 		return err
 	}
 	if len(w.lowers) == 0 {
-		err := os.Chmod(w.Changes(), 0o755) // whatever the umask
+		err := os.Chmod(w.changes(), 0o755) // whatever the umask
 		if err == nil {
 			err = os.Mkdir(w.root, 0o700)
 		}
 		if err != nil {
 			return err
 		}
-		return bindForSteps(w.Changes(), w.root)
+		return bindForSteps(w.changes(), w.root)
 	}
 	if err := unix.Stat(w.lowers[0], &w.base); err != nil {
 		return fmt.Errorf("look at the parent's root: %w", err)
 	}
-	if err := os.Chown(w.Changes(), int(w.base.Uid), int(w.base.Gid)); err != nil {
+	if err := os.Chown(w.changes(), int(w.base.Uid), int(w.base.Gid)); err != nil {
 		return err
 	}
-	if err := unix.Chmod(w.Changes(), w.base.Mode&0o7777); err != nil {
+	if err := unix.Chmod(w.changes(), w.base.Mode&0o7777); err != nil {
 		return err
 	}
 	work := filepath.Join(w.dir, "work")
@@ -87,14 +88,58 @@ func (w *Working) setUp() error {
 			return err
 		}
 	}
-	return w.store.ovl.mount(w.lowers, w.Changes(), work, w.root)
+	return w.store.ovl.mount(w.lowers, w.changes(), work, w.root)
 }
 
 // Root is the directory that holds the snapshot's files.
 func (w *Working) Root() string { return w.root }
 
-// Changes is the directory that holds what differs from the parent.
-func (w *Working) Changes() string { return filepath.Join(w.dir, "upper") }
+// changes is the directory that holds what differs from the parent.
+func (w *Working) changes() string { return filepath.Join(w.dir, "upper") }
+
+// Revert has a path be as it is in the layer below. Of a directory that is not
+// empty everything stays. The names before the last are directories, no links.
+func (w *Working) Revert(name string) error {
+	fd, err := unix.Open(w.changes(), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("revert %s: %w", name, err)
+	}
+	defer unix.Close(fd)
+	name = path.Join(".", path.Clean("/"+name))
+	dir, err := unix.Openat2(fd, path.Dir(name), &unix.OpenHow{
+		Flags: unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS,
+	})
+	if err == unix.ENOENT { // nothing was changed there
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("revert %s: %w", name, err)
+	}
+	defer unix.Close(dir)
+	if err := revertIn(dir, path.Base(name)); err != nil {
+		return fmt.Errorf("revert %s: %w", name, err)
+	}
+	return nil
+}
+
+// revertIn removes a name from a directory of changes, which keeps its times.
+func revertIn(dir int, name string) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(dir, &st); err != nil {
+		return err
+	}
+	err := unix.Unlinkat(dir, name, 0)
+	if err == unix.EISDIR || err == unix.EPERM {
+		err = unix.Unlinkat(dir, name, unix.AT_REMOVEDIR)
+	}
+	switch err {
+	case nil:
+		return unix.UtimesNanoAt(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", dir), []unix.Timespec{st.Atim, st.Mtim}, 0)
+	case unix.ENOENT, unix.ENOTEMPTY, unix.EEXIST:
+		return nil
+	}
+	return err
+}
 
 // Parent is the layer below, "" for none.
 func (w *Working) Parent() string { return w.parent }

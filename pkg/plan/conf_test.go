@@ -103,9 +103,9 @@ stage3 < stage2: RUN, RUN, RUN, RUN`
 }
 
 // publishedInputs are made-up answers to what these declarations ask for.
-func publishedInputs(t *testing.T, d *decl.Declaration) Inputs {
+func publishedInputs(t *testing.T, d *decl.Declaration) Facts {
 	t.Helper()
-	in := Inputs{Arch: "amd64", Images: map[string]string{}, Files: map[string]string{}}
+	in := Facts{Arch: "amd64", Images: map[string]string{}, Files: map[string]string{}}
 	for _, s := range d.Stages {
 		for _, a := range s.Actions {
 			in.Images[a.Image] = a.Image + "@sha256:aa"
@@ -133,8 +133,8 @@ func chains(p *Plan) string {
 	var lines []string
 	for _, s := range p.Stages {
 		line := s.ID
-		if s.Stage.Prestage != "" {
-			line += " < " + s.Stage.Prestage
+		if s.Parent != "" {
+			line += " < " + s.Parent
 		}
 		var kinds []string
 		for _, st := range s.Steps {

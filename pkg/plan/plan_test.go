@@ -17,15 +17,15 @@ import (
 
 // parse is the declaration in a text, which must be without a mistake.
 // inputs are what the declarations of these tests name.
-func inputs() Inputs {
-	return Inputs{
+func inputs() Facts {
+	return Facts{
 		Arch: "amd64", Images: map[string]string{"debian:12": "docker.io/library/debian@sha256:aa"}, Bootstraps: map[string]string{"b": "sha256:bb"},
 		Files: map[string]string{SourceKey("s", "f"): "ff", SourceKey("s", "g"): "gg", SourceKey("s", "d/f"): "ff"},
 	}
 }
 
 // keyOf is the key of the last stage.
-func keyOf(t *testing.T, text string, in Inputs) string {
+func keyOf(t *testing.T, text string, in Facts) string {
 	t.Helper()
 	d := decltest.Parse(t, text)
 	p, err := NewPlan(d, []string{d.Stages[len(d.Stages)-1].ID}, in)
@@ -97,12 +97,12 @@ func TestKeysDiffer(t *testing.T) {
 	}
 	base := keyOf(t, texts[0], inputs())
 	file := keyOf(t, texts[11], inputs())
-	for name, change := range map[string]func(*Inputs){
-		"file":    func(in *Inputs) { in.Files = map[string]string{SourceKey("s", "f"): "fg"} },
-		"image":   func(in *Inputs) { in.Images = map[string]string{"debian:12": "docker.io/library/debian@sha256:ab"} },
-		"arch":    func(in *Inputs) { in.Arch = "arm64" },
-		"network": func(in *Inputs) { in.Network = "none" },
-		"epoch":   func(in *Inputs) { in.Epoch = new(int64) },
+	for name, change := range map[string]func(*Facts){
+		"file":    func(in *Facts) { in.Files = map[string]string{SourceKey("s", "f"): "fg"} },
+		"image":   func(in *Facts) { in.Images = map[string]string{"debian:12": "docker.io/library/debian@sha256:ab"} },
+		"arch":    func(in *Facts) { in.Arch = "arm64" },
+		"network": func(in *Facts) { in.Network = "none" },
+		"epoch":   func(in *Facts) { in.Epoch = new(int64) },
 	} {
 		in := inputs()
 		change(&in)

@@ -28,7 +28,7 @@ type pastStep struct {
 }
 
 // PastOf is what is remembered of a stage that is about to be built.
-func PastOf(s *StagePlan, buildID string) Past {
+func PastOf(s *Job, buildID string) Past {
 	past := Past{BuildID: buildID}
 	for _, step := range s.Steps {
 		past.Steps = append(past.Steps, pastStep{step.Kind, short(step.Text), step.Key, shortened(step.Ingredients)})
@@ -66,7 +66,7 @@ func shortened(all []Ingredient) []Ingredient {
 const NotRemembered = "no build of this stage is remembered"
 
 // Why says why a step runs of which all that is before it is stored.
-func (past *Past) Why(s *StagePlan, at int) string {
+func (past *Past) Why(s *Job, at int) string {
 	since := " since build " + past.BuildID
 	if at >= len(past.Steps) {
 		return "it is new" + since

@@ -4,6 +4,8 @@
 
 package plan
 
+import "github.com/carosio/carosbuild/pkg/key"
+
 // unknownKey stands for the key of a step that cannot be computed; it is the
 // parent of all steps after it.
 const unknownKey = "unknown"
@@ -19,23 +21,25 @@ func MirrorOf(mirror, host string) string { return "mirror " + mirror + " " + ho
 
 const GitTrees = "git trees"
 
-// finish gives a step its key, or the reason why it has none: something of its
-// own was not looked up, or a step that it is based on has none.
-func (sp *StagePlan) finish(s StepPlan, key, reason string, based ...string) string {
+// add appends a step with its key, or with the reason why it has none: something
+// of its own was not looked up, or a step that it is based on has none. It returns
+// the key, or unknownKey.
+func (j *Job) add(s Step, g ingredients, reason string, based ...string) string {
+	k := key.Of(g.fields...)
 	for _, b := range based {
 		if b == unknownKey {
-			key = ""
+			k = ""
 		}
 	}
 	if reason != "" {
-		key, s.Unresolved = "", reason
+		k, s.Unresolved = "", reason
 	}
-	s.Key = key
-	sp.Steps = append(sp.Steps, s)
-	if key == "" {
+	s.Key, s.Ingredients = k, g.named
+	j.Steps = append(j.Steps, s)
+	if k == "" {
 		return unknownKey
 	}
-	return key
+	return k
 }
 
 // Unresolved is the number of steps whose keys are not known.

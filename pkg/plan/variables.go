@@ -66,7 +66,7 @@ func (e environment) set(vars []decl.EnvVar) {
 
 // filling fills in the variables of paths and users.
 type filling struct {
-	in     Inputs
+	in     Facts
 	after  map[string]environment // of each stage, after its actions
 	images map[string]*BaseImage  // whose variables are needed
 	fs     decl.Findings
@@ -82,7 +82,7 @@ type BaseImage struct {
 // variables of their actions filled in; those given are not changed. What is
 // not set is a finding. Images are base images whose variables have to be
 // known for that: they miss in in.Environments.
-func FillIn(stages []*decl.Stage, in Inputs) (out []*decl.Stage, images map[string]*BaseImage, fs decl.Findings) {
+func FillIn(stages []*decl.Stage, in Facts) (out []*decl.Stage, images map[string]*BaseImage, fs decl.Findings) {
 	f := &filling{in: in, after: map[string]environment{}, images: map[string]*BaseImage{}}
 	from := map[string]*BaseImage{} // of each stage's chain
 	for _, s := range stages {

@@ -38,7 +38,7 @@ func TestVariablesOfStages(t *testing.T) {
 	p := plan("IMAGE=/img", "APP=not this")
 	var got []string
 	for _, s := range p.Stages[1].Steps {
-		got = append(got, s.Action.Dest)
+		got = append(got, destination(s.Action))
 	}
 	if want := "/srv/app  /opt /img/own /img"; strings.Join(got, " ") != want {
 		t.Errorf("got %q, want %q", got, want)
@@ -57,4 +57,17 @@ func TestVariablesOfStages(t *testing.T) {
 	if _, err := NewPlan(d, []string{"s"}, in); !errors.As(err, &de) || !strings.Contains(de.Error(), `"IMAGE" is not set`) || de.Findings[0].Span.Line == 0 {
 		t.Errorf("a variable that is not set: %v", err)
 	}
+}
+
+// destination is the path or user of an action.
+func destination(a Action) string {
+	switch a := a.(type) {
+	case *Copy:
+		return a.Dest
+	case *Workdir:
+		return a.Dir
+	case *User:
+		return a.Name
+	}
+	return ""
 }

@@ -19,7 +19,7 @@ import (
 // something needs them.
 func (r *Resolver) filled(ctx context.Context, stages []*decl.Stage, out *Resolved) ([]*decl.Stage, decl.Findings, error) {
 	for {
-		filled, images, fs := plan.FillIn(stages, out.Inputs)
+		filled, images, fs := plan.FillIn(stages, out.Facts)
 		maps.DeleteFunc(images, func(ref string, _ *plan.BaseImage) bool { return out.Unresolved[plan.ImageOf(ref)] != "" })
 		if len(images) == 0 {
 			return filled, fs, nil

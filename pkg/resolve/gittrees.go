@@ -6,9 +6,7 @@ package resolve
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/key"
@@ -53,7 +51,7 @@ func (r *Resolver) trees(ctx context.Context, d *decl.Declaration, out *Resolved
 		return nil
 	}
 	if err != nil {
-		return unresolved(err, open, at, trees)
+		return plan.MissingRevisions(err, open, at, trees)
 	}
 	for n, p := range found {
 		if err := r.Pins.write(gitPin(p.URL, p.Revision), pin{Git: &p}); err != nil {
@@ -63,40 +61,6 @@ func (r *Resolver) trees(ctx context.Context, d *decl.Declaration, out *Resolved
 		take(&trees[at[n]], p)
 	}
 	return nil
-}
-
-// unresolved tells where the revisions are declared that do not exist, if there
-// is nothing else that is wrong. at are the places in trees of those that were
-// asked for.
-func unresolved(err error, asked []git.Tree, at []int, trees []plan.GitTree) error {
-	all := []error{err}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		all = joined.Unwrap()
-	}
-	var findings decl.Findings
-	for _, e := range all {
-		var none *git.NotFoundError
-		if !errors.As(e, &none) {
-			return err
-		}
-		i := slices.IndexFunc(asked, func(t git.Tree) bool { return git.Redact(t.URL) == none.URL && t.Revision == none.Revision })
-		if i < 0 {
-			return err
-		}
-		findings = append(findings, decl.Finding{Span: trees[at[i]].Span, Summary: none.Error()})
-	}
-	return &decl.FindingsError{Findings: findings}
-}
-
-// MissingCommits tells where the commits are declared that an error of fetching
-// trees is about, if there is nothing else that is wrong; otherwise it is the error.
-func MissingCommits(err error, trees []plan.GitTree) error {
-	var asked []git.Tree
-	var at []int
-	for i, t := range trees {
-		asked, at = append(asked, git.Tree{URL: t.From.URL, Revision: t.From.Commit}), append(at, i)
-	}
-	return unresolved(err, asked, at, trees)
 }
 
 // ResolveTrees resolves the git trees of a declaration alone, whether a stage

@@ -168,7 +168,7 @@ func (out *Resolved) Lock(d *decl.Declaration, targets []string) (*Lock, error) 
 	}
 	l := &Lock{Version: lockVersion, Images: []LockedImage{}, Bootstraps: []debian.Locked{}, Git: map[string]LockedGit{}}
 	for _, s := range stages {
-		if res := out.Debian[s.ID]; res != nil {
+		if res := out.Packages[s.ID]; res != nil {
 			if _, have := l.bootstrap(out.Wanted[s.ID]); !have {
 				l.Bootstraps = append(l.Bootstraps, res.Lock(out.Wanted[s.ID]))
 			}

@@ -104,7 +104,7 @@ func TestLock(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := plan.NewPlan(d, targets, res.Inputs)
+		p, err := plan.NewPlan(d, targets, res.Facts)
 		if err != nil {
 			t.Fatal(err)
 		}

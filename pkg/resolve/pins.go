@@ -36,13 +36,13 @@ type pin struct {
 
 // Built is the name, BUILDID:STAGE, under which a stage of that key was stored
 // last.
-func (p Pins) Built(stage plan.StagePlan) (string, bool) {
+func (p Pins) Built(stage plan.Job) (string, bool) {
 	v, ok := p.read(key.Of("built", stage.ID, stage.Key))
 	return v.Built, ok && v.Built != ""
 }
 
 // SetBuilt notes the name of a stage.
-func (p Pins) SetBuilt(stage plan.StagePlan, name string) error {
+func (p Pins) SetBuilt(stage plan.Job, name string) error {
 	return p.write(key.Of("built", stage.ID, stage.Key), pin{Built: name})
 }
 

@@ -17,18 +17,12 @@ import (
 
 // Reads are the files and directories of this machine that building the targets
 // reads, as far as they are there: sources, images in layouts and archives,
-// keyrings, mirrors and git repositories. With a plan they are known by the names
-// that variables in paths stand for.
-func (r *Resolver) Reads(d *decl.Declaration, targets []string, p *plan.Plan) ([]disk.Input, error) {
+// keyrings, mirrors and git repositories. Sources with variables in their names are
+// known when there is a plan: see PlannedReads.
+func (r *Resolver) Reads(d *decl.Declaration, targets []string) ([]disk.Input, error) {
 	stages, err := plan.Order(d.Stages, targets)
 	if err != nil {
 		return nil, err
-	}
-	if p != nil {
-		stages = nil
-		for i := range p.Stages {
-			stages = append(stages, p.Stages[i].Stage)
-		}
 	}
 	var in []disk.Input
 	for _, s := range stages {
@@ -53,6 +47,25 @@ func (r *Resolver) Reads(d *decl.Declaration, targets []string, p *plan.Plan) ([
 		}
 	}
 	return in, nil
+}
+
+// PlannedReads are the sources that the steps of a plan add.
+func PlannedReads(p *plan.Plan) []disk.Input {
+	var in []disk.Input
+	for _, j := range p.Stages {
+		for _, s := range j.Steps {
+			do, ok := s.Action.(*plan.Copy)
+			if !ok {
+				continue
+			}
+			for _, src := range do.Sources {
+				if src.Path != "" {
+					in = append(in, disk.Input{Path: src.Path, What: "a source of " + s.Kind + " in stage " + j.ID})
+				}
+			}
+		}
+	}
+	return in
 }
 
 func bootstrapReads(s *decl.Stage, b *decl.Bootstrap) []disk.Input {

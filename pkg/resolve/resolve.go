@@ -44,15 +44,9 @@ type Resolver struct {
 	Partial bool  // what a server does not answer is noted in Unresolved: the plan is only shown
 }
 
-// Resolved is what Resolve found, beside the Inputs of the plan.
+// Resolved is what Resolve found.
 type Resolved struct {
-	plan.Inputs
-	Debian map[string]*debian.Resolution // by stage
-	Wanted map[string]debian.Bootstrap   // by stage
-	Base   map[string]string             // stage -> the one whose bootstrap it stands on, or ""
-
-	Without map[string][]string // stage with a bootstrap -> suites that its mirror does not have
-
+	plan.Facts
 	refused decl.Findings // what is not locked, and must be
 }
 
@@ -64,11 +58,11 @@ func (r *Resolver) Resolve(ctx context.Context, d *decl.Declaration, targets []s
 	if err != nil {
 		return nil, err
 	}
-	out := &Resolved{
-		Inputs: plan.Inputs{Arch: r.Arch, Epoch: r.Epoch, Images: map[string]string{}, Bootstraps: map[string]string{}, Files: map[string]string{}, Contents: map[string][]files.AddedFile{}},
-		Debian: map[string]*debian.Resolution{}, Base: map[string]string{}, Wanted: map[string]debian.Bootstrap{},
-		Without: map[string][]string{},
-	}
+	out := &Resolved{Facts: plan.Facts{
+		Arch: r.Arch, Epoch: r.Epoch, Images: map[string]string{}, Bootstraps: map[string]string{},
+		Packages: map[string]*debian.Resolution{}, Wanted: map[string]debian.Bootstrap{}, Base: map[string]string{}, Without: map[string][]string{},
+		Files: map[string]string{}, Paths: map[string]string{}, Contents: map[string][]files.AddedFile{},
+	}}
 	stages, missing, err := r.filled(ctx, stages, out)
 	if err != nil {
 		return nil, err
@@ -140,6 +134,7 @@ func addedFiles(ctx context.Context, s *decl.Stage, a *decl.Action, out *Resolve
 		}
 		switch {
 		case err == nil:
+			out.Paths[plan.SourceKey(s.ID, src)] = path
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
 		case a.Optional && errors.Is(err, fs.ErrNotExist), len(out.Unresolved) > 0 && strings.Contains(src, "$"): // of an image that was not looked up

@@ -55,9 +55,9 @@ func (r *Resolver) bootstrap(ctx context.Context, s *decl.Stage, out *Resolved) 
 		return err
 	}
 	if locked != nil {
-		out.Debian[s.ID] = locked
+		out.Packages[s.ID] = locked
 	} else if p, ok := r.Pins.read(id); ok && p.Debian != nil && !r.Update {
-		out.Debian[s.ID] = p.Debian
+		out.Packages[s.ID] = p.Debian
 	} else {
 		mirror := plan.MirrorOf(want.Mirror, r.Host.Mirror)
 		if why := out.Unresolved[mirror]; why != "" { // it is not asked again
@@ -74,16 +74,16 @@ func (r *Resolver) bootstrap(ctx context.Context, s *decl.Stage, out *Resolved) 
 		if err := r.Pins.write(id, pin{Debian: res}); err != nil {
 			return err
 		}
-		out.Debian[s.ID] = res
+		out.Packages[s.ID] = res
 		for _, suite := range res.Without {
 			r.note(s.ID, "the mirror "+res.Releases[0].URL+" has no "+suite+"; built without it")
 		}
 	}
-	out.Without[s.ID] = out.Debian[s.ID].Without
+	out.Without[s.ID] = out.Packages[s.ID].Without
 	// Steps on top install packages from the suites as they are now: what
 	// those were counts, not only what the bootstrap itself took from them.
-	state := []string{out.Debian[s.ID].Digest()}
-	for _, rel := range out.Debian[s.ID].Releases {
+	state := []string{out.Packages[s.ID].Digest()}
+	for _, rel := range out.Packages[s.ID].Releases {
 		state = append(state, rel.Suite, rel.Date.UTC().Format(time.RFC3339))
 	}
 	out.Bootstraps[s.ID] = strings.Join(state, " ")

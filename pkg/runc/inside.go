@@ -74,6 +74,7 @@ func arrive() error {
 		return fmt.Errorf("set the death signal: %w", err)
 	}
 	syscall.CloseOnExec(lifeline)
+	syscall.CloseOnExec(handover)
 	fds := []unix.PollFd{{Fd: lifeline}}
 	if _, err := unix.Poll(fds, 0); err == nil && fds[0].Revents&unix.POLLHUP != 0 {
 		return fmt.Errorf("the outer process is gone")

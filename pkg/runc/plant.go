@@ -43,7 +43,7 @@ const (
 // has an address in it.
 const hosts = "127.0.0.1\t" + Hostname + "\n::1\t" + Hostname + " ip6-localhost ip6-loopback\n"
 
-// The modes of what Plant makes; owner and group are 0.
+// The modes of what Plant makes; owner and group are those of this process.
 const (
 	plantedDirMode  = 0o755
 	plantedFileMode = 0o644
@@ -127,31 +127,55 @@ func (p *Planted) plantFile(root int, file plantedFile) error {
 	})
 }
 
-// Remove takes the planted things out of upper, the directory that caught the
-// step's changes, once the step's root is no longer mounted. What the step has
-// changed, filled or replaced stays.
-func (p *Planted) Remove(upper string) error {
-	fd, err := unix.Open(upper, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+// Remove takes the planted things out of the root again, when the command and its
+// mounts are gone. What the step has changed, filled or replaced stays. Revert has a
+// path of the root be as it was before the step; a directory only if it is empty.
+func (p *Planted) Remove(root string, revert func(path string) error) error {
+	fd, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return fmt.Errorf("open upper directory: %w", err)
+		return fmt.Errorf("open root: %w", err)
 	}
 	defer unix.Close(fd)
 	for _, f := range p.files {
-		if err := removeIn(fd, f.name, func() bool { return sameContent(fd, f.name, f.content) }); err != nil {
+		if !sameContent(fd, f.name, f.content) {
+			continue
+		}
+		if err := revertIn(fd, f.name, revert); err != nil {
 			return fmt.Errorf("take out /%s: %w", f.name, err)
 		}
 	}
 	for i := len(p.Created) - 1; i >= 0; i-- {
 		c := p.Created[i]
-		if err := removeIn(fd, c.Path, func() bool { return c.untouched(fd) }); err != nil {
+		if !c.untouched(fd) {
+			continue
+		}
+		if err := revertIn(fd, c.Path, revert); err != nil {
 			return fmt.Errorf("take out /%s: %w", c.Path, err)
 		}
 	}
 	return nil
 }
 
-// untouched reports whether a mount point is as Plant made it. Removing a
-// directory fails when it is not empty.
+// revertIn reverts a name, in the directory that it leads to through links.
+func revertIn(root int, name string, revert func(path string) error) error {
+	dir, err := openIn(root, path.Dir(name), unix.O_PATH|unix.O_DIRECTORY)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(dir)
+	top, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", root))
+	if err != nil {
+		return err
+	}
+	real, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", dir))
+	if err != nil {
+		return err
+	}
+	return revert(path.Join("/", strings.TrimPrefix(real, top), path.Base(name)))
+}
+
+// untouched reports whether a mount point is as Plant made it. A directory may have
+// got something in it.
 func (c Created) untouched(root int) bool {
 	fd, err := openIn(root, c.Path, unix.O_PATH|unix.O_NOFOLLOW)
 	if err != nil {
@@ -159,7 +183,7 @@ func (c Created) untouched(root int) bool {
 	}
 	defer unix.Close(fd)
 	var st unix.Stat_t
-	if unix.Fstat(fd, &st) != nil || st.Uid != 0 || st.Gid != 0 {
+	if unix.Fstat(fd, &st) != nil || st.Uid != uint32(os.Geteuid()) || st.Gid != uint32(os.Getegid()) {
 		return false
 	}
 	if c.Dir {
@@ -183,30 +207,6 @@ func sameContent(root int, name string, content []byte) bool {
 	b := make([]byte, len(content)+1)
 	n, _ := f.ReadAt(b, 0)
 	return bytes.Equal(b[:n], content)
-}
-
-func removeIn(root int, name string, unchanged func() bool) error {
-	dir, err := openIn(root, path.Dir(name), unix.O_RDONLY|unix.O_DIRECTORY)
-	if err == unix.ENOENT {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer unix.Close(dir)
-	if !unchanged() {
-		return nil
-	}
-	return keepTimes(dir, func() error {
-		err := unix.Unlinkat(dir, path.Base(name), 0)
-		if err == unix.EISDIR || err == unix.EPERM {
-			err = unix.Unlinkat(dir, path.Base(name), unix.AT_REMOVEDIR)
-		}
-		if err == unix.ENOENT || err == unix.ENOTEMPTY || err == unix.EEXIST {
-			return nil
-		}
-		return err
-	})
 }
 
 // mkdirs makes the directories of name that are missing and records them.

@@ -7,6 +7,7 @@ package runc
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -97,7 +98,13 @@ func init() {
 		if err != nil {
 			fmt.Println("error:", err)
 		}
-		if err := planted.Remove(root); err != nil {
+		if err := planted.Remove(root, func(path string) error {
+			err := os.Remove(filepath.Join(root, path))
+			if errors.Is(err, unix.ENOTEMPTY) {
+				err = nil
+			}
+			return err
+		}); err != nil {
 			fmt.Println(err)
 		}
 		return status

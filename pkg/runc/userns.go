@@ -38,6 +38,8 @@ type Entry struct {
 	// Foreground leaves the inner program in the caller's process group, so
 	// that it may use the terminal.
 	Foreground bool
+	// Handover is what the inner program gets by ReadHandover; nil: nothing.
+	Handover []byte
 }
 
 // Enter runs the program again (/proc/self/exe) in a new user, mount and PID
@@ -69,6 +71,17 @@ func Enter(ctx context.Context, e Entry) (int, error) {
 		"_CONTAINERS_ROOTLESS_GID="+strconv.Itoa(e.Account.GID))
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = e.Stdin, e.Stdout, e.Stderr
 	cmd.ExtraFiles = []*os.File{r}
+	if e.Handover != nil {
+		f, err := memoryFile("handover", e.Handover)
+		if err != nil {
+			return 0, errors.Join(fmt.Errorf("enter namespace: %w", err), r.Close())
+		}
+		defer f.Close()
+		cmd.ExtraFiles = append(cmd.ExtraFiles, f)
+		cmd.Env = append(cmd.Env, handoverVar+"=1")
+	} else {
+		cmd.Env = append(cmd.Env, handoverVar+"=") // whatever the caller has set
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID,
 		Pdeathsig:  syscall.SIGKILL,

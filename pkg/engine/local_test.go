@@ -22,11 +22,11 @@ func TestStepWhoseRecordCannotBeRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	var events []progress.Event
-	e := &Engine{
-		Records: layer.OpenRecords(filepath.Join(dir, "records"), dir), CacheDir: dir, Now: time.Now,
+	l := &Local{
+		Cache: Records{Of: layer.OpenRecords(filepath.Join(dir, "records"), dir), Now: time.Now}, CacheDir: dir, Now: time.Now,
 		Events: func(e progress.Event) { events = append(events, e) },
 	}
-	r := &stageRun{Engine: e, plan: &plan.StagePlan{ID: "s", Steps: []plan.StepPlan{{Key: "key"}}}}
+	r := &jobRun{Local: l, job: &plan.Job{ID: "s", Steps: []plan.Step{{Key: "key"}}}}
 	if ran, err := r.step(t.Context(), 0); err == nil || ran || len(events) > 0 {
 		t.Errorf("ran %v, error %v, events %v", ran, err, events)
 	}

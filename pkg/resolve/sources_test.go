@@ -2,13 +2,10 @@
 // License, v. 2.0. If a copy of the MPL was not distributed with this
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
-package engine
+package resolve
 
 import (
-	"crypto/sha256"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,7 +13,6 @@ import (
 	"time"
 
 	"github.com/carosio/carosbuild/pkg/decl"
-	"github.com/carosio/carosbuild/pkg/resolve"
 )
 
 // Sources that no stage may have, or that look like what they are not, are
@@ -31,7 +27,7 @@ func TestSourcesThatAreRefused(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "a[1]"), []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r := &resolve.Resolver{Pins: resolve.Pins{Dir: filepath.Join(dir, "pins")}, Arch: "amd64", Now: time.Now, Note: func(string, string) {}}
+	r := &Resolver{Pins: Pins{Dir: filepath.Join(dir, "pins")}, Arch: "amd64", Now: time.Now, Note: func(string, string) {}}
 	for source, want := range map[string]string{
 		"/proc/self/environ": "the kernel tells",
 		"/sys/class":         "the kernel tells",
@@ -59,30 +55,4 @@ func TestSourcesThatAreRefused(t *testing.T) {
 			t.Errorf("%s: the hint is %q", source, de.Findings[0].Hint)
 		}
 	}
-}
-
-// ociLayout makes an image without files, as an OCI layout.
-func ociLayout(t *testing.T, dir string, env []string) string {
-	t.Helper()
-	if err := os.MkdirAll(filepath.Join(dir, "blobs/sha256"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	put := func(v any) string {
-		b, err := json.Marshal(v)
-		if err != nil {
-			t.Fatal(err)
-		}
-		sum := fmt.Sprintf("%x", sha256.Sum256(b))
-		if err := os.WriteFile(filepath.Join(dir, "blobs/sha256", sum), b, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return fmt.Sprintf(`{"digest":"sha256:%s","size":%d,"mediaType":`, sum, len(b))
-	}
-	config := put(map[string]any{"architecture": "amd64", "os": "linux", "config": map[string]any{"Env": env}, "rootfs": map[string]any{"type": "layers", "diff_ids": []string{}}})
-	manifest := put(json.RawMessage(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","layers":[],"config":` + config + `"application/vnd.oci.image.config.v1+json"}}`))
-	index := `{"schemaVersion":2,"manifests":[` + manifest + `"application/vnd.oci.image.manifest.v1+json"}]}`
-	if err := os.WriteFile(filepath.Join(dir, "index.json"), []byte(index), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return dir
 }

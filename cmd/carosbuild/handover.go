@@ -1,0 +1,74 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/disk"
+	"github.com/carosio/carosbuild/pkg/history"
+	"github.com/carosio/carosbuild/pkg/plan"
+	"github.com/carosio/carosbuild/pkg/runc"
+)
+
+// handover is what the program inside the namespaces gets of a build from the one
+// outside, which has read the declaration and has looked up what it names.
+type handover struct {
+	Plan    *plan.Plan        `json:"plan"`
+	Disks   []handedDisk      `json:"disks,omitempty"`
+	BuildID string            `json:"build_id"`
+	Info    history.BuildInfo `json:"info"`
+	Report  history.Report    `json:"report"` // what of it is known before the build
+	Tagged  string            `json:"tagged,omitempty"`
+	// Sources and Origins are the texts that messages quote.
+	Sources []decl.Source `json:"sources"`
+	Origins []decl.Source `json:"origins,omitempty"`
+}
+
+type handedDisk struct {
+	Disk *decl.Disk    `json:"disk"`
+	Outs []disk.Output `json:"outs"`
+}
+
+// handOver encodes what the inner program needs.
+func (c *buildCommand) handOver(j *job) ([]byte, error) {
+	h := handover{
+		Plan: j.plan, BuildID: c.buildID, Info: j.info, Report: j.report, Tagged: j.tagged, Sources: c.files, Origins: c.origins,
+	}
+	for _, d := range j.disks {
+		h.Disks = append(h.Disks, handedDisk{d.disk, d.outs})
+	}
+	data, err := json.Marshal(h)
+	if err != nil {
+		return nil, fmt.Errorf("hand the plan over: %w", err)
+	}
+	return data, nil
+}
+
+// handed is the job that was handed over, nil outside of the namespaces.
+func (c *buildCommand) handed() (*job, error) {
+	data, err := runc.ReadHandover(c.getenv)
+	if err != nil || data == nil {
+		return nil, err
+	}
+	var h handover
+	if err := json.Unmarshal(data, &h); err != nil {
+		return nil, fmt.Errorf("read the plan that was handed over: %w", err)
+	}
+	j, err := c.newJob()
+	if err != nil {
+		return nil, err
+	}
+	c.named = c.buildID != ""
+	c.buildID, c.files, c.origins = h.BuildID, h.Sources, h.Origins
+	j.plan, j.info, j.report, j.tagged = h.Plan, h.Info, h.Report, h.Tagged
+	for _, d := range h.Disks {
+		j.disks = append(j.disks, diskOutputs{disk: d.Disk, outs: d.Outs})
+	}
+	j.openRecords()
+	return j, nil
+}

@@ -1,0 +1,102 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package engine
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+
+	"github.com/carosio/carosbuild/pkg/freshfile"
+	"github.com/carosio/carosbuild/pkg/key"
+	"github.com/carosio/carosbuild/pkg/plan"
+	"github.com/carosio/carosbuild/pkg/progress"
+	"github.com/carosio/carosbuild/pkg/runc"
+	"github.com/carosio/carosbuild/pkg/source/bitbake"
+	"golang.org/x/sys/unix"
+)
+
+// cacheID names a cache on this machine.
+func cacheID(c plan.Cache) string {
+	if c.ID == "" {
+		return key.Of("cache", c.Path)[:32]
+	}
+	return key.Of("cache", c.ID)[:32]
+}
+
+// lockCaches keeps caches to this step: two package managers in one directory
+// get in each other's way.
+func (r *jobRun) lockCaches(ctx context.Context, caches []plan.Cache) (func(), error) {
+	var ids []string
+	for _, c := range caches {
+		if id := cacheID(c); !c.Shared && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids) // everybody in the same order
+	var unlock []func()
+	undo := func() {
+		for _, u := range unlock {
+			u()
+		}
+	}
+	for _, id := range ids {
+		u, err := r.lock("cache-"+id).take(ctx, func(by string) {
+			r.event(progress.Event{Kind: progress.Note, Stage: r.job.ID, Text: "a cache of the stage is being used by " + by + ": waiting for it"})
+		})
+		if err != nil {
+			undo()
+			return nil, fmt.Errorf("lock cache: %w", err)
+		}
+		unlock = append(unlock, u)
+	}
+	return undo, nil
+}
+
+// mounts are the caches, writable for the user, and the build id in a root that
+// has a place for it.
+func (r *jobRun) mounts(root string, caches []plan.Cache, user runc.User) ([]runc.Mount, error) {
+	var mounts []runc.Mount
+	for _, c := range caches {
+		dir := filepath.Join(r.CacheDir, "caches", cacheID(c))
+		err := os.MkdirAll(dir, 0o755)
+		if err == nil && user.UID != 0 {
+			err = os.Chown(dir, int(user.UID), int(user.GID))
+		}
+		if err != nil {
+			return nil, fmt.Errorf("cache %s: %w", c.Path, err)
+		}
+		mounts = append(mounts, runc.Mount{Source: dir, Target: c.Path})
+	}
+	if !r.job.GitLayers || !hasPlace(root, bitbake.BuildID) { // a step may be about to make one
+		return mounts, nil
+	}
+	file := filepath.Join(r.Scratch, "build-id")
+	if err := freshfile.Replace(file, []byte(r.BuildID), 0o644); err != nil { // another stage's step may read it
+		return nil, err
+	}
+	return append(mounts, runc.Mount{Source: file, Target: bitbake.BuildID, ReadOnly: true}), nil
+}
+
+// hasPlace reports whether a file can be mounted at a name: in a directory that
+// is there, over nothing or a file. A mount would follow a link.
+func hasPlace(root, name string) bool {
+	fd, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	dir, err := openIn(fd, path.Dir(name), unix.O_PATH|unix.O_DIRECTORY)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(dir)
+	var st unix.Stat_t
+	err = unix.Fstatat(dir, path.Base(name), &st, unix.AT_SYMLINK_NOFOLLOW)
+	return err == unix.ENOENT || err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG
+}

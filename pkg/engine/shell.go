@@ -1,0 +1,60 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/carosio/carosbuild/pkg/plan"
+	"github.com/carosio/carosbuild/pkg/runc"
+)
+
+// Shell is a command that somebody runs in what a step has left.
+type Shell struct {
+	Job      *plan.Job // stage that the step is of
+	Step     int       // index of the step whose world it is; len(Job.Steps) is that of a RUN after the last
+	State    State
+	Args     []string
+	Env      []string // NAME=VALUE, beside what a step has
+	Network  string   // "" is the step's
+	Terminal bool     // Stdin is one, and the command gets one
+	Stdin    io.Reader
+	Stdout   io.Writer
+	Stderr   io.Writer
+}
+
+// Shell runs a command with the environment, user, directory, caches, mounts and
+// network of a step, and throws away what it changes, except in caches. The result
+// is the command's exit status.
+func (l *Local) Shell(ctx context.Context, sh Shell) (status int, err error) {
+	r := &jobRun{Local: l, job: sh.Job, state: sh.State}
+	step := &plan.Step{Action: &plan.Run{}}
+	if sh.Step < len(sh.Job.Steps) {
+		step = &sh.Job.Steps[sh.Step]
+	}
+	unlock, err := r.lockCaches(ctx, sh.Job.Caches)
+	if err != nil {
+		return 0, err
+	}
+	defer unlock()
+	w, err := l.Snapshots.Prepare(ctx, sh.State.Layer)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, w.Discard()) }()
+	around, err := r.worldOf(step, w.Root())
+	if err != nil {
+		return 0, err
+	}
+	if sh.Network != "" {
+		around.network = runc.Network(sh.Network)
+	}
+	return execute(ctx, l.Sandbox, w, l.Resolver, runc.Step{
+		ID: fmt.Sprintf("shell-%d", l.Now().UnixNano()), Arch: sh.State.Config.Architecture, Args: sh.Args, Env: sh.Env,
+		Cwd: sh.State.Config.Config.WorkingDir, Terminal: sh.Terminal, Stdin: sh.Stdin, Stdout: sh.Stdout, Stderr: sh.Stderr,
+	}, around)
+}

@@ -1,0 +1,52 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package runc
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// handoverVar says that there is a handover.
+const handoverVar = "_CAROSBUILD_HANDOVER"
+
+// handover is the descriptor of a file in memory that only the two programs have.
+const handover = lifeline + 1
+
+// memoryFile is a file without a name, which is to be read from its beginning.
+func memoryFile(name string, data []byte) (*os.File, error) {
+	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("file in memory: %w", err)
+	}
+	f := os.NewFile(uintptr(fd), name)
+	_, err = f.Write(data)
+	if err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("file in memory: %w", err)
+	}
+	return f, nil
+}
+
+// ReadHandover returns what the outer program has handed over, once; nil if it has
+// not.
+func ReadHandover(getenv func(string) string) ([]byte, error) {
+	if !Inside(getenv) || getenv(handoverVar) == "" {
+		return nil, nil
+	}
+	f := os.NewFile(handover, "handover")
+	defer f.Close()
+	data, err := io.ReadAll(f)
+	if err != nil {
+		return nil, fmt.Errorf("read what the outer program has handed over: %w", err)
+	}
+	return data, nil
+}
