@@ -83,6 +83,7 @@ var owners = map[string][]string{
 	"github.com/google/go-containerregistry/": {"pkg/oci", "pkg/oci/ocitest", "pkg/oci/registry"},
 	"go.podman.io/image/":                     {"pkg/oci/registry"},
 	"go.podman.io/storage":                    {"pkg/layer", "pkg/oci/registry", "cmd/carosbuild"}, // registry: configfile; cmd: reexec.Init
+	"github.com/pierrec/lz4/":                 {"pkg/disk"},
 	"github.com/opencontainers/runtime-spec/": {"pkg/runc"},
 	"github.com/diskfs/go-diskfs":             {"pkg/disk/partition"},
 	"encoding/xml":                            {"pkg/decl", "pkg/disk/ova"},

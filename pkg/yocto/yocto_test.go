@@ -195,6 +195,9 @@ func TestFind(t *testing.T) {
 			RootFS: "core-image-caros-vmware.cpio.gz", Kernel: "bzImage", Modules: "modules-vmware.tgz", ISO: "core-image-caros-vmware.iso",
 			DTB: "!", UBoot: "!", Bootscript: "!", SystemdBoot: "!", GRUB: "!", Stub: "!",
 		}},
+		{"lz4", below(images+"m/", "i-m.rootfs.ext4.lz4"), Query{}, "m", "i", map[Kind]string{
+			RootFS: "i-m.rootfs.ext4.lz4", Kernel: "!", DTB: "!", Modules: "!", ISO: "!", UBoot: "!", Bootscript: "!", SystemdBoot: "!", GRUB: "!", Stub: "!",
+		}},
 		{"another TMPDIR, a custom version", below("REDO/build/tmp-glibc/deploy/images/m/", "i-m-v1.2.rootfs.cpio.xz", "fitImage"), Query{}, "m", "i", map[Kind]string{
 			RootFS: "i-m-v1.2.rootfs.cpio.xz", Kernel: "fitImage", DTB: "!", Modules: "!", ISO: "!", UBoot: "!", Bootscript: "!", SystemdBoot: "!", GRUB: "!", Stub: "!",
 		}},

@@ -131,7 +131,7 @@ func (s Source) kind() (kind, error) {
 	}
 	for _, c := range unreadCompressions {
 		if strings.HasPrefix(string(head), c.magic) {
-			return 0, fmt.Errorf("it is compressed with %s, which is not read: gzip, xz, zstd and bzip2 are", c.name)
+			return 0, fmt.Errorf("it is compressed with %s, which is not read: gzip, xz, zstd, bzip2 and lz4 are", c.name)
 		}
 	}
 	h, err := tar.NewReader(io.NewSectionReader(s.Content, 0, s.Size)).Next()
@@ -146,8 +146,6 @@ func (s Source) kind() (kind, error) {
 
 // unreadCompressions are those that Yocto knows, and that are not read.
 var unreadCompressions = []struct{ magic, name string }{
-	{"\x04\x22\x4d\x18", "lz4"},
-	{"\x02\x21\x4c\x18", "lz4"},
 	{"\x89LZO\x00\r\n\x1a\n", "lzop"},
 	{"LZIP", "lzip"},
 	{"\x5d\x00\x00", "lzma"},
