@@ -62,7 +62,12 @@ type (
 		System *struct {
 			Type string `xml:"VirtualSystemType"`
 		}
-		Items []ovfItem `xml:"Item"`
+		Items  []ovfItem   `xml:"Item"`
+		Config []ovfConfig `xml:"Config"`
+	}
+	ovfConfig struct {
+		Key   string `xml:"key,attr"`
+		Value string `xml:"value,attr"`
 	}
 	ovfItem struct {
 		Connection   []string
@@ -71,6 +76,8 @@ type (
 		InstanceID   string
 		Parent       string
 		ResourceType string
+
+		ResourceSubType string
 	}
 )
 
