@@ -24,7 +24,7 @@ type writtenFile struct {
 	path            string // as it was asked for
 	disk, format    string
 	onDisk, virtual int64  // bytes: what it takes, and what the machine sees
-	sha256          string // "" for a format that is not written front to back
+	sha256          string // "" for a format that has none, see disk.WriteOptions
 }
 
 // summary is what a run came to.
