@@ -6,11 +6,11 @@ package build
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/yocto"
 )
 
 // PlaceDisk finds the stage of a disk that names none, or decl.LeafStage, and
@@ -142,19 +142,11 @@ func RunsBitbake(d *decl.Declaration) bool {
 	return slices.ContainsFunc(d.Stages, bakes)
 }
 
-var machineLine = regexp.MustCompile(`(?m)^[ \t]*MACHINE[ \t]*(\?\?=|\?=|:=|=)[ \t]*("[^"\n]*"|'[^'\n]*')`)
-
-// Machine is MACHINE of the declaration's local_conf, "" if it does not say. The
-// last assignment counts, or else the first default.
+// Machine is MACHINE of the declaration's local_conf, "" if it does not say.
 func Machine(d *decl.Declaration) string {
-	machine, sure := "", false
+	var conf strings.Builder
 	for _, c := range d.LocalConf {
-		for _, m := range machineLine.FindAllStringSubmatch(c.Text, -1) {
-			switch strong := !strings.HasPrefix(m[1], "?"); {
-			case strong, !sure && machine == "":
-				machine, sure = strings.Trim(m[2], `"'`), strong
-			}
-		}
+		conf.WriteString(c.Text + "\n")
 	}
-	return machine
+	return yocto.MachineOf(conf.String())
 }

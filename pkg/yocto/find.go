@@ -12,7 +12,6 @@ package yocto
 import (
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -165,17 +164,15 @@ func findMachine(t *tree.Tree, q Query, dirs []string) (*Deployed, error) {
 	}
 }
 
-var machineLine = regexp.MustCompile(`(?m)^[ \t]*MACHINE[ \t]*[?:]*=[ \t]*["']([^"'\n]*)["']`)
-
-// confMachine is the MACHINE that the build's own local.conf sets last.
+// confMachine is MACHINE of the build's own local.conf.
 func confMachine(t *tree.Tree, dirs []string) string {
 	for _, dir := range dirs {
 		top, ok := strings.CutSuffix(dir, "/deploy/images")
 		if !ok {
 			continue
 		}
-		if all := machineLine.FindAllStringSubmatch(text(t, path.Dir(top)+"/conf/local.conf"), -1); len(all) > 0 {
-			return all[len(all)-1][1]
+		if m := MachineOf(text(t, path.Dir(top)+"/conf/local.conf")); m != "" {
+			return m
 		}
 	}
 	return ""
