@@ -30,8 +30,9 @@ type disk struct {
 	indent  string
 }
 
-// deployed is the pattern of a file that bitbake has deployed.
-const deployed = "/REDO/build/tmp/deploy/images/*/"
+// deployed is the pattern of a file that bitbake has deployed: TMPDIR may have the
+// name of the C library behind it.
+const deployed = "/REDO/build/tmp*/deploy/images/*/"
 
 func attr(s string) string { return decl.EscapeAttr(s) }
 
