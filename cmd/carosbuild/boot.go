@@ -85,7 +85,7 @@ func (c *bootCommand) flags(cmd *cobra.Command) {
 func (c *bootCommand) run(ctx context.Context, path string) error {
 	c.path = path
 	if strings.HasSuffix(path, ".xml") {
-		return usagef("%s is a declaration: carosbuild boot DISK --declaration %s", path, path)
+		return usagef("%s is a declaration: carosbuild boot DISK --declaration %s", path, quoteArg(path))
 	}
 	want, err := c.wanted(ctx)
 	if err != nil {
@@ -137,7 +137,7 @@ func (c *bootCommand) declaredDisk(d *decl.Declaration) (*decl.Disk, error) {
 	switch {
 	case len(ids) == 0:
 		return nil, usagef("%s: the declaration has no <disk>%s", strings.Join(c.declFiles, ", "), overlayHint(d, func(overlay string) string {
-			return fmt.Sprintf("carosbuild boot %s --declaration %s", c.path, overlay)
+			return fmt.Sprintf("carosbuild boot %s --declaration %s", quoteArg(c.path), overlay)
 		}))
 	case c.disk == "":
 		return nil, usagef("which disk? choose with --disk: %s", strings.Join(ids, ", "))

@@ -32,7 +32,7 @@ func projectsIn(names []string) []string {
 // checkNames finds what cannot be a list of declarations and one project.
 func checkNames(names []string) error {
 	if all := projectsIn(names); len(all) > 1 {
-		return usagef("%d projects of kas: to merge them, write %s", len(all), strings.Join(all, ":"))
+		return usagef("%d projects of kas: to merge them, write %s", len(all), quoteArg(strings.Join(all, ":")))
 	}
 	for _, n := range names {
 		if isKickstart(n) {

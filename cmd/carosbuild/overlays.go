@@ -80,7 +80,7 @@ func overlayHint(d *decl.Declaration, command func(overlay string) string) strin
 
 // overBuild is a build with an overlay.
 func (c *buildCommand) overBuild(overlay string) string {
-	return fmt.Sprintf("carosbuild %s %s --out ...", strings.Join(c.declFiles, " "), overlay)
+	return fmt.Sprintf("carosbuild %s %s --out ...", quoteArgs(c.declFiles), overlay)
 }
 
 // expectedMachine is the machine whose files a disk takes, "" for the only one.

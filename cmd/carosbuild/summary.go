@@ -158,20 +158,12 @@ func (s *summary) next() []string {
 		}
 	}
 	if s.results {
-		out = append(out, "carosbuild results "+s.build+" --to DIR")
+		out = append(out, "carosbuild results "+quoteArg(s.build)+" --to DIR")
 	}
 	if s.stage != "" {
-		out = append(out, "carosbuild push "+s.stage+" REGISTRY/REPOSITORY:TAG")
+		out = append(out, "carosbuild push "+quoteArg(s.stage)+" REGISTRY/REPOSITORY:TAG")
 	}
 	return out
-}
-
-// quoteArg is an argument as a shell reads it.
-func quoteArg(s string) string {
-	if strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:=@%") == "" {
-		return s
-	}
-	return "'" + strings.ReplaceAll(printable(s), "'", `'\''`) + "'"
 }
 
 // showSummary prints the table where a person reads, and what a script wants to

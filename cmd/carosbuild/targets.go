@@ -137,7 +137,7 @@ func (a *app) copyTarget(name, dir string) error {
 	if overlayNamed(name) != nil {
 		front = "YOURS.xml "
 	}
-	_, err = fmt.Fprintf(a.stdout, "to use it: carosbuild %s%s --out FILE\n", front, file)
+	_, err = fmt.Fprintf(a.stdout, "to use it: carosbuild %s%s --out FILE\n", front, quoteArg(file))
 	return err
 }
 
