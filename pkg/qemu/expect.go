@@ -95,6 +95,8 @@ func (s Session) Expect(ctx context.Context, want []Expectation, lines func(stri
 	switch {
 	case met:
 		return spent, nil
+	case c.fault != nil:
+		return spent, c.fault
 	case err != nil:
 		return spent, err
 	}
@@ -113,6 +115,7 @@ type console struct {
 	last    []string      // lines
 	failed  []string
 	line    string // that has no end yet
+	fault   error  // of this side, not of the guest
 	met     string // the beginning of it that has met something already
 }
 
@@ -128,12 +131,14 @@ func (c *console) watch(ctx context.Context, r *os.File) string {
 			deadline = d
 		}
 		if err := r.SetReadDeadline(deadline); err != nil {
-			return err.Error()
+			c.fault = fmt.Errorf("read the console: %w", err)
+			return ""
 		}
 		n, err := r.Read(b)
 		if c.log != nil {
-			if _, e := c.log.Write(b[:n]); e != nil {
-				return e.Error()
+			if _, err := c.log.Write(b[:n]); err != nil {
+				c.fault = fmt.Errorf("write what the console shows: %w", err)
+				return ""
 			}
 		}
 		if n > 0 {

@@ -7,6 +7,7 @@ package qemu
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 )
 
 func tool(t *testing.T, name string) string {
@@ -260,7 +262,12 @@ func TestExpect(t *testing.T) {
 	if _, err := s.Expect(t.Context(), expect("64"), nil); err != nil {
 		t.Error(err)
 	}
-	s.Dir = t.TempDir()
+	s.Dir, s.Console = t.TempDir(), fullDisk{}
+	var boot *ConsoleError
+	if _, err := s.Expect(t.Context(), expect("64"), nil); !errors.Is(err, unix.ENOSPC) || asConsole(err, &boot) {
+		t.Errorf("a log that cannot be written: %v", err)
+	}
+	s.Dir, s.Console = t.TempDir(), nil
 	want := expect("64", "65")
 	want[1].Within = 200 * time.Millisecond
 	spent, err := s.Expect(t.Context(), want, nil)
@@ -272,6 +279,11 @@ func TestExpect(t *testing.T) {
 		t.Errorf("spent %+v", spent)
 	}
 }
+
+// fullDisk is a log that cannot be written.
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, unix.ENOSPC }
 
 func asConsole(err error, c **ConsoleError) bool {
 	e, ok := err.(*ConsoleError)
