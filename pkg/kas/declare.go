@@ -68,7 +68,9 @@ type add struct {
 // leaves out; the declaration must not be built if they have errors.
 func (p *Project) Declare(f Form) (*Declaration, decl.Findings) {
 	before := len(p.rep.all)
-	d := &declarer{Project: p, Form: f, dirs: map[string]string{}, remote: map[string]string{}, writer: writer{origins: map[int]decl.Span{}}}
+	own := *p
+	own.Repos = slices.Clone(p.Repos) // of which the base layer may get another address
+	d := &declarer{Project: &own, Form: f, dirs: map[string]string{}, remote: map[string]string{}, writer: writer{origins: map[int]decl.Span{}}}
 	d.limits()
 	if d.chooseBase() {
 		d.nameDirs()

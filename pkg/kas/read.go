@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -47,6 +48,7 @@ type reader struct {
 	sources []decl.Source
 	parsed  map[string]*config
 	trees   map[string]*tree // repositories that files are included from, by key
+	roots   []*os.Root       // that are open
 	top     *tree
 	home    string // the repository or directory of the project's first file
 	files   int    // read in this round
@@ -74,6 +76,7 @@ type missing struct {
 // decl.Findings.Render.
 func Read(names []string, o Options) (p *Project, sources []decl.Source, fs decl.Findings) {
 	r := &reader{Options: o, rep: &report{}, parsed: map[string]*config{}, trees: map[string]*tree{}}
+	defer r.close()
 	merged := r.merged(names)
 	if merged != nil && merged.kind == mapping && !r.stopped {
 		p = r.project(merged)
@@ -220,7 +223,7 @@ func (r *reader) sourceDir(c *config, t *tree, first bool) *tree {
 	err := r.within(dir.text)
 	var o *tree
 	if err == nil {
-		o, err = openDir(dir.text, dir.text)
+		o, err = r.openDir(dir.text, dir.text)
 	}
 	if err != nil {
 		hint := ""

@@ -23,9 +23,9 @@ type tree struct {
 	of     string // what a message about a file that is not there adds: the repository
 }
 
-// openDir is a directory of the host. Nothing outside of it is read, wherever
-// links in it lead.
-func openDir(dir, prefix string) (*tree, error) {
+// openDir is a directory of the host, open until close. Nothing outside of it is
+// read, wherever links in it lead.
+func (r *reader) openDir(dir, prefix string) (*tree, error) {
 	if st, err := os.Stat(dir); err != nil { // to open a pipe would be to wait for it
 		return nil, plain(err)
 	} else if !st.IsDir() {
@@ -35,7 +35,16 @@ func openDir(dir, prefix string) (*tree, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.roots = append(r.roots, root)
 	return &tree{files: root.FS(), dir: dir, prefix: prefix}, nil
+}
+
+// close closes the directories.
+func (r *reader) close() {
+	for _, root := range r.roots {
+		_ = root.Close() // it was read only
+	}
+	r.roots = nil
 }
 
 // shown is what findings call a file.
@@ -135,7 +144,7 @@ func (r *reader) open(names []string) ([]string, error) {
 	}
 	var err error
 	r.home = root
-	r.top, err = openDir(root, prefix)
+	r.top, err = r.openDir(root, prefix)
 	return files, err
 }
 
@@ -196,7 +205,7 @@ func (r *reader) openRepo(p Repo) (*tree, error) {
 		if err := r.within(dir); err != nil {
 			return nil, err
 		}
-		return openDir(dir, dir)
+		return r.openDir(dir, dir)
 	}
 	if r.Open == nil {
 		return nil, errors.New("it is not checked out here")
