@@ -155,13 +155,21 @@ func findMachine(t *tree.Tree, q Query, dirs []string) (*Deployed, error) {
 	case want == "":
 		return nil, &Error{
 			Text:   "files of several machines are deployed: " + machines(all),
-			Remedy: fmt.Sprintf("choose one: <deploy machine=%q/> in the disk", all[0].Machine),
+			Remedy: "choose one: " + all[0].element() + " in the disk",
 		}
 	}
 	return nil, &Error{
 		Text:   fmt.Sprintf("nothing is deployed for machine %q; there is: %s", want, machines(all)),
-		Remedy: fmt.Sprintf("write <deploy machine=%q/> in the disk, or MACHINE = %q in local_conf", all[0].Machine, want),
+		Remedy: fmt.Sprintf("write %s in the disk, or MACHINE = %q in local_conf", all[0].element(), want),
 	}
+}
+
+// element is what of a declaration chooses the directory.
+func (d *Deployed) element() string {
+	if d.Machine == "" { // nothing says which machine it is for
+		return fmt.Sprintf("<deploy dir=%q/>", "/"+d.Dir)
+	}
+	return fmt.Sprintf("<deploy machine=%q/>", d.Machine)
 }
 
 // confMachine is MACHINE of the build's own local.conf.
@@ -189,7 +197,11 @@ func machineOf(dir string, names []string) string {
 func machines(all []*Deployed) string {
 	var names []string
 	for _, d := range all {
-		names = append(names, d.Machine)
+		name := d.Machine
+		if name == "" {
+			name = "/" + d.Dir
+		}
+		names = append(names, name)
 	}
 	slices.Sort(names)
 	return few(slices.Compact(names))

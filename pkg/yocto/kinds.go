@@ -140,7 +140,7 @@ func newest(names, versions []string) (name, note string) {
 		switch m := inName.FindStringSubmatch("-" + v); {
 		case m == nil && (v == "" || v == names[i]):
 			return names[i], ""
-		case best < 0 || dateOf(v) > dateOf(versions[best]) || dateOf(v) == dateOf(versions[best]) && v > versions[best]:
+		case best < 0 || dateOf(v) > dateOf(versions[best]) || dateOf(v) == dateOf(versions[best]) && natural(v, versions[best]) > 0:
 			best = i
 		}
 	}
