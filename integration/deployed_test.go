@@ -469,7 +469,7 @@ func TestCarOSPlans(t *testing.T) {
 		}
 		overlay, stage := string(row[1]), string(row[2])
 		out := w.ok(t, program(t), "plan", abs, overlay).stdout
-		if want := "disk " + strings.TrimSuffix(overlay, ".xml") + " from " + stage + " (the only stage that no other needs)\n"; !strings.Contains(out, want) {
+		if want := "disk " + strings.TrimSuffix(overlay, ".xml") + " from " + stage + " (the only stage that no other stage needs)\n"; !strings.Contains(out, want) {
 			t.Errorf("%s: no %q in\n%s", file, want, tailOf(out))
 		}
 		r := w.carosbuild(t, abs, "--out", "x.vmdk")
@@ -487,7 +487,7 @@ func TestCarOSPlans(t *testing.T) {
 			args[i] = filepath.Join(example, args[i])
 		}
 		out := w.ok(t, program(t), slices.Concat([]string{"plan"}, args, []string{"yocto-vmware.xml"})...).stdout
-		if want := "disk yocto-vmware from " + stage + " (the only stage that no other needs)\n"; !strings.Contains(out, want) {
+		if want := "disk yocto-vmware from " + stage + " (the only stage that no other stage needs)\n"; !strings.Contains(out, want) {
 			t.Errorf("%v: no %q in\n%s", args, want, tailOf(out))
 		}
 	}

@@ -95,7 +95,7 @@ func (a *app) noteEnvironment() {
 			set = append(set, name+"="+v)
 		}
 	}
-	text := "of the environment, in place of what the project says: " + strings.Join(set, ", ")
+	text := "the environment counts in place of what the project says: " + strings.Join(set, ", ")
 	switch {
 	case len(set) == 0 || runc.Inside(a.getenv):
 	case a.asJSON():

@@ -122,7 +122,7 @@ func expected(k *decl.Disk) string {
 	if i := expectedImage(k); i != "" {
 		image = "image " + i
 	}
-	return "of what bitbake deploys it takes " + machine + ", " + image
+	return "takes what bitbake deploys for " + machine + " and " + image
 }
 
 // warnOverlays warns of overlays that are for other machines than the one that is
@@ -134,7 +134,7 @@ func (c *buildCommand) warnOverlays(disks []diskOutputs) {
 			continue
 		}
 		if fits, board := fitting(machine); fits != "" && !slices.Contains(o.boards, board) {
-			c.warnf("%s is for %s, and MACHINE is %s: %s would fit", o.file, o.what, machine, fits)
+			c.warnf("%s is for %s, but MACHINE is %s: use %s", o.file, o.what, machine, fits)
 		}
 	}
 	alone := len(c.declFiles) > 0

@@ -36,7 +36,7 @@ func PlaceDisk(d *decl.Declaration, k *decl.Disk) (why string, err error) {
 func stageFor(d *decl.Declaration, k *decl.Disk) (stage, why string, err error) {
 	leaves := d.Leaves()
 	if len(leaves) == 1 {
-		return leaves[0].ID, "the only stage that no other needs", nil
+		return leaves[0].ID, "the only stage that no other stage needs", nil
 	}
 	// A stage that runs bitbake itself comes before one that is based on such a
 	// stage, which may be there for anything.
@@ -53,15 +53,15 @@ func stageFor(d *decl.Declaration, k *decl.Disk) (stage, why string, err error) 
 	if k.Stage == "" {
 		switch {
 		case len(own) == 1:
-			return own[0], "the only one that runs bitbake of the stages that no other needs", nil
+			return own[0], "the only stage that runs bitbake and that no other stage needs", nil
 		case len(own) == 0 && len(below) == 1:
-			return below[0], "the only one based on a stage that runs bitbake of the stages that no other needs", nil
+			return below[0], "the only stage that is based on one that runs bitbake, and that no other stage needs", nil
 		}
 	}
 	f := decl.Finding{Span: k.Span}
 	switch {
 	case len(ids) == 0:
-		f.Summary = fmt.Sprintf("disk %q names no stage, and no stage is declared that it could be made from", k.ID)
+		f.Summary = fmt.Sprintf("no stage is declared that disk %q could be made from", k.ID)
 		f.Hint = "name the declaration with the stages in front of this one"
 	default:
 		likely := ids
@@ -71,7 +71,7 @@ func stageFor(d *decl.Declaration, k *decl.Disk) (stage, why string, err error) 
 				break
 			}
 		}
-		f.Summary = fmt.Sprintf("disk %q does not say which stage it is made from, and several are needed by no other: %s", k.ID, few(ids))
+		f.Summary = fmt.Sprintf("disk %q may be made from any of several stages, as no other stage needs them: %s", k.ID, few(ids))
 		f.Hint = fmt.Sprintf("write stage=%q into its <disk>", likely[len(likely)-1])
 	}
 	return "", "", &DeclarationError{decl.Findings{f}}

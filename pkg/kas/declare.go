@@ -88,7 +88,7 @@ func (d *declarer) limits() {
 		d.rep.warn(b.at, "the programs are those of the host stage; --from IMAGE takes others", "buildtools are not fetched")
 	}
 	if b := d.root.get("proxy_config"); b != nil {
-		d.rep.warn(b.at, "set http_proxy and the like in the environment", "proxy_config has no effect, in kas either")
+		d.rep.warn(b.at, "set http_proxy and the like in the environment", "proxy_config has no effect; it has none in kas")
 	}
 	for _, r := range d.Repos {
 		d.repoLimits(r)
@@ -107,7 +107,7 @@ func (d *declarer) repoLimits(r Repo) {
 	}
 	if r.Signed {
 		if !fullID.MatchString(r.Commit) {
-			d.rep.fail(r.place("signed"), "pin it: give it a commit", "repository %s is signed: carosbuild does not check signatures, and without a commit nothing says what the tag or branch has to be", quote(r.Key))
+			d.rep.fail(r.place("signed"), "pin it: give it a commit", "repository %s is signed: carosbuild does not check signatures, and without a commit its tag or branch may become another one", quote(r.Key))
 		} else {
 			d.rep.warn(r.place("signed"), "the commit id identifies the content", "the signature of repository %s is not checked", quote(r.Key))
 		}
@@ -178,7 +178,7 @@ func (d *declarer) chooseBase() bool {
 		for _, r := range d.Repos {
 			keys = append(keys, r.Key)
 		}
-		d.rep.fail(d.reposAt(), "", "--base %s: the project's repositories are %s", quote(d.Base), some(keys))
+		d.rep.fail(d.reposAt(), "", "--base %s is not one of the project's repositories, which are %s", quote(d.Base), some(keys))
 		return false
 	case len(found) == 0:
 		d.rep.fail(d.reposAt(), "--base REPO names it: the one with oe-init-build-env", "no repository is known to be the base layer (poky, openembedded-core, oe-core, or one with the layer meta)")
@@ -210,7 +210,7 @@ func (d *declarer) localBase() bool {
 			return false
 		}
 	}
-	d.rep.warn(d.base.at, "commit changes of it before a build", "repository %s is a directory of this machine: its commit is taken, not what is changed in it", quote(d.base.Key))
+	d.rep.warn(d.base.at, "commit its changes before a build", "repository %s is a directory of this machine: its last commit is taken, without changes that are not committed", quote(d.base.Key))
 	d.base.URL, d.base.Commit, d.base.Branch, d.base.Tag, d.base.Refspec = filepath.Clean(d.base.dir), "", "", "", "HEAD"
 	return true
 }

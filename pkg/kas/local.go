@@ -47,7 +47,7 @@ func (d *declarer) addLocal(r Repo) {
 			d.rep.fail(l.At, "", "repository %s: %v", quote(r.Key), err)
 			return
 		case len(entries) > maxEntries:
-			d.rep.fail(l.At, "name its layers", "repository %s is one layer, and has %d files and directories beside one another", quote(r.Key), len(entries))
+			d.rep.fail(l.At, "name its layers", "repository %s is one layer, and has %d files and directories at its top", quote(r.Key), len(entries))
 			return
 		}
 		for _, e := range entries {

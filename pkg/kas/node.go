@@ -272,7 +272,7 @@ func merged(n, v *node) error {
 	}
 	for _, m := range all {
 		if m.kind != mapping {
-			return &mistake{m.at, "a merge key wants a mapping", ""}
+			return &mistake{m.at, "a merge key needs a mapping", ""}
 		}
 		for _, p := range m.pairs {
 			if n.get(p.key) == nil {

@@ -129,7 +129,7 @@ func (r *reader) project(m *node) *Project {
 		p.Env = append(p.Env, Env{Name: e.key, Value: e.value.str(), Forward: e.value.kind == null, At: e.at})
 	}
 	if n := m.get("repos"); n != nil && len(n.pairs) > maxRepos {
-		r.rep.fail(n.at, "", "%d repositories; the most is %d", len(n.pairs), maxRepos)
+		r.rep.fail(n.at, "", "%d repositories; at most %d are allowed", len(n.pairs), maxRepos)
 		return p
 	}
 	for _, e := range pairsOf(m.get("repos")) {
@@ -293,10 +293,10 @@ func (r *reader) checkPlace(p Repo) {
 		}
 	case filepath.IsAbs(p.URL) || strings.HasPrefix(p.URL, "file://"):
 		if err := r.within(strings.TrimPrefix(p.URL, "file://")); errors.Is(err, errOutside) {
-			r.rep.warn(p.place("url"), "", "repository %s is a git repository of this machine, outside of the project's and of KAS_WORK_DIR", quote(p.Key))
+			r.rep.warn(p.place("url"), "", "repository %s is a git repository of this machine, outside of the project's repository and of KAS_WORK_DIR", quote(p.Key))
 		}
 	case password.MatchString(p.URL):
-		r.rep.warn(p.place("url"), "take it out; git's credential helper or ~/.netrc has it for a build", "the address of repository %s has a password, which is in the declaration, too", quote(p.Key))
+		r.rep.warn(p.place("url"), "remove it: git's credential helper or ~/.netrc can give it to a build", "the address of repository %s has a password, which goes into the declaration", quote(p.Key))
 	}
 }
 
@@ -307,14 +307,14 @@ var fullID = regexp.MustCompile(`^([0-9a-fA-F]{40}|[0-9a-fA-F]{64})$`)
 // checkRepo finds what contradicts itself.
 func (r *reader) checkRepo(p Repo) {
 	r.checkPlace(p)
-	remedy := "a branch, a tag or, best of all, a commit"
+	remedy := "give it a branch, a tag or, best of all, a commit"
 	switch {
 	case p.URL != "" && p.Revision() == "":
 		r.rep.fail(p.at, remedy, "repository %s has no revision", quote(p.Key))
 	case p.Refspec != "" && (p.Commit != "" || p.Tag != "" || p.Branch != ""):
 		r.rep.fail(p.place("refspec"), "take refspec out", "repository %s has a refspec beside commit, tag or branch", quote(p.Key))
 	case p.Refspec != "":
-		r.rep.warn(p.place("refspec"), "kas has commit, tag and branch for it", "repository %s has a refspec, which is deprecated", quote(p.Key))
+		r.rep.warn(p.place("refspec"), "write commit, tag or branch", "repository %s has a refspec, which is deprecated", quote(p.Key))
 	case p.URL != "" && p.Tag != "" && p.Branch != "":
 		r.rep.fail(p.place("tag"), "take one of them out", "repository %s has a tag and a branch", quote(p.Key))
 	}
@@ -327,7 +327,7 @@ func (r *reader) checkRepo(p Repo) {
 	}
 	for _, e := range pairsOf(p.n.get("layers")) {
 		if e.value.kind != null && e.value.kind != mapping && e.value.text != excluded[0] {
-			r.rep.warn(e.value.at, "write disabled", "%s is a deprecated word for a layer that is switched off", quote(e.value.text))
+			r.rep.warn(e.value.at, "write disabled", "%s is a deprecated way to switch a layer off", quote(e.value.text))
 		}
 		if strings.HasPrefix(e.key, "/") || !filepath.IsLocal(orElse(e.key, ".")) {
 			r.rep.fail(e.at, "", "layer %s is outside of the repository", quote(e.key))

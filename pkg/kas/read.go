@@ -214,10 +214,10 @@ func (r *reader) sourceDir(c *config, t *tree, first bool) *tree {
 	case dir == nil:
 		return t
 	case !first:
-		r.once(dir.at, "only the first file may have it", "_source_dir in a file that is included")
+		r.once(dir.at, "only the first file may set it", "_source_dir is set in an included file")
 		return t
 	case !filepath.IsAbs(dir.str()):
-		r.once(dir.at, "it is an absolute path", "_source_dir %s", quote(dir.text))
+		r.once(dir.at, "", "_source_dir %s is not an absolute path", quote(dir.text))
 		return t
 	}
 	err := r.within(dir.text)

@@ -134,7 +134,7 @@ func (r *report) checkMapping(n *node, s shape, name string) {
 			r.check(p.value, *s.each, orElse(oneOf[name], name)+" "+quote(p.key))
 		default:
 			known := slices.Sorted(maps.Keys(s.fields))
-			hint := "there are " + words(known)
+			hint := "known entries are " + words(known)
 			if c := decl.DidYouMean(p.key, known); c != "" {
 				hint = c
 			} else if len(known) > 12 {
@@ -162,7 +162,7 @@ func (r *report) checkScalar(n *node, s shape, name string) {
 		}
 	case n.kind == boolean && len(s.words) > 0 && !n.yes():
 	case len(s.words) > 0 && !slices.Contains(s.words, n.text):
-		hint := "it is one of " + words(s.words)
+		hint := "use one of " + words(s.words)
 		if c := decl.DidYouMean(n.text, s.words); c != "" {
 			hint = c
 		}
@@ -187,11 +187,11 @@ func (r *report) checkFile(n *node) (version int) {
 	version, err := strconv.Atoi(v.text)
 	switch {
 	case err != nil || v.kind == text:
-		r.fail(v.at, "it is an integer", "version %s is not a version of the format", quote(v.text))
+		r.fail(v.at, "write an integer", "version %s is not a version of the format", quote(v.text))
 	case version < 1:
 		r.fail(v.at, fmt.Sprintf("versions are 1 to %d", newest), "version %d of the format does not exist", version)
 	case version > newest:
-		r.fail(v.at, "carosbuild knows what kas 5.4 reads; a newer one may know this file", "version %d of the format is newer than %d", version, newest)
+		r.fail(v.at, "carosbuild reads the format of kas 5.4", "version %d of the format is newer than %d", version, newest)
 	}
 	return version
 }

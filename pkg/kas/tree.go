@@ -222,7 +222,7 @@ func (r *reader) openRepo(p Repo) (*tree, error) {
 var errOutside = errors.New("it is outside of the project's repository and of KAS_WORK_DIR")
 
 // outsideHint is the remedy.
-const outsideHint = "if it is meant to be read, set KAS_WORK_DIR to a directory above it"
+const outsideHint = "to allow it, set KAS_WORK_DIR to a directory above it"
 
 // within finds out whether a path, links resolved, is in the project's repository
 // or in the work directory. What a project says of others may be a stranger's idea.

@@ -146,7 +146,7 @@ func initrdDrivers(in io.Reader) []string {
 	return out
 }
 
-var errCpio = errors.New("no cpio archive of format newc")
+var errCpio = errors.New("not a cpio archive of format newc")
 
 // readCpio calls f with the name of each file of an archive, up to its end.
 func readCpio(r *bufio.Reader, f func(name string)) error {

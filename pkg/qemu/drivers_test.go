@@ -129,7 +129,7 @@ func TestCheckKey(t *testing.T) {
 		{[]string{systemd, conf, sshd}, ""},
 		{[]string{systemd, sshd}, "version 252 or later"},
 		{[]string{systemd, conf}, "no ssh server"},
-		{[]string{systemd, conf, sshd, keys}, "use one of those keys"},
+		{[]string{systemd, conf, sshd, keys}, "use one of its keys"},
 		{[]string{"etc/hostname"}, ""}, // nothing is known
 	} {
 		dir := t.TempDir()

@@ -16,7 +16,7 @@ func (d *disk) bootimg(c *command, a attributes, src string) {
 		return
 	}
 	if fs != "fat16" && fs != "fat32" {
-		d.fail(c.at("--fstype"), "--fstype=vfat", "the files of source %s go onto FAT", src)
+		d.fail(c.at("--fstype"), "--fstype=vfat", "source %s needs a FAT file system", src)
 		return
 	}
 	a.add("fs", fs)
@@ -79,7 +79,7 @@ func (d *disk) root() string {
 // bootPartition has what boards boot from.
 func (d *disk) bootPartition(c *command) []string {
 	d.onlyParams(c, "loader")
-	d.warn(c.at("--source"), "add what else it names with <copy>", "IMAGE_BOOT_FILES of the machine's configuration says what goes there; the kernel and the device trees are taken")
+	d.warn(c.at("--source"), "add its other files with <copy>", "only the kernel and the device trees are copied, where wic copies IMAGE_BOOT_FILES of the machine's configuration")
 	if loader := c.params()["loader"]; loader == "u-boot" {
 		return []string{`<copy from="deploy:kernel" to="/zImage"/>`, `<copy from="deploy:dtb" to="/"/>`, d.menu("extlinux", "", "")}
 	} else if loader != "" {
@@ -94,7 +94,7 @@ func (d *disk) efi(c *command) []string {
 	p := c.params()
 	d.onlyParams(c, "loader", "initrd", "create-unified-kernel-image", "title")
 	if p["create-unified-kernel-image"] == "true" {
-		d.fail(c.at("--sourceparams"), "<uki> makes one, with an initrd of its own", "a unified kernel image with the initrd of another recipe")
+		d.fail(c.at("--sourceparams"), "<uki> makes one with an initrd of its own", "a unified kernel image with the initrd of another recipe is not made")
 		return nil
 	}
 	var inside []string
@@ -104,7 +104,7 @@ func (d *disk) efi(c *command) []string {
 	case "uefi-kernel":
 		d.boot = true
 		if d.bootloader.has("--append") {
-			d.warn(d.bootloader.at("--append"), "have it in the kernel: CONFIG_CMDLINE", "a kernel that the firmware starts by itself has no --append")
+			d.warn(d.bootloader.at("--append"), "put it into the kernel: CONFIG_CMDLINE", "--append is left out: the firmware starts the kernel without a command line")
 		}
 		return []string{fmt.Sprintf(`<copy from="deploy:kernel" to="%s"/>`, d.efiName())}
 	case "":

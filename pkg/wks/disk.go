@@ -50,7 +50,7 @@ func (d *disk) write(source string) {
 	case "gpt", "gpt-hybrid":
 		d.table = "gpt"
 	default:
-		d.fail(d.bootloader.at("--ptable"), "it is msdos, gpt or gpt-hybrid", "partition table %s is not known", quote(t))
+		d.fail(d.bootloader.at("--ptable"), "use msdos, gpt or gpt-hybrid", "partition table %s is not known", quote(t))
 	}
 	for _, name := range []string{"--configfile", "--source"} {
 		if d.bootloader.has(name) {
@@ -167,14 +167,14 @@ func human(kib int64) string {
 func (d *disk) common(c *command) {
 	for _, name := range []string{"--exclude-path", "--include-path", "--change-directory"} {
 		if c.has(name) {
-			d.fail(c.at(name), "make the tree in a stage, and give its directory as path", "%s: the content is taken as it is deployed", name)
+			d.fail(c.at(name), "make the tree in a stage, and give its directory as path", "%s is not supported: the content is taken as it is deployed", name)
 		}
 	}
 	if c.has("--no-table") && c.value("--source") != "rawcopy" {
 		d.fail(c.at("--no-table"), "--source rawcopy", "only a file can be outside of the partition table")
 	}
 	if t := c.value("--type"); t == "logical" {
-		d.fail(c.at("--type"), "bootloader --ptable gpt has no need of them", "logical partitions are not made")
+		d.fail(c.at("--type"), "bootloader --ptable gpt does without them", "logical partitions are not made")
 	}
 	for _, name := range []string{"--mkfs-extraopts", "--fsoptions", "--fspassno", "--hidden"} {
 		if c.has(name) && c.value(name) != "" || name == "--hidden" && c.has(name) {
@@ -276,7 +276,7 @@ func (d *disk) place(c *command, a *attributes, fs string) {
 	switch {
 	case label == "":
 	case fs == "squashfs" || fs == "":
-		d.warn(c.at("--label"), "", "a label without a file system that has one is left out")
+		d.warn(c.at("--label"), "", "the label is left out: the partition has no file system with a label")
 	default:
 		if d.label == nil {
 			d.label = map[string]decl.Span{}
@@ -311,7 +311,7 @@ func (d *disk) kind(c *command, a *attributes) {
 			a.add("type", strings.ToLower(m[2]))
 			return
 		default:
-			d.warn(c.at(name), "a GUID of a gpt table, two hexadecimal digits of an mbr one", "%s %s is left out", name, quote(v))
+			d.warn(c.at(name), "use a GUID with gpt, and two hexadecimal digits with msdos", "%s %s is left out", name, quote(v))
 		}
 	}
 	if src := c.value("--source"); src == "bootimg-efi" || src == "bootimg-biosplusefi" {
@@ -347,7 +347,7 @@ func (d *disk) sizeOf(c *command, fits bool) string {
 		return human(d.size(c, "--fixed-size", 'M'))
 	case c.has("--size") && d.size(c, "--size", 'M') > 0:
 		if fits {
-			d.warn(c.at("--size"), `size="fit+..." makes it as large as its content needs`, "--size is the least for wic; here it is the size")
+			d.warn(c.at("--size"), `size="fit+..." makes it as large as its content needs`, "--size is a minimum in wic, and the exact size here")
 		}
 		return human(d.size(c, "--size", 'M'))
 	case !fits:

@@ -76,7 +76,7 @@ func split(s string, at func(from, to int) decl.Span) ([]word, error) {
 		switch {
 		case c == '\\' && quote != '\'':
 			if i+1 == len(s) {
-				return nil, errors.New("a backslash at the end of the line: wic knows no lines that go on")
+				return nil, errors.New("a backslash at the end of the line: wic does not continue lines")
 			}
 			if quote == '"' && s[i+1] != '"' && s[i+1] != '\\' {
 				b.WriteByte('\\')

@@ -151,7 +151,7 @@ func (r *reader) size(c *command, name string, unit byte) int64 {
 		factor, n = 1, n/2
 	}
 	if err != nil || n < 0 || factor == 0 || n > 1<<50/factor {
-		r.fail(w.at, "a number, and K, M or G", "%s %s is not a size", name, quote(w.text))
+		r.fail(w.at, "write a number, and K, M or G", "%s %s is not a size", name, quote(w.text))
 		return 0
 	}
 	return n * factor

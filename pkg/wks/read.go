@@ -96,7 +96,7 @@ func (r *reader) file(src decl.Source) {
 		case "part", "partition":
 			c := r.options(l, partOptions)
 			if len(c.operands) > 1 {
-				r.fail(c.operands[1].at, "", "%s is one word too many", quote(c.operands[1].text))
+				r.fail(c.operands[1].at, "", "unexpected word %s", quote(c.operands[1].text))
 			}
 			if len(r.parts) == maxPartitions {
 				r.fail(l.at, "", "more than %d partitions", maxPartitions)
@@ -112,23 +112,23 @@ func (r *reader) file(src decl.Source) {
 			r.bootloader = r.options(l, bootloaderOptions)
 			if len(r.bootloader.operands) > 0 {
 				w := r.bootloader.operands[0]
-				r.fail(w.at, "", "%s is one word too many", quote(w.text))
+				r.fail(w.at, "", "unexpected word %s", quote(w.text))
 			}
 		case "include":
 			r.include(l, src.Name)
 		default:
-			r.fail(l.words[0].at, "there are part, bootloader and include", "command %s is not known", quote(l.words[0].text))
+			r.fail(l.words[0].at, "the commands are part, bootloader and include", "command %s is not known", quote(l.words[0].text))
 		}
 	})
 }
 
 func (r *reader) include(l line, from string) {
 	if len(l.words) != 2 {
-		r.fail(l.at, "", "include wants one file")
+		r.fail(l.at, "", "include needs one file")
 		return
 	}
 	name := l.words[1]
-	err := errors.New("it is not to be had")
+	err := errors.New("files cannot be included here")
 	var src decl.Source
 	if r.Include != nil {
 		src, err = r.Include(name.text, from)

@@ -186,7 +186,7 @@ func TestFind(t *testing.T) {
 			Query{},
 			"m", "a-image",
 			map[Kind]string{
-				RootFS: "a-image-m-20160301000000.rootfs.tar.bz2 (a-image-m-20160301000000.rootfs.tar.bz2 is the newest of 2, and no link says which one counts)",
+				RootFS: "a-image-m-20160301000000.rootfs.tar.bz2 (a-image-m-20160301000000.rootfs.tar.bz2 is the newest of 2, and is taken because no link names one of them)",
 				Kernel: "zImage-m.bin=zImage", DTB: "zImage-board.dtb=board.dtb",
 				ISO: "!", Modules: "!", UBoot: "!", Bootscript: "!", SystemdBoot: "!", GRUB: "!", Stub: "!",
 			},

@@ -74,7 +74,7 @@ func (s Source) tree(ctx context.Context, o Options) (*tree.Tree, error) {
 		return nil, err
 	}
 	if kind != imageFile && o.Partition != "" {
-		return nil, fmt.Errorf("partition %q is asked for, and it is an archive, not a disk", o.Partition)
+		return nil, fmt.Errorf("partition %q is asked for, but it is an archive, not a disk", o.Partition)
 	}
 	switch kind {
 	case tarArchive:

@@ -237,7 +237,7 @@ func TestChoice(t *testing.T) {
 		{[]string{root, root}, "", `several partitions that look like the root of a system; its partitions are 1 (ext4), 2 (ext4)`},
 		{[]string{boot(t), data}, "", `no partition with ext2, ext3, ext4 or squashfs that looks like the root`},
 		{[]string{boot(t), data}, "5", `there is no partition 5; its partitions are 1 (fat12, label "BOOT"), 2 (ext4)`},
-		{[]string{boot(t), root, ""}, "3", "partition 3 holds nothing that is known, which is not read; its partitions are 1"},
+		{[]string{boot(t), root, ""}, "3", "partition 3 has no known file system; its partitions are 1"},
 		{nil, "", "it has no partitions"},
 	} {
 		b := make([]byte, 1<<20)

@@ -100,7 +100,7 @@ func parseDescriptor(b []byte) (*ovfEnvelope, error) {
 			return nil, err
 		}
 		if text, ok := t.(xml.CharData); !ok && !isComment(t) || len(bytes.TrimSpace(text)) > 0 {
-			return nil, errors.New("something follows the root element")
+			return nil, errors.New("there is text after the root element")
 		}
 	}
 }
