@@ -155,7 +155,7 @@ func (c *importing) project(ctx context.Context, name string) error {
 	return err
 }
 
-// kickstartEndings are those of the names of kickstart files.
+// kickstartEndings are how the names of kickstart files end.
 var kickstartEndings = []string{".wks", ".wks.in"}
 
 func isKickstart(name string) bool {

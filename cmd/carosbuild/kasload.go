@@ -45,8 +45,8 @@ func kasFiles(arg string) []string {
 // maxKasFile is a byte more than a project file may have.
 const maxKasFile = 1<<20 + 1
 
-// asDeclaration is what the text of a declaration is called that was made of a
-// project. No file has the name.
+// asDeclaration is put behind a project's name to name the declaration that is
+// made from it. No file has that name.
 const asDeclaration = " (as a declaration)"
 
 // readKas makes a declaration of a project of kas.

@@ -52,7 +52,7 @@ func checkText(src decl.Source) error {
 	return nil
 }
 
-// commandsOfKas are what kas calls what carosbuild does otherwise.
+// commandsOfKas are commands of kas, each with how carosbuild does the same.
 var commandsOfKas = map[string]string{
 	"build": `carosbuild kas builds: leave out "build"`, "lock": "carosbuild lock %s", "checkout": "carosbuild checkout %s",
 	"shell": "carosbuild shell BUILDID", "dump": "carosbuild import %s", "for-all-repos": "carosbuild checkout %s, and then a command in each folder",

@@ -110,7 +110,7 @@ func expectedImage(k *decl.Disk) string {
 	return k.Deploy.LikelyImages[i]
 }
 
-// expected says for a plan what a disk takes of what bitbake deploys.
+// expected says for a plan which deployed files a disk takes.
 func expected(k *decl.Disk) string {
 	if k.Deploy == nil {
 		return ""

@@ -244,7 +244,7 @@ func (c *buildCommand) useStarted(started []build.Started, stages []build.Stored
 	return nil
 }
 
-// grounds are the bootstraps that stages with stored images stand on.
+// grounds are the bootstraps that stages with stored images are based on.
 func grounds(started []build.Started) map[string]*decl.Stage {
 	out := map[string]*decl.Stage{}
 	for _, s := range started {

@@ -40,8 +40,7 @@ func placeDisks(d *decl.Declaration, disks []diskOutputs) error {
 	return nil
 }
 
-// ofOverlay adds to a finding about the stage of a built-in disk what to do with
-// that one.
+// ofOverlay adds a remedy to a finding about the stage of a built-in disk.
 func ofOverlay(d *decl.Declaration, f decl.Finding) decl.Finding {
 	name := f.Span.File
 	if !slices.Contains(embedded(), name) {

@@ -34,8 +34,8 @@ const (
 	buildStage = "030-bitbake"
 )
 
-// hostPackages are what the bitbake of a current series wants of Debian 12, and
-// what the stages' own actions use.
+// hostPackages are the packages of Debian 12 that bitbake of a current series
+// needs, and that the stages' own actions use.
 const hostPackages = "bzip2 ca-certificates chrpath cpio diffstat file g++ gawk gcc git libacl1 locales lz4 make patch procps python3 " +
 	"python3-git python3-jinja2 python3-pexpect python3-subunit rpcsvc-proto socat texinfo unzip wget xz-utils zstd"
 
@@ -136,11 +136,11 @@ func (d *declarer) confLimits() {
 	}
 }
 
-// coreNames are what repositories with oe-init-build-env are called.
+// coreNames are the usual names of repositories with oe-init-build-env.
 var coreNames = []string{"poky", "openembedded-core", "oe-core"}
 
 // isCore tells whether a repository is known to have oe-init-build-env: by its
-// name or, where it is a directory of this machine, by a look.
+// name or, where it is a directory of this machine, by looking into it.
 func (r Repo) isCore() bool {
 	if r.URL == "" {
 		_, err := os.Stat(filepath.Join(r.dir, "oe-init-build-env"))

@@ -15,8 +15,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl"
 )
 
-// maxEntries is how many files and directories a layer may have beside one
-// another.
+// maxEntries is how many files and directories a layer may have at its top.
 const maxEntries = 1000
 
 // maxAdds is how many files and directories of this machine go into a stage by
@@ -116,8 +115,8 @@ func (d *declarer) in(r Repo, real string) bool {
 	return err == nil && inside(real, root)
 }
 
-// secretNames are files and directories that people have for themselves, and that
-// mostly have something in them that does not belong into an image.
+// secretNames are names of files and directories that usually hold private data,
+// which does not belong into an image.
 var secretNames = []string{".git", ".netrc", ".ssh", ".gnupg", ".docker", ".aws", ".kube", ".config", ".git-credentials", ".env"}
 
 // maxLooked bounds how many files are looked at for secrets.
@@ -126,8 +125,8 @@ const maxLooked = 20000
 // maxNamed is how many of them are named.
 const maxNamed = 5
 
-// warnSecrets tells what of a directory that goes into a stage as a whole should
-// perhaps not.
+// warnSecrets warns of files that are likely private, in a directory that goes into
+// a stage as a whole.
 func (d *declarer) warnSecrets(r Repo, name string, at decl.Span) {
 	looked := 0
 	var found []string

@@ -41,7 +41,7 @@ const (
 	mapping
 )
 
-// String is what a person calls it.
+// String is the name of the kind in messages.
 func (k kind) String() string {
 	return [...]string{"nothing", "a boolean", "an integer", "a number", "a string", "a list", "a mapping"}[k]
 }

@@ -47,7 +47,7 @@ func quote(s string) string {
 	return `"` + strings.ToValidUTF8(s, "\uFFFD") + `"`
 }
 
-// list puts words into a sentence.
+// words puts words into a sentence.
 func words(all []string) string {
 	if len(all) < 2 {
 		return strings.Join(all, "")

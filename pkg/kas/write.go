@@ -238,7 +238,7 @@ func (d *declarer) applyPatch(r Repo, p Patch) string {
 		quoted(d.treeDir(r.Key)), quoted(path.Join(d.treeDir(p.Repo), p.Path)))
 }
 
-// simple is a name that ADD takes for nothing else.
+// simple matches names that ADD takes as they are.
 var simple = regexp.MustCompile(`^[A-Za-z0-9_./+:@,=][A-Za-z0-9_./+:@,=-]*$`)
 
 // args are those of ADD. A name that could be taken for an option or a pattern is

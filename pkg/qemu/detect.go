@@ -18,7 +18,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// Facts are what of a disk decides on the machine that can boot it.
+// Facts are the properties of a disk that decide which machine can boot it.
 type Facts struct {
 	Size int64 // bytes
 	// BIOS says that sector 0 has boot code.
@@ -106,7 +106,7 @@ func Detect(r io.ReaderAt, size int64) (Facts, error) {
 }
 
 // loaders are the architectures of the EFI loaders for removable media on a FAT
-// file system. What is none, or is damaged, has none.
+// file system. One of another kind, or a damaged one, has none.
 func loaders(r *io.SectionReader) []string {
 	fs, err := fat.Open(r, r.Size())
 	if err != nil {

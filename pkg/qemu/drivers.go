@@ -20,8 +20,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/uki"
 )
 
-// What is looked at of a disk: so many initrds, and so many bytes of each, packed
-// and unpacked.
+// Limits of what is read of a disk: the number of initrds, and the bytes of each,
+// packed and unpacked.
 const (
 	maxInitrds  = 4
 	maxInitrd   = 256 << 20

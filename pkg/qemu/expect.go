@@ -45,8 +45,8 @@ func (e *ConsoleError) Error() string {
 	return s
 }
 
-// hopeless are signs after which nothing good comes: firmware, boot loaders,
-// kernels and initrds that have given up.
+// hopeless matches what firmware, boot loaders, kernels and initrds print when they
+// have given up.
 var hopeless = regexp.MustCompile(`Kernel panic - not syncing|You are in emergency mode|ALERT!.*does not exist|error: no such (device|partition)|` +
 	`No bootable device|Failed to load image|Entering rescue mode|UEFI Interactive Shell|No init found|Unable to mount root fs|` +
 	`Target filesystem doesn't have requested|### ERROR ### Please RESET|systemd\[1\]: Freezing execution`)

@@ -103,10 +103,11 @@ func (d *disk) write(source string) {
 	}
 }
 
-// deployed values stand for files that only a build knows.
+// deployValue matches references to deployed files, which only a build knows.
 var deployValue = regexp.MustCompile(`"deploy:[a-z-]+"`)
 
-// selfCheck finds what a declaration cannot say of what a file asks for.
+// selfCheck parses the disk that was written, and reports what a declaration cannot
+// express.
 func (d *disk) selfCheck() {
 	_, fs := decl.Parse(decl.Source{Name: "made", Data: deployValue.ReplaceAll([]byte(d.text.String()), []byte(`"/x"`))})
 	for _, f := range fs {
@@ -116,7 +117,7 @@ func (d *disk) selfCheck() {
 	}
 }
 
-// mounts warns of what wic would have the image mount.
+// mounts warns of partitions that wic would have the image mount.
 func (d *disk) mounts() {
 	for _, c := range d.parts {
 		if dir := d.mountpoint(c); strings.HasPrefix(dir, "/") && dir != "/" && !c.has("--no-fstab-update") {
@@ -163,7 +164,7 @@ func human(kib int64) string {
 	return fmt.Sprintf("%dK", kib)
 }
 
-// common warns of what no partition can say, whatever it is.
+// common reports options that no partition has, whatever its source.
 func (d *disk) common(c *command) {
 	for _, name := range []string{"--exclude-path", "--include-path", "--change-directory"} {
 		if c.has(name) {
@@ -255,7 +256,8 @@ var (
 	fat  = regexp.MustCompile(`^(?:0[xX])?([0-9A-Fa-f]{4})-?([0-9A-Fa-f]{4})$`)
 )
 
-// place adds what says where and what a partition is; fs is its file system.
+// place adds the position, type, UUID and label of a partition; fs is its file
+// system.
 func (d *disk) place(c *command, a *attributes, fs string) {
 	if off := d.size(c, "--offset", 'K'); c.has("--offset") {
 		a.add("start", human(off))

@@ -67,7 +67,7 @@ func Find(t *tree.Tree, q Query) (*Deployed, error) {
 	return d, d.findImage(q)
 }
 
-// imageDirs are the directories that have the machines'.
+// imageDirs are the directories that have one for each machine.
 func imageDirs(t *tree.Tree, q Query) ([]string, error) {
 	patterns := defaultDirs
 	if q.Dir != "" {

@@ -19,7 +19,7 @@ import (
 type Error struct {
 	Text   string
 	Remedy string // what to write or run
-	// Missing is the kind that no file is of, "" if something else is wrong.
+	// Missing is the kind of which no file is deployed, "" if something else is wrong.
 	Missing Kind
 }
 

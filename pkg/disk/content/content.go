@@ -37,8 +37,8 @@ type Source struct {
 	most int64 // that it may unpack to, 0 for maxUnpacked
 }
 
-// maxUnpacked bounds what is unpacked, in bytes with the holes: zeros take no room,
-// and minutes.
+// maxUnpacked bounds the size of what is unpacked in bytes, holes included: zeros take
+// no room, but they take minutes.
 const maxUnpacked = 256 << 30
 
 // Options of Tree.
@@ -51,8 +51,7 @@ type Options struct {
 // ErrKind is the error for a file that is of no kind that holds a tree.
 var ErrKind = errors.New("it is neither an archive (tar, or cpio of the format newc) nor an image of a file system (ext2, ext3, ext4, squashfs) or of a disk")
 
-// ChoiceError is the error for a disk of which it has to be said what partition is
-// meant.
+// ChoiceError is the error for a disk whose partition has to be named.
 type ChoiceError = inspect.ChoiceError
 
 // Tree reads all of a source, and gives the tree only if all of it is whole.

@@ -164,9 +164,9 @@ func (d *Disk) checkVerity(ctx context.Context, v *volume) []damage.Problem {
 	return damage.In(v.String(), problems)
 }
 
-// expected reports whether a partition is of a type that is no use without a
-// file system, and not empty: one that is empty may be meant to be. Types that
-// say little may hold anything.
+// expected reports whether a partition is not empty, and of a type that calls for
+// a file system. An empty one may be meant to be empty, and general types may hold
+// anything.
 func (v *volume) expected() bool {
 	switch name := partition.TypeName(v.Type); {
 	case strings.HasPrefix(name, "root-"), strings.HasPrefix(name, "fat"), slices.Contains([]string{"esp", "boot", "home", "srv", "var"}, name):
