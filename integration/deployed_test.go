@@ -392,6 +392,10 @@ func TestDeployedForms(t *testing.T) {
 			if !strings.Contains(r.stderr, "/initrd.img is left out: kernel 4.4.3-yocto-standard has built in what it needs") {
 				t.Errorf("nothing is said of the initrd\n%s", tailOf(r.stderr))
 			}
+			plan := w.ok(t, program(t), "plan", "image.xml", "disk.xml", "-a", `MACHINE = "`+tt.machine+`"`).stdout
+			if want := "\n    kernel /REDO/build/tmp/deploy/images/" + tt.machine + "/bzImage\n"; !strings.Contains(plan, want) || !strings.Contains(plan, "\n    rootfs /REDO/") {
+				t.Errorf("the plan does not name the files that are deployed\n%s", tailOf(plan))
+			}
 			disk := tt.machine + ".vmdk"
 			sameRoot(t, w, disk, 2, root, tt.attrs)
 			cat := func(file string) string { return w.ok(t, program(t), "inspect", disk, "--cat", "1:"+file).stdout }

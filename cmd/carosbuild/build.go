@@ -184,7 +184,7 @@ func (c *buildCommand) run(cmd *cobra.Command) error {
 	}
 	if c.dryRun {
 		c.history(j).Explain(c.historyName(), j.plan)
-		return c.printPlan(j)
+		return c.showPlan(cmd, j)
 	}
 	if err := c.checkOwner(j.store); err != nil {
 		return err
