@@ -5,6 +5,7 @@
 package kas
 
 import (
+	"cmp"
 	"io/fs"
 	"os"
 	"path"
@@ -30,7 +31,7 @@ func (d *declarer) addLocal(r Repo) {
 		sub := path.Clean(l.Path)
 		switch t, err := d.tracked(r, l); {
 		case err != nil:
-			d.rep.fail(l.At, "", "git cannot list the files of repository %s: %v", quote(r.Key), err)
+			d.rep.Fail(l.At, "", "git cannot list the files of repository %s: %v", decl.Quote(r.Key), err)
 			return
 		case t != nil:
 			d.addTracked(r, l, t)
@@ -43,10 +44,10 @@ func (d *declarer) addLocal(r Repo) {
 		entries, err := os.ReadDir(r.dir)
 		switch {
 		case err != nil:
-			d.rep.fail(l.At, "", "repository %s: %v", quote(r.Key), err)
+			d.rep.Fail(l.At, "", "repository %s: %v", decl.Quote(r.Key), err)
 			return
 		case len(entries) > maxEntries:
-			d.rep.fail(l.At, "name its layers", "repository %s is one layer, and has %d files and directories at its top", quote(r.Key), len(entries))
+			d.rep.Fail(l.At, "name its layers", "repository %s is one layer, and has %d files and directories at its top", decl.Quote(r.Key), len(entries))
 			return
 		}
 		for _, e := range entries {
@@ -72,7 +73,7 @@ func (d *declarer) kasOwn(r Repo, name string) bool {
 		if o.URL != "" {
 			dir = o.Path
 			if !filepath.IsAbs(dir) {
-				dir = filepath.Join(d.workDir, orElse(dir, o.Name))
+				dir = filepath.Join(d.workDir, cmp.Or(dir, o.Name))
 			}
 		}
 		if o.Key != r.Key && within(dir) {
@@ -89,18 +90,18 @@ func (d *declarer) kasOwn(r Repo, name string) bool {
 func (d *declarer) add(r Repo, name string, at decl.Span) {
 	from := filepath.Join(r.dir, name)
 	if _, err := os.Stat(from); err != nil {
-		d.rep.fail(at, "", "%s of repository %s: %v", quote(name), quote(r.Key), plain(err))
+		d.rep.Fail(at, "", "%s of repository %s: %v", decl.Quote(name), decl.Quote(r.Key), plain(err))
 		return
 	}
 	if real, err := filepath.EvalSymlinks(from); err != nil || !d.in(r, real) {
-		d.rep.fail(at, "", "%s of repository %s is a link that leads out of the repository", quote(name), quote(r.Key))
+		d.rep.Fail(at, "", "%s of repository %s is a link that leads out of the repository", decl.Quote(name), decl.Quote(r.Key))
 		return
 	}
 	if rel, err := filepath.Rel(d.Dir, from); err == nil && filepath.IsLocal(rel) {
 		from = rel
 	}
 	if len(d.adds) == maxAdds {
-		d.rep.fail(at, "name the layers of repositories", "more than %d files and directories of this machine", maxAdds)
+		d.rep.Fail(at, "name the layers of repositories", "more than %d files and directories of this machine", maxAdds)
 		return
 	}
 	a := add{from, path.Join(d.treeDir(r.Key), filepath.ToSlash(name)), at}
@@ -145,6 +146,6 @@ func (d *declarer) warnSecrets(r Repo, name string, at decl.Span) {
 		return nil
 	})
 	if err == nil && len(found) > 0 {
-		d.rep.warn(at, "keep the layer in git: then what git tracks is taken", "repository %s brings %s into the image", quote(r.Key), some(found))
+		d.rep.Warn(at, "keep the layer in git: then what git tracks is taken", "repository %s brings %s into the image", decl.Quote(r.Key), some(found))
 	}
 }

@@ -249,7 +249,7 @@ func (p *parser) convertMapping(n *node, y *yaml.Node, depth int) error {
 	seen := map[string]decl.Span{}
 	for _, o := range own {
 		if first, twice := seen[o.key]; twice {
-			p.rep.warn(o.at, "", "%s is given twice; the last one counts", quote(o.key)).Notes = []decl.Note{{Span: first, Text: "the first one is here"}}
+			p.rep.Warn(o.at, "", "%s is given twice; the last one counts", decl.Quote(o.key)).Notes = []decl.Note{{Span: first, Text: "the first one is here"}}
 		}
 		seen[o.key] = o.at
 		if n.put(o); len(n.pairs) > maxKeys {

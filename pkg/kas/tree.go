@@ -12,6 +12,8 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+
+	"github.com/carosio/carosbuild/pkg/decl"
 )
 
 // tree is a directory that files are included from: a repository, or where the
@@ -214,7 +216,7 @@ func (r *reader) openRepo(p Repo) (*tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &tree{files: files, prefix: p.Key + ":", of: fmt.Sprintf(" of repository %s at %s", quote(p.Key), p.Revision())}, nil
+	return &tree{files: files, prefix: p.Key + ":", of: fmt.Sprintf(" of repository %s at %s", decl.Quote(p.Key), p.Revision())}, nil
 }
 
 // errOutside is for what a project names on this machine and that whoever builds it

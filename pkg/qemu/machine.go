@@ -5,6 +5,7 @@
 package qemu
 
 import (
+	"cmp"
 	"fmt"
 	"math/bits"
 	"slices"
@@ -187,7 +188,7 @@ func common(o Options, machine, cpu string) []string {
 		cpus = 1
 	}
 	return []string{
-		"-machine", or(o.Machine, machine), "-cpu", cpu, "-m", strconv.FormatInt(memory>>20, 10), "-smp", strconv.Itoa(cpus), "-display", "none", "-no-reboot",
+		"-machine", cmp.Or(o.Machine, machine), "-cpu", cpu, "-m", strconv.FormatInt(memory>>20, 10), "-smp", strconv.Itoa(cpus), "-display", "none", "-no-reboot",
 	}
 }
 
@@ -243,13 +244,6 @@ func furtherDisk(bus, drive string, n int) string {
 		return fmt.Sprintf("nvme,drive=%s,serial=carosbuild%d", drive, n)
 	}
 	return fmt.Sprintf("ide-hd,drive=%s,bus=sata9.%d", drive, n)
-}
-
-func or(v, otherwise string) string {
-	if v == "" {
-		return otherwise
-	}
-	return v
 }
 
 // Arguments are the command line of the machine. Overlays are the qcow2 files of
