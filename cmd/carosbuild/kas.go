@@ -211,15 +211,11 @@ func biosStage() (text, id string) {
 	if err != nil {
 		return "", ""
 	}
-	begin := strings.Index(string(data), `<buildstage id="`+id+`">`)
-	if begin < 0 {
+	text = decl.StageText(decl.Source{Name: "yocto-vmware.xml", Data: data}, id)
+	if text == "" {
 		return "", ""
 	}
-	text, _, found := strings.Cut(string(data)[begin:], "</buildstage>")
-	if !found {
-		return "", ""
-	}
-	return "  " + strings.ReplaceAll(strings.ReplaceAll(text, "\n\t", "\n  "), "\t", "  ") + "</buildstage>", id
+	return strings.ReplaceAll(text, "\t", "  "), id
 }
 
 // unusedVars finds a value that no file asks for.
