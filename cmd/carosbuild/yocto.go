@@ -50,7 +50,7 @@ func ofOverlay(d *decl.Declaration, f decl.Finding) decl.Finding {
 		return f
 	}
 	switch {
-	case overlayNamed(name) != nil && !build.RunsBitbake(d):
+	case isOverlay(name) && !build.RunsBitbake(d):
 		f.Hint = name + " is laid over a declaration that runs bitbake: carosbuild YOURS.xml " + name
 	case f.Hint != "":
 		f.Hint = "carosbuild targets " + name + " --to mine makes a copy to change: " + f.Hint
