@@ -20,7 +20,7 @@ const module = "github.com/carosio/carosbuild/"
 // allowed says which packages of ours a package may import: only what is
 // listed, and what lies below a listed one.
 var allowed = map[string][]string{
-	"cmd/carosbuild":     {"pkg/compose", "pkg/debfile", "pkg/decl", "pkg/disk", "pkg/engine", "pkg/evict", "pkg/feed", "pkg/freshdir", "pkg/history", "pkg/kas", "pkg/layer", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/qemu", "pkg/release", "pkg/resolve", "pkg/results", "pkg/runc", "pkg/serve", "pkg/source", "pkg/terminal", "pkg/wks", "pkg/xdg", "targets"},
+	"cmd/carosbuild":     {"pkg/compose", "pkg/debfile", "pkg/decl", "pkg/disk", "pkg/engine", "pkg/evict", "pkg/feed", "pkg/freshdir", "pkg/history", "pkg/kas", "pkg/layer", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/qemu", "pkg/release", "pkg/resolve", "pkg/results", "pkg/runc", "pkg/serve", "pkg/source", "pkg/terminal", "pkg/wks", "pkg/xdg", "pkg/yocto", "targets"},
 	"pkg/beneath":        {},
 	"pkg/decl":           {"pkg/terminal"},
 	"pkg/decl/decltest":  {"pkg/decl"},
@@ -91,6 +91,7 @@ var owners = map[string][]string{
 	"github.com/google/go-containerregistry/": {"pkg/oci", "pkg/oci/ocitest", "pkg/oci/registry"},
 	"go.podman.io/image/":                     {"pkg/oci/registry"},
 	"go.podman.io/storage":                    {"pkg/layer", "pkg/oci/registry", "cmd/carosbuild"}, // registry: configfile; cmd: reexec.Init
+	"github.com/pierrec/lz4/":                 {"pkg/disk"},
 	"github.com/opencontainers/runtime-spec/": {"pkg/runc"},
 	"github.com/diskfs/go-diskfs":             {"pkg/disk/partition"},
 	"encoding/xml":                            {"pkg/decl", "pkg/disk/ova"},

@@ -44,7 +44,8 @@ func newBootCommand(a *app) *cobra.Command {
 		Use:   "boot DISK",
 		Short: "Boot a disk in QEMU, its serial console on the terminal",
 		Long: `Boot a disk in QEMU: the machine follows from what is on the disk, the serial console is on
-the terminal (Ctrl-A X ends it), and the disk is never written. With --expect or --declaration
+the terminal (Ctrl-A X ends it), and the disk is never written. Of an OVA, all disks and the ISO
+in the CD drive are attached. With --expect or --declaration
 it waits for what the console must show, and the exit status says whether it did.
 
 An expectation's within= is a bound for a host that has nothing else to do: time in which QEMU
@@ -84,7 +85,7 @@ func (c *bootCommand) flags(cmd *cobra.Command) {
 func (c *bootCommand) run(ctx context.Context, path string) error {
 	c.path = path
 	if strings.HasSuffix(path, ".xml") {
-		return usagef("%s is a declaration: carosbuild boot DISK --declaration %s", path, path)
+		return usagef("%s is a declaration: carosbuild boot DISK --declaration %s", path, quoteArg(path))
 	}
 	want, err := c.wanted(ctx)
 	if err != nil {
@@ -136,7 +137,7 @@ func (c *bootCommand) declaredDisk(d *decl.Declaration) (*decl.Disk, error) {
 	switch {
 	case len(ids) == 0:
 		return nil, usagef("%s: the declaration has no <disk>%s", strings.Join(c.declFiles, ", "), overlayHint(d, func(overlay string) string {
-			return fmt.Sprintf("carosbuild boot %s --declaration %s", c.path, overlay)
+			return fmt.Sprintf("carosbuild boot %s --declaration %s", quoteArg(c.path), overlay)
 		}))
 	case c.disk == "":
 		return nil, usagef("which disk? choose with --disk: %s", strings.Join(ids, ", "))
@@ -171,6 +172,12 @@ func (c *bootCommand) boot(ctx context.Context, path string, want []qemu.Expecta
 		return fmt.Errorf("boot %s: %w", path, err)
 	}
 	options := c.options
+	s := qemu.Session{Disk: qemuDisk(path, opened)}
+	if opened.Format == disk.OVA {
+		if err := appliance(path, &facts, &options, &s); err != nil {
+			return fmt.Errorf("boot %s: %w", path, err)
+		}
+	}
 	if options.Forwards, err = parseForwards(c.forwards); err != nil {
 		return err
 	}
@@ -194,7 +201,7 @@ func (c *bootCommand) boot(ctx context.Context, path string, want []qemu.Expecta
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	s := qemu.Session{Machine: machine, Disk: qemuDisk(path, opened), Dir: dir}
+	s.Machine, s.Dir = machine, dir
 	if s.Accel, err = c.accelerator(ctx, machine, dir); err != nil {
 		return missing(err)
 	}

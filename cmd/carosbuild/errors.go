@@ -192,7 +192,7 @@ func (a *app) reportStep(e *plan.StepError) {
 	hint(w, "full log:", e.Log)
 	hint(w, "task logs:", e.Logs)
 	if e.Image != "" {
-		hint(w, "look inside:", "carosbuild shell "+e.Image)
+		hint(w, "look inside:", "carosbuild shell "+quoteArg(e.Image))
 	}
 }
 

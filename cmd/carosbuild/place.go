@@ -49,7 +49,7 @@ func (a *app) podmanNote(p layer.Paths) string {
 		return "podman is not told which storage driver to use, and Debian 12's takes vfs, with which it does not show the images of builds; this is the remedy: " + podmanLine
 	case driver == "vfs" && p.Driver == "":
 		return "podman has chosen the storage driver vfs, with which it does not show the images of builds; the remedy, after which podman has no more what it had with vfs: " +
-			podmanLine + " && rm -r " + filepath.Join(p.GraphRoot, "libpod")
+			podmanLine + " && rm -r " + quoteArg(filepath.Join(p.GraphRoot, "libpod"))
 	case driver != "overlay":
 		return "podman is set to the storage driver " + driver + ", with which it does not show the images of builds: storage.conf wants driver = \"overlay\""
 	}

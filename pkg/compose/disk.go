@@ -173,7 +173,7 @@ func (c *composer) compose(ctx context.Context) (*DiskImage, error) {
 	if err := c.checkDeployed(ctx); err != nil {
 		return nil, err
 	}
-	root, err := c.ground(ctx)
+	root, err := c.identityTree(ctx)
 	if err != nil {
 		return nil, err
 	}

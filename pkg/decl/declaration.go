@@ -198,7 +198,7 @@ type Deploy struct {
 	Image   string // empty means the only one, or the last target that is one
 
 	// What the declaration's local_conf and bitbake targets say, see
-	// build.PlaceDisk; a parser leaves them empty.
+	// plan.PlaceDisk; a parser leaves them empty.
 	LikelyMachine string
 	LikelyImages  []string
 

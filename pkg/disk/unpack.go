@@ -16,6 +16,7 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+	"github.com/pierrec/lz4/v4"
 	"github.com/therootcompany/xz"
 	"golang.org/x/sys/unix"
 
@@ -46,7 +47,7 @@ func (o *Opened) unpack(f *os.File, path string, format Format) error {
 	return nil
 }
 
-// Decompress reads what gzip, zstd, xz or bzip2 made, as the first bytes tell;
+// Decompress reads what gzip, zstd, xz, bzip2 or lz4 made, as the first bytes tell;
 // packed is false for anything else, which is read as it is.
 func Decompress(in io.Reader) (out io.Reader, packed bool, err error) {
 	r := bufio.NewReaderSize(in, 64<<10)
@@ -64,6 +65,8 @@ func Decompress(in io.Reader) (out io.Reader, packed bool, err error) {
 		out, err = xz.NewReader(r, 128<<20)
 	case is("BZh"):
 		out = bzip2.NewReader(r)
+	case is("\x04\x22\x4d\x18"), is("\x02\x21\x4c\x18"): // the latter is lz4 -l, which kernels and bitbake use
+		out = lz4.NewReader(r)
 	default:
 		return r, false, nil
 	}

@@ -38,7 +38,7 @@ type WriteOptions struct {
 	Level    int    // of compression, 1 (fast) to 9 (small); 0 means the format's default; xz has one only
 	Workers  int    // 0 means one a CPU
 	Progress func(done, total int64)
-	Sum      func(path, sha256 string) // gets the digests, in hexadecimal digits, of files whose format is written front to back
+	Sum      func(path, sha256 string) // gets the digests, in hexadecimal digits, of files whose format is written front to back, and of OVA
 	Mode     os.FileMode               // of files; 0 leaves it to the umask
 	BlockMap bool                      // NAME.bmap beside raw files too
 	Stdout   io.Writer                 // what StandardOutput means

@@ -13,9 +13,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ConfigHome is XDG_CONFIG_HOME, or what that is by default.
+// ConfigHome is XDG_CONFIG_HOME, or what that is by default. A relative path is
+// ignored, as the specification has it.
 func ConfigHome(env func(string) string) string {
-	if d := env("XDG_CONFIG_HOME"); d != "" {
+	if d := env("XDG_CONFIG_HOME"); filepath.IsAbs(d) {
 		return d
 	}
 	return filepath.Join(env("HOME"), ".config")

@@ -37,8 +37,8 @@ type Source struct {
 	most int64 // that it may unpack to, 0 for maxUnpacked
 }
 
-// maxUnpacked bounds what is unpacked, in bytes with the holes: zeros take no room,
-// and minutes.
+// maxUnpacked bounds the size of what is unpacked in bytes, holes included: zeros take
+// no room, but they take minutes.
 const maxUnpacked = 256 << 30
 
 // Options of Tree.
@@ -51,8 +51,7 @@ type Options struct {
 // ErrKind is the error for a file that is of no kind that holds a tree.
 var ErrKind = errors.New("it is neither an archive (tar, or cpio of the format newc) nor an image of a file system (ext2, ext3, ext4, squashfs) or of a disk")
 
-// ChoiceError is the error for a disk of which it has to be said what partition is
-// meant.
+// ChoiceError is the error for a disk whose partition has to be named.
 type ChoiceError = inspect.ChoiceError
 
 // Tree reads all of a source, and gives the tree only if all of it is whole.
@@ -74,7 +73,7 @@ func (s Source) tree(ctx context.Context, o Options) (*tree.Tree, error) {
 		return nil, err
 	}
 	if kind != imageFile && o.Partition != "" {
-		return nil, fmt.Errorf("partition %q is asked for, and it is an archive, not a disk", o.Partition)
+		return nil, fmt.Errorf("partition %q is asked for, but it is an archive, not a disk", o.Partition)
 	}
 	switch kind {
 	case tarArchive:
@@ -131,7 +130,7 @@ func (s Source) kind() (kind, error) {
 	}
 	for _, c := range unreadCompressions {
 		if strings.HasPrefix(string(head), c.magic) {
-			return 0, fmt.Errorf("it is compressed with %s, which is not read: gzip, xz, zstd and bzip2 are", c.name)
+			return 0, fmt.Errorf("it is compressed with %s, which is not read: gzip, xz, zstd, bzip2 and lz4 are", c.name)
 		}
 	}
 	h, err := tar.NewReader(io.NewSectionReader(s.Content, 0, s.Size)).Next()
@@ -146,8 +145,6 @@ func (s Source) kind() (kind, error) {
 
 // unreadCompressions are those that Yocto knows, and that are not read.
 var unreadCompressions = []struct{ magic, name string }{
-	{"\x04\x22\x4d\x18", "lz4"},
-	{"\x02\x21\x4c\x18", "lz4"},
 	{"\x89LZO\x00\r\n\x1a\n", "lzop"},
 	{"LZIP", "lzip"},
 	{"\x5d\x00\x00", "lzma"},

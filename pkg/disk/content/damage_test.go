@@ -62,7 +62,7 @@ func TestDamage(t *testing.T) {
 		{"nothing", nil, "it is empty"},
 		{"zeros", make([]byte, 10240), "it has no partitions"},
 		{"text", []byte(strings.Repeat("text ", 10000)), "it is neither an archive (tar, or cpio of the format newc) nor an image"},
-		{"an ISO", isoImage(t), "it holds iso9660, which is not read"},
+		{"an ISO", isoImage(t), "it holds iso9660, of which no files are read"},
 	} {
 		_, err := read(t, tt.b, Options{})
 		if err == nil || !strings.Contains(err.Error(), tt.want) {

@@ -107,7 +107,7 @@ func (d *Disk) checkBoot(context.Context) []damage.Problem {
 		case meets && !inside:
 			l.Add("GRUB", "its core image, bytes %d to %d, is partly in partition %d", g.Start, g.Start+g.Size-1, p.Number)
 		case inside && partition.TypeName(p.Type) != "bios" && d.disc == nil: // a disc keeps it in a file
-			l.Add("GRUB", "its core image is in partition %d, which is not for it", p.Number)
+			l.Add("GRUB", "its core image is in partition %d, which is not a BIOS boot partition", p.Number)
 		}
 	}
 	return l.Problems()
@@ -132,7 +132,7 @@ func (d *Disk) checkVolumes(ctx context.Context) []damage.Problem {
 			out = append(out, damage.In(v.String(), v.checkISO())...)
 		}
 		if v.kind == "" && v.Number > 0 && d.disc == nil && v.expected() { // on discs, gaps between partitions are some, too
-			out = append(out, damage.Problem{Where: v.String(), Text: fmt.Sprintf("its type is %s, and what is in it is no file system that is known", partition.TypeName(v.Type))})
+			out = append(out, damage.Problem{Where: v.String(), Text: fmt.Sprintf("its type is %s, but its content is not a known file system", partition.TypeName(v.Type))})
 		}
 	}
 	return out
@@ -155,7 +155,7 @@ func (d *Disk) checkVerity(ctx context.Context, v *volume) []damage.Problem {
 		return typed && partition.TypeName(w.Type) == name || !typed && w.Number == v.Number-1
 	})
 	if i < 0 {
-		return []damage.Problem{{Where: v.String(), Text: "there is no partition that its hash tree is for"}}
+		return []damage.Problem{{Where: v.String(), Text: "no partition has the data that its hash tree is for"}}
 	}
 	problems, err := verity.Check(ctx, d.volumes[i].r, v.r)
 	if err != nil {
@@ -164,9 +164,9 @@ func (d *Disk) checkVerity(ctx context.Context, v *volume) []damage.Problem {
 	return damage.In(v.String(), problems)
 }
 
-// expected reports whether a partition is of a type that is no use without a
-// file system, and not empty: one that is empty may be meant to be. Types that
-// say little may hold anything.
+// expected reports whether a partition is not empty, and of a type that calls for
+// a file system. An empty one may be meant to be empty, and general types may hold
+// anything.
 func (v *volume) expected() bool {
 	switch name := partition.TypeName(v.Type); {
 	case strings.HasPrefix(name, "root-"), strings.HasPrefix(name, "fat"), slices.Contains([]string{"esp", "boot", "home", "srv", "var"}, name):

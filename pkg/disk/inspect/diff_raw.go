@@ -117,7 +117,7 @@ func (c *comparer) beside(ctx context.Context, v, w *volume) error {
 	}
 	same, err := c.same(ctx, within(v.r, end, n), within(w.r, end, n), n)
 	if err == nil && !same {
-		c.emit(Difference{Partition: c.part, What: "content behind the file system"})
+		c.emit(Difference{Partition: c.part, What: "content after the file system"})
 	}
 	return err
 }

@@ -98,8 +98,8 @@ func (v *volume) weak() string {
 	return ""
 }
 
-// checkable reports whether all that there is of a kind without files is looked
-// at: a swap area, and the hash tree and the disc that are checked elsewhere.
+// checkable reports whether a kind without files is checked: a swap area, and the
+// hash tree and the disc, which are checked elsewhere.
 func checkable(kind string) bool {
 	return kind == "" || kind == "swap" || kind == "verity" || kind == "iso9660"
 }

@@ -157,7 +157,7 @@ func (d *Disk) list() string {
 		}
 		kind := v.kind
 		if kind == "" {
-			kind = "nothing that is known"
+			kind = "unknown content"
 		}
 		s += " (" + kind
 		if v.fs != nil && v.fs.Label() != "" {
@@ -172,14 +172,14 @@ func (d *Disk) unreadable(v *volume) error {
 	if v.err != nil {
 		return v.err
 	}
-	kind := v.kind
-	if kind == "" {
-		kind = "nothing that is known"
+	what := fmt.Sprintf("holds %s, of which no files are read", v.kind)
+	if v.kind == "" {
+		what = "has no known file system"
 	}
 	if v.Number == 0 {
-		return fmt.Errorf("it holds %s, which is not read", kind)
+		return fmt.Errorf("it %s", what)
 	}
-	return fmt.Errorf("partition %d holds %s, which is not read; %s", v.Number, kind, d.list())
+	return fmt.Errorf("partition %d %s; %s", v.Number, what, d.list())
 }
 
 // withoutLostFound leaves out what mke2fs makes and e2fsck fills.

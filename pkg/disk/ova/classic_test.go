@@ -269,8 +269,8 @@ func TestDisc(t *testing.T) {
 		vm   VM
 		want string
 	}{
-		{VM{CDROM: &Disc{Name: "caros.ovf", Size: 1}}, "as another member"},
-		{VM{CDROM: &Disc{Name: "caros-disk1.vmdk", Size: 1}}, "as another member"},
+		{VM{CDROM: &Disc{Name: "caros.ovf", Size: 1}}, "another file in the archive has that name"},
+		{VM{CDROM: &Disc{Name: "caros-disk1.vmdk", Size: 1}}, "another file in the archive has that name"},
 		{VM{CDROM: &Disc{Name: "", Size: 1}}, "no name"},
 		{VM{CDROM: &Disc{Name: "a", Size: 0}}, "not 1 byte"},
 		{VM{CDROM: &Disc{Name: "a", Size: 2, Content: bytes.NewReader([]byte("x"))}}, "write a: unexpected EOF"},
