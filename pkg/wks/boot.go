@@ -15,7 +15,7 @@ func (d *disk) bootimg(c *command, a attributes, src string) {
 	if !ok {
 		return
 	}
-	if fs != "fat16" && fs != "fat32" {
+	if !kindOf(fs).Serial {
 		d.fail(c.at("--fstype"), "--fstype=vfat", "the files of source %s go onto FAT", src)
 		return
 	}
@@ -68,7 +68,7 @@ func (d *disk) root() string {
 		if d.mountpoint(c) != "/" {
 			continue
 		}
-		if c.has("--use-label") && c.value("--label") != "" && c.value("--fstype") != "squashfs" { // which has no label
+		if c.has("--use-label") && c.value("--label") != "" && labelled(c.value("--fstype")) {
 			return "root=LABEL=" + c.value("--label")
 		}
 		return "root=PARTUUID={partuuid:" + d.names[i] + "}"

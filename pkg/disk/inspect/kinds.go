@@ -4,6 +4,8 @@
 
 package inspect
 
+import "github.com/carosio/carosbuild/pkg/disk"
+
 // magic tells a kind of content by bytes at an offset. Names are blkid's, but
 // for its suffixes.
 type magic struct {
@@ -101,5 +103,6 @@ func (v *volume) weak() string {
 // checkable reports whether all that there is of a kind without files is looked
 // at: a swap area, and the hash tree and the disc that are checked elsewhere.
 func checkable(kind string) bool {
-	return kind == "" || kind == "swap" || kind == "verity" || kind == "iso9660"
+	is := disk.FileSystemOf(kind)
+	return kind == "" || kind == "iso9660" || is.Name != "" && is.Open == nil
 }
