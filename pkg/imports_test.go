@@ -51,6 +51,7 @@ var allowed = map[string][]string{
 	"pkg/disk/cpio":      {"pkg/disk/tree"},
 	"pkg/disk/damage":    {},
 	"pkg/disk/disktest":  {"pkg/disk/pipeline"},
+	"pkg/disk/erofs":     {"pkg/disk/damage", "pkg/disk/image", "pkg/disk/tree"},
 	"pkg/disk/ext4":      {"pkg/disk/damage", "pkg/disk/image", "pkg/disk/tree"},
 	"pkg/disk/fat":       {"pkg/disk/damage", "pkg/disk/image", "pkg/disk/tree"},
 	"pkg/disk/grub":      {"pkg/disk/damage"},

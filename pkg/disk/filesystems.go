@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/disk/damage"
+	"github.com/carosio/carosbuild/pkg/disk/erofs"
 	"github.com/carosio/carosbuild/pkg/disk/ext4"
 	"github.com/carosio/carosbuild/pkg/disk/fat"
 	"github.com/carosio/carosbuild/pkg/disk/image"
@@ -103,6 +104,10 @@ func fileSystems() []FileSystem {
 			FileSystem: named("squashfs"), HoldsXattr: squashfs.HoldsXattr, Open: opener(squashfs.Open), Magics: []Magic{{0, "hsqs"}}, Sure: true,
 			early: true, least: leastImage, build: buildSquashfs,
 		},
+		{
+			FileSystem: named("erofs"), HoldsXattr: erofs.HoldsXattr, Open: opener(erofs.Open), Magics: []Magic{{1024, "\xe2\xe1\xf5\xe0"}}, Sure: true,
+			least: leastErofs, build: buildErofs,
+		},
 		{FileSystem: named("swap"), Identity: identity(1036, 16), least: leastImage, build: buildSwap},
 		{FileSystem: named("verity"), Identity: identity(16, 0), least: leastVerity, build: buildVerity},
 	}
@@ -192,6 +197,16 @@ func buildSquashfs(ctx context.Context, m making) (*image.Image, error) {
 	return squashfs.Build(ctx, m.tree, spool, squashfs.Options{
 		Time: m.spec.Time, Compression: squashfs.Compression(m.Compression), Workers: m.spec.Workers,
 	})
+}
+
+func (m making) erofsOptions() erofs.Options {
+	return erofs.Options{Label: m.Label, UUID: m.uuid, Time: m.spec.Time}
+}
+
+func leastErofs(m making, _ int64) (int64, error) { return erofs.MinSize(m.tree, m.erofsOptions()) }
+
+func buildErofs(_ context.Context, m making) (*image.Image, error) {
+	return erofs.Build(m.tree, m.erofsOptions())
 }
 
 func buildSwap(_ context.Context, m making) (*image.Image, error) {

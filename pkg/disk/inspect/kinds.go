@@ -40,7 +40,6 @@ var magics = []magic{
 	{3, "-FVE-FS-", "bitlocker"},
 	{32, "NXSB", "apfs"},
 	{512, "LABELONE", "lvm"},
-	{1024, "\xe2\xe1\xf5\xe0", "erofs"},
 	{1024, "\x10\x20\xf5\xf2", "f2fs"},
 	{1024, "H+\x00\x04", "hfsplus"},
 	{1024, "HX\x00\x05", "hfsplus"},

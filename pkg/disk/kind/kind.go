@@ -38,6 +38,7 @@ var table = []FileSystem{
 	{Name: "fat32", Type: "fat32", Items: true, Hashed: true, Label: 11, Serial: true},                                                                           // FAT specification, section 6
 	{Name: "fat16", Older: []string{"fat12"}, Type: "fat16", Items: true, Hashed: true, Label: 11, Serial: true},
 	{Name: "squashfs", Tree: true, Items: true, ReadOnly: true, Hashed: true, Compressions: []string{"zstd", "gzip", "xz"}},
+	{Name: "erofs", Tree: true, Items: true, ReadOnly: true, Hashed: true, Label: 15, UUID: true},
 	{Name: "swap", Type: "swap", Sized: true, Label: 15, UUID: true}, // the kernel's swap header: 16 bytes with the NUL
 	{Name: "verity", Of: true, UUID: true},
 }
