@@ -67,7 +67,7 @@ const sealed = `<redo>
 
 const sealedReport = `#!/bin/sh
 mkdir -p /mnt/data && mount LABEL=DATA /mnt/data
-touch /written && root=$(findmnt -no FSTYPE /) && lower=$(grep -E ' (squashfs|erofs) ' /proc/mounts | cut -d' ' -f3)
+touch /written && root=$(findmnt -no FSTYPE /) && lower=$(blkid -o value -s TYPE "/dev/mapper/$(cat /sys/block/dm-0/dm/name)")
 verity=$(dmsetup table root 2>/dev/null | cut -d' ' -f3)
 files=$([ /usr/bin/sleep -ef /usr/bin/doze ] && tr -d '\000' </opt/sparse && stat -c %s /opt/sparse)
 [ -n "$verity" ] || verity=$(cat /sys/block/dm-0/dm/name)
@@ -141,8 +141,9 @@ func testErofs(t *testing.T, w *world) {
 	w.build(t, "sealed.xml", "--disk", "erofs", "--out", "erofs.raw", "--out", "again.raw")
 	raw := filepath.Join(w.work, "erofs.raw")
 	w.ok(t, fsck, "--extract", partition(t, w, raw, "system"))
-	out := w.ok(t, program(t), "inspect", "--check", "erofs.raw").stdout
-	for _, want := range []string{"erofs", "SYSTEM", "sound"} {
+	w.ok(t, program(t), "inspect", "--check", "erofs.raw")
+	out := w.ok(t, program(t), "inspect", "erofs.raw").stdout
+	for _, want := range []string{"erofs", "SYSTEM"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("inspect did not say %q:\n%s", want, out)
 		}

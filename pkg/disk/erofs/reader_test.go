@@ -205,12 +205,19 @@ func TestOpenRefuses(t *testing.T) {
 
 // FuzzRead opens random bytes, and reads all that is in them.
 func FuzzRead(f *testing.F) {
-	for seed := range uint64(6) {
-		b, err := os.ReadFile(build(f, randomTree(rand.New(rand.NewPCG(seed, 6)), 10), Options{Time: 5}))
+	attr := regular("a", "x")
+	attr.Xattrs = []tree.Xattr{{Name: "security.capability", Value: []byte("value")}, {Name: "system.posix_acl_access", Value: []byte("\x02\x00\x00\x00")}}
+	hole := tree.Entry{Path: "h", Mode: tree.Regular | 0o600, Size: 20000, Data: []tree.Range{{Off: 9000, Len: 2}}, Content: mark{20000, 9000}}
+	for _, tr := range []*tree.Tree{
+		sorted(),
+		sorted(attr, dir("d"), regular("d/b", noise(1, blockSize+9)), tree.Entry{Path: "d/twice", Hardlink: "a"}, hole),
+		sorted(tree.Entry{Path: "c", Mode: tree.Char, Rdev: tree.Device{Major: 1, Minor: 3}}, tree.Entry{Path: "l", Mode: tree.Symlink, Link: "c"}),
+	} {
+		b, err := os.ReadFile(build(f, tr, Options{Time: 5}))
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(b[:min(len(b), 1<<17)])
+		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s, err := Open(bytes.NewReader(b), int64(len(b)))
