@@ -186,7 +186,7 @@ func (c *bootCommand) boot(ctx context.Context, path string, want []qemu.Expecta
 			return fmt.Errorf("boot %s: --ssh: %w", path, err)
 		}
 	}
-	if opened.Format == disk.ISO && options.Bus == "" && (facts.BIOS || slices.Contains(facts.EFI, "x64")) {
+	if opened.Format.Disc() && options.Bus == "" && (facts.BIOS || slices.Contains(facts.EFI, "x64")) {
 		options.Bus = "cd" // which ARM's machine here does not have
 	}
 	machine, err := qemu.Plan(facts, options)
@@ -214,16 +214,7 @@ func (c *bootCommand) boot(ctx context.Context, path string, want []qemu.Expecta
 // qemuDisk is how QEMU gets at the disk.
 func qemuDisk(path string, o *disk.Opened) qemu.Disk {
 	d := qemu.Disk{Path: path, Offset: o.Within.Off, Length: o.Within.Len}
-	switch o.Format {
-	case disk.VMDK, disk.VMDKSparse, disk.VMDKFlat, disk.OVA:
-		d.Format = "vmdk"
-	case disk.QCOW2, disk.QCOW2Zlib, disk.QCOW2Zstd:
-		d.Format = "qcow2"
-	case disk.VHD, disk.VHDFixed:
-		d.Format = "vpc"
-	case disk.VHDX:
-		d.Format = "vhdx"
-	default:
+	if d.Format = o.Format.QEMU(); d.Format == "" {
 		d.Format = "raw"
 		if f := o.File(); f != nil { // one that was compressed has no name
 			d.Path = fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), f.Fd())

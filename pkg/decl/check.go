@@ -148,9 +148,6 @@ var partitionTypes = []string{
 	"home", "srv", "var", "swap", "lvm", "raid", "luks",
 }
 
-// fileSystems are what a partition can hold.
-var fileSystems = []string{"ext4", "fat32", "fat16", "squashfs", "swap", "verity"}
-
 // partitionAttributes are the GPT attributes that pkg/disk/partition knows.
 var partitionAttributes = []string{"required", "no-block-io", "legacy-boot", "grow", "read-only", "no-auto"}
 

@@ -139,12 +139,3 @@ func claims(targets []target, m *image.Image) []Claim {
 	}
 	return out
 }
-
-// Plain reports whether a format has the disk's bytes as they are.
-func (f Format) Plain() bool {
-	switch f {
-	case Raw, VMDKFlat, VMDKSparse, VHDFixed, VHD, VHDX, QCOW2, ISO:
-		return true
-	}
-	return false
-}

@@ -33,13 +33,13 @@ func CheckOutputs(outs []Output, o WriteOptions) error {
 	return err
 }
 
-// kind says how a target is written.
-type kind uint8
+// targetKind says how a target is written.
+type targetKind uint8
 
 const (
-	toFile   kind = iota // beside what is there, and then renamed
-	toDevice             // in place
-	toPipe               // front to back
+	toFile   targetKind = iota // beside what is there, and then renamed
+	toDevice                   // in place
+	toPipe                     // front to back
 )
 
 // target is an Output after all checks.
@@ -47,7 +47,7 @@ type target struct {
 	name   string // as it was asked for
 	path   string // symbolic links resolved
 	format Format
-	kind   kind
+	kind   targetKind
 	files  []string // to replace, in the order in which they should be
 }
 
@@ -116,17 +116,19 @@ func (out Output) target(o WriteOptions) (target, error) {
 
 // files are the regular files that an output consists of.
 func (f Format) files(path string, blockMap bool) []string {
-	switch {
-	case f == VMDKFlat:
-		return []string{flatName(path), path}
-	case f.packed() || f == Raw && blockMap:
-		return []string{path, path + ".bmap"}
+	c := f.code()
+	if c.second == nil {
+		return []string{path}
 	}
-	return []string{path}
+	switch second := c.second(path, blockMap); {
+	case second == "":
+		return []string{path}
+	case c.first:
+		return []string{second, path}
+	default:
+		return []string{path, second}
+	}
 }
-
-// packed reports whether the format is a compressed raw disk.
-func (f Format) packed() bool { return f == RawGzip || f == RawZstd || f == RawXZ }
 
 // flatName is NAME-flat.vmdk for NAME.vmdk.
 func flatName(path string) string {
@@ -138,7 +140,7 @@ func flatName(path string) string {
 }
 
 // locate resolves the links of a path and says what is there.
-func locate(path string) (string, kind, error) {
+func locate(path string) (string, targetKind, error) {
 	real, err := follow(path)
 	if err != nil {
 		return "", toFile, fmt.Errorf("write %s: %w", path, err)

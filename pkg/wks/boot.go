@@ -17,7 +17,7 @@ func (d *disk) bootimg(c *command, a attributes, src string) {
 	if !ok {
 		return
 	}
-	if fs != "fat16" && fs != "fat32" {
+	if !kindOf(fs).Serial {
 		d.Fail(c.at("--fstype"), "--fstype=vfat", "source %s needs a FAT file system", src)
 		return
 	}
@@ -70,7 +70,7 @@ func (d *disk) root() string {
 		if d.mountpoint(c) != "/" {
 			continue
 		}
-		if c.has("--use-label") && c.value("--label") != "" && c.value("--fstype") != "squashfs" { // which has no label
+		if c.has("--use-label") && c.value("--label") != "" && labelled(c.value("--fstype")) {
 			return "root=LABEL=" + c.value("--label")
 		}
 		return "root=PARTUUID={partuuid:" + d.names[i] + "}"

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/disk/kind"
 )
 
 // disk writes a disk.
@@ -278,7 +279,7 @@ func (d *disk) place(c *command, a *attributes, fs string) {
 	label := c.value("--label")
 	switch {
 	case label == "":
-	case fs == "squashfs" || fs == "":
+	case kindOf(fs).Label == 0:
 		d.Warn(c.at("--label"), "", "the label is left out: the partition has no file system with a label")
 	default:
 		if d.label == nil {
@@ -326,7 +327,7 @@ func (d *disk) kind(c *command, a *attributes) {
 // partition.
 func (d *disk) uuid(c *command, a *attributes, fs string) {
 	part, own := c.value("--uuid"), c.value("--fsuuid")
-	isFAT := fs == "fat16" || fs == "fat32"
+	isFAT := kindOf(fs).Serial
 	switch m := fat.FindStringSubmatch(own); {
 	case own != "" && isFAT && m != nil:
 		a.add("uuid", strings.ToUpper(m[1]+"-"+m[2]))
@@ -362,7 +363,7 @@ func (d *disk) sizeOf(c *command, fits bool) string {
 		extra = d.size(c, "--extra-space", 'M')
 	}
 	switch {
-	case !c.has("--extra-space") && !c.has("--overhead-factor") && c.value("--source") == "rootfs" && c.value("--fstype") != "squashfs":
+	case !c.has("--extra-space") && !c.has("--overhead-factor") && c.value("--source") == "rootfs" && !kindOf(c.value("--fstype")).ReadOnly:
 		d.Warn(c.line.words[0].at, `write the room into the size, such as size="fit+500M"`, "wic makes this partition 1.3 times as large as its content needs; here it has 10M of free space")
 	case c.has("--overhead-factor"):
 		d.Warn(c.at("--overhead-factor"), "write the room into the size", "--overhead-factor is left out: free space is a size here")
@@ -375,9 +376,11 @@ func (d *disk) sizeOf(c *command, fits bool) string {
 
 // fsOf is the file system of a partition, "" for none.
 func (d *disk) fsOf(c *command) (fs string, ok bool) {
-	switch v := c.value("--fstype"); v {
-	case "ext4", "squashfs", "swap":
+	v := c.value("--fstype")
+	if k := kindOf(v); k.Name == v && (k.Tree || k.Sized) {
 		return v, true
+	}
+	switch v {
 	case "ext2", "ext3":
 		d.Warn(c.at("--fstype"), `profile="compat" leaves out what old boot loaders cannot read`, "%s becomes ext4", v)
 		return "ext4", true
@@ -389,10 +392,25 @@ func (d *disk) fsOf(c *command) (fs string, ok bool) {
 	case "none":
 		return "", true
 	default:
-		d.Fail(c.at("--fstype"), "ext4, squashfs, vfat, swap", "file system %s is not written", decl.Quote(v))
+		d.Fail(c.at("--fstype"), strings.Join(append(roots(), "vfat", "swap"), ", "), "file system %s is not written", decl.Quote(v))
 		return "", false
 	}
 }
+
+// kindOf is what a file system can hold, nothing for one that is not known.
+func kindOf(fs string) kind.FileSystem {
+	k, _ := kind.ByName(fs)
+	return k
+}
+
+// labelled reports whether what wic calls so has a label.
+func labelled(fstype string) bool {
+	k, ok := kind.ByName(fstype)
+	return !ok || k.Label > 0
+}
+
+// roots are the file systems that a root can be on.
+func roots() []string { return kind.Names(func(k kind.FileSystem) bool { return k.Tree }) }
 
 // plain is a partition without content; made tells whether it has a file system.
 func (d *disk) plain(c *command, a attributes, made bool) {
@@ -416,8 +434,8 @@ func (d *disk) rootfs(c *command, a attributes) {
 	switch {
 	case !ok:
 		return
-	case fs != "ext4" && fs != "squashfs":
-		d.Fail(c.at("--fstype"), "ext4 or squashfs", "a root file system cannot be put on %s", cmp.Or(c.value("--fstype"), "vfat"))
+	case !kindOf(fs).Tree:
+		d.Fail(c.at("--fstype"), kind.Choice(roots()), "a root file system cannot be put on %s", cmp.Or(c.value("--fstype"), "vfat"))
 		return
 	}
 	a.add("fs", fs)

@@ -3,7 +3,7 @@
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
 // Package content reads a tree out of a file, whatever it is packed in: a tar or
-// cpio archive, an image of ext2, ext3, ext4 or squashfs, or a disk, of which a
+// cpio archive, an image of a file system of kind.Roots, or a disk, of which a
 // partition is taken; each of them compressed or not. What a file is follows from
 // its content, never from its name. The same files give the same tree from each,
 // as far as the format has a place for them.
@@ -22,6 +22,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/disk/cpio"
 	"github.com/carosio/carosbuild/pkg/disk/inspect"
+	diskkind "github.com/carosio/carosbuild/pkg/disk/kind"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
@@ -49,7 +50,7 @@ type Options struct {
 }
 
 // ErrKind is the error for a file that is of no kind that holds a tree.
-var ErrKind = errors.New("it is neither an archive (tar, or cpio of the format newc) nor an image of a file system (ext2, ext3, ext4, squashfs) or of a disk")
+var ErrKind = errors.New("it is neither an archive (tar, or cpio of the format newc) nor an image of a file system (" + strings.Join(diskkind.Roots(), ", ") + ") or of a disk")
 
 // ChoiceError is the error for a disk whose partition has to be named.
 type ChoiceError = inspect.ChoiceError

@@ -18,6 +18,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/ulikunitz/xz"
 
+	"github.com/carosio/carosbuild/pkg/disk/erofs"
 	"github.com/carosio/carosbuild/pkg/disk/ext4"
 	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/carosio/carosbuild/pkg/disk/squashfs"
@@ -112,6 +113,14 @@ func TestExt(t *testing.T) {
 		}
 		same(t, bytesOf(t, m), Options{}, true)
 	})
+}
+
+func TestErofs(t *testing.T) {
+	m, err := erofs.Build(reference(t), erofs.Options{Time: epoch})
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, bytesOf(t, m), Options{}, true)
 }
 
 func TestSquashfs(t *testing.T) {
@@ -235,7 +244,7 @@ func TestChoice(t *testing.T) {
 		want      string
 	}{
 		{[]string{root, root}, "", `several partitions that look like the root of a system; its partitions are 1 (ext4), 2 (ext4)`},
-		{[]string{boot(t), data}, "", `no partition with ext2, ext3, ext4 or squashfs that looks like the root`},
+		{[]string{boot(t), data}, "", `no partition with ext2, ext3, ext4, squashfs or erofs that looks like the root`},
 		{[]string{boot(t), data}, "5", `there is no partition 5; its partitions are 1 (fat12, label "BOOT"), 2 (ext4)`},
 		{[]string{boot(t), root, ""}, "3", "partition 3 has no known file system; its partitions are 1"},
 		{nil, "", "it has no partitions"},

@@ -11,17 +11,12 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/disk/damage"
 	"github.com/carosio/carosbuild/pkg/disk/grub"
 	"github.com/carosio/carosbuild/pkg/disk/iso"
 	"github.com/carosio/carosbuild/pkg/disk/ova"
 	"github.com/carosio/carosbuild/pkg/disk/partition"
-	"github.com/carosio/carosbuild/pkg/disk/qcow2"
 	"github.com/carosio/carosbuild/pkg/disk/verity"
-	"github.com/carosio/carosbuild/pkg/disk/vhd"
-	"github.com/carosio/carosbuild/pkg/disk/vhdx"
-	"github.com/carosio/carosbuild/pkg/disk/vmdk"
 )
 
 // Check checks all that the disk consists of, from the file's format to the
@@ -46,20 +41,10 @@ func (d *Disk) checkFormat(ctx context.Context) []damage.Problem {
 	if d.opened == nil {
 		return nil
 	}
-	if d.opened.Format == disk.OVA {
+	if d.opened.Format.Machine() {
 		return d.checkOVA(ctx)
 	}
-	switch v := d.opened.Source().(type) {
-	case *vmdk.Reader:
-		return damage.In("VMDK", v.Check(ctx))
-	case *qcow2.Reader:
-		return damage.In("qcow2", v.Check(ctx))
-	case *vhd.Reader:
-		return damage.In("VHD", v.Check(ctx))
-	case *vhdx.Reader:
-		return damage.In("VHDX", v.Check(ctx))
-	}
-	return nil
+	return d.opened.Check(ctx)
 }
 
 // checkOVA checks an appliance: manifest, descriptor, and all of its disks.
@@ -126,7 +111,7 @@ func (d *Disk) checkVolumes(ctx context.Context) []damage.Problem {
 		case ctx.Err() != nil:
 		case v.fs != nil:
 			out = append(out, damage.In(v.String(), v.fs.Check(ctx))...)
-		case v.kind == "verity":
+		case v.is().Of:
 			out = append(out, d.checkVerity(ctx, v)...)
 		case v.kind == "iso9660" && (v.Start > 0 || d.disc == nil): // the disk's own is checked as a disc
 			out = append(out, damage.In(v.String(), v.checkISO())...)
