@@ -45,7 +45,7 @@ var allowed = map[string][]string{
 	"pkg/source/debian":  {"pkg/debfile"},
 	"pkg/source/git":     {"pkg/evict", "pkg/runc", "pkg/terminal"}, // runc: HostError
 	"pkg/debfile":        {},
-	"pkg/disk":           {"pkg/disk"},
+	"pkg/disk":           {"pkg/disk", "pkg/freshfile"},
 	"pkg/disk/bmap":      {"pkg/disk/pipeline"},
 	"pkg/disk/content":   {"pkg/disk"},
 	"pkg/disk/cpio":      {"pkg/disk/tree"},

@@ -13,8 +13,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/carosio/carosbuild/pkg/disk/iso"
 	"github.com/carosio/carosbuild/pkg/disk/qcow2"
@@ -53,13 +51,7 @@ func (o *Opened) NextExtent(off int64) int64 {
 	if !ok || off >= o.size {
 		return min(max(off, 0), o.size)
 	}
-	switch at, err := unix.Seek(int(f.Fd()), off, unix.SEEK_DATA); {
-	case errors.Is(err, unix.ENXIO):
-		return o.size
-	case err == nil:
-		return min(at, o.size)
-	}
-	return off
+	return nextData(f, off, o.size)
 }
 
 // Covered reports whether a byte of the range may be other than zero.
@@ -86,7 +78,7 @@ func (o *Opened) Close() error {
 // same directory, which is gone with Close.
 func OpenDisk(path string) (*Opened, error) {
 	// Without O_NONBLOCK, a FIFO would wait for a writer.
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	f, err := os.OpenFile(path, os.O_RDONLY|nonblock, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -241,7 +233,7 @@ func (o *Opened) flat(f *os.File, size int64, dir string) (source, error) {
 		return nil, err
 	}
 	m, err := vmdk.OpenFlat(string(text), func(name string) (io.ReaderAt, int64, error) {
-		x, err := root.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
+		x, err := root.OpenFile(name, os.O_RDONLY|nonblock, 0)
 		if err != nil {
 			return nil, 0, err
 		}

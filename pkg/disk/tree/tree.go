@@ -114,3 +114,10 @@ func Compare(a, b string) int {
 	}
 	return len(a) - len(b)
 }
+
+func join(dir, name string) string {
+	if dir == "" {
+		return name
+	}
+	return dir + "/" + name
+}
