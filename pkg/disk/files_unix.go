@@ -29,7 +29,7 @@ func removeLeft(name string) {
 		return
 	}
 	if st, err := f.Stat(); err == nil && st.Mode().IsRegular() {
-		if left, err := freshfile.TryLock(f); err == nil && left {
+		if left, err := freshfile.TryLock(f, freshfile.LockExclusive); err == nil && left {
 			_ = os.Remove(name)
 		}
 	}

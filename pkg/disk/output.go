@@ -115,7 +115,7 @@ func createNamed(temp string) (*os.File, error) {
 }
 
 func lock(f *os.File) error {
-	switch mine, err := freshfile.TryLock(f); {
+	switch mine, err := freshfile.TryLock(f, freshfile.LockExclusive); {
 	case err != nil:
 		return fmt.Errorf("lock output: %w", err)
 	case !mine:

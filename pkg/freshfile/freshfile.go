@@ -35,7 +35,7 @@ func Create(dir, prefix string) (*os.File, error) {
 // lockFresh locks an open file if nobody else has, and reports whether it still
 // has its name.
 func lockFresh(f *os.File) (bool, error) {
-	if held, err := TryLock(f); err != nil || !held {
+	if held, err := TryLock(f, LockExclusive); err != nil || !held {
 		return false, err
 	}
 	named, err := os.Lstat(f.Name())

@@ -13,7 +13,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// How Flock locks.
+// NoFollow is the flag for opening nothing that a symbolic link leads to, where
+// there is one.
+const NoFollow = unix.O_NOFOLLOW
+
+// How Flock and TryLock lock.
 const (
 	LockExclusive = unix.LOCK_EX
 	LockShared    = unix.LOCK_SH
@@ -28,10 +32,10 @@ func lock(f *os.File, how int) error {
 	}
 }
 
-// TryLock reports whether it has locked an open file exclusively, or somebody
-// else has the lock.
-func TryLock(f *os.File) (bool, error) {
-	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+// TryLock locks an open file as Flock does, and reports whether it could, or
+// somebody else has the lock.
+func TryLock(f *os.File, how int) (bool, error) {
+	err := unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		return false, nil
 	}

@@ -13,7 +13,11 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// How Flock locks.
+// NoFollow is the flag for opening nothing that a symbolic link leads to, where
+// there is one.
+const NoFollow = 0
+
+// How Flock and TryLock lock.
 const (
 	LockExclusive = windows.LOCKFILE_EXCLUSIVE_LOCK
 	LockShared    = 0
@@ -30,10 +34,10 @@ func lockByte(f *os.File, how uint32) error {
 // lock waits for a lock of an open file.
 func lock(f *os.File, how int) error { return lockByte(f, uint32(how)) }
 
-// TryLock reports whether it has locked an open file exclusively, or somebody
-// else has the lock.
-func TryLock(f *os.File) (bool, error) {
-	err := lockByte(f, windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY)
+// TryLock locks an open file as Flock does, and reports whether it could, or
+// somebody else has the lock.
+func TryLock(f *os.File, how int) (bool, error) {
+	err := lockByte(f, uint32(how)|windows.LOCKFILE_FAIL_IMMEDIATELY)
 	if errors.Is(err, windows.ERROR_LOCK_VIOLATION) {
 		return false, nil
 	}
