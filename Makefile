@@ -13,7 +13,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 # setup-* comes before what it sets up.
 .NOTPARALLEL:
 
-.PHONY: help build test check unit lint network integration ova-import fresh slow-boots yocto-boots fuzz bench peers man clean setup-build setup-test setup-bench caros.vmdk
+.PHONY: help build test check unit lint cross network integration ova-import fresh slow-boots yocto-boots fuzz bench peers man clean setup-build setup-test setup-bench caros.vmdk
 
 help:
 	@sed -n 's/^\([a-z.-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -35,6 +35,10 @@ lint:
 	$(GO) vet -tags "$(TAGS)" ./...
 	$(GO) run $(STATICCHECK) -tags "$(TAGS)" ./...
 	$(GO) mod tidy -diff
+	scripts/cross.sh "$(GO)" "$(TAGS)"
+
+cross: ## builds and vets for other systems: what needs no sandbox for macOS and Windows, all of it for 64-bit ARM
+	scripts/cross.sh "$(GO)" "$(TAGS)"
 
 unit:
 	CAROSBUILD_REQUIRE_TOOLS=$(if $(CI),1,) $(GO) test -tags "$(TAGS)" ./cmd/... ./pkg/... ./targets/...

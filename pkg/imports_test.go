@@ -50,10 +50,10 @@ var allowed = map[string][]string{
 	"pkg/sealed":         {"pkg/freshfile"},
 	"pkg/serve":          {"pkg/history", "pkg/plan", "pkg/results"},
 	"pkg/source/bitbake": {},
-	"pkg/source/debian":  {"pkg/debfile"},
-	"pkg/source/git":     {"pkg/evict", "pkg/runc", "pkg/terminal"}, // runc: HostError
+	"pkg/source/debian":  {"pkg/debfile", "pkg/freshfile"},
+	"pkg/source/git":     {"pkg/evict", "pkg/freshfile", "pkg/runc", "pkg/terminal"}, // runc: HostError
 	"pkg/debfile":        {},
-	"pkg/disk":           {"pkg/disk"},
+	"pkg/disk":           {"pkg/disk", "pkg/freshfile"},
 	"pkg/disk/bmap":      {"pkg/disk/pipeline"},
 	"pkg/disk/content":   {"pkg/disk"},
 	"pkg/disk/cpio":      {"pkg/disk/tree"},

@@ -12,8 +12,6 @@ import (
 	"os"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/carosio/carosbuild/pkg/disk/vmdk"
 )
@@ -48,13 +46,7 @@ func (o *Opened) NextExtent(off int64) int64 {
 	if !ok || off >= o.size {
 		return min(max(off, 0), o.size)
 	}
-	switch at, err := unix.Seek(int(f.Fd()), off, unix.SEEK_DATA); {
-	case errors.Is(err, unix.ENXIO):
-		return o.size
-	case err == nil:
-		return min(at, o.size)
-	}
-	return off
+	return nextData(f, off, o.size)
 }
 
 // Covered reports whether a byte of the range may be other than zero.
@@ -81,7 +73,7 @@ func (o *Opened) Close() error {
 // same directory, which is gone with Close.
 func OpenDisk(path string) (*Opened, error) {
 	// Without O_NONBLOCK, a FIFO would wait for a writer.
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	f, err := os.OpenFile(path, os.O_RDONLY|nonblock, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -221,7 +213,7 @@ func (o *Opened) flat(f *os.File, size int64, dir string) (source, error) {
 		return nil, err
 	}
 	m, err := vmdk.OpenFlat(string(text), func(name string) (io.ReaderAt, int64, error) {
-		x, err := root.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
+		x, err := root.OpenFile(name, os.O_RDONLY|nonblock, 0)
 		if err != nil {
 			return nil, 0, err
 		}

@@ -12,8 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 )
 
 // StandardOutput is the path of an Output that means standard output.
@@ -76,14 +75,7 @@ func (t target) ids() []string {
 	if t.kind == toFile {
 		return t.files
 	}
-	var st unix.Stat_t
-	if unix.Stat(t.path, &st) != nil {
-		return []string{t.path}
-	}
-	if t.kind == toDevice {
-		return []string{fmt.Sprintf("block device %d:%d", unix.Major(uint64(st.Rdev)), unix.Minor(uint64(st.Rdev)))}
-	}
-	return []string{fmt.Sprintf("%s (inode %d)", t.path, st.Ino)}
+	return []string{identity(t.path, t.kind)}
 }
 
 func (out Output) target(o WriteOptions) (target, error) {
@@ -182,7 +174,7 @@ func follow(path string) (string, error) {
 		}
 		path = to
 	}
-	return "", unix.ELOOP
+	return "", syscall.ELOOP
 }
 
 // regular is the resolved path of a file that WriteFile can write.
@@ -212,7 +204,7 @@ func checkFiles(files []string) error {
 		case !st.IsDir():
 			return fmt.Errorf("write %s: %s is no directory", path, dir)
 		}
-		if err := unix.Access(dir, unix.W_OK|unix.X_OK); err != nil {
+		if err := inDirectory(dir); err != nil {
 			return fmt.Errorf("write %s: directory %s: %w", path, dir, err)
 		}
 		if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() {

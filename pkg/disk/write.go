@@ -15,8 +15,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 
 	"github.com/carosio/carosbuild/pkg/disk/bmap"
 	"github.com/carosio/carosbuild/pkg/disk/image"
@@ -391,7 +390,7 @@ func (e *outputError) explain() error {
 		return e.err
 	case e.t.kind == toFile:
 		return explain(e.t.path, e.err)
-	case errors.Is(e.err, unix.EPIPE):
+	case errors.Is(e.err, syscall.EPIPE):
 		return fmt.Errorf("write %s: whoever read from it has gone: %w", e.t.path, e.err)
 	case e.t.kind == toDevice:
 		return fmt.Errorf("write %s: its content is not whole: %w", e.t.path, e.err)

@@ -18,10 +18,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -66,10 +64,7 @@ func (s Session) Run(ctx context.Context) error {
 	cmd := exec.CommandContext(ctx, program(s.Machine.Program), args...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.Stdin, s.Console, &errs
 	cmd.WaitDelay = 2 * time.Second
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: !s.Terminal}
-	// PDEATHSIG follows the thread that started the child.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
+	defer dieTogether(cmd, !s.Terminal)()
 	err = cmd.Start()
 	if err == nil {
 		if s.started != nil {

@@ -14,8 +14,6 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/carosio/carosbuild/pkg/runc"
 )
 
@@ -131,20 +129,6 @@ func renderSettings(list string) []byte {
 // quoteConfig quotes a value or the name of a subsection.
 func quoteConfig(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\t", `\t`).Replace(s) + `"`
-}
-
-// inMemory is a file without a name: settings may have tokens in them, so
-// they are on no disk and in no list of processes.
-func inMemory(data []byte) (*os.File, error) {
-	fd, err := unix.MemfdCreate("gitconfig", unix.MFD_CLOEXEC)
-	if err != nil {
-		return nil, fmt.Errorf("make a file in memory: %w", err)
-	}
-	f := os.NewFile(uintptr(fd), "gitconfig")
-	if _, err := f.Write(data); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
 }
 
 // keptVariables of git's own say how to reach a server. All others are

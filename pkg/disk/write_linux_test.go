@@ -17,23 +17,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
-)
 
-func names(t *testing.T, dir string) []string {
-	t.Helper()
-	es, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out []string
-	for _, e := range es {
-		out = append(out, e.Name())
-	}
-	return out
-}
+	"github.com/carosio/carosbuild/pkg/disk/image"
+)
 
 func TestWriteFile(t *testing.T) {
 	dir := t.TempDir()
@@ -278,16 +266,6 @@ func TestCancel(t *testing.T) {
 			t.Errorf("%s: got %v, left %q", name, err, names(t, dir))
 		}
 	}
-}
-
-// endless reads as ones.
-type endless struct{}
-
-func (endless) ReadAt(p []byte, _ int64) (int, error) {
-	for i := range p {
-		p[i] = 1
-	}
-	return len(p), nil
 }
 
 // TestSumsOfStreams compares the digests that come with writing with those of the

@@ -5,7 +5,6 @@
 package tree
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -61,10 +60,6 @@ func (d *Source) Read(ctx context.Context, clamp int64, jobs int) (*Tree, error)
 	}
 	return assemble(&listing{nodes: []node{root}}), nil
 }
-
-// HoleSize is the granularity of Data ranges in bytes: a block of this size,
-// aligned to it, is a hole when all of it is zero.
-const HoleSize = 64 << 10
 
 // listing is what is in a directory, in order, or why that is not known. A
 // directory tree stays in these pieces until it is complete: with many files,
@@ -194,13 +189,6 @@ func (w *walker) nodes(path string) ([]node, error) {
 		out = append(out, n)
 	}
 	return out, nil
-}
-
-func join(dir, name string) string {
-	if dir == "" {
-		return name
-	}
-	return dir + "/" + name
 }
 
 // readNames are the names in a directory in byte order.
@@ -383,55 +371,6 @@ func (f openFile) ReadAt(p []byte, off int64) (int, error) {
 		n += k
 	}
 	return len(p), nil
-}
-
-var zeros [HoleSize]byte
-
-// dataRanges are the blocks of a content that are not zero; nil means all of
-// them. skip goes over what is known to be a hole, to a multiple of HoleSize or
-// to size.
-func dataRanges(r io.ReaderAt, size int64, skip func(off int64) int64) ([]Range, error) {
-	out := []Range{}
-	buf := make([]byte, HoleSize)
-	holes := false
-	for off := int64(0); off < size; {
-		n := min(HoleSize, size-off)
-		zero, err := isZero(r, buf[:n], off)
-		if err != nil {
-			return nil, err
-		}
-		if zero {
-			holes = true
-			off = skip(off + n)
-			continue
-		}
-		if k := len(out); k > 0 && out[k-1].Off+out[k-1].Len == off {
-			out[k-1].Len += n
-		} else {
-			out = append(out, Range{off, n})
-		}
-		off += n
-	}
-	if !holes {
-		return nil, nil
-	}
-	return out, nil
-}
-
-// isZero reads the block at off, first a little of it.
-func isZero(r io.ReaderAt, b []byte, off int64) (bool, error) {
-	for _, k := range []int{min(512, len(b)), len(b)} {
-		if n, err := r.ReadAt(b[:k], off); n < k {
-			if err == io.EOF {
-				err = io.ErrUnexpectedEOF
-			}
-			return false, err
-		}
-		if !bytes.Equal(b[:k], zeros[:k]) {
-			return false, nil
-		}
-	}
-	return true, nil
 }
 
 // nextData skips what the file system knows to be a hole; the result is a

@@ -16,7 +16,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/disk/image"
-	"github.com/carosio/carosbuild/pkg/disk/pipeline"
 )
 
 // testImage has holes, zeros that are no holes, what compresses and what does
@@ -42,30 +41,6 @@ func testImage(t testing.TB) *image.Image {
 		t.Fatal(err)
 	}
 	return m
-}
-
-// sameContent compares all bytes of m with the disk at path.
-func sameContent(t testing.TB, m *image.Image, path string, format Format) {
-	t.Helper()
-	o, err := OpenDisk(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer o.Close()
-	if o.Format != format || o.Size() != m.Size() {
-		t.Fatalf("%s: format %s, %d bytes, want %s, %d", filepath.Base(path), o.Format, o.Size(), format, m.Size())
-	}
-	a, b := make([]byte, mib+100), make([]byte, mib+100)
-	for off := int64(0); off < m.Size(); off += int64(len(a)) {
-		n, err := m.ReadAt(a, off)
-		k, gerr := o.ReadAt(b, off)
-		if n != k || (err == io.EOF) != (gerr == io.EOF) || gerr != nil && gerr != io.EOF || !bytes.Equal(a[:n], b[:k]) {
-			t.Fatalf("%s: differs from %d on: %d bytes, %v", path, off, k, gerr)
-		}
-		if !o.Covered(off, int64(len(a))) && !pipeline.IsZero(a[:n]) {
-			t.Errorf("%s: a hole at %d", path, off)
-		}
-	}
 }
 
 // TestOpenDisk reads what qemu-img writes.
