@@ -42,8 +42,8 @@ func renameOpen(_ *os.File, from, to string) error { return os.Rename(from, to) 
 // inDirectory says whether files can be made in a directory.
 func inDirectory(dir string) error { return unix.Access(dir, unix.W_OK|unix.X_OK) }
 
-// identity is what a path that is not for a file leads to, by whatever name.
-func identity(path string, k kind) string {
+// fileIdentity is what a path that is not for a file leads to, by whatever name.
+func fileIdentity(path string, k targetKind) string {
 	var st unix.Stat_t
 	if unix.Stat(path, &st) != nil {
 		return path

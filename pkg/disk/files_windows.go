@@ -27,5 +27,5 @@ func renameOpen(f *os.File, from, to string) error {
 // inDirectory is nil: whether files can be made is known when one is made.
 func inDirectory(string) error { return nil }
 
-// identity is what a path that is not for a file leads to.
-func identity(path string, _ kind) string { return path }
+// fileIdentity is what a path that is not for a file leads to.
+func fileIdentity(path string, _ targetKind) string { return path }

@@ -75,7 +75,7 @@ func (t target) ids() []string {
 	if t.kind == toFile {
 		return t.files
 	}
-	return []string{identity(t.path, t.kind)}
+	return []string{fileIdentity(t.path, t.kind)}
 }
 
 func (out Output) target(o WriteOptions) (target, error) {
