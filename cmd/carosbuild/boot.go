@@ -20,7 +20,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/qemu"
-	"github.com/carosio/carosbuild/pkg/runc"
+	"github.com/carosio/carosbuild/pkg/remedy"
 )
 
 // bootCommand is "carosbuild boot": its flags, and what they lead to.
@@ -294,7 +294,7 @@ func slowed(s qemu.Spent) string {
 // missing makes what the host lacks an error that says so.
 func missing(err error) error {
 	if m, ok := qemu.IsMissing(err); ok {
-		return &runc.HostError{Tried: m.Error(), Cure: "apt-get install " + m.Package}
+		return &remedy.Error{Tried: m.Error(), Cure: "apt-get install " + m.Package}
 	}
 	return err
 }

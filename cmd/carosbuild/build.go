@@ -376,8 +376,9 @@ func (c *buildCommand) fetcher(j *job, view display) (*debian.Fetcher, debian.Ho
 	return f, host, nil
 }
 
-func (c *buildCommand) sourceDateEpoch() (*int64, error) {
-	v := c.getenv("SOURCE_DATE_EPOCH")
+// sourceDateEpoch is SOURCE_DATE_EPOCH, seconds since 1970, nil where it is not set.
+func (a *app) sourceDateEpoch() (*int64, error) {
+	v := a.getenv("SOURCE_DATE_EPOCH")
 	if v == "" {
 		return nil, nil
 	}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/carosio/carosbuild/pkg/runc"
 )
 
@@ -30,7 +31,7 @@ func memoryStore(why error) (int64, error) {
 	if bound := free / 4 * 3; bound >= leastMemory {
 		return bound, nil
 	}
-	return 0, &runc.HostError{
+	return 0, &remedy.Error{
 		Tried: fmt.Sprintf("%v; and of memory, where it could be for this run, only %s are free", why, size(free)),
 		Cure:  placeCure,
 	}
@@ -93,7 +94,7 @@ func (a *app) settle(p layer.Paths) error {
 		return errors.Join(why, err)
 	}
 	if err := layer.TryPlace(p.GraphRoot); err != nil {
-		return &runc.HostError{Tried: fmt.Sprintf("%v; nor can it be in memory: %v", why, err), Cure: placeCure}
+		return &remedy.Error{Tried: fmt.Sprintf("%v; nor can it be in memory: %v", why, err), Cure: placeCure}
 	}
 	fmt.Fprintf(a.stderr, "note: %v. It is in memory for this run (at most %s), and its stages are gone afterwards; to keep them, %s\n", why, size(bound), placeCure)
 	return nil

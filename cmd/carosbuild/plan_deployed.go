@@ -19,7 +19,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/plan"
-	"github.com/carosio/carosbuild/pkg/runc"
+	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/carosio/carosbuild/pkg/yocto"
 )
 
@@ -35,7 +35,7 @@ func (c *buildCommand) showPlan(cmd *cobra.Command, j *job) error {
 	if err != nil {
 		return err
 	}
-	if err := c.enterWith(cmd, data); !runc.IsHostError(err) {
+	if err := c.enterWith(cmd, data); !remedy.Is(err) {
 		return err
 	}
 	return c.printPlan(j, nil)

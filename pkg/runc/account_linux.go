@@ -9,6 +9,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"github.com/carosio/carosbuild/pkg/remedy"
 )
 
 // readPasswd is the host's list of accounts; a missing file is empty.
@@ -25,7 +27,7 @@ func explainAccount(a Account, passwd []byte, err error) error {
 	if err == nil || a.Root() || hasAccount(passwd, a.UID) {
 		return err
 	}
-	return &HostError{
+	return &remedy.Error{
 		Tried: fmt.Sprintf("user id %d has no entry in /etc/passwd, and newuidmap gives subordinate ids to named accounts only", a.UID),
 		Cure: fmt.Sprintf("as an administrator: useradd --uid %d --create-home carosbuild && usermod --add-subuids 100000-165535 --add-subgids 100000-165535 carosbuild",
 			a.UID),

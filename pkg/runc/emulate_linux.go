@@ -16,6 +16,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/carosio/carosbuild/pkg/remedy"
 	"golang.org/x/sys/unix"
 )
 
@@ -27,14 +28,14 @@ const binfmt = "/proc/sys/fs/binfmt_misc"
 // configuration, run in the steps: through the emulator that the host has
 // registered, else through qemu's user mode, which is then registered in a
 // table of this user namespace only. What runs without is left alone. It may
-// be called as often as one likes; a HostError says what the host lacks.
+// be called as often as one likes; a remedy.Error says what the host lacks.
 func (r *Runtime) Emulate(ctx context.Context, arch string) error {
 	if arch == "" || arch == runtime.GOARCH {
 		return nil
 	}
 	i := slices.IndexFunc(machines(), func(m machine) bool { return m.arch == arch })
 	if i < 0 {
-		return &HostError{Tried: fmt.Sprintf("no emulator is known for architecture %s", arch), Cure: "build on such a machine"}
+		return &remedy.Error{Tried: fmt.Sprintf("no emulator is known for architecture %s", arch), Cure: "build on such a machine"}
 	}
 	m := machines()[i]
 	r.emulation.Lock()
@@ -76,7 +77,7 @@ func (r *Runtime) register(ctx context.Context) error {
 }
 
 func mountRefusal(err error) error {
-	h := &HostError{Tried: "mount binfmt_misc inside the namespace, to run programs of another architecture", Err: err}
+	h := &remedy.Error{Tried: "mount binfmt_misc inside the namespace, to run programs of another architecture", Err: err}
 	switch {
 	case errors.Is(err, unix.EPERM):
 		h.Cure = "a kernel from 6.7 on; with an older one, as an administrator: apt-get install qemu-user-static binfmt-support, which registers the emulators on the host"
@@ -127,7 +128,7 @@ func (m machine) emulator() string {
 }
 
 func (m machine) refusal(err error) error {
-	h := &HostError{Tried: "run programs of architecture " + m.arch + " on this host", Err: err}
+	h := &remedy.Error{Tried: "run programs of architecture " + m.arch + " on this host", Err: err}
 	if path := m.emulator(); path != "" {
 		h.Tried = fmt.Sprintf("%s through %s", h.Tried, path)
 		h.Cure = "check that it is statically linked; as an administrator: apt-get install --reinstall qemu-user-static"

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 )
@@ -125,8 +126,8 @@ func TestEmulate(t *testing.T) {
 
 func TestEmulateUnknown(t *testing.T) {
 	err := (&Runtime{}).Emulate(t.Context(), "vax")
-	if !IsHostError(err) {
-		t.Errorf("got %v, want a HostError", err)
+	if !remedy.Is(err) {
+		t.Errorf("got %v, want a remedy.Error", err)
 	}
 	if err := (&Runtime{}).Emulate(t.Context(), runtime.GOARCH); err != nil {
 		t.Errorf("the host's own architecture: %v", err)
@@ -142,8 +143,8 @@ func TestEmulationRefused(t *testing.T) {
 		{mountRefusal(unix.ENODEV), "modprobe binfmt_misc"},
 		{machine{arch: "arm", qemu: "none"}.refusal(unix.ENOEXEC), "apt-get install qemu-user-static"},
 	} {
-		if !IsHostError(tt.err) || !strings.Contains(tt.err.Error(), tt.want) {
-			t.Errorf("got %q, want a HostError with %q", tt.err, tt.want)
+		if !remedy.Is(tt.err) || !strings.Contains(tt.err.Error(), tt.want) {
+			t.Errorf("got %q, want a remedy.Error with %q", tt.err, tt.want)
 		}
 	}
 }

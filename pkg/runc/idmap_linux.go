@@ -11,6 +11,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"github.com/carosio/carosbuild/pkg/remedy"
 )
 
 // MinIDs is how many user and group ids a namespace must have: what Debian
@@ -71,7 +73,7 @@ func ownRanges(file string, data []byte) ([]IDRange, error) {
 		}
 	}
 	if next < MinIDs {
-		return nil, &HostError{
+		return nil, &remedy.Error{
 			Tried: fmt.Sprintf("there are only %d ids in %s, a build needs %d", next, file, MinIDs),
 			Cure:  "give the container that this runs in more ids",
 		}
@@ -101,7 +103,7 @@ func subRanges(file string, data []byte, a Account, own int) ([]IDRange, error) 
 		if who == "" {
 			who = strconv.Itoa(a.UID)
 		}
-		return nil, &HostError{
+		return nil, &remedy.Error{
 			Tried: fmt.Sprintf("user %s has %d subordinate ids in %s, a build needs %d", who, next-1, file, MinIDs),
 			Cure:  fmt.Sprintf("as an administrator: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 %s (choose a range that %s does not list yet)", who, file),
 		}

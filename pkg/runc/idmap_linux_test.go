@@ -7,6 +7,7 @@ package runc
 import (
 	"testing"
 
+	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -43,7 +44,7 @@ func TestNewIDMap(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := NewIDMap(tt.a, []byte(tt.subuid), []byte(tt.subgid))
-			if (err != nil) != tt.refused || tt.refused && !IsHostError(err) {
+			if (err != nil) != tt.refused || tt.refused && !remedy.Is(err) {
 				t.Fatalf("error %v", err)
 			}
 			if diff := cmp.Diff(got, tt.want); diff != "" && !tt.refused {

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"syscall"
 
+	"github.com/carosio/carosbuild/pkg/remedy"
 	"golang.org/x/sys/unix"
 )
 
@@ -83,7 +84,7 @@ func arrive() error {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
 	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
-		return &HostError{
+		return &remedy.Error{
 			Tried: "mount /proc inside the namespace", Err: err,
 			Cure: "inside a container: unmask /proc (procMount: Unmasked, or --security-opt systempaths=unconfined)",
 		}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/carosio/carosbuild/pkg/remedy"
 	"golang.org/x/sys/unix"
 )
 
@@ -17,31 +18,31 @@ import (
 // accounts: below it are files that steps have made, set-user-ID programs among
 // them, which belong to the caller on the host. A directory of somebody else's
 // is refused, and one in such a directory, for its owner can replace whatever is
-// in it. Errors are HostErrors.
+// in it. Errors are remedy.Errors.
 func Private(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return &HostError{Tried: "make a directory for carosbuild's files", Err: err, Cure: privateCure}
+		return &remedy.Error{Tried: "make a directory for carosbuild's files", Err: err, Cure: privateCure}
 	}
 	if err := checkAncestors(dir); err != nil {
 		return err
 	}
 	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return &HostError{Tried: "open " + dir, Err: err, Cure: privateCure}
+		return &remedy.Error{Tried: "open " + dir, Err: err, Cure: privateCure}
 	}
 	defer unix.Close(fd)
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
-		return &HostError{Tried: "look at " + dir, Err: err}
+		return &remedy.Error{Tried: "look at " + dir, Err: err}
 	}
 	if int(st.Uid) != os.Geteuid() {
-		return &HostError{Tried: fmt.Sprintf("%s belongs to another account (uid %d), which could replace what is in it", dir, st.Uid), Cure: privateCure}
+		return &remedy.Error{Tried: fmt.Sprintf("%s belongs to another account (uid %d), which could replace what is in it", dir, st.Uid), Cure: privateCure}
 	}
 	if st.Mode&0o077 == 0 {
 		return nil
 	}
 	if err := unix.Fchmod(fd, st.Mode&0o7700); err != nil {
-		return &HostError{Tried: "keep other accounts out of " + dir, Err: err, Cure: privateCure}
+		return &remedy.Error{Tried: "keep other accounts out of " + dir, Err: err, Cure: privateCure}
 	}
 	return nil
 }
@@ -52,16 +53,16 @@ func Private(dir string) error {
 func checkAncestors(dir string) error {
 	real, err := filepath.EvalSymlinks(dir)
 	if err != nil {
-		return &HostError{Tried: "look at " + dir, Err: err}
+		return &remedy.Error{Tried: "look at " + dir, Err: err}
 	}
 	for _, start := range []string{filepath.Clean(dir), real} {
 		for at := filepath.Dir(start); ; at = filepath.Dir(at) {
 			var st unix.Stat_t
 			if err := unix.Lstat(at, &st); err != nil {
-				return &HostError{Tried: "look at " + at, Err: err}
+				return &remedy.Error{Tried: "look at " + at, Err: err}
 			}
 			if owner := int(st.Uid); owner != 0 && owner != os.Geteuid() && owner != overflowID {
-				return &HostError{Tried: fmt.Sprintf("%s is in %s, which belongs to another account (uid %d)", dir, at, owner), Cure: privateCure}
+				return &remedy.Error{Tried: fmt.Sprintf("%s is in %s, which belongs to another account (uid %d)", dir, at, owner), Cure: privateCure}
 			}
 			if at == filepath.Dir(at) {
 				break

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/google/go-cmp/cmp"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -410,7 +411,7 @@ func TestPrivate(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := Private(foreign); !IsHostError(err) || !strings.Contains(err.Error(), "another account") {
+	if err := Private(foreign); !remedy.Is(err) || !strings.Contains(err.Error(), "another account") {
 		t.Errorf("a directory of another account: %v", err)
 	}
 	if os.Getuid() != 0 {
@@ -422,7 +423,7 @@ func TestPrivate(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, dir := range []string{ours, filepath.Join(link, "ours")} {
-		if err := Private(dir); !IsHostError(err) || !strings.Contains(err.Error(), "belongs to another account") {
+		if err := Private(dir); !remedy.Is(err) || !strings.Contains(err.Error(), "belongs to another account") {
 			t.Errorf("%s, in a directory of another account: %v", dir, err)
 		}
 	}

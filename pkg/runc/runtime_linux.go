@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"sync"
 
+	"github.com/carosio/carosbuild/pkg/remedy"
 	"golang.org/x/sys/unix"
 )
 
@@ -48,12 +49,12 @@ func FindRuntime(name, state string) (*Runtime, error) {
 		}
 	}
 	if name != "" {
-		return nil, &HostError{
+		return nil, &remedy.Error{
 			Tried: fmt.Sprintf("the OCI runtime %q that was asked for is not installed", name),
 			Cure:  "leave out --runtime and CAROSBUILD_RUNTIME: runc is taken then, or crun",
 		}
 	}
-	return nil, &HostError{
+	return nil, &remedy.Error{
 		Tried: fmt.Sprintf("no OCI runtime found (looked for %v)", candidates),
 		Cure:  "as an administrator: apt-get install runc",
 	}

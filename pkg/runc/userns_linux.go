@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"syscall"
 
+	"github.com/carosio/carosbuild/pkg/remedy"
 	"golang.org/x/sys/unix"
 )
 
@@ -46,7 +47,7 @@ type Entry struct {
 // namespace and waits for it. It forwards SIGINT, SIGTERM and SIGHUP. The inner
 // process is the first of its PID namespace and is killed when the caller
 // dies, and with it everything that it started. The result is the inner
-// program's exit status, 128+N when signal N ended it. Errors are HostErrors
+// program's exit status, 128+N when signal N ended it. Errors are remedy.Errors
 // where the host refuses.
 func Enter(ctx context.Context, e Entry) (int, error) {
 	uids, gids := readIDs(e.Account)
@@ -128,7 +129,7 @@ func (m IDMap) write(ctx context.Context, a Account, pid int) error {
 	}{{"newuidmap", "uid_map", m.UIDs}, {"newgidmap", "gid_map", m.GIDs}} {
 		if a.Root() {
 			if err := os.WriteFile(fmt.Sprintf("/proc/%d/%s", pid, t.file), idLines(t.ranges), 0); err != nil {
-				return &HostError{
+				return &remedy.Error{
 					Tried: "map ids of a user namespace as the superuser", Err: err,
 					Cure: "run as an ordinary user that /etc/subuid and /etc/subgid list",
 				}
@@ -137,11 +138,11 @@ func (m IDMap) write(ctx context.Context, a Account, pid int) error {
 		}
 		path, err := exec.LookPath(t.tool)
 		if err != nil {
-			return &HostError{Tried: t.tool + " is not installed", Cure: "as an administrator: apt-get install uidmap"}
+			return &remedy.Error{Tried: t.tool + " is not installed", Cure: "as an administrator: apt-get install uidmap"}
 		}
 		out, err := exec.CommandContext(ctx, path, append([]string{strconv.Itoa(pid)}, idArgs(t.ranges)...)...).CombinedOutput()
 		if err != nil {
-			return &HostError{
+			return &remedy.Error{
 				Tried: fmt.Sprintf("%s: %s", t.tool, trim(out)), Err: err,
 				Cure: "check that " + t.tool + " is setuid root (or has file capabilities) and that no_new_privs is not set",
 			}
@@ -152,7 +153,7 @@ func (m IDMap) write(ctx context.Context, a Account, pid int) error {
 
 // refusal explains why no user namespace could be made.
 func refusal(err error) error {
-	h := &HostError{Tried: "make a user namespace", Err: err}
+	h := &remedy.Error{Tried: "make a user namespace", Err: err}
 	switch {
 	case sysctl("kernel/unprivileged_userns_clone") == "0":
 		h.Cure = "as an administrator: sysctl kernel.unprivileged_userns_clone=1"

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/carosio/carosbuild/pkg/remedy"
 )
 
 // inner are the programs that tests run inside the namespaces, by name.
@@ -45,7 +47,7 @@ func enter(t *testing.T, name string, args ...string) (string, int) {
 		Account: account(t), Args: append([]string{"test", name}, args...),
 		Env: os.Environ(), Stdout: &out, Stderr: &out,
 	})
-	if IsHostError(err) && os.Getenv("CAROSBUILD_REQUIRE_TOOLS") != "1" {
+	if remedy.Is(err) && os.Getenv("CAROSBUILD_REQUIRE_TOOLS") != "1" {
 		t.Skipf("no user namespace here: %v", err)
 	}
 	if err != nil {

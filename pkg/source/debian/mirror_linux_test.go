@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/carosio/carosbuild/pkg/netfault"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -86,7 +87,7 @@ func TestDetachedSignatures(t *testing.T) {
 			r.suite(suiteSpec{detached: true}, baseDebs()...)
 			c.change(r, "/debian/dists/sid/")
 			_, err := r.fetcher(t).Resolve(t.Context(), r.bootstrap(), Host{}, testNow)
-			if err == nil || !strings.Contains(err.Error(), c.want) || IsNetwork(err) != c.code {
+			if err == nil || !strings.Contains(err.Error(), c.want) || netfault.Is(err) != c.code {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
 		})
@@ -150,7 +151,7 @@ func TestMirrorWithoutUpdates(t *testing.T) {
 		}
 		return bad
 	}
-	if _, err := r.fetcher(t).Resolve(t.Context(), b, Host{}, testNow); !IsNetwork(err) {
+	if _, err := r.fetcher(t).Resolve(t.Context(), b, Host{}, testNow); !netfault.Is(err) {
 		t.Errorf("forbidden updates: got %v", err)
 	}
 }

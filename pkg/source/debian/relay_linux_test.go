@@ -20,6 +20,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/carosio/carosbuild/pkg/netfault"
 	"github.com/google/go-cmp/cmp"
 
 	"golang.org/x/sys/unix"
@@ -250,7 +251,7 @@ func TestMessagesHaveNoPassword(t *testing.T) {
 	}
 	h := Host{HTTPProxy: "http://u:" + secret + "@127.0.0.1:1", Keyrings: []string{writeKeyring(t, newKey(t, 0))}, Mirror: "http://m.example"}
 	f := &Fetcher{Cache: t.TempDir(), Backoff: 1, HTTP: h.HTTPClient()}
-	if _, err := f.Resolve(t.Context(), Bootstrap{Suite: "sid"}, h, testNow); !IsNetwork(err) || strings.Contains(err.Error(), secret) {
+	if _, err := f.Resolve(t.Context(), Bootstrap{Suite: "sid"}, h, testNow); !netfault.Is(err) || strings.Contains(err.Error(), secret) {
 		t.Errorf("a proxy that is not there: got %v", err)
 	}
 }

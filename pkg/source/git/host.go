@@ -14,7 +14,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/carosio/carosbuild/pkg/runc"
+	"github.com/carosio/carosbuild/pkg/remedy"
 )
 
 // host is what was found out once about this machine's git.
@@ -41,7 +41,7 @@ func (c *Cache) onHost(ctx context.Context) (*host, error) {
 	}
 	program, err := exec.LookPath(name)
 	if err != nil {
-		return nil, &runc.HostError{Tried: "find git, which fetches git layers", Cure: "apt-get install git", Err: err}
+		return nil, &remedy.Error{Tried: "find git, which fetches git layers", Cure: "apt-get install git", Err: err}
 	}
 	h := &host{program: program, env: cleanEnv(c.Env)}
 	if err := h.checkVersion(ctx); err != nil {
@@ -68,7 +68,7 @@ func (h *host) checkVersion(ctx context.Context) error {
 	}
 	var major, minor int
 	if _, err := fmt.Sscanf(string(out), "git version %d.%d", &major, &minor); err == nil && (major < 2 || major == 2 && minor < 32) {
-		return &runc.HostError{Tried: fmt.Sprintf("%s is %s; 2.32 or newer is needed", h.program, strings.TrimSpace(string(out))), Cure: "install a newer git"}
+		return &remedy.Error{Tried: fmt.Sprintf("%s is %s; 2.32 or newer is needed", h.program, strings.TrimSpace(string(out))), Cure: "install a newer git"}
 	}
 	return nil
 }

@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/carosio/carosbuild/pkg/netfault"
 )
 
 // serveHTTP serves the folder of an origin with git's own program, to one user.
@@ -91,7 +93,7 @@ func TestSecrets(t *testing.T) {
 			t.Errorf("%q was told: %s", secret, said.String())
 		}
 	}
-	if _, err := newCache(t).Resolve(t.Context(), Tree{server.URL + "/tree.git", "main"}); !IsNetwork(err) {
+	if _, err := newCache(t).Resolve(t.Context(), Tree{server.URL + "/tree.git", "main"}); !netfault.Is(err) {
 		t.Errorf("without a password: got %v, want an error of the network, and no question", err)
 	}
 }

@@ -2,15 +2,15 @@
 // License, v. 2.0. If a copy of the MPL was not distributed with this
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
-package vmdk
+package deflate
 
 import "encoding/binary"
 
-// adler32 is zlib's checksum (RFC 1950) of b, at most a grain, whose length is a
+// Adler32 is zlib's checksum (RFC 1950) of b, at most a grain, whose length is a
 // multiple of 8. It adds eight bytes at a time in 16-bit lanes, which is some
 // eight times as fast as hash/adler32; that would take a tenth of the
 // compressor's time.
-func adler32(b []byte) uint32 {
+func Adler32(b []byte) uint32 {
 	const (
 		mod    = 65521
 		lanes  = 0x00FF00FF00FF00FF

@@ -2,7 +2,8 @@
 // License, v. 2.0. If a copy of the MPL was not distributed with this
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
-package runc
+// Package remedy has errors that say what would mend them.
+package remedy
 
 import (
 	"errors"
@@ -10,15 +11,15 @@ import (
 	"strings"
 )
 
-// HostError says that the host lacks something the sandbox needs: what was
-// tried, and the one thing that mends it.
-type HostError struct {
+// Error says that the host lacks something: what was tried, and the one thing that
+// mends it.
+type Error struct {
 	Tried string // what failed, with the reason
 	Cure  string // a command or a setting
 	Err   error  // may be nil
 }
 
-func (e *HostError) Error() string {
+func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString(e.Tried)
 	if e.Err != nil {
@@ -30,10 +31,10 @@ func (e *HostError) Error() string {
 	return b.String()
 }
 
-func (e *HostError) Unwrap() error { return e.Err }
+func (e *Error) Unwrap() error { return e.Err }
 
-// IsHostError reports whether err says that the host lacks something.
-func IsHostError(err error) bool {
-	var h *HostError
-	return errors.As(err, &h)
+// Is reports whether err says that the host lacks something.
+func Is(err error) bool {
+	var e *Error
+	return errors.As(err, &e)
 }

@@ -2,7 +2,7 @@
 // License, v. 2.0. If a copy of the MPL was not distributed with this
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
-package vmdk
+package deflate
 
 import (
 	"encoding/binary"
@@ -14,7 +14,7 @@ const (
 	maxDistance = 32768
 	maxMatch    = 258
 	minMatch    = 4 // shorter ones are rarely worth their distance
-	searchEnd   = grainSize - 8
+	searchEnd   = BlockSize - 8
 
 	// blockTokens is when a block ends: codes follow the data more closely than
 	// with one block a grain, which is worth its header.
@@ -32,17 +32,17 @@ const (
 // straight path, the comparison of candidates has no branches, and what is
 // entered for a match is mostly not a loop.
 
-// fastLevel is how thoroughly to look for matches.
-type fastLevel struct {
+// level is how thoroughly to look for matches.
+type level struct {
 	nice  int // a match of this length is not compared with another candidate's
 	lazy  int // below this length, the next byte may begin a better one
 	reach int // a match is at most so many bytes back
 }
 
 // window is a grain, and room to load 8 bytes at its end.
-type window [grainSize + 8]byte
+type window [BlockSize + 8]byte
 
-func (w *window) load(i uint32) uint64 { return binary.LittleEndian.Uint64(w[i&(grainSize-1):]) }
+func (w *window) load(i uint32) uint64 { return binary.LittleEndian.Uint64(w[i&(BlockSize-1):]) }
 
 // hashTable has for each hash the last two places, the later one in the low 16
 // bits. Those never set name place 0, which compares like any other.
@@ -77,7 +77,7 @@ func (c candidate) length() int { return int(c >> 16) }
 func (c candidate) at() int     { return int(c & 0xFFFF) }
 
 // parse turns the grain into tokens and writes them in blocks.
-func (d *grainDeflater) parse() {
+func (d *deflater) parse() {
 	d.n = 0
 	d.literal(d.in[0]) // has nothing before it, and would find itself
 	i, misses := 1, 0
@@ -101,15 +101,15 @@ func (d *grainDeflater) parse() {
 			i = k
 		}
 	}
-	d.literals(i, grainSize)
+	d.literals(i, BlockSize)
 	d.block(true)
 }
 
 // literals adds the bytes from on and up to end.
-func (d *grainDeflater) literals(from, end int) {
+func (d *deflater) literals(from, end int) {
 	n := d.n
 	for _, b := range d.in[from:end] {
-		d.tokens[n&(grainSize-1)] = token(b)<<lenShift | noDistance<<distShift
+		d.tokens[n&(BlockSize-1)] = token(b)<<lenShift | noDistance<<distShift
 		d.lens[b]++
 		n++
 	}
@@ -119,14 +119,14 @@ func (d *grainDeflater) literals(from, end int) {
 // match adds the better of the two candidates for i, or a match that starts
 // later and is better still, and returns where it ends; that is i when they
 // are too far away.
-func (d *grainDeflater) match(i int, x0, x1 uint64, c0, c1 uint32) int {
+func (d *deflater) match(i int, x0, x1 uint64, c0, c1 uint32) int {
 	c := better(compare(x0, c0), compare(x1, c1))
 	l, dist := c.length(), i-c.at()
 	if dist > d.level.reach {
 		return i
 	}
 	if l == 8 {
-		n := min(grainSize-i, maxMatch)
+		n := min(BlockSize-i, maxMatch)
 		l = d.extend(c.at(), i, n)
 		if other := int(c1); l < d.level.nice && x1 == 0 && other != c.at() && i-other <= d.level.reach {
 			if m := d.extend(other, i, n); m > l {
@@ -144,10 +144,10 @@ func (d *grainDeflater) match(i int, x0, x1 uint64, c0, c1 uint32) int {
 		if c.length() <= l || next-1-c.at() > d.level.reach {
 			break
 		}
-		d.literal(d.in[i&(grainSize-1)])
+		d.literal(d.in[i&(BlockSize-1)])
 		i++
 		if l, dist = c.length(), i-c.at(); l == 8 {
-			l = d.extend(c.at(), i, min(grainSize-i, maxMatch))
+			l = d.extend(c.at(), i, min(BlockSize-i, maxMatch))
 		}
 	}
 	d.reference(l, dist)
@@ -160,7 +160,7 @@ func (d *grainDeflater) match(i int, x0, x1 uint64, c0, c1 uint32) int {
 
 // enterMatch enters places of a match, from on and up to end: some in the
 // middle of a long one.
-func (d *grainDeflater) enterMatch(from, end int) {
+func (d *deflater) enterMatch(from, end int) {
 	if end >= searchEnd {
 		return
 	}
@@ -176,34 +176,34 @@ func (d *grainDeflater) enterMatch(from, end int) {
 	d.enter(end - 1)
 }
 
-func (d *grainDeflater) enter(i int) { d.table.enter(uint32(d.in.load(uint32(i))), uint32(i)) }
+func (d *deflater) enter(i int) { d.table.enter(uint32(d.in.load(uint32(i))), uint32(i)) }
 
 // extend is how many bytes at i and j are equal, at most n; the first 8 are.
-func (d *grainDeflater) extend(i, j, n int) int {
+func (d *deflater) extend(i, j, n int) int {
 	k := 8
 	for ; k+8 <= n; k += 8 {
 		if x := d.in.load(uint32(i+k)) ^ d.in.load(uint32(j+k)); x != 0 {
 			return k + bits.TrailingZeros64(x)>>3
 		}
 	}
-	for k < n && d.in[(i+k)&(grainSize-1)] == d.in[(j+k)&(grainSize-1)] {
+	for k < n && d.in[(i+k)&(BlockSize-1)] == d.in[(j+k)&(BlockSize-1)] {
 		k++
 	}
 	return k
 }
 
-func (d *grainDeflater) literal(b byte) {
-	d.tokens[d.n&(grainSize-1)] = token(b)<<lenShift | noDistance<<distShift
+func (d *deflater) literal(b byte) {
+	d.tokens[d.n&(BlockSize-1)] = token(b)<<lenShift | noDistance<<distShift
 	d.lens[b]++
 	d.n++
 }
 
 // reference adds a match of a length at a distance.
-func (d *grainDeflater) reference(l, dist int) {
+func (d *deflater) reference(l, dist int) {
 	v := uint32(dist - 1)
 	s := d.syms.ofDist(v) & 31
 	x := uint32(l-minLength)&0xFF + 256
-	d.tokens[d.n&(grainSize-1)] = token(x)<<lenShift | token(s)<<distShift | token(v-uint32(d.syms.distBase[s]))
+	d.tokens[d.n&(BlockSize-1)] = token(x)<<lenShift | token(s)<<distShift | token(v-uint32(d.syms.distBase[s]))
 	d.lens[x]++
 	d.dist[s]++
 	d.n++

@@ -2,7 +2,7 @@
 // License, v. 2.0. If a copy of the MPL was not distributed with this
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
-package vmdk
+package deflate
 
 import (
 	"bytes"
@@ -16,24 +16,24 @@ import (
 // grains are cases that stress one part of the compressor each.
 func grains() map[string][]byte {
 	fill := func(f func(i int) byte) []byte {
-		b := make([]byte, grainSize)
+		b := make([]byte, BlockSize)
 		for i := range b {
 			b[i] = f(i)
 		}
 		return b
 	}
 	r := rand.New(rand.NewPCG(1, 1))
-	sparse := make([]byte, grainSize)
+	sparse := make([]byte, BlockSize)
 	for range 40 {
-		sparse[r.IntN(grainSize)] = byte(r.Uint32())
+		sparse[r.IntN(BlockSize)] = byte(r.Uint32())
 	}
-	far := random(3, grainSize)
+	far := random(3, BlockSize)
 	copy(far[32768:], far[:32768]) // all at the largest distance
-	tooFar := random(4, grainSize)
+	tooFar := random(4, BlockSize)
 	copy(tooFar[32769:], tooFar[:32767])
 	return map[string][]byte{
-		"zeros": make([]byte, grainSize), "one value": bytes.Repeat([]byte{7}, grainSize), "two values": fill(func(i int) byte { return byte(i / 40000) }),
-		"random": random(1, grainSize), "text": noise(1, grainSize), "sparse": sparse, "far": far, "too far": tooFar,
+		"zeros": make([]byte, BlockSize), "one value": bytes.Repeat([]byte{7}, BlockSize), "two values": fill(func(i int) byte { return byte(i / 40000) }),
+		"random": random(1, BlockSize), "text": noise(1, BlockSize), "sparse": sparse, "far": far, "too far": tooFar,
 		"counter": fill(func(i int) byte { return byte(i) }), "words": fill(func(i int) byte { return byte(i >> (i % 4 * 4)) }),
 		"deep tree": fill(func(int) byte { // counts like Fibonacci's numbers
 			n := 0
@@ -42,12 +42,12 @@ func grains() map[string][]byte {
 			}
 			return byte(n)
 		}),
-		"half random": append(random(2, grainSize/2), make([]byte, grainSize/2)...),
-		"end matches": append(append(random(5, 1000), make([]byte, grainSize-2000)...), random(5, 1000)...),
+		"half random": append(random(2, BlockSize/2), make([]byte, BlockSize/2)...),
+		"end matches": append(append(random(5, 1000), make([]byte, BlockSize-2000)...), random(5, 1000)...),
 	}
 }
 
-func checkDeflate(t *testing.T, d *grainDeflater, grain []byte) []byte {
+func checkDeflate(t *testing.T, d *deflater, grain []byte) []byte {
 	t.Helper()
 	b := d.deflate([]byte("before"), grain)
 	r := flate.NewReader(bytes.NewReader(b[6:]))
@@ -55,23 +55,23 @@ func checkDeflate(t *testing.T, d *grainDeflater, grain []byte) []byte {
 	if err != nil || !bytes.Equal(got, grain) || string(b[:6]) != "before" {
 		t.Fatalf("inflates to %d bytes, equal %v, %v", len(got), bytes.Equal(got, grain), err)
 	}
-	if len(b) > 6+grainSize+10 {
+	if len(b) > 6+BlockSize+10 {
 		t.Errorf("%d bytes for a grain", len(b)-6)
 	}
 	return b[6:]
 }
 
-func levels() []fastLevel {
-	return []fastLevel{{nice: 32, reach: maxDistance}, {nice: 32, lazy: 8, reach: maxDistance}, {nice: 258, lazy: 258, reach: maxDistance}, {nice: 32, lazy: 8, reach: 4096}}
+func levels() []level {
+	return []level{{nice: 32, reach: maxDistance}, {nice: 32, lazy: 8, reach: maxDistance}, {nice: 258, lazy: 258, reach: maxDistance}, {nice: 32, lazy: 8, reach: 4096}}
 }
 
 func TestDeflate(t *testing.T) {
 	for _, l := range levels() {
-		d := newGrainDeflater(l)
+		d := newDeflater(l)
 		for name, grain := range grains() {
 			t.Run(name, func(t *testing.T) {
 				b := checkDeflate(t, d, grain)
-				if again := checkDeflate(t, newGrainDeflater(l), grain); !bytes.Equal(b, again) {
+				if again := checkDeflate(t, newDeflater(l), grain); !bytes.Equal(b, again) {
 					t.Error("a used compressor gives other bytes than a new one")
 				}
 				limits := map[string]int{"zeros": 200, "one value": 200, "text": 44000, "far": 42000, "sparse": 500, "half random": 33500}
@@ -96,8 +96,8 @@ func FuzzDeflate(f *testing.F) {
 			return
 		}
 		r := rand.New(rand.NewPCG(seed, 3))
-		grain := make([]byte, 0, 2*grainSize)
-		for len(grain) < grainSize {
+		grain := make([]byte, 0, 2*BlockSize)
+		for len(grain) < BlockSize {
 			switch at := r.IntN(len(in)); r.IntN(4) {
 			case 0:
 				grain = append(grain, in[at:at+r.IntN(len(in)-at)]...)
@@ -113,7 +113,7 @@ func FuzzDeflate(f *testing.F) {
 			}
 		}
 		for _, l := range levels() {
-			checkDeflate(t, newGrainDeflater(l), grain[:grainSize])
+			checkDeflate(t, newDeflater(l), grain[:BlockSize])
 		}
 	})
 }
@@ -159,23 +159,40 @@ func TestCodeLengths(t *testing.T) {
 }
 
 func TestAdler32(t *testing.T) {
-	all := bytes.Repeat([]byte{0xFF}, grainSize)
-	for n := 0; n <= grainSize; n = n*2 + 8 {
+	all := bytes.Repeat([]byte{0xFF}, BlockSize)
+	for n := 0; n <= BlockSize; n = n*2 + 8 {
 		for _, b := range [][]byte{all[:n], random(6, n), noise(7, n)} {
-			if got, want := adler32(b), stdadler.Checksum(b); got != want {
+			if got, want := Adler32(b), stdadler.Checksum(b); got != want {
 				t.Errorf("%d bytes: %08x, want %08x", n, got, want)
 			}
 		}
 	}
-	if got, want := adler32(all), stdadler.Checksum(all); got != want {
+	if got, want := Adler32(all), stdadler.Checksum(all); got != want {
 		t.Errorf("%08x, want %08x", got, want)
 	}
 }
 
 func BenchmarkAdler32(b *testing.B) {
-	grain := random(1, grainSize)
-	b.SetBytes(grainSize)
+	grain := random(1, BlockSize)
+	b.SetBytes(BlockSize)
 	for b.Loop() {
-		adler32(grain)
+		Adler32(grain)
 	}
+}
+
+// noise is n bytes that deflate makes a little smaller.
+func noise(seed uint64, n int) []byte {
+	r := rand.New(rand.NewPCG(seed, 2))
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = "etaoin shrdlu\n0123456789<>{}();"[r.IntN(31)]
+	}
+	return b
+}
+
+func random(seed uint64, n int) []byte {
+	b := make([]byte, n)
+	r := rand.NewChaCha8([32]byte{byte(seed)})
+	_, _ = r.Read(b)
+	return b
 }

@@ -2,26 +2,26 @@
 // License, v. 2.0. If a copy of the MPL was not distributed with this
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
-package vmdk
+package deflate
 
 import (
 	"encoding/binary"
 	"slices"
 )
 
-// grainDeflater compresses single grains as deflate streams (RFC 1951). All
+// deflater compresses single grains as deflate streams (RFC 1951). All
 // it knows fits a core's second-level cache, positions fit 16 bits, and nothing
 // outlives a grain; that makes it faster than a general compressor of the same
 // ratio.
-type grainDeflater struct {
-	level fastLevel
+type deflater struct {
+	level level
 	in    window
 	table hashTable
 	syms  symbols
 	codes codeBuilder
 
 	// The block so far.
-	tokens [grainSize]token
+	tokens [BlockSize]token
 	n      int
 	stored bool        // it would be larger than the grain
 	lens   [512]uint32 // how often each literal occurs, and from 256 on each length
@@ -63,8 +63,8 @@ type symbols struct {
 	distExtra [32]uint8
 }
 
-func newGrainDeflater(l fastLevel) *grainDeflater {
-	d := &grainDeflater{level: l}
+func newDeflater(l level) *deflater {
+	d := &deflater{level: l}
 	m := &d.syms
 	base := 0
 	for s := range 28 {
@@ -102,13 +102,13 @@ func (m *symbols) ofDist(d uint32) uint8 {
 
 // deflate appends the stream of one grain to dst. A stream that would be
 // larger than the grain becomes a stored one.
-func (d *grainDeflater) deflate(dst, grain []byte) []byte {
+func (d *deflater) deflate(dst, grain []byte) []byte {
 	copy(d.in[:], grain)
 	clear(d.table[:])
 	d.out, d.acc, d.nacc = dst, 0, 0
 	d.stored = false
 	d.parse()
-	if len(d.out)-len(dst) < grainSize && !d.stored {
+	if len(d.out)-len(dst) < BlockSize && !d.stored {
 		return d.out
 	}
 	const first = 0xFFFF // the most that a stored block holds
@@ -119,7 +119,7 @@ func (d *grainDeflater) deflate(dst, grain []byte) []byte {
 }
 
 // put writes up to 32 bits into the room that write has made.
-func (d *grainDeflater) put(v uint64, n uint) {
+func (d *deflater) put(v uint64, n uint) {
 	d.acc |= v << (d.nacc & 63)
 	d.nacc += n
 	end := len(d.out)
@@ -131,11 +131,11 @@ func (d *grainDeflater) put(v uint64, n uint) {
 
 // block writes the tokens so far as a block with codes of its own, unless that
 // alone is too large.
-func (d *grainDeflater) block(final bool) {
+func (d *deflater) block(final bool) {
 	d.countSymbols()
 	d.codes.lengths(d.lit[:], d.litLens[:], maxCodeBits)
 	d.codes.lengths(d.dist[:distSymbols], d.distLens[:], maxCodeBits)
-	if need := d.bodyBytes(); need > grainSize+bodyRoom {
+	if need := d.bodyBytes(); need > BlockSize+bodyRoom {
 		d.stored = true
 	} else {
 		d.write(need, final)
@@ -146,7 +146,7 @@ func (d *grainDeflater) block(final bool) {
 }
 
 // write writes the block, whose body takes at most need bytes.
-func (d *grainDeflater) write(need int, final bool) {
+func (d *deflater) write(need int, final bool) {
 	d.out = slices.Grow(d.out, need+headerRoom)
 	assign(d.litLens[:], d.litCode[:])
 	assign(d.distLens[:], d.distCode[:])
@@ -166,7 +166,7 @@ func (d *grainDeflater) write(need int, final bool) {
 }
 
 // countSymbols counts the block's literals and lengths by symbol.
-func (d *grainDeflater) countSymbols() {
+func (d *deflater) countSymbols() {
 	copy(d.lit[:], d.lens[:256])
 	clear(d.lit[256:])
 	for l, n := range d.lens[256:] {
@@ -176,7 +176,7 @@ func (d *grainDeflater) countSymbols() {
 }
 
 // fillBits works out what each part of a token is written as.
-func (d *grainDeflater) fillBits() {
+func (d *deflater) fillBits() {
 	for l := range 256 {
 		c := d.litCode[l]
 		d.lenBits[l] = uint32(c.bits) | uint32(c.n)<<24
@@ -198,7 +198,7 @@ const headerRoom = 640
 const bodyRoom = 16
 
 // bodyBytes bounds what the block's tokens take.
-func (d *grainDeflater) bodyBytes() int {
+func (d *deflater) bodyBytes() int {
 	n := 0
 	for s, c := range d.lit {
 		n += int(c) * int(d.litLens[s])
@@ -214,7 +214,7 @@ func (d *grainDeflater) bodyBytes() int {
 
 // body writes the tokens. Each takes at most 48 bits, so that one store of 8
 // bytes flushes it with the 7 bits that may be left from before.
-func (d *grainDeflater) body() {
+func (d *deflater) body() {
 	buf, pos := d.out[len(d.out):cap(d.out)], 0
 	acc, nacc := d.acc, d.nacc
 	for _, t := range d.tokens[:d.n] {
@@ -232,7 +232,7 @@ func (d *grainDeflater) body() {
 }
 
 // header writes the code lengths, run-length coded (RFC 1951, 3.2.7).
-func (d *grainDeflater) header() {
+func (d *deflater) header() {
 	order := [clenSymbols]uint8{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
 	nlit, ndist := trim(d.litLens[:], 257), trim(d.distLens[:], 1)
 	var all [litSymbols + distSymbols]uint8
