@@ -95,15 +95,11 @@ func (p *part) ext4Options(s *Spec) ext4.Options {
 	return ext4.Options{Label: p.Label, UUID: p.uuid, HashSeed: p.hashSeed, Time: s.Time, Compat: p.Compat}
 }
 
-func (p *part) fatOptions(s *Spec) fat.Options {
-	o := fat.Options{
+func (p *part) fatOptions(s *Spec, bits int) fat.Options {
+	return fat.Options{
 		Size: p.slot.Size, Label: p.Label, Serial: p.serial, Time: s.Time,
-		Hidden: uint32(p.slot.Start / partition.SectorSize), Bits: 32,
+		Hidden: uint32(p.slot.Start / partition.SectorSize), Bits: bits,
 	}
-	if p.FS == "fat16" {
-		o.Bits = 16
-	}
-	return o
 }
 
 // bytes is the size that the partition asks for.

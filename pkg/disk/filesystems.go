@@ -97,9 +97,9 @@ func fileSystems() []FileSystem {
 		},
 		{
 			FileSystem: named("fat32"), Open: opener(fat.Open), Magics: []Magic{{82, "FAT32"}, {54, "FAT1"}},
-			Else: func(io.ReaderAt) string { return "fat" }, BootCode: [2]int64{90, 510}, least: leastFAT, build: buildFAT,
+			Else: func(io.ReaderAt) string { return "fat" }, BootCode: [2]int64{90, 510}, least: leastFAT(32), build: buildFAT(32),
 		},
-		{FileSystem: named("fat16"), BootCode: [2]int64{62, 510}, least: leastFAT, build: buildFAT},
+		{FileSystem: named("fat16"), BootCode: [2]int64{62, 510}, least: leastFAT(16), build: buildFAT(16)},
 		{
 			FileSystem: named("squashfs"), HoldsXattr: squashfs.HoldsXattr, Open: opener(squashfs.Open), Magics: []Magic{{0, "hsqs"}}, Sure: true,
 			early: true, least: leastImage, build: buildSquashfs,
@@ -183,10 +183,14 @@ func buildExt4(_ context.Context, m making) (*image.Image, error) {
 	return ext4.Build(m.tree, o)
 }
 
-func leastFAT(m making, _ int64) (int64, error) { return fat.MinSize(m.tree, m.fatOptions(m.spec)) }
+func leastFAT(bits int) func(making, int64) (int64, error) {
+	return func(m making, _ int64) (int64, error) { return fat.MinSize(m.tree, m.fatOptions(m.spec, bits)) }
+}
 
-func buildFAT(_ context.Context, m making) (*image.Image, error) {
-	return fat.Build(m.tree, m.fatOptions(m.spec))
+func buildFAT(bits int) func(context.Context, making) (*image.Image, error) {
+	return func(_ context.Context, m making) (*image.Image, error) {
+		return fat.Build(m.tree, m.fatOptions(m.spec, bits))
+	}
 }
 
 func buildSquashfs(ctx context.Context, m making) (*image.Image, error) {

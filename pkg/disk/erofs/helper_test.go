@@ -44,7 +44,7 @@ func tool(t testing.TB, name string, args ...string) string {
 	return string(out)
 }
 
-func fuzzUUID() [16]byte { return [16]byte{1, 2, 3, 15: 9} }
+func someUUID() [16]byte { return [16]byte{1, 2, 3, 15: 9} }
 
 // build makes a file system, into a file.
 func build(t testing.TB, tr *tree.Tree, o Options) string {
