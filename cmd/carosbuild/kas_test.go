@@ -177,7 +177,7 @@ func TestImportPC(t *testing.T) {
 		"x.wks":   "part /boot --source bootimg-biosplusefi --sourceparams=\"loader=grub-efi\" --no-fstab-update\npart / --source rootfs --fstype=ext4 --extra-space 10M\n",
 	})
 	project, disk := runHere(t, nil, "import", "kas.yml"), runHere(t, nil, "import", "x.wks")
-	if project.status != 0 || disk.status != 0 || !strings.Contains(disk.err, "stage yocto-boot-x86 has it") {
+	if project.status != 0 || disk.status != 0 || !strings.Contains(disk.err, "stage yocto-boot-x86 has GRUB") {
 		t.Fatalf("%+v\n%+v", project, disk)
 	}
 	d, findings := decl.Parse(decl.Source{Name: "project.xml", Data: []byte(project.out)}, decl.Source{Name: "disk.xml", Data: []byte(disk.out)})

@@ -110,6 +110,19 @@ func TestDeployed(t *testing.T) {
 	}
 }
 
+// TestDeployedGRUB has the menu of the image's own GRUB where that looks for it.
+func TestDeployedGRUB(t *testing.T) {
+	text := strings.Replace(deployDisk, "deploy:systemd-boot", "deploy:grub-efi", 1)
+	img, err := composed(t, text, map[string]RootFS{"s": deployedStage(t, map[string]string{images + "vmware/grub-efi-bootx64.efi": "GRUB"})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	boot := readFAT(t, img, 0)
+	if boot["EFI/BOOT/BOOTX64.EFI"] != "GRUB" || !strings.Contains(boot["EFI/BOOT/grub.cfg"], "\tlinux /vmlinuz root=PARTUUID="+img.Layout.Partitions[1].PartUUID+"\n") {
+		t.Errorf("boot partition %q", boot)
+	}
+}
+
 // TestDeployedOnMBR has the PARTUUID of an mbr disk, and the machine chosen.
 func TestDeployedOnMBR(t *testing.T) {
 	text := strings.NewReplacer(`table="gpt"`, `table="mbr"`, `<partition name="boot"`, `<deploy machine="vmware"/><partition name="boot"`).Replace(deployDisk)

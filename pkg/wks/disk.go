@@ -78,7 +78,7 @@ func (d *disk) write(source string) {
 	switch {
 	case stage:
 		d.line(`  <bios stage="%s"/>`, attr(d.BIOSStage))
-		d.Warn(d.parts[bios].at("--source"), "stage "+d.BIOSStage+" has it", "GRUB is used instead of syslinux")
+		d.Warn(d.parts[bios].at("--source"), "stage "+d.BIOSStage+" has GRUB", "GRUB is used instead of syslinux")
 	case bios >= 0:
 		d.line("  <bios/>")
 		d.Warn(d.parts[bios].at("--source"), `<bios stage="..."/> names the stage`, "GRUB is used instead of syslinux; it needs a stage with grub-common and grub-pc-bin of Debian")
