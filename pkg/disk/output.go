@@ -21,30 +21,6 @@ import (
 // tempPrefix begins the name of every unfinished output.
 const tempPrefix = ".carosbuild-"
 
-// WriteFile makes the file path, or replaces it, with what write puts into a
-// new file beside it. Data and name are on disk when it returns; after an error
-// or a kill, path is what it was. Where the file system can, the new file has
-// no name until it is complete; leftovers of killed runs on others are removed
-// by the next one. A symbolic link at path is followed.
-func WriteFile(path string, write func(*os.File) error) error {
-	path, err := regular(path)
-	if err != nil {
-		return err
-	}
-	f, err := newFile(path)
-	if err != nil {
-		return explain(path, err)
-	}
-	err = write(f.File)
-	if err == nil {
-		err = f.finish()
-	}
-	if err == nil {
-		err = f.commit()
-	}
-	return explain(path, errors.Join(err, f.close()))
-}
-
 // unfinished is a file on its way to a name.
 type unfinished struct {
 	*os.File

@@ -177,18 +177,6 @@ func follow(path string) (string, error) {
 	return "", syscall.ELOOP
 }
 
-// regular is the resolved path of a file that WriteFile can write.
-func regular(path string) (string, error) {
-	real, kind, err := locate(path)
-	if err == nil && kind != toFile {
-		err = fmt.Errorf("write %s: it is no regular file", path)
-	}
-	if err == nil {
-		err = checkFiles([]string{real})
-	}
-	return real, err
-}
-
 // checkFiles checks names and directories of resolved paths.
 func checkFiles(files []string) error {
 	for _, path := range files {

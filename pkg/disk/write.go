@@ -413,12 +413,6 @@ func (f flushed) End() error {
 	return f.flush()
 }
 
-// WriteStream writes the image as a streamOptimized VMDK called name, front to
-// back, as an OVA takes it.
-func WriteStream(ctx context.Context, w io.Writer, name string, m *image.Image, o WriteOptions) error {
-	return vmdk.WriteStream(ctx, w, m, o.vmdk(target{path: name}))
-}
-
 func (o WriteOptions) vmdk(t target) vmdk.Options {
 	name := filepath.Base(t.path)
 	if t.path == StandardOutput {

@@ -10,6 +10,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -27,7 +28,7 @@ func TestWriteFile(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "out.img")
 	put := func(s string) error {
-		return WriteFile(path, func(f *os.File) error {
+		return writeFile(path, func(f *os.File) error {
 			_, err := f.WriteString(s)
 			return err
 		})
@@ -41,7 +42,7 @@ func TestWriteFile(t *testing.T) {
 		}
 	}
 	errNo := errors.New("no")
-	err := WriteFile(path, func(f *os.File) error {
+	err := writeFile(path, func(f *os.File) error {
 		_, _ = f.WriteString("half")
 		return errNo
 	})
@@ -71,7 +72,7 @@ func TestWriteThroughLink(t *testing.T) {
 	if err := os.Symlink("real.img", link); err != nil {
 		t.Fatal(err)
 	}
-	if err := WriteFile(link, func(f *os.File) error { _, err := f.WriteString("new"); return err }); err != nil {
+	if err := writeFile(link, func(f *os.File) error { _, err := f.WriteString("new"); return err }); err != nil {
 		t.Fatal(err)
 	}
 	if b, _ := os.ReadFile(real); string(b) != "new" {
@@ -102,7 +103,7 @@ func TestSweep(t *testing.T) {
 	if err := unix.Flock(int(used.Fd()), unix.LOCK_EX); err != nil {
 		t.Fatal(err)
 	}
-	if err := WriteFile(filepath.Join(dir, "out.img"), func(*os.File) error { return nil }); err != nil {
+	if err := writeFile(filepath.Join(dir, "out.img"), func(*os.File) error { return nil }); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := strings.Join(names(t, dir), " "), ".carosbuild-notes .carosbuild-used.img-4000001 other-4000000 out.img"; got != want {
@@ -298,4 +299,40 @@ func TestSumsOfStreams(t *testing.T) {
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("digests (-want +got):\n%s", d)
 	}
+}
+
+// writeFile makes the file path, or replaces it, with what write puts into a
+// new file beside it. Data and name are on disk when it returns; after an error
+// or a kill, path is what it was. Where the file system can, the new file has
+// no name until it is complete; leftovers of killed runs on others are removed
+// by the next one. A symbolic link at path is followed.
+func writeFile(path string, write func(*os.File) error) error {
+	path, err := regular(path)
+	if err != nil {
+		return err
+	}
+	f, err := newFile(path)
+	if err != nil {
+		return explain(path, err)
+	}
+	err = write(f.File)
+	if err == nil {
+		err = f.finish()
+	}
+	if err == nil {
+		err = f.commit()
+	}
+	return explain(path, errors.Join(err, f.close()))
+}
+
+// regular is the resolved path of a file that writeFile can write.
+func regular(path string) (string, error) {
+	real, kind, err := locate(path)
+	if err == nil && kind != toFile {
+		err = fmt.Errorf("write %s: it is no regular file", path)
+	}
+	if err == nil {
+		err = checkFiles([]string{real})
+	}
+	return real, err
 }

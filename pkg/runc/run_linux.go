@@ -7,7 +7,6 @@ package runc
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -135,9 +134,3 @@ type StartError struct{ Reason string }
 func (e *StartError) Error() string { return "start the step: " + e.Reason }
 
 func startError(reason string) error { return &StartError{Reason: reason} }
-
-// IsStartError reports whether err is a StartError.
-func IsStartError(err error) bool {
-	var s *StartError
-	return errors.As(err, &s)
-}
