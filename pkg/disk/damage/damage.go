@@ -44,6 +44,9 @@ func (l *List) AddUnread(where, format string, args ...any) {
 	l.add(Problem{Where: where, Text: fmt.Sprintf(format, args...), Unread: true})
 }
 
+// AddError adds an error of reading: a fault, unless it wraps ErrUnread.
+func (l *List) AddError(where string, err error) { l.add(Of(where, err)) }
+
 func (l *List) add(p Problem) {
 	if len(l.problems) == Max {
 		l.more++
