@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/carosio/carosbuild/pkg/runc"
 )
 
@@ -47,7 +48,7 @@ func inNamespace(t *testing.T) bool {
 		Account: a, Args: []string{os.Args[0], "-test.v", "-test.run=^" + t.Name() + "$"},
 		Env: append(os.Environ(), "XDG_RUNTIME_DIR="+t.TempDir()), Stdout: &out, Stderr: &out,
 	})
-	if runc.IsHostError(err) {
+	if remedy.Is(err) {
 		missing(t, "a user namespace: "+err.Error())
 	}
 	if err != nil {

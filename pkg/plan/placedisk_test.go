@@ -33,10 +33,10 @@ func TestPlaceDisk(t *testing.T) {
 		why         string // part of it
 	}{
 		"named":               {stageA + stageB, "b", "b", ""},
-		"one leaf":            {stageA, "", "a", "the only stage that no other needs"},
+		"one leaf":            {stageA, "", "a", "the only stage that no other stage needs"},
 		"the leaf":            {stageA, decl.LeafStage, "a", "the only stage"},
 		"one bakes":           {layers + stageA + bakesC, "", "c", "that runs bitbake"},
-		"one below bakes":     {layers + stageA + bakesC + onC, "", "e", "based on a stage that runs bitbake"},
+		"one below bakes":     {layers + stageA + bakesC + onC, "", "e", "based on one that runs bitbake"},
 		"several":             {stageA + stageB, "", `write stage="b"`, ""},
 		"several bake":        {layers + bakesC + stageA + bakesD, "", `write stage="d"`, ""},
 		"several below bake":  {layers + bakesC + onC + bakesD + onD + stageA, "", `write stage="f"`, ""},
