@@ -117,53 +117,6 @@ type Cache struct {
 	Span   Span
 }
 
-// ActionKind names what an Action does.
-type ActionKind string
-
-// The actions. Bootstrap is not among them: it is an element of its own.
-const (
-	From            ActionKind = "FROM"
-	Run             ActionKind = "RUN"
-	Add             ActionKind = "ADD"
-	Copy            ActionKind = "COPY"
-	Env             ActionKind = "ENV"
-	Workdir         ActionKind = "WORKDIR"
-	User            ActionKind = "USER"
-	Reposync        ActionKind = "REPOSYNC"
-	CreateBBLayers  ActionKind = "CREATE_BBLAYERS"
-	CreateLocalConf ActionKind = "CREATE_LOCAL_CONF"
-	Bitbake         ActionKind = "BITBAKE"
-)
-
-// Action is one step of a stage. Which fields are set depends on Kind.
-type Action struct {
-	Kind ActionKind
-	Text string // the argument as written, trimmed
-	Span Span   // of the argument
-
-	Image     string   // FROM
-	Argv      []string // RUN in exec form; nil means Text is for /bin/sh -c
-	Sources   []string // ADD, COPY
-	Dest      string   // ADD, COPY, WORKDIR, USER
-	FromStage string   // COPY --from
-	Chown     string   // ADD, COPY --chown
-	Chmod     string   // ADD, COPY --chmod, octal
-	Optional  bool     // ADD, COPY --optional: a source that does not exist is left out
-	Env       []EnvVar // ENV
-	Targets   []string // BITBAKE
-	Command   string   // BITBAKE: task, or empty
-	User      string   // BITBAKE: who runs it; empty means the stage's user
-
-	Variables []Variable // ADD, COPY, WORKDIR, USER: those in its paths and users, which Expanded fills in
-}
-
-// EnvVar is one variable of an ENV action.
-type EnvVar struct {
-	Name   string
-	Value  string // without quotes
-	Expand bool   // $NAME, ${NAME}, ${NAME:-word} and so on in Value stand for variables, $$ for the sign: see Fill
-}
-
 // Generalize takes away from a disk what must not be the same on all machines
 // made of it.
 type Generalize struct {
@@ -378,7 +331,7 @@ func (d *Declaration) Leaves() []*Stage {
 	for _, s := range d.Stages {
 		used[s.Prestage] = true
 		for _, a := range s.Actions {
-			used[a.FromStage] = true
+			used[CopiesFrom(a)] = true
 		}
 	}
 	var leaves []*Stage

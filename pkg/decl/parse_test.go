@@ -153,18 +153,18 @@ func TestParseEverything(t *testing.T) {
 
 func wantActions() []Action {
 	return []Action{
-		{Kind: From, Text: "registry.example.org:5000/a/b:1.0", Image: "registry.example.org:5000/a/b:1.0"},
-		{Kind: Run, Text: "a &&\nb"},
-		{Kind: Run, Text: `["a b", "<"]`, Argv: []string{"a b", "<"}},
-		{Kind: Run, Text: `[ "$A" = b ]`},
-		{Kind: Run, Text: `[[ $A = b ]]`},
-		{Kind: Run, Text: `[ "a" ]`, Argv: []string{"a"}},
-		{Kind: Add, Text: "--chown=0:0 --chmod=0755 /etc/passwd dir/", Chown: "0:0", Chmod: "0755", Sources: []string{"/etc/passwd"}, Dest: "dir/"},
-		{Kind: Add, Text: `["a b", "/c d"]`, Sources: []string{"a b"}, Dest: "/c d"},
-		{Kind: Copy, Text: "--from=deb a b /c/", FromStage: "deb", Sources: []string{"a", "b"}, Dest: "/c/"},
-		{
-			Kind: Env, Text: "A=1 B=\"2 3\" C='$4' D=$A:${B} E=a\\ b \\\n\t\t\tF=\"\\\"\\$\\n\" G=",
-			Env: []EnvVar{
+		&From{Argument: Argument{Text: "registry.example.org:5000/a/b:1.0"}, Image: "registry.example.org:5000/a/b:1.0"},
+		&Run{Argument: Argument{Text: "a &&\nb"}},
+		&Run{Argument: Argument{Text: `["a b", "<"]`}, Argv: []string{"a b", "<"}},
+		&Run{Argument: Argument{Text: `[ "$A" = b ]`}},
+		&Run{Argument: Argument{Text: `[[ $A = b ]]`}},
+		&Run{Argument: Argument{Text: `[ "a" ]`}, Argv: []string{"a"}},
+		&Copy{Argument: Argument{Text: "--chown=0:0 --chmod=0755 /etc/passwd dir/"}, Add: true, Chown: "0:0", Chmod: "0755", Sources: []string{"/etc/passwd"}, Dest: "dir/"},
+		&Copy{Argument: Argument{Text: `["a b", "/c d"]`}, Add: true, Sources: []string{"a b"}, Dest: "/c d"},
+		&Copy{Argument: Argument{Text: "--from=deb a b /c/"}, FromStage: "deb", Sources: []string{"a", "b"}, Dest: "/c/"},
+		&Env{
+			Argument: Argument{Text: "A=1 B=\"2 3\" C='$4' D=$A:${B} E=a\\ b \\\n\t\t\tF=\"\\\"\\$\\n\" G="},
+			Vars: []EnvVar{
 				{Name: "A", Value: "1"},
 				{Name: "B", Value: "2 3"},
 				{Name: "C", Value: "$4"},
@@ -174,15 +174,15 @@ func wantActions() []Action {
 				{Name: "G"},
 			},
 		},
-		{Kind: Env, Text: `A b  "c"`, Env: []EnvVar{{Name: "A", Value: "b  c"}}},
-		{Kind: Workdir, Text: "/src", Dest: "/src"},
-		{Kind: User, Text: "www-data:33", Dest: "www-data:33"},
-		{Kind: Reposync},
-		{Kind: Reposync, Text: "all"},
-		{Kind: Reposync},
-		{Kind: CreateBBLayers},
-		{Kind: CreateLocalConf, Text: "now"},
-		{Kind: Bitbake, Text: "a b", Targets: []string{"a", "b"}, Command: "populate_sdk"},
+		&Env{Argument: Argument{Text: `A b  "c"`}, Vars: []EnvVar{{Name: "A", Value: "b  c"}}},
+		&Workdir{Argument: Argument{Text: "/src"}, Dir: "/src"},
+		&User{Argument: Argument{Text: "www-data:33"}, Name: "www-data:33"},
+		&Reposync{},
+		&Reposync{Argument: Argument{Text: "all"}},
+		&Reposync{},
+		&CreateBBLayers{},
+		&CreateLocalConf{Argument: Argument{Text: "now"}},
+		&Bitbake{Argument: Argument{Text: "a b"}, Targets: []string{"a", "b"}, Command: "populate_sdk"},
 	}
 }
 
@@ -277,7 +277,7 @@ func TestSpans(t *testing.T) {
 	}
 	got = nil
 	for _, a := range d.Stages[0].Actions[:9] {
-		got = append(got, under(a.Span))
+		got = append(got, under(a.Written().Span))
 	}
 	want = []string{
 		"registry.example.org:5000/a/b:1.0", "a &amp;&amp;", `["a b", "<"]`, `[ "$A" = b ]`,
@@ -328,7 +328,7 @@ func TestMerge(t *testing.T) {
 		BBLayers:     &BBLayers{Paths: []string{"l3", "meta"}},
 		BBLayersConf: []LocalConf{{Text: "X"}, {Text: "Y"}},
 		Stages: []*Stage{
-			{ID: "s1", Dirs: []string{"/b"}, Actions: []Action{{Kind: From, Text: "debian:13", Image: "debian:13"}}},
+			{ID: "s1", Dirs: []string{"/b"}, Actions: []Action{&From{Argument: Argument{Text: "debian:13"}, Image: "debian:13"}}},
 			{ID: "s2", Dirs: []string{"/a"}, Prestage: "s1"},
 			{ID: "s3", Dirs: []string{"/b"}, Prestage: "s2"},
 		},
@@ -483,7 +483,7 @@ func TestDeprecatedNames(t *testing.T) {
 	if findings.HasErrors() || len(findings) != 3 {
 		t.Fatalf("findings %v, want three warnings", findings)
 	}
-	got := d.Remotes[0].BaseURL + d.Base.Repo + " " + d.Stages[0].Actions[0].Image
+	got := d.Remotes[0].BaseURL + d.Base.Repo + " " + d.Stages[0].Actions[0].(*From).Image
 	if want := "git://example.org/poky debian:12"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}

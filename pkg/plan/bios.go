@@ -45,7 +45,9 @@ func biosStage(d *decl.Disk, parent *decl.Stage) (*decl.Stage, error) {
 		"grub-mkimage -O i386-pc -d /usr/lib/grub/i386-pc -p /grub -c /usr/lib/carosbuild/early.cfg -o " + GRUBCore + " " + strings.Join(grub.Modules(), " ") + "\n"
 	return &decl.Stage{
 		ID: BIOSStageID(d), Dirs: parent.Dirs, Prestage: grubStage(d), Span: d.BIOS.Span, PrestageSpan: d.BIOS.Span,
-		Actions: []decl.Action{{Kind: decl.Run, Text: "grub-mkimage for disk " + d.ID, Span: d.BIOS.Span, Argv: []string{"/bin/sh", "-c", script}}},
+		Actions: []decl.Action{&decl.Run{
+			Argument: decl.Argument{Text: "grub-mkimage for disk " + d.ID, Span: d.BIOS.Span}, Argv: []string{"/bin/sh", "-c", script},
+		}},
 	}, nil
 }
 
