@@ -33,13 +33,15 @@ func (c *composer) deployUses() []deployUse {
 		add(p.Stage, p.Path, p.Places.At("path", p.Span))
 		add(p.Stage, p.From, p.Places.At("from", p.Span))
 		for _, it := range p.Items {
-			stage := c.stage(it.Stage, p)
-			switch {
-			case it.Kind == decl.UKIItem:
-				add(stage, it.From, it.Places.At("stub", it.Span))
-				add(stage, it.Kernel, it.Places.At("kernel", it.Span))
-			case it.Kind == decl.CopyItem && !it.Optional:
-				add(stage, it.From, it.Places.At("from", it.Span))
+			switch it := it.(type) {
+			case *decl.UKIItem:
+				stage := c.stage(it.Stage, p)
+				add(stage, it.Stub, it.At("stub"))
+				add(stage, it.Kernel, it.At("kernel"))
+			case *decl.CopyItem:
+				if !it.Optional {
+					add(c.stage(it.Stage, p), it.From, it.At("from"))
+				}
 			}
 		}
 	}

@@ -341,17 +341,17 @@ func (c *composer) files(ctx context.Context, p *decl.Partition, base *tree.Tree
 			return nil, finding(p.Span, err)
 		}
 	}
-	for i := range p.Items {
-		it := p.Items[i]
+	for _, declared := range p.Items {
+		it, text := fillable(declared)
 		var err error
-		if it.Cmdline, err = c.fill(it.Cmdline, roots); err == nil {
-			it.Text, err = c.fill(it.Text, roots)
+		if text != nil {
+			*text, err = c.fill(*text, roots)
 		}
 		if err == nil {
-			err = c.item(ctx, b, p, &it)
+			err = c.item(ctx, b, p, it)
 		}
 		if err != nil {
-			return nil, locate(it.Span, err)
+			return nil, locate(it.At(""), err)
 		}
 	}
 	t, err := b.Tree()

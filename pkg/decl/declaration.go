@@ -194,56 +194,9 @@ type Partition struct {
 	Active      bool
 	Grow        bool
 
-	Items  []Item // in document order
+	Items  Items
 	Span   Span
 	Places Places
-}
-
-// ItemKind names what an Item puts on a file system.
-type ItemKind string
-
-// The items of a partition.
-const (
-	CopyItem   ItemKind = "copy"   // files of a stage
-	FileItem   ItemKind = "file"   // text from the declaration
-	InitrdItem ItemKind = "initrd" // composed from the stage's kernel modules
-	LoaderItem ItemKind = "loader" // boot menu entries for GRUB and systemd-boot
-
-	ExtlinuxItem   ItemKind = "extlinux"   // boot menu of u-boot
-	BootscriptItem ItemKind = "bootscript" // script of u-boot, as an image
-	UKIItem        ItemKind = "uki"        // kernel, initrd and command line as one EFI program
-)
-
-// Item is something put on a partition's file system beside Path's tree.
-type Item struct {
-	Kind    ItemKind
-	Stage   string   // overrides the partition's
-	From    string   // CopyItem: path or glob inside the stage, or deploy:KIND; UKIItem: likewise of the stub; InitrdItem: of what has the modules
-	To      string   // path on the file system; ExtlinuxItem, BootscriptItem and UKIItem have defaults
-	Mode    string   // FileItem: octal, default 0644
-	Text    string   // FileItem, BootscriptItem
-	Name    string   // BootscriptItem: of the image, default boot.scr
-	Modules []string // InitrdItem, UKIItem
-	// Programs of the stage that the initrd has too, with their libraries.
-	Programs    []string // InitrdItem, UKIItem
-	Compression string   // InitrdItem, UKIItem: gzip (default) or zstd
-	// Busybox is a path or glob in BusyboxStage, for where what has the modules
-	// has none.
-	Busybox, BusyboxStage string // InitrdItem
-	// Optional says that it may be left out: a copy of what is not there, an initrd
-	// of a kernel that needs none.
-	Optional bool
-	// Kernel is a path on the file system, default /vmlinuz (LoaderItem) or
-	// /zImage (ExtlinuxItem); a path or glob inside the stage (UKIItem); or the
-	// version whose modules to take (InitrdItem).
-	Kernel  string
-	Initrd  string // LoaderItem, ExtlinuxItem: default /initrd.img
-	FDT     string // ExtlinuxItem: device tree
-	Cmdline string // LoaderItem, ExtlinuxItem, UKIItem
-	Title   string // LoaderItem, ExtlinuxItem
-	Timeout string // LoaderItem, ExtlinuxItem: seconds, default 0
-	Span    Span
-	Places  Places
 }
 
 // VM describes the virtual machine that an appliance format declares.
@@ -366,7 +319,9 @@ func (k *Disk) helpers(used map[string]bool) {
 	for _, p := range k.Partitions {
 		used[p.Stage] = true
 		for _, it := range p.Items {
-			used[it.Stage], used[it.BusyboxStage] = true, true
+			for _, id := range ItemStages(it) {
+				used[id] = true
+			}
 		}
 	}
 }

@@ -104,46 +104,47 @@ func (d *diskBuilder) partition(k *node) {
 }
 
 func newItem(k *node) Item {
-	it := Item{
-		Kind: ItemKind(k.name), Stage: k.value("stage"), To: k.value("to"), Optional: k.value("optional") == "yes",
-		Span: spanOf(k, "to"), Places: placesOf(k),
+	at := Element{Span: spanOf(k, "to"), Places: placesOf(k)}
+	optional := k.value("optional") == "yes"
+	switch ItemKind(k.name) {
+	case CopyItemKind:
+		at.Span = spanOf(k, "from")
+		return &CopyItem{Element: at, Stage: k.value("stage"), From: k.value("from"), To: k.value("to"), Optional: optional}
+	case FileItemKind:
+		return &FileItem{Element: at, To: k.value("to"), Mode: or(k.value("mode"), "0644"), Text: fileText(k.text().s)}
+	case InitrdItemKind:
+		return &InitrdItem{
+			Element: at, Ramdisk: newRamdisk(k), Stage: k.value("stage"), From: k.value("from"), To: k.value("to"), Kernel: k.value("kernel"),
+			Busybox: k.value("busybox"), BusyboxStage: k.value("busybox-stage"), Optional: optional,
+		}
+	case LoaderItemKind:
+		return &LoaderItem{Element: at, Menu: newMenu(k, "/vmlinuz")}
+	case ExtlinuxItemKind:
+		return &ExtlinuxItem{Element: at, Menu: newMenu(k, "/zImage"), To: or(k.value("to"), "/extlinux/extlinux.conf"), FDT: k.value("fdt")}
+	case BootscriptItemKind:
+		return &BootscriptItem{Element: at, To: or(k.value("to"), "/boot.scr"), Name: or(k.value("name"), "boot.scr"), Text: fileText(k.text().s)}
 	}
-	switch it.Kind {
-	case CopyItem:
-		it.From, it.Span = k.value("from"), spanOf(k, "from")
-	case FileItem:
-		it.Mode, it.Text = or(k.value("mode"), "0644"), fileText(k.text().s)
-	case InitrdItem:
-		it.initrd(k)
-		it.Kernel, it.From = k.value("kernel"), k.value("from")
-		it.Busybox, it.BusyboxStage = k.value("busybox"), k.value("busybox-stage")
-	case LoaderItem:
-		it.menu(k, "/vmlinuz")
-	case ExtlinuxItem:
-		it.menu(k, "/zImage")
-		it.To, it.FDT = or(it.To, "/extlinux/extlinux.conf"), k.value("fdt")
-	case BootscriptItem:
-		it.To, it.Name, it.Text = or(it.To, "/boot.scr"), or(k.value("name"), "boot.scr"), fileText(k.text().s)
-	case UKIItem:
-		it.initrd(k)
-		it.To, it.From, it.Kernel, it.Cmdline = or(it.To, "/EFI/BOOT/BOOTX64.EFI"), k.value("stub"), k.value("kernel"), k.value("cmdline")
+	return &UKIItem{
+		Element: at, Ramdisk: newRamdisk(k), Stage: k.value("stage"), Stub: k.value("stub"), Kernel: k.value("kernel"),
+		To: or(k.value("to"), "/EFI/BOOT/BOOTX64.EFI"), Cmdline: k.value("cmdline"),
 	}
-	return it
 }
 
-// initrd is what elements that compose an initrd have in common.
-func (it *Item) initrd(k *node) {
-	it.Modules, it.Programs = strings.Fields(k.value("modules")), strings.Fields(k.value("programs"))
-	it.Compression = k.value("compression")
+// newRamdisk is what elements that compose an initrd have in common.
+func newRamdisk(k *node) Ramdisk {
+	return Ramdisk{Modules: strings.Fields(k.value("modules")), Programs: strings.Fields(k.value("programs")), Compression: k.value("compression")}
 }
 
-// menu is what boot menus have in common.
-func (it *Item) menu(k *node, kernel string) {
-	it.Kernel, it.Initrd = or(k.value("kernel"), kernel), "/initrd.img"
+// newMenu is what boot menus have in common.
+func newMenu(k *node, kernel string) Menu {
+	m := Menu{
+		Kernel: or(k.value("kernel"), kernel), Initrd: "/initrd.img", Cmdline: k.value("cmdline"), Title: k.value("title"),
+		Timeout: or(k.value("timeout"), "0"),
+	}
 	if k.attr("initrd") != nil {
-		it.Initrd = k.value("initrd") // empty: boot without one
+		m.Initrd = k.value("initrd") // empty: boot without one
 	}
-	it.Cmdline, it.Title, it.Timeout = k.value("cmdline"), k.value("title"), or(k.value("timeout"), "0")
+	return m
 }
 
 func newVM(k *node) *VM {

@@ -81,7 +81,7 @@ func allSpans(d *Declaration) []Span {
 		for _, p := range k.Partitions {
 			all = append(all, p.Span)
 			for _, it := range p.Items {
-				all = append(all, it.Span)
+				all = append(all, it.At(""))
 			}
 		}
 	}

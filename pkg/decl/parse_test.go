@@ -194,14 +194,14 @@ func wantCard() *Disk {
 		Partitions: []*Partition{
 			{
 				Name: "boot", Type: "0c", FS: "fat32", Label: "BOOT", Start: "1M", Size: "128M", Active: true, UUID: "ABCD-0123",
-				Items: []Item{
-					{Kind: CopyItem, From: "/boot/vmlinuz-*", To: "/vmlinuz"},
-					{Kind: CopyItem, Stage: "deb", From: "/x", To: "/y/"},
-					{Kind: FileItem, To: "/extlinux/extlinux.conf", Mode: "0644", Text: "default caros\n  append ro\n"},
-					{Kind: FileItem, To: "/empty", Mode: "0600"},
-					{Kind: InitrdItem, Stage: "deb", To: "/initrd.img", Modules: []string{"ext4", "ahci"}},
-					{Kind: LoaderItem, Kernel: "/vmlinuz", Initrd: "/initrd.img", Cmdline: "root=LABEL=X ro", Timeout: "0"},
-					{Kind: LoaderItem, Kernel: "/k", Title: "CarOS", Timeout: "5"},
+				Items: Items{
+					&CopyItem{From: "/boot/vmlinuz-*", To: "/vmlinuz"},
+					&CopyItem{Stage: "deb", From: "/x", To: "/y/"},
+					&FileItem{To: "/extlinux/extlinux.conf", Mode: "0644", Text: "default caros\n  append ro\n"},
+					&FileItem{To: "/empty", Mode: "0600"},
+					&InitrdItem{Ramdisk: Ramdisk{Modules: []string{"ext4", "ahci"}}, Stage: "deb", To: "/initrd.img"},
+					&LoaderItem{Menu: Menu{Kernel: "/vmlinuz", Initrd: "/initrd.img", Cmdline: "root=LABEL=X ro", Timeout: "0"}},
+					&LoaderItem{Menu: Menu{Kernel: "/k", Title: "CarOS", Timeout: "5"}},
 				},
 			},
 			{FS: "ext4", Size: "fit+512M", Path: "/", Stage: "deb", Grow: true, UUID: "4f68bce3-e8cd-4db1-96e7-fbcaf984b709"},
@@ -217,20 +217,14 @@ func wantFull() *Disk {
 		Partitions: []*Partition{
 			{
 				Name: "boot", FS: "fat16", Size: "64M", Hybrid: true, Attributes: []string{"legacy-boot", "no-auto"},
-				Items: []Item{
-					{
-						Kind: ExtlinuxItem, To: "/extlinux/extlinux.conf", Kernel: "/zImage", Initrd: "/initrd.img", FDT: "/b.dtb",
-						Cmdline: "ro", Title: "T", Timeout: "3",
-					},
-					{Kind: ExtlinuxItem, To: "/e.conf", Kernel: "/k", Timeout: "0"},
-					{Kind: BootscriptItem, To: "/boot.scr", Name: "boot.scr", Text: "setenv a b\n"},
-					{Kind: BootscriptItem, To: "/s.scr", Name: "n", Text: "x"},
-					{Kind: UKIItem, To: "/EFI/BOOT/BOOTX64.EFI", From: "/stub", Kernel: "/boot/vmlinuz-*", Cmdline: "quiet"},
-					{
-						Kind: UKIItem, To: "/u.efi", Stage: "deb", From: "/stub", Kernel: "/k", Modules: []string{"ext4", "nvme"},
-						Programs: []string{"/sbin/a", "/sbin/b"}, Compression: "zstd",
-					},
-					{Kind: InitrdItem, To: "/i", Programs: []string{"/usr/sbin/veritysetup"}, Kernel: "6.1.0", Compression: "gzip"},
+				Items: Items{
+					&ExtlinuxItem{Menu: Menu{Kernel: "/zImage", Initrd: "/initrd.img", Cmdline: "ro", Title: "T", Timeout: "3"}, To: "/extlinux/extlinux.conf", FDT: "/b.dtb"},
+					&ExtlinuxItem{Menu: Menu{Kernel: "/k", Timeout: "0"}, To: "/e.conf"},
+					&BootscriptItem{To: "/boot.scr", Name: "boot.scr", Text: "setenv a b\n"},
+					&BootscriptItem{To: "/s.scr", Name: "n", Text: "x"},
+					&UKIItem{To: "/EFI/BOOT/BOOTX64.EFI", Stub: "/stub", Kernel: "/boot/vmlinuz-*", Cmdline: "quiet"},
+					&UKIItem{Ramdisk: Ramdisk{Modules: []string{"ext4", "nvme"}, Programs: []string{"/sbin/a", "/sbin/b"}, Compression: "zstd"}, To: "/u.efi", Stage: "deb", Stub: "/stub", Kernel: "/k"},
+					&InitrdItem{Ramdisk: Ramdisk{Programs: []string{"/usr/sbin/veritysetup"}, Compression: "gzip"}, To: "/i", Kernel: "6.1.0"},
 				},
 			},
 			{Name: "root", FS: "squashfs", Size: "fit", Path: "/r*.tar", Compression: "xz"},
@@ -263,7 +257,7 @@ func TestSpans(t *testing.T) {
 		under(d.Stages[0].Span), under(d.Stages[2].PrestageSpan), under(d.Stages[0].Caches[0].Span), under(d.Stages[1].Bootstrap.Span),
 		under(d.Disks[0].Span), under(d.Disks[0].BIOS.Span), under(d.Disks[0].Blobs[0].Span), under(d.Disks[0].Partitions[0].Span),
 		under(d.Disks[0].Partitions[1].Span), under(d.Disks[0].VM.Span), under(d.Disks[0].Expects[0].Span),
-		under(d.Disks[0].Partitions[0].Items[0].Span), under(d.Disks[0].Partitions[0].Items[2].Span), under(d.Disks[0].Partitions[0].Items[5].Span),
+		under(d.Disks[0].Partitions[0].Items[0].At("")), under(d.Disks[0].Partitions[0].Items[2].At("")), under(d.Disks[0].Partitions[0].Items[5].At("")),
 	}
 	want := []string{
 		"<remote", "<baselayer", "<layer", `A = "1"<!-- no --> &amp; <![CDATA[B = "<&>"`,

@@ -32,7 +32,7 @@ func BIOSStageID(d *decl.Disk) string { return d.ID + ".bios" }
 func biosStage(d *decl.Disk, parent *decl.Stage) (*decl.Stage, error) {
 	label := ""
 	for _, p := range d.Partitions {
-		if slices.ContainsFunc(p.Items, func(i decl.Item) bool { return i.Kind == decl.LoaderItem }) {
+		if slices.ContainsFunc(p.Items, func(i decl.Item) bool { return i.Kind() == decl.LoaderItemKind }) {
 			label = p.Label
 		}
 	}
@@ -99,8 +99,9 @@ func DiskNeeds(disk *decl.Disk) []string {
 	for _, p := range disk.Partitions {
 		add(p.Stage)
 		for _, i := range p.Items {
-			add(i.Stage)
-			add(i.BusyboxStage)
+			for _, id := range decl.ItemStages(i) {
+				add(id)
+			}
 		}
 	}
 	for _, b := range disk.Blobs {

@@ -83,7 +83,14 @@ func takesDeployed(k *decl.Disk) bool {
 	for _, p := range k.Partitions {
 		values = append(values, p.Path, p.From)
 		for _, it := range p.Items {
-			values = append(values, it.From, it.Kernel)
+			switch it := it.(type) {
+			case *decl.CopyItem:
+				values = append(values, it.From)
+			case *decl.InitrdItem:
+				values = append(values, it.From)
+			case *decl.UKIItem:
+				values = append(values, it.Stub, it.Kernel)
+			}
 		}
 	}
 	for _, b := range k.Blobs {
