@@ -4,6 +4,7 @@ TAGS    := exclude_graphdriver_btrfs exclude_graphdriver_zfs
 GO      = $(shell scripts/go.sh)
 GOFUMPT := mvdan.cc/gofumpt@v0.12.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+DEADCODE := golang.org/x/tools/cmd/deadcode@v0.49.0
 VULNCHECK := golang.org/x/vuln/cmd/govulncheck@latest
 # What "carosbuild version" says: of a git clone its tag or commit. Where there is none, Go's own record counts.
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
@@ -13,7 +14,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 # setup-* comes before what it sets up.
 .NOTPARALLEL:
 
-.PHONY: help build test check unit lint network integration ova-import fresh slow-boots yocto-boots fuzz bench peers man clean setup-build setup-test setup-bench caros.vmdk
+.PHONY: help build test check unit lint deadcode cross network integration ova-import fresh slow-boots yocto-boots fuzz bench peers man clean setup-build setup-test setup-bench caros.vmdk
 
 help:
 	@sed -n 's/^\([a-z.-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -35,6 +36,13 @@ lint:
 	$(GO) vet -tags "$(TAGS)" ./...
 	$(GO) run $(STATICCHECK) -tags "$(TAGS)" ./...
 	$(GO) mod tidy -diff
+	$(MAKE) deadcode cross
+
+deadcode: ## functions that nothing reaches, but for those that scripts/deadcode.sh lists
+	@scripts/deadcode.sh "$(GO)" "$(TAGS)" $(DEADCODE)
+
+cross: ## builds and vets for other systems: what needs no sandbox for macOS and Windows, all of it for 64-bit ARM
+	scripts/cross.sh "$(GO)" "$(TAGS)"
 
 unit:
 	CAROSBUILD_REQUIRE_TOOLS=$(if $(CI),1,) $(GO) test -tags "$(TAGS)" ./cmd/... ./pkg/... ./targets/...

@@ -392,6 +392,10 @@ func TestDeployedForms(t *testing.T) {
 			if !strings.Contains(r.stderr, "/initrd.img is left out: kernel 4.4.3-yocto-standard has built in what it needs") {
 				t.Errorf("nothing is said of the initrd\n%s", tailOf(r.stderr))
 			}
+			plan := w.ok(t, program(t), "plan", "image.xml", "disk.xml", "-a", `MACHINE = "`+tt.machine+`"`).stdout
+			if want := "\n    kernel /REDO/build/tmp/deploy/images/" + tt.machine + "/bzImage\n"; !strings.Contains(plan, want) || !strings.Contains(plan, "\n    rootfs /REDO/") {
+				t.Errorf("the plan does not name the files that are deployed\n%s", tailOf(plan))
+			}
 			disk := tt.machine + ".vmdk"
 			sameRoot(t, w, disk, 2, root, tt.attrs)
 			cat := func(file string) string { return w.ok(t, program(t), "inspect", disk, "--cat", "1:"+file).stdout }
@@ -469,7 +473,7 @@ func TestCarOSPlans(t *testing.T) {
 		}
 		overlay, stage := string(row[1]), string(row[2])
 		out := w.ok(t, program(t), "plan", abs, overlay).stdout
-		if want := "disk " + strings.TrimSuffix(overlay, ".xml") + " from " + stage + " (the only stage that no other needs)\n"; !strings.Contains(out, want) {
+		if want := "disk " + strings.TrimSuffix(overlay, ".xml") + " from " + stage + " (the only stage that no other stage needs)\n"; !strings.Contains(out, want) {
 			t.Errorf("%s: no %q in\n%s", file, want, tailOf(out))
 		}
 		r := w.carosbuild(t, abs, "--out", "x.vmdk")
@@ -487,7 +491,7 @@ func TestCarOSPlans(t *testing.T) {
 			args[i] = filepath.Join(example, args[i])
 		}
 		out := w.ok(t, program(t), slices.Concat([]string{"plan"}, args, []string{"yocto-vmware.xml"})...).stdout
-		if want := "disk yocto-vmware from " + stage + " (the only stage that no other needs)\n"; !strings.Contains(out, want) {
+		if want := "disk yocto-vmware from " + stage + " (the only stage that no other stage needs)\n"; !strings.Contains(out, want) {
 			t.Errorf("%v: no %q in\n%s", args, want, tailOf(out))
 		}
 	}

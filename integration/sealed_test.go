@@ -25,7 +25,7 @@ const sealed = `<redo>
     <action>RUN apt-get update &amp;&amp; apt-get install -y --no-install-recommends linux-image-cloud-amd64</action>
     <action>ADD report /usr/local/sbin/report</action>
     <action>ADD report.service /etc/systemd/system/report.service</action>
-    <action>RUN systemctl enable report.service; setcap cap_net_raw+ep /usr/bin/sleep; rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin</action>
+    <action>RUN systemctl enable report.service; setcap cap_net_raw+ep /usr/bin/sleep; ln /usr/bin/sleep /usr/bin/doze; truncate -s 30M /opt/sparse; printf mark | dd of=/opt/sparse bs=1 seek=12345678 conv=notrunc; rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin</action>
   </buildstage>
   <disk id="sealed" stage="system" table="gpt">
     <partition name="esp" type="esp" fs="fat32" size="128M">
@@ -35,6 +35,17 @@ const sealed = `<redo>
     </partition>
     <partition name="root" type="root-x86-64" fs="squashfs" size="fit" path="/" attributes="read-only"/>
     <partition name="root-verity" type="root-x86-64-verity" fs="verity" of="root" size="fit"/>
+    <partition name="data" fs="ext4" label="DATA" size="64M" grow="yes"><file to="/hello">from the data partition</file></partition>
+    <expect console="from_the_data_partition" within="6m"/>
+  </disk>
+  <disk id="erofs" stage="system" table="gpt">
+    <partition name="esp" type="esp" fs="fat32" size="128M">
+      <uki stub="/usr/lib/systemd/boot/efi/linuxx64.efi.stub" kernel="/boot/vmlinuz-*" programs="/usr/sbin/veritysetup"
+        modules="erofs overlay dm-verity sha256_generic virtio_blk virtio_pci ext4"
+        cmdline="root=PARTLABEL=system roothash={roothash:system} systemd.verity_root_hash=PARTLABEL=system-verity systemd.volatile=overlay ro console=ttyS0 panic=-1"/>
+    </partition>
+    <partition name="system" type="root-x86-64" fs="erofs" label="SYSTEM" size="fit" path="/" attributes="read-only"/>
+    <partition name="system-verity" type="root-x86-64-verity" fs="verity" of="system" size="fit"/>
     <partition name="data" fs="ext4" label="DATA" size="64M" grow="yes"><file to="/hello">from the data partition</file></partition>
     <expect console="from_the_data_partition" within="6m"/>
   </disk>
@@ -56,10 +67,11 @@ const sealed = `<redo>
 
 const sealedReport = `#!/bin/sh
 mkdir -p /mnt/data && mount LABEL=DATA /mnt/data
-touch /written && root=$(findmnt -no FSTYPE /) && lower=$(grep ' squashfs ' /proc/mounts | cut -d' ' -f3)
+touch /written && root=$(findmnt -no FSTYPE /) && lower=$(blkid -o value -s TYPE "/dev/mapper/$(cat /sys/block/dm-0/dm/name)")
 verity=$(dmsetup table root 2>/dev/null | cut -d' ' -f3)
+files=$([ /usr/bin/sleep -ef /usr/bin/doze ] && tr -d '\000' </opt/sparse && stat -c %s /opt/sparse)
 [ -n "$verity" ] || verity=$(cat /sys/block/dm-0/dm/name)
-printf 'SEALED-%s %s %s %s %s %s\n' OK "$root" "${lower:-squashfs}" "$verity" "$(getcap /usr/bin/sleep | tr ' ' _)" "$(tr ' ' _ </mnt/data/hello)" >/dev/console
+printf 'SEALED-%s %s %s %s %s %s %s\n' OK "$root" "${lower:-squashfs}" "$verity" "$files" "$(getcap /usr/bin/sleep | tr ' ' _)" "$(tr ' ' _ </mnt/data/hello)" >/dev/console
 `
 
 const sealedUnit = `[Unit]
@@ -91,6 +103,7 @@ func TestSealed(t *testing.T) {
 		}
 	}
 
+	t.Run("erofs", func(t *testing.T) { testErofs(t, w) })
 	t.Run("disc", func(t *testing.T) { testDisc(t, w) })
 
 	// One byte in the middle of the root: its first readers get an error, or
@@ -118,6 +131,32 @@ func TestSealed(t *testing.T) {
 	}
 	if c := w.run(t, program(t), "inspect", "--check", "sealed.raw"); c.status != 1 {
 		t.Errorf("inspect --check of a changed root: status %d\n%s", c.status, c.stdout)
+	}
+}
+
+// testErofs boots the same system from a verified erofs: the kernel reads what it
+// needs, attributes, a hard link and a file with holes.
+func testErofs(t *testing.T, w *world) {
+	fsck := tool(t, "fsck.erofs")
+	w.build(t, "sealed.xml", "--disk", "erofs", "--out", "erofs.raw", "--out", "again.raw")
+	raw := filepath.Join(w.work, "erofs.raw")
+	w.ok(t, fsck, "--extract", partition(t, w, raw, "system"))
+	w.ok(t, program(t), "inspect", "--check", "erofs.raw")
+	out := w.ok(t, program(t), "inspect", "erofs.raw").stdout
+	for _, want := range []string{"erofs", "SYSTEM"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("inspect did not say %q:\n%s", want, out)
+		}
+	}
+	if out := w.ok(t, program(t), "inspect", "erofs.raw", "--ls", "system:/opt").stdout; !strings.Contains(out, "sparse") {
+		t.Errorf("/opt has\n%s", out)
+	}
+	w.ok(t, program(t), "diff", "erofs.raw", "again.raw")
+	r := w.ok(t, program(t), "boot", "erofs.raw", "--declaration", "sealed.xml", "--disk", "erofs", "--firmware", "efi", "--accel", "tcg", "--bus", "virtio")
+	for _, want := range []string{"SEALED-OK overlay erofs ", " mark31457280 ", "sleep_cap_net_raw=ep from_the_data_partition"} {
+		if !strings.Contains(r.stderr, want) {
+			t.Errorf("the console did not show %q:\n%s", want, tailOf(r.stderr))
+		}
 	}
 }
 

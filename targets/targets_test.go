@@ -65,7 +65,8 @@ func TestYoctoOverlays(t *testing.T) {
 	baking := decl.Source{Name: "image.xml", Data: []byte(`<redo><layer_declaration><remote name="r" baseurl="git://h/"/>
 		<baselayer remote="r" repo="poky" revision="v1"/></layer_declaration>
 		<buildstage id="image"><action>FROM x</action><bitbake_target>core-image-minimal</bitbake_target></buildstage></redo>`)}
-	for _, name := range []string{"yocto-vmware.xml", "yocto-vmware-classic.xml", "yocto-efi.xml", "yocto-sunxi.xml"} {
+	for _, o := range targets.Overlays() {
+		name := o.File
 		files := append([]decl.Source{baking}, read(t, []string{name})...)
 		d, findings := decl.Parse(files...)
 		if len(findings) > 0 {

@@ -21,6 +21,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/progress"
+	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
@@ -192,7 +193,7 @@ func (a *app) dirs() (dirs, error) {
 			return filepath.Join(d, "carosbuild"), nil
 		}
 		if !filepath.IsAbs(home) {
-			return "", &runc.HostError{Tried: "neither " + variable + " nor HOME is an absolute path", Cure: "set HOME"}
+			return "", &remedy.Error{Tried: "neither " + variable + " nor HOME is an absolute path", Cure: "set HOME"}
 		}
 		return filepath.Join(home, below, "carosbuild"), nil
 	}
@@ -210,7 +211,7 @@ func (a *app) dirs() (dirs, error) {
 			break
 		}
 		err := runc.Private(dir)
-		if host, ok := errors.AsType[*runc.HostError](err); ok {
+		if host, ok := errors.AsType[*remedy.Error](err); ok {
 			host.Tried = fmt.Sprintf("%s cannot be used, HOME is %q: %s", dir, home, host.Tried)
 		}
 		if err != nil {

@@ -20,7 +20,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/qemu"
-	"github.com/carosio/carosbuild/pkg/runc"
+	"github.com/carosio/carosbuild/pkg/remedy"
 )
 
 // bootCommand is "carosbuild boot": its flags, and what they lead to.
@@ -44,7 +44,8 @@ func newBootCommand(a *app) *cobra.Command {
 		Use:   "boot DISK",
 		Short: "Boot a disk in QEMU, its serial console on the terminal",
 		Long: `Boot a disk in QEMU: the machine follows from what is on the disk, the serial console is on
-the terminal (Ctrl-A X ends it), and the disk is never written. With --expect or --declaration
+the terminal (Ctrl-A X ends it), and the disk is never written. Of an OVA, all disks and the ISO
+in the CD drive are attached. With --expect or --declaration
 it waits for what the console must show, and the exit status says whether it did.
 
 An expectation's within= is a bound for a host that has nothing else to do: time in which QEMU
@@ -84,7 +85,7 @@ func (c *bootCommand) flags(cmd *cobra.Command) {
 func (c *bootCommand) run(ctx context.Context, path string) error {
 	c.path = path
 	if strings.HasSuffix(path, ".xml") {
-		return usagef("%s is a declaration: carosbuild boot DISK --declaration %s", path, path)
+		return usagef("%s is a declaration: carosbuild boot DISK --declaration %s", path, quoteArg(path))
 	}
 	want, err := c.wanted(ctx)
 	if err != nil {
@@ -136,7 +137,7 @@ func (c *bootCommand) declaredDisk(d *decl.Declaration) (*decl.Disk, error) {
 	switch {
 	case len(ids) == 0:
 		return nil, usagef("%s: the declaration has no <disk>%s", strings.Join(c.declFiles, ", "), overlayHint(d, func(overlay string) string {
-			return fmt.Sprintf("carosbuild boot %s --declaration %s", c.path, overlay)
+			return fmt.Sprintf("carosbuild boot %s --declaration %s", quoteArg(c.path), overlay)
 		}))
 	case c.disk == "":
 		return nil, usagef("which disk? choose with --disk: %s", strings.Join(ids, ", "))
@@ -171,6 +172,12 @@ func (c *bootCommand) boot(ctx context.Context, path string, want []qemu.Expecta
 		return fmt.Errorf("boot %s: %w", path, err)
 	}
 	options := c.options
+	s := qemu.Session{Disk: qemuDisk(path, opened)}
+	if opened.Format == disk.OVA {
+		if err := appliance(path, &facts, &options, &s); err != nil {
+			return fmt.Errorf("boot %s: %w", path, err)
+		}
+	}
 	if options.Forwards, err = parseForwards(c.forwards); err != nil {
 		return err
 	}
@@ -179,7 +186,7 @@ func (c *bootCommand) boot(ctx context.Context, path string, want []qemu.Expecta
 			return fmt.Errorf("boot %s: --ssh: %w", path, err)
 		}
 	}
-	if opened.Format == disk.ISO && options.Bus == "" && (facts.BIOS || slices.Contains(facts.EFI, "x64")) {
+	if opened.Format.Disc() && options.Bus == "" && (facts.BIOS || slices.Contains(facts.EFI, "x64")) {
 		options.Bus = "cd" // which ARM's machine here does not have
 	}
 	machine, err := qemu.Plan(facts, options)
@@ -194,7 +201,7 @@ func (c *bootCommand) boot(ctx context.Context, path string, want []qemu.Expecta
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	s := qemu.Session{Machine: machine, Disk: qemuDisk(path, opened), Dir: dir}
+	s.Machine, s.Dir = machine, dir
 	if s.Accel, err = c.accelerator(ctx, machine, dir); err != nil {
 		return missing(err)
 	}
@@ -207,16 +214,7 @@ func (c *bootCommand) boot(ctx context.Context, path string, want []qemu.Expecta
 // qemuDisk is how QEMU gets at the disk.
 func qemuDisk(path string, o *disk.Opened) qemu.Disk {
 	d := qemu.Disk{Path: path, Offset: o.Within.Off, Length: o.Within.Len}
-	switch o.Format {
-	case disk.VMDK, disk.VMDKSparse, disk.VMDKFlat, disk.OVA:
-		d.Format = "vmdk"
-	case disk.QCOW2, disk.QCOW2Zlib, disk.QCOW2Zstd:
-		d.Format = "qcow2"
-	case disk.VHD, disk.VHDFixed:
-		d.Format = "vpc"
-	case disk.VHDX:
-		d.Format = "vhdx"
-	default:
+	if d.Format = o.Format.QEMU(); d.Format == "" {
 		d.Format = "raw"
 		if f := o.File(); f != nil { // one that was compressed has no name
 			d.Path = fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), f.Fd())
@@ -296,7 +294,7 @@ func slowed(s qemu.Spent) string {
 // missing makes what the host lacks an error that says so.
 func missing(err error) error {
 	if m, ok := qemu.IsMissing(err); ok {
-		return &runc.HostError{Tried: m.Error(), Cure: "apt-get install " + m.Package}
+		return &remedy.Error{Tried: m.Error(), Cure: "apt-get install " + m.Package}
 	}
 	return err
 }

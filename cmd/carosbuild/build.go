@@ -194,7 +194,7 @@ func (c *buildCommand) run(cmd *cobra.Command) error {
 	}
 	if c.dryRun {
 		c.history(j).Explain(c.historyName(), j.plan)
-		return c.printPlan(j)
+		return c.showPlan(cmd, j)
 	}
 	if err := c.checkOwner(j.store); err != nil {
 		return err
@@ -233,6 +233,9 @@ func (c *buildCommand) run(cmd *cobra.Command) error {
 func (c *buildCommand) runHanded(ctx context.Context, j *job, err error) error {
 	if err != nil {
 		return err
+	}
+	if c.dryRun {
+		return c.showHanded(ctx, j)
 	}
 	view, err := c.newDisplay()
 	if err != nil {
@@ -373,8 +376,9 @@ func (c *buildCommand) fetcher(j *job, view display) (*debian.Fetcher, debian.Ho
 	return f, host, nil
 }
 
-func (c *buildCommand) sourceDateEpoch() (*int64, error) {
-	v := c.getenv("SOURCE_DATE_EPOCH")
+// sourceDateEpoch is SOURCE_DATE_EPOCH, seconds since 1970, nil where it is not set.
+func (a *app) sourceDateEpoch() (*int64, error) {
+	v := a.getenv("SOURCE_DATE_EPOCH")
 	if v == "" {
 		return nil, nil
 	}

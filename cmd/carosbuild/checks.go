@@ -9,6 +9,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 )
@@ -27,7 +28,7 @@ func (c *buildCommand) checkSpace(j *job) error {
 	}
 	err := disk.CheckSpace(claims)
 	if err != nil {
-		return &runc.HostError{Tried: err.Error(), Cure: "make room (carosbuild prune removes old builds), or have the store, XDG_CACHE_HOME or the output on another file system"}
+		return &remedy.Error{Tried: err.Error(), Cure: "make room (carosbuild prune removes old builds), or have the store, XDG_CACHE_HOME or the output on another file system"}
 	}
 	return nil
 }

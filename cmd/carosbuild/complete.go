@@ -100,7 +100,7 @@ func (a *app) buildIDs() []string {
 	return ids
 }
 
-// stageNames are all names that build.Picker knows.
+// stageNames are all names that history.Picker knows.
 func (a *app) stageNames() []string {
 	stages, _, err := a.storedStages()
 	if err != nil || len(stages) == 0 {

@@ -157,7 +157,7 @@ func (c *diskCommand) declared(ctx context.Context, d dirs) ([]diskOutputs, erro
 	}
 	if len(all.Disks) == 0 {
 		return nil, usagef("%s: the declaration has no <disk>%s", strings.Join(c.declFiles, ", "), overlayHint(all, func(overlay string) string {
-			return fmt.Sprintf("carosbuild disk %s --declaration %s --out %s", c.source, overlay, c.out[0])
+			return fmt.Sprintf("carosbuild disk %s --declaration %s --out %s", quoteArg(c.source), overlay, quoteArg(c.out[0]))
 		}))
 	}
 	disks, err := c.chooseDisks(all)

@@ -75,16 +75,17 @@ func (c *diskCommand) checkBuild(disks []*decl.Disk, needs []string, id string, 
 // lacks is the error for a stage that a build of those declarations does not have.
 func (c *diskCommand) lacks(disks, stage, id string, declared []string) error {
 	files := slices.Clone(declared)
-	if len(files) == 0 {
-		files = []string{"FILE..."}
-	}
 	for _, f := range c.declFiles {
 		if !slices.Contains(files, filepath.Base(f)) {
 			files = append(files, f)
 		}
 	}
+	text := quoteArgs(files)
+	if len(declared) == 0 {
+		text = strings.TrimSpace("FILE... " + text)
+	}
 	return usageError{withoutHelp{fmt.Errorf("disk %s takes files from stage %s, which build %s does not have\n%-12s carosbuild %s --out %s builds it; what bitbake has built is not run again",
-		disks, stage, id, "remedy:", strings.Join(files, " "), c.out[0])}}
+		disks, stage, id, "remedy:", text, quoteArg(c.out[0]))}}
 }
 
 // needsOf are the stages that the disks are made from.

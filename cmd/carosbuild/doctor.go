@@ -23,6 +23,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/engine"
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 )
@@ -64,8 +65,8 @@ func (c *checkup) need(what, detail string, err error) {
 		c.line("ok", what, detail)
 		return
 	}
-	failed := &runc.HostError{Tried: err.Error()}
-	var host *runc.HostError
+	failed := &remedy.Error{Tried: err.Error()}
+	var host *remedy.Error
 	if errors.As(err, &host) {
 		failed = host
 	}
@@ -250,7 +251,7 @@ func (c *checkup) emulation(ctx context.Context, rt *runc.Runtime) {
 			continue
 		}
 		err := rt.Emulate(ctx, arch)
-		var host *runc.HostError
+		var host *remedy.Error
 		switch {
 		case err == nil:
 			c.line("ok", arch, "its programs run here")

@@ -13,11 +13,12 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk/damage"
+	"github.com/carosio/carosbuild/pkg/netfault"
 	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/oci/registry"
 	"github.com/carosio/carosbuild/pkg/plan"
+	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/carosio/carosbuild/pkg/resolve"
-	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 	"github.com/carosio/carosbuild/pkg/source/git"
 	"github.com/carosio/carosbuild/pkg/terminal"
@@ -100,10 +101,10 @@ func remedies(w io.Writer, err error) {
 // registry or the store.
 func remediesOf(err error) []string {
 	var all []string
-	if git.IsNetwork(err) {
+	if _, ok := errors.AsType[*git.NetworkError](err); ok {
 		all = append(all, remoteHint)
 	}
-	if b, ok := errors.AsType[*resolve.BootstrapError](err); ok && debian.IsNetwork(b.Err) {
+	if b, ok := errors.AsType[*resolve.BootstrapError](err); ok && netfault.Is(b.Err) {
 		all = append(all, mirrorHint)
 	}
 	if errors.Is(err, oci.ErrDamaged) {
@@ -152,7 +153,7 @@ func (a *app) status(err error) int {
 		return exitUsage
 	case step == nil && errors.As(err, &lock):
 		return exitDeclaration
-	case runc.IsHostError(err):
+	case remedy.Is(err):
 		return exitHost
 	case resolve.IsNetwork(err):
 		return exitNetwork
@@ -174,7 +175,7 @@ func (a *app) reportStep(e *plan.StepError) {
 	if err := f.Render(w, a.sources(), a.color()); err != nil {
 		a.say(err)
 	}
-	var host *runc.HostError
+	var host *remedy.Error
 	if errors.As(e.Err, &host) {
 		hint(w, "remedy:", host.Cure)
 		more = "" // that is the cure
@@ -192,7 +193,7 @@ func (a *app) reportStep(e *plan.StepError) {
 	hint(w, "full log:", e.Log)
 	hint(w, "task logs:", e.Logs)
 	if e.Image != "" {
-		hint(w, "look inside:", "carosbuild shell "+e.Image)
+		hint(w, "look inside:", "carosbuild shell "+quoteArg(e.Image))
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/progress"
+	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/carosio/carosbuild/pkg/runc"
 )
 
@@ -119,7 +120,7 @@ func stepEvent(s *plan.StepError) jsonEvent {
 		what, _, _ = strings.Cut(s.Err.Error(), "\n  remedy:")
 	}
 	e.Text = s.Kind + " failed: " + what
-	var host *runc.HostError
+	var host *remedy.Error
 	switch {
 	case errors.As(s.Err, &host):
 		e.Hint = host.Cure

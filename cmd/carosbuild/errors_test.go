@@ -16,7 +16,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/oci/registry"
 	"github.com/carosio/carosbuild/pkg/plan"
-	"github.com/carosio/carosbuild/pkg/runc"
+	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/carosio/carosbuild/pkg/source/git"
 )
 
@@ -27,7 +27,7 @@ func TestReportHostOfStep(t *testing.T) {
 	a.files = []decl.Source{{Name: "a.xml", Data: []byte("<redo>\n<x/>\n</redo>\n")}}
 	status := a.report(&plan.StepError{
 		Stage: "base", Kind: "BOOTSTRAP", Span: decl.Span{File: "a.xml", Line: 2, Col: 1, Len: 4}, Log: "/log",
-		Err: &runc.HostError{Tried: "run arm", Err: errors.New("no"), Cure: "install it"},
+		Err: &remedy.Error{Tried: "run arm", Err: errors.New("no"), Cure: "install it"},
 	})
 	want := `a.xml:2:1: error: stage base: BOOTSTRAP failed: run arm: no
     2 |<x/>

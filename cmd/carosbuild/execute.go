@@ -77,11 +77,32 @@ func (c *buildCommand) summary(j *job, res *engine.Result, began time.Time) *sum
 	if j.info.Main() == "" {
 		s.stage += ":" + j.plan.Targets[0]
 	}
-	for _, id := range j.plan.Targets {
+	targets := j.plan.Targets
+	if len(c.wanted) == 0 { // otherwise all of them were asked for
+		targets = resultStages(targets, disksOf(j.disks))
+	}
+	for _, id := range targets {
 		s.targets = append(s.targets, res.BuildID+":"+id)
 	}
 	s.written(j.disks, c.made)
 	return s
+}
+
+// resultStages are the targets that are results. Beside the stages whose trees are on
+// the disks, disks have helpers, such as those with a boot loader's programs.
+func resultStages(targets []string, disks []*decl.Disk) []string {
+	if len(disks) == 0 {
+		return targets
+	}
+	var out []string
+	for _, id := range targets {
+		if slices.ContainsFunc(disks, func(k *decl.Disk) bool {
+			return k.Stage == id || slices.ContainsFunc(k.Partitions, func(p *decl.Partition) bool { return p.Stage == id })
+		}) {
+			out = append(out, id)
+		}
+	}
+	return out
 }
 
 // know fills in what the job knows before the build.

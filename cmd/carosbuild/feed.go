@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"strconv"
 	"strings"
 	"time"
 
@@ -112,12 +111,12 @@ func (x *feedIndex) flags(cmd *cobra.Command) {
 // index is what the flags mean. Release has a date.
 func (x *feedIndex) index(a *app) (feed.Index, error) {
 	date := time.Now()
-	if s := a.getenv("SOURCE_DATE_EPOCH"); s != "" {
-		n, err := strconv.ParseInt(s, 10, 64)
-		if err != nil {
-			return feed.Index{}, usagef("SOURCE_DATE_EPOCH %q is not a number of seconds", s)
-		}
-		date = time.Unix(n, 0)
+	epoch, err := a.sourceDateEpoch()
+	if err != nil {
+		return feed.Index{}, err
+	}
+	if epoch != nil {
+		date = time.Unix(*epoch, 0)
 	}
 	return feed.Index{Flat: x.flat, Release: x.release, Date: date}, nil
 }

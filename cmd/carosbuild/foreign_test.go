@@ -17,7 +17,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/progress"
-	"github.com/carosio/carosbuild/pkg/runc"
+	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/carosio/carosbuild/pkg/source/git"
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
@@ -63,13 +63,13 @@ func TestErrorsPrintForeignNamesAsText(t *testing.T) {
 		"joined errors":   func(s string) error { return errors.Join(errors.New("one"), errors.New(s)) },
 		"a usage error":   func(s string) error { return usagef("no build %s", s) },
 		"a declaration":   func(s string) error { return &decl.FindingsError{Findings: decl.Findings{{Summary: s, Hint: s}}} },
-		"a host":          func(s string) error { return &runc.HostError{Tried: s, Cure: s} },
+		"a host":          func(s string) error { return &remedy.Error{Tried: s, Cure: s} },
 		"a server":        func(s string) error { return &git.NetworkError{URL: s, Text: s} },
 		"a step":          func(s string) error { e := step(""); e.Err = errors.New(s); return e },
 		"a step's second": func(s string) error { e := step(""); e.Err = errors.New("one\n" + s); return e },
 		"a step's tail":   func(s string) error { e := step(""); e.Tail = []string{s}; return e },
 		"a step's log":    func(s string) error { e := step(""); e.Log, e.Logs, e.Image = s, s, s; return e },
-		"a step's host":   func(s string) error { e := step(""); e.Err = &runc.HostError{Tried: s, Cure: s}; return e },
+		"a step's host":   func(s string) error { e := step(""); e.Err = &remedy.Error{Tried: s, Cure: s}; return e },
 		"besides a step":  func(s string) error { return errors.Join(step(""), errors.New(s)) },
 	}
 	for what, makes := range places {

@@ -31,6 +31,7 @@ type handover struct {
 
 type handedDisk struct {
 	Disk *decl.Disk    `json:"disk"`
+	Why  string        `json:"why,omitempty"`
 	Outs []disk.Output `json:"outs"`
 }
 
@@ -40,7 +41,7 @@ func (c *buildCommand) handOver(j *job) ([]byte, error) {
 		Plan: j.plan, BuildID: c.buildID, Info: j.info, Report: j.report, Tagged: j.tagged, Sources: c.files, Origins: c.origins,
 	}
 	for _, d := range j.disks {
-		h.Disks = append(h.Disks, handedDisk{d.disk, d.outs})
+		h.Disks = append(h.Disks, handedDisk{Disk: d.disk, Why: d.why, Outs: d.outs})
 	}
 	data, err := json.Marshal(h)
 	if err != nil {
@@ -67,7 +68,7 @@ func (c *buildCommand) handed() (*job, error) {
 	c.buildID, c.files, c.origins = h.BuildID, h.Sources, h.Origins
 	j.plan, j.info, j.report, j.tagged = h.Plan, h.Info, h.Report, h.Tagged
 	for _, d := range h.Disks {
-		j.disks = append(j.disks, diskOutputs{disk: d.Disk, outs: d.Outs})
+		j.disks = append(j.disks, diskOutputs{disk: d.Disk, why: d.Why, outs: d.Outs})
 	}
 	j.openRecords()
 	return j, nil

@@ -29,8 +29,8 @@ var kasOptions = []string{"from", "base"}
 
 // kasFlags are those that say what a project of kas leaves open.
 func (a *app) kasFlags(f *pflag.FlagSet) {
-	f.StringVar(&a.kas.from, "from", "", "image that bitbake runs in (default a Debian 12 with the programs that it wants)")
-	f.StringVar(&a.kas.base, "base", "", "repository with oe-init-build-env, by its name in the project, where it is not found out")
+	f.StringVar(&a.kas.from, "from", "", "image that bitbake runs in (default a Debian 12 with the programs that bitbake needs)")
+	f.StringVar(&a.kas.base, "base", "", "name of the project's repository with oe-init-build-env, where it cannot be told")
 }
 
 // hiddenKasFlags are kasFlags, out of the help: most declarations have no use
@@ -101,9 +101,9 @@ projects, --set and --arch of kickstart files.`,
 	}
 	c.remoteFlag(cmd)
 	f := cmd.Flags()
-	f.BoolVar(&c.update, "update", false, "leave lock files of kas out")
+	f.BoolVar(&c.update, "update", false, "ignore lock files of kas")
 	f.StringArrayVar(&c.set, "set", nil, "NAME=VALUE: what ${NAME} in a kickstart file stands for; may be repeated")
-	f.StringVar(&c.arch, "arch", "", "architecture that the boot loaders for UEFI are named after (default amd64)")
+	f.StringVar(&c.arch, "arch", "", "architecture of the boot loaders for UEFI (default amd64)")
 	a.kasFlags(f)
 	return cmd
 }
@@ -154,7 +154,7 @@ func (c *importing) project(ctx context.Context, name string) error {
 	return err
 }
 
-// kickstartEndings are those of the names of kickstart files.
+// kickstartEndings are how the names of kickstart files end.
 var kickstartEndings = []string{".wks", ".wks.in"}
 
 func isKickstart(name string) bool {
@@ -210,15 +210,11 @@ func biosStage() (text, id string) {
 	if err != nil {
 		return "", ""
 	}
-	begin := strings.Index(string(data), `<buildstage id="`+id+`">`)
-	if begin < 0 {
+	text = decl.StageText(decl.Source{Name: "yocto-vmware.xml", Data: data}, id)
+	if text == "" {
 		return "", ""
 	}
-	text, _, found := strings.Cut(string(data)[begin:], "</buildstage>")
-	if !found {
-		return "", ""
-	}
-	return "  " + strings.ReplaceAll(strings.ReplaceAll(text, "\n\t", "\n  "), "\t", "  ") + "</buildstage>", id
+	return strings.ReplaceAll(text, "\t", "  "), id
 }
 
 // unusedVars finds a value that no file asks for.

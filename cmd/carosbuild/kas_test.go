@@ -123,10 +123,10 @@ func TestKasWords(t *testing.T) {
 		{"import x.wks --update", "--update is an option of projects of kas"},
 		{"import kas.yml --set A=b", "--set is an option of kickstart files of wic, and does not concern kas.yml\n"},
 		{"import kas.yml --arch arm64", "--arch is an option of kickstart files of wic"},
-		{"kas kas.yml --base nosuch", "the project's repositories are"},
-		{"plan kas.yml --base nosuch", "the project's repositories are"},
-		{"lock kas.yml --base nosuch", "the project's repositories are"},
-		{"kas.yml --base nosuch", "the project's repositories are"},
+		{"kas kas.yml --base nosuch", "is not one of the project's repositories, which are"},
+		{"plan kas.yml --base nosuch", "is not one of the project's repositories, which are"},
+		{"lock kas.yml --base nosuch", "is not one of the project's repositories, which are"},
+		{"kas.yml --base nosuch", "is not one of the project's repositories, which are"},
 		{"plan kas.yml -t core-image-other", "-t names a stage; for another target of bitbake: KAS_TARGET=core-image-other\n"},
 	} {
 		if got := runHere(t, nil, strings.Fields(tt.args)...); got.status == 0 || !strings.Contains(got.err, tt.want) {
@@ -140,7 +140,7 @@ func TestKasEnvironment(t *testing.T) {
 	t.Chdir(t.TempDir())
 	writeFiles(t, map[string]string{"kas.yml": "header: {version: 14}\nrepos:\n" + pokyRepo})
 	got := runHere(t, map[string]string{"KAS_MACHINE": "mine", "KAS_TARGET": "a b"}, "import", "kas.yml")
-	if want := "carosbuild: note: of the environment, in place of what the project says: KAS_MACHINE=mine, KAS_TARGET=a b\n"; got.err != want {
+	if want := "carosbuild: note: the environment counts in place of what the project says: KAS_MACHINE=mine, KAS_TARGET=a b\n"; got.err != want {
 		t.Errorf("got %q, want %q", got.err, want)
 	}
 }
@@ -177,7 +177,7 @@ func TestImportPC(t *testing.T) {
 		"x.wks":   "part /boot --source bootimg-biosplusefi --sourceparams=\"loader=grub-efi\" --no-fstab-update\npart / --source rootfs --fstype=ext4 --extra-space 10M\n",
 	})
 	project, disk := runHere(t, nil, "import", "kas.yml"), runHere(t, nil, "import", "x.wks")
-	if project.status != 0 || disk.status != 0 || !strings.Contains(disk.err, "stage yocto-boot-x86 has it") {
+	if project.status != 0 || disk.status != 0 || !strings.Contains(disk.err, "stage yocto-boot-x86 has GRUB") {
 		t.Fatalf("%+v\n%+v", project, disk)
 	}
 	d, findings := decl.Parse(decl.Source{Name: "project.xml", Data: []byte(project.out)}, decl.Source{Name: "disk.xml", Data: []byte(disk.out)})

@@ -7,13 +7,12 @@ package main
 import (
 	"bytes"
 	"context"
-	"io"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk"
@@ -43,15 +42,20 @@ func kasFiles(arg string) []string {
 	return names
 }
 
-// asDeclaration is what the text of a declaration is called that was made of a
-// project. No file has the name.
+// maxKasFile is a byte more than a project file may have.
+const maxKasFile = 1<<20 + 1
+
+// asDeclaration is put behind a project's name to name the declaration that is
+// made from it. No file has that name.
 const asDeclaration = " (as a declaration)"
 
 // readKas makes a declaration of a project of kas.
 func (a *app) readKas(ctx context.Context, names []string, cache string) (decl.Source, *kas.Declaration, error) {
 	for _, n := range names {
-		if st, err := os.Stat(n); err != nil {
+		if st, err := os.Stat(n); errors.Is(err, fs.ErrNotExist) {
 			return decl.Source{}, nil, usagef("there is no file %s", n)
+		} else if err != nil {
+			return decl.Source{}, nil, usageError{err}
 		} else if !st.Mode().IsRegular() {
 			return decl.Source{}, nil, usagef("%s is not a regular file", n)
 		}
@@ -128,8 +132,7 @@ func (a *app) kasOpener(ctx context.Context, cache string) (func(kas.Repo) (fs.F
 		if err := c.Ensure(ctx, []git.Pinned{pin}); err != nil {
 			return nil, err
 		}
-		files, err := c.Files(ctx, pin)
-		return gitFiles{ctx, c, pin, files}, err
+		return c.FS(ctx, pin, maxKasFile)
 	}, nil
 }
 
@@ -165,39 +168,3 @@ func isOutput(name string) bool {
 type silentDisplay struct{ display }
 
 func (silentDisplay) show(progress.Event) {}
-
-// gitFiles are the files of a commit.
-type gitFiles struct {
-	ctx   context.Context // of the one call that reads a project
-	cache *git.Cache
-	pin   git.Pinned
-	names []string
-}
-
-// maxKasFile is a byte more than a project file may have.
-const maxKasFile = 1<<20 + 1
-
-// Open reads a file as a whole.
-func (g gitFiles) Open(name string) (fs.File, error) {
-	if !slices.Contains(g.names, name) {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
-	}
-	data, err := g.cache.File(g.ctx, g.pin, name, maxKasFile)
-	return &memoryFile{Reader: bytes.NewReader(data), name: name}, err
-}
-
-// memoryFile is a file that has been read, and what is known of it.
-type memoryFile struct {
-	*bytes.Reader
-	name string
-}
-
-var _ io.Reader = &memoryFile{}
-
-func (m *memoryFile) Stat() (fs.FileInfo, error) { return m, nil }
-func (m *memoryFile) Close() error               { return nil }
-func (m *memoryFile) Name() string               { return filepath.Base(m.name) }
-func (m *memoryFile) Mode() fs.FileMode          { return 0o444 }
-func (m *memoryFile) ModTime() time.Time         { return time.Time{} }
-func (m *memoryFile) IsDir() bool                { return false }
-func (m *memoryFile) Sys() any                   { return nil }

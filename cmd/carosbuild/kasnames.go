@@ -32,7 +32,7 @@ func projectsIn(names []string) []string {
 // checkNames finds what cannot be a list of declarations and one project.
 func checkNames(names []string) error {
 	if all := projectsIn(names); len(all) > 1 {
-		return usagef("%d projects of kas: to merge them, write %s", len(all), strings.Join(all, ":"))
+		return usagef("%d projects of kas: to merge them, write %s", len(all), quoteArg(strings.Join(all, ":")))
 	}
 	for _, n := range names {
 		if isKickstart(n) {
@@ -52,7 +52,7 @@ func checkText(src decl.Source) error {
 	return nil
 }
 
-// commandsOfKas are what kas calls what carosbuild does otherwise.
+// commandsOfKas are commands of kas, each with how carosbuild does the same.
 var commandsOfKas = map[string]string{
 	"build": `carosbuild kas builds: leave out "build"`, "lock": "carosbuild lock %s", "checkout": "carosbuild checkout %s",
 	"shell": "carosbuild shell BUILDID", "dump": "carosbuild import %s", "for-all-repos": "carosbuild checkout %s, and then a command in each folder",
@@ -95,7 +95,7 @@ func (a *app) noteEnvironment() {
 			set = append(set, name+"="+v)
 		}
 	}
-	text := "of the environment, in place of what the project says: " + strings.Join(set, ", ")
+	text := "the environment counts in place of what the project says: " + strings.Join(set, ", ")
 	switch {
 	case len(set) == 0 || runc.Inside(a.getenv):
 	case a.asJSON():

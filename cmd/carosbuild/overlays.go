@@ -6,63 +6,18 @@ package main
 
 import (
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/plan"
+	"github.com/carosio/carosbuild/targets"
 )
 
-// overlay is a built-in declaration with a disk for what bitbake deploys. The
-// disk has the file's name without its ending.
-type overlay struct {
-	file   string
-	what   string   // it is for
-	boards []string // likewise, as yoctoMachines has them
-}
-
-var overlays = []overlay{
-	{"yocto-vmware.xml", "virtual PCs", []string{"pc"}},
-	{"yocto-vmware-classic.xml", "virtual PCs", []string{"pc"}},
-	{"yocto-efi.xml", "PCs and ARM servers with UEFI", []string{"pc", "arm64"}},
-	{"yocto-sunxi.xml", "boards of Allwinner", []string{"allwinner"}},
-}
-
-// yoctoMachines says by patterns of MACHINE what kind of machine it is, and which
-// overlay fits best.
-var yoctoMachines = []struct{ machine, board, overlay string }{
-	{"vmware*", "pc", "yocto-vmware.xml"},
-	{"virtualbox*", "pc", "yocto-vmware.xml"},
-	{"sun[0-9]*", "allwinner", "yocto-sunxi.xml"},
-	{"*lamobo*", "allwinner", "yocto-sunxi.xml"},
-	{"*bananapi*", "allwinner", "yocto-sunxi.xml"},
-	{"orange-pi*", "allwinner", "yocto-sunxi.xml"},
-	{"genericx86*", "pc", "yocto-efi.xml"},
-	{"qemux86*", "pc", "yocto-efi.xml"},
-	{"intel-*", "pc", "yocto-efi.xml"},
-	{"*arm64*", "arm64", "yocto-efi.xml"},
-}
-
-// fitting is the overlay that fits a machine best, "" if that is not known, and
-// the kind of machine.
-func fitting(machine string) (file, board string) {
-	for _, m := range yoctoMachines {
-		if ok, err := path.Match(m.machine, machine); ok && err == nil {
-			return m.overlay, m.board
-		}
-	}
-	return "", ""
-}
-
-// overlayNamed is the overlay of a file, nil if it is none.
-func overlayNamed(file string) *overlay {
-	for i, o := range overlays {
-		if o.file == file {
-			return &overlays[i]
-		}
-	}
-	return nil
+// isOverlay reports whether a file is a built-in disk for what bitbake deploys.
+func isOverlay(file string) bool {
+	_, ok := targets.OverlayNamed(file)
+	return ok
 }
 
 // overlayHint says which built-in overlay has a disk for a declaration that runs
@@ -72,15 +27,21 @@ func overlayHint(d *decl.Declaration, command func(overlay string) string) strin
 		return ""
 	}
 	machine := plan.Machine(d)
-	if file, _ := fitting(machine); file != "" {
+	if file, _ := targets.Fitting(machine); file != "" {
 		return fmt.Sprintf("; for machine %s there is a built-in one: %s", machine, command(file))
 	}
-	return "; built-in ones for what bitbake deploys are yocto-vmware.xml, yocto-efi.xml and yocto-sunxi.xml: " + command("OVERLAY")
+	var files []string
+	for _, o := range targets.Overlays() {
+		if len(o.Best) > 0 {
+			files = append(files, o.File)
+		}
+	}
+	return "; built-in ones for what bitbake deploys are " + decl.List(files) + ": " + command("OVERLAY")
 }
 
 // overBuild is a build with an overlay.
 func (c *buildCommand) overBuild(overlay string) string {
-	return fmt.Sprintf("carosbuild %s %s --out ...", strings.Join(c.declFiles, " "), overlay)
+	return fmt.Sprintf("carosbuild %s %s --out ...", quoteArgs(c.declFiles), overlay)
 }
 
 // expectedMachine is the machine whose files a disk takes, "" for the only one.
@@ -110,7 +71,7 @@ func expectedImage(k *decl.Disk) string {
 	return k.Deploy.LikelyImages[i]
 }
 
-// expected says for a plan what a disk takes of what bitbake deploys.
+// expected says for a plan which deployed files a disk takes.
 func expected(k *decl.Disk) string {
 	if k.Deploy == nil {
 		return ""
@@ -122,24 +83,25 @@ func expected(k *decl.Disk) string {
 	if i := expectedImage(k); i != "" {
 		image = "image " + i
 	}
-	return "of what bitbake deploys it takes " + machine + ", " + image
+	return "takes what bitbake deploys for " + machine + " and " + image
 }
 
 // warnOverlays warns of overlays that are for other machines than the one that is
 // built for, and of those that are laid over nothing.
 func (c *buildCommand) warnOverlays(disks []diskOutputs) {
 	for _, p := range disks {
-		o, machine := overlayNamed(p.disk.ID+".xml"), expectedMachine(p.disk)
-		if o == nil || p.disk.Span.File != o.file {
+		machine := expectedMachine(p.disk)
+		o, known := targets.OverlayNamed(p.disk.ID + ".xml")
+		if !known || p.disk.Span.File != o.File {
 			continue
 		}
-		if fits, board := fitting(machine); fits != "" && !slices.Contains(o.boards, board) {
-			c.warnf("%s is for %s, and MACHINE is %s: %s would fit", o.file, o.what, machine, fits)
+		if fits, kind := targets.Fitting(machine); fits != "" && !slices.Contains(o.Kinds, kind) {
+			c.warnf("%s is for %s, but MACHINE is %s: use %s", o.File, o.What, machine, fits)
 		}
 	}
 	alone := len(c.declFiles) > 0
 	for _, f := range c.declFiles {
-		alone = alone && overlayNamed(f) != nil
+		alone = alone && isOverlay(f)
 	}
 	if alone {
 		c.warnf("%s is laid over a declaration that runs bitbake: carosbuild YOURS.xml %s", c.declFiles[0], c.declFiles[0])

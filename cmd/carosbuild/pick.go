@@ -67,7 +67,7 @@ func (a *app) pick(s *layer.Store, failed bool, name string) (history.Picked, er
 }
 
 // stageImage is the name of the image that is meant: of a stage, see
-// build.Picker, or of any other image in the store.
+// history.Picker, or of any other image in the store.
 func (a *app) stageImage(s *layer.Store, failed bool, name string) (string, error) {
 	found, err := a.pick(s, failed, name)
 	if err == nil {

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/carosio/carosbuild/pkg/runc"
 )
 
@@ -30,7 +31,7 @@ func memoryStore(why error) (int64, error) {
 	if bound := free / 4 * 3; bound >= leastMemory {
 		return bound, nil
 	}
-	return 0, &runc.HostError{
+	return 0, &remedy.Error{
 		Tried: fmt.Sprintf("%v; and of memory, where it could be for this run, only %s are free", why, size(free)),
 		Cure:  placeCure,
 	}
@@ -49,7 +50,7 @@ func (a *app) podmanNote(p layer.Paths) string {
 		return "podman is not told which storage driver to use, and Debian 12's takes vfs, with which it does not show the images of builds; this is the remedy: " + podmanLine
 	case driver == "vfs" && p.Driver == "":
 		return "podman has chosen the storage driver vfs, with which it does not show the images of builds; the remedy, after which podman has no more what it had with vfs: " +
-			podmanLine + " && rm -r " + filepath.Join(p.GraphRoot, "libpod")
+			podmanLine + " && rm -r " + quoteArg(filepath.Join(p.GraphRoot, "libpod"))
 	case driver != "overlay":
 		return "podman is set to the storage driver " + driver + ", with which it does not show the images of builds: storage.conf wants driver = \"overlay\""
 	}
@@ -93,7 +94,7 @@ func (a *app) settle(p layer.Paths) error {
 		return errors.Join(why, err)
 	}
 	if err := layer.TryPlace(p.GraphRoot); err != nil {
-		return &runc.HostError{Tried: fmt.Sprintf("%v; nor can it be in memory: %v", why, err), Cure: placeCure}
+		return &remedy.Error{Tried: fmt.Sprintf("%v; nor can it be in memory: %v", why, err), Cure: placeCure}
 	}
 	fmt.Fprintf(a.stderr, "note: %v. It is in memory for this run (at most %s), and its stages are gone afterwards; to keep them, %s\n", why, size(bound), placeCure)
 	return nil

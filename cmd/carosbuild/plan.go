@@ -17,8 +17,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
-// printPlan shows a plan on stdout.
-func (c *buildCommand) printPlan(j *job) error {
+// printPlan shows a plan on stdout, with what is deployed for the disks, by their ids.
+func (c *buildCommand) printPlan(j *job, deployed map[string][]string) error {
 	if c.jsonPlan {
 		enc := json.NewEncoder(c.stdout)
 		enc.SetIndent("", "  ")
@@ -65,6 +65,9 @@ func (c *buildCommand) printPlan(j *job) error {
 		fmt.Fprintf(out, "disk %s from %s%s\n", p.disk.ID, p.disk.Stage, because(p.why))
 		if text := expected(p.disk); text != "" {
 			fmt.Fprintf(out, "  %s\n", text)
+		}
+		for _, line := range deployed[p.disk.ID] {
+			fmt.Fprintf(out, "    %s\n", printable(line))
 		}
 	}
 	fmt.Fprintf(out, "%d of %d steps are cached", cached, steps)

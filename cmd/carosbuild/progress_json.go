@@ -14,7 +14,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
-// The kinds of events of --progress=json that no build.Event is of. All of them
+// The kinds of events of --progress=json that no progress.Event is of. All of them
 // are described in docs/progress.md.
 const (
 	imageEvent  progress.EventKind = "image"  // Text is BUILDID:STAGE of a target

@@ -18,7 +18,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/progress"
-	"github.com/carosio/carosbuild/pkg/runc"
+	"github.com/carosio/carosbuild/pkg/remedy"
 )
 
 // readEvents are the lines of --progress=json.
@@ -74,7 +74,7 @@ func TestJSONErrors(t *testing.T) {
 		want   []jsonEvent
 	}{
 		{usagef("no"), exitUsage, []jsonEvent{{Event: progress.Event{Text: "no"}}}},
-		{&runc.HostError{Tried: "run arm", Err: errors.New("no"), Cure: "install it"}, exitHost, []jsonEvent{{Event: progress.Event{Text: "run arm: no"}, Hint: "install it"}}},
+		{&remedy.Error{Tried: "run arm", Err: errors.New("no"), Cure: "install it"}, exitHost, []jsonEvent{{Event: progress.Event{Text: "run arm: no"}, Hint: "install it"}}},
 		{
 			&decl.FindingsError{Findings: decl.Findings{{Span: at, Summary: "one", Hint: "h"}, {Span: at, Summary: "two", Severity: decl.Warning}}}, exitDeclaration,
 			[]jsonEvent{

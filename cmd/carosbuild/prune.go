@@ -25,8 +25,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/evict"
 	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/carosio/carosbuild/pkg/resolve"
-	"github.com/carosio/carosbuild/pkg/runc"
 )
 
 // pruneCommand is "carosbuild prune".
@@ -74,7 +74,7 @@ can be removed.`,
 				}
 				err := s.Alone(func() error { return c.prune(ctx, s, p, d, rule, most) })
 				if errors.Is(err, layer.ErrInUse) {
-					return &runc.HostError{Tried: err.Error(), Cure: "try again when its build, shell or serve has ended"}
+					return &remedy.Error{Tried: err.Error(), Cure: "try again when its build, shell or serve has ended"}
 				}
 				return err
 			})

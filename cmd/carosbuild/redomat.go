@@ -244,7 +244,7 @@ func (c *buildCommand) useStarted(started []history.Started, stages []history.St
 	return nil
 }
 
-// grounds are the bootstraps that stages with stored images stand on.
+// grounds are the bootstraps that stages with stored images are based on.
 func grounds(started []history.Started) map[string]*decl.Stage {
 	out := map[string]*decl.Stage{}
 	for _, s := range started {

@@ -13,7 +13,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -93,14 +92,11 @@ func (c *releaseCommand) check() error {
 	if _, err := release.Expand(c.template, c.values); err != nil {
 		return usageError{err}
 	}
-	if s := c.getenv("SOURCE_DATE_EPOCH"); s != "" {
-		n, err := strconv.ParseInt(s, 10, 64)
-		if err != nil {
-			return usagef("SOURCE_DATE_EPOCH %q is not a number of seconds", s)
-		}
-		c.date = time.Unix(n, 0).UTC()
+	epoch, err := c.sourceDateEpoch()
+	if err == nil && epoch != nil {
+		c.date = time.Unix(*epoch, 0).UTC()
 	}
-	return nil
+	return err
 }
 
 func (c *releaseCommand) run(ctx context.Context, s *layer.Store, d dirs, name string) (err error) {

@@ -59,7 +59,7 @@ func (c *buildCommand) declarations() []history.FileReport {
 }
 
 // writtenOutputs are the files of --out as they are now. Devices and pipes are
-// no files. A format that is not written front to back has no digest yet: that
+// no files. A format that is not written front to back, but for OVA, has no digest yet: that
 // would take a second pass, and is left to whoever asks for one first.
 func (c *buildCommand) writtenOutputs(disks []diskOutputs) []history.Output {
 	var outs []history.Output

@@ -175,7 +175,7 @@ type stored struct {
 	undo   []func() error
 }
 
-// openBuild finds the build, and its stage, that a name means, see build.Picker.
+// openBuild finds the build, and its stage, that a name means, see history.Picker.
 // A build may have left nothing but a report.
 func (a *app) openBuild(s *layer.Store, d dirs, name string) (*stored, error) {
 	id, stage, only := strings.Cut(name, ":")

@@ -25,7 +25,7 @@ type writtenFile struct {
 	path            string // as it was asked for
 	disk, format    string
 	onDisk, virtual int64  // bytes: what it takes, and what the machine sees
-	sha256          string // "" for a format that is not written front to back
+	sha256          string // "" for a format that has none, see disk.WriteOptions
 }
 
 // summary is what a run came to.
@@ -159,20 +159,12 @@ func (s *summary) next() []string {
 		}
 	}
 	if s.results {
-		out = append(out, "carosbuild results "+s.build+" --to DIR")
+		out = append(out, "carosbuild results "+quoteArg(s.build)+" --to DIR")
 	}
 	if s.stage != "" {
-		out = append(out, "carosbuild push "+s.stage+" REGISTRY/REPOSITORY:TAG")
+		out = append(out, "carosbuild push "+quoteArg(s.stage)+" REGISTRY/REPOSITORY:TAG")
 	}
 	return out
-}
-
-// quoteArg is an argument as a shell reads it.
-func quoteArg(s string) string {
-	if strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:=@%") == "" {
-		return s
-	}
-	return "'" + strings.ReplaceAll(printable(s), "'", `'\''`) + "'"
 }
 
 // showSummary prints the table where a person reads, and what a script wants to

@@ -134,10 +134,10 @@ func (a *app) copyTarget(name, dir string) error {
 		return err
 	}
 	front, file := "", filepath.Join(dir, name)
-	if overlayNamed(name) != nil {
+	if isOverlay(name) {
 		front = "YOURS.xml "
 	}
-	_, err = fmt.Fprintf(a.stdout, "to use it: carosbuild %s%s --out FILE\n", front, file)
+	_, err = fmt.Fprintf(a.stdout, "to use it: carosbuild %s%s --out FILE\n", front, quoteArg(file))
 	return err
 }
 

@@ -40,8 +40,7 @@ func placeDisks(d *decl.Declaration, disks []diskOutputs) error {
 	return nil
 }
 
-// ofOverlay adds to a finding about the stage of a built-in disk what to do with
-// that one.
+// ofOverlay adds a remedy to a finding about the stage of a built-in disk.
 func ofOverlay(d *decl.Declaration, f decl.Finding) decl.Finding {
 	name := f.Span.File
 	if !slices.Contains(embedded(), name) {
@@ -51,7 +50,7 @@ func ofOverlay(d *decl.Declaration, f decl.Finding) decl.Finding {
 		return f
 	}
 	switch {
-	case overlayNamed(name) != nil && !plan.RunsBitbake(d):
+	case isOverlay(name) && !plan.RunsBitbake(d):
 		f.Hint = name + " is laid over a declaration that runs bitbake: carosbuild YOURS.xml " + name
 	case f.Hint != "":
 		f.Hint = "carosbuild targets " + name + " --to mine makes a copy to change: " + f.Hint

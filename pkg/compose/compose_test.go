@@ -205,8 +205,14 @@ func contents(t *testing.T, tr *tree.Tree) map[string]string {
 }
 
 // TestBootParts puts everything on a boot partition that a declaration can ask
-// for, with the root hash of a verified squashfs in it.
+// for, with the root hash of a verified root in it.
 func TestBootParts(t *testing.T) {
+	for _, fs := range []string{"squashfs", "erofs"} {
+		t.Run(fs, func(t *testing.T) { testBootParts(t, fs) })
+	}
+}
+
+func testBootParts(t *testing.T, root string) {
 	img, err := composed(t, `<disk id="d" table="gpt">
 		<partition name="boot" fs="fat32" size="64M">
 			<extlinux title="CarOS" timeout="3" fdt="/b.dtb" cmdline="roothash={roothash:root} ro"/>
@@ -215,7 +221,7 @@ func TestBootParts(t *testing.T) {
 			<uki stub="/stub.efi" kernel="/boot/vmlinuz-*" cmdline="roothash={roothash:root}" modules=""/>
 			<file to="/hash">{roothash:root}</file>
 		</partition>
-		<partition name="root" fs="squashfs" size="fit" path="/etc"/>
+		<partition name="root" fs="`+root+`" size="fit" path="/etc"/>
 		<partition name="hash" fs="verity" size="fit" of="root"/></disk>`, map[string]RootFS{"s": system(t)})
 	if err != nil {
 		t.Fatal(err)

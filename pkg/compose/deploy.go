@@ -17,9 +17,9 @@ import (
 	"github.com/carosio/carosbuild/pkg/yocto"
 )
 
-// ground is what a disk's identifiers derive from: its root file system, where
+// identityTree is what a disk's identifiers derive from: its root file system, where
 // that is deployed in a stage, whatever else the stage has, or else the stage.
-func (c *composer) ground(ctx context.Context) (*tree.Tree, error) {
+func (c *composer) identityTree(ctx context.Context) (*tree.Tree, error) {
 	for _, p := range c.disk.Partitions {
 		if _, ok := decl.DeployKind(p.Path); ok {
 			t, err := c.base(ctx, p)

@@ -110,6 +110,19 @@ func TestDeployed(t *testing.T) {
 	}
 }
 
+// TestDeployedGRUB has the menu of the image's own GRUB where that looks for it.
+func TestDeployedGRUB(t *testing.T) {
+	text := strings.Replace(deployDisk, "deploy:systemd-boot", "deploy:grub-efi", 1)
+	img, err := composed(t, text, map[string]RootFS{"s": deployedStage(t, map[string]string{images + "vmware/grub-efi-bootx64.efi": "GRUB"})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	boot := readFAT(t, img, 0)
+	if boot["EFI/BOOT/BOOTX64.EFI"] != "GRUB" || !strings.Contains(boot["EFI/BOOT/grub.cfg"], "\tlinux /vmlinuz root=PARTUUID="+img.Layout.Partitions[1].PartUUID+"\n") {
+		t.Errorf("boot partition %q", boot)
+	}
+}
+
 // TestDeployedOnMBR has the PARTUUID of an mbr disk, and the machine chosen.
 func TestDeployedOnMBR(t *testing.T) {
 	text := strings.NewReplacer(`table="gpt"`, `table="mbr"`, `<partition name="boot"`, `<deploy machine="vmware"/><partition name="boot"`).Replace(deployDisk)
@@ -405,18 +418,18 @@ MACHINE = "vmware"
 func TestPlaceDisk(t *testing.T) {
 	const part = `<partition fs="ext4" size="1M" path="deploy:rootfs"/></disk>`
 	for _, tt := range []struct{ name, more, want string }{
-		{"only leaf", `<disk id="d">` + part, "b (the only stage that no other needs)"},
-		{"leaf", `<disk id="d" stage="leaf">` + part, "b (the only stage that no other needs)"},
+		{"only leaf", `<disk id="d">` + part, "b (the only stage that no other stage needs)"},
+		{"leaf", `<disk id="d" stage="leaf">` + part, "b (the only stage that no other stage needs)"},
 		{"a stage of that name", `<buildstage id="leaf"><action>FROM y</action></buildstage><disk id="d" stage="leaf">` + part, "leaf ()"},
 		{"declared", `<disk id="d" stage="a">` + part, "a ()"},
-		{"helper", `<buildstage id="h"><action>FROM y</action></buildstage><disk id="d"><bios stage="h"/>` + part, "b (the only stage that no other needs)"},
-		{"busybox", `<buildstage id="h"><action>FROM y</action></buildstage><disk id="d"><partition fs="fat32" size="64M"><initrd to="/i" busybox-stage="h"/></partition>` + part, "b (the only stage that no other needs)"},
-		{"another leaf", `<buildstage id="h"><action>FROM y</action></buildstage><disk id="d">` + part, "b (the only one that runs bitbake of the stages that no other needs)"},
-		{"one that is only based on bitbake", `<buildstage id="h"><prestage>a</prestage></buildstage><disk id="d">` + part, "b (the only one that runs bitbake of the stages that no other needs)"},
-		{"none with its own", `<buildstage id="c"><prestage>b</prestage></buildstage><buildstage id="h"><action>FROM y</action></buildstage><disk id="d">` + part, "c (the only one based on a stage that runs bitbake of the stages that no other needs)"},
-		{"two based on bitbake", `<buildstage id="c"><prestage>b</prestage></buildstage><buildstage id="e"><prestage>b</prestage></buildstage><buildstage id="h"><action>FROM y</action></buildstage><disk id="d">` + part, `disk "d" does not say which stage it is made from, and several are needed by no other: c, e, h; write stage="e" into its <disk>`},
-		{"two that run bitbake", `<buildstage id="h"><prestage>a</prestage><bitbake_target>x</bitbake_target></buildstage><buildstage id="z"><prestage>a</prestage></buildstage><disk id="d">` + part, `disk "d" does not say which stage it is made from, and several are needed by no other: b, h, z; write stage="h" into its <disk>`},
-		{"leaf of two", `<buildstage id="h"><action>FROM y</action></buildstage><disk id="d" stage="leaf">` + part, `disk "d" does not say which stage it is made from, and several are needed by no other: b, h; write stage="b" into its <disk>`},
+		{"helper", `<buildstage id="h"><action>FROM y</action></buildstage><disk id="d"><bios stage="h"/>` + part, "b (the only stage that no other stage needs)"},
+		{"busybox", `<buildstage id="h"><action>FROM y</action></buildstage><disk id="d"><partition fs="fat32" size="64M"><initrd to="/i" busybox-stage="h"/></partition>` + part, "b (the only stage that no other stage needs)"},
+		{"another leaf", `<buildstage id="h"><action>FROM y</action></buildstage><disk id="d">` + part, "b (the only stage that runs bitbake and that no other stage needs)"},
+		{"one that is only based on bitbake", `<buildstage id="h"><prestage>a</prestage></buildstage><disk id="d">` + part, "b (the only stage that runs bitbake and that no other stage needs)"},
+		{"none with its own", `<buildstage id="c"><prestage>b</prestage></buildstage><buildstage id="h"><action>FROM y</action></buildstage><disk id="d">` + part, "c (the only stage that is based on one that runs bitbake, and that no other stage needs)"},
+		{"two based on bitbake", `<buildstage id="c"><prestage>b</prestage></buildstage><buildstage id="e"><prestage>b</prestage></buildstage><buildstage id="h"><action>FROM y</action></buildstage><disk id="d">` + part, `disk "d" may be made from any of several stages, as no other stage needs them: c, e, h; write stage="e" into its <disk>`},
+		{"two that run bitbake", `<buildstage id="h"><prestage>a</prestage><bitbake_target>x</bitbake_target></buildstage><buildstage id="z"><prestage>a</prestage></buildstage><disk id="d">` + part, `disk "d" may be made from any of several stages, as no other stage needs them: b, h, z; write stage="h" into its <disk>`},
+		{"leaf of two", `<buildstage id="h"><action>FROM y</action></buildstage><disk id="d" stage="leaf">` + part, `disk "d" may be made from any of several stages, as no other stage needs them: b, h; write stage="b" into its <disk>`},
 	} {
 		d := decltest.Parse(t, strings.Replace(baking, "%s", tt.more, 1))
 		why, err := plan.PlaceDisk(d, d.Disks[0])

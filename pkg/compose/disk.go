@@ -173,7 +173,7 @@ func (c *composer) compose(ctx context.Context) (*DiskImage, error) {
 	if err := c.checkDeployed(ctx); err != nil {
 		return nil, err
 	}
-	root, err := c.ground(ctx)
+	root, err := c.identityTree(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -249,11 +249,11 @@ func (c *composer) partition(ctx context.Context, p *decl.Partition) (disk.Parti
 		out.Attributes = append(slices.Clone(p.Attributes), "grow")
 	}
 	var err error
-	switch p.FS {
-	case "":
+	switch is := disk.FileSystemOf(p.FS); {
+	case p.FS == "":
 		out.Raw, err = c.raw(ctx, p)
 		return out, err
-	case "swap", "verity":
+	case !is.Items:
 		return out, nil
 	}
 	var base *tree.Tree

@@ -13,8 +13,7 @@ import (
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/decl"
-	"github.com/carosio/carosbuild/pkg/disk/ext4"
-	"github.com/carosio/carosbuild/pkg/disk/squashfs"
+	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 	"github.com/carosio/carosbuild/pkg/progress"
 )
@@ -31,14 +30,7 @@ func (c *composer) note(format string, a ...any) {
 // fitting leaves out the extended attributes that the file system of a
 // partition has no place for, and says so.
 func (c *composer) fitting(p *decl.Partition, t *tree.Tree) *tree.Tree {
-	holds := func(string) bool { return false } // FAT
-	switch p.FS {
-	case "ext4":
-		holds = ext4.HoldsXattr
-	case "squashfs":
-		holds = squashfs.HoldsXattr
-	}
-	t, lost := t.WithoutXattrs(holds)
+	t, lost := t.WithoutXattrs(disk.FileSystemOf(p.FS).Xattr)
 	for _, name := range slices.Sorted(maps.Keys(lost)) {
 		files := lost[name]
 		what := strconv.Quote(name) // names may come from anybody

@@ -46,6 +46,7 @@ func TestAttributesByFileSystem(t *testing.T) {
 			`disk d: partition root: squashfs cannot hold "system.nfs4_acl"; left out of 2 files, such as "/a"`,
 			`disk d: partition root: squashfs cannot hold access control lists (system.posix_acl_access); left out of 1 file, such as "/a"`,
 		}},
+		{"erofs", without("system.nfs4_acl"), []string{`disk d: partition root: erofs cannot hold "system.nfs4_acl"; left out of 2 files, such as "/a"`}},
 		{"fat32", nil, nil},
 	} {
 		var notes []string

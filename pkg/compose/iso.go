@@ -8,9 +8,11 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk"
+	"github.com/carosio/carosbuild/pkg/disk/kind"
 	"github.com/carosio/carosbuild/pkg/plan"
 )
 
@@ -40,9 +42,9 @@ func CheckOutputs(d *decl.Disk, outs []disk.Output) error {
 		add(d.Span, fmt.Sprintf("disk %s has nothing that a disc could start", d.ID), `add <bios>, or a partition of type="esp" with a loader`)
 	}
 	for _, p := range d.Partitions {
-		if p.Path == "/" && p.FS != "squashfs" {
+		if p.Path == "/" && !disk.FileSystemOf(p.FS).ReadOnly {
 			add(p.Span, "a disc cannot be written, and the root is a file system to be written",
-				`write fs="squashfs" and, for a root that can be changed in memory, systemd.volatile=overlay in the cmdline`)
+				`write fs=`+readOnly()+` and, for a root that can be changed in memory, systemd.volatile=overlay in the cmdline`)
 		}
 	}
 	if len(all) > 0 {
@@ -51,10 +53,15 @@ func CheckOutputs(d *decl.Disk, outs []disk.Output) error {
 	return nil
 }
 
+// readOnly are the file systems that a disc can have for a root.
+func readOnly() string {
+	return `"` + strings.Join(kind.Names(func(k kind.FileSystem) bool { return k.ReadOnly && k.Tree }), `" or fs="`) + `"`
+}
+
 func wantsISO(outs []disk.Output) bool {
 	return slices.ContainsFunc(outs, func(o disk.Output) bool {
 		f, err := disk.FormatFor(string(o.Format), o.Path)
-		return err == nil && f == disk.ISO
+		return err == nil && f.Disc()
 	})
 }
 

@@ -21,6 +21,7 @@ func TestCheckOutputs(t *testing.T) {
 		want []string
 	}{
 		{`<disk id="d"><partition type="esp" fs="fat32" size="40M"/><partition fs="squashfs" size="fit" path="/"/></disk>`, nil},
+		{`<disk id="d"><partition type="esp" fs="fat32" size="40M"/><partition fs="erofs" size="fit" path="/"/></disk>`, nil},
 		{`<disk id="d"><partition type="C12A7328-F81F-11D2-BA4B-00A0C93EC93B" fs="fat32" size="40M"/></disk>`, nil},
 		{`<disk id="d" table="mbr"><partition type="esp" fs="fat32" size="40M"/><partition fs="squashfs" size="fit" path="/"/></disk>`, []string{"table of kind mbr"}},
 		{`<disk id="d"><partition fs="ext4" size="fit" path="/"/></disk>`, []string{"nothing that a disc could start", "cannot be written"}},

@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -141,11 +142,14 @@ func (c *composer) loader(b *tree.Builder, menu decl.Menu, initrd string) error 
 		return err
 	}
 	files := []struct{ path, text string }{{"/loader/loader.conf", grub.LoaderConfig(m, entry)}, {"/loader/entries/" + entry, text}}
+	if text, err = grub.Config(m); err != nil {
+		return err
+	}
 	if c.disk.BIOS != nil {
-		if text, err = grub.Config(m); err != nil {
-			return err
-		}
 		files = append(files, struct{ path, text string }{"/grub/grub.cfg", text})
+	}
+	if c.besideGRUB(it) {
+		files = append(files, struct{ path, text string }{"/EFI/BOOT/grub.cfg", text})
 	}
 	for _, f := range files {
 		if err := c.put(b, f.path, 0o644, []byte(f.text)); err != nil {
@@ -153,6 +157,18 @@ func (c *composer) loader(b *tree.Builder, menu decl.Menu, initrd string) error 
 		}
 	}
 	return nil
+}
+
+// besideGRUB reports whether the partition of a boot menu has the GRUB for EFI that
+// bitbake deploys, which looks for its menu beside itself (EFIDIR of OE-core).
+func (c *composer) besideGRUB(menu *decl.Item) bool {
+	return slices.ContainsFunc(c.disk.Partitions, func(p *decl.Partition) bool {
+		return slices.ContainsFunc(p.Items, func(it decl.Item) bool { return it.Span == menu.Span }) &&
+			slices.ContainsFunc(p.Items, func(it decl.Item) bool {
+				kind, ok := decl.DeployKind(it.From)
+				return ok && yocto.Kind(kind) == yocto.GRUB
+			})
+	})
 }
 
 // initrd composes an initrd once for each element. It is nil if the element is

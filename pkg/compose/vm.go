@@ -85,7 +85,7 @@ func (c *composer) emptyDisk(ctx context.Context) (*DiskImage, error) {
 func (c *Composer) noteDisc(img *DiskImage, outs []disk.Output) {
 	if img.VM == nil || img.VM.CDROM == nil || slices.ContainsFunc(outs, func(o disk.Output) bool {
 		f, err := disk.FormatFor(string(o.Format), o.Path)
-		return err == nil && f == disk.OVA
+		return err == nil && f.Machine()
 	}) {
 		return
 	}

@@ -29,7 +29,7 @@ func (s *stageBuilder) action(t text) {
 	if !slices.Contains(actionWords, word.s) {
 		hint := didYouMean(word.s, actionWords)
 		if hint == "" {
-			hint = "the actions are " + list(actionWords)
+			hint = "the actions are " + List(actionWords)
 		}
 		s.rep.errorf(at, hint, "unknown action %s", quote(word.s))
 		if word.s == strings.ToLower(word.s) && strings.EqualFold(word.s, string(FromKind)) {

@@ -59,7 +59,7 @@ func oneOf(words ...string) check {
 		}
 		_, hint := correct(v, words)
 		if hint == "" {
-			hint = "it is one of " + list(words)
+			hint = "it is one of " + List(words)
 		}
 		return &flaw{text: "is not known", hint: hint, words: words}
 	}
@@ -148,9 +148,6 @@ var partitionTypes = []string{
 	"home", "srv", "var", "swap", "lvm", "raid", "luks",
 }
 
-// fileSystems are what a partition can hold.
-var fileSystems = []string{"ext4", "fat32", "fat16", "squashfs", "swap", "verity"}
-
 // partitionAttributes are the GPT attributes that pkg/disk/partition knows.
 var partitionAttributes = []string{"required", "no-block-io", "legacy-boot", "grow", "read-only", "no-auto"}
 
@@ -176,12 +173,12 @@ func typeHint(v string) string {
 		}
 	}
 	if len(longer) > 0 {
-		return "it names the architecture: " + list(longer)
+		return "it names the architecture: " + List(longer)
 	}
 	if _, hint := correct(v, partitionTypes); hint != "" {
 		return hint
 	}
-	return "it is one of " + list(partitionTypes) + ", a GUID, or for mbr two hexadecimal digits"
+	return "it is one of " + List(partitionTypes) + ", a GUID, or for mbr two hexadecimal digits"
 }
 
 func checkSnapshot(v string) *flaw {
@@ -250,7 +247,7 @@ func checkExcept(v string) *flaw {
 	}
 	_, hint := correct(v, Generalized)
 	if hint == "" {
-		hint = "one of " + list(Generalized) + ", or an absolute path"
+		hint = "one of " + List(Generalized) + ", or an absolute path"
 	}
 	return &flaw{text: "is not a kind of files to keep", hint: hint}
 }

@@ -125,7 +125,7 @@ func (c *checker) stranger(n, k *node, r rule) (group []*node, ok bool) {
 	case k.name == n.name && k.name == "buildstage":
 		c.rep.errorf(at, "close the stage first", "a <buildstage> inside of another").note(n.tag(), "the outer one is here")
 	case len(homes(k.name)) > 0 && len(r.kids) > 0:
-		c.rep.errorf(at, "<"+k.name+"> belongs in "+list(homes(k.name)), "<%s> does not belong in <%s>", k.name, n.name)
+		c.rep.errorf(at, "<"+k.name+"> belongs in "+List(homes(k.name)), "<%s> does not belong in <%s>", k.name, n.name)
 	case right != "":
 		c.rep.errorf(at, hint, "unknown element <%s>", k.name)
 		k.name = right
@@ -140,7 +140,7 @@ func (c *checker) stranger(n, k *node, r rule) (group []*node, ok bool) {
 		c.rep.warnf(at, "", "unknown element <%s>; what is in it counts as if it were not there", k.name)
 		return c.kids(n, k.kids, r), false
 	default:
-		c.rep.errorf(at, "<"+n.name+"> has "+list(r.kids), "unknown element <%s>", k.name)
+		c.rep.errorf(at, "<"+n.name+"> has "+List(r.kids), "unknown element <%s>", k.name)
 	}
 	return nil, false
 }
@@ -215,7 +215,7 @@ func (c *checker) unknownAttribute(n *node, a *attribute, names []string) {
 	case right == "" && len(names) == 0:
 		hint = "<" + n.name + "> has no attributes"
 	case right == "":
-		hint = "<" + n.name + "> has " + list(names)
+		hint = "<" + n.name + "> has " + List(names)
 	}
 	c.rep.errorf(a.at, hint, "unknown attribute %s of <%s>", quote(a.name), n.name)
 	if right != "" && n.attr(right) == nil {

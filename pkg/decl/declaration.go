@@ -151,7 +151,7 @@ type Deploy struct {
 	Image   string // empty means the only one, or the last target that is one
 
 	// What the declaration's local_conf and bitbake targets say, see
-	// build.PlaceDisk; a parser leaves them empty.
+	// plan.PlaceDisk; a parser leaves them empty.
 	LikelyMachine string
 	LikelyImages  []string
 
@@ -177,18 +177,18 @@ type Blob struct {
 type Partition struct {
 	Name  string
 	Type  string // name or GUID; empty follows from FS and Path
-	FS    string // ext4, fat32, fat16, squashfs, swap, verity or empty for none
+	FS    string // a name of package kind, or empty for none
 	Label string
 	Start string // empty means next aligned
 	Size  string // such as 128M, "fit", "fit+512M" or "rest"
-	Path  string // ext4, squashfs: directory of the stage that becomes the file system; or archive, image or disk that has it, or deploy:rootfs
+	Path  string // directory of the stage that becomes the file system; or archive, image or disk that has it, or deploy:rootfs
 	From  string // without FS: path or glob of the file that is the content, or deploy:KIND
-	Of    string // verity: name of the partition whose hash tree this is
+	Of    string // name of the partition whose hash tree this is
 	Stage string // overrides the disk's
 	UUID  string
 
-	Profile     string   // ext4: "compat" leaves out what boot loaders of 2014 cannot read
-	Compression string   // squashfs: zstd (default), gzip or xz
+	Profile     string   // "compat" leaves out what boot loaders of 2014 cannot read
+	Compression string   // empty: the file system's default
 	Attributes  []string // of a gpt table, see partitionAttributes
 	Hybrid      bool     // listed in the MBR of a gpt disk too
 	Active      bool

@@ -35,7 +35,7 @@ func checkSource(v string) *flaw {
 	right, _ := correct(kind, DeployKinds)
 	hint := "did you mean " + quote(deployScheme+right) + "?"
 	if right == "" {
-		hint = deployScheme + "KIND has one of " + list(DeployKinds)
+		hint = deployScheme + "KIND has one of " + List(DeployKinds)
 	}
 	return &flaw{text: "is unknown", hint: hint, from: 0, to: len(v), part: true}
 }

@@ -51,6 +51,9 @@ func (fs Findings) HasErrors() bool {
 	return slices.ContainsFunc(fs, func(f Finding) bool { return f.Severity == Error })
 }
 
+// tooMany stands for findings that were dropped.
+const tooMany = "too many mistakes; the rest is not listed"
+
 // maxFindings bounds the work and the output that hostile input can cause.
 const maxFindings = 200
 
@@ -101,7 +104,7 @@ func (r *report) findings() Findings {
 	}
 	if r.dropped {
 		// An Error even if all others are warnings: what was dropped may have been one.
-		fs = append(fs, Finding{Span: fs[len(fs)-1].Span, Summary: "too many mistakes; the rest is not listed"})
+		fs = append(fs, Finding{Span: fs[len(fs)-1].Span, Summary: tooMany})
 	}
 	return fs
 }

@@ -4,6 +4,8 @@
 
 package decl
 
+import "github.com/carosio/carosbuild/pkg/disk/kind"
+
 // rule says what an element may have.
 type rule struct {
 	attrs []attrRule
@@ -108,7 +110,7 @@ var grammar = map[string]rule{
 		attrs: []attrRule{
 			{"name", false, checkPartitionName},
 			{"type", false, checkPartitionType},
-			{"fs", false, oneOf(fileSystems...)},
+			{"fs", false, oneOf(kind.Names(nil)...)},
 			{"label", false, nil},
 			{"start", false, checkSectors},
 			{"size", true, checkPartitionSize},
@@ -117,8 +119,8 @@ var grammar = map[string]rule{
 			{"of", false, nil},
 			{"stage", false, nil},
 			{"uuid", false, checkUUID},
-			{"profile", false, oneOf("compat")},
-			{"compression", false, oneOf("zstd", "gzip", "xz")},
+			{"profile", false, oneOf(kind.Profiles()...)},
+			{"compression", false, oneOf(kind.Compressions()...)},
 			{"attributes", false, eachWord(oneOf(partitionAttributes...))},
 			{"hybrid", false, oneOf("yes", "no")},
 			{"active", false, oneOf("yes", "no")},

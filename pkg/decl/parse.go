@@ -4,6 +4,8 @@
 
 package decl
 
+import "bytes"
+
 // Source is one declaration file.
 type Source struct {
 	Name string   // as findings name it
@@ -34,6 +36,22 @@ func Parse(files ...Source) (*Declaration, Findings) {
 		b.checkCycles()
 	}
 	return b.decl, rep.findings()
+}
+
+// StageText is the text of a stage as a declaration has it, from the indentation of
+// its first line on; "" if it has no such stage.
+func StageText(s Source, id string) string {
+	root, _ := readXML(newFile(0, s), len(s.Data), &report{})
+	if root == nil {
+		return ""
+	}
+	for _, n := range root.kids {
+		if n.name == "buildstage" && n.value("id") == id && n.end > 0 {
+			indent := len(s.Data[:n.start]) - len(bytes.TrimRight(s.Data[:n.start], " \t"))
+			return string(s.Data[n.start-indent : n.end])
+		}
+	}
+	return ""
 }
 
 // Base is the file that a declaration says it is based on, which is read before

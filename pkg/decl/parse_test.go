@@ -482,3 +482,19 @@ func TestDeprecatedNames(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// TestStageText has a stage as it is written, and none that is not closed.
+func TestStageText(t *testing.T) {
+	const stage = "<buildstage  id='b'>\n\t\t<action><![CDATA[RUN </buildstage>]]></action>\n\t</buildstage>"
+	src := Source{Name: "a.xml", Data: []byte("<redo>\n\t<!-- <buildstage id=\"b\"/> -->\n\t<buildstage id=\"a\"/>\n\t" + stage + "\n\t<disk id=\"b\"/>\n</redo>")}
+	for id, want := range map[string]string{"b": "\t" + stage, "a": "\t<buildstage id=\"a\"/>", "c": ""} {
+		if got := StageText(src, id); got != want {
+			t.Errorf("%s: got %q, want %q", id, got, want)
+		}
+	}
+	for _, text := range []string{"", "<redo><buildstage id=\"b\">"} {
+		if got := StageText(Source{Name: "a.xml", Data: []byte(text)}, "b"); got != "" {
+			t.Errorf("%s: got %q", text, got)
+		}
+	}
+}

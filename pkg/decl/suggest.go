@@ -101,8 +101,8 @@ func quote(s string) string {
 	return `"` + escape(s) + `"`
 }
 
-// list joins words for a sentence: "a, b and c".
-func list(words []string) string {
+// List joins words for a sentence: "a, b and c".
+func List(words []string) string {
 	if len(words) < 2 {
 		return strings.Join(words, "")
 	}

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/carosio/carosbuild/pkg/disk/kind"
 )
 
 // checkTable reports what is wrong with a disk's partitions as a whole: each
@@ -104,27 +106,6 @@ func unique(rep *report, parts []*node, attr string) {
 	}
 }
 
-// traits are what a file system can have.
-type traits struct {
-	path, items bool
-	label       int  // bytes; 0 for none
-	short       bool // its uuid may be a serial number
-}
-
-func traitsOf(fs string) traits {
-	switch fs {
-	case "ext4": // s_volume_name
-		return traits{path: true, items: true, label: 16}
-	case "fat32", "fat16": // FAT specification, section 6
-		return traits{items: true, label: 11, short: true}
-	case "squashfs":
-		return traits{path: true, items: true}
-	case "swap": // the kernel's swap header: 16 bytes with the NUL
-		return traits{label: 15}
-	}
-	return traits{}
-}
-
 // checkPartition reports attributes of one partition that contradict each
 // other.
 func checkPartition(rep *report, p *node, mbr bool) {
@@ -135,13 +116,13 @@ func checkPartition(rep *report, p *node, mbr bool) {
 		checkBare(rep, p)
 		return
 	}
-	if !slices.Contains(fileSystems, fs) {
+	is, ok := kind.ByName(fs)
+	if !ok {
 		return // what it could have is not known, and that has been said
 	}
-	is := traitsOf(fs)
 	switch a := p.attr("path"); {
-	case a == nil || is.path:
-	case is.items:
+	case a == nil || is.Tree:
+	case is.Items:
 		rep.errorf(a.at, "put files on it with <copy>", "a FAT file system cannot be made from a directory: it has no owners and modes")
 	default:
 		rep.errorf(a.at, "", "path for %s, which has no files", fs)
@@ -149,16 +130,16 @@ func checkPartition(rep *report, p *node, mbr bool) {
 	if a := p.attr("from"); a != nil {
 		rep.errorf(a.at, "path is what a file system is made from", "from for a partition with a file system")
 	}
-	if len(p.kids) > 0 && !is.items {
+	if len(p.kids) > 0 && !is.Items {
 		rep.errorf(p.kids[0].tag(), "", "<%s> on %s, which has no files", p.kids[0].name, fs)
 	}
-	checkOnly(rep, p, "profile", "ext4")
-	checkOnly(rep, p, "compression", "squashfs")
-	checkOnly(rep, p, "of", "verity")
-	if fs == "verity" && p.value("of") == "" {
-		rep.errorf(p.attr("fs").in, `write of="NAME" with the name of a partition`, "verity of what?")
+	checkOnly(rep, p, "profile", is, func(k kind.FileSystem) bool { return len(k.Profiles) > 0 })
+	checkOnly(rep, p, "compression", is, func(k kind.FileSystem) bool { return len(k.Compressions) > 0 })
+	checkOnly(rep, p, "of", is, func(k kind.FileSystem) bool { return k.Of })
+	if is.Of && p.value("of") == "" {
+		rep.errorf(p.attr("fs").in, `write of="NAME" with the name of a partition`, "%s of what?", fs)
 	}
-	checkLabel(rep, p, fs, is)
+	checkLabel(rep, p, is)
 }
 
 // checkPartitionUUID reports a short uuid on what has none, and a long one that
@@ -169,10 +150,11 @@ func checkPartitionUUID(rep *report, p *node, mbr bool) {
 		return // that has been said
 	}
 	fs, long := p.value("fs"), len(p.value("uuid")) == 36
-	if fs != "" && !slices.Contains(fileSystems, fs) {
+	is, ok := kind.ByName(fs)
+	if fs != "" && !ok {
 		return
 	}
-	short, what := traitsOf(fs).short, fs
+	short, what := is.Serial, fs
 	if fs == "" {
 		what = "a partition without a file system"
 	}
@@ -181,15 +163,15 @@ func checkPartitionUUID(rep *report, p *node, mbr bool) {
 		rep.errorf(a.in, "such as 4f68bce3-e8cd-4db1-96e7-fbcaf984b709", "the uuid of %s is a long one", what)
 	case long && mbr && short:
 		rep.errorf(a.in, "such as ABCD-1234, the serial number of the file system", "a long uuid is for the partition of a gpt table, and %s has a short one", what)
-	case long && mbr && (fs == "" || fs == "squashfs"):
+	case long && mbr && !is.UUID:
 		rep.errorf(a.in, "", "uuid for %s in an mbr table: neither has one", what)
 	}
 }
 
-// checkOnly reports an attribute that only one kind of file system has.
-func checkOnly(rep *report, p *node, attr, fs string) {
-	if a := p.attr(attr); a != nil && p.value("fs") != fs {
-		rep.errorf(a.at, "", "%s is for %s only", attr, fs)
+// checkOnly reports an attribute that only some kinds of file systems have.
+func checkOnly(rep *report, p *node, attr string, is kind.FileSystem, has func(kind.FileSystem) bool) {
+	if a := p.attr(attr); a != nil && !has(is) {
+		rep.errorf(a.at, "", "%s is for %s only", attr, kind.Choice(kind.Names(has)))
 	}
 }
 
@@ -239,7 +221,7 @@ func checkOf(rep *report, parts []*node) {
 	}
 	for _, p := range parts {
 		a, of := p.attr("of"), p.value("of")
-		if of == "" || p.value("fs") != "verity" {
+		if is, _ := kind.ByName(p.value("fs")); of == "" || !is.Of {
 			continue
 		}
 		switch data := names[of]; {
@@ -249,23 +231,30 @@ func checkOf(rep *report, parts []*node) {
 				hint = "did you mean " + quote(right) + "?"
 			}
 			rep.errorf(a.in, hint, "verity of partition %s, which the disk does not have", quote(of))
-		case data.value("fs") == "verity" || data.value("fs") == "swap":
+		case !hashable(data.value("fs")):
 			rep.errorf(a.in, "", "verity of a partition with %s", data.value("fs")).note(data.tag(), "it is here")
 		}
 	}
 }
 
+// hashable reports whether a partition can be verified: by what is on it, or for
+// the file that it is.
+func hashable(fs string) bool {
+	is, ok := kind.ByName(fs)
+	return !ok || is.Hashed
+}
+
 // checkLabel holds a label against what the file system can store.
-func checkLabel(rep *report, p *node, fs string, is traits) {
+func checkLabel(rep *report, p *node, is kind.FileSystem) {
 	a, v := p.attr("label"), p.value("label")
 	switch {
 	case v == "":
-	case is.label == 0:
-		rep.errorf(a.at, "a partition of a gpt table has a name", "%s has no label", fs)
-	case is.short && (len(v) > is.label || strings.ContainsAny(v, `"*+,./:;<=>?[\]|`) || strings.IndexFunc(v, notASCII) >= 0):
-		rep.errorf(a.in, "", `label %s of a FAT file system is not of at most 11 plain characters`, quote(v))
-	case len(v) > is.label:
-		rep.errorf(a.in, "", "label %s of %s has more than %d bytes", quote(v), fs, is.label)
+	case is.Label == 0:
+		rep.errorf(a.at, "a partition of a gpt table has a name", "%s has no label", is.Name)
+	case is.Serial && (len(v) > is.Label || strings.ContainsAny(v, `"*+,./:;<=>?[\]|`) || strings.IndexFunc(v, notASCII) >= 0):
+		rep.errorf(a.in, "", `label %s of a FAT file system is not of at most %d plain characters`, quote(v), is.Label)
+	case len(v) > is.Label:
+		rep.errorf(a.in, "", "label %s of %s has more than %d bytes", quote(v), is.Name, is.Label)
 	}
 }
 

@@ -24,6 +24,7 @@ type node struct {
 	file    *file
 	data    []byte // of the file, with what was not well-formed blanked
 	start   int    // offset of its <
+	end     int    // offset behind it; 0 when it was never closed
 	nameEnd int
 	attrs   []attribute
 	kids    []*node
@@ -134,6 +135,7 @@ func (r *reader) token(tok xml.Token, at, end int) bool {
 		return r.startElement(at, end)
 	case xml.EndElement:
 		if at == end { // the second half of <a/>
+			r.stack[len(r.stack)-1].end = end
 			r.stack = r.stack[:len(r.stack)-1]
 			return true
 		}
@@ -208,6 +210,7 @@ func (r *reader) endElement(name string, at, end int) {
 			n.open, r.complete = true, false
 			r.rep.errorf(n.tag(), "", "<%s> is not closed", n.name).note(here, "</%s> stands here", name)
 		}
+		r.stack[i].end = end
 		r.stack = r.stack[:i]
 		return
 	}

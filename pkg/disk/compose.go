@@ -5,6 +5,7 @@
 package disk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,12 +14,14 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/disk/grub"
 	"github.com/carosio/carosbuild/pkg/disk/image"
+	"github.com/carosio/carosbuild/pkg/disk/kind"
 	"github.com/carosio/carosbuild/pkg/disk/partition"
 )
 
 // part is a partition on its way from Spec to Layout.
 type part struct {
 	Partition
+	fs    FileSystem
 	index int // in Spec.Partitions, or -1
 	size  partitionSize
 	slot  partition.Slot
@@ -35,7 +38,7 @@ func (p *part) String() string {
 }
 
 // Compose lays the disk out and builds its file systems. File contents are not
-// read, but for squashfs and verity, whose bytes depend on them: they stay
+// read, but for those file systems whose bytes depend on them: they stay
 // where the trees have them until the Image is read.
 func Compose(ctx context.Context, s Spec) (*Layout, error) {
 	parts, err := s.parts()
@@ -47,7 +50,7 @@ func Compose(ctx context.Context, s Spec) (*Layout, error) {
 		return nil, err
 	}
 	for _, p := range parts {
-		if p.FS != "squashfs" { // only when it is made its size is known
+		if !p.fs.early { // only when it is made its size is known
 			continue
 		}
 		if err := p.build(ctx, &s, parts); err != nil {
@@ -71,7 +74,7 @@ func (s *Spec) build(ctx context.Context, parts []*part) error {
 		switch {
 		case p.Files != nil:
 			return 2
-		case p.FS == "verity":
+		case p.fs.Of:
 			return 1
 		}
 		return 0
@@ -163,6 +166,7 @@ const biosSize = "1M"
 func isBIOS(p Partition) bool { return strings.EqualFold(p.Type, "bios") }
 
 func (p *part) check() error {
+	p.fs = FileSystemOf(p.FS)
 	if isBIOS(p.Partition) && p.Size == "" && p.Raw == nil {
 		p.Size = biosSize
 	}
@@ -171,44 +175,29 @@ func (p *part) check() error {
 		return err
 	}
 	if p.Type == "" {
-		p.Type = defaultType(p.FS)
+		p.Type = cmp.Or(p.fs.Type, "linux")
 	}
 	hasTree := p.Tree != nil || p.Files != nil
 	switch {
-	case !knownFS(p.FS):
-		return fmt.Errorf("file system %q is none of %s", p.FS, strings.Join(fileSystems(), ", "))
+	case p.FS != p.fs.Name:
+		return fmt.Errorf("file system %q is none of %s", p.FS, strings.Join(kind.Names(nil), ", "))
 	case p.FS != "" && p.Raw != nil:
 		return fmt.Errorf("both a file system and raw data")
-	case (p.FS == "" || p.FS == "swap" || p.FS == "verity") && hasTree:
+	case !p.fs.Items && hasTree:
 		return fmt.Errorf("files, but no file system to hold them")
-	case p.FS == "squashfs" && p.Files != nil:
-		return fmt.Errorf("a root hash on a squashfs: its size would have to be known before")
+	case p.fs.early && p.Files != nil:
+		return fmt.Errorf("a root hash on a %s: its size would have to be known before", p.FS)
 	case p.FS == "" && p.Label != "":
 		return fmt.Errorf("label %q without a file system", p.Label)
 	case p.FS == "" && p.Raw == nil && p.size.fit:
 		return fmt.Errorf("neither size nor content")
-	case p.FS == "swap" && p.size.fit:
-		return fmt.Errorf("swap space needs a size")
+	case p.fs.Sized && p.size.fit:
+		return fmt.Errorf("%s space needs a size", p.FS)
 	}
 	if _, err := partition.AttributeBits(p.Attributes); err != nil {
 		return err
 	}
 	return nil
-}
-
-func fileSystems() []string {
-	return []string{"ext4", "fat32", "fat16", "squashfs", "swap", "verity"}
-}
-
-func knownFS(name string) bool { return name == "" || slices.Contains(fileSystems(), name) }
-
-// defaultType is the type of a partition that does not say it.
-func defaultType(fs string) string {
-	switch fs {
-	case "fat32", "fat16", "swap":
-		return fs
-	}
-	return "linux"
 }
 
 func (s *Spec) regions() ([]partition.Region, error) {

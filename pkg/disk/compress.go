@@ -107,13 +107,8 @@ func (a *appender) Write(p []byte) (int, error) {
 }
 
 func newPacker(format Format, level int) (packer, error) {
-	switch format {
-	case RawGzip:
-		return newGzip(level)
-	case RawZstd:
-		return newZstd(level)
-	case RawXZ:
-		return packXZ, nil
+	if p := format.code().packer; p != nil {
+		return p(level)
 	}
 	return nil, fmt.Errorf("disk format %q is no compressed one", format)
 }

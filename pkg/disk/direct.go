@@ -6,14 +6,12 @@ package disk
 
 import (
 	"errors"
-	"fmt"
 	"hash"
 	"io"
 	"io/fs"
 	"os"
+	"syscall"
 	"unsafe"
-
-	"golang.org/x/sys/unix"
 )
 
 // Memory, lengths and offsets of direct writes are multiples of this, which
@@ -30,12 +28,7 @@ type direct struct {
 }
 
 func openDirect(f *os.File) *direct {
-	d := &direct{file: f}
-	b, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", f.Fd()), os.O_WRONLY|unix.O_DIRECT, 0)
-	if err == nil {
-		d.bypass = b
-	}
-	return d
+	return &direct{file: f, bypass: openBypass(f)}
 }
 
 // WriteAt implements io.WriterAt. Its errors do not name the file: that has a
@@ -43,7 +36,7 @@ func openDirect(f *os.File) *direct {
 func (d *direct) WriteAt(b []byte, off int64) (int, error) {
 	if d.bypass != nil && len(b) > 0 && isAligned(b, off) {
 		n, err := d.bypass.WriteAt(b, off)
-		if n == len(b) || !errors.Is(err, unix.EINVAL) {
+		if n == len(b) || !errors.Is(err, syscall.EINVAL) {
 			return n, unnamed(err)
 		}
 	}

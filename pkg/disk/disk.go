@@ -47,7 +47,7 @@ type Spool interface {
 type Partition struct {
 	Name   string // GPT name
 	Type   string // see partition.TypeGUID and TypeByte; "" follows from FS
-	FS     string // ext4, fat32, fat16, squashfs, swap, verity or ""
+	FS     string // a name of FileSystems, or ""
 	Label  string // of the file system
 	Start  string // "" for the next multiple of Spec.Align
 	Size   string // 128M, "fit", "fit+512M" or "rest"; "" is "fit"
@@ -60,7 +60,7 @@ type Partition struct {
 	// derives from the Seed.
 	UUID        string
 	Compat      bool       // ext4 as boot loaders of 2014 read it
-	Compression string     // of squashfs; "" is zstd
+	Compression string     // "" is the file system's default
 	Tree        *tree.Tree // with FS
 	// Files makes the tree out of the root hashes of verity, in hexadecimal, by
 	// the names of the partitions that they are of. It stands for Tree, and is

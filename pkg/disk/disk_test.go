@@ -17,9 +17,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
-	"github.com/google/go-cmp/cmp"
 )
 
 const mib = 1 << 20

@@ -15,7 +15,7 @@ func (out Output) Files() []string {
 		return []string{out.Path}
 	}
 	files := f.files(out.Path, false)
-	if i := len(files) - 1; f == VMDKFlat {
+	if i := len(files) - 1; f.code().first {
 		files[0], files[i] = files[i], files[0]
 	}
 	return files

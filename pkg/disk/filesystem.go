@@ -16,8 +16,6 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/grub"
 	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/carosio/carosbuild/pkg/disk/partition"
-	"github.com/carosio/carosbuild/pkg/disk/squashfs"
-	"github.com/carosio/carosbuild/pkg/disk/swap"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 	"github.com/carosio/carosbuild/pkg/disk/verity"
 )
@@ -42,13 +40,13 @@ func (p *part) identify(seed []byte, table string) error {
 	if p.UUID == "" {
 		return nil
 	}
-	if isFAT(p.FS) {
+	if p.fs.Serial {
 		if n, ok := parseSerial(p.UUID); ok {
 			p.serial = n
 			return nil
 		}
 	}
-	if table == string(partition.MBR) && p.FS != "ext4" && p.FS != "swap" && p.FS != "verity" {
+	if table == string(partition.MBR) && !p.fs.UUID {
 		return fmt.Errorf("UUID %q has no place: the table is mbr, and what is on the partition has none", p.UUID)
 	}
 	var err error
@@ -57,17 +55,15 @@ func (p *part) identify(seed []byte, table string) error {
 	return err
 }
 
-func isFAT(fs string) bool { return fs == "fat32" || fs == "fat16" }
-
 func (p *part) placed(table partition.Kind) Placed {
 	out := Placed{
 		Number: p.number, Name: p.Name, Type: p.Type, Start: p.slot.Start, Size: p.slot.Size,
 		FS: p.FS, Label: p.Label,
 	}
-	switch p.FS {
-	case "ext4", "swap", "verity":
+	switch {
+	case p.fs.UUID:
 		out.UUID = formatUUID(p.uuid)
-	case "fat32", "fat16":
+	case p.fs.Serial:
 		out.UUID = formatSerial(p.serial)
 	}
 	if table == partition.GPT {
@@ -84,7 +80,7 @@ func (p *part) content(s *Spec, parts []*part) (*tree.Tree, error) {
 	case p.Files != nil:
 		roots := map[string]string{}
 		for _, v := range parts {
-			if v.FS == "verity" {
+			if v.fs.Of {
 				roots[v.Of] = hex.EncodeToString(append(v.root, make([]byte, sha256.Size-len(v.root))...))
 			}
 		}
@@ -99,15 +95,11 @@ func (p *part) ext4Options(s *Spec) ext4.Options {
 	return ext4.Options{Label: p.Label, UUID: p.uuid, HashSeed: p.hashSeed, Time: s.Time, Compat: p.Compat}
 }
 
-func (p *part) fatOptions(s *Spec) fat.Options {
-	o := fat.Options{
+func (p *part) fatOptions(s *Spec, bits int) fat.Options {
+	return fat.Options{
 		Size: p.slot.Size, Label: p.Label, Serial: p.serial, Time: s.Time,
-		Hidden: uint32(p.slot.Start / partition.SectorSize), Bits: 32,
+		Hidden: uint32(p.slot.Start / partition.SectorSize), Bits: bits,
 	}
-	if p.FS == "fat16" {
-		o.Bits = 16
-	}
-	return o
 }
 
 // bytes is the size that the partition asks for.
@@ -120,7 +112,7 @@ func (p *part) bytes(s *Spec, parts []*part) (int64, error) {
 	switch {
 	case err != nil:
 		return 0, err
-	case p.FS == "ext4": // its extra is free space
+	case p.fs.free: // its extra is free space
 		return n, nil
 	case n > 1<<60 || extra > 1<<60:
 		return 0, fmt.Errorf("size out of range")
@@ -130,40 +122,24 @@ func (p *part) bytes(s *Spec, parts []*part) (int64, error) {
 
 // least is the smallest size that holds the content.
 func (p *part) least(s *Spec, parts []*part, free int64) (int64, error) {
-	switch p.FS {
-	case "ext4", "fat32", "fat16":
-		t, err := p.content(s, parts)
-		if err != nil {
-			return 0, err
-		}
-		if p.FS == "ext4" {
-			o := p.ext4Options(s)
-			o.Free = free
-			return ext4.MinSize(t, o)
-		}
-		return fat.MinSize(t, p.fatOptions(s))
-	case "verity":
-		data, err := p.verified(parts)
-		if err != nil {
-			return 0, err
-		}
-		if data.size.rest {
-			return 0, fmt.Errorf("its size follows from that of %s, which takes the rest of the disk: give one of them a size", data)
-		}
-		n, err := data.bytes(s, parts)
-		if err != nil {
-			return 0, err
-		}
-		return verity.Size(roundUp(n, partition.SectorSize)), nil
+	m, err := p.making(s, parts)
+	switch {
+	case err != nil:
+		return 0, err
+	case p.fs.least == nil:
+		return leastImage(m, free)
 	}
-	m := p.image
-	if m == nil {
-		m = p.Raw
+	return p.fs.least(m, free)
+}
+
+// making is what the content is made of. What was made early needs no tree.
+func (p *part) making(s *Spec, parts []*part) (making, error) {
+	m := making{part: p, spec: s, parts: parts}
+	var err error
+	if p.fs.Items && (!p.fs.early || p.image == nil) {
+		m.tree, err = p.content(s, parts)
 	}
-	if m == nil {
-		return 0, fmt.Errorf("nothing to take the size from: the disk has no size, nor has the partition content")
-	}
-	return m.Size(), nil
+	return m, err
 }
 
 func roundUp(n, to int64) int64 { return (n + to - 1) / to * to }
@@ -171,7 +147,7 @@ func roundUp(n, to int64) int64 { return (n + to - 1) / to * to }
 // verified is the part that a verity partition is of.
 func (p *part) verified(parts []*part) (*part, error) {
 	for _, d := range parts {
-		if d.Name == p.Of && d.Name != "" && d.FS != "verity" {
+		if d.Name == p.Of && d.Name != "" && !d.fs.Of {
 			return d, nil
 		}
 	}
@@ -180,41 +156,17 @@ func (p *part) verified(parts []*part) (*part, error) {
 
 // build makes the partition's content.
 func (p *part) build(ctx context.Context, s *Spec, parts []*part) error {
-	var err error
-	switch p.FS {
-	case "ext4", "fat32", "fat16", "squashfs":
-		err = p.buildTree(ctx, s, parts)
-	case "swap":
-		p.image, err = swap.Build(p.slot.Size, p.Label, p.uuid)
-	case "verity":
-		err = p.buildVerity(ctx, s, parts)
-	default:
-		p.image = p.Raw
-		if p.Raw == nil && s.BIOS != nil && isBIOS(p.Partition) {
-			p.image, err = p.core(s.BIOS.Core)
+	if p.fs.build != nil {
+		m, err := p.making(s, parts)
+		if err == nil {
+			p.image, err = p.fs.build(ctx, m)
 		}
-	}
-	return err
-}
-
-func (p *part) buildTree(ctx context.Context, s *Spec, parts []*part) error {
-	t, err := p.content(s, parts)
-	if err != nil {
 		return err
 	}
-	switch p.FS {
-	case "ext4":
-		o := p.ext4Options(s)
-		o.Size = p.slot.Size
-		p.image, err = ext4.Build(t, o)
-	case "squashfs":
-		var spool Spool
-		if spool, err = s.spool(); err != nil {
-			return err
-		}
-		p.image, err = squashfs.Build(ctx, t, spool, squashfs.Options{Time: s.Time, Compression: squashfs.Compression(p.Compression), Workers: s.Workers})
-	default:
-		p.image, err = fat.Build(t, p.fatOptions(s))
+	var err error
+	p.image = p.Raw
+	if p.Raw == nil && s.BIOS != nil && isBIOS(p.Partition) {
+		p.image, err = p.core(s.BIOS.Core)
 	}
 	return err
 }
@@ -229,26 +181,28 @@ func (s *Spec) spool() (Spool, error) {
 // buildVerity makes the hash tree. In a GPT the root hash is in the GUIDs, so
 // that a system finds both partitions by it, as the discoverable partitions
 // specification has it.
-func (p *part) buildVerity(ctx context.Context, s *Spec, parts []*part) error {
-	data, err := p.verified(parts)
+func buildVerity(ctx context.Context, m making) (*image.Image, error) {
+	data, err := m.verified(m.parts)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if data.image == nil || data.Files != nil {
-		return fmt.Errorf("%s has no content that could be verified", data)
+		return nil, fmt.Errorf("%s has no content that could be verified", data)
 	}
-	salt := deriveSalt(s.Seed, p.number)
-	if p.image, p.root, err = verity.Build(ctx, data.image, verity.Options{Salt: salt, UUID: p.uuid, Workers: s.Workers}); err != nil {
-		return err
+	o := verity.Options{Salt: deriveSalt(m.spec.Seed, m.number), UUID: m.uuid, Workers: m.spec.Workers}
+	img, root, err := verity.Build(ctx, data.image, o)
+	if err != nil {
+		return nil, err
 	}
+	m.root = root
 	data.image = data.image.Solid() // its holes are verified too
 	if data.UUID == "" {
-		data.guid = [16]byte(p.root[:16])
+		data.guid = [16]byte(root[:16])
 	}
-	if p.UUID == "" {
-		p.guid = [16]byte(p.root[16:])
+	if m.UUID == "" {
+		m.guid = [16]byte(root[16:])
 	}
-	return nil
+	return img, nil
 }
 
 // core is GRUB's core image.

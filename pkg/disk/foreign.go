@@ -31,6 +31,7 @@ var foreignKinds = []struct {
 	{0, "\x3a\xff\x26\xed", "sparse image for Android's fastboot", "convert it with simg2img"},
 	{0, "BZh", "file compressed with bzip2", unpack},
 	{0, "\x04\x22\x4d\x18", "file compressed with lz4", unpack},
+	{0, "\x02\x21\x4c\x18", "file compressed with lz4", unpack},
 	{0, "PK\x03\x04", "zip archive", unpack},
 	{0, "7z\xbc\xaf\x27\x1c", "7-Zip archive", unpack},
 	{0, "LZIP", "file compressed with lzip", unpack},

@@ -35,36 +35,11 @@ const (
 	ISO        Format = "iso" // a raw disk that is a bootable disc too
 )
 
-// formats are all of them: other names, the endings that mean them, and whether
-// they are written front to back, so that a pipe can take them.
-var formats = []struct {
-	format  Format
-	alias   string
-	endings []string
-	stream  bool
-}{
-	{Raw, "img", []string{".raw", ".img"}, true},
-	{RawGzip, "", []string{".raw.gz", ".img.gz"}, true},
-	{RawZstd, "", []string{".raw.zst", ".img.zst"}, true},
-	{RawXZ, "", []string{".raw.xz", ".img.xz"}, true},
-	{VMDK, "vmdk-stream", []string{".vmdk"}, true},
-	{VMDKSparse, "", nil, false},
-	{VMDKFlat, "", nil, false},
-	{QCOW2, "", []string{".qcow2"}, false},
-	{QCOW2Zlib, "", nil, false},
-	{QCOW2Zstd, "", nil, false},
-	{VHD, "", []string{".vhd"}, false},
-	{VHDFixed, "", nil, false},
-	{VHDX, "", []string{".vhdx"}, false},
-	{OVA, "", []string{".ova"}, false},
-	{ISO, "", []string{".iso"}, false},
-}
-
 // Formats are the names of all formats.
 func Formats() []string {
 	var names []string
-	for _, f := range formats {
-		names = append(names, string(f.format))
+	for _, f := range formats() {
+		names = append(names, string(f.Format))
 	}
 	return names
 }
@@ -72,7 +47,7 @@ func Formats() []string {
 // Endings are what the name of a file may end in to choose a format.
 func Endings() []string {
 	var endings []string
-	for _, f := range formats {
+	for _, f := range formats() {
 		endings = append(endings, f.endings...)
 	}
 	return endings
@@ -81,9 +56,9 @@ func Endings() []string {
 // streams are the formats that a pipe can take.
 func streams() []string {
 	var names []string
-	for _, f := range formats {
-		if f.stream {
-			names = append(names, string(f.format))
+	for _, f := range formats() {
+		if f.stream != nil {
+			names = append(names, string(f.Format))
 		}
 	}
 	return names
@@ -95,9 +70,9 @@ func FormatFor(name, path string) (Format, error) {
 	if name == "" {
 		return formatOfEnding(path)
 	}
-	for _, f := range formats {
-		if name == string(f.format) || name == f.alias {
-			return f.format, nil
+	for _, f := range formats() {
+		if name == string(f.Format) || name == f.alias {
+			return f.Format, nil
 		}
 	}
 	hint := ""
@@ -112,9 +87,9 @@ func formatOfEnding(path string) (Format, error) {
 		return "", fmt.Errorf("standard output has no name that tells the disk's format: choose one of %s", strings.Join(streams(), ", "))
 	}
 	base := strings.ToLower(filepath.Base(path))
-	for _, f := range formats {
+	for _, f := range formats() {
 		if slices.ContainsFunc(f.endings, func(e string) bool { return strings.HasSuffix(base, e) }) {
-			return f.format, nil
+			return f.Format, nil
 		}
 	}
 	hint := ""

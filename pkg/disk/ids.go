@@ -66,7 +66,7 @@ func mbrPartUUID(signature uint32, number int) string {
 func (s *Spec) PartUUIDs() (map[string]string, error) {
 	out := map[string]string{}
 	for i, d := range s.declared() {
-		p := part{Partition: d}
+		p := part{Partition: d, fs: FileSystemOf(d.FS)}
 		p.number = i + 1
 		if err := p.identify(s.Seed, s.Table); err != nil {
 			return nil, p.wrong(err)

@@ -10,16 +10,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/carosio/carosbuild/pkg/disk/image"
-	"github.com/carosio/carosbuild/pkg/disk/iso"
-	"github.com/carosio/carosbuild/pkg/disk/qcow2"
-	"github.com/carosio/carosbuild/pkg/disk/vhd"
-	"github.com/carosio/carosbuild/pkg/disk/vhdx"
 	"github.com/carosio/carosbuild/pkg/disk/vmdk"
 )
 
@@ -53,13 +46,7 @@ func (o *Opened) NextExtent(off int64) int64 {
 	if !ok || off >= o.size {
 		return min(max(off, 0), o.size)
 	}
-	switch at, err := unix.Seek(int(f.Fd()), off, unix.SEEK_DATA); {
-	case errors.Is(err, unix.ENXIO):
-		return o.size
-	case err == nil:
-		return min(at, o.size)
-	}
-	return off
+	return nextData(f, off, o.size)
 }
 
 // Covered reports whether a byte of the range may be other than zero.
@@ -86,7 +73,7 @@ func (o *Opened) Close() error {
 // same directory, which is gone with Close.
 func OpenDisk(path string) (*Opened, error) {
 	// Without O_NONBLOCK, a FIFO would wait for a writer.
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	f, err := os.OpenFile(path, os.O_RDONLY|nonblock, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -150,15 +137,10 @@ func (o *Opened) detect(f *os.File, path string) error {
 	if err != nil {
 		return err
 	}
-	switch is := func(magic string) bool { return strings.HasPrefix(string(head), magic) }; {
-	case is(vmdk.FlatMagic):
-		return o.take(o.flat(f, size, filepath.Dir(path)))
-	case is("\x1f\x8b"):
-		return o.unpack(f, path, RawGzip)
-	case is("\x28\xb5\x2f\xfd"):
-		return o.unpack(f, path, RawZstd)
-	case is("\xfd7zXZ\x00"):
-		return o.unpack(f, path, RawXZ)
+	for _, c := range formats() {
+		if c.openFile != nil && c.begins(head) {
+			return c.openFile(o, f, size, path)
+		}
 	}
 	return o.content(f, size, head)
 }
@@ -173,9 +155,9 @@ func headOf(r io.ReaderAt) ([]byte, error) {
 	return head[:n], nil
 }
 
-// take makes s what is read of the disk.
+// take makes s, if there is one, what is read of the disk.
 func (o *Opened) take(s source, err error) error {
-	if err != nil {
+	if err != nil || s == nil {
 		return err
 	}
 	o.ReaderAt, o.size = s, s.Size()
@@ -183,35 +165,25 @@ func (o *Opened) take(s source, err error) error {
 }
 
 // content opens a disk of a format that is all in one file, and begins with head.
+// What is of no other format is a raw disk.
 func (o *Opened) content(f io.ReaderAt, size int64, head []byte) error {
-	var s source
-	var err error
-	switch is := func(magic string) bool { return strings.HasPrefix(string(head), magic) }; {
-	case is("KDMV"):
-		s, err = o.sparse(f, size)
-	case is("QFI\xfb"):
-		o.Format = QCOW2
-		s, err = qcow2.Open(f, size)
-	case is("conectix"):
-		o.Format = VHD
-		s, err = vhd.Open(f, size)
-	case is("vhdxfile"):
-		o.Format = VHDX
-		s, err = vhdx.Open(f, size)
-	case len(head) == 512 && string(head[257:262]) == "ustar":
-		o.Format = OVA
-		s, err = o.insideOVA(f, size)
-	case fixedVHD(f, size):
-		o.Format = VHDFixed
-		s, err = vhd.Open(f, size)
-	case iso.Detect(f) && head[510] == 0x55 && head[511] == 0xaa:
-		o.ReaderAt, o.Format, o.size = f, ISO, size
-		return nil
-	default:
-		o.ReaderAt, o.Format, o.size = f, Raw, size
-		return nil
+	for _, c := range formats() {
+		if c.open != nil && c.begins(head) {
+			return o.take(c.open(o, f, size))
+		}
 	}
-	return o.take(s, err)
+	for _, c := range formats() {
+		if c.is != nil && c.is(f, size, head) {
+			return o.take(c.open(o, f, size))
+		}
+	}
+	return o.asIs(Raw, f, size)
+}
+
+// asIs takes the file for the disk.
+func (o *Opened) asIs(format Format, f io.ReaderAt, size int64) error {
+	o.ReaderAt, o.Format, o.size = f, format, size
+	return nil
 }
 
 func (o *Opened) sparse(f io.ReaderAt, size int64) (source, error) {
@@ -241,7 +213,7 @@ func (o *Opened) flat(f *os.File, size int64, dir string) (source, error) {
 		return nil, err
 	}
 	m, err := vmdk.OpenFlat(string(text), func(name string) (io.ReaderAt, int64, error) {
-		x, err := root.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
+		x, err := root.OpenFile(name, os.O_RDONLY|nonblock, 0)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -261,7 +233,7 @@ func (o *Opened) flat(f *os.File, size int64, dir string) (source, error) {
 	return m, nil
 }
 
-func fixedVHD(f io.ReaderAt, size int64) bool {
+func fixedVHD(f io.ReaderAt, size int64, _ []byte) bool {
 	b := make([]byte, 8)
 	_, err := f.ReadAt(b, size-512)
 	return size >= 1024 && err == nil && string(b) == "conectix"

@@ -4,7 +4,12 @@
 
 package disk
 
-import "io"
+import (
+	"context"
+	"io"
+
+	"github.com/carosio/carosbuild/pkg/disk/damage"
+)
 
 // Container is what was opened, the first of the files that the disk is in, and
 // its size in bytes.
@@ -21,3 +26,15 @@ func (o *Opened) Container() (io.ReaderAt, int64, error) {
 
 // Source is what reads the format, such as a *vmdk.Reader.
 func (o *Opened) Source() any { return o.ReaderAt }
+
+// Check checks the file that the disk is in, as far as its format has anything to
+// check beside the disk.
+func (o *Opened) Check(ctx context.Context) []damage.Problem {
+	c, ok := o.ReaderAt.(interface {
+		Check(context.Context) []damage.Problem
+	})
+	if !ok {
+		return nil
+	}
+	return damage.In(o.Format.code().title, c.Check(ctx))
+}

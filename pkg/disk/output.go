@@ -13,36 +13,13 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
-	"golang.org/x/sys/unix"
+	"github.com/carosio/carosbuild/pkg/freshfile"
 )
 
 // tempPrefix begins the name of every unfinished output.
 const tempPrefix = ".carosbuild-"
-
-// WriteFile makes the file path, or replaces it, with what write puts into a
-// new file beside it. Data and name are on disk when it returns; after an error
-// or a kill, path is what it was. Where the file system can, the new file has
-// no name until it is complete; leftovers of killed runs on others are removed
-// by the next one. A symbolic link at path is followed.
-func WriteFile(path string, write func(*os.File) error) error {
-	path, err := regular(path)
-	if err != nil {
-		return err
-	}
-	f, err := newFile(path)
-	if err != nil {
-		return explain(path, err)
-	}
-	err = write(f.File)
-	if err == nil {
-		err = f.finish()
-	}
-	if err == nil {
-		err = f.commit()
-	}
-	return explain(path, errors.Join(err, f.close()))
-}
 
 // unfinished is a file on its way to a name.
 type unfinished struct {
@@ -80,7 +57,7 @@ func (u *unfinished) finish() error {
 
 // commit replaces what is at path.
 func (u *unfinished) commit() error {
-	err := os.Rename(u.temp, u.path)
+	err := renameOpen(u.File, u.temp, u.path)
 	if err == nil {
 		u.named = false
 		err = syncDir(filepath.Dir(u.path))
@@ -90,39 +67,35 @@ func (u *unfinished) commit() error {
 
 // close closes the file; if it was not committed, it is gone.
 func (u *unfinished) close() error {
-	var err error
+	err := u.File.Close()
+	if errors.Is(err, os.ErrClosed) { // by commit, where an open file cannot be renamed
+		err = nil
+	}
 	if u.named {
-		err = ignoreMissing(os.Remove(u.temp))
+		err = errors.Join(err, ignoreMissing(os.Remove(u.temp)))
 	}
-	return errors.Join(err, u.File.Close())
+	return err
 }
 
-// create opens a file in dir, without a name where that works.
-func create(dir, temp string) (f *os.File, named bool, err error) {
-	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o666)
-	if err == nil {
-		return os.NewFile(uintptr(fd), temp), false, nil
-	}
-	f, err = os.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+// createNamed opens the new file temp. The lock tells sweep that it is in use,
+// also from a container where our pid means somebody else.
+func createNamed(temp string) (*os.File, error) {
+	f, err := os.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	// The lock tells sweep that the file is in use, also from a container
-	// where our pid means somebody else.
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return nil, false, errors.Join(err, f.Close(), os.Remove(temp))
+	if err := lock(f); err != nil {
+		return nil, errors.Join(err, f.Close(), os.Remove(temp))
 	}
-	return f, true, nil
+	return f, nil
 }
 
-// link gives a nameless file the name temp.
-func link(f *os.File, temp string) error {
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+func lock(f *os.File) error {
+	switch mine, err := freshfile.TryLock(f, freshfile.LockExclusive); {
+	case err != nil:
 		return fmt.Errorf("lock output: %w", err)
-	}
-	proc := fmt.Sprintf("/proc/self/fd/%d", f.Fd())
-	if err := unix.Linkat(unix.AT_FDCWD, proc, unix.AT_FDCWD, temp, unix.AT_SYMLINK_FOLLOW); err != nil {
-		return fmt.Errorf("link output as %s: %w", temp, err)
+	case !mine:
+		return errors.New("lock output: somebody else has locked it")
 	}
 	return nil
 }
@@ -130,25 +103,13 @@ func link(f *os.File, temp string) error {
 // sweep removes unfinished outputs that nobody holds. It is a courtesy: what it
 // cannot do, it leaves.
 func sweep(dir string) {
-	names, _ := filepath.Glob(filepath.Join(escapeGlob(dir), tempPrefix+"*"))
-	for _, name := range names {
-		if _, err := strconv.Atoi(name[strings.LastIndexByte(name, '-')+1:]); err != nil {
-			continue
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		name := e.Name()
+		if _, err := strconv.Atoi(name[strings.LastIndexByte(name, '-')+1:]); err == nil && strings.HasPrefix(name, tempPrefix) {
+			removeLeft(filepath.Join(dir, name))
 		}
-		f, err := os.OpenFile(name, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-		if err != nil {
-			continue
-		}
-		st, err := f.Stat()
-		if err == nil && st.Mode().IsRegular() && unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
-			_ = os.Remove(name)
-		}
-		_ = f.Close()
 	}
-}
-
-func escapeGlob(s string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(s)
 }
 
 func ignoreMissing(err error) error {
@@ -159,16 +120,12 @@ func ignoreMissing(err error) error {
 }
 
 func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
 	// Some file systems cannot sync a directory, and say so with EINVAL.
-	err = d.Sync()
-	if errors.Is(err, unix.EINVAL) {
-		err = nil
+	err := freshfile.SyncDir(dir)
+	if errors.Is(err, syscall.EINVAL) {
+		return nil
 	}
-	return errors.Join(err, d.Close())
+	return err
 }
 
 // explain says which file an error is about, and how much space is left when
@@ -177,11 +134,9 @@ func explain(path string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
-		var st unix.Statfs_t
-		if unix.Statfs(filepath.Dir(path), &st) == nil {
-			free := int64(st.Bavail) * st.Bsize
-			return fmt.Errorf("write %s: the file system of %s is full (%d MiB free now that the unfinished file is gone); what was there before is unchanged: %w", path, filepath.Dir(path), free>>20, err)
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		if st, e := statfs(filepath.Dir(path)); e == nil {
+			return fmt.Errorf("write %s: the file system of %s is full (%d MiB free now that the unfinished file is gone); what was there before is unchanged: %w", path, filepath.Dir(path), int64(st.free)*st.block>>20, err)
 		}
 	}
 	return fmt.Errorf("write %s: %w", path, err)

@@ -5,6 +5,13 @@
 package disk
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -20,7 +27,22 @@ func (w *writing) ovaSink(t target, f file) error {
 	to := gather{newStream(w.direct(f))}
 	name := filepath.Base(t.path)
 	s, err := ova.New(to, w.m.Size(), vm, ova.Options{Name: strings.TrimSuffix(name, filepath.Ext(name)), Time: w.o.Time, Disk: w.o.vmdk(t)})
-	return w.add(t, flushed{s, to.flush}, err)
+	return w.add(t, flushed{s, func() error { return errors.Join(to.flush(), w.sumOVA(t, f)) }}, err)
+}
+
+// sumOVA reads the archive once more for its digest: what stands in front of the
+// disk is written last. It is compressed, and so a small part of the disk.
+func (w *writing) sumOVA(t target, f file) error {
+	r, ok := f.(*os.File)
+	if !ok || w.o.Sum == nil {
+		return nil
+	}
+	sum := sha256.New()
+	if _, err := io.Copy(sum, io.NewSectionReader(r, 0, math.MaxInt64)); err != nil {
+		return fmt.Errorf("read it for its digest: %w", err)
+	}
+	w.sums = append(w.sums, func() { w.o.Sum(t.files[0], hex.EncodeToString(sum.Sum(nil))) })
+	return nil
 }
 
 // gather joins writes that follow each other, as those of a disk in an OVA or a

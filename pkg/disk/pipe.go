@@ -10,9 +10,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"golang.org/x/term"
 )
 
 // openPipe opens a FIFO or character device. A FIFO waits until somebody reads
@@ -20,11 +21,11 @@ import (
 func openPipe(ctx context.Context, path string) (*os.File, error) {
 	const step = 50 * time.Millisecond
 	for {
-		f, err := os.OpenFile(path, os.O_WRONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+		f, err := os.OpenFile(path, os.O_WRONLY|nonblock|noTTY, 0)
 		switch {
 		case err == nil:
 			return f, nil
-		case !errors.Is(err, unix.ENXIO):
+		case !errors.Is(err, syscall.ENXIO):
 			return nil, err
 		}
 		select {
@@ -44,9 +45,5 @@ func unblock(ctx context.Context, f *os.File) (stop func() bool) {
 // isTerminal reports whether w would show a person the bytes of a disk.
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(interface{ Fd() uintptr })
-	if !ok {
-		return false
-	}
-	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
-	return err == nil
+	return ok && term.IsTerminal(int(f.Fd()))
 }

@@ -25,15 +25,15 @@ func (s *Spec) failed(p *part, parts []*part, err error) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	if p.FS != "ext4" && !isFAT(p.FS) && p.FS != "squashfs" {
+	if !p.fs.Items {
 		return p.wrong(err)
 	}
-	if p.FS != "squashfs" && p.slot.Size > 0 {
+	if !p.fs.early && p.slot.Size > 0 {
 		if least, lerr := p.least(s, parts, 0); lerr == nil && least > p.slot.Size {
 			return s.tooSmall(p, parts, least)
 		}
 	}
-	if p.FS == "fat16" && (errors.Is(err, fat.ErrRoot) || errors.Is(err, fat.ErrTooBig16)) {
+	if errors.Is(err, fat.ErrRoot) || errors.Is(err, fat.ErrTooBig16) { // of FAT16 alone
 		return &PartitionError{Partition: p.index, Attr: "fs", What: p.String(), Err: fmt.Errorf("%w; fat32 can hold it", err)}
 	}
 	return &ContentError{p.index, p.String(), err}

@@ -11,8 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 
 	"github.com/carosio/carosbuild/pkg/disk/image"
 )
@@ -46,7 +45,7 @@ func (e *SpaceError) Error() string {
 }
 
 // Unwrap makes it what a write would have ended with.
-func (e *SpaceError) Unwrap() error { return unix.ENOSPC }
+func (e *SpaceError) Unwrap() error { return syscall.ENOSPC }
 
 func mebibytes(n int64) string {
 	if n >= 10<<30 {
@@ -98,19 +97,25 @@ func freeAt(path string) (dir string, dev uint64, free int64, err error) {
 		if err == nil && st.IsDir() {
 			break
 		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTDIR) || dir == filepath.Dir(dir) {
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) || dir == filepath.Dir(dir) {
 			return "", 0, 0, fmt.Errorf("look for room at %s: %w", path, err)
 		}
 	}
-	var st unix.Stat_t
-	var sf unix.Statfs_t
-	if err := errors.Join(unix.Stat(dir, &st), unix.Statfs(dir, &sf)); err != nil {
+	st, err := statfs(dir)
+	if err != nil {
 		return "", 0, 0, err
 	}
-	if sf.Blocks == 0 { // some have no limit
+	if st.blocks == 0 { // some have no limit
 		return "", 0, 0, errors.New("no number of blocks")
 	}
-	return dir, st.Dev, int64(min(sf.Bavail, 1<<40)) * sf.Bsize, nil
+	return dir, st.dev, int64(min(st.free, 1<<40)) * st.block, nil
+}
+
+// fileSystem is what a file system says about itself.
+type fileSystem struct {
+	dev          uint64
+	blocks, free uint64 // free for the caller
+	block        int64  // bytes
 }
 
 // leastRatio is a bound for what compression makes of a system's files: a
@@ -138,13 +143,4 @@ func claims(targets []target, m *image.Image) []Claim {
 		out = append(out, Claim{What: t.name, Path: filepath.Dir(t.path), Bytes: n})
 	}
 	return out
-}
-
-// Plain reports whether a format has the disk's bytes as they are.
-func (f Format) Plain() bool {
-	switch f {
-	case Raw, VMDKFlat, VMDKSparse, VHDFixed, VHD, VHDX, QCOW2, ISO:
-		return true
-	}
-	return false
 }

@@ -9,10 +9,10 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/disk/image"
 )
@@ -30,8 +30,8 @@ func TestCheckSpace(t *testing.T) {
 		want   error
 	}{
 		{"fits", []Claim{{"a", dir, 1}, {"b", missing, 1 << 10}}, nil},
-		{"too much", []Claim{{"packages", dir, free + 1<<40}}, unix.ENOSPC},
-		{"too much together", []Claim{{"packages", dir, free/2 + 1<<33}, {"x.raw", missing, free/2 + 1<<33}}, unix.ENOSPC},
+		{"too much", []Claim{{"packages", dir, free + 1<<40}}, syscall.ENOSPC},
+		{"too much together", []Claim{{"packages", dir, free/2 + 1<<33}, {"x.raw", missing, free/2 + 1<<33}}, syscall.ENOSPC},
 		{"nothing", []Claim{{"a", dir, 0}, {"b", "/proc", 1 << 60}}, nil},
 	} {
 		if err := CheckSpace(tt.claims); !errors.Is(err, tt.want) || tt.want == nil && err != nil {

@@ -12,8 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 )
 
 // StandardOutput is the path of an Output that means standard output.
@@ -33,13 +32,13 @@ func CheckOutputs(outs []Output, o WriteOptions) error {
 	return err
 }
 
-// kind says how a target is written.
-type kind uint8
+// targetKind says how a target is written.
+type targetKind uint8
 
 const (
-	toFile   kind = iota // beside what is there, and then renamed
-	toDevice             // in place
-	toPipe               // front to back
+	toFile   targetKind = iota // beside what is there, and then renamed
+	toDevice                   // in place
+	toPipe                     // front to back
 )
 
 // target is an Output after all checks.
@@ -47,7 +46,7 @@ type target struct {
 	name   string // as it was asked for
 	path   string // symbolic links resolved
 	format Format
-	kind   kind
+	kind   targetKind
 	files  []string // to replace, in the order in which they should be
 }
 
@@ -76,14 +75,7 @@ func (t target) ids() []string {
 	if t.kind == toFile {
 		return t.files
 	}
-	var st unix.Stat_t
-	if unix.Stat(t.path, &st) != nil {
-		return []string{t.path}
-	}
-	if t.kind == toDevice {
-		return []string{fmt.Sprintf("block device %d:%d", unix.Major(uint64(st.Rdev)), unix.Minor(uint64(st.Rdev)))}
-	}
-	return []string{fmt.Sprintf("%s (inode %d)", t.path, st.Ino)}
+	return []string{fileIdentity(t.path, t.kind)}
 }
 
 func (out Output) target(o WriteOptions) (target, error) {
@@ -116,17 +108,19 @@ func (out Output) target(o WriteOptions) (target, error) {
 
 // files are the regular files that an output consists of.
 func (f Format) files(path string, blockMap bool) []string {
-	switch {
-	case f == VMDKFlat:
-		return []string{flatName(path), path}
-	case f.packed() || f == Raw && blockMap:
-		return []string{path, path + ".bmap"}
+	c := f.code()
+	if c.second == nil {
+		return []string{path}
 	}
-	return []string{path}
+	switch second := c.second(path, blockMap); {
+	case second == "":
+		return []string{path}
+	case c.first:
+		return []string{second, path}
+	default:
+		return []string{path, second}
+	}
 }
-
-// packed reports whether the format is a compressed raw disk.
-func (f Format) packed() bool { return f == RawGzip || f == RawZstd || f == RawXZ }
 
 // flatName is NAME-flat.vmdk for NAME.vmdk.
 func flatName(path string) string {
@@ -138,7 +132,7 @@ func flatName(path string) string {
 }
 
 // locate resolves the links of a path and says what is there.
-func locate(path string) (string, kind, error) {
+func locate(path string) (string, targetKind, error) {
 	real, err := follow(path)
 	if err != nil {
 		return "", toFile, fmt.Errorf("write %s: %w", path, err)
@@ -180,19 +174,7 @@ func follow(path string) (string, error) {
 		}
 		path = to
 	}
-	return "", unix.ELOOP
-}
-
-// regular is the resolved path of a file that WriteFile can write.
-func regular(path string) (string, error) {
-	real, kind, err := locate(path)
-	if err == nil && kind != toFile {
-		err = fmt.Errorf("write %s: it is no regular file", path)
-	}
-	if err == nil {
-		err = checkFiles([]string{real})
-	}
-	return real, err
+	return "", syscall.ELOOP
 }
 
 // checkFiles checks names and directories of resolved paths.
@@ -210,7 +192,7 @@ func checkFiles(files []string) error {
 		case !st.IsDir():
 			return fmt.Errorf("write %s: %s is no directory", path, dir)
 		}
-		if err := unix.Access(dir, unix.W_OK|unix.X_OK); err != nil {
+		if err := inDirectory(dir); err != nil {
 			return fmt.Errorf("write %s: directory %s: %w", path, dir, err)
 		}
 		if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() {

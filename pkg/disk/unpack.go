@@ -13,13 +13,15 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+	"github.com/pierrec/lz4/v4"
 	"github.com/therootcompany/xz"
-	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/disk/pipeline"
+	"github.com/carosio/carosbuild/pkg/freshfile"
 )
 
 // maxUnpacked bounds the size of what a compressed disk unpacks to: the largest
@@ -33,11 +35,10 @@ func (o *Opened) unpack(f *os.File, path string, format Format) error {
 		return err
 	}
 	dir := filepath.Dir(path)
-	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
+	raw, err := freshfile.Scratch(dir)
 	if err != nil {
 		return fmt.Errorf("it is compressed, and there is no room in %s to unpack it: %w", dir, err)
 	}
-	raw := os.NewFile(uintptr(fd), path)
 	o.files = append(o.files, raw)
 	if o.size, err = CopySparse(raw, in, maxUnpacked); err != nil {
 		return fmt.Errorf("unpack: %w", err)
@@ -46,7 +47,7 @@ func (o *Opened) unpack(f *os.File, path string, format Format) error {
 	return nil
 }
 
-// Decompress reads what gzip, zstd, xz or bzip2 made, as the first bytes tell;
+// Decompress reads what gzip, zstd, xz, bzip2 or lz4 made, as the first bytes tell;
 // packed is false for anything else, which is read as it is.
 func Decompress(in io.Reader) (out io.Reader, packed bool, err error) {
 	r := bufio.NewReaderSize(in, 64<<10)
@@ -64,6 +65,8 @@ func Decompress(in io.Reader) (out io.Reader, packed bool, err error) {
 		out, err = xz.NewReader(r, 128<<20)
 	case is("BZh"):
 		out = bzip2.NewReader(r)
+	case is("\x04\x22\x4d\x18"), is("\x02\x21\x4c\x18"): // the latter is lz4 -l, which kernels and bitbake use
+		out = lz4.NewReader(r)
 	default:
 		return r, false, nil
 	}
@@ -127,7 +130,7 @@ func (a *allowance) take(n int64) error {
 			return fmt.Errorf("look for room: %w", err)
 		}
 		if a.left = min(a.left, spare); a.left < n {
-			return fmt.Errorf("%w but for a reserve of %s: make room there, or unpack it beforehand", unix.ENOSPC, mebibytes(reserve))
+			return fmt.Errorf("%w but for a reserve of %s: make room there, or unpack it beforehand", syscall.ENOSPC, mebibytes(reserve))
 		}
 		a.until = min(a.left, 64<<20)
 	}
@@ -136,17 +139,7 @@ func (a *allowance) take(n int64) error {
 	return nil
 }
 
-// roomOf is how much the file system of f has for something that may take any
-// amount, and how much has to stay for everything else: a twentieth, at most 1 GiB.
-func roomOf(f *os.File) (spare, reserve int64, err error) {
-	var sf unix.Statfs_t
-	if err := unix.Fstatfs(int(f.Fd()), &sf); err != nil {
-		return 0, 0, err
-	}
-	spare, reserve = roomIn(sf.Blocks, sf.Bavail, sf.Bsize)
-	return spare, reserve, nil
-}
-
+// roomIn is roomOf, from what a file system says.
 func roomIn(blocks, free uint64, size int64) (spare, reserve int64) {
 	if blocks == 0 { // some have no limit
 		return math.MaxInt64, 0

@@ -12,9 +12,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
-
-	"golang.org/x/sys/unix"
 )
 
 // goesOn is a stream without an end, of which it is counted what was read.
@@ -53,12 +52,12 @@ func TestCopySparseEnds(t *testing.T) {
 			"no room at all",
 			goesOn{b: 1},
 			func() (int64, int64, error) { return -5, 3 * mib, nil },
-			"after 0 MiB of it, for the file system of " + dir + ": no space left on device but for a reserve of 3 MiB: make room there, or unpack it beforehand", unix.ENOSPC, rawBlock, 0, 0,
+			"after 0 MiB of it, for the file system of " + dir + ": no space left on device but for a reserve of 3 MiB: make room there, or unpack it beforehand", syscall.ENOSPC, rawBlock, 0, 0,
 		},
-		{"room for some", goesOn{b: 1}, func() (int64, int64, error) { return 3*mib + 5, 0, nil }, "after 3 MiB of it", unix.ENOSPC, 3*mib + rawBlock, 3 * mib, 3 * mib},
-		{"a file system that counts late", goesOn{b: 1}, func() (int64, int64, error) { return 70 * mib, 0, nil }, "after 70 MiB of it", unix.ENOSPC, 70*mib + rawBlock, 70 * mib, 70 * mib},
-		{"others take it", goesOn{b: 1}, shrinking(80*mib, 2*mib), "after 66 MiB of it", unix.ENOSPC, 66*mib + rawBlock, 66 * mib, 66 * mib},
-		{"it is not known", goesOn{b: 1}, func() (int64, int64, error) { return 0, 0, unix.EIO }, "look for room: ", unix.EIO, rawBlock, 0, 0},
+		{"room for some", goesOn{b: 1}, func() (int64, int64, error) { return 3*mib + 5, 0, nil }, "after 3 MiB of it", syscall.ENOSPC, 3*mib + rawBlock, 3 * mib, 3 * mib},
+		{"a file system that counts late", goesOn{b: 1}, func() (int64, int64, error) { return 70 * mib, 0, nil }, "after 70 MiB of it", syscall.ENOSPC, 70*mib + rawBlock, 70 * mib, 70 * mib},
+		{"others take it", goesOn{b: 1}, shrinking(80*mib, 2*mib), "after 66 MiB of it", syscall.ENOSPC, 66*mib + rawBlock, 66 * mib, 66 * mib},
+		{"it is not known", goesOn{b: 1}, func() (int64, int64, error) { return 0, 0, syscall.EIO }, "look for room: ", syscall.EIO, rawBlock, 0, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f, err := os.CreateTemp(dir, "")

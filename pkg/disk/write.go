@@ -6,9 +6,7 @@ package disk
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -17,17 +15,14 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 
 	"github.com/carosio/carosbuild/pkg/disk/bmap"
 	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/carosio/carosbuild/pkg/disk/iso"
 	"github.com/carosio/carosbuild/pkg/disk/ova"
 	"github.com/carosio/carosbuild/pkg/disk/pipeline"
-	"github.com/carosio/carosbuild/pkg/disk/qcow2"
 	"github.com/carosio/carosbuild/pkg/disk/vhd"
-	"github.com/carosio/carosbuild/pkg/disk/vhdx"
 	"github.com/carosio/carosbuild/pkg/disk/vmdk"
 )
 
@@ -38,7 +33,7 @@ type WriteOptions struct {
 	Level    int    // of compression, 1 (fast) to 9 (small); 0 means the format's default; xz has one only
 	Workers  int    // 0 means one a CPU
 	Progress func(done, total int64)
-	Sum      func(path, sha256 string) // gets the digests, in hexadecimal digits, of files whose format is written front to back
+	Sum      func(path, sha256 string) // gets the digests, in hexadecimal digits, of files whose format is written front to back, and of OVA
 	Mode     os.FileMode               // of files; 0 leaves it to the umask
 	BlockMap bool                      // NAME.bmap beside raw files too
 	Stdout   io.Writer                 // what StandardOutput means
@@ -226,60 +221,21 @@ func (w *writing) fileSinks(t target, create func(path string) (file, error)) er
 	if f, err = create(t.files[1]); err != nil {
 		return err
 	}
-	if t.format == VMDKFlat {
-		b, err := vmdk.FlatDescriptor(filepath.Base(t.files[0]), w.m.Size(), w.o.vmdk(t))
-		if err == nil {
-			_, err = f.Write(b)
-		}
-		return err
-	}
+	return t.format.code().finish(w, t, f)
+}
+
+// finishMap writes the block map.
+func finishMap(w *writing, t target, f file) error {
 	s, err := bmap.New(f, w.m.Size())
 	return w.add(t, s, err)
 }
 
 // fileSink adds the sink of a format for the file f.
 func (w *writing) fileSink(t target, f file) error {
-	size := w.m.Size()
-	switch t.format {
-	case Raw:
-		return w.rawSink(t, f, size, nil)
-	case ISO:
-		return w.isoSink(t, f)
-	case VMDKFlat:
-		return w.rawSink(t, f, sectors(size), nil)
-	case VHDFixed:
-		footer, err := vhd.FixedFooter(size, w.o.vhd())
-		if err != nil {
-			return err
-		}
-		return w.rawSink(t, f, sectors(size), footer)
-	case VMDKSparse:
-		s, err := vmdk.NewSparse(f, size, w.o.vmdk(t))
-		return w.add(t, s, err)
-	case QCOW2, QCOW2Zlib, QCOW2Zstd:
-		o := qcow2.Options{Compress: t.format != QCOW2, Level: w.o.Level}
-		if t.format == QCOW2Zstd {
-			o.Compression = qcow2.Zstd
-		}
-		to := gather{newStream(w.direct(f))}
-		s, err := qcow2.New(to, size, o)
-		return w.add(t, flushed{s, to.flush}, err)
-	case VHD:
-		s, err := vhd.NewDynamic(f, size, w.o.vhd())
-		return w.add(t, s, err)
-	case OVA:
-		return w.ovaSink(t, f)
-	case VHDX:
-		s, err := vhdx.New(f, size, vhdx.Options{FileID: deriveUUID(w.o.Seed, "vhdx file id"), DiskID: deriveUUID(w.o.Seed, "vhdx disk id")})
-		return w.add(t, s, err)
+	if sink := t.format.code().sink; sink != nil {
+		return sink(w, t, f)
 	}
-	to := newStream(w.direct(f))
-	if w.o.Sum != nil {
-		to.sum = sha256.New()
-		w.sums = append(w.sums, func() { w.o.Sum(t.files[0], hex.EncodeToString(to.sum.Sum(nil))) })
-	}
-	s, err := w.streamSink(t, to)
-	return w.add(t, flushed{s, to.flush}, err)
+	return sinkStream(w, t, f)
 }
 
 // sectors rounds up.
@@ -294,13 +250,8 @@ func (w *writing) rawSink(t target, f file, size int64, after []byte) error {
 
 // streamSink is a sink that writes front to back.
 func (w *writing) streamSink(t target, to io.Writer) (pipeline.Sink, error) {
-	switch {
-	case t.format == Raw:
-		return &rawStream{w: to, size: w.m.Size()}, nil
-	case t.format == VMDK:
-		return vmdk.NewStream(to, w.m.Size(), w.o.vmdk(t))
-	case t.format.packed():
-		return newPackSink(to, w.m.Size(), t.format, w.o.Level)
+	if stream := t.format.code().stream; stream != nil {
+		return stream(w, t, to)
 	}
 	return nil, fmt.Errorf("disk format %q is not written front to back", t.format)
 }
@@ -439,7 +390,7 @@ func (e *outputError) explain() error {
 		return e.err
 	case e.t.kind == toFile:
 		return explain(e.t.path, e.err)
-	case errors.Is(e.err, unix.EPIPE):
+	case errors.Is(e.err, syscall.EPIPE):
 		return fmt.Errorf("write %s: whoever read from it has gone: %w", e.t.path, e.err)
 	case e.t.kind == toDevice:
 		return fmt.Errorf("write %s: its content is not whole: %w", e.t.path, e.err)
@@ -460,12 +411,6 @@ func (f flushed) End() error {
 		return err
 	}
 	return f.flush()
-}
-
-// WriteStream writes the image as a streamOptimized VMDK called name, front to
-// back, as an OVA takes it.
-func WriteStream(ctx context.Context, w io.Writer, name string, m *image.Image, o WriteOptions) error {
-	return vmdk.WriteStream(ctx, w, m, o.vmdk(target{path: name}))
 }
 
 func (o WriteOptions) vmdk(t target) vmdk.Options {

@@ -18,8 +18,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/carosio/carosbuild/pkg/beneath"
 )
 
@@ -88,20 +86,12 @@ func Measure(path string) (Unit, error) {
 		if err != nil && p != path {
 			return nil //nolint:nilerr // removed meanwhile, or a directory that cannot be listed
 		}
-		var st unix.Stat_t
-		if e := unix.Lstat(p, &st); e != nil {
+		n, used, e := usage(p)
+		if e != nil {
 			if p != path {
 				return nil
 			}
 			return &fs.PathError{Op: "lstat", Path: p, Err: e}
-		}
-		used := time.Unix(st.Mtim.Unix())
-		n := st.Blocks * 512
-		if st.Mode&unix.S_IFMT == unix.S_IFREG {
-			n /= max(int64(st.Nlink), 1) // a link's share
-			if a := time.Unix(st.Atim.Unix()); a.After(used) {
-				used = a
-			}
 		}
 		u.Size += n
 		if used.After(u.Used) {

@@ -10,8 +10,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-
-	"golang.org/x/sys/unix"
 )
 
 // Check says whether Make would take dir: it must not exist, or be an empty
@@ -49,8 +47,7 @@ func Make(dir string, fill func(tmp string) error) (err error) {
 	if err := os.Chmod(tmp, 0o755); err != nil {
 		return err
 	}
-	// os.Rename refuses to replace an empty directory.
-	if err := unix.Rename(tmp, dir); err != nil {
+	if err := rename(tmp, dir); err != nil {
 		return &os.LinkError{Op: "rename", Old: tmp, New: dir, Err: err}
 	}
 	return nil

@@ -14,8 +14,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
 // Create makes a file in a directory, whose name begins with prefix, and locks it.
@@ -37,11 +35,7 @@ func Create(dir, prefix string) (*os.File, error) {
 // lockFresh locks an open file if nobody else has, and reports whether it still
 // has its name.
 func lockFresh(f *os.File) (bool, error) {
-	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		return false, nil
-	}
-	if err != nil {
+	if held, err := TryLock(f, LockExclusive); err != nil || !held {
 		return false, err
 	}
 	named, err := os.Lstat(f.Name())
@@ -64,13 +58,10 @@ func Finish(f *os.File, path string, mode fs.FileMode, err error) error {
 	if err == nil {
 		err = f.Sync()
 	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
+	if err := settle(f, path, err); err != nil {
+		return err
 	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()), f.Close())
-	}
-	return errors.Join(f.Close(), syncDir(filepath.Dir(path)))
+	return SyncDir(filepath.Dir(path))
 }
 
 // Sweep removes the files in a directory that nobody is writing any more. It
@@ -82,21 +73,14 @@ func Sweep(dir, prefix string) {
 		if !ok || number == "" || strings.Trim(number, "0123456789") != "" || !e.Type().IsRegular() {
 			continue
 		}
-		f, err := os.OpenFile(filepath.Join(dir, e.Name()), os.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-		if err != nil {
-			continue
-		}
-		if left, err := lockFresh(f); err == nil && left {
-			_ = os.Remove(f.Name())
-		}
-		f.Close()
+		removeLeft(filepath.Join(dir, e.Name()))
 	}
 }
 
 // Lock locks a file that is removed with the lock.
 func Lock(path string) (unlock func() error, err error) {
 	for {
-		f, err := Flock(path, unix.LOCK_EX)
+		f, err := Flock(path, LockExclusive)
 		if err != nil {
 			return nil, err
 		}
@@ -106,7 +90,7 @@ func Lock(path string) (unlock func() error, err error) {
 		if err == nil {
 			st, err := f.Stat()
 			if err == nil && os.SameFile(st, named) {
-				return func() error { return errors.Join(os.Remove(path), f.Close()) }, nil
+				return func() error { return removeLocked(f, path) }, nil
 			}
 		}
 		f.Close()

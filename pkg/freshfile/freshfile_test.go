@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 // writerVar is the directory in which a child of a test writes and waits.
@@ -20,12 +21,14 @@ const writerVar = "CAROSBUILD_TEST_WRITER"
 func TestLeftBehind(t *testing.T) {
 	if dir := os.Getenv(writerVar); dir != "" {
 		for range 2 {
-			if _, err := Create(dir, ".new-"); err != nil {
+			f, err := Create(dir, ".new-")
+			if err != nil {
 				t.Fatal(err)
 			}
+			defer f.Close() // never: a file that nothing refers to would be closed, and its lock end
 		}
 		fmt.Println("ready")
-		select {}
+		time.Sleep(time.Hour) // until it is killed; nothing but a select would be found to be a deadlock
 	}
 	dir := t.TempDir()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestLeftBehind$")

@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-
-	"golang.org/x/sys/unix"
 )
 
 // Write writes a file beside its place and renames it; durable waits for
@@ -40,45 +38,19 @@ func Rename(f *os.File, path string, durable bool, err error) error {
 	if !durable {
 		return nil
 	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return SyncDir(filepath.Dir(path))
 }
 
 // Flock opens or makes a file and locks it until the file is closed or the
-// process ends.
+// process ends. How is LockExclusive or LockShared.
 func Flock(path string, how int) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	for {
-		err = unix.Flock(int(f.Fd()), how)
-		if err == nil {
-			return f, nil
-		}
-		if err != unix.EINTR {
-			f.Close()
-			return nil, fmt.Errorf("lock %s: %w", path, err)
-		}
+	if err := lock(f, how); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
-}
-
-// Scratch opens a file without a name in a directory.
-func Scratch(dir string) (*os.File, error) {
-	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
-	if err == nil {
-		return os.NewFile(uintptr(fd), filepath.Join(dir, "scratch")), nil
-	}
-	f, err := os.CreateTemp(dir, "scratch-")
-	if err != nil {
-		return nil, err
-	}
-	return f, os.Remove(f.Name())
+	return f, nil
 }

@@ -34,8 +34,8 @@ const (
 	buildStage = "030-bitbake"
 )
 
-// hostPackages are what the bitbake of a current series wants of Debian 12, and
-// what the stages' own actions use.
+// hostPackages are the packages of Debian 12 that bitbake of a current series
+// needs, and that the stages' own actions use.
 const hostPackages = "bzip2 ca-certificates chrpath cpio diffstat file g++ gawk gcc git libacl1 locales lz4 make patch procps python3 " +
 	"python3-git python3-jinja2 python3-pexpect python3-subunit rpcsvc-proto socat texinfo unzip wget xz-utils zstd"
 
@@ -67,26 +67,28 @@ type add struct {
 // Declare makes a declaration of the project. Further findings say what it
 // leaves out; the declaration must not be built if they have errors.
 func (p *Project) Declare(f Form) (*Declaration, decl.Findings) {
-	before := len(p.rep.all)
-	d := &declarer{Project: p, Form: f, dirs: map[string]string{}, remote: map[string]string{}, writer: writer{origins: map[int]decl.Span{}}}
+	before := len(p.rep.All)
+	own := *p
+	own.Repos = slices.Clone(p.Repos) // of which the base layer may get another address
+	d := &declarer{Project: &own, Form: f, dirs: map[string]string{}, remote: map[string]string{}, writer: writer{origins: map[int]decl.Span{}}}
 	d.limits()
 	if d.chooseBase() {
 		d.nameDirs()
 		d.write()
 	}
-	return &Declaration{XML: []byte(d.text.String()), Origins: d.origins}, slices.Clone(p.rep.all[min(before, len(p.rep.all)):])
+	return &Declaration{XML: []byte(d.text.String()), Origins: d.origins}, slices.Clone(p.rep.All[min(before, len(p.rep.All)):])
 }
 
 // limits tell what a declaration cannot say.
 func (d *declarer) limits() {
 	if bs := d.root.get("build_system"); strings.HasPrefix(d.BuildSystem, "isar") {
-		d.rep.fail(bs.at, "carosbuild builds OpenEmbedded", "build_system %s cannot be built", quote(d.BuildSystem))
+		d.rep.Fail(bs.at, "carosbuild builds OpenEmbedded", "build_system %s cannot be built", decl.Quote(d.BuildSystem))
 	}
 	if b := d.root.get("buildtools"); b != nil {
-		d.rep.warn(b.at, "the programs are those of the host stage; --from IMAGE takes others", "buildtools are not fetched")
+		d.rep.Warn(b.at, "the programs are those of the host stage; --from IMAGE takes others", "buildtools are not fetched")
 	}
 	if b := d.root.get("proxy_config"); b != nil {
-		d.rep.warn(b.at, "set http_proxy and the like in the environment", "proxy_config has no effect, in kas either")
+		d.rep.Warn(b.at, "set http_proxy and the like in the environment", "proxy_config has no effect; it has none in kas")
 	}
 	for _, r := range d.Repos {
 		d.repoLimits(r)
@@ -94,25 +96,25 @@ func (d *declarer) limits() {
 	d.confLimits()
 	for _, a := range d.Artifacts {
 		if strings.Contains(a.Text, "**") {
-			d.rep.warn(a.At, "name the directories, or write * for each", "** in artifact %s matches one directory", quote(a.Name))
+			d.rep.Warn(a.At, "name the directories, or write * for each", "** in artifact %s matches one directory", decl.Quote(a.Name))
 		}
 	}
 }
 
 func (d *declarer) repoLimits(r Repo) {
 	if r.Type == "hg" {
-		d.rep.fail(r.place("type"), "use a git mirror of it", "repository %s is a Mercurial repository", quote(r.Key))
+		d.rep.Fail(r.place("type"), "use a git mirror of it", "repository %s is a Mercurial repository", decl.Quote(r.Key))
 	}
 	if r.Signed {
 		if !fullID.MatchString(r.Commit) {
-			d.rep.fail(r.place("signed"), "pin it: give it a commit", "repository %s is signed: carosbuild does not check signatures, and without a commit nothing says what the tag or branch has to be", quote(r.Key))
+			d.rep.Fail(r.place("signed"), "pin it: give it a commit", "repository %s is signed: carosbuild does not check signatures, and without a commit its tag or branch may become another one", decl.Quote(r.Key))
 		} else {
-			d.rep.warn(r.place("signed"), "the commit id identifies the content", "the signature of repository %s is not checked", quote(r.Key))
+			d.rep.Warn(r.place("signed"), "the commit id identifies the content", "the signature of repository %s is not checked", decl.Quote(r.Key))
 		}
 	}
 	for _, p := range r.Patches {
 		if r.URL == "" {
-			d.rep.warn(p.At, "", "patch %s is not applied: repository %s is a directory of this machine", quote(p.ID), quote(r.Key))
+			d.rep.Warn(p.At, "", "patch %s is not applied: repository %s is a directory of this machine", decl.Quote(p.ID), decl.Quote(r.Key))
 		}
 	}
 }
@@ -126,19 +128,19 @@ var (
 func (d *declarer) confLimits() {
 	for _, f := range slices.Concat(d.LocalConf, d.BBLayersConf) {
 		if m := ownPlaces.FindStringSubmatch(f.Text); m != nil {
-			d.rep.warn(f.At, "leave it out, or give the stage a <cache> at that path", "%s sets %s: what is put there goes into the image, and not into carosbuild's cache", quote(f.Name), m[1]+m[2])
+			d.rep.Warn(f.At, "leave it out, or give the stage a <cache> at that path", "%s sets %s: what is put there goes into the image, and not into carosbuild's cache", decl.Quote(f.Name), m[1]+m[2])
 		}
 		if relatives.MatchString(f.Text) {
-			d.rep.warn(f.At, "repositories are in /REDO/source/BASE and below it", "%s has a path relative to ${TOPDIR}, which is /REDO/build", quote(f.Name))
+			d.rep.Warn(f.At, "repositories are in /REDO/source/BASE and below it", "%s has a path relative to ${TOPDIR}, which is /REDO/build", decl.Quote(f.Name))
 		}
 	}
 }
 
-// coreNames are what repositories with oe-init-build-env are called.
+// coreNames are the usual names of repositories with oe-init-build-env.
 var coreNames = []string{"poky", "openembedded-core", "oe-core"}
 
 // isCore tells whether a repository is known to have oe-init-build-env: by its
-// name or, where it is a directory of this machine, by a look.
+// name or, where it is a directory of this machine, by looking into it.
 func (r Repo) isCore() bool {
 	if r.URL == "" {
 		_, err := os.Stat(filepath.Join(r.dir, "oe-init-build-env"))
@@ -167,7 +169,7 @@ func (d *declarer) chooseBase() bool {
 	found := slices.Concat(named, likely)
 	switch {
 	case len(d.Repos) == 0:
-		d.rep.fail(d.reposAt(), "", "the project has no repos")
+		d.rep.Fail(d.reposAt(), "", "the project has no repos")
 		return false
 	case len(named) == 1:
 		found = named
@@ -176,13 +178,13 @@ func (d *declarer) chooseBase() bool {
 		for _, r := range d.Repos {
 			keys = append(keys, r.Key)
 		}
-		d.rep.fail(d.reposAt(), "", "--base %s: the project's repositories are %s", quote(d.Base), some(keys))
+		d.rep.Fail(d.reposAt(), "", "--base %s is not one of the project's repositories, which are %s", decl.Quote(d.Base), some(keys))
 		return false
 	case len(found) == 0:
-		d.rep.fail(d.reposAt(), "--base REPO names it: the one with oe-init-build-env", "no repository is known to be the base layer (poky, openembedded-core, oe-core, or one with the layer meta)")
+		d.rep.Fail(d.reposAt(), "--base REPO names it: the one with oe-init-build-env", "no repository is known to be the base layer (poky, openembedded-core, oe-core, or one with the layer meta)")
 		return false
 	case len(found) > 1:
-		f := d.rep.fail(d.Repos[found[1]].at, "--base REPO names the right one", "repositories %s and %s both may be the base layer", quote(d.Repos[found[0]].Key), quote(d.Repos[found[1]].Key))
+		f := d.rep.Fail(d.Repos[found[1]].at, "--base REPO names the right one", "repositories %s and %s both may be the base layer", decl.Quote(d.Repos[found[0]].Key), decl.Quote(d.Repos[found[1]].Key))
 		f.Notes = []decl.Note{{Span: d.Repos[found[0]].at, Text: "the first one is here"}}
 		return false
 	}
@@ -204,11 +206,11 @@ func (d *declarer) reposAt() decl.Span {
 func (d *declarer) localBase() bool {
 	if repositoryOf(d.base.dir) != filepath.Clean(d.base.dir) {
 		if _, err := readSmall(filepath.Join(d.base.dir, ".git")); err != nil {
-			d.rep.fail(d.base.at, "give it a url", "repository %s is the base layer, but %s is not a git repository of its own", quote(d.base.Key), d.base.dir)
+			d.rep.Fail(d.base.at, "give it a url", "repository %s is the base layer, but %s is not a git repository of its own", decl.Quote(d.base.Key), d.base.dir)
 			return false
 		}
 	}
-	d.rep.warn(d.base.at, "commit changes of it before a build", "repository %s is a directory of this machine: its commit is taken, not what is changed in it", quote(d.base.Key))
+	d.rep.Warn(d.base.at, "commit its changes before a build", "repository %s is a directory of this machine: its last commit is taken, without changes that are not committed", decl.Quote(d.base.Key))
 	d.base.URL, d.base.Commit, d.base.Branch, d.base.Tag, d.base.Refspec = filepath.Clean(d.base.dir), "", "", "", "HEAD"
 	return true
 }

@@ -37,7 +37,7 @@ func (p *parser) parseJSON() (*node, error) {
 		return nil, j.syntax(err)
 	}
 	if _, err := j.dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, &mistake{j.next(), "something stands behind the JSON value", ""}
+		return nil, &mistake{j.next(), "there is text after the JSON value", ""}
 	}
 	return n, nil
 }

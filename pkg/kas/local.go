@@ -5,6 +5,7 @@
 package kas
 
 import (
+	"cmp"
 	"io/fs"
 	"os"
 	"path"
@@ -15,8 +16,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl"
 )
 
-// maxEntries is how many files and directories a layer may have beside one
-// another.
+// maxEntries is how many files and directories a layer may have at its top.
 const maxEntries = 1000
 
 // maxAdds is how many files and directories of this machine go into a stage by
@@ -31,7 +31,7 @@ func (d *declarer) addLocal(r Repo) {
 		sub := path.Clean(l.Path)
 		switch t, err := d.tracked(r, l); {
 		case err != nil:
-			d.rep.fail(l.At, "", "git cannot list the files of repository %s: %v", quote(r.Key), err)
+			d.rep.Fail(l.At, "", "git cannot list the files of repository %s: %v", decl.Quote(r.Key), err)
 			return
 		case t != nil:
 			d.addTracked(r, l, t)
@@ -44,10 +44,10 @@ func (d *declarer) addLocal(r Repo) {
 		entries, err := os.ReadDir(r.dir)
 		switch {
 		case err != nil:
-			d.rep.fail(l.At, "", "repository %s: %v", quote(r.Key), err)
+			d.rep.Fail(l.At, "", "repository %s: %v", decl.Quote(r.Key), err)
 			return
 		case len(entries) > maxEntries:
-			d.rep.fail(l.At, "name its layers", "repository %s is one layer, and has %d files and directories beside one another", quote(r.Key), len(entries))
+			d.rep.Fail(l.At, "name its layers", "repository %s is one layer, and has %d files and directories at its top", decl.Quote(r.Key), len(entries))
 			return
 		}
 		for _, e := range entries {
@@ -73,7 +73,7 @@ func (d *declarer) kasOwn(r Repo, name string) bool {
 		if o.URL != "" {
 			dir = o.Path
 			if !filepath.IsAbs(dir) {
-				dir = filepath.Join(d.workDir, orElse(dir, o.Name))
+				dir = filepath.Join(d.workDir, cmp.Or(dir, o.Name))
 			}
 		}
 		if o.Key != r.Key && within(dir) {
@@ -90,18 +90,18 @@ func (d *declarer) kasOwn(r Repo, name string) bool {
 func (d *declarer) add(r Repo, name string, at decl.Span) {
 	from := filepath.Join(r.dir, name)
 	if _, err := os.Stat(from); err != nil {
-		d.rep.fail(at, "", "%s of repository %s: %v", quote(name), quote(r.Key), plain(err))
+		d.rep.Fail(at, "", "%s of repository %s: %v", decl.Quote(name), decl.Quote(r.Key), plain(err))
 		return
 	}
 	if real, err := filepath.EvalSymlinks(from); err != nil || !d.in(r, real) {
-		d.rep.fail(at, "", "%s of repository %s is a link that leads out of the repository", quote(name), quote(r.Key))
+		d.rep.Fail(at, "", "%s of repository %s is a link that leads out of the repository", decl.Quote(name), decl.Quote(r.Key))
 		return
 	}
 	if rel, err := filepath.Rel(d.Dir, from); err == nil && filepath.IsLocal(rel) {
 		from = rel
 	}
 	if len(d.adds) == maxAdds {
-		d.rep.fail(at, "name the layers of repositories", "more than %d files and directories of this machine", maxAdds)
+		d.rep.Fail(at, "name the layers of repositories", "more than %d files and directories of this machine", maxAdds)
 		return
 	}
 	a := add{from, path.Join(d.treeDir(r.Key), filepath.ToSlash(name)), at}
@@ -116,8 +116,8 @@ func (d *declarer) in(r Repo, real string) bool {
 	return err == nil && inside(real, root)
 }
 
-// secretNames are files and directories that people have for themselves, and that
-// mostly have something in them that does not belong into an image.
+// secretNames are names of files and directories that usually hold private data,
+// which does not belong into an image.
 var secretNames = []string{".git", ".netrc", ".ssh", ".gnupg", ".docker", ".aws", ".kube", ".config", ".git-credentials", ".env"}
 
 // maxLooked bounds how many files are looked at for secrets.
@@ -126,8 +126,8 @@ const maxLooked = 20000
 // maxNamed is how many of them are named.
 const maxNamed = 5
 
-// warnSecrets tells what of a directory that goes into a stage as a whole should
-// perhaps not.
+// warnSecrets warns of files that are likely private, in a directory that goes into
+// a stage as a whole.
 func (d *declarer) warnSecrets(r Repo, name string, at decl.Span) {
 	looked := 0
 	var found []string
@@ -146,6 +146,6 @@ func (d *declarer) warnSecrets(r Repo, name string, at decl.Span) {
 		return nil
 	})
 	if err == nil && len(found) > 0 {
-		d.rep.warn(at, "keep the layer in git: then what git tracks is taken", "repository %s brings %s into the image", quote(r.Key), some(found))
+		d.rep.Warn(at, "keep the layer in git: then what git tracks is taken", "repository %s brings %s into the image", decl.Quote(r.Key), some(found))
 	}
 }

@@ -41,7 +41,7 @@ const (
 	mapping
 )
 
-// String is what a person calls it.
+// String is the name of the kind in messages.
 func (k kind) String() string {
 	return [...]string{"nothing", "a boolean", "an integer", "a number", "a string", "a list", "a mapping"}[k]
 }
@@ -249,7 +249,7 @@ func (p *parser) convertMapping(n *node, y *yaml.Node, depth int) error {
 	seen := map[string]decl.Span{}
 	for _, o := range own {
 		if first, twice := seen[o.key]; twice {
-			p.rep.warn(o.at, "", "%s is given twice; the last one counts", quote(o.key)).Notes = []decl.Note{{Span: first, Text: "the first one is here"}}
+			p.rep.Warn(o.at, "", "%s is given twice; the last one counts", decl.Quote(o.key)).Notes = []decl.Note{{Span: first, Text: "the first one is here"}}
 		}
 		seen[o.key] = o.at
 		if n.put(o); len(n.pairs) > maxKeys {
@@ -272,7 +272,7 @@ func merged(n, v *node) error {
 	}
 	for _, m := range all {
 		if m.kind != mapping {
-			return &mistake{m.at, "a merge key wants a mapping", ""}
+			return &mistake{m.at, "a merge key needs a mapping", ""}
 		}
 		for _, p := range m.pairs {
 			if n.get(p.key) == nil {

@@ -112,7 +112,7 @@ func (p Repo) place(key string) decl.Span {
 // project takes the values out of the merged files.
 func (r *reader) project(m *node) *Project {
 	p := &Project{
-		BuildSystem: orElse(m.get("build_system").str(), "openembedded"),
+		BuildSystem: cmp.Or(m.get("build_system").str(), "openembedded"),
 		Machine:     r.setting("KAS_MACHINE", m.get("machine"), "qemux86-64"),
 		Distro:      r.setting("KAS_DISTRO", m.get("distro"), "nodistro"),
 		Task:        r.setting("KAS_TASK", m.get("task"), "build"),
@@ -129,7 +129,7 @@ func (r *reader) project(m *node) *Project {
 		p.Env = append(p.Env, Env{Name: e.key, Value: e.value.str(), Forward: e.value.kind == null, At: e.at})
 	}
 	if n := m.get("repos"); n != nil && len(n.pairs) > maxRepos {
-		r.rep.fail(n.at, "", "%d repositories; the most is %d", len(n.pairs), maxRepos)
+		r.rep.Fail(n.at, "", "%d repositories; at most %d are allowed", len(n.pairs), maxRepos)
 		return p
 	}
 	for _, e := range pairsOf(m.get("repos")) {
@@ -149,19 +149,12 @@ func (r *reader) project(m *node) *Project {
 	return p
 }
 
-func orElse(s, otherwise string) string {
-	if s != "" {
-		return s
-	}
-	return otherwise
-}
-
 // setting is a value that the environment may set.
 func (r *reader) setting(variable string, n *node, otherwise string) string {
 	if r.Getenv != nil && r.Getenv(variable) != "" {
 		return r.Getenv(variable)
 	}
-	return orElse(n.str(), otherwise)
+	return cmp.Or(n.str(), otherwise)
 }
 
 func (r *reader) setTargets(p *Project) {
@@ -220,7 +213,7 @@ func (r *reader) repo(m *node, e pair) Repo {
 		return defaults.get(key).str()
 	}
 	p := Repo{
-		Key: e.key, Name: orElse(e.value.get("name").str(), e.key), URL: e.value.get("url").str(), Type: orElse(e.value.get("type").str(), "git"),
+		Key: e.key, Name: cmp.Or(e.value.get("name").str(), e.key), URL: e.value.get("url").str(), Type: cmp.Or(e.value.get("type").str(), "git"),
 		Commit: e.value.get("commit").str(), Branch: value("branch"), Tag: value("tag"), Refspec: value("refspec"),
 		Path: e.value.get("path").str(), at: e.at, n: e.value,
 	}
@@ -278,7 +271,7 @@ func patches(p Repo, repo string) []Patch {
 		if e.value.kind == null {
 			continue
 		}
-		all = append(all, Patch{ID: e.key, Repo: orElse(e.value.get("repo").str(), repo), Path: e.value.get("path").str(), At: e.value.at})
+		all = append(all, Patch{ID: e.key, Repo: cmp.Or(e.value.get("repo").str(), repo), Path: e.value.get("path").str(), At: e.value.at})
 	}
 	slices.SortFunc(all, func(a, b Patch) int { return cmp.Compare(a.ID, b.ID) })
 	return all
@@ -289,14 +282,14 @@ func (r *reader) checkPlace(p Repo) {
 	switch {
 	case p.URL == "":
 		if err := r.within(p.dir); errors.Is(err, errOutside) {
-			r.rep.fail(p.place("path"), outsideHint, "repository %s is %s: %v", quote(p.Key), quote(p.dir), err)
+			r.rep.Fail(p.place("path"), outsideHint, "repository %s is %s: %v", decl.Quote(p.Key), decl.Quote(p.dir), err)
 		}
 	case filepath.IsAbs(p.URL) || strings.HasPrefix(p.URL, "file://"):
 		if err := r.within(strings.TrimPrefix(p.URL, "file://")); errors.Is(err, errOutside) {
-			r.rep.warn(p.place("url"), "", "repository %s is a git repository of this machine, outside of the project's and of KAS_WORK_DIR", quote(p.Key))
+			r.rep.Warn(p.place("url"), "", "repository %s is a git repository of this machine, outside of the project's repository and of KAS_WORK_DIR", decl.Quote(p.Key))
 		}
 	case password.MatchString(p.URL):
-		r.rep.warn(p.place("url"), "take it out; git's credential helper or ~/.netrc has it for a build", "the address of repository %s has a password, which is in the declaration, too", quote(p.Key))
+		r.rep.Warn(p.place("url"), "remove it: git's credential helper or ~/.netrc can give it to a build", "the address of repository %s has a password, which goes into the declaration", decl.Quote(p.Key))
 	}
 }
 
@@ -307,35 +300,35 @@ var fullID = regexp.MustCompile(`^([0-9a-fA-F]{40}|[0-9a-fA-F]{64})$`)
 // checkRepo finds what contradicts itself.
 func (r *reader) checkRepo(p Repo) {
 	r.checkPlace(p)
-	remedy := "a branch, a tag or, best of all, a commit"
+	remedy := "give it a branch, a tag or, best of all, a commit"
 	switch {
 	case p.URL != "" && p.Revision() == "":
-		r.rep.fail(p.at, remedy, "repository %s has no revision", quote(p.Key))
+		r.rep.Fail(p.at, remedy, "repository %s has no revision", decl.Quote(p.Key))
 	case p.Refspec != "" && (p.Commit != "" || p.Tag != "" || p.Branch != ""):
-		r.rep.fail(p.place("refspec"), "take refspec out", "repository %s has a refspec beside commit, tag or branch", quote(p.Key))
+		r.rep.Fail(p.place("refspec"), "take refspec out", "repository %s has a refspec beside commit, tag or branch", decl.Quote(p.Key))
 	case p.Refspec != "":
-		r.rep.warn(p.place("refspec"), "kas has commit, tag and branch for it", "repository %s has a refspec, which is deprecated", quote(p.Key))
+		r.rep.Warn(p.place("refspec"), "write commit, tag or branch", "repository %s has a refspec, which is deprecated", decl.Quote(p.Key))
 	case p.URL != "" && p.Tag != "" && p.Branch != "":
-		r.rep.fail(p.place("tag"), "take one of them out", "repository %s has a tag and a branch", quote(p.Key))
+		r.rep.Fail(p.place("tag"), "take one of them out", "repository %s has a tag and a branch", decl.Quote(p.Key))
 	}
 	if p.Commit != "" && !fullID.MatchString(p.Commit) && p.Refspec == "" {
-		r.rep.warn(p.place("commit"), "give the whole id, or write branch or tag", "commit %s of repository %s is not a full commit id: what it stands for may change", quote(p.Commit), quote(p.Key))
+		r.rep.Warn(p.place("commit"), "give the whole id, or write branch or tag", "commit %s of repository %s is not a full commit id: what it stands for may change", decl.Quote(p.Commit), decl.Quote(p.Key))
 	}
 	signers := p.n.get("allowed_signers")
 	if p.Signed && (signers == nil || len(signers.items) == 0) {
-		r.rep.fail(p.place("signed"), "", "repository %s is signed, but has no allowed_signers", quote(p.Key))
+		r.rep.Fail(p.place("signed"), "", "repository %s is signed, but has no allowed_signers", decl.Quote(p.Key))
 	}
 	for _, e := range pairsOf(p.n.get("layers")) {
 		if e.value.kind != null && e.value.kind != mapping && e.value.text != excluded[0] {
-			r.rep.warn(e.value.at, "write disabled", "%s is a deprecated word for a layer that is switched off", quote(e.value.text))
+			r.rep.Warn(e.value.at, "write disabled", "%s is a deprecated way to switch a layer off", decl.Quote(e.value.text))
 		}
-		if strings.HasPrefix(e.key, "/") || !filepath.IsLocal(orElse(e.key, ".")) {
-			r.rep.fail(e.at, "", "layer %s is outside of the repository", quote(e.key))
+		if strings.HasPrefix(e.key, "/") || !filepath.IsLocal(cmp.Or(e.key, ".")) {
+			r.rep.Fail(e.at, "", "layer %s is outside of the repository", decl.Quote(e.key))
 		}
 	}
 	for _, patch := range p.Patches {
 		if patch.Repo == "" {
-			r.rep.fail(patch.At, "give it a repo, or set defaults: repos: patches: repo:", "patch %s does not say which repository it is in", quote(patch.ID))
+			r.rep.Fail(patch.At, "give it a repo, or set defaults: repos: patches: repo:", "patch %s does not say which repository it is in", decl.Quote(patch.ID))
 		}
 	}
 }

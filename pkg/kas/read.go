@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -47,6 +48,7 @@ type reader struct {
 	sources []decl.Source
 	parsed  map[string]*config
 	trees   map[string]*tree // repositories that files are included from, by key
+	roots   []*os.Root       // that are open
 	top     *tree
 	home    string // the repository or directory of the project's first file
 	files   int    // read in this round
@@ -74,11 +76,12 @@ type missing struct {
 // decl.Findings.Render.
 func Read(names []string, o Options) (p *Project, sources []decl.Source, fs decl.Findings) {
 	r := &reader{Options: o, rep: &report{}, parsed: map[string]*config{}, trees: map[string]*tree{}}
+	defer r.close()
 	merged := r.merged(names)
 	if merged != nil && merged.kind == mapping && !r.stopped {
 		p = r.project(merged)
 	}
-	return p, r.sources, r.rep.all
+	return p, r.sources, r.rep.All
 }
 
 // merged opens the files, and reads them as often as there are new repositories
@@ -86,7 +89,7 @@ func Read(names []string, o Options) (p *Project, sources []decl.Source, fs decl
 func (r *reader) merged(names []string) *node {
 	tops, err := r.open(names)
 	if err != nil {
-		r.rep.fail(decl.Span{File: names[0], Line: 1, Col: 1, Len: 1}, "", "%v", err)
+		r.rep.Fail(decl.Span{File: names[0], Line: 1, Col: 1, Len: 1}, "", "%v", err)
 		return nil
 	}
 	return r.rounds(tops)
@@ -100,7 +103,7 @@ func (r *reader) rounds(tops []string) *node {
 			all = append(all, r.walk(name, r.top, nil, i == 0)...)
 		}
 		merged := merge(all)
-		if merged == nil || r.rep.all.HasErrors() || len(r.missing) == 0 {
+		if merged == nil || r.rep.All.HasErrors() || len(r.missing) == 0 {
 			return merged
 		}
 		if !r.openMissing(merged) {
@@ -125,7 +128,7 @@ func (r *reader) openMissing(merged *node) bool {
 		}
 		t, err := r.openRepo(r.repo(merged, entry))
 		if err != nil {
-			r.rep.fail(m.at, "--remote NAME=DIR takes a repository from a directory", "files of repository %s cannot be fetched: %v", quote(m.repo), err)
+			r.rep.Fail(m.at, "--remote NAME=DIR takes a repository from a directory", "files of repository %s cannot be fetched: %v", decl.Quote(m.repo), err)
 			failed[m.repo] = true
 			continue
 		}
@@ -137,7 +140,7 @@ func (r *reader) openMissing(merged *node) bool {
 	}
 	if !opened {
 		for _, m := range r.missing {
-			r.rep.fail(m.at, "", "repository %s, which a file is included from, is not among the repos", quote(m.repo))
+			r.rep.Fail(m.at, "", "repository %s, which a file is included from, is not among the repos", decl.Quote(m.repo))
 		}
 	}
 	return opened
@@ -187,7 +190,7 @@ func (r *reader) walk(name string, t *tree, within []string, first bool) []*conf
 
 func (r *reader) stop(file, what string) {
 	r.stopped = true
-	r.rep.fail(decl.Span{File: file, Line: 1, Col: 1, Len: 1}, "", "%s", what)
+	r.rep.Fail(decl.Span{File: file, Line: 1, Col: 1, Len: 1}, "", "%s", what)
 }
 
 func includes(root *node) []*node {
@@ -211,16 +214,16 @@ func (r *reader) sourceDir(c *config, t *tree, first bool) *tree {
 	case dir == nil:
 		return t
 	case !first:
-		r.once(dir.at, "only the first file may have it", "_source_dir in a file that is included")
+		r.once(dir.at, "only the first file may set it", "_source_dir is set in an included file")
 		return t
 	case !filepath.IsAbs(dir.str()):
-		r.once(dir.at, "it is an absolute path", "_source_dir %s", quote(dir.text))
+		r.once(dir.at, "", "_source_dir %s is not an absolute path", decl.Quote(dir.text))
 		return t
 	}
 	err := r.within(dir.text)
 	var o *tree
 	if err == nil {
-		o, err = openDir(dir.text, dir.text)
+		o, err = r.openDir(dir.text, dir.text)
 	}
 	if err != nil {
 		hint := ""
@@ -237,8 +240,8 @@ func (r *reader) sourceDir(c *config, t *tree, first bool) *tree {
 // once is fail, for what is seen in each round.
 func (r *reader) once(at decl.Span, hint, format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
-	if !slices.ContainsFunc(r.rep.all, func(f decl.Finding) bool { return f.Span == at && f.Summary == text }) {
-		r.rep.fail(at, hint, "%s", text)
+	if !slices.ContainsFunc(r.rep.All, func(f decl.Finding) bool { return f.Span == at && f.Summary == text }) {
+		r.rep.Fail(at, hint, "%s", text)
 	}
 }
 
@@ -256,10 +259,10 @@ func (r *reader) include(inc *node, from string, t *tree, within []string) []*co
 	file, err := t.find(name, from, inc.kind == text)
 	switch {
 	case err != nil:
-		r.once(inc.at, "", "included file %s%s: %v", quote(name), t.of, err)
+		r.once(inc.at, "", "included file %s%s: %v", decl.Quote(name), t.of, err)
 		return nil
 	case slices.Contains(within, t.shown(file)):
-		r.once(inc.at, "", "%s includes itself", quote(name))
+		r.once(inc.at, "", "%s includes itself", decl.Quote(name))
 		return nil
 	case len(within) > maxIncludes:
 		r.once(inc.at, "", "files include one another more than %d deep", maxIncludes)
@@ -292,12 +295,12 @@ func (r *reader) file(name string, t *tree) (*config, error) {
 	}
 	var m *mistake
 	if errors.As(err, &m) {
-		r.rep.fail(m.at, m.hint, "%s", m.text)
+		r.rep.Fail(m.at, m.hint, "%s", m.text)
 		return c, nil
 	}
-	before := len(r.rep.all)
+	before := len(r.rep.All)
 	c.version = r.rep.checkFile(root)
-	if !r.rep.all[before:].HasErrors() {
+	if !r.rep.All[before:].HasErrors() {
 		c.root = root
 	}
 	return c, nil

@@ -5,6 +5,7 @@
 package kas
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -112,7 +113,7 @@ func (r *report) check(n *node, s shape, name string) {
 func (r *report) wrongKind(n *node, s shape, name string) {
 	hint := ""
 	if name == "header" && n.kind == null {
-		r.fail(n.at, "", "header is empty; it needs version: 14")
+		r.Fail(n.at, "", "header is empty; it needs version: 14")
 		return
 	}
 	if n.kind < text && n.kind != null && slices.Contains(s.kinds, text) {
@@ -122,7 +123,7 @@ func (r *report) wrongKind(n *node, s shape, name string) {
 	for _, k := range s.kinds {
 		may = append(may, k.String())
 	}
-	r.fail(n.at, hint, "%s must be %s, not %s", name, strings.Join(may, " or "), n.kind)
+	r.Fail(n.at, hint, "%s must be %s, not %s", name, strings.Join(may, " or "), n.kind)
 }
 
 func (r *report) checkMapping(n *node, s shape, name string) {
@@ -131,25 +132,25 @@ func (r *report) checkMapping(n *node, s shape, name string) {
 		case ok:
 			r.check(p.value, f, p.key)
 		case s.each != nil:
-			r.check(p.value, *s.each, orElse(oneOf[name], name)+" "+quote(p.key))
+			r.check(p.value, *s.each, cmp.Or(oneOf[name], name)+" "+decl.Quote(p.key))
 		default:
 			known := slices.Sorted(maps.Keys(s.fields))
-			hint := "there are " + words(known)
+			hint := "known entries are " + decl.List(known)
 			if c := decl.DidYouMean(p.key, known); c != "" {
 				hint = c
 			} else if len(known) > 12 {
 				hint = ""
 			}
 			if name != "" {
-				r.fail(p.at, hint, "unknown entry %s of %s", quote(p.key), name)
+				r.Fail(p.at, hint, "unknown entry %s of %s", decl.Quote(p.key), name)
 			} else {
-				r.fail(p.at, hint, "unknown entry %s", quote(p.key))
+				r.Fail(p.at, hint, "unknown entry %s", decl.Quote(p.key))
 			}
 		}
 	}
 	for _, key := range s.required {
 		if n.get(key) == nil {
-			r.fail(n.at, "", "%s has no %s", name, key)
+			r.Fail(n.at, "", "%s has no %s", name, key)
 		}
 	}
 }
@@ -158,22 +159,22 @@ func (r *report) checkScalar(n *node, s shape, name string) {
 	switch {
 	case s.most > 0:
 		if v, err := strconv.Atoi(n.text); err != nil || v < -s.most || v > s.most {
-			r.fail(n.at, "", "%s %s is not a number of %d to %d", name, quote(n.text), -s.most, s.most)
+			r.Fail(n.at, "", "%s %s is not a number of %d to %d", name, decl.Quote(n.text), -s.most, s.most)
 		}
 	case n.kind == boolean && len(s.words) > 0 && !n.yes():
 	case len(s.words) > 0 && !slices.Contains(s.words, n.text):
-		hint := "it is one of " + words(s.words)
+		hint := "use one of " + decl.List(s.words)
 		if c := decl.DidYouMean(n.text, s.words); c != "" {
 			hint = c
 		}
-		r.fail(n.at, hint, "%s %s is not known", name, quote(n.text))
+		r.Fail(n.at, hint, "%s %s is not known", name, decl.Quote(n.text))
 	}
 }
 
 // checkFile holds a project file to the format, and tells its version.
 func (r *report) checkFile(n *node) (version int) {
 	if n.get("header") == nil {
-		r.fail(n.at, "", `not a project of kas: there is no "header"`)
+		r.Fail(n.at, "", `not a project of kas: there is no "header"`)
 		return 0
 	}
 	r.check(n, fileShape, "")
@@ -187,11 +188,11 @@ func (r *report) checkFile(n *node) (version int) {
 	version, err := strconv.Atoi(v.text)
 	switch {
 	case err != nil || v.kind == text:
-		r.fail(v.at, "it is an integer", "version %s is not a version of the format", quote(v.text))
+		r.Fail(v.at, "write an integer", "version %s is not a version of the format", decl.Quote(v.text))
 	case version < 1:
-		r.fail(v.at, fmt.Sprintf("versions are 1 to %d", newest), "version %d of the format does not exist", version)
+		r.Fail(v.at, fmt.Sprintf("versions are 1 to %d", newest), "version %d of the format does not exist", version)
 	case version > newest:
-		r.fail(v.at, "carosbuild knows what kas 5.4 reads; a newer one may know this file", "version %d of the format is newer than %d", version, newest)
+		r.Fail(v.at, "carosbuild reads the format of kas 5.4", "version %d of the format is newer than %d", version, newest)
 	}
 	return version
 }

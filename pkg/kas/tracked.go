@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/carosio/carosbuild/pkg/decl"
 )
 
 // trackedTree is what git tracks of a directory. Names are slash-separated, and
@@ -33,7 +35,7 @@ func (d *declarer) tracked(r Repo, l Layer) (*trackedTree, error) {
 		return nil, err
 	}
 	if len(known) == 0 {
-		d.rep.warn(l.At, "git add its files", "git tracks no file of %s: all files are taken, also those that a build writes there", t.dir)
+		d.rep.Warn(l.At, "git add its files", "git tracks no file of %s: all files are taken, also those that a build writes there", t.dir)
 		return nil, nil
 	}
 	for _, name := range known {
@@ -52,7 +54,7 @@ func (d *declarer) tracked(r Repo, l Layer) (*trackedTree, error) {
 		return path.Clean(l.Path) == "." && d.kasOwn(r, first)
 	})
 	if len(others) > 0 {
-		d.rep.warn(l.At, "git add what the build needs", "untracked files of repository %s are left out: %s", quote(r.Key), some(others))
+		d.rep.Warn(l.At, "git add what the build needs", "untracked files of repository %s are left out: %s", decl.Quote(r.Key), some(others))
 	}
 	return t, nil
 }
@@ -62,12 +64,12 @@ func some(names []string) string {
 	const most = 5
 	var out []string
 	for _, n := range names[:min(most, len(names))] {
-		out = append(out, quote(n))
+		out = append(out, decl.Quote(n))
 	}
 	if more := len(names) - most; more > 0 {
 		out = append(out, fmt.Sprintf("%d more", more))
 	}
-	return words(out)
+	return decl.List(out)
 }
 
 // addTracked puts what git tracks of a layer into the stage.

@@ -12,6 +12,8 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+
+	"github.com/carosio/carosbuild/pkg/decl"
 )
 
 // tree is a directory that files are included from: a repository, or where the
@@ -23,9 +25,9 @@ type tree struct {
 	of     string // what a message about a file that is not there adds: the repository
 }
 
-// openDir is a directory of the host. Nothing outside of it is read, wherever
-// links in it lead.
-func openDir(dir, prefix string) (*tree, error) {
+// openDir is a directory of the host, open until close. Nothing outside of it is
+// read, wherever links in it lead.
+func (r *reader) openDir(dir, prefix string) (*tree, error) {
 	if st, err := os.Stat(dir); err != nil { // to open a pipe would be to wait for it
 		return nil, plain(err)
 	} else if !st.IsDir() {
@@ -35,7 +37,16 @@ func openDir(dir, prefix string) (*tree, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.roots = append(r.roots, root)
 	return &tree{files: root.FS(), dir: dir, prefix: prefix}, nil
+}
+
+// close closes the directories.
+func (r *reader) close() {
+	for _, root := range r.roots {
+		_ = root.Close() // it was read only
+	}
+	r.roots = nil
 }
 
 // shown is what findings call a file.
@@ -135,7 +146,7 @@ func (r *reader) open(names []string) ([]string, error) {
 	}
 	var err error
 	r.home = root
-	r.top, err = openDir(root, prefix)
+	r.top, err = r.openDir(root, prefix)
 	return files, err
 }
 
@@ -196,7 +207,7 @@ func (r *reader) openRepo(p Repo) (*tree, error) {
 		if err := r.within(dir); err != nil {
 			return nil, err
 		}
-		return openDir(dir, dir)
+		return r.openDir(dir, dir)
 	}
 	if r.Open == nil {
 		return nil, errors.New("it is not checked out here")
@@ -205,7 +216,7 @@ func (r *reader) openRepo(p Repo) (*tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &tree{files: files, prefix: p.Key + ":", of: fmt.Sprintf(" of repository %s at %s", quote(p.Key), p.Revision())}, nil
+	return &tree{files: files, prefix: p.Key + ":", of: fmt.Sprintf(" of repository %s at %s", decl.Quote(p.Key), p.Revision())}, nil
 }
 
 // errOutside is for what a project names on this machine and that whoever builds it
@@ -213,7 +224,7 @@ func (r *reader) openRepo(p Repo) (*tree, error) {
 var errOutside = errors.New("it is outside of the project's repository and of KAS_WORK_DIR")
 
 // outsideHint is the remedy.
-const outsideHint = "if it is meant to be read, set KAS_WORK_DIR to a directory above it"
+const outsideHint = "to allow it, set KAS_WORK_DIR to a directory above it"
 
 // within finds out whether a path, links resolved, is in the project's repository
 // or in the work directory. What a project says of others may be a stranger's idea.

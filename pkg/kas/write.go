@@ -189,7 +189,7 @@ func (d *declarer) buildStage() {
 	var names []string
 	for _, e := range d.Env {
 		if !envName.MatchString(e.Name) {
-			d.rep.fail(e.At, "letters, digits and _, the first one not a digit", "%s is not the name of a variable", quote(e.Name))
+			d.rep.Fail(e.At, "letters, digits and _, the first one not a digit", "%s is not the name of a variable", decl.Quote(e.Name))
 			continue
 		}
 		names = append(names, e.Name)
@@ -197,7 +197,7 @@ func (d *declarer) buildStage() {
 		case !e.Forward:
 			d.line(e.At, "    <action>ENV %s=%s</action>", chars(e.Name), chars(quoted(e.Value)))
 		default:
-			d.rep.warn(e.At, "give it a value, or write ENV in an overlay", "the caller's variable %s is not taken: a build does not depend on who starts it", quote(e.Name))
+			d.rep.Warn(e.At, "give it a value, or write ENV in an overlay", "the caller's variable %s is not taken: a build does not depend on who starts it", decl.Quote(e.Name))
 		}
 	}
 	if len(names) > 0 { // the first is of bitbake since 1.52, the second of older ones
@@ -212,7 +212,7 @@ func (d *declarer) buildStage() {
 	if len(d.Targets) > 0 {
 		d.line(d.targets, "    <bitbake_target%s>%s</bitbake_target>", command, chars(strings.Join(d.Targets, " ")))
 	} else {
-		d.rep.fail(d.targets, "", "there is no target")
+		d.rep.Fail(d.targets, "", "there is no target")
 	}
 	d.line(decl.Span{}, "  </buildstage>")
 }
@@ -238,7 +238,7 @@ func (d *declarer) applyPatch(r Repo, p Patch) string {
 		quoted(d.treeDir(r.Key)), quoted(path.Join(d.treeDir(p.Repo), p.Path)))
 }
 
-// simple is a name that ADD takes for nothing else.
+// simple matches names that ADD takes as they are.
 var simple = regexp.MustCompile(`^[A-Za-z0-9_./+:@,=][A-Za-z0-9_./+:@,=-]*$`)
 
 // args are those of ADD. A name that could be taken for an option or a pattern is
@@ -266,9 +266,9 @@ func (d *declarer) addPatches(r Repo) {
 		i := slices.IndexFunc(d.Repos, func(o Repo) bool { return o.Key == p.Repo })
 		switch {
 		case i < 0:
-			d.rep.fail(p.At, "", "patch %s is in repository %s, which is not among the repos", quote(p.ID), quote(p.Repo))
+			d.rep.Fail(p.At, "", "patch %s is in repository %s, which is not among the repos", decl.Quote(p.ID), decl.Quote(p.Repo))
 		case !filepath.IsLocal(p.Path):
-			d.rep.fail(p.At, "", "patch %s is outside of repository %s", quote(p.ID), quote(p.Repo))
+			d.rep.Fail(p.At, "", "patch %s is outside of repository %s", decl.Quote(p.ID), decl.Quote(p.Repo))
 		case d.Repos[i].URL == "":
 			d.add(d.Repos[i], p.Path, p.At)
 		}

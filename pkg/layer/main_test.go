@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/carosio/carosbuild/pkg/runc"
 )
 
@@ -54,7 +55,7 @@ func inNamespace(t testing.TB) bool {
 	}
 	var out strings.Builder
 	status, err := runc.Enter(t.Context(), runc.Entry{Account: a, Args: args, Env: innerEnv(t), Stdout: &out, Stderr: &out})
-	if runc.IsHostError(err) {
+	if remedy.Is(err) {
 		missing(t, "a user namespace: "+err.Error())
 	}
 	if err != nil {

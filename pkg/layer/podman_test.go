@@ -23,6 +23,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/oci"
+	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/carosio/carosbuild/pkg/runc"
 )
 
@@ -42,7 +43,7 @@ func inside(t *testing.T, test, dir string) {
 		Account: a, Args: []string{os.Args[0], "-test.v", "-test.run=^" + test + "$"},
 		Env: append(innerEnv(t), dirVar+"="+dir), Stdout: &out, Stderr: &out,
 	})
-	if runc.IsHostError(err) {
+	if remedy.Is(err) {
 		missing(t, "a user namespace: "+err.Error())
 	}
 	if err != nil || status != 0 {

@@ -170,18 +170,6 @@ func (r *Records) index() error {
 	return nil
 }
 
-// Delete removes a record. It is idempotent.
-func (r *Records) Delete(key string) error {
-	file, err := r.path(key)
-	if err != nil {
-		return fmt.Errorf("delete record: %w", err)
-	}
-	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("delete record %s: %w", key, err)
-	}
-	return nil
-}
-
 // Prune removes the records of all other keys, and what a killed process has
 // left of one. Nobody may be writing records.
 func (r *Records) Prune(keep map[string]bool) error {

@@ -89,12 +89,6 @@ func TestRecords(t *testing.T) {
 	if _, ok, _ := r.Lookup("other"); ok {
 		t.Error("a record counts under another key")
 	}
-	if err := r.Delete("none"); err != nil {
-		t.Error(err)
-	}
-	if err := r.Delete("none"); err != nil {
-		t.Error("again:", err)
-	}
 }
 
 // Whatever happens to the bytes of a record, it is whole or it does not count.

@@ -133,19 +133,19 @@ func checkImage(img v1.Image, limits Limits) (Contents, error) {
 	return c, nil
 }
 
-// checkLayerType refuses what is no tar stream, or is to be had elsewhere only.
+// checkLayerType refuses what is not a tar stream, and what only another server has.
 func checkLayerType(l v1.Descriptor) error {
 	switch {
 	case l.MediaType.IsLayer() && l.MediaType != types.DockerForeignLayer && l.MediaType.IsDistributable():
 		return nil
 	case l.MediaType == types.DockerForeignLayer || !l.MediaType.IsDistributable():
-		text := fmt.Sprintf("layer %s has the media type %q: it may not be distributed, and belongs to another server", l.Digest, l.MediaType)
+		text := fmt.Sprintf("layer %s has the media type %q, whose content a registry does not keep", l.Digest, l.MediaType)
 		if len(l.URLs) > 0 {
-			text += " (" + terminal.Excerpt(l.URLs[0]) + ")"
+			text += ", but another server (" + terminal.Excerpt(l.URLs[0]) + ")"
 		}
-		return errors.New(text + ", which is not asked; an image that has its contents in a layer of an ordinary type would do")
+		return errors.New(text + "; it is not fetched from there: use an image whose layers are all in the registry")
 	}
-	return fmt.Errorf("layer %s has the media type %q, which is no file system layer: the reference names an artifact of another kind", l.Digest, l.MediaType)
+	return fmt.Errorf("layer %s has the media type %q, which is not a file system layer: the reference names an artifact of another kind", l.Digest, l.MediaType)
 }
 
 // Has tells that a layer need not be fetched.

@@ -17,8 +17,8 @@ import (
 func TestLayerTypes(t *testing.T) {
 	for mt, want := range map[types.MediaType]string{
 		types.OCILayer: "", types.DockerLayer: "", types.OCILayerZStd: "",
-		types.DockerForeignLayer:      "it may not be distributed",
-		types.OCIRestrictedLayer:      "it may not be distributed",
+		types.DockerForeignLayer:      "whose content a registry does not keep",
+		types.OCIRestrictedLayer:      "whose content a registry does not keep",
 		"application/vnd.oci.text":    "an artifact of another kind",
 		types.DockerUncompressedLayer: "",
 	} {

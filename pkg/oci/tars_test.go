@@ -15,7 +15,6 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 	"github.com/carosio/carosbuild/pkg/oci/ocitest"
@@ -139,16 +138,6 @@ func TestOpenTarsLimits(t *testing.T) {
 	if used := blocks(t, cache.tarFile(tars.Layers[0].DiffID)); used > 512<<10 {
 		t.Errorf("%d bytes for a stream of zeros", used)
 	}
-}
-
-// blocks is how many bytes of a file are not holes.
-func blocks(t *testing.T, path string) int64 {
-	t.Helper()
-	var st unix.Stat_t
-	if err := unix.Stat(path, &st); err != nil {
-		t.Fatal(err)
-	}
-	return st.Blocks * 512
 }
 
 // Several processes may use a cache at a time, also when it is damaged and when

@@ -6,11 +6,11 @@ package plan
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/yocto"
 )
 
 // PlaceDisk finds the stage of a disk that names none, or decl.LeafStage, and
@@ -36,7 +36,7 @@ func PlaceDisk(d *decl.Declaration, k *decl.Disk) (why string, err error) {
 func stageFor(d *decl.Declaration, k *decl.Disk) (stage, why string, err error) {
 	leaves := d.Leaves()
 	if len(leaves) == 1 {
-		return leaves[0].ID, "the only stage that no other needs", nil
+		return leaves[0].ID, "the only stage that no other stage needs", nil
 	}
 	// A stage that runs bitbake itself comes before one that is based on such a
 	// stage, which may be there for anything.
@@ -53,15 +53,15 @@ func stageFor(d *decl.Declaration, k *decl.Disk) (stage, why string, err error) 
 	if k.Stage == "" {
 		switch {
 		case len(own) == 1:
-			return own[0], "the only one that runs bitbake of the stages that no other needs", nil
+			return own[0], "the only stage that runs bitbake and that no other stage needs", nil
 		case len(own) == 0 && len(below) == 1:
-			return below[0], "the only one based on a stage that runs bitbake of the stages that no other needs", nil
+			return below[0], "the only stage that is based on one that runs bitbake, and that no other stage needs", nil
 		}
 	}
 	f := decl.Finding{Span: k.Span}
 	switch {
 	case len(ids) == 0:
-		f.Summary = fmt.Sprintf("disk %q names no stage, and no stage is declared that it could be made from", k.ID)
+		f.Summary = fmt.Sprintf("no stage is declared that disk %q could be made from", k.ID)
 		f.Hint = "name the declaration with the stages in front of this one"
 	default:
 		likely := ids
@@ -71,7 +71,7 @@ func stageFor(d *decl.Declaration, k *decl.Disk) (stage, why string, err error) 
 				break
 			}
 		}
-		f.Summary = fmt.Sprintf("disk %q does not say which stage it is made from, and several are needed by no other: %s", k.ID, decl.Few(ids))
+		f.Summary = fmt.Sprintf("disk %q may be made from any of several stages, as no other stage needs them: %s", k.ID, decl.Few(ids))
 		f.Hint = fmt.Sprintf("write stage=%q into its <disk>", likely[len(likely)-1])
 	}
 	return "", "", &decl.FindingsError{Findings: decl.Findings{f}}
@@ -149,19 +149,11 @@ func RunsBitbake(d *decl.Declaration) bool {
 	return slices.ContainsFunc(d.Stages, bakes)
 }
 
-var machineLine = regexp.MustCompile(`(?m)^[ \t]*MACHINE[ \t]*(\?\?=|\?=|:=|=)[ \t]*("[^"\n]*"|'[^'\n]*')`)
-
-// Machine is MACHINE of the declaration's local_conf, "" if it does not say. The
-// last assignment counts, or else the first default.
+// Machine is MACHINE of the declaration's local_conf, "" if it does not say.
 func Machine(d *decl.Declaration) string {
-	machine, sure := "", false
+	var conf strings.Builder
 	for _, c := range d.LocalConf {
-		for _, m := range machineLine.FindAllStringSubmatch(c.Text, -1) {
-			switch strong := !strings.HasPrefix(m[1], "?"); {
-			case strong, !sure && machine == "":
-				machine, sure = strings.Trim(m[2], `"'`), strong
-			}
-		}
+		conf.WriteString(c.Text + "\n")
 	}
-	return machine
+	return yocto.MachineOf(conf.String())
 }

@@ -5,6 +5,7 @@
 package qemu
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"os"
@@ -79,7 +80,7 @@ func tryProbe(ctx context.Context, m Machine, dir, accel string, within time.Dur
 		return "", nil
 	case err != nil && ctx.Err() == nil:
 		first, _, _ := strings.Cut(strings.TrimSpace(seen.rest.String()), "\n")
-		return "QEMU failed with it: " + or(first, err.Error()), nil
+		return "QEMU failed with it: " + cmp.Or(first, err.Error()), nil
 	}
 	return "a guest did not start with it within " + within.String(), nil
 }

@@ -13,11 +13,12 @@ import (
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/disk/fat"
+	"github.com/carosio/carosbuild/pkg/disk/iso"
 	"github.com/carosio/carosbuild/pkg/disk/partition"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// Facts are what of a disk decides on the machine that can boot it.
+// Facts are the properties of a disk that decide which machine can boot it.
 type Facts struct {
 	Size int64 // bytes
 	// BIOS says that sector 0 has boot code.
@@ -30,10 +31,41 @@ type Facts struct {
 	Board string
 	// Drivers are the kernel modules for disk controllers in the initrds, sorted.
 	Drivers []string
+	// Disc are the facts of the disc in the CD drive, nil for a machine without one.
+	Disc *Facts
+	More int // disks behind the first one
 }
 
 // Bootable reports whether there is anything that a machine could start.
 func (f Facts) Bootable() bool { return f.BIOS || len(f.EFI) > 0 || f.Board != "" }
+
+// withDisc are the facts of a disk and of the disc, which firmware starts when there
+// is nothing on the disk that it can start.
+func (f Facts) withDisc() Facts {
+	if f.Disc != nil && !f.Bootable() {
+		f.BIOS, f.EFI = f.Disc.BIOS, f.Disc.EFI
+	}
+	return f
+}
+
+// DetectDisc looks for boot entries on a disc of size bytes (El Torito). A disc
+// without any is no error.
+func DetectDisc(r io.ReaderAt, size int64) Facts {
+	f := Facts{Size: size}
+	found := iso.Read(r, size)
+	if found == nil {
+		return f
+	}
+	for _, e := range found.Entries {
+		switch {
+		case e.Name() == "bios":
+			f.BIOS = true
+		case e.Name() == "efi" && e.Off > 0 && e.Off < size: // the length that it says may be that of a sector
+			f.EFI = append(f.EFI, loaders(io.NewSectionReader(r, e.Off, size-e.Off))...)
+		}
+	}
+	return f
+}
 
 const sectorSize = 512
 
@@ -74,7 +106,7 @@ func Detect(r io.ReaderAt, size int64) (Facts, error) {
 }
 
 // loaders are the architectures of the EFI loaders for removable media on a FAT
-// file system. What is none, or is damaged, has none.
+// file system. One of another kind, or a damaged one, has none.
 func loaders(r *io.SectionReader) []string {
 	fs, err := fat.Open(r, r.Size())
 	if err != nil {

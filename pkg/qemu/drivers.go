@@ -20,8 +20,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/uki"
 )
 
-// What is looked at of a disk: so many initrds, and so many bytes of each, packed
-// and unpacked.
+// Limits of what is read of a disk: the number of initrds, and the bytes of each,
+// packed and unpacked.
 const (
 	maxInitrds  = 4
 	maxInitrd   = 256 << 20
@@ -146,7 +146,7 @@ func initrdDrivers(in io.Reader) []string {
 	return out
 }
 
-var errCpio = errors.New("no cpio archive of format newc")
+var errCpio = errors.New("not a cpio archive of format newc")
 
 // readCpio calls f with the name of each file of an archive, up to its end.
 func readCpio(r *bufio.Reader, f func(name string)) error {

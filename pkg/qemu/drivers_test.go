@@ -98,7 +98,7 @@ func TestForwardsAndKey(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		args := strings.Join(m.Arguments("o", "v", TCG, false), " ")
+		args := strings.Join(m.Arguments([]string{"o"}, "v", TCG, false), " ")
 		for _, want := range []string{
 			"-netdev user,hostfwd=tcp:127.0.0.1:8080-:80,hostfwd=tcp:127.0.0.1:2222-:22,id=n0 ",
 			"-smbios type=11,value=io.systemd.credential:ssh.authorized_keys.root=ssh-ed25519 AAAA a,,b ",
@@ -129,7 +129,7 @@ func TestCheckKey(t *testing.T) {
 		{[]string{systemd, conf, sshd}, ""},
 		{[]string{systemd, sshd}, "version 252 or later"},
 		{[]string{systemd, conf}, "no ssh server"},
-		{[]string{systemd, conf, sshd, keys}, "use one of those keys"},
+		{[]string{systemd, conf, sshd, keys}, "use one of its keys"},
 		{[]string{"etc/hostname"}, ""}, // nothing is known
 	} {
 		dir := t.TempDir()

@@ -45,8 +45,8 @@ func (e *ConsoleError) Error() string {
 	return s
 }
 
-// hopeless are signs after which nothing good comes: firmware, boot loaders,
-// kernels and initrds that have given up.
+// hopeless matches what firmware, boot loaders, kernels and initrds print when they
+// have given up.
 var hopeless = regexp.MustCompile(`Kernel panic - not syncing|You are in emergency mode|ALERT!.*does not exist|error: no such (device|partition)|` +
 	`No bootable device|Failed to load image|Entering rescue mode|UEFI Interactive Shell|No init found|Unable to mount root fs|` +
 	`Target filesystem doesn't have requested|### ERROR ### Please RESET|systemd\[1\]: Freezing execution`)
@@ -95,6 +95,8 @@ func (s Session) Expect(ctx context.Context, want []Expectation, lines func(stri
 	switch {
 	case met:
 		return spent, nil
+	case c.fault != nil:
+		return spent, c.fault
 	case err != nil:
 		return spent, err
 	}
@@ -113,6 +115,7 @@ type console struct {
 	last    []string      // lines
 	failed  []string
 	line    string // that has no end yet
+	fault   error  // of this side, not of the guest
 	met     string // the beginning of it that has met something already
 }
 
@@ -128,12 +131,14 @@ func (c *console) watch(ctx context.Context, r *os.File) string {
 			deadline = d
 		}
 		if err := r.SetReadDeadline(deadline); err != nil {
-			return err.Error()
+			c.fault = fmt.Errorf("read the console: %w", err)
+			return ""
 		}
 		n, err := r.Read(b)
 		if c.log != nil {
-			if _, e := c.log.Write(b[:n]); e != nil {
-				return e.Error()
+			if _, err := c.log.Write(b[:n]); err != nil {
+				c.fault = fmt.Errorf("write what the console shows: %w", err)
+				return ""
 			}
 		}
 		if n > 0 {

@@ -5,6 +5,7 @@
 package qemu
 
 import (
+	"cmp"
 	"fmt"
 	"math/bits"
 	"slices"
@@ -63,8 +64,8 @@ type Machine struct {
 	// DiskSize is the size that the machine wants the disk to have.
 	DiskSize int64
 
-	drive string   // options of the drive beside its file
-	args  []string // all other arguments
+	drives []string // options of each drive beside its file: the disk, the disc, further disks
+	args   []string // all other arguments
 }
 
 // Buses are the names of disk controllers for Options.Bus.
@@ -74,6 +75,7 @@ func Buses() []string {
 
 // Plan chooses the machine for a disk.
 func Plan(f Facts, o Options) (Machine, error) {
+	f = f.withDisc()
 	if o.Bus != "" && !slices.Contains(Buses(), o.Bus) {
 		return Machine{}, fmt.Errorf("disk bus %q is none of %s", o.Bus, strings.Join(Buses(), ", "))
 	}
@@ -101,12 +103,12 @@ func Plan(f Facts, o Options) (Machine, error) {
 
 // pc is an x86-64 machine with the network card that VMware has.
 func pc(f Facts, o Options, efi bool) (Machine, error) {
-	m := Machine{Program: "qemu-system-x86_64", Package: "qemu-system-x86", Arch: "x86_64", DiskSize: f.Size, drive: "id=d0,if=none"}
+	m := Machine{Program: "qemu-system-x86_64", Package: "qemu-system-x86", Arch: "x86_64", DiskSize: f.Size, drives: []string{"id=d0,if=none"}}
 	if strings.HasSuffix(o.Bus, "cd") {
-		m.drive += ",readonly=on"
+		m.drives[0] += ",readonly=on"
 	}
 	machine := "q35"
-	if strings.HasPrefix(o.Bus, "ide") {
+	if strings.HasPrefix(o.Bus, "ide") || f.Disc != nil { // which has the IDE controllers that VMware's machines have
 		machine = "pc"
 	}
 	m.args = append(common(o, machine, "max"), "-nodefaults", "-device", "virtio-rng-pci")
@@ -116,6 +118,9 @@ func pc(f Facts, o Options, efi bool) (Machine, error) {
 	}
 	m.Bus = chooseBus(f, o, buses...)
 	m.args = append(m.args, controller(m.Bus)...)
+	if err := m.attachMore(f); err != nil {
+		return Machine{}, err
+	}
 	m.args = append(m.args, "-netdev", o.network()+",id=n0", "-device", "vmxnet3,netdev=n0,romfile=")
 	m.args = append(m.args, o.credential()...)
 	if efi {
@@ -132,8 +137,11 @@ func virt(f Facts, o Options) (Machine, error) {
 	if strings.HasSuffix(o.Bus, "cd") {
 		return Machine{}, fmt.Errorf("no CD drive is known for ARM machines: choose another bus")
 	}
+	if f.Disc != nil || f.More > 0 {
+		return Machine{}, fmt.Errorf("the ARM machine has one disk and no CD drive, and the image has more")
+	}
 	m := Machine{
-		Program: "qemu-system-aarch64", Package: "qemu-system-arm", Arch: "aarch64", DiskSize: f.Size, drive: "id=d0,if=none",
+		Program: "qemu-system-aarch64", Package: "qemu-system-arm", Arch: "aarch64", DiskSize: f.Size, drives: []string{"id=d0,if=none"},
 		Firmware: &Firmware{"/usr/share/AAVMF/AAVMF_CODE.fd", "/usr/share/AAVMF/AAVMF_VARS.fd", "qemu-efi-aarch64"},
 	}
 	m.args = append(common(o, "virt", "cortex-a72"), "-nodefaults", "-device", "virtio-rng-pci")
@@ -165,7 +173,7 @@ func boardMachine(f Facts, o Options) (Machine, error) {
 	if size&(size-1) != 0 {
 		size = 1 << bits.Len64(uint64(size))
 	}
-	m := Machine{Program: "qemu-system-arm", Package: "qemu-system-arm", Arch: "armv7l", DiskSize: size, drive: "if=sd"}
+	m := Machine{Program: "qemu-system-arm", Package: "qemu-system-arm", Arch: "armv7l", DiskSize: size, drives: []string{"if=sd"}}
 	m.args = []string{"-machine", machine, "-display", "none", "-no-reboot", "-nic", o.network()}
 	return m, nil
 }
@@ -180,7 +188,7 @@ func common(o Options, machine, cpu string) []string {
 		cpus = 1
 	}
 	return []string{
-		"-machine", or(o.Machine, machine), "-cpu", cpu, "-m", strconv.FormatInt(memory>>20, 10), "-smp", strconv.Itoa(cpus), "-display", "none", "-no-reboot",
+		"-machine", cmp.Or(o.Machine, machine), "-cpu", cpu, "-m", strconv.FormatInt(memory>>20, 10), "-smp", strconv.Itoa(cpus), "-display", "none", "-no-reboot",
 	}
 }
 
@@ -205,18 +213,44 @@ func controller(bus string) []string {
 	return []string{"-device", "ich9-ahci,id=sata9", "-device", "ide-hd,drive=d0,bus=sata9.0,bootindex=1"}
 }
 
-func or(v, otherwise string) string {
-	if v == "" {
-		return otherwise
+// attachMore attaches the disc in the drive and the further disks. Firmware starts
+// the disk before the disc, as VMware's does.
+func (m *Machine) attachMore(f Facts) error {
+	if f.Disc != nil {
+		m.drives = append(m.drives, "id=cd0,if=none,readonly=on")
+		m.args = append(m.args, "-device", "ide-cd,drive=cd0,bus=ide.1,bootindex=2")
 	}
-	return v
+	if most := map[string]int{"ide": 1, "ahci": 5, "": 5, "pvscsi": 6, "lsi": 6, "virtio": 6, "nvme": 6}[m.Bus]; f.More > most {
+		return fmt.Errorf("%d further disks: bus %s has room for %d", f.More, m.Bus, most)
+	}
+	for i := 1; i <= f.More; i++ {
+		id := fmt.Sprintf("d%d", i)
+		m.drives = append(m.drives, "id="+id+",if=none")
+		m.args = append(m.args, "-device", furtherDisk(m.Bus, id, i))
+	}
+	return nil
 }
 
-// Arguments are the command line of the machine. Overlay is the qcow2 file of
-// the disk, vars the copy of the firmware's variables, accel an accelerator.
+// furtherDisk is the n-th disk, from 0, beside the one that controller attaches.
+func furtherDisk(bus, drive string, n int) string {
+	switch bus {
+	case "ide":
+		return "ide-hd,drive=" + drive + ",bus=ide.0,unit=1"
+	case "pvscsi", "lsi":
+		return fmt.Sprintf("scsi-hd,drive=%s,bus=s0.0,scsi-id=%d", drive, n)
+	case "virtio":
+		return "virtio-blk-pci,drive=" + drive
+	case "nvme":
+		return fmt.Sprintf("nvme,drive=%s,serial=carosbuild%d", drive, n)
+	}
+	return fmt.Sprintf("ide-hd,drive=%s,bus=sata9.%d", drive, n)
+}
+
+// Arguments are the command line of the machine. Overlays are the qcow2 files of
+// its drives, vars the copy of the firmware's variables, accel an accelerator.
 // With mux, standard input and output are the console and QEMU's own prompt
 // (Ctrl-a x ends it); otherwise the console alone.
-func (m Machine) Arguments(overlay, vars, accel string, mux bool) []string {
+func (m Machine) Arguments(overlays []string, vars, accel string, mux bool) []string {
 	serial := "stdio"
 	if mux {
 		serial = "mon:stdio"
@@ -225,7 +259,9 @@ func (m Machine) Arguments(overlay, vars, accel string, mux bool) []string {
 	if !mux {
 		args = append(args, "-monitor", "none")
 	}
-	args = append(args, "-drive", m.drive+",format=qcow2,cache=unsafe,file="+escape(overlay))
+	for i, d := range m.drives {
+		args = append(args, "-drive", d+",format=qcow2,cache=unsafe,file="+escape(overlays[i]))
+	}
 	if m.Firmware != nil {
 		args = append(args, "-drive", "if=pflash,unit=0,format=raw,readonly=on,file="+escape(m.Firmware.Code),
 			"-drive", "if=pflash,unit=1,format=raw,file="+escape(vars))

@@ -18,10 +18,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -43,6 +41,8 @@ func (e *MissingError) Error() string { return e.What + " is not installed" }
 type Session struct {
 	Machine Machine
 	Disk    Disk
+	Disc    *Disk  // in the CD drive, if the machine's facts have one
+	More    []Disk // further disks, as many as the machine's facts have
 	Dir     string // for the overlay and the like; emptied by the caller
 	Accel   string // see Accelerator
 	Stdin   io.Reader
@@ -64,10 +64,7 @@ func (s Session) Run(ctx context.Context) error {
 	cmd := exec.CommandContext(ctx, program(s.Machine.Program), args...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.Stdin, s.Console, &errs
 	cmd.WaitDelay = 2 * time.Second
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: !s.Terminal}
-	// PDEATHSIG follows the thread that started the child.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
+	defer dieTogether(cmd, !s.Terminal)()
 	err = cmd.Start()
 	if err == nil {
 		if s.started != nil {
@@ -94,7 +91,7 @@ func (s Session) prepare(ctx context.Context) ([]string, error) {
 	if program(s.Machine.Program) == "" {
 		return nil, &MissingError{s.Machine.Program, s.Machine.Package}
 	}
-	overlay, vars := filepath.Join(s.Dir, "overlay.qcow2"), filepath.Join(s.Dir, "vars.fd")
+	vars := filepath.Join(s.Dir, "vars.fd")
 	if f := s.Machine.Firmware; f != nil {
 		if _, err := os.Stat(f.Code); err != nil {
 			return nil, &MissingError{f.Code, f.Package}
@@ -107,24 +104,52 @@ func (s Session) prepare(ctx context.Context) ([]string, error) {
 			return nil, err
 		}
 	}
-	if err := s.overlay(ctx, overlay); err != nil {
+	overlays, err := s.overlays(ctx)
+	if err != nil {
 		return nil, err
 	}
-	return s.Machine.Arguments(overlay, vars, s.Accel, s.Terminal), nil
+	return s.Machine.Arguments(overlays, vars, s.Accel, s.Terminal), nil
 }
 
-// overlay makes the file that takes what the guest writes.
-func (s Session) overlay(ctx context.Context, path string) error {
+// overlays makes the files that take what the guest writes, one for each drive, in
+// the order of Machine.drives.
+func (s Session) overlays(ctx context.Context) ([]string, error) {
+	all := []Disk{s.Disk}
+	if s.Disc != nil {
+		all = append(all, *s.Disc)
+	}
+	all = append(all, s.More...)
+	if len(all) != len(s.Machine.drives) {
+		return nil, fmt.Errorf("%d images for a machine of %d drives", len(all), len(s.Machine.drives))
+	}
+	var overlays []string
+	size := s.Machine.DiskSize
+	for i, d := range all {
+		path := filepath.Join(s.Dir, fmt.Sprintf("overlay%d.qcow2", i))
+		if err := d.overlay(ctx, path, size); err != nil {
+			return nil, err
+		}
+		overlays, size = append(overlays, path), 0
+	}
+	return overlays, nil
+}
+
+// overlay makes the file that takes what the guest writes to a disk; size 0 leaves
+// the disk its own.
+func (d Disk) overlay(ctx context.Context, path string, size int64) error {
 	img := program("qemu-img")
 	if img == "" {
 		return &MissingError{"qemu-img", "qemu-utils"}
 	}
-	backing, err := s.Disk.backing()
+	backing, err := d.backing()
 	if err != nil {
 		return err
 	}
-	out, err := exec.CommandContext(ctx, img, "create", "-q", "-f", "qcow2", "-F", s.Disk.Format, "-b", backing, path,
-		strconv.FormatInt(s.Machine.DiskSize, 10)).CombinedOutput()
+	args := []string{"create", "-q", "-f", "qcow2", "-F", d.Format, "-b", backing, path}
+	if size > 0 {
+		args = append(args, strconv.FormatInt(size, 10))
+	}
+	out, err := exec.CommandContext(ctx, img, args...).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("qemu-img create: %w%s", err, tail(string(out)))
 	}

@@ -7,6 +7,7 @@ package qemu
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 )
 
 func tool(t *testing.T, name string) string {
@@ -172,6 +174,13 @@ func TestPlan(t *testing.T) {
 			"-drive id=d0,if=none,format=qcow2,cache=unsafe,file=o,,v -drive if=pflash,unit=0,format=raw,readonly=on,file=/usr/share/AAVMF/AAVMF_CODE.fd -drive if=pflash,unit=1,format=raw,file=vars"},
 		{"board", Facts{Size: gib + 1, Board: "sun8i-h3-orangepi-pc"}, Options{}, "qemu-system-arm -machine orangepi-pc -display none -no-reboot -nic user -accel tcg -serial stdio -monitor none -drive if=sd,format=qcow2,cache=unsafe,file=o,,v"},
 		{"A20", Facts{Size: gib, Board: "sun7i-a20-lamobo-r1"}, Options{}, "qemu-system-arm -machine cubieboard -display none -no-reboot -nic user -accel tcg -serial stdio -monitor none -drive if=sd,format=qcow2,cache=unsafe,file=o,,v"},
+		{"a disc and an empty disk", Facts{Size: gib, Disc: &Facts{BIOS: true}, More: 1}, Options{Bus: "pvscsi"}, "qemu-system-x86_64 -machine pc -cpu max -m 1024 -smp 1 -display none -no-reboot -nodefaults " +
+			"-device virtio-rng-pci -device pvscsi,id=s0 -device scsi-hd,drive=d0,bus=s0.0,bootindex=1 -device ide-cd,drive=cd0,bus=ide.1,bootindex=2 -device scsi-hd,drive=d1,bus=s0.0,scsi-id=1 " +
+			"-netdev user,id=n0 -device vmxnet3,netdev=n0,romfile= -accel tcg -serial stdio -monitor none -drive id=d0,if=none,format=qcow2,cache=unsafe,file=o,,v " +
+			"-drive id=cd0,if=none,readonly=on,format=qcow2,cache=unsafe,file=cd -drive id=d1,if=none,format=qcow2,cache=unsafe,file=more"},
+		{"a disc that nothing starts", Facts{Disc: &Facts{}}, Options{}, "nothing on it that a machine could start"},
+		{"too many disks", Facts{BIOS: true, More: 2}, Options{Bus: "ide"}, "2 further disks: bus ide has room for 1"},
+		{"a disc for ARM", Facts{Disc: &Facts{EFI: []string{"aa64"}}}, Options{}, "the ARM machine has one disk and no CD drive"},
 		{"unknown board", Facts{Board: "sun50i-a64"}, Options{}, "no machine of QEMU is known for the board sun50i-a64"},
 		{"nothing", Facts{}, Options{}, "nothing on it that a machine could start"},
 		{"no EFI", Facts{BIOS: true}, Options{Firmware: "efi"}, "it has no EFI loader"},
@@ -189,7 +198,7 @@ func TestPlan(t *testing.T) {
 				}
 				return
 			}
-			got := m.Program + " " + strings.Join(m.Arguments("o,v", "vars", TCG, false), " ")
+			got := m.Program + " " + strings.Join(m.Arguments([]string{"o,v", "cd", "more"}, "vars", TCG, false), " ")
 			if d := cmp.Diff(tt.want, got); d != "" {
 				t.Errorf("command (-want +got):\n%s", d)
 			}
@@ -199,7 +208,7 @@ func TestPlan(t *testing.T) {
 	if err != nil || m.DiskSize != 2*gib {
 		t.Errorf("size of a card: %d, %v", m.DiskSize, err)
 	}
-	if got := strings.Join(m.Arguments("o", "", TCG, true), " "); !strings.Contains(got, "-serial mon:stdio") || strings.Contains(got, "-monitor") {
+	if got := strings.Join(m.Arguments([]string{"o"}, "", TCG, true), " "); !strings.Contains(got, "-serial mon:stdio") || strings.Contains(got, "-monitor") {
 		t.Errorf("on a terminal: %s", got)
 	}
 }
@@ -253,7 +262,12 @@ func TestExpect(t *testing.T) {
 	if _, err := s.Expect(t.Context(), expect("64"), nil); err != nil {
 		t.Error(err)
 	}
-	s.Dir = t.TempDir()
+	s.Dir, s.Console = t.TempDir(), fullDisk{}
+	var boot *ConsoleError
+	if _, err := s.Expect(t.Context(), expect("64"), nil); !errors.Is(err, unix.ENOSPC) || asConsole(err, &boot) {
+		t.Errorf("a log that cannot be written: %v", err)
+	}
+	s.Dir, s.Console = t.TempDir(), nil
 	want := expect("64", "65")
 	want[1].Within = 200 * time.Millisecond
 	spent, err := s.Expect(t.Context(), want, nil)
@@ -265,6 +279,11 @@ func TestExpect(t *testing.T) {
 		t.Errorf("spent %+v", spent)
 	}
 }
+
+// fullDisk is a log that cannot be written.
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, unix.ENOSPC }
 
 func asConsole(err error, c **ConsoleError) bool {
 	e, ok := err.(*ConsoleError)

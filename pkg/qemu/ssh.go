@@ -45,11 +45,11 @@ func checkRoot(found map[string]*tree.Entry) error {
 	e := found[provision]
 	switch {
 	case e == nil || !mentions(e, "ssh.authorized_keys.root"):
-		return errors.New("its systemd takes no key when it starts: version 252 or later does, with /" + provision)
+		return errors.New("its systemd cannot be given a key: that needs version 252 or later, with /" + provision)
 	case found["usr/sbin/sshd"] == nil:
 		return errors.New("it has no ssh server: install openssh-server in the stage")
 	case found["root/.ssh/authorized_keys"] != nil:
-		return errors.New("it has /root/.ssh/authorized_keys, and systemd leaves that as it is: use one of those keys, with --forward PORT:22")
+		return errors.New("it has /root/.ssh/authorized_keys, which systemd does not change: use one of its keys, with --forward PORT:22")
 	}
 	return nil
 }

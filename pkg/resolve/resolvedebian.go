@@ -16,7 +16,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/key"
 	"github.com/carosio/carosbuild/pkg/plan"
-	"github.com/carosio/carosbuild/pkg/runc"
+	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 	"github.com/carosio/carosbuild/pkg/source/files"
 )
@@ -117,7 +117,7 @@ func (r *Resolver) bootstrapPin(want debian.Bootstrap) string {
 // to blame. Another error says what it is about.
 func (r *Resolver) mistakes(s *decl.Stage, err error) error {
 	if cache, ok := errors.AsType[*debian.CacheError](err); ok {
-		return &runc.HostError{
+		return &remedy.Error{
 			Tried: "keep downloads in " + cache.Dir, Err: cache.Err,
 			Cure: "set XDG_CACHE_HOME, or HOME, to a directory that this account can write",
 		}

@@ -19,7 +19,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/decl/decltest"
-	"github.com/carosio/carosbuild/pkg/runc"
+	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 )
 
@@ -121,7 +121,7 @@ func TestBootstrapWithoutACache(t *testing.T) {
 	r.Host.Keyrings = []string{keyring}
 	r.Fetcher.Cache = filepath.Join(keyring, "debian") // below a file
 	_, err := r.Resolve(t.Context(), d, []string{"s"})
-	var host *runc.HostError
+	var host *remedy.Error
 	if !errors.As(err, &host) || !strings.Contains(err.Error(), "XDG_CACHE_HOME") || strings.Contains(err.Error(), "states") {
 		t.Errorf("got %v", err)
 	}

@@ -7,14 +7,12 @@ package resolve
 import (
 	"github.com/carosio/carosbuild/pkg/oci/registry"
 	"github.com/carosio/carosbuild/pkg/plan"
-	"github.com/carosio/carosbuild/pkg/source/debian"
-	"github.com/carosio/carosbuild/pkg/source/git"
 )
 
 // IsNetwork reports whether a mirror, a registry or a git server could not be
 // reached, or did not answer as it should.
 func IsNetwork(err error) bool {
-	return debian.IsNetwork(err) || registry.IsNetwork(err) || git.IsNetwork(err)
+	return registry.IsNetwork(err)
 }
 
 // put remembers why a look-up failed, if plans may have gaps and the network is

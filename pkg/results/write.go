@@ -20,7 +20,6 @@ import (
 	"strings"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sys/unix"
 )
 
 // SumsName is the file with the digests of all others, as sha256sum has it.
@@ -132,7 +131,7 @@ func rename(root *os.Root, parts []part) error {
 		return err
 	}
 	defer dir.Close()
-	if err := unix.Syncfs(int(dir.Fd())); err != nil {
+	if err := syncAll(root, dir, parts); err != nil {
 		return fmt.Errorf("wait for the disk: %w", err)
 	}
 	for _, p := range parts {
@@ -140,7 +139,7 @@ func rename(root *os.Root, parts []part) error {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
-	return dir.Sync()
+	return syncDir(dir)
 }
 
 func writeSums(w io.Writer, parts []part) error {
@@ -196,21 +195,4 @@ func CopySparse(ctx context.Context, dst *os.File, src *os.File, sum hash.Hash) 
 		}
 	}
 	return dst.Truncate(st.Size())
-}
-
-// extent is the next part of a file, from off on, that is not a hole. Where
-// the file system cannot tell, it is the rest.
-func extent(f *os.File, off, size int64) (from, to int64) {
-	from, err := unix.Seek(int(f.Fd()), off, unix.SEEK_DATA)
-	if err == unix.ENXIO {
-		return size, size
-	}
-	if err != nil {
-		return off, size
-	}
-	to, err = unix.Seek(int(f.Fd()), from, unix.SEEK_HOLE)
-	if err != nil {
-		return from, size
-	}
-	return min(from, size), min(to, size)
 }

@@ -7,6 +7,8 @@ package wks
 import (
 	"fmt"
 	"strings"
+
+	"github.com/carosio/carosbuild/pkg/decl"
 )
 
 // bootimg is a partition with a boot loader and a kernel.
@@ -15,8 +17,8 @@ func (d *disk) bootimg(c *command, a attributes, src string) {
 	if !ok {
 		return
 	}
-	if fs != "fat16" && fs != "fat32" {
-		d.fail(c.at("--fstype"), "--fstype=vfat", "the files of source %s go onto FAT", src)
+	if !kindOf(fs).Serial {
+		d.Fail(c.at("--fstype"), "--fstype=vfat", "source %s needs a FAT file system", src)
 		return
 	}
 	a.add("fs", fs)
@@ -68,7 +70,7 @@ func (d *disk) root() string {
 		if d.mountpoint(c) != "/" {
 			continue
 		}
-		if c.has("--use-label") && c.value("--label") != "" && c.value("--fstype") != "squashfs" { // which has no label
+		if c.has("--use-label") && c.value("--label") != "" && labelled(c.value("--fstype")) {
 			return "root=LABEL=" + c.value("--label")
 		}
 		return "root=PARTUUID={partuuid:" + d.names[i] + "}"
@@ -79,11 +81,11 @@ func (d *disk) root() string {
 // bootPartition has what boards boot from.
 func (d *disk) bootPartition(c *command) []string {
 	d.onlyParams(c, "loader")
-	d.warn(c.at("--source"), "add what else it names with <copy>", "IMAGE_BOOT_FILES of the machine's configuration says what goes there; the kernel and the device trees are taken")
+	d.Warn(c.at("--source"), "add its other files with <copy>", "only the kernel and the device trees are copied, where wic copies IMAGE_BOOT_FILES of the machine's configuration")
 	if loader := c.params()["loader"]; loader == "u-boot" {
 		return []string{`<copy from="deploy:kernel" to="/zImage"/>`, `<copy from="deploy:dtb" to="/"/>`, d.menu("extlinux", "", "")}
 	} else if loader != "" {
-		d.fail(c.at("--sourceparams"), "u-boot", "loader %s of source bootimg-partition is not known", quote(loader))
+		d.Fail(c.at("--sourceparams"), "u-boot", "loader %s of source bootimg-partition is not known", decl.Quote(loader))
 		return nil
 	}
 	return []string{`<copy from="deploy:kernel" to="/"/>`, `<copy from="deploy:dtb" to="/"/>`}
@@ -94,7 +96,7 @@ func (d *disk) efi(c *command) []string {
 	p := c.params()
 	d.onlyParams(c, "loader", "initrd", "create-unified-kernel-image", "title")
 	if p["create-unified-kernel-image"] == "true" {
-		d.fail(c.at("--sourceparams"), "<uki> makes one, with an initrd of its own", "a unified kernel image with the initrd of another recipe")
+		d.Fail(c.at("--sourceparams"), "<uki> makes one with an initrd of its own", "a unified kernel image with the initrd of another recipe is not made")
 		return nil
 	}
 	var inside []string
@@ -104,19 +106,19 @@ func (d *disk) efi(c *command) []string {
 	case "uefi-kernel":
 		d.boot = true
 		if d.bootloader.has("--append") {
-			d.warn(d.bootloader.at("--append"), "have it in the kernel: CONFIG_CMDLINE", "a kernel that the firmware starts by itself has no --append")
+			d.Warn(d.bootloader.at("--append"), "put it into the kernel: CONFIG_CMDLINE", "--append is left out: the firmware starts the kernel without a command line")
 		}
 		return []string{fmt.Sprintf(`<copy from="deploy:kernel" to="%s"/>`, d.efiName())}
 	case "":
-		d.fail(c.at("--source"), `--sourceparams="loader=systemd-boot"`, "source %s names no loader", c.value("--source"))
+		d.Fail(c.at("--source"), `--sourceparams="loader=systemd-boot"`, "source %s names no loader", c.value("--source"))
 		return nil
 	default:
-		d.fail(c.at("--sourceparams"), "systemd-boot, grub-efi or uefi-kernel", "loader %s is not known", quote(p["loader"]))
+		d.Fail(c.at("--sourceparams"), "systemd-boot, grub-efi or uefi-kernel", "loader %s is not known", decl.Quote(p["loader"]))
 		return nil
 	}
 	if img := p["initrd"]; img != "" {
 		if !validFile(img) {
-			d.fail(c.at("--sourceparams"), "", "initrd %s is not the name of a file", quote(img))
+			d.Fail(c.at("--sourceparams"), "", "initrd %s is not the name of a file", decl.Quote(img))
 			return nil
 		}
 		inside = append(inside, fmt.Sprintf(`<copy from="%s" to="/initrd.img"/>`, attr(deployed+img)))

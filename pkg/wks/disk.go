@@ -5,6 +5,7 @@
 package wks
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"regexp"
@@ -12,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/disk/kind"
 )
 
 // disk writes a disk.
@@ -30,8 +32,9 @@ type disk struct {
 	indent  string
 }
 
-// deployed is the pattern of a file that bitbake has deployed.
-const deployed = "/REDO/build/tmp/deploy/images/*/"
+// deployed is the pattern of a file that bitbake has deployed: TMPDIR may have the
+// name of the C library behind it.
+const deployed = "/REDO/build/tmp*/deploy/images/*/"
 
 func attr(s string) string { return decl.EscapeAttr(s) }
 
@@ -49,11 +52,11 @@ func (d *disk) write(source string) {
 	case "gpt", "gpt-hybrid":
 		d.table = "gpt"
 	default:
-		d.fail(d.bootloader.at("--ptable"), "it is msdos, gpt or gpt-hybrid", "partition table %s is not known", quote(t))
+		d.Fail(d.bootloader.at("--ptable"), "use msdos, gpt or gpt-hybrid", "partition table %s is not known", decl.Quote(t))
 	}
 	for _, name := range []string{"--configfile", "--source"} {
 		if d.bootloader.has(name) {
-			d.warn(d.bootloader.at(name), "write the file with <file to=...>", "%s of bootloader is left out", name)
+			d.Warn(d.bootloader.at(name), "write the file with <file to=...>", "%s of bootloader is left out", name)
 		}
 	}
 	d.checkTimeout()
@@ -75,10 +78,10 @@ func (d *disk) write(source string) {
 	switch {
 	case stage:
 		d.line(`  <bios stage="%s"/>`, attr(d.BIOSStage))
-		d.warn(d.parts[bios].at("--source"), "stage "+d.BIOSStage+" has it", "GRUB is used instead of syslinux")
+		d.Warn(d.parts[bios].at("--source"), "stage "+d.BIOSStage+" has GRUB", "GRUB is used instead of syslinux")
 	case bios >= 0:
 		d.line("  <bios/>")
-		d.warn(d.parts[bios].at("--source"), `<bios stage="..."/> names the stage`, "GRUB is used instead of syslinux; it needs a stage with grub-common and grub-pc-bin of Debian")
+		d.Warn(d.parts[bios].at("--source"), `<bios stage="..."/> names the stage`, "GRUB is used instead of syslinux; it needs a stage with grub-common and grub-pc-bin of Debian")
 	}
 	for _, c := range d.parts {
 		d.names = append(d.names, d.name(c, d.taken))
@@ -90,11 +93,11 @@ func (d *disk) write(source string) {
 		d.common(c)
 		d.part(c, d.names[i])
 	}
-	if !d.all.HasErrors() {
+	if !d.All.HasErrors() {
 		d.mounts()
 	}
 	if !d.boot && d.bootloader.has("--append") {
-		d.warn(d.bootloader.at("--append"), "", "--append has no effect: no partition has a boot loader that is made of it")
+		d.Warn(d.bootloader.at("--append"), "", "--append has no effect: no partition has a boot loader that is made of it")
 	}
 	d.line("</disk>")
 	if d.indent = ""; stage {
@@ -102,24 +105,25 @@ func (d *disk) write(source string) {
 	}
 }
 
-// deployed values stand for files that only a build knows.
+// deployValue matches references to deployed files, which only a build knows.
 var deployValue = regexp.MustCompile(`"deploy:[a-z-]+"`)
 
-// selfCheck finds what a declaration cannot say of what a file asks for.
+// selfCheck parses the disk that was written, and reports what a declaration cannot
+// express.
 func (d *disk) selfCheck() {
 	_, fs := decl.Parse(decl.Source{Name: "made", Data: deployValue.ReplaceAll([]byte(d.text.String()), []byte(`"/x"`))})
 	for _, f := range fs {
 		if f.Severity == decl.Error {
-			d.fail(d.origins[f.Span.Line], f.Hint, "%s", f.Summary)
+			d.Fail(d.origins[f.Span.Line], f.Hint, "%s", f.Summary)
 		}
 	}
 }
 
-// mounts warns of what wic would have the image mount.
+// mounts warns of partitions that wic would have the image mount.
 func (d *disk) mounts() {
 	for _, c := range d.parts {
 		if dir := d.mountpoint(c); strings.HasPrefix(dir, "/") && dir != "/" && !c.has("--no-fstab-update") {
-			d.warn(c.operands[0].at, "add it to the image's fstab", "nothing mounts %s: wic would add it to /etc/fstab", dir)
+			d.Warn(c.operands[0].at, "add it to the image's fstab", "nothing mounts %s: wic would add it to /etc/fstab", dir)
 		}
 	}
 }
@@ -127,7 +131,7 @@ func (d *disk) mounts() {
 // checkTimeout wants a number of seconds, whether there is a menu or not.
 func (d *disk) checkTimeout() {
 	if t := d.bootloader.value("--timeout"); !d.bootloader.open && strings.Trim(t, "0123456789") != "" {
-		d.fail(d.bootloader.at("--timeout"), "", "timeout %s is not a number", quote(t))
+		d.Fail(d.bootloader.at("--timeout"), "", "timeout %s is not a number", decl.Quote(t))
 	}
 }
 
@@ -141,7 +145,7 @@ func (d *disk) align() string {
 	for _, c := range d.parts {
 		n := d.size(c, "--align", 'K')
 		if most != 0 && n != 0 && n != most {
-			d.warn(c.at("--align"), "", "partitions have different alignments; the largest one is taken for all")
+			d.Warn(c.at("--align"), "", "partitions have different alignments; the largest one is taken for all")
 		}
 		most = max(most, n)
 	}
@@ -162,29 +166,29 @@ func human(kib int64) string {
 	return fmt.Sprintf("%dK", kib)
 }
 
-// common warns of what no partition can say, whatever it is.
+// common reports options that no partition has, whatever its source.
 func (d *disk) common(c *command) {
 	for _, name := range []string{"--exclude-path", "--include-path", "--change-directory"} {
 		if c.has(name) {
-			d.fail(c.at(name), "make the tree in a stage, and give its directory as path", "%s: the content is taken as it is deployed", name)
+			d.Fail(c.at(name), "make the tree in a stage, and give its directory as path", "%s is not supported: the content is taken as it is deployed", name)
 		}
 	}
 	if c.has("--no-table") && c.value("--source") != "rawcopy" {
-		d.fail(c.at("--no-table"), "--source rawcopy", "only a file can be outside of the partition table")
+		d.Fail(c.at("--no-table"), "--source rawcopy", "only a file can be outside of the partition table")
 	}
 	if t := c.value("--type"); t == "logical" {
-		d.fail(c.at("--type"), "bootloader --ptable gpt has no need of them", "logical partitions are not made")
+		d.Fail(c.at("--type"), "bootloader --ptable gpt does without them", "logical partitions are not made")
 	}
 	for _, name := range []string{"--mkfs-extraopts", "--fsoptions", "--fspassno", "--hidden"} {
 		if c.has(name) && c.value(name) != "" || name == "--hidden" && c.has(name) {
-			d.warn(c.at(name), "", "%s is left out", name)
+			d.Warn(c.at(name), "", "%s is left out", name)
 		}
 	}
 	if c.has("--size") && c.has("--fixed-size") {
-		d.fail(c.at("--fixed-size"), "take one of them out", "--size and --fixed-size exclude each other")
+		d.Fail(c.at("--fixed-size"), "take one of them out", "--size and --fixed-size exclude each other")
 	}
 	if first := d.parts[0]; d.disk(c) != d.disk(first) {
-		d.fail(c.at("--ondisk"), "write a file for each", "the partitions are on several disks")
+		d.Fail(c.at("--ondisk"), "write a file for each", "the partitions are on several disks")
 	}
 }
 
@@ -220,9 +224,9 @@ func (d *disk) part(c *command, name string) {
 	case "bootimg-partition", "bootimg-efi", "bootimg-pcbios", "bootimg-biosplusefi":
 		d.bootimg(c, a, src)
 	case "isoimage-isohybrid":
-		d.fail(c.at("--source"), "--out NAME.iso makes a disc of a disk: see declaration.md, Discs and USB sticks", "source isoimage-isohybrid makes a disc of its own kind")
+		d.Fail(c.at("--source"), "--out NAME.iso makes a disc of a disk: see declaration.md, Discs and USB sticks", "source isoimage-isohybrid makes a disc of its own kind")
 	default:
-		d.fail(c.at("--source"), "", "source %s has no counterpart in a disk", quote(src))
+		d.Fail(c.at("--source"), "", "source %s has no counterpart in a disk", decl.Quote(src))
 	}
 }
 
@@ -254,7 +258,8 @@ var (
 	fat  = regexp.MustCompile(`^(?:0[xX])?([0-9A-Fa-f]{4})-?([0-9A-Fa-f]{4})$`)
 )
 
-// place adds what says where and what a partition is; fs is its file system.
+// place adds the position, type, UUID and label of a partition; fs is its file
+// system.
 func (d *disk) place(c *command, a *attributes, fs string) {
 	if off := d.size(c, "--offset", 'K'); c.has("--offset") {
 		a.add("start", human(off))
@@ -274,14 +279,14 @@ func (d *disk) place(c *command, a *attributes, fs string) {
 	label := c.value("--label")
 	switch {
 	case label == "":
-	case fs == "squashfs" || fs == "":
-		d.warn(c.at("--label"), "", "a label without a file system that has one is left out")
+	case kindOf(fs).Label == 0:
+		d.Warn(c.at("--label"), "", "the label is left out: the partition has no file system with a label")
 	default:
 		if d.label == nil {
 			d.label = map[string]decl.Span{}
 		}
 		if _, twice := d.label[label]; twice {
-			d.fail(c.at("--label"), "file systems of a disk have different labels", "label %s is given twice", quote(label))
+			d.Fail(c.at("--label"), "file systems of a disk have different labels", "label %s is given twice", decl.Quote(label))
 		}
 		d.label[label] = c.at("--label")
 		a.add("label", label)
@@ -310,7 +315,7 @@ func (d *disk) kind(c *command, a *attributes) {
 			a.add("type", strings.ToLower(m[2]))
 			return
 		default:
-			d.warn(c.at(name), "a GUID of a gpt table, two hexadecimal digits of an mbr one", "%s %s is left out", name, quote(v))
+			d.Warn(c.at(name), "use a GUID with gpt, and two hexadecimal digits with msdos", "%s %s is left out", name, decl.Quote(v))
 		}
 	}
 	if src := c.value("--source"); src == "bootimg-efi" || src == "bootimg-biosplusefi" {
@@ -322,12 +327,12 @@ func (d *disk) kind(c *command, a *attributes) {
 // partition.
 func (d *disk) uuid(c *command, a *attributes, fs string) {
 	part, own := c.value("--uuid"), c.value("--fsuuid")
-	isFAT := fs == "fat16" || fs == "fat32"
+	isFAT := kindOf(fs).Serial
 	switch m := fat.FindStringSubmatch(own); {
 	case own != "" && isFAT && m != nil:
 		a.add("uuid", strings.ToUpper(m[1]+"-"+m[2]))
 	case own != "" && isFAT:
-		d.warn(c.at("--fsuuid"), "such as 0x1234ABCD", "--fsuuid %s is not the serial number of a FAT", quote(own))
+		d.Warn(c.at("--fsuuid"), "such as 0x1234ABCD", "--fsuuid %s is not the serial number of a FAT", decl.Quote(own))
 	case own != "":
 		a.add("uuid", own)
 	default:
@@ -335,7 +340,7 @@ func (d *disk) uuid(c *command, a *attributes, fs string) {
 		return
 	}
 	if part != "" && part != own {
-		d.warn(c.at("--uuid"), "", "--uuid is left out: the partition has the file system's --fsuuid, or one of its own")
+		d.Warn(c.at("--uuid"), "", "--uuid is left out: the partition has the file system's --fsuuid, or one of its own")
 	}
 }
 
@@ -346,11 +351,11 @@ func (d *disk) sizeOf(c *command, fits bool) string {
 		return human(d.size(c, "--fixed-size", 'M'))
 	case c.has("--size") && d.size(c, "--size", 'M') > 0:
 		if fits {
-			d.warn(c.at("--size"), `size="fit+..." makes it as large as its content needs`, "--size is the least for wic; here it is the size")
+			d.Warn(c.at("--size"), `size="fit+..." makes it as large as its content needs`, "--size is a minimum in wic, and the exact size here")
 		}
 		return human(d.size(c, "--size", 'M'))
 	case !fits:
-		d.fail(c.line.at, "give it --size or --fixed-size", "the partition has no size")
+		d.Fail(c.line.at, "give it --size or --fixed-size", "the partition has no size")
 		return "1M"
 	}
 	extra := int64(10 << 10) // wic's own
@@ -358,10 +363,10 @@ func (d *disk) sizeOf(c *command, fits bool) string {
 		extra = d.size(c, "--extra-space", 'M')
 	}
 	switch {
-	case !c.has("--extra-space") && !c.has("--overhead-factor") && c.value("--source") == "rootfs" && c.value("--fstype") != "squashfs":
-		d.warn(c.line.words[0].at, `write the room into the size, such as size="fit+500M"`, "wic makes this partition 1.3 times as large as its content needs; here it has 10M of free space")
+	case !c.has("--extra-space") && !c.has("--overhead-factor") && c.value("--source") == "rootfs" && !kindOf(c.value("--fstype")).ReadOnly:
+		d.Warn(c.line.words[0].at, `write the room into the size, such as size="fit+500M"`, "wic makes this partition 1.3 times as large as its content needs; here it has 10M of free space")
 	case c.has("--overhead-factor"):
-		d.warn(c.at("--overhead-factor"), "write the room into the size", "--overhead-factor is left out: free space is a size here")
+		d.Warn(c.at("--overhead-factor"), "write the room into the size", "--overhead-factor is left out: free space is a size here")
 	}
 	if extra == 0 {
 		return "fit"
@@ -371,11 +376,13 @@ func (d *disk) sizeOf(c *command, fits bool) string {
 
 // fsOf is the file system of a partition, "" for none.
 func (d *disk) fsOf(c *command) (fs string, ok bool) {
-	switch v := c.value("--fstype"); v {
-	case "ext4", "squashfs", "swap":
+	v := c.value("--fstype")
+	if k := kindOf(v); k.Name == v && (k.Tree || k.Sized) {
 		return v, true
+	}
+	switch v {
 	case "ext2", "ext3":
-		d.warn(c.at("--fstype"), `profile="compat" leaves out what old boot loaders cannot read`, "%s becomes ext4", v)
+		d.Warn(c.at("--fstype"), `profile="compat" leaves out what old boot loaders cannot read`, "%s becomes ext4", v)
 		return "ext4", true
 	case "", "vfat", "msdos":
 		if n := max(d.size(c, "--fixed-size", 'M'), d.size(c, "--size", 'M')); n > 0 && n <= 256<<10 {
@@ -385,10 +392,25 @@ func (d *disk) fsOf(c *command) (fs string, ok bool) {
 	case "none":
 		return "", true
 	default:
-		d.fail(c.at("--fstype"), "ext4, squashfs, vfat, swap", "file system %s is not written", quote(v))
+		d.Fail(c.at("--fstype"), strings.Join(append(roots(), "vfat", "swap"), ", "), "file system %s is not written", decl.Quote(v))
 		return "", false
 	}
 }
+
+// kindOf is what a file system can hold, nothing for one that is not known.
+func kindOf(fs string) kind.FileSystem {
+	k, _ := kind.ByName(fs)
+	return k
+}
+
+// labelled reports whether what wic calls so has a label.
+func labelled(fstype string) bool {
+	k, ok := kind.ByName(fstype)
+	return !ok || k.Label > 0
+}
+
+// roots are the file systems that a root can be on.
+func roots() []string { return kind.Names(func(k kind.FileSystem) bool { return k.Tree }) }
 
 // plain is a partition without content; made tells whether it has a file system.
 func (d *disk) plain(c *command, a attributes, made bool) {
@@ -405,15 +427,15 @@ func (d *disk) plain(c *command, a attributes, made bool) {
 // rootfs is a partition with the image's root file system.
 func (d *disk) rootfs(c *command, a attributes) {
 	if dir := c.value("--rootfs-dir"); dir != "" {
-		d.fail(c.at("--rootfs-dir"), "write path= with the directory, archive or image in the stage", "root file system %s is not the image's own", quote(dir))
+		d.Fail(c.at("--rootfs-dir"), "write path= with the directory, archive or image in the stage", "root file system %s is not the image's own", decl.Quote(dir))
 		return
 	}
 	fs, ok := d.fsOf(c)
 	switch {
 	case !ok:
 		return
-	case fs != "ext4" && fs != "squashfs":
-		d.fail(c.at("--fstype"), "ext4 or squashfs", "a root file system cannot be put on %s", orElse(c.value("--fstype"), "vfat"))
+	case !kindOf(fs).Tree:
+		d.Fail(c.at("--fstype"), kind.Choice(roots()), "a root file system cannot be put on %s", cmp.Or(c.value("--fstype"), "vfat"))
 		return
 	}
 	a.add("fs", fs)
@@ -428,12 +450,12 @@ func (d *disk) rawcopy(c *command, a attributes) {
 	d.onlyParams(c, "file")
 	file := c.params()["file"]
 	if file == "" || !validFile(file) {
-		d.fail(c.at("--sourceparams"), `--sourceparams="file=NAME"`, "source rawcopy names no file")
+		d.Fail(c.at("--sourceparams"), `--sourceparams="file=NAME"`, "source rawcopy names no file")
 		return
 	}
 	if c.has("--no-table") {
 		if !c.has("--offset") {
-			d.fail(c.at("--no-table"), "give it --offset", "the file has no place on the disk")
+			d.Fail(c.at("--no-table"), "give it --offset", "the file has no place on the disk")
 			return
 		}
 		d.line(`  <blob from="%s" at="%s"/>`, attr(deployed+file), human(d.size(c, "--offset", 'K')))
@@ -452,11 +474,4 @@ func (d *disk) rawcopy(c *command, a attributes) {
 // validFile tells whether a name stays in the directory that is deployed.
 func validFile(name string) bool {
 	return path.Clean("/"+name) == "/"+name && !strings.ContainsAny(name, "\x00\n")
-}
-
-func orElse(s, otherwise string) string {
-	if s != "" {
-		return s
-	}
-	return otherwise
 }

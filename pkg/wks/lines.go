@@ -6,7 +6,6 @@ package wks
 
 import (
 	"errors"
-	"fmt"
 	"regexp"
 	"strings"
 	"unicode/utf8"
@@ -76,7 +75,7 @@ func split(s string, at func(from, to int) decl.Span) ([]word, error) {
 		switch {
 		case c == '\\' && quote != '\'':
 			if i+1 == len(s) {
-				return nil, errors.New("a backslash at the end of the line: wic knows no lines that go on")
+				return nil, errors.New("a backslash at the end of the line: wic does not continue lines")
 			}
 			if quote == '"' && s[i+1] != '"' && s[i+1] != '\\' {
 				b.WriteByte('\\')
@@ -121,7 +120,7 @@ func (r *reader) lines(src decl.Source, f func(line)) {
 		n++
 		text := strings.TrimRight(raw, "\r\n")
 		if len(text) > maxLine {
-			r.fail(decl.Span{File: src.Name, Line: n, Col: 1, Len: 1}, "", "a line of more than %d characters", maxLine)
+			r.Fail(decl.Span{File: src.Name, Line: n, Col: 1, Len: 1}, "", "a line of more than %d characters", maxLine)
 			return
 		}
 		trimmed := strings.TrimSpace(text)
@@ -132,11 +131,11 @@ func (r *reader) lines(src decl.Source, f func(line)) {
 		whole := decl.Span{File: src.Name, Line: n, Col: col, Len: max(utf8.RuneCountInString(trimmed), 1)}
 		expanded, unknown, ok := expand(trimmed, r.Vars)
 		if !ok || n > maxLines {
-			r.fail(whole, "", "too many variables or lines")
+			r.Fail(whole, "", "too many variables or lines")
 			return
 		}
 		for _, name := range unknown {
-			r.fail(wordAt(whole, trimmed, "${"+name+"}"), "--set "+name+"=VALUE gives it one", "variable %s has no value", quote(name))
+			r.Fail(wordAt(whole, trimmed, "${"+name+"}"), "--set "+name+"=VALUE gives it one", "variable %s has no value", decl.Quote(name))
 		}
 		at := func(from, to int) decl.Span {
 			if part := expanded[from:to]; strings.Count(trimmed, part) == 1 {
@@ -153,12 +152,12 @@ func (r *reader) lines(src decl.Source, f func(line)) {
 		}
 		words, err := split(expanded, at)
 		if err != nil {
-			r.fail(whole, "", "%v", err)
+			r.Fail(whole, "", "%v", err)
 			continue
 		}
 		for _, w := range words {
 			if !decl.PlainText(w.text) {
-				r.fail(w.at, "", "%s has a control character", quote(w.text))
+				r.Fail(w.at, "", "%s has a control character", decl.Quote(w.text))
 				return
 			}
 		}
@@ -177,35 +176,4 @@ func wordAt(whole decl.Span, text, part string) decl.Span {
 	whole.Col += utf8.RuneCountInString(text[:i])
 	whole.Len = utf8.RuneCountInString(part)
 	return whole
-}
-
-// report collects findings.
-type report struct{ all decl.Findings }
-
-// maxFindings bounds the output that hostile input can cause.
-const maxFindings = 200
-
-func (r *report) add(s decl.Severity, at decl.Span, hint, format string, args []any) {
-	switch {
-	case len(r.all) == maxFindings:
-		r.all = append(r.all, decl.Finding{Span: at, Summary: "too many mistakes; the rest is not listed"})
-	case len(r.all) < maxFindings:
-		r.all = append(r.all, decl.Finding{Severity: s, Span: at, Summary: fmt.Sprintf(format, args...), Hint: hint})
-	}
-}
-
-func (r *report) fail(at decl.Span, hint, format string, args ...any) {
-	r.add(decl.Error, at, hint, format, args)
-}
-
-func (r *report) warn(at decl.Span, hint, format string, args ...any) {
-	r.add(decl.Warning, at, hint, format, args)
-}
-
-// quote puts a word of the input into a message.
-func quote(s string) string {
-	if r := []rune(s); len(r) > 100 {
-		s = string(r[:100]) + "..."
-	}
-	return `"` + strings.ToValidUTF8(s, "\uFFFD") + `"`
 }

@@ -87,11 +87,11 @@ func (r *reader) options(l line, known map[string]option) *command {
 		switch {
 		case known[full] == bare && joined:
 			c.broken = true
-			r.fail(w.at, "", "option %s takes no value", full)
+			r.Fail(w.at, "", "option %s takes no value", full)
 		case joined || known[full] == bare:
 		case len(rest) == 0 || strings.HasPrefix(rest[0].text, "--"):
 			c.broken = true
-			r.fail(w.at, "", "option %s has no value", full)
+			r.Fail(w.at, "", "option %s has no value", full)
 		default:
 			given, rest = rest[0], rest[1:]
 			for known[full] == many && len(rest) > 0 && !strings.HasPrefix(rest[0].text, "--") {
@@ -111,7 +111,7 @@ func (r *reader) unknown(w word, known map[string]option) string {
 	if len(w.text) < 4 {
 		hint = ""
 	}
-	r.fail(w.at, hint, "option %s is not known", quote(w.text))
+	r.Fail(w.at, hint, "option %s is not known", decl.Quote(w.text))
 	_, meant, _ := strings.Cut(hint, `"`)
 	meant, _, _ = strings.Cut(meant, `"`)
 	return meant
@@ -151,7 +151,7 @@ func (r *reader) size(c *command, name string, unit byte) int64 {
 		factor, n = 1, n/2
 	}
 	if err != nil || n < 0 || factor == 0 || n > 1<<50/factor {
-		r.fail(w.at, "a number, and K, M or G", "%s %s is not a size", name, quote(w.text))
+		r.Fail(w.at, "write a number, and K, M or G", "%s %s is not a size", name, decl.Quote(w.text))
 		return 0
 	}
 	return n * factor
@@ -172,7 +172,7 @@ func (c *command) params() map[string]string {
 func (r *reader) onlyParams(c *command, known ...string) {
 	for p := range strings.SplitSeq(c.value("--sourceparams"), ",") {
 		if k, _, _ := strings.Cut(strings.TrimSpace(p), "="); k != "" && !slices.Contains(known, k) {
-			r.warn(c.at("--sourceparams"), "", "%s of source %s is left out", k, c.value("--source"))
+			r.Warn(c.at("--sourceparams"), "", "%s of source %s is left out", k, c.value("--source"))
 		}
 	}
 }

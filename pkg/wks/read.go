@@ -40,7 +40,7 @@ type Options struct {
 // reader reads a file and what it includes.
 type reader struct {
 	Options
-	report
+	decl.Collector
 	sources    []decl.Source
 	parts      []*command
 	bootloader *command
@@ -55,23 +55,23 @@ func Read(src decl.Source, o Options) (xml []byte, sources []decl.Source, fs dec
 	if r.bootloader == nil {
 		r.bootloader = &command{line: line{at: start(src.Name)}}
 	}
-	if len(r.parts) == 0 && !r.all.HasErrors() {
-		r.fail(start(src.Name), "", "there is no partition")
+	if len(r.parts) == 0 && !r.All.HasErrors() {
+		r.Fail(start(src.Name), "", "there is no partition")
 	}
 	d := &disk{reader: r, origins: map[int]decl.Span{}}
 	if len(r.parts) > 0 {
 		d.write(src.Name)
 	}
-	if !r.all.HasErrors() {
+	if !r.All.HasErrors() {
 		d.selfCheck()
 	}
-	slices.SortStableFunc(r.all, func(a, b decl.Finding) int {
+	slices.SortStableFunc(r.All, func(a, b decl.Finding) int {
 		return cmp.Or(cmp.Compare(r.index(a), r.index(b)), cmp.Compare(a.Span.Line, b.Span.Line), cmp.Compare(a.Span.Col, b.Span.Col))
 	})
-	if r.all.HasErrors() {
-		return nil, r.sources, r.all
+	if r.All.HasErrors() {
+		return nil, r.sources, r.All
 	}
-	return []byte(d.text.String()), r.sources, r.all
+	return []byte(d.text.String()), r.sources, r.All
 }
 
 // index is the number of the file that a finding is in.
@@ -85,10 +85,10 @@ func (r *reader) file(src decl.Source) {
 	r.sources = append(r.sources, src)
 	switch {
 	case len(src.Data) > maxFileSize:
-		r.fail(start(src.Name), "", "the file is larger than %d bytes", maxFileSize)
+		r.Fail(start(src.Name), "", "the file is larger than %d bytes", maxFileSize)
 		return
 	case !utf8.Valid(src.Data):
-		r.fail(start(src.Name), "", "the file is not UTF-8")
+		r.Fail(start(src.Name), "", "the file is not UTF-8")
 		return
 	}
 	r.lines(src, func(l line) {
@@ -96,50 +96,50 @@ func (r *reader) file(src decl.Source) {
 		case "part", "partition":
 			c := r.options(l, partOptions)
 			if len(c.operands) > 1 {
-				r.fail(c.operands[1].at, "", "%s is one word too many", quote(c.operands[1].text))
+				r.Fail(c.operands[1].at, "", "unexpected word %s", decl.Quote(c.operands[1].text))
 			}
 			if len(r.parts) == maxPartitions {
-				r.fail(l.at, "", "more than %d partitions", maxPartitions)
+				r.Fail(l.at, "", "more than %d partitions", maxPartitions)
 			}
 			if len(r.parts) <= maxPartitions {
 				r.parts = append(r.parts, c)
 			}
 		case "bootloader":
 			if r.bootloader != nil {
-				r.fail(l.at, "", "a second bootloader")
+				r.Fail(l.at, "", "a second bootloader")
 				return
 			}
 			r.bootloader = r.options(l, bootloaderOptions)
 			if len(r.bootloader.operands) > 0 {
 				w := r.bootloader.operands[0]
-				r.fail(w.at, "", "%s is one word too many", quote(w.text))
+				r.Fail(w.at, "", "unexpected word %s", decl.Quote(w.text))
 			}
 		case "include":
 			r.include(l, src.Name)
 		default:
-			r.fail(l.words[0].at, "there are part, bootloader and include", "command %s is not known", quote(l.words[0].text))
+			r.Fail(l.words[0].at, "the commands are part, bootloader and include", "command %s is not known", decl.Quote(l.words[0].text))
 		}
 	})
 }
 
 func (r *reader) include(l line, from string) {
 	if len(l.words) != 2 {
-		r.fail(l.at, "", "include wants one file")
+		r.Fail(l.at, "", "include needs one file")
 		return
 	}
 	name := l.words[1]
-	err := errors.New("it is not to be had")
+	err := errors.New("files cannot be included here")
 	var src decl.Source
 	if r.Include != nil {
 		src, err = r.Include(name.text, from)
 	}
 	switch {
 	case err != nil:
-		r.fail(name.at, "", "included file %s: %v", quote(name.text), err)
+		r.Fail(name.at, "", "included file %s: %v", decl.Quote(name.text), err)
 	case slices.ContainsFunc(r.sources, func(s decl.Source) bool { return s.Name == src.Name }):
-		r.fail(name.at, "", "%s is included twice", quote(name.text))
+		r.Fail(name.at, "", "%s is included twice", decl.Quote(name.text))
 	case len(r.sources) >= maxFiles:
-		r.fail(name.at, "", "more than %d files", maxFiles)
+		r.Fail(name.at, "", "more than %d files", maxFiles)
 	default:
 		r.file(src)
 	}
@@ -154,7 +154,7 @@ func Arches() []string { return slices.Sorted(maps.Keys(efiNames)) }
 
 // efiName is what firmware of an architecture looks for.
 func (o Options) efiName() string {
-	return "/EFI/BOOT/BOOT" + efiNames[orElse(o.Arch, "amd64")] + ".EFI"
+	return "/EFI/BOOT/BOOT" + efiNames[cmp.Or(o.Arch, "amd64")] + ".EFI"
 }
 
 // name is what a partition is called: as it says, or after where it is mounted.

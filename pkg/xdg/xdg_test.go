@@ -7,7 +7,7 @@ package xdg
 import "testing"
 
 func TestConfigHome(t *testing.T) {
-	for set, want := range map[string]string{"": "/home/x/.config", "/elsewhere": "/elsewhere"} {
+	for set, want := range map[string]string{"": "/home/x/.config", "/elsewhere": "/elsewhere", "relative": "/home/x/.config"} {
 		got := ConfigHome(func(name string) string {
 			return map[string]string{"HOME": "/home/x", "XDG_CONFIG_HOME": set}[name]
 		})

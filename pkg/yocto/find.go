@@ -12,7 +12,6 @@ package yocto
 import (
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -68,7 +67,7 @@ func Find(t *tree.Tree, q Query) (*Deployed, error) {
 	return d, d.findImage(q)
 }
 
-// imageDirs are the directories that have the machines'.
+// imageDirs are the directories that have one for each machine.
 func imageDirs(t *tree.Tree, q Query) ([]string, error) {
 	patterns := defaultDirs
 	if q.Dir != "" {
@@ -156,26 +155,32 @@ func findMachine(t *tree.Tree, q Query, dirs []string) (*Deployed, error) {
 	case want == "":
 		return nil, &Error{
 			Text:   "files of several machines are deployed: " + machines(all),
-			Remedy: fmt.Sprintf("choose one: <deploy machine=%q/> in the disk", all[0].Machine),
+			Remedy: "choose one: " + all[0].element() + " in the disk",
 		}
 	}
 	return nil, &Error{
 		Text:   fmt.Sprintf("nothing is deployed for machine %q; there is: %s", want, machines(all)),
-		Remedy: fmt.Sprintf("write <deploy machine=%q/> in the disk, or MACHINE = %q in local_conf", all[0].Machine, want),
+		Remedy: fmt.Sprintf("write %s in the disk, or MACHINE = %q in local_conf", all[0].element(), want),
 	}
 }
 
-var machineLine = regexp.MustCompile(`(?m)^[ \t]*MACHINE[ \t]*[?:]*=[ \t]*["']([^"'\n]*)["']`)
+// element is what of a declaration chooses the directory.
+func (d *Deployed) element() string {
+	if d.Machine == "" { // nothing says which machine it is for
+		return fmt.Sprintf("<deploy dir=%q/>", "/"+d.Dir)
+	}
+	return fmt.Sprintf("<deploy machine=%q/>", d.Machine)
+}
 
-// confMachine is the MACHINE that the build's own local.conf sets last.
+// confMachine is MACHINE of the build's own local.conf.
 func confMachine(t *tree.Tree, dirs []string) string {
 	for _, dir := range dirs {
 		top, ok := strings.CutSuffix(dir, "/deploy/images")
 		if !ok {
 			continue
 		}
-		if all := machineLine.FindAllStringSubmatch(text(t, path.Dir(top)+"/conf/local.conf"), -1); len(all) > 0 {
-			return all[len(all)-1][1]
+		if m := MachineOf(text(t, path.Dir(top)+"/conf/local.conf")); m != "" {
+			return m
 		}
 	}
 	return ""
@@ -192,7 +197,11 @@ func machineOf(dir string, names []string) string {
 func machines(all []*Deployed) string {
 	var names []string
 	for _, d := range all {
-		names = append(names, d.Machine)
+		name := d.Machine
+		if name == "" {
+			name = "/" + d.Dir
+		}
+		names = append(names, name)
 	}
 	slices.Sort(names)
 	return few(slices.Compact(names))

@@ -140,12 +140,12 @@ func newest(names, versions []string) (name, note string) {
 		switch m := inName.FindStringSubmatch("-" + v); {
 		case m == nil && (v == "" || v == names[i]):
 			return names[i], ""
-		case best < 0 || dateOf(v) > dateOf(versions[best]) || dateOf(v) == dateOf(versions[best]) && v > versions[best]:
+		case best < 0 || dateOf(v) > dateOf(versions[best]) || dateOf(v) == dateOf(versions[best]) && natural(v, versions[best]) > 0:
 			best = i
 		}
 	}
 	if len(names) > 1 {
-		note = fmt.Sprintf("%s is the newest of %d, and no link says which one counts", names[best], len(names))
+		note = fmt.Sprintf("%s is the newest of %d, and is taken because no link names one of them", names[best], len(names))
 	}
 	return names[best], note
 }

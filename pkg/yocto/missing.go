@@ -19,7 +19,7 @@ import (
 type Error struct {
 	Text   string
 	Remedy string // what to write or run
-	// Missing is the kind that no file is of, "" if something else is wrong.
+	// Missing is the kind of which no file is deployed, "" if something else is wrong.
 	Missing Kind
 }
 
@@ -106,25 +106,28 @@ var oldSeries = strings.Fields("pyro rocko sumo thud warrior zeus dunfell gatesg
 var coreNames = regexp.MustCompile(`(?m)^LAYERSERIES_CORENAMES\s*[?:]*=\s*"([^"]*)"`)
 
 // oldOverrides reports whether a build's release writes overrides with an
-// underscore. Before 2.4 the layer did not say its name.
+// underscore. Before 2.4 the core layer did not say the release's name; nor does a
+// layer beside it that is in a directory meta, too.
 func oldOverrides(t *tree.Tree, tmp string) bool {
 	top := strings.Split(tmp, "/")
 	if len(top) < 2 {
 		return false
 	}
 	root := strings.Join(top[:len(top)-2], "/")
+	nameless := false
 	for _, p := range []string{"source/*/meta/conf/layer.conf", "*/meta/conf/layer.conf"} {
 		found, err := t.Glob("/" + root + "/" + p)
 		if err != nil {
 			continue
 		}
-		m := coreNames.FindStringSubmatch(text(t, found[0]))
-		if m == nil {
-			return true
+		for _, file := range found {
+			if m := coreNames.FindStringSubmatch(text(t, file)); m != nil {
+				return slices.ContainsFunc(strings.Fields(m[1]), func(n string) bool { return slices.Contains(oldSeries, n) })
+			}
+			nameless = true
 		}
-		return slices.ContainsFunc(strings.Fields(m[1]), func(n string) bool { return slices.Contains(oldSeries, n) })
 	}
-	return false
+	return nameless
 }
 
 // text is a small file.

@@ -23,7 +23,7 @@ type artifact struct {
 var rootKinds = []string{"tar", "cpio", "ext4", "ext3", "ext2", "squashfs", "wic"}
 
 // packings are the endings of compressions that can be read.
-var packings = []string{".gz", ".xz", ".zst", ".bz2"}
+var packings = []string{".gz", ".xz", ".zst", ".bz2", ".lz4"}
 
 // imageType splits a name at its type: "a.rootfs.tar.gz" is "a.rootfs" and "tar".
 func imageType(name string) (base, kind string, ok bool) {

@@ -89,9 +89,10 @@ func (d *Deployed) workRoot() []File {
 	if len(roots) == 0 {
 		return nil
 	}
-	at := roots[len(roots)-1]
+	latest := func(a, b string) int { return natural(path.Dir(a), path.Dir(b)) } // by their versions
+	at := slices.MaxFunc(roots, latest)
 	return []File{{
 		Path: at, Name: "rootfs", Unowned: true,
-		Note: fmt.Sprintf("no archive of %s is deployed, so its files are those of /%s: those of the user that ran bitbake are made root's, and what pseudo alone knows of owners, device nodes and capabilities is lost; %s", d.Image, at, d.remedy(RootFS)),
+		Note: fmt.Sprintf("no archive of %s is deployed, so its files are taken from /%s: files of the user that ran bitbake become root's, and the owners, device nodes and capabilities that only pseudo knows are lost; %s", d.Image, at, d.remedy(RootFS)),
 	}}
 }

@@ -186,7 +186,7 @@ func TestFind(t *testing.T) {
 			Query{},
 			"m", "a-image",
 			map[Kind]string{
-				RootFS: "a-image-m-20160301000000.rootfs.tar.bz2 (a-image-m-20160301000000.rootfs.tar.bz2 is the newest of 2, and no link says which one counts)",
+				RootFS: "a-image-m-20160301000000.rootfs.tar.bz2 (a-image-m-20160301000000.rootfs.tar.bz2 is the newest of 2, and is taken because no link names one of them)",
 				Kernel: "zImage-m.bin=zImage", DTB: "zImage-board.dtb=board.dtb",
 				ISO: "!", Modules: "!", UBoot: "!", Bootscript: "!", SystemdBoot: "!", GRUB: "!", Stub: "!",
 			},
@@ -194,6 +194,9 @@ func TestFind(t *testing.T) {
 		{"the machine's own directory", with(scarthgap(), vmware()), Query{Dir: "/" + images + "vmware", Image: "core-image-caros"}, "vmware", "core-image-caros", map[Kind]string{
 			RootFS: "core-image-caros-vmware.cpio.gz", Kernel: "bzImage", Modules: "modules-vmware.tgz", ISO: "core-image-caros-vmware.iso",
 			DTB: "!", UBoot: "!", Bootscript: "!", SystemdBoot: "!", GRUB: "!", Stub: "!",
+		}},
+		{"lz4", below(images+"m/", "i-m.rootfs.ext4.lz4"), Query{}, "m", "i", map[Kind]string{
+			RootFS: "i-m.rootfs.ext4.lz4", Kernel: "!", DTB: "!", Modules: "!", ISO: "!", UBoot: "!", Bootscript: "!", SystemdBoot: "!", GRUB: "!", Stub: "!",
 		}},
 		{"another TMPDIR, a custom version", below("REDO/build/tmp-glibc/deploy/images/m/", "i-m-v1.2.rootfs.cpio.xz", "fitImage"), Query{}, "m", "i", map[Kind]string{
 			RootFS: "i-m-v1.2.rootfs.cpio.xz", Kernel: "fitImage", DTB: "!", Modules: "!", ISO: "!", UBoot: "!", Bootscript: "!", SystemdBoot: "!", GRUB: "!", Stub: "!",
@@ -249,6 +252,16 @@ func TestChoice(t *testing.T) {
 		{"two images", two, Query{Machine: "vmware"}, `several images are deployed for machine vmware: core-image-caros, core-image-minimal; choose one: <deploy image="core-image-caros"/> in the disk`},
 		{"no such machine", two, Query{Machine: "pc"}, `nothing is deployed for machine "pc"; there is: qemux86-64, vmware; write <deploy machine="qemux86-64"/> in the disk, or MACHINE = "pc" in local_conf`},
 		{"MACHINE is not there", two, Query{LikelyMachine: "pc"}, `nothing is deployed for machine "pc"; there is: qemux86-64, vmware; write <deploy machine="qemux86-64"/> in the disk, or MACHINE = "pc" in local_conf`},
+		{
+			"a directory that is named after no machine", below("out/", "a-m.tar.gz", "bzImage"),
+			Query{Dir: "/out", Machine: "pc"},
+			`nothing is deployed for machine "pc"; there is: /out; write <deploy dir="/out"/> in the disk, or MACHINE = "pc" in local_conf`,
+		},
+		{
+			"two such directories", with(below("out-1/", "a-m.tar.gz"), below("out-2/", "a-m.tar.gz")),
+			Query{Dir: "/out-*"},
+			`files of several machines are deployed: /out-1, /out-2; choose one: <deploy dir="/out-1"/> in the disk`,
+		},
 		{"no such image", two, Query{Machine: "vmware", Image: "x"}, `no root file system of image "x" is deployed for machine vmware; there is: core-image-caros, core-image-minimal; build it: <bitbake_target>x</bitbake_target>`},
 		{"nothing", map[string]string{"etc/x": ""}, Query{}, `nothing is deployed: there is no directory /REDO/build/tmp/deploy/images or /REDO/build/tmp-*/deploy/images; run bitbake for an image in the stage; with another TMPDIR or DEPLOY_DIR, write <deploy dir="/DIRECTORY/deploy/images"/> in the disk`},
 		{"no such directory", two, Query{Dir: "/nosuch"}, `nothing is deployed: there is no directory /nosuch; images are deployed in /REDO/build/tmp/deploy/images: write <deploy dir="/REDO/build/tmp/deploy/images"/> in the disk`},
@@ -290,6 +303,10 @@ func TestMissing(t *testing.T) {
 		{with(bare, layer(`LAYERSERIES_CORENAMES = "dunfell"`)), RootFS, `have it deployed with -a 'IMAGE_FSTYPES_append = " tar.gz"'`},
 		{with(bare, layer(`LAYERSERIES_CORENAMES = "scarthgap"`)), RootFS, `have it deployed with -a 'IMAGE_FSTYPES:append = " tar.gz"'`},
 		{bare, RootFS, `have it deployed with -a 'IMAGE_FSTYPES:append = " tar.gz"'`},
+		{ // the core layer is not the first that is called meta
+			with(bare, layer(`LAYERSERIES_CORENAMES = "scarthgap"`), map[string]string{"REDO/source/other/meta/conf/layer.conf": ""}), RootFS,
+			`have it deployed with -a 'IMAGE_FSTYPES:append = " tar.gz"'`,
+		},
 		{with(bare, layer("")), ISO, `have it deployed with -a 'IMAGE_FSTYPES_append = " live"'`},
 		{empty, Kernel, `have it deployed with -a 'EXTRA_IMAGEDEPENDS += "virtual/kernel"'`},
 		{empty, Modules, `have it deployed with -a 'MODULE_TARBALL_DEPLOY = "1"'`},
@@ -327,9 +344,15 @@ func TestWorkDirectory(t *testing.T) {
 	files := with(below(images+"qemux86-64/", "bzImage"), below(workDir+"/qemux86_64-poky-linux/core-image-minimal/1.0/rootfs/", "etc/hostname", "bin/sh"),
 		below(workDir+"/qemuarm64-poky-linux/core-image-full/1.0/rootfs/", "etc/hostname"),
 		below(workDir+"/qemux86_64-poky-linux/core-image-minimal-initramfs/1.0/rootfs/", "etc/hostname"))
-	d, err := Find(stage(t, files), Query{})
+	d, err := Find(stage(t, with(files, below(workDir+"/qemux86_64-poky-linux/core-image-minimal/1.0-r9/rootfs/", "etc/x"), below(workDir+"/qemux86_64-poky-linux/core-image-minimal/1.0-r10/rootfs/", "etc/x"))), Query{})
 	if err != nil || d.Image != "core-image-minimal" {
 		t.Fatalf("%v, %v", d, err)
+	}
+	if f, err := d.File(RootFS); err != nil || f.Path != workDir+"/qemux86_64-poky-linux/core-image-minimal/1.0-r10/rootfs" {
+		t.Errorf("of several versions: got %+v, %v", f, err)
+	}
+	if d, err = Find(stage(t, files), Query{}); err != nil {
+		t.Fatal(err)
 	}
 	f, err := d.File(RootFS)
 	if err != nil || !f.Unowned || f.Path != workDir+"/qemux86_64-poky-linux/core-image-minimal/1.0/rootfs" || !strings.Contains(f.Note, "IMAGE_FSTYPES:append") {

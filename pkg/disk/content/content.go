@@ -3,7 +3,7 @@
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
 
 // Package content reads a tree out of a file, whatever it is packed in: a tar or
-// cpio archive, an image of ext2, ext3, ext4 or squashfs, or a disk, of which a
+// cpio archive, an image of a file system of kind.Roots, or a disk, of which a
 // partition is taken; each of them compressed or not. What a file is follows from
 // its content, never from its name. The same files give the same tree from each,
 // as far as the format has a place for them.
@@ -22,6 +22,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/disk/cpio"
 	"github.com/carosio/carosbuild/pkg/disk/inspect"
+	diskkind "github.com/carosio/carosbuild/pkg/disk/kind"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
@@ -37,8 +38,8 @@ type Source struct {
 	most int64 // that it may unpack to, 0 for maxUnpacked
 }
 
-// maxUnpacked bounds what is unpacked, in bytes with the holes: zeros take no room,
-// and minutes.
+// maxUnpacked bounds the size of what is unpacked in bytes, holes included: zeros take
+// no room, but they take minutes.
 const maxUnpacked = 256 << 30
 
 // Options of Tree.
@@ -49,10 +50,9 @@ type Options struct {
 }
 
 // ErrKind is the error for a file that is of no kind that holds a tree.
-var ErrKind = errors.New("it is neither an archive (tar, or cpio of the format newc) nor an image of a file system (ext2, ext3, ext4, squashfs) or of a disk")
+var ErrKind = errors.New("it is neither an archive (tar, or cpio of the format newc) nor an image of a file system (" + strings.Join(diskkind.Roots(), ", ") + ") or of a disk")
 
-// ChoiceError is the error for a disk of which it has to be said what partition is
-// meant.
+// ChoiceError is the error for a disk whose partition has to be named.
 type ChoiceError = inspect.ChoiceError
 
 // Tree reads all of a source, and gives the tree only if all of it is whole.
@@ -74,7 +74,7 @@ func (s Source) tree(ctx context.Context, o Options) (*tree.Tree, error) {
 		return nil, err
 	}
 	if kind != imageFile && o.Partition != "" {
-		return nil, fmt.Errorf("partition %q is asked for, and it is an archive, not a disk", o.Partition)
+		return nil, fmt.Errorf("partition %q is asked for, but it is an archive, not a disk", o.Partition)
 	}
 	switch kind {
 	case tarArchive:
@@ -131,7 +131,7 @@ func (s Source) kind() (kind, error) {
 	}
 	for _, c := range unreadCompressions {
 		if strings.HasPrefix(string(head), c.magic) {
-			return 0, fmt.Errorf("it is compressed with %s, which is not read: gzip, xz, zstd and bzip2 are", c.name)
+			return 0, fmt.Errorf("it is compressed with %s, which is not read: gzip, xz, zstd, bzip2 and lz4 are", c.name)
 		}
 	}
 	h, err := tar.NewReader(io.NewSectionReader(s.Content, 0, s.Size)).Next()
@@ -146,8 +146,6 @@ func (s Source) kind() (kind, error) {
 
 // unreadCompressions are those that Yocto knows, and that are not read.
 var unreadCompressions = []struct{ magic, name string }{
-	{"\x04\x22\x4d\x18", "lz4"},
-	{"\x02\x21\x4c\x18", "lz4"},
 	{"\x89LZO\x00\r\n\x1a\n", "lzop"},
 	{"LZIP", "lzip"},
 	{"\x5d\x00\x00", "lzma"},

@@ -18,6 +18,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/ulikunitz/xz"
 
+	"github.com/carosio/carosbuild/pkg/disk/erofs"
 	"github.com/carosio/carosbuild/pkg/disk/ext4"
 	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/carosio/carosbuild/pkg/disk/squashfs"
@@ -83,8 +84,15 @@ func TestCompressions(t *testing.T) {
 	if _, err := read(t, gz[:len(gz)-20], Options{}); err == nil || !strings.Contains(err.Error(), "unpack") {
 		t.Errorf("a cut archive: %v", err)
 	}
-	if _, err := read(t, []byte(tool(t, "", string(plain), "lz4", "-c")), Options{}); err == nil || !strings.Contains(err.Error(), "compressed with lz4, which is not read") {
-		t.Errorf("lz4: %v", err)
+	for _, args := range [][]string{{"-c"}, {"-9", "-BD", "-B4", "--content-size", "-c"}, {"-l", "-9", "-z", "-c"}} { // the last one as bitbake and the kernel's makefiles have it
+		lz4 := []byte(tool(t, "", string(plain), "lz4", args...))
+		same(t, lz4, Options{}, true)
+		if _, err := read(t, lz4[:len(lz4)-20], Options{}); err == nil || !strings.Contains(err.Error(), "unpack") {
+			t.Errorf("cut after lz4 %v: %v", args, err)
+		}
+	}
+	if _, err := read(t, []byte("\x89LZO\x00\r\n\x1a\n"+string(plain)), Options{}); err == nil || !strings.Contains(err.Error(), "compressed with lzop, which is not read: gzip, xz, zstd, bzip2 and lz4 are") {
+		t.Errorf("lzop: %v", err)
 	}
 }
 
@@ -105,6 +113,14 @@ func TestExt(t *testing.T) {
 		}
 		same(t, bytesOf(t, m), Options{}, true)
 	})
+}
+
+func TestErofs(t *testing.T) {
+	m, err := erofs.Build(reference(t), erofs.Options{Time: epoch})
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, bytesOf(t, m), Options{}, true)
 }
 
 func TestSquashfs(t *testing.T) {
@@ -228,9 +244,9 @@ func TestChoice(t *testing.T) {
 		want      string
 	}{
 		{[]string{root, root}, "", `several partitions that look like the root of a system; its partitions are 1 (ext4), 2 (ext4)`},
-		{[]string{boot(t), data}, "", `no partition with ext2, ext3, ext4 or squashfs that looks like the root`},
+		{[]string{boot(t), data}, "", `no partition with ext2, ext3, ext4, squashfs or erofs that looks like the root`},
 		{[]string{boot(t), data}, "5", `there is no partition 5; its partitions are 1 (fat12, label "BOOT"), 2 (ext4)`},
-		{[]string{boot(t), root, ""}, "3", "partition 3 holds nothing that is known, which is not read; its partitions are 1"},
+		{[]string{boot(t), root, ""}, "3", "partition 3 has no known file system; its partitions are 1"},
 		{nil, "", "it has no partitions"},
 	} {
 		b := make([]byte, 1<<20)

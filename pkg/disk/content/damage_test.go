@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/carosio/carosbuild/pkg/disk/erofs"
 )
 
 // TestDamage has what must not become a disk, and what the error says.
@@ -31,6 +33,11 @@ func TestDamage(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "squashfs")
 	tool(t, "", string(archiveOf(t, sample())), "sqfstar", "-nopad", "-quiet", "-no-progress", out)
 	sqfs := contentOf(t, out)
+	m, err := erofs.Build(reference(t), erofs.Options{Time: epoch})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ero := bytesOf(t, m)
 	flipped := func(b []byte, at int) []byte {
 		b = slices.Clone(b)
 		b[at] ^= 0x10
@@ -53,6 +60,9 @@ func TestDamage(t *testing.T) {
 		{"a feature that is not known", debugfs("feature FEATURE_I28"), "its features (0x10000000) are not read"},
 		{"encrypted", debugfs("set_inode_field /home/user flags 0x80800"), "encrypted"},
 		{"a shortened file system", ext[:len(ext)/2], "blocks of 1024 bytes, on a device of"},
+		{"a shortened erofs", ero[:len(ero)-4096], "on a device of"},
+		{"the root of an erofs", flipped(ero, 4096+64+10), "it is damaged: /"},
+		{"the superblock of an erofs", flipped(ero, 1024+64), "it is damaged: superblock"},
 		{"a shortened squashfs", sqfs[:len(sqfs)-100], "on a device of"},
 		{"data of a squashfs", flipped(sqfs, 200), "it is damaged: /"},
 		{"a squashfs's table", flipped(sqfs, int(binary.LittleEndian.Uint64(sqfs[64:]))+9), "squashfs"},
@@ -62,7 +72,7 @@ func TestDamage(t *testing.T) {
 		{"nothing", nil, "it is empty"},
 		{"zeros", make([]byte, 10240), "it has no partitions"},
 		{"text", []byte(strings.Repeat("text ", 10000)), "it is neither an archive (tar, or cpio of the format newc) nor an image"},
-		{"an ISO", isoImage(t), "it holds iso9660, which is not read"},
+		{"an ISO", isoImage(t), "it holds iso9660, of which no files are read"},
 	} {
 		_, err := read(t, tt.b, Options{})
 		if err == nil || !strings.Contains(err.Error(), tt.want) {

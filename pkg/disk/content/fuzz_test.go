@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/carosio/carosbuild/pkg/disk/erofs"
 	"github.com/carosio/carosbuild/pkg/disk/ext4"
 	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/carosio/carosbuild/pkg/disk/squashfs"
@@ -44,6 +45,11 @@ func FuzzTree(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(bytesOf(f, ext))
+	ero, err := erofs.Build(small, erofs.Options{})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(bytesOf(f, ero))
 	files := sample()[:5]
 	f.Add(cpioOf(files))
 	f.Add(archiveOf(f, files))

@@ -40,7 +40,7 @@ func TestMore(t *testing.T) {
 	if got := VerdictOf(l.Problems()); got != Unread {
 		t.Errorf("only what is not read: %s", got)
 	}
-	l.AddError("a", errors.New("fault"))
+	l.add(Of("a", errors.New("fault")))
 	if got := VerdictOf(l.Problems()); got != Damaged {
 		t.Errorf("a fault after many others: %s", got)
 	}

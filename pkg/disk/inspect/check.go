@@ -11,17 +11,12 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/disk/damage"
 	"github.com/carosio/carosbuild/pkg/disk/grub"
 	"github.com/carosio/carosbuild/pkg/disk/iso"
 	"github.com/carosio/carosbuild/pkg/disk/ova"
 	"github.com/carosio/carosbuild/pkg/disk/partition"
-	"github.com/carosio/carosbuild/pkg/disk/qcow2"
 	"github.com/carosio/carosbuild/pkg/disk/verity"
-	"github.com/carosio/carosbuild/pkg/disk/vhd"
-	"github.com/carosio/carosbuild/pkg/disk/vhdx"
-	"github.com/carosio/carosbuild/pkg/disk/vmdk"
 )
 
 // Check checks all that the disk consists of, from the file's format to the
@@ -46,20 +41,10 @@ func (d *Disk) checkFormat(ctx context.Context) []damage.Problem {
 	if d.opened == nil {
 		return nil
 	}
-	if d.opened.Format == disk.OVA {
+	if d.opened.Format.Machine() {
 		return d.checkOVA(ctx)
 	}
-	switch v := d.opened.Source().(type) {
-	case *vmdk.Reader:
-		return damage.In("VMDK", v.Check(ctx))
-	case *qcow2.Reader:
-		return damage.In("qcow2", v.Check(ctx))
-	case *vhd.Reader:
-		return damage.In("VHD", v.Check(ctx))
-	case *vhdx.Reader:
-		return damage.In("VHDX", v.Check(ctx))
-	}
-	return nil
+	return d.opened.Check(ctx)
 }
 
 // checkOVA checks an appliance: manifest, descriptor, and all of its disks.
@@ -107,7 +92,7 @@ func (d *Disk) checkBoot(context.Context) []damage.Problem {
 		case meets && !inside:
 			l.Add("GRUB", "its core image, bytes %d to %d, is partly in partition %d", g.Start, g.Start+g.Size-1, p.Number)
 		case inside && partition.TypeName(p.Type) != "bios" && d.disc == nil: // a disc keeps it in a file
-			l.Add("GRUB", "its core image is in partition %d, which is not for it", p.Number)
+			l.Add("GRUB", "its core image is in partition %d, which is not a BIOS boot partition", p.Number)
 		}
 	}
 	return l.Problems()
@@ -126,13 +111,13 @@ func (d *Disk) checkVolumes(ctx context.Context) []damage.Problem {
 		case ctx.Err() != nil:
 		case v.fs != nil:
 			out = append(out, damage.In(v.String(), v.fs.Check(ctx))...)
-		case v.kind == "verity":
+		case v.is().Of:
 			out = append(out, d.checkVerity(ctx, v)...)
 		case v.kind == "iso9660" && (v.Start > 0 || d.disc == nil): // the disk's own is checked as a disc
 			out = append(out, damage.In(v.String(), v.checkISO())...)
 		}
 		if v.kind == "" && v.Number > 0 && d.disc == nil && v.expected() { // on discs, gaps between partitions are some, too
-			out = append(out, damage.Problem{Where: v.String(), Text: fmt.Sprintf("its type is %s, and what is in it is no file system that is known", partition.TypeName(v.Type))})
+			out = append(out, damage.Problem{Where: v.String(), Text: fmt.Sprintf("its type is %s, but its content is not a known file system", partition.TypeName(v.Type))})
 		}
 	}
 	return out
@@ -155,7 +140,7 @@ func (d *Disk) checkVerity(ctx context.Context, v *volume) []damage.Problem {
 		return typed && partition.TypeName(w.Type) == name || !typed && w.Number == v.Number-1
 	})
 	if i < 0 {
-		return []damage.Problem{{Where: v.String(), Text: "there is no partition that its hash tree is for"}}
+		return []damage.Problem{{Where: v.String(), Text: "no partition has the data that its hash tree is for"}}
 	}
 	problems, err := verity.Check(ctx, d.volumes[i].r, v.r)
 	if err != nil {
@@ -164,9 +149,9 @@ func (d *Disk) checkVerity(ctx context.Context, v *volume) []damage.Problem {
 	return damage.In(v.String(), problems)
 }
 
-// expected reports whether a partition is of a type that is no use without a
-// file system, and not empty: one that is empty may be meant to be. Types that
-// say little may hold anything.
+// expected reports whether a partition is not empty, and of a type that calls for
+// a file system. An empty one may be meant to be empty, and general types may hold
+// anything.
 func (v *volume) expected() bool {
 	switch name := partition.TypeName(v.Type); {
 	case strings.HasPrefix(name, "root-"), strings.HasPrefix(name, "fat"), slices.Contains([]string{"esp", "boot", "home", "srv", "var"}, name):

@@ -100,7 +100,7 @@ func yes(reason string) string {
 // beside compares what volumes have besides their file systems: boot code in
 // front, and what is behind the end, such as a hash tree.
 func (c *comparer) beside(ctx context.Context, v, w *volume) error {
-	from, to := bootCode(v.kind)
+	from, to := v.is().BootCode[0], v.is().BootCode[1]
 	if v.kind == w.kind && from < to {
 		same, err := c.same(ctx, within(v.r, from, to-from), within(w.r, from, to-from), to-from)
 		if err != nil {
@@ -117,20 +117,7 @@ func (c *comparer) beside(ctx context.Context, v, w *volume) error {
 	}
 	same, err := c.same(ctx, within(v.r, end, n), within(w.r, end, n), n)
 	if err == nil && !same {
-		c.emit(Difference{Partition: c.part, What: "content behind the file system"})
+		c.emit(Difference{Partition: c.part, What: "content after the file system"})
 	}
 	return err
-}
-
-// bootCode is where a file system leaves room for boot code.
-func bootCode(kind string) (from, to int64) {
-	switch kind {
-	case "ext2", "ext3", "ext4":
-		return 0, 1024
-	case "fat12", "fat16":
-		return 62, 510
-	case "fat32":
-		return 90, 510
-	}
-	return 0, 0
 }

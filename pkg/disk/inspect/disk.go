@@ -5,7 +5,7 @@
 package inspect
 
 import (
-	"context"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -13,27 +13,12 @@ import (
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/disk"
-	"github.com/carosio/carosbuild/pkg/disk/damage"
-	"github.com/carosio/carosbuild/pkg/disk/ext4"
-	"github.com/carosio/carosbuild/pkg/disk/fat"
 	"github.com/carosio/carosbuild/pkg/disk/iso"
 	"github.com/carosio/carosbuild/pkg/disk/ova"
 	"github.com/carosio/carosbuild/pkg/disk/partition"
-	"github.com/carosio/carosbuild/pkg/disk/squashfs"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 	"github.com/carosio/carosbuild/pkg/disk/vmdk"
 )
-
-// fileSystem is a file system that is read.
-type fileSystem interface {
-	Kind() string
-	Label() string
-	ID() string
-	Usage() (size, used int64, err error)
-	End() int64 // bytes of the device
-	Tree() (*tree.Tree, error)
-	Check(ctx context.Context) []damage.Problem
-}
 
 // device is what a disk's bytes come from.
 type device interface {
@@ -55,7 +40,7 @@ type volume struct {
 	partition.Part
 	r       *io.SectionReader
 	kind    string // of the file system, "" when none is known
-	fs      fileSystem
+	fs      disk.FS
 	err     error // why the file system cannot be read, or not all of it
 	tree    *tree.Tree
 	treeErr error
@@ -121,42 +106,43 @@ func (v *volume) detect() {
 			return
 		}
 	}
-	if v.has(0, "hsqs") {
-		v.kind = "squashfs"
-		var s *squashfs.FS
-		if s, v.err = squashfs.Open(v.r, v.r.Size()); v.err == nil {
-			v.fs = s
+	for _, s := range disk.FileSystems() {
+		if s.Sure && s.Claims(v.r) {
+			v.kind = s.Name
+			v.fs, v.err = s.Open(v.r, v.r.Size())
+			return
 		}
-		return
 	}
-	e, err := ext4.Open(v.r, v.r.Size())
-	if err == nil {
-		v.fs, v.kind = e, e.Kind()
-		return
-	}
-	f, ferr := fat.Open(v.r, v.r.Size())
-	switch {
-	case ferr == nil:
-		v.fs, v.kind = f, f.Kind()
-	case v.has(1080, "\x53\xef"):
-		v.kind, v.err = "ext4", err
-		if v.journalOnly() {
-			v.kind = "jbd"
+	v.try()
+}
+
+// try finds a file system by opening it. One that cannot be opened is named by
+// its magic.
+func (v *volume) try() {
+	claimed, claim := "", error(nil)
+	for _, s := range disk.FileSystems() {
+		if s.Open == nil || s.Sure {
+			continue
 		}
-	case v.has(82, "FAT32") || v.has(54, "FAT1"):
-		v.kind, v.err = "fat", ferr
-	default:
+		f, err := s.Open(v.r, v.r.Size())
+		switch {
+		case err == nil:
+			v.fs, v.kind = f, f.Kind()
+			return
+		case claimed == "" && s.Claims(v.r):
+			claimed, claim = s.Name, err
+			if s.Else != nil {
+				claimed = cmp.Or(s.Else(v.r), claimed)
+			}
+		}
+	}
+	if v.kind, v.err = claimed, claim; claimed == "" {
 		v.kind = v.weak()
 	}
 }
 
-// journalOnly reports whether an ext4 superblock is that of a device with
-// nothing but another file system's journal.
-func (v *volume) journalOnly() bool {
-	b := make([]byte, 1)
-	n, _ := v.r.ReadAt(b, 1024+0x60)
-	return n == 1 && b[0]&8 != 0
-}
+// is the file system of the volume, one without a name for what is none.
+func (v *volume) is() disk.FileSystem { return disk.FileSystemOf(v.kind) }
 
 func (v *volume) has(off int64, magic string) bool {
 	b := make([]byte, len(magic))
@@ -197,7 +183,7 @@ func (d *Disk) Report() (*Report, error) {
 		}
 		r.FileSize = size
 		r.VM = vm(d.opened.Source())
-		if r.Format == disk.OVA {
+		if r.Format.Machine() {
 			r.VM.appliance(in, size)
 		}
 	}
@@ -231,7 +217,10 @@ func (v *volume) report() *FileSystem {
 		return nil
 	}
 	f := &FileSystem{Kind: v.kind}
-	f.Label, f.UUID = v.identity()
+	if is := v.is(); is.Identity != nil {
+		f.Label, f.UUID = is.Identity(v.r)
+		f.Label = clean(f.Label)
+	}
 	err := v.err
 	if v.fs != nil {
 		f.Label, f.UUID = v.fs.Label(), v.fs.ID()
@@ -244,27 +233,6 @@ func (v *volume) report() *FileSystem {
 		f.Error = err.Error()
 	}
 	return f
-}
-
-// identity is what blkid tells of kinds that are not read: label and UUID.
-func (v *volume) identity() (label, uuid string) {
-	b := make([]byte, 128)
-	switch v.kind {
-	case "swap":
-		if n, _ := v.r.ReadAt(b[:32], 1036); n == 32 {
-			label, _, _ = strings.Cut(string(b[16:32]), "\x00")
-			return clean(label), formatUUID(b[:16])
-		}
-	case "verity":
-		if n, _ := v.r.ReadAt(b[:16], 16); n == 16 {
-			return "", formatUUID(b[:16])
-		}
-	}
-	return "", ""
-}
-
-func formatUUID(u []byte) string {
-	return fmt.Sprintf("%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:16])
 }
 
 // vm is what a VMDK's descriptor says.

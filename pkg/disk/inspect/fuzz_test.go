@@ -8,7 +8,6 @@ import (
 	"bytes"
 	"testing"
 
-	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/disk/vmdk"
 )
 
@@ -23,7 +22,7 @@ func stream(t testing.TB) []byte {
 	var b bytes.Buffer
 	s := hybrid(t, root())
 	s.Size, s.Partitions[0].Size = "64M", "36M"
-	if err := disk.WriteStream(t.Context(), &b, "d.vmdk", compose(t, s), disk.WriteOptions{}); err != nil {
+	if err := vmdk.WriteStream(t.Context(), &b, compose(t, s), vmdk.Options{Name: "d.vmdk"}); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()

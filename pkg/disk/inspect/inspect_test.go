@@ -121,7 +121,7 @@ func TestCheckDamage(t *testing.T) {
 		{"list of blocks", mib + 0x1FE, "GRUB: its core image loads sector 2049 at segment"},
 		{"FAT", 2*mib + 32*512 + 100, "partition esp: second FAT: it differs from the first"},
 		{"superblock", 42*mib + 1024 + 0x78, "partition root: superblock: its checksum"},
-		{"no superblock", 42*mib + 1024 + 0x38, "partition root: its type is root-x86-64, and"},
+		{"no superblock", 42*mib + 1024 + 0x38, "partition root: its type is root-x86-64, but"},
 	} {
 		b[tt.at] ^= 0x10
 		d := looked(t, bytesDevice{b})

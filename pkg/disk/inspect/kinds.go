@@ -4,6 +4,8 @@
 
 package inspect
 
+import "github.com/carosio/carosbuild/pkg/disk"
+
 // magic tells a kind of content by bytes at an offset. Names are blkid's, but
 // for its suffixes.
 type magic struct {
@@ -38,7 +40,6 @@ var magics = []magic{
 	{3, "-FVE-FS-", "bitlocker"},
 	{32, "NXSB", "apfs"},
 	{512, "LABELONE", "lvm"},
-	{1024, "\xe2\xe1\xf5\xe0", "erofs"},
 	{1024, "\x10\x20\xf5\xf2", "f2fs"},
 	{1024, "H+\x00\x04", "hfsplus"},
 	{1024, "HX\x00\x05", "hfsplus"},
@@ -98,8 +99,9 @@ func (v *volume) weak() string {
 	return ""
 }
 
-// checkable reports whether all that there is of a kind without files is looked
-// at: a swap area, and the hash tree and the disc that are checked elsewhere.
+// checkable reports whether a kind without files is checked: a swap area, and the
+// hash tree and the disc, which are checked elsewhere.
 func checkable(kind string) bool {
-	return kind == "" || kind == "swap" || kind == "verity" || kind == "iso9660"
+	is := disk.FileSystemOf(kind)
+	return kind == "" || kind == "iso9660" || is.Name != "" && is.Open == nil
 }

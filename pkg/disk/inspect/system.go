@@ -11,8 +11,7 @@ import (
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/disk/damage"
-	"github.com/carosio/carosbuild/pkg/disk/ext4"
-	"github.com/carosio/carosbuild/pkg/disk/squashfs"
+	"github.com/carosio/carosbuild/pkg/disk/kind"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
@@ -32,7 +31,7 @@ func (d *Disk) choice(format string, args ...any) error {
 	text := fmt.Sprintf(format, args...) + "; " + d.list()
 	example := ""
 	for _, v := range d.volumes {
-		if v.fs != nil && (example == "" || !strings.HasPrefix(v.fs.Kind(), "fat")) {
+		if v.fs != nil && (example == "" || v.is().Tree) {
 			example = fmt.Sprint(v.Number)
 		}
 	}
@@ -46,8 +45,8 @@ func (d *Disk) choice(format string, args ...any) error {
 const maxNamed = 8
 
 // System is the tree of a partition that is named as in Find, or, with "", of the
-// only file system that can be the root of an operating system: ext2, ext3, ext4
-// or squashfs. Of a disk that is a bare file system it is that one's. The
+// only file system that can be the root of an operating system: one of
+// kind.Roots. Of a disk that is a bare file system it is that one's. The
 // directory lost+found is left out when there is nothing in it. All that the tree
 // comes from is checked first: the error tells where there is damage, or what of
 // it is not read. Contents are for the caller to read.
@@ -72,7 +71,7 @@ func (d *Disk) System(ctx context.Context, partition string) (*tree.Tree, error)
 	if v.treeErr != nil {
 		return nil, v.treeErr
 	}
-	if _, ok := v.fs.(*ext4.FS); ok {
+	if v.is().LostFound {
 		t = withoutLostFound(t)
 	}
 	return t, nil
@@ -113,7 +112,7 @@ func (d *Disk) systemVolume(partition string) (*volume, error) {
 	}
 	switch len(found) {
 	case 0:
-		return nil, d.choice("it has no partition with ext2, ext3, ext4 or squashfs that looks like the root of a system (/etc, and one of /%s)", strings.Join(systemFiles, ", /"))
+		return nil, d.choice("it has no partition with %s that looks like the root of a system (/etc, and one of /%s)", kind.Choice(kind.Roots()), strings.Join(systemFiles, ", /"))
 	case 1:
 		return found[0], nil
 	}
@@ -123,9 +122,7 @@ func (d *Disk) systemVolume(partition string) (*volume, error) {
 // system reports whether a volume is like the root of an operating system: a
 // separate /usr has a shell, too, but no /etc.
 func (v *volume) system() bool {
-	switch v.fs.(type) {
-	case *ext4.FS, *squashfs.FS:
-	default:
+	if v.fs == nil || !v.is().Tree {
 		return false
 	}
 	t := v.files()
@@ -157,7 +154,7 @@ func (d *Disk) list() string {
 		}
 		kind := v.kind
 		if kind == "" {
-			kind = "nothing that is known"
+			kind = "unknown content"
 		}
 		s += " (" + kind
 		if v.fs != nil && v.fs.Label() != "" {
@@ -172,14 +169,14 @@ func (d *Disk) unreadable(v *volume) error {
 	if v.err != nil {
 		return v.err
 	}
-	kind := v.kind
-	if kind == "" {
-		kind = "nothing that is known"
+	what := fmt.Sprintf("holds %s, of which no files are read", v.kind)
+	if v.kind == "" {
+		what = "has no known file system"
 	}
 	if v.Number == 0 {
-		return fmt.Errorf("it holds %s, which is not read", kind)
+		return fmt.Errorf("it %s", what)
 	}
-	return fmt.Errorf("partition %d holds %s, which is not read; %s", v.Number, kind, d.list())
+	return fmt.Errorf("partition %d %s; %s", v.Number, what, d.list())
 }
 
 // withoutLostFound leaves out what mke2fs makes and e2fsck fills.

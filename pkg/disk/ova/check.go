@@ -115,7 +115,7 @@ func (m *member) metadata() bool {
 // metadata is the content of a small member.
 func (c *checker) metadata(m *member) []byte {
 	if m.size > maxMetadata {
-		c.report(m.name, "%d bytes are too many", m.size)
+		c.report(m.name, "it is too large, with %d bytes", m.size)
 		return nil
 	}
 	b := make([]byte, m.size)
@@ -136,7 +136,7 @@ func (c *checker) readDescriptor() *ovfEnvelope {
 	}
 	e, err := parseDescriptor(b)
 	if err != nil {
-		c.report(m.name, "it is no OVF descriptor: %v", err)
+		c.report(m.name, "it is not an OVF descriptor: %v", err)
 		return nil
 	}
 	return e

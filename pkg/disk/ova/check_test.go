@@ -137,8 +137,8 @@ func TestProblems(t *testing.T) {
 		{"order", "not in the order", func(fs []testFile) []testFile { fs[2], fs[3] = fs[3], fs[2]; return fs }},
 		{"extra", "readme.txt: the descriptor does not name it", func(fs []testFile) []testFile { return append(fs, testFile{"readme.txt", []byte("hi")}) }},
 		{"missing", `file "caros-disk2.vmdk" is not in the archive`, func(fs []testFile) []testFile { return fs[:3] }},
-		{"directory", "its name has directories", func(fs []testFile) []testFile { fs[3].name = "../x.vmdk"; return fs }},
-		{"twice", "it is there twice", func(fs []testFile) []testFile { return append(fs, fs[3]) }},
+		{"directory", "its name contains a directory", func(fs []testFile) []testFile { fs[3].name = "../x.vmdk"; return fs }},
+		{"twice", "it is in the archive twice", func(fs []testFile) []testFile { return append(fs, fs[3]) }},
 		{"size", "bytes, and in the archive", replace(`ovf:size="`, `ovf:size="1`)},
 		{"capacity", "it holds a disk of 104857600 bytes", replace(`"104857600"`, `"104857601"`)},
 		{"no capacity", `disk vmdisk1: capacity "many"`, replace(`"104857600"`, `"many"`)},
@@ -157,9 +157,9 @@ func TestProblems(t *testing.T) {
 		{"no info", "DiskSection without Info", replace(`<Info>Virtual disks</Info>`, ``)},
 		{"no type", "without ElementName or ResourceType", replace(`rasd:ResourceType>`, `rasd:ResourceTipe>`)},
 		{"namespace", "root element Envelope", replace(nsOVF, "http://schemas.dmtf.org/ovf/envelope/2")},
-		{"syntax", "it is no OVF descriptor", replace(`</Envelope>`, ``)},
-		{"two roots", "something follows the root", replace(`</Envelope>`, `</Envelope><Envelope/>`)},
-		{"text after it", "something follows the root", replace(`</Envelope>`, `</Envelope> x`)},
+		{"syntax", "it is not an OVF descriptor", replace(`</Envelope>`, ``)},
+		{"two roots", "there is text after the root", replace(`</Envelope>`, `</Envelope><Envelope/>`)},
+		{"text after it", "there is text after the root", replace(`</Envelope>`, `</Envelope> x`)},
 		{"format", "not a streamOptimized VMDK", replace(`#streamOptimized`, `#sparse`)},
 		{"disk header", "no KDMV header", vmdk(func(b []byte) []byte { b[0] = 'X'; return b })},
 		{"disk grain", "inflate", vmdk(func(b []byte) []byte { b[128*512+100] ^= 1; return b })},
@@ -198,7 +198,7 @@ func TestManifests(t *testing.T) {
 			t.Errorf("%s: want %q, got:\n%s", tt.name, tt.want, got)
 		}
 	}
-	if got := strings.Join(problems(t, pack(t, append(fs[:1:1], fs[2:]...))), "\n"); !strings.Contains(got, "there is no manifest caros.mf") {
+	if got := strings.Join(problems(t, pack(t, append(fs[:1:1], fs[2:]...))), "\n"); !strings.Contains(got, "the archive has no manifest caros.mf") {
 		t.Errorf("without a manifest: %s", got)
 	}
 }
@@ -225,16 +225,16 @@ func TestArchives(t *testing.T) {
 		b    []byte
 		want string
 	}{
-		"empty":          {nil, "there is no descriptor"},
-		"text":           {[]byte("hello"), "it is no tar archive"},
-		"zeros":          {make([]byte, 10240), "there is no descriptor"},
+		"empty":          {nil, "the archive has no descriptor"},
+		"text":           {[]byte("hello"), "it is not a tar archive"},
+		"zeros":          {make([]byte, 10240), "the archive has no descriptor"},
 		"cut":            {good[:len(good)/2], "the archive ends within it"},
 		"cut at the end": {good[:len(good)-1024-512], "caros-disk2.vmdk: the archive ends within it"},
 		"no end":         {good[:len(good)-1024], "two blocks of zeros"},
 		"pax":            {pax(), "of the form PAX"},
 		"no descriptor":  {pack(t, []testFile{{"a.txt", nil}}), "the first member is not the descriptor"},
 		"many":           {pack(t, many), "more than 100 members"},
-		"large text":     {pack(t, []testFile{{"a.ovf", make([]byte, 2<<20)}}), "2097152 bytes are too many"},
+		"large text":     {pack(t, []testFile{{"a.ovf", make([]byte, 2<<20)}}), "it is too large, with 2097152 bytes"},
 	} {
 		if got := strings.Join(problems(t, tt.b), "\n"); !strings.Contains(got, tt.want) {
 			t.Errorf("%s: want %q, got %s", name, tt.want, got)

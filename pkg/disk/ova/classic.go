@@ -6,8 +6,8 @@ package ova
 
 // The appliances that meta-vmware's class image-ova made for redomat (CarOS 15.03
 // to 16.04): an empty disk, and a live ISO with an installer in the drive, with
-// the same ids, addresses and PCI slots of all devices. One thing is other than
-// there: the References name the files in the order of the archive, as DSP0243
+// the same ids, addresses and PCI slots of all devices. One thing differs:
+// the References name the files in the order of the archive, as DSP0243
 // wants it, though the disc's is file1 and stands last.
 
 // nobody is the user and group of all members.

@@ -44,7 +44,7 @@ func appliance(t testing.TB, vm VM) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(Write(t.Context(), f, m, vm, options()), f.Close()); err != nil {
+	if err := errors.Join(writeTo(t.Context(), f, m, vm, options()), f.Close()); err != nil {
 		t.Fatal(err)
 	}
 	return f.Name()
@@ -269,8 +269,8 @@ func TestDisc(t *testing.T) {
 		vm   VM
 		want string
 	}{
-		{VM{CDROM: &Disc{Name: "caros.ovf", Size: 1}}, "as another member"},
-		{VM{CDROM: &Disc{Name: "caros-disk1.vmdk", Size: 1}}, "as another member"},
+		{VM{CDROM: &Disc{Name: "caros.ovf", Size: 1}}, "another file in the archive has that name"},
+		{VM{CDROM: &Disc{Name: "caros-disk1.vmdk", Size: 1}}, "another file in the archive has that name"},
 		{VM{CDROM: &Disc{Name: "", Size: 1}}, "no name"},
 		{VM{CDROM: &Disc{Name: "a", Size: 0}}, "not 1 byte"},
 		{VM{CDROM: &Disc{Name: "a", Size: 2, Content: bytes.NewReader([]byte("x"))}}, "write a: unexpected EOF"},
@@ -281,7 +281,7 @@ func TestDisc(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := Write(t.Context(), f, testImage(t, 1<<20), tt.vm, options()); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if err := writeTo(t.Context(), f, testImage(t, 1<<20), tt.vm, options()); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("got %v, want %s", err, tt.want)
 		}
 		f.Close()

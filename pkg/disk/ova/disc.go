@@ -25,12 +25,12 @@ func (a *archive) planDisc() error {
 	d.Name = discName(d.Name)
 	for _, name := range []string{a.descriptorName(), a.name + manifestEnding, a.name + certificateEnding} {
 		if d.Name == name {
-			return fmt.Errorf("the disc's file is called %s, as another member of the archive", name)
+			return fmt.Errorf("the disc's file cannot be called %s: another file in the archive has that name", name)
 		}
 	}
 	for _, x := range a.disks {
 		if d.Name == x.File {
-			return fmt.Errorf("the disc's file is called %s, as another member of the archive", d.Name)
+			return fmt.Errorf("the disc's file cannot be called %s: another file in the archive has that name", d.Name)
 		}
 	}
 	a.vm.CDROM = &d

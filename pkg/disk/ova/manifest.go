@@ -21,7 +21,7 @@ func (c *checker) readManifest() {
 	name := strings.TrimSuffix(c.members[0].name, descriptorEnding) + manifestEnding
 	m := c.member(name)
 	if m == nil {
-		c.report("", "there is no manifest %s in it", name)
+		c.report("", "the archive has no manifest %s", name)
 		return
 	}
 	for line := range strings.Lines(string(c.metadata(m))) {

@@ -22,7 +22,7 @@ func (c *checker) readMembers() {
 			break
 		}
 		if err != nil {
-			c.report("", "it is no tar archive, or a damaged one: %v", err)
+			c.report("", "it is not a tar archive, or is damaged: %v", err)
 			return
 		}
 		off, err := section.Seek(0, io.SeekCurrent)
@@ -44,13 +44,13 @@ func (c *checker) readMembers() {
 func (c *checker) checkHeader(h *tar.Header) bool {
 	switch {
 	case h.Typeflag != tar.TypeReg:
-		c.report(h.Name, "it is no plain file, but of tar's type %q", h.Typeflag)
+		c.report(h.Name, "it is not a regular file, but of tar's type %q", h.Typeflag)
 	case h.Format != tar.FormatUSTAR && h.Format != tar.FormatGNU:
 		c.report(h.Name, "its tar header is of the form %s: VMware reads ustar, and GNU for more than 8 GiB", h.Format)
 	case h.Name == "" || strings.ContainsAny(h.Name, "/\\"):
-		c.report(h.Name, "its name has directories")
+		c.report(h.Name, "its name contains a directory")
 	case c.member(h.Name) != nil:
-		c.report(h.Name, "it is there twice")
+		c.report(h.Name, "it is in the archive twice")
 	default:
 		return true
 	}
@@ -61,7 +61,7 @@ func (c *checker) checkHeader(h *tar.Header) bool {
 // manifest and certificate.
 func (c *checker) checkOrder() {
 	if len(c.members) == 0 {
-		c.report("", "there is no descriptor in it")
+		c.report("", "the archive has no descriptor")
 		return
 	}
 	if first := c.members[0].name; path.Ext(first) != descriptorEnding {
@@ -75,7 +75,7 @@ func (c *checker) checkOrder() {
 	name := strings.TrimSuffix(c.members[0].name, descriptorEnding)
 	for i := range c.members {
 		if m := &c.members[i]; m.metadata() && strings.TrimSuffix(m.name, path.Ext(m.name)) != name {
-			c.report(m.name, "it is not named like the descriptor")
+			c.report(m.name, "its name does not match the descriptor's")
 		}
 	}
 }

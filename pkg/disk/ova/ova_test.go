@@ -19,10 +19,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/carosio/carosbuild/pkg/disk/image"
-	"github.com/carosio/carosbuild/pkg/disk/vmdk"
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
+
+	"github.com/carosio/carosbuild/pkg/disk/image"
+	"github.com/carosio/carosbuild/pkg/disk/vmdk"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -88,7 +89,7 @@ func write(t testing.TB, vm VM, o Options) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(Write(t.Context(), f, testImage(t, 100<<20), vm, o), f.Close()); err != nil {
+	if err := errors.Join(writeTo(t.Context(), f, testImage(t, 100<<20), vm, o), f.Close()); err != nil {
 		t.Fatal(err)
 	}
 	return f.Name()
@@ -245,22 +246,22 @@ func (broken) WriteAt([]byte, int64) (int, error) { return 0, errBroken }
 
 func TestWriteErrors(t *testing.T) {
 	m := testImage(t, 100<<20)
-	if err := Write(t.Context(), broken{}, m, full(), options()); !errors.Is(err, errBroken) {
+	if err := writeTo(t.Context(), broken{}, m, full(), options()); !errors.Is(err, errBroken) {
 		t.Errorf("write error: got %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := Write(ctx, nothing{}, m, full(), options()); !errors.Is(err, context.Canceled) {
+	if err := writeTo(ctx, nothing{}, m, full(), options()); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: got %v", err)
 	}
 	odd, err := image.New(100<<20+512, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := Write(t.Context(), nothing{}, odd, VM{}, options()); err == nil || !strings.Contains(err.Error(), "multiples of 1 MiB") {
+	if err := writeTo(t.Context(), nothing{}, odd, VM{}, options()); err == nil || !strings.Contains(err.Error(), "multiples of 1 MiB") {
 		t.Errorf("odd size: got %v", err)
 	}
-	if err := Write(t.Context(), nothing{}, m, VM{Firmware: "openfirmware"}, options()); err == nil {
+	if err := writeTo(t.Context(), nothing{}, m, VM{Firmware: "openfirmware"}, options()); err == nil {
 		t.Error("a bad machine was taken")
 	}
 }

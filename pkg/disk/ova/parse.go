@@ -62,7 +62,12 @@ type (
 		System *struct {
 			Type string `xml:"VirtualSystemType"`
 		}
-		Items []ovfItem `xml:"Item"`
+		Items  []ovfItem   `xml:"Item"`
+		Config []ovfConfig `xml:"Config"`
+	}
+	ovfConfig struct {
+		Key   string `xml:"key,attr"`
+		Value string `xml:"value,attr"`
 	}
 	ovfItem struct {
 		Connection   []string
@@ -71,6 +76,8 @@ type (
 		InstanceID   string
 		Parent       string
 		ResourceType string
+
+		ResourceSubType string
 	}
 )
 
@@ -93,7 +100,7 @@ func parseDescriptor(b []byte) (*ovfEnvelope, error) {
 			return nil, err
 		}
 		if text, ok := t.(xml.CharData); !ok && !isComment(t) || len(bytes.TrimSpace(text)) > 0 {
-			return nil, errors.New("something follows the root element")
+			return nil, errors.New("there is text after the root element")
 		}
 	}
 }

@@ -132,7 +132,7 @@ func (c *checker) checkItems(e *ovfEnvelope, items []ovfItem) {
 	}
 	for _, it := range items {
 		if it.Parent != "" && !ids[it.Parent] {
-			c.report(name, "%q has the parent %s, which no item is", it.ElementName, it.Parent)
+			c.report(name, "%q has the parent %s, which does not exist", it.ElementName, it.Parent)
 		}
 		for _, r := range it.HostResource {
 			if !known[strings.TrimPrefix(r, "ovf:")] {

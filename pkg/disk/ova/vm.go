@@ -55,8 +55,8 @@ type Disc struct {
 // Profile is a form of the descriptor.
 type Profile string
 
-// Classic is the form of meta-vmware's appliances, and their machine where VM
-// does not say another: see classic.go.
+// Classic is the form of meta-vmware's appliances, with their machine where VM sets
+// nothing else: see classic.go.
 const Classic Profile = "classic"
 
 // Controller is what the disks are attached to.

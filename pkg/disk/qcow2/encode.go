@@ -5,9 +5,8 @@
 package qcow2
 
 import (
+	"github.com/carosio/carosbuild/pkg/disk/deflate"
 	"github.com/klauspost/compress/zstd"
-
-	"github.com/carosio/carosbuild/pkg/disk/vmdk"
 )
 
 // inflateReach is how far back QEMU's reader promises to look: it sets zlib's
@@ -32,7 +31,7 @@ func newEncoder(o Options) func(dst, cluster []byte) []byte {
 		}
 		pack = func(dst, cluster []byte) []byte { return e.EncodeAll(cluster, dst) }
 	default:
-		pack = vmdk.NewDeflate(o.Level, inflateReach)
+		pack = deflate.New(o.Level, inflateReach)
 	}
 	return func(dst, cluster []byte) []byte {
 		out := pack(dst, cluster)

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -18,9 +17,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/carosio/carosbuild/pkg/disk/tree"
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
 // tool runs a program of package squashfs-tools.
@@ -126,76 +125,6 @@ func sum(t testing.TB, r io.ReaderAt, size int64) uint32 {
 		}
 	}
 	return h.Sum32()
-}
-
-// unpacked reads what unsquashfs unpacked.
-func unpacked(t testing.TB, image string) map[string]view {
-	t.Helper()
-	dir := filepath.Join(t.TempDir(), "out")
-	args := []string{"-n", "-d", dir, image}
-	if os.Geteuid() != 0 {
-		args = append([]string{"-no-xattrs", "-ignore-errors"}, args...)
-	}
-	tool(t, "unsquashfs", args...)
-	out, first := map[string]view{}, map[uint64]string{}
-	err := filepath.WalkDir(dir, func(p string, _ fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		name := strings.TrimPrefix(strings.TrimPrefix(p, dir), "/")
-		var st unix.Stat_t
-		if err := unix.Lstat(p, &st); err != nil {
-			return err
-		}
-		v := view{Mode: st.Mode, UID: st.Uid, GID: st.Gid, Mtime: st.Mtim.Sec, Xattrs: xattrs(t, p)}
-		switch st.Mode & tree.TypeMask {
-		case tree.Regular:
-			f, err := os.Open(p)
-			if err != nil {
-				return err
-			}
-			defer f.Close()
-			v.Size, v.Sum = st.Size, sum(t, f, st.Size)
-		case tree.Symlink:
-			v.Link, err = os.Readlink(p)
-		case tree.Char, tree.Block:
-			v.Rdev = tree.Device{Major: unix.Major(st.Rdev), Minor: unix.Minor(st.Rdev)}
-		}
-		if st.Mode&tree.TypeMask != tree.Dir {
-			v.Same = first[st.Ino]
-			if v.Same == "" {
-				first[st.Ino] = name
-			}
-		}
-		out[name] = v.asUser()
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
-}
-
-func xattrs(t testing.TB, p string) map[string]string {
-	t.Helper()
-	out := map[string]string{}
-	names := make([]byte, 65536)
-	n, err := unix.Llistxattr(p, names)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name := range strings.SplitSeq(strings.TrimSuffix(string(names[:n]), "\x00"), "\x00") {
-		if name == "" {
-			continue
-		}
-		value := make([]byte, 70000)
-		n, err := unix.Lgetxattr(p, name, value)
-		if err != nil {
-			t.Fatal(err)
-		}
-		out[name] = string(value[:n])
-	}
-	return out
 }
 
 // verify unpacks an image and compares everything.

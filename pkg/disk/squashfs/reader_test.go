@@ -15,8 +15,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/carosio/carosbuild/pkg/disk/tree"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
 // open reads an image as a tree.

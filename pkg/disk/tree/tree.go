@@ -126,3 +126,10 @@ func (e *Entry) EachXattr() iter.Seq2[string, []byte] {
 		}
 	}
 }
+
+func join(dir, name string) string {
+	if dir == "" {
+		return name
+	}
+	return dir + "/" + name
+}

@@ -7,12 +7,12 @@ package vmdk
 import (
 	"encoding/binary"
 
+	"github.com/carosio/carosbuild/pkg/disk/deflate"
 	"github.com/klauspost/compress/flate"
 )
 
-// DefaultLevel is the level of a zero Options.Level: about the size that zlib's
-// own default gives, at several times its speed.
-const DefaultLevel = 6
+// DefaultLevel is the level of a zero Options.Level.
+const DefaultLevel = deflate.DefaultLevel
 
 // newEncoder gives the compressor of a level. Up to 6 it is our own, beyond
 // it klauspost's, which is slower and packs tighter.
@@ -21,7 +21,7 @@ func newEncoder(level int) encoder {
 	case level <= 0:
 		return newEncoder(DefaultLevel)
 	case level <= 6:
-		return &fastEncoder{newGrainDeflater(newFastLevel(level, maxDistance))}
+		return &fastEncoder{deflate.New(level, deflate.MaxDistance)}
 	}
 	w, err := flate.NewWriter(nil, min(level, 9))
 	if err != nil {
@@ -30,30 +30,14 @@ func newEncoder(level int) encoder {
 	return &tightEncoder{w: w}
 }
 
-func newFastLevel(level, reach int) fastLevel {
-	if level <= 3 {
-		return fastLevel{nice: 16, reach: reach}
-	}
-	return fastLevel{nice: 32, lazy: 8, reach: reach}
+// fastEncoder makes compressed grains with our own compressor.
+type fastEncoder struct {
+	deflate func(dst, block []byte) []byte
 }
-
-// NewDeflate gives a function that appends the raw deflate stream (RFC 1951) of
-// a block of 64 KiB to dst. Level is as in Options, and all above 6 are as 6;
-// matches reach back at most 32768 bytes, or less when asked for. The function
-// is not for concurrent use.
-func NewDeflate(level, reach int) func(dst, block []byte) []byte {
-	if level <= 0 {
-		level = DefaultLevel
-	}
-	return newGrainDeflater(newFastLevel(level, min(reach, maxDistance))).deflate
-}
-
-// fastEncoder makes compressed grains with grainDeflater.
-type fastEncoder struct{ d *grainDeflater }
 
 func (e *fastEncoder) encode(dst, grain []byte, lba int64) ([]byte, error) {
 	start := len(dst)
-	return endGrain(e.d.deflate(beginGrain(dst, lba), grain), start, grain), nil
+	return endGrain(e.deflate(beginGrain(dst, lba), grain), start, grain), nil
 }
 
 // tightEncoder makes compressed grains with klauspost's flate.
@@ -93,7 +77,7 @@ func beginGrain(dst []byte, lba int64) []byte {
 // endGrain appends zlib's checksum and the padding to whole sectors, and fills
 // in the size of the grain that starts at start.
 func endGrain(dst []byte, start int, grain []byte) []byte {
-	dst = binary.BigEndian.AppendUint32(dst, adler32(grain))
+	dst = binary.BigEndian.AppendUint32(dst, deflate.Adler32(grain))
 	binary.LittleEndian.PutUint32(dst[start+8:], uint32(len(dst)-start-grainHeader))
 	if tail := (len(dst) - start) % sectorSize; tail > 0 {
 		dst = append(dst, make([]byte, sectorSize-tail)...)

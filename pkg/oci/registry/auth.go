@@ -16,7 +16,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	dockerref "go.podman.io/image/v5/docker/reference"
@@ -79,15 +78,6 @@ func (c Client) runtimeDir() string {
 		return d
 	}
 	return ""
-}
-
-func isOurs(path string) bool {
-	st, err := os.Lstat(path)
-	if err != nil {
-		return false
-	}
-	s, ok := st.Sys().(*syscall.Stat_t)
-	return ok && int(s.Uid) == os.Getuid()
 }
 
 // authFiles are the places of credentials, the first that has some wins.

@@ -12,8 +12,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -21,6 +19,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	dockerref "go.podman.io/image/v5/docker/reference"
 
+	"github.com/carosio/carosbuild/pkg/netfault"
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
@@ -183,20 +182,20 @@ func (s *session) entry() string {
 	return ""
 }
 
+// NetworkFault implements netfault.Fault: access may have been refused before
+// anything was asked for.
+func (e *AccessError) NetworkFault() bool { return e.err != nil }
+
+// NetworkFault implements netfault.Fault.
+func (e *slowError) NetworkFault() bool { return true }
+
 // IsNetwork reports whether an error is one of the network or of a registry
 // that does not give what was asked for.
 func IsNetwork(err error) bool {
-	var a *AccessError
-	if errors.As(err, &a) {
-		return a.err != nil
+	if netfault.Is(err) {
+		return true
 	}
+	var refused *AccessError
 	var t *transport.Error
-	var op *net.OpError // not net.Error: every system error is one
-	var dns *net.DNSError
-	var verify *tls.CertificateVerificationError
-	var authority x509.UnknownAuthorityError
-	var slow *slowError
-	var u *url.Error
-	return errors.As(err, &t) || errors.As(err, &verify) || errors.As(err, &authority) || errors.As(err, &slow) ||
-		errors.As(err, &op) || errors.As(err, &dns) || errors.As(err, &u) || errors.Is(err, os.ErrDeadlineExceeded)
+	return !errors.As(err, &refused) && errors.As(err, &t)
 }

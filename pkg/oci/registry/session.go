@@ -35,9 +35,8 @@ type session struct {
 	rt     http.RoundTripper
 	opts   []remote.Option
 
-	once  sync.Once
-	blobs *http.Client
-	err   error
+	mu    sync.Mutex
+	blobs *http.Client // nil until the registry has been asked who may fetch
 }
 
 // connect prepares to speak to a registry; nothing is sent yet.
@@ -210,9 +209,9 @@ func (s *session) expectConfig(img v1.Image) error {
 // blob opens a blob from an offset on. It comes from the beginning, and from is 0,
 // where the registry does not know ranges.
 func (s *session) blob(ctx context.Context, h v1.Hash, offset int64) (rc io.ReadCloser, from int64, err error) {
-	s.once.Do(func() { s.blobs, s.err = s.newClient(ctx) })
-	if s.err != nil {
-		return nil, 0, s.err
+	client, err := s.blobClient(ctx)
+	if err != nil {
+		return nil, 0, err
 	}
 	repo := s.ref.Context()
 	u := url.URL{Scheme: repo.Scheme(), Host: repo.RegistryStr(), Path: "/v2/" + repo.RepositoryStr() + "/blobs/" + h.String()}
@@ -224,7 +223,7 @@ func (s *session) blob(ctx context.Context, h v1.Hash, offset int64) (rc io.Read
 	if offset > 0 {
 		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", offset))
 	}
-	res, err := s.blobs.Do(req)
+	res, err := client.Do(req)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -242,6 +241,20 @@ func (s *session) blob(ctx context.Context, h v1.Hash, offset int64) (rc io.Read
 		return nil, 0, err
 	}
 	return res.Body, 0, nil
+}
+
+// blobClient is the client for blobs, made once it can be.
+func (s *session) blobClient(ctx context.Context) (*http.Client, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.blobs != nil {
+		return s.blobs, nil
+	}
+	c, err := s.newClient(ctx)
+	if err == nil {
+		s.blobs = c
+	}
+	return c, err
 }
 
 func (s *session) newClient(ctx context.Context) (*http.Client, error) {

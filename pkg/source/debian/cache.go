@@ -16,7 +16,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/carosio/carosbuild/pkg/freshfile"
 )
 
 // The cache is a directory that any number of builds share:
@@ -89,16 +89,16 @@ func lockPart(ctx context.Context, name string) (*os.File, error) {
 		return nil, err
 	}
 	for {
-		file, err := os.OpenFile(part, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o644)
+		file, err := os.OpenFile(part, os.O_RDWR|os.O_CREATE|freshfile.NoFollow, 0o644)
 		if err != nil {
 			return nil, err
 		}
-		err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil && sameFile(file, part) {
+		mine, err := freshfile.TryLock(file, freshfile.LockExclusive)
+		if mine && sameFile(file, part) {
 			return file, nil
 		}
 		file.Close()
-		if err != nil && !errors.Is(err, unix.EWOULDBLOCK) {
+		if err != nil {
 			return nil, fmt.Errorf("lock %s: %w", part, err)
 		}
 		select {

@@ -17,6 +17,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/carosio/carosbuild/pkg/netfault"
 )
 
 // pool serves one package of random-looking content and resolves to it.
@@ -129,7 +131,7 @@ func TestFetchFaults(t *testing.T) {
 				if err == nil || !strings.Contains(err.Error(), c.want) {
 					t.Errorf("got %v, want an error with %q", err, c.want)
 				}
-				if !IsNetwork(err) {
+				if !netfault.Is(err) {
 					t.Errorf("not seen as the network's fault: %v", err)
 				}
 				if readErr == nil {

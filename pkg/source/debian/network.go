@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
-	"net/url"
 	"os"
 )
 
@@ -23,17 +21,11 @@ type untrustedError struct {
 func (e *untrustedError) Error() string { return "verify " + e.url + ": " + e.err.Error() }
 func (e *untrustedError) Unwrap() error { return e.err }
 
-// IsNetwork reports whether a mirror could not be reached, or did not give
-// what it should: nothing that a declaration or this host could mend.
-func IsNetwork(err error) bool {
-	var s *statusError
-	var t *transferError
-	var v *untrustedError
-	var u *url.Error
-	var op *net.OpError // not net.Error: every system error is one
-	var dns *net.DNSError
-	return errors.As(err, &s) || errors.As(err, &t) || errors.As(err, &v) || errors.As(err, &u) || errors.As(err, &op) || errors.As(err, &dns)
-}
+// NetworkFault implements netfault.Fault, as that of the others does: a mirror could
+// not be reached, or did not give what it should.
+func (e *untrustedError) NetworkFault() bool { return true }
+func (e *statusError) NetworkFault() bool    { return true }
+func (e *transferError) NetworkFault() bool  { return true }
 
 // CacheError says that downloads cannot be kept where they are to be.
 type CacheError struct {

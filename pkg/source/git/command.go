@@ -15,7 +15,6 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
-	"syscall"
 	"time"
 )
 
@@ -91,8 +90,7 @@ func (c *Cache) git(ctx context.Context, cmd command) ([]byte, error) {
 		x.ExtraFiles = append(x.ExtraFiles, cmd.lock)
 	}
 	x.Env = slices.Concat(h.env, []string{"GIT_CONFIG_GLOBAL=/proc/self/fd/3"}, settingsEnv(slices.Concat(c.fixedSettings(), cmd.config)), cmd.env)
-	x.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
-	x.Cancel = func() error { return syscall.Kill(-x.Process.Pid, syscall.SIGTERM) }
+	inGroup(x)
 	x.WaitDelay = stopTime
 	if cmd.remote != "" {
 		stderr.timer = time.AfterFunc(c.stall(), func() { cancel(errStalled) })
@@ -103,7 +101,7 @@ func (c *Cache) git(ctx context.Context, cmd command) ([]byte, error) {
 	err = x.Run()
 	runtime.UnlockOSThread()
 	if ctx.Err() != nil && x.Process != nil {
-		_ = syscall.Kill(-x.Process.Pid, syscall.SIGKILL) // children that did not listen; mostly there are none
+		killGroup(x.Process.Pid) // children that did not listen; mostly there are none
 	}
 	if cmd.heard != nil {
 		*cmd.heard = stderr.text()

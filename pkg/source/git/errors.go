@@ -5,7 +5,6 @@
 package git
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/carosio/carosbuild/pkg/terminal"
@@ -20,11 +19,8 @@ type NetworkError struct {
 
 func (e *NetworkError) Error() string { return e.URL + ": " + e.Text }
 
-// IsNetwork reports whether err is of a server or of the way to it.
-func IsNetwork(err error) bool {
-	var n *NetworkError
-	return errors.As(err, &n)
-}
+// NetworkFault implements netfault.Fault.
+func (e *NetworkError) NetworkFault() bool { return true }
 
 // NotFoundError says that an address has no such revision.
 type NotFoundError struct{ URL, Revision, Why string }

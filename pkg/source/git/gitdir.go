@@ -11,8 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
 // gitDir is the .git of a checkout.
@@ -114,8 +112,7 @@ func stamp(dir string, when int64, epoch *int64) error {
 		if path == filepath.Join(dir, ".git", "index") {
 			t = index
 		}
-		times := []unix.Timespec{{Sec: t}, {Sec: t}}
-		return errors.Join(setMode(path, d), unix.UtimesNanoAt(unix.AT_FDCWD, path, times, unix.AT_SYMLINK_NOFOLLOW))
+		return errors.Join(setMode(path, d), setTime(path, t))
 	})
 }
 

@@ -14,9 +14,7 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
-	"github.com/carosio/carosbuild/pkg/runc"
+	"github.com/carosio/carosbuild/pkg/remedy"
 )
 
 // host is what was found out once about this machine's git.
@@ -43,7 +41,7 @@ func (c *Cache) onHost(ctx context.Context) (*host, error) {
 	}
 	program, err := exec.LookPath(name)
 	if err != nil {
-		return nil, &runc.HostError{Tried: "find git, which fetches git layers", Cure: "apt-get install git", Err: err}
+		return nil, &remedy.Error{Tried: "find git, which fetches git layers", Cure: "apt-get install git", Err: err}
 	}
 	h := &host{program: program, env: cleanEnv(c.Env)}
 	if err := h.checkVersion(ctx); err != nil {
@@ -70,7 +68,7 @@ func (h *host) checkVersion(ctx context.Context) error {
 	}
 	var major, minor int
 	if _, err := fmt.Sscanf(string(out), "git version %d.%d", &major, &minor); err == nil && (major < 2 || major == 2 && minor < 32) {
-		return &runc.HostError{Tried: fmt.Sprintf("%s is %s; 2.32 or newer is needed", h.program, strings.TrimSpace(string(out))), Cure: "install a newer git"}
+		return &remedy.Error{Tried: fmt.Sprintf("%s is %s; 2.32 or newer is needed", h.program, strings.TrimSpace(string(out))), Cure: "install a newer git"}
 	}
 	return nil
 }
@@ -131,20 +129,6 @@ func renderSettings(list string) []byte {
 // quoteConfig quotes a value or the name of a subsection.
 func quoteConfig(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\t", `\t`).Replace(s) + `"`
-}
-
-// inMemory is a file without a name: settings may have tokens in them, so
-// they are on no disk and in no list of processes.
-func inMemory(data []byte) (*os.File, error) {
-	fd, err := unix.MemfdCreate("gitconfig", unix.MFD_CLOEXEC)
-	if err != nil {
-		return nil, fmt.Errorf("make a file in memory: %w", err)
-	}
-	f := os.NewFile(uintptr(fd), "gitconfig")
-	if _, err := f.Write(data); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
 }
 
 // keptVariables of git's own say how to reach a server. All others are

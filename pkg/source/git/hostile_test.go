@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/carosio/carosbuild/pkg/netfault"
 )
 
 // TestRefsThatLookLikeIDs: a full id is that commit, whatever branches and tags
@@ -59,7 +61,7 @@ func TestRefusedAddresses(t *testing.T) {
 		"relative/path", "../up", "", "https://x/a b", "https://x/a\nb", "https://x/\x00", "HTTPS://x/y", "https://%zz/",
 	} {
 		_, err := newCache(t).Resolve(t.Context(), Tree{url, "main"})
-		if err == nil || IsNetwork(err) || !strings.Contains(err.Error(), "git address") {
+		if err == nil || netfault.Is(err) || !strings.Contains(err.Error(), "git address") {
 			t.Errorf("%q: got %v, want that it is refused", url, err)
 		}
 	}
@@ -217,7 +219,7 @@ func TestStallingServer(t *testing.T) {
 		c := newCache(t)
 		c.Stall = 300 * time.Millisecond
 		_, err = c.Resolve(t.Context(), Tree{fmt.Sprintf("%s://%s/x", scheme, l.Addr()), "main"})
-		if !IsNetwork(err) || !strings.Contains(err.Error(), "silent for 300ms") {
+		if !netfault.Is(err) || !strings.Contains(err.Error(), "silent for 300ms") {
 			t.Errorf("%s: got %v, want that the server was silent", scheme, err)
 		}
 	}

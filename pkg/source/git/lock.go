@@ -9,9 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/carosio/carosbuild/pkg/freshfile"
 )
 
 // hold locks a file that is made for the purpose and never removed, exclusively
@@ -25,7 +26,7 @@ func (m *mirror) hold(ctx context.Context, ending string, exclusive bool) (*os.F
 func hold(ctx context.Context, name string, exclusive bool, waiting func()) (*os.File, error) {
 	for first := true; ; first = false {
 		f, err := tryHold(name, exclusive)
-		if !errors.Is(err, unix.EWOULDBLOCK) {
+		if !errors.Is(err, syscall.EWOULDBLOCK) {
 			return f, err
 		}
 		if first && waiting != nil {
@@ -41,15 +42,19 @@ func hold(ctx context.Context, name string, exclusive bool, waiting func()) (*os
 
 // tryHold gives EWOULDBLOCK while others have the lock.
 func tryHold(name string, exclusive bool) (*os.File, error) {
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|freshfile.NoFollow, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	how := unix.LOCK_SH | unix.LOCK_NB
+	how := freshfile.LockShared
 	if exclusive {
-		how = unix.LOCK_EX | unix.LOCK_NB
+		how = freshfile.LockExclusive
 	}
-	if err := unix.Flock(int(f.Fd()), how); err != nil {
+	held, err := freshfile.TryLock(f, how)
+	if err == nil && !held {
+		err = syscall.EWOULDBLOCK
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("lock %s: %w", name, err), f.Close())
 	}
 	return f, nil

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/carosio/carosbuild/pkg/netfault"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -107,7 +108,7 @@ func TestPinnedWithoutNetwork(t *testing.T) {
 	p, _ := get(t, c, o.bare, o.git("rev-parse", "HEAD"), CheckoutOptions{})
 	must(t, os.Rename(o.bare, o.bare+".away"))
 	get(t, c, o.bare, p.Commit, CheckoutOptions{})
-	if _, err := c.Resolve(t.Context(), Tree{o.bare, "main"}); !IsNetwork(err) {
+	if _, err := c.Resolve(t.Context(), Tree{o.bare, "main"}); !netfault.Is(err) {
 		t.Errorf("a branch: got %v, want an error of the network", err)
 	}
 }

@@ -12,8 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 
 	"github.com/carosio/carosbuild/pkg/evict"
 )
@@ -63,7 +62,7 @@ func units(dir string, endings []string, remove func(base string) error) ([]evic
 func removeMirror(base string) error {
 	for _, ending := range []string{".lock", ".use"} {
 		lock, err := tryHold(base+ending, true)
-		if errors.Is(err, unix.EWOULDBLOCK) {
+		if errors.Is(err, syscall.EWOULDBLOCK) {
 			return nil
 		}
 		if err != nil {

@@ -1,0 +1,36 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package decl
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestCollectorBound: findings end with an error that says that there are more, even
+// if all of them are warnings.
+func TestCollectorBound(t *testing.T) {
+	var c Collector
+	for range maxFindings {
+		c.Warn(Span{File: "a", Line: 1}, "", "%s", "w")
+	}
+	if c.All.HasErrors() || len(c.All) != maxFindings {
+		t.Fatalf("%d findings, errors %v", len(c.All), c.All.HasErrors())
+	}
+	for range 3 {
+		c.Fail(Span{File: "a", Line: 2}, "", "x").Notes = []Note{{Text: "lost"}}
+	}
+	if len(c.All) != maxFindings+1 || !c.All.HasErrors() || c.All[maxFindings].Summary != tooMany || len(c.All[maxFindings].Notes) > 0 {
+		t.Errorf("%d findings, the last one is %+v", len(c.All), c.All[len(c.All)-1])
+	}
+}
+
+func TestQuote(t *testing.T) {
+	for s, want := range map[string]string{"a b": `"a b"`, "\xff": `"` + "\uFFFD" + `"`, strings.Repeat("ä", 101): `"` + strings.Repeat("ä", 100) + `..."`} {
+		if got := Quote(s); got != want {
+			t.Errorf("%q: got %q", s, got)
+		}
+	}
+}

@@ -1,0 +1,24 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package disk
+
+import (
+	"errors"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// nextData is where the first data at or after off may be, of a file of size
+// bytes, as the file system tells.
+func nextData(f *os.File, off, size int64) int64 {
+	switch at, err := unix.Seek(int(f.Fd()), off, unix.SEEK_DATA); {
+	case errors.Is(err, unix.ENXIO):
+		return size
+	case err == nil:
+		return min(at, size)
+	}
+	return off
+}

@@ -1,0 +1,70 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package erofs
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/carosio/carosbuild/pkg/disk/damage"
+)
+
+func problems(t *testing.T, b []byte) []damage.Problem {
+	t.Helper()
+	f, err := Open(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		return []damage.Problem{{Text: err.Error()}}
+	}
+	return f.Check(t.Context())
+}
+
+func TestCheck(t *testing.T) {
+	for seed := range uint64(4) {
+		tr := randomTree(rand.New(rand.NewPCG(seed, 3)), 60)
+		good, err := os.ReadFile(build(t, tr, Options{Time: 5}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p := problems(t, good); len(p) != 0 {
+			t.Errorf("a sound file system has %v", p)
+		}
+	}
+	good, err := os.ReadFile(build(t, sorted(dir("d"), regular("f", "x"), regular("g", noise(1, 9000))), Options{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const root = 4096
+	for _, tt := range []struct {
+		name string
+		at   int
+		v    uint64
+		n    int
+		want string
+	}{
+		{"checksum", 1024 + 4, 0, 4, "superblock: its checksum is"},
+		{"first block", 2000, 1, 1, "superblock: its checksum is"},
+		{"inodes", 1024 + 16, 9, 8, "superblock: there are 4 inodes, and it says 9"},
+		{"links", root + 44, 7, 4, "/: it has 3 links, and says 7"},
+		{"itself", root + 64, 131, 8, "/: . is node 131, not 128"},
+		{"parent", root + 64 + 12, 131, 8, "/: .. is node 131, not 128"},
+		{"type", root + 64 + 24 + 10, 1, 1, "/d: its directory says that it is of type 1, and it is of type 2"},
+		{"blocks of g", root, 0, 0, ""},
+	} {
+		b := bytes.Clone(good)
+		for i := range tt.n {
+			b[tt.at+i] = byte(tt.v >> (8 * i))
+		}
+		var all []string
+		for _, p := range problems(t, b) {
+			all = append(all, p.String())
+		}
+		if got := strings.Join(all, "\n"); !strings.Contains(got, tt.want) || tt.want == "" && got != "" {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}

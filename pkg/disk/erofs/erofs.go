@@ -1,0 +1,81 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+// Package erofs turns a tree into an EROFS file system, read-only and not
+// compressed, in blocks of 4 KiB, and reads file systems with blocks of any size.
+//
+// Small files, and what of others does not fill a block, are behind their inodes.
+// Files with holes are in chunks, which Linux reads from 5.15 on; without any,
+// from 5.4. Contents are not read before the image is: its size is known from the
+// tree. The same tree and options give the same bytes.
+//
+// Left out: compression, of which the reader says what is not read; attributes
+// that several files share; more than one device.
+package erofs
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/carosio/carosbuild/pkg/disk/image"
+	"github.com/carosio/carosbuild/pkg/disk/tree"
+)
+
+// Options say what the tree does not.
+type Options struct {
+	Label string // at most 15 bytes
+	UUID  [16]byte
+	Time  int64 // seconds since 1970, of the file system's creation
+}
+
+// Reasons of an EntryError.
+var (
+	ErrTree        = errors.New("malformed tree")
+	ErrNameTooLong = errors.New("name is longer than 255 bytes")
+	ErrLinkTooLong = errors.New("target of symbolic link is longer than 4095 bytes")
+	ErrXattr       = errors.New("extended attribute cannot be stored")
+	ErrDevice      = errors.New("device number is too large")
+)
+
+// ErrTooBig is the error for what 32 bits of blocks cannot count.
+var ErrTooBig = errors.New("larger than 16 TiB, the most EROFS can address")
+
+// EntryError is what is wrong with one entry of the tree.
+type EntryError struct {
+	Path string // as in the tree; "" is the root
+	Err  error
+}
+
+func (e *EntryError) Error() string { return fmt.Sprintf("erofs: /%s: %v", e.Path, e.Err) }
+
+// Unwrap gives the reason.
+func (e *EntryError) Unwrap() error { return e.Err }
+
+// MinSize is the size of the image that Build makes, in bytes.
+func MinSize(t *tree.Tree, o Options) (int64, error) {
+	l, err := newLayout(t, o)
+	if err != nil {
+		return 0, err
+	}
+	return l.blocks * blockSize, nil
+}
+
+// Build makes the file system of t. Memory grows with the number of entries, and
+// not with their content.
+func Build(t *tree.Tree, o Options) (*image.Image, error) {
+	l, err := newLayout(t, o)
+	if err != nil {
+		return nil, err
+	}
+	w := &writer{layout: l}
+	w.superblock(o)
+	for _, n := range l.inodes {
+		w.inode(n)
+	}
+	img, err := image.New(l.blocks*blockSize, w.finish())
+	if err != nil {
+		return nil, fmt.Errorf("erofs: %w", err)
+	}
+	return img, nil
+}

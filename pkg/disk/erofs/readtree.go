@@ -1,0 +1,224 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package erofs
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/carosio/carosbuild/pkg/disk/damage"
+	"github.com/carosio/carosbuild/pkg/disk/tree"
+)
+
+// maxTree bounds the memory for a tree, with entryCost for each entry beside its
+// path.
+const (
+	maxTree   = 1 << 30
+	entryCost = 512
+)
+
+// Tree is what the file system holds. Contents are read when the Tree's are.
+// When something cannot be read, the Tree has the rest and the error is the
+// first reason.
+func (f *FS) Tree() (*tree.Tree, error) {
+	b := f.walk()
+	return b.tree(), b.err
+}
+
+// walk reads all directories and inodes.
+func (f *FS) walk() *treeBuilder {
+	b := &treeBuilder{f: f, seen: map[uint64]bool{}, names: map[uint64]uint32{}}
+	root, err := f.inode(uint64(f.super.RootNid), b.pay)
+	if err == nil && root.entry.Type() != tree.Dir {
+		err = formatError("its root is not a directory")
+	}
+	if err != nil {
+		b.note("", err)
+		return b
+	}
+	root.up = root.nid
+	b.add(root)
+	for len(b.todo) > 0 && b.cost <= maxTree {
+		dir := b.todo[len(b.todo)-1]
+		b.todo = b.todo[:len(b.todo)-1]
+		b.note(dir.entry.Path, b.list(dir))
+	}
+	return b
+}
+
+type treeBuilder struct {
+	f     *FS
+	found []*found
+	todo  []*found
+	seen  map[uint64]bool   // directories, by node id
+	names map[uint64]uint32 // of each node: how many there are
+	cost  int64
+	err   error
+	// problems are all that is wrong, err among it, and what does not keep a
+	// tree from being read.
+	problems damage.List
+}
+
+func (b *treeBuilder) note(path string, err error) {
+	if err == nil {
+		return
+	}
+	b.problems.AddError("/"+path, err)
+	if b.err == nil {
+		b.err = fmt.Errorf("/%s: %w", path, err)
+	}
+}
+
+// pay counts memory, and says when it is too much.
+func (b *treeBuilder) pay(n int64) error {
+	if n > maxTree-min(b.cost, maxTree) {
+		b.cost = maxTree + 1
+		return formatError("its tree is too large")
+	}
+	b.cost += n
+	return nil
+}
+
+// add takes an inode over, and a directory to be listed.
+func (b *treeBuilder) add(n *found) {
+	b.names[n.nid]++
+	if n.entry.Type() == tree.Dir {
+		if b.seen[n.nid] {
+			b.note(n.entry.Path, formatError("the directory is there twice"))
+			return
+		}
+		b.seen[n.nid] = true
+		b.todo = append(b.todo, n)
+	}
+	b.found = append(b.found, n)
+}
+
+// list reads a directory. Names ascend, from the first block to the last.
+func (b *treeBuilder) list(dir *found) error {
+	last, dots := "", 0
+	block := make([]byte, b.f.block)
+	for off := int64(0); off < dir.size; off += b.f.block {
+		p := block[:min(b.f.block, dir.size-off)]
+		if err := dir.read(p, off); err != nil {
+			return err
+		}
+		names, err := parseBlock(p)
+		if err != nil {
+			return err
+		}
+		for _, x := range names {
+			if x.name <= last {
+				return formatError("the name %q is out of order", x.name)
+			}
+			last = x.name
+			if x.name == "." || x.name == ".." {
+				dots++
+				b.dot(dir, x)
+				continue
+			}
+			if err := b.name(dir, x); err != nil {
+				return err
+			}
+		}
+	}
+	if dots < 2 {
+		b.problems.Add("/"+dir.entry.Path, "a directory without . or ..")
+	}
+	return nil
+}
+
+// dot checks . and .., without which a tree can be read.
+func (b *treeBuilder) dot(dir *found, x dirent) {
+	if want := map[string]uint64{".": dir.nid, "..": dir.up}[x.name]; x.nid != want {
+		b.problems.Add("/"+dir.entry.Path, "%s is node %d, not %d", x.name, x.nid, want)
+	}
+}
+
+// name reads the inode of a name.
+func (b *treeBuilder) name(dir *found, x dirent) error {
+	path := strings.TrimPrefix(dir.entry.Path+"/"+x.name, "/")
+	if err := b.pay(entryCost + int64(len(path))); err != nil {
+		return err
+	}
+	n, err := b.f.inode(x.nid, b.pay)
+	if err != nil { // the others may be read
+		b.note(path, err)
+		return nil
+	}
+	if x.kind != fileType(n.entry.Mode) {
+		b.problems.Add("/"+path, "its directory says that it is of type %d, and it is of type %d", x.kind, fileType(n.entry.Mode))
+	}
+	n.entry.Path = path
+	n.up = dir.nid
+	b.add(n)
+	return nil
+}
+
+// dirent is an entry of a directory.
+type dirent struct {
+	name string
+	nid  uint64
+	kind uint8
+}
+
+// parseBlock reads a block of a directory.
+func parseBlock(b []byte) ([]dirent, error) {
+	if len(b) < direntSize {
+		return nil, formatError("a block of a directory with %d bytes", len(b))
+	}
+	first := int(le.Uint16(b[8:]))
+	if first < direntSize || first%direntSize != 0 || first > len(b) {
+		return nil, formatError("names of a directory begin at %d, in a block of %d bytes", first, len(b))
+	}
+	out := make([]dirent, first/direntSize)
+	for i := range out {
+		p := b[i*direntSize:]
+		from, to := int(le.Uint16(p[8:])), len(b)
+		if i < len(out)-1 {
+			to = int(le.Uint16(p[direntSize+8:]))
+		}
+		if from < first || from > to || to > len(b) {
+			return nil, formatError("a name of a directory is at %d to %d, in a block of %d bytes", from, to, len(b))
+		}
+		raw := b[from:to]
+		if i == len(out)-1 { // filled with zeros
+			if end := bytes.IndexByte(raw, 0); end >= 0 {
+				raw = raw[:end]
+			}
+		}
+		x := dirent{string(raw), le.Uint64(p), p[10]}
+		if x.name != "." && x.name != ".." && checkName(x.name) != nil || strings.Contains(x.name, "/") {
+			return nil, formatError("the name %q is not allowed", x.name)
+		}
+		out[i] = x
+	}
+	return out, nil
+}
+
+// tree puts everything in order; of several names of a file the first is the
+// file.
+func (b *treeBuilder) tree() *tree.Tree {
+	if len(b.found) == 0 {
+		return &tree.Tree{Entries: []tree.Entry{{Mode: tree.Dir | 0o755}}}
+	}
+	slices.SortFunc(b.found, func(x, y *found) int { return tree.Compare(x.entry.Path, y.entry.Path) })
+	t, first := &tree.Tree{Entries: make([]tree.Entry, len(b.found))}, map[uint64]string{}
+	for i, n := range b.found {
+		if n.entry.Type() != tree.Dir && n.links > 1 {
+			if name, ok := first[n.nid]; ok {
+				t.Entries[i] = tree.Entry{Path: n.entry.Path, Hardlink: name}
+				continue
+			}
+			first[n.nid] = n.entry.Path
+		}
+		if n.entry.Type() == tree.Regular && n.size > 0 {
+			n.content()
+		}
+		t.Entries[i] = n.entry
+	}
+	return t
+}

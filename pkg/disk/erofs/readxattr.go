@@ -1,0 +1,98 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package erofs
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/carosio/carosbuild/pkg/disk/tree"
+)
+
+// xattrs reads what is behind an inode: attributes that several files share, by
+// their number, and those of its own.
+func (f *FS) xattrs(off, size int64, cost func(int64) error) ([]tree.Xattr, error) {
+	if err := cost(size); err != nil {
+		return nil, err
+	}
+	b, err := f.read(off, size)
+	if err != nil {
+		return nil, err
+	}
+	shared := int64(b[4])
+	if xattrHeader+4*shared > size {
+		return nil, formatError("%d shared attributes in %d bytes", shared, size)
+	}
+	var out []tree.Xattr
+	add := func(x tree.Xattr) error {
+		if x.Name == "" {
+			return nil // of a kind that the kernel passes over, too
+		}
+		out = append(out, x)
+		return cost(64 + int64(len(x.Name)) + int64(len(x.Value))) // shared ones are elsewhere
+	}
+	for i := range shared {
+		x, err := f.shared(le.Uint32(b[xattrHeader+4*i:]))
+		if err == nil {
+			err = add(x)
+		}
+		if err != nil {
+			return out, err
+		}
+	}
+	for b = b[xattrHeader+4*shared:]; len(b) > 0; {
+		x, n, err := parseXattr(b)
+		if err == nil {
+			err = add(x)
+		}
+		if err != nil {
+			return out, err
+		}
+		b = b[n:]
+	}
+	slices.SortFunc(out, func(a, b tree.Xattr) int { return strings.Compare(a.Name, b.Name) })
+	for i := range len(out) - 1 {
+		if out[i].Name == out[i+1].Name {
+			return out, formatError("the attribute %q is there twice", out[i].Name)
+		}
+	}
+	return out, nil
+}
+
+// shared reads a shared attribute.
+func (f *FS) shared(id uint32) (tree.Xattr, error) {
+	off := int64(f.super.XattrBlock)*f.block + 4*int64(id)
+	b, err := f.read(off, 4)
+	if err != nil {
+		return tree.Xattr{}, err
+	}
+	if b, err = f.read(off, xattrSize(b)); err != nil {
+		return tree.Xattr{}, err
+	}
+	x, _, err := parseXattr(b)
+	return x, err
+}
+
+// xattrSize is the size of an attribute by its first 4 bytes.
+func xattrSize(b []byte) int64 { return up(4+int64(b[0])+int64(le.Uint16(b[2:])), 4) }
+
+// parseXattr is the attribute that b begins with, and its size.
+func parseXattr(b []byte) (tree.Xattr, int64, error) {
+	if len(b) < 4 || xattrSize(b) > int64(len(b)) {
+		return tree.Xattr{}, 0, formatError("an attribute ends behind the %d bytes for it", len(b))
+	}
+	size, short, prefix := xattrSize(b), int(b[0]), int(b[1])
+	if prefix >= len(xattrPrefixes) || xattrPrefixes[prefix] == "" || (short == 0) != isACL(prefix) {
+		return tree.Xattr{}, 0, formatError("attribute of type %d with a name of %d bytes", prefix, short)
+	}
+	if xattrPrefixes[prefix] == "lustre." {
+		return tree.Xattr{}, size, nil
+	}
+	name := xattrPrefixes[prefix] + string(b[4:4+short])
+	if strings.IndexByte(name, 0) >= 0 {
+		return tree.Xattr{}, 0, formatError("attribute %q", name)
+	}
+	return tree.Xattr{Name: name, Value: slices.Clone(b[4+short : 4+short+int(le.Uint16(b[2:]))])}, size, nil
+}

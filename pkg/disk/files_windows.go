@@ -1,0 +1,31 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package disk
+
+import "os"
+
+// Windows has no such flags.
+const (
+	nonblock = 0
+	noTTY    = 0
+)
+
+// removeLeft removes an unfinished output that nobody has open: others cannot be
+// removed.
+func removeLeft(name string) { _ = os.Remove(name) }
+
+// renameOpen closes an open file and renames it, since it cannot be renamed before.
+func renameOpen(f *os.File, from, to string) error {
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(from, to)
+}
+
+// inDirectory is nil: whether files can be made is known when one is made.
+func inDirectory(string) error { return nil }
+
+// fileIdentity is what a path that is not for a file leads to.
+func fileIdentity(path string, _ targetKind) string { return path }

@@ -1,0 +1,35 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+//go:build linux || darwin
+
+package disk
+
+import (
+	"errors"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// statfs asks the file system of a directory.
+func statfs(dir string) (fileSystem, error) {
+	var st unix.Stat_t
+	var sf unix.Statfs_t
+	if err := errors.Join(unix.Stat(dir, &st), unix.Statfs(dir, &sf)); err != nil {
+		return fileSystem{}, err
+	}
+	return fileSystem{uint64(st.Dev), sf.Blocks, sf.Bavail, int64(sf.Bsize)}, nil //nolint:unconvert // types differ
+}
+
+// roomOf is how much the file system of f has for something that may take any
+// amount, and how much has to stay for everything else: a twentieth, at most 1 GiB.
+func roomOf(f *os.File) (spare, reserve int64, err error) {
+	var sf unix.Statfs_t
+	if err := unix.Fstatfs(int(f.Fd()), &sf); err != nil {
+		return 0, 0, err
+	}
+	spare, reserve = roomIn(sf.Blocks, sf.Bavail, int64(sf.Bsize)) //nolint:unconvert // types differ
+	return spare, reserve, nil
+}

@@ -1,0 +1,390 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package tree
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"sort"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/beneath"
+)
+
+// Source is an open directory that Trees are read from. It must stay open as long
+// as their contents are used.
+type Source struct {
+	fd   int
+	name string
+}
+
+// OpenDir opens a directory to read Trees from.
+func OpenDir(name string) (*Source, error) {
+	fd, err := unix.Open(name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: name, Err: err}
+	}
+	return &Source{fd: fd, name: name}, nil
+}
+
+// Close releases the directory.
+func (d *Source) Close() error { return unix.Close(d.fd) }
+
+// Read walks the directory and returns it as a Tree, with owners as the
+// calling process sees them. Links are not followed and nothing outside is
+// touched. Times later than clamp, in seconds since 1970, become clamp; 0 leaves
+// them. Data ranges follow from the contents alone, in blocks of HoleSize:
+// how a file happens to be laid out on the host does not count. jobs is how many
+// directories are to be read at a time.
+func (d *Source) Read(ctx context.Context, clamp int64, jobs int) (*Tree, error) {
+	// One that waits for those below it keeps its slot: there have to be more.
+	w := &walker{dir: d, ctx: ctx, clamp: clamp, slots: make(chan struct{}, max(4*jobs-1, 0))}
+	root, err := w.entry(d.fd, "", "")
+	if err != nil {
+		return nil, fmt.Errorf("read directory tree: %w", err)
+	}
+	if root.entry.Type() != Dir {
+		return nil, fmt.Errorf("read directory tree: %s is no directory", d.name)
+	}
+	if root.below = w.list(""); root.below.err != nil {
+		return nil, fmt.Errorf("read directory tree: %w", root.below.err)
+	}
+	return assemble(&listing{nodes: []node{root}}), nil
+}
+
+// listing is what is in a directory, in order, or why that is not known. A
+// directory tree stays in these pieces until it is complete: with many files,
+// each copy of their entries on the way would count.
+type listing struct {
+	nodes []node
+	err   error
+}
+
+// node is an entry. With inode set it may have other names.
+type node struct {
+	entry Entry
+	inode *inodeID
+	below *listing // of a directory
+}
+
+type inodeID struct{ dev, ino uint64 }
+
+func (l *listing) count() int {
+	n := len(l.nodes)
+	for i := range l.nodes {
+		if b := l.nodes[i].below; b != nil {
+			n += b.count()
+		}
+	}
+	return n
+}
+
+// assemble makes a Tree of a listing, which it empties on the way. Of hard
+// links, the first name in order is the file.
+func assemble(l *listing) *Tree {
+	a := assembly{&Tree{Entries: make([]Entry, 0, l.count())}, map[inodeID]string{}}
+	a.add(l)
+	return a.tree
+}
+
+type assembly struct {
+	tree  *Tree
+	first map[inodeID]string
+}
+
+func (a *assembly) add(l *listing) {
+	nodes := l.nodes
+	l.nodes = nil
+	for _, n := range nodes {
+		if n.inode != nil {
+			if name, ok := a.first[*n.inode]; ok {
+				n.entry = Entry{Path: n.entry.Path, Hardlink: name}
+			} else {
+				a.first[*n.inode] = n.entry.Path
+			}
+		}
+		a.tree.Entries = append(a.tree.Entries, n.entry)
+		if n.below != nil {
+			a.add(n.below)
+		}
+	}
+}
+
+type walker struct {
+	dir   *Source
+	ctx   context.Context
+	clamp int64
+	slots chan struct{} // one for each directory read beside the caller's
+}
+
+// list reads what is below the directory path, in Compare order. No directory
+// stays open while those in it are read: there may be more levels than
+// descriptors.
+func (w *walker) list(path string) *listing {
+	if err := w.ctx.Err(); err != nil {
+		return &listing{err: err}
+	}
+	nodes, err := w.nodes(path)
+	if err != nil {
+		return &listing{err: err}
+	}
+	out := &listing{nodes: nodes} // is not moved any more
+	var wg sync.WaitGroup
+	for i := range nodes {
+		dir := &nodes[i]
+		if dir.entry.Type() != Dir {
+			continue
+		}
+		select {
+		case w.slots <- struct{}{}:
+			wg.Go(func() {
+				defer func() { <-w.slots }()
+				dir.below = w.list(dir.entry.Path)
+			})
+		default:
+			dir.below = w.list(dir.entry.Path)
+		}
+	}
+	wg.Wait()
+	for _, n := range nodes {
+		if n.below != nil && n.below.err != nil {
+			return n.below
+		}
+	}
+	return out
+}
+
+// nodes are the entries of the directory path.
+func (w *walker) nodes(path string) ([]node, error) {
+	fd, err := beneath.Open(w.dir.fd, path, unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	defer unix.Close(fd)
+	names, err := readNames(fd)
+	if err != nil {
+		return nil, &os.PathError{Op: "readdir", Path: path, Err: err}
+	}
+	out := make([]node, 0, len(names))
+	for _, name := range names {
+		n, err := w.entry(fd, name, join(path, name))
+		if errors.Is(err, unix.ENOENT) {
+			continue // overlay lists a whiteout of nothing, which is not there
+		}
+		if err != nil {
+			return nil, err
+		}
+		if n.entry.Type() == Char && n.entry.Rdev == (Device{}) {
+			continue // and shows one where there is a single layer
+		}
+		out = append(out, n)
+	}
+	return out, nil
+}
+
+// readNames are the names in a directory in byte order.
+func readNames(fd int) ([]string, error) {
+	buf := make([]byte, 32<<10)
+	var names []string
+	for {
+		n, err := unix.ReadDirent(fd, buf)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if n == 0 {
+			sort.Strings(names)
+			return names, nil
+		}
+		_, _, names = unix.ParseDirent(buf[:n], -1, names)
+	}
+}
+
+// entry reads the metadata of name in the directory fd; an empty name is the
+// directory itself.
+func (w *walker) entry(fd int, name, path string) (node, error) {
+	var st unix.Stat_t
+	var err error
+	proc := fmt.Sprintf("/proc/self/fd/%d/%s", fd, name)
+	if name == "" {
+		err = unix.Fstat(fd, &st)
+		proc += "."
+	} else {
+		err = unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW)
+	}
+	if err != nil {
+		return node{}, &os.PathError{Op: "stat", Path: path, Err: err}
+	}
+	e := Entry{Path: path, Mode: st.Mode, UID: st.Uid, GID: st.Gid, Mtime: st.Mtim.Sec, MtimeNsec: int32(st.Mtim.Nsec)}
+	e.clampTime(w.clamp)
+	switch e.Type() {
+	case Symlink:
+		if e.Link, err = readLink(fd, name, int(st.Size)); err != nil {
+			return node{}, &os.PathError{Op: "readlink", Path: path, Err: err}
+		}
+	case Char, Block:
+		e.Rdev = Device{unix.Major(st.Rdev), unix.Minor(st.Rdev)}
+	case Regular:
+		if e.Size = st.Size; e.Size > 0 {
+			f := &dirFile{dir: w.dir, path: path}
+			e.Content = f
+			if e.Data, err = f.ranges(e.Size); err != nil {
+				return node{}, err
+			}
+		}
+	}
+	if e.Xattrs, err = xattrs(proc); err != nil {
+		return node{}, &os.PathError{Op: "read attributes of", Path: path, Err: err}
+	}
+	n := node{entry: e}
+	if st.Nlink > 1 && e.Type() != Dir {
+		n.inode = &inodeID{st.Dev, st.Ino}
+	}
+	return n, nil
+}
+
+func readLink(fd int, name string, size int) (string, error) {
+	for n := size + 1; ; n *= 2 {
+		b := make([]byte, max(n, 128))
+		k, err := unix.Readlinkat(fd, name, b)
+		if err != nil {
+			return "", err
+		}
+		if k < len(b) {
+			return string(b[:k]), nil
+		}
+	}
+}
+
+// namespaceXattr reports whether a user namespace can give a file an attribute.
+// Others that a file has are the host's, such as the label of its security
+// module; those of an image come from its layers, see WithXattrs.
+func namespaceXattr(name string) bool {
+	return name == capability || strings.HasPrefix(name, aclPrefix) || strings.HasPrefix(name, "user.") && !privateXattr(name)
+}
+
+// xattrs reads the extended attributes that belong to the tree.
+func xattrs(path string) ([]Xattr, error) {
+	n, err := unix.Llistxattr(path, nil)
+	if n == 0 || err == unix.ENOTSUP {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	list := make([]byte, n+256)
+	if n, err = unix.Llistxattr(path, list); err != nil {
+		return nil, err
+	}
+	var out []Xattr
+	for name := range strings.SplitSeq(strings.TrimSuffix(string(list[:n]), "\x00"), "\x00") {
+		if !namespaceXattr(name) {
+			continue
+		}
+		value := make([]byte, 64<<10)
+		k, err := unix.Lgetxattr(path, name, value)
+		if err == unix.ENODATA {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		out = append(out, Xattr{Name: name, Value: slices.Clone(value[:k])})
+	}
+	slices.SortFunc(out, func(a, b Xattr) int { return strings.Compare(a.Name, b.Name) })
+	return out, nil
+}
+
+// dirFile is a regular file of a Source.
+type dirFile struct {
+	dir  *Source
+	path string
+}
+
+func (f *dirFile) open() (openFile, error) {
+	fd, err := beneath.Open(f.dir.fd, f.path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY)
+	if err != nil {
+		return openFile{}, &os.PathError{Op: "open", Path: f.path, Err: err}
+	}
+	return openFile{fd, f.path}, nil
+}
+
+// ReadAt implements io.ReaderAt. The file is opened for each call, so that a
+// tree of any size needs no more descriptors than it has readers.
+func (f *dirFile) ReadAt(p []byte, off int64) (int, error) {
+	file, err := f.open()
+	if err != nil {
+		return 0, err
+	}
+	n, err := file.ReadAt(p, off)
+	return n, errors.Join(err, unix.Close(file.fd))
+}
+
+// ranges finds the blocks that are not zero; nil means all of them. Only the
+// start of a block is read to see that it is not a hole, in most cases.
+func (f *dirFile) ranges(size int64) ([]Range, error) {
+	if size < HoleSize {
+		return nil, nil
+	}
+	file, err := f.open()
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(file.fd)
+	out, err := dataRanges(file, size, func(off int64) int64 { return nextData(file, off, size) })
+	if err != nil {
+		return nil, fmt.Errorf("look for holes in %s: %w", f.path, err)
+	}
+	return out, nil
+}
+
+// openFile is a file that is read once and closed. An os.File would ask the
+// kernel first whether it can be polled, which is half the work for small files.
+type openFile struct {
+	fd   int
+	path string
+}
+
+// ReadAt implements io.ReaderAt.
+func (f openFile) ReadAt(p []byte, off int64) (int, error) {
+	for n := 0; n < len(p); {
+		k, err := unix.Pread(f.fd, p[n:], off+int64(n))
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err != nil:
+			return n, &os.PathError{Op: "read", Path: f.path, Err: err}
+		case k == 0:
+			return n, io.EOF
+		}
+		n += k
+	}
+	return len(p), nil
+}
+
+// nextData skips what the file system knows to be a hole; the result is a
+// multiple of HoleSize, or size.
+func nextData(file openFile, off, size int64) int64 {
+	if off >= size {
+		return off
+	}
+	next, err := unix.Seek(file.fd, off, unix.SEEK_DATA)
+	if err == unix.ENXIO {
+		return size
+	}
+	if err != nil || next <= off {
+		return off
+	}
+	return min(next/HoleSize*HoleSize, size)
+}

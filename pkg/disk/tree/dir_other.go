@@ -1,0 +1,31 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+//go:build !linux
+
+package tree
+
+import (
+	"context"
+	"errors"
+	"os"
+)
+
+// errLinux is why there is no Source: other systems do not have all that a file of
+// a Tree has, such as capabilities and devices of Linux.
+var errLinux = errors.New("reading a directory as a root file system needs Linux")
+
+// Source is an open directory that Trees are read from, on Linux.
+type Source struct{}
+
+// OpenDir opens a directory to read Trees from. It needs Linux.
+func OpenDir(name string) (*Source, error) {
+	return nil, &os.PathError{Op: "open", Path: name, Err: errLinux}
+}
+
+// Close releases the directory.
+func (*Source) Close() error { return nil }
+
+// Read walks the directory and returns it as a Tree. It needs Linux.
+func (*Source) Read(context.Context, int64, int) (*Tree, error) { return nil, errLinux }

@@ -1,0 +1,25 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+//go:build !linux
+
+package evict
+
+import (
+	"os"
+	"time"
+)
+
+// usage is how large one file is, and when it was written: what it takes of the
+// disk, and when it was read, no two systems tell in one way.
+func usage(path string) (size int64, used time.Time, err error) {
+	st, err := os.Lstat(path)
+	if err != nil {
+		return 0, time.Time{}, err
+	}
+	if st.Mode().IsRegular() {
+		size = st.Size()
+	}
+	return size, st.ModTime(), nil
+}

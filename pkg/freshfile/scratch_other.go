@@ -1,0 +1,18 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+//go:build unix && !linux
+
+package freshfile
+
+import "os"
+
+// Scratch opens a file without a name in a directory.
+func Scratch(dir string) (*os.File, error) {
+	f, err := os.CreateTemp(dir, "scratch-")
+	if err != nil {
+		return nil, err
+	}
+	return f, os.Remove(f.Name())
+}

@@ -1,0 +1,20 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package qemu
+
+import (
+	"os/exec"
+	"runtime"
+	"syscall"
+)
+
+// dieTogether has the kernel kill a program when this process dies. Call done when
+// it has ended.
+func dieTogether(cmd *exec.Cmd, ownGroup bool) (done func()) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: ownGroup}
+	// PDEATHSIG follows the thread that started the child.
+	runtime.LockOSThread()
+	return runtime.UnlockOSThread
+}

@@ -1,0 +1,13 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+//go:build !linux
+
+package qemu
+
+import "os/exec"
+
+// dieTogether does nothing: only Linux kills a program when the process that has
+// started it dies. It ends with its context all the same.
+func dieTogether(*exec.Cmd, bool) (done func()) { return func() {} }

@@ -1,0 +1,98 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+//go:build !linux
+
+package results
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+)
+
+// Root is the root directory of a stage. All names are resolved in it; unlike
+// on Linux, a link with an absolute target leads out of it. Its methods may be
+// called concurrently.
+type Root struct {
+	dir *os.Root
+	id  string
+}
+
+// OpenRoot opens the directory dir as a root. id names what is in it, such as
+// the id of its top layer: another content has another id.
+func OpenRoot(dir, id string) (*Root, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open stage: %w", err)
+	}
+	return &Root{root, id}, nil
+}
+
+// Close ends the use of the root.
+func (r *Root) Close() error { return r.dir.Close() }
+
+// local is a name of the stage as one below its root.
+func local(name string) string {
+	if name = strings.TrimLeft(name, "/"); name == "" {
+		return "."
+	}
+	return name
+}
+
+// stat says what a name leads to.
+func (r *Root) stat(name string) (node, error) {
+	st, err := r.dir.Stat(local(name))
+	if err != nil {
+		return node{}, r.explain(name, err)
+	}
+	n := node{mode: uint32(st.Mode().Perm()), size: st.Size(), mtime: st.ModTime()}
+	switch {
+	case st.Mode().IsRegular():
+		n.mode |= regularFile
+	case st.IsDir():
+		n.mode |= directory
+	}
+	return n, nil
+}
+
+// explain turns what the system says into what it means.
+func (r *Root) explain(name string, err error) error {
+	if l, e := r.dir.Lstat(local(name)); e == nil && l.Mode().Type() == fs.ModeSymlink {
+		if errors.Is(err, fs.ErrNotExist) {
+			err = ErrDangling
+		} else {
+			err = ErrLeadsOut
+		}
+	}
+	return &fs.PathError{Op: "find in the stage", Path: name, Err: err}
+}
+
+// open opens a regular file for reading.
+func (r *Root) open(name string) (*os.File, node, error) {
+	n, err := r.stat(name)
+	if err != nil {
+		return nil, n, err
+	}
+	if !n.isFile() {
+		return nil, n, &fs.PathError{Op: "open in the stage", Path: name, Err: ErrKind}
+	}
+	f, err := r.dir.Open(local(name))
+	return f, n, err
+}
+
+// list returns what is in a directory, sorted by name.
+func (r *Root) list(name string) ([]fs.DirEntry, error) {
+	f, err := r.dir.Open(local(name))
+	if err != nil {
+		return nil, r.explain(name, err)
+	}
+	defer f.Close()
+	entries, err := f.ReadDir(-1)
+	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+	return entries, err
+}

@@ -1,0 +1,45 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package runc
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/carosio/carosbuild/pkg/remedy"
+)
+
+// readPasswd is the host's list of accounts; a missing file is empty.
+func readPasswd() []byte {
+	data, _ := os.ReadFile("/etc/passwd")
+	return data
+}
+
+// explainAccount says of an account that got no subordinate ids whether that is
+// because it has no name: newuidmap and usermod know accounts by their names. Many
+// containers run under such a number. An account of a directory service is not in
+// /etc/passwd either, but gets its ids.
+func explainAccount(a Account, passwd []byte, err error) error {
+	if err == nil || a.Root() || hasAccount(passwd, a.UID) {
+		return err
+	}
+	return &remedy.Error{
+		Tried: fmt.Sprintf("user id %d has no entry in /etc/passwd, and newuidmap gives subordinate ids to named accounts only", a.UID),
+		Cure: fmt.Sprintf("as an administrator: useradd --uid %d --create-home carosbuild && usermod --add-subuids 100000-165535 --add-subgids 100000-165535 carosbuild",
+			a.UID),
+	}
+}
+
+// hasAccount reports whether /etc/passwd, passwd(5), has a user id.
+func hasAccount(passwd []byte, uid int) bool {
+	for line := range strings.Lines(string(passwd)) {
+		if fields := strings.Split(line, ":"); len(fields) > 2 && fields[2] == strconv.Itoa(uid) {
+			return true
+		}
+	}
+	return false
+}

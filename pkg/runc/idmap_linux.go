@@ -1,0 +1,141 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package runc
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/carosio/carosbuild/pkg/remedy"
+)
+
+// MinIDs is how many user and group ids a namespace must have: what Debian
+// and the images on registries use ends with nobody, 65534.
+const MinIDs = 65535
+
+// IDRange maps Count ids from Inside the namespace to Outside of it.
+type IDRange struct{ Inside, Outside, Count uint32 }
+
+// IDMap is the contents of uid_map and gid_map, user_namespaces(7).
+type IDMap struct{ UIDs, GIDs []IDRange }
+
+// Account is who calls the program.
+type Account struct {
+	UID, GID int
+	Name     string // login name, may be empty
+}
+
+// Root reports whether the account is the superuser of its namespace.
+func (a Account) Root() bool { return a.UID == 0 }
+
+// NewIDMap maps uid 0 to the caller and 1... to the subordinate ranges of
+// /etc/subuid and /etc/subgid, given as their contents. The superuser needs
+// no ranges: its ids map to themselves, so that the store is the one that the
+// superuser's podman has; the contents are then those of /proc/self/uid_map and
+// gid_map, for there may be fewer ids in a container.
+func NewIDMap(a Account, subuid, subgid []byte) (IDMap, error) {
+	if a.Root() {
+		uids, err := ownRanges("/proc/self/uid_map", subuid)
+		if err != nil {
+			return IDMap{}, err
+		}
+		gids, err := ownRanges("/proc/self/gid_map", subgid)
+		return IDMap{uids, gids}, err
+	}
+	uids, err := subRanges("/etc/subuid", subuid, a, a.UID)
+	if err != nil {
+		return IDMap{}, err
+	}
+	gids, err := subRanges("/etc/subgid", subgid, a, a.GID)
+	if err != nil {
+		return IDMap{}, err
+	}
+	return IDMap{uids, gids}, nil
+}
+
+// ownRanges maps the ids from 0 on that this process has to themselves. The
+// kernel wants each range to lie in one of the namespace's own.
+func ownRanges(file string, data []byte) ([]IDRange, error) {
+	var ranges []IDRange
+	next := uint32(0)
+	for line := range strings.Lines(string(data)) {
+		var inside, outside, count uint32
+		_, err := fmt.Sscan(line, &inside, &outside, &count)
+		if count = min(count, 1<<16-next); err == nil && inside == next && count > 0 {
+			ranges = append(ranges, IDRange{next, next, count})
+			next += count
+		}
+	}
+	if next < MinIDs {
+		return nil, &remedy.Error{
+			Tried: fmt.Sprintf("there are only %d ids in %s, a build needs %d", next, file, MinIDs),
+			Cure:  "give the container that this runs in more ids",
+		}
+	}
+	return ranges, nil
+}
+
+func subRanges(file string, data []byte, a Account, own int) ([]IDRange, error) {
+	ranges := []IDRange{{0, uint32(own), 1}}
+	next := uint32(1)
+	sc := bufio.NewScanner(bytes.NewReader(data))
+	for sc.Scan() {
+		f := strings.Split(strings.TrimSpace(sc.Text()), ":")
+		if len(f) != 3 || f[0] != a.Name && f[0] != strconv.Itoa(a.UID) || f[0] == "" {
+			continue
+		}
+		start, err1 := strconv.ParseUint(f[1], 10, 32)
+		count, err2 := strconv.ParseUint(f[2], 10, 32)
+		if err1 != nil || err2 != nil || count == 0 {
+			continue
+		}
+		ranges = append(ranges, IDRange{next, uint32(start), uint32(count)})
+		next += uint32(count)
+	}
+	if next < MinIDs {
+		who := a.Name
+		if who == "" {
+			who = strconv.Itoa(a.UID)
+		}
+		return nil, &remedy.Error{
+			Tried: fmt.Sprintf("user %s has %d subordinate ids in %s, a build needs %d", who, next-1, file, MinIDs),
+			Cure:  fmt.Sprintf("as an administrator: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 %s (choose a range that %s does not list yet)", who, file),
+		}
+	}
+	return ranges, nil
+}
+
+// args are the arguments of newuidmap and newgidmap after the process id.
+func idArgs(ranges []IDRange) []string {
+	var out []string
+	for _, r := range ranges {
+		out = append(out, fmt.Sprint(r.Inside), fmt.Sprint(r.Outside), fmt.Sprint(r.Count))
+	}
+	return out
+}
+
+// idLines is what is written to uid_map or gid_map directly.
+func idLines(ranges []IDRange) []byte {
+	var b bytes.Buffer
+	for _, r := range ranges {
+		fmt.Fprintln(&b, r.Inside, r.Outside, r.Count)
+	}
+	return b.Bytes()
+}
+
+// readIDs reads the files that NewIDMap wants; a missing file is empty.
+func readIDs(a Account) (uids, gids []byte) {
+	files := [2]string{"/etc/subuid", "/etc/subgid"}
+	if a.Root() {
+		files = [2]string{"/proc/self/uid_map", "/proc/self/gid_map"}
+	}
+	uids, _ = os.ReadFile(files[0])
+	gids, _ = os.ReadFile(files[1])
+	return uids, gids
+}

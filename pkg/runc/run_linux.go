@@ -1,0 +1,136 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package runc
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// Network says what a step reaches.
+type Network string
+
+// The networks. HostNetwork is the builder's own, its loopback included.
+const (
+	HostNetwork Network = "host"
+	NoNetwork   Network = "none"
+)
+
+// Mount is a directory or file of the host that a step sees.
+type Mount struct {
+	Source   string
+	Target   string // absolute, inside the step
+	ReadOnly bool
+}
+
+// Step is one command in one sandbox.
+type Step struct {
+	ID       string // unique among the steps that run
+	Root     string // root directory, complete and writable
+	Arch     string // of its programs, as in an image's configuration; "" is the host's
+	Args     []string
+	Env      []string // complete: nothing is added
+	Cwd      string
+	UID, GID uint32
+	Groups   []uint32
+	Mounts   []Mount
+	Network  Network
+	Terminal bool // stdin is a terminal and the step gets one
+	Stdin    io.Reader
+	Stdout   io.Writer
+	Stderr   io.Writer
+}
+
+// Run runs the step and waits for it; every process that it left behind is
+// killed. The result is the command's exit status, 128+N when signal N ended
+// it, 127 or 126 when it could not be executed. An error means that the
+// sandbox did not come about, or that ctx ended.
+func (r *Runtime) Run(ctx context.Context, s Step) (int, error) {
+	if err := r.Emulate(ctx, s.Arch); err != nil {
+		return 0, err
+	}
+	bundle, err := os.MkdirTemp(r.State, "bundle-")
+	if err != nil {
+		return 0, fmt.Errorf("bundle: %w", err)
+	}
+	defer os.RemoveAll(bundle)
+	data, err := json.Marshal(config(s))
+	if err != nil {
+		return 0, fmt.Errorf("bundle: %w", err)
+	}
+	if err := os.WriteFile(filepath.Join(bundle, "config.json"), data, 0o600); err != nil {
+		return 0, fmt.Errorf("bundle: %w", err)
+	}
+	pidFile, log := filepath.Join(bundle, "pid"), filepath.Join(bundle, "log")
+	cmd := exec.CommandContext(ctx, r.Path, "--root", filepath.Join(r.State, "run"), "--log", log, "--log-format", "json",
+		"run", "--bundle", bundle, "--pid-file", pidFile, s.ID)
+	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "XDG_RUNTIME_DIR=" + r.State}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.Stdin, s.Stdout, s.Stderr
+	cmd.Cancel = func() error { return killInit(pidFile, cmd.Process) }
+	cmd.WaitDelay = 5 * time.Second
+	err = cmd.Run()
+	if ctx.Err() != nil {
+		return 0, ctx.Err()
+	}
+	status, err := exitStatus(err)
+	if err != nil {
+		return 0, fmt.Errorf("run %s: %w", filepath.Base(r.Path), err)
+	}
+	if status != 0 {
+		if reason := runtimeError(log); reason != "" {
+			return status, startError(reason)
+		}
+	}
+	return status, nil
+}
+
+// killInit kills the first process of the step's PID namespace, and with it
+// all others; the runtime then ends by itself. Before there is one, the
+// runtime is killed.
+func killInit(pidFile string, runtime *os.Process) error {
+	b, err := os.ReadFile(pidFile)
+	if err == nil {
+		if pid, err := strconv.Atoi(trim(b)); err == nil && pid > 1 {
+			return syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
+	return runtime.Kill()
+}
+
+// runtimeError is the last error in the runtime's log, which has one only when
+// the container did not start.
+func runtimeError(log string) string {
+	f, err := os.Open(log)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	last := ""
+	dec := json.NewDecoder(f)
+	for {
+		var line struct{ Level, Msg string }
+		if err := dec.Decode(&line); err != nil {
+			return last
+		}
+		if line.Level == "error" || line.Level == "fatal" {
+			last = line.Msg
+		}
+	}
+}
+
+// StartError says that the sandbox or the command in it could not be started.
+type StartError struct{ Reason string }
+
+func (e *StartError) Error() string { return "start the step: " + e.Reason }
+
+func startError(reason string) error { return &StartError{Reason: reason} }

@@ -1,0 +1,430 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package runc
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/carosio/carosbuild/pkg/remedy"
+	"github.com/google/go-cmp/cmp"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// busyboxRoot makes a root directory with a static busybox and little else.
+func busyboxRoot(t *testing.T) string {
+	t.Helper()
+	path, err := exec.LookPath("busybox")
+	if err != nil {
+		if os.Getenv("CAROSBUILD_REQUIRE_TOOLS") == "1" {
+			t.Fatal("busybox is not installed (package busybox-static)")
+		}
+		t.Skip("busybox is not installed (package busybox-static)")
+	}
+	root := t.TempDir()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{
+		"bin/busybox": string(data),
+		"etc/passwd":  "root:x:0:0:root:/root:/bin/sh\nweb:x:33:44::/srv:/bin/sh\n",
+		"etc/group":   "root:x:0:\nweb:x:44:\nlog:x:7:web,other\n",
+	} {
+		p := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(p, []byte(content), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tool := range []string{"sh", "id", "env", "cat", "ls", "sleep", "mount", "true", "touch", "pwd", "unshare", "hostname"} {
+		if err := os.Symlink("busybox", filepath.Join(root, "bin", tool)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return root
+}
+
+func init() {
+	// step ROOT USER SCRIPT [MOUNT]: runs a shell script as the user.
+	inner["step"] = func() int {
+		root, spec, script := os.Args[2], os.Args[3], os.Args[4]
+		scratch := filepath.Join(root, "..", "scratch")
+		if err := MountScratch(scratch); err != nil {
+			fmt.Println(err)
+			return 125
+		}
+		rt, err := FindRuntime(os.Getenv("TEST_RUNTIME"), scratch)
+		if err != nil {
+			fmt.Println(err)
+			return 125
+		}
+		u, err := LookupUser(root, spec)
+		if err != nil {
+			fmt.Println(err)
+			return 125
+		}
+		var mounts []Mount
+		if len(os.Args) > 5 {
+			mounts = []Mount{{Source: os.Args[5], Target: "/var/cache/x"}}
+		}
+		planted, err := Plant(root, mounts, []byte("nameserver 127.0.0.1\n"))
+		if err != nil {
+			fmt.Println(err)
+			return 125
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		if os.Getenv("TEST_CANCEL") != "" {
+			time.AfterFunc(300*time.Millisecond, cancel)
+		}
+		status, err := rt.Run(ctx, Step{
+			ID: "t", Root: root, Network: HostNetwork, Args: []string{"/bin/sh", "-c", script}, Cwd: "/", Mounts: mounts,
+			Env: []string{"PATH=/bin", "A=b c", "HOME=/root"}, UID: u.UID, GID: u.GID, Groups: u.Groups, Stdout: os.Stdout, Stderr: os.Stdout,
+		})
+		if err != nil {
+			fmt.Println("error:", err)
+		}
+		if err := planted.Remove(root, func(path string) error {
+			err := os.Remove(filepath.Join(root, path))
+			if errors.Is(err, unix.ENOTEMPTY) {
+				err = nil
+			}
+			return err
+		}); err != nil {
+			fmt.Println(err)
+		}
+		return status
+	}
+}
+
+func TestRun(t *testing.T) {
+	for _, runtime := range []string{"runc", "crun"} {
+		t.Run(runtime, func(t *testing.T) {
+			if _, err := exec.LookPath(runtime); err != nil {
+				t.Skipf("%s is not installed", runtime)
+			}
+			t.Setenv("TEST_RUNTIME", runtime)
+			testRun(t)
+		})
+	}
+}
+
+func testRun(t *testing.T) {
+	for _, tt := range []struct {
+		name, user, script string
+		out                string
+		status             int
+	}{
+		{"environment is what was given", "", "env | busybox sort", "A=b c\nHOME=/root\nPATH=/bin\nPWD=/\nSHLVL=1\n", 0},
+		{"root", "", "id", "uid=0(root) gid=0(root)\n", 0},
+		{"user with groups", "web", "id", "uid=33(web) gid=44(web) groups=7(log)\n", 0},
+		{"ids", "5:6", "id -u; id -g", "5\n6\n", 0},
+		{"status", "", "exit 42", "", 42},
+		{"signal", "", "sh -c 'kill -9 $$'; exit $?", "Killed\n", 137},
+		{"only the standard descriptors", "", "ls /proc/self/fd | busybox wc -l", "4\n", 0}, // ls's own on /proc/self/fd
+		{"resolver", "", "cat /etc/resolv.conf", "nameserver 127.0.0.1\n", 0},
+		{"dev mode", "", "busybox stat -c %a /dev", "755\n", 0},
+		{"sys is read-only", "", "touch /sys/x 2>/dev/null || echo ro", "ro\n", 0},
+		{"no mounting", "", "mount -t tmpfs x /bin 2>/dev/null || echo no", "no\n", 0},
+		{"no namespaces", "", "unshare -U true 2>/dev/null || echo no", "no\n", 0},
+		{"umask", "", "umask", "0022\n", 0},
+		{"pid 1", "", "echo $$", "1\n", 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			root := busyboxRoot(t)
+			old := unix.Umask(0o077) // of the caller: no matter of the step's
+			out, status := enter(t, "step", root, tt.user, tt.script)
+			unix.Umask(old)
+			if diff := cmp.Diff(out, tt.out); diff != "" || status != tt.status {
+				t.Errorf("status %d, want %d; output (-got +want):\n%s", status, tt.status, diff)
+			}
+		})
+	}
+}
+
+func TestRunLeavesNothing(t *testing.T) {
+	root, cache := busyboxRoot(t), t.TempDir()
+	out, status := enter(t, "step", root, "", "touch /var/cache/x/kept; sleep 1000 & echo started", cache)
+	if out != "started\n" || status != 0 {
+		t.Errorf("status %d, output %q", status, out)
+	}
+	for _, gone := range []string{"etc/resolv.conf", "var", "proc", "sys"} {
+		if _, err := os.Lstat(filepath.Join(root, gone)); !os.IsNotExist(err) {
+			t.Errorf("%s is left in the root (%v)", gone, err)
+		}
+	}
+	if _, err := os.Lstat(filepath.Join(cache, "kept")); err != nil {
+		t.Errorf("the cache did not keep its file: %v", err)
+	}
+}
+
+func TestRunReplacedResolver(t *testing.T) {
+	root := busyboxRoot(t)
+	out, _ := enter(t, "step", root, "", "busybox rm /etc/resolv.conf && echo mine > /etc/resolv.conf")
+	if out != "" {
+		t.Errorf("output %q", out)
+	}
+	if b, err := os.ReadFile(filepath.Join(root, "etc/resolv.conf")); err != nil || string(b) != "mine\n" {
+		t.Errorf("the step's own resolv.conf is %q, %v", b, err)
+	}
+}
+
+func TestPlantPoisonedRoot(t *testing.T) {
+	root, outside := busyboxRoot(t), t.TempDir()
+	if err := os.Symlink(outside, filepath.Join(root, "var")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(filepath.Join(outside, "victim"), filepath.Join(root, "etc/resolv.conf")); err != nil {
+		t.Fatal(err)
+	}
+	// /var leads to a path that does not exist inside the root.
+	_, err := Plant(root, []Mount{{Source: outside, Target: "/var/cache/x"}}, []byte("x"))
+	if err == nil {
+		t.Error("mount point behind a dangling link was made")
+	}
+	if _, err := Plant(root, nil, []byte("x")); err != nil {
+		t.Error(err)
+	}
+	entries, err := os.ReadDir(outside)
+	if err != nil || len(entries) != 0 {
+		t.Errorf("something was made outside the root: %v, %v", entries, err)
+	}
+}
+
+func TestRunStartError(t *testing.T) {
+	root := busyboxRoot(t)
+	if err := os.Remove(filepath.Join(root, "bin/sh")); err != nil {
+		t.Fatal(err)
+	}
+	out, status := enter(t, "step", root, "", "true")
+	if !strings.Contains(out, "error: start the step:") || status == 0 {
+		t.Errorf("status %d, output %q", status, out)
+	}
+}
+
+func TestRunCancel(t *testing.T) {
+	t.Setenv("TEST_CANCEL", "1")
+	start := time.Now()
+	out, _ := enter(t, "step", busyboxRoot(t), "", "sleep 60; echo late")
+	if !strings.Contains(out, "context canceled") || strings.Contains(out, "late") {
+		t.Errorf("output %q", out)
+	}
+	if d := time.Since(start); d > 20*time.Second {
+		t.Errorf("took %v", d)
+	}
+}
+
+// The outer process is killed: nothing of the step remains.
+func TestKilledOuterProcess(t *testing.T) {
+	if os.Getenv("TEST_OUTER") != "" {
+		enter(t, "step", os.Getenv("TEST_OUTER"), "", "sleep 4242")
+		return
+	}
+	root := busyboxRoot(t)
+	cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^TestKilledOuterProcess$")
+	cmd.Env = append(os.Environ(), "TEST_OUTER="+root)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	running := func() bool {
+		dirs, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+		for _, d := range dirs {
+			if b, err := os.ReadFile(d); err == nil && bytes.Contains(b, []byte("sleep\x004242")) {
+				return true
+			}
+		}
+		return false
+	}
+	waitFor := func(want bool) bool {
+		for range 200 {
+			if running() == want {
+				return true
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		return false
+	}
+	if !waitFor(true) {
+		cmd.Process.Kill()
+		if os.Getenv("CAROSBUILD_REQUIRE_TOOLS") == "1" {
+			t.Fatal("the step did not start")
+		}
+		t.Skip("the step did not start here")
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if !waitFor(false) {
+		t.Error("the step outlived the outer process")
+	}
+}
+
+func TestStepsChangesAtMountPointsStay(t *testing.T) {
+	// /var is made for the mount on /var/cache/x; the resolver's file is ours.
+	for _, tt := range []struct{ name, script, want string }{
+		{"nothing", "true", "nothing\nnothing\n"},
+		{"owner", "busybox chown 33 /var", "33:0 755 true\nnothing\n"},
+		{"group", "busybox chgrp 33 /var", "0:33 755 true\nnothing\n"},
+		{"mode", "busybox chmod 700 /var", "0:0 700 true\nnothing\n"},
+		{"a directory for the resolver's file", "busybox rm /etc/resolv.conf && busybox mkdir /etc/resolv.conf", "nothing\n0:0 755 true\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			root, cache := busyboxRoot(t), t.TempDir()
+			if out, status := enter(t, "step", root, "", tt.script, cache); status != 0 {
+				t.Fatalf("status %d, output %q", status, out)
+			}
+			got, _ := enter(t, "owner", filepath.Join(root, "var"), filepath.Join(root, "etc/resolv.conf"), filepath.Join(root, "var/cache"))
+			// The last is a mount point that the step left alone.
+			if diff := cmp.Diff(got, tt.want+"nothing\n"); diff != "" {
+				t.Errorf("what the step made of its directories (-got +want):\n%s", diff)
+			}
+		})
+	}
+}
+
+func init() {
+	inner["owner"] = func() int {
+		for _, name := range os.Args[2:] {
+			var st unix.Stat_t
+			if err := unix.Lstat(name, &st); err != nil {
+				fmt.Println("nothing")
+				continue
+			}
+			fmt.Printf("%d:%d %o %v\n", st.Uid, st.Gid, st.Mode&0o7777, st.Mode&unix.S_IFMT == unix.S_IFDIR)
+		}
+		return 0
+	}
+}
+
+func TestHostsFile(t *testing.T) {
+	for _, tt := range []struct{ name, before, script, want, after string }{
+		{"planted", "", "cat /etc/hosts; hostname", hosts + "localhost\n", ""},
+		{"the stage has one", "10.0.0.1 mine\n", "cat /etc/hosts", "10.0.0.1 mine\n", "10.0.0.1 mine\n"},
+		{"the step extends it", "", "echo 10.0.0.1 more >> /etc/hosts", "", hosts + "10.0.0.1 more\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			root := busyboxRoot(t)
+			file := filepath.Join(root, "etc/hosts")
+			if tt.before != "" {
+				if err := os.WriteFile(file, []byte(tt.before), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			out, _ := enter(t, "step", root, "", tt.script)
+			if diff := cmp.Diff(out, tt.want); diff != "" {
+				t.Errorf("in the step (-got +want):\n%s", diff)
+			}
+			after, err := os.ReadFile(file)
+			if err != nil && !os.IsNotExist(err) {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(after), tt.after); diff != "" {
+				t.Errorf("afterwards (-got +want):\n%s", diff)
+			}
+		})
+	}
+}
+
+// Whoever sets the variable by hand does not get a process that changes the
+// mounts of its caller.
+func TestNamespaceVariableOfSomebodyElse(t *testing.T) {
+	for _, value := range []string{"wait", "in", "x"} {
+		cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "ids", t.TempDir())
+		cmd.Env = append(os.Environ(), stageVar+"="+value)
+		if os.Getuid() == 0 { // should it fail, the mounts that it changes are not the host's
+			cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS}
+		}
+		out, err := cmd.CombinedOutput()
+		if cmd.ProcessState.ExitCode() != 125 || !strings.Contains(string(out), "unset it") {
+			t.Errorf("%s=%s: %v, %q", stageVar, value, err, out)
+		}
+	}
+}
+
+func TestSocketsOutOfTheSandbox(t *testing.T) {
+	refused := func(n Network, family uint64) bool {
+		for _, rule := range seccomp(n).Syscalls {
+			for _, a := range rule.Args {
+				high := family | 1<<40 // the kernel ignores it
+				if rule.Names[0] == "socket" && a.Op == specs.OpMaskedEqual && high&a.Value == a.ValueTwo {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	for _, tt := range []struct {
+		family     uint64
+		host, none bool // refused
+	}{
+		{unix.AF_UNIX, false, false},
+		{unix.AF_INET, false, false},
+		{unix.AF_INET6, false, false},
+		{unix.AF_NETLINK, false, false},
+		{unix.AF_PACKET, false, false},
+		{unix.AF_ALG, false, true},
+		{unix.AF_VSOCK, true, true},
+		{unix.AF_BLUETOOTH, false, true},
+		{unix.AF_XDP, false, true},
+	} {
+		if h, n := refused(HostNetwork, tt.family), refused(NoNetwork, tt.family); h != tt.host || n != tt.none {
+			t.Errorf("family %d is refused: host %v, none %v; want %v, %v", tt.family, h, n, tt.host, tt.none)
+		}
+	}
+}
+
+func TestPrivate(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a", "b")
+	for _, before := range []os.FileMode{0, 0o755, 0o777} { // 0: not there
+		if before != 0 {
+			if err := os.Chmod(dir, before); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := Private(dir); err != nil {
+			t.Fatal(err)
+		}
+		if st, err := os.Stat(dir); err != nil || st.Mode().Perm() != 0o700 {
+			t.Errorf("after %o: %v, %v", before, st.Mode(), err)
+		}
+	}
+	foreign := "/"
+	if os.Getuid() == 0 {
+		foreign = t.TempDir()
+		if err := os.Chown(foreign, 12345, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := Private(foreign); !remedy.Is(err) || !strings.Contains(err.Error(), "another account") {
+		t.Errorf("a directory of another account: %v", err)
+	}
+	if os.Getuid() != 0 {
+		return // others' directories that an ordinary user can write in have to be made
+	}
+	ours := filepath.Join(foreign, "ours")
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(foreign, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{ours, filepath.Join(link, "ours")} {
+		if err := Private(dir); !remedy.Is(err) || !strings.Contains(err.Error(), "belongs to another account") {
+			t.Errorf("%s, in a directory of another account: %v", dir, err)
+		}
+	}
+}

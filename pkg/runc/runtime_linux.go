@@ -1,0 +1,61 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package runc
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+
+	"github.com/carosio/carosbuild/pkg/remedy"
+	"golang.org/x/sys/unix"
+)
+
+// Runtime is an OCI runtime on this host.
+type Runtime struct {
+	Path  string // the executable
+	State string // directory for the runtime's own records, on a tmpfs of this namespace
+
+	emulation  sync.Mutex
+	registered bool     // emulators, in the namespace's own table
+	runs       []string // architectures that were found to run
+}
+
+// FindRuntime returns the runtime to use: name when it is not empty (a path or
+// a command), else runc, else crun. State is a directory that vanishes with
+// the namespace.
+func FindRuntime(name, state string) (*Runtime, error) {
+	candidates := []string{"runc", "crun"}
+	if name != "" {
+		candidates = []string{name}
+	}
+	for _, c := range candidates {
+		for _, p := range []string{c, "/usr/sbin/" + c, "/usr/bin/" + c} {
+			if path, err := exec.LookPath(p); err == nil && (filepath.IsAbs(path) || filepath.IsAbs(c)) {
+				if filepath.Base(path) == "crun" { // it refuses hybrid cgroups, but takes none at all
+					if err := unix.Mount("tmpfs", cgroups, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "size=64k,mode=755"); err != nil && err != unix.ENOENT {
+						return nil, fmt.Errorf("hide %s: %w", cgroups, err)
+					}
+				}
+				if err := os.MkdirAll(state, 0o700); err != nil {
+					return nil, fmt.Errorf("runtime state: %w", err)
+				}
+				return &Runtime{Path: path, State: state}, nil
+			}
+		}
+	}
+	if name != "" {
+		return nil, &remedy.Error{
+			Tried: fmt.Sprintf("the OCI runtime %q that was asked for is not installed", name),
+			Cure:  "leave out --runtime and CAROSBUILD_RUNTIME: runc is taken then, or crun",
+		}
+	}
+	return nil, &remedy.Error{
+		Tried: fmt.Sprintf("no OCI runtime found (looked for %v)", candidates),
+		Cure:  "as an administrator: apt-get install runc",
+	}
+}

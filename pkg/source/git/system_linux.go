@@ -1,0 +1,45 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package git
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// inMemory is a file without a name: settings may have tokens in them, so
+// they are on no disk and in no list of processes.
+func inMemory(data []byte) (*os.File, error) {
+	fd, err := unix.MemfdCreate("gitconfig", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("make a file in memory: %w", err)
+	}
+	f := os.NewFile(uintptr(fd), "gitconfig")
+	if _, err := f.Write(data); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// inGroup starts a program and its children so that they end with this process
+// and with the program's context.
+func inGroup(x *exec.Cmd) {
+	x.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	x.Cancel = func() error { return syscall.Kill(-x.Process.Pid, syscall.SIGTERM) }
+}
+
+// killGroup kills a program that inGroup has started, and its children.
+func killGroup(pid int) { _ = syscall.Kill(-pid, syscall.SIGKILL) }
+
+// setTime gives a file, or a symbolic link itself, a time in seconds since 1970.
+func setTime(path string, t int64) error {
+	times := []unix.Timespec{{Sec: t}, {Sec: t}}
+	return unix.UtimesNanoAt(unix.AT_FDCWD, path, times, unix.AT_SYMLINK_NOFOLLOW)
+}

@@ -1,0 +1,38 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package yocto
+
+import (
+	"regexp"
+	"strings"
+)
+
+// continued is the end of a line that goes on in the next one.
+var continued = regexp.MustCompile(`\\[ \t\r]*\n`)
+
+// machineLine has an assignment without an override: MACHINE:append is none.
+var machineLine = regexp.MustCompile(`(?m)^[ \t]*(?:export[ \t]+)?MACHINE[ \t]*(\?\?=|\?=|:=|=)[ \t]*(?:"(.*)"|'(.*)')[ \t\r]*$`)
+
+// MachineOf is MACHINE of a local.conf, "" if that does not say. As with bitbake, the
+// last = or := counts; ?= has no effect behind another assignment but ??=; and the
+// last ??= is the value where there is nothing else.
+func MachineOf(conf string) string {
+	value, weak := "", ""
+	set := false
+	for _, m := range machineLine.FindAllStringSubmatch(continued.ReplaceAllString(conf, ""), -1) {
+		v := strings.TrimSpace(m[2] + m[3])
+		switch {
+		case m[1] == "??=":
+			weak = v
+		case m[1] == "?=" && set:
+		default:
+			value, set = v, true
+		}
+	}
+	if !set {
+		return weak
+	}
+	return value
+}
