@@ -33,15 +33,11 @@ func (c *composer) deployUses() []deployUse {
 		add(p.Stage, p.Path, p.Places.At("path", p.Span))
 		add(p.Stage, p.From, p.Places.At("from", p.Span))
 		for _, it := range p.Items {
-			switch it := it.(type) {
-			case *decl.UKIItem:
-				stage := c.stage(it.Stage, p)
-				add(stage, it.Stub, it.At("stub"))
-				add(stage, it.Kernel, it.At("kernel"))
-			case *decl.CopyItem:
-				if !it.Optional {
-					add(c.stage(it.Stage, p), it.From, it.At("from"))
-				}
+			if mayLack(it) {
+				continue
+			}
+			for _, taken := range decl.TakenBy(it) {
+				add(c.stage(taken.Stage, p), taken.From, it.At(taken.Attr))
 			}
 		}
 	}
@@ -52,6 +48,18 @@ func (c *composer) deployUses() []deployUse {
 		add(c.disk.VM.CDROM.Stage, c.disk.VM.CDROM.From, c.disk.VM.CDROM.Span)
 	}
 	return all
+}
+
+// mayLack reports whether an item can do without what it takes: an initrd without
+// modules that are deployed has those of the root file system.
+func mayLack(it decl.Item) bool {
+	switch it := it.(type) {
+	case *decl.CopyItem:
+		return it.Optional
+	case *decl.InitrdItem:
+		return true
+	}
+	return false
 }
 
 // checkDeployed reports all kinds that are not deployed at once, each where the

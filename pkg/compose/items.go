@@ -48,7 +48,7 @@ func (c *composer) item(ctx context.Context, b *tree.Builder, p *decl.Partition,
 		if err != nil {
 			return err
 		}
-		return c.loader(b, it.Menu, initrd)
+		return c.loader(b, p, it.Menu, initrd)
 	case *decl.ExtlinuxItem:
 		initrd, err := c.menuInitrd(ctx, p, it.Menu)
 		if err != nil {
@@ -127,7 +127,7 @@ func (c *composer) copyItem(ctx context.Context, b *tree.Builder, stage string, 
 }
 
 // loader writes the menus of both boot loaders.
-func (c *composer) loader(b *tree.Builder, menu decl.Menu, initrd string) error {
+func (c *composer) loader(b *tree.Builder, p *decl.Partition, menu decl.Menu, initrd string) error {
 	timeout, err := strconv.Atoi(cmp.Or(menu.Timeout, "0"))
 	if err != nil {
 		return fmt.Errorf("timeout %q is not a number of seconds", menu.Timeout)
@@ -148,7 +148,7 @@ func (c *composer) loader(b *tree.Builder, menu decl.Menu, initrd string) error 
 	if c.disk.BIOS != nil {
 		files = append(files, struct{ path, text string }{"/grub/grub.cfg", text})
 	}
-	if c.besideGRUB(it) {
+	if hasGRUB(p) {
 		files = append(files, struct{ path, text string }{"/EFI/BOOT/grub.cfg", text})
 	}
 	for _, f := range files {
@@ -159,15 +159,16 @@ func (c *composer) loader(b *tree.Builder, menu decl.Menu, initrd string) error 
 	return nil
 }
 
-// besideGRUB reports whether the partition of a boot menu has the GRUB for EFI that
-// bitbake deploys, which looks for its menu beside itself (EFIDIR of OE-core).
-func (c *composer) besideGRUB(menu *decl.Item) bool {
-	return slices.ContainsFunc(c.disk.Partitions, func(p *decl.Partition) bool {
-		return slices.ContainsFunc(p.Items, func(it decl.Item) bool { return it.Span == menu.Span }) &&
-			slices.ContainsFunc(p.Items, func(it decl.Item) bool {
-				kind, ok := decl.DeployKind(it.From)
-				return ok && yocto.Kind(kind) == yocto.GRUB
-			})
+// hasGRUB reports whether a partition has the GRUB for EFI that bitbake deploys,
+// which looks for its menu beside itself (EFIDIR of OE-core).
+func hasGRUB(p *decl.Partition) bool {
+	return slices.ContainsFunc(p.Items, func(it decl.Item) bool {
+		c, ok := it.(*decl.CopyItem)
+		if !ok {
+			return false
+		}
+		kind, ok := decl.DeployKind(c.From)
+		return ok && yocto.Kind(kind) == yocto.GRUB
 	})
 }
 

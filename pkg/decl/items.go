@@ -176,6 +176,26 @@ func ItemStages(it Item) []string {
 	return slices.DeleteFunc(all, func(id string) bool { return id == "" })
 }
 
+// Taken is a path or glob in a stage, or deploy:KIND, that an item takes.
+type Taken struct {
+	Stage string // empty means the partition's
+	From  string // may be empty
+	Attr  string // that says it
+}
+
+// TakenBy is what an item takes from stages, busybox aside.
+func TakenBy(it Item) []Taken {
+	switch it := it.(type) {
+	case *CopyItem:
+		return []Taken{{it.Stage, it.From, "from"}}
+	case *InitrdItem:
+		return []Taken{{it.Stage, it.From, "from"}}
+	case *UKIItem:
+		return []Taken{{it.Stage, it.Stub, "stub"}, {it.Stage, it.Kernel, "kernel"}}
+	}
+	return nil
+}
+
 // Items are those of a partition, in document order. As JSON, each has its kind
 // beside it.
 type Items []Item

@@ -83,13 +83,8 @@ func takesDeployed(k *decl.Disk) bool {
 	for _, p := range k.Partitions {
 		values = append(values, p.Path, p.From)
 		for _, it := range p.Items {
-			switch it := it.(type) {
-			case *decl.CopyItem:
-				values = append(values, it.From)
-			case *decl.InitrdItem:
-				values = append(values, it.From)
-			case *decl.UKIItem:
-				values = append(values, it.Stub, it.Kernel)
+			for _, taken := range decl.TakenBy(it) {
+				values = append(values, taken.From)
 			}
 		}
 	}
