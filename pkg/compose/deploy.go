@@ -38,7 +38,7 @@ func (c *composer) identified(spec disk.Spec) (map[string]string, error) {
 		spec.BIOS = &disk.BIOS{}
 	}
 	for _, p := range c.disk.Partitions {
-		spec.Partitions = append(spec.Partitions, disk.Partition{Name: p.Name, Type: p.Type, FS: p.FS, UUID: p.UUID})
+		spec.Partitions = append(spec.Partitions, disk.Partition{Name: p.Name, Type: p.Type, FS: p.FS, UUID: p.UUID, Serial: p.Serial})
 	}
 	ids, err := spec.PartUUIDs()
 	if err != nil {

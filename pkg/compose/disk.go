@@ -242,7 +242,7 @@ func (c *composer) stage(own string, p *decl.Partition) string {
 
 func (c *composer) partition(ctx context.Context, p *decl.Partition) (disk.Partition, error) {
 	out := disk.Partition{
-		Name: p.Name, Type: p.Type, FS: p.FS, Label: p.Label, Start: p.Start, Size: p.Size, Active: p.Active, UUID: p.UUID,
+		Name: p.Name, Type: p.Type, FS: p.FS, Label: p.Label, Start: p.Start, Size: p.Size, Active: p.Active, UUID: p.UUID, Serial: p.Serial,
 		Attributes: p.Attributes, Hybrid: p.Hybrid, Compat: p.Profile == "compat", Compression: p.Compression, Of: p.Of,
 	}
 	if p.Grow && c.disk.Table == "gpt" && !slices.Contains(p.Attributes, "grow") {

@@ -13,8 +13,8 @@ import (
 	"path"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
+	"time"
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk/grub"
@@ -32,11 +32,7 @@ func (c *composer) item(ctx context.Context, b *tree.Builder, p *decl.Partition,
 	case *decl.CopyItem:
 		return c.copyItem(ctx, b, c.stage(it.Stage, p), it)
 	case *decl.FileItem:
-		mode, err := strconv.ParseUint(cmp.Or(it.Mode, "0644"), 8, 12)
-		if err != nil {
-			return fmt.Errorf("mode %q is not octal", it.Mode)
-		}
-		return c.put(b, it.To, uint32(mode), []byte(it.Text))
+		return c.put(b, it.To, uint32(it.Mode), []byte(it.Text))
 	case *decl.InitrdItem:
 		data, err := c.initrd(ctx, c.stage(it.Stage, p), it)
 		if err != nil || data == nil {
@@ -128,13 +124,9 @@ func (c *composer) copyItem(ctx context.Context, b *tree.Builder, stage string, 
 
 // loader writes the menus of both boot loaders.
 func (c *composer) loader(b *tree.Builder, p *decl.Partition, menu decl.Menu, initrd string) error {
-	timeout, err := strconv.Atoi(cmp.Or(menu.Timeout, "0"))
-	if err != nil {
-		return fmt.Errorf("timeout %q is not a number of seconds", menu.Timeout)
-	}
 	m := grub.Menu{
 		Title: cmp.Or(menu.Title, c.disk.ID), Kernel: cmp.Or(menu.Kernel, "/vmlinuz"), Initrd: initrd,
-		Cmdline: menu.Cmdline, Timeout: timeout,
+		Cmdline: menu.Cmdline, Timeout: int(menu.Timeout / time.Second),
 	}
 	entry := c.disk.ID + ".conf"
 	text, err := grub.LoaderEntry(m)
@@ -204,12 +196,8 @@ func (c *composer) initrd(ctx context.Context, stage string, it *decl.InitrdItem
 
 // extlinux writes u-boot's menu.
 func (c *composer) extlinux(b *tree.Builder, it *decl.ExtlinuxItem, initrd string) error {
-	timeout, err := strconv.Atoi(cmp.Or(it.Timeout, "0"))
-	if err != nil {
-		return fmt.Errorf("timeout %q is not a number of seconds", it.Timeout)
-	}
 	text, err := uboot.Extlinux(uboot.Entry{
-		Label: c.disk.ID, Title: it.Title, Linux: it.Kernel, Initrd: initrd, FDT: it.FDT, Append: it.Cmdline, Timeout: 10 * timeout,
+		Label: c.disk.ID, Title: it.Title, Linux: it.Kernel, Initrd: initrd, FDT: it.FDT, Append: it.Cmdline, Timeout: int(it.Timeout / (time.Second / 10)),
 	})
 	if err != nil {
 		return err

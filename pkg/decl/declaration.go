@@ -4,7 +4,12 @@
 
 package decl
 
-import "time"
+import (
+	"time"
+
+	"github.com/carosio/carosbuild/pkg/bytesize"
+	"github.com/carosio/carosbuild/pkg/disk/uuid"
+)
 
 // Declaration is the merged content of one or more declaration files. It is
 // plain data: nothing in it has been looked up on the host.
@@ -127,12 +132,12 @@ type Generalize struct {
 // Disk is a disk image made from stages.
 type Disk struct {
 	ID         string
-	Stage      string // root file system; partitions may name another. LeafStage: the only leaf; empty: to be found
-	Table      string // gpt (default) or mbr
-	Size       string // such as 8G; empty means as large as the partitions
-	Align      string // of partitions whose start is chosen; empty means 1M
-	GUID       string // of a gpt disk; empty means derived
-	Empty      bool   // nothing is on it: no table and no partitions
+	Stage      string     // root file system; partitions may name another. LeafStage: the only leaf; empty: to be found
+	Table      string     // gpt (default) or mbr
+	Size       int64      // bytes; 0 means as large as the partitions
+	Align      int64      // bytes, of partitions whose start is chosen; 0 means 1 MiB
+	GUID       *uuid.UUID // of a gpt disk; nil means derived
+	Empty      bool       // nothing is on it: no table and no partitions
 	BIOS       *BIOS
 	Generalize *Generalize
 	Deploy     *Deploy
@@ -168,24 +173,25 @@ type BIOS struct {
 // Blob is raw data at a fixed offset of the disk.
 type Blob struct {
 	Stage, From string
-	At          string // such as 8K
+	At          int64 // bytes
 	Check       string
 	Span        Span
 }
 
 // Partition is one partition and, when FS is set, its file system.
 type Partition struct {
-	Name  string
-	Type  string // name or GUID; empty follows from FS and Path
-	FS    string // a name of package kind, or empty for none
-	Label string
-	Start string // empty means next aligned
-	Size  string // such as 128M, "fit", "fit+512M" or "rest"
-	Path  string // directory of the stage that becomes the file system; or archive, image or disk that has it, or deploy:rootfs
-	From  string // without FS: path or glob of the file that is the content, or deploy:KIND
-	Of    string // name of the partition whose hash tree this is
-	Stage string // overrides the disk's
-	UUID  string
+	Name   string
+	Type   string // name or GUID; empty follows from FS and Path
+	FS     string // a name of package kind, or empty for none
+	Label  string
+	Start  int64 // bytes; 0 means next aligned
+	Size   bytesize.Partition
+	Path   string       // directory of the stage that becomes the file system; or archive, image or disk that has it, or deploy:rootfs
+	From   string       // without FS: path or glob of the file that is the content, or deploy:KIND
+	Of     string       // name of the partition whose hash tree this is
+	Stage  string       // overrides the disk's
+	UUID   *uuid.UUID   // of the file system and the partition; nil means derived
+	Serial *uuid.Serial // of FAT instead of a UUID; nil means derived
 
 	Profile     string   // "compat" leaves out what boot loaders of 2014 cannot read
 	Compression string   // empty: the file system's default
@@ -204,18 +210,18 @@ type VM struct {
 	Name                     string // empty means the product's
 	Product, Vendor, Version string
 	ProductURL, VendorURL    string
-	Cores                    string
-	Memory                   string
-	NICs                     string
-	Network                  string // that the NICs are connected to
-	Controller               string // of the disks: pvscsi, lsilogic, lsisas, ahci or nvme
-	Hardware                 []string
-	Guest                    string   // VMware's name of the guest system
-	Firmware                 string   // bios or efi
-	DataDisks                []string // sizes of empty disks beside the one with the system
-	CDROM                    *CDROM   // nil for no drive
-	Profile                  string   // classic, or empty
-	Manifest                 string   // sha256 (default) or sha1
+	Cores                    int     // 0 means the format's default
+	Memory                   int64   // bytes; 0 means the format's default
+	NICs                     *int    // nil means the format's default
+	Network                  string  // that the NICs are connected to
+	Controller               string  // of the disks: pvscsi, lsilogic, lsisas, ahci or nvme
+	Hardware                 []int   // versions of virtual hardware, 13 for vmx-13
+	Guest                    string  // VMware's name of the guest system
+	Firmware                 string  // bios or efi
+	DataDisks                []int64 // bytes of empty disks beside the one with the system
+	CDROM                    *CDROM  // nil for no drive
+	Profile                  string  // classic, or empty
+	Manifest                 string  // sha256 (default) or sha1
 	Annotation               string
 	EULA                     string
 	Span                     Span

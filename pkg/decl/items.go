@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // ItemKind is the name of an item's element.
@@ -56,7 +57,7 @@ type CopyItem struct {
 type FileItem struct {
 	Element
 	To   string
-	Mode string // octal, default 0644
+	Mode Mode // default 0644
 	Text string
 }
 
@@ -88,7 +89,7 @@ type Menu struct {
 	Initrd  string // likewise; default /initrd.img, empty for none
 	Cmdline string
 	Title   string
-	Timeout string // seconds, default 0
+	Timeout time.Duration // in whole seconds
 }
 
 // LoaderItem makes boot menus of GRUB and systemd-boot.
