@@ -20,9 +20,10 @@ const module = "github.com/carosio/carosbuild/"
 // allowed says which packages of ours a package may import: only what is
 // listed, and what lies below a listed one.
 var allowed = map[string][]string{
-	"cmd/carosbuild":     {"pkg/compose", "pkg/debfile", "pkg/decl", "pkg/disk", "pkg/engine", "pkg/evict", "pkg/feed", "pkg/freshdir", "pkg/history", "pkg/kas", "pkg/layer", "pkg/netfault", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/qemu", "pkg/release", "pkg/remedy", "pkg/resolve", "pkg/results", "pkg/runc", "pkg/serve", "pkg/source", "pkg/terminal", "pkg/wks", "pkg/xdg", "pkg/yocto", "targets"},
+	"cmd/carosbuild":     {"pkg/bytesize", "pkg/compose", "pkg/debfile", "pkg/decl", "pkg/disk", "pkg/engine", "pkg/evict", "pkg/feed", "pkg/freshdir", "pkg/history", "pkg/kas", "pkg/layer", "pkg/netfault", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/qemu", "pkg/release", "pkg/remedy", "pkg/resolve", "pkg/results", "pkg/runc", "pkg/serve", "pkg/source", "pkg/terminal", "pkg/wks", "pkg/xdg", "pkg/yocto", "targets"},
+	"pkg/bytesize":       {},
 	"pkg/beneath":        {},
-	"pkg/decl":           {"pkg/disk/kind", "pkg/terminal"},
+	"pkg/decl":           {"pkg/bytesize", "pkg/disk/kind", "pkg/disk/uuid", "pkg/terminal"},
 	"pkg/decl/decltest":  {"pkg/decl"},
 	"pkg/plan":           {"pkg/decl", "pkg/disk/grub", "pkg/key", "pkg/source", "pkg/yocto"},
 	"pkg/resolve":        {"pkg/decl", "pkg/disk", "pkg/freshfile", "pkg/key", "pkg/oci", "pkg/plan", "pkg/remedy", "pkg/source"},
@@ -55,7 +56,7 @@ var allowed = map[string][]string{
 	"pkg/source/debian":  {"pkg/netfault", "pkg/debfile", "pkg/freshfile"},
 	"pkg/source/git":     {"pkg/evict", "pkg/freshfile", "pkg/netfault", "pkg/remedy", "pkg/terminal"},
 	"pkg/debfile":        {},
-	"pkg/disk":           {"pkg/disk", "pkg/freshfile"},
+	"pkg/disk":           {"pkg/bytesize", "pkg/disk", "pkg/freshfile"},
 	"pkg/disk/bmap":      {"pkg/disk/pipeline"},
 	"pkg/disk/content":   {"pkg/disk"},
 	"pkg/disk/cpio":      {"pkg/disk/tree"},
@@ -80,6 +81,7 @@ var allowed = map[string][]string{
 	"pkg/disk/tree":      {"pkg/beneath"},
 	"pkg/disk/uboot":     {},
 	"pkg/disk/uki":       {"pkg/disk/damage"},
+	"pkg/disk/uuid":      {},
 	"pkg/disk/verity":    {"pkg/disk/damage", "pkg/disk/image"},
 	"pkg/disk/vhd":       {"pkg/disk/damage", "pkg/disk/image", "pkg/disk/pipeline"},
 	"pkg/disk/vhdx":      {"pkg/disk/damage", "pkg/disk/image", "pkg/disk/pipeline"},

@@ -42,9 +42,13 @@ func TestTargets(t *testing.T) {
 		}
 		for _, s := range d.Stages {
 			for _, a := range s.Actions {
-				for _, src := range a.Sources {
-					if _, err := fs.Stat(targets.FS, path.Clean(src)); err != nil && !a.Optional && a.FromStage == "" {
-						t.Errorf("%s of stage %s: %v", a.Kind, s.ID, err)
+				c, ok := a.(*decl.Copy)
+				if !ok {
+					continue
+				}
+				for _, src := range c.Sources {
+					if _, err := fs.Stat(targets.FS, path.Clean(src)); err != nil && !c.Optional && c.FromStage == "" {
+						t.Errorf("%s of stage %s: %v", c.Kind(), s.ID, err)
 					}
 				}
 			}

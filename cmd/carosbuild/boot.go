@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/carosio/carosbuild/pkg/bytesize"
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/qemu"
@@ -159,7 +160,7 @@ const defaultWithin = 10 * time.Minute
 
 // boot runs the machine, until it ends or the expectations are met.
 func (c *bootCommand) boot(ctx context.Context, path string, want []qemu.Expectation) (err error) {
-	if c.options.Memory, err = disk.ParseSize(c.memory); err != nil || c.options.Memory < 1<<20 {
+	if c.options.Memory, err = bytesize.Parse(c.memory); err != nil || c.options.Memory < 1<<20 {
 		return usagef("--memory %q is not a size such as 1G", c.memory)
 	}
 	opened, err := disk.OpenDisk(path)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/carosio/carosbuild/pkg/bytesize"
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
@@ -38,13 +39,13 @@ func diskTree(ts *testscript.TestScript, files []string) *tree.Tree {
 // root partition that has these files; "|" is the end of a line.
 func makeDisk(ts *testscript.TestScript, _ bool, args []string) {
 	l, err := disk.Compose(context.Background(), disk.Spec{
-		Table: "gpt", Size: "128M", Seed: []byte("seed"), Time: 1700000000,
+		Table: "gpt", Size: 128 << 20, Seed: []byte("seed"), Time: 1700000000,
 		Partitions: []disk.Partition{
-			{Name: "esp", Type: "esp", FS: "fat32", Label: "CAROSESP", Size: "40M", Tree: diskTree(ts, []string{
+			{Name: "esp", Type: "esp", FS: "fat32", Label: "CAROSESP", Size: bytesize.Partition{Bytes: 40 << 20}, Tree: diskTree(ts, []string{
 				"EFI/BOOT/BOOTX64.EFI=MZ" + strings.Repeat(" ", 100) + "#### LoaderInfo: systemd-boot 252.39-1 ####",
 				"loader/entries/caros.conf=title CarOS|linux /vmlinuz|options root=LABEL=CAROSROOT ro console=ttyS0,115200n8|",
 			})},
-			{Name: "root", Type: "root-x86-64", FS: "ext4", Label: "CAROSROOT", Size: "rest", Tree: diskTree(ts, args[1:])},
+			{Name: "root", Type: "root-x86-64", FS: "ext4", Label: "CAROSROOT", Size: bytesize.Partition{Rest: true}, Tree: diskTree(ts, args[1:])},
 		},
 	})
 	ts.Check(err)

@@ -5,6 +5,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -90,11 +91,9 @@ func deployedKinds(k *decl.Disk) []yocto.Kind {
 	for _, p := range k.Partitions {
 		add(p.Stage, p.Path, p.From)
 		for _, it := range p.Items {
-			stage := it.Stage
-			if stage == "" {
-				stage = p.Stage
+			for _, taken := range decl.TakenBy(it) {
+				add(cmp.Or(taken.Stage, p.Stage), taken.From)
 			}
-			add(stage, it.From, it.Kernel)
 		}
 	}
 	for _, b := range k.Blobs {

@@ -39,7 +39,10 @@ func TestDeployedLines(t *testing.T) {
 	k := &decl.Disk{
 		Stage: "s", Deploy: &decl.Deploy{Machine: "a"},
 		Partitions: []*decl.Partition{
-			{Items: []decl.Item{{From: "deploy:kernel"}, {From: "deploy:systemd-boot", Optional: true}, {From: "deploy:u-boot", Stage: "other"}, {From: "/x"}}},
+			{Items: decl.Items{
+				&decl.CopyItem{From: "deploy:kernel"}, &decl.CopyItem{From: "deploy:systemd-boot", Optional: true},
+				&decl.CopyItem{From: "deploy:u-boot", Stage: "other"}, &decl.CopyItem{From: "/x"},
+			}},
 			{Path: "deploy:rootfs"},
 		},
 	}

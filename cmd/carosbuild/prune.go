@@ -21,7 +21,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"github.com/carosio/carosbuild/pkg/disk"
+	"github.com/carosio/carosbuild/pkg/bytesize"
 	"github.com/carosio/carosbuild/pkg/evict"
 	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/layer"
@@ -103,7 +103,7 @@ func (c *pruneCommand) rule(args []string, now time.Time) (rule history.PruneRul
 	}
 	rule.Builds = args
 	if c.maxSize != "" {
-		if most, err = disk.ParseSize(c.maxSize); err != nil {
+		if most, err = bytesize.Parse(c.maxSize); err != nil {
 			return rule, most, usagef("--max-size: %v", err)
 		}
 	}

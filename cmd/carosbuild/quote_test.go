@@ -26,7 +26,7 @@ func TestQuoteArgs(t *testing.T) {
 
 // TestProposedCommands: the commands that messages propose can be pasted.
 func TestProposedCommands(t *testing.T) {
-	bakes := &decl.Declaration{Stages: []*decl.Stage{{ID: "s", Actions: []decl.Action{{Kind: decl.Bitbake}}}}}
+	bakes := &decl.Declaration{Stages: []*decl.Stage{{ID: "s", Actions: []decl.Action{&decl.Bitbake{}}}}}
 	boot := &bootCommand{app: &app{}, declFiles: []string{"my decl.xml"}, path: "my disk.img"}
 	_, noDisk := boot.declaredDisk(bakes)
 	d := &diskCommand{buildCommand: &buildCommand{app: &app{}, declFiles: []string{"my decl.xml"}, diskFlags: diskFlags{out: []string{"my disk.img"}}}}

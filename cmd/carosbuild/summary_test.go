@@ -49,7 +49,7 @@ func TestSummary(t *testing.T) {
 // TestResultStages: the stages that a disk takes single files from are not results.
 func TestResultStages(t *testing.T) {
 	d := &decl.Disk{ID: "d", Stage: "system", BIOS: &decl.BIOS{Stage: "tools"}, Partitions: []*decl.Partition{
-		{Name: "esp", Items: []decl.Item{{Stage: "tools"}}}, {Name: "rescue", Stage: "rescue", Path: "/"},
+		{Name: "esp", Items: decl.Items{&decl.CopyItem{Stage: "tools"}}}, {Name: "rescue", Stage: "rescue", Path: "/"},
 	}}
 	all := []string{"system", "tools", "rescue", "d.bios"}
 	if diff := cmp.Diff([]string{"system", "rescue"}, resultStages(all, []*decl.Disk{d})); diff != "" {

@@ -38,7 +38,7 @@ func (c *composer) identified(spec disk.Spec) (map[string]string, error) {
 		spec.BIOS = &disk.BIOS{}
 	}
 	for _, p := range c.disk.Partitions {
-		spec.Partitions = append(spec.Partitions, disk.Partition{Name: p.Name, Type: p.Type, FS: p.FS, UUID: p.UUID})
+		spec.Partitions = append(spec.Partitions, disk.Partition{Name: p.Name, Type: p.Type, FS: p.FS, UUID: p.UUID, Serial: p.Serial})
 	}
 	ids, err := spec.PartUUIDs()
 	if err != nil {
@@ -231,14 +231,14 @@ func ownedByRoot(t *tree.Tree, dir *tree.Entry) *tree.Tree {
 
 // copyDeployed copies what is deployed of a kind: to the path To, or into it
 // under the name that it has without dates when that ends in a slash.
-func (c *composer) copyDeployed(ctx context.Context, b *tree.Builder, stage string, kind yocto.Kind, it *decl.Item) error {
+func (c *composer) copyDeployed(ctx context.Context, b *tree.Builder, stage string, kind yocto.Kind, it *decl.CopyItem) error {
 	into := strings.HasSuffix(it.To, "/")
 	all, err := c.deployedFiles(ctx, stage, kind, into)
 	switch {
 	case it.Optional && yocto.IsMissing(err):
 		return nil
 	case err != nil:
-		return locate(it.Places.At("from", it.Span), err)
+		return locate(it.At("from"), err)
 	}
 	for _, f := range all {
 		file := *f.entry

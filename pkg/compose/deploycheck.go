@@ -33,13 +33,11 @@ func (c *composer) deployUses() []deployUse {
 		add(p.Stage, p.Path, p.Places.At("path", p.Span))
 		add(p.Stage, p.From, p.Places.At("from", p.Span))
 		for _, it := range p.Items {
-			stage := c.stage(it.Stage, p)
-			switch {
-			case it.Kind == decl.UKIItem:
-				add(stage, it.From, it.Places.At("stub", it.Span))
-				add(stage, it.Kernel, it.Places.At("kernel", it.Span))
-			case it.Kind == decl.CopyItem && !it.Optional:
-				add(stage, it.From, it.Places.At("from", it.Span))
+			if mayLack(it) {
+				continue
+			}
+			for _, taken := range decl.TakenBy(it) {
+				add(c.stage(taken.Stage, p), taken.From, it.At(taken.Attr))
 			}
 		}
 	}
@@ -50,6 +48,18 @@ func (c *composer) deployUses() []deployUse {
 		add(c.disk.VM.CDROM.Stage, c.disk.VM.CDROM.From, c.disk.VM.CDROM.Span)
 	}
 	return all
+}
+
+// mayLack reports whether an item can do without what it takes: an initrd without
+// modules that are deployed has those of the root file system.
+func mayLack(it decl.Item) bool {
+	switch it := it.(type) {
+	case *decl.CopyItem:
+		return it.Optional
+	case *decl.InitrdItem:
+		return true
+	}
+	return false
 }
 
 // checkDeployed reports all kinds that are not deployed at once, each where the

@@ -11,7 +11,6 @@ import (
 	"io"
 	"io/fs"
 	"path"
-	"strings"
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk/initrd"
@@ -21,7 +20,7 @@ import (
 
 // modules is the tree that an initrd's modules are taken from: the stage, or
 // what its from says. It sets the kernel's version and the spare busybox.
-func (c *composer) modules(ctx context.Context, stage string, it *decl.Item, o *initrd.Options) (*tree.Tree, error) {
+func (c *composer) modules(ctx context.Context, stage string, it *decl.InitrdItem, o *initrd.Options) (*tree.Tree, error) {
 	if it.BusyboxStage != "" || it.Busybox != "" {
 		t, err := c.trees.get(ctx, cmp.Or(it.BusyboxStage, stage))
 		if err != nil {
@@ -29,23 +28,17 @@ func (c *composer) modules(ctx context.Context, stage string, it *decl.Item, o *
 		}
 		o.Spare = &initrd.Spare{Tree: t, Pattern: cmp.Or(it.Busybox, "/usr/bin/busybox")}
 	}
-	from := it.From
-	if it.Kind == decl.UKIItem { // whose from is the stub
-		if from = ""; strings.HasPrefix(it.Kernel, "deploy:") {
-			from = "deploy:modules"
-		}
-	}
 	t, err := c.trees.get(ctx, stage)
-	if err != nil || from == "" {
+	if err != nil || it.From == "" {
 		return t, err
 	}
-	kind, ok := decl.DeployKind(from)
+	kind, ok := decl.DeployKind(it.From)
 	if ok {
 		t, err = c.deployedModules(ctx, stage, yocto.Kind(kind), o)
 	} else {
 		var e *tree.Entry
 		var p string
-		if p, err = onePath(t, stage, from); err == nil {
+		if p, err = onePath(t, stage, it.From); err == nil {
 			e, err = t.Lookup(p)
 		}
 		if err == nil {
@@ -53,7 +46,7 @@ func (c *composer) modules(ctx context.Context, stage string, it *decl.Item, o *
 		}
 	}
 	if err != nil {
-		return nil, locate(it.Places.At("from", it.Span), err)
+		return nil, locate(it.At("from"), err)
 	}
 	return t, nil
 }
@@ -89,25 +82,23 @@ func (c *composer) deployedModules(ctx context.Context, stage string, kind yocto
 	return c.content(ctx, stage, e)
 }
 
-// withoutInitrd is a boot menu's element without its initrd, if that is one of
-// the same partition that is left out.
-func (c *composer) withoutInitrd(ctx context.Context, p *decl.Partition, it *decl.Item) (*decl.Item, error) {
-	for i := range p.Items {
-		ram := &p.Items[i]
-		if ram.Kind != decl.InitrdItem || !ram.Optional || path.Clean(ram.To) != path.Clean(it.Initrd) {
+// menuInitrd is the initrd that a boot menu names: "" if that is one of the same
+// partition that is left out.
+func (c *composer) menuInitrd(ctx context.Context, p *decl.Partition, m decl.Menu) (string, error) {
+	for _, it := range p.Items {
+		ram, ok := it.(*decl.InitrdItem)
+		if !ok || !ram.Optional || path.Clean(ram.To) != path.Clean(m.Initrd) {
 			continue
 		}
-		data, err := c.initrd(ctx, c.stage(ram.Stage, p), ram, ram.Kernel)
+		data, err := c.initrd(ctx, c.stage(ram.Stage, p), ram)
 		if err != nil {
-			return nil, locate(ram.Span, err)
+			return "", locate(ram.Span, err)
 		}
 		if data == nil {
-			menu := *it
-			menu.Initrd = ""
-			return &menu, nil
+			return "", nil
 		}
 	}
-	return it, nil
+	return m.Initrd, nil
 }
 
 // maxRelease bounds an os-release in bytes.
@@ -115,7 +106,7 @@ const maxRelease = 64 << 10
 
 // osRelease is the os-release of the system that a kernel of an element is for,
 // nil if it has none.
-func (c *composer) osRelease(ctx context.Context, stage string, it *decl.Item) ([]byte, error) {
+func (c *composer) osRelease(ctx context.Context, stage string, it *decl.UKIItem) ([]byte, error) {
 	const name = "/usr/lib/os-release"
 	if _, ok := decl.DeployKind(it.Kernel); !ok {
 		b, err := c.file(ctx, stage, name)

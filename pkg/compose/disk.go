@@ -242,7 +242,7 @@ func (c *composer) stage(own string, p *decl.Partition) string {
 
 func (c *composer) partition(ctx context.Context, p *decl.Partition) (disk.Partition, error) {
 	out := disk.Partition{
-		Name: p.Name, Type: p.Type, FS: p.FS, Label: p.Label, Start: p.Start, Size: p.Size, Active: p.Active, UUID: p.UUID,
+		Name: p.Name, Type: p.Type, FS: p.FS, Label: p.Label, Start: p.Start, Size: p.Size, Active: p.Active, UUID: p.UUID, Serial: p.Serial,
 		Attributes: p.Attributes, Hybrid: p.Hybrid, Compat: p.Profile == "compat", Compression: p.Compression, Of: p.Of,
 	}
 	if p.Grow && c.disk.Table == "gpt" && !slices.Contains(p.Attributes, "grow") {
@@ -341,17 +341,17 @@ func (c *composer) files(ctx context.Context, p *decl.Partition, base *tree.Tree
 			return nil, finding(p.Span, err)
 		}
 	}
-	for i := range p.Items {
-		it := p.Items[i]
+	for _, declared := range p.Items {
+		it, text := fillable(declared)
 		var err error
-		if it.Cmdline, err = c.fill(it.Cmdline, roots); err == nil {
-			it.Text, err = c.fill(it.Text, roots)
+		if text != nil {
+			*text, err = c.fill(*text, roots)
 		}
 		if err == nil {
-			err = c.item(ctx, b, p, &it)
+			err = c.item(ctx, b, p, it)
 		}
 		if err != nil {
-			return nil, locate(it.Span, err)
+			return nil, locate(it.At(""), err)
 		}
 	}
 	t, err := b.Tree()

@@ -13,8 +13,8 @@ import (
 	"path"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
+	"time"
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk/grub"
@@ -27,41 +27,40 @@ import (
 )
 
 // item puts on the file system what an element stands for.
-func (c *composer) item(ctx context.Context, b *tree.Builder, p *decl.Partition, it *decl.Item) error {
-	switch it.Kind {
-	case decl.CopyItem:
+func (c *composer) item(ctx context.Context, b *tree.Builder, p *decl.Partition, it decl.Item) error {
+	switch it := it.(type) {
+	case *decl.CopyItem:
 		return c.copyItem(ctx, b, c.stage(it.Stage, p), it)
-	case decl.FileItem:
-		mode, err := strconv.ParseUint(cmp.Or(it.Mode, "0644"), 8, 12)
-		if err != nil {
-			return fmt.Errorf("mode %q is not octal", it.Mode)
-		}
-		return c.put(b, it.To, uint32(mode), []byte(it.Text))
-	case decl.InitrdItem:
-		data, err := c.initrd(ctx, c.stage(it.Stage, p), it, it.Kernel)
+	case *decl.FileItem:
+		return c.put(b, it.To, uint32(it.Mode), []byte(it.Text))
+	case *decl.InitrdItem:
+		data, err := c.initrd(ctx, c.stage(it.Stage, p), it)
 		if err != nil || data == nil {
 			return err
 		}
 		return c.put(b, it.To, 0o644, data)
-	case decl.LoaderItem, decl.ExtlinuxItem:
-		menu, err := c.withoutInitrd(ctx, p, it)
+	case *decl.LoaderItem:
+		initrd, err := c.menuInitrd(ctx, p, it.Menu)
 		if err != nil {
 			return err
 		}
-		if it.Kind == decl.LoaderItem {
-			return c.loader(b, menu)
+		return c.loader(b, p, it.Menu, initrd)
+	case *decl.ExtlinuxItem:
+		initrd, err := c.menuInitrd(ctx, p, it.Menu)
+		if err != nil {
+			return err
 		}
-		return c.extlinux(b, menu)
-	case decl.UKIItem:
+		return c.extlinux(b, it, initrd)
+	case *decl.UKIItem:
 		data, err := c.uki(ctx, c.stage(it.Stage, p), it)
 		if err != nil {
 			return err
 		}
 		return c.put(b, it.To, 0o644, data)
-	case decl.BootscriptItem:
+	case *decl.BootscriptItem:
 		return c.put(b, it.To, 0o644, uboot.Script([]byte(it.Text), it.Name, c.mtime))
 	}
-	return fmt.Errorf("unknown item %q", it.Kind)
+	return fmt.Errorf("unknown item %q", it.Kind())
 }
 
 // put adds a file of the given content.
@@ -76,7 +75,7 @@ func (c *composer) put(b *tree.Builder, to string, mode uint32, data []byte) err
 // copyItem copies what a path or pattern in a stage leads to. One file goes to
 // the path To, or into it when that ends in a slash; several, and directories,
 // go into it.
-func (c *composer) copyItem(ctx context.Context, b *tree.Builder, stage string, it *decl.Item) error {
+func (c *composer) copyItem(ctx context.Context, b *tree.Builder, stage string, it *decl.CopyItem) error {
 	if kind, ok := decl.DeployKind(it.From); ok {
 		return c.copyDeployed(ctx, b, stage, yocto.Kind(kind), it)
 	}
@@ -124,14 +123,10 @@ func (c *composer) copyItem(ctx context.Context, b *tree.Builder, stage string, 
 }
 
 // loader writes the menus of both boot loaders.
-func (c *composer) loader(b *tree.Builder, it *decl.Item) error {
-	timeout, err := strconv.Atoi(cmp.Or(it.Timeout, "0"))
-	if err != nil {
-		return fmt.Errorf("timeout %q is not a number of seconds", it.Timeout)
-	}
+func (c *composer) loader(b *tree.Builder, p *decl.Partition, menu decl.Menu, initrd string) error {
 	m := grub.Menu{
-		Title: cmp.Or(it.Title, c.disk.ID), Kernel: cmp.Or(it.Kernel, "/vmlinuz"), Initrd: it.Initrd,
-		Cmdline: it.Cmdline, Timeout: timeout,
+		Title: cmp.Or(menu.Title, c.disk.ID), Kernel: cmp.Or(menu.Kernel, "/vmlinuz"), Initrd: initrd,
+		Cmdline: menu.Cmdline, Timeout: int(menu.Timeout / time.Second),
 	}
 	entry := c.disk.ID + ".conf"
 	text, err := grub.LoaderEntry(m)
@@ -145,7 +140,7 @@ func (c *composer) loader(b *tree.Builder, it *decl.Item) error {
 	if c.disk.BIOS != nil {
 		files = append(files, struct{ path, text string }{"/grub/grub.cfg", text})
 	}
-	if c.besideGRUB(it) {
+	if hasGRUB(p) {
 		files = append(files, struct{ path, text string }{"/EFI/BOOT/grub.cfg", text})
 	}
 	for _, f := range files {
@@ -156,25 +151,26 @@ func (c *composer) loader(b *tree.Builder, it *decl.Item) error {
 	return nil
 }
 
-// besideGRUB reports whether the partition of a boot menu has the GRUB for EFI that
-// bitbake deploys, which looks for its menu beside itself (EFIDIR of OE-core).
-func (c *composer) besideGRUB(menu *decl.Item) bool {
-	return slices.ContainsFunc(c.disk.Partitions, func(p *decl.Partition) bool {
-		return slices.ContainsFunc(p.Items, func(it decl.Item) bool { return it.Span == menu.Span }) &&
-			slices.ContainsFunc(p.Items, func(it decl.Item) bool {
-				kind, ok := decl.DeployKind(it.From)
-				return ok && yocto.Kind(kind) == yocto.GRUB
-			})
+// hasGRUB reports whether a partition has the GRUB for EFI that bitbake deploys,
+// which looks for its menu beside itself (EFIDIR of OE-core).
+func hasGRUB(p *decl.Partition) bool {
+	return slices.ContainsFunc(p.Items, func(it decl.Item) bool {
+		c, ok := it.(*decl.CopyItem)
+		if !ok {
+			return false
+		}
+		kind, ok := decl.DeployKind(c.From)
+		return ok && yocto.Kind(kind) == yocto.GRUB
 	})
 }
 
 // initrd composes an initrd once for each element. It is nil if the element is
 // optional and the kernel needs none.
-func (c *composer) initrd(ctx context.Context, stage string, it *decl.Item, kernel string) ([]byte, error) {
+func (c *composer) initrd(ctx context.Context, stage string, it *decl.InitrdItem) ([]byte, error) {
 	if data, ok := c.initrds[it.Span]; ok {
 		return data, nil
 	}
-	o := initrd.Options{Kernel: kernel, Modules: it.Modules, Programs: it.Programs, Compression: it.Compression}
+	o := initrd.Options{Kernel: it.Kernel, Modules: it.Modules, Programs: it.Programs, Compression: it.Compression}
 	t, err := c.modules(ctx, stage, it, &o)
 	if err != nil {
 		return nil, err
@@ -199,13 +195,9 @@ func (c *composer) initrd(ctx context.Context, stage string, it *decl.Item, kern
 }
 
 // extlinux writes u-boot's menu.
-func (c *composer) extlinux(b *tree.Builder, it *decl.Item) error {
-	timeout, err := strconv.Atoi(cmp.Or(it.Timeout, "0"))
-	if err != nil {
-		return fmt.Errorf("timeout %q is not a number of seconds", it.Timeout)
-	}
+func (c *composer) extlinux(b *tree.Builder, it *decl.ExtlinuxItem, initrd string) error {
 	text, err := uboot.Extlinux(uboot.Entry{
-		Label: c.disk.ID, Title: it.Title, Linux: it.Kernel, Initrd: it.Initrd, FDT: it.FDT, Append: it.Cmdline, Timeout: 10 * timeout,
+		Label: c.disk.ID, Title: it.Title, Linux: it.Kernel, Initrd: initrd, FDT: it.FDT, Append: it.Cmdline, Timeout: int(it.Timeout / (time.Second / 10)),
 	})
 	if err != nil {
 		return err
@@ -214,16 +206,16 @@ func (c *composer) extlinux(b *tree.Builder, it *decl.Item) error {
 }
 
 // uki joins stub, kernel, initrd and command line.
-func (c *composer) uki(ctx context.Context, stage string, it *decl.Item) ([]byte, error) {
-	stub, err := c.file(ctx, stage, it.From)
+func (c *composer) uki(ctx context.Context, stage string, it *decl.UKIItem) ([]byte, error) {
+	stub, err := c.file(ctx, stage, it.Stub)
 	if err != nil {
-		return nil, locate(it.Places.At("stub", it.Span), err)
+		return nil, locate(it.At("stub"), err)
 	}
 	kernel, err := c.file(ctx, stage, it.Kernel)
 	if err != nil {
-		return nil, locate(it.Places.At("kernel", it.Span), err)
+		return nil, locate(it.At("kernel"), err)
 	}
-	ram, err := c.initrd(ctx, stage, it, "")
+	ram, err := c.initrd(ctx, stage, ukiInitrd(it))
 	if err != nil {
 		return nil, err
 	}
@@ -242,12 +234,46 @@ func (c *composer) uki(ctx context.Context, stage string, it *decl.Item) ([]byte
 	return uki.Build(stub, sections)
 }
 
+// ukiInitrd is the initrd in a UKI, like an element of its own: of a kernel that is
+// deployed, with the modules that are.
+func ukiInitrd(it *decl.UKIItem) *decl.InitrdItem {
+	ram := &decl.InitrdItem{Element: it.Element, Ramdisk: it.Ramdisk, To: it.To}
+	if strings.HasPrefix(it.Kernel, "deploy:") {
+		ram.From = "deploy:modules"
+	}
+	return ram
+}
+
 // rootHash stands for the root hash of a partition that is verified.
 var rootHash = regexp.MustCompile(`\{roothash:([^{}]*)\}`)
 
 // namesRoot reports whether an element has a root hash in it.
 func namesRoot(it decl.Item) bool {
-	return rootHash.MatchString(it.Cmdline) || rootHash.MatchString(it.Text)
+	_, text := fillable(it)
+	return text != nil && rootHash.MatchString(*text)
+}
+
+// fillable is a copy of an element, and the text in it that may have root hashes
+// and PARTUUIDs to fill in, nil for none.
+func fillable(it decl.Item) (decl.Item, *string) {
+	switch it := it.(type) {
+	case *decl.FileItem:
+		out := *it
+		return &out, &out.Text
+	case *decl.BootscriptItem:
+		out := *it
+		return &out, &out.Text
+	case *decl.LoaderItem:
+		out := *it
+		return &out, &out.Cmdline
+	case *decl.ExtlinuxItem:
+		out := *it
+		return &out, &out.Cmdline
+	case *decl.UKIItem:
+		out := *it
+		return &out, &out.Cmdline
+	}
+	return it, nil
 }
 
 // fillRoots puts root hashes in their places.

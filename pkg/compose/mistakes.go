@@ -62,12 +62,32 @@ func (c *composer) named(e *disk.ContentError) (decl.Span, bool) {
 		return decl.Span{}, false
 	}
 	for _, it := range c.disk.Partitions[e.Partition].Items {
-		to := path.Clean("/" + it.To)
+		to := path.Clean("/" + target(it))
 		if at := path.Clean("/" + name.Path); at == to || strings.HasPrefix(to, at+"/") {
-			return it.Places.At("to", it.Span), true
+			return it.At("to"), true
 		}
 	}
 	return decl.Span{}, false
+}
+
+// target is the path on the file system that an element is for, "" of a loader,
+// which has several.
+func target(it decl.Item) string {
+	switch it := it.(type) {
+	case *decl.CopyItem:
+		return it.To
+	case *decl.FileItem:
+		return it.To
+	case *decl.InitrdItem:
+		return it.To
+	case *decl.ExtlinuxItem:
+		return it.To
+	case *decl.BootscriptItem:
+		return it.To
+	case *decl.UKIItem:
+		return it.To
+	}
+	return ""
 }
 
 // locate turns an error into a finding, unless it has nothing to do with the

@@ -9,7 +9,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/decl"
@@ -61,11 +60,7 @@ func (c *composer) emptyDisk(ctx context.Context) (*DiskImage, error) {
 	if e := c.Epoch; e != nil {
 		c.mtime = *e
 	}
-	size, err := disk.ParseSize(c.disk.Size)
-	if err != nil {
-		return nil, finding(c.disk.Places.At("size", c.disk.Span), err)
-	}
-	m, err := image.New(size, nil)
+	m, err := image.New(c.disk.Size, nil)
 	if err != nil {
 		return nil, finding(c.disk.Places.At("size", c.disk.Span), err)
 	}
@@ -114,37 +109,27 @@ func machine(d *decl.Disk) (*ova.VM, error) {
 	}
 	vm.Name, vm.Product, vm.ProductURL = v.Name, v.Product, v.ProductURL
 	vm.Vendor, vm.VendorURL, vm.Version = v.Vendor, v.VendorURL, v.Version
-	vm.Controller, vm.Hardware, vm.Guest = ova.Controller(v.Controller), strings.Join(v.Hardware, " "), v.Guest
+	vm.Controller, vm.Hardware, vm.Guest = ova.Controller(v.Controller), hardware(v.Hardware), v.Guest
 	vm.Firmware = cmp.Or(v.Firmware, vm.Firmware)
 	vm.EULA, vm.Annotation = v.EULA, v.Annotation
 	if v.Network != "" {
 		vm.Networks = []string{v.Network}
 	}
-	var err error
-	if v.Cores != "" {
-		if vm.Cores, err = strconv.Atoi(v.Cores); err != nil {
-			return nil, finding(v.Places.At("cores", v.Span), fmt.Errorf("cores %q is not a number", v.Cores))
-		}
-	}
-	if v.NICs != "" {
-		if vm.NICs, err = strconv.Atoi(v.NICs); err != nil {
-			return nil, finding(v.Places.At("nics", v.Span), fmt.Errorf("nics %q is not a number", v.NICs))
-		}
-	}
-	if v.Memory != "" {
-		if vm.Memory, err = disk.ParseSize(v.Memory); err != nil {
-			return nil, finding(v.Places.At("memory", v.Span), err)
-		}
-	}
-	for _, size := range v.DataDisks {
-		n, err := disk.ParseSize(size)
-		if err != nil {
-			return nil, finding(v.Span, err)
-		}
-		vm.DataDisks = append(vm.DataDisks, n)
+	vm.Cores, vm.Memory, vm.DataDisks = v.Cores, v.Memory, v.DataDisks
+	if v.NICs != nil {
+		vm.NICs = *v.NICs
 	}
 	if err := vm.Check(); err != nil {
 		return nil, finding(v.Span, err)
 	}
 	return vm, nil
+}
+
+// hardware is a list of versions of virtual hardware, as an OVA has it.
+func hardware(versions []int) string {
+	words := make([]string, len(versions))
+	for i, v := range versions {
+		words[i] = fmt.Sprintf("vmx-%02d", v)
+	}
+	return strings.Join(words, " ")
 }

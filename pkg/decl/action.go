@@ -14,8 +14,8 @@ import (
 
 // actionWords are what an <action> may begin with.
 var actionWords = []string{
-	string(From), string(Run), string(Add), string(Copy), string(Env), string(Workdir), string(User),
-	string(Reposync), string(CreateBBLayers), string(CreateLocalConf),
+	string(FromKind), string(RunKind), string(AddKind), string(CopyKind), string(EnvKind), string(WorkdirKind), string(UserKind),
+	string(ReposyncKind), string(CreateBBLayersKind), string(CreateLocalConfKind),
 }
 
 // action parses the text of an <action>, which is not empty.
@@ -32,7 +32,7 @@ func (s *stageBuilder) action(t text) {
 			hint = "the actions are " + List(actionWords)
 		}
 		s.rep.errorf(at, hint, "unknown action %s", quote(word.s))
-		if word.s == strings.ToLower(word.s) && strings.EqualFold(word.s, string(From)) {
+		if word.s == strings.ToLower(word.s) && strings.EqualFold(word.s, string(FromKind)) {
 			s.from = &at // not a stage that starts from nothing as well
 		}
 		return
@@ -41,43 +41,48 @@ func (s *stageBuilder) action(t text) {
 	if arg.s != "" {
 		argAt = arg.place(0, len(arg.s))
 	}
-	a := Action{Kind: ActionKind(word.s), Text: arg.s, Span: argAt.span()}
-	switch a.Kind {
-	case Reposync, CreateBBLayers, CreateLocalConf:
-		s.add(a, at)
-		return
-	}
-	if arg.s == "" {
-		if a.Kind == From {
+	written := Argument{Text: arg.s, Span: argAt.span()}
+	switch kind := ActionKind(word.s); {
+	case kind == ReposyncKind:
+		s.add(&Reposync{written}, at)
+	case kind == CreateBBLayersKind:
+		s.add(&CreateBBLayers{written}, at)
+	case kind == CreateLocalConfKind:
+		s.add(&CreateLocalConf{written}, at)
+	case arg.s == "":
+		if kind == FromKind {
 			s.from = &at
 		}
 		s.rep.errorf(at, "", "%s without an argument", word.s)
-		return
+	default:
+		s.add(s.argument(kind, written, arg), at)
 	}
-	s.argument(&a, arg)
-	s.add(a, at)
 }
 
 // argument parses what follows the word of an action, which is not empty.
-func (s *stageBuilder) argument(a *Action, arg text) {
-	switch a.Kind {
-	case From:
-		s.image(a, arg)
-	case Run:
-		s.run(a, arg)
-	case Add, Copy:
-		s.files(a, arg)
-	case Env:
-		s.env(a, arg)
-	case Workdir:
-		a.Dest = arg.s
-		s.pathArgument(a, arg)
-	case User:
-		a.Dest = arg.s
-		if !s.variables(a, arg) && !owner.MatchString(arg.s) {
+func (s *stageBuilder) argument(kind ActionKind, written Argument, arg text) Action {
+	switch kind {
+	case FromKind:
+		s.checkImage(arg)
+		return &From{written, arg.s}
+	case RunKind:
+		return &Run{written, s.argv(arg)}
+	case EnvKind:
+		return &Env{written, s.env(arg)}
+	case WorkdirKind:
+		a := &Workdir{Argument: written, Dir: arg.s}
+		s.pathArgument(&a.Variables, arg)
+		return a
+	case UserKind:
+		a := &User{Argument: written, Name: arg.s}
+		if !s.variables(&a.Variables, arg) && !owner.MatchString(arg.s) {
 			s.rep.errorf(arg.place(0, len(arg.s)), "USER or USER:GROUP, by name or number", "%s is not a user", quote(arg.s))
 		}
+		return a
 	}
+	a := &Copy{Argument: written, Add: kind == AddKind}
+	s.files(a, arg)
+	return a
 }
 
 var (
@@ -90,8 +95,8 @@ var (
 	owner     = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*\$?(:[A-Za-z0-9_][A-Za-z0-9_.-]*\$?)?$`)
 )
 
-// image handles FROM.
-func (s *stageBuilder) image(a *Action, arg text) {
+// checkImage reports a FROM that is misplaced or names no image.
+func (s *stageBuilder) checkImage(arg text) {
 	at := arg.place(0, len(arg.s))
 	first := s.from
 	s.from = &at
@@ -100,25 +105,25 @@ func (s *stageBuilder) image(a *Action, arg text) {
 		s.rep.errorf(at, "", "a second FROM in one stage").note(*first, "the first one is here")
 	case len(s.stage.Actions) > 0:
 		f := s.rep.errorf(at, "", "FROM is not the first action of its stage")
-		f.Notes = append(f.Notes, Note{s.stage.Actions[0].Span, "the first one is here"})
+		f.Notes = append(f.Notes, Note{s.stage.Actions[0].Written().Span, "the first one is here"})
 	case len(words) > 1:
 		s.rep.errorf(words[1].place(0, len(words[1].s)), "", "FROM has one argument, the image")
 	case !imageName.MatchString(arg.s) && !imageFile.MatchString(arg.s):
 		s.rep.errorf(at, "such as debian:12, registry.example.org:5000/base/image@sha256:..., oci:DIR, docker-archive:FILE or scratch", "%s is not the name of an image", quote(arg.s))
 	}
-	a.Image = arg.s
 }
 
-// run handles RUN, which is for a shell unless it is a JSON array. A [ that is
-// followed by a blank may also be the command of that name, and [[ is bash's.
-func (s *stageBuilder) run(a *Action, arg text) {
+// argv is the command of RUN, nil if it is for a shell: that is what is not a JSON
+// array. A [ that is followed by a blank may also be the command of that name, and
+// [[ is bash's.
+func (s *stageBuilder) argv(arg text) []string {
 	if strings.HasPrefix(arg.s, "--") {
 		option := arg.words()[0]
 		s.rep.errorf(option.place(0, len(option.s)), insteadOf(option.s), "RUN has no options")
-		return
+		return nil
 	}
 	if !strings.HasPrefix(arg.s, "[") || strings.HasPrefix(arg.s, "[[") {
-		return
+		return nil
 	}
 	argv, at, err := jsonStrings(arg.s)
 	switch {
@@ -128,8 +133,9 @@ func (s *stageBuilder) run(a *Action, arg text) {
 	case len(argv) == 0 || argv[0] == "":
 		s.rep.errorf(arg.place(0, len(arg.s)), `such as ["/bin/ls", "-l"]`, "RUN has no command")
 	default:
-		a.Argv = argv
+		return argv
 	}
+	return nil
 }
 
 // insteadOf says what there is for an option that RUN has in a Dockerfile.
@@ -175,7 +181,7 @@ func jsonStrings(v string) (list []string, at int, err error) {
 }
 
 // files handles ADD and COPY.
-func (s *stageBuilder) files(a *Action, arg text) {
+func (s *stageBuilder) files(a *Copy, arg text) {
 	words := arg.words()
 	for len(words) > 0 && strings.HasPrefix(words[0].s, "--") {
 		s.option(a, words[0])
@@ -196,9 +202,9 @@ func (s *stageBuilder) files(a *Action, arg text) {
 	n := len(words) - 1
 	switch {
 	case n < 1:
-		s.rep.errorf(arg.place(0, len(arg.s)), "write "+string(a.Kind)+" SOURCE DESTINATION", "%s lacks a source or a destination", a.Kind)
+		s.rep.errorf(arg.place(0, len(arg.s)), "write "+string(a.Kind())+" SOURCE DESTINATION", "%s lacks a source or a destination", a.Kind())
 		return
-	case n > 1 && a.Kind == Add:
+	case n > 1 && a.Add:
 		s.rep.errorf(words[2].place(0, len(words[2].s)), `names with blanks are written ADD ["a b", "/c d"]`, "ADD has %d words where a source and a destination should be", len(words))
 		return
 	case n > 1 && !strings.HasSuffix(words[n].s, "/"):
@@ -206,15 +212,15 @@ func (s *stageBuilder) files(a *Action, arg text) {
 	}
 	for _, w := range words[:n] {
 		a.Sources = append(a.Sources, w.s)
-		s.variables(a, w)
+		s.variables(&a.Variables, w)
 		if isURL.MatchString(w.s) {
-			s.rep.errorf(w.place(0, len(w.s)), "put the file beside the declaration, or download and check it in a step: RUN curl -fsSLo FILE URL && echo 'SHA256  FILE' | sha256sum -c", "%s downloads nothing", a.Kind)
+			s.rep.errorf(w.place(0, len(w.s)), "put the file beside the declaration, or download and check it in a step: RUN curl -fsSLo FILE URL && echo 'SHA256  FILE' | sha256sum -c", "%s downloads nothing", a.Kind())
 		} else if climbs(w.s) {
 			s.rep.errorf(w.place(0, len(w.s)), "put it beside the declaration, or write an absolute path", "source %s climbs out with ..", quote(w.s))
 		}
 	}
 	a.Dest = words[n].s
-	s.pathArgument(a, words[n])
+	s.pathArgument(&a.Variables, words[n])
 }
 
 // quotedWords reads the JSON form of ADD and COPY. All its words have the
@@ -237,10 +243,10 @@ func (s *stageBuilder) quotedWords(arg text) []text {
 }
 
 // option handles --from=STAGE, --chown=OWNER, --chmod=MODE and --optional.
-func (s *stageBuilder) option(a *Action, w text) {
+func (s *stageBuilder) option(a *Copy, w text) {
 	name, v, _ := strings.Cut(w.s, "=")
 	known := []string{"--chown", "--chmod", "--optional"}
-	if a.Kind == Copy {
+	if !a.Add {
 		known = append(known, "--from")
 	}
 	at := w.place(0, len(name))
@@ -249,7 +255,7 @@ func (s *stageBuilder) option(a *Action, w text) {
 		if name == "--from" {
 			hint = "COPY has it"
 		}
-		s.rep.errorf(at, hint, "unknown option %s of %s", quote(name), a.Kind)
+		s.rep.errorf(at, hint, "unknown option %s of %s", quote(name), a.Kind())
 		return
 	}
 	if w.s == "--optional" {
@@ -268,12 +274,12 @@ func (s *stageBuilder) option(a *Action, w text) {
 		s.refs = append(s.refs, ref{toStage, "stage " + quote(s.stage.ID) + " copies from stage", v, value, nil})
 	case "--chown":
 		a.Chown = v
-		if !s.variables(a, word) && !owner.MatchString(v) {
+		if !s.variables(&a.Variables, word) && !owner.MatchString(v) {
 			s.rep.errorf(value, "USER or USER:GROUP, by name or number", "%s is not an owner", quote(v))
 		}
 	case "--chmod":
 		a.Chmod = v
-		if s.variables(a, word) {
+		if s.variables(&a.Variables, word) {
 			return
 		}
 		if fl := checkMode(v); fl != nil {
@@ -284,8 +290,8 @@ func (s *stageBuilder) option(a *Action, w text) {
 
 // pathArgument reports a path in the stage that cannot be meant. A relative
 // one starts from the WORKDIR.
-func (s *stageBuilder) pathArgument(a *Action, w text) {
-	s.variables(a, w)
+func (s *stageBuilder) pathArgument(uses *[]Variable, w text) {
+	s.variables(uses, w)
 	if strings.HasPrefix(w.s, "/") && climbs(w.s) {
 		s.rep.errorf(w.place(0, len(w.s)), "", "path %s climbs out of the root with ..", quote(w.s))
 	}

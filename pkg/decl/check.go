@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/carosio/carosbuild/pkg/disk/uuid"
 )
 
 // check looks at a value that is not empty and has no white space around it.
@@ -98,8 +100,6 @@ var (
 	checkPackage       = matches(`^[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?(=[0-9][A-Za-z0-9.+:~-]*)?$`, "is not a package", "such as openssh-server; several are separated by blanks")
 	checkModule        = matches(`^[A-Za-z0-9_-]+\??$`, "is not a kernel module", "such as ext4; several are separated by blanks")
 	checkPartitionName = matches(`^[^\x00-\x1f]{1,36}$`, "is too long for a partition", "at most 36 characters")
-	checkUUID          = matches(`^([0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4})$`, "is not a UUID", "such as 4f68bce3-e8cd-4db1-96e7-fbcaf984b709")
-	checkGUID          = matches(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`, "is not a GUID", "such as 4f68bce3-e8cd-4db1-96e7-fbcaf984b709")
 	checkKernelVersion = matches(`^[A-Za-z0-9][A-Za-z0-9.+~_-]*$`, "is not the version of a kernel", "such as 6.1.0-28-amd64")
 	checkHardware      = matches(`^vmx-[0-9]{2}$`, "is not a version of virtual hardware", "such as vmx-13; several are separated by blanks")
 	checkGuest         = matches(`^[A-Za-z][A-Za-z0-9_]*$`, "is not the name of a guest system", "such as debian11_64Guest")
@@ -151,13 +151,30 @@ var partitionTypes = []string{
 // partitionAttributes are the GPT attributes that pkg/disk/partition knows.
 var partitionAttributes = []string{"required", "no-block-io", "legacy-boot", "grow", "read-only", "no-auto"}
 
-var (
-	typeGUID = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
-	typeByte = regexp.MustCompile(`^(0x)?[0-9A-Fa-f]{2}$`)
-)
+var typeByte = regexp.MustCompile(`^(0x)?[0-9A-Fa-f]{2}$`)
+
+func isGUID(v string) bool {
+	_, err := uuid.Parse(v)
+	return err == nil
+}
+
+func checkGUID(v string) *flaw {
+	if isGUID(v) {
+		return nil
+	}
+	return &flaw{text: "is not a GUID", hint: "such as 4f68bce3-e8cd-4db1-96e7-fbcaf984b709"}
+}
+
+// checkUUID allows the serial numbers of FAT too.
+func checkUUID(v string) *flaw {
+	if _, err := uuid.ParseSerial(v); err == nil || isGUID(v) {
+		return nil
+	}
+	return &flaw{text: "is not a UUID", hint: "such as 4f68bce3-e8cd-4db1-96e7-fbcaf984b709"}
+}
 
 func checkPartitionType(v string) *flaw {
-	if slices.Contains(partitionTypes, v) || typeGUID.MatchString(v) || typeByte.MatchString(v) {
+	if slices.Contains(partitionTypes, v) || isGUID(v) || typeByte.MatchString(v) {
 		return nil
 	}
 	return &flaw{text: "is not a partition type", hint: typeHint(v)}

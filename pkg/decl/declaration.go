@@ -4,7 +4,12 @@
 
 package decl
 
-import "time"
+import (
+	"time"
+
+	"github.com/carosio/carosbuild/pkg/bytesize"
+	"github.com/carosio/carosbuild/pkg/disk/uuid"
+)
 
 // Declaration is the merged content of one or more declaration files. It is
 // plain data: nothing in it has been looked up on the host.
@@ -117,53 +122,6 @@ type Cache struct {
 	Span   Span
 }
 
-// ActionKind names what an Action does.
-type ActionKind string
-
-// The actions. Bootstrap is not among them: it is an element of its own.
-const (
-	From            ActionKind = "FROM"
-	Run             ActionKind = "RUN"
-	Add             ActionKind = "ADD"
-	Copy            ActionKind = "COPY"
-	Env             ActionKind = "ENV"
-	Workdir         ActionKind = "WORKDIR"
-	User            ActionKind = "USER"
-	Reposync        ActionKind = "REPOSYNC"
-	CreateBBLayers  ActionKind = "CREATE_BBLAYERS"
-	CreateLocalConf ActionKind = "CREATE_LOCAL_CONF"
-	Bitbake         ActionKind = "BITBAKE"
-)
-
-// Action is one step of a stage. Which fields are set depends on Kind.
-type Action struct {
-	Kind ActionKind
-	Text string // the argument as written, trimmed
-	Span Span   // of the argument
-
-	Image     string   // FROM
-	Argv      []string // RUN in exec form; nil means Text is for /bin/sh -c
-	Sources   []string // ADD, COPY
-	Dest      string   // ADD, COPY, WORKDIR, USER
-	FromStage string   // COPY --from
-	Chown     string   // ADD, COPY --chown
-	Chmod     string   // ADD, COPY --chmod, octal
-	Optional  bool     // ADD, COPY --optional: a source that does not exist is left out
-	Env       []EnvVar // ENV
-	Targets   []string // BITBAKE
-	Command   string   // BITBAKE: task, or empty
-	User      string   // BITBAKE: who runs it; empty means the stage's user
-
-	Variables []Variable // ADD, COPY, WORKDIR, USER: those in its paths and users, which Expanded fills in
-}
-
-// EnvVar is one variable of an ENV action.
-type EnvVar struct {
-	Name   string
-	Value  string // without quotes
-	Expand bool   // $NAME, ${NAME}, ${NAME:-word} and so on in Value stand for variables, $$ for the sign: see Fill
-}
-
 // Generalize takes away from a disk what must not be the same on all machines
 // made of it.
 type Generalize struct {
@@ -174,12 +132,12 @@ type Generalize struct {
 // Disk is a disk image made from stages.
 type Disk struct {
 	ID         string
-	Stage      string // root file system; partitions may name another. LeafStage: the only leaf; empty: to be found
-	Table      string // gpt (default) or mbr
-	Size       string // such as 8G; empty means as large as the partitions
-	Align      string // of partitions whose start is chosen; empty means 1M
-	GUID       string // of a gpt disk; empty means derived
-	Empty      bool   // nothing is on it: no table and no partitions
+	Stage      string     // root file system; partitions may name another. LeafStage: the only leaf; empty: to be found
+	Table      string     // gpt (default) or mbr
+	Size       int64      // bytes; 0 means as large as the partitions
+	Align      int64      // bytes, of partitions whose start is chosen; 0 means 1 MiB
+	GUID       *uuid.UUID // of a gpt disk; nil means derived
+	Empty      bool       // nothing is on it: no table and no partitions
 	BIOS       *BIOS
 	Generalize *Generalize
 	Deploy     *Deploy
@@ -215,24 +173,25 @@ type BIOS struct {
 // Blob is raw data at a fixed offset of the disk.
 type Blob struct {
 	Stage, From string
-	At          string // such as 8K
+	At          int64 // bytes
 	Check       string
 	Span        Span
 }
 
 // Partition is one partition and, when FS is set, its file system.
 type Partition struct {
-	Name  string
-	Type  string // name or GUID; empty follows from FS and Path
-	FS    string // a name of package kind, or empty for none
-	Label string
-	Start string // empty means next aligned
-	Size  string // such as 128M, "fit", "fit+512M" or "rest"
-	Path  string // directory of the stage that becomes the file system; or archive, image or disk that has it, or deploy:rootfs
-	From  string // without FS: path or glob of the file that is the content, or deploy:KIND
-	Of    string // name of the partition whose hash tree this is
-	Stage string // overrides the disk's
-	UUID  string
+	Name   string
+	Type   string // name or GUID; empty follows from FS and Path
+	FS     string // a name of package kind, or empty for none
+	Label  string
+	Start  int64 // bytes; 0 means next aligned
+	Size   bytesize.Partition
+	Path   string       // directory of the stage that becomes the file system; or archive, image or disk that has it, or deploy:rootfs
+	From   string       // without FS: path or glob of the file that is the content, or deploy:KIND
+	Of     string       // name of the partition whose hash tree this is
+	Stage  string       // overrides the disk's
+	UUID   *uuid.UUID   // of the file system and the partition; nil means derived
+	Serial *uuid.Serial // of FAT instead of a UUID; nil means derived
 
 	Profile     string   // "compat" leaves out what boot loaders of 2014 cannot read
 	Compression string   // empty: the file system's default
@@ -241,56 +200,9 @@ type Partition struct {
 	Active      bool
 	Grow        bool
 
-	Items  []Item // in document order
+	Items  Items
 	Span   Span
 	Places Places
-}
-
-// ItemKind names what an Item puts on a file system.
-type ItemKind string
-
-// The items of a partition.
-const (
-	CopyItem   ItemKind = "copy"   // files of a stage
-	FileItem   ItemKind = "file"   // text from the declaration
-	InitrdItem ItemKind = "initrd" // composed from the stage's kernel modules
-	LoaderItem ItemKind = "loader" // boot menu entries for GRUB and systemd-boot
-
-	ExtlinuxItem   ItemKind = "extlinux"   // boot menu of u-boot
-	BootscriptItem ItemKind = "bootscript" // script of u-boot, as an image
-	UKIItem        ItemKind = "uki"        // kernel, initrd and command line as one EFI program
-)
-
-// Item is something put on a partition's file system beside Path's tree.
-type Item struct {
-	Kind    ItemKind
-	Stage   string   // overrides the partition's
-	From    string   // CopyItem: path or glob inside the stage, or deploy:KIND; UKIItem: likewise of the stub; InitrdItem: of what has the modules
-	To      string   // path on the file system; ExtlinuxItem, BootscriptItem and UKIItem have defaults
-	Mode    string   // FileItem: octal, default 0644
-	Text    string   // FileItem, BootscriptItem
-	Name    string   // BootscriptItem: of the image, default boot.scr
-	Modules []string // InitrdItem, UKIItem
-	// Programs of the stage that the initrd has too, with their libraries.
-	Programs    []string // InitrdItem, UKIItem
-	Compression string   // InitrdItem, UKIItem: gzip (default) or zstd
-	// Busybox is a path or glob in BusyboxStage, for where what has the modules
-	// has none.
-	Busybox, BusyboxStage string // InitrdItem
-	// Optional says that it may be left out: a copy of what is not there, an initrd
-	// of a kernel that needs none.
-	Optional bool
-	// Kernel is a path on the file system, default /vmlinuz (LoaderItem) or
-	// /zImage (ExtlinuxItem); a path or glob inside the stage (UKIItem); or the
-	// version whose modules to take (InitrdItem).
-	Kernel  string
-	Initrd  string // LoaderItem, ExtlinuxItem: default /initrd.img
-	FDT     string // ExtlinuxItem: device tree
-	Cmdline string // LoaderItem, ExtlinuxItem, UKIItem
-	Title   string // LoaderItem, ExtlinuxItem
-	Timeout string // LoaderItem, ExtlinuxItem: seconds, default 0
-	Span    Span
-	Places  Places
 }
 
 // VM describes the virtual machine that an appliance format declares.
@@ -298,18 +210,18 @@ type VM struct {
 	Name                     string // empty means the product's
 	Product, Vendor, Version string
 	ProductURL, VendorURL    string
-	Cores                    string
-	Memory                   string
-	NICs                     string
-	Network                  string // that the NICs are connected to
-	Controller               string // of the disks: pvscsi, lsilogic, lsisas, ahci or nvme
-	Hardware                 []string
-	Guest                    string   // VMware's name of the guest system
-	Firmware                 string   // bios or efi
-	DataDisks                []string // sizes of empty disks beside the one with the system
-	CDROM                    *CDROM   // nil for no drive
-	Profile                  string   // classic, or empty
-	Manifest                 string   // sha256 (default) or sha1
+	Cores                    int     // 0 means the format's default
+	Memory                   int64   // bytes; 0 means the format's default
+	NICs                     *int    // nil means the format's default
+	Network                  string  // that the NICs are connected to
+	Controller               string  // of the disks: pvscsi, lsilogic, lsisas, ahci or nvme
+	Hardware                 []int   // versions of virtual hardware, 13 for vmx-13
+	Guest                    string  // VMware's name of the guest system
+	Firmware                 string  // bios or efi
+	DataDisks                []int64 // bytes of empty disks beside the one with the system
+	CDROM                    *CDROM  // nil for no drive
+	Profile                  string  // classic, or empty
+	Manifest                 string  // sha256 (default) or sha1
 	Annotation               string
 	EULA                     string
 	Span                     Span
@@ -378,7 +290,7 @@ func (d *Declaration) Leaves() []*Stage {
 	for _, s := range d.Stages {
 		used[s.Prestage] = true
 		for _, a := range s.Actions {
-			used[a.FromStage] = true
+			used[CopiesFrom(a)] = true
 		}
 	}
 	var leaves []*Stage
@@ -413,7 +325,9 @@ func (k *Disk) helpers(used map[string]bool) {
 	for _, p := range k.Partitions {
 		used[p.Stage] = true
 		for _, it := range p.Items {
-			used[it.Stage], used[it.BusyboxStage] = true, true
+			for _, id := range ItemStages(it) {
+				used[id] = true
+			}
 		}
 	}
 }

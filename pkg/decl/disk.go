@@ -7,6 +7,8 @@ package decl
 import (
 	"strings"
 	"time"
+
+	"github.com/carosio/carosbuild/pkg/bytesize"
 )
 
 // diskBuilder makes one Disk.
@@ -19,8 +21,8 @@ type diskBuilder struct {
 
 func (b *builder) addDisk(n *node) {
 	d := &diskBuilder{builder: b, n: n, disk: &Disk{
-		ID: n.value("id"), Stage: n.value("stage"), Table: or(n.value("table"), "gpt"), Size: n.value("size"),
-		Align: n.value("align"), GUID: n.value("guid"), Empty: n.value("empty") == "yes", Span: spanOf(n, "id"), Places: placesOf(n),
+		ID: n.value("id"), Stage: n.value("stage"), Table: or(n.value("table"), "gpt"), Size: n.size("size"),
+		Align: n.size("align"), GUID: n.uuid("guid"), Empty: n.value("empty") == "yes", Span: spanOf(n, "id"), Places: placesOf(n),
 	}}
 	d.stageRef(n)
 	var parts []*node
@@ -35,7 +37,7 @@ func (b *builder) addDisk(n *node) {
 			d.disk.Deploy = &Deploy{Dir: k.value("dir"), Machine: k.value("machine"), Image: k.value("image"), Span: k.element(), Places: placesOf(k)}
 		case "blob":
 			d.disk.Blobs = append(d.disk.Blobs, Blob{
-				Stage: k.value("stage"), From: k.value("from"), At: k.value("at"), Check: k.value("check"), Span: spanOf(k, "from"),
+				Stage: k.value("stage"), From: k.value("from"), At: k.size("at"), Check: k.value("check"), Span: spanOf(k, "from"),
 			})
 		case "partition":
 			parts = append(parts, k)
@@ -46,8 +48,7 @@ func (b *builder) addDisk(n *node) {
 				d.stageRef(i)
 			}
 		case "expect":
-			within, _ := time.ParseDuration(k.value("within")) // 0 if absent; its errors are findings already
-			d.disk.Expects = append(d.disk.Expects, Expect{Console: k.value("console"), Within: within, Span: spanOf(k, "console")})
+			d.disk.Expects = append(d.disk.Expects, Expect{Console: k.value("console"), Within: k.duration("within"), Span: spanOf(k, "console")})
 		}
 	}
 	if !n.damaged && !n.open {
@@ -89,10 +90,11 @@ func (d *diskBuilder) stageRef(k *node) {
 }
 
 func (d *diskBuilder) partition(k *node) {
+	size, _ := bytesize.ParsePartition(k.value("size")) // what is wrong with it has been said
 	p := &Partition{
 		Name: k.value("name"), Type: k.value("type"), FS: k.value("fs"), Label: k.value("label"),
-		Start: k.value("start"), Size: k.value("size"), Path: k.value("path"), From: k.value("from"), Of: k.value("of"),
-		Stage: k.value("stage"), UUID: k.value("uuid"), Profile: k.value("profile"), Compression: k.value("compression"),
+		Start: k.size("start"), Size: size, Path: k.value("path"), From: k.value("from"), Of: k.value("of"),
+		Stage: k.value("stage"), UUID: k.uuid("uuid"), Serial: k.serial("uuid"), Profile: k.value("profile"), Compression: k.value("compression"),
 		Attributes: strings.Fields(k.value("attributes")), Hybrid: k.value("hybrid") == "yes",
 		Active: k.value("active") == "yes", Grow: k.value("grow") == "yes", Span: spanOf(k, "name"), Places: placesOf(k),
 	}
@@ -104,60 +106,61 @@ func (d *diskBuilder) partition(k *node) {
 }
 
 func newItem(k *node) Item {
-	it := Item{
-		Kind: ItemKind(k.name), Stage: k.value("stage"), To: k.value("to"), Optional: k.value("optional") == "yes",
-		Span: spanOf(k, "to"), Places: placesOf(k),
+	at := Element{Span: spanOf(k, "to"), Places: placesOf(k)}
+	optional := k.value("optional") == "yes"
+	switch ItemKind(k.name) {
+	case CopyItemKind:
+		at.Span = spanOf(k, "from")
+		return &CopyItem{Element: at, Stage: k.value("stage"), From: k.value("from"), To: k.value("to"), Optional: optional}
+	case FileItemKind:
+		return &FileItem{Element: at, To: k.value("to"), Mode: k.mode("mode"), Text: fileText(k.text().s)}
+	case InitrdItemKind:
+		return &InitrdItem{
+			Element: at, Ramdisk: newRamdisk(k), Stage: k.value("stage"), From: k.value("from"), To: k.value("to"), Kernel: k.value("kernel"),
+			Busybox: k.value("busybox"), BusyboxStage: k.value("busybox-stage"), Optional: optional,
+		}
+	case LoaderItemKind:
+		return &LoaderItem{Element: at, Menu: newMenu(k, "/vmlinuz")}
+	case ExtlinuxItemKind:
+		return &ExtlinuxItem{Element: at, Menu: newMenu(k, "/zImage"), To: or(k.value("to"), "/extlinux/extlinux.conf"), FDT: k.value("fdt")}
+	case BootscriptItemKind:
+		return &BootscriptItem{Element: at, To: or(k.value("to"), "/boot.scr"), Name: or(k.value("name"), "boot.scr"), Text: fileText(k.text().s)}
 	}
-	switch it.Kind {
-	case CopyItem:
-		it.From, it.Span = k.value("from"), spanOf(k, "from")
-	case FileItem:
-		it.Mode, it.Text = or(k.value("mode"), "0644"), fileText(k.text().s)
-	case InitrdItem:
-		it.initrd(k)
-		it.Kernel, it.From = k.value("kernel"), k.value("from")
-		it.Busybox, it.BusyboxStage = k.value("busybox"), k.value("busybox-stage")
-	case LoaderItem:
-		it.menu(k, "/vmlinuz")
-	case ExtlinuxItem:
-		it.menu(k, "/zImage")
-		it.To, it.FDT = or(it.To, "/extlinux/extlinux.conf"), k.value("fdt")
-	case BootscriptItem:
-		it.To, it.Name, it.Text = or(it.To, "/boot.scr"), or(k.value("name"), "boot.scr"), fileText(k.text().s)
-	case UKIItem:
-		it.initrd(k)
-		it.To, it.From, it.Kernel, it.Cmdline = or(it.To, "/EFI/BOOT/BOOTX64.EFI"), k.value("stub"), k.value("kernel"), k.value("cmdline")
+	return &UKIItem{
+		Element: at, Ramdisk: newRamdisk(k), Stage: k.value("stage"), Stub: k.value("stub"), Kernel: k.value("kernel"),
+		To: or(k.value("to"), "/EFI/BOOT/BOOTX64.EFI"), Cmdline: k.value("cmdline"),
 	}
-	return it
 }
 
-// initrd is what elements that compose an initrd have in common.
-func (it *Item) initrd(k *node) {
-	it.Modules, it.Programs = strings.Fields(k.value("modules")), strings.Fields(k.value("programs"))
-	it.Compression = k.value("compression")
+// newRamdisk is what elements that compose an initrd have in common.
+func newRamdisk(k *node) Ramdisk {
+	return Ramdisk{Modules: strings.Fields(k.value("modules")), Programs: strings.Fields(k.value("programs")), Compression: k.value("compression")}
 }
 
-// menu is what boot menus have in common.
-func (it *Item) menu(k *node, kernel string) {
-	it.Kernel, it.Initrd = or(k.value("kernel"), kernel), "/initrd.img"
+// newMenu is what boot menus have in common.
+func newMenu(k *node, kernel string) Menu {
+	m := Menu{
+		Kernel: or(k.value("kernel"), kernel), Initrd: "/initrd.img", Cmdline: k.value("cmdline"), Title: k.value("title"),
+		Timeout: time.Duration(k.count("timeout")) * time.Second,
+	}
 	if k.attr("initrd") != nil {
-		it.Initrd = k.value("initrd") // empty: boot without one
+		m.Initrd = k.value("initrd") // empty: boot without one
 	}
-	it.Cmdline, it.Title, it.Timeout = k.value("cmdline"), k.value("title"), or(k.value("timeout"), "0")
+	return m
 }
 
 func newVM(k *node) *VM {
 	vm := &VM{
 		Name: k.value("name"), Product: k.value("product"), Vendor: k.value("vendor"), Version: k.value("version"),
 		ProductURL: k.value("product-url"), VendorURL: k.value("vendor-url"),
-		Cores: k.value("cores"), Memory: k.value("memory"), NICs: k.value("nics"), Network: k.value("network"),
-		Controller: k.value("controller"), Hardware: strings.Fields(k.value("hardware")), Guest: k.value("guest"),
+		Cores: k.count("cores"), Memory: k.size("memory"), NICs: k.number("nics"), Network: k.value("network"),
+		Controller: k.value("controller"), Hardware: k.hardware("hardware"), Guest: k.value("guest"),
 		Firmware: k.value("firmware"), Profile: k.value("profile"), Manifest: k.value("manifest"), Span: k.element(), Places: placesOf(k),
 	}
 	for _, i := range k.kids {
 		switch i.name {
 		case "data-disk":
-			vm.DataDisks = append(vm.DataDisks, i.value("size"))
+			vm.DataDisks = append(vm.DataDisks, i.size("size"))
 		case "cdrom":
 			vm.CDROM = &CDROM{Stage: i.value("stage"), From: i.value("from"), Span: spanOf(i, "from")}
 		case "annotation":

@@ -15,16 +15,16 @@ var (
 )
 
 // env handles ENV: pairs such as A=b C="d e", or one variable as in ENV A b c.
-func (s *stageBuilder) env(a *Action, arg text) {
+func (s *stageBuilder) env(arg text) (vars []EnvVar) {
 	words := arg.words()
 	if first := words[0]; !strings.Contains(first.s, "=") {
 		rest := arg.sub(len(first.s), len(arg.s)).trim()
 		if rest.s == "" {
 			s.rep.errorf(first.place(0, len(first.s)), "write ENV "+first.s+"=...", "ENV has no value for %s", quote(first.s))
-			return
+			return nil
 		}
-		s.variable(a, first, rest)
-		return
+		s.variable(&vars, first, rest)
+		return vars
 	}
 	for pos := 0; pos < len(arg.s); {
 		if strings.IndexByte(blanks, arg.s[pos]) >= 0 {
@@ -41,10 +41,11 @@ func (s *stageBuilder) env(a *Action, arg text) {
 		eq := strings.IndexByte(w.s, '=')
 		if eq < 0 {
 			s.rep.errorf(w.place(0, len(w.s)), "write NAME=VALUE, with quotes around blanks", "ENV has no value for %s", quote(w.s))
-			return
+			return vars
 		}
-		s.variable(a, w.sub(0, eq), w.sub(eq+1, len(w.s)))
+		s.variable(&vars, w.sub(0, eq), w.sub(eq+1, len(w.s)))
 	}
+	return vars
 }
 
 // wordEnd returns the end of the word that begins at i: white space inside
@@ -69,7 +70,7 @@ func wordEnd(v string, i int) int {
 }
 
 // variable adds one variable; value may have quotes in it.
-func (s *stageBuilder) variable(a *Action, name, value text) {
+func (s *stageBuilder) variable(vars *[]EnvVar, name, value text) {
 	if !variable.MatchString(name.s) {
 		s.rep.errorf(name.place(0, len(name.s)), "letters, digits and _, the first one no digit", "%s is not the name of a variable", quote(name.s))
 		return
@@ -80,7 +81,7 @@ func (s *stageBuilder) variable(a *Action, name, value text) {
 		s.rep.errorf(value.place(fl.from, fl.to), fl.hint, "%s", fl.text)
 		return
 	}
-	a.Env = append(a.Env, v)
+	*vars = append(*vars, v)
 }
 
 // unquote sets Value and Expand from what was written.

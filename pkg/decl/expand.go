@@ -125,12 +125,12 @@ func (v EnvVar) Fill(value Lookup) string {
 
 // variables notes the variables of a word of an action that has a path or a
 // user in it, and reports whether there are any.
-func (s *stageBuilder) variables(a *Action, w text) bool {
+func (s *stageBuilder) variables(uses *[]Variable, w text) bool {
 	found := false
 	t := template{word: w.s, literal: '\\', value: func(string) (string, bool) { return "", false }}
 	t.use = func(name string, from, to int, _ bool) {
 		found = true
-		a.Variables = append(a.Variables, Variable{name, w.place(from, to).span()})
+		*uses = append(*uses, Variable{name, w.place(from, to).span()})
 	}
 	t.fill(false)
 	if t.flaw != nil {
@@ -140,40 +140,59 @@ func (s *stageBuilder) variables(a *Action, w text) bool {
 	return found || strings.Contains(w.s, "${")
 }
 
-// Expanded is the action with the variables of its paths and users filled in. A
+// Expanded is an action with the variables of its paths and users filled in. A
 // variable that is not set and has no default, and what is no path or user then,
 // are findings.
-func (a Action) Expanded(value Lookup) (Action, Findings) {
-	var fs Findings
-	switch a.Kind {
-	case Add, Copy, Workdir, User:
-	default:
-		return a, nil
-	}
-	fill := func(word string) string {
-		t := template{word: word, literal: '\\', value: value}
-		t.use = func(name string, _, _ int, ok bool) {
-			if !ok {
-				fs = append(fs, a.unset(name))
+func Expanded(a Action, value Lookup) (Action, Findings) {
+	switch do := a.(type) {
+	case *Copy:
+		f := &filler{at: do.Span, uses: do.Variables, value: value}
+		return f.copy(*do), f.fs
+	case *Workdir:
+		f := &filler{at: do.Span, uses: do.Variables, value: value}
+		out := *do
+		if out.Dir = f.fill(out.Dir); f.changed() {
+			f.checkNames(out.Dir)
+			f.checkPath(out.Dir)
+		}
+		return &out, f.fs
+	case *User:
+		f := &filler{at: do.Span, uses: do.Variables, value: value}
+		out := *do
+		if out.Name = f.fill(out.Name); f.changed() {
+			f.checkNames(out.Name)
+			if !owner.MatchString(out.Name) {
+				f.bad(quote(out.Name) + " is not a user")
 			}
 		}
-		return t.fill(false)
+		return &out, f.fs
 	}
-	a.Sources = slices.Clone(a.Sources)
-	for i, src := range a.Sources {
-		a.Sources[i] = fill(src)
+	return a, nil
+}
+
+// filler fills in the variables of one action, and looks at the words then as the
+// parser looks at others.
+type filler struct {
+	at    Span
+	uses  []Variable
+	value Lookup
+	fs    Findings
+}
+
+func (f *filler) fill(word string) string {
+	t := template{word: word, literal: '\\', value: f.value}
+	t.use = func(name string, _, _ int, ok bool) {
+		if !ok {
+			f.fs = append(f.fs, f.unset(name))
+		}
 	}
-	a.Dest, a.Chown, a.Chmod = fill(a.Dest), fill(a.Chown), fill(a.Chmod)
-	if len(fs) > 0 || len(a.Variables) == 0 {
-		return a, fs
-	}
-	return a, a.check()
+	return t.fill(false)
 }
 
 // unset is the finding about a variable without a value.
-func (a Action) unset(name string) Finding {
-	at := a.Span
-	for _, v := range a.Variables {
+func (f *filler) unset(name string) Finding {
+	at := f.at
+	for _, v := range f.uses {
 		if v.Name == name {
 			at = v.Span
 			break
@@ -185,36 +204,48 @@ func (a Action) unset(name string) Finding {
 	}
 }
 
-// check looks at words whose variables were filled in as the parser looks at
-// others.
-func (a Action) check() Findings {
-	var fs Findings
-	bad := func(text string) {
-		fs = append(fs, Finding{Span: a.Span, Summary: "with its variables filled in, " + text})
+// changed reports whether there is something to look at again.
+func (f *filler) changed() bool { return len(f.fs) == 0 && len(f.uses) > 0 }
+
+func (f *filler) bad(text string) {
+	f.fs = append(f.fs, Finding{Span: f.at, Summary: "with its variables filled in, " + text})
+}
+
+func (f *filler) checkNames(names ...string) {
+	if slices.Contains(names, "") {
+		f.bad("a name is empty")
 	}
-	if a.Dest == "" || slices.Contains(a.Sources, "") {
-		bad("a name is empty")
+}
+
+func (f *filler) checkPath(p string) {
+	if strings.HasPrefix(p, "/") && climbs(p) {
+		f.bad("path " + quote(p) + " climbs out of the root with ..")
 	}
-	for _, src := range a.Sources {
+}
+
+func (f *filler) copy(c Copy) *Copy {
+	c.Sources = slices.Clone(c.Sources)
+	for i, src := range c.Sources {
+		c.Sources[i] = f.fill(src)
+	}
+	c.Dest, c.Chown, c.Chmod = f.fill(c.Dest), f.fill(c.Chown), f.fill(c.Chmod)
+	if !f.changed() {
+		return &c
+	}
+	f.checkNames(slices.Concat(c.Sources, []string{c.Dest})...)
+	for _, src := range c.Sources {
 		if climbs(src) {
-			bad("source " + quote(src) + " climbs out with ..")
+			f.bad("source " + quote(src) + " climbs out with ..")
 		}
 	}
-	switch {
-	case a.Kind == User:
-		if !owner.MatchString(a.Dest) {
-			bad(quote(a.Dest) + " is not a user")
-		}
-	case strings.HasPrefix(a.Dest, "/") && climbs(a.Dest):
-		bad("path " + quote(a.Dest) + " climbs out of the root with ..")
+	f.checkPath(c.Dest)
+	if c.Chown != "" && !owner.MatchString(c.Chown) {
+		f.bad(quote(c.Chown) + " is not an owner")
 	}
-	if a.Chown != "" && !owner.MatchString(a.Chown) {
-		bad(quote(a.Chown) + " is not an owner")
-	}
-	if a.Chmod != "" {
-		if fl := checkMode(a.Chmod); fl != nil {
-			bad(quote(a.Chmod) + " " + fl.text)
+	if c.Chmod != "" {
+		if fl := checkMode(c.Chmod); fl != nil {
+			f.bad(quote(c.Chmod) + " " + fl.text)
 		}
 	}
-	return fs
+	return &c
 }

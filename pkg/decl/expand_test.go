@@ -60,8 +60,8 @@ func TestExpanded(t *testing.T) {
 		{"ADD --chown=$APP x /y", "a.xml:2:13: error: with its variables filled in, \"/srv/app\" is not an owner\n    2 |<action>ADD --chown=$APP x /y</action>\n      |            ^^^^^^^^^^^^^^^^^\n"},
 	} {
 		s, src := stageOf(t, tt.action)
-		a, fs := s.Actions[1].Expanded(values)
-		got := a.Dest
+		a, fs := Expanded(s.Actions[1], values)
+		got := destination(a)
 		if len(fs) > 0 {
 			got = render(t, []Source{src}, fs)
 		}
@@ -70,13 +70,27 @@ func TestExpanded(t *testing.T) {
 		}
 	}
 	s, _ := stageOf(t, "COPY --chown=$U:$U --chmod=$M --optional $APP/x ${U}.conf /y/")
-	a, fs := s.Actions[1].Expanded(values)
+	expanded, fs := Expanded(s.Actions[1], values)
+	a := expanded.(*Copy)
 	if len(fs) > 0 || a.Chown != "www-data:www-data" || a.Chmod != "0640" || !cmp.Equal(a.Sources, []string{"/srv/app/x", "www-data.conf"}) {
 		t.Errorf("COPY: %+v, %v", a, fs)
 	}
-	if s.Actions[1].Chown != "$U:$U" {
+	if s.Actions[1].(*Copy).Chown != "$U:$U" {
 		t.Error("the action itself was changed")
 	}
+}
+
+// destination is the path or user of an action.
+func destination(a Action) string {
+	switch do := a.(type) {
+	case *Copy:
+		return do.Dest
+	case *Workdir:
+		return do.Dir
+	case *User:
+		return do.Name
+	}
+	return ""
 }
 
 // ENV takes the same forms, and what is not set is empty.
@@ -93,7 +107,7 @@ func TestEnvFill(t *testing.T) {
 		`A='$$'$U`:                  "$$www-data",
 	} {
 		s, _ := stageOf(t, "ENV "+text)
-		if got := s.Actions[1].Env[0].Fill(values); got != want {
+		if got := s.Actions[1].(*Env).Vars[0].Fill(values); got != want {
 			t.Errorf("ENV %s: got %q, want %q", text, got, want)
 		}
 	}

@@ -67,7 +67,7 @@ func allSpans(d *Declaration) []Span {
 	for _, s := range d.Stages {
 		all = append(all, s.Span)
 		for _, a := range s.Actions {
-			all = append(all, a.Span)
+			all = append(all, a.Written().Span)
 		}
 		for _, c := range s.Caches {
 			all = append(all, c.Span)
@@ -81,7 +81,7 @@ func allSpans(d *Declaration) []Span {
 		for _, p := range k.Partitions {
 			all = append(all, p.Span)
 			for _, it := range p.Items {
-				all = append(all, it.Span)
+				all = append(all, it.At(""))
 			}
 		}
 	}

@@ -13,6 +13,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/carosio/carosbuild/pkg/bytesize"
+	"github.com/carosio/carosbuild/pkg/disk/uuid"
 )
 
 // parse parses texts as a.xml, b.xml and so on, which must have no findings.
@@ -126,6 +129,10 @@ setenv a b
 </redo>
 `
 
+var someUUID = uuid.UUID{0x4f, 0x68, 0xbc, 0xe3, 0xe8, 0xcd, 0x4d, 0xb1, 0x96, 0xe7, 0xfb, 0xca, 0xf9, 0x84, 0xb7, 0x09}
+
+func ptr[T any](v T) *T { return &v }
+
 func TestParseEverything(t *testing.T) {
 	want := &Declaration{
 		Files:   []string{"a.xml"},
@@ -144,7 +151,7 @@ func TestParseEverything(t *testing.T) {
 			}},
 			{ID: "top", Dirs: []string{"/a"}, Prestage: "base"},
 		},
-		Disks: []*Disk{wantCard(), {ID: "min", Table: "gpt", Partitions: []*Partition{{Size: "1M"}}}, wantFull()},
+		Disks: []*Disk{wantCard(), {ID: "min", Table: "gpt", Partitions: []*Partition{{Size: bytesize.Partition{Bytes: 1 << 20}}}}, wantFull()},
 	}
 	if diff := cmp.Diff(parse(t, everything), want, ignoreSpans, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("declaration (-got +want):\n%s", diff)
@@ -153,18 +160,18 @@ func TestParseEverything(t *testing.T) {
 
 func wantActions() []Action {
 	return []Action{
-		{Kind: From, Text: "registry.example.org:5000/a/b:1.0", Image: "registry.example.org:5000/a/b:1.0"},
-		{Kind: Run, Text: "a &&\nb"},
-		{Kind: Run, Text: `["a b", "<"]`, Argv: []string{"a b", "<"}},
-		{Kind: Run, Text: `[ "$A" = b ]`},
-		{Kind: Run, Text: `[[ $A = b ]]`},
-		{Kind: Run, Text: `[ "a" ]`, Argv: []string{"a"}},
-		{Kind: Add, Text: "--chown=0:0 --chmod=0755 /etc/passwd dir/", Chown: "0:0", Chmod: "0755", Sources: []string{"/etc/passwd"}, Dest: "dir/"},
-		{Kind: Add, Text: `["a b", "/c d"]`, Sources: []string{"a b"}, Dest: "/c d"},
-		{Kind: Copy, Text: "--from=deb a b /c/", FromStage: "deb", Sources: []string{"a", "b"}, Dest: "/c/"},
-		{
-			Kind: Env, Text: "A=1 B=\"2 3\" C='$4' D=$A:${B} E=a\\ b \\\n\t\t\tF=\"\\\"\\$\\n\" G=",
-			Env: []EnvVar{
+		&From{Argument: Argument{Text: "registry.example.org:5000/a/b:1.0"}, Image: "registry.example.org:5000/a/b:1.0"},
+		&Run{Argument: Argument{Text: "a &&\nb"}},
+		&Run{Argument: Argument{Text: `["a b", "<"]`}, Argv: []string{"a b", "<"}},
+		&Run{Argument: Argument{Text: `[ "$A" = b ]`}},
+		&Run{Argument: Argument{Text: `[[ $A = b ]]`}},
+		&Run{Argument: Argument{Text: `[ "a" ]`}, Argv: []string{"a"}},
+		&Copy{Argument: Argument{Text: "--chown=0:0 --chmod=0755 /etc/passwd dir/"}, Add: true, Chown: "0:0", Chmod: "0755", Sources: []string{"/etc/passwd"}, Dest: "dir/"},
+		&Copy{Argument: Argument{Text: `["a b", "/c d"]`}, Add: true, Sources: []string{"a b"}, Dest: "/c d"},
+		&Copy{Argument: Argument{Text: "--from=deb a b /c/"}, FromStage: "deb", Sources: []string{"a", "b"}, Dest: "/c/"},
+		&Env{
+			Argument: Argument{Text: "A=1 B=\"2 3\" C='$4' D=$A:${B} E=a\\ b \\\n\t\t\tF=\"\\\"\\$\\n\" G="},
+			Vars: []EnvVar{
 				{Name: "A", Value: "1"},
 				{Name: "B", Value: "2 3"},
 				{Name: "C", Value: "$4"},
@@ -174,74 +181,68 @@ func wantActions() []Action {
 				{Name: "G"},
 			},
 		},
-		{Kind: Env, Text: `A b  "c"`, Env: []EnvVar{{Name: "A", Value: "b  c"}}},
-		{Kind: Workdir, Text: "/src", Dest: "/src"},
-		{Kind: User, Text: "www-data:33", Dest: "www-data:33"},
-		{Kind: Reposync},
-		{Kind: Reposync, Text: "all"},
-		{Kind: Reposync},
-		{Kind: CreateBBLayers},
-		{Kind: CreateLocalConf, Text: "now"},
-		{Kind: Bitbake, Text: "a b", Targets: []string{"a", "b"}, Command: "populate_sdk"},
+		&Env{Argument: Argument{Text: `A b  "c"`}, Vars: []EnvVar{{Name: "A", Value: "b  c"}}},
+		&Workdir{Argument: Argument{Text: "/src"}, Dir: "/src"},
+		&User{Argument: Argument{Text: "www-data:33"}, Name: "www-data:33"},
+		&Reposync{},
+		&Reposync{Argument: Argument{Text: "all"}},
+		&Reposync{},
+		&CreateBBLayers{},
+		&CreateLocalConf{Argument: Argument{Text: "now"}},
+		&Bitbake{Argument: Argument{Text: "a b"}, Targets: []string{"a", "b"}, Command: "populate_sdk"},
 	}
 }
 
 func wantCard() *Disk {
 	return &Disk{
-		ID: "card", Stage: "top", Table: "mbr", Size: "8G",
+		ID: "card", Stage: "top", Table: "mbr", Size: 8 << 30,
 		BIOS:  &BIOS{Stage: "deb"},
-		Blobs: []Blob{{Stage: "deb", From: "/u-boot.bin", At: "8K", Check: "sunxi-spl"}},
+		Blobs: []Blob{{Stage: "deb", From: "/u-boot.bin", At: 8 << 10, Check: "sunxi-spl"}},
 		Partitions: []*Partition{
 			{
-				Name: "boot", Type: "0c", FS: "fat32", Label: "BOOT", Start: "1M", Size: "128M", Active: true, UUID: "ABCD-0123",
-				Items: []Item{
-					{Kind: CopyItem, From: "/boot/vmlinuz-*", To: "/vmlinuz"},
-					{Kind: CopyItem, Stage: "deb", From: "/x", To: "/y/"},
-					{Kind: FileItem, To: "/extlinux/extlinux.conf", Mode: "0644", Text: "default caros\n  append ro\n"},
-					{Kind: FileItem, To: "/empty", Mode: "0600"},
-					{Kind: InitrdItem, Stage: "deb", To: "/initrd.img", Modules: []string{"ext4", "ahci"}},
-					{Kind: LoaderItem, Kernel: "/vmlinuz", Initrd: "/initrd.img", Cmdline: "root=LABEL=X ro", Timeout: "0"},
-					{Kind: LoaderItem, Kernel: "/k", Title: "CarOS", Timeout: "5"},
+				Name: "boot", Type: "0c", FS: "fat32", Label: "BOOT", Start: 1 << 20, Size: bytesize.Partition{Bytes: 128 << 20}, Active: true, Serial: ptr(uuid.Serial(0xABCD0123)),
+				Items: Items{
+					&CopyItem{From: "/boot/vmlinuz-*", To: "/vmlinuz"},
+					&CopyItem{Stage: "deb", From: "/x", To: "/y/"},
+					&FileItem{To: "/extlinux/extlinux.conf", Mode: 0o644, Text: "default caros\n  append ro\n"},
+					&FileItem{To: "/empty", Mode: 0o600},
+					&InitrdItem{Ramdisk: Ramdisk{Modules: []string{"ext4", "ahci"}}, Stage: "deb", To: "/initrd.img"},
+					&LoaderItem{Menu: Menu{Kernel: "/vmlinuz", Initrd: "/initrd.img", Cmdline: "root=LABEL=X ro"}},
+					&LoaderItem{Menu: Menu{Kernel: "/k", Title: "CarOS", Timeout: 5 * time.Second}},
 				},
 			},
-			{FS: "ext4", Size: "fit+512M", Path: "/", Stage: "deb", Grow: true, UUID: "4f68bce3-e8cd-4db1-96e7-fbcaf984b709"},
+			{FS: "ext4", Size: bytesize.Partition{Fit: true, Bytes: 512 << 20}, Path: "/", Stage: "deb", Grow: true, UUID: &someUUID},
 		},
-		VM:      &VM{Product: "CarOS", Vendor: "V", Version: "1", Cores: "2", Memory: "8G", NICs: "3", Firmware: "efi"},
+		VM:      &VM{Product: "CarOS", Vendor: "V", Version: "1", Cores: 2, Memory: 8 << 30, NICs: ptr(3), Firmware: "efi"},
 		Expects: []Expect{{Console: "login:", Within: 5 * time.Minute}, {Console: "ready"}},
 	}
 }
 
 func wantFull() *Disk {
 	return &Disk{
-		ID: "full", Table: "gpt", Align: "4M", GUID: "4f68bce3-e8cd-4db1-96e7-fbcaf984b709",
+		ID: "full", Table: "gpt", Align: 4 << 20, GUID: &someUUID,
 		Partitions: []*Partition{
 			{
-				Name: "boot", FS: "fat16", Size: "64M", Hybrid: true, Attributes: []string{"legacy-boot", "no-auto"},
-				Items: []Item{
-					{
-						Kind: ExtlinuxItem, To: "/extlinux/extlinux.conf", Kernel: "/zImage", Initrd: "/initrd.img", FDT: "/b.dtb",
-						Cmdline: "ro", Title: "T", Timeout: "3",
-					},
-					{Kind: ExtlinuxItem, To: "/e.conf", Kernel: "/k", Timeout: "0"},
-					{Kind: BootscriptItem, To: "/boot.scr", Name: "boot.scr", Text: "setenv a b\n"},
-					{Kind: BootscriptItem, To: "/s.scr", Name: "n", Text: "x"},
-					{Kind: UKIItem, To: "/EFI/BOOT/BOOTX64.EFI", From: "/stub", Kernel: "/boot/vmlinuz-*", Cmdline: "quiet"},
-					{
-						Kind: UKIItem, To: "/u.efi", Stage: "deb", From: "/stub", Kernel: "/k", Modules: []string{"ext4", "nvme"},
-						Programs: []string{"/sbin/a", "/sbin/b"}, Compression: "zstd",
-					},
-					{Kind: InitrdItem, To: "/i", Programs: []string{"/usr/sbin/veritysetup"}, Kernel: "6.1.0", Compression: "gzip"},
+				Name: "boot", FS: "fat16", Size: bytesize.Partition{Bytes: 64 << 20}, Hybrid: true, Attributes: []string{"legacy-boot", "no-auto"},
+				Items: Items{
+					&ExtlinuxItem{Menu: Menu{Kernel: "/zImage", Initrd: "/initrd.img", Cmdline: "ro", Title: "T", Timeout: 3 * time.Second}, To: "/extlinux/extlinux.conf", FDT: "/b.dtb"},
+					&ExtlinuxItem{Menu: Menu{Kernel: "/k"}, To: "/e.conf"},
+					&BootscriptItem{To: "/boot.scr", Name: "boot.scr", Text: "setenv a b\n"},
+					&BootscriptItem{To: "/s.scr", Name: "n", Text: "x"},
+					&UKIItem{To: "/EFI/BOOT/BOOTX64.EFI", Stub: "/stub", Kernel: "/boot/vmlinuz-*", Cmdline: "quiet"},
+					&UKIItem{Ramdisk: Ramdisk{Modules: []string{"ext4", "nvme"}, Programs: []string{"/sbin/a", "/sbin/b"}, Compression: "zstd"}, To: "/u.efi", Stage: "deb", Stub: "/stub", Kernel: "/k"},
+					&InitrdItem{Ramdisk: Ramdisk{Programs: []string{"/usr/sbin/veritysetup"}, Compression: "gzip"}, To: "/i", Kernel: "6.1.0"},
 				},
 			},
-			{Name: "root", FS: "squashfs", Size: "fit", Path: "/r*.tar", Compression: "xz"},
-			{Name: "hash", FS: "verity", Size: "fit", Of: "root"},
-			{Name: "old", FS: "ext4", Size: "fit", Profile: "compat"},
-			{FS: "swap", Size: "1G", Label: "SWAP"},
-			{Size: "fit", From: "/x.img"},
+			{Name: "root", FS: "squashfs", Size: bytesize.Partition{Fit: true}, Path: "/r*.tar", Compression: "xz"},
+			{Name: "hash", FS: "verity", Size: bytesize.Partition{Fit: true}, Of: "root"},
+			{Name: "old", FS: "ext4", Size: bytesize.Partition{Fit: true}, Profile: "compat"},
+			{FS: "swap", Size: bytesize.Partition{Bytes: 1 << 30}, Label: "SWAP"},
+			{Size: bytesize.Partition{Fit: true}, From: "/x.img"},
 		},
 		VM: &VM{
 			Name: "n", ProductURL: "https://a", VendorURL: "https://b", Network: "LAN", Controller: "ahci",
-			Hardware: []string{"vmx-13", "vmx-14"}, Guest: "debian11_64Guest", DataDisks: []string{"1G", "2G"},
+			Hardware: []int{13, 14}, Guest: "debian11_64Guest", DataDisks: []int64{1 << 30, 2 << 30},
 			Annotation: "Two\nlines.", EULA: "One.",
 		},
 	}
@@ -263,7 +264,7 @@ func TestSpans(t *testing.T) {
 		under(d.Stages[0].Span), under(d.Stages[2].PrestageSpan), under(d.Stages[0].Caches[0].Span), under(d.Stages[1].Bootstrap.Span),
 		under(d.Disks[0].Span), under(d.Disks[0].BIOS.Span), under(d.Disks[0].Blobs[0].Span), under(d.Disks[0].Partitions[0].Span),
 		under(d.Disks[0].Partitions[1].Span), under(d.Disks[0].VM.Span), under(d.Disks[0].Expects[0].Span),
-		under(d.Disks[0].Partitions[0].Items[0].Span), under(d.Disks[0].Partitions[0].Items[2].Span), under(d.Disks[0].Partitions[0].Items[5].Span),
+		under(d.Disks[0].Partitions[0].Items[0].At("")), under(d.Disks[0].Partitions[0].Items[2].At("")), under(d.Disks[0].Partitions[0].Items[5].At("")),
 	}
 	want := []string{
 		"<remote", "<baselayer", "<layer", `A = "1"<!-- no --> &amp; <![CDATA[B = "<&>"`,
@@ -277,7 +278,7 @@ func TestSpans(t *testing.T) {
 	}
 	got = nil
 	for _, a := range d.Stages[0].Actions[:9] {
-		got = append(got, under(a.Span))
+		got = append(got, under(a.Written().Span))
 	}
 	want = []string{
 		"registry.example.org:5000/a/b:1.0", "a &amp;&amp;", `["a b", "<"]`, `[ "$A" = b ]`,
@@ -328,13 +329,13 @@ func TestMerge(t *testing.T) {
 		BBLayers:     &BBLayers{Paths: []string{"l3", "meta"}},
 		BBLayersConf: []LocalConf{{Text: "X"}, {Text: "Y"}},
 		Stages: []*Stage{
-			{ID: "s1", Dirs: []string{"/b"}, Actions: []Action{{Kind: From, Text: "debian:13", Image: "debian:13"}}},
+			{ID: "s1", Dirs: []string{"/b"}, Actions: []Action{&From{Argument: Argument{Text: "debian:13"}, Image: "debian:13"}}},
 			{ID: "s2", Dirs: []string{"/a"}, Prestage: "s1"},
 			{ID: "s3", Dirs: []string{"/b"}, Prestage: "s2"},
 		},
 		Disks: []*Disk{
-			{ID: "d1", Stage: "s1", Table: "gpt", Partitions: []*Partition{{Size: "2M"}}},
-			{ID: "d2", Table: "gpt", Partitions: []*Partition{{Size: "1M"}}},
+			{ID: "d1", Stage: "s1", Table: "gpt", Partitions: []*Partition{{Size: bytesize.Partition{Bytes: 2 << 20}}}},
+			{ID: "d2", Table: "gpt", Partitions: []*Partition{{Size: bytesize.Partition{Bytes: 1 << 20}}}},
 		},
 	}
 	if diff := cmp.Diff(parse(t, base, overlay), want, ignoreSpans, cmpopts.EquateEmpty()); diff != "" {
@@ -350,7 +351,7 @@ func TestReplacedReferences(t *testing.T) {
 
 func TestSingleElement(t *testing.T) {
 	d := parse(t, `<disk id="x" table="gpt"><partition name="root" fs="ext4" size="2G" path="/"/></disk>`)
-	want := []*Disk{{ID: "x", Table: "gpt", Partitions: []*Partition{{Name: "root", FS: "ext4", Size: "2G", Path: "/"}}}}
+	want := []*Disk{{ID: "x", Table: "gpt", Partitions: []*Partition{{Name: "root", FS: "ext4", Size: bytesize.Partition{Bytes: 2 << 30}, Path: "/"}}}}
 	if diff := cmp.Diff(d.Disks, want, ignoreSpans, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("disks (-got +want):\n%s", diff)
 	}
@@ -483,7 +484,7 @@ func TestDeprecatedNames(t *testing.T) {
 	if findings.HasErrors() || len(findings) != 3 {
 		t.Fatalf("findings %v, want three warnings", findings)
 	}
-	got := d.Remotes[0].BaseURL + d.Base.Repo + " " + d.Stages[0].Actions[0].Image
+	got := d.Remotes[0].BaseURL + d.Base.Repo + " " + d.Stages[0].Actions[0].(*From).Image
 	if want := "git://example.org/poky debian:12"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}

@@ -5,9 +5,10 @@
 package decl
 
 import (
-	"math"
-	"strconv"
+	"errors"
 	"strings"
+
+	"github.com/carosio/carosbuild/pkg/bytesize"
 )
 
 const (
@@ -17,24 +18,21 @@ const (
 
 // parseSize converts a size such as 8G to bytes.
 func parseSize(v string) (int64, *flaw) {
-	digits, shift := v, 0
-	if i := strings.IndexByte("KMGT", v[len(v)-1]); i >= 0 {
-		digits, shift = v[:len(v)-1], 10*(i+1)
-	}
-	if digits == "" || strings.Trim(digits, "0123456789") != "" {
-		hint := sizeHint
-		if n := strings.TrimRight(strings.ToUpper(v), "IB"); n != v && n != "" {
-			if _, fl := parseSize(n); fl == nil {
-				hint = "did you mean " + quote(n) + "? (powers of 1024)"
-			}
-		}
-		return 0, &flaw{text: "is not a size", hint: hint}
-	}
-	n, err := strconv.ParseInt(digits, 10, 64)
-	if err != nil || n > math.MaxInt64>>shift {
+	n, err := bytesize.Parse(v)
+	var bad *bytesize.Error
+	switch {
+	case err == nil:
+		return n, nil
+	case errors.As(err, &bad) && bad.TooLarge:
 		return 0, &flaw{text: "is too large"}
 	}
-	return n << shift, nil
+	hint := sizeHint
+	if n := strings.TrimRight(strings.ToUpper(v), "IB"); n != v && n != "" {
+		if _, err := bytesize.Parse(n); err == nil {
+			hint = "did you mean " + quote(n) + "? (powers of 1024)"
+		}
+	}
+	return 0, &flaw{text: "is not a size", hint: hint}
 }
 
 func checkSize(v string) *flaw {

@@ -115,7 +115,7 @@ func (s *stageBuilder) step(k *node) {
 	}
 	switch {
 	case k.name == "reposync":
-		s.add(Action{Kind: Reposync, Text: arg.s, Span: at.span()}, k.tag())
+		s.add(&Reposync{Argument{arg.s, at.span()}}, k.tag())
 	case arg.s == "": // the checker has said so
 	case k.name == "action":
 		s.action(arg)
@@ -123,14 +123,16 @@ func (s *stageBuilder) step(k *node) {
 		if i := strings.IndexAny(t.s, "\"\\`$"); i >= 0 {
 			s.rep.errorf(t.place(i, i+1), "name the targets only", "the character %c cannot be in a bitbake target", t.s[i])
 		}
-		s.add(Action{Kind: Bitbake, Text: arg.s, Span: at.span(), Targets: strings.Fields(t.s), Command: k.value("command"), User: k.value("user")}, k.tag())
+		s.add(&Bitbake{
+			Argument: Argument{arg.s, at.span()}, Targets: strings.Fields(t.s), Command: k.value("command"), User: k.value("user"),
+		}, k.tag())
 	}
 }
 
 // add appends an action.
 func (s *stageBuilder) add(a Action, at place) {
-	switch a.Kind {
-	case Reposync, CreateBBLayers, CreateLocalConf, Bitbake:
+	switch a.(type) {
+	case *Reposync, *CreateBBLayers, *CreateLocalConf, *Bitbake:
 		s.refs = append(s.refs, ref{kind: toBase, who: "stage " + quote(s.stage.ID) + " works with git layers", at: at})
 	}
 	s.stage.Actions = append(s.stage.Actions, a)

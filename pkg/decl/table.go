@@ -180,7 +180,7 @@ func checkKind(rep *report, p *node, mbr bool) {
 	if a := p.attr("active"); !mbr && p.value("active") == "yes" {
 		rep.errorf(a.in, "", "only partitions of an mbr table can be active")
 	}
-	if a := p.attr("type"); mbr && typeGUID.MatchString(p.value("type")) {
+	if a := p.attr("type"); mbr && isGUID(p.value("type")) {
 		rep.errorf(a.in, "a name such as linux, or two hexadecimal digits", "an mbr table has no GUIDs for types")
 	} else if !mbr && typeByte.MatchString(p.value("type")) {
 		rep.errorf(a.in, "a name such as linux, or a GUID", "a gpt table has no bytes for types")

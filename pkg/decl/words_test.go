@@ -128,17 +128,18 @@ func TestRunMeansTheSame(t *testing.T) {
 		}
 		for _, s := range d.Stages {
 			for _, a := range s.Actions {
-				if a.Kind != Run || a.Argv != nil {
+				run, ok := a.(*Run)
+				if !ok || run.Argv != nil {
 					continue
 				}
 				runs++
-				words, active, err := shlex(a.Text)
+				words, active, err := shlex(run.Text)
 				if active || err != nil {
-					t.Errorf("%s:%d: a shell sees more than words in %q (%v)", name, a.Span.Line, a.Text, err)
+					t.Errorf("%s:%d: a shell sees more than words in %q (%v)", name, run.Span.Line, run.Text, err)
 					continue
 				}
-				if diff := cmp.Diff(shellWords(t, a.Text), words); diff != "" {
-					t.Errorf("%s:%d: the shell and redomat (-shell +redomat):\n%s", name, a.Span.Line, diff)
+				if diff := cmp.Diff(shellWords(t, run.Text), words); diff != "" {
+					t.Errorf("%s:%d: the shell and redomat (-shell +redomat):\n%s", name, run.Span.Line, diff)
 				}
 			}
 		}

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/carosio/carosbuild/pkg/bytesize"
 	"github.com/carosio/carosbuild/pkg/disk/grub"
 	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/carosio/carosbuild/pkg/disk/kind"
@@ -23,7 +24,7 @@ type part struct {
 	Partition
 	fs    FileSystem
 	index int // in Spec.Partitions, or -1
-	size  partitionSize
+	size  bytesize.Partition
 	slot  partition.Slot
 	image *image.Image // nil for nothing, or before it is built
 	root  []byte       // verity: the root hash
@@ -45,10 +46,7 @@ func Compose(ctx context.Context, s Spec) (*Layout, error) {
 	if err != nil {
 		return nil, err
 	}
-	blobs, err := s.regions()
-	if err != nil {
-		return nil, err
-	}
+	blobs := s.regions()
 	for _, p := range parts {
 		if !p.fs.early { // only when it is made its size is known
 			continue
@@ -160,25 +158,28 @@ func (s *Spec) declared() []Partition {
 }
 
 // biosSize holds any core.img.
-const biosSize = "1M"
+const biosSize = 1 << 20
 
 // isBIOS reports whether GRUB's core.img belongs on the partition.
 func isBIOS(p Partition) bool { return strings.EqualFold(p.Type, "bios") }
 
 func (p *part) check() error {
 	p.fs = FileSystemOf(p.FS)
-	if isBIOS(p.Partition) && p.Size == "" && p.Raw == nil {
-		p.Size = biosSize
-	}
-	var err error
-	if p.size, err = parsePartitionSize(p.Size); err != nil {
-		return err
+	switch open := (bytesize.Partition{}); {
+	case p.Size != open:
+		p.size = p.Size
+	case isBIOS(p.Partition) && p.Raw == nil:
+		p.size = bytesize.Partition{Bytes: biosSize}
+	default:
+		p.size = bytesize.Partition{Fit: true}
 	}
 	if p.Type == "" {
 		p.Type = cmp.Or(p.fs.Type, "linux")
 	}
 	hasTree := p.Tree != nil || p.Files != nil
 	switch {
+	case p.Size.Bytes < 0 || p.Start < 0:
+		return fmt.Errorf("a negative size or start")
 	case p.FS != p.fs.Name:
 		return fmt.Errorf("file system %q is none of %s", p.FS, strings.Join(kind.Names(nil), ", "))
 	case p.FS != "" && p.Raw != nil:
@@ -189,9 +190,9 @@ func (p *part) check() error {
 		return fmt.Errorf("a root hash on a %s: its size would have to be known before", p.FS)
 	case p.FS == "" && p.Label != "":
 		return fmt.Errorf("label %q without a file system", p.Label)
-	case p.FS == "" && p.Raw == nil && p.size.fit:
+	case p.FS == "" && p.Raw == nil && p.size.Fit:
 		return fmt.Errorf("neither size nor content")
-	case p.fs.Sized && p.size.fit:
+	case p.fs.Sized && p.size.Fit:
 		return fmt.Errorf("%s space needs a size", p.FS)
 	}
 	if _, err := partition.AttributeBits(p.Attributes); err != nil {
@@ -200,56 +201,36 @@ func (p *part) check() error {
 	return nil
 }
 
-func (s *Spec) regions() ([]partition.Region, error) {
+func (s *Spec) regions() []partition.Region {
 	var regions []partition.Region
 	for _, b := range s.Blobs {
-		at, err := ParseSize(b.At)
-		if err != nil {
-			return nil, fmt.Errorf("%s: offset: %w", b.Name, err)
-		}
-		regions = append(regions, partition.Region{Name: b.Name, Off: at, Len: int64(len(b.Data))})
+		regions = append(regions, partition.Region{Name: b.Name, Off: b.At, Len: int64(len(b.Data))})
 	}
-	return regions, nil
+	return regions
 }
 
 // place gives every part its slot and returns the disk's size.
 func (s *Spec) place(parts []*part, blobs []partition.Region) (int64, error) {
-	var size int64
+	align := cmp.Or(s.Align, partition.Align)
+	switch {
+	case s.Size < 0:
+		return 0, errors.New("a disk of a negative size")
+	case align < 0 || align%partition.SectorSize != 0:
+		return 0, fmt.Errorf("alignment %d is not a multiple of %d bytes", align, partition.SectorSize)
+	}
 	var err error
-	if s.Size != "" {
-		if size, err = ParseSize(s.Size); err != nil {
-			return 0, fmt.Errorf("disk size: %w", err)
-		}
-		if size == 0 {
-			return 0, fmt.Errorf("disk size: %q is nothing", s.Size)
-		}
-	}
-	align := int64(partition.Align)
-	if s.Align != "" {
-		if align, err = ParseSize(s.Align); err != nil || align == 0 || align%partition.SectorSize != 0 {
-			return 0, fmt.Errorf("alignment %q is not a multiple of %d bytes", s.Align, partition.SectorSize)
-		}
-	}
 	requests := make([]partition.Request, len(parts))
 	for i, p := range parts {
-		r := partition.Request{Name: p.Name, Align: align}
-		if p.Start != "" {
-			if r.Start, err = ParseSize(p.Start); err != nil {
-				return 0, p.wrong(fmt.Errorf("start: %w", err))
-			}
-			if r.Start == 0 {
-				return 0, p.wrong(errors.New("a partition cannot start at 0"))
-			}
-		}
+		r := partition.Request{Name: p.Name, Align: align, Start: p.Start}
 		// The rest of a disk that is as large as its partitions is what fits.
-		if p.size.rest && size > 0 {
+		if p.size.Rest && s.Size > 0 {
 			r.Size = partition.Rest
 		} else if r.Size, err = p.bytes(s, parts); err != nil {
 			return 0, s.failed(p, parts, err)
 		}
 		requests[i] = r
 	}
-	slots, size, err := partition.Place(partition.Kind(s.Table), requests, blobs, size)
+	slots, size, err := partition.Place(partition.Kind(s.Table), requests, blobs, s.Size)
 	if err != nil {
 		return 0, s.unplaced(parts, requests, blobs, err)
 	}
@@ -266,10 +247,11 @@ func (s *Spec) table(l *Layout, parts []*part, size int64) ([]image.Extent, erro
 		l.Signature = s.signature()
 		t.Signature = l.Signature
 	} else {
-		l.GUID = s.GUID
-		if l.GUID == "" {
-			l.GUID = formatUUID(deriveUUID(s.Seed, "disk guid"))
+		guid := deriveUUID(s.Seed, "disk guid")
+		if s.GUID != nil {
+			guid = *s.GUID
 		}
+		l.GUID = guid.String()
 		t.GUID = l.GUID
 		if slices.ContainsFunc(parts, func(p *part) bool { return p.Hybrid }) {
 			l.Signature = s.signature()
@@ -292,7 +274,7 @@ func (s *Spec) table(l *Layout, parts []*part, size int64) ([]image.Extent, erro
 			return nil, err
 		}
 		t.Entries = append(t.Entries, partition.Entry{
-			Slot: p.slot, Type: p.Type, Name: p.Name, GUID: formatUUID(p.guid), Active: p.Active, Attributes: bits, Hybrid: p.Hybrid,
+			Slot: p.slot, Type: p.Type, Name: p.Name, GUID: p.guid.String(), Active: p.Active, Attributes: bits, Hybrid: p.Hybrid,
 		})
 	}
 	return t.Extents()

@@ -11,17 +11,19 @@ package disk
 import (
 	"io"
 
+	"github.com/carosio/carosbuild/pkg/bytesize"
 	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/carosio/carosbuild/pkg/disk/partition"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/disk/uuid"
 )
 
 // Spec is what is on a disk. The same Spec gives the same bytes.
 type Spec struct {
-	Table string // gpt or mbr
-	Size  string // as ParseSize takes it; "" for as large as the partitions
-	Align string // of partitions whose start is chosen; "" is 1M
-	GUID  string // of a GPT disk; "" derives from Seed
+	Table string     // gpt or mbr
+	Size  int64      // bytes; 0 for as large as the partitions
+	Align int64      // bytes, of partitions whose start is chosen; 0 is 1 MiB
+	GUID  *uuid.UUID // of a GPT disk; nil derives from Seed
 	// Seed is what all identifiers that the Spec does not give derive from,
 	// such as a digest of the build's inputs. See TreeDigest.
 	Seed       []byte
@@ -45,20 +47,20 @@ type Spool interface {
 
 // Partition is one partition, with a file system when FS is set.
 type Partition struct {
-	Name   string // GPT name
-	Type   string // see partition.TypeGUID and TypeByte; "" follows from FS
-	FS     string // a name of FileSystems, or ""
-	Label  string // of the file system
-	Start  string // "" for the next multiple of Spec.Align
-	Size   string // 128M, "fit", "fit+512M" or "rest"; "" is "fit"
+	Name   string             // GPT name
+	Type   string             // see partition.TypeGUID and TypeByte; "" follows from FS
+	FS     string             // a name of FileSystems, or ""
+	Label  string             // of the file system
+	Start  int64              // bytes; 0 for the next multiple of Spec.Align
+	Size   bytesize.Partition // left open, it is Fit
 	Active bool
 	// Attributes of a GPT, see partition.AttributeBits.
 	Attributes []string
 	Hybrid     bool // listed in the MBR of a GPT disk too
-	// UUID of the file system and of the partition of a GPT. Of FAT, XXXX-XXXX is
-	// the serial number alone, and a long one is of the partition alone. ""
-	// derives from the Seed.
-	UUID        string
+	// UUID of the file system and of the partition of a GPT; of the partition alone
+	// if the file system is FAT, which has Serial. Nil derives from the Seed.
+	UUID        *uuid.UUID
+	Serial      *uuid.Serial
 	Compat      bool       // ext4 as boot loaders of 2014 read it
 	Compression string     // "" is the file system's default
 	Tree        *tree.Tree // with FS
@@ -73,7 +75,7 @@ type Partition struct {
 // Blob is raw data at a fixed offset, such as u-boot.
 type Blob struct {
 	Name string // for messages, such as its file's name
-	At   string // offset, as ParseSize takes it
+	At   int64  // bytes
 	Data []byte
 }
 

@@ -19,8 +19,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/carosio/carosbuild/pkg/bytesize"
 	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/disk/uuid"
 )
 
 const mib = 1 << 20
@@ -96,10 +98,10 @@ func fakeBIOS() *BIOS {
 
 func hybrid() Spec {
 	return Spec{
-		Table: "gpt", Size: "160M", Seed: []byte("seed"), Time: 1700000000, BIOS: fakeBIOS(),
+		Table: "gpt", Size: 160 << 20, Seed: []byte("seed"), Time: 1700000000, BIOS: fakeBIOS(),
 		Partitions: []Partition{
-			{Name: "esp", Type: "esp", FS: "fat32", Label: "CAROSESP", Size: "40M", Tree: esp()},
-			{Name: "root", Type: "root-x86-64", FS: "ext4", Label: "CAROSROOT", Size: "rest", Tree: root()},
+			{Name: "esp", Type: "esp", FS: "fat32", Label: "CAROSESP", Size: bytesize.Partition{Bytes: 40 << 20}, Tree: esp()},
+			{Name: "root", Type: "root-x86-64", FS: "ext4", Label: "CAROSROOT", Size: bytesize.Partition{Rest: true}, Tree: root()},
 		},
 	}
 }
@@ -180,16 +182,16 @@ func TestPlaced(t *testing.T) {
 		}
 		p.Used = 0
 	}
-	uuid := func(role string) string { return formatUUID(deriveUUID([]byte("seed"), role)) }
+	id := func(role string) string { return deriveUUID([]byte("seed"), role).String() }
 	want := []Placed{
-		{Number: 1, Name: "bios", Type: "bios", Start: mib, Size: mib, PartUUID: uuid("partition 1 uuid")},
+		{Number: 1, Name: "bios", Type: "bios", Start: mib, Size: mib, PartUUID: id("partition 1 uuid")},
 		{
 			Number: 2, Name: "esp", Type: "esp", Start: 2 * mib, Size: 40 * mib, FS: "fat32", Label: "CAROSESP",
-			UUID: formatSerial(deriveUint32([]byte("seed"), "partition 2 serial")), PartUUID: uuid("partition 2 uuid"),
+			UUID: uuid.Serial(deriveUint32([]byte("seed"), "partition 2 serial")).String(), PartUUID: id("partition 2 uuid"),
 		},
 		{
 			Number: 3, Name: "root", Type: "root-x86-64", Start: 42 * mib, Size: 118*mib - 33*512, FS: "ext4", Label: "CAROSROOT",
-			UUID: uuid("partition 3 uuid"), PartUUID: uuid("partition 3 uuid"),
+			UUID: id("partition 3 uuid"), PartUUID: id("partition 3 uuid"),
 		},
 	}
 	if diff := cmp.Diff(want, l.Partitions); diff != "" {
@@ -202,11 +204,11 @@ func TestBoard(t *testing.T) {
 	uboot := bytes.Repeat([]byte("eGON"), 100000)
 	l := compose(t, Spec{
 		Table: "mbr", Seed: []byte("card"),
-		Blobs: []Blob{{Name: "u-boot", At: "8K", Data: uboot}},
+		Blobs: []Blob{{Name: "u-boot", At: 8 << 10, Data: uboot}},
 		Partitions: []Partition{
-			{Name: "boot", FS: "fat32", Label: "CAROSBOOT", Size: "fit", Active: true, Tree: esp()},
-			{Name: "root", FS: "ext4", Label: "CAROSROOT", Size: "fit+32M", Tree: root()},
-			{Name: "data", Size: "3M"},
+			{Name: "boot", FS: "fat32", Label: "CAROSBOOT", Size: bytesize.Partition{Fit: true}, Active: true, Tree: esp()},
+			{Name: "root", FS: "ext4", Label: "CAROSROOT", Size: bytesize.Partition{Fit: true, Bytes: 32 << 20}, Tree: root()},
+			{Name: "data", Size: bytesize.Partition{Bytes: 3 << 20}},
 		},
 	})
 	raw := writeAs(t, l.Image, "card.img")
@@ -277,29 +279,31 @@ func TestComposeErrors(t *testing.T) {
 	}{
 		{change(func(s *Spec) { s.Table = "apm" }), "apm"},
 		{change(func(s *Spec) { s.Table = "mbr" }), "GRUB for BIOS needs a gpt table"},
-		{change(func(s *Spec) { s.Size = "8X" }), `disk size: size "8X"`},
-		{change(func(s *Spec) { s.Size = "0" }), "nothing"},
-		{change(func(s *Spec) { s.Size = "20M" }), "the disk needs 48 MiB, has 20 MiB"},
-		{change(func(s *Spec) { s.Partitions[0].Size = "12" }), `partition "esp" needs 33 MiB, has 512 bytes`},
-		{change(func(s *Spec) { s.Partitions[0].Size = "much" }), `partition "esp": size "much"`},
+		{change(func(s *Spec) { s.Size = -1 }), "negative"},
+		{change(func(s *Spec) { s.Size = 20 << 20 }), "the disk needs 48 MiB, has 20 MiB"},
+		{change(func(s *Spec) { s.Partitions[0].Size = bytesize.Partition{Bytes: 12} }), `partition "esp" needs 33 MiB, has 512 bytes`},
+		{change(func(s *Spec) { s.Partitions[0].Size.Bytes = -1 }), `partition "esp": a negative size`},
 		{change(func(s *Spec) { s.Partitions[0].FS = "ntfs" }), `file system "ntfs"`},
 		{change(func(s *Spec) { s.Partitions[0].Label = "far too long a label" }), `partition "esp": label`},
 		{change(func(s *Spec) { s.Partitions[0].Type = "esq" }), `"esq" is neither`},
-		{change(func(s *Spec) { s.Partitions[0].Start = "4097" }), `partition "esp": start 4097 is not a multiple`},
-		{change(func(s *Spec) { s.Partitions[1].Start = "20M" }), `partition "root" (20971520 to 167755264) overlaps partition "esp"`},
-		{change(func(s *Spec) { s.Partitions[1].UUID = "1234" }), `"1234" is not a UUID`},
+		{change(func(s *Spec) { s.Partitions[0].Start = 4097 }), `partition "esp": start 4097 is not a multiple`},
+		{change(func(s *Spec) { s.Partitions[1].Start = 20 << 20 }), `partition "root" (20971520 to 167755264) overlaps partition "esp"`},
+		{change(func(s *Spec) { s.Partitions[1].Serial = new(uuid.Serial) }), `partition "root": serial number 0000-0000 has no place`},
 		{change(func(s *Spec) { s.Partitions[1] = Partition{Name: "x"} }), `partition "x": neither size nor content`},
-		{change(func(s *Spec) { s.Partitions[1] = Partition{Size: "1M", Raw: raw} }), "partition 3 needs 2 MiB, has 1 MiB"},
-		{change(func(s *Spec) { s.Partitions[1] = Partition{Size: "1M", Raw: raw, FS: "ext4"} }), "both a file system and raw data"},
-		{change(func(s *Spec) { s.Partitions[1] = Partition{Size: "1M", Tree: root()} }), "no file system"},
+		{change(func(s *Spec) { s.Partitions[1] = Partition{Size: bytesize.Partition{Bytes: 1 << 20}, Raw: raw} }), "partition 3 needs 2 MiB, has 1 MiB"},
+		{change(func(s *Spec) {
+			s.Partitions[1] = Partition{Size: bytesize.Partition{Bytes: 1 << 20}, Raw: raw, FS: "ext4"}
+		}), "both a file system and raw data"},
+		{change(func(s *Spec) { s.Partitions[1] = Partition{Size: bytesize.Partition{Bytes: 1 << 20}, Tree: root()} }), "no file system"},
 		{change(func(s *Spec) { s.BIOS.Boot = s.BIOS.Boot[:100] }), "boot.img has 100 bytes"},
 		{change(func(s *Spec) { s.BIOS.Core = make([]byte, 3*mib) }), "core.img"},
-		{change(func(s *Spec) { s.Align = "3" }), `alignment "3" is not a multiple`},
+		{change(func(s *Spec) { s.Align = 3 }), "alignment 3 is not a multiple"},
+		{change(func(s *Spec) { s.Align = -512 }), "alignment -512 is not a multiple"},
 		{change(func(s *Spec) { s.Partitions[0].Attributes = []string{"hidden"} }), `partition "esp": partition attribute "hidden"`},
-		{change(func(s *Spec) { s.Partitions[0] = Partition{FS: "swap", Size: "fit"} }), "swap space needs a size"},
+		{change(func(s *Spec) { s.Partitions[0] = Partition{FS: "swap", Size: bytesize.Partition{Fit: true}} }), "swap space needs a size"},
 		{change(func(s *Spec) { s.Partitions[0] = Partition{FS: "verity", Of: "x"} }), `verity of "x", and no such partition`},
 		{change(func(s *Spec) { s.Partitions[0] = Partition{FS: "verity", Of: "root"} }), "follows from that of partition \"root\", which takes the rest"},
-		{change(func(s *Spec) { s.Blobs = []Blob{{Name: "u-boot", At: "8K", Data: make([]byte, 500)}} }), "u-boot (8192 to 8692) overlaps the GPT partition table"},
+		{change(func(s *Spec) { s.Blobs = []Blob{{Name: "u-boot", At: 8 << 10, Data: make([]byte, 500)}} }), "u-boot (8192 to 8692) overlaps the GPT partition table"},
 	}
 	for _, tt := range tests {
 		if _, err := Compose(t.Context(), tt.spec); err == nil || !strings.Contains(err.Error(), tt.want) {
@@ -329,7 +333,7 @@ func TestSizesForPeople(t *testing.T) {
 		if e.Error() != tt.want || e.Enough() != tt.enough {
 			t.Errorf("got %q, %s, want %q, %s", e, e.Enough(), tt.want, tt.enough)
 		}
-		if n, err := ParseSize(e.Enough()); err != nil || n < tt.need {
+		if n, err := bytesize.Parse(e.Enough()); err != nil || n < tt.need {
 			t.Errorf("%s is not enough for %d", e.Enough(), tt.need)
 		}
 	}
@@ -338,10 +342,10 @@ func TestSizesForPeople(t *testing.T) {
 // What is said to be enough is enough.
 func TestEnoughIsEnough(t *testing.T) {
 	for _, change := range []func(*Spec){
-		func(s *Spec) { s.Size = "20M" },
-		func(s *Spec) { s.Size = "36M" },
-		func(s *Spec) { s.Size = ""; s.Partitions[1].Size = "1M" },
-		func(s *Spec) { s.Size = ""; s.Partitions[0].Size = "2M" },
+		func(s *Spec) { s.Size = 20 << 20 },
+		func(s *Spec) { s.Size = 36 << 20 },
+		func(s *Spec) { s.Size = 0; s.Partitions[1].Size = bytesize.Partition{Bytes: 1 << 20} },
+		func(s *Spec) { s.Size = 0; s.Partitions[0].Size = bytesize.Partition{Bytes: 2 << 20} },
 	} {
 		s := hybrid()
 		change(&s)
@@ -350,10 +354,14 @@ func TestEnoughIsEnough(t *testing.T) {
 		if !errors.As(err, &e) {
 			t.Fatalf("got %v", err)
 		}
+		enough, err := bytesize.Parse(e.Enough())
+		if err != nil {
+			t.Fatal(err)
+		}
 		if e.OfDisk {
-			s.Size = e.Enough()
+			s.Size = enough
 		} else {
-			s.Partitions[e.Partition].Size = e.Enough()
+			s.Partitions[e.Partition].Size = bytesize.Partition{Bytes: enough}
 		}
 		if _, err := Compose(t.Context(), s); err != nil {
 			t.Errorf("%v: %s is not enough: %v", e, e.Enough(), err)
@@ -364,7 +372,7 @@ func TestEnoughIsEnough(t *testing.T) {
 // TestRest takes what fits when the disk has no size of its own.
 func TestRest(t *testing.T) {
 	s := hybrid()
-	s.Size = ""
+	s.Size = 0
 	l := compose(t, s)
 	p := l.Partitions[2]
 	if p.Size < mib || l.Image.Size() > p.Start+p.Size+3*mib {
@@ -376,14 +384,14 @@ func TestRest(t *testing.T) {
 // TestVerity composes a verified root, and a boot partition that has its hash.
 func TestVerity(t *testing.T) {
 	var asked []string
-	s := Spec{Table: "gpt", Align: "4M", Seed: []byte("seed"), Time: 1700000000, Partitions: []Partition{
-		{Name: "boot", Type: "esp", FS: "fat16", Size: "fit", Hybrid: true, Files: func(roots map[string]string) (*tree.Tree, error) {
+	s := Spec{Table: "gpt", Align: 4 << 20, Seed: []byte("seed"), Time: 1700000000, Partitions: []Partition{
+		{Name: "boot", Type: "esp", FS: "fat16", Size: bytesize.Partition{Fit: true}, Hybrid: true, Files: func(roots map[string]string) (*tree.Tree, error) {
 			asked = append(asked, roots["root"])
 			return mk(map[string]string{"cmdline": "roothash=" + roots["root"]}), nil
 		}},
-		{Name: "root", Type: "root-x86-64", FS: "ext4", Compat: true, Size: "fit", Attributes: []string{"read-only"}, Tree: root()},
-		{Name: "hash", Type: "root-x86-64-verity", FS: "verity", Of: "root", Size: "fit"},
-		{Name: "swap", FS: "swap", Label: "SWAP", Size: "2M"},
+		{Name: "root", Type: "root-x86-64", FS: "ext4", Compat: true, Size: bytesize.Partition{Fit: true}, Attributes: []string{"read-only"}, Tree: root()},
+		{Name: "hash", Type: "root-x86-64-verity", FS: "verity", Of: "root", Size: bytesize.Partition{Fit: true}},
+		{Name: "swap", FS: "swap", Label: "SWAP", Size: bytesize.Partition{Bytes: 2 << 20}},
 	}}
 	l := compose(t, s)
 	data, hash := l.Partitions[1], l.Partitions[2]
@@ -423,26 +431,12 @@ func TestVerity(t *testing.T) {
 
 func TestGivenIdentifiers(t *testing.T) {
 	s := hybrid()
-	s.GUID = "01234567-89AB-8CDE-8123-456789ABCDEF"
-	s.Partitions[0].UUID = "CA40-5E5B"
-	s.Partitions[1].UUID = "11111111-2222-8333-8444-555555555555"
+	disk, part, serial := uuid.UUID{1, 2, 3, 4, 15: 16}, uuid.UUID{0x11, 15: 0x55}, uuid.Serial(0xCA405E5B)
+	s.GUID, s.Partitions[0].Serial, s.Partitions[1].UUID = &disk, &serial, &part
 	l := compose(t, s)
 	got := []string{l.GUID, l.Partitions[1].UUID, l.Partitions[2].UUID, l.Partitions[2].PartUUID}
-	if diff := cmp.Diff([]string{s.GUID, "CA40-5E5B", s.Partitions[1].UUID, s.Partitions[1].UUID}, got); diff != "" {
+	if diff := cmp.Diff([]string{disk.String(), "CA40-5E5B", part.String(), part.String()}, got); diff != "" {
 		t.Errorf("identifiers (-want +got):\n%s", diff)
-	}
-}
-
-func TestParseSize(t *testing.T) {
-	for s, want := range map[string]int64{"0": 0, "512": 512, "8K": 8 << 10, "128M": 128 << 20, "8G": 8 << 30, "2T": 2 << 40, "8388607T": 8388607 << 40} {
-		if got, err := ParseSize(s); err != nil || got != want {
-			t.Errorf("ParseSize(%q) = %d, %v, want %d", s, got, err, want)
-		}
-	}
-	for _, s := range []string{"", "K", "-1", "+1", "1k", "1KB", "1.5G", " 1", "1 G", "0x10", "8388608T", "9223372036854775808", "1_000", "١"} {
-		if got, err := ParseSize(s); err == nil {
-			t.Errorf("ParseSize(%q) = %d, want an error", s, got)
-		}
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/carosio/carosbuild/pkg/bytesize"
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
@@ -25,7 +26,7 @@ func Example() {
 	check(err)
 	root, err := files.Tree()
 	check(err)
-	layout, err := disk.Compose(ctx, disk.Spec{Table: "gpt", Partitions: []disk.Partition{{Name: "root", FS: "ext4", Label: "ROOT", Size: "64M", Tree: root}}})
+	layout, err := disk.Compose(ctx, disk.Spec{Table: "gpt", Partitions: []disk.Partition{{Name: "root", FS: "ext4", Label: "ROOT", Size: bytesize.Partition{Bytes: 64 << 20}, Tree: root}}})
 	check(err)
 	dir := scratch()
 	defer os.RemoveAll(dir)
@@ -44,7 +45,7 @@ func ExampleWriteAll() {
 	ctx := context.Background()
 	root, err := tree.NewBuilder(0).Tree()
 	check(err)
-	layout, err := disk.Compose(ctx, disk.Spec{Table: "mbr", Partitions: []disk.Partition{{FS: "fat32", Size: "64M", Tree: root}}})
+	layout, err := disk.Compose(ctx, disk.Spec{Table: "mbr", Partitions: []disk.Partition{{FS: "fat32", Size: bytesize.Partition{Bytes: 64 << 20}, Tree: root}}})
 	check(err)
 	dir := scratch()
 	defer os.RemoveAll(dir)

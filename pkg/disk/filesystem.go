@@ -17,6 +17,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/carosio/carosbuild/pkg/disk/partition"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/disk/uuid"
 	"github.com/carosio/carosbuild/pkg/disk/verity"
 )
 
@@ -25,10 +26,10 @@ import (
 // root=PARTUUID= take the same value.
 type ids struct {
 	number   int
-	uuid     [16]byte
-	guid     [16]byte // of the partition
+	uuid     uuid.UUID
+	guid     uuid.UUID // of the partition
 	hashSeed [16]byte
-	serial   uint32
+	serial   uuid.Serial
 }
 
 func (p *part) identify(seed []byte, table string) error {
@@ -36,23 +37,20 @@ func (p *part) identify(seed []byte, table string) error {
 	p.uuid = deriveUUID(seed, role+" uuid")
 	p.guid = p.uuid
 	p.hashSeed = deriveUUID(seed, role+" hash seed")
-	p.serial = deriveUint32(seed, role+" serial")
-	if p.UUID == "" {
-		return nil
+	p.serial = uuid.Serial(deriveUint32(seed, role+" serial"))
+	switch {
+	case p.Serial != nil && !p.fs.Serial:
+		return fmt.Errorf("serial number %s has no place: what is on the partition has none", p.Serial)
+	case p.Serial != nil:
+		p.serial = *p.Serial
 	}
-	if p.fs.Serial {
-		if n, ok := parseSerial(p.UUID); ok {
-			p.serial = n
-			return nil
-		}
-	}
-	if table == string(partition.MBR) && !p.fs.UUID {
+	switch {
+	case p.UUID != nil && table == string(partition.MBR) && !p.fs.UUID:
 		return fmt.Errorf("UUID %q has no place: the table is mbr, and what is on the partition has none", p.UUID)
+	case p.UUID != nil:
+		p.uuid, p.guid = *p.UUID, *p.UUID
 	}
-	var err error
-	p.uuid, err = parseUUID(p.UUID)
-	p.guid = p.uuid
-	return err
+	return nil
 }
 
 func (p *part) placed(table partition.Kind) Placed {
@@ -62,12 +60,12 @@ func (p *part) placed(table partition.Kind) Placed {
 	}
 	switch {
 	case p.fs.UUID:
-		out.UUID = formatUUID(p.uuid)
+		out.UUID = p.uuid.String()
 	case p.fs.Serial:
-		out.UUID = formatSerial(p.serial)
+		out.UUID = p.serial.String()
 	}
 	if table == partition.GPT {
-		out.PartUUID = formatUUID(p.guid)
+		out.PartUUID = p.guid.String()
 	}
 	out.RootHash = hex.EncodeToString(p.root)
 	return out
@@ -97,17 +95,17 @@ func (p *part) ext4Options(s *Spec) ext4.Options {
 
 func (p *part) fatOptions(s *Spec, bits int) fat.Options {
 	return fat.Options{
-		Size: p.slot.Size, Label: p.Label, Serial: p.serial, Time: s.Time,
+		Size: p.slot.Size, Label: p.Label, Serial: uint32(p.serial), Time: s.Time,
 		Hidden: uint32(p.slot.Start / partition.SectorSize), Bits: bits,
 	}
 }
 
 // bytes is the size that the partition asks for.
 func (p *part) bytes(s *Spec, parts []*part) (int64, error) {
-	if !p.size.fit && !p.size.rest {
-		return p.size.bytes, nil
+	if !p.size.Fit && !p.size.Rest {
+		return p.size.Bytes, nil
 	}
-	extra := p.size.bytes
+	extra := p.size.Bytes
 	n, err := p.least(s, parts, extra)
 	switch {
 	case err != nil:
@@ -196,11 +194,11 @@ func buildVerity(ctx context.Context, m making) (*image.Image, error) {
 	}
 	m.root = root
 	data.image = data.image.Solid() // its holes are verified too
-	if data.UUID == "" {
-		data.guid = [16]byte(root[:16])
+	if data.UUID == nil {
+		data.guid = uuid.UUID(root[:16])
 	}
-	if m.UUID == "" {
-		m.guid = [16]byte(root[16:])
+	if m.UUID == nil {
+		m.guid = uuid.UUID(root[16:])
 	}
 	return img, nil
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/squashfs"
 	"github.com/carosio/carosbuild/pkg/disk/swap"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/disk/uuid"
 	"github.com/carosio/carosbuild/pkg/disk/verity"
 )
 
@@ -167,7 +168,7 @@ func identity(off int64, label int) func(r io.ReaderAt) (string, string) {
 			return "", ""
 		}
 		label, _, _ := strings.Cut(string(b[16:]), "\x00")
-		return label, formatUUID([16]byte(b))
+		return label, uuid.UUID(b).String()
 	}
 }
 
@@ -222,7 +223,7 @@ func leastVerity(m making, _ int64) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if data.size.rest {
+	if data.size.Rest {
 		return 0, fmt.Errorf("its size follows from that of %s, which takes the rest of the disk: give one of them a size", data)
 	}
 	n, err := data.bytes(m.spec, m.parts)

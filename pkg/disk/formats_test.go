@@ -15,6 +15,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/carosio/carosbuild/pkg/bytesize"
 	"github.com/carosio/carosbuild/pkg/disk/bmap"
 	"github.com/carosio/carosbuild/pkg/disk/image"
 )
@@ -360,8 +361,8 @@ func (failing) ReadAt([]byte, int64) (int, error) { return 0, errFailing }
 func TestMapOnUsedCard(t *testing.T) {
 	s := hybrid()
 	s.Partitions = append(s.Partitions[:1],
-		Partition{Name: "boot", FS: "fat16", Label: "BOOT", Size: "20M", Tree: esp()},
-		Partition{Name: "root", FS: "ext4", Label: "CAROSROOT", Size: "rest", Tree: root()},
+		Partition{Name: "boot", FS: "fat16", Label: "BOOT", Size: bytesize.Partition{Bytes: 20 << 20}, Tree: esp()},
+		Partition{Name: "root", FS: "ext4", Label: "CAROSROOT", Size: bytesize.Partition{Rest: true}, Tree: root()},
 	)
 	l := compose(t, s)
 	path := filepath.Join(t.TempDir(), "d.raw")

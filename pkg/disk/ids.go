@@ -7,14 +7,13 @@ package disk
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
 	"fmt"
 	"hash"
 	"io"
-	"strings"
 
 	"github.com/carosio/carosbuild/pkg/disk/partition"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/disk/uuid"
 )
 
 // derive is 16 bytes that depend on the seed and the role alone.
@@ -33,7 +32,7 @@ func deriveSalt(seed []byte, number int) []byte {
 }
 
 // deriveUUID is derive in the shape of a version 8 UUID (RFC 9562).
-func deriveUUID(seed []byte, role string) [16]byte {
+func deriveUUID(seed []byte, role string) uuid.UUID {
 	u := derive(seed, role)
 	u[6] = u[6]&0x0F | 0x80
 	u[8] = u[8]&0x3F | 0x80
@@ -46,11 +45,6 @@ func deriveUint32(seed []byte, role string) uint32 {
 	return max(1, binary.LittleEndian.Uint32(u[:]))
 }
 
-// formatUUID is the usual form, in lower case.
-func formatUUID(u [16]byte) string {
-	return fmt.Sprintf("%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:])
-}
-
 // signature is an MBR disk's.
 func (s *Spec) signature() uint32 { return deriveUint32(s.Seed, "mbr signature") }
 
@@ -61,7 +55,7 @@ func mbrPartUUID(signature uint32, number int) string {
 }
 
 // PartUUIDs are the PARTUUIDs that Compose gives to the partitions that have a
-// name, by that. It takes no more of each than Name, Type, FS and UUID, so that
+// name, by that. It takes no more of each than Name, Type, FS, UUID and Serial, so that
 // their content may have them in it.
 func (s *Spec) PartUUIDs() (map[string]string, error) {
 	out := map[string]string{}
@@ -76,34 +70,11 @@ func (s *Spec) PartUUIDs() (map[string]string, error) {
 		case s.Table == string(partition.MBR):
 			out[p.Name] = mbrPartUUID(s.signature(), p.number)
 		default:
-			out[p.Name] = formatUUID(p.guid)
+			out[p.Name] = p.guid.String()
 		}
 	}
 	return out, nil
 }
-
-func parseUUID(s string) ([16]byte, error) {
-	var u [16]byte
-	b, err := hex.DecodeString(strings.ReplaceAll(s, "-", ""))
-	if err != nil || len(b) != 16 || !strings.EqualFold(formatUUID([16]byte(b)), s) {
-		return u, fmt.Errorf("%q is not a UUID such as %s", s, formatUUID(derive(nil, "example")))
-	}
-	return [16]byte(b), nil
-}
-
-// parseSerial reads a FAT serial number, XXXX-XXXX.
-func parseSerial(s string) (uint32, bool) {
-	if len(s) != 9 || s[4] != '-' {
-		return 0, false
-	}
-	b, err := hex.DecodeString(s[:4] + s[5:])
-	if err != nil {
-		return 0, false
-	}
-	return binary.BigEndian.Uint32(b), true
-}
-
-func formatSerial(n uint32) string { return fmt.Sprintf("%04X-%04X", n>>16, n&0xFFFF) }
 
 // frame writes b so that no two sequences of calls give the same bytes.
 func frame(h io.Writer, b []byte) {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/carosio/carosbuild/pkg/bytesize"
 	"github.com/carosio/carosbuild/pkg/disk/iso"
 )
 
@@ -19,8 +20,8 @@ func discSpec() Spec {
 	return Spec{
 		Table: "gpt", Seed: []byte("seed"), Time: 1700000000,
 		Partitions: []Partition{
-			{Name: "esp", Type: "esp", FS: "fat32", Label: "LIVE", Size: "36M", Tree: mk(map[string]string{"EFI/BOOT/BOOTX64.EFI": "MZ"})},
-			{Name: "root", FS: "ext4", Label: "ROOT", Size: "8M", Tree: mk(map[string]string{"hello": "hello"})},
+			{Name: "esp", Type: "esp", FS: "fat32", Label: "LIVE", Size: bytesize.Partition{Bytes: 36 << 20}, Tree: mk(map[string]string{"EFI/BOOT/BOOTX64.EFI": "MZ"})},
+			{Name: "root", FS: "ext4", Label: "ROOT", Size: bytesize.Partition{Bytes: 8 << 20}, Tree: mk(map[string]string{"hello": "hello"})},
 		},
 	}
 }
@@ -96,7 +97,7 @@ func TestWriteISO(t *testing.T) {
 // extent of the image.
 func TestISOLimit(t *testing.T) {
 	s := discSpec()
-	s.Partitions = append(s.Partitions, Partition{Name: "empty", Type: "linux", Start: "48K", Size: "64K"})
+	s.Partitions = append(s.Partitions, Partition{Name: "empty", Type: "linux", Start: 48 << 10, Size: bytesize.Partition{Bytes: 64 << 10}})
 	l, err := Compose(t.Context(), s)
 	if err != nil {
 		t.Fatal(err)

@@ -9,13 +9,16 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/carosio/carosbuild/pkg/bytesize"
+	"github.com/carosio/carosbuild/pkg/disk/uuid"
 )
 
 // TestPartUUIDs wants those that Compose gives, before it does.
 func TestPartUUIDs(t *testing.T) {
 	for _, s := range []Spec{
-		{Table: "gpt", Seed: []byte("a"), Partitions: []Partition{{Name: "one", Size: "1M"}, {Size: "1M"}, {Name: "two", Size: "1M", UUID: "4f68bce3-e8cd-4db1-96e7-fbcaf984b709"}}},
-		{Table: "mbr", Seed: []byte("b"), Partitions: []Partition{{Name: "one", Size: "1M"}, {Name: "two", Size: "1M"}}},
+		{Table: "gpt", Seed: []byte("a"), Partitions: []Partition{{Name: "one", Size: bytesize.Partition{Bytes: 1 << 20}}, {Size: bytesize.Partition{Bytes: 1 << 20}}, {Name: "two", Size: bytesize.Partition{Bytes: 1 << 20}, UUID: &uuid.UUID{1, 2, 3}}}},
+		{Table: "mbr", Seed: []byte("b"), Partitions: []Partition{{Name: "one", Size: bytesize.Partition{Bytes: 1 << 20}}, {Name: "two", Size: bytesize.Partition{Bytes: 1 << 20}}}},
 	} {
 		got, err := s.PartUUIDs()
 		if err != nil {
@@ -44,8 +47,8 @@ func TestPartUUIDs(t *testing.T) {
 	if err1 != nil || err2 != nil || a["one"] == b["one"] || a["bios"] != b["one"] {
 		t.Errorf("with GRUB %v, %v, without %v, %v", a, err1, b, err2)
 	}
-	s.Partitions[0].UUID = "x"
-	if _, err := s.PartUUIDs(); err == nil || !strings.Contains(err.Error(), `"x"`) {
-		t.Errorf("a bad UUID: %v", err)
+	s.Partitions[0].Serial = new(uuid.Serial)
+	if _, err := s.PartUUIDs(); err == nil || !strings.Contains(err.Error(), `partition "one": serial number`) {
+		t.Errorf("a serial number without a place: %v", err)
 	}
 }

@@ -43,22 +43,17 @@ func (s *Spec) failed(p *part, parts []*part, err error) error {
 // the rest of the disk wants a larger disk.
 func (s *Spec) tooSmall(p *part, parts []*part, need int64) error {
 	e := &SizeError{Partition: p.index, What: p.String(), Need: need, Have: p.slot.Size}
-	if !p.size.rest {
-		return e
-	}
-	size, err := ParseSize(s.Size)
-	if err != nil {
+	if !p.size.Rest || s.Size == 0 {
 		return e
 	}
 	// Growing the disk by what is lacking is enough, wherever the partition is.
-	return &SizeError{Partition: p.index, OfDisk: true, What: "the disk", Need: size + need - p.slot.Size, Have: size}
+	return &SizeError{Partition: p.index, OfDisk: true, What: "the disk", Need: s.Size + need - p.slot.Size, Have: s.Size}
 }
 
 // unplaced explains why partitions have no place: if a larger disk would do, how
 // large it has to be.
 func (s *Spec) unplaced(parts []*part, requests []partition.Request, blobs []partition.Region, reason error) error {
-	size, err := ParseSize(s.Size)
-	if s.Size == "" || err != nil {
+	if s.Size == 0 {
 		return reason
 	}
 	requests = slices.Clone(requests)
@@ -73,8 +68,8 @@ func (s *Spec) unplaced(parts []*part, requests []partition.Request, blobs []par
 		requests[i].Size = max(least, partition.SectorSize)
 	}
 	_, need, err := partition.Place(partition.Kind(s.Table), requests, blobs, 0)
-	if err != nil || need <= size {
+	if err != nil || need <= s.Size {
 		return reason
 	}
-	return &SizeError{Partition: -1, OfDisk: true, What: "the disk", Need: need, Have: size}
+	return &SizeError{Partition: -1, OfDisk: true, What: "the disk", Need: need, Have: s.Size}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/carosio/carosbuild/pkg/bytesize"
 	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/carosio/carosbuild/pkg/disk/kind"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
@@ -58,7 +59,7 @@ func TestRoots(t *testing.T) {
 			}}
 			l, err := Compose(t.Context(), Spec{
 				Table: "gpt", Seed: []byte("x"), Time: 5, Spool: memorySpool,
-				Partitions: []Partition{{Name: "root", FS: s.Name, Size: "fit", Compression: word, Tree: files}},
+				Partitions: []Partition{{Name: "root", FS: s.Name, Size: bytesize.Partition{Fit: true}, Compression: word, Tree: files}},
 			})
 			if err != nil {
 				t.Fatal(err)

@@ -127,12 +127,11 @@ func (c *chain) start(id, image, name string, whole bool) {
 	old := c.decl.Stages[i]
 	s := *old
 	s.Prestage, s.Bootstrap = "", nil
-	from := decl.Action{Kind: decl.From, Text: name, Image: "containers-storage:@" + image, Span: old.Span}
-	s.Actions = []decl.Action{from}
+	s.Actions = []decl.Action{&decl.From{Argument: decl.Argument{Text: name, Span: old.Span}, Image: "containers-storage:@" + image}}
 	if whole {
 		s.Caches = nil
 	} else {
-		s.Actions = append(s.Actions, slices.DeleteFunc(slices.Clone(old.Actions), func(a decl.Action) bool { return a.Kind == decl.From })...)
+		s.Actions = append(s.Actions, slices.DeleteFunc(slices.Clone(old.Actions), func(a decl.Action) bool { return a.Kind() == decl.FromKind })...)
 	}
 	c.decl.Stages[i] = &s
 	c.started = append(c.started, Started{Stage: id, Image: image, Name: name, Whole: whole, Ground: ground(c.orig, old)})

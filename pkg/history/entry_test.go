@@ -206,7 +206,7 @@ func describe(t *testing.T, stages []*decl.Stage, targets ...string) string {
 		case s.Bootstrap != nil:
 			text = s.ID + "=" + s.Bootstrap.Suite
 		case s.Prestage == "":
-			text, steps = s.ID+"="+s.Actions[0].Text, steps-1
+			text, steps = s.ID+"="+s.Actions[0].Written().Text, steps-1
 		}
 		out = append(out, text+"+"+strconv.Itoa(steps))
 	}

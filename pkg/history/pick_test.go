@@ -81,9 +81,9 @@ func TestPickedStage(t *testing.T) {
 
 func TestNotedStages(t *testing.T) {
 	d := &decl.Declaration{
-		Stages: []*decl.Stage{{ID: "base", Actions: []decl.Action{{Kind: decl.From, Text: "scratch", Image: "scratch"}}}, {ID: "tools", Prestage: "base"}, {ID: "caros", Prestage: "base"}},
+		Stages: []*decl.Stage{{ID: "base", Actions: []decl.Action{&decl.From{Argument: decl.Argument{Text: "scratch"}, Image: "scratch"}}}, {ID: "tools", Prestage: "base"}, {ID: "caros", Prestage: "base"}},
 		Disks: []*decl.Disk{{ID: "vmware", Stage: "caros", BIOS: &decl.BIOS{Stage: "tools"}, Partitions: []*decl.Partition{
-			{Label: "BOOT", Items: []decl.Item{{Kind: decl.LoaderItem}}},
+			{Label: "BOOT", Items: decl.Items{&decl.LoaderItem{}}},
 		}}},
 	}
 	in := plan.Facts{Images: map[string]string{"scratch": "scratch"}}

@@ -43,7 +43,7 @@ func (h History) Predict(declaration string, p *plan.Plan, fetcher *debian.Fetch
 			switch {
 			case past != nil && j < len(past.Steps) && past.Steps[j].Kind == step.Kind && past.Steps[j].Text == step.Text:
 				n = past.Steps[j].Size
-				if step.Kind != plan.BootstrapKind && step.Kind != string(decl.Run) {
+				if step.Kind != plan.BootstrapKind && step.Kind != string(decl.RunKind) {
 					n /= 2
 				}
 			case packages(&step) != nil:

@@ -85,8 +85,8 @@ func (x *Declaration) Relocate(source string, d *decl.Declaration, fs decl.Findi
 	for _, s := range d.Stages {
 		to(&s.Span)
 		to(&s.PrestageSpan)
-		for i := range s.Actions {
-			to(&s.Actions[i].Span)
+		for _, a := range s.Actions {
+			to(&a.Written().Span)
 		}
 	}
 	for i := range d.Artifacts {

@@ -116,25 +116,25 @@ func newAction(kind string) Action {
 	switch decl.ActionKind(kind) {
 	case BootstrapKind:
 		return &Bootstrap{}
-	case decl.From:
+	case decl.FromKind:
 		return &From{}
-	case decl.Run:
+	case decl.RunKind:
 		return &Run{}
-	case decl.Add, decl.Copy:
+	case decl.AddKind, decl.CopyKind:
 		return &Copy{}
-	case decl.Env:
+	case decl.EnvKind:
 		return &Env{}
-	case decl.Workdir:
+	case decl.WorkdirKind:
 		return &Workdir{}
-	case decl.User:
+	case decl.UserKind:
 		return &User{}
-	case decl.Reposync:
+	case decl.ReposyncKind:
 		return &Reposync{}
-	case decl.CreateBBLayers:
+	case decl.CreateBBLayersKind:
 		return &BBLayers{}
-	case decl.CreateLocalConf:
+	case decl.CreateLocalConfKind:
 		return &LocalConf{}
-	case decl.Bitbake:
+	case decl.BitbakeKind:
 		return &Bitbake{}
 	}
 	return nil

@@ -32,7 +32,7 @@ func BIOSStageID(d *decl.Disk) string { return d.ID + ".bios" }
 func biosStage(d *decl.Disk, parent *decl.Stage) (*decl.Stage, error) {
 	label := ""
 	for _, p := range d.Partitions {
-		if slices.ContainsFunc(p.Items, func(i decl.Item) bool { return i.Kind == decl.LoaderItem }) {
+		if slices.ContainsFunc(p.Items, func(i decl.Item) bool { return i.Kind() == decl.LoaderItemKind }) {
 			label = p.Label
 		}
 	}
@@ -45,7 +45,9 @@ func biosStage(d *decl.Disk, parent *decl.Stage) (*decl.Stage, error) {
 		"grub-mkimage -O i386-pc -d /usr/lib/grub/i386-pc -p /grub -c /usr/lib/carosbuild/early.cfg -o " + GRUBCore + " " + strings.Join(grub.Modules(), " ") + "\n"
 	return &decl.Stage{
 		ID: BIOSStageID(d), Dirs: parent.Dirs, Prestage: grubStage(d), Span: d.BIOS.Span, PrestageSpan: d.BIOS.Span,
-		Actions: []decl.Action{{Kind: decl.Run, Text: "grub-mkimage for disk " + d.ID, Span: d.BIOS.Span, Argv: []string{"/bin/sh", "-c", script}}},
+		Actions: []decl.Action{&decl.Run{
+			Argument: decl.Argument{Text: "grub-mkimage for disk " + d.ID, Span: d.BIOS.Span}, Argv: []string{"/bin/sh", "-c", script},
+		}},
 	}, nil
 }
 
@@ -97,8 +99,9 @@ func DiskNeeds(disk *decl.Disk) []string {
 	for _, p := range disk.Partitions {
 		add(p.Stage)
 		for _, i := range p.Items {
-			add(i.Stage)
-			add(i.BusyboxStage)
+			for _, id := range decl.ItemStages(i) {
+				add(id)
+			}
 		}
 	}
 	for _, b := range disk.Blobs {

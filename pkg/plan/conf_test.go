@@ -108,9 +108,13 @@ func publishedInputs(t *testing.T, d *decl.Declaration) Facts {
 	in := Facts{Arch: "amd64", Images: map[string]string{}, Files: map[string]string{}}
 	for _, s := range d.Stages {
 		for _, a := range s.Actions {
-			in.Images[a.Image] = a.Image + "@sha256:aa"
-			for _, src := range a.Sources {
-				in.Files[SourceKey(s.ID, src)] = "ff"
+			switch do := a.(type) {
+			case *decl.From:
+				in.Images[do.Image] = do.Image + "@sha256:aa"
+			case *decl.Copy:
+				for _, src := range do.Sources {
+					in.Files[SourceKey(s.ID, src)] = "ff"
+				}
 			}
 		}
 	}

@@ -20,8 +20,8 @@ func Needs(s *decl.Stage) []string {
 		ids = append(ids, s.Prestage)
 	}
 	for _, a := range s.Actions {
-		if a.FromStage != "" && !slices.Contains(ids, a.FromStage) {
-			ids = append(ids, a.FromStage)
+		if id := decl.CopiesFrom(a); id != "" && !slices.Contains(ids, id) {
+			ids = append(ids, id)
 		}
 	}
 	return ids

@@ -42,9 +42,9 @@ func (b *builder) job(s *decl.Stage) (*Job, error) {
 			return nil, err
 		}
 	}
-	for i := range s.Actions {
+	for _, a := range s.Actions {
 		var err error
-		if parent, err = b.step(j, s, &s.Actions[i], parent); err != nil {
+		if parent, err = b.step(j, s, a, parent); err != nil {
 			return nil, err
 		}
 	}
@@ -97,23 +97,29 @@ func (b *builder) bootstrap(j *Job, s *decl.Stage) (string, error) {
 }
 
 // step appends the step of an action and returns its key.
-func (b *builder) step(j *Job, s *decl.Stage, a *decl.Action, parent string) (string, error) {
-	g := ingredients{fields: []string{parent, string(a.Kind)}}
-	step := Step{Kind: string(a.Kind), Text: a.Text, Layer: true, Span: a.Span}
+func (b *builder) step(j *Job, s *decl.Stage, a decl.Action, parent string) (string, error) {
+	g := ingredients{fields: []string{parent, string(a.Kind())}}
+	written := a.Written()
+	step := Step{Kind: string(a.Kind()), Text: written.Text, Layer: true, Span: written.Span}
 	reason := ""
 	var err error
-	switch a.Kind {
-	case decl.From:
+	switch do := a.(type) {
+	case *decl.From:
 		step.Layer = false
-		step.Action, reason, err = b.from(&g, s, a)
-	case decl.Run:
-		step.Action = b.run(&g, s, a)
-	case decl.Add, decl.Copy:
-		step.Action, err = b.copy(&g, s, a)
-	case decl.Env, decl.Workdir, decl.User:
-		step.Layer = a.Kind == decl.Workdir // it makes the directory
-		step.Action, err = setting(&g, a)
-	case decl.Reposync:
+		step.Action, reason, err = b.from(&g, s, do)
+	case *decl.Run:
+		step.Action = b.run(&g, s, do)
+	case *decl.Copy:
+		step.Action, err = b.copy(&g, s, do)
+	case *decl.Env:
+		step.Layer = false
+		step.Action, err = env(&g, do)
+	case *decl.Workdir: // has a layer: it makes the directory
+		step.Action, err = &Workdir{Dir: do.Dir}, setting(&g, do.Text, do.Dir, nil)
+	case *decl.User:
+		step.Layer = false
+		step.Action, err = &User{Name: do.Name}, setting(&g, do.Text, do.Name, nil)
+	case *decl.Reposync:
 		reason = b.facts.Unresolved[GitTrees]
 		step.Action, err = b.reposync(&g)
 	default:
@@ -122,10 +128,10 @@ func (b *builder) step(j *Job, s *decl.Stage, a *decl.Action, parent string) (st
 	if err != nil {
 		return "", fmt.Errorf("stage %s: %w", s.ID, err)
 	}
-	return j.add(step, g, reason, parent, b.keys[a.FromStage]), nil
+	return j.add(step, g, reason, parent, b.keys[decl.CopiesFrom(a)]), nil
 }
 
-func (b *builder) from(g *ingredients, s *decl.Stage, a *decl.Action) (do Action, reason string, err error) {
+func (b *builder) from(g *ingredients, s *decl.Stage, a *decl.From) (do Action, reason string, err error) {
 	ref := ImageRef(s, a.Image)
 	pinned, ok := b.facts.Images[ref]
 	reason = b.facts.Unresolved[ImageOf(ref)]
@@ -138,7 +144,7 @@ func (b *builder) from(g *ingredients, s *decl.Stage, a *decl.Action) (do Action
 	return &From{Image: ref, Pinned: pinned, Arch: b.facts.Arch}, reason, nil
 }
 
-func (b *builder) run(g *ingredients, s *decl.Stage, a *decl.Action) Action {
+func (b *builder) run(g *ingredients, s *decl.Stage, a *decl.Run) Action {
 	g.add("command", a.Text)
 	g.add("command", key.List(a.Argv))
 	g.add("caches", caches(s))
@@ -152,7 +158,7 @@ func (b *builder) run(g *ingredients, s *decl.Stage, a *decl.Action) Action {
 // filePrefix begins the names of ingredients that are added files.
 const filePrefix = "file "
 
-func (b *builder) copy(g *ingredients, s *decl.Stage, a *decl.Action) (Action, error) {
+func (b *builder) copy(g *ingredients, s *decl.Stage, a *decl.Copy) (Action, error) {
 	do := &Copy{Stage: a.FromStage, Dest: a.Dest, Owner: a.Chown, Mode: a.Chmod, Optional: a.Optional}
 	names, digests := make([]string, len(a.Sources)), make([]string, len(a.Sources))
 	for i, src := range a.Sources {
@@ -182,26 +188,25 @@ func (b *builder) copy(g *ingredients, s *decl.Stage, a *decl.Action) (Action, e
 	return do, nil
 }
 
-// setting is an action that changes what follows.
-func setting(g *ingredients, a *decl.Action) (Action, error) {
-	env, err := json.Marshal(a.Env)
-	if err != nil {
-		return nil, err
-	}
-	g.add("text", a.Text)
-	g.add("text", a.Dest)
-	g.add("text", string(env))
-	switch a.Kind {
-	case decl.Workdir:
-		return &Workdir{Dir: a.Dest}, nil
-	case decl.User:
-		return &User{Name: a.Dest}, nil
-	}
+func env(g *ingredients, a *decl.Env) (Action, error) {
 	do := &Env{}
-	for _, v := range a.Env {
+	for _, v := range a.Vars {
 		do.Variables = append(do.Variables, Variable(v))
 	}
-	return do, nil
+	return do, setting(g, a.Text, "", a.Vars)
+}
+
+// setting is what the key has of an action that changes what follows: fields for
+// all such actions, of which each sets its own.
+func setting(g *ingredients, text, name string, vars []decl.EnvVar) error {
+	env, err := json.Marshal(vars)
+	if err != nil {
+		return err
+	}
+	g.add("text", text)
+	g.add("text", name)
+	g.add("text", string(env))
+	return nil
 }
 
 func (b *builder) reposync(g *ingredients) (Action, error) {
@@ -219,33 +224,33 @@ func (b *builder) reposync(g *ingredients) (Action, error) {
 	return do, nil
 }
 
-func (b *builder) bitbake(g *ingredients, s *decl.Stage, a *decl.Action) (Action, error) {
+func (b *builder) bitbake(g *ingredients, s *decl.Stage, a decl.Action) (Action, error) {
 	if b.conf == nil {
-		return nil, fmt.Errorf("%s without a base layer", a.Kind)
+		return nil, fmt.Errorf("%s without a base layer", a.Kind())
 	}
-	switch a.Kind {
-	case decl.CreateBBLayers:
+	switch do := a.(type) {
+	case *decl.CreateBBLayers:
 		g.add("bblayers.conf", b.conf.bbLayers())
 		return &BBLayers{Conf: b.conf}, nil
-	case decl.CreateLocalConf:
+	case *decl.CreateLocalConf:
 		g.add("local.conf", b.conf.localConf())
 		return &LocalConf{Conf: b.conf}, nil
-	case decl.Bitbake:
+	case *decl.Bitbake:
 		g.add("bblayers.conf", b.conf.bbLayers())
 		g.add("local.conf", b.conf.localConf())
-		g.add("command", a.Command)
-		g.list(prefixed("target ", a.Targets), a.Targets)
-		g.add("user", a.User)
+		g.add("command", do.Command)
+		g.list(prefixed("target ", do.Targets), do.Targets)
+		g.add("user", do.User)
 		g.add("caches", caches(s))
 		g.add("network", b.facts.Network)
-		return &Bitbake{Conf: b.conf, Command: a.Command, Targets: a.Targets, User: a.User}, nil
+		return &Bitbake{Conf: b.conf, Command: do.Command, Targets: do.Targets, User: do.User}, nil
 	}
-	return nil, fmt.Errorf("action %s is not known", a.Kind)
+	return nil, fmt.Errorf("action %s is not known", a.Kind())
 }
 
 // sourceNames are the last components of the sources: they decide on names
 // below a destination directory.
-func sourceNames(a *decl.Action) string {
+func sourceNames(a *decl.Copy) string {
 	names := make([]string, len(a.Sources))
 	for i, s := range a.Sources {
 		names[i] = files.BaseName(s)

@@ -83,7 +83,9 @@ func takesDeployed(k *decl.Disk) bool {
 	for _, p := range k.Partitions {
 		values = append(values, p.Path, p.From)
 		for _, it := range p.Items {
-			values = append(values, it.From, it.Kernel)
+			for _, taken := range decl.TakenBy(it) {
+				values = append(values, taken.From)
+			}
 		}
 	}
 	for _, b := range k.Blobs {
@@ -107,18 +109,18 @@ func ancestry(d *decl.Declaration, stage string) []*decl.Stage {
 
 // bakes reports whether a stage runs bitbake itself.
 func bakes(s *decl.Stage) bool {
-	return slices.ContainsFunc(s.Actions, func(a decl.Action) bool { return a.Kind == decl.Bitbake })
+	return slices.ContainsFunc(s.Actions, func(a decl.Action) bool { return a.Kind() == decl.BitbakeKind })
 }
 
 func runsBitbake(d *decl.Declaration, stage string) bool { return len(bitbakeActions(d, stage)) > 0 }
 
 // bitbakeActions are those of a stage and those below it, the last first.
-func bitbakeActions(d *decl.Declaration, stage string) []decl.Action {
-	var out []decl.Action
+func bitbakeActions(d *decl.Declaration, stage string) []*decl.Bitbake {
+	var out []*decl.Bitbake
 	for _, s := range ancestry(d, stage) {
 		for _, a := range slices.Backward(s.Actions) {
-			if a.Kind == decl.Bitbake {
-				out = append(out, a)
+			if run, ok := a.(*decl.Bitbake); ok {
+				out = append(out, run)
 			}
 		}
 	}

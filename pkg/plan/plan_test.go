@@ -231,7 +231,7 @@ func TestDiskStages(t *testing.T) {
 			t.Fatalf("%v (-got +want):\n%s", err, diff)
 		}
 	}
-	if len(d.Stages) != 3 || !strings.Contains(d.Stages[2].Actions[0].Argv[2], "search.fs_label BOOT root") {
+	if len(d.Stages) != 3 || !strings.Contains(d.Stages[2].Actions[0].(*decl.Run).Argv[2], "search.fs_label BOOT root") {
 		t.Errorf("stages: %+v", d.Stages)
 	}
 	if diff := cmp.Diff(maps.Collect(maps.All(map[string]string{"prestage": d.Stages[2].Prestage})), map[string]string{"prestage": "tools"}); diff != "" {

@@ -38,7 +38,7 @@ type Origin struct {
 // usesTrees reports whether one of the stages checks git trees out.
 func UsesTrees(stages []*decl.Stage) bool {
 	return slices.ContainsFunc(stages, func(s *decl.Stage) bool {
-		return slices.ContainsFunc(s.Actions, func(a decl.Action) bool { return a.Kind == decl.Reposync })
+		return slices.ContainsFunc(s.Actions, func(a decl.Action) bool { return a.Kind() == decl.ReposyncKind })
 	})
 }
 

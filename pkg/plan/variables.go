@@ -75,7 +75,7 @@ type filling struct {
 // baseImage is a FROM.
 type BaseImage struct {
 	Stage  *decl.Stage
-	Action *decl.Action
+	Action *decl.From
 }
 
 // fillIn returns the stages, which come in the order they are built in, with the
@@ -98,12 +98,11 @@ func (f *filling) stage(old *decl.Stage, from map[string]*BaseImage) *decl.Stage
 	if parent, ok := f.after[s.Prestage]; ok {
 		env, from[s.ID] = parent.clone(), from[s.Prestage]
 	}
-	for i := range s.Actions {
-		a := &s.Actions[i]
-		switch a.Kind {
-		case decl.From:
-			from[s.ID] = &BaseImage{old, a}
-			ref := ImageRef(old, a.Image)
+	for i, a := range s.Actions {
+		switch do := a.(type) {
+		case *decl.From:
+			from[s.ID] = &BaseImage{old, do}
+			ref := ImageRef(old, do.Image)
 			if known, ok := f.in.Environments[ref]; ok {
 				for _, kv := range known {
 					k, v, _ := strings.Cut(kv, "=")
@@ -112,16 +111,16 @@ func (f *filling) stage(old *decl.Stage, from map[string]*BaseImage) *decl.Stage
 			} else if ref != "scratch" {
 				env.image = ref
 			}
-		case decl.Env:
-			env.set(a.Env)
+		case *decl.Env:
+			env.set(do.Vars)
 		default:
 			unsure := false
-			filled, fs := a.Expanded(env.withoutHome(env.lookup(&unsure)))
+			filled, fs := decl.Expanded(a, env.withoutHome(env.lookup(&unsure)))
 			if unsure {
 				f.images[env.image] = from[s.ID]
 				continue
 			}
-			*a = filled
+			s.Actions[i] = filled
 			f.fs = append(f.fs, fs...)
 		}
 	}

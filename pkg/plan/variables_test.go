@@ -43,7 +43,7 @@ func TestVariablesOfStages(t *testing.T) {
 	if want := "/srv/app  /opt /img/own /img"; strings.Join(got, " ") != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if d.Stages[1].Actions[0].Dest != "$APP" {
+	if d.Stages[1].Actions[0].(*decl.Workdir).Dir != "$APP" {
 		t.Error("the declaration itself was changed")
 	}
 	other := plan("IMAGE=/other")

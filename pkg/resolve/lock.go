@@ -174,11 +174,13 @@ func (out *Resolved) Lock(d *decl.Declaration, targets []string) (*Lock, error) 
 			}
 		}
 		for _, a := range s.Actions {
-			if a.Kind != decl.From || !lockable(a.Image) {
+			from, ok := a.(*decl.From)
+			if !ok || !lockable(from.Image) {
 				continue
 			}
-			if _, have := l.image(a.Image, out.Arch); !have {
-				l.Images = append(l.Images, LockedImage{Name: a.Image, Arch: out.Arch, Digest: lockedForm(plan.ImageRef(s, a.Image), out.Images[plan.ImageRef(s, a.Image)])})
+			if _, have := l.image(from.Image, out.Arch); !have {
+				ref := plan.ImageRef(s, from.Image)
+				l.Images = append(l.Images, LockedImage{Name: from.Image, Arch: out.Arch, Digest: lockedForm(ref, out.Images[ref])})
 			}
 		}
 	}

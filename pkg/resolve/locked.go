@@ -33,7 +33,7 @@ func (r *Resolver) lockedBootstrap(s *decl.Stage, want debian.Bootstrap, out *Re
 
 // lockedImage looks an image up in the lock file: pinned is "" when it is to be
 // resolved as without one.
-func (r *Resolver) lockedImage(ctx context.Context, s *decl.Stage, a *decl.Action, out *Resolved) (pinned string, refused bool, err error) {
+func (r *Resolver) lockedImage(ctx context.Context, s *decl.Stage, a *decl.From, out *Resolved) (pinned string, refused bool, err error) {
 	if !lockable(a.Image) {
 		return "", false, nil
 	}
@@ -56,7 +56,7 @@ func (r *Resolver) lockedImage(ctx context.Context, s *decl.Stage, a *decl.Actio
 }
 
 // moved is about an image on this machine that is not the locked one.
-func (r *Resolver) moved(s *decl.Stage, a *decl.Action, got, want string, out *Resolved) bool {
+func (r *Resolver) moved(s *decl.Stage, a *decl.From, got, want string, out *Resolved) bool {
 	text := fmt.Sprintf("image %s is %s here, and %s in the lock file", a.Image, got, want)
 	if r.Locked {
 		out.refused = append(out.refused, decl.Finding{Span: a.Span, Summary: text, Hint: lockHint})

@@ -29,8 +29,8 @@ func (r *Resolver) Reads(d *decl.Declaration, targets []string) ([]disk.Input, e
 		if b := s.Bootstrap; b != nil {
 			in = append(in, bootstrapReads(s, b)...)
 		}
-		for i := range s.Actions {
-			in = append(in, actionReads(s, &s.Actions[i])...)
+		for _, a := range s.Actions {
+			in = append(in, actionReads(s, a)...)
 		}
 	}
 	if !plan.UsesTrees(stages) {
@@ -81,20 +81,20 @@ func bootstrapReads(s *decl.Stage, b *decl.Bootstrap) []disk.Input {
 	return in
 }
 
-func actionReads(s *decl.Stage, a *decl.Action) []disk.Input {
-	switch a.Kind {
-	case decl.From:
-		if path, ok := oci.LocalFile(plan.ImageRef(s, a.Image)); ok {
+func actionReads(s *decl.Stage, a decl.Action) []disk.Input {
+	switch do := a.(type) {
+	case *decl.From:
+		if path, ok := oci.LocalFile(plan.ImageRef(s, do.Image)); ok {
 			return []disk.Input{{Path: path, What: "the image that stage " + s.ID + " starts from"}}
 		}
-	case decl.Add, decl.Copy:
-		if a.FromStage != "" {
+	case *decl.Copy:
+		if do.FromStage != "" {
 			return nil
 		}
 		var in []disk.Input
-		for _, src := range a.Sources {
+		for _, src := range do.Sources {
 			if path, err := files.Find(s, src); err == nil {
-				in = append(in, disk.Input{Path: path, What: "a source of " + string(a.Kind) + " in stage " + s.ID})
+				in = append(in, disk.Input{Path: path, What: "a source of " + string(do.Kind()) + " in stage " + s.ID})
 			}
 		}
 		return in

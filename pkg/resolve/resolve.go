@@ -92,11 +92,11 @@ func (r *Resolver) Resolve(ctx context.Context, d *decl.Declaration, targets []s
 		case s.Prestage != "":
 			out.Base[s.ID] = out.Base[s.Prestage]
 		}
-		for i := range s.Actions {
-			if len(s.Actions[i].Variables) > 0 && len(missing) > 0 {
+		for _, a := range s.Actions {
+			if c, ok := a.(*decl.Copy); ok && len(c.Variables) > 0 && len(missing) > 0 {
 				continue // its names may not be what they are going to be
 			}
-			found, err := r.action(ctx, s, &s.Actions[i], out)
+			found, err := r.action(ctx, s, a, out)
 			if err != nil {
 				return nil, err
 			}
@@ -115,17 +115,17 @@ func (r *Resolver) Resolve(ctx context.Context, d *decl.Declaration, targets []s
 }
 
 // action resolves what an action names. Findings are about this action only.
-func (r *Resolver) action(ctx context.Context, s *decl.Stage, a *decl.Action, out *Resolved) (decl.Findings, error) {
-	switch a.Kind {
-	case decl.From:
-		return nil, r.image(ctx, s, a, out)
-	case decl.Add, decl.Copy:
-		return addedFiles(ctx, s, a, out)
+func (r *Resolver) action(ctx context.Context, s *decl.Stage, a decl.Action, out *Resolved) (decl.Findings, error) {
+	switch do := a.(type) {
+	case *decl.From:
+		return nil, r.image(ctx, s, do, out)
+	case *decl.Copy:
+		return addedFiles(ctx, s, do, out)
 	}
 	return nil, nil
 }
 
-func addedFiles(ctx context.Context, s *decl.Stage, a *decl.Action, out *Resolved) (decl.Findings, error) {
+func addedFiles(ctx context.Context, s *decl.Stage, a *decl.Copy, out *Resolved) (decl.Findings, error) {
 	if a.FromStage != "" {
 		return nil, nil
 	}
@@ -148,10 +148,10 @@ func addedFiles(ctx context.Context, s *decl.Stage, a *decl.Action, out *Resolve
 			out.Files[plan.SourceKey(s.ID, src)] = ""
 		case errors.Is(err, fs.ErrNotExist):
 			fs_ = append(fs_, decl.Finding{
-				Span: a.Span, Summary: fmt.Sprintf("source %q of %s does not exist (looked in %s)", src, a.Kind, lookedIn(s, src)), Hint: files.PatternHint(src),
+				Span: a.Span, Summary: fmt.Sprintf("source %q of %s does not exist (looked in %s)", src, a.Kind(), lookedIn(s, src)), Hint: files.PatternHint(src),
 			})
 		default:
-			fs_ = append(fs_, decl.Finding{Span: a.Span, Summary: fmt.Sprintf("source %q of %s: %v", src, a.Kind, err)})
+			fs_ = append(fs_, decl.Finding{Span: a.Span, Summary: fmt.Sprintf("source %q of %s: %v", src, a.Kind(), err)})
 		}
 	}
 	return fs_, nil
@@ -165,7 +165,7 @@ func lookedIn(s *decl.Stage, src string) string {
 }
 
 // image pins the image of a FROM.
-func (r *Resolver) image(ctx context.Context, s *decl.Stage, a *decl.Action, out *Resolved) error {
+func (r *Resolver) image(ctx context.Context, s *decl.Stage, a *decl.From, out *Resolved) error {
 	ref := plan.ImageRef(s, a.Image)
 	if out.Images[ref] != "" || out.Unresolved[plan.ImageOf(ref)] != "" {
 		return nil

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/carosio/carosbuild/pkg/bytesize"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -69,7 +71,7 @@ func TestDiffOutside(t *testing.T) {
 // TestGaps computes what partitions and tables leave.
 func TestGaps(t *testing.T) {
 	s := hybrid(t, root())
-	s.Partitions[1].Size = "60M"
+	s.Partitions[1].Size = bytesize.Partition{Bytes: 60 << 20}
 	d := looked(t, bytesDevice{bytesOf(t, compose(t, s))})
 	got := gaps(append(slices.Clone(d.taken()), d.taken()...), d.src.Size())
 	want := [][2]int64{{34 * 512, mib - 34*512}, {102 * mib, 26*mib - 33*512}}

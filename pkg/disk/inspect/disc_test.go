@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/carosio/carosbuild/pkg/bytesize"
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/disk/damage"
 	"github.com/carosio/carosbuild/pkg/disk/iso"
@@ -93,7 +94,7 @@ func TestHybridDisc(t *testing.T) {
 // distributions make.
 func TestXorrisoDiscs(t *testing.T) {
 	src := t.TempDir()
-	esp := bytesOf(t, compose(t, disk.Spec{Seed: []byte("esp"), Table: "mbr", Partitions: []disk.Partition{{FS: "fat16", Size: "8M", Start: "1M", Tree: files(t, esp())}}}))[mib : 9*mib]
+	esp := bytesOf(t, compose(t, disk.Spec{Seed: []byte("esp"), Table: "mbr", Partitions: []disk.Partition{{FS: "fat16", Size: bytesize.Partition{Bytes: 8 << 20}, Start: 1 << 20, Tree: files(t, esp())}}}))[mib : 9*mib]
 	for name, b := range map[string][]byte{"esp": esp, "cdboot": bytes.Repeat([]byte("boot"), 2048), "text": []byte("text"), "../mbr": append(make([]byte, 400), make([]byte, 32)...)} {
 		if err := os.WriteFile(filepath.Join(src, name), b, 0o600); err != nil {
 			t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"testing"
 
+	"github.com/carosio/carosbuild/pkg/bytesize"
 	"github.com/carosio/carosbuild/pkg/disk/vmdk"
 )
 
@@ -21,7 +22,7 @@ func stream(t testing.TB) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	s := hybrid(t, root())
-	s.Size, s.Partitions[0].Size = "64M", "36M"
+	s.Size, s.Partitions[0].Size = 64<<20, bytesize.Partition{Bytes: 36 << 20}
 	if err := vmdk.WriteStream(t.Context(), &b, compose(t, s), vmdk.Options{Name: "d.vmdk"}); err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +34,7 @@ func stream(t testing.TB) []byte {
 func FuzzInspect(f *testing.F) {
 	packed := stream(f)
 	s := hybrid(f, root())
-	s.Size, s.Partitions[0].Size = "64M", "36M"
+	s.Size, s.Partitions[0].Size = 64<<20, bytesize.Partition{Bytes: 36 << 20}
 	good := bytesOf(f, compose(f, s))
 	same := looked(f, bytesDevice{bytes.Clone(good)})
 	areas := [][2]int{{440, 200}, {1024, 384}, {mib, 512}, {2 * mib, 512}, {2*mib + 32*512, 512}, {38*mib + 1024, 1024}, {38*mib + 4096, 64 << 10}}

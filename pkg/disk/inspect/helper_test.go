@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/carosio/carosbuild/pkg/bytesize"
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
@@ -92,10 +93,10 @@ func bios() *disk.BIOS {
 func hybrid(t testing.TB, root map[string]string) disk.Spec {
 	t.Helper()
 	return disk.Spec{
-		Table: "gpt", Size: "128M", Seed: []byte("seed"), Time: 1700000000, BIOS: bios(),
+		Table: "gpt", Size: 128 << 20, Seed: []byte("seed"), Time: 1700000000, BIOS: bios(),
 		Partitions: []disk.Partition{
-			{Name: "esp", Type: "esp", FS: "fat32", Label: "CAROSESP", Size: "40M", Tree: files(t, esp())},
-			{Name: "root", Type: "root-x86-64", FS: "ext4", Label: "CAROSROOT", Size: "rest", Tree: files(t, root)},
+			{Name: "esp", Type: "esp", FS: "fat32", Label: "CAROSESP", Size: bytesize.Partition{Bytes: 40 << 20}, Tree: files(t, esp())},
+			{Name: "root", Type: "root-x86-64", FS: "ext4", Label: "CAROSROOT", Size: bytesize.Partition{Rest: true}, Tree: files(t, root)},
 		},
 	}
 }
@@ -128,13 +129,13 @@ func board(t testing.TB) disk.Spec {
 	zImage := make([]byte, 64)
 	copy(zImage[0x24:], "\x18\x28\x6f\x01")
 	return disk.Spec{
-		Table: "mbr", Seed: []byte("card"), Blobs: []disk.Blob{{Name: "u-boot", At: "8K", Data: loader()}},
+		Table: "mbr", Seed: []byte("card"), Blobs: []disk.Blob{{Name: "u-boot", At: 8 << 10, Data: loader()}},
 		Partitions: []disk.Partition{
-			{Name: "boot", FS: "fat32", Label: "CAROSBOOT", Size: "fit", Active: true, Tree: files(t, map[string]string{
+			{Name: "boot", FS: "fat32", Label: "CAROSBOOT", Size: bytesize.Partition{Fit: true}, Active: true, Tree: files(t, map[string]string{
 				"zImage":                 string(zImage) + packed(t, "stub Linux version 6.1.0-28-armmp (builder) "+strings.Repeat("x", 200)),
 				"extlinux/extlinux.conf": "default caros\nlabel caros\n\tlinux /zImage\n\tfdt /a.dtb\n\tappend root=LABEL=CAROSROOT ro\n",
 			})},
-			{Name: "root", FS: "ext4", Label: "CAROSROOT", Size: "fit+8M", Tree: files(t, map[string]string{"boot/vmlinuz-6.1.0-50-armmp": string(zImage)})},
+			{Name: "root", FS: "ext4", Label: "CAROSROOT", Size: bytesize.Partition{Fit: true, Bytes: 8 << 20}, Tree: files(t, map[string]string{"boot/vmlinuz-6.1.0-50-armmp": string(zImage)})},
 		},
 	}
 }

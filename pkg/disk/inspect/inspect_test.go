@@ -16,10 +16,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/carosio/carosbuild/pkg/bytesize"
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/disk/damage"
 	"github.com/carosio/carosbuild/pkg/disk/ext4"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/disk/uuid"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -287,9 +289,9 @@ func TestDiff(t *testing.T) {
 // TestCheckVerity checks a root with a hash tree, whole and damaged, beside swap.
 func TestCheckVerity(t *testing.T) {
 	s := hybrid(t, root())
-	s.Partitions[1].Size = "32M"
+	s.Partitions[1].Size = bytesize.Partition{Bytes: 32 << 20}
 	s.Partitions = append(s.Partitions, disk.Partition{Name: "hashes", Type: "root-x86-64-verity", FS: "verity", Of: "root"})
-	s.Partitions = append(s.Partitions, disk.Partition{Name: "swap", FS: "swap", Label: "SWAP", Size: "8M", UUID: "01234567-89ab-cdef-0123-456789abcdef"})
+	s.Partitions = append(s.Partitions, disk.Partition{Name: "swap", FS: "swap", Label: "SWAP", Size: bytesize.Partition{Bytes: 8 << 20}, UUID: &uuid.UUID{0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef}})
 	b := bytesOf(t, compose(t, s))
 	d := looked(t, bytesDevice{b})
 	if f := report(t, d).Partitions[4].FileSystem; f.Kind != "swap" || f.Label != "SWAP" || f.UUID != "01234567-89ab-cdef-0123-456789abcdef" {

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/carosio/carosbuild/pkg/bytesize"
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/disk/damage"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
@@ -69,8 +70,8 @@ func unifiedImage(t testing.TB, release, cmdline string) string {
 func withUKI(t testing.TB, image string) []byte {
 	t.Helper()
 	return bytesOf(t, compose(t, disk.Spec{
-		Table: "gpt", Size: "40M", Seed: []byte("seed"), Time: 1700000000,
-		Partitions: []disk.Partition{{Name: "esp", Type: "esp", FS: "fat32", Size: "36M", Tree: files(t, map[string]string{
+		Table: "gpt", Size: 40 << 20, Seed: []byte("seed"), Time: 1700000000,
+		Partitions: []disk.Partition{{Name: "esp", Type: "esp", FS: "fat32", Size: bytesize.Partition{Bytes: 36 << 20}, Tree: files(t, map[string]string{
 			"EFI/Linux/caros.efi":  image,
 			"EFI/BOOT/BOOTX64.EFI": efiProgram("#### LoaderInfo: systemd-boot 252.39-1 ####"),
 		})}},
@@ -217,8 +218,8 @@ func TestCheckManyPrograms(t *testing.T) {
 			programs[fmt.Sprintf("EFI/BOOT/%d.efi", i)] = "x"
 		}
 		d := looked(t, bytesDevice{bytesOf(t, compose(t, disk.Spec{
-			Table: "gpt", Size: "40M", Seed: []byte("seed"), Time: 1700000000,
-			Partitions: []disk.Partition{{Name: "esp", Type: "esp", FS: "fat32", Size: "36M", Tree: files(t, programs)}},
+			Table: "gpt", Size: 40 << 20, Seed: []byte("seed"), Time: 1700000000,
+			Partitions: []disk.Partition{{Name: "esp", Type: "esp", FS: "fat32", Size: bytesize.Partition{Bytes: 36 << 20}, Tree: files(t, programs)}},
 		}))})
 		ps, err := d.Check(t.Context())
 		if err != nil || len(ps) != want || want > 0 && !strings.Contains(ps[0].Text, "only the first 500") {

@@ -1,0 +1,146 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package decl
+
+// ActionKind is the word that an action begins with.
+type ActionKind string
+
+// The actions. Bootstrap is not among them: it is an element of its own.
+const (
+	FromKind            ActionKind = "FROM"
+	RunKind             ActionKind = "RUN"
+	AddKind             ActionKind = "ADD"
+	CopyKind            ActionKind = "COPY"
+	EnvKind             ActionKind = "ENV"
+	WorkdirKind         ActionKind = "WORKDIR"
+	UserKind            ActionKind = "USER"
+	ReposyncKind        ActionKind = "REPOSYNC"
+	CreateBBLayersKind  ActionKind = "CREATE_BBLAYERS"
+	CreateLocalConfKind ActionKind = "CREATE_LOCAL_CONF"
+	BitbakeKind         ActionKind = "BITBAKE"
+)
+
+// Action is one step of a stage: one of the types of this file, as a pointer.
+type Action interface {
+	Kind() ActionKind
+	Written() *Argument
+	action()
+}
+
+// Argument is what stands behind the word of an action, as it is written.
+type Argument struct {
+	Text string // trimmed
+	Span Span
+}
+
+// Written is the argument itself: every action has one.
+func (a *Argument) Written() *Argument { return a }
+
+// From starts the stage with an image.
+type From struct {
+	Argument
+	Image string
+}
+
+// Run runs a command.
+type Run struct {
+	Argument
+	Argv []string // nil means Text is for /bin/sh -c
+}
+
+// Copy is ADD or COPY: it puts files into the stage.
+type Copy struct {
+	Argument
+	Add       bool // the word is ADD
+	Sources   []string
+	Dest      string
+	FromStage string // that the sources are in; "" for files beside the declaration
+	Chown     string // USER or USER:GROUP
+	Chmod     string // octal. It stays as it is written: it may have variables, and the step's key is made of it
+	Optional  bool   // a source that does not exist is left out
+	Variables []Variable
+}
+
+// Env sets variables.
+type Env struct {
+	Argument
+	Vars []EnvVar
+}
+
+// Workdir sets the directory of what follows.
+type Workdir struct {
+	Argument
+	Dir       string
+	Variables []Variable
+}
+
+// User sets the user of what follows.
+type User struct {
+	Argument
+	Name      string // USER or USER:GROUP
+	Variables []Variable
+}
+
+// Reposync checks out the git layers.
+type Reposync struct{ Argument }
+
+// CreateBBLayers writes bitbake's bblayers.conf.
+type CreateBBLayers struct{ Argument }
+
+// CreateLocalConf writes bitbake's local.conf.
+type CreateLocalConf struct{ Argument }
+
+// Bitbake runs bitbake.
+type Bitbake struct {
+	Argument
+	Targets []string
+	Command string // task, or empty
+	User    string // who runs it; empty means the stage's user
+}
+
+// EnvVar is one variable of an ENV action.
+type EnvVar struct {
+	Name   string
+	Value  string // without quotes
+	Expand bool   // $NAME, ${NAME}, ${NAME:-word} and so on in Value stand for variables, $$ for the sign: see Fill
+}
+
+// Kind is the word that the action is written with.
+func (*From) Kind() ActionKind            { return FromKind }
+func (*Run) Kind() ActionKind             { return RunKind }
+func (*Env) Kind() ActionKind             { return EnvKind }
+func (*Workdir) Kind() ActionKind         { return WorkdirKind }
+func (*User) Kind() ActionKind            { return UserKind }
+func (*Reposync) Kind() ActionKind        { return ReposyncKind }
+func (*CreateBBLayers) Kind() ActionKind  { return CreateBBLayersKind }
+func (*CreateLocalConf) Kind() ActionKind { return CreateLocalConfKind }
+func (*Bitbake) Kind() ActionKind         { return BitbakeKind }
+
+// Kind is AddKind or CopyKind.
+func (c *Copy) Kind() ActionKind {
+	if c.Add {
+		return AddKind
+	}
+	return CopyKind
+}
+
+func (*From) action()            {}
+func (*Run) action()             {}
+func (*Copy) action()            {}
+func (*Env) action()             {}
+func (*Workdir) action()         {}
+func (*User) action()            {}
+func (*Reposync) action()        {}
+func (*CreateBBLayers) action()  {}
+func (*CreateLocalConf) action() {}
+func (*Bitbake) action()         {}
+
+// CopiesFrom is the stage that an action takes files of, "" for none.
+func CopiesFrom(a Action) string {
+	if c, ok := a.(*Copy); ok {
+		return c.FromStage
+	}
+	return ""
+}
