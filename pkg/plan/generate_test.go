@@ -10,15 +10,13 @@ import (
 	"reflect"
 	"slices"
 	"time"
-
-	"github.com/carosio/carosbuild/pkg/decl"
 )
 
 // kinds are the actions that a step may have, by each Kind.
 func kinds() []string {
 	return []string{
-		BootstrapKind, string(decl.From), string(decl.Run), string(decl.Add), string(decl.Copy), string(decl.Env), string(decl.Workdir),
-		string(decl.User), string(decl.Reposync), string(decl.CreateBBLayers), string(decl.CreateLocalConf), string(decl.Bitbake),
+		BootstrapKind, "FROM", "RUN", "ADD", "COPY", "ENV", "WORKDIR",
+		"USER", "REPOSYNC", "CREATE_BBLAYERS", "CREATE_LOCAL_CONF", "BITBAKE",
 	}
 }
 
