@@ -8,7 +8,7 @@ DEADCODE := golang.org/x/tools/cmd/deadcode@v0.49.0
 VULNCHECK := golang.org/x/vuln/cmd/govulncheck@latest
 # With the race detector, which takes up to five times as long and compiles all anew: what has goroutines of its own that
 # share more than a result. The writers of disks, which hand pieces to workers, take minutes with it.
-RACED := ./pkg/feed ./pkg/oci/... ./pkg/qemu ./pkg/results ./pkg/serve ./pkg/terminal
+RACED := ./pkg/feed ./pkg/oci/... ./pkg/results ./pkg/serve ./pkg/terminal
 # What "carosbuild version" says: of a git clone its tag or commit. Where there is none, Go's own record counts.
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 SOURCES := $(shell find cmd pkg targets -type f ! -name '*_test.go' 2>/dev/null) go.mod go.sum
