@@ -14,7 +14,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 # setup-* comes before what it sets up.
 .NOTPARALLEL:
 
-.PHONY: help build test check unit lint deadcode cross network integration ova-import fresh slow-boots yocto-boots fuzz bench peers man clean setup-build setup-test setup-bench caros.vmdk
+.PHONY: help build test check unit lint deadcode cross network integration ova-import fresh slow-boots yocto-boots fuzz bench peers man release clean setup-build setup-test setup-bench caros.vmdk
 
 help:
 	@sed -n 's/^\([a-z.-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -71,6 +71,9 @@ fuzz: setup-test ## every fuzz target, one after the other; FUZZTIME=10s each, F
 
 bench: setup-bench bin/carosbuild ## speed and size against the peers, as ratios from one run
 	CAROSBUILD=$(CURDIR)/bin/carosbuild $(GO) test -tags "$(TAGS) bench" -v -run TestBench -timeout 60m -count 1 ./integration/
+
+release: ## programs and Debian packages of this commit for amd64 and arm64, reproducible, in bin/release
+	scripts/release.sh "$(GO)" "$(TAGS)" bin/release
 
 setup-build setup-test setup-bench:
 	@scripts/setup.sh $(@:setup-%=%)

@@ -296,6 +296,23 @@ func TestFileChangesMeanwhile(t *testing.T) {
 	}
 }
 
+// TestPlannedOnce: the declaration is read, and what it names looked up, once: from a
+// pipe it could not be read again.
+func TestPlannedOnce(t *testing.T) {
+	w := newWorld(t)
+	w.file(t, "data", "x")
+	text := "<redo>" + base(t) + `<buildstage id="s"><prestage>base</prestage><action>ADD data /data</action><action>RUN exit 3</action></buildstage></redo>`
+	pipe := filepath.Join(w.work, "a.xml")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = os.WriteFile(pipe, []byte(text), 0o600) }()
+	r := w.carosbuild(t, "a.xml", "-B", "b1", "--progress=plain")
+	if want := "a.xml:1:"; r.status != 1 || !strings.Contains(r.stderr, want) || !strings.Contains(r.stderr, "exit 3</action>") {
+		t.Errorf("exit status %d, without %q or the line that failed\n%s", r.status, want, tailOf(r.stderr))
+	}
+}
+
 // What a step may not do, whoever runs the build.
 func TestConfinement(t *testing.T) {
 	w := newWorld(t)

@@ -91,6 +91,8 @@ var allowed = map[string][]string{
 	"pkg/xdg":            {},
 	"pkg/yocto":          {"pkg/disk/tree"},
 	"targets":            {},
+
+	"pkg/engine/enginetest": {"pkg/engine", "pkg/layer", "pkg/oci", "pkg/plan", "pkg/runc"},
 }
 
 // owners says which package alone may import an outside module.

@@ -20,7 +20,6 @@ import (
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/layer/sums"
 	"github.com/carosio/carosbuild/pkg/oci"
-	"github.com/carosio/carosbuild/pkg/oci/registry"
 )
 
 // RootFS is where the root file system of a stage is. Tree reads it, with no
@@ -136,11 +135,16 @@ func withDevices(t *tree.Tree, devices []layer.Device, clamp int64) *tree.Tree {
 	return t.With(nodes)
 }
 
+// TarOpener opens the layers of an image, wherever it is, as tar streams.
+type TarOpener interface {
+	OpenTars(ctx context.Context, ref, arch string, cache oci.TarCache) (*oci.Tars, error)
+}
+
 // ImageRoot is the root file system of an image that is read from its layers
 // alone: of a registry, an OCI layout or a docker archive. It needs no
 // namespace.
 type ImageRoot struct {
-	Registry registry.Client
+	Registry TarOpener
 	Ref      string
 	Arch     string // "" for this machine's
 	Cache    oci.TarCache

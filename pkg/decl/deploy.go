@@ -70,7 +70,7 @@ func checkPartUUIDs(rep *report, parts []*node) {
 			}
 			if k.name == "file" || k.name == "bootscript" {
 				t := k.text()
-				check(t.s, func(from, to int) place { return t.place(from, to) })
+				check(t.s, t.place)
 			}
 		}
 	}

@@ -29,7 +29,7 @@ func (r *jobRun) bootstrap(ctx context.Context, s *plan.Step, a *plan.Bootstrap)
 	if err := r.Sandbox.Emulate(ctx, r.state.Config.Architecture); err != nil { // before the download
 		return err
 	}
-	f := *r.fetcherFor(r.job.ID)
+	f := r.fetcherFor(r.job.ID)
 	if err := f.Fetch(ctx, res); err != nil {
 		return err
 	}
@@ -72,7 +72,8 @@ func (r *jobRun) script(ctx context.Context, s *plan.Step, w Snapshot, script st
 // fetcherFor is a fetcher whose progress is the stage's.
 func (r *jobRun) fetcherFor(stage string) *debian.Fetcher {
 	text := map[string]string{"fetch": "download packages", "unpack": "unpack packages"}
-	return &debian.Fetcher{Cache: r.Packages.Cache, HTTP: r.Packages.HTTP, Jobs: r.Packages.Jobs, Events: func(e debian.Event) {
+	f := r.Packages
+	return &debian.Fetcher{Cache: f.Cache, HTTP: f.HTTP, Jobs: f.Jobs, SkipOwners: f.SkipOwners, Backoff: f.Backoff, Events: func(e debian.Event) {
 		if t := text[e.Phase]; t != "" {
 			r.event(progress.Event{Kind: progress.Progress, Stage: stage, Text: t, Done: e.Done, Total: e.Total})
 		}

@@ -17,10 +17,14 @@ type State struct {
 	Config oci.Config
 }
 
-// Cache has the results of steps. It is used from several goroutines.
+// Cache has the results of steps. It is used from several goroutines, and may be by
+// several processes. An empty key, which a step has that is not resolved, is an
+// error. Where ctx has ended, a method does its work or says so. A State is not
+// shared: the caller may change what it has put or got.
 type Cache interface {
 	// Lookup returns what a step with a key has left. It is false when there is
-	// nothing, or nothing that can be used.
+	// nothing, or nothing that can be used: the layer is gone or damaged, or another
+	// version has written it. What cannot be read is an error.
 	Lookup(ctx context.Context, key string) (State, bool, error)
 	// Put remembers what a step has left; the last writer wins.
 	Put(ctx context.Context, key string, s State) error
@@ -40,7 +44,7 @@ func (a *anew) Lookup(ctx context.Context, key string) (State, bool, error) {
 	a.mu.Lock()
 	ours := a.keys[key]
 	a.mu.Unlock()
-	if !ours {
+	if !ours && key != "" {
 		return State{}, false, ctx.Err()
 	}
 	return a.Cache.Lookup(ctx, key)

@@ -6,6 +6,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -52,12 +53,15 @@ type Result struct {
 
 // Run runs what of the plan the cache does not have, stages that do not need each
 // other side by side, and keeps the image of each stage. The first failure ends
-// the others. The error is a plan.StepError when a step is to blame; the result
-// then has the stages that are done.
+// the others and is the error, a plan.StepError when a step is to blame; the result
+// then has the stages that are done. Executor, Cache, Images and Events are used from
+// several goroutines.
 func (e *Engine) Run(ctx context.Context, p *plan.Plan) (*Result, error) {
 	r := &run{Engine: e, result: &Result{BuildID: e.BuildID, Stages: map[string]StageResult{}}, done: map[string]chan struct{}{}}
-	for _, j := range p.Stages {
-		r.done[j.ID] = make(chan struct{})
+	for i := range p.Stages {
+		if err := r.add(&p.Stages[i]); err != nil {
+			return r.result, fmt.Errorf("plan: %w", err)
+		}
 	}
 	r.slots = make(chan struct{}, max(e.Jobs, 1))
 	g, ctx := errgroup.WithContext(ctx)
@@ -76,6 +80,24 @@ type run struct {
 
 	mu     sync.Mutex
 	result *Result
+}
+
+// add makes a stage one that others can wait for. In a plan from elsewhere it may
+// need one that never comes, and would wait for ever.
+func (r *run) add(j *plan.Job) error {
+	for _, n := range j.Needs {
+		if r.done[n] == nil {
+			return fmt.Errorf("stage %s needs %s, which is not before it", j.ID, n)
+		}
+	}
+	switch {
+	case r.done[j.ID] != nil:
+		return fmt.Errorf("stage %s is there twice", j.ID)
+	case j.Parent != "" && !slices.Contains(j.Needs, j.Parent):
+		return fmt.Errorf("stage %s does not need %s, which it is based on", j.ID, j.Parent)
+	}
+	r.done[j.ID] = make(chan struct{})
+	return nil
 }
 
 // job waits for what a stage needs and for its turn, and has it built.

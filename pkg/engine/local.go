@@ -109,7 +109,7 @@ func (r *jobRun) step(ctx context.Context, i int) (bool, error) {
 	r.event(stepEvent(progress.StepStarted, r.job, i))
 	start := r.Now()
 	if err := r.openLog(); err != nil {
-		return false, err
+		return false, r.located(err)
 	}
 	r.log.title(s.Title())
 	if err := r.do(ctx, s); err != nil {

@@ -14,46 +14,62 @@ import (
 // Sandbox runs commands, each in a root file system of its own.
 type Sandbox interface {
 	// Emulate makes sure that programs of an architecture run, "" for this
-	// machine's, and otherwise says what is missing.
+	// machine's, and otherwise says what is missing. It is idempotent; Run does it, too.
 	Emulate(ctx context.Context, arch string) error
 	// Run runs one command, waits for it and kills every process that it left
-	// behind. The result is the command's exit status, 128+N when signal N ended
-	// it. An error means that the command did not come about, or that ctx ended.
+	// behind, also one that has its output open. The result is the command's exit
+	// status, 128+N when signal N ended it. An error means that the command did not
+	// come about, its program not existing included, or that ctx ended: then it is
+	// ctx's, and nothing of the command runs any more.
+	//
+	// The command has the environment, the directory, the user with his groups and
+	// the mounts of the step, and no others; HOME has to be among the environment.
+	// Without a network there is no interface but a loopback of its own, and no
+	// route. Streams that are nil are empty or thrown away. What the command changes
+	// in the root stays there. Several commands may run at a time, each with an ID of
+	// its own.
 	Run(ctx context.Context, s runc.Step) (status int, err error)
 }
 
-// Snapshotter makes roots for steps out of layers.
+// Snapshotter makes roots for steps out of layers. Several may be there at a time,
+// also of one layer; none sees what is changed in another. A layer that there is not
+// is an error, and so is a ctx that has ended.
 type Snapshotter interface {
 	// Prepare makes a writable root with what is in a layer and those below it;
-	// "" is an empty directory.
+	// "" is an empty directory, 0755.
 	Prepare(ctx context.Context, layer string) (Snapshot, error)
 	// View shows a layer and those below it, read-only, until it is released.
 	View(ctx context.Context, layer string) (*View, error)
 }
 
-// Snapshot is a root that a step changes. It ends with Commit or Discard.
+// Snapshot is a root that a step changes. It ends with Commit or Discard; the
+// directory is gone then. It is used from one goroutine.
 type Snapshot interface {
 	// Root is the directory.
 	Root() string
-	// Revert has a path be as it is in the layer below; a directory only if it is
-	// empty. The root is not used by a command at that time.
+	// Revert has a path of the root be as it is in the layer below, gone if it is not
+	// there; a directory only if nothing in it was changed, and otherwise it stays as
+	// it is. A path where nothing was changed is fine. Links are not followed: one in
+	// place of a directory on the way is an error. The root is not used by a command
+	// at that time, and may show what was reverted only in the layer of Commit.
 	Revert(path string) error
 	// Chown gives a file an owner, relative to an open directory and without
 	// following a link, as unix.Fchownat does.
 	Chown(dir int, name string, uid, gid int) error
 	// Commit makes a layer of what was changed; no time in it is later than clamp,
 	// seconds since 1970, nil for no bound. Where nothing was, it is the layer below
-	// and false. After an error the snapshot is still to be discarded.
+	// and false. A snapshot that has ended is an error. After an error, that of a ctx
+	// that has ended included, the snapshot is still to be discarded.
 	Commit(ctx context.Context, clamp *int64) (layer string, changed bool, err error)
-	// Discard removes the snapshot. It is idempotent.
+	// Discard removes the snapshot. It is idempotent, and does nothing after Commit.
 	Discard() error
 }
 
-// View is a layer that is only read.
+// View is a layer that is only read: whoever writes is refused, or changes a copy.
 type View struct {
 	Root    string
-	Release func() error
-	Sums    Sums // of what was stored; nil: it is not compared
+	Release func() error // idempotent
+	Sums    Sums         // of what was stored; nil: it is not compared
 }
 
 // Sums know what was stored in a layer and those below it.

@@ -34,7 +34,7 @@ func (h History) Write(declaration string, p *plan.Plan, buildID string) error {
 		if err != nil {
 			return fmt.Errorf("remember the plan: %w", err)
 		}
-		if err := freshfile.Replace(h.path(declaration, p.Stages[i].ID), data, 0o600); err != nil {
+		if err := freshfile.Write(h.path(declaration, p.Stages[i].ID), data, false); err != nil {
 			return fmt.Errorf("remember the plan: %w", err)
 		}
 	}

@@ -148,7 +148,7 @@ func WritePlan(dir string, p *plan.Plan) error {
 		err = os.MkdirAll(dir, 0o700)
 	}
 	if err == nil {
-		err = freshfile.Replace(filepath.Join(dir, planName), data, 0o600)
+		err = freshfile.Write(filepath.Join(dir, planName), data, false)
 	}
 	if err != nil {
 		return fmt.Errorf("write the plan of a build: %w", err)

@@ -79,7 +79,7 @@ func archiveLayer(ctx context.Context, w *tar.Writer, name string, l StoredLayer
 	if err := w.WriteHeader(archiveHeader(name, size)); err != nil {
 		return err
 	}
-	return l.Write(&contextWriter{ctx, w})
+	return l.Write(until(ctx, w))
 }
 
 func archiveHeader(name string, size int64) *tar.Header {

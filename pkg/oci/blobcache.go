@@ -127,7 +127,7 @@ func (b BlobCache) put(ctx context.Context, diffID v1.Hash, c Compression, jobs 
 	sum := sha256.New()
 	var n counter
 	err = compress(io.MultiWriter(f, sum, &n), c, jobs, func(w io.Writer) error {
-		return write(&contextWriter{ctx, w})
+		return write(until(ctx, w))
 	})
 	d := v1.Descriptor{MediaType: mt, Size: int64(n), Digest: v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(sum.Sum(nil))}}
 	if err := freshfile.Finish(f, b.blobFile(d.Digest), 0o600, err); err != nil {
@@ -136,17 +136,20 @@ func (b BlobCache) put(ctx context.Context, diffID v1.Hash, c Compression, jobs 
 	return d, sealed.Write(b.indexFile(diffID, c), blobEntry{diffID, d})
 }
 
-type contextWriter struct {
-	ctx context.Context
-	w   io.Writer
+// until is a writer that ends with ctx.
+func until(ctx context.Context, w io.Writer) io.Writer {
+	return writerFunc(func(p []byte) (int, error) {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		return w.Write(p)
+	})
 }
 
-func (c *contextWriter) Write(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.w.Write(p)
-}
+// writerFunc is a Write without anything else.
+type writerFunc func(p []byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 // compress writes a compressed stream, on several processors but with the same
 // bytes for any number of them.

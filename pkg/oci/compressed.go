@@ -37,7 +37,7 @@ type compressed struct {
 
 // blobLayer is a stored layer and its blob.
 type blobLayer struct {
-	ctx   context.Context
+	again func() error // find, once more, as long as the image is valid
 	layer StoredLayer
 	desc  v1.Descriptor
 	cache BlobCache
@@ -54,8 +54,10 @@ func (i Stored) Compress(ctx context.Context, t Transfer, o PushOptions) (v1.Ima
 	g.SetLimit(t.Parallel())
 	for n, l := range i.Layers {
 		g.Go(func() error {
-			layers[n] = &blobLayer{ctx: ctx, layer: l, cache: o.Cache, how: o.compression(), jobs: t.Parallel()}
-			return layers[n].find(gctx, func(done int64) {
+			b := &blobLayer{layer: l, cache: o.Cache, how: o.compression(), jobs: t.Parallel()}
+			b.again = func() error { return b.find(ctx, func(int64) {}) }
+			layers[n] = b
+			return b.find(gctx, func(done int64) {
 				t.Tell(Event{Kind: "compress", Name: i.label(), Digest: l.DiffID.String(), Done: done, Total: l.Size})
 			})
 		})
@@ -130,7 +132,7 @@ func (b *blobLayer) Descriptor() (*v1.Descriptor, error) { return &b.desc, nil }
 func (b *blobLayer) Compressed() (io.ReadCloser, error) {
 	if err := b.cache.check(b.desc); err != nil {
 		before := b.desc
-		if err := b.find(b.ctx, func(int64) {}); err != nil {
+		if err := b.again(); err != nil {
 			return nil, err
 		}
 		if b.desc.Digest != before.Digest {

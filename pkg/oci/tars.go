@@ -104,7 +104,7 @@ func (s Source) tarSource(ctx context.Context, cache TarCache) (*tarSource, erro
 		if err != nil {
 			return err
 		}
-		_, err = io.Copy(&contextWriter{ctx, w}, z)
+		_, err = io.Copy(until(ctx, w), z)
 		return errors.Join(err, z.Close())
 	}}, nil
 }

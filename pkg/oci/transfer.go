@@ -40,29 +40,25 @@ func (t Transfer) Parallel() int {
 	return 4
 }
 
-// progressReader tells about each MiB and ends with its context.
-type progressReader struct {
-	ctx     context.Context
-	r       io.Reader
-	report  func(int64)
-	n, last int64
-}
-
 // ProgressReader passes a stream on of which n bytes have been read before. It
 // tells report about each MiB, and ends with ctx.
 func ProgressReader(ctx context.Context, r io.Reader, n int64, report func(int64)) io.Reader {
-	return &progressReader{ctx: ctx, r: r, report: report, n: n, last: n}
+	last := n
+	return readerFunc(func(b []byte) (int, error) {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		k, err := r.Read(b)
+		n += int64(k)
+		if n-last >= 1<<20 {
+			last = n
+			report(n)
+		}
+		return k, err
+	})
 }
 
-func (p *progressReader) Read(b []byte) (int, error) {
-	if err := p.ctx.Err(); err != nil {
-		return 0, err
-	}
-	n, err := p.r.Read(b)
-	p.n += int64(n)
-	if p.n-p.last >= 1<<20 {
-		p.last = p.n
-		p.report(p.n)
-	}
-	return n, err
-}
+// readerFunc is a Read without anything else.
+type readerFunc func(p []byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }

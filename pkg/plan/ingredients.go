@@ -16,7 +16,7 @@ type Ingredient struct {
 	Name  string `json:"name"`  // such as "file caros.conf" or "network"
 	Value string `json:"value"` // text, or a digest
 
-	Files []files.AddedFile `json:"files,omitempty"` // that the digest is of
+	Files []files.AddedFile `json:"files,omitzero"` // that the digest is of
 }
 
 // ingredients collects what a step's key covers, as fields of the key and, but for

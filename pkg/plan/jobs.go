@@ -12,6 +12,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/key"
 	"github.com/carosio/carosbuild/pkg/source/files"
+	"github.com/carosio/carosbuild/pkg/source/git"
 )
 
 // SourceKey names a source of an ADD or COPY in Facts.
@@ -212,9 +213,11 @@ func (b *builder) reposync(g *ingredients) (Action, error) {
 	if len(b.facts.Trees) == 0 {
 		return nil, fmt.Errorf("the trees of REPOSYNC were not resolved")
 	}
-	do := &Reposync{Trees: b.facts.Trees}
+	do := &Reposync{}
 	for _, t := range b.facts.Trees {
 		do.From = append(do.From, t.From)
+		t.From = git.Pinned{} // it would not come back out of JSON
+		do.Trees = append(do.Trees, t)
 		g.fields = append(g.fields, t.Path, t.URL, t.Commit)
 		g.name("git tree "+t.Path, t.URL+" "+t.Commit)
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 // Plan is what a build would do, as data: encoding/json gives it and takes it
-// back without loss.
+// back without loss, but for text that is not UTF-8.
 type Plan struct {
 	Targets []string `json:"targets"`
 	Stages  []Job    `json:"stages"` // each after those it needs
@@ -25,13 +25,13 @@ type Plan struct {
 type Job struct {
 	ID      string   `json:"id"`
 	Parent  string   `json:"parent,omitempty"` // stage that it is based on; "" if its first step gives it a root
-	Needs   []string `json:"needs,omitempty"`  // the parent first
+	Needs   []string `json:"needs,omitzero"`   // the parent first
 	Steps   []Step   `json:"steps"`
 	Key     string   `json:"key"`               // of the last step
 	Arch    string   `json:"arch,omitempty"`    // Debian name of the host's architecture
 	Epoch   *int64   `json:"epoch,omitempty"`   // SOURCE_DATE_EPOCH, seconds since 1970
 	Network string   `json:"network,omitempty"` // of commands, "" for the usual one
-	Caches  []Cache  `json:"caches,omitempty"`
+	Caches  []Cache  `json:"caches,omitzero"`
 	Apt     *Apt     `json:"apt,omitempty"` // what apt is told in commands; nil in stages that are not based on a bootstrap
 
 	// GitLayers says that the declaration has some: bitbake is told the build id.
@@ -48,7 +48,7 @@ type Cache struct {
 // Apt says which mirrors a stage was made from.
 type Apt struct {
 	Bootstrap debian.Bootstrap `json:"bootstrap"`
-	Without   []string         `json:"without,omitempty"` // suites that the mirror does not have
+	Without   []string         `json:"without,omitzero"` // suites that the mirror does not have
 }
 
 // Facts are what was looked up outside of the declaration. Maps miss entries

@@ -25,7 +25,7 @@ type Step struct {
 
 	Unresolved string `json:"unresolved,omitempty"` // why something that it names could not be looked up
 
-	Ingredients []Ingredient `json:"ingredients,omitempty"` // what Key covers, but for the steps before
+	Ingredients []Ingredient `json:"ingredients,omitzero"` // what Key covers, but for the steps before
 
 	Action Action `json:"-"`
 }

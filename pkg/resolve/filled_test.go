@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/oci/registry"
 	"github.com/carosio/carosbuild/pkg/plan"
 )
 
@@ -23,7 +24,7 @@ import (
 func TestVariablesOfImages(t *testing.T) {
 	dir := t.TempDir()
 	layout := ociLayout(t, filepath.Join(dir, "base"), []string{"PATH=/bin", "APP=/srv/app"})
-	r := &Resolver{Pins: Pins{filepath.Join(dir, "pins")}, Arch: "amd64", Now: time.Now, Note: func(string, string) {}}
+	r := &Resolver{Registry: registry.Client{Env: func(string) string { return "" }}, Pins: Pins{filepath.Join(dir, "pins")}, Arch: "amd64", Now: time.Now, Note: func(string, string) {}}
 	if err := os.WriteFile(filepath.Join(dir, "data"), []byte("x"), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/oci/registry"
 	"github.com/carosio/carosbuild/pkg/source/git"
 )
 
@@ -68,7 +69,8 @@ func treesDeclaration(t *testing.T, dir string, revisions ...string) *decl.Decla
 func newTreesResolver(t *testing.T) *Resolver {
 	t.Helper()
 	return &Resolver{
-		Git: &git.Cache{Dir: t.TempDir(), Env: []string{"PATH=" + os.Getenv("PATH")}}, Pins: Pins{Dir: t.TempDir()}, Arch: "amd64",
+		Registry: registry.Client{Env: func(string) string { return "" }},
+		Git:      &git.Cache{Dir: t.TempDir(), Env: []string{"PATH=" + os.Getenv("PATH")}}, Pins: Pins{Dir: t.TempDir()}, Arch: "amd64",
 	}
 }
 

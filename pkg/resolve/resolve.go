@@ -16,19 +16,26 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/key"
 	"github.com/carosio/carosbuild/pkg/oci"
-	"github.com/carosio/carosbuild/pkg/oci/registry"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 	"github.com/carosio/carosbuild/pkg/source/files"
 	"github.com/carosio/carosbuild/pkg/source/git"
 )
 
+// Images looks images up, wherever they are.
+type Images interface {
+	// Resolve is a reference with the digest of the image for an architecture.
+	Resolve(ctx context.Context, ref, arch string) (pinned string, err error)
+	// Environment are the variables, NAME=VALUE, of an image's configuration.
+	Environment(ctx context.Context, ref, arch string) ([]string, error)
+}
+
 // Resolver looks up what a plan depends on outside of the declaration.
 type Resolver struct {
 	Pins     Pins
 	Fetcher  *debian.Fetcher
 	Host     debian.Host
-	Registry registry.Client
+	Registry Images
 	Git      *git.Cache
 	Rewrites git.Rewrites // of git remotes
 	Arch     string       // Debian name

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/oci/registry"
 )
 
 // Sources that no stage may have, or that look like what they are not, are
@@ -27,7 +28,7 @@ func TestSourcesThatAreRefused(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "a[1]"), []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r := &Resolver{Pins: Pins{Dir: filepath.Join(dir, "pins")}, Arch: "amd64", Now: time.Now, Note: func(string, string) {}}
+	r := &Resolver{Registry: registry.Client{Env: func(string) string { return "" }}, Pins: Pins{Dir: filepath.Join(dir, "pins")}, Arch: "amd64", Now: time.Now, Note: func(string, string) {}}
 	for source, want := range map[string]string{
 		"/proc/self/environ": "the kernel tells",
 		"/sys/class":         "the kernel tells",

@@ -55,21 +55,21 @@ var Taken = []string{
 // Collect finds the results. It fails when the context ends or when what Yocto
 // has made cannot be read; what is wrong with one file is a Problem.
 func Collect(ctx context.Context, q Request) (*Set, error) {
-	c := &collector{ctx: ctx, request: q, set: &Set{}, names: map[string]bool{}}
+	c := &collector{request: q, set: &Set{}, names: map[string]bool{}}
 	for _, w := range q.Artifacts {
-		if err := c.each(w, c.artifact); err != nil {
+		if err := c.each(ctx, w, c.artifact); err != nil {
 			return nil, err
 		}
 	}
 	if len(q.Artifacts) == 0 {
-		if err := c.each(Wanted{Path: imagesDir}, c.deployed); err != nil {
+		if err := c.each(ctx, Wanted{Path: imagesDir}, c.deployed); err != nil {
 			return nil, err
 		}
 	}
 	byName(c.set.Artifacts)
 	artifacts := c.set.Problems
 	c.set.Problems = nil
-	if err := c.feeds(); err != nil {
+	if err := c.feeds(ctx); err != nil {
 		return nil, err
 	}
 	byName(c.set.Packages)
@@ -79,14 +79,13 @@ func Collect(ctx context.Context, q Request) (*Set, error) {
 
 // collector fills a Set.
 type collector struct {
-	ctx     context.Context // of one call
 	request Request
 	set     *Set
 	names   map[string]bool // of artifacts: true for a file, false for a directory
 }
 
 // each calls f with the stage that something is wanted from.
-func (c *collector) each(w Wanted, f func(r *Root, w Wanted) error) error {
+func (c *collector) each(ctx context.Context, w Wanted, f func(ctx context.Context, r *Root, w Wanted) error) error {
 	stage := w.Stage
 	if stage == "" {
 		stage = c.request.Stage
@@ -99,7 +98,7 @@ func (c *collector) each(w Wanted, f func(r *Root, w Wanted) error) error {
 		c.problem(w.Path, true, err)
 		return nil
 	}
-	if err := f(r, w); err != nil {
+	if err := f(ctx, r, w); err != nil {
 		return fmt.Errorf("stage %s: %w", stage, err)
 	}
 	return nil
@@ -110,7 +109,7 @@ func (c *collector) problem(p string, declared bool, err error) {
 }
 
 // artifact collects what a declared artifact matches.
-func (c *collector) artifact(r *Root, w Wanted) error {
+func (c *collector) artifact(ctx context.Context, r *Root, w Wanted) error {
 	paths, err := r.glob(w.Path)
 	if err != nil {
 		c.problem(w.Path, true, err)
@@ -130,14 +129,14 @@ func (c *collector) artifact(r *Root, w Wanted) error {
 		case err != nil:
 			c.problem(p, true, err)
 		case n.isDir():
-			err = c.below(r, p, name, true, func(f File) { c.add(f, true) })
+			err = c.below(ctx, r, p, name, true, func(f File) { c.add(f, true) })
 		case n.isFile():
 			c.add(newFile(r, p, name, n), true)
 		default:
 			c.problem(p, true, ErrKind)
 		}
-		if c.ctx.Err() != nil {
-			return c.ctx.Err()
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
 		if n.isDir() && err != nil {
 			c.problem(p, true, err)
@@ -151,9 +150,9 @@ var errDirLink = errors.New("it is a link to a directory, which is not followed 
 
 // below collects the files below a directory, those that links lead to
 // included.
-func (c *collector) below(r *Root, dir, name string, declared bool, add func(File)) error {
+func (c *collector) below(ctx context.Context, r *Root, dir, name string, declared bool, add func(File)) error {
 	files := 0
-	return r.walk(c.ctx, dir, func(rel string, e fs.DirEntry) error {
+	return r.walk(ctx, dir, func(rel string, e fs.DirEntry) error {
 		p := path.Join(dir, rel)
 		if files++; files > maxFiles {
 			return fmt.Errorf("it has more than %d files", maxFiles)

@@ -34,13 +34,13 @@ var imagePatterns = []string{
 
 // deployed collects Yocto's images. A file that a link of the images leads to
 // is only there by the name of the link, which has no date in it.
-func (c *collector) deployed(r *Root, _ Wanted) error {
+func (c *collector) deployed(ctx context.Context, r *Root, _ Wanted) error {
 	if !r.isDir(imagesDir) {
 		return nil
 	}
 	var files, links []File
 	seen := 0
-	err := r.walk(c.ctx, imagesDir, func(rel string, e fs.DirEntry) error {
+	err := r.walk(ctx, imagesDir, func(rel string, e fs.DirEntry) error {
 		if seen++; seen > maxFiles {
 			return fmt.Errorf("%s has more than %d files", imagesDir, maxFiles)
 		}
@@ -108,7 +108,7 @@ func unflatten(files []File) []File {
 
 // feeds collects the files of the package feeds. A single one is there without
 // its own name, so that its addresses are those that redomat had.
-func (c *collector) feeds() error {
+func (c *collector) feeds(ctx context.Context) error {
 	wanted, declared := c.request.Feeds, len(c.request.Feeds) > 0
 	if !declared {
 		for _, dir := range feedDirs {
@@ -118,7 +118,7 @@ func (c *collector) feeds() error {
 	var names []string
 	files := map[string][]File{}
 	for _, w := range wanted {
-		err := c.each(w, func(r *Root, w Wanted) error {
+		err := c.each(ctx, w, func(ctx context.Context, r *Root, w Wanted) error {
 			if !declared && !r.isDir(w.Path) {
 				return nil
 			}
@@ -127,8 +127,8 @@ func (c *collector) feeds() error {
 				c.problem(w.Path, true, fmt.Errorf("another feed is called %q", name))
 				return nil
 			}
-			err := c.below(r, w.Path, "", declared, func(f File) { files[name] = append(files[name], f) })
-			if err != nil && c.ctx.Err() == nil {
+			err := c.below(ctx, r, w.Path, "", declared, func(f File) { files[name] = append(files[name], f) })
+			if err != nil && ctx.Err() == nil {
 				c.problem(w.Path, declared, err)
 				return nil
 			}

@@ -294,7 +294,7 @@ func (v *buildPage) wholeLog(ctx context.Context, w io.Writer) error {
 			continue
 		}
 		fmt.Fprintf(w, "===== %s\n", l.name)
-		_, err = io.Copy(w, reader{ctx, f})
+		_, err = io.Copy(w, until(ctx, f))
 		f.Close()
 		if err != nil {
 			return err

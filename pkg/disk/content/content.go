@@ -162,7 +162,7 @@ func (s Source) Unpack(ctx context.Context) (Source, error) {
 	if err != nil {
 		return s, err
 	}
-	n, err := disk.CopySparse(f, &contextReader{ctx, in}, cmp.Or(s.most, maxUnpacked))
+	n, err := disk.CopySparse(f, until(ctx, in), cmp.Or(s.most, maxUnpacked))
 	if err != nil {
 		return s, fmt.Errorf("unpack: %w", err)
 	}
@@ -175,15 +175,17 @@ func (s Source) Unpack(ctx context.Context) (Source, error) {
 	return s, nil
 }
 
-// contextReader ends with its context.
-type contextReader struct {
-	ctx context.Context // of one copy
-	r   io.Reader
+// until is a reader that ends with ctx.
+func until(ctx context.Context, r io.Reader) io.Reader {
+	return readerFunc(func(p []byte) (int, error) {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		return r.Read(p)
+	})
 }
 
-func (c *contextReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
-}
+// readerFunc is a Read without anything else.
+type readerFunc func(p []byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }

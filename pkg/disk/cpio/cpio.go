@@ -42,13 +42,12 @@ const maxLinked = 4 << 20
 // contents are. Times later than clamp, in seconds since 1970, become clamp; 0
 // leaves them. Jobs is how many contents are read at a time.
 func Read(ctx context.Context, r io.ReaderAt, size, clamp int64, jobs int) (*tree.Tree, error) {
-	a := &archive{ctx: ctx, r: r, size: size}
-	l := tree.Layer{Name: "cpio archive", Tar: r, Size: size, Plain: true, Members: a.members}
+	a := &archive{r: r, size: size}
+	l := tree.Layer{Name: "cpio archive", Tar: r, Size: size, Plain: true, Members: func(each func(*tree.Entry, int64) error) error { return a.members(ctx, each) }}
 	return tree.Merge(ctx, []tree.Layer{l}, clamp, jobs)
 }
 
 type archive struct {
-	ctx  context.Context // of one Read
 	r    io.ReaderAt
 	size int64
 }
@@ -69,9 +68,9 @@ type id struct {
 // members gives the entries of all members. Of the names of one file, cpio writes
 // the content with the last only, so that the files that have several are looked
 // for first.
-func (a *archive) members(each func(*tree.Entry, int64) error) error {
+func (a *archive) members(ctx context.Context, each func(*tree.Entry, int64) error) error {
 	files := map[id]*file{}
-	err := a.walk(func(no int, h *header) error {
+	err := a.walk(ctx, func(no int, h *header) error {
 		if !h.linked() {
 			return nil
 		}
@@ -95,10 +94,10 @@ func (a *archive) members(each func(*tree.Entry, int64) error) error {
 	if err != nil {
 		return err
 	}
-	return a.walk(func(no int, h *header) error {
+	return a.walk(ctx, func(no int, h *header) error {
 		f := files[id{no, h.inode}]
 		if f == nil || !h.linked() {
-			return a.emit(h, h, each)
+			return a.emit(ctx, h, h, each)
 		}
 		switch {
 		case f.first != h.name:
@@ -107,7 +106,7 @@ func (a *archive) members(each func(*tree.Entry, int64) error) error {
 			return nil
 		}
 		f.given = true
-		return a.emit(h, &f.data, each)
+		return a.emit(ctx, h, &f.data, each)
 	})
 }
 
@@ -115,7 +114,7 @@ func (a *archive) members(each func(*tree.Entry, int64) error) error {
 func (h *header) linked() bool { return h.links > 1 && h.mode&tree.TypeMask != tree.Dir }
 
 // emit gives a member as an entry, with the content that is in data.
-func (a *archive) emit(h, data *header, each func(*tree.Entry, int64) error) error {
+func (a *archive) emit(ctx context.Context, h, data *header, each func(*tree.Entry, int64) error) error {
 	e := tree.Entry{Path: h.name, Mode: h.mode, UID: h.uid, GID: h.gid, Mtime: int64(h.mtime)}
 	if h.mode > 0o177777 {
 		return fmt.Errorf("mode %#o out of range", h.mode)
@@ -123,7 +122,7 @@ func (a *archive) emit(h, data *header, each func(*tree.Entry, int64) error) err
 	switch e.Type() {
 	case tree.Regular:
 		e.Size = data.size
-		if err := a.verify(data); err != nil {
+		if err := a.verify(ctx, data); err != nil {
 			return err
 		}
 	case tree.Symlink:
@@ -142,7 +141,7 @@ func (a *archive) emit(h, data *header, each func(*tree.Entry, int64) error) err
 }
 
 // verify adds up the bytes of a content that has a sum.
-func (a *archive) verify(h *header) error {
+func (a *archive) verify(ctx context.Context, h *header) error {
 	if !h.crc || h.size == 0 {
 		return nil
 	}
@@ -162,7 +161,7 @@ func (a *archive) verify(h *header) error {
 		if _, err := in.Discard(len(b)); err != nil {
 			return err
 		}
-		if err := a.ctx.Err(); err != nil {
+		if err := ctx.Err(); err != nil {
 			return err
 		}
 	}

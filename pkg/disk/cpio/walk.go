@@ -6,6 +6,7 @@ package cpio
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -49,23 +50,23 @@ func (w *window) some(off int64) ([]byte, error) {
 }
 
 // walk calls each with all members, and with which of the archives they are in.
-func (a *archive) walk(each func(no int, h *header) error) error {
+func (a *archive) walk(ctx context.Context, each func(no int, h *header) error) error {
 	w := &window{a: a}
 	for at, no := int64(0), 0; ; no++ {
-		end, err := a.archive(w, at, func(h *header) error { return each(no, h) })
+		end, err := a.archive(ctx, w, at, func(h *header) error { return each(no, h) })
 		if err != nil {
 			return err
 		}
-		if at, err = a.behind(w, end); err != nil || at == a.size {
+		if at, err = a.behind(ctx, w, end); err != nil || at == a.size {
 			return err
 		}
 	}
 }
 
 // archive goes over one archive, which begins at off, and gives its end.
-func (a *archive) archive(w *window, off int64, each func(h *header) error) (int64, error) {
+func (a *archive) archive(ctx context.Context, w *window, off int64, each func(h *header) error) (int64, error) {
 	for {
-		if err := a.ctx.Err(); err != nil {
+		if err := ctx.Err(); err != nil {
 			return 0, err
 		}
 		h, err := a.next(w, off)
@@ -127,9 +128,9 @@ func old(b []byte) bool {
 }
 
 // behind is where the next archive begins, after zeros, or the end.
-func (a *archive) behind(w *window, off int64) (int64, error) {
+func (a *archive) behind(ctx context.Context, w *window, off int64) (int64, error) {
 	for off < a.size {
-		if err := a.ctx.Err(); err != nil {
+		if err := ctx.Err(); err != nil {
 			return 0, err
 		}
 		b, err := w.some(off)

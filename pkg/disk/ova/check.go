@@ -146,7 +146,7 @@ func (c *checker) readDescriptor() *ovfEnvelope {
 // structure.
 func (c *checker) checkContent(ctx context.Context, m *member) error {
 	h := newHash(m.algorithm)
-	r := io.TeeReader(interruptible{ctx, io.NewSectionReader(c.r, m.off, m.size)}, h)
+	r := io.TeeReader(until(ctx, io.NewSectionReader(c.r, m.off, m.size)), h)
 	if m.disk != nil {
 		if err := c.checkDisk(ctx, m, r); err != nil {
 			return err
@@ -182,15 +182,17 @@ func (c *checker) checkDisk(ctx context.Context, m *member, r io.Reader) error {
 	return nil
 }
 
-// interruptible is a reader that ends with ctx.
-type interruptible struct {
-	ctx context.Context
-	io.Reader
+// until is a reader that ends with ctx.
+func until(ctx context.Context, r io.Reader) io.Reader {
+	return readerFunc(func(p []byte) (int, error) {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		return r.Read(p)
+	})
 }
 
-func (r interruptible) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.Reader.Read(p)
-}
+// readerFunc is a Read without anything else.
+type readerFunc func(p []byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }

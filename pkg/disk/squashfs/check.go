@@ -41,7 +41,7 @@ func (f *FS) Check(ctx context.Context) []damage.Problem {
 			continue
 		}
 		for _, r := range e.Ranges() {
-			if _, err := io.Copy(io.Discard, &reading{ctx, io.NewSectionReader(e.Content, r.Off, r.Len)}); err != nil {
+			if _, err := io.Copy(io.Discard, until(ctx, io.NewSectionReader(e.Content, r.Off, r.Len))); err != nil {
 				if ctx.Err() != nil {
 					return nil
 				}
@@ -53,15 +53,17 @@ func (f *FS) Check(ctx context.Context) []damage.Problem {
 	return l.Problems()
 }
 
-// reading ends with its context.
-type reading struct {
-	ctx context.Context // of one check
-	r   io.Reader
+// until is a reader that ends with ctx.
+func until(ctx context.Context, r io.Reader) io.Reader {
+	return readerFunc(func(p []byte) (int, error) {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		return r.Read(p)
+	})
 }
 
-func (r *reading) Read(b []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.r.Read(b)
-}
+// readerFunc is a Read without anything else.
+type readerFunc func(p []byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }

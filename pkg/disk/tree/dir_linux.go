@@ -47,7 +47,7 @@ func (d *Source) Close() error { return unix.Close(d.fd) }
 // directories are to be read at a time.
 func (d *Source) Read(ctx context.Context, clamp int64, jobs int) (*Tree, error) {
 	// One that waits for those below it keeps its slot: there have to be more.
-	w := &walker{dir: d, ctx: ctx, clamp: clamp, slots: make(chan struct{}, max(4*jobs-1, 0))}
+	w := &walker{dir: d, clamp: clamp, slots: make(chan struct{}, max(4*jobs-1, 0))}
 	root, err := w.entry(d.fd, "", "")
 	if err != nil {
 		return nil, fmt.Errorf("read directory tree: %w", err)
@@ -55,7 +55,7 @@ func (d *Source) Read(ctx context.Context, clamp int64, jobs int) (*Tree, error)
 	if root.entry.Type() != Dir {
 		return nil, fmt.Errorf("read directory tree: %s is no directory", d.name)
 	}
-	if root.below = w.list(""); root.below.err != nil {
+	if root.below = w.list(ctx, ""); root.below.err != nil {
 		return nil, fmt.Errorf("read directory tree: %w", root.below.err)
 	}
 	return assemble(&listing{nodes: []node{root}}), nil
@@ -121,7 +121,6 @@ func (a *assembly) add(l *listing) {
 
 type walker struct {
 	dir   *Source
-	ctx   context.Context
 	clamp int64
 	slots chan struct{} // one for each directory read beside the caller's
 }
@@ -129,8 +128,8 @@ type walker struct {
 // list reads what is below the directory path, in Compare order. No directory
 // stays open while those in it are read: there may be more levels than
 // descriptors.
-func (w *walker) list(path string) *listing {
-	if err := w.ctx.Err(); err != nil {
+func (w *walker) list(ctx context.Context, path string) *listing {
+	if err := ctx.Err(); err != nil {
 		return &listing{err: err}
 	}
 	nodes, err := w.nodes(path)
@@ -148,10 +147,10 @@ func (w *walker) list(path string) *listing {
 		case w.slots <- struct{}{}:
 			wg.Go(func() {
 				defer func() { <-w.slots }()
-				dir.below = w.list(dir.entry.Path)
+				dir.below = w.list(ctx, dir.entry.Path)
 			})
 		default:
-			dir.below = w.list(dir.entry.Path)
+			dir.below = w.list(ctx, dir.entry.Path)
 		}
 	}
 	wg.Wait()

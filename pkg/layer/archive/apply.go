@@ -36,7 +36,6 @@ type ApplyOptions struct {
 // extractor unpacks one tar stream.
 type extractor struct {
 	ApplyOptions
-	ctx   context.Context
 	split *splitter
 	rootf int // descriptor of root
 	buf   []byte
@@ -69,12 +68,12 @@ func Apply(ctx context.Context, r io.Reader, record *os.File, o ApplyOptions) (R
 	}
 	defer unix.Close(fd)
 	x := &extractor{
-		ApplyOptions: o, ctx: ctx, split: newSplitter(record), rootf: fd, buf: make([]byte, 256<<10), lastFD: -1,
+		ApplyOptions: o, split: newSplitter(record), rootf: fd, buf: make([]byte, 256<<10), lastFD: -1,
 		dirs: map[string]*tar.Header{}, files: map[string]int{}, devices: map[string]bool{}, owners: map[unixIDs]bool{}, sums: CRCs{}, moved: map[int]string{},
 		hides: map[whiteout]*tar.Header{}, opaque: map[string]bool{},
 	}
 	defer x.forgetParent()
-	if err := x.run(r); err != nil {
+	if err := x.run(ctx, until(ctx, r)); err != nil {
 		return Result{}, record, err
 	}
 	res := Result{Entries: 1, Sums: x.sums}
@@ -93,6 +92,21 @@ func Apply(ctx context.Context, r io.Reader, record *os.File, o ApplyOptions) (R
 	return res, record, err
 }
 
+// until is a reader that ends with ctx.
+func until(ctx context.Context, r io.Reader) io.Reader {
+	return readerFunc(func(p []byte) (int, error) {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		return r.Read(p)
+	})
+}
+
+// readerFunc is a Read without anything else.
+type readerFunc func(p []byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
 // tee passes on what it reads to the splitter.
 type tee struct {
 	x *extractor
@@ -100,9 +114,6 @@ type tee struct {
 }
 
 func (t *tee) Read(p []byte) (int, error) {
-	if err := t.x.ctx.Err(); err != nil {
-		return 0, err
-	}
 	n, err := t.r.Read(p)
 	if n > 0 {
 		if _, err := t.x.split.Write(p[:n]); err != nil {
@@ -115,7 +126,7 @@ func (t *tee) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (x *extractor) run(r io.Reader) error {
+func (x *extractor) run(ctx context.Context, r io.Reader) error {
 	raw := &tee{x, bufio.NewReaderSize(r, 256<<10)}
 	tr := tar.NewReader(raw)
 	for {
@@ -126,7 +137,7 @@ func (x *extractor) run(r io.Reader) error {
 		if err != nil {
 			return fmt.Errorf("read tar stream: %w", err)
 		}
-		if err := x.member(h, tr); err != nil {
+		if err := x.member(ctx, h, tr); err != nil {
 			return fmt.Errorf("member %q: %w", h.Name, err)
 		}
 	}
@@ -176,7 +187,7 @@ func MemberPath(name string) (string, error) {
 	return strings.Join(parts, "/"), nil
 }
 
-func (x *extractor) member(h *tar.Header, r io.Reader) error {
+func (x *extractor) member(ctx context.Context, h *tar.Header, r io.Reader) error {
 	if h.Typeflag == tar.TypeXGlobalHeader {
 		return nil
 	}
@@ -207,7 +218,7 @@ func (x *extractor) member(h *tar.Header, r io.Reader) error {
 	if err := x.IDs.check(h); err != nil {
 		return err
 	}
-	return x.create(h, rel, r)
+	return x.create(ctx, h, rel, r)
 }
 
 // ParentOf is the directory that a path is in, "" for the root.

@@ -6,6 +6,7 @@ package archive
 
 import (
 	"archive/tar"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -17,7 +18,7 @@ import (
 )
 
 // create makes what a member describes.
-func (x *extractor) create(h *tar.Header, rel string, content io.Reader) error {
+func (x *extractor) create(ctx context.Context, h *tar.Header, rel string, content io.Reader) error {
 	at, dir, err := x.parent(ParentOf(rel), h)
 	if err != nil {
 		return err
@@ -38,7 +39,7 @@ func (x *extractor) create(h *tar.Header, rel string, content io.Reader) error {
 	delete(x.devices, rel)
 	switch h.Typeflag {
 	case tar.TypeReg, tar.TypeCont, tar.TypeGNUSparse:
-		return x.file(h, at, rel, name, content)
+		return x.file(ctx, h, at, rel, name, content)
 	case tar.TypeSymlink:
 		if h.Linkname == "" {
 			return errors.New("a symbolic link to nothing")
@@ -136,7 +137,7 @@ func (x *extractor) link(h *tar.Header, at int, rel, name string) error {
 	return nil
 }
 
-func (x *extractor) file(h *tar.Header, at int, rel, name string, content io.Reader) error {
+func (x *extractor) file(ctx context.Context, h *tar.Header, at int, rel, name string, content io.Reader) error {
 	fd := -1
 	err := x.retry(at, rel, name, func() (err error) {
 		fd, err = unix.Openat(at, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
@@ -148,7 +149,7 @@ func (x *extractor) file(h *tar.Header, at int, rel, name string, content io.Rea
 	f := os.NewFile(uintptr(fd), rel)
 	sparse, err := isSparse(h)
 	if err == nil && sparse {
-		err = x.sparseFile(f, h, content)
+		err = x.sparseFile(ctx, f, h, content)
 	}
 	if err != nil {
 		return errors.Join(err, f.Close())

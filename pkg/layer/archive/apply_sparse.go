@@ -7,6 +7,7 @@ package archive
 import (
 	"archive/tar"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -42,7 +43,7 @@ func isSparse(h *tar.Header) (bool, error) {
 // sparseFile writes a file with holes. Its bytes in the stream are not those of
 // the file, so the tar record has them itself. What is not in the stream takes
 // time too: all such files together have a limit.
-func (x *extractor) sparseFile(f *os.File, h *tar.Header, content io.Reader) error {
+func (x *extractor) sparseFile(ctx context.Context, f *os.File, h *tar.Header, content io.Reader) error {
 	if h.Size > x.Limits.LayerBytes-x.sparse {
 		return fmt.Errorf("sparse files of more than %d bytes", x.Limits.LayerBytes)
 	}
@@ -72,7 +73,7 @@ func (x *extractor) sparseFile(f *os.File, h *tar.Header, content io.Reader) err
 		case err != nil:
 			return err
 		}
-		if err := x.ctx.Err(); err != nil {
+		if err := ctx.Err(); err != nil {
 			return err
 		}
 	}

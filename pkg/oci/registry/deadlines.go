@@ -57,7 +57,7 @@ func (e *slowError) Unwrap() error { return os.ErrDeadlineExceeded }
 type watch struct {
 	host   string
 	begin  time.Time
-	ctx    context.Context
+	why    func() error // the request has ended, nil if it has not
 	cancel context.CancelCauseFunc
 
 	mu       sync.Mutex
@@ -65,10 +65,10 @@ type watch struct {
 	answered bool
 }
 
-func newWatch(ctx context.Context, host string) *watch {
-	w := &watch{host: host, begin: time.Now()}
-	w.ctx, w.cancel = context.WithCancelCause(ctx)
-	return w
+// newWatch watches a request, which has to have the context that it returns.
+func newWatch(ctx context.Context, host string) (context.Context, *watch) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	return ctx, &watch{host: host, begin: time.Now(), why: func() error { return context.Cause(ctx) }, cancel: cancel}
 }
 
 // limit starts a deadline in place of the one before: what is said of a server
@@ -119,7 +119,7 @@ func (w *watch) stop() {
 // cause is the deadline that was missed, or else err.
 func (w *watch) cause(err error) error {
 	var slow *slowError
-	if err != nil && errors.As(context.Cause(w.ctx), &slow) {
+	if err != nil && errors.As(w.why(), &slow) {
 		return slow
 	}
 	return err

@@ -109,8 +109,8 @@ func (g *guard) isLayer(req *http.Request) bool {
 
 // send sends a request with the deadlines that it has.
 func (g *guard) send(req *http.Request, layer bool) (*http.Response, error) {
-	w := newWatch(req.Context(), req.URL.Host)
-	out := req.WithContext(w.ctx)
+	ctx, w := newWatch(req.Context(), req.URL.Host)
+	out := req.WithContext(ctx)
 	upload := req.Method == http.MethodPut || req.Method == http.MethodPatch
 	if req.Body != nil && req.Body != http.NoBody {
 		upload = true

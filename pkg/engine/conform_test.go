@@ -1,0 +1,224 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/engine"
+	"github.com/carosio/carosbuild/pkg/engine/enginetest"
+	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/oci"
+	"github.com/carosio/carosbuild/pkg/runc"
+)
+
+// recordsOf are records of a store that is said to have a layer.
+func recordsOf(t *testing.T) (engine.Cache, string) {
+	t.Helper()
+	graph, id := t.TempDir(), strings.Repeat("a", 64)
+	for _, dir := range []string{"overlay-layers", "carosbuild/pending", "overlay/" + id + "/diff"} {
+		if err := os.MkdirAll(filepath.Join(graph, dir), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(graph, "overlay-layers/layers.json"), []byte(`[{"id":"`+id+`"}]`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return engine.Records{Of: layer.OpenRecords(layer.RecordsDir(graph), graph), Now: time.Now}, id
+}
+
+func TestRecordsAreACache(t *testing.T) {
+	enginetest.TestCache(t, recordsOf)
+}
+
+// A record whose layer is gone, or that another version has written, is none.
+func TestRecordsThatAreOfNoUse(t *testing.T) {
+	c, id := recordsOf(t)
+	r := c.(engine.Records)
+	for key, rec := range map[string]layer.Record{
+		"good":    {Layer: id, Config: []byte(`{}`)},
+		"gone":    {Layer: strings.Repeat("b", 64), Config: []byte(`{}`)},
+		"another": {Layer: id, Config: []byte(`{"config":7}`)},
+		"nothing": {Layer: id},
+	} {
+		rec.Key = key
+		if err := r.Of.Put(rec); err != nil {
+			t.Fatal(err)
+		}
+		if _, ok, err := c.Lookup(t.Context(), key); ok != (key == "good") || err != nil {
+			t.Errorf("%s: found %v, %v", key, ok, err)
+		}
+	}
+}
+
+// A cache that begins anew has what is put into it, and nothing that was before.
+func TestAnewIsACache(t *testing.T) {
+	enginetest.TestCache(t, func(t *testing.T) (engine.Cache, string) {
+		old := &enginetest.FakeCache{}
+		for _, key := range []string{"key", "late"} {
+			if err := old.Put(t.Context(), key, engine.State{Layer: "old"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return engine.Anew(old), "layer"
+	})
+}
+
+func TestAnewGivesWhatIsPut(t *testing.T) {
+	old := &enginetest.FakeCache{}
+	c := engine.Anew(old)
+	if err := c.Put(t.Context(), "key", engine.State{Layer: "new"}); err != nil {
+		t.Fatal(err)
+	}
+	if s, ok, err := old.Lookup(t.Context(), "key"); !ok || err != nil || s.Layer != "new" {
+		t.Errorf("the other cache has %v, %v, %v", s.Layer, ok, err)
+	}
+}
+
+// openStore opens a store of layers; only in a namespace.
+func openStore(t *testing.T) *layer.Store {
+	t.Helper()
+	dir := t.TempDir()
+	s, err := layer.Open(t.Context(), layer.Options{GraphRoot: filepath.Join(dir, "graph"), RunRoot: filepath.Join(dir, "run")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func TestLayersAreSnapshots(t *testing.T) {
+	if inNamespace(t) {
+		s := engine.Layers{Store: openStore(t)}
+		enginetest.TestSnapshotter(t, func(*testing.T) engine.Snapshotter { return s })
+	}
+}
+
+// plantBusybox makes a root whose programs are busybox's.
+func plantBusybox(path, root string) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Join(root, "bin"), 0o755); err != nil {
+		return err
+	}
+	all := []error{os.Chmod(root, 0o755), os.WriteFile(filepath.Join(root, "bin/busybox"), data, 0o755)}
+	for _, name := range []string{"sh", "cat", "chmod", "env", "id", "mkdir", "pwd", "sleep"} {
+		all = append(all, os.Symlink("busybox", filepath.Join(root, "bin", name)))
+	}
+	return errors.Join(all...)
+}
+
+// openRuntime finds a runtime; only in a namespace.
+func openRuntime(t *testing.T, name string) *runc.Runtime {
+	t.Helper()
+	scratch := t.TempDir()
+	if err := runc.MountScratch(scratch); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(scratch, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	rt, err := runc.FindRuntime(name, scratch)
+	if err != nil {
+		missing(t, name+": "+err.Error())
+	}
+	return rt
+}
+
+func TestRuntimeIsASandbox(t *testing.T) {
+	box := busybox(t)
+	if !inNamespace(t) {
+		return
+	}
+	for _, name := range []string{"runc", "crun"} {
+		t.Run(name, func(t *testing.T) {
+			rt := openRuntime(t, name)
+			enginetest.TestSandbox(t, func(t *testing.T) enginetest.Box {
+				root := filepath.Join(t.TempDir(), "root")
+				if err := plantBusybox(box, root); err != nil {
+					t.Fatal(err)
+				}
+				planted(t, root)
+				return enginetest.Box{Sandbox: rt, Root: root, Isolated: true}
+			})
+		})
+	}
+}
+
+// planted gives a root the runtime's mount points.
+func planted(t *testing.T, root string) {
+	t.Helper()
+	if _, err := runc.Plant(root, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestLocalIsAnExecutor(t *testing.T) {
+	box := busybox(t)
+	if !inNamespace(t) {
+		return
+	}
+	store, rt := openStore(t), openRuntime(t, "")
+	base := layerOf(t, engine.Layers{Store: store}, "", func(root string) error { return plantBusybox(box, root) })
+	enginetest.TestExecutor(t, func(t *testing.T) enginetest.Bench {
+		l := newLocal(t)
+		l.Cache = engine.Records{Of: layer.OpenRecords(t.TempDir(), store.GraphRoot()), Now: time.Now}
+		l.Snapshots, l.Sandbox = engine.Layers{Store: store}, rt
+		return enginetest.Bench{Executor: l, Cache: l.Cache, Snapshots: l.Snapshots, Base: engine.State{Layer: base}}
+	})
+}
+
+// layerOf makes a layer of a directory that a function fills.
+func layerOf(t *testing.T, s engine.Snapshotter, below string, fill func(root string) error) string {
+	t.Helper()
+	w, err := s.Prepare(t.Context(), below)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := fill(w.Root()); err != nil {
+		t.Fatal(errors.Join(err, w.Discard()))
+	}
+	id, _, err := w.Commit(t.Context(), nil)
+	if err != nil {
+		t.Fatal(errors.Join(err, w.Discard()))
+	}
+	return id
+}
+
+// newLocal is an executor in a directory of the test, on fakes.
+func newLocal(t *testing.T) *engine.Local {
+	t.Helper()
+	dir := t.TempDir()
+	return &engine.Local{
+		Cache: &enginetest.FakeCache{}, Snapshots: &enginetest.FakeSnapshots{Dir: filepath.Join(dir, "store")}, Sandbox: &enginetest.FakeSandbox{},
+		Images: noImages{}, BuildID: "b1", Holder: "a test", CacheDir: dir, Scratch: filepath.Join(dir, "scratch"),
+		LogPath: func(stage string) string { return filepath.Join(dir, "logs", stage+".log") },
+		Now:     func() time.Time { return time.Unix(1e9, 0) },
+	}
+}
+
+// noImages is a Puller that has none.
+type noImages struct{}
+
+func (noImages) Pull(_ context.Context, ref, _ string, _ func(oci.Event)) (engine.State, error) {
+	return engine.State{}, fmt.Errorf("no image %s", ref)
+}

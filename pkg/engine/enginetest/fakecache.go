@@ -1,0 +1,68 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package enginetest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"sync"
+
+	"github.com/carosio/carosbuild/pkg/engine"
+)
+
+// FakeCache is an engine.Cache in memory.
+type FakeCache struct {
+	mu     sync.Mutex
+	states map[string][]byte // as JSON: nobody changes them
+}
+
+// Lookup implements engine.Cache.
+func (c *FakeCache) Lookup(ctx context.Context, key string) (engine.State, bool, error) {
+	if err := usable(ctx, key); err != nil {
+		return engine.State{}, false, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	data, ok := c.states[key]
+	if !ok {
+		return engine.State{}, false, nil
+	}
+	var s engine.State
+	err := json.Unmarshal(data, &s)
+	return s, err == nil, err
+}
+
+// Put implements engine.Cache.
+func (c *FakeCache) Put(ctx context.Context, key string, s engine.State) error {
+	if err := usable(ctx, key); err != nil {
+		return err
+	}
+	data, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.states == nil {
+		c.states = map[string][]byte{}
+	}
+	c.states[key] = data
+	return nil
+}
+
+// Forget removes what a key has.
+func (c *FakeCache) Forget(key string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.states, key)
+}
+
+func usable(ctx context.Context, key string) error {
+	if key == "" {
+		return errors.New("a key is empty")
+	}
+	return ctx.Err()
+}

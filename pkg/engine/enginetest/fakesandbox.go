@@ -1,0 +1,101 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package enginetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/runc"
+)
+
+// FakeSandbox is an engine.Sandbox that has a function in place of commands.
+type FakeSandbox struct {
+	// Program is called for each command; nil ends each with 0. See OnHost.
+	Program func(ctx context.Context, s runc.Step) (status int, err error)
+	Archs   []string // of programs that run, beside this machine's
+
+	mu    sync.Mutex
+	steps []runc.Step
+}
+
+// Steps are the commands so far, in the order in which they began.
+func (f *FakeSandbox) Steps() []runc.Step {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.steps)
+}
+
+// Emulate implements engine.Sandbox.
+func (f *FakeSandbox) Emulate(_ context.Context, arch string) error {
+	if arch == "" || arch == runtime.GOARCH || slices.Contains(f.Archs, arch) {
+		return nil
+	}
+	return fmt.Errorf("no emulator for %s", arch)
+}
+
+// Run implements engine.Sandbox.
+func (f *FakeSandbox) Run(ctx context.Context, s runc.Step) (int, error) {
+	if err := f.Emulate(ctx, s.Arch); err != nil {
+		return 0, err
+	}
+	f.mu.Lock()
+	f.steps = append(f.steps, s)
+	f.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	if f.Program == nil {
+		return 0, nil
+	}
+	status, err := f.Program(ctx, s)
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		return 0, err
+	}
+	return status, nil
+}
+
+// OnHost is a Program that runs a command of this machine in the directory of a
+// step. Nothing is between the two: it is for commands of the test's own, with
+// relative paths.
+func OnHost(ctx context.Context, s runc.Step) (int, error) {
+	cmd := exec.Command(s.Args[0], s.Args[1:]...)
+	cmd.Dir, cmd.Env = filepath.Join(s.Root, s.Cwd), s.Env
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.Stdin, s.Stdout, s.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	runtime.LockOSThread() // Pdeathsig is of the thread
+	defer runtime.UnlockOSThread()
+	if err := cmd.Start(); err != nil {
+		return 0, err
+	}
+	group := -cmd.Process.Pid
+	stop := context.AfterFunc(ctx, func() { _ = unix.Kill(group, unix.SIGKILL) })
+	defer stop()
+	for unix.Waitid(unix.P_PID, cmd.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
+		continue
+	}
+	_ = unix.Kill(group, unix.SIGKILL) // what is left, before its number is another's
+	err := cmd.Wait()
+	var x *exec.ExitError
+	if !errors.As(err, &x) {
+		return 0, err
+	}
+	if ws := x.Sys().(syscall.WaitStatus); ws.Signaled() {
+		return 128 + int(ws.Signal()), nil
+	}
+	return x.ExitCode(), nil
+}

@@ -1,0 +1,84 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package enginetest
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/carosio/carosbuild/pkg/runc"
+)
+
+func boxUser(t *testing.T, b Box) {
+	s := b.step(t, "id -u; id -g; id -G")
+	if _, out := b.run(t, s); out != "0\n0\n0\n" {
+		t.Errorf("the superuser is %q", out)
+	}
+	s.UID, s.GID, s.Groups = 33, 44, []uint32{7, 8}
+	if _, out := b.run(t, s); out != "33\n44\n44 7 8\n" {
+		t.Errorf("another user is %q", out)
+	}
+}
+
+// boxMounts: a directory and a file, each for writing and only for reading.
+func boxMounts(t *testing.T, b Box) {
+	host := t.TempDir()
+	s := b.step(t, "cat m/dir/f m/file m/ro/f m/rofile; for f in m/dir/new m/file m/ro/new m/rofile; do (echo x > $f) 2>/dev/null && echo $f; done; true")
+	for name, readOnly := range map[string]bool{"dir": false, "file": false, "ro": true, "rofile": true} {
+		source, place := filepath.Join(host, name), filepath.Join(b.Root, "m", name)
+		for _, p := range []string{source, place} {
+			if strings.HasSuffix(name, "file") {
+				change(t, filepath.Dir(p), name+"="+name)
+			} else {
+				change(t, p, "f="+name)
+			}
+		}
+		s.Mounts = append(s.Mounts, runc.Mount{Source: source, Target: "/m/" + name, ReadOnly: readOnly})
+	}
+	change(t, b.Root, "m/dir/hidden=1")
+	change(t, host, "dir/f=host", "file=host", "ro/f=host", "rofile=host")
+	_, out := b.run(t, s)
+	if want := "hosthosthosthostm/dir/new\nm/file\n"; out != want {
+		t.Errorf("printed %q, want %q", out, want)
+	}
+	if diff := cmp.Diff(Listed(t, host), []string{"dir/", "dir/f=host", "dir/new=x\n", "file=x\n", "ro/", "ro/f=host", "rofile=host"}); diff != "" {
+		t.Errorf("on the host (-got +want):\n%s", diff)
+	}
+	want := []string{"dir/", "dir/f=dir", "dir/hidden=1", "file=file", "ro/", "ro/f=ro", "rofile=rofile"}
+	if diff := cmp.Diff(Listed(t, filepath.Join(b.Root, "m")), want); diff != "" {
+		t.Errorf("below the mounts (-got +want):\n%s", diff)
+	}
+}
+
+// boxNetwork: none has no interface but its own loopback, and no route.
+func boxNetwork(t *testing.T, b Box) {
+	s := b.step(t, "cat /proc/net/dev; echo; cat /proc/net/route")
+	_, out := b.run(t, s)
+	dev, route, _ := strings.Cut(out, "\n\n")
+	var names []string
+	for line := range strings.SplitSeq(dev, "\n") {
+		if name, _, ok := strings.Cut(line, ":"); ok {
+			names = append(names, strings.TrimSpace(name))
+		}
+	}
+	if strings.Join(names, " ") != "lo" || strings.Count(strings.TrimSpace(route), "\n") != 0 {
+		t.Errorf("without a network: interfaces %q, routes\n%s", names, route)
+	}
+	s.Network = runc.HostNetwork
+	if _, out = b.run(t, s); !strings.HasPrefix(out, "Inter-") {
+		t.Fatalf("the host's network: %s", out)
+	}
+	data, err := os.ReadFile("/proc/net/route")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, route, _ = strings.Cut(out, "\n\n"); route != string(data) {
+		t.Errorf("routes of the host's network:\n%s\nof this process:\n%s", route, data)
+	}
+}
