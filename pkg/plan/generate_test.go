@@ -17,8 +17,8 @@ import (
 // kinds are the actions that a step may have, by each Kind.
 func kinds() []string {
 	return []string{
-		BootstrapKind, string(decl.From), string(decl.Run), string(decl.Add), string(decl.Copy), string(decl.Env), string(decl.Workdir),
-		string(decl.User), string(decl.Reposync), string(decl.CreateBBLayers), string(decl.CreateLocalConf), string(decl.Bitbake),
+		BootstrapKind, string(decl.FromKind), string(decl.RunKind), string(decl.AddKind), string(decl.CopyKind), string(decl.EnvKind), string(decl.WorkdirKind),
+		string(decl.UserKind), string(decl.ReposyncKind), string(decl.CreateBBLayersKind), string(decl.CreateLocalConfKind), string(decl.BitbakeKind),
 	}
 }
 

@@ -69,7 +69,7 @@ MACHINE ??= "weaker"</local_conf><local_conf>  MACHINE = 'qemux86'</local_conf>`
 	}
 	for name, k := range map[string]*decl.Disk{
 		"partition": {Partitions: []*decl.Partition{{From: "deploy:ext4"}}},
-		"item":      {Partitions: []*decl.Partition{{Items: []decl.Item{{Kernel: "deploy:kernel"}}}}},
+		"item":      {Partitions: []*decl.Partition{{Items: decl.Items{&decl.UKIItem{Kernel: "deploy:kernel"}}}}},
 		"blob":      {Blobs: []decl.Blob{{From: "deploy:u-boot"}}},
 		"cdrom":     {VM: &decl.VM{CDROM: &decl.CDROM{From: "deploy:iso"}}},
 	} {
@@ -103,7 +103,7 @@ func TestMachine(t *testing.T) {
 // system needs a label.
 func TestDiskStagesRefuses(t *testing.T) {
 	d := decltest.Parse(t, stageA)
-	loader := []*decl.Partition{{Items: []decl.Item{{Kind: decl.LoaderItem}}}}
+	loader := []*decl.Partition{{Items: decl.Items{&decl.LoaderItem{}}}}
 	for want, k := range map[string]*decl.Disk{
 		`no stage "z" is declared`: {ID: "k", Stage: "a", BIOS: &decl.BIOS{Stage: "z"}},
 		"found by its label":       {ID: "k", Stage: "a", BIOS: &decl.BIOS{}, Partitions: loader},
