@@ -51,7 +51,7 @@ var allowed = map[string][]string{
 	"pkg/results":        {},
 	"pkg/runc":           {"pkg/remedy"},
 	"pkg/sealed":         {"pkg/freshfile"},
-	"pkg/serve":          {"pkg/history", "pkg/plan", "pkg/results"},
+	"pkg/serve":          {"pkg/bytesize", "pkg/history", "pkg/plan", "pkg/results"},
 	"pkg/source/bitbake": {},
 	"pkg/source/debian":  {"pkg/netfault", "pkg/debfile", "pkg/evict", "pkg/freshfile"},
 	"pkg/source/git":     {"pkg/evict", "pkg/freshfile", "pkg/netfault", "pkg/remedy", "pkg/terminal"},

@@ -21,6 +21,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"github.com/carosio/carosbuild/pkg/bytesize"
 	"github.com/carosio/carosbuild/pkg/engine"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/remedy"
@@ -190,9 +191,9 @@ func (c *checkup) space(what, dir string) string {
 		return ""
 	}
 	free := int64(st.Bavail) * st.Bsize
-	detail := fmt.Sprintf("%s, %s free", dir, size(free))
+	detail := fmt.Sprintf("%s, %s free", dir, bytesize.Format(free))
 	if free < plenty {
-		c.lack(what, detail, "a build of a whole system takes "+size(plenty)+"; carosbuild prune makes room")
+		c.lack(what, detail, "a build of a whole system takes "+bytesize.Format(plenty)+"; carosbuild prune makes room")
 		return place
 	}
 	c.need(what, detail, nil)
@@ -215,7 +216,7 @@ func (c *checkup) trial(ctx context.Context, dir string) (err error) {
 		if place, ok := errors.AsType[*layer.PlaceError](why); ok {
 			place.Dir = filepath.Dir(dir)
 		}
-		c.lack("overlay", fmt.Sprintf("%v; it would be in memory, at most %s, and gone with each run", why, size(bound)), placeCure)
+		c.lack("overlay", fmt.Sprintf("%v; it would be in memory, at most %s, and gone with each run", why, bytesize.Format(bound)), placeCure)
 	}
 	s, err := layer.Open(ctx, layer.Options{GraphRoot: filepath.Join(dir, "graph"), RunRoot: filepath.Join(dir, "run")})
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/carosio/carosbuild/pkg/bytesize"
 	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/layer"
 )
@@ -132,7 +133,7 @@ func (a *app) printImages(rows []imageRow, o imagesOptions, now time.Time) error
 	fmt.Fprintln(w, "BUILD ID\tSTAGE\tDECLARATION\tTARGET\tIMAGE\tAGE\tSIZE\tSTATUS")
 	for _, r := range rows {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.BuildID, r.Stage, orDash(printable(strings.Join(r.Declaration, " "))), orDash(r.Target),
-			r.Image[:min(12, len(r.Image))], age(now.Sub(r.Started)), size(r.Size), r.Status)
+			r.Image[:min(12, len(r.Image))], age(now.Sub(r.Started)), bytesize.Format(r.Size), r.Status)
 	}
 	if err := w.Flush(); err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/bytesize"
 	"github.com/carosio/carosbuild/pkg/disk/inspect"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
@@ -60,28 +61,11 @@ func (g *grid) print(w io.Writer, indent string) error {
 	return nil
 }
 
-// round is a size for people: whole numbers without a fraction.
-func round(n int64) string {
-	for _, u := range []struct {
-		bytes int64
-		name  string
-	}{{1 << 40, "TiB"}, {1 << 30, "GiB"}, {1 << 20, "MiB"}, {1 << 10, "KiB"}} {
-		if n < u.bytes {
-			continue
-		}
-		if n%u.bytes == 0 || n >= 100*u.bytes {
-			return fmt.Sprintf("%d %s", n/u.bytes, u.name)
-		}
-		return fmt.Sprintf("%.1f %s", float64(n)/float64(u.bytes), u.name)
-	}
-	return fmt.Sprintf("%d B", n)
-}
-
 // printReport prints a report for people.
 func printReport(w io.Writer, path string, r *inspect.Report) error {
-	head := fmt.Sprintf("%s: %s, a disk of %s", path, r.Format, round(r.Size))
+	head := fmt.Sprintf("%s: %s, a disk of %s", path, r.Format, bytesize.Format(r.Size))
 	if r.FileSize != r.Size {
-		head += " in a file of " + round(r.FileSize)
+		head += " in a file of " + bytesize.Format(r.FileSize)
 	}
 	if r.VM != nil {
 		head += "\n" + machine(r.VM)
@@ -126,7 +110,7 @@ func machine(v *inspect.VM) string {
 	parts := []string{"VMDK " + v.CreateType, "adapter " + v.Adapter, "hardware " + v.HardwareVersion}
 	if v.Cores > 0 {
 		parts = []string{
-			"machine " + v.Name, plural(v.Cores, "core"), round(v.Memory), plural(v.NICs, "NIC"), plural(v.Disks, "disk"),
+			"machine " + v.Name, plural(v.Cores, "core"), bytesize.Format(v.Memory), plural(v.NICs, "NIC"), plural(v.Disks, "disk"),
 			v.HardwareVersion, v.Firmware, v.Guest,
 		}
 	}
@@ -142,7 +126,7 @@ func printPartitions(w io.Writer, r *inspect.Report) error {
 	g.add("#", "name", "type", "start", "size", "fs", "label", "used", "files")
 	var faults []string
 	for _, p := range r.Partitions {
-		row := []string{fmt.Sprint(p.Number), p.Name, p.Type, round(p.Start), round(p.Size), "", "", "", ""}
+		row := []string{fmt.Sprint(p.Number), p.Name, p.Type, bytesize.Format(p.Start), bytesize.Format(p.Size), "", "", "", ""}
 		if p.Type == "" {
 			row[2], _, _ = strings.Cut(p.TypeID, "-")
 		}
@@ -152,7 +136,7 @@ func printPartitions(w io.Writer, r *inspect.Report) error {
 		if f := p.FileSystem; f != nil {
 			row[5], row[6] = f.Kind, f.Label
 			if f.Size > 0 {
-				row[7], row[8] = round(f.Used), fmt.Sprint(f.Files)
+				row[7], row[8] = bytesize.Format(f.Used), fmt.Sprint(f.Files)
 			}
 			if f.Error != "" {
 				faults = append(faults, fmt.Sprintf("partition %d: %s", p.Number, f.Error))
@@ -207,7 +191,7 @@ func printBoot(w io.Writer, r *inspect.Report) error {
 		case b.Path == "" && b.Offset == 0:
 			where = "first sector"
 		case b.Path == "":
-			where = "at " + round(b.Offset)
+			where = "at " + bytesize.Format(b.Offset)
 		}
 		what := strings.TrimSpace(b.Name + " " + b.Version)
 		if b.Arch != "" {
@@ -272,7 +256,7 @@ func printUKI(w io.Writer, b *inspect.Boot) error {
 	}
 	for _, s := range b.UKI.Sections {
 		if !slices.Contains(ownSections, s.Name) {
-			g.add(s.Name, round(s.Size))
+			g.add(s.Name, bytesize.Format(s.Size))
 		}
 	}
 	return g.print(w, "   ")

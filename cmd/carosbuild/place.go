@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 
+	"github.com/carosio/carosbuild/pkg/bytesize"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/carosio/carosbuild/pkg/runc"
@@ -32,7 +33,7 @@ func memoryStore(why error) (int64, error) {
 		return bound, nil
 	}
 	return 0, &remedy.Error{
-		Tried: fmt.Sprintf("%v; and of memory, where it could be for this run, only %s are free", why, size(free)),
+		Tried: fmt.Sprintf("%v; and of memory, where it could be for this run, only %s are free", why, bytesize.Format(free)),
 		Cure:  placeCure,
 	}
 }
@@ -96,6 +97,6 @@ func (a *app) settle(p layer.Paths) error {
 	if err := layer.TryPlace(p.GraphRoot); err != nil {
 		return &remedy.Error{Tried: fmt.Sprintf("%v; nor can it be in memory: %v", why, err), Cure: placeCure}
 	}
-	fmt.Fprintf(a.stderr, "note: %v. It is in memory for this run (at most %s), and its stages are gone afterwards; to keep them, %s\n", why, size(bound), placeCure)
+	fmt.Fprintf(a.stderr, "note: %v. It is in memory for this run (at most %s), and its stages are gone afterwards; to keep them, %s\n", why, bytesize.Format(bound), placeCure)
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/carosio/carosbuild/pkg/bytesize"
 	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
@@ -163,7 +164,7 @@ func seconds(s float64) string {
 func amount(done, total int64, unit string) string {
 	if unit == "" {
 		if total <= 0 {
-			return size(done)
+			return bytesize.Format(done)
 		}
 		return fmt.Sprintf("%s (%d %%)", part(done, total, unit), done*100/total)
 	}
@@ -176,7 +177,7 @@ func amount(done, total int64, unit string) string {
 // part is how much of a total is done, without the percentage.
 func part(done, total int64, unit string) string {
 	if unit == "" {
-		return size(done) + " of " + size(total)
+		return bytesize.Format(done) + " of " + bytesize.Format(total)
 	}
 	return fmt.Sprintf("%d of %d %s", done, total, unit)
 }
@@ -184,21 +185,9 @@ func part(done, total int64, unit string) string {
 // whole is all of something that is done.
 func whole(total int64, unit string) string {
 	if unit == "" {
-		return size(total)
+		return bytesize.Format(total)
 	}
 	return fmt.Sprintf("%d %s", total, unit)
-}
-
-func size(n int64) string {
-	switch {
-	case n >= 1<<30:
-		return fmt.Sprintf("%.2f GiB", float64(n)/(1<<30))
-	case n >= 1<<20:
-		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
-	case n >= 1<<10:
-		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
-	}
-	return fmt.Sprintf("%d B", n)
 }
 
 // oneLine is a command as one printable line.

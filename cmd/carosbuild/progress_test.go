@@ -47,8 +47,8 @@ func TestPlain(t *testing.T) {
 00:00:01 [base] 1/2 cached: FROM debian:12
 00:00:01 [base] 2/2 RUN one && two
 00:00:02 [base]   | evil �[2J title
-00:00:30 [base] download packages: 7.0 MiB of 10.0 MiB (70 %)
-00:00:31 [base] download packages: 10.0 MiB of 10.0 MiB (100 %)
+00:00:30 [base] download packages: 7 MiB of 10 MiB (70 %)
+00:00:31 [base] download packages: 10 MiB of 10 MiB (100 %)
 00:00:31 [base] 2/2 done in 1m30s
 00:00:31 [base] stage done in 1m30s
 00:00:31 [other] nothing to do

@@ -247,7 +247,7 @@ func (c *pruneCommand) print(l *history.Leftovers, p *history.Pruning, most int6
 	if most >= 0 && p.Left > most {
 		fmt.Fprintf(c.stderr, "carosbuild: warning: the newest build, with what was used since, takes more than %s\n", c.maxSize)
 	}
-	_, err := fmt.Fprintf(c.stdout, "%s: %s\n", left, size(p.Left))
+	_, err := fmt.Fprintf(c.stdout, "%s: %s\n", left, bytesize.Format(p.Left))
 	return err
 }
 
@@ -255,7 +255,7 @@ func (c *pruneCommand) print(l *history.Leftovers, p *history.Pruning, most int6
 func (c *pruneCommand) printSize(p *history.Pruning, gone string) {
 	layers, units := p.Size()
 	fmt.Fprintf(c.stdout, "%s: %s, %s of %s, logs and downloads of %s\n", gone, plural(len(p.Builds), "build"),
-		plural(len(p.Store.Layers()), "layer"), size(layers), size(units))
+		plural(len(p.Store.Layers()), "layer"), bytesize.Format(layers), bytesize.Format(units))
 }
 
 // printBuilds lists the builds that go.

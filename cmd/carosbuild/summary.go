@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/carosio/carosbuild/pkg/bytesize"
 	"github.com/carosio/carosbuild/pkg/compose"
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/progress"
@@ -114,7 +115,7 @@ func (s *summary) printFiles(w io.Writer, width int) error {
 	t := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(t, "FILE\tON DISK\tVIRTUAL\tSHA256")
 	for _, f := range s.files {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", printable(f.path), size(f.onDisk), size(f.virtual), orDash(f.sha256))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", printable(f.path), bytesize.Format(f.onDisk), bytesize.Format(f.virtual), orDash(f.sha256))
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -124,7 +125,7 @@ func (s *summary) printFiles(w io.Writer, width int) error {
 		return err
 	}
 	for _, f := range s.files {
-		fmt.Fprintf(w, "%s\n  %s on disk, %s virtual\n", printable(f.path), size(f.onDisk), size(f.virtual))
+		fmt.Fprintf(w, "%s\n  %s on disk, %s virtual\n", printable(f.path), bytesize.Format(f.onDisk), bytesize.Format(f.virtual))
 		if f.sha256 != "" {
 			if _, err := fmt.Fprintf(w, "  sha256 %s\n", f.sha256); err != nil {
 				return err

@@ -26,8 +26,8 @@ func TestSummary(t *testing.T) {
 	}
 	const end = "build b1, 1 step run, 4 cached, 1m15s\nnext: carosbuild boot 'my disk.vmdk'\n      carosbuild push b1 REGISTRY/REPOSITORY:TAG\n"
 	for width, want := range map[int]string{
-		0:  "FILE          ON DISK  VIRTUAL   SHA256\nmy disk.vmdk  3.0 MiB  4.00 GiB  " + sum + "\nd.img         1.0 MiB  4.00 GiB  -\n" + end,
-		80: "my disk.vmdk\n  3.0 MiB on disk, 4.00 GiB virtual\n  sha256 " + sum + "\nd.img\n  1.0 MiB on disk, 4.00 GiB virtual\n" + end,
+		0:  "FILE          ON DISK  VIRTUAL  SHA256\nmy disk.vmdk  3 MiB    4 GiB    " + sum + "\nd.img         1 MiB    4 GiB    -\n" + end,
+		80: "my disk.vmdk\n  3 MiB on disk, 4 GiB virtual\n  sha256 " + sum + "\nd.img\n  1 MiB on disk, 4 GiB virtual\n" + end,
 	} {
 		var out strings.Builder
 		if err := s.print(&out, width); err != nil {

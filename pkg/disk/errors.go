@@ -7,6 +7,8 @@ package disk
 import (
 	"fmt"
 	"strconv"
+
+	"github.com/carosio/carosbuild/pkg/bytesize"
 )
 
 // SizeError says that a partition or the disk is too small.
@@ -19,7 +21,7 @@ type SizeError struct {
 }
 
 func (e *SizeError) Error() string {
-	return fmt.Sprintf("%s needs %s, has %s", e.What, humanSize(e.Need, true), humanSize(e.Have, false))
+	return fmt.Sprintf("%s needs %s, has %s", e.What, bytesize.AtLeast(e.Need), bytesize.AtMost(e.Have))
 }
 
 // Enough is a size that would do, as a declaration has it.
@@ -68,32 +70,3 @@ func (e *PartitionError) Error() string { return e.What + ": " + e.Err.Error() }
 
 // Unwrap gives the reason.
 func (e *PartitionError) Unwrap() error { return e.Err }
-
-// humanSize is a number of bytes as a person reads it: what is needed is
-// rounded up, what there is down.
-func humanSize(n int64, up bool) string {
-	units := []string{"bytes", "KiB", "MiB", "GiB", "TiB"}
-	unit, u := int64(1), 0
-	for u < len(units)-1 && n >= unit*1024 {
-		unit, u = unit*1024, u+1
-	}
-	if u == 0 {
-		return fmt.Sprintf("%d %s", n, units[u])
-	}
-	if n < 100*unit {
-		whole, rest := n/unit, n%unit
-		tenths := whole*10 + rest*10/unit
-		if up && rest*10%unit != 0 {
-			tenths++
-		}
-		if tenths%10 != 0 {
-			return fmt.Sprintf("%d.%d %s", tenths/10, tenths%10, units[u])
-		}
-		return fmt.Sprintf("%d %s", tenths/10, units[u])
-	}
-	whole := n / unit
-	if up && n%unit != 0 {
-		whole++
-	}
-	return fmt.Sprintf("%d %s", whole, units[u])
-}

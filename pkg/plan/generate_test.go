@@ -10,13 +10,15 @@ import (
 	"reflect"
 	"slices"
 	"time"
+
+	"github.com/carosio/carosbuild/pkg/decl"
 )
 
 // kinds are the actions that a step may have, by each Kind.
 func kinds() []string {
 	return []string{
-		BootstrapKind, "FROM", "RUN", "ADD", "COPY", "ENV", "WORKDIR",
-		"USER", "REPOSYNC", "CREATE_BBLAYERS", "CREATE_LOCAL_CONF", "BITBAKE",
+		BootstrapKind, string(decl.FromKind), string(decl.RunKind), string(decl.AddKind), string(decl.CopyKind), string(decl.EnvKind), string(decl.WorkdirKind),
+		string(decl.UserKind), string(decl.ReposyncKind), string(decl.CreateBBLayersKind), string(decl.CreateLocalConfKind), string(decl.BitbakeKind),
 	}
 }
 

@@ -70,7 +70,7 @@ func TestPageInBrowser(t *testing.T) {
 	for _, want := range []string{
 		`<html lang="en">`, "<title>2026-me – carosbuild</title>", `>core-image.ova</a>`, `>caros.vmdk</a>`, `&lt;b&gt;"&amp;'x.wic</a>`, `>SHA256SUMS</a>`,
 		`>packages.tar</a>`, `>cooker-logs.tar.gz</a>`, `>package-logs.tar.gz</a>`, "Stage base failed", "make &lt;all&gt;", "&lt;script&gt;alert(2)&lt;/script&gt;", "git://example.org/poky",
-		"1 h 01 min", "2.0 GiB", `<th scope="row">`,
+		"1 h 01 min", "2 GiB", `<th scope="row">`,
 	} {
 		if !strings.Contains(dom, want) {
 			t.Errorf("the page lacks %s", want)

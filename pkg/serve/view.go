@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/bytesize"
 	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/results"
@@ -104,7 +105,7 @@ func (v *buildPage) view() any {
 		out.Artifacts = append(out.Artifacts, v.file(f, f.name))
 	}
 	for _, f := range v.logs {
-		out.Logs = append(out.Logs, link{href("logs/" + f.name), f.name, size(f.size)})
+		out.Logs = append(out.Logs, link{href("logs/" + f.name), f.name, bytesize.Format(f.size)})
 	}
 	out.stages(v, r)
 	out.failed(v, r.Failed)
@@ -118,7 +119,7 @@ func (v *buildPage) view() any {
 // file is a row of a table of files. What is no longer there is shown, and not
 // linked to.
 func (v *buildPage) file(f *file, address string) fileView {
-	out := fileView{link: link{href(address), f.name, size(f.size)}, Digest: v.site.options.Digests.Known(f.key)}
+	out := fileView{link: link{href(address), f.name, bytesize.Format(f.size)}, Digest: v.site.options.Digests.Known(f.key)}
 	src, err := f.open()
 	switch {
 	case err == nil:
@@ -139,9 +140,9 @@ func (out *buildView) stages(v *buildPage, r *history.Report) {
 		longest = max(longest, s.Seconds)
 	}
 	for _, s := range r.Stages {
-		row := stageView{ID: s.ID, Took: duration(s.Seconds), Size: size(s.Size), Status: status(s.Status), Percent: 100 * s.Seconds / longest, Log: v.log(s.ID)}
+		row := stageView{ID: s.ID, Took: duration(s.Seconds), Size: bytesize.Format(s.Size), Status: status(s.Status), Percent: 100 * s.Seconds / longest, Log: v.log(s.ID)}
 		for i, p := range s.Steps {
-			step := stepView{N: i + 1, Kind: p.Kind, Text: p.Text, Took: duration(p.Seconds), Size: size(p.Size), Status: status(p.Status)}
+			step := stepView{N: i + 1, Kind: p.Kind, Text: p.Text, Took: duration(p.Seconds), Size: bytesize.Format(p.Size), Status: status(p.Status)}
 			if p.Cached {
 				step.Took, row.Cached = "stored", row.Cached+1
 			}
@@ -185,7 +186,7 @@ func (out *buildView) results(set *results.Set) {
 	for _, f := range set.Packages {
 		sum += f.Size
 	}
-	out.Packages, out.PackagesSize = len(set.Packages), size(sum)
+	out.Packages, out.PackagesSize = len(set.Packages), bytesize.Format(sum)
 	for _, p := range append(append([]results.Problem(nil), set.Problems...), set.FeedProblems...) {
 		text := p.Err.Error()
 		var pe *fs.PathError
@@ -219,7 +220,7 @@ func (d *folder) view() any {
 	}
 	for _, f := range d.files {
 		base := path.Base(f.Name)
-		out.Files = append(out.Files, link{href(base), base, size(f.Size)})
+		out.Files = append(out.Files, link{href(base), base, bytesize.Format(f.Size)})
 	}
 	return out
 }
@@ -289,21 +290,4 @@ func duration(s float64) string {
 		return fmt.Sprintf("%d min %02d s", n/60, n%60)
 	}
 	return fmt.Sprintf("%d h %02d min", n/3600, n%3600/60)
-}
-
-// size is a number of bytes for people.
-func size(n int64) string {
-	if n < 1024 {
-		return fmt.Sprintf("%d B", n)
-	}
-	f, units := float64(n), []string{"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
-	for i, u := range units {
-		if f /= 1024; f < 1023.5 || i == len(units)-1 {
-			if f < 9.95 {
-				return fmt.Sprintf("%.1f %s", f, u)
-			}
-			return fmt.Sprintf("%.0f %s", f, u)
-		}
-	}
-	return ""
 }
