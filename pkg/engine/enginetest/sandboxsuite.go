@@ -106,7 +106,9 @@ func boxStatus(t *testing.T, b Box) {
 }
 
 func boxEnvironment(t *testing.T, b Box) {
-	t.Setenv("CAROSBUILD_OF_THE_CALLER", "1")
+	if len(os.Environ()) == 0 {
+		t.Fatal("this process has no environment that a command could get")
+	}
 	s := b.step(t, "env")
 	s.Env = append(s.Env, "A=b c", "EMPTY=", "TERM=of the step")
 	_, out := b.run(t, s)
