@@ -20,7 +20,7 @@ import (
 // A directory with more levels than there are descriptors is copied whole, hard
 // links at its end included, and has a digest.
 func TestCopyDeepDirectory(t *testing.T) {
-	const levels = 1500
+	const levels = 1100 // their names are longer than the kernel takes as one path
 	src, dst := filepath.Join(t.TempDir(), "src"), t.TempDir()
 	at, err := unix.Open(filepath.Dir(src), unix.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {

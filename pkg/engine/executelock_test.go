@@ -55,6 +55,7 @@ func (b *bench) waited(text string) {
 // A step that another process does is waited for, which one note says, and its
 // result is taken.
 func TestStepOfAnotherProcess(t *testing.T) {
+	t.Parallel()
 	b := newBench(t)
 	run := b.step("RUN", &plan.Run{Args: []string{"x"}})
 	release := b.held(run.Key)
@@ -158,6 +159,7 @@ func TestCachesOfSteps(t *testing.T) {
 
 // A step that waits for a cache ends with the context, and gives the others back.
 func TestWaitingForACache(t *testing.T) {
+	t.Parallel()
 	b := newBench(t)
 	b.box.Program = func(ctx context.Context, _ runc.Step) (int, error) {
 		<-ctx.Done()

@@ -43,7 +43,6 @@ func (l stepLock) take(ctx context.Context, waiting func(by string)) (unlock fun
 			return nil, err
 		}
 		if err := l.flock(ctx, f, &waiting); err != nil {
-			f.Close()
 			return nil, err
 		}
 		// Whoever held it may have removed the file: then it is no lock.
@@ -63,25 +62,36 @@ func (l stepLock) take(ctx context.Context, waiting func(by string)) (unlock fun
 	}
 }
 
+// flock locks a file or closes it.
 func (l stepLock) flock(ctx context.Context, f *os.File, waiting *func(by string)) error {
-	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	fd := int(f.Fd())
+	err := syscall.Flock(fd, syscall.LOCK_EX|syscall.LOCK_NB)
+	if err == nil {
+		return nil
+	}
 	if err != syscall.EWOULDBLOCK {
+		f.Close()
 		return err
 	}
-	got := make(chan error, 1)
+	got := make(chan error)
 	go func() {
-		for {
-			err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
-			if err != syscall.EINTR {
-				got <- err
-				return
-			}
+		err := syscall.Flock(fd, syscall.LOCK_EX)
+		for err == syscall.EINTR {
+			err = syscall.Flock(fd, syscall.LOCK_EX)
+		}
+		select {
+		case got <- err:
+		case <-ctx.Done():
+			f.Close() // not before: the number could be another file's by then
 		}
 	}()
 	moment := time.After(cmp.Or(l.after, waitAfter))
 	for {
 		select {
 		case err := <-got:
+			if err != nil {
+				f.Close()
+			}
 			return err
 		case <-moment:
 			if *waiting != nil {
