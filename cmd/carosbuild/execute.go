@@ -122,34 +122,17 @@ func (c *buildCommand) know(j *job) {
 	}
 }
 
-// runAndWrite runs the plan and writes the disks. A layer that turns out to be
-// damaged when it is read is made again, and the disks with it; a few times, for
-// with a broken memory or disk there is always one.
+// runAndWrite runs the plan and writes the disks.
 func (c *buildCommand) runAndWrite(ctx context.Context, e *engine.Engine, j *job, store *layer.Store) (*engine.Result, error) {
-	const rounds = 4
-	heal := &engine.Healer{Store: store, Note: func(text string) { e.Events(progress.Event{Time: time.Now(), Kind: progress.Note, Text: text}) }}
-	ran := 0
-	for round := 1; ; round++ {
-		res, err := e.Run(ctx, j.plan)
-		writing := err == nil && len(c.out) > 0
-		if writing {
+	w := engine.Work{Steps: j.plan.Steps(), Run: func(ctx context.Context) (*engine.Result, error) { return e.Run(ctx, j.plan) }}
+	if len(c.out) > 0 {
+		w.Once, w.Write = c.streams(), func(ctx context.Context, res *engine.Result) (err error) {
 			j.made, err = c.writeDisks(ctx, e, j, store, res)
-		}
-		if res != nil {
-			ran = min(ran+res.Ran, j.plan.Steps())
-			res.Ran = ran
-		}
-		switch {
-		case err == nil || ctx.Err() != nil:
-			return res, err
-		case round == rounds || writing && c.streams(): // what a reader has got cannot be taken back
-			return res, errors.Join(err, markDamaged(store, err))
-		}
-		healed, herr := heal.Heal(err)
-		if herr != nil || !healed {
-			return res, errors.Join(err, herr)
+			return err
 		}
 	}
+	heal := &engine.Healer{Store: store, Note: func(text string) { e.Events(progress.Event{Time: time.Now(), Kind: progress.Note, Text: text}) }}
+	return heal.Do(ctx, w)
 }
 
 // streams reports whether an output is read by somebody while it is written.
