@@ -48,8 +48,7 @@ func newApp() *app {
 }
 
 func (a *app) command() *cobra.Command {
-	b := &buildCommand{app: a}
-	root := b.command("carosbuild FILE...")
+	root := newBuildCommand(a).command("carosbuild FILE...")
 	root.Short = "Turn an XML declaration into stage images and bootable disks"
 	root.Long = ""
 	root.Version = buildVersion()
@@ -58,9 +57,8 @@ func (a *app) command() *cobra.Command {
 	root.SetFlagErrorFunc(a.flagError)
 	root.PersistentFlags().StringVar(&a.progress, "progress", a.env("PROGRESS", "auto"), "how to show progress: auto, tty, plain, json or quiet")
 	root.PersistentFlags().StringVar(&a.runtime, "runtime", a.env("RUNTIME", ""), "OCI runtime to run steps with (default runc, else crun)")
-	named := &buildCommand{app: a}
 	root.AddCommand(
-		named.command("build FILE..."), planCommand(a), whyCommand(a), lockCommand(a), newCheckoutCommand(a), kasCommand(a), importCommand(a), schemaCommand(a),
+		newBuildCommand(a).command("build FILE..."), planCommand(a), whyCommand(a), lockCommand(a), newCheckoutCommand(a), kasCommand(a), importCommand(a), schemaCommand(a),
 		imagesCommand(a), newPruneCommand(a), shellCommand(a), pushCommand(a), newPullCommand(a), exportCommand(a),
 		newDiskCommand(a), inspectCommand(a), diffCommand(a), newBootCommand(a),
 		newResultsCommand(a), newServeCommand(a), newReleaseCommand(a), feedCommand(a),

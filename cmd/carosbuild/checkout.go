@@ -22,7 +22,7 @@ import (
 )
 
 func newCheckoutCommand(a *app) *cobra.Command {
-	c := &buildCommand{app: a}
+	c := &planner{app: a}
 	to := "."
 	cmd := &cobra.Command{
 		Use:   "checkout FILE...",
@@ -42,7 +42,7 @@ found, until --update is given.`,
 			return c.checkout(cmd.Context(), to)
 		},
 	}
-	c.remoteFlag(cmd)
+	c.remoteFlag(cmd.Flags())
 	c.hiddenKasFlags(cmd.Flags())
 	f := cmd.Flags()
 	f.StringVar(&to, "to", ".", "folder to check out into")
@@ -55,7 +55,7 @@ found, until --update is given.`,
 const checkoutName = "carosbuild"
 
 // checkout checks all git trees of the declaration out below a folder.
-func (c *buildCommand) checkout(ctx context.Context, to string) error {
+func (c *planner) checkout(ctx context.Context, to string) error {
 	if c.locked && c.update {
 		return usagef("--locked and --update contradict each other")
 	}

@@ -35,26 +35,16 @@ func (c *buildCommand) checkSpace(j *job) error {
 
 // checkInputs refuses to replace what the run reads: the declarations, what is
 // beside them, and what else is given.
-func (c *buildCommand) checkInputs(disks []diskOutputs, in []disk.Input) error {
-	for _, src := range c.inputs() {
+func (a *app) checkInputs(declFiles []string, disks []diskOutputs, in []disk.Input) error {
+	for _, src := range a.inputs() {
 		in = append(in, disk.Input{Path: src.Name, What: "a declaration"})
 	}
-	if len(c.declFiles) > 0 {
-		in = append(in, disk.Input{Path: c.lockPath(), What: "the lock file"})
+	if len(declFiles) > 0 {
+		in = append(in, disk.Input{Path: lockPath(declFiles), What: "the lock file"})
 	}
 	for _, p := range disks {
 		if err := disk.CheckInputs(p.outs, disk.WriteOptions{}, in); err != nil {
 			return usagef("--out %w", err)
-		}
-	}
-	return nil
-}
-
-// checkExpects finds out whether there is something to wait for.
-func (c *buildCommand) checkExpects(disks []diskOutputs) error {
-	for _, p := range disks {
-		if c.verify && len(p.disk.Expects) == 0 {
-			return usagef("--verify-boot: disk %s has no <expect>", p.disk.ID)
 		}
 	}
 	return nil
@@ -68,24 +58,24 @@ func checkNetwork(name string) error {
 }
 
 // checkOutputs finds out before anything is built what could not be written.
-func (c *buildCommand) checkOutputs() error {
-	if c.level < 0 || c.level > 9 {
-		return usagef("--compression-level %d: want 1 to 9, or 0 for the format's own choice", c.level)
+func (o *diskFlags) checkOutputs(verify bool) error {
+	if o.level < 0 || o.level > 9 {
+		return usagef("--compression-level %d: want 1 to 9, or 0 for the format's own choice", o.level)
 	}
-	for flag, set := range map[string]bool{"--format": c.format != "", "--compression-level": c.level > 0, "--verify-boot": c.verify} {
-		if set && len(c.out) == 0 {
+	for flag, set := range map[string]bool{"--format": o.format != "", "--compression-level": o.level > 0, "--verify-boot": verify} {
+		if set && len(o.out) == 0 {
 			return usagef("%s needs --out", flag)
 		}
 	}
-	for _, out := range c.out {
-		if _, err := disk.FormatFor(c.format, out); err != nil && !isDevice(out) {
+	for _, out := range o.out {
+		if _, err := disk.FormatFor(o.format, out); err != nil && !isDevice(out) {
 			return usageError{err}
 		}
 	}
-	if c.patterns() > 0 { // what stands for the disks' ids is known later
+	if o.patterns() > 0 { // what stands for the disks' ids is known later
 		return nil
 	}
-	return disk.CheckOutputs(c.outputs(), disk.WriteOptions{})
+	return disk.CheckOutputs(o.outputs(), disk.WriteOptions{})
 }
 
 // isDevice reports whether path is a block device, which needs no format.

@@ -6,7 +6,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -25,14 +24,18 @@ import (
 
 // diskCommand is "carosbuild disk": a disk from stages that are built.
 type diskCommand struct {
-	*buildCommand // for what is asked of a disk there too
-	source        string
-	stages        []string
-	arch          string
+	*app
+	diskFlags
+	verifyOptions
+	declFiles []string
+	source    string
+	stages    []string // NAME=SOURCE
+	arch      string
+	jobs      int
 }
 
 func newDiskCommand(a *app) *cobra.Command {
-	c := &diskCommand{buildCommand: &buildCommand{app: a}}
+	c := &diskCommand{app: a}
 	cmd := &cobra.Command{
 		ValidArgsFunction: c.completeArgs(imageArg, noArg),
 		Use:               "disk SOURCE --declaration FILE --out PATH",
@@ -69,12 +72,12 @@ DISK.bios, which the build of the disk has made; push it like any other:
 	f.StringArrayVarP(&c.declFiles, "declaration", "d", nil, "file that declares the disk, or a built-in target; may be repeated")
 	f.StringArrayVarP(&c.out, "out", "o", nil, "write the disk to this file; may be repeated; {disk} stands for the disk's id; the ending picks the format")
 	f.StringVar(&c.format, "format", "", "format of the disk, whatever the ending says: "+strings.Join(compose.Formats(), ", "))
-	c.levelFlag(cmd)
+	c.levelFlag(f)
 	c.diskFlags.add(f)
 	f.StringArrayVar(&c.stages, "stage", nil, "NAME=SOURCE: where another stage is that the disk takes files from")
 	f.StringVar(&c.arch, "arch", "", "which image of several, such as amd64, armhf or arm/v6 (default this machine's)")
 	f.IntVarP(&c.jobs, "jobs", "j", runtime.NumCPU(), "files to read at a time")
-	c.verifyFlags(cmd)
+	c.verifyOptions.add(cmd, a)
 	c.foreignFlag(cmd)
 	return cmd
 }
@@ -83,7 +86,7 @@ func (c *diskCommand) run(cmd *cobra.Command) error {
 	if len(c.out) == 0 {
 		return usagef("--out is missing: where shall the disk go?")
 	}
-	if err := c.checkOutputs(); err != nil {
+	if err := c.checkOutputs(c.verify); err != nil {
 		return err
 	}
 	where, err := c.dirs()
@@ -98,14 +101,14 @@ func (c *diskCommand) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	if err := c.checkExpects(d); err != nil {
+	if err := c.verifyOptions.check(d); err != nil {
 		return err
 	}
 	sources, err := c.sources(disksOf(d))
 	if err != nil {
 		return err
 	}
-	if err := c.checkInputs(d, c.reads(sources)); err != nil {
+	if err := c.checkInputs(c.declFiles, d, c.reads(sources)); err != nil {
 		return err
 	}
 	view, err := c.newDisplay()
@@ -117,19 +120,21 @@ func (c *diskCommand) run(cmd *cobra.Command) error {
 		return err
 	}
 	comp := c.composer(where, epoch, view.show)
+	comp.Jobs, comp.Level = c.jobs, c.level
 	comp.OutputMode = 0 // the mode of the file is the umask's affair
 	write := func(ctx context.Context, s *layer.Store) error {
 		roots, err := c.roots(sources, s, where, view)
-		if err == nil {
-			err = c.write(ctx, comp, d, roots)
+		if err != nil {
+			return err
 		}
+		made, err := writeDisks(ctx, comp, d, roots, c.stdout)
 		if err != nil {
 			return err
 		}
 		view.close()
 		sum := &summary{took: time.Since(c.began)}
-		sum.written(d, c.made)
-		return c.showSummary(sum)
+		sum.written(d, made)
+		return c.showSummary(sum, c.results(c.app))
 	}
 	inside := runc.Inside(c.getenv)
 	if !anyStored(sources) {
@@ -140,10 +145,10 @@ func (c *diskCommand) run(cmd *cobra.Command) error {
 		}
 		err = c.withStore(cmd, false, func(ctx context.Context, s *layer.Store, _ layer.Paths, _ dirs) error { return write(ctx, s) })
 	}
-	if err != nil || inside || !c.verify {
+	if err != nil || inside {
 		return err
 	}
-	return c.verifyBoot(cmd.Context(), d)
+	return c.verifyOptions.boot(cmd.Context(), d)
 }
 
 // declared are the disks that are asked for. One without a stage is SOURCE's.
@@ -160,23 +165,13 @@ func (c *diskCommand) declared(ctx context.Context, d dirs) ([]diskOutputs, erro
 			return fmt.Sprintf("carosbuild disk %s --declaration %s --out %s", quoteArg(c.source), overlay, quoteArg(c.out[0]))
 		}))
 	}
-	disks, err := c.chooseDisks(all)
+	disks, err := c.diskFlags.of(all)
 	for _, p := range disks {
 		if p.disk.Stage == "" || p.disk.Stage == decl.LeafStage && all.Stage(decl.LeafStage) == nil {
 			p.disk.Stage = c.source
 		}
 	}
 	return disks, err
-}
-
-func (c *diskCommand) write(ctx context.Context, comp *compose.Composer, d []diskOutputs, roots map[string]compose.RootFS) error {
-	var release func() error
-	var err error
-	c.made, release, err = comp.Compose(ctx, disksOf(d), roots)
-	if err != nil {
-		return err
-	}
-	return errors.Join(comp.Write(ctx, c.made, outputsOf(d), c.stdout), release())
 }
 
 // reads are the sources that are files of this machine.

@@ -8,7 +8,7 @@ import "testing"
 
 // TestLacks names the command that builds what a build does not have.
 func TestLacks(t *testing.T) {
-	c := &diskCommand{buildCommand: &buildCommand{app: newApp(), declFiles: []string{"yocto-vmware.xml"}}}
+	c := &diskCommand{app: newApp(), declFiles: []string{"yocto-vmware.xml"}}
 	c.out = []string{"x.vmdk"}
 	const text = "disk yocto-vmware takes files from stage yocto-boot-x86, which build plain does not have\nremedy:      carosbuild "
 	for declared, want := range map[string]string{

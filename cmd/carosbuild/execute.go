@@ -42,15 +42,15 @@ func (c *buildCommand) build(ctx context.Context, j *job, view display) (err err
 		return err
 	}
 	defer func() { err = errors.Join(err, done()) }()
-	if err := history.WritePlan(filepath.Join(logsDir(j.dirs), c.buildID), j.plan); err != nil { // for a shell in a stage
+	if err := history.WritePlan(filepath.Join(logsDir(j.dirs), j.buildID), j.plan); err != nil { // for a shell in a stage
 		view.show(progress.Event{Time: time.Now(), Kind: progress.Note, Text: err.Error()})
 	}
-	if err := j.dirs.history().Write(c.historyName(), j.plan, c.buildID); err != nil { // it explains, and decides nothing
+	if err := j.dirs.history().Write(c.historyName(), j.plan, j.buildID); err != nil { // it explains, and decides nothing
 		view.show(progress.Event{Time: time.Now(), Kind: progress.Note, Text: err.Error()})
 	}
-	view.show(progress.Event{Time: began, Kind: progress.Begun, Text: c.buildID, Stages: len(j.plan.Stages), Steps: j.plan.Steps()})
+	view.show(progress.Event{Time: began, Kind: progress.Begun, Text: j.buildID, Stages: len(j.plan.Stages), Steps: j.plan.Steps()})
 	var res *engine.Result
-	defer func() { c.writeReport(rec.Report(ctx, c.madeBy(store, j, res), time.Now(), err), j) }()
+	defer func() { c.writeReport(rec.Report(ctx, madeBy(store, j, res), time.Now(), err), j) }()
 	if res, err = c.runAndWrite(ctx, e, j, store); err != nil {
 		return err
 	}
@@ -58,16 +58,16 @@ func (c *buildCommand) build(ctx context.Context, j *job, view display) (err err
 		return err
 	}
 	view.close()
-	return c.showSummary(c.summary(j, res, began))
+	return c.showSummary(c.summary(j, res, began), c.results(c.app))
 }
 
 // claim notes the build, and finds it an id that no other has.
 func (c *buildCommand) claim(j *job) (err error) {
 	j.info.Started = time.Now()
-	if c.named {
-		return c.builds(j.store).Write(c.buildID, j.info)
+	if c.buildID != "" {
+		return c.builds(j.store).Write(j.buildID, j.info)
 	}
-	c.buildID, err = c.builds(j.store).Claim(c.buildID, j.info) // two may begin within a second
+	j.buildID, err = c.builds(j.store).Claim(j.buildID, j.info) // two may begin within a second
 	return err
 }
 
@@ -84,7 +84,7 @@ func (c *buildCommand) summary(j *job, res *engine.Result, began time.Time) *sum
 	for _, id := range targets {
 		s.targets = append(s.targets, res.BuildID+":"+id)
 	}
-	s.written(j.disks, c.made)
+	s.written(j.disks, j.made)
 	return s
 }
 
@@ -118,43 +118,26 @@ func (c *buildCommand) know(j *job) {
 	j.info.Note(j.decl, written, j.plan)
 	j.report = c.knownReport(j)
 	if c.successTag != "" {
-		j.tagged = c.successStage(j, j.plan.Targets)
+		j.tagged = successStage(j.disks, j.plan.Targets)
 	}
 }
 
-// runAndWrite runs the plan and writes the disks. A layer that turns out to be
-// damaged when it is read is made again, and the disks with it; a few times, for
-// with a broken memory or disk there is always one.
+// runAndWrite runs the plan and writes the disks.
 func (c *buildCommand) runAndWrite(ctx context.Context, e *engine.Engine, j *job, store *layer.Store) (*engine.Result, error) {
-	const rounds = 4
-	heal := &engine.Healer{Store: store, Note: func(text string) { e.Events(progress.Event{Time: time.Now(), Kind: progress.Note, Text: text}) }}
-	ran := 0
-	for round := 1; ; round++ {
-		res, err := e.Run(ctx, j.plan)
-		writing := err == nil && len(c.out) > 0
-		if writing {
-			c.made, err = c.writeDisks(ctx, e, j, store, res)
-		}
-		if res != nil {
-			ran = min(ran+res.Ran, j.plan.Steps())
-			res.Ran = ran
-		}
-		switch {
-		case err == nil || ctx.Err() != nil:
-			return res, err
-		case round == rounds || writing && c.streams(): // what a reader has got cannot be taken back
-			return res, errors.Join(err, markDamaged(store, err))
-		}
-		healed, herr := heal.Heal(err)
-		if herr != nil || !healed {
-			return res, errors.Join(err, herr)
+	w := engine.Work{Steps: j.plan.Steps(), Run: func(ctx context.Context) (*engine.Result, error) { return e.Run(ctx, j.plan) }}
+	if len(c.out) > 0 {
+		w.Once, w.Write = c.streams(), func(ctx context.Context, res *engine.Result) (err error) {
+			j.made, err = c.writeDisks(ctx, e, j, store, res)
+			return err
 		}
 	}
+	heal := &engine.Healer{Store: store, Note: func(text string) { e.Events(progress.Event{Time: time.Now(), Kind: progress.Note, Text: text}) }}
+	return heal.Do(ctx, w)
 }
 
 // streams reports whether an output is read by somebody while it is written.
-func (c *buildCommand) streams() bool {
-	return slices.ContainsFunc(c.out, func(path string) bool {
+func (o *diskFlags) streams() bool {
+	return slices.ContainsFunc(o.out, func(path string) bool {
 		st, err := os.Stat(path)
 		return path == disk.StandardOutput || err == nil && st.Mode()&(os.ModeNamedPipe|os.ModeCharDevice|os.ModeSocket) != 0
 	})
@@ -170,26 +153,26 @@ func (c *buildCommand) engine(ctx context.Context, j *job, store *layer.Store, v
 	if c.noCache {
 		l.Cache = engine.Anew(l.Cache)
 	}
-	keeper := history.Keeper{Store: store, BuildID: c.buildID, Plan: j.plan}
+	keeper := history.Keeper{Store: store, BuildID: j.buildID, Plan: j.plan}
 	if !c.forget {
 		l.Failed = func(ctx context.Context, stage string, s engine.State) (string, error) {
 			return keeper.Failed(ctx, stage, s.Layer, s.Config)
 		}
 	}
-	return &engine.Engine{Cache: l.Cache, Executor: l, Images: keeper, BuildID: c.buildID, Jobs: c.jobs, Now: time.Now, Events: events}, done, nil
+	return &engine.Engine{Cache: l.Cache, Executor: l, Images: keeper, BuildID: j.buildID, Jobs: c.jobs, Now: time.Now, Events: events}, done, nil
 }
 
 // local runs steps on this machine. It is to be closed.
-func (c *buildCommand) local(ctx context.Context, j *job, store *layer.Store, network runc.Network, view display, events func(progress.Event)) (*engine.Local, func() error, error) {
+func (a *app) local(ctx context.Context, j *job, store *layer.Store, network runc.Network, view display, events func(progress.Event)) (*engine.Local, func() error, error) {
 	scratch := filepath.Join(j.dirs.state, "scratch")
 	if err := runc.MountScratch(scratch); err != nil {
 		return nil, nil, err
 	}
-	rt, err := runc.FindRuntime(c.runtime, filepath.Join(scratch, "runtime"))
+	rt, err := runc.FindRuntime(a.runtime, filepath.Join(scratch, "runtime"))
 	if err != nil {
 		return nil, nil, err
 	}
-	fetcher, host, err := c.fetcher(j, view)
+	fetcher, host, err := a.fetcher(j.dirs, view)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -202,37 +185,37 @@ func (c *buildCommand) local(ctx context.Context, j *job, store *layer.Store, ne
 	if err != nil {
 		resolver = nil // steps do without names
 	}
-	holder := "build " + c.buildID
-	if n := c.caller(); n > 0 {
+	holder := "build " + j.buildID
+	if n := a.caller(); n > 0 {
 		holder += fmt.Sprintf(" (process %d)", n)
 	}
 	return &engine.Local{
-		Snapshots: engine.Layers{Store: store}, Sandbox: rt, Images: c.puller(j, store), Packages: fetcher, Host: host, Relay: relay,
-		Git: c.gitCache(j.dirs, view), BuildID: c.buildID, Holder: holder, CacheDir: j.dirs.cache, Scratch: scratch,
-		LogPath:  func(stage string) string { return filepath.Join(logsDir(j.dirs), c.buildID, history.LogName(stage)) },
+		Snapshots: engine.Layers{Store: store}, Sandbox: rt, Images: a.puller(j, store), Packages: fetcher, Host: host, Relay: relay,
+		Git: a.gitCache(j.dirs, view), BuildID: j.buildID, Holder: holder, CacheDir: j.dirs.cache, Scratch: scratch,
+		LogPath:  func(stage string) string { return filepath.Join(logsDir(j.dirs), j.buildID, history.LogName(stage)) },
 		Resolver: resolver, Now: time.Now, Events: events,
 	}, relay.Close, nil
 }
 
-func (c *buildCommand) puller(j *job, store *layer.Store) engine.ImagePuller {
+func (a *app) puller(j *job, store *layer.Store) engine.ImagePuller {
 	return engine.ImagePuller{Store: store, From: func(events func(oci.Event)) layer.Finder {
-		r := c.registry(j.store)
+		r := a.registry(j.store)
 		r.Events = events
 		return r
 	}}
 }
 
 // composer is what makes the disks.
-func (c *buildCommand) composer(d dirs, epoch *int64, events func(progress.Event)) *compose.Composer {
+func (a *app) composer(d dirs, epoch *int64, events func(progress.Event)) *compose.Composer {
 	return &compose.Composer{
-		CacheDir: d.cache, Epoch: epoch, Jobs: c.jobs, OutputMode: c.outputMode, Sums: c.progress != "quiet", Level: c.level,
+		CacheDir: d.cache, Epoch: epoch, OutputMode: a.outputMode, Sums: a.progress != "quiet",
 		Now: time.Now, Events: events,
 	}
 }
 
 // madeBy says what a build has made, for the report.
-func (c *buildCommand) madeBy(store *layer.Store, j *job, res *engine.Result) history.Made {
-	m := history.Made{BuildID: c.buildID, Store: store, Records: j.records, Images: map[string]string{}}
+func madeBy(store *layer.Store, j *job, res *engine.Result) history.Made {
+	m := history.Made{BuildID: j.buildID, Store: store, Records: j.records, Images: map[string]string{}}
 	if res != nil {
 		for id, s := range res.Stages {
 			m.Images[id] = s.Image
@@ -257,24 +240,30 @@ func (c *buildCommand) noteNames(j *job, store *layer.Store, res *engine.Result)
 
 func (c *buildCommand) writeDisks(ctx context.Context, e *engine.Engine, j *job, store *layer.Store, res *engine.Result) ([]*compose.DiskImage, error) {
 	comp := c.composer(j.dirs, j.epoch, e.Events)
+	comp.Jobs, comp.Level = c.jobs, c.level
 	roots := map[string]compose.RootFS{}
 	for id, s := range res.Stages {
 		roots[id] = compose.StoredRoot{Store: store, Layer: s.Layer}
 	}
-	images, release, err := comp.Compose(ctx, disksOf(j.disks), roots)
+	return writeDisks(ctx, comp, j.disks, roots, c.stdout)
+}
+
+// writeDisks makes the disks and writes them.
+func writeDisks(ctx context.Context, comp *compose.Composer, disks []diskOutputs, roots map[string]compose.RootFS, stdout io.Writer) ([]*compose.DiskImage, error) {
+	images, release, err := comp.Compose(ctx, disksOf(disks), roots)
 	if err != nil {
 		return nil, err
 	}
-	return images, errors.Join(comp.Write(ctx, images, outputsOf(j.disks), c.stdout), release())
+	return images, errors.Join(comp.Write(ctx, images, outputsOf(disks), stdout), release())
 }
 
 // results is where what a script wants to know goes. Where a disk went to
 // standard output, that is standard error.
-func (c *buildCommand) results() io.Writer {
-	if slices.Contains(c.out, disk.StandardOutput) {
-		return c.stderr
+func (o *diskFlags) results(a *app) io.Writer {
+	if slices.Contains(o.out, disk.StandardOutput) {
+		return a.stderr
 	}
-	return c.stdout
+	return a.stdout
 }
 
 // defaultBuildID is redomat's: local date and time, and the user.

@@ -13,8 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
-
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/source/git"
@@ -46,10 +44,6 @@ func (a *app) gitCache(d dirs, view display) *git.Cache {
 		view.show(progress.Event{Time: time.Now(), Kind: progress.Progress, Text: e.Phase + " " + e.URL, Done: e.Done, Total: e.Total, Unit: "objects"})
 	}
 	return c
-}
-
-func (c *buildCommand) remoteFlag(cmd *cobra.Command) {
-	cmd.Flags().StringArrayVar(&c.remotes, "remote", nil, "NAME=URL: take the git remote NAME, or addresses that begin so, from this address or directory; may be repeated")
 }
 
 // rewrites are those of the flags and of the user's file.
@@ -87,7 +81,7 @@ func (a *app) rewrites(flags []string) (git.Rewrites, error) {
 
 // warnRemotes is about names of --remote that no remote has. It is no mistake: one
 // set of them may serve several declarations.
-func (c *buildCommand) warnRemotes(flags []git.Rewrite, d *decl.Declaration) {
+func (a *app) warnRemotes(flags []git.Rewrite, d *decl.Declaration) {
 	var names []string
 	for _, r := range d.Remotes {
 		names = append(names, r.Name)
@@ -100,6 +94,6 @@ func (c *buildCommand) warnRemotes(flags []git.Rewrite, d *decl.Declaration) {
 		if hint != "" {
 			hint = " (" + hint + ")"
 		}
-		c.warnf("--remote %s: no remote of this name is declared%s", f.Name, hint)
+		a.warnf("--remote %s: no remote of this name is declared%s", f.Name, hint)
 	}
 }

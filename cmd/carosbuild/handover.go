@@ -36,9 +36,9 @@ type handedDisk struct {
 }
 
 // handOver encodes what the inner program needs.
-func (c *buildCommand) handOver(j *job) ([]byte, error) {
+func (a *app) handOver(j *job) ([]byte, error) {
 	h := handover{
-		Plan: j.plan, BuildID: c.buildID, Info: j.info, Report: j.report, Tagged: j.tagged, Sources: c.files, Origins: c.origins,
+		Plan: j.plan, BuildID: j.buildID, Info: j.info, Report: j.report, Tagged: j.tagged, Sources: a.files, Origins: a.origins,
 	}
 	for _, d := range j.disks {
 		h.Disks = append(h.Disks, handedDisk{Disk: d.disk, Why: d.why, Outs: d.outs})
@@ -51,8 +51,8 @@ func (c *buildCommand) handOver(j *job) ([]byte, error) {
 }
 
 // handed is the job that was handed over, nil outside of the namespaces.
-func (c *buildCommand) handed() (*job, error) {
-	data, err := runc.ReadHandover(c.getenv)
+func (a *app) handed() (*job, error) {
+	data, err := runc.ReadHandover(a.getenv)
 	if err != nil || data == nil {
 		return nil, err
 	}
@@ -60,13 +60,12 @@ func (c *buildCommand) handed() (*job, error) {
 	if err := json.Unmarshal(data, &h); err != nil {
 		return nil, fmt.Errorf("read the plan that was handed over: %w", err)
 	}
-	j, err := c.newJob()
+	j, err := a.newJob()
 	if err != nil {
 		return nil, err
 	}
-	c.named = c.buildID != ""
-	c.buildID, c.files, c.origins = h.BuildID, h.Sources, h.Origins
-	j.plan, j.info, j.report, j.tagged = h.Plan, h.Info, h.Report, h.Tagged
+	a.files, a.origins = h.Sources, h.Origins
+	j.buildID, j.plan, j.info, j.report, j.tagged = h.BuildID, h.Plan, h.Info, h.Report, h.Tagged
 	for _, d := range h.Disks {
 		j.disks = append(j.disks, diskOutputs{disk: d.Disk, why: d.Why, outs: d.Outs})
 	}

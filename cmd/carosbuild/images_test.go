@@ -40,7 +40,7 @@ func TestDefaultBuildID(t *testing.T) {
 // No option of ours may be the beginning of one of redomat's: it would mean that
 // one.
 func TestOptionsAreNoBeginnings(t *testing.T) {
-	c := &buildCommand{app: newApp()}
+	c := newBuildCommand(newApp())
 	cmd := c.command("x")
 	for _, name := range []string{"out", "format", "disk", "target", "update", "locked", "json", "jobs", "network", "no-cache", "verify-boot", "foreign", "compression-level", "list", "success-tag"} {
 		if f := cmd.Flags().Lookup(name); f == nil || f.Name != name {

@@ -43,7 +43,7 @@ func (a *app) hiddenKasFlags(f *pflag.FlagSet) {
 }
 
 func kasCommand(a *app) *cobra.Command {
-	c := &buildCommand{app: a}
+	c := newBuildCommand(a)
 	cmd := c.command("kas PROJECT.yml[:MORE.yml...] [OVERLAY.xml...]")
 	cmd.Short = "Build a project of kas, and a disk from it"
 	cmd.Long = `Build a project of kas: its repositories become layers, its settings local.conf
@@ -73,7 +73,7 @@ bitbake. Other commands take PROJECT.yml as a declaration, too.`
 }
 
 func importCommand(a *app) *cobra.Command {
-	c := &importing{buildCommand: &buildCommand{app: a}}
+	c := &importing{planner: planner{app: a}}
 	cmd := &cobra.Command{
 		Use:   "import PROJECT.yml[:MORE.yml...] | IMAGE.wks",
 		Short: "Print the declaration that a project of kas, or a kickstart file of wic, stands for",
@@ -99,7 +99,7 @@ projects, --set and --arch of kickstart files.`,
 			return c.project(cmd.Context(), args[0])
 		},
 	}
-	c.remoteFlag(cmd)
+	c.remoteFlag(cmd.Flags())
 	f := cmd.Flags()
 	f.BoolVar(&c.update, "update", false, "ignore lock files of kas")
 	f.StringArrayVar(&c.set, "set", nil, "NAME=VALUE: what ${NAME} in a kickstart file stands for; may be repeated")
@@ -124,7 +124,7 @@ func importFlags(f *pflag.FlagSet, name string) error {
 
 // importing is "carosbuild import".
 type importing struct {
-	*buildCommand
+	planner
 	set  []string
 	arch string
 }

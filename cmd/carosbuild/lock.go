@@ -27,7 +27,7 @@ type lockError struct{ error }
 func (e lockError) Unwrap() error { return e.error }
 
 func lockCommand(a *app) *cobra.Command {
-	c := &buildCommand{app: a}
+	c := &planner{app: a}
 	cmd := &cobra.Command{
 		ValidArgsFunction: a.completeArgs(declArg),
 		Use:               "lock FILE...",
@@ -47,14 +47,14 @@ PROJECT.yml, a project of kas, is a declaration here, too.`,
 			return c.lock(cmd)
 		},
 	}
-	c.remoteFlag(cmd)
+	c.remoteFlag(cmd.Flags())
 	c.hiddenKasFlags(cmd.Flags())
 	cmd.Flags().BoolVar(&c.update, "update", false, "resolve everything anew")
 	return cmd
 }
 
 // lock resolves all stages and writes the lock file.
-func (c *buildCommand) lock(cmd *cobra.Command) error {
+func (c *planner) lock(cmd *cobra.Command) error {
 	view, err := c.newDisplay()
 	if err != nil {
 		return err
@@ -85,7 +85,7 @@ func (c *buildCommand) lock(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	path := c.lockPath()
+	path := lockPath(c.declFiles)
 	view.close()
 	if old != nil && l.Within(old) && old.Within(l) {
 		_, err := fmt.Fprintf(c.stdout, "%s is as it was: %s\n", path, lockSummary(l))
@@ -120,8 +120,8 @@ func lockSummary(l *resolve.Lock) string {
 }
 
 // lockPath is where the lock file is: beside the first file.
-func (c *buildCommand) lockPath() string {
-	first := c.declFiles[0]
+func lockPath(declFiles []string) string {
+	first := declFiles[0]
 	if files := kasFiles(first); files != nil {
 		first = files[0]
 	}
@@ -129,11 +129,11 @@ func (c *buildCommand) lockPath() string {
 }
 
 // readLock is the lock file of the declaration, or nil when there is none.
-func (c *buildCommand) readLock() (*resolve.Lock, error) {
+func (c *planOptions) readLock() (*resolve.Lock, error) {
 	if len(c.declFiles) == 0 {
 		return nil, nil
 	}
-	path := c.lockPath()
+	path := lockPath(c.declFiles)
 	l, err := resolve.ReadLock(path)
 	switch {
 	case err == nil:
@@ -147,8 +147,8 @@ func (c *buildCommand) readLock() (*resolve.Lock, error) {
 }
 
 // resolver looks things up as the flags ask for.
-func (c *buildCommand) resolver(j *job, view display, lock *resolve.Lock) (*resolve.Resolver, error) {
-	fetcher, host, err := c.fetcher(j, view)
+func (c *planner) resolver(j *job, view display, lock *resolve.Lock) (*resolve.Resolver, error) {
+	fetcher, host, err := c.fetcher(j.dirs, view)
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +162,7 @@ func (c *buildCommand) resolver(j *job, view display, lock *resolve.Lock) (*reso
 	r := &resolve.Resolver{
 		Pins: j.dirs.pins(), Fetcher: fetcher, Host: host, Registry: registry, Git: c.gitCache(j.dirs, view), Rewrites: rewrites,
 		Arch: debian.Arch(runtime.GOARCH), Epoch: j.epoch, Update: c.update, Now: time.Now,
-		Grounds: grounds(j.started), Lock: lock, Locked: c.locked, Partial: c.dryRun && !c.locked,
+		Grounds: grounds(j.started), Lock: lock, Locked: c.locked,
 	}
 	if c.update {
 		r.Lock = nil
@@ -179,7 +179,7 @@ func (c *buildCommand) resolver(j *job, view display, lock *resolve.Lock) (*reso
 }
 
 // warnLock says that a lock file is not what was built.
-func (c *buildCommand) warnLock(lock *resolve.Lock, res *resolve.Resolved, d *decl.Declaration, targets []string) error {
+func (c *planner) warnLock(lock *resolve.Lock, res *resolve.Resolved, d *decl.Declaration, targets []string) error {
 	if lock == nil || !c.update || len(res.Unresolved) > 0 {
 		return nil
 	}
@@ -188,7 +188,7 @@ func (c *buildCommand) warnLock(lock *resolve.Lock, res *resolve.Resolved, d *de
 		return err
 	}
 	if !l.Within(lock) {
-		c.warnf("%s has other images, packages or revisions than are built now: carosbuild lock --update writes it anew", c.lockPath())
+		c.warnf("%s has other images, packages or revisions than are built now: carosbuild lock --update writes it anew", lockPath(c.declFiles))
 	}
 	return nil
 }

@@ -18,12 +18,13 @@ import (
 // diskPattern stands for a disk's id in --out.
 const diskPattern = "{disk}"
 
-// diskFlags are --disk and --out, which belong together.
+// diskFlags are --disk and --out, which belong together, and how outputs are written.
 type diskFlags struct {
 	out    []string
 	disks  []string // ids of those that are asked for
 	behind []int    // how many of out stand before each of disks
 	format string
+	level  int // of compression
 }
 
 // diskValue is the value of --disk. It notes where among --out each stands.
@@ -51,6 +52,11 @@ func (v diskValue) Set(id string) error {
 // add defines --disk.
 func (o *diskFlags) add(f *pflag.FlagSet) {
 	f.Var(diskValue{o}, "disk", "which disk, if more than one is declared; may be repeated")
+}
+
+// levelFlag defines --compression-level.
+func (o *diskFlags) levelFlag(f *pflag.FlagSet) {
+	f.IntVar(&o.level, "compression-level", 0, "how hard to compress the disk, 1 (fast) to 9 (small), in formats that are compressed: vmdk, ova, qcow2-compressed, qcow2-zstd, raw.gz, raw.zst; 0 is the format's own choice")
 }
 
 // output is a path in the form of --format.
@@ -124,13 +130,27 @@ func (o *diskFlags) pair(disks []*decl.Disk) ([]diskOutputs, error) {
 	for i, k := range disks {
 		p := diskOutputs{disk: k}
 		for j, path := range o.out {
-			if n > 0 || len(disks) == 1 || grouped && o.of(j) == i || !grouped && j == i {
+			if n > 0 || len(disks) == 1 || grouped && o.diskBefore(j) == i || !grouped && j == i {
 				p.outs = append(p.outs, o.output(strings.ReplaceAll(path, diskPattern, k.ID)))
 			}
 		}
 		pairs = append(pairs, p)
 	}
 	return pairs, nil
+}
+
+// of are the disks of a declaration that are asked for, and where each goes, as far
+// as that can be written.
+func (o *diskFlags) of(d *decl.Declaration) ([]diskOutputs, error) {
+	chosen, err := o.choose(d)
+	if err != nil {
+		return nil, err
+	}
+	pairs, err := o.pair(chosen)
+	if err != nil {
+		return nil, err
+	}
+	return pairs, checkPairs(pairs)
 }
 
 // grouped reports whether each --disk is followed by its own --out.
@@ -150,8 +170,8 @@ func (o *diskFlags) grouped(disks int) bool {
 	return true
 }
 
-// of is the disk behind which the output stands.
-func (o *diskFlags) of(output int) int {
+// diskBefore is the disk behind which the output stands.
+func (o *diskFlags) diskBefore(output int) int {
 	i := 0
 	for i+1 < len(o.behind) && o.behind[i+1] <= output {
 		i++
@@ -160,7 +180,7 @@ func (o *diskFlags) of(output int) int {
 }
 
 // checkPairs finds out before anything is built what could not be written.
-func (c *buildCommand) checkPairs(pairs []diskOutputs) error {
+func checkPairs(pairs []diskOutputs) error {
 	var all []disk.Output
 	for _, p := range pairs {
 		if err := compose.CheckOutputs(p.disk, p.outs); err != nil {

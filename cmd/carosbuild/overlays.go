@@ -40,8 +40,8 @@ func overlayHint(d *decl.Declaration, command func(overlay string) string) strin
 }
 
 // overBuild is a build with an overlay.
-func (c *buildCommand) overBuild(overlay string) string {
-	return fmt.Sprintf("carosbuild %s %s --out ...", quoteArgs(c.declFiles), overlay)
+func (o *planOptions) overBuild(overlay string) string {
+	return fmt.Sprintf("carosbuild %s %s --out ...", quoteArgs(o.declFiles), overlay)
 }
 
 // expectedMachine is the machine whose files a disk takes, "" for the only one.
@@ -88,7 +88,7 @@ func expected(k *decl.Disk) string {
 
 // warnOverlays warns of overlays that are for other machines than the one that is
 // built for, and of those that are laid over nothing.
-func (c *buildCommand) warnOverlays(disks []diskOutputs) {
+func (a *app) warnOverlays(declFiles []string, disks []diskOutputs) {
 	for _, p := range disks {
 		machine := expectedMachine(p.disk)
 		o, known := targets.OverlayNamed(p.disk.ID + ".xml")
@@ -96,14 +96,14 @@ func (c *buildCommand) warnOverlays(disks []diskOutputs) {
 			continue
 		}
 		if fits, kind := targets.Fitting(machine); fits != "" && !slices.Contains(o.Kinds, kind) {
-			c.warnf("%s is for %s, but MACHINE is %s: use %s", o.File, o.What, machine, fits)
+			a.warnf("%s is for %s, but MACHINE is %s: use %s", o.File, o.What, machine, fits)
 		}
 	}
-	alone := len(c.declFiles) > 0
-	for _, f := range c.declFiles {
+	alone := len(declFiles) > 0
+	for _, f := range declFiles {
 		alone = alone && isOverlay(f)
 	}
 	if alone {
-		c.warnf("%s is laid over a declaration that runs bitbake: carosbuild YOURS.xml %s", c.declFiles[0], c.declFiles[0])
+		a.warnf("%s is laid over a declaration that runs bitbake: carosbuild YOURS.xml %s", declFiles[0], declFiles[0])
 	}
 }

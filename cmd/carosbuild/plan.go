@@ -117,7 +117,8 @@ func (c *buildCommand) printWhy(j *job) error {
 }
 
 func whyCommand(a *app) *cobra.Command {
-	c := &buildCommand{app: a, dryRun: true, whyOnly: true, network: a.env("NETWORK", "host")}
+	c := newBuildCommand(a)
+	c.dryRun, c.whyOnly, c.network = true, true, a.env("NETWORK", "host")
 	cmd := &cobra.Command{
 		ValidArgsFunction: a.completeArgs(declArg),
 		Use:               "why FILE...",

@@ -27,7 +27,7 @@ import (
 // showPlan prints the plan. What is deployed in stages that are stored can be seen in
 // the namespaces only; on a host without those it is left out.
 func (c *buildCommand) showPlan(cmd *cobra.Command, j *job) error {
-	stages := c.storedDeploys(j)
+	stages := storedDeploys(j)
 	if len(stages) == 0 || c.jsonPlan || c.whyOnly {
 		return c.printPlan(j, nil)
 	}
@@ -44,7 +44,7 @@ func (c *buildCommand) showPlan(cmd *cobra.Command, j *job) error {
 
 // showHanded prints a plan that was handed over, with what is deployed.
 func (c *buildCommand) showHanded(ctx context.Context, j *job) error {
-	deployed, err := c.lookDeployed(ctx, j, c.storedDeploys(j))
+	deployed, err := c.lookDeployed(ctx, j, storedDeploys(j))
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func (c *buildCommand) showHanded(ctx context.Context, j *job) error {
 
 // storedDeploys are the names of the images of stages that disks take deployed files
 // from, if they are stored as the plan has them.
-func (c *buildCommand) storedDeploys(j *job) map[string]string {
+func storedDeploys(j *job) map[string]string {
 	images, err := j.store.Images()
 	if err != nil {
 		return nil
@@ -106,8 +106,8 @@ func deployedKinds(k *decl.Disk) []yocto.Kind {
 }
 
 // lookDeployed are lines for each disk: the files that it takes of a stored stage.
-func (c *buildCommand) lookDeployed(ctx context.Context, j *job, stages map[string]string) (lines map[string][]string, err error) {
-	s, err := c.openStore(ctx, j.store, j.dirs)
+func (a *app) lookDeployed(ctx context.Context, j *job, stages map[string]string) (lines map[string][]string, err error) {
+	s, err := a.openStore(ctx, j.store, j.dirs)
 	if err != nil {
 		return nil, err
 	}

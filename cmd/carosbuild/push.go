@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/carosio/carosbuild/pkg/engine"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/oci/registry"
@@ -105,17 +106,7 @@ func (a *app) withStore(cmd *cobra.Command, foreground bool, f func(ctx context.
 		return err
 	}
 	err = f(cmd.Context(), s, p, d)
-	return errors.Join(err, markDamaged(s, err), s.Close())
-}
-
-// markDamaged notes which layers an error says are damaged: the next build makes
-// them again.
-func markDamaged(s *layer.Store, err error) error {
-	var errs error
-	for _, d := range layer.Damages(err) {
-		errs = errors.Join(errs, s.MarkDamaged(d.Layer, d.Error()))
-	}
-	return errs
+	return errors.Join(err, engine.MarkDamaged(s, err), s.Close())
 }
 
 // transfers shows the progress of transfers, and what they wait for.

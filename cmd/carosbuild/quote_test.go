@@ -29,9 +29,9 @@ func TestProposedCommands(t *testing.T) {
 	bakes := &decl.Declaration{Stages: []*decl.Stage{{ID: "s", Actions: []decl.Action{&decl.Bitbake{}}}}}
 	boot := &bootCommand{app: &app{}, declFiles: []string{"my decl.xml"}, path: "my disk.img"}
 	_, noDisk := boot.declaredDisk(bakes)
-	d := &diskCommand{buildCommand: &buildCommand{app: &app{}, declFiles: []string{"my decl.xml"}, diskFlags: diskFlags{out: []string{"my disk.img"}}}}
+	d := &diskCommand{app: &app{}, declFiles: []string{"my decl.xml"}, diskFlags: diskFlags{out: []string{"my disk.img"}}}
 	for what, c := range map[string]struct{ got, want string }{
-		"a build with an overlay": {d.overBuild("yocto-efi.xml"), "carosbuild 'my decl.xml' yocto-efi.xml --out ..."},
+		"a build with an overlay": {(&planOptions{declFiles: d.declFiles}).overBuild("yocto-efi.xml"), "carosbuild 'my decl.xml' yocto-efi.xml --out ..."},
 		"a stage that is missing": {d.lacks("d", "s", "b", nil).Error(), "carosbuild FILE... 'my decl.xml' --out 'my disk.img' builds it"},
 		"boot with an overlay":    {noDisk.Error(), "carosbuild boot 'my disk.img' --declaration OVERLAY"},
 		"boot of a declaration":   {boot.run(t.Context(), "my disk.xml").Error(), "carosbuild boot DISK --declaration 'my disk.xml'"},

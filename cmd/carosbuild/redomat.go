@@ -27,8 +27,6 @@ import (
 
 // redomatFlags are redomat's options, beside those that a build has anyway.
 type redomatFlags struct {
-	entry        history.Entry
-	localConf    []string
 	images       bool
 	list         string
 	listBuilds   bool
@@ -37,19 +35,8 @@ type redomatFlags struct {
 	shortened    map[string]string // option as given -> in full
 }
 
-// chainFlags are those that decide which stages a plan has.
-func (c *buildCommand) chainFlags(cmd *cobra.Command) {
-	f := cmd.Flags()
-	f.StringVarP(&c.entry.Match, "match-build-id", "b", "", "take stages before the target from builds of this id or pattern, where they have them")
-	f.StringVarP(&c.entry.Upgrade, "upgrade", "U", "", "run the entry stage on top of this image: an id, REPO:TAG, BUILDID[:STAGE] or a stage of your newest build that has it")
-	f.StringVarP(&c.entry.Stage, "entry", "e", "", "with --upgrade: the first stage that runs (default the target)")
-	f.StringArrayVarP(&c.localConf, "append-local-conf", "a", nil, "line to append to bitbake's local.conf; may be repeated")
-	c.foreignFlag(cmd)
-}
-
-// oldFlags are those of a build alone.
-func (c *buildCommand) oldFlags(cmd *cobra.Command) {
-	f := cmd.Flags()
+// add defines them; other options of redomat are options of a build anyway.
+func (c *redomatFlags) add(f *pflag.FlagSet) {
 	f.StringVarP(&c.list, "list", "l", "", "list the images of this build, id and name, and do nothing else")
 	f.BoolVarP(&c.listBuilds, "list-bids", "L", false, "list the ids of all builds, and do nothing else")
 	f.BoolVarP(&c.checkoutOnly, "checkout", "c", false, "check the git layers out below this folder, and do nothing else (see carosbuild checkout)")
@@ -73,7 +60,7 @@ var redomatOptions = []string{
 
 // lengthen completes a shortened option of redomat. Options that have come
 // since are to be written out.
-func (c *buildCommand) lengthen(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+func (c *redomatFlags) lengthen(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 	if slices.Contains(redomatOptions, name) {
 		return pflag.NormalizedName(name)
 	}
@@ -114,9 +101,9 @@ func (c *buildCommand) warnings() {
 var buildIDs = regexp.MustCompile(`^[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*$`)
 
 // checkOptions finds what is wrong with redomat's options by themselves.
-func (c *buildCommand) checkOptions() error {
-	if !buildIDs.MatchString(c.buildID) || len(c.buildID) > 128 {
-		return usagef("--new-build-id: %q cannot be part of an image's name: letters and digits, and a dot, an underscore or dashes between them", c.buildID)
+func (c *buildCommand) checkOptions(buildID string) error {
+	if !buildIDs.MatchString(buildID) || len(buildID) > 128 {
+		return usagef("--new-build-id: %q cannot be part of an image's name: letters and digits, and a dot, an underscore or dashes between them", buildID)
 	}
 	if _, err := path.Match(c.entry.Match, ""); err != nil {
 		return usagef("--match-build-id %q: %v", c.entry.Match, err)
@@ -203,7 +190,7 @@ func (a *app) builds(p layer.Paths) history.Builds {
 }
 
 // enter applies --match-build-id, --upgrade and --entry to the declaration.
-func (c *buildCommand) enter(d *decl.Declaration, targets []string) (*decl.Declaration, []history.Started, error) {
+func (c *planner) enter(d *decl.Declaration, targets []string) (*decl.Declaration, []history.Started, error) {
 	if c.entry.Match == "" && c.entry.Upgrade == "" {
 		return d, nil, nil
 	}
@@ -228,7 +215,7 @@ func (c *buildCommand) enter(d *decl.Declaration, targets []string) (*decl.Decla
 }
 
 // useStarted notes the use of the builds that stages begin with.
-func (c *buildCommand) useStarted(started []history.Started, stages []history.StoredStage) error {
+func (c *planner) useStarted(started []history.Started, stages []history.StoredStage) error {
 	p, err := layer.PodmanPaths(c.getenv, c.account().UID)
 	if err != nil {
 		return err
@@ -257,11 +244,11 @@ func grounds(started []history.Started) map[string]*decl.Stage {
 
 // successStage is the stage that --success-tag names: the only target, or the
 // disk's root file system; "" when there are several.
-func (c *buildCommand) successStage(j *job, targets []string) string {
+func successStage(disks []diskOutputs, targets []string) string {
 	switch {
-	case len(j.disks) > 0:
-		stage := j.disks[0].disk.Stage
-		if slices.ContainsFunc(j.disks, func(p diskOutputs) bool { return p.disk.Stage != stage }) {
+	case len(disks) > 0:
+		stage := disks[0].disk.Stage
+		if slices.ContainsFunc(disks, func(p diskOutputs) bool { return p.disk.Stage != stage }) {
 			return ""
 		}
 		return stage
@@ -272,16 +259,16 @@ func (c *buildCommand) successStage(j *job, targets []string) string {
 }
 
 // checkOwner keeps a build from taking the names of somebody else's.
-func (c *buildCommand) checkOwner(p layer.Paths) error {
-	info, ok := c.builds(p).Read(c.buildID)
-	if !ok || info.Owner == c.owner() || c.foreign {
+func (a *app) checkOwner(p layer.Paths, buildID string) error {
+	info, ok := a.builds(p).Read(buildID)
+	if !ok || info.Owner == a.owner() || a.foreign {
 		return nil
 	}
-	return usagef("build id %s is %s's: choose another one, or take it with --foreign", c.buildID, info.Owner)
+	return usagef("build id %s is %s's: choose another one, or take it with --foreign", buildID, info.Owner)
 }
 
 // appendLocalConf adds the lines of --append-local-conf behind all fragments.
-func (c *buildCommand) appendLocalConf(d *decl.Declaration) {
+func (c *planOptions) appendLocalConf(d *decl.Declaration) {
 	for _, line := range c.localConf {
 		d.LocalConf = append(d.LocalConf, decl.LocalConf{Text: line, Span: decl.Span{File: "--append-local-conf", Line: 1, Col: 1, Len: 1}})
 	}

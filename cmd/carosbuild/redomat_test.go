@@ -15,7 +15,7 @@ import (
 // Lines of the command line come behind all fragments of the declaration, in
 // their order.
 func TestAppendLocalConf(t *testing.T) {
-	c := &buildCommand{app: newApp()}
+	c := newBuildCommand(newApp())
 	cmd := c.command("x")
 	if err := cmd.ParseFlags([]string{"-a", `A = "1"`, "--append-local-conf=B ?= 'x,y'", "a.xml", "--append", ""}); err != nil {
 		t.Fatal(err)
@@ -40,7 +40,7 @@ func TestShortened(t *testing.T) {
 		"--upgr": "upgrade", "--u": "upgrade", "--list": "list", "--list-": "list-bids", "--new": "new-build-id", "--m": "match-build-id", "--dry": "dry-run",
 		"--su": "success-tag", "--s": "", "--l": "", "--nonsense": "", "--upgrade": "upgrade", "--for": "foreign", "--format": "format", "--update": "update",
 	} {
-		c := &buildCommand{app: newApp()}
+		c := newBuildCommand(newApp())
 		cmd := c.command("x")
 		f := cmd.Flags().Lookup(given[2:])
 		got := ""

@@ -11,14 +11,15 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/carosio/carosbuild/pkg/compose"
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/history"
 )
 
 // knownReport is what is known of a report before the build.
-func (c *buildCommand) knownReport(j *job) history.Report {
-	r := history.Report{Program: buildVersion(), Declarations: c.declarations()}
+func (a *app) knownReport(j *job) history.Report {
+	r := history.Report{Program: buildVersion(), Declarations: a.declarations()}
 	if len(j.disks) == 1 {
 		r.Disk = j.disks[0].disk.ID
 	}
@@ -37,21 +38,21 @@ func (c *buildCommand) knownReport(j *job) history.Report {
 
 // writeReport keeps what a build did beside its logs. A build is not less done
 // because that cannot be kept: then there is only a word about it.
-func (c *buildCommand) writeReport(r *history.Report, j *job) {
+func (a *app) writeReport(r *history.Report, j *job) {
 	known := j.report
 	r.Program, r.Declarations, r.Disk = known.Program, known.Declarations, known.Disk
 	r.Trees, r.Artifacts, r.Feeds = known.Trees, known.Artifacts, known.Feeds
 	if r.Status == history.Done {
-		r.Outputs = c.writtenOutputs(j.disks)
+		r.Outputs = writtenOutputs(j.disks, j.made)
 	}
 	if err := history.WriteReport(filepath.Join(logsDir(j.dirs), r.BuildID), r); err != nil {
-		c.say(err)
+		a.say(err)
 	}
 }
 
-func (c *buildCommand) declarations() []history.FileReport {
+func (a *app) declarations() []history.FileReport {
 	files := []history.FileReport{}
-	for _, f := range c.inputs() {
+	for _, f := range a.inputs() {
 		sum := sha256.Sum256(f.Data)
 		files = append(files, history.FileReport{Name: f.Name, SHA256: hex.EncodeToString(sum[:])})
 	}
@@ -61,13 +62,13 @@ func (c *buildCommand) declarations() []history.FileReport {
 // writtenOutputs are the files of --out as they are now. Devices and pipes are
 // no files. A format that is not written front to back, but for OVA, has no digest yet: that
 // would take a second pass, and is left to whoever asks for one first.
-func (c *buildCommand) writtenOutputs(disks []diskOutputs) []history.Output {
+func writtenOutputs(disks []diskOutputs, made []*compose.DiskImage) []history.Output {
 	var outs []history.Output
 	for i, p := range disks {
 		for _, o := range p.outs {
 			for _, f := range filesOf(p.disk, o) {
-				if i < len(c.made) {
-					f.SHA256 = c.made[i].Sums[f.Path]
+				if i < len(made) {
+					f.SHA256 = made[i].Sums[f.Path]
 				}
 				outs = append(outs, f)
 			}

@@ -64,8 +64,7 @@ func (a *app) shell(ctx context.Context, s *layer.Store, name string, command []
 	if err != nil {
 		return err
 	}
-	c := &buildCommand{app: a}
-	j, err := c.newJob()
+	j, err := a.newJob()
 	if err != nil {
 		return err
 	}
@@ -78,8 +77,8 @@ func (a *app) shell(ctx context.Context, s *layer.Store, name string, command []
 	if sh.Terminal = term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd())); sh.Terminal {
 		sh.Env = []string{"TERM=" + a.getenv("TERM")}
 	}
-	c.buildID, _, _ = history.ParseImageName(image)
-	l, done, err := c.local(ctx, j, s, cmp.Or(runc.Network(network), runc.Network(sh.Job.Network), runc.HostNetwork), silentDisplay{}, a.noteEvent)
+	j.buildID, _, _ = history.ParseImageName(image)
+	l, done, err := a.local(ctx, j, s, cmp.Or(runc.Network(network), runc.Network(sh.Job.Network), runc.HostNetwork), silentDisplay{}, a.noteEvent)
 	if err != nil {
 		return err
 	}

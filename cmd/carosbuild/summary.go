@@ -169,14 +169,14 @@ func (s *summary) next() []string {
 }
 
 // showSummary prints the table where a person reads, and what a script wants to
-// know, one name a line, on a standard output that is no terminal.
-func (c *buildCommand) showSummary(s *summary) error {
-	out, isFile := c.results().(*os.File)
+// know, one name a line, in results where that is no terminal.
+func (a *app) showSummary(s *summary, results io.Writer) error {
+	out, isFile := results.(*os.File)
 	tty := isFile && term.IsTerminal(int(out.Fd()))
 	switch {
-	case c.asJSON():
-		c.summaryEvents(s)
-	case c.progress == "quiet":
+	case a.asJSON():
+		a.summaryEvents(s)
+	case a.progress == "quiet":
 	case tty:
 		width, _, err := term.GetSize(int(out.Fd()))
 		if err != nil {
@@ -185,30 +185,30 @@ func (c *buildCommand) showSummary(s *summary) error {
 		return s.print(out, width)
 	default:
 		width := 0
-		if f, ok := c.stderr.(*os.File); ok {
+		if f, ok := a.stderr.(*os.File); ok {
 			if n, _, err := term.GetSize(int(f.Fd())); err == nil {
 				width = n
 			}
 		}
-		if err := s.print(c.stderr, width); err != nil {
+		if err := s.print(a.stderr, width); err != nil {
 			return err
 		}
 	}
 	for _, name := range s.targets {
-		fmt.Fprintln(c.results(), name)
+		fmt.Fprintln(results, name)
 	}
 	for _, path := range s.outs {
-		fmt.Fprintln(c.results(), path)
+		fmt.Fprintln(results, path)
 	}
 	return nil
 }
 
-func (c *buildCommand) summaryEvents(s *summary) {
+func (a *app) summaryEvents(s *summary) {
 	for _, name := range s.targets {
-		c.event(jsonEvent{Event: progress.Event{Kind: imageEvent, Text: name}})
+		a.event(jsonEvent{Event: progress.Event{Kind: imageEvent, Text: name}})
 	}
 	for _, f := range s.files {
-		c.event(jsonEvent{
+		a.event(jsonEvent{
 			Event: progress.Event{Kind: outputEvent}, File: f.path, Disk: f.disk, Format: f.format,
 			OnDisk: f.onDisk, Virtual: f.virtual, SHA256: f.sha256,
 		})

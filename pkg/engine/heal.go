@@ -1,21 +1,75 @@
 // This Source Code Form is subject to the terms of the Mozilla Public
 // License, v. 2.0. If a copy of the MPL was not distributed with this
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
 	"github.com/carosio/carosbuild/pkg/layer"
 )
 
+// Marker remembers which layers of a store are damaged.
+type Marker interface {
+	// MarkDamaged makes the steps whose results need a layer count as not done.
+	MarkDamaged(id, why string) error
+}
+
+// MarkDamaged marks the layers that an error says are damaged: the next build makes
+// them again.
+func MarkDamaged(m Marker, err error) error {
+	var errs error
+	for _, d := range layer.Damages(err) {
+		errs = errors.Join(errs, m.MarkDamaged(d.Layer, d.Error()))
+	}
+	return errs
+}
+
+// Work is what a plan is run for.
+type Work struct {
+	Steps int                                    // of the plan
+	Run   func(context.Context) (*Result, error) // runs what of it is not done, as Engine.Run does
+	Write func(context.Context, *Result) error   // what is made of the result; nil for nothing
+	Once  bool                                   // what was written cannot be taken back: somebody reads along
+}
+
+// rounds is how many times work is done before its damages are given up on: with a
+// broken memory or disk there is always one.
+const rounds = 4
+
+// Do does work. A layer that turns out to be damaged when it is read is made again,
+// and what was written with it. The result counts the steps of all rounds.
+func (h *Healer) Do(ctx context.Context, w Work) (*Result, error) {
+	ran := 0
+	for round := 1; ; round++ {
+		res, err := w.Run(ctx)
+		writing := err == nil && w.Write != nil
+		if writing {
+			err = w.Write(ctx, res)
+		}
+		if res != nil {
+			ran = min(ran+res.Ran, w.Steps)
+			res.Ran = ran
+		}
+		switch {
+		case err == nil || ctx.Err() != nil:
+			return res, err
+		case round == rounds || writing && w.Once:
+			return res, errors.Join(err, MarkDamaged(h.Store, err))
+		}
+		healed, herr := h.Heal(err)
+		if herr != nil || !healed {
+			return res, errors.Join(err, herr)
+		}
+	}
+}
+
 // Healer has the steps run again whose layers turned out to be damaged, each once.
 type Healer struct {
-	Store interface {
-		// MarkDamaged makes the steps whose results need a layer count as not done.
-		MarkDamaged(id, why string) error
-	}
+	Store  Marker
 	Note   func(text string)
 	healed map[string]bool // layers
 }

@@ -1,0 +1,152 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/carosio/carosbuild/pkg/compose"
+	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/history"
+	"github.com/carosio/carosbuild/pkg/plan"
+	"github.com/carosio/carosbuild/pkg/progress"
+	"github.com/carosio/carosbuild/pkg/resolve"
+	"github.com/carosio/carosbuild/pkg/runc"
+)
+
+// plan loads the declaration, resolves what it names and works out the steps.
+func (c *buildCommand) plan(ctx context.Context, view display) (*job, error) {
+	j, err := c.loadJob(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !c.dryRun {
+		if err := c.checkPlace(j.store); err != nil {
+			return nil, err
+		}
+	}
+	c.appendLocalConf(j.decl)
+	if j.disks, err = c.chooseDisks(j.decl); err != nil {
+		return nil, err
+	}
+	if err := placeDisks(j.decl, j.disks); err != nil {
+		return nil, err
+	}
+	c.warnOverlays(c.declFiles, j.disks)
+	targets, err := c.targets(j)
+	if err != nil {
+		return nil, err
+	}
+	if c.successTag != "" && successStage(j.disks, targets) == "" {
+		return nil, usagef("--success-tag: which stage? name one target of: %s", strings.Join(targets, ", "))
+	}
+	if j.decl, j.started, err = c.enter(j.decl, targets); err != nil {
+		return nil, err
+	}
+	lock, err := c.readLock()
+	if err != nil {
+		return nil, err
+	}
+	r, err := c.resolver(j, view, lock)
+	if err != nil {
+		return nil, err
+	}
+	r.Partial = c.dryRun && !c.locked
+	reads, err := r.Reads(j.decl, targets)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.checkInputs(c.declFiles, j.disks, reads); err != nil {
+		return nil, err
+	}
+	if j.resolved, err = r.Resolve(ctx, j.decl, targets); err != nil {
+		return nil, err
+	}
+	view.show(progress.Event{Time: time.Now(), Kind: progress.ProgressEnd, Text: readIndices})
+	if err := c.warnLock(lock, j.resolved, j.decl, targets); err != nil {
+		return nil, err
+	}
+	if c.network != string(runc.HostNetwork) {
+		j.resolved.Network = c.network
+	}
+	if j.plan, err = plan.NewPlan(j.decl, targets, j.resolved.Facts); err != nil {
+		return nil, err
+	}
+	// Once more, now that the variables in paths are filled in.
+	if err := c.checkInputs(c.declFiles, j.disks, resolve.PlannedReads(j.plan)); err != nil {
+		return nil, err
+	}
+	j.openRecords()
+	return j, j.plan.MarkCached(j.stored)
+}
+
+// chooseDisks are the disks that the flags ask for, none for stages only.
+func (c *buildCommand) chooseDisks(d *decl.Declaration) ([]diskOutputs, error) {
+	if len(c.wanted) > 0 {
+		if len(c.out) > 0 {
+			return nil, usagef("--target builds stages only and cannot be combined with --out")
+		}
+		return nil, nil
+	}
+	if len(c.out) == 0 && len(c.disks) == 0 && (!c.dryRun || len(d.Disks) != 1) {
+		return nil, nil
+	}
+	if len(d.Disks) == 0 && len(c.disks) == 0 {
+		return nil, usagef("--out wants a disk, and the declaration has no <disk>%s", overlayHint(d, c.overBuild))
+	}
+	return c.diskFlags.of(d)
+}
+
+// targets are the stages to build: the one asked for, those of the disk, or
+// all that no other stage needs.
+func (o *planOptions) targets(j *job) ([]string, error) {
+	var wanted []string
+	for _, id := range o.wanted {
+		if !slices.ContainsFunc(j.decl.Stages, func(s *decl.Stage) bool { return s.ID == id }) {
+			hint := history.HintStage(j.decl, id)
+			if len(projectsIn(o.declFiles)) > 0 {
+				hint += fmt.Sprintf("; -t names a stage; for another target of bitbake: KAS_TARGET=%s", id)
+			}
+			return nil, usagef("no stage %q is declared%s", id, hint)
+		}
+		if !slices.Contains(wanted, id) {
+			wanted = append(wanted, id)
+		}
+	}
+	if len(wanted) > 0 {
+		return wanted, nil
+	}
+	if len(j.disks) > 0 {
+		return diskStages(j)
+	}
+	if len(j.decl.Stages) == 0 {
+		return nil, usagef("the declaration has no stages")
+	}
+	return plan.Leaves(j.decl), nil
+}
+
+// diskStages are the stages that the disks are made from.
+func diskStages(j *job) ([]string, error) {
+	var all []string
+	for _, p := range j.disks {
+		if err := compose.CheckMachine(p.disk); err != nil { // before anything is built
+			return nil, err
+		}
+		ids, err := plan.DiskStages(j.decl, p.disk)
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range ids {
+			if !slices.Contains(all, id) {
+				all = append(all, id)
+			}
+		}
+	}
+	return all, nil
+}

@@ -1,0 +1,93 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/carosio/carosbuild/pkg/compose"
+	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/history"
+	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/plan"
+	"github.com/carosio/carosbuild/pkg/progress"
+	"github.com/carosio/carosbuild/pkg/resolve"
+	"github.com/carosio/carosbuild/pkg/source/debian"
+)
+
+// job is a build that is about to be done.
+type job struct {
+	buildID  string
+	decl     *decl.Declaration // nil inside the namespaces
+	disks    []diskOutputs     // none for stages only
+	plan     *plan.Plan
+	resolved *resolve.Resolved // nil inside the namespaces
+	dirs     dirs
+	store    layer.Paths
+	records  *layer.Records
+	epoch    *int64
+	started  []history.Started    // stages that begin with a stored image
+	info     history.BuildInfo    // what is noted about the build when it begins
+	report   history.Report       // what of it is known before the build
+	made     []*compose.DiskImage // disks that were written
+	tagged   string               // stage that gets the name of --success-tag, or ""
+}
+
+// newJob finds out where things are.
+func (a *app) newJob() (*job, error) {
+	j := &job{}
+	var err error
+	if j.dirs, err = a.dirs(); err != nil {
+		return nil, err
+	}
+	if j.epoch, err = a.sourceDateEpoch(); err != nil {
+		return nil, err
+	}
+	if j.store, err = layer.PodmanPaths(a.getenv, a.account().UID); err != nil {
+		return nil, err
+	}
+	return j, nil
+}
+
+func (j *job) openRecords() {
+	j.records = layer.OpenRecords(layer.RecordsDir(j.store.GraphRoot), j.store.GraphRoot)
+}
+
+// stored reports whether the result of a step is.
+func (j *job) stored(key string) (bool, error) {
+	_, ok, err := j.records.Lookup(key)
+	return ok, err
+}
+
+const readIndices = "read the mirror's indices"
+
+func (a *app) fetcher(d dirs, view display) (*debian.Fetcher, debian.Host, error) {
+	host, err := debian.ReadHost("/", a.getenv)
+	if err != nil {
+		return nil, host, fmt.Errorf("read the host's apt configuration: %w", err)
+	}
+	f := &debian.Fetcher{Cache: d.packages(), HTTP: host.HTTPClient()}
+	f.Events = func(e debian.Event) {
+		if e.Phase == "resolve" { // each index counts for itself: there is no sum to reach
+			view.show(progress.Event{Time: time.Now(), Kind: progress.Progress, Text: readIndices, Done: e.Done})
+		}
+	}
+	return f, host, nil
+}
+
+// sourceDateEpoch is SOURCE_DATE_EPOCH, seconds since 1970, nil where it is not set.
+func (a *app) sourceDateEpoch() (*int64, error) {
+	v := a.getenv("SOURCE_DATE_EPOCH")
+	if v == "" {
+		return nil, nil
+	}
+	n, err := strconv.ParseInt(v, 10, 64)
+	if err != nil || n < 0 {
+		return nil, usagef("SOURCE_DATE_EPOCH %q is not a number of seconds since 1970", v)
+	}
+	return &n, nil
+}
