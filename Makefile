@@ -6,6 +6,9 @@ GOFUMPT := mvdan.cc/gofumpt@v0.12.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 DEADCODE := golang.org/x/tools/cmd/deadcode@v0.49.0
 VULNCHECK := golang.org/x/vuln/cmd/govulncheck@latest
+# With the race detector, which takes up to five times as long and compiles all anew: what has goroutines of its own that
+# share more than a result. The writers of disks, which hand pieces to workers, take minutes with it.
+RACED := ./pkg/feed ./pkg/oci/... ./pkg/results ./pkg/serve ./pkg/terminal
 # What "carosbuild version" says: of a git clone its tag or commit. Where there is none, Go's own record counts.
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 SOURCES := $(shell find cmd pkg targets -type f ! -name '*_test.go' 2>/dev/null) go.mod go.sum
@@ -14,7 +17,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 # setup-* comes before what it sets up.
 .NOTPARALLEL:
 
-.PHONY: help build test check unit lint deadcode cross network integration ova-import fresh slow-boots yocto-boots fuzz bench peers man release clean setup-build setup-test setup-bench caros.vmdk
+.PHONY: help build test check unit vuln lint deadcode cross network integration ova-import fresh slow-boots yocto-boots fuzz bench peers man release clean setup-build setup-test setup-bench caros.vmdk
 
 help:
 	@sed -n 's/^\([a-z.-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -29,7 +32,7 @@ bin/carosbuild: $(SOURCES)
 
 test: setup-test check network integration ## all tests, and every tool that they need
 
-check: lint unit ## static checks (their tools come from the module mirror) and unit tests
+check: lint unit vuln ## static checks (their tools come from the module mirror) and unit tests
 
 lint:
 	@out=$$($(GO) run $(GOFUMPT) -l cmd pkg targets integration) && { [ -z "$$out" ] || { echo "not formatted:"; echo "$$out"; false; }; }
@@ -46,6 +49,12 @@ cross: ## builds and vets for other systems: what needs no sandbox for macOS and
 
 unit:
 	CAROSBUILD_REQUIRE_TOOLS=$(if $(CI),1,) $(GO) test -tags "$(TAGS)" ./cmd/... ./pkg/... ./targets/...
+	CGO_ENABLED=1 $(GO) test -race -tags "$(TAGS)" $(RACED)
+
+vuln: ## known vulnerabilities of what the program uses; a note where their database cannot be reached
+	@out=$$($(GO) run $(VULNCHECK) -tags "$(TAGS)" ./cmd/... 2>&1) && echo "$$out" || case "$$out" in \
+	*"vuln.go.dev"*) echo "note: the database of vulnerabilities cannot be reached; nothing was checked" ;; \
+	*) echo "$$out"; false ;; esac
 
 network: setup-test ## a bootstrap from the mirror, and its package list against mmdebstrap's
 	CAROSBUILD_NETWORK_TESTS=1 CAROSBUILD_REQUIRE_TOOLS=$(if $(CI),1,) $(GO) test -tags "$(TAGS)" -count=1 -v -run '^TestRealMirror$$' ./pkg/source/debian/

@@ -4,7 +4,7 @@
 set -eu
 
 go=$1 tags=$2
-linux="/(cmd/carosbuild|pkg/build|pkg/layer|pkg/layer/archive|pkg/layer/sums|pkg/serve)$"
+linux="/(cmd/carosbuild|pkg/compose|pkg/engine|pkg/engine/enginetest|pkg/history|pkg/resolve|pkg/source/files|pkg/runc|pkg/plan|pkg/layer|pkg/layer/archive|pkg/layer/sums|pkg/serve)$"
 all=$("$go" list -tags "$tags" -f "{{if .GoFiles}}{{.ImportPath}}{{end}}" ./...)
 portable=$(printf '%s\n' "$all" | grep -vE "$linux")
 check() { # OS ARCHITECTURE PACKAGE...

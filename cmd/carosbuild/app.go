@@ -6,12 +6,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/user"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -21,7 +19,6 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/progress"
-	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
@@ -174,51 +171,6 @@ func (a *app) holder() string {
 		what += " " + terminal.Cut(oneLine(os.Args[1]), plainText)
 	}
 	return fmt.Sprintf("%s, process %d", what, a.caller())
-}
-
-// dirs are where things of this user are kept.
-type dirs struct {
-	cache string // packages, blobs, caches of stages: may be deleted at any time between builds
-	state string // logs
-}
-
-// packages is the cache of Debian packages.
-func (d dirs) packages() string { return filepath.Join(d.cache, "debian") }
-
-// dirs are the directories of carosbuild, which nobody but the caller reaches.
-func (a *app) dirs() (dirs, error) {
-	home := a.getenv("HOME")
-	base := func(variable, below string) (string, error) {
-		if d := a.getenv(variable); filepath.IsAbs(d) {
-			return filepath.Join(d, "carosbuild"), nil
-		}
-		if !filepath.IsAbs(home) {
-			return "", &remedy.Error{Tried: "neither " + variable + " nor HOME is an absolute path", Cure: "set HOME"}
-		}
-		return filepath.Join(home, below, "carosbuild"), nil
-	}
-	cache, err := base("XDG_CACHE_HOME", ".cache")
-	if err != nil {
-		return dirs{}, err
-	}
-	state, err := base("XDG_STATE_HOME", ".local/state")
-	if err != nil {
-		return dirs{}, err
-	}
-	d := dirs{cache: cache, state: state}
-	for _, dir := range []string{cache, state} {
-		if runc.Inside(a.getenv) { // it is done
-			break
-		}
-		err := runc.Private(dir)
-		if host, ok := errors.AsType[*remedy.Error](err); ok {
-			host.Tried = fmt.Sprintf("%s cannot be used, HOME is %q: %s", dir, home, host.Tried)
-		}
-		if err != nil {
-			return dirs{}, err
-		}
-	}
-	return d, nil
 }
 
 // cleanBuildID drops what a build id may not have; it becomes part of an image

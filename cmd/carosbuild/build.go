@@ -193,7 +193,7 @@ func (c *buildCommand) run(cmd *cobra.Command) error {
 		return err
 	}
 	if c.dryRun {
-		c.history(j).Explain(c.historyName(), j.plan)
+		j.dirs.history().Explain(c.historyName(), j.plan)
 		return c.showPlan(cmd, j)
 	}
 	if err := c.checkOwner(j.store); err != nil {
@@ -474,7 +474,7 @@ func (c *buildCommand) stored(j *job) ([]string, bool) {
 		if !slices.Contains(j.plan.Targets, s.ID) {
 			continue
 		}
-		name, ok := c.pins(j).Built(s)
+		name, ok := j.dirs.pins().Built(s)
 		id, stage, _ := strings.Cut(name, ":")
 		if !ok || !slices.ContainsFunc(images, func(i layer.Image) bool {
 			return slices.Contains(i.Names, history.ImageName(id, stage)) && j.store.ConfigWhole(i.ID)
@@ -489,10 +489,6 @@ func (c *buildCommand) stored(j *job) ([]string, bool) {
 	return names, true
 }
 
-func (c *buildCommand) history(j *job) history.History {
-	return history.History{Dir: filepath.Join(j.dirs.cache, "history")}
-}
-
 // historyName is how the history calls what is built: the names of the files. A CI
 // job may have them in another folder each time.
 func (c *buildCommand) historyName() string { return strings.Join(c.declNames(), "\n") }
@@ -504,10 +500,6 @@ func (c *buildCommand) declNames() []string {
 		names = append(names, filepath.Base(n))
 	}
 	return names
-}
-
-func (c *buildCommand) pins(j *job) resolve.Pins {
-	return resolve.Pins{Dir: filepath.Join(j.dirs.cache, "pins")}
 }
 
 // upToDate reports that there is nothing to do.

@@ -18,7 +18,7 @@ import (
 // before it takes anything.
 func (c *buildCommand) checkSpace(j *job) error {
 	f := &debian.Fetcher{Cache: j.dirs.packages()}
-	forecast := c.history(j).Predict(c.historyName(), j.plan, f, logsDir(j.dirs))
+	forecast := j.dirs.history().Predict(c.historyName(), j.plan, f, logsDir(j.dirs))
 	if layer.CheckPlace(j.store.GraphRoot) != nil { // it will be in memory
 		forecast.Layers = 0
 	}

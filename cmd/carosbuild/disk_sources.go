@@ -196,7 +196,7 @@ func (c *diskCommand) roots(sources map[string]string, s *layer.Store, d dirs, v
 	out := map[string]compose.RootFS{}
 	for stage, source := range sources {
 		if !isStored(source) {
-			out[stage] = compose.ImageRoot{Registry: reg, Ref: source, Arch: c.arch, Cache: oci.TarCache{Dir: filepath.Join(d.cache, "layers")}}
+			out[stage] = compose.ImageRoot{Registry: reg, Ref: source, Arch: c.arch, Cache: d.layers()}
 			continue
 		}
 		name, err := c.stageImage(s, false, strings.TrimPrefix(source, "containers-storage:"))

@@ -45,7 +45,7 @@ func (c *buildCommand) build(ctx context.Context, j *job, view display) (err err
 	if err := history.WritePlan(filepath.Join(logsDir(j.dirs), c.buildID), j.plan); err != nil { // for a shell in a stage
 		view.show(progress.Event{Time: time.Now(), Kind: progress.Note, Text: err.Error()})
 	}
-	if err := c.history(j).Write(c.historyName(), j.plan, c.buildID); err != nil { // it explains, and decides nothing
+	if err := j.dirs.history().Write(c.historyName(), j.plan, c.buildID); err != nil { // it explains, and decides nothing
 		view.show(progress.Event{Time: time.Now(), Kind: progress.Note, Text: err.Error()})
 	}
 	view.show(progress.Event{Time: began, Kind: progress.Begun, Text: c.buildID, Stages: len(j.plan.Stages), Steps: j.plan.Steps()})
@@ -245,7 +245,7 @@ func (c *buildCommand) madeBy(store *layer.Store, j *job, res *engine.Result) hi
 // that of --success-tag.
 func (c *buildCommand) noteNames(j *job, store *layer.Store, res *engine.Result) error {
 	for _, s := range j.plan.Stages {
-		if err := c.pins(j).SetBuilt(s, res.BuildID+":"+s.ID); err != nil {
+		if err := j.dirs.pins().SetBuilt(s, res.BuildID+":"+s.ID); err != nil {
 			return err
 		}
 	}

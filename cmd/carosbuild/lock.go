@@ -160,7 +160,7 @@ func (c *buildCommand) resolver(j *job, view display, lock *resolve.Lock) (*reso
 	registry := c.registry(j.store)
 	registry.Events = c.transfers(view)
 	r := &resolve.Resolver{
-		Pins: c.pins(j), Fetcher: fetcher, Host: host, Registry: registry, Git: c.gitCache(j.dirs, view), Rewrites: rewrites,
+		Pins: j.dirs.pins(), Fetcher: fetcher, Host: host, Registry: registry, Git: c.gitCache(j.dirs, view), Rewrites: rewrites,
 		Arch: debian.Arch(runtime.GOARCH), Epoch: j.epoch, Update: c.update, Now: time.Now,
 		Grounds: grounds(j.started), Lock: lock, Locked: c.locked, Partial: c.dryRun && !c.locked,
 	}

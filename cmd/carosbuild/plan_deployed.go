@@ -64,7 +64,7 @@ func (c *buildCommand) storedDeploys(j *job) map[string]string {
 		if len(deployedKinds(p.disk)) == 0 || i < 0 {
 			continue
 		}
-		name, ok := c.pins(j).Built(j.plan.Stages[i])
+		name, ok := j.dirs.pins().Built(j.plan.Stages[i])
 		if !ok {
 			continue
 		}

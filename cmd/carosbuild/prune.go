@@ -22,11 +22,12 @@ import (
 	"golang.org/x/term"
 
 	"github.com/carosio/carosbuild/pkg/bytesize"
+	"github.com/carosio/carosbuild/pkg/engine"
 	"github.com/carosio/carosbuild/pkg/evict"
 	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/remedy"
-	"github.com/carosio/carosbuild/pkg/resolve"
+	"github.com/carosio/carosbuild/pkg/source/debian"
 )
 
 // pruneCommand is "carosbuild prune".
@@ -185,13 +186,6 @@ func (c *pruneCommand) prune(ctx context.Context, s *layer.Store, p layer.Paths,
 	return c.print(l, plan, most, "removed", "left")
 }
 
-// cacheDirs are those below the cache in which every entry can be removed by
-// itself.
-var cacheDirs = []string{"debian/debs", "debian/indices", "debian/releases", "blobs/blobs/sha256", "blobs/index", "blobs/quarantine", "caches", "history"}
-
-// partAge is how long a download that nobody works on any more stays in any case.
-const partAge = time.Hour
-
 func (c *pruneCommand) leftovers(s *layer.Store, p layer.Paths, d dirs) (*history.Leftovers, error) {
 	l := &history.Leftovers{Store: s, Records: layer.OpenRecords(layer.RecordsDir(p.GraphRoot), p.GraphRoot), Builds: c.builds(p)}
 	images, err := s.Images()
@@ -208,32 +202,35 @@ func (c *pruneCommand) leftovers(s *layer.Store, p layer.Paths, d dirs) (*histor
 	if l.Notes, err = l.Builds.IDs(); err != nil {
 		return nil, err
 	}
-	if l.Logs, err = evict.Units(logsDir(d)); err != nil {
+	if l.Logs, err = history.LogUnits(logsDir(d)); err != nil {
 		return nil, err
 	}
 	hidden := c.hidden(s)
 	l.Notes = slices.DeleteFunc(l.Notes, hidden)
 	l.Logs = slices.DeleteFunc(l.Logs, func(u evict.Unit) bool { return hidden(filepath.Base(u.Path)) })
-	for _, dir := range cacheDirs {
-		units, err := evict.Units(filepath.Join(d.cache, dir))
+	l.Caches, err = c.cacheUnits(d, now)
+	return l, err
+}
+
+// cacheUnits are what the owners of caches have to remove.
+func (c *pruneCommand) cacheUnits(d dirs, now time.Time) ([]evict.Unit, error) {
+	var all []evict.Unit
+	for _, units := range []func() ([]evict.Unit, error){
+		func() ([]evict.Unit, error) { return (&debian.Fetcher{Cache: d.packages()}).Units(now) },
+		d.blobs().Units,
+		func() ([]evict.Unit, error) { return engine.CacheUnits(d.cache) },
+		d.history().Units,
+		func() ([]evict.Unit, error) { return d.pins().Units(now), nil },
+		d.layers().Units,
+		c.gitCache(d, nil).Units,
+	} {
+		some, err := units()
 		if err != nil {
 			return nil, err
 		}
-		l.Caches = append(l.Caches, units...)
+		all = append(all, some...)
 	}
-	l.Caches = slices.DeleteFunc(l.Caches, func(u evict.Unit) bool { return strings.HasSuffix(u.Path, ".part") && now.Sub(u.Used) < partAge })
-	for _, f := range (resolve.Pins{Dir: filepath.Join(d.cache, "pins")}).Unfinished(now) {
-		if u, err := evict.Measure(f); err == nil { // else it is gone meanwhile
-			l.Caches = append(l.Caches, u)
-		}
-	}
-	layers, err := evict.Units(filepath.Join(d.cache, "layers"))
-	if err != nil {
-		return nil, err
-	}
-	trees, err := c.gitCache(d, nil).Units()
-	l.Caches = slices.Concat(l.Caches, evict.Together(layers), trees)
-	return l, err
+	return all, nil
 }
 
 // print says what goes and what is left.

@@ -27,7 +27,7 @@ import (
 func (a *app) registry(store layer.Paths) registry.Client {
 	r := registry.Client{Env: a.getenv, UID: a.account().UID, Store: store, UserAgent: "carosbuild/" + buildVersion()}
 	if d, err := a.dirs(); err == nil { // else the system's directory for temporary files
-		r.Scratch = filepath.Join(d.cache, "layers")
+		r.Scratch = d.layers().Dir
 	}
 	return r
 }
@@ -150,7 +150,7 @@ func pushOptions(d dirs, compression string) (oci.PushOptions, error) {
 	if c != oci.Gzip && c != oci.Zstd {
 		return oci.PushOptions{}, usagef("--compression %q: want gzip or zstd", compression)
 	}
-	return oci.PushOptions{Cache: oci.BlobCache{Dir: filepath.Join(d.cache, "blobs")}, Compression: c}, nil
+	return oci.PushOptions{Cache: d.blobs(), Compression: c}, nil
 }
 
 func pushCommand(a *app) *cobra.Command {

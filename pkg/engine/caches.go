@@ -21,6 +21,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// cachesDir is where the caches of stages are.
+func cachesDir(cacheDir string) string { return filepath.Join(cacheDir, "caches") }
+
 // cacheID names a cache on this machine.
 func cacheID(c plan.Cache) string {
 	if c.ID == "" {
@@ -63,7 +66,7 @@ func (r *jobRun) lockCaches(ctx context.Context, caches []plan.Cache) (func(), e
 func (r *jobRun) mounts(root string, caches []plan.Cache, user runc.User) ([]runc.Mount, error) {
 	var mounts []runc.Mount
 	for _, c := range caches {
-		dir := filepath.Join(r.CacheDir, "caches", cacheID(c))
+		dir := filepath.Join(cachesDir(r.CacheDir), cacheID(c))
 		err := os.MkdirAll(dir, 0o755)
 		if err == nil && user.UID != 0 {
 			err = os.Chown(dir, int(user.UID), int(user.GID))

@@ -210,7 +210,7 @@ func newLocal(t *testing.T) *engine.Local {
 	dir := t.TempDir()
 	return &engine.Local{
 		Cache: &enginetest.FakeCache{}, Snapshots: &enginetest.FakeSnapshots{Dir: filepath.Join(dir, "store")}, Sandbox: &enginetest.FakeSandbox{},
-		Images: noImages{}, BuildID: "b1", Holder: "a test", CacheDir: dir, Scratch: filepath.Join(dir, "scratch"),
+		Images: noImages{}, BuildID: "b1", Holder: "a test", CacheDir: dir, Scratch: t.TempDir(),
 		LogPath: func(stage string) string { return filepath.Join(dir, "logs", stage+".log") },
 		Now:     func() time.Time { return time.Unix(1e9, 0) },
 	}

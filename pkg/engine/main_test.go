@@ -17,7 +17,7 @@ import (
 )
 
 // outsideVar switches off what needs a user namespace.
-const outsideVar = "CAROSBUILD_TEST_OUTSIDE"
+const outsideVar = "TEST_WITHOUT_NAMESPACES"
 
 func TestMain(m *testing.M) {
 	if runc.Inside(os.Getenv) {

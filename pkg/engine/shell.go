@@ -28,8 +28,9 @@ type Shell struct {
 }
 
 // Shell runs a command with the environment, user, directory, caches, mounts and
-// network of a step, and throws away what it changes, except in caches. The result
-// is the command's exit status.
+// network of a step, and throws away what it changes, except in caches. Of a
+// bootstrap that is what its base is configured in; the packages that apt installs
+// are not mounted. The result is the command's exit status.
 func (l *Local) Shell(ctx context.Context, sh Shell) (status int, err error) {
 	r := &jobRun{Local: l, job: sh.Job, state: sh.State}
 	step := &plan.Step{Action: &plan.Run{}}

@@ -29,9 +29,21 @@ type Unit struct {
 	Remove func() error // idempotent
 }
 
-// Units are the entries of a directory, each with all that is in it. A directory
+// Units are the entries of directories, each with all that is in it. A directory
 // that does not exist has none.
-func Units(dir string) ([]Unit, error) {
+func Units(dirs ...string) ([]Unit, error) {
+	var all []Unit
+	for _, dir := range dirs {
+		units, err := unitsOf(dir)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, units...)
+	}
+	return all, nil
+}
+
+func unitsOf(dir string) ([]Unit, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

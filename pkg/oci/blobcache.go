@@ -60,12 +60,16 @@ type blobEntry struct {
 	Descriptor v1.Descriptor `json:"descriptor"`
 }
 
+func (b BlobCache) blobsDir() string      { return filepath.Join(b.Dir, "blobs", "sha256") }
+func (b BlobCache) indexDir() string      { return filepath.Join(b.Dir, "index") }
+func (b BlobCache) quarantineDir() string { return filepath.Join(b.Dir, "quarantine") }
+
 func (b BlobCache) indexFile(diffID v1.Hash, c Compression) string {
-	return filepath.Join(b.Dir, "index", diffID.Hex+"."+string(c))
+	return filepath.Join(b.indexDir(), diffID.Hex+"."+string(c))
 }
 
 // sweep removes what killed processes have left.
-func (b BlobCache) sweep() { freshfile.Sweep(filepath.Join(b.Dir, "blobs", "sha256"), ".new-") }
+func (b BlobCache) sweep() { freshfile.Sweep(b.blobsDir(), ".new-") }
 
 func (b BlobCache) blobFile(h v1.Hash) string { return blobPath(b.Dir, h) }
 
@@ -97,7 +101,7 @@ func (b BlobCache) check(d v1.Descriptor) error {
 	if err == nil {
 		return nil
 	}
-	q := filepath.Join(b.Dir, "quarantine")
+	q := b.quarantineDir()
 	if e := os.MkdirAll(q, 0o700); e != nil {
 		return errors.Join(err, e)
 	}
@@ -114,8 +118,8 @@ func (b BlobCache) put(ctx context.Context, diffID v1.Hash, c Compression, jobs 
 	if err != nil {
 		return v1.Descriptor{}, err
 	}
-	dir := filepath.Join(b.Dir, "blobs", "sha256")
-	for _, d := range []string{dir, filepath.Join(b.Dir, "index")} {
+	dir := b.blobsDir()
+	for _, d := range []string{dir, b.indexDir()} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
 			return v1.Descriptor{}, err
 		}

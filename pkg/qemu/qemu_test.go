@@ -14,11 +14,11 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/sys/unix"
 )
 
 func tool(t *testing.T, name string) string {
@@ -264,7 +264,7 @@ func TestExpect(t *testing.T) {
 	}
 	s.Dir, s.Console = t.TempDir(), fullDisk{}
 	var boot *ConsoleError
-	if _, err := s.Expect(t.Context(), expect("64"), nil); !errors.Is(err, unix.ENOSPC) || asConsole(err, &boot) {
+	if _, err := s.Expect(t.Context(), expect("64"), nil); !errors.Is(err, syscall.ENOSPC) || asConsole(err, &boot) {
 		t.Errorf("a log that cannot be written: %v", err)
 	}
 	s.Dir, s.Console = t.TempDir(), nil
@@ -283,7 +283,7 @@ func TestExpect(t *testing.T) {
 // fullDisk is a log that cannot be written.
 type fullDisk struct{}
 
-func (fullDisk) Write([]byte) (int, error) { return 0, unix.ENOSPC }
+func (fullDisk) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
 
 func asConsole(err error, c **ConsoleError) bool {
 	e, ok := err.(*ConsoleError)

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/evict"
 	"github.com/carosio/carosbuild/pkg/freshfile"
 	"github.com/carosio/carosbuild/pkg/key"
 	"github.com/carosio/carosbuild/pkg/plan"
@@ -76,9 +77,20 @@ func (p Pins) write(key string, v pin) error {
 // unfinished is how long a pin takes to be written, and far longer.
 const unfinished = time.Minute
 
-// Unfinished are files of pins that were being written when their process was
-// killed.
-func (p Pins) Unfinished(now time.Time) []string {
+// Units are what may go: files of pins that were being written when their process
+// was killed. The pins themselves stay.
+func (p Pins) Units(now time.Time) []evict.Unit {
+	var out []evict.Unit
+	for _, n := range p.abandoned(now) {
+		if u, err := evict.Measure(n); err == nil { // else it is gone meanwhile
+			out = append(out, u)
+		}
+	}
+	return out
+}
+
+// abandoned are the files that Units are of.
+func (p Pins) abandoned(now time.Time) []string {
 	var out []string
 	names, _ := filepath.Glob(filepath.Join(p.Dir, ".new-*")) // the pattern is right
 	for _, n := range names {
@@ -91,7 +103,7 @@ func (p Pins) Unfinished(now time.Time) []string {
 
 // sweep removes them. It is a courtesy: what it cannot do, it leaves.
 func (p Pins) sweep(now time.Time) {
-	for _, n := range p.Unfinished(now) {
+	for _, n := range p.abandoned(now) {
 		_ = os.Remove(n)
 	}
 }

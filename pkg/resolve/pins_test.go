@@ -50,8 +50,8 @@ func TestUnfinishedPins(t *testing.T) {
 	if err := os.Chtimes(old, then, then); err != nil {
 		t.Fatal(err)
 	}
-	if got := p.Unfinished(time.Now()); len(got) != 1 || got[0] != old {
-		t.Errorf("unfinished: %q", got)
+	if got := p.Units(time.Now()); len(got) != 1 || got[0].Path != old {
+		t.Errorf("unfinished: %v", got)
 	}
 	if err := p.write("a", pin{Image: "x@sha256:0"}); err != nil {
 		t.Fatal(err)

@@ -106,7 +106,7 @@ func boxStatus(t *testing.T, b Box) {
 }
 
 func boxEnvironment(t *testing.T, b Box) {
-	t.Setenv("CAROSBUILD_OF_THE_CALLER", "1")
+	t.Setenv("VARIABLE_OF_THE_CALLER", "1")
 	s := b.step(t, "env")
 	s.Env = append(s.Env, "A=b c", "EMPTY=", "TERM=of the step")
 	_, out := b.run(t, s)

@@ -30,16 +30,22 @@ import (
 // Files appear under their final names by rename, complete and synced, and are
 // hashed again whenever they are used.
 
+// partSuffix is what the name of a download under way ends with.
+const partSuffix = ".part"
+
 func (f *Fetcher) debPath(sha string) string   { return filepath.Join(f.DebsDir(), sha+".deb") }
-func (f *Fetcher) indexPath(sha string) string { return filepath.Join(f.Cache, "indices", sha) }
+func (f *Fetcher) indexPath(sha string) string { return filepath.Join(f.indicesDir(), sha) }
 
 // DebsDir is the directory of the cache that InstallScript wants to see at
 // DebsMount.
 func (f *Fetcher) DebsDir() string { return filepath.Join(f.Cache, "debs") }
 
+func (f *Fetcher) indicesDir() string  { return filepath.Join(f.Cache, "indices") }
+func (f *Fetcher) releasesDir() string { return filepath.Join(f.Cache, "releases") }
+
 func (f *Fetcher) releasePath(url string) string {
 	sum := sha256.Sum256([]byte(url))
-	return filepath.Join(f.Cache, "releases", hex.EncodeToString(sum[:]))
+	return filepath.Join(f.releasesDir(), hex.EncodeToString(sum[:]))
 }
 
 // haveFile says whether name holds exactly what want says. A file that is
@@ -84,7 +90,7 @@ func readVerified(name string, want fileHash) ([]byte, error) {
 // lockPart opens name's .part file for appending, with an exclusive lock that
 // ends when the file is closed. While another process holds it, it waits.
 func lockPart(ctx context.Context, name string) (*os.File, error) {
-	part := name + ".part"
+	part := name + partSuffix
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return nil, err
 	}
@@ -123,7 +129,7 @@ func commitPart(file *os.File, name string) error {
 	if err := file.Sync(); err != nil {
 		return err
 	}
-	if err := os.Rename(name+".part", name); err != nil {
+	if err := os.Rename(name+partSuffix, name); err != nil {
 		return err
 	}
 	dir, err := os.Open(filepath.Dir(name))

@@ -96,7 +96,7 @@ func (f *Fetcher) download(ctx context.Context, address, name string, want fileH
 	if ok, err := haveFile(name, want); ok || err != nil {
 		if ok { // another build was faster
 			progress(want.Size)
-			err = os.Remove(name + ".part")
+			err = os.Remove(name + partSuffix)
 		}
 		return err
 	}

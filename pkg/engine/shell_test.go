@@ -1,0 +1,116 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package engine_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/carosio/carosbuild/pkg/engine"
+	"github.com/carosio/carosbuild/pkg/plan"
+	"github.com/carosio/carosbuild/pkg/runc"
+	"github.com/carosio/carosbuild/pkg/source/debian"
+)
+
+// around is what a command finds, whatever it is.
+func around(s runc.Step) string {
+	return fmt.Sprintf("environment %q\ndirectory %s\nuser %d:%d %v\nmounts %+v\nnetwork %s\narchitecture %s", s.Env, s.Cwd, s.UID, s.GID, s.Groups, s.Mounts, s.Network, s.Arch)
+}
+
+// A shell has around it what the step has that it is in.
+func TestShellIsInTheWorldOfItsStep(t *testing.T) {
+	epoch := int64(1e9)
+	for name, tt := range map[string]struct {
+		step func(b *bench) plan.Step
+		job  plan.Job
+	}{
+		"RUN": {
+			func(b *bench) plan.Step { return b.step("RUN", &plan.Run{Args: []string{"x"}}) },
+			plan.Job{Epoch: &epoch, Network: "none", Caches: []plan.Cache{{Path: "/c", ID: "x"}}},
+		},
+		"RUN on a bootstrap": {
+			func(b *bench) plan.Step { return b.step("RUN", &plan.Run{Args: []string{"x"}}) },
+			plan.Job{Apt: &plan.Apt{Bootstrap: debian.Bootstrap{Suite: "bookworm", Mirror: "file://" + t.TempDir(), SecurityMirror: "none"}}},
+		},
+		"bitbake": {
+			func(b *bench) plan.Step {
+				return b.step("BITBAKE", &plan.Bitbake{Conf: conf(), Targets: []string{"x"}, User: "web"})
+			},
+			plan.Job{GitLayers: true, Caches: []plan.Cache{{Path: "/c"}}, Apt: &plan.Apt{Bootstrap: debian.Bootstrap{Suite: "bookworm"}}},
+		},
+		"bootstrap": {
+			func(b *bench) plan.Step { return b.bootstrap(mirror(t)) },
+			plan.Job{Network: "host", Caches: []plan.Cache{{Path: "/c"}}, GitLayers: true},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			var failed engine.State
+			b.Failed = func(_ context.Context, _ string, s engine.State) (string, error) {
+				failed = s
+				return "", nil
+			}
+			b.box.Program = func(context.Context, runc.Step) (int, error) { return 1, nil }
+			base := b.base("REDO/source/x=1", "srv/")
+			base.Config.SetEnv("A", "image")
+			base.Config.Config.User, base.Config.Config.WorkingDir = "web", "/srv"
+			tt.job.ID, tt.job.Steps = "s", []plan.Step{tt.step(b)}
+			_, err := b.job(base, tt.job)
+			if se := stepError(t, err); se.Status != 1 {
+				t.Fatal(err)
+			}
+			b.box.Program = nil
+			status, err := b.Shell(t.Context(), engine.Shell{Job: &tt.job, State: failed, Args: []string{"sh"}})
+			if status != 0 || err != nil {
+				t.Fatalf("status %d, %v", status, err)
+			}
+			steps := b.box.Steps()
+			if diff := cmp.Diff(around(steps[1]), around(steps[0])); diff != "" || len(steps) != 2 {
+				t.Errorf("%d commands (-shell +step):\n%s", len(steps), diff)
+			}
+		})
+	}
+}
+
+// What a shell is given beside that, and what becomes of its changes.
+func TestShell(t *testing.T) {
+	b := newBench(t)
+	var out bytes.Buffer
+	b.box.Program = func(_ context.Context, s runc.Step) (int, error) {
+		fmt.Fprint(s.Stdout, "hello")
+		return 5, fill(s.Root, "new=1")
+	}
+	base := b.base("f=1")
+	job := &plan.Job{ID: "s", Steps: []plan.Step{b.step("USER", &plan.User{Name: "web"})}}
+	in := strings.NewReader("")
+	status, err := b.Shell(t.Context(), engine.Shell{
+		Job: job, Step: 1, State: base, Args: []string{"sh"}, Env: []string{"TERM=x"}, Network: "none", Terminal: true, Stdin: in, Stdout: &out, Stderr: &out,
+	})
+	if status != 5 || err != nil || out.String() != "hello" {
+		t.Errorf("status %d, %v, printed %q", status, err, out.String())
+	}
+	s := b.box.Steps()[0]
+	if s.Network != runc.NoNetwork || !s.Terminal || s.Stdin != in || s.Cwd != "/" || s.Env[len(s.Env)-1] != "TERM=x" {
+		t.Errorf("the command is %+v", s)
+	}
+	b.shows(base, "f=1")
+	b.box.Program = func(context.Context, runc.Step) (int, error) { return 0, errors.New("broken") }
+	if _, err = b.Shell(t.Context(), engine.Shell{Job: job, State: base}); err == nil || err.Error() != "broken" {
+		t.Errorf("error %v", err)
+	}
+	base.Config.Config.User = "nobody-here"
+	if _, err = b.Shell(t.Context(), engine.Shell{Job: job, State: base}); err == nil || !strings.Contains(err.Error(), "nobody-here") {
+		t.Errorf("error %v", err)
+	}
+	if _, err = b.Shell(t.Context(), engine.Shell{Job: job, State: engine.State{Layer: strings.Repeat("0", 64)}}); err == nil {
+		t.Error("a shell in a layer that is gone")
+	}
+}

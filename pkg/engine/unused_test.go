@@ -1,0 +1,41 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package engine
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/carosio/carosbuild/pkg/plan"
+	"github.com/carosio/carosbuild/pkg/runc"
+)
+
+// The units are the caches that steps get to see, and not the locks beside them.
+func TestCacheUnits(t *testing.T) {
+	l := &Local{CacheDir: t.TempDir()}
+	r := &jobRun{Local: l, job: &plan.Job{}}
+	mounts, err := r.mounts("", []plan.Cache{{Path: "/var/cache/apt"}, {ID: "downloads", Path: "/downloads"}}, runc.User{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(l.CacheDir, "locks", "a"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(mounts[0].Source, "a.deb"), make([]byte, 4096), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	units, err := CacheUnits(l.CacheDir)
+	if err != nil || len(units) != 2 {
+		t.Fatalf("%v, %v", units, err)
+	}
+	got := map[string]int64{}
+	for _, u := range units {
+		got[u.Path] = u.Size
+	}
+	if got[mounts[0].Source]-got[mounts[1].Source] < 4096 {
+		t.Errorf("sizes of the caches: %v", got)
+	}
+}

@@ -1,0 +1,19 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package oci
+
+import "github.com/carosio/carosbuild/pkg/evict"
+
+// Units are the blobs, the notes about layers and what was put aside, to be removed
+// one by one: a note without its blob counts as none.
+func (b BlobCache) Units() ([]evict.Unit, error) {
+	return evict.Units(b.blobsDir(), b.indexDir(), b.quarantineDir())
+}
+
+// Units are the layers, each together with its sum, and as one what was put aside.
+func (c TarCache) Units() ([]evict.Unit, error) {
+	units, err := evict.Units(c.Dir)
+	return evict.Together(units), err
+}
