@@ -7,7 +7,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -15,8 +14,6 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/compose"
 	"github.com/carosio/carosbuild/pkg/disk"
-	"github.com/carosio/carosbuild/pkg/history"
-	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/progress"
 )
 
@@ -192,24 +189,9 @@ func (a *app) storedNames(j *job) ([]string, bool) {
 	if err != nil {
 		return nil, false
 	}
-	var names []string
-	for _, s := range j.plan.Stages {
-		if !slices.Contains(j.plan.Targets, s.ID) {
-			continue
-		}
-		name, ok := j.dirs.pins().Built(s)
-		id, stage, _ := strings.Cut(name, ":")
-		if !ok || !slices.ContainsFunc(images, func(i layer.Image) bool {
-			return slices.Contains(i.Names, history.ImageName(id, stage)) && j.store.ConfigWhole(i.ID)
-		}) {
-			return nil, false
-		}
-		if !a.foreign && a.builds(j.store).Foreign(id, a.owner()) { // it gets names that its owner sees
-			return nil, false
-		}
-		names = append(names, name)
-	}
-	return names, true
+	return j.dirs.built().Targets(j.plan, images, func(id, image string) bool {
+		return j.store.ConfigWhole(image) && (a.foreign || !a.builds(j.store).Foreign(id, a.owner())) // it gets names that its owner sees
+	})
 }
 
 // upToDate reports that there is nothing to do.

@@ -34,6 +34,9 @@ func (d dirs) layers() oci.TarCache { return oci.TarCache{Dir: filepath.Join(d.c
 // pins remember what names were resolved to.
 func (d dirs) pins() resolve.Pins { return resolve.Pins{Dir: filepath.Join(d.cache, "pins")} }
 
+// built remembers the names of results, beside the pins: they stay as long.
+func (d dirs) built() history.Built { return history.Built{Dir: d.pins().Dir} }
+
 // history remembers the plans of builds.
 func (d dirs) history() history.History {
 	return history.History{Dir: filepath.Join(d.cache, "history")}

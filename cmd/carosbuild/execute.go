@@ -227,13 +227,8 @@ func madeBy(store *layer.Store, j *job, res *engine.Result) history.Made {
 // noteNames notes under which names the stages are stored, and gives the last one
 // that of --success-tag.
 func (c *buildCommand) noteNames(j *job, store *layer.Store, res *engine.Result) error {
-	for _, s := range j.plan.Stages {
-		if err := j.dirs.pins().SetBuilt(s, res.BuildID+":"+s.ID); err != nil {
-			return err
-		}
-	}
-	if j.tagged == "" {
-		return nil
+	if err := j.dirs.built().Note(j.plan, res.BuildID); err != nil || j.tagged == "" {
+		return err
 	}
 	return store.AddNames(res.Stages[j.tagged].Image, []string{c.successTag})
 }

@@ -64,14 +64,9 @@ func storedDeploys(j *job) map[string]string {
 		if len(deployedKinds(p.disk)) == 0 || i < 0 {
 			continue
 		}
-		name, ok := j.dirs.pins().Built(j.plan.Stages[i])
-		if !ok {
-			continue
-		}
-		id, stage, _ := strings.Cut(name, ":")
-		image := history.ImageName(id, stage)
-		if slices.ContainsFunc(images, func(i layer.Image) bool { return slices.Contains(i.Names, image) }) {
-			out[p.disk.Stage] = image
+		if name, _, ok := j.dirs.built().Find(&j.plan.Stages[i], images); ok {
+			id, stage, _ := strings.Cut(name, ":")
+			out[p.disk.Stage] = history.ImageName(id, stage)
 		}
 	}
 	return out

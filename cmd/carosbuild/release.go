@@ -14,7 +14,6 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -239,8 +238,7 @@ func openOutput(o history.Output) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	sys, ok := st.Sys().(*syscall.Stat_t)
-	if st.Size() != o.Size || !st.ModTime().Equal(o.ModTime) || ok && sys.Ino != o.Inode {
+	if !o.Is(st) {
 		return nil, errors.Join(fmt.Errorf("%s is not the file that the build wrote", o.Path), f.Close())
 	}
 	return f, nil

@@ -18,6 +18,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/bytesize"
 	"github.com/carosio/carosbuild/pkg/compose"
 	"github.com/carosio/carosbuild/pkg/disk"
+	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/progress"
 )
 
@@ -47,7 +48,7 @@ func (s *summary) written(disks []diskOutputs, images []*compose.DiskImage) {
 	for i, p := range disks {
 		for _, o := range p.outs {
 			s.outs = append(s.outs, o.Path)
-			for _, f := range filesOf(p.disk, o) {
+			for _, f := range history.OutputsOf(p.disk.ID, o) {
 				s.files = append(s.files, writtenFile{
 					path: shownPath(f.Path, o), disk: p.disk.ID, format: f.Format,
 					onDisk: allocated(f.Path), virtual: images[i].Layout.Image.Size(), sha256: images[i].Sums[f.Path],

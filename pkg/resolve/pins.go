@@ -13,8 +13,6 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/evict"
 	"github.com/carosio/carosbuild/pkg/freshfile"
-	"github.com/carosio/carosbuild/pkg/key"
-	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 	"github.com/carosio/carosbuild/pkg/source/git"
 )
@@ -30,21 +28,8 @@ type pin struct {
 	Image  string             `json:"image,omitempty"`
 	Debian *debian.Resolution `json:"debian,omitempty"`
 	Git    *git.Pinned        `json:"git,omitempty"`
-	Built  string             `json:"built,omitempty"`
 	// Environment are the variables of an image; it may be empty.
 	Environment []string `json:"environment,omitzero"`
-}
-
-// Built is the name, BUILDID:STAGE, under which a stage of that key was stored
-// last.
-func (p Pins) Built(stage plan.Job) (string, bool) {
-	v, ok := p.read(key.Of("built", stage.ID, stage.Key))
-	return v.Built, ok && v.Built != ""
-}
-
-// SetBuilt notes the name of a stage.
-func (p Pins) SetBuilt(stage plan.Job, name string) error {
-	return p.write(key.Of("built", stage.ID, stage.Key), pin{Built: name})
 }
 
 func (p Pins) path(key string) string { return filepath.Join(p.Dir, key+".json") }

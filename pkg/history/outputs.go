@@ -1,0 +1,60 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package history
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/carosio/carosbuild/pkg/disk"
+)
+
+// OutputsOf are the files of an output of a disk as they are now. Devices and pipes
+// are no files. Their digests are not known.
+func OutputsOf(diskID string, o disk.Output) []Output {
+	var outs []Output
+	for _, path := range o.Files() {
+		out, ok := outputOf(path)
+		if !ok {
+			continue
+		}
+		out.Disk, out.Format = diskID, string(o.Format)
+		if f, err := disk.FormatFor(string(o.Format), o.Path); err == nil {
+			out.Format = string(f)
+		}
+		outs = append(outs, out)
+	}
+	return outs
+}
+
+func outputOf(path string) (Output, bool) {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return Output{}, false
+	}
+	if real, err = filepath.Abs(real); err != nil {
+		return Output{}, false
+	}
+	st, err := os.Stat(real)
+	if err != nil || !st.Mode().IsRegular() {
+		return Output{}, false
+	}
+	return Output{Path: real, Size: st.Size(), ModTime: st.ModTime().UTC(), Inode: inode(st)}, true
+}
+
+// Is reports whether a file is still the one that the build wrote.
+func (o Output) Is(st fs.FileInfo) bool {
+	return st.Size() == o.Size && st.ModTime().Equal(o.ModTime) && inode(st) == o.Inode
+}
+
+// inode is 0 where the system does not tell.
+func inode(st fs.FileInfo) uint64 {
+	if sys, ok := st.Sys().(*syscall.Stat_t); ok {
+		return sys.Ino
+	}
+	return 0
+}
