@@ -16,7 +16,7 @@ pkg/disk/bmap.Parse
 pkg/disk/bmap.Map.parseRanges
 pkg/disk/bmap.checkSum
 # What tests of other packages go through.
-pkg/disk/kind.FileSystems              
+pkg/disk/kind.FileSystems
 pkg/yocto.Kinds
 EOF
 )
