@@ -119,7 +119,6 @@ func sorted[T any](m map[string]T) []string {
 	return keys
 }
 
-// few joins the first names of a list.
 // Few lists names, and of many only the first.
 func Few(names []string) string {
 	const most = 10

@@ -14,7 +14,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/grub"
 )
 
-// Where the stage that biosStage makes has GRUB's files.
+// GRUBBoot and GRUBCore are where the stage that DiskStages adds has GRUB's files.
 const (
 	GRUBBoot = "/usr/lib/carosbuild/boot.img"
 	GRUBCore = "/usr/lib/carosbuild/core.img"
@@ -23,7 +23,7 @@ const (
 // grubStage is the stage that has grub-mkimage: by default the disk's.
 func grubStage(d *decl.Disk) string { return cmp.Or(d.BIOS.Stage, d.Stage) }
 
-// biosStageID names the stage that makes the core image of a disk.
+// BIOSStageID names the stage that makes the core image of a disk.
 func BIOSStageID(d *decl.Disk) string { return d.ID + ".bios" }
 
 // biosStage is a stage on top of the one that has grub-mkimage: it makes the

@@ -9,7 +9,7 @@ import "strconv"
 // defaultPath is what a step finds when its image does not say otherwise.
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// defaultEnvironment is what a command finds if its image says nothing.
+// DefaultEnvironment is what a command finds if its image says nothing.
 func DefaultEnvironment(home string, epoch *int64) map[string]string {
 	env := map[string]string{"PATH": defaultPath, "HOME": home, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
 	if epoch != nil {

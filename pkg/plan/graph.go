@@ -12,7 +12,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl"
 )
 
-// needs are the stages that must be there before stage s: its parent first,
+// Needs are the stages that must be there before stage s: its parent first,
 // then those it copies from.
 func Needs(s *decl.Stage) []string {
 	var ids []string
@@ -27,7 +27,7 @@ func Needs(s *decl.Stage) []string {
 	return ids
 }
 
-// order returns the stages that the targets need, themselves included, each
+// Order returns the stages that the targets need, themselves included, each
 // after what it needs and otherwise in declared order.
 func Order(stages []*decl.Stage, targets []string) ([]*decl.Stage, error) {
 	byID := map[string]*decl.Stage{}

@@ -11,7 +11,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl"
 )
 
-// imageRef is what a FROM names, with a relative path of a layout or archive
+// ImageRef is what a FROM names, with a relative path of a layout or archive
 // looked up beside the declaration.
 func ImageRef(s *decl.Stage, ref string) string {
 	for _, kind := range []string{"oci:", "docker-archive:"} {
@@ -23,7 +23,7 @@ func ImageRef(s *decl.Stage, ref string) string {
 	return ref
 }
 
-// digestOf is the digest of a pinned reference, which counts for a key: where
+// DigestOf is the digest of a pinned reference, which counts for a key: where
 // the image was taken from does not.
 func DigestOf(pinned string) string {
 	return pinned[strings.LastIndexByte(pinned, '@')+1:]

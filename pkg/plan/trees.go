@@ -35,14 +35,14 @@ type Origin struct {
 	Repo   string
 }
 
-// usesTrees reports whether one of the stages checks git trees out.
+// UsesTrees reports whether one of the stages checks git trees out.
 func UsesTrees(stages []*decl.Stage) bool {
 	return slices.ContainsFunc(stages, func(s *decl.Stage) bool {
 		return slices.ContainsFunc(s.Actions, func(a decl.Action) bool { return a.Kind() == decl.ReposyncKind })
 	})
 }
 
-// declaredTrees are the base layer and all layers, at their declared addresses.
+// DeclaredTrees are the base layer and all layers, at their declared addresses.
 func DeclaredTrees(d *decl.Declaration) ([]GitTree, []Origin, error) {
 	if d.Base == nil {
 		return nil, nil, errors.New("the declaration has no base layer")

@@ -14,11 +14,17 @@ const unknownKey = "unknown"
 // only shown. Its methods work on the zero value.
 type Unresolved map[string]string
 
-// The things that are looked up, as keys of Unresolved.
-func ImageOf(ref string) string           { return "image " + ref }
-func BootstrapOf(stage string) string     { return "bootstrap " + stage }
+// ImageOf is an image, by its ImageRef, as a key of Unresolved.
+func ImageOf(ref string) string { return "image " + ref }
+
+// BootstrapOf are the packages of a stage as a key of Unresolved.
+func BootstrapOf(stage string) string { return "bootstrap " + stage }
+
+// MirrorOf is a mirror, the declared one and that of the host, as a key of
+// Unresolved.
 func MirrorOf(mirror, host string) string { return "mirror " + mirror + " " + host }
 
+// GitTrees are all trees of a declaration as a key of Unresolved.
 const GitTrees = "git trees"
 
 // add appends a step with its key, or with the reason why it has none: something

@@ -17,7 +17,7 @@ import (
 type environment struct {
 	vars   map[string]string
 	unsure map[string]bool // variables whose value depends on the base image's
-	image  string          // imageRef of the base image while its variables are not known, or ""
+	image  string          // ImageRef of the base image while its variables are not known, or ""
 	epoch  *int64
 }
 
@@ -72,13 +72,13 @@ type filling struct {
 	fs     decl.Findings
 }
 
-// baseImage is a FROM.
+// BaseImage is a FROM.
 type BaseImage struct {
 	Stage  *decl.Stage
 	Action *decl.From
 }
 
-// fillIn returns the stages, which come in the order they are built in, with the
+// FillIn returns the stages, which come in the order they are built in, with the
 // variables of their actions filled in; those given are not changed. What is
 // not set is a finding. Images are base images whose variables have to be
 // known for that: they miss in in.Environments.

@@ -15,7 +15,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/plan"
 )
 
-// filled is fillIn with the variables of base images, which are looked up where
+// filled is plan.FillIn with the variables of base images, which are looked up where
 // something needs them.
 func (r *Resolver) filled(ctx context.Context, stages []*decl.Stage, out *Resolved) ([]*decl.Stage, decl.Findings, error) {
 	for {

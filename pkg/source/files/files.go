@@ -24,7 +24,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/key"
 )
 
-// baseName is the last component of a slash-separated path; "" for "." and
+// BaseName is the last component of a slash-separated path; "" for "." and
 // what ends in a slash.
 func BaseName(p string) string {
 	p = strings.TrimSuffix(p, "/.")
@@ -238,7 +238,7 @@ func contentDigest(path string) (string, error) {
 	return string(h.Sum(nil)), nil
 }
 
-// patternHint says what to do instead of writing a pattern.
+// PatternHint says what to do instead of writing a pattern.
 func PatternHint(src string) string {
 	if !strings.ContainsAny(src, "*?[") {
 		return ""
