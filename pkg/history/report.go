@@ -140,10 +140,16 @@ func WriteReport(dir string, r *Report) error {
 // planName is the file of a build's plan, beside its report.
 const planName = "plan.json"
 
-// WritePlan keeps the plan of a build, without passwords, in the directory of its
-// logs.
+// WritePlan keeps the plan of a build in the directory of its logs, without passwords
+// and without what only explains keys.
 func WritePlan(dir string, p *plan.Plan) error {
-	data, err := json.Marshal(p.Redacted())
+	p = p.Redacted()
+	for i := range p.Stages {
+		for k := range p.Stages[i].Steps {
+			p.Stages[i].Steps[k].Ingredients = nil
+		}
+	}
+	data, err := json.Marshal(p)
 	if err == nil {
 		err = os.MkdirAll(dir, 0o700)
 	}
