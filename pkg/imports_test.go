@@ -25,6 +25,7 @@ var allowed = map[string][]string{
 	"pkg/beneath":        {},
 	"pkg/decl":           {"pkg/bytesize", "pkg/disk/kind", "pkg/disk/uuid", "pkg/terminal"},
 	"pkg/decl/decltest":  {"pkg/decl"},
+	"pkg/decl/load":      {"pkg/decl"},
 	"pkg/plan":           {"pkg/decl", "pkg/disk/grub", "pkg/key", "pkg/source", "pkg/yocto"},
 	"pkg/resolve":        {"pkg/decl", "pkg/disk", "pkg/evict", "pkg/freshfile", "pkg/key", "pkg/oci", "pkg/plan", "pkg/remedy", "pkg/source"},
 	"pkg/engine":         {"pkg/beneath", "pkg/decl", "pkg/disk/tree", "pkg/evict", "pkg/freshfile", "pkg/key", "pkg/layer", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/runc", "pkg/source"},

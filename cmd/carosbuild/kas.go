@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/load"
 	"github.com/carosio/carosbuild/pkg/kas"
 	"github.com/carosio/carosbuild/pkg/wks"
 	"github.com/carosio/carosbuild/targets"
@@ -261,5 +262,5 @@ func readKickstart(name string) (decl.Source, error) {
 	if !st.Mode().IsRegular() {
 		return decl.Source{}, fmt.Errorf("%s is not a regular file", name)
 	}
-	return readFile(name)
+	return load.File(name)
 }

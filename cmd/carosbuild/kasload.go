@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/load"
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/kas"
 	"github.com/carosio/carosbuild/pkg/progress"
@@ -160,7 +161,7 @@ func isOutput(name string) bool {
 	} else if st.Size() == 0 { // the shell has just made it for import
 		return true
 	}
-	data, err := readLimited(name)
+	data, err := load.Limited(name)
 	return err == nil && bytes.HasPrefix(data, []byte(kas.Heading))
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/load"
 	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/runc"
 )
@@ -46,7 +47,7 @@ var kasHeader = regexp.MustCompile(`(?m)^(header:|[ \t]*"header"[ \t]*:)`)
 
 // checkText finds a project of kas, or a kickstart file, under another name.
 func checkText(src decl.Source) error {
-	if !beginsAsXML(src.Data) && kasHeader.Match(src.Data) {
+	if !load.BeginsAsXML(src.Data) && kasHeader.Match(src.Data) {
 		return usagef("%s looks like %s", src.Name, projectWord)
 	}
 	return nil

@@ -5,11 +5,10 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
+	"io"
 	"os"
 	"path"
 	"path/filepath"
@@ -155,22 +154,8 @@ func (c *releaseCommand) describe(ctx context.Context, b *stored) (*release.Rele
 	if err != nil {
 		return nil, err
 	}
-	files := release.StatusFiles()
-	if c.packages != "" {
-		files = []string{c.packages}
-	}
-	for _, name := range files {
-		f, err := root.Open(name)
-		if errors.Is(err, fs.ErrNotExist) && c.packages == "" {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		r.Packages, err = release.ReadPackages(name, f)
-		return r, errors.Join(err, f.Close())
-	}
-	return r, nil
+	r.Packages, err = release.FindPackages(c.packages, func(name string) (io.ReadCloser, error) { return root.Open(name) })
+	return r, err
 }
 
 // former is what --since names.
@@ -218,16 +203,8 @@ func (c *releaseCommand) sources(ctx context.Context, b *stored, r *release.Rele
 	}
 	c.values["id"], c.values["stage"] = b.id, r.Stage
 	c.values["date"] = r.Date.Format("2006-01-02")
-	for i := range out {
-		c.values["name"], c.values["ext"] = release.SplitName(out[i].Name)
-		c.values["disk"] = cmp.Or(disks[out[i].Name], b.report.Disk)
-		template := c.template
-		if c.values["ext"] == "" {
-			template = strings.ReplaceAll(template, ".{ext}", "")
-		}
-		if out[i].File, err = release.Expand(template, c.values); err != nil {
-			return nil, usageError{err}
-		}
+	if err := release.NameFiles(out, c.template, c.values, disks, b.report.Disk); err != nil {
+		return nil, usageError{err}
 	}
 	return out, nil
 }

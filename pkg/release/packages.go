@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -23,6 +24,28 @@ const maxStatus = 256 << 20
 // particular first.
 func StatusFiles() []string {
 	return []string{"/var/lib/opkg/status", "/usr/lib/opkg/status", "/usr/lib/ipkg/status", "/var/lib/dpkg/status"}
+}
+
+// FindPackages reads the packages of a root file system, whose files open opens: from
+// the file that is named, or where name is "" from the first of StatusFiles that is
+// there. A root without any has none.
+func FindPackages(name string, open func(name string) (io.ReadCloser, error)) ([]Package, error) {
+	files := StatusFiles()
+	if name != "" {
+		files = []string{name}
+	}
+	for _, file := range files {
+		f, err := open(file)
+		if errors.Is(err, fs.ErrNotExist) && name == "" {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		packages, err := ReadPackages(file, f)
+		return packages, errors.Join(err, f.Close())
+	}
+	return []Package{}, nil
 }
 
 // ReadPackages reads dpkg's or opkg's status file, or the .manifest that Yocto

@@ -5,6 +5,7 @@
 package release
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -14,6 +15,27 @@ import (
 
 // DefaultTemplate leaves names as they are.
 const DefaultTemplate = "{name}.{ext}"
+
+// NameFiles gives each of the sources its name in the release, by a template that
+// knows values, and {name}, {ext} and {disk} of each. Disks are by the names that the
+// build gave; other sources are noDisk's.
+func NameFiles(sources []Source, template string, values, disks map[string]string, noDisk string) error {
+	values = maps.Clone(values)
+	for i := range sources {
+		s := &sources[i]
+		values["name"], values["ext"] = SplitName(s.Name)
+		values["disk"] = cmp.Or(disks[s.Name], noDisk)
+		of := template
+		if values["ext"] == "" {
+			of = strings.ReplaceAll(template, ".{ext}", "")
+		}
+		var err error
+		if s.File, err = Expand(of, values); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // Expand replaces {NAME} in a template by the value of NAME. What comes out
 // must be a plain file name.

@@ -1,0 +1,68 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package load
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/carosio/carosbuild/pkg/decl"
+)
+
+// Bases reads what a declaration is based on, the ground first. A base that was
+// read before is not read again: what others have laid over it stays. With an error,
+// which is a decl.FindingsError, come the files that it is about.
+func (l Loader) Bases(src decl.Source, before []decl.Source) ([]decl.Source, error) {
+	chain := []decl.Source{src}
+	for {
+		top := chain[len(chain)-1]
+		name, at := decl.Base(top)
+		if name == "" {
+			break
+		}
+		base, err := l.base(top, name)
+		if err == nil && slices.ContainsFunc(chain, sameAs(base)) {
+			err = errors.New("it is based on itself")
+		}
+		if err != nil {
+			return chain, &decl.FindingsError{Findings: decl.Findings{{Span: at, Summary: fmt.Sprintf("base %q: %v", name, err)}}}
+		}
+		chain = append(chain, base)
+	}
+	var bases []decl.Source
+	for _, base := range slices.Backward(chain[1:]) {
+		if !slices.ContainsFunc(before, sameAs(base)) {
+			bases = append(bases, base)
+		}
+	}
+	return bases, nil
+}
+
+// base looks for a base beside the declaration that names it, then among
+// the built-in ones.
+func (l Loader) base(src decl.Source, name string) (decl.Source, error) {
+	path := name
+	if !filepath.IsAbs(name) {
+		path = filepath.Join(filepath.Dir(src.Name), name)
+	}
+	if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() { // a pipe would be waited for
+		return decl.Source{}, fmt.Errorf("%s is not a regular file", path)
+	}
+	base, err := File(path)
+	if err == nil && !BeginsAsXML(base.Data) { // whose lines a message would show
+		return decl.Source{}, fmt.Errorf("%s is not a declaration: it does not begin with <", path)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return base, err
+	}
+	if base, err := l.Embedded(name); !errors.Is(err, fs.ErrNotExist) {
+		return base, err
+	}
+	return base, fmt.Errorf("no %s, and none of that name is built in", path)
+}

@@ -1,0 +1,99 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package load
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/carosio/carosbuild/pkg/decl"
+)
+
+// Loader reads declarations that may be built in.
+type Loader struct {
+	BuiltIn fs.FS  // declarations at its top, and what they name in directories
+	Dir     string // where the files of the built-in ones are unpacked
+}
+
+// Embedded is a built-in declaration; the error is fs.ErrNotExist where there is none
+// of that name. What it names is unpacked.
+func (l Loader) Embedded(name string) (decl.Source, error) {
+	data, err := fs.ReadFile(l.BuiltIn, name)
+	if err != nil {
+		return decl.Source{}, fs.ErrNotExist
+	}
+	cwd, err := os.Getwd()
+	if err != nil {
+		return decl.Source{}, err
+	}
+	dir, err := l.unpack()
+	// What lies in the current folder wins, as it does for the declaration.
+	return decl.Source{Name: name, Dirs: []string{cwd, dir}, Data: data}, err
+}
+
+// unpack writes the built-in files below Dir, in a directory named after their
+// contents.
+func (l Loader) unpack() (string, error) {
+	h := sha256.New()
+	files := map[string][]byte{}
+	err := fs.WalkDir(l.BuiltIn, ".", func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := fs.ReadFile(l.BuiltIn, p)
+		files[p] = data
+		fmt.Fprintf(h, "%s\x00%d\x00%s", p, len(data), data)
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(l.Dir, hex.EncodeToString(h.Sum(nil))[:16])
+	if intact(dir, files) {
+		return dir, nil
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+		return "", err
+	}
+	temp, err := os.MkdirTemp(filepath.Dir(dir), "new-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(temp)
+	for p, data := range files {
+		path := filepath.Join(temp, filepath.FromSlash(p))
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return "", err
+		}
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			return "", err
+		}
+	}
+	if err := os.Rename(temp, dir); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", err
+	}
+	return dir, nil
+}
+
+// intact reports whether the files are there as they should be: a cleaner of
+// caches, or a power cut, may have been at them.
+func intact(dir string, files map[string][]byte) bool {
+	for p, want := range files {
+		got, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(p)))
+		if err != nil || !bytes.Equal(got, want) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,54 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+// Package load reads the files of declarations: those that are named, those that
+// they are based on, and built-in ones. What is in a declaration is package decl's to
+// say, and what other kinds of files may be named is the caller's.
+package load
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/carosio/carosbuild/pkg/decl"
+)
+
+// File reads a declaration. What it names lies beside it.
+func File(name string) (decl.Source, error) {
+	data, err := Limited(name)
+	if err != nil {
+		return decl.Source{}, err
+	}
+	dir, err := filepath.Abs(filepath.Dir(name))
+	return decl.Source{Name: name, Dirs: []string{dir}, Data: data}, err
+}
+
+// maxFile is a byte more than a declaration may have.
+const maxFile = 16<<20 + 1
+
+// Limited reads a file up to a byte more than a declaration may have: a
+// device has no end.
+func Limited(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxFile))
+}
+
+// BeginsAsXML reports whether a file may be a declaration. What a declaration
+// names as its base is somebody else's choice, and may be any file.
+func BeginsAsXML(data []byte) bool {
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	return len(data) > 0 && bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("<"))
+}
+
+// sameAs tells whether another source is the same file.
+func sameAs(src decl.Source) func(decl.Source) bool {
+	return func(other decl.Source) bool { return other.Name == src.Name && slices.Equal(other.Dirs, src.Dirs) }
+}
