@@ -7,6 +7,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"unicode/utf8"
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk"
@@ -43,11 +44,44 @@ func (a *app) handOver(j *job) ([]byte, error) {
 	for _, d := range j.disks {
 		h.Disks = append(h.Disks, handedDisk{Disk: d.disk, Why: d.why, Outs: d.outs})
 	}
+	if name := notUTF8(h); name != "" {
+		return nil, usagef("%q is not UTF-8: a build can neither read nor write it; rename it, or the folder that it is in", name)
+	}
 	data, err := json.Marshal(h)
 	if err != nil {
 		return nil, fmt.Errorf("hand the plan over: %w", err)
 	}
 	return data, nil
+}
+
+// notUTF8 is the first name of this machine that JSON cannot have, "" for none.
+func notUTF8(h handover) string {
+	var names []string
+	for _, d := range h.Disks {
+		for _, o := range d.Outs {
+			names = append(names, o.Path)
+		}
+	}
+	for _, j := range h.Plan.Stages {
+		for _, s := range j.Steps {
+			switch do := s.Action.(type) {
+			case *plan.Copy:
+				for _, src := range do.Sources {
+					names = append(names, src.Path)
+				}
+			case *plan.From:
+				names = append(names, do.Image)
+			case *plan.Bootstrap:
+				names = append(names, do.Wanted.Keyring)
+			}
+		}
+	}
+	for _, n := range names {
+		if !utf8.ValidString(n) {
+			return n
+		}
+	}
+	return ""
 }
 
 // handed is the job that was handed over, nil outside of the namespaces.
