@@ -268,7 +268,7 @@ func (c card) check(t *testing.T, w *world) {
 	c.checkMenu(t, menu, sizes)
 	dtb, err := os.ReadFile(filepath.Join(w.dir, c.name+c.dtb))
 	if err != nil || len(dtb) < 8 || binary.BigEndian.Uint32(dtb) != 0xD00DFEED || int(binary.BigEndian.Uint32(dtb[4:])) != len(dtb) {
-		t.Errorf("%s (%v), %d bytes, is no device tree: %.8x", c.dtb, err, len(dtb), dtb)
+		t.Errorf("%s (%v), %d bytes, is not a device tree: %.8x", c.dtb, err, len(dtb), dtb)
 	}
 }
 

@@ -112,7 +112,7 @@ func sfdiskParts(t *testing.T, path string) string {
 	}
 	var b strings.Builder
 	for _, p := range dump.Table.Partitions {
-		if typ := strings.ToLower(p.Type); typ != "5" && typ != "f" && typ != "85" { // extended ones are no partitions here
+		if typ := strings.ToLower(p.Type); typ != "5" && typ != "f" && typ != "85" { // extended ones are not partitions here
 			fmt.Fprintf(&b, " %s:%d+%d", strings.TrimPrefix(p.Node, path), p.Start*512, p.Size*512)
 		}
 	}

@@ -43,7 +43,7 @@ func newMatrix(t *testing.T, peer string) *matrix {
 }
 
 // explanations are the lines "STATE: REASON" of the list of states on which
-// the program is meant to disagree, or where the peer's word is no standard.
+// the program is meant to disagree, or where the peer's word is not a standard.
 func explanations(t *testing.T) map[string]string {
 	t.Helper()
 	b, err := os.ReadFile("testdata/peers.txt")

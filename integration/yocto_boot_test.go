@@ -277,7 +277,7 @@ func checkYoctoCard(t *testing.T, w *world, c card) {
 		t.Errorf("the kernel is loaded to %#x", at)
 	}
 	if dtb := w.read(t, c.name+".dtb"); len(dtb) < 8 || binary.BigEndian.Uint32(dtb) != 0xD00DFEED || int(binary.BigEndian.Uint32(dtb[4:])) != len(dtb) {
-		t.Errorf("dtb of %d bytes is no device tree", len(dtb))
+		t.Errorf("dtb of %d bytes is not a device tree", len(dtb))
 	}
 	if out := w.ok(t, tool(t, "mkimage"), "-l", c.name+".boot.scr").stdout; !strings.Contains(out, "ARM Linux Script") {
 		t.Errorf("mkimage -l:\n%s", out)

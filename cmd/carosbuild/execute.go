@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -182,8 +183,8 @@ func (a *app) local(ctx context.Context, j *job, store *layer.Store, network run
 		return nil, nil, err
 	}
 	resolver, err := os.ReadFile("/etc/resolv.conf")
-	if err != nil {
-		resolver = nil // steps do without names
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		note("steps cannot look names up: " + err.Error())
 	}
 	holder := "build " + j.buildID
 	if n := a.caller(); n > 0 {

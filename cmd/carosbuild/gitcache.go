@@ -79,7 +79,7 @@ func (a *app) rewrites(flags []string) (git.Rewrites, error) {
 	return r, err
 }
 
-// warnRemotes is about names of --remote that no remote has. It is no mistake: one
+// warnRemotes is about names of --remote that no remote has. It is not a mistake: one
 // set of them may serve several declarations.
 func (a *app) warnRemotes(flags []git.Rewrite, d *decl.Declaration) {
 	var names []string

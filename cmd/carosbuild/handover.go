@@ -62,18 +62,9 @@ func notUTF8(h handover) string {
 			names = append(names, o.Path)
 		}
 	}
-	for _, j := range h.Plan.Stages {
-		for _, s := range j.Steps {
-			switch do := s.Action.(type) {
-			case *plan.Copy:
-				for _, src := range do.Sources {
-					names = append(names, src.Path)
-				}
-			case *plan.From:
-				names = append(names, do.Image)
-			case *plan.Bootstrap:
-				names = append(names, do.Wanted.Keyring)
-			}
+	for i := range h.Plan.Stages {
+		for _, in := range h.Plan.Stages[i].Local() {
+			names = append(names, in.Path)
 		}
 	}
 	for _, n := range names {
@@ -92,6 +83,9 @@ func (a *app) handed() (*job, error) {
 	}
 	var h handover
 	if err := json.Unmarshal(data, &h); err != nil {
+		return nil, fmt.Errorf("read the plan that was handed over: %w", err)
+	}
+	if err := h.Plan.Check(); err != nil {
 		return nil, fmt.Errorf("read the plan that was handed over: %w", err)
 	}
 	j, err := a.newJob()

@@ -1,6 +1,7 @@
 // This Source Code Form is subject to the terms of the Mozilla Public
 // License, v. 2.0. If a copy of the MPL was not distributed with this
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
 package main
 
 import (
@@ -21,7 +22,7 @@ func TestNotUTF8(t *testing.T) {
 	out.Disks = []handedDisk{{Outs: []disk.Output{{Path: "/ok"}, {Path: bad}}}}
 	for name, h := range map[string]handover{
 		"source": step(&plan.Copy{Sources: []plan.Source{{Path: "/ok"}, {Path: bad}}}), "output": out,
-		"image": step(&plan.From{Image: bad}), "keyring": step(&plan.Bootstrap{Wanted: debian.Bootstrap{Keyring: bad}}),
+		"image": step(&plan.From{Image: "oci:" + bad}), "keyring": step(&plan.Bootstrap{Wanted: debian.Bootstrap{Keyring: bad}}),
 	} {
 		if got := notUTF8(h); got != bad {
 			t.Errorf("%s: got %q", name, got)

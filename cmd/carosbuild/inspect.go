@@ -162,7 +162,7 @@ func (c *inspection) copyOut(d *inspect.Disk) error {
 		return fmt.Errorf("/%s is a link to %s, which does not exist", e.Path, e.Link)
 	}
 	if e.Type() != tree.Regular {
-		return fmt.Errorf("/%s is no regular file", e.Path)
+		return fmt.Errorf("/%s is not a regular file", e.Path)
 	}
 	if e.Size == 0 {
 		return nil

@@ -28,7 +28,7 @@ func readEvents(t *testing.T, out *bytes.Buffer) []jsonEvent {
 	for line := range strings.Lines(out.String()) {
 		var e jsonEvent
 		if err := json.Unmarshal([]byte(line), &e); err != nil || e.Kind == "" {
-			t.Fatalf("%q is no event: %v", line, err)
+			t.Fatalf("%q is not an event: %v", line, err)
 		}
 		all = append(all, e)
 	}

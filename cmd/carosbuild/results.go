@@ -180,7 +180,7 @@ type stored struct {
 func (a *app) openBuild(s *layer.Store, d dirs, name string) (*stored, error) {
 	id, stage, only := strings.Cut(name, ":")
 	if id == "" || cleanBuildID(id) != id && only || strings.Trim(id, ".") == "" || strings.Contains(name, "/") {
-		return nil, usagef("%q is no BUILDID[:STAGE]", name)
+		return nil, usagef("%q is not a BUILDID[:STAGE]", name)
 	}
 	if a.hidden(s)(id) {
 		return nil, usagef("build %s is somebody else's: --foreign shows those", id)

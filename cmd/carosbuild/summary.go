@@ -170,7 +170,7 @@ func (s *summary) next() []string {
 }
 
 // showSummary prints the table where a person reads, and what a script wants to
-// know, one name a line, in results where that is no terminal.
+// know, one name a line, in results where that is not a terminal.
 func (a *app) showSummary(s *summary, results io.Writer) error {
 	out, isFile := results.(*os.File)
 	tty := isFile && term.IsTerminal(int(out.Fd()))

@@ -67,7 +67,7 @@ type remover struct {
 	tried int // names for them
 }
 
-// unlink removes what is no directory, or an empty one; done is false for a
+// unlink removes what is not a directory, or an empty one; done is false for a
 // directory that is not empty.
 func unlink(dir int, name string) (done bool, err error) {
 	err = unix.Unlinkat(dir, name, 0)
@@ -183,7 +183,7 @@ func ignoreMissing(err error) error {
 // RemoveDeep removes what is so far below a directory that removers which keep
 // each level open could run out of descriptors. What is left is of no use but
 // to be removed. before is called first if there is anything to remove. No such
-// directory is no error.
+// directory is not an error.
 func RemoveDeep(path string, before func() error) error {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err == unix.ENOENT || err == unix.ENOTDIR {

@@ -178,7 +178,7 @@ func (c *composer) content(ctx context.Context, stage string, e *tree.Entry) (*t
 		return t, nil
 	}
 	if e.Type() != tree.Regular || e.Size == 0 {
-		return nil, fmt.Errorf("stage %s: /%s is not a file with content", stage, e.Path)
+		return nil, fmt.Errorf("stage %s: /%s is not a file, or is empty", stage, e.Path)
 	}
 	t, err := c.archive(ctx, stage, e)
 	if err == nil {

@@ -403,7 +403,7 @@ func (c *composer) entry(ctx context.Context, stage, name string) (*tree.Entry, 
 		return nil, err
 	}
 	if e.Type() != tree.Regular || e.Size == 0 {
-		return nil, fmt.Errorf("stage %s: %s is no file with content", stage, name)
+		return nil, fmt.Errorf("stage %s: %s is not a file, or is empty", stage, name)
 	}
 	return e, nil
 }

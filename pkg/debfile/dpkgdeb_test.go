@@ -159,7 +159,7 @@ func TestDpkgDeb(t *testing.T) {
 		ours, ourErr := contents(b)
 		if why := differs[name]; why != "" {
 			if (theirErr == nil) == (ourErr == nil) {
-				t.Errorf("%s: is no difference any more (%s): %v", name, why, ourErr)
+				t.Errorf("%s: is not a difference any more (%s): %v", name, why, ourErr)
 			}
 			continue
 		}

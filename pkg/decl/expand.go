@@ -141,7 +141,7 @@ func (s *stageBuilder) variables(uses *[]Variable, w text) bool {
 }
 
 // Expanded is an action with the variables of its paths and users filled in. A
-// variable that is not set and has no default, and what is no path or user then,
+// variable that is not set and has no default, and what is not a path or user then,
 // are findings.
 func Expanded(a Action, value Lookup) (Action, Findings) {
 	switch do := a.(type) {

@@ -94,7 +94,7 @@ func TestReference(t *testing.T) {
 	}
 }
 
-// What editors write into a file is no mistake.
+// What editors write into a file is not a mistake.
 func TestEditorsMarks(t *testing.T) {
 	text := `<?xml version="1.0"?>
 <?xml-model href="declaration.rng" type="application/xml" schematypens="http://relaxng.org/ns/structure/1.0"?>

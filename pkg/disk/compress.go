@@ -110,7 +110,7 @@ func newPacker(format Format, level int) (packer, error) {
 	if p := format.code().packer; p != nil {
 		return p(level)
 	}
-	return nil, fmt.Errorf("disk format %q is no compressed one", format)
+	return nil, fmt.Errorf("disk format %q is not a compressed one", format)
 }
 
 func newGzip(level int) (packer, error) {

@@ -288,7 +288,7 @@ func TestComposeErrors(t *testing.T) {
 		{change(func(s *Spec) { s.Partitions[0].Type = "esq" }), `"esq" is neither`},
 		{change(func(s *Spec) { s.Partitions[0].Start = 4097 }), `partition "esp": start 4097 is not a multiple`},
 		{change(func(s *Spec) { s.Partitions[1].Start = 20 << 20 }), `partition "root" (20971520 to 167755264) overlaps partition "esp"`},
-		{change(func(s *Spec) { s.Partitions[1].Serial = new(uuid.Serial) }), `partition "root": serial number 0000-0000 has no place`},
+		{change(func(s *Spec) { s.Partitions[1].Serial = new(uuid.Serial) }), `partition "root": serial number 0000-0000 cannot be set`},
 		{change(func(s *Spec) { s.Partitions[1] = Partition{Name: "x"} }), `partition "x": neither size nor content`},
 		{change(func(s *Spec) { s.Partitions[1] = Partition{Size: bytesize.Partition{Bytes: 1 << 20}, Raw: raw} }), "partition 3 needs 2 MiB, has 1 MiB"},
 		{change(func(s *Spec) {

@@ -40,13 +40,13 @@ func (p *part) identify(seed []byte, table string) error {
 	p.serial = uuid.Serial(deriveUint32(seed, role+" serial"))
 	switch {
 	case p.Serial != nil && !p.fs.Serial:
-		return fmt.Errorf("serial number %s has no place: what is on the partition has none", p.Serial)
+		return fmt.Errorf("serial number %s cannot be set: what is on the partition has none", p.Serial)
 	case p.Serial != nil:
 		p.serial = *p.Serial
 	}
 	switch {
 	case p.UUID != nil && table == string(partition.MBR) && !p.fs.UUID:
-		return fmt.Errorf("UUID %q has no place: the table is mbr, and what is on the partition has none", p.UUID)
+		return fmt.Errorf("UUID %q cannot be set: an entry of an mbr table has none, and neither has what is on the partition", p.UUID)
 	case p.UUID != nil:
 		p.uuid, p.guid = *p.UUID, *p.UUID
 	}

@@ -240,7 +240,7 @@ func leastImage(m making, _ int64) (int64, error) {
 		from = m.Raw
 	}
 	if from == nil {
-		return 0, fmt.Errorf("nothing to take the size from: the disk has no size, nor has the partition content")
+		return 0, fmt.Errorf("the size cannot be derived: give the disk or the partition a size, or the partition content")
 	}
 	return from.Size(), nil
 }

@@ -24,7 +24,7 @@ type Opened struct {
 	Within image.Extent
 	size   int64
 	files  []*os.File
-	within section // what was opened, when it is no file
+	within section // what was opened, when it is not a file
 }
 
 // section is size bytes that are read.
@@ -220,7 +220,7 @@ func (o *Opened) flat(f *os.File, size int64, dir string) (source, error) {
 		o.files = append(o.files, x)
 		st, err := x.Stat()
 		if err == nil && !st.Mode().IsRegular() {
-			err = fmt.Errorf("%s is no regular file", name)
+			err = fmt.Errorf("%s is not a regular file", name)
 		}
 		if err != nil {
 			return nil, 0, err
@@ -250,7 +250,7 @@ func (o *Opened) insideOVA(f io.ReaderAt, size int64) (source, error) {
 			return nil, fmt.Errorf("no OVA: %w", err)
 		}
 		if i == 0 && !strings.HasSuffix(h.Name, ".ovf") {
-			return nil, fmt.Errorf("a tar archive that begins with %q is no OVA", h.Name)
+			return nil, fmt.Errorf("a tar archive that begins with %q is not an OVA", h.Name)
 		}
 		if strings.HasSuffix(h.Name, ".vmdk") {
 			at, err := section.Seek(0, io.SeekCurrent)

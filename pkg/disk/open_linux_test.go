@@ -18,7 +18,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/image"
 )
 
-// testImage has holes, zeros that are no holes, what compresses and what does
+// testImage has holes, zeros that are not holes, what compresses and what does
 // not.
 func testImage(t testing.TB) *image.Image {
 	t.Helper()
@@ -158,7 +158,7 @@ func TestOpenErrors(t *testing.T) {
 		{put("d", flat), "no extent"},
 		{put("e", flat+`RW 2048 FLAT "../small" 0`), "names no file beside"},
 		{put("f", flat+`RW 2048 FLAT "small" 0`), "has 1 bytes"},
-		{put("g", flat+`RW 2048 FLAT "fifo" 0`), "fifo is no regular file"},
+		{put("g", flat+`RW 2048 FLAT "fifo" 0`), "fifo is not a regular file"},
 		{put("h", flat+`RW 2048 SPARSE "small"`), "not a flat one"},
 		{put("i", "# Disk DescriptorFile\nparentCID=12345678\n"), "child"},
 		{put("j", strings.Repeat("a", 257)+"ustar"+strings.Repeat("b", 250)), "no OVA"},

@@ -281,7 +281,7 @@ func TestCheckOutputs(t *testing.T) {
 		{[]Output{{"-", VHD}}, "format vhd is not"},
 		{[]Output{{"-", ""}}, "standard output has no name"},
 		{[]Output{{at("loop.raw"), ""}}, "too many levels"},
-		{[]Output{{at("d.raw.gz"), ""}}, "no regular file"},
+		{[]Output{{at("d.raw.gz"), ""}}, "not a regular file"},
 		{[]Output{{dir, Raw}}, "is a directory"},
 		{[]Output{{at("a.ova"), ""}, {"-", OVA}}, "format ova is not"},
 	} {

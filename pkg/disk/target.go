@@ -190,13 +190,13 @@ func checkFiles(files []string) error {
 		case err != nil:
 			return fmt.Errorf("write %s: %w", path, err)
 		case !st.IsDir():
-			return fmt.Errorf("write %s: %s is no directory", path, dir)
+			return fmt.Errorf("write %s: %s is not a directory", path, dir)
 		}
 		if err := inDirectory(dir); err != nil {
 			return fmt.Errorf("write %s: directory %s: %w", path, dir, err)
 		}
 		if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() {
-			return fmt.Errorf("write %s: it is no regular file", path)
+			return fmt.Errorf("write %s: it is not a regular file", path)
 		}
 	}
 	return nil

@@ -53,7 +53,7 @@ func TestUUIDOfFAT(t *testing.T) {
 		}
 	}
 	s := Spec{Table: "mbr", Seed: []byte("seed"), Partitions: []Partition{{FS: "fat32", Size: bytesize.Partition{Bytes: 64 << 20}, UUID: &id}}}
-	if _, err := Compose(t.Context(), s); err == nil || !strings.Contains(err.Error(), "has no place") {
+	if _, err := Compose(t.Context(), s); err == nil || !strings.Contains(err.Error(), "cannot be set") {
 		t.Errorf("a long one in an mbr table: %v", err)
 	}
 }

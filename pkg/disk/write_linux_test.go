@@ -146,7 +146,7 @@ func TestWriteErrors(t *testing.T) {
 	for _, tt := range []struct{ path, format, want string }{
 		{dir, "raw", "is a directory"},
 		{dir + "/no/x.img", "", "there is no directory"},
-		{file + "/x.img", "", "is no directory"},
+		{file + "/x.img", "", "is not a directory"},
 		{"/dev/full", "raw", "no space left"},
 		{dir + "/x.qcow", "", "the ending names no disk format (did you mean .qcow2?)"},
 		{dir + "/x.img", "qcow3", `"qcow3" is not known (did you mean "qcow2"?)`},
@@ -329,7 +329,7 @@ func writeFile(path string, write func(*os.File) error) error {
 func regular(path string) (string, error) {
 	real, kind, err := locate(path)
 	if err == nil && kind != toFile {
-		err = fmt.Errorf("write %s: it is no regular file", path)
+		err = fmt.Errorf("write %s: it is not a regular file", path)
 	}
 	if err == nil {
 		err = checkFiles([]string{real})

@@ -104,14 +104,14 @@ func (b *buildDir) write(name, content string) error {
 	switch err {
 	case nil:
 	case unix.ELOOP, unix.ENXIO, unix.EISDIR: // a link, a FIFO or socket, a directory
-		return fmt.Errorf("write %s: it is no file", path.Join(bitbake.ConfDir, name))
+		return fmt.Errorf("write %s: it is not a regular file", path.Join(bitbake.ConfDir, name))
 	default:
 		return fmt.Errorf("write %s: %w", path.Join(bitbake.ConfDir, name), err)
 	}
 	f := os.NewFile(uintptr(fd), name)
 	defer f.Close()
 	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
-		return fmt.Errorf("write %s: it is no file", path.Join(bitbake.ConfDir, name))
+		return fmt.Errorf("write %s: it is not a regular file", path.Join(bitbake.ConfDir, name))
 	}
 	if _, err := io.WriteString(f, content); err != nil {
 		return err

@@ -25,7 +25,7 @@ import (
 // me is who runs the test: files can be made for no one else.
 func me() runc.User { return runc.User{UID: uint32(os.Getuid()), GID: uint32(os.Getgid())} }
 
-// TestWriteConf: a file is replaced and keeps its mode; what is no file is left
+// TestWriteConf: a file is replaced and keeps its mode; what is not a file is left
 // alone, with what it leads to.
 func TestWriteConf(t *testing.T) {
 	const name = "REDO/build/conf/local.conf"
@@ -36,10 +36,10 @@ func TestWriteConf(t *testing.T) {
 	}{
 		"none":      {func(string) error { return nil }, "", 0o644},
 		"file":      {func(p string) error { return os.WriteFile(p, []byte("a longer text than the new one\n"), 0o600) }, "", 0o600},
-		"link":      {func(p string) error { return os.Symlink("../../../victim", p) }, "it is no file", 0},
-		"dangling":  {func(p string) error { return os.Symlink("../../../nothing", p) }, "it is no file", 0},
-		"fifo":      {func(p string) error { return unix.Mkfifo(p, 0o600) }, "it is no file", 0},
-		"directory": {func(p string) error { return os.Mkdir(p, 0o700) }, "it is no file", 0},
+		"link":      {func(p string) error { return os.Symlink("../../../victim", p) }, "it is not a regular file", 0},
+		"dangling":  {func(p string) error { return os.Symlink("../../../nothing", p) }, "it is not a regular file", 0},
+		"fifo":      {func(p string) error { return unix.Mkfifo(p, 0o600) }, "it is not a regular file", 0},
+		"directory": {func(p string) error { return os.Mkdir(p, 0o700) }, "it is not a regular file", 0},
 	} {
 		t.Run(what, func(t *testing.T) {
 			dir := t.TempDir()

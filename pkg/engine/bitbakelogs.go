@@ -59,7 +59,7 @@ func (b *bitbakeWatch) end() {
 
 // collect copies the logs of failed tasks, and bitbake's own, out of the stage,
 // room bytes of them at most.
-// It returns the directory where they are, or "": a log that is not to be had
+// It returns the directory where they are, or "": a log that cannot be read
 // is none, and the failure is reported all the same.
 func (b *bitbakeWatch) collect(rootDir string, room int64) string {
 	root, err := unix.Open(rootDir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
@@ -134,7 +134,7 @@ func copyLog(root int, name, to string, most int64) (int64, error) {
 		return 0, err
 	}
 	if !st.Mode().IsRegular() {
-		return 0, fmt.Errorf("%s is no file", name)
+		return 0, fmt.Errorf("%s is not a regular file", name)
 	}
 	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {

@@ -130,7 +130,7 @@ func StartRelay(ctx context.Context, host debian.Host, network runc.Network, not
 		return nil, nil
 	}
 	if names := host.Withheld(); len(names) > 0 {
-		note("apt in steps goes without the host's " + strings.Join(names, " and ") + ": its address holds a password, which steps could read")
+		note("apt in steps does not use the host's " + strings.Join(names, " and ") + ": its address contains a password, which steps could read")
 	}
 	if !host.NeedsRelay() {
 		return nil, nil

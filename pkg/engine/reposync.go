@@ -29,7 +29,7 @@ import (
 // checked out at a path: "COMMIT URL".
 const treeLabel = "io.carosio.carosbuild.git:"
 
-// branch is what a tree's commit is called in the stage.
+// treeBranch is what a tree's commit is called in the stage.
 const treeBranch = "carosbuild"
 
 // treeAt is the commit that a label says is checked out at a path.
@@ -161,7 +161,7 @@ func chownTree(dir string, user runc.User, chown chowner) error {
 // removeOld removes the files of what was checked out in dest before: of the
 // commit that the label names, and of the one that git is at, which is another
 // one when a step has moved it, and the only one when it came with an image of
-// redomat's. Files of a commit that is not to be had any more stay.
+// redomat's. Files of a commit that cannot be fetched any more stay.
 func (r *jobRun) removeOld(ctx context.Context, root int, t checkout, dest string) error {
 	olds := []string{r.treeAt(t.Path)}
 	if head := headOf(root, t.Path); head != olds[0] {

@@ -140,7 +140,7 @@ func TestRealDir(t *testing.T) {
 	}
 }
 
-// TestHeadOf: what is no small file with a commit id is none, and nothing
+// TestHeadOf: what is not a small file with a commit id is none, and nothing
 // outside of the root is read.
 func TestHeadOf(t *testing.T) {
 	const id = "1234567890123456789012345678901234567890"

@@ -45,7 +45,7 @@ func (l stepLock) take(ctx context.Context, waiting func(by string)) (unlock fun
 		if err := l.flock(ctx, f, &waiting); err != nil {
 			return nil, err
 		}
-		// Whoever held it may have removed the file: then it is no lock.
+		// Whoever held it may have removed the file: then it is not a lock.
 		var ours, there unix.Stat_t
 		if err := unix.Fstat(int(f.Fd()), &ours); err != nil {
 			f.Close()

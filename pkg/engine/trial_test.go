@@ -116,7 +116,7 @@ func TestHealer(t *testing.T) {
 func TestRelayOfAHost(t *testing.T) {
 	for proxy, want := range map[string]string{
 		"": "", "http://proxy:1": "",
-		"socks5h://u:p@proxy:1": "apt in steps goes without the host's http proxy: its address holds a password, which steps could read",
+		"socks5h://u:p@proxy:1": "apt in steps does not use the host's http proxy: its address contains a password, which steps could read",
 	} {
 		var said notes
 		relay, err := engine.StartRelay(t.Context(), debian.Host{HTTPProxy: proxy}, runc.HostNetwork, func(text string) { said.add("%s", text) })

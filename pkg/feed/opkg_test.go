@@ -14,7 +14,7 @@ import (
 )
 
 // opkg is a real one: that of CAROSBUILD_TEST_OPKG, or of the PATH. Debian has
-// no package of it, so that its absence is no failure anywhere.
+// no package of it, so that its absence is not a failure anywhere.
 func opkg(t *testing.T) string {
 	t.Helper()
 	if p := os.Getenv("CAROSBUILD_TEST_OPKG"); p != "" {

@@ -59,7 +59,7 @@ func (b Builds) Read(id string) (BuildInfo, bool) {
 // Write notes a build; the last writer wins.
 func (b Builds) Write(id string, info BuildInfo) error {
 	if !isBuildID(id) {
-		return fmt.Errorf("note build %q: that is no build id", id)
+		return fmt.Errorf("note build: %q is not a build id", id)
 	}
 	data, err := json.Marshal(info)
 	if err != nil {

@@ -30,7 +30,7 @@ type Started struct {
 	Name  string // of the image, for a person
 	Whole bool   // the image is the stage: none of its steps run
 	// Ground is the declared stage with the bootstrap that the image most
-	// likely stands on, or nil: steps on top need to know about mirrors.
+	// likely is based on, or nil: steps on top need to know about mirrors.
 	Ground *decl.Stage
 }
 

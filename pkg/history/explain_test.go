@@ -116,7 +116,7 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// TestHistoryIsShort: nothing long is remembered, and a damaged file is no error.
+// TestHistoryIsShort: nothing long is remembered, and a damaged file is not an error.
 func TestHistoryIsShort(t *testing.T) {
 	h := History{Dir: t.TempDir()}
 	long := strings.Repeat("x", 1<<20)

@@ -14,7 +14,7 @@ import (
 )
 
 // OutputsOf are the files of an output of a disk as they are now. Devices and pipes
-// are no files. Their digests are not known.
+// are not files. Their digests are not known.
 func OutputsOf(diskID string, o disk.Output) []Output {
 	var outs []Output
 	for _, path := range o.Files() {

@@ -1,6 +1,7 @@
 // This Source Code Form is subject to the terms of the Mozilla Public
 // License, v. 2.0. If a copy of the MPL was not distributed with this
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
 package history
 
 import (
@@ -23,7 +24,7 @@ func TestPlanFile(t *testing.T) {
 	if _, err := ReadPlan(dir); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("before it is written: %v", err)
 	}
-	p := &plan.Plan{Targets: []string{"s"}, Stages: []plan.Job{{ID: "s", Network: "none", Caches: []plan.Cache{{Path: "/c"}}, Steps: []plan.Step{
+	p := &plan.Plan{Version: plan.Version, Targets: []string{"s"}, Stages: []plan.Job{{ID: "s", Network: "none", Caches: []plan.Cache{{Path: "/c"}}, Steps: []plan.Step{
 		{Kind: "REPOSYNC", Key: "k1", Ingredients: []plan.Ingredient{{Name: "git tree /x"}}, Action: &plan.Reposync{
 			Trees: []plan.GitTree{{Path: "/x", URL: "https://h/x"}}, From: []git.Pinned{{URL: "https://me:s3cr3t@h/x", Commit: "1"}},
 		}},

@@ -173,6 +173,9 @@ func ReadPlan(dir string) (*plan.Plan, error) {
 	if err := json.Unmarshal(data, p); err != nil {
 		return nil, fmt.Errorf("read the plan of a build %s: %w", dir, err)
 	}
+	if err := p.Check(); err != nil {
+		return nil, fmt.Errorf("read the plan of a build %s: %w", dir, err)
+	}
 	return p, nil
 }
 

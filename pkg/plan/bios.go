@@ -66,7 +66,7 @@ func needsGRUB(d *decl.Disk) string {
 }
 
 // DiskStages are the stages that a disk is made from. It adds to the
-// declaration the stage that makes GRUB's core image, when the disk wants one.
+// declaration the stage that makes GRUB's core image, when the disk needs one.
 func DiskStages(d *decl.Declaration, disk *decl.Disk) ([]string, error) {
 	ids := slices.DeleteFunc(DiskNeeds(disk), func(id string) bool { return id == "" })
 	if disk.BIOS == nil {
@@ -88,7 +88,7 @@ func DiskStages(d *decl.Declaration, disk *decl.Disk) ([]string, error) {
 
 // DiskNeeds names the stages that a disk is made from when they are built
 // already: the disk's own comes first, and may be "". The last is the one with
-// GRUB's core image, DISKID.bios, when the disk wants one.
+// GRUB's core image, DISKID.bios, when the disk needs one.
 func DiskNeeds(disk *decl.Disk) []string {
 	ids := []string{disk.Stage}
 	add := func(id string) {

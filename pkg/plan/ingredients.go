@@ -20,7 +20,7 @@ type Ingredient struct {
 }
 
 // ingredients collects what a step's key covers, as fields of the key and, but for
-// the first, which is the key of what the step stands on, by name. A name that is
+// the first, which is the key of what the step is based on, by name. A name that is
 // "" is of no use to anybody.
 type ingredients struct {
 	fields []string

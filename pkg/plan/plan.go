@@ -1,6 +1,7 @@
 // This Source Code Form is subject to the terms of the Mozilla Public
 // License, v. 2.0. If a copy of the MPL was not distributed with this
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
 package plan
 
 import (
@@ -16,6 +17,7 @@ import (
 // Plan is what a build would do, as data: encoding/json gives it and takes it
 // back without loss, but for text that is not UTF-8.
 type Plan struct {
+	Version int      `json:"version"` // of the form, see Check
 	Targets []string `json:"targets"`
 	Stages  []Job    `json:"stages"` // each after those it needs
 }
@@ -65,12 +67,23 @@ type Facts struct {
 	Without    map[string][]string           // stage with a bootstrap -> suites that its mirror does not have
 	Files      map[string]string             // SourceKey -> digest of an added file, "" if it does not exist and need not
 	Paths      map[string]string             // SourceKey -> where the file is
-	Contents   map[string][]files.AddedFile  // SourceKey -> what that is of, for Explain; may miss some
+	Contents   map[string][]files.AddedFile  // SourceKey -> what that is of, for history.Explain; may miss some
 	Trees      []GitTree                     // the base layer's first
 	Unresolved Unresolved                    // what the maps lack, and why
 	// Environments are the variables, NAME=VALUE, of those base images whose
 	// variables occur in paths, by ImageRef.
 	Environments map[string][]string
+}
+
+// Version is the form that plans of this program have.
+const Version = 1
+
+// Check refuses a plan of another form, which another program has made.
+func (p *Plan) Check() error {
+	if p == nil || p.Version != Version {
+		return fmt.Errorf("the plan is not of version %d, which this program knows", Version)
+	}
+	return nil
 }
 
 // NewPlan orders the stages that the targets need and gives each step its key.
@@ -91,7 +104,7 @@ func NewPlan(d *decl.Declaration, targets []string, facts Facts) (*Plan, error) 
 		}
 		return nil, fmt.Errorf("the variables of image %s were not looked up", ref)
 	}
-	p := &Plan{Targets: slices.Clone(targets)}
+	p := &Plan{Version: Version, Targets: slices.Clone(targets)}
 	b := builder{facts: facts, conf: newConf(d), keys: map[string]string{}}
 	for _, s := range stages {
 		j, err := b.job(s)

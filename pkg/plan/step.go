@@ -1,6 +1,7 @@
 // This Source Code Form is subject to the terms of the Mozilla Public
 // License, v. 2.0. If a copy of the MPL was not distributed with this
 // file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
 package plan
 
 import (
@@ -20,7 +21,7 @@ type Step struct {
 	Key    string    `json:"key"`   // "" where Unresolved, here or in a step before, says why
 	Layer  bool      `json:"layer"` // it may change files
 	Cached bool      `json:"cached"`
-	Why    string    `json:"why,omitempty"` // it runs, see Explain
+	Why    string    `json:"why,omitempty"` // it runs, see Past.Why
 	Span   decl.Span `json:"at,omitzero"`   // in the declaration
 
 	Unresolved string `json:"unresolved,omitempty"` // why something that it names could not be looked up

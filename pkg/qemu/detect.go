@@ -49,7 +49,7 @@ func (f Facts) withDisc() Facts {
 }
 
 // DetectDisc looks for boot entries on a disc of size bytes (El Torito). A disc
-// without any is no error.
+// without any is not an error.
 func DetectDisc(r io.ReaderAt, size int64) Facts {
 	f := Facts{Size: size}
 	found := iso.Read(r, size)

@@ -54,7 +54,7 @@ type Session struct {
 }
 
 // Run starts the machine and waits until it ends by itself or ctx does; the
-// latter is no error. QEMU is killed when this process dies.
+// latter is not an error. QEMU is killed when this process dies.
 func (s Session) Run(ctx context.Context) error {
 	args, err := s.prepare(ctx)
 	if err != nil {

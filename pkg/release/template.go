@@ -65,13 +65,13 @@ func Expand(template string, values map[string]string) (string, error) {
 	return name, nil
 }
 
-// checkName refuses what is no plain name of a file, or what a release has of
+// checkName refuses what is not a plain name of a file, or what a release has of
 // its own.
 func checkName(name string) error {
 	switch {
 	case name == "" || name[0] == '.' || name[0] == '-' || len(name) > 255,
 		strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == '/' || r == 0x7f || r == '\uFFFD' }):
-		return fmt.Errorf("%q is no file name", name)
+		return fmt.Errorf("%q is not a file name", name)
 	case slices.Contains([]string{DataName, ManifestName, ChangesName, SumsName}, name):
 		return fmt.Errorf("%q is a file of the release itself", name)
 	}

@@ -128,7 +128,7 @@ func TestWriteRefuses(t *testing.T) {
 	changed.SHA256 = strings.Repeat("0", 64)
 	for name, sources := range map[string][]Source{
 		"would both be":   {source(img, "a"), source(img, "a")},
-		"is no file name": {source(img, "../a")},
+		"is not a file name": {source(img, "../a")},
 		"release itself":  {source(img, SumsName)},
 		"has changed":     {source(img, "b"), changed},
 		"no such file":    {source(img, "a"), source("none", "b")},

@@ -100,7 +100,7 @@ func (r *Resolver) pinned(url string, t *plan.GitTree) (git.Pinned, bool) {
 	return *p.Git, true
 }
 
-// lockName is the tree's name in a lock file: wherever it is fetched from here.
+// lockedName is the tree's name in a lock file: wherever it is fetched from here.
 func lockedName(t *plan.GitTree) string { return t.URL + " " + t.Revision }
 
 // unlockedTree says that a tree is not in the lock file, if there is one, and

@@ -30,7 +30,7 @@ const lockVersion = 1
 const maxLock = 64 << 20
 
 // Lock is the content of a lock file: what names that move were resolved to. It
-// goes with a declaration and means the same on every host.
+// belongs to a declaration and means the same on every host.
 type Lock struct {
 	Version    int                  `json:"version"`
 	Images     []LockedImage        `json:"images"`     // by name
@@ -91,12 +91,12 @@ func parseLock(data []byte) (*Lock, error) {
 	}
 	for _, i := range l.Images {
 		if !lockedDigest.MatchString(i.Digest) {
-			return nil, fmt.Errorf("%q of image %s is no digest", i.Digest, i.Name)
+			return nil, fmt.Errorf("%q of image %s is not a digest", i.Digest, i.Name)
 		}
 	}
 	for name, g := range l.Git {
 		if !lockedCommit.MatchString(g.Commit) {
-			return nil, fmt.Errorf("%q of %s is no commit", g.Commit, name)
+			return nil, fmt.Errorf("%q of %s is not a commit", g.Commit, name)
 		}
 	}
 	return l, nil

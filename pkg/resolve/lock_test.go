@@ -284,11 +284,11 @@ func TestLockOrder(t *testing.T) {
 		"another digest":  {Images: append([]LockedImage{{"a", "amd64", "y@sha256:" + hash}}, images[1:]...), Bootstraps: one.Bootstraps},
 	} {
 		if one.Within(l) {
-			t.Errorf("%s is no difference", name)
+			t.Errorf("%s is not a difference", name)
 		}
 	}
 	if (&Lock{Git: map[string]LockedGit{"u r": {Commit: "1"}}}).Within(&Lock{Git: map[string]LockedGit{"u r": {Commit: "2"}}}) {
-		t.Error("another commit is no difference")
+		t.Error("another commit is not a difference")
 	}
 }
 
@@ -299,9 +299,9 @@ func TestReadLock(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		``: "unexpected end", `{}`: "version 0, and this program knows version 1", `{"version": 2, "new": 1}`: "version 2", `[]`: "cannot be used",
-		`{"version": 1, "imagse": []}`: `unknown field "imagse"`, `{"version": 1, "images": [{"name": "a", "digest": "latest"}]}`: `"latest" of image a is no digest`,
-		`{"version": 1, "images": [{"name": "a", "digest": "oci:/etc@sha256:` + hash + `\n"}]}`: "is no digest", `{"version": 1, "git": {"u r": {"commit": "--x"}}}`: `"--x" of u r is no commit`,
-		`{"version": 1, "images": [{"name": "a", "digest": "-x@sha256:` + hash + `"}]}`: "is no digest",
+		`{"version": 1, "imagse": []}`: `unknown field "imagse"`, `{"version": 1, "images": [{"name": "a", "digest": "latest"}]}`: `"latest" of image a is not a digest`,
+		`{"version": 1, "images": [{"name": "a", "digest": "oci:/etc@sha256:` + hash + `\n"}]}`: "is not a digest", `{"version": 1, "git": {"u r": {"commit": "--x"}}}`: `"--x" of u r is not a commit`,
+		`{"version": 1, "images": [{"name": "a", "digest": "-x@sha256:` + hash + `"}]}`: "is not a digest",
 	} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)

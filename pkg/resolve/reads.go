@@ -49,19 +49,14 @@ func (r *Resolver) Reads(d *decl.Declaration, targets []string) ([]disk.Input, e
 	return in, nil
 }
 
-// PlannedReads are the sources that the steps of a plan add.
+// PlannedReads are the files and directories of this machine that the jobs of a plan
+// read.
 func PlannedReads(p *plan.Plan) []disk.Input {
 	var in []disk.Input
-	for _, j := range p.Stages {
-		for _, s := range j.Steps {
-			do, ok := s.Action.(*plan.Copy)
-			if !ok {
-				continue
-			}
-			for _, src := range do.Sources {
-				if src.Path != "" {
-					in = append(in, disk.Input{Path: src.Path, What: "a source of " + s.Kind + " in stage " + j.ID})
-				}
+	for i := range p.Stages {
+		for _, l := range p.Stages[i].Local() {
+			if filepath.IsAbs(l.Path) { // no image of the store
+				in = append(in, disk.Input{Path: l.Path, What: l.What})
 			}
 		}
 	}

@@ -21,7 +21,7 @@ var (
 	ErrLoop     = errors.New("its links lead in a circle")
 	ErrDangling = errors.New("it is a link to what the stage does not have")
 	ErrLeadsOut = errors.New("it leads out of the stage")
-	ErrKind     = errors.New("it is no regular file")
+	ErrKind     = errors.New("it is not a regular file")
 	ErrChanged  = errors.New("it is not what it was")
 )
 

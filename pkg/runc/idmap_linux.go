@@ -111,7 +111,7 @@ func subRanges(file string, data []byte, a Account, own int) ([]IDRange, error) 
 	return ranges, nil
 }
 
-// args are the arguments of newuidmap and newgidmap after the process id.
+// idArgs are the arguments of newuidmap and newgidmap after the process id.
 func idArgs(ranges []IDRange) []string {
 	var out []string
 	for _, r := range ranges {

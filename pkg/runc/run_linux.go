@@ -54,7 +54,7 @@ type Step struct {
 // Run runs the step and waits for it; every process that it left behind is
 // killed. The result is the command's exit status, 128+N when signal N ended
 // it, 127 or 126 when it could not be executed. An error means that the
-// sandbox did not come about, or that ctx ended.
+// sandbox could not be set up, or that ctx ended.
 func (r *Runtime) Run(ctx context.Context, s Step) (int, error) {
 	if err := r.Emulate(ctx, s.Arch); err != nil {
 		return 0, err

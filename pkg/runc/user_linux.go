@@ -114,7 +114,7 @@ func readIn(root, name string) (string, error) {
 	f := os.NewFile(uintptr(fd), name)
 	defer f.Close()
 	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() || st.Size() > maxAccountFile {
-		return "", fmt.Errorf("/%s of the stage is no regular file of at most %d bytes", name, maxAccountFile)
+		return "", fmt.Errorf("/%s of the stage is not a regular file of at most %d bytes", name, maxAccountFile)
 	}
 	b, err := io.ReadAll(io.LimitReader(f, maxAccountFile))
 	if err != nil {

@@ -45,7 +45,7 @@ func Write(file string, v any) error {
 }
 
 // Read reads what Write stored into v. A file that is missing or
-// damaged is no error: ok is false.
+// damaged is not an error: ok is false.
 func Read(file string, v any) (ok bool, err error) {
 	data, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -31,7 +31,7 @@ const (
 	endTime = 2 * time.Second
 )
 
-// Serve answers requests on l until ctx ends, which is no error. It closes l.
+// Serve answers requests on l until ctx ends, which is not an error. It closes l.
 func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
 	srv := &http.Server{
 		Handler: h, ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,

@@ -74,7 +74,7 @@ func readArtifact(name, machine string) (artifact, bool) {
 			a.version = rest
 		}
 	}
-	if base == "" || strings.HasSuffix(base, "-dbg") || strings.HasSuffix(a.version, "dbg") { // debug symbols are no system
+	if base == "" || strings.HasSuffix(base, "-dbg") || strings.HasSuffix(a.version, "dbg") { // debug symbols are not a system
 		return artifact{}, false
 	}
 	a.image = base

@@ -217,7 +217,7 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// TestReadArtifact takes names apart, and leaves alone what is no image.
+// TestReadArtifact takes names apart, and leaves alone what is not an image.
 func TestReadArtifact(t *testing.T) {
 	for name, want := range map[string]string{
 		"a-b-m.tar.gz": "a-b tar ", "a-b-m-20160401101112.rootfs.tar.gz": "a-b tar 20160401101112", "a-b-m.rootfs.wic.zst": "a-b wic ",

@@ -16,7 +16,7 @@ import (
 // BlockSize is that of the maps that this package writes.
 const BlockSize = 4096
 
-// ErrFormat is wrapped by errors about a text that is no block map.
+// ErrFormat is wrapped by errors about a text that is not a block map.
 var ErrFormat = errors.New("not a readable block map")
 
 // Map says which blocks of a disk hold anything.

@@ -12,7 +12,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// inode is an entry that is no hard link.
+// inode is an entry that is not a hard link.
 type inode struct {
 	entry  *tree.Entry
 	number uint32

@@ -12,7 +12,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/damage"
 )
 
-// ErrFormat is wrapped by errors about what is no EROFS that this package reads, or
+// ErrFormat is wrapped by errors about what is not an EROFS that this package reads, or
 // a damaged one.
 var ErrFormat = errors.New("not a readable EROFS")
 

@@ -150,7 +150,7 @@ func findBusybox(files lookup, want string) ([]byte, error) {
 		}
 		f, err := elf.NewFile(bytes.NewReader(b))
 		if err != nil {
-			return nil, fmt.Errorf("/%s is no program for Linux: %w", e.Path, err)
+			return nil, fmt.Errorf("/%s is not a program for Linux: %w", e.Path, err)
 		}
 		for _, s := range f.Progs {
 			if s.Type == elf.PT_INTERP {

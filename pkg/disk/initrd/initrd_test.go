@@ -202,7 +202,7 @@ func TestErrors(t *testing.T) {
 		{"wrong kernel", stage(), Options{Kernel: "5.10"}, "no modules of kernel 5.10 in /lib/modules; there are: 6.1.0-9-amd64"},
 		{"no busybox", without("usr/bin/busybox"), Options{}, "install busybox-static"},
 		{"dynamic busybox", with("usr/bin/busybox", program(true)), Options{}, "needs shared libraries"},
-		{"script as busybox", with("usr/bin/busybox", "#!/bin/sh"), Options{}, "no program"},
+		{"script as busybox", with("usr/bin/busybox", "#!/bin/sh"), Options{}, "not a program"},
 		{
 			"unknown modules", stage(),
 			Options{Modules: []string{"ext4", "jbd", "virtio_bkl", "zzzzzz"}},

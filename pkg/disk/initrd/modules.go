@@ -88,7 +88,7 @@ type loadOrder struct {
 
 // add appends a module's file after those that it needs, and after those that
 // provide what it asks for when it starts: ext4 looks for crc32c only then, so
-// that it is no dependency. What nothing provides is no error, for it may be
+// that it is not a dependency. What nothing provides is not an error, for it may be
 // part of the kernel.
 func (o *loadOrder) add(file string) {
 	if o.seen[file] {

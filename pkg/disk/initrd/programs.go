@@ -129,7 +129,7 @@ func (c *closure) open(name string) (*binary, error) {
 	}
 	b := &binary{path: e.Path, data: data}
 	if err := b.parse(); err != nil {
-		return nil, fmt.Errorf("/%s is no program for Linux: %w", e.Path, err)
+		return nil, fmt.Errorf("/%s is not a program for Linux: %w", e.Path, err)
 	}
 	return b, nil
 }

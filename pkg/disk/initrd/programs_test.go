@@ -99,7 +99,7 @@ func TestProgramErrors(t *testing.T) {
 			t.Errorf("without %s: got %v, want %q", missing, err, want)
 		}
 	}
-	for name, want := range map[string]string{"/bin/script": "is no program for Linux", "/bin/none": "the stage has no /bin/none", "/bin": "the stage has no /bin"} {
+	for name, want := range map[string]string{"/bin/script": "is not a program for Linux", "/bin/none": "the stage has no /bin/none", "/bin": "the stage has no /bin"} {
 		if _, err := programs(newLookup(mk(files)), []string{name}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", name, err, want)
 		}

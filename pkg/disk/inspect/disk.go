@@ -31,7 +31,7 @@ type Disk struct {
 	src     device
 	opened  *disk.Opened // nil for a bare device
 	table   *partition.Found
-	disc    *iso.Found // nil for a disk that is no disc too
+	disc    *iso.Found // nil for a disk that is not a disc too
 	volumes []*volume
 }
 

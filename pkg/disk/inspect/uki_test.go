@@ -40,7 +40,7 @@ func efiKernel(version string) string {
 	return string(b)
 }
 
-// unifiedImage is one on Debian's stub; no release is no section .uname.
+// unifiedImage is one on Debian's stub; no release means no section .uname.
 func unifiedImage(t testing.TB, release, cmdline string) string {
 	t.Helper()
 	stub, err := os.ReadFile("/usr/lib/systemd/boot/efi/linuxx64.efi.stub")
@@ -123,7 +123,7 @@ func TestCheckUKI(t *testing.T) {
 		"no program":      {strings.Repeat("x", 1000), "partition esp: /EFI/Linux/caros.efi: headers: not an EFI stub: it does not begin with MZ"},
 		"empty":           {"", "partition esp: /EFI/Linux/caros.efi: headers: not an EFI stub: it is empty"},
 		"another program": {efiProgram("nothing"), "partition esp: /EFI/Linux/caros.efi: headers: not an EFI stub"},
-		"no kernel":       {strings.Replace(good, "PE\x00\x00\x64\x86\x01\x00", "XX\x00\x00\x64\x86\x01\x00", 1), `section ".linux": what is in it is no kernel`},
+		"no kernel":       {strings.Replace(good, "PE\x00\x00\x64\x86\x01\x00", "XX\x00\x00\x64\x86\x01\x00", 1), `section ".linux": what is in it is not a kernel`},
 	} {
 		d := looked(t, bytesDevice{withUKI(t, tt.image)})
 		ps, err := d.Check(t.Context())

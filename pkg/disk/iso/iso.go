@@ -81,9 +81,9 @@ func (o Options) check() error {
 	case o.EFI.Len == 0 && len(o.BIOS) == 0:
 		return fmt.Errorf("nothing to boot")
 	case o.Size%Sector != 0 || o.Size/Sector > math.MaxUint32:
-		return fmt.Errorf("a disk of %d bytes is no multiple of %d, or too large", o.Size, Sector)
+		return fmt.Errorf("a disk of %d bytes is not a multiple of %d, or too large", o.Size, Sector)
 	case o.EFI.Off%Sector != 0:
-		return fmt.Errorf("the EFI system partition starts at byte %d, which is no multiple of %d", o.EFI.Off, Sector)
+		return fmt.Errorf("the EFI system partition starts at byte %d, which is not a multiple of %d", o.EFI.Off, Sector)
 	case len(o.BIOS) > 0 && len(o.BIOS) < Sector:
 		return fmt.Errorf("the image for a BIOS has %d bytes only", len(o.BIOS))
 	case end > o.Limit:

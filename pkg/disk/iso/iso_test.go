@@ -123,8 +123,8 @@ func TestVolumeEFIOnly(t *testing.T) {
 func TestVolumeRefuses(t *testing.T) {
 	for want, change := range map[string]func(*Options){
 		"nothing to boot":              func(o *Options) { o.EFI, o.BIOS = Region{}, nil },
-		"is no multiple of 2048, or":   func(o *Options) { o.Size += 512 },
-		"which is no multiple of 2048": func(o *Options) { o.EFI.Off += 512 },
+		"is not a multiple of 2048, or":   func(o *Options) { o.Size += 512 },
+		"which is not a multiple of 2048": func(o *Options) { o.EFI.Off += 512 },
 		"those before 65536 are free":  func(o *Options) { o.Limit = 64 << 10 },
 		"has 2047 bytes only":          func(o *Options) { o.BIOS = o.BIOS[:2047] },
 		"no date in the year 2156":     func(o *Options) { o.Time = 5869584000 },
@@ -199,7 +199,7 @@ func FuzzRead(f *testing.F) {
 		}
 		for _, e := range found.Entries {
 			if inside := e.Off > 0 && e.Off < int64(len(b)) && e.Len <= int64(len(b))-e.Off; !inside && len(found.Problems) == 0 {
-				t.Errorf("entry %+v of %d bytes is no problem", e, len(b))
+				t.Errorf("entry %+v of %d bytes is not a problem", e, len(b))
 			}
 		}
 	})

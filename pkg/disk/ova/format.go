@@ -17,7 +17,7 @@ const (
 	block     = 512
 	endBlocks = 2 * block // of zeros
 
-	// ustar writes a size in 11 octal digits. Larger files have GNU's binary
+	// maxUstar: ustar writes a size in 11 octal digits. Larger files have GNU's binary
 	// size: vSphere does not read POSIX's extended headers, and OVA has no other
 	// way.
 	maxUstar = 1<<33 - 1

@@ -19,7 +19,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/image"
 )
 
-// ErrFormat is wrapped by errors about a file that is no qcow2, a damaged one,
+// ErrFormat is wrapped by errors about a file that is not a qcow2, a damaged one,
 // or one of a kind that this package does not read.
 var ErrFormat = errors.New("not a readable qcow2")
 

@@ -18,7 +18,7 @@ type content struct {
 	files []*file  // in the order of the tree
 }
 
-// inode is an entry that is no hard link.
+// inode is an entry that is not a hard link.
 type inode struct {
 	entry  *tree.Entry
 	number uint32

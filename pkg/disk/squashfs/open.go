@@ -11,7 +11,7 @@ import (
 	"sync"
 )
 
-// ErrFormat is wrapped by errors about what is no squashfs that this package
+// ErrFormat is wrapped by errors about what is not a squashfs that this package
 // reads, or a damaged one.
 var ErrFormat = errors.New("not a readable squashfs")
 

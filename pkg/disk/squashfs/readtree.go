@@ -27,7 +27,7 @@ func (f *FS) Tree() (*tree.Tree, error) {
 	b := &treeBuilder{f: f, seen: map[uint64]bool{}}
 	root, err := f.inode(f.super.Root, b.pay)
 	if err == nil && root.entry.Type() != tree.Dir {
-		err = formatError("its root is no directory")
+		err = formatError("its root is not a directory")
 	}
 	if err != nil {
 		return &tree.Tree{Entries: []tree.Entry{{Mode: tree.Dir | 0o755}}}, err

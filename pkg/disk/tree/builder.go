@@ -181,7 +181,7 @@ func (t *Tree) Sub(dir string) (*Tree, error) {
 	}
 	i, ok := t.find(dir)
 	if !ok || t.Entries[i].Type() != Dir {
-		return nil, fmt.Errorf("/%s is no directory", dir)
+		return nil, fmt.Errorf("/%s is not a directory", dir)
 	}
 	out := &Tree{}
 	moved := map[string]string{} // first name in t -> first name in out

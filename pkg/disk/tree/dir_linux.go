@@ -53,7 +53,7 @@ func (d *Source) Read(ctx context.Context, clamp int64, jobs int) (*Tree, error)
 		return nil, fmt.Errorf("read directory tree: %w", err)
 	}
 	if root.entry.Type() != Dir {
-		return nil, fmt.Errorf("read directory tree: %s is no directory", d.name)
+		return nil, fmt.Errorf("read directory tree: %s is not a directory", d.name)
 	}
 	if root.below = w.list(ctx, ""); root.below.err != nil {
 		return nil, fmt.Errorf("read directory tree: %w", root.below.err)

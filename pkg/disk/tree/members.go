@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// entry is member for an archive that is no tar: names lead through links of the
+// entry is member for an archive that is not a tar: names lead through links of the
 // archive itself, later entries replace earlier ones.
 func (u *unpacker) entry(e *Entry, off int64) error {
 	rel, err := memberPath(e.Path)
@@ -35,7 +35,7 @@ func (u *unpacker) entry(e *Entry, off int64) error {
 	return u.put(rel, n)
 }
 
-// inode is what an entry that is no hard link says about a file. It refuses what
+// inode is what an entry that is not a hard link says about a file. It refuses what
 // no file can have, as newInode does.
 func (e *Entry) inode() (*inode, error) {
 	n := &inode{

@@ -104,7 +104,7 @@ func (u *unpacker) reaches(dir string) bool {
 	return true
 }
 
-// blocks reports whether a file that is no directory is in the way of a path.
+// blocks reports whether a file that is not a directory is in the way of a path.
 func (m *merger) blocks(dir string) bool {
 	for p := range prefixes(dir) {
 		f := m.find(p)

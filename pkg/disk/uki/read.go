@@ -122,7 +122,7 @@ func (m *Image) checkMemory(l *damage.List) {
 	for _, h := range m.s.sections {
 		switch at := int64(h.address); {
 		case m.s.alignment >= pageSize && at%m.s.alignment != 0: // systemd 252 itself has one that is not, of 512 bytes
-			l.Add(h.where(), "its address %#x is no multiple of %#x", at, m.s.alignment)
+			l.Add(h.where(), "its address %#x is not a multiple of %#x", at, m.s.alignment)
 		case at < end:
 			l.Add(h.where(), "its address is %#x, and what is before it (%s) ends at %#x", at, before, end)
 		}
@@ -164,7 +164,7 @@ func (m *Image) checkKernel(l *damage.List) {
 	where := fmt.Sprintf("section %+q", name)
 	k, err := Read(r, r.Size())
 	if err != nil {
-		l.Add(where, "what is in it is no kernel: %v", err)
+		l.Add(where, "what is in it is not a kernel: %v", err)
 		return
 	}
 	for _, h := range k.s.sections {

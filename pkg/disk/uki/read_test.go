@@ -159,7 +159,7 @@ func TestCheck(t *testing.T) {
 		{"alignment", "", fileAlign, 0x1000, []string{"headers: sections are aligned to 512 bytes in memory and to 4096 in the file"}},
 		{"entry", "", entryPoint, 0x7FFFFFFF, []string{"headers: the program begins at 0x7fffffff, in no section"}},
 		{"signature", "", directories64 + 4 + certificate*directorySize + 4, 0x7FFFFFFF, []string{"signature: it ends at 2147483647, the file at "}},
-		{"crooked address", "", sectionAlign, 0x1000, []string{`section ".sdmagic": its address 0x19100 is no multiple of 0x1000`}},
+		{"crooked address", "", sectionAlign, 0x1000, []string{`section ".sdmagic": its address 0x19100 is not a multiple of 0x1000`}},
 		{"on another in memory", ".cmdline", 12, 0x1000, []string{`section ".cmdline": its address is 0x1000, and what is before it (section ".osrel") ends at 0x`}},
 		{"behind the next in memory", ".osrel", 12, 0x7FF000, []string{`section ".osrel": it ends at 0x7ff009 in memory, the image at 0x`, `section ".cmdline": its address is 0x`}},
 		{"larger than its place", ".osrel", 8, 0x2000, []string{`section ".cmdline": its address is 0x`}},
@@ -169,8 +169,8 @@ func TestCheck(t *testing.T) {
 		{"behind the file", ".uname", 20, 0xFFFFFF00, []string{`section ".uname": it ends at 4294967552, the file at `}},
 		{"longer than the file", ".initrd", 16, 0xFFFFFFFF, []string{`section ".initrd": it ends at 42`}},
 		{"no kernel", ".linux", 0, 0, []string{"image: it has no section .linux"}},
-		{"kernel elsewhere", ".linux", 20, 0x400, []string{`section ".linux": what is in it is no kernel: not an EFI stub: it does not begin with MZ`}},
-		{"kernel of no size", ".linux", 8, 0, []string{`section ".linux": what is in it is no kernel`}},
+		{"kernel elsewhere", ".linux", 20, 0x400, []string{`section ".linux": what is in it is not a kernel: not an EFI stub: it does not begin with MZ`}},
+		{"kernel of no size", ".linux", 8, 0, []string{`section ".linux": what is in it is not a kernel`}},
 		{"half a kernel", ".linux", 8, 0x800, []string{`section ".linux": section ".more" of the kernel ends at 31232, the kernel at 2048`}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

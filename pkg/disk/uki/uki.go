@@ -15,7 +15,7 @@ import (
 	"slices"
 )
 
-// ErrStub is wrapped when a stub is no whole PE executable.
+// ErrStub is wrapped when a stub is not a whole PE executable.
 var ErrStub = errors.New("not an EFI stub")
 
 // ErrRoom says that a stub's headers have no room for the sections.

@@ -52,7 +52,7 @@ func random(t testing.TB, blocks int64, holes bool) *image.Image {
 			b[i] = byte(r.Uint32())
 		}
 		if n > 2 {
-			clear(b[blockSize : 2*blockSize]) // zeros that are no hole
+			clear(b[blockSize : 2*blockSize]) // zeros that are not a hole
 		}
 		xs = append(xs, image.Extent{Off: at * blockSize, Len: int64(len(b)), Src: image.Bytes(b)})
 		at += n

@@ -15,7 +15,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/image"
 )
 
-// ErrFormat is wrapped by errors about a file that is no VHD, a damaged one, or
+// ErrFormat is wrapped by errors about a file that is not a VHD, a damaged one, or
 // one of a kind that this package does not read.
 var ErrFormat = errors.New("not a readable VHD")
 

@@ -16,7 +16,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/image"
 )
 
-// ErrFormat is wrapped by errors about a file that is no VHDX, a damaged one, or
+// ErrFormat is wrapped by errors about a file that is not a VHDX, a damaged one, or
 // one of a kind that this package does not read.
 var ErrFormat = errors.New("not a readable VHDX")
 
@@ -132,7 +132,7 @@ func disjoint(regions []region) error {
 	return nil
 }
 
-// items are those that are no user's.
+// items are those that no user has.
 func (v *Reader) items(r region) (map[id]item, error) {
 	b := make([]byte, itemsAt)
 	if err := v.read(b, r.at); err != nil {

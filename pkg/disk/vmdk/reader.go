@@ -16,7 +16,7 @@ import (
 	"github.com/klauspost/compress/zlib"
 )
 
-// ErrFormat is wrapped by errors about a file that is no VMDK, a damaged one, or
+// ErrFormat is wrapped by errors about a file that is not a VMDK, a damaged one, or
 // one of a kind that this package does not read.
 var ErrFormat = errors.New("not a readable VMDK")
 

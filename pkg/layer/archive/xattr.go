@@ -43,7 +43,7 @@ func Xattrs(dir int, name string, st *unix.Stat_t, prefix string, buf []byte) (r
 	return readXattrs(dir, name, st, prefix, false, buf)
 }
 
-// xattrs reads the extended attributes of name below dir (of dir itself for
+// readXattrs reads the extended attributes of name below dir (of dir itself for
 // "") as PAX records. Those that mean something to a machine's storage never
 // appear, neither overlay's own nor what a step has made to look like them;
 // opaque is what overlay's say.

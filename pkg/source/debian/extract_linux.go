@@ -298,7 +298,7 @@ func (e *extractor) fifo(name string, m meta) error {
 	return nil
 }
 
-// setMeta sets what belongs to a name that is no symbolic link.
+// setMeta sets what belongs to a name that is not a symbolic link.
 func setMeta(parent int, base string, m meta, skipOwners bool) error {
 	if !skipOwners {
 		if err := unix.Fchownat(parent, base, m.uid, m.gid, unix.AT_SYMLINK_NOFOLLOW); err != nil {

@@ -92,7 +92,7 @@ func Digest(ctx context.Context, path string) (string, error) {
 	return digest, err
 }
 
-// AddedFile is a file, directory or link of an ADD or COPY, for Explain.
+// AddedFile is a file, directory or link of an ADD or COPY, for history.Explain.
 type AddedFile struct {
 	Path string `json:"p"` // below the source; "." is the source itself
 	Mode string `json:"m"` // octal, type bits included
@@ -243,5 +243,5 @@ func PatternHint(src string) string {
 	if !strings.ContainsAny(src, "*?[") {
 		return ""
 	}
-	return "sources are no patterns: name the directory, whose contents are copied, or each file"
+	return "wildcards are not expanded: name the directory, whose contents are copied, or each file"
 }

@@ -112,7 +112,7 @@ func TestFindSource(t *testing.T) {
 func TestBaseName(t *testing.T) {
 	for in, want := range map[string]string{"a": "a", "a/b": "b", "/a/b/": "b", ".": "", "a/.": "a", "/": ""} {
 		if got := BaseName(in); got != want {
-			t.Errorf("baseName(%q) = %q, want %q", in, got, want)
+			t.Errorf("BaseName(%q) = %q, want %q", in, got, want)
 		}
 	}
 }
