@@ -7,7 +7,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -21,30 +20,18 @@ func (a *app) picker(stages []history.StoredStage, failed bool) history.Picker {
 	return history.Picker{Stages: stages, Owner: a.owner(), Failed: failed, Info: a.buildInfo}
 }
 
-// buildInfo is what is known of a build. Of one by an older version its report
-// says what was built.
+// buildInfo is what is known of a build.
 func (a *app) buildInfo(id string) history.BuildInfo {
 	p, err := layer.PodmanPaths(a.getenv, a.account().UID)
 	if err != nil {
 		return history.BuildInfo{}
 	}
-	info, _ := a.builds(p).Read(id)
 	d, err := a.dirs()
-	if err != nil || len(info.Targets) > 0 {
+	if err != nil {
+		info, _ := a.builds(p).Read(id)
 		return info
 	}
-	r, err := history.ReadReport(filepath.Join(logsDir(d), id))
-	if err != nil || len(r.Targets) == 0 {
-		return info
-	}
-	info.Targets, info.Leaves = r.Targets, r.Targets
-	for _, f := range r.Declarations {
-		info.Declaration = append(info.Declaration, filepath.Base(f.Name))
-	}
-	if r.Disk != "" {
-		info.DiskStages = r.Targets[:1] // the disk's own came first
-	}
-	return info
+	return a.builds(p).Known(id, logsDir(d))
 }
 
 // pick finds the stage that a name means among those in the store, and says

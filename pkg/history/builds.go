@@ -56,6 +56,27 @@ func (b Builds) Read(id string) (BuildInfo, bool) {
 	return info, true
 }
 
+// Known is what is known of a build, by itself and by its report, which says of one
+// by an older version what was built. Logs is the directory of builds' reports.
+func (b Builds) Known(id, logs string) BuildInfo {
+	info, _ := b.Read(id)
+	if len(info.Targets) > 0 || !isBuildID(id) {
+		return info
+	}
+	r, err := ReadReport(filepath.Join(logs, id))
+	if err != nil || len(r.Targets) == 0 {
+		return info
+	}
+	info.Targets, info.Leaves = r.Targets, r.Targets
+	for _, f := range r.Declarations {
+		info.Declaration = append(info.Declaration, filepath.Base(f.Name))
+	}
+	if r.Disk != "" {
+		info.DiskStages = r.Targets[:1] // the disk's own came first
+	}
+	return info
+}
+
 // Write notes a build; the last writer wins.
 func (b Builds) Write(id string, info BuildInfo) error {
 	if !isBuildID(id) {
