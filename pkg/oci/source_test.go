@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// Layers that may not be distributed, and things that are no layers, are refused
+// Layers that may not be distributed, and things that are not layers, are refused
 // with the reason.
 func TestLayerTypes(t *testing.T) {
 	for mt, want := range map[types.MediaType]string{

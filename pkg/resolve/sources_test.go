@@ -51,7 +51,7 @@ func TestSourcesThatAreRefused(t *testing.T) {
 		case want == "":
 		case !errors.As(err, &de) || !strings.Contains(err.Error(), want) || de.Findings[0].Span.Line != 2:
 			t.Errorf("%s: got %v, want %q with a place", source, err, want)
-		case strings.Contains(de.Findings[0].Hint, "no patterns") != strings.Contains(source, "*"):
+		case strings.Contains(de.Findings[0].Hint, "patterns are not expanded") != strings.Contains(source, "*"):
 			t.Errorf("%s: the hint is %q", source, de.Findings[0].Hint)
 		}
 	}

@@ -36,7 +36,7 @@ func (p *place) String() string {
 func (c *checker) directories(ctx context.Context) {
 	s := c.inodes[rootIno]
 	if s == nil || s.kind != tree.Dir {
-		c.Add("/", "inode %d is no directory", rootIno)
+		c.Add("/", "inode %d is not a directory", rootIno)
 		return
 	}
 	s.visited = true

@@ -187,7 +187,7 @@ func TestTwoTiB(t *testing.T) {
 		t.Errorf("extents cover %d bytes, want at most %d", got, want)
 	}
 	if got, want := zeros, int64(160<<20); got > want {
-		t.Errorf("zeros that are no holes are %d bytes, want at most %d", got, want)
+		t.Errorf("zeros that are not holes are %d bytes, want at most %d", got, want)
 	}
 	if testing.Short() {
 		t.Skip("e2fsck takes some seconds and 170 MB")

@@ -14,7 +14,7 @@ import (
 	"sync"
 )
 
-// ErrFormat is wrapped by errors about what is no ext4 file system, a damaged
+// ErrFormat is wrapped by errors about what is not an ext4 file system, a damaged
 // one, or one with features that this package does not read.
 var ErrFormat = errors.New("not a readable ext4 file system")
 

@@ -26,7 +26,7 @@ func (f *FS) Tree() (*tree.Tree, error) {
 	b := &treeBuilder{f: f, budget: f.blocks, dirs: map[uint32]bool{rootIno: true}}
 	root, err := f.record(rootIno)
 	if err == nil && root.kind() != tree.Dir {
-		err = formatError("the root is no directory")
+		err = formatError("the root is not a directory")
 	}
 	if err != nil {
 		return &tree.Tree{Entries: []tree.Entry{{Mode: tree.Dir}}}, err

@@ -12,7 +12,7 @@ import (
 	"sync"
 )
 
-// ErrFormat is wrapped by errors about what is no FAT file system, or a damaged
+// ErrFormat is wrapped by errors about what is not a FAT file system, or a damaged
 // one.
 var ErrFormat = errors.New("not a readable FAT file system")
 
@@ -157,7 +157,7 @@ func (f *FS) bootLabel() string {
 	return ""
 }
 
-// Values of next that are no cluster.
+// Values of next that are not a cluster.
 const (
 	freeCluster = 0
 	badCluster  = -1

@@ -128,7 +128,7 @@ func (x *extractor) reaches(dir string) (bool, error) {
 	return true, nil
 }
 
-// blocks reports whether a file that is no directory is in the way of a path
+// blocks reports whether a file that is not a directory is in the way of a path
 // in what the layers make together.
 func (l lowers) blocks(rel, prefix string) bool {
 	for p := range prefixes(rel) {

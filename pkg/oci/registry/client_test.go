@@ -40,7 +40,7 @@ func TestResolveErrors(t *testing.T) {
 	}{
 		{"absent", `{"errors":[{"code":"MANIFEST_UNKNOWN"}]}`, "", 404, "MANIFEST_UNKNOWN", true},
 		{"overloaded", "", "", 503, "503", true},
-		{"no manifest", "hello", "application/vnd.oci.image.manifest.v1+json", 200, "no JSON object", false},
+		{"no manifest", "hello", "application/vnd.oci.image.manifest.v1+json", 200, "not a JSON object", false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -69,7 +69,7 @@ func checkDocument(doc []byte) error {
 	if strings.HasPrefix(text, "<") {
 		return &pageError{"its manifest", pageTitle(text)}
 	}
-	return fmt.Errorf("its manifest is no JSON object: %q", terminal.Excerpt(text[:min(len(text), 60)]))
+	return fmt.Errorf("its manifest is not a JSON object: %q", terminal.Excerpt(text[:min(len(text), 60)]))
 }
 
 func pageTitle(page string) string {

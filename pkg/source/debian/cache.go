@@ -33,8 +33,8 @@ import (
 func (f *Fetcher) debPath(sha string) string   { return filepath.Join(f.DebsDir(), sha+".deb") }
 func (f *Fetcher) indexPath(sha string) string { return filepath.Join(f.Cache, "indices", sha) }
 
-// DebsDir is the directory of the cache that InstallScript wants to see at
-// DebsMount.
+// DebsDir is the directory of the cache that has to be mounted at DebsMount for
+// InstallScript.
 func (f *Fetcher) DebsDir() string { return filepath.Join(f.Cache, "debs") }
 
 func (f *Fetcher) releasePath(url string) string {

@@ -243,5 +243,5 @@ func PatternHint(src string) string {
 	if !strings.ContainsAny(src, "*?[") {
 		return ""
 	}
-	return "sources are no patterns: name the directory, whose contents are copied, or each file"
+	return "patterns are not expanded in sources: name the directory, whose contents are copied, or each file"
 }
