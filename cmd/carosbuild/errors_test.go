@@ -78,7 +78,7 @@ func TestReportRegistry(t *testing.T) {
 	for name, e := range map[string]error{"alone": err, "of a step": &plan.StepError{Stage: "s", Kind: "FROM", Err: err}} {
 		var out strings.Builder
 		a := &app{stderr: &out, getenv: func(string) string { return "" }}
-		if status := a.report(e); status != exitNetwork || !strings.Contains(out.String(), "wants a login for "+host+"/x") || !strings.Contains(out.String(), "remedy:      podman login "+host+"\n") {
+		if status := a.report(e); status != exitNetwork || !strings.Contains(out.String(), "requires a login for "+host+"/x") || !strings.Contains(out.String(), "remedy:      podman login "+host+"\n") {
 			t.Errorf("%s: status %d, output:\n%s", name, status, &out)
 		}
 	}

@@ -68,7 +68,7 @@ func (w *wip) other() (inUse, err error) {
 }
 
 // Pruning is what a store can do without once some names are taken from its
-// images. What podman has put into the store stays, and what that stands on.
+// images. What podman has put into the store stays, with the layers that it is based on.
 type Pruning struct {
 	Names  []string // to be taken away
 	Images []Image  // that have no other name
@@ -80,8 +80,9 @@ type Pruning struct {
 	needed map[string]bool
 }
 
-// Pruning works out what goes with the names that drop wants to go. Images stored
-// by this package that have no name at all go too, but for those of containers.
+// Pruning works out what can be removed with the names for which drop is true.
+// Images stored by this package without any name are removed too, unless a
+// container uses them.
 func (s *Store) Pruning(drop func(name string) bool) (*Pruning, error) {
 	p := &Pruning{s: s, parent: map[string]string{}, needed: map[string]bool{}}
 	var err error
@@ -167,7 +168,7 @@ func (p *Pruning) Goes(id string) bool {
 	})
 }
 
-// Layers are those that go, each before what it stands on.
+// Layers are those to remove, each before the layer that it is based on.
 func (p *Pruning) Layers() []Layer { return p.list(false) }
 
 // Kept are the layers made here that stay.

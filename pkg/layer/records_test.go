@@ -149,7 +149,7 @@ func TestRecordAfterPowerCut(t *testing.T) {
 }
 
 // Opening a store removes layers of an earlier boot that were not synced, and
-// what stands on them.
+// the layers based on them.
 func TestPowerCut(t *testing.T) {
 	if !inNamespace(t) {
 		return

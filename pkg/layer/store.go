@@ -230,7 +230,7 @@ func (s *Store) flatten(id string) error {
 }
 
 // sweep removes layers that may have been damaged by a power cut, with all
-// that stands on them, and staging directories of dead processes.
+// layers based on them, and staging directories of dead processes.
 func (s *Store) sweep(ctx context.Context) error {
 	if err := pruneStaging(filepath.Join(s.graph, "overlay", "staging")); err != nil {
 		return err

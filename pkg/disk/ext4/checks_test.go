@@ -108,7 +108,7 @@ func TestCheckFlags(t *testing.T) {
 		}
 	}
 	b := plain(t, file("a", "one"))
-	le.PutUint32(inodeOf(t, b, firstIno)[0x04:], 1) // of 3 bytes in one block: fewer are no fault
+	le.PutUint32(inodeOf(t, b, firstIno)[0x04:], 1) // of 3 bytes in one block: fewer are not a fault
 	if got := findings(t, b); got != "" {
 		t.Errorf("a shorter file: %s", got)
 	}

@@ -148,7 +148,7 @@ func (c *content) number() error {
 	return nil
 }
 
-// target finds what entry i is another name of.
+// target finds the entry that hard link i leads to.
 func (c *content) target(i int) (int, error) {
 	e := &c.entries[i]
 	if e.Path == addedLostFound.Path {

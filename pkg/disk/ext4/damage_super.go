@@ -74,7 +74,7 @@ const (
 )
 
 // protection checks the block that keeps a file system from being mounted twice;
-// that it is mounted now is no fault.
+// that it is mounted now is not a fault.
 func (c *checker) protection() {
 	f := c.f
 	if f.s.Incompat&incompatMMP == 0 {

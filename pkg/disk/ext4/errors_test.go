@@ -104,7 +104,7 @@ func TestOptionErrors(t *testing.T) {
 	}
 }
 
-// TestSpaceError checks the figures for want of blocks and of inodes.
+// TestSpaceError checks the figures when blocks or inodes run out.
 func TestSpaceError(t *testing.T) {
 	entries := numbered("d", "%04d", 1000, tree.Entry{Mode: tree.Regular, Size: 100000, Content: zeros{}})
 	tr := sorted(append(entries, dir("d"))...)

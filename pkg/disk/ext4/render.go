@@ -168,7 +168,7 @@ func (l *layout) addNodes(k kind, m mapping, index int32) {
 	}
 }
 
-// zeros appends what is not a hole although nothing is in it: the rest of the inode
+// zeros appends ranges that are not holes although nothing is in them: the rest of the inode
 // tables that are in use, and that of the journal, where an old transaction would
 // be replayed after a crash. Tables of groups without inodes are not read before
 // they are used: their descriptors have checksums, and say so.

@@ -157,7 +157,7 @@ func (f *FS) bootLabel() string {
 	return ""
 }
 
-// Values of next that are not clusters.
+// Values of next that are not a cluster.
 const (
 	freeCluster = 0
 	badCluster  = -1

@@ -26,7 +26,7 @@ func (w *writer) bytes(off int64, b []byte) {
 	w.extents = append(w.extents, image.Extent{Off: off, Len: int64(len(b)), Src: image.Bytes(b)})
 }
 
-// zeros is where a reader counts on zeros, so that it is not a hole.
+// zeros marks a range in which readers count on zeros, so that it is not a hole.
 func (w *writer) zeros(off, end int64) {
 	if end > off {
 		w.extents = append(w.extents, image.Extent{Off: off, Len: end - off, Src: image.Zeros{}})

@@ -122,9 +122,9 @@ func (p *placer) check() error {
 		case r.Start%SectorSize != 0:
 			return layoutError("%s: start %d is not a multiple of %d bytes", p.name(i), r.Start, SectorSize)
 		case r.Size == Rest && rest >= 0:
-			return layoutError("%s and %s both want the rest of the disk", p.name(rest), p.name(i))
+			return layoutError("%s and %s both take the rest of the disk", p.name(rest), p.name(i))
 		case r.Size == Rest && p.size == 0:
-			return layoutError("%s wants the rest of a disk whose size is not given", p.name(i))
+			return layoutError("%s takes the rest of a disk whose size is not given", p.name(i))
 		case r.Size == Rest:
 			rest = i
 		}

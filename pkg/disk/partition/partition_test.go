@@ -170,7 +170,7 @@ func TestPlaceErrors(t *testing.T) {
 		{"too large", GPT, []Request{{Name: "root", Size: 9 * mib}}, nil, 10 * mib, `partition "root" ends at 10485760, and the disk has room up to 10468864: 16896 bytes too few`},
 		{"no rest", GPT, []Request{{Name: "r", Size: Rest}}, nil, mib, "nothing is left"},
 		{"rest of nothing", GPT, []Request{{Name: "r", Size: Rest}}, nil, 0, "whose size is not given"},
-		{"two rests", GPT, []Request{{Name: "a", Size: Rest}, {Name: "b", Size: Rest}}, nil, 64 * mib, `partition "a" and partition "b" both want the rest`},
+		{"two rests", GPT, []Request{{Name: "a", Size: Rest}, {Name: "b", Size: Rest}}, nil, 64 * mib, `partition "a" and partition "b" both take the rest`},
 		{"mbr beyond 2 TiB", MBR, []Request{{Size: 3 << 40}}, nil, 0, "2 TiB"},
 		{"mbr start beyond 2 TiB", MBR, []Request{{Start: 2 << 40, Size: mib}}, nil, 0, "2 TiB"},
 		{"in the table", GPT, []Request{{Start: 512, Size: mib}}, nil, 0, "inside the partition table"},

@@ -120,7 +120,7 @@ func (d *reader) checkHeader(where string, h header, at int64) {
 	}
 }
 
-// array reads the entries of a header, nil when they are not to be had.
+// array reads the entries of a header; they are nil if they cannot be read.
 func (d *reader) array(where string, h header) ([]byte, error) {
 	n := int64(h.entries) * int64(h.entrySize)
 	sectors := uint64(d.out.Size / d.out.Sector)

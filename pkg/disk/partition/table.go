@@ -103,7 +103,7 @@ func (t Table) writeGPT(f *memFile) error {
 	return g.Write(f, t.Size)
 }
 
-// protect makes the protective entry as the UEFI specification wants it: the
+// protect makes the protective entry as the UEFI specification requires it: the
 // library leaves CHS empty and cuts the size of large disks. In a hybrid MBR it
 // comes first and ends where the first of the other entries starts, as gdisk
 // has it.

@@ -76,7 +76,7 @@ func (s *session) Explain(ctx context.Context, err error) error {
 		return s.access(err, round.Error(), s.elsewhere())
 	case errors.As(err, &busy):
 		return s.access(err, terminal.Excerpt(busy.Error()), "try again later, or log in, which often raises the limit: podman login "+dockerref.Domain(s.at.at))
-	case errors.As(err, &t) && !isCertificate(err): // this machine is asked both ways, and answers to HTTP that it wants TLS
+	case errors.As(err, &t) && !isCertificate(err): // a registry on this machine is asked both ways, and answers to HTTP that it needs TLS
 		return s.explainStatus(ctx, err, t)
 	}
 	return s.explainNetwork(err)
@@ -119,7 +119,7 @@ func (s *session) explainNetwork(err error) error {
 		return s.access(err, fmt.Sprintf("%s cannot be reached: %s", host, terminal.Excerpt(rootCause(op).Error())), s.elsewhere())
 	case errors.As(err, &op) && op.Op == "remote error":
 		return s.access(err, fmt.Sprintf("%s ends the TLS connection: %s", host, terminal.Excerpt(op.Err.Error())), fmt.Sprintf(
-			"if it wants a certificate of yours, put it with its key into %s, as client.cert and client.key", filepath.Join(s.conf.configDir(), "certs.d", host)))
+			"if it requires a client certificate, put yours with its key into %s, as client.cert and client.key", filepath.Join(s.conf.configDir(), "certs.d", host)))
 	case errors.As(err, &slow):
 		return s.access(err, slow.Error(), s.elsewhere())
 	case cutOff(err):

@@ -109,7 +109,7 @@ func (s *session) denied(err error, said string) error {
 		login += " --authfile " + s.conf.sys.AuthFilePath
 	}
 	if s.from == "" {
-		return s.access(err, fmt.Sprintf("%s wants a login for %s, and there is none (%s)", host, s.at.at.Name(), said), login)
+		return s.access(err, fmt.Sprintf("%s requires a login for %s, and there is none (%s)", host, s.at.at.Name(), said), login)
 	}
 	who := "the login"
 	if s.auth.Username != "" {

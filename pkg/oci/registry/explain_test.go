@@ -70,7 +70,7 @@ func TestRegistryMessages(t *testing.T) {
 	}{
 		{"plain HTTP", false, "", "", img.serve, "reg.test:5000 does not speak TLS", own},
 		{"plain HTTP with an entry", false, entry, "", img.serve, "does not speak TLS", "write `insecure = true` into the entry at HOME/.config/containers/registries.conf:3"},
-		{"no login", true, "", "", says(401, "", ""), "wants a login for reg.test:5000/a/b, and there is none", "podman login reg.test:5000"},
+		{"no login", true, "", "", says(401, "", ""), "requires a login for reg.test:5000/a/b, and there is none", "podman login reg.test:5000"},
 		{"wrong login", true, "", login, says(401, "", ""), "refuses the login of joe", "the login is from HOME/.config/containers/auth.json:2"},
 		{"no such tag", true, entry, "", says(404, "application/json", `{"errors":[{"code":"MANIFEST_UNKNOWN","message":"no"}]}`), "reg.test:5000/a/b has no tag c (404 Not Found, MANIFEST_UNKNOWN: no)", "registries.conf:3"},
 		{"a login page", true, "", "", says(200, "text/html; charset=utf-8", "<html><title>Sign\n in</title>"), `https://reg.test:5000/v2/a/b/manifests/c is a web page ("Sign in")`, "is reg.test:5000 a registry?"},
@@ -208,7 +208,7 @@ func TestPushMessages(t *testing.T) {
 		{http.MethodPatch, 405, "refuses an upload (PATCH 405", "a mirror, which cannot be pushed to"},
 		{http.MethodPost, 405, "refuses an upload (POST 405", "a mirror, which cannot be pushed to"},
 		{http.MethodPost, 404, "does not take images for", "may have to be made there first"},
-		{http.MethodPost, 403, "wants a login for", "podman login"},
+		{http.MethodPost, 403, "requires a login for", "podman login"},
 		{http.MethodPut, 500, "answers 500", ""},
 		{http.MethodHead, 503, "answers 503", ""},
 	} {

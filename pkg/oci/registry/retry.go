@@ -137,7 +137,7 @@ func giveUp(res *http.Response, err error) (*http.Response, error) {
 	return nil, &finalError{err}
 }
 
-// busyError is a registry that wants to be left alone for long.
+// busyError is a registry that asks for a long pause.
 type busyError struct {
 	host         string
 	asked, limit time.Duration

@@ -149,8 +149,8 @@ insecure = true
 	}
 }
 
-// A login made where there was no XDG_RUNTIME_DIR is found where there is one, but
-// not one that is somebody else's.
+// A login made without an XDG_RUNTIME_DIR is found when there is one, but a login
+// of another user is not.
 func TestLoginWithoutRuntimeDir(t *testing.T) {
 	uid := strconv.Itoa(os.Getuid())
 	r := podmanHome(t, map[string]string{
@@ -186,11 +186,11 @@ func TestLoginWithoutRuntimeDir(t *testing.T) {
 		t.Fatal(err)
 	}
 	if c, _, err := r.credentials(t.Context(), conf, named); err != nil || c.Username != "" {
-		t.Errorf("a login of somebody else's: %q %v", c.Username, err)
+		t.Errorf("the login of another user: %q %v", c.Username, err)
 	}
 }
 
-// An XDG_RUNTIME_DIR that is not there, or is somebody else's, counts as none.
+// An XDG_RUNTIME_DIR that does not exist, or belongs to another user, counts as none.
 func TestForeignRuntimeDir(t *testing.T) {
 	r := podmanHome(t, map[string]string{".config/containers/auth.json": `{"auths": {"a.example": {"auth": "am9lOnNlY3JldA=="}}}`})
 	dirs := []string{filepath.Join(r.root, "nowhere"), "/"}

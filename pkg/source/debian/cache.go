@@ -36,8 +36,8 @@ const partSuffix = ".part"
 func (f *Fetcher) debPath(sha string) string   { return filepath.Join(f.DebsDir(), sha+".deb") }
 func (f *Fetcher) indexPath(sha string) string { return filepath.Join(f.indicesDir(), sha) }
 
-// DebsDir is the directory of the cache that InstallScript wants to see at
-// DebsMount.
+// DebsDir is the directory of the cache that has to be mounted at DebsMount for
+// InstallScript.
 func (f *Fetcher) DebsDir() string { return filepath.Join(f.Cache, "debs") }
 
 func (f *Fetcher) indicesDir() string  { return filepath.Join(f.Cache, "indices") }

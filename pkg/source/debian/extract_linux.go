@@ -242,7 +242,7 @@ func (e *extractor) hardLink(name, target string) error {
 		return err
 	}
 	if !e.p.files[canonical(to)] || e.links[to] {
-		return fmt.Errorf("hard link %q to %q, which is no earlier file of the package", name, target)
+		return fmt.Errorf("hard link %q to %q, which is not an earlier file of the package", name, target)
 	}
 	from, err := e.u.root.openDir(path.Dir(to))
 	if err != nil {
@@ -298,7 +298,7 @@ func (e *extractor) fifo(name string, m meta) error {
 	return nil
 }
 
-// setMeta sets what belongs to a name that is not a symbolic link.
+// setMeta sets owner, mode and the like of a name that is not a symbolic link.
 func setMeta(parent int, base string, m meta, skipOwners bool) error {
 	if !skipOwners {
 		if err := unix.Fchownat(parent, base, m.uid, m.gid, unix.AT_SYMLINK_NOFOLLOW); err != nil {

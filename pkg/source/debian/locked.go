@@ -122,7 +122,7 @@ func (l Locked) pkg(r *Resolution, line string, archives map[string]archive) (Pa
 	case err != nil, size < 0:
 		return Package{}, fmt.Errorf("its size is %q", f[5])
 	case !packageRE.MatchString(f[0]), !versionRE.MatchString(f[1]), !archRE.MatchString(f[2]):
-		return Package{}, errors.New("these are not a name, a version and an architecture")
+		return Package{}, errors.New("that is not a name, version and architecture")
 	case !slices.Contains([]Role{Essential, Required, Extra}, Role(role)):
 		return Package{}, fmt.Errorf("its role is %q", role)
 	case !known:

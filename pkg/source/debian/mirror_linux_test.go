@@ -57,7 +57,7 @@ func TestMirrorsAsAptTakesThem(t *testing.T) {
 			must(t, f.Fetch(t.Context(), res))
 			must(t, f.Unpack(t.Context(), res, t.TempDir()))
 			if s.detached && !s.armored {
-				return // apt wants text
+				return // apt accepts text only
 			}
 			step, err := b.AptFiles(Host{}, res.Without, "")
 			must(t, err)

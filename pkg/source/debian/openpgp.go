@@ -101,7 +101,7 @@ type unknownKeys struct{ keys []string }
 
 func (u *unknownKeys) Error() string { return strings.Join(u.keys, " and ") }
 
-// verifyAny wants one good signature of those in body.
+// verifyAny requires one of the signatures in body to be good.
 func verifyAny(text []byte, body io.Reader, keys openpgp.EntityList, now time.Time) error {
 	config := &packet.Config{Time: func() time.Time { return now }}
 	packets := packet.NewReader(body)

@@ -31,7 +31,7 @@ const secret = "s3cr3t"
 // basic is the header of user u with the secret.
 var basic = "Basic " + base64.StdEncoding.EncodeToString([]byte("u:"+secret))
 
-// fakeProxy is a proxy that wants the secret.
+// fakeProxy is a proxy that requires the secret.
 func fakeProxy(t *testing.T) *httptest.Server {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {

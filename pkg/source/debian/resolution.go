@@ -133,7 +133,7 @@ func (r *Resolution) base() []Package {
 
 func (r *Resolution) extras() []Package { return r.Packages[len(r.base()):] }
 
-// qualified is a package's name, with its architecture if that is another one.
+// qualified is a package's name, with its architecture if that is a foreign one.
 func (r *Resolution) qualified(p Package) string {
 	if slices.Contains(r.Foreign, p.Arch) {
 		return p.Name + ":" + p.Arch

@@ -55,7 +55,7 @@ type listEntry struct {
 
 // Unpack writes the base set of r, the packages that are not Extra, into root,
 // which must be an empty directory: files, dpkg's database with the packages
-// in the state "unpacked", and what apt wants to find. The packages must be in
+// in the state "unpacked", and what apt expects to find. The packages must be in
 // the cache (Fetch). Where the caller is root of a user namespace, owners and
 // modes are exact. Device nodes are not made. Directories get the metadata of
 // base-files, or else of the first package that has them; no path of a package

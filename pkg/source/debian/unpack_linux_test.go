@@ -161,9 +161,9 @@ func TestUnpackHostile(t *testing.T) {
 		{"write through an absolute link", []tar.Header{linkEntry('2', "./f", "/tmp/evil"), fileEntry("./f", 0o644, "y")}, "twice"},
 		{"hard link out", []tar.Header{linkEntry('1', "./h", "../../evil")}, "climbs"},
 		{"hard link to the host", []tar.Header{linkEntry('1', "./h", "/etc/passwd")}, "absolute"},
-		{"hard link to another's file", []tar.Header{linkEntry('1', "./h", "./usr/bin/other")}, "no earlier file"},
-		{"hard link to a later one", []tar.Header{linkEntry('1', "./h", "./f"), fileEntry("./f", 0o644, "x")}, "no earlier file"},
-		{"hard link to a link", []tar.Header{linkEntry('2', "./l", "/etc/passwd"), linkEntry('1', "./h", "./l")}, "no earlier file"},
+		{"hard link to another's file", []tar.Header{linkEntry('1', "./h", "./usr/bin/other")}, "not an earlier file"},
+		{"hard link to a later one", []tar.Header{linkEntry('1', "./h", "./f"), fileEntry("./f", 0o644, "x")}, "not an earlier file"},
+		{"hard link to a link", []tar.Header{linkEntry('2', "./l", "/etc/passwd"), linkEntry('1', "./h", "./l")}, "not an earlier file"},
 		{"overlay's attributes", []tar.Header{{
 			Typeflag: tar.TypeReg, Name: "./f", Mode: 0o644, ModTime: fileTime,
 			PAXRecords: map[string]string{"SCHILY.xattr.trusted.overlay.opaque": "y"},

@@ -117,7 +117,7 @@ func TestReproducible(t *testing.T) {
 	opt := CheckoutOptions{RemoteName: "r", Branch: "b", Epoch: &epoch}
 	_, a := get(t, newCache(t), "file://"+o.bare, "main", opt)
 
-	second := newCache(t) // gets half of it first, so that its packs are others
+	second := newCache(t) // gets half of it first, so that its packs differ
 	o.run(o.bare, "git", "update-ref", "-d", "refs/heads/main")
 	get(t, second, "file://"+o.bare, "half", CheckoutOptions{})
 	o.run(o.bare, "git", "repack", "-q", "-a", "-d", "-f", "--window=0")

@@ -53,8 +53,8 @@ func TestConcurrent(t *testing.T) {
 	}
 }
 
-// TestWaitsForOtherBuild: who wants a mirror that another is at work on waits,
-// and can be told to give up.
+// TestWaitsForOtherBuild: a build that needs a mirror on which another build works
+// waits, and can be told to give up.
 func TestWaitsForOtherBuild(t *testing.T) {
 	o := newOrigin(t)
 	c := newCache(t)

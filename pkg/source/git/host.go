@@ -58,7 +58,7 @@ func (c *Cache) onHost(ctx context.Context) (*host, error) {
 	return h, nil
 }
 
-// checkVersion wants 2.32, the first to know GIT_CONFIG_GLOBAL.
+// checkVersion requires git 2.32, the first that knows GIT_CONFIG_GLOBAL.
 func (h *host) checkVersion(ctx context.Context) error {
 	cmd := exec.CommandContext(ctx, h.program, "version")
 	cmd.Env = h.env

@@ -262,8 +262,8 @@ func TestLyingServer(t *testing.T) {
 	}
 }
 
-// TestForeignRepository: of a local repository of another user git wants to be
-// told that it is safe; that setting of the user counts, in git's children too.
+// TestForeignRepository: git reads a local repository of another user only if a
+// setting says that it is safe; the user's setting counts, in git's children too.
 func TestForeignRepository(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("needs the superuser, to give a repository away")

@@ -108,7 +108,7 @@ func get(t *testing.T, c *Cache, url, revision string, o CheckoutOptions) (Pinne
 	return p, dir
 }
 
-// newHostGit runs git where an error is not a failure.
+// newHostGit runs git where an error is not a failure of the test.
 func newHostGit(o *origin, args ...string) ([]byte, error) {
 	return exec.CommandContext(o.t.Context(), "git", args...).CombinedOutput()
 }

@@ -139,8 +139,8 @@ func part(line []byte) int {
 	return int(h.Sum32() % packParts)
 }
 
-// prunePacks removes the oldest packs of the mirror that nobody reads, and
-// what a dead process was at. Failing to is no reason not to build.
+// prunePacks removes the oldest packs of the mirror that nobody reads, and packs
+// that a dead process has left unfinished. If that fails, the build goes on.
 func (m *mirror) prunePacks(but string) {
 	packs := filepath.Dir(but)
 	entries, err := os.ReadDir(packs)

@@ -18,7 +18,7 @@ import (
 )
 
 // Units are the mirrors and the packs of a cache, to be removed one by one. One
-// that somebody reads or writes is not removed; that is not an error.
+// that a process reads or writes is not removed, which is not an error.
 func (c *Cache) Units() ([]evict.Unit, error) {
 	mirrors, err := units(c.Dir, []string{".git", ".tmp", ".old"}, removeMirror)
 	if err != nil {
