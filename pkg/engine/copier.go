@@ -6,6 +6,7 @@ package engine
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -30,8 +31,10 @@ type copier struct {
 	mode  *uint32        // --chmod
 	mtime *unix.Timespec // nil keeps the source's
 	links map[[2]uint64]string
-	check *stageCheck // of what comes from another stage, or nil
-	crc   *uint32     // of the content that was read last, for check
+	check *stageCheck    // of what comes from another stage, or nil
+	crc   *uint32        // of the content that was read last, for check
+	read  string         // SHA-256 of the content that was read last, or where the link leads to
+	seen  files.Digester // what was copied of a source
 }
 
 // one copies one file, directory or link to name.
@@ -98,7 +101,7 @@ func (c *copier) create(dir int, base, name, full string, st fs.FileInfo) error 
 	case fs.ModeSymlink:
 		var target string
 		if target, err = os.Readlink(full); err == nil {
-			err = unix.Symlinkat(target, dir, base)
+			c.read, err = target, unix.Symlinkat(target, dir, base)
 		}
 	case fs.ModeNamedPipe, fs.ModeSocket:
 		if !c.keep {
@@ -146,7 +149,11 @@ func (c *copier) remember(sys *syscall.Stat_t, name string) {
 
 // content copies a regular file's bytes, leaving out blocks of zeros.
 func (c *copier) content(dir int, base, full string) error {
-	src, err := os.Open(full)
+	open := files.Open
+	if c.keep { // of a stage, which nobody else can write to
+		open = os.Open
+	}
+	src, err := open(full)
 	if err != nil {
 		return err
 	}
@@ -156,12 +163,13 @@ func (c *copier) content(dir int, base, full string) error {
 		return err
 	}
 	dst := os.NewFile(uintptr(fd), base)
-	var from io.Reader = src
-	sum := crc32.New(crc32.MakeTable(crc32.Castagnoli))
-	if c.check != nil {
+	sum, digest := crc32.New(crc32.MakeTable(crc32.Castagnoli)), sha256.New()
+	from := io.TeeReader(src, digest)
+	if c.keep {
 		from = io.TeeReader(src, sum)
 	}
 	size, err := copySparse(dst, from)
+	c.read = string(digest.Sum(nil))
 	crc := sum.Sum32()
 	c.crc = &crc
 	if err == nil {

@@ -53,7 +53,7 @@ func (r *jobRun) copy(ctx context.Context, s *plan.Step, a *plan.Copy) error {
 		if c.check != nil {
 			return c.check.complete()
 		}
-		return unchanged(ctx, a)
+		return nil
 	})
 }
 
@@ -63,27 +63,6 @@ func (r *jobRun) inWorkdir(name string) string {
 		return path.Clean(name)
 	}
 	return path.Join("/", r.state.Config.Config.WorkingDir, name)
-}
-
-// unchanged fails when an added file is no longer what the plan has seen: its
-// content would be stored under the key of another.
-func unchanged(ctx context.Context, a *plan.Copy) error {
-	if a.Stage != "" {
-		return nil
-	}
-	for _, src := range a.Sources {
-		if src.Path == "" {
-			continue
-		}
-		got, err := files.Digest(ctx, src.Path)
-		if err != nil {
-			return err
-		}
-		if got != src.Digest {
-			return fmt.Errorf("%s changed while the build was running: build again", src.Name)
-		}
-	}
-	return nil
 }
 
 // workdir is a WORKDIR action: it makes the directory.
@@ -113,7 +92,10 @@ type sourceSet struct {
 
 // sourcePath is a source: what it is called, where this process finds it, and
 // its path in another stage.
-type sourcePath struct{ name, path, inStage string }
+type sourcePath struct {
+	name, path, inStage string
+	source              plan.Source // of this machine
+}
 
 func (r *jobRun) sources(ctx context.Context, a *plan.Copy) (*sourceSet, error) {
 	if a.Stage != "" {
@@ -124,7 +106,7 @@ func (r *jobRun) sources(ctx context.Context, a *plan.Copy) (*sourceSet, error) 
 		if src.Path == "" { // it did not exist, and need not
 			continue
 		}
-		set.paths = append(set.paths, sourcePath{files.BaseName(src.Name), src.Path, ""})
+		set.paths = append(set.paths, sourcePath{name: files.BaseName(src.Name), path: src.Path, source: src})
 	}
 	return set, nil
 }
@@ -167,7 +149,7 @@ func (r *jobRun) stageSources(ctx context.Context, a *plan.Copy) (*sourceSet, er
 			set.close()
 			return nil, err
 		}
-		set.paths = append(set.paths, sourcePath{files.BaseName(src.Name), at, inStage})
+		set.paths = append(set.paths, sourcePath{name: files.BaseName(src.Name), path: at, inStage: inStage})
 	}
 	if set.check, err = newStageCheck(ctx, view.Sums, set.paths); err != nil {
 		set.close()
@@ -248,14 +230,24 @@ func (c *copier) add(ctx context.Context, source sourcePath, dest string, into b
 	if !st.IsDir() && (into || statDir(c.root, dest)) {
 		dest = path.Join(dest, source.name)
 	}
-	return files.Walk(source.path, func(rel, full string, st fs.FileInfo) error {
+	c.seen = files.Digester{}
+	err = files.Walk(source.path, func(rel, full string, st fs.FileInfo) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		c.crc = nil
-		if err := c.one(full, path.Join(dest, rel), st); err != nil || c.check == nil {
+		c.crc, c.read = nil, ""
+		if err := c.one(full, path.Join(dest, rel), st); err != nil {
 			return err
+		}
+		if c.check == nil {
+			c.seen.Add(rel, st, c.read)
+			return nil
 		}
 		return c.check.file(strings.TrimPrefix(path.Join("/", source.inStage, rel), "/"), full, st, c.crc)
 	})
+	if err == nil && !c.keep && c.seen.Sum() != source.source.Digest {
+		// What was copied would be stored under the key of something else.
+		err = fmt.Errorf("%s changed while the build was running: build again", source.source.Name)
+	}
+	return err
 }

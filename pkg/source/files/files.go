@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -76,6 +77,19 @@ func Check(path string) error {
 	if err := unix.Statfs(path, &st); err != nil {
 		return err
 	}
+	return checkType(&st, path)
+}
+
+// checkOpen is Check for an open file.
+func checkOpen(fd int, path string) error {
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(fd, &st); err != nil {
+		return err
+	}
+	return checkType(&st, path)
+}
+
+func checkType(st *unix.Statfs_t, path string) error {
 	switch uint32(st.Type) {
 	case unix.PROC_SUPER_MAGIC, unix.SYSFS_MAGIC, unix.DEVPTS_SUPER_MAGIC, unix.DEBUGFS_MAGIC, unix.TRACEFS_MAGIC, unix.SECURITYFS_MAGIC,
 		unix.CGROUP_SUPER_MAGIC, unix.CGROUP2_SUPER_MAGIC, unix.BPF_FS_MAGIC, unix.EFIVARFS_MAGIC:
@@ -101,8 +115,7 @@ type AddedFile struct {
 
 // DigestAll is Digest, with what it is made of.
 func DigestAll(ctx context.Context, path string) (string, []AddedFile, error) {
-	h := sha256.New()
-	var files []AddedFile
+	var d Digester
 	err := Walk(path, func(rel, full string, st fs.FileInfo) error {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -122,18 +135,42 @@ func DigestAll(ctx context.Context, path string) (string, []AddedFile, error) {
 		if err != nil {
 			return err
 		}
-		f := AddedFile{Path: filepath.ToSlash(rel), Mode: fmt.Sprintf("%o", Mode(st)), Sum: hex.EncodeToString([]byte(content[:min(8, len(content))]))}
-		if st.Mode()&fs.ModeSymlink != 0 {
-			f.Sum = key.Of("link", content)[:16]
-		}
-		files = append(files, f)
-		io.WriteString(h, key.List([]string{f.Path, f.Mode, content}))
+		d.Add(rel, st, content)
 		return nil
 	})
 	if err != nil {
 		return "", nil, err
 	}
-	return hex.EncodeToString(h.Sum(nil)), files, nil
+	return d.Sum(), d.Files, nil
+}
+
+// Digester makes the digest of a source of what Walk finds, in its order. The zero
+// value is ready.
+type Digester struct {
+	Files []AddedFile // so far
+	h     hash.Hash
+}
+
+// Add takes a file, directory or link in. Content is the SHA-256 of a file, 32
+// bytes, or where a link leads to.
+func (d *Digester) Add(rel string, st fs.FileInfo, content string) {
+	if d.h == nil {
+		d.h = sha256.New()
+	}
+	f := AddedFile{Path: filepath.ToSlash(rel), Mode: fmt.Sprintf("%o", Mode(st)), Sum: hex.EncodeToString([]byte(content[:min(8, len(content))]))}
+	if st.Mode()&fs.ModeSymlink != 0 {
+		f.Sum = key.Of("link", content)[:16]
+	}
+	d.Files = append(d.Files, f)
+	io.WriteString(d.h, key.List([]string{f.Path, f.Mode, content}))
+}
+
+// Sum is the digest of all that was added.
+func (d *Digester) Sum() string {
+	if d.h == nil {
+		d.h = sha256.New()
+	}
+	return hex.EncodeToString(d.h.Sum(nil))
 }
 
 // Mode is the mode that an added file gets, type bits included: 755 or 644,
@@ -152,29 +189,77 @@ func Mode(st fs.FileInfo) fs.FileMode {
 
 // Walk calls f for path and all below it in byte order; rel is "." for
 // path itself. A link at path itself is followed, those below are not. full
-// names the file during the call, however deep it is; errors name it as it is
-// found from path.
+// names the file during the call, however deep it is and whatever becomes of the
+// directories that lead to it: somebody else may be able to write to them. Errors
+// name it as it is found from path.
 func Walk(path string, f func(rel, full string, st fs.FileInfo) error) error {
 	st, err := os.Stat(path)
 	if err != nil {
 		return err
 	}
-	if err := f(".", path, st); err != nil || !st.IsDir() {
-		return err
+	if !st.IsDir() {
+		return walkFile(path, f)
 	}
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return &fs.PathError{Op: "open", Path: path, Err: err}
 	}
 	defer unix.Close(fd)
-	real, err := filepath.EvalSymlinks(path)
-	if err != nil {
-		return err
+	full := fmt.Sprintf("/proc/self/fd/%d/.", fd)
+	if st, err = os.Stat(full); err == nil {
+		err = f(".", full, st)
 	}
-	return walkBelow(beneath.Root(fd), path, real, f)
+	if err != nil {
+		return renamed(err, full, path)
+	}
+	return walkBelow(beneath.Root(fd), path, f)
 }
 
-func walkBelow(dir *beneath.Dir, top, real string, f func(rel, full string, st fs.FileInfo) error) error {
+// walkFile is Walk for a source that is not a directory. One that is open already,
+// by its name in /proc, is what it is.
+func walkFile(path string, f func(rel, full string, st fs.FileInfo) error) error {
+	full := path
+	if !strings.HasPrefix(path, "/proc/self/fd/") {
+		real, err := filepath.EvalSymlinks(path)
+		if err != nil {
+			return err
+		}
+		dir, err := unix.Open(filepath.Dir(real), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return &fs.PathError{Op: "open", Path: path, Err: err}
+		}
+		defer unix.Close(dir)
+		full = fmt.Sprintf("/proc/self/fd/%d/%s", dir, filepath.Base(real))
+	}
+	st, err := os.Stat(full)
+	if err == nil {
+		err = f(".", full, st)
+	}
+	return renamed(err, full, path)
+}
+
+// Open opens a regular file that Walk has named, and refuses what has taken its
+// place: a link, a pipe, or what the kernel tells about this machine.
+func Open(full string) (*os.File, error) {
+	fd, err := unix.Open(full, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: full, Err: err}
+	}
+	f := os.NewFile(uintptr(fd), full)
+	st, err := f.Stat()
+	if err == nil && !st.Mode().IsRegular() {
+		err = &fs.PathError{Op: "add", Path: full, Err: errors.New("is not a file any more")}
+	}
+	if err == nil {
+		err = checkOpen(fd, full)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+func walkBelow(dir *beneath.Dir, top string, f func(rel, full string, st fs.FileInfo) error) error {
 	fd, err := dir.FD()
 	if err != nil {
 		return &fs.PathError{Op: "open", Path: filepath.Join(top, dir.Path()), Err: err}
@@ -188,10 +273,7 @@ func walkBelow(dir *beneath.Dir, top, real string, f func(rel, full string, st f
 		if fd, err = dir.FD(); err != nil {
 			return &fs.PathError{Op: "open", Path: filepath.Join(top, dir.Path()), Err: err}
 		}
-		full := filepath.Join(real, rel)
-		if len(full) > beneath.MaxPath { // the other is slower
-			full = fmt.Sprintf("/proc/self/fd/%d/%s", fd, name)
-		}
+		full := fmt.Sprintf("/proc/self/fd/%d/%s", fd, name)
 		st, err := os.Lstat(full)
 		if err == nil {
 			err = f(rel, full, st)
@@ -207,7 +289,7 @@ func walkBelow(dir *beneath.Dir, top, real string, f func(rel, full string, st f
 			return &fs.PathError{Op: "open", Path: filepath.Join(top, rel), Err: err}
 		}
 		dir.Rest()
-		err = walkBelow(sub, top, real, f)
+		err = walkBelow(sub, top, f)
 		sub.Close()
 		if err != nil {
 			return err
@@ -226,7 +308,7 @@ func renamed(err error, from, to string) error {
 }
 
 func contentDigest(path string) (string, error) {
-	f, err := os.Open(path)
+	f, err := Open(path)
 	if err != nil {
 		return "", err
 	}
