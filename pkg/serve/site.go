@@ -17,7 +17,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/carosio/carosbuild/pkg/history"
@@ -180,7 +179,7 @@ func disk(o history.Output) *file {
 			if err != nil {
 				return nil, err
 			}
-			if st.Size() != o.Size || !st.ModTime().Equal(o.ModTime) || st.Sys().(*syscall.Stat_t).Ino != o.Inode {
+			if st.Size() != o.Size || !st.ModTime().Equal(o.ModTime) || history.Inode(st) != o.Inode {
 				f.Close()
 				return nil, fmt.Errorf("%s: %w", o.Path, results.ErrChanged)
 			}
