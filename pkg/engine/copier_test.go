@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/carosio/carosbuild/pkg/plan"
+	"github.com/carosio/carosbuild/pkg/source/files"
 	"golang.org/x/sys/unix"
 )
 
@@ -56,7 +58,7 @@ func TestCopyThroughLinks(t *testing.T) {
 			}
 			defer unix.Close(fd)
 			c := &copier{chown: unchowned, root: fd, owner: &[2]uint32{uint32(os.Getuid()), uint32(os.Getgid())}}
-			err = c.add(t.Context(), sourcePath{name: filepath.Base(tt.source), path: filepath.Join(src, tt.source)}, tt.dest, tt.into)
+			err = c.add(t.Context(), digested(t, sourcePath{name: filepath.Base(tt.source), path: filepath.Join(src, tt.source)}), tt.dest, tt.into)
 			if err != nil {
 				if !strings.Contains(err.Error(), tt.want) {
 					t.Errorf("got %v, want %q", err, tt.want)
@@ -72,4 +74,15 @@ func TestCopyThroughLinks(t *testing.T) {
 			}
 		})
 	}
+}
+
+// digested is a source as a plan has it.
+func digested(t *testing.T, s sourcePath) sourcePath {
+	t.Helper()
+	digest, err := files.Digest(t.Context(), s.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.source = plan.Source{Name: s.name, Path: s.path, Digest: digest}
+	return s
 }

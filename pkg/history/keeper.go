@@ -8,16 +8,20 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/plan"
 )
+
+// Images is where images are put.
+type Images interface {
+	PutImage(ctx context.Context, names []string, top string, config oci.Config) (id string, err error)
+}
 
 // Keeper names what the stages of a build leave, as images of a store:
 // localhost/carosbuild/BUILDID:STAGE, what a stage was before its own steps
 // STAGE-start, and how a failed step left it STAGE-failure.
 type Keeper struct {
-	Store   *layer.Store
+	Store   Images
 	BuildID string
 	Plan    *plan.Plan
 }

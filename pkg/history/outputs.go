@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"github.com/carosio/carosbuild/pkg/disk"
 )
@@ -43,18 +42,10 @@ func outputOf(path string) (Output, bool) {
 	if err != nil || !st.Mode().IsRegular() {
 		return Output{}, false
 	}
-	return Output{Path: real, Size: st.Size(), ModTime: st.ModTime().UTC(), Inode: inode(st)}, true
+	return Output{Path: real, Size: st.Size(), ModTime: st.ModTime().UTC(), Inode: Inode(st)}, true
 }
 
 // Is reports whether a file is still the one that the build wrote.
 func (o Output) Is(st fs.FileInfo) bool {
-	return st.Size() == o.Size && st.ModTime().Equal(o.ModTime) && inode(st) == o.Inode
-}
-
-// inode is 0 where the system does not tell.
-func inode(st fs.FileInfo) uint64 {
-	if sys, ok := st.Sys().(*syscall.Stat_t); ok {
-		return sys.Ino
-	}
-	return 0
+	return st.Size() == o.Size && st.ModTime().Equal(o.ModTime) && Inode(st) == o.Inode
 }

@@ -41,7 +41,7 @@ func TestOutputs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Output{Path: path, Format: "vmdk", Disk: "d", Size: 4, ModTime: st.ModTime().UTC(), Inode: inode(st)}
+	want := Output{Path: path, Format: "vmdk", Disk: "d", Size: 4, ModTime: st.ModTime().UTC(), Inode: Inode(st)}
 	if diff := cmp.Diff(want, o); diff != "" || !o.Is(st) || o.Inode == 0 {
 		t.Errorf("it is %v what was written, -want +got\n%s", o.Is(st), diff)
 	}

@@ -72,11 +72,22 @@ func (r *Recorder) event(e progress.Event) {
 	}
 }
 
+// Chains is where layers are stored.
+type Chains interface {
+	// Chain is a layer and all below it, the lowest first.
+	Chain(top string) ([]layer.Layer, error)
+}
+
+// StepRecords are where what steps have made is noted.
+type StepRecords interface {
+	Lookup(key string) (layer.Record, bool, error)
+}
+
 // Made says what a build has made, for its report.
 type Made struct {
 	BuildID string
-	Store   *layer.Store // nil: sizes stay unknown
-	Records *layer.Records
+	Store   Chains // nil: sizes stay unknown
+	Records StepRecords
 	Images  map[string]string // stage -> id of its image; may lack stages
 }
 
@@ -160,8 +171,8 @@ func (out *Report) blame(err error) {
 
 // sizer finds out what each step has added, from the records of the steps.
 type sizer struct {
-	store   *layer.Store
-	records *layer.Records
+	store   Chains
+	records StepRecords
 	layers  map[string]string // stage -> its top layer
 }
 

@@ -30,4 +30,7 @@
 //	carosbuild/damaged/ID    layer ID is not what was stored: its steps count as not done
 //	carosbuild/index/NAME    copy of an index of the store, for when that is damaged
 //	carosbuild/pending/ID    symbolic link, its target a boot id: layer ID is not yet known to be on disk
+//
+// The store needs overlay mounts and user namespaces, so it is Linux's alone. Other systems have the values that describe
+// layers and images, and read the list of a store's images.
 package layer

@@ -6,6 +6,7 @@ package runc
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -26,12 +27,14 @@ type Planted struct {
 type Created struct {
 	Path string // relative to the root
 	Dir  bool
+	fd   int // of it, wherever a step moves it
 }
 
 // plantedFile is a file of ours with content.
 type plantedFile struct {
 	name    string // relative to the root, in a directory that is there
 	content []byte
+	fd      int // of it, wherever a step moves it
 }
 
 const (
@@ -55,8 +58,13 @@ const (
 // (EBUSY), and a mount point that the runtime makes would stay in the layer.
 // Nothing is looked up outside root, whatever links it holds; times of
 // directories are kept.
-func Plant(root string, mounts []Mount, resolver []byte) (*Planted, error) {
+func Plant(root string, mounts []Mount, resolver []byte) (planted *Planted, err error) {
 	p := &Planted{}
+	defer func() {
+		if err != nil {
+			p.close()
+		}
+	}()
 	fd, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open root: %w", err)
@@ -82,9 +90,9 @@ func Plant(root string, mounts []Mount, resolver []byte) (*Planted, error) {
 			return nil, fmt.Errorf("mount point %s: %w", m.Target, err)
 		}
 	}
-	files := []plantedFile{{hostsFile, []byte(hosts)}}
+	files := []plantedFile{{name: hostsFile, content: []byte(hosts)}}
 	if resolver != nil {
-		files = append(files, plantedFile{resolvConf, resolver})
+		files = append(files, plantedFile{name: resolvConf, content: resolver})
 	}
 	for _, f := range files {
 		// Only where there is none, or one that leads nowhere or says nothing: a
@@ -119,71 +127,101 @@ func (p *Planted) plantFile(root int, file plantedFile) error {
 		}
 		f := os.NewFile(uintptr(fd), file.name)
 		_, err = f.Write(file.content)
-		p.files = append(p.files, file)
 		if e := f.Close(); err == nil {
 			err = e
+		}
+		if err == nil {
+			file.fd, err = openSelf(dir, base)
+		}
+		if err == nil {
+			p.files = append(p.files, file)
 		}
 		return err
 	})
 }
 
-// Remove takes the planted things out of the root again, when the command and its
-// mounts are gone. What the step has changed, filled or replaced stays. Revert has a
-// path of the root be as it was before the step; a directory only if it is empty.
-func (p *Planted) Remove(root string, revert func(path string) error) error {
-	fd, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("open root: %w", err)
-	}
-	defer unix.Close(fd)
+// openSelf is a descriptor that stands for a file of a directory, and no other one.
+func openSelf(dir int, base string) (int, error) {
+	return unix.Openat(dir, base, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+}
+
+// close closes the descriptors.
+func (p *Planted) close() {
 	for _, f := range p.files {
-		if !sameContent(fd, f.name, f.content) {
+		unix.Close(f.fd)
+	}
+	for _, c := range p.Created {
+		unix.Close(c.fd)
+	}
+	p.files, p.Created = nil, nil
+}
+
+// Remove takes the planted things out of the root again, when the command and its
+// mounts are gone, wherever the step has moved them. What the step has changed, filled
+// or replaced stays. Revert has a path of the root be as it was before the step; a
+// directory only if it is empty.
+func (p *Planted) Remove(root string, revert func(path string) error) error {
+	defer p.close()
+	top, err := realPath(root)
+	if err != nil {
+		return fmt.Errorf("take out what was planted: %w", err)
+	}
+	for _, f := range p.files {
+		if !f.untouched() {
 			continue
 		}
-		if err := revertIn(fd, f.name, revert); err != nil {
+		if err := revertAt(top, f.fd, revert); err != nil {
 			return fmt.Errorf("take out /%s: %w", f.name, err)
 		}
 	}
 	for i := len(p.Created) - 1; i >= 0; i-- {
 		c := p.Created[i]
-		if !c.untouched(fd) {
+		if !c.untouched() {
 			continue
 		}
-		if err := revertIn(fd, c.Path, revert); err != nil {
+		if err := revertAt(top, c.fd, revert); err != nil {
 			return fmt.Errorf("take out /%s: %w", c.Path, err)
 		}
 	}
 	return nil
 }
 
-// revertIn reverts a name, in the directory that it leads to through links.
-func revertIn(root int, name string, revert func(path string) error) error {
-	dir, err := openIn(root, path.Dir(name), unix.O_PATH|unix.O_DIRECTORY)
+// realPath is the path of a directory without links, as the kernel tells it.
+func realPath(dir string) (string, error) {
+	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", err
+	}
+	defer unix.Close(fd)
+	return os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd))
+}
+
+// revertAt reverts the path where a file is now. One whose path is longer than the
+// kernel tells stays where it is.
+func revertAt(top string, fd int, revert func(path string) error) error {
+	real, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd))
+	if errors.Is(err, unix.ENAMETOOLONG) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	defer unix.Close(dir)
-	top, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", root))
-	if err != nil {
-		return err
+	name, ok := strings.CutPrefix(real, strings.TrimSuffix(top, "/")+"/")
+	if !ok {
+		return nil // it is gone
 	}
-	real, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", dir))
-	if err != nil {
-		return err
+	var now, then unix.Stat_t
+	if unix.Fstat(fd, &then) != nil || unix.Lstat(real, &now) != nil || now.Dev != then.Dev || now.Ino != then.Ino {
+		return nil
 	}
-	return revert(path.Join("/", strings.TrimPrefix(real, top), path.Base(name)))
+	return revert("/" + name)
 }
 
 // untouched reports whether a mount point is as Plant made it. A directory may have
 // got something in it.
-func (c Created) untouched(root int) bool {
-	fd, err := openIn(root, c.Path, unix.O_PATH|unix.O_NOFOLLOW)
-	if err != nil {
-		return false
-	}
-	defer unix.Close(fd)
+func (c Created) untouched() bool {
 	var st unix.Stat_t
-	if unix.Fstat(fd, &st) != nil || st.Uid != uint32(os.Geteuid()) || st.Gid != uint32(os.Getegid()) {
+	if unix.Fstat(c.fd, &st) != nil || !ours(&st) {
 		return false
 	}
 	if c.Dir {
@@ -192,21 +230,19 @@ func (c Created) untouched(root int) bool {
 	return st.Mode == unix.S_IFREG|plantedFileMode && st.Size == 0
 }
 
-// sameContent reports whether name is a regular file of exactly that content.
-func sameContent(root int, name string, content []byte) bool {
-	fd, err := openIn(root, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK)
-	if err != nil {
+// ours reports whether a file is of this process's account.
+func ours(st *unix.Stat_t) bool {
+	return st.Uid == uint32(os.Geteuid()) && st.Gid == uint32(os.Getegid())
+}
+
+// untouched reports whether a file is as Plant made it.
+func (f plantedFile) untouched() bool {
+	var st unix.Stat_t
+	if unix.Fstat(f.fd, &st) != nil || !ours(&st) || st.Mode != unix.S_IFREG|plantedFileMode || st.Size != int64(len(f.content)) {
 		return false
 	}
-	f := os.NewFile(uintptr(fd), name)
-	defer f.Close()
-	st, err := f.Stat()
-	if err != nil || !st.Mode().IsRegular() || st.Size() != int64(len(content)) {
-		return false
-	}
-	b := make([]byte, len(content)+1)
-	n, _ := f.ReadAt(b, 0)
-	return bytes.Equal(b[:n], content)
+	data, err := os.ReadFile(fmt.Sprintf("/proc/self/fd/%d", f.fd))
+	return err == nil && bytes.Equal(data, f.content)
 }
 
 // mkdirs makes the directories of name that are missing and records them.
@@ -223,7 +259,7 @@ func (p *Planted) mkdirs(root int, name string) error {
 	if err := p.mkdirs(root, path.Dir(name)); err != nil {
 		return err
 	}
-	return p.make(root, Created{name, true}, func(dir int, base string) error { return unix.Mkdirat(dir, base, plantedDirMode) })
+	return p.make(root, Created{Path: name, Dir: true}, func(dir int, base string) error { return unix.Mkdirat(dir, base, plantedDirMode) })
 }
 
 // create makes an empty file and records it, unless there is one.
@@ -231,7 +267,7 @@ func (p *Planted) create(root int, name string) error {
 	if _, err := statIn(root, name); err == nil {
 		return nil
 	}
-	return p.make(root, Created{name, false}, func(dir int, base string) error {
+	return p.make(root, Created{Path: name}, func(dir int, base string) error {
 		fd, err := unix.Openat(dir, base, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, plantedFileMode)
 		if err != nil {
 			return err
@@ -247,6 +283,9 @@ func (p *Planted) make(root int, c Created, f func(dir int, base string) error) 
 	}
 	defer unix.Close(dir)
 	if err := keepTimes(dir, func() error { return f(dir, path.Base(c.Path)) }); err != nil {
+		return err
+	}
+	if c.fd, err = openSelf(dir, path.Base(c.Path)); err != nil {
 		return err
 	}
 	p.Created = append(p.Created, c)

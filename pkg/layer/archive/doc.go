@@ -8,5 +8,7 @@
 // records what a directory does not hold, so that Assemble gives the same bytes
 // back.
 //
+// It needs what only Linux has, such as openat2; elsewhere the package is empty.
+//
 // Where the directories are, and what they are based on, the caller says.
 package archive

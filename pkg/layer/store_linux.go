@@ -50,18 +50,6 @@ type Store struct {
 	bgErr error
 }
 
-// Layer is one stored layer. The zero Layer, with an empty ID, is scratch: no
-// files at all.
-type Layer struct {
-	ID     string // 64 hexadecimal digits, podman's chain id
-	Parent string // ID of the layer below, "" for none
-	DiffID oci.Digest
-	Size   int64 // bytes of its uncompressed tar
-}
-
-// ErrUnknown says that the store has no such layer or image.
-var ErrUnknown = errors.New("not in the store")
-
 // Open opens or makes a store. It removes what processes that are gone have
 // left: snapshots, and layers that a power cut may have damaged. The caller
 // is uid 0 in a user namespace (or on the host), in a mount namespace of its

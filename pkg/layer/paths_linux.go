@@ -19,12 +19,6 @@ import (
 	"github.com/carosio/carosbuild/pkg/xdg"
 )
 
-// Paths are the directories of a store.
-type Paths struct {
-	GraphRoot, RunRoot string
-	Driver             string // that podman is told to use; "" leaves it to podman
-}
-
 // PodmanDriver is the storage driver with which podman keeps its images here:
 // the one that it is told, or else the one that it has chosen. It is "" where
 // podman has not been used yet and is told nothing.

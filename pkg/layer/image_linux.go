@@ -19,15 +19,6 @@ import (
 	"github.com/carosio/carosbuild/pkg/oci"
 )
 
-// Image is the record of one stored image.
-type Image struct {
-	ID      string     // hexadecimal digits of the config's SHA-256
-	Names   []string   // full names with tags, such as localhost/carosbuild/x:base
-	Top     string     // layer, "" for none
-	Digest  oci.Digest // of the manifest
-	Created time.Time
-}
-
 // PutImage stores an image whose top layer is top, and gives it names, which
 // are taken away from other images. The rootfs part of the config is filled in from
 // the layers; its history may have entries for layers only as many as there

@@ -15,19 +15,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/sealed"
 )
-
-// Record says what a step of some key has made.
-type Record struct {
-	Key     string          `json:"key"`
-	Layer   string          `json:"layer,omitempty"` // ID; "" is scratch
-	Parent  string          `json:"parent,omitempty"`
-	DiffID  oci.Digest      `json:"diffID,omitzero"`
-	Config  json.RawMessage `json:"config,omitempty"` // environment, directory, user: whatever the caller needs
-	Created time.Time       `json:"created"`
-}
 
 // Records is the cache of steps: one small file for each key. It needs neither
 // a user namespace nor an opened store. A record is written as a whole and

@@ -1,0 +1,50 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package layer
+
+import (
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/carosio/carosbuild/pkg/oci"
+)
+
+// Paths are the directories of a store.
+type Paths struct {
+	GraphRoot, RunRoot string
+	Driver             string // that podman is told to use; "" leaves it to podman
+}
+
+// Layer is one stored layer. The zero Layer, with an empty ID, is scratch: no
+// files at all.
+type Layer struct {
+	ID     string // 64 hexadecimal digits, podman's chain id
+	Parent string // ID of the layer below, "" for none
+	DiffID oci.Digest
+	Size   int64 // bytes of its uncompressed tar
+}
+
+// ErrUnknown says that the store has no such layer or image.
+var ErrUnknown = errors.New("not in the store")
+
+// Image is the record of one stored image.
+type Image struct {
+	ID      string     // hexadecimal digits of the config's SHA-256
+	Names   []string   // full names with tags, such as localhost/carosbuild/x:base
+	Top     string     // layer, "" for none
+	Digest  oci.Digest // of the manifest
+	Created time.Time
+}
+
+// Record says what a step of some key has made.
+type Record struct {
+	Key     string          `json:"key"`
+	Layer   string          `json:"layer,omitempty"` // ID; "" is scratch
+	Parent  string          `json:"parent,omitempty"`
+	DiffID  oci.Digest      `json:"diffID,omitzero"`
+	Config  json.RawMessage `json:"config,omitempty"` // environment, directory, user: whatever the caller needs
+	Created time.Time       `json:"created"`
+}

@@ -1,0 +1,160 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+package files
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/carosio/carosbuild/pkg/beneath"
+	"golang.org/x/sys/unix"
+)
+
+// Check refuses what the kernel says about this machine or this very
+// process, such as its environment, in the form of files.
+func Check(path string) error {
+	var st unix.Statfs_t
+	if err := unix.Statfs(path, &st); err != nil {
+		return err
+	}
+	return checkType(&st, path)
+}
+
+// checkOpen is Check for an open file.
+func checkOpen(fd int, path string) error {
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(fd, &st); err != nil {
+		return err
+	}
+	return checkType(&st, path)
+}
+
+func checkType(st *unix.Statfs_t, path string) error {
+	switch uint32(st.Type) {
+	case unix.PROC_SUPER_MAGIC, unix.SYSFS_MAGIC, unix.DEVPTS_SUPER_MAGIC, unix.DEBUGFS_MAGIC, unix.TRACEFS_MAGIC, unix.SECURITYFS_MAGIC,
+		unix.CGROUP_SUPER_MAGIC, unix.CGROUP2_SUPER_MAGIC, unix.BPF_FS_MAGIC, unix.EFIVARFS_MAGIC:
+		return fmt.Errorf("%s is what the kernel tells about this machine and its processes, not a file for a stage", path)
+	}
+	return nil
+}
+
+// Walk calls f for path and all below it in byte order; rel is "." for
+// path itself. A link at path itself is followed, those below are not. full
+// names the file during the call, however deep it is and whatever becomes of the
+// directories that lead to it: somebody else may be able to write to them. Errors
+// name it as it is found from path.
+func Walk(path string, f func(rel, full string, st fs.FileInfo) error) error {
+	st, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if !st.IsDir() {
+		return walkFile(path, f)
+	}
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	defer unix.Close(fd)
+	full := fmt.Sprintf("/proc/self/fd/%d/.", fd)
+	if st, err = os.Stat(full); err == nil {
+		err = f(".", full, st)
+	}
+	if err != nil {
+		return renamed(err, full, path)
+	}
+	return walkBelow(beneath.Root(fd), path, f)
+}
+
+// walkFile is Walk for a source that is not a directory. One that is open already,
+// by its name in /proc, is what it is.
+func walkFile(path string, f func(rel, full string, st fs.FileInfo) error) error {
+	full := path
+	if !strings.HasPrefix(path, "/proc/self/fd/") {
+		real, err := filepath.EvalSymlinks(path)
+		if err != nil {
+			return err
+		}
+		dir, err := unix.Open(filepath.Dir(real), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return &fs.PathError{Op: "open", Path: path, Err: err}
+		}
+		defer unix.Close(dir)
+		full = fmt.Sprintf("/proc/self/fd/%d/%s", dir, filepath.Base(real))
+	}
+	look := os.Lstat
+	if full == path {
+		look = os.Stat
+	}
+	st, err := look(full)
+	if err == nil {
+		err = f(".", full, st)
+	}
+	return renamed(err, full, path)
+}
+
+// Open opens a regular file that Walk has named, and refuses what has taken its
+// place: a link, a pipe, or what the kernel tells about this machine.
+func Open(full string) (*os.File, error) {
+	fd, err := unix.Open(full, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: full, Err: err}
+	}
+	f := os.NewFile(uintptr(fd), full)
+	st, err := f.Stat()
+	if err == nil && !st.Mode().IsRegular() {
+		err = &fs.PathError{Op: "add", Path: full, Err: errors.New("is not a file any more")}
+	}
+	if err == nil {
+		err = checkOpen(fd, full)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+func walkBelow(dir *beneath.Dir, top string, f func(rel, full string, st fs.FileInfo) error) error {
+	fd, err := dir.FD()
+	if err != nil {
+		return &fs.PathError{Op: "open", Path: filepath.Join(top, dir.Path()), Err: err}
+	}
+	names, err := beneath.Names(fd)
+	if err != nil {
+		return &fs.PathError{Op: "list", Path: filepath.Join(top, dir.Path()), Err: err}
+	}
+	for _, name := range names {
+		rel := dir.Join(name)
+		if fd, err = dir.FD(); err != nil {
+			return &fs.PathError{Op: "open", Path: filepath.Join(top, dir.Path()), Err: err}
+		}
+		full := fmt.Sprintf("/proc/self/fd/%d/%s", fd, name)
+		st, err := os.Lstat(full)
+		if err == nil {
+			err = f(rel, full, st)
+		}
+		if err != nil {
+			return renamed(err, full, filepath.Join(top, rel))
+		}
+		if !st.IsDir() {
+			continue
+		}
+		sub, err := dir.Enter(name)
+		if err != nil {
+			return &fs.PathError{Op: "open", Path: filepath.Join(top, rel), Err: err}
+		}
+		dir.Rest()
+		err = walkBelow(sub, top, f)
+		sub.Close()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

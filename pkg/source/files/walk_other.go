@@ -1,0 +1,73 @@
+// This Source Code Form is subject to the terms of the Mozilla Public
+// License, v. 2.0. If a copy of the MPL was not distributed with this
+// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+
+//go:build !linux
+
+package files
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Check refuses on Linux what its kernel says in the form of files. Here nothing is.
+func Check(string) error { return nil }
+
+// Open opens a regular file that Walk has named.
+func Open(full string) (*os.File, error) {
+	f, err := os.Open(full)
+	if err != nil {
+		return nil, err
+	}
+	st, err := f.Stat()
+	if err == nil && !st.Mode().IsRegular() {
+		err = &fs.PathError{Op: "add", Path: full, Err: errors.New("is not a file any more")}
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// Walk calls f for path and all below it in byte order; rel is "." for
+// path itself. A link at path itself is followed, those below are not. full
+// names the file. Unlike on Linux, a path is as long as the system takes it.
+func Walk(path string, f func(rel, full string, st fs.FileInfo) error) error {
+	st, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if err := f(".", path, st); err != nil || !st.IsDir() {
+		return err
+	}
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return err
+	}
+	return walkBelow(path, real, "", f)
+}
+
+func walkBelow(top, real, dir string, f func(rel, full string, st fs.FileInfo) error) error {
+	names, err := os.ReadDir(filepath.Join(real, dir)) // sorted by name
+	if err != nil {
+		return renamed(err, filepath.Join(real, dir), filepath.Join(top, dir))
+	}
+	for _, n := range names {
+		rel := filepath.Join(dir, n.Name())
+		full := filepath.Join(real, rel)
+		st, err := os.Lstat(full)
+		if err == nil {
+			err = f(rel, full, st)
+		}
+		if err == nil && st.IsDir() {
+			err = walkBelow(top, real, rel, f)
+		}
+		if err != nil {
+			return renamed(err, full, filepath.Join(top, rel))
+		}
+	}
+	return nil
+}
