@@ -11,4 +11,7 @@
 //
 // The package knows nothing of stages, layers or images: a root directory is
 // prepared by the caller.
+//
+// Only Linux has it. Other systems have the values that describe a step and its user, so that what only passes them on
+// builds there.
 package runc

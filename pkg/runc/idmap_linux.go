@@ -25,15 +25,6 @@ type IDRange struct{ Inside, Outside, Count uint32 }
 // IDMap is the contents of uid_map and gid_map, user_namespaces(7).
 type IDMap struct{ UIDs, GIDs []IDRange }
 
-// Account is who calls the program.
-type Account struct {
-	UID, GID int
-	Name     string // login name, may be empty
-}
-
-// Root reports whether the account is the superuser of its namespace.
-func (a Account) Root() bool { return a.UID == 0 }
-
 // NewIDMap maps uid 0 to the caller and 1... to the subordinate ranges of
 // /etc/subuid and /etc/subgid, given as their contents. The superuser needs
 // no ranges: its ids map to themselves, so that the store is the one that the

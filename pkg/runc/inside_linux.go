@@ -17,10 +17,6 @@ import (
 
 func trim(b []byte) string { return string(bytes.TrimSpace(b)) }
 
-// Inside reports whether this process says that it was started by Enter; Settle
-// finds out whether that is true.
-func Inside(getenv func(string) string) bool { return getenv(stageVar) != "" }
-
 // Settle completes Enter in the inner process; main calls it first when Inside
 // says so. It waits until the ids are mapped, executes the program once more
 // so that it is uid 0 with all capabilities of the namespace, and makes the

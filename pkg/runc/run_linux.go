@@ -8,7 +8,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,40 +15,6 @@ import (
 	"syscall"
 	"time"
 )
-
-// Network says what a step reaches.
-type Network string
-
-// The networks. HostNetwork is the builder's own, its loopback included.
-const (
-	HostNetwork Network = "host"
-	NoNetwork   Network = "none"
-)
-
-// Mount is a directory or file of the host that a step sees.
-type Mount struct {
-	Source   string
-	Target   string // absolute, inside the step
-	ReadOnly bool
-}
-
-// Step is one command in one sandbox.
-type Step struct {
-	ID       string // unique among the steps that run
-	Root     string // root directory, complete and writable
-	Arch     string // of its programs, as in an image's configuration; "" is the host's
-	Args     []string
-	Env      []string // complete: nothing is added
-	Cwd      string
-	UID, GID uint32
-	Groups   []uint32
-	Mounts   []Mount
-	Network  Network
-	Terminal bool // stdin is a terminal and the step gets one
-	Stdin    io.Reader
-	Stdout   io.Writer
-	Stderr   io.Writer
-}
 
 // Run runs the step and waits for it; every process that it left behind is
 // killed. The result is the command's exit status, 128+N when signal N ended

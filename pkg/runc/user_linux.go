@@ -19,13 +19,6 @@ import (
 // maxAccountFile bounds how much of a step's passwd or group file is read.
 const maxAccountFile = 1 << 20
 
-// User is who a step runs as.
-type User struct {
-	UID, GID uint32
-	Groups   []uint32 // supplementary
-	Home     string
-}
-
 // LookupUser resolves NAME, UID, NAME:GROUP or UID:GID against the accounts of
 // the step's own root, as a USER instruction names them. The empty string is
 // root. Files are read inside root only and up to 1 MiB.

@@ -20,10 +20,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The environment variable that carries how far a re-executed program is:
-// "wait" until the ids are mapped, then "in".
-const stageVar = "_CAROSBUILD_NAMESPACE"
-
 // lifeline is the descriptor of a pipe whose other end only the outer process
 // holds: one byte says that the ids are mapped, end of file that it is gone.
 const lifeline = 3
