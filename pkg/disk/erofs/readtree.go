@@ -32,7 +32,8 @@ func (f *FS) Tree() (*tree.Tree, error) {
 // walk reads all directories and inodes.
 func (f *FS) walk() *treeBuilder {
 	b := &treeBuilder{f: f, seen: map[uint64]bool{}, names: map[uint64]uint32{}}
-	root, err := f.inode(uint64(f.super.RootNid), b.pay)
+	b.read = newCache(f, b.pay)
+	root, err := b.read.inode(uint64(f.super.RootNid))
 	if err == nil && root.entry.Type() != tree.Dir {
 		err = formatError("its root is not a directory")
 	}
@@ -52,6 +53,7 @@ func (f *FS) walk() *treeBuilder {
 
 type treeBuilder struct {
 	f     *FS
+	read  *cache
 	found []*found
 	todo  []*found
 	seen  map[uint64]bool   // directories, by node id
@@ -144,7 +146,7 @@ func (b *treeBuilder) name(dir *found, x dirent) error {
 	if err := b.pay(entryCost + int64(len(path))); err != nil {
 		return err
 	}
-	n, err := b.f.inode(x.nid, b.pay)
+	n, err := b.read.inode(x.nid)
 	if err != nil { // the others may be read
 		b.note(path, err)
 		return nil
@@ -216,7 +218,7 @@ func (b *treeBuilder) tree() *tree.Tree {
 			first[n.nid] = n.entry.Path
 		}
 		if n.entry.Type() == tree.Regular && n.size > 0 {
-			n.content()
+			n.entry.Content = fileContent{n}
 		}
 		t.Entries[i] = n.entry
 	}
