@@ -38,9 +38,13 @@ func (f *FS) ID() string {
 func (f *FS) Usage() (size, used int64, err error) { return f.size, f.size, nil }
 
 // Check checks superblock, inodes and directories, and that contents are where
-// there can be some. Contents have no checksums.
+// there can be some. Contents have no checksums. When ctx ends before, it finds
+// nothing.
 func (f *FS) Check(ctx context.Context) []damage.Problem {
-	b := f.walk()
+	b := f.walk(ctx)
+	if ctx.Err() != nil {
+		return nil
+	}
 	l := &b.problems
 	if s := f.super; s.Compat&compatChecksum != 0 && f.sum != s.Checksum {
 		l.Add("superblock", "its checksum is %08x, and says %08x", f.sum, s.Checksum)

@@ -54,10 +54,9 @@ func (n *found) run(off, most int64) (at, k int64, err error) {
 	return 0, 0, damage.Unreadf("it is compressed")
 }
 
-// content gives a file its content and the ranges that are not holes.
-func (n *found) content() {
-	n.entry.Content = fileContent{n}
-	if n.layout != layoutChunks {
+// holes gives a file in chunks the ranges that are not holes.
+func (n *found) holes() {
+	if n.entry.Type() != tree.Regular || n.size == 0 {
 		return
 	}
 	holes := false

@@ -28,8 +28,8 @@ type found struct {
 	chunks []uint32
 }
 
-// inode reads the inode of a node id. cost is asked before much memory is taken.
-func (f *FS) inode(nid uint64, cost func(int64) error) (*found, error) {
+// inode reads the inode of a node id.
+func (f *FS) inode(nid uint64, c *cache) (*found, error) {
 	at, err := f.place(nid)
 	if err != nil {
 		return nil, err
@@ -60,12 +60,12 @@ func (f *FS) inode(nid uint64, cost func(int64) error) (*found, error) {
 	}
 	if count > 0 {
 		size := xattrHeader + 4*(count-1)
-		if n.entry.Xattrs, err = f.xattrs(n.behind, size, cost); err != nil {
+		if n.entry.Xattrs, err = f.xattrs(n.behind, size, c); err != nil {
 			return nil, err
 		}
 		n.behind += size
 	}
-	return n, n.fill(place, cost)
+	return n, n.fill(place, c.cost)
 }
 
 func (n *found) compact(b []byte) (place uint32) {
@@ -113,7 +113,7 @@ func (n *found) fill(place uint32, cost func(int64) error) error {
 			return err
 		}
 		if e.Link = string(b); bytes.IndexByte(b, 0) >= 0 {
-			return formatError("symbolic link to %q", b)
+			return formatError("symbolic link to %.80q", b)
 		}
 	}
 	return nil
@@ -164,7 +164,7 @@ func (n *found) chunkMap(format uint32, cost func(int64) error) error {
 	if count > n.f.size/unit {
 		return formatError("%d chunks, of %d bytes", count, n.chunk)
 	}
-	if err := cost(2 * unit * count); err != nil {
+	if err := cost((unit + 24) * count); err != nil {
 		return err
 	}
 	b, err := n.f.read(up(n.behind, unit), unit*count)
@@ -182,5 +182,6 @@ func (n *found) chunkMap(format uint32, cost func(int64) error) error {
 			return formatError("a chunk of %d bytes at %d is behind its %d", size, at, n.f.size)
 		}
 	}
+	n.holes()
 	return nil
 }

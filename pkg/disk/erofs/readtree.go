@@ -6,6 +6,7 @@ package erofs
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -25,14 +26,15 @@ const (
 // When something cannot be read, the Tree has the rest and the error is the
 // first reason.
 func (f *FS) Tree() (*tree.Tree, error) {
-	b := f.walk()
+	b := f.walk(context.Background())
 	return b.tree(), b.err
 }
 
-// walk reads all directories and inodes.
-func (f *FS) walk() *treeBuilder {
-	b := &treeBuilder{f: f, seen: map[uint64]bool{}, names: map[uint64]uint32{}}
-	root, err := f.inode(uint64(f.super.RootNid), b.pay)
+// walk reads all directories and inodes, until ctx ends.
+func (f *FS) walk(ctx context.Context) *treeBuilder {
+	b := &treeBuilder{f: f, block: make([]byte, f.block), unlisted: f.size, seen: map[uint64]bool{}, names: map[uint64]uint32{}}
+	b.read = newCache(f, b.pay)
+	root, err := b.read.inode(uint64(f.super.RootNid))
 	if err == nil && root.entry.Type() != tree.Dir {
 		err = formatError("its root is not a directory")
 	}
@@ -42,22 +44,28 @@ func (f *FS) walk() *treeBuilder {
 	}
 	root.up = root.nid
 	b.add(root)
-	for len(b.todo) > 0 && b.cost <= maxTree {
+	for len(b.todo) > 0 && b.cost <= maxTree && ctx.Err() == nil {
 		dir := b.todo[len(b.todo)-1]
 		b.todo = b.todo[:len(b.todo)-1]
-		b.note(dir.entry.Path, b.list(dir))
+		b.note(dir.entry.Path, b.list(ctx, dir))
 	}
+	b.note("", ctx.Err())
 	return b
 }
 
 type treeBuilder struct {
 	f     *FS
+	read  *cache
+	block []byte // of a directory
 	found []*found
 	todo  []*found
 	seen  map[uint64]bool   // directories, by node id
 	names map[uint64]uint32 // of each node: how many there are
 	cost  int64
-	err   error
+	// unlisted is how many bytes of directories are left to be read: no two
+	// share any.
+	unlisted int64
+	err      error
 	// problems are all that is wrong, err among it, and what does not keep a
 	// tree from being read.
 	problems damage.List
@@ -98,11 +106,13 @@ func (b *treeBuilder) add(n *found) {
 }
 
 // list reads a directory. Names ascend, from the first block to the last.
-func (b *treeBuilder) list(dir *found) error {
+func (b *treeBuilder) list(ctx context.Context, dir *found) error {
 	last, dots := "", 0
-	block := make([]byte, b.f.block)
 	for off := int64(0); off < dir.size; off += b.f.block {
-		p := block[:min(b.f.block, dir.size-off)]
+		p := b.block[:min(b.f.block, dir.size-off)]
+		if b.unlisted -= int64(len(p)); b.unlisted < 0 {
+			return formatError("its directories are larger than its %d bytes", b.f.size)
+		}
 		if err := dir.read(p, off); err != nil {
 			return err
 		}
@@ -120,7 +130,7 @@ func (b *treeBuilder) list(dir *found) error {
 				b.dot(dir, x)
 				continue
 			}
-			if err := b.name(dir, x); err != nil {
+			if err := b.name(ctx, dir, x); err != nil {
 				return err
 			}
 		}
@@ -139,12 +149,15 @@ func (b *treeBuilder) dot(dir *found, x dirent) {
 }
 
 // name reads the inode of a name.
-func (b *treeBuilder) name(dir *found, x dirent) error {
+func (b *treeBuilder) name(ctx context.Context, dir *found, x dirent) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	path := strings.TrimPrefix(dir.entry.Path+"/"+x.name, "/")
 	if err := b.pay(entryCost + int64(len(path))); err != nil {
 		return err
 	}
-	n, err := b.f.inode(x.nid, b.pay)
+	n, err := b.read.inode(x.nid)
 	if err != nil { // the others may be read
 		b.note(path, err)
 		return nil
@@ -216,7 +229,7 @@ func (b *treeBuilder) tree() *tree.Tree {
 			first[n.nid] = n.entry.Path
 		}
 		if n.entry.Type() == tree.Regular && n.size > 0 {
-			n.content()
+			n.entry.Content = fileContent{n}
 		}
 		t.Entries[i] = n.entry
 	}

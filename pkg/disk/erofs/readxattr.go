@@ -11,10 +11,14 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
+// xattrCost is what an attribute costs beside its bytes.
+const xattrCost = 64
+
 // xattrs reads what is behind an inode: attributes that several files share, by
-// their number, and those of its own.
-func (f *FS) xattrs(off, size int64, cost func(int64) error) ([]tree.Xattr, error) {
-	if err := cost(size); err != nil {
+// their number, and those of its own. Those that are passed over cost as much as
+// others: they are read, too.
+func (f *FS) xattrs(off, size int64, c *cache) ([]tree.Xattr, error) {
+	if err := c.cost(size); err != nil {
 		return nil, err
 	}
 	b, err := f.read(off, size)
@@ -26,17 +30,19 @@ func (f *FS) xattrs(off, size int64, cost func(int64) error) ([]tree.Xattr, erro
 		return nil, formatError("%d shared attributes in %d bytes", shared, size)
 	}
 	var out []tree.Xattr
-	add := func(x tree.Xattr) error {
-		if x.Name == "" {
-			return nil // of a kind that the kernel passes over, too
+	add := func(x tree.Xattr, size int64) error {
+		if err := c.cost(xattrCost + size); err != nil {
+			return err
 		}
-		out = append(out, x)
-		return cost(64 + int64(len(x.Name)) + int64(len(x.Value))) // shared ones are elsewhere
+		if x.Name != "" { // else of a kind that the kernel passes over, too
+			out = append(out, x)
+		}
+		return nil
 	}
 	for i := range shared {
-		x, err := f.shared(le.Uint32(b[xattrHeader+4*i:]))
+		x, err := c.xattr(le.Uint32(b[xattrHeader+4*i:]))
 		if err == nil {
-			err = add(x)
+			err = add(x, 0)
 		}
 		if err != nil {
 			return out, err
@@ -45,7 +51,7 @@ func (f *FS) xattrs(off, size int64, cost func(int64) error) ([]tree.Xattr, erro
 	for b = b[xattrHeader+4*shared:]; len(b) > 0; {
 		x, n, err := parseXattr(b)
 		if err == nil {
-			err = add(x)
+			err = add(x, n)
 		}
 		if err != nil {
 			return out, err
@@ -58,21 +64,7 @@ func (f *FS) xattrs(off, size int64, cost func(int64) error) ([]tree.Xattr, erro
 			return out, formatError("the attribute %q is there twice", out[i].Name)
 		}
 	}
-	return out, nil
-}
-
-// shared reads a shared attribute.
-func (f *FS) shared(id uint32) (tree.Xattr, error) {
-	off := int64(f.super.XattrBlock)*f.block + 4*int64(id)
-	b, err := f.read(off, 4)
-	if err != nil {
-		return tree.Xattr{}, err
-	}
-	if b, err = f.read(off, xattrSize(b)); err != nil {
-		return tree.Xattr{}, err
-	}
-	x, _, err := parseXattr(b)
-	return x, err
+	return slices.Clip(out), nil // several names may have them
 }
 
 // xattrSize is the size of an attribute by its first 4 bytes.
