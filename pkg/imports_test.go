@@ -1,6 +1,4 @@
-// This Source Code Form is subject to the terms of the Mozilla Public
-// License, v. 2.0. If a copy of the MPL was not distributed with this
-// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+// SPDX-License-Identifier: MPL-2.0
 
 package pkg_test
 
@@ -8,6 +6,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -152,6 +151,27 @@ func TestImports(t *testing.T) {
 	for pkg := range allowed {
 		if !seen[pkg] {
 			t.Errorf("package %s of the table does not exist", pkg)
+		}
+	}
+}
+
+// TestLicenceLine: every Go file begins with its licence, apart from the package's own
+// comment.
+func TestLicenceLine(t *testing.T) {
+	const line = "// SPDX-License-Identifier: MPL-2.0\n\n"
+	for _, top := range []string{"../cmd", "../pkg", "../targets", "../integration"} {
+		err := filepath.WalkDir(top, func(path string, _ fs.DirEntry, err error) error {
+			if err != nil || !strings.HasSuffix(path, ".go") {
+				return err
+			}
+			data, err := os.ReadFile(path)
+			if err == nil && !strings.HasPrefix(string(data), line) {
+				t.Errorf("%s does not begin with the licence line and an empty one", path)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
 	}
 }

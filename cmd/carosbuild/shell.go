@@ -1,6 +1,4 @@
-// This Source Code Form is subject to the terms of the Mozilla Public
-// License, v. 2.0. If a copy of the MPL was not distributed with this
-// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+// SPDX-License-Identifier: MPL-2.0
 
 package main
 
@@ -9,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -101,6 +100,9 @@ func (a *app) stageShell(d dirs, image string) engine.Shell {
 	}
 	dir := filepath.Join(logsDir(d), id)
 	p, err := history.ReadPlan(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		fmt.Fprintln(a.stderr, "note: without the stage's caches and mirrors:", terminal.Text(err.Error()))
+	}
 	if err != nil || p.Job(stage) == nil { // pulled, or older
 		return unknown
 	}

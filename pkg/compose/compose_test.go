@@ -1,6 +1,4 @@
-// This Source Code Form is subject to the terms of the Mozilla Public
-// License, v. 2.0. If a copy of the MPL was not distributed with this
-// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+// SPDX-License-Identifier: MPL-2.0
 
 package compose
 
@@ -304,7 +302,7 @@ func TestComposeFindings(t *testing.T) {
 		"no u-boot-sunxi-with-spl.bin":              `<blob from="/stub.efi" at="8K" check="sunxi-spl"/><partition size="1M"/>`,
 		"/deploy/rootfs* matches 2 files":           `<partition fs="ext4" size="fit" path="/deploy/rootfs*"/>`,
 		"/etc/hostname: ":                           `<partition fs="ext4" size="fit" path="/etc/hostname"/>`,
-		"/etc is not a file, or is empty":              `<partition size="fit" from="/etc"/>`,
+		"/etc is not a file, or is empty":           `<partition size="fit" from="/etc"/>`,
 		"file does not exist":                       `<partition size="fit" from="/none"/>`,
 		`no module "zzz"`:                           `<partition fs="fat32" size="64M"><initrd to="/i" modules="zzz"/></partition>`,
 		"/boot/vmlinuz-2":                           `<partition fs="fat32" size="64M"><uki stub="/stub.efi" kernel="/boot/vmlinuz-2"/></partition>`,

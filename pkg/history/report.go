@@ -1,6 +1,4 @@
-// This Source Code Form is subject to the terms of the Mozilla Public
-// License, v. 2.0. If a copy of the MPL was not distributed with this
-// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+// SPDX-License-Identifier: MPL-2.0
 
 package history
 
@@ -165,7 +163,7 @@ func WritePlan(dir string, p *plan.Plan) error {
 // ReadPlan reads the plan in a directory of logs. It is fs.ErrNotExist where a
 // build has left none.
 func ReadPlan(dir string) (*plan.Plan, error) {
-	data, err := os.ReadFile(filepath.Join(dir, planName))
+	data, err := readLimited(filepath.Join(dir, planName))
 	if err != nil {
 		return nil, fmt.Errorf("read the plan of a build: %w", err)
 	}
@@ -182,24 +180,31 @@ func ReadPlan(dir string) (*plan.Plan, error) {
 // ReadReport reads the report in a directory of logs. It is fs.ErrNotExist
 // where a build has left none.
 func ReadReport(dir string) (*Report, error) {
-	f, err := os.Open(filepath.Join(dir, ReportName))
+	name := filepath.Join(dir, ReportName)
+	data, err := readLimited(name)
 	if err != nil {
 		return nil, fmt.Errorf("read report: %w", err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxReport+1))
-	if err != nil {
-		return nil, fmt.Errorf("read report: %w", err)
-	}
-	if len(data) > maxReport {
-		return nil, fmt.Errorf("read report: %s has more than %d MiB", f.Name(), maxReport>>20)
 	}
 	var r Report
 	if err := json.Unmarshal(data, &r); err != nil {
-		return nil, fmt.Errorf("read report %s: %w", f.Name(), err)
+		return nil, fmt.Errorf("read report %s: %w", name, err)
 	}
 	if r.Schema < 1 || r.Schema > ReportSchema {
-		return nil, fmt.Errorf("read report %s: schema %d, and this program knows up to %d", f.Name(), r.Schema, ReportSchema)
+		return nil, fmt.Errorf("read report %s: schema %d, and this program knows up to %d", name, r.Schema, ReportSchema)
 	}
 	return &r, nil
+}
+
+// readLimited reads a report or a plan, which are not larger than maxReport.
+func readLimited(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxReport+1))
+	if err == nil && len(data) > maxReport {
+		err = fmt.Errorf("%s has more than %d MiB", name, maxReport>>20)
+	}
+	return data, err
 }

@@ -1,6 +1,4 @@
-// This Source Code Form is subject to the terms of the Mozilla Public
-// License, v. 2.0. If a copy of the MPL was not distributed with this
-// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+// SPDX-License-Identifier: MPL-2.0
 
 package plan
 
@@ -25,8 +23,11 @@ func TestLocal(t *testing.T) {
 		{Kind: "REPOSYNC", Action: &Reposync{From: []git.Pinned{{URL: "/srv/git/poky"}, {URL: "https://h/x"}}}},
 	}}
 	want := []Input{
-		{"/srv/base", "the image that stage s starts from"}, {"/k.gpg", "the keyring of stage s"}, {"/srv/mirror", "the mirror of stage s"},
-		{"/w/a", "a source of ADD in stage s"}, {"/srv/git/poky", "a git repository of the declaration"},
+		{"/srv/base", "the image that stage s starts from"},
+		{"/k.gpg", "the keyring of stage s"},
+		{"/srv/mirror", "the mirror of stage s"},
+		{"/w/a", "a source of ADD in stage s"},
+		{"/srv/git/poky", "a git repository of the declaration"},
 	}
 	if diff := cmp.Diff(j.Local(), want); diff != "" {
 		t.Errorf("inputs (-got +want):\n%s", diff)

@@ -1,6 +1,4 @@
-// This Source Code Form is subject to the terms of the Mozilla Public
-// License, v. 2.0. If a copy of the MPL was not distributed with this
-// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+// SPDX-License-Identifier: MPL-2.0
 
 package release
 
@@ -127,11 +125,11 @@ func TestWriteRefuses(t *testing.T) {
 	changed := source(img, "a")
 	changed.SHA256 = strings.Repeat("0", 64)
 	for name, sources := range map[string][]Source{
-		"would both be":   {source(img, "a"), source(img, "a")},
+		"would both be":      {source(img, "a"), source(img, "a")},
 		"is not a file name": {source(img, "../a")},
-		"release itself":  {source(img, SumsName)},
-		"has changed":     {source(img, "b"), changed},
-		"no such file":    {source(img, "a"), source("none", "b")},
+		"release itself":     {source(img, SumsName)},
+		"has changed":        {source(img, "b"), changed},
+		"no such file":       {source(img, "a"), source("none", "b")},
 	} {
 		parent := t.TempDir()
 		if err := Write(t.Context(), parent+"/out", sample(), sources, nil, Options{Log: fakeLog}); err == nil || !strings.Contains(err.Error(), name) {

@@ -1,6 +1,4 @@
-// This Source Code Form is subject to the terms of the Mozilla Public
-// License, v. 2.0. If a copy of the MPL was not distributed with this
-// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+// SPDX-License-Identifier: MPL-2.0
 
 // Package deflate compresses blocks of 64 KiB, one by one, as raw deflate streams
 // (RFC 1951), in about the size of zlib's default and at several times its speed. It

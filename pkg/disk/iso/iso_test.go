@@ -1,6 +1,4 @@
-// This Source Code Form is subject to the terms of the Mozilla Public
-// License, v. 2.0. If a copy of the MPL was not distributed with this
-// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+// SPDX-License-Identifier: MPL-2.0
 
 package iso
 
@@ -122,12 +120,12 @@ func TestVolumeEFIOnly(t *testing.T) {
 
 func TestVolumeRefuses(t *testing.T) {
 	for want, change := range map[string]func(*Options){
-		"nothing to boot":              func(o *Options) { o.EFI, o.BIOS = Region{}, nil },
+		"nothing to boot":                 func(o *Options) { o.EFI, o.BIOS = Region{}, nil },
 		"is not a multiple of 2048, or":   func(o *Options) { o.Size += 512 },
 		"which is not a multiple of 2048": func(o *Options) { o.EFI.Off += 512 },
-		"those before 65536 are free":  func(o *Options) { o.Limit = 64 << 10 },
-		"has 2047 bytes only":          func(o *Options) { o.BIOS = o.BIOS[:2047] },
-		"no date in the year 2156":     func(o *Options) { o.Time = 5869584000 },
+		"those before 65536 are free":     func(o *Options) { o.Limit = 64 << 10 },
+		"has 2047 bytes only":             func(o *Options) { o.BIOS = o.BIOS[:2047] },
+		"no date in the year 2156":        func(o *Options) { o.Time = 5869584000 },
 	} {
 		o := options()
 		change(&o)

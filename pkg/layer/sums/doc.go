@@ -1,6 +1,4 @@
-// This Source Code Form is subject to the terms of the Mozilla Public
-// License, v. 2.0. If a copy of the MPL was not distributed with this
-// file, You can obtain one at https://mozilla.org/MPL/2.0/.
+// SPDX-License-Identifier: MPL-2.0
 
 // Package sums records the files of a layer with a sum of each content, and finds
 // out later whether a layer, or a mount of several, still has them. It is about layers as Linux mounts
