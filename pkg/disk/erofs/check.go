@@ -65,7 +65,7 @@ func (f *FS) Check(ctx context.Context) []damage.Problem {
 			want = 2 + dirs[n.nid]
 		}
 		if n.links != want {
-			l.Add("/"+n.entry.Path, "it has %d links, and says %d", want, n.links)
+			l.Add(where(n.entry.Path), "it has %d links, and says %d", want, n.links)
 		}
 	}
 	if compressed > 0 {

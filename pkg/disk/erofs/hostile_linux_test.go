@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/carosio/carosbuild/pkg/disk/damage"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
@@ -129,5 +130,40 @@ func TestEmptyBlocks(t *testing.T) {
 	f := rawFS(t, log, dirs, blocks)
 	if _, err := f.Tree(); err == nil || !strings.Contains(err.Error(), "directories are larger than") {
 		t.Errorf("%d directories of %d bytes: %v", count, 1<<log, err)
+	}
+}
+
+// TestDeep nests directories with long names, whose paths together are much
+// larger than the file system.
+func TestDeep(t *testing.T) {
+	const log, count = 9, 2800
+	var dirs []rawDir
+	var blocks []byte
+	for i := range count {
+		names := []dirent{{name: ".", nid: uint64(i)}, {name: "..", nid: uint64(max(i-1, 0))}}
+		if i < count-1 {
+			names = append(names, dirent{name: strings.Repeat("n", maxName), nid: uint64(i + 1)})
+		}
+		blocks = append(blocks, rawBlock(log, names...)...)
+		dirs = append(dirs, rawDir{i, 1 << log})
+	}
+	f := rawFS(t, log, dirs, blocks)
+	w := f.walk(t.Context())
+	if w.err == nil || !strings.Contains(w.err.Error(), "too large") || len(w.err.Error()) > 2*maxWhere {
+		t.Errorf("%d nested directories: %.300v", count, w.err)
+	}
+	bytes := 0
+	for _, n := range w.found {
+		bytes += len(n.entry.Path)
+	}
+	if bytes > 256<<20 {
+		t.Errorf("%d bytes of paths are in memory", bytes)
+	}
+	bytes = 0
+	for _, p := range f.Check(t.Context()) { // wrong numbers of links
+		bytes += len(p.Where)
+	}
+	if bytes > 2*maxWhere*damage.Max {
+		t.Errorf("%d bytes of paths are in problems", bytes)
 	}
 }

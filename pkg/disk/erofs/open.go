@@ -18,8 +18,9 @@ func formatError(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrFormat, fmt.Sprintf(format, args...))
 }
 
-// FS reads a file system. It is safe for concurrent use. A hostile one costs memory
-// in proportion to its inodes, and no more than maxTree.
+// FS reads a file system. It is safe for concurrent use. A walk holds
+// no more than about maxTree of what is in one, whose paths and inodes may be much
+// larger than itself, and takes about twice as much memory at its peak.
 type FS struct {
 	r     io.ReaderAt
 	super superblock

@@ -90,7 +90,7 @@ func (c fileContent) ReadAt(p []byte, off int64) (int, error) {
 		p = p[:size-off]
 	}
 	if err := c.n.read(p, off); err != nil {
-		return 0, fmt.Errorf("/%s: %w", c.n.entry.Path, err)
+		return 0, fmt.Errorf("%s: %w", where(c.n.entry.Path), err)
 	}
 	if short {
 		return len(p), io.EOF

@@ -14,10 +14,11 @@ import (
 )
 
 // maxTree bounds the memory for a tree, with entryCost for each entry beside its
-// path.
+// path: about 450000 entries. Until memory is collected, twice as much is taken.
 const (
-	maxTree   = 1 << 30
+	maxTree   = 1 << 28
 	entryCost = 512
+	maxWhere  = 4096 // bytes of a path in a message
 )
 
 // Tree is what the file system holds. Contents are read when the Tree's are.
@@ -73,10 +74,19 @@ func (b *treeBuilder) note(path string, err error) {
 	if err == nil {
 		return
 	}
-	b.problems.AddError("/"+path, err)
+	b.problems.AddError(where(path), err)
 	if b.err == nil {
-		b.err = fmt.Errorf("/%s: %w", path, err)
+		b.err = fmt.Errorf("%s: %w", where(path), err)
 	}
+}
+
+// where is a path in messages, of which there are many: a path is as long as its
+// directories are deep.
+func where(path string) string {
+	if len(path) > maxWhere {
+		return "/" + path[:maxWhere] + "..."
+	}
+	return "/" + path
 }
 
 // pay counts memory, and says when it is too much.
@@ -134,7 +144,7 @@ func (b *treeBuilder) list(ctx context.Context, dir *found) error {
 		}
 	}
 	if dots < 2 {
-		b.problems.Add("/"+dir.entry.Path, "a directory without . or ..")
+		b.problems.Add(where(dir.entry.Path), "a directory without . or ..")
 	}
 	return nil
 }
@@ -142,7 +152,7 @@ func (b *treeBuilder) list(ctx context.Context, dir *found) error {
 // dot checks . and .., without which a tree can be read.
 func (b *treeBuilder) dot(dir *found, x dirent) {
 	if want := map[string]uint64{".": dir.nid, "..": dir.up}[x.name]; x.nid != want {
-		b.problems.Add("/"+dir.entry.Path, "%s is node %d, not %d", x.name, x.nid, want)
+		b.problems.Add(where(dir.entry.Path), "%s is node %d, not %d", x.name, x.nid, want)
 	}
 }
 
@@ -161,7 +171,7 @@ func (b *treeBuilder) name(ctx context.Context, dir *found, x dirent) error {
 		return nil
 	}
 	if x.kind != fileType(n.entry.Mode) {
-		b.problems.Add("/"+path, "its directory says that it is of type %d, and it is of type %d", x.kind, fileType(n.entry.Mode))
+		b.problems.Add(where(path), "its directory says that it is of type %d, and it is of type %d", x.kind, fileType(n.entry.Mode))
 	}
 	n.entry.Path = path
 	n.up = dir.nid
