@@ -17,6 +17,7 @@ pkg/disk/bmap.Map.parseRanges
 pkg/disk/bmap.checkSum
 # What tests of other packages go through.
 pkg/disk/kind.FileSystems
+pkg/source/files.Digest
 pkg/yocto.Kinds
 EOF
 )

@@ -93,7 +93,7 @@ func where(path string) string {
 func (b *treeBuilder) pay(n int64) error {
 	if n > maxTree-min(b.cost, maxTree) {
 		b.cost = maxTree + 1
-		return formatError("its tree is too large")
+		return damage.Unreadf("its tree is too large to be read here")
 	}
 	b.cost += n
 	return nil
