@@ -83,6 +83,7 @@ type AddedFile struct {
 // DigestAll is Digest, with what it is made of.
 func DigestAll(ctx context.Context, path string) (string, []AddedFile, error) {
 	var d Digester
+	buf := make([]byte, 128<<10)
 	err := Walk(path, func(rel, full string, st fs.FileInfo) error {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -91,7 +92,7 @@ func DigestAll(ctx context.Context, path string) (string, []AddedFile, error) {
 		var err error
 		switch {
 		case st.Mode().IsRegular():
-			content, err = contentDigest(full)
+			content, err = contentDigest(full, buf)
 		case st.Mode()&fs.ModeSymlink != 0:
 			content, err = os.Readlink(full)
 		case st.IsDir(): // may be a mount point
@@ -161,19 +162,6 @@ func renamed(err error, from, to string) error {
 		pe.Path = to
 	}
 	return err
-}
-
-func contentDigest(path string) (string, error) {
-	f, err := Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
-	}
-	return string(h.Sum(nil)), nil
 }
 
 // PatternHint says what to do instead of writing a pattern.

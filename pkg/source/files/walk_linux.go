@@ -3,6 +3,7 @@
 package files
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -100,22 +101,55 @@ func walkFile(path string, f func(rel, full string, st fs.FileInfo) error) error
 // Open opens a regular file that Walk has named, and refuses what has taken its
 // place: a link, a pipe, or what the kernel tells about this machine.
 func Open(full string) (*os.File, error) {
+	fd, err := openRegular(full)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), full), nil
+}
+
+// openRegular is Open, as a descriptor.
+func openRegular(full string) (int, error) {
 	fd, err := unix.Open(full, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, &fs.PathError{Op: "open", Path: full, Err: err}
+		return -1, &fs.PathError{Op: "open", Path: full, Err: err}
 	}
-	f := os.NewFile(uintptr(fd), full)
-	st, err := f.Stat()
-	if err == nil && !st.Mode().IsRegular() {
+	var st unix.Stat_t
+	err = unix.Fstat(fd, &st)
+	if err == nil && st.Mode&unix.S_IFMT != unix.S_IFREG {
 		err = &fs.PathError{Op: "add", Path: full, Err: errors.New("is not a file any more")}
 	}
 	if err == nil {
 		err = checkOpen(fd, full)
 	}
 	if err != nil {
-		return nil, errors.Join(err, f.Close())
+		unix.Close(fd)
+		return -1, err
 	}
-	return f, nil
+	return fd, nil
+}
+
+// contentDigest is the SHA-256 of a file that Walk has named, as 32 bytes. It reads
+// with system calls alone: for many small files the rest would take most of the time.
+func contentDigest(full string, buf []byte) (string, error) {
+	fd, err := openRegular(full)
+	if err != nil {
+		return "", err
+	}
+	defer unix.Close(fd)
+	h := sha256.New()
+	for {
+		n, err := unix.Read(fd, buf)
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return "", &fs.PathError{Op: "read", Path: full, Err: err}
+		case n == 0:
+			return string(h.Sum(nil)), nil
+		default:
+			h.Write(buf[:n])
+		}
+	}
 }
 
 func walkBelow(dir *beneath.Dir, top string, f func(rel, full string, st fs.FileInfo) error) error {

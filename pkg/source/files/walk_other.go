@@ -5,7 +5,9 @@
 package files
 
 import (
+	"crypto/sha256"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -28,6 +30,20 @@ func Open(full string) (*os.File, error) {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
+}
+
+// contentDigest is the SHA-256 of a file that Walk has named, as 32 bytes.
+func contentDigest(full string, buf []byte) (string, error) {
+	f, err := Open(full)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.CopyBuffer(h, f, buf); err != nil {
+		return "", err
+	}
+	return string(h.Sum(nil)), nil
 }
 
 // Walk calls f for path and all below it in byte order; rel is "." for
