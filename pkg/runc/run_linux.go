@@ -58,14 +58,20 @@ func (r *Runtime) Run(ctx context.Context, s Step) (int, error) {
 }
 
 // killInit kills the first process of the step's PID namespace, and with it
-// all others; the runtime then ends by itself. Before there is one, the
-// runtime is killed.
+// all others; the runtime then ends by itself. A runtime may be late to say which that
+// is; one that does not say it for two seconds is killed itself.
 func killInit(pidFile string, runtime *os.Process) error {
-	b, err := os.ReadFile(pidFile)
-	if err == nil {
-		if pid, err := strconv.Atoi(trim(b)); err == nil && pid > 1 {
-			return syscall.Kill(pid, syscall.SIGKILL)
+	for range 200 {
+		b, err := os.ReadFile(pidFile)
+		if err == nil {
+			if pid, err := strconv.Atoi(trim(b)); err == nil && pid > 1 {
+				return syscall.Kill(pid, syscall.SIGKILL)
+			}
 		}
+		if runtime.Signal(syscall.Signal(0)) != nil {
+			return os.ErrProcessDone
+		}
+		time.Sleep(10 * time.Millisecond)
 	}
 	return runtime.Kill()
 }

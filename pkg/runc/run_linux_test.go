@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -424,5 +425,38 @@ func TestPrivate(t *testing.T) {
 		if err := Private(dir); !remedy.Is(err) || !strings.Contains(err.Error(), "belongs to another account") {
 			t.Errorf("%s, in a directory of another account: %v", dir, err)
 		}
+	}
+}
+
+// A runtime that says late which process is the first one is waited for: without it the
+// processes of the step would go on.
+func TestKillInitWaits(t *testing.T) {
+	start := func() *exec.Cmd {
+		cmd := exec.CommandContext(t.Context(), "sleep", "60")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		return cmd
+	}
+	first, runtime := start(), start()
+	defer func() { _ = runtime.Process.Kill(); _ = runtime.Wait() }()
+	pidFile := filepath.Join(t.TempDir(), "pid")
+	if err := os.WriteFile(pidFile, nil, 0o600); err != nil { // made, and not written yet
+		t.Fatal(err)
+	}
+	killed := make(chan error)
+	go func() { killed <- killInit(pidFile, runtime.Process) }()
+	time.Sleep(50 * time.Millisecond)
+	if err := os.WriteFile(pidFile, []byte(strconv.Itoa(first.Process.Pid)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-killed; err != nil {
+		t.Error(err)
+	}
+	if err := first.Wait(); err == nil {
+		t.Error("the first process ended by itself")
+	}
+	if err := runtime.Process.Signal(syscall.Signal(0)); err != nil {
+		t.Errorf("the runtime was killed: %v", err)
 	}
 }
