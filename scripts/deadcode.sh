@@ -8,6 +8,7 @@ allowed=$(sed 's/ *#.*//; /^$/d' <<'EOF' | LC_ALL=C sort
 # The writers of a library: what its examples show.
 pkg/disk.Write                        # one disk, one file; the program writes several disks with one call
 pkg/disk.WriteAll
+pkg/disk/ova.Write
 pkg/disk/vmdk.WriteStream
 pkg/disk/vmdk.WriteSparse
 pkg/disk/vmdk.Options.pipeline

@@ -29,7 +29,7 @@ func appliance(path string, facts *qemu.Facts, o *qemu.Options, s *qemu.Session)
 	if err != nil {
 		return err
 	}
-	if o.Firmware == "" && d.Firmware == "efi" {
+	if o.Firmware == "" && d.Firmware == "efi" && (qemu.EFIReads(o.Bus) || !facts.BIOS) {
 		o.Firmware = "efi"
 	}
 	for _, x := range d.Disks {

@@ -99,6 +99,10 @@ func Plan(f Facts, o Options) (Machine, error) {
 	return Machine{}, fmt.Errorf("no machine is known for EFI loaders of %s only", strings.Join(f.EFI, ", "))
 }
 
+// EFIReads reports whether the UEFI firmware for QEMU reads disks on a bus, "" for
+// the one that is chosen.
+func EFIReads(bus string) bool { return bus != "pvscsi" && bus != "lsi" }
+
 // pc is an x86-64 machine with the network card that VMware has.
 func pc(f Facts, o Options, efi bool) (Machine, error) {
 	m := Machine{Program: "qemu-system-x86_64", Package: "qemu-system-x86", Arch: "x86_64", DiskSize: f.Size, drives: []string{"id=d0,if=none"}}
@@ -122,7 +126,7 @@ func pc(f Facts, o Options, efi bool) (Machine, error) {
 	m.args = append(m.args, "-netdev", o.network()+",id=n0", "-device", "vmxnet3,netdev=n0,romfile=")
 	m.args = append(m.args, o.credential()...)
 	if efi {
-		if o.Bus == "pvscsi" || o.Bus == "lsi" {
+		if !EFIReads(o.Bus) {
 			return Machine{}, fmt.Errorf("no UEFI firmware for QEMU reads disks on bus %s: choose another, or firmware bios", o.Bus)
 		}
 		m.Firmware = &Firmware{"/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd", "ovmf"}

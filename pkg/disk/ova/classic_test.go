@@ -42,7 +42,7 @@ func appliance(t testing.TB, vm VM) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(writeTo(t.Context(), f, m, vm, options()), f.Close()); err != nil {
+	if err := errors.Join(Write(t.Context(), f, m, vm, options()), f.Close()); err != nil {
 		t.Fatal(err)
 	}
 	return f.Name()
@@ -279,7 +279,7 @@ func TestDisc(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := writeTo(t.Context(), f, testImage(t, 1<<20), tt.vm, options()); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if err := Write(t.Context(), f, testImage(t, 1<<20), tt.vm, options()); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("got %v, want %s", err, tt.want)
 		}
 		f.Close()

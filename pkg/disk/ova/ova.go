@@ -8,6 +8,7 @@ package ova
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
@@ -38,6 +39,17 @@ const alignment = 4096
 
 // odd is what a URL (RFC 3986) or somebody's shell would change.
 var odd = regexp.MustCompile(`[^A-Za-z0-9._-]`)
+
+// Write writes the archive to w, a new and empty file. The disk is read and
+// compressed once, front to back; what stands in front of it is written last,
+// because it tells its size and its sum. So w cannot be a pipe.
+func Write(ctx context.Context, w io.WriterAt, src vmdk.Source, vm VM, o Options) error {
+	s, err := New(w, src.Size(), vm, o)
+	if err != nil {
+		return err
+	}
+	return pipeline.Run(ctx, src, pipeline.Options{Workers: o.Disk.Workers, Progress: o.Disk.Progress}, s)
+}
 
 // New is the archive for a disk of size bytes that goes through a pipeline. Its sink
 // writes to w, a new and empty file. The disk is read and compressed once, front to

@@ -87,7 +87,7 @@ func write(t testing.TB, vm VM, o Options) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(writeTo(t.Context(), f, testImage(t, 100<<20), vm, o), f.Close()); err != nil {
+	if err := errors.Join(Write(t.Context(), f, testImage(t, 100<<20), vm, o), f.Close()); err != nil {
 		t.Fatal(err)
 	}
 	return f.Name()
@@ -244,22 +244,22 @@ func (broken) WriteAt([]byte, int64) (int, error) { return 0, errBroken }
 
 func TestWriteErrors(t *testing.T) {
 	m := testImage(t, 100<<20)
-	if err := writeTo(t.Context(), broken{}, m, full(), options()); !errors.Is(err, errBroken) {
+	if err := Write(t.Context(), broken{}, m, full(), options()); !errors.Is(err, errBroken) {
 		t.Errorf("write error: got %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := writeTo(ctx, nothing{}, m, full(), options()); !errors.Is(err, context.Canceled) {
+	if err := Write(ctx, nothing{}, m, full(), options()); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: got %v", err)
 	}
 	odd, err := image.New(100<<20+512, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := writeTo(t.Context(), nothing{}, odd, VM{}, options()); err == nil || !strings.Contains(err.Error(), "multiples of 1 MiB") {
+	if err := Write(t.Context(), nothing{}, odd, VM{}, options()); err == nil || !strings.Contains(err.Error(), "multiples of 1 MiB") {
 		t.Errorf("odd size: got %v", err)
 	}
-	if err := writeTo(t.Context(), nothing{}, m, VM{Firmware: "openfirmware"}, options()); err == nil {
+	if err := Write(t.Context(), nothing{}, m, VM{Firmware: "openfirmware"}, options()); err == nil {
 		t.Error("a bad machine was taken")
 	}
 }
