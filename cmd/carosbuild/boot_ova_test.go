@@ -35,8 +35,13 @@ func TestApplianceFirmware(t *testing.T) {
 		bios       bool
 		want       string
 	}{
-		{"", "", true, "efi"}, {"", "pvscsi", true, ""}, {"", "lsi", true, ""}, {"", "ahci", true, "efi"}, {"", "pvscsi", false, "efi"},
-		{"bios", "", true, "bios"}, {"efi", "pvscsi", true, "efi"},
+		{"", "", true, "efi"},
+		{"", "pvscsi", true, ""},
+		{"", "lsi", true, ""},
+		{"", "ahci", true, "efi"},
+		{"", "pvscsi", false, "efi"},
+		{"bios", "", true, "bios"},
+		{"efi", "pvscsi", true, "efi"},
 	} {
 		o := qemu.Options{Firmware: tt.asked, Bus: tt.bus}
 		if err := appliance(path, &qemu.Facts{BIOS: tt.bios}, &o, &qemu.Session{}); err != nil {
