@@ -97,8 +97,9 @@ func TestBitbakeStepFails(t *testing.T) {
 		if _, err := os.Stat(filepath.Join(s.Root, bitbake.ConfDir, "sanity.conf")); err != nil {
 			t.Error(err)
 		}
-		fmt.Fprintf(s.Stdout, "ERROR: Logfile of failure stored in: %s/tmp/work/m/r/1.0/temp/log.do_x.1\n", bitbake.BuildDir)
-		return 1, fill(s.Root, strings.TrimPrefix(bitbake.BuildDir, "/")+"/tmp/work/m/r/1.0/temp/log.do_x.1=it failed")
+		log := bitbake.BuildDir + "/r/1.0/temp/log.do_x.1"
+		fmt.Fprintf(s.Stdout, "ERROR: Logfile of failure stored in: %s\n", log)
+		return 1, fill(s.Root, strings.TrimPrefix(log, "/")+"=it failed")
 	}
 	_, err := b.execute(b.base(), b.step("BITBAKE", &plan.Bitbake{Conf: conf(), Targets: []string{"a"}}))
 	se := stepError(t, err)

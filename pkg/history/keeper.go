@@ -30,19 +30,14 @@ func (k Keeper) Done(ctx context.Context, stage, layer string, config oci.Config
 }
 
 // Start names what a stage without a parent begins with: what its bootstrap or
-// FROM has made. A stage with nothing else has no start.
+// FROM has made. A start whose name another stage has is not kept.
 func (k Keeper) Start(ctx context.Context, stage, layer string, config oci.Config) error {
-	for _, s := range k.Plan.Stages {
-		if s.ID != stage || s.Parent != "" || len(s.Steps) < 2 {
-			continue
-		}
-		names := startName(k.Plan, k.BuildID, stage)
-		if len(names) == 0 {
-			return nil
-		}
-		if _, err := k.Store.PutImage(ctx, names, layer, config); err != nil {
-			return fmt.Errorf("keep the start: %w", err)
-		}
+	names := startName(k.Plan, k.BuildID, stage)
+	if len(names) == 0 {
+		return nil
+	}
+	if _, err := k.Store.PutImage(ctx, names, layer, config); err != nil {
+		return fmt.Errorf("keep the start: %w", err)
 	}
 	return nil
 }

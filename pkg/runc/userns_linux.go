@@ -71,7 +71,6 @@ func Enter(ctx context.Context, e Entry) (int, error) {
 		if err != nil {
 			return 0, errors.Join(fmt.Errorf("enter namespace: %w", err), r.Close())
 		}
-		defer f.Close()
 		cmd.ExtraFiles = append(cmd.ExtraFiles, f)
 		cmd.Env = append(cmd.Env, handoverVar+"=1")
 	} else {
@@ -86,7 +85,9 @@ func Enter(ctx context.Context, e Entry) (int, error) {
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(signals)
 	err = cmd.Start()
-	r.Close()
+	for _, f := range cmd.ExtraFiles { // which the inner program alone keeps
+		f.Close()
+	}
 	if err != nil {
 		return 0, refusal(err)
 	}
