@@ -19,7 +19,7 @@ const module = "github.com/carosio/carosbuild/"
 // allowed says which packages of ours a package may import: only what is
 // listed, and what lies below a listed one.
 var allowed = map[string][]string{
-	"cmd/carosbuild":     {"pkg/bytesize", "pkg/compose", "pkg/debfile", "pkg/decl", "pkg/disk", "pkg/engine", "pkg/evict", "pkg/feed", "pkg/freshdir", "pkg/history", "pkg/kas", "pkg/layer", "pkg/netfault", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/qemu", "pkg/release", "pkg/remedy", "pkg/resolve", "pkg/results", "pkg/runc", "pkg/serve", "pkg/source", "pkg/terminal", "pkg/wks", "pkg/xdg", "pkg/yocto", "targets"},
+	"cmd/carosbuild":     {"pkg/bytesize", "pkg/compose", "pkg/debfile", "pkg/decl", "pkg/disk", "pkg/engine", "pkg/evict", "pkg/feed", "pkg/freshdir", "pkg/history", "pkg/kas", "pkg/layer", "pkg/netfault", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/qemu", "pkg/release", "pkg/remedy", "pkg/resolve", "pkg/results", "pkg/runc", "pkg/sandbox", "pkg/serve", "pkg/source", "pkg/terminal", "pkg/userns", "pkg/wks", "pkg/xdg", "pkg/yocto", "targets"},
 	"pkg/bytesize":       {},
 	"pkg/beneath":        {},
 	"pkg/decl":           {"pkg/bytesize", "pkg/disk/kind", "pkg/disk/uuid", "pkg/terminal"},
@@ -27,7 +27,7 @@ var allowed = map[string][]string{
 	"pkg/decl/load":      {"pkg/decl"},
 	"pkg/plan":           {"pkg/decl", "pkg/disk/grub", "pkg/key", "pkg/source", "pkg/yocto"},
 	"pkg/resolve":        {"pkg/decl", "pkg/disk", "pkg/evict", "pkg/freshfile", "pkg/key", "pkg/oci", "pkg/plan", "pkg/remedy", "pkg/source"},
-	"pkg/engine":         {"pkg/beneath", "pkg/decl", "pkg/disk/tree", "pkg/evict", "pkg/freshfile", "pkg/key", "pkg/layer", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/runc", "pkg/source"},
+	"pkg/engine":         {"pkg/beneath", "pkg/decl", "pkg/disk/tree", "pkg/evict", "pkg/freshfile", "pkg/key", "pkg/layer", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/sandbox", "pkg/source"},
 	"pkg/compose":        {"pkg/decl", "pkg/disk", "pkg/layer", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/yocto"},
 	"pkg/history":        {"pkg/decl", "pkg/disk", "pkg/evict", "pkg/freshfile", "pkg/key", "pkg/layer", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/source"},
 	"pkg/remedy":         {},
@@ -49,7 +49,10 @@ var allowed = map[string][]string{
 	"pkg/qemu":           {"pkg/disk"},
 	"pkg/release":        {"pkg/debfile", "pkg/freshdir", "pkg/results"},
 	"pkg/results":        {},
-	"pkg/runc":           {"pkg/remedy"},
+	"pkg/binfmt":         {"pkg/remedy"},
+	"pkg/sandbox":        {},
+	"pkg/userns":         {"pkg/remedy", "pkg/sandbox"},
+	"pkg/runc":           {"pkg/binfmt", "pkg/remedy", "pkg/sandbox"},
 	"pkg/sealed":         {"pkg/freshfile"},
 	"pkg/serve":          {"pkg/bytesize", "pkg/history", "pkg/plan", "pkg/results"},
 	"pkg/source/bitbake": {},
@@ -92,7 +95,8 @@ var allowed = map[string][]string{
 	"pkg/yocto":          {"pkg/disk/tree"},
 	"targets":            {},
 
-	"pkg/engine/enginetest": {"pkg/engine", "pkg/layer", "pkg/oci", "pkg/plan", "pkg/runc"},
+	"pkg/engine/enginetest": {"pkg/engine", "pkg/layer", "pkg/oci", "pkg/plan", "pkg/sandbox"},
+	"pkg/userns/usernstest": {"pkg/remedy", "pkg/userns"},
 }
 
 // owners says which package alone may import an outside module.

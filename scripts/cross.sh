@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds and vets for other systems. On Linux all of it has to build. Elsewhere all but the list below has to: the program,
 # and what runs the steps of a build, which needs namespaces, overlay mounts and an OCI runtime. Of packages that are about
-# these too, such as pkg/layer and pkg/runc, other systems have the files without _linux in their names.
+# these too, such as pkg/layer and pkg/userns, other systems have the files without _linux in their names.
 # Usage: cross.sh GO TAGS
 set -eu
 

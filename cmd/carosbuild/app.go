@@ -12,12 +12,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/userns"
+
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/progress"
-	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
@@ -80,7 +81,7 @@ func (a *app) command() *cobra.Command {
 // given the same options.
 func (a *app) warnf(format string, args ...any) {
 	switch {
-	case runc.Inside(a.getenv):
+	case userns.Inside(a.getenv):
 	case a.asJSON():
 		a.event(jsonEvent{Event: progress.Event{Kind: errorEvent, Text: fmt.Sprintf(format, args...)}, Warning: true})
 	default:
@@ -112,12 +113,12 @@ func (a *app) color() bool {
 }
 
 // account is who calls, inside the namespaces too.
-func (a *app) account() runc.Account {
-	if runc.Inside(a.getenv) {
+func (a *app) account() userns.Account {
+	if userns.Inside(a.getenv) {
 		uid, _ := strconv.Atoi(a.getenv("_CONTAINERS_ROOTLESS_UID"))
-		return runc.Account{UID: uid}
+		return userns.Account{UID: uid}
 	}
-	acc := runc.Account{UID: os.Getuid(), GID: os.Getgid()}
+	acc := userns.Account{UID: os.Getuid(), GID: os.Getgid()}
 	if u, err := user.Current(); err == nil {
 		acc.Name = u.Username
 	}
@@ -127,7 +128,7 @@ func (a *app) account() runc.Account {
 // inside runs the whole command again inside the namespaces when it is not
 // there yet. Only when that returns true the caller goes on.
 func (a *app) inside(cmd *cobra.Command, foreground bool) (bool, error) {
-	if runc.Inside(a.getenv) {
+	if userns.Inside(a.getenv) {
 		return true, nil
 	}
 	return false, a.enterNamespaces(cmd, foreground, nil)
@@ -140,7 +141,7 @@ func (a *app) enterWith(cmd *cobra.Command, data []byte) error {
 
 func (a *app) enterNamespaces(cmd *cobra.Command, foreground bool, data []byte) error {
 	// The inner program is ended by the signals that reach this one.
-	status, err := runc.Enter(context.WithoutCancel(cmd.Context()), runc.Entry{
+	status, err := userns.Enter(context.WithoutCancel(cmd.Context()), userns.Entry{
 		Account: a.account(), Args: os.Args, Env: append(os.Environ(), fmt.Sprintf("%s=%d", callerVar, os.Getpid())),
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Foreground: foreground, Handover: data,
 	})

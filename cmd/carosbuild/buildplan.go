@@ -9,13 +9,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/sandbox"
+
 	"github.com/carosio/carosbuild/pkg/compose"
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/resolve"
-	"github.com/carosio/carosbuild/pkg/runc"
 )
 
 // plan loads the declaration, resolves what it names and works out the steps.
@@ -70,7 +71,7 @@ func (c *buildCommand) plan(ctx context.Context, view display) (*job, error) {
 	if err := c.warnLock(lock, j.resolved, j.decl, targets); err != nil {
 		return nil, err
 	}
-	if c.network != string(runc.HostNetwork) {
+	if c.network != string(sandbox.HostNetwork) {
 		j.resolved.Network = c.network
 	}
 	if j.plan, err = plan.NewPlan(j.decl, targets, j.resolved.Facts); err != nil {

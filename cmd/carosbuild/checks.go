@@ -5,10 +5,11 @@ package main
 import (
 	"os"
 
+	"github.com/carosio/carosbuild/pkg/sandbox"
+
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/remedy"
-	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 )
 
@@ -49,7 +50,7 @@ func (a *app) checkInputs(declFiles []string, disks []diskOutputs, in []disk.Inp
 }
 
 func checkNetwork(name string) error {
-	if name != string(runc.HostNetwork) && name != string(runc.NoNetwork) {
+	if name != string(sandbox.HostNetwork) && name != string(sandbox.NoNetwork) {
 		return usagef("--network %q: want host or none", name)
 	}
 	return nil

@@ -7,11 +7,12 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"github.com/carosio/carosbuild/pkg/userns"
+
 	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/carosio/carosbuild/pkg/resolve"
-	"github.com/carosio/carosbuild/pkg/runc"
 )
 
 // dirs are where things of this user are kept.
@@ -62,10 +63,10 @@ func (a *app) dirs() (dirs, error) {
 	}
 	d := dirs{cache: cache, state: state}
 	for _, dir := range []string{cache, state} {
-		if runc.Inside(a.getenv) { // it is done
+		if userns.Inside(a.getenv) { // it is done
 			break
 		}
-		err := runc.Private(dir)
+		err := userns.Private(dir)
 		if host, ok := errors.AsType[*remedy.Error](err); ok {
 			host.Tried = fmt.Sprintf("%s cannot be used, HOME is %q: %s", dir, home, host.Tried)
 		}

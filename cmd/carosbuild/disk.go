@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/userns"
+
 	"github.com/spf13/cobra"
 
 	"github.com/carosio/carosbuild/pkg/compose"
@@ -17,7 +19,6 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/oci"
-	"github.com/carosio/carosbuild/pkg/runc"
 )
 
 // diskCommand is "carosbuild disk": a disk from stages that are built.
@@ -134,7 +135,7 @@ func (c *diskCommand) run(cmd *cobra.Command) error {
 		sum.written(d, made)
 		return c.showSummary(sum, c.results(c.app))
 	}
-	inside := runc.Inside(c.getenv)
+	inside := userns.Inside(c.getenv)
 	if !anyStored(sources) {
 		err = write(cmd.Context(), nil)
 	} else {

@@ -16,6 +16,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/userns"
+
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
@@ -37,7 +39,7 @@ some declarations need may be missing.`,
 		Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c := &checkup{app: a}
-			if !runc.Inside(a.getenv) {
+			if !userns.Inside(a.getenv) {
 				c.kernel()
 			}
 			if inside, err := a.inside(cmd, false); err != nil || !inside {
@@ -204,7 +206,7 @@ func (c *checkup) trial(ctx context.Context, dir string) (err error) {
 	if why := layer.TryPlace(dir); why != nil {
 		bound, err := memoryStore(why)
 		if err == nil {
-			err = runc.MountMemory(dir, bound)
+			err = userns.MountMemory(dir, bound)
 		}
 		if err != nil {
 			c.need("overlay", "", err)
@@ -227,7 +229,7 @@ func (c *checkup) trial(ctx context.Context, dir string) (err error) {
 		return nil
 	}
 	scratch := filepath.Join(dir, "scratch")
-	if err := errors.Join(os.Mkdir(scratch, 0o700), runc.MountScratch(scratch)); err != nil {
+	if err := errors.Join(os.Mkdir(scratch, 0o700), userns.MountScratch(scratch)); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, unix.Unmount(scratch, unix.MNT_DETACH)) }()

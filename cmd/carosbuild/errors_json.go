@@ -11,11 +11,12 @@ import (
 	"sync"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/userns"
+
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/remedy"
-	"github.com/carosio/carosbuild/pkg/runc"
 )
 
 func (a *app) asJSON() bool { return a.progress == "json" }
@@ -69,7 +70,7 @@ func (w *noteWriter) Write(p []byte) (int, error) {
 // reportEnd is the last event: of the program that was called, not of the one
 // inside the namespaces.
 func (a *app) reportEnd(status int) {
-	if a.asJSON() && !runc.Inside(a.getenv) {
+	if a.asJSON() && !userns.Inside(a.getenv) {
 		a.event(jsonEvent{Event: progress.Event{Kind: endEvent, Seconds: time.Since(a.began).Seconds()}, Exit: &status})
 	}
 }

@@ -13,6 +13,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/sandbox"
+	"github.com/carosio/carosbuild/pkg/userns"
+
 	"github.com/carosio/carosbuild/pkg/compose"
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk"
@@ -144,7 +147,7 @@ func (o *diskFlags) streams() bool {
 
 // engine is what runs the plan. It is to be closed.
 func (c *buildCommand) engine(ctx context.Context, j *job, store *layer.Store, view display, events func(progress.Event)) (*engine.Engine, func() error, error) {
-	l, done, err := c.local(ctx, j, store, runc.Network(c.network), view, events)
+	l, done, err := c.local(ctx, j, store, sandbox.Network(c.network), view, events)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -162,9 +165,9 @@ func (c *buildCommand) engine(ctx context.Context, j *job, store *layer.Store, v
 }
 
 // local runs steps on this machine. It is to be closed.
-func (a *app) local(ctx context.Context, j *job, store *layer.Store, network runc.Network, view display, events func(progress.Event)) (*engine.Local, func() error, error) {
+func (a *app) local(ctx context.Context, j *job, store *layer.Store, network sandbox.Network, view display, events func(progress.Event)) (*engine.Local, func() error, error) {
 	scratch := filepath.Join(j.dirs.state, "scratch")
-	if err := runc.MountScratch(scratch); err != nil {
+	if err := userns.MountScratch(scratch); err != nil {
 		return nil, nil, err
 	}
 	rt, err := runc.FindRuntime(a.runtime, filepath.Join(scratch, "runtime"))

@@ -7,11 +7,12 @@ import (
 	"fmt"
 	"unicode/utf8"
 
+	"github.com/carosio/carosbuild/pkg/userns"
+
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/plan"
-	"github.com/carosio/carosbuild/pkg/runc"
 )
 
 // handover is what the program inside the namespaces gets of a build from the one
@@ -75,7 +76,7 @@ func notUTF8(h handover) string {
 
 // handed is the job that was handed over, nil outside of the namespaces.
 func (a *app) handed() (*job, error) {
-	data, err := runc.ReadHandover(a.getenv)
+	data, err := userns.ReadHandover(a.getenv)
 	if err != nil || data == nil {
 		return nil, err
 	}

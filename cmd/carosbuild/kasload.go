@@ -12,12 +12,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/carosio/carosbuild/pkg/userns"
+
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/decl/load"
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/kas"
 	"github.com/carosio/carosbuild/pkg/progress"
-	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/source/git"
 )
 
@@ -94,7 +95,7 @@ func (a *app) readKas(ctx context.Context, names []string, cache string) (decl.S
 // them, too.
 func (a *app) showFindings(findings decl.Findings) error {
 	switch {
-	case len(findings) == 0 || runc.Inside(a.getenv):
+	case len(findings) == 0 || userns.Inside(a.getenv):
 		return nil
 	case a.asJSON():
 		a.findingEvents(findings)

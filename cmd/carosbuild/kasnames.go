@@ -8,10 +8,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/userns"
+
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/decl/load"
 	"github.com/carosio/carosbuild/pkg/progress"
-	"github.com/carosio/carosbuild/pkg/runc"
 )
 
 // projectWord is how messages say what a project of kas is called.
@@ -96,7 +97,7 @@ func (a *app) noteEnvironment() {
 	}
 	text := "the environment counts in place of what the project says: " + strings.Join(set, ", ")
 	switch {
-	case len(set) == 0 || runc.Inside(a.getenv):
+	case len(set) == 0 || userns.Inside(a.getenv):
 	case a.asJSON():
 		a.event(jsonEvent{Event: progress.Event{Time: time.Now(), Kind: progress.Note, Text: text}})
 	default:

@@ -10,12 +10,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/userns"
+
 	"github.com/spf13/cobra"
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/resolve"
-	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 )
 
@@ -165,7 +166,7 @@ func (c *planner) resolver(j *job, view display, lock *resolve.Lock) (*resolve.R
 	if c.update {
 		r.Lock = nil
 	}
-	if !runc.Inside(c.getenv) {
+	if !userns.Inside(c.getenv) {
 		r.Note = func(stage, text string) {
 			if stage != "" {
 				text = "stage " + stage + ": " + text

@@ -12,19 +12,20 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/carosio/carosbuild/pkg/userns"
+
 	"github.com/sirupsen/logrus"
 	"go.podman.io/storage/pkg/reexec"
 
 	"github.com/carosio/carosbuild/pkg/progress"
-	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
 func main() {
 	umask := 0
-	if runc.Inside(os.Getenv) {
+	if userns.Inside(os.Getenv) {
 		var err error
-		if umask, err = runc.Settle(os.Args, os.Environ()); err != nil {
+		if umask, err = userns.Settle(os.Args, os.Environ()); err != nil {
 			newApp().say(err)
 			os.Exit(exitHost)
 		}

@@ -8,10 +8,11 @@ import (
 	"os/exec"
 	"path/filepath"
 
+	"github.com/carosio/carosbuild/pkg/userns"
+
 	"github.com/carosio/carosbuild/pkg/bytesize"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/remedy"
-	"github.com/carosio/carosbuild/pkg/runc"
 )
 
 // leastMemory is the smallest store in memory that is of use, in bytes: a stage
@@ -23,7 +24,7 @@ const placeCure = "have the store on a volume or another file system: XDG_DATA_H
 // memoryStore is how large a store in memory may get for want of a better place,
 // which why explains. The rest of the memory is for what steps run.
 func memoryStore(why error) (int64, error) {
-	free, err := runc.FreeMemory()
+	free, err := userns.FreeMemory()
 	if err != nil {
 		return 0, errors.Join(why, err)
 	}
@@ -64,7 +65,7 @@ func firstBuild(p layer.Paths) bool {
 
 // checkPlace ends what cannot work before anything is fetched.
 func (a *app) checkPlace(p layer.Paths) error {
-	if runc.Inside(a.getenv) {
+	if userns.Inside(a.getenv) {
 		return nil
 	}
 	if why := layer.CheckPlace(p.GraphRoot); why != nil {
@@ -89,7 +90,7 @@ func (a *app) settle(p layer.Paths) error {
 	if err != nil {
 		return err
 	}
-	if err := runc.MountMemory(p.GraphRoot, bound); err != nil {
+	if err := userns.MountMemory(p.GraphRoot, bound); err != nil {
 		return errors.Join(why, err)
 	}
 	if err := layer.TryPlace(p.GraphRoot); err != nil {

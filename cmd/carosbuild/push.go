@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/userns"
+
 	"github.com/spf13/cobra"
 
 	"github.com/carosio/carosbuild/pkg/engine"
@@ -19,7 +21,6 @@ import (
 	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/oci/registry"
 	"github.com/carosio/carosbuild/pkg/progress"
-	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/xdg"
 )
 
@@ -59,7 +60,7 @@ func (a *app) shut(p layer.Paths, d dirs) error {
 		return err
 	}
 	for _, dir := range []string{p.GraphRoot, d.cache, d.state} {
-		if err := runc.Confine(dir); err != nil {
+		if err := userns.Confine(dir); err != nil {
 			return err
 		}
 	}
@@ -70,7 +71,7 @@ func (a *app) shut(p layer.Paths, d dirs) error {
 // outside of the namespaces it can be seen whose the ones above them are.
 func ownPlaces(p layer.Paths) error {
 	for _, dir := range []string{p.GraphRoot, p.RunRoot} {
-		if err := runc.Private(dir); err != nil {
+		if err := userns.Private(dir); err != nil {
 			return err
 		}
 	}
@@ -83,7 +84,7 @@ func (a *app) withStore(cmd *cobra.Command, foreground bool, f func(ctx context.
 	if err != nil {
 		return err
 	}
-	if !runc.Inside(a.getenv) {
+	if !userns.Inside(a.getenv) {
 		p, err := layer.PodmanPaths(a.getenv, a.account().UID)
 		if err == nil {
 			err = ownPlaces(p)

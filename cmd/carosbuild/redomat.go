@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/userns"
+
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -20,7 +22,6 @@ import (
 	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/oci"
-	"github.com/carosio/carosbuild/pkg/runc"
 )
 
 // redomatFlags are redomat's options, beside those that a build has anyway.
@@ -200,7 +201,7 @@ func (c *planner) enter(d *decl.Declaration, targets []string) (*decl.Declaratio
 		c.warnf("no build %s of %s is stored: nothing is taken from one", c.entry.Match, c.whose())
 	}
 	if found, err := c.picker(stages, true).Pick(c.entry.Upgrade); c.entry.Upgrade != "" && err == nil {
-		if found.Name() != c.entry.Upgrade && !runc.Inside(c.getenv) {
+		if found.Name() != c.entry.Upgrade && !userns.Inside(c.getenv) {
 			fmt.Fprintf(c.stderr, "%s is %s\n", c.entry.Upgrade, found.Name())
 		}
 		c.entry.Upgrade = found.Name()

@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/carosio/carosbuild/pkg/sandbox"
+
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
@@ -19,7 +21,6 @@ import (
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/progress"
-	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
@@ -77,7 +78,7 @@ func (a *app) shell(ctx context.Context, s *layer.Store, name string, command []
 		sh.Env = []string{"TERM=" + a.getenv("TERM")}
 	}
 	j.buildID, _, _ = history.ParseImageName(image)
-	l, done, err := a.local(ctx, j, s, cmp.Or(runc.Network(network), runc.Network(sh.Job.Network), runc.HostNetwork), silentDisplay{}, a.noteEvent)
+	l, done, err := a.local(ctx, j, s, cmp.Or(sandbox.Network(network), sandbox.Network(sh.Job.Network), sandbox.HostNetwork), silentDisplay{}, a.noteEvent)
 	if err != nil {
 		return err
 	}

@@ -10,10 +10,11 @@ import (
 	"path"
 	"slices"
 
+	"github.com/carosio/carosbuild/pkg/sandbox"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/plan"
-	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/source/bitbake"
 )
 
@@ -37,7 +38,7 @@ type confWriter func(b *buildDir, c *plan.Conf) error
 // confFile is a CREATE_BBLAYERS or CREATE_LOCAL_CONF action.
 func (r *jobRun) confFile(ctx context.Context, s *plan.Step, c *plan.Conf, write confWriter) error {
 	return r.change(ctx, s, func(w Snapshot) error {
-		user, err := runc.LookupUser(w.Root(), r.state.Config.Config.User)
+		user, err := sandbox.LookupUser(w.Root(), r.state.Config.Config.User)
 		if err != nil {
 			return err
 		}
@@ -49,12 +50,12 @@ func (r *jobRun) confFile(ctx context.Context, s *plan.Step, c *plan.Conf, write
 type buildDir struct {
 	root  int
 	chown chowner
-	user  runc.User
+	user  sandbox.User
 }
 
 // inBuildDir makes the build and configuration directories, the user's, and
 // calls f with them.
-func inBuildDir(w Snapshot, user runc.User, f func(b *buildDir) error) error {
+func inBuildDir(w Snapshot, user sandbox.User, f func(b *buildDir) error) error {
 	root, err := unix.Open(w.Root(), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err

@@ -11,17 +11,18 @@ import (
 	"testing"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/sandbox"
+
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/progress"
-	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/source/bitbake"
 )
 
 // me is who runs the test: files can be made for no one else.
-func me() runc.User { return runc.User{UID: uint32(os.Getuid()), GID: uint32(os.Getgid())} }
+func me() sandbox.User { return sandbox.User{UID: uint32(os.Getuid()), GID: uint32(os.Getgid())} }
 
 // TestWriteConf: a file is replaced and keeps its mode; what is not a file is left
 // alone, with what it leads to.
@@ -72,7 +73,7 @@ func TestWriteConf(t *testing.T) {
 // put there itself is not taken away.
 func TestSanity(t *testing.T) {
 	user := me()
-	root, other := runc.User{UID: 0, GID: user.GID}, runc.User{UID: 1000, GID: user.GID}
+	root, other := sandbox.User{UID: 0, GID: user.GID}, sandbox.User{UID: 1000, GID: user.GID}
 	dir := t.TempDir()
 	plant(t, dir, "REDO/build/conf/")
 	fd := opened(t, dir)

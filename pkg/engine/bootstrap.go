@@ -11,10 +11,11 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/carosio/carosbuild/pkg/sandbox"
+
 	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/progress"
-	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 )
 
@@ -49,7 +50,7 @@ func (r *jobRun) bootstrap(ctx context.Context, s *plan.Step, a *plan.Bootstrap)
 		if err := os.MkdirAll(filepath.Join(dir, filepath.Base(debian.DebsMount)), 0o755); err != nil {
 			return err
 		}
-		return r.script(ctx, s, w, install, []runc.Mount{
+		return r.script(ctx, s, w, install, []sandbox.Mount{
 			{Source: dir, Target: debian.RunDir, ReadOnly: true},
 			{Source: f.DebsDir(), Target: debian.DebsMount, ReadOnly: true},
 		}, 0)
@@ -58,7 +59,7 @@ func (r *jobRun) bootstrap(ctx context.Context, s *plan.Step, a *plan.Bootstrap)
 
 // script runs a shell script as the superuser, without a network. It configures
 // so many packages; 0 where apt says how many.
-func (r *jobRun) script(ctx context.Context, s *plan.Step, w Snapshot, script string, mounts []runc.Mount, packages int) error {
+func (r *jobRun) script(ctx context.Context, s *plan.Step, w Snapshot, script string, mounts []sandbox.Mount, packages int) error {
 	around, err := r.worldOf(s, w.Root())
 	if err != nil {
 		return err
@@ -99,7 +100,7 @@ func (l *Local) runDir(name string, files map[string]string) (string, error) {
 
 // aptFiles are the mount that leads apt to the host's mirror, in stages that
 // are based on a bootstrap.
-func (r *jobRun) aptFiles() ([]runc.Mount, error) {
+func (r *jobRun) aptFiles() ([]sandbox.Mount, error) {
 	if r.job.Apt == nil {
 		return nil, nil
 	}
@@ -111,20 +112,20 @@ func (r *jobRun) aptFiles() ([]runc.Mount, error) {
 	if err != nil {
 		return nil, err
 	}
-	mounts := []runc.Mount{{Source: dir, Target: debian.RunDir, ReadOnly: true}}
+	mounts := []sandbox.Mount{{Source: dir, Target: debian.RunDir, ReadOnly: true}}
 	for _, target := range slices.Sorted(maps.Keys(apt.Dirs)) {
 		if err := os.MkdirAll(filepath.Join(dir, filepath.Base(target)), 0o755); err != nil {
 			return nil, fmt.Errorf("files for the sandbox: %w", err)
 		}
-		mounts = append(mounts, runc.Mount{Source: apt.Dirs[target], Target: target, ReadOnly: true})
+		mounts = append(mounts, sandbox.Mount{Source: apt.Dirs[target], Target: target, ReadOnly: true})
 	}
 	return mounts, nil
 }
 
 // StartRelay starts the proxy that keeps the host's passwords from the steps, if
 // they have a network and the host has passwords. It is to be closed; it may be nil.
-func StartRelay(ctx context.Context, host debian.Host, network runc.Network, note func(text string)) (*debian.Relay, error) {
-	if network != runc.HostNetwork {
+func StartRelay(ctx context.Context, host debian.Host, network sandbox.Network, note func(text string)) (*debian.Relay, error) {
+	if network != sandbox.HostNetwork {
 		return nil, nil
 	}
 	if names := host.Withheld(); len(names) > 0 {

@@ -8,8 +8,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/carosio/carosbuild/pkg/sandbox"
+
 	"github.com/carosio/carosbuild/pkg/plan"
-	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 )
 
@@ -23,7 +24,7 @@ func TestAptOfStepsHasNoPassword(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, network := range []runc.Network{runc.HostNetwork, runc.NoNetwork} {
+	for _, network := range []sandbox.Network{sandbox.HostNetwork, sandbox.NoNetwork} {
 		relay, err := StartRelay(t.Context(), host, network, func(string) {})
 		if err != nil {
 			t.Fatal(err)
@@ -45,7 +46,7 @@ func TestAptOfStepsHasNoPassword(t *testing.T) {
 		if text := string(conf) + string(list); strings.Contains(text, secret) {
 			t.Errorf("network %s: the password is in\n%s", network, text)
 		}
-		if got := strings.Contains(string(conf), "http://carosbuild:"); got != (network == runc.HostNetwork) {
+		if got := strings.Contains(string(conf), "http://carosbuild:"); got != (network == sandbox.HostNetwork) {
 			t.Errorf("network %s: a proxy of the build's own: %v", network, got)
 		}
 		if err := relay.Close(); err != nil {
@@ -65,7 +66,7 @@ func TestAptOfStepsReadsALocalMirror(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (runc.Mount{Source: "/srv/mirror", Target: "/run/carosbuild/mirror", ReadOnly: true}); len(mounts) != 2 || mounts[1] != want {
+	if want := (sandbox.Mount{Source: "/srv/mirror", Target: "/run/carosbuild/mirror", ReadOnly: true}); len(mounts) != 2 || mounts[1] != want {
 		t.Errorf("got %+v, want %+v", mounts, want)
 	}
 	list, err := os.ReadFile(filepath.Join(mounts[0].Source, "sources.list"))

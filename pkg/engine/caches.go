@@ -10,11 +10,12 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/carosio/carosbuild/pkg/sandbox"
+
 	"github.com/carosio/carosbuild/pkg/freshfile"
 	"github.com/carosio/carosbuild/pkg/key"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/progress"
-	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/source/bitbake"
 	"golang.org/x/sys/unix"
 )
@@ -61,8 +62,8 @@ func (r *jobRun) lockCaches(ctx context.Context, caches []plan.Cache) (func(), e
 
 // mounts are the caches, writable for the user, and the build id in a root that
 // has a place for it.
-func (r *jobRun) mounts(root string, caches []plan.Cache, user runc.User) ([]runc.Mount, error) {
-	var mounts []runc.Mount
+func (r *jobRun) mounts(root string, caches []plan.Cache, user sandbox.User) ([]sandbox.Mount, error) {
+	var mounts []sandbox.Mount
 	for _, c := range caches {
 		dir := filepath.Join(cachesDir(r.CacheDir), cacheID(c))
 		err := os.MkdirAll(dir, 0o755)
@@ -72,7 +73,7 @@ func (r *jobRun) mounts(root string, caches []plan.Cache, user runc.User) ([]run
 		if err != nil {
 			return nil, fmt.Errorf("cache %s: %w", c.Path, err)
 		}
-		mounts = append(mounts, runc.Mount{Source: dir, Target: c.Path})
+		mounts = append(mounts, sandbox.Mount{Source: dir, Target: c.Path})
 	}
 	if !r.job.GitLayers || !hasPlace(root, bitbake.BuildID) { // a step may be about to make one
 		return mounts, nil
@@ -81,7 +82,7 @@ func (r *jobRun) mounts(root string, caches []plan.Cache, user runc.User) ([]run
 	if err := freshfile.Replace(file, []byte(r.BuildID), 0o644); err != nil { // another stage's step may read it
 		return nil, err
 	}
-	return append(mounts, runc.Mount{Source: file, Target: bitbake.BuildID, ReadOnly: true}), nil
+	return append(mounts, sandbox.Mount{Source: file, Target: bitbake.BuildID, ReadOnly: true}), nil
 }
 
 // hasPlace reports whether a file can be mounted at a name: in a directory that

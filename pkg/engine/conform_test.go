@@ -13,6 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/sandbox"
+	"github.com/carosio/carosbuild/pkg/userns"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/engine"
@@ -129,7 +132,7 @@ func plantBusybox(path, root string) error {
 func openRuntime(t *testing.T, name string) *runc.Runtime {
 	t.Helper()
 	scratch := t.TempDir()
-	if err := runc.MountScratch(scratch); err != nil {
+	if err := userns.MountScratch(scratch); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -172,7 +175,7 @@ func TestRuntimeIsASandbox(t *testing.T) {
 // planted gives a root the runtime's mount points.
 func planted(t *testing.T, root string) {
 	t.Helper()
-	if _, err := runc.Plant(root, nil, nil); err != nil {
+	if _, err := sandbox.Plant(root, nil, nil); err != nil {
 		t.Fatal(err)
 	}
 }

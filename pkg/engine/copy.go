@@ -12,11 +12,12 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/carosio/carosbuild/pkg/sandbox"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/beneath"
 	"github.com/carosio/carosbuild/pkg/plan"
-	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/source/files"
 )
 
@@ -201,7 +202,7 @@ func (c *copier) options(root string, a *plan.Copy) error {
 	if a.Owner == "" {
 		return nil
 	}
-	u, err := runc.LookupUser(root, a.Owner)
+	u, err := sandbox.LookupUser(root, a.Owner)
 	if err != nil {
 		return err
 	}

@@ -12,13 +12,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/sandbox"
+
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/carosio/carosbuild/pkg/engine"
 	"github.com/carosio/carosbuild/pkg/engine/enginetest"
 	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/plan"
-	"github.com/carosio/carosbuild/pkg/runc"
 )
 
 // A command has what the image and the stage say around it, and what was put into
@@ -31,7 +32,7 @@ func TestRunStep(t *testing.T) {
 	base.Config.Architecture = "" // this machine's
 	base.Config.SetEnv("LC_ALL", "de_DE")
 	base.Config.Config.User, base.Config.Config.WorkingDir = "web", "/srv"
-	b.box.Program = func(_ context.Context, s runc.Step) (int, error) {
+	b.box.Program = func(_ context.Context, s sandbox.Command) (int, error) {
 		for name, want := range map[string]string{"etc/resolv.conf": "nameserver 127.0.0.1\n", "var/cache/x": "", "proc": ""} {
 			data, err := os.ReadFile(filepath.Join(s.Root, name))
 			if string(data) != want || errors.Is(err, os.ErrNotExist) {
@@ -51,13 +52,13 @@ func TestRunStep(t *testing.T) {
 	}
 	uid, gid := ids()
 	s := b.box.Steps()[0]
-	want := runc.Step{
+	want := sandbox.Command{
 		ID: fmt.Sprintf("%016d-%d", 1, os.Getpid()), Root: s.Root, Args: []string{"/bin/prog", "arg"}, Cwd: "/srv", UID: uint32(uid), GID: uint32(gid), Groups: []uint32{7},
 		Env: []string{
 			"DEBIAN_FRONTEND=noninteractive", "HOME=/srv", "LC_ALL=de_DE", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 			"SOURCE_DATE_EPOCH=1000000000",
 		},
-		Mounts: []runc.Mount{{Source: s.Mounts[0].Source, Target: "/var/cache/x"}}, Network: runc.NoNetwork, Stdout: s.Stdout, Stderr: s.Stderr,
+		Mounts: []sandbox.Mount{{Source: s.Mounts[0].Source, Target: "/var/cache/x"}}, Network: sandbox.NoNetwork, Stdout: s.Stdout, Stderr: s.Stderr,
 	}
 	if diff := cmp.Diff(fmt.Sprintf("%+v", s), fmt.Sprintf("%+v", want)); diff != "" {
 		t.Errorf("the command (-got +want):\n%s", diff)
@@ -141,7 +142,7 @@ func TestFromStep(t *testing.T) {
 // wanted, an image of what it has left.
 func TestFailingCommand(t *testing.T) {
 	b := newBench(t)
-	b.box.Program = func(_ context.Context, s runc.Step) (int, error) {
+	b.box.Program = func(_ context.Context, s sandbox.Command) (int, error) {
 		fmt.Fprint(s.Stderr, "why\nnot")
 		return 7, fill(s.Root, "half=1")
 	}
@@ -183,7 +184,7 @@ func TestStepsThatCannotRun(t *testing.T) {
 		want   string
 	}{
 		"the sandbox": {func(b *bench, _ *engine.State) {
-			b.box.Program = func(context.Context, runc.Step) (int, error) { return 0, broken }
+			b.box.Program = func(context.Context, sandbox.Command) (int, error) { return 0, broken }
 		}, "broken"},
 		"an architecture": {func(_ *bench, s *engine.State) { s.Config.Architecture = "none" }, "no emulator for none"},
 		"a user":          {func(_ *bench, s *engine.State) { s.Config.Config.User = "nobody-here" }, `no user "nobody-here"`},

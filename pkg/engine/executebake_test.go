@@ -11,9 +11,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/carosio/carosbuild/pkg/sandbox"
+
 	"github.com/carosio/carosbuild/pkg/engine/enginetest"
 	"github.com/carosio/carosbuild/pkg/plan"
-	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/source/bitbake"
 )
 
@@ -62,7 +63,7 @@ func TestConfSteps(t *testing.T) {
 // configuration.
 func TestBitbakeStep(t *testing.T) {
 	b := newBench(t)
-	b.box.Program = func(_ context.Context, s runc.Step) (int, error) {
+	b.box.Program = func(_ context.Context, s sandbox.Command) (int, error) {
 		fmt.Fprint(s.Stdout, "NOTE: Running task 1 of 2 (x)\nNOTE: Running task 2 of 2 (y)\n")
 		return 0, fill(s.Root, "REDO/build/tmp/out=1")
 	}
@@ -93,7 +94,7 @@ func TestBitbakeStep(t *testing.T) {
 // does not check who he is.
 func TestBitbakeStepFails(t *testing.T) {
 	b := newBench(t)
-	b.box.Program = func(_ context.Context, s runc.Step) (int, error) {
+	b.box.Program = func(_ context.Context, s sandbox.Command) (int, error) {
 		if _, err := os.Stat(filepath.Join(s.Root, bitbake.ConfDir, "sanity.conf")); err != nil {
 			t.Error(err)
 		}

@@ -18,9 +18,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/sandbox"
+
 	"github.com/carosio/carosbuild/pkg/engine"
 	"github.com/carosio/carosbuild/pkg/plan"
-	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 )
 
@@ -110,7 +111,7 @@ func (b *bench) bootstrap(res *debian.Resolution) plan.Step {
 func TestBootstrapStep(t *testing.T) {
 	b := newBench(t)
 	res := mirror(t, "hello")
-	b.box.Program = func(_ context.Context, s runc.Step) (int, error) {
+	b.box.Program = func(_ context.Context, s sandbox.Command) (int, error) {
 		data, err := os.ReadFile(filepath.Join(s.Root, "etc/base-files"))
 		if err != nil || string(data) != "1" {
 			t.Errorf("the base has %q, %v", data, err)
@@ -142,7 +143,7 @@ func TestBootstrapStep(t *testing.T) {
 	}
 	for i, script := range []string{res.ConfigureScript(), res.InstallScript()} {
 		s := steps[i]
-		if !slices.Equal(s.Args, []string{"/bin/sh", "-c", script}) || s.UID != 0 || s.Network != runc.NoNetwork || s.Arch != "amd64" || len(s.Mounts) != 2*i {
+		if !slices.Equal(s.Args, []string{"/bin/sh", "-c", script}) || s.UID != 0 || s.Network != sandbox.NoNetwork || s.Arch != "amd64" || len(s.Mounts) != 2*i {
 			t.Errorf("command %d: %+v", i, s)
 		}
 	}
@@ -160,10 +161,10 @@ func TestBootstrapStepFails(t *testing.T) {
 		"download":     {func(_ *bench, res *debian.Resolution) { res.Packages[0].Filename = "none.deb" }, "fetch base-files 1"},
 		"package":      {func(_ *bench, res *debian.Resolution) { res.Packages[0].Version = "2" }, "unpack base-files 2"},
 		"configure": {func(b *bench, _ *debian.Resolution) {
-			b.box.Program = func(context.Context, runc.Step) (int, error) { return 3, nil }
+			b.box.Program = func(context.Context, sandbox.Command) (int, error) { return 3, nil }
 		}, "exit status 3"},
 		"install": {func(b *bench, _ *debian.Resolution) {
-			b.box.Program = func(context.Context, runc.Step) (int, error) { return 4 * (len(b.box.Steps()) - 1), nil }
+			b.box.Program = func(context.Context, sandbox.Command) (int, error) { return 4 * (len(b.box.Steps()) - 1), nil }
 		}, "exit status 4"},
 		"scratch": {func(b *bench, _ *debian.Resolution) { b.Scratch = os.DevNull }, "files for the sandbox"},
 	} {

@@ -13,11 +13,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/sandbox"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/engine"
 	"github.com/carosio/carosbuild/pkg/plan"
-	"github.com/carosio/carosbuild/pkg/runc"
 )
 
 // held takes the lock on a name as another process would, until it is called.
@@ -108,7 +109,7 @@ func TestCachesOfSteps(t *testing.T) {
 		var mu sync.Mutex
 		now, most := 0, 0
 		both := make(chan struct{})
-		b.box.Program = func(_ context.Context, s runc.Step) (int, error) {
+		b.box.Program = func(_ context.Context, s sandbox.Command) (int, error) {
 			mu.Lock()
 			now++
 			if most = max(most, now); now == 2 {
@@ -159,7 +160,7 @@ func TestCachesOfSteps(t *testing.T) {
 func TestWaitingForACache(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.box.Program = func(ctx context.Context, _ runc.Step) (int, error) {
+	b.box.Program = func(ctx context.Context, _ sandbox.Command) (int, error) {
 		<-ctx.Done()
 		return 0, ctx.Err()
 	}

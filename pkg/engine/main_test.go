@@ -10,16 +10,17 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/carosio/carosbuild/pkg/userns"
+
 	"github.com/carosio/carosbuild/pkg/remedy"
-	"github.com/carosio/carosbuild/pkg/runc"
 )
 
 // outsideVar switches off what needs a user namespace.
 const outsideVar = "TEST_WITHOUT_NAMESPACES"
 
 func TestMain(m *testing.M) {
-	if runc.Inside(os.Getenv) {
-		if _, err := runc.Settle(os.Args, os.Environ()); err != nil {
+	if userns.Inside(os.Getenv) {
+		if _, err := userns.Settle(os.Args, os.Environ()); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(125)
 		}
@@ -31,18 +32,18 @@ func TestMain(m *testing.M) {
 // there, and false outside after that run has passed.
 func inNamespace(t *testing.T) bool {
 	t.Helper()
-	if runc.Inside(os.Getenv) {
+	if userns.Inside(os.Getenv) {
 		return true
 	}
 	if os.Getenv(outsideVar) == "1" {
 		missing(t, "a user namespace, which "+outsideVar+" switches off")
 	}
-	a := runc.Account{UID: os.Getuid(), GID: os.Getgid()}
+	a := userns.Account{UID: os.Getuid(), GID: os.Getgid()}
 	if u, err := user.Current(); err == nil {
 		a.Name = u.Username
 	}
 	var out strings.Builder
-	status, err := runc.Enter(t.Context(), runc.Entry{
+	status, err := userns.Enter(t.Context(), userns.Entry{
 		Account: a, Args: []string{os.Args[0], "-test.v", "-test.run=^" + t.Name() + "$"},
 		Env: append(os.Environ(), "XDG_RUNTIME_DIR="+t.TempDir()), Stdout: &out, Stderr: &out,
 	})

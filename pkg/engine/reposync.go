@@ -15,11 +15,12 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/carosio/carosbuild/pkg/sandbox"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/progress"
-	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/source/git"
 )
 
@@ -62,7 +63,7 @@ func (r *jobRun) reposync(ctx context.Context, s *plan.Step, a *plan.Reposync) e
 		if err := r.Git.Ensure(ctx, pinned); err != nil {
 			return plan.MissingCommits(err, trees, pinned)
 		}
-		user, err := runc.LookupUser(w.Root(), r.state.Config.Config.User)
+		user, err := sandbox.LookupUser(w.Root(), r.state.Config.Config.User)
 		if err != nil {
 			return err
 		}
@@ -100,7 +101,7 @@ func (r *jobRun) absentTrees(rootDir string, a *plan.Reposync) ([]checkout, erro
 
 // placeTree checks a tree out beside its place, and puts it there: over what
 // was there before, which loses what git knew of the old commit.
-func (r *jobRun) placeTree(ctx context.Context, w Snapshot, t checkout, user runc.User) error {
+func (r *jobRun) placeTree(ctx context.Context, w Snapshot, t checkout, user sandbox.User) error {
 	root, err := unix.Open(w.Root(), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err
@@ -147,7 +148,7 @@ func realDir(root int, name string) (string, error) {
 // chowner gives a file an owner, as Snapshot.Chown.
 type chowner func(dir int, name string, uid, gid int) error
 
-func chownTree(dir string, user runc.User, chown chowner) error {
+func chownTree(dir string, user sandbox.User, chown chowner) error {
 	return filepath.WalkDir(dir, func(p string, _ fs.DirEntry, err error) error {
 		if err != nil {
 			return err

@@ -11,18 +11,19 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/carosio/carosbuild/pkg/sandbox"
+
 	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/plan"
-	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 )
 
 // world is what surrounds the command of a step.
 type world struct {
-	user    runc.User
-	mounts  []runc.Mount
+	user    sandbox.User
+	mounts  []sandbox.Mount
 	env     map[string]string
-	network runc.Network
+	network sandbox.Network
 }
 
 // worldOf is the world of a step's command in a root: that of the step itself, and
@@ -32,11 +33,11 @@ func (r *jobRun) worldOf(s *plan.Step, root string) (world, error) {
 	if err != nil {
 		return world{}, err
 	}
-	w := world{user: user, env: environmentOf(&r.state.Config, user.Home, r.job.Epoch), network: cmp.Or(runc.Network(r.job.Network), runc.HostNetwork)}
+	w := world{user: user, env: environmentOf(&r.state.Config, user.Home, r.job.Epoch), network: cmp.Or(sandbox.Network(r.job.Network), sandbox.HostNetwork)}
 	caches := r.job.Caches
 	switch s.Action.(type) {
 	case *plan.Bootstrap:
-		w.network = runc.NoNetwork
+		w.network = sandbox.NoNetwork
 		return w, nil
 	case *plan.Bitbake:
 		w.mounts, err = r.mounts(root, bitbakeCaches(caches, user.UID), user)
@@ -53,15 +54,15 @@ func (r *jobRun) worldOf(s *plan.Step, root string) (world, error) {
 }
 
 // userOf is who runs the command of a step.
-func (r *jobRun) userOf(s *plan.Step, root string) (runc.User, error) {
+func (r *jobRun) userOf(s *plan.Step, root string) (sandbox.User, error) {
 	name := r.state.Config.Config.User
 	switch a := s.Action.(type) {
 	case *plan.Bootstrap:
-		return runc.User{Home: "/root"}, nil
+		return sandbox.User{Home: "/root"}, nil
 	case *plan.Bitbake:
 		name = cmp.Or(a.User, name)
 	}
-	return runc.LookupUser(root, name)
+	return sandbox.LookupUser(root, name)
 }
 
 // command is a command for a snapshot, in a world.
@@ -93,7 +94,7 @@ func (r *jobRun) run(ctx context.Context, s *plan.Step, a *plan.Run) error {
 func (r *jobRun) command(ctx context.Context, s *plan.Step, w Snapshot, c command) error {
 	packages := &packageWatch{event: r.event, stage: r.job.ID, total: c.packages}
 	r.log.watchPackages(packages.line)
-	status, err := execute(ctx, r.Sandbox, w, r.Resolver, runc.Step{
+	status, err := execute(ctx, r.Sandbox, w, r.Resolver, sandbox.Command{
 		ID: s.Key[:min(16, len(s.Key))] + "-" + strconv.Itoa(os.Getpid()), Arch: r.state.Config.Architecture, Args: c.args,
 		Cwd: r.state.Config.Config.WorkingDir, Stdout: r.log, Stderr: r.log,
 	}, c.world)
@@ -111,8 +112,8 @@ func (r *jobRun) command(ctx context.Context, s *plan.Step, w Snapshot, c comman
 // execute runs a command in a snapshot: of steps, of bootstraps, of shells and of
 // trials. What it needs in the root is planted before, and taken out after it. The
 // step says what is not part of the world.
-func execute(ctx context.Context, box Sandbox, w Snapshot, resolver []byte, s runc.Step, around world) (status int, err error) {
-	planted, err := runc.Plant(w.Root(), around.mounts, resolver)
+func execute(ctx context.Context, box Sandbox, w Snapshot, resolver []byte, s sandbox.Command, around world) (status int, err error) {
+	planted, err := sandbox.Plant(w.Root(), around.mounts, resolver)
 	if err != nil {
 		return 0, err
 	}

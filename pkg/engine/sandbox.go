@@ -5,9 +5,10 @@ package engine
 import (
 	"context"
 
+	"github.com/carosio/carosbuild/pkg/sandbox"
+
 	"github.com/carosio/carosbuild/pkg/layer/sums"
 	"github.com/carosio/carosbuild/pkg/oci"
-	"github.com/carosio/carosbuild/pkg/runc"
 )
 
 // Sandbox runs commands, each in a root file system of its own.
@@ -27,7 +28,7 @@ type Sandbox interface {
 	// route. Streams that are nil are empty or thrown away. What the command changes
 	// in the root stays there. Several commands may run at a time, each with an ID of
 	// its own.
-	Run(ctx context.Context, s runc.Step) (status int, err error)
+	Run(ctx context.Context, s sandbox.Command) (status int, err error)
 }
 
 // Snapshotter makes roots for steps out of layers. Several may be there at a time,

@@ -8,8 +8,9 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/carosio/carosbuild/pkg/sandbox"
+
 	"github.com/carosio/carosbuild/pkg/plan"
-	"github.com/carosio/carosbuild/pkg/runc"
 )
 
 // Shell is a command that somebody runs in what a step has left.
@@ -51,9 +52,9 @@ func (l *Local) Shell(ctx context.Context, sh Shell) (status int, err error) {
 		return 0, err
 	}
 	if sh.Network != "" {
-		around.network = runc.Network(sh.Network)
+		around.network = sandbox.Network(sh.Network)
 	}
-	return execute(ctx, l.Sandbox, w, l.Resolver, runc.Step{
+	return execute(ctx, l.Sandbox, w, l.Resolver, sandbox.Command{
 		ID: fmt.Sprintf("shell-%d", l.Now().UnixNano()), Arch: sh.State.Config.Architecture, Args: sh.Args, Env: sh.Env,
 		Cwd: sh.State.Config.Config.WorkingDir, Terminal: sh.Terminal, Stdin: sh.Stdin, Stdout: sh.Stdout, Stderr: sh.Stderr,
 	}, around)

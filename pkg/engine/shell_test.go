@@ -10,16 +10,17 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/carosio/carosbuild/pkg/sandbox"
+
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/carosio/carosbuild/pkg/engine"
 	"github.com/carosio/carosbuild/pkg/plan"
-	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 )
 
 // around is what a command finds, whatever it is.
-func around(s runc.Step) string {
+func around(s sandbox.Command) string {
 	return fmt.Sprintf("environment %q\ndirectory %s\nuser %d:%d %v\nmounts %+v\nnetwork %s\narchitecture %s", s.Env, s.Cwd, s.UID, s.GID, s.Groups, s.Mounts, s.Network, s.Arch)
 }
 
@@ -56,7 +57,7 @@ func TestShellIsInTheWorldOfItsStep(t *testing.T) {
 				failed = s
 				return "", nil
 			}
-			b.box.Program = func(context.Context, runc.Step) (int, error) { return 1, nil }
+			b.box.Program = func(context.Context, sandbox.Command) (int, error) { return 1, nil }
 			base := b.base("REDO/source/x=1", "srv/")
 			base.Config.SetEnv("A", "image")
 			base.Config.Config.User, base.Config.Config.WorkingDir = "web", "/srv"
@@ -82,7 +83,7 @@ func TestShellIsInTheWorldOfItsStep(t *testing.T) {
 func TestShell(t *testing.T) {
 	b := newBench(t)
 	var out bytes.Buffer
-	b.box.Program = func(_ context.Context, s runc.Step) (int, error) {
+	b.box.Program = func(_ context.Context, s sandbox.Command) (int, error) {
 		fmt.Fprint(s.Stdout, "hello")
 		return 5, fill(s.Root, "new=1")
 	}
@@ -96,11 +97,11 @@ func TestShell(t *testing.T) {
 		t.Errorf("status %d, %v, printed %q", status, err, out.String())
 	}
 	s := b.box.Steps()[0]
-	if s.Network != runc.NoNetwork || !s.Terminal || s.Stdin != in || s.Cwd != "/" || s.Env[len(s.Env)-1] != "TERM=x" {
+	if s.Network != sandbox.NoNetwork || !s.Terminal || s.Stdin != in || s.Cwd != "/" || s.Env[len(s.Env)-1] != "TERM=x" {
 		t.Errorf("the command is %+v", s)
 	}
 	b.shows(base, "f=1")
-	b.box.Program = func(context.Context, runc.Step) (int, error) { return 0, errors.New("broken") }
+	b.box.Program = func(context.Context, sandbox.Command) (int, error) { return 0, errors.New("broken") }
 	if _, err = b.Shell(t.Context(), engine.Shell{Job: job, State: base}); err == nil || err.Error() != "broken" {
 		t.Errorf("error %v", err)
 	}

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/runc"
+	"github.com/carosio/carosbuild/pkg/sandbox"
 )
 
 // TryLayers makes a layer with this program and another on it, as builds do, and
@@ -49,9 +49,9 @@ func TryStep(ctx context.Context, s Snapshotter, box Sandbox, top string) (err e
 	}
 	defer func() { err = errors.Join(err, w.Discard()) }()
 	var out bytes.Buffer
-	status, err := execute(ctx, box, w, nil, runc.Step{
+	status, err := execute(ctx, box, w, nil, sandbox.Command{
 		ID: fmt.Sprintf("trial-%d", time.Now().UnixNano()), Arch: runtime.GOARCH, Args: []string{"/carosbuild", "version"}, Stdout: &out, Stderr: &out,
-	}, world{env: map[string]string{"PATH": "/", "HOME": "/"}, network: runc.HostNetwork})
+	}, world{env: map[string]string{"PATH": "/", "HOME": "/"}, network: sandbox.HostNetwork})
 	if err == nil && (status != 0 || !strings.HasPrefix(out.String(), "carosbuild ")) {
 		err = fmt.Errorf("a step ended with exit status %d and said %q", status, out.String())
 	}

@@ -12,12 +12,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/carosio/carosbuild/pkg/sandbox"
+
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/carosio/carosbuild/pkg/engine"
 	"github.com/carosio/carosbuild/pkg/engine/enginetest"
 	"github.com/carosio/carosbuild/pkg/layer"
-	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 )
 
@@ -39,7 +40,7 @@ func TestTrial(t *testing.T) {
 		"a failure":     {"carosbuild 1\n", 3, nil, "exit status 3"},
 		"not even that": {"", 0, errors.New("broken"), "broken"},
 	} {
-		box := &enginetest.FakeSandbox{Program: func(_ context.Context, step runc.Step) (int, error) {
+		box := &enginetest.FakeSandbox{Program: func(_ context.Context, step sandbox.Command) (int, error) {
 			for _, f := range []string{"carosbuild", "second"} {
 				if st, err := os.Stat(filepath.Join(step.Root, f)); err != nil || st.Mode() != 0o755 || st.Size() == 0 {
 					t.Errorf("%s: %v, %v", f, st, err)
@@ -117,7 +118,7 @@ func TestRelayOfAHost(t *testing.T) {
 		"socks5h://u:p@proxy:1": "apt in steps does not use the host's http proxy: its address contains a password, which steps could read",
 	} {
 		var said notes
-		relay, err := engine.StartRelay(t.Context(), debian.Host{HTTPProxy: proxy}, runc.HostNetwork, func(text string) { said.add("%s", text) })
+		relay, err := engine.StartRelay(t.Context(), debian.Host{HTTPProxy: proxy}, sandbox.HostNetwork, func(text string) { said.add("%s", text) })
 		if relay != nil || err != nil || strings.Join(said.all(), "") != want {
 			t.Errorf("%s: %v, %v, said %q", proxy, relay, err, said.all())
 		}

@@ -7,15 +7,16 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/carosio/carosbuild/pkg/sandbox"
+
 	"github.com/carosio/carosbuild/pkg/plan"
-	"github.com/carosio/carosbuild/pkg/runc"
 )
 
 // The units are the caches that steps get to see, and not the locks beside them.
 func TestCacheUnits(t *testing.T) {
 	l := &Local{CacheDir: t.TempDir()}
 	r := &jobRun{Local: l, job: &plan.Job{}}
-	mounts, err := r.mounts("", []plan.Cache{{Path: "/var/cache/apt"}, {ID: "downloads", Path: "/downloads"}}, runc.User{})
+	mounts, err := r.mounts("", []plan.Cache{{Path: "/var/cache/apt"}, {ID: "downloads", Path: "/downloads"}}, sandbox.User{})
 	if err != nil {
 		t.Fatal(err)
 	}

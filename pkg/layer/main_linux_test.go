@@ -11,8 +11,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/carosio/carosbuild/pkg/userns"
+
 	"github.com/carosio/carosbuild/pkg/remedy"
-	"github.com/carosio/carosbuild/pkg/runc"
 )
 
 // settledVar marks a process that another one has started inside the
@@ -20,8 +21,8 @@ import (
 const settledVar = "CAROSBUILD_TEST_SETTLED"
 
 func TestMain(m *testing.M) {
-	if runc.Inside(os.Getenv) && os.Getenv(settledVar) == "" {
-		if _, err := runc.Settle(os.Args, os.Environ()); err != nil {
+	if userns.Inside(os.Getenv) && os.Getenv(settledVar) == "" {
+		if _, err := userns.Settle(os.Args, os.Environ()); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(125)
 		}
@@ -33,10 +34,10 @@ func TestMain(m *testing.M) {
 // true there, and false outside after that run has passed.
 func inNamespace(t testing.TB) bool {
 	t.Helper()
-	if runc.Inside(os.Getenv) {
+	if userns.Inside(os.Getenv) {
 		return true
 	}
-	a := runc.Account{UID: os.Getuid(), GID: os.Getgid()}
+	a := userns.Account{UID: os.Getuid(), GID: os.Getgid()}
 	if u, err := user.Current(); err == nil {
 		a.Name = u.Username
 	}
@@ -52,7 +53,7 @@ func inNamespace(t testing.TB) bool {
 		}
 	}
 	var out strings.Builder
-	status, err := runc.Enter(t.Context(), runc.Entry{Account: a, Args: args, Env: innerEnv(t), Stdout: &out, Stderr: &out})
+	status, err := userns.Enter(t.Context(), userns.Entry{Account: a, Args: args, Env: innerEnv(t), Stdout: &out, Stderr: &out})
 	if remedy.Is(err) {
 		missing(t, "a user namespace: "+err.Error())
 	}

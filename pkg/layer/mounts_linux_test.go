@@ -5,9 +5,9 @@ package layer
 import (
 	"testing"
 
-	"golang.org/x/sys/unix"
+	"github.com/carosio/carosbuild/pkg/userns"
 
-	"github.com/carosio/carosbuild/pkg/runc"
+	"golang.org/x/sys/unix"
 )
 
 // Programs with set-user-ID of a confined store work in steps, and nowhere else.
@@ -16,7 +16,7 @@ func TestSetUserIDWorksInStepsOnly(t *testing.T) {
 		return
 	}
 	dir := t.TempDir()
-	if err := runc.Confine(dir); err != nil {
+	if err := userns.Confine(dir); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

@@ -8,9 +8,9 @@ import (
 	"path/filepath"
 	"testing"
 
-	"golang.org/x/sys/unix"
+	"github.com/carosio/carosbuild/pkg/userns"
 
-	"github.com/carosio/carosbuild/pkg/runc"
+	"golang.org/x/sys/unix"
 )
 
 func TestPlaces(t *testing.T) {
@@ -38,7 +38,7 @@ func TestPlaces(t *testing.T) {
 	if err := os.Mkdir(memory, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := runc.MountMemory(memory, 1<<20); err != nil {
+	if err := userns.MountMemory(memory, 1<<20); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

@@ -16,13 +16,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/userns"
+
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/remedy"
-	"github.com/carosio/carosbuild/pkg/runc"
 )
 
 // dirVar tells a test inside the namespace which directory the one outside
@@ -32,12 +33,12 @@ const dirVar = "CAROSBUILD_TEST_DIR"
 // inside runs the test of that name in a namespace, with a shared directory.
 func inside(t *testing.T, test, dir string) {
 	t.Helper()
-	a := runc.Account{UID: os.Getuid(), GID: os.Getgid()}
+	a := userns.Account{UID: os.Getuid(), GID: os.Getgid()}
 	if u, err := user.Current(); err == nil {
 		a.Name = u.Username
 	}
 	var out strings.Builder
-	status, err := runc.Enter(t.Context(), runc.Entry{
+	status, err := userns.Enter(t.Context(), userns.Entry{
 		Account: a, Args: []string{os.Args[0], "-test.v", "-test.run=^" + test + "$"},
 		Env: append(innerEnv(t), dirVar+"="+dir), Stdout: &out, Stderr: &out,
 	})
@@ -53,11 +54,11 @@ func inside(t *testing.T, test, dir string) {
 // removeInside removes a store, which holds files of subordinate ids.
 func removeInside(t *testing.T, dir string) {
 	t.Cleanup(func() {
-		a := runc.Account{UID: os.Getuid(), GID: os.Getgid()}
+		a := userns.Account{UID: os.Getuid(), GID: os.Getgid()}
 		if u, err := user.Current(); err == nil {
 			a.Name = u.Username
 		}
-		status, err := runc.Enter(context.Background(), runc.Entry{
+		status, err := userns.Enter(context.Background(), userns.Entry{
 			Account: a, Args: []string{os.Args[0], "-test.run=^TestInnerRemove$"},
 			Env: append(os.Environ(), dirVar+"="+dir),
 		})
@@ -71,7 +72,7 @@ func removeInside(t *testing.T, dir string) {
 // "" when it is not run so.
 func innerDir(t *testing.T) string {
 	t.Helper()
-	if !runc.Inside(os.Getenv) {
+	if !userns.Inside(os.Getenv) {
 		return ""
 	}
 	return os.Getenv(dirVar)

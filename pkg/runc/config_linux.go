@@ -3,6 +3,7 @@
 package runc
 
 import (
+	"github.com/carosio/carosbuild/pkg/sandbox"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
@@ -12,24 +13,20 @@ var capabilities = []string{
 	"CAP_NET_BIND_SERVICE", "CAP_NET_RAW", "CAP_SETFCAP", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID", "CAP_SYS_CHROOT",
 }
 
-// Hostname is what a step finds as the machine's name: one that resolves
-// wherever it runs.
-const Hostname = "localhost"
-
 // config is the bundle's config.json for a step. There is no user namespace
 // in it, because the runtime is in the right one already, and no cgroup,
 // because an ordinary user owns none.
-func config(s Step) *specs.Spec {
+func config(s sandbox.Command) *specs.Spec {
 	namespaces := []specs.LinuxNamespace{
 		{Type: specs.PIDNamespace}, {Type: specs.IPCNamespace}, {Type: specs.UTSNamespace}, {Type: specs.MountNamespace},
 	}
-	if s.Network != HostNetwork { // what is not known gets none
+	if s.Network != sandbox.HostNetwork { // what is not known gets none
 		namespaces = append(namespaces, specs.LinuxNamespace{Type: specs.NetworkNamespace})
 	}
 	caps := append([]string{}, capabilities...)
 	spec := &specs.Spec{
 		Version:  "1.0.2",
-		Hostname: Hostname,
+		Hostname: sandbox.Hostname,
 		Root:     &specs.Root{Path: s.Root},
 		Process: &specs.Process{
 			Terminal:     s.Terminal,
@@ -58,7 +55,7 @@ func config(s Step) *specs.Spec {
 	return spec
 }
 
-func mounts(s Step) []specs.Mount {
+func mounts(s sandbox.Command) []specs.Mount {
 	ms := []specs.Mount{
 		{Destination: "/proc", Type: "proc", Source: "proc"},
 		{Destination: "/dev", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "strictatime", "mode=755", "size=65536k"}},

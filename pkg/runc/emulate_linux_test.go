@@ -3,28 +3,27 @@
 package runc
 
 import (
-	"bytes"
 	"context"
-	"debug/elf"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
-	"github.com/carosio/carosbuild/pkg/remedy"
+	"github.com/carosio/carosbuild/pkg/binfmt"
+	"github.com/carosio/carosbuild/pkg/sandbox"
+	"github.com/carosio/carosbuild/pkg/userns"
+	"github.com/carosio/carosbuild/pkg/userns/usernstest"
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/sys/unix"
 )
 
 func init() {
 	// emulate DIR ARCH...: readies the machines one after the other; each must
 	// run in a step afterwards, the first ones still.
-	inner["emulate"] = func() int {
-		scratch, archs := filepath.Join(os.Args[2], "scratch"), os.Args[3:]
-		if err := MountScratch(scratch); err != nil {
+	programs["emulate"] = func(args []string) int {
+		scratch, archs := filepath.Join(args[0], "scratch"), args[1:]
+		if err := userns.MountScratch(scratch); err != nil {
 			fmt.Println(err)
 			return 125
 		}
@@ -39,7 +38,7 @@ func init() {
 			}
 		}
 		for _, arch := range archs {
-			fmt.Println(arch, runTrial(rt, os.Args[2], arch))
+			fmt.Println(arch, runTrial(rt, args[0], arch))
 		}
 		return 0
 	}
@@ -47,27 +46,21 @@ func init() {
 
 // runTrial runs the program that tries a machine as a step of an ordinary user.
 func runTrial(rt *Runtime, dir, arch string) string {
-	for _, m := range machines() {
-		if m.arch != arch {
-			continue
-		}
-		root := filepath.Join(dir, "root-"+arch)
-		if err := os.MkdirAll(root, 0o755); err != nil {
-			return err.Error()
-		}
-		if err := os.WriteFile(filepath.Join(root, "trial"), m.program(), 0o755); err != nil {
-			return err.Error()
-		}
-		if _, err := Plant(root, nil, nil); err != nil {
-			return err.Error()
-		}
-		status, err := rt.Run(context.Background(), Step{
-			ID: "trial-" + arch, Root: root, Arch: arch, Args: []string{"/trial"}, Cwd: "/", Network: NoNetwork, UID: 33,
-			Stdout: os.Stdout, Stderr: os.Stdout,
-		})
-		return fmt.Sprint(status, " ", err)
+	root := filepath.Join(dir, "root-"+arch)
+	if err := os.MkdirAll(root, 0o755); err != nil {
+		return err.Error()
 	}
-	return "no machine"
+	if err := os.WriteFile(filepath.Join(root, "trial"), binfmt.Program(arch), 0o755); err != nil {
+		return err.Error()
+	}
+	if _, err := sandbox.Plant(root, nil, nil); err != nil {
+		return err.Error()
+	}
+	status, err := rt.Run(context.Background(), sandbox.Command{
+		ID: "trial-" + arch, Root: root, Arch: arch, Args: []string{"/trial"}, Cwd: "/", Network: sandbox.NoNetwork, UID: 33,
+		Stdout: os.Stdout, Stderr: os.Stdout,
+	})
+	return fmt.Sprint(status, " ", err)
 }
 
 // table is what the host's own table of foreign executables says, and which
@@ -75,14 +68,14 @@ func runTrial(rt *Runtime, dir, arch string) string {
 func table(t *testing.T) map[string]string {
 	t.Helper()
 	out := map[string]string{}
-	for _, m := range machines() {
+	for _, arch := range binfmt.Architectures() {
 		path := filepath.Join(t.TempDir(), "trial")
-		if err := os.WriteFile(path, m.program(), 0o755); err != nil {
+		if err := os.WriteFile(path, binfmt.Program(arch), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		out["run "+m.arch] = fmt.Sprint(exec.CommandContext(t.Context(), path).Run() == nil)
+		out["run "+arch] = fmt.Sprint(exec.CommandContext(t.Context(), path).Run() == nil)
 	}
-	entries, err := os.ReadDir(binfmt)
+	entries, err := os.ReadDir(binfmt.Table)
 	if err != nil && !os.IsNotExist(err) {
 		t.Fatal(err)
 	}
@@ -90,7 +83,7 @@ func table(t *testing.T) map[string]string {
 		if e.Name() == "register" {
 			continue
 		}
-		b, err := os.ReadFile(filepath.Join(binfmt, e.Name()))
+		b, err := os.ReadFile(filepath.Join(binfmt.Table, e.Name()))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -101,76 +94,23 @@ func table(t *testing.T) map[string]string {
 
 func TestEmulate(t *testing.T) {
 	if os.Getenv("CAROSBUILD_REQUIRE_TOOLS") != "1" {
-		for _, m := range machines() {
-			if m.emulator() == "" {
-				t.Skipf("no qemu-%s-static (package qemu-user-static)", m.qemu)
+		for _, arch := range binfmt.Architectures() {
+			if _, err := exec.LookPath("qemu-arm-static"); err != nil && arch == "arm" {
+				t.Skip("no emulators (package qemu-user-static)")
 			}
 		}
 	}
 	before := table(t)
 	var archs, want []string
-	for _, m := range machines() {
-		archs = append(archs, m.arch)
-		want = append(want, m.arch+" 0 <nil>")
+	for _, arch := range binfmt.Architectures() {
+		archs = append(archs, arch)
+		want = append(want, arch+" 0 <nil>")
 	}
-	out, status := enter(t, "emulate", append([]string{t.TempDir()}, archs...)...)
+	out, status := usernstest.Enter(t, "emulate", append([]string{t.TempDir()}, archs...)...)
 	if diff := cmp.Diff(out, strings.Join(want, "\n")+"\n"); diff != "" || status != 0 {
 		t.Errorf("status %d; output (-got +want):\n%s", status, diff)
 	}
 	if diff := cmp.Diff(table(t), before); diff != "" {
 		t.Errorf("the host's table has changed (-got +want):\n%s", diff)
-	}
-}
-
-func TestEmulateUnknown(t *testing.T) {
-	err := (&Runtime{}).Emulate(t.Context(), "vax")
-	if !remedy.Is(err) {
-		t.Errorf("got %v, want a remedy.Error", err)
-	}
-	if err := (&Runtime{}).Emulate(t.Context(), runtime.GOARCH); err != nil {
-		t.Errorf("the host's own architecture: %v", err)
-	}
-}
-
-func TestEmulationRefused(t *testing.T) {
-	for _, tt := range []struct {
-		err  error
-		want string
-	}{
-		{mountRefusal(unix.EPERM), "a kernel from 6.7 on"},
-		{mountRefusal(unix.ENODEV), "modprobe binfmt_misc"},
-		{machine{arch: "arm", qemu: "none"}.refusal(unix.ENOEXEC), "apt-get install qemu-user-static"},
-	} {
-		if !remedy.Is(tt.err) || !strings.Contains(tt.err.Error(), tt.want) {
-			t.Errorf("got %q, want a remedy.Error with %q", tt.err, tt.want)
-		}
-	}
-}
-
-// The standard library's reader finds what the writer has put there.
-func TestPrograms(t *testing.T) {
-	for _, m := range machines() {
-		f, err := elf.NewFile(bytes.NewReader(m.program()))
-		if err != nil {
-			t.Errorf("%s: %v", m.arch, err)
-			continue
-		}
-		p := f.Progs[0]
-		at := make([]byte, len(m.exit))
-		if _, err := p.ReadAt(at, int64(f.Entry-p.Vaddr)); err != nil {
-			t.Errorf("%s: %v", m.arch, err)
-		}
-		if uint16(f.Machine) != m.elf || p.Type != elf.PT_LOAD || p.Flags != elf.PF_R|elf.PF_X || !bytes.Equal(at, m.exit) {
-			t.Errorf("%s: %v, %+v, %x at the entry", m.arch, f.FileHeader, p.ProgHeader, at)
-		}
-	}
-}
-
-func TestRegistration(t *testing.T) {
-	got := machines()[0].registration("/usr/bin/qemu-arm-static")
-	want := `:qemu-arm:M:0:\x7f\x45\x4c\x46\x01\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\x28\x00` +
-		`:\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff:/usr/bin/qemu-arm-static:POCF`
-	if got != want {
-		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }

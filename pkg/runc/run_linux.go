@@ -10,15 +10,18 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
+
+	"github.com/carosio/carosbuild/pkg/sandbox"
 )
 
 // Run runs the step and waits for it; every process that it left behind is
 // killed. The result is the command's exit status, 128+N when signal N ended
 // it, 127 or 126 when it could not be executed. An error means that the
 // sandbox could not be set up, or that ctx ended.
-func (r *Runtime) Run(ctx context.Context, s Step) (int, error) {
+func (r *Runtime) Run(ctx context.Context, s sandbox.Command) (int, error) {
 	if err := r.Emulate(ctx, s.Arch); err != nil {
 		return 0, err
 	}
@@ -45,7 +48,7 @@ func (r *Runtime) Run(ctx context.Context, s Step) (int, error) {
 	if ctx.Err() != nil {
 		return 0, ctx.Err()
 	}
-	status, err := exitStatus(err)
+	status, err := sandbox.ExitStatus(err)
 	if err != nil {
 		return 0, fmt.Errorf("run %s: %w", filepath.Base(r.Path), err)
 	}
@@ -64,7 +67,7 @@ func killInit(pidFile string, runtime *os.Process) error {
 	for range 200 {
 		b, err := os.ReadFile(pidFile)
 		if err == nil {
-			if pid, err := strconv.Atoi(trim(b)); err == nil && pid > 1 {
+			if pid, err := strconv.Atoi(strings.TrimSpace(string(b))); err == nil && pid > 1 {
 				return syscall.Kill(pid, syscall.SIGKILL)
 			}
 		}

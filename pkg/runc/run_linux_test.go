@@ -16,7 +16,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/remedy"
+	"github.com/carosio/carosbuild/pkg/sandbox"
+	"github.com/carosio/carosbuild/pkg/userns"
+	"github.com/carosio/carosbuild/pkg/userns/usernstest"
+
 	"github.com/google/go-cmp/cmp"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -58,12 +61,16 @@ func busyboxRoot(t *testing.T) string {
 	return root
 }
 
+var programs = map[string]func(args []string) int{}
+
+func TestMain(m *testing.M) { usernstest.Main(m, programs) }
+
 func init() {
 	// step ROOT USER SCRIPT [MOUNT]: runs a shell script as the user.
-	inner["step"] = func() int {
-		root, spec, script := os.Args[2], os.Args[3], os.Args[4]
+	programs["step"] = func(args []string) int {
+		root, spec, script := args[0], args[1], args[2]
 		scratch := filepath.Join(root, "..", "scratch")
-		if err := MountScratch(scratch); err != nil {
+		if err := userns.MountScratch(scratch); err != nil {
 			fmt.Println(err)
 			return 125
 		}
@@ -72,16 +79,16 @@ func init() {
 			fmt.Println(err)
 			return 125
 		}
-		u, err := LookupUser(root, spec)
+		u, err := sandbox.LookupUser(root, spec)
 		if err != nil {
 			fmt.Println(err)
 			return 125
 		}
-		var mounts []Mount
-		if len(os.Args) > 5 {
-			mounts = []Mount{{Source: os.Args[5], Target: "/var/cache/x"}}
+		var mounts []sandbox.Mount
+		if len(args) > 3 {
+			mounts = []sandbox.Mount{{Source: args[3], Target: "/var/cache/x"}}
 		}
-		planted, err := Plant(root, mounts, []byte("nameserver 127.0.0.1\n"))
+		planted, err := sandbox.Plant(root, mounts, []byte("nameserver 127.0.0.1\n"))
 		if err != nil {
 			fmt.Println(err)
 			return 125
@@ -91,8 +98,8 @@ func init() {
 		if os.Getenv("TEST_CANCEL") != "" {
 			time.AfterFunc(300*time.Millisecond, cancel)
 		}
-		status, err := rt.Run(ctx, Step{
-			ID: "t", Root: root, Network: HostNetwork, Args: []string{"/bin/sh", "-c", script}, Cwd: "/", Mounts: mounts,
+		status, err := rt.Run(ctx, sandbox.Command{
+			ID: "t", Root: root, Network: sandbox.HostNetwork, Args: []string{"/bin/sh", "-c", script}, Cwd: "/", Mounts: mounts,
 			Env: []string{"PATH=/bin", "A=b c", "HOME=/root"}, UID: u.UID, GID: u.GID, Groups: u.Groups, Stdout: os.Stdout, Stderr: os.Stdout,
 		})
 		if err != nil {
@@ -147,7 +154,7 @@ func testRun(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			root := busyboxRoot(t)
 			old := unix.Umask(0o077) // of the caller: no matter of the step's
-			out, status := enter(t, "step", root, tt.user, tt.script)
+			out, status := usernstest.Enter(t, "step", root, tt.user, tt.script)
 			unix.Umask(old)
 			if diff := cmp.Diff(out, tt.out); diff != "" || status != tt.status {
 				t.Errorf("status %d, want %d; output (-got +want):\n%s", status, tt.status, diff)
@@ -158,7 +165,7 @@ func testRun(t *testing.T) {
 
 func TestRunLeavesNothing(t *testing.T) {
 	root, cache := busyboxRoot(t), t.TempDir()
-	out, status := enter(t, "step", root, "", "touch /var/cache/x/kept; sleep 1000 & echo started", cache)
+	out, status := usernstest.Enter(t, "step", root, "", "touch /var/cache/x/kept; sleep 1000 & echo started", cache)
 	if out != "started\n" || status != 0 {
 		t.Errorf("status %d, output %q", status, out)
 	}
@@ -174,7 +181,7 @@ func TestRunLeavesNothing(t *testing.T) {
 
 func TestRunReplacedResolver(t *testing.T) {
 	root := busyboxRoot(t)
-	out, _ := enter(t, "step", root, "", "busybox rm /etc/resolv.conf && echo mine > /etc/resolv.conf")
+	out, _ := usernstest.Enter(t, "step", root, "", "busybox rm /etc/resolv.conf && echo mine > /etc/resolv.conf")
 	if out != "" {
 		t.Errorf("output %q", out)
 	}
@@ -183,34 +190,12 @@ func TestRunReplacedResolver(t *testing.T) {
 	}
 }
 
-func TestPlantPoisonedRoot(t *testing.T) {
-	root, outside := busyboxRoot(t), t.TempDir()
-	if err := os.Symlink(outside, filepath.Join(root, "var")); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(filepath.Join(outside, "victim"), filepath.Join(root, "etc/resolv.conf")); err != nil {
-		t.Fatal(err)
-	}
-	// /var leads to a path that does not exist inside the root.
-	_, err := Plant(root, []Mount{{Source: outside, Target: "/var/cache/x"}}, []byte("x"))
-	if err == nil {
-		t.Error("mount point behind a dangling link was made")
-	}
-	if _, err := Plant(root, nil, []byte("x")); err != nil {
-		t.Error(err)
-	}
-	entries, err := os.ReadDir(outside)
-	if err != nil || len(entries) != 0 {
-		t.Errorf("something was made outside the root: %v, %v", entries, err)
-	}
-}
-
 func TestRunStartError(t *testing.T) {
 	root := busyboxRoot(t)
 	if err := os.Remove(filepath.Join(root, "bin/sh")); err != nil {
 		t.Fatal(err)
 	}
-	out, status := enter(t, "step", root, "", "true")
+	out, status := usernstest.Enter(t, "step", root, "", "true")
 	if !strings.Contains(out, "error: start the step:") || status == 0 {
 		t.Errorf("status %d, output %q", status, out)
 	}
@@ -219,7 +204,7 @@ func TestRunStartError(t *testing.T) {
 func TestRunCancel(t *testing.T) {
 	t.Setenv("TEST_CANCEL", "1")
 	start := time.Now()
-	out, _ := enter(t, "step", busyboxRoot(t), "", "sleep 60; echo late")
+	out, _ := usernstest.Enter(t, "step", busyboxRoot(t), "", "sleep 60; echo late")
 	if !strings.Contains(out, "context canceled") || strings.Contains(out, "late") {
 		t.Errorf("output %q", out)
 	}
@@ -231,7 +216,7 @@ func TestRunCancel(t *testing.T) {
 // The outer process is killed: nothing of the step remains.
 func TestKilledOuterProcess(t *testing.T) {
 	if os.Getenv("TEST_OUTER") != "" {
-		enter(t, "step", os.Getenv("TEST_OUTER"), "", "sleep 4242")
+		usernstest.Enter(t, "step", os.Getenv("TEST_OUTER"), "", "sleep 4242")
 		return
 	}
 	root := busyboxRoot(t)
@@ -285,10 +270,10 @@ func TestStepsChangesAtMountPointsStay(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			root, cache := busyboxRoot(t), t.TempDir()
-			if out, status := enter(t, "step", root, "", tt.script, cache); status != 0 {
+			if out, status := usernstest.Enter(t, "step", root, "", tt.script, cache); status != 0 {
 				t.Fatalf("status %d, output %q", status, out)
 			}
-			got, _ := enter(t, "owner", filepath.Join(root, "var"), filepath.Join(root, "etc/resolv.conf"), filepath.Join(root, "var/cache"))
+			got, _ := usernstest.Enter(t, "owner", filepath.Join(root, "var"), filepath.Join(root, "etc/resolv.conf"), filepath.Join(root, "var/cache"))
 			// The last is a mount point that the step left alone.
 			if diff := cmp.Diff(got, tt.want+"nothing\n"); diff != "" {
 				t.Errorf("what the step made of its directories (-got +want):\n%s", diff)
@@ -298,8 +283,8 @@ func TestStepsChangesAtMountPointsStay(t *testing.T) {
 }
 
 func init() {
-	inner["owner"] = func() int {
-		for _, name := range os.Args[2:] {
+	programs["owner"] = func(args []string) int {
+		for _, name := range args {
 			var st unix.Stat_t
 			if err := unix.Lstat(name, &st); err != nil {
 				fmt.Println("nothing")
@@ -312,6 +297,7 @@ func init() {
 }
 
 func TestHostsFile(t *testing.T) {
+	const hosts = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
 	for _, tt := range []struct{ name, before, script, want, after string }{
 		{"planted", "", "cat /etc/hosts; hostname", hosts + "localhost\n", ""},
 		{"the stage has one", "10.0.0.1 mine\n", "cat /etc/hosts", "10.0.0.1 mine\n", "10.0.0.1 mine\n"},
@@ -325,7 +311,7 @@ func TestHostsFile(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			out, _ := enter(t, "step", root, "", tt.script)
+			out, _ := usernstest.Enter(t, "step", root, "", tt.script)
 			if diff := cmp.Diff(out, tt.want); diff != "" {
 				t.Errorf("in the step (-got +want):\n%s", diff)
 			}
@@ -340,24 +326,8 @@ func TestHostsFile(t *testing.T) {
 	}
 }
 
-// Whoever sets the variable by hand does not get a process that changes the
-// mounts of its caller.
-func TestNamespaceVariableOfSomebodyElse(t *testing.T) {
-	for _, value := range []string{"wait", "in", "x"} {
-		cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "ids", t.TempDir())
-		cmd.Env = append(os.Environ(), stageVar+"="+value)
-		if os.Getuid() == 0 { // should it fail, the mounts that it changes are not the host's
-			cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS}
-		}
-		out, err := cmd.CombinedOutput()
-		if cmd.ProcessState.ExitCode() != 125 || !strings.Contains(string(out), "unset it") {
-			t.Errorf("%s=%s: %v, %q", stageVar, value, err, out)
-		}
-	}
-}
-
 func TestSocketsOutOfTheSandbox(t *testing.T) {
-	refused := func(n Network, family uint64) bool {
+	refused := func(n sandbox.Network, family uint64) bool {
 		for _, rule := range seccomp(n).Syscalls {
 			for _, a := range rule.Args {
 				high := family | 1<<40 // the kernel ignores it
@@ -382,48 +352,8 @@ func TestSocketsOutOfTheSandbox(t *testing.T) {
 		{unix.AF_BLUETOOTH, false, true},
 		{unix.AF_XDP, false, true},
 	} {
-		if h, n := refused(HostNetwork, tt.family), refused(NoNetwork, tt.family); h != tt.host || n != tt.none {
+		if h, n := refused(sandbox.HostNetwork, tt.family), refused(sandbox.NoNetwork, tt.family); h != tt.host || n != tt.none {
 			t.Errorf("family %d is refused: host %v, none %v; want %v, %v", tt.family, h, n, tt.host, tt.none)
-		}
-	}
-}
-
-func TestPrivate(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "a", "b")
-	for _, before := range []os.FileMode{0, 0o755, 0o777} { // 0: not there
-		if before != 0 {
-			if err := os.Chmod(dir, before); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := Private(dir); err != nil {
-			t.Fatal(err)
-		}
-		if st, err := os.Stat(dir); err != nil || st.Mode().Perm() != 0o700 {
-			t.Errorf("after %o: %v, %v", before, st.Mode(), err)
-		}
-	}
-	foreign := "/"
-	if os.Getuid() == 0 {
-		foreign = t.TempDir()
-		if err := os.Chown(foreign, 12345, 0); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := Private(foreign); !remedy.Is(err) || !strings.Contains(err.Error(), "another account") {
-		t.Errorf("a directory of another account: %v", err)
-	}
-	if os.Getuid() != 0 {
-		return // others' directories that an ordinary user can write in have to be made
-	}
-	ours := filepath.Join(foreign, "ours")
-	link := filepath.Join(t.TempDir(), "link")
-	if err := os.Symlink(foreign, link); err != nil {
-		t.Fatal(err)
-	}
-	for _, dir := range []string{ours, filepath.Join(link, "ours")} {
-		if err := Private(dir); !remedy.Is(err) || !strings.Contains(err.Error(), "belongs to another account") {
-			t.Errorf("%s, in a directory of another account: %v", dir, err)
 		}
 	}
 }

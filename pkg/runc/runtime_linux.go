@@ -7,7 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
+
+	"github.com/carosio/carosbuild/pkg/binfmt"
 
 	"github.com/carosio/carosbuild/pkg/remedy"
 	"golang.org/x/sys/unix"
@@ -18,9 +19,7 @@ type Runtime struct {
 	Path  string // the executable
 	State string // directory for the runtime's own records, on a tmpfs of this namespace
 
-	emulation  sync.Mutex
-	registered bool     // emulators, in the namespace's own table
-	runs       []string // architectures that were found to run
+	binfmt.Emulators
 }
 
 // FindRuntime returns the runtime to use: name when it is not empty (a path or
@@ -35,14 +34,14 @@ func FindRuntime(name, state string) (*Runtime, error) {
 		for _, p := range []string{c, "/usr/sbin/" + c, "/usr/bin/" + c} {
 			if path, err := exec.LookPath(p); err == nil && (filepath.IsAbs(path) || filepath.IsAbs(c)) {
 				if filepath.Base(path) == "crun" { // it refuses hybrid cgroups, but takes none at all
-					if err := unix.Mount("tmpfs", cgroups, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "size=64k,mode=755"); err != nil && err != unix.ENOENT {
-						return nil, fmt.Errorf("hide %s: %w", cgroups, err)
+					if err := unix.Mount("tmpfs", "/sys/fs/cgroup", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "size=64k,mode=755"); err != nil && err != unix.ENOENT {
+						return nil, fmt.Errorf("hide /sys/fs/cgroup: %w", err)
 					}
 				}
 				if err := os.MkdirAll(state, 0o700); err != nil {
 					return nil, fmt.Errorf("runtime state: %w", err)
 				}
-				return &Runtime{Path: path, State: state}, nil
+				return &Runtime{Path: path, State: state, Emulators: binfmt.Emulators{Scratch: state}}, nil
 			}
 		}
 	}

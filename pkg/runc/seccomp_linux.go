@@ -6,6 +6,8 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/carosio/carosbuild/pkg/sandbox"
+
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
@@ -34,10 +36,10 @@ var confined = []uint64{unix.AF_UNIX, unix.AF_INET, unix.AF_INET6, unix.AF_NETLI
 // noSockets refuses sockets that would reach beyond the step. AF_VSOCK leads to
 // the hypervisor, or to guests, whatever the network namespace; others may. The
 // kernel looks at 32 bits of the argument, so the filter does.
-func noSockets(n Network) []specs.LinuxSyscall {
+func noSockets(n sandbox.Network) []specs.LinuxSyscall {
 	var families []uint64
 	for f := range uint64(64) { // more than the kernel has
-		if f == unix.AF_VSOCK || n != HostNetwork && !slices.Contains(confined, f) {
+		if f == unix.AF_VSOCK || n != sandbox.HostNetwork && !slices.Contains(confined, f) {
 			families = append(families, f)
 		}
 	}
@@ -49,7 +51,7 @@ func noSockets(n Network) []specs.LinuxSyscall {
 			Args: []specs.LinuxSeccompArg{{Index: 0, Value: 0xffffffff, ValueTwo: f, Op: specs.OpMaskedEqual}},
 		})
 	}
-	if n != HostNetwork {
+	if n != sandbox.HostNetwork {
 		// The old way of 32-bit programs, whose arguments a filter cannot see; they
 		// fall back to socket(2).
 		enosys := uint(syscall.ENOSYS)
@@ -58,7 +60,7 @@ func noSockets(n Network) []specs.LinuxSyscall {
 	return rules
 }
 
-func seccomp(n Network) *specs.LinuxSeccomp {
+func seccomp(n sandbox.Network) *specs.LinuxSeccomp {
 	eperm, enosys := uint(syscall.EPERM), uint(syscall.ENOSYS)
 	rules := []specs.LinuxSyscall{
 		{Names: denied, Action: specs.ActErrno, ErrnoRet: &eperm},

@@ -8,8 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/sandbox"
+
 	"github.com/carosio/carosbuild/pkg/engine"
-	"github.com/carosio/carosbuild/pkg/runc"
 )
 
 func TestFakeCache(t *testing.T) {
@@ -34,7 +35,7 @@ func TestFakeSandbox(t *testing.T) {
 
 // What the suite cannot say to a sandbox whose first process is spared.
 func TestOnHostSignal(t *testing.T) {
-	status, err := OnHost(t.Context(), runc.Step{Root: t.TempDir(), Args: []string{"/bin/sh", "-c", "kill -9 $$"}})
+	status, err := OnHost(t.Context(), sandbox.Command{Root: t.TempDir(), Args: []string{"/bin/sh", "-c", "kill -9 $$"}})
 	if status != 137 || err != nil {
 		t.Errorf("status %d, %v", status, err)
 	}

@@ -13,23 +13,23 @@ import (
 	"sync"
 	"syscall"
 
-	"golang.org/x/sys/unix"
+	"github.com/carosio/carosbuild/pkg/sandbox"
 
-	"github.com/carosio/carosbuild/pkg/runc"
+	"golang.org/x/sys/unix"
 )
 
 // FakeSandbox is an engine.Sandbox that has a function in place of commands.
 type FakeSandbox struct {
 	// Program is called for each command; nil ends each with 0. See OnHost.
-	Program func(ctx context.Context, s runc.Step) (status int, err error)
+	Program func(ctx context.Context, s sandbox.Command) (status int, err error)
 	Archs   []string // of programs that run, beside this machine's
 
 	mu    sync.Mutex
-	steps []runc.Step
+	steps []sandbox.Command
 }
 
 // Steps are the commands so far, in the order in which they began.
-func (f *FakeSandbox) Steps() []runc.Step {
+func (f *FakeSandbox) Steps() []sandbox.Command {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Clone(f.steps)
@@ -44,7 +44,7 @@ func (f *FakeSandbox) Emulate(_ context.Context, arch string) error {
 }
 
 // Run implements engine.Sandbox.
-func (f *FakeSandbox) Run(ctx context.Context, s runc.Step) (int, error) {
+func (f *FakeSandbox) Run(ctx context.Context, s sandbox.Command) (int, error) {
 	if err := f.Emulate(ctx, s.Arch); err != nil {
 		return 0, err
 	}
@@ -70,7 +70,7 @@ func (f *FakeSandbox) Run(ctx context.Context, s runc.Step) (int, error) {
 // OnHost is a Program that runs a command of this machine in the directory of a
 // step. Nothing is between the two: it is for commands of the test's own, with
 // relative paths.
-func OnHost(ctx context.Context, s runc.Step) (int, error) {
+func OnHost(ctx context.Context, s sandbox.Command) (int, error) {
 	cmd := exec.Command(s.Args[0], s.Args[1:]...)
 	cmd.Dir, cmd.Env = filepath.Join(s.Root, s.Cwd), s.Env
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.Stdin, s.Stdout, s.Stderr

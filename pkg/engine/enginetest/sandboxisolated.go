@@ -8,9 +8,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/carosio/carosbuild/pkg/sandbox"
 
-	"github.com/carosio/carosbuild/pkg/runc"
+	"github.com/google/go-cmp/cmp"
 )
 
 func boxUser(t *testing.T, b Box) {
@@ -37,7 +37,7 @@ func boxMounts(t *testing.T, b Box) {
 				change(t, p, "f="+name)
 			}
 		}
-		s.Mounts = append(s.Mounts, runc.Mount{Source: source, Target: "/m/" + name, ReadOnly: readOnly})
+		s.Mounts = append(s.Mounts, sandbox.Mount{Source: source, Target: "/m/" + name, ReadOnly: readOnly})
 	}
 	change(t, b.Root, "m/dir/hidden=1")
 	change(t, host, "dir/f=host", "file=host", "ro/f=host", "rofile=host")
@@ -68,7 +68,7 @@ func boxNetwork(t *testing.T, b Box) {
 	if strings.Join(names, " ") != "lo" || strings.Count(strings.TrimSpace(route), "\n") != 0 {
 		t.Errorf("without a network: interfaces %q, routes\n%s", names, route)
 	}
-	s.Network = runc.HostNetwork
+	s.Network = sandbox.HostNetwork
 	if _, out = b.run(t, s); !strings.HasPrefix(out, "Inter-") {
 		t.Fatalf("the host's network: %s", out)
 	}

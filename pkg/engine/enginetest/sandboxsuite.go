@@ -15,10 +15,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/sandbox"
+
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/carosio/carosbuild/pkg/engine"
-	"github.com/carosio/carosbuild/pkg/runc"
 )
 
 // Box is a sandbox that TestSandbox looks at.
@@ -64,16 +65,16 @@ func TestSandbox(t *testing.T, open func(t *testing.T) Box) {
 }
 
 // step is a shell script as a step of its own.
-func (b Box) step(t *testing.T, script string) runc.Step {
+func (b Box) step(t *testing.T, script string) sandbox.Command {
 	id := strings.NewReplacer("/", "-", " ", "-").Replace(t.Name())
-	return runc.Step{
-		ID: id, Root: b.Root, Args: []string{"/bin/sh", "-c", script}, Cwd: "/", Network: runc.NoNetwork,
+	return sandbox.Command{
+		ID: id, Root: b.Root, Args: []string{"/bin/sh", "-c", script}, Cwd: "/", Network: sandbox.NoNetwork,
 		Env: []string{"HOME=/root", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"},
 	}
 }
 
 // run runs a step and gives what it has printed.
-func (b Box) run(t *testing.T, s runc.Step) (int, string) {
+func (b Box) run(t *testing.T, s sandbox.Command) (int, string) {
 	t.Helper()
 	var out bytes.Buffer
 	s.Stdout, s.Stderr = &out, &out
@@ -87,9 +88,9 @@ func (b Box) run(t *testing.T, s runc.Step) (int, string) {
 func boxStatus(t *testing.T, b Box) {
 	for script, want := range map[string]int{
 		"true": 0, "exit 7": 7, "exit 255": 255,
-		"sh -c 'kill -9 $$'; exit $?":                             137, // the shell's word for it: the first process of a namespace is spared
-		"sh -c 'kill -15 $$'; exit $?":                            143,
-		"./none-such":                                             127,
+		"sh -c 'kill -9 $$'; exit $?":  137, // the shell's word for it: the first process of a namespace is spared
+		"sh -c 'kill -15 $$'; exit $?": 143,
+		"./none-such":                  127,
 		"echo x > no-program; chmod 644 no-program; ./no-program": 126,
 	} {
 		if status, out := b.run(t, b.step(t, script)); status != want {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package runc
+package userns
 
 import (
 	"context"
@@ -13,6 +13,8 @@ import (
 	"runtime"
 	"strconv"
 	"syscall"
+
+	"github.com/carosio/carosbuild/pkg/sandbox"
 
 	"github.com/carosio/carosbuild/pkg/remedy"
 	"golang.org/x/sys/unix"
@@ -112,7 +114,7 @@ func Enter(ctx context.Context, e Entry) (int, error) {
 	}()
 	err = cmd.Wait()
 	close(done)
-	return exitStatus(err)
+	return sandbox.ExitStatus(err)
 }
 
 // write gives the process its ids: newuidmap and newgidmap, or directly for
@@ -170,21 +172,7 @@ func sysctl(name string) string {
 	return trim(b)
 }
 
-func exitStatus(err error) (int, error) {
-	var x *exec.ExitError
-	if err == nil {
-		return 0, nil
-	}
-	if !errors.As(err, &x) {
-		return 0, err
-	}
-	if ws, ok := x.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
-		return 128 + int(ws.Signal()), nil
-	}
-	return x.ExitCode(), nil
-}
-
 func ignoreExit(err error) error {
-	_, err = exitStatus(err)
+	_, err = sandbox.ExitStatus(err)
 	return err
 }

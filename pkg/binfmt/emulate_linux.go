@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package runc
+package binfmt
 
 import (
 	"context"
@@ -12,22 +12,32 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/carosio/carosbuild/pkg/remedy"
 	"golang.org/x/sys/unix"
 )
 
-// binfmt is where the kernel's table of foreign executables is mounted. From
+// Table is where the kernel's table of foreign executables is mounted. From
 // Linux 6.7 on each user namespace may have one of its own.
-const binfmt = "/proc/sys/fs/binfmt_misc"
+const Table = "/proc/sys/fs/binfmt_misc"
+
+// Emulators run programs of other architectures.
+type Emulators struct {
+	Scratch string // directory that vanishes with the namespace
+
+	mu         sync.Mutex
+	registered bool     // in the namespace's own table
+	runs       []string // architectures that were found to run
+}
 
 // Emulate makes programs of an architecture, named as in an image's
 // configuration, run in the steps: through the emulator that the host has
 // registered, else through qemu's user mode, which is then registered in a
 // table of this user namespace only. What runs without is left alone. It may
 // be called as often as one likes; a remedy.Error says what the host lacks.
-func (r *Runtime) Emulate(ctx context.Context, arch string) error {
+func (r *Emulators) Emulate(ctx context.Context, arch string) error {
 	if arch == "" || arch == runtime.GOARCH {
 		return nil
 	}
@@ -36,8 +46,8 @@ func (r *Runtime) Emulate(ctx context.Context, arch string) error {
 		return &remedy.Error{Tried: fmt.Sprintf("no emulator is known for architecture %s", arch), Cure: "build on such a machine"}
 	}
 	m := machines()[i]
-	r.emulation.Lock()
-	defer r.emulation.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if slices.Contains(r.runs, arch) {
 		return nil
 	}
@@ -58,8 +68,8 @@ func (r *Runtime) Emulate(ctx context.Context, arch string) error {
 
 // register mounts the namespace's own table, which hides the host's, and fills
 // it with every emulator that is installed and of use.
-func (r *Runtime) register(ctx context.Context) error {
-	if err := unix.Mount("binfmt_misc", binfmt, "binfmt_misc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
+func (r *Emulators) register(ctx context.Context) error {
+	if err := unix.Mount("binfmt_misc", Table, "binfmt_misc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
 		return mountRefusal(err)
 	}
 	for _, m := range machines() {
@@ -67,7 +77,7 @@ func (r *Runtime) register(ctx context.Context) error {
 		if path == "" || r.tried(ctx, m) == nil { // the processor does it by itself
 			continue
 		}
-		if err := os.WriteFile(filepath.Join(binfmt, "register"), []byte(m.registration(path)), 0); err != nil {
+		if err := os.WriteFile(filepath.Join(Table, "register"), []byte(m.registration(path)), 0); err != nil {
 			return fmt.Errorf("register %s in the namespace's table of executables: %w", path, err)
 		}
 	}
@@ -87,8 +97,8 @@ func mountRefusal(err error) error {
 
 // tried runs a program of the machine that does nothing, in a root of its own:
 // an emulator that is looked for there is of no use for steps.
-func (r *Runtime) tried(ctx context.Context, m machine) error {
-	root := filepath.Join(r.State, "trial-"+m.qemu)
+func (r *Emulators) tried(ctx context.Context, m machine) error {
+	root := filepath.Join(r.Scratch, "trial-"+m.qemu)
 	if err := os.MkdirAll(root, 0o700); err != nil {
 		return err
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package runc
+package sandbox
 
 import "io"
 
@@ -13,6 +13,10 @@ const (
 	NoNetwork   Network = "none"
 )
 
+// Hostname is what a command finds as the machine's name: one that resolves wherever it
+// runs.
+const Hostname = "localhost"
+
 // Mount is a directory or file of the host that a step sees.
 type Mount struct {
 	Source   string
@@ -20,8 +24,8 @@ type Mount struct {
 	ReadOnly bool
 }
 
-// Step is one command in one sandbox.
-type Step struct {
+// Command is one command in one root.
+type Command struct {
 	ID       string // unique among the steps that run
 	Root     string // root directory, complete and writable
 	Arch     string // of its programs, as in an image's configuration; "" is the host's
@@ -44,20 +48,3 @@ type User struct {
 	Groups   []uint32 // supplementary
 	Home     string
 }
-
-// Account is who calls the program.
-type Account struct {
-	UID, GID int
-	Name     string // login name, may be empty
-}
-
-// Root reports whether the account is the superuser of its namespace.
-func (a Account) Root() bool { return a.UID == 0 }
-
-// The environment variable that carries how far a re-executed program is:
-// "wait" until the ids are mapped, then "in".
-const stageVar = "_CAROSBUILD_NAMESPACE"
-
-// Inside reports whether this process says that it was started by Enter; Settle
-// finds out whether that is true.
-func Inside(getenv func(string) string) bool { return getenv(stageVar) != "" }

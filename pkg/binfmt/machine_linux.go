@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package runc
+package binfmt
 
 import "encoding/binary"
 
@@ -69,6 +69,26 @@ func (m machine) header() []byte {
 		b = le.AppendUint16(b, v)
 	}
 	return b
+}
+
+// Architectures are those that are known, named as in an image's configuration.
+func Architectures() []string {
+	var out []string
+	for _, m := range machines() {
+		out = append(out, m.arch)
+	}
+	return out
+}
+
+// Program is a static executable of an architecture, named as in an image's configuration,
+// that ends at once with status 0; nil where the architecture is not known.
+func Program(arch string) []byte {
+	for _, m := range machines() {
+		if m.arch == arch {
+			return m.program()
+		}
+	}
+	return nil
 }
 
 // program is a static executable that ends at once with status 0.

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package sandbox
+
+import (
+	"errors"
+	"os/exec"
+	"syscall"
+)
+
+// ExitStatus is the exit status of a command that has ended with an error of os/exec,
+// 128+N when signal N ended it. Another error comes back.
+func ExitStatus(err error) (int, error) {
+	var x *exec.ExitError
+	if err == nil {
+		return 0, nil
+	}
+	if !errors.As(err, &x) {
+		return 0, err
+	}
+	if ws, ok := x.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+		return 128 + int(ws.Signal()), nil
+	}
+	return x.ExitCode(), nil
+}
