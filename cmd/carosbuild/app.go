@@ -19,6 +19,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/progress"
+	"github.com/carosio/carosbuild/pkg/rung"
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
@@ -29,6 +30,7 @@ type app struct {
 	getenv         func(string) string
 	progress       string
 	runtime        string
+	sandbox        string        // rung of the ladder that is asked for, "" for any
 	foreign        bool          // builds of others are seen, too
 	outputMode     os.FileMode   // of disks, by the caller's umask
 	files          []decl.Source // of the declaration, for messages
@@ -52,10 +54,14 @@ func (a *app) command() *cobra.Command {
 	root.Long = ""
 	root.Version = buildVersion()
 	root.SilenceErrors, root.SilenceUsage = true, true
-	root.PersistentPreRun = func(*cobra.Command, []string) { a.divert() }
+	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+		a.divert()
+		return a.checkSandbox()
+	}
 	root.SetFlagErrorFunc(a.flagError)
 	root.PersistentFlags().StringVar(&a.progress, "progress", a.env("PROGRESS", "auto"), "how to show progress: auto, tty, plain, json or quiet")
 	root.PersistentFlags().StringVar(&a.runtime, "runtime", a.env("RUNTIME", ""), "OCI runtime to run steps with (default runc, else crun)")
+	root.PersistentFlags().StringVar(&a.sandbox, "sandbox", a.env("SANDBOX", ""), "how steps are to run: "+strings.Join(rung.All().Names(), ", ")+" (default the first that works here, see carosbuild doctor)")
 	root.AddCommand(
 		newBuildCommand(a).command("build FILE..."), planCommand(a), whyCommand(a), lockCommand(a), newCheckoutCommand(a), kasCommand(a), importCommand(a), schemaCommand(a),
 		imagesCommand(a), newPruneCommand(a), shellCommand(a), pushCommand(a), newPullCommand(a), exportCommand(a),
@@ -71,7 +77,7 @@ func (a *app) command() *cobra.Command {
 	}
 	a.foldHelp(root)
 	a.completeFlags(root)
-	for _, name := range []string{"progress", "runtime"} {
+	for _, name := range []string{"progress", "runtime", "sandbox"} {
 		a.completeFlag(root, root.PersistentFlags().Lookup(name))
 	}
 	return root
@@ -141,8 +147,9 @@ func (a *app) enterWith(cmd *cobra.Command, data []byte) error {
 
 func (a *app) enterNamespaces(cmd *cobra.Command, foreground bool, data []byte) error {
 	// The inner program is ended by the signals that reach this one.
-	status, err := userns.Enter(context.WithoutCancel(cmd.Context()), userns.Entry{
-		Account: a.account(), Args: os.Args, Env: append(os.Environ(), fmt.Sprintf("%s=%d", callerVar, os.Getpid())),
+	h := a.host()
+	status, err := rung.All().Start(context.WithoutCancel(cmd.Context()), a.sandbox, h, userns.Entry{
+		Account: h.Account, Args: os.Args, Env: append(os.Environ(), fmt.Sprintf("%s=%d", callerVar, os.Getpid())),
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Foreground: foreground, Handover: data,
 	})
 	if err == nil && status != 0 {

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -25,38 +26,115 @@ import (
 	"github.com/carosio/carosbuild/pkg/engine"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/remedy"
-	"github.com/carosio/carosbuild/pkg/runc"
+	"github.com/carosio/carosbuild/pkg/rung"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 )
 
 func doctorCommand(a *app) *cobra.Command {
-	return &cobra.Command{
+	c := &checkup{app: a}
+	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Try what builds need of this host, and say what is missing",
 		Long: `Try what builds need of this host, and say what is missing and what to do about
 it. Nothing is changed. The exit status is 4 if no build can work here; what only
 some declarations need may be missing.`,
 		Args: exactly(0),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c := &checkup{app: a}
-			if !userns.Inside(a.getenv) {
-				c.kernel()
-			}
-			if inside, err := a.inside(cmd, false); err != nil || !inside {
-				return err
-			}
-			return c.run(cmd.Context())
-		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.examine(cmd) },
 	}
+	cmd.Flags().BoolVar(&c.json, "json", false, "print what was found as JSON")
+	return cmd
 }
 
 // checkup is a visit to the doctor.
 type checkup struct {
 	*app
-	failed error // the first thing without which nothing works
+	json   bool
+	found  findings // for json, and what the outer program has found
+	failed error    // the first thing without which nothing works
+}
+
+// findings are what the doctor says, as --json prints it.
+type findings struct {
+	Sandboxes []rung.Verdict `json:"sandboxes"`
+	Chosen    string         `json:"sandbox,omitempty"` // how steps run; "" where they cannot
+	Checks    []check        `json:"checks"`
+}
+
+type check struct {
+	State  string `json:"state"` // "ok", "missing" for what some builds need, or "FAILED"
+	What   string `json:"what"`
+	Detail string `json:"detail"`
+}
+
+// examine looks at what there is outside of the sandbox, and then inside.
+func (c *checkup) examine(cmd *cobra.Command) error {
+	if userns.Inside(c.getenv) {
+		data, err := userns.ReadHandover(c.getenv)
+		if err == nil && len(data) > 0 {
+			err = json.Unmarshal(data, &c.found)
+		}
+		if err != nil {
+			return err
+		}
+		if _, r, ok := rung.All().Chosen(c.getenv); ok {
+			c.found.Chosen = r.Name
+		}
+		return errors.Join(c.run(cmd.Context()), c.printJSON())
+	}
+	c.kernel()
+	if err := c.ladder(cmd.Context()); err != nil {
+		return err
+	}
+	data, err := json.Marshal(c.found)
+	if err != nil {
+		return err
+	}
+	err = c.enterWith(cmd, data)
+	if remedy.Is(err) {
+		return errors.Join(err, c.printJSON())
+	}
+	return err
+}
+
+// ladder tries all sandboxes.
+func (c *checkup) ladder(ctx context.Context) error {
+	verdicts, err := rung.All().TryAll(ctx, c.host())
+	if err != nil {
+		return err
+	}
+	c.found.Sandboxes = verdicts
+	if c.json {
+		return nil
+	}
+	for _, v := range verdicts {
+		if v.Works {
+			c.line("ok", "sandbox", v.Name+", "+v.Cost)
+			continue
+		}
+		detail := v.Name + ", " + v.Cost + ": " + printable(v.Refused.Reason)
+		if v.Refused.Cure != "" {
+			detail += "; remedy: " + v.Refused.Cure
+		}
+		c.line("missing", "sandbox", detail)
+	}
+	return nil
+}
+
+// printJSON prints what was found, if it was not printed line by line.
+func (c *checkup) printJSON() error {
+	if !c.json {
+		return nil
+	}
+	e := json.NewEncoder(c.stdout)
+	e.SetIndent("", "  ")
+	return e.Encode(c.found)
 }
 
 func (c *checkup) line(state, what, detail string) {
+	if c.json {
+		c.found.Checks = append(c.found.Checks, check{state, what, detail})
+		return
+	}
 	fmt.Fprintf(c.stdout, "%-8s %-18s %s\n", state, what, detail)
 }
 
@@ -228,30 +306,26 @@ func (c *checkup) trial(ctx context.Context, dir string) (err error) {
 	if c.need("overlay", "layers can be made and mounted", err); err != nil {
 		return nil
 	}
-	scratch := filepath.Join(dir, "scratch")
-	if err := errors.Join(os.Mkdir(scratch, 0o700), userns.MountScratch(scratch)); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, unix.Unmount(scratch, unix.MNT_DETACH)) }()
-	rt, err := runc.FindRuntime(c.runtime, filepath.Join(scratch, "runtime"))
+	room, _, err := c.openRoom(ctx, dir)
 	if err != nil {
 		c.need("runtime", "", err)
 		return nil
 	}
-	err = engine.TryStep(ctx, engine.Layers{Store: s}, rt, top)
-	if c.need("runtime", rt.Path+" runs a step", err); err == nil {
-		c.emulation(ctx, rt)
+	defer func() { err = errors.Join(err, room.Close()) }()
+	err = engine.TryStep(ctx, engine.Layers{Store: s}, room.Sandbox, top)
+	if c.need("runtime", room.What+" runs a step", err); err == nil {
+		c.emulation(ctx, room.Sandbox)
 	}
 	return nil
 }
 
 // emulation tries programs of the architectures that the built-in boards have.
-func (c *checkup) emulation(ctx context.Context, rt *runc.Runtime) {
+func (c *checkup) emulation(ctx context.Context, box engine.Sandbox) {
 	for _, arch := range []string{"amd64", "arm64", "arm"} {
 		if arch == runtime.GOARCH {
 			continue
 		}
-		err := rt.Emulate(ctx, arch)
+		err := box.Emulate(ctx, arch)
 		var host *remedy.Error
 		switch {
 		case err == nil:

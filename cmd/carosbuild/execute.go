@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/carosio/carosbuild/pkg/sandbox"
-	"github.com/carosio/carosbuild/pkg/userns"
 
 	"github.com/carosio/carosbuild/pkg/compose"
 	"github.com/carosio/carosbuild/pkg/decl"
@@ -24,7 +23,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/progress"
-	"github.com/carosio/carosbuild/pkg/runc"
+	"github.com/carosio/carosbuild/pkg/rung"
 )
 
 // build runs the plan and writes the disks, inside the namespaces.
@@ -166,19 +165,28 @@ func (c *buildCommand) engine(ctx context.Context, j *job, store *layer.Store, v
 
 // local runs steps on this machine. It is to be closed.
 func (a *app) local(ctx context.Context, j *job, store *layer.Store, network sandbox.Network, view display, events func(progress.Event)) (*engine.Local, func() error, error) {
-	scratch := filepath.Join(j.dirs.state, "scratch")
-	if err := userns.MountScratch(scratch); err != nil {
-		return nil, nil, err
-	}
-	rt, err := runc.FindRuntime(a.runtime, filepath.Join(scratch, "runtime"))
-	if err != nil {
-		return nil, nil, err
-	}
-	fetcher, host, err := a.fetcher(j.dirs, view)
+	room, line, err := a.openRoom(ctx, j.dirs.state)
 	if err != nil {
 		return nil, nil, err
 	}
 	note := func(text string) { events(progress.Event{Time: time.Now(), Kind: progress.Note, Text: text}) }
+	if line != "" {
+		note(line)
+	}
+	l, closeRelay, err := a.localIn(ctx, room, j, store, network, view, note)
+	if err != nil {
+		return nil, nil, errors.Join(err, room.Close())
+	}
+	l.Events = events
+	return l, func() error { return errors.Join(closeRelay(), room.Close()) }, nil
+}
+
+// localIn runs steps in a room.
+func (a *app) localIn(ctx context.Context, room *rung.Room, j *job, store *layer.Store, network sandbox.Network, view display, note func(string)) (*engine.Local, func() error, error) {
+	fetcher, host, err := a.fetcher(j.dirs, view)
+	if err != nil {
+		return nil, nil, err
+	}
 	relay, err := engine.StartRelay(ctx, host, network, note)
 	if err != nil {
 		return nil, nil, err
@@ -192,10 +200,10 @@ func (a *app) local(ctx context.Context, j *job, store *layer.Store, network san
 		holder += fmt.Sprintf(" (process %d)", n)
 	}
 	return &engine.Local{
-		Snapshots: engine.Layers{Store: store}, Sandbox: rt, Images: a.puller(j, store), Packages: fetcher, Host: host, Relay: relay,
-		Git: a.gitCache(j.dirs, view), BuildID: j.buildID, Holder: holder, CacheDir: j.dirs.cache, Scratch: scratch,
+		Snapshots: engine.Layers{Store: store}, Sandbox: room.Sandbox, Images: a.puller(j, store), Packages: fetcher, Host: host, Relay: relay,
+		Git: a.gitCache(j.dirs, view), BuildID: j.buildID, Holder: holder, CacheDir: j.dirs.cache, Scratch: room.Scratch,
 		LogPath:  func(stage string) string { return filepath.Join(logsDir(j.dirs), j.buildID, history.LogName(stage)) },
-		Resolver: resolver, Now: time.Now, Events: events,
+		Resolver: resolver, Now: time.Now,
 	}, relay.Close, nil
 }
 

@@ -26,7 +26,9 @@ func main() {
 	if userns.Inside(os.Getenv) {
 		var err error
 		if umask, err = userns.Settle(os.Args, os.Environ()); err != nil {
-			newApp().say(err)
+			if !errors.Is(err, userns.ErrTold) {
+				newApp().say(err)
+			}
 			os.Exit(exitHost)
 		}
 	}

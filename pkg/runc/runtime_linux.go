@@ -22,10 +22,9 @@ type Runtime struct {
 	binfmt.Emulators
 }
 
-// FindRuntime returns the runtime to use: name when it is not empty (a path or
-// a command), else runc, else crun. State is a directory that vanishes with
-// the namespace.
-func FindRuntime(name, state string) (*Runtime, error) {
+// Look finds the executable of a runtime: of name when it is not empty (a path or a
+// command), else of runc, else of crun. The error is a remedy.Error.
+func Look(name string) (path string, err error) {
 	candidates := []string{"runc", "crun"}
 	if name != "" {
 		candidates = []string{name}
@@ -33,26 +32,36 @@ func FindRuntime(name, state string) (*Runtime, error) {
 	for _, c := range candidates {
 		for _, p := range []string{c, "/usr/sbin/" + c, "/usr/bin/" + c} {
 			if path, err := exec.LookPath(p); err == nil && (filepath.IsAbs(path) || filepath.IsAbs(c)) {
-				if filepath.Base(path) == "crun" { // it refuses hybrid cgroups, but takes none at all
-					if err := unix.Mount("tmpfs", "/sys/fs/cgroup", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "size=64k,mode=755"); err != nil && err != unix.ENOENT {
-						return nil, fmt.Errorf("hide /sys/fs/cgroup: %w", err)
-					}
-				}
-				if err := os.MkdirAll(state, 0o700); err != nil {
-					return nil, fmt.Errorf("runtime state: %w", err)
-				}
-				return &Runtime{Path: path, State: state, Emulators: binfmt.Emulators{Scratch: state}}, nil
+				return path, nil
 			}
 		}
 	}
 	if name != "" {
-		return nil, &remedy.Error{
+		return "", &remedy.Error{
 			Tried: fmt.Sprintf("the OCI runtime %q that was asked for is not installed", name),
 			Cure:  "leave out --runtime and CAROSBUILD_RUNTIME: runc is taken then, or crun",
 		}
 	}
-	return nil, &remedy.Error{
+	return "", &remedy.Error{
 		Tried: fmt.Sprintf("no OCI runtime found (looked for %v)", candidates),
 		Cure:  "as an administrator: apt-get install runc",
 	}
+}
+
+// FindRuntime returns the runtime to use, see Look. State is a directory that vanishes
+// with the namespace.
+func FindRuntime(name, state string) (*Runtime, error) {
+	path, err := Look(name)
+	if err != nil {
+		return nil, err
+	}
+	if filepath.Base(path) == "crun" { // it refuses hybrid cgroups, but takes none at all
+		if err := unix.Mount("tmpfs", "/sys/fs/cgroup", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "size=64k,mode=755"); err != nil && err != unix.ENOENT {
+			return nil, fmt.Errorf("hide /sys/fs/cgroup: %w", err)
+		}
+	}
+	if err := os.MkdirAll(state, 0o700); err != nil {
+		return nil, fmt.Errorf("runtime state: %w", err)
+	}
+	return &Runtime{Path: path, State: state, Emulators: binfmt.Emulators{Scratch: state}}, nil
 }

@@ -13,8 +13,16 @@ import (
 // handoverVar says that there is a handover.
 const handoverVar = "_CAROSBUILD_HANDOVER"
 
-// handover is the descriptor of a file in memory that only the two programs have.
-const handover = lifeline + 1
+// Descriptors of the inner program.
+const (
+	// lifeline is a pipe whose other end only the outer process holds: one byte says
+	// that the ids are mapped, end of file that it is gone.
+	lifeline = 3 + iota
+	// reporting is a pipe in which the inner program says how it has arrived.
+	reporting
+	// handover is a file in memory that only the two programs have.
+	handover
+)
 
 // memoryFile is a file without a name, which is to be read from its beginning.
 func memoryFile(name string, data []byte) (*os.File, error) {

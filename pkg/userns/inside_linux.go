@@ -4,9 +4,12 @@ package userns
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/carosio/carosbuild/pkg/remedy"
@@ -15,32 +18,56 @@ import (
 
 func trim(b []byte) string { return string(bytes.TrimSpace(b)) }
 
+// ErrTold says that the program has to end and that the outer one knows why.
+var ErrTold = errors.New("the outer program has been told")
+
 // Settle completes Enter in the inner process; main calls it first when Inside
-// says so. It waits until the ids are mapped, executes the program once more
-// so that it is uid 0 with all capabilities of the namespace, and makes the
+// says so. In namespaces it waits until the ids are mapped, executes the program once
+// more so that it is uid 0 with all capabilities of the namespace, and makes the
 // mount namespace private, with a /proc of its own and a
-// read-only /sys. The umask is 022 from then on; the caller's is returned.
+// read-only /sys. The umask is 022 from then on; the caller's is returned. ErrTold
+// wants a silent end.
 func Settle(args, env []string) (umask int, err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	if !genuine() {
+	stage, others := takeStage(env)
+	if !genuine(stage) {
 		return 0, fmt.Errorf("%s is set in the environment, which only carosbuild does, for processes that it starts: unset it", stageVar)
 	}
-	for i, kv := range env {
-		switch kv {
-		case stageVar + "=wait":
-			var b [1]byte
-			if n, err := readFull(lifeline, b[:]); n != 1 {
-				return 0, fmt.Errorf("the outer process is gone: %v", err)
-			}
-			next := append(append([]string{}, env[:i]...), env[i+1:]...)
-			err := syscall.Exec("/proc/self/exe", args, append(next, stageVar+"=in"))
-			return 0, fmt.Errorf("execute the program inside its namespace: %w", err)
-		case stageVar + "=in":
-			return unix.Umask(0o022), arrive() // a step's files must not depend on the caller
+	switch stage {
+	case stageWait:
+		var b [1]byte
+		if n, err := readFull(lifeline, b[:]); n != 1 {
+			return 0, fmt.Errorf("the outer process is gone: %v", err)
 		}
+		err := syscall.Exec("/proc/self/exe", args, append(others, stageVar+"="+stageIn))
+		return 0, fmt.Errorf("execute the program inside its namespace: %w", err)
+	case stageIn:
+		err = arrive()
+	case stagePlain:
+		err = keepDescriptors()
+	default:
+		return 0, fmt.Errorf("not inside a namespace")
 	}
-	return 0, fmt.Errorf("not inside a namespace")
+	if err := report(err); err != nil {
+		return 0, err
+	}
+	if slices.Contains(env, trialVar+"=1") {
+		return 0, ErrTold
+	}
+	return unix.Umask(0o022), nil // a step's files must not depend on the caller
+}
+
+// takeStage splits an environment into the stage and the rest.
+func takeStage(env []string) (stage string, others []string) {
+	for _, kv := range env {
+		if v, ok := strings.CutPrefix(kv, stageVar+"="); ok {
+			stage = v
+			continue
+		}
+		others = append(others, kv)
+	}
+	return stage, others
 }
 
 func readFull(fd int, b []byte) (int, error) {
@@ -54,12 +81,29 @@ func readFull(fd int, b []byte) (int, error) {
 
 const cgroups = "/sys/fs/cgroup"
 
-// genuine reports whether Enter has started this process: the first of its PID
-// namespace, with a pipe for a lifeline. A variable that somebody has set must not
-// have this program change mounts of the caller's.
-func genuine() bool {
-	var st unix.Stat_t
-	return os.Getpid() == 1 && unix.Fstat(lifeline, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFIFO
+// genuine reports whether Enter has started this process: with pipes for a lifeline
+// and a report, and in namespaces as the first process. A variable that somebody has
+// set must not have this program change mounts of the caller's.
+func genuine(stage string) bool {
+	for _, fd := range []int{lifeline, reporting} {
+		var st unix.Stat_t
+		if unix.Fstat(fd, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFIFO {
+			return false
+		}
+	}
+	return os.Getpid() == 1 || stage == stagePlain
+}
+
+// keepDescriptors keeps those of Enter from what this program starts.
+func keepDescriptors() error {
+	for _, fd := range []int{lifeline, reporting, handover} {
+		syscall.CloseOnExec(fd)
+	}
+	fds := []unix.PollFd{{Fd: lifeline}}
+	if _, err := unix.Poll(fds, 0); err == nil && fds[0].Revents&unix.POLLHUP != 0 {
+		return fmt.Errorf("the outer process is gone")
+	}
+	return nil
 }
 
 // arrive sets up what the second exec has reset and the mounts.
@@ -68,11 +112,8 @@ func arrive() error {
 	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(syscall.SIGKILL), 0, 0, 0); err != nil {
 		return fmt.Errorf("set the death signal: %w", err)
 	}
-	syscall.CloseOnExec(lifeline)
-	syscall.CloseOnExec(handover)
-	fds := []unix.PollFd{{Fd: lifeline}}
-	if _, err := unix.Poll(fds, 0); err == nil && fds[0].Revents&unix.POLLHUP != 0 {
-		return fmt.Errorf("the outer process is gone")
+	if err := keepDescriptors(); err != nil {
+		return err
 	}
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)

@@ -20,13 +20,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lifeline is the descriptor of a pipe whose other end only the outer process
-// holds: one byte says that the ids are mapped, end of file that it is gone.
-const lifeline = 3
+// How says in which way the program is started again.
+type How int
+
+const (
+	// Ranges is a new user, mount and PID namespace with the subordinate ids of the
+	// account, for the superuser with his own.
+	Ranges How = iota
+	// OneID is such a namespace with nothing but uid and gid 0, which are the
+	// caller's own.
+	OneID
+	// Plain has no namespaces. The inner program's ids and mounts are the caller's.
+	Plain
+)
 
 // Entry says how to run the program again inside the namespaces.
 type Entry struct {
 	Account Account
+	How     How
 	Args    []string // argv of the inner program, argv[0] included
 	Env     []string
 	Stdin   io.Reader
@@ -37,51 +48,45 @@ type Entry struct {
 	Foreground bool
 	// Handover is what the inner program gets by ReadHandover; nil: nothing.
 	Handover []byte
+	// Trial ends the inner program once it has arrived, before it does anything.
+	Trial bool
 }
 
-// Enter runs the program again (/proc/self/exe) in a new user, mount and PID
-// namespace and waits for it. It forwards SIGINT, SIGTERM and SIGHUP. The inner
-// process is the first of its PID namespace and is killed when the caller
-// dies, and with it everything that it started. The result is the inner
-// program's exit status, 128+N when signal N ended it. Errors are remedy.Errors
-// where the host refuses.
+// Enter runs the program again (/proc/self/exe) as e.How says and waits for it. It
+// forwards SIGINT, SIGTERM and SIGHUP. The inner process is killed when the caller
+// dies; where it is the first of a PID namespace, everything that it started ends
+// with it, and otherwise Enter kills what it has left. The result is the inner
+// program's exit status, 128+N when signal N ended it.
+//
+// Where the host refuses, the error is a remedy.Error, and the inner program has
+// done nothing: another way may be tried.
 func Enter(ctx context.Context, e Entry) (int, error) {
-	uids, gids := readIDs(e.Account)
-	ids, err := NewIDMap(e.Account, uids, gids)
+	ids, err := e.idMap()
 	if err != nil {
-		return 0, explainAccount(e.Account, readPasswd(), err)
+		return 0, err
 	}
 	// PDEATHSIG follows the thread that started the child.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-
-	r, w, err := os.Pipe()
+	var others map[int]bool // children of this process that are not the inner program's
+	if e.How == Plain {
+		if others, err = adopt(); err != nil {
+			return 0, fmt.Errorf("adopt processes that are left: %w", err)
+		}
+	}
+	line, w, err := os.Pipe()
 	if err != nil {
 		return 0, fmt.Errorf("enter namespace: %w", err)
 	}
 	defer w.Close()
-	cmd := exec.CommandContext(ctx, "/proc/self/exe")
-	cmd.Args = e.Args
-	cmd.Env = append(append([]string{}, e.Env...), stageVar+"=wait",
-		"_CONTAINERS_USERNS_CONFIGURED=done",
-		"_CONTAINERS_ROOTLESS_UID="+strconv.Itoa(e.Account.UID),
-		"_CONTAINERS_ROOTLESS_GID="+strconv.Itoa(e.Account.GID))
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = e.Stdin, e.Stdout, e.Stderr
-	cmd.ExtraFiles = []*os.File{r}
-	if e.Handover != nil {
-		f, err := memoryFile("handover", e.Handover)
-		if err != nil {
-			return 0, errors.Join(fmt.Errorf("enter namespace: %w", err), r.Close())
-		}
-		cmd.ExtraFiles = append(cmd.ExtraFiles, f)
-		cmd.Env = append(cmd.Env, handoverVar+"=1")
-	} else {
-		cmd.Env = append(cmd.Env, handoverVar+"=") // whatever the caller has set
+	r, report, err := os.Pipe()
+	if err != nil {
+		return 0, errors.Join(fmt.Errorf("enter namespace: %w", err), line.Close())
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags: unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID,
-		Pdeathsig:  syscall.SIGKILL,
-		Setpgid:    !e.Foreground,
+	defer r.Close()
+	cmd, err := e.command(ctx, line, report)
+	if err != nil {
+		return 0, errors.Join(err, line.Close(), report.Close())
 	}
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
@@ -93,28 +98,95 @@ func Enter(ctx context.Context, e Entry) (int, error) {
 	if err != nil {
 		return 0, refusal(err)
 	}
-	if err := ids.write(ctx, e.Account, cmd.Process.Pid); err != nil {
-		return 0, errors.Join(explainAccount(e.Account, readPasswd(), err), cmd.Process.Kill(), ignoreExit(cmd.Wait()))
+	if e.How == Ranges {
+		if err = ids.write(ctx, e.Account, cmd.Process.Pid); err == nil {
+			_, err = w.Write([]byte{1})
+		}
+		if err != nil {
+			return 0, errors.Join(explainAccount(e.Account, readPasswd(), err), cmd.Process.Kill(), ignoreExit(cmd.Wait()))
+		}
 	}
-	if _, err := w.Write([]byte{1}); err != nil {
-		return 0, errors.Join(fmt.Errorf("enter namespace: %w", err), cmd.Process.Kill(), ignoreExit(cmd.Wait()))
+	stop := e.forward(cmd.Process, signals)
+	defer stop()
+	refused := awaitArrival(r)
+	err = cmd.Wait()
+	if e.How == Plain {
+		err = errors.Join(err, reapRest(others))
 	}
+	if refused != nil {
+		return 0, refused
+	}
+	return sandbox.ExitStatus(err)
+}
+
+// idMap is the ids of the namespace, as far as this process has to map them.
+func (e *Entry) idMap() (IDMap, error) {
+	switch e.How {
+	case Ranges:
+		uids, gids := readIDs(e.Account)
+		ids, err := NewIDMap(e.Account, uids, gids)
+		return ids, explainAccount(e.Account, readPasswd(), err)
+	case OneID, Plain:
+		return IDMap{}, nil
+	}
+	return IDMap{}, fmt.Errorf("enter namespace: there is no way %d", e.How)
+}
+
+// command is the inner program. It gets the descriptors lifeline, reporting and
+// handover.
+func (e *Entry) command(ctx context.Context, line, report *os.File) (*exec.Cmd, error) {
+	cmd := exec.CommandContext(ctx, "/proc/self/exe")
+	cmd.Args = e.Args
+	cmd.Env = append(append([]string{}, e.Env...),
+		"_CONTAINERS_USERNS_CONFIGURED=done",
+		"_CONTAINERS_ROOTLESS_UID="+strconv.Itoa(e.Account.UID),
+		"_CONTAINERS_ROOTLESS_GID="+strconv.Itoa(e.Account.GID),
+		handoverVar+"=", trialVar+"=") // whatever the caller has set
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = e.Stdin, e.Stdout, e.Stderr
+	cmd.ExtraFiles = []*os.File{line, report}
+	if e.Handover != nil {
+		f, err := memoryFile("handover", e.Handover)
+		if err != nil {
+			return nil, fmt.Errorf("enter namespace: %w", err)
+		}
+		cmd.ExtraFiles = append(cmd.ExtraFiles, f)
+		cmd.Env = append(cmd.Env, handoverVar+"=1")
+	}
+	if e.Trial {
+		cmd.Env = append(cmd.Env, trialVar+"=1")
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: !e.Foreground}
+	stage := stagePlain
+	switch e.How {
+	case Ranges:
+		stage = stageWait
+		cmd.SysProcAttr.Cloneflags = unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID
+	case OneID:
+		stage = stageIn
+		cmd.SysProcAttr.Cloneflags = unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID
+		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: e.Account.UID, Size: 1}}
+		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: e.Account.GID, Size: 1}}
+	}
+	cmd.Env = append(cmd.Env, stageVar+"="+stage)
+	return cmd, nil
+}
+
+// forward passes signals on to the inner program until stop is called.
+func (e *Entry) forward(inner *os.Process, signals <-chan os.Signal) (stop func()) {
 	done := make(chan struct{})
 	go func() {
 		for {
 			select {
 			case s := <-signals:
 				if !e.Foreground || s != syscall.SIGINT { // the terminal has told the group already
-					_ = cmd.Process.Signal(s)
+					_ = inner.Signal(s)
 				}
 			case <-done:
 				return
 			}
 		}
 	}()
-	err = cmd.Wait()
-	close(done)
-	return sandbox.ExitStatus(err)
+	return func() { close(done) }
 }
 
 // write gives the process its ids: newuidmap and newgidmap, or directly for

@@ -11,9 +11,18 @@ type Account struct {
 // Root reports whether the account is the superuser of its namespace.
 func (a Account) Root() bool { return a.UID == 0 }
 
-// The environment variable that carries how far a re-executed program is:
-// "wait" until the ids are mapped, then "in".
+// The environment variable that carries how far a re-executed program is.
 const stageVar = "_CAROSBUILD_NAMESPACE"
+
+// Its values.
+const (
+	stageWait  = "wait"  // the ids are not mapped yet
+	stageIn    = "in"    // in the namespaces
+	stagePlain = "plain" // there are none
+)
+
+// trialVar has the inner program end as soon as it has arrived.
+const trialVar = "_CAROSBUILD_TRIAL"
 
 // Inside reports whether this process says that it was started by Enter; Settle
 // finds out whether that is true.

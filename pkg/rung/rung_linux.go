@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package rung
+
+import (
+	"context"
+	"errors"
+
+	"github.com/carosio/carosbuild/pkg/engine"
+	"github.com/carosio/carosbuild/pkg/userns"
+)
+
+// Host is who asks, and for what.
+type Host struct {
+	Account userns.Account
+	Runtime string // OCI runtime that is to be taken, "" for any
+}
+
+// Rung is one way of running steps.
+type Rung struct {
+	Name string // as it is asked for
+	Cost string // what it costs beside others, a few words
+	How  userns.How
+	// Look finds out quickly, in the outer process, what would be in the way. What is
+	// left is found out by entering. Nil wants Try before each start.
+	Look func(ctx context.Context, h Host) error
+	// Try really tries, in a child where it must, and leaves nothing. The error is a
+	// remedy.Error.
+	Try func(ctx context.Context, h Host) error
+	// Open makes what steps need, in the inner process.
+	Open func(ctx context.Context, s Setting) (*Room, error)
+}
+
+// Setting is where a rung is opened.
+type Setting struct {
+	// Dir is a directory of the account. What is below it is gone when the Room is
+	// closed or the process ends, at the latest with the next one that opens a Room there.
+	Dir     string
+	Runtime string // as in Host
+}
+
+// Room is an opened rung.
+type Room struct {
+	Scratch string // empty directory for files that live as long as the process
+	Sandbox engine.Sandbox
+	What    string // runs the commands, as messages name it: such as the runtime's path
+
+	close []func() error // in the order of opening
+}
+
+// Close gives a Room up.
+func (r *Room) Close() error {
+	var errs error
+	for len(r.close) > 0 {
+		last := r.close[len(r.close)-1]
+		r.close = r.close[:len(r.close)-1]
+		errs = errors.Join(errs, last())
+	}
+	return errs
+}
+
+// entering tries to arrive in the inner process.
+func entering(how userns.How) func(context.Context, Host) error {
+	return func(ctx context.Context, h Host) error {
+		_, err := userns.Enter(ctx, userns.Entry{Account: h.Account, How: how, Args: []string{"carosbuild"}, Trial: true})
+		return err
+	}
+}

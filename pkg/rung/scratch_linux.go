@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package rung
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/beneath"
+	"github.com/carosio/carosbuild/pkg/freshfile"
+	"github.com/carosio/carosbuild/pkg/userns"
+)
+
+// memoryScratch is a scratch directory that only this mount namespace sees, in
+// memory.
+func memoryScratch(dir string) (scratch string, release func() error, err error) {
+	scratch = filepath.Join(dir, "scratch")
+	if err := userns.MountScratch(scratch); err != nil {
+		return "", nil, err
+	}
+	return scratch, func() error { return unix.Unmount(scratch, unix.MNT_DETACH) }, nil
+}
+
+// scratchPrefix begins the names of scratch directories on the disk.
+const scratchPrefix = "scratch-"
+
+// plainScratch is a scratch directory of a process that has no mounts of its own. It
+// is removed in the end, and those of processes that were killed are removed now.
+// Beside DIR there is DIR.lock, which its process has locked.
+func plainScratch(dir string) (scratch string, release func() error, err error) {
+	if err := userns.Private(dir); err != nil {
+		return "", nil, err
+	}
+	if err := sweepScratch(dir); err != nil {
+		return "", nil, fmt.Errorf("remove what earlier runs have left: %w", err)
+	}
+	lock, err := freshfile.Create(dir, scratchPrefix)
+	if err != nil {
+		return "", nil, fmt.Errorf("make scratch directory: %w", err)
+	}
+	scratch = lock.Name() + ".d"
+	if err := os.Mkdir(scratch, 0o700); err != nil {
+		return "", nil, errors.Join(fmt.Errorf("make scratch directory: %w", err), lock.Close())
+	}
+	return scratch, func() error {
+		return errors.Join(beneath.RemoveAll(scratch), os.Remove(lock.Name()), lock.Close())
+	}, nil
+}
+
+// sweepScratch removes scratch directories whose lock nobody has.
+func sweepScratch(dir string) error {
+	freshfile.Sweep(dir, scratchPrefix)
+	left, err := filepath.Glob(filepath.Join(dir, scratchPrefix+"*.d"))
+	for _, d := range left {
+		if _, serr := os.Lstat(d[:len(d)-len(".d")]); errors.Is(serr, os.ErrNotExist) {
+			err = errors.Join(err, beneath.RemoveAll(d))
+		}
+	}
+	return err
+}

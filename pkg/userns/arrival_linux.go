@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package userns
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/carosio/carosbuild/pkg/remedy"
+)
+
+// arrival is what the inner program reports, as JSON: it has arrived, or was refused
+// something by the host.
+type arrival struct {
+	Tried string `json:"tried,omitempty"`
+	Cure  string `json:"cure,omitempty"`
+}
+
+// report tells the outer program how this one has arrived. The error is ErrTold when
+// it has not.
+func report(err error) error {
+	pipe := os.NewFile(reporting, "report")
+	defer pipe.Close()
+	var a arrival
+	if err != nil {
+		a.Tried = err.Error()
+	}
+	if host, ok := errors.AsType[*remedy.Error](err); ok {
+		a = arrival{Tried: host.Tried, Cure: host.Cure}
+		if host.Err != nil {
+			a.Tried += ": " + host.Err.Error()
+		}
+	}
+	if werr := json.NewEncoder(pipe).Encode(a); werr != nil {
+		return errors.Join(err, fmt.Errorf("report to the outer program: %w", werr))
+	}
+	if err != nil {
+		return ErrTold
+	}
+	return nil
+}
+
+// awaitArrival waits until the inner program has arrived, and returns a remedy.Error if the
+// host has refused that. One that ends without a word says so by its exit status.
+func awaitArrival(pipe io.Reader) error {
+	var a arrival
+	if err := json.NewDecoder(pipe).Decode(&a); err != nil || a.Tried == "" {
+		return nil
+	}
+	return &remedy.Error{Tried: a.Tried, Cure: a.Cure}
+}
