@@ -26,9 +26,9 @@ func cachesDir(cacheDir string) string { return filepath.Join(cacheDir, "caches"
 // cacheID names a cache on this machine.
 func cacheID(c plan.Cache) string {
 	if c.ID == "" {
-		return key.Of("cache", c.Path)[:32]
+		return key.Name("cache", c.Path)[:32]
 	}
-	return key.Of("cache", c.ID)[:32]
+	return key.Name("cache", c.ID)[:32]
 }
 
 // lockCaches keeps caches to this step: two package managers in one directory

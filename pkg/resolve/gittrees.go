@@ -115,4 +115,4 @@ func take(t *plan.GitTree, p git.Pinned) {
 	}
 }
 
-func gitPin(url, revision string) string { return key.Of("pin git", url, revision) }
+func gitPin(url, revision string) string { return key.Name("pin git", url, revision) }

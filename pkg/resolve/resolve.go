@@ -176,7 +176,7 @@ func (r *Resolver) image(ctx context.Context, s *decl.Stage, a *decl.From, out *
 		out.Images[ref] = locked
 		return nil
 	}
-	id := key.Of("pin image", ref, r.Arch)
+	id := key.Name("pin image", ref, r.Arch)
 	if p, ok := r.Pins.read(id); ok && p.Image != "" && !r.Update && !oci.IsLocal(ref) {
 		out.Images[ref] = p.Image
 		return nil

@@ -108,7 +108,7 @@ func (r *Resolver) bootstrapPin(want debian.Bootstrap) string {
 	if r.Host.UbuntuMirror+r.Host.UbuntuSecurityMirror != "" {
 		fields = append(fields, r.Host.UbuntuMirror, r.Host.UbuntuSecurityMirror)
 	}
-	return key.Of(fields...)
+	return key.Name(fields...)
 }
 
 // mistakes turns what is wrong with a bootstrap into findings at the attributes
