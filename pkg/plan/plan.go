@@ -74,12 +74,12 @@ type Facts struct {
 }
 
 // Version is the form that plans of this program have.
-const Version = 1
+const Version = 2
 
 // Check refuses a plan of another form, which another program has made.
 func (p *Plan) Check() error {
 	if p == nil || p.Version != Version {
-		return fmt.Errorf("the plan is not of version %d, which this program knows", Version)
+		return fmt.Errorf("the plan is not of version %d, which is what this program reads", Version)
 	}
 	return nil
 }

@@ -227,6 +227,37 @@ func TestRandomPlansBothWays(t *testing.T) {
 	}
 }
 
+// Names in JSON are of small letters, whichever package a value is of.
+func TestNamesInJSON(t *testing.T) {
+	var look func(at string, v any)
+	look = func(at string, v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			for name, item := range v {
+				if strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_") != "" {
+					t.Errorf("%s: %q", at, name)
+				}
+				look(at+"."+name, item)
+			}
+		case []any:
+			for _, item := range v {
+				look(at, item)
+			}
+		}
+	}
+	for seed := range uint64(20) {
+		data, err := json.Marshal(randomPlan(rand.New(rand.NewPCG(seed, 3))))
+		var v any
+		if err == nil {
+			err = json.Unmarshal(data, &v)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		look("plan", v)
+	}
+}
+
 // A plan that was not resolved has steps without keys, and says why.
 func TestUnresolvedPlanBothWays(t *testing.T) {
 	d := decltest.Parse(t, allKinds)
