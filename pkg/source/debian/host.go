@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"sort"
 	"strings"
@@ -105,6 +106,9 @@ func (h Host) Public() Host {
 	}
 	return h
 }
+
+// Equal reports whether two hosts say the same.
+func (h Host) Equal(other Host) bool { return reflect.DeepEqual(h, other) }
 
 func isFalse(s string) bool {
 	return slices.Contains([]string{"no", "false", "without", "off", "disable", "0"}, strings.ToLower(s))
