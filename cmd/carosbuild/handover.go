@@ -97,6 +97,6 @@ func (a *app) handed() (*job, error) {
 	for _, d := range h.Disks {
 		j.disks = append(j.disks, diskOutputs{disk: d.Disk, why: d.Why, outs: d.Outs})
 	}
-	j.openRecords()
+	j.openCache()
 	return j, nil
 }

@@ -79,7 +79,7 @@ func (r *jobRun) mounts(root string, caches []plan.Cache, user sandbox.User) ([]
 		return mounts, nil
 	}
 	file := filepath.Join(r.Scratch, "build-id")
-	if err := freshfile.Replace(file, []byte(r.BuildID), 0o644); err != nil { // another stage's step may read it
+	if err := freshfile.Replace(file, []byte(r.buildID), 0o644); err != nil { // another stage's step may read it
 		return nil, err
 	}
 	return append(mounts, sandbox.Mount{Source: file, Target: bitbake.BuildID, ReadOnly: true}), nil

@@ -5,16 +5,20 @@ package enginetest
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/sandbox"
 
 	"github.com/carosio/carosbuild/pkg/engine"
 )
 
 func TestFakeCache(t *testing.T) {
-	TestCache(t, func(*testing.T) (engine.Cache, string) { return &FakeCache{}, "layer" })
+	TestCache(t, func(*testing.T) (engine.Cache, engine.State) {
+		return &FakeCache{}, engine.State{Layers: digests("1", "2"), Layer: "layer"}
+	})
 }
 
 func TestFakeSnapshots(t *testing.T) {
@@ -56,4 +60,12 @@ func TestLocalWithFakes(t *testing.T) {
 		b.Base.Layer = layer
 		return b
 	})
+}
+
+// digests are those of layers that there are only the names of.
+func digests(of ...string) (all []oci.Digest) {
+	for _, d := range of {
+		all = append(all, oci.Digest{Algorithm: "sha256", Hex: strings.Repeat(d, 64)})
+	}
+	return all
 }
