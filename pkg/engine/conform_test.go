@@ -116,6 +116,7 @@ func TestLayersAreSnapshots(t *testing.T) {
 	if inNamespace(t) {
 		s := engine.Layers{Store: openStore(t)}
 		enginetest.TestSnapshotter(t, func(*testing.T) engine.Snapshotter { return s })
+		enginetest.TestChains(t, s, s)
 	}
 }
 
@@ -194,12 +195,17 @@ func TestLocalIsAnExecutor(t *testing.T) {
 		return
 	}
 	store, rt := openStore(t), openRuntime(t, "")
-	base := layerOf(t, engine.Layers{Store: store}, "", func(root string) error { return plantBusybox(box, root) })
+	layers := engine.Layers{Store: store}
+	base := engine.State{Layer: layerOf(t, layers, "", func(root string) error { return plantBusybox(box, root) })}
+	var err error
+	if base.Layers, err = layers.Chain(t.Context(), base.Layer); err != nil {
+		t.Fatal(err)
+	}
 	enginetest.TestExecutor(t, func(t *testing.T) enginetest.Bench {
 		l := newLocal(t)
 		l.Cache = engine.Records{Of: layer.OpenRecords(t.TempDir(), store.GraphRoot()), Now: time.Now}
-		l.Snapshots, l.Chains, l.Sandbox = engine.Layers{Store: store}, engine.Layers{Store: store}, rt
-		return enginetest.Bench{Executor: l, Cache: l.Cache, Snapshots: l.Snapshots, Base: engine.State{Layer: base}}
+		l.Snapshots, l.Chains, l.Sandbox = layers, layers, rt
+		return enginetest.Bench{Executor: l, Cache: l.Cache, Snapshots: l.Snapshots, Base: base, Exclusive: true}
 	})
 }
 

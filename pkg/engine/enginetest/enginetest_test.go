@@ -3,7 +3,6 @@
 package enginetest
 
 import (
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -33,6 +32,17 @@ func TestFakeSnapshots(t *testing.T) {
 	})
 }
 
+func TestFakeChains(t *testing.T) {
+	s := &FakeSnapshots{Dir: t.TempDir()}
+	TestChains(t, s, s)
+}
+
+func TestTiersAreACache(t *testing.T) {
+	TestCache(t, func(*testing.T) (engine.Cache, engine.State) {
+		return engine.Tiers(&FakeCache{}, &FakeCache{}), engine.State{Layers: digests("1"), Layer: "layer"}
+	})
+}
+
 func TestFakeSandbox(t *testing.T) {
 	TestSandbox(t, func(t *testing.T) Box { return Box{Sandbox: &FakeSandbox{Program: OnHost}, Root: t.TempDir()} })
 }
@@ -48,16 +58,12 @@ func TestOnHostSignal(t *testing.T) {
 func TestLocalWithFakes(t *testing.T) {
 	TestExecutor(t, func(t *testing.T) Bench {
 		dir := t.TempDir()
-		b := Bench{Cache: &FakeCache{}, Snapshots: &FakeSnapshots{Dir: filepath.Join(dir, "store")}}
+		store := &FakeSnapshots{Dir: filepath.Join(dir, "store")}
+		b := Bench{Cache: &FakeCache{}, Snapshots: store, Base: rootOf(t, store, "base"), Exclusive: true}
 		b.Executor = &engine.Local{
-			Cache: b.Cache, Snapshots: b.Snapshots, Sandbox: &FakeSandbox{Program: OnHost}, Holder: "a test", CacheDir: dir, Scratch: dir, Now: time.Now,
+			Cache: b.Cache, Snapshots: store, Chains: store, Sandbox: &FakeSandbox{Program: OnHost}, Holder: "a test", CacheDir: dir, Scratch: dir, Now: time.Now,
 			LogPath: func(stage string) string { return filepath.Join(dir, "logs", stage+".log") },
 		}
-		layer, err := b.Snapshots.(*FakeSnapshots).Add(t.Context(), "", func(root string) error { return os.WriteFile(filepath.Join(root, "base"), nil, 0o644) })
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.Base.Layer = layer
 		return b
 	})
 }
