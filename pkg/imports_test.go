@@ -96,7 +96,7 @@ var allowed = map[string][]string{
 	"pkg/yocto":          {"pkg/disk/tree"},
 	"targets":            {},
 
-	"pkg/engine/enginetest": {"pkg/engine", "pkg/layer", "pkg/oci", "pkg/plan", "pkg/sandbox"},
+	"pkg/engine/enginetest": {"pkg/engine", "pkg/key", "pkg/layer", "pkg/oci", "pkg/plan", "pkg/sandbox", "pkg/source/files"},
 	"pkg/userns/usernstest": {"pkg/remedy", "pkg/userns"},
 }
 

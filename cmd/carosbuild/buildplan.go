@@ -81,8 +81,8 @@ func (c *buildCommand) plan(ctx context.Context, view display) (*job, error) {
 	if err := c.checkInputs(c.declFiles, j.disks, resolve.PlannedReads(j.plan)); err != nil {
 		return nil, err
 	}
-	j.openRecords()
-	return j, j.plan.MarkCached(j.stored)
+	j.openCache()
+	return j, j.plan.MarkCached(func(key string) (bool, error) { return j.cache.Has(ctx, key) })
 }
 
 // chooseDisks are the disks that the flags ask for, none for stages only.

@@ -51,7 +51,7 @@ func (c *buildCommand) build(ctx context.Context, j *job, view display) (err err
 	}
 	view.show(progress.Event{Time: began, Kind: progress.Begun, Text: j.buildID, Stages: len(j.plan.Stages), Steps: j.plan.Steps()})
 	var res *engine.Result
-	defer func() { c.writeReport(rec.Report(ctx, madeBy(store, j, res), time.Now(), err), j) }()
+	defer func() { c.writeReport(rec.Report(ctx, madeBy(ctx, store, j, res), time.Now(), err), j) }()
 	if res, err = c.runAndWrite(ctx, e, j, store); err != nil {
 		return err
 	}
@@ -150,17 +150,14 @@ func (c *buildCommand) engine(ctx context.Context, j *job, store *layer.Store, v
 	if err != nil {
 		return nil, nil, err
 	}
-	l.Cache = engine.Records{Of: j.records, Now: time.Now}
-	if c.noCache {
-		l.Cache = engine.Anew(l.Cache)
+	if l.Cache = j.cache; c.noCache {
+		l.Cache = engine.Fresh(l.Cache)
 	}
-	keeper := history.Keeper{Store: store, BuildID: j.buildID, Plan: j.plan}
+	images := engine.StoredImages{Names: history.Keeper{Store: store, BuildID: j.buildID, Plan: j.plan}}
 	if !c.forget {
-		l.Failed = func(ctx context.Context, stage string, s engine.State) (string, error) {
-			return keeper.Failed(ctx, stage, s.Layer, s.Config)
-		}
+		l.Failed = images.Failed
 	}
-	return &engine.Engine{Cache: l.Cache, Executor: l, Images: keeper, BuildID: j.buildID, Jobs: c.jobs, Now: time.Now, Events: events}, done, nil
+	return &engine.Engine{Cache: l.Cache, Executor: l, Images: images, BuildID: j.buildID, Jobs: c.jobs, Now: time.Now, Events: events}, done, nil
 }
 
 // local runs steps on this machine. It is to be closed.
@@ -200,8 +197,8 @@ func (a *app) localIn(ctx context.Context, room *rung.Room, j *job, store *layer
 		holder += fmt.Sprintf(" (process %d)", n)
 	}
 	return &engine.Local{
-		Snapshots: engine.Layers{Store: store}, Sandbox: room.Sandbox, Images: a.puller(j, store), Packages: fetcher, Host: host, Relay: relay,
-		Git: a.gitCache(j.dirs, view), BuildID: j.buildID, Holder: holder, CacheDir: j.dirs.cache, Scratch: room.Scratch,
+		Snapshots: engine.Layers{Store: store}, Chains: engine.Layers{Store: store}, Sandbox: room.Sandbox, Images: a.puller(j, store), Packages: fetcher, Host: host, Relay: relay,
+		Git: a.gitCache(j.dirs, view), Holder: holder, CacheDir: j.dirs.cache, Scratch: room.Scratch,
 		LogPath:  func(stage string) string { return filepath.Join(logsDir(j.dirs), j.buildID, history.LogName(stage)) },
 		Resolver: resolver, Now: time.Now,
 	}, relay.Close, nil
@@ -224,8 +221,12 @@ func (a *app) composer(d dirs, epoch *int64, events func(progress.Event)) *compo
 }
 
 // madeBy says what a build has made, for the report.
-func madeBy(store *layer.Store, j *job, res *engine.Result) history.Made {
-	m := history.Made{BuildID: j.buildID, Store: store, Records: j.records, Images: map[string]string{}}
+func madeBy(ctx context.Context, store *layer.Store, j *job, res *engine.Result) history.Made {
+	ctx = context.WithoutCancel(ctx) // of a build that was interrupted, too
+	m := history.Made{BuildID: j.buildID, Store: store, Images: map[string]string{}, Layer: func(key string) (string, bool) {
+		s, ok, err := j.cache.Lookup(ctx, key)
+		return s.Layer, ok && err == nil
+	}}
 	if res != nil {
 		for id, s := range res.Stages {
 			m.Images[id] = s.Image

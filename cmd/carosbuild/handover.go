@@ -5,6 +5,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/carosio/carosbuild/pkg/userns"
@@ -62,7 +63,7 @@ func notUTF8(h handover) string {
 		}
 	}
 	for i := range h.Plan.Stages {
-		for _, in := range h.Plan.Stages[i].Local() {
+		for _, in := range slices.Concat(h.Plan.Stages[i].Inputs(), h.Plan.Stages[i].Local()) {
 			names = append(names, in.Path)
 		}
 	}
@@ -96,6 +97,6 @@ func (a *app) handed() (*job, error) {
 	for _, d := range h.Disks {
 		j.disks = append(j.disks, diskOutputs{disk: d.Disk, why: d.Why, outs: d.Outs})
 	}
-	j.openRecords()
+	j.openCache()
 	return j, nil
 }

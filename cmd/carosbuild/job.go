@@ -9,6 +9,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/compose"
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/engine"
 	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/plan"
@@ -26,7 +27,7 @@ type job struct {
 	resolved *resolve.Resolved // nil inside the namespaces
 	dirs     dirs
 	store    layer.Paths
-	records  *layer.Records
+	cache    engine.Cache // of steps
 	epoch    *int64
 	started  []history.Started    // stages that begin with a stored image
 	info     history.BuildInfo    // what is noted about the build when it begins
@@ -51,14 +52,9 @@ func (a *app) newJob() (*job, error) {
 	return j, nil
 }
 
-func (j *job) openRecords() {
-	j.records = layer.OpenRecords(layer.RecordsDir(j.store.GraphRoot), j.store.GraphRoot)
-}
-
-// stored reports whether the result of a step is.
-func (j *job) stored(key string) (bool, error) {
-	_, ok, err := j.records.Lookup(key)
-	return ok, err
+// openCache makes the cache of steps, which is the store's records.
+func (j *job) openCache() {
+	j.cache = engine.Records{Of: layer.OpenRecords(layer.RecordsDir(j.store.GraphRoot), j.store.GraphRoot), Now: time.Now}
 }
 
 const readIndices = "read the mirror's indices"

@@ -72,12 +72,13 @@ func (a *app) shell(ctx context.Context, s *layer.Store, name string, command []
 	if len(command) == 0 {
 		command = []string{"/bin/sh", "-i"}
 	}
+	sh.BuildID, _, _ = history.ParseImageName(image)
 	sh.State, sh.Args, sh.Network = engine.State{Layer: img.Top, Config: cfg}, command, network
 	sh.Stdin, sh.Stdout, sh.Stderr = os.Stdin, os.Stdout, os.Stderr
 	if sh.Terminal = term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd())); sh.Terminal {
 		sh.Env = []string{"TERM=" + a.getenv("TERM")}
 	}
-	j.buildID, _, _ = history.ParseImageName(image)
+	j.buildID = sh.BuildID
 	l, done, err := a.local(ctx, j, s, cmp.Or(sandbox.Network(network), sandbox.Network(sh.Job.Network), sandbox.HostNetwork), silentDisplay{}, a.noteEvent)
 	if err != nil {
 		return err

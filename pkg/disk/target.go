@@ -19,8 +19,8 @@ const StandardOutput = "-"
 // Output is a file to write a disk to: a regular one, a block device, or what
 // takes bytes front to back such as a FIFO and standard output.
 type Output struct {
-	Path   string
-	Format Format // also an alias that FormatFor knows; "" means by the ending of Path, and Raw for a block device
+	Path   string `json:"path"`
+	Format Format `json:"format,omitempty"` // also an alias that FormatFor knows; "" means by the ending of Path, and Raw for a block device
 }
 
 // CheckOutputs says whether all outputs can be written side by side, as far as

@@ -239,7 +239,7 @@ func TestMounts(t *testing.T) {
 	dir := t.TempDir()
 	mounted := func(layers bool) string {
 		t.Helper()
-		r := &jobRun{Local: &Local{Scratch: t.TempDir(), CacheDir: t.TempDir(), BuildID: "b1"}, job: &plan.Job{GitLayers: layers}}
+		r := &jobRun{Local: &Local{Scratch: t.TempDir(), CacheDir: t.TempDir()}, buildID: "b1", job: &plan.Job{GitLayers: layers}}
 		mounts, err := r.mounts(dir, []plan.Cache{{Path: "/c"}}, me())
 		if err != nil {
 			t.Fatal(err)

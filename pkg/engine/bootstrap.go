@@ -104,7 +104,8 @@ func (r *jobRun) aptFiles() ([]sandbox.Mount, error) {
 	if r.job.Apt == nil {
 		return nil, nil
 	}
-	apt, err := r.job.Apt.Bootstrap.AptFiles(r.Host, r.job.Apt.Without, r.Relay.Address())
+	host, relay := r.aptHost(r.job.Apt)
+	apt, err := r.job.Apt.Bootstrap.AptFiles(host, r.job.Apt.Without, relay)
 	if err != nil {
 		return nil, err
 	}
@@ -120,6 +121,15 @@ func (r *jobRun) aptFiles() ([]sandbox.Mount, error) {
 		mounts = append(mounts, sandbox.Mount{Source: apt.Dirs[target], Target: target, ReadOnly: true})
 	}
 	return mounts, nil
+}
+
+// aptHost is what apt in a step is told of mirrors: what the machine says that
+// planned, with the passwords of this one where it is the same.
+func (l *Local) aptHost(a *plan.Apt) (host debian.Host, relay string) {
+	if a.Host != nil && !a.Host.Equal(l.Host.Public()) {
+		return *a.Host, ""
+	}
+	return l.Host, l.Relay.Address()
 }
 
 // StartRelay starts the proxy that keeps the host's passwords from the steps, if

@@ -77,3 +77,28 @@ func TestAptOfStepsReadsALocalMirror(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// Apt in a step reads from where the machine says that planned. Its passwords are
+// only there where that one builds, too.
+func TestAptHost(t *testing.T) {
+	l := &Local{Host: debian.Host{Mirror: "http://here/debian", HTTPProxy: "http://u:secret@p:1", Keyrings: []string{"/k"}}}
+	here, there := l.Host.Public(), debian.Host{Mirror: "http://there/debian", HTTPProxy: "http://q:1"}
+	for name, tt := range map[string]struct{ said, want debian.Host }{"the same machine": {here, l.Host}, "another": {there, there}} {
+		if got, relay := l.aptHost(&plan.Apt{Host: &tt.said}); !got.Equal(tt.want) || relay != "" {
+			t.Errorf("%s: %+v, relay %q", name, got, relay)
+		}
+	}
+	if got, _ := l.aptHost(&plan.Apt{}); !got.Equal(l.Host) {
+		t.Errorf("nobody has said: %+v", got)
+	}
+	r := &jobRun{Local: &Local{Scratch: t.TempDir(), Host: l.Host}, job: &plan.Job{ID: "s", Apt: &plan.Apt{Bootstrap: debian.Bootstrap{Suite: "sid"}, Host: &there}}}
+	mounts, err := r.aptFiles()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"apt.conf": `"http://q:1"`, "sources.list": "http://there/debian"} {
+		if data, err := os.ReadFile(filepath.Join(mounts[0].Source, name)); err != nil || !strings.Contains(string(data), want) {
+			t.Errorf("%s: %s, %v", name, data, err)
+		}
+	}
+}

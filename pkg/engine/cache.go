@@ -5,23 +5,18 @@ package engine
 import (
 	"context"
 	"sync"
-
-	"github.com/carosio/carosbuild/pkg/oci"
 )
-
-// State is what a step leaves: a layer, "" for an empty root, and the image
-// configuration so far.
-type State struct {
-	Layer  string
-	Config oci.Config
-}
 
 // Cache has the results of steps. It is used from several goroutines, and may be by
 // several processes. An empty key, which a step has that is not resolved, is an
 // error. Where ctx has ended, a method does its work or says so. A State is not
 // shared: the caller may change what it has put or got.
 type Cache interface {
-	// Lookup returns what a step with a key has left. It is false when there is
+	// Has reports whether Lookup would find something, as far as that can be told
+	// without fetching it.
+	Has(ctx context.Context, key string) (bool, error)
+	// Lookup returns what a step with a key has left, its layers where the executor can
+	// use them: a cache that is elsewhere fetches them. It is false when there is
 	// nothing, or nothing that can be used: the layer is gone or damaged, or another
 	// version has written it. What cannot be read is an error.
 	Lookup(ctx context.Context, key string) (State, bool, error)
@@ -29,32 +24,81 @@ type Cache interface {
 	Put(ctx context.Context, key string, s State) error
 }
 
-// Anew is a cache that has nothing but what is put into it from now on, so that
+// Fresh is a cache that has nothing but what is put into it from now on, so that
 // every step runs once. What is put goes to c, too.
-func Anew(c Cache) Cache { return &anew{Cache: c, keys: map[string]bool{}} }
+func Fresh(c Cache) Cache { return &fresh{Cache: c, keys: map[string]bool{}} }
 
-type anew struct {
+type fresh struct {
 	Cache
 	mu   sync.Mutex
 	keys map[string]bool
 }
 
-func (a *anew) Lookup(ctx context.Context, key string) (State, bool, error) {
-	a.mu.Lock()
-	ours := a.keys[key]
-	a.mu.Unlock()
-	if !ours && key != "" {
-		return State{}, false, ctx.Err()
-	}
-	return a.Cache.Lookup(ctx, key)
+// stale reports whether c may have a result of a key that was there before.
+func (f *fresh) stale(key string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return !f.keys[key] && key != "" // of that c says what is wrong
 }
 
-func (a *anew) Put(ctx context.Context, key string, s State) error {
-	if err := a.Cache.Put(ctx, key, s); err != nil {
+func (f *fresh) Has(ctx context.Context, key string) (bool, error) {
+	if f.stale(key) {
+		return false, ctx.Err()
+	}
+	return f.Cache.Has(ctx, key)
+}
+
+func (f *fresh) Lookup(ctx context.Context, key string) (State, bool, error) {
+	if f.stale(key) {
+		return State{}, false, ctx.Err()
+	}
+	return f.Cache.Lookup(ctx, key)
+}
+
+func (f *fresh) Put(ctx context.Context, key string, s State) error {
+	if err := f.Cache.Put(ctx, key, s); err != nil {
 		return err
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.keys[key] = true
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.keys[key] = true
+	return nil
+}
+
+// Tiers are several caches as one, the nearest first. What only a farther one has is
+// put into the nearer ones when it is looked up; what is put goes to all of them. An
+// error of one of them is the error.
+func Tiers(caches ...Cache) Cache { return tiers(caches) }
+
+type tiers []Cache
+
+func (t tiers) Has(ctx context.Context, key string) (bool, error) {
+	for _, c := range t {
+		if ok, err := c.Has(ctx, key); ok || err != nil {
+			return ok, err
+		}
+	}
+	return false, nil
+}
+
+func (t tiers) Lookup(ctx context.Context, key string) (State, bool, error) {
+	for i, c := range t {
+		s, ok, err := c.Lookup(ctx, key)
+		if err != nil {
+			return State{}, false, err
+		}
+		if ok {
+			return s, true, t[:i].Put(ctx, key, s)
+		}
+	}
+	return State{}, false, nil
+}
+
+func (t tiers) Put(ctx context.Context, key string, s State) error {
+	for _, c := range t {
+		if err := c.Put(ctx, key, s); err != nil {
+			return err
+		}
+	}
 	return nil
 }

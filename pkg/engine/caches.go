@@ -26,9 +26,9 @@ func cachesDir(cacheDir string) string { return filepath.Join(cacheDir, "caches"
 // cacheID names a cache on this machine.
 func cacheID(c plan.Cache) string {
 	if c.ID == "" {
-		return key.Of("cache", c.Path)[:32]
+		return key.Name("cache", c.Path)[:32]
 	}
-	return key.Of("cache", c.ID)[:32]
+	return key.Name("cache", c.ID)[:32]
 }
 
 // lockCaches keeps caches to this step: two package managers in one directory
@@ -79,7 +79,7 @@ func (r *jobRun) mounts(root string, caches []plan.Cache, user sandbox.User) ([]
 		return mounts, nil
 	}
 	file := filepath.Join(r.Scratch, "build-id")
-	if err := freshfile.Replace(file, []byte(r.BuildID), 0o644); err != nil { // another stage's step may read it
+	if err := freshfile.Replace(file, []byte(r.buildID), 0o644); err != nil { // another stage's step may read it
 		return nil, err
 	}
 	return append(mounts, sandbox.Mount{Source: file, Target: bitbake.BuildID, ReadOnly: true}), nil

@@ -26,18 +26,19 @@ import (
 )
 
 // recordsOf are records of a store that is said to have a layer.
-func recordsOf(t *testing.T) (engine.Cache, string) {
+func recordsOf(t *testing.T) (engine.Cache, engine.State) {
 	t.Helper()
 	graph, id := t.TempDir(), strings.Repeat("a", 64)
+	diffID := oci.Digest{Algorithm: "sha256", Hex: strings.Repeat("d", 64)}
 	for _, dir := range []string{"overlay-layers", "carosbuild/pending", "overlay/" + id + "/diff"} {
 		if err := os.MkdirAll(filepath.Join(graph, dir), 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(graph, "overlay-layers/layers.json"), []byte(`[{"id":"`+id+`"}]`), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(graph, "overlay-layers/layers.json"), []byte(`[{"id":"`+id+`","diff-digest":"`+diffID.String()+`"}]`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return engine.Records{Of: layer.OpenRecords(layer.RecordsDir(graph), graph), Now: time.Now}, id
+	return engine.Records{Of: layer.OpenRecords(layer.RecordsDir(graph), graph), Now: time.Now}, engine.State{Layer: id, Layers: []oci.Digest{diffID}}
 }
 
 func TestRecordsAreACache(t *testing.T) {
@@ -46,8 +47,8 @@ func TestRecordsAreACache(t *testing.T) {
 
 // A record whose layer is gone, or that another version has written, is none.
 func TestRecordsThatAreOfNoUse(t *testing.T) {
-	c, id := recordsOf(t)
-	r := c.(engine.Records)
+	c, root := recordsOf(t)
+	r, id := c.(engine.Records), root.Layer
 	for key, rec := range map[string]layer.Record{
 		"good":    {Layer: id, Config: []byte(`{}`)},
 		"gone":    {Layer: strings.Repeat("b", 64), Config: []byte(`{}`)},
@@ -61,25 +62,31 @@ func TestRecordsThatAreOfNoUse(t *testing.T) {
 		if _, ok, err := c.Lookup(t.Context(), key); ok != (key == "good") || err != nil {
 			t.Errorf("%s: found %v, %v", key, ok, err)
 		}
+		if ok, err := c.Has(t.Context(), key); ok != (key == "good") || err != nil {
+			t.Errorf("%s: has %v, %v", key, ok, err)
+		}
+	}
+	if err := c.Put(t.Context(), "elsewhere", engine.State{Layers: root.Layers}); !errors.Is(err, engine.ErrElsewhere) {
+		t.Errorf("a state whose layers are elsewhere: %v", err)
 	}
 }
 
-// A cache that begins anew has what is put into it, and nothing that was before.
-func TestAnewIsACache(t *testing.T) {
-	enginetest.TestCache(t, func(t *testing.T) (engine.Cache, string) {
+// A fresh cache has what is put into it, and nothing that was before.
+func TestFreshIsACache(t *testing.T) {
+	enginetest.TestCache(t, func(t *testing.T) (engine.Cache, engine.State) {
 		old := &enginetest.FakeCache{}
 		for _, key := range []string{"key", "late"} {
 			if err := old.Put(t.Context(), key, engine.State{Layer: "old"}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		return engine.Anew(old), "layer"
+		return engine.Fresh(old), engine.State{Layer: "layer"}
 	})
 }
 
-func TestAnewGivesWhatIsPut(t *testing.T) {
+func TestFreshGivesWhatIsPut(t *testing.T) {
 	old := &enginetest.FakeCache{}
-	c := engine.Anew(old)
+	c := engine.Fresh(old)
 	if err := c.Put(t.Context(), "key", engine.State{Layer: "new"}); err != nil {
 		t.Fatal(err)
 	}
@@ -109,6 +116,7 @@ func TestLayersAreSnapshots(t *testing.T) {
 	if inNamespace(t) {
 		s := engine.Layers{Store: openStore(t)}
 		enginetest.TestSnapshotter(t, func(*testing.T) engine.Snapshotter { return s })
+		enginetest.TestChains(t, s, s)
 	}
 }
 
@@ -187,12 +195,17 @@ func TestLocalIsAnExecutor(t *testing.T) {
 		return
 	}
 	store, rt := openStore(t), openRuntime(t, "")
-	base := layerOf(t, engine.Layers{Store: store}, "", func(root string) error { return plantBusybox(box, root) })
+	layers := engine.Layers{Store: store}
+	base := engine.State{Layer: layerOf(t, layers, "", func(root string) error { return plantBusybox(box, root) })}
+	var err error
+	if base.Layers, err = layers.Chain(t.Context(), base.Layer); err != nil {
+		t.Fatal(err)
+	}
 	enginetest.TestExecutor(t, func(t *testing.T) enginetest.Bench {
 		l := newLocal(t)
 		l.Cache = engine.Records{Of: layer.OpenRecords(t.TempDir(), store.GraphRoot()), Now: time.Now}
-		l.Snapshots, l.Sandbox = engine.Layers{Store: store}, rt
-		return enginetest.Bench{Executor: l, Cache: l.Cache, Snapshots: l.Snapshots, Base: engine.State{Layer: base}}
+		l.Snapshots, l.Chains, l.Sandbox = layers, layers, rt
+		return enginetest.Bench{Executor: l, Cache: l.Cache, Snapshots: l.Snapshots, Base: base, Exclusive: true}
 	})
 }
 
@@ -217,9 +230,10 @@ func layerOf(t *testing.T, s engine.Snapshotter, below string, fill func(root st
 func newLocal(t *testing.T) *engine.Local {
 	t.Helper()
 	dir := t.TempDir()
+	snaps := &enginetest.FakeSnapshots{Dir: filepath.Join(dir, "store")}
 	return &engine.Local{
-		Cache: &enginetest.FakeCache{}, Snapshots: &enginetest.FakeSnapshots{Dir: filepath.Join(dir, "store")}, Sandbox: &enginetest.FakeSandbox{},
-		Images: noImages{}, BuildID: "b1", Holder: "a test", CacheDir: dir, Scratch: t.TempDir(),
+		Cache: &enginetest.FakeCache{}, Snapshots: snaps, Chains: snaps, Sandbox: &enginetest.FakeSandbox{},
+		Images: noImages{}, Holder: "a test", CacheDir: dir, Scratch: t.TempDir(),
 		LogPath: func(stage string) string { return filepath.Join(dir, "logs", stage+".log") },
 		Now:     func() time.Time { return time.Unix(1e9, 0) },
 	}

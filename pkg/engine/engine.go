@@ -11,7 +11,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/progress"
 )
@@ -30,9 +29,9 @@ type Engine struct {
 // Images keeps what stages leave, under names.
 type Images interface {
 	// Done keeps a finished stage and returns the id of its image.
-	Done(ctx context.Context, stage, layer string, config oci.Config) (id string, err error)
+	Done(ctx context.Context, stage string, s State) (id string, err error)
 	// Start keeps what a stage without a parent begins with.
-	Start(ctx context.Context, stage, layer string, config oci.Config) error
+	Start(ctx context.Context, stage string, s State) error
 }
 
 // StageResult is a stage that is built.
@@ -114,7 +113,7 @@ func (r *run) job(ctx context.Context, j *plan.Job) error {
 		return ctx.Err()
 	}
 	defer func() { <-r.slots }()
-	res, err := r.stage(ctx, j, r.below(j))
+	res, err := r.stage(ctx, j, r.dependencies(j))
 	if err != nil {
 		return err
 	}
@@ -126,8 +125,8 @@ func (r *run) job(ctx context.Context, j *plan.Job) error {
 	return nil
 }
 
-// below are the results of the stages that a stage needs.
-func (r *run) below(j *plan.Job) map[string]State {
+// dependencies are the results of the stages that a stage needs.
+func (r *run) dependencies(j *plan.Job) map[string]State {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	out := map[string]State{}
@@ -138,9 +137,9 @@ func (r *run) below(j *plan.Job) map[string]State {
 }
 
 // stage brings one stage to its end: from the last step that the cache has.
-func (r *run) stage(ctx context.Context, j *plan.Job, below map[string]State) (StageResult, error) {
+func (r *run) stage(ctx context.Context, j *plan.Job, needed map[string]State) (StageResult, error) {
 	began := r.Now()
-	t := Task{Job: j, State: below[j.Parent], Below: below}
+	t := Task{BuildID: r.BuildID, Job: j, State: needed[j.Parent], Dependencies: needed}
 	err := r.fromCache(ctx, &t)
 	if err == nil && t.First > 0 {
 		err = r.cached(ctx, &t)
@@ -159,7 +158,7 @@ func (r *run) stage(ctx context.Context, j *plan.Job, below map[string]State) (S
 	} else {
 		r.showCached(&t)
 	}
-	image, err := r.Images.Done(ctx, j.ID, out.State.Layer, out.State.Config)
+	image, err := r.Images.Done(ctx, j.ID, out.State)
 	if err != nil {
 		return StageResult{}, fmt.Errorf("stage %s: %w", j.ID, err)
 	}
@@ -199,7 +198,7 @@ func (r *run) keepStart(ctx context.Context, j *plan.Job, step int, s State) err
 	if step > 0 || j.Parent != "" || len(j.Steps) < 2 {
 		return nil
 	}
-	return r.Images.Start(ctx, j.ID, s.Layer, s.Config)
+	return r.Images.Start(ctx, j.ID, s)
 }
 
 func (r *run) showCached(t *Task) {

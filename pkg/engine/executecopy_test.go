@@ -156,7 +156,7 @@ func (b *bench) copyFrom(from string, a plan.Copy) (engine.State, error) {
 	b.t.Helper()
 	a.Stage = "other"
 	j := plan.Job{ID: "s", Needs: []string{"other"}, Steps: []plan.Step{b.step("COPY", &a)}}
-	out, err := b.Execute(b.t.Context(), engine.Task{Job: &j, State: b.base(), Below: map[string]engine.State{"other": {Layer: from}}})
+	out, err := b.Execute(b.t.Context(), engine.Task{Job: &j, State: b.base(), Dependencies: map[string]engine.State{"other": {Layer: from}}})
 	return out.State, err
 }
 

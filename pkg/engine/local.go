@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/source/debian"
@@ -19,6 +20,7 @@ import (
 type Local struct {
 	Cache     Cache
 	Snapshots Snapshotter
+	Chains    Chains // of Snapshots; nil: states have no digests of their layers, and are of use on this machine only
 	Sandbox   Sandbox
 	Images    Puller
 	Packages  *debian.Fetcher
@@ -26,7 +28,6 @@ type Local struct {
 	Relay     *debian.Relay // proxy of apt in steps; nil without one, see StartRelay
 	Git       *git.Cache
 
-	BuildID  string
 	Holder   string                    // who this is, for builds that wait for a lock
 	CacheDir string                    // directories of cache elements, locks of steps
 	Scratch  string                    // directory that vanishes with the process
@@ -42,8 +43,14 @@ type Local struct {
 
 // Execute implements Executor.
 func (l *Local) Execute(ctx context.Context, t Task) (out Outcome, err error) {
-	r := &jobRun{Local: l, job: t.Job, below: t.Below, state: t.State}
-	defer r.close()
+	if err := t.Check(); err != nil {
+		return out, err
+	}
+	r := &jobRun{Local: l, job: t.Job, buildID: t.BuildID, below: map[string]State{}}
+	defer func() { err = errors.Join(err, r.located(r.close())) }()
+	if err := r.take(ctx, t); err != nil {
+		return out, r.located(err)
+	}
 	for i := t.First; i < len(t.Job.Steps); i++ {
 		did, err := r.step(ctx, i)
 		if err == nil && t.Done != nil {
@@ -71,10 +78,22 @@ func (l *Local) event(ev progress.Event) {
 // jobRun is one stage while its steps run.
 type jobRun struct {
 	*Local
-	job   *plan.Job
-	below map[string]State
-	state State
-	log   *stepLog
+	job     *plan.Job
+	buildID string
+	below   map[string]State // stages that the job needs
+	state   State
+	log     *stepLog
+}
+
+// take finds the layers of what a task begins with.
+func (r *jobRun) take(ctx context.Context, t Task) (err error) {
+	for id, s := range t.Dependencies {
+		if r.below[id], err = settled(ctx, r.Chains, s); err != nil {
+			return fmt.Errorf("stage %s: %w", id, err)
+		}
+	}
+	r.state, err = settled(ctx, r.Chains, t.State)
+	return err
 }
 
 // located says which stage an error is about.
@@ -199,9 +218,22 @@ func (r *jobRun) change(ctx context.Context, s *plan.Step, f func(w Snapshot) er
 	if err != nil {
 		return errors.Join(err, w.Discard())
 	}
+	if changed {
+		if r.state.Layers, err = r.chain(ctx, layer); err != nil {
+			return err
+		}
+	}
 	r.state.Layer = layer
 	r.addHistory(s, !changed)
 	return nil
+}
+
+// chain are the digests of a layer and those below it, as far as they are known.
+func (r *jobRun) chain(ctx context.Context, layer string) ([]oci.Digest, error) {
+	if r.Chains == nil {
+		return nil, nil
+	}
+	return r.Chains.Chain(ctx, layer)
 }
 
 // from is a FROM action.
@@ -215,10 +247,12 @@ func (r *jobRun) from(ctx context.Context, a *plan.From) error {
 	return nil
 }
 
-func (r *jobRun) close() {
-	if r.log != nil {
-		r.log.Close()
+// close ends the log of the stage. Its error is what could not be written of it.
+func (r *jobRun) close() error {
+	if r.log == nil {
+		return nil
 	}
+	return r.log.Close()
 }
 
 func (r *jobRun) openLog() error {

@@ -17,7 +17,6 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/engine"
 	"github.com/carosio/carosbuild/pkg/engine/enginetest"
-	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/progress"
 )
@@ -53,12 +52,12 @@ type images struct {
 	fails string // call that fails
 }
 
-func (i *images) Done(_ context.Context, stage, layer string, _ oci.Config) (string, error) {
-	return "image-" + layer, i.did("done " + stage + " " + layer)
+func (i *images) Done(_ context.Context, stage string, s engine.State) (string, error) {
+	return "image-" + s.Layer, i.did("done " + stage + " " + s.Layer)
 }
 
-func (i *images) Start(_ context.Context, stage, layer string, _ oci.Config) error {
-	return i.did("start " + stage + " " + layer)
+func (i *images) Start(_ context.Context, stage string, s engine.State) error {
+	return i.did("start " + stage + " " + s.Layer)
 }
 
 func (i *images) did(what string) error {
@@ -166,8 +165,8 @@ func TestScheduleOrder(t *testing.T) {
 		s := newScheduler(4)
 		s.exec.clock = time.Now()
 		s.exec.step = func(_ context.Context, task engine.Task, i int) error {
-			if task.Job.ID == "top" && i == 0 && (task.Below["left"].Layer != "left1" || task.Below["right"].Layer != "right2" || len(task.Below) != 2) {
-				t.Errorf("below %v", task.Below)
+			if task.Job.ID == "top" && i == 0 && (task.Dependencies["left"].Layer != "left1" || task.Dependencies["right"].Layer != "right2" || len(task.Dependencies) != 2) {
+				t.Errorf("dependencies %v", task.Dependencies)
 			}
 			return nil
 		}

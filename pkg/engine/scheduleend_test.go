@@ -179,7 +179,7 @@ func TestScheduleAnew(t *testing.T) {
 		if _, err := s.Run(t.Context(), p); err != nil {
 			t.Fatal(err)
 		}
-		s.Cache = engine.Anew(s.Cache)
+		s.Cache = engine.Fresh(s.Cache)
 		s.exec.cache = s.Cache
 		var ran []int
 		for range 3 {

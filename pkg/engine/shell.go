@@ -15,6 +15,7 @@ import (
 
 // Shell is a command that somebody runs in what a step has left.
 type Shell struct {
+	BuildID  string
 	Job      *plan.Job // stage that the step is of
 	Step     int       // index of the step whose world it is; len(Job.Steps) is that of a RUN after the last
 	State    State
@@ -32,7 +33,7 @@ type Shell struct {
 // bootstrap that is what its base is configured in; the packages that apt installs
 // are not mounted. The result is the command's exit status.
 func (l *Local) Shell(ctx context.Context, sh Shell) (status int, err error) {
-	r := &jobRun{Local: l, job: sh.Job, state: sh.State}
+	r := &jobRun{Local: l, job: sh.Job, buildID: sh.BuildID, state: sh.State}
 	step := &plan.Step{Action: &plan.Run{}}
 	if sh.Step < len(sh.Job.Steps) {
 		step = &sh.Job.Steps[sh.Step]

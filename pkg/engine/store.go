@@ -5,6 +5,7 @@ package engine
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -47,6 +48,41 @@ func (r recorded) Expect(ctx context.Context) (*sums.Expected, error) {
 
 func (r recorded) FindDamage(path, what string) error { return r.store.FindDamage(r.top, path, what) }
 
+// Chain implements Chains.
+func (l Layers) Chain(_ context.Context, id string) ([]oci.Digest, error) {
+	return diffIDs(l.Store, id)
+}
+
+// Find implements Chains.
+func (l Layers) Find(_ context.Context, chain []oci.Digest) (string, bool, error) {
+	id := ""
+	for _, d := range chain {
+		id = layer.ChainID(id, d)
+	}
+	_, err := l.Store.Chain(id)
+	if errors.Is(err, layer.ErrUnknown) {
+		return "", false, nil
+	}
+	return id, err == nil, err
+}
+
+// diffIDs are the digests of a layer of a store and those below it, nil where one is
+// not known.
+func diffIDs(s *layer.Store, id string) ([]oci.Digest, error) {
+	chain, err := s.Chain(id)
+	if err != nil {
+		return nil, err
+	}
+	var all []oci.Digest
+	for _, l := range chain {
+		if l.DiffID == (oci.Digest{}) {
+			return nil, nil
+		}
+		all = append(all, l.DiffID)
+	}
+	return all, nil
+}
+
 // working is a snapshot of a store.
 type working struct {
 	*layer.Working
@@ -72,7 +108,12 @@ type ImagePuller struct {
 // Pull implements Puller.
 func (p ImagePuller) Pull(ctx context.Context, ref, arch string, events func(oci.Event)) (State, error) {
 	pulled, err := p.Store.Pull(ctx, p.From(events), ref, arch)
-	return State{Layer: pulled.Layer, Config: pulled.Config}, err
+	if err != nil {
+		return State{}, err
+	}
+	s := State{Layer: pulled.Layer, Config: pulled.Config}
+	s.Layers, err = diffIDs(p.Store, pulled.Layer)
+	return s, err
 }
 
 // Records are the results of steps that a store has.
@@ -81,13 +122,19 @@ type Records struct {
 	Now func() time.Time
 }
 
+// Has implements Cache.
+func (r Records) Has(ctx context.Context, key string) (bool, error) {
+	_, ok, err := r.Lookup(ctx, key)
+	return ok, err
+}
+
 // Lookup implements Cache.
 func (r Records) Lookup(_ context.Context, key string) (State, bool, error) {
 	rec, ok, err := r.Of.Lookup(key)
 	if err != nil || !ok {
 		return State{}, false, err
 	}
-	s := State{Layer: rec.Layer}
+	s := State{Layer: rec.Layer, Layers: r.Of.Chain(rec.Layer)}
 	if json.Unmarshal(rec.Config, &s.Config) != nil {
 		return State{}, false, nil // of another version: run it again
 	}
@@ -96,9 +143,50 @@ func (r Records) Lookup(_ context.Context, key string) (State, bool, error) {
 
 // Put implements Cache.
 func (r Records) Put(_ context.Context, key string, s State) error {
+	top, err := s.Here()
+	if err != nil {
+		return err
+	}
 	config, err := json.Marshal(s.Config)
 	if err != nil {
 		return err
 	}
-	return r.Of.Put(layer.Record{Key: key, Layer: s.Layer, Config: config, Created: r.Now()})
+	return r.Of.Put(layer.Record{Key: key, Layer: top, Config: config, Created: r.Now()})
+}
+
+// Namer gives what stages leave names in a store of images: history.Keeper.
+type Namer interface {
+	Done(ctx context.Context, stage, layer string, config oci.Config) (id string, err error)
+	Start(ctx context.Context, stage, layer string, config oci.Config) error
+	Failed(ctx context.Context, stage, layer string, config oci.Config) (name string, err error)
+}
+
+// StoredImages are the images of the store that has the layers.
+type StoredImages struct{ Names Namer }
+
+// Done implements Images.
+func (i StoredImages) Done(ctx context.Context, stage string, s State) (id string, err error) {
+	layer, err := s.Here()
+	if err != nil {
+		return "", err
+	}
+	return i.Names.Done(ctx, stage, layer, s.Config)
+}
+
+// Start implements Images.
+func (i StoredImages) Start(ctx context.Context, stage string, s State) error {
+	layer, err := s.Here()
+	if err != nil {
+		return err
+	}
+	return i.Names.Start(ctx, stage, layer, s.Config)
+}
+
+// Failed is for Local.Failed.
+func (i StoredImages) Failed(ctx context.Context, stage string, s State) (name string, err error) {
+	layer, err := s.Here()
+	if err != nil {
+		return "", err
+	}
+	return i.Names.Failed(ctx, stage, layer, s.Config)
 }

@@ -27,7 +27,7 @@ type builtName struct {
 }
 
 func (b Built) path(stage *plan.Job) string {
-	return filepath.Join(b.Dir, key.Of("built", stage.ID, stage.Key)+".json")
+	return filepath.Join(b.Dir, key.Name("built", stage.ID, stage.Key)+".json")
 }
 
 // Note remembers the names of all stages of a plan that a build has run.

@@ -18,7 +18,7 @@ import (
 type History struct{ Dir string }
 
 func (h History) path(declaration, stage string) string {
-	return filepath.Join(h.Dir, key.Of("history", declaration, stage)+".json")
+	return filepath.Join(h.Dir, key.Name("history", declaration, stage)+".json")
 }
 
 // Write remembers a plan that is about to be run. A declaration is named as the

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -23,10 +24,10 @@ func TestPlanFile(t *testing.T) {
 		t.Errorf("before it is written: %v", err)
 	}
 	p := &plan.Plan{Version: plan.Version, Targets: []string{"s"}, Stages: []plan.Job{{ID: "s", Network: "none", Caches: []plan.Cache{{Path: "/c"}}, Steps: []plan.Step{
-		{Kind: "REPOSYNC", Key: "k1", Ingredients: []plan.Ingredient{{Name: "git tree /x"}}, Action: &plan.Reposync{
+		{Kind: "REPOSYNC", Key: strings.Repeat("1", 64), Ingredients: []plan.Ingredient{{Name: "git tree /x"}}, Action: &plan.Reposync{
 			Trees: []plan.GitTree{{Path: "/x", URL: "https://h/x"}}, From: []git.Pinned{{URL: "https://me:s3cr3t@h/x", Commit: "1"}},
 		}},
-		{Kind: "RUN", Text: "make", Key: "k2", Action: &plan.Run{Args: []string{"/bin/sh", "-c", "make"}}},
+		{Kind: "RUN", Text: "make", Key: strings.Repeat("2", 64), Action: &plan.Run{Args: []string{"/bin/sh", "-c", "make"}}},
 	}}}}
 	if err := WritePlan(dir, p); err != nil {
 		t.Fatal(err)

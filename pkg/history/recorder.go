@@ -76,17 +76,12 @@ type Chains interface {
 	Chain(top string) ([]layer.Layer, error)
 }
 
-// StepRecords are where what steps have made is noted.
-type StepRecords interface {
-	Lookup(key string) (layer.Record, bool, error)
-}
-
 // Made says what a build has made, for its report.
 type Made struct {
 	BuildID string
-	Store   Chains // nil: sizes stay unknown
-	Records StepRecords
-	Images  map[string]string // stage -> id of its image; may lack stages
+	Store   Chains                                   // nil: sizes stay unknown
+	Layer   func(key string) (layer string, ok bool) // top layer of what a step has left, if that is known
+	Images  map[string]string                        // stage -> id of its image; may lack stages
 }
 
 // Report is the report of a build that has ended with err at a time. The caller
@@ -103,7 +98,7 @@ func (r *Recorder) Report(ctx context.Context, m Made, end time.Time, err error)
 			out.Status, out.Error = Interrupted, ""
 		}
 	}
-	sizes := sizer{store: m.Store, records: m.Records, layers: map[string]string{}}
+	sizes := sizer{store: m.Store, layer: m.Layer, layers: map[string]string{}}
 	for _, sp := range r.plan.Stages {
 		s := r.stage(sp, end)
 		sizes.fill(&s, sp)
@@ -167,11 +162,11 @@ func (out *Report) blame(err error) {
 	}
 }
 
-// sizer finds out what each step has added, from the records of the steps.
+// sizer finds out what each step has added, from the layers of the steps.
 type sizer struct {
-	store   Chains
-	records StepRecords
-	layers  map[string]string // stage -> its top layer
+	store  Chains
+	layer  func(key string) (string, bool)
+	layers map[string]string // stage -> its top layer
 }
 
 // fill sets the sizes of a stage and its steps. What cannot be found out
@@ -186,12 +181,12 @@ func (z *sizer) fill(s *StageReport, sp plan.Job) {
 		if s.Steps[i].Status != Done {
 			continue
 		}
-		rec, ok, err := z.records.Lookup(p.Key)
-		if err != nil || !ok || rec.Layer == top {
+		left, ok := z.layer(p.Key)
+		if !ok || left == top {
 			continue
 		}
 		below := s.Size
-		top, s.Size = rec.Layer, z.size(rec.Layer)
+		top, s.Size = left, z.size(left)
 		s.Steps[i].Size = max(s.Size-below, 0)
 	}
 	z.layers[sp.ID] = top

@@ -9,10 +9,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/sealed"
 )
 
@@ -24,9 +26,15 @@ type Records struct {
 	dir, graph string
 
 	mu    sync.Mutex
-	boot  string            // read when first needed
-	stamp [2]time.Time      // of the two indexes that ids is made of
-	ids   map[string]string // of complete layers to their parents
+	boot  string             // read when first needed
+	stamp [2]time.Time       // of the two indexes that ids is made of
+	ids   map[string]indexed // of complete layers
+}
+
+// indexed is what the store's list says of a layer.
+type indexed struct {
+	parent string     // "" for none
+	diffID oci.Digest // zero where it is not listed
 }
 
 // OpenRecords returns the records in dir that go with the store at graphRoot.
@@ -107,13 +115,30 @@ func (r *Records) usable(id string) (bool, error) {
 		return false, err
 	}
 	for at, n := id, 0; at != "" && n <= len(r.ids); n++ { // a layer is of no use without those below it
-		parent, ok := r.ids[at]
+		l, ok := r.ids[at]
 		if !ok || damaged(filepath.Join(r.graph, "carosbuild", "pending"), at, r.boot) || !present(r.graph, at) {
 			return false, nil
 		}
-		at = parent
+		at = l.parent
 	}
 	return true, nil
+}
+
+// Chain are the digests of the layer of a record that was looked up, and of those below
+// it, the lowest first; nil where one of them is not listed.
+func (r *Records) Chain(id string) []oci.Digest {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var all []oci.Digest
+	for at := id; at != "" && len(all) <= len(r.ids); at = r.ids[at].parent {
+		d := r.ids[at].diffID
+		if d == (oci.Digest{}) {
+			return nil
+		}
+		all = append(all, d)
+	}
+	slices.Reverse(all)
+	return all
 }
 
 // index reads which layers the store lists as complete, unless nothing has
@@ -130,11 +155,12 @@ func (r *Records) index() error {
 	if r.ids != nil && stamp == r.stamp {
 		return nil
 	}
-	ids := map[string]string{}
+	ids := map[string]indexed{}
 	for _, f := range files {
 		var layers []struct {
 			ID     string         `json:"id"`
 			Parent string         `json:"parent"`
+			Diff   string         `json:"diff-digest"`
 			Flags  map[string]any `json:"flags"`
 		}
 		b, err := os.ReadFile(f)
@@ -149,7 +175,8 @@ func (r *Records) index() error {
 		}
 		for _, l := range layers {
 			if incomplete, _ := l.Flags["incomplete"].(bool); !incomplete {
-				ids[l.ID] = l.Parent
+				diff, _ := oci.ParseDigest(l.Diff) // zero where it is none
+				ids[l.ID] = indexed{l.Parent, diff}
 			}
 		}
 	}

@@ -4,6 +4,7 @@ package layer
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -181,4 +182,36 @@ func TestPowerCut(t *testing.T) {
 	if _, err := os.Lstat(mark); !os.IsNotExist(err) {
 		t.Error("the mark is there:", err)
 	}
+}
+
+// The chain of a layer is read from the store's list; of one that is not whole there
+// is nothing.
+func TestChainOfRecords(t *testing.T) {
+	ids := []string{strings.Repeat("a", 64), strings.Repeat("b", 64), strings.Repeat("c", 64), strings.Repeat("e", 64)}
+	graph := fakeStore(t, map[string]bool{ids[0]: true, ids[1]: true, ids[2]: true, ids[3]: true})
+	diff := func(n string) string { return "sha256:" + strings.Repeat(n, 64) }
+	index := []map[string]string{
+		{"id": ids[0], "diff-digest": diff("0")}, {"id": ids[1], "parent": ids[0], "diff-digest": diff("1")},
+		{"id": ids[2], "parent": ids[1]}, {"id": ids[3], "parent": ids[3], "diff-digest": diff("3")}, // no digest, and itself its parent
+	}
+	b, err := json.Marshal(index)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(graph, "overlay-layers", "layers.json"), b, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := OpenRecords(t.TempDir(), graph)
+	for id, want := range map[string]string{"": "[]", ids[0]: "[" + diff("0") + "]", ids[1]: "[" + diff("0") + " " + diff("1") + "]", ids[2]: "[]", "gone": "[]"} {
+		if err := r.Put(Record{Key: "k", Layer: id}); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := r.Lookup("k"); err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(r.Chain(id)); got != want {
+			t.Errorf("%s: %s, want %s", id, got, want)
+		}
+	}
+	r.Chain(ids[3]) // ends
 }

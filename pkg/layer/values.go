@@ -40,9 +40,7 @@ type Image struct {
 // Record says what a step of some key has made.
 type Record struct {
 	Key     string          `json:"key"`
-	Layer   string          `json:"layer,omitempty"` // ID; "" is scratch
-	Parent  string          `json:"parent,omitempty"`
-	DiffID  oci.Digest      `json:"diffID,omitzero"`
+	Layer   string          `json:"layer,omitempty"`  // ID; "" is scratch
 	Config  json.RawMessage `json:"config,omitempty"` // environment, directory, user: whatever the caller needs
 	Created time.Time       `json:"created"`
 }

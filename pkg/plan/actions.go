@@ -15,6 +15,7 @@ type Action interface{ action() }
 type Bootstrap struct {
 	Wanted   debian.Bootstrap   `json:"wanted"`
 	Packages *debian.Resolution `json:"packages"`
+	Keyring  string             `json:"keyring_digest,omitempty"` // of the file that Wanted names, "" for none; it was read when the packages were resolved
 }
 
 // From starts with an image.

@@ -9,8 +9,8 @@ import (
 
 // Conf is what bitbake's configuration files are made of.
 type Conf struct {
-	Layers    bitbake.Layers
-	LocalConf []string // fragments
+	Layers    bitbake.Layers `json:"layers"`
+	LocalConf []string       `json:"local_conf,omitzero"` // fragments
 }
 
 // newConf takes the configuration out of a declaration.

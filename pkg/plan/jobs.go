@@ -32,7 +32,7 @@ func (b *builder) job(s *decl.Stage) (*Job, error) {
 		j.Caches = append(j.Caches, Cache{Path: c.Path, ID: c.ID, Shared: c.Shared})
 	}
 	if base := f.Base[s.ID]; base != "" {
-		j.Apt = &Apt{Bootstrap: f.Wanted[base], Without: f.Without[base]}
+		j.Apt = &Apt{Bootstrap: f.Wanted[base], Without: f.Without[base], Host: f.Host}
 	}
 	parent := b.keys[s.Prestage]
 	if s.Bootstrap != nil {
@@ -91,7 +91,7 @@ func (b *builder) bootstrap(j *Job, s *decl.Stage) (string, error) {
 	if e.Variant != "" {
 		text += " " + e.Variant
 	}
-	do := &Bootstrap{Wanted: b.facts.Wanted[s.ID], Packages: b.facts.Packages[s.ID]}
+	do := &Bootstrap{Wanted: b.facts.Wanted[s.ID], Packages: b.facts.Packages[s.ID], Keyring: b.facts.Keyrings[s.ID]}
 	return j.add(Step{Kind: BootstrapKind, Text: text, Layer: true, Span: e.Span, Action: do}, g, reason), nil
 }
 

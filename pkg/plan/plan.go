@@ -45,10 +45,11 @@ type Cache struct {
 	Shared bool   `json:"shared,omitempty"` // several steps may use it at a time
 }
 
-// Apt says which mirrors a stage was made from.
+// Apt says which mirrors a stage was made from, and how they are reached.
 type Apt struct {
 	Bootstrap debian.Bootstrap `json:"bootstrap"`
 	Without   []string         `json:"without,omitzero"` // suites that the mirror does not have
+	Host      *debian.Host     `json:"host,omitempty"`   // what the machine that planned says of mirrors, without passwords; nil: whoever builds the stage says it
 }
 
 // Facts are what was looked up outside of the declaration. Maps miss entries
@@ -61,6 +62,8 @@ type Facts struct {
 	Bootstraps map[string]string             // stage -> digest of the packages it was resolved to
 	Packages   map[string]*debian.Resolution // by stage: what a bootstrap installs
 	Wanted     map[string]debian.Bootstrap   // by stage: what was asked for
+	Keyrings   map[string]string             // by stage: digest of the keyring that its bootstrap names; may miss some
+	Host       *debian.Host                  // what this machine says of mirrors, as others may see it; may be nil
 	Base       map[string]string             // stage -> the one whose bootstrap it is based on, or ""
 	Without    map[string][]string           // stage with a bootstrap -> suites that its mirror does not have
 	Files      map[string]string             // SourceKey -> digest of an added file, "" if it does not exist and need not
@@ -71,17 +74,6 @@ type Facts struct {
 	// Environments are the variables, NAME=VALUE, of those base images whose
 	// variables occur in paths, by ImageRef.
 	Environments map[string][]string
-}
-
-// Version is the form that plans of this program have.
-const Version = 1
-
-// Check refuses a plan of another form, which another program has made.
-func (p *Plan) Check() error {
-	if p == nil || p.Version != Version {
-		return fmt.Errorf("the plan is not of version %d, which this program knows", Version)
-	}
-	return nil
 }
 
 // NewPlan orders the stages that the targets need and gives each step its key.

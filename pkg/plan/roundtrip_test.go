@@ -65,6 +65,7 @@ func madeUp(t *testing.T, d *decl.Declaration, epoch *int64) Facts {
 	in := publishedInputs(t, d)
 	in.Epoch, in.Network = epoch, map[bool]string{true: "none"}[epoch == nil]
 	in.Paths, in.Contents, in.Base, in.Environments = map[string]string{}, map[string][]files.AddedFile{}, map[string]string{}, map[string][]string{}
+	in.Host, in.Keyrings = &debian.Host{Mirror: "http://h/debian", NoProxy: []string{"h"}}, map[string]string{}
 	in.Bootstraps, in.Packages, in.Wanted, in.Without = map[string]string{}, map[string]*debian.Resolution{}, map[string]debian.Bootstrap{}, map[string][]string{}
 	for k := range in.Files {
 		in.Paths[k], in.Contents[k] = "/src/f", []files.AddedFile{{Path: ".", Mode: "100644", Sum: "ab"}}
@@ -79,6 +80,7 @@ func madeUp(t *testing.T, d *decl.Declaration, epoch *int64) Facts {
 		}
 		in.Base[s.ID], in.Bootstraps[s.ID], in.Without[s.ID] = s.ID, "sha256:bb", []string{"updates"}
 		in.Wanted[s.ID] = debian.Bootstrap{Suite: s.Bootstrap.Suite, Arch: s.Bootstrap.Arch, Packages: s.Bootstrap.Packages}
+		in.Keyrings[s.ID] = "cc"
 		in.Packages[s.ID] = &debian.Resolution{Suite: s.Bootstrap.Suite, Packages: []debian.Package{{Name: "base-files", Role: debian.Essential, Size: 7}}}
 	}
 	for i := range in.Trees {
@@ -224,6 +226,37 @@ func TestRandomPlansBothWays(t *testing.T) {
 	for seed := range uint64(60) {
 		p := settled(randomPlan(rand.New(rand.NewPCG(seed, 1))))
 		t.Run(fmt.Sprint(seed), func(t *testing.T) { bothWays(t, p) })
+	}
+}
+
+// Names in JSON are of small letters, whichever package a value is of.
+func TestNamesInJSON(t *testing.T) {
+	var look func(at string, v any)
+	look = func(at string, v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			for name, item := range v {
+				if strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_") != "" {
+					t.Errorf("%s: %q", at, name)
+				}
+				look(at+"."+name, item)
+			}
+		case []any:
+			for _, item := range v {
+				look(at, item)
+			}
+		}
+	}
+	for seed := range uint64(20) {
+		data, err := json.Marshal(randomPlan(rand.New(rand.NewPCG(seed, 3))))
+		var v any
+		if err == nil {
+			err = json.Unmarshal(data, &v)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		look("plan", v)
 	}
 }
 

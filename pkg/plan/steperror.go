@@ -3,23 +3,26 @@
 package plan
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/carosio/carosbuild/pkg/decl"
 )
 
-// StepError says which step of which stage failed, and how.
+// StepError says which step of which stage failed, and how. JSON gives it and takes
+// it back, but of Err only the text.
 type StepError struct {
-	Stage  string
-	Span   decl.Span
-	Kind   string
-	Text   string
-	Status int      // of the command; 0 when it did not come to that
-	Tail   []string // last lines of its output
-	Log    string   // file that has all of it
-	Logs   string   // directory with the logs of failed tasks, or ""
-	Image  string   // name of the image with the half-done stage, or ""
-	Err    error    // nil when Status says it all
+	Stage  string    `json:"stage"`
+	Span   decl.Span `json:"at,omitzero"`
+	Kind   string    `json:"kind"`
+	Text   string    `json:"text"`
+	Status int       `json:"status,omitempty"` // of the command; 0 when it did not come to that
+	Tail   []string  `json:"tail,omitzero"`    // last lines of its output
+	Log    string    `json:"log,omitempty"`    // file that has all of it
+	Logs   string    `json:"logs,omitempty"`   // directory with the logs of failed tasks, or ""
+	Image  string    `json:"image,omitempty"`  // name of the image with the half-done stage, or ""
+	Err    error     `json:"-"`                // nil when Status says it all
 }
 
 func (e *StepError) Error() string {
@@ -31,3 +34,34 @@ func (e *StepError) Error() string {
 }
 
 func (e *StepError) Unwrap() error { return e.Err }
+
+// plainError is a StepError without its methods.
+type plainError StepError
+
+// told is a StepError in JSON.
+type told struct {
+	*plainError
+	Cause string `json:"error,omitempty"`
+}
+
+// MarshalJSON implements json.Marshaler.
+func (e *StepError) MarshalJSON() ([]byte, error) {
+	t := told{plainError: (*plainError)(e)}
+	if e.Err != nil {
+		t.Cause = e.Err.Error()
+	}
+	return json.Marshal(t)
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (e *StepError) UnmarshalJSON(data []byte) error {
+	*e = StepError{}
+	t := told{plainError: (*plainError)(e)}
+	if err := json.Unmarshal(data, &t); err != nil {
+		return err
+	}
+	if t.Cause != "" {
+		e.Err = errors.New(t.Cause)
+	}
+	return nil
+}

@@ -63,37 +63,20 @@ func DeclaredTrees(d *decl.Declaration) ([]GitTree, []Origin, error) {
 	return trees, from, nil
 }
 
-// MissingRevisions tells where the revisions are declared that do not exist, if there
-// is nothing else that is wrong. at are the places in trees of those that were
-// asked for.
-func MissingRevisions(err error, asked []git.Tree, at []int, trees []GitTree) error {
-	all := []error{err}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		all = joined.Unwrap()
-	}
-	var findings decl.Findings
-	for _, e := range all {
-		var none *git.NotFoundError
-		if !errors.As(e, &none) {
-			return err
-		}
-		i := slices.IndexFunc(asked, func(t git.Tree) bool { return git.Redact(t.URL) == none.URL && t.Revision == none.Revision })
-		if i < 0 {
-			return err
-		}
-		findings = append(findings, decl.Finding{Span: trees[at[i]].Span, Summary: none.Error()})
-	}
-	return &decl.FindingsError{Findings: findings}
-}
-
 // MissingCommits tells where the commits are declared that an error of fetching
 // trees is about, if there is nothing else that is wrong; otherwise it is the error.
 // from says where each tree was to be fetched from.
 func MissingCommits(err error, trees []GitTree, from []git.Pinned) error {
-	var asked []git.Tree
-	var at []int
-	for i, p := range from {
-		asked, at = append(asked, git.Tree{URL: p.URL, Revision: p.Commit}), append(at, i)
+	var findings decl.Findings
+	for _, none := range git.Missing(err) {
+		i := slices.IndexFunc(from, func(p git.Pinned) bool { return git.Redact(p.URL) == none.URL && p.Commit == none.Revision })
+		if i < 0 {
+			return err
+		}
+		findings = append(findings, decl.Finding{Span: trees[i].Span, Summary: none.Error()})
 	}
-	return MissingRevisions(err, asked, at, trees)
+	if len(findings) == 0 {
+		return err
+	}
+	return &decl.FindingsError{Findings: findings}
 }

@@ -29,7 +29,7 @@ const GitTrees = "git trees"
 // of its own was not looked up, or a step that it is based on has none. It returns
 // the key, or unknownKey.
 func (j *Job) add(s Step, g ingredients, reason string, based ...string) string {
-	k := key.Of(g.fields...)
+	k := key.Step(g.fields...)
 	for _, b := range based {
 		if b == unknownKey {
 			k = ""

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/source/git"
@@ -113,6 +114,33 @@ func TestStepError(t *testing.T) {
 	}
 	if got := MirrorOf("m", "h"); got != "mirror m h" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// A step that fails on another machine is told as it was there.
+func TestStepErrorBothWays(t *testing.T) {
+	for _, e := range []*StepError{
+		{Stage: "s", Kind: "RUN", Text: "x", Status: 7, Tail: []string{"a", ""}, Log: "/l", Logs: "/d", Image: "b:s", Span: decl.Span{File: "a.xml", Line: 3}},
+		{Stage: "s", Kind: "ADD", Text: "f /", Err: errors.New("no such file")},
+	} {
+		data, err := json.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := &StepError{Logs: "x", Err: errors.New("x")}
+		if err := json.Unmarshal(data, got); err != nil {
+			t.Fatal(err)
+		}
+		if got.Error() != e.Error() || (got.Err == nil) != (e.Err == nil) {
+			t.Errorf("%v became %v", e, got)
+		}
+		got.Err = e.Err
+		if diff := cmp.Diff(*got, *e, cmpopts.EquateErrors()); diff != "" {
+			t.Errorf("%s (-got +want):\n%s", data, diff)
+		}
+	}
+	if err := json.Unmarshal([]byte(`{"tail":1}`), &StepError{}); err == nil {
+		t.Error("a number is taken as lines")
 	}
 }
 

@@ -51,7 +51,7 @@ func (r *Resolver) filled(ctx context.Context, stages []*decl.Stage, out *Resolv
 
 // imageEnvironment are the variables of an image, which its digest stands for.
 func (r *Resolver) imageEnvironment(ctx context.Context, ref, pinned string) ([]string, error) {
-	id := key.Of("pin environment", plan.DigestOf(pinned), r.Arch)
+	id := key.Name("pin environment", plan.DigestOf(pinned), r.Arch)
 	if p, ok := r.Pins.read(id); ok && p.Environment != nil {
 		return p.Environment, nil
 	}

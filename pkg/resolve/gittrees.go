@@ -5,6 +5,7 @@ package resolve
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/key"
@@ -49,7 +50,7 @@ func (r *Resolver) trees(ctx context.Context, d *decl.Declaration, out *Resolved
 		return nil
 	}
 	if err != nil {
-		return plan.MissingRevisions(err, open, at, trees)
+		return missingRevisions(err, open, at, trees)
 	}
 	for n, p := range found {
 		if err := r.Pins.write(gitPin(p.URL, p.Revision), pin{Git: &p}); err != nil {
@@ -59,6 +60,24 @@ func (r *Resolver) trees(ctx context.Context, d *decl.Declaration, out *Resolved
 		take(&trees[at[n]], p)
 	}
 	return nil
+}
+
+// missingRevisions tells where the revisions are declared that do not exist, if there
+// is nothing else that is wrong. at are the places in trees of those that were
+// asked for.
+func missingRevisions(err error, asked []git.Tree, at []int, trees []plan.GitTree) error {
+	var findings decl.Findings
+	for _, none := range git.Missing(err) {
+		i := slices.IndexFunc(asked, func(t git.Tree) bool { return git.Redact(t.URL) == none.URL && t.Revision == none.Revision })
+		if i < 0 {
+			return err
+		}
+		findings = append(findings, decl.Finding{Span: trees[at[i]].Span, Summary: none.Error()})
+	}
+	if len(findings) == 0 {
+		return err
+	}
+	return &decl.FindingsError{Findings: findings}
 }
 
 // ResolveTrees resolves the git trees of a declaration alone, whether a stage
@@ -115,4 +134,4 @@ func take(t *plan.GitTree, p git.Pinned) {
 	}
 }
 
-func gitPin(url, revision string) string { return key.Of("pin git", url, revision) }
+func gitPin(url, revision string) string { return key.Name("pin git", url, revision) }

@@ -4,6 +4,7 @@ package resolve
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/decl"
@@ -52,7 +53,7 @@ func (r *Resolver) Reads(d *decl.Declaration, targets []string) ([]disk.Input, e
 func PlannedReads(p *plan.Plan) []disk.Input {
 	var in []disk.Input
 	for i := range p.Stages {
-		for _, l := range p.Stages[i].Local() {
+		for _, l := range slices.Concat(p.Stages[i].Inputs(), p.Stages[i].Local()) {
 			if filepath.IsAbs(l.Path) { // no image of the store
 				in = append(in, disk.Input{Path: l.Path, What: l.What})
 			}

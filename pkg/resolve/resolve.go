@@ -66,7 +66,7 @@ func (r *Resolver) Resolve(ctx context.Context, d *decl.Declaration, targets []s
 	out := &Resolved{Facts: plan.Facts{
 		Arch: r.Arch, Epoch: r.Epoch, Images: map[string]string{}, Bootstraps: map[string]string{},
 		Packages: map[string]*debian.Resolution{}, Wanted: map[string]debian.Bootstrap{}, Base: map[string]string{}, Without: map[string][]string{},
-		Files: map[string]string{}, Paths: map[string]string{}, Contents: map[string][]files.AddedFile{},
+		Keyrings: map[string]string{}, Host: r.host(), Files: map[string]string{}, Paths: map[string]string{}, Contents: map[string][]files.AddedFile{},
 	}}
 	stages, missing, err := r.filled(ctx, stages, out)
 	if err != nil {
@@ -176,7 +176,7 @@ func (r *Resolver) image(ctx context.Context, s *decl.Stage, a *decl.From, out *
 		out.Images[ref] = locked
 		return nil
 	}
-	id := key.Of("pin image", ref, r.Arch)
+	id := key.Name("pin image", ref, r.Arch)
 	if p, ok := r.Pins.read(id); ok && p.Image != "" && !r.Update && !oci.IsLocal(ref) {
 		out.Images[ref] = p.Image
 		return nil

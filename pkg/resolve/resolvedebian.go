@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"strings"
 	"time"
@@ -41,12 +42,24 @@ func (r *Resolver) wanted(s *decl.Stage) (debian.Bootstrap, error) {
 	return want, r.mistakes(s, want.Check())
 }
 
+// host is what this machine says of mirrors, as every machine may see it.
+func (r *Resolver) host() *debian.Host {
+	h := r.Host.Public()
+	return &h
+}
+
 func (r *Resolver) bootstrap(ctx context.Context, s *decl.Stage, out *Resolved) error {
 	want, err := r.wanted(s)
 	if err != nil {
 		return err
 	}
 	out.Wanted[s.ID] = want
+	if want.Keyring != "" {
+		// Packages that are pinned are not checked against it any more: it may be gone.
+		if out.Keyrings[s.ID], err = files.Digest(ctx, want.Keyring); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return r.mistakes(s, &debian.Mistake{Attr: "keyring", Value: s.Bootstrap.Keyring, Text: fmt.Sprintf("keyring %q: %v", s.Bootstrap.Keyring, err), Err: err})
+		}
+	}
 	id := r.bootstrapPin(want)
 	locked, refused, err := r.lockedBootstrap(s, want, out)
 	if err != nil || refused {
@@ -108,7 +121,7 @@ func (r *Resolver) bootstrapPin(want debian.Bootstrap) string {
 	if r.Host.UbuntuMirror+r.Host.UbuntuSecurityMirror != "" {
 		fields = append(fields, r.Host.UbuntuMirror, r.Host.UbuntuSecurityMirror)
 	}
-	return key.Of(fields...)
+	return key.Name(fields...)
 }
 
 // mistakes turns what is wrong with a bootstrap into findings at the attributes

@@ -19,6 +19,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl/decltest"
 	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/carosio/carosbuild/pkg/source/debian"
+	"github.com/carosio/carosbuild/pkg/source/files"
 )
 
 // What is wrong with a bootstrap is shown under the value that is to blame,
@@ -173,6 +174,38 @@ func TestRefusedValues(t *testing.T) {
 		_, findings := decl.Parse(decl.Source{Name: "a.xml", Data: []byte(`<redo><buildstage id="s"><bootstrap ` + attrs + `/></buildstage></redo>`)})
 		if !findings.HasErrors() {
 			t.Errorf("%s: taken", attrs)
+		}
+	}
+}
+
+// A keyring counts by its content: another machine has it under another name. Where
+// the packages are pinned it may be gone, since it was read when they were resolved.
+func TestKeyringDigest(t *testing.T) {
+	dir := t.TempDir()
+	keyring := filepath.Join(dir, "k.gpg")
+	if err := os.WriteFile(keyring, []byte("key"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want, err := files.Digest(t.Context(), keyring)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &Resolver{Pins: Pins{Dir: t.TempDir()}, Arch: "amd64", Host: debian.Host{Mirror: "http://m/debian", HTTPProxy: "http://u:secret@p/"}}
+	d := decltest.Parse(t, `<buildstage id="s"><bootstrap suite="sid" keyring="`+keyring+`"/></buildstage>`)
+	wanted, err := r.wanted(d.Stages[0])
+	if err == nil {
+		err = r.Pins.write(r.bootstrapPin(wanted), pin{Debian: &debian.Resolution{Suite: "sid"}})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{want, ""} {
+		out, err := r.Resolve(t.Context(), d, []string{"s"})
+		if err != nil || out.Keyrings["s"] != want || out.Host.Mirror != "http://m/debian" || out.Host.HTTPProxy != "" {
+			t.Errorf("%v: keyring %q, want %q; host %+v", err, out.Keyrings["s"], want, out.Host)
+		}
+		if err := os.RemoveAll(keyring); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -17,9 +18,10 @@ import (
 )
 
 // TestCache fails unless the caches that open returns do what engine.Cache
-// promises. Each call returns an empty cache, and a layer that states may name.
-func TestCache(t *testing.T, open func(t *testing.T) (c engine.Cache, layer string)) {
-	for name, test := range map[string]func(t *testing.T, c engine.Cache, layer string){
+// promises. Each call returns an empty cache, and a state whose root file system it can
+// keep.
+func TestCache(t *testing.T, open func(t *testing.T) (c engine.Cache, root engine.State)) {
+	for name, test := range map[string]func(t *testing.T, c engine.Cache, root engine.State){
 		"nothing there":      cacheIsEmpty,
 		"comes back":         cacheKeeps,
 		"last writer wins":   cacheReplaces,
@@ -29,15 +31,16 @@ func TestCache(t *testing.T, open func(t *testing.T) (c engine.Cache, layer stri
 		"several goroutines": cacheConcurrent,
 	} {
 		t.Run(name, func(t *testing.T) {
-			c, layer := open(t)
-			test(t, c, layer)
+			c, root := open(t)
+			test(t, c, root)
 		})
 	}
 }
 
-// stateOf is a state with a configuration in which a text is found.
-func stateOf(layer, text string) engine.State {
-	s := engine.State{Layer: layer, Config: oci.NewConfig("amd64")}
+// stateOf is a state with the root of another, and a configuration in which a text is
+// found.
+func stateOf(root engine.State, text string) engine.State {
+	s := engine.State{Layers: root.Layers, Layer: root.Layer, Config: oci.NewConfig("amd64")}
 	s.Config.SetEnv("A", text)
 	s.Config.SetEnv("B", "<&>\"=")
 	s.Config.Config.Labels = map[string]string{"l": text}
@@ -46,8 +49,13 @@ func stateOf(layer, text string) engine.State {
 	return s
 }
 
+// equalStates compares states. Those of a machine that has the layers have the name of
+// the topmost, too.
 func equalStates(t *testing.T, got, want engine.State) {
 	t.Helper()
+	if got.Layer != want.Layer && got.Layer != "" && want.Layer != "" {
+		t.Errorf("layer %s, want %s", got.Layer, want.Layer)
+	}
 	var texts [2]string
 	for i, s := range []engine.State{got, want} {
 		data, err := json.MarshalIndent(s, "", " ")
@@ -78,78 +86,96 @@ func put(t *testing.T, c engine.Cache, key string, s engine.State) {
 	}
 }
 
-func cacheIsEmpty(t *testing.T, c engine.Cache, layer string) {
-	put(t, c, "other", stateOf(layer, "x"))
+func cacheIsEmpty(t *testing.T, c engine.Cache, root engine.State) {
+	put(t, c, "other", stateOf(root, "x"))
 	for range 2 {
 		if _, ok, err := c.Lookup(t.Context(), "key"); ok || err != nil {
 			t.Errorf("found %v, %v", ok, err)
 		}
+		has(t, c, "key", false)
+		has(t, c, "other", true)
 	}
 }
 
-func cacheKeeps(t *testing.T, c engine.Cache, layer string) {
-	want := map[string]engine.State{"1": stateOf(layer, "one"), "2": stateOf("", "two"), "3": {Layer: layer}, "4": {}}
+// has fails unless a cache says so of a key.
+func has(t *testing.T, c engine.Cache, key string, want bool) {
+	t.Helper()
+	if got, err := c.Has(t.Context(), key); got != want || err != nil {
+		t.Errorf("has %s: %v, %v, want %v", key, got, err, want)
+	}
+}
+
+func cacheKeeps(t *testing.T, c engine.Cache, root engine.State) {
+	want := map[string]engine.State{"1": stateOf(root, "one"), "2": stateOf(engine.State{}, "two"), "3": {Layers: root.Layers, Layer: root.Layer}, "4": {}}
 	for k, s := range want {
 		put(t, c, k, s)
 	}
 	for k, s := range want {
+		has(t, c, k, true)
 		equalStates(t, lookedUp(t, c, k), s)
+		has(t, c, k, true)
 	}
 }
 
-func cacheReplaces(t *testing.T, c engine.Cache, layer string) {
-	for _, s := range []engine.State{stateOf(layer, "one"), stateOf("", "two"), stateOf(layer, "one"), stateOf(layer, "three")} {
+func cacheReplaces(t *testing.T, c engine.Cache, root engine.State) {
+	for _, s := range []engine.State{stateOf(root, "one"), stateOf(engine.State{}, "two"), stateOf(root, "one"), stateOf(root, "three")} {
 		put(t, c, "key", s)
 	}
-	equalStates(t, lookedUp(t, c, "key"), stateOf(layer, "three"))
+	equalStates(t, lookedUp(t, c, "key"), stateOf(root, "three"))
 }
 
-func cacheOwns(t *testing.T, c engine.Cache, layer string) {
-	s := stateOf(layer, "x")
+func cacheOwns(t *testing.T, c engine.Cache, root engine.State) {
+	s := stateOf(root, "x")
 	put(t, c, "key", s)
 	s.Config.Config.Env[0], s.Config.Config.Labels["l"] = "changed=1", "changed"
 	got := lookedUp(t, c, "key")
-	equalStates(t, got, stateOf(layer, "x"))
+	equalStates(t, got, stateOf(root, "x"))
 	got.Config.Config.Env[0], got.Config.Config.Labels["l"] = "changed=2", "changed"
-	equalStates(t, lookedUp(t, c, "key"), stateOf(layer, "x"))
+	equalStates(t, lookedUp(t, c, "key"), stateOf(root, "x"))
 }
 
-func cacheRefuses(t *testing.T, c engine.Cache, layer string) {
-	if err := c.Put(t.Context(), "", stateOf(layer, "x")); err == nil {
+func cacheRefuses(t *testing.T, c engine.Cache, root engine.State) {
+	if err := c.Put(t.Context(), "", stateOf(root, "x")); err == nil {
 		t.Error("a state is put without a key")
 	}
 	if _, ok, err := c.Lookup(t.Context(), ""); ok || err == nil {
 		t.Errorf("without a key: found %v, %v", ok, err)
 	}
+	if ok, err := c.Has(t.Context(), ""); ok || err == nil {
+		t.Errorf("without a key: has %v, %v", ok, err)
+	}
 }
 
 // cacheEnded: a context that has ended is no reason to say that there is nothing.
-func cacheEnded(t *testing.T, c engine.Cache, layer string) {
-	put(t, c, "key", stateOf(layer, "x"))
+func cacheEnded(t *testing.T, c engine.Cache, root engine.State) {
+	put(t, c, "key", stateOf(root, "x"))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, ok, err := c.Lookup(ctx, "key"); ok != (err == nil) {
 		t.Errorf("found %v, %v", ok, err)
 	}
-	err := c.Put(ctx, "late", stateOf(layer, "y"))
+	if ok, err := c.Has(ctx, "key"); ok != (err == nil) {
+		t.Errorf("has %v, %v", ok, err)
+	}
+	err := c.Put(ctx, "late", stateOf(root, "y"))
 	if _, ok, _ := c.Lookup(t.Context(), "late"); ok != (err == nil) {
 		t.Errorf("put: %v, found %v", err, ok)
 	}
 }
 
-func cacheConcurrent(t *testing.T, c engine.Cache, layer string) {
+func cacheConcurrent(t *testing.T, c engine.Cache, root engine.State) {
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
 			own := fmt.Sprint("key", i)
 			for n := range 5 {
 				for _, k := range []string{own, "shared"} {
-					if err := c.Put(t.Context(), k, stateOf(layer, fmt.Sprint(i, n))); err != nil {
+					if err := c.Put(t.Context(), k, stateOf(root, fmt.Sprint(i, n))); err != nil {
 						t.Error(err)
 					}
 				}
-				if s, ok, err := c.Lookup(t.Context(), "shared"); err != nil || !ok || s.Layer != layer {
-					t.Errorf("found %v, %v, layer %q", ok, err, s.Layer)
+				if s, ok, err := c.Lookup(t.Context(), "shared"); err != nil || !ok || !slices.Equal(s.Layers, root.Layers) {
+					t.Errorf("found %v, %v, layers %v", ok, err, s.Layers)
 				}
 			}
 			if s, ok, err := c.Lookup(t.Context(), own); err != nil || !ok || s.Config.Config.Labels["l"] != fmt.Sprint(i, 4) {

@@ -3,18 +3,21 @@
 package enginetest
 
 import (
-	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/sandbox"
 
 	"github.com/carosio/carosbuild/pkg/engine"
 )
 
 func TestFakeCache(t *testing.T) {
-	TestCache(t, func(*testing.T) (engine.Cache, string) { return &FakeCache{}, "layer" })
+	TestCache(t, func(*testing.T) (engine.Cache, engine.State) {
+		return &FakeCache{}, engine.State{Layers: digests("1", "2"), Layer: "layer"}
+	})
 }
 
 func TestFakeSnapshots(t *testing.T) {
@@ -26,6 +29,17 @@ func TestFakeSnapshots(t *testing.T) {
 			}
 		})
 		return s
+	})
+}
+
+func TestFakeChains(t *testing.T) {
+	s := &FakeSnapshots{Dir: t.TempDir()}
+	TestChains(t, s, s)
+}
+
+func TestTiersAreACache(t *testing.T) {
+	TestCache(t, func(*testing.T) (engine.Cache, engine.State) {
+		return engine.Tiers(&FakeCache{}, &FakeCache{}), engine.State{Layers: digests("1"), Layer: "layer"}
 	})
 }
 
@@ -44,16 +58,20 @@ func TestOnHostSignal(t *testing.T) {
 func TestLocalWithFakes(t *testing.T) {
 	TestExecutor(t, func(t *testing.T) Bench {
 		dir := t.TempDir()
-		b := Bench{Cache: &FakeCache{}, Snapshots: &FakeSnapshots{Dir: filepath.Join(dir, "store")}}
+		store := &FakeSnapshots{Dir: filepath.Join(dir, "store")}
+		b := Bench{Cache: &FakeCache{}, Snapshots: store, Base: rootOf(t, store, "base"), Exclusive: true}
 		b.Executor = &engine.Local{
-			Cache: b.Cache, Snapshots: b.Snapshots, Sandbox: &FakeSandbox{Program: OnHost}, Holder: "a test", CacheDir: dir, Scratch: dir, Now: time.Now,
+			Cache: b.Cache, Snapshots: store, Chains: store, Sandbox: &FakeSandbox{Program: OnHost}, Holder: "a test", CacheDir: dir, Scratch: dir, Now: time.Now,
 			LogPath: func(stage string) string { return filepath.Join(dir, "logs", stage+".log") },
 		}
-		layer, err := b.Snapshots.(*FakeSnapshots).Add(t.Context(), "", func(root string) error { return os.WriteFile(filepath.Join(root, "base"), nil, 0o644) })
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.Base.Layer = layer
 		return b
 	})
+}
+
+// digests are those of layers that there are only the names of.
+func digests(of ...string) (all []oci.Digest) {
+	for _, d := range of {
+		all = append(all, oci.Digest{Algorithm: "sha256", Hex: strings.Repeat(d, 64)})
+	}
+	return all
 }

@@ -4,8 +4,12 @@ package enginetest
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -14,15 +18,24 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/carosio/carosbuild/pkg/engine"
+	"github.com/carosio/carosbuild/pkg/key"
+	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/plan"
+	"github.com/carosio/carosbuild/pkg/source/files"
 )
 
 // Bench is an executor that TestExecutor looks at, and what it works with.
 type Bench struct {
 	engine.Executor
 	Cache     engine.Cache
-	Snapshots engine.Snapshotter
-	Base      engine.State // in which RUN runs shell scripts, from /
+	Snapshots engine.Snapshotter // of the machine that the test runs on
+	Base      engine.State       // in which RUN runs shell scripts, from /; with the digests of its layers
+
+	// Fetch brings the layers of a state into Snapshots, and returns the topmost; nil:
+	// they are there.
+	Fetch func(ctx context.Context, s engine.State) (layer string, err error)
+	// Exclusive says that a step which several jobs have at a time is done once.
+	Exclusive bool
 }
 
 // TestExecutor fails unless the executors that open returns do what
@@ -36,6 +49,10 @@ func TestExecutor(t *testing.T, open func(t *testing.T) Bench) {
 		"a command fails":        execFails,
 		"done fails":             execDoneFails,
 		"killed with context":    execKilled,
+		"a task in JSON":         execDecoded,
+		"files of the machine":   execFiles,
+		"files of a stage":       execCopies,
+		"a task out of bounds":   execBounds,
 		"a kind that is unknown": execUnknown,
 		"the same step twice":    execSameStep,
 		"several jobs":           execSeveral,
@@ -49,7 +66,7 @@ func job(id string, scripts ...string) *plan.Job {
 	j := &plan.Job{ID: id, Network: "none"}
 	for i, s := range scripts {
 		j.Steps = append(j.Steps, plan.Step{
-			Kind: "RUN", Text: s, Key: fmt.Sprintf("%s-step%d", id, i), Layer: true, Action: &plan.Run{Args: []string{"/bin/sh", "-c", s}},
+			Kind: "RUN", Text: s, Key: key.Step(id, fmt.Sprint(i)), Layer: true, Action: &plan.Run{Args: []string{"/bin/sh", "-c", s}},
 		})
 	}
 	return j
@@ -58,7 +75,14 @@ func job(id string, scripts ...string) *plan.Job {
 // shows is what a state's layer has below the directory "out".
 func (b Bench) shows(t *testing.T, s engine.State) string {
 	t.Helper()
-	v, err := b.Snapshots.View(t.Context(), s.Layer)
+	layer := s.Layer
+	if b.Fetch != nil {
+		var err error
+		if layer, err = b.Fetch(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	v, err := b.Snapshots.View(t.Context(), layer)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,16 +222,19 @@ func execUnknown(t *testing.T, b Bench) {
 	j := job("s", "true")
 	j.Steps[0].Action, j.Steps[0].Kind = nil, "NONE"
 	_, err := b.Execute(t.Context(), b.task(j))
-	var se *plan.StepError
-	if !errors.As(err, &se) || !strings.Contains(err.Error(), "NONE") {
+	if err == nil || !strings.Contains(err.Error(), "NONE") {
 		t.Errorf("error %v", err)
+	}
+	if ok, err := b.Cache.Has(t.Context(), j.Steps[0].Key); ok || err != nil {
+		t.Errorf("the cache has it: %v, %v", ok, err)
 	}
 }
 
 // random is a script that leaves something else each time.
 const random = "mkdir out; cat /proc/sys/kernel/random/uuid > out/f; sleep 0.1"
 
-// execSameStep: stages whose steps are the same have one result.
+// execSameStep: stages whose steps are the same have one result where the executor is
+// exclusive, and otherwise the cache has that of one of them.
 func execSameStep(t *testing.T, b Bench) {
 	var wg sync.WaitGroup
 	var outs [3]engine.Outcome
@@ -222,11 +249,116 @@ func execSameStep(t *testing.T, b Bench) {
 		})
 	}
 	wg.Wait()
-	if n := outs[0].Ran + outs[1].Ran + outs[2].Ran; n != 1 {
+	if n := outs[0].Ran + outs[1].Ran + outs[2].Ran; n < 1 || n > 1 && b.Exclusive {
 		t.Errorf("the step ran %d times", n)
 	}
+	s := lookedUp(t, b.Cache, key.Step("same", "0"))
+	if !slices.ContainsFunc(outs[:], func(o engine.Outcome) bool { return slices.Equal(o.State.Layers, s.Layers) }) {
+		t.Errorf("the cache has %v, which no job came to", s.Layers)
+	}
 	for _, o := range outs[1:] {
-		equalStates(t, o.State, outs[0].State)
+		if b.Exclusive {
+			equalStates(t, o.State, outs[0].State)
+		}
+	}
+}
+
+// execDecoded: a task means the same when it was JSON in between.
+func execDecoded(t *testing.T, b Bench) {
+	first, err := b.Execute(t.Context(), b.task(job("s", "mkdir out; printf 1 > out/f")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := json.Marshal(engine.Task{BuildID: "b1", Job: job("s", "true", "printf 2 >> out/f"), First: 1, State: first.State})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var task engine.Task
+	if err := json.Unmarshal(data, &task); err != nil {
+		t.Fatal(err)
+	}
+	if task.BuildID != "b1" || task.First != 1 || task.State.Layer != "" || len(task.State.Layers) == 0 {
+		t.Errorf("the task is %+v, in\n%s", task, data)
+	}
+	out, err := b.Execute(t.Context(), task)
+	if err != nil || out.Ran != 1 || b.shows(t, out.State) != "f=12" {
+		t.Errorf("%d steps ran, %v", out.Ran, err)
+	}
+	elsewhere := first.State
+	elsewhere.Layer, elsewhere.Layers = "", []oci.Digest{{Algorithm: "sha256", Hex: strings.Repeat("0", 64)}}
+	j := job("nowhere", "true")
+	if _, err := b.Execute(t.Context(), engine.Task{Job: j, State: elsewhere}); err == nil {
+		t.Error("a step ran on layers that nobody has")
+	}
+}
+
+// execFiles: what a job reads of the machine that planned it gets into the stage,
+// wherever it is built.
+func execFiles(t *testing.T, b Bench) {
+	dir := t.TempDir()
+	one := filepath.Join(dir, "one")
+	for name, mode := range map[string]os.FileMode{"one": 0o644, "dir/two": 0o755} {
+		to := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(to), 0o755), os.WriteFile(to, []byte(name), mode)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	j := job("s", "", "printf +`test -x out/two && cat out/two` >> out/one")
+	add := &plan.Copy{Dest: "/out/", Sources: []plan.Source{{Name: "none"}}}
+	for _, name := range []string{"one", "dir"} {
+		digest, err := files.Digest(t.Context(), filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		add.Sources = append(add.Sources, plan.Source{Name: name, Path: filepath.Join(dir, name), Digest: digest})
+	}
+	j.Steps[0].Kind, j.Steps[0].Action = "ADD", add
+	out, err := b.Execute(t.Context(), b.task(j))
+	if err != nil || out.Ran != 2 {
+		t.Fatalf("%d steps ran, %v", out.Ran, err)
+	}
+	if got := b.shows(t, out.State); got != "one=one+dir/two two=dir/two" {
+		t.Errorf("got %q", got)
+	}
+	if err := os.WriteFile(one, []byte("changed"), 0o644); err != nil { // since it was planned
+		t.Fatal(err)
+	}
+	j.Steps = j.Steps[:1]
+	j.Steps[0].Key = key.Step("changed")
+	if out, err = b.Execute(t.Context(), b.task(j)); err == nil && b.shows(t, out.State) != "one=one two=dir/two" { // it may have a copy
+		t.Errorf("a file that has changed is added: %s", b.shows(t, out.State))
+	}
+}
+
+// execCopies: a job gets files of a stage that it needs.
+func execCopies(t *testing.T, b Bench) {
+	from, err := b.Execute(t.Context(), b.task(job("from", "mkdir out; printf 1 > out/f")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := job("s", "")
+	j.Needs = []string{"from"}
+	j.Steps[0].Kind, j.Steps[0].Action = "COPY", &plan.Copy{Stage: "from", Dest: "/out/g", Sources: []plan.Source{{Name: "/out/f"}}}
+	task := b.task(j)
+	task.Dependencies = map[string]engine.State{"from": from.State}
+	out, err := b.Execute(t.Context(), task)
+	if err != nil || out.Ran != 1 || b.shows(t, out.State) != "g=1" {
+		t.Errorf("%d steps ran, %v", out.Ran, err)
+	}
+}
+
+// execBounds: a task that cannot be one is refused.
+func execBounds(t *testing.T, b Bench) {
+	needs := job("s", "true")
+	needs.Needs = []string{"missing"}
+	for name, task := range map[string]engine.Task{
+		"no job": {}, "a first step before the first": {Job: job("s", "true"), First: -1}, "a first step after the last": {Job: job("s", "true"), First: 2},
+		"a stage that is missing": {Job: needs},
+	} {
+		task.State = b.Base
+		if out, err := b.Execute(t.Context(), task); err == nil {
+			t.Errorf("%s: %d steps ran", name, out.Ran)
+		}
 	}
 }
 

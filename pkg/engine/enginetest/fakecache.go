@@ -14,7 +14,19 @@ import (
 // FakeCache is an engine.Cache in memory.
 type FakeCache struct {
 	mu     sync.Mutex
-	states map[string][]byte // as JSON: nobody changes them
+	states map[string]kept
+}
+
+// kept is a state that nobody can change.
+type kept struct {
+	data  []byte // JSON
+	layer string // which is not in it
+}
+
+// Has implements engine.Cache.
+func (c *FakeCache) Has(ctx context.Context, key string) (bool, error) {
+	_, ok, err := c.Lookup(ctx, key)
+	return ok, err
 }
 
 // Lookup implements engine.Cache.
@@ -24,12 +36,13 @@ func (c *FakeCache) Lookup(ctx context.Context, key string) (engine.State, bool,
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	data, ok := c.states[key]
+	k, ok := c.states[key]
 	if !ok {
 		return engine.State{}, false, nil
 	}
 	var s engine.State
-	err := json.Unmarshal(data, &s)
+	err := json.Unmarshal(k.data, &s)
+	s.Layer = k.layer
 	return s, err == nil, err
 }
 
@@ -45,9 +58,9 @@ func (c *FakeCache) Put(ctx context.Context, key string, s engine.State) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.states == nil {
-		c.states = map[string][]byte{}
+		c.states = map[string]kept{}
 	}
-	c.states[key] = data
+	c.states[key] = kept{data, s.Layer}
 	return nil
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/engine"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/layer/sums"
+	"github.com/carosio/carosbuild/pkg/oci"
 )
 
 // FakeSnapshots are an engine.Snapshotter of whole directories below Dir. Every
@@ -109,6 +110,28 @@ func (f *FakeSnapshots) View(ctx context.Context, id string) (*engine.View, erro
 		v.Sums = fakeSums{f, id}
 	}
 	return v, nil
+}
+
+// Chain implements engine.Chains: a layer of a fake has all of its files, and is a chain
+// of its own.
+func (f *FakeSnapshots) Chain(_ context.Context, id string) ([]oci.Digest, error) {
+	if id == "" {
+		return nil, nil
+	}
+	if _, err := os.Stat(f.LayerDir(id)); err != nil {
+		return nil, err
+	}
+	return []oci.Digest{{Algorithm: "sha256", Hex: id}}, nil
+}
+
+// Find implements engine.Chains.
+func (f *FakeSnapshots) Find(_ context.Context, chain []oci.Digest) (string, bool, error) {
+	if len(chain) == 0 {
+		return "", true, nil
+	}
+	id := chain[0].Hex
+	_, err := os.Stat(f.LayerDir(id))
+	return id, len(chain) == 1 && err == nil, nil
 }
 
 // store makes a directory the layer that its content says.

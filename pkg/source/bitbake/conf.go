@@ -22,8 +22,8 @@ const (
 
 // Layer is a git tree with layers of bitbake's.
 type Layer struct {
-	Name    string   // of the directory inside the base layer's
-	Subdirs []string // that are layers; none means the tree itself
+	Name    string   `json:"name"`             // of the directory inside the base layer's
+	Subdirs []string `json:"subdirs,omitzero"` // that are layers; none means the tree itself
 }
 
 // Dir is the tree of a layer; base is the name of the base layer's directory,
@@ -41,10 +41,10 @@ const MkLibs = "meta/classes/image-mklibs.bbclass"
 
 // Layers are those of a build.
 type Layers struct {
-	Base  string   // name of the base layer's directory
-	Trees []Layer  // beside the base layer
-	Paths []string // directories below Base that are layers, in order; nil means Base's own two and those of Trees
-	Head  []string // text for bblayers.conf, in front of BBLAYERS
+	Base  string   `json:"base"`           // name of the base layer's directory
+	Trees []Layer  `json:"trees,omitzero"` // beside the base layer
+	Paths []string `json:"paths,omitzero"` // directories below Base that are layers, in order; nil means Base's own two and those of Trees
+	Head  []string `json:"head,omitzero"`  // text for bblayers.conf, in front of BBLAYERS
 }
 
 // dirs are the directories that are layers; distro is the base layer's second one.

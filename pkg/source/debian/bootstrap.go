@@ -27,16 +27,16 @@ const (
 
 // Bootstrap is what a declaration asks for. Suite is obligatory.
 type Bootstrap struct {
-	Suite      string   // code name or suite name, as under dists/
-	Arch       string   // Debian architecture; "" is that of the program
-	Variant    string   // one of Variants; "" is minbase
-	Components []string // nil is main
-	Packages   []string // further packages, each NAME, NAME:ARCH, NAME=VERSION or NAME:ARCH=VERSION
+	Suite      string   `json:"suite"`               // code name or suite name, as under dists/
+	Arch       string   `json:"arch,omitempty"`      // Debian architecture; "" is that of the program
+	Variant    string   `json:"variant,omitempty"`   // one of Variants; "" is minbase
+	Components []string `json:"components,omitzero"` // nil is main
+	Packages   []string `json:"packages,omitzero"`   // further packages, each NAME, NAME:ARCH, NAME=VERSION or NAME:ARCH=VERSION
 
-	Keyring        string // path of an OpenPGP keyring; "" is the host's
-	Mirror         string // "" is the host's; may hold {snapshot}
-	SecurityMirror string // likewise; "none" does without
-	Snapshot       string // yyyymmddThhmmssZ, replaces {snapshot} of the mirrors
+	Keyring        string `json:"keyring,omitempty"`         // path of an OpenPGP keyring; "" is the host's
+	Mirror         string `json:"mirror,omitempty"`          // "" is the host's; may hold {snapshot}
+	SecurityMirror string `json:"security_mirror,omitempty"` // likewise; "none" does without
+	Snapshot       string `json:"snapshot,omitempty"`        // yyyymmddThhmmssZ, replaces {snapshot} of the mirrors
 }
 
 var (

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"sort"
 	"strings"
@@ -30,20 +31,22 @@ const (
 // Addresses of mirrors are without user and password, which only HTTPClient
 // and Relay know.
 type Host struct {
-	Mirror         string   // Debian's; "" if it names none
-	SecurityMirror string   // may be "none", from the environment
-	Keyrings       []string // paths of archive keyrings found on the host
+	Mirror         string   `json:"mirror,omitempty"`          // Debian's; "" if it names none
+	SecurityMirror string   `json:"security_mirror,omitempty"` // may be "none", from the environment
+	Keyrings       []string `json:"keyrings,omitzero"`         // paths of archive keyrings found on the host
 
-	UbuntuMirror, UbuntuSecurityMirror string
-	UbuntuKeyrings                     []string
+	UbuntuMirror         string   `json:"ubuntu_mirror,omitempty"`
+	UbuntuSecurityMirror string   `json:"ubuntu_security_mirror,omitempty"`
+	UbuntuKeyrings       []string `json:"ubuntu_keyrings,omitzero"`
 
 	// Proxies; "" is a direct connection. An address may hold a password, and
-	// is not for messages or steps: see Relay.
-	HTTPProxy, HTTPSProxy string
-	NoProxy               []string // hosts and ".domain" suffixes to reach directly
+	// is not for messages or steps: see Relay and Public.
+	HTTPProxy  string   `json:"http_proxy,omitempty"`
+	HTTPSProxy string   `json:"https_proxy,omitempty"`
+	NoProxy    []string `json:"no_proxy,omitzero"` // hosts and ".domain" suffixes to reach directly
 
-	IgnoreValidUntil bool // apt's Acquire::Check-Valid-Until is false
-	IgnoreDate       bool // apt's Acquire::Check-Date is false
+	IgnoreValidUntil bool `json:"ignore_valid_until,omitempty"` // apt's Acquire::Check-Valid-Until is false
+	IgnoreDate       bool `json:"ignore_date,omitempty"`        // apt's Acquire::Check-Date is false
 
 	logins []login
 }
@@ -91,6 +94,21 @@ func ReadHost(root string, env func(string) string) (Host, error) {
 	}
 	return h, nil
 }
+
+// Public is h as every machine and every step may see it: without passwords, the
+// proxies that need one, and the paths of keyrings.
+func (h Host) Public() Host {
+	h.Keyrings, h.UbuntuKeyrings, h.logins = nil, nil, nil
+	for _, p := range []*string{&h.HTTPProxy, &h.HTTPSProxy} {
+		if hasLogin(*p) {
+			*p = ""
+		}
+	}
+	return h
+}
+
+// Equal reports whether two hosts say the same.
+func (h Host) Equal(other Host) bool { return reflect.DeepEqual(h, other) }
 
 func isFalse(s string) bool {
 	return slices.Contains([]string{"no", "false", "without", "off", "disable", "0"}, strings.ToLower(s))

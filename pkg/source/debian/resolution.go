@@ -24,34 +24,55 @@ const (
 
 // Resolution is what a Bootstrap came to: plain data, safe to store as JSON.
 type Resolution struct {
-	Suite, Arch, Variant string
-	Foreign              []string `json:",omitempty"` // architectures of packages beside Arch
-	MergedUsr            bool     // the links of a merged /usr are to be made first
-	Sources              string   // the result's /etc/apt/sources.list
-	Releases             []Release
-	Without              []string  `json:",omitempty"` // suites that the mirror does not have
-	Packages             []Package // by role; each after what it needs, as far as cycles allow
+	Suite     string    `json:"suite"`
+	Arch      string    `json:"arch"`
+	Variant   string    `json:"variant"`
+	Foreign   []string  `json:"foreign,omitempty"` // architectures of packages beside Arch
+	MergedUsr bool      `json:"merged_usr"`        // the links of a merged /usr are to be made first
+	Sources   string    `json:"sources"`           // the result's /etc/apt/sources.list
+	Releases  []Release `json:"releases"`
+	Without   []string  `json:"without,omitempty"` // suites that the mirror does not have
+	Packages  []Package `json:"packages"`          // by role; each after what it needs, as far as cycles allow
+}
+
+// UnmarshalJSON implements json.Unmarshaler. In pins of versions before 2 the names
+// are those of the fields; encoding/json takes capital letters for small ones.
+func (r *Resolution) UnmarshalJSON(data []byte) error {
+	type plain Resolution
+	old := struct {
+		*plain
+		MergedUsr *bool `json:"MergedUsr"`
+	}{plain: (*plain)(r)}
+	if err := json.Unmarshal(data, &old); err != nil {
+		return err
+	}
+	if old.MergedUsr != nil {
+		r.MergedUsr = *old.MergedUsr
+	}
+	return nil
 }
 
 // Release says which state of a suite was used.
 type Release struct {
-	Suite      string // as asked for
-	URL        string
-	Date       time.Time
-	ValidUntil time.Time // zero if unlimited
+	Suite      string    `json:"suite"` // as asked for
+	URL        string    `json:"url"`
+	Date       time.Time `json:"date"`
+	ValidUntil time.Time `json:"valid_until"` // zero if unlimited
 }
 
 // Package is one .deb.
 type Package struct {
-	Name, Version, Arch string
-	Role                Role
-	Auto                bool   `json:",omitempty"` // for the sake of another package only: apt's mark
-	URL                 string // of the mirror
-	Filename            string // below URL
-	Size                int64
-	Installed           int64  `json:",omitempty"` // bytes of the unpacked files, as the index says; 0 if it does not
-	Sum                 string `json:"SHA256"`     // hexadecimal; one of 128 digits is a SHA512
-	Stanza              string `json:",omitempty"` // the index entry, of Extra packages only
+	Name      string `json:"name"`
+	Version   string `json:"version"`
+	Arch      string `json:"arch"`
+	Role      Role   `json:"role"`
+	Auto      bool   `json:"auto,omitempty"` // for the sake of another package only: apt's mark
+	URL       string `json:"url"`            // of the mirror
+	Filename  string `json:"filename"`       // below URL
+	Size      int64  `json:"size"`
+	Installed int64  `json:"installed,omitempty"` // bytes of the unpacked files, as the index says; 0 if it does not
+	Sum       string `json:"sha256"`              // hexadecimal; one of 128 digits is a SHA512
+	Stanza    string `json:"stanza,omitempty"`    // the index entry, of Extra packages only
 }
 
 // recipe changes when the same packages would unpack or configure to something

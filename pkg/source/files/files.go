@@ -127,7 +127,7 @@ func (d *Digester) Add(rel string, st fs.FileInfo, content string) {
 	}
 	f := AddedFile{Path: filepath.ToSlash(rel), Mode: fmt.Sprintf("%o", Mode(st)), Sum: hex.EncodeToString([]byte(content[:min(8, len(content))]))}
 	if st.Mode()&fs.ModeSymlink != 0 {
-		f.Sum = key.Of("link", content)[:16]
+		f.Sum = key.Name("link", content)[:16]
 	}
 	d.Files = append(d.Files, f)
 	io.WriteString(d.h, key.List([]string{f.Path, f.Mode, content}))

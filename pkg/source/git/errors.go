@@ -3,6 +3,7 @@
 package git
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/carosio/carosbuild/pkg/terminal"
@@ -25,6 +26,24 @@ type NotFoundError struct{ URL, Revision, Why string }
 
 func (e *NotFoundError) Error() string {
 	return fmt.Sprintf("%s has no %s: %s", e.URL, e.Revision, e.Why)
+}
+
+// Missing are what an error of ResolveAll or Ensure says does not exist, nil where
+// something else is wrong, too.
+func Missing(err error) []*NotFoundError {
+	all := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		all = joined.Unwrap()
+	}
+	var missing []*NotFoundError
+	for _, e := range all {
+		var none *NotFoundError
+		if !errors.As(e, &none) {
+			return nil
+		}
+		missing = append(missing, none)
+	}
+	return missing
 }
 
 // gitError is what git said of something on this machine.
