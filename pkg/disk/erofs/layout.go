@@ -36,7 +36,7 @@ func newLayout(t *tree.Tree, o Options) (*layout, error) {
 	l.blocks = up(l.end, blockSize) / blockSize
 	for _, n := range inodes {
 		if err := l.assign(n); err != nil {
-			return nil, &EntryError{n.entry.Path, err}
+			return nil, &EntryError{FS: fsName, Path: n.entry.Path, Err: err}
 		}
 	}
 	// fsck.erofs 1.5 reads as much behind each inode as if it had attributes.

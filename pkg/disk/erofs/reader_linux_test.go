@@ -237,3 +237,15 @@ func FuzzRead(f *testing.F) {
 		s.Check(t.Context())
 	})
 }
+
+// TestManyEntries reads more entries than a large distribution has.
+func TestManyEntries(t *testing.T) {
+	const count = 1_000_000
+	entries := []tree.Entry{{Mode: tree.Dir | 0o755}, regular("a", "x")}
+	for i := range count {
+		entries = append(entries, tree.Entry{Path: fmt.Sprintf("b%07d", i), Hardlink: "a"})
+	}
+	if got := len(open(t, build(t, &tree.Tree{Entries: entries}, Options{})).Entries); got != len(entries) {
+		t.Errorf("%d entries, want %d", got, len(entries))
+	}
+}

@@ -11,7 +11,7 @@ import (
 )
 
 // Kind is the kind of file system.
-func (f *FS) Kind() string { return "squashfs" }
+func (f *FS) Kind() string { return fsName }
 
 // End is where the file system ends on its device, in bytes.
 func (f *FS) End() int64 { return f.Size() }
@@ -29,9 +29,12 @@ func (f *FS) Usage() (size, used int64, err error) { return f.Size(), f.Size(), 
 // of their compression.
 func (f *FS) Check(ctx context.Context) []damage.Problem {
 	var l damage.List
-	t, err := f.Tree()
+	t, err := f.tree(ctx)
+	if ctx.Err() != nil {
+		return nil
+	}
 	if err != nil {
-		l.Add("", "%v", err)
+		l.AddError("", err)
 	}
 	for i := range t.Entries {
 		e := &t.Entries[i]

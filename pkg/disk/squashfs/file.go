@@ -78,5 +78,5 @@ func (f *file) readAt(p []byte, off int64) error {
 	if err == nil || err == io.EOF {
 		err = io.ErrUnexpectedEOF
 	}
-	return &EntryError{f.entry.Path, fmt.Errorf("read at %d: %w", off+int64(n), err)}
+	return &EntryError{FS: fsName, Path: f.entry.Path, Err: fmt.Errorf("read at %d: %w", off+int64(n), err)}
 }

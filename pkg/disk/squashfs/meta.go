@@ -78,7 +78,7 @@ func (m *metadata) build(d *dataWriter, id uint16, o Options) ([]byte, error) {
 	m.xattrs = newXattrTable(m.compress)
 	for _, n := range m.order {
 		if err := m.add(n); err != nil {
-			return nil, &EntryError{n.entry.Path, err}
+			return nil, &EntryError{FS: fsName, Path: n.entry.Path, Err: err}
 		}
 	}
 	m.super = superblock{
