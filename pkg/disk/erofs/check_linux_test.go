@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/carosio/carosbuild/pkg/disk/damage"
+	"github.com/carosio/carosbuild/pkg/disk/disktest"
 )
 
 func problems(t *testing.T, b []byte) []damage.Problem {
@@ -32,7 +33,7 @@ func TestCheck(t *testing.T) {
 			t.Errorf("a sound file system has %v", p)
 		}
 	}
-	good, err := os.ReadFile(build(t, sorted(dir("d"), regular("f", "x"), regular("g", noise(1, 9000))), Options{}))
+	good, err := os.ReadFile(build(t, disktest.Sorted(disktest.Dir("d"), disktest.Regular("f", "x"), disktest.Regular("g", disktest.Noise(1, 9000))), Options{}))
 	if err != nil {
 		t.Fatal(err)
 	}

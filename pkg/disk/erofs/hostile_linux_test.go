@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/carosio/carosbuild/pkg/disk/damage"
+	"github.com/carosio/carosbuild/pkg/disk/disktest"
 	"github.com/carosio/carosbuild/pkg/disk/rofs"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
@@ -37,11 +38,11 @@ func (c *counter) ReadAt(p []byte, off int64) (int, error) {
 // attribute, of a kind that is read and of one that is passed over.
 func TestSharedOnce(t *testing.T) {
 	const count, root = 50, 4096
-	entries := []tree.Entry{regular("a", "")}
+	entries := []tree.Entry{disktest.Regular("a", "")}
 	for i := range count {
 		entries = append(entries, tree.Entry{Path: fmt.Sprintf("b%03d", i), Hardlink: "a"})
 	}
-	b, err := os.ReadFile(build(t, sorted(entries...), Options{}))
+	b, err := os.ReadFile(build(t, disktest.Sorted(entries...), Options{}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,9 +85,9 @@ func TestSharedOnce(t *testing.T) {
 func TestInterrupt(t *testing.T) {
 	entries := []tree.Entry{}
 	for i := range 500 {
-		entries = append(entries, regular(fmt.Sprintf("f%03d", i), "x"))
+		entries = append(entries, disktest.Regular(fmt.Sprintf("f%03d", i), "x"))
 	}
-	b, err := os.ReadFile(build(t, sorted(entries...), Options{}))
+	b, err := os.ReadFile(build(t, disktest.Sorted(entries...), Options{}))
 	if err != nil {
 		t.Fatal(err)
 	}

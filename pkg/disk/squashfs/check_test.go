@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/carosio/carosbuild/pkg/disk/damage"
+	"github.com/carosio/carosbuild/pkg/disk/disktest"
 )
 
 func problems(t *testing.T, b []byte) []damage.Problem {
@@ -25,7 +26,7 @@ func problems(t *testing.T, b []byte) []damage.Problem {
 // off, what a compressed block does not inflate to, and a table that is gone.
 func TestCheck(t *testing.T) {
 	tr := randomTree(rand.New(rand.NewPCG(3, 3)), 60)
-	tr = sorted(append(tr.Entries[1:], regular("zz-text", strings.Repeat("compressible ", 40000)))...)
+	tr = disktest.Sorted(append(tr.Entries[1:], disktest.Regular("zz-text", strings.Repeat("compressible ", 40000)))...)
 	for _, c := range []Compression{Zstd, Gzip} {
 		good, err := os.ReadFile(build(t, tr, Options{Compression: c}))
 		if err != nil {
