@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/ctxio"
 	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/results"
 )
@@ -291,7 +292,7 @@ func (v *buildPage) wholeLog(ctx context.Context, w io.Writer) error {
 			continue
 		}
 		fmt.Fprintf(w, "===== %s\n", l.name)
-		_, err = io.Copy(w, until(ctx, f))
+		_, err = io.Copy(w, ctxio.Reader(ctx, f))
 		f.Close()
 		if err != nil {
 			return err

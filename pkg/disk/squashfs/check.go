@@ -6,6 +6,7 @@ import (
 	"context"
 	"io"
 
+	"github.com/carosio/carosbuild/pkg/ctxio"
 	"github.com/carosio/carosbuild/pkg/disk/damage"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
@@ -42,7 +43,7 @@ func (f *FS) Check(ctx context.Context) []damage.Problem {
 			continue
 		}
 		for _, r := range e.Ranges() {
-			if _, err := io.Copy(io.Discard, until(ctx, io.NewSectionReader(e.Content, r.Off, r.Len))); err != nil {
+			if _, err := io.Copy(io.Discard, ctxio.Reader(ctx, io.NewSectionReader(e.Content, r.Off, r.Len))); err != nil {
 				if ctx.Err() != nil {
 					return nil
 				}
@@ -53,18 +54,3 @@ func (f *FS) Check(ctx context.Context) []damage.Problem {
 	}
 	return l.Problems()
 }
-
-// until is a reader that ends with ctx.
-func until(ctx context.Context, r io.Reader) io.Reader {
-	return readerFunc(func(p []byte) (int, error) {
-		if err := ctx.Err(); err != nil {
-			return 0, err
-		}
-		return r.Read(p)
-	})
-}
-
-// readerFunc is a Read without anything else.
-type readerFunc func(p []byte) (int, error)
-
-func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
