@@ -15,6 +15,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/disk/damage"
 	"github.com/carosio/carosbuild/pkg/disk/image"
+	"github.com/carosio/carosbuild/pkg/disk/pipeline"
 )
 
 // Text is n bytes that compress a little.
@@ -47,6 +48,17 @@ func Image(t testing.TB, size int64, xs ...image.Extent) *image.Image {
 // Extent has the bytes at an offset.
 func Extent(off int64, b []byte) image.Extent {
 	return image.Extent{Off: off, Len: int64(len(b)), Src: image.Bytes(b)}
+}
+
+// Disks are cases that every format must get right.
+func Disks(t testing.TB) map[string]*image.Image {
+	return map[string]*image.Image{
+		"hole":     Image(t, 8<<20),
+		"one byte": Image(t, 1<<20, Extent(70000, []byte{1})),
+		"zeros":    Image(t, 1<<20, Extent(0, make([]byte, 300000))),
+		"random":   Image(t, 3<<20, Extent(0, Random(1, 3<<20))),
+		"odd size": Image(t, 100001, Extent(65536, Text(3, 34465))),
+	}
 }
 
 // Save writes an image to a sparse file, whose size is rounded up to a multiple of
@@ -119,6 +131,30 @@ func Problems[V Checked](t testing.TB, v V, err, format error) string {
 		s.WriteString(p.String() + "\n")
 	}
 	return s.String()
+}
+
+// Findings are what a check of v finds, or the error of opening it.
+func Findings[V Checked](t testing.TB, v V, err error) []damage.Problem {
+	t.Helper()
+	if err != nil {
+		return []damage.Problem{{Text: err.Error()}}
+	}
+	return v.Check(t.Context())
+}
+
+// Hostile checks that an error of opening v wraps format, and that v can be read
+// where a check finds nothing; see Readable.
+func Hostile[V interface {
+	Checked
+	pipeline.Source
+}](t testing.TB, v V, err, format error, step int64) {
+	t.Helper()
+	switch {
+	case err != nil && !errors.Is(err, format):
+		t.Errorf("error without %q: %v", format, err)
+	case err == nil && len(v.Check(t.Context())) == 0:
+		Readable(t, v, step)
+	}
 }
 
 // Clean fails the test with each problem that a check finds.

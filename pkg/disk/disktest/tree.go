@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/carosio/carosbuild/pkg/disk/rofs"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
@@ -218,4 +219,52 @@ func RandomName(rnd *rand.Rand) string {
 		}
 	}
 	return string(b)
+}
+
+// ReadTree fails the test unless a tree is in order, and reads the start and the
+// end of each of its files, with whatever errors.
+func ReadTree(t testing.TB, tr *tree.Tree) {
+	t.Helper()
+	for i := range tr.Entries {
+		e := &tr.Entries[i]
+		if i > 0 && tree.Compare(tr.Entries[i-1].Path, e.Path) >= 0 {
+			t.Fatalf("/%s is out of place", e.Path)
+		}
+		if e.Size > 0 {
+			p := make([]byte, min(e.Size, 1<<18))
+			_, _ = e.Content.ReadAt(p, 0)
+			_, _ = e.Content.ReadAt(p, e.Size-int64(len(p)))
+		}
+	}
+}
+
+// BadTree is a tree that cannot be stored.
+type BadTree struct {
+	Name string
+	Tree *tree.Tree
+	Err  error
+}
+
+// BadTrees are trees that no read-only file system stores.
+func BadTrees() []BadTree {
+	link := func(target string) tree.Entry { return tree.Entry{Path: "l", Mode: tree.Symlink, Link: target} }
+	list := Regular("f", "x")
+	list.Xattrs = []tree.Xattr{{Name: "system.posix_acl_access", Value: make([]byte, 4)}}
+	return []BadTree{
+		{"empty", &tree.Tree{}, rofs.ErrTree},
+		{"no parent", Sorted(Regular("a/b", "")), rofs.ErrTree},
+		{"twice", Sorted(Regular("a", ""), Regular("a", "")), rofs.ErrTree},
+		{"below a file", Sorted(Regular("a", ""), Regular("a/b", "")), rofs.ErrTree},
+		{"long name", Sorted(Regular(strings.Repeat("n", 256), "")), rofs.ErrNameTooLong},
+		{"dot", Sorted(Regular("..", "")), rofs.ErrTree},
+		{"long target", Sorted(link(strings.Repeat("n", 4096))), rofs.ErrLinkTooLong},
+		{"no target", Sorted(link("")), rofs.ErrTree},
+		{"no type", Sorted(tree.Entry{Path: "a", Mode: 0o644}), rofs.ErrTree},
+		{"device", Sorted(tree.Entry{Path: "a", Mode: tree.Char, Rdev: tree.Device{Major: 4096}}), rofs.ErrDevice},
+		{"hard link", Sorted(tree.Entry{Path: "a", Hardlink: "b"}), rofs.ErrTree},
+		{"hard link to a directory", Sorted(Dir("a"), tree.Entry{Path: "b", Hardlink: "a"}), rofs.ErrTree},
+		{"list", Sorted(list), rofs.ErrXattr},
+		{"no content", Sorted(tree.Entry{Path: "a", Mode: tree.Regular, Size: 1}), rofs.ErrTree},
+		{"ranges", Sorted(tree.Entry{Path: "a", Mode: tree.Regular, Size: 10, Data: []tree.Range{{Off: 5, Len: 6}}, Content: Mark{}}), rofs.ErrTree},
+	}
 }

@@ -156,7 +156,6 @@ func TestHuge(t *testing.T) {
 }
 
 func TestErrors(t *testing.T) {
-	link := func(target string) tree.Entry { return tree.Entry{Path: "l", Mode: tree.Symlink, Link: target} }
 	attr := func(name string, n int) tree.Entry {
 		e := disktest.Regular("f", "x")
 		e.Xattrs = []tree.Xattr{{Name: name, Value: make([]byte, n)}}
@@ -166,35 +165,16 @@ func TestErrors(t *testing.T) {
 	for i := range 5 {
 		many.Xattrs = append(many.Xattrs, tree.Xattr{Name: fmt.Sprint("user.", i), Value: make([]byte, 60000)})
 	}
-	for _, tt := range []struct {
-		name string
-		tree *tree.Tree
-		want error
-	}{
-		{"empty", &tree.Tree{}, ErrTree},
-		{"no parent", disktest.Sorted(disktest.Regular("a/b", "")), ErrTree},
-		{"twice", disktest.Sorted(disktest.Regular("a", ""), disktest.Regular("a", "")), ErrTree},
-		{"below a file", disktest.Sorted(disktest.Regular("a", ""), disktest.Regular("a/b", "")), ErrTree},
-		{"long name", disktest.Sorted(disktest.Regular(strings.Repeat("n", 256), "")), ErrNameTooLong},
-		{"dot", disktest.Sorted(disktest.Regular("..", "")), ErrTree},
-		{"long target", disktest.Sorted(link(strings.Repeat("n", 4096))), ErrLinkTooLong},
-		{"no target", disktest.Sorted(link("")), ErrTree},
-		{"no type", disktest.Sorted(tree.Entry{Path: "a", Mode: 0o644}), ErrTree},
-		{"nanoseconds", disktest.Sorted(tree.Entry{Path: "a", Mode: tree.FIFO, MtimeNsec: 1e9}), ErrTree},
-		{"device", disktest.Sorted(tree.Entry{Path: "a", Mode: tree.Char, Rdev: tree.Device{Major: 4096}}), ErrDevice},
-		{"hard link", disktest.Sorted(tree.Entry{Path: "a", Hardlink: "b"}), ErrTree},
-		{"hard link to a directory", disktest.Sorted(disktest.Dir("a"), tree.Entry{Path: "b", Hardlink: "a"}), ErrTree},
-		{"list", disktest.Sorted(attr("system.posix_acl_access", 4)), ErrXattr},
-		{"other name", disktest.Sorted(attr("system.nfs4_acl", 4)), ErrXattr},
-		{"large value", disktest.Sorted(attr("user.x", 65536)), ErrXattr},
-		{"large values", disktest.Sorted(many), ErrXattr},
-		{"no content", disktest.Sorted(tree.Entry{Path: "a", Mode: tree.Regular, Size: 1}), ErrTree},
-		{"ranges", disktest.Sorted(tree.Entry{Path: "a", Mode: tree.Regular, Size: 10, Data: []tree.Range{{Off: 5, Len: 6}}, Content: disktest.Mark{}}), ErrTree},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			_, err := Build(tt.tree, Options{})
-			if entry := (*EntryError)(nil); !errors.Is(err, tt.want) || !errors.As(err, &entry) {
-				t.Errorf("got %v, want %v", err, tt.want)
+	for _, tt := range append(disktest.BadTrees(), []disktest.BadTree{
+		{Name: "nanoseconds", Tree: disktest.Sorted(tree.Entry{Path: "a", Mode: tree.FIFO, MtimeNsec: 1e9}), Err: ErrTree},
+		{Name: "other name", Tree: disktest.Sorted(attr("system.nfs4_acl", 4)), Err: ErrXattr},
+		{Name: "large value", Tree: disktest.Sorted(attr("user.x", 65536)), Err: ErrXattr},
+		{Name: "large values", Tree: disktest.Sorted(many), Err: ErrXattr},
+	}...) {
+		t.Run(tt.Name, func(t *testing.T) {
+			_, err := Build(tt.Tree, Options{})
+			if entry := (*EntryError)(nil); !errors.Is(err, tt.Err) || !errors.As(err, &entry) {
+				t.Errorf("got %v, want %v", err, tt.Err)
 			}
 		})
 	}

@@ -52,16 +52,11 @@ func images(t testing.TB) map[string]*image.Image {
 	for at := 0; at < len(mixed); at += 3 << 16 {
 		copy(mixed[at:at+1<<16], disktest.Random(uint64(at), 1<<16))
 	}
-	return map[string]*image.Image{
-		"hole":     disktest.Image(t, 8<<20),
-		"one byte": disktest.Image(t, 1<<20, disktest.Extent(70000, []byte{1})),
-		"zeros":    disktest.Image(t, 1<<20, disktest.Extent(0, make([]byte, 300000))),
-		"random":   disktest.Image(t, 3<<20, disktest.Extent(0, disktest.Random(1, 3<<20))),
-		"mixed":    disktest.Image(t, 4<<20, disktest.Extent(5, mixed)),
-		"odd size": disktest.Image(t, 100001, disktest.Extent(65536, disktest.Text(3, 34465))),
-		"tables":   disktest.Image(t, 1100<<20, disktest.Extent(100, disktest.Text(4, 70000)), disktest.Extent(512<<20-10, disktest.Text(5, 20)), disktest.Extent(1<<30+512, disktest.Text(6, 5<<20)), disktest.Extent(1100<<20-1, []byte{9})),
-		"large":    disktest.Image(t, 16<<30, disktest.Extent(5<<30-70000, disktest.Random(2, 140000)), disktest.Extent(16<<30-512, disktest.Text(7, 512))),
-	}
+	disks := disktest.Disks(t)
+	disks["mixed"] = disktest.Image(t, 4<<20, disktest.Extent(5, mixed))
+	disks["tables"] = disktest.Image(t, 1100<<20, disktest.Extent(100, disktest.Text(4, 70000)), disktest.Extent(512<<20-10, disktest.Text(5, 20)), disktest.Extent(1<<30+512, disktest.Text(6, 5<<20)), disktest.Extent(1100<<20-1, []byte{9}))
+	disks["large"] = disktest.Image(t, 16<<30, disktest.Extent(5<<30-70000, disktest.Random(2, 140000)), disktest.Extent(16<<30-512, disktest.Text(7, 512)))
+	return disks
 }
 
 func kinds() map[string]Options {

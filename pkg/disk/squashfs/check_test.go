@@ -16,10 +16,7 @@ import (
 func problems(t *testing.T, b []byte) []damage.Problem {
 	t.Helper()
 	f, err := Open(bytes.NewReader(b), int64(len(b)))
-	if err != nil {
-		return []damage.Problem{{Text: err.Error()}}
-	}
-	return f.Check(t.Context())
+	return disktest.Findings(t, f, err)
 }
 
 // TestCheck reads sound file systems without a finding, and finds what is cut

@@ -261,41 +261,21 @@ func TestCapability(t *testing.T) {
 }
 
 func TestErrors(t *testing.T) {
-	link := func(target string) tree.Entry { return tree.Entry{Path: "l", Mode: tree.Symlink, Link: target} }
 	attr := func(name string, n int) tree.Entry {
 		e := disktest.Regular("f", "x")
 		e.Xattrs = []tree.Xattr{{Name: name, Value: make([]byte, n)}}
 		return e
 	}
-	for _, tt := range []struct {
-		name string
-		tree *tree.Tree
-		want error
-	}{
-		{"empty", &tree.Tree{}, ErrTree},
-		{"no parent", disktest.Sorted(disktest.Regular("a/b", "")), ErrTree},
-		{"twice", disktest.Sorted(disktest.Regular("a", ""), disktest.Regular("a", "")), ErrTree},
-		{"below a file", disktest.Sorted(disktest.Regular("a", ""), disktest.Regular("a/b", "")), ErrTree},
-		{"long name", disktest.Sorted(disktest.Regular(strings.Repeat("n", 256), "")), ErrNameTooLong},
-		{"dot", disktest.Sorted(disktest.Regular("..", "")), ErrTree},
-		{"long target", disktest.Sorted(link(strings.Repeat("n", 4096))), ErrLinkTooLong},
-		{"no target", disktest.Sorted(link("")), ErrTree},
-		{"no type", disktest.Sorted(tree.Entry{Path: "a", Mode: 0o644}), ErrTree},
-		{"device", disktest.Sorted(tree.Entry{Path: "a", Mode: tree.Char, Rdev: tree.Device{Major: 4096}}), ErrDevice},
-		{"hard link", disktest.Sorted(tree.Entry{Path: "a", Hardlink: "b"}), ErrTree},
-		{"hard link to a directory", disktest.Sorted(disktest.Dir("a"), tree.Entry{Path: "b", Hardlink: "a"}), ErrTree},
-		{"list", disktest.Sorted(attr("system.posix_acl_access", 4)), ErrXattr},
-		{"large value", disktest.Sorted(attr("user.x", 65537)), ErrXattr},
-		{"too large", disktest.Sorted(tree.Entry{Path: "a", Mode: tree.Regular, Size: 1<<42 + 1, Data: []tree.Range{}}), ErrFileSize},
-		{"no content", disktest.Sorted(tree.Entry{Path: "a", Mode: tree.Regular, Size: 1}), ErrTree},
-		{"ranges", disktest.Sorted(tree.Entry{Path: "a", Mode: tree.Regular, Size: 10, Data: []tree.Range{{Off: 5, Len: 6}}, Content: disktest.Mark{}}), ErrTree},
-		{"shrunk", disktest.Sorted(tree.Entry{Path: "a", Mode: tree.Regular, Size: 10, Content: strings.NewReader("short")}), io.ErrUnexpectedEOF},
-		{"shrunk large", disktest.Sorted(tree.Entry{Path: "a", Mode: tree.Regular, Size: 1 << 30, Content: strings.NewReader("short")}), io.ErrUnexpectedEOF},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			_, err := Build(t.Context(), tt.tree, discard{}, Options{})
-			if entry := (*EntryError)(nil); !errors.Is(err, tt.want) || !errors.As(err, &entry) {
-				t.Errorf("got %v, want %v", err, tt.want)
+	for _, tt := range append(disktest.BadTrees(), []disktest.BadTree{
+		{Name: "large value", Tree: disktest.Sorted(attr("user.x", 65537)), Err: ErrXattr},
+		{Name: "too large", Tree: disktest.Sorted(tree.Entry{Path: "a", Mode: tree.Regular, Size: 1<<42 + 1, Data: []tree.Range{}}), Err: ErrFileSize},
+		{Name: "shrunk", Tree: disktest.Sorted(tree.Entry{Path: "a", Mode: tree.Regular, Size: 10, Content: strings.NewReader("short")}), Err: io.ErrUnexpectedEOF},
+		{Name: "shrunk large", Tree: disktest.Sorted(tree.Entry{Path: "a", Mode: tree.Regular, Size: 1 << 30, Content: strings.NewReader("short")}), Err: io.ErrUnexpectedEOF},
+	}...) {
+		t.Run(tt.Name, func(t *testing.T) {
+			_, err := Build(t.Context(), tt.Tree, discard{}, Options{})
+			if entry := (*EntryError)(nil); !errors.Is(err, tt.Err) || !errors.As(err, &entry) {
+				t.Errorf("got %v, want %v", err, tt.Err)
 			}
 		})
 	}

@@ -39,15 +39,10 @@ func writeFile(t testing.TB, m *image.Image, o Options, po pipeline.Options) str
 }
 
 func images(t testing.TB) map[string]*image.Image {
-	return map[string]*image.Image{
-		"hole":     disktest.Image(t, 8<<20),
-		"one byte": disktest.Image(t, 1<<20, disktest.Extent(70000, []byte{1})),
-		"zeros":    disktest.Image(t, 1<<20, disktest.Extent(0, make([]byte, 300000))),
-		"random":   disktest.Image(t, 3<<20, disktest.Extent(0, disktest.Random(1, 3<<20))),
-		"odd size": disktest.Image(t, 100001, disktest.Extent(65536, disktest.Text(3, 34465))),
-		"tables":   disktest.Image(t, 300<<20+5120, disktest.Extent(100, disktest.Text(4, 70000)), disktest.Extent(50<<20-10, disktest.Text(5, 20)), disktest.Extent(100<<20, disktest.Text(6, 5<<20)), disktest.Extent(300<<20+5119, []byte{9})),
-		"large":    disktest.Image(t, 5<<30, disktest.Extent(4<<30-70000, disktest.Random(2, 140000)), disktest.Extent(5<<30-512, disktest.Text(7, 512))),
-	}
+	disks := disktest.Disks(t)
+	disks["tables"] = disktest.Image(t, 300<<20+5120, disktest.Extent(100, disktest.Text(4, 70000)), disktest.Extent(50<<20-10, disktest.Text(5, 20)), disktest.Extent(100<<20, disktest.Text(6, 5<<20)), disktest.Extent(300<<20+5119, []byte{9}))
+	disks["large"] = disktest.Image(t, 5<<30, disktest.Extent(4<<30-70000, disktest.Random(2, 140000)), disktest.Extent(5<<30-512, disktest.Text(7, 512)))
+	return disks
 }
 
 func options() Options { return Options{FileID: [16]byte{1, 2, 3}, DiskID: [16]byte{4, 5}} }

@@ -27,16 +27,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // images are the cases that every format must get right.
 func images(t testing.TB) map[string]*image.Image {
-	return map[string]*image.Image{
-		"hole":         disktest.Image(t, 8<<20),
-		"one byte":     disktest.Image(t, 1<<20, disktest.Extent(70000, []byte{1})),
-		"zeros":        disktest.Image(t, 1<<20, disktest.Extent(0, make([]byte, 300000))),
-		"random":       disktest.Image(t, 3<<20, disktest.Extent(0, disktest.Random(1, 3<<20))),
-		"partial":      disktest.Image(t, 1<<20+1536, disktest.Extent(1<<20, disktest.Random(2, 1536)), disktest.Extent(5, disktest.Text(1, 200000))),
-		"odd size":     disktest.Image(t, 100001, disktest.Extent(65536, disktest.Text(3, 34465))),
-		"tables":       disktest.Image(t, 200<<20, disktest.Extent(100, disktest.Text(4, 70000)), disktest.Extent(32<<20-10, disktest.Text(5, 20)), disktest.Extent(64<<20, disktest.Text(6, 5<<20)), disktest.Extent(200<<20-1, []byte{9})),
-		"large, empty": disktest.Image(t, 16<<30, disktest.Extent(16<<30-512, disktest.Text(7, 512))),
-	}
+	disks := disktest.Disks(t)
+	disks["partial"] = disktest.Image(t, 1<<20+1536, disktest.Extent(1<<20, disktest.Random(2, 1536)), disktest.Extent(5, disktest.Text(1, 200000)))
+	disks["tables"] = disktest.Image(t, 200<<20, disktest.Extent(100, disktest.Text(4, 70000)), disktest.Extent(32<<20-10, disktest.Text(5, 20)), disktest.Extent(64<<20, disktest.Text(6, 5<<20)), disktest.Extent(200<<20-1, []byte{9}))
+	disks["large, empty"] = disktest.Image(t, 16<<30, disktest.Extent(16<<30-512, disktest.Text(7, 512)))
+	return disks
 }
 
 func options() Options {
