@@ -149,7 +149,7 @@ type composer struct {
 	*Composer
 	trees *stageTrees
 	disk  *decl.Disk
-	mtime int64 // of what has no time of its own
+	mtime int64 // of what has no time
 	// initrds are those composed so far, by their elements' places: a tree may
 	// be made more than once.
 	initrds map[decl.Span][]byte

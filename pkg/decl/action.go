@@ -138,7 +138,7 @@ func (s *stageBuilder) argv(arg text) []string {
 	return nil
 }
 
-// insteadOf says what there is for an option that RUN has in a Dockerfile.
+// insteadOf is what to write for an option that RUN has in a Dockerfile.
 func insteadOf(option string) string {
 	name, v, _ := strings.Cut(option, "=")
 	switch {

@@ -243,7 +243,7 @@ func hashable(fs string) bool {
 	return !ok || is.Hashed
 }
 
-// checkLabel holds a label against what the file system can store.
+// checkLabel checks that the file system can store a label.
 func checkLabel(rep *report, p *node, is kind.FileSystem) {
 	a, v := p.attr("label"), p.value("label")
 	switch {

@@ -282,7 +282,7 @@ func (w *writing) openPipe(ctx context.Context, t target) error {
 	case to == nil:
 		return errors.New("there is no standard output")
 	case isTerminal(to):
-		return errors.New("it is a terminal: a disk is nothing to look at")
+		return errors.New("it is a terminal, and a disk is binary data")
 	}
 	s, err := w.streamSink(t, to)
 	return w.add(t, s, err)

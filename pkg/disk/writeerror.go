@@ -65,7 +65,7 @@ func (e *outputError) explain() error {
 	case e.t.kind == toFile:
 		return explain(e.t.path, e.err)
 	case errors.Is(e.err, syscall.EPIPE):
-		return fmt.Errorf("write %s: whoever read from it has gone: %w", e.t.path, e.err)
+		return fmt.Errorf("write %s: its reader has gone: %w", e.t.path, e.err)
 	case e.t.kind == toDevice:
 		return fmt.Errorf("write %s: its content is not whole: %w", e.t.path, e.err)
 	case e.t.path == StandardOutput:

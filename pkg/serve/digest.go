@@ -21,7 +21,7 @@ import (
 // maxDigests is more than the file of digests ever has, in bytes.
 const maxDigests = 64 << 20
 
-// Digests are SHA-256 sums that are worked out when somebody asks for them,
+// Digests are SHA-256 sums that are computed when they are asked for,
 // one at a time, and kept in a file. A key stands for a content.
 type Digests struct {
 	file    string // "" keeps nothing

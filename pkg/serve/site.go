@@ -250,7 +250,7 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // localName reports whether a Host header means this machine by an address or
-// as localhost. A name of somebody else's that leads here is how a page of
+// as localhost. A foreign name that leads here is how a page of
 // theirs would read what this server has.
 func localName(host string) bool {
 	name := host

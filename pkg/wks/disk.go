@@ -126,7 +126,7 @@ func (d *disk) mounts() {
 	}
 }
 
-// checkTimeout wants a number of seconds, whether there is a menu or not.
+// checkTimeout requires a number of seconds, whether there is a menu or not.
 func (d *disk) checkTimeout() {
 	if t := d.bootloader.value("--timeout"); !d.bootloader.open && strings.Trim(t, "0123456789") != "" {
 		d.Fail(d.bootloader.at("--timeout"), "", "timeout %s is not a number", decl.Quote(t))
@@ -222,7 +222,7 @@ func (d *disk) part(c *command, name string) {
 	case "bootimg-partition", "bootimg-efi", "bootimg-pcbios", "bootimg-biosplusefi":
 		d.bootimg(c, a, src)
 	case "isoimage-isohybrid":
-		d.Fail(c.at("--source"), "--out NAME.iso makes a disc of a disk: see declaration.md, Discs and USB sticks", "source isoimage-isohybrid makes a disc of its own kind")
+		d.Fail(c.at("--source"), "--out NAME.iso makes a disc of a disk: see declaration.md, Discs and USB sticks", "source isoimage-isohybrid makes a disc, not a disk")
 	default:
 		d.Fail(c.at("--source"), "", "source %s has no counterpart in a disk", decl.Quote(src))
 	}

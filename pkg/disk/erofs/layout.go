@@ -70,7 +70,7 @@ func (n *inode) arrange() {
 	}
 }
 
-// maxChunks bounds the map of a file's chunks, which are as large as that wants.
+// maxChunks bounds the map of a file's chunks: larger files have larger chunks.
 const maxChunks = 1 << 16
 
 // cut cuts a file into chunks, if one of its blocks is a hole. Chunks with data get

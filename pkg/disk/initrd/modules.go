@@ -32,7 +32,7 @@ type moduleIndex struct {
 	files   map[string]string   // name to path below dir
 	needs   map[string][]string // path to the paths of all it needs, nearest first
 	builtin map[string]bool
-	soft    map[string][]string // name to the names that it wants loaded before
+	soft    map[string][]string // name to the names to be loaded before it
 	aliases []alias
 	// ask learns what a module needs, where no list says it.
 	ask func(file string) error

@@ -11,7 +11,7 @@ import (
 )
 
 // file is where the content of a regular file is. One smaller than a block is
-// in a fragment, all others in blocks of their own.
+// in a fragment, all others in their own blocks.
 type file struct {
 	entry *tree.Entry
 	same  *file // file of the same content that is stored in the place of this
