@@ -28,6 +28,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 	"github.com/carosio/carosbuild/pkg/progress"
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 // heldRoot is a root file system in memory.
@@ -319,13 +320,7 @@ func TestComposeFindings(t *testing.T) {
 // TestForeignReaders has others read what TestArchives and TestBootParts read
 // with our own readers.
 func TestForeignReaders(t *testing.T) {
-	unsquashfs, err := exec.LookPath("unsquashfs")
-	if err != nil {
-		if os.Getenv("CAROSBUILD_REQUIRE_TOOLS") == "1" {
-			t.Fatal("unsquashfs is not installed")
-		}
-		t.Skip("unsquashfs is not installed")
-	}
+	unsquashfs := tooltest.Find(t, "unsquashfs")
 	img, err := composed(t, `<disk id="d" table="gpt"><partition fs="squashfs" size="fit" path="/etc" compression="gzip"><file to="/added" mode="0755">x</file></partition></disk>`,
 		map[string]RootFS{"s": system(t)})
 	if err != nil {

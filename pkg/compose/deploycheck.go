@@ -61,7 +61,7 @@ func mayLack(it decl.Item) bool {
 }
 
 // checkDeployed reports all kinds that are not deployed at once, each where the
-// disk first wants it: to have them deployed takes bitbake.
+// disk needs it: only bitbake deploys them.
 func (c *composer) checkDeployed(ctx context.Context) error {
 	var missing decl.Findings
 	taken := slices.Clone(c.taken) // nothing is taken by being looked for

@@ -14,6 +14,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 	"github.com/carosio/carosbuild/pkg/progress"
+	"github.com/carosio/carosbuild/pkg/words"
 )
 
 // note tells the user something, once for each disk.
@@ -35,15 +36,7 @@ func (c *composer) fitting(p *decl.Partition, t *tree.Tree) *tree.Tree {
 		if strings.HasPrefix(name, "system.posix_acl_") {
 			what = "access control lists (" + name + ")"
 		}
-		c.note("partition %s: %s cannot hold %s; left out of %s, such as %q", cmp.Or(p.Name, "without a name"), p.FS, what, quantity(len(files), "file"), "/"+files[0])
+		c.note("partition %s: %s cannot hold %s; left out of %s, such as %q", cmp.Or(p.Name, "without a name"), p.FS, what, words.Count(len(files), "file"), "/"+files[0])
 	}
 	return t
-}
-
-// quantity is a number of things, in words.
-func quantity(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return strconv.Itoa(n) + " " + thing + "s"
 }

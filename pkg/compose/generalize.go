@@ -15,7 +15,7 @@ import (
 
 const machineID = "etc/machine-id"
 
-// own is a kind of files that each machine has of its own, or that only the
+// own is a kind of files that differ from machine to machine, or that only the
 // machine of the build has any use for.
 type own struct {
 	kind     string   // of decl.Generalized
@@ -219,7 +219,7 @@ func isRoot(t *tree.Tree) bool {
 	return entryAt(t, "etc") != nil && (entryAt(t, "usr") != nil || entryAt(t, "bin") != nil)
 }
 
-// noteOwn says what of a partition's files, which are below a directory of a
+// noteOwn notes which of a partition's files, which are below a directory of a
 // tree, two machines must not share, and what the machine cannot make for
 // itself.
 func (c *composer) noteOwn(p *decl.Partition, top string, t *tree.Tree) {

@@ -232,7 +232,7 @@ func (c *composer) uki(ctx context.Context, stage string, it *decl.UKIItem) ([]b
 	return uki.Build(stub, sections)
 }
 
-// ukiInitrd is the initrd in a UKI, like an element of its own: of a kernel that is
+// ukiInitrd is the initrd in a UKI, as its own element would be: of a kernel that is
 // deployed, with the modules that are.
 func ukiInitrd(it *decl.UKIItem) *decl.InitrdItem {
 	ram := &decl.InitrdItem{Element: it.Element, Ramdisk: it.Ramdisk, To: it.To}

@@ -24,7 +24,7 @@ func finding(at decl.Span, err error) error {
 	return &decl.FindingsError{Findings: decl.Findings{f}}
 }
 
-// uncomposed says what is wrong with a disk that cannot be put together: at the
+// uncomposed explains why a disk cannot be composed: at the
 // attribute that would have to change, or as a failure of the disk if none would
 // help.
 func (c *composer) uncomposed(err error) error {

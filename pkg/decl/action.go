@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/carosio/carosbuild/pkg/words"
 )
 
 // actionWords are what an <action> may begin with.
@@ -25,7 +27,7 @@ func (s *stageBuilder) action(t text) {
 	word, arg := t.sub(0, end), t.sub(end, len(t.s)).trim()
 	at := word.place(0, len(word.s))
 	if !slices.Contains(actionWords, word.s) {
-		hint := didYouMean(word.s, actionWords)
+		hint := words.DidYouMean(word.s, actionWords)
 		if hint == "" {
 			hint = "the actions are " + List(actionWords)
 		}
@@ -136,7 +138,7 @@ func (s *stageBuilder) argv(arg text) []string {
 	return nil
 }
 
-// insteadOf says what there is for an option that RUN has in a Dockerfile.
+// insteadOf is what to write for an option that RUN has in a Dockerfile.
 func insteadOf(option string) string {
 	name, v, _ := strings.Cut(option, "=")
 	switch {
@@ -249,7 +251,7 @@ func (s *stageBuilder) option(a *Copy, w text) {
 	}
 	at := w.place(0, len(name))
 	if !slices.Contains(known, name) {
-		hint := didYouMean(name, known)
+		hint := words.DidYouMean(name, known)
 		if name == "--from" {
 			hint = "COPY has it"
 		}

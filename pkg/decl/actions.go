@@ -5,7 +5,7 @@ package decl
 // ActionKind is the word that an action begins with.
 type ActionKind string
 
-// The actions. Bootstrap is not among them: it is an element of its own.
+// The actions. Bootstrap is not among them: it has its own element.
 const (
 	FromKind            ActionKind = "FROM"
 	RunKind             ActionKind = "RUN"
@@ -22,12 +22,12 @@ const (
 
 // Action is one step of a stage: one of the types of this file, as a pointer.
 type Action interface {
-	Kind() ActionKind
+	Kind() ActionKind // the word that it is written with
 	Written() *Argument
 	action()
 }
 
-// Argument is what stands behind the word of an action, as it is written.
+// Argument is what follows the word of an action, as it is written.
 type Argument struct {
 	Text string // trimmed
 	Span Span
@@ -105,16 +105,32 @@ type EnvVar struct {
 	Expand bool   // $NAME, ${NAME}, ${NAME:-word} and so on in Value stand for variables, $$ for the sign: see Fill
 }
 
-// Kind is the word that the action is written with.
-func (*From) Kind() ActionKind            { return FromKind }
-func (*Run) Kind() ActionKind             { return RunKind }
-func (*Env) Kind() ActionKind             { return EnvKind }
-func (*Workdir) Kind() ActionKind         { return WorkdirKind }
-func (*User) Kind() ActionKind            { return UserKind }
-func (*Reposync) Kind() ActionKind        { return ReposyncKind }
-func (*CreateBBLayers) Kind() ActionKind  { return CreateBBLayersKind }
+// Kind implements Action.
+func (*From) Kind() ActionKind { return FromKind }
+
+// Kind implements Action.
+func (*Run) Kind() ActionKind { return RunKind }
+
+// Kind implements Action.
+func (*Env) Kind() ActionKind { return EnvKind }
+
+// Kind implements Action.
+func (*Workdir) Kind() ActionKind { return WorkdirKind }
+
+// Kind implements Action.
+func (*User) Kind() ActionKind { return UserKind }
+
+// Kind implements Action.
+func (*Reposync) Kind() ActionKind { return ReposyncKind }
+
+// Kind implements Action.
+func (*CreateBBLayers) Kind() ActionKind { return CreateBBLayersKind }
+
+// Kind implements Action.
 func (*CreateLocalConf) Kind() ActionKind { return CreateLocalConfKind }
-func (*Bitbake) Kind() ActionKind         { return BitbakeKind }
+
+// Kind implements Action.
+func (*Bitbake) Kind() ActionKind { return BitbakeKind }
 
 // Kind is AddKind or CopyKind.
 func (c *Copy) Kind() ActionKind {

@@ -31,7 +31,7 @@ func (b *builder) resultRef(n *node) {
 	b.results = append(b.results, ref{toStage, "<" + n.name + "> is taken from stage", v, at, nil})
 }
 
-// checkArtifactName wants a path that leads to no place but below the directory
+// checkArtifactName requires a path that stays below the directory
 // that it is in.
 func checkArtifactName(v string) *flaw {
 	if strings.HasPrefix(v, "/") {

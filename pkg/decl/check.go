@@ -329,7 +329,7 @@ func checkRepo(v string) *flaw {
 	return checkConf(v)
 }
 
-// checkConf refuses what means something else in a file of bitbake's.
+// checkConf refuses what has another meaning in bitbake's files.
 func checkConf(v string) *flaw {
 	if i := strings.IndexAny(v, "\"'\\`$"); i >= 0 {
 		return &flaw{text: "has a character that bitbake would not take as it is", from: i, to: i + 1}

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// checker holds the elements of a file against the grammar. What does not
+// checker compares the elements of a file with the grammar. What does not
 // belong is reported and taken out; a misspelt element is reported and then
 // treated as what it was meant to be, so that its contents are checked too
 // and what refers to it is not reported as well.

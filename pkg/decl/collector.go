@@ -22,6 +22,10 @@ func (c *Collector) Warn(at Span, hint, format string, args ...any) *Finding {
 	return c.add(Warning, at, hint, format, args)
 }
 
+// full reports whether further findings will be dropped, so that callers can
+// spare themselves the work of making them.
+func (c *Collector) full() bool { return len(c.All) >= maxFindings }
+
 func (c *Collector) add(s Severity, at Span, hint, format string, args []any) *Finding {
 	switch {
 	case len(c.All) == maxFindings:

@@ -274,7 +274,7 @@ func (d *Declaration) Disk(id string) *Disk {
 	return nil
 }
 
-// Leaves returns the stages that are nothing but results: no stage starts
+// Leaves returns the stages that are only results: no stage starts
 // from them or copies from them, and no disk takes boot code or files from
 // them, unless it is also a disk's root file system.
 func (d *Declaration) Leaves() []*Stage {

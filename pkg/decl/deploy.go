@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/carosio/carosbuild/pkg/words"
 )
 
 // LeafStage is what a disk calls the only leaf of the declaration, whatever its
@@ -58,7 +60,7 @@ func checkPartUUIDs(rep *report, parts []*node) {
 			if slices.Contains(known, name) {
 				continue
 			}
-			rep.errorf(at(m[0], m[1]), didYouMean(name, known), "the disk has no partition with the name %s", quote(name))
+			rep.errorf(at(m[0], m[1]), words.DidYouMean(name, known), "the disk has no partition with the name %s", quote(name))
 		}
 	}
 	for _, p := range parts {

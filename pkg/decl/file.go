@@ -19,7 +19,7 @@ type file struct {
 	marks []mark  // every markEvery bytes or so
 }
 
-// mark says how many characters stand before an offset. A line may have
+// mark is how many characters are before an offset. A line may have
 // megabytes, so columns must not be counted from its start each time.
 type mark struct{ off, chars int32 }
 

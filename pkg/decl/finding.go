@@ -55,37 +55,29 @@ const tooMany = "too many mistakes; the rest is not listed"
 // maxFindings bounds the work and the output that hostile input can cause.
 const maxFindings = 200
 
-// report collects findings while files are read.
+// report collects findings while files are read, and sorts them.
 type report struct {
-	items   []*item
+	Collector
+	places  []place // of the findings, in the same order
 	dropped bool
 }
 
-type item struct {
-	at place
-	f  Finding
-}
-
-// full reports whether further findings will be dropped, so that callers can
-// spare themselves the work of making them.
-func (r *report) full() bool { return len(r.items) >= maxFindings }
-
-func (r *report) add(s Severity, at place, hint, summary string) *Finding {
+// add returns a finding that is good until the next one.
+func (r *report) add(s Severity, at place, hint, format string, args []any) *Finding {
 	if r.full() {
 		r.dropped = true
 		return &Finding{}
 	}
-	it := &item{at: at, f: Finding{Severity: s, Span: at.span(), Summary: summary, Hint: hint}}
-	r.items = append(r.items, it)
-	return &it.f
+	r.places = append(r.places, at)
+	return r.Collector.add(s, at.span(), hint, format, args)
 }
 
 func (r *report) errorf(at place, hint, format string, args ...any) *Finding {
-	return r.add(Error, at, hint, fmt.Sprintf(format, args...))
+	return r.add(Error, at, hint, format, args)
 }
 
 func (r *report) warnf(at place, hint, format string, args ...any) *Finding {
-	return r.add(Warning, at, hint, fmt.Sprintf(format, args...))
+	return r.add(Warning, at, hint, format, args)
 }
 
 func (f *Finding) note(at place, format string, args ...any) {
@@ -93,12 +85,17 @@ func (f *Finding) note(at place, format string, args ...any) {
 }
 
 func (r *report) findings() Findings {
-	slices.SortStableFunc(r.items, func(a, b *item) int {
-		return cmp.Or(cmp.Compare(a.at.file.index, b.at.file.index), cmp.Compare(a.at.from, b.at.from))
+	order := make([]int, len(r.All))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		x, y := r.places[a], r.places[b]
+		return cmp.Or(cmp.Compare(x.file.index, y.file.index), cmp.Compare(x.from, y.from))
 	})
 	var fs Findings
-	for _, it := range r.items {
-		fs = append(fs, it.f)
+	for _, i := range order {
+		fs = append(fs, r.All[i])
 	}
 	if r.dropped {
 		// An Error even if all others are warnings: what was dropped may have been one.

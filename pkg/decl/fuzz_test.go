@@ -114,7 +114,7 @@ func FuzzText(f *testing.F) {
 		rep := &report{}
 		file := newFile(0, Source{Data: data})
 		root, complete := readXML(file, len(data), rep)
-		if !complete || len(rep.items) > 0 || len(root.kids) > 0 {
+		if !complete || len(rep.All) > 0 || len(root.kids) > 0 {
 			return
 		}
 		got := root.text()

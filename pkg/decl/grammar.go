@@ -2,7 +2,10 @@
 
 package decl
 
-import "github.com/carosio/carosbuild/pkg/disk/kind"
+import (
+	"github.com/carosio/carosbuild/pkg/disk/kind"
+	"github.com/carosio/carosbuild/pkg/words"
+)
 
 // rule says what an element may have.
 type rule struct {
@@ -234,7 +237,7 @@ var deprecated = map[string]string{"dockerline": "action", "fetch": "baseurl", "
 
 // correct is didYouMean that also knows what other tools call it.
 func correct(word string, known []string) (right, hint string) {
-	right = suggest(word, known)
+	right = words.Suggest(word, known)
 	if m := meant[word]; m != "" {
 		for _, k := range known {
 			if k == m {

@@ -27,7 +27,7 @@ const (
 // Item is something put on a partition's file system beside Path's tree: one of
 // the types of this file, as a pointer.
 type Item interface {
-	Kind() ItemKind
+	Kind() ItemKind // the name of its element
 	// At is the place of an attribute's value, or of the item without one.
 	At(attr string) Span
 	item()
@@ -123,14 +123,26 @@ type UKIItem struct {
 	Cmdline string
 }
 
-// Kind is the name of the item's element.
-func (*CopyItem) Kind() ItemKind       { return CopyItemKind }
-func (*FileItem) Kind() ItemKind       { return FileItemKind }
-func (*InitrdItem) Kind() ItemKind     { return InitrdItemKind }
-func (*LoaderItem) Kind() ItemKind     { return LoaderItemKind }
-func (*ExtlinuxItem) Kind() ItemKind   { return ExtlinuxItemKind }
+// Kind implements Item.
+func (*CopyItem) Kind() ItemKind { return CopyItemKind }
+
+// Kind implements Item.
+func (*FileItem) Kind() ItemKind { return FileItemKind }
+
+// Kind implements Item.
+func (*InitrdItem) Kind() ItemKind { return InitrdItemKind }
+
+// Kind implements Item.
+func (*LoaderItem) Kind() ItemKind { return LoaderItemKind }
+
+// Kind implements Item.
+func (*ExtlinuxItem) Kind() ItemKind { return ExtlinuxItemKind }
+
+// Kind implements Item.
 func (*BootscriptItem) Kind() ItemKind { return BootscriptItemKind }
-func (*UKIItem) Kind() ItemKind        { return UKIItemKind }
+
+// Kind implements Item.
+func (*UKIItem) Kind() ItemKind { return UKIItemKind }
 
 func (*CopyItem) item()       {}
 func (*FileItem) item()       {}

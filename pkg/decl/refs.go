@@ -5,6 +5,8 @@ package decl
 import (
 	"fmt"
 	"slices"
+
+	"github.com/carosio/carosbuild/pkg/words"
 )
 
 // checkReferences reports names that no file declares.
@@ -54,7 +56,7 @@ func (b *builder) checkRef(r ref, known map[string]named, element string) {
 	}
 	hint := ""
 	if len(known) <= maxKnown {
-		hint = didYouMean(r.name, append(sorted(known), r.others...))
+		hint = words.DidYouMean(r.name, append(sorted(known), r.others...))
 	}
 	f := b.rep.errorf(r.at, hint, "%s %s, which no %s declares", r.who, quote(r.name), element)
 	if r.kind == toRemote && len(known) > 0 {

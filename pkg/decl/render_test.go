@@ -128,28 +128,6 @@ func TestUnderline(t *testing.T) {
 	}
 }
 
-func TestSuggest(t *testing.T) {
-	known := []string{"carosio", "yocto", "id", "label", "RUN"}
-	tests := []struct{ word, want string }{
-		{"carosioo", "carosio"},
-		{"coarsio", "carosio"},
-		{"CAROSIO", "carosio"},
-		{"run", "RUN"},
-		{"yotco", "yocto"},
-		{"lable", "label"},
-		{"i", "id"},
-		{"xy", ""},
-		{"openembedded", ""},
-		{"", ""},
-		{strings.Repeat("x", 1000), ""},
-	}
-	for _, tt := range tests {
-		if got := suggest(tt.word, known); got != tt.want {
-			t.Errorf("suggest(%q) = %q, want %q", tt.word, got, tt.want)
-		}
-	}
-}
-
 func TestParseSize(t *testing.T) {
 	tests := []struct {
 		v    string

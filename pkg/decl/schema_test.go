@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 const schemaFile = "../../docs/declaration.rng"
@@ -33,13 +35,7 @@ func TestSchema(t *testing.T) {
 
 func xmllint(t *testing.T, file string) (string, error) {
 	t.Helper()
-	p, err := exec.LookPath("xmllint")
-	if err != nil {
-		if os.Getenv("CAROSBUILD_REQUIRE_TOOLS") == "1" {
-			t.Fatal("xmllint is not installed")
-		}
-		t.Skip("xmllint is not installed")
-	}
+	p := tooltest.Find(t, "xmllint")
 	out, err := exec.CommandContext(t.Context(), p, "--noout", "--relaxng", schemaFile, file).CombinedOutput()
 	return string(out), err
 }

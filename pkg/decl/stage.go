@@ -101,7 +101,7 @@ func (s *stageBuilder) cache(k *node) {
 	s.stage.Caches = append(s.stage.Caches, c)
 }
 
-// step adds an action, which may be an element of its own.
+// step adds an action, which may be its own element.
 func (s *stageBuilder) step(k *node) {
 	t := k.text()
 	if k.damaged || k.open {

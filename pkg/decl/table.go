@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/carosio/carosbuild/pkg/disk/kind"
+	"github.com/carosio/carosbuild/pkg/words"
 )
 
 // checkTable reports what is wrong with a disk's partitions as a whole: each
@@ -225,7 +226,7 @@ func checkOf(rep *report, parts []*node) {
 		switch data := names[of]; {
 		case data == nil:
 			hint := ""
-			if right := suggest(of, known); right != "" {
+			if right := words.Suggest(of, known); right != "" {
 				hint = "did you mean " + quote(right) + "?"
 			}
 			rep.errorf(a.in, hint, "verity of partition %s, which the disk does not have", quote(of))
@@ -242,7 +243,7 @@ func hashable(fs string) bool {
 	return !ok || is.Hashed
 }
 
-// checkLabel holds a label against what the file system can store.
+// checkLabel checks that the file system can store a label.
 func checkLabel(rep *report, p *node, is kind.FileSystem) {
 	a, v := p.attr("label"), p.value("label")
 	switch {

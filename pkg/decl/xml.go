@@ -7,6 +7,8 @@ import (
 	"encoding/xml"
 	"io"
 	"strings"
+
+	"github.com/carosio/carosbuild/pkg/words"
 )
 
 // Bounds for hostile files.
@@ -215,7 +217,7 @@ func (r *reader) endElement(name string, at, end int) {
 	r.complete = false
 	if len(r.stack) > 0 {
 		top := r.stack[len(r.stack)-1]
-		if suggest(name, []string{top.name}) != "" {
+		if words.Suggest(name, []string{top.name}) != "" {
 			r.rep.errorf(r.f.at(at+2, at+2+len(name)), "did you mean </"+top.name+">?", "</%s> cannot close <%s>", name, top.name).note(top.tag(), "<%s> is opened here", top.name)
 			r.stack = r.stack[:len(r.stack)-1]
 			return

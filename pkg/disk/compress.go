@@ -19,7 +19,7 @@ import (
 // comes out does not depend on how many workers there are.
 const packBlock = 4 << 20
 
-// packer appends a block as a compressed file of its own.
+// packer appends a block as a whole compressed file.
 type packer func(dst, block []byte) ([]byte, error)
 
 // packSink writes a raw disk in compressed blocks.

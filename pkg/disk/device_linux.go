@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// checkDevice says whether a block device is free.
+// checkDevice reports whether a block device is free.
 func checkDevice(path string) error {
 	f, err := exclusive(path, os.O_RDONLY)
 	if err != nil {

@@ -30,7 +30,7 @@ func openDirect(f *os.File) *direct {
 }
 
 // WriteAt implements io.WriterAt. Its errors do not name the file: that has a
-// name of its own only while it is written, and the output's is known above.
+// name only while it is written, and the output's is known above.
 func (d *direct) WriteAt(b []byte, off int64) (int, error) {
 	if d.bypass != nil && len(b) > 0 && isAligned(b, off) {
 		n, err := d.bypass.WriteAt(b, off)

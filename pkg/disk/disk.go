@@ -25,7 +25,7 @@ type Spec struct {
 	// Seed is what all identifiers that the Spec does not give derive from,
 	// such as a digest of the build's inputs. See TreeDigest.
 	Seed       []byte
-	Time       int64 // seconds since 1970, for what has no time of its own
+	Time       int64 // seconds since 1970, for what has no time
 	Partitions []Partition
 	Blobs      []Blob
 	BIOS       *BIOS

@@ -21,37 +21,15 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 	"github.com/carosio/carosbuild/pkg/disk/uuid"
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 const mib = 1 << 20
 
-func tool(t testing.TB, name string) string {
-	t.Helper()
-	for _, p := range []string{name, "/usr/sbin/" + name, "/sbin/" + name} {
-		if q, err := exec.LookPath(p); err == nil {
-			return q
-		}
-	}
-	if os.Getenv("CAROSBUILD_REQUIRE_TOOLS") == "1" {
-		t.Fatalf("%s is not installed", name)
-	}
-	t.Skipf("%s is not installed", name)
-	return ""
-}
-
 func command(t testing.TB, name string, args ...string) (string, error) {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), tool(t, name), args...).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), tooltest.Find(t, name), args...).CombinedOutput()
 	return string(out), err
-}
-
-func run(t testing.TB, name string, args ...string) string {
-	t.Helper()
-	out, err := command(t, name, args...)
-	if err != nil {
-		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
-	}
-	return out
 }
 
 // mk builds a tree of files.
@@ -140,22 +118,22 @@ func extract(t testing.TB, l *Layout, i int) string {
 func TestHybrid(t *testing.T) {
 	l := compose(t, hybrid())
 	raw := writeAs(t, l.Image, "caros.raw")
-	if out := run(t, "sgdisk", "-v", raw); !strings.Contains(out, "No problems found") {
+	if out := tooltest.Run(t, "sgdisk", "-v", raw); !strings.Contains(out, "No problems found") {
 		t.Errorf("sgdisk -v:\n%s", out)
 	}
-	run(t, "fsck.vfat", "-n", extract(t, l, 1))
+	tooltest.Run(t, "fsck.vfat", "-n", extract(t, l, 1))
 	ext := extract(t, l, 2)
-	run(t, "e2fsck", "-fn", ext)
-	if out := run(t, "debugfs", "-R", "stat /etc/passwd", ext); !strings.Contains(out, "Group:    42") {
+	tooltest.Run(t, "e2fsck", "-fn", ext)
+	if out := tooltest.Run(t, "debugfs", "-R", "stat /etc/passwd", ext); !strings.Contains(out, "Group:    42") {
 		t.Errorf("debugfs stat:\n%s", out)
 	}
-	if out := run(t, "dumpe2fs", "-h", ext); !strings.Contains(out, l.Partitions[2].UUID) || !strings.Contains(out, "CAROSROOT") {
+	if out := tooltest.Run(t, "dumpe2fs", "-h", ext); !strings.Contains(out, l.Partitions[2].UUID) || !strings.Contains(out, "CAROSROOT") {
 		t.Errorf("dumpe2fs lacks %s:\n%s", l.Partitions[2].UUID, out)
 	}
 	for _, name := range []string{"caros.vmdk"} {
 		vmdk := writeAs(t, l.Image, name)
-		run(t, "qemu-img", "check", "-f", "vmdk", vmdk)
-		run(t, "qemu-img", "compare", "-f", "raw", "-F", "vmdk", raw, vmdk)
+		tooltest.Run(t, "qemu-img", "check", "-f", "vmdk", vmdk)
+		tooltest.Run(t, "qemu-img", "compare", "-f", "raw", "-F", "vmdk", raw, vmdk)
 	}
 	b, err := os.ReadFile(raw)
 	if err != nil {
@@ -166,7 +144,7 @@ func TestHybrid(t *testing.T) {
 	if !bytes.Equal(b[mib:mib+len(want)], want) || b[0x5D] != 8 || b[0x66] != 0x90 {
 		t.Error("core.img or boot code is not in place")
 	}
-	if out := run(t, "minfo", "-i", raw+"@@2M", "::"); !strings.Contains(out, "hidden sectors: 4096") {
+	if out := tooltest.Run(t, "minfo", "-i", raw+"@@2M", "::"); !strings.Contains(out, "hidden sectors: 4096") {
 		t.Errorf("minfo:\n%s", out)
 	}
 }
@@ -220,7 +198,7 @@ func TestBoard(t *testing.T) {
 			}
 		}
 	}
-	if err := json.Unmarshal([]byte(run(t, "sfdisk", "-J", raw)), &v); err != nil {
+	if err := json.Unmarshal([]byte(tooltest.Run(t, "sfdisk", "-J", raw)), &v); err != nil {
 		t.Fatal(err)
 	}
 	got := v.PartitionTable
@@ -233,8 +211,8 @@ func TestBoard(t *testing.T) {
 			t.Errorf("partition %d: got %+v, want %+v", i+1, q, p)
 		}
 	}
-	run(t, "fsck.vfat", "-n", extract(t, l, 0))
-	run(t, "e2fsck", "-fn", extract(t, l, 1))
+	tooltest.Run(t, "fsck.vfat", "-n", extract(t, l, 0))
+	tooltest.Run(t, "e2fsck", "-fn", extract(t, l, 1))
 	b, err := os.ReadFile(raw)
 	if err != nil {
 		t.Fatal(err)
@@ -376,7 +354,7 @@ func TestRest(t *testing.T) {
 	if p.Size < mib || l.Image.Size() > p.Start+p.Size+3*mib {
 		t.Errorf("root has %d bytes of %d", p.Size, l.Image.Size())
 	}
-	run(t, "e2fsck", "-fn", extract(t, l, 2))
+	tooltest.Run(t, "e2fsck", "-fn", extract(t, l, 2))
 }
 
 // TestVerity composes a verified root, and a boot partition that has its hash.
@@ -402,12 +380,12 @@ func TestVerity(t *testing.T) {
 	if got := strings.ReplaceAll(data.PartUUID+hash.PartUUID, "-", ""); got != hash.RootHash {
 		t.Errorf("the partitions' GUIDs are %s, the root hash is %s", got, hash.RootHash)
 	}
-	run(t, "veritysetup", "verify", extract(t, l, 1), extract(t, l, 2), hash.RootHash)
-	run(t, "e2fsck", "-fn", extract(t, l, 1))
-	if out := run(t, "mtype", "-i", extract(t, l, 0), "::/cmdline"); out != "roothash="+hash.RootHash {
+	tooltest.Run(t, "veritysetup", "verify", extract(t, l, 1), extract(t, l, 2), hash.RootHash)
+	tooltest.Run(t, "e2fsck", "-fn", extract(t, l, 1))
+	if out := tooltest.Run(t, "mtype", "-i", extract(t, l, 0), "::/cmdline"); out != "roothash="+hash.RootHash {
 		t.Errorf("on the boot partition: %q", out)
 	}
-	if out := run(t, "blkid", "-p", "-o", "value", "-s", "TYPE", extract(t, l, 3)); out != "swap\n" {
+	if out := tooltest.Run(t, "blkid", "-p", "-o", "value", "-s", "TYPE", extract(t, l, 3)); out != "swap\n" {
 		t.Errorf("swap is %q", out)
 	}
 	for _, p := range l.Partitions {
@@ -416,10 +394,10 @@ func TestVerity(t *testing.T) {
 		}
 	}
 	disk := writeAs(t, l.Image, "x.raw")
-	if out := run(t, "sgdisk", "-v", disk); !strings.Contains(out, "No problems found") {
+	if out := tooltest.Run(t, "sgdisk", "-v", disk); !strings.Contains(out, "No problems found") {
 		t.Errorf("sgdisk -v:\n%s", out)
 	}
-	if out := run(t, "sfdisk", "--label-nested", "dos", "-d", disk); !strings.Contains(out, "type=ef") {
+	if out := tooltest.Run(t, "sfdisk", "--label-nested", "dos", "-d", disk); !strings.Contains(out, "type=ef") {
 		t.Errorf("hybrid MBR:\n%s", out)
 	}
 	if other := compose(t, s); other.Partitions[2].RootHash != hash.RootHash {

@@ -37,7 +37,7 @@ func removeLeft(name string) {
 // renameOpen renames an open file.
 func renameOpen(_ *os.File, from, to string) error { return os.Rename(from, to) }
 
-// inDirectory says whether files can be made in a directory.
+// inDirectory reports whether files can be made in a directory.
 func inDirectory(dir string) error { return unix.Access(dir, unix.W_OK|unix.X_OK) }
 
 // fileIdentity is what a path that is not for a file leads to, by whatever name.

@@ -148,7 +148,7 @@ func (s FileSystem) Claims(r io.ReaderAt) bool {
 // Xattr reports whether it has a place for an extended attribute of that name.
 func (s FileSystem) Xattr(name string) bool { return s.HoldsXattr != nil && s.HoldsXattr(name) }
 
-// journalOnly tells ext4's superblock of a device with nothing but another file
+// journalOnly recognizes ext4's superblock of a device with only another file
 // system's journal.
 func journalOnly(r io.ReaderAt) string {
 	b := make([]byte, 1)

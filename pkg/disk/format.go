@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/carosio/carosbuild/pkg/words"
 )
 
 // Format is a file format of a disk.
@@ -73,9 +75,9 @@ func FormatFor(name, path string) (Format, error) {
 			return f.Format, nil
 		}
 	}
-	hint := ""
-	if n := nearest(name, Formats()); n != "" {
-		hint = fmt.Sprintf(" (did you mean %q?)", n)
+	hint := words.DidYouMean(name, Formats())
+	if hint != "" {
+		hint = " (" + hint + ")"
 	}
 	return "", fmt.Errorf("disk format %q is not known%s; known are %s", name, hint, strings.Join(Formats(), ", "))
 }
@@ -95,41 +97,9 @@ func formatOfEnding(path string) (Format, error) {
 	case ext == ".gz" || ext == ".zst" || ext == ".xz":
 		hint = fmt.Sprintf(" (%s alone says how it is compressed, not what: .raw%s)", ext, ext)
 	case ext != "":
-		if n := nearest(ext, Endings()); n != "" {
+		if n := words.Suggest(ext, Endings()); n != "" {
 			hint = fmt.Sprintf(" (did you mean %s?)", n)
 		}
 	}
 	return "", fmt.Errorf("%s: the ending names no disk format%s; known are %s", path, hint, strings.Join(Endings(), ", "))
-}
-
-// nearest is the word that differs least from s, if that is little enough for a
-// mistake in typing.
-func nearest(s string, words []string) string {
-	best, least := "", 1+len(s)/3
-	for _, w := range words {
-		if d := distance(s, w); d < least || d == least && best == "" {
-			best, least = w, d
-		}
-	}
-	return best
-}
-
-// distance is how many letters to put in, take out or change.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			d := diagonal
-			if a[i] != b[j] {
-				d = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], d
-		}
-	}
-	return row[len(b)]
 }

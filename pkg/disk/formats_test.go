@@ -16,6 +16,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/bytesize"
 	"github.com/carosio/carosbuild/pkg/disk/bmap"
 	"github.com/carosio/carosbuild/pkg/disk/image"
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 // written are the formats that this package writes, with the name of a file and
@@ -82,18 +83,18 @@ func TestWriteAll(t *testing.T) {
 			sameContent(t, m, path, want)
 			switch {
 			case f.driver != "":
-				run(t, "qemu-img", "compare", "-f", "raw", "-F", f.driver, raw, path)
+				tooltest.Run(t, "qemu-img", "compare", "-f", "raw", "-F", f.driver, raw, path)
 			case f.format == RawGzip:
-				run(t, "gzip", "-t", path)
+				tooltest.Run(t, "gzip", "-t", path)
 			case f.format == RawZstd:
-				run(t, "zstd", "-qt", path)
+				tooltest.Run(t, "zstd", "-qt", path)
 			case f.format == RawXZ:
-				run(t, "xz", "-t", path)
+				tooltest.Run(t, "xz", "-t", path)
 			}
 		})
 	}
 	for _, name := range []string{"z.qcow2", "d.vmdk", "s.vmdk", "d.vhdx"} {
-		run(t, "qemu-img", "check", filepath.Join(dir, name))
+		tooltest.Run(t, "qemu-img", "check", filepath.Join(dir, name))
 	}
 	if got := names(t, dir); len(got) != len(written())+1+4 || !slices.Contains(got, "f-flat.vmdk") || !slices.Contains(got, "d.raw.gz.bmap") {
 		t.Errorf("there are %q", got)
@@ -207,7 +208,7 @@ func checkAll(t *testing.T, m *image.Image, level int) {
 		path := filepath.Join(dir, f.name)
 		checkOpen(t, m, path)
 		if m.Size() < 8*mib && m.Size()%512 == 0 && f.driver != "" && i > 0 {
-			run(t, "qemu-img", "compare", "-f", "raw", "-F", f.driver, filepath.Join(dir, "d.raw"), path)
+			tooltest.Run(t, "qemu-img", "compare", "-f", "raw", "-F", f.driver, filepath.Join(dir, "d.raw"), path)
 		}
 	}
 	checkMap(t, m, filepath.Join(dir, "d.raw"))
@@ -292,7 +293,7 @@ func TestBmaptool(t *testing.T) {
 	for _, name := range []string{"d.raw", "d.raw.gz", "d.img.zst", "d.raw.xz"} {
 		to := filepath.Join(t.TempDir(), "copy")
 		path := filepath.Join(dir, name)
-		run(t, "bmaptool", "copy", "--bmap", path+".bmap", path, to)
+		tooltest.Run(t, "bmaptool", "copy", "--bmap", path+".bmap", path, to)
 		if got, err := os.ReadFile(to); err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%s: the copy has %d bytes and differs, %v", name, len(got), err)
 		}
@@ -394,7 +395,7 @@ func TestMapOnUsedCard(t *testing.T) {
 		if err := os.WriteFile(path, card[p.Start:p.Start+p.Size], 0o600); err != nil {
 			t.Fatal(err)
 		}
-		run(t, check[0], append(check[1:], path)...)
+		tooltest.Run(t, check[0], append(check[1:], path)...)
 		if check[0] == "e2fsck" {
 			checkZeroed(t, path)
 		}
@@ -406,11 +407,11 @@ func TestMapOnUsedCard(t *testing.T) {
 func checkZeroed(t *testing.T, ext4 string) {
 	t.Helper()
 	journal := filepath.Join(t.TempDir(), "journal")
-	run(t, "debugfs", "-R", "dump <8> "+journal, ext4)
+	tooltest.Run(t, "debugfs", "-R", "dump <8> "+journal, ext4)
 	if b, err := os.ReadFile(journal); err != nil || len(b) < mib || bytes.Contains(b, []byte("rubbish!")) {
 		t.Errorf("a journal of %d bytes with rubbish in it, %v", len(b), err)
 	}
-	if out := run(t, "debugfs", "-R", "inode_dump <1000>", ext4); strings.Contains(out, "checksum does not match") || !strings.Contains(out, "0000 0000") {
+	if out := tooltest.Run(t, "debugfs", "-R", "inode_dump <1000>", ext4); strings.Contains(out, "checksum does not match") || !strings.Contains(out, "0000 0000") {
 		t.Errorf("an inode that is not in use:\n%s", out)
 	}
 }

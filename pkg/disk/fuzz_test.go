@@ -10,6 +10,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 // packedSeeds are a small disk in each compressed format.
@@ -73,12 +75,7 @@ func FuzzUnpack(f *testing.F) {
 // foreign compares a compressed file with what its own tool makes of it.
 func foreign(t *testing.T, path string, format Format, want []byte) {
 	tool := map[Format]string{RawGzip: "gzip", RawZstd: "zstd", RawXZ: "xz"}[format]
-	if _, err := exec.LookPath(tool); err != nil {
-		if os.Getenv("CAROSBUILD_REQUIRE_TOOLS") == "1" {
-			t.Fatalf("%s is not installed", tool)
-		}
-		t.Skipf("%s is not installed", tool)
-	}
+	tooltest.Find(t, tool)
 	in, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)

@@ -16,7 +16,7 @@ type Input struct {
 
 // CheckInputs refuses outputs that would replace an input, or a file in one that
 // is a directory, by whatever name: files are compared by device and inode.
-// What is not there, or cannot be looked at, is in nobody's way.
+// What is missing or cannot be looked at is not in the way.
 func CheckInputs(outs []Output, o WriteOptions, in []Input) error {
 	targets, err := resolve(outs, o)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/bytesize"
 	"github.com/carosio/carosbuild/pkg/disk/iso"
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 // discSpec is a disk that a disc can be made of.
@@ -69,7 +70,7 @@ func TestWriteISO(t *testing.T) {
 		{"Volume id: LIVE_2", []string{"isoinfo", "-d", "-i", path("d.iso")}},
 		{"UEFI  y   none  0x0000  0x00      1         512", []string{"xorriso", "-indev", path("d.iso"), "-report_el_torito", "plain"}},
 	} {
-		if out := run(t, x.args[0], x.args[1:]...); !strings.Contains(out, x.want) {
+		if out := tooltest.Run(t, x.args[0], x.args[1:]...); !strings.Contains(out, x.want) {
 			t.Errorf("%s did not say %q:\n%s", x.args[0], x.want, out)
 		}
 	}

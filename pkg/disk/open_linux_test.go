@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/disk/image"
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 // testImage has holes, zeros that are not holes, what compresses and what does
@@ -76,7 +77,7 @@ func TestOpenDisk(t *testing.T) {
 			if tt.compress {
 				args = append(args, "-c")
 			}
-			run(t, "qemu-img", append(args, raw, path)...)
+			tooltest.Run(t, "qemu-img", append(args, raw, path)...)
 			sameContent(t, m, path, tt.want)
 		})
 	}
@@ -85,8 +86,8 @@ func TestOpenDisk(t *testing.T) {
 // TestOpenCHS reads a VHD whose size is its geometry.
 func TestOpenCHS(t *testing.T) {
 	raw, dir := writeAs(t, testImage(t), "d.img"), t.TempDir()
-	run(t, "qemu-img", "convert", "-f", "raw", "-O", "vpc", raw, filepath.Join(dir, "a.vhd"))
-	run(t, "qemu-img", "convert", "-f", "vpc", "-O", "raw", filepath.Join(dir, "a.vhd"), filepath.Join(dir, "a.raw"))
+	tooltest.Run(t, "qemu-img", "convert", "-f", "raw", "-O", "vpc", raw, filepath.Join(dir, "a.vhd"))
+	tooltest.Run(t, "qemu-img", "convert", "-f", "vpc", "-O", "raw", filepath.Join(dir, "a.vhd"), filepath.Join(dir, "a.raw"))
 	o, err := OpenDisk(filepath.Join(dir, "a.vhd"))
 	if err != nil {
 		t.Fatal(err)
@@ -115,7 +116,7 @@ func TestOpenCompressed(t *testing.T) {
 		{[]string{"xz", "-0"}, ".xz", RawXZ},
 	} {
 		raw := writeAs(t, m, "d.img")
-		run(t, tt.command[0], append(tt.command[1:], raw)...)
+		tooltest.Run(t, tt.command[0], append(tt.command[1:], raw)...)
 		sameContent(t, m, raw+tt.ending, tt.want)
 		st, err := os.Stat(raw + tt.ending)
 		if err != nil {

@@ -76,7 +76,7 @@ func (u *unfinished) close() error {
 }
 
 // createNamed opens the new file temp. The lock tells sweep that it is in use,
-// also from a container where our pid means somebody else.
+// also from a container where our pid is another process's.
 func createNamed(temp string) (*os.File, error) {
 	f, err := os.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
@@ -93,7 +93,7 @@ func lock(f *os.File) error {
 	case err != nil:
 		return fmt.Errorf("lock output: %w", err)
 	case !mine:
-		return errors.New("lock output: somebody else has locked it")
+		return errors.New("lock output: another process has locked it")
 	}
 	return nil
 }

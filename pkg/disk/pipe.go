@@ -14,7 +14,7 @@ import (
 	"golang.org/x/term"
 )
 
-// openPipe opens a FIFO or character device. A FIFO waits until somebody reads
+// openPipe opens a FIFO or character device. A FIFO waits until a program reads
 // from it.
 func openPipe(ctx context.Context, path string) (*os.File, error) {
 	const step = 50 * time.Millisecond

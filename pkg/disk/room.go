@@ -38,7 +38,7 @@ func (s *Spec) failed(p *part, parts []*part, err error) error {
 }
 
 // tooSmall says that a partition is smaller than it has to be. One that takes
-// the rest of the disk wants a larger disk.
+// the rest of the disk needs a larger disk.
 func (s *Spec) tooSmall(p *part, parts []*part, need int64) error {
 	e := &SizeError{Partition: p.index, What: p.String(), Need: need, Have: p.slot.Size}
 	if !p.size.Rest || s.Size == 0 {

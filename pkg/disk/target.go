@@ -23,7 +23,7 @@ type Output struct {
 	Format Format `json:"format,omitempty"` // also an alias that FormatFor knows; "" means by the ending of Path, and Raw for a block device
 }
 
-// CheckOutputs says whether all outputs can be written side by side, as far as
+// CheckOutputs reports whether all outputs can be written side by side, as far as
 // that can be told before there is a disk.
 func CheckOutputs(outs []Output, o WriteOptions) error {
 	_, err := resolve(outs, o)

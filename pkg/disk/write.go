@@ -12,8 +12,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
-	"syscall"
 
 	"github.com/carosio/carosbuild/pkg/disk/bmap"
 	"github.com/carosio/carosbuild/pkg/disk/image"
@@ -284,7 +282,7 @@ func (w *writing) openPipe(ctx context.Context, t target) error {
 	case to == nil:
 		return errors.New("there is no standard output")
 	case isTerminal(to):
-		return errors.New("it is a terminal: a disk is nothing to look at")
+		return errors.New("it is a terminal, and a disk is binary data")
 	}
 	s, err := w.streamSink(t, to)
 	return w.add(t, s, err)
@@ -334,68 +332,6 @@ func (w *writing) close() error {
 		err = errors.Join(err, f.close())
 	}
 	return err
-}
-
-// explain says which output an error is about, all of them if it is none.
-func (w *writing) explain(err error) error {
-	if err == nil {
-		return nil
-	}
-	if o, ok := errors.AsType[*outputError](err); ok {
-		return o.explain()
-	}
-	var names []string
-	for _, t := range w.targets {
-		names = append(names, t.name)
-	}
-	return fmt.Errorf("write %s: %w", strings.Join(names, ", "), err)
-}
-
-// outputSink marks errors with the output that they are about.
-type outputSink struct {
-	pipeline.Sink
-	t target
-}
-
-func (s outputSink) mark(err error) error {
-	if err == nil {
-		return nil
-	}
-	return &outputError{s.t, err}
-}
-
-func (s outputSink) NewEncoder() func(*pipeline.Chunk) error {
-	encode := s.Sink.NewEncoder()
-	return func(c *pipeline.Chunk) error { return s.mark(encode(c)) }
-}
-
-func (s outputSink) Write(c *pipeline.Chunk) error { return s.mark(s.Sink.Write(c)) }
-
-func (s outputSink) End() error { return s.mark(s.Sink.End()) }
-
-// outputError is an error about one output.
-type outputError struct {
-	t   target
-	err error
-}
-
-func (e *outputError) Error() string { return e.explain().Error() }
-func (e *outputError) Unwrap() error { return e.err }
-
-func (e *outputError) explain() error {
-	switch {
-	case strings.HasPrefix(e.err.Error(), "write "+e.t.path+":"):
-		return e.err
-	case e.t.kind == toFile:
-		return explain(e.t.path, e.err)
-	case errors.Is(e.err, syscall.EPIPE):
-		return fmt.Errorf("write %s: whoever read from it has gone: %w", e.t.path, e.err)
-	case e.t.kind == toDevice:
-		return fmt.Errorf("write %s: its content is not whole: %w", e.t.path, e.err)
-	case e.t.path == StandardOutput:
-		return fmt.Errorf("write standard output: %w", e.err)
-	}
-	return fmt.Errorf("write %s: %w", e.t.path, e.err)
 }
 
 // flushed is a sink that writes into a buffer.

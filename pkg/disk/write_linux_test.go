@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/disk/image"
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 func TestWriteFile(t *testing.T) {
@@ -239,8 +240,8 @@ func TestFormats(t *testing.T) {
 		if err := Write(t.Context(), path, format, m, WriteOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		run(t, "qemu-img", "check", path)
-		run(t, "qemu-img", "compare", "-f", "raw", "-F", "vmdk", raw, path)
+		tooltest.Run(t, "qemu-img", "check", path)
+		tooltest.Run(t, "qemu-img", "compare", "-f", "raw", "-F", "vmdk", raw, path)
 	}
 }
 

@@ -79,7 +79,7 @@ func newEntry(h *tar.Header, r io.Reader) (entry, error) {
 	return entry{name, [sha256.Size]byte(sum.Sum(nil))}, nil
 }
 
-// isAttribute says whether a PAX record is part of a file, such as extended
+// isAttribute reports whether a PAX record is part of a file, such as extended
 // attributes and ACLs. Others repeat the header, or are times.
 func isAttribute(key string) bool {
 	return strings.HasPrefix(key, "SCHILY.xattr.") || strings.HasPrefix(key, "SCHILY.acl.") ||

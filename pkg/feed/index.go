@@ -65,7 +65,7 @@ func WriteIndex(ctx context.Context, dir string, x Index, o Options) error {
 	return nil
 }
 
-// indexed is a package's part of an index: fields of its own, and the file's.
+// indexed is a package's part of an index: its own fields, and the file's.
 type indexed struct{ control, sums string }
 
 // describe hashes all packages.

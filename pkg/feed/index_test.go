@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 func TestIndex(t *testing.T) {
@@ -84,8 +86,8 @@ func TestIndexReplacesLinks(t *testing.T) {
 // apt takes the feed as a source, finds the older package in it, and fetches
 // files with the right sums.
 func TestApt(t *testing.T) {
-	tool(t, "apt-get")
-	deb := tool(t, "dpkg-deb")
+	tooltest.Find(t, "apt-get")
+	deb := tooltest.Find(t, "dpkg-deb")
 	older, newer := t.TempDir(), t.TempDir()
 	for _, p := range []struct{ dir, name, version, depends, content string }{
 		{older, "caros-lib", "1.0-r0.9", "", "same"},
@@ -163,18 +165,4 @@ func run(t *testing.T, name string, args ...string) string {
 		t.Fatalf("%s %v: %v\n%s", name, args, err, out)
 	}
 	return string(out)
-}
-
-// tool finds a foreign program. Its absence skips the test, or fails it where
-// CAROSBUILD_REQUIRE_TOOLS is 1.
-func tool(t testing.TB, name string) string {
-	t.Helper()
-	p, err := exec.LookPath(name)
-	if err != nil && os.Getenv("CAROSBUILD_REQUIRE_TOOLS") == "1" {
-		t.Fatal(err)
-	}
-	if err != nil {
-		t.Skip(err)
-	}
-	return p
 }

@@ -18,7 +18,7 @@ type Decision struct {
 	control string // of a taken one, with the versions of kept packages
 }
 
-// Rewritten says whether a taken package gets another control file.
+// Rewritten reports whether a taken package gets another control file.
 func (d *Decision) Rewritten() bool { return d.Kept == nil && d.control != d.Package.control.Text }
 
 // Plan is a reduced feed, before it is written. Decisions are sorted by the

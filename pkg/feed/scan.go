@@ -96,7 +96,7 @@ func Scan(ctx context.Context, names []string, o Options) ([]*Package, func() er
 	return out, release, nil
 }
 
-// IsPackage says whether a file is a package by its name.
+// IsPackage reports whether a file is a package by its name.
 func IsPackage(name string) bool {
 	return strings.HasSuffix(name, ".ipk") || strings.HasSuffix(name, ".deb")
 }

@@ -47,7 +47,7 @@ func (s *solver) version(r ref) string {
 }
 
 // collect builds the table of kept versions anew. It drops packages that
-// contradict each other, and says whether it did.
+// contradict each other, and reports whether it did.
 func (s *solver) collect() bool {
 	s.kept, s.from = map[named]string{}, map[named][]*pair{}
 	dropped := false
@@ -82,7 +82,7 @@ func (p *pair) versions() map[named]string {
 	return out
 }
 
-// drop takes the new package, and says whether it was kept before.
+// drop takes the new package, and reports whether it was kept before.
 func (s *solver) drop(p *pair, why string) bool {
 	if p.reason != "" {
 		return false

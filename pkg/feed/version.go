@@ -36,7 +36,7 @@ func splitVersion(s string) version.Version {
 	return v
 }
 
-// holds says whether version v is in the range that op and bound give. opkg
+// holds reports whether version v is in the range that op and bound give. opkg
 // reads < and > as <= and >=.
 func holds(v, op, bound string) bool {
 	c := compareVersions(v, bound)

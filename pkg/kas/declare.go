@@ -204,7 +204,7 @@ func (d *declarer) reposAt() decl.Span {
 func (d *declarer) localBase() bool {
 	if repositoryOf(d.base.dir) != filepath.Clean(d.base.dir) {
 		if _, err := readSmall(filepath.Join(d.base.dir, ".git")); err != nil {
-			d.rep.Fail(d.base.at, "give it a url", "repository %s is the base layer, but %s is not a git repository of its own", decl.Quote(d.base.Key), d.base.dir)
+			d.rep.Fail(d.base.at, "give it a url", "repository %s is the base layer, but %s is not the top of a git repository", decl.Quote(d.base.Key), d.base.dir)
 			return false
 		}
 	}

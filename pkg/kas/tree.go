@@ -217,7 +217,7 @@ func (r *reader) openRepo(p Repo) (*tree, error) {
 	return &tree{files: files, prefix: p.Key + ":", of: fmt.Sprintf(" of repository %s at %s", decl.Quote(p.Key), p.Revision())}, nil
 }
 
-// errOutside is for what a project names on this machine and that whoever builds it
+// errOutside is for what a project names on this machine and that the user who builds it
 // has not put there.
 var errOutside = errors.New("it is outside of the project's repository and of KAS_WORK_DIR")
 

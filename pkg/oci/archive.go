@@ -70,7 +70,7 @@ func openArchive(file, n, config string, p v1.Platform, scratch string) (v1.Imag
 	return c.Open()
 }
 
-// sameTag reports whether a tag of an archive is what somebody has named.
+// sameTag reports whether a tag of an archive is the one that was asked for.
 func sameTag(t, n string) bool {
 	tag, err := parseTag(t)
 	if err != nil {

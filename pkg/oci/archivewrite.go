@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/ctxio"
 	"github.com/carosio/carosbuild/pkg/freshfile"
 )
 
@@ -77,7 +78,7 @@ func archiveLayer(ctx context.Context, w *tar.Writer, name string, l StoredLayer
 	if err := w.WriteHeader(archiveHeader(name, size)); err != nil {
 		return err
 	}
-	return l.Write(until(ctx, w))
+	return l.Write(ctxio.Writer(ctx, w))
 }
 
 func archiveHeader(name string, size int64) *tar.Header {

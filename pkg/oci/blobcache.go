@@ -18,6 +18,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/klauspost/pgzip"
 
+	"github.com/carosio/carosbuild/pkg/ctxio"
 	"github.com/carosio/carosbuild/pkg/freshfile"
 	"github.com/carosio/carosbuild/pkg/sealed"
 )
@@ -129,7 +130,7 @@ func (b BlobCache) put(ctx context.Context, diffID v1.Hash, c Compression, jobs 
 	sum := sha256.New()
 	var n counter
 	err = compress(io.MultiWriter(f, sum, &n), c, jobs, func(w io.Writer) error {
-		return write(until(ctx, w))
+		return write(ctxio.Writer(ctx, w))
 	})
 	d := v1.Descriptor{MediaType: mt, Size: int64(n), Digest: v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(sum.Sum(nil))}}
 	if err := freshfile.Finish(f, b.blobFile(d.Digest), 0o600, err); err != nil {
@@ -137,21 +138,6 @@ func (b BlobCache) put(ctx context.Context, diffID v1.Hash, c Compression, jobs 
 	}
 	return d, sealed.Write(b.indexFile(diffID, c), blobEntry{diffID, d})
 }
-
-// until is a writer that ends with ctx.
-func until(ctx context.Context, w io.Writer) io.Writer {
-	return writerFunc(func(p []byte) (int, error) {
-		if err := ctx.Err(); err != nil {
-			return 0, err
-		}
-		return w.Write(p)
-	})
-}
-
-// writerFunc is a Write without anything else.
-type writerFunc func(p []byte) (int, error)
-
-func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 // compress writes a compressed stream, on several processors but with the same
 // bytes for any number of them.

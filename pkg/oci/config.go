@@ -13,7 +13,7 @@ import (
 )
 
 // Config is the configuration of an image in the making: what its
-// commands find, and how it came about. Its layers are not in it.
+// commands find, and its history. Its layers are not in it.
 type Config struct{ v1.ConfigFile }
 
 // SetEnv sets a variable of the environment, in place of an earlier one.

@@ -20,6 +20,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/carosio/carosbuild/pkg/ctxio"
 	"github.com/carosio/carosbuild/pkg/freshfile"
 	"github.com/carosio/carosbuild/pkg/sealed"
 )
@@ -99,7 +100,7 @@ func (c TarCache) find(ctx context.Context, id v1.Hash) (*os.File, tarSum, error
 
 func sumOf(ctx context.Context, id v1.Hash, r io.Reader) (tarSum, error) {
 	sum := crc32.New(crcTable)
-	n, err := io.CopyBuffer(until(ctx, sum), struct{ io.Reader }{r}, make([]byte, 1<<20))
+	n, err := io.CopyBuffer(ctxio.Writer(ctx, sum), struct{ io.Reader }{r}, make([]byte, 1<<20))
 	return tarSum{id, n, sum.Sum32()}, err
 }
 

@@ -11,6 +11,8 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/carosio/carosbuild/pkg/ctxio"
 )
 
 // Tars is an image whose layers can be read at any offset, without a Store and
@@ -102,7 +104,7 @@ func (s Source) tarSource(ctx context.Context, cache TarCache) (*tarSource, erro
 		if err != nil {
 			return err
 		}
-		_, err = io.Copy(until(ctx, w), z)
+		_, err = io.Copy(ctxio.Writer(ctx, w), z)
 		return errors.Join(err, z.Close())
 	}}, nil
 }

@@ -118,7 +118,7 @@ func initrdDrivers(in io.Reader) []string {
 			}
 		}
 	}
-	for range 4 { // microcode comes first, in an archive of its own
+	for range 4 { // microcode comes first, in its own archive
 		unpacked, packed, err := disk.Decompress(in)
 		if err != nil {
 			return out

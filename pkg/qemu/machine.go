@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// Options are what the caller wants of a machine; what is empty follows from
+// Options are the caller's choices for a machine; what is empty follows from
 // the disk.
 type Options struct {
 	Firmware string // bios or efi
@@ -59,7 +59,7 @@ type Machine struct {
 	Arch     string // as uname -m has it
 	Firmware *Firmware
 	Bus      string // of the disk, "" for a card
-	// DiskSize is the size that the machine wants the disk to have.
+	// DiskSize is the size that the machine requires of the disk.
 	DiskSize int64
 
 	drives []string // options of each drive beside its file: the disk, the disc, further disks

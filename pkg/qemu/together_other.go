@@ -7,5 +7,5 @@ package qemu
 import "os/exec"
 
 // dieTogether does nothing: only Linux kills a program when the process that has
-// started it dies. It ends with its context all the same.
+// started it dies. It still ends with its context.
 func dieTogether(*exec.Cmd, bool) (done func()) { return func() {} }

@@ -92,7 +92,7 @@ func (x *LayerChange) markdown(b *strings.Builder) {
 // short is enough of a commit id for people.
 func short(id string) string { return plain(id[:min(len(id), 10)]) }
 
-// plain is a text of somebody else's without a meaning in Markdown or HTML, on
+// plain is a foreign text without a meaning in Markdown or HTML, on
 // one line.
 func plain(s string) string {
 	var b strings.Builder

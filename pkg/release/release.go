@@ -5,7 +5,7 @@
 // revisions of git layers, and what has changed since a former release.
 //
 // The same input gives the same bytes: nothing is dated but by the caller.
-// What it leaves out: finding builds and stages, and git.
+// It leaves out finding builds and stages, and git.
 package release
 
 import "time"

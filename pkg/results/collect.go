@@ -40,7 +40,7 @@ type Set struct {
 // Problem is what cannot be had.
 type Problem struct {
 	Path     string // in the stage
-	Declared bool   // somebody asked for it
+	Declared bool   // it was asked for
 	Err      error
 }
 
@@ -190,7 +190,7 @@ func (c *collector) add(f File, declared bool) {
 func (c *collector) free(name string) error {
 	top, _, _ := strings.Cut(name, "/")
 	if slices.Contains(Taken, top) {
-		return fmt.Errorf("the name %q means something else: give it another one", top)
+		return fmt.Errorf("the name %q has another meaning: choose another one", top)
 	}
 	if _, ok := c.names[name]; ok {
 		return fmt.Errorf("the name %q is taken by another artifact", name)

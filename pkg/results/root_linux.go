@@ -40,7 +40,7 @@ func (r *Root) path(name string, flags int) (*os.File, node, error) {
 		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS | unix.RESOLVE_NO_XDEV,
 	}
 	fd, err := unix.Openat2(int(r.dir.Fd()), name, &how)
-	for range 100 { // somebody has moved a directory meanwhile
+	for range 100 { // a directory has been moved meanwhile
 		if err != unix.EAGAIN && err != unix.EINTR {
 			break
 		}

@@ -22,7 +22,7 @@ const (
 // feedDirs are the package feeds that Yocto makes.
 var feedDirs = []string{tmpDir + "/deploy/ipk", tmpDir + "/deploy/deb", tmpDir + "/deploy/rpm"}
 
-// imagePatterns are the names of what Yocto deploys that somebody boots, writes
+// imagePatterns are the names of what Yocto deploys and a user boots, writes
 // to a card or looks at. redomat had *.iso, *.ova and *-sdimg.
 var imagePatterns = []string{
 	"*.iso", "*.ova", "*-sdimg", "*.sdimg", "*.sdcard", "*.hddimg", "*.hdddirect", "*.vmdk", "*.vdi", "*.vhd", "*.vhdx", "*.qcow2", "*.wic", "*.wic.*",

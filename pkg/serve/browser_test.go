@@ -15,19 +15,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 // browser opens an address in headless Chromium and returns the document as it
 // stands after that, and what the console says.
 func browser(t *testing.T, url string, flags ...string) (dom, console string) {
 	t.Helper()
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		if os.Getenv("CAROSBUILD_REQUIRE_TOOLS") == "1" {
-			t.Fatal("chromium is not installed: run make test")
-		}
-		t.Skip("chromium is not installed")
-	}
+	path := tooltest.Find(t, "chromium")
 	args := []string{
 		"--headless", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking", "--user-data-dir=" + t.TempDir(),
 		"--enable-logging=stderr", "--virtual-time-budget=5000", "--dump-dom",

@@ -14,12 +14,14 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+
+	"github.com/carosio/carosbuild/pkg/ctxio"
 )
 
 // maxDigests is more than the file of digests ever has, in bytes.
 const maxDigests = 64 << 20
 
-// Digests are SHA-256 sums that are worked out when somebody asks for them,
+// Digests are SHA-256 sums that are computed when they are asked for,
 // one at a time, and kept in a file. A key stands for a content.
 type Digests struct {
 	file    string // "" keeps nothing
@@ -78,7 +80,7 @@ func (d *Digests) Of(ctx context.Context, key string, open func() (*os.File, err
 	}
 	defer f.Close()
 	h := sha256.New()
-	if _, err := io.CopyBuffer(h, until(ctx, f), make([]byte, 1<<20)); err != nil {
+	if _, err := io.CopyBuffer(h, ctxio.Reader(ctx, f), make([]byte, 1<<20)); err != nil {
 		return "", fmt.Errorf("digest: %w", err)
 	}
 	sum := hex.EncodeToString(h.Sum(nil))
@@ -112,18 +114,3 @@ func (d *Digests) learn(key, sum string) error {
 	}
 	return nil
 }
-
-// until is a reader that ends with ctx.
-func until(ctx context.Context, r io.Reader) io.Reader {
-	return readerFunc(func(p []byte) (int, error) {
-		if err := ctx.Err(); err != nil {
-			return 0, err
-		}
-		return r.Read(p)
-	})
-}
-
-// readerFunc is a Read without anything else.
-type readerFunc func(p []byte) (int, error)
-
-func (f readerFunc) Read(p []byte) (int, error) { return f(p) }

@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/ctxio"
 	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/results"
 )
@@ -249,7 +250,7 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // localName reports whether a Host header means this machine by an address or
-// as localhost. A name of somebody else's that leads here is how a page of
+// as localhost. A foreign name that leads here is how a page of
 // theirs would read what this server has.
 func localName(host string) bool {
 	name := host
@@ -291,7 +292,7 @@ func (v *buildPage) wholeLog(ctx context.Context, w io.Writer) error {
 			continue
 		}
 		fmt.Fprintf(w, "===== %s\n", l.name)
-		_, err = io.Copy(w, until(ctx, f))
+		_, err = io.Copy(w, ctxio.Reader(ctx, f))
 		f.Close()
 		if err != nil {
 			return err

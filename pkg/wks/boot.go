@@ -94,7 +94,7 @@ func (d *disk) efi(c *command) []string {
 	p := c.params()
 	d.onlyParams(c, "loader", "initrd", "create-unified-kernel-image", "title")
 	if p["create-unified-kernel-image"] == "true" {
-		d.Fail(c.at("--sourceparams"), "<uki> makes one with an initrd of its own", "a unified kernel image with the initrd of another recipe is not made")
+		d.Fail(c.at("--sourceparams"), "<uki> makes one with its own initrd", "a unified kernel image with the initrd of another recipe is not made")
 		return nil
 	}
 	var inside []string

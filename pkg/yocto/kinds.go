@@ -39,7 +39,7 @@ type File struct {
 	Path string // in the tree, without a slash in front; links in it are to be followed
 	Name string // what it is called where only the name matters: bzImage, BOARD.dtb, BOOTX64.EFI
 	Note string // what the user should know, or ""
-	// Unowned says that it is a directory whose files belong to whoever has run
+	// Unowned says that it is a directory whose files belong to the user who ran
 	// bitbake, and not to whom they belong on the target.
 	Unowned bool
 }

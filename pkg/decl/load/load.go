@@ -40,7 +40,7 @@ func Limited(name string) ([]byte, error) {
 }
 
 // BeginsAsXML reports whether a file may be a declaration. What a declaration
-// names as its base is somebody else's choice, and may be any file.
+// names as its base is not the user's choice, and may be any file.
 func BeginsAsXML(data []byte) bool {
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	return len(data) > 0 && bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("<"))

@@ -7,17 +7,16 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"io"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/carosio/carosbuild/pkg/disk/disktest"
 	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/carosio/carosbuild/pkg/disk/pipeline"
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 // testDisk has extents that touch a block twice, end within one, are zero, cross
@@ -106,29 +105,9 @@ func TestVerify(t *testing.T) {
 
 // TestBmaptool reads maps that bmaptool makes.
 func TestBmaptool(t *testing.T) {
-	if _, err := exec.LookPath("bmaptool"); err != nil {
-		if os.Getenv("CAROSBUILD_REQUIRE_TOOLS") == "1" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
-	m, path := testDisk(t), filepath.Join(t.TempDir(), "d.raw")
-	f, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if err := f.Truncate(m.Size()); err != nil {
-		t.Fatal(err)
-	}
-	for _, x := range m.Extents() {
-		if _, err := io.Copy(io.NewOffsetWriter(f, x.Off), io.NewSectionReader(m, x.Off, x.Len)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if out, err := exec.CommandContext(t.Context(), "bmaptool", "create", "-o", path+".bmap", path).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	m := testDisk(t)
+	path := disktest.Save(t, m, 1)
+	tooltest.Run(t, "bmaptool", "create", "-o", path+".bmap", path)
 	theirs, err := os.Open(path + ".bmap")
 	if err != nil {
 		t.Fatal(err)

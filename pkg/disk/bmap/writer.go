@@ -19,11 +19,11 @@ type writer struct {
 }
 
 // New writes the map of a disk of size bytes to w, at the end. What is mapped
-// follows from the disk's extents alone, zeros in them too: whoever copies the
+// follows from the disk's extents alone, zeros in them too: a program that copies the
 // disk by its map leaves everything else as it was.
 func New(w io.Writer, size int64) (pipeline.Sink, error) {
 	if size <= 0 {
-		return nil, fmt.Errorf("disk of %d bytes: a block map wants at least one", size)
+		return nil, fmt.Errorf("disk of %d bytes: a block map needs at least one", size)
 	}
 	return &writer{w: w, m: Map{Size: size, BlockSize: BlockSize}, sum: sha256.New()}, nil
 }

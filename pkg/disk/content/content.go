@@ -17,6 +17,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/carosio/carosbuild/pkg/ctxio"
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/disk/cpio"
 	"github.com/carosio/carosbuild/pkg/disk/inspect"
@@ -160,7 +161,7 @@ func (s Source) Unpack(ctx context.Context) (Source, error) {
 	if err != nil {
 		return s, err
 	}
-	n, err := disk.CopySparse(f, until(ctx, in), cmp.Or(s.most, maxUnpacked))
+	n, err := disk.CopySparse(f, ctxio.Reader(ctx, in), cmp.Or(s.most, maxUnpacked))
 	if err != nil {
 		return s, fmt.Errorf("unpack: %w", err)
 	}
@@ -172,18 +173,3 @@ func (s Source) Unpack(ctx context.Context) (Source, error) {
 	s.Content, s.Size = f, n
 	return s, nil
 }
-
-// until is a reader that ends with ctx.
-func until(ctx context.Context, r io.Reader) io.Reader {
-	return readerFunc(func(p []byte) (int, error) {
-		if err := ctx.Err(); err != nil {
-			return 0, err
-		}
-		return r.Read(p)
-	})
-}
-
-// readerFunc is a Read without anything else.
-type readerFunc func(p []byte) (int, error)
-
-func (f readerFunc) Read(p []byte) (int, error) { return f(p) }

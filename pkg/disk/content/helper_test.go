@@ -16,21 +16,13 @@ import (
 	"time"
 
 	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 // tool runs a foreign program in a directory, with an input.
 func tool(t testing.TB, dir, stdin, name string, args ...string) string {
 	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		path, err = exec.LookPath("/usr/sbin/" + name)
-	}
-	if err != nil {
-		if os.Getenv("CAROSBUILD_REQUIRE_TOOLS") == "1" {
-			t.Fatalf("no %s", name)
-		}
-		t.Skipf("no %s", name)
-	}
+	path := tooltest.Find(t, name)
 	cmd := exec.CommandContext(t.Context(), path, args...)
 	cmd.Env = append(os.Environ(), "TZ=UTC", "LC_ALL=C")
 	var out, diag bytes.Buffer

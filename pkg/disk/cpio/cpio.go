@@ -18,7 +18,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// ErrFormat is wrapped by errors about what is no such archive, or a damaged one.
+// ErrFormat is wrapped by errors about a file that is not such an archive, or is damaged.
 var ErrFormat = errors.New("not a readable cpio archive")
 
 // Detect reports whether a file that begins with b is an archive of cpio, of one

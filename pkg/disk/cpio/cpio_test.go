@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 // member is one of a test's archive; names and sizes that are not said follow
@@ -204,13 +205,7 @@ func TestOutside(t *testing.T) {
 
 // TestForeign reads what GNU cpio writes, and compares it with the directory.
 func TestForeign(t *testing.T) {
-	path, err := exec.LookPath("cpio")
-	if err != nil {
-		if os.Getenv("CAROSBUILD_REQUIRE_TOOLS") == "1" {
-			t.Fatal("no cpio")
-		}
-		t.Skip("no cpio")
-	}
+	path := tooltest.Find(t, "cpio")
 	top := t.TempDir()
 	for name, content := range map[string]string{"etc/hostname": "node\n", "empty": "", "a/big": strings.Repeat("x", 200000), "sparse": "a" + strings.Repeat("\x00", 200000)} {
 		if err := os.MkdirAll(filepath.Dir(filepath.Join(top, name)), 0o755); err != nil {

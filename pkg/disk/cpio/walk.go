@@ -115,7 +115,7 @@ func (a *archive) next(w *window, off int64) (*header, error) {
 	if h.end = h.content + h.size; h.end > a.size {
 		return nil, fmt.Errorf("%w: member %.200q at byte %d has %d bytes, and the archive ends before them", ErrFormat, name, off, h.size)
 	}
-	h.end = min(padded(h.end), a.size) // whoever makes it may leave out the last padding
+	h.end = min(padded(h.end), a.size) // the last padding may be missing
 	return h, nil
 }
 

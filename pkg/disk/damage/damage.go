@@ -21,7 +21,7 @@ func (p Problem) String() string {
 	return p.Where + ": " + p.Text
 }
 
-// Max is how many problems a List keeps: whoever damages a disk on purpose can
+// Max is how many problems a List keeps: a disk that is damaged on purpose can
 // have one for each of its bytes.
 const Max = 1000
 

@@ -75,7 +75,7 @@ func newDeflater(l level) *deflater {
 			base++
 		}
 	}
-	m.lenSym[255], m.lenBase[28] = 28, 255 // 258 has a symbol of its own
+	m.lenSym[255], m.lenBase[28] = 28, 255 // 258 has its own symbol
 	base = 0
 	for s := range distSymbols {
 		m.distBase[s] = uint16(base)
@@ -127,7 +127,7 @@ func (d *deflater) put(v uint64, n uint) {
 	d.nacc &= 7
 }
 
-// block writes the tokens so far as a block with codes of its own, unless that
+// block writes the tokens so far as a block with its own codes, unless that
 // alone is too large.
 func (d *deflater) block(final bool) {
 	d.countSymbols()

@@ -9,6 +9,8 @@ import (
 	"io"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/carosio/carosbuild/pkg/disk/disktest"
 )
 
 // grains are cases that stress one part of the compressor each.
@@ -25,13 +27,13 @@ func grains() map[string][]byte {
 	for range 40 {
 		sparse[r.IntN(BlockSize)] = byte(r.Uint32())
 	}
-	far := random(3, BlockSize)
+	far := disktest.Random(3, BlockSize)
 	copy(far[32768:], far[:32768]) // all at the largest distance
-	tooFar := random(4, BlockSize)
+	tooFar := disktest.Random(4, BlockSize)
 	copy(tooFar[32769:], tooFar[:32767])
 	return map[string][]byte{
 		"zeros": make([]byte, BlockSize), "one value": bytes.Repeat([]byte{7}, BlockSize), "two values": fill(func(i int) byte { return byte(i / 40000) }),
-		"random": random(1, BlockSize), "text": noise(1, BlockSize), "sparse": sparse, "far": far, "too far": tooFar,
+		"random": disktest.Random(1, BlockSize), "text": disktest.Text(1, BlockSize), "sparse": sparse, "far": far, "too far": tooFar,
 		"counter": fill(func(i int) byte { return byte(i) }), "words": fill(func(i int) byte { return byte(i >> (i % 4 * 4)) }),
 		"deep tree": fill(func(int) byte { // counts like Fibonacci's numbers
 			n := 0
@@ -40,8 +42,8 @@ func grains() map[string][]byte {
 			}
 			return byte(n)
 		}),
-		"half random": append(random(2, BlockSize/2), make([]byte, BlockSize/2)...),
-		"end matches": append(append(random(5, 1000), make([]byte, BlockSize-2000)...), random(5, 1000)...),
+		"half random": append(disktest.Random(2, BlockSize/2), make([]byte, BlockSize/2)...),
+		"end matches": append(append(disktest.Random(5, 1000), make([]byte, BlockSize-2000)...), disktest.Random(5, 1000)...),
 	}
 }
 
@@ -88,7 +90,7 @@ func TestDeflate(t *testing.T) {
 // it decide about all kinds of matches.
 func FuzzDeflate(f *testing.F) {
 	f.Add([]byte("abcd"), uint64(1))
-	f.Add(random(1, 3000), uint64(2))
+	f.Add(disktest.Random(1, 3000), uint64(2))
 	f.Fuzz(func(t *testing.T, in []byte, seed uint64) {
 		if len(in) == 0 {
 			return
@@ -159,7 +161,7 @@ func TestCodeLengths(t *testing.T) {
 func TestAdler32(t *testing.T) {
 	all := bytes.Repeat([]byte{0xFF}, BlockSize)
 	for n := 0; n <= BlockSize; n = n*2 + 8 {
-		for _, b := range [][]byte{all[:n], random(6, n), noise(7, n)} {
+		for _, b := range [][]byte{all[:n], disktest.Random(6, n), disktest.Text(7, n)} {
 			if got, want := Adler32(b), stdadler.Checksum(b); got != want {
 				t.Errorf("%d bytes: %08x, want %08x", n, got, want)
 			}
@@ -171,26 +173,9 @@ func TestAdler32(t *testing.T) {
 }
 
 func BenchmarkAdler32(b *testing.B) {
-	grain := random(1, BlockSize)
+	grain := disktest.Random(1, BlockSize)
 	b.SetBytes(BlockSize)
 	for b.Loop() {
 		Adler32(grain)
 	}
-}
-
-// noise is n bytes that deflate makes a little smaller.
-func noise(seed uint64, n int) []byte {
-	r := rand.New(rand.NewPCG(seed, 2))
-	b := make([]byte, n)
-	for i := range b {
-		b[i] = "etaoin shrdlu\n0123456789<>{}();"[r.IntN(31)]
-	}
-	return b
-}
-
-func random(seed uint64, n int) []byte {
-	b := make([]byte, n)
-	r := rand.NewChaCha8([32]byte{byte(seed)})
-	_, _ = r.Read(b)
-	return b
 }

@@ -8,11 +8,12 @@ import (
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/disk/damage"
+	"github.com/carosio/carosbuild/pkg/disk/rofs"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
 // Kind is the kind of file system.
-func (f *FS) Kind() string { return "erofs" }
+func (f *FS) Kind() string { return fsName }
 
 // End is where the file system ends on its device, in bytes.
 func (f *FS) End() int64 { return f.size }
@@ -48,30 +49,30 @@ func (f *FS) Check(ctx context.Context) []damage.Problem {
 		l.Add("superblock", "its checksum is %08x, and says %08x", f.sum, s.Checksum)
 	}
 	dirs, compressed := map[uint64]uint32{}, 0 // directories in each directory
-	for _, n := range b.found {
-		if n.entry.Type() == tree.Dir && n.entry.Path != "" {
+	for _, n := range b.Found {
+		if n.Entry.Type() == tree.Dir && n.Entry.Path != "" {
 			dirs[n.up]++
 		}
 		if n.layout == layoutCompressed || n.layout == layoutCompressedFull {
 			compressed++
 		}
 	}
-	for _, n := range b.found {
+	for _, n := range b.Found {
 		if ctx.Err() != nil {
 			return nil
 		}
-		want := b.names[n.nid]
-		if n.entry.Type() == tree.Dir {
-			want = 2 + dirs[n.nid]
+		want := b.names[n.ID]
+		if n.Entry.Type() == tree.Dir {
+			want = 2 + dirs[n.ID]
 		}
-		if n.links != want {
-			l.Add(where(n.entry.Path), "it has %d links, and says %d", want, n.links)
+		if n.Links != want {
+			l.Add(rofs.Where(n.Entry.Path), "it has %d links, and says %d", want, n.Links)
 		}
 	}
 	if compressed > 0 {
 		l.AddUnread("contents", "%d files are compressed", compressed)
 	}
-	if got := uint64(len(b.names)); b.err == nil && f.super.Incompat&^(incompatPadding|incompatChunks) == 0 && got != f.super.Inodes {
+	if got := uint64(len(b.names)); b.Err == nil && f.super.Incompat&^(incompatPadding|incompatChunks) == 0 && got != f.super.Inodes {
 		l.Add("superblock", "there are %d inodes, and it says %d", got, f.super.Inodes)
 	}
 	return l.Problems()

@@ -10,15 +10,13 @@ import (
 	"testing"
 
 	"github.com/carosio/carosbuild/pkg/disk/damage"
+	"github.com/carosio/carosbuild/pkg/disk/disktest"
 )
 
 func problems(t *testing.T, b []byte) []damage.Problem {
 	t.Helper()
 	f, err := Open(bytes.NewReader(b), int64(len(b)))
-	if err != nil {
-		return []damage.Problem{{Text: err.Error()}}
-	}
-	return f.Check(t.Context())
+	return disktest.Findings(t, f, err)
 }
 
 func TestCheck(t *testing.T) {
@@ -32,7 +30,7 @@ func TestCheck(t *testing.T) {
 			t.Errorf("a sound file system has %v", p)
 		}
 	}
-	good, err := os.ReadFile(build(t, sorted(dir("d"), regular("f", "x"), regular("g", noise(1, 9000))), Options{}))
+	good, err := os.ReadFile(build(t, disktest.Sorted(disktest.Dir("d"), disktest.Regular("f", "x"), disktest.Regular("g", disktest.Noise(1, 9000))), Options{}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 	"fmt"
 
 	"github.com/carosio/carosbuild/pkg/disk/image"
+	"github.com/carosio/carosbuild/pkg/disk/rofs"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
@@ -29,26 +30,21 @@ type Options struct {
 
 // Reasons of an EntryError.
 var (
-	ErrTree        = errors.New("malformed tree")
-	ErrNameTooLong = errors.New("name is longer than 255 bytes")
-	ErrLinkTooLong = errors.New("target of symbolic link is longer than 4095 bytes")
-	ErrXattr       = errors.New("extended attribute cannot be stored")
-	ErrDevice      = errors.New("device number is too large")
+	ErrTree        = rofs.ErrTree
+	ErrNameTooLong = rofs.ErrNameTooLong
+	ErrLinkTooLong = rofs.ErrLinkTooLong
+	ErrXattr       = rofs.ErrXattr
+	ErrDevice      = rofs.ErrDevice
 )
 
 // ErrTooBig is the error for what 32 bits of blocks cannot count.
 var ErrTooBig = errors.New("larger than 16 TiB, the most EROFS can address")
 
 // EntryError is what is wrong with one entry of the tree.
-type EntryError struct {
-	Path string // as in the tree; "" is the root
-	Err  error
-}
+type EntryError = rofs.EntryError
 
-func (e *EntryError) Error() string { return fmt.Sprintf("erofs: /%s: %v", e.Path, e.Err) }
-
-// Unwrap gives the reason.
-func (e *EntryError) Unwrap() error { return e.Err }
+// fsName is the kind of file system.
+const fsName = "erofs"
 
 // MinSize is the size of the image that Build makes, in bytes.
 func MinSize(t *tree.Tree, o Options) (int64, error) {

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/carosio/carosbuild/pkg/disk/disktest"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
@@ -44,8 +45,8 @@ func FuzzWrite(f *testing.F) {
 }
 
 func TestDump(t *testing.T) {
-	hole := tree.Entry{Path: "hole", Mode: tree.Regular | 0o600, Size: 20000, Data: []tree.Range{{Off: 9000, Len: 2}}, Content: mark{20000, 9000}}
-	tr := sorted(dir("d"), regular("d/small", "x"), regular("large", noise(1, 3*blockSize+5)), hole, tree.Entry{Path: "d/twice", Hardlink: "d/small"})
+	hole := tree.Entry{Path: "hole", Mode: tree.Regular | 0o600, Size: 20000, Data: []tree.Range{{Off: 9000, Len: 2}}, Content: disktest.Mark{Size: 20000, At: 9000}}
+	tr := disktest.Sorted(disktest.Dir("d"), disktest.Regular("d/small", "x"), disktest.Regular("large", disktest.Noise(1, 3*blockSize+5)), hole, tree.Entry{Path: "d/twice", Hardlink: "d/small"})
 	path := build(t, tr, Options{Time: 1700000000, UUID: [16]byte{0x4f, 0x68, 0xbc, 0xe3, 15: 7}})
 	out := tool(t, "dump.erofs", "-s", path)
 	for _, want := range []string{"0xE0F5E1E2", "Filesystem root nid:                          128", "Filesystem inode count:                       5", "Tue Nov 14 22:13:20 2023", "4f68bce3-0000-0000-0000-000000000007", "chunked_file", "sb_csum mtime"} {
@@ -61,9 +62,9 @@ func TestDump(t *testing.T) {
 }
 
 func TestEmpty(t *testing.T) {
-	tr := sorted()
+	tr := disktest.Sorted()
 	verify(t, build(t, tr, Options{}), tr)
-	tr = sorted(regular("empty", ""), dir("d"))
+	tr = disktest.Sorted(disktest.Regular("empty", ""), disktest.Dir("d"))
 	verify(t, build(t, tr, Options{}), tr)
 }
 
@@ -85,7 +86,7 @@ func TestReproducible(t *testing.T) {
 // TestContentsAreNotRead builds of files that cannot be read.
 func TestContentsAreNotRead(t *testing.T) {
 	e := tree.Entry{Path: "f", Mode: tree.Regular, Size: 5*blockSize + 7, Content: unreadable{}}
-	m, err := Build(sorted(e), Options{})
+	m, err := Build(disktest.Sorted(e), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +102,7 @@ type unreadable struct{}
 func (unreadable) ReadAt([]byte, int64) (int, error) { return 0, errUnreadable }
 
 func TestLargeDirectory(t *testing.T) {
-	entries := []tree.Entry{dir("d"), dir("long"), dir("e")}
+	entries := []tree.Entry{disktest.Dir("d"), disktest.Dir("long"), disktest.Dir("e")}
 	for i := range 30000 {
 		entries = append(entries, tree.Entry{Path: fmt.Sprintf("d/file-%d.txt", i), Mode: tree.Regular | 0o644, Mtime: 5})
 	}
@@ -111,7 +112,7 @@ func TestLargeDirectory(t *testing.T) {
 	for i := range 70000 { // more links than 16 bits count
 		entries = append(entries, tree.Entry{Path: fmt.Sprintf("e/%06d", i), Mode: tree.Dir | 0o755, Mtime: 5})
 	}
-	tr := sorted(entries...)
+	tr := disktest.Sorted(entries...)
 	path := build(t, tr, Options{Time: 5})
 	tool(t, "fsck.erofs", "-d1", path)
 	got := open(t, path)
@@ -128,26 +129,11 @@ func TestLargeDirectory(t *testing.T) {
 	}
 }
 
-// mark is size zeros with a letter somewhere.
-type mark struct{ size, at int64 }
-
-func (m mark) ReadAt(p []byte, off int64) (int, error) {
-	n := int(min(int64(len(p)), m.size-off))
-	clear(p)
-	if m.at >= off && m.at < off+int64(n) {
-		p[m.at-off] = 'm'
-	}
-	if n < len(p) {
-		return n, io.EOF
-	}
-	return n, nil
-}
-
 func TestHuge(t *testing.T) {
 	const size = 1<<40 + 77
-	e := tree.Entry{Path: "huge", Mode: tree.Regular | 0o600, Size: size, Content: mark{size, 4<<30 + 9}, Data: []tree.Range{{Off: 4<<30 + 5, Len: 10}}}
+	e := tree.Entry{Path: "huge", Mode: tree.Regular | 0o600, Size: size, Content: disktest.Mark{Size: size, At: 4<<30 + 9}, Data: []tree.Range{{Off: 4<<30 + 5, Len: 10}}}
 	none := tree.Entry{Path: "none", Mode: tree.Regular | 0o600, Size: 1 << 50, Data: []tree.Range{}}
-	path := build(t, sorted(e, none), Options{})
+	path := build(t, disktest.Sorted(e, none), Options{})
 	tool(t, "fsck.erofs", "-d1", path)
 	if out := tool(t, "dump.erofs", "--path=/huge", path); !strings.Contains(out, fmt.Sprint(size)) {
 		t.Errorf("no size in\n%s", out)
@@ -164,55 +150,35 @@ func TestHuge(t *testing.T) {
 		t.Errorf("%d bytes at the end, %v", n, err)
 	}
 	full := tree.Entry{Path: "full", Mode: tree.Regular, Size: 1 << 44, Content: unreadable{}}
-	if _, err := MinSize(sorted(full), Options{}); !errors.Is(err, ErrTooBig) {
+	if _, err := MinSize(disktest.Sorted(full), Options{}); !errors.Is(err, ErrTooBig) {
 		t.Errorf("16 TiB: %v", err)
 	}
 }
 
 func TestErrors(t *testing.T) {
-	link := func(target string) tree.Entry { return tree.Entry{Path: "l", Mode: tree.Symlink, Link: target} }
 	attr := func(name string, n int) tree.Entry {
-		e := regular("f", "x")
+		e := disktest.Regular("f", "x")
 		e.Xattrs = []tree.Xattr{{Name: name, Value: make([]byte, n)}}
 		return e
 	}
-	many := regular("f", "x")
+	many := disktest.Regular("f", "x")
 	for i := range 5 {
 		many.Xattrs = append(many.Xattrs, tree.Xattr{Name: fmt.Sprint("user.", i), Value: make([]byte, 60000)})
 	}
-	for _, tt := range []struct {
-		name string
-		tree *tree.Tree
-		want error
-	}{
-		{"empty", &tree.Tree{}, ErrTree},
-		{"no parent", sorted(regular("a/b", "")), ErrTree},
-		{"twice", sorted(regular("a", ""), regular("a", "")), ErrTree},
-		{"below a file", sorted(regular("a", ""), regular("a/b", "")), ErrTree},
-		{"long name", sorted(regular(strings.Repeat("n", 256), "")), ErrNameTooLong},
-		{"dot", sorted(regular("..", "")), ErrTree},
-		{"long target", sorted(link(strings.Repeat("n", 4096))), ErrLinkTooLong},
-		{"no target", sorted(link("")), ErrTree},
-		{"no type", sorted(tree.Entry{Path: "a", Mode: 0o644}), ErrTree},
-		{"nanoseconds", sorted(tree.Entry{Path: "a", Mode: tree.FIFO, MtimeNsec: 1e9}), ErrTree},
-		{"device", sorted(tree.Entry{Path: "a", Mode: tree.Char, Rdev: tree.Device{Major: 4096}}), ErrDevice},
-		{"hard link", sorted(tree.Entry{Path: "a", Hardlink: "b"}), ErrTree},
-		{"hard link to a directory", sorted(dir("a"), tree.Entry{Path: "b", Hardlink: "a"}), ErrTree},
-		{"list", sorted(attr("system.posix_acl_access", 4)), ErrXattr},
-		{"other name", sorted(attr("system.nfs4_acl", 4)), ErrXattr},
-		{"large value", sorted(attr("user.x", 65536)), ErrXattr},
-		{"large values", sorted(many), ErrXattr},
-		{"no content", sorted(tree.Entry{Path: "a", Mode: tree.Regular, Size: 1}), ErrTree},
-		{"ranges", sorted(tree.Entry{Path: "a", Mode: tree.Regular, Size: 10, Data: []tree.Range{{Off: 5, Len: 6}}, Content: mark{}}), ErrTree},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			_, err := Build(tt.tree, Options{})
-			if entry := (*EntryError)(nil); !errors.Is(err, tt.want) || !errors.As(err, &entry) {
-				t.Errorf("got %v, want %v", err, tt.want)
+	for _, tt := range append(disktest.BadTrees(), []disktest.BadTree{
+		{Name: "nanoseconds", Tree: disktest.Sorted(tree.Entry{Path: "a", Mode: tree.FIFO, MtimeNsec: 1e9}), Err: ErrTree},
+		{Name: "other name", Tree: disktest.Sorted(attr("system.nfs4_acl", 4)), Err: ErrXattr},
+		{Name: "large value", Tree: disktest.Sorted(attr("user.x", 65536)), Err: ErrXattr},
+		{Name: "large values", Tree: disktest.Sorted(many), Err: ErrXattr},
+	}...) {
+		t.Run(tt.Name, func(t *testing.T) {
+			_, err := Build(tt.Tree, Options{})
+			if entry := (*EntryError)(nil); !errors.Is(err, tt.Err) || !errors.As(err, &entry) {
+				t.Errorf("got %v, want %v", err, tt.Err)
 			}
 		})
 	}
-	if _, err := Build(sorted(), Options{Label: "sixteen bytes xx"}); err == nil {
+	if _, err := Build(disktest.Sorted(), Options{Label: "sixteen bytes xx"}); err == nil {
 		t.Error("a label of 16 bytes was taken")
 	}
 }

@@ -21,7 +21,6 @@ const (
 	magic       = 0xe0f5e1e2
 	nidSize     = 32 // bytes that a node id counts
 	maxName     = 255
-	maxTarget   = 4095
 	labelSize   = 15 // bytes of the volume's name, with a NUL behind
 	maxBlocks   = 1<<32 - 1
 	noBlock     = 1<<32 - 1 // in a map of chunks: a hole

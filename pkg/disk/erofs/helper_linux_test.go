@@ -3,43 +3,29 @@
 package erofs
 
 import (
-	"bytes"
-	"fmt"
-	"hash/crc32"
-	"io"
 	"io/fs"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
-	"github.com/carosio/carosbuild/pkg/disk/tree"
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/disk/disktest"
+	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 // tool runs a program of package erofs-utils.
 func tool(t testing.TB, name string, args ...string) string {
 	t.Helper()
-	path, err := exec.LookPath(name)
+	out, diag, err := tooltest.Output(tooltest.Command(t, name, args...))
 	if err != nil {
-		if os.Getenv("CAROSBUILD_REQUIRE_TOOLS") == "1" {
-			t.Fatalf("no %s (package erofs-utils)", name)
-		}
-		t.Skipf("no %s (package erofs-utils)", name)
+		t.Fatalf("%s %v: %v\n%.3000s", name, args, err, diag)
 	}
-	cmd := exec.CommandContext(t.Context(), path, args...)
-	cmd.Env = append(os.Environ(), "TZ=UTC", "LC_ALL=C")
-	var diag bytes.Buffer
-	cmd.Stderr = &diag
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%s %v: %v\n%.3000s", name, args, err, diag.String())
-	}
-	return string(out)
+	return out
 }
 
 func someUUID() [16]byte { return [16]byte{1, 2, 3, 15: 9} }
@@ -55,20 +41,7 @@ func build(t testing.TB, tr *tree.Tree, o Options) string {
 	if err != nil || least != m.Size() || m.Size()%blockSize != 0 {
 		t.Errorf("least size is %d, size %d: %v", least, m.Size(), err)
 	}
-	f, err := os.Create(filepath.Join(t.TempDir(), "fs"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if err := f.Truncate(m.Size()); err != nil {
-		t.Fatal(err)
-	}
-	for _, x := range m.Extents() {
-		if _, err := io.Copy(io.NewOffsetWriter(f, x.Off), io.NewSectionReader(m, x.Off, x.Len)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return f.Name()
+	return disktest.Save(t, m, 1)
 }
 
 // view is what a tree or an unpacked file system says about an entry.
@@ -96,7 +69,7 @@ func wanted(t testing.TB, tr *tree.Tree) map[string]view {
 		v := view{Mode: e.Mode, UID: e.UID, GID: e.GID, Mtime: e.Mtime, Nsec: int64(e.MtimeNsec), Link: e.Link, Rdev: e.Rdev}
 		if e.Type() == tree.Regular {
 			n := inode{entry: &e, size: e.Size}
-			v.Size, v.Sum, v.holes = e.Size, sum(t, e.Content, e.Size), n.cut()
+			v.Size, v.Sum, v.holes = e.Size, disktest.Sum(t, e.Content, e.Size), n.cut()
 		}
 		out[e.Path] = v.asUser()
 	}
@@ -112,17 +85,6 @@ func (v view) asUser() view {
 		v.Mode &^= 0o7022 // the umask
 	}
 	return v
-}
-
-func sum(t testing.TB, r io.ReaderAt, size int64) uint32 {
-	t.Helper()
-	h := crc32.NewIEEE()
-	if size > 0 {
-		if n, err := io.Copy(h, io.NewSectionReader(r, 0, size)); err != nil || n != size {
-			t.Fatalf("read %d bytes of %d: %v", n, size, err)
-		}
-	}
-	return h.Sum32()
 }
 
 // unpacked reads what fsck.erofs unpacked.
@@ -148,7 +110,7 @@ func unpacked(t testing.TB, image string) map[string]view {
 				return err
 			}
 			defer f.Close()
-			v.Size, v.Sum = st.Size, sum(t, f, st.Size)
+			v.Size, v.Sum = st.Size, disktest.Sum(t, f, st.Size)
 		case tree.Symlink:
 			v.Link, err = os.Readlink(p)
 		case tree.Char, tree.Block:
@@ -179,162 +141,19 @@ func verify(t testing.TB, image string, tr *tree.Tree) {
 	}
 }
 
-// sorted makes a tree of entries; the root is added when it is missing.
-func sorted(entries ...tree.Entry) *tree.Tree {
-	entries = slices.Clone(entries)
-	if !slices.ContainsFunc(entries, func(e tree.Entry) bool { return e.Path == "" }) {
-		entries = append(entries, tree.Entry{Mode: tree.Dir | 0o755, Mtime: 1})
-	}
-	slices.SortFunc(entries, func(a, b tree.Entry) int { return tree.Compare(a.Path, b.Path) })
-	return &tree.Tree{Entries: entries}
-}
-
-func regular(path, content string) tree.Entry {
-	return tree.Entry{Path: path, Mode: tree.Regular | 0o644, Mtime: 1700000000, Size: int64(len(content)), Content: strings.NewReader(content)}
-}
-
-func dir(path string) tree.Entry {
-	return tree.Entry{Path: path, Mode: tree.Dir | 0o755, Mtime: 1700000000}
-}
-
-// noise is incompressible.
-func noise(seed uint64, n int) string {
-	r := rand.New(rand.NewPCG(seed, 9))
-	b := make([]byte, n)
-	for i := range b {
-		b[i] = byte(r.Uint32())
-	}
-	return string(b)
-}
-
-// randomTree makes a tree of about n entries of all kinds.
+// randomTree has what fsck.erofs can unpack: paths of 4096 bytes at most, and for
+// an ordinary user no devices.
 func randomTree(rnd *rand.Rand, n int) *tree.Tree {
-	entries := []tree.Entry{meta(rnd, tree.Entry{Mode: tree.Dir | 0o755})}
-	dirs, files, seen := []string{""}, []string{}, map[string]bool{"": true}
-	place := func() string {
-		p := strings.TrimPrefix(dirs[rnd.IntN(len(dirs))]+"/"+randomName(rnd), "/")
-		if seen[p] {
-			return ""
-		}
-		seen[p] = true
-		return p
-	}
-	for i := range n {
-		p := place()
-		if p == "" {
-			continue
-		}
-		e := meta(rnd, tree.Entry{Path: p})
-		what := rnd.IntN(16)
-		if os.Geteuid() != 0 && (what == 5 || what == 6) {
-			what = 7 // an ordinary user can unpack no devices
-		}
-		switch what {
-		case 0, 1, 2:
-			e.Mode |= tree.Dir | 0o700     // to be read back
-			if strings.Count(p, "/") < 8 { // fsck.erofs has room for 4096 bytes
-				dirs = append(dirs, p)
+	return disktest.Trees{
+		Size: func(rnd *rand.Rand) int {
+			return []int{rnd.IntN(3), rnd.IntN(200), rnd.IntN(20000), blockSize*rnd.IntN(3) + rnd.IntN(3), rnd.IntN(50 * blockSize)}[rnd.IntN(5)]
+		},
+		Time: func(rnd *rand.Rand) (int64, int32) {
+			if rnd.IntN(3) == 0 {
+				return 5, 0 // as the superblock has it
 			}
-		case 3, 4:
-			e.Mode = tree.Symlink | 0o777
-			e.Link = fmt.Sprintf("%0*d", 1+rnd.IntN(4000), i)
-			e.Xattrs = slices.DeleteFunc(e.Xattrs, func(x tree.Xattr) bool { return strings.HasPrefix(x.Name, "user.") })
-		case 5:
-			e.Mode |= tree.Char
-			e.Rdev = tree.Device{Major: rnd.Uint32N(1 << 12), Minor: rnd.Uint32N(1 << 20)}
-			e.Xattrs = nil
-		case 6:
-			e.Mode |= tree.Block
-			e.Rdev = tree.Device{Major: rnd.Uint32N(256), Minor: rnd.Uint32N(256)}
-			e.Xattrs = nil
-		case 7:
-			e.Mode |= tree.FIFO
-			e.Xattrs = nil
-		case 8:
-			e.Mode |= tree.Socket
-			e.Xattrs = nil
-		default:
-			e.Mode |= tree.Regular
-			files = append(files, p)
-			randomFile(rnd, &e)
-		}
-		entries = append(entries, e)
-	}
-	for range n / 10 {
-		if len(files) == 0 {
-			break
-		}
-		first := files[rnd.IntN(len(files))]
-		if p := place(); p != "" && tree.Compare(first, p) < 0 {
-			entries = append(entries, tree.Entry{Path: p, Hardlink: first})
-		}
-	}
-	return sorted(entries...)
-}
-
-func meta(rnd *rand.Rand, e tree.Entry) tree.Entry {
-	e.Mode |= rnd.Uint32N(0o10000) | 0o400
-	e.UID, e.GID = rnd.Uint32N(1<<31)>>rnd.IntN(31), rnd.Uint32N(1<<31)>>rnd.IntN(31)
-	e.Mtime = 5 // as the superblock has it
-	if rnd.IntN(3) > 0 {
-		e.Mtime, e.MtimeNsec = rnd.Int64N(1<<32), rnd.Int32N(1e9)
-	}
-	if rnd.IntN(4) > 0 {
-		return e
-	}
-	for i := range rnd.IntN(4) {
-		value := noise(rnd.Uint64(), rnd.IntN(200))
-		if rnd.IntN(3) == 0 {
-			value = "one of several that have the same"
-		}
-		prefix := []string{"trusted.a", "user.b", "security.c"}[rnd.IntN(3)]
-		e.Xattrs = append(e.Xattrs, tree.Xattr{Name: fmt.Sprint(prefix, i), Value: []byte(value)})
-	}
-	slices.SortFunc(e.Xattrs, func(a, b tree.Xattr) int { return strings.Compare(a.Name, b.Name) })
-	return e
-}
-
-func randomName(rnd *rand.Rand) string {
-	n := 1 + rnd.IntN(20)
-	if rnd.IntN(8) == 0 {
-		n = 1 + rnd.IntN(255)
-	}
-	b := make([]byte, n)
-	for i := range b {
-		b[i] = byte(1 + rnd.IntN(255))
-		if rnd.IntN(4) > 0 || b[i] == '/' || b[i] == '.' {
-			b[i] = byte('a' + rnd.IntN(26))
-		}
-	}
-	return string(b)
-}
-
-// randomFile makes a file, some of which are the same, compressible or have
-// holes.
-func randomFile(rnd *rand.Rand, e *tree.Entry) {
-	n := []int{rnd.IntN(3), rnd.IntN(200), rnd.IntN(20000), blockSize*rnd.IntN(3) + rnd.IntN(3), rnd.IntN(50 * blockSize)}[rnd.IntN(5)]
-	content := noise(uint64(rnd.IntN(4)), n)
-	if rnd.IntN(2) == 0 {
-		content = strings.Repeat("compressible ", n/10)
-	}
-	b := []byte(content)
-	e.Data = nil
-	if rnd.IntN(3) == 0 {
-		e.Data = []tree.Range{}
-		for off := rnd.Int64N(50000); off < int64(len(b)); {
-			k := min(1+rnd.Int64N(100000), int64(len(b))-off)
-			e.Data = append(e.Data, tree.Range{Off: off, Len: k})
-			next := min(off+k+rnd.Int64N(400000), int64(len(b)))
-			clear(b[off+k : next])
-			off = next
-		}
-		if len(e.Data) > 0 {
-			clear(b[:e.Data[0].Off])
-		} else {
-			clear(b)
-		}
-	}
-	if e.Size = int64(len(b)); e.Size > 0 {
-		e.Content = bytes.NewReader(b)
-	}
+			return rnd.Int64N(1 << 32), rnd.Int32N(1e9)
+		},
+		Xattrs: []string{"trusted.a", "user.b", "security.c"}, Depth: 8, NoDevices: os.Geteuid() != 0,
+	}.Random(rnd, n)
 }

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/carosio/carosbuild/pkg/disk/damage"
+	"github.com/carosio/carosbuild/pkg/disk/disktest"
+	"github.com/carosio/carosbuild/pkg/disk/rofs"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
@@ -36,11 +38,11 @@ func (c *counter) ReadAt(p []byte, off int64) (int, error) {
 // attribute, of a kind that is read and of one that is passed over.
 func TestSharedOnce(t *testing.T) {
 	const count, root = 50, 4096
-	entries := []tree.Entry{regular("a", "")}
+	entries := []tree.Entry{disktest.Regular("a", "")}
 	for i := range count {
 		entries = append(entries, tree.Entry{Path: fmt.Sprintf("b%03d", i), Hardlink: "a"})
 	}
-	b, err := os.ReadFile(build(t, sorted(entries...), Options{}))
+	b, err := os.ReadFile(build(t, disktest.Sorted(entries...), Options{}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,17 +66,17 @@ func TestSharedOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		w := f.walk(t.Context())
-		if kind == 5 && (w.err != nil || len(w.found) != count+2) {
-			t.Errorf("type %d: %d entries, %v", kind, len(w.found), w.err)
+		if kind == 5 && (w.Err != nil || len(w.Found) != count+2) {
+			t.Errorf("type %d: %d entries, %v", kind, len(w.Found), w.Err)
 		}
-		if kind == 1 && w.err == nil {
+		if kind == 1 && w.Err == nil {
 			t.Errorf("type %d: no error", kind)
 		}
 		if r.n > 200<<10 {
 			t.Errorf("type %d: %d bytes were read", kind, r.n)
 		}
-		if w.cost < 1<<16 {
-			t.Errorf("type %d: it costs %d bytes", kind, w.cost)
+		if w.Cost() < 1<<16 {
+			t.Errorf("type %d: it costs %d bytes", kind, w.Cost())
 		}
 	}
 }
@@ -83,9 +85,9 @@ func TestSharedOnce(t *testing.T) {
 func TestInterrupt(t *testing.T) {
 	entries := []tree.Entry{}
 	for i := range 500 {
-		entries = append(entries, regular(fmt.Sprintf("f%03d", i), "x"))
+		entries = append(entries, disktest.Regular(fmt.Sprintf("f%03d", i), "x"))
 	}
-	b, err := os.ReadFile(build(t, sorted(entries...), Options{}))
+	b, err := os.ReadFile(build(t, disktest.Sorted(entries...), Options{}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,8 +105,8 @@ func TestInterrupt(t *testing.T) {
 	if r.n > after+blockSize {
 		t.Errorf("%d bytes were read, %d of them before it was interrupted", r.n, after)
 	}
-	if w := f.walk(ctx); !errors.Is(w.err, context.Canceled) {
-		t.Errorf("an interrupted walk: %v", w.err)
+	if w := f.walk(ctx); !errors.Is(w.Err, context.Canceled) {
+		t.Errorf("an interrupted walk: %v", w.Err)
 	}
 }
 
@@ -149,12 +151,12 @@ func TestDeep(t *testing.T) {
 	}
 	f := rawFS(t, log, dirs, blocks)
 	w := f.walk(t.Context())
-	if w.err == nil || !strings.Contains(w.err.Error(), "too large") || len(w.err.Error()) > 2*maxWhere {
-		t.Errorf("%d nested directories: %.300v", count, w.err)
+	if w.Err == nil || !strings.Contains(w.Err.Error(), "too large") || len(w.Err.Error()) > 2*rofs.MaxWhere {
+		t.Errorf("%d nested directories: %.300v", count, w.Err)
 	}
 	bytes := 0
-	for _, n := range w.found {
-		bytes += len(n.entry.Path)
+	for _, n := range w.Found {
+		bytes += len(n.Entry.Path)
 	}
 	if bytes > 256<<20 {
 		t.Errorf("%d bytes of paths are in memory", bytes)
@@ -163,7 +165,7 @@ func TestDeep(t *testing.T) {
 	for _, p := range f.Check(t.Context()) { // wrong numbers of links
 		bytes += len(p.Where)
 	}
-	if bytes > 2*maxWhere*damage.Max {
+	if bytes > 2*rofs.MaxWhere*damage.Max {
 		t.Errorf("%d bytes of paths are in problems", bytes)
 	}
 }

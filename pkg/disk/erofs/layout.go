@@ -36,7 +36,7 @@ func newLayout(t *tree.Tree, o Options) (*layout, error) {
 	l.blocks = up(l.end, blockSize) / blockSize
 	for _, n := range inodes {
 		if err := l.assign(n); err != nil {
-			return nil, &EntryError{n.entry.Path, err}
+			return nil, &EntryError{FS: fsName, Path: n.entry.Path, Err: err}
 		}
 	}
 	// fsck.erofs 1.5 reads as much behind each inode as if it had attributes.
@@ -70,7 +70,7 @@ func (n *inode) arrange() {
 	}
 }
 
-// maxChunks bounds the map of a file's chunks, which are as large as that wants.
+// maxChunks bounds the map of a file's chunks: larger files have larger chunks.
 const maxChunks = 1 << 16
 
 // cut cuts a file into chunks, if one of its blocks is a hole. Chunks with data get

@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"github.com/carosio/carosbuild/pkg/disk/damage"
+	"github.com/carosio/carosbuild/pkg/disk/rofs"
 )
 
 // ErrFormat is wrapped by errors about what is not an EROFS that this package reads, or
@@ -18,9 +19,8 @@ func formatError(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrFormat, fmt.Sprintf(format, args...))
 }
 
-// FS reads a file system. It is safe for concurrent use. A walk holds
-// no more than about maxTree of what is in one, whose paths and inodes may be much
-// larger than itself, and takes about twice as much memory at its peak.
+// FS reads a file system. It is safe for concurrent use. Of its paths and inodes,
+// which may be much larger than itself, a walk holds no more than limits allows.
 type FS struct {
 	r     io.ReaderAt
 	super superblock
@@ -79,17 +79,7 @@ func (f *FS) Time() int64 { return int64(f.super.Time) }
 
 // read reads n bytes at off.
 func (f *FS) read(off, n int64) ([]byte, error) {
-	if off < 0 || n < 0 || off > f.size-n {
-		return nil, formatError("%d bytes at %d are behind its %d", n, off, f.size)
-	}
-	b := make([]byte, n)
-	if k, err := f.r.ReadAt(b, off); k < len(b) {
-		if err == io.EOF {
-			err = io.ErrUnexpectedEOF
-		}
-		return nil, fmt.Errorf("read at %d: %w", off, err)
-	}
-	return b, nil
+	return rofs.ReadAt(f.r, off, n, f.size, formatError)
 }
 
 // place is where the inode of a node id is.

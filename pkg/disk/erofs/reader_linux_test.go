@@ -12,25 +12,18 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/carosio/carosbuild/pkg/disk/damage"
-	"github.com/carosio/carosbuild/pkg/disk/tree"
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/disk/damage"
+	"github.com/carosio/carosbuild/pkg/disk/disktest"
+	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
 // open reads an image as a tree.
 func openFS(t testing.TB, path string) *FS {
 	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { f.Close() })
-	fi, err := f.Stat()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := Open(f, fi.Size())
+	s, err := Open(disktest.File(t, path))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,32 +39,11 @@ func open(t testing.TB, path string) *tree.Tree {
 	return tr
 }
 
-// said is an entry as text, with the sum of its content.
-func said(t testing.TB, tr *tree.Tree) []string {
-	t.Helper()
-	var out []string
-	for _, e := range tr.Entries {
-		s := uint32(0)
-		if e.Hardlink == "" && e.Type() == tree.Regular {
-			s = sum(t, e.Content, e.Size)
-		}
-		e.Content, e.Data = nil, nil
-		for i := range e.Xattrs { // nil or empty
-			e.Xattrs[i].Value = append([]byte{}, e.Xattrs[i].Value...)
-		}
-		if len(e.Xattrs) == 0 {
-			e.Xattrs = nil
-		}
-		out = append(out, fmt.Sprintf("%+v %08x", e, s))
-	}
-	return out
-}
-
 func TestRead(t *testing.T) {
 	for seed := range uint64(6) {
 		tr := randomTree(rand.New(rand.NewPCG(seed, 6)), 150)
 		got := open(t, build(t, tr, Options{Time: 5}))
-		if diff := cmp.Diff(said(t, got), said(t, tr)); diff != "" {
+		if diff := cmp.Diff(disktest.Entries(t, got), disktest.Entries(t, tr)); diff != "" {
 			t.Fatalf("seed %d: read (-), tree (+):\n%.3000s", seed, diff)
 		}
 	}
@@ -103,7 +75,7 @@ func TestReadMkfs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := said(t, tr)
+	want := disktest.Entries(t, tr)
 	for _, args := range []string{"", "-x1", "-Eforce-inode-compact -T5 --all-root", "-Eforce-inode-extended,noinline_data", "--chunksize=4096", "--chunksize=65536"} {
 		out := filepath.Join(t.TempDir(), "fs")
 		tool(t, "mkfs.erofs", append(strings.Fields(args), out, dir)...)
@@ -114,7 +86,7 @@ func TestReadMkfs(t *testing.T) {
 		if strings.Contains(args, "-T5") {
 			continue // other times and owners
 		}
-		if diff := cmp.Diff(said(t, open(t, out)), want); diff != "" {
+		if diff := cmp.Diff(disktest.Entries(t, open(t, out)), want); diff != "" {
 			t.Errorf("%s: read (-), directory (+):\n%.3000s", args, diff)
 		}
 	}
@@ -139,28 +111,28 @@ func TestReadMkfs(t *testing.T) {
 
 func TestReadHoles(t *testing.T) {
 	const size = 100<<20 + 77
-	e := tree.Entry{Path: "huge", Mode: tree.Regular | 0o600, Size: size, Content: mark{size, 5<<20 + 9}, Data: []tree.Range{{Off: 5<<20 + 5, Len: 10}}}
-	path := build(t, sorted(e), Options{})
+	e := tree.Entry{Path: "huge", Mode: tree.Regular | 0o600, Size: size, Content: disktest.Mark{Size: size, At: 5<<20 + 9}, Data: []tree.Range{{Off: 5<<20 + 5, Len: 10}}}
+	path := build(t, disktest.Sorted(e), Options{})
 	if diff := cmp.Diff(open(t, path).Entries[1].Data, []tree.Range{{Off: 5 << 20, Len: blockSize}}); diff != "" {
 		t.Errorf("ranges (-got +want):\n%s", diff)
 	}
-	if sum(t, open(t, path).Entries[1].Content, size) != sum(t, e.Content, size) {
+	if disktest.Sum(t, open(t, path).Entries[1].Content, size) != disktest.Sum(t, e.Content, size) {
 		t.Error("what is read is not what the file is")
 	}
 }
 
 func TestIdentity(t *testing.T) {
-	f := openFS(t, build(t, sorted(), Options{Label: "fifteen letters", UUID: someUUID(), Time: 7}))
+	f := openFS(t, build(t, disktest.Sorted(), Options{Label: "fifteen letters", UUID: someUUID(), Time: 7}))
 	if f.Label() != "fifteen letters" || f.ID() != "01020300-0000-0000-0000-000000000009" || f.Time() != 7 || f.Kind() != "erofs" || f.End() != f.Size() {
 		t.Errorf("label %q, UUID %s, time %d", f.Label(), f.ID(), f.Time())
 	}
-	if f = openFS(t, build(t, sorted(), Options{})); f.ID() != "" || f.Label() != "" {
+	if f = openFS(t, build(t, disktest.Sorted(), Options{})); f.ID() != "" || f.Label() != "" {
 		t.Errorf("label %q, UUID %s of none", f.Label(), f.ID())
 	}
 }
 
 func TestOpenRefuses(t *testing.T) {
-	good, err := os.ReadFile(build(t, sorted(regular("f", "x"), regular("g", noise(1, 9000))), Options{}))
+	good, err := os.ReadFile(build(t, disktest.Sorted(disktest.Regular("f", "x"), disktest.Regular("g", disktest.Noise(1, 9000))), Options{}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,13 +175,13 @@ func TestOpenRefuses(t *testing.T) {
 
 // FuzzRead opens random bytes, and reads all that is in them.
 func FuzzRead(f *testing.F) {
-	attr := regular("a", "x")
+	attr := disktest.Regular("a", "x")
 	attr.Xattrs = []tree.Xattr{{Name: "security.capability", Value: []byte("value")}, {Name: "system.posix_acl_access", Value: []byte("\x02\x00\x00\x00")}}
-	hole := tree.Entry{Path: "h", Mode: tree.Regular | 0o600, Size: 20000, Data: []tree.Range{{Off: 9000, Len: 2}}, Content: mark{20000, 9000}}
+	hole := tree.Entry{Path: "h", Mode: tree.Regular | 0o600, Size: 20000, Data: []tree.Range{{Off: 9000, Len: 2}}, Content: disktest.Mark{Size: 20000, At: 9000}}
 	for _, tr := range []*tree.Tree{
-		sorted(),
-		sorted(attr, dir("d"), regular("d/b", noise(1, blockSize+9)), tree.Entry{Path: "d/twice", Hardlink: "a"}, hole),
-		sorted(tree.Entry{Path: "c", Mode: tree.Char, Rdev: tree.Device{Major: 1, Minor: 3}}, tree.Entry{Path: "l", Mode: tree.Symlink, Link: "c"}),
+		disktest.Sorted(),
+		disktest.Sorted(attr, disktest.Dir("d"), disktest.Regular("d/b", disktest.Noise(1, blockSize+9)), tree.Entry{Path: "d/twice", Hardlink: "a"}, hole),
+		disktest.Sorted(tree.Entry{Path: "c", Mode: tree.Char, Rdev: tree.Device{Major: 1, Minor: 3}}, tree.Entry{Path: "l", Mode: tree.Symlink, Link: "c"}),
 	} {
 		b, err := os.ReadFile(build(f, tr, Options{Time: 5}))
 		if err != nil {
@@ -223,17 +195,19 @@ func FuzzRead(f *testing.F) {
 			return
 		}
 		tr, _ := s.Tree()
-		for i := range tr.Entries {
-			e := &tr.Entries[i]
-			if i > 0 && tree.Compare(tr.Entries[i-1].Path, e.Path) >= 0 {
-				t.Fatalf("/%s is out of place", e.Path)
-			}
-			if e.Size > 0 {
-				p := make([]byte, min(e.Size, 1<<18))
-				e.Content.ReadAt(p, 0)
-				e.Content.ReadAt(p, e.Size-int64(len(p)))
-			}
-		}
+		disktest.ReadTree(t, tr)
 		s.Check(t.Context())
 	})
+}
+
+// TestManyEntries reads more entries than a large distribution has.
+func TestManyEntries(t *testing.T) {
+	const count = 1_000_000
+	entries := []tree.Entry{{Mode: tree.Dir | 0o755}, disktest.Regular("a", "x")}
+	for i := range count {
+		entries = append(entries, tree.Entry{Path: fmt.Sprintf("b%07d", i), Hardlink: "a"})
+	}
+	if got := len(open(t, build(t, &tree.Tree{Entries: entries}, Options{})).Entries); got != len(entries) {
+		t.Errorf("%d entries, want %d", got, len(entries))
+	}
 }

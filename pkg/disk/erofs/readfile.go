@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/carosio/carosbuild/pkg/disk/damage"
+	"github.com/carosio/carosbuild/pkg/disk/rofs"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
@@ -54,7 +55,7 @@ func (n *found) run(off, most int64) (at, k int64, err error) {
 
 // holes gives a file in chunks the ranges that are not holes.
 func (n *found) holes() {
-	if n.entry.Type() != tree.Regular || n.size == 0 {
+	if n.Entry.Type() != tree.Regular || n.size == 0 {
 		return
 	}
 	holes := false
@@ -72,7 +73,7 @@ func (n *found) holes() {
 		}
 	}
 	if holes {
-		n.entry.Data = data
+		n.Entry.Data = data
 	}
 }
 
@@ -90,7 +91,7 @@ func (c fileContent) ReadAt(p []byte, off int64) (int, error) {
 		p = p[:size-off]
 	}
 	if err := c.n.read(p, off); err != nil {
-		return 0, fmt.Errorf("%s: %w", where(c.n.entry.Path), err)
+		return 0, fmt.Errorf("%s: %w", rofs.Where(c.n.Entry.Path), err)
 	}
 	if short {
 		return len(p), io.EOF

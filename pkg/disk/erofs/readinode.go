@@ -7,16 +7,15 @@ import (
 	"encoding/binary"
 
 	"github.com/carosio/carosbuild/pkg/disk/damage"
+	"github.com/carosio/carosbuild/pkg/disk/rofs"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
 // found is an inode as it was read.
 type found struct {
-	entry tree.Entry
-	f     *FS
-	nid   uint64
-	up    uint64 // of a directory: the node id that .. has to have
-	links uint32
+	rofs.Inode // its ID is the node id
+	f          *FS
+	up         uint64 // of a directory: the node id that .. has to have
 
 	layout uint16
 	size   int64 // of the data
@@ -36,7 +35,7 @@ func (f *FS) inode(nid uint64, c *cache) (*found, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &found{f: f, nid: nid}
+	n := &found{Inode: rofs.Inode{ID: nid}, f: f}
 	format, count := le.Uint16(b), int64(le.Uint16(b[2:]))
 	n.layout = format >> 1 & 7
 	if format>>4 != 0 || n.layout > layoutChunks {
@@ -53,12 +52,12 @@ func (f *FS) inode(nid uint64, c *cache) (*found, error) {
 		n.behind = at + extendedSize
 		place = n.extended(b)
 	}
-	if n.size < 0 || n.entry.MtimeNsec < 0 || n.entry.MtimeNsec >= 1e9 || fileType(n.entry.Mode) == 0 {
-		return nil, formatError("inode of mode %#o, with %d bytes and %d nanoseconds", n.entry.Mode, n.size, n.entry.MtimeNsec)
+	if n.size < 0 || n.Entry.MtimeNsec < 0 || n.Entry.MtimeNsec >= 1e9 || fileType(n.Entry.Mode) == 0 {
+		return nil, formatError("inode of mode %#o, with %d bytes and %d nanoseconds", n.Entry.Mode, n.size, n.Entry.MtimeNsec)
 	}
 	if count > 0 {
 		size := xattrHeader + 4*(count-1)
-		if n.entry.Xattrs, err = f.xattrs(n.behind, size, c); err != nil {
+		if n.Entry.Xattrs, err = f.xattrs(n.behind, size, c); err != nil {
 			return nil, err
 		}
 		n.behind += size
@@ -69,8 +68,8 @@ func (f *FS) inode(nid uint64, c *cache) (*found, error) {
 func (n *found) compact(b []byte) (place uint32) {
 	var i compactInode
 	binary.Read(bytes.NewReader(b), le, &i) // fixed size, from memory: no error
-	n.size, n.links = int64(i.Size), uint32(i.Links)
-	n.entry = tree.Entry{
+	n.size, n.Links = int64(i.Size), uint32(i.Links)
+	n.Entry = tree.Entry{
 		Mode: uint32(i.Mode), UID: uint32(i.UID), GID: uint32(i.GID), Mtime: n.f.Time(), MtimeNsec: int32(n.f.super.Nsec),
 	}
 	return i.Place
@@ -79,14 +78,14 @@ func (n *found) compact(b []byte) (place uint32) {
 func (n *found) extended(b []byte) (place uint32) {
 	var i extendedInode
 	binary.Read(bytes.NewReader(b), le, &i) // fixed size, from memory: no error
-	n.size, n.links = int64(i.Size), i.Links
-	n.entry = tree.Entry{Mode: uint32(i.Mode), UID: i.UID, GID: i.GID, Mtime: i.Mtime, MtimeNsec: int32(i.MtimeNsec)}
+	n.size, n.Links = int64(i.Size), i.Links
+	n.Entry = tree.Entry{Mode: uint32(i.Mode), UID: i.UID, GID: i.GID, Mtime: i.Mtime, MtimeNsec: int32(i.MtimeNsec)}
 	return i.Place
 }
 
 // fill reads what depends on the type.
 func (n *found) fill(place uint32, cost func(int64) error) error {
-	e := &n.entry
+	e := &n.Entry
 	n.start = int64(place) * n.f.block
 	switch e.Type() {
 	case tree.Char, tree.Block:
@@ -131,7 +130,7 @@ func (n *found) arrange(place uint32, cost func(int64) error) error {
 	case layoutChunks:
 		return n.chunkMap(place, cost)
 	}
-	if n.entry.Type() != tree.Regular {
+	if n.Entry.Type() != tree.Regular {
 		return formatError("a compressed directory or link")
 	}
 	return nil

@@ -5,112 +5,58 @@ package erofs
 import (
 	"bytes"
 	"context"
-	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/disk/damage"
+	"github.com/carosio/carosbuild/pkg/disk/rofs"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// maxTree bounds the memory for a tree, with entryCost for each entry beside its
-// path: about 450000 entries. Until memory is collected, twice as much is taken.
-const (
-	maxTree   = 1 << 28
-	entryCost = 512
-	maxWhere  = 4096 // bytes of a path in a message
-)
+// limits are about two million entries, and a quarter of the memory for paths:
+// directories with long names, one in the other, make paths that are much longer
+// than the file system.
+func limits() rofs.Limits { return rofs.Limits{Tree: 1 << 30, Paths: 1 << 28} }
 
 // Tree is what the file system holds. Contents are read when the Tree's are.
 // When something cannot be read, the Tree has the rest and the error is the
 // first reason.
 func (f *FS) Tree() (*tree.Tree, error) {
 	b := f.walk(context.Background())
-	return b.tree(), b.err
+	return b.Tree(func(n *found) { n.Entry.Content = fileContent{n} }), b.Err
 }
 
 // walk reads all directories and inodes, until ctx ends.
 func (f *FS) walk(ctx context.Context) *treeBuilder {
-	b := &treeBuilder{f: f, block: make([]byte, f.block), unlisted: f.size, seen: map[uint64]bool{}, names: map[uint64]uint32{}}
-	b.read = newCache(f, b.pay)
+	b := &treeBuilder{Walk: rofs.NewWalk[*found](limits()), f: f, block: make([]byte, f.block), unlisted: f.size, names: map[uint64]uint32{}}
+	b.Twice = formatError("the directory is there twice")
+	b.Note = func(path string, err error) { b.problems.AddError(rofs.Where(path), err) }
+	b.read = newCache(f, b.Pay)
 	root, err := b.read.inode(uint64(f.super.RootNid))
-	if err == nil && root.entry.Type() != tree.Dir {
+	if err == nil && root.Entry.Type() != tree.Dir {
 		err = formatError("its root is not a directory")
 	}
 	if err != nil {
-		b.note("", err)
+		b.Fail("", err)
 		return b
 	}
-	root.up = root.nid
-	b.add(root)
-	for len(b.todo) > 0 && b.cost <= maxTree && ctx.Err() == nil {
-		dir := b.todo[len(b.todo)-1]
-		b.todo = b.todo[:len(b.todo)-1]
-		b.note(dir.entry.Path, b.list(ctx, dir))
-	}
-	b.note("", ctx.Err())
+	root.up = root.ID
+	b.names[root.ID]++
+	b.Run(ctx, root, b.list)
 	return b
 }
 
 type treeBuilder struct {
+	*rofs.Walk[*found]
 	f     *FS
 	read  *cache
-	block []byte // of a directory
-	found []*found
-	todo  []*found
-	seen  map[uint64]bool   // directories, by node id
+	block []byte            // of a directory
 	names map[uint64]uint32 // of each node: how many there are
-	cost  int64
 	// unlisted is how many bytes of directories are left to be read: no two
 	// share any.
 	unlisted int64
-	err      error
-	// problems are all that is wrong, err among it, and what does not keep a
+	// problems are all that is wrong, Err among it, and what does not keep a
 	// tree from being read.
 	problems damage.List
-}
-
-func (b *treeBuilder) note(path string, err error) {
-	if err == nil {
-		return
-	}
-	b.problems.AddError(where(path), err)
-	if b.err == nil {
-		b.err = fmt.Errorf("%s: %w", where(path), err)
-	}
-}
-
-// where is a path in messages, of which there are many: a path is as long as its
-// directories are deep.
-func where(path string) string {
-	if len(path) > maxWhere {
-		return "/" + path[:maxWhere] + "..."
-	}
-	return "/" + path
-}
-
-// pay counts memory, and says when it is too much.
-func (b *treeBuilder) pay(n int64) error {
-	if n > maxTree-min(b.cost, maxTree) {
-		b.cost = maxTree + 1
-		return damage.Unreadf("its tree is too large to be read here")
-	}
-	b.cost += n
-	return nil
-}
-
-// add takes an inode over, and a directory to be listed.
-func (b *treeBuilder) add(n *found) {
-	b.names[n.nid]++
-	if n.entry.Type() == tree.Dir {
-		if b.seen[n.nid] {
-			b.note(n.entry.Path, formatError("the directory is there twice"))
-			return
-		}
-		b.seen[n.nid] = true
-		b.todo = append(b.todo, n)
-	}
-	b.found = append(b.found, n)
 }
 
 // list reads a directory. Names ascend, from the first block to the last.
@@ -144,15 +90,15 @@ func (b *treeBuilder) list(ctx context.Context, dir *found) error {
 		}
 	}
 	if dots < 2 {
-		b.problems.Add(where(dir.entry.Path), "a directory without . or ..")
+		b.problems.Add(rofs.Where(dir.Entry.Path), "a directory without . or ..")
 	}
 	return nil
 }
 
 // dot checks . and .., without which a tree can be read.
 func (b *treeBuilder) dot(dir *found, x dirent) {
-	if want := map[string]uint64{".": dir.nid, "..": dir.up}[x.name]; x.nid != want {
-		b.problems.Add(where(dir.entry.Path), "%s is node %d, not %d", x.name, x.nid, want)
+	if want := map[string]uint64{".": dir.ID, "..": dir.up}[x.name]; x.nid != want {
+		b.problems.Add(rofs.Where(dir.Entry.Path), "%s is node %d, not %d", x.name, x.nid, want)
 	}
 }
 
@@ -161,21 +107,22 @@ func (b *treeBuilder) name(ctx context.Context, dir *found, x dirent) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	path := strings.TrimPrefix(dir.entry.Path+"/"+x.name, "/")
-	if err := b.pay(entryCost + int64(len(path))); err != nil {
+	path, err := b.Path(dir, x.name)
+	if err != nil {
 		return err
 	}
 	n, err := b.read.inode(x.nid)
 	if err != nil { // the others may be read
-		b.note(path, err)
+		b.Fail(path, err)
 		return nil
 	}
-	if x.kind != fileType(n.entry.Mode) {
-		b.problems.Add(where(path), "its directory says that it is of type %d, and it is of type %d", x.kind, fileType(n.entry.Mode))
+	if x.kind != fileType(n.Entry.Mode) {
+		b.problems.Add(rofs.Where(path), "its directory says that it is of type %d, and it is of type %d", x.kind, fileType(n.Entry.Mode))
 	}
-	n.entry.Path = path
-	n.up = dir.nid
-	b.add(n)
+	n.Entry.Path = path
+	n.up = dir.ID
+	b.names[n.ID]++
+	b.Add(n)
 	return nil
 }
 
@@ -212,34 +159,10 @@ func parseBlock(b []byte) ([]dirent, error) {
 			}
 		}
 		x := dirent{string(raw), le.Uint64(p), p[10]}
-		if x.name != "." && x.name != ".." && checkName(x.name) != nil || strings.Contains(x.name, "/") {
+		if x.name != "." && x.name != ".." && rofs.CheckName(x.name) != nil || strings.Contains(x.name, "/") {
 			return nil, formatError("the name %q is not allowed", x.name)
 		}
 		out[i] = x
 	}
 	return out, nil
-}
-
-// tree puts everything in order; of several names of a file the first is the
-// file.
-func (b *treeBuilder) tree() *tree.Tree {
-	if len(b.found) == 0 {
-		return &tree.Tree{Entries: []tree.Entry{{Mode: tree.Dir | 0o755}}}
-	}
-	slices.SortFunc(b.found, func(x, y *found) int { return tree.Compare(x.entry.Path, y.entry.Path) })
-	t, first := &tree.Tree{Entries: make([]tree.Entry, len(b.found))}, map[uint64]string{}
-	for i, n := range b.found {
-		if n.entry.Type() != tree.Dir && n.links > 1 {
-			if name, ok := first[n.nid]; ok {
-				t.Entries[i] = tree.Entry{Path: n.entry.Path, Hardlink: name}
-				continue
-			}
-			first[n.nid] = n.entry.Path
-		}
-		if n.entry.Type() == tree.Regular && n.size > 0 {
-			n.entry.Content = fileContent{n}
-		}
-		t.Entries[i] = n.entry
-	}
-	return t
 }

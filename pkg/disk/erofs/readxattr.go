@@ -13,7 +13,7 @@ import (
 const xattrCost = 64
 
 // xattrs reads what is behind an inode: attributes that several files share, by
-// their number, and those of its own. Those that are passed over cost as much as
+// their number, and its own. Those that are passed over cost as much as
 // others: they are read, too.
 func (f *FS) xattrs(off, size int64, c *cache) ([]tree.Xattr, error) {
 	if err := c.cost(size); err != nil {

@@ -77,7 +77,7 @@ func (c *checker) entries(where string, n record, p []byte, off int) int64 {
 }
 
 // hashed reports whether hash is that of an attribute, whatever the sign of
-// characters was to whoever wrote it.
+// characters was for its writer.
 func (x xattr) hashed(hash uint32, padded []byte) bool {
 	if hash == xattrHash(x.name, padded) {
 		return true

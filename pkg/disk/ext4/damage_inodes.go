@@ -92,7 +92,7 @@ func (c *checker) inode(n record) {
 	}
 }
 
-// elsewhere reports whether an inode is named by a system of its own, AFS, and not
+// elsewhere reports whether an inode is named by another system, AFS, and not
 // by a directory.
 func (f *FS) elsewhere(n record) bool {
 	return n.flags()&flagImagic != 0 && f.s.Compat&compatImagic != 0

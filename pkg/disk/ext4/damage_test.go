@@ -11,17 +11,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/carosio/carosbuild/pkg/disk/disktest"
 	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
-
-// checkClean fails unless nothing is wrong with a file system.
-func checkClean(t testing.TB, f *FS) {
-	t.Helper()
-	for _, p := range f.Check(t.Context()) {
-		t.Errorf("problem of a good file system: %s", p)
-	}
-}
 
 // TestCheckOwn finds nothing wrong with what the writer writes.
 func TestCheckOwn(t *testing.T) {
@@ -35,7 +29,7 @@ func TestCheckOwn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		checkClean(t, f)
+		disktest.Clean(t, f)
 	}
 	for seed := range uint64(4) {
 		m, err := Build(randomTree(rand.New(rand.NewPCG(seed, 2)), 300), testOptions)
@@ -46,7 +40,7 @@ func TestCheckOwn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		checkClean(t, f)
+		disktest.Clean(t, f)
 	}
 }
 
@@ -106,7 +100,7 @@ func complaint(t testing.TB, b []byte) string {
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.CommandContext(t.Context(), foreign(t, "e2fsck"), "-fn", path).Output()
+	out, err := exec.CommandContext(t.Context(), tooltest.Find(t, "e2fsck"), "-fn", path).Output()
 	if err == nil && clean.Match(out) {
 		return ""
 	}

@@ -22,7 +22,7 @@
 // descriptors for 32 bytes large.
 //
 // Left out: other block and inode sizes, file systems of 16 TiB and more,
-// values of extended attributes that need an inode of their own (ea_inode),
+// values of extended attributes that need their own inode (ea_inode),
 // project quotas, encryption, verity and case folding.
 package ext4
 

@@ -16,10 +16,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/carosio/carosbuild/pkg/disk/image"
-	"github.com/carosio/carosbuild/pkg/disk/tree"
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/carosio/carosbuild/pkg/disk/image"
+	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 func TestSuperblockSize(t *testing.T) {
@@ -248,7 +250,7 @@ func TestBackups(t *testing.T) {
 		if _, err := f.WriteAt(make([]byte, 2*blockSize), 0); err != nil {
 			t.Fatal(err)
 		}
-		cmd := exec.CommandContext(t.Context(), foreign(t, "e2fsck"), "-fy", "-b", fmt.Sprint(group*groupBlocks), "-B", "4096", path)
+		cmd := exec.CommandContext(t.Context(), tooltest.Find(t, "e2fsck"), "-fy", "-b", fmt.Sprint(group*groupBlocks), "-B", "4096", path)
 		if out, err := cmd.CombinedOutput(); cmd.ProcessState.ExitCode() != 1 { // errors corrected
 			t.Fatalf("%v\n%s", err, out)
 		}

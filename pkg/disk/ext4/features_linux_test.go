@@ -16,7 +16,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/disk/damage"
+	"github.com/carosio/carosbuild/pkg/disk/disktest"
 	"github.com/carosio/carosbuild/pkg/disk/image"
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 // setXattr sets an attribute of a file, for mke2fs to copy.
@@ -30,7 +32,7 @@ func setXattr(t testing.TB, path, name, value string) {
 // repair lets e2fsck mend what mke2fs does not count.
 func repair(t testing.TB, path string) {
 	t.Helper()
-	_ = exec.CommandContext(t.Context(), foreign(t, "e2fsck"), "-fy", path).Run()
+	_ = exec.CommandContext(t.Context(), tooltest.Find(t, "e2fsck"), "-fy", path).Run()
 	fsck(t, path)
 }
 
@@ -46,7 +48,7 @@ func TestReadLargeAttribute(t *testing.T) {
 	path := foreignFS(t, src, "-O", "ea_inode", "-b", "1024")
 	repair(t, path)
 	f := openFS(t, path)
-	checkClean(t, f)
+	disktest.Clean(t, f)
 	e, err := readTree(t, f).Lookup("/file")
 	if err != nil {
 		t.Fatal(err)
@@ -67,7 +69,7 @@ func TestCheckBadBlocks(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := openFS(t, foreignFS(t, t.TempDir(), "-l", list))
-	checkClean(t, f)
+	disktest.Clean(t, f)
 }
 
 // TestUnreadFeatures tells features that are not read from damage.

@@ -29,7 +29,7 @@ const (
 	superOffset = 1024
 )
 
-// Inodes with a number of their own.
+// Inodes with a fixed number.
 const (
 	rootIno      = 2
 	resizeIno    = 7

@@ -7,45 +7,26 @@ import (
 	"errors"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/carosio/carosbuild/pkg/disk/disktest"
 	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
-
-// foreign finds a tool, which may be where ordinary users' PATH does not look.
-func foreign(t testing.TB, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		path, err = exec.LookPath(filepath.Join("/usr/sbin", name))
-	}
-	if err != nil {
-		if os.Getenv("CAROSBUILD_REQUIRE_TOOLS") == "1" {
-			t.Fatalf("no %s (package e2fsprogs)", name)
-		}
-		t.Skipf("no %s (package e2fsprogs)", name)
-	}
-	return path
-}
 
 // tool runs a foreign tool and returns what it prints on standard output.
 func tool(t testing.TB, name string, args ...string) string {
 	t.Helper()
-	var out, diag bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), foreign(t, name), args...)
-	cmd.Env = append(os.Environ(), "TZ=UTC", "LC_ALL=C")
-	cmd.Stdout, cmd.Stderr = &out, &diag
-	if err := cmd.Run(); err != nil {
-		o := out.String()
-		t.Fatalf("%s %s: %v\n%s%s", name, strings.Join(args, " "), err, o[:min(len(o), 4000)], diag.String())
+	out, diag, err := tooltest.Output(tooltest.Command(t, name, args...))
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%.4000s%s", name, strings.Join(args, " "), err, out, diag)
 	}
-	return out.String()
+	return out
 }
 
 // clean is all that e2fsck says when it finds nothing; some faults it mentions
@@ -108,7 +89,7 @@ func build(t testing.TB, tr *tree.Tree, o Options) string {
 	}
 	path := write(t, m)
 	fsck(t, path)
-	checkClean(t, openFS(t, path))
+	disktest.Clean(t, openFS(t, path))
 	return path
 }
 

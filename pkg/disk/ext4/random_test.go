@@ -10,6 +10,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/carosio/carosbuild/pkg/disk/disktest"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
@@ -63,7 +64,7 @@ func randomTree(rnd *rand.Rand, n int) *tree.Tree {
 		if path != "" {
 			path += "/"
 		}
-		path += randomName(rnd)
+		path += disktest.RandomName(rnd)
 		if rnd.IntN(200) == 0 {
 			path = "lost+found"
 		}
@@ -108,7 +109,7 @@ func randomTree(rnd *rand.Rand, n int) *tree.Tree {
 		if len(files) == 0 {
 			break
 		}
-		first, second := files[rnd.IntN(len(files))], randomName(rnd)
+		first, second := files[rnd.IntN(len(files))], disktest.RandomName(rnd)
 		if d := dirs[rnd.IntN(len(dirs))]; d != "" {
 			second = d + "/" + second
 		}
@@ -149,21 +150,6 @@ func meta(rnd *rand.Rand, e tree.Entry) tree.Entry {
 		return 1
 	})
 	return e
-}
-
-func randomName(rnd *rand.Rand) string {
-	n := 1 + rnd.IntN(20)
-	if rnd.IntN(8) == 0 {
-		n = 1 + rnd.IntN(255)
-	}
-	name := make([]byte, n)
-	for i := range name {
-		name[i] = byte(1 + rnd.IntN(255))
-		if rnd.IntN(4) > 0 || name[i] == '/' || name[i] == '.' {
-			name[i] = byte('a' + rnd.IntN(26))
-		}
-	}
-	return string(name)
 }
 
 // randomFile makes a file: empty, whole, or with holes.

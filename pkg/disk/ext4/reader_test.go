@@ -11,24 +11,17 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/carosio/carosbuild/pkg/disk/tree"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/carosio/carosbuild/pkg/disk/disktest"
+	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
 // openFS opens a file system in a file.
 func openFS(t testing.TB, path string) *FS {
 	t.Helper()
-	r, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { r.Close() })
-	st, err := r.Stat()
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := Open(r, st.Size())
+	f, err := Open(disktest.File(t, path))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,7 +190,7 @@ func TestReadMke2fs(t *testing.T) {
 	for _, tt := range foreignKinds {
 		t.Run(tt.name, func(t *testing.T) {
 			f := openFS(t, foreignFS(t, src, tt.args...))
-			checkClean(t, f)
+			disktest.Clean(t, f)
 			got := readTree(t, f)
 			for i := range got.Entries {
 				got.Entries[i].MtimeNsec = 0

@@ -169,7 +169,7 @@ func (l *layout) usedIn(group int64) int64 {
 }
 
 // blockUninit tells whether the kernel can make up a group's block bitmap:
-// nothing but a superblock's copy is in it. The last group must have one.
+// only a superblock's copy is in it. The last group must have one.
 func (l *layout) blockUninit(group int64) bool {
 	own := int64(0)
 	if hasSuper(group) {

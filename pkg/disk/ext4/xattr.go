@@ -71,7 +71,7 @@ func (x *xattr) space() int { return xattrEntry + pad4(len(x.name)) + pad4(len(x
 func pad4(n int) int { return (n + 3) &^ 3 }
 
 // splitXattrs decides which attributes are in the inode and which are in a
-// block of their own: in the order that the kernel wants, as many as fit the
+// own block: in the order that the kernel requires, as many as fit the
 // inode, the rest in the block.
 func splitXattrs(xs []tree.Xattr) (inode, block []xattr, err error) {
 	all := make([]xattr, 0, len(xs))

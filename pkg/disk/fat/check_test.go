@@ -11,15 +11,10 @@ import (
 	"regexp"
 	"testing"
 
+	"github.com/carosio/carosbuild/pkg/disk/disktest"
 	"github.com/carosio/carosbuild/pkg/disk/image"
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
-
-func checkClean(t testing.TB, f *FS) {
-	t.Helper()
-	for _, p := range f.Check(t.Context()) {
-		t.Errorf("problem of a good file system: %s", p)
-	}
-}
 
 // TestCheckClean finds nothing wrong with what the writer and mkfs.fat write.
 func TestCheckClean(t *testing.T) {
@@ -32,10 +27,10 @@ func TestCheckClean(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		checkClean(t, f)
+		disktest.Clean(t, f)
 	}
 	for _, kind := range [][2]int{{12, 4}, {16, 32}, {32, 64}} {
-		checkClean(t, openFS(t, foreignFS(t, foreignFiles, kind[0], kind[1])))
+		disktest.Clean(t, openFS(t, foreignFS(t, foreignFiles, kind[0], kind[1])))
 	}
 }
 
@@ -82,7 +77,7 @@ func complaint(t testing.TB, b []byte) string {
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.CommandContext(t.Context(), tool(t, "fsck.vfat"), "-n", path).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), tooltest.Find(t, "fsck.vfat"), "-n", path).CombinedOutput()
 	if err == nil && fine.Match(out) {
 		return ""
 	}

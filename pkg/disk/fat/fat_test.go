@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,28 +16,15 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/carosio/carosbuild/pkg/disk/disktest"
 	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
-
-// tool finds a foreign program, also in /usr/sbin.
-func tool(t testing.TB, name string) string {
-	t.Helper()
-	for _, p := range []string{name, "/usr/sbin/" + name, "/sbin/" + name} {
-		if q, err := exec.LookPath(p); err == nil {
-			return q
-		}
-	}
-	if os.Getenv("CAROSBUILD_REQUIRE_TOOLS") == "1" {
-		t.Fatalf("%s is not installed", name)
-	}
-	t.Skipf("%s is not installed", name)
-	return ""
-}
 
 func run(t testing.TB, name string, args ...string) string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), tool(t, name), args...)
+	cmd := exec.CommandContext(t.Context(), tooltest.Find(t, name), args...)
 	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "TZ=UTC", "MTOOLS_SKIP_CHECK=0")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -67,25 +53,6 @@ func mk(files map[string]string) *tree.Tree {
 	}
 	slices.SortFunc(t.Entries, func(a, b tree.Entry) int { return tree.Compare(a.Path, b.Path) })
 	return t
-}
-
-func write(t testing.TB, m *image.Image) string {
-	t.Helper()
-	name := filepath.Join(t.TempDir(), "fs")
-	f, err := os.Create(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if err := f.Truncate(m.Size()); err != nil {
-		t.Fatal(err)
-	}
-	for _, x := range m.Extents() {
-		if _, err := io.Copy(io.NewOffsetWriter(f, x.Off), io.NewSectionReader(m, x.Off, x.Len)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return name
 }
 
 // readBack copies everything out with mtools.
@@ -170,7 +137,7 @@ func checkContent(t *testing.T, files map[string]string, bits int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fs := write(t, m)
+	fs := disktest.Save(t, m, 1)
 	fsck(t, fs)
 	if diff := cmp.Diff(withDirs(files), readBack(t, fs)); diff != "" {
 		t.Errorf("read back (-want +got):\n%s", diff)
@@ -200,7 +167,7 @@ func TestTimes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := run(t, "mdir", "-i", write(t, m), "::")
+	out := run(t, "mdir", "-i", disktest.Save(t, m, 1), "::")
 	for _, want := range []string{"new", "2107-12-31  23:59", "2023-11-14  22:13", "1980-01-01   0:00"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("mdir lacks %q:\n%s", want, out)
@@ -249,7 +216,7 @@ func TestLikeMkfs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fs := write(t, m)
+		fs := disktest.Save(t, m, 1)
 		fsck(t, fs)
 		got := bootSectors(t, fs, want)
 		if diff := cmp.Diff(got[0], got[1]); diff != "" {
@@ -285,7 +252,7 @@ func TestSizes16(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%d: %v", size, err)
 		}
-		fsck(t, write(t, m))
+		fsck(t, disktest.Save(t, m, 1))
 	}
 }
 
@@ -343,7 +310,7 @@ func TestSizes(t *testing.T) {
 		if m.Size() != size {
 			t.Errorf("size %d, want %d", m.Size(), size)
 		}
-		fsck(t, write(t, m))
+		fsck(t, disktest.Save(t, m, 1))
 	}
 }
 
@@ -378,7 +345,7 @@ func TestHolesAndHardlinks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fs := write(t, m)
+	fs := disktest.Save(t, m, 1)
 	fsck(t, fs)
 	want := string(append(append(make([]byte, 4096), data...), make([]byte, 1<<20-4096-5000)...))
 	got := readBack(t, fs)
@@ -447,7 +414,7 @@ func TestReproducible(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b, err := os.ReadFile(write(t, m))
+		b, err := os.ReadFile(disktest.Save(t, m, 1))
 		if err != nil {
 			t.Fatal(err)
 		}

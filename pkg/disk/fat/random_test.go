@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/carosio/carosbuild/pkg/disk/disktest"
 )
 
 // randomTree gives names and contents that provoke collisions and clusters'
@@ -61,7 +63,7 @@ func checkRandom(t *testing.T, seed uint64, bits int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fs := write(t, m)
+	fs := disktest.Save(t, m, 1)
 	fsck(t, fs)
 	if diff := cmp.Diff(sums(withDirs(files)), sums(readBack(t, fs))); diff != "" {
 		t.Errorf("seed %d (-want +got):\n%s", seed, diff)

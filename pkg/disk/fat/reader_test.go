@@ -11,22 +11,15 @@ import (
 	"strconv"
 	"testing"
 
-	"github.com/carosio/carosbuild/pkg/disk/tree"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/carosio/carosbuild/pkg/disk/disktest"
+	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
 func openFS(t testing.TB, path string) *FS {
 	t.Helper()
-	r, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { r.Close() })
-	st, err := r.Stat()
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := Open(r, st.Size())
+	f, err := Open(disktest.File(t, path))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +59,7 @@ func TestReadRandom(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f := openFS(t, write(t, m))
+		f := openFS(t, disktest.Save(t, m, 1))
 		if diff := cmp.Diff(withDirs(files), contents(t, f)); diff != "" {
 			t.Fatalf("content (-want +got):\n%s", diff)
 		}

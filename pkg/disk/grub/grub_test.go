@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 const moduleDir = "/usr/lib/grub/i386-pc"
@@ -143,13 +145,7 @@ menuentry 'CarOS 1'\''s' {
 
 // TestScriptCheck lets GRUB's own parser read what quote made.
 func TestScriptCheck(t *testing.T) {
-	check, err := exec.LookPath("grub-script-check")
-	if err != nil {
-		if os.Getenv("CAROSBUILD_REQUIRE_TOOLS") == "1" {
-			t.Fatal(err)
-		}
-		t.Skip("grub-script-check is not installed")
-	}
+	check := tooltest.Find(t, "grub-script-check")
 	text, err := Config(Menu{Title: `a "b" 'c' {$d} \`, Kernel: "/k", Cmdline: `x="a b" y='c' z=${q} } & | < \`})
 	if err != nil {
 		t.Fatal(err)

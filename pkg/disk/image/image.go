@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
 // Package image holds a block device as a value: its size and what its bytes
-// come from. Nothing is read until somebody reads it, and holes never are.
+// come from. Nothing is read before the image is, and holes never are.
 package image
 
 import (

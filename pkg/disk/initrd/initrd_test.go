@@ -13,25 +13,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/carosio/carosbuild/pkg/disk/image"
-	"github.com/carosio/carosbuild/pkg/disk/tree"
 	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/zstd"
 	"github.com/ulikunitz/xz"
-)
 
-func tool(t testing.TB, name string) string {
-	t.Helper()
-	p, err := exec.LookPath(name)
-	if err == nil {
-		return p
-	}
-	if os.Getenv("CAROSBUILD_REQUIRE_TOOLS") == "1" {
-		t.Fatalf("%s is not installed", name)
-	}
-	t.Skipf("%s is not installed", name)
-	return ""
-}
+	"github.com/carosio/carosbuild/pkg/disk/image"
+	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/tooltest"
+)
 
 // mk builds a tree from path to contents; "-> x" is a symbolic link, and
 // "=> x" a hard link.
@@ -121,7 +110,7 @@ func unpack(t *testing.T, b []byte) (names []string, contents map[string]string)
 		t.Fatal(err)
 	}
 	list := func(args ...string) string {
-		cmd := exec.CommandContext(t.Context(), tool(t, "cpio"), args...)
+		cmd := exec.CommandContext(t.Context(), tooltest.Find(t, "cpio"), args...)
 		cmd.Stdin = bytes.NewReader(archive)
 		cmd.Dir = t.TempDir()
 		var out, errs bytes.Buffer
@@ -243,7 +232,7 @@ func TestFind(t *testing.T) {
 // TestScript runs the parts of /init that need no kernel: root= by PARTUUID of
 // a GPT and of an MBR disk.
 func TestScript(t *testing.T) {
-	busybox := tool(t, "busybox")
+	busybox := tooltest.Find(t, "busybox")
 	_, functions, ok := strings.Cut(initScript, "# partuuid ")
 	functions, _, ok2 := strings.Cut(functions, "# locate DEVICE:")
 	if !ok || !ok2 {
@@ -284,7 +273,7 @@ func TestScript(t *testing.T) {
 
 // TestApplets checks that the initrd links every program that /init names.
 func TestApplets(t *testing.T) {
-	busybox := tool(t, "busybox")
+	busybox := tooltest.Find(t, "busybox")
 	out, err := exec.CommandContext(t.Context(), busybox, "--list").Output()
 	if err != nil {
 		t.Fatal(err)

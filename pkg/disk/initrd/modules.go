@@ -6,14 +6,17 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
 	"path"
 	"slices"
 	"strings"
 
-	"github.com/carosio/carosbuild/pkg/disk/tree"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"github.com/ulikunitz/xz"
+
+	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/words"
 )
 
 // module is a kernel module, ready for insmod.
@@ -29,7 +32,7 @@ type moduleIndex struct {
 	files   map[string]string   // name to path below dir
 	needs   map[string][]string // path to the paths of all it needs, nearest first
 	builtin map[string]bool
-	soft    map[string][]string // name to the names that it wants loaded before
+	soft    map[string][]string // name to the names to be loaded before it
 	aliases []alias
 	// ask learns what a module needs, where no list says it.
 	ask func(file string) error
@@ -187,41 +190,11 @@ func expand(name string, b []byte) ([]byte, error) {
 	return out, err
 }
 
-// describe quotes an unknown name with the nearest one that exists.
+// describe quotes an unknown name with the one that it most likely means.
 func (x *moduleIndex) describe(name string) string {
-	best, distance := "", 2
-	for n := range x.files {
-		if d := edits(normal(name), n, distance+1); d < distance || d == distance && (best == "" || n < best) {
-			best, distance = n, d
-		}
-	}
+	best := words.Suggest(normal(name), slices.Sorted(maps.Keys(x.files)))
 	if best == "" {
 		return fmt.Sprintf("%q", name)
 	}
 	return fmt.Sprintf("%q (did you mean %q?)", name, baseName(x.files[best]))
-}
-
-// edits is the number of insertions, deletions and substitutions between a and
-// b, or limit when that is more or as many.
-func edits(a, b string, limit int) int {
-	if len(a)-len(b) >= limit || len(b)-len(a) >= limit {
-		return limit
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return min(row[len(b)], limit)
 }

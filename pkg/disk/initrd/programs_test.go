@@ -12,12 +12,14 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 // hostFiles are the files that a program of the host needs, by ldd.
 func hostFiles(t *testing.T, program string) (libs []string, files map[string]string) {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), tool(t, "ldd"), program).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), tooltest.Find(t, "ldd"), program).CombinedOutput()
 	if err != nil {
 		t.Fatalf("ldd: %v\n%s", err, out)
 	}

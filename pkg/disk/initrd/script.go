@@ -4,7 +4,7 @@ package initrd
 
 import "strings"
 
-// applets are the names of busybox that initScript uses, and a few for whoever
+// applets are the names of busybox that initScript uses, and a few for a person who
 // has to find out why it stopped.
 func applets() []string {
 	return strings.Fields("cat dmesg echo findfs hexdump insmod losetup ls mkdir mknod mount readlink sh sleep switch_root tail tr umount")

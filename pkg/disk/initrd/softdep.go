@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// alias is one line of modules.alias: whoever asks for a name that the pattern
+// alias is one line of modules.alias: a request for a name that the pattern
 // matches is served by the module.
 type alias struct{ pattern, module string }
 
 // readSoftdeps reads modules.softdep: by normalised name, the names that a
-// module wants loaded before it, which may be aliases ("softdep ext4 pre:
+// module needs loaded before it, which may be aliases ("softdep ext4 pre:
 // crypto-crc32c"). What follows "post:" is left out.
 func readSoftdeps(text string) map[string][]string {
 	out := map[string][]string{}
@@ -39,7 +39,7 @@ func readSoftdeps(text string) map[string][]string {
 }
 
 // readAliases reads modules.alias. The patterns of devices, most of it, are
-// left out: nobody writes such a name.
+// left out: names do not have them.
 func readAliases(text string) []alias {
 	var out []alias
 	for line := range strings.Lines(text) {

@@ -14,13 +14,15 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/carosio/carosbuild/pkg/bytesize"
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/disk/damage"
 	"github.com/carosio/carosbuild/pkg/disk/ext4"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 	"github.com/carosio/carosbuild/pkg/disk/uuid"
-	"github.com/google/go-cmp/cmp"
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 func packed(t testing.TB, text string) string {
@@ -305,24 +307,9 @@ func TestCheckVerity(t *testing.T) {
 	}
 }
 
-// tool finds a foreign program, also in /usr/sbin.
-func tool(t testing.TB, name string) string {
-	t.Helper()
-	for _, p := range []string{name, "/usr/sbin/" + name, "/sbin/" + name} {
-		if q, err := exec.LookPath(p); err == nil {
-			return q
-		}
-	}
-	if os.Getenv("CAROSBUILD_REQUIRE_TOOLS") == "1" {
-		t.Fatalf("%s is not installed", name)
-	}
-	t.Skipf("%s is not installed", name)
-	return ""
-}
-
 func run(t testing.TB, stdin, name string, args ...string) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), tool(t, name), args...)
+	cmd := exec.CommandContext(t.Context(), tooltest.Find(t, name), args...)
 	cmd.Stdin = strings.NewReader(stdin)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%s %v: %v\n%s", name, args, err, out)

@@ -135,7 +135,7 @@ func (v *volume) system() bool {
 	return false
 }
 
-// list tells the partitions in an error. Names are whoever's who made the disk.
+// list tells the partitions in an error. Names may be anything: they come from the disk.
 func (d *Disk) list() string {
 	if len(d.volumes) == 0 {
 		return "it has no partitions"

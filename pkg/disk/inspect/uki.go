@@ -25,7 +25,7 @@ func efiName(name string) bool {
 	return strings.HasPrefix(strings.TrimPrefix(name, "boot/"), "efi/") && strings.HasSuffix(name, ".efi")
 }
 
-// unified is what is in a unified kernel image, nil when the file is none.
+// unified is what is in a unified kernel image, nil when the file is not one.
 func unified(e *tree.Entry) *UKI {
 	m, err := uki.Read(e.Content, e.Size)
 	if err != nil || m.Open(".linux") == nil {

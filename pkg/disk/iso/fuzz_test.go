@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 // FuzzVolume has random volumes read by our reader, by isoinfo and by xorriso.
@@ -62,13 +64,13 @@ func checkVolume(t *testing.T, o Options, v []byte) {
 	if diff := cmp.Diff(want, Read(file, o.Size)); diff != "" {
 		t.Errorf("read (-want +got):\n%s", diff)
 	}
-	if out := tool(t, "isoinfo", "-d", "-i", file.Name()); !strings.Contains(out, "Volume id: "+o.ID+"\n") {
+	if out := tooltest.Run(t, "isoinfo", "-d", "-i", file.Name()); !strings.Contains(out, "Volume id: "+o.ID+"\n") {
 		t.Errorf("isoinfo does not say %q:\n%s", o.ID, out)
 	}
-	if got := tool(t, "isoinfo", "-i", file.Name(), "-x", "/BIOS.IMG;1"); len(o.BIOS) > 0 && (len(got) != len(o.BIOS) || got[infoEnd:] != string(o.BIOS[infoEnd:])) {
+	if got := tooltest.Run(t, "isoinfo", "-i", file.Name(), "-x", "/BIOS.IMG;1"); len(o.BIOS) > 0 && (len(got) != len(o.BIOS) || got[infoEnd:] != string(o.BIOS[infoEnd:])) {
 		t.Errorf("BIOS.IMG has %d bytes, and not the %d that were given", len(got), len(o.BIOS))
 	}
-	out := tool(t, "xorriso", "-indev", file.Name(), "-report_el_torito", "plain")
+	out := tooltest.Run(t, "xorriso", "-indev", file.Name(), "-report_el_torito", "plain")
 	if strings.Contains(out, "  BIOS  y ") != (len(o.BIOS) > 0) || strings.Contains(out, "  UEFI  y ") != (o.EFI.Len > 0) {
 		t.Errorf("%d bytes for a BIOS, %d for UEFI; xorriso says\n%s", len(o.BIOS), o.EFI.Len, out)
 	}

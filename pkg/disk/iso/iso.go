@@ -49,7 +49,7 @@ func VolumeID(name string, taken ...string) string {
 	return id
 }
 
-// Volume is what belongs into the file at Start. It is less than Limit-Start.
+// Volume is what to write into the file at Start. It is less than Limit-Start.
 func Volume(o Options) ([]byte, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("ISO 9660 volume: %w", err)
@@ -141,7 +141,7 @@ func (o Options) root(b []byte, t time.Time) {
 }
 
 // catalogue is the boot catalogue. The first entry is the default one; one for
-// UEFI after one for a BIOS is in a section of its own.
+// UEFI after one for a BIOS is in its own section.
 func (o Options) catalogue(b []byte) {
 	b[0], b[30], b[31] = 1, 0x55, 0xAA
 	copy(b[4:28], "carosbuild")

@@ -5,32 +5,17 @@ package iso
 import (
 	"bytes"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 const mib = 1 << 20
-
-// tool runs a foreign program; a missing one is fatal where all are required.
-func tool(t *testing.T, name string, args ...string) string {
-	t.Helper()
-	if _, err := exec.LookPath(name); err != nil {
-		if os.Getenv("CAROSBUILD_REQUIRE_TOOLS") == "1" {
-			t.Fatalf("%s is not installed", name)
-		}
-		t.Skipf("%s is not installed", name)
-	}
-	out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
-	}
-	return string(out)
-}
 
 func options() Options {
 	bios := bytes.Repeat([]byte("grub"), 10_001)
@@ -69,7 +54,7 @@ func TestVolume(t *testing.T) {
 		}},
 		{[]string{"file", path}, []string{"ISO 9660 CD-ROM filesystem data", "'LIVE' (bootable)"}},
 	} {
-		out := tool(t, x.args[0], x.args[1:]...)
+		out := tooltest.Run(t, x.args[0], x.args[1:]...)
 		for _, want := range x.want {
 			if !strings.Contains(out, want) {
 				t.Errorf("%s did not say %q:\n%s", strings.Join(x.args, " "), want, out)
@@ -90,7 +75,7 @@ func TestVolume(t *testing.T) {
 			t.Errorf("at byte %d: got %x, want %x", x.at, got, x.want)
 		}
 	}
-	if got := tool(t, "isoinfo", "-i", path, "-x", "/BIOS.IMG;1"); len(got) != len(o.BIOS) || got[infoEnd:] != string(o.BIOS[infoEnd:]) {
+	if got := tooltest.Run(t, "isoinfo", "-i", path, "-x", "/BIOS.IMG;1"); len(got) != len(o.BIOS) || got[infoEnd:] != string(o.BIOS[infoEnd:]) {
 		t.Errorf("BIOS.IMG has %d bytes, and not those that were given", len(got))
 	}
 	f := Read(bytes.NewReader(b), o.Size)

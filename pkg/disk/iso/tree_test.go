@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 // TestForeignTree reads discs that xorriso makes, with and without extensions,
@@ -30,7 +32,7 @@ func TestForeignTree(t *testing.T) {
 	}
 	for _, args := range [][]string{{"-R"}, {"-R", "-J"}, {"-r", "-iso-level", "3"}} {
 		path := filepath.Join(t.TempDir(), "disc")
-		tool(t, "xorriso", append(append([]string{"-as", "mkisofs", "-quiet", "-o", path}, args...), src)...)
+		tooltest.Run(t, "xorriso", append(append([]string{"-as", "mkisofs", "-quiet", "-o", path}, args...), src)...)
 		b, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)

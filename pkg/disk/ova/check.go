@@ -9,6 +9,7 @@ import (
 	"io"
 	"path"
 
+	"github.com/carosio/carosbuild/pkg/ctxio"
 	"github.com/carosio/carosbuild/pkg/disk/vmdk"
 )
 
@@ -144,7 +145,7 @@ func (c *checker) readDescriptor() *ovfEnvelope {
 // structure.
 func (c *checker) checkContent(ctx context.Context, m *member) error {
 	h := newHash(m.algorithm)
-	r := io.TeeReader(until(ctx, io.NewSectionReader(c.r, m.off, m.size)), h)
+	r := io.TeeReader(ctxio.Reader(ctx, io.NewSectionReader(c.r, m.off, m.size)), h)
 	if m.disk != nil {
 		if err := c.checkDisk(ctx, m, r); err != nil {
 			return err
@@ -179,18 +180,3 @@ func (c *checker) checkDisk(ctx context.Context, m *member, r io.Reader) error {
 	}
 	return nil
 }
-
-// until is a reader that ends with ctx.
-func until(ctx context.Context, r io.Reader) io.Reader {
-	return readerFunc(func(p []byte) (int, error) {
-		if err := ctx.Err(); err != nil {
-			return 0, err
-		}
-		return r.Read(p)
-	})
-}
-
-// readerFunc is a Read without anything else.
-type readerFunc func(p []byte) (int, error)
-
-func (f readerFunc) Read(p []byte) (int, error) { return f(p) }

@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/carosio/carosbuild/pkg/disk/image"
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 var iso = bytes.Repeat([]byte("CD001 live "), 30000)
@@ -183,7 +184,7 @@ func TestClassicDescriptor(t *testing.T) {
 			t.Errorf("%s: %s %s is %q, want %q", f.what, f.path, f.value, got, f.want)
 		}
 	}
-	runTool(t, "xmllint", "--noout", "--nonet", "--relaxng", "testdata/ovf.rng", filepath.Join(dir, "caros.ovf"))
+	tooltest.Run(t, "xmllint", "--noout", "--nonet", "--relaxng", "testdata/ovf.rng", filepath.Join(dir, "caros.ovf"))
 }
 
 // TestClassicArchive has the order, the owners and the sums of the members, without
@@ -255,7 +256,7 @@ func TestDisc(t *testing.T) {
 		t.Errorf("problems: %q", ps)
 	}
 	dir := unpack(t, path)
-	runTool(t, "xmllint", "--noout", "--nonet", "--relaxng", "testdata/ovf.rng", filepath.Join(dir, "caros.ovf"))
+	tooltest.Run(t, "xmllint", "--noout", "--nonet", "--relaxng", "testdata/ovf.rng", filepath.Join(dir, "caros.ovf"))
 	if !bytes.Equal(read(t, filepath.Join(dir, "tools__.iso")), iso) {
 		t.Error("the ISO is another one")
 	}

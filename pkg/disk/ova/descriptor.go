@@ -93,7 +93,7 @@ type (
 		Identifier  string `xml:"vssd:VirtualSystemIdentifier"`
 		Type        string `xml:"vssd:VirtualSystemType"`
 	}
-	// item has its children in alphabetical order, as the schema wants them.
+	// item has its children in alphabetical order, as the schema requires.
 	// They are text, so that "0" is not left out.
 	item struct {
 		Required            string   `xml:"ovf:required,attr,omitempty"`

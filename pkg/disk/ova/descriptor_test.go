@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 // machines are cases that a descriptor must get right.
@@ -46,9 +48,9 @@ func TestSchema(t *testing.T) {
 		if err := os.WriteFile(path, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		runTool(t, "xmllint", "--noout", "--nonet", "--relaxng", "testdata/ovf.rng", path)
+		tooltest.Run(t, "xmllint", "--noout", "--nonet", "--relaxng", "testdata/ovf.rng", path)
 		if xsd := os.Getenv("CAROSBUILD_OVF_XSD"); xsd != "" {
-			runTool(t, "xmllint", "--noout", "--nonet", "--schema", xsd, path)
+			tooltest.Run(t, "xmllint", "--noout", "--nonet", "--schema", xsd, path)
 		}
 	}
 }

@@ -5,7 +5,7 @@ package ova
 import "strings"
 
 // cimOS is the CIM_OperatingSystem.OSType of one of VMware's names of operating
-// systems, which OVF wants beside that name.
+// systems, which OVF requires beside that name.
 func cimOS(guest string) int {
 	i := 0
 	if strings.Contains(guest, "64") {

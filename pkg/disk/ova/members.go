@@ -55,7 +55,7 @@ func (c *checker) checkHeader(h *tar.Header) bool {
 	return false
 }
 
-// checkOrder wants what DSP0243 wants: the descriptor, then, if not at the end,
+// checkOrder checks for the order of DSP0243: the descriptor, then, if not at the end,
 // manifest and certificate.
 func (c *checker) checkOrder() {
 	if len(c.members) == 0 {

@@ -34,10 +34,10 @@ type Options struct {
 	Disk vmdk.Options
 }
 
-// alignment of the first disk's data in the archive, for whoever reads it there.
+// alignment of the first disk's data in the archive, for readers of the archive.
 const alignment = 4096
 
-// odd is what a URL (RFC 3986) or somebody's shell would change.
+// odd matches what a URL (RFC 3986) or a shell would change.
 var odd = regexp.MustCompile(`[^A-Za-z0-9._-]`)
 
 // Write writes the archive to w, a new and empty file. The disk is read and

@@ -12,7 +12,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -22,31 +21,10 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/carosio/carosbuild/pkg/disk/vmdk"
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-func tool(t testing.TB, name string) string {
-	t.Helper()
-	p, err := exec.LookPath(name)
-	if err == nil {
-		return p
-	}
-	if os.Getenv("CAROSBUILD_REQUIRE_TOOLS") == "1" {
-		t.Fatalf("%s is not installed", name)
-	}
-	t.Skipf("%s is not installed", name)
-	return ""
-}
-
-func runTool(t testing.TB, name string, args ...string) string {
-	t.Helper()
-	out, err := exec.CommandContext(t.Context(), tool(t, name), args...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
-	}
-	return string(out)
-}
 
 // testImage has content at its start, in its middle and at its end.
 func testImage(t testing.TB, size int64) *image.Image {
@@ -119,7 +97,7 @@ func problems(t testing.TB, b []byte) []string {
 func unpack(t testing.TB, ova string) string {
 	t.Helper()
 	dir := t.TempDir()
-	runTool(t, "tar", "-xf", ova, "-C", dir)
+	tooltest.Run(t, "tar", "-xf", ova, "-C", dir)
 	return dir
 }
 
@@ -127,7 +105,7 @@ func TestWrite(t *testing.T) {
 	path := write(t, full(), options())
 	want := "-rw-r--r-- 0/0 caros.ovf|-rw-r--r-- 0/0 caros.mf|-rw-r--r-- 0/0 caros-disk1.vmdk|-rw-r--r-- 0/0 caros-disk2.vmdk|-rw-r--r-- 0/0 caros-disk3.vmdk"
 	var got []string
-	for line := range strings.Lines(runTool(t, "tar", "--numeric-owner", "--utc", "--full-time", "-tvf", path)) {
+	for line := range strings.Lines(tooltest.Run(t, "tar", "--numeric-owner", "--utc", "--full-time", "-tvf", path)) {
 		f := strings.Fields(line)
 		if f[3] != "2023-11-14" || f[4] != "22:13:20" {
 			t.Errorf("time %s %s", f[3], f[4])
@@ -168,10 +146,10 @@ func TestDisks(t *testing.T) {
 	}
 	for i := 1; i <= 3; i++ {
 		d := filepath.Join(dir, fmt.Sprintf("caros-disk%d.vmdk", i))
-		runTool(t, "qemu-img", "check", "-f", "vmdk", d)
+		tooltest.Run(t, "qemu-img", "check", "-f", "vmdk", d)
 		if i == 1 {
-			runTool(t, "qemu-img", "compare", "-f", "raw", "-F", "vmdk", raw, d)
-		} else if info := runTool(t, "qemu-img", "map", "--output=json", "-f", "vmdk", d); strings.Contains(info, `"data": true`) {
+			tooltest.Run(t, "qemu-img", "compare", "-f", "raw", "-F", "vmdk", raw, d)
+		} else if info := tooltest.Run(t, "qemu-img", "map", "--output=json", "-f", "vmdk", d); strings.Contains(info, `"data": true`) {
 			t.Errorf("disk %d is not empty: %s", i, info)
 		}
 	}
@@ -285,7 +263,7 @@ func TestLargeMember(t *testing.T) {
 		if err := os.Truncate(name, block+roundUp(c.size, block)+endBlocks); err != nil {
 			t.Fatal(err)
 		}
-		if got := runTool(t, "tar", "-tvf", name); !strings.Contains(got, fmt.Sprint(" ", c.size, " ")) {
+		if got := tooltest.Run(t, "tar", "-tvf", name); !strings.Contains(got, fmt.Sprint(" ", c.size, " ")) {
 			t.Errorf("%d bytes: tar says %s", c.size, got)
 		}
 	}

@@ -34,7 +34,7 @@ type VM struct {
 	Firmware   string     // bios or efi; "" means bios
 	DataDisks  []int64    // sizes in bytes of further, empty disks; multiples of 1 MiB
 
-	EULA       string // accepted by whoever deploys it; "" for none
+	EULA       string // accepted when it is deployed; "" for none
 	Annotation string // notes of the machine
 
 	CDROM    *Disc   // in the drive; nil for no drive

@@ -6,41 +6,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/carosio/carosbuild/pkg/disk/disktest"
+	"github.com/carosio/carosbuild/pkg/disk/image"
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 const mib = 1 << 20
-
-func tool(t testing.TB, name string) string {
-	t.Helper()
-	for _, p := range []string{name, "/usr/sbin/" + name, "/sbin/" + name} {
-		if q, err := exec.LookPath(p); err == nil {
-			return q
-		}
-	}
-	if os.Getenv("CAROSBUILD_REQUIRE_TOOLS") == "1" {
-		t.Fatalf("%s is not installed", name)
-	}
-	t.Skipf("%s is not installed", name)
-	return ""
-}
-
-func run(t testing.TB, name string, args ...string) string {
-	t.Helper()
-	out, err := exec.CommandContext(t.Context(), tool(t, name), args...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
-	}
-	return string(out)
-}
 
 func write(t testing.TB, tab Table) string {
 	t.Helper()
@@ -52,21 +29,7 @@ func write(t testing.TB, tab Table) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	name := filepath.Join(t.TempDir(), "disk")
-	f, err := os.Create(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if err := f.Truncate(m.Size()); err != nil {
-		t.Fatal(err)
-	}
-	for _, x := range m.Extents() {
-		if _, err := io.Copy(io.NewOffsetWriter(f, x.Off), io.NewSectionReader(m, x.Off, x.Len)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return name
+	return disktest.Save(t, m, 1)
 }
 
 func TestPlace(t *testing.T) {
@@ -237,7 +200,7 @@ func readSfdisk(t *testing.T, disk string) sfdisk {
 	var v struct {
 		PartitionTable sfdisk `json:"partitiontable"`
 	}
-	if err := json.Unmarshal([]byte(run(t, "sfdisk", "-J", disk)), &v); err != nil {
+	if err := json.Unmarshal([]byte(tooltest.Run(t, "sfdisk", "-J", disk)), &v); err != nil {
 		t.Fatal(err)
 	}
 	return v.PartitionTable
@@ -267,7 +230,7 @@ func gptTable() Table {
 func TestGPT(t *testing.T) {
 	tab := gptTable()
 	disk := write(t, tab)
-	if out := run(t, "sgdisk", "-v", disk); !strings.Contains(out, "No problems found") {
+	if out := tooltest.Run(t, "sgdisk", "-v", disk); !strings.Contains(out, "No problems found") {
 		t.Errorf("sgdisk -v:\n%s", out)
 	}
 	got := readSfdisk(t, disk)
@@ -297,11 +260,11 @@ func TestHybrid(t *testing.T) {
 	tab.Signature = 0xCA405D01
 	tab.Entries[1].Hybrid, tab.Entries[2].Hybrid = true, true
 	disk := write(t, tab)
-	if out := run(t, "sgdisk", "-v", disk); !strings.Contains(out, "No problems found") {
+	if out := tooltest.Run(t, "sgdisk", "-v", disk); !strings.Contains(out, "No problems found") {
 		t.Errorf("sgdisk -v:\n%s", out)
 	}
 	var got []string
-	for line := range strings.Lines(run(t, "sfdisk", "--label-nested", "dos", "-d", disk)) {
+	for line := range strings.Lines(tooltest.Run(t, "sfdisk", "--label-nested", "dos", "-d", disk)) {
 		if _, fields, ok := strings.Cut(line, " : "); ok {
 			got = append(got, strings.Join(strings.Fields(fields), " "))
 		}
@@ -319,7 +282,7 @@ func TestGPTLarge(t *testing.T) {
 	tab := gptTable()
 	tab.Size = 3 << 40
 	disk := write(t, tab)
-	if out := run(t, "sgdisk", "-v", disk); !strings.Contains(out, "No problems found") {
+	if out := tooltest.Run(t, "sgdisk", "-v", disk); !strings.Contains(out, "No problems found") {
 		t.Errorf("sgdisk -v:\n%s", out)
 	}
 }

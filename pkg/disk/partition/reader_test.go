@@ -13,9 +13,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/carosio/carosbuild/pkg/disk/damage"
 	"github.com/carosio/carosbuild/pkg/disk/image"
-	"github.com/google/go-cmp/cmp"
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 // readFile reads the table of the disk in a file.
@@ -102,7 +104,7 @@ func foreignDisk(t testing.TB, script string) string {
 	if err := os.Truncate(path, 64*mib); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), tool(t, "sfdisk"), "-q", path)
+	cmd := exec.CommandContext(t.Context(), tooltest.Find(t, "sfdisk"), "-q", path)
 	cmd.Stdin = strings.NewReader(script)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("sfdisk: %v\n%s", err, out)
@@ -123,7 +125,7 @@ func TestReadSfdisk(t *testing.T) {
 		}
 	}
 	path := foreignDisk(t, "label: gpt\n,10M,U\n,,L\n")
-	run(t, "sgdisk", "--hybrid", "1", path)
+	tooltest.Run(t, "sgdisk", "--hybrid", "1", path)
 	if got := readFile(t, path); len(got.Problems) > 0 || !got.Hybrid {
 		t.Errorf("hybrid: %+v", got)
 	}

@@ -29,7 +29,7 @@ func (q *Reader) Check(ctx context.Context) []damage.Problem {
 		unpacked: newSet(n),
 	}
 	if q.h.incompatible&incompatDirty != 0 {
-		c.Add("header", "the file was not closed by whoever wrote to it last, and reference counts may be old")
+		c.Add("header", "the file was not closed by the program that wrote to it last, and reference counts may be old")
 	}
 	if q.h.autoclear&autoclearRawData != 0 {
 		c.Add("header", "it says that the external data file is raw, and there is none")
@@ -113,7 +113,7 @@ func (c *checker) fill(b []byte, at int64) error {
 	return c.q.read(b[:n], at)
 }
 
-// compare holds the reference counts against the references.
+// compare compares the reference counts with the references.
 func (c *checker) compare() {
 	for i := 0; i < len(c.stored); {
 		s, k, j := c.stored[i], c.counted[i], i+1

@@ -10,7 +10,7 @@ import (
 )
 
 // snapshots counts what snapshots within the file refer to. Each has a level 1
-// table of its own.
+// table.
 func (c *checker) snapshots(ctx context.Context) {
 	h, who, be := c.q.h, spot{"snapshot table", -1}, binary.BigEndian
 	if h.snapshots > maxSnapshots {

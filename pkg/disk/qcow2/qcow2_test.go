@@ -6,10 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
-	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -19,54 +16,10 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/disktest"
 	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/carosio/carosbuild/pkg/disk/pipeline"
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-func runTool(t testing.TB, name string, args ...string) string {
-	t.Helper()
-	p, err := exec.LookPath(name)
-	if err != nil {
-		if os.Getenv("CAROSBUILD_REQUIRE_TOOLS") == "1" {
-			t.Fatalf("%s is not installed", name)
-		}
-		t.Skipf("%s is not installed", name)
-	}
-	out, err := exec.CommandContext(t.Context(), p, args...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
-	}
-	return string(out)
-}
-
-// text is n bytes that compress, random such that do not.
-func text(seed uint64, n int) []byte {
-	r := rand.New(rand.NewPCG(seed, 2))
-	b := make([]byte, n)
-	for i := range b {
-		b[i] = "etaoin shrdlu\n0123456789<>{}();"[r.IntN(31)]
-	}
-	return b
-}
-
-func random(seed uint64, n int) []byte {
-	b := make([]byte, n)
-	_, _ = rand.NewChaCha8([32]byte{byte(seed)}).Read(b)
-	return b
-}
-
-func mustImage(t testing.TB, size int64, xs ...image.Extent) *image.Image {
-	t.Helper()
-	m, err := image.New(size, xs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
-}
-
-func extent(off int64, b []byte) image.Extent {
-	return image.Extent{Off: off, Len: int64(len(b)), Src: image.Bytes(b)}
-}
 
 func writeFile(t testing.TB, m *image.Image, o Options, po pipeline.Options) string {
 	t.Helper()
@@ -85,25 +38,6 @@ func writeFile(t testing.TB, m *image.Image, o Options, po pipeline.Options) str
 	return f.Name()
 }
 
-// writeRaw writes the disk rounded up to sectors.
-func writeRaw(t testing.TB, m *image.Image) string {
-	t.Helper()
-	f, err := os.Create(filepath.Join(t.TempDir(), "disk.raw"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if err := f.Truncate((m.Size() + 511) / 512 * 512); err != nil {
-		t.Fatal(err)
-	}
-	for _, x := range m.Extents() {
-		if _, err := io.Copy(io.NewOffsetWriter(f, x.Off), io.NewSectionReader(m, x.Off, x.Len)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return f.Name()
-}
-
 func open(t testing.TB, name string) *Reader {
 	t.Helper()
 	r, err := Open(disktest.File(t, name))
@@ -114,20 +48,15 @@ func open(t testing.TB, name string) *Reader {
 }
 
 func images(t testing.TB) map[string]*image.Image {
-	mixed := text(8, 3<<20) // clusters that compress between such that do not
+	mixed := disktest.Text(8, 3<<20) // clusters that compress between such that do not
 	for at := 0; at < len(mixed); at += 3 << 16 {
-		copy(mixed[at:at+1<<16], random(uint64(at), 1<<16))
+		copy(mixed[at:at+1<<16], disktest.Random(uint64(at), 1<<16))
 	}
-	return map[string]*image.Image{
-		"hole":     mustImage(t, 8<<20),
-		"one byte": mustImage(t, 1<<20, extent(70000, []byte{1})),
-		"zeros":    mustImage(t, 1<<20, extent(0, make([]byte, 300000))),
-		"random":   mustImage(t, 3<<20, extent(0, random(1, 3<<20))),
-		"mixed":    mustImage(t, 4<<20, extent(5, mixed)),
-		"odd size": mustImage(t, 100001, extent(65536, text(3, 34465))),
-		"tables":   mustImage(t, 1100<<20, extent(100, text(4, 70000)), extent(512<<20-10, text(5, 20)), extent(1<<30+512, text(6, 5<<20)), extent(1100<<20-1, []byte{9})),
-		"large":    mustImage(t, 16<<30, extent(5<<30-70000, random(2, 140000)), extent(16<<30-512, text(7, 512))),
-	}
+	disks := disktest.Disks(t)
+	disks["mixed"] = disktest.Image(t, 4<<20, disktest.Extent(5, mixed))
+	disks["tables"] = disktest.Image(t, 1100<<20, disktest.Extent(100, disktest.Text(4, 70000)), disktest.Extent(512<<20-10, disktest.Text(5, 20)), disktest.Extent(1<<30+512, disktest.Text(6, 5<<20)), disktest.Extent(1100<<20-1, []byte{9}))
+	disks["large"] = disktest.Image(t, 16<<30, disktest.Extent(5<<30-70000, disktest.Random(2, 140000)), disktest.Extent(16<<30-512, disktest.Text(7, 512)))
+	return disks
 }
 
 func kinds() map[string]Options {
@@ -138,7 +67,7 @@ func kinds() map[string]Options {
 
 func TestQemu(t *testing.T) {
 	for name, m := range images(t) {
-		raw := writeRaw(t, m)
+		raw := disktest.Save(t, m, 512)
 		for kind, o := range kinds() {
 			t.Run(name+"/"+kind, func(t *testing.T) {
 				path := writeFile(t, m, o, pipeline.Options{})
@@ -155,7 +84,7 @@ func TestQemu(t *testing.T) {
 						} `json:"data"`
 					} `json:"format-specific"`
 				}
-				if err := json.Unmarshal([]byte(runTool(t, "qemu-img", "info", "-f", "qcow2", "--output=json", path)), &info); err != nil {
+				if err := json.Unmarshal([]byte(tooltest.Run(t, "qemu-img", "info", "-f", "qcow2", "--output=json", path)), &info); err != nil {
 					t.Fatal(err)
 				}
 				want := "zlib"
@@ -166,10 +95,10 @@ func TestQemu(t *testing.T) {
 				if info.VirtualSize != (m.Size()+511)/512*512 || info.Cluster != clusterSize || d.Compat != "1.1" || d.Compression != want || d.RefcountBits != 16 || d.Corrupt {
 					t.Errorf("qemu-img info: %+v", info)
 				}
-				if out := runTool(t, "qemu-img", "check", "-f", "qcow2", path); !strings.Contains(out, "No errors were found") {
+				if out := tooltest.Run(t, "qemu-img", "check", "-f", "qcow2", path); !strings.Contains(out, "No errors were found") {
 					t.Errorf("qemu-img check: %s", out)
 				}
-				runTool(t, "qemu-img", "compare", "-f", "raw", "-F", "qcow2", raw, path)
+				tooltest.Run(t, "qemu-img", "compare", "-f", "raw", "-F", "qcow2", raw, path)
 			})
 		}
 	}
@@ -177,7 +106,7 @@ func TestQemu(t *testing.T) {
 
 // TestSize: what is compressed is packed, and holes cost nothing.
 func TestSize(t *testing.T) {
-	m := mustImage(t, 64<<30, extent(10<<30, bytes.Repeat([]byte("carosbuild"), 1<<18)))
+	m := disktest.Image(t, 64<<30, disktest.Extent(10<<30, bytes.Repeat([]byte("carosbuild"), 1<<18)))
 	for kind, limit := range map[string]int64{"plain": 4 << 20, "zlib": 1 << 20, "zstd": 1 << 20} {
 		st, err := os.Stat(writeFile(t, m, kinds()[kind], pipeline.Options{}))
 		if err != nil || st.Size() > limit {
@@ -189,9 +118,9 @@ func TestSize(t *testing.T) {
 // TestWindow: QEMU sets zlib's window to 4 KiB, and a zlib that is built to be
 // strict refuses what lies further back.
 func TestWindow(t *testing.T) {
-	block := append(random(1, 5000), random(1, 5000)...)
+	block := append(disktest.Random(1, 5000), disktest.Random(1, 5000)...)
 	block = append(block, make([]byte, clusterSize-len(block))...)
-	far := append(random(1, 4000), random(1, 4000)...)
+	far := append(disktest.Random(1, 4000), disktest.Random(1, 4000)...)
 	far = append(far, make([]byte, clusterSize-len(far))...)
 	encode := newEncoder(Options{Compress: true})
 	if n, m := len(encode(nil, block)), len(encode(nil, far)); n < 10000 || m > 6000 {
@@ -200,7 +129,7 @@ func TestWindow(t *testing.T) {
 }
 
 func TestReproducible(t *testing.T) {
-	m := mustImage(t, 30<<20+100, extent(0, text(1, 3<<20)), extent(9<<20, random(1, 1<<20)), extent(26<<20, text(2, 4<<20+100)))
+	m := disktest.Image(t, 30<<20+100, disktest.Extent(0, disktest.Text(1, 3<<20)), disktest.Extent(9<<20, disktest.Random(1, 1<<20)), disktest.Extent(26<<20, disktest.Text(2, 4<<20+100)))
 	for kind, o := range kinds() {
 		var want []byte
 		for i, po := range []pipeline.Options{{Workers: 1}, {Workers: 2}, {Workers: 7}, {Chunk: 4 << 20}, {Workers: 1}} {
@@ -245,11 +174,11 @@ func FuzzRoundTrip(f *testing.F) {
 		if size <= 0 || size > 1<<31 || off < 0 || off+int64(n) > size {
 			return
 		}
-		data := text(seed, int(n))
+		data := disktest.Text(seed, int(n))
 		if seed%3 == 0 {
-			copy(data[len(data)/2:], random(seed, int(n)))
+			copy(data[len(data)/2:], disktest.Random(seed, int(n)))
 		}
-		m := mustImage(t, size, extent(off, data))
+		m := disktest.Image(t, size, disktest.Extent(off, data))
 		o := Options{Compress: kind%3 > 0, Compression: Compression(kind % 3 / 2), Level: int(kind) / 3 % 10}
 		disktest.Same(t, m, open(t, writeFile(t, m, o, pipeline.Options{})))
 	})

@@ -6,12 +6,13 @@ import (
 	"context"
 	"io"
 
+	"github.com/carosio/carosbuild/pkg/ctxio"
 	"github.com/carosio/carosbuild/pkg/disk/damage"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
 // Kind is the kind of file system.
-func (f *FS) Kind() string { return "squashfs" }
+func (f *FS) Kind() string { return fsName }
 
 // End is where the file system ends on its device, in bytes.
 func (f *FS) End() int64 { return f.Size() }
@@ -29,9 +30,12 @@ func (f *FS) Usage() (size, used int64, err error) { return f.Size(), f.Size(), 
 // of their compression.
 func (f *FS) Check(ctx context.Context) []damage.Problem {
 	var l damage.List
-	t, err := f.Tree()
+	t, err := f.tree(ctx)
+	if ctx.Err() != nil {
+		return nil
+	}
 	if err != nil {
-		l.Add("", "%v", err)
+		l.AddError("", err)
 	}
 	for i := range t.Entries {
 		e := &t.Entries[i]
@@ -39,7 +43,7 @@ func (f *FS) Check(ctx context.Context) []damage.Problem {
 			continue
 		}
 		for _, r := range e.Ranges() {
-			if _, err := io.Copy(io.Discard, until(ctx, io.NewSectionReader(e.Content, r.Off, r.Len))); err != nil {
+			if _, err := io.Copy(io.Discard, ctxio.Reader(ctx, io.NewSectionReader(e.Content, r.Off, r.Len))); err != nil {
 				if ctx.Err() != nil {
 					return nil
 				}
@@ -50,18 +54,3 @@ func (f *FS) Check(ctx context.Context) []damage.Problem {
 	}
 	return l.Problems()
 }
-
-// until is a reader that ends with ctx.
-func until(ctx context.Context, r io.Reader) io.Reader {
-	return readerFunc(func(p []byte) (int, error) {
-		if err := ctx.Err(); err != nil {
-			return 0, err
-		}
-		return r.Read(p)
-	})
-}
-
-// readerFunc is a Read without anything else.
-type readerFunc func(p []byte) (int, error)
-
-func (f readerFunc) Read(p []byte) (int, error) { return f(p) }

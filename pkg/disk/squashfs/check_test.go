@@ -10,22 +10,20 @@ import (
 	"testing"
 
 	"github.com/carosio/carosbuild/pkg/disk/damage"
+	"github.com/carosio/carosbuild/pkg/disk/disktest"
 )
 
 func problems(t *testing.T, b []byte) []damage.Problem {
 	t.Helper()
 	f, err := Open(bytes.NewReader(b), int64(len(b)))
-	if err != nil {
-		return []damage.Problem{{Text: err.Error()}}
-	}
-	return f.Check(t.Context())
+	return disktest.Findings(t, f, err)
 }
 
 // TestCheck reads sound file systems without a finding, and finds what is cut
 // off, what a compressed block does not inflate to, and a table that is gone.
 func TestCheck(t *testing.T) {
 	tr := randomTree(rand.New(rand.NewPCG(3, 3)), 60)
-	tr = sorted(append(tr.Entries[1:], regular("zz-text", strings.Repeat("compressible ", 40000)))...)
+	tr = disktest.Sorted(append(tr.Entries[1:], disktest.Regular("zz-text", strings.Repeat("compressible ", 40000)))...)
 	for _, c := range []Compression{Zstd, Gzip} {
 		good, err := os.ReadFile(build(t, tr, Options{Compression: c}))
 		if err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/ulikunitz/xz"
 )
 
-// compressor returns p compressed, in memory of its own. Each goroutine has
+// compressor returns p compressed, in new memory. Each goroutine has
 // one.
 type compressor func(p []byte) ([]byte, error)
 

@@ -11,7 +11,7 @@ import (
 )
 
 // file is where the content of a regular file is. One smaller than a block is
-// in a fragment, all others in blocks of their own.
+// in a fragment, all others in their own blocks.
 type file struct {
 	entry *tree.Entry
 	same  *file // file of the same content that is stored in the place of this
@@ -78,5 +78,5 @@ func (f *file) readAt(p []byte, off int64) error {
 	if err == nil || err == io.EOF {
 		err = io.ErrUnexpectedEOF
 	}
-	return &EntryError{f.entry.Path, fmt.Errorf("read at %d: %w", off+int64(n), err)}
+	return &EntryError{FS: fsName, Path: f.entry.Path, Err: fmt.Errorf("read at %d: %w", off+int64(n), err)}
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/carosio/carosbuild/pkg/disk/damage"
+	"github.com/carosio/carosbuild/pkg/disk/disktest"
 )
 
 // TestReadCompressions reads what mksquashfs makes with compressions that are not
@@ -74,7 +75,7 @@ func TestReadCompressions(t *testing.T) {
 
 // TestUnreadCompression tells a compression that is not read from damage.
 func TestUnreadCompression(t *testing.T) {
-	b, err := os.ReadFile(build(t, sorted(regular("a", "b")), Options{}))
+	b, err := os.ReadFile(build(t, disktest.Sorted(disktest.Regular("a", "b")), Options{}))
 	if err != nil {
 		t.Fatal(err)
 	}

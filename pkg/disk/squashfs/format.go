@@ -20,7 +20,6 @@ const (
 	magic        = 0x73717368
 	align        = 4096 // of the image's size
 	maxName      = 255
-	maxTarget    = 4095
 	maxFile      = 1 << 42 // of which the list of blocks takes 128 MiB
 	maxIDs       = 65535
 	dirRun       = 256     // entries after one header

@@ -78,7 +78,7 @@ func (m *metadata) build(d *dataWriter, id uint16, o Options) ([]byte, error) {
 	m.xattrs = newXattrTable(m.compress)
 	for _, n := range m.order {
 		if err := m.add(n); err != nil {
-			return nil, &EntryError{n.entry.Path, err}
+			return nil, &EntryError{FS: fsName, Path: n.entry.Path, Err: err}
 		}
 	}
 	m.super = superblock{
@@ -88,7 +88,7 @@ func (m *metadata) build(d *dataWriter, id uint16, o Options) ([]byte, error) {
 		FragmentTable: noTable, ExportTable: noTable, XattrTable: noTable,
 	}
 	w := &tail{base: uint64(d.pos), compress: m.compress}
-	// The kernel wants this order, and each table to end where the next begins.
+	// The kernel requires this order, and that each table ends where the next begins.
 	m.super.InodeTable = w.table(&m.inodes)
 	m.super.DirTable = w.table(&m.dirs)
 	if len(d.fragments) > 0 {

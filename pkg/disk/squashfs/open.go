@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"sync"
+
+	"github.com/carosio/carosbuild/pkg/disk/rofs"
 )
 
 // ErrFormat is wrapped by errors about what is not a squashfs that this package
@@ -19,7 +21,7 @@ func formatError(format string, args ...any) error {
 
 // FS reads a file system, with blocks of any size. It is safe for concurrent
 // use. A hostile one costs memory in proportion to its inodes, and no more than
-// maxTree.
+// limits allows.
 type FS struct {
 	r      io.ReaderAt
 	super  superblock
@@ -80,17 +82,7 @@ func (f *FS) Compression() Compression { return compressions[f.super.Compression
 
 // read reads n bytes at off.
 func (f *FS) read(off, n int64) ([]byte, error) {
-	if off < 0 || n < 0 || off > int64(f.super.Size)-n {
-		return nil, formatError("%d bytes at %d are behind its %d", n, off, f.super.Size)
-	}
-	b := make([]byte, n)
-	if k, err := f.r.ReadAt(b, off); k < len(b) {
-		if err == io.EOF {
-			err = io.ErrUnexpectedEOF
-		}
-		return nil, fmt.Errorf("read at %d: %w", off, err)
-	}
-	return b, nil
+	return rofs.ReadAt(f.r, off, n, f.Size(), formatError)
 }
 
 // meta reads the block of metadata at off.

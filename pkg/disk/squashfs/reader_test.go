@@ -5,7 +5,6 @@ package squashfs
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -15,22 +14,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/carosio/carosbuild/pkg/disk/disktest"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
 // open reads an image as a tree.
 func open(t testing.TB, path string) *tree.Tree {
 	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { f.Close() })
-	fi, err := f.Stat()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := Open(f, fi.Size())
+	s, err := Open(disktest.File(t, path))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,27 +30,6 @@ func open(t testing.TB, path string) *tree.Tree {
 		t.Fatal(err)
 	}
 	return tr
-}
-
-// said is an entry as text, with the sum of its content.
-func said(t testing.TB, tr *tree.Tree) []string {
-	t.Helper()
-	var out []string
-	for _, e := range tr.Entries {
-		s := uint32(0)
-		if e.Hardlink == "" && e.Type() == tree.Regular {
-			s = sum(t, e.Content, e.Size)
-		}
-		e.Content, e.Data, e.MtimeNsec = nil, nil, 0
-		for i := range e.Xattrs { // nil or empty
-			e.Xattrs[i].Value = append([]byte{}, e.Xattrs[i].Value...)
-		}
-		if len(e.Xattrs) == 0 {
-			e.Xattrs = nil
-		}
-		out = append(out, fmt.Sprintf("%+v %08x", e, s))
-	}
-	return out
 }
 
 // TestRead reads random file systems of our own back.
@@ -72,7 +42,7 @@ func TestRead(t *testing.T) {
 			tr = randomTree(rnd, 40)
 		}
 		got := open(t, build(t, tr, Options{Compression: c}))
-		if diff := cmp.Diff(said(t, got), said(t, tr)); diff != "" {
+		if diff := cmp.Diff(disktest.Entries(t, got), disktest.Entries(t, tr)); diff != "" {
 			t.Fatalf("seed %d: read (-), tree (+):\n%.3000s", seed, diff)
 		}
 	}
@@ -87,14 +57,14 @@ func TestReadMksquashfs(t *testing.T) {
 		t.Skip("not the superuser")
 	}
 	tool(t, "unsquashfs", "-n", "-d", dir, first)
-	want := said(t, open(t, first))
+	want := disktest.Entries(t, open(t, first))
 	for _, args := range []string{
 		"-comp gzip -b 4096", "-comp xz -b 1M", "-comp zstd -b 64K -always-use-fragments", "-comp gzip -no-fragments -no-exports",
 		"-comp gzip -noI -noD -noF -noX",
 	} {
 		out := filepath.Join(t.TempDir(), "fs")
 		tool(t, "mksquashfs", append([]string{dir, out, "-no-progress", "-quiet"}, strings.Fields(args)...)...)
-		if diff := cmp.Diff(said(t, open(t, out)), want); diff != "" {
+		if diff := cmp.Diff(disktest.Entries(t, open(t, out)), want); diff != "" {
 			t.Errorf("%s: read (-), ours (+):\n%.3000s", args, diff)
 		}
 	}
@@ -103,8 +73,8 @@ func TestReadMksquashfs(t *testing.T) {
 // TestReadHoles knows where they are.
 func TestReadHoles(t *testing.T) {
 	const size = 1<<40 + 77
-	e := tree.Entry{Path: "huge", Mode: tree.Regular | 0o600, Size: size, Content: mark{size, 4<<30 + 9}, Data: []tree.Range{{Off: 4<<30 + 5, Len: 10}}}
-	got := open(t, build(t, sorted(e), Options{})).Entries[1]
+	e := tree.Entry{Path: "huge", Mode: tree.Regular | 0o600, Size: size, Content: disktest.Mark{Size: size, At: 4<<30 + 9}, Data: []tree.Range{{Off: 4<<30 + 5, Len: 10}}}
+	got := open(t, build(t, disktest.Sorted(e), Options{})).Entries[1]
 	if diff := cmp.Diff(got.Data, []tree.Range{{Off: 4 << 30, Len: blockSize}}); diff != "" {
 		t.Errorf("ranges (-got +want):\n%s", diff)
 	}
@@ -118,7 +88,7 @@ func TestReadHoles(t *testing.T) {
 }
 
 func TestOpenRefuses(t *testing.T) {
-	good, err := os.ReadFile(build(t, sorted(regular("f", "x")), Options{}))
+	good, err := os.ReadFile(build(t, disktest.Sorted(disktest.Regular("f", "x")), Options{}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,16 +139,6 @@ func FuzzOpen(f *testing.F) {
 			return
 		}
 		tr, _ := s.Tree()
-		for i := range tr.Entries {
-			e := &tr.Entries[i]
-			if i > 0 && tree.Compare(tr.Entries[i-1].Path, e.Path) >= 0 {
-				t.Fatalf("/%s is out of place", e.Path)
-			}
-			if e.Size > 0 {
-				p := make([]byte, min(e.Size, 1<<18))
-				e.Content.ReadAt(p, 0)
-				e.Content.ReadAt(p, e.Size-int64(len(p)))
-			}
-		}
+		disktest.ReadTree(t, tr)
 	})
 }

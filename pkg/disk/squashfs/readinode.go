@@ -7,14 +7,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/carosio/carosbuild/pkg/disk/rofs"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
 // found is an inode as it was read.
 type found struct {
-	entry tree.Entry
-	links uint32
-	ref   uint64
+	rofs.Inode // its ID is the reference
 
 	dir       cursor // its listing
 	dirSize   int64
@@ -58,8 +57,8 @@ func (f *FS) inode(ref uint64, cost func(int64) error) (*found, error) {
 		return nil, formatError("inode of type %d", kind)
 	}
 	basic := (kind-1)%typeExtended + 1
-	n := &found{ref: ref, links: 1, fragment: noFragment}
-	e := &n.entry
+	n := &found{Inode: rofs.Inode{ID: ref, Links: 1}, fragment: noFragment}
+	e := &n.Entry
 	e.Mode = uint32(p.u16()&0o7777) | modes[basic]
 	if e.UID, err = f.owner(p.u16()); err != nil {
 		return nil, err
@@ -94,15 +93,15 @@ func (f *FS) owner(i uint16) (uint32, error) {
 // body reads what depends on the type, and gives the number of the set of
 // attributes.
 func (n *found) body(f *FS, c *cursor, kind uint16, body []byte, cost func(int64) error) (xattr uint32, err error) {
-	p, e := fields(body), &n.entry
+	p, e := fields(body), &n.Entry
 	switch kind {
 	case typeDir:
 		block := p.u32()
-		n.links, n.dirSize = p.u32(), int64(p.u16())
+		n.Links, n.dirSize = p.u32(), int64(p.u16())
 		n.dir = cursor{f, int64(f.super.DirTable) + int64(block), int(p.u16())}
 		return noXattrs, nil
 	case typeDir + typeExtended:
-		n.links, n.dirSize = p.u32(), int64(p.u32())
+		n.Links, n.dirSize = p.u32(), int64(p.u32())
 		n.dir = cursor{f, int64(f.super.DirTable) + int64(p.u32()), 0}
 		p.u32() // parent
 		p.u16() // entries of the index
@@ -115,10 +114,10 @@ func (n *found) body(f *FS, c *cursor, kind uint16, body []byte, cost func(int64
 	case typeFile + typeExtended:
 		n.start, e.Size = int64(p.u64()), int64(p.u64())
 		p.u64() // bytes in holes
-		n.links, n.fragment, n.fragStart, xattr = p.u32(), p.u32(), p.u32(), p.u32()
+		n.Links, n.fragment, n.fragStart, xattr = p.u32(), p.u32(), p.u32(), p.u32()
 		return xattr, n.list(f, c, cost)
 	}
-	n.links = p.u32()
+	n.Links = p.u32()
 	switch kind {
 	case typeSymlink, typeSymlink + typeExtended:
 		size := p.u32()
@@ -149,7 +148,7 @@ func (n *found) body(f *FS, c *cursor, kind uint16, body []byte, cost func(int64
 
 // list reads the list of a file's blocks.
 func (n *found) list(f *FS, c *cursor, cost func(int64) error) error {
-	size, block := n.entry.Size, int64(f.super.BlockSize)
+	size, block := n.Entry.Size, int64(f.super.BlockSize)
 	if size < 0 || n.start < 0 {
 		return formatError("file of %d bytes at %d", size, n.start)
 	}

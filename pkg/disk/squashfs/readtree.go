@@ -3,85 +3,52 @@
 package squashfs
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
 
+	"github.com/carosio/carosbuild/pkg/disk/rofs"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// maxTree bounds the memory for a tree, with entryCost for each entry beside its
-// path.
-const (
-	maxTree   = 1 << 30
-	entryCost = 512
-)
+// limits are about two million entries.
+func limits() rofs.Limits { return rofs.Limits{Tree: 1 << 30, Paths: 1 << 30} }
 
 // Tree is what the file system holds. Contents are read when the Tree's are.
 // When something cannot be read, the Tree has the rest and the error is the
 // first reason.
-func (f *FS) Tree() (*tree.Tree, error) {
-	b := &treeBuilder{f: f, seen: map[uint64]bool{}}
-	root, err := f.inode(f.super.Root, b.pay)
-	if err == nil && root.entry.Type() != tree.Dir {
+func (f *FS) Tree() (*tree.Tree, error) { return f.tree(context.Background()) }
+
+// tree is Tree until ctx ends.
+func (f *FS) tree(ctx context.Context) (*tree.Tree, error) {
+	b := &treeBuilder{rofs.NewWalk[*found](limits()), f}
+	b.Twice = formatError("the directory is there twice")
+	root, err := f.inode(f.super.Root, b.Pay)
+	if err == nil && root.Entry.Type() != tree.Dir {
 		err = formatError("its root is not a directory")
 	}
 	if err != nil {
-		return &tree.Tree{Entries: []tree.Entry{{Mode: tree.Dir | 0o755}}}, err
+		b.Fail("", err)
+	} else {
+		b.Run(ctx, root, b.list)
 	}
-	b.add(root)
-	for len(b.todo) > 0 && b.cost <= maxTree {
-		dir := b.todo[len(b.todo)-1]
-		b.todo = b.todo[:len(b.todo)-1]
-		b.note(dir.entry.Path, b.list(dir))
-	}
-	return b.tree(), b.err
+	return b.Tree(func(n *found) { n.content(f) }), b.Err
 }
 
 type treeBuilder struct {
-	f     *FS
-	found []*found
-	todo  []*found
-	seen  map[uint64]bool // directories, by reference
-	cost  int64
-	err   error
-}
-
-func (b *treeBuilder) note(path string, err error) {
-	if err != nil && b.err == nil {
-		b.err = fmt.Errorf("/%s: %w", path, err)
-	}
-}
-
-// pay counts memory, and says when it is too much.
-func (b *treeBuilder) pay(n int64) error {
-	if n > maxTree-min(b.cost, maxTree) {
-		b.cost = maxTree + 1
-		return formatError("its tree is too large")
-	}
-	b.cost += n
-	return nil
-}
-
-// add takes an inode over, and a directory to be listed.
-func (b *treeBuilder) add(n *found) {
-	b.found = append(b.found, n)
-	if n.entry.Type() != tree.Dir {
-		return
-	}
-	if b.seen[n.ref] {
-		b.note(n.entry.Path, formatError("the directory is there twice"))
-		return
-	}
-	b.seen[n.ref] = true
-	b.todo = append(b.todo, n)
+	*rofs.Walk[*found]
+	f *FS
 }
 
 // list reads a directory.
-func (b *treeBuilder) list(dir *found) error {
+func (b *treeBuilder) list(ctx context.Context, dir *found) error {
 	left, last := dir.dirSize-dotsSize, ""
 	for left > 0 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		head, err := dir.dir.next(12)
 		if err != nil {
 			return err
@@ -97,7 +64,7 @@ func (b *treeBuilder) list(dir *found) error {
 			if err != nil {
 				return err
 			}
-			last = n.entry.Name()
+			last = n.Entry.Name()
 			left -= 8 + int64(len(last))
 		}
 	}
@@ -119,41 +86,20 @@ func (b *treeBuilder) name(dir *found, block uint32, last string) (*found, error
 		return nil, err
 	}
 	name := string(raw)
-	if checkName(name) != nil || strings.Contains(name, "/") || name <= last {
+	if rofs.CheckName(name) != nil || strings.Contains(name, "/") || name <= last {
 		return nil, formatError("the name %q is not allowed, or out of order", name)
 	}
-	path := strings.TrimPrefix(dir.entry.Path+"/"+name, "/")
-	if err := b.pay(entryCost + int64(len(path))); err != nil {
+	path, err := b.Path(dir, name)
+	if err != nil {
 		return nil, err
 	}
-	n, err := b.f.inode(uint64(block)<<16|uint64(offset), b.pay)
+	n, err := b.f.inode(uint64(block)<<16|uint64(offset), b.Pay)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	n.entry.Path = path
-	b.add(n)
+	n.Entry.Path = path
+	b.Add(n)
 	return n, nil
-}
-
-// tree puts everything in order; of several names of a file the first is the
-// file.
-func (b *treeBuilder) tree() *tree.Tree {
-	slices.SortFunc(b.found, func(x, y *found) int { return tree.Compare(x.entry.Path, y.entry.Path) })
-	t, first := &tree.Tree{Entries: make([]tree.Entry, len(b.found))}, map[uint64]string{}
-	for i, n := range b.found {
-		if n.entry.Type() != tree.Dir && n.links > 1 {
-			if name, ok := first[n.ref]; ok {
-				t.Entries[i] = tree.Entry{Path: n.entry.Path, Hardlink: name}
-				continue
-			}
-			first[n.ref] = n.entry.Path
-		}
-		if n.entry.Type() == tree.Regular && n.entry.Size > 0 {
-			n.content(b.f)
-		}
-		t.Entries[i] = n.entry
-	}
-	return t
 }
 
 // content gives a file its content and the ranges that are not holes.
@@ -166,7 +112,7 @@ func (n *found) content(f *FS) {
 		pos += int64(word &^ rawBlock)
 		c.ends[i] = pos
 		off := int64(i) * block
-		size := min(block, n.entry.Size-off)
+		size := min(block, n.Entry.Size-off)
 		if word&^rawBlock == 0 {
 			holes = true
 			continue
@@ -177,12 +123,12 @@ func (n *found) content(f *FS) {
 		}
 		data = append(data, tree.Range{Off: off, Len: size})
 	}
-	if tail := int64(len(n.blocks)) * block; holes && tail < n.entry.Size {
-		data = append(data, tree.Range{Off: tail, Len: n.entry.Size - tail})
+	if tail := int64(len(n.blocks)) * block; holes && tail < n.Entry.Size {
+		data = append(data, tree.Range{Off: tail, Len: n.Entry.Size - tail})
 	}
-	n.entry.Content = c
+	n.Entry.Content = c
 	if holes {
-		n.entry.Data = slices.Clip(append([]tree.Range{}, data...))
+		n.Entry.Data = slices.Clip(append([]tree.Range{}, data...))
 	}
 }
 
@@ -195,7 +141,7 @@ type fileContent struct {
 
 // ReadAt implements io.ReaderAt.
 func (c *fileContent) ReadAt(p []byte, off int64) (int, error) {
-	size, block := c.n.entry.Size, int64(c.f.super.BlockSize)
+	size, block := c.n.Entry.Size, int64(c.f.super.BlockSize)
 	if off < 0 || off >= size {
 		return 0, io.EOF
 	}
@@ -207,7 +153,7 @@ func (c *fileContent) ReadAt(p []byte, off int64) (int, error) {
 		pos := off + int64(done)
 		k := int(min(int64(len(p)-done), block-pos%block))
 		if err := c.block(p[done:done+k], pos/block, pos%block); err != nil {
-			return done, fmt.Errorf("/%s: %w", c.n.entry.Path, err)
+			return done, fmt.Errorf("/%s: %w", c.n.Entry.Path, err)
 		}
 		done += k
 	}
@@ -220,7 +166,7 @@ func (c *fileContent) ReadAt(p []byte, off int64) (int, error) {
 // block reads from offset off of block i.
 func (c *fileContent) block(p []byte, i, off int64) error {
 	n, block := c.n, int64(c.f.super.BlockSize)
-	size := min(block, n.entry.Size-i*block)
+	size := min(block, n.Entry.Size-i*block)
 	if i >= int64(len(n.blocks)) {
 		return c.tail(p, off, size)
 	}

@@ -22,6 +22,7 @@ import (
 	"math"
 
 	"github.com/carosio/carosbuild/pkg/disk/image"
+	"github.com/carosio/carosbuild/pkg/disk/rofs"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
@@ -52,26 +53,21 @@ type Spool interface {
 
 // Reasons of an EntryError.
 var (
-	ErrTree        = errors.New("malformed tree")
-	ErrNameTooLong = errors.New("name is longer than 255 bytes")
-	ErrLinkTooLong = errors.New("target of symbolic link is longer than 4095 bytes")
-	ErrXattr       = errors.New("extended attribute cannot be stored")
+	ErrTree        = rofs.ErrTree
+	ErrNameTooLong = rofs.ErrNameTooLong
+	ErrLinkTooLong = rofs.ErrLinkTooLong
+	ErrXattr       = rofs.ErrXattr
+	ErrDevice      = rofs.ErrDevice
 	ErrFileSize    = errors.New("file is larger than 4 TiB")
 	ErrDirSize     = errors.New("directory has too many entries")
-	ErrDevice      = errors.New("device number is too large")
 	ErrOwners      = errors.New("more than 65535 different owners")
 )
 
 // EntryError is what is wrong with one entry of the tree.
-type EntryError struct {
-	Path string // as in the tree; "" is the root
-	Err  error
-}
+type EntryError = rofs.EntryError
 
-func (e *EntryError) Error() string { return fmt.Sprintf("squashfs: /%s: %v", e.Path, e.Err) }
-
-// Unwrap gives the reason.
-func (e *EntryError) Unwrap() error { return e.Err }
+// fsName is the kind of file system.
+const fsName = "squashfs"
 
 // Build writes the file system of t to the spool, and returns an image of what
 // is there. Memory grows with the number of entries and not with their content.

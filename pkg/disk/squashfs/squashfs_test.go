@@ -15,6 +15,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/carosio/carosbuild/pkg/disk/disktest"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
@@ -52,9 +53,9 @@ func FuzzBuild(f *testing.F) {
 // TestList reads owners, devices and times of all kinds with unsquashfs -lln,
 // which needs no privileges.
 func TestList(t *testing.T) {
-	suid := regular("d/suid", "x")
+	suid := disktest.Regular("d/suid", "x")
 	suid.Mode, suid.UID, suid.GID = tree.Regular|0o4755, 1000, 4000000000
-	tr := sorted(dir("d"), suid, tree.Entry{Path: "d/link", Mode: tree.Symlink | 0o777, Link: "../x"},
+	tr := disktest.Sorted(disktest.Dir("d"), suid, tree.Entry{Path: "d/link", Mode: tree.Symlink | 0o777, Link: "../x"},
 		tree.Entry{Path: "d/null", Mode: tree.Char | 0o666, Rdev: tree.Device{Major: 1, Minor: 3}},
 		tree.Entry{Path: "d/sda", Mode: tree.Block | 0o660, GID: 6, Rdev: tree.Device{Major: 259, Minor: 200}},
 		tree.Entry{Path: "d/pipe", Mode: tree.FIFO | 0o600}, tree.Entry{Path: "d/sock", Mode: tree.Socket | 0o600, Mtime: -5},
@@ -85,7 +86,7 @@ func TestStat(t *testing.T) {
 		{Options{Compression: Gzip, Export: true}, []string{"Compression gzip", "Filesystem is exportable via NFS"}},
 		{Options{Compression: XZ}, []string{"Compression xz"}},
 	} {
-		out := tool(t, "unsquashfs", "-s", build(t, sorted(regular("a", "x"), regular("b", "y")), tt.o))
+		out := tool(t, "unsquashfs", "-s", build(t, disktest.Sorted(disktest.Regular("a", "x"), disktest.Regular("b", "y")), tt.o))
 		for _, want := range tt.want {
 			if !strings.Contains(out, want) {
 				t.Errorf("%+v: no %q in\n%s", tt.o, want, out)
@@ -96,20 +97,20 @@ func TestStat(t *testing.T) {
 
 // TestEmpty has no files at all.
 func TestEmpty(t *testing.T) {
-	tr := sorted()
+	tr := disktest.Sorted()
 	verify(t, build(t, tr, Options{}), tr)
-	tr = sorted(regular("empty", ""), dir("d"))
+	tr = disktest.Sorted(disktest.Regular("empty", ""), disktest.Dir("d"))
 	verify(t, build(t, tr, Options{Export: true}), tr)
 }
 
 // TestDuplicates stores what is the same once.
 func TestDuplicates(t *testing.T) {
-	big := noise(1, 3*blockSize+5)
+	big := disktest.Noise(1, 3*blockSize+5)
 	zeros := string(make([]byte, 2*blockSize))
-	sparse := regular("sparse", zeros+big)
+	sparse := disktest.Regular("sparse", zeros+big)
 	sparse.Data = []tree.Range{{Off: 2 * blockSize, Len: int64(len(big))}}
-	tr := sorted(regular("a", big), regular("b", big), regular("c", "small"), regular("d", big), regular("e", "small"),
-		regular("f", big[1:]), regular("g", noise(2, 1000)), regular("h", zeros+big), sparse, regular("z", big))
+	tr := disktest.Sorted(disktest.Regular("a", big), disktest.Regular("b", big), disktest.Regular("c", "small"), disktest.Regular("d", big), disktest.Regular("e", "small"),
+		disktest.Regular("f", big[1:]), disktest.Regular("g", disktest.Noise(2, 1000)), disktest.Regular("h", zeros+big), sparse, disktest.Regular("z", big))
 	path := build(t, tr, Options{})
 	verify(t, path, tr)
 	fi, err := os.Stat(path)
@@ -139,14 +140,14 @@ func TestReproducible(t *testing.T) {
 
 // TestLargeDirectory has an index, through which every name must be found.
 func TestLargeDirectory(t *testing.T) {
-	entries := []tree.Entry{dir("d"), dir("long")}
+	entries := []tree.Entry{disktest.Dir("d"), disktest.Dir("long")}
 	for i := range 100000 {
 		entries = append(entries, tree.Entry{Path: fmt.Sprintf("d/file-%d.txt", i), Mode: tree.Regular | 0o644})
 	}
 	for i := range 2000 {
 		entries = append(entries, tree.Entry{Path: fmt.Sprintf("long/%0255d", i), Mode: tree.Regular | 0o644})
 	}
-	tr := sorted(entries...)
+	tr := disktest.Sorted(entries...)
 	out := tool(t, "unsquashfs", "-ls", build(t, tr, Options{}))
 	for _, e := range tr.Entries[1:] {
 		i := strings.IndexByte(out, '\n')
@@ -211,27 +212,12 @@ func flat(names []name) (out []byte) {
 	return out
 }
 
-// mark is a file of zeros with a mark at an offset.
-type mark struct{ size, at int64 }
-
-func (m mark) ReadAt(p []byte, off int64) (int, error) {
-	n := int(min(int64(len(p)), m.size-off))
-	clear(p)
-	if m.at >= off && m.at < off+int64(n) {
-		p[m.at-off] = 'm'
-	}
-	if n < len(p) {
-		return n, io.EOF
-	}
-	return n, nil
-}
-
 // TestHuge has sparse files of more than 4 GiB, and 4 TiB.
 func TestHuge(t *testing.T) {
 	const size = 5<<30 + 77
-	e := tree.Entry{Path: "huge", Mode: tree.Regular | 0o600, Size: size, Content: mark{size, 4<<30 + 9}, Data: []tree.Range{{Off: 4<<30 + 5, Len: 10}}}
+	e := tree.Entry{Path: "huge", Mode: tree.Regular | 0o600, Size: size, Content: disktest.Mark{Size: size, At: 4<<30 + 9}, Data: []tree.Range{{Off: 4<<30 + 5, Len: 10}}}
 	most := tree.Entry{Path: "most", Mode: tree.Regular | 0o600, Size: 1 << 42, Data: []tree.Range{}}
-	path := build(t, sorted(e), Options{})
+	path := build(t, disktest.Sorted(e), Options{})
 	if out := tool(t, "unsquashfs", "-lln", path); !strings.Contains(out, fmt.Sprint(size)) {
 		t.Errorf("no size in\n%s", out)
 	}
@@ -255,7 +241,7 @@ func TestHuge(t *testing.T) {
 	if testing.Short() {
 		return
 	}
-	if out := tool(t, "unsquashfs", "-lln", build(t, sorted(most), Options{})); !strings.Contains(out, fmt.Sprint(1<<42)) {
+	if out := tool(t, "unsquashfs", "-lln", build(t, disktest.Sorted(most), Options{})); !strings.Contains(out, fmt.Sprint(1<<42)) {
 		t.Errorf("no size in\n%s", out)
 	}
 }
@@ -263,11 +249,11 @@ func TestHuge(t *testing.T) {
 // TestCapability keeps security.capability.
 func TestCapability(t *testing.T) {
 	caps := []byte{1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
-	e, f, l := regular("ping", "x"), regular("other", "x"), tree.Entry{Path: "link", Mode: tree.Symlink | 0o777, Link: "x"}
-	e.Xattrs = []tree.Xattr{{Name: "security.capability", Value: caps}, {Name: "user.big", Value: []byte(noise(1, 2000))}}
+	e, f, l := disktest.Regular("ping", "x"), disktest.Regular("other", "x"), tree.Entry{Path: "link", Mode: tree.Symlink | 0o777, Link: "x"}
+	e.Xattrs = []tree.Xattr{{Name: "security.capability", Value: caps}, {Name: "user.big", Value: []byte(disktest.Noise(1, 2000))}}
 	f.Xattrs = []tree.Xattr{{Name: "security.capability", Value: caps}}
 	l.Xattrs = []tree.Xattr{{Name: "trusted.x", Value: nil}}
-	tr := sorted(e, f, l)
+	tr := disktest.Sorted(e, f, l)
 	if os.Geteuid() != 0 {
 		t.Skip("not the superuser")
 	}
@@ -275,56 +261,36 @@ func TestCapability(t *testing.T) {
 }
 
 func TestErrors(t *testing.T) {
-	link := func(target string) tree.Entry { return tree.Entry{Path: "l", Mode: tree.Symlink, Link: target} }
 	attr := func(name string, n int) tree.Entry {
-		e := regular("f", "x")
+		e := disktest.Regular("f", "x")
 		e.Xattrs = []tree.Xattr{{Name: name, Value: make([]byte, n)}}
 		return e
 	}
-	for _, tt := range []struct {
-		name string
-		tree *tree.Tree
-		want error
-	}{
-		{"empty", &tree.Tree{}, ErrTree},
-		{"no parent", sorted(regular("a/b", "")), ErrTree},
-		{"twice", sorted(regular("a", ""), regular("a", "")), ErrTree},
-		{"below a file", sorted(regular("a", ""), regular("a/b", "")), ErrTree},
-		{"long name", sorted(regular(strings.Repeat("n", 256), "")), ErrNameTooLong},
-		{"dot", sorted(regular("..", "")), ErrTree},
-		{"long target", sorted(link(strings.Repeat("n", 4096))), ErrLinkTooLong},
-		{"no target", sorted(link("")), ErrTree},
-		{"no type", sorted(tree.Entry{Path: "a", Mode: 0o644}), ErrTree},
-		{"device", sorted(tree.Entry{Path: "a", Mode: tree.Char, Rdev: tree.Device{Major: 4096}}), ErrDevice},
-		{"hard link", sorted(tree.Entry{Path: "a", Hardlink: "b"}), ErrTree},
-		{"hard link to a directory", sorted(dir("a"), tree.Entry{Path: "b", Hardlink: "a"}), ErrTree},
-		{"list", sorted(attr("system.posix_acl_access", 4)), ErrXattr},
-		{"large value", sorted(attr("user.x", 65537)), ErrXattr},
-		{"too large", sorted(tree.Entry{Path: "a", Mode: tree.Regular, Size: 1<<42 + 1, Data: []tree.Range{}}), ErrFileSize},
-		{"no content", sorted(tree.Entry{Path: "a", Mode: tree.Regular, Size: 1}), ErrTree},
-		{"ranges", sorted(tree.Entry{Path: "a", Mode: tree.Regular, Size: 10, Data: []tree.Range{{Off: 5, Len: 6}}, Content: mark{}}), ErrTree},
-		{"shrunk", sorted(tree.Entry{Path: "a", Mode: tree.Regular, Size: 10, Content: strings.NewReader("short")}), io.ErrUnexpectedEOF},
-		{"shrunk large", sorted(tree.Entry{Path: "a", Mode: tree.Regular, Size: 1 << 30, Content: strings.NewReader("short")}), io.ErrUnexpectedEOF},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			_, err := Build(t.Context(), tt.tree, discard{}, Options{})
-			if entry := (*EntryError)(nil); !errors.Is(err, tt.want) || !errors.As(err, &entry) {
-				t.Errorf("got %v, want %v", err, tt.want)
+	for _, tt := range append(disktest.BadTrees(), []disktest.BadTree{
+		{Name: "large value", Tree: disktest.Sorted(attr("user.x", 65537)), Err: ErrXattr},
+		{Name: "too large", Tree: disktest.Sorted(tree.Entry{Path: "a", Mode: tree.Regular, Size: 1<<42 + 1, Data: []tree.Range{}}), Err: ErrFileSize},
+		{Name: "shrunk", Tree: disktest.Sorted(tree.Entry{Path: "a", Mode: tree.Regular, Size: 10, Content: strings.NewReader("short")}), Err: io.ErrUnexpectedEOF},
+		{Name: "shrunk large", Tree: disktest.Sorted(tree.Entry{Path: "a", Mode: tree.Regular, Size: 1 << 30, Content: strings.NewReader("short")}), Err: io.ErrUnexpectedEOF},
+	}...) {
+		t.Run(tt.Name, func(t *testing.T) {
+			_, err := Build(t.Context(), tt.Tree, discard{}, Options{})
+			if entry := (*EntryError)(nil); !errors.Is(err, tt.Err) || !errors.As(err, &entry) {
+				t.Errorf("got %v, want %v", err, tt.Err)
 			}
 		})
 	}
-	if _, err := Build(t.Context(), sorted(), discard{}, Options{Compression: "lzo"}); err == nil {
+	if _, err := Build(t.Context(), disktest.Sorted(), discard{}, Options{Compression: "lzo"}); err == nil {
 		t.Error("lzo was taken")
 	}
-	if _, err := Build(t.Context(), sorted(regular("a", noise(1, 1<<20))), full{}, Options{}); !errors.Is(err, errFull) {
+	if _, err := Build(t.Context(), disktest.Sorted(disktest.Regular("a", disktest.Noise(1, 1<<20))), full{}, Options{}); !errors.Is(err, errFull) {
 		t.Errorf("full spool: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := Build(ctx, sorted(regular("a", noise(1, 1<<20))), discard{}, Options{}); !errors.Is(err, context.Canceled) {
+	if _, err := Build(ctx, disktest.Sorted(disktest.Regular("a", disktest.Noise(1, 1<<20))), discard{}, Options{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
-	owners := sorted()
+	owners := disktest.Sorted()
 	for i := range 70000 {
 		owners.Entries = append(owners.Entries, tree.Entry{Path: fmt.Sprintf("%06d", i), Mode: tree.FIFO, UID: uint32(i)})
 	}

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/carosio/carosbuild/pkg/disk/disktest"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
@@ -41,7 +42,7 @@ func unpacked(t testing.TB, image string) map[string]view {
 				return err
 			}
 			defer f.Close()
-			v.Size, v.Sum = st.Size, sum(t, f, st.Size)
+			v.Size, v.Sum = st.Size, disktest.Sum(t, f, st.Size)
 		case tree.Symlink:
 			v.Link, err = os.Readlink(p)
 		case tree.Char, tree.Block:

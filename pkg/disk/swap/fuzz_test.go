@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 // FuzzBuild compares the header of random swap areas with mkswap's, and lets
@@ -46,7 +48,7 @@ func FuzzBuild(f *testing.F) {
 		if err := file.Truncate(size); err != nil {
 			t.Fatal(err)
 		}
-		run(t, "mkswap", "-p", "4096", "-L", label, "-U", fmt.Sprintf("%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:]), path)
+		tooltest.Run(t, "mkswap", "-p", "4096", "-L", label, "-U", fmt.Sprintf("%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:]), path)
 		if _, err := io.ReadFull(io.NewSectionReader(file, 0, pageSize), theirs); err != nil {
 			t.Fatal(err)
 		}
@@ -56,7 +58,7 @@ func FuzzBuild(f *testing.F) {
 		if _, err := file.WriteAt(ours, 0); err != nil {
 			t.Fatal(err)
 		}
-		if out := run(t, "blkid", "-p", path); !strings.Contains(out, `TYPE="swap"`) {
+		if out := tooltest.Run(t, "blkid", "-p", path); !strings.Contains(out, `TYPE="swap"`) {
 			t.Errorf("blkid says\n%s", out)
 		}
 	})

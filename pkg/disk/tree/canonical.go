@@ -14,7 +14,7 @@ import (
 
 // Canonical is the Tree of a file system as Merge gives it for a tar archive of
 // the same files: Data ranges follow from the contents alone, times are clamped,
-// device nodes are not hard links, and there are no attributes that mean something
+// device nodes are not hard links, and there are no attributes with a meaning
 // to a storage only, or that Linux allows on no file of that kind. All contents
 // are read on the way: what cannot be read is an error with its path. Clamp and
 // jobs are as for Read.

@@ -274,7 +274,7 @@ func (u *unpacker) makeDirs(dir string, mtime int64) (string, error) {
 	return dir, nil
 }
 
-// implicit makes a directory that has no member of its own. One that a layer
+// implicit makes a directory for which there is no member. One that a layer
 // below has looks like there, for the stream does not say that it has changed;
 // another one gets the time, in nanoseconds since 1970.
 func (u *unpacker) implicit(rel string, mtime int64) error {

@@ -244,7 +244,7 @@ func (n *inode) content(layers []Layer) io.ReaderAt {
 }
 
 // skip is where to go on looking for holes: the stream may say where there is
-// nothing but one.
+// only one.
 func (n *inode) skip(off int64) int64 {
 	if n.sparse != nil {
 		return n.sparse.next(off)

@@ -57,7 +57,7 @@ func newInode(h *tar.Header) (*inode, error) {
 	case Regular:
 		n.size = h.Size
 	case Symlink:
-		n.link, n.mode = h.Linkname, Symlink|0o777 // links have no mode of their own
+		n.link, n.mode = h.Linkname, Symlink|0o777 // links have no mode
 		if err := checkTarget(n.link); err != nil {
 			return nil, err
 		}

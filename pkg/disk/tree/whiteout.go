@@ -22,7 +22,7 @@ const maxWhiteout = 16 << 20 // bytes in a whiteout
 
 // whiteout hides a name of the layers below or, opaque, all names in a
 // directory. It never hides what its own layer holds, and its path is that of
-// the layers below: no link of its own layer leads it elsewhere.
+// the layers below: no link of the same layer leads it elsewhere.
 type whiteout struct {
 	path   string
 	opaque bool

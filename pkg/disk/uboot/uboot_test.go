@@ -16,17 +16,14 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 // run runs a tool of package u-boot-tools.
 func run(t testing.TB, name string, args ...string) string {
 	t.Helper()
-	if _, err := exec.LookPath(name); err != nil {
-		if os.Getenv("CAROSBUILD_REQUIRE_TOOLS") == "1" {
-			t.Fatalf("no %s (package u-boot-tools)", name)
-		}
-		t.Skipf("no %s (package u-boot-tools)", name)
-	}
+	tooltest.Find(t, name)
 	cmd := exec.CommandContext(t.Context(), name, args...)
 	cmd.Env = append(os.Environ(), "SOURCE_DATE_EPOCH=1700000000", "TZ=UTC", "LC_ALL=C")
 	out, err := cmd.CombinedOutput()

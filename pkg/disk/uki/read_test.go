@@ -14,8 +14,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/carosio/carosbuild/pkg/disk/damage"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/carosio/carosbuild/pkg/disk/damage"
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 // tinyKernel is an EFI executable that the stub could take for a kernel.
@@ -53,13 +55,7 @@ func built(t testing.TB) []byte {
 // told to use.
 func objcopied(t testing.TB) []byte {
 	t.Helper()
-	objcopy, err := exec.LookPath("objcopy")
-	if err != nil {
-		if os.Getenv("CAROSBUILD_REQUIRE_TOOLS") == "1" {
-			t.Fatal("no objcopy (package binutils)")
-		}
-		t.Skip("no objcopy (package binutils)")
-	}
+	objcopy := tooltest.Find(t, "objcopy")
 	dir := t.TempDir()
 	stub, out := filepath.Join(dir, "stub"), filepath.Join(dir, "uki.efi")
 	files := map[string][]byte{stub: systemdStub(t)}

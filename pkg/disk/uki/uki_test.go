@@ -17,6 +17,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 // systemdStub is what Debian ships.
@@ -167,13 +169,7 @@ func compareObjdump(t *testing.T, b []byte, f *pe.File) {
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	objdump, err := exec.LookPath("objdump")
-	if err != nil {
-		if os.Getenv("CAROSBUILD_REQUIRE_TOOLS") == "1" {
-			t.Fatal("no objdump (package binutils)")
-		}
-		t.Skip("no objdump (package binutils)")
-	}
+	objdump := tooltest.Find(t, "objdump")
 	out, err := exec.CommandContext(t.Context(), objdump, "-h", path).CombinedOutput()
 	if err != nil {
 		t.Fatalf("objdump: %v\n%s", err, out)

@@ -11,31 +11,18 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"testing"
 
 	"github.com/carosio/carosbuild/pkg/disk/image"
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 // run runs veritysetup and returns what it prints.
 func run(t testing.TB, args ...string) string {
 	t.Helper()
-	path := "/usr/sbin/veritysetup"
-	if _, err := os.Stat(path); err != nil {
-		if path, err = exec.LookPath("veritysetup"); err != nil {
-			if os.Getenv("CAROSBUILD_REQUIRE_TOOLS") == "1" {
-				t.Fatal("no veritysetup (package cryptsetup-bin)")
-			}
-			t.Skip("no veritysetup (package cryptsetup-bin)")
-		}
-	}
-	out, err := exec.CommandContext(t.Context(), path, args...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("veritysetup %v: %v\n%s", args, err, out)
-	}
-	return string(out)
+	return tooltest.Run(t, "veritysetup", args...)
 }
 
 // random is a device with holes: runs of up to 300 blocks of either.

@@ -5,7 +5,6 @@ package vhd
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/disk/disktest"
 	"github.com/carosio/carosbuild/pkg/disk/pipeline"
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 // TestCheckClean finds nothing wrong with what is written here and by QEMU.
@@ -25,13 +25,13 @@ func TestCheckClean(t *testing.T) {
 		if m.Size() > 1<<30 {
 			continue // everything reads all of it
 		}
-		raw := writeRaw(t, m)
+		raw := disktest.Save(t, m, 512)
 		if ps := open(t, fixed(t, m)).Check(t.Context()); len(ps) > 0 {
 			t.Errorf("%s, fixed: %v", name, ps)
 		}
 		for _, kind := range []string{"force_size=on", "subformat=dynamic", "subformat=fixed,force_size=on", "subformat=fixed"} {
 			path := filepath.Join(t.TempDir(), "q.vhd")
-			runTool(t, "qemu-img", "convert", "-f", "raw", "-O", "vpc", "-o", kind, raw, path)
+			tooltest.Run(t, "qemu-img", "convert", "-f", "raw", "-O", "vpc", "-o", kind, raw, path)
 			v := open(t, path)
 			if ps := v.Check(t.Context()); len(ps) > 0 {
 				t.Errorf("%s, QEMU's %s: %v", name, kind, ps)
@@ -46,9 +46,9 @@ func TestCheckClean(t *testing.T) {
 // TestCheckWritten checks a disk that QEMU has changed again and again.
 func TestCheckWritten(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "q.vhd")
-	runTool(t, "qemu-img", "create", "-q", "-f", "vpc", "-o", "force_size=on", path, "40M")
-	runTool(t, "qemu-io", "-f", "vpc", "-c", "write -P 1 30M 2M", path)
-	runTool(t, "qemu-io", "-f", "vpc", "-c", "write -P 2 5M 512", "-c", "write -P 3 31M 3M", path)
+	tooltest.Run(t, "qemu-img", "create", "-q", "-f", "vpc", "-o", "force_size=on", path, "40M")
+	tooltest.Run(t, "qemu-io", "-f", "vpc", "-c", "write -P 1 30M 2M", path)
+	tooltest.Run(t, "qemu-io", "-f", "vpc", "-c", "write -P 2 5M 512", "-c", "write -P 3 31M 3M", path)
 	v := open(t, path)
 	if ps := v.Check(t.Context()); len(ps) > 0 {
 		t.Errorf("%v", ps)
@@ -64,7 +64,7 @@ func TestCheckWritten(t *testing.T) {
 // small is a dynamic disk of four blocks, two of which are there.
 func small(t testing.TB) []byte {
 	t.Helper()
-	b, err := os.ReadFile(writeFile(t, mustImage(t, 7<<20, extent(100, text(1, 70000)), extent(5<<20, text(2, 5000))), options(), pipeline.Options{}))
+	b, err := os.ReadFile(writeFile(t, disktest.Image(t, 7<<20, disktest.Extent(100, disktest.Text(1, 70000)), disktest.Extent(5<<20, disktest.Text(2, 5000))), options(), pipeline.Options{}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,17 +84,7 @@ func resum(b []byte) {
 func problems(t testing.TB, b []byte) string {
 	t.Helper()
 	v, err := Open(bytes.NewReader(b), int64(len(b)))
-	if err != nil {
-		if !errors.Is(err, ErrFormat) {
-			t.Errorf("error without ErrFormat: %v", err)
-		}
-		return err.Error()
-	}
-	var s strings.Builder
-	for _, p := range v.Check(t.Context()) {
-		s.WriteString(p.String() + "\n")
-	}
-	return s.String()
+	return disktest.Problems(t, v, err, ErrFormat)
 }
 
 func TestCheckDamage(t *testing.T) {
@@ -149,7 +139,7 @@ func TestCheckDamage(t *testing.T) {
 }
 
 func TestCheckFixed(t *testing.T) {
-	b, err := os.ReadFile(fixed(t, mustImage(t, 4096, extent(0, text(1, 600)))))
+	b, err := os.ReadFile(fixed(t, disktest.Image(t, 4096, disktest.Extent(0, disktest.Text(1, 600)))))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,14 +205,6 @@ func FuzzCheck(f *testing.F) {
 		resum(b)
 		b = b[:len(b)-int(cut)*32]
 		v, err := Open(bytes.NewReader(b), int64(len(b)))
-		if err != nil {
-			if !errors.Is(err, ErrFormat) {
-				t.Errorf("error without ErrFormat: %v", err)
-			}
-			return
-		}
-		if len(v.Check(t.Context())) == 0 {
-			disktest.Readable(t, v, 1<<20)
-		}
+		disktest.Hostile(t, v, err, ErrFormat, 1<<20)
 	})
 }

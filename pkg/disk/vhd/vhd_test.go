@@ -6,10 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
-	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -20,54 +17,10 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/disktest"
 	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/carosio/carosbuild/pkg/disk/pipeline"
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-func runTool(t testing.TB, name string, args ...string) string {
-	t.Helper()
-	p, err := exec.LookPath(name)
-	if err != nil {
-		if os.Getenv("CAROSBUILD_REQUIRE_TOOLS") == "1" {
-			t.Fatalf("%s is not installed", name)
-		}
-		t.Skipf("%s is not installed", name)
-	}
-	out, err := exec.CommandContext(t.Context(), p, args...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
-	}
-	return string(out)
-}
-
-// text is n bytes that compress, random such that do not.
-func text(seed uint64, n int) []byte {
-	r := rand.New(rand.NewPCG(seed, 2))
-	b := make([]byte, n)
-	for i := range b {
-		b[i] = "etaoin shrdlu\n0123456789<>{}();"[r.IntN(31)]
-	}
-	return b
-}
-
-func random(seed uint64, n int) []byte {
-	b := make([]byte, n)
-	_, _ = rand.NewChaCha8([32]byte{byte(seed)}).Read(b)
-	return b
-}
-
-func mustImage(t testing.TB, size int64, xs ...image.Extent) *image.Image {
-	t.Helper()
-	m, err := image.New(size, xs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
-}
-
-func extent(off int64, b []byte) image.Extent {
-	return image.Extent{Off: off, Len: int64(len(b)), Src: image.Bytes(b)}
-}
 
 func writeFile(t testing.TB, m *image.Image, o Options, po pipeline.Options) string {
 	t.Helper()
@@ -86,25 +39,6 @@ func writeFile(t testing.TB, m *image.Image, o Options, po pipeline.Options) str
 	return f.Name()
 }
 
-// writeRaw writes the disk rounded up to sectors.
-func writeRaw(t testing.TB, m *image.Image) string {
-	t.Helper()
-	f, err := os.Create(filepath.Join(t.TempDir(), "disk.raw"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if err := f.Truncate((m.Size() + 511) / 512 * 512); err != nil {
-		t.Fatal(err)
-	}
-	for _, x := range m.Extents() {
-		if _, err := io.Copy(io.NewOffsetWriter(f, x.Off), io.NewSectionReader(m, x.Off, x.Len)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return f.Name()
-}
-
 func open(t testing.TB, name string) *Reader {
 	t.Helper()
 	r, err := Open(disktest.File(t, name))
@@ -115,15 +49,10 @@ func open(t testing.TB, name string) *Reader {
 }
 
 func images(t testing.TB) map[string]*image.Image {
-	return map[string]*image.Image{
-		"hole":     mustImage(t, 8<<20),
-		"one byte": mustImage(t, 1<<20, extent(70000, []byte{1})),
-		"zeros":    mustImage(t, 1<<20, extent(0, make([]byte, 300000))),
-		"random":   mustImage(t, 3<<20, extent(0, random(1, 3<<20))),
-		"odd size": mustImage(t, 100001, extent(65536, text(3, 34465))),
-		"tables":   mustImage(t, 300<<20+5120, extent(100, text(4, 70000)), extent(50<<20-10, text(5, 20)), extent(100<<20, text(6, 5<<20)), extent(300<<20+5119, []byte{9})),
-		"large":    mustImage(t, 200<<30, extent(5<<30-70000, random(2, 140000)), extent(200<<30-512, text(7, 512))),
-	}
+	disks := disktest.Disks(t)
+	disks["tables"] = disktest.Image(t, 300<<20+5120, disktest.Extent(100, disktest.Text(4, 70000)), disktest.Extent(50<<20-10, disktest.Text(5, 20)), disktest.Extent(100<<20, disktest.Text(6, 5<<20)), disktest.Extent(300<<20+5119, []byte{9}))
+	disks["large"] = disktest.Image(t, 200<<30, disktest.Extent(5<<30-70000, disktest.Random(2, 140000)), disktest.Extent(200<<30-512, disktest.Text(7, 512)))
+	return disks
 }
 
 func options() Options { return Options{UUID: [16]byte{1, 2, 3}, Time: 1700000000} }
@@ -135,7 +64,7 @@ func fixed(t testing.TB, m *image.Image) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := writeRaw(t, m)
+	path := disktest.Save(t, m, 512)
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -149,7 +78,7 @@ func fixed(t testing.TB, m *image.Image) string {
 
 func TestQemu(t *testing.T) {
 	for name, m := range images(t) {
-		raw := writeRaw(t, m)
+		raw := disktest.Save(t, m, 512)
 		for kind, path := range map[string]string{"dynamic": writeFile(t, m, options(), pipeline.Options{}), "fixed": fixed(t, m)} {
 			if kind == "fixed" && m.Size() > 4<<30 {
 				continue // everything reads all of it
@@ -163,14 +92,14 @@ func TestQemu(t *testing.T) {
 				var info struct {
 					VirtualSize int64 `json:"virtual-size"`
 				}
-				if err := json.Unmarshal([]byte(runTool(t, "qemu-img", "info", "-f", "vpc", "--output=json", path)), &info); err != nil {
+				if err := json.Unmarshal([]byte(tooltest.Run(t, "qemu-img", "info", "-f", "vpc", "--output=json", path)), &info); err != nil {
 					t.Fatal(err)
 				}
 				if info.VirtualSize != (m.Size()+511)/512*512 {
 					t.Errorf("qemu-img info: %+v", info)
 				}
 				if m.Size() < 4<<30 {
-					runTool(t, "qemu-img", "compare", "-f", "raw", "-F", "vpc", raw, path)
+					tooltest.Run(t, "qemu-img", "compare", "-f", "raw", "-F", "vpc", raw, path)
 				}
 			})
 		}
@@ -181,7 +110,7 @@ func TestQemu(t *testing.T) {
 func TestFooter(t *testing.T) {
 	for _, size := range []int64{1 << 20, 100 << 20, 3 << 30, 130 << 30, 2039 << 30} {
 		path := filepath.Join(t.TempDir(), "q.vhd")
-		runTool(t, "qemu-img", "create", "-q", "-f", "vpc", "-o", "force_size=on", path, strconv.FormatInt(size, 10))
+		tooltest.Run(t, "qemu-img", "create", "-q", "-f", "vpc", "-o", "force_size=on", path, strconv.FormatInt(size, 10))
 		b, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
@@ -201,7 +130,7 @@ func TestFooter(t *testing.T) {
 }
 
 func TestReproducible(t *testing.T) {
-	m := mustImage(t, 30<<20+100, extent(0, text(1, 3<<20)), extent(9<<20, random(1, 1<<20)), extent(26<<20, text(2, 4<<20+100)))
+	m := disktest.Image(t, 30<<20+100, disktest.Extent(0, disktest.Text(1, 3<<20)), disktest.Extent(9<<20, disktest.Random(1, 1<<20)), disktest.Extent(26<<20, disktest.Text(2, 4<<20+100)))
 	var want []byte
 	for i, po := range []pipeline.Options{{Workers: 1}, {Workers: 2}, {Workers: 7}, {Chunk: 4 << 20}, {Workers: 1}} {
 		got, err := os.ReadFile(writeFile(t, m, options(), po))
@@ -247,7 +176,7 @@ func FuzzRoundTrip(f *testing.F) {
 		if size <= 0 || size > 1<<31 || off < 0 || off+int64(n) > size {
 			return
 		}
-		m := mustImage(t, size, extent(off, text(seed, int(n))))
+		m := disktest.Image(t, size, disktest.Extent(off, disktest.Text(seed, int(n))))
 		disktest.Same(t, m, open(t, writeFile(t, m, options(), pipeline.Options{})))
 	})
 }
@@ -255,8 +184,8 @@ func FuzzRoundTrip(f *testing.F) {
 // FuzzReader gives hostile files: no panic, no endless loop, no more memory
 // than the file's size explains.
 func FuzzReader(f *testing.F) {
-	m := mustImage(f, 5<<20, extent(4<<20, text(1, 1000)))
-	for _, path := range []string{fixed(f, mustImage(f, 4096, extent(0, text(1, 600)))), writeFile(f, m, options(), pipeline.Options{})} {
+	m := disktest.Image(f, 5<<20, disktest.Extent(4<<20, disktest.Text(1, 1000)))
+	for _, path := range []string{fixed(f, disktest.Image(f, 4096, disktest.Extent(0, disktest.Text(1, 600)))), writeFile(f, m, options(), pipeline.Options{})} {
 		b, err := os.ReadFile(path)
 		if err != nil {
 			f.Fatal(err)

@@ -139,7 +139,7 @@ func (c *checker) state(p damage.Place, state uint64) bool {
 		return false
 	case state == blockZero:
 		if p.Start != 0 { // Hyper-V does not read such a disk
-			c.Add(p.String(), "it is all zero, and has a place at %d all the same", p.Start)
+			c.Add(p.String(), "it is all zero, but has a place at %d", p.Start)
 		}
 		return false
 	case state > blockUnmapped && state != blockPresent:

@@ -9,6 +9,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/disktest"
 	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/carosio/carosbuild/pkg/disk/pipeline"
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 // randomDisk has up to n pieces of text, noise and zeros anywhere.
@@ -20,11 +21,11 @@ func randomDisk(t testing.TB, seed uint64, size int64, n int) *image.Image {
 			break
 		}
 		length := int(min(1+r.Int64N(200_000), size-off))
-		b := [][]byte{text(seed, length), random(seed, length), make([]byte, length)}[r.IntN(3)]
-		xs = append(xs, extent(off, b))
+		b := [][]byte{disktest.Text(seed, length), disktest.Random(seed, length), make([]byte, length)}[r.IntN(3)]
+		xs = append(xs, disktest.Extent(off, b))
 		off += int64(length)
 	}
-	return mustImage(t, size, xs...)
+	return disktest.Image(t, size, xs...)
 }
 
 // FuzzBuild has random disks read by our reader and by qemu-img.
@@ -44,7 +45,7 @@ func FuzzBuild(f *testing.F) {
 			t.Errorf("damage: %v", ps)
 		}
 		disktest.Same(t, m, v)
-		runTool(t, "qemu-img", "check", "-f", "vhdx", path)
-		runTool(t, "qemu-img", "compare", "-f", "raw", "-F", "vhdx", writeRaw(t, m), path)
+		tooltest.Run(t, "qemu-img", "check", "-f", "vhdx", path)
+		tooltest.Run(t, "qemu-img", "compare", "-f", "raw", "-F", "vhdx", disktest.Save(t, m, 512), path)
 	})
 }

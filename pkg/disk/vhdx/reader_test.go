@@ -5,7 +5,6 @@ package vhdx
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/disk/disktest"
 	"github.com/carosio/carosbuild/pkg/disk/pipeline"
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 func open(t testing.TB, name string) *Reader {
@@ -39,7 +39,7 @@ func TestRead(t *testing.T) {
 		if m.Size() > 1<<30 {
 			continue // QEMU writes all of a fixed disk
 		}
-		raw := writeRaw(t, m)
+		raw := disktest.Save(t, m, 512)
 		for _, kind := range qemuKinds {
 			t.Run(name+"/"+kind, func(t *testing.T) {
 				path := filepath.Join(t.TempDir(), "q.vhdx")
@@ -47,7 +47,7 @@ func TestRead(t *testing.T) {
 				if kind != "" {
 					args = append(args, "-o", kind)
 				}
-				runTool(t, "qemu-img", args...)
+				tooltest.Run(t, "qemu-img", args...)
 				v := open(t, path)
 				disktest.Same(t, m, v)
 				if ps := v.Check(t.Context()); len(ps) > 0 {
@@ -62,9 +62,9 @@ func TestRead(t *testing.T) {
 // headers take turns, blocks come in the order of the writes.
 func TestReadWritten(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "q.vhdx")
-	runTool(t, "qemu-img", "create", "-q", "-f", "vhdx", "-o", "block_size=1M", path, "40M")
-	runTool(t, "qemu-io", "-f", "vhdx", "-c", "write -P 1 30M 2M", path)
-	runTool(t, "qemu-io", "-f", "vhdx", "-c", "write -P 2 5M 512", "-c", "write -P 3 31M 3M", path)
+	tooltest.Run(t, "qemu-img", "create", "-q", "-f", "vhdx", "-o", "block_size=1M", path, "40M")
+	tooltest.Run(t, "qemu-io", "-f", "vhdx", "-c", "write -P 1 30M 2M", path)
+	tooltest.Run(t, "qemu-io", "-f", "vhdx", "-c", "write -P 2 5M 512", "-c", "write -P 3 31M 3M", path)
 	v := open(t, path)
 	if ps := v.Check(t.Context()); len(ps) > 0 {
 		t.Errorf("%v", ps)
@@ -89,7 +89,7 @@ func TestReadWritten(t *testing.T) {
 // small is a file of ours, whose table has two blocks.
 func small(t testing.TB) []byte {
 	t.Helper()
-	b, err := os.ReadFile(writeFile(t, mustImage(t, 5<<20, extent(100, text(1, 70000)), extent(3<<20, text(2, 5000))), options(), pipeline.Options{}))
+	b, err := os.ReadFile(writeFile(t, disktest.Image(t, 5<<20, disktest.Extent(100, disktest.Text(1, 70000)), disktest.Extent(3<<20, disktest.Text(2, 5000))), options(), pipeline.Options{}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,17 +178,7 @@ func damages() []struct {
 func problems(t testing.TB, b []byte) string {
 	t.Helper()
 	v, err := Open(bytes.NewReader(b), int64(len(b)))
-	if err != nil {
-		if !errors.Is(err, ErrFormat) {
-			t.Errorf("error without ErrFormat: %v", err)
-		}
-		return err.Error()
-	}
-	var s strings.Builder
-	for _, p := range v.Check(t.Context()) {
-		s.WriteString(p.String() + "\n")
-	}
-	return s.String()
+	return disktest.Problems(t, v, err, ErrFormat)
 }
 
 func TestDamage(t *testing.T) {
@@ -210,7 +200,7 @@ func TestDamage(t *testing.T) {
 
 // TestSectorBitmap: a dynamic disk has none, but their entries are there.
 func TestSectorBitmap(t *testing.T) {
-	path := writeFile(t, mustImage(t, 5<<30, extent(4<<30, text(1, 5000))), options(), pipeline.Options{})
+	path := writeFile(t, disktest.Image(t, 5<<30, disktest.Extent(4<<30, disktest.Text(1, 5000))), options(), pipeline.Options{})
 	b, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -258,7 +248,7 @@ func TestSectors4096(t *testing.T) {
 	if err != nil || v.ratio() != 8*chunkRatio {
 		t.Fatalf("%v", err)
 	}
-	disktest.Same(t, mustImage(t, 5<<20, extent(100, text(1, 70000)), extent(3<<20, text(2, 5000))), v)
+	disktest.Same(t, disktest.Image(t, 5<<20, disktest.Extent(100, disktest.Text(1, 70000)), disktest.Extent(3<<20, disktest.Text(2, 5000))), v)
 }
 
 // TestFlip changes a byte at a time. Either there is a problem, or the disk
@@ -341,15 +331,7 @@ func FuzzCheck(f *testing.F) {
 		resum(b)
 		b = b[:len(b)-int(cut)*64]
 		v, err := Open(bytes.NewReader(b), int64(len(b)))
-		if err != nil {
-			if !errors.Is(err, ErrFormat) {
-				t.Errorf("error without ErrFormat: %v", err)
-			}
-			return
-		}
-		if len(v.Check(t.Context())) == 0 {
-			disktest.Readable(t, v, 1<<20)
-		}
+		disktest.Hostile(t, v, err, ErrFormat, 1<<20)
 	})
 }
 

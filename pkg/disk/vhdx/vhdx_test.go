@@ -6,10 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
-	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -19,54 +16,10 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/disktest"
 	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/carosio/carosbuild/pkg/disk/pipeline"
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-func runTool(t testing.TB, name string, args ...string) string {
-	t.Helper()
-	p, err := exec.LookPath(name)
-	if err != nil {
-		if os.Getenv("CAROSBUILD_REQUIRE_TOOLS") == "1" {
-			t.Fatalf("%s is not installed", name)
-		}
-		t.Skipf("%s is not installed", name)
-	}
-	out, err := exec.CommandContext(t.Context(), p, args...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
-	}
-	return string(out)
-}
-
-// text is n bytes that compress, random such that do not.
-func text(seed uint64, n int) []byte {
-	r := rand.New(rand.NewPCG(seed, 2))
-	b := make([]byte, n)
-	for i := range b {
-		b[i] = "etaoin shrdlu\n0123456789<>{}();"[r.IntN(31)]
-	}
-	return b
-}
-
-func random(seed uint64, n int) []byte {
-	b := make([]byte, n)
-	_, _ = rand.NewChaCha8([32]byte{byte(seed)}).Read(b)
-	return b
-}
-
-func mustImage(t testing.TB, size int64, xs ...image.Extent) *image.Image {
-	t.Helper()
-	m, err := image.New(size, xs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
-}
-
-func extent(off int64, b []byte) image.Extent {
-	return image.Extent{Off: off, Len: int64(len(b)), Src: image.Bytes(b)}
-}
 
 func writeFile(t testing.TB, m *image.Image, o Options, po pipeline.Options) string {
 	t.Helper()
@@ -85,35 +38,11 @@ func writeFile(t testing.TB, m *image.Image, o Options, po pipeline.Options) str
 	return f.Name()
 }
 
-// writeRaw writes the disk rounded up to sectors.
-func writeRaw(t testing.TB, m *image.Image) string {
-	t.Helper()
-	f, err := os.Create(filepath.Join(t.TempDir(), "disk.raw"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if err := f.Truncate((m.Size() + 511) / 512 * 512); err != nil {
-		t.Fatal(err)
-	}
-	for _, x := range m.Extents() {
-		if _, err := io.Copy(io.NewOffsetWriter(f, x.Off), io.NewSectionReader(m, x.Off, x.Len)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return f.Name()
-}
-
 func images(t testing.TB) map[string]*image.Image {
-	return map[string]*image.Image{
-		"hole":     mustImage(t, 8<<20),
-		"one byte": mustImage(t, 1<<20, extent(70000, []byte{1})),
-		"zeros":    mustImage(t, 1<<20, extent(0, make([]byte, 300000))),
-		"random":   mustImage(t, 3<<20, extent(0, random(1, 3<<20))),
-		"odd size": mustImage(t, 100001, extent(65536, text(3, 34465))),
-		"tables":   mustImage(t, 300<<20+5120, extent(100, text(4, 70000)), extent(50<<20-10, text(5, 20)), extent(100<<20, text(6, 5<<20)), extent(300<<20+5119, []byte{9})),
-		"large":    mustImage(t, 5<<30, extent(4<<30-70000, random(2, 140000)), extent(5<<30-512, text(7, 512))),
-	}
+	disks := disktest.Disks(t)
+	disks["tables"] = disktest.Image(t, 300<<20+5120, disktest.Extent(100, disktest.Text(4, 70000)), disktest.Extent(50<<20-10, disktest.Text(5, 20)), disktest.Extent(100<<20, disktest.Text(6, 5<<20)), disktest.Extent(300<<20+5119, []byte{9}))
+	disks["large"] = disktest.Image(t, 5<<30, disktest.Extent(4<<30-70000, disktest.Random(2, 140000)), disktest.Extent(5<<30-512, disktest.Text(7, 512)))
+	return disks
 }
 
 func options() Options { return Options{FileID: [16]byte{1, 2, 3}, DiskID: [16]byte{4, 5}} }
@@ -131,17 +60,17 @@ func TestQemu(t *testing.T) {
 				VirtualSize int64 `json:"virtual-size"`
 				Cluster     int64 `json:"cluster-size"`
 			}
-			if err := json.Unmarshal([]byte(runTool(t, "qemu-img", "info", "-f", "vhdx", "--output=json", path)), &info); err != nil {
+			if err := json.Unmarshal([]byte(tooltest.Run(t, "qemu-img", "info", "-f", "vhdx", "--output=json", path)), &info); err != nil {
 				t.Fatal(err)
 			}
 			if info.VirtualSize != (m.Size()+511)/512*512 || info.Cluster != blockSize {
 				t.Errorf("qemu-img info: %+v", info)
 			}
-			if out := runTool(t, "qemu-img", "check", "-f", "vhdx", path); !strings.Contains(out, "No errors were found") {
+			if out := tooltest.Run(t, "qemu-img", "check", "-f", "vhdx", path); !strings.Contains(out, "No errors were found") {
 				t.Errorf("qemu-img check: %s", out)
 			}
 			if m.Size() < 1<<30 {
-				runTool(t, "qemu-img", "compare", "-f", "raw", "-F", "vhdx", writeRaw(t, m), path)
+				tooltest.Run(t, "qemu-img", "compare", "-f", "raw", "-F", "vhdx", disktest.Save(t, m, 512), path)
 			} else {
 				comparePart(t, m, path, 4094, 5)
 				comparePart(t, m, path, m.Size()>>20-2, 2)
@@ -158,7 +87,7 @@ func TestQemu(t *testing.T) {
 func comparePart(t *testing.T, m *image.Image, path string, from, n int64) {
 	t.Helper()
 	part := filepath.Join(t.TempDir(), "part")
-	runTool(t, "qemu-img", "dd", "-f", "vhdx", "-O", "raw", "bs=1M", fmt.Sprintf("skip=%d", from), fmt.Sprintf("count=%d", from+n), "if="+path, "of="+part)
+	tooltest.Run(t, "qemu-img", "dd", "-f", "vhdx", "-O", "raw", "bs=1M", fmt.Sprintf("skip=%d", from), fmt.Sprintf("count=%d", from+n), "if="+path, "of="+part)
 	got, err := os.ReadFile(part)
 	if err != nil {
 		t.Fatal(err)
@@ -173,7 +102,7 @@ func comparePart(t *testing.T, m *image.Image, path string, from, n int64) {
 }
 
 func TestReproducible(t *testing.T) {
-	m := mustImage(t, 30<<20+100, extent(0, text(1, 3<<20)), extent(9<<20, random(1, 1<<20)), extent(26<<20, text(2, 4<<20+100)))
+	m := disktest.Image(t, 30<<20+100, disktest.Extent(0, disktest.Text(1, 3<<20)), disktest.Extent(9<<20, disktest.Random(1, 1<<20)), disktest.Extent(26<<20, disktest.Text(2, 4<<20+100)))
 	var want []byte
 	for i, po := range []pipeline.Options{{Workers: 1}, {Workers: 2}, {Workers: 7}, {Chunk: 4 << 20}, {Workers: 1}} {
 		got, err := os.ReadFile(writeFile(t, m, options(), po))

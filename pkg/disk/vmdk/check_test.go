@@ -11,6 +11,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/carosio/carosbuild/pkg/disk/disktest"
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 func streamed(t testing.TB, src Source) []byte {
@@ -120,7 +123,7 @@ func TestCheckStreamFinds(t *testing.T) {
 // TestCheckStreamQemu says why a file of QEMU's is not in VMware's form.
 func TestCheckStreamQemu(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "q.vmdk")
-	runTool(t, "qemu-img", "convert", "-O", "vmdk", "-o", "subformat=streamOptimized", writeRaw(t, images(t)["tables"]), name)
+	tooltest.Run(t, "qemu-img", "convert", "-O", "vmdk", "-o", "subformat=streamOptimized", disktest.Save(t, images(t)["tables"], 512), name)
 	b, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)

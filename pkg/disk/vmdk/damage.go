@@ -18,7 +18,7 @@ import (
 func (v *Reader) Check(ctx context.Context) []damage.Problem {
 	c := &checker{v: v}
 	if v.h.unclean != 0 {
-		c.Add("header", "the disk was not closed by whoever wrote to it last")
+		c.Add("header", "the disk was not closed by the program that wrote to it last")
 	}
 	c.footer()
 	if _, err := v.Descriptor(); err != nil {

@@ -9,6 +9,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/carosio/carosbuild/pkg/disk/disktest"
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 // TestCheckClean finds nothing wrong with what is written here and by QEMU.
@@ -21,7 +24,7 @@ func TestCheckClean(t *testing.T) {
 		}
 		for _, kind := range []string{"streamOptimized", "monolithicSparse"} {
 			path := filepath.Join(t.TempDir(), "q.vmdk")
-			runTool(t, "qemu-img", "convert", "-f", "raw", "-O", "vmdk", "-o", "subformat="+kind, writeRaw(t, m), path)
+			tooltest.Run(t, "qemu-img", "convert", "-f", "raw", "-O", "vmdk", "-o", "subformat="+kind, disktest.Save(t, m, 512), path)
 			if ps := open(t, path).Check(t.Context()); len(ps) > 0 {
 				t.Errorf("%s, QEMU's %s: %v", name, kind, ps)
 			}

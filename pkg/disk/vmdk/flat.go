@@ -13,7 +13,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/image"
 )
 
-// FlatMagic begins a descriptor that is a file of its own.
+// FlatMagic begins a descriptor that is its own file.
 const FlatMagic = "# Disk DescriptorFile"
 
 // MaxDescriptor bounds the size of such a file.

@@ -38,7 +38,7 @@ const (
 )
 
 // Markers of a streamOptimized file: {value u64, size u32, type u32}, where
-// size 0 says that it is none of a grain.
+// size 0 says that it is not that of a grain.
 const (
 	markerEnd       = 0
 	markerTable     = 1

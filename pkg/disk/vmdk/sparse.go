@@ -4,7 +4,6 @@ package vmdk
 
 import (
 	"encoding/binary"
-	"fmt"
 	"io"
 
 	"github.com/carosio/carosbuild/pkg/disk/pipeline"
@@ -15,11 +14,10 @@ import (
 // Tables without grains are left to the file's holes.
 type sparseWriter struct {
 	shape
-	w       io.WriterAt
-	o       Options
-	next    int64 // sector of the next grain
-	table   []byte
-	tableNo int64 // -1 when table is empty
+	w     io.WriterAt
+	o     Options
+	next  int64 // sector of the next grain
+	table *grainTable
 }
 
 // NewSparse writes a disk of size bytes as monolithicSparse to w, a new and
@@ -29,7 +27,7 @@ func NewSparse(w io.WriterAt, size int64, o Options) (pipeline.Sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	sw := &sparseWriter{shape: s, w: w, o: o, tableNo: -1, table: make([]byte, tableSectors*sectorSize)}
+	sw := &sparseWriter{shape: s, w: w, o: o, table: newGrainTable()}
 	sw.next = sw.overhead()
 	return sw, nil
 }
@@ -55,46 +53,34 @@ func (s *sparseWriter) writeAt(b []byte, sector int64) error {
 // NewEncoder implements pipeline.Sink.
 func (s *sparseWriter) NewEncoder() func(*pipeline.Chunk) error { return eachGrain(plain{}) }
 
-// Write implements pipeline.Sink. All grains of c belong to one table, since a
-// table covers a multiple of the chunk size.
+// Write implements pipeline.Sink.
 func (s *sparseWriter) Write(c *pipeline.Chunk) error {
 	if len(c.Spans) == 0 {
 		return nil
 	}
-	if no := c.Off / tableSpan; no != s.tableNo {
-		if err := s.flush(); err != nil {
-			return err
-		}
-		s.tableNo = no
+	if err := s.table.turn(c, s.writeTable); err != nil {
+		return err
 	}
 	at := s.next
-	for _, g := range c.Spans {
-		binary.LittleEndian.PutUint32(s.table[g.Off%tableSpan/grainSize*4:], uint32(s.next))
-		s.next += grainSectors
-	}
-	if s.next >= maxSectors {
-		return fmt.Errorf("VMDK file of more than 2 TiB")
+	s.table.add(c, at)
+	if s.next += int64(len(c.Spans)) * grainSectors; s.next >= maxSectors {
+		return errLarge
 	}
 	return s.writeAt(c.Out, at)
 }
 
-func (s *sparseWriter) flush() error {
-	if s.tableNo < 0 {
-		return nil
-	}
+func (s *sparseWriter) writeTable(table []byte, no int64) error {
 	for i := range int64(2) {
-		if err := s.writeAt(s.table, s.tableAt(i, s.tableNo)); err != nil {
+		if err := s.writeAt(table, s.tableAt(i, no)); err != nil {
 			return err
 		}
 	}
-	clear(s.table)
-	s.tableNo = -1
 	return nil
 }
 
 // End writes the directories, descriptor and, last, the header.
 func (s *sparseWriter) End() error {
-	if err := s.flush(); err != nil {
+	if err := s.table.flush(s.writeTable); err != nil {
 		return err
 	}
 	d, err := descriptor("monolithicSparse", s.capacity, s.o)

@@ -4,7 +4,6 @@ package vmdk
 
 import (
 	"encoding/binary"
-	"fmt"
 	"io"
 
 	"github.com/carosio/carosbuild/pkg/disk/pipeline"
@@ -18,8 +17,7 @@ type streamWriter struct {
 	o         Options
 	at        int64 // sectors written
 	directory []byte
-	table     []byte // of the grains since the last one
-	tableNo   int64  // -1 when table is empty
+	table     *grainTable
 }
 
 // NewStream writes a disk of size bytes as streamOptimized to w, front to back,
@@ -30,9 +28,9 @@ func NewStream(w io.Writer, size int64, o Options) (pipeline.Sink, error) {
 		return nil, err
 	}
 	sw := &streamWriter{
-		shape: s, w: w, o: o, tableNo: -1,
+		shape: s, w: w, o: o,
 		directory: make([]byte, s.directorySectors()*sectorSize),
-		table:     make([]byte, tableSectors*sectorSize),
+		table:     newGrainTable(),
 	}
 	return sw, sw.begin()
 }
@@ -42,7 +40,7 @@ func (s *streamWriter) write(b []byte) error {
 		return err
 	}
 	if s.at += int64(len(b)) / sectorSize; s.at >= maxSectors {
-		return fmt.Errorf("VMDK file of more than 2 TiB")
+		return errLarge
 	}
 	return nil
 }
@@ -69,41 +67,26 @@ func (s *streamWriter) NewEncoder() func(*pipeline.Chunk) error {
 	return eachGrain(newEncoder(s.o.Level))
 }
 
-// Write writes the grains of c, all of which belong to one table, since a table
-// covers a multiple of the chunk size.
+// Write implements pipeline.Sink. A table that is written goes before the grains.
 func (s *streamWriter) Write(c *pipeline.Chunk) error {
 	if len(c.Spans) == 0 {
 		return nil
 	}
-	if no := c.Off / tableSpan; no != s.tableNo {
-		if err := s.flush(); err != nil {
-			return err
-		}
-		s.tableNo = no
+	if err := s.table.turn(c, s.writeTable); err != nil {
+		return err
 	}
-	at := s.at
-	for _, g := range c.Spans {
-		binary.LittleEndian.PutUint32(s.table[g.Off%tableSpan/grainSize*4:], uint32(at))
-		at += int64(g.Len) / sectorSize
-	}
+	s.table.add(c, s.at)
 	return s.write(c.Out)
 }
 
-// flush writes the table that is being filled.
-func (s *streamWriter) flush() error {
-	if s.tableNo < 0 {
-		return nil
-	}
-	binary.LittleEndian.PutUint32(s.directory[s.tableNo*4:], uint32(s.at+1))
-	err := s.write(append(marker(markerTable, tableSectors), s.table...))
-	clear(s.table)
-	s.tableNo = -1
-	return err
+func (s *streamWriter) writeTable(table []byte, no int64) error {
+	binary.LittleEndian.PutUint32(s.directory[no*4:], uint32(s.at+1))
+	return s.write(append(marker(markerTable, tableSectors), table...))
 }
 
 // End writes the directory and the footer.
 func (s *streamWriter) End() error {
-	if err := s.flush(); err != nil {
+	if err := s.table.flush(s.writeTable); err != nil {
 		return err
 	}
 	at := uint64(s.at + 1)

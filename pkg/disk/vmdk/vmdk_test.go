@@ -9,86 +9,29 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
 
-	"github.com/carosio/carosbuild/pkg/disk/disktest"
-	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
+
+	"github.com/carosio/carosbuild/pkg/disk/disktest"
+	"github.com/carosio/carosbuild/pkg/disk/image"
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func tool(t testing.TB, name string) string {
-	t.Helper()
-	p, err := exec.LookPath(name)
-	if err == nil {
-		return p
-	}
-	if os.Getenv("CAROSBUILD_REQUIRE_TOOLS") == "1" {
-		t.Fatalf("%s is not installed", name)
-	}
-	t.Skipf("%s is not installed", name)
-	return ""
-}
-
-func runTool(t testing.TB, name string, args ...string) string {
-	t.Helper()
-	out, err := exec.CommandContext(t.Context(), tool(t, name), args...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
-	}
-	return string(out)
-}
-
-// noise is n bytes that deflate makes a little smaller.
-func noise(seed uint64, n int) []byte {
-	r := rand.New(rand.NewPCG(seed, 2))
-	b := make([]byte, n)
-	for i := range b {
-		b[i] = "etaoin shrdlu\n0123456789<>{}();"[r.IntN(31)]
-	}
-	return b
-}
-
-func random(seed uint64, n int) []byte {
-	b := make([]byte, n)
-	r := rand.NewChaCha8([32]byte{byte(seed)})
-	_, _ = r.Read(b)
-	return b
-}
-
-func mustImage(t testing.TB, size int64, xs ...image.Extent) *image.Image {
-	t.Helper()
-	m, err := image.New(size, xs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
-}
-
-func extent(off int64, b []byte) image.Extent {
-	return image.Extent{Off: off, Len: int64(len(b)), Src: image.Bytes(b)}
-}
-
 // images are the cases that every format must get right.
 func images(t testing.TB) map[string]*image.Image {
-	return map[string]*image.Image{
-		"hole":         mustImage(t, 8<<20),
-		"one byte":     mustImage(t, 1<<20, extent(70000, []byte{1})),
-		"zeros":        mustImage(t, 1<<20, extent(0, make([]byte, 300000))),
-		"random":       mustImage(t, 3<<20, extent(0, random(1, 3<<20))),
-		"partial":      mustImage(t, 1<<20+1536, extent(1<<20, random(2, 1536)), extent(5, noise(1, 200000))),
-		"odd size":     mustImage(t, 100001, extent(65536, noise(3, 34465))),
-		"tables":       mustImage(t, 200<<20, extent(100, noise(4, 70000)), extent(32<<20-10, noise(5, 20)), extent(64<<20, noise(6, 5<<20)), extent(200<<20-1, []byte{9})),
-		"large, empty": mustImage(t, 16<<30, extent(16<<30-512, noise(7, 512))),
-	}
+	disks := disktest.Disks(t)
+	disks["partial"] = disktest.Image(t, 1<<20+1536, disktest.Extent(1<<20, disktest.Random(2, 1536)), disktest.Extent(5, disktest.Text(1, 200000)))
+	disks["tables"] = disktest.Image(t, 200<<20, disktest.Extent(100, disktest.Text(4, 70000)), disktest.Extent(32<<20-10, disktest.Text(5, 20)), disktest.Extent(64<<20, disktest.Text(6, 5<<20)), disktest.Extent(200<<20-1, []byte{9}))
+	disks["large, empty"] = disktest.Image(t, 16<<30, disktest.Extent(16<<30-512, disktest.Text(7, 512)))
+	return disks
 }
 
 func options() Options {
@@ -116,24 +59,6 @@ func writeFile(t testing.TB, format string, src Source, o Options) string {
 	return f.Name()
 }
 
-func writeRaw(t testing.TB, m *image.Image) string {
-	t.Helper()
-	f, err := os.Create(filepath.Join(t.TempDir(), "disk.raw"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if err := f.Truncate((m.Size() + 511) / 512 * 512); err != nil {
-		t.Fatal(err)
-	}
-	for _, x := range m.Extents() {
-		if _, err := io.Copy(io.NewOffsetWriter(f, x.Off), io.NewSectionReader(m, x.Off, x.Len)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return f.Name()
-}
-
 func TestQemu(t *testing.T) {
 	for format := range writers() {
 		for name, m := range images(t) {
@@ -153,7 +78,7 @@ func TestQemu(t *testing.T) {
 						} `json:"data"`
 					} `json:"format-specific"`
 				}
-				if err := json.Unmarshal([]byte(runTool(t, "qemu-img", "info", "-f", "vmdk", "--output=json", vmdk)), &info); err != nil {
+				if err := json.Unmarshal([]byte(tooltest.Run(t, "qemu-img", "info", "-f", "vmdk", "--output=json", vmdk)), &info); err != nil {
 					t.Fatal(err)
 				}
 				d := info.Specific.Data
@@ -161,8 +86,8 @@ func TestQemu(t *testing.T) {
 					d.Extents[0].Compressed != (format == "streamOptimized") || d.Extents[0].Cluster != grainSize {
 					t.Errorf("qemu-img info: %+v", info)
 				}
-				runTool(t, "qemu-img", "check", "-f", "vmdk", vmdk)
-				runTool(t, "qemu-img", "compare", "-f", "raw", "-F", "vmdk", writeRaw(t, m), vmdk)
+				tooltest.Run(t, "qemu-img", "check", "-f", "vmdk", vmdk)
+				tooltest.Run(t, "qemu-img", "compare", "-f", "raw", "-F", "vmdk", disktest.Save(t, m, 512), vmdk)
 			})
 		}
 	}
@@ -170,10 +95,10 @@ func TestQemu(t *testing.T) {
 
 // TestLarge is about sizes that qemu-img would take minutes to compare.
 func TestLarge(t *testing.T) {
-	m := mustImage(t, 3<<40, extent(0, noise(1, 512)), extent(3<<40-512, noise(7, 512)))
+	m := disktest.Image(t, 3<<40, disktest.Extent(0, disktest.Text(1, 512)), disktest.Extent(3<<40-512, disktest.Text(7, 512)))
 	for format := range writers() {
 		vmdk := writeFile(t, format, m, options())
-		runTool(t, "qemu-img", "info", "-f", "vmdk", vmdk)
+		tooltest.Run(t, "qemu-img", "info", "-f", "vmdk", vmdk)
 		sameDisk(t, m, open(t, vmdk))
 	}
 }
@@ -229,7 +154,7 @@ func TestReadQemu(t *testing.T) {
 	m := images(t)["tables"]
 	for format := range writers() {
 		name := filepath.Join(t.TempDir(), "q.vmdk")
-		runTool(t, "qemu-img", "convert", "-O", "vmdk", "-o", "subformat="+format, writeRaw(t, m), name)
+		tooltest.Run(t, "qemu-img", "convert", "-O", "vmdk", "-o", "subformat="+format, disktest.Save(t, m, 512), name)
 		sameDisk(t, m, open(t, name))
 	}
 }
@@ -276,7 +201,7 @@ func le32(b []byte) uint32 {
 
 func TestReproducible(t *testing.T) {
 	// The size leaves most of the last grain to whatever the buffer held before.
-	m := mustImage(t, 80<<20+100, extent(0, noise(1, 7<<20)), extent(20<<20, random(1, 3<<20)), extent(60<<20, noise(2, 20<<20+100)))
+	m := disktest.Image(t, 80<<20+100, disktest.Extent(0, disktest.Text(1, 7<<20)), disktest.Extent(20<<20, disktest.Random(1, 3<<20)), disktest.Extent(60<<20, disktest.Text(2, 20<<20+100)))
 	for format := range writers() {
 		var want []byte
 		for i, workers := range []int{1, 2, 7, 0, 1} {
@@ -330,7 +255,7 @@ func (f *full) Write(p []byte) (int, error) {
 }
 
 func TestErrors(t *testing.T) {
-	m := mustImage(t, 64<<20, extent(0, noise(1, 30<<20)))
+	m := disktest.Image(t, 64<<20, disktest.Extent(0, disktest.Text(1, 30<<20)))
 	for _, workers := range []int{1, 4} {
 		o := options()
 		o.Workers = workers
@@ -356,7 +281,7 @@ func TestErrors(t *testing.T) {
 	if err := WriteStream(t.Context(), io.Discard, m, o); err == nil {
 		t.Error("a name with quotes was accepted")
 	}
-	if err := WriteStream(t.Context(), io.Discard, mustImage(t, 0), options()); err == nil {
+	if err := WriteStream(t.Context(), io.Discard, disktest.Image(t, 0), options()); err == nil {
 		t.Error("an empty disk was accepted")
 	}
 }
@@ -368,11 +293,11 @@ func FuzzRoundTrip(f *testing.F) {
 		if size <= 0 || size > 1<<28 || off < 0 || off+int64(n) > size {
 			return
 		}
-		data := noise(seed, int(n))
+		data := disktest.Text(seed, int(n))
 		if seed%3 == 0 {
-			copy(data[len(data)/2:], random(seed, int(n)))
+			copy(data[len(data)/2:], disktest.Random(seed, int(n)))
 		}
-		m := mustImage(t, size, extent(off, data))
+		m := disktest.Image(t, size, disktest.Extent(off, data))
 		o := options()
 		o.Level = level % 10
 		for format := range writers() {
@@ -427,7 +352,7 @@ func BenchmarkStream(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	m := mustImage(b, st.Size(), image.Extent{Len: st.Size(), Src: f})
+	m := disktest.Image(b, st.Size(), image.Extent{Len: st.Size(), Src: f})
 	for _, level := range []int{3, 6, 7} {
 		b.Run(fmt.Sprintf("level%d", level), func(b *testing.B) {
 			n := &full{1 << 60}

@@ -100,6 +100,11 @@ type HostileImage struct {
 func HostileImages(t *testing.T) []HostileImage {
 	stream := MakeTar(t, Reg("f", "content"))
 	other := MakeTar(t, Reg("f", "other"))
+	return append(hostileImages(t, stream, other), hostileIndexes(stream, other)...)
+}
+
+// hostileImages have something wrong with a layer, a configuration or a manifest.
+func hostileImages(t *testing.T, stream, other []byte) []HostileImage {
 	return []HostileImage{
 		{"good", func(l *Layout) { l.Index(l.Image(stream, nil)) }, ""},
 		{"9e layer size", func(l *Layout) {
@@ -114,10 +119,6 @@ func HostileImages(t *testing.T) []HostileImage {
 		{"9g foreign layer", func(l *Layout) {
 			l.Index(l.Image(stream, func(m *v1.Manifest, _ *v1.ConfigFile) { m.Layers[0].MediaType = types.DockerForeignLayer }))
 		}, "media type"},
-		{"9h index that is a manifest", func(l *Layout) {
-			d := l.JSON(types.OCIImageIndex, map[string]any{"schemaVersion": 2, "manifests": []any{}, "layers": []any{}})
-			l.Index(d)
-		}, "manifest as well"},
 		{"9h manifest with the type of an index", func(l *Layout) {
 			l.Index(l.Image(stream, func(m *v1.Manifest, _ *v1.ConfigFile) { m.MediaType = types.OCIImageIndex }))
 		}, "media type"},
@@ -128,6 +129,25 @@ func HostileImages(t *testing.T) []HostileImage {
 				}
 			}))
 		}, "can be mounted"},
+		{"9l count of diffIDs", func(l *Layout) {
+			l.Index(l.Image(stream, func(_ *v1.Manifest, c *v1.ConfigFile) { c.RootFS.DiffIDs = nil }))
+		}, "digests of them"},
+		{"flipped byte in the manifest", func(l *Layout) {
+			d := l.Image(stream, nil)
+			l.Index(d)
+			FlipByte(l.T, l.file(d.Digest))
+		}, "damaged"},
+		{"hostile member", func(l *Layout) { l.Index(l.Image(MakeTar(t, Reg("../x", "")), nil)) }, `".."`},
+	}
+}
+
+// hostileIndexes have something wrong with an index.
+func hostileIndexes(stream, other []byte) []HostileImage {
+	return []HostileImage{
+		{"9h index that is a manifest", func(l *Layout) {
+			d := l.JSON(types.OCIImageIndex, map[string]any{"schemaVersion": 2, "manifests": []any{}, "layers": []any{}})
+			l.Index(d)
+		}, "manifest as well"},
 		{"9j nested indexes", func(l *Layout) {
 			d := l.Image(stream, nil)
 			for range 20 {
@@ -135,9 +155,6 @@ func HostileImages(t *testing.T) []HostileImage {
 			}
 			l.Index(d)
 		}, "too deeply"},
-		{"9l count of diffIDs", func(l *Layout) {
-			l.Index(l.Image(stream, func(_ *v1.Manifest, c *v1.ConfigFile) { c.RootFS.DiffIDs = nil }))
-		}, "digests of them"},
 		{"10 digest as a path", func(l *Layout) {
 			d := l.Image(stream, nil)
 			b := fmt.Sprintf(`{"schemaVersion":2,"manifests":[{"mediaType":%q,"digest":"sha256:../../x","size":3}]}`, d.MediaType)
@@ -145,12 +162,6 @@ func HostileImages(t *testing.T) []HostileImage {
 				l.Fatal(err)
 			}
 		}, "digest"},
-		{"flipped byte in the manifest", func(l *Layout) {
-			d := l.Image(stream, nil)
-			l.Index(d)
-			FlipByte(l.T, l.file(d.Digest))
-		}, "damaged"},
-		{"hostile member", func(l *Layout) { l.Index(l.Image(MakeTar(t, Reg("../x", "")), nil)) }, `".."`},
 		{"other platform", func(l *Layout) {
 			d := l.Image(stream, nil)
 			d.Platform = &v1.Platform{OS: "linux", Architecture: "s390x"}

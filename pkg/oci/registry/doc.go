@@ -6,5 +6,5 @@
 // deadline, credentials stay at the registry's site, and an error says what
 // would help.
 //
-// What an image is, and what becomes of it, is not known here.
+// What an image contains, and what it is used for, is not known here.
 package registry

@@ -128,7 +128,7 @@ func dial(within time.Duration) func(ctx context.Context, network, addr string) 
 		limited, cancel := context.WithTimeoutCause(ctx, within, slow)
 		defer cancel()
 		conn, err := dialAny(limited, network, ips, port)
-		// The dialer has a clock of its own for the deadline, which may be first.
+		// The dialer has its own clock for the deadline, which may be first.
 		if err != nil && ctx.Err() == nil && (context.Cause(limited) == error(slow) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)) {
 			err = &net.OpError{Op: "dial", Net: network, Err: slow}
 		}

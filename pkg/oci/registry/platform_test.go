@@ -20,6 +20,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/oci/ocitest"
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 // variants are what a reference may have, what is asked for, and which of them is
@@ -171,7 +172,7 @@ func TestCompressedArchives(t *testing.T) {
 	scratch := t.TempDir()
 	for _, program := range []string{"gzip", "zstd", "xz", "bzip2"} {
 		packed := filepath.Join(t.TempDir(), "image.tar")
-		path := tool(t, program)
+		path := tooltest.Find(t, program)
 		if err := os.WriteFile(packed, []byte(run(t, path, "-c", plain)), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -201,7 +202,7 @@ func TestCompressedArchives(t *testing.T) {
 		t.Errorf("left behind: %v %v", left, err)
 	}
 	cut := filepath.Join(t.TempDir(), "cut.tar.gz")
-	packed := run(t, tool(t, "gzip"), "-c", plain)
+	packed := run(t, tooltest.Find(t, "gzip"), "-c", plain)
 	if err := os.WriteFile(cut, []byte(packed[:len(packed)/2]), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,7 @@ import (
 	dockerref "go.podman.io/image/v5/docker/reference"
 
 	"github.com/carosio/carosbuild/pkg/oci/ocitest"
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 // snippet is a block of docs/registries.md.
@@ -127,7 +128,7 @@ func checkLogin(t *testing.T, text string) {
 		"run/x":                              "", // so that the directory is there
 	})
 	r.root = "" // the file is below XDG_RUNTIME_DIR, not below the root
-	tool(t, "podman")
+	tooltest.Find(t, "podman")
 	if err := openImage(t, r, host+"/team/x:1"); err == nil {
 		t.Fatal("it needs no login")
 	}

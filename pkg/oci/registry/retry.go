@@ -122,7 +122,7 @@ func (t *retrier) tooLong(res *http.Response, err error, asked time.Duration) (*
 	return nil, &busyError{t.host, asked, t.client.Deadlines.withDefaults().Waiting, answer}
 }
 
-// finalError is what is not worth another attempt, for there were enough.
+// finalError is an error after the last attempt.
 type finalError struct{ error }
 
 func (e *finalError) Unwrap() error { return e.error }

@@ -21,7 +21,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/oci"
 )
 
-// session is what is done at one registry for one image.
+// session is the work at one registry for one image.
 type session struct {
 	client Client
 	conf   settings

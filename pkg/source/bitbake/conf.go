@@ -30,7 +30,7 @@ type Layer struct {
 // and layer "" the base layer.
 func Dir(base, layer string) string { return path.Join(SourceDir, base, layer) }
 
-// Era says which files a base layer wants.
+// Era says which files a base layer needs.
 type Era struct {
 	Poky   bool // meta-poky has the place of meta-yocto: since 2.1
 	Modern bool // no image-mklibs and image-prelink any more, HALT for ABORT: since 3.4

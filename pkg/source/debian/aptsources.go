@@ -106,7 +106,7 @@ func parseDeb822(text string) ([]sourceEntry, error) {
 
 var snapshotPathRE = regexp.MustCompile(`/[0-9]{8}(T[0-9]{6}Z)?$`)
 
-// isOf says whether e is the own archive of distribution d: the suite is one of
+// isOf reports whether e is the own archive of distribution d: the suite is one of
 // its names, main is asked for, and either its keyring signs it or the address
 // ends as its mirrors do. Other projects name their suites alike.
 func (e sourceEntry) isOf(d distribution) bool {
@@ -126,7 +126,7 @@ func (e sourceEntry) isOf(d distribution) bool {
 	if e.isSecurity() {
 		dirs = d.securityDirs
 	}
-	own := e.SignedBy == "" || e.isSecurity() && d.name == debian // whose security archives have a name of their own
+	own := e.SignedBy == "" || e.isSecurity() && d.name == debian // whose security archives have another name
 	return own && slices.Contains(dirs, path.Base(p))
 }
 

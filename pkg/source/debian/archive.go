@@ -62,7 +62,7 @@ func (f *Fetcher) readArchive(ctx context.Context, q asked, a archive) (offer, e
 	}
 }
 
-// isMissing says whether a server has no such file.
+// isMissing reports whether a server has no such file.
 func isMissing(err error) bool {
 	s, ok := errors.AsType[*statusError](err)
 	return ok && (s.code == http.StatusNotFound || s.code == http.StatusGone)

@@ -228,7 +228,7 @@ type place struct {
 // mirror picks where to read from and what the result names: the declared one
 // for both, else the host's for reading and the public alias for the result,
 // so that the result does not depend on the host. A directory of this machine
-// is of the host, whoever names it. Old states come from a mirror that has a place
+// is of the host, whatever names it. Old states come from a mirror that has a place
 // for their time in its address.
 func (b Bootstrap) mirror(attr, declared, host, alias string, d distribution) (place, error) {
 	if !d.suits(host, b.arch()) {
@@ -266,7 +266,7 @@ func (b Bootstrap) mirror(attr, declared, host, alias string, d distribution) (p
 	return m, nil
 }
 
-// isFile says whether a mirror is a directory of this machine.
+// isFile reports whether a mirror is a directory of this machine.
 func isFile(address string) bool { return strings.HasPrefix(address, "file:") }
 
 // sourcesList is the result's /etc/apt/sources.list.

@@ -23,7 +23,7 @@ import (
 //	indices/SUM           Packages files, uncompressed
 //	releases/HASH         release files as last seen, by hash of their address
 //	*/NAME.part           downloads under way, kept for resumption; locked with
-//	                      flock by whoever writes it
+//	                      flock by its writer
 //
 // Files appear under their final names by rename, complete and synced, and are
 // hashed again whenever they are used.
@@ -46,7 +46,7 @@ func (f *Fetcher) releasePath(url string) string {
 	return filepath.Join(f.releasesDir(), hex.EncodeToString(sum[:]))
 }
 
-// haveFile says whether name holds exactly what want says. A file that is
+// haveFile reports whether name holds exactly what want says. A file that is
 // there but damaged is removed.
 func haveFile(name string, want fileHash) (bool, error) {
 	file, err := os.Open(name)
@@ -113,7 +113,7 @@ func lockPart(ctx context.Context, name string) (*os.File, error) {
 	}
 }
 
-// sameFile says whether the open file still is the one of that name: whoever
+// sameFile reports whether the open file still is the one of that name: whoever
 // held the lock before may have renamed it into place.
 func sameFile(file *os.File, name string) bool {
 	a, err1 := file.Stat()

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/carosio/carosbuild/pkg/debfile"
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 func TestParseDebFaults(t *testing.T) {
@@ -112,7 +113,7 @@ func flip(b []byte, at int) []byte {
 
 // What xz makes, with each of its checks, is what we read.
 func TestDecompressForeign(t *testing.T) {
-	xz := tool(t, "xz")
+	xz := tooltest.Find(t, "xz")
 	text := bytes.Repeat([]byte("0123456789abcdef\x00\x01"), 20000)
 	for _, option := range []string{"--check=crc32", "--check=crc64", "--check=sha256", "--block-size=50000", "--x86"} {
 		name := filepath.Join(t.TempDir(), "f")

@@ -95,8 +95,8 @@ func (d distribution) public(arch string) (mirror, security string) {
 	return d.mirror, d.security
 }
 
-// suits says whether the mirror of a host has the architecture: Ubuntu keeps
-// ports in archives of their own.
+// suits reports whether the mirror of a host has the architecture: Ubuntu keeps
+// ports in separate archives.
 func (d distribution) suits(mirror, arch string) bool {
 	public, _ := d.public(arch)
 	dir := path.Base(strings.TrimRight(mirror, "/"))

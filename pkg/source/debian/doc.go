@@ -16,7 +16,7 @@
 // step gets to use apt with the host's mirrors, and a Relay is the proxy that
 // adds the passwords.
 //
-// What it leaves out: sandboxes, layers, foreign architectures' binfmt, apt
+// It leaves out sandboxes, layers, foreign architectures' binfmt, apt
 // repositories other than the distribution's own, and source packages.
 //
 // Libraries. Version order and dependency syntax are those of

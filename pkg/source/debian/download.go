@@ -189,7 +189,7 @@ type body struct {
 	cancel context.CancelCauseFunc
 }
 
-// continues says whether the answer is the rest of the file from offset on.
+// continues reports whether the answer is the rest of the file from offset on.
 func (b *body) continues(offset int64) bool {
 	var from int64
 	_, err := fmt.Sscanf(b.header.Get("Content-Range"), "bytes %d-", &from)

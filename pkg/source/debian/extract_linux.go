@@ -98,7 +98,7 @@ func (e *extractor) member(h *tar.Header, content io.Reader) error {
 	}
 	if h.Typeflag == tar.TypeChar || h.Typeflag == tar.TypeBlock {
 		e.p.listed(name, "")
-		return nil // the sandbox has a /dev of its own, and a layer none
+		return nil // the sandbox has its own /dev, and a layer none
 	}
 	won, err := e.u.claim(name, e.p, e.removeLoser)
 	if err != nil || !won {

@@ -24,7 +24,7 @@ type Fetcher struct {
 	Events func(Event)  // may be nil; called by one goroutine at a time
 
 	// SkipOwners leaves every file to the caller's own ids, for callers who
-	// are not root in a user namespace of their own.
+	// are not root in their own user namespace.
 	SkipOwners bool
 
 	Backoff time.Duration // pause before the second attempt; 0 is 300 ms

@@ -13,7 +13,7 @@ import (
 // dpkg's multiarch: a need is met by a package of the same architecture, or by
 // one that says Multi-Arch: foreign, of any.
 
-// place gives a package of a foreign index its name, and says whether it
+// place gives a package of a foreign index its name, and reports whether it
 // counts. Packages for all architectures are in the index of each.
 func (u *universe) place(p *pkg, arch string) bool {
 	switch {

@@ -234,7 +234,7 @@ func (h Host) proxy(r *http.Request) (*url.URL, error) {
 	return proxyURL(address)
 }
 
-// direct says whether a server is reached without a proxy.
+// direct reports whether a server is reached without a proxy.
 func (h Host) direct(host string) bool {
 	return slices.ContainsFunc(h.NoProxy, func(no string) bool { return covers(no, host) })
 }

@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 func writeFiles(t testing.TB, root string, files map[string]string) {
@@ -196,7 +198,7 @@ func TestMirrors(t *testing.T) {
 
 // apt reads the files that stages get.
 func TestAptFiles(t *testing.T) {
-	config := tool(t, "apt-config")
+	config := tooltest.Find(t, "apt-config")
 	b := Bootstrap{Suite: "sid", Snapshot: "20250520T000000Z", Mirror: "http://d.example/{snapshot}"}
 	step, err := b.AptFiles(Host{HTTPProxy: "http://p.example:3142", IgnoreDate: true, NoProxy: []string{"direct.example", "bad\"one"}}, nil, "")
 	must(t, err)

@@ -225,7 +225,7 @@ func (u *universe) loadRelations(p *pkg, s debfile.Stanza) error {
 	return nil
 }
 
-// isPoolPath says whether a mirror's file name stays below the mirror.
+// isPoolPath reports whether a mirror's file name stays below the mirror.
 func isPoolPath(s string) bool {
 	return s != "" && s[0] != '/' && !strings.ContainsAny(s, " \t\n?#\\") &&
 		!slices.Contains(strings.Split(s, "/"), "..")

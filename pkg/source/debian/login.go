@@ -55,12 +55,12 @@ func unescape(s string) string {
 	return s
 }
 
-// covers says whether the login is for u.
+// covers reports whether the login is for u.
 func (l login) covers(u *url.URL) bool {
 	return l.scheme == u.Scheme && l.host == strings.ToLower(u.Host) && below(u.Path, l.path)
 }
 
-// below says whether a path is dir or in it. One that goes up leads anywhere.
+// below reports whether a path is dir or in it. One that goes up leads anywhere.
 func below(path, dir string) bool {
 	for name := range strings.SplitSeq(path, "/") {
 		if name == "." || name == ".." {
@@ -158,7 +158,7 @@ func proxyURL(address string) (*url.URL, error) {
 	return u, nil
 }
 
-// hasLogin says whether the address of a proxy holds a user or password, or
+// hasLogin reports whether the address of a proxy holds a user or password, or
 // cannot be told not to.
 func hasLogin(proxy string) bool {
 	return strings.Contains(proxy, "@")

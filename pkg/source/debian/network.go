@@ -34,7 +34,7 @@ type CacheError struct {
 func (e *CacheError) Error() string { return fmt.Sprintf("keep downloads in %s: %v", e.Dir, e.Err) }
 func (e *CacheError) Unwrap() error { return e.Err }
 
-// isLocal says whether a file of this machine is to blame.
+// isLocal reports whether a file of this machine is to blame.
 func isLocal(err error) bool {
 	var p *fs.PathError
 	var l *os.LinkError

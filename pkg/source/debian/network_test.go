@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 // sandbox stands in for the real one: it is run with /bin/sh as root of a user
@@ -62,7 +64,7 @@ func TestRealMirror(t *testing.T) {
 	if os.Getenv("CAROSBUILD_NETWORK_TESTS") != "1" {
 		t.Skip("it needs a mirror: make network runs it")
 	}
-	unshare := tool(t, "unshare")
+	unshare := tooltest.Find(t, "unshare")
 	h, err := ReadHost("/", os.Getenv)
 	must(t, err)
 	// the overlay's upper directory must not be an overlay itself, as /tmp of a container is
@@ -133,7 +135,7 @@ func TestRealMirror(t *testing.T) {
 }
 
 func compareWithMmdebstrap(t *testing.T, b Bootstrap, got []string) {
-	mmdebstrap := tool(t, "mmdebstrap")
+	mmdebstrap := tooltest.Find(t, "mmdebstrap")
 	hook := `chroot "$1" dpkg-query -W -f '${Package} ${Version} ${Status}\n' | sed 's/^/LIST /'`
 	cmd := exec.CommandContext(t.Context(), mmdebstrap, "-q", "--variant=minbase", "--include="+strings.Join(b.Packages, ","),
 		"--customize-hook="+hook, "--format=null", b.Suite, "/dev/null")

@@ -80,7 +80,7 @@ func verifyClearsigned(message []byte, keys openpgp.EntityList, now time.Time) (
 	return string(block.Plaintext), nil
 }
 
-// verifyDetached holds a message against signatures in a file of their own,
+// verifyDetached checks a message against signatures in a separate file,
 // armored or binary, of which one must be good.
 func verifyDetached(message, signature []byte, keys openpgp.EntityList, now time.Time) error {
 	var body io.Reader = bytes.NewReader(signature)
@@ -135,7 +135,7 @@ func verifyAny(text []byte, body io.Reader, keys openpgp.EntityList, now time.Ti
 	return fmt.Errorf("no good signature: %s", strings.Join(failures, "; "))
 }
 
-// verifyOne holds a signature against the keys; name is that of its key.
+// verifyOne checks a signature with the keys; name is that of its key.
 func verifyOne(text []byte, sig *packet.Signature, keys openpgp.EntityList, config *packet.Config) (name string, err error) {
 	name = "a key without a number"
 	if sig.IssuerKeyId != nil {

@@ -90,7 +90,7 @@ func (r relation) String() string {
 	return strings.Join(words, " | ")
 }
 
-// admits says whether version v is in the range of a.
+// admits reports whether version v is in the range of a.
 func (a alternative) admits(v version.Version) bool {
 	c := version.Compare(v, a.Ver)
 	switch a.Op {
@@ -110,7 +110,7 @@ func (a alternative) admits(v version.Version) bool {
 	return false
 }
 
-// matches says whether p itself, not what it provides, fulfils a. There is one
+// matches reports whether p itself, not what it provides, fulfils a. There is one
 // architecture, so :any asks for what is there, if it allows to be used so.
 func (a alternative) matches(p *pkg, arch string) bool {
 	switch a.Arch {
@@ -125,7 +125,7 @@ func (a alternative) matches(p *pkg, arch string) bool {
 	return a.Name == p.Name && a.admits(p.Ver) && (!a.elsewhere || p.Multi == "foreign")
 }
 
-// providedBy says whether something that p provides fulfils a. Only a
+// providedBy reports whether something that p provides fulfils a. Only a
 // versioned Provides fulfils a versioned relation (Policy 7.5).
 func (a alternative) providedBy(p *pkg, arch string) bool {
 	if a.Arch != "" && a.Arch != arch && a.Arch != "native" && (a.Arch != "any" || p.Multi != "allowed") {

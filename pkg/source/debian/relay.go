@@ -33,13 +33,13 @@ type Relay struct {
 	done     chan struct{}
 }
 
-// NeedsRelay says whether the host's configuration has a user or password that
+// NeedsRelay reports whether the host's configuration has a user or password that
 // apt in a step would need and may not see.
 func (h Host) NeedsRelay() bool {
 	return len(h.logins) > 0 || relayed(h.HTTPProxy) || relayed(h.HTTPSProxy)
 }
 
-// relayed says whether a step is given the relay in place of a proxy.
+// relayed reports whether a step is given the relay in place of a proxy.
 func relayed(proxy string) bool {
 	if !hasLogin(proxy) {
 		return false

@@ -18,8 +18,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/carosio/carosbuild/pkg/netfault"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/carosio/carosbuild/pkg/netfault"
+	"github.com/carosio/carosbuild/pkg/tooltest"
 
 	"golang.org/x/sys/unix"
 )
@@ -212,7 +214,7 @@ func TestPasswordsOfMirrors(t *testing.T) {
 // aptUpdate has the real apt read the mirrors with the files of a step.
 func aptUpdate(t *testing.T, step StepFiles, keyring string) {
 	t.Helper()
-	apt := tool(t, "apt-get")
+	apt := tooltest.Find(t, "apt-get")
 	dir := t.TempDir()
 	for _, d := range []string{"lists/partial", "cache/archives/partial", "parts"} {
 		must(t, os.MkdirAll(filepath.Join(dir, d), 0o755))

@@ -84,7 +84,7 @@ func parseDate(s string) (time.Time, error) {
 // clockSlack is how far a mirror's clock may be ahead of ours.
 const clockSlack = 10 * time.Minute
 
-// check holds the release against what was asked for: a signature alone does
+// check compares the release with what was asked for: a signature alone does
 // not say that the file is that of this suite, nor that it is not an old one.
 // What the file does not say, it cannot contradict.
 func (r release) check(a archive, b Bootstrap, checkUntil, checkDate bool, now time.Time) error {

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 func scriptResolution() *Resolution {
@@ -26,7 +28,7 @@ func scriptResolution() *Resolution {
 func TestScriptsAreShell(t *testing.T) {
 	r := scriptResolution()
 	for _, shell := range []string{"sh", "dash", "bash"} {
-		path := tool(t, shell)
+		path := tooltest.Find(t, shell)
 		for what, script := range map[string]string{"configure": r.ConfigureScript(), "install": r.InstallScript()} {
 			name := filepath.Join(t.TempDir(), what)
 			must(t, os.WriteFile(name, []byte(script), 0o644))
@@ -74,7 +76,7 @@ func TestScripts(t *testing.T) {
 // scripts in order and with dpkg's environment, services kept still meanwhile,
 // and nothing of it left behind, whether it goes well or not.
 func TestConfigureScriptRuns(t *testing.T) {
-	shell := tool(t, "sh")
+	shell := tooltest.Find(t, "sh")
 	for _, fail := range []bool{false, true} {
 		root := t.TempDir()
 		code := "exit 0"

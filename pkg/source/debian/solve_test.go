@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pault.ag/go/debian/version"
+
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 // world makes an index from lines "NAME VERSION; FIELD: VALUE; ...".
@@ -141,7 +143,7 @@ func TestVirtualRequests(t *testing.T) {
 
 // The library's order of versions is dpkg's.
 func TestVersionOrderAgainstDpkg(t *testing.T) {
-	dpkg := tool(t, "dpkg")
+	dpkg := tooltest.Find(t, "dpkg")
 	list := []string{"0", "1", "1-0", "1-1", "1.0", "1~rc1", "1~~", "1~", "1+b1", "1:0", "2:0~", "1a", "1.a", "1.10", "1.9", "1.09", "1-1~bpo12+1", "1+deb12u1", "1.0-1+b1", "10", "01"}
 	for _, a := range list {
 		for _, b := range list {

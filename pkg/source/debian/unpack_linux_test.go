@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 // unpackDebs puts packages into a cache and unpacks them into a directory
@@ -116,7 +118,7 @@ func TestUnpack(t *testing.T) {
 
 // dpkg reads the database that we write.
 func TestUnpackAgainstDpkg(t *testing.T) {
-	query := tool(t, "dpkg-query")
+	query := tooltest.Find(t, "dpkg-query")
 	root, _, err := unpackDebs(t, baseDebs()...)
 	must(t, err)
 	admin := "--admindir=" + filepath.Join(root, dpkgDir)

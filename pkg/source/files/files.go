@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"hash"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -130,7 +129,7 @@ func (d *Digester) Add(rel string, st fs.FileInfo, content string) {
 		f.Sum = key.Name("link", content)[:16]
 	}
 	d.Files = append(d.Files, f)
-	io.WriteString(d.h, key.List([]string{f.Path, f.Mode, content}))
+	d.h.Write([]byte(key.List([]string{f.Path, f.Mode, content})))
 }
 
 // Sum is the digest of all that was added.

@@ -46,7 +46,7 @@ func checkType(st *unix.Statfs_t, path string) error {
 // Walk calls f for path and all below it in byte order; rel is "." for
 // path itself. A link at path itself is followed, those below are not. full
 // names the file during the call, however deep it is and whatever becomes of the
-// directories that lead to it: somebody else may be able to write to them. Errors
+// directories that lead to it: another user may be able to write to them. Errors
 // name it as it is found from path.
 func Walk(path string, f func(rel, full string, st fs.FileInfo) error) error {
 	st, err := os.Stat(path)

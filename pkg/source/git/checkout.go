@@ -24,7 +24,7 @@ type CheckoutOptions struct {
 	Epoch *int64
 }
 
-// Checkout writes a commit's files and a .git of its own into dir, which must
+// Checkout writes a commit's files and its own .git into dir, which must
 // not exist or be empty. The commit must be in the mirror (Ensure). Times are
 // the commit's; files are of mode 0644 or 0755 whatever the umask. .git has
 // the history of the commit and the tags in it. Submodules stay empty. Should

@@ -107,7 +107,7 @@ func (c *Cache) git(ctx context.Context, cmd command) ([]byte, error) {
 	return out.buf.Bytes(), c.failure(ctx, cmd, stderr, err)
 }
 
-// failure says what became of a command.
+// failure explains why a command failed.
 func (c *Cache) failure(ctx context.Context, cmd command, stderr *listener, err error) error {
 	cause := context.Cause(ctx)
 	switch {

@@ -35,7 +35,8 @@ func (c *Cache) FS(ctx context.Context, p Pinned, most int64) (fs.FS, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list %s of %s: %w", p.Commit, redact(p.URL), err)
 	}
-	f := commitFS{ctx: ctx, cache: c, pin: p, most: most, modes: map[string]string{}}
+	f := commitFS{most: most, modes: map[string]string{}}
+	f.read = func(name string, most int64) ([]byte, error) { return c.File(ctx, p, name, most) }
 	for entry := range strings.SplitSeq(string(out), "\x00") { // MODE TYPE ID, a tab, the path
 		mode, _, _ := strings.Cut(entry, " ")
 		if _, name, ok := strings.Cut(entry, "\t"); ok {
@@ -47,9 +48,7 @@ func (c *Cache) FS(ctx context.Context, p Pinned, most int64) (fs.FS, error) {
 
 // commitFS are the files of a commit.
 type commitFS struct {
-	ctx   context.Context // of the one call that the files are for
-	cache *Cache
-	pin   Pinned
+	read  func(name string, most int64) ([]byte, error) // a file of at most so many bytes
 	most  int64
 	modes map[string]string // by path, as git has them
 }
@@ -73,7 +72,7 @@ func (f commitFS) Open(name string) (fs.File, error) {
 	if mode := f.modes[real]; mode == "" || mode == modeSubmodule {
 		return fail(fs.ErrNotExist)
 	}
-	data, err := f.cache.File(f.ctx, f.pin, real, f.most)
+	data, err := f.read(real, f.most)
 	if err != nil {
 		return fail(err)
 	}
@@ -106,7 +105,7 @@ func (f commitFS) resolve(name string) (string, error) {
 		if links++; links > maxLinks {
 			return "", errLoop
 		}
-		target, err := f.cache.File(f.ctx, f.pin, at, maxLink)
+		target, err := f.read(at, maxLink)
 		if err != nil {
 			return "", err
 		}

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 // origin is a bare repository with work beside it, made by git itself.
@@ -19,12 +21,7 @@ type origin struct {
 
 func requireGit(t *testing.T) {
 	t.Helper()
-	if _, err := exec.LookPath("git"); err != nil {
-		if os.Getenv("CAROSBUILD_REQUIRE_TOOLS") == "1" {
-			t.Fatal(err)
-		}
-		t.Skip("git is not installed")
-	}
+	tooltest.Find(t, "git")
 }
 
 // newOrigin is a repository with one commit on main.

@@ -54,7 +54,7 @@ func (c *Cache) Move(ctx context.Context, p Pinned, dir string, o CheckoutOption
 	return true, nil
 }
 
-// worktree is a checkout that somebody may have worked in.
+// worktree is a checkout that the user may have worked in.
 type worktree struct {
 	cache *Cache
 	dir   string

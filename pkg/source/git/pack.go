@@ -162,8 +162,8 @@ func (m *mirror) prunePacks(but string) {
 	}
 }
 
-// removeUnused removes a pack, unless somebody reads or makes it. The lock's
-// file stays: somebody may have it open.
+// removeUnused removes a pack, unless it is being read or made. The lock's
+// file stays: a process may have it open.
 func removeUnused(dir string) {
 	lock, err := tryHold(dir+".lock", true)
 	if err != nil {

@@ -44,7 +44,7 @@ func validRef(s string) bool {
 	return true
 }
 
-// isHex reports whether s has nothing but lower-case hex digits.
+// isHex reports whether s has only lower-case hex digits.
 func isHex(s string) bool { return s != "" && strings.Trim(s, "0123456789abcdef") == "" }
 
 // isID reports whether s is a full object id.

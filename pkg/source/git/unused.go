@@ -55,8 +55,8 @@ func units(dir string, endings []string, remove func(base string) error) ([]evic
 	return out, nil
 }
 
-// removeMirror removes a mirror, unless somebody is at it. The locks' files stay:
-// somebody may have them open.
+// removeMirror removes a mirror, unless it is in use. The locks' files stay:
+// a process may have them open.
 func removeMirror(base string) error {
 	for _, ending := range []string{".lock", ".use"} {
 		lock, err := tryHold(base+ending, true)

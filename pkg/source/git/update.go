@@ -110,7 +110,7 @@ func (m *mirror) whole(ctx context.Context) bool {
 	return err == nil
 }
 
-// heal makes the mirror anew if it turns out to be damaged, and says whether.
+// heal makes the mirror anew if it turns out to be damaged, and reports whether.
 func (m *mirror) heal(ctx context.Context) (bool, error) {
 	lock, err := m.hold(ctx, ".lock", true)
 	if err != nil {
