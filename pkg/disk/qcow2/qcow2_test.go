@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -23,19 +22,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func writeFile(t testing.TB, m *image.Image, o Options, po pipeline.Options) string {
 	t.Helper()
-	f, err := os.Create(filepath.Join(t.TempDir(), "disk"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	s, err := New(f, m.Size(), o)
-	if err == nil {
-		err = pipeline.Run(t.Context(), m, po, s)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return f.Name()
+	return disktest.Write(t, m, po, func(f *os.File) (pipeline.Sink, error) { return New(f, m.Size(), o) })
 }
 
 func open(t testing.TB, name string) *Reader {
