@@ -59,7 +59,7 @@ func testOptions() WriteOptions {
 }
 
 // TestWriteAll writes all formats at once; what each has is read by our reader
-// and by somebody else's.
+// and by another program's reader.
 func TestWriteAll(t *testing.T) {
 	dir, m := t.TempDir(), smallImage(t)
 	reads := &counted{Source: m}
