@@ -114,10 +114,7 @@ func Rewritten(t testing.TB, driver, option string) string {
 }
 
 // Changed checks a disk that Rewritten has made.
-func Changed(t testing.TB, v interface {
-	Checked
-	io.ReaderAt
-}) {
+func Changed(t testing.TB, v CheckedReader) {
 	t.Helper()
 	Clean(t, v)
 	for off, want := range map[int64]byte{0: 0, 5 << 20: 2, 5<<20 + 512: 0, 30 << 20: 1, 31 << 20: 3, 34<<20 - 1: 3, 34 << 20: 0} {
@@ -159,6 +156,12 @@ func (m Mark) ReadAt(p []byte, off int64) (int, error) {
 // Checked is what can be checked.
 type Checked interface {
 	Check(ctx context.Context) []damage.Problem
+}
+
+// CheckedReader is what can be checked and read.
+type CheckedReader interface {
+	Checked
+	io.ReaderAt
 }
 
 // Problems is the text of the error of opening v, which has to wrap format, or
