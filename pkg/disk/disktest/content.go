@@ -16,7 +16,6 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/damage"
 	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/carosio/carosbuild/pkg/disk/pipeline"
-	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 // Text is n bytes that compress a little.
@@ -82,35 +81,6 @@ func Save(t testing.TB, m *image.Image, unit int64) string {
 		t.Fatal(err)
 	}
 	return f.Name()
-}
-
-// Write writes a disk to a file through a sink, and gives the file's name.
-func Write(t testing.TB, m *image.Image, o pipeline.Options, sink func(f *os.File) (pipeline.Sink, error)) string {
-	t.Helper()
-	f, err := os.Create(filepath.Join(t.TempDir(), "disk"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = f.Close() }()
-	s, err := sink(f)
-	if err == nil {
-		err = pipeline.Run(t.Context(), m, o, s)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return f.Name()
-}
-
-// Rewritten is the name of a disk of 40 MiB that QEMU has changed again and again;
-// Changed checks what is on it.
-func Rewritten(t testing.TB, driver, option string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "disk")
-	tooltest.Run(t, "qemu-img", "create", "-q", "-f", driver, "-o", option, path, "40M")
-	tooltest.Run(t, "qemu-io", "-f", driver, "-c", "write -P 1 30M 2M", path)
-	tooltest.Run(t, "qemu-io", "-f", driver, "-c", "write -P 2 5M 512", "-c", "write -P 3 31M 3M", path)
-	return path
 }
 
 // Changed checks a disk that Rewritten has made.
