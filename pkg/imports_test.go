@@ -67,7 +67,7 @@ var allowed = map[string][]string{
 	"pkg/disk/cpio":      {"pkg/disk/tree"},
 	"pkg/disk/damage":    {},
 	"pkg/disk/deflate":   {},
-	"pkg/disk/disktest":  {"pkg/disk/damage", "pkg/disk/image", "pkg/disk/pipeline", "pkg/disk/rofs", "pkg/disk/tree"},
+	"pkg/disk/disktest":  {"pkg/disk/damage", "pkg/disk/image", "pkg/disk/pipeline", "pkg/disk/rofs", "pkg/disk/tree", "pkg/tooltest"},
 	"pkg/disk/erofs":     {"pkg/disk/damage", "pkg/disk/image", "pkg/disk/rofs", "pkg/disk/tree"},
 	"pkg/disk/ext4":      {"pkg/disk/damage", "pkg/disk/image", "pkg/disk/tree"},
 	"pkg/disk/fat":       {"pkg/disk/damage", "pkg/disk/image", "pkg/disk/tree"},

@@ -24,7 +24,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/yocto"
 )
 
-// item puts on the file system what an element stands for.
+// item puts what an element describes on the file system.
 func (c *composer) item(ctx context.Context, b *tree.Builder, p *decl.Partition, it decl.Item) error {
 	switch it := it.(type) {
 	case *decl.CopyItem:

@@ -178,7 +178,7 @@ func checkPartitionType(v string) *flaw {
 	return &flaw{text: "is not a partition type", hint: typeHint(v)}
 }
 
-// typeHint says which type may be meant. Those that begin with the word are more
+// typeHint names the types that may be meant. Those that begin with the word are more
 // likely than another one of nearly the same letters: root is not boot.
 func typeHint(v string) string {
 	var longer []string

@@ -123,7 +123,7 @@ func literal(e ast.Expr) string {
 
 const manual = "../../docs/declaration.md"
 
-// fence is a block of the manual: what stands behind the three backquotes,
+// fence is a block of the manual: what is behind the three backquotes,
 // and the text.
 var fence = regexp.MustCompile("(?m)^```(.*)\n((?s:.*?))^```$")
 

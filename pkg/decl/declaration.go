@@ -105,7 +105,7 @@ type Bootstrap struct {
 	Places         Places
 }
 
-// At is where a word of an attribute stands, or else the attribute's value, or
+// At is where a word of an attribute is, or else the attribute's value, or
 // else the element.
 func (b *Bootstrap) At(attr, word string) Span {
 	return b.Places.At(attr+" "+word, b.Places.At(attr, b.Span))

@@ -17,7 +17,7 @@ const LeafStage = "leaf"
 // deployScheme begins a value that names what bitbake has deployed.
 const deployScheme = "deploy:"
 
-// DeployKinds are what can stand behind "deploy:".
+// DeployKinds are what can be behind "deploy:".
 var DeployKinds = []string{"rootfs", "kernel", "dtb", "modules", "u-boot", "bootscript", "systemd-boot", "grub-efi", "efi-stub", "iso"}
 
 // DeployKind is the kind that a value of the form deploy:KIND names.

@@ -8,7 +8,7 @@ import (
 	"unicode"
 )
 
-// EscapeText is text as it stands between the tags of a declaration that a program
+// EscapeText is text as it is between the tags of a declaration that a program
 // writes. Characters that steer a terminal or turn the direction of writing become
 // references, and those that XML cannot hold the replacement character.
 func EscapeText(s string) string { return escaped(s, "") }
@@ -39,7 +39,7 @@ func escaped(s, more string) string {
 	return b.String()
 }
 
-// PlainText reports whether text can stand in a declaration as it is, in a CDATA
+// PlainText reports whether text can be in a declaration as it is, in a CDATA
 // section for one.
 func PlainText(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return !plainRune(r) }) < 0

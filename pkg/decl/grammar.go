@@ -10,7 +10,7 @@ import (
 // rule says what an element may have.
 type rule struct {
 	attrs []attrRule
-	kids  []string // elements that may stand in it
+	kids  []string // elements that may be in it
 	once  []string // of these, at most one
 	text  textRule
 }
@@ -251,7 +251,7 @@ func correct(word string, known []string) (right, hint string) {
 	return right, "did you mean " + quote(right) + "?"
 }
 
-// homes returns the elements that an element may stand in.
+// homes returns the elements that an element may be in.
 func homes(name string) []string {
 	var in []string
 	for _, parent := range sorted(grammar) {

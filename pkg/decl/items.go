@@ -33,7 +33,7 @@ type Item interface {
 	item()
 }
 
-// Element is where the element of an item stands.
+// Element is where the element of an item is.
 type Element struct {
 	Span   Span
 	Places Places

@@ -3,12 +3,12 @@
 package decl
 
 import (
-	"github.com/carosio/carosbuild/pkg/words"
-
 	"fmt"
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/carosio/carosbuild/pkg/words"
 )
 
 // DidYouMean is a hint such as `did you mean "x"?` for a word that is not known,

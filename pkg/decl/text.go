@@ -11,7 +11,7 @@ import (
 )
 
 // text is character data after decoding, with the way back to where each
-// part of it stands in the file.
+// part of it is in the file.
 type text struct {
 	file *file
 	s    string
@@ -27,7 +27,7 @@ type segment struct {
 	linear       bool
 }
 
-// place returns where s[from:to] stands. The whole text must not be empty.
+// place returns where s[from:to] is. The whole text must not be empty.
 func (t text) place(from, to int) place {
 	start, end := t.locate(from + t.off)
 	if to > from {

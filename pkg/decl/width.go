@@ -17,7 +17,7 @@ type cell struct {
 	width int // columns; -1 is a tab, whose width only the terminal knows
 }
 
-// under returns what stands below a cell.
+// under returns what is below a cell.
 func (c cell) under(s string) string {
 	if c.width < 0 {
 		return "\t"

@@ -127,7 +127,7 @@ func (r *reader) readFrom(pos int) (next int, more bool) {
 	}
 }
 
-// token handles the token that stands in [at,end) and returns false when the
+// token handles the token in [at,end) and returns false when the
 // rest of the file is not to be read.
 func (r *reader) token(tok xml.Token, at, end int) bool {
 	switch tok := tok.(type) {

@@ -26,7 +26,7 @@ func checkDevice(path string) error {
 	return nil
 }
 
-// exclusive opens a block device that nobody uses: the kernel refuses O_EXCL for
+// exclusive opens a block device that is not in use: the kernel refuses O_EXCL for
 // what is mounted, or part of a RAID, a volume group or a swap area, and for the
 // device that such a partition is on.
 func exclusive(path string, flags int) (*os.File, error) {

@@ -17,7 +17,7 @@ import (
 const directAlign = 4096
 
 // direct writes to a file past the page cache, open(2) O_DIRECT: an output is
-// larger than what others want kept there, is read by nobody now, and would
+// larger than what others want kept there, is not read now, and would
 // have to be waited for at the end all the same. What is not aligned, and all
 // of it where the file system cannot, goes through the page cache.
 type direct struct {

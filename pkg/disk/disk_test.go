@@ -7,11 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -25,95 +21,6 @@ import (
 )
 
 const mib = 1 << 20
-
-func command(t testing.TB, name string, args ...string) (string, error) {
-	t.Helper()
-	out, err := exec.CommandContext(t.Context(), tooltest.Find(t, name), args...).CombinedOutput()
-	return string(out), err
-}
-
-// mk builds a tree of files.
-func mk(files map[string]string) *tree.Tree {
-	const mtime = 1700000000
-	es := map[string]tree.Entry{"": {Mode: tree.Dir | 0o755, Mtime: mtime}}
-	for p, c := range files {
-		for d := filepath.Dir(p); d != "."; d = filepath.Dir(d) {
-			es[d] = tree.Entry{Path: d, Mode: tree.Dir | 0o755, Mtime: mtime}
-		}
-		es[p] = tree.Entry{Path: p, Mode: tree.Regular | 0o644, Mtime: mtime, Size: int64(len(c)), Content: image.Bytes(c)}
-	}
-	t := &tree.Tree{}
-	for _, e := range es {
-		t.Entries = append(t.Entries, e)
-	}
-	slices.SortFunc(t.Entries, func(a, b tree.Entry) int { return tree.Compare(a.Path, b.Path) })
-	return t
-}
-
-func esp() *tree.Tree {
-	return mk(map[string]string{"vmlinuz": strings.Repeat("kernel ", 50000), "EFI/BOOT/BOOTX64.EFI": "MZ", "loader/loader.conf": "timeout 0\n"})
-}
-
-func root() *tree.Tree {
-	t := mk(map[string]string{"etc/passwd": "root:x:0:0::/:/bin/sh\n", "usr/lib/libc.so": strings.Repeat("\x7fELF", 200000), "dev/.keep": ""})
-	for i := range t.Entries {
-		if t.Entries[i].Path == "etc/passwd" {
-			t.Entries[i].GID = 42
-		}
-	}
-	return t
-}
-
-// fakeBIOS are images with the fields that package grub checks.
-func fakeBIOS() *BIOS {
-	boot, core := make([]byte, 512), bytes.Repeat([]byte{0xCC}, 3*512)
-	boot[0x5C], boot[0x64], boot[0x66], boot[510], boot[511] = 1, 0xFF, 0xEB, 0x55, 0xAA
-	copy(core[0x1F4:], []byte{2, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0x20, 0x08})
-	return &BIOS{Boot: boot, Core: core}
-}
-
-func hybrid() Spec {
-	return Spec{
-		Table: "gpt", Size: 160 << 20, Seed: []byte("seed"), Time: 1700000000, BIOS: fakeBIOS(),
-		Partitions: []Partition{
-			{Name: "esp", Type: "esp", FS: "fat32", Label: "CAROSESP", Size: bytesize.Partition{Bytes: 40 << 20}, Tree: esp()},
-			{Name: "root", Type: "root-x86-64", FS: "ext4", Label: "CAROSROOT", Size: bytesize.Partition{Rest: true}, Tree: root()},
-		},
-	}
-}
-
-func compose(t testing.TB, s Spec) *Layout {
-	t.Helper()
-	l, err := Compose(t.Context(), s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return l
-}
-
-func writeAs(t testing.TB, m *image.Image, name string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), name)
-	if err := Write(t.Context(), path, "", m, WriteOptions{Seed: []byte("seed")}); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-// extract writes a partition to a file of its own.
-func extract(t testing.TB, l *Layout, i int) string {
-	t.Helper()
-	f, err := os.Create(filepath.Join(t.TempDir(), "partition"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	p := l.Partitions[i]
-	if _, err := io.Copy(f, io.NewSectionReader(l.Image, p.Start, p.Size)); err != nil {
-		t.Fatal(err)
-	}
-	return f.Name()
-}
 
 func TestHybrid(t *testing.T) {
 	l := compose(t, hybrid())

@@ -20,7 +20,7 @@ const (
 	noTTY    = unix.O_NOCTTY
 )
 
-// removeLeft removes an unfinished output that nobody has locked.
+// removeLeft removes an unfinished output that is not locked.
 func removeLeft(name string) {
 	f, err := os.OpenFile(name, os.O_RDONLY|unix.O_NOFOLLOW|nonblock, 0)
 	if err != nil {

@@ -10,7 +10,7 @@ const (
 	noTTY    = 0
 )
 
-// removeLeft removes an unfinished output that nobody has open: others cannot be
+// removeLeft removes an unfinished output that is not open: open ones cannot be
 // removed.
 func removeLeft(name string) { _ = os.Remove(name) }
 

@@ -29,7 +29,7 @@ type formatCode struct {
 	machine bool     // it has a place for a description of a virtual machine
 	disc    bool     // it is a bootable disc too
 	first   bool     // of two files, the second is the one to name
-	// second is the name of a second file; nil or "": there is none.
+	// second is the name of a second file; nil or "" for none.
 	second func(path string, blockMap bool) string
 	packer func(level int) (packer, error) // of a compressed raw disk
 

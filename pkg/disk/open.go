@@ -163,7 +163,7 @@ func (o *Opened) take(s source, err error) error {
 }
 
 // content opens a disk of a format that is all in one file, and begins with head.
-// What is of no other format is a raw disk.
+// A file of no other format is a raw disk.
 func (o *Opened) content(f io.ReaderAt, size int64, head []byte) error {
 	for _, c := range formats() {
 		if c.open != nil && c.begins(head) {

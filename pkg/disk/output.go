@@ -98,7 +98,7 @@ func lock(f *os.File) error {
 	return nil
 }
 
-// sweep removes unfinished outputs that nobody holds. It is a courtesy: what it
+// sweep removes unfinished outputs that are not in use. It is a courtesy: what it
 // cannot do, it leaves.
 func sweep(dir string) {
 	entries, _ := os.ReadDir(dir)

@@ -195,7 +195,7 @@ func TestPipe(t *testing.T) {
 	}
 }
 
-// TestPipeErrors: nobody reads, nobody reads any more, somebody reads too slowly.
+// TestPipeErrors: there is no reader, it has gone, it is too slow.
 func TestPipeErrors(t *testing.T) {
 	m, err := image.New(1<<40, []image.Extent{{Len: 1 << 40, Src: endless{}}})
 	if err != nil {

@@ -28,7 +28,7 @@ func (w *writing) ovaSink(t target, f file) error {
 	return w.add(t, flushed{s, func() error { return errors.Join(to.flush(), w.sumOVA(t, f)) }}, err)
 }
 
-// sumOVA reads the archive once more for its digest: what stands in front of the
+// sumOVA reads the archive once more for its digest: what is in front of the
 // disk is written last. It is compressed, and so a small part of the disk.
 func (w *writing) sumOVA(t target, f file) error {
 	r, ok := f.(*os.File)

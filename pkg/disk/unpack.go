@@ -57,7 +57,7 @@ func Decompress(in io.Reader) (out io.Reader, packed bool, err error) {
 	case is("\x1f\x8b"):
 		out, err = gzip.NewReader(r)
 	case is("\x28\xb5\x2f\xfd"):
-		// With one goroutine there is none to be left behind.
+		// With one goroutine, none is left behind.
 		out, err = zstd.NewReader(r, zstd.WithDecoderMaxWindow(128<<20), zstd.WithDecoderConcurrency(1))
 	case is("\xfd7zXZ\x00"):
 		out, err = xz.NewReader(r, 128<<20)

@@ -83,7 +83,7 @@ func TestWriteThroughLink(t *testing.T) {
 }
 
 // TestSweep removes what a killed run left, and nothing that is in use or
-// belongs to somebody else.
+// belongs to another user.
 func TestSweep(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a[b]*")
 	if err := os.Mkdir(dir, 0o755); err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/pipeline"
 )
 
-// explain says which output an error is about, all of them if it is none.
+// explain names the output that an error is about, or all of them.
 func (w *writing) explain(err error) error {
 	if err == nil {
 		return nil

@@ -110,7 +110,7 @@ func (f output) write(name string, l debfile.Limits) error {
 	})
 }
 
-// writeFile writes a file that nobody reads before it is whole.
+// writeFile writes a file that is not read before it is whole.
 func writeFile(name string, f func(io.Writer) error) (err error) {
 	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
 	if err != nil {

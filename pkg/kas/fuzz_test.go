@@ -13,9 +13,8 @@ import (
 	"testing/fstest"
 	"time"
 
-	"github.com/rogpeppe/go-internal/txtar"
-
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/decltest"
 )
 
 // inMemory reads files that are in no file system, and declares what they are.
@@ -46,15 +45,7 @@ func inMemory(t testing.TB, files map[string]string, tops ...string) decl.Findin
 
 // FuzzProject reads projects of one file and what it includes.
 func FuzzProject(f *testing.F) {
-	names, err := filepath.Glob("testdata/*.txtar")
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, name := range names {
-		ar, err := txtar.ParseFile(name)
-		if err != nil {
-			f.Fatal(err)
-		}
+	for _, ar := range decltest.Archives(f, "testdata/*.txtar") {
 		for _, a := range ar.Files {
 			if !strings.HasPrefix(a.Name, "want.") {
 				f.Add(string(a.Data), strings.HasSuffix(a.Name, ".json"))

@@ -17,6 +17,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/decltest"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -79,21 +80,13 @@ func unpack(t *testing.T, ar *txtar.Archive) example {
 // TestExamples reads the projects of testdata, and compares the declarations
 // and the findings with what the archives have.
 func TestExamples(t *testing.T) {
-	names, err := filepath.Glob("testdata/*.txtar")
-	if err != nil || len(names) == 0 {
-		t.Fatalf("no archives: %v", err)
-	}
 	here, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range names {
+	for name, ar := range decltest.Archives(t, "testdata/*.txtar") {
 		t.Run(strings.TrimSuffix(filepath.Base(name), ".txtar"), func(t *testing.T) {
 			path := filepath.Join(here, name)
-			ar, err := txtar.ParseFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
 			e := unpack(t, ar)
 			got := e.read(t)
 			if *update {

@@ -59,7 +59,7 @@ type pair struct {
 	value *node
 }
 
-// get is the value of a key, nil where there is none.
+// get is the value of a key, or nil.
 func (n *node) get(keys ...string) *node {
 	for _, k := range keys {
 		if n == nil {

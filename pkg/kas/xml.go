@@ -37,13 +37,13 @@ func (w *writer) conf(element string, at decl.Span, text string) {
 	w.line(at, "  <%s>\n%s\n</%s>", element, chars(text), element)
 }
 
-// chars is text as it stands in XML.
+// chars is text as it is in XML.
 func chars(s string) string { return decl.EscapeText(s) }
 
-// attr is a value as it stands between double quotes.
+// attr is a value as it is between double quotes.
 func attr(s string) string { return decl.EscapeAttr(s) }
 
-// comment is text that may stand in a comment.
+// comment is text that may be in a comment.
 func comment(s string) string { return decl.EscapeComment(s) }
 
 // Relocate gives what was made of generated lines of a source the places that

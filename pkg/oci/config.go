@@ -16,7 +16,7 @@ import (
 // commands find, and its history. Its layers are not in it.
 type Config struct{ v1.ConfigFile }
 
-// SetEnv sets a variable of the environment, in place of an earlier one.
+// SetEnv sets a variable of the environment, and replaces an earlier one.
 func (c *Config) SetEnv(name, value string) {
 	c.Config.Env = slices.Clone(c.Config.Env)
 	for i, kv := range c.Config.Env {

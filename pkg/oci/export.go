@@ -162,7 +162,7 @@ func changeIndex(dir string, d v1.Descriptor, tag string, img v1.Image) error {
 	return exportFile(path, raw)
 }
 
-// exportFile writes a small file that, like the blobs, everybody may read.
+// exportFile writes a small file that, like the blobs, every user may read.
 func exportFile(path string, data []byte) error {
 	f, err := freshfile.Create(filepath.Dir(path), ".new-")
 	if err != nil {

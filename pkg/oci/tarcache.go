@@ -72,7 +72,7 @@ func (c TarCache) open(ctx context.Context, id v1.Hash, write func(io.Writer) er
 }
 
 // find opens a cached layer and reads all of it, which with this sum costs
-// little. The file is nil when there is none that is whole.
+// little. The file is nil unless there is a whole one.
 func (c TarCache) find(ctx context.Context, id v1.Hash) (*os.File, tarSum, error) {
 	var want tarSum
 	f, err := os.Open(c.tarFile(id))

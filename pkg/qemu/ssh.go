@@ -15,7 +15,7 @@ import (
 // credential with.
 const provision = "usr/lib/tmpfiles.d/provision.conf"
 
-// CheckKey says why the system on a disk would not take Options.Key, as far as
+// CheckKey explains why the system on a disk would not take Options.Key, as far as
 // that can be told without starting it. A root file system that is neither
 // ext4 nor FAT is not looked into.
 func CheckKey(r io.ReaderAt, size int64) error {

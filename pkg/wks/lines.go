@@ -165,7 +165,7 @@ func (r *reader) lines(src decl.Source, f func(line)) {
 	}
 }
 
-// wordAt is where a part of a line stands.
+// wordAt is where a part of a line is.
 func wordAt(whole decl.Span, text, part string) decl.Span {
 	i := strings.Index(text, part)
 	if i < 0 {

@@ -20,6 +20,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/decltest"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -27,16 +28,8 @@ var update = flag.Bool("update", false, "write the golden files")
 // TestExamples reads the files of testdata, and compares the disks and the
 // findings with what the archives have.
 func TestExamples(t *testing.T) {
-	names, err := filepath.Glob("testdata/*.txtar")
-	if err != nil || len(names) == 0 {
-		t.Fatalf("no archives: %v", err)
-	}
-	for _, name := range names {
+	for name, ar := range decltest.Archives(t, "testdata/*.txtar") {
 		t.Run(strings.TrimSuffix(filepath.Base(name), ".txtar"), func(t *testing.T) {
-			ar, err := txtar.ParseFile(name)
-			if err != nil {
-				t.Fatal(err)
-			}
 			got := readArchive(t, ar)
 			if *update {
 				for i, f := range ar.Files {
@@ -209,15 +202,7 @@ func asked(text string) []string {
 
 // FuzzKickstart reads anything as a kickstart file.
 func FuzzKickstart(f *testing.F) {
-	names, err := filepath.Glob("testdata/*.txtar")
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, name := range names {
-		ar, err := txtar.ParseFile(name)
-		if err != nil {
-			f.Fatal(err)
-		}
+	for _, ar := range decltest.Archives(f, "testdata/*.txtar") {
 		f.Add(string(ar.Files[0].Data), "grub-efi")
 	}
 	f.Fuzz(func(t *testing.T, data, value string) {

@@ -10,7 +10,7 @@ import (
 // continued is the end of a line that goes on in the next one.
 var continued = regexp.MustCompile(`\\[ \t\r]*\n`)
 
-// machineLine has an assignment without an override: MACHINE:append is none.
+// machineLine matches an assignment without an override, so not MACHINE:append.
 var machineLine = regexp.MustCompile(`(?m)^[ \t]*(?:export[ \t]+)?MACHINE[ \t]*(\?\?=|\?=|:=|=)[ \t]*(?:"(.*)"|'(.*)')[ \t\r]*$`)
 
 // MachineOf is MACHINE of a local.conf, "" if that does not say. As with bitbake, the

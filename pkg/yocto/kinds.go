@@ -127,7 +127,7 @@ func (d *Deployed) file(name, as string) File {
 	return File{Path: d.Dir + "/" + name, Name: as}
 }
 
-// inName is a date that stands somewhere in a name.
+// inName matches a date somewhere in a name.
 var inName = regexp.MustCompile(`-([0-9]{14}|[0-9]{8})(\.|-|$)`)
 
 // newest chooses among names, whose versions are parallel to them: the first one

@@ -4,11 +4,32 @@
 package decltest
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"golang.org/x/tools/txtar"
+
 	"github.com/carosio/carosbuild/pkg/decl"
 )
+
+// Archives are those whose names match a pattern, by name. There must be one.
+func Archives(t testing.TB, pattern string) map[string]*txtar.Archive {
+	t.Helper()
+	names, err := filepath.Glob(pattern)
+	if err != nil || len(names) == 0 {
+		t.Fatalf("no archives %s: %v", pattern, err)
+	}
+	all := map[string]*txtar.Archive{}
+	for _, name := range names {
+		ar, err := txtar.ParseFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[name] = ar
+	}
+	return all
+}
 
 // Parse is a declaration with this text between <redo> and </redo>, which must
 // have no mistakes. Its file is a.xml in a folder of the test.

@@ -21,7 +21,7 @@ type Loader struct {
 	Dir     string // where the files of the built-in ones are unpacked
 }
 
-// Embedded is a built-in declaration; the error is fs.ErrNotExist where there is none
+// Embedded is a built-in declaration; the error is fs.ErrNotExist if there is none
 // of that name. What it names is unpacked.
 func (l Loader) Embedded(name string) (decl.Source, error) {
 	data, err := fs.ReadFile(l.BuiltIn, name)

@@ -146,7 +146,7 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// TestHostile has archives that nobody's cpio writes.
+// TestHostile has archives that no cpio writes.
 func TestHostile(t *testing.T) {
 	whole := archiveOf(member{name: "a", mode: reg, content: "content"})
 	for _, tt := range []struct {

@@ -27,7 +27,7 @@ const (
 	maxNameSize = 4096
 )
 
-// header is what stands before a name.
+// header is what is before a name.
 type header struct {
 	crc        bool
 	inode      [3]uint32 // number, and the device's: which names are of one file

@@ -83,6 +83,18 @@ func Save(t testing.TB, m *image.Image, unit int64) string {
 	return f.Name()
 }
 
+// Changed checks a disk that Rewritten has made.
+func Changed(t testing.TB, v CheckedReader) {
+	t.Helper()
+	Clean(t, v)
+	for off, want := range map[int64]byte{0: 0, 5 << 20: 2, 5<<20 + 512: 0, 30 << 20: 1, 31 << 20: 3, 34<<20 - 1: 3, 34 << 20: 0} {
+		b := make([]byte, 1)
+		if _, err := v.ReadAt(b, off); err != nil || b[0] != want {
+			t.Errorf("at %d: %d, want %d, %v", off, b[0], want, err)
+		}
+	}
+}
+
 // Sum is the checksum of a content of size bytes.
 func Sum(t testing.TB, r io.ReaderAt, size int64) uint32 {
 	t.Helper()
@@ -114,6 +126,12 @@ func (m Mark) ReadAt(p []byte, off int64) (int, error) {
 // Checked is what can be checked.
 type Checked interface {
 	Check(ctx context.Context) []damage.Problem
+}
+
+// CheckedReader is what can be checked and read.
+type CheckedReader interface {
+	Checked
+	io.ReaderAt
 }
 
 // Problems is the text of the error of opening v, which has to wrap format, or

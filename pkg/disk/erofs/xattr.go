@@ -41,7 +41,7 @@ func splitXattr(name string) (prefix int, short string, err error) {
 	return 0, "", fmt.Errorf("%w: EROFS has no place for the name %q", ErrXattr, name)
 }
 
-// encodeXattrs are the attributes of an inode as they stand behind it, nothing for
+// encodeXattrs are the attributes of an inode as they are behind it, nothing for
 // none.
 func encodeXattrs(xs []tree.Xattr) ([]byte, error) {
 	if len(xs) == 0 {

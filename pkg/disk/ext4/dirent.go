@@ -49,7 +49,7 @@ func direntType(mode uint32) byte {
 }
 
 // dxWriter fills the entries of an index block: pairs of hash and block, where
-// the first pair has limit and count in the place of the hash.
+// the first pair has limit and count instead of the hash.
 type dxWriter struct {
 	p     []byte
 	off   int

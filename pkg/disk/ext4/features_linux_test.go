@@ -29,7 +29,7 @@ func setXattr(t testing.TB, path, name, value string) {
 	}
 }
 
-// repair lets e2fsck mend what mke2fs does not count.
+// repair lets e2fsck repair what mke2fs does not count.
 func repair(t testing.TB, path string) {
 	t.Helper()
 	_ = exec.CommandContext(t.Context(), tooltest.Find(t, "e2fsck"), "-fy", path).Run()

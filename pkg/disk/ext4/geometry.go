@@ -74,7 +74,7 @@ func newGeometry(n, needed int64, o Options) (*geometry, error) {
 	return g, nil
 }
 
-// leastGroup is the size that group i must have to be worth while as the last:
+// leastGroup is the size below which group i is left out as the last:
 // room for all that could be its own, and 50 blocks more.
 func (g *geometry) leastGroup(i int64) int64 {
 	n := 2 + g.tableBlocks + 50

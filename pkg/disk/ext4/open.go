@@ -88,7 +88,7 @@ func Open(r io.ReaderAt, size int64) (*FS, error) {
 	return f, nil
 }
 
-// geometry takes over sizes and checks that nothing computed from them leaves
+// geometry reads sizes and checks that nothing computed from them leaves
 // the device.
 func (f *FS) geometry(size int64) error {
 	s := &f.s
@@ -235,7 +235,7 @@ func (f *FS) descBlock(group int64) int64 {
 	return at
 }
 
-// rawDesc is a group's descriptor as it stands on the device.
+// rawDesc is a group's descriptor as it is on the device.
 func (f *FS) rawDesc(group int64) ([]byte, error) {
 	b, err := f.read(f.descBlock(group))
 	if err != nil {

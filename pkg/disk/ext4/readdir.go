@@ -16,7 +16,7 @@ type dirent struct {
 	name string
 }
 
-// badName is why a name cannot stand in a path, or "".
+// badName is why a name cannot be in a path, or "".
 func badName(name string) string {
 	switch {
 	case name == "":

@@ -8,7 +8,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// record is an inode as it stands in its table.
+// record is an inode as it is in its table.
 type record struct {
 	ino uint32
 	raw []byte // of the file system's inode size

@@ -37,7 +37,7 @@ func volumeLabel(s string) ([]byte, error) {
 	return []byte(fmt.Sprintf("%-11s", up)), nil
 }
 
-// shortChar reports whether c may stand in an 8.3 name.
+// shortChar reports whether c may be in an 8.3 name.
 func shortChar(c byte) bool {
 	return c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte(shortPunctuation, c) >= 0
 }

@@ -62,7 +62,7 @@ func Open(r io.ReaderAt, size int64) (*FS, error) {
 	return f, nil
 }
 
-// geometry takes over the boot sector's numbers and checks that nothing
+// geometry reads the boot sector's numbers and checks that nothing
 // computed from them leaves the device.
 func (f *FS) geometry(size int64) error {
 	b := f.boot
@@ -181,7 +181,7 @@ func (f *FS) next(n int64) (int64, error) {
 	return v, nil
 }
 
-// entry is an entry of the first FAT as it stands there.
+// entry is an entry of the first FAT.
 func (f *FS) entry(n int64) (int64, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -97,7 +97,7 @@ func (b *treeBuilder) walk() {
 	}
 }
 
-// badName reports a name that cannot stand in a path.
+// badName reports a name that cannot be in a path.
 func badName(name string) bool {
 	return name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00")
 }

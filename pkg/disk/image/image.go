@@ -62,7 +62,7 @@ func (m *Image) Covered(off, n int64) bool {
 }
 
 // NextExtent is the offset of the first byte at or after off that an extent
-// covers, or Size when there is none.
+// covers, or Size without one.
 func (m *Image) NextExtent(off int64) int64 {
 	i := m.from(off)
 	if i == len(m.extents) {

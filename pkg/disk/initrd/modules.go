@@ -38,7 +38,7 @@ type moduleIndex struct {
 	ask func(file string) error
 }
 
-// normal makes names equal that the kernel takes for equal.
+// normal is a name in the form in which the kernel compares it.
 func normal(name string) string { return strings.ReplaceAll(name, "-", "_") }
 
 func readIndex(files lookup, version string) (*moduleIndex, error) {

@@ -139,7 +139,7 @@ func (v *volume) try() {
 	}
 }
 
-// is the file system of the volume, one without a name for what is none.
+// is the file system of the volume, one without a name when it is not known.
 func (v *volume) is() disk.FileSystem { return disk.FileSystemOf(v.kind) }
 
 func (v *volume) has(off int64, magic string) bool {

@@ -16,7 +16,7 @@ import (
 // systemFiles are what a root file system has at least one of.
 var systemFiles = []string{"etc/os-release", "usr/lib/os-release", "sbin/init", "usr/lib/systemd/systemd", "bin/sh"}
 
-// ChoiceError is the error of System when it cannot tell which partition is meant.
+// ChoiceError is the error of System when several partitions match, or none.
 type ChoiceError struct {
 	text    string
 	Example string // a partition that can be named

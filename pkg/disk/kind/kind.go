@@ -24,7 +24,7 @@ type FileSystem struct {
 	Hashed       bool     // it can be what an Of is of
 	Label        int      // bytes of its label at most; 0 for no label
 	Serial       bool     // it has a serial number for a UUID, and the label has plain characters only
-	UUID         bool     // it has a UUID of its own, besides that of the partition
+	UUID         bool     // it has a UUID, besides that of the partition
 	Profiles     []string // words for the profile
 	Compressions []string // words for the compression, the default first
 	LostFound    bool     // a directory lost+found with nothing in it is part of the format

@@ -6,7 +6,7 @@ package ova
 // to 16.04): an empty disk, and a live ISO with an installer in the drive, with
 // the same ids, addresses and PCI slots of all devices. One thing differs:
 // the References name the files in the order of the archive, as DSP0243
-// requires it, though the disc's is file1 and stands last.
+// requires it, though the disc's is file1 and last.
 
 // nobody is the user and group of all members.
 const nobody = 65534

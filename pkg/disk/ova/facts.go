@@ -82,7 +82,7 @@ func Read(r io.ReaderAt, size int64) (Facts, error) {
 	return f, nil
 }
 
-// item takes over a part of the machine.
+// item notes a part of the machine.
 func (f *Facts) item(kind, quantity, units string) {
 	k, _ := strconv.Atoi(kind) // 0 is none of them
 	n, _ := strconv.Atoi(quantity)

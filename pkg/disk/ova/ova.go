@@ -41,7 +41,7 @@ const alignment = 4096
 var odd = regexp.MustCompile(`[^A-Za-z0-9._-]`)
 
 // Write writes the archive to w, a new and empty file. The disk is read and
-// compressed once, front to back; what stands in front of it is written last,
+// compressed once, front to back; what is in front of it is written last,
 // because it tells its size and its sum. So w cannot be a pipe.
 func Write(ctx context.Context, w io.WriterAt, src vmdk.Source, vm VM, o Options) error {
 	s, err := New(w, src.Size(), vm, o)
@@ -53,7 +53,7 @@ func Write(ctx context.Context, w io.WriterAt, src vmdk.Source, vm VM, o Options
 
 // New is the archive for a disk of size bytes that goes through a pipeline. Its sink
 // writes to w, a new and empty file. The disk is read and compressed once, front to
-// back; what stands in front of it is written last, because it tells its size and its
+// back; what is in front of it is written last, because it tells its size and its
 // sum. So w cannot be a pipe.
 func New(w io.WriterAt, size int64, vm VM, o Options) (pipeline.Sink, error) {
 	if size > maxCapacity || size%mebibyte != 0 {

@@ -154,7 +154,7 @@ func (vm VM) checkTexts() error {
 	return errors.Join(errs...)
 }
 
-// isText reports whether s can stand in XML (its section 2.2) and has no
+// isText reports whether s can be in XML (its section 2.2) and has no
 // control characters but those.
 func isText(s, controls string) bool {
 	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool {

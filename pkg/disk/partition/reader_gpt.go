@@ -9,7 +9,7 @@ import (
 	"slices"
 )
 
-// gpt reads both copies of a GPT and takes over the first that is whole. It
+// gpt reads both copies of a GPT and uses the first that is whole. It
 // reports whether there is one, or the remains of one that expected says there
 // should be.
 func (d *reader) gpt(expected bool) (bool, error) {
@@ -49,7 +49,7 @@ func (d *reader) gpt(expected bool) (bool, error) {
 }
 
 // gptSector is the size of a sector by where a header is: at sector 1, or at
-// the disk's end; 0 where there is none.
+// the disk's end; 0 for none.
 func (d *reader) gptSector(expected bool) (int64, error) {
 	for _, sector := range []int64{512, 4096} {
 		for _, off := range []int64{sector, d.out.Size/sector*sector - sector} {
@@ -156,7 +156,7 @@ func (d *reader) compare(a, b *header, aArray, bArray []byte) {
 	}
 }
 
-// entries takes over those that are used.
+// entries reads those that are used.
 func (d *reader) entries(h *header, array []byte) {
 	var guids []string
 	for i := range int64(h.entries) {

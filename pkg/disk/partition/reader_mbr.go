@@ -4,7 +4,7 @@ package partition
 
 import "fmt"
 
-// mbr takes over the entries of a boot sector, and the logical partitions of
+// mbr reads the entries of a boot sector, and the logical partitions of
 // an extended one.
 func (d *reader) mbr(entries []mbrRecord) error {
 	active := 0

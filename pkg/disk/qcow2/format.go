@@ -82,7 +82,7 @@ type header struct {
 	compression   Compression
 }
 
-// bytes is the header as it stands in the file, with the end mark of its
+// bytes is the header as it is in the file, with the end mark of its
 // extensions.
 func (h header) bytes() []byte {
 	be := binary.BigEndian

@@ -35,7 +35,7 @@ type Reader struct {
 	mu      sync.Mutex
 	l2      []byte // of number l2No, -1 for none
 	l2No    int64
-	packed  []byte // a compressed cluster as it stands in the file
+	packed  []byte // a compressed cluster as it is in the file
 	data    []byte // the last one that was decompressed
 	dataAt  uint64 // its level 2 entry, 0 for none
 	inflate io.ReadCloser

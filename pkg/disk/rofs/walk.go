@@ -42,7 +42,7 @@ type Limits struct {
 type Walk[N Node] struct {
 	Found []N
 	Err   error // the first one
-	// Note gets every error, with the path of what it is about; nil: nobody does.
+	// Note, unless nil, gets every error, with the path of what it is about.
 	Note func(path string, err error)
 	// Twice is the error for a directory that is in two others.
 	Twice error

@@ -75,7 +75,7 @@ func (n *inode) add(e *tree.Entry, of *inode) {
 }
 
 // number gives numbers from 1 on: the subdirectories first, with all that is in
-// them, then the other entries, whose inodes so stand side by side, then the
+// them, then the other entries, whose inodes are therefore side by side, then the
 // directory itself.
 func (c *content) number(dir *inode) {
 	for _, x := range dir.names {

@@ -48,54 +48,12 @@ func build(t testing.TB, tr *tree.Tree, o Options) string {
 	return disktest.Save(t, m, 1)
 }
 
-// view is what a tree or an unpacked file system says about an entry.
-type view struct {
-	Mode, UID, GID uint32
-	Mtime          int64
-	Size           int64 // of a file
-	Sum            uint32
-	Link           string
-	Rdev           tree.Device
-	Xattrs         map[string]string
-	Same           string // first name of the same inode
-}
-
-// wanted is what unpacking should give. An ordinary user can unpack neither
-// owners nor devices nor most attributes.
-func wanted(t testing.TB, tr *tree.Tree) map[string]view {
-	t.Helper()
-	out := map[string]view{}
-	for _, e := range tr.Entries {
-		if e.Hardlink != "" {
-			v := out[e.Hardlink]
-			v.Same = e.Hardlink
-			out[e.Path] = v
-			continue
-		}
-		v := view{Mode: e.Mode, UID: e.UID, GID: e.GID, Mtime: e.Mtime, Link: e.Link, Rdev: e.Rdev, Xattrs: map[string]string{}}
-		for _, x := range e.Xattrs {
-			v.Xattrs[x.Name] = string(x.Value)
-		}
-		if e.Type() == tree.Regular {
-			v.Size, v.Sum = e.Size, disktest.Sum(t, e.Content, e.Size)
-		}
-		out[e.Path] = v.asUser()
-	}
-	return out
-}
-
-func (v view) asUser() view {
-	if os.Geteuid() != 0 {
-		v.UID, v.GID, v.Xattrs = 0, 0, nil
-		v.Mode &^= 0o7022 // the umask
-	}
-	return v
-}
-
 // verify unpacks an image and compares everything.
 func verify(t testing.TB, image string, tr *tree.Tree) {
 	t.Helper()
-	got, want := unpacked(t, image), wanted(t, tr)
+	got, want := unpacked(t, image), disktest.Views(t, tr)
+	disktest.AsUser(got)
+	disktest.AsUser(want)
 	if os.Geteuid() != 0 {
 		for p, v := range want {
 			if k := v.Mode & tree.TypeMask; k == tree.Char || k == tree.Block {

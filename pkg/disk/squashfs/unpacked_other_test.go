@@ -4,10 +4,14 @@
 
 package squashfs
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/carosio/carosbuild/pkg/disk/disktest"
+)
 
 // unpacked reads what unsquashfs unpacked, on Linux.
-func unpacked(t testing.TB, _ string) map[string]view {
+func unpacked(t testing.TB, _ string) map[string]disktest.View {
 	t.Helper()
 	t.Skip("comparing with unsquashfs needs Linux")
 	return nil

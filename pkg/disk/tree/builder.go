@@ -170,7 +170,7 @@ func (b *Builder) Tree() (*Tree, error) {
 	return t, nil
 }
 
-// Sub is what is below the directory dir, as a Tree of its own. A hard link
+// Sub is what is below the directory dir, as its own Tree. A hard link
 // whose first name is outside becomes the file, and later ones links to it.
 func (t *Tree) Sub(dir string) (*Tree, error) {
 	dir = strings.Trim(dir, "/")

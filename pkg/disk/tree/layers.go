@@ -25,7 +25,7 @@ type Layer struct {
 	// another kind: entries as in a Tree, in any order, and where in Tar the
 	// content of a file is. Such an archive has no whiteouts.
 	Members func(each func(e *Entry, off int64) error) error
-	// Note, unless nil, is told of what is valid but hardly meant: a directory in
+	// Note, unless nil, is told of what is valid but probably a mistake: a directory in
 	// place of a link to one.
 	Note func(text string)
 }

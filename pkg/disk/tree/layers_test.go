@@ -5,116 +5,13 @@ package tree
 import (
 	"archive/tar"
 	"bytes"
-	"context"
-	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
-
-// packed is a member of a tar stream in the making.
-type packed struct {
-	tar.Header
-	content string
-}
-
-func reg(name, content string) packed {
-	return packed{tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644, Size: int64(len(content))}, content}
-}
-
-func dir(name string) packed {
-	return packed{tar.Header{Typeflag: tar.TypeDir, Name: name, Mode: 0o755}, ""}
-}
-
-func sym(name, to string) packed {
-	return packed{tar.Header{Typeflag: tar.TypeSymlink, Name: name, Linkname: to, Mode: 0o777}, ""}
-}
-
-func hard(name, to string) packed {
-	return packed{tar.Header{Typeflag: tar.TypeLink, Name: name, Linkname: to}, ""}
-}
-
-func dev(name string, typ byte) packed {
-	return packed{tar.Header{Typeflag: typ, Name: name, Mode: 0o600, Devmajor: 8, Devminor: 1}, ""}
-}
-
-func with(p packed, f func(*tar.Header)) packed {
-	f(&p.Header)
-	return p
-}
-
-func pack(t testing.TB, members ...packed) []byte {
-	t.Helper()
-	var buf bytes.Buffer
-	w := tar.NewWriter(&buf)
-	for _, m := range members {
-		if m.ModTime.IsZero() && m.Typeflag != tar.TypeXGlobalHeader {
-			m.ModTime = time.Unix(1700000000, 0)
-		}
-		err := w.WriteHeader(&m.Header)
-		if err == nil {
-			_, err = io.WriteString(w, m.content)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return buf.Bytes()
-}
-
-func asLayers(streams ...[]byte) []Layer {
-	var out []Layer
-	for i, s := range streams {
-		out = append(out, Layer{Name: fmt.Sprint("layer ", i), Tar: bytes.NewReader(s), Size: int64(len(s))})
-	}
-	return out
-}
-
-// lines are one for each entry but an ordinary root.
-func lines(t testing.TB, tr *Tree) []string {
-	t.Helper()
-	var out []string
-	for i := range tr.Entries {
-		e := &tr.Entries[i]
-		line := fmt.Sprintf("%s %o", e.Path, e.Mode)
-		switch {
-		case e.Hardlink != "":
-			line = e.Path + " = " + e.Hardlink
-		case e.Type() == Symlink:
-			line = e.Path + " -> " + e.Link
-		case e.Type() == Char || e.Type() == Block:
-			line += fmt.Sprintf(" %d:%d", e.Rdev.Major, e.Rdev.Minor)
-		case e.Content != nil:
-			b, err := io.ReadAll(io.NewSectionReader(e.Content, 0, e.Size))
-			if err != nil || int64(len(b)) != e.Size {
-				t.Errorf("%s: %d of %d bytes, %v", e.Path, len(b), e.Size, err)
-			}
-			line += " " + string(b)
-		}
-		if e.UID != 0 || e.GID != 0 {
-			line += fmt.Sprintf(" %d:%d", e.UID, e.GID)
-		}
-		for _, x := range e.Xattrs {
-			line += fmt.Sprintf(" %s=%q", x.Name, x.Value)
-		}
-		if e.Path != "" || line != " 40755" {
-			out = append(out, line)
-		}
-	}
-	return out
-}
-
-// replaced is a layer on top of one that has foo/bar and baz/bar.
-func replaced(upper ...packed) [][]packed {
-	return [][]packed{{reg("foo/bar", "1"), reg("baz/bar", "2")}, upper}
-}
 
 // The letters are those of the abuse cases that every reader of layers has to
 // stand.
@@ -434,57 +331,6 @@ func TestMergeHoles(t *testing.T) {
 	if diff := cmp.Diff(got, want); diff != "" {
 		t.Errorf("ranges (-got +want):\n%s", diff)
 	}
-}
-
-func TestMergeStreams(t *testing.T) {
-	good := pack(t, reg("a", "some content"), reg("b", "more"))
-	huge := pack(t, reg("s", ""))
-	huge[156] = 'S' // an old GNU sparse member of 8 EiB
-	copy(huge[257:], "ustar  \x00")
-	copy(huge[386:], "00000000000\x0000000000000\x00")
-	copy(huge[483:], "\x80\x00\x00\x00\x7f\xff\xff\xff\xff\xff\xff\xff")
-	seal(huge)
-	long := pack(t, reg("a", "x"))
-	copy(long[124:], "77777777777\x00") // 8 GiB that are not there
-	seal(long)
-	tests := []struct {
-		name string
-		in   []byte
-		err  string
-	}{
-		{"9c trailing bytes", append(bytes.Clone(good), "garbage that is part of the digest"...), ""},
-		{"9d cut in a header", good[:300], "unexpected EOF"},
-		{"9d cut in content", good[:517], "unexpected EOF"},
-		{"9d content longer than the stream", long, "unexpected EOF"},
-		{"no end", good[:1024], ""},
-		{"empty", nil, ""},
-		{"noise", bytes.Repeat([]byte("noise"), 500), "invalid tar header"},
-		{"8e sparse, 8 EiB", huge, ""},
-		{"8d huge PAX header", pack(t, with(reg("a", ""), func(h *tar.Header) { h.PAXRecords = map[string]string{"comment": strings.Repeat("x", 900<<10)} })), ""},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			_, err := Merge(t.Context(), asLayers(tt.in), 0, 1)
-			if tt.err == "" && err != nil || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
-				t.Errorf("got %v, want %q", err, tt.err)
-			}
-		})
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := Merge(ctx, asLayers(good), 0, 1); !errors.Is(err, context.Canceled) {
-		t.Errorf("cancelled: got %v", err)
-	}
-}
-
-// seal gives a tar header the right checksum.
-func seal(b []byte) {
-	copy(b[148:], "        ")
-	sum := 0
-	for _, c := range b[:512] {
-		sum += int(c)
-	}
-	copy(b[148:], fmt.Sprintf("%06o\x00 ", sum))
 }
 
 func FuzzMerge(f *testing.F) {

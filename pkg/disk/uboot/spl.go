@@ -92,7 +92,7 @@ func firstStage(b []byte) (SPL, error) {
 	return s, nil
 }
 
-// wordSum is the sum of all words, with the seed in the place of the sum.
+// wordSum is the sum of all words, with the seed instead of the sum.
 func wordSum(b []byte) uint32 {
 	sum := uint32(splSumSeed) - le.Uint32(b[splSum:])
 	for ; len(b) > 0; b = b[4:] {

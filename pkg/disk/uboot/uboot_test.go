@@ -218,7 +218,7 @@ func TestFITManySums(t *testing.T) {
 	}
 }
 
-// testFIT is a device tree with one image and its hash; data may stand behind.
+// testFIT is a device tree with one image and its hash; data may be behind.
 func testFIT(t testing.TB, behind bool) []byte {
 	t.Helper()
 	return hashedFIT(behind, 1, bytes.Repeat([]byte("proper!"), 100))

@@ -45,20 +45,8 @@ func TestCheckClean(t *testing.T) {
 
 // TestCheckWritten checks a disk that QEMU has changed again and again.
 func TestCheckWritten(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "q.vhd")
-	tooltest.Run(t, "qemu-img", "create", "-q", "-f", "vpc", "-o", "force_size=on", path, "40M")
-	tooltest.Run(t, "qemu-io", "-f", "vpc", "-c", "write -P 1 30M 2M", path)
-	tooltest.Run(t, "qemu-io", "-f", "vpc", "-c", "write -P 2 5M 512", "-c", "write -P 3 31M 3M", path)
-	v := open(t, path)
-	if ps := v.Check(t.Context()); len(ps) > 0 {
-		t.Errorf("%v", ps)
-	}
-	for off, want := range map[int64]byte{0: 0, 5 << 20: 2, 5<<20 + 512: 0, 30 << 20: 1, 31 << 20: 3, 34<<20 - 1: 3, 34 << 20: 0} {
-		b := make([]byte, 1)
-		if _, err := v.ReadAt(b, off); err != nil || b[0] != want {
-			t.Errorf("at %d: %d, want %d, %v", off, b[0], want, err)
-		}
-	}
+	v := open(t, disktest.Rewritten(t, "vpc", "force_size=on"))
+	disktest.Changed(t, v)
 }
 
 // small is a dynamic disk of four blocks, two of which are there.

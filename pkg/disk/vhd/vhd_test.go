@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -24,19 +23,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func writeFile(t testing.TB, m *image.Image, o Options, po pipeline.Options) string {
 	t.Helper()
-	f, err := os.Create(filepath.Join(t.TempDir(), "disk"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	s, err := NewDynamic(f, m.Size(), o)
-	if err == nil {
-		err = pipeline.Run(t.Context(), m, po, s)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return f.Name()
+	return disktest.Write(t, m, po, func(f *os.File) (pipeline.Sink, error) { return NewDynamic(f, m.Size(), o) })
 }
 
 func open(t testing.TB, name string) *Reader {
@@ -130,18 +117,7 @@ func TestFooter(t *testing.T) {
 }
 
 func TestReproducible(t *testing.T) {
-	m := disktest.Image(t, 30<<20+100, disktest.Extent(0, disktest.Text(1, 3<<20)), disktest.Extent(9<<20, disktest.Random(1, 1<<20)), disktest.Extent(26<<20, disktest.Text(2, 4<<20+100)))
-	var want []byte
-	for i, po := range []pipeline.Options{{Workers: 1}, {Workers: 2}, {Workers: 7}, {Chunk: 4 << 20}, {Workers: 1}} {
-		got, err := os.ReadFile(writeFile(t, m, options(), po))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if i > 0 && !bytes.Equal(got, want) {
-			t.Errorf("%+v gives other bytes", po)
-		}
-		want = got
-	}
+	disktest.Reproducible(t, func(m *image.Image, po pipeline.Options) string { return writeFile(t, m, options(), po) })
 }
 
 func TestErrors(t *testing.T) {
@@ -153,20 +129,7 @@ func TestErrors(t *testing.T) {
 			t.Errorf("a fixed disk of %d bytes was taken", size)
 		}
 	}
-	full, err := os.OpenFile("/dev/full", os.O_RDWR, 0)
-	if err != nil {
-		t.Skip(err)
-	}
-	defer full.Close()
-	for name, m := range images(t) {
-		s, err := NewDynamic(full, m.Size(), Options{})
-		if err == nil {
-			err = pipeline.Run(t.Context(), m, pipeline.Options{}, s)
-		}
-		if err == nil || !strings.Contains(err.Error(), "no space left") {
-			t.Errorf("%s: got %v", name, err)
-		}
-	}
+	disktest.Full(t, images(t), func(f *os.File, size int64) (pipeline.Sink, error) { return NewDynamic(f, size, Options{}) })
 }
 
 func FuzzRoundTrip(f *testing.F) {

@@ -53,7 +53,7 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// guid is the text as it stands in the file, its first three groups with the low
+// guid is the text as it is in the file, its first three groups with the low
 // byte first.
 func guid(s string) []byte {
 	b, err := hex.DecodeString(s[:8] + s[9:13] + s[14:18] + s[19:23] + s[24:])

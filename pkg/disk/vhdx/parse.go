@@ -30,7 +30,7 @@ const (
 	maxItemLength = mebibyte
 )
 
-// id is an identifier as it stands in the file.
+// id is an identifier as it is in the file.
 type id [16]byte
 
 func idOf(s string) id { return id(guid(s)) }

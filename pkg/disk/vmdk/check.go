@@ -38,7 +38,7 @@ func CheckStream(ctx context.Context, r io.Reader) (int64, error) {
 	}
 }
 
-// maxOverhead bounds what may stand in front of the grains: 1 MiB.
+// maxOverhead bounds what may be in front of the grains: 1 MiB.
 const maxOverhead = 2048
 
 // streamChecker is what is known of the part that was read.

@@ -68,7 +68,7 @@ func newHeader(version, flags uint32, capacity int64) header {
 	}
 }
 
-// sector is the header as it stands in the file.
+// sector is the header as it is in the file.
 func (h header) sector() []byte {
 	le := binary.LittleEndian
 	b := make([]byte, sectorSize)

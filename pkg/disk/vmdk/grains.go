@@ -5,7 +5,7 @@ package vmdk
 import "github.com/carosio/carosbuild/pkg/disk/pipeline"
 
 // encoder appends one grain of the disk, whose first sector is lba, to dst as
-// it will stand in the file: whole sectors.
+// it will be in the file: whole sectors.
 type encoder interface {
 	encode(dst, grain []byte, lba int64) ([]byte, error)
 }

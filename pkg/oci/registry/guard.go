@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// guard stands before the network: it refuses plain HTTP to hosts for which
+// guard wraps the network: it refuses plain HTTP to hosts for which
 // that is not declared, credentials to hosts that are not of the registry's
 // site, wherever redirects and token realms lead, redirects without an end and
 // answers without an end, in bytes or in time.

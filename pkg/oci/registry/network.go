@@ -40,7 +40,7 @@ func (n *network) RoundTrip(req *http.Request) (*http.Response, error) {
 	return t.RoundTrip(req)
 }
 
-// CloseIdleConnections ends the connections that nobody uses.
+// CloseIdleConnections ends the connections that are not in use.
 func (n *network) CloseIdleConnections() {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -26,7 +26,7 @@ func (s *session) notJSON(err error) error {
 	return err
 }
 
-// pageError is a page for people in place of a document.
+// pageError is an answer with a web page instead of a document.
 type pageError struct{ url, title string }
 
 func (e *pageError) Error() string {
@@ -52,7 +52,7 @@ func checkPage(first *http.Request, res *http.Response) error {
 	return &pageError{terminal.Excerpt(shown.String()), pageTitle(string(head))}
 }
 
-// checkDocument refuses a manifest that is none.
+// checkDocument refuses a document that is not a manifest.
 func checkDocument(doc []byte) error {
 	text := strings.TrimSpace(string(doc[:min(len(doc), 4<<10)]))
 	if strings.HasPrefix(text, "{") {

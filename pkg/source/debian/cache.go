@@ -113,7 +113,7 @@ func lockPart(ctx context.Context, name string) (*os.File, error) {
 	}
 }
 
-// sameFile reports whether the open file still is the one of that name: whoever
+// sameFile reports whether the open file still is the one of that name: the process that
 // held the lock before may have renamed it into place.
 func sameFile(file *os.File, name string) bool {
 	a, err1 := file.Stat()

@@ -10,7 +10,7 @@ import (
 )
 
 // choosePackages works out the packages of b in the three steps in which they
-// are installed, each of which stands by what the one before chose.
+// are installed; a later one does not change what an earlier one chose.
 func choosePackages(u *universe, b Bootstrap) ([]Package, error) {
 	wanted, err := u.wanted(b)
 	if err != nil {

@@ -42,7 +42,7 @@ type transferError struct{ url, what string }
 
 func (e *transferError) Error() string { return e.url + ": " + e.what }
 
-// errFinal marks what another attempt will not mend.
+// errFinal marks errors that another attempt will not solve.
 type errFinal struct{ error }
 
 func (e errFinal) Unwrap() error { return e.error }

@@ -40,7 +40,7 @@ func readKeyring(paths []string) (openpgp.EntityList, error) {
 }
 
 // readRegular reads a regular file of at most limit bytes. A declaration may
-// name anything: a pipe that nobody writes to, a device without an end.
+// name anything: a pipe without a writer, a device without an end.
 func readRegular(name string, limit int64) ([]byte, error) {
 	f, err := os.OpenFile(name, os.O_RDONLY|nonblock, 0)
 	if err != nil {
@@ -62,7 +62,7 @@ func readRegular(name string, limit int64) ([]byte, error) {
 // verifyClearsigned returns the text of a cleartext-signed message if at least
 // one of its signatures was made by a key of the ring that is good at now.
 // Debian signs with several keys at a time, not all of which a keyring knows.
-// Nothing may stand before or after the signed text.
+// Nothing may be before or after the signed text.
 func verifyClearsigned(message []byte, keys openpgp.EntityList, now time.Time) (string, error) {
 	if !bytes.HasPrefix(message, []byte("-----BEGIN PGP SIGNED MESSAGE-----")) {
 		return "", errors.New("not a cleartext-signed message")
@@ -94,7 +94,7 @@ func verifyDetached(message, signature []byte, keys openpgp.EntityList, now time
 	return verifyAny(message, body, keys, now)
 }
 
-// unknownKeys says that nobody known has signed.
+// unknownKeys says that no known key has signed.
 type unknownKeys struct{ keys []string }
 
 func (u *unknownKeys) Error() string { return strings.Join(u.keys, " and ") }

@@ -126,7 +126,7 @@ func (r *Relay) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 var hopHeaders = []string{"Connection", "Keep-Alive", "Proxy-Authorization", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade"}
 
 // forward passes one request on: to the mirror that has a password, or to the
-// proxy that has one. Anything else a step reaches by itself.
+// proxy that has one. A step reaches anything else without the relay.
 func (r *Relay) forward(w http.ResponseWriter, q *http.Request) error {
 	// Others could give the password back (TRACE), or write (PUT).
 	if q.Method != http.MethodGet && q.Method != http.MethodHead {

@@ -10,7 +10,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/evict"
 )
 
-// partAge is how long a download that nobody works on any more stays in any case.
+// partAge is how long an abandoned download is kept at least.
 const partAge = time.Hour
 
 // Units are the files of the cache, to be removed one by one. A download that was

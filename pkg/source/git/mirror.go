@@ -112,7 +112,7 @@ func (m *mirror) types(ctx context.Context, ids []string) (map[string]string, er
 }
 
 // tidy removes what a process left behind that died with the lock held. All
-// that changes a mirror holds the lock, so nobody is at work on these files.
+// that changes a mirror holds the lock, so these files are not in use.
 // No ref's name ends in .lock.
 func (m *mirror) tidy() error {
 	err := errors.Join(os.RemoveAll(m.base+".tmp"), os.RemoveAll(m.base+".old"))

@@ -3,7 +3,7 @@
 package git
 
 // IsCommit reports whether a revision is a full object id, which means that
-// commit wherever it comes from, so that nobody need be asked.
+// commit wherever it comes from, so that no server need be asked.
 func IsCommit(revision string) bool { return isID(revision) }
 
 // Redact takes users of web addresses, who may be tokens, and passwords out of

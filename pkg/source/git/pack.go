@@ -33,7 +33,7 @@ const packsKept = 3
 // commit and of tags. They may be read until the lock is closed.
 //
 // A canonical pack is the same from any mirror: nothing of how the mirror has
-// its objects packed is taken over. This costs a minute of computing for each
+// its objects packed is reused. This costs a minute of computing for each
 // 500 000 objects; otherwise it is a matter of seconds.
 func (m *mirror) pack(ctx context.Context, tips []string, canonical bool) (dir string, lock *os.File, err error) {
 	sum := sha256.Sum256(fmt.Appendf(nil, "1 %v %q", canonical, tips))
@@ -137,7 +137,7 @@ func part(line []byte) int {
 	return int(h.Sum32() % packParts)
 }
 
-// prunePacks removes the oldest packs of the mirror that nobody reads, and packs
+// prunePacks removes the oldest packs of the mirror that are not being read, and packs
 // that a dead process has left unfinished. If that fails, the build goes on.
 func (m *mirror) prunePacks(but string) {
 	packs := filepath.Dir(but)

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// Rewrite says what stands in place of a remote's address. Name is that of a
+// Rewrite replaces a remote's address. Name is that of a
 // declared remote, or the beginning of an address, which has a colon or slash
 // in it. URL is an address or an absolute path of a directory.
 type Rewrite struct{ Name, URL string }

@@ -68,7 +68,7 @@ func removeMirror(base string) error {
 		}
 		defer lock.Close()
 	}
-	// Renamed first: half a mirror is none.
+	// Renamed first: half a mirror must not be found.
 	if err := os.Rename(base+".git", base+".old"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove a mirror: %w", err)
 	}

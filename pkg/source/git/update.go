@@ -12,7 +12,7 @@ import (
 )
 
 // listing is what a server says it has: full names of refs, and their ids. An
-// annotated tag's commit stands under NAME^{}.
+// annotated tag's commit is listed as NAME^{}.
 type listing map[string]string
 
 func (m *mirror) list(ctx context.Context) (listing, error) {
@@ -60,7 +60,7 @@ func (m *mirror) create(ctx context.Context, lock *os.File, refs listing) (shall
 	return shallow, m.replace(ctx, tmp)
 }
 
-// replace puts a new mirror where the old one was, when nobody reads that.
+// replace puts a new mirror where the old one was, when that is not being read.
 func (m *mirror) replace(ctx context.Context, tmp string) error {
 	use, err := m.hold(ctx, ".use", true)
 	if err != nil {
