@@ -71,12 +71,11 @@ func (r *jobRun) script(ctx context.Context, s *plan.Step, w Snapshot, script st
 // fetcherFor is a fetcher whose progress is the stage's.
 func (r *jobRun) fetcherFor(stage string) *debian.Fetcher {
 	text := map[string]string{"fetch": "download packages", "unpack": "unpack packages"}
-	f := r.Packages
-	return &debian.Fetcher{Cache: f.Cache, HTTP: f.HTTP, Jobs: f.Jobs, SkipOwners: f.SkipOwners, Backoff: f.Backoff, Events: func(e debian.Event) {
+	return r.Packages.Reporting(func(e debian.Event) {
 		if t := text[e.Phase]; t != "" {
 			r.event(progress.Event{Kind: progress.Progress, Stage: stage, Text: t, Done: e.Done, Total: e.Total})
 		}
-	}}
+	})
 }
 
 // runDir writes files, named as a step sees them below /run/carosbuild, into a
