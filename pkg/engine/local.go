@@ -180,7 +180,7 @@ func (r *jobRun) do(ctx context.Context, s *plan.Step) error {
 
 // setEnv is an ENV action. All values are filled in as the variables were before.
 func (r *jobRun) setEnv(a *plan.Env) {
-	env := environmentOf(&r.state.Config, "/root", r.job.Epoch)
+	env := variablesOf(&r.state.Config, "/root", r.job.Epoch)
 	values := make([]string, len(a.Variables))
 	for i, v := range a.Variables {
 		values[i] = v.Fill(func(name string) (string, bool) {
