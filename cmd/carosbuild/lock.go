@@ -161,7 +161,7 @@ func (c *planner) resolver(j *job, view display, lock *resolve.Lock) (*resolve.R
 	r := &resolve.Resolver{
 		Pins: j.dirs.pins(), Fetcher: fetcher, Host: host, Registry: registry, Git: c.gitCache(j.dirs, view), Rewrites: rewrites,
 		Arch: debian.Arch(runtime.GOARCH), Epoch: j.epoch, Update: c.update, Now: time.Now,
-		Grounds: grounds(j.started), Lock: lock, Locked: c.locked,
+		Bases: bases(j.started), Lock: lock, Locked: c.locked,
 	}
 	if c.update {
 		r.Lock = nil

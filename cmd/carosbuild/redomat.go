@@ -230,12 +230,12 @@ func (c *planner) useStarted(started []history.Started, stages []history.StoredS
 	return nil
 }
 
-// grounds are the bootstraps that stages with stored images are based on.
-func grounds(started []history.Started) map[string]*decl.Stage {
+// bases are the bootstraps that stages with stored images are based on.
+func bases(started []history.Started) map[string]*decl.Stage {
 	out := map[string]*decl.Stage{}
 	for _, s := range started {
-		if s.Ground != nil {
-			out[s.Stage] = s.Ground
+		if s.Base != nil {
+			out[s.Stage] = s.Base
 		}
 	}
 	return out

@@ -180,7 +180,7 @@ func (r *jobRun) bitbake(ctx context.Context, s *plan.Step, a *plan.Bitbake) err
 		if err != nil {
 			return err
 		}
-		around, err := r.worldOf(s, w.Root()) // now that the build directory is there
+		around, err := r.environmentOf(s, w.Root()) // now that the build directory is there
 		if err != nil {
 			return err
 		}
@@ -189,7 +189,7 @@ func (r *jobRun) bitbake(ctx context.Context, s *plan.Step, a *plan.Bitbake) err
 		defer r.log.watch(nil)
 		defer watch.end()
 		return r.command(ctx, s, w, command{
-			world: around, args: bitbake.Command(a.Conf.Layers.Base, a.Command, a.Targets),
+			environment: around, args: bitbake.Command(a.Conf.Layers.Base, a.Command, a.Targets),
 			failed: func(e *plan.StepError) { e.Logs = watch.collect(w.Root(), maxAllLogs) },
 		})
 	})

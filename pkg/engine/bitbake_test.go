@@ -129,12 +129,12 @@ func TestBitbakeCaches(t *testing.T) {
 // watched is a watch that has seen these logs named.
 func watched(t *testing.T, logs ...string) *bitbakeWatch {
 	t.Helper()
-	log, err := openStepLog(filepath.Join(t.TempDir(), "s.log"), func(string) {})
+	log, err := openStepLog(filepath.Join(t.TempDir(), "s.log"), func(string) {}, func(err error) { t.Error(err) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { log.Close() })
-	b := &bitbakeWatch{run: &jobRun{log: log}}
+	t.Cleanup(func() { log.close() })
+	b := &bitbakeWatch{run: &jobRun{Local: &Local{Now: time.Now}, job: &plan.Job{ID: "s"}, log: log}}
 	for _, l := range logs {
 		b.line("ERROR: Logfile of failure stored in: " + l)
 	}
@@ -154,7 +154,12 @@ func TestCollect(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := watched(t, "/w/r/1.0/temp/log.do_x.1", "/w/r/1.0/temp/log.do_x.1", "/link", "/out", "/up", "/fifo", "/w", "/", "/gone", outside, "/../.."+outside)
+	var said []string
+	b.run.Events = func(e progress.Event) { said = append(said, fmt.Sprint(e.Kind, " ", e.Stage, " ", e.Text)) }
 	to := b.collect(dir, maxAllLogs)
+	if diff := cmp.Diff(said, []string{"note s /out could not be kept: no such file or directory"}); diff != "" { // the first of many
+		t.Errorf("said (-got +want):\n%s", diff)
+	}
 	if want := []string{"cooker-1.log " + filepath.Base(dir), "cooker-top.log " + filepath.Base(dir), "link " + filepath.Base(dir), "r-1.0-log.do_x.1 " + filepath.Base(dir)}; to == "" || !slices.Equal(listed(t, to), want) {
 		t.Errorf("got %q in %q, want %q", listed(t, to), to, want)
 	}

@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -30,6 +31,8 @@ type bitbakeWatch struct {
 	run  *jobRun
 	last bitbake.Progress
 	logs []string // of failed tasks, inside the stage
+
+	noted bool // that one could not be kept
 }
 
 // line is called for every line of output, one after the other.
@@ -57,16 +60,21 @@ func (b *bitbakeWatch) end() {
 
 // collect copies the logs of failed tasks, and bitbake's own, out of the stage,
 // room bytes of them at most.
-// It returns the directory where they are, or "": a log that cannot be read
-// is none, and the failure is reported all the same.
+// It returns the directory where they are, or "". The failure is reported without a log
+// that cannot be kept; why is noted of the first.
 func (b *bitbakeWatch) collect(rootDir string, room int64) string {
 	root, err := unix.Open(rootDir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
+		b.lost("bitbake's logs", err)
 		return ""
 	}
 	defer unix.Close(root)
 	dir := strings.TrimSuffix(b.run.log.path(), ".log") + "-logs"
-	if os.RemoveAll(dir) != nil || os.MkdirAll(dir, 0o700) != nil {
+	if err = os.RemoveAll(dir); err == nil {
+		err = os.MkdirAll(dir, 0o700)
+	}
+	if err != nil {
+		b.lost("bitbake's logs", err)
 		return ""
 	}
 	kept := 0
@@ -75,6 +83,8 @@ func (b *bitbakeWatch) collect(rootDir string, room int64) string {
 		room -= n
 		if err == nil {
 			kept++
+		} else {
+			b.lost(name, err)
 		}
 	}
 	for _, log := range b.logs {
@@ -89,6 +99,14 @@ func (b *bitbakeWatch) collect(rootDir string, room int64) string {
 		return ""
 	}
 	return dir
+}
+
+// lost notes that logs could not be kept.
+func (b *bitbakeWatch) lost(what string, err error) {
+	if !b.noted {
+		b.noted = true
+		b.run.note(fmt.Sprintf("%s could not be kept: %v", what, err))
+	}
 }
 
 // filesIn lists regular files in a directory of the stage, depth levels down.
@@ -138,6 +156,6 @@ func copyLog(root int, name, to string, most int64) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer out.Close()
-	return io.Copy(out, io.NewSectionReader(in, max(0, st.Size()-most), most))
+	n, err := io.Copy(out, io.NewSectionReader(in, max(0, st.Size()-most), most))
+	return n, errors.Join(err, out.Close())
 }

@@ -60,23 +60,22 @@ func (r *jobRun) bootstrap(ctx context.Context, s *plan.Step, a *plan.Bootstrap)
 // script runs a shell script as the superuser, without a network. It configures
 // so many packages; 0 where apt says how many.
 func (r *jobRun) script(ctx context.Context, s *plan.Step, w Snapshot, script string, mounts []sandbox.Mount, packages int) error {
-	around, err := r.worldOf(s, w.Root())
+	around, err := r.environmentOf(s, w.Root())
 	if err != nil {
 		return err
 	}
 	around.mounts = mounts
-	return r.command(ctx, s, w, command{world: around, args: []string{"/bin/sh", "-c", script}, packages: int64(packages)})
+	return r.command(ctx, s, w, command{environment: around, args: []string{"/bin/sh", "-c", script}, packages: int64(packages)})
 }
 
 // fetcherFor is a fetcher whose progress is the stage's.
 func (r *jobRun) fetcherFor(stage string) *debian.Fetcher {
 	text := map[string]string{"fetch": "download packages", "unpack": "unpack packages"}
-	f := r.Packages
-	return &debian.Fetcher{Cache: f.Cache, HTTP: f.HTTP, Jobs: f.Jobs, SkipOwners: f.SkipOwners, Backoff: f.Backoff, Events: func(e debian.Event) {
+	return r.Packages.Reporting(func(e debian.Event) {
 		if t := text[e.Phase]; t != "" {
 			r.event(progress.Event{Kind: progress.Progress, Stage: stage, Text: t, Done: e.Done, Total: e.Total})
 		}
-	}}
+	})
 }
 
 // runDir writes files, named as a step sees them below /run/carosbuild, into a

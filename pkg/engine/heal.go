@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/carosio/carosbuild/pkg/layer"
 )
@@ -77,17 +78,15 @@ type Healer struct {
 // something else, or about a layer that was made again already.
 func (h *Healer) Heal(err error) (bool, error) {
 	damages := layer.Damages(err)
-	for _, d := range damages {
-		if h.healed[d.Layer] {
-			return false, nil
-		}
+	if slices.ContainsFunc(damages, func(d *layer.DamageError) bool { return h.healed[d.Layer] }) {
+		return false, nil
 	}
 	if h.healed == nil {
 		h.healed = map[string]bool{}
 	}
 	for _, d := range damages {
 		h.Note(d.Error() + ": its step runs again")
-		if h.healed[d.Layer] {
+		if h.healed[d.Layer] { // by this error, which has several damages of it
 			continue
 		}
 		if e := h.Store.MarkDamaged(d.Layer, err.Error()); e != nil {

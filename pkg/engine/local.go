@@ -47,7 +47,7 @@ func (l *Local) Execute(ctx context.Context, t Task) (out Outcome, err error) {
 		return out, err
 	}
 	r := &jobRun{Local: l, job: t.Job, buildID: t.BuildID, below: map[string]State{}}
-	defer func() { err = errors.Join(err, r.located(r.close())) }()
+	defer r.close()
 	if err := r.take(ctx, t); err != nil {
 		return out, r.located(err)
 	}
@@ -180,7 +180,7 @@ func (r *jobRun) do(ctx context.Context, s *plan.Step) error {
 
 // setEnv is an ENV action. All values are filled in as the variables were before.
 func (r *jobRun) setEnv(a *plan.Env) {
-	env := environmentOf(&r.state.Config, "/root", r.job.Epoch)
+	env := variablesOf(&r.state.Config, "/root", r.job.Epoch)
 	values := make([]string, len(a.Variables))
 	for i, v := range a.Variables {
 		values[i] = v.Fill(func(name string) (string, bool) {
@@ -247,12 +247,14 @@ func (r *jobRun) from(ctx context.Context, a *plan.From) error {
 	return nil
 }
 
-// close ends the log of the stage. Its error is what could not be written of it.
-func (r *jobRun) close() error {
-	if r.log == nil {
-		return nil
+func (r *jobRun) note(text string) {
+	r.event(progress.Event{Kind: progress.Note, Stage: r.job.ID, Text: text})
+}
+
+func (r *jobRun) close() {
+	if r.log != nil {
+		r.log.close()
 	}
-	return r.log.Close()
 }
 
 func (r *jobRun) openLog() error {
@@ -262,6 +264,6 @@ func (r *jobRun) openLog() error {
 	var err error
 	r.log, err = openStepLog(r.LogPath(r.job.ID), func(line string) {
 		r.event(progress.Event{Kind: progress.StepOutput, Stage: r.job.ID, Text: line})
-	})
+	}, func(err error) { r.note("the log of the stage is not complete: " + err.Error()) })
 	return err
 }

@@ -3,7 +3,6 @@
 package engine
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
 	"os"
@@ -24,15 +23,16 @@ const (
 type stepLog struct {
 	mu   sync.Mutex
 	file *os.File
-	w    *bufio.Writer
+	gaps bool // something could not be written to file
 	line []byte
 	last []string
 	emit func(string)
+	lost func(error)  // called once, when the file is not complete any more
 	also func(string) // of the present step
 	apt  func(string) // likewise
 }
 
-func openStepLog(path string, emit func(string)) (*stepLog, error) {
+func openStepLog(path string, emit func(string), lost func(error)) (*stepLog, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("step log: %w", err)
 	}
@@ -40,7 +40,7 @@ func openStepLog(path string, emit func(string)) (*stepLog, error) {
 	if err != nil {
 		return nil, fmt.Errorf("step log: %w", err)
 	}
-	return &stepLog{file: f, w: bufio.NewWriter(f), emit: emit}, nil
+	return &stepLog{file: f, emit: emit, lost: lost}, nil
 }
 
 func (l *stepLog) path() string { return l.file.Name() }
@@ -64,21 +64,26 @@ func (l *stepLog) title(s string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.last = nil
-	fmt.Fprintf(l.w, "==> %s\n", s)
-	l.w.Flush()
+	_, err := fmt.Fprintf(l.file, "==> %s\n", s)
+	l.check(err)
 }
 
-// Write implements io.Writer. Output is never held back: what a killed build
-// has printed is in the file.
+// check notes that something was not written. The step goes on: its result does not
+// depend on the log.
+func (l *stepLog) check(err error) {
+	if err != nil && !l.gaps {
+		l.gaps = true
+		l.lost(err)
+	}
+}
+
+// Write implements io.Writer; it takes everything. Output is never held back: what a
+// killed build has printed is in the file.
 func (l *stepLog) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if _, err := l.w.Write(p); err != nil {
-		return 0, err
-	}
-	if err := l.w.Flush(); err != nil {
-		return 0, err
-	}
+	_, err := l.file.Write(p)
+	l.check(err)
 	for rest := p; len(rest) > 0; {
 		i := bytes.IndexByte(rest, '\n')
 		if i < 0 {
@@ -133,15 +138,12 @@ func (l *stepLog) tail() []string {
 	return slices.Clone(l.last)
 }
 
-func (l *stepLog) Close() error {
+// close ends the log.
+func (l *stepLog) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.line) > 0 {
 		l.flushLine()
 	}
-	err := l.w.Flush()
-	if e := l.file.Close(); err == nil {
-		err = e
-	}
-	return err
+	l.check(l.file.Close())
 }

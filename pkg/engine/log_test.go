@@ -14,7 +14,7 @@ import (
 func TestStepLog(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "b", "s.log")
 	var lines []string
-	l, err := openStepLog(path, func(s string) { lines = append(lines, s) })
+	l, err := openStepLog(path, func(s string) { lines = append(lines, s) }, func(err error) { t.Error(err) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,9 +28,7 @@ func TestStepLog(t *testing.T) {
 	if diff := cmp.Diff(l.tail(), want); diff != "" {
 		t.Errorf("tail (-got +want):\n%s", diff)
 	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	l.close()
 	if diff := cmp.Diff(lines, want); diff != "" {
 		t.Errorf("lines (-got +want):\n%s", diff)
 	}
@@ -41,11 +39,11 @@ func TestStepLog(t *testing.T) {
 }
 
 func TestStepLogKeepsTheLast(t *testing.T) {
-	l, err := openStepLog(filepath.Join(t.TempDir(), "s.log"), func(string) {})
+	l, err := openStepLog(filepath.Join(t.TempDir(), "s.log"), func(string) {}, func(err error) { t.Error(err) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	defer l.close()
 	l.Write([]byte(strings.Repeat("a\n", 100) + "z\n"))
 	if got := l.tail(); len(got) != tailLines || got[tailLines-1] != "z" {
 		t.Errorf("%d lines, the last %q", len(got), got[len(got)-1])
@@ -53,5 +51,27 @@ func TestStepLogKeepsTheLast(t *testing.T) {
 	l.title("next")
 	if got := l.tail(); len(got) != 0 {
 		t.Errorf("the next step begins with %q", got)
+	}
+}
+
+// A disk that is full is said, once, and the step goes on: its output is still shown.
+func TestStepLogOnAFullDisk(t *testing.T) {
+	var lines, lost []string
+	l, err := openStepLog("/dev/full", func(s string) { lines = append(lines, s) }, func(err error) { lost = append(lost, err.Error()) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.title("RUN x")
+	for _, s := range []string{"one\n", "two\n"} {
+		if n, err := l.Write([]byte(s)); n != len(s) || err != nil {
+			t.Errorf("%d bytes, %v", n, err)
+		}
+	}
+	l.close()
+	if diff := cmp.Diff(lines, []string{"one", "two"}); diff != "" {
+		t.Errorf("lines (-got +want):\n%s", diff)
+	}
+	if len(lost) != 1 || !strings.Contains(lost[0], "no space left") {
+		t.Errorf("said %q", lost)
 	}
 }

@@ -18,22 +18,22 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/debian"
 )
 
-// world is what surrounds the command of a step.
-type world struct {
+// environment is what surrounds the command of a step.
+type environment struct {
 	user    sandbox.User
 	mounts  []sandbox.Mount
 	env     map[string]string
 	network sandbox.Network
 }
 
-// worldOf is the world of a step's command in a root: that of the step itself, and
+// environmentOf is that of a step's command in a root: that of the step itself, and
 // of a shell in what the step left when it failed.
-func (r *jobRun) worldOf(s *plan.Step, root string) (world, error) {
+func (r *jobRun) environmentOf(s *plan.Step, root string) (environment, error) {
 	user, err := r.userOf(s, root)
 	if err != nil {
-		return world{}, err
+		return environment{}, err
 	}
-	w := world{user: user, env: environmentOf(&r.state.Config, user.Home, r.job.Epoch), network: cmp.Or(sandbox.Network(r.job.Network), sandbox.HostNetwork)}
+	w := environment{user: user, env: variablesOf(&r.state.Config, user.Home, r.job.Epoch), network: cmp.Or(sandbox.Network(r.job.Network), sandbox.HostNetwork)}
 	caches := r.job.Caches
 	switch s.Action.(type) {
 	case *plan.Bootstrap:
@@ -65,9 +65,9 @@ func (r *jobRun) userOf(s *plan.Step, root string) (sandbox.User, error) {
 	return sandbox.LookupUser(root, name)
 }
 
-// command is a command for a snapshot, in a world.
+// command is a command for a snapshot, in an environment.
 type command struct {
-	world
+	environment
 	args     []string
 	failed   func(*plan.StepError) // completes the error of a command that failed; may be nil
 	packages int64                 // that it configures, for the progress; 0 where apt says how many
@@ -81,11 +81,11 @@ func (r *jobRun) run(ctx context.Context, s *plan.Step, a *plan.Run) error {
 	}
 	defer unlock()
 	return r.change(ctx, s, func(w Snapshot) error {
-		around, err := r.worldOf(s, w.Root())
+		around, err := r.environmentOf(s, w.Root())
 		if err != nil {
 			return err
 		}
-		return r.command(ctx, s, w, command{world: around, args: a.Args})
+		return r.command(ctx, s, w, command{environment: around, args: a.Args})
 	})
 }
 
@@ -97,7 +97,7 @@ func (r *jobRun) command(ctx context.Context, s *plan.Step, w Snapshot, c comman
 	status, err := execute(ctx, r.Sandbox, w, r.Resolver, sandbox.Command{
 		ID: s.Key[:min(16, len(s.Key))] + "-" + strconv.Itoa(os.Getpid()), Arch: r.state.Config.Architecture, Args: c.args,
 		Cwd: r.state.Config.Config.WorkingDir, Stdout: r.log, Stderr: r.log,
-	}, c.world)
+	}, c.environment)
 	r.log.watchPackages(nil)
 	packages.end()
 	if err != nil {
@@ -111,8 +111,8 @@ func (r *jobRun) command(ctx context.Context, s *plan.Step, w Snapshot, c comman
 
 // execute runs a command in a snapshot: of steps, of bootstraps, of shells and of
 // trials. What it needs in the root is planted before, and taken out after it. The
-// step says what is not part of the world.
-func execute(ctx context.Context, box Sandbox, w Snapshot, resolver []byte, s sandbox.Command, around world) (status int, err error) {
+// step says what is not part of the environment.
+func execute(ctx context.Context, box Sandbox, w Snapshot, resolver []byte, s sandbox.Command, around environment) (status int, err error) {
 	planted, err := sandbox.Plant(w.Root(), around.mounts, resolver)
 	if err != nil {
 		return 0, err
@@ -148,9 +148,9 @@ func (r *jobRun) failure(ctx context.Context, s *plan.Step, w Snapshot, status i
 	return e
 }
 
-// environmentOf is what a command finds: a few defaults, the image's own, and
+// variablesOf are what a command finds: a few defaults, the image's own, and
 // nothing of the caller's.
-func environmentOf(c *oci.Config, home string, epoch *int64) map[string]string {
+func variablesOf(c *oci.Config, home string, epoch *int64) map[string]string {
 	env := plan.DefaultEnvironment(home, epoch)
 	for _, v := range c.Environ() {
 		env[v[0]] = v[1]

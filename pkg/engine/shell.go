@@ -17,7 +17,7 @@ import (
 type Shell struct {
 	BuildID  string
 	Job      *plan.Job // stage that the step is of
-	Step     int       // index of the step whose world it is; len(Job.Steps) is that of a RUN after the last
+	Step     int       // index of the step whose environment it is; len(Job.Steps) is that of a RUN after the last
 	State    State
 	Args     []string
 	Env      []string // NAME=VALUE, beside what a step has
@@ -48,7 +48,7 @@ func (l *Local) Shell(ctx context.Context, sh Shell) (status int, err error) {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, w.Discard()) }()
-	around, err := r.worldOf(step, w.Root())
+	around, err := r.environmentOf(step, w.Root())
 	if err != nil {
 		return 0, err
 	}

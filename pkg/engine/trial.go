@@ -51,7 +51,7 @@ func TryStep(ctx context.Context, s Snapshotter, box Sandbox, top string) (err e
 	var out bytes.Buffer
 	status, err := execute(ctx, box, w, nil, sandbox.Command{
 		ID: fmt.Sprintf("trial-%d", time.Now().UnixNano()), Arch: runtime.GOARCH, Args: []string{"/carosbuild", "version"}, Stdout: &out, Stderr: &out,
-	}, world{env: map[string]string{"PATH": "/", "HOME": "/"}, network: sandbox.HostNetwork})
+	}, environment{env: map[string]string{"PATH": "/", "HOME": "/"}, network: sandbox.HostNetwork})
 	if err == nil && (status != 0 || !strings.HasPrefix(out.String(), "carosbuild ")) {
 		err = fmt.Errorf("a step ended with exit status %d and said %q", status, out.String())
 	}

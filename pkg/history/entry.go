@@ -27,9 +27,9 @@ type Started struct {
 	Image string // id
 	Name  string // of the image, for a person
 	Whole bool   // the image is the stage: none of its steps run
-	// Ground is the declared stage with the bootstrap that the image most
+	// Base is the declared stage with the bootstrap that the image most
 	// likely is based on, or nil: steps on top need to know about mirrors.
-	Ground *decl.Stage
+	Base *decl.Stage
 }
 
 // Apply returns the declaration as it is built with e, and which stages start
@@ -132,11 +132,11 @@ func (c *chain) start(id, image, name string, whole bool) {
 		s.Actions = append(s.Actions, slices.DeleteFunc(slices.Clone(old.Actions), func(a decl.Action) bool { return a.Kind() == decl.FromKind })...)
 	}
 	c.decl.Stages[i] = &s
-	c.started = append(c.started, Started{Stage: id, Image: image, Name: name, Whole: whole, Ground: ground(c.orig, old)})
+	c.started = append(c.started, Started{Stage: id, Image: image, Name: name, Whole: whole, Base: baseOf(c.orig, old)})
 }
 
-// ground is the stage with a bootstrap below s.
-func ground(d *decl.Declaration, s *decl.Stage) *decl.Stage {
+// baseOf is the stage with a bootstrap that s is based on.
+func baseOf(d *decl.Declaration, s *decl.Stage) *decl.Stage {
 	for range d.Stages { // a cycle ends
 		if s == nil || s.Bootstrap != nil {
 			return s

@@ -91,7 +91,7 @@ func TestEntry(t *testing.T) {
 		{name: "an unknown entry", entry: Entry{Upgrade: "old:base", Stage: "midle"}, target: "top", err: `no entry stage "midle" is declared (did you mean "middle"?)`},
 		{name: "two targets", entry: Entry{Upgrade: "old:base"}, target: "top beside", err: "which stage starts from old:base? name the entry stage, or one target of: top, beside"},
 		{name: "two targets and an entry", entry: Entry{Upgrade: "old:base", Stage: "beside"}, target: "top beside", want: "base=bookworm+1 middle<base+1 tool=debian:12+1 top<middle+1 beside=old:base+1"},
-		{name: "a target that another stands on", entry: Entry{Match: "old"}, target: "middle top", want: "base=old:base+0 middle<base+1 tool=debian:12+1 top<middle+1"},
+		{name: "a target that another is based on", entry: Entry{Match: "old"}, target: "middle top", want: "base=old:base+0 middle<base+1 tool=debian:12+1 top<middle+1"},
 		{name: "an entry stage without an image", entry: Entry{Stage: "middle"}, target: "beside", want: "base=bookworm+1 beside<base+1"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -119,8 +119,8 @@ func TestEntry(t *testing.T) {
 				t.Errorf("the declaration has changed (-now +before):\n%s", diff)
 			}
 			for _, s := range started {
-				if bootstrapped := s.Stage != "tool"; (s.Ground != nil) != bootstrapped || s.Ground != nil && s.Ground.ID != "base" {
-					t.Errorf("stage %s stands on %v", s.Stage, s.Ground)
+				if bootstrapped := s.Stage != "tool"; (s.Base != nil) != bootstrapped || s.Base != nil && s.Base.ID != "base" {
+					t.Errorf("stage %s is based on %v", s.Stage, s.Base)
 				}
 			}
 		})
@@ -140,8 +140,8 @@ func TestStoredStages(t *testing.T) {
 }
 
 // A stage on a stored image knows the mirrors of the bootstrap that the image
-// stands on, and so do the stages on top of it.
-func TestGrounds(t *testing.T) {
+// is based on, and so do the stages on top of it.
+func TestBases(t *testing.T) {
 	d := decltest.Parse(t, chainText)
 	cut, started, err := Entry{Upgrade: "x"}.Apply(d, []string{"middle"}, []layer.Image{{ID: "x"}}, nil)
 	if err != nil {
@@ -159,7 +159,7 @@ func TestGrounds(t *testing.T) {
 	if err := os.WriteFile(graph+"/overlay-images/images.json", []byte(`[{"id": "x"}]`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r.Grounds = map[string]*decl.Stage{started[0].Stage: started[0].Ground}
+	r.Bases = map[string]*decl.Stage{started[0].Stage: started[0].Base}
 	cut.Stages[3].Actions = nil // top, without the tool
 	res, err := r.Resolve(t.Context(), cut, []string{"top"})
 	if err != nil {
@@ -169,7 +169,7 @@ func TestGrounds(t *testing.T) {
 		t.Errorf("bases (-got +want):\n%s", diff)
 	}
 	if got := res.Wanted["middle"]; got.Suite != "bookworm" || got.Arch != "amd64" {
-		t.Errorf("middle stands on %+v", got)
+		t.Errorf("middle is based on %+v", got)
 	}
 	if len(res.Packages) != 0 {
 		t.Error("a bootstrap was resolved that is not needed")

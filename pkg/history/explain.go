@@ -51,10 +51,10 @@ func (h History) read(declaration, stage string) (past plan.Past, ok bool) {
 // different from when the declaration was built last; not of stages that run because
 // the one below does. What is cached has to be marked.
 func (h History) Explain(declaration string, p *plan.Plan) {
-	anew := map[string]bool{} // stages that become others
+	changed := map[string]bool{} // stages that run
 	for i := range p.Stages {
 		s := &p.Stages[i]
-		anew[s.ID] = anew[s.Parent]
+		changed[s.ID] = changed[s.Parent]
 		first := 0
 		for j := range s.Steps {
 			if s.Steps[j].Cached { // what is before it need not run
@@ -64,10 +64,10 @@ func (h History) Explain(declaration string, p *plan.Plan) {
 		if first == len(s.Steps) {
 			continue
 		}
-		if anew[s.ID] {
+		if changed[s.ID] {
 			continue
 		}
-		anew[s.ID] = true
+		changed[s.ID] = true
 		if s.Steps[first].Key == "" {
 			continue // Unresolved says more
 		}

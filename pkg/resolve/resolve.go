@@ -41,9 +41,9 @@ type Resolver struct {
 	Update   bool // resolve anew what is pinned
 	Now      func() time.Time
 	Note     func(stage, text string)
-	// Grounds are stages with a bootstrap that others, by their ids, stand on
+	// Bases are stages with a bootstrap that others, by their ids, are based on
 	// without starting from them: those start from stored images.
-	Grounds map[string]*decl.Stage
+	Bases   map[string]*decl.Stage
 	Lock    *Lock // counts before pins; may be nil
 	Locked  bool  // what is not in Lock is a mistake
 	Partial bool  // what a server does not answer is noted in Unresolved: the plan is only shown
@@ -79,9 +79,9 @@ func (r *Resolver) Resolve(ctx context.Context, d *decl.Declaration, targets []s
 			if err := r.bootstrap(ctx, s, out); err != nil {
 				return nil, err
 			}
-		case r.Grounds[s.ID] != nil:
+		case r.Bases[s.ID] != nil:
 			out.Base[s.ID] = s.ID
-			if out.Wanted[s.ID], err = r.wanted(r.Grounds[s.ID]); err != nil {
+			if out.Wanted[s.ID], err = r.wanted(r.Bases[s.ID]); err != nil {
 				return nil, err
 			}
 			if p, ok := r.Pins.read(r.bootstrapPin(out.Wanted[s.ID])); ok && p.Debian != nil {

@@ -34,6 +34,11 @@ type Fetcher struct {
 	mu     sync.Mutex // serialises Events
 }
 
+// Reporting is f with other events: somebody else wants to know of what it does.
+func (f *Fetcher) Reporting(events func(Event)) *Fetcher {
+	return &Fetcher{Cache: f.Cache, HTTP: f.HTTP, Jobs: f.Jobs, Events: events, SkipOwners: f.SkipOwners, Backoff: f.Backoff}
+}
+
 func (f *Fetcher) client() *http.Client {
 	if f.HTTP != nil {
 		return f.HTTP

@@ -4,8 +4,11 @@ package debian
 
 import (
 	"encoding/json"
+	"net/http"
+	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -58,5 +61,26 @@ func TestPublicHost(t *testing.T) {
 	var back Host
 	if err := json.Unmarshal(data, &back); err != nil || !cmp.Equal(back, want, cmp.AllowUnexported(Host{}, login{})) {
 		t.Errorf("%s came back as %+v, %v", data, back, err)
+	}
+}
+
+// A fetcher that reports to somebody else does everything else alike.
+func TestReporting(t *testing.T) {
+	f := &Fetcher{Cache: "c", HTTP: &http.Client{}, Jobs: 3, Events: func(Event) { t.Error("the old events are told") }, SkipOwners: true, Backoff: time.Second}
+	told := 0
+	got := f.Reporting(func(Event) { told++ })
+	got.event(Event{})
+	if told != 1 {
+		t.Errorf("told %d times", told)
+	}
+	a, b := reflect.ValueOf(f).Elem(), reflect.ValueOf(got).Elem()
+	for i := range a.NumField() {
+		switch name := a.Type().Field(i); {
+		case !name.IsExported() || name.Name == "Events":
+		case a.Field(i).IsZero():
+			t.Errorf("this test does not set %s", name.Name)
+		case a.Field(i).Interface() != b.Field(i).Interface():
+			t.Errorf("%s is %v, want %v", name.Name, b.Field(i), a.Field(i))
+		}
 	}
 }
