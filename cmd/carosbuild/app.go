@@ -3,16 +3,12 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"os"
 	"os/user"
 	"strconv"
-	"strings"
 	"time"
-
-	"github.com/carosio/carosbuild/pkg/userns"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -20,6 +16,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/terminal"
+	"github.com/carosio/carosbuild/pkg/userns"
 )
 
 // app is what the commands share: the streams, the environment, the flags that
@@ -58,11 +55,10 @@ func (a *app) command() *cobra.Command {
 	root.PersistentFlags().StringVar(&a.runtime, "runtime", a.env("RUNTIME", ""), "OCI runtime to run steps with (default runc, else crun)")
 	root.AddCommand(
 		newBuildCommand(a).command("build FILE..."), planCommand(a), whyCommand(a), lockCommand(a), newCheckoutCommand(a), kasCommand(a), importCommand(a), schemaCommand(a),
-		imagesCommand(a), newPruneCommand(a), shellCommand(a), pushCommand(a), newPullCommand(a), exportCommand(a),
 		newDiskCommand(a), inspectCommand(a), diffCommand(a), newBootCommand(a),
-		newResultsCommand(a), newServeCommand(a), newReleaseCommand(a), feedCommand(a),
-		doctorCommand(a), targetsCommand(a), versionCommand(a), manCommand(a),
+		feedCommand(a), targetsCommand(a), versionCommand(a), manCommand(a),
 	)
+	root.AddCommand(storeCommands(a)...)
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
 		if c.Name() == "completion" {
@@ -123,63 +119,4 @@ func (a *app) account() userns.Account {
 		acc.Name = u.Username
 	}
 	return acc
-}
-
-// inside runs the whole command again inside the namespaces when it is not
-// there yet. Only when that returns true the caller goes on.
-func (a *app) inside(cmd *cobra.Command, foreground bool) (bool, error) {
-	if userns.Inside(a.getenv) {
-		return true, nil
-	}
-	return false, a.enterNamespaces(cmd, foreground, nil)
-}
-
-// enterWith runs the command again inside the namespaces and hands it something.
-func (a *app) enterWith(cmd *cobra.Command, data []byte) error {
-	return a.enterNamespaces(cmd, false, data)
-}
-
-func (a *app) enterNamespaces(cmd *cobra.Command, foreground bool, data []byte) error {
-	// The inner program is ended by the signals that reach this one.
-	status, err := userns.Enter(context.WithoutCancel(cmd.Context()), userns.Entry{
-		Account: a.account(), Args: os.Args, Env: append(os.Environ(), fmt.Sprintf("%s=%d", callerVar, os.Getpid())),
-		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Foreground: foreground, Handover: data,
-	})
-	if err == nil && status != 0 {
-		err = innerExit(status)
-	}
-	return err
-}
-
-// callerVar tells the program inside the namespaces, where process ids are
-// others, which process the user has started.
-const callerVar = "_CAROSBUILD_CALLER"
-
-// caller is the process that the user has started, 0 when unknown.
-func (a *app) caller() int {
-	n, _ := strconv.Atoi(a.getenv(callerVar))
-	return n
-}
-
-// holder says who has the store open, to others that want it alone.
-func (a *app) holder() string {
-	what := "carosbuild"
-	if len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-") { // no more: there may be a password
-		what += " " + terminal.Cut(oneLine(os.Args[1]), plainText)
-	}
-	return fmt.Sprintf("%s, process %d", what, a.caller())
-}
-
-// cleanBuildID drops what a build id may not have; it becomes part of an image
-// name, which has no capital letters.
-func cleanBuildID(id string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '_', r == '.', r == '-':
-			return r
-		case r >= 'A' && r <= 'Z':
-			return r + 'a' - 'A'
-		}
-		return -1
-	}, id)
 }

@@ -201,6 +201,11 @@ func (c *bootCommand) boot(ctx context.Context, path string, want []qemu.Expecta
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	s.Machine, s.Dir = machine, dir
+	if opened.Format.QEMU() == "" {
+		if s.Disk.Path, err = rawPath(path, opened, dir); err != nil {
+			return err
+		}
+	}
 	if s.Accel, err = c.accelerator(ctx, machine, dir); err != nil {
 		return missing(err)
 	}
@@ -215,9 +220,6 @@ func qemuDisk(path string, o *disk.Opened) qemu.Disk {
 	d := qemu.Disk{Path: path, Offset: o.Within.Off, Length: o.Within.Len}
 	if d.Format = o.Format.QEMU(); d.Format == "" {
 		d.Format = "raw"
-		if f := o.File(); f != nil { // one that was compressed has no name
-			d.Path = fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), f.Fd())
-		}
 	}
 	return d
 }

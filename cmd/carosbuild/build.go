@@ -3,8 +3,6 @@
 package main
 
 import (
-	"context"
-	"fmt"
 	"strings"
 	"time"
 
@@ -12,7 +10,6 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/compose"
 	"github.com/carosio/carosbuild/pkg/disk"
-	"github.com/carosio/carosbuild/pkg/progress"
 )
 
 // buildCommand is "carosbuild [build]": its flags, and what they lead to.
@@ -94,8 +91,8 @@ func planCommand(a *app) *cobra.Command {
 
 func (c *buildCommand) run(cmd *cobra.Command) error {
 	ctx := cmd.Context()
-	if j, err := c.handed(); err != nil || j != nil {
-		return c.runHanded(ctx, j, err)
+	if resumed, err := c.resume(ctx); resumed || err != nil {
+		return err
 	}
 	c.warnings()
 	if done, err := c.listed(); done {
@@ -104,17 +101,8 @@ func (c *buildCommand) run(cmd *cobra.Command) error {
 	if c.checkoutOnly {
 		return c.checkout(ctx, ".")
 	}
-	id := cleanBuildID(c.buildID)
-	if id == "" {
-		id = defaultBuildID(time.Now(), c.owner())
-	}
-	if err := c.checkOptions(id); err != nil {
-		return err
-	}
-	if err := checkNetwork(c.network); err != nil {
-		return err
-	}
-	if err := c.checkOutputs(c.verify); err != nil {
+	id, err := c.checkFlags()
+	if err != nil {
 		return err
 	}
 	view, err := c.newDisplay()
@@ -134,73 +122,20 @@ func (c *buildCommand) run(cmd *cobra.Command) error {
 		j.dirs.history().Explain(c.historyName(), j.plan)
 		return c.showPlan(cmd, j)
 	}
-	if err := c.checkOwner(j.store, id); err != nil {
-		return err
-	}
-	if len(j.disks) == 0 && c.buildID == "" && c.successTag == "" && j.plan.Complete() && !c.noCache { // outside of the namespaces: it is over in no time
-		if names, ok := c.storedNames(j); ok {
-			return c.upToDate(j, names)
-		}
-	}
-	if err := c.checkSpace(j); err != nil {
-		return err
-	}
-	if firstBuild(j.store) {
-		if note := c.podmanNote(j.store); note != "" {
-			view.show(progress.Event{Time: time.Now(), Kind: progress.Note, Text: note})
-		}
-	}
-	if err := ownPlaces(j.store); err != nil {
-		return err
-	}
-	c.know(j)
-	data, err := c.handOver(j)
-	if err != nil {
-		return err
-	}
-	if err := c.enterWith(cmd, data); err != nil {
-		return err
-	}
-	return c.verifyOptions.boot(ctx, j.disks)
+	return c.start(cmd, j, view)
 }
 
-// runHanded builds what was handed over.
-func (c *buildCommand) runHanded(ctx context.Context, j *job, err error) error {
-	if err != nil {
-		return err
+// checkFlags finds mistakes in the flags by themselves, and returns the id that the
+// build is to have.
+func (c *buildCommand) checkFlags() (id string, err error) {
+	if id = cleanBuildID(c.buildID); id == "" {
+		id = defaultBuildID(time.Now(), c.owner())
 	}
-	if c.dryRun {
-		return c.showHanded(ctx, j)
+	if err := c.checkOptions(id); err != nil {
+		return "", err
 	}
-	view, err := c.newDisplay()
-	if err != nil {
-		return err
+	if err := checkNetwork(c.network); err != nil {
+		return "", err
 	}
-	defer view.close()
-	return c.build(ctx, j, view)
-}
-
-// storedNames are the names of the targets' images, if all of them are still in the
-// store.
-func (a *app) storedNames(j *job) ([]string, bool) {
-	images, err := j.store.Images()
-	if err != nil {
-		return nil, false
-	}
-	return j.dirs.built().Targets(j.plan, images, func(id, image string) bool {
-		return j.store.ConfigWhole(image) && (a.foreign || !a.builds(j.store).Foreign(id, a.owner())) // it gets names that its owner sees
-	})
-}
-
-// upToDate reports that there is nothing to do.
-func (a *app) upToDate(j *job, names []string) error {
-	for _, n := range names {
-		fmt.Fprintln(a.stdout, n)
-		id, _, _ := strings.Cut(n, ":")
-		if err := a.builds(j.store).Use(id, time.Now()); err != nil {
-			return err
-		}
-	}
-	fmt.Fprintf(a.stderr, "nothing to do: all %s of %s are stored\n", plural(j.plan.Steps(), "step"), plural(len(j.plan.Stages), "stage"))
-	return nil
+	return id, c.checkOutputs(c.verify)
 }

@@ -9,14 +9,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/sandbox"
-
 	"github.com/carosio/carosbuild/pkg/compose"
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/resolve"
+	"github.com/carosio/carosbuild/pkg/sandbox"
 )
 
 // plan loads the declaration, resolves what it names and works out the steps.

@@ -5,32 +5,9 @@ package main
 import (
 	"os"
 
-	"github.com/carosio/carosbuild/pkg/sandbox"
-
 	"github.com/carosio/carosbuild/pkg/disk"
-	"github.com/carosio/carosbuild/pkg/layer"
-	"github.com/carosio/carosbuild/pkg/remedy"
-	"github.com/carosio/carosbuild/pkg/source/debian"
+	"github.com/carosio/carosbuild/pkg/sandbox"
 )
-
-// checkSpace finds out whether there is room for what the build is known to take,
-// before it takes anything.
-func (c *buildCommand) checkSpace(j *job) error {
-	f := &debian.Fetcher{Cache: j.dirs.packages()}
-	forecast := j.dirs.history().Predict(c.historyName(), j.plan, f, logsDir(j.dirs))
-	if layer.CheckPlace(j.store.GraphRoot) != nil { // it will be in memory
-		forecast.Layers = 0
-	}
-	claims := forecast.Claims(j.store.GraphRoot, j.dirs.packages())
-	for _, p := range j.disks {
-		claims = append(claims, forecast.OutputClaims(p.disk, p.outs)...)
-	}
-	err := disk.CheckSpace(claims)
-	if err != nil {
-		return &remedy.Error{Tried: err.Error(), Cure: "make room (carosbuild prune removes old builds), or have the store, XDG_CACHE_HOME or the output on another file system"}
-	}
-	return nil
-}
 
 // checkInputs refuses to replace what the run reads: the declarations, what is
 // beside them, and what else is given.

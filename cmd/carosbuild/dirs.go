@@ -7,12 +7,11 @@ import (
 	"fmt"
 	"path/filepath"
 
-	"github.com/carosio/carosbuild/pkg/userns"
-
 	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/carosio/carosbuild/pkg/resolve"
+	"github.com/carosio/carosbuild/pkg/userns"
 )
 
 // dirs are where things of this user are kept.
@@ -66,7 +65,7 @@ func (a *app) dirs() (dirs, error) {
 		if userns.Inside(a.getenv) { // it is done
 			break
 		}
-		err := userns.Private(dir)
+		err := private(dir)
 		if host, ok := errors.AsType[*remedy.Error](err); ok {
 			host.Tried = fmt.Sprintf("%s cannot be used, HOME is %q: %s", dir, home, host.Tried)
 		}

@@ -10,15 +10,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/userns"
-
 	"github.com/spf13/cobra"
 
 	"github.com/carosio/carosbuild/pkg/compose"
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk"
-	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/oci"
+	"github.com/carosio/carosbuild/pkg/userns"
 )
 
 // diskCommand is "carosbuild disk": a disk from stages that are built.
@@ -82,32 +80,9 @@ DISK.bios, which the build of the disk has made; push it like any other:
 }
 
 func (c *diskCommand) run(cmd *cobra.Command) error {
-	if len(c.out) == 0 {
-		return usagef("--out is missing: where shall the disk go?")
-	}
-	if err := c.checkOutputs(c.verify); err != nil {
-		return err
-	}
-	where, err := c.dirs()
+	ctx := cmd.Context()
+	j, err := c.prepare(ctx)
 	if err != nil {
-		return err
-	}
-	epoch, err := c.sourceDateEpoch()
-	if err != nil {
-		return err
-	}
-	d, err := c.declared(cmd.Context(), where)
-	if err != nil {
-		return err
-	}
-	if err := c.verifyOptions.check(d); err != nil {
-		return err
-	}
-	sources, err := c.sources(disksOf(d))
-	if err != nil {
-		return err
-	}
-	if err := c.checkInputs(c.declFiles, d, c.reads(sources)); err != nil {
 		return err
 	}
 	view, err := c.newDisplay()
@@ -115,39 +90,73 @@ func (c *diskCommand) run(cmd *cobra.Command) error {
 		return err
 	}
 	defer view.close()
-	if err := os.MkdirAll(where.cache, 0o700); err != nil {
+	if err := os.MkdirAll(j.dirs.cache, 0o700); err != nil {
 		return err
 	}
-	comp := c.composer(where, epoch, view.show)
-	comp.Jobs, comp.Level = c.jobs, c.level
-	comp.OutputMode = 0 // the mode of the file is the umask's affair
-	write := func(ctx context.Context, s *layer.Store) error {
-		roots, err := c.roots(sources, s, where, view)
-		if err != nil {
-			return err
-		}
-		made, err := writeDisks(ctx, comp, d, roots, c.stdout)
-		if err != nil {
-			return err
-		}
-		view.close()
-		sum := &summary{took: time.Since(c.began)}
-		sum.written(d, made)
-		return c.showSummary(sum, c.results(c.app))
-	}
-	inside := userns.Inside(c.getenv)
-	if !anyStored(sources) {
-		err = write(cmd.Context(), nil)
+	if anyStored(j.sources) {
+		err = c.writeStored(cmd, j, view)
 	} else {
-		if inside {
-			comp.OutputMode = c.outputMode
-		}
-		err = c.withStore(cmd, false, func(ctx context.Context, s *layer.Store, _ layer.Paths, _ dirs) error { return write(ctx, s) })
+		err = c.write(ctx, j, 0, nil, view) // the mode of the file is the umask's affair
 	}
-	if err != nil || inside {
+	if err != nil || userns.Inside(c.getenv) {
 		return err
 	}
-	return c.verifyOptions.boot(cmd.Context(), d)
+	return c.verifyOptions.boot(ctx, j.disks)
+}
+
+// diskJob is a disk, or several, about to be written.
+type diskJob struct {
+	dirs    dirs
+	epoch   *int64
+	disks   []diskOutputs
+	sources map[string]string // of the stages, by their names
+}
+
+// prepare finds out what is to be written, and that it can be.
+func (c *diskCommand) prepare(ctx context.Context) (*diskJob, error) {
+	if len(c.out) == 0 {
+		return nil, usagef("--out is missing: where shall the disk go?")
+	}
+	if err := c.checkOutputs(c.verify); err != nil {
+		return nil, err
+	}
+	j := &diskJob{}
+	var err error
+	if j.dirs, err = c.dirs(); err != nil {
+		return nil, err
+	}
+	if j.epoch, err = c.sourceDateEpoch(); err != nil {
+		return nil, err
+	}
+	if j.disks, err = c.declared(ctx, j.dirs); err != nil {
+		return nil, err
+	}
+	if err := c.verifyOptions.check(j.disks); err != nil {
+		return nil, err
+	}
+	if j.sources, err = c.sources(disksOf(j.disks)); err != nil {
+		return nil, err
+	}
+	return j, c.checkInputs(c.declFiles, j.disks, c.reads(j.sources))
+}
+
+// write writes the disks, as files of a mode, and says what was written. Stages in the
+// store are found by stored.
+func (c *diskCommand) write(ctx context.Context, j *diskJob, mode os.FileMode, stored findStored, view display) error {
+	roots, err := c.roots(j, stored, view)
+	if err != nil {
+		return err
+	}
+	comp := c.composer(j.dirs, j.epoch, view.show)
+	comp.Jobs, comp.Level, comp.OutputMode = c.jobs, c.level, mode
+	made, err := writeDisks(ctx, comp, j.disks, roots, c.stdout)
+	if err != nil {
+		return err
+	}
+	view.close()
+	sum := &summary{took: time.Since(c.began)}
+	sum.written(j.disks, made)
+	return c.showSummary(sum, c.results(c.app))
 }
 
 // declared are the disks that are asked for. One without a stage is SOURCE's.

@@ -187,28 +187,24 @@ func anyStored(sources map[string]string) bool {
 	return false
 }
 
+// findStored finds a stage in the store.
+type findStored func(source string) (compose.RootFS, error)
+
 // roots are the sources, found.
-func (c *diskCommand) roots(sources map[string]string, s *layer.Store, d dirs, view display) (map[string]compose.RootFS, error) {
+func (c *diskCommand) roots(j *diskJob, stored findStored, view display) (map[string]compose.RootFS, error) {
 	reg := c.registry(layer.Paths{})
 	reg.Events = c.transfers(view)
 	out := map[string]compose.RootFS{}
-	for stage, source := range sources {
+	for stage, source := range j.sources {
 		if !isStored(source) {
-			out[stage] = compose.ImageRoot{Registry: reg, Ref: source, Arch: c.arch, Cache: d.layers()}
+			out[stage] = compose.ImageRoot{Registry: reg, Ref: source, Arch: c.arch, Cache: j.dirs.layers()}
 			continue
 		}
-		name, err := c.stageImage(s, false, strings.TrimPrefix(source, "containers-storage:"))
+		root, err := stored(source)
 		if err != nil {
 			return nil, err
 		}
-		img, ok, err := s.ImageByName(name)
-		if err == nil && !ok {
-			err = fmt.Errorf("image %s: %w", name, layer.ErrUnknown)
-		}
-		if err != nil {
-			return nil, err
-		}
-		out[stage] = compose.StoredRoot{Store: s, Layer: img.Top}
+		out[stage] = root
 	}
 	return out, nil
 }

@@ -206,6 +206,3 @@ func hint(w io.Writer, label, text string) {
 func (a *app) say(err error) {
 	fmt.Fprintln(a.stderr, "carosbuild:", terminal.Text(err.Error()))
 }
-
-// printable is a foreign text as one line.
-func printable(s string) string { return terminal.Line(s) }

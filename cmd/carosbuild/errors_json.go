@@ -11,12 +11,11 @@ import (
 	"sync"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/userns"
-
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/remedy"
+	"github.com/carosio/carosbuild/pkg/userns"
 )
 
 func (a *app) asJSON() bool { return a.progress == "json" }

@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -90,13 +89,6 @@ func (c *inspection) show(path string, r *inspect.Report) error {
 		return writeJSON(c.stdout, r)
 	}
 	return printReport(c.stdout, path, r)
-}
-
-func writeJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
-	return enc.Encode(v)
 }
 
 // checkDisk prints one finding a line and then the verdict; with --json both are

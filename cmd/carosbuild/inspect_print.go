@@ -93,14 +93,6 @@ func printReport(w io.Writer, path string, r *inspect.Report) error {
 	return nil
 }
 
-// plural is a number of things.
-func plural(n int, what string) string {
-	if n != 1 {
-		what += "s"
-	}
-	return fmt.Sprintf("%d %s", n, what)
-}
-
 // machine is a line about the virtual machine.
 func machine(v *inspect.VM) string {
 	parts := []string{"VMDK " + v.CreateType, "adapter " + v.Adapter, "hardware " + v.HardwareVersion}

@@ -4,7 +4,6 @@ package main
 
 import (
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/carosio/carosbuild/pkg/compose"
@@ -26,7 +25,7 @@ type job struct {
 	resolved *resolve.Resolved // nil inside the namespaces
 	dirs     dirs
 	store    layer.Paths
-	records  *layer.Records
+	records  *records
 	epoch    *int64
 	started  []history.Started    // stages that begin with a stored image
 	info     history.BuildInfo    // what is noted about the build when it begins
@@ -45,14 +44,10 @@ func (a *app) newJob() (*job, error) {
 	if j.epoch, err = a.sourceDateEpoch(); err != nil {
 		return nil, err
 	}
-	if j.store, err = layer.PodmanPaths(a.getenv, a.account().UID); err != nil {
+	if j.store, err = a.storePaths(); err != nil {
 		return nil, err
 	}
 	return j, nil
-}
-
-func (j *job) openRecords() {
-	j.records = layer.OpenRecords(layer.RecordsDir(j.store.GraphRoot), j.store.GraphRoot)
 }
 
 // stored reports whether the result of a step is.
@@ -75,17 +70,4 @@ func (a *app) fetcher(d dirs, view display) (*debian.Fetcher, debian.Host, error
 		}
 	}
 	return f, host, nil
-}
-
-// sourceDateEpoch is SOURCE_DATE_EPOCH, seconds since 1970, nil where it is not set.
-func (a *app) sourceDateEpoch() (*int64, error) {
-	v := a.getenv("SOURCE_DATE_EPOCH")
-	if v == "" {
-		return nil, nil
-	}
-	n, err := strconv.ParseInt(v, 10, 64)
-	if err != nil || n < 0 {
-		return nil, usagef("SOURCE_DATE_EPOCH %q is not a number of seconds since 1970", v)
-	}
-	return &n, nil
 }

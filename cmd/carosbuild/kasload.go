@@ -12,14 +12,13 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/carosio/carosbuild/pkg/userns"
-
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/decl/load"
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/kas"
 	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/source/git"
+	"github.com/carosio/carosbuild/pkg/userns"
 )
 
 // kasSettings are how projects of kas become declarations.

@@ -8,11 +8,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/userns"
-
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/decl/load"
 	"github.com/carosio/carosbuild/pkg/progress"
+	"github.com/carosio/carosbuild/pkg/userns"
 )
 
 // projectWord is how messages say what a project of kas is called.

@@ -10,14 +10,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/userns"
-
 	"github.com/spf13/cobra"
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/resolve"
 	"github.com/carosio/carosbuild/pkg/source/debian"
+	"github.com/carosio/carosbuild/pkg/userns"
 )
 
 // lockError is about a lock file that is missing or cannot be used.

@@ -12,27 +12,21 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/carosio/carosbuild/pkg/userns"
-
 	"github.com/sirupsen/logrus"
-	"go.podman.io/storage/pkg/reexec"
 
 	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
 func main() {
-	umask := 0
-	if userns.Inside(os.Getenv) {
-		var err error
-		if umask, err = userns.Settle(os.Args, os.Environ()); err != nil {
-			newApp().say(err)
-			os.Exit(exitHost)
-		}
+	umask, err := arrive()
+	if err != nil {
+		newApp().say(err)
+		os.Exit(exitHost)
 	}
-	// The store's library logs what it cannot return.
+	// The libraries of stores and registries log what they cannot return.
 	logrus.SetOutput(&terminal.Writer{W: os.Stderr})
-	if reexec.Init() { // containers/storage runs itself for some work
+	if runsItself() {
 		return
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)

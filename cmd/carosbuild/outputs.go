@@ -3,6 +3,7 @@
 package main
 
 import (
+	"os"
 	"slices"
 	"strings"
 
@@ -204,4 +205,12 @@ func outputsOf(pairs []diskOutputs) [][]disk.Output {
 		out = append(out, p.outs)
 	}
 	return out
+}
+
+// streams reports whether an output is read by somebody while it is written.
+func (o *diskFlags) streams() bool {
+	return slices.ContainsFunc(o.out, func(path string) bool {
+		st, err := os.Stat(path)
+		return path == disk.StandardOutput || err == nil && st.Mode()&(os.ModeNamedPipe|os.ModeCharDevice|os.ModeSocket) != 0
+	})
 }

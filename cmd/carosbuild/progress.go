@@ -187,27 +187,3 @@ func whole(total int64, unit string) string {
 	}
 	return fmt.Sprintf("%d %s", total, unit)
 }
-
-// oneLine is a command as one printable line.
-func oneLine(s string) string {
-	var out []rune
-	space := false
-	for _, r := range printable(foldSpace(s)) {
-		if r == ' ' && space {
-			continue
-		}
-		space = r == ' '
-		out = append(out, r)
-	}
-	return string(out)
-}
-
-func foldSpace(s string) string {
-	b := []byte(s)
-	for i, c := range b {
-		if c == '\n' || c == '\t' || c == '\r' {
-			b[i] = ' '
-		}
-	}
-	return string(b)
-}

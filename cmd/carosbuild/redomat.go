@@ -5,23 +5,17 @@ package main
 import (
 	"fmt"
 	"maps"
-	"os/user"
 	"path"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/userns"
-
-	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/history"
-	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/oci"
+	"github.com/carosio/carosbuild/pkg/userns"
 )
 
 // redomatFlags are redomat's options, beside those that a build has anyway.
@@ -43,11 +37,6 @@ func (c *redomatFlags) add(f *pflag.FlagSet) {
 	f.Lookup("images").Hidden = true
 	f.StringVar(&c.successTag, "success-tag", "", "name the target's image REPO:TAG when all has succeeded")
 	f.SetNormalizeFunc(c.lengthen)
-}
-
-// foreignFlag lets a command see builds of others in the same store.
-func (a *app) foreignFlag(cmd *cobra.Command) {
-	cmd.Flags().BoolVarP(&a.foreign, "foreign", "f", false, "see the builds of others in this store, too")
 }
 
 // redomatOptions are the long options that could be given by any beginning that
@@ -94,10 +83,6 @@ func (c *buildCommand) warnings() {
 		c.warnf("--success-tag %s has no slash: it cannot be pushed to a registry by that name", c.successTag)
 	}
 }
-
-// buildIDs are those that podman can read the names of images with; it lists
-// none at all when there is one that it cannot.
-var buildIDs = regexp.MustCompile(`^[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*$`)
 
 // checkOptions finds what is wrong with redomat's options by themselves.
 func (c *buildCommand) checkOptions(buildID string) error {
@@ -148,46 +133,6 @@ func (c *buildCommand) listed() (bool, error) {
 	return true, nil
 }
 
-// whose says in a message which builds were looked at.
-func (a *app) whose() string {
-	if a.foreign {
-		return "anybody"
-	}
-	return a.owner()
-}
-
-// visible is the user whose builds a command sees, "" for everybody's.
-func (a *app) visible() string {
-	if a.foreign {
-		return ""
-	}
-	return a.owner()
-}
-
-// hidden tells of which builds nothing is shown to the caller.
-func (a *app) hidden(s *layer.Store) func(buildID string) bool {
-	b := a.builds(layer.Paths{GraphRoot: s.GraphRoot()})
-	return func(id string) bool { return !a.foreign && b.Foreign(id, a.owner()) }
-}
-
-// storedStages reads the store's index: all stages that the caller may mean, and
-// all images. The store need not exist.
-func (a *app) storedStages() ([]history.StoredStage, []layer.Image, error) {
-	p, err := layer.PodmanPaths(a.getenv, a.account().UID)
-	if err != nil {
-		return nil, nil, err
-	}
-	images, err := p.Images()
-	if err != nil {
-		return nil, nil, err
-	}
-	return history.StoredStages(images, a.builds(p), a.visible()), images, nil
-}
-
-func (a *app) builds(p layer.Paths) history.Builds {
-	return history.Builds{Dir: history.BuildsDir(p.GraphRoot)}
-}
-
 // enter applies --match-build-id, --upgrade and --entry to the declaration.
 func (c *planner) enter(d *decl.Declaration, targets []string) (*decl.Declaration, []history.Started, error) {
 	if c.entry.Match == "" && c.entry.Upgrade == "" {
@@ -215,7 +160,7 @@ func (c *planner) enter(d *decl.Declaration, targets []string) (*decl.Declaratio
 
 // useStarted notes the use of the builds that stages begin with.
 func (c *planner) useStarted(started []history.Started, stages []history.StoredStage) error {
-	p, err := layer.PodmanPaths(c.getenv, c.account().UID)
+	p, err := c.storePaths()
 	if err != nil {
 		return err
 	}
@@ -257,34 +202,9 @@ func successStage(disks []diskOutputs, targets []string) string {
 	return ""
 }
 
-// checkOwner keeps a build from taking the names of somebody else's.
-func (a *app) checkOwner(p layer.Paths, buildID string) error {
-	info, ok := a.builds(p).Read(buildID)
-	if !ok || info.Owner == a.owner() || a.foreign {
-		return nil
-	}
-	return usagef("build id %s is %s's: choose another one, or take it with --foreign", buildID, info.Owner)
-}
-
 // appendLocalConf adds the lines of --append-local-conf behind all fragments.
 func (c *planOptions) appendLocalConf(d *decl.Declaration) {
 	for _, line := range c.localConf {
 		d.LocalConf = append(d.LocalConf, decl.LocalConf{Text: line, Span: decl.Span{File: "--append-local-conf", Line: 1, Col: 1, Len: 1}})
 	}
-}
-
-// owner is whom builds are noted for: the person behind sudo, else the account.
-// It is the same inside of the namespaces, where the program is another uid.
-func (a *app) owner() string {
-	uid := a.account().UID
-	if name := a.getenv("SUDO_USER"); name != "" && uid == 0 {
-		return name
-	}
-	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
-		return u.Username
-	}
-	if name := a.getenv("USER"); name != "" { // of an account that /etc/passwd does not have
-		return name
-	}
-	return strconv.Itoa(uid)
 }

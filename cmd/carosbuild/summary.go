@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
-	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -15,6 +15,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/bytesize"
 	"github.com/carosio/carosbuild/pkg/compose"
+	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/progress"
@@ -65,18 +66,6 @@ func shownPath(path string, o disk.Output) string {
 		}
 	}
 	return path
-}
-
-// allocated is how many bytes of a file system a file takes.
-func allocated(path string) int64 {
-	st, err := os.Stat(path)
-	if err != nil {
-		return 0
-	}
-	if sys, ok := st.Sys().(*syscall.Stat_t); ok {
-		return sys.Blocks * 512
-	}
-	return st.Size()
 }
 
 // print writes the table, in lines of at most width columns as far as that can
@@ -132,13 +121,6 @@ func (s *summary) printFiles(w io.Writer, width int) error {
 		}
 	}
 	return nil
-}
-
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
 }
 
 func widest(text string) int {
@@ -218,4 +200,21 @@ func sameFile(a, b string) bool {
 	sa, aerr := os.Stat(a)
 	sb, berr := os.Stat(b)
 	return aerr == nil && berr == nil && os.SameFile(sa, sb)
+}
+
+// resultStages are the targets that are results. Beside the stages whose trees are on
+// the disks, disks have helpers, such as those with a boot loader's programs.
+func resultStages(targets []string, disks []*decl.Disk) []string {
+	if len(disks) == 0 {
+		return targets
+	}
+	var out []string
+	for _, id := range targets {
+		if slices.ContainsFunc(disks, func(k *decl.Disk) bool {
+			return k.Stage == id || slices.ContainsFunc(k.Partitions, func(p *decl.Partition) bool { return p.Stage == id })
+		}) {
+			out = append(out, id)
+		}
+	}
+	return out
 }

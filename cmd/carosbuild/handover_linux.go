@@ -7,12 +7,11 @@ import (
 	"fmt"
 	"unicode/utf8"
 
-	"github.com/carosio/carosbuild/pkg/userns"
-
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/plan"
+	"github.com/carosio/carosbuild/pkg/userns"
 )
 
 // handover is what the program inside the namespaces gets of a build from the one

@@ -11,8 +11,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/carosio/carosbuild/pkg/sandbox"
-
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
@@ -21,6 +19,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/progress"
+	"github.com/carosio/carosbuild/pkg/sandbox"
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
 

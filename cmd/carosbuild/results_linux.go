@@ -203,8 +203,6 @@ func (a *app) openBuild(s *layer.Store, d dirs, name string) (*stored, error) {
 	return b, nil
 }
 
-func logsDir(d dirs) string { return filepath.Join(d.state, "logs") }
-
 // root is the root file system of one of the build's stages.
 func (b *stored) root(ctx context.Context, stage string) (*results.Root, error) {
 	if r := b.roots[stage]; r != nil {

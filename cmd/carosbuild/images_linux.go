@@ -163,19 +163,3 @@ func newestOfEach(rows []imageRow) ([]imageRow, int) {
 	}
 	return out, len(builds) - len(newest)
 }
-
-// age says how long ago something was, in one unit.
-func age(d time.Duration) string {
-	for _, u := range []struct {
-		unit time.Duration
-		name string
-	}{{365 * day, "year"}, {30 * day, "month"}, {7 * day, "week"}, {day, "day"}, {time.Hour, "hour"}, {time.Minute, "minute"}} {
-		switch n := d / u.unit; {
-		case n == 1:
-			return "1 " + u.name + " ago"
-		case n > 1:
-			return fmt.Sprintf("%d %ss ago", n, u.name)
-		}
-	}
-	return "just now"
-}

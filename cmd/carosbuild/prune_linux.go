@@ -6,8 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -17,7 +15,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/carosio/carosbuild/pkg/bytesize"
 	"github.com/carosio/carosbuild/pkg/engine"
@@ -34,8 +31,6 @@ type pruneCommand struct {
 	olderThan, maxSize string
 	all, dry           bool
 }
-
-const day = 24 * time.Hour
 
 // prunedByDefault is how long what nobody uses stays.
 const prunedByDefault = 30 * day
@@ -278,10 +273,4 @@ func (c *pruneCommand) printBuilds(l *history.Leftovers, p *history.Pruning) err
 		}
 	}
 	return nil
-}
-
-// isTerminal reports whether a person reads what is written.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
 }

@@ -16,8 +16,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/userns"
-
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
@@ -27,6 +25,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/source/debian"
+	"github.com/carosio/carosbuild/pkg/userns"
 )
 
 func doctorCommand(a *app) *cobra.Command {
@@ -99,7 +98,7 @@ func (c *checkup) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p, err := layer.PodmanPaths(c.getenv, c.account().UID)
+	p, err := c.storePaths()
 	if err != nil {
 		return err
 	}

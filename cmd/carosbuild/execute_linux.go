@@ -6,25 +6,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/sandbox"
-	"github.com/carosio/carosbuild/pkg/userns"
-
 	"github.com/carosio/carosbuild/pkg/compose"
-	"github.com/carosio/carosbuild/pkg/decl"
-	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/engine"
 	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/runc"
+	"github.com/carosio/carosbuild/pkg/sandbox"
+	"github.com/carosio/carosbuild/pkg/userns"
 )
 
 // build runs the plan and writes the disks, inside the namespaces.
@@ -90,40 +85,6 @@ func (c *buildCommand) summary(j *job, res *engine.Result, began time.Time) *sum
 	return s
 }
 
-// resultStages are the targets that are results. Beside the stages whose trees are on
-// the disks, disks have helpers, such as those with a boot loader's programs.
-func resultStages(targets []string, disks []*decl.Disk) []string {
-	if len(disks) == 0 {
-		return targets
-	}
-	var out []string
-	for _, id := range targets {
-		if slices.ContainsFunc(disks, func(k *decl.Disk) bool {
-			return k.Stage == id || slices.ContainsFunc(k.Partitions, func(p *decl.Partition) bool { return p.Stage == id })
-		}) {
-			out = append(out, id)
-		}
-	}
-	return out
-}
-
-// know fills in what the job knows before the build.
-func (c *buildCommand) know(j *job) {
-	var written []*decl.Disk
-	if len(c.out) > 0 {
-		written = disksOf(j.disks)
-	}
-	j.info = history.BuildInfo{Owner: c.owner(), Declaration: c.declNames()}
-	for _, k := range written {
-		j.info.Disks = append(j.info.Disks, k.ID)
-	}
-	j.info.Note(j.decl, written, j.plan)
-	j.report = c.knownReport(j)
-	if c.successTag != "" {
-		j.tagged = successStage(j.disks, j.plan.Targets)
-	}
-}
-
 // runAndWrite runs the plan and writes the disks.
 func (c *buildCommand) runAndWrite(ctx context.Context, e *engine.Engine, j *job, store *layer.Store) (*engine.Result, error) {
 	w := engine.Work{Steps: j.plan.Steps(), Run: func(ctx context.Context) (*engine.Result, error) { return e.Run(ctx, j.plan) }}
@@ -135,14 +96,6 @@ func (c *buildCommand) runAndWrite(ctx context.Context, e *engine.Engine, j *job
 	}
 	heal := &engine.Healer{Store: store, Note: func(text string) { e.Events(progress.Event{Time: time.Now(), Kind: progress.Note, Text: text}) }}
 	return heal.Do(ctx, w)
-}
-
-// streams reports whether an output is read by somebody while it is written.
-func (o *diskFlags) streams() bool {
-	return slices.ContainsFunc(o.out, func(path string) bool {
-		st, err := os.Stat(path)
-		return path == disk.StandardOutput || err == nil && st.Mode()&(os.ModeNamedPipe|os.ModeCharDevice|os.ModeSocket) != 0
-	})
 }
 
 // engine is what runs the plan. It is to be closed.
@@ -207,14 +160,6 @@ func (a *app) puller(j *job, store *layer.Store) engine.ImagePuller {
 	}}
 }
 
-// composer is what makes the disks.
-func (a *app) composer(d dirs, epoch *int64, events func(progress.Event)) *compose.Composer {
-	return &compose.Composer{
-		CacheDir: d.cache, Epoch: epoch, OutputMode: a.outputMode, Sums: a.progress != "quiet",
-		Now: time.Now, Events: events,
-	}
-}
-
 // madeBy says what a build has made, for the report.
 func madeBy(store *layer.Store, j *job, res *engine.Result) history.Made {
 	m := history.Made{BuildID: j.buildID, Store: store, Records: j.records, Images: map[string]string{}}
@@ -243,31 +188,4 @@ func (c *buildCommand) writeDisks(ctx context.Context, e *engine.Engine, j *job,
 		roots[id] = compose.StoredRoot{Store: store, Layer: s.Layer}
 	}
 	return writeDisks(ctx, comp, j.disks, roots, c.stdout)
-}
-
-// writeDisks makes the disks and writes them.
-func writeDisks(ctx context.Context, comp *compose.Composer, disks []diskOutputs, roots map[string]compose.RootFS, stdout io.Writer) ([]*compose.DiskImage, error) {
-	images, release, err := comp.Compose(ctx, disksOf(disks), roots)
-	if err != nil {
-		return nil, err
-	}
-	return images, errors.Join(comp.Write(ctx, images, outputsOf(disks), stdout), release())
-}
-
-// results is where what a script wants to know goes. Where a disk went to
-// standard output, that is standard error.
-func (o *diskFlags) results(a *app) io.Writer {
-	if slices.Contains(o.out, disk.StandardOutput) {
-		return a.stderr
-	}
-	return a.stdout
-}
-
-// defaultBuildID is redomat's: local date and time, and the user.
-func defaultBuildID(now time.Time, user string) string {
-	id := cleanBuildID(now.Format("2006-01-02-150405") + "-" + user)
-	if !buildIDs.MatchString(id) { // a user named _apt or so
-		return now.Format("2006-01-02-150405")
-	}
-	return id
 }

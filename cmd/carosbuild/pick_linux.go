@@ -12,26 +12,6 @@ import (
 	"github.com/carosio/carosbuild/pkg/layer"
 )
 
-// picker finds stages by what a person calls them. With failed, a build that
-// failed may stand for its half-done stage.
-func (a *app) picker(stages []history.StoredStage, failed bool) history.Picker {
-	return history.Picker{Stages: stages, Owner: a.owner(), Failed: failed, Info: a.buildInfo}
-}
-
-// buildInfo is what is known of a build.
-func (a *app) buildInfo(id string) history.BuildInfo {
-	p, err := layer.PodmanPaths(a.getenv, a.account().UID)
-	if err != nil {
-		return history.BuildInfo{}
-	}
-	d, err := a.dirs()
-	if err != nil {
-		info, _ := a.builds(p).Read(id)
-		return info
-	}
-	return a.builds(p).Known(id, logsDir(d))
-}
-
 // pick finds the stage that a name means among those in the store, and says
 // which it is where the name leaves that open.
 func (a *app) pick(s *layer.Store, failed bool, name string) (history.Picked, error) {
@@ -70,13 +50,4 @@ func (a *app) stageImage(s *layer.Store, failed bool, name string) (string, erro
 		return "", usagef("build %s is somebody else's: --foreign shows those", id)
 	}
 	return "", usagef("no image or stage %s is stored%s\n%-12s carosbuild images lists them, carosbuild pull fetches one", name, none.Hint, "remedy:")
-}
-
-// pickError makes a mistake in a name one of usage.
-func (a *app) pickError(err error) error {
-	many, none := (*history.ManyStagesError)(nil), (*history.NoStageError)(nil)
-	if errors.As(err, &many) || errors.As(err, &none) {
-		return usageError{err}
-	}
-	return err
 }

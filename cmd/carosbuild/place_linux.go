@@ -8,11 +8,10 @@ import (
 	"os/exec"
 	"path/filepath"
 
-	"github.com/carosio/carosbuild/pkg/userns"
-
 	"github.com/carosio/carosbuild/pkg/bytesize"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/remedy"
+	"github.com/carosio/carosbuild/pkg/userns"
 )
 
 // leastMemory is the smallest store in memory that is of use, in bytes: a stage

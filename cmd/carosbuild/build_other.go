@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build !linux
+
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/carosio/carosbuild/pkg/layer"
+)
+
+// checkPlace ends a build before anything is fetched for it.
+func (a *app) checkPlace(layer.Paths) error { return needsLinux("a build") }
+
+// start does not come to be called: checkPlace has ended the build.
+func (c *buildCommand) start(*cobra.Command, *job, display) error { return needsLinux("a build") }
+
+// resume has nothing to do: there are no namespaces.
+func (c *buildCommand) resume(context.Context) (bool, error) { return false, nil }
+
+// showPlan prints the plan.
+func (c *buildCommand) showPlan(_ *cobra.Command, j *job) error { return c.printPlan(j, nil) }
