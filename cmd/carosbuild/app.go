@@ -6,11 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/user"
-	"strconv"
 	"time"
 
-	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"github.com/carosio/carosbuild/pkg/decl"
@@ -22,6 +19,7 @@ import (
 // app is what the commands share: the streams, the environment, the flags that
 // every command has.
 type app struct {
+	version        string // of this program
 	stdout, stderr io.Writer
 	getenv         func(string) string
 	progress       string
@@ -41,36 +39,6 @@ type app struct {
 
 func newApp() *app {
 	return &app{stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, began: time.Now()}
-}
-
-func (a *app) command() *cobra.Command {
-	root := newBuildCommand(a).command("carosbuild FILE...")
-	root.Short = "Turn an XML declaration into stage images and bootable disks"
-	root.Long = ""
-	root.Version = buildVersion()
-	root.SilenceErrors, root.SilenceUsage = true, true
-	root.PersistentPreRun = func(*cobra.Command, []string) { a.divert() }
-	root.SetFlagErrorFunc(a.flagError)
-	root.PersistentFlags().StringVar(&a.progress, "progress", a.env("PROGRESS", "auto"), "how to show progress: auto, tty, plain, json or quiet")
-	root.PersistentFlags().StringVar(&a.runtime, "runtime", a.env("RUNTIME", ""), "OCI runtime to run steps with (default runc, else crun)")
-	root.AddCommand(
-		newBuildCommand(a).command("build FILE..."), planCommand(a), whyCommand(a), lockCommand(a), newCheckoutCommand(a), kasCommand(a), importCommand(a), schemaCommand(a),
-		newDiskCommand(a), inspectCommand(a), diffCommand(a), newBootCommand(a),
-		feedCommand(a), targetsCommand(a), versionCommand(a), manCommand(a),
-	)
-	root.AddCommand(storeCommands(a)...)
-	root.InitDefaultCompletionCmd()
-	for _, c := range root.Commands() {
-		if c.Name() == "completion" {
-			c.Short = "Write a script that makes a shell complete commands, builds, disks and files"
-		}
-	}
-	a.foldHelp(root)
-	a.completeFlags(root)
-	for _, name := range []string{"progress", "runtime"} {
-		a.completeFlag(root, root.PersistentFlags().Lookup(name))
-	}
-	return root
 }
 
 // warnf prints a warning, once: the program inside the namespaces has been
@@ -93,30 +61,15 @@ func (a *app) env(name, def string) string {
 	return def
 }
 
-func schemaCommand(a *app) *cobra.Command {
-	return &cobra.Command{
-		Use: "schema", Short: "Print the RELAX NG schema of declarations, for editors and xmllint", Args: exactly(0),
-		RunE: func(*cobra.Command, []string) error {
-			_, err := a.stdout.Write(decl.Schema())
-			return err
-		},
-	}
-}
-
 func (a *app) color() bool {
 	f, ok := a.stderr.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd())) && a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb"
 }
 
-// account is who calls, inside the namespaces too.
-func (a *app) account() userns.Account {
-	if userns.Inside(a.getenv) {
-		uid, _ := strconv.Atoi(a.getenv("_CONTAINERS_ROOTLESS_UID"))
-		return userns.Account{UID: uid}
-	}
-	acc := userns.Account{UID: os.Getuid(), GID: os.Getgid()}
-	if u, err := user.Current(); err == nil {
-		acc.Name = u.Username
-	}
-	return acc
+// kasSettings are how projects of kas become declarations.
+type kasSettings struct {
+	from    string   // image of the host stage
+	base    string   // key of the repository of the base layer
+	update  bool     // lock files of kas are left out
+	remotes []string // NAME=URL of --remote
 }

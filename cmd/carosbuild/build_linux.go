@@ -99,7 +99,7 @@ func (a *app) upToDate(j *job, names []string) error {
 // before it takes anything.
 func (c *buildCommand) checkSpace(j *job) error {
 	f := &debian.Fetcher{Cache: j.dirs.packages()}
-	forecast := j.dirs.history().Predict(c.historyName(), j.plan, f, logsDir(j.dirs))
+	forecast := j.dirs.history().Predict(c.historyName(), j.plan, f, j.dirs.logs())
 	if layer.CheckPlace(j.store.GraphRoot) != nil { // it will be in memory
 		forecast.Layers = 0
 	}
@@ -138,4 +138,11 @@ func (a *app) checkOwner(p layer.Paths, buildID string) error {
 		return nil
 	}
 	return usagef("build id %s is %s's: choose another one, or take it with --foreign", buildID, info.Owner)
+}
+
+// records have what steps have made.
+type records = layer.Records
+
+func (j *job) openRecords() {
+	j.records = layer.OpenRecords(layer.RecordsDir(j.store.GraphRoot), j.store.GraphRoot)
 }

@@ -40,7 +40,7 @@ found, until --update is given.`,
 			return c.checkout(cmd.Context(), to)
 		},
 	}
-	c.remoteFlag(cmd.Flags())
+	remoteFlag(cmd.Flags(), &c.remotes)
 	c.hiddenKasFlags(cmd.Flags())
 	f := cmd.Flags()
 	f.StringVar(&to, "to", ".", "folder to check out into")

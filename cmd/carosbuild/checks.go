@@ -6,7 +6,6 @@ import (
 	"os"
 
 	"github.com/carosio/carosbuild/pkg/disk"
-	"github.com/carosio/carosbuild/pkg/sandbox"
 )
 
 // checkInputs refuses to replace what the run reads: the declarations, what is
@@ -22,13 +21,6 @@ func (a *app) checkInputs(declFiles []string, disks []diskOutputs, in []disk.Inp
 		if err := disk.CheckInputs(p.outs, disk.WriteOptions{}, in); err != nil {
 			return usagef("--out %w", err)
 		}
-	}
-	return nil
-}
-
-func checkNetwork(name string) error {
-	if name != string(sandbox.HostNetwork) && name != string(sandbox.NoNetwork) {
-		return usagef("--network %q: want host or none", name)
 	}
 	return nil
 }

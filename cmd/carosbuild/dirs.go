@@ -23,6 +23,9 @@ type dirs struct {
 // packages is the cache of Debian packages.
 func (d dirs) packages() string { return filepath.Join(d.cache, "debian") }
 
+// logs have what the steps of builds have printed, and reports, in a directory for each build.
+func (d dirs) logs() string { return filepath.Join(d.state, "logs") }
+
 // blobs is the cache of compressed layers.
 func (d dirs) blobs() oci.BlobCache { return oci.BlobCache{Dir: filepath.Join(d.cache, "blobs")} }
 

@@ -39,7 +39,7 @@ func (c *buildCommand) build(ctx context.Context, j *job, view display) (err err
 		return err
 	}
 	defer func() { err = errors.Join(err, done()) }()
-	if err := history.WritePlan(filepath.Join(logsDir(j.dirs), j.buildID), j.plan); err != nil { // for a shell in a stage
+	if err := history.WritePlan(filepath.Join(j.dirs.logs(), j.buildID), j.plan); err != nil { // for a shell in a stage
 		view.show(progress.Event{Time: time.Now(), Kind: progress.Note, Text: err.Error()})
 	}
 	if err := j.dirs.history().Write(c.historyName(), j.plan, j.buildID); err != nil { // it explains, and decides nothing
@@ -147,7 +147,7 @@ func (a *app) local(ctx context.Context, j *job, store *layer.Store, network san
 	return &engine.Local{
 		Snapshots: engine.Layers{Store: store}, Sandbox: rt, Images: a.puller(j, store), Packages: fetcher, Host: host, Relay: relay,
 		Git: a.gitCache(j.dirs, view), BuildID: j.buildID, Holder: holder, CacheDir: j.dirs.cache, Scratch: scratch,
-		LogPath:  func(stage string) string { return filepath.Join(logsDir(j.dirs), j.buildID, history.LogName(stage)) },
+		LogPath:  func(stage string) string { return filepath.Join(j.dirs.logs(), j.buildID, history.LogName(stage)) },
 		Resolver: resolver, Now: time.Now, Events: events,
 	}, relay.Close, nil
 }

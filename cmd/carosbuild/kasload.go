@@ -16,18 +16,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl/load"
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/kas"
-	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/source/git"
-	"github.com/carosio/carosbuild/pkg/userns"
 )
-
-// kasSettings are how projects of kas become declarations.
-type kasSettings struct {
-	from    string   // image of the host stage
-	base    string   // key of the repository of the base layer
-	update  bool     // lock files of kas are left out
-	remotes []string // NAME=URL of --remote
-}
 
 // kasFiles are the files that an argument names as a project of kas: one, or
 // several with colons between them. It is nil for other arguments.
@@ -43,10 +33,6 @@ func kasFiles(arg string) []string {
 
 // maxKasFile is a byte more than a project file may have.
 const maxKasFile = 1<<20 + 1
-
-// asDeclaration is put behind a project's name to name the declaration that is
-// made from it. No file has that name.
-const asDeclaration = " (as a declaration)"
 
 // readKas makes a declaration of a project of kas.
 func (a *app) readKas(ctx context.Context, names []string, cache string) (decl.Source, *kas.Declaration, error) {
@@ -90,27 +76,6 @@ func (a *app) readKas(ctx context.Context, names []string, cache string) (decl.S
 	return decl.Source{Name: strings.Join(names, ":") + asDeclaration, Dirs: []string{dir}, Data: d.XML}, d, nil
 }
 
-// showFindings prints warnings, once: the program inside the namespaces finds
-// them, too.
-func (a *app) showFindings(findings decl.Findings) error {
-	switch {
-	case len(findings) == 0 || userns.Inside(a.getenv):
-		return nil
-	case a.asJSON():
-		a.findingEvents(findings)
-		return nil
-	}
-	return findings.Render(a.stderr, a.sources(), a.color())
-}
-
-// sources are all files that messages quote.
-func (a *app) sources() []decl.Source { return slices.Concat(a.files, a.origins) }
-
-// inputs are the files that were read.
-func (a *app) inputs() []decl.Source {
-	return slices.DeleteFunc(a.sources(), func(s decl.Source) bool { return strings.HasSuffix(s.Name, asDeclaration) })
-}
-
 // kasOpener gives the files of git repositories that a project includes files from.
 func (a *app) kasOpener(ctx context.Context, cache string) (func(kas.Repo) (fs.FS, error), error) {
 	rewrites, err := a.rewrites(a.kas.remotes)
@@ -123,7 +88,7 @@ func (a *app) kasOpener(ctx context.Context, cache string) (func(kas.Repo) (fs.F
 		if err != nil {
 			return nil, err
 		}
-		c := a.gitCache(dirs{cache: cache}, silentDisplay{})
+		c := a.gitCache(dirs{cache: cache}, quiet{})
 		pin, err := c.Resolve(ctx, git.Tree{URL: url, Revision: r.Revision()})
 		if err != nil {
 			return nil, err
@@ -139,7 +104,7 @@ func (a *app) kasOpener(ctx context.Context, cache string) (func(kas.Repo) (fs.F
 // among those that git does not track.
 func (a *app) workTree(ctx context.Context, cache string) func(string) ([]string, []string, error) {
 	return func(dir string) ([]string, []string, error) {
-		tracked, others, err := a.gitCache(dirs{cache: cache}, silentDisplay{}).WorkTree(ctx, dir)
+		tracked, others, err := a.gitCache(dirs{cache: cache}, quiet{}).WorkTree(ctx, dir)
 		others = slices.DeleteFunc(others, func(name string) bool { return isOutput(filepath.Join(dir, name)) })
 		return tracked, others, err
 	}
@@ -162,8 +127,3 @@ func isOutput(name string) bool {
 	data, err := load.Limited(name)
 	return err == nil && bytes.HasPrefix(data, []byte(kas.Heading))
 }
-
-// silentDisplay shows nothing.
-type silentDisplay struct{ display }
-
-func (silentDisplay) show(progress.Event) {}

@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -103,3 +104,10 @@ func (a *app) noteEnvironment() {
 		fmt.Fprintln(a.stderr, "carosbuild: note:", printable(text))
 	}
 }
+
+func isKickstart(name string) bool {
+	return slices.ContainsFunc(kickstartEndings, func(e string) bool { return strings.HasSuffix(name, e) })
+}
+
+// kickstartEndings are how the names of kickstart files end.
+var kickstartEndings = []string{".wks", ".wks.in"}

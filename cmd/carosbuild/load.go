@@ -14,7 +14,6 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/decl/load"
 	"github.com/carosio/carosbuild/pkg/kas"
-	"github.com/carosio/carosbuild/targets"
 )
 
 // load reads and merges declaration files, and project files of kas. A name without a directory that no
@@ -59,20 +58,6 @@ func (a *app) load(ctx context.Context, names []string, cache string) (*decl.Dec
 		return nil, &decl.FindingsError{Findings: findings}
 	}
 	return d, a.showFindings(findings)
-}
-
-// loader reads declarations of files and built-in ones.
-func loader(cache string) load.Loader {
-	return load.Loader{BuiltIn: targets.FS, Dir: filepath.Join(cache, "targets")}
-}
-
-// embedded are the names of the built-in declarations.
-func embedded() []string {
-	names, err := fs.Glob(targets.FS, "*.xml")
-	if err != nil {
-		return nil
-	}
-	return names
 }
 
 func readDeclaration(name, cache string) (decl.Source, error) {

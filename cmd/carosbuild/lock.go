@@ -19,11 +19,6 @@ import (
 	"github.com/carosio/carosbuild/pkg/userns"
 )
 
-// lockError is about a lock file that is missing or cannot be used.
-type lockError struct{ error }
-
-func (e lockError) Unwrap() error { return e.error }
-
 func lockCommand(a *app) *cobra.Command {
 	c := &planner{app: a}
 	cmd := &cobra.Command{
@@ -45,7 +40,7 @@ PROJECT.yml, a project of kas, is a declaration here, too.`,
 			return c.lock(cmd)
 		},
 	}
-	c.remoteFlag(cmd.Flags())
+	remoteFlag(cmd.Flags(), &c.remotes)
 	c.hiddenKasFlags(cmd.Flags())
 	cmd.Flags().BoolVar(&c.update, "update", false, "resolve everything anew")
 	return cmd
@@ -115,15 +110,6 @@ func lockSummary(l *resolve.Lock) string {
 		return "nothing to lock"
 	}
 	return strings.Join(parts, ", ")
-}
-
-// lockPath is where the lock file is: beside the first file.
-func lockPath(declFiles []string) string {
-	first := declFiles[0]
-	if files := kasFiles(first); files != nil {
-		first = files[0]
-	}
-	return resolve.LockPath(first)
 }
 
 // readLock is the lock file of the declaration, or nil when there is none.

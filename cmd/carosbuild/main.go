@@ -32,6 +32,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	a := newApp()
+	a.version = buildVersion()
 	a.outputMode = 0o666 &^ os.FileMode(umask)
 	called, err := a.command().ExecuteContextC(ctx)
 	a.commandPath = called.CommandPath()

@@ -3,16 +3,15 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"path/filepath"
 	"runtime"
 	"strings"
 
-	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/carosio/carosbuild/pkg/history"
+	"github.com/carosio/carosbuild/pkg/sandbox"
 )
 
 // planOptions say what is planned: which stages of which declaration, and what the
@@ -32,13 +31,8 @@ func (o *planOptions) add(f *pflag.FlagSet) {
 	f.StringArrayVarP(&o.wanted, "target", "t", nil, "build up to this stage, no disk; may be repeated")
 	f.BoolVar(&o.update, "update", false, "resolve suites and image tags anew instead of as pinned by an earlier build")
 	f.BoolVar(&o.locked, "locked", false, "take nothing but what the lock file has (see carosbuild lock)")
-	o.remoteFlag(f)
+	remoteFlag(f, &o.remotes)
 	o.chainFlags(f)
-}
-
-// remoteFlag defines --remote.
-func (o *planOptions) remoteFlag(f *pflag.FlagSet) {
-	f.StringArrayVar(&o.remotes, "remote", nil, "NAME=URL: take the git remote NAME, or addresses that begin so, from this address or directory; may be repeated")
 }
 
 // chainFlags are those that decide which stages a plan has.
@@ -87,43 +81,14 @@ type viewOptions struct {
 	whyOnly  bool // what runs again, and why
 }
 
-// verifyOptions say whether a disk is booted when it is written, and how.
-type verifyOptions struct {
-	verify bool
-	vm     bootCommand
+// overBuild is a build with an overlay.
+func (o *planOptions) overBuild(overlay string) string {
+	return fmt.Sprintf("carosbuild %s %s --out ...", quoteArgs(o.declFiles), overlay)
 }
 
-// add defines the flags of verifyOptions.
-func (o *verifyOptions) add(cmd *cobra.Command, a *app) {
-	f := cmd.Flags()
-	f.BoolVar(&o.verify, "verify-boot", false, "boot the disk in QEMU and wait for what its <expect> says (--firmware, --memory, --accel, --timeout as for boot)")
-	o.vm.app = a
-	o.vm.flags(cmd)
-	for _, name := range []string{"firmware", "memory", "accel", "timeout"} {
-		f.Lookup(name).Hidden = true // they would take more room than they are worth
-	}
-}
-
-// check finds out whether there is something to wait for.
-func (o *verifyOptions) check(disks []diskOutputs) error {
-	for _, p := range disks {
-		if o.verify && len(p.disk.Expects) == 0 {
-			return usagef("--verify-boot: disk %s has no <expect>", p.disk.ID)
-		}
-	}
-	return nil
-}
-
-// boot boots the first output of each disk, if that is asked for: the others have
-// the same content.
-func (o *verifyOptions) boot(ctx context.Context, disks []diskOutputs) error {
-	for _, p := range disks {
-		if !o.verify {
-			break
-		}
-		if err := o.vm.boot(ctx, p.outs[0].Path, expectations(p.disk)); err != nil {
-			return fmt.Errorf("%s is written, but: %w", p.outs[0].Path, err)
-		}
+func checkNetwork(name string) error {
+	if name != string(sandbox.HostNetwork) && name != string(sandbox.NoNetwork) {
+		return usagef("--network %q: want host or none", name)
 	}
 	return nil
 }

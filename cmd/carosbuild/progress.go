@@ -5,11 +5,8 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"sync"
 	"time"
-
-	"golang.org/x/term"
 
 	"github.com/carosio/carosbuild/pkg/bytesize"
 	"github.com/carosio/carosbuild/pkg/progress"
@@ -21,41 +18,6 @@ import (
 type display interface {
 	show(progress.Event)
 	close()
-}
-
-// newDisplay is the display that --progress asks for.
-func (a *app) newDisplay() (display, error) {
-	f, isFile := a.stderr.(*os.File)
-	tty := isFile && term.IsTerminal(int(f.Fd()))
-	switch a.progress {
-	case "quiet":
-		return quiet{}, nil
-	case "json":
-		return newJSONDisplay(a.events()), nil
-	case "plain":
-		a.outputShown = true
-		return newPlain(a.stderr), nil
-	case "tty":
-		return newLive(a.stderr, terminalSize(f), a.color()), nil
-	case "auto":
-		if tty && a.getenv("TERM") != "dumb" && a.getenv("CI") == "" {
-			return newLive(a.stderr, terminalSize(f), a.color()), nil
-		}
-		a.outputShown = true
-		return newPlain(a.stderr), nil
-	}
-	return nil, usagef("--progress %q: want auto, tty, plain, json or quiet", a.progress)
-}
-
-func terminalSize(f *os.File) func() (int, int) {
-	return func() (int, int) {
-		if f != nil {
-			if w, h, err := term.GetSize(int(f.Fd())); err == nil && w > 0 && h > 0 {
-				return w, h
-			}
-		}
-		return 80, 24
-	}
 }
 
 type quiet struct{}

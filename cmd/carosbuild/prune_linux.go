@@ -195,7 +195,7 @@ func (c *pruneCommand) leftovers(s *layer.Store, p layer.Paths, d dirs) (*histor
 	if l.Notes, err = l.Builds.IDs(); err != nil {
 		return nil, err
 	}
-	if l.Logs, err = history.LogUnits(logsDir(d)); err != nil {
+	if l.Logs, err = history.LogUnits(d.logs()); err != nil {
 		return nil, err
 	}
 	hidden := c.hidden(s)

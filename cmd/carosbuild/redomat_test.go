@@ -54,20 +54,17 @@ func TestShortened(t *testing.T) {
 	}
 }
 
-func TestOwner(t *testing.T) {
-	for _, tt := range []struct {
-		env  map[string]string
-		want string
-	}{
-		{map[string]string{"_CAROSBUILD_NAMESPACE": "x", "_CONTAINERS_ROOTLESS_UID": "0", "SUDO_USER": "ann"}, "ann"},
-		{map[string]string{"_CAROSBUILD_NAMESPACE": "x", "_CONTAINERS_ROOTLESS_UID": "0"}, "root"},
-		{map[string]string{"_CAROSBUILD_NAMESPACE": "x", "_CONTAINERS_ROOTLESS_UID": "4211111", "SUDO_USER": "ann"}, "4211111"},
-		{map[string]string{"_CAROSBUILD_NAMESPACE": "x", "_CONTAINERS_ROOTLESS_UID": "4211111", "USER": "ben"}, "ben"},
-	} {
-		a := newApp()
-		a.getenv = func(k string) string { return tt.env[k] }
-		if got := a.owner(); got != tt.want {
-			t.Errorf("owner %q, want %q: %v", got, tt.want, tt.env)
+// No option of ours may be the beginning of one of redomat's: it would mean that
+// one.
+func TestOptionsAreNoBeginnings(t *testing.T) {
+	c := newBuildCommand(newApp())
+	cmd := c.command("x")
+	for _, name := range []string{"out", "format", "disk", "target", "update", "locked", "json", "jobs", "network", "no-cache", "verify-boot", "foreign", "compression-level", "list", "success-tag"} {
+		if f := cmd.Flags().Lookup(name); f == nil || f.Name != name {
+			t.Errorf("--%s is %v", name, f)
 		}
+	}
+	if len(c.shortened) != 0 {
+		t.Errorf("taken for shortened ones: %v", c.shortened)
 	}
 }

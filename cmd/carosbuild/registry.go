@@ -13,7 +13,7 @@ import (
 )
 
 func (a *app) registry(store layer.Paths) registry.Client {
-	r := registry.Client{Env: a.getenv, UID: a.account().UID, Store: store, UserAgent: "carosbuild/" + buildVersion()}
+	r := registry.Client{Env: a.getenv, UID: a.account().UID, Store: store, UserAgent: "carosbuild/" + a.version}
 	if d, err := a.dirs(); err == nil { // else the system's directory for temporary files
 		r.Scratch = d.layers().Dir
 	}

@@ -11,7 +11,7 @@ import (
 
 // knownReport is what is known of a report before the build.
 func (a *app) knownReport(j *job) history.Report {
-	k := history.Known{Program: buildVersion(), Sources: a.inputs(), Decl: j.decl, Trees: j.resolved.Trees}
+	k := history.Known{Program: a.version, Sources: a.inputs(), Decl: j.decl, Trees: j.resolved.Trees}
 	for _, p := range j.disks {
 		k.Disks = append(k.Disks, p.disk.ID)
 	}
@@ -25,7 +25,7 @@ func (a *app) writeReport(r *history.Report, j *job) {
 	if r.Status == history.Done {
 		r.Outputs = writtenOutputs(j.disks, j.made)
 	}
-	if err := history.WriteReport(filepath.Join(logsDir(j.dirs), r.BuildID), r); err != nil {
+	if err := history.WriteReport(filepath.Join(j.dirs.logs(), r.BuildID), r); err != nil {
 		a.say(err)
 	}
 }

@@ -187,7 +187,7 @@ func (a *app) openBuild(s *layer.Store, d dirs, name string) (*stored, error) {
 	if err == nil {
 		id, stage, only = found.BuildID, found.Stage, found.Named
 	}
-	b := &stored{store: s, id: id, stage: stage, only: only, logDir: filepath.Join(logsDir(d), id), roots: map[string]*results.Root{}}
+	b := &stored{store: s, id: id, stage: stage, only: only, logDir: filepath.Join(d.logs(), id), roots: map[string]*results.Root{}}
 	none := (*history.NoStageError)(nil)
 	if err != nil && (only || !errors.As(err, &none)) {
 		return nil, a.pickError(err)

@@ -82,7 +82,7 @@ func (c *serveCommand) address() (string, error) {
 func (c *serveCommand) run(ctx context.Context, s *layer.Store, d dirs, addr, name string) (err error) {
 	c.stageShown = true
 	hidden := c.hidden(s)
-	reports := slices.DeleteFunc(readReports(logsDir(d)), func(r *history.Report) bool { return hidden(r.BuildID) })
+	reports := slices.DeleteFunc(readReports(d.logs()), func(r *history.Report) bool { return hidden(r.BuildID) })
 	if name == "" {
 		if len(reports) == 0 {
 			return usagef("no build has left a report: name one that carosbuild images lists")
@@ -101,12 +101,12 @@ func (c *serveCommand) run(ctx context.Context, s *layer.Store, d dirs, addr, na
 	all := []*serve.Build{main}
 	for _, r := range reports {
 		if r.BuildID != b.id {
-			dir := filepath.Join(logsDir(d), r.BuildID)
+			dir := filepath.Join(d.logs(), r.BuildID)
 			all = append(all, &serve.Build{Report: r, LogDir: dir, Logs: stageLogs(r, dir)})
 		}
 	}
 	slices.SortStableFunc(all, func(x, y *serve.Build) int { return y.Report.Start.Compare(x.Report.Start) })
-	digests, err := openDigests(filepath.Join(b.logDir, "digests.json"), all, logsDir(d))
+	digests, err := openDigests(filepath.Join(b.logDir, "digests.json"), all, d.logs())
 	if err != nil {
 		return err
 	}

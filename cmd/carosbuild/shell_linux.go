@@ -77,7 +77,7 @@ func (a *app) shell(ctx context.Context, s *layer.Store, name string, command []
 		sh.Env = []string{"TERM=" + a.getenv("TERM")}
 	}
 	j.buildID, _, _ = history.ParseImageName(image)
-	l, done, err := a.local(ctx, j, s, cmp.Or(sandbox.Network(network), sandbox.Network(sh.Job.Network), sandbox.HostNetwork), silentDisplay{}, a.noteEvent)
+	l, done, err := a.local(ctx, j, s, cmp.Or(sandbox.Network(network), sandbox.Network(sh.Job.Network), sandbox.HostNetwork), quiet{}, a.noteEvent)
 	if err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func (a *app) stageShell(d dirs, image string) engine.Shell {
 	if status == "" {
 		return unknown
 	}
-	dir := filepath.Join(logsDir(d), id)
+	dir := filepath.Join(d.logs(), id)
 	p, err := history.ReadPlan(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		fmt.Fprintln(a.stderr, "note: without the stage's caches and mirrors:", terminal.Text(err.Error()))

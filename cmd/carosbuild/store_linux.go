@@ -102,10 +102,3 @@ func (a *app) hidden(s *layer.Store) func(buildID string) bool {
 func (a *app) storePaths() (layer.Paths, error) {
 	return layer.PodmanPaths(a.getenv, a.account().UID)
 }
-
-// records have what steps have made.
-type records = layer.Records
-
-func (j *job) openRecords() {
-	j.records = layer.OpenRecords(layer.RecordsDir(j.store.GraphRoot), j.store.GraphRoot)
-}

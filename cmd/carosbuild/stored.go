@@ -4,10 +4,6 @@ package main
 
 import (
 	"errors"
-	"os/user"
-	"strconv"
-
-	"github.com/spf13/cobra"
 
 	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/layer"
@@ -30,7 +26,7 @@ func (a *app) buildInfo(id string) history.BuildInfo {
 		info, _ := a.builds(p).Read(id)
 		return info
 	}
-	return a.builds(p).Known(id, logsDir(d))
+	return a.builds(p).Known(id, d.logs())
 }
 
 // pickError makes a mistake in a name one of usage.
@@ -40,22 +36,6 @@ func (a *app) pickError(err error) error {
 		return usageError{err}
 	}
 	return err
-}
-
-// whose says in a message which builds were looked at.
-func (a *app) whose() string {
-	if a.foreign {
-		return "anybody"
-	}
-	return a.owner()
-}
-
-// visible is the user whose builds a command sees, "" for everybody's.
-func (a *app) visible() string {
-	if a.foreign {
-		return ""
-	}
-	return a.owner()
 }
 
 // storedStages reads the store's index: all stages that the caller may mean, and
@@ -74,25 +54,4 @@ func (a *app) storedStages() ([]history.StoredStage, []layer.Image, error) {
 
 func (a *app) builds(p layer.Paths) history.Builds {
 	return history.Builds{Dir: history.BuildsDir(p.GraphRoot)}
-}
-
-// foreignFlag lets a command see builds of others in the same store.
-func (a *app) foreignFlag(cmd *cobra.Command) {
-	cmd.Flags().BoolVarP(&a.foreign, "foreign", "f", false, "see the builds of others in this store, too")
-}
-
-// owner is whom builds are noted for: the person behind sudo, else the account.
-// It is the same inside of the namespaces, where the program is another uid.
-func (a *app) owner() string {
-	uid := a.account().UID
-	if name := a.getenv("SUDO_USER"); name != "" && uid == 0 {
-		return name
-	}
-	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
-		return u.Username
-	}
-	if name := a.getenv("USER"); name != "" { // of an account that /etc/passwd does not have
-		return name
-	}
-	return strconv.Itoa(uid)
 }

@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/carosio/carosbuild/pkg/decl"
 )
 
 // TestSummary prints the table into a wide and into a narrow terminal.
@@ -41,19 +39,5 @@ func TestSummary(t *testing.T) {
 	}
 	if want := "b1:a\nb1:b\nbuild b1, 2 steps run, 0 cached, 0.0s\nnext: carosbuild results b1 --to DIR\n      carosbuild push b1:a REGISTRY/REPOSITORY:TAG\n"; out.String() != want {
 		t.Errorf("stages only: got\n%s\nwant\n%s", out.String(), want)
-	}
-}
-
-// TestResultStages: the stages that a disk takes single files from are not results.
-func TestResultStages(t *testing.T) {
-	d := &decl.Disk{ID: "d", Stage: "system", BIOS: &decl.BIOS{Stage: "tools"}, Partitions: []*decl.Partition{
-		{Name: "esp", Items: decl.Items{&decl.CopyItem{Stage: "tools"}}}, {Name: "rescue", Stage: "rescue", Path: "/"},
-	}}
-	all := []string{"system", "tools", "rescue", "d.bios"}
-	if diff := cmp.Diff([]string{"system", "rescue"}, resultStages(all, []*decl.Disk{d})); diff != "" {
-		t.Errorf("with a disk (-want +got):\n%s", diff)
-	}
-	if diff := cmp.Diff(all, resultStages(all, nil)); diff != "" {
-		t.Errorf("without (-want +got):\n%s", diff)
 	}
 }

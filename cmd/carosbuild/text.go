@@ -7,10 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"github.com/carosio/carosbuild/pkg/terminal"
@@ -53,16 +51,6 @@ func writeJSON(w io.Writer, v any) error {
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
 	return enc.Encode(v)
-}
-
-// exactly is cobra.ExactArgs as a mistake of usage.
-func exactly(n int) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) != n {
-			return usagef("usage: %s", strings.TrimSuffix(cmd.UseLine(), " [flags]"))
-		}
-		return nil
-	}
 }
 
 // printable is a foreign text as one line.
