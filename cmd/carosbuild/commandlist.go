@@ -4,22 +4,29 @@ package main
 
 import (
 	"github.com/spf13/cobra"
+
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/buildcmd"
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/cli"
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/complete"
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/diskcmd"
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/feedcmd"
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/importcmd"
 )
 
-func (a *app) command() *cobra.Command {
-	root := newBuildCommand(a).command("carosbuild FILE...")
+func command(a *cli.App) *cobra.Command {
+	root := buildcmd.New(a).Command("carosbuild FILE...")
 	root.Short = "Turn an XML declaration into stage images and bootable disks"
 	root.Long = ""
 	root.Version = buildVersion()
 	root.SilenceErrors, root.SilenceUsage = true, true
-	root.PersistentPreRun = func(*cobra.Command, []string) { a.divert() }
-	root.SetFlagErrorFunc(a.flagError)
-	root.PersistentFlags().StringVar(&a.progress, "progress", a.env("PROGRESS", "auto"), "how to show progress: auto, tty, plain, json or quiet")
-	root.PersistentFlags().StringVar(&a.runtime, "runtime", a.env("RUNTIME", ""), "OCI runtime to run steps with (default runc, else crun)")
+	root.PersistentPreRun = func(*cobra.Command, []string) { a.Divert() }
+	root.SetFlagErrorFunc(a.FlagError)
+	root.PersistentFlags().StringVar(&a.Progress, "progress", a.Env("PROGRESS", "auto"), "how to show progress: auto, tty, plain, json or quiet")
+	root.PersistentFlags().StringVar(&a.Runtime, "runtime", a.Env("RUNTIME", ""), "OCI runtime to run steps with (default runc, else crun)")
 	root.AddCommand(
-		newBuildCommand(a).command("build FILE..."), planCommand(a), whyCommand(a), lockCommand(a), newCheckoutCommand(a), kasCommand(a), importCommand(a), schemaCommand(a),
-		newDiskCommand(a), inspectCommand(a), diffCommand(a), newBootCommand(a),
-		feedCommand(a), targetsCommand(a), versionCommand(a), manCommand(a),
+		buildcmd.New(a).Command("build FILE..."), buildcmd.NewPlan(a), buildcmd.NewWhy(a), buildcmd.NewLock(a), buildcmd.NewCheckout(a), buildcmd.NewKas(a), importcmd.New(a), schemaCommand(a),
+		diskcmd.NewDisk(a), diskcmd.NewInspect(a), diskcmd.NewDiff(a), diskcmd.NewBoot(a),
+		feedcmd.New(a), targetsCommand(a), versionCommand(a), manCommand(a),
 	)
 	root.AddCommand(storeCommands(a)...)
 	root.InitDefaultCompletionCmd()
@@ -28,10 +35,10 @@ func (a *app) command() *cobra.Command {
 			c.Short = "Write a script that makes a shell complete commands, builds, disks and files"
 		}
 	}
-	a.foldHelp(root)
-	a.completeFlags(root)
+	foldHelp(a, root)
+	complete.Flags(a, root)
 	for _, name := range []string{"progress", "runtime"} {
-		a.completeFlag(root, root.PersistentFlags().Lookup(name))
+		complete.Flag(a, root, root.PersistentFlags().Lookup(name))
 	}
 	return root
 }

@@ -14,48 +14,50 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/cli"
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/render"
 	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
 func main() {
-	umask, err := arrive()
+	umask, err := cli.Arrive()
 	if err != nil {
-		newApp().say(err)
-		os.Exit(exitHost)
+		cli.New().Say(err)
+		os.Exit(cli.ExitHost)
 	}
 	// The libraries of stores and registries log what they cannot return.
 	logrus.SetOutput(&terminal.Writer{W: os.Stderr})
-	if runsItself() {
+	if cli.RunsItself() {
 		return
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	a := newApp()
-	a.version = buildVersion()
-	a.outputMode = 0o666 &^ os.FileMode(umask)
-	called, err := a.command().ExecuteContextC(ctx)
-	a.commandPath = called.CommandPath()
-	status := a.end(ctx, err)
-	a.reportEnd(status)
+	a := cli.New()
+	a.Version = buildVersion()
+	a.OutputMode = 0o666 &^ os.FileMode(umask)
+	called, err := command(a).ExecuteContextC(ctx)
+	a.CommandPath = called.CommandPath()
+	status := end(ctx, a, err)
+	a.ReportEnd(status)
 	os.Exit(status)
 }
 
 // end reports how a command ended, and returns the exit status.
-func (a *app) end(ctx context.Context, err error) int {
-	var inner innerExit
+func end(ctx context.Context, a *cli.App, err error) int {
+	var inner cli.Exit
 	switch {
 	case errors.As(err, &inner): // it has said everything already
 		return int(inner)
-	case ctx.Err() != nil && !(a.endedBySignal && err == nil):
-		if !a.asJSON() {
-			fmt.Fprintln(a.stderr, "carosbuild: interrupted")
+	case ctx.Err() != nil && !(a.EndedBySignal && err == nil):
+		if !a.AsJSON() {
+			fmt.Fprintln(a.Stderr, "carosbuild: interrupted")
 		} else {
-			a.event(jsonEvent{Event: progress.Event{Kind: errorEvent, Text: "interrupted"}})
+			a.Event(render.Event{Event: progress.Event{Kind: render.ErrorEvent, Text: "interrupted"}})
 		}
-		return exitInterrupted
+		return cli.ExitInterrupted
 	case err != nil:
-		return a.report(err)
+		return a.Report(err)
 	}
 	return 0
 }
