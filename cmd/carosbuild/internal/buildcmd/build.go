@@ -26,9 +26,12 @@ type buildCommand struct {
 	redomatFlags
 }
 
-func New(a *cli.App) *buildCommand { return &buildCommand{planner: planner{App: a}} }
+// NewBuild is "carosbuild build", by another name too.
+func NewBuild(a *cli.App, use string) *cobra.Command { return newBuild(a).command(use) }
 
-func (c *buildCommand) Command(use string) *cobra.Command {
+func newBuild(a *cli.App) *buildCommand { return &buildCommand{planner: planner{App: a}} }
+
+func (c *buildCommand) command(use string) *cobra.Command {
 	cmd := &cobra.Command{
 		ValidArgsFunction: complete.Args(c.App, complete.Declarations),
 		Use:               use,
@@ -76,8 +79,9 @@ func (c *buildCommand) planFlags(cmd *cobra.Command) {
 // filesHelp says what may be given as FILE.
 const filesHelp = "FILE is a declaration, or PROJECT.yml, a project of kas; --base and --from are as for carosbuild kas."
 
+// NewPlan is "carosbuild plan".
 func NewPlan(a *cli.App) *cobra.Command {
-	c := New(a)
+	c := newBuild(a)
 	c.dryRun, c.network = true, a.Env("NETWORK", "host")
 	cmd := &cobra.Command{
 		ValidArgsFunction: complete.Args(a, complete.Declarations),

@@ -82,7 +82,7 @@ func storedNames(a *cli.App, j *buildJob) ([]string, bool) {
 		return nil, false
 	}
 	return j.dirs.Built().Targets(j.plan, images, func(id, image string) bool {
-		return j.store.ConfigWhole(image) && (a.Foreign || !localstore.Builds(a, j.store).Foreign(id, a.Owner())) // it gets names that its owner sees
+		return j.store.ConfigWhole(image) && (a.Foreign || !localstore.Builds(j.store).Foreign(id, a.Owner())) // it gets names that its owner sees
 	})
 }
 
@@ -91,7 +91,7 @@ func upToDate(a *cli.App, j *buildJob, names []string) error {
 	for _, n := range names {
 		fmt.Fprintln(a.Stdout, n)
 		id, _, _ := strings.Cut(n, ":")
-		if err := localstore.Builds(a, j.store).Use(id, time.Now()); err != nil {
+		if err := localstore.Builds(j.store).Use(id, time.Now()); err != nil {
 			return err
 		}
 	}
@@ -137,7 +137,7 @@ func (c *buildCommand) know(j *buildJob) {
 
 // checkOwner keeps a build from taking the names of somebody else's.
 func checkOwner(a *cli.App, p layer.Paths, buildID string) error {
-	info, ok := localstore.Builds(a, p).Read(buildID)
+	info, ok := localstore.Builds(p).Read(buildID)
 	if !ok || info.Owner == a.Owner() || a.Foreign {
 		return nil
 	}

@@ -34,45 +34,11 @@ func (c *buildCommand) plan(ctx context.Context, view render.Display) (*buildJob
 			return nil, err
 		}
 	}
-	c.appendLocalConf(j.decl)
-	if j.disks, err = c.chooseDisks(j.decl); err != nil {
-		return nil, err
-	}
-	if err := placeDisks(j.decl, j.disks); err != nil {
-		return nil, err
-	}
-	warnOverlays(c.App, c.declFiles, j.disks)
-	targets, err := c.targets(j)
+	targets, err := c.choose(j)
 	if err != nil {
 		return nil, err
 	}
-	if c.successTag != "" && successStage(j.disks, targets) == "" {
-		return nil, cli.Usagef("--success-tag: which stage? name one target of: %s", strings.Join(targets, ", "))
-	}
-	if j.decl, j.started, err = c.enter(j.decl, targets); err != nil {
-		return nil, err
-	}
-	lock, err := c.readLock()
-	if err != nil {
-		return nil, err
-	}
-	r, err := c.resolver(j, view, lock)
-	if err != nil {
-		return nil, err
-	}
-	r.Partial = c.dryRun && !c.locked
-	reads, err := r.Reads(j.decl, targets)
-	if err != nil {
-		return nil, err
-	}
-	if err := diskcmd.CheckInputs(c.App, c.declFiles, j.disks, reads); err != nil {
-		return nil, err
-	}
-	if j.resolved, err = r.Resolve(ctx, j.decl, targets); err != nil {
-		return nil, err
-	}
-	view.Show(progress.Event{Time: time.Now(), Kind: progress.ProgressEnd, Text: readIndices})
-	if err := c.warnLock(lock, j.resolved, j.decl, targets); err != nil {
+	if err := c.resolve(ctx, j, targets, view); err != nil {
 		return nil, err
 	}
 	if c.network != string(sandbox.HostNetwork) {
@@ -87,6 +53,52 @@ func (c *buildCommand) plan(ctx context.Context, view render.Display) (*buildJob
 	}
 	j.openRecords()
 	return j, j.plan.MarkCached(j.stored)
+}
+
+// choose finds the disks and the stages that are asked for, and where stages begin
+// with an image that is stored.
+func (c *buildCommand) choose(j *buildJob) (targets []string, err error) {
+	c.appendLocalConf(j.decl)
+	if j.disks, err = c.chooseDisks(j.decl); err != nil {
+		return nil, err
+	}
+	if err := placeDisks(j.decl, j.disks); err != nil {
+		return nil, err
+	}
+	warnOverlays(c.App, c.declFiles, j.disks)
+	if targets, err = c.targets(j); err != nil {
+		return nil, err
+	}
+	if c.successTag != "" && successStage(j.disks, targets) == "" {
+		return nil, cli.Usagef("--success-tag: which stage? name one target of: %s", strings.Join(targets, ", "))
+	}
+	j.decl, j.started, err = c.enter(j.decl, targets)
+	return targets, err
+}
+
+// resolve looks up what the stages name.
+func (c *buildCommand) resolve(ctx context.Context, j *buildJob, targets []string, view render.Display) error {
+	lock, err := c.readLock()
+	if err != nil {
+		return err
+	}
+	r, err := c.resolver(j, view, lock)
+	if err != nil {
+		return err
+	}
+	r.Partial = c.dryRun && !c.locked
+	reads, err := r.Reads(j.decl, targets)
+	if err != nil {
+		return err
+	}
+	if err := diskcmd.CheckInputs(c.App, c.declFiles, j.disks, reads); err != nil {
+		return err
+	}
+	if j.resolved, err = r.Resolve(ctx, j.decl, targets); err != nil {
+		return err
+	}
+	view.Show(progress.Event{Time: time.Now(), Kind: progress.ProgressEnd, Text: readIndices})
+	return c.warnLock(lock, j.resolved, j.decl, targets)
 }
 
 // chooseDisks are the disks that the flags ask for, none for stages only.

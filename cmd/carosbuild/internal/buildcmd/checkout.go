@@ -21,6 +21,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/git"
 )
 
+// NewCheckout is "carosbuild checkout".
 func NewCheckout(a *cli.App) *cobra.Command {
 	c := &planner{App: a}
 	to := "."

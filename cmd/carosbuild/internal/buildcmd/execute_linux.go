@@ -66,9 +66,9 @@ func (c *buildCommand) build(ctx context.Context, j *buildJob, view render.Displ
 func (c *buildCommand) claim(j *buildJob) (err error) {
 	j.info.Started = time.Now()
 	if c.buildID != "" {
-		return localstore.Builds(c.App, j.store).Write(j.buildID, j.info)
+		return localstore.Builds(j.store).Write(j.buildID, j.info)
 	}
-	j.buildID, err = localstore.Builds(c.App, j.store).Claim(j.buildID, j.info) // two may begin within a second
+	j.buildID, err = localstore.Builds(j.store).Claim(j.buildID, j.info) // two may begin within a second
 	return err
 }
 

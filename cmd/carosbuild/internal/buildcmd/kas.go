@@ -10,9 +10,10 @@ import (
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/declfile"
 )
 
+// NewKas is "carosbuild kas".
 func NewKas(a *cli.App) *cobra.Command {
-	c := New(a)
-	cmd := c.Command("kas PROJECT.yml[:MORE.yml...] [OVERLAY.xml...]")
+	c := newBuild(a)
+	cmd := c.command("kas PROJECT.yml[:MORE.yml...] [OVERLAY.xml...]")
 	cmd.Short = "Build a project of kas, and a disk from it"
 	cmd.Long = `Build a project of kas: its repositories become layers, its settings local.conf
 and bblayers.conf, and its targets a stage that runs bitbake. Declarations behind

@@ -23,6 +23,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/userns"
 )
 
+// NewLock is "carosbuild lock".
 func NewLock(a *cli.App) *cobra.Command {
 	c := &planner{App: a}
 	cmd := &cobra.Command{

@@ -117,8 +117,9 @@ func (c *buildCommand) printWhy(j *buildJob) error {
 	return err
 }
 
+// NewWhy is "carosbuild why".
 func NewWhy(a *cli.App) *cobra.Command {
-	c := New(a)
+	c := newBuild(a)
 	c.dryRun, c.whyOnly, c.network = true, true, a.Env("NETWORK", "host")
 	cmd := &cobra.Command{
 		ValidArgsFunction: complete.Args(a, complete.Declarations),

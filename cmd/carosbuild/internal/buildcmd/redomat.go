@@ -170,7 +170,7 @@ func (c *planner) useStarted(started []history.Started, stages []history.StoredS
 	for _, s := range stages {
 		of := func(x history.Started) bool { return x.Image == s.Image.ID }
 		if (c.entry.Match == "" || history.MatchBuild(c.entry.Match, s.BuildID)) && slices.ContainsFunc(started, of) {
-			if err := localstore.Builds(c.App, p).Use(s.BuildID, time.Now()); err != nil {
+			if err := localstore.Builds(p).Use(s.BuildID, time.Now()); err != nil {
 				return err
 			}
 		}

@@ -14,8 +14,8 @@ import (
 // Lines of the command line come behind all fragments of the declaration, in
 // their order.
 func TestAppendLocalConf(t *testing.T) {
-	c := New(cli.New())
-	cmd := c.Command("x")
+	c := newBuild(cli.New())
+	cmd := c.command("x")
 	if err := cmd.ParseFlags([]string{"-a", `A = "1"`, "--append-local-conf=B ?= 'x,y'", "a.xml", "--append", ""}); err != nil {
 		t.Fatal(err)
 	}
@@ -39,8 +39,8 @@ func TestShortened(t *testing.T) {
 		"--upgr": "upgrade", "--u": "upgrade", "--list": "list", "--list-": "list-bids", "--new": "new-build-id", "--m": "match-build-id", "--dry": "dry-run",
 		"--su": "success-tag", "--s": "", "--l": "", "--nonsense": "", "--upgrade": "upgrade", "--for": "foreign", "--format": "format", "--update": "update",
 	} {
-		c := New(cli.New())
-		cmd := c.Command("x")
+		c := newBuild(cli.New())
+		cmd := c.command("x")
 		f := cmd.Flags().Lookup(given[2:])
 		got := ""
 		if f != nil {
@@ -58,8 +58,8 @@ func TestShortened(t *testing.T) {
 // No option of ours may be the beginning of one of redomat's: it would mean that
 // one.
 func TestOptionsAreNoBeginnings(t *testing.T) {
-	c := New(cli.New())
-	cmd := c.Command("x")
+	c := newBuild(cli.New())
+	cmd := c.command("x")
 	for _, name := range []string{"out", "format", "disk", "target", "update", "locked", "json", "jobs", "network", "no-cache", "verify-boot", "foreign", "compression-level", "list", "success-tag"} {
 		if f := cmd.Flags().Lookup(name); f == nil || f.Name != name {
 			t.Errorf("--%s is %v", name, f)

@@ -27,6 +27,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
+// NewShell is "carosbuild shell".
 func NewShell(a *cli.App) *cobra.Command {
 	var network string
 	cmd := &cobra.Command{

@@ -38,6 +38,7 @@ type App struct {
 	EndedBySignal  bool      // as it should: the command runs until it is told to end
 }
 
+// New is the program as it was called.
 func New() *App {
 	return &App{Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Began: time.Now()}
 }

@@ -45,7 +45,7 @@ func (d Dirs) History() history.History {
 
 // Dirs are the directories of carosbuild, which nobody but the caller reaches.
 func (a *App) Dirs() (Dirs, error) {
-	home := a.Getenv("HOME")
+	home := a.home()
 	base := func(variable, below string) (string, error) {
 		if d := a.Getenv(variable); filepath.IsAbs(d) {
 			return filepath.Join(d, "carosbuild"), nil

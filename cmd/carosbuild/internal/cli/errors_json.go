@@ -15,6 +15,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/userns"
 )
 
+// AsJSON reports whether all of standard error is to be events.
 func (a *App) AsJSON() bool { return a.Progress == "json" }
 
 // Divert makes what is printed for a person events too, where all of standard
@@ -34,6 +35,7 @@ func (a *App) events() io.Writer {
 	return a.Stderr
 }
 
+// Event writes an event of now.
 func (a *App) Event(e render.Event) {
 	e.Time = time.Now()
 	render.WriteEvent(a.events(), e)

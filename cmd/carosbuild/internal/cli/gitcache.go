@@ -64,7 +64,7 @@ func (a *App) Rewrites(flags []string) (git.Rewrites, error) {
 	}
 	dir := a.Getenv("XDG_CONFIG_HOME")
 	if !filepath.IsAbs(dir) {
-		dir = filepath.Join(a.Getenv("HOME"), ".config")
+		dir = filepath.Join(a.home(), ".config")
 	}
 	path := filepath.Join(dir, "carosbuild", "remotes")
 	data, err := os.ReadFile(path)

@@ -78,3 +78,6 @@ func RunsItself() bool { return reexec.Init() }
 // private takes a directory of the caller's out of reach of other accounts. It is made
 // where it does not exist.
 func private(dir string) error { return userns.Private(dir) }
+
+// home is the caller's home directory.
+func (a *App) home() string { return a.Getenv("HOME") }

@@ -4,7 +4,22 @@
 
 package cli
 
-import "os"
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"runtime"
+
+	"github.com/carosio/carosbuild/pkg/remedy"
+)
+
+// NeedsLinux is the error for what works with the store of images.
+func NeedsLinux(what string) error {
+	return &remedy.Error{
+		Tried: fmt.Sprintf("%s needs Linux, and this is %s", what, runtime.GOOS),
+		Cure:  "run it in a virtual machine or a container with Linux; carosbuild --help lists what works here",
+	}
+}
 
 // Arrive has nothing to complete: there are no namespaces.
 func Arrive() (umask int, err error) { return 0, nil }
@@ -14,3 +29,6 @@ func RunsItself() bool { return false }
 
 // private makes a directory of the caller's own.
 func private(dir string) error { return os.MkdirAll(dir, 0o700) }
+
+// home is the caller's home directory; Windows has another variable for it.
+func (a *App) home() string { return cmp.Or(a.Getenv("HOME"), a.Getenv("USERPROFILE")) }

@@ -107,6 +107,7 @@ func noteEnvironment(a *cli.App) {
 	}
 }
 
+// IsKickstart reports whether a name is that of a kickstart file of wic.
 func IsKickstart(name string) bool {
 	return slices.ContainsFunc(KickstartEndings, func(e string) bool { return strings.HasSuffix(name, e) })
 }

@@ -40,6 +40,7 @@ type bootCommand struct {
 	ssh       bool
 }
 
+// NewBoot is "carosbuild boot".
 func NewBoot(a *cli.App) *cobra.Command {
 	c := &bootCommand{App: a}
 	cmd := &cobra.Command{

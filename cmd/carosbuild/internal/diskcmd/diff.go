@@ -13,6 +13,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/inspect"
 )
 
+// NewDiff is "carosbuild diff".
 func NewDiff(a *cli.App) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{

@@ -35,6 +35,7 @@ type diskCommand struct {
 	jobs      int
 }
 
+// NewDisk is "carosbuild disk".
 func NewDisk(a *cli.App) *cobra.Command {
 	c := &diskCommand{App: a}
 	cmd := &cobra.Command{

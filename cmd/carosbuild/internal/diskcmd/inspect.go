@@ -26,6 +26,7 @@ type inspection struct {
 	list, cat     string
 }
 
+// NewInspect is "carosbuild inspect".
 func NewInspect(a *cli.App) *cobra.Command {
 	c := &inspection{App: a}
 	cmd := &cobra.Command{

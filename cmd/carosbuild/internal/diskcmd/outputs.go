@@ -191,6 +191,7 @@ func checkPairs(pairs []DiskOutputs) error {
 	return disk.CheckOutputs(all, disk.WriteOptions{})
 }
 
+// DisksOf are the disks alone.
 func DisksOf(pairs []DiskOutputs) []*decl.Disk {
 	var out []*decl.Disk
 	for _, p := range pairs {

@@ -31,6 +31,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/userns"
 )
 
+// New is "carosbuild doctor".
 func New(a *cli.App) *cobra.Command {
 	return &cobra.Command{
 		Use:   "doctor",

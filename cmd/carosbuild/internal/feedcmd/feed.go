@@ -19,6 +19,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/progress"
 )
 
+// New is "carosbuild feed".
 func New(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "feed", Short: "Look at .ipk and .deb packages, reduce and index feeds of them",

@@ -45,6 +45,7 @@ type imagesOptions struct {
 	pattern   string // "" for none
 }
 
+// NewImages is "carosbuild images".
 func NewImages(a *cli.App) *cobra.Command {
 	var o imagesOptions
 	cmd := &cobra.Command{
@@ -86,7 +87,7 @@ func imageRows(a *cli.App, s *layer.Store, p layer.Paths, wanted func(history.St
 	}
 	rows := []imageRow{}
 	infos := map[string]history.BuildInfo{}
-	for _, st := range history.StoredStages(images, localstore.Builds(a, p), a.Visible()) {
+	for _, st := range history.StoredStages(images, localstore.Builds(p), a.Visible()) {
 		chain, err := s.Chain(st.Image.Top)
 		if err != nil || !wanted(st) {
 			continue // being removed

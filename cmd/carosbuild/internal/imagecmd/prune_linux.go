@@ -39,6 +39,7 @@ type pruneCommand struct {
 // prunedByDefault is how long what nobody uses stays.
 const prunedByDefault = 30 * render.Day
 
+// NewPrune is "carosbuild prune".
 func NewPrune(a *cli.App) *cobra.Command {
 	c := &pruneCommand{App: a}
 	cmd := &cobra.Command{
@@ -184,7 +185,7 @@ func (c *pruneCommand) prune(ctx context.Context, s *layer.Store, p layer.Paths,
 }
 
 func (c *pruneCommand) leftovers(s *layer.Store, p layer.Paths, d cli.Dirs) (*history.Leftovers, error) {
-	l := &history.Leftovers{Store: s, Records: layer.OpenRecords(layer.RecordsDir(p.GraphRoot), p.GraphRoot), Builds: localstore.Builds(c.App, p)}
+	l := &history.Leftovers{Store: s, Records: layer.OpenRecords(layer.RecordsDir(p.GraphRoot), p.GraphRoot), Builds: localstore.Builds(p)}
 	images, err := s.Images()
 	if err != nil {
 		return nil, err

@@ -30,6 +30,7 @@ type pullCommand struct {
 	stage   string // its full name as an image
 }
 
+// NewPull is "carosbuild pull".
 func NewPull(a *cli.App) *cobra.Command {
 	c := &pullCommand{App: a}
 	cmd := &cobra.Command{
@@ -107,7 +108,7 @@ func (c *pullCommand) run(ctx context.Context, s *layer.Store, p layer.Paths, _ 
 		return cli.Usagef("%s is an image for %q, not for %q", c.source, got, c.arch)
 	}
 	if c.buildID != "" {
-		if err := localstore.Builds(c.App, p).Write(c.buildID, history.BuildInfo{Owner: c.Owner(), Started: time.Now(), Pulled: true}); err != nil {
+		if err := localstore.Builds(p).Write(c.buildID, history.BuildInfo{Owner: c.Owner(), Started: time.Now(), Pulled: true}); err != nil {
 			return err
 		}
 	}
@@ -123,7 +124,7 @@ func (c *pullCommand) checkBuild(s *layer.Store, p layer.Paths) error {
 	if c.buildID == "" {
 		return nil
 	}
-	info, noted := localstore.Builds(c.App, p).Read(c.buildID)
+	info, noted := localstore.Builds(p).Read(c.buildID)
 	if noted && info.Owner != c.Owner() && !c.Foreign {
 		return cli.Usagef("build id %s is %s's: choose another one", c.buildID, info.Owner)
 	}
@@ -131,7 +132,7 @@ func (c *pullCommand) checkBuild(s *layer.Store, p layer.Paths) error {
 	if err != nil {
 		return err
 	}
-	made := slices.ContainsFunc(history.StoredStages(images, localstore.Builds(c.App, p), ""), func(st history.StoredStage) bool { return st.BuildID == c.buildID })
+	made := slices.ContainsFunc(history.StoredStages(images, localstore.Builds(p), ""), func(st history.StoredStage) bool { return st.BuildID == c.buildID })
 	if made && !info.Pulled {
 		return cli.Usagef("build %s was made here: choose another id", c.buildID)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/oci/registry"
 )
 
+// NewPush is "carosbuild push".
 func NewPush(a *cli.App) *cobra.Command {
 	var compression string
 	cmd := &cobra.Command{
@@ -66,6 +67,7 @@ func checkDestination(to string) error {
 	return nil
 }
 
+// NewExport is "carosbuild export".
 func NewExport(a *cli.App) *cobra.Command {
 	var to, compression string
 	cmd := &cobra.Command{

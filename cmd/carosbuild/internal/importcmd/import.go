@@ -26,6 +26,7 @@ import (
 	"github.com/carosio/carosbuild/targets"
 )
 
+// New is "carosbuild import".
 func New(a *cli.App) *cobra.Command {
 	c := &importing{App: a}
 	cmd := &cobra.Command{

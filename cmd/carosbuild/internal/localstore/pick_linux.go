@@ -16,7 +16,7 @@ import (
 // Pick finds the stage that a name means among those in the store, and says
 // which it is where the name leaves that open.
 func Pick(a *cli.App, s *layer.Store, failed bool, name string) (history.Picked, error) {
-	builds := Builds(a, layer.Paths{GraphRoot: s.GraphRoot()})
+	builds := Builds(layer.Paths{GraphRoot: s.GraphRoot()})
 	images, err := s.Images()
 	if err != nil {
 		return history.Picked{}, err
@@ -41,7 +41,7 @@ func StageImage(a *cli.App, s *layer.Store, failed bool, name string) (string, e
 	}
 	none := (*history.NoStageError)(nil)
 	if !errors.As(err, &none) {
-		return "", PickError(a, err)
+		return "", PickError(err)
 	}
 	if _, ok, err := s.ImageByName(name); err != nil || ok {
 		return name, err

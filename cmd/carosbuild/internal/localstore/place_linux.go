@@ -20,6 +20,7 @@ import (
 // of a few hundred packages fits.
 const leastMemory = 1 << 30
 
+// PlaceCure is what to do where the store cannot be.
 const PlaceCure = "have the store on a volume or another file system: XDG_DATA_HOME=DIR, or graphroot in storage.conf"
 
 // MemoryStore is how large a store in memory may get for want of a better place,

@@ -95,7 +95,7 @@ func With(a *cli.App, cmd *cobra.Command, foreground bool, f func(ctx context.Co
 
 // Hidden tells of which builds nothing is shown to the caller.
 func Hidden(a *cli.App, s *layer.Store) func(buildID string) bool {
-	b := Builds(a, layer.Paths{GraphRoot: s.GraphRoot()})
+	b := Builds(layer.Paths{GraphRoot: s.GraphRoot()})
 	return func(id string) bool { return !a.Foreign && b.Foreign(id, a.Owner()) }
 }
 

@@ -24,14 +24,14 @@ func BuildInfo(a *cli.App, id string) history.BuildInfo {
 	}
 	d, err := a.Dirs()
 	if err != nil {
-		info, _ := Builds(a, p).Read(id)
+		info, _ := Builds(p).Read(id)
 		return info
 	}
-	return Builds(a, p).Known(id, d.Logs())
+	return Builds(p).Known(id, d.Logs())
 }
 
 // PickError makes a mistake in a name one of usage.
-func PickError(a *cli.App, err error) error {
+func PickError(err error) error {
 	many, none := (*history.ManyStagesError)(nil), (*history.NoStageError)(nil)
 	if errors.As(err, &many) || errors.As(err, &none) {
 		return cli.Usage(err)
@@ -50,9 +50,10 @@ func Stages(a *cli.App) ([]history.StoredStage, []layer.Image, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return history.StoredStages(images, Builds(a, p), a.Visible()), images, nil
+	return history.StoredStages(images, Builds(p), a.Visible()), images, nil
 }
 
-func Builds(a *cli.App, p layer.Paths) history.Builds {
+// Builds are the notes about the builds of a store.
+func Builds(p layer.Paths) history.Builds {
 	return history.Builds{Dir: history.BuildsDir(p.GraphRoot)}
 }

@@ -41,6 +41,7 @@ func (w *NoteWriter) Write(p []byte) (int, error) {
 	}
 }
 
+// At says what an event is about.
 func (e *Event) At(s decl.Span) { e.File, e.Line, e.Column = s.File, s.Line, s.Col }
 
 // StepEvent is a failed step.

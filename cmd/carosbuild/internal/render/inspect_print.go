@@ -19,6 +19,7 @@ type Grid struct {
 	Right []int // columns that are aligned to the right
 }
 
+// Add adds a line.
 func (g *Grid) Add(cells ...string) {
 	for i, c := range cells {
 		cells[i] = Printable(c)
@@ -26,6 +27,7 @@ func (g *Grid) Add(cells ...string) {
 	g.rows = append(g.rows, cells)
 }
 
+// Print writes the lines, each behind an indentation.
 func (g *Grid) Print(w io.Writer, indent string) error {
 	var widths []int
 	for _, row := range g.rows {

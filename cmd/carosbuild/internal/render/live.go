@@ -70,7 +70,12 @@ type row struct {
 
 const redrawEvery = 100 * time.Millisecond
 
-func NewLive(w io.Writer, size func() (int, int), color bool) *live {
+// NewLive is the view on a terminal, of a size that may change.
+func NewLive(w io.Writer, size func() (width, height int), color bool) Display {
+	return newLive(w, size, color)
+}
+
+func newLive(w io.Writer, size func() (int, int), color bool) *live {
 	l := &live{w: w, size: size, color: color, stop: make(chan struct{})}
 	l.ended.Go(func() {
 		t := time.NewTicker(redrawEvery)
@@ -89,6 +94,7 @@ func NewLive(w io.Writer, size func() (int, int), color bool) *live {
 	return l
 }
 
+// Close implements Display.
 func (l *live) Close() {
 	l.once.Do(func() {
 		close(l.stop)
@@ -119,6 +125,7 @@ func (l *live) drop(keep func(*row) bool) {
 	l.rows = rows
 }
 
+// Show implements Display.
 func (l *live) Show(e progress.Event) {
 	e = shownEvent(e)
 	l.mu.Lock()

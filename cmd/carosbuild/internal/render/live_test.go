@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 
 // showLive shows a view that stays as it is until a key is hit.
 func showLive() {
-	l := NewLive(os.Stdout, TerminalSize(os.Stdout), false)
+	l := newLive(os.Stdout, TerminalSize(os.Stdout), false)
 	at := time.Now()
 	l.Show(progress.Event{Time: at, Kind: progress.Begun, Stages: 3, Steps: 9})
 	l.Show(progress.Event{Time: at, Kind: progress.StepDone, Stage: "base", Step: 1, Steps: 4, Seconds: 62, Text: "RUN first " + strings.Repeat("x", 300)})

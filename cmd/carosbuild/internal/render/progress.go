@@ -20,6 +20,7 @@ type Display interface {
 	Close()
 }
 
+// Quiet shows nothing.
 type Quiet struct{}
 
 func (Quiet) Show(progress.Event) {}
@@ -35,7 +36,10 @@ type plain struct {
 	pct   map[string]int64
 }
 
-func NewPlain(w io.Writer) *plain {
+// NewPlain is the display for a log.
+func NewPlain(w io.Writer) Display { return newPlain(w) }
+
+func newPlain(w io.Writer) *plain {
 	return &plain{w: w, last: map[string]time.Time{}, pct: map[string]int64{}}
 }
 
@@ -54,6 +58,7 @@ func shownEvent(e progress.Event) progress.Event {
 	return e
 }
 
+// Show implements Display.
 func (d *plain) Show(e progress.Event) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -111,6 +116,7 @@ func (d *plain) line(e progress.Event) string {
 	return ""
 }
 
+// Close implements Display.
 func (d *plain) Close() {}
 
 func seconds(s float64) string {

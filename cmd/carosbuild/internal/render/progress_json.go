@@ -59,10 +59,14 @@ type jsonDisplay struct {
 
 const progressLines = 100 * time.Millisecond
 
-func NewJSON(w io.Writer) *jsonDisplay {
+// NewJSON is the display that writes events.
+func NewJSON(w io.Writer) Display { return newJSON(w) }
+
+func newJSON(w io.Writer) *jsonDisplay {
 	return &jsonDisplay{w: w, now: time.Now, ended: map[string]bool{}}
 }
 
+// Show implements Display.
 func (d *jsonDisplay) Show(e progress.Event) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -117,6 +121,7 @@ func (d *jsonDisplay) end(e progress.Event) {
 
 func progressID(e progress.Event) string { return e.Stage + "\x00" + e.Text }
 
+// Close implements Display.
 func (d *jsonDisplay) Close() {}
 
 // WriteEvent writes one line.

@@ -32,7 +32,7 @@ func readEvents(t *testing.T, out *bytes.Buffer) []Event {
 // seconds.
 func TestJSONProgressRate(t *testing.T) {
 	var out bytes.Buffer
-	d := NewJSON(&out)
+	d := newJSON(&out)
 	now := time.Unix(100, 0)
 	d.now = func() time.Time { return now }
 	for i := range int64(10000) {

@@ -35,7 +35,7 @@ func events() []progress.Event {
 
 func TestPlain(t *testing.T) {
 	var out bytes.Buffer
-	d := NewPlain(&out)
+	d := newPlain(&out)
 	for _, e := range events() {
 		d.Show(e)
 	}
@@ -61,7 +61,7 @@ func TestPlain(t *testing.T) {
 // may be closed twice.
 func TestLive(t *testing.T) {
 	var out bytes.Buffer
-	l := NewLive(&out, func() (int, int) { return 40, 10 }, false)
+	l := newLive(&out, func() (int, int) { return 40, 10 }, false)
 	for _, e := range events()[:5] {
 		l.Show(e)
 	}

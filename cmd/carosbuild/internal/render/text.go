@@ -46,6 +46,7 @@ func foldSpace(s string) string {
 	return string(b)
 }
 
+// WriteJSON writes a value for people and programs to read.
 func WriteJSON(w io.Writer, v any) error {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
@@ -56,6 +57,7 @@ func WriteJSON(w io.Writer, v any) error {
 // Printable is a foreign text as one line.
 func Printable(s string) string { return terminal.Line(s) }
 
+// OrDash is a cell of a table that may be empty.
 func OrDash(s string) string {
 	if s == "" {
 		return "-"
@@ -85,4 +87,5 @@ func Age(d time.Duration) string {
 	return "just now"
 }
 
+// Day is a day.
 const Day = 24 * time.Hour

@@ -37,6 +37,7 @@ type releaseCommand struct {
 	date                                   time.Time         // zero: when the build ended
 }
 
+// NewRelease is "carosbuild release".
 func NewRelease(a *cli.App) *cobra.Command {
 	c := &releaseCommand{App: a}
 	cmd := &cobra.Command{

@@ -31,6 +31,7 @@ type resultsCommand struct {
 	logs, packages bool
 }
 
+// NewResults is "carosbuild results".
 func NewResults(a *cli.App) *cobra.Command {
 	c := &resultsCommand{App: a}
 	cmd := &cobra.Command{
@@ -194,7 +195,7 @@ func openBuild(a *cli.App, s *layer.Store, d cli.Dirs, name string) (*stored, er
 	b := &stored{store: s, id: id, stage: stage, only: only, logDir: filepath.Join(d.Logs(), id), roots: map[string]*results.Root{}}
 	none := (*history.NoStageError)(nil)
 	if err != nil && (only || !errors.As(err, &none)) {
-		return nil, localstore.PickError(a, err)
+		return nil, localstore.PickError(err)
 	}
 	report, reportErr := history.ReadReport(b.logDir)
 	b.report = report

@@ -34,6 +34,7 @@ type serveCommand struct {
 	listen string
 }
 
+// NewServe is "carosbuild serve".
 func NewServe(a *cli.App) *cobra.Command {
 	c := &serveCommand{App: a}
 	cmd := &cobra.Command{

@@ -13,8 +13,9 @@ import (
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/importcmd"
 )
 
+// command is the program with all of its commands.
 func command(a *cli.App) *cobra.Command {
-	root := buildcmd.New(a).Command("carosbuild FILE...")
+	root := buildcmd.NewBuild(a, "carosbuild FILE...")
 	root.Short = "Turn an XML declaration into stage images and bootable disks"
 	root.Long = ""
 	root.Version = buildVersion()
@@ -24,7 +25,7 @@ func command(a *cli.App) *cobra.Command {
 	root.PersistentFlags().StringVar(&a.Progress, "progress", a.Env("PROGRESS", "auto"), "how to show progress: auto, tty, plain, json or quiet")
 	root.PersistentFlags().StringVar(&a.Runtime, "runtime", a.Env("RUNTIME", ""), "OCI runtime to run steps with (default runc, else crun)")
 	root.AddCommand(
-		buildcmd.New(a).Command("build FILE..."), buildcmd.NewPlan(a), buildcmd.NewWhy(a), buildcmd.NewLock(a), buildcmd.NewCheckout(a), buildcmd.NewKas(a), importcmd.New(a), schemaCommand(a),
+		buildcmd.NewBuild(a, "build FILE..."), buildcmd.NewPlan(a), buildcmd.NewWhy(a), buildcmd.NewLock(a), buildcmd.NewCheckout(a), buildcmd.NewKas(a), importcmd.New(a), schemaCommand(a),
 		diskcmd.NewDisk(a), diskcmd.NewInspect(a), diskcmd.NewDiff(a), diskcmd.NewBoot(a),
 		feedcmd.New(a), targetsCommand(a), versionCommand(a), manCommand(a),
 	)

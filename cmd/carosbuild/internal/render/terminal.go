@@ -8,6 +8,7 @@ import (
 	"golang.org/x/term"
 )
 
+// TerminalSize is the size of the terminal that f is, 80 by 24 for another file.
 func TerminalSize(f *os.File) func() (int, int) {
 	return func() (int, int) {
 		if f != nil {

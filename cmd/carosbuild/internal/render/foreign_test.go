@@ -22,13 +22,13 @@ func TestEventsPrintForeignNamesAsText(t *testing.T) {
 		for _, kind := range kinds {
 			e := progress.Event{Time: time.Unix(1, 0), Kind: kind, Stage: name, Step: 1, Steps: 2, Text: name, Unit: name, Done: 1, Total: 1}
 			var out bytes.Buffer
-			d := NewPlain(&out)
+			d := newPlain(&out)
 			d.Show(e)
 			e.Stage = ""
 			d.Show(e)
 			rendertest.CheckPrinted(t, "plain, "+string(kind), out.String())
 			out.Reset()
-			NewJSON(&out).Show(e)
+			newJSON(&out).Show(e)
 			rendertest.CheckPrinted(t, "json, "+string(kind), out.String())
 			out.Reset()
 			l := &live{w: &out, size: func() (int, int) { return 200, 20 }}
