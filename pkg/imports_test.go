@@ -19,7 +19,21 @@ const module = "github.com/carosio/carosbuild/"
 // allowed says which packages of ours a package may import: only what is
 // listed, and what lies below a listed one.
 var allowed = map[string][]string{
-	"cmd/carosbuild":     {"pkg/bytesize", "pkg/compose", "pkg/debfile", "pkg/decl", "pkg/disk", "pkg/engine", "pkg/evict", "pkg/feed", "pkg/freshdir", "pkg/history", "pkg/kas", "pkg/layer", "pkg/netfault", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/qemu", "pkg/release", "pkg/remedy", "pkg/resolve", "pkg/results", "pkg/rung", "pkg/sandbox", "pkg/serve", "pkg/source", "pkg/terminal", "pkg/userns", "pkg/wks", "pkg/xdg", "pkg/yocto", "targets"},
+	"cmd/carosbuild":                     {"cmd/carosbuild/internal/buildcmd", "cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/complete", "cmd/carosbuild/internal/declfile", "cmd/carosbuild/internal/diskcmd", "cmd/carosbuild/internal/doctorcmd", "cmd/carosbuild/internal/feedcmd", "cmd/carosbuild/internal/imagecmd", "cmd/carosbuild/internal/importcmd", "cmd/carosbuild/internal/render", "cmd/carosbuild/internal/resultcmd", "pkg/decl", "pkg/freshdir", "pkg/progress", "pkg/terminal", "targets"},
+	"cmd/carosbuild/internal/buildcmd":   {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/complete", "cmd/carosbuild/internal/declfile", "cmd/carosbuild/internal/diskcmd", "cmd/carosbuild/internal/localstore", "cmd/carosbuild/internal/render", "pkg/compose", "pkg/decl", "pkg/disk", "pkg/engine", "pkg/history", "pkg/layer", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/remedy", "pkg/resolve", "pkg/rung", "pkg/sandbox", "pkg/source/bitbake", "pkg/source/debian", "pkg/source/git", "pkg/terminal", "pkg/userns", "pkg/yocto", "targets"},
+	"cmd/carosbuild/internal/cli":        {"cmd/carosbuild/internal/render", "pkg/decl", "pkg/disk/damage", "pkg/history", "pkg/layer", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/remedy", "pkg/resolve", "pkg/rung", "pkg/source/git", "pkg/terminal", "pkg/userns"},
+	"cmd/carosbuild/internal/complete":   {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/declfile", "cmd/carosbuild/internal/localstore", "pkg/compose", "pkg/decl", "pkg/disk", "pkg/history", "pkg/qemu"},
+	"cmd/carosbuild/internal/declfile":   {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/render", "pkg/decl", "pkg/disk", "pkg/kas", "pkg/plan", "pkg/progress", "pkg/resolve", "pkg/source/git", "pkg/userns", "targets"},
+	"cmd/carosbuild/internal/diskcmd":    {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/complete", "cmd/carosbuild/internal/declfile", "cmd/carosbuild/internal/localstore", "cmd/carosbuild/internal/render", "pkg/bytesize", "pkg/compose", "pkg/decl", "pkg/disk", "pkg/history", "pkg/layer", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/qemu", "pkg/remedy", "pkg/userns"},
+	"cmd/carosbuild/internal/doctorcmd":  {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/localstore", "cmd/carosbuild/internal/render", "pkg/bytesize", "pkg/engine", "pkg/layer", "pkg/remedy", "pkg/rung", "pkg/source/debian", "pkg/userns"},
+	"cmd/carosbuild/internal/feedcmd":    {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/render", "pkg/debfile", "pkg/feed", "pkg/progress"},
+	"cmd/carosbuild/internal/imagecmd":   {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/complete", "cmd/carosbuild/internal/localstore", "cmd/carosbuild/internal/render", "pkg/bytesize", "pkg/engine", "pkg/evict", "pkg/history", "pkg/layer", "pkg/oci", "pkg/remedy", "pkg/source/debian"},
+	"cmd/carosbuild/internal/importcmd":  {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/complete", "cmd/carosbuild/internal/declfile", "pkg/decl", "pkg/kas", "pkg/wks", "targets"},
+	"cmd/carosbuild/internal/localstore": {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/render", "pkg/bytesize", "pkg/engine", "pkg/history", "pkg/layer", "pkg/remedy", "pkg/userns", "pkg/xdg"},
+	"cmd/carosbuild/internal/render":     {"pkg/bytesize", "pkg/decl", "pkg/disk/inspect", "pkg/netfault", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/remedy", "pkg/resolve", "pkg/source/debian", "pkg/source/git", "pkg/terminal"},
+	"cmd/carosbuild/internal/rendertest": {"pkg/terminal"},
+	"cmd/carosbuild/internal/resultcmd":  {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/complete", "cmd/carosbuild/internal/localstore", "cmd/carosbuild/internal/render", "pkg/freshdir", "pkg/history", "pkg/layer", "pkg/progress", "pkg/release", "pkg/results", "pkg/serve"},
+
 	"pkg/bytesize":       {},
 	"pkg/beneath":        {},
 	"pkg/decl":           {"pkg/bytesize", "pkg/disk/kind", "pkg/disk/uuid", "pkg/terminal", "pkg/words"},
@@ -108,14 +122,18 @@ var allowed = map[string][]string{
 var owners = map[string][]string{
 	"github.com/google/go-containerregistry/": {"pkg/oci", "pkg/oci/ocitest", "pkg/oci/registry"},
 	"go.podman.io/image/":                     {"pkg/oci/registry"},
-	"go.podman.io/storage":                    {"pkg/layer", "pkg/oci/registry", "cmd/carosbuild"}, // registry: configfile; cmd: reexec.Init
+	"go.podman.io/storage":                    {"pkg/layer", "pkg/oci/registry", "cmd/carosbuild/internal/cli"}, // registry: configfile; cli: reexec.Init
 	"github.com/pierrec/lz4/":                 {"pkg/disk"},
 	"github.com/opencontainers/runtime-spec/": {"pkg/runc"},
 	"github.com/diskfs/go-diskfs":             {"pkg/disk/partition"},
 	"encoding/xml":                            {"pkg/decl", "pkg/disk/ova"},
-	"github.com/spf13/":                       {"cmd/carosbuild"},
-	"github.com/ProtonMail/":                  {"pkg/source/debian"},
-	"go.yaml.in/":                             {"pkg/kas"},
+	"github.com/spf13/": { // all of cmd but what draws and prints
+		"cmd/carosbuild", "cmd/carosbuild/internal/buildcmd", "cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/complete", "cmd/carosbuild/internal/declfile",
+		"cmd/carosbuild/internal/diskcmd", "cmd/carosbuild/internal/doctorcmd", "cmd/carosbuild/internal/feedcmd", "cmd/carosbuild/internal/imagecmd",
+		"cmd/carosbuild/internal/importcmd", "cmd/carosbuild/internal/localstore", "cmd/carosbuild/internal/resultcmd",
+	},
+	"github.com/ProtonMail/": {"pkg/source/debian"},
+	"go.yaml.in/":            {"pkg/kas"},
 }
 
 // TestImports reads the sources and fails on an import that the design does

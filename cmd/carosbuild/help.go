@@ -12,15 +12,17 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
+
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/cli"
 )
 
 // helpColumns is how wide a line of help is at most.
 const helpColumns = 100
 
 // foldHelp makes help fit the terminal.
-func (a *app) foldHelp(root *cobra.Command) {
+func foldHelp(a *cli.App, root *cobra.Command) {
 	columns := helpColumns
-	if f, ok := a.stdout.(*os.File); ok {
+	if f, ok := a.Stdout.(*os.File); ok {
 		if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 40 {
 			columns = min(n, helpColumns)
 		}
@@ -54,9 +56,9 @@ func fold(text string, columns int) string {
 	return strings.Join(out, "\n")
 }
 
-func manCommand(a *app) *cobra.Command {
+func manCommand(a *cli.App) *cobra.Command {
 	return &cobra.Command{
-		Use: "man DIR", Short: "Write the manual pages into a directory", Args: exactly(1), Hidden: true,
+		Use: "man DIR", Short: "Write the manual pages into a directory", Args: cli.Exactly(1), Hidden: true,
 		RunE: func(cmd *cobra.Command, args []string) error { return writeMan(cmd.Root(), args[0]) },
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
+
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/cli"
 )
 
 // everyCommand calls f for a command and all below it.
@@ -25,9 +27,9 @@ func everyCommand(cmd *cobra.Command, f func(*cobra.Command)) {
 // TestHelpWidth: no line of any command's help is wider than a window of two
 // columns of text, and the description is one line that begins with a verb.
 func TestHelpWidth(t *testing.T) {
-	a := &app{stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}, getenv: func(string) string { return "" }}
+	a := &cli.App{Stdout: &bytes.Buffer{}, Stderr: &bytes.Buffer{}, Getenv: func(string) string { return "" }}
 	commands := 0
-	everyCommand(a.command(), func(cmd *cobra.Command) {
+	everyCommand(command(a), func(cmd *cobra.Command) {
 		commands++
 		var out bytes.Buffer
 		cmd.SetOut(&out)
@@ -50,8 +52,8 @@ func TestHelpWidth(t *testing.T) {
 
 func TestManPages(t *testing.T) {
 	dir := t.TempDir()
-	a := &app{stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}, getenv: func(string) string { return "" }}
-	root := a.command()
+	a := &cli.App{Stdout: &bytes.Buffer{}, Stderr: &bytes.Buffer{}, Getenv: func(string) string { return "" }}
+	root := command(a)
 	if err := writeMan(root, dir); err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/cli"
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/plan"
 )
@@ -25,7 +26,7 @@ func runHere(t *testing.T, env map[string]string, args ...string) result {
 	t.Helper()
 	home := t.TempDir()
 	var out, stderr bytes.Buffer
-	a := &app{stdout: &out, stderr: &stderr, getenv: func(k string) string {
+	a := &cli.App{Stdout: &out, Stderr: &stderr, Getenv: func(k string) string {
 		switch k {
 		case "HOME":
 			return home
@@ -34,11 +35,11 @@ func runHere(t *testing.T, env map[string]string, args ...string) result {
 		}
 		return env[k]
 	}}
-	cmd := a.command()
+	cmd := command(a)
 	cmd.SetArgs(args)
 	cmd.SetOut(&out)
 	cmd.SetErr(&stderr)
-	status := a.end(t.Context(), cmd.ExecuteContext(t.Context()))
+	status := end(t.Context(), a, cmd.ExecuteContext(t.Context()))
 	return result{out.String(), stderr.String(), status}
 }
 
@@ -195,7 +196,7 @@ func TestMissingCommit(t *testing.T) {
 	gitHere(t, "-C", "poky", "add", ".")
 	gitHere(t, "-C", "poky", "commit", "--quiet", "-m", "x")
 	got := runHere(t, nil, "checkout", "kas.yml", "--to", "out", "--remote", "https://git.example.org/poky=./poky")
-	if !strings.Contains(got.err, "kas.yml:5:13: error: ") || got.status != exitDeclaration {
+	if !strings.Contains(got.err, "kas.yml:5:13: error: ") || got.status != cli.ExitDeclaration {
 		t.Errorf("%+v", got)
 	}
 }

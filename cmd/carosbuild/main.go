@@ -12,57 +12,54 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/carosio/carosbuild/pkg/userns"
-
 	"github.com/sirupsen/logrus"
-	"go.podman.io/storage/pkg/reexec"
 
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/cli"
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/render"
 	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
 func main() {
-	umask := 0
-	if userns.Inside(os.Getenv) {
-		var err error
-		if umask, err = userns.Settle(os.Args, os.Environ()); err != nil {
-			if !errors.Is(err, userns.ErrTold) {
-				newApp().say(err)
-			}
-			os.Exit(exitHost)
+	umask, err := cli.Arrive()
+	if err != nil {
+		if !cli.Told(err) {
+			cli.New().Say(err)
 		}
+		os.Exit(cli.ExitHost)
 	}
-	// The store's library logs what it cannot return.
+	// The libraries of stores and registries log what they cannot return.
 	logrus.SetOutput(&terminal.Writer{W: os.Stderr})
-	if reexec.Init() { // containers/storage runs itself for some work
+	if cli.RunsItself() {
 		return
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	a := newApp()
-	a.outputMode = 0o666 &^ os.FileMode(umask)
-	called, err := a.command().ExecuteContextC(ctx)
-	a.commandPath = called.CommandPath()
-	status := a.end(ctx, err)
-	a.reportEnd(status)
+	a := cli.New()
+	a.Version = buildVersion()
+	a.OutputMode = 0o666 &^ os.FileMode(umask)
+	called, err := command(a).ExecuteContextC(ctx)
+	a.CommandPath = called.CommandPath()
+	status := end(ctx, a, err)
+	a.ReportEnd(status)
 	os.Exit(status)
 }
 
 // end reports how a command ended, and returns the exit status.
-func (a *app) end(ctx context.Context, err error) int {
-	var inner innerExit
+func end(ctx context.Context, a *cli.App, err error) int {
+	var inner cli.Exit
 	switch {
 	case errors.As(err, &inner): // it has said everything already
 		return int(inner)
-	case ctx.Err() != nil && !(a.endedBySignal && err == nil):
-		if !a.asJSON() {
-			fmt.Fprintln(a.stderr, "carosbuild: interrupted")
+	case ctx.Err() != nil && !(a.EndedBySignal && err == nil):
+		if !a.AsJSON() {
+			fmt.Fprintln(a.Stderr, "carosbuild: interrupted")
 		} else {
-			a.event(jsonEvent{Event: progress.Event{Kind: errorEvent, Text: "interrupted"}})
+			a.Event(render.Event{Event: progress.Event{Kind: render.ErrorEvent, Text: "interrupted"}})
 		}
-		return exitInterrupted
+		return cli.ExitInterrupted
 	case err != nil:
-		return a.report(err)
+		return a.Report(err)
 	}
 	return 0
 }

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/cli"
 )
 
 // TestPagesHaveRealCommands takes every command line of carosbuild out of the
@@ -37,8 +39,8 @@ func TestPagesHaveRealCommands(t *testing.T) {
 
 // parseOnly does with a command line what happens before a command runs.
 func parseOnly(words []string) error {
-	a := &app{getenv: func(string) string { return "" }}
-	root := a.command()
+	a := &cli.App{Getenv: func(string) string { return "" }}
+	root := command(a)
 	cmd, rest, err := root.Find(words)
 	if err != nil || len(rest) == 0 { // a command that is only mentioned
 		return err

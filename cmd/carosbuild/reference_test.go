@@ -38,7 +38,7 @@ func TestReferencePage(t *testing.T) {
 		t.Fatal(err)
 	}
 	page := string(data)
-	name, setting := regexp.MustCompile(`_?CAROSBUILD_[A-Z][A-Z_]*[A-Z]`), regexp.MustCompile(`\b[ac]\.env\("([A-Z_]+)"`)
+	name, setting := regexp.MustCompile(`_?CAROSBUILD_[A-Z][A-Z_]*[A-Z]`), regexp.MustCompile(`\b[ac]\.Env\("([A-Z_]+)"`)
 	found := map[string]string{}
 	statuses := 0
 	sources(t, func(path, text string) {
@@ -48,7 +48,7 @@ func TestReferencePage(t *testing.T) {
 		for _, m := range setting.FindAllStringSubmatch(text, -1) {
 			found["CAROSBUILD_"+m[1]] = path
 		}
-		for _, m := range regexp.MustCompile(`(?m)^\texit[A-Z]\w+ += ([0-9]+)$`).FindAllStringSubmatch(text, -1) {
+		for _, m := range regexp.MustCompile(`(?m)^\tExit[A-Z]\w+ += ([0-9]+)$`).FindAllStringSubmatch(text, -1) {
 			statuses++
 			if !strings.Contains(page, "\n| "+m[1]+" | ") {
 				t.Errorf("exit status %s of %s is not described", m[1], path)

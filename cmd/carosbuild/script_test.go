@@ -17,10 +17,6 @@ import (
 var update = flag.Bool("update", false, "rewrite what the scripts expect")
 
 func TestMain(m *testing.M) {
-	if os.Getenv(liveChild) != "" {
-		showLive()
-		return
-	}
 	testscript.Main(m, map[string]func(){"carosbuild": main})
 }
 

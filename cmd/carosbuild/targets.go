@@ -15,13 +15,17 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/cli"
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/complete"
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/declfile"
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/render"
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/freshdir"
 	"github.com/carosio/carosbuild/pkg/terminal"
 	"github.com/carosio/carosbuild/targets"
 )
 
-func targetsCommand(a *app) *cobra.Command {
+func targetsCommand(a *cli.App) *cobra.Command {
 	var to string
 	cmd := &cobra.Command{
 		Use: "targets [NAME]", Short: "List the built-in declarations, or print one",
@@ -32,30 +36,30 @@ func targetsCommand(a *app) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case len(args) == 0 && to == "":
-				return a.listTargets()
+				return listTargets(a)
 			case len(args) == 1 && to == "":
-				return a.printTarget(args[0])
+				return printTarget(a, args[0])
 			case len(args) == 1:
-				return a.copyTarget(args[0], to)
+				return copyTarget(a, args[0], to)
 			}
-			return usagef("usage: carosbuild %s", cmd.Use)
+			return cli.Usagef("usage: carosbuild %s", cmd.Use)
 		},
-		ValidArgsFunction: a.completeArgs(builtinArg, noArg),
+		ValidArgsFunction: complete.Args(a, complete.BuiltIn, complete.Nothing),
 	}
 	cmd.Flags().StringVar(&to, "to", "", "directory to write the declaration to, with the files that it adds; it must not exist or be empty")
 	return cmd
 }
 
 // listTargets prints the name of each declaration, and how its first comment begins.
-func (a *app) listTargets() error {
-	w := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)
-	for _, name := range embedded() {
+func listTargets(a *cli.App) error {
+	w := tabwriter.NewWriter(a.Stdout, 0, 8, 2, ' ', 0)
+	for _, name := range declfile.BuiltIn() {
 		data, err := targets.FS.ReadFile(name)
 		if err != nil {
 			return err
 		}
 		about := aboutTarget(string(data))
-		if f, ok := a.stdout.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		if f, ok := a.Stdout.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 			about = terminal.Cut(about, helpColumns-20)
 		}
 		fmt.Fprintf(w, "%s\t%s\n", name, about)
@@ -76,35 +80,35 @@ func aboutTarget(text string) string {
 
 // checkTarget finds out whether a declaration is built in.
 func checkTarget(name string) error {
-	if slices.Contains(embedded(), name) {
+	if slices.Contains(declfile.BuiltIn(), name) {
 		return nil
 	}
-	hint := decl.DidYouMean(name, embedded())
+	hint := decl.DidYouMean(name, declfile.BuiltIn())
 	if hint != "" {
 		hint = " (" + hint + ")"
 	}
-	return usagef("no declaration %q is built in%s; there are: %s", name, hint, strings.Join(embedded(), ", "))
+	return cli.Usagef("no declaration %q is built in%s; there are: %s", name, hint, strings.Join(declfile.BuiltIn(), ", "))
 }
 
-func (a *app) printTarget(name string) error {
+func printTarget(a *cli.App, name string) error {
 	if err := checkTarget(name); err != nil {
 		return err
 	}
 	data, err := targets.FS.ReadFile(name)
 	if err == nil {
-		_, err = a.stdout.Write(data)
+		_, err = a.Stdout.Write(data)
 	}
 	return err
 }
 
 // copyTarget writes a declaration, and the files that it or one that it is based on
 // adds, and says how to use the copy. What it is based on stays built in.
-func (a *app) copyTarget(name, dir string) error {
+func copyTarget(a *cli.App, name, dir string) error {
 	if err := checkTarget(name); err != nil {
 		return err
 	}
 	if err := freshdir.Check(dir); err != nil {
-		return usageError{err}
+		return cli.Usage(err)
 	}
 	used, err := usedDirs(name)
 	if err != nil {
@@ -132,10 +136,10 @@ func (a *app) copyTarget(name, dir string) error {
 		return err
 	}
 	front, file := "", filepath.Join(dir, name)
-	if isOverlay(name) {
+	if declfile.IsOverlay(name) {
 		front = "YOURS.xml "
 	}
-	_, err = fmt.Fprintf(a.stdout, "to use it: carosbuild %s%s --out FILE\n", front, quoteArg(file))
+	_, err = fmt.Fprintf(a.Stdout, "to use it: carosbuild %s%s --out FILE\n", front, render.QuoteArg(file))
 	return err
 }
 

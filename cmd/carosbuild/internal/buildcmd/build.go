@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package buildcmd
+
+import (
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/cli"
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/complete"
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/declfile"
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/diskcmd"
+	"github.com/carosio/carosbuild/pkg/compose"
+	"github.com/carosio/carosbuild/pkg/disk"
+)
+
+// buildCommand is "carosbuild [build]": its flags, and what they lead to.
+type buildCommand struct {
+	planner
+	runOptions
+	viewOptions
+	diskcmd.DiskFlags
+	diskcmd.VerifyOptions
+	redomatFlags
+}
+
+// NewBuild is "carosbuild build", by another name too.
+func NewBuild(a *cli.App, use string) *cobra.Command { return newBuild(a).command(use) }
+
+func newBuild(a *cli.App) *buildCommand { return &buildCommand{planner: planner{App: a}} }
+
+func (c *buildCommand) command(use string) *cobra.Command {
+	cmd := &cobra.Command{
+		ValidArgsFunction: complete.Args(c.App, complete.Declarations),
+		Use:               use,
+		Short:             "Build the stages of a declaration, and a disk from them",
+		Long:              "Build the stages of a declaration, and a disk from them.\n\n" + filesHelp,
+		Args:              cobra.ArbitraryArgs,
+		Example: `  carosbuild vmware.xml --out caros.vmdk      a disk; the ending picks its format
+  carosbuild vmware.xml site.xml -t 050-site  stages only, with an overlay
+  carosbuild vmware.xml --dry-run             what would run, and what is cached`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 && cmd.Parent() == nil && cmd.Flags().NFlag() == 0 {
+				return cmd.Help()
+			}
+			if cmd.Parent() == nil && len(args) > 0 {
+				if err := cli.CommandError(cmd, args[0]); err != nil {
+					return err
+				}
+			}
+			c.declFiles = args
+			return c.run(cmd)
+		},
+	}
+	c.planFlags(cmd)
+	f := cmd.Flags()
+	f.StringArrayVarP(&c.Out, "out", "o", nil, "write the disk to this file, block device or pipe, - for standard output; may be repeated; {disk} stands for the disk's id; the ending picks the format: "+strings.Join(disk.Endings(), " "))
+	f.StringVar(&c.Format, "format", "", "format of the disk, whatever the endings say: "+strings.Join(compose.Formats(), ", "))
+	c.LevelFlag(f)
+	f.BoolVarP(&c.dryRun, "dry-run", "n", false, "only show what would run")
+	c.runOptions.add(f, c.Env("NETWORK", "host"))
+	c.VerifyOptions.Add(cmd, c.App)
+	c.redomatFlags.add(f)
+	return cmd
+}
+
+// planFlags are those that decide what a plan looks like.
+func (c *buildCommand) planFlags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	c.planOptions.add(f)
+	c.DiskFlags.Add(f)
+	f.BoolVar(&c.jsonPlan, "json", false, "print the plan as JSON (only with --dry-run)")
+	c.ForeignFlag(cmd)
+	declfile.HiddenKasFlags(c.App, f)
+}
+
+// filesHelp says what may be given as FILE.
+const filesHelp = "FILE is a declaration, or PROJECT.yml, a project of kas; --base and --from are as for carosbuild kas."
+
+// NewPlan is "carosbuild plan".
+func NewPlan(a *cli.App) *cobra.Command {
+	c := newBuild(a)
+	c.dryRun, c.network = true, a.Env("NETWORK", "host")
+	cmd := &cobra.Command{
+		ValidArgsFunction: complete.Args(a, complete.Declarations),
+		Use:               "plan FILE...", Short: "Show what would run and what is cached", Args: cobra.ArbitraryArgs,
+		Long: "Show what would run and what is cached.\n\n" + filesHelp,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c.declFiles = args
+			return c.run(cmd)
+		},
+	}
+	c.planFlags(cmd)
+	cmd.Flags().Lookup("json").Usage = "print the plan as JSON"
+	return cmd
+}
+
+func (c *buildCommand) run(cmd *cobra.Command) error {
+	ctx := cmd.Context()
+	if resumed, err := c.resume(ctx); resumed || err != nil {
+		return err
+	}
+	c.warnings()
+	if done, err := c.listed(); done {
+		return err
+	}
+	if c.checkoutOnly {
+		return c.checkout(ctx, ".")
+	}
+	id, err := c.checkFlags()
+	if err != nil {
+		return err
+	}
+	view, err := c.NewDisplay()
+	if err != nil {
+		return err
+	}
+	defer view.Close()
+	j, err := c.plan(ctx, view)
+	if err != nil {
+		return err
+	}
+	j.buildID = id
+	if err := c.VerifyOptions.Check(j.disks); err != nil {
+		return err
+	}
+	if c.dryRun {
+		j.dirs.History().Explain(c.historyName(), j.plan)
+		return c.showPlan(cmd, j)
+	}
+	return c.start(cmd, j, view)
+}
+
+// checkFlags finds mistakes in the flags by themselves, and returns the id that the
+// build is to have.
+func (c *buildCommand) checkFlags() (id string, err error) {
+	if id = cli.CleanBuildID(c.buildID); id == "" {
+		id = cli.DefaultBuildID(time.Now(), c.Owner())
+	}
+	if err := c.checkOptions(id); err != nil {
+		return "", err
+	}
+	if err := checkNetwork(c.network); err != nil {
+		return "", err
+	}
+	return id, c.CheckOutputs(c.Verify)
+}

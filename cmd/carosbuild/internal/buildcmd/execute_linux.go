@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package buildcmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/cli"
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/diskcmd"
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/localstore"
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/render"
+	"github.com/carosio/carosbuild/pkg/compose"
+	"github.com/carosio/carosbuild/pkg/engine"
+	"github.com/carosio/carosbuild/pkg/history"
+	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/oci"
+	"github.com/carosio/carosbuild/pkg/progress"
+	"github.com/carosio/carosbuild/pkg/rung"
+	"github.com/carosio/carosbuild/pkg/sandbox"
+)
+
+// build runs the plan and writes the disks, inside the namespaces.
+func (c *buildCommand) build(ctx context.Context, j *buildJob, view render.Display) (err error) {
+	store, err := localstore.Open(ctx, c.App, j.store, j.dirs)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	began := time.Now()
+	if err := c.claim(j); err != nil {
+		return err
+	}
+	rec := history.NewRecorder(j.plan, began)
+	e, done, err := c.engine(ctx, j, store, view, rec.Tee(view.Show))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, done()) }()
+	if err := history.WritePlan(filepath.Join(j.dirs.Logs(), j.buildID), j.plan); err != nil { // for a shell in a stage
+		view.Show(progress.Event{Time: time.Now(), Kind: progress.Note, Text: err.Error()})
+	}
+	if err := j.dirs.History().Write(c.historyName(), j.plan, j.buildID); err != nil { // it explains, and decides nothing
+		view.Show(progress.Event{Time: time.Now(), Kind: progress.Note, Text: err.Error()})
+	}
+	view.Show(progress.Event{Time: began, Kind: progress.Begun, Text: j.buildID, Stages: len(j.plan.Stages), Steps: j.plan.Steps()})
+	var res *engine.Result
+	defer func() { writeReport(c.App, rec.Report(ctx, madeBy(ctx, store, j, res), time.Now(), err), j) }()
+	if res, err = c.runAndWrite(ctx, e, j, store); err != nil {
+		return err
+	}
+	if err := c.noteNames(j, store, res); err != nil {
+		return err
+	}
+	view.Close()
+	return diskcmd.ShowSummary(c.App, c.summary(j, res, began), c.Results(c.App))
+}
+
+// claim notes the build, and finds it an id that no other has.
+func (c *buildCommand) claim(j *buildJob) (err error) {
+	j.info.Started = time.Now()
+	if c.buildID != "" {
+		return localstore.Builds(j.store).Write(j.buildID, j.info)
+	}
+	j.buildID, err = localstore.Builds(j.store).Claim(j.buildID, j.info) // two may begin within a second
+	return err
+}
+
+// summary is what the build came to.
+func (c *buildCommand) summary(j *buildJob, res *engine.Result, began time.Time) *render.Summary {
+	s := &render.Summary{Build: res.BuildID, Stage: res.BuildID, Took: time.Since(began), Ran: res.Ran, Cached: j.plan.Steps() - res.Ran, Results: len(j.report.Artifacts) > 0}
+	if j.info.Main() == "" {
+		s.Stage += ":" + j.plan.Targets[0]
+	}
+	targets := j.plan.Targets
+	if len(c.wanted) == 0 { // otherwise all of them were asked for
+		targets = diskcmd.ResultStages(targets, diskcmd.DisksOf(j.disks))
+	}
+	for _, id := range targets {
+		s.Targets = append(s.Targets, res.BuildID+":"+id)
+	}
+	diskcmd.AddWritten(s, j.disks, j.made)
+	return s
+}
+
+// runAndWrite runs the plan and writes the disks.
+func (c *buildCommand) runAndWrite(ctx context.Context, e *engine.Engine, j *buildJob, store *layer.Store) (*engine.Result, error) {
+	w := engine.Work{Steps: j.plan.Steps(), Run: func(ctx context.Context) (*engine.Result, error) { return e.Run(ctx, j.plan) }}
+	if len(c.Out) > 0 {
+		w.Once, w.Write = c.Streams(), func(ctx context.Context, res *engine.Result) (err error) {
+			j.made, err = c.writeDisks(ctx, e, j, store, res)
+			return err
+		}
+	}
+	heal := &engine.Healer{Store: store, Note: func(text string) { e.Events(progress.Event{Time: time.Now(), Kind: progress.Note, Text: text}) }}
+	return heal.Do(ctx, w)
+}
+
+// engine is what runs the plan. It is to be closed.
+func (c *buildCommand) engine(ctx context.Context, j *buildJob, store *layer.Store, view render.Display, events func(progress.Event)) (*engine.Engine, func() error, error) {
+	l, done, err := local(ctx, c.App, j, store, sandbox.Network(c.network), view, events)
+	if err != nil {
+		return nil, nil, err
+	}
+	if l.Cache = j.cache; c.noCache {
+		l.Cache = engine.Fresh(l.Cache)
+	}
+	images := engine.StoredImages{Names: history.Keeper{Store: store, BuildID: j.buildID, Plan: j.plan}}
+	if !c.forget {
+		l.Failed = images.Failed
+	}
+	return &engine.Engine{Cache: l.Cache, Executor: l, Images: images, BuildID: j.buildID, Jobs: c.jobs, Now: time.Now, Events: events}, done, nil
+}
+
+// local runs steps on this machine. It is to be closed.
+func local(ctx context.Context, a *cli.App, j *buildJob, store *layer.Store, network sandbox.Network, view render.Display, events func(progress.Event)) (*engine.Local, func() error, error) {
+	room, line, err := a.OpenRoom(ctx, j.dirs.State)
+	if err != nil {
+		return nil, nil, err
+	}
+	note := func(text string) { events(progress.Event{Time: time.Now(), Kind: progress.Note, Text: text}) }
+	if line != "" {
+		note(line)
+	}
+	l, closeRelay, err := localIn(ctx, a, room, j, store, network, view, note)
+	if err != nil {
+		return nil, nil, errors.Join(err, room.Close())
+	}
+	l.Events = events
+	return l, func() error { return errors.Join(closeRelay(), room.Close()) }, nil
+}
+
+// localIn runs steps in a room.
+func localIn(ctx context.Context, a *cli.App, room *rung.Room, j *buildJob, store *layer.Store, network sandbox.Network, view render.Display, note func(string)) (*engine.Local, func() error, error) {
+	fetcher, host, err := fetcher(a, j.dirs, view)
+	if err != nil {
+		return nil, nil, err
+	}
+	relay, err := engine.StartRelay(ctx, host, network, note)
+	if err != nil {
+		return nil, nil, err
+	}
+	resolver, err := os.ReadFile("/etc/resolv.conf")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		note("steps cannot look names up: " + err.Error())
+	}
+	holder := "build " + j.buildID
+	if n := a.Caller(); n > 0 {
+		holder += fmt.Sprintf(" (process %d)", n)
+	}
+	return &engine.Local{
+		Snapshots: engine.Layers{Store: store}, Chains: engine.Layers{Store: store}, Sandbox: room.Sandbox, Images: puller(a, j, store), Packages: fetcher, Host: host, Relay: relay,
+		Git: a.GitCache(j.dirs, view), Holder: holder, CacheDir: j.dirs.Cache, Scratch: room.Scratch,
+		LogPath:  func(stage string) string { return filepath.Join(j.dirs.Logs(), j.buildID, history.LogName(stage)) },
+		Resolver: resolver, Now: time.Now,
+	}, relay.Close, nil
+}
+
+func puller(a *cli.App, j *buildJob, store *layer.Store) engine.ImagePuller {
+	return engine.ImagePuller{Store: store, From: func(events func(oci.Event)) layer.Finder {
+		r := a.Registry(j.store)
+		r.Events = events
+		return r
+	}}
+}
+
+// madeBy says what a build has made, for the report.
+func madeBy(ctx context.Context, store *layer.Store, j *buildJob, res *engine.Result) history.Made {
+	ctx = context.WithoutCancel(ctx) // of a build that was interrupted, too
+	m := history.Made{BuildID: j.buildID, Store: store, Images: map[string]string{}, Layer: func(key string) (string, bool) {
+		s, ok, err := j.cache.Lookup(ctx, key)
+		return s.Layer, ok && err == nil
+	}}
+	if res != nil {
+		for id, s := range res.Stages {
+			m.Images[id] = s.Image
+		}
+	}
+	return m
+}
+
+// noteNames notes under which names the stages are stored, and gives the last one
+// that of --success-tag.
+func (c *buildCommand) noteNames(j *buildJob, store *layer.Store, res *engine.Result) error {
+	if err := j.dirs.Built().Note(j.plan, res.BuildID); err != nil || j.tagged == "" {
+		return err
+	}
+	return store.AddNames(res.Stages[j.tagged].Image, []string{c.successTag})
+}
+
+func (c *buildCommand) writeDisks(ctx context.Context, e *engine.Engine, j *buildJob, store *layer.Store, res *engine.Result) ([]*compose.DiskImage, error) {
+	comp := diskcmd.Composer(c.App, j.dirs, j.epoch, e.Events)
+	comp.Jobs, comp.Level = c.jobs, c.Level
+	roots := map[string]compose.RootFS{}
+	for id, s := range res.Stages {
+		roots[id] = compose.StoredRoot{Store: store, Layer: s.Layer}
+	}
+	return diskcmd.WriteDisks(ctx, comp, j.disks, roots, c.Stdout)
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package buildcmd
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/cli"
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/diskcmd"
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/localstore"
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/render"
+	"github.com/carosio/carosbuild/pkg/compose"
+	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/engine"
+	"github.com/carosio/carosbuild/pkg/history"
+	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/plan"
+	"github.com/carosio/carosbuild/pkg/progress"
+	"github.com/carosio/carosbuild/pkg/resolve"
+	"github.com/carosio/carosbuild/pkg/source/debian"
+)
+
+// buildJob is a build that is about to be done.
+type buildJob struct {
+	buildID  string
+	decl     *decl.Declaration     // nil inside the namespaces
+	disks    []diskcmd.DiskOutputs // none for stages only
+	plan     *plan.Plan
+	resolved *resolve.Resolved // nil inside the namespaces
+	dirs     cli.Dirs
+	store    layer.Paths
+	cache    engine.Cache // of steps
+	epoch    *int64
+	started  []history.Started    // stages that begin with a stored image
+	info     history.BuildInfo    // what is noted about the build when it begins
+	report   history.Report       // what of it is known before the build
+	made     []*compose.DiskImage // disks that were written
+	tagged   string               // stage that gets the name of --success-tag, or ""
+}
+
+// newJob finds out where things are.
+func newJob(a *cli.App) (*buildJob, error) {
+	j := &buildJob{}
+	var err error
+	if j.dirs, err = a.Dirs(); err != nil {
+		return nil, err
+	}
+	if j.epoch, err = a.SourceDateEpoch(); err != nil {
+		return nil, err
+	}
+	if j.store, err = localstore.Paths(a); err != nil {
+		return nil, err
+	}
+	return j, nil
+}
+
+const readIndices = "read the mirror's indices"
+
+func fetcher(a *cli.App, d cli.Dirs, view render.Display) (*debian.Fetcher, debian.Host, error) {
+	host, err := debian.ReadHost("/", a.Getenv)
+	if err != nil {
+		return nil, host, fmt.Errorf("read the host's apt configuration: %w", err)
+	}
+	f := &debian.Fetcher{Cache: d.Packages(), HTTP: host.HTTPClient()}
+	f.Events = func(e debian.Event) {
+		if e.Phase == "resolve" { // each index counts for itself: there is no sum to reach
+			view.Show(progress.Event{Time: time.Now(), Kind: progress.Progress, Text: readIndices, Done: e.Done})
+		}
+	}
+	return f, host, nil
+}

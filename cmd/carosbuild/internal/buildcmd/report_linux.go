@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package buildcmd
+
+import (
+	"path/filepath"
+
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/cli"
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/diskcmd"
+	"github.com/carosio/carosbuild/pkg/compose"
+	"github.com/carosio/carosbuild/pkg/history"
+)
+
+// knownReport is what is known of a report before the build.
+func knownReport(a *cli.App, j *buildJob) history.Report {
+	k := history.Known{Program: a.Version, Sources: a.Inputs(), Decl: j.decl, Trees: j.resolved.Trees}
+	for _, p := range j.disks {
+		k.Disks = append(k.Disks, p.Disk.ID)
+	}
+	return k.Report()
+}
+
+// writeReport keeps what a build did beside its logs. A build is not less done
+// because that cannot be kept: then there is only a word about it.
+func writeReport(a *cli.App, r *history.Report, j *buildJob) {
+	r.Fill(j.report)
+	if r.Status == history.Done {
+		r.Outputs = writtenOutputs(j.disks, j.made)
+	}
+	if err := history.WriteReport(filepath.Join(j.dirs.Logs(), r.BuildID), r); err != nil {
+		a.Say(err)
+	}
+}
+
+// writtenOutputs are the files of --out as they are now. A format that is not
+// written front to back, but for OVA, has no digest yet: that would take a second
+// pass, and is left to whoever asks for one first.
+func writtenOutputs(disks []diskcmd.DiskOutputs, made []*compose.DiskImage) []history.Output {
+	var outs []history.Output
+	for i, p := range disks {
+		for _, o := range p.Outs {
+			for _, f := range history.OutputsOf(p.Disk.ID, o) {
+				if i < len(made) {
+					f.SHA256 = made[i].Sums[f.Path]
+				}
+				outs = append(outs, f)
+			}
+		}
+	}
+	return outs
+}

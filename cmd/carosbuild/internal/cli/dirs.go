@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/carosio/carosbuild/pkg/history"
+	"github.com/carosio/carosbuild/pkg/oci"
+	"github.com/carosio/carosbuild/pkg/remedy"
+	"github.com/carosio/carosbuild/pkg/resolve"
+	"github.com/carosio/carosbuild/pkg/userns"
+)
+
+// Dirs are where things of this user are kept.
+type Dirs struct {
+	Cache string // packages, blobs, caches of stages: may be deleted at any time between builds
+	State string // logs
+}
+
+// Packages is the cache of Debian packages.
+func (d Dirs) Packages() string { return filepath.Join(d.Cache, "debian") }
+
+// Logs have what the steps of builds have printed, and reports, in a directory for each build.
+func (d Dirs) Logs() string { return filepath.Join(d.State, "logs") }
+
+// Blobs is the cache of compressed layers.
+func (d Dirs) Blobs() oci.BlobCache { return oci.BlobCache{Dir: filepath.Join(d.Cache, "blobs")} }
+
+// Layers is the cache of layers that are read as tar streams.
+func (d Dirs) Layers() oci.TarCache { return oci.TarCache{Dir: filepath.Join(d.Cache, "layers")} }
+
+// Pins remember what names were resolved to.
+func (d Dirs) Pins() resolve.Pins { return resolve.Pins{Dir: filepath.Join(d.Cache, "pins")} }
+
+// Built remembers the names of results, beside the pins: they stay as long.
+func (d Dirs) Built() history.Built { return history.Built{Dir: d.Pins().Dir} }
+
+// History remembers the plans of builds.
+func (d Dirs) History() history.History {
+	return history.History{Dir: filepath.Join(d.Cache, "history")}
+}
+
+// Dirs are the directories of carosbuild, which nobody but the caller reaches.
+func (a *App) Dirs() (Dirs, error) {
+	home := a.home()
+	base := func(variable, below string) (string, error) {
+		if d := a.Getenv(variable); filepath.IsAbs(d) {
+			return filepath.Join(d, "carosbuild"), nil
+		}
+		if !filepath.IsAbs(home) {
+			return "", &remedy.Error{Tried: "neither " + variable + " nor HOME is an absolute path", Cure: "set HOME"}
+		}
+		return filepath.Join(home, below, "carosbuild"), nil
+	}
+	cache, err := base("XDG_CACHE_HOME", ".cache")
+	if err != nil {
+		return Dirs{}, err
+	}
+	state, err := base("XDG_STATE_HOME", ".local/state")
+	if err != nil {
+		return Dirs{}, err
+	}
+	d := Dirs{Cache: cache, State: state}
+	for _, dir := range []string{cache, state} {
+		if userns.Inside(a.Getenv) { // it is done
+			break
+		}
+		err := private(dir)
+		if host, ok := errors.AsType[*remedy.Error](err); ok {
+			host.Tried = fmt.Sprintf("%s cannot be used, HOME is %q: %s", dir, home, host.Tried)
+		}
+		if err != nil {
+			return Dirs{}, err
+		}
+	}
+	return d, nil
+}

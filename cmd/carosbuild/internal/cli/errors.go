@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package cli
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/render"
+	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/disk/damage"
+	"github.com/carosio/carosbuild/pkg/plan"
+	"github.com/carosio/carosbuild/pkg/remedy"
+	"github.com/carosio/carosbuild/pkg/resolve"
+	"github.com/carosio/carosbuild/pkg/terminal"
+)
+
+// Report prints an error the way it is best understood and returns the exit
+// status that goes with it.
+func (a *App) Report(err error) int {
+	if a.AsJSON() {
+		return a.reportJSON(err)
+	}
+	var (
+		d    *decl.FindingsError
+		step *plan.StepError
+		use  usageError
+	)
+	switch {
+	case errors.As(err, &d):
+		if e := d.Findings.Render(a.Stderr, a.sources(), a.color()); e != nil {
+			a.Say(e)
+		}
+		return ExitDeclaration
+	case errors.As(err, &step):
+		if e := render.StepError(a.Stderr, step, a.sources(), a.color(), !a.outputShown); e != nil {
+			a.Say(e)
+		}
+		for _, e := range render.Besides(err, step) {
+			fmt.Fprintln(a.Stderr, "carosbuild: also:", terminal.Text(e.Error()))
+		}
+		return a.status(err)
+	case errors.As(err, &use):
+		a.Say(err)
+		if _, ok := errors.AsType[withoutHelp](err); !ok {
+			fmt.Fprintf(a.Stderr, "Run \"%s --help\" for usage.\n", cmp.Or(a.CommandPath, "carosbuild"))
+		}
+		return ExitUsage
+	}
+	a.Say(err)
+	render.Remedies(a.Stderr, err)
+	return a.status(err)
+}
+
+// status is the exit status for an error.
+func (a *App) status(err error) int {
+	var (
+		d    *decl.FindingsError
+		step *plan.StepError
+		use  usageError
+		lock lockError
+	)
+	switch {
+	case errors.As(err, &d):
+		return ExitDeclaration
+	case !errors.As(err, &step) && errors.As(err, &use):
+		return ExitUsage
+	case step == nil && errors.As(err, &lock):
+		return ExitDeclaration
+	case remedy.Is(err):
+		return ExitHost
+	case resolve.IsNetwork(err):
+		return ExitNetwork
+	case errors.Is(err, damage.ErrUnread):
+		return ExitUnread
+	}
+	return ExitFailed
+}
+
+// Say prints an error. Whatever a file, a command or a server has put into its
+// text is printed as text.
+func (a *App) Say(err error) {
+	fmt.Fprintln(a.Stderr, "carosbuild:", terminal.Text(err.Error()))
+}

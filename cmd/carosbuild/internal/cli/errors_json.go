@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package cli
+
+import (
+	"errors"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/render"
+	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/plan"
+	"github.com/carosio/carosbuild/pkg/progress"
+	"github.com/carosio/carosbuild/pkg/userns"
+)
+
+// AsJSON reports whether all of standard error is to be events.
+func (a *App) AsJSON() bool { return a.Progress == "json" }
+
+// Divert makes what is printed for a person events too, where all of standard
+// error is to be events.
+func (a *App) Divert() {
+	if a.AsJSON() && a.rawStderr == nil {
+		a.rawStderr = a.Stderr
+		a.Stderr = &render.NoteWriter{To: a.rawStderr}
+	}
+}
+
+// events is where events go.
+func (a *App) events() io.Writer {
+	if a.rawStderr != nil {
+		return a.rawStderr
+	}
+	return a.Stderr
+}
+
+// Event writes an event of now.
+func (a *App) Event(e render.Event) {
+	e.Time = time.Now()
+	render.WriteEvent(a.events(), e)
+}
+
+// ReportEnd is the last event: of the program that was called, not of the one
+// inside the namespaces.
+func (a *App) ReportEnd(status int) {
+	if a.AsJSON() && !userns.Inside(a.Getenv) {
+		a.Event(render.Event{Event: progress.Event{Kind: render.EndEvent, Seconds: time.Since(a.Began).Seconds()}, Exit: &status})
+	}
+}
+
+// reportJSON makes events of an error and returns the exit status.
+func (a *App) reportJSON(err error) int {
+	status := a.status(err)
+	var (
+		d    *decl.FindingsError
+		step *plan.StepError
+	)
+	switch {
+	case errors.As(err, &d):
+		a.findingEvents(d.Findings)
+	case errors.As(err, &step):
+		a.Event(render.StepEvent(step))
+		for _, e := range render.Besides(err, step) {
+			a.Event(render.Event{Event: progress.Event{Kind: render.ErrorEvent, Text: e.Error()}})
+		}
+	default:
+		text, hint, _ := strings.Cut(err.Error(), "remedy:")
+		if all := render.RemediesOf(err); hint == "" {
+			hint = strings.Join(all, "; ")
+		}
+		a.Event(render.Event{Event: progress.Event{Kind: render.ErrorEvent, Text: strings.TrimSpace(text)}, Hint: strings.TrimSpace(hint)})
+	}
+	return status
+}
+
+func (a *App) findingEvents(all decl.Findings) {
+	for _, f := range all {
+		e := render.Event{Event: progress.Event{Kind: render.ErrorEvent, Text: f.Summary}, Hint: f.Hint, Warning: f.Severity == decl.Warning}
+		e.At(f.Span)
+		a.Event(e)
+	}
+}

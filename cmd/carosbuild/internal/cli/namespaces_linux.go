@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"go.podman.io/storage/pkg/reexec"
+
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/render"
+	"github.com/carosio/carosbuild/pkg/rung"
+	"github.com/carosio/carosbuild/pkg/terminal"
+	"github.com/carosio/carosbuild/pkg/userns"
+)
+
+// Inside runs the whole command again inside the namespaces when it is not
+// there yet. Only when that returns true the caller goes on.
+func (a *App) Inside(cmd *cobra.Command, foreground bool) (bool, error) {
+	if userns.Inside(a.Getenv) {
+		return true, nil
+	}
+	return false, a.enterNamespaces(cmd, foreground, nil)
+}
+
+// EnterWith runs the command again inside the namespaces and hands it something.
+func (a *App) EnterWith(cmd *cobra.Command, data []byte) error {
+	return a.enterNamespaces(cmd, false, data)
+}
+
+func (a *App) enterNamespaces(cmd *cobra.Command, foreground bool, data []byte) error {
+	// The inner program is ended by the signals that reach this one.
+	h := a.Host()
+	status, err := rung.All().Start(context.WithoutCancel(cmd.Context()), a.Sandbox, h, userns.Entry{
+		Account: h.Account, Args: os.Args, Env: append(os.Environ(), fmt.Sprintf("%s=%d", callerVar, os.Getpid())),
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Foreground: foreground, Handover: data,
+	})
+	if err == nil && status != 0 {
+		err = Exit(status)
+	}
+	return err
+}
+
+// callerVar tells the program inside the namespaces, where process ids are
+// others, which process the user has started.
+const callerVar = "_CAROSBUILD_CALLER"
+
+// Caller is the process that the user has started, 0 when unknown.
+func (a *App) Caller() int {
+	n, _ := strconv.Atoi(a.Getenv(callerVar))
+	return n
+}
+
+// Holder says who has the store open, to others that want it alone.
+func (a *App) Holder() string {
+	what := "carosbuild"
+	if len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-") { // no more: there may be a password
+		what += " " + terminal.Cut(render.OneLine(os.Args[1]), render.PlainText)
+	}
+	return fmt.Sprintf("%s, process %d", what, a.Caller())
+}
+
+// Arrive completes the start of a program inside the namespaces, and returns the
+// umask of its caller.
+func Arrive() (umask int, err error) {
+	if !userns.Inside(os.Getenv) {
+		return 0, nil
+	}
+	return userns.Settle(os.Args, os.Environ())
+}
+
+// Told reports whether what Arrive was refused has been reported to the process outside.
+func Told(err error) bool { return errors.Is(err, userns.ErrTold) }
+
+// RunsItself does what containers/storage starts this program again for, and reports
+// whether it was started for that.
+func RunsItself() bool { return reexec.Init() }
+
+// private takes a directory of the caller's out of reach of other accounts. It is made
+// where it does not exist.
+func private(dir string) error { return userns.Private(dir) }
+
+// home is the caller's home directory.
+func (a *App) home() string { return a.Getenv("HOME") }

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package cli
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/carosio/carosbuild/pkg/rung"
+)
+
+// SandboxFlags are the options that say how steps are run, and their names.
+func (a *App) SandboxFlags(cmd *cobra.Command) []string {
+	f := cmd.PersistentFlags()
+	f.StringVar(&a.Runtime, "runtime", a.Env("RUNTIME", ""), "OCI runtime to run steps with (default runc, else crun)")
+	f.StringVar(&a.Sandbox, "sandbox", a.Env("SANDBOX", ""), "how steps are to run: "+strings.Join(rung.All().Names(), ", ")+" (default the first that works here, see carosbuild doctor)")
+	return []string{"runtime", "sandbox"}
+}
+
+// SandboxNames are the values of --sandbox.
+func SandboxNames() []string { return rung.All().Names() }
+
+// CheckSandbox refuses a sandbox that there is not.
+func (a *App) CheckSandbox() error {
+	if a.Sandbox == "" {
+		return nil
+	}
+	if _, err := rung.All().Find(a.Sandbox); err != nil {
+		return Usagef("--sandbox: %w", err)
+	}
+	return nil
+}
+
+// Host is who asks for a sandbox.
+func (a *App) Host() rung.Host { return rung.Host{Account: a.Account(), Runtime: a.Runtime} }
+
+// OpenRoom opens the rung that this process was started for, below a directory of the
+// account, and returns a line that says which it is and why; "" for the best.
+func (a *App) OpenRoom(ctx context.Context, dir string) (room *rung.Room, line string, err error) {
+	choice, r, ok := rung.All().Chosen(a.Getenv)
+	if !ok {
+		return nil, "", errors.New("this process was not told how steps are to run")
+	}
+	room, err = r.Open(ctx, rung.Setting{Dir: dir, Runtime: a.Runtime})
+	return room, choice.Line(r), err
+}

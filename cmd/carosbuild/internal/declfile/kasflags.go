@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package declfile
+
+import (
+	"github.com/spf13/pflag"
+
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/cli"
+)
+
+// KasOptions are the names of kasFlags.
+var KasOptions = []string{"from", "base"}
+
+// KasFlags are those that say what a project of kas leaves open.
+func KasFlags(a *cli.App, f *pflag.FlagSet) {
+	f.StringVar(&a.Kas.From, "from", "", "image that bitbake runs in (default a Debian 12 with the programs that bitbake needs)")
+	f.StringVar(&a.Kas.Base, "base", "", "name of the project's repository with oe-init-build-env, where it cannot be told")
+}
+
+// HiddenKasFlags are kasFlags, out of the help: most declarations have no use
+// for them.
+func HiddenKasFlags(a *cli.App, f *pflag.FlagSet) {
+	KasFlags(a, f)
+	for _, name := range KasOptions {
+		f.Lookup(name).Hidden = true
+	}
+}
+
+// RemoteFlag defines --remote.
+func RemoteFlag(f *pflag.FlagSet, remotes *[]string) {
+	f.StringArrayVar(remotes, "remote", nil, "NAME=URL: take the git remote NAME, or addresses that begin so, from this address or directory; may be repeated")
+}

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package declfile
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestSeveralProjects: what a message proposes can be pasted.
+func TestSeveralProjects(t *testing.T) {
+	const want = "write 'a b.yml:c.yml'"
+	if err := checkNames([]string{"a b.yml", "c.yml"}); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package diskcmd
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"slices"
+
+	"golang.org/x/term"
+
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/cli"
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/render"
+	"github.com/carosio/carosbuild/pkg/compose"
+	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/disk"
+	"github.com/carosio/carosbuild/pkg/history"
+	"github.com/carosio/carosbuild/pkg/progress"
+)
+
+// AddWritten fills in what was written of the disks.
+func AddWritten(s *render.Summary, disks []DiskOutputs, images []*compose.DiskImage) {
+	for i, p := range disks {
+		for _, o := range p.Outs {
+			s.Outs = append(s.Outs, o.Path)
+			for _, f := range history.OutputsOf(p.Disk.ID, o) {
+				s.Files = append(s.Files, render.WrittenFile{
+					Path: shownPath(f.Path, o), Disk: p.Disk.ID, Format: f.Format,
+					OnDisk: allocated(f.Path), Virtual: images[i].Layout.Image.Size(), Sha256: images[i].Sums[f.Path],
+				})
+			}
+		}
+	}
+}
+
+// shownPath is a file of an output as somebody would write it: the output's own
+// name, or what lies beside it.
+func shownPath(path string, o disk.Output) string {
+	for _, name := range o.Files() {
+		if sameFile(name, path) {
+			return name
+		}
+	}
+	return path
+}
+
+// ShowSummary prints the table where a person reads, and what a script wants to
+// know, one name a line, in results where that is not a terminal.
+func ShowSummary(a *cli.App, s *render.Summary, results io.Writer) error {
+	out, isFile := results.(*os.File)
+	tty := isFile && term.IsTerminal(int(out.Fd()))
+	switch {
+	case a.AsJSON():
+		summaryEvents(a, s)
+	case a.Progress == "quiet":
+	case tty:
+		width, _, err := term.GetSize(int(out.Fd()))
+		if err != nil {
+			width = 80
+		}
+		return s.Print(out, width)
+	default:
+		width := 0
+		if f, ok := a.Stderr.(*os.File); ok {
+			if n, _, err := term.GetSize(int(f.Fd())); err == nil {
+				width = n
+			}
+		}
+		if err := s.Print(a.Stderr, width); err != nil {
+			return err
+		}
+	}
+	for _, name := range s.Targets {
+		fmt.Fprintln(results, name)
+	}
+	for _, path := range s.Outs {
+		fmt.Fprintln(results, path)
+	}
+	return nil
+}
+
+func summaryEvents(a *cli.App, s *render.Summary) {
+	for _, name := range s.Targets {
+		a.Event(render.Event{Event: progress.Event{Kind: render.ImageEvent, Text: name}})
+	}
+	for _, f := range s.Files {
+		a.Event(render.Event{
+			Event: progress.Event{Kind: render.OutputEvent}, File: f.Path, Disk: f.Disk, Format: f.Format,
+			OnDisk: f.OnDisk, Virtual: f.Virtual, SHA256: f.Sha256,
+		})
+	}
+}
+
+func sameFile(a, b string) bool {
+	sa, aerr := os.Stat(a)
+	sb, berr := os.Stat(b)
+	return aerr == nil && berr == nil && os.SameFile(sa, sb)
+}
+
+// ResultStages are the targets that are results. Beside the stages whose trees are on
+// the disks, disks have helpers, such as those with a boot loader's programs.
+func ResultStages(targets []string, disks []*decl.Disk) []string {
+	if len(disks) == 0 {
+		return targets
+	}
+	var out []string
+	for _, id := range targets {
+		if slices.ContainsFunc(disks, func(k *decl.Disk) bool {
+			return k.Stage == id || slices.ContainsFunc(k.Partitions, func(p *decl.Partition) bool { return p.Stage == id })
+		}) {
+			out = append(out, id)
+		}
+	}
+	return out
+}

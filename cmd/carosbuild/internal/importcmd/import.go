@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package importcmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/cli"
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/complete"
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/declfile"
+	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/load"
+	"github.com/carosio/carosbuild/pkg/kas"
+	"github.com/carosio/carosbuild/pkg/wks"
+	"github.com/carosio/carosbuild/targets"
+)
+
+// New is "carosbuild import".
+func New(a *cli.App) *cobra.Command {
+	c := &importing{App: a}
+	cmd := &cobra.Command{
+		Use:   "import PROJECT.yml[:MORE.yml...] | IMAGE.wks",
+		Short: "Print the declaration that a project of kas, or a kickstart file of wic, stands for",
+		Long: `Print the declaration that a project of kas, or a kickstart file of wic, stands for,
+to be kept beside the original and changed. What the original says and carosbuild
+does not do is a warning or an error.
+
+A disk of a kickstart file takes its parts from what bitbake has deployed, in the
+stage that it is laid over. Options --from, --base, --remote and --update are of
+projects, --set and --arch of kickstart files.`,
+		Example: `  carosbuild import project.yml > project.xml
+  carosbuild import genericx86.wks.in --set EFI_PROVIDER=systemd-boot > disk.xml
+  carosbuild project.xml disk.xml --out image.vmdk`,
+		Args:              cli.Exactly(1),
+		ValidArgsFunction: complete.Args(a, complete.Importable, complete.Nothing),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := importFlags(cmd.Flags(), args[0]); err != nil {
+				return err
+			}
+			if declfile.IsKickstart(args[0]) {
+				return c.kickstart(args[0])
+			}
+			return c.project(cmd.Context(), args[0])
+		},
+	}
+	declfile.RemoteFlag(cmd.Flags(), &c.remotes)
+	f := cmd.Flags()
+	f.BoolVar(&c.update, "update", false, "ignore lock files of kas")
+	f.StringArrayVar(&c.set, "set", nil, "NAME=VALUE: what ${NAME} in a kickstart file stands for; may be repeated")
+	f.StringVar(&c.arch, "arch", "", "architecture of the boot loaders for UEFI (default amd64)")
+	declfile.KasFlags(a, f)
+	return cmd
+}
+
+// importFlags refuses options that the kind of file has no use for.
+func importFlags(f *pflag.FlagSet, name string) error {
+	useless, of := []string{"set", "arch"}, "kickstart files of wic"
+	if declfile.IsKickstart(name) {
+		useless, of = append([]string{"remote", "update"}, declfile.KasOptions...), "projects of kas"
+	}
+	for _, option := range useless {
+		if f.Changed(option) {
+			return cli.Usagef("--%s is an option of %s, and does not concern %s", option, of, name)
+		}
+	}
+	return nil
+}
+
+// importing is "carosbuild import".
+type importing struct {
+	*cli.App
+	remotes []string // NAME=URL of git remotes
+	update  bool
+	set     []string
+	arch    string
+}
+
+// project prints a project of kas as a declaration.
+func (c *importing) project(ctx context.Context, name string) error {
+	files := declfile.KasFiles(name)
+	if files == nil {
+		return cli.Usagef("%s is neither a project of kas (.yml, .yaml, .json) nor a kickstart file of wic (.wks, .wks.in)", name)
+	}
+	where, err := c.Dirs()
+	if err != nil {
+		return err
+	}
+	c.Kas.Remotes, c.Kas.Update = c.remotes, c.update
+	src, from, err := declfile.ReadKas(ctx, c.App, files, where.Cache)
+	if err != nil {
+		return err
+	}
+	d, findings := decl.Parse(src)
+	from.Relocate(src.Name, d, findings)
+	if findings.HasErrors() {
+		c.Files = append(c.Files, src)
+		return &decl.FindingsError{Findings: findings}
+	}
+	_, err = c.Stdout.Write(src.Data)
+	return err
+}
+
+// kickstart prints a kickstart file as a disk.
+func (c *importing) kickstart(name string) error {
+	if c.arch != "" && !slices.Contains(wks.Arches(), c.arch) {
+		return cli.Usagef("architecture %q has no EFI program: %s", c.arch, strings.Join(wks.Arches(), ", "))
+	}
+	o := wks.Options{Arch: c.arch, Vars: map[string]string{}}
+	for _, s := range c.set {
+		k, v, ok := strings.Cut(s, "=")
+		if !ok || k == "" {
+			return cli.Usagef("--set %q: want NAME=VALUE", s)
+		}
+		o.Vars[k] = v
+	}
+	o.ID = filepath.Base(strings.TrimSuffix(strings.TrimSuffix(name, ".in"), ".wks"))
+	top, err := filepath.Abs(name)
+	if err != nil {
+		return err
+	}
+	o.BIOS, o.BIOSStage = biosStage()
+	o.Include = func(name, from string) (decl.Source, error) {
+		return includedKickstart(name, from, kas.Repository(top))
+	}
+	src, err := readKickstart(name)
+	if err != nil {
+		return cli.Usage(err)
+	}
+	xml, sources, findings := wks.Read(src, o)
+	c.Origins = append(c.Origins, sources...)
+	if findings.HasErrors() {
+		return &decl.FindingsError{Findings: findings}
+	}
+	if err := unusedVars(o.Vars, sources); err != nil {
+		return err
+	}
+	if err := c.ShowFindings(findings); err != nil {
+		return err
+	}
+	_, err = c.Stdout.Write(xml)
+	return err
+}
+
+// biosStage is a stage with the programs that <bios> needs, of a declaration that is
+// built in, and its id.
+func biosStage() (text, id string) {
+	id = "yocto-boot-x86"
+	data, err := targets.FS.ReadFile("yocto-vmware.xml")
+	if err != nil {
+		return "", ""
+	}
+	text = decl.StageText(decl.Source{Name: "yocto-vmware.xml", Data: data}, id)
+	if text == "" {
+		return "", ""
+	}
+	return strings.ReplaceAll(text, "\t", "  "), id
+}
+
+// unusedVars finds a value that no file asks for.
+func unusedVars(vars map[string]string, sources []decl.Source) error {
+	texts := slices.Collect(maps.Values(vars))
+	for _, s := range sources {
+		texts = append(texts, string(s.Data))
+	}
+	for _, k := range slices.Sorted(maps.Keys(vars)) {
+		if !slices.ContainsFunc(texts, func(s string) bool { return strings.Contains(s, "${"+k+"}") }) {
+			return cli.Usagef("--set %s: the file has no ${%s}", k, k)
+		}
+	}
+	return nil
+}
+
+// includedKickstart reads a file that another one includes: one of the same
+// repository, or of the same directory where there is none.
+func includedKickstart(name, from, root string) (decl.Source, error) {
+	path := filepath.Join(filepath.Dir(from), name)
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return decl.Source{}, err
+	}
+	real, err := filepath.EvalSymlinks(abs)
+	if err != nil {
+		return decl.Source{}, err
+	}
+	if rootReal, err := filepath.EvalSymlinks(root); err != nil || !strings.HasPrefix(real, strings.TrimSuffix(rootReal, "/")+"/") {
+		return decl.Source{}, fmt.Errorf("it is outside of %s", root)
+	}
+	return readKickstart(path)
+}
+
+// readKickstart reads a file; a pipe would be waited for.
+func readKickstart(name string) (decl.Source, error) {
+	st, err := os.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return decl.Source{}, fmt.Errorf("there is no file %s", name)
+	}
+	if err != nil {
+		return decl.Source{}, err
+	}
+	if !st.Mode().IsRegular() {
+		return decl.Source{}, fmt.Errorf("%s is not a regular file", name)
+	}
+	return load.File(name)
+}

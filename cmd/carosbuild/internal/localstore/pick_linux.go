@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package localstore
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/cli"
+	"github.com/carosio/carosbuild/pkg/history"
+	"github.com/carosio/carosbuild/pkg/layer"
+)
+
+// Pick finds the stage that a name means among those in the store, and says
+// which it is where the name leaves that open.
+func Pick(a *cli.App, s *layer.Store, failed bool, name string) (history.Picked, error) {
+	builds := Builds(layer.Paths{GraphRoot: s.GraphRoot()})
+	images, err := s.Images()
+	if err != nil {
+		return history.Picked{}, err
+	}
+	found, err := Picker(a, history.StoredStages(images, builds, a.Visible()), failed).Pick(name)
+	if err != nil {
+		return found, err
+	}
+	id, _, _ := strings.Cut(name, ":")
+	if found.Name() != name && a.Progress != "quiet" && !(a.StageShown && id == found.BuildID) {
+		fmt.Fprintf(a.Stderr, "%s is %s\n", name, found.Name())
+	}
+	return found, builds.Use(found.BuildID, time.Now())
+}
+
+// StageImage is the name of the image that is meant: of a stage, see
+// history.Picker, or of any other image in the store.
+func StageImage(a *cli.App, s *layer.Store, failed bool, name string) (string, error) {
+	found, err := Pick(a, s, failed, name)
+	if err == nil {
+		return history.ImageName(found.BuildID, found.Stage), nil
+	}
+	none := (*history.NoStageError)(nil)
+	if !errors.As(err, &none) {
+		return "", PickError(err)
+	}
+	if _, ok, err := s.ImageByName(name); err != nil || ok {
+		return name, err
+	}
+	id, _, _ := strings.Cut(name, ":")
+	if Hidden(a, s)(id) {
+		return "", cli.Usagef("build %s is somebody else's: --foreign shows those", id)
+	}
+	return "", cli.Usagef("no image or stage %s is stored%s\n%-12s carosbuild images lists them, carosbuild pull fetches one", name, none.Hint, "remedy:")
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package localstore
+
+import (
+	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/cli"
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/render"
+	"github.com/carosio/carosbuild/pkg/bytesize"
+	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/remedy"
+	"github.com/carosio/carosbuild/pkg/userns"
+)
+
+// leastMemory is the smallest store in memory that is of use, in bytes: a stage
+// of a few hundred packages fits.
+const leastMemory = 1 << 30
+
+// PlaceCure is what to do where the store cannot be.
+const PlaceCure = "have the store on a volume or another file system: XDG_DATA_HOME=DIR, or graphroot in storage.conf"
+
+// MemoryStore is how large a store in memory may get for want of a better place,
+// which why explains. The rest of the memory is for what steps run.
+func MemoryStore(why error) (int64, error) {
+	free, err := userns.FreeMemory()
+	if err != nil {
+		return 0, errors.Join(why, err)
+	}
+	if bound := free / 4 * 3; bound >= leastMemory {
+		return bound, nil
+	}
+	return 0, &remedy.Error{
+		Tried: fmt.Sprintf("%v; and of memory, where it could be for this run, only %s are free", why, bytesize.Format(free)),
+		Cure:  PlaceCure,
+	}
+}
+
+// podmanLine has podman share the store.
+const podmanLine = `mkdir -p ~/.config/containers && printf '[storage]\ndriver = "overlay"\n' >~/.config/containers/storage.conf`
+
+// PodmanNote says what keeps podman from showing the images of builds, or "".
+func PodmanNote(a *cli.App, p layer.Paths) string {
+	if _, err := exec.LookPath("podman"); err != nil || a.Account().Root() {
+		return ""
+	}
+	switch driver := p.PodmanDriver(); {
+	case driver == "" && p.Driver == "":
+		return "podman is not told which storage driver to use, and Debian 12's takes vfs, with which it does not show the images of builds; this is the remedy: " + podmanLine
+	case driver == "vfs" && p.Driver == "":
+		return "podman has chosen the storage driver vfs, with which it does not show the images of builds; the remedy, after which podman has no more what it had with vfs: " +
+			podmanLine + " && rm -r " + render.QuoteArg(filepath.Join(p.GraphRoot, "libpod"))
+	case driver != "overlay":
+		return "podman is set to the storage driver " + driver + ", with which it does not show the images of builds: storage.conf wants driver = \"overlay\""
+	}
+	return ""
+}
+
+// FirstBuild reports whether the store has no images yet.
+func FirstBuild(p layer.Paths) bool {
+	images, err := p.Images()
+	return err == nil && len(images) == 0
+}
+
+// CheckPlace ends what cannot work before anything is fetched.
+func CheckPlace(a *cli.App, p layer.Paths) error {
+	if userns.Inside(a.Getenv) {
+		return nil
+	}
+	if why := layer.CheckPlace(p.GraphRoot); why != nil {
+		_, err := MemoryStore(why)
+		return err
+	}
+	return nil
+}
+
+// settle finds out whether the store can be where it should, and otherwise has it
+// in memory for this run.
+func settle(a *cli.App, p layer.Paths) error {
+	why := layer.TryPlace(p.GraphRoot)
+	if why == nil {
+		return nil
+	}
+	var place *layer.PlaceError
+	if !errors.As(why, &place) {
+		return why
+	}
+	bound, err := MemoryStore(why)
+	if err != nil {
+		return err
+	}
+	if err := userns.MountMemory(p.GraphRoot, bound); err != nil {
+		return errors.Join(why, err)
+	}
+	if err := layer.TryPlace(p.GraphRoot); err != nil {
+		return &remedy.Error{Tried: fmt.Sprintf("%v; nor can it be in memory: %v", why, err), Cure: PlaceCure}
+	}
+	fmt.Fprintf(a.Stderr, "note: %v. It is in memory for this run (at most %s), and its stages are gone afterwards; to keep them, %s\n", why, bytesize.Format(bound), PlaceCure)
+	return nil
+}

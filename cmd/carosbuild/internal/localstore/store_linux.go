@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package localstore
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/cli"
+	"github.com/carosio/carosbuild/pkg/engine"
+	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/userns"
+	"github.com/carosio/carosbuild/pkg/xdg"
+)
+
+// Open opens the store. containers/storage would make a directory of its
+// own below /tmp where XDG_RUNTIME_DIR is of no use, as in most CI jobs.
+func Open(ctx context.Context, a *cli.App, p layer.Paths, d cli.Dirs) (*layer.Store, error) {
+	if xdg.RuntimeDir(a.Getenv) == "" {
+		run := filepath.Join(d.State, "run")
+		if err := os.MkdirAll(run, 0o700); err != nil {
+			return nil, err
+		}
+		if err := os.Setenv("XDG_RUNTIME_DIR", run); err != nil {
+			return nil, err
+		}
+	}
+	if err := shut(a, p, d); err != nil {
+		return nil, err
+	}
+	return layer.Open(ctx, layer.Options{GraphRoot: p.GraphRoot, RunRoot: p.RunRoot, Holder: a.Holder()})
+}
+
+// shut sees to it that the store can be where it is to be, and keeps what steps have left in the store and in caches from having any
+// effect outside of steps: for other accounts, and in this namespace.
+func shut(a *cli.App, p layer.Paths, d cli.Dirs) error {
+	if err := OwnPlaces(p); err != nil {
+		return err
+	}
+	if err := settle(a, p); err != nil {
+		return err
+	}
+	for _, dir := range []string{p.GraphRoot, d.Cache, d.State} {
+		if err := userns.Confine(dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// OwnPlaces takes the store's directories out of reach of other accounts. Only
+// outside of the namespaces it can be seen whose the ones above them are.
+func OwnPlaces(p layer.Paths) error {
+	for _, dir := range []string{p.GraphRoot, p.RunRoot} {
+		if err := userns.Private(dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// With opens the store inside the namespaces for f.
+func With(a *cli.App, cmd *cobra.Command, foreground bool, f func(ctx context.Context, s *layer.Store, p layer.Paths, d cli.Dirs) error) error {
+	d, err := a.Dirs()
+	if err != nil {
+		return err
+	}
+	if !userns.Inside(a.Getenv) {
+		p, err := Paths(a)
+		if err == nil {
+			err = OwnPlaces(p)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if inside, err := a.Inside(cmd, foreground); err != nil || !inside {
+		return err
+	}
+	p, err := Paths(a)
+	if err != nil {
+		return err
+	}
+	s, err := Open(cmd.Context(), a, p, d)
+	if err != nil {
+		return err
+	}
+	err = f(cmd.Context(), s, p, d)
+	return errors.Join(err, engine.MarkDamaged(s, err), s.Close())
+}
+
+// Hidden tells of which builds nothing is shown to the caller.
+func Hidden(a *cli.App, s *layer.Store) func(buildID string) bool {
+	b := Builds(layer.Paths{GraphRoot: s.GraphRoot()})
+	return func(id string) bool { return !a.Foreign && b.Foreign(id, a.Owner()) }
+}
+
+// Paths are the directories of the store, which is podman's too.
+func Paths(a *cli.App) (layer.Paths, error) {
+	return layer.PodmanPaths(a.Getenv, a.Account().UID)
+}

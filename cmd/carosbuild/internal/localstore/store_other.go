@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build !linux
+
+package localstore
+
+import (
+	"path/filepath"
+
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/cli"
+	"github.com/carosio/carosbuild/pkg/layer"
+)
+
+// Paths are of a store that has no images: no other system than Linux has one.
+func Paths(a *cli.App) (layer.Paths, error) {
+	d, err := a.Dirs()
+	return layer.Paths{GraphRoot: filepath.Join(d.State, "storage")}, err
+}
+
+// CheckPlace ends a build before anything is fetched for it.
+func CheckPlace(*cli.App, layer.Paths) error { return cli.NeedsLinux("a build") }

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package localstore
+
+import (
+	"errors"
+
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/cli"
+	"github.com/carosio/carosbuild/pkg/history"
+	"github.com/carosio/carosbuild/pkg/layer"
+)
+
+// Picker finds stages by what a person calls them. With failed, a build that
+// failed may stand for its half-done stage.
+func Picker(a *cli.App, stages []history.StoredStage, failed bool) history.Picker {
+	return history.Picker{Stages: stages, Owner: a.Owner(), Failed: failed, Info: func(id string) history.BuildInfo { return BuildInfo(a, id) }}
+}
+
+// BuildInfo is what is known of a build.
+func BuildInfo(a *cli.App, id string) history.BuildInfo {
+	p, err := Paths(a)
+	if err != nil {
+		return history.BuildInfo{}
+	}
+	d, err := a.Dirs()
+	if err != nil {
+		info, _ := Builds(p).Read(id)
+		return info
+	}
+	return Builds(p).Known(id, d.Logs())
+}
+
+// PickError makes a mistake in a name one of usage.
+func PickError(err error) error {
+	many, none := (*history.ManyStagesError)(nil), (*history.NoStageError)(nil)
+	if errors.As(err, &many) || errors.As(err, &none) {
+		return cli.Usage(err)
+	}
+	return err
+}
+
+// Stages reads the store's index: all stages that the caller may mean, and
+// all images. The store need not exist.
+func Stages(a *cli.App) ([]history.StoredStage, []layer.Image, error) {
+	p, err := Paths(a)
+	if err != nil {
+		return nil, nil, err
+	}
+	images, err := p.Images()
+	if err != nil {
+		return nil, nil, err
+	}
+	return history.StoredStages(images, Builds(p), a.Visible()), images, nil
+}
+
+// Builds are the notes about the builds of a store.
+func Builds(p layer.Paths) history.Builds {
+	return history.Builds{Dir: history.BuildsDir(p.GraphRoot)}
+}
