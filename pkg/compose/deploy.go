@@ -140,7 +140,7 @@ func (c *composer) deployedFiles(ctx context.Context, stage string, kind yocto.K
 	return out, nil
 }
 
-// rootKernel is the kernel in the root file system that is deployed. Where there is
+// rootKernel is the kernel in the root file system that is deployed. If there is
 // none, or no root file system, yocto.IsMissing tells.
 func (c *composer) rootKernel(ctx context.Context, stage string) (found, error) {
 	root, err := c.deployedRoot(ctx, stage, yocto.RootFS)

@@ -10,7 +10,7 @@ import (
 )
 
 // repair reports the syntax error that encoding/xml found at stop, in the
-// token that begins at at, in words that help. Where it is plain what was
+// token that begins at at, in words that help. If it is plain what was
 // meant the offending bytes are blanked, so that reading can go on at the same
 // token and find the other mistakes of the file; then it returns true.
 func (r *reader) repair(at, stop int, err error) bool {

@@ -302,7 +302,7 @@ func TestSumsOfStreams(t *testing.T) {
 
 // writeFile makes the file path, or replaces it, with what write puts into a
 // new file beside it. Data and name are on disk when it returns; after an error
-// or a kill, path is what it was. Where the file system can, the new file has
+// or a kill, path is what it was. If the file system can, the new file has
 // no name until it is complete; leftovers of killed runs on others are removed
 // by the next one. A symbolic link at path is followed.
 func writeFile(path string, write func(*os.File) error) error {

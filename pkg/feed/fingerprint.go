@@ -36,7 +36,7 @@ func frame(h hash.Hash, words ...string) {
 	}
 }
 
-// entries are the files of data.tar, sorted by path. Where a path occurs more
+// entries are the files of data.tar, sorted by path. If a path occurs more
 // than once the archive's order is kept, for the last one is what counts.
 func entries(f *debfile.File) ([]entry, error) {
 	var out []entry

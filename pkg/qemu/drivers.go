@@ -33,7 +33,7 @@ var busDrivers = map[string][]string{
 }
 
 // chooseBus is the bus that is asked for, else the first of those whose driver the
-// disk's initrd has. Where it has no driver of a disk at all, the kernel may have
+// disk's initrd has. If it has no driver of a disk at all, the kernel may have
 // them: then the first.
 func chooseBus(f Facts, o Options, buses ...string) string {
 	if o.Bus != "" {

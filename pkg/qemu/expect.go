@@ -55,7 +55,7 @@ var escapes = regexp.MustCompile("\x1b(\\[[0-9;?=]*[ -/]*[@-~]|[@-Z\\\\-_])")
 // Expect runs the machine until its console has shown all that is expected, in
 // order, and then ends it. Lines receives each line of the console, without
 // control sequences, and may be nil. The error is a ConsoleError when the
-// machine ends, gives up or takes too long before that. Where the deadline of ctx
+// machine ends, gives up or takes too long before that. If the deadline of ctx
 // has a cause (context.WithTimeoutCause), that is named when it passes.
 func (s Session) Expect(ctx context.Context, want []Expectation, lines func(string)) (Spent, error) {
 	if len(want) == 0 {

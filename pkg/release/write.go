@@ -115,7 +115,7 @@ func (c *counted) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// linkSame makes a hard link, and reports whether it is of the open file. Where
+// linkSame makes a hard link, and reports whether it is of the open file. If
 // none can be made, as on another file system, the file is copied.
 func linkSame(in *os.File, from, to string) bool {
 	if os.Link(from, to) != nil {

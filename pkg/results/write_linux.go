@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// extent is the next part of a file, from off on, that is not a hole. Where
+// extent is the next part of a file, from off on, that is not a hole. If
 // the file system cannot tell, it is the rest.
 func extent(f *os.File, off, size int64) (from, to int64) {
 	from, err := unix.Seek(int(f.Fd()), off, unix.SEEK_DATA)

@@ -137,22 +137,26 @@ func (g *grower) entry(p string, i int) tree.Entry {
 		e.Mode = tree.Symlink | 0o777
 		e.Link = fmt.Sprintf("%0*d", 1+rnd.IntN(4000), i)
 		e.Xattrs = slices.DeleteFunc(e.Xattrs, func(x tree.Xattr) bool { return strings.HasPrefix(x.Name, "user.") })
-	case 5:
-		e.Mode |= tree.Char
-		e.Rdev = tree.Device{Major: rnd.Uint32N(1 << 12), Minor: rnd.Uint32N(1 << 20)}
-	case 6:
-		e.Mode |= tree.Block
-		e.Rdev = tree.Device{Major: rnd.Uint32N(256), Minor: rnd.Uint32N(256)}
-	case 7:
-		e.Mode |= tree.FIFO
-	case 8:
-		e.Mode |= tree.Socket
+	case 5, 6, 7, 8:
+		Special(rnd, what-5, &e)
 	default:
 		e.Mode |= tree.Regular
 		g.files = append(g.files, p)
 		g.file(&e)
 	}
 	return e
+}
+
+// Special makes an entry a character or block device, a FIFO or a socket, by kind
+// from 0 to 3.
+func Special(rnd *rand.Rand, kind int, e *tree.Entry) {
+	e.Mode |= []uint32{tree.Char, tree.Block, tree.FIFO, tree.Socket}[kind]
+	switch kind {
+	case 0:
+		e.Rdev = tree.Device{Major: rnd.Uint32N(1 << 12), Minor: rnd.Uint32N(1 << 20)}
+	case 1:
+		e.Rdev = tree.Device{Major: rnd.Uint32N(256), Minor: rnd.Uint32N(256)}
+	}
 }
 
 // meta fills in owner, mode bits, times and attributes.

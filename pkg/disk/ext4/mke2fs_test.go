@@ -84,7 +84,7 @@ func TestLikeMke2fs(t *testing.T) {
 	}
 }
 
-// groups is what dumpe2fs says about tables and inodes of each group. Where
+// groups is what dumpe2fs says about tables and inodes of each group. If
 // blocks are free depends on the journal, which mke2fs puts in the middle.
 func groups(t testing.TB, path string) []string {
 	_, out, _ := strings.Cut(tool(t, "dumpe2fs", path), "\n\n")

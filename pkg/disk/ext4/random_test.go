@@ -88,16 +88,8 @@ func randomTree(rnd *rand.Rand, n int) *tree.Tree {
 				e.Link = fmt.Sprintf("%0*d", 1+rnd.IntN(4094), i)
 			}
 			e.Link = e.Link[:min(len(e.Link), 4095)]
-		case 5:
-			e.Mode |= tree.Char
-			e.Rdev = tree.Device{Major: rnd.Uint32N(1 << 12), Minor: rnd.Uint32N(1 << 20)}
-		case 6:
-			e.Mode |= tree.Block
-			e.Rdev = tree.Device{Major: rnd.Uint32N(256), Minor: rnd.Uint32N(256)}
-		case 7:
-			e.Mode |= tree.FIFO
-		case 8:
-			e.Mode |= tree.Socket
+		case 5, 6, 7, 8:
+			disktest.Special(rnd, kind-5, &e)
 		default:
 			e.Mode |= tree.Regular
 			files = append(files, path)

@@ -41,8 +41,8 @@ func (c *checker) claim(n int64) bool {
 	return fresh
 }
 
-// Where a boot sector has the mark that the file system is mounted, and bits of
-// FAT entry 1 that say the opposite.
+// The places in a boot sector of the mark that the file system is mounted, and
+// the bits of FAT entry 1 that say the opposite.
 const (
 	dirtyByte16 = 0x25
 	dirtyByte32 = 0x41

@@ -79,7 +79,7 @@ func (v *volume) unreadable() string {
 }
 
 // unreadable compares volumes of which at least one has no files that can all be
-// read: byte by byte. Where only one has, that is a difference by itself.
+// read: byte by byte. If only one has, that is a difference by itself.
 func (c *comparer) unreadable(ctx context.Context, v, w *volume, reasons [2]string) error {
 	if v.kind == w.kind && (reasons[0] == "" || reasons[1] == "") {
 		c.value("whether its files can be read", yes(reasons[0]), yes(reasons[1]))

@@ -123,7 +123,7 @@ func (w *Walk[N]) Fail(path string, err error) {
 }
 
 // Tree puts everything in order; of several names of a file the first is the
-// file. content gives files that are not empty their content. Where no root was
+// file. content gives files that are not empty their content. If no root was
 // found, there is an empty one.
 func (w *Walk[N]) Tree(content func(N)) *tree.Tree {
 	if len(w.Found) == 0 {

@@ -84,40 +84,22 @@ func (b *Builder) directory(dir string) (string, error) {
 	if old := b.find(dir); old != nil && old.Type() == Dir {
 		return dir, nil
 	}
-	at, rest, links := "", strings.Split(dir, "/"), 0
-	for len(rest) > 0 {
-		name := rest[0]
-		rest = rest[1:]
-		switch name {
-		case "", ".":
-			continue
-		case "..":
-			at, _ = split(at)
-			continue
-		}
-		next := join(at, name)
-		old := b.find(next)
+	loop := fmt.Errorf("/%s: symbolic links lead round in a circle", dir)
+	return follow(dir, loop, func(at string) (string, bool, error) {
+		old := b.find(at)
 		if old != nil && old.Hardlink != "" {
 			old = b.find(old.Hardlink)
 		}
 		switch {
 		case old == nil:
-			b.put(Entry{Path: next, Mode: Dir | 0o755, Mtime: b.mtime})
+			b.put(Entry{Path: at, Mode: Dir | 0o755, Mtime: b.mtime})
 		case old.Type() == Symlink:
-			if links++; links > maxLinks {
-				return "", fmt.Errorf("/%s: symbolic links lead round in a circle", dir)
-			}
-			if strings.HasPrefix(old.Link, "/") {
-				at = ""
-			}
-			rest = append(strings.Split(old.Link, "/"), rest...)
-			continue
+			return old.Link, true, nil
 		case old.Type() != Dir:
-			return "", fmt.Errorf("/%s leads through /%s, which is not a directory", dir, next)
+			return "", false, fmt.Errorf("/%s leads through /%s, which is not a directory", dir, at)
 		}
-		at = next
-	}
-	return at, nil
+		return "", false, nil
+	})
 }
 
 func (b *Builder) filled(dir string) bool {

@@ -212,37 +212,18 @@ func (u *unpacker) resolve(dir string) (string, error) {
 	if f := u.files[dir]; dir == "" || f != nil && f.node.kind() == Dir {
 		return dir, nil // a real path: all above it are directories too
 	}
-	at, rest, links := "", strings.Split(dir, "/"), 0
-	for len(rest) > 0 {
-		name := rest[0]
-		rest = rest[1:]
-		switch name {
-		case "", ".":
-			continue
-		case "..":
-			at, _ = split(at)
-			continue
-		}
-		next := join(at, name)
-		f := u.files[next]
+	return follow(dir, errors.New("too many levels of symbolic links"), func(at string) (string, bool, error) {
+		f := u.files[at]
 		switch {
 		case f == nil:
-			return "", errNoDir
+			return "", false, errNoDir
 		case f.node.kind() == Dir:
-			at = next
+			return "", false, nil
 		case f.node.kind() != Symlink:
-			return "", errNoDir
-		default:
-			if links++; links > maxLinks {
-				return "", errors.New("too many levels of symbolic links")
-			}
-			if strings.HasPrefix(f.node.link, "/") {
-				at = ""
-			}
-			rest = append(strings.Split(f.node.link, "/"), rest...)
+			return "", false, errNoDir
 		}
-	}
-	return at, nil
+		return f.node.link, true, nil
+	})
 }
 
 // makeDirs makes a directory and those above it. Their paths share the memory

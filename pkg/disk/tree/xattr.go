@@ -34,7 +34,7 @@ func (t *Tree) WithXattrs(add map[string][]Xattr) *Tree {
 }
 
 // WithoutXattrs is the Tree without the extended attributes that a file system
-// cannot hold, and the paths of the files that had one, by its name. Where an
+// cannot hold, and the paths of the files that had one, by its name. If an
 // access list goes, the mode's bits for the group become what the list gave to
 // the group: with a list they are the most that anybody named in it may do.
 func (t *Tree) WithoutXattrs(holds func(name string) bool) (*Tree, map[string][]string) {

@@ -54,7 +54,7 @@ type listEntry struct {
 // Unpack writes the base set of r, the packages that are not Extra, into root,
 // which must be an empty directory: files, dpkg's database with the packages
 // in the state "unpacked", and what apt expects to find. The packages must be in
-// the cache (Fetch). Where the caller is root of a user namespace, owners and
+// the cache (Fetch). If the caller is root of a user namespace, owners and
 // modes are exact. Device nodes are not made. Directories get the metadata of
 // base-files, or else of the first package that has them; no path of a package
 // is followed out of root.
@@ -210,7 +210,7 @@ func canonical(name string) string {
 	return name
 }
 
-// claim makes p the owner of a path. Where two packages have the same path,
+// claim makes p the owner of a path. If two packages have the same path,
 // the one that replaces the other wins, whichever comes first, and the other
 // loses the path from its list; without such a word it is an error, as for
 // dpkg. won says whether the caller is to write.
