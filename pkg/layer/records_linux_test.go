@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -214,4 +215,14 @@ func TestChainOfRecords(t *testing.T) {
 		}
 	}
 	r.Chain(ids[3]) // ends
+}
+
+// The id of a chain is that of its topmost layer, as podman gives it to pulled layers.
+func TestTopID(t *testing.T) {
+	a, b := oci.DigestOf([]byte("a")), oci.DigestOf([]byte("b"))
+	for want, chain := range map[string][]oci.Digest{"": nil, a.Hex: {a}, ChainID(a.Hex, b): {a, b}, ChainID(b.Hex, a): {b, a}} {
+		if got := TopID(chain); got != want {
+			t.Errorf("%v: %s, want %s", chain, got, want)
+		}
+	}
 }
