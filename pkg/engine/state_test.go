@@ -117,7 +117,7 @@ func TestTaskCheck(t *testing.T) {
 	have := map[string]engine.State{"a": {}}
 	for want, task := range map[string]engine.Task{
 		"":                              {Job: j, First: 2, Dependencies: have},
-		"the task has no job":           {},
+		"there is no job":               {},
 		"stage s: step 0 of 2 is to be": {Job: j, First: -1, Dependencies: have},
 		"stage s: step 4 of 2 is to be": {Job: j, First: 3, Dependencies: have},
 		"stage s: the result of a, wh":  {Job: j},

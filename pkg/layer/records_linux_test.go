@@ -192,8 +192,10 @@ func TestChainOfRecords(t *testing.T) {
 	graph := fakeStore(t, map[string]bool{ids[0]: true, ids[1]: true, ids[2]: true, ids[3]: true})
 	diff := func(n string) string { return "sha256:" + strings.Repeat(n, 64) }
 	index := []map[string]string{
-		{"id": ids[0], "diff-digest": diff("0")}, {"id": ids[1], "parent": ids[0], "diff-digest": diff("1")},
-		{"id": ids[2], "parent": ids[1]}, {"id": ids[3], "parent": ids[3], "diff-digest": diff("3")}, // no digest, and itself its parent
+		{"id": ids[0], "diff-digest": diff("0")},
+		{"id": ids[1], "parent": ids[0], "diff-digest": diff("1")},
+		{"id": ids[2], "parent": ids[1]},
+		{"id": ids[3], "parent": ids[3], "diff-digest": diff("3")}, // no digest, and itself its parent
 	}
 	b, err := json.Marshal(index)
 	if err == nil {
