@@ -169,6 +169,12 @@ func TestCollect(t *testing.T) {
 	if to := watched(t).collect(t.TempDir(), maxAllLogs); to != "" {
 		t.Errorf("no logs are in %s", to)
 	}
+	b = watched(t, "/link")
+	said = nil
+	b.run.Events = func(e progress.Event) { said = append(said, e.Text) }
+	if to := b.collect(filepath.Join(dir, "gone"), maxAllLogs); to != "" || len(said) != 1 || !strings.HasPrefix(said[0], "bitbake's logs could not be kept: ") {
+		t.Errorf("of a root that is gone: %q, said %q", to, said)
+	}
 }
 
 // TestCollectLimits: of many logs the last ones, of large ones the end, and not

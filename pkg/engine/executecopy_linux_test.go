@@ -105,10 +105,10 @@ func TestAddStepRefuses(t *testing.T) {
 		"mode":    {plan.Copy{Sources: sources(t, dir, "f"), Mode: "9"}, nil, `mode "9" is not octal`},
 		"owner":   {plan.Copy{Sources: sources(t, dir, "f"), Owner: "nobody-here"}, nil, `no user "nobody-here"`},
 		"changed": {plan.Copy{Sources: sources(t, dir, "f", "d")}, func() error { return fill(dir, "d/f=2") }, "d changed while the build was running"},
-		"gone":    {plan.Copy{Sources: []plan.Source{{Name: "g", Path: filepath.Join(dir, "g")}}}, nil, "no such file"},
-		"a FIFO":  {plan.Copy{Sources: []plan.Source{{Name: "p", Path: filepath.Join(dir, "p")}}}, nil, "neither a file, a directory nor a link"},
+		"gone":    {plan.Copy{Sources: []plan.Source{{Name: "g", Path: filepath.Join(dir, "g"), Digest: strings.Repeat("0", 64)}}}, nil, "no such file"},
+		"a FIFO":  {plan.Copy{Sources: []plan.Source{{Name: "p", Path: filepath.Join(dir, "p"), Digest: strings.Repeat("0", 64)}}}, nil, "neither a file, a directory nor a link"},
 		"a device": {
-			plan.Copy{Sources: []plan.Source{{Name: "null", Path: os.DevNull}}}, nil, "a device",
+			plan.Copy{Sources: []plan.Source{{Name: "null", Path: os.DevNull, Digest: strings.Repeat("0", 64)}}}, nil, "a device",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -4,7 +4,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/carosio/carosbuild/pkg/plan"
@@ -46,8 +45,8 @@ type Outcome struct {
 // Check refuses a task that no Executor could do, as one that comes from elsewhere
 // may be.
 func (t Task) Check() error {
-	if t.Job == nil {
-		return errors.New("the task has no job")
+	if err := t.Job.Check(); err != nil {
+		return err
 	}
 	if t.First < 0 || t.First > len(t.Job.Steps) {
 		return fmt.Errorf("stage %s: step %d of %d is to be the first", t.Job.ID, t.First+1, len(t.Job.Steps))

@@ -5,10 +5,12 @@ package engine
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/progress"
 )
@@ -27,5 +29,20 @@ func TestStepWhoseRecordCannotBeRead(t *testing.T) {
 	r := &jobRun{Local: l, job: &plan.Job{ID: "s", Steps: []plan.Step{{Key: "key"}}}}
 	if ran, err := r.step(t.Context(), 0); err == nil || ran || len(events) > 0 {
 		t.Errorf("ran %v, error %v, events %v", ran, err, events)
+	}
+}
+
+// Layers whose digests are all known have a chain of them.
+func TestDiffIDs(t *testing.T) {
+	a, b := oci.DigestOf([]byte("a")), oci.DigestOf([]byte("b"))
+	for _, tt := range []struct {
+		chain []layer.Layer
+		want  []oci.Digest
+	}{
+		{}, {[]layer.Layer{{DiffID: a}, {DiffID: b}}, []oci.Digest{a, b}}, {[]layer.Layer{{DiffID: a}, {}}, nil},
+	} {
+		if got := diffIDs(tt.chain); !slices.Equal(got, tt.want) {
+			t.Errorf("%v: %v, want %v", tt.chain, got, tt.want)
+		}
 	}
 }

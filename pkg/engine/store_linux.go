@@ -50,15 +50,13 @@ func (r recorded) FindDamage(path, what string) error { return r.store.FindDamag
 
 // Chain implements Chains.
 func (l Layers) Chain(_ context.Context, id string) ([]oci.Digest, error) {
-	return diffIDs(l.Store, id)
+	chain, err := l.Store.Chain(id)
+	return diffIDs(chain), err
 }
 
 // Find implements Chains.
 func (l Layers) Find(_ context.Context, chain []oci.Digest) (string, bool, error) {
-	id := ""
-	for _, d := range chain {
-		id = layer.ChainID(id, d)
-	}
+	id := layer.TopID(chain)
 	_, err := l.Store.Chain(id)
 	if errors.Is(err, layer.ErrUnknown) {
 		return "", false, nil
@@ -66,21 +64,15 @@ func (l Layers) Find(_ context.Context, chain []oci.Digest) (string, bool, error
 	return id, err == nil, err
 }
 
-// diffIDs are the digests of a layer of a store and those below it, nil where one is
-// not known.
-func diffIDs(s *layer.Store, id string) ([]oci.Digest, error) {
-	chain, err := s.Chain(id)
-	if err != nil {
-		return nil, err
-	}
-	var all []oci.Digest
+// diffIDs are the digests of layers of a store, nil where one is not known.
+func diffIDs(chain []layer.Layer) (all []oci.Digest) {
 	for _, l := range chain {
 		if l.DiffID == (oci.Digest{}) {
-			return nil, nil
+			return nil
 		}
 		all = append(all, l.DiffID)
 	}
-	return all, nil
+	return all
 }
 
 // working is a snapshot of a store.
@@ -111,9 +103,8 @@ func (p ImagePuller) Pull(ctx context.Context, ref, arch string, events func(oci
 	if err != nil {
 		return State{}, err
 	}
-	s := State{Layer: pulled.Layer, Config: pulled.Config}
-	s.Layers, err = diffIDs(p.Store, pulled.Layer)
-	return s, err
+	chain, err := p.Store.Chain(pulled.Layer)
+	return State{Layers: diffIDs(chain), Config: pulled.Config, Layer: pulled.Layer}, err
 }
 
 // Records are the results of steps that a store has.

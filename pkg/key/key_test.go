@@ -29,8 +29,20 @@ func TestKeysAreTheSameForever(t *testing.T) {
 func TestFieldsAreFramed(t *testing.T) {
 	seen := map[string][]string{}
 	for _, fields := range [][]string{
-		nil, {""}, {"", ""}, {"a"}, {"ab"}, {"a", "b"}, {"b", "a"}, {"a", "", "b"}, {"", "a", "b"}, {"a", "b", ""},
-		{List([]string{"a", "b"})}, {List([]string{"ab"})}, {List([]string{"a"}), List([]string{"b"})}, {List(nil), List([]string{"a", "b"})},
+		nil,
+		{""},
+		{"", ""},
+		{"a"},
+		{"ab"},
+		{"a", "b"},
+		{"b", "a"},
+		{"a", "", "b"},
+		{"", "a", "b"},
+		{"a", "b", ""},
+		{List([]string{"a", "b"})},
+		{List([]string{"ab"})},
+		{List([]string{"a"}), List([]string{"b"})},
+		{List(nil), List([]string{"a", "b"})},
 	} {
 		k := Step(fields...)
 		if other, ok := seen[k]; ok {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -191,8 +192,10 @@ func TestChainOfRecords(t *testing.T) {
 	graph := fakeStore(t, map[string]bool{ids[0]: true, ids[1]: true, ids[2]: true, ids[3]: true})
 	diff := func(n string) string { return "sha256:" + strings.Repeat(n, 64) }
 	index := []map[string]string{
-		{"id": ids[0], "diff-digest": diff("0")}, {"id": ids[1], "parent": ids[0], "diff-digest": diff("1")},
-		{"id": ids[2], "parent": ids[1]}, {"id": ids[3], "parent": ids[3], "diff-digest": diff("3")}, // no digest, and itself its parent
+		{"id": ids[0], "diff-digest": diff("0")},
+		{"id": ids[1], "parent": ids[0], "diff-digest": diff("1")},
+		{"id": ids[2], "parent": ids[1]},
+		{"id": ids[3], "parent": ids[3], "diff-digest": diff("3")}, // no digest, and itself its parent
 	}
 	b, err := json.Marshal(index)
 	if err == nil {
@@ -214,4 +217,14 @@ func TestChainOfRecords(t *testing.T) {
 		}
 	}
 	r.Chain(ids[3]) // ends
+}
+
+// The id of a chain is that of its topmost layer, as podman gives it to pulled layers.
+func TestTopID(t *testing.T) {
+	a, b := oci.DigestOf([]byte("a")), oci.DigestOf([]byte("b"))
+	for want, chain := range map[string][]oci.Digest{"": nil, a.Hex: {a}, ChainID(a.Hex, b): {a, b}, ChainID(b.Hex, a): {b, a}} {
+		if got := TopID(chain); got != want {
+			t.Errorf("%v: %s, want %s", chain, got, want)
+		}
+	}
 }

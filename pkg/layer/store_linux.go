@@ -155,6 +155,14 @@ func ChainID(parent string, diffID oci.Digest) string {
 	return digest.Canonical.FromString(parent + "+" + diffID.Hex).Encoded()
 }
 
+// TopID is the id of the topmost layer of a chain, the lowest first; "" of none.
+func TopID(chain []oci.Digest) (id string) {
+	for _, d := range chain {
+		id = ChainID(id, d)
+	}
+	return id
+}
+
 func (s *Store) diffDir(id string) string {
 	return filepath.Join(s.graph, "overlay", id, "diff")
 }

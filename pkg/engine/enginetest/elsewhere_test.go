@@ -103,7 +103,7 @@ func (m machine) execute(ctx context.Context, task []byte, line func([]byte) err
 	if err := json.Unmarshal(task, &t); err != nil {
 		return out, err
 	}
-	if err := errors.Join(t.Check(), t.Job.Check()); err != nil {
+	if err := t.Check(); err != nil {
 		return out, err
 	}
 	store, bundle := &FakeSnapshots{Dir: filepath.Join(m.dir, "store")}, filepath.Join(m.dir, "bundle")

@@ -37,12 +37,6 @@ func TestFakeChains(t *testing.T) {
 	TestChains(t, s, s)
 }
 
-func TestTiersAreACache(t *testing.T) {
-	TestCache(t, func(*testing.T) (engine.Cache, engine.State) {
-		return engine.Tiers(&FakeCache{}, &FakeCache{}), engine.State{Layers: digests("1"), Layer: "layer"}
-	})
-}
-
 func TestFakeSandbox(t *testing.T) {
 	TestSandbox(t, func(t *testing.T) Box { return Box{Sandbox: &FakeSandbox{Program: OnHost}, Root: t.TempDir()} })
 }
