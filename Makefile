@@ -44,7 +44,7 @@ lint:
 deadcode: ## functions that nothing reaches, but for those that scripts/deadcode.sh lists
 	@scripts/deadcode.sh "$(GO)" "$(TAGS)" $(DEADCODE)
 
-cross: ## builds and vets for other systems: what needs no sandbox for macOS and Windows, all of it for 64-bit ARM
+cross: ## builds and vets for 64-bit ARM, macOS and Windows
 	scripts/cross.sh "$(GO)" "$(TAGS)"
 
 unit:

@@ -21,6 +21,8 @@ type Tars struct {
 	Ref    string // the pinned reference
 	Config Config
 	Layers []Tar // the lowest first
+
+	raw []byte // of which Config was parsed
 }
 
 // Tar is the uncompressed tar stream of one layer.
@@ -57,7 +59,7 @@ func (s Source) OpenTars(ctx context.Context, cache TarCache) (*Tars, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Tars{Ref: s.Ref, Config: Config{*src.config}, Layers: make([]Tar, len(src.config.RootFS.DiffIDs))}
+	t := &Tars{Ref: s.Ref, Config: Config{*src.config}, Layers: make([]Tar, len(src.config.RootFS.DiffIDs)), raw: src.raw}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(s.Parallel())
 	for i, id := range src.config.RootFS.DiffIDs {
@@ -78,6 +80,7 @@ func (s Source) OpenTars(ctx context.Context, cache TarCache) (*Tars, error) {
 // tarSource gives the uncompressed layers of an image that was found.
 type tarSource struct {
 	config *v1.ConfigFile
+	raw    []byte // of which config was parsed
 	write  func(ctx context.Context, i int, w io.Writer) error
 }
 
@@ -91,7 +94,7 @@ func (s Source) tarSource(ctx context.Context, cache TarCache) (*tarSource, erro
 	if err != nil {
 		return nil, err
 	}
-	return &tarSource{&c.Config.ConfigFile, func(ctx context.Context, i int, w io.Writer) error {
+	return &tarSource{&c.Config.ConfigFile, c.Raw, func(ctx context.Context, i int, w io.Writer) error {
 		file, err := s.Fetch(ctx, c.Layers[i], cache.scratch)
 		if err != nil {
 			return err
@@ -116,6 +119,10 @@ func (s Source) archiveSource(limits Limits) (*tarSource, error) {
 	if err != nil {
 		return nil, err
 	}
+	raw, err := s.Image.RawConfigFile()
+	if err != nil {
+		return nil, err
+	}
 	st, err := os.Stat(s.Archive)
 	if err != nil {
 		return nil, err
@@ -128,7 +135,7 @@ func (s Source) archiveSource(limits Limits) (*tarSource, error) {
 			return nil, err
 		}
 	}
-	return &tarSource{cfg, func(ctx context.Context, i int, w io.Writer) error {
+	return &tarSource{cfg, raw, func(ctx context.Context, i int, w io.Writer) error {
 		id := cfg.RootFS.DiffIDs[i]
 		l, err := s.Image.LayerByDiffID(id)
 		if err != nil {

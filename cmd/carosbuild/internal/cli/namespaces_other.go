@@ -15,11 +15,12 @@ import (
 	"github.com/carosio/carosbuild/pkg/remedy"
 )
 
-// NeedsLinux is the error for what works with the store of images.
+// NeedsLinux is the error for what only Linux can do.
 func NeedsLinux(what string) error {
+	system := map[string]string{"darwin": "macOS", "windows": "Windows"}[runtime.GOOS]
 	return &remedy.Error{
-		Tried: fmt.Sprintf("%s needs Linux, and this is %s", what, runtime.GOOS),
-		Cure:  "run it in a virtual machine or a container with Linux; carosbuild --help lists what works here",
+		Tried: fmt.Sprintf("%s needs Linux, and this is %s", what, cmp.Or(system, runtime.GOOS)),
+		Cure:  "run it in a virtual machine or a container with Linux; carosbuild --help says which commands work here",
 	}
 }
 
