@@ -53,7 +53,7 @@ var allowed = map[string][]string{
 	"pkg/sandbox":        {},
 	"pkg/userns":         {"pkg/remedy", "pkg/sandbox"},
 	"pkg/runc":           {"pkg/binfmt", "pkg/remedy", "pkg/sandbox"},
-	"pkg/rung":           {"pkg/beneath", "pkg/engine", "pkg/freshfile", "pkg/remedy", "pkg/runc", "pkg/userns"},
+	"pkg/rung":           {"pkg/beneath", "pkg/engine", "pkg/freshfile", "pkg/layer", "pkg/remedy", "pkg/runc", "pkg/userns"},
 	"pkg/sealed":         {"pkg/freshfile"},
 	"pkg/serve":          {"pkg/bytesize", "pkg/history", "pkg/plan", "pkg/results"},
 	"pkg/source/bitbake": {},

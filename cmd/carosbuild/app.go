@@ -31,6 +31,7 @@ type app struct {
 	progress       string
 	runtime        string
 	sandbox        string        // rung of the ladder that is asked for, "" for any
+	snapshots      string        // kind of snapshots that is asked for, "" for any
 	foreign        bool          // builds of others are seen, too
 	outputMode     os.FileMode   // of disks, by the caller's umask
 	files          []decl.Source // of the declaration, for messages
@@ -62,6 +63,7 @@ func (a *app) command() *cobra.Command {
 	root.PersistentFlags().StringVar(&a.progress, "progress", a.env("PROGRESS", "auto"), "how to show progress: auto, tty, plain, json or quiet")
 	root.PersistentFlags().StringVar(&a.runtime, "runtime", a.env("RUNTIME", ""), "OCI runtime to run steps with (default runc, else crun)")
 	root.PersistentFlags().StringVar(&a.sandbox, "sandbox", a.env("SANDBOX", ""), "how steps are to run: "+strings.Join(rung.All().Names(), ", ")+" (default the first that works here, see carosbuild doctor)")
+	root.PersistentFlags().StringVar(&a.snapshots, "snapshots", a.env("SNAPSHOTS", ""), "how steps get their root: overlay or copy (default the first that works where the store is)")
 	root.AddCommand(
 		newBuildCommand(a).command("build FILE..."), planCommand(a), whyCommand(a), lockCommand(a), newCheckoutCommand(a), kasCommand(a), importCommand(a), schemaCommand(a),
 		imagesCommand(a), newPruneCommand(a), shellCommand(a), pushCommand(a), newPullCommand(a), exportCommand(a),
@@ -77,7 +79,7 @@ func (a *app) command() *cobra.Command {
 	}
 	a.foldHelp(root)
 	a.completeFlags(root)
-	for _, name := range []string{"progress", "runtime", "sandbox"} {
+	for _, name := range []string{"progress", "runtime", "sandbox", "snapshots"} {
 		a.completeFlag(root, root.PersistentFlags().Lookup(name))
 	}
 	return root

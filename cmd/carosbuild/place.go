@@ -13,6 +13,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/bytesize"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/remedy"
+	"github.com/carosio/carosbuild/pkg/rung"
+	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
 // leastMemory is the smallest store in memory that is of use, in bytes: a stage
@@ -75,27 +77,43 @@ func (a *app) checkPlace(p layer.Paths) error {
 	return nil
 }
 
-// settle finds out whether the store can be where it should, and otherwise has it
-// in memory for this run.
-func (a *app) settle(p layer.Paths) error {
-	why := layer.TryPlace(p.GraphRoot)
+// settle finds out which kind of snapshots the store can have where it should be, and
+// otherwise has it in memory for this run.
+func (a *app) settle(p layer.Paths) (layer.Kind, error) {
+	kinds := a.snapshotKinds()
+	kind, slower, why := layer.Choose(p.GraphRoot, kinds)
 	if why == nil {
-		return nil
+		for _, w := range slower {
+			fmt.Fprintf(a.stderr, "note: each step begins with a copy of what is below it: %s\n", terminal.Text(w.Reason()))
+		}
+		return kind, nil
 	}
 	var place *layer.PlaceError
 	if !errors.As(why, &place) {
-		return why
+		return "", why
 	}
 	bound, err := memoryStore(why)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if err := userns.MountMemory(p.GraphRoot, bound); err != nil {
-		return errors.Join(why, err)
+		return "", errors.Join(why, err)
 	}
-	if err := layer.TryPlace(p.GraphRoot); err != nil {
-		return &remedy.Error{Tried: fmt.Sprintf("%v; nor can it be in memory: %v", why, err), Cure: placeCure}
+	kind, _, err = layer.Choose(p.GraphRoot, kinds)
+	if err != nil {
+		return "", &remedy.Error{Tried: fmt.Sprintf("%v; nor can it be in memory: %v", why, err), Cure: placeCure}
 	}
 	fmt.Fprintf(a.stderr, "note: %v. It is in memory for this run (at most %s), and its stages are gone afterwards; to keep them, %s\n", why, bytesize.Format(bound), placeCure)
-	return nil
+	return kind, nil
+}
+
+// snapshotKinds are the kinds of snapshots that are to be tried.
+func (a *app) snapshotKinds() []layer.Kind {
+	if a.snapshots != "" {
+		return []layer.Kind{layer.Kind(a.snapshots)}
+	}
+	if _, r, ok := rung.All().Chosen(a.getenv); ok {
+		return r.Snapshots
+	}
+	return layer.Kinds()
 }

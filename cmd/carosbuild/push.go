@@ -44,27 +44,29 @@ func (a *app) openStore(ctx context.Context, p layer.Paths, d dirs) (*layer.Stor
 			return nil, err
 		}
 	}
-	if err := a.shut(p, d); err != nil {
+	kind, err := a.shut(p, d)
+	if err != nil {
 		return nil, err
 	}
-	return layer.Open(ctx, layer.Options{GraphRoot: p.GraphRoot, RunRoot: p.RunRoot, Holder: a.holder()})
+	return layer.Open(ctx, layer.Options{GraphRoot: p.GraphRoot, RunRoot: p.RunRoot, Holder: a.holder(), Snapshots: kind})
 }
 
 // shut sees to it that the store can be where it is to be, and keeps what steps have left in the store and in caches from having any
 // effect outside of steps: for other accounts, and in this namespace.
-func (a *app) shut(p layer.Paths, d dirs) error {
+func (a *app) shut(p layer.Paths, d dirs) (layer.Kind, error) {
 	if err := ownPlaces(p); err != nil {
-		return err
+		return "", err
 	}
-	if err := a.settle(p); err != nil {
-		return err
+	kind, err := a.settle(p)
+	if err != nil {
+		return "", err
 	}
 	for _, dir := range []string{p.GraphRoot, d.cache, d.state} {
 		if err := userns.Confine(dir); err != nil {
-			return err
+			return "", err
 		}
 	}
-	return nil
+	return kind, nil
 }
 
 // ownPlaces takes the store's directories out of reach of other accounts. Only

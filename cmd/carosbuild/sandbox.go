@@ -5,15 +5,20 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 
+	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/rung"
 )
 
 // host is who asks the ladder.
 func (a *app) host() rung.Host { return rung.Host{Account: a.account(), Runtime: a.runtime} }
 
-// checkSandbox refuses a sandbox that there is not.
+// checkSandbox refuses a sandbox, or a kind of snapshots, that there is not.
 func (a *app) checkSandbox() error {
+	if a.snapshots != "" && !slices.Contains(layer.Kinds(), layer.Kind(a.snapshots)) {
+		return usagef("--snapshots %q: want overlay or copy", a.snapshots)
+	}
 	if a.sandbox == "" {
 		return nil
 	}

@@ -169,7 +169,7 @@ func (x *extractor) hideLowerRoot() error {
 			return err
 		}
 		for _, n := range names {
-			err := unix.Mknodat(x.rootf, n.Name(), unix.S_IFCHR, 0)
+			err := makeWhiteout(x.rootf, n.Name(), x.Prefix)
 			if err == unix.EEXIST {
 				var st unix.Stat_t
 				if err = unix.Fstatat(x.rootf, n.Name(), &st, unix.AT_SYMLINK_NOFOLLOW); err == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR {
