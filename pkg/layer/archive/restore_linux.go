@@ -138,7 +138,7 @@ func (r *restorer) restoreDir(dir int, above *visible, rel, name string, st *uni
 		return nil
 	}
 	for p, s := range now.files {
-		if !r.before.untouched(rel+"/"+p, s) {
+		if r.before.files[rel+"/"+p] != s {
 			return nil
 		}
 	}
