@@ -32,6 +32,7 @@ type app struct {
 	runtime        string
 	sandbox        string        // rung of the ladder that is asked for, "" for any
 	snapshots      string        // kind of snapshots that is asked for, "" for any
+	copies         string        // why steps begin with copies, "" where they do not
 	foreign        bool          // builds of others are seen, too
 	outputMode     os.FileMode   // of disks, by the caller's umask
 	files          []decl.Source // of the declaration, for messages

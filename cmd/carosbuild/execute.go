@@ -170,8 +170,10 @@ func (a *app) local(ctx context.Context, j *job, store *layer.Store, network san
 		return nil, nil, err
 	}
 	note := func(text string) { events(progress.Event{Time: time.Now(), Kind: progress.Note, Text: text}) }
-	if line != "" {
-		note(line)
+	for _, text := range []string{line, a.copies} {
+		if text != "" {
+			note(text)
+		}
 	}
 	l, closeRelay, err := a.localIn(ctx, room, j, store, network, view, note)
 	if err != nil {

@@ -14,7 +14,6 @@ import (
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/carosio/carosbuild/pkg/rung"
-	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
 // leastMemory is the smallest store in memory that is of use, in bytes: a stage
@@ -84,7 +83,7 @@ func (a *app) settle(p layer.Paths) (layer.Kind, error) {
 	kind, slower, why := layer.Choose(p.GraphRoot, kinds)
 	if why == nil {
 		for _, w := range slower {
-			fmt.Fprintf(a.stderr, "note: each step begins with a copy of what is below it: %s\n", terminal.Text(w.Reason()))
+			a.copies = "each step begins with a copy of what is below it: " + w.Reason()
 		}
 		return kind, nil
 	}
