@@ -27,9 +27,10 @@ var allowed = map[string][]string{
 	"pkg/decl/load":      {"pkg/decl"},
 	"pkg/plan":           {"pkg/decl", "pkg/disk/grub", "pkg/key", "pkg/source", "pkg/yocto"},
 	"pkg/resolve":        {"pkg/decl", "pkg/disk", "pkg/evict", "pkg/freshfile", "pkg/key", "pkg/oci", "pkg/plan", "pkg/remedy", "pkg/source"},
-	"pkg/engine":         {"pkg/beneath", "pkg/decl", "pkg/disk/tree", "pkg/evict", "pkg/freshfile", "pkg/key", "pkg/layer", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/sandbox", "pkg/source"},
+	"pkg/engine":         {"pkg/beneath", "pkg/decl", "pkg/disk/tree", "pkg/evict", "pkg/freshfile", "pkg/key", "pkg/layer", "pkg/oci", "pkg/owner", "pkg/plan", "pkg/progress", "pkg/sandbox", "pkg/source"},
 	"pkg/compose":        {"pkg/decl", "pkg/disk", "pkg/layer", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/yocto"},
 	"pkg/history":        {"pkg/decl", "pkg/disk", "pkg/evict", "pkg/freshfile", "pkg/key", "pkg/layer", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/source"},
+	"pkg/owner":          {},
 	"pkg/remedy":         {},
 	"pkg/netfault":       {},
 	"pkg/progress":       {},
@@ -40,8 +41,8 @@ var allowed = map[string][]string{
 	"pkg/freshdir":       {},
 	"pkg/freshfile":      {},
 	"pkg/kas":            {"pkg/decl"},
-	"pkg/layer":          {"pkg/beneath", "pkg/freshfile", "pkg/layer", "pkg/oci", "pkg/sealed", "pkg/terminal", "pkg/xdg"},
-	"pkg/layer/archive":  {"pkg/beneath", "pkg/oci", "pkg/terminal"},
+	"pkg/layer":          {"pkg/beneath", "pkg/freshfile", "pkg/layer", "pkg/oci", "pkg/owner", "pkg/sealed", "pkg/terminal", "pkg/xdg"},
+	"pkg/layer/archive":  {"pkg/beneath", "pkg/oci", "pkg/owner", "pkg/terminal"},
 	"pkg/layer/sums":     {"pkg/beneath", "pkg/freshfile", "pkg/layer/archive", "pkg/terminal"},
 	"pkg/oci":            {"pkg/evict", "pkg/freshfile", "pkg/sealed", "pkg/terminal"},
 	"pkg/oci/ocitest":    {},
@@ -96,7 +97,7 @@ var allowed = map[string][]string{
 	"pkg/yocto":          {"pkg/disk/tree"},
 	"targets":            {},
 
-	"pkg/engine/enginetest": {"pkg/engine", "pkg/layer", "pkg/oci", "pkg/plan", "pkg/sandbox"},
+	"pkg/engine/enginetest": {"pkg/engine", "pkg/layer", "pkg/oci", "pkg/owner", "pkg/plan", "pkg/sandbox"},
 	"pkg/userns/usernstest": {"pkg/remedy", "pkg/userns"},
 }
 

@@ -3,6 +3,8 @@
 package layer
 
 import (
+	"archive/tar"
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,6 +16,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/layer/archive"
+	"github.com/carosio/carosbuild/pkg/oci"
 )
 
 // openKind opens a store with snapshots of a kind; only in a namespace.
@@ -343,4 +348,85 @@ func TestNoChange(t *testing.T) {
 			t.Errorf("%s: %q", k, s.members(l))
 		}
 	}
+}
+
+// An owner that a step has recorded by itself, or that a tar stream says it has recorded,
+// is neither believed nor passed on, whatever made the snapshot. Nor are marks of a layer.
+func TestRecordsOfStepsAreNotBelieved(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	forged := map[string]string{
+		"user.containers.override_stat": "33:33:4755:file", "user.fuseoverlayfs.override_stat": "33:33:104755", "user.carosbuild.fake.x": "y",
+		"user.overlay.whiteout": "y", "user.overlay.opaque": "y", "user.overlay.redirect": "/etc",
+	}
+	for _, k := range Kinds() {
+		s := &stepper{T: t, s: openKind(t, k)}
+		epoch := int64(1000)
+		l, _ := s.step(CommitOptions{Clamp: &epoch}, func(root string) error {
+			err := each(os.Mkdir(filepath.Join(root, "d"), 0o755), os.WriteFile(filepath.Join(root, "d/f"), nil, 0o644), os.WriteFile(filepath.Join(root, "g"), []byte("1"), 0o644))
+			for name, value := range forged {
+				for _, f := range []string{"d", "d/f", "g"} {
+					if e := unix.Setxattr(filepath.Join(root, f), name, []byte(value), 0); e != nil && e != unix.EPERM && e != unix.ENOTSUP {
+						err = errors.Join(err, e)
+					}
+				}
+			}
+			return err
+		})
+		want := []string{"5 d/ 755 0:0 1000", "0 d/f 644 0:0 1000", "0 g 644 0:0 1000 1"}
+		if diff := cmp.Diff(s.members(l), want); diff != "" {
+			t.Errorf("%s, committed (-got +want):\n%s", k, diff)
+		}
+		notIn(t, s.s, l, forged)
+
+		stream := tarOf(t, func(w *tar.Writer) error {
+			h := &tar.Header{Name: "f", Typeflag: tar.TypeReg, Mode: 0o644, PAXRecords: map[string]string{}, Format: tar.FormatPAX}
+			for name, value := range forged {
+				h.PAXRecords[archive.PAXXattr+name] = value
+			}
+			return w.WriteHeader(h)
+		})
+		applied, err := s.s.Apply(t.Context(), "", bytes.NewReader(stream), oci.Digest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		notIn(t, s.s, applied, forged)
+	}
+}
+
+// notIn fails if a file of a layer has one of the attributes, or another owner.
+func notIn(t *testing.T, s *Store, l Layer, attrs map[string]string) {
+	t.Helper()
+	err := filepath.WalkDir(s.diffDir(l.ID), func(p string, _ fs.DirEntry, err error) error {
+		var st unix.Stat_t
+		if err == nil {
+			err = unix.Lstat(p, &st)
+		}
+		if st.Uid != 0 || st.Gid != 0 {
+			t.Errorf("%s belongs to %d:%d", p, st.Uid, st.Gid)
+		}
+		for name := range attrs {
+			if name == s.prefix+"opaque" { // overlay's own, of each new directory
+				continue
+			}
+			if _, e := unix.Lgetxattr(p, name, nil); e == nil {
+				t.Errorf("%s has %s", p, name)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func tarOf(t *testing.T, f func(*tar.Writer) error) []byte {
+	t.Helper()
+	var buf bytes.Buffer
+	w := tar.NewWriter(&buf)
+	if err := errors.Join(f(w), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return buf.Bytes()
 }

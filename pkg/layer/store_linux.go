@@ -19,16 +19,18 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/beneath"
 	"github.com/carosio/carosbuild/pkg/oci"
+	"github.com/carosio/carosbuild/pkg/owner"
 )
 
 // Options say where a store is and what it may take.
 type Options struct {
-	GraphRoot string     // holds everything; absolute
-	RunRoot   string     // what a reboot may lose; absolute
-	BootID    string     // of this boot; "" reads the kernel's
-	Holder    string     // who has the store open, for others that want it alone
-	Limits    oci.Limits // zero values mean the defaults
-	Snapshots Kind       // "" takes overlay mounts
+	GraphRoot string       // holds everything; absolute
+	RunRoot   string       // what a reboot may lose; absolute
+	BootID    string       // of this boot; "" reads the kernel's
+	Holder    string       // who has the store open, for others that want it alone
+	Limits    oci.Limits   // zero values mean the defaults
+	Snapshots Kind         // "" takes overlay mounts
+	Owners    owner.Policy // of the files in snapshots; nil asks the kernel
 }
 
 // Store is an opened store. Its methods may be called concurrently, and other
@@ -38,6 +40,7 @@ type Store struct {
 	store  storage.Store
 	driver driver
 	prefix string // of overlay's own extended attributes
+	owners owner.Policy
 	wip    *wip
 	limit  oci.Limits
 	sync   *syncer
@@ -67,7 +70,10 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, fmt.Errorf("open store %s: %w", o.GraphRoot, err)
 	}
 	graph := filepath.Clean(o.GraphRoot)
-	s := &Store{graph: graph, store: st, limit: o.Limits.WithDefaults(), known: map[string]Layer{}}
+	s := &Store{owners: o.Owners, graph: graph, store: st, limit: o.Limits.WithDefaults(), known: map[string]Layer{}}
+	if s.owners == nil {
+		s.owners = owner.Kernel{}
+	}
 	if err := s.setDriver(o.Snapshots); err != nil {
 		return nil, fmt.Errorf("open store %s: %w", o.GraphRoot, err)
 	}
@@ -135,6 +141,9 @@ func (s *Store) Close() error {
 	s.bg.Wait()
 	return errors.Join(s.bgErr, saveIndexes(s.graph), s.sync.close(), s.wip.close())
 }
+
+// Owners sets owners and the like in snapshots.
+func (s *Store) Owners() owner.Policy { return s.owners }
 
 // GraphRoot is the directory that holds the store.
 func (s *Store) GraphRoot() string { return s.graph }

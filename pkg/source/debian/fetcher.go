@@ -26,12 +26,20 @@ type Fetcher struct {
 	// SkipOwners leaves every file to the caller's own ids, for callers who
 	// are not root in a user namespace of their own.
 	SkipOwners bool
+	// Owners gives files their owners; nil asks the kernel.
+	Owners Owners
 
 	Backoff time.Duration // pause before the second attempt; 0 is 300 ms
 
 	once   sync.Once
 	direct *http.Client
 	mu     sync.Mutex // serialises Events
+}
+
+// Owners gives a file an owner, relative to an open directory and without following a
+// link; the name "" is what is open itself.
+type Owners interface {
+	Chown(dir int, name string, uid, gid int) error
 }
 
 func (f *Fetcher) client() *http.Client {
