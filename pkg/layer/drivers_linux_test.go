@@ -374,7 +374,7 @@ func TestRecordsOfStepsAreNotBelieved(t *testing.T) {
 			}
 			return err
 		})
-		want := []string{"5 d/ 755 0:0 1000", "0 d/f 644 0:0 1000", "0 g 644 0:0 1000 1"}
+		want := []string{"5 ./ 755 0:0 1000", "5 d/ 755 0:0 1000", "0 d/f 644 0:0 1000", "0 g 644 0:0 1000 1"}
 		if diff := cmp.Diff(s.members(l), want); diff != "" {
 			t.Errorf("%s, committed (-got +want):\n%s", k, diff)
 		}

@@ -11,15 +11,20 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/layer/archive"
 )
 
-// overlaySnapshot is an overlay mount. One without layers below is its changes.
-type overlaySnapshot struct{ dir string }
+// overlaySnapshot is an overlay mount. A plain one, without layers below, is its changes.
+type overlaySnapshot struct {
+	dir   string
+	plain bool
+}
 
 // prepare implements driver. The upper directory looks like the topmost root directory,
 // for it becomes the root directory of the snapshot.
 func (o overlay) prepare(_ context.Context, dir string, lowers []string) (snapshot, error) {
-	s := &overlaySnapshot{dir}
+	s := &overlaySnapshot{dir, len(lowers) == 0}
 	if err := os.Mkdir(s.upper(), 0o755); err != nil {
 		return nil, err
 	}
@@ -69,8 +74,13 @@ func (s *overlaySnapshot) root() string  { return filepath.Join(s.dir, "merged")
 func (s *overlaySnapshot) upper() string { return filepath.Join(s.dir, changesDir) }
 func (s *overlaySnapshot) end() error    { return detach(s.root()) }
 
-// changes has nothing to do: what was changed is in the upper directory.
-func (s *overlaySnapshot) changes(context.Context, *int64) error { return nil }
+// changes finds in the upper directory what was changed.
+func (s *overlaySnapshot) changes(context.Context, *int64) error {
+	if !s.plain {
+		return nil
+	}
+	return archive.Strip(s.upper())
+}
 
 // revert takes a name out of what was changed; the mount may show that late.
 func (s *overlaySnapshot) revert(name string) error {

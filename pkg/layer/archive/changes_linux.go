@@ -356,42 +356,5 @@ func (c *changer) strip(dir int, name string) error {
 		return err
 	}
 	defer unix.Close(fd)
-	return c.stripBelow(beneath.Root(fd))
-}
-
-func (c *changer) stripBelow(dir *beneath.Dir) error {
-	fd, err := dir.FD()
-	if err != nil {
-		return err
-	}
-	names, err := beneath.Names(fd)
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		if fd, err = dir.FD(); err != nil {
-			return err
-		}
-		st, err := stampOf(fd, name)
-		if err == nil {
-			err = stripXattrs(fdPath(fd)+"/"+name, c.compare.buf)
-		}
-		if err != nil {
-			return err
-		}
-		if st.mode&unix.S_IFMT != unix.S_IFDIR {
-			continue
-		}
-		sub, err := dir.Enter(name)
-		if err != nil {
-			return err
-		}
-		dir.Rest()
-		err = c.stripBelow(sub)
-		sub.Close()
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return stripBelow(beneath.Root(fd), c.compare.buf)
 }

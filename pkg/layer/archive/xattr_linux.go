@@ -91,23 +91,3 @@ func readXattrs(dir int, name string, st *unix.Stat_t, prefix string, strip bool
 	}
 	return recs, opaque, nil
 }
-
-// stripXattrs takes the attributes from a file that no stream may set.
-func stripXattrs(file string, buf []byte) error {
-	n, err := unix.Llistxattr(file, buf)
-	if err == unix.ENOTSUP || n == 0 && err == nil {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("list extended attributes: %w", err)
-	}
-	for key := range strings.SplitSeq(strings.TrimSuffix(string(buf[:n]), "\x00"), "\x00") {
-		if !PrivateXattr(key) {
-			continue
-		}
-		if err := unix.Lremovexattr(file, key); err != nil && err != unix.ENODATA {
-			return fmt.Errorf("remove extended attribute %s: %w", terminal.Line(key), err)
-		}
-	}
-	return nil
-}
