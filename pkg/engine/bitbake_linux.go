@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/carosio/carosbuild/pkg/owner"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/source/bitbake"
 )
@@ -48,9 +49,9 @@ func (r *jobRun) confFile(ctx context.Context, s *plan.Step, c *plan.Conf, write
 
 // buildDir is a root that has bitbake's build directory, for a user.
 type buildDir struct {
-	root  int
-	chown chowner
-	user  sandbox.User
+	root int
+	own  owner.Policy
+	user sandbox.User
 }
 
 // inBuildDir makes the build and configuration directories, the user's, and
@@ -67,14 +68,14 @@ func inBuildDir(w Snapshot, user sandbox.User, f func(b *buildDir) error) error 
 			return err
 		}
 		if user.UID != 0 {
-			err = w.Chown(fd, ".", int(user.UID), int(user.GID))
+			err = w.Owners().Chown(fd, ".", int(user.UID), int(user.GID))
 		}
 		unix.Close(fd)
 		if err != nil {
 			return fmt.Errorf("owner of %s: %w", dir, err)
 		}
 	}
-	return f(&buildDir{root, w.Chown, user})
+	return f(&buildDir{root, w.Owners(), user})
 }
 
 func writeBBLayers(b *buildDir, c *plan.Conf) error {
@@ -96,7 +97,7 @@ func (b *buildDir) write(name, content string) error {
 	const flags = unix.O_WRONLY | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
 	fd, err := unix.Openat(dir, name, flags|unix.O_CREAT|unix.O_EXCL, 0o644)
 	if err == nil {
-		err = b.chown(dir, name, int(b.user.UID), int(b.user.GID))
+		err = b.own.Chown(dir, name, int(b.user.UID), int(b.user.GID))
 	} else if err == unix.EEXIST {
 		fd, err = unix.Openat(dir, name, flags|unix.O_TRUNC, 0)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"github.com/carosio/carosbuild/pkg/owner"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/source/bitbake"
@@ -47,7 +48,7 @@ func TestWriteConf(t *testing.T) {
 			if err := tt.before(path); err != nil {
 				t.Fatal(err)
 			}
-			err := (&buildDir{opened(t, dir), unchowned, me()}).write("local.conf", "new\n")
+			err := (&buildDir{opened(t, dir), unchowned{}, me()}).write("local.conf", "new\n")
 			if tt.err != "" {
 				if err == nil || !strings.Contains(err.Error(), "/"+name+": "+tt.err) {
 					t.Errorf("got %v, want %q", err, tt.err)
@@ -78,14 +79,14 @@ func TestSanity(t *testing.T) {
 	plant(t, dir, "REDO/build/conf/")
 	fd := opened(t, dir)
 	path := filepath.Join(dir, "REDO/build/conf/sanity.conf")
-	if err := (&buildDir{fd, unchowned, root}).sanity(nil); err != nil {
+	if err := (&buildDir{fd, unchowned{}, root}).sanity(nil); err != nil {
 		t.Fatal(err)
 	}
 	if st, err := os.Stat(path); err != nil || st.Size() != 0 {
 		t.Errorf("sanity.conf of the superuser: %v, %v", st, err)
 	}
 	for range 2 { // also when it is not there
-		if err := (&buildDir{fd, unchowned, other}).sanity(nil); err != nil {
+		if err := (&buildDir{fd, unchowned{}, other}).sanity(nil); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := os.Lstat(path); err == nil {
@@ -95,7 +96,7 @@ func TestSanity(t *testing.T) {
 	if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := (&buildDir{fd, unchowned, other}).sanity(nil); err != nil {
+	if err := (&buildDir{fd, unchowned{}, other}).sanity(nil); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(path); err != nil {
@@ -301,4 +302,11 @@ func TestMounts(t *testing.T) {
 }
 
 // unchowned leaves files to whoever has made them.
-func unchowned(int, string, int, int) error { return nil }
+type unchowned struct{ owner.Kernel }
+
+func (unchowned) Chown(int, string, int, int) error { return nil }
+
+func (u unchowned) Set(dir int, name string, m owner.Meta) error {
+	m.UID, m.GID = os.Getuid(), os.Getgid()
+	return u.Kernel.Set(dir, name, m)
+}

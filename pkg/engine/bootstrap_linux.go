@@ -33,6 +33,7 @@ func (r *jobRun) bootstrap(ctx context.Context, s *plan.Step, a *plan.Bootstrap)
 		return err
 	}
 	return r.change(ctx, s, func(w Snapshot) error {
+		f.Owners = w.Owners()
 		if err := f.Unpack(ctx, res, w.Root()); err != nil {
 			return err
 		}

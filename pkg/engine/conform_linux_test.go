@@ -96,10 +96,13 @@ func TestFreshGivesWhatIsPut(t *testing.T) {
 }
 
 // openStore opens a store of layers; only in a namespace.
-func openStore(t *testing.T) *layer.Store {
+func openStore(t *testing.T) *layer.Store { return openKind(t, layer.Overlay) }
+
+// openKind opens a store whose snapshots are of a kind.
+func openKind(t *testing.T, k layer.Kind) *layer.Store {
 	t.Helper()
 	dir := t.TempDir()
-	s, err := layer.Open(t.Context(), layer.Options{GraphRoot: filepath.Join(dir, "graph"), RunRoot: filepath.Join(dir, "run")})
+	s, err := layer.Open(t.Context(), layer.Options{GraphRoot: filepath.Join(dir, "graph"), RunRoot: filepath.Join(dir, "run"), Snapshots: k})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,10 +116,15 @@ func openStore(t *testing.T) *layer.Store {
 
 func TestLayersAreSnapshots(t *testing.T) {
 	t.Parallel()
-	if inNamespace(t) {
-		s := engine.Layers{Store: openStore(t)}
-		enginetest.TestSnapshotter(t, func(*testing.T) engine.Snapshotter { return s })
-		enginetest.TestChains(t, s, s)
+	if !inNamespace(t) {
+		return
+	}
+	for _, k := range layer.Kinds() {
+		t.Run(string(k), func(t *testing.T) {
+			s := engine.Layers{Store: openKind(t, k)}
+			enginetest.TestSnapshotter(t, func(*testing.T) engine.Snapshotter { return s })
+			enginetest.TestChains(t, s, s)
+		})
 	}
 }
 
@@ -194,19 +202,24 @@ func TestLocalIsAnExecutor(t *testing.T) {
 	if !inNamespace(t) {
 		return
 	}
-	store, rt := openStore(t), openRuntime(t, "")
-	layers := engine.Layers{Store: store}
-	base := engine.State{Layer: layerOf(t, layers, "", func(root string) error { return plantBusybox(box, root) })}
-	var err error
-	if base.Layers, err = layers.Chain(t.Context(), base.Layer); err != nil {
-		t.Fatal(err)
+	rt := openRuntime(t, "")
+	for _, k := range layer.Kinds() {
+		t.Run(string(k), func(t *testing.T) {
+			store := openKind(t, k)
+			layers := engine.Layers{Store: store}
+			base := engine.State{Layer: layerOf(t, layers, "", func(root string) error { return plantBusybox(box, root) })}
+			var err error
+			if base.Layers, err = layers.Chain(t.Context(), base.Layer); err != nil {
+				t.Fatal(err)
+			}
+			enginetest.TestExecutor(t, func(t *testing.T) enginetest.Bench {
+				l := newLocal(t)
+				l.Cache = engine.Records{Of: layer.OpenRecords(t.TempDir(), store.GraphRoot()), Now: time.Now}
+				l.Snapshots, l.Chains, l.Sandbox = layers, layers, rt
+				return enginetest.Bench{Executor: l, Cache: l.Cache, Snapshots: l.Snapshots, Base: base, Exclusive: true}
+			})
+		})
 	}
-	enginetest.TestExecutor(t, func(t *testing.T) enginetest.Bench {
-		l := newLocal(t)
-		l.Cache = engine.Records{Of: layer.OpenRecords(t.TempDir(), store.GraphRoot()), Now: time.Now}
-		l.Snapshots, l.Chains, l.Sandbox = layers, layers, rt
-		return enginetest.Bench{Executor: l, Cache: l.Cache, Snapshots: l.Snapshots, Base: base, Exclusive: true}
-	})
 }
 
 // layerOf makes a layer of a directory that a function fills.

@@ -17,15 +17,17 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/carosio/carosbuild/pkg/layer/archive"
+	"github.com/carosio/carosbuild/pkg/owner"
 	"github.com/carosio/carosbuild/pkg/source/files"
 )
 
 // copier puts files into a root directory without ever leaving it.
 type copier struct {
 	root  int
-	chown chowner
+	own   owner.Policy
 	keep  bool           // owners, modes, attributes as in the source
-	owner *[2]uint32     // --chown
+	given *[2]uint32     // --chown
 	mode  *uint32        // --chmod
 	mtime *unix.Timespec // nil keeps the source's
 	links map[[2]uint64]string
@@ -197,51 +199,43 @@ func copySparse(dst *os.File, src io.Reader) (int64, error) {
 	}
 }
 
-// attributes gives owner, mode, attributes and time, in this order: a change
-// of owner drops set-id bits and capabilities.
+// attributes gives owner, mode, attributes and time.
 func (c *copier) attributes(dir int, base, full string, st fs.FileInfo, sys *syscall.Stat_t) error {
 	uid, gid := uint32(0), uint32(0)
 	mode := uint32(files.Mode(st).Perm())
 	if c.keep {
 		uid, gid, mode = sys.Uid, sys.Gid, sys.Mode&0o7777
 	}
-	if c.owner != nil {
-		uid, gid = c.owner[0], c.owner[1]
+	if c.given != nil {
+		uid, gid = c.given[0], c.given[1]
 	}
 	if c.mode != nil && !st.IsDir() {
 		mode = *c.mode
 	}
-	if err := c.chown(dir, base, int(uid), int(gid)); err != nil {
-		return fmt.Errorf("owner %d:%d: %w", uid, gid, err)
-	}
-	if st.Mode()&fs.ModeSymlink == 0 {
-		if err := unix.Fchmodat(dir, base, mode, 0); err != nil {
-			return err
-		}
-	}
-	if c.keep {
-		if err := copyXattrs(fmt.Sprintf("/proc/self/fd/%d/%s", dir, base), full); err != nil {
-			return err
-		}
-	}
-	mtime := sys.Mtim
+	mtime := unix.Timespec(sys.Mtim)
 	if c.mtime != nil && !c.keep {
-		mtime = syscall.Timespec(*c.mtime)
+		mtime = *c.mtime
 	}
-	ts := []unix.Timespec{unix.Timespec(mtime), unix.Timespec(mtime)}
-	return unix.UtimesNanoAt(dir, base, ts, unix.AT_SYMLINK_NOFOLLOW)
+	m := owner.Meta{UID: int(uid), GID: int(gid), Mode: sys.Mode&unix.S_IFMT | mode, Times: []unix.Timespec{mtime, mtime}}
+	if c.keep {
+		var err error
+		if m.Xattrs, err = keptXattrs(full); err != nil {
+			return err
+		}
+	}
+	return c.own.Set(dir, base, m)
 }
 
-func copyXattrs(dst, src string) error {
-	return eachXattr(src, func(name string, value []byte) error {
-		if name == "security.selinux" || strings.HasPrefix(name, "user.overlay.") || strings.HasPrefix(name, "trusted.") {
-			return nil
-		}
-		if err := unix.Lsetxattr(dst, name, value, 0); err != nil {
-			return fmt.Errorf("attribute %s: %w", name, err)
+// keptXattrs are the attributes of a file that a copy of it has.
+func keptXattrs(file string) (map[string][]byte, error) {
+	attrs := map[string][]byte{}
+	err := eachXattr(file, func(name string, value []byte) error {
+		if name != "security.selinux" && !strings.HasPrefix(name, "trusted.") && !archive.PrivateXattr(name) {
+			attrs[name] = bytes.Clone(value)
 		}
 		return nil
 	})
+	return attrs, err
 }
 
 // eachXattr calls f with each attribute of a file, in no order.

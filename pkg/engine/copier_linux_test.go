@@ -55,7 +55,7 @@ func TestCopyThroughLinks(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer unix.Close(fd)
-			c := &copier{chown: unchowned, root: fd, owner: &[2]uint32{uint32(os.Getuid()), uint32(os.Getgid())}}
+			c := &copier{own: unchowned{}, root: fd, given: &[2]uint32{uint32(os.Getuid()), uint32(os.Getgid())}}
 			err = c.add(t.Context(), digested(t, sourcePath{name: filepath.Base(tt.source), path: filepath.Join(src, tt.source)}), tt.dest, tt.into)
 			if err != nil {
 				if !strings.Contains(err.Error(), tt.want) {

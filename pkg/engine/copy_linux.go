@@ -36,7 +36,7 @@ func (r *jobRun) copy(ctx context.Context, s *plan.Step, a *plan.Copy) error {
 			return err
 		}
 		defer unix.Close(root)
-		c := &copier{root: root, chown: w.Chown, keep: a.Stage != "", check: from.check}
+		c := &copier{root: root, own: w.Owners(), keep: a.Stage != "", check: from.check}
 		if r.job.Epoch != nil {
 			c.mtime = &unix.Timespec{Sec: *r.job.Epoch}
 		}
@@ -206,7 +206,7 @@ func (c *copier) options(root string, a *plan.Copy) error {
 	if err != nil {
 		return err
 	}
-	c.owner = &[2]uint32{u.UID, u.GID}
+	c.given = &[2]uint32{u.UID, u.GID}
 	return nil
 }
 

@@ -68,7 +68,7 @@ func TestCopyDeepDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Close(root)
-	c := &copier{chown: unchowned, root: root, keep: true}
+	c := &copier{own: unchowned{}, root: root, keep: true}
 	err = files.Walk(src, func(rel, full string, st fs.FileInfo) error { return c.one(full, path.Join("/to", rel), st) })
 	if err != nil {
 		t.Fatal(err)

@@ -19,6 +19,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/carosio/carosbuild/pkg/owner"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/source/git"
@@ -121,7 +122,7 @@ func (r *jobRun) placeTree(ctx context.Context, w Snapshot, t checkout, user san
 		return err
 	}
 	if user.UID != 0 || user.GID != 0 {
-		if err := chownTree(temp, user, w.Chown); err != nil {
+		if err := chownTree(temp, user, w.Owners()); err != nil {
 			return err
 		}
 	}
@@ -131,7 +132,7 @@ func (r *jobRun) placeTree(ctx context.Context, w Snapshot, t checkout, user san
 	if err := os.RemoveAll(filepath.Join(dest, ".git")); err != nil {
 		return err
 	}
-	return moveOver(temp, dest, w.Chown)
+	return moveOver(temp, dest, w.Owners())
 }
 
 // realDir makes a directory inside root and returns where it really is: no step
@@ -145,15 +146,12 @@ func realDir(root int, name string) (string, error) {
 	return os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd))
 }
 
-// chowner gives a file an owner, as Snapshot.Chown.
-type chowner func(dir int, name string, uid, gid int) error
-
-func chownTree(dir string, user sandbox.User, chown chowner) error {
+func chownTree(dir string, user sandbox.User, own owner.Policy) error {
 	return filepath.WalkDir(dir, func(p string, _ fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		return chown(unix.AT_FDCWD, p, int(user.UID), int(user.GID))
+		return own.Chown(unix.AT_FDCWD, p, int(user.UID), int(user.GID))
 	})
 }
 
@@ -260,7 +258,7 @@ func removeAny(root *os.Root, name string) error {
 
 // moveOver moves what is in src into dst, directories into directories of that
 // name, and replaces anything else.
-func moveOver(src, dst string, chown chowner) error {
+func moveOver(src, dst string, own owner.Policy) error {
 	entries, err := os.ReadDir(src)
 	if err != nil {
 		return err
@@ -273,7 +271,7 @@ func moveOver(src, dst string, chown chowner) error {
 		case err != nil:
 			return err
 		case st.IsDir() && e.IsDir():
-			if err := moveOver(from, to, chown); err != nil {
+			if err := moveOver(from, to, own); err != nil {
 				return err
 			}
 			continue
@@ -286,21 +284,14 @@ func moveOver(src, dst string, chown chowner) error {
 			return err
 		}
 	}
-	return sameTimes(src, dst, chown)
+	return sameTimes(src, dst, own)
 }
 
-// sameTimes gives dst owner, mode and time of src.
-func sameTimes(src, dst string, chown chowner) error {
-	var st unix.Stat_t
-	if err := unix.Stat(src, &st); err != nil {
+// sameTimes gives a directory owner, mode and time of another.
+func sameTimes(src, dst string, own owner.Policy) error {
+	st, err := own.Stat(unix.AT_FDCWD, src)
+	if err != nil {
 		return err
 	}
-	if err := chown(unix.AT_FDCWD, dst, int(st.Uid), int(st.Gid)); err != nil {
-		return err
-	}
-	if err := unix.Chmod(dst, st.Mode&0o7777); err != nil {
-		return err
-	}
-	ts := []unix.Timespec{st.Mtim, st.Mtim}
-	return unix.UtimesNanoAt(unix.AT_FDCWD, dst, ts, unix.AT_SYMLINK_NOFOLLOW)
+	return own.Set(unix.AT_FDCWD, dst, owner.Meta{UID: int(st.Uid), GID: int(st.Gid), Mode: st.Mode, Times: []unix.Timespec{st.Mtim, st.Mtim}})
 }

@@ -81,7 +81,7 @@ func TestMoveOver(t *testing.T) {
 	plant(t, src, "file", "dir/a", "dir/sub/b", "link/c", "wasdir", "wasfile/d", "sym -> x")
 	plant(t, dst, "file", "dir/a", "dir/mine", "link -> "+other, "wasdir/e", "wasfile", "sym/f", "keep")
 	plant(t, other, "untouched")
-	if err := moveOver(src, dst, unchowned); err != nil {
+	if err := moveOver(src, dst, unchowned{}); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{

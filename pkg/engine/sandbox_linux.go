@@ -9,6 +9,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/layer/sums"
 	"github.com/carosio/carosbuild/pkg/oci"
+	"github.com/carosio/carosbuild/pkg/owner"
 )
 
 // Sandbox runs commands, each in a root file system of its own.
@@ -53,9 +54,8 @@ type Snapshot interface {
 	// place of a directory on the way is an error. The root is not used by a command
 	// at that time, and may show what was reverted only in the layer of Commit.
 	Revert(path string) error
-	// Chown gives a file an owner, relative to an open directory and without
-	// following a link, as unix.Fchownat does.
-	Chown(dir int, name string, uid, gid int) error
+	// Owners sets owners and the like in the root, and says what files there have.
+	Owners() owner.Policy
 	// Commit makes a layer of what was changed; no time in it is later than clamp,
 	// seconds since 1970, nil for no bound. Where nothing was, it is the layer below
 	// and false. A snapshot that has ended is an error. After an error, that of a ctx

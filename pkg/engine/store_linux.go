@@ -8,11 +8,10 @@ import (
 	"errors"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/layer/sums"
 	"github.com/carosio/carosbuild/pkg/oci"
+	"github.com/carosio/carosbuild/pkg/owner"
 )
 
 // Layers are the snapshots of a store of layers.
@@ -81,9 +80,7 @@ type working struct {
 	store *layer.Store
 }
 
-func (w *working) Chown(dir int, name string, uid, gid int) error {
-	return unix.Fchownat(dir, name, uid, gid, unix.AT_SYMLINK_NOFOLLOW)
-}
+func (w *working) Owners() owner.Policy { return w.store.Owners() }
 
 func (w *working) Commit(ctx context.Context, clamp *int64) (string, bool, error) {
 	l, changed, err := w.store.Commit(ctx, w.Working, layer.CommitOptions{Clamp: clamp})

@@ -60,7 +60,7 @@ func (s *Store) apply(ctx context.Context, parent string, tar io.Reader, want oc
 	}
 	res, record, err := archive.Apply(ctx, tar, record, archive.ApplyOptions{
 		Root: root, Aside: filepath.Join(dir, "aside"),
-		Scratch: s.wip.scratchFile, Lowers: low, Prefix: s.ovl.prefix, IDs: ids, Limits: s.limit,
+		Scratch: s.wip.scratchFile, Lowers: low, Prefix: s.prefix, IDs: ids, Owners: s.owners, Limits: s.limit,
 	})
 	if err == nil && want != (oci.Digest{}) && res.DiffID != want {
 		err = fmt.Errorf("its digest is %s, not %s", res.DiffID, want)

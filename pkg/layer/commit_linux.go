@@ -37,7 +37,7 @@ func (s *Store) Commit(ctx context.Context, w *Working, o CommitOptions) (Layer,
 	if !w.ended.CompareAndSwap(false, true) {
 		return Layer{}, false, errors.New("commit: the snapshot has ended already")
 	}
-	if err := w.unmount(); err != nil {
+	if err := w.snap.end(); err != nil {
 		return Layer{}, false, fmt.Errorf("commit onto %s: %w", short(w.parent), err)
 	}
 	defer w.remove()
@@ -50,6 +50,9 @@ func (s *Store) Commit(ctx context.Context, w *Working, o CommitOptions) (Layer,
 
 func (s *Store) commit(ctx context.Context, w *Working, o CommitOptions) (Layer, bool, error) {
 	if err := ctx.Err(); err != nil {
+		return Layer{}, false, err
+	}
+	if err := w.snap.changes(ctx, o.Clamp); err != nil {
 		return Layer{}, false, err
 	}
 	if err := archive.Trim(w.changes(), o.Exclude, o.Stubs); err != nil {
@@ -65,7 +68,7 @@ func (s *Store) commit(ctx context.Context, w *Working, o CommitOptions) (Layer,
 	}
 	base := w.parent == ""
 	res, err := archive.Diff(w.changes(), record, archive.DiffOptions{
-		Prefix: s.ovl.prefix, Lowers: w.lowers,
+		Prefix: s.prefix, Lowers: w.lowers,
 		Clamp: o.Clamp, Root: root || base, Limit: s.limit.LayerBytes, Strip: true,
 	})
 	if err == nil && (res.Entries == 0 || base && !root && res.Entries == 1) {
@@ -102,7 +105,7 @@ func (w *Working) rootChanged() (bool, error) {
 // directory: its time is the parent's when the tar stream has no entry for it.
 func (w *Working) settleRoot(inStream bool) error {
 	for _, x := range []string{"impure", "origin", "uuid"} {
-		err := unix.Lremovexattr(w.changes(), w.store.ovl.prefix+x)
+		err := unix.Lremovexattr(w.changes(), w.store.prefix+x)
 		if err != nil && err != unix.ENODATA && err != unix.ENOTSUP {
 			return fmt.Errorf("tidy the root directory: %w", err)
 		}

@@ -25,10 +25,18 @@ func detectOverlay() (overlay, error) {
 	if err != nil {
 		return overlay{}, err
 	}
-	if user {
+	if user || !hasAdmin() {
 		return overlay{archive.UserOverlay, true}, nil
 	}
 	return overlay{archive.TrustedOverlay, false}, nil
+}
+
+// hasAdmin reports whether this process may set trusted.* attributes, which takes
+// CAP_SYS_ADMIN of the host.
+func hasAdmin() bool {
+	h := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var d [2]unix.CapUserData
+	return unix.Capget(&h, &d[0]) == nil && d[0].Effective&(1<<unix.CAP_SYS_ADMIN) != 0
 }
 
 // mount mounts lowers, top first, with upper and work (both empty for a

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/layer/archive"
 )
 
 // PlaceError says that a store cannot be where it should.
@@ -19,11 +21,15 @@ type PlaceError struct {
 }
 
 func (e *PlaceError) Error() string {
-	s := fmt.Sprintf("the store cannot be in %s: %s", e.Dir, e.Why)
+	return fmt.Sprintf("the store cannot be in %s: %s", e.Dir, e.Reason())
+}
+
+// Reason is why.
+func (e *PlaceError) Reason() string {
 	if e.Err != nil {
-		s += ": " + e.Err.Error()
+		return e.Why + ": " + e.Err.Error()
 	}
-	return s
+	return e.Why
 }
 
 func (e *PlaceError) Unwrap() error { return e.Err }
@@ -40,21 +46,65 @@ func CheckPlace(dir string) error {
 		}
 		at = filepath.Dir(at)
 	}
-	switch {
-	case st.Type == unix.OVERLAYFS_SUPER_MAGIC:
-		return &PlaceError{Dir: dir, Why: "it is on overlayfs, as the root of a container is, and the kernel does not put one overlay on another"}
-	case st.Flags&unix.ST_NOEXEC != 0:
+	if st.Flags&unix.ST_NOEXEC != 0 {
 		return &PlaceError{Dir: dir, Why: "its file system is mounted noexec"}
 	}
 	return nil
 }
 
-// TryPlace tries in a place what a store needs: it mounts an overlay of two
-// directories there, replaces a directory in it, and takes it down again. The
-// caller is in a namespace as for Open. Dir exists. The error is a PlaceError.
-func TryPlace(dir string) (err error) {
+// Choose tries kinds of snapshots in a place, which exists, and returns the first that
+// works there. Why has the reasons against those before. The error is a PlaceError where
+// none works.
+func Choose(dir string, kinds []Kind) (k Kind, why []*PlaceError, err error) {
 	if err := CheckPlace(dir); err != nil {
+		return "", nil, err
+	}
+	try := map[Kind]func(string) error{Overlay: tryOverlay, Copy: tryCopy}
+	for _, k := range kinds {
+		err := try[k](dir)
+		if err == nil {
+			return k, why, nil
+		}
+		place, ok := errors.AsType[*PlaceError](err)
+		if !ok {
+			return "", why, err
+		}
+		why = append(why, place)
+	}
+	if len(why) == 0 {
+		return "", nil, errors.New("no kind of snapshots is permitted")
+	}
+	return "", why, why[0]
+}
+
+// tryCopy tries what copies need: whiteouts, and marks of opaque directories.
+func tryCopy(dir string) (err error) {
+	o, err := detectOverlay()
+	if err != nil {
 		return err
+	}
+	tmp, err := os.MkdirTemp(dir, ".carosbuild-trial-")
+	if err != nil {
+		return &PlaceError{Dir: dir, Why: "nothing can be made there", Err: err}
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(tmp)) }()
+	fd, err := unix.Open(tmp, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return &PlaceError{Dir: dir, Why: "nothing can be read there", Err: err}
+	}
+	defer unix.Close(fd)
+	if err := archive.TryMarks(fd, o.prefix); err != nil {
+		return &PlaceError{Dir: dir, Why: "its file system lacks what layers need, such as extended attributes", Err: err}
+	}
+	return nil
+}
+
+// tryOverlay mounts an overlay of two directories in a place, replaces a directory in it,
+// and takes it down again.
+func tryOverlay(dir string) (err error) {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(dir, &fs); err == nil && fs.Type == unix.OVERLAYFS_SUPER_MAGIC {
+		return &PlaceError{Dir: dir, Why: "it is on overlayfs, as the root of a container is, and the kernel does not put one overlay on another"}
 	}
 	o, err := detectOverlay()
 	if err != nil {

@@ -48,35 +48,36 @@ func TestPlaces(t *testing.T) {
 	})
 	noexec := mount("noexec", "tmpfs", "", unix.MS_NOEXEC)
 	var lower []string
-	for _, d := range []string{"l1", "l2"} {
+	for _, d := range []string{"l1", "l2", "l3"} {
 		lower = append(lower, filepath.Join(dir, d))
 		if err := os.Mkdir(lower[len(lower)-1], 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	overlay := mount("overlay", "overlay", "lowerdir="+lower[0]+":"+lower[1], 0)
+	overlay := mount("overlay", "overlay", "lowerdir="+lower[0]+",upperdir="+lower[1]+",workdir="+lower[2], 0)
 	sys := filepath.Join(dir, "file")
 	if err := os.WriteFile(sys, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct {
-		name, dir  string
-		known, bad bool // known without trying
+		name, dir string
+		known     bool // to be bad, without trying
+		want      Kind // "" for none
 	}{
-		{"a directory", dir, false, false},
-		{"memory", memory, false, false},
-		{"noexec", noexec, true, true},
-		{"overlay", overlay, true, true},
-		{"below an overlay, not there yet", filepath.Join(overlay, "a", "b"), true, true},
-		{"a file", sys, false, true},
+		{"a directory", dir, false, Overlay},
+		{"memory", memory, false, Overlay},
+		{"noexec", noexec, true, ""},
+		{"below noexec, not there yet", filepath.Join(noexec, "a", "b"), true, ""},
+		{"overlay", overlay, false, Copy},
+		{"a file", sys, false, ""},
 	} {
 		var place *PlaceError
 		if err := CheckPlace(tt.dir); errors.As(err, &place) != tt.known || err != nil && !tt.known {
 			t.Errorf("%s, looked at: %v", tt.name, err)
 		}
-		err := TryPlace(tt.dir)
-		if errors.As(err, &place) != tt.bad || err != nil && !tt.bad {
-			t.Errorf("%s, tried: %v", tt.name, err)
+		got, why, err := Choose(tt.dir, Kinds())
+		if got != tt.want || errors.As(err, &place) != (tt.want == "") || (tt.want == Copy) != (len(why) == 1) {
+			t.Errorf("%s, tried: %q, %v, %v, want %q", tt.name, got, why, err, tt.want)
 		}
 	}
 	if left, err := filepath.Glob(filepath.Join(dir, ".carosbuild-*")); err != nil || len(left) > 0 {

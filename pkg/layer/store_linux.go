@@ -19,26 +19,31 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/beneath"
 	"github.com/carosio/carosbuild/pkg/oci"
+	"github.com/carosio/carosbuild/pkg/owner"
 )
 
 // Options say where a store is and what it may take.
 type Options struct {
-	GraphRoot string     // holds everything; absolute
-	RunRoot   string     // what a reboot may lose; absolute
-	BootID    string     // of this boot; "" reads the kernel's
-	Holder    string     // who has the store open, for others that want it alone
-	Limits    oci.Limits // zero values mean the defaults
+	GraphRoot string       // holds everything; absolute
+	RunRoot   string       // what a reboot may lose; absolute
+	BootID    string       // of this boot; "" reads the kernel's
+	Holder    string       // who has the store open, for others that want it alone
+	Limits    oci.Limits   // zero values mean the defaults
+	Snapshots Kind         // "" takes overlay mounts
+	Owners    owner.Policy // of the files in snapshots; nil asks the kernel
 }
 
 // Store is an opened store. Its methods may be called concurrently, and other
 // processes, podman among them, may use the same directories meanwhile.
 type Store struct {
-	graph string
-	store storage.Store
-	ovl   overlay
-	wip   *wip
-	limit oci.Limits
-	sync  *syncer
+	graph  string
+	store  storage.Store
+	driver driver
+	prefix string // of overlay's own extended attributes
+	owners owner.Policy
+	wip    *wip
+	limit  oci.Limits
+	sync   *syncer
 
 	register sync.Mutex // with flock on the store's lock: looking for a layer and adding it
 
@@ -60,18 +65,16 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err := restoreIndexes(filepath.Clean(o.GraphRoot)); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	st, err := storage.GetStore(types.StoreOptions{
-		GraphRoot: o.GraphRoot, RunRoot: o.RunRoot, GraphDriverName: "overlay",
-		// A bind mount of the driver's directory on itself would make each
-		// rename into it a copy.
-		GraphDriverOptions: []string{"overlay.skip_mount_home=true"},
-	})
+	st, err := getStore(o)
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", o.GraphRoot, err)
 	}
 	graph := filepath.Clean(o.GraphRoot)
-	s := &Store{graph: graph, store: st, limit: o.Limits.WithDefaults(), known: map[string]Layer{}}
-	if s.ovl, err = detectOverlay(); err != nil {
+	s := &Store{owners: o.Owners, graph: graph, store: st, limit: o.Limits.WithDefaults(), known: map[string]Layer{}}
+	if s.owners == nil {
+		s.owners = owner.Kernel{}
+	}
+	if err := s.setDriver(o.Snapshots); err != nil {
 		return nil, fmt.Errorf("open store %s: %w", o.GraphRoot, err)
 	}
 	if s.wip, err = openWip(filepath.Join(graph, "carosbuild"), o.Holder); err != nil {
@@ -87,12 +90,60 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	return s, nil
 }
 
+// setDriver chooses how snapshots are made.
+func (s *Store) setDriver(k Kind) error {
+	ovl, err := detectOverlay()
+	if err != nil {
+		return err
+	}
+	s.prefix = ovl.prefix
+	switch k {
+	case "", Overlay:
+		s.driver = ovl
+	case Copy:
+		s.driver = &copier{prefix: ovl.prefix, mkdir: func() (string, error) { return s.wip.mkdir() }}
+	default:
+		return fmt.Errorf("there is no kind of snapshots %q", k)
+	}
+	return nil
+}
+
+// getStore opens what the library keeps.
+func getStore(o Options) (storage.Store, error) {
+	// A bind mount of the driver's directory on itself would make each rename into it a
+	// copy.
+	options := []string{"overlay.skip_mount_home=true"}
+	if o.Snapshots != Copy {
+		return storage.GetStore(types.StoreOptions{
+			GraphRoot: o.GraphRoot, RunRoot: o.RunRoot, GraphDriverName: "overlay", GraphDriverOptions: options,
+		})
+	}
+	// The library refuses a place without overlay mounts unless a program makes them. It
+	// is not asked to mount anything here. The note that it leaves about that would
+	// have podman look for such a program where the place has overlay mounts.
+	note := filepath.Join(o.GraphRoot, "overlay", ".has-mount-program")
+	_, before := os.Lstat(note)
+	st, err := storage.GetStore(types.StoreOptions{
+		GraphRoot: o.GraphRoot, RunRoot: o.RunRoot, GraphDriverName: "overlay",
+		GraphDriverOptions: append(options, "overlay.mount_program=/proc/self/exe"),
+	})
+	if errors.Is(before, fs.ErrNotExist) {
+		if rerr := os.Remove(note); rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
+			err = errors.Join(err, rerr)
+		}
+	}
+	return st, err
+}
+
 // Close waits for what is still being removed, writes the layers of this
 // process to the disk, and gives up all snapshots.
 func (s *Store) Close() error {
 	s.bg.Wait()
 	return errors.Join(s.bgErr, saveIndexes(s.graph), s.sync.close(), s.wip.close())
 }
+
+// Owners sets owners and the like in snapshots.
+func (s *Store) Owners() owner.Policy { return s.owners }
 
 // GraphRoot is the directory that holds the store.
 func (s *Store) GraphRoot() string { return s.graph }

@@ -7,6 +7,7 @@ import (
 	"errors"
 
 	"github.com/carosio/carosbuild/pkg/engine"
+	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/userns"
 )
 
@@ -27,6 +28,8 @@ type Rung struct {
 	// Try really tries, in a child where it must, and leaves nothing. The error is a
 	// remedy.Error.
 	Try func(ctx context.Context, h Host) error
+	// Snapshots are the kinds that can be tried for the store of layers, the best first.
+	Snapshots []layer.Kind
 	// Open makes what steps need, in the inner process.
 	Open func(ctx context.Context, s Setting) (*Room, error)
 }

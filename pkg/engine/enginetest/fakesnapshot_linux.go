@@ -11,6 +11,7 @@ import (
 	"path"
 	"path/filepath"
 
+	"github.com/carosio/carosbuild/pkg/owner"
 	"golang.org/x/sys/unix"
 )
 
@@ -79,15 +80,32 @@ func equalTrees(a, b string) (bool, error) {
 	return maps.Equal(x, y), err
 }
 
-// Chown implements engine.Snapshot: it looks whether there is such a file.
-func (w *fakeSnapshot) Chown(dir int, name string, uid, gid int) error {
-	var st unix.Stat_t
-	if err := unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+// Owners implements engine.Snapshot.
+func (w *fakeSnapshot) Owners() owner.Policy { return fakeOwners{of: w.of} }
+
+// fakeOwners note owners, and do the rest as the kernel.
+type fakeOwners struct {
+	owner.Kernel
+	of *FakeSnapshots
+}
+
+// Set implements owner.Policy.
+func (o fakeOwners) Set(dir int, name string, m owner.Meta) error {
+	if err := o.Chown(dir, name, m.UID, m.GID); err != nil {
 		return err
 	}
-	w.of.mu.Lock()
-	defer w.of.mu.Unlock()
-	w.of.owners = append(w.of.owners, fmt.Sprintf("%s %d:%d", filepath.Base(name), uid, gid))
+	m.UID, m.GID = os.Getuid(), os.Getgid()
+	return o.Kernel.Set(dir, name, m)
+}
+
+// Chown implements owner.Policy: it looks whether there is such a file.
+func (o fakeOwners) Chown(dir int, name string, uid, gid int) error {
+	if _, err := o.Stat(dir, name); err != nil {
+		return err
+	}
+	o.of.mu.Lock()
+	defer o.of.mu.Unlock()
+	o.of.owners = append(o.of.owners, fmt.Sprintf("%s %d:%d", filepath.Base(name), uid, gid))
 	return nil
 }
 

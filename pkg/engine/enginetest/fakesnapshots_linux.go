@@ -40,7 +40,7 @@ func (f *FakeSnapshots) Open() int {
 	return f.open
 }
 
-// Owners are the calls of Chown of all snapshots, as "NAME UID:GID".
+// Owners are the owners that files of all snapshots were given, as "NAME UID:GID".
 func (f *FakeSnapshots) Owners() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -341,11 +341,11 @@ func owners(_ *testing.T, s layers) {
 	}
 	defer unix.Close(dir)
 	for name, there := range map[string]bool{"f": true, "link": true, "none": false} {
-		if err := w.Chown(dir, name, os.Getuid(), os.Getgid()); (err == nil) != there {
+		if err := w.Owners().Chown(dir, name, os.Getuid(), os.Getgid()); (err == nil) != there {
 			s.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := w.Chown(unix.AT_FDCWD, filepath.Join(w.Root(), "f"), os.Getuid(), os.Getgid()); err != nil {
+	if err := w.Owners().Chown(unix.AT_FDCWD, filepath.Join(w.Root(), "f"), os.Getuid(), os.Getgid()); err != nil {
 		s.Error(err)
 	}
 }

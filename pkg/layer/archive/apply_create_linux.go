@@ -35,6 +35,7 @@ func (x *extractor) create(ctx context.Context, h *tar.Header, rel string, conte
 		return x.retry(at, rel, name, func() error { return absent(at, name) })
 	}
 	delete(x.devices, rel)
+	kind := uint32(unix.S_IFLNK)
 	switch h.Typeflag {
 	case tar.TypeReg, tar.TypeCont, tar.TypeGNUSparse:
 		return x.file(ctx, h, at, rel, name, content)
@@ -44,6 +45,7 @@ func (x *extractor) create(ctx context.Context, h *tar.Header, rel string, conte
 		}
 		err = x.retry(at, rel, name, func() error { return unix.Symlinkat(h.Linkname, at, name) })
 	case tar.TypeFifo:
+		kind = unix.S_IFIFO
 		err = x.retry(at, rel, name, func() error { return unix.Mknodat(at, name, unix.S_IFIFO|0o600, 0) })
 	default:
 		return fmt.Errorf("unknown type %q", h.Typeflag)
@@ -51,7 +53,7 @@ func (x *extractor) create(ctx context.Context, h *tar.Header, rel string, conte
 	if err != nil {
 		return err
 	}
-	return x.setMeta(fdPath(at)+"/"+name, false, h)
+	return x.setMeta(at, name, kind, h)
 }
 
 // absent is EEXIST when name exists.
@@ -169,7 +171,7 @@ func (x *extractor) file(ctx context.Context, h *tar.Header, at int, rel, name s
 		}
 		x.sums[st.Ino] = x.split.crc32.Sum32()
 	}
-	return errors.Join(x.setMeta(fdPath(fd), true, h), f.Close())
+	return errors.Join(x.setMeta(fd, "", unix.S_IFREG, h), f.Close())
 }
 
 type onlyWriter struct{ io.Writer }

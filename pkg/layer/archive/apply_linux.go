@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/oci"
+	"github.com/carosio/carosbuild/pkg/owner"
 )
 
 // ApplyOptions say where a tar stream goes.
@@ -27,7 +28,8 @@ type ApplyOptions struct {
 	Scratch func() (*os.File, error) // a file without a name
 	Lowers  []string                 // what the layer is based on, top first
 	Prefix  string                   // of overlay's own extended attributes
-	IDs     *IDMaps                  // nil: owners are not set, for tests without a namespace
+	IDs     *IDMaps                  // that files may belong to; nil: any
+	Owners  owner.Policy             // gives files their owners
 	Limits  oci.Limits
 }
 

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/oci"
+	"github.com/carosio/carosbuild/pkg/owner"
 )
 
 // unpacked is what extract has made: the files as one line each, and the
@@ -37,7 +38,7 @@ func unpack(t testing.TB, stream []byte, low ...string) (lines []string, again [
 	}
 	_, record, err = Apply(t.Context(), bytes.NewReader(stream), record, ApplyOptions{
 		Root:  root,
-		Aside: filepath.Join(base, "aside"), Scratch: scratch, Lowers: low, Prefix: UserOverlay,
+		Aside: filepath.Join(base, "aside"), Scratch: scratch, Lowers: low, Prefix: UserOverlay, Owners: nobody{},
 		Limits: oci.Limits{LayerBytes: 1 << 30, Inline: 1 << 20}.WithDefaults(),
 	})
 	defer record.Close()
@@ -373,4 +374,12 @@ func FuzzExtract(f *testing.F) {
 			t.Errorf("the stream given back differs")
 		}
 	})
+}
+
+// nobody leaves files to whoever runs the test.
+type nobody struct{ owner.Kernel }
+
+func (n nobody) Set(dir int, name string, m owner.Meta) error {
+	m.UID, m.GID = os.Getuid(), os.Getgid()
+	return n.Kernel.Set(dir, name, m)
 }

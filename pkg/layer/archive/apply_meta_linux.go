@@ -5,7 +5,6 @@ package archive
 import (
 	"archive/tar"
 	"bytes"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -14,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/owner"
 )
 
 // IDMaps are the ids that exist in this user namespace.
@@ -72,55 +73,24 @@ func (m *IDMaps) check(h *tar.Header) error {
 // String is a range as "0-65535".
 func (r idRange) String() string { return fmt.Sprintf("%d-%d", r.first, r.first+r.count-1) }
 
-// setMeta gives a file its owner, mode, extended attributes and time. The
-// last part of the name is followed only where it is one of /proc/self/fd.
-func (x *extractor) setMeta(file string, follow bool, h *tar.Header) error {
-	flags := unix.AT_SYMLINK_NOFOLLOW
-	if follow {
-		flags = 0
+// setMeta gives a file below an open directory its owner, mode, extended attributes and
+// time; "" is the file that dir is. Attributes that a user namespace cannot set (SELinux
+// labels, trusted.*) stay in the tar stream alone; capabilities must be set.
+func (x *extractor) setMeta(dir int, name string, kind uint32, h *tar.Header) error {
+	m := owner.Meta{
+		UID: h.Uid, GID: h.Gid, Mode: kind | uint32(h.Mode&0o7777), Fresh: true,
+		Times:    []unix.Timespec{{Nsec: unix.UTIME_OMIT}, {Sec: h.ModTime.Unix(), Nsec: int64(h.ModTime.Nanosecond())}},
+		Optional: func(attr string) bool { return attr != "security.capability" || x.IDs == nil },
 	}
-	if x.IDs != nil && (h.Uid != 0 || h.Gid != 0) {
-		if err := unix.Fchownat(unix.AT_FDCWD, file, h.Uid, h.Gid, flags); err != nil {
-			return fmt.Errorf("set owner %d:%d: %w", h.Uid, h.Gid, err)
-		}
-	}
-	if h.Typeflag != tar.TypeSymlink {
-		if err := unix.Chmod(file, uint32(h.Mode&0o7777)); err != nil {
-			return fmt.Errorf("set mode %o: %w", h.Mode&0o7777, err)
-		}
-	}
-	for _, k := range slices.Sorted(maps.Keys(h.PAXRecords)) {
-		if attr, ok := strings.CutPrefix(k, PAXXattr); ok {
-			if err := x.setXattr(file, follow, attr, h.PAXRecords[k]); err != nil {
-				return fmt.Errorf("set extended attribute %q: %w", attr, err)
+	for k, v := range h.PAXRecords {
+		if attr, ok := strings.CutPrefix(k, PAXXattr); ok && !PrivateXattr(attr) {
+			if m.Xattrs == nil {
+				m.Xattrs = map[string][]byte{}
 			}
+			m.Xattrs[attr] = []byte(v)
 		}
 	}
-	ts := []unix.Timespec{{Nsec: unix.UTIME_OMIT}, {Sec: h.ModTime.Unix(), Nsec: int64(h.ModTime.Nanosecond())}}
-	if err := unix.UtimesNanoAt(unix.AT_FDCWD, file, ts, flags); err != nil {
-		return fmt.Errorf("set time: %w", err)
-	}
-	return nil
-}
-
-// setXattr sets an attribute. Attributes that a user namespace cannot set
-// (SELinux labels, trusted.*) stay in the tar stream alone; capabilities must
-// be set.
-func (x *extractor) setXattr(file string, follow bool, attr, value string) error {
-	if PrivateXattr(attr) {
-		return nil
-	}
-	set := unix.Lsetxattr
-	if follow {
-		set = unix.Setxattr
-	}
-	err := set(file, attr, []byte(value), 0)
-	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOTSUP) || errors.Is(err, unix.EACCES) {
-		if attr != "security.capability" || x.IDs == nil {
-			return nil
-		}
-	}
-	return err
+	return x.Owners.Set(dir, name, m)
 }
 
 // finishDirs gives directories their metadata, deepest first, when nothing
@@ -154,7 +124,7 @@ func (x *extractor) finishDir(rel string, h *tar.Header) error {
 		return err
 	}
 	defer unix.Close(fd)
-	return x.setMeta(fdPath(fd), true, h)
+	return x.setMeta(fd, "", unix.S_IFDIR, h)
 }
 
 // hideLowerRoot does what an opaque marker in the root directory asks for:
@@ -169,7 +139,7 @@ func (x *extractor) hideLowerRoot() error {
 			return err
 		}
 		for _, n := range names {
-			err := unix.Mknodat(x.rootf, n.Name(), unix.S_IFCHR, 0)
+			err := makeWhiteout(x.rootf, n.Name(), x.Prefix)
 			if err == unix.EEXIST {
 				var st unix.Stat_t
 				if err = unix.Fstatat(x.rootf, n.Name(), &st, unix.AT_SYMLINK_NOFOLLOW); err == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR {

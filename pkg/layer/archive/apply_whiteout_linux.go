@@ -84,7 +84,7 @@ func (x *extractor) applyWhiteout(w whiteout) error {
 		return x.setOpaque(dir)
 	}
 	name := path.Base(w.path)
-	if err := unix.Mknodat(fd, name, unix.S_IFCHR, 0); err != unix.EEXIST {
+	if err := makeWhiteout(fd, name, x.Prefix); err != unix.EEXIST {
 		return err
 	}
 	var st unix.Stat_t
@@ -136,8 +136,7 @@ func (l lowers) blocks(rel, prefix string) bool {
 			if err != nil {
 				continue
 			}
-			var st unix.Stat_t
-			err = unix.Fstat(fd, &st)
+			st, err := statFD(fd, prefix)
 			opaque := isOpaque(fd, prefix)
 			unix.Close(fd)
 			isDir := err == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR
@@ -154,16 +153,6 @@ func (l lowers) blocks(rel, prefix string) bool {
 		l = with
 	}
 	return false
-}
-
-func isOpaque(fd int, prefix string) bool {
-	var v [2]byte
-	n, err := unix.Getxattr(fdPath(fd), prefix+"opaque", v[:])
-	return err == nil && string(v[:n]) == "y"
-}
-
-func isWhiteout(st *unix.Stat_t) bool {
-	return st.Mode&unix.S_IFMT == unix.S_IFCHR && st.Rdev == 0
 }
 
 // setOpaque marks a directory of the layer.

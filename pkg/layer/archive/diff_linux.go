@@ -4,11 +4,9 @@ package archive
 
 import (
 	"archive/tar"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -76,8 +74,9 @@ type Result struct {
 // Diff writes the tar-split of the tar stream that upper stands for. Entries
 // come in the order of their names, depth first. Times are whole seconds; what
 // differs is set in upper too, so that the layer's files and its stream agree.
-// Directories that hold nothing and differ from those below in times only are
-// removed from upper. Sockets are left out, for tar has none.
+// What is as it is below is removed from upper: files that were written with what they had,
+// and directories that hold nothing and differ in times only. Sockets are removed as well,
+// for tar has none.
 func Diff(upper string, record io.Writer, o DiffOptions) (Result, error) {
 	split := newSplitter(record)
 	d := &differ{
@@ -103,7 +102,9 @@ func Diff(upper string, record io.Writer, o DiffOptions) (Result, error) {
 		}
 	}
 	d.ids[unixIDs{st.Uid, st.Gid}] = true
-	if err := d.dir(beneath.Root(fd)); err != nil {
+	below := visibleRoot(o.Lowers, o.Prefix)
+	defer below.rest()
+	if err := d.dir(beneath.Root(fd), below); err != nil {
 		return Result{}, err
 	}
 	if err := d.tw.Close(); err != nil {
@@ -125,8 +126,8 @@ func (d *differ) result() (Result, error) {
 	return r, err
 }
 
-// dir writes the content of a directory.
-func (d *differ) dir(dir *beneath.Dir) error {
+// dir writes the content of a directory. Below is what the layers below have of it.
+func (d *differ) dir(dir *beneath.Dir, below *visible) error {
 	fd, err := dir.FD()
 	if err != nil {
 		return fmt.Errorf("open %s: %w", shown(dir.Path()), err)
@@ -136,21 +137,21 @@ func (d *differ) dir(dir *beneath.Dir) error {
 		return fmt.Errorf("list %s: %w", shown(dir.Path()), err)
 	}
 	for _, name := range names {
-		if err := d.entry(dir, name); err != nil {
+		if err := d.entry(dir, below, name); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (d *differ) entry(dir *beneath.Dir, name string) error {
+func (d *differ) entry(dir *beneath.Dir, below *visible, name string) error {
 	full := dir.Join(name)
 	fd, err := dir.FD()
 	if err != nil {
 		return fmt.Errorf("open %s: %w", shown(dir.Path()), err)
 	}
-	var st unix.Stat_t
-	if err := unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+	st, err := StatAt(fd, name, d.Prefix)
+	if err != nil {
 		return fmt.Errorf("stat %s: %w", shown(full), err)
 	}
 	if len(full) > maxMember {
@@ -159,14 +160,17 @@ func (d *differ) entry(dir *beneath.Dir, name string) error {
 	if strings.HasPrefix(name, WhiteoutPrefix) {
 		return fmt.Errorf("%s: a layer cannot hold names that begin with %s", shown(full), WhiteoutPrefix)
 	}
+	if same, err := d.unchanged(fd, below, name, full, &st); same || err != nil {
+		return err
+	}
 	h := &tar.Header{}
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFDIR:
-		return d.directory(dir, name, full, &st)
+		return d.directory(dir, below, name, full, &st)
 	case unix.S_IFREG:
 		return d.file(fd, name, full, &st)
 	case unix.S_IFSOCK:
-		return nil
+		return d.remove(fd, name, full, 0)
 	case unix.S_IFLNK:
 		n, err := unix.Readlinkat(fd, name, d.buf)
 		if err != nil {
@@ -197,7 +201,7 @@ func (d *differ) entry(dir *beneath.Dir, name string) error {
 	return d.emit(fd, name, full, &st, xattrs, h)
 }
 
-func (d *differ) directory(parent *beneath.Dir, name, full string, st *unix.Stat_t) error {
+func (d *differ) directory(parent *beneath.Dir, above *visible, name, full string, st *unix.Stat_t) error {
 	dir, err := parent.Enter(name)
 	if err != nil {
 		return fmt.Errorf("open %s: %w", shown(full), err)
@@ -214,21 +218,31 @@ func (d *differ) directory(parent *beneath.Dir, name, full string, st *unix.Stat
 	h := d.header(full+"/", st, xattrs, &tar.Header{Typeflag: tar.TypeDir})
 	depth := len(d.held)
 	d.held = append(d.held, held{h, parent, name, st})
+	below, err := above.enter(name)
+	if err != nil {
+		return err
+	}
+	defer below.rest()
 	// Overlay marks each new directory as opaque, which costs it nothing; in
 	// the stream only those that hide something are.
-	if _, hides := lowers(d.Lowers).find(full, true); opaque && hides {
+	if opaque && !below.empty() {
 		if err := d.whiteout(full+"/"+WhiteoutOpaque, st); err != nil {
 			return err
 		}
 	}
+	if opaque {
+		below.rest()
+		below = &visible{rel: full}
+	}
 	parent.Rest()
-	if err := d.dir(dir); err != nil {
+	above.rest()
+	if err := d.dir(dir, below); err != nil {
 		return err
 	}
 	if len(d.held) <= depth {
 		return nil // written
 	}
-	same, err := d.sameBelow(full, st, xattrs)
+	same, err := d.sameBelow(below, st, xattrs)
 	if err != nil {
 		return fmt.Errorf("%s: %w", shown(full), err)
 	}
@@ -239,37 +253,57 @@ func (d *differ) directory(parent *beneath.Dir, name, full string, st *unix.Stat
 	return d.drop(parent, name, full)
 }
 
-// sameBelow reports whether the lower directory of that name looks the same
-// but for its times.
-func (d *differ) sameBelow(rel string, st *unix.Stat_t, xattrs map[string]string) (bool, error) {
-	fd, below, ok := lowers(d.Lowers).directory(rel)
-	if !ok {
+// sameBelow reports whether the lower directory looks the same but for its times.
+func (d *differ) sameBelow(below *visible, st *unix.Stat_t, xattrs map[string]string) (bool, error) {
+	if below.empty() {
 		return false, nil
 	}
-	defer unix.Close(fd)
-	if st.Mode != below.Mode || st.Uid != below.Uid || st.Gid != below.Gid {
-		return false, nil
+	fd, lower, err := below.stat()
+	if err != nil || st.Mode != lower.Mode || st.Uid != lower.Uid || st.Gid != lower.Gid {
+		return false, err
 	}
-	theirs, _, err := Xattrs(fd, "", &below, d.Prefix, d.buf)
+	theirs, _, err := Xattrs(fd, "", &lower, d.Prefix, d.buf)
 	return err == nil && maps.Equal(xattrs, theirs), err
 }
 
-// drop removes an empty directory and leaves its parent's time as it was.
+// unchanged removes a file from upper that is what the layers below have, and reports
+// whether it was. One with several names is not removed, for those belong together.
+func (d *differ) unchanged(dir int, below *visible, name, full string, st *unix.Stat_t) (bool, error) {
+	kind := st.Mode & unix.S_IFMT
+	if below.empty() || kind == unix.S_IFDIR || kind == unix.S_IFSOCK || st.Nlink > 1 || isWhiteout(st) {
+		return false, nil
+	}
+	lower, ok, err := below.lookup(name)
+	if !ok || err != nil {
+		return false, err
+	}
+	c := comparer{d.Prefix, d.Clamp, d.buf}
+	same, err := c.same(dir, name, st, below.fds[lower.layer], &lower.st)
+	if !same || err != nil {
+		return false, err
+	}
+	return true, d.remove(dir, name, full, 0)
+}
+
+// remove removes a name from a directory of upper, which keeps its time.
+func (d *differ) remove(dir int, name, full string, flags int) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(dir, &st); err != nil {
+		return fmt.Errorf("%s: %w", shown(full), err)
+	}
+	if err := unix.Unlinkat(dir, name, flags); err != nil {
+		return fmt.Errorf("remove %s: %w", shown(full), err)
+	}
+	return d.setTime(dir, ".", full, &st, time.Unix(int64(st.Mtim.Sec), int64(st.Mtim.Nsec)))
+}
+
+// drop removes an empty directory.
 func (d *differ) drop(dir *beneath.Dir, name, full string) error {
 	parent, err := dir.FD()
 	if err != nil {
 		return fmt.Errorf("open %s: %w", shown(dir.Path()), err)
 	}
-	var st unix.Stat_t
-	if err := unix.Fstat(parent, &st); err != nil {
-		return fmt.Errorf("%s: %w", shown(full), err)
-	}
-	if err := unix.Unlinkat(parent, name, unix.AT_REMOVEDIR); err == unix.ENOTEMPTY {
-		return nil // sockets
-	} else if err != nil {
-		return fmt.Errorf("remove %s: %w", shown(full), err)
-	}
-	return d.setTime(parent, ".", full, &st, time.Unix(int64(st.Mtim.Sec), int64(st.Mtim.Nsec)))
+	return d.remove(parent, name, full, unix.AT_REMOVEDIR)
 }
 
 // release writes the entries of the directories on the way down.
@@ -318,14 +352,10 @@ func (d *differ) file(parent int, name, full string, st *unix.Stat_t) error {
 	if linked, err := d.linked(full, st); linked || err != nil {
 		return err
 	}
-	fd, err := unix.Openat(parent, name, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NOATIME|unix.O_NONBLOCK, 0)
-	if errors.Is(err, unix.EPERM) { // O_NOATIME is for owners
-		fd, err = unix.Openat(parent, name, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-	}
+	f, err := openRegular(parent, name)
 	if err != nil {
 		return fmt.Errorf("open %s: %w", shown(full), err)
 	}
-	f := os.NewFile(uintptr(fd), full)
 	defer f.Close()
 	xattrs, _, err := readXattrs(parent, name, st, d.Prefix, d.Strip, d.buf)
 	if err != nil {

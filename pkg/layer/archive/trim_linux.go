@@ -18,24 +18,6 @@ import (
 // lowers are the directories below an upper one, top first.
 type lowers []string
 
-// find looks rel up without following symbolic links, in the topmost
-// directory that has it (dirs: has a directory of that name).
-func (l lowers) find(rel string, dirs bool) (unix.Stat_t, bool) {
-	for _, dir := range l {
-		fd, err := openBeneath(dir, rel, unix.O_PATH|unix.O_NOFOLLOW)
-		if err != nil {
-			continue
-		}
-		var st unix.Stat_t
-		err = unix.Fstat(fd, &st)
-		unix.Close(fd)
-		if err == nil && (!dirs || st.Mode&unix.S_IFMT == unix.S_IFDIR) {
-			return st, true
-		}
-	}
-	return unix.Stat_t{}, false
-}
-
 // openBeneath opens a path below a directory without following any symbolic
 // link.
 func openBeneath(dir, rel string, flags int) (int, error) {

@@ -76,8 +76,8 @@ func (l *lister) dir(dir *beneath.Dir) error {
 
 // file passes on what there is to know of name in the directory fd.
 func (l *lister) file(fd int, name, full string) (isDir bool, err error) {
-	var st unix.Stat_t
-	if err := unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+	st, err := archive.StatAt(fd, name, l.prefix)
+	if err != nil {
 		return false, fmt.Errorf("stat %s: %w", terminal.Line("/"+full), err)
 	}
 	f := &File{Path: full, Mode: st.Mode, UID: st.Uid, GID: st.Gid, Mtime: int64(st.Mtim.Sec), MtimeNsec: int32(st.Mtim.Nsec)}

@@ -190,10 +190,8 @@ func (e *extractor) write(name string, m meta, h *tar.Header, content io.Reader)
 	if err := setXattrs(fd, h); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	if !e.u.f.SkipOwners {
-		if err := file.Chown(m.uid, m.gid); err != nil {
-			return err
-		}
+	if err := e.u.f.chown(fd, "", m); err != nil {
+		return &os.PathError{Op: "chown", Path: name, Err: err}
 	}
 	if err := unix.Fchmod(fd, m.mode); err != nil { // after chown, which clears setuid
 		return &os.PathError{Op: "chmod", Path: name, Err: err}
@@ -274,10 +272,8 @@ func (e *extractor) symlink(name, target string, m meta) error {
 	if err != nil {
 		return &os.LinkError{Op: "symlink", Old: target, New: name, Err: err}
 	}
-	if !e.u.f.SkipOwners {
-		if err := unix.Fchownat(parent, base, m.uid, m.gid, unix.AT_SYMLINK_NOFOLLOW); err != nil {
-			return &os.PathError{Op: "chown", Path: name, Err: err}
-		}
+	if err := e.u.f.chown(parent, base, m); err != nil {
+		return &os.PathError{Op: "chown", Path: name, Err: err}
 	}
 	return setTime(parent, base, m.mtime)
 }
@@ -290,18 +286,16 @@ func (e *extractor) fifo(name string, m meta) error {
 	if err := unix.Mknodat(parent, base, unix.S_IFIFO|0o600, 0); err != nil {
 		return &os.PathError{Op: "mkfifo", Path: name, Err: err}
 	}
-	if err := setMeta(parent, base, m, e.u.f.SkipOwners); err != nil {
+	if err := e.u.setMeta(parent, base, m); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
 }
 
 // setMeta sets owner, mode and the like of a name that is not a symbolic link.
-func setMeta(parent int, base string, m meta, skipOwners bool) error {
-	if !skipOwners {
-		if err := unix.Fchownat(parent, base, m.uid, m.gid, unix.AT_SYMLINK_NOFOLLOW); err != nil {
-			return fmt.Errorf("chown: %w", err)
-		}
+func (u *unpacking) setMeta(parent int, base string, m meta) error {
+	if err := u.f.chown(parent, base, m); err != nil {
+		return fmt.Errorf("chown: %w", err)
 	}
 	if err := unix.Fchmodat(parent, base, m.mode, 0); err != nil {
 		return fmt.Errorf("chmod: %w", err)

@@ -26,6 +26,8 @@ type Fetcher struct {
 	// SkipOwners leaves every file to the caller's own ids, for callers who
 	// are not root in their own user namespace.
 	SkipOwners bool
+	// Owners gives files their owners; nil asks the kernel.
+	Owners Owners
 
 	Backoff time.Duration // pause before the second attempt; 0 is 300 ms
 
@@ -34,9 +36,15 @@ type Fetcher struct {
 	mu     sync.Mutex // serialises Events
 }
 
-// Reporting is f with other events: somebody else wants to know of what it does.
+// Reporting is f with other events.
 func (f *Fetcher) Reporting(events func(Event)) *Fetcher {
-	return &Fetcher{Cache: f.Cache, HTTP: f.HTTP, Jobs: f.Jobs, Events: events, SkipOwners: f.SkipOwners, Backoff: f.Backoff}
+	return &Fetcher{Cache: f.Cache, HTTP: f.HTTP, Jobs: f.Jobs, Events: events, SkipOwners: f.SkipOwners, Owners: f.Owners, Backoff: f.Backoff}
+}
+
+// Owners gives a file an owner, relative to an open directory and without following a
+// link; the name "" is what is open itself.
+type Owners interface {
+	Chown(dir int, name string, uid, gid int) error
 }
 
 func (f *Fetcher) client() *http.Client {

@@ -29,6 +29,17 @@ type unpacking struct {
 	owners map[string]*unpacked // of every path that is not a directory
 }
 
+// chown gives a file its owner.
+func (f *Fetcher) chown(dir int, name string, m meta) error {
+	switch {
+	case f.SkipOwners:
+		return nil
+	case f.Owners != nil:
+		return f.Owners.Chown(dir, name, m.uid, m.gid)
+	}
+	return unix.Fchownat(dir, name, m.uid, m.gid, unix.AT_SYMLINK_NOFOLLOW|unix.AT_EMPTY_PATH)
+}
+
 // unpacked is one package of it.
 type unpacked struct {
 	Package
@@ -291,7 +302,7 @@ func (u *unpacking) finishDirs(packages []*unpacked) error {
 		if st.Mode&unix.S_IFMT != unix.S_IFDIR {
 			continue // a package's directory for which a link stands
 		}
-		if err := setMeta(parent, base, all[n], u.f.SkipOwners); err != nil {
+		if err := u.setMeta(parent, base, all[n]); err != nil {
 			return fmt.Errorf("directory %s: %w", n, err)
 		}
 	}
@@ -304,10 +315,8 @@ func (u *unpacking) finishRoot(all map[string]meta) error {
 		m = meta{mode: 0o755}
 	}
 	fd := int(u.root.file.Fd())
-	if !u.f.SkipOwners {
-		if err := unix.Fchown(fd, m.uid, m.gid); err != nil {
-			return fmt.Errorf("chown of the root: %w", err)
-		}
+	if err := u.f.chown(fd, "", m); err != nil {
+		return fmt.Errorf("chown of the root: %w", err)
 	}
 	if err := unix.Fchmod(fd, m.mode); err != nil {
 		return fmt.Errorf("chmod of the root: %w", err)

@@ -64,9 +64,13 @@ func TestPublicHost(t *testing.T) {
 	}
 }
 
-// A fetcher that reports to somebody else does everything else alike.
+type owned struct{}
+
+func (owned) Chown(int, string, int, int) error { return nil }
+
+// A fetcher with other events does everything else alike.
 func TestReporting(t *testing.T) {
-	f := &Fetcher{Cache: "c", HTTP: &http.Client{}, Jobs: 3, Events: func(Event) { t.Error("the old events are told") }, SkipOwners: true, Backoff: time.Second}
+	f := &Fetcher{Cache: "c", HTTP: &http.Client{}, Jobs: 3, Events: func(Event) { t.Error("the old events are told") }, SkipOwners: true, Owners: owned{}, Backoff: time.Second}
 	told := 0
 	got := f.Reporting(func(Event) { told++ })
 	got.event(Event{})

@@ -124,8 +124,10 @@ func local(ctx context.Context, a *cli.App, j *buildJob, store *layer.Store, net
 		return nil, nil, err
 	}
 	note := func(text string) { events(progress.Event{Time: time.Now(), Kind: progress.Note, Text: text}) }
-	if line != "" {
-		note(line)
+	for _, text := range []string{line, a.Copies} {
+		if text != "" {
+			note(text)
+		}
 	}
 	l, closeRelay, err := localIn(ctx, a, room, j, store, network, view, note)
 	if err != nil {

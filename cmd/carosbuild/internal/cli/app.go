@@ -26,6 +26,8 @@ type App struct {
 	Progress       string
 	Runtime        string
 	Sandbox        string        // way of running steps that is asked for, "" for any
+	Snapshots      string        // kind of snapshots that is asked for, "" for any
+	Copies         string        // why steps begin with copies, "" where they do not
 	Foreign        bool          // builds of others are seen, too
 	OutputMode     os.FileMode   // of disks, by the caller's umask
 	Files          []decl.Source // of the declaration, for messages

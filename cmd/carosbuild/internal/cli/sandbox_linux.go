@@ -5,10 +5,12 @@ package cli
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/rung"
 )
 
@@ -17,14 +19,18 @@ func (a *App) SandboxFlags(cmd *cobra.Command) []string {
 	f := cmd.PersistentFlags()
 	f.StringVar(&a.Runtime, "runtime", a.Env("RUNTIME", ""), "OCI runtime to run steps with (default runc, else crun)")
 	f.StringVar(&a.Sandbox, "sandbox", a.Env("SANDBOX", ""), "how steps are to run: "+strings.Join(rung.All().Names(), ", ")+" (default the first that works here, see carosbuild doctor)")
-	return []string{"runtime", "sandbox"}
+	f.StringVar(&a.Snapshots, "snapshots", a.Env("SNAPSHOTS", ""), "how steps get their root: overlay or copy (default the first that works where the store is)")
+	return []string{"runtime", "sandbox", "snapshots"}
 }
 
 // SandboxNames are the values of --sandbox.
 func SandboxNames() []string { return rung.All().Names() }
 
-// CheckSandbox refuses a sandbox that there is not.
+// CheckSandbox refuses a sandbox, or a kind of snapshots, that there is not.
 func (a *App) CheckSandbox() error {
+	if a.Snapshots != "" && !slices.Contains(layer.Kinds(), layer.Kind(a.Snapshots)) {
+		return Usagef("--snapshots %q: want overlay or copy", a.Snapshots)
+	}
 	if a.Sandbox == "" {
 		return nil
 	}

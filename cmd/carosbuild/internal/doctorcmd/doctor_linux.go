@@ -284,10 +284,18 @@ func (c *checkup) space(what, dir string) string {
 // trial makes a store in a directory, runs a step in it, this program, and tries
 // programs of other architectures.
 func (c *checkup) trial(ctx context.Context, dir string) (err error) {
-	if why := layer.TryPlace(dir); why != nil {
+	kinds := localstore.SnapshotKinds(c.App)
+	kind, slower, why := layer.Choose(dir, kinds)
+	for _, w := range slower {
+		c.lack("overlay", render.Printable(w.Reason())+"; each step begins with a copy of what is below it", localstore.PlaceCure)
+	}
+	if why != nil {
 		bound, err := localstore.MemoryStore(why)
 		if err == nil {
 			err = userns.MountMemory(dir, bound)
+		}
+		if err == nil {
+			kind, _, err = layer.Choose(dir, kinds)
 		}
 		if err != nil {
 			c.need("overlay", "", err)
@@ -299,14 +307,18 @@ func (c *checkup) trial(ctx context.Context, dir string) (err error) {
 		}
 		c.lack("overlay", fmt.Sprintf("%v; it would be in memory, at most %s, and gone with each run", why, bytesize.Format(bound)), localstore.PlaceCure)
 	}
-	s, err := layer.Open(ctx, layer.Options{GraphRoot: filepath.Join(dir, "graph"), RunRoot: filepath.Join(dir, "run")})
+	s, err := layer.Open(ctx, layer.Options{GraphRoot: filepath.Join(dir, "graph"), RunRoot: filepath.Join(dir, "run"), Snapshots: kind})
 	if err != nil {
-		c.need("overlay", "", err)
+		c.need("layers", "", err)
 		return nil
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	top, err := engine.TryLayers(ctx, engine.Layers{Store: s})
-	if c.need("overlay", "layers can be made and mounted", err); err != nil {
+	what, detail := "overlay", "layers can be made and mounted"
+	if kind == layer.Copy {
+		what, detail = "layers", "can be made, and are copied"
+	}
+	if c.need(what, detail, err); err != nil {
 		return nil
 	}
 	room, _, err := c.OpenRoom(ctx, dir)

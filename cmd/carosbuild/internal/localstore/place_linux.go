@@ -13,6 +13,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/bytesize"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/remedy"
+	"github.com/carosio/carosbuild/pkg/rung"
 	"github.com/carosio/carosbuild/pkg/userns"
 )
 
@@ -77,27 +78,43 @@ func CheckPlace(a *cli.App, p layer.Paths) error {
 	return nil
 }
 
-// settle finds out whether the store can be where it should, and otherwise has it
-// in memory for this run.
-func settle(a *cli.App, p layer.Paths) error {
-	why := layer.TryPlace(p.GraphRoot)
+// settle finds out which kind of snapshots the store can have where it should be, and
+// otherwise has it in memory for this run.
+func settle(a *cli.App, p layer.Paths) (layer.Kind, error) {
+	kinds := SnapshotKinds(a)
+	kind, slower, why := layer.Choose(p.GraphRoot, kinds)
 	if why == nil {
-		return nil
+		for _, w := range slower {
+			a.Copies = "each step begins with a copy of what is below it: " + w.Reason()
+		}
+		return kind, nil
 	}
 	var place *layer.PlaceError
 	if !errors.As(why, &place) {
-		return why
+		return "", why
 	}
 	bound, err := MemoryStore(why)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if err := userns.MountMemory(p.GraphRoot, bound); err != nil {
-		return errors.Join(why, err)
+		return "", errors.Join(why, err)
 	}
-	if err := layer.TryPlace(p.GraphRoot); err != nil {
-		return &remedy.Error{Tried: fmt.Sprintf("%v; nor can it be in memory: %v", why, err), Cure: PlaceCure}
+	kind, _, err = layer.Choose(p.GraphRoot, kinds)
+	if err != nil {
+		return "", &remedy.Error{Tried: fmt.Sprintf("%v; nor can it be in memory: %v", why, err), Cure: PlaceCure}
 	}
 	fmt.Fprintf(a.Stderr, "note: %v. It is in memory for this run (at most %s), and its stages are gone afterwards; to keep them, %s\n", why, bytesize.Format(bound), PlaceCure)
-	return nil
+	return kind, nil
+}
+
+// SnapshotKinds are the kinds of snapshots that are to be tried.
+func SnapshotKinds(a *cli.App) []layer.Kind {
+	if a.Snapshots != "" {
+		return []layer.Kind{layer.Kind(a.Snapshots)}
+	}
+	if _, r, ok := rung.All().Chosen(a.Getenv); ok {
+		return r.Snapshots
+	}
+	return layer.Kinds()
 }

@@ -29,27 +29,29 @@ func Open(ctx context.Context, a *cli.App, p layer.Paths, d cli.Dirs) (*layer.St
 			return nil, err
 		}
 	}
-	if err := shut(a, p, d); err != nil {
+	kind, err := shut(a, p, d)
+	if err != nil {
 		return nil, err
 	}
-	return layer.Open(ctx, layer.Options{GraphRoot: p.GraphRoot, RunRoot: p.RunRoot, Holder: a.Holder()})
+	return layer.Open(ctx, layer.Options{GraphRoot: p.GraphRoot, RunRoot: p.RunRoot, Holder: a.Holder(), Snapshots: kind})
 }
 
 // shut sees to it that the store can be where it is to be, and keeps what steps have left in the store and in caches from having any
 // effect outside of steps: for other accounts, and in this namespace.
-func shut(a *cli.App, p layer.Paths, d cli.Dirs) error {
+func shut(a *cli.App, p layer.Paths, d cli.Dirs) (layer.Kind, error) {
 	if err := OwnPlaces(p); err != nil {
-		return err
+		return "", err
 	}
-	if err := settle(a, p); err != nil {
-		return err
+	kind, err := settle(a, p)
+	if err != nil {
+		return "", err
 	}
 	for _, dir := range []string{p.GraphRoot, d.Cache, d.State} {
 		if err := userns.Confine(dir); err != nil {
-			return err
+			return "", err
 		}
 	}
-	return nil
+	return kind, nil
 }
 
 // OwnPlaces takes the store's directories out of reach of other accounts. Only

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package archive
+
+import (
+	"fmt"
+	"path"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/beneath"
+)
+
+// Restore has a path of a tree, a copy of layers by Flatten, be as the layers have it,
+// and gone where they do not. A directory in which something was changed stays as it is,
+// and so does one that is not empty in the place of a file. The directory above the path
+// is one, and not a link.
+func Restore(tree, rel string, lowers []string, prefix string, before *Stamps) error {
+	top, err := openDirectory(tree)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(top)
+	dir, err := beneath.Open(top, ParentOf(rel), unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(dir)
+	above, err := descend(visibleRoot(lowers, prefix), ParentOf(rel))
+	if err != nil {
+		return err
+	}
+	defer above.rest()
+	name := path.Base(rel)
+	was, ok, err := above.lookup(name)
+	if err != nil {
+		return err
+	}
+	r := &restorer{flattener{alive: func() error { return nil }, top: top, links: map[inode]string{}, content: contentCopier{buf: make([]byte, 64<<10)}, buf: make([]byte, 64<<10)}, before}
+	return r.restore(dir, above, rel, name, was, ok)
+}
+
+// descend is the directory at a path, empty where there is none.
+func descend(v *visible, rel string) (*visible, error) {
+	for name := range strings.SplitSeq(rel, "/") {
+		if name == "" {
+			continue
+		}
+		sub, err := v.enter(name)
+		v.rest()
+		if err != nil {
+			return nil, err
+		}
+		v = sub
+	}
+	return v, nil
+}
+
+// restorer puts single files back.
+type restorer struct {
+	flattener
+	before *Stamps
+}
+
+func (r *restorer) restore(dir int, above *visible, rel, name string, was found, ok bool) error {
+	now, err := stampOf(dir, name)
+	there := err == nil
+	if err != nil && err != unix.ENOENT {
+		return err
+	}
+	isDir := there && now.mode&unix.S_IFMT == unix.S_IFDIR
+	switch {
+	case !there && !ok, there && ok && r.before.untouched(rel, now) && !isDir:
+		return nil
+	case isDir && ok && r.before.inPlace(rel, now):
+		return r.restoreDir(dir, above, rel, name, &was.st)
+	case isDir:
+		if err := unix.Unlinkat(dir, name, unix.AT_REMOVEDIR); err == unix.ENOTEMPTY || err == unix.EEXIST {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	case there:
+		if err := unix.Unlinkat(dir, name, 0); err != nil {
+			return err
+		}
+	}
+	if !ok {
+		return nil
+	}
+	to, err := r.directory(rel)
+	if err != nil {
+		return err
+	}
+	defer to.Close()
+	if err := r.entry(above, to, name, was); err != nil {
+		return fmt.Errorf("copy %s: %w", shown(rel), err)
+	}
+	return r.before.add(r.top, rel)
+}
+
+// directory is the directory that a path is in, as a walk has it.
+func (r *restorer) directory(rel string) (*beneath.Dir, error) {
+	at := beneath.Root(r.top)
+	for name := range strings.SplitSeq(ParentOf(rel), "/") {
+		if name == "" {
+			continue
+		}
+		sub, err := at.Enter(name)
+		at.Close()
+		if err != nil {
+			return nil, err
+		}
+		at = sub
+	}
+	return at, nil
+}
+
+// restoreDir gives a directory its former look if nothing in it was changed.
+func (r *restorer) restoreDir(dir int, above *visible, rel, name string, st *unix.Stat_t) error {
+	fd, err := unix.Openat(dir, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	now := &Stamps{files: map[string]stamp{}}
+	if err := now.walk(beneath.Root(fd)); err != nil {
+		return err
+	}
+	before := 0
+	for p := range r.before.files {
+		if strings.HasPrefix(p, rel+"/") {
+			before++
+		}
+	}
+	if before != len(now.files) {
+		return nil
+	}
+	for p, s := range now.files {
+		if r.before.files[rel+"/"+p] != s {
+			return nil
+		}
+	}
+	lower, err := above.enter(name)
+	if err != nil {
+		return err
+	}
+	defer lower.rest()
+	src, _, err := lower.stat()
+	if err != nil {
+		return err
+	}
+	if err := unix.Fchown(fd, int(st.Uid), int(st.Gid)); err != nil {
+		return err
+	}
+	return copyMeta(src, ".", fd, ".", st, r.buf)
+}

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package archive
+
+import (
+	"fmt"
+	"path"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/beneath"
+)
+
+// Stamps are what a tree's files looked like when nobody had changed them yet, by path.
+// They tell which files may have been changed.
+type Stamps struct {
+	files map[string]stamp
+	taken int64 // nanoseconds since 1970; what changed just before may change again unseen
+}
+
+// stamp is one file. A file whose stamp is the same has not been changed, for nobody can
+// set the time of the change of an inode; one whose stamp differs may still be the same.
+type stamp struct {
+	ino          uint64
+	born         int64 // nanoseconds since 1970, 0 where the file system does not say
+	ctime, mtime int64
+	size         uint64
+	nlink        uint32
+	mode         uint16
+}
+
+// clockTick is more than the granularity of times of inodes, in nanoseconds: one tick of
+// a kernel with 100 of them a second.
+const clockTick = 20 * int64(time.Millisecond)
+
+// Take takes the stamps of a tree.
+func Take(dir string) (*Stamps, error) {
+	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", dir, err)
+	}
+	defer unix.Close(fd)
+	s := &Stamps{files: map[string]stamp{}}
+	err = s.walk(beneath.Root(fd))
+	s.taken = time.Now().UnixNano()
+	return s, err
+}
+
+// add takes the stamps of what is at a path below the open directory root.
+func (s *Stamps) add(root int, rel string) error {
+	dir, err := beneath.Open(root, ParentOf(rel), unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(dir)
+	st, err := stampOf(dir, path.Base(rel))
+	if err != nil {
+		return err
+	}
+	s.files[rel], s.taken = st, time.Now().UnixNano()
+	if st.mode&unix.S_IFMT != unix.S_IFDIR {
+		return nil
+	}
+	fd, err := beneath.Open(root, rel, unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	below := &Stamps{files: map[string]stamp{}}
+	if err := below.walk(beneath.Root(fd)); err != nil {
+		return err
+	}
+	for p, st := range below.files {
+		s.files[rel+"/"+p] = st
+	}
+	return nil
+}
+
+func (s *Stamps) walk(dir *beneath.Dir) error {
+	fd, err := dir.FD()
+	if err != nil {
+		return fmt.Errorf("open %s: %w", shown(dir.Path()), err)
+	}
+	names, err := beneath.Names(fd)
+	if err != nil {
+		return fmt.Errorf("list %s: %w", shown(dir.Path()), err)
+	}
+	for _, name := range names {
+		if fd, err = dir.FD(); err != nil {
+			return fmt.Errorf("open %s: %w", shown(dir.Path()), err)
+		}
+		st, err := stampOf(fd, name)
+		if err != nil {
+			return fmt.Errorf("stat %s: %w", shown(dir.Join(name)), err)
+		}
+		s.files[dir.Join(name)] = st
+		if st.mode&unix.S_IFMT != unix.S_IFDIR {
+			continue
+		}
+		sub, err := dir.Enter(name)
+		if err != nil {
+			return fmt.Errorf("open %s: %w", shown(dir.Join(name)), err)
+		}
+		dir.Rest()
+		err = s.walk(sub)
+		sub.Close()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func stampOf(dir int, name string) (stamp, error) {
+	var x unix.Statx_t
+	const mask = unix.STATX_BASIC_STATS | unix.STATX_BTIME
+	if err := unix.Statx(dir, name, unix.AT_SYMLINK_NOFOLLOW|unix.AT_STATX_SYNC_AS_STAT, mask, &x); err != nil {
+		return stamp{}, err
+	}
+	s := stamp{ino: x.Ino, ctime: nanoseconds(x.Ctime), mtime: nanoseconds(x.Mtime), size: x.Size, nlink: x.Nlink, mode: x.Mode}
+	if x.Mask&unix.STATX_BTIME != 0 {
+		s.born = nanoseconds(x.Btime)
+	}
+	return s, nil
+}
+
+func nanoseconds(t unix.StatxTimestamp) int64 { return t.Sec*1e9 + int64(t.Nsec) }
+
+// untouched reports whether a file with a stamp is as it was at that path.
+func (s *Stamps) untouched(rel string, now stamp) bool {
+	was, ok := s.files[rel]
+	return ok && was == now && was.ctime < s.taken-clockTick
+}
+
+// inPlace reports whether what is at that path is the inode that was there: one that
+// takes its place may get its number, but not its birthday.
+func (s *Stamps) inPlace(rel string, now stamp) bool {
+	was, ok := s.files[rel]
+	return ok && was.ino == now.ino && was.born == now.born && was.mode&unix.S_IFMT == now.mode&unix.S_IFMT
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package archive
+
+import (
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/beneath"
+	"github.com/carosio/carosbuild/pkg/terminal"
+)
+
+// Strip takes the attributes from all files of a tree that no stream may set: on an
+// overlay mount the kernel sees to it that nobody sets overlay's own, in a plain
+// directory it does not.
+func Strip(dir string) error {
+	fd, err := openDirectory(dir)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	buf := make([]byte, 64<<10)
+	if err := stripXattrs(fdPath(fd)+"/.", buf); err != nil {
+		return err
+	}
+	return stripBelow(beneath.Root(fd), buf)
+}
+
+func stripBelow(dir *beneath.Dir, buf []byte) error {
+	fd, err := dir.FD()
+	if err != nil {
+		return fmt.Errorf("open %s: %w", shown(dir.Path()), err)
+	}
+	names, err := beneath.Names(fd)
+	if err != nil {
+		return fmt.Errorf("list %s: %w", shown(dir.Path()), err)
+	}
+	for _, name := range names {
+		if fd, err = dir.FD(); err != nil {
+			return fmt.Errorf("open %s: %w", shown(dir.Path()), err)
+		}
+		var st unix.Stat_t
+		if err := unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+			return fmt.Errorf("stat %s: %w", shown(dir.Join(name)), err)
+		}
+		if err := stripXattrs(fdPath(fd)+"/"+name, buf); err != nil {
+			return fmt.Errorf("%s: %w", shown(dir.Join(name)), err)
+		}
+		if st.Mode&unix.S_IFMT != unix.S_IFDIR {
+			continue
+		}
+		sub, err := dir.Enter(name)
+		if err != nil {
+			return fmt.Errorf("open %s: %w", shown(dir.Join(name)), err)
+		}
+		dir.Rest()
+		err = stripBelow(sub, buf)
+		sub.Close()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stripXattrs takes the attributes from a file that no stream may set.
+func stripXattrs(file string, buf []byte) error {
+	n, err := unix.Llistxattr(file, buf)
+	if err == unix.ENOTSUP || n == 0 && err == nil {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("list extended attributes: %w", err)
+	}
+	for key := range strings.SplitSeq(strings.TrimSuffix(string(buf[:n]), "\x00"), "\x00") {
+		if !PrivateXattr(key) {
+			continue
+		}
+		if err := unix.Lremovexattr(file, key); err != nil && err != unix.ENODATA {
+			return fmt.Errorf("remove extended attribute %s: %w", terminal.Line(key), err)
+		}
+	}
+	return nil
+}

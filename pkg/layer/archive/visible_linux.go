@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package archive
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/beneath"
+)
+
+// visible is a directory of what layers make together, as an overlay mount would show
+// it. The zero value is a directory that no layer has.
+type visible struct {
+	prefix string // of overlay's own extended attributes
+	rel    string
+	in     []string // the layers whose directories are seen, top first
+	fds    []int    // of the directory in each of them; nil while they are not open
+}
+
+// found is a name in a visible directory.
+type found struct {
+	st    unix.Stat_t
+	layer int // index of in
+}
+
+// visibleRoot is the root directory of layers, top first.
+func visibleRoot(lowers []string, prefix string) *visible {
+	return &visible{prefix: prefix, in: lowers}
+}
+
+// open opens the directory in all layers.
+func (v *visible) open() error {
+	if v.fds != nil {
+		return nil
+	}
+	for _, dir := range v.in {
+		fd, err := openBeneath(dir, v.rel, unix.O_PATH|unix.O_DIRECTORY)
+		if err != nil {
+			v.rest()
+			return fmt.Errorf("open %s below: %w", shown(v.rel), err)
+		}
+		v.fds = append(v.fds, fd)
+	}
+	return nil
+}
+
+// rest closes what open has opened, until it is used again.
+func (v *visible) rest() {
+	for _, fd := range v.fds {
+		unix.Close(fd)
+	}
+	v.fds = nil
+}
+
+// lookup finds a name that is no whiteout.
+func (v *visible) lookup(name string) (found, bool, error) {
+	if err := v.open(); err != nil {
+		return found{}, false, err
+	}
+	for i, fd := range v.fds {
+		st, err := StatAt(fd, name, v.prefix)
+		switch {
+		case err == unix.ENOENT:
+			continue
+		case err != nil:
+			return found{}, false, fmt.Errorf("look at %s below: %w", shown(v.join(name)), err)
+		}
+		return found{st, i}, !isWhiteout(&st), nil
+	}
+	return found{}, false, nil
+}
+
+func (v *visible) join(name string) string {
+	if v.rel == "" {
+		return name
+	}
+	return v.rel + "/" + name
+}
+
+// enter is the directory of that name, empty where there is none. It is to be rested.
+func (v *visible) enter(name string) (*visible, error) {
+	sub := &visible{prefix: v.prefix, rel: v.join(name)}
+	f, ok, err := v.lookup(name)
+	if err != nil || !ok || f.st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		return sub, err
+	}
+	for i := f.layer; i < len(v.fds); i++ {
+		fd, err := unix.Openat(v.fds[i], name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		if err == unix.ENOENT {
+			continue
+		}
+		var st unix.Stat_t
+		if err == nil {
+			err = unix.Fstat(fd, &st)
+		}
+		if err != nil {
+			sub.rest()
+			return nil, fmt.Errorf("look at %s below: %w", shown(sub.rel), err)
+		}
+		if st.Mode&unix.S_IFMT != unix.S_IFDIR {
+			unix.Close(fd)
+			break
+		}
+		sub.in, sub.fds = append(sub.in, v.in[i]), append(sub.fds, fd)
+		if isOpaque(fd, v.prefix) {
+			break
+		}
+	}
+	return sub, nil
+}
+
+// empty reports whether no layer has the directory.
+func (v *visible) empty() bool { return len(v.in) == 0 }
+
+// names are those of the directory, with the layer that each is of.
+func (v *visible) names() (map[string]found, error) {
+	if err := v.open(); err != nil {
+		return nil, err
+	}
+	out := map[string]found{}
+	hidden := map[string]bool{}
+	for i, fd := range v.fds {
+		names, err := beneath.Names(fd)
+		if err != nil {
+			return nil, fmt.Errorf("list %s below: %w", shown(v.rel), err)
+		}
+		for _, name := range names {
+			if _, ok := out[name]; ok || hidden[name] {
+				continue
+			}
+			st, err := StatAt(fd, name, v.prefix)
+			if err != nil {
+				return nil, fmt.Errorf("look at %s below: %w", shown(v.join(name)), err)
+			}
+			if isWhiteout(&st) {
+				hidden[name] = true
+				continue
+			}
+			out[name] = found{st, i}
+		}
+	}
+	return out, nil
+}
+
+// stat is what the topmost layer has of the directory itself.
+func (v *visible) stat() (fd int, st unix.Stat_t, err error) {
+	if err := v.open(); err != nil {
+		return -1, st, err
+	}
+	err = unix.Fstat(v.fds[0], &st)
+	return v.fds[0], st, err
+}

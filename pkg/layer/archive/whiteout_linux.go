@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package archive
+
+import "golang.org/x/sys/unix"
+
+// A whiteout in the directory of a layer is a character device 0/0, as overlay has it.
+// Where that cannot be made, as on an overlay mount, it is an empty file with the
+// attribute "whiteout" of overlay's own, which overlay knows too (xwhiteouts, Linux 6.7).
+
+// makeWhiteout makes a whiteout. The error is EEXIST where there is something.
+func makeWhiteout(dir int, name, prefix string) error {
+	err := unix.Mknodat(dir, name, unix.S_IFCHR, 0)
+	if err != unix.EPERM {
+		return err
+	}
+	fd, err := unix.Openat(dir, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return unix.Fsetxattr(fd, prefix+"whiteout", []byte("y"), 0)
+}
+
+// TryMarks tries in an empty directory whether it can hold whiteouts and opaque
+// directories.
+func TryMarks(dir int, prefix string) error {
+	if err := makeWhiteout(dir, "whiteout", prefix); err != nil {
+		return err
+	}
+	return unix.Setxattr(fdPath(dir), prefix+"opaque", []byte("y"), 0)
+}
+
+// StatAt looks at a name in the directory of a layer, without following a link. A
+// whiteout is a character device 0/0, whatever it is made of.
+func StatAt(dir int, name, prefix string) (unix.Stat_t, error) {
+	var st unix.Stat_t
+	err := unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW)
+	if err == nil && maybeWhiteout(&st) && hasMark(fdPath(dir)+"/"+name, prefix+"whiteout") {
+		st.Mode, st.Rdev = unix.S_IFCHR, 0
+	}
+	return st, err
+}
+
+// statFD is StatAt of an open file.
+func statFD(fd int, prefix string) (unix.Stat_t, error) {
+	var st unix.Stat_t
+	err := unix.Fstat(fd, &st)
+	if err == nil && maybeWhiteout(&st) && hasMark(fdPath(fd), prefix+"whiteout") {
+		st.Mode, st.Rdev = unix.S_IFCHR, 0
+	}
+	return st, err
+}
+
+func maybeWhiteout(st *unix.Stat_t) bool {
+	return st.Mode&unix.S_IFMT == unix.S_IFREG && st.Size == 0
+}
+
+func isWhiteout(st *unix.Stat_t) bool {
+	return st.Mode&unix.S_IFMT == unix.S_IFCHR && st.Rdev == 0
+}
+
+func isOpaque(fd int, prefix string) bool { return hasMark(fdPath(fd), prefix+"opaque") }
+
+// hasMark reports whether a file has an attribute that says "y".
+func hasMark(file, attr string) bool {
+	var v [2]byte
+	n, err := unix.Getxattr(file, attr, v[:])
+	return err == nil && string(v[:n]) == "y"
+}

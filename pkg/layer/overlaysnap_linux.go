@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package layer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/layer/archive"
+)
+
+// overlaySnapshot is an overlay mount. A plain one, without layers below, is its changes.
+type overlaySnapshot struct {
+	dir   string
+	plain bool
+}
+
+// prepare implements driver. The upper directory looks like the topmost root directory,
+// for it becomes the root directory of the snapshot.
+func (o overlay) prepare(_ context.Context, dir string, lowers []string) (snapshot, error) {
+	s := &overlaySnapshot{dir, len(lowers) == 0}
+	if err := os.Mkdir(s.upper(), 0o755); err != nil {
+		return nil, err
+	}
+	if len(lowers) == 0 {
+		err := os.Chmod(s.upper(), 0o755) // whatever the umask
+		if err == nil {
+			err = os.Mkdir(s.root(), 0o700)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return s, bindForSteps(s.upper(), s.root())
+	}
+	var st unix.Stat_t
+	if err := unix.Stat(lowers[0], &st); err != nil {
+		return nil, fmt.Errorf("look at the parent's root: %w", err)
+	}
+	if err := os.Chown(s.upper(), int(st.Uid), int(st.Gid)); err != nil {
+		return nil, err
+	}
+	if err := unix.Chmod(s.upper(), st.Mode&0o7777); err != nil {
+		return nil, err
+	}
+	work := filepath.Join(dir, "work")
+	for _, d := range []string{work, s.root()} {
+		if err := os.Mkdir(d, 0o700); err != nil {
+			return nil, err
+		}
+	}
+	return s, o.mount(lowers, s.upper(), work, s.root())
+}
+
+// view implements driver.
+func (o overlay) view(_ context.Context, dir, _ string, lowers []string) (string, func() error, error) {
+	if err := o.mount(lowers, "", "", dir); err != nil {
+		return "", nil, errors.Join(err, os.Remove(dir))
+	}
+	return dir, func() error {
+		if err := detach(dir); err != nil {
+			return err
+		}
+		return os.Remove(dir)
+	}, nil
+}
+
+func (s *overlaySnapshot) root() string  { return filepath.Join(s.dir, "merged") }
+func (s *overlaySnapshot) upper() string { return filepath.Join(s.dir, changesDir) }
+func (s *overlaySnapshot) end() error    { return detach(s.root()) }
+
+// changes finds in the upper directory what was changed.
+func (s *overlaySnapshot) changes(context.Context, *int64) error {
+	if !s.plain {
+		return nil
+	}
+	return archive.Strip(s.upper())
+}
+
+// revert takes a name out of what was changed; the mount may show that late.
+func (s *overlaySnapshot) revert(name string) error {
+	dir, err := openPlain(s.upper(), path.Dir(name))
+	if err == unix.ENOENT { // nothing was changed there
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer unix.Close(dir)
+	return removeFrom(dir, path.Base(name))
+}
+
+// openPlain opens a directory below another, with no link on the way.
+func openPlain(root, name string) (int, error) {
+	fd, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(fd)
+	return unix.Openat2(fd, name, &unix.OpenHow{
+		Flags: unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS,
+	})
+}
+
+// removeFrom removes a name, unless it is a directory with something in it, from a
+// directory, which keeps its times.
+func removeFrom(dir int, name string) error {
+	return keepingTimes(dir, func() error {
+		err := unix.Unlinkat(dir, name, 0)
+		if err == unix.EISDIR || err == unix.EPERM {
+			err = unix.Unlinkat(dir, name, unix.AT_REMOVEDIR)
+		}
+		switch err {
+		case unix.ENOENT, unix.ENOTEMPTY, unix.EEXIST:
+			return nil
+		}
+		return err
+	})
+}
+
+// keepingTimes gives a directory back the times that it had before f.
+func keepingTimes(dir int, f func() error) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(dir, &st); err != nil {
+		return err
+	}
+	if err := f(); err != nil {
+		return err
+	}
+	return unix.UtimesNanoAt(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", dir), []unix.Timespec{st.Atim, st.Mtim}, 0)
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MPL-2.0
+
+// Package owner sets and reads what files have besides their content: owner, mode,
+// attributes, times, and what a device node is.
+//
+// A Policy is how that is done in the roots of steps. Kernel asks the kernel. Recorded is
+// for a user namespace with one id, in which the kernel knows no other owner: it keeps
+// records.
+package owner
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// Policy sets and reads metadata. Files are named relative to an open directory, and a
+// link in the last place is not followed; the name "" is the directory itself, or
+// whatever file dir is.
+type Policy interface {
+	// Set gives a file all of its metadata.
+	Set(dir int, name string, m Meta) error
+	// Chown gives a file an owner, and leaves the rest as the kernel leaves it.
+	Chown(dir int, name string, uid, gid int) error
+	// Mknod makes a device node of a type and device number; mode has both, the type as
+	// S_IFCHR or S_IFBLK and the permission bits.
+	Mknod(dir int, name string, mode uint32, rdev uint64) error
+	// Stat says what a file is.
+	Stat(dir int, name string) (unix.Stat_t, error)
+}
+
+// Meta is what a file gets.
+type Meta struct {
+	UID, GID int
+	Mode     uint32            // with the type, whose links have no mode of their own
+	Xattrs   map[string][]byte // by their full names
+	Times    []unix.Timespec   // of access and of change of content; nil leaves them
+	// Fresh says that the file was just made by uid 0 and belongs to uid and gid 0, as
+	// long as nothing else is said.
+	Fresh bool
+	// Optional reports whether an attribute may be left out where the kernel refuses it;
+	// nil for none.
+	Optional func(xattr string) bool
+}
+
+// Kernel asks the kernel.
+type Kernel struct{}
+
+// Set implements Policy, in this order: a change of owner takes set-id bits and
+// capabilities away, and times come last.
+func (Kernel) Set(dir int, name string, m Meta) error {
+	if !m.given() {
+		return setRest(dir, name, m)
+	}
+	if err := (Kernel{}).Chown(dir, name, m.UID, m.GID); err != nil {
+		return fmt.Errorf("set owner %d:%d: %w", m.UID, m.GID, err)
+	}
+	return setRest(dir, name, m)
+}
+
+// given reports whether a file gets another owner than it has.
+func (m Meta) given() bool { return !m.Fresh || m.UID != 0 || m.GID != 0 }
+
+// Chown implements Policy.
+func (Kernel) Chown(dir int, name string, uid, gid int) error {
+	if name == "" {
+		return unix.Fchownat(dir, "", uid, gid, unix.AT_EMPTY_PATH)
+	}
+	return unix.Fchownat(dir, name, uid, gid, unix.AT_SYMLINK_NOFOLLOW)
+}
+
+// Mknod implements Policy.
+func (Kernel) Mknod(dir int, name string, mode uint32, rdev uint64) error {
+	if err := unix.Mknodat(dir, name, mode, int(rdev)); err != nil {
+		return err
+	}
+	return unix.Fchmodat(dir, name, mode&0o7777, 0) // whatever the umask
+}
+
+// Stat implements Policy.
+func (Kernel) Stat(dir int, name string) (st unix.Stat_t, err error) {
+	err = unix.Fstatat(dir, name, &st, flags(name))
+	return st, err
+}
+
+func flags(name string) int {
+	if name == "" {
+		return unix.AT_EMPTY_PATH
+	}
+	return unix.AT_SYMLINK_NOFOLLOW
+}
+
+// setRest sets all but the owner.
+func setRest(dir int, name string, m Meta) error {
+	at, file, flags := dir, name, unix.AT_SYMLINK_NOFOLLOW
+	if name == "" { // a link of procfs to what is meant
+		at, file, flags = unix.AT_FDCWD, pathOf(dir, ""), 0
+	}
+	if m.Mode&unix.S_IFMT != unix.S_IFLNK {
+		if err := unix.Fchmodat(at, file, m.Mode&0o7777, 0); err != nil {
+			return fmt.Errorf("set mode %o: %w", m.Mode&0o7777, err)
+		}
+	}
+	if err := setXattrs(dir, name, m); err != nil {
+		return err
+	}
+	if m.Times == nil {
+		return nil
+	}
+	if err := unix.UtimesNanoAt(at, file, m.Times, flags); err != nil {
+		return fmt.Errorf("set time: %w", err)
+	}
+	return nil
+}
+
+func setXattrs(dir int, name string, m Meta) error {
+	if len(m.Xattrs) == 0 {
+		return nil
+	}
+	file, set := pathOf(dir, name), unix.Lsetxattr
+	if name == "" {
+		set = unix.Setxattr
+	}
+	for _, k := range slices.Sorted(maps.Keys(m.Xattrs)) {
+		err := set(file, k, m.Xattrs[k], 0)
+		refused := err == unix.EPERM || err == unix.ENOTSUP || err == unix.EACCES
+		if err != nil && !(refused && m.Optional != nil && m.Optional(k)) {
+			return fmt.Errorf("set extended attribute %q: %w", k, err)
+		}
+	}
+	return nil
+}
+
+// pathOf names a file relative to an open directory.
+func pathOf(dir int, name string) string {
+	if dir == unix.AT_FDCWD {
+		return name
+	}
+	at := "/proc/self/fd/" + strconv.Itoa(dir)
+	if name != "" {
+		at += "/" + name
+	}
+	return at
+}

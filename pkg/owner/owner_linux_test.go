@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package owner
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// opened is a new directory with one file of each kind, opened.
+func opened(t *testing.T) (int, string) {
+	t.Helper()
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	for _, err := range []error{
+		os.WriteFile(in("file"), []byte("x"), 0o600), os.Mkdir(in("dir"), 0o700), os.Symlink("none", in("link")), unix.Mkfifo(in("pipe"), 0o600),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	return fd, dir
+}
+
+func described(t *testing.T, p Policy, dir int, name string) string {
+	t.Helper()
+	st, err := p.Stat(dir, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%o %d:%d %d.%d", st.Mode, st.Uid, st.Gid, st.Mtim.Sec, st.Mtim.Nsec)
+}
+
+// An ordinary account can record any owner, and reads it back whatever the file is called
+// then.
+func TestRecordedOwners(t *testing.T) {
+	dir, path := opened(t)
+	r := &Recorded{}
+	times := []unix.Timespec{{Sec: 5}, {Sec: 7, Nsec: 9}}
+	for name, mode := range map[string]uint32{"file": unix.S_IFREG | 0o4755, "dir": unix.S_IFDIR | 0o2711, "link": unix.S_IFLNK | 0o777, "pipe": unix.S_IFIFO | 0o640} {
+		if err := r.Set(dir, name, Meta{UID: 33, GID: 44, Mode: mode, Times: times}); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		want := fmt.Sprintf("%o 33:44 7.9", mode)
+		if got := described(t, r, dir, name); got != want {
+			t.Errorf("%s: got %s, want %s", name, got, want)
+		}
+		if err := os.Rename(filepath.Join(path, name), filepath.Join(path, name+"2")); err != nil {
+			t.Fatal(err)
+		}
+		if got := described(t, r, dir, name+"2"); got != want {
+			t.Errorf("%s, renamed: got %s, want %s", name, got, want)
+		}
+		if err := r.Chown(dir, name+"2", 0, 0); err != nil {
+			t.Fatal(err)
+		}
+		if st, err := r.Stat(dir, name+"2"); err != nil || st.Uid != 0 || st.Gid != 0 {
+			t.Errorf("%s, given back: %d:%d, %v", name, st.Uid, st.Gid, err)
+		}
+	}
+	if _, err := unix.Getxattr(filepath.Join(path, "file2"), Xattr, nil); err != unix.ENODATA {
+		t.Errorf("a record that says nothing: %v", err)
+	}
+}
+
+// A change of owner takes set-id bits away, -1 leaves an id as it is.
+func TestRecordedChown(t *testing.T) {
+	dir, path := opened(t)
+	r := &Recorded{}
+	if err := os.Chmod(filepath.Join(path, "file"), 0o755|os.ModeSetuid|os.ModeSetgid); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		uid, gid int
+		want     string
+	}{{3, 4, "100755 3:4"}, {-1, 5, "100755 3:5"}, {6, -1, "100755 6:5"}} {
+		if err := r.Chown(dir, "file", c.uid, c.gid); err != nil {
+			t.Fatal(err)
+		}
+		if got := described(t, r, dir, "file")[:len(c.want)]; got != c.want {
+			t.Errorf("%d:%d: got %s, want %s", c.uid, c.gid, got, c.want)
+		}
+	}
+}
+
+// A device node is an empty file, and is shown as a device.
+func TestRecordedDevices(t *testing.T) {
+	dir, path := opened(t)
+	r := &Recorded{}
+	if err := r.Mknod(dir, "console", unix.S_IFCHR|0o620, unix.Mkdev(5, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Chown(dir, "console", 0, 5); err != nil {
+		t.Fatal(err)
+	}
+	st, err := r.Stat(dir, "console")
+	if err != nil || st.Mode != unix.S_IFCHR|0o620 || st.Rdev != unix.Mkdev(5, 1) || st.Gid != 5 {
+		t.Errorf("%o, %d, group %d, %v", st.Mode, st.Rdev, st.Gid, err)
+	}
+	if real, err := os.Lstat(filepath.Join(path, "console")); err != nil || !real.Mode().IsRegular() || real.Size() != 0 {
+		t.Errorf("%v, %v", real, err)
+	}
+	buf := make([]byte, 100)
+	n, err := unix.Getxattr(filepath.Join(path, "console"), Xattr, buf)
+	if got, want := string(buf[:max(n, 0)]), "0:5:0620:char-5-1"; got != want || err != nil {
+		t.Errorf("recorded as %q, want %q, %v", got, want, err)
+	}
+}
+
+// A record that somebody has damaged is an error, never another owner.
+func TestRecordsThatCannotBeRead(t *testing.T) {
+	dir, path := opened(t)
+	r := &Recorded{}
+	for _, s := range []string{"", "1:2", "1:2:0644", "-1:2:0644:file", "1:x:0644:file", "1:2:0999:file", "1:2:0644:door", "1:2:0644:char-5", "1:2:0644:char-5-x", "1:2:0644:file:more", "4294967296:0:0644:file"} {
+		if err := unix.Setxattr(filepath.Join(path, "file"), Xattr, []byte(s), 0); err != nil {
+			t.Fatal(err)
+		}
+		if st, err := r.Stat(dir, "file"); err == nil {
+			t.Errorf("%q: %d:%d", s, st.Uid, st.Gid)
+		}
+	}
+}
+
+// What the kernel is asked, it is asked in the order that keeps set-id bits. An ordinary
+// account can give files to itself.
+func TestKernel(t *testing.T) {
+	dir, path := opened(t)
+	uid, gid := os.Getuid(), os.Getgid()
+	m := Meta{UID: uid, GID: gid, Mode: unix.S_IFREG | 0o4755, Xattrs: map[string][]byte{"user.note": []byte("n")}, Times: []unix.Timespec{{Sec: 5}, {Sec: 7}}}
+	if err := (Kernel{}).Set(dir, "file", m); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := described(t, Kernel{}, dir, "file"), fmt.Sprintf("104755 %d:%d 7.0", uid, gid); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if n, err := unix.Getxattr(filepath.Join(path, "file"), "user.note", nil); n != 1 || err != nil {
+		t.Error(n, err)
+	}
+	if err := (Kernel{}).Set(dir, "", Meta{UID: uid, GID: gid, Mode: unix.S_IFDIR | 0o711}); err != nil {
+		t.Fatal(err)
+	}
+	if st, err := (Kernel{}).Stat(dir, ""); err != nil || st.Mode != unix.S_IFDIR|0o711 {
+		t.Errorf("the directory itself: %o, %v", st.Mode, err)
+	}
+	if err := (Kernel{}).Set(dir, "link", Meta{UID: uid, GID: gid, Mode: unix.S_IFLNK, Times: m.Times}); err != nil {
+		t.Fatal(err)
+	}
+	m.Xattrs = map[string][]byte{"nonsense.x": nil}
+	if err := (Kernel{}).Set(dir, "file", m); err == nil {
+		t.Error("an attribute that there is not was set")
+	}
+	m.Optional = func(string) bool { return true }
+	if err := (Kernel{}).Set(dir, "file", m); err != nil {
+		t.Errorf("one that may be left out: %v", err)
+	}
+}
