@@ -18,8 +18,12 @@ pkg/disk/bmap.Map.parseRanges
 pkg/disk/bmap.checkSum
 # What tests of other packages go through.
 pkg/disk/kind.FileSystems
-pkg/source/files.Digest
 pkg/yocto.Kinds
+# Several caches of steps as one, for a second one such as a registry: tested with one in pkg/engine/enginetest.
+pkg/engine.Tiers
+pkg/engine.tiers.Has
+pkg/engine.tiers.Lookup
+pkg/engine.tiers.Put
 EOF
 )
 found=$("$go" run "$deadcode" -tags "$tags" -f '{{range .Funcs}}{{$.Path}}.{{.Name}}{{"\n"}}{{end}}' ./cmd/... |

@@ -56,22 +56,24 @@ func TestStepLogKeepsTheLast(t *testing.T) {
 
 // A disk that is full is said, once, and the step goes on: its output is still shown.
 func TestStepLogOnAFullDisk(t *testing.T) {
-	var lines, lost []string
-	l, err := openStepLog("/dev/full", func(s string) { lines = append(lines, s) }, func(err error) { lost = append(lost, err.Error()) })
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.title("RUN x")
-	for _, s := range []string{"one\n", "two\n"} {
-		if n, err := l.Write([]byte(s)); n != len(s) || err != nil {
-			t.Errorf("%d bytes, %v", n, err)
+	for name, first := range map[string]func(*stepLog){"title": func(l *stepLog) { l.title("RUN x") }, "output": func(*stepLog) {}} {
+		var lines, lost []string
+		l, err := openStepLog("/dev/full", func(s string) { lines = append(lines, s) }, func(err error) { lost = append(lost, err.Error()) })
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	l.close()
-	if diff := cmp.Diff(lines, []string{"one", "two"}); diff != "" {
-		t.Errorf("lines (-got +want):\n%s", diff)
-	}
-	if len(lost) != 1 || !strings.Contains(lost[0], "no space left") {
-		t.Errorf("said %q", lost)
+		first(l)
+		for _, s := range []string{"one\n", "two\n"} {
+			if n, err := l.Write([]byte(s)); n != len(s) || err != nil {
+				t.Errorf("%s: %d bytes, %v", name, n, err)
+			}
+		}
+		l.close()
+		if diff := cmp.Diff(lines, []string{"one", "two"}); diff != "" {
+			t.Errorf("%s: lines (-got +want):\n%s", name, diff)
+		}
+		if len(lost) != 1 || !strings.Contains(lost[0], "no space left") {
+			t.Errorf("%s: said %q", name, lost)
+		}
 	}
 }

@@ -20,7 +20,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/plan"
 )
 
-var broken = errors.New("broken")
+var errBroken = errors.New("broken")
 
 // digest is one that begins as a text says.
 func digest(hex string) oci.Digest {
@@ -59,9 +59,9 @@ func TestStateBothWays(t *testing.T) {
 // noChains are Chains that cannot tell anything.
 type noChains struct{}
 
-func (noChains) Chain(context.Context, string) ([]oci.Digest, error) { return nil, broken }
+func (noChains) Chain(context.Context, string) ([]oci.Digest, error) { return nil, errBroken }
 
-func (noChains) Find(context.Context, []oci.Digest) (string, bool, error) { return "", false, broken }
+func (noChains) Find(context.Context, []oci.Digest) (string, bool, error) { return "", false, errBroken }
 
 // A task that comes from elsewhere begins with layers that are here under a name of
 // this machine's, or not at all.
@@ -104,10 +104,10 @@ func TestTaskFromElsewhere(t *testing.T) {
 		t.Errorf("nobody knows of digests: %v, %v", got.Layers, err)
 	}
 	b.Chains = noChains{}
-	if _, err := b.Execute(t.Context(), engine.Task{Job: &plan.Job{ID: "s"}, State: there}); !errors.Is(err, broken) {
+	if _, err := b.Execute(t.Context(), engine.Task{Job: &plan.Job{ID: "s"}, State: there}); !errors.Is(err, errBroken) {
 		t.Errorf("digests cannot be looked up: %v", err)
 	}
-	if _, err := b.job(s, add()); !errors.Is(err, broken) {
+	if _, err := b.job(s, add()); !errors.Is(err, errBroken) {
 		t.Errorf("the digests of a new layer cannot be told: %v", err)
 	}
 }
@@ -131,13 +131,13 @@ func TestTaskCheck(t *testing.T) {
 // deadCache is a cache that fails.
 type deadCache struct{ engine.Cache }
 
-func (deadCache) Has(context.Context, string) (bool, error) { return false, broken }
+func (deadCache) Has(context.Context, string) (bool, error) { return false, errBroken }
 
 func (deadCache) Lookup(context.Context, string) (engine.State, bool, error) {
-	return engine.State{}, false, broken
+	return engine.State{}, false, errBroken
 }
 
-func (deadCache) Put(context.Context, string, engine.State) error { return broken }
+func (deadCache) Put(context.Context, string, engine.State) error { return errBroken }
 
 func TestTiersAreACache(t *testing.T) {
 	enginetest.TestCache(t, func(*testing.T) (engine.Cache, engine.State) {
@@ -176,7 +176,7 @@ func TestTiers(t *testing.T) {
 	for name, c := range map[string]engine.Cache{"near": engine.Tiers(deadCache{}, far), "far": engine.Tiers(near, deadCache{})} {
 		_, err := c.Has(t.Context(), "none")
 		_, ok, lookup := c.Lookup(t.Context(), "none")
-		if put := c.Put(t.Context(), "k", engine.State{}); err != broken || ok || lookup != broken || put != broken {
+		if put := c.Put(t.Context(), "k", engine.State{}); err != errBroken || ok || lookup != errBroken || put != errBroken {
 			t.Errorf("%s is broken: has %v, lookup %v, %v, put %v", name, err, ok, lookup, put)
 		}
 	}
@@ -184,7 +184,7 @@ func TestTiers(t *testing.T) {
 	if err := far.Put(t.Context(), "far", engine.State{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := full.Lookup(t.Context(), "far"); err != broken {
+	if _, _, err := full.Lookup(t.Context(), "far"); err != errBroken {
 		t.Errorf("what was found cannot be kept: %v", err)
 	}
 }
@@ -192,7 +192,7 @@ func TestTiers(t *testing.T) {
 // fullCache is a cache that takes nothing more.
 type fullCache struct{ engine.Cache }
 
-func (fullCache) Put(context.Context, string, engine.State) error { return broken }
+func (fullCache) Put(context.Context, string, engine.State) error { return errBroken }
 
 // namer notes what gets names.
 type namer struct{ notes }
