@@ -17,6 +17,8 @@ pkg/disk/bmap.Parse
 pkg/disk/bmap.Map.parseRanges
 pkg/disk/bmap.checkSum
 # What tests of other packages go through.
+cmd/carosbuild/internal/rendertest.CheckPrinted
+cmd/carosbuild/internal/rendertest.Names
 pkg/disk/kind.FileSystems
 pkg/yocto.Kinds
 # Several caches of steps as one, for a second one such as a registry: tested with one in pkg/engine/enginetest.

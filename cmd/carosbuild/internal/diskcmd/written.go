@@ -27,7 +27,7 @@ func AddWritten(s *render.Summary, disks []DiskOutputs, images []*compose.DiskIm
 			for _, f := range history.OutputsOf(p.Disk.ID, o) {
 				s.Files = append(s.Files, render.WrittenFile{
 					Path: shownPath(f.Path, o), Disk: p.Disk.ID, Format: f.Format,
-					OnDisk: allocated(f.Path), Virtual: images[i].Layout.Image.Size(), Sha256: images[i].Sums[f.Path],
+					OnDisk: allocated(f.Path), Virtual: images[i].Layout.Image.Size(), SHA256: images[i].Sums[f.Path],
 				})
 			}
 		}
@@ -87,7 +87,7 @@ func summaryEvents(a *cli.App, s *render.Summary) {
 	for _, f := range s.Files {
 		a.Event(render.Event{
 			Event: progress.Event{Kind: render.OutputEvent}, File: f.Path, Disk: f.Disk, Format: f.Format,
-			OnDisk: f.OnDisk, Virtual: f.Virtual, SHA256: f.Sha256,
+			OnDisk: f.OnDisk, Virtual: f.Virtual, SHA256: f.SHA256,
 		})
 	}
 }

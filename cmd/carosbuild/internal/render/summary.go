@@ -30,7 +30,7 @@ type WrittenFile struct {
 	Path            string // as it was asked for
 	Disk, Format    string
 	OnDisk, Virtual int64  // bytes: what it takes, and what the machine sees
-	Sha256          string // "" for a format that has none, see disk.WriteOptions
+	SHA256          string // "" for a format that has none, see disk.WriteOptions
 }
 
 // Print writes the table, in lines of at most width columns as far as that can
@@ -68,7 +68,7 @@ func (s *Summary) printFiles(w io.Writer, width int) error {
 	t := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(t, "FILE\tON DISK\tVIRTUAL\tSHA256")
 	for _, f := range s.Files {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", Printable(f.Path), bytesize.Format(f.OnDisk), bytesize.Format(f.Virtual), OrDash(f.Sha256))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", Printable(f.Path), bytesize.Format(f.OnDisk), bytesize.Format(f.Virtual), OrDash(f.SHA256))
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -79,8 +79,8 @@ func (s *Summary) printFiles(w io.Writer, width int) error {
 	}
 	for _, f := range s.Files {
 		fmt.Fprintf(w, "%s\n  %s on disk, %s virtual\n", Printable(f.Path), bytesize.Format(f.OnDisk), bytesize.Format(f.Virtual))
-		if f.Sha256 != "" {
-			if _, err := fmt.Fprintf(w, "  sha256 %s\n", f.Sha256); err != nil {
+		if f.SHA256 != "" {
+			if _, err := fmt.Fprintf(w, "  sha256 %s\n", f.SHA256); err != nil {
 				return err
 			}
 		}

@@ -16,7 +16,7 @@ func TestSummary(t *testing.T) {
 	s := &Summary{
 		Build: "b1", Stage: "b1", Took: 75 * time.Second, Ran: 1, Cached: 4, Targets: []string{"b1:web"},
 		Files: []WrittenFile{
-			{Path: "my disk.vmdk", Format: "vmdk", OnDisk: 3 << 20, Virtual: 4 << 30, Sha256: sum},
+			{Path: "my disk.vmdk", Format: "vmdk", OnDisk: 3 << 20, Virtual: 4 << 30, SHA256: sum},
 			{Path: "d.img", Format: "raw", OnDisk: 1 << 20, Virtual: 4 << 30},
 		},
 	}
