@@ -430,3 +430,27 @@ func tarOf(t *testing.T, f func(*tar.Writer) error) []byte {
 	}
 	return buf.Bytes()
 }
+
+// A file with several names below gets an inode for each when all are changed; a new name
+// of a file takes that into the layer.
+func TestFilesWithSeveralNames(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	for _, k := range Kinds() {
+		s := &stepper{T: t, s: openKind(t, k)}
+		epoch := int64(1000)
+		o := CommitOptions{Clamp: &epoch}
+		in := func(root string, name string) string { return filepath.Join(root, name) }
+		s.step(o, func(root string) error {
+			return each(os.WriteFile(in(root, "a"), []byte("1"), 0o644), os.Link(in(root, "a"), in(root, "b")), os.WriteFile(in(root, "c"), []byte("2"), 0o644), os.WriteFile(in(root, "e"), nil, 0o644))
+		})
+		l, _ := s.step(o, func(root string) error {
+			return each(os.Chmod(in(root, "a"), 0o600), os.Chmod(in(root, "b"), 0o600), os.Link(in(root, "c"), in(root, "d")))
+		})
+		want := []string{"0 a 600 0:0 1000 1", "0 b 600 0:0 1000 1", "0 c 644 0:0 1000 2", "1 d 644 0:0 1000 -> c"}
+		if diff := cmp.Diff(s.members(l), want); diff != "" {
+			t.Errorf("%s (-got +want):\n%s", k, diff)
+		}
+	}
+}
