@@ -119,15 +119,26 @@ func (r *request) command(ended <-chan struct{}) result {
 	if err != nil {
 		return result{Start: errors.Join(err, killAll()).Error()}
 	}
-	w := &watch{limits: r.Limits}
-	status, err := w.wait(pid, ended)
+	l := &leader{pid: pid}
+	status, over, err := l.watched(r.Limits, ended)
 	if err = errors.Join(err, killAll()); err != nil {
 		return result{Err: "end the step: " + err.Error()}
 	}
-	if over := w.over(); over != "" {
-		return result{Status: 128 + int(unix.SIGKILL), Over: over}
+	if over != "" {
+		return result{Over: over}
 	}
 	return result{Status: status}
+}
+
+// limit gives a process that has just been started the limits that the kernel has for one
+// process or one user.
+func limit(pid int, l sandbox.Limits) error {
+	for _, v := range l.Rlimits() {
+		if err := unix.Prlimit(pid, v.Resource, &unix.Rlimit{Cur: v.Max, Max: v.Max}, nil); err != nil && err != unix.ESRCH {
+			return fmt.Errorf("limit %s: %w", v.Name, err)
+		}
+	}
+	return nil
 }
 
 // start starts the command, on this thread.

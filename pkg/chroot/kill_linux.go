@@ -8,10 +8,10 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/sandbox"
 	"golang.org/x/sys/unix"
 )
 
@@ -20,6 +20,31 @@ type leader struct {
 	pid    int
 	mu     sync.Mutex
 	reaped bool // the number may be another's
+}
+
+// watched waits for the leader, and gives its status. The step ends early when ended is
+// closed, or when it exceeds limits, which it says.
+func (l *leader) watched(limits sandbox.Limits, ended <-chan struct{}) (status int, over string, err error) {
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		select {
+		case <-ended:
+			l.signal(unix.SIGKILL)
+		case <-done:
+		}
+	})
+	wg.Go(func() {
+		pause := map[bool]unix.Signal{true: unix.SIGSTOP, false: unix.SIGCONT}
+		over = limits.Watch(os.Getpid(), func(stop bool) { l.signal(pause[stop]) }, done)
+		if over != "" {
+			l.signal(unix.SIGKILL)
+		}
+	})
+	status, err = l.wait()
+	close(done)
+	wg.Wait()
+	return status, over, err
 }
 
 // wait reaps this process's children until the leader has ended, and gives the status of
@@ -48,12 +73,12 @@ func (l *leader) reap() (unix.WaitStatus, bool) {
 	return ws, l.reaped
 }
 
-// kill kills the leader and its group, at once.
-func (l *leader) kill() {
+// signal sends a signal to the leader and its group, at once.
+func (l *leader) signal(sig unix.Signal) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.reaped {
-		_ = unix.Kill(-l.pid, unix.SIGKILL)
+		_ = unix.Kill(-l.pid, sig)
 	}
 }
 
@@ -103,29 +128,23 @@ func reap() bool {
 	}
 }
 
-// process is what /proc says of one, proc_pid_stat(5).
-type process struct {
-	pid, parent, group, threads int
-	state                       byte
-}
-
 // signalAll sends a signal to the descendants of this process that run, and to the groups
 // that they are in: a group gets it at once, and no member can start another meanwhile. The
 // groups are in sessions that the step has made. It says how many there were.
 func signalAll(sig unix.Signal) (int, error) {
-	all, err := descendants()
+	all, err := sandbox.Descendants(os.Getpid())
 	if err != nil {
 		return 0, err
 	}
 	groups, running := map[int]bool{}, 0
 	for _, p := range all {
-		if p.state == 'Z' || p.state == 'X' || p.state == 'T' && sig == unix.SIGSTOP {
+		if p.State == 'Z' || p.State == 'X' || p.State == 'T' && sig == unix.SIGSTOP {
 			continue
 		}
 		running++
-		if p.group > 1 && p.group != unix.Getpgrp() && !groups[p.group] {
-			groups[p.group] = true
-			_ = unix.Kill(-p.group, sig)
+		if p.Group > 1 && p.Group != unix.Getpgrp() && !groups[p.Group] {
+			groups[p.Group] = true
+			_ = unix.Kill(-p.Group, sig)
 		}
 		signalOne(p, sig)
 	}
@@ -133,81 +152,20 @@ func signalAll(sig unix.Signal) (int, error) {
 }
 
 // signalOne sends a signal to a process if its number is not another one's by now.
-func signalOne(p process, sig unix.Signal) {
-	fd, err := unix.PidfdOpen(p.pid, 0)
+func signalOne(p sandbox.Process, sig unix.Signal) {
+	fd, err := unix.PidfdOpen(p.PID, 0)
 	if err != nil {
 		if err == unix.ENOSYS || err == unix.EPERM {
-			_ = unix.Kill(p.pid, sig)
+			_ = unix.Kill(p.PID, sig)
 		}
 		return
 	}
 	defer unix.Close(fd)
-	now, err := readProcess(p.pid)
-	if err != nil || now.group != p.group && now.parent != p.parent {
+	now, err := sandbox.ReadProcess(p.PID)
+	if err != nil || now.Group != p.Group && now.Parent != p.Parent {
 		return
 	}
 	_ = unix.PidfdSendSignal(fd, sig, nil, 0)
-}
-
-// descendants are the processes that descend from this one.
-func descendants() ([]process, error) {
-	dir, err := os.Open("/proc")
-	if err != nil {
-		return nil, err
-	}
-	defer dir.Close()
-	names, err := dir.Readdirnames(-1)
-	if err != nil {
-		return nil, err
-	}
-	children := map[int][]process{}
-	for _, name := range names {
-		pid, err := strconv.Atoi(name)
-		if err != nil {
-			continue
-		}
-		if p, err := readProcess(pid); err == nil {
-			children[p.parent] = append(children[p.parent], p)
-		}
-	}
-	var all []process
-	for todo := []int{os.Getpid()}; len(todo) > 0; todo = todo[1:] {
-		for _, p := range children[todo[0]] {
-			all = append(all, p)
-			todo = append(todo, p.pid)
-		}
-	}
-	return all, nil
-}
-
-func readProcess(pid int) (process, error) {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return process{}, err
-	}
-	p, ok := parseStat(pid, string(data))
-	if !ok {
-		return process{}, fmt.Errorf("/proc/%d/stat is %q", pid, data)
-	}
-	return p, nil
-}
-
-// parseStat reads state, parent, group and the number of threads, which come after the name;
-// that is in parentheses and may have any characters.
-func parseStat(pid int, stat string) (process, bool) {
-	i := strings.LastIndexByte(stat, ')')
-	f := strings.Fields(stat[i+1:])
-	if i < 0 || len(f) < 18 {
-		return process{}, false
-	}
-	p := process{pid: pid, state: f[0][0]}
-	for at, n := range map[int]*int{1: &p.parent, 2: &p.group, 17: &p.threads} {
-		var err error
-		if *n, err = strconv.Atoi(f[at]); err != nil {
-			return process{}, false
-		}
-	}
-	return p, true
 }
 
 // killIn kills the processes whose root is a directory: what a killed keeper has left.

@@ -112,10 +112,8 @@ func (r *request) run(ctx context.Context, stdin io.Reader, stdout, stderr io.Wr
 	case res.Err != "":
 		return 0, errors.Join(ctx.Err(), errors.New(res.Err))
 	}
-	if res.Over != "" && stderr != nil {
-		if _, err := fmt.Fprintf(stderr, "\ncarosbuild: the step was ended: %s\n", res.Over); err != nil {
-			return 0, fmt.Errorf("output of the step: %w", err)
-		}
+	if res.Over != "" {
+		return sandbox.EndedByLimit(stderr, res.Over)
 	}
 	return res.Status, nil
 }

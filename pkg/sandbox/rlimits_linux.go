@@ -11,17 +11,19 @@ type Rlimit struct {
 	Max      uint64
 }
 
-// Rlimits are what stands in for limits where there is no control group: memory that
-// a process may write to, each process its own, and the processes and threads of a user
-// id. The kernel counts the latter in a user namespace and those around it, over all steps, and
-// not at all for its own superuser.
+// Rlimits are a brake where there is no control group: what the kernel can limit without
+// one is the memory that one process may write to, and how many processes and threads a user
+// id has in a user namespace. That includes the builder's own and those of other steps that
+// run, so that it is far above the limit, which Watch enforces. The kernel does
+// not count them for its own superuser. A runtime needs some memory itself, before it becomes
+// the command.
 func (l Limits) Rlimits() []Rlimit {
 	var out []Rlimit
 	if l.Memory > 0 {
-		out = append(out, Rlimit{unix.RLIMIT_DATA, "RLIMIT_DATA", uint64(l.Memory)})
+		out = append(out, Rlimit{unix.RLIMIT_DATA, "RLIMIT_DATA", uint64(max(l.Memory, 256<<20))})
 	}
 	if l.PIDs > 0 {
-		out = append(out, Rlimit{unix.RLIMIT_NPROC, "RLIMIT_NPROC", uint64(l.PIDs)})
+		out = append(out, Rlimit{unix.RLIMIT_NPROC, "RLIMIT_NPROC", 4*uint64(l.PIDs) + 512})
 	}
 	return out
 }
