@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/carosio/carosbuild/pkg/chroot"
 	"github.com/carosio/carosbuild/pkg/userns"
 
 	"github.com/sirupsen/logrus"
@@ -22,6 +23,7 @@ import (
 )
 
 func main() {
+	chroot.Init()
 	umask := 0
 	if userns.Inside(os.Getenv) {
 		var err error

@@ -100,8 +100,10 @@ func TestRun(t *testing.T) {
 		{"environment is what was given", nil, "env | sort", "HOME=/root\nPATH=/bin\nPWD=/\nSHLVL=1\n", 0},
 		{"umask", nil, "umask", "0022\n", 0},
 		{"only the standard descriptors", nil, "for i in 3 4 5 6 7 8 9; do (eval \"true <&$i\") 2>/dev/null && echo $i; done; true", "", 0},
-		{"devices", nil, "echo x > /dev/null; head -c 3 /dev/zero | od -An -tx1; head -c 9 /dev/urandom | wc -c; (echo x > /dev/full) 2>/dev/null || echo full",
-			" 00 00 00\n9\nfull\n", 0},
+		{
+			"devices", nil, "echo x > /dev/null; head -c 3 /dev/zero | od -An -tx1; head -c 9 /dev/urandom | wc -c; (echo x > /dev/full) 2>/dev/null || echo full",
+			" 00 00 00\n9\nfull\n", 0,
+		},
 		{"dev", nil, "stat -c %a /dev; ls /dev; (echo x > /dev/stderr) 2>/dev/null || echo no stderr", "755\nfd\nfull\nmqueue\nnull\npts\nrandom\nshm\nstderr\nstdin\nstdout\ntty\nurandom\nzero\nno stderr\n", 0},
 		{"no proc and sys", nil, "ls /proc /sys", "/proc:\n\n/sys:\n", 0},
 		{"no root below the root", nil, "mkdir /x; chroot /x /bin/true", "chroot: can't change root directory to '/x': Operation not permitted\n", 1},

@@ -189,10 +189,11 @@ func TestKilledKeeper(t *testing.T) {
 	}
 }
 
-// A step does not end its keeper or its builder, where there is a filter.
+// A step does not signal its keeper or its builder, nor all there are, where there is a filter.
+// Signal 0 does no harm if it does reach them: this test also runs outside of containers.
 func TestSignals(t *testing.T) {
 	root := busyboxRoot(t)
-	c := step(root, fmt.Sprintf("kill -9 -1 2>&1; kill -9 %d 2>&1; kill -9 $PPID 2>&1; echo alive", os.Getpid()))
+	c := step(root, fmt.Sprintf("kill -0 -1 2>&1; kill -0 %d 2>&1; kill -0 $PPID 2>&1; echo alive", os.Getpid()))
 	c.Network = sandbox.NoNetwork // with which there always is one
 	status, out := run(t, c)
 	if status != 0 || !strings.HasSuffix(out, "alive\n") || strings.Count(out, "not permitted") != 3 {
@@ -215,7 +216,7 @@ func TestLimits(t *testing.T) {
 			c := step(root, tt.script)
 			c.Limits = tt.limits
 			status, out := run(t, c)
-			if status != 137 || !strings.Contains(out, tt.want) || time.Since(start) > 20*time.Second {
+			if status != 137 || !strings.Contains(out, tt.want) || time.Since(start) > time.Minute { // a second, on a machine with nothing else to do
 				t.Errorf("status %d after %v: %.500q", status, time.Since(start), out)
 			}
 			if left := inRoot(t, root); len(left) > 0 {

@@ -199,7 +199,7 @@ func TestLimits(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			start := time.Now()
 			out, status := usernstest.Enter(t, "limited", busyboxRoot(t), tt.pids, tt.memory, tt.script)
-			if status != 137 || !strings.Contains(out, tt.want) || time.Since(start) > 20*time.Second {
+			if status != 137 || !strings.Contains(out, tt.want) || time.Since(start) > time.Minute { // a second, on a machine with nothing else to do
 				t.Errorf("status %d after %v: %.500q", status, time.Since(start), out)
 			}
 		})

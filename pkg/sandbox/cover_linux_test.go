@@ -119,8 +119,13 @@ func TestCover(t *testing.T) {
 		{"made anew", Mount{}, all(remove("c/m"), write("c/m/n=3")), []string{"c/m/hidden=1"}, []string{"n=3"}},
 		{"a file in its place", Mount{}, all(remove("c/m"), write("c/m=3")), []string{"c/m=3"}, []string{}},
 		{"moved", Mount{}, all(move("c", "d"), write("d/m/n=3")), []string{"d/m/hidden=1"}, []string{"f=1", "g/h=2", "n=3"}},
-		{"a link out of the root", Mount{}, all(remove("c"), func(root string) error { return os.Symlink("../host", filepath.Join(root, "c")) }),
-			[]string{"c"}, []string{}},
+		{
+			"a link out of the root",
+			Mount{},
+			all(remove("c"), func(root string) error { return os.Symlink("../host", filepath.Join(root, "c")) }),
+			[]string{"c"},
+			[]string{},
+		},
 	} {
 		for _, far := range []bool{false, true} {
 			name := tt.name
