@@ -115,12 +115,16 @@ func (r *request) command(ended <-chan struct{}) result {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return result{Err: "keep the step's processes: " + err.Error()}
 	}
+	l := &leader{}
+	stop := l.watch(r.Limits, ended)
 	pid, err := r.start()
 	if err != nil {
+		stop()
 		return result{Start: errors.Join(err, killAll()).Error()}
 	}
-	l := &leader{pid: pid}
-	status, over, err := l.watched(r.Limits, ended)
+	l.started(pid)
+	status, err := l.wait()
+	over := stop()
 	if err = errors.Join(err, killAll()); err != nil {
 		return result{Err: "end the step: " + err.Error()}
 	}

@@ -17,15 +17,16 @@ import (
 
 // leader is the first process of a step, in a group of its own number.
 type leader struct {
-	pid    int
 	mu     sync.Mutex
+	pid    int // 0 before it is started
+	killed bool
 	reaped bool // the number may be another's
 }
 
-// watched waits for the leader, and gives its status. The step ends early when ended is
-// closed, or when it exceeds limits, which it says.
-func (l *leader) watched(limits sandbox.Limits, ended <-chan struct{}) (status int, over string, err error) {
-	done := make(chan struct{})
+// watch ends the step when ended is closed, or when it exceeds limits. It begins before
+// the step does: with a fork bomb at work it would be late. Stop says what was exceeded.
+func (l *leader) watch(limits sandbox.Limits, ended <-chan struct{}) (stop func() (over string)) {
+	done, over := make(chan struct{}), ""
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		select {
@@ -41,10 +42,22 @@ func (l *leader) watched(limits sandbox.Limits, ended <-chan struct{}) (status i
 			l.signal(unix.SIGKILL)
 		}
 	})
-	status, err = l.wait()
-	close(done)
-	wg.Wait()
-	return status, over, err
+	return func() string {
+		close(done)
+		wg.Wait()
+		return over
+	}
+}
+
+// started says which process it is, and kills it if it was to be killed before.
+func (l *leader) started(pid int) {
+	l.mu.Lock()
+	l.pid = pid
+	killed := l.killed
+	l.mu.Unlock()
+	if killed {
+		l.signal(unix.SIGKILL)
+	}
 }
 
 // wait reaps this process's children until the leader has ended, and gives the status of
@@ -77,7 +90,8 @@ func (l *leader) reap() (unix.WaitStatus, bool) {
 func (l *leader) signal(sig unix.Signal) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.reaped {
+	l.killed = l.killed || sig == unix.SIGKILL
+	if l.pid > 0 && !l.reaped {
 		_ = unix.Kill(-l.pid, sig)
 	}
 }
