@@ -21,7 +21,7 @@ const module = "github.com/carosio/carosbuild/"
 var allowed = map[string][]string{
 	"cmd/carosbuild":                     {"cmd/carosbuild/internal/buildcmd", "cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/complete", "cmd/carosbuild/internal/declfile", "cmd/carosbuild/internal/diskcmd", "cmd/carosbuild/internal/doctorcmd", "cmd/carosbuild/internal/feedcmd", "cmd/carosbuild/internal/imagecmd", "cmd/carosbuild/internal/importcmd", "cmd/carosbuild/internal/render", "cmd/carosbuild/internal/resultcmd", "pkg/decl", "pkg/freshdir", "pkg/progress", "pkg/terminal", "targets"},
 	"cmd/carosbuild/internal/buildcmd":   {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/complete", "cmd/carosbuild/internal/declfile", "cmd/carosbuild/internal/diskcmd", "cmd/carosbuild/internal/localstore", "cmd/carosbuild/internal/render", "pkg/compose", "pkg/decl", "pkg/disk", "pkg/engine", "pkg/history", "pkg/layer", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/remedy", "pkg/resolve", "pkg/rung", "pkg/sandbox", "pkg/source/bitbake", "pkg/source/debian", "pkg/source/git", "pkg/terminal", "pkg/userns", "pkg/yocto", "targets"},
-	"cmd/carosbuild/internal/cli":        {"cmd/carosbuild/internal/render", "pkg/decl", "pkg/disk/damage", "pkg/history", "pkg/layer", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/remedy", "pkg/resolve", "pkg/rung", "pkg/source/git", "pkg/terminal", "pkg/userns"},
+	"cmd/carosbuild/internal/cli":        {"cmd/carosbuild/internal/render", "pkg/chroot", "pkg/decl", "pkg/disk/damage", "pkg/history", "pkg/layer", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/remedy", "pkg/resolve", "pkg/rung", "pkg/source/git", "pkg/terminal", "pkg/userns"},
 	"cmd/carosbuild/internal/complete":   {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/declfile", "cmd/carosbuild/internal/localstore", "pkg/compose", "pkg/decl", "pkg/disk", "pkg/history", "pkg/qemu"},
 	"cmd/carosbuild/internal/declfile":   {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/render", "pkg/decl", "pkg/disk", "pkg/kas", "pkg/plan", "pkg/progress", "pkg/resolve", "pkg/source/git", "pkg/userns", "targets"},
 	"cmd/carosbuild/internal/diskcmd":    {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/complete", "cmd/carosbuild/internal/declfile", "cmd/carosbuild/internal/localstore", "cmd/carosbuild/internal/render", "pkg/bytesize", "pkg/compose", "pkg/decl", "pkg/disk", "pkg/history", "pkg/layer", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/qemu", "pkg/remedy", "pkg/userns"},
@@ -65,10 +65,11 @@ var allowed = map[string][]string{
 	"pkg/release":        {"pkg/debfile", "pkg/freshdir", "pkg/results"},
 	"pkg/results":        {},
 	"pkg/binfmt":         {"pkg/remedy"},
-	"pkg/sandbox":        {},
+	"pkg/sandbox":        {"pkg/beneath"},
 	"pkg/userns":         {"pkg/remedy", "pkg/sandbox"},
 	"pkg/runc":           {"pkg/binfmt", "pkg/remedy", "pkg/sandbox"},
 	"pkg/rung":           {"pkg/beneath", "pkg/engine", "pkg/freshfile", "pkg/layer", "pkg/remedy", "pkg/runc", "pkg/userns"},
+	"pkg/chroot":         {"pkg/beneath", "pkg/binfmt", "pkg/sandbox"},
 	"pkg/sealed":         {"pkg/freshfile"},
 	"pkg/serve":          {"pkg/bytesize", "pkg/ctxio", "pkg/history", "pkg/plan", "pkg/results"},
 	"pkg/source/bitbake": {},
@@ -126,6 +127,8 @@ var owners = map[string][]string{
 	"go.podman.io/storage":                    {"pkg/layer", "pkg/oci/registry", "cmd/carosbuild/internal/cli"}, // registry: configfile; cli: reexec.Init
 	"github.com/pierrec/lz4/":                 {"pkg/disk"},
 	"github.com/opencontainers/runtime-spec/": {"pkg/runc"},
+	"github.com/elastic/go-seccomp-bpf":       {"pkg/chroot"},
+	"golang.org/x/net/bpf":                    {"pkg/chroot"},
 	"github.com/diskfs/go-diskfs":             {"pkg/disk/partition"},
 	"encoding/xml":                            {"pkg/decl", "pkg/disk/ova"},
 	"github.com/spf13/": { // all of cmd but what draws and prints

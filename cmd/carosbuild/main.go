@@ -21,6 +21,7 @@ import (
 )
 
 func main() {
+	cli.Become()
 	umask, err := cli.Arrive()
 	if err != nil {
 		if !cli.Told(err) {

@@ -26,6 +26,9 @@ const Table = "/proc/sys/fs/binfmt_misc"
 // Emulators run programs of other architectures.
 type Emulators struct {
 	Scratch string // directory that vanishes with the namespace
+	// HostOnly leaves it at what the host has registered: there is no namespace that
+	// a table could be of.
+	HostOnly bool
 
 	mu         sync.Mutex
 	registered bool     // in the namespace's own table
@@ -52,7 +55,7 @@ func (r *Emulators) Emulate(ctx context.Context, arch string) error {
 		return nil
 	}
 	err := r.tried(ctx, m)
-	if err != nil && !r.registered {
+	if err != nil && !r.registered && !r.HostOnly {
 		if err := r.register(ctx); err != nil {
 			return err
 		}

@@ -73,7 +73,7 @@ func (r *jobRun) mounts(root string, caches []plan.Cache, user sandbox.User) ([]
 		if err != nil {
 			return nil, fmt.Errorf("cache %s: %w", c.Path, err)
 		}
-		mounts = append(mounts, sandbox.Mount{Source: dir, Target: c.Path})
+		mounts = append(mounts, sandbox.Mount{Source: dir, Target: c.Path, Shared: c.Shared})
 	}
 	if !r.job.GitLayers || !hasPlace(root, bitbake.BuildID) { // a step may be about to make one
 		return mounts, nil

@@ -138,7 +138,7 @@ func plantBusybox(path, root string) error {
 		return err
 	}
 	all := []error{os.Chmod(root, 0o755), os.WriteFile(filepath.Join(root, "bin/busybox"), data, 0o755)}
-	for _, name := range []string{"sh", "cat", "chmod", "env", "id", "mkdir", "pwd", "sleep"} {
+	for _, name := range []string{"sh", "cat", "chmod", "env", "id", "mkdir", "pwd", "sleep", "wget"} {
 		all = append(all, os.Symlink("busybox", filepath.Join(root, "bin", name)))
 	}
 	return errors.Join(all...)

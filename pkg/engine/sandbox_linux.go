@@ -24,9 +24,9 @@ type Sandbox interface {
 	// ctx's, and nothing of the command runs any more.
 	//
 	// The command has the environment, the directory, the user with his groups and
-	// the mounts of the step, and no others; HOME has to be among the environment.
-	// Without a network there is no interface but a loopback of its own, and no
-	// route. Streams that are nil are empty or thrown away. What the command changes
+	// the mounts of the step, and no others; HOME has to be among the environment. What
+	// it writes to a mount that is only for reading is refused or lost.
+	// Without a network it reaches nothing, the host's loopback included. Streams that are nil are empty or thrown away. What the command changes
 	// in the root stays there. Several commands may run at a time, each with an ID of
 	// its own.
 	Run(ctx context.Context, s sandbox.Command) (status int, err error)

@@ -61,7 +61,9 @@ type noChains struct{}
 
 func (noChains) Chain(context.Context, string) ([]oci.Digest, error) { return nil, errBroken }
 
-func (noChains) Find(context.Context, []oci.Digest) (string, bool, error) { return "", false, errBroken }
+func (noChains) Find(context.Context, []oci.Digest) (string, bool, error) {
+	return "", false, errBroken
+}
 
 // A task that comes from elsewhere begins with layers that are here under a name of
 // this machine's, or not at all.

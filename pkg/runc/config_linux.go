@@ -34,6 +34,7 @@ func config(s sandbox.Command) *specs.Spec {
 			Args:         s.Args,
 			Env:          s.Env,
 			Cwd:          s.Cwd,
+			Rlimits:      rlimits(s.Limits),
 			Capabilities: &specs.LinuxCapabilities{Bounding: caps, Effective: caps, Permitted: caps},
 		},
 		Mounts: mounts(s),
@@ -53,6 +54,14 @@ func config(s sandbox.Command) *specs.Spec {
 		spec.Process.Capabilities.Permitted = nil
 	}
 	return spec
+}
+
+func rlimits(l sandbox.Limits) []specs.POSIXRlimit {
+	var out []specs.POSIXRlimit
+	for _, r := range l.Rlimits() {
+		out = append(out, specs.POSIXRlimit{Type: r.Name, Soft: r.Max, Hard: r.Max})
+	}
+	return out
 }
 
 func mounts(s sandbox.Command) []specs.Mount {

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -19,7 +20,8 @@ import (
 
 // Run runs the step and waits for it; every process that it left behind is
 // killed. The result is the command's exit status, 128+N when signal N ended
-// it, 127 or 126 when it could not be executed. An error means that the
+// it, 127 or 126 when it could not be executed, 137 when it took more than its limits
+// allow, which is said on its standard error. An error means that the
 // sandbox could not be set up, or that ctx ended.
 func (r *Runtime) Run(ctx context.Context, s sandbox.Command) (int, error) {
 	if err := r.Emulate(ctx, s.Arch); err != nil {
@@ -44,13 +46,16 @@ func (r *Runtime) Run(ctx context.Context, s sandbox.Command) (int, error) {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.Stdin, s.Stdout, s.Stderr
 	cmd.Cancel = func() error { return killInit(pidFile, cmd.Process) }
 	cmd.WaitDelay = 5 * time.Second
-	err = cmd.Run()
+	over, err := runLimited(cmd, s.Limits, pidFile)
 	if ctx.Err() != nil {
 		return 0, ctx.Err()
 	}
 	status, err := sandbox.ExitStatus(err)
 	if err != nil {
 		return 0, fmt.Errorf("run %s: %w", filepath.Base(r.Path), err)
+	}
+	if over != "" {
+		return sandbox.EndedByLimit(s.Stderr, over)
 	}
 	if status != 0 {
 		if reason := runtimeError(log); reason != "" {
@@ -60,16 +65,51 @@ func (r *Runtime) Run(ctx context.Context, s sandbox.Command) (int, error) {
 	return status, nil
 }
 
+// runLimited runs the runtime, and ends the step when it exceeds its limits, which it says.
+func runLimited(cmd *exec.Cmd, limits sandbox.Limits, pidFile string) (over string, err error) {
+	if err := cmd.Start(); err != nil {
+		return "", err
+	}
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if over = limits.Watch(cmd.Process.Pid, pauser(pidFile), done); over != "" {
+			_ = killInit(pidFile, cmd.Process)
+		}
+	})
+	err = cmd.Wait()
+	close(done)
+	wg.Wait()
+	return over, err
+}
+
+// pauser stops the group of a step's first process, which leads one, and has it go on.
+func pauser(pidFile string) func(stop bool) {
+	signals := map[bool]syscall.Signal{true: syscall.SIGSTOP, false: syscall.SIGCONT}
+	return func(stop bool) {
+		if pid, ok := readPID(pidFile); ok {
+			_ = syscall.Kill(-pid, signals[stop])
+		}
+	}
+}
+
+// readPID is the number of a step's first process, once the runtime has written it.
+func readPID(pidFile string) (int, bool) {
+	b, err := os.ReadFile(pidFile)
+	if err != nil {
+		return 0, false
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	return pid, err == nil && pid > 1
+}
+
 // killInit kills the first process of the step's PID namespace, and with it
 // all others; the runtime then ends by itself. A runtime may be late to say which that
 // is; one that does not say it for two seconds is killed itself.
 func killInit(pidFile string, runtime *os.Process) error {
 	for range 200 {
-		b, err := os.ReadFile(pidFile)
-		if err == nil {
-			if pid, err := strconv.Atoi(strings.TrimSpace(string(b))); err == nil && pid > 1 {
-				return syscall.Kill(pid, syscall.SIGKILL)
-			}
+		if pid, ok := readPID(pidFile); ok {
+			return syscall.Kill(pid, syscall.SIGKILL)
 		}
 		if runtime.Signal(syscall.Signal(0)) != nil {
 			return os.ErrProcessDone

@@ -66,6 +66,30 @@ var programs = map[string]func(args []string) int{}
 func TestMain(m *testing.M) { usernstest.Main(m, programs) }
 
 func init() {
+	// limited ROOT PIDS MEMORY SCRIPT: runs a shell script with limits.
+	programs["limited"] = func(args []string) int {
+		scratch := filepath.Join(args[0], "..", "scratch")
+		if err := userns.MountScratch(scratch); err != nil {
+			fmt.Println(err)
+			return 125
+		}
+		rt, err := FindRuntime("", scratch)
+		if err != nil {
+			fmt.Println(err)
+			return 125
+		}
+		if _, err := sandbox.Plant(args[0], nil, nil); err != nil {
+			fmt.Println(err)
+			return 125
+		}
+		c := sandbox.Command{ID: "t", Root: args[0], Args: []string{"/bin/sh", "-c", args[3]}, Cwd: "/", Env: []string{"PATH=/bin"}, Stdout: os.Stdout, Stderr: os.Stdout}
+		fmt.Sscan(args[1]+" "+args[2], &c.Limits.PIDs, &c.Limits.Memory)
+		status, err := rt.Run(context.Background(), c)
+		if err != nil {
+			fmt.Println("error:", err)
+		}
+		return status
+	}
 	// step ROOT USER SCRIPT [MOUNT]: runs a shell script as the user.
 	programs["step"] = func(args []string) int {
 		root, spec, script := args[0], args[1], args[2]
@@ -160,6 +184,29 @@ func testRun(t *testing.T) {
 				t.Errorf("status %d, want %d; output (-got +want):\n%s", status, tt.status, diff)
 			}
 		})
+	}
+}
+
+// A fork bomb, or what takes too much memory, ends as a failed step within seconds.
+func TestLimits(t *testing.T) {
+	// It would end by itself with 4,096 processes.
+	const bomb = "bomb() { [ $1 = 0 ] || { bomb $(($1-1)) & bomb $(($1-1)) & }; while :; do :; done; }; bomb 11"
+	const eater = "for i in 1 2 3 4 5 6 7 8; do sh -c 'x=$(busybox head -c 8000000 /dev/zero | busybox tr \"\\0\" x); sleep 100' & done; wait"
+	for _, tt := range []struct{ name, pids, memory, script, want string }{
+		{"processes", "200", "0", bomb, "more than 200 processes"},
+		{"memory", "0", "40000000", eater, "more than 40000000 bytes"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			start := time.Now()
+			out, status := usernstest.Enter(t, "limited", busyboxRoot(t), tt.pids, tt.memory, tt.script)
+			if status != 137 || !strings.Contains(out, tt.want) || time.Since(start) > time.Minute { // a second, on a machine with nothing else to do
+				t.Errorf("status %d after %v: %.500q", status, time.Since(start), out)
+			}
+		})
+	}
+	out, status := usernstest.Enter(t, "limited", busyboxRoot(t), "50", "100000000", "echo fine")
+	if status != 0 || out != "fine\n" {
+		t.Errorf("within the limits: status %d, %q", status, out)
 	}
 }
 

@@ -4,6 +4,8 @@ package sandbox
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"os/exec"
 	"syscall"
 )
@@ -22,4 +24,15 @@ func ExitStatus(err error) (int, error) {
 		return 128 + int(ws.Signal()), nil
 	}
 	return x.ExitCode(), nil
+}
+
+// EndedByLimit is the result of a step that was killed because of what Watch has said,
+// which it writes to its standard error, if there is one.
+func EndedByLimit(stderr io.Writer, exceeded string) (int, error) {
+	if stderr != nil {
+		if _, err := fmt.Fprintf(stderr, "\ncarosbuild: the step was ended: %s\n", exceeded); err != nil {
+			return 0, fmt.Errorf("output of the step: %w", err)
+		}
+	}
+	return 128 + int(syscall.SIGKILL), nil
 }

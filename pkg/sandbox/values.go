@@ -21,7 +21,8 @@ const Hostname = "localhost"
 type Mount struct {
 	Source   string
 	Target   string // absolute, inside the step
-	ReadOnly bool
+	ReadOnly bool   // what a step changes in it is refused, or lost
+	Shared   bool   // several steps may have it at a time
 }
 
 // Command is one command in one root.
@@ -36,6 +37,7 @@ type Command struct {
 	Groups   []uint32
 	Mounts   []Mount
 	Network  Network
+	Limits   Limits
 	Terminal bool // stdin is a terminal and the step gets one
 	Stdin    io.Reader
 	Stdout   io.Writer

@@ -3,6 +3,9 @@
 package enginetest
 
 import (
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -42,20 +45,43 @@ func boxMounts(t *testing.T, b Box) {
 	change(t, b.Root, "m/dir/hidden=1")
 	change(t, host, "dir/f=host", "file=host", "ro/f=host", "rofile=host")
 	_, out := b.run(t, s)
-	if want := "hosthosthosthostm/dir/new\nm/file\n"; out != want {
+	want := "hosthosthosthostm/dir/new\nm/file\n"
+	if b.Shared {
+		want += "m/ro/new\nm/rofile\n"
+	}
+	if out != want {
 		t.Errorf("printed %q, want %q", out, want)
 	}
 	if diff := cmp.Diff(Listed(t, host), []string{"dir/", "dir/f=host", "dir/new=x\n", "file=x\n", "ro/", "ro/f=host", "rofile=host"}); diff != "" {
 		t.Errorf("on the host (-got +want):\n%s", diff)
 	}
-	want := []string{"dir/", "dir/f=dir", "dir/hidden=1", "file=file", "ro/", "ro/f=ro", "rofile=rofile"}
-	if diff := cmp.Diff(Listed(t, filepath.Join(b.Root, "m")), want); diff != "" {
+	below := []string{"dir/", "dir/f=dir", "dir/hidden=1", "file=file", "ro/", "ro/f=ro", "rofile=rofile"}
+	if diff := cmp.Diff(Listed(t, filepath.Join(b.Root, "m")), below); diff != "" {
 		t.Errorf("below the mounts (-got +want):\n%s", diff)
 	}
 }
 
-// boxNetwork: none has no interface but its own loopback, and no route.
+// boxNetwork: what listens on the host is reached with its network alone.
 func boxNetwork(t *testing.T, b Box) {
+	host := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "from the host")
+	}))
+	defer host.Close()
+	s := b.step(t, "wget -q -O - "+host.URL)
+	if status, out := b.run(t, s); status == 0 || strings.Contains(out, "from the host") {
+		t.Errorf("without a network: status %d, printed %q", status, out)
+	}
+	s.Network = sandbox.HostNetwork
+	if status, out := b.run(t, s); status != 0 || out != "from the host" {
+		t.Errorf("the host's network: status %d, printed %q", status, out)
+	}
+	if !b.Shared {
+		boxInterfaces(t, b)
+	}
+}
+
+// boxInterfaces: none has no interface but its own loopback, and no route.
+func boxInterfaces(t *testing.T, b Box) {
 	s := b.step(t, "cat /proc/net/dev; echo; cat /proc/net/route")
 	_, out := b.run(t, s)
 	dev, route, _ := strings.Cut(out, "\n\n")

@@ -25,11 +25,15 @@ import (
 // Box is a sandbox that TestSandbox looks at.
 type Box struct {
 	engine.Sandbox
-	// Root has /bin/sh and, beside it or in the PATH of this process, cat, env, id, mkdir, pwd and sleep.
+	// Root has /bin/sh and, beside it or in the PATH of this process, cat, env, id, mkdir, pwd, sleep and wget.
 	Root string
 	// Isolated says that commands are in Root, as the user and with the mounts and
 	// the network that their step says: all but a fake.
 	Isolated bool
+	// Shared says that commands have no namespaces of their own: what they write to a mount
+	// that is only for reading is lost instead of refused, and there is no /proc
+	// that shows which network they have.
+	Shared bool
 }
 
 // TestSandbox fails unless the sandboxes that open returns do what engine.Sandbox

@@ -14,6 +14,7 @@ import (
 	"go.podman.io/storage/pkg/reexec"
 
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/render"
+	"github.com/carosio/carosbuild/pkg/chroot"
 	"github.com/carosio/carosbuild/pkg/rung"
 	"github.com/carosio/carosbuild/pkg/terminal"
 	"github.com/carosio/carosbuild/pkg/userns"
@@ -64,6 +65,10 @@ func (a *App) Holder() string {
 	}
 	return fmt.Sprintf("%s, process %d", what, a.Caller())
 }
+
+// Become turns this process into a part of a sandbox if it was started as one; it does
+// not come back then.
+func Become() { chroot.Init() }
 
 // Arrive completes the start of a program inside the namespaces, and returns the
 // umask of its caller.

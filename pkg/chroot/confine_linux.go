@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package chroot
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"unsafe"
+
+	"github.com/carosio/carosbuild/pkg/sandbox"
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+)
+
+// kept are the capabilities of the superuser in a step: what Docker gives a container
+// by default, without CAP_SYS_CHROOT, by which one leaves a changed root, and CAP_MKNOD, by
+// which one reaches disks, and which has no effect in user namespaces either.
+var kept = []int{
+	unix.CAP_AUDIT_WRITE, unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE, unix.CAP_FOWNER, unix.CAP_FSETID, unix.CAP_KILL,
+	unix.CAP_NET_BIND_SERVICE, unix.CAP_NET_RAW, unix.CAP_SETFCAP, unix.CAP_SETGID, unix.CAP_SETPCAP, unix.CAP_SETUID,
+}
+
+// confine restricts what this thread executes; the thread itself keeps its capabilities.
+func (r *request) confine() error {
+	admin, err := dropCapabilities()
+	if err != nil {
+		return fmt.Errorf("capabilities: %w", err)
+	}
+	// A filter takes no_new_privs then, with which set-group-ID programs would give
+	// files other groups than they should have. The container has a filter of its own.
+	if !admin && r.Network == sandbox.HostNetwork {
+		return nil
+	}
+	if !admin {
+		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+			return fmt.Errorf("no_new_privs: %w", err)
+		}
+	}
+	f := filter{network: r.Network, protected: append(r.Protected, os.Getpid(), -unix.Getpgrp())}
+	if err := install(f.instructions()); err != nil {
+		return fmt.Errorf("filter of system calls: %w", err)
+	}
+	return nil
+}
+
+// dropCapabilities takes all but the kept ones from what this thread executes, and says
+// whether the thread has CAP_SYS_ADMIN.
+func dropCapabilities() (admin bool, err error) {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData // capabilities 0 to 31, and the others
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return false, err
+	}
+	for i := range data {
+		data[i].Inheritable = 0
+	}
+	if err := unix.Capset(&header, &data[0]); err != nil {
+		return false, err
+	}
+	keep := uint64(0)
+	for _, c := range kept {
+		keep |= 1 << c
+	}
+	for c := range 64 {
+		has, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, uintptr(c), 0, 0, 0)
+		if err != nil { // more than the kernel knows
+			break
+		}
+		if has == 1 && keep&(1<<c) == 0 {
+			if err := unix.Prctl(unix.PR_CAPBSET_DROP, uintptr(c), 0, 0, 0); err != nil {
+				return false, fmt.Errorf("drop capability %d: %w", c, err)
+			}
+		}
+	}
+	return data[0].Effective&(1<<unix.CAP_SYS_ADMIN) != 0, nil
+}
+
+// install has this thread, and what it executes, obey a filter.
+func install(program []bpf.Instruction) error {
+	raw, err := bpf.Assemble(program)
+	if err != nil {
+		return err
+	}
+	code := make([]unix.SockFilter, len(raw))
+	for i, in := range raw {
+		code[i] = unix.SockFilter{Code: in.Op, Jt: in.Jt, Jf: in.Jf, K: in.K}
+	}
+	prog := unix.SockFprog{Len: uint16(len(code)), Filter: &code[0]}
+	_, _, e := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, uintptr(unsafe.Pointer(&prog)))
+	runtime.KeepAlive(code)
+	if e != 0 {
+		return e
+	}
+	return nil
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package chroot
+
+import (
+	"encoding/binary"
+	"runtime"
+	"testing"
+
+	"github.com/carosio/carosbuild/pkg/sandbox"
+	"github.com/elastic/go-seccomp-bpf/arch"
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+)
+
+// answerTo is what a program answers to a call. The virtual machine loads numbers in network
+// order.
+func answerTo(t *testing.T, vm *bpf.VM, id arch.AuditArch, number uint32, arg uint64) uint32 {
+	t.Helper()
+	data := make([]byte, 64)
+	binary.BigEndian.PutUint32(data[offsetNumber:], number)
+	binary.BigEndian.PutUint32(data[offsetArch:], uint32(id))
+	binary.BigEndian.PutUint32(data[offsetArgs:], uint32(arg))
+	binary.BigEndian.PutUint32(data[offsetArgs+4:], uint32(arg>>32))
+	got, err := vm.Run(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return uint32(got)
+}
+
+// machine has a filter's program.
+func machine(t *testing.T, f *filter) *bpf.VM {
+	t.Helper()
+	program := f.instructions()
+	if raw, err := bpf.Assemble(program); err != nil || len(raw) > 4096 { // BPF_MAXINSNS
+		t.Fatalf("%d instructions, %v", len(raw), err)
+	}
+	// The machine answers with a number of bytes that it takes to be of a packet.
+	vm, err := bpf.NewVM(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return vm
+}
+
+func TestFilter(t *testing.T) {
+	const (
+		ok     = uint32(allow)
+		eperm  = errno | uint32(unix.EPERM)
+		enosys = errno | uint32(unix.ENOSYS)
+		eafno  = errno | uint32(unix.EAFNOSUPPORT)
+	)
+	for _, tt := range []struct {
+		name       string
+		arg        uint64
+		host, none uint32
+	}{
+		{"read", 0, ok, ok},
+		{"openat", 0, ok, ok},
+		{"mount", 0, eperm, eperm},
+		{"unshare", 0, eperm, eperm},
+		{"setns", 0, eperm, eperm},
+		{"open_by_handle_at", 0, eperm, eperm},
+		{"io_uring_setup", 0, eperm, eperm},
+		{"mount_setattr", 0, eperm, eperm},
+		{"vm86old", 0, eperm, eperm},
+		{"clone3", 0, enosys, enosys},
+		{"clone", uint64(unix.SIGCHLD), ok, ok},
+		{"clone", unix.CLONE_NEWUSER | uint64(unix.SIGCHLD), eperm, eperm},
+		{"clone", unix.CLONE_NEWCGROUP, eperm, eperm},
+		{"socket", unix.AF_UNIX, ok, ok},
+		{"socket", unix.AF_UNIX | 1<<40, ok, ok},
+		{"socket", unix.AF_INET, ok, eafno},
+		{"socket", unix.AF_INET | 1<<40, ok, eafno}, // the kernel ignores it
+		{"socket", unix.AF_INET6, ok, eafno},
+		{"socket", unix.AF_NETLINK, ok, eafno},
+		{"socket", unix.AF_PACKET, ok, eafno},
+		{"socket", unix.AF_ALG, ok, eafno},
+		{"socket", unix.AF_VSOCK, eafno, eafno},
+		{"socketcall", 1, ok, enosys},
+		{"kill", 1234, ok, ok},
+		{"kill", 77, eperm, eperm},
+		{"kill", uint64(^uint32(0)), eperm, eperm},  // -1, of 32 bits
+		{"kill", ^uint64(0), eperm, eperm},          // -1, of 64
+		{"kill", uint64(^uint32(78)), eperm, eperm}, // -79
+		{"kill", 0, ok, ok},
+		{"tgkill", 77, eperm, eperm},
+		{"pidfd_open", 77, eperm, eperm},
+		{"prlimit64", 0, ok, ok},
+		{"prlimit64", 77, eperm, eperm},
+	} {
+		for network, want := range map[sandbox.Network]uint32{sandbox.HostNetwork: tt.host, sandbox.NoNetwork: tt.none, "another": tt.none} {
+			vm := machine(t, &filter{network: network, protected: []int{77, -79}})
+			seen := false
+			for _, table := range tables() {
+				n, there := table.SyscallNames[tt.name]
+				if !there {
+					continue
+				}
+				seen = true
+				if got := answerTo(t, vm, table.ID, uint32(n), tt.arg); got != want {
+					t.Errorf("%s: %s(%#x) with network %s: answer %#x, want %#x", table.Name, tt.name, tt.arg, network, got, want)
+				}
+			}
+			if !seen && runtime.GOARCH == "amd64" {
+				t.Errorf("no table has %s", tt.name)
+			}
+		}
+	}
+}
+
+// What is not of a table is refused, and every denied call has a number somewhere.
+func TestFilterStrangers(t *testing.T) {
+	vm := machine(t, &filter{network: sandbox.HostNetwork})
+	const enosys = errno | uint32(unix.ENOSYS)
+	if got := answerTo(t, vm, arch.S390X.ID, 0, 0); got != enosys {
+		t.Errorf("another architecture: %#x", got)
+	}
+	if runtime.GOARCH != "amd64" {
+		return
+	}
+	if got := answerTo(t, vm, arch.X86_64.ID, x32Bit|unix.SYS_SOCKET, 0); got != enosys {
+		t.Errorf("x32: %#x", got)
+	}
+	// Where nothing is protected, signals are left alone.
+	if got := answerTo(t, vm, arch.X86_64.ID, unix.SYS_KILL, ^uint64(0)); got != allow {
+		t.Errorf("kill without protected processes: %#x", got)
+	}
+	for _, name := range sandbox.DeniedCalls() {
+		_, a := arch.X86_64.SyscallNames[name]
+		_, b := arch.I386.SyscallNames[name]
+		if !a && !b {
+			t.Errorf("no number for %s", name)
+		}
+	}
+}

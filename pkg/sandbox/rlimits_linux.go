@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package sandbox
+
+import "golang.org/x/sys/unix"
+
+// Rlimit is a limit of setrlimit(2), soft and hard.
+type Rlimit struct {
+	Resource int
+	Name     string // as in an OCI runtime's configuration
+	Max      uint64
+}
+
+// Rlimits are a brake where there is no control group: what the kernel can limit without
+// one is the memory that one process may write to, and how many processes and threads a user
+// id has in a user namespace. That includes the builder's own and those of other steps that
+// run, so that it is far above the limit, which Watch enforces. The kernel does
+// not count them for its own superuser. A runtime needs some memory itself, before it becomes
+// the command.
+func (l Limits) Rlimits() []Rlimit {
+	var out []Rlimit
+	if l.Memory > 0 {
+		out = append(out, Rlimit{unix.RLIMIT_DATA, "RLIMIT_DATA", uint64(max(l.Memory, 256<<20))})
+	}
+	if l.PIDs > 0 {
+		out = append(out, Rlimit{unix.RLIMIT_NPROC, "RLIMIT_NPROC", 4*uint64(l.PIDs) + 512})
+	}
+	return out
+}

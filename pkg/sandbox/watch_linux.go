@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package sandbox
+
+import (
+	"fmt"
+	"runtime"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// How often the processes of the machine are counted, for which there is a call, and how
+// often those of the command, for which /proc is read.
+const (
+	glance = 20 * time.Millisecond
+	look   = 10 // glances
+)
+
+// Watch looks at what the descendants of a process take together, and returns what
+// they have exceeded as soon as they have; "" when done is closed. Pause stops them for a moment
+// and has them go on, as far as that can be done at once; it may be nil. It is called
+// when the machine has so many new processes that they may be the command's: with a fork bomb at
+// work this process would hardly get a processor to count them.
+func (l Limits) Watch(ancestor int, pause func(stop bool), done <-chan struct{}) (exceeded string) {
+	if l == (Limits{}) {
+		<-done
+		return ""
+	}
+	if pause == nil {
+		pause = func(bool) {}
+	}
+	result := make(chan string)
+	go func() {
+		runtime.LockOSThread() // for good: the thread is not as others are
+		hurry()
+		result <- l.watch(ancestor, pause, done)
+	}()
+	return <-result
+}
+
+func (l Limits) watch(ancestor int, pause func(stop bool), done <-chan struct{}) (exceeded string) {
+	others := machineTasks()
+	for n := 1; ; n++ {
+		select {
+		case <-done:
+			return ""
+		default:
+		}
+		// Not a timer of Go's, for which another thread would have to run, too.
+		wait := unix.NsecToTimespec(int64(glance))
+		_ = unix.Nanosleep(&wait, nil)
+		suspect := l.PIDs > 0 && int64(int16(machineTasks()-others)) > l.PIDs
+		if !suspect && n%look != 0 {
+			continue
+		}
+		if suspect {
+			pause(true)
+		}
+		tasks, memory := usage(ancestor)
+		others = machineTasks() - uint16(tasks)
+		if over := l.exceededBy(tasks, memory); over != "" {
+			return over
+		}
+		if suspect {
+			pause(false)
+		}
+	}
+}
+
+// hurry asks for short slices of time on a processor, which this thread then gets before
+// those that ask for long ones; from Linux 6.12 on.
+func hurry() {
+	attr, err := unix.SchedGetAttr(0, 0)
+	if err != nil || attr.Policy != unix.SCHED_NORMAL {
+		return
+	}
+	attr.Runtime = uint64(100 * time.Microsecond)
+	_ = unix.SchedSetAttr(0, attr, 0)
+}
+
+// exceededBy says in words which limit is exceeded.
+func (l Limits) exceededBy(tasks, memory int64) string {
+	switch {
+	case l.PIDs > 0 && tasks > l.PIDs:
+		return fmt.Sprintf("it had more than %d processes and threads", l.PIDs)
+	case l.Memory > 0 && memory > l.Memory:
+		return fmt.Sprintf("it used more than %d bytes of memory", l.Memory)
+	}
+	return ""
+}
+
+// machineTasks is how many processes and threads there are, modulo 65536.
+func machineTasks() uint16 {
+	var info unix.Sysinfo_t
+	_ = unix.Sysinfo(&info)
+	return info.Procs
+}
+
+// usage is how many threads the descendants of a process have, and how much memory.
+func usage(ancestor int) (tasks, memory int64) {
+	all, _ := Descendants(ancestor) // without /proc there is nothing to see
+	for _, p := range all {
+		tasks += int64(p.Threads)
+		memory += anonymous(p.PID)
+	}
+	return tasks, memory
+}
