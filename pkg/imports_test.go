@@ -68,7 +68,7 @@ var allowed = map[string][]string{
 	"pkg/sandbox":        {"pkg/beneath"},
 	"pkg/userns":         {"pkg/remedy", "pkg/sandbox"},
 	"pkg/runc":           {"pkg/binfmt", "pkg/remedy", "pkg/sandbox"},
-	"pkg/rung":           {"pkg/beneath", "pkg/engine", "pkg/freshfile", "pkg/layer", "pkg/remedy", "pkg/runc", "pkg/userns"},
+	"pkg/rung":           {"pkg/beneath", "pkg/chroot", "pkg/engine", "pkg/freshfile", "pkg/layer", "pkg/remedy", "pkg/runc", "pkg/userns"},
 	"pkg/chroot":         {"pkg/beneath", "pkg/binfmt", "pkg/sandbox"},
 	"pkg/sealed":         {"pkg/freshfile"},
 	"pkg/serve":          {"pkg/bytesize", "pkg/ctxio", "pkg/history", "pkg/plan", "pkg/results"},

@@ -13,7 +13,7 @@ type Table []Rung
 
 // All are the rungs that there are.
 func All() Table {
-	return Table{userNamespace()}
+	return Table{userNamespace(), changeRoot()}
 }
 
 // Names are those of the rungs, in their order.

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package rung
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/chroot"
+	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/remedy"
+	"github.com/carosio/carosbuild/pkg/userns"
+)
+
+// changeRoot is the rung of the superuser of a container that has neither namespaces nor
+// mounts: real owners, chroot(2), and copies instead of mounts.
+func changeRoot() Rung {
+	look := func(context.Context, Host) error { return tryChroot() }
+	return Rung{
+		Name: "chroot", Cost: "with real owners, copies instead of mounts, and less isolation: no /proc, and the container's processes and network",
+		How: userns.Plain, Look: look, Try: look, Snapshots: []layer.Kind{layer.Copy},
+		Open: func(_ context.Context, s Setting) (*Room, error) {
+			scratch, release, err := plainScratch(s.Dir)
+			if err != nil {
+				return nil, err
+			}
+			trials := filepath.Join(scratch, "runtime")
+			if err := os.Mkdir(trials, 0o700); err != nil {
+				return nil, errors.Join(err, release())
+			}
+			return &Room{Scratch: scratch, Sandbox: chroot.New(trials, ""), What: "chroot", close: []func() error{release}}, nil
+		},
+	}
+}
+
+// tryChroot changes owner and attributes of a file and the root of a process.
+func tryChroot() (err error) {
+	if os.Geteuid() != 0 {
+		return &remedy.Error{Tried: "change the root directory: only the superuser may", Cure: "in a container: run as root (runAsUser: 0), with the default capabilities"}
+	}
+	dir, err := os.MkdirTemp("", "carosbuild-chroot-")
+	if err != nil {
+		return fmt.Errorf("try chroot: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	for _, try := range []struct {
+		what, capability string
+		do               func() error
+	}{
+		{"give a file to another user", "CHOWN", func() error { return os.Chown(dir, 1, 1) }},
+		{"read what belongs to another user", "DAC_OVERRIDE", func() error { return os.Mkdir(filepath.Join(dir, "d"), 0o700) }},
+		{"change the mode of what belongs to another user", "FOWNER", func() error { return os.Chmod(dir, 0o755) }},
+		{"change the root directory and the user", "SYS_CHROOT, SETUID and SETGID", func() error { return changedRoot(dir) }},
+	} {
+		if err := try.do(); err != nil {
+			return &remedy.Error{Tried: try.what, Err: err, Cure: "in a container: keep the default capabilities; it has not " + try.capability + " (capabilities: drop, --cap-drop)"}
+		}
+	}
+	return nil
+}
+
+// changedRoot starts a program with another root and another user, as far as it comes: none
+// is there.
+func changedRoot(dir string) error {
+	cmd := exec.Command("/nothing")
+	cmd.Path, cmd.Err = "/nothing", nil
+	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: dir, Credential: &syscall.Credential{Uid: 1, Gid: 1, Groups: []uint32{1}}}
+	if err := cmd.Run(); !errors.Is(err, unix.ENOENT) {
+		return err
+	}
+	return nil
+}
