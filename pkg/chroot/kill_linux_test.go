@@ -209,7 +209,7 @@ func TestLimits(t *testing.T) {
 	}{
 		// It would end by itself with 4,096 processes.
 		{"processes", "bomb() { [ $1 = 0 ] || { bomb $(($1-1)) & bomb $(($1-1)) & }; while :; do :; done; }; bomb 11", sandbox.Limits{PIDs: 200}, "more than 200 processes"},
-		{"memory together", "for i in 1 2 3 4 5 6 7 8; do sh -c 'x=$(head -c 8000000 /dev/zero | tr \"\\0\" x); sleep 100' & done; wait", sandbox.Limits{Memory: 40 << 20}, "more than 41943040 bytes"},
+		{"memory together", "for i in 1 2 3 4 5 6 7 8; do sh -c 'x=$(head -c 2000000 /dev/zero | tr \"\\0\" x); sleep 100' & done; wait", sandbox.Limits{Memory: 10 << 20}, "more than 10485760 bytes"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			root, start := busyboxRoot(t), time.Now()
@@ -224,11 +224,5 @@ func TestLimits(t *testing.T) {
 				_ = killIn(root)
 			}
 		})
-	}
-	// One process alone gets no more memory from the kernel, if it is not seen before.
-	c := step(busyboxRoot(t), "head -c 600000000 /dev/zero | tail -c 500000000 > /dev/null; echo $?")
-	c.Limits.Memory = 256 << 20
-	if _, out := run(t, c); !strings.Contains(out, "out of memory") && !strings.Contains(out, "bytes of memory") {
-		t.Errorf("printed %q", out)
 	}
 }
