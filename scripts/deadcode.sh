@@ -20,6 +20,22 @@ pkg/disk/bmap.checkSum
 pkg/disk/kind.FileSystems
 pkg/source/files.Digest
 pkg/yocto.Kinds
+# What a sandbox of one id, and one without mounts, take.
+pkg/owner.Recorded.Chown
+pkg/owner.Recorded.Mknod
+pkg/owner.Recorded.Set
+pkg/owner.Recorded.Stat
+pkg/owner.Recorded.put
+pkg/owner.Recorded.recordOf
+pkg/owner.dropPrivileges
+pkg/owner.holdsXattr
+pkg/owner.identify
+pkg/owner.kindOf
+pkg/owner.parseRecord
+pkg/owner.record.String
+pkg/owner.record.device
+pkg/rung.plainScratch
+pkg/rung.sweepScratch
 EOF
 )
 found=$("$go" run "$deadcode" -tags "$tags" -f '{{range .Funcs}}{{$.Path}}.{{.Name}}{{"\n"}}{{end}}' ./cmd/... |
