@@ -16,23 +16,13 @@ pkg/disk/vmdk.Options.pipeline
 pkg/disk/bmap.Parse
 pkg/disk/bmap.Map.parseRanges
 pkg/disk/bmap.checkSum
-# The rung without namespaces, and the limit of a step's output, which no option chooses yet.
-pkg/chroot.New
-pkg/chroot.Sandbox.Emulate
-pkg/chroot.Sandbox.Run
-pkg/chroot.StartError.Error
-pkg/chroot.followSize
-pkg/chroot.keeperProcess.wait
-pkg/chroot.killIn
-pkg/chroot.openTerminal
-pkg/chroot.passOn
-pkg/chroot.request.run
-pkg/chroot.request.runOnTerminal
-pkg/chroot.startKeeper
+# The limit of a step's output, which no option chooses yet.
 pkg/sandbox.NewOutput
 pkg/sandbox.Output.Close
 pkg/sandbox.Output.Write
 # What tests of other packages go through.
+pkg/binfmt.Architectures
+pkg/binfmt.Program
 cmd/carosbuild/internal/rendertest.CheckPrinted
 cmd/carosbuild/internal/rendertest.Names
 pkg/disk/kind.FileSystems
@@ -42,6 +32,20 @@ pkg/engine.Tiers
 pkg/engine.tiers.Has
 pkg/engine.tiers.Lookup
 pkg/engine.tiers.Put
+# What a sandbox of one id, and one without mounts, take.
+pkg/owner.Recorded.Chown
+pkg/owner.Recorded.Mknod
+pkg/owner.Recorded.Set
+pkg/owner.Recorded.Stat
+pkg/owner.Recorded.put
+pkg/owner.Recorded.recordOf
+pkg/owner.dropPrivileges
+pkg/owner.holdsXattr
+pkg/owner.identify
+pkg/owner.kindOf
+pkg/owner.parseRecord
+pkg/owner.record.String
+pkg/owner.record.device
 EOF
 )
 found=$("$go" run "$deadcode" -tags "$tags" -f '{{range .Funcs}}{{$.Path}}.{{.Name}}{{"\n"}}{{end}}' ./cmd/... |

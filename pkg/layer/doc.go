@@ -9,7 +9,9 @@
 // that podman may share. The store keeps records and locks; the contents are
 // written here: a commit renames the upper directory of an overlay mount into
 // the store, and the tar stream it stands for is kept as tar-split, so that
-// the same bytes can be given back for a push.
+// the same bytes can be given back for a push. Where no overlay can be mounted, a
+// snapshot is a copy, and a commit makes such an upper directory by comparing: the
+// layers of both kinds are the same to the byte.
 //
 // A Store belongs inside the user namespace that holds its ids (uid 0, a mount
 // namespace of its own). Records, which answers whether a step has been done
@@ -29,6 +31,6 @@
 //	carosbuild/index/NAME    copy of an index of the store, for when that is damaged
 //	carosbuild/pending/ID    symbolic link, its target a boot id: layer ID is not yet known to be on disk
 //
-// The store needs overlay mounts and user namespaces, so it is Linux's alone. Other systems have the values that describe
+// The store needs what only Linux has. Other systems have the values that describe
 // layers and images, and read the list of a store's images.
 package layer

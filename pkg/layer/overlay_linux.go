@@ -47,8 +47,8 @@ func (o overlay) mount(lowers []string, upper, work, target string) error {
 		return bindReadOnly(lowers[0], target)
 	}
 	err := o.mountNew(lowers, upper, work, target)
-	if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL) {
-		// Before Linux 6.8 there is no lowerdir+, before 5.2 no fsopen.
+	if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EPERM) {
+		// Before Linux 6.8 there is no lowerdir+, before 5.2 no fsopen, and a filter may refuse it.
 		err = o.mountOld(lowers, upper, work, target)
 	}
 	if err != nil {
@@ -68,8 +68,12 @@ func bindForSteps(from, to string) error {
 		return fmt.Errorf("bind %s to %s: %w", from, to, err)
 	}
 	attr := unix.MountAttr{Attr_clr: unix.MOUNT_ATTR_NOSUID}
+	err := unix.MountSetattr(unix.AT_FDCWD, to, 0, &attr)
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSYS) { // before Linux 5.12, or a filter refuses it
+		err = unix.Mount("", to, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_NODEV, "")
+	}
 	// EPERM: the host has mounted it so, and no step of this store can have more.
-	if err := unix.MountSetattr(unix.AT_FDCWD, to, 0, &attr); err != nil && !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.ENOSYS) {
+	if err != nil && !errors.Is(err, unix.EPERM) {
 		return errors.Join(fmt.Errorf("permit set-user-ID programs in %s: %w", to, err), detach(to))
 	}
 	return nil
@@ -81,7 +85,7 @@ func bindReadOnly(from, to string) error {
 	}
 	attr := unix.MountAttr{Attr_set: readOnly}
 	err := unix.MountSetattr(unix.AT_FDCWD, to, 0, &attr)
-	if errors.Is(err, unix.ENOSYS) { // before Linux 5.12
+	if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EPERM) { // before Linux 5.12, or a filter refuses it
 		err = unix.Mount("", to, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV, "")
 	}
 	if err != nil {

@@ -40,8 +40,9 @@ func (r *Runtime) Run(ctx context.Context, s sandbox.Command) (int, error) {
 		return 0, fmt.Errorf("bundle: %w", err)
 	}
 	pidFile, log := filepath.Join(bundle, "pid"), filepath.Join(bundle, "log")
+	// Steps have no use for a keyring of their own: they are refused the calls.
 	cmd := exec.CommandContext(ctx, r.Path, "--root", filepath.Join(r.State, "run"), "--log", log, "--log-format", "json",
-		"run", "--bundle", bundle, "--pid-file", pidFile, s.ID)
+		"run", "--no-new-keyring", "--bundle", bundle, "--pid-file", pidFile, s.ID)
 	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "XDG_RUNTIME_DIR=" + r.State}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.Stdin, s.Stdout, s.Stderr
 	cmd.Cancel = func() error { return killInit(pidFile, cmd.Process) }

@@ -128,10 +128,43 @@ func arrive() error {
 	// writable for uid 0, and runc tries to make cgroups where it can.
 	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}
 	err := unix.MountSetattr(unix.AT_FDCWD, "/sys", unix.AT_RECURSIVE, &attr)
+	if err == unix.ENOSYS || err == unix.EPERM { // before Linux 5.12, or a filter refuses it
+		err = remountReadOnly("/sys")
+	}
 	if err != nil && err != unix.ENOENT && err != unix.EINVAL { // EINVAL: no mount point
 		return fmt.Errorf("make /sys read-only: %w", err)
 	}
 	return nil
+}
+
+// remountReadOnly makes the mounts at and below a directory read-only one by one. What
+// else restricts a mount stays, for a user namespace cannot lift it.
+func remountReadOnly(dir string) error {
+	info, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(info)) {
+		f := strings.Fields(line)
+		if len(f) < 6 || f[4] != dir && !strings.HasPrefix(f[4], dir+"/") {
+			continue
+		}
+		flags := uintptr(unix.MS_BIND | unix.MS_REMOUNT | unix.MS_RDONLY)
+		for option := range strings.SplitSeq(f[5], ",") {
+			flags |= mountFlags[option]
+		}
+		if err := unix.Mount("", f[4], "", flags, ""); err != nil {
+			return fmt.Errorf("remount %s: %w", f[4], err)
+		}
+	}
+	return nil
+}
+
+// mountFlags are the options of a mount in mountinfo, proc(5), that a remount has to
+// repeat.
+var mountFlags = map[string]uintptr{
+	"nosuid": unix.MS_NOSUID, "nodev": unix.MS_NODEV, "noexec": unix.MS_NOEXEC,
+	"noatime": unix.MS_NOATIME, "nodiratime": unix.MS_NODIRATIME, "relatime": unix.MS_RELATIME,
 }
 
 // MountScratch mounts an empty tmpfs on dir, which only this namespace sees:

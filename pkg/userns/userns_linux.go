@@ -68,12 +68,6 @@ func Enter(ctx context.Context, e Entry) (int, error) {
 	// PDEATHSIG follows the thread that started the child.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	var others map[int]bool // children of this process that are not the inner program's
-	if e.How == Plain {
-		if others, err = adopt(); err != nil {
-			return 0, fmt.Errorf("adopt processes that are left: %w", err)
-		}
-	}
 	line, w, err := os.Pipe()
 	if err != nil {
 		return 0, fmt.Errorf("enter namespace: %w", err)
@@ -88,10 +82,24 @@ func Enter(ctx context.Context, e Entry) (int, error) {
 	if err != nil {
 		return 0, errors.Join(err, line.Close(), report.Close())
 	}
+	if e.How != Plain {
+		return e.run(ctx, cmd, ids, w, r)
+	}
+	others, err := adopt()
+	if err != nil {
+		return 0, errors.Join(fmt.Errorf("adopt processes that are left: %w", err), line.Close(), report.Close())
+	}
+	status, err := e.run(ctx, cmd, ids, w, r)
+	return status, errors.Join(err, reapRest(others))
+}
+
+// run starts the inner program and waits for it. It tells it by w that its ids are
+// mapped, and learns by r whether it has arrived.
+func (e *Entry) run(ctx context.Context, cmd *exec.Cmd, ids IDMap, w io.Writer, r io.Reader) (int, error) {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(signals)
-	err = cmd.Start()
+	err := cmd.Start()
 	for _, f := range cmd.ExtraFiles { // which the inner program alone keeps
 		f.Close()
 	}
@@ -110,9 +118,6 @@ func Enter(ctx context.Context, e Entry) (int, error) {
 	defer stop()
 	refused := awaitArrival(r)
 	err = cmd.Wait()
-	if e.How == Plain {
-		err = errors.Join(err, reapRest(others))
-	}
 	if refused != nil {
 		return 0, refused
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/cli"
 	"github.com/carosio/carosbuild/pkg/engine"
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/rung"
 	"github.com/carosio/carosbuild/pkg/userns"
 	"github.com/carosio/carosbuild/pkg/xdg"
 )
@@ -45,6 +46,9 @@ func shut(a *cli.App, p layer.Paths, d cli.Dirs) (layer.Kind, error) {
 	kind, err := settle(a, p)
 	if err != nil {
 		return "", err
+	}
+	if _, r, ok := rung.All().Chosen(a.Getenv); ok && r.How == userns.Plain {
+		return kind, nil // without mounts; the directories are the superuser's alone
 	}
 	for _, dir := range []string{p.GraphRoot, d.Cache, d.State} {
 		if err := userns.Confine(dir); err != nil {
