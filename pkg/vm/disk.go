@@ -94,7 +94,7 @@ func treeOf(r interface {
 }
 
 // Changes are what is different from the tree that the disk was made of. Paths in revert
-// count as they were, with all below them. What a guest has not written is not read.
+// count as they were, as for delta.Find. What a guest has not written is not read.
 func (d *Disk) Changes(ctx context.Context, revert map[string]bool, private func(xattr string) bool) ([]delta.Change, error) {
 	after, err := d.After()
 	if err != nil {
@@ -105,16 +105,7 @@ func (d *Disk) Changes(ctx context.Context, revert map[string]bool, private func
 		return nil, fmt.Errorf("read the machine's disk: %w", err)
 	}
 	return delta.Find(ctx, before, after, delta.Options{
-		Same:    d.untouched,
-		Private: private,
-		Skip: func(path string) bool {
-			for p := path; p != ""; p, _ = split(p) {
-				if revert[p] {
-					return true
-				}
-			}
-			return false
-		},
+		Same: d.untouched, Private: private, Revert: revert,
 	})
 }
 

@@ -161,3 +161,5 @@ func TestCommand(t *testing.T) {
 		t.Errorf("changes (-got +want):\n%s", diff)
 	}
 }
+
+func newTree() *tree.Tree { return &tree.Tree{Entries: []tree.Entry{{Mode: tree.Dir | 0o755}}} }

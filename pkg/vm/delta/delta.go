@@ -30,8 +30,9 @@ type Options struct {
 	// Same reports whether the content of two regular files of the same size is known to
 	// be the same without reading it. nil: never.
 	Same func(before, after *tree.Entry) bool
-	// Skip are paths that count as not changed, with all below them.
-	Skip func(path string) bool
+	// Revert are paths that count as they were; a directory only if nothing in it has
+	// changed beside those.
+	Revert map[string]bool
 	// Private are extended attributes that do not count and that no Change has.
 	Private func(name string) bool
 }
@@ -65,7 +66,8 @@ func Find(ctx context.Context, before, after *tree.Tree, o Options) ([]Change, e
 			b, a = b[1:], a[1:]
 		}
 	}
-	return f.withParents(), nil
+	f.reverted()
+	return f.withFiles(f.withParents()), nil
 }
 
 // order compares the first paths of two lists; an empty one is last.
@@ -133,7 +135,7 @@ func (f *finder) links(ctx context.Context) error {
 		f.relinked[first] = !same
 	}
 	// Two names that were one file's and are those of two files now.
-	for first, all := range f.before.of {
+	for _, all := range f.before.of {
 		now := map[*tree.Entry]string{}
 		for _, name := range all {
 			if e := f.after.entries[name]; e != nil {
@@ -146,16 +148,13 @@ func (f *finder) links(ctx context.Context) error {
 		for e := range now {
 			f.relinked[e.Path] = true
 		}
-		_ = first
 	}
 	return nil
 }
 
-func (f *finder) skipped(path string) bool { return f.Skip != nil && f.Skip(path) }
-
 // gone notes a path that is not there any more.
 func (f *finder) gone(path string) {
-	if f.below != "" && strings.HasPrefix(path, f.below) || f.skipped(path) {
+	if f.below != "" && strings.HasPrefix(path, f.below) {
 		return
 	}
 	f.below = path + "/"
@@ -164,21 +163,14 @@ func (f *finder) gone(path string) {
 
 // changed notes what is there now.
 func (f *finder) changed(e *tree.Entry, parent bool) {
-	if f.skipped(e.Path) || f.after.entries[e.Path].Type() == tree.Socket {
+	if f.after.entries[e.Path].Type() == tree.Socket {
 		return
 	}
-	c := *e
-	if f.Private != nil {
-		c.Xattrs = slices.DeleteFunc(slices.Clone(e.Xattrs), func(x tree.Xattr) bool { return f.Private(x.Name) })
-	}
-	f.out = append(f.out, Change{Path: e.Path, Entry: &c, Parent: parent})
+	f.out = append(f.out, Change{Path: e.Path, Entry: f.entry(e), Parent: parent})
 }
 
 // compare looks at a path that was there before.
 func (f *finder) compare(b, a *tree.Entry) error {
-	if f.skipped(a.Path) {
-		return nil
-	}
 	was, is := f.before.entries[b.Path], f.after.entries[a.Path]
 	if was.Type() == tree.Dir && is.Type() != tree.Dir {
 		f.below = b.Path + "/" // gone by being replaced
@@ -195,8 +187,7 @@ func (f *finder) compare(b, a *tree.Entry) error {
 	case !same:
 		f.changed(a, false)
 	case is.Type() == tree.Dir:
-		f.changed(a, true) // withParents drops it again
-	case a.Hardlink == "" && b.Hardlink != "": // its first name is gone; the others are one file still
+		f.changed(a, true) // unless nothing below it has changed
 	}
 	return nil
 }
@@ -258,7 +249,72 @@ func sameContent(b, a *tree.Entry) (bool, error) {
 	return true, nil
 }
 
-// withParents drops directories that are as they were and have no changes below.
+// isDir reports whether a change says that there is a directory.
+func (c *Change) isDir() bool {
+	return c.Entry != nil && c.Entry.Hardlink == "" && c.Entry.Type() == tree.Dir
+}
+
+// reverted drops changes that do not count. What is below a directory follows it, so that
+// the last ones are looked at first.
+func (f *finder) reverted() {
+	drop := make([]bool, len(f.out))
+	for i := len(f.out) - 1; i >= 0; i-- {
+		c := &f.out[i]
+		if !f.Revert[c.Path] {
+			continue
+		}
+		drop[i] = true
+		for k := i + 1; c.isDir() && k < len(f.out) && within(c.Path, f.out[k].Path); k++ {
+			if !drop[k] && !f.out[k].Parent {
+				drop[i] = false
+			}
+		}
+	}
+	out := f.out[:0]
+	for i, c := range f.out {
+		if !drop[i] {
+			out = append(out, c)
+		}
+	}
+	f.out = out
+}
+
+// withFiles makes the first name of a file the file where that was another one, which is
+// no change.
+func (f *finder) withFiles(changes []Change) []Change {
+	first := map[*tree.Entry]string{}
+	for i := range changes {
+		c := &changes[i]
+		if c.Removed || c.isDir() {
+			continue
+		}
+		file := f.after.entries[c.Path]
+		name, ok := first[file]
+		switch {
+		case !ok:
+			first[file] = c.Path
+			if c.Entry.Hardlink != "" {
+				c.Entry = f.entry(file)
+				c.Entry.Path = c.Path
+			}
+		default:
+			c.Entry = &tree.Entry{Path: c.Path, Hardlink: name}
+		}
+	}
+	return changes
+}
+
+// entry is a copy of an entry, without private attributes.
+func (f *finder) entry(e *tree.Entry) *tree.Entry {
+	c := *e
+	if f.Private != nil {
+		c.Xattrs = slices.DeleteFunc(slices.Clone(e.Xattrs), func(x tree.Xattr) bool { return f.Private(x.Name) })
+	}
+	return &c
+}
+
+// withParents drops directories that are as they were and have no changes below, and the
+// root if it is as it was.
 func (f *finder) withParents() []Change {
 	needed := make([]bool, len(f.out))
 	var stack []int // changes of the directories that the current path is in
@@ -272,13 +328,13 @@ func (f *finder) withParents() []Change {
 				needed[k] = true
 			}
 		}
-		if c.Entry != nil && c.Entry.Hardlink == "" && c.Entry.Type() == tree.Dir {
+		if c.isDir() {
 			stack = append(stack, i)
 		}
 	}
 	out := f.out[:0]
 	for i, c := range f.out {
-		if needed[i] {
+		if needed[i] && (c.Path != "" || !c.Parent) {
 			out = append(out, c)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"sync"
 	"syscall"
 
@@ -30,8 +31,8 @@ const (
 	atATime   = 8        // requests
 )
 
-// Serve serves a device until the client disconnects or closes the connection, which is
-// then nil, or breaks the protocol. Flushing does nothing: a device is at least as durable
+// Serve serves a device until the client disconnects or its end of the connection is gone,
+// which is not an error, or it breaks the protocol. Flushing does nothing: a device is at least as durable
 // as the process that serves it. The caller closes the connection, which ends Serve, too.
 func Serve(conn io.ReadWriter, d Device) error {
 	s := &server{conn: conn, device: d}
@@ -39,8 +40,10 @@ func Serve(conn io.ReadWriter, d Device) error {
 	if err == nil {
 		err = s.transmit()
 	}
-	if errors.Is(err, errEnd) || errors.Is(err, io.EOF) {
-		return nil
+	for _, end := range []error{errEnd, io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE, net.ErrClosed} {
+		if errors.Is(err, end) {
+			return nil
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("nbd: %w", err)
