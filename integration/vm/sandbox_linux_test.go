@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package vm
+//go:build integration
+
+package vm_test
 
 import (
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/carosio/carosbuild/pkg/engine/enginetest"
+	"github.com/carosio/carosbuild/pkg/vm"
 	"github.com/carosio/carosbuild/pkg/vm/delta"
 )
 
@@ -24,8 +24,6 @@ func TestConformance(t *testing.T) {
 		if err := delta.Apply(t.Context(), root, changes, delta.ApplyOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		return enginetest.Box{Sandbox: &Sandbox{Machine: m, Scratch: t.TempDir()}, Root: root, Isolated: true, Apart: true}
+		return enginetest.Box{Sandbox: &vm.Sandbox{Machine: m, Scratch: t.TempDir()}, Root: root, Isolated: true, Apart: true}
 	})
 }
-
-var _ = []any{os.Args, filepath.Join, strings.Join}
