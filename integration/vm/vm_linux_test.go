@@ -12,17 +12,21 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/carosio/carosbuild/pkg/binfmt"
 	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 	"github.com/carosio/carosbuild/pkg/sandbox"
@@ -115,7 +119,7 @@ func small(t *testing.T) *tree.Tree {
 		}
 	}
 	add(file("bin/busybox", string(busybox), 0o755))
-	for _, name := range strings.Fields("sh id mknod rm dd chown ls cat mkdir ln touch setfattr sleep env sync mv chmod wget nc stat tty stty pwd ip ping mount") {
+	for _, name := range strings.Fields("sh id mknod rm dd chown ls cat mkdir ln touch setfattr sleep env sync mv chmod wget nc stat tty stty pwd ip ping mount arping") {
 		add(tree.Entry{Path: "bin/" + name, Mode: tree.Symlink | 0o777, Link: "busybox", Mtime: 1e9})
 	}
 	add(file("etc/motd", "hello\n", 0o644))
@@ -314,10 +318,91 @@ func TestTerminal(t *testing.T) {
 	defer d.Close()
 	r := shell("tty; stty size; cat; echo end")
 	r.Terminal, r.Window, r.Plant = true, wire.Window{Rows: 33, Cols: 111}, true
+	in, typed := io.Pipe()
+	out := &typist{after: "111\r\n", then: func() {
+		_, _ = typed.Write([]byte("typed\n"))
+		typed.Close()
+	}}
+	res, err := m.Run(t.Context(), vm.Job{Root: d.Device(), Request: r, Stdin: in, Stdout: out})
+	if want := "/dev/pts/0\r\n33 111\r\ntyped\r\ntyped\r\nend\r\n"; err != nil || res.Status != 0 || out.seen != want {
+		t.Errorf("%v, %+v, %q, want %q", err, res, out.seen, want)
+	}
+}
+
+// typist types when it has seen something.
+type typist struct {
+	seen, after string
+	then        func()
+}
+
+func (y *typist) Write(p []byte) (int, error) {
+	if y.seen += string(p); strings.HasSuffix(y.seen, y.after) {
+		go y.then()
+	}
+	return len(p), nil
+}
+
+// The network reaches the resolver of QEMU and, through it, the world, and not what listens
+// on the host's loopback.
+func TestNetwork(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	var reached atomic.Int32
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			reached.Add(1)
+			c.Close()
+		}
+	}()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	m := open(t)
+	d, err := vm.NewDisk(small(t), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	r := shell("ip route add 10.0.2.2 dev eth0; for a in 10.0.2.2 10.0.2.4 127.0.0.1; do echo | nc -w 2 $a " + port + " && echo reached $a; done; ip route; arping -c 1 10.0.2.2; true")
+	r.Network, r.Plant = true, true
 	var out bytes.Buffer
-	res, err := m.Run(t.Context(), vm.Job{Root: d.Device(), Request: r, Stdin: strings.NewReader("typed\n"), Stdout: &out})
-	if want := "/dev/pts/0\r\n33 111\r\ntyped\r\ntyped\r\nend\r\n"; err != nil || res.Status != 0 || out.String() != want {
-		t.Errorf("%v, %+v, %q, want %q", err, res, out.String(), want)
+	res, err := m.Run(t.Context(), vm.Job{Root: d.Device(), Request: r, Stdout: &out, Stderr: &out})
+	if err != nil || res.Status != 0 || reached.Load() != 0 || !strings.Contains(out.String(), "default via 10.0.2.2 dev eth0") || !strings.Contains(out.String(), "not permitted") {
+		t.Errorf("%v, %+v, reached %d times: %s", err, res, reached.Load(), out.String())
+	}
+}
+
+// A program of another architecture runs.
+func TestForeign(t *testing.T) {
+	const arch = "arm64"
+	if runtime.GOARCH == arch {
+		t.Skip("it is not foreign here")
+	}
+	if binfmt.Emulator(arch) == "" {
+		missing(t, errors.New("no emulator for "+arch))
+	}
+	root := small(t).With([]tree.Entry{{Path: "foreign", Mode: tree.Regular | 0o755, Size: int64(len(binfmt.Program(arch))), Content: image.Bytes(binfmt.Program(arch))}})
+	m := open(t)
+	for emulate, runs := range map[string]bool{arch: true, "": false} {
+		d, err := vm.NewDisk(root, t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := shell("/foreign; exit $?")
+		r.Plant, r.Emulate = true, emulate
+		var out bytes.Buffer
+		res, err := m.Run(t.Context(), vm.Job{Root: d.Device(), Request: r, Stdout: &out, Stderr: &out})
+		if err != nil || (res.Status == 0) != runs {
+			t.Errorf("with an emulator for %q: %v, %+v, %s", emulate, err, res, out.String())
+		}
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

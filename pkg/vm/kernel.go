@@ -5,6 +5,7 @@ package vm
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/debfile"
 	"github.com/carosio/carosbuild/pkg/disk/initrd"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/vm/delta"
 )
 
 // Kernel is a kernel with its modules, as in a root file system: boot/vmlinuz-VERSION and
@@ -108,9 +110,77 @@ func hostKernel(ctx context.Context, root, version string, image *os.File) (*Ker
 }
 
 // KernelOfPackage is the kernel of a Debian package, such as
-// linux-image-6.1.0-57-cloud-amd64. Its content is unpacked into a file of a directory that
-// has no name.
-func KernelOfPackage(ctx context.Context, deb, scratch string) (k *Kernel, err error) {
+// linux-image-6.1.0-57-cloud-amd64. What a guest needs of it stays in a file of the
+// directory, so that the package, whose content is large, is unpacked once.
+func KernelOfPackage(ctx context.Context, deb, dir string) (*Kernel, error) {
+	name, err := keptName(deb, dir)
+	if err != nil {
+		return nil, err
+	}
+	k, err := keptKernel(ctx, name)
+	if !errors.Is(err, os.ErrNotExist) {
+		return k, err
+	}
+	all, err := unpacked(ctx, deb, dir)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", deb, err)
+	}
+	err = all.keep(ctx, name)
+	if err = errors.Join(err, all.Close()); err != nil {
+		return nil, fmt.Errorf("%s: %w", deb, err)
+	}
+	return keptKernel(ctx, name)
+}
+
+// keptName is where what is needed of a package is kept.
+func keptName(deb, dir string) (string, error) {
+	f, err := os.Open(deb)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	sum := sha256.New()
+	for _, m := range modules() { // what is needed may be more in another version of this program
+		fmt.Fprintln(sum, m)
+	}
+	if _, err := io.Copy(sum, f); err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, fmt.Sprintf("kernel-%x.tar", sum.Sum(nil)[:16])), nil
+}
+
+func keptKernel(ctx context.Context, name string) (*Kernel, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	k, err := tarKernel(ctx, f)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", name, err), f.Close())
+	}
+	return k, nil
+}
+
+// tarKernel is the kernel of an archive.
+func tarKernel(ctx context.Context, f *os.File) (*Kernel, error) {
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	t, err := tree.Merge(ctx, []tree.Layer{{Name: f.Name(), Tar: f, Size: st.Size(), Plain: true}}, 0, 1)
+	if err != nil {
+		return nil, err
+	}
+	k, err := KernelOf(t)
+	if err != nil {
+		return nil, err
+	}
+	k.close = f.Close
+	return k, nil
+}
+
+// unpacked is the kernel of a package, in a file that has no name.
+func unpacked(ctx context.Context, deb, scratch string) (k *Kernel, err error) {
 	f, err := os.Open(deb)
 	if err != nil {
 		return nil, err
@@ -122,43 +192,59 @@ func KernelOfPackage(ctx context.Context, deb, scratch string) (k *Kernel, err e
 	}
 	p, err := debfile.OpenDeb(f, st.Size(), debfile.DefaultLimits())
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", deb, err)
+		return nil, err
 	}
+	name, _, data, err := p.StoredData()
+	if err != nil {
+		return nil, err
+	}
+	plain, err := debfile.Decompress(name, data)
+	if err != nil {
+		return nil, err
+	}
+	defer plain.Close()
 	tar, err := nameless(scratch)
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			tar.Close()
-		}
-	}()
-	name, _, data, err := p.StoredData()
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", deb, err)
-	}
-	plain, err := debfile.Decompress(name, data)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", deb, err)
-	}
-	defer plain.Close()
 	limit := debfile.DefaultLimits().Unpacked
 	n, err := io.Copy(tar, io.LimitReader(plain, limit))
 	if err == nil && n == limit {
 		err = debfile.ErrLimit
 	}
+	if err == nil {
+		k, err = tarKernel(ctx, tar)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("unpack %s: %w", deb, err)
+		return nil, errors.Join(err, tar.Close())
 	}
-	t, err := tree.Merge(ctx, []tree.Layer{{Name: deb, Tar: tar, Size: n, Plain: true}}, 0, 1)
-	if err != nil {
-		return nil, err
-	}
-	if k, err = KernelOf(t); err != nil {
-		return nil, fmt.Errorf("%s: %w", deb, err)
-	}
-	k.close = tar.Close
 	return k, nil
+}
+
+// keep writes what a guest needs into an archive.
+func (k *Kernel) keep(ctx context.Context, name string) (err error) {
+	files, err := initrd.Needed(k.Tree, initrd.Options{Kernel: k.Version, Modules: modules()})
+	if err != nil {
+		return err
+	}
+	var out []delta.Change
+	for _, path := range append([]string{"boot/vmlinuz-" + k.Version}, files...) {
+		e, err := k.Tree.Lookup(path)
+		if err != nil {
+			return err
+		}
+		out = append(out, delta.Change{Path: path, Entry: e})
+	}
+	f, err := os.CreateTemp(filepath.Dir(name), "kernel-")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	err = delta.WriteTar(ctx, f, out, delta.TarOptions{})
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), name)
 }
 
 // nameless is a file of a directory that is gone when it is closed.

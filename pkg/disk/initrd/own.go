@@ -11,6 +11,27 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
+// Needed are the paths of the files of a tree that Build and BuildOwn read for the modules
+// of o: those of the modules with what they need, and the lists that say so.
+func Needed(t *tree.Tree, o Options) ([]string, error) {
+	all := newLookup(t)
+	version, err := kernelVersion(all, o)
+	if err != nil {
+		return nil, err
+	}
+	order, err := resolveOrder(all, version, wanted(o))
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, name := range append([]string{"modules.dep", "modules.builtin", "modules.softdep", "modules.alias"}, order.files...) {
+		if e, ok := all.find(path.Join(order.dir, name)); ok {
+			out = append(out, e.Path)
+		}
+	}
+	return out, nil
+}
+
 // BuildOwn makes an initrd whose /init is a static program of the caller's, which loads
 // the modules itself: they are /m/NAME.ko, in the order of the lines of /m/order. Beside
 // them there are files, by path without a leading slash, executable. Of the options,
@@ -22,7 +43,7 @@ func BuildOwn(t *tree.Tree, o Options, init []byte, files map[string][]byte) ([]
 	if err != nil {
 		return nil, err
 	}
-	modules, err := resolve(all, version, o.Modules)
+	modules, err := resolve(all, version, wanted(o))
 	if err != nil {
 		return nil, err
 	}
