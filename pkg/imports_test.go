@@ -19,7 +19,7 @@ const module = "github.com/carosio/carosbuild/"
 // allowed says which packages of ours a package may import: only what is
 // listed, and what lies below a listed one.
 var allowed = map[string][]string{
-	"cmd/carosbuild":     {"pkg/bytesize", "pkg/compose", "pkg/debfile", "pkg/decl", "pkg/disk", "pkg/engine", "pkg/evict", "pkg/feed", "pkg/freshdir", "pkg/history", "pkg/kas", "pkg/layer", "pkg/netfault", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/qemu", "pkg/release", "pkg/remedy", "pkg/resolve", "pkg/results", "pkg/runc", "pkg/sandbox", "pkg/serve", "pkg/source", "pkg/terminal", "pkg/userns", "pkg/wks", "pkg/xdg", "pkg/yocto", "targets"},
+	"cmd/carosbuild":     {"pkg/bytesize", "pkg/compose", "pkg/debfile", "pkg/decl", "pkg/disk", "pkg/engine", "pkg/evict", "pkg/feed", "pkg/freshdir", "pkg/history", "pkg/kas", "pkg/layer", "pkg/netfault", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/qemu", "pkg/release", "pkg/remedy", "pkg/resolve", "pkg/results", "pkg/runc", "pkg/sandbox", "pkg/serve", "pkg/source", "pkg/terminal", "pkg/userns", "pkg/vm/guest", "pkg/wks", "pkg/xdg", "pkg/yocto", "targets"},
 	"pkg/bytesize":       {},
 	"pkg/beneath":        {},
 	"pkg/decl":           {"pkg/bytesize", "pkg/disk/kind", "pkg/disk/uuid", "pkg/terminal"},

@@ -19,9 +19,11 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/terminal"
+	"github.com/carosio/carosbuild/pkg/vm/guest"
 )
 
 func main() {
+	guest.Main(os.Args) // a step's virtual machine has this program as its first process
 	umask := 0
 	if userns.Inside(os.Getenv) {
 		var err error

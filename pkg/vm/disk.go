@@ -81,7 +81,8 @@ func (d *Disk) After() (*tree.Tree, error) {
 func treeOf(r interface {
 	ReadAt(p []byte, off int64) (int, error)
 	Size() int64
-}) (*tree.Tree, error) {
+},
+) (*tree.Tree, error) {
 	fs, err := ext4.Open(r, r.Size())
 	if err != nil {
 		return nil, err

@@ -46,6 +46,9 @@ func modules() []string {
 
 // KernelOf is the kernel of a tree, the latest if there are several.
 func KernelOf(t *tree.Tree) (*Kernel, error) {
+	if _, err := t.Lookup("lib"); err != nil { // a package whose files are in usr/lib alone
+		t = t.With([]tree.Entry{{Path: "lib", Mode: tree.Symlink | 0o777, Link: "usr/lib"}})
+	}
 	var versions []string
 	for _, name := range t.Names("boot") {
 		if v, ok := strings.CutPrefix(name, "vmlinuz-"); ok {
@@ -233,7 +236,9 @@ func (k *Kernel) keep(ctx context.Context, name string) (err error) {
 		if err != nil {
 			return err
 		}
-		out = append(out, delta.Change{Path: path, Entry: e})
+		file := *e // which may be by another name
+		file.Path = path
+		out = append(out, delta.Change{Path: path, Entry: &file})
 	}
 	f, err := os.CreateTemp(filepath.Dir(name), "kernel-")
 	if err != nil {

@@ -53,7 +53,7 @@ func foreign(arch string) string {
 // Run runs a command in the snapshot whose Root its root is, else in a directory.
 func (s *Sandbox) Run(ctx context.Context, c sandbox.Command) (status int, err error) {
 	if w := s.snapshot(c.Root); w != nil {
-		return s.run(ctx, c, w.disk, w.ran)
+		return w.run(ctx, c)
 	}
 	owners := hostOwners()
 	t, closeRoot, err := directory(ctx, c.Root, owners)

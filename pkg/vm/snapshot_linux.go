@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/sandbox"
 	"github.com/carosio/carosbuild/pkg/vm/delta"
 	"github.com/carosio/carosbuild/pkg/vm/wire"
 )
@@ -47,6 +48,8 @@ type Snapshot struct {
 	disk   *Disk
 	close  func() error
 	revert map[string]bool
+	used   chan struct{} // has room for the one command that may use it
+	broken error         // why its disk is of no use
 	ended  bool
 }
 
@@ -59,7 +62,7 @@ func (s *Snapshots) Prepare(ctx context.Context, layer string) (w *Snapshot, err
 	if err != nil {
 		return nil, err
 	}
-	w = &Snapshot{from: s, below: layer, close: done, revert: map[string]bool{}}
+	w = &Snapshot{from: s, below: layer, close: done, revert: map[string]bool{}, used: make(chan struct{}, 1)}
 	if w.disk, err = NewDisk(t, s.Sandbox.Scratch); err != nil {
 		return nil, errors.Join(err, done())
 	}
@@ -95,8 +98,33 @@ func (s *Sandbox) snapshot(root string) *Snapshot {
 // root is what Tree says.
 func (w *Snapshot) Root() string { return w.root }
 
-// Tree is what is in the root now. It is valid until the next command.
-func (w *Snapshot) Tree() (*tree.Tree, error) { return w.disk.After() }
+// Tree is what is in the root now. It is valid until the next command. It is an error when
+// a machine did not come to its end.
+func (w *Snapshot) Tree() (*tree.Tree, error) {
+	if w.broken != nil {
+		return nil, fmt.Errorf("the root was left in the middle of a command: %w", w.broken)
+	}
+	return w.disk.After()
+}
+
+// run runs a command, alone: a disk is for one machine.
+func (w *Snapshot) run(ctx context.Context, c sandbox.Command) (int, error) {
+	select {
+	case w.used <- struct{}{}:
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+	defer func() { <-w.used }()
+	if w.broken != nil {
+		return 0, w.broken
+	}
+	status, err := w.from.Sandbox.run(ctx, c, w.disk, w.ran)
+	var start *StartError
+	if err != nil && !errors.As(err, &start) {
+		w.broken = err
+	}
+	return status, err
+}
 
 // ran takes over what a command has left.
 func (w *Snapshot) ran(r wire.Result) error {
@@ -113,7 +141,7 @@ func (w *Snapshot) Revert(name string) error {
 		return os.ErrClosed
 	}
 	name = strings.TrimPrefix(path.Clean("/"+name), "/")
-	t, err := w.disk.After()
+	t, err := w.Tree()
 	if err != nil {
 		return err
 	}
@@ -138,6 +166,9 @@ func at(t *tree.Tree, name string) *tree.Entry {
 
 // Changes are what the layer of Commit has.
 func (w *Snapshot) Changes(ctx context.Context) ([]delta.Change, error) {
+	if _, err := w.Tree(); err != nil {
+		return nil, err
+	}
 	return w.disk.Changes(ctx, w.revert, w.from.Private)
 }
 
@@ -146,6 +177,9 @@ func (w *Snapshot) Changes(ctx context.Context) ([]delta.Change, error) {
 func (w *Snapshot) Commit(ctx context.Context, clamp *int64) (layer string, changed bool, err error) {
 	if w.ended {
 		return "", false, os.ErrClosed
+	}
+	if err := ctx.Err(); err != nil {
+		return "", false, err
 	}
 	changes, err := w.Changes(ctx)
 	if err != nil {

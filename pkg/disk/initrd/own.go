@@ -3,6 +3,7 @@
 package initrd
 
 import (
+	"fmt"
 	"maps"
 	"path"
 	"slices"
@@ -23,13 +24,22 @@ func Needed(t *tree.Tree, o Options) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	dir, ok := all.find(order.dir)
+	if !ok {
+		return nil, fmt.Errorf("/%s is not there", order.dir)
+	}
 	var out []string
 	for _, name := range append([]string{"modules.dep", "modules.builtin", "modules.softdep", "modules.alias"}, order.files...) {
-		if e, ok := all.find(path.Join(order.dir, name)); ok {
-			out = append(out, e.Path)
+		if full := path.Join(dir.Path, name); exists(all, full) {
+			out = append(out, full)
 		}
 	}
 	return out, nil
+}
+
+func exists(all lookup, name string) bool {
+	_, ok := all.find(name)
+	return ok
 }
 
 // BuildOwn makes an initrd whose /init is a static program of the caller's, which loads
