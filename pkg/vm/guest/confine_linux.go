@@ -45,14 +45,20 @@ const (
 	retErrno = 0x00050000
 )
 
-// filter has all calls that make a disk durable do nothing: the machine is gone when it
+// filter has the kernel answer some calls by itself, see program.
+func filter() error {
+	prog := program(nativeCalls())
+	p := unix.SockFprog{Len: uint16(len(prog)), Filter: &prog[0]}
+	if _, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, uintptr(unsafe.Pointer(&p))); errno != 0 {
+		return fmt.Errorf("filter of system calls: %w", errno)
+	}
+	return nil
+}
+
+// program has all calls that make a disk durable do nothing: the machine is gone when it
 // fails, and its disk is read after it has been unmounted. And it refuses packet sockets, by
 // which a command could reach the addresses that connect has closed.
-func filter() error {
-	arch, socket, durable := nativeCalls()
-	if arch == 0 {
-		return nil
-	}
+func program(c calls) []unix.SockFilter {
 	load := func(at uint32) unix.SockFilter {
 		return unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: at}
 	}
@@ -60,16 +66,21 @@ func filter() error {
 		return unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: k, Jt: yes, Jf: no}
 	}
 	ret := func(k uint32) unix.SockFilter { return unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: k} }
-	prog := []unix.SockFilter{load(atArch), equal(arch, 1, 0), ret(retAllow), load(atNumber)}
-	for i, n := range durable { // to the last but one
-		prog = append(prog, equal(n, uint8(len(durable)-1-i+4), 0))
+	if c.arch == 0 {
+		return []unix.SockFilter{ret(retAllow)}
 	}
-	prog = append(prog,
-		equal(socket, 0, 2), load(atArgument), equal(unix.AF_PACKET, 2, 0),
+	prog := []unix.SockFilter{load(atArch), equal(c.arch, 1, 0), ret(retAllow), load(atNumber)}
+	for i, n := range c.durable { // to the last but one
+		prog = append(prog, equal(n, uint8(len(c.durable)-1-i+4), 0))
+	}
+	return append(prog,
+		equal(c.socket, 0, 2), load(atArgument), equal(unix.AF_PACKET, 2, 0),
 		ret(retAllow), ret(retErrno), ret(retErrno|uint32(unix.EPERM)))
-	p := unix.SockFprog{Len: uint16(len(prog)), Filter: &prog[0]}
-	if _, _, errno := unix.Syscall(unix.SYS_SECCOMP, 1 /* SECCOMP_SET_MODE_FILTER */, 0, uintptr(unsafe.Pointer(&p))); errno != 0 {
-		return fmt.Errorf("filter of system calls: %w", errno)
-	}
-	return nil
+}
+
+// calls are the architecture's number for filters, 0 where nothing is filtered, and the
+// numbers of the calls that are.
+type calls struct {
+	arch, socket uint32
+	durable      []uint32
 }
