@@ -41,7 +41,7 @@ var ErrNoKernel = errors.New("there is no kernel that this account can read")
 
 // modules that a guest needs. What is not there may be part of the kernel.
 func modules() []string {
-	return strings.Fields("virtio_pci? virtio_blk? virtio_console? virtio_net? virtio_rng? ext4? crc32c_generic? crc32c_intel? af_packet? binfmt_misc?")
+	return strings.Fields("virtio_pci? virtio_blk? virtio_console? virtio_net? virtio_rng? ext4? crc32c_generic? crc32c_intel? binfmt_misc?")
 }
 
 // KernelOf is the kernel of a tree, the latest if there are several.

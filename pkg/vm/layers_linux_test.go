@@ -95,8 +95,11 @@ func TestSnapshotEnds(t *testing.T) {
 // Changes below a mount become those of its directory.
 func TestBelow(t *testing.T) {
 	changes := []delta.Change{
-		{Path: "000000", Entry: &tree.Entry{Path: "000000"}}, {Path: "000000/a", Entry: &tree.Entry{Path: "000000/a"}},
-		{Path: "000000/b", Entry: &tree.Entry{Path: "000000/b", Hardlink: "000000/a"}}, {Path: "000000/c", Removed: true}, {Path: "000001/d", Removed: true},
+		{Path: "000000", Entry: &tree.Entry{Path: "000000"}},
+		{Path: "000000/a", Entry: &tree.Entry{Path: "000000/a"}},
+		{Path: "000000/b", Entry: &tree.Entry{Path: "000000/b", Hardlink: "000000/a"}},
+		{Path: "000000/c", Removed: true},
+		{Path: "000001/d", Removed: true},
 	}
 	var got []string
 	for _, c := range below("000000", changes) {
