@@ -30,16 +30,12 @@ func Needed(t *tree.Tree, o Options) ([]string, error) {
 	}
 	var out []string
 	for _, name := range append([]string{"modules.dep", "modules.builtin", "modules.softdep", "modules.alias"}, order.files...) {
-		if full := path.Join(dir.Path, name); exists(all, full) {
+		full := path.Join(dir.Path, name)
+		if _, ok := all.find(full); ok {
 			out = append(out, full)
 		}
 	}
 	return out, nil
-}
-
-func exists(all lookup, name string) bool {
-	_, ok := all.find(name)
-	return ok
 }
 
 // BuildOwn makes an initrd whose /init is a static program of the caller's, which loads
