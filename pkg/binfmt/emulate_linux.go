@@ -170,3 +170,14 @@ func escaped(b []byte) string {
 	}
 	return s.String()
 }
+
+// Emulator is the path of the emulator for an architecture, named as in an image's
+// configuration; "" if there is none.
+func Emulator(arch string) string {
+	for _, m := range machines() {
+		if m.arch == arch {
+			return m.emulator()
+		}
+	}
+	return ""
+}

@@ -114,11 +114,26 @@ func (o *loadOrder) add(file string) {
 // resolve reads the wanted modules, names or aliases, and all they need, each
 // after what it needs. Modules that are built into the kernel need no file.
 func resolve(files lookup, version string, wanted []string) ([]module, error) {
+	order, err := resolveOrder(files, version, wanted)
+	if err != nil {
+		return nil, err
+	}
+	modules := make([]module, len(order.files))
+	for i, file := range order.files {
+		if modules[i], err = readModule(files, path.Join(order.dir, file)); err != nil {
+			return nil, err
+		}
+	}
+	return modules, nil
+}
+
+// resolveOrder is resolve without reading the modules themselves.
+func resolveOrder(files lookup, version string, wanted []string) (*loadOrder, error) {
 	x, err := readIndex(files, version)
 	if err != nil {
 		return nil, err
 	}
-	order := loadOrder{moduleIndex: x, seen: map[string]bool{}}
+	order := &loadOrder{moduleIndex: x, seen: map[string]bool{}}
 	var unknown []string
 	for _, name := range wanted {
 		name, optional := strings.CutSuffix(name, "?")
@@ -136,13 +151,7 @@ func resolve(files lookup, version string, wanted []string) ([]module, error) {
 	if order.err != nil {
 		return nil, order.err
 	}
-	modules := make([]module, len(order.files))
-	for i, file := range order.files {
-		if modules[i], err = readModule(files, path.Join(x.dir, file)); err != nil {
-			return nil, err
-		}
-	}
-	return modules, nil
+	return order, nil
 }
 
 func readModule(files lookup, name string) (module, error) {

@@ -98,6 +98,12 @@ func boxInterfaces(t *testing.T, b Box) {
 	if _, out = b.run(t, s); !strings.HasPrefix(out, "Inter-") {
 		t.Fatalf("the host's network: %s", out)
 	}
+	if b.Apart {
+		if !strings.Contains(out, "\t00000000\t") { // as a destination
+			t.Errorf("no default route: %s", out)
+		}
+		return
+	}
 	data, err := os.ReadFile("/proc/net/route")
 	if err != nil {
 		t.Fatal(err)

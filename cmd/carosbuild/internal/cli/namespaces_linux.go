@@ -18,6 +18,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/rung"
 	"github.com/carosio/carosbuild/pkg/terminal"
 	"github.com/carosio/carosbuild/pkg/userns"
+	"github.com/carosio/carosbuild/pkg/vm/guest"
 )
 
 // Inside runs the whole command again inside the namespaces when it is not
@@ -68,7 +69,10 @@ func (a *App) Holder() string {
 
 // Become turns this process into a part of a sandbox if it was started as one; it does
 // not come back then.
-func Become() { chroot.Init() }
+func Become() {
+	guest.Main(os.Args)
+	chroot.Init()
+}
 
 // Arrive completes the start of a program inside the namespaces, and returns the
 // umask of its caller.

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build !linux
+
+package delta
+
+import (
+	"context"
+	"errors"
+)
+
+// ApplyOptions say what a directory can take.
+type ApplyOptions struct {
+	Owner func(dir int, name string, uid, gid uint32) error
+}
+
+// Apply is for Linux.
+func Apply(context.Context, string, []Change, ApplyOptions) error { return errors.ErrUnsupported }

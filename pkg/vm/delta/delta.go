@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package delta
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/carosio/carosbuild/pkg/disk/tree"
+)
+
+// Change is a path that is not as it was. Changes come in tree.Compare order.
+type Change struct {
+	Path    string // slash-separated, without a leading slash; "" is the root
+	Removed bool   // it and all below it
+	// Entry is what is there, with content; nil if Removed. Of a directory it says
+	// nothing about what is below.
+	Entry *tree.Entry
+	// Parent says that the directory itself is as it was, up to its time, and is there for
+	// what is below it.
+	Parent bool
+}
+
+// Options of Find.
+type Options struct {
+	// Same reports whether the content of two regular files of the same size is known to
+	// be the same without reading it. nil: never.
+	Same func(before, after *tree.Entry) bool
+	// Revert are paths that count as they were; a directory only if nothing in it has
+	// changed beside those.
+	Revert map[string]bool
+	// Private are extended attributes that do not count and that no Change has.
+	Private func(name string) bool
+}
+
+// Find compares two trees. A directory that differs in its time only is no change, and
+// appears only for changes below it, as in a layer that a snapshot of an overlay gives.
+// When the names of a file are not those that it had, all names that it has now are
+// changes: a layer cannot add a name to a file of another layer. Sockets are left out.
+func Find(ctx context.Context, before, after *tree.Tree, o Options) ([]Change, error) {
+	f := &finder{Options: o, before: newNames(before), after: newNames(after)}
+	if err := f.links(ctx); err != nil {
+		return nil, err
+	}
+	b, a := before.Entries, after.Entries
+	for len(b) > 0 || len(a) > 0 {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		c := order(b, a)
+		switch {
+		case c < 0:
+			f.gone(b[0].Path)
+			b = b[1:]
+		case c > 0:
+			f.changed(&a[0], false)
+			a = a[1:]
+		default:
+			if err := f.compare(&b[0], &a[0]); err != nil {
+				return nil, err
+			}
+			b, a = b[1:], a[1:]
+		}
+	}
+	f.reverted()
+	return f.withFiles(f.withParents()), nil
+}
+
+// order compares the first paths of two lists; an empty one is last.
+func order(b, a []tree.Entry) int {
+	switch {
+	case len(b) == 0:
+		return 1
+	case len(a) == 0:
+		return -1
+	}
+	return tree.Compare(b[0].Path, a[0].Path)
+}
+
+// names of a tree's files.
+type names struct {
+	entries map[string]*tree.Entry // by each name, the file
+	of      map[string][]string    // by a file's first name, all of several
+}
+
+func newNames(t *tree.Tree) names {
+	n := names{make(map[string]*tree.Entry, len(t.Entries)), map[string][]string{}}
+	for i := range t.Entries {
+		e := &t.Entries[i]
+		if e.Hardlink == "" {
+			n.entries[e.Path] = e
+			continue
+		}
+		n.entries[e.Path] = n.entries[e.Hardlink]
+		if n.of[e.Hardlink] == nil {
+			n.of[e.Hardlink] = []string{e.Hardlink}
+		}
+		n.of[e.Hardlink] = append(n.of[e.Hardlink], e.Path)
+	}
+	return n
+}
+
+type finder struct {
+	Options
+	before, after names
+	relinked      map[string]bool // first names of files whose names are others, or that have changed
+	out           []Change
+	below         string // path that is gone, or is not a directory any more, and a slash
+}
+
+// links looks at the files with several names.
+func (f *finder) links(ctx context.Context) error {
+	f.relinked = map[string]bool{}
+	for first, all := range f.after.of {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		was := f.before.entries[first]
+		for _, name := range all {
+			if was == nil || f.before.entries[name] != was {
+				f.relinked[first] = true
+			}
+		}
+		if f.relinked[first] {
+			continue
+		}
+		same, err := f.same(was, f.after.entries[first])
+		if err != nil {
+			return err
+		}
+		f.relinked[first] = !same
+	}
+	// Two names that were one file's and are those of two files now.
+	for _, all := range f.before.of {
+		now := map[*tree.Entry]string{}
+		for _, name := range all {
+			if e := f.after.entries[name]; e != nil {
+				now[e] = name
+			}
+		}
+		if len(now) < 2 {
+			continue
+		}
+		for e := range now {
+			f.relinked[e.Path] = true
+		}
+	}
+	return nil
+}
+
+// gone notes a path that is not there any more.
+func (f *finder) gone(path string) {
+	if f.below != "" && strings.HasPrefix(path, f.below) {
+		return
+	}
+	f.below = path + "/"
+	f.out = append(f.out, Change{Path: path, Removed: true})
+}
+
+// changed notes what is there now.
+func (f *finder) changed(e *tree.Entry, parent bool) {
+	if f.after.entries[e.Path].Type() == tree.Socket {
+		return
+	}
+	f.out = append(f.out, Change{Path: e.Path, Entry: f.entry(e), Parent: parent})
+}
+
+// compare looks at a path that was there before.
+func (f *finder) compare(b, a *tree.Entry) error {
+	was, is := f.before.entries[b.Path], f.after.entries[a.Path]
+	if was.Type() == tree.Dir && is.Type() != tree.Dir {
+		f.below = b.Path + "/" // gone by being replaced
+	}
+	if f.relinked[is.Path] {
+		f.changed(a, false)
+		return nil
+	}
+	same, err := f.same(was, is)
+	if err != nil {
+		return err
+	}
+	switch {
+	case !same:
+		f.changed(a, false)
+	case is.Type() == tree.Dir:
+		f.changed(a, true) // unless nothing below it has changed
+	}
+	return nil
+}
+
+// same compares two files, up to the times of directories.
+func (f *finder) same(b, a *tree.Entry) (bool, error) {
+	if b.Mode != a.Mode || b.UID != a.UID || b.GID != a.GID || b.Link != a.Link || !f.sameXattrs(b, a) {
+		return false, nil
+	}
+	switch a.Type() {
+	case tree.Dir, tree.Socket:
+		return true, nil
+	case tree.Char, tree.Block:
+		if b.Rdev != a.Rdev {
+			return false, nil
+		}
+	}
+	if b.Mtime != a.Mtime || b.MtimeNsec != a.MtimeNsec || b.Size != a.Size {
+		return false, nil
+	}
+	if a.Type() != tree.Regular || a.Size == 0 || f.Same != nil && f.Same(b, a) {
+		return true, nil
+	}
+	same, err := sameContent(b, a)
+	if err != nil {
+		return false, fmt.Errorf("compare /%s: %w", a.Path, err)
+	}
+	return same, nil
+}
+
+func (f *finder) sameXattrs(b, a *tree.Entry) bool {
+	if len(b.Xattrs) == 0 && len(a.Xattrs) == 0 {
+		return true
+	}
+	counts := func(e *tree.Entry) []tree.Xattr {
+		return slices.DeleteFunc(slices.Clone(e.Xattrs), func(x tree.Xattr) bool { return f.Private != nil && f.Private(x.Name) })
+	}
+	return slices.EqualFunc(counts(b), counts(a), func(x, y tree.Xattr) bool { return x.Name == y.Name && bytes.Equal(x.Value, y.Value) })
+}
+
+// sameContent compares two files of one size.
+func sameContent(b, a *tree.Entry) (bool, error) {
+	const step = 256 << 10
+	x, y := make([]byte, min(step, a.Size)), make([]byte, min(step, a.Size))
+	for off := int64(0); off < a.Size; off += step {
+		n := min(step, a.Size-off)
+		for _, r := range []struct {
+			from io.ReaderAt
+			to   []byte
+		}{{b.Content, x[:n]}, {a.Content, y[:n]}} {
+			if k, err := r.from.ReadAt(r.to, off); int64(k) < n {
+				return false, err
+			}
+		}
+		if !bytes.Equal(x[:n], y[:n]) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// isDir reports whether a change says that there is a directory.
+func (c *Change) isDir() bool {
+	return c.Entry != nil && c.Entry.Hardlink == "" && c.Entry.Type() == tree.Dir
+}
+
+// reverted drops changes that do not count. What is below a directory follows it, so that
+// the last ones are looked at first.
+func (f *finder) reverted() {
+	drop := make([]bool, len(f.out))
+	for i := len(f.out) - 1; i >= 0; i-- {
+		c := &f.out[i]
+		if !f.Revert[c.Path] {
+			continue
+		}
+		drop[i] = true
+		for k := i + 1; c.isDir() && k < len(f.out) && within(c.Path, f.out[k].Path); k++ {
+			if !drop[k] && !f.out[k].Parent {
+				drop[i] = false
+			}
+		}
+	}
+	out := f.out[:0]
+	for i, c := range f.out {
+		if !drop[i] {
+			out = append(out, c)
+		}
+	}
+	f.out = out
+}
+
+// withFiles makes the first name of a file the file where that was another one, which is
+// no change.
+func (f *finder) withFiles(changes []Change) []Change {
+	first := map[*tree.Entry]string{}
+	for i := range changes {
+		c := &changes[i]
+		if c.Removed || c.isDir() {
+			continue
+		}
+		file := f.after.entries[c.Path]
+		name, ok := first[file]
+		switch {
+		case !ok:
+			first[file] = c.Path
+			if c.Entry.Hardlink != "" {
+				c.Entry = f.entry(file)
+				c.Entry.Path = c.Path
+			}
+		default:
+			c.Entry = &tree.Entry{Path: c.Path, Hardlink: name}
+		}
+	}
+	return changes
+}
+
+// entry is a copy of an entry, without private attributes.
+func (f *finder) entry(e *tree.Entry) *tree.Entry {
+	c := *e
+	if f.Private != nil {
+		c.Xattrs = slices.DeleteFunc(slices.Clone(e.Xattrs), func(x tree.Xattr) bool { return f.Private(x.Name) })
+	}
+	return &c
+}
+
+// withParents drops directories that are as they were and have no changes below, and the
+// root if it is as it was.
+func (f *finder) withParents() []Change {
+	needed := make([]bool, len(f.out))
+	var stack []int // changes of the directories that the current path is in
+	for i, c := range f.out {
+		for len(stack) > 0 && !within(f.out[stack[len(stack)-1]].Path, c.Path) {
+			stack = stack[:len(stack)-1]
+		}
+		if !c.Parent {
+			needed[i] = true
+			for _, k := range stack {
+				needed[k] = true
+			}
+		}
+		if c.isDir() {
+			stack = append(stack, i)
+		}
+	}
+	out := f.out[:0]
+	for i, c := range f.out {
+		if needed[i] && (c.Path != "" || !c.Parent) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// within reports whether a path is below a directory.
+func within(dir, path string) bool {
+	return dir == "" || strings.HasPrefix(path, dir+"/")
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package vm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/carosio/carosbuild/pkg/disk/ext4"
+	"github.com/carosio/carosbuild/pkg/disk/image"
+	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/vm/cow"
+	"github.com/carosio/carosbuild/pkg/vm/delta"
+	"github.com/carosio/carosbuild/pkg/vm/guest"
+)
+
+// Disk is a tree as a disk of a machine's, and what the machine has written to it.
+type Disk struct {
+	tree  *tree.Tree
+	image *image.Image
+	dev   *cow.Device
+}
+
+// free is the room on a disk, beside what is on it. It costs nothing until it is used.
+const free = 64 << 30
+
+// NewDisk makes a disk of a tree, which has to stay as it is until the disk is closed.
+// What is written to it goes into a file of the scratch directory that has no name.
+func NewDisk(t *tree.Tree, scratch string) (*Disk, error) {
+	m, err := ext4.Build(within(guest.Top, t), ext4.Options{
+		Label: "carosbuild", UUID: [16]byte{1}, HashSeed: [16]byte{1}, Free: free, ReservedPercent: -1,
+	})
+	if err != nil {
+		return nil, err
+	}
+	f, err := nameless(scratch)
+	if err != nil {
+		return nil, err
+	}
+	dev, err := cow.New(m, f)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &Disk{tree: t, image: m, dev: dev}, nil
+}
+
+// within is a tree below a directory. What else a file system has, such as lost+found, is
+// beside that directory.
+func within(dir string, t *tree.Tree) *tree.Tree {
+	out := &tree.Tree{Entries: make([]tree.Entry, 0, len(t.Entries)+1)}
+	out.Entries = append(out.Entries, tree.Entry{Mode: tree.Dir | 0o755})
+	for _, e := range t.Entries {
+		e.Path = strings.TrimSuffix(dir+"/"+e.Path, "/")
+		if e.Hardlink != "" {
+			e.Hardlink = dir + "/" + e.Hardlink
+		}
+		out.Entries = append(out.Entries, e)
+	}
+	return out
+}
+
+// Close forgets what was written.
+func (d *Disk) Close() error { return d.dev.Close() }
+
+// Device is what a machine reads and writes.
+func (d *Disk) Device() *cow.Device { return d.dev }
+
+// Before is the tree that the disk was made of.
+func (d *Disk) Before() *tree.Tree { return d.tree }
+
+// After is what is on the disk now. Contents are read when the Tree's are.
+func (d *Disk) After() (*tree.Tree, error) {
+	if err := d.dev.Err(); err != nil {
+		return nil, err
+	}
+	return treeOf(d.dev)
+}
+
+func treeOf(r interface {
+	ReadAt(p []byte, off int64) (int, error)
+	Size() int64
+},
+) (*tree.Tree, error) {
+	fs, err := ext4.Open(r, r.Size())
+	if err != nil {
+		return nil, err
+	}
+	t, err := fs.Tree()
+	if err != nil {
+		return nil, err
+	}
+	return t.Sub(guest.Top)
+}
+
+// Changes are what is different from the tree that the disk was made of. Paths in revert
+// count as they were, as for delta.Find. What a guest has not written is not read.
+func (d *Disk) Changes(ctx context.Context, revert map[string]bool, private func(xattr string) bool) ([]delta.Change, error) {
+	after, err := d.After()
+	if err != nil {
+		return nil, fmt.Errorf("read the machine's disk: %w", err)
+	}
+	before, err := treeOf(d.image)
+	if err != nil {
+		return nil, fmt.Errorf("read the machine's disk: %w", err)
+	}
+	return delta.Find(ctx, before, after, delta.Options{
+		Same: d.untouched, Private: private, Revert: revert,
+	})
+}
+
+// split is the directory and the last component of a path.
+func split(path string) (dir, base string) {
+	if i := strings.LastIndexByte(path, '/'); i >= 0 {
+		return path[:i], path[i+1:]
+	}
+	return "", path
+}
+
+// untouched reports whether a file is where it was and nothing of it has been written.
+func (d *Disk) untouched(before, after *tree.Entry) bool {
+	was, ok := ext4.Layout(before)
+	if !ok {
+		return false
+	}
+	is, ok := ext4.Layout(after)
+	if !ok || len(is) != len(was) {
+		return false
+	}
+	for i, r := range is {
+		if r != was[i] || d.dev.Written(r.At, r.Len) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package guest
+
+import (
+	"fmt"
+	"os"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Addresses of QEMU's user network.
+var (
+	address  = [4]byte{10, 0, 2, 15}
+	gateway  = [4]byte{10, 0, 2, 2}
+	resolver = [4]byte{10, 0, 2, 3}
+)
+
+// connect brings the loopback up, and the network if there is to be one. QEMU takes every
+// address of its network, the resolver's excepted, for the host's loopback: they are made
+// unreachable. The command has no capability to undo that.
+func connect(network bool) error {
+	s, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(s)
+	if err := up(s, "lo"); err != nil || !network {
+		return err
+	}
+	const card = "eth0"
+	if err := await("the network card", func() error {
+		_, err := os.Stat("/sys/class/net/" + card)
+		return err
+	}); err != nil {
+		return err
+	}
+	if err := setAddress(s, card, unix.SIOCSIFADDR, address); err != nil {
+		return err
+	}
+	if err := setAddress(s, card, unix.SIOCSIFNETMASK, [4]byte{255, 255, 255, 0}); err != nil {
+		return err
+	}
+	if err := up(s, card); err != nil {
+		return err
+	}
+	for _, r := range []route{
+		{to: [4]byte{}, via: gateway, flags: unix.RTF_UP | unix.RTF_GATEWAY},
+		{to: resolver, mask: [4]byte{255, 255, 255, 255}, flags: unix.RTF_UP | unix.RTF_HOST, card: card},
+		{to: [4]byte{10, 0, 2, 0}, mask: [4]byte{255, 255, 255, 128}, flags: unix.RTF_UP | unix.RTF_REJECT},
+		{to: [4]byte{10, 0, 2, 128}, mask: [4]byte{255, 255, 255, 128}, flags: unix.RTF_UP | unix.RTF_REJECT},
+	} {
+		if err := r.add(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func up(s int, name string) error {
+	r, err := unix.NewIfreq(name)
+	if err != nil {
+		return err
+	}
+	if err := unix.IoctlIfreq(s, unix.SIOCGIFFLAGS, r); err != nil {
+		return err
+	}
+	r.SetUint16(r.Uint16() | unix.IFF_UP)
+	return unix.IoctlIfreq(s, unix.SIOCSIFFLAGS, r)
+}
+
+func setAddress(s int, name string, call uint, ip [4]byte) error {
+	r, err := unix.NewIfreq(name)
+	if err != nil {
+		return err
+	}
+	if err := r.SetInet4Addr(ip[:]); err != nil {
+		return err
+	}
+	return unix.IoctlIfreq(s, call, r)
+}
+
+// route is a line of the routing table.
+type route struct {
+	to, mask, via [4]byte
+	flags         uint16
+	card          string
+}
+
+// rtentry is struct rtentry of linux/route.h.
+type rtentry struct {
+	_             uintptr
+	dst, gw, mask unix.RawSockaddrInet4
+	flags         uint16
+	_             int16
+	_             uintptr
+	_             uintptr
+	metric        int16
+	dev           *byte
+	mtu, window   uintptr
+	irtt          uint16
+}
+
+func (r route) add(s int) error {
+	inet := func(ip [4]byte) unix.RawSockaddrInet4 { return unix.RawSockaddrInet4{Family: unix.AF_INET, Addr: ip} }
+	e := rtentry{dst: inet(r.to), gw: inet(r.via), mask: inet(r.mask), flags: r.flags}
+	if r.card != "" {
+		name, err := unix.BytePtrFromString(r.card)
+		if err != nil {
+			return err
+		}
+		e.dev = name
+	}
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(s), unix.SIOCADDRT, uintptr(unsafe.Pointer(&e))); errno != 0 {
+		return fmt.Errorf("route to %v: %w", r.to, errno)
+	}
+	return nil
+}

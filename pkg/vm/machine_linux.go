@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package vm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/carosio/carosbuild/pkg/binfmt"
+	"github.com/carosio/carosbuild/pkg/qemu"
+	"github.com/carosio/carosbuild/pkg/remedy"
+)
+
+// Config says what the machines are like.
+type Config struct {
+	Kernel  *Kernel
+	Scratch string // directory for what lives as long as the machines
+	// Agent is a static program for the guest whose main function calls guest.Main; ""
+	// is this very program.
+	Agent    string
+	QEMU     string        // program; "" is qemu-system-ARCH in the PATH
+	Accel    string        // kvm or tcg; "" tries
+	CPUs     int           // 0: as many as this process may use
+	Memory   int64         // bytes, 0: 2 GiB
+	BootTime time.Duration // until the guest has to say that it runs; 0: five minutes
+}
+
+// Machine starts virtual machines, each for one command. It is safe for concurrent use.
+type Machine struct {
+	Config
+	Reason string // why it is not KVM, although there is a /dev/kvm; "" otherwise
+
+	dir string
+	mu  sync.Mutex
+	ram map[string]string // files of initial RAM disks, by the architecture that they emulate
+}
+
+const defaultMemory = 2 << 30
+
+// Open finds out what there is, and writes the kernel into the scratch directory.
+func Open(ctx context.Context, c Config) (m *Machine, err error) {
+	arch, ok := machineOf(runtime.GOARCH)
+	if !ok {
+		return nil, fmt.Errorf("virtual machines on %s: %w", runtime.GOARCH, errors.ErrUnsupported)
+	}
+	if c.QEMU == "" {
+		c.QEMU = arch.program
+	}
+	if c.QEMU, err = exec.LookPath(c.QEMU); err != nil {
+		return nil, &remedy.Error{Tried: "run steps in a virtual machine", Err: err, Cure: "apt-get install " + arch.pkg}
+	}
+	if c.Agent == "" {
+		c.Agent = "/proc/self/exe"
+	}
+	if c.CPUs == 0 {
+		c.CPUs = runtime.GOMAXPROCS(0)
+	}
+	if c.Memory == 0 {
+		c.Memory = defaultMemory
+	}
+	if c.BootTime == 0 {
+		c.BootTime = 5 * time.Minute
+	}
+	dir, err := os.MkdirTemp(c.Scratch, "machine-")
+	if err != nil {
+		return nil, err
+	}
+	m = &Machine{Config: c, dir: dir, ram: map[string]string{}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, m.Close())
+		}
+	}()
+	if c.Accel == "" {
+		m.Accel, m.Reason, err = qemu.Accelerator(ctx, qemu.Machine{Program: arch.program, Package: arch.pkg, Arch: arch.name}, dir)
+		if err != nil {
+			return m, err
+		}
+	}
+	image, err := c.Kernel.image()
+	if err != nil {
+		return m, err
+	}
+	if err := os.WriteFile(m.kernelFile(), image, 0o600); err != nil {
+		return m, err
+	}
+	_, err = m.initrdFile("")
+	return m, err
+}
+
+// Close removes what Open has written. No machine may run any more.
+func (m *Machine) Close() error { return os.RemoveAll(m.dir) }
+
+func (m *Machine) kernelFile() string { return filepath.Join(m.dir, "kernel") }
+
+// initrdFile is the initial RAM disk for programs of an architecture.
+func (m *Machine) initrdFile(arch string) (string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if name, ok := m.ram[arch]; ok {
+		return name, nil
+	}
+	agent, err := os.ReadFile(m.Agent)
+	if err != nil {
+		return "", err
+	}
+	files := map[string][]byte{}
+	if arch != "" {
+		path := binfmt.Emulator(arch)
+		if path == "" {
+			return "", &remedy.Error{
+				Tried: "run programs of architecture " + arch + " in a virtual machine: there is no emulator for them",
+				Cure:  "apt-get install qemu-user-static",
+			}
+		}
+		if files[path[1:]], err = os.ReadFile(path); err != nil {
+			return "", err
+		}
+	}
+	data, err := m.Kernel.initrd(agent, files)
+	if err != nil {
+		return "", err
+	}
+	name := filepath.Join(m.dir, "initrd-"+arch)
+	if err := os.WriteFile(name, data, 0o600); err != nil {
+		return "", err
+	}
+	m.ram[arch] = name
+	return name, nil
+}
+
+// architecture is what a machine of this host's architecture is to QEMU.
+type architecture struct {
+	name    string // as uname -m has it
+	program string
+	pkg     string   // of Debian
+	args    []string // of QEMU
+	console string
+}
+
+func machineOf(goarch string) (architecture, bool) {
+	switch goarch {
+	case "amd64":
+		return architecture{"x86_64", "qemu-system-x86_64", "qemu-system-x86", []string{"-machine", "pc,graphics=off,vmport=off,usb=off", "-cpu", "max"}, "ttyS0"}, true
+	case "arm64":
+		return architecture{"aarch64", "qemu-system-aarch64", "qemu-system-arm", []string{"-machine", "virt", "-cpu", "max"}, "ttyAMA0"}, true
+	}
+	return architecture{}, false
+}

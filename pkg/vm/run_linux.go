@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package vm
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/vm/cow"
+	"github.com/carosio/carosbuild/pkg/vm/nbd"
+	"github.com/carosio/carosbuild/pkg/vm/wire"
+)
+
+// Job is a command for a machine of its own.
+type Job struct {
+	Root    *cow.Device
+	Mounts  *cow.Device // nil: none
+	Request wire.Request
+	Stdin   io.Reader // nil: empty
+	Stdout  io.Writer // nil: thrown away
+	Stderr  io.Writer
+	Resize  <-chan wire.Window // nil: never
+}
+
+// Run starts a machine for a command, and waits until the command has ended, all that it
+// left behind has been killed and the disks are written. An error means that the command
+// did not come about, or that ctx has ended: the machine is gone then, too.
+func (m *Machine) Run(ctx context.Context, j Job) (wire.Result, error) {
+	if err := ctx.Err(); err != nil {
+		return wire.Result{}, err
+	}
+	p, err := m.start(j)
+	if err != nil {
+		return wire.Result{}, err
+	}
+	stop := context.AfterFunc(ctx, p.kill)
+	defer stop()
+	late := time.AfterFunc(m.BootTime, p.kill)
+	s := &session{Conn: wire.New(p.port), job: j, ready: func() { late.Stop() }, gone: make(chan struct{})}
+	res, err := s.run()
+	inTime := late.Stop() || s.started
+	p.kill()
+	ended := p.wait()
+	switch {
+	case ctx.Err() != nil:
+		return wire.Result{}, ctx.Err()
+	case !inTime:
+		err = fmt.Errorf("the machine did not start within %v", m.BootTime)
+	case err == nil && res.Error != "":
+		return res, &StartError{Reason: res.Error}
+	case err == nil:
+		return res, errors.Join(j.Root.Err(), ended)
+	}
+	if e := errors.Join(j.Root.Err(), ended); e != nil {
+		err = e
+	}
+	return wire.Result{}, &MachineError{Err: err, Console: p.console.String()}
+}
+
+// StartError says that the command could not be started.
+type StartError struct{ Reason string }
+
+func (e *StartError) Error() string { return "start the step: " + e.Reason }
+
+// MachineError says that a machine failed, with the end of what it has said.
+type MachineError struct {
+	Err     error
+	Console string
+}
+
+func (e *MachineError) Error() string {
+	if e.Console == "" {
+		return "virtual machine: " + e.Err.Error()
+	}
+	return fmt.Sprintf("virtual machine: %v; the last of its console:\n%s", e.Err, e.Console)
+}
+
+// Unwrap gives the reason.
+func (e *MachineError) Unwrap() error { return e.Err }
+
+// process is a running QEMU.
+type process struct {
+	cmd     *exec.Cmd
+	port    net.Conn
+	console tail
+	disks   []net.Conn
+	serve   sync.WaitGroup
+	errs    []error // of the disks
+	started chan error
+	ended   chan struct{}
+}
+
+// start starts QEMU. It dies with this process, and its channels are connections that
+// nobody else can open.
+func (m *Machine) start(j Job) (*process, error) {
+	initrd, err := m.initrdFile(j.Request.Emulate)
+	if err != nil {
+		return nil, err
+	}
+	p := &process{started: make(chan error), ended: make(chan struct{})}
+	devices := []*cow.Device{j.Root}
+	if j.Mounts != nil {
+		devices = append(devices, j.Mounts)
+	}
+	var theirs []*os.File
+	fail := func(err error) (*process, error) {
+		for _, f := range theirs {
+			f.Close()
+		}
+		p.close()
+		return nil, err
+	}
+	for i := range 1 + len(devices) {
+		ours, their, err := pair()
+		if err != nil {
+			return fail(err)
+		}
+		theirs = append(theirs, their)
+		if i == 0 {
+			p.port = ours
+		} else {
+			p.disks = append(p.disks, ours)
+		}
+	}
+	p.cmd = exec.Command(m.QEMU, m.arguments(initrd, len(devices), j.Request.Network)...)
+	p.cmd.Env, p.cmd.Dir = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "TMPDIR=" + m.dir}, m.dir
+	p.cmd.Stdout, p.cmd.Stderr = &p.console, &p.console
+	p.cmd.ExtraFiles = theirs
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	go p.run()
+	if err := <-p.started; err != nil {
+		return fail(fmt.Errorf("start %s: %w", m.QEMU, err))
+	}
+	for _, f := range theirs {
+		f.Close()
+	}
+	p.errs = make([]error, len(devices))
+	for i, d := range devices {
+		p.serve.Go(func() { p.errs[i] = nbd.Serve(p.disks[i], d) })
+	}
+	return p, nil
+}
+
+// run starts the process and waits for it, on one thread, whose end would kill it.
+func (p *process) run() {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := p.cmd.Start()
+	p.started <- err
+	if err == nil {
+		_ = p.cmd.Wait() // it is killed
+		p.port.Close()
+		close(p.ended)
+	}
+}
+
+func (p *process) kill() { _ = p.cmd.Process.Kill() }
+
+// wait waits until the process is gone and its disks are not used any more.
+func (p *process) wait() error {
+	<-p.ended
+	p.close()
+	p.serve.Wait()
+	return errors.Join(p.errs...)
+}
+
+func (p *process) close() {
+	for _, c := range append(p.disks, p.port) {
+		if c != nil {
+			c.Close()
+		}
+	}
+}
+
+// pair is a connection, our end and that of another process.
+func pair() (net.Conn, *os.File, error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	ours, theirs := os.NewFile(uintptr(fds[0]), "machine"), os.NewFile(uintptr(fds[1]), "machine")
+	conn, err := net.FileConn(ours)
+	ours.Close()
+	if err != nil {
+		theirs.Close()
+		return nil, nil, err
+	}
+	return conn, theirs, nil
+}
+
+// arguments are QEMU's. Descriptor 3 is the port, those behind it are the disks.
+func (m *Machine) arguments(initrd string, disks int, network bool) []string {
+	arch, _ := machineOf(runtime.GOARCH)
+	args := append([]string{
+		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-monitor", "none", "-serial", "stdio",
+		"-accel", accelerator(m.Accel), "-m", strconv.FormatInt(m.Memory>>20, 10), "-smp", strconv.Itoa(m.CPUs),
+	}, arch.args...)
+	args = append(args,
+		"-kernel", m.kernelFile(), "-initrd", initrd, "-append", "console="+arch.console+" quiet panic=-1 mitigations=off nokaslr no_timer_check random.trust_cpu=on",
+		"-chardev", "socket,id=port,fd=3", "-device", "virtio-serial-pci", "-device", "virtserialport,chardev=port,name="+wire.Port,
+		"-device", "virtio-rng-pci")
+	for i := range disks {
+		id := fmt.Sprintf("d%d", i)
+		args = append(args, "-blockdev", fmt.Sprintf("driver=nbd,node-name=%s,server.type=fd,server.str=%d", id, 4+i), "-device", "virtio-blk-pci,drive="+id)
+	}
+	if network {
+		args = append(args, "-netdev", "user,id=n0,ipv6=off", "-device", "virtio-net-pci,netdev=n0,romfile=")
+	}
+	return args
+}
+
+func accelerator(name string) string {
+	if cmp.Or(name, "tcg") == "tcg" {
+		return "tcg,thread=multi"
+	}
+	return name
+}
+
+// tail keeps the end of what is written to it.
+type tail struct {
+	mu sync.Mutex
+	b  []byte
+}
+
+const tailSize = 4 << 10
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.b = append(t.b, p...)
+	if len(t.b) > 2*tailSize {
+		t.b = append(t.b[:0], t.b[len(t.b)-tailSize:]...)
+	}
+	return len(p), nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return strings.TrimSpace(string(t.b[max(len(t.b)-tailSize, 0):]))
+}
+
+// session is what is said to a guest and heard from it.
+type session struct {
+	*wire.Conn
+	job     Job
+	ready   func()
+	started bool
+	taken   chan struct{}
+	gone    chan struct{} // nobody needs input any more
+	mu      sync.Mutex    // of sending
+}
+
+func (s *session) run() (wire.Result, error) {
+	defer close(s.gone)
+	var res wire.Result
+	for {
+		kind, payload, err := s.Receive()
+		if err != nil {
+			if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) {
+				err = errors.New("it ended before the command did")
+			}
+			return res, err
+		}
+		switch kind {
+		case wire.Ready:
+			s.ready()
+			s.started = true
+			if err := s.begin(); err != nil {
+				return res, err
+			}
+		case wire.Stdout, wire.Stderr:
+			if err := s.output(kind, payload); err != nil {
+				return res, err
+			}
+		case wire.Taken:
+			select {
+			case s.taken <- struct{}{}:
+			default:
+			}
+		case wire.Exit:
+			if err := json.Unmarshal(payload, &res); err != nil {
+				return res, err
+			}
+		case wire.Done:
+			var end wire.End
+			if err := json.Unmarshal(payload, &end); err != nil {
+				return res, err
+			}
+			if end.Error != "" {
+				return res, errors.New(end.Error)
+			}
+			return res, nil
+		default:
+			return res, fmt.Errorf("it said %q", kind)
+		}
+	}
+}
+
+// begin sends the command, and goes on with what it is to read.
+func (s *session) begin() error {
+	if err := s.SendValue(wire.Start, s.job.Request); err != nil {
+		return err
+	}
+	s.taken = make(chan struct{}, 1)
+	go s.feed()
+	if s.job.Resize != nil {
+		go s.resize()
+	}
+	return nil
+}
+
+func (s *session) send(k wire.Kind, payload []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.Send(k, payload)
+}
+
+// feed sends standard input, a piece at a time. A reader that never returns keeps the
+// goroutine, not the command.
+func (s *session) feed() {
+	buf := make([]byte, 64<<10)
+	for s.job.Stdin != nil {
+		n, err := s.job.Stdin.Read(buf)
+		if n > 0 {
+			if s.send(wire.Stdin, buf[:n]) != nil {
+				return
+			}
+			select {
+			case <-s.taken:
+			case <-s.gone:
+				return
+			}
+		}
+		if err != nil {
+			break
+		}
+	}
+	_ = s.send(wire.StdinEnd, nil)
+}
+
+func (s *session) resize() {
+	for {
+		select {
+		case w, ok := <-s.job.Resize:
+			b, err := json.Marshal(w)
+			if !ok || err != nil || s.send(wire.Resize, b) != nil {
+				return
+			}
+		case <-s.gone:
+			return
+		}
+	}
+}
+
+func (s *session) output(k wire.Kind, p []byte) error {
+	w := s.job.Stdout
+	if k == wire.Stderr {
+		w = s.job.Stderr
+	}
+	if w == nil {
+		return nil
+	}
+	_, err := w.Write(p)
+	return err
+}

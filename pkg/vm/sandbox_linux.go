@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package vm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/sandbox"
+	"github.com/carosio/carosbuild/pkg/vm/cow"
+	"github.com/carosio/carosbuild/pkg/vm/delta"
+	"github.com/carosio/carosbuild/pkg/vm/wire"
+)
+
+// Sandbox runs each command in a machine of its own, as engine.Sandbox says, with two
+// differences. What a command changes in its mounts, and in a root that is a directory,
+// appears there when it has ended with any status, and what others change meanwhile is not
+// seen by it. And a command that is killed leaves nothing.
+type Sandbox struct {
+	Machine *Machine
+	Scratch string // directory for what machines write, as long as they are used
+	// Resolver is planted as /etc/resolv.conf of roots that are snapshots, unless it is
+	// nil: QEMU's resolver, and what else it says.
+	Resolver []byte
+
+	mu        sync.Mutex
+	snapshots map[string]*Snapshot // by Root
+}
+
+// Emulate says whether programs of an architecture run in the machines.
+func (s *Sandbox) Emulate(_ context.Context, arch string) error {
+	_, err := s.Machine.initrdFile(foreign(arch))
+	return err
+}
+
+// foreign is an architecture that has to be emulated, "" for none.
+func foreign(arch string) string {
+	if arch == runtime.GOARCH {
+		return ""
+	}
+	return arch
+}
+
+// Run runs a command in the snapshot whose Root its root is, else in a directory.
+func (s *Sandbox) Run(ctx context.Context, c sandbox.Command) (status int, err error) {
+	if w := s.snapshot(c.Root); w != nil {
+		return w.run(ctx, c)
+	}
+	owners := hostOwners()
+	t, closeRoot, err := directory(ctx, c.Root, owners)
+	if err != nil {
+		return 0, err
+	}
+	d, err := NewDisk(t, s.Scratch)
+	if err != nil {
+		return 0, errors.Join(err, closeRoot())
+	}
+	defer func() { err = errors.Join(err, d.Close(), closeRoot()) }()
+	return s.run(ctx, c, d, func(r wire.Result) error {
+		revert := map[string]bool{}
+		for _, p := range r.Revert {
+			revert[p] = true
+		}
+		changes, err := d.Changes(ctx, revert, nil)
+		if err != nil {
+			return err
+		}
+		return delta.Apply(ctx, c.Root, changes, delta.ApplyOptions{Owner: owners.chown})
+	})
+}
+
+// run runs a command on a disk. Done is called when it has ended, before what it changed
+// in its mounts is written back.
+func (s *Sandbox) run(ctx context.Context, c sandbox.Command, root *Disk, done func(wire.Result) error) (status int, err error) {
+	m, err := openMounts(ctx, c.Mounts, s.Scratch)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, m.close()) }()
+	res, err := s.Machine.Run(ctx, Job{
+		Root: root.Device(), Mounts: m.device(), Stdin: c.Stdin, Stdout: c.Stdout, Stderr: c.Stderr,
+		Request: wire.Request{
+			Args: c.Args, Env: c.Env, Cwd: c.Cwd, UID: c.UID, GID: c.GID, Groups: c.Groups, Mounts: m.wire,
+			Network: c.Network != sandbox.NoNetwork, Terminal: c.Terminal, Hostname: sandbox.Hostname,
+			Emulate: foreign(c.Arch), Plant: true, Resolver: s.Resolver,
+		},
+	})
+	if err != nil {
+		return 0, err
+	}
+	if err := done(res); err != nil {
+		return 0, err
+	}
+	return res.Status, m.writeBack(ctx)
+}
+
+// owners are those of a directory of the host as its command sees them: what belongs to
+// this account belongs to root.
+type owners struct{ uid, gid uint32 }
+
+func hostOwners() owners { return owners{uint32(os.Geteuid()), uint32(os.Getegid())} }
+
+func (o owners) inside(t *tree.Tree) *tree.Tree {
+	if o == (owners{}) {
+		return t
+	}
+	for i := range t.Entries {
+		e := &t.Entries[i]
+		if e.UID == o.uid {
+			e.UID = 0
+		}
+		if e.GID == o.gid {
+			e.GID = 0
+		}
+	}
+	return t
+}
+
+// chown is for a root, whose owners have to be right.
+func (o owners) chown(dir int, name string, uid, gid uint32) error {
+	if uid == 0 {
+		uid = o.uid
+	}
+	if gid == 0 {
+		gid = o.gid
+	}
+	if name == "." {
+		return nil
+	}
+	if err := unix.Fchownat(dir, name, int(uid), int(gid), unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return fmt.Errorf("owner %d:%d: %w", uid, gid, err)
+	}
+	return nil
+}
+
+// directory is a directory of the host as a tree.
+func directory(ctx context.Context, name string, o owners) (*tree.Tree, func() error, error) {
+	src, err := tree.OpenDir(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	t, err := src.Read(ctx, 0, runtime.GOMAXPROCS(0))
+	if err != nil {
+		return nil, nil, errors.Join(err, src.Close())
+	}
+	return o.inside(t), src.Close, nil
+}
+
+// below are the changes below a directory, as changes of that one.
+func below(top string, changes []delta.Change) (out []delta.Change) {
+	for _, c := range changes {
+		rel, ok := strings.CutPrefix(c.Path+"/", top+"/")
+		if !ok {
+			continue
+		}
+		c.Path = strings.Trim(rel, "/")
+		if c.Entry != nil {
+			c.Entry.Path = c.Path
+			c.Entry.Hardlink = strings.TrimPrefix(c.Entry.Hardlink, top+"/")
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// mounts are the directories and files of the host that a command sees, on a disk of
+// their own: each in a directory, a file as the one file in it.
+type mounts struct {
+	from   []sandbox.Mount
+	file   []string // name of the file, "" for a directory
+	wire   []wire.Mount
+	disk   *Disk // nil without mounts
+	closes []func() error
+}
+
+func openMounts(ctx context.Context, from []sandbox.Mount, scratch string) (m *mounts, err error) {
+	m = &mounts{from: from}
+	if len(from) == 0 {
+		return m, nil
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, m.close())
+		}
+	}()
+	all := &tree.Tree{Entries: []tree.Entry{{Mode: tree.Dir | 0o755}}}
+	for i, mount := range from {
+		t, file, err := m.read(ctx, mount.Source)
+		if err != nil {
+			return m, fmt.Errorf("mount on %s: %w", mount.Target, err)
+		}
+		top := mountTop(i)
+		all.Entries = append(all.Entries, within(top, t).Entries[1:]...)
+		m.file = append(m.file, file)
+		m.wire = append(m.wire, wire.Mount{Source: strings.TrimSuffix(top+"/"+file, "/"), Target: mount.Target, ReadOnly: mount.ReadOnly})
+	}
+	m.disk, err = NewDisk(all, scratch)
+	return m, err
+}
+
+// mountTop is the directory of a mount; they are in order.
+func mountTop(i int) string { return fmt.Sprintf("%06d", i) }
+
+// read is a directory as a tree, or a tree with one file, and its name.
+func (m *mounts) read(ctx context.Context, source string) (*tree.Tree, string, error) {
+	st, err := os.Stat(source)
+	if err != nil {
+		return nil, "", err
+	}
+	if st.IsDir() {
+		t, done, err := directory(ctx, source, hostOwners())
+		if err != nil {
+			return nil, "", err
+		}
+		m.closes = append(m.closes, done)
+		return t, "", nil
+	}
+	if !st.Mode().IsRegular() {
+		return nil, "", fmt.Errorf("%s is neither a directory nor a file", source)
+	}
+	f, err := os.Open(source)
+	if err != nil {
+		return nil, "", err
+	}
+	m.closes = append(m.closes, f.Close)
+	const name = "file"
+	return &tree.Tree{Entries: []tree.Entry{{Mode: tree.Dir | 0o755}, {
+		Path: name, Mode: tree.Regular | uint32(st.Mode().Perm()), Size: st.Size(), Content: f,
+		Mtime: st.ModTime().Unix(), MtimeNsec: int32(st.ModTime().Nanosecond()),
+	}}}, name, nil
+}
+
+func (m *mounts) device() *cow.Device {
+	if m.disk == nil {
+		return nil
+	}
+	return m.disk.Device()
+}
+
+// writeBack brings what has changed into the directories and files. All of it belongs to
+// this account then: it may not be able to give files away.
+func (m *mounts) writeBack(ctx context.Context) error {
+	if !slices.ContainsFunc(m.from, func(x sandbox.Mount) bool { return !x.ReadOnly }) {
+		return nil
+	}
+	changes, err := m.disk.Changes(ctx, nil, nil)
+	if err != nil {
+		return err
+	}
+	for i, mount := range m.from {
+		here := below(mountTop(i), changes)
+		switch {
+		case mount.ReadOnly || len(here) == 0:
+		case m.file[i] == "":
+			err = delta.Apply(ctx, mount.Source, here, delta.ApplyOptions{})
+		default:
+			err = writeFile(here, m.file[i], mount.Source)
+		}
+		if err != nil {
+			return fmt.Errorf("mount on %s: %w", mount.Target, err)
+		}
+	}
+	return nil
+}
+
+// writeFile brings the content of a file that is a mount into it.
+func writeFile(changes []delta.Change, name, to string) error {
+	i := slices.IndexFunc(changes, func(c delta.Change) bool { return c.Path == name && !c.Removed })
+	if i < 0 {
+		return nil
+	}
+	data, err := contentOf(changes[i].Entry)
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(to, os.O_WRONLY|os.O_TRUNC, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Close())
+}
+
+func (m *mounts) close() error {
+	var errs []error
+	if m.disk != nil {
+		errs = append(errs, m.disk.Close())
+	}
+	for _, c := range m.closes {
+		errs = append(errs, c())
+	}
+	return errors.Join(errs...)
+}
