@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package supervisor
+
+import (
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/supervisor/creds"
+	"github.com/carosio/carosbuild/pkg/supervisor/record"
+)
+
+func isACL(name string) bool { return name == aclAccess || name == aclDefault }
+
+// kept reports whether an attribute may be kept under another name: the namespace can set
+// none of these, but capabilities, and lists without other ids.
+func kept(name string) bool {
+	return strings.HasPrefix(name, "security.") || strings.HasPrefix(name, "trusted.") || isACL(name)
+}
+
+// readAttr reads an attribute of a file; nil: it has none.
+func readAttr(path, name string, link bool) ([]byte, error) {
+	get := unix.Getxattr
+	if link {
+		get = unix.Lgetxattr
+	}
+	buf := make([]byte, 512)
+	n, err := get(path, name, buf)
+	if err == unix.ERANGE {
+		buf = make([]byte, 1<<16)
+		n, err = get(path, name, buf)
+	}
+	if err == unix.ENODATA || err == unix.ENOTSUP {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return buf[:n], nil
+}
+
+func (c *call) getxattr() answer {
+	if record.Private(c.Attr) {
+		return fails(unix.ENODATA)
+	}
+	if !kept(c.Attr) {
+		return proceed
+	}
+	path, done, err := c.place(c.Target)
+	if err != nil {
+		return proceed
+	}
+	defer done()
+	v, err := readAttr(path, record.FakePrefix+c.Attr, c.Target.NoLink)
+	if err != nil || v == nil {
+		return proceed
+	}
+	if isACL(c.Attr) {
+		stored, err := readAttr(path, c.Attr, c.Target.NoLink)
+		if err != nil || stored == nil {
+			return proceed
+		}
+		v = namedACL(stored, v)
+	}
+	return c.put(v)
+}
+
+func (c *call) listxattr() answer {
+	path, done, err := c.place(c.Target)
+	if err != nil {
+		return proceed
+	}
+	defer done()
+	raw, err := record.List(path, c.Target.NoLink)
+	if err != nil {
+		return proceed
+	}
+	var out strings.Builder
+	seen, changed := map[string]bool{}, false
+	for _, r := range raw {
+		name, ok := record.Shown(r)
+		changed = changed || !ok || name != r
+		if ok && !seen[name] {
+			seen[name] = true
+			out.WriteString(name + "\x00")
+		}
+	}
+	if !changed {
+		return proceed
+	}
+	return c.put([]byte(out.String()))
+}
+
+// mayChange says whether the caller may set or remove an attribute that is not a user's.
+func (c *call) mayChange(fd int) error {
+	need := creds.Admin
+	switch {
+	case c.Attr == "security.capability":
+		need = creds.Setfcap
+	case isACL(c.Attr):
+		need = creds.Fowner
+		if o, _, err := c.sup.table.Of(fd); err != nil || o.UID == c.creds.User.FS {
+			return err
+		}
+	}
+	if !c.creds.Can(need) {
+		return unix.EPERM
+	}
+	return nil
+}
+
+func (c *call) setxattr() answer {
+	if record.Private(c.Attr) {
+		return fails(unix.EPERM)
+	}
+	if !kept(c.Attr) {
+		return proceed
+	}
+	fd, err := c.open(c.Target)
+	if err != nil {
+		return fails(err)
+	}
+	defer unix.Close(fd)
+	if err := c.mayChange(fd); err != nil {
+		return fails(err)
+	}
+	path, fake := fdPath(fd), record.FakePrefix+c.Attr
+	switch {
+	case c.Attr == "security.capability":
+		return proceed
+	case !isACL(c.Attr):
+		return fails(unix.Setxattr(path, fake, c.Value, int(c.Flags)))
+	}
+	mapped, foreign := mappedACL(c.Value)
+	if err := unix.Setxattr(path, c.Attr, mapped, int(c.Flags)); err != nil {
+		return fails(err)
+	}
+	if foreign {
+		return fails(unix.Setxattr(path, fake, c.Value, 0))
+	}
+	return fails(removeAttr(path, fake))
+}
+
+func removeAttr(path, name string) error {
+	if err := unix.Removexattr(path, name); err != unix.ENODATA && err != unix.ENOTSUP {
+		return err
+	}
+	return nil
+}
+
+func (c *call) removexattr() answer {
+	if record.Private(c.Attr) {
+		return fails(unix.ENODATA)
+	}
+	if !kept(c.Attr) {
+		return proceed
+	}
+	fd, err := c.open(c.Target)
+	if err != nil {
+		return fails(err)
+	}
+	defer unix.Close(fd)
+	if err := c.mayChange(fd); err != nil {
+		return fails(err)
+	}
+	v, err := readAttr(fdPath(fd), record.FakePrefix+c.Attr, false)
+	if err != nil {
+		return fails(err)
+	}
+	if v == nil {
+		return proceed
+	}
+	if err := removeAttr(fdPath(fd), record.FakePrefix+c.Attr); err != nil || !isACL(c.Attr) {
+		return fails(err)
+	}
+	return proceed
+}
