@@ -80,7 +80,17 @@ func memoryFile(v any) (*os.File, error) {
 // readConfig reads the file in memory, without moving in it: the next process reads it, too.
 func readConfig() (config, error) {
 	var c config
-	f := os.NewFile(fdConfig, "config")
-	err := json.NewDecoder(io.NewSectionReader(f, 0, 1<<30)).Decode(&c)
+	err := json.NewDecoder(io.NewSectionReader(positioned(fdConfig), 0, 1<<30)).Decode(&c)
 	return c, err
+}
+
+// positioned reads from a descriptor without owning it: an os.File closes it some day.
+type positioned int
+
+func (p positioned) ReadAt(b []byte, off int64) (int, error) {
+	n, err := unix.Pread(int(p), b, off)
+	if n == 0 && err == nil {
+		err = io.EOF
+	}
+	return max(n, 0), err
 }

@@ -28,16 +28,16 @@ func (c *call) plain() bool {
 	case i > 0:
 		up = decode.Target{FD: c.Target.FD, Path: trimmed[:i]}
 	}
-	path, done, err := c.place(up)
+	at, err := c.place(up)
 	if err != nil {
 		return true // nothing can be made there
 	}
-	defer done()
-	o, ok, err := c.sup.table.Read(path, false)
+	defer at.close()
+	o, ok, err := c.sup.table.Read(at.path, false)
 	if err != nil || ok && o.GID != 0 {
 		return false // perhaps it has the setgid bit
 	}
-	_, err = unix.Getxattr(path, record.FakePrefix+aclDefault, nil)
+	_, err = unix.Getxattr(at.path, record.FakePrefix+aclDefault, nil)
 	return err != nil
 }
 

@@ -35,12 +35,8 @@ func TestMain(m *testing.M) {
 			os.Exit(125)
 		}
 	}
-	if name, ok := strings.CutPrefix(os.Args[len(os.Args)-1], "program="); ok || len(os.Args) > 1 && programs[os.Args[1]] != nil {
-		args := os.Args[1:]
-		if ok {
-			args = []string{name}
-		}
-		if err := programs[args[0]](args[1:]); err != nil {
+	if len(os.Args) > 1 && programs[os.Args[1]] != nil {
+		if err := programs[os.Args[1]](os.Args[2:]); err != nil {
 			fmt.Println("error:", err)
 			os.Exit(1)
 		}

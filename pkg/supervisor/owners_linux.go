@@ -68,37 +68,46 @@ func (c *call) chmod() answer {
 	return fails(unix.Chmod(fdPath(fd), c.Mode&0o7777&^unix.S_ISGID))
 }
 
-// place is a path of the file that a call is about, as this process finds it, to look
-// whether there is a record: not good enough for changing anything. Done is to be called.
-func (c *call) place(t decode.Target) (path string, done func(), err error) {
-	nothing := func() {}
+// place is where this process finds the file that a call is about, to look whether there
+// is a record: not good enough for changing anything.
+type place struct {
+	path string
+	link bool // a link at the end of the path is the file
+	fd   int  // -1: none
+}
+
+// close is to be called for each place.
+func (p place) close() {
+	if p.fd >= 0 {
+		unix.Close(p.fd)
+	}
+}
+
+func (c *call) place(t decode.Target) (place, error) {
 	switch {
 	case t.ByFD && t.FD != decode.AtCwd:
-		return c.thread.path(fmt.Sprintf("fd/%d", t.FD)), nothing, nil
+		return place{c.thread.path(fmt.Sprintf("fd/%d", t.FD)), false, -1}, nil
 	case t.ByFD:
-		return c.thread.path("cwd/."), nothing, nil
+		return place{c.thread.path("cwd"), false, -1}, nil
 	case c.sup.chrooted.Load(), strings.HasPrefix(t.Path, "/proc/"), strings.HasPrefix(t.Path, "/dev/"):
 		fd, err := c.open(t)
-		if err != nil {
-			return "", nothing, err
-		}
-		return fdPath(fd), func() { unix.Close(fd) }, nil
+		return place{fdPath(fd), false, fd}, err
 	case strings.HasPrefix(t.Path, "/"):
-		return t.Path, nothing, nil
+		return place{t.Path, t.NoLink, -1}, nil
 	case t.FD == decode.AtCwd:
-		return c.thread.path("cwd/" + t.Path), nothing, nil
+		return place{c.thread.path("cwd/" + t.Path), t.NoLink, -1}, nil
 	}
-	return c.thread.path(fmt.Sprintf("fd/%d/%s", t.FD, t.Path)), nothing, nil
+	return place{c.thread.path(fmt.Sprintf("fd/%d/%s", t.FD, t.Path)), t.NoLink, -1}, nil
 }
 
 // stat tells the recorded owner and device. What has no record is told by the kernel.
 func (c *call) stat() answer {
-	path, done, err := c.place(c.Target)
+	at, err := c.place(c.Target)
 	if err != nil {
 		return proceed // it fails in the kernel, too
 	}
-	_, ok, err := c.sup.table.Read(path, c.Target.NoLink)
-	done()
+	_, ok, err := c.sup.table.Read(at.path, at.link)
+	at.close()
 	if err != nil {
 		return fails(err)
 	}

@@ -155,13 +155,33 @@ func (s *supervisor) serve(receivers int) *sync.WaitGroup {
 	for range receivers {
 		wg.Go(func() {
 			runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
-			if err := unix.Unshare(unix.CLONE_FS); err != nil {
-				panic(fmt.Sprintf("a thread with an umask of its own: %v", err))
+			if err := apart(); err != nil {
+				panic(err)
 			}
 			s.receive()
 		})
 	}
 	return &wg
+}
+
+// apart gives this thread an umask and a working directory of its own, and keeps signals
+// away from it: the scheduler's would interrupt the handing over of a descriptor, and the
+// kernel then answers the call with 0, as if that were the descriptor.
+func apart() error {
+	if err := unix.Unshare(unix.CLONE_FS); err != nil {
+		return fmt.Errorf("a thread with an umask of its own: %w", err)
+	}
+	var set unix.Sigset_t
+	for i := range set.Val {
+		set.Val[i]-- // from 0: all bits
+	}
+	for _, s := range []syscall.Signal{syscall.SIGSEGV, syscall.SIGBUS, syscall.SIGFPE, syscall.SIGILL, syscall.SIGABRT, syscall.SIGTRAP} {
+		set.Val[0] &^= 1 << (s - 1)
+	}
+	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &set, nil); err != nil {
+		return fmt.Errorf("a thread without signals: %w", err)
+	}
+	return nil
 }
 
 func (s *supervisor) receive() {

@@ -47,17 +47,17 @@ func (c *call) getxattr() answer {
 	if !kept(c.Attr) {
 		return proceed
 	}
-	path, done, err := c.place(c.Target)
+	at, err := c.place(c.Target)
 	if err != nil {
 		return proceed
 	}
-	defer done()
-	v, err := readAttr(path, record.FakePrefix+c.Attr, c.Target.NoLink)
+	defer at.close()
+	v, err := readAttr(at.path, record.FakePrefix+c.Attr, at.link)
 	if err != nil || v == nil {
 		return proceed
 	}
 	if isACL(c.Attr) {
-		stored, err := readAttr(path, c.Attr, c.Target.NoLink)
+		stored, err := readAttr(at.path, c.Attr, at.link)
 		if err != nil || stored == nil {
 			return proceed
 		}
@@ -67,12 +67,12 @@ func (c *call) getxattr() answer {
 }
 
 func (c *call) listxattr() answer {
-	path, done, err := c.place(c.Target)
+	at, err := c.place(c.Target)
 	if err != nil {
 		return proceed
 	}
-	defer done()
-	raw, err := record.List(path, c.Target.NoLink)
+	defer at.close()
+	raw, err := record.List(at.path, at.link)
 	if err != nil {
 		return proceed
 	}
