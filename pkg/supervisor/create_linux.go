@@ -37,7 +37,7 @@ func (c *call) plain() bool {
 	if err != nil || ok && o.GID != 0 {
 		return false // perhaps it has the setgid bit
 	}
-	_, err = unix.Getxattr(at.path, record.FakePrefix+aclDefault, nil)
+	_, err = unix.Getxattr(at.path, record.FakePrefix+record.ACLDefault, nil)
 	return err != nil
 }
 
@@ -104,7 +104,7 @@ func (c *call) record(dir, fd int, o record.Owner) error {
 // inheritACL gives a new file the ids of its directory's default list, of which the
 // kernel has made the rest.
 func inheritACL(dir, fd int) error {
-	ids, err := readAttr(fdPath(dir), record.FakePrefix+aclDefault, false)
+	ids, err := readAttr(fdPath(dir), record.FakePrefix+record.ACLDefault, false)
 	if err != nil || ids == nil {
 		return err
 	}
@@ -112,10 +112,10 @@ func inheritACL(dir, fd int) error {
 	if err := unix.Fstat(fd, &st); err != nil {
 		return err
 	}
-	names := []string{aclAccess}
+	names := []string{record.ACLAccess}
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFDIR:
-		names = append(names, aclDefault)
+		names = append(names, record.ACLDefault)
 	case unix.S_IFREG:
 	case unix.S_IFLNK:
 		return nil
@@ -285,7 +285,8 @@ func (c *call) bind() answer {
 	if c.plain() {
 		return proceed
 	}
-	if c.sup.chrooted.Load() {
+	if root, chrooted, err := c.root(); chrooted || err != nil {
+		unix.Close(root)
 		return fails(unix.EPERM) // its path would be looked up in another root
 	}
 	cwd, err := c.open(decode.Target{FD: decode.AtCwd, ByFD: true})

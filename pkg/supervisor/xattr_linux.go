@@ -11,12 +11,10 @@ import (
 	"github.com/carosio/carosbuild/pkg/supervisor/record"
 )
 
-func isACL(name string) bool { return name == aclAccess || name == aclDefault }
-
 // kept reports whether an attribute may be kept under another name: the namespace can set
 // none of these, but capabilities, and lists without other ids.
 func kept(name string) bool {
-	return strings.HasPrefix(name, "security.") || strings.HasPrefix(name, "trusted.") || isACL(name)
+	return strings.HasPrefix(name, "security.") || strings.HasPrefix(name, "trusted.") || record.IsACL(name)
 }
 
 // readAttr reads an attribute of a file; nil: it has none.
@@ -56,12 +54,12 @@ func (c *call) getxattr() answer {
 	if err != nil || v == nil {
 		return proceed
 	}
-	if isACL(c.Attr) {
+	if record.IsACL(c.Attr) {
 		stored, err := readAttr(at.path, c.Attr, at.link)
 		if err != nil || stored == nil {
 			return proceed
 		}
-		v = namedACL(stored, v)
+		v = record.NamedACL(stored, v)
 	}
 	return c.put(v)
 }
@@ -98,7 +96,7 @@ func (c *call) mayChange(fd int) error {
 	switch {
 	case c.Attr == "security.capability":
 		need = creds.Setfcap
-	case isACL(c.Attr):
+	case record.IsACL(c.Attr):
 		need = creds.Fowner
 		if o, _, err := c.sup.table.Of(fd); err != nil || o.UID == c.creds.User.FS {
 			return err
@@ -129,10 +127,10 @@ func (c *call) setxattr() answer {
 	switch {
 	case c.Attr == "security.capability":
 		return proceed
-	case !isACL(c.Attr):
+	case !record.IsACL(c.Attr):
 		return fails(unix.Setxattr(path, fake, c.Value, int(c.Flags)))
 	}
-	mapped, foreign := mappedACL(c.Value)
+	mapped, foreign := record.MappedACL(c.Value)
 	if err := unix.Setxattr(path, c.Attr, mapped, int(c.Flags)); err != nil {
 		return fails(err)
 	}
@@ -142,8 +140,10 @@ func (c *call) setxattr() answer {
 	return fails(removeAttr(path, fake))
 }
 
+// removeAttr removes an attribute of a user's, if there is one. EPERM: the file is of a
+// kind that has none.
 func removeAttr(path, name string) error {
-	if err := unix.Removexattr(path, name); err != unix.ENODATA && err != unix.ENOTSUP {
+	if err := unix.Removexattr(path, name); err != unix.ENODATA && err != unix.ENOTSUP && err != unix.EPERM {
 		return err
 	}
 	return nil
@@ -171,7 +171,7 @@ func (c *call) removexattr() answer {
 	if v == nil {
 		return proceed
 	}
-	if err := removeAttr(fdPath(fd), record.FakePrefix+c.Attr); err != nil || !isACL(c.Attr) {
+	if err := removeAttr(fdPath(fd), record.FakePrefix+c.Attr); err != nil || !record.IsACL(c.Attr) {
 		return fails(err)
 	}
 	return proceed

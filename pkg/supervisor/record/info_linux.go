@@ -70,15 +70,15 @@ func (o Owner) TypedMode(mode uint32) uint32 {
 	return mode
 }
 
+// xattrs are the attributes of a file with the names and values that a step sees.
 func xattrs(path string) (map[string][]byte, error) {
 	names, err := List(path, false)
 	if err != nil {
 		return nil, err
 	}
-	var out map[string][]byte
+	stored := map[string][]byte{}
 	for _, raw := range names {
-		name, ok := Shown(raw)
-		if !ok {
+		if _, ok := Shown(raw); !ok {
 			continue
 		}
 		v, err := get(path, raw)
@@ -88,14 +88,32 @@ func xattrs(path string) (map[string][]byte, error) {
 		if err != nil {
 			return nil, err
 		}
+		stored[raw] = v
+	}
+	return shownXattrs(stored), nil
+}
+
+// shownXattrs puts what is kept under another name in its place; nil: nothing.
+func shownXattrs(stored map[string][]byte) map[string][]byte {
+	var out map[string][]byte
+	for raw, v := range stored {
+		name, ok := Shown(raw)
+		kept, isKept := stored[FakePrefix+name]
+		real, isReal := stored[name]
+		switch {
+		case !ok, IsACL(name) && !isReal: // the ids of a list that is gone
+			continue
+		case isKept && IsACL(name):
+			v = NamedACL(real, kept)
+		case isKept:
+			v = kept
+		}
 		if out == nil {
 			out = map[string][]byte{}
 		}
-		if _, there := out[name]; !there || raw != name { // what was set last was kept aside
-			out[name] = v
-		}
+		out[name] = v
 	}
-	return out, nil
+	return out
 }
 
 // Shown is the name under which a step sees an attribute; false: it does not.

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package supervisor
+package record
 
 import "encoding/binary"
+
+// IsACL reports whether an attribute is an access control list.
+func IsACL(name string) bool { return name == ACLAccess || name == ACLDefault }
 
 // The extended attributes of access control lists, and their entries:
 // linux/posix_acl_xattr.h. The value is a version, then entries of 8 bytes: tag (2),
 // permissions (2), id (4).
 const (
-	aclAccess  = "system.posix_acl_access"
-	aclDefault = "system.posix_acl_default"
+	ACLAccess  = "system.posix_acl_access"
+	ACLDefault = "system.posix_acl_default"
 
 	aclVersion = 2
 	aclHeader  = 4
@@ -18,9 +21,9 @@ const (
 	aclGroup   = 0x08
 )
 
-// mappedACL is a list whose users and groups are all 0, which a namespace with that one
+// MappedACL is a list whose users and groups are all 0, which a namespace with that one
 // id can store, and whether it is another one.
-func mappedACL(v []byte) (mapped []byte, foreign bool) {
+func MappedACL(v []byte) (mapped []byte, foreign bool) {
 	mapped = append([]byte(nil), v...)
 	eachNamed(mapped, func(id []byte) {
 		foreign = foreign || binary.LittleEndian.Uint32(id) != 0
@@ -29,9 +32,9 @@ func mappedACL(v []byte) (mapped []byte, foreign bool) {
 	return mapped, foreign
 }
 
-// namedACL is a stored list with the users and groups of the one that was set; the stored
+// NamedACL is a stored list with the users and groups of the one that was set; the stored
 // one where they do not fit each other.
-func namedACL(stored, set []byte) []byte {
+func NamedACL(stored, set []byte) []byte {
 	var ids [][]byte
 	eachNamed(set, func(id []byte) { ids = append(ids, id) })
 	out := append([]byte(nil), stored...)
