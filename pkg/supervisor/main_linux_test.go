@@ -4,6 +4,7 @@ package supervisor
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/carosio/carosbuild/pkg/sandbox"
 	"github.com/carosio/carosbuild/pkg/userns"
@@ -144,4 +146,11 @@ func shell(root, script string) sandbox.Command {
 		ID: "t", Root: root, Args: []string{"/bin/sh", "-c", script}, Cwd: "/", Network: sandbox.NoNetwork,
 		Env: []string{"HOME=/root", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"},
 	}
+}
+
+// runTimed runs a command that may hang if something is wrong.
+func runTimed(s *Sandbox, c sandbox.Command) (int, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute)
+	defer cancel()
+	return s.Run(ctx, c)
 }
