@@ -78,6 +78,13 @@ func supervise(c config) report {
 		return report{Error: err.Error(), NoProc: errors.Is(err, errNoProc)}
 	}
 	unix.Umask(0)
+	if c.Terminal {
+		r, err := openTerminal()
+		if err != nil {
+			return report{Error: err.Error()}
+		}
+		defer r.close()
+	}
 	status, started, err := f.supervise(c, table)
 	if !c.OwnPIDs {
 		err = errors.Join(err, killDescendants())
@@ -236,6 +243,11 @@ func become() error {
 	c, err := readConfig()
 	if err != nil {
 		return err
+	}
+	if c.Terminal {
+		if err := useTerminal(); err != nil {
+			return err
+		}
 	}
 	if err := os.Chdir(c.Cwd); err != nil {
 		return fmt.Errorf("working directory %s: %w", c.Cwd, err)

@@ -4,9 +4,14 @@ package supervisor
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/carosio/carosbuild/pkg/engine/enginetest"
+	"golang.org/x/sys/unix"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -58,5 +63,46 @@ func TestSeen(t *testing.T) {
 				t.Errorf("status %d, %v; output (-got +want):\n%s", status, err, diff)
 			}
 		})
+	}
+}
+
+// A step that gets a terminal has one of its own, of the same size.
+func TestTerminal(t *testing.T) {
+	if !inSingle(t) {
+		return
+	}
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer master.Close()
+	n, err := unix.IoctlGetUint32(int(master.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0),
+		unix.IoctlSetWinsize(int(master.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 33, Col: 77})); err != nil {
+		t.Fatal(err)
+	}
+	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer slave.Close()
+	root := busyboxRoot(t)
+	planted(t, root)
+	c := shell(root, "tty; stty size; read x; echo got $x; head -n 1 /dev/tty; kill -INT $$; sleep 1; exit 4")
+	c.Terminal, c.Stdin, c.Stdout, c.Stderr = true, slave, slave, slave
+	go func() { _, _ = master.WriteString("word\nmore\n") }()
+	status, err := runTimed(&Sandbox{State: t.TempDir()}, c)
+	if err != nil || status != 130 {
+		t.Errorf("status %d, %v", status, err)
+	}
+	buf := make([]byte, 4096)
+	size, err := master.Read(buf)
+	for _, want := range []string{"/dev/pts/0\r\n", "33 77\r\n", "got word\r\n", "more\r\n"} {
+		if err != nil || !strings.Contains(string(buf[:size]), want) {
+			t.Errorf("%q is not in %q, %v", want, buf[:size], err)
+		}
 	}
 }
