@@ -170,7 +170,10 @@ func (f *first) supervise(c config, table *record.Table) (status int, started bo
 	if err := thread(f.pid).setLimit(creds.Base); err != nil {
 		return 0, false, fmt.Errorf("have RLIMIT_RTTIME carry credentials (it must not be limited): %w", err)
 	}
-	s.serve(runtime.NumCPU() + 1)
+	broken, err := s.serve(runtime.NumCPU() + 1)
+	if err != nil {
+		return 0, false, err
+	}
 	if err := f.proceed(); err != nil {
 		return 0, false, err
 	}
@@ -178,11 +181,15 @@ func (f *first) supervise(c config, table *record.Table) (status int, started bo
 	if err != nil || len(reason) > 0 {
 		return 0, false, fmt.Errorf("%s", reason)
 	}
-	ws := <-f.ended
-	if ws.Signaled() {
-		return 128 + int(ws.Signal()), true, nil
+	select {
+	case err := <-broken:
+		return 0, true, err
+	case ws := <-f.ended:
+		if ws.Signaled() {
+			return 128 + int(ws.Signal()), true, nil
+		}
+		return ws.ExitStatus(), true, nil
 	}
-	return ws.ExitStatus(), true, nil
 }
 
 // reap waits for all children, and tells of the first.

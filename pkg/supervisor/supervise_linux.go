@@ -3,9 +3,9 @@
 package supervisor
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
-	"sync"
 	"sync/atomic"
 	"syscall"
 
@@ -147,21 +147,26 @@ func (s *supervisor) answer(n *notification) answer {
 	return handler(c)
 }
 
-// serve answers calls until the filter has no process any more. Each receiver has a
-// thread with an umask and a working directory of its own.
-func (s *supervisor) serve(receivers int) *sync.WaitGroup {
+// serve begins to answer calls, until the filter has no process any more. Each receiver
+// has a thread of its own. The channel tells of one that cannot go on.
+func (s *supervisor) serve(receivers int) (<-chan error, error) {
 	s.listener.syncWakeUp()
-	var wg sync.WaitGroup
+	started, broken := make(chan error, receivers), make(chan error, receivers)
 	for range receivers {
-		wg.Go(func() {
+		go func() {
 			runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
-			if err := apart(); err != nil {
-				panic(err)
+			err := apart()
+			started <- err
+			if err == nil {
+				broken <- s.receive()
 			}
-			s.receive()
-		})
+		}()
 	}
-	return &wg
+	var err error
+	for range receivers {
+		err = errors.Join(err, <-started)
+	}
+	return broken, err
 }
 
 // apart gives this thread an umask and a working directory of its own, and keeps signals
@@ -184,16 +189,16 @@ func apart() error {
 	return nil
 }
 
-func (s *supervisor) receive() {
+// receive answers one call after the other.
+func (s *supervisor) receive() error {
 	var n notification
 	for {
-		err := s.listener.receive(&n)
-		switch err {
+		switch err := s.listener.receive(&n); err {
 		case nil:
 		case unix.EINTR, unix.ENOENT: // the caller has been killed
 			continue
 		default:
-			return
+			return fmt.Errorf("receive a system call: %w", err)
 		}
 		a := s.answer(&n)
 		if a.answered {
@@ -204,7 +209,7 @@ func (s *supervisor) receive() {
 			r = response{ID: n.ID, Flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE}
 		}
 		if err := s.listener.send(&r); err != nil {
-			return
+			return fmt.Errorf("answer a system call: %w", err)
 		}
 	}
 }
