@@ -3,6 +3,7 @@
 package supervisor
 
 import (
+	"archive/tar"
 	"bytes"
 	"context"
 	"errors"
@@ -40,7 +41,8 @@ func TestMany(t *testing.T) {
 	root := probeRoot(t, runtime.GOARCH)
 	got := probe(t, root, runtime.GOARCH, "call", "fork", strconv.Itoa(processes))
 	got += probe(t, root, runtime.GOARCH, "call", "stat", "owned", "chown", "getuid", "create", strconv.Itoa(calls/5))
-	for _, name := range []string{"fork", "stat", "owned", "chown", "getuid", "create"} {
+	got += probe(t, root, runtime.GOARCH, "call", "mine", strconv.Itoa(calls/5))
+	for _, name := range []string{"fork", "stat", "owned", "chown", "getuid", "create", "mine"} {
 		if !strings.Contains(got, "\n"+name+" ") {
 			t.Fatalf("%s did not come to its end:\n%s", name, got)
 		}
@@ -185,5 +187,56 @@ func TestRecordsStay(t *testing.T) {
 	}
 	if err := s.Forget(root); err != nil {
 		t.Error(err)
+	}
+}
+
+// What the layers below an overlay say is known of their files, also when a step has them
+// copied up, and what it changes is changed.
+func TestOverlay(t *testing.T) {
+	if !inSingle(t) {
+		return
+	}
+	lower, dir := busyboxRoot(t), t.TempDir()
+	planted(t, lower)
+	root := filepath.Join(dir, "root")
+	for _, err := range []error{
+		os.Symlink("x", filepath.Join(lower, "srv/l")), unix.Mkfifo(filepath.Join(lower, "srv/p"), 0o644), unix.Mkfifo(filepath.Join(lower, "srv/q"), 0o644),
+		os.WriteFile(filepath.Join(lower, "srv/f"), []byte("x"), 0o644), os.WriteFile(filepath.Join(lower, "srv/n"), nil, 0o644),
+		os.Mkdir(root, 0o755), os.Mkdir(filepath.Join(dir, "upper"), 0o755), os.Mkdir(filepath.Join(dir, "work"), 0o755),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	options := fmt.Sprintf("lowerdir=%s,upperdir=%s/upper,workdir=%s/work,userxattr", lower, dir, dir)
+	if err := unix.Mount("overlay", root, "overlay", 0, options); err != nil {
+		missing(t, "an overlay on the directory for tests: "+err.Error())
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(root, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	s := &Sandbox{State: t.TempDir()}
+	table, err := s.Records(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = table.Preload(root, func(f func(*tar.Header) error) error {
+		return errors.Join(f(&tar.Header{Name: "srv/l", Typeflag: tar.TypeSymlink, Uid: 5}), f(&tar.Header{Name: "srv/p", Typeflag: tar.TypeFifo, Uid: 6}),
+			f(&tar.Header{Name: "srv/q", Typeflag: tar.TypeFifo, Gid: 7}), f(&tar.Header{Name: "srv/f", Uid: 8}),
+			f(&tar.Header{Name: "srv/n", Typeflag: tar.TypeChar, Devmajor: 1, Devminor: 3, Gid: 9}))
+	}, true)
+	if err := errors.Join(err, table.Close()); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	c := shell(root, "cd srv; show() { stat -c '%n %F %u:%g %t' *; }; show; mv l m; touch -h m; chmod 600 p; chown 0:0 q; echo y >> f; chown :44 n; rm p; mkfifo p; show")
+	c.Stdout, c.Stderr = &out, &out
+	status, err := runTimed(s, c)
+	want := "f regular file 8:0 0\nl symbolic link 5:0 0\nn character special file 0:9 1\np fifo 6:0 0\nq fifo 0:7 0\n" +
+		"f regular file 8:0 0\nm symbolic link 5:0 0\nn character special file 0:44 1\np fifo 0:0 0\nq fifo 0:0 0\n"
+	if status != 0 || err != nil || out.String() != want {
+		t.Errorf("status %d, %v: %s", status, err, out.String())
 	}
 }

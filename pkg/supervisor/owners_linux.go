@@ -3,7 +3,6 @@
 package supervisor
 
 import (
-	"encoding/binary"
 	"fmt"
 	"strings"
 
@@ -183,14 +182,4 @@ func (c *call) put(b []byte) answer {
 		return fails(err)
 	}
 	return answer{value: int64(len(b))}
-}
-
-// putUint32 writes 32-bit numbers to addresses of the caller's.
-func (c *call) putUint32(at []uint64, values []uint32) error {
-	for i, addr := range at {
-		if err := c.thread.write(addr, binary.LittleEndian.AppendUint32(nil, values[i])); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -30,6 +30,14 @@ func Private(name string) bool {
 	return false
 }
 
+// Shown is the name under which a step sees an attribute; false: it does not.
+func Shown(raw string) (string, bool) {
+	if name, ok := strings.CutPrefix(raw, FakePrefix); ok {
+		return name, true
+	}
+	return raw, !Private(raw)
+}
+
 // Kinds of files with device numbers. The empty kind is what the file itself says.
 const (
 	Char  = "char"

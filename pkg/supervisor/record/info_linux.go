@@ -116,14 +116,6 @@ func shownXattrs(stored map[string][]byte) map[string][]byte {
 	return out
 }
 
-// Shown is the name under which a step sees an attribute; false: it does not.
-func Shown(raw string) (string, bool) {
-	if name, ok := strings.CutPrefix(raw, FakePrefix); ok {
-		return name, true
-	}
-	return raw, !Private(raw)
-}
-
 // List are the names of a file's attributes as they are stored.
 func List(path string, link bool) ([]string, error) {
 	list := unix.Listxattr

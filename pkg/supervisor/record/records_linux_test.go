@@ -31,10 +31,19 @@ func TestPreload(t *testing.T) {
 	}
 	headers := func(f func(*tar.Header) error) error {
 		for _, h := range []*tar.Header{
-			{Name: "d/", Typeflag: tar.TypeDir, Uid: 1, Gid: 2}, {Name: "d/f", Uid: 3}, {Name: "l", Typeflag: tar.TypeSymlink, Uid: 4, Gid: 4},
-			{Name: "p", Typeflag: tar.TypeFifo, Gid: 5}, {Name: "n", Typeflag: tar.TypeChar, Uid: 6, Devmajor: 1, Devminor: 9},
-			{Name: "r", Typeflag: tar.TypeReg}, {Name: "h", Typeflag: tar.TypeLink, Linkname: "r", Uid: 8}, {Name: "gone", Uid: 9},
-			{Name: "l/f", Uid: 10}, {Name: "../d", Uid: 11}, {Name: "d/f/x", Uid: 12}, {Name: "r", Uid: 13}, {Name: "r"},
+			{Name: "d/", Typeflag: tar.TypeDir, Uid: 1, Gid: 2},
+			{Name: "d/f", Uid: 3},
+			{Name: "l", Typeflag: tar.TypeSymlink, Uid: 4, Gid: 4},
+			{Name: "p", Typeflag: tar.TypeFifo, Gid: 5},
+			{Name: "n", Typeflag: tar.TypeChar, Uid: 6, Devmajor: 1, Devminor: 9},
+			{Name: "r", Typeflag: tar.TypeReg},
+			{Name: "h", Typeflag: tar.TypeLink, Linkname: "r", Uid: 8},
+			{Name: "gone", Uid: 9},
+			{Name: "l/f", Uid: 10},
+			{Name: "../d", Uid: 11},
+			{Name: "d/f/x", Uid: 12},
+			{Name: "r", Uid: 13},
+			{Name: "r"},
 		} {
 			if err := f(h); err != nil {
 				return err

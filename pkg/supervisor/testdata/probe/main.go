@@ -5,6 +5,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -24,7 +25,17 @@ func main() {
 		return
 	}
 	if len(os.Args) > 1 {
+		if os.Args[1] == "who" {
+			r, e, s := unix.Getresuid()
+			rg, eg, sg := unix.Getresgid()
+			fmt.Println(r, e, s, rg, eg, sg)
+		}
 		return
+	}
+	for _, err := range []error{os.Link("/probe", "/suid"), unix.Chown("/suid", 7, 8), unix.Chmod("/suid", 0o6755)} {
+		if err != nil {
+			fmt.Println(err)
+		}
 	}
 	files()
 	ids()
@@ -76,7 +87,7 @@ func ids() {
 	say("setgroups", syscall.Setgroups([]int{7, 70000, 3}))
 	g, err := unix.Getgroups()
 	fmt.Println(g, err)
-	say("setresgid", unix.Setresgid(44, 70001, 44))
+	say("setresgid", unix.Setresgid(44, 40001, 44))
 	say("setresuid", unix.Setresuid(33, 40002, 0))
 	r, e, s := unix.Getresuid()
 	fmt.Println(r, e, s, unix.Getuid(), unix.Geteuid(), unix.Getgid(), unix.Getegid())
@@ -94,6 +105,7 @@ func ids() {
 	fmt.Println(l.Cur == unix.RLIM_INFINITY, l.Max == unix.RLIM_INFINITY)
 	l.Max, l.Cur = 1000, 1000
 	say("setrlimit", unix.Setrlimit(unix.RLIMIT_RTTIME, &l))
+	say("execute", syscall.Exec("/suid", []string{"suid", "who"}, nil))
 }
 
 func say(what string, err error) { fmt.Println(what, err) }
@@ -120,11 +132,25 @@ func many(what []string, n int) {
 		"chmod":   func() error { return unix.Chmod("many", 0o644) },
 		"setresu": func() error { return unix.Setresuid(0, 0, 0) },
 		"xattr":   func() error { _, _ = unix.Getxattr("many", "security.selinux", nil); return nil },
+		"mine": func() error { // a descriptor that is handed over, and not another one
+			fd, err := unix.Open("mine/f", unix.O_CREAT|unix.O_EXCL|unix.O_RDWR, 0o600)
+			if err != nil {
+				return err
+			}
+			if n, err := unix.Write(fd, []byte("x")); n != 1 || fd < 3 {
+				return fmt.Errorf("descriptor %d: %w", fd, err)
+			}
+			return errors.Join(unix.Fstat(fd, &st), unix.Close(fd), unix.Unlink("mine/f"))
+		},
 		"fork":    func() error { return exec.Command("/probe", "nothing").Run() },
 	}
 	say("create", os.WriteFile("owned", nil, 0o644))
 	say("chown", unix.Chown("owned", 33, 33))
 	names := what[1 : len(what)-1]
+	if names[0] == "mine" {
+		say("directory", unix.Mkdir("mine", 0o777))
+		say("another user", unix.Setresuid(-1, 33, -1))
+	}
 	for _, name := range names {
 		start := time.Now()
 		for range n {
