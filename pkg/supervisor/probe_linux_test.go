@@ -103,6 +103,8 @@ forge operation not permitted
 listxattr <nil>
 "user.x\x00"
 "1" <nil>
+look no data available
+remove no data available
 openat2 function not implemented
 setgroups <nil>
 [3 7 70000] <nil>

@@ -70,6 +70,9 @@ func files() {
 	fmt.Printf("%q\n", b[:max(n, 0)])
 	n, err = unix.Getxattr("f", "user.x", b)
 	fmt.Printf("%q %v\n", b[:max(n, 0)], err)
+	_, err = unix.Getxattr("f", "user.containers.override_stat", b)
+	say("look", err)
+	say("remove", unix.Removexattr("f", "user.containers.override_stat"))
 	_, err = unix.Openat2(unix.AT_FDCWD, "f", &unix.OpenHow{})
 	say("openat2", err)
 }
