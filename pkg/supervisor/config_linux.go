@@ -51,6 +51,10 @@ type config struct {
 	OwnPIDs  bool // there is a PID namespace; otherwise /proc is the outer one
 }
 
+// NoNetwork reports whether the step has a network namespace of its own: what is not
+// known has.
+func (c config) NoNetwork() bool { return c.Network != sandbox.HostNetwork }
+
 // report is what the supervisor tells at its end. One that tells nothing has failed.
 type report struct {
 	Status  int

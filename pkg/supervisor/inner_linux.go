@@ -9,9 +9,7 @@ import (
 	"io"
 	"os"
 	"runtime"
-	"strconv"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -23,13 +21,24 @@ import (
 // Inner is the process that Sandbox has started, if this is one: main calls it before
 // anything else, and ends with the status.
 func Inner(getenv func(string) string) (status int, inner bool) {
-	switch getenv(stageVar) {
-	case stageInit:
+	stage := getenv(stageVar)
+	switch {
+	case stage == "":
+		return 0, false
+	case !genuine():
+		fmt.Fprintf(os.Stderr, "%s is set in the environment, which only the program itself does: unset it\n", stageVar)
+		return failed, true
+	case stage == stageInit:
 		return runInit(), true
-	case stageStep:
-		return runStep(), true
 	}
-	return 0, false
+	return runStep(), true
+}
+
+// genuine reports whether Sandbox has started this process, or its supervisor: there is a
+// file without a name.
+func genuine() bool {
+	var st unix.Stat_t
+	return unix.Fstat(fdConfig, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG && st.Nlink == 0
 }
 
 // failed is the status of these processes themselves; what the step's is, the report says.
@@ -43,12 +52,12 @@ func runInit() int {
 		unix.CloseOnExec(fd)
 	}
 	out := os.NewFile(fdReport, "report")
-	c, err := readConfig()
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "%s is set in the environment, which only the program itself does: unset it\n", stageVar)
-		return failed
+	r := report{}
+	if c, err := readConfig(); err != nil {
+		r.Error = err.Error()
+	} else {
+		r = supervise(c)
 	}
-	r := supervise(c)
 	if err := json.NewEncoder(out).Encode(r); err != nil {
 		return failed
 	}
@@ -308,45 +317,4 @@ func wait() error {
 			return fmt.Errorf("the supervisor is gone: %w", errors.Join(err, io.ErrUnexpectedEOF))
 		}
 	}
-}
-
-// killDescendants ends all that a step without a PID namespace has left. Orphans are
-// this process's children, so that none gets away.
-func killDescendants() error {
-	for range 1000 {
-		left := 0
-		for _, pid := range descendants(os.Getpid()) {
-			left++
-			_ = unix.Kill(pid, unix.SIGKILL)
-		}
-		if left == 0 {
-			return nil
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-	return fmt.Errorf("processes of the step do not end")
-}
-
-// descendants are the children of a process, theirs and so on, zombies not counted.
-func descendants(top int) []int {
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		return nil
-	}
-	children := map[int][]int{}
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil {
-			continue
-		}
-		if parent, zombie := parentOf(pid); !zombie {
-			children[parent] = append(children[parent], pid)
-		}
-	}
-	var out []int
-	for queue := []int{top}; len(queue) > 0; queue = queue[1:] {
-		out = append(out, children[queue[0]]...)
-		queue = append(queue, children[queue[0]]...)
-	}
-	return out
 }

@@ -27,20 +27,25 @@ import (
 
 // Sandbox runs commands under a supervisor. It is used inside a user namespace where this
 // process is uid 0, with a mount namespace of its own; the program's main calls Inner.
+// The Scratch of Emulators is a directory, too, where foreign programs are to run.
 type Sandbox struct {
-	State string     // directory for the records of roots
+	State string     // directory for the records of roots, which outlive a command
 	Caps  creds.Caps // that a step may have; 0 is creds.Default
 
 	binfmt.Emulators
 	noProc atomic.Bool // a /proc of a step's own cannot be mounted here
 }
 
-// Records are the owners of a root's files. They are opened when no command runs in it.
+// Records are the owners of a root's files, for who fills the root (Write, Preload) and
+// for who makes a layer of it (Stat). A command that runs at that time sees neither what
+// is recorded meanwhile, nor what another one of the same root records of links, fifos
+// and sockets.
 func (s *Sandbox) Records(root string) (*record.Table, error) {
 	return record.OpenTable(s.journal(root))
 }
 
-// Forget removes the records of a root, when that is gone.
+// Forget removes the records of a root: when it is gone, and before another one is made
+// in its place.
 func (s *Sandbox) Forget(root string) error {
 	if err := os.Remove(s.journal(root)); err != nil && !os.IsNotExist(err) {
 		return fmt.Errorf("forget the records of a root: %w", err)
@@ -139,20 +144,4 @@ func (s *Sandbox) run(ctx context.Context, c sandbox.Command, ownPIDs bool) (rep
 		return report{}, fmt.Errorf("the supervisor has died, and the step with it: %w", errors.Join(err, decoded))
 	}
 	return r, nil
-}
-
-// killTree ends a supervisor without a PID namespace and all that it has started.
-func killTree(p *os.Process) error {
-	_ = p.Signal(syscall.SIGSTOP) // it answers nothing any more
-	for range 200 {
-		left := descendants(p.Pid)
-		if len(left) == 0 {
-			break
-		}
-		for _, pid := range left {
-			_ = unix.Kill(pid, unix.SIGKILL)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-	return p.Kill()
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -103,6 +104,18 @@ func TestTerminal(t *testing.T) {
 	for _, want := range []string{"/dev/pts/0\r\n", "33 77\r\n", "got word\r\n", "more\r\n"} {
 		if err != nil || !strings.Contains(string(buf[:size]), want) {
 			t.Errorf("%q is not in %q, %v", want, buf[:size], err)
+		}
+	}
+}
+
+// Whoever sets the variable by hand gets a word, and nothing is done.
+func TestVariableOfSomebodyElse(t *testing.T) {
+	for _, value := range []string{stageInit, stageStep, "x"} {
+		cmd := exec.CommandContext(t.Context(), "/proc/self/exe")
+		cmd.Env = append(os.Environ(), stageVar+"="+value)
+		out, err := cmd.CombinedOutput()
+		if cmd.ProcessState.ExitCode() != failed || !strings.Contains(string(out), "unset it") {
+			t.Errorf("%s: %v, %q", value, err, out)
 		}
 	}
 }
