@@ -9,9 +9,18 @@
 // credentials (package creds) and from records of owners (package record), which last
 // until the step's layer is made.
 //
-// It is not a security boundary: that is the user namespace. What a step could not have
-// done as root with ids of its own fails, or is done by a root without them. Access to
-// files is not refused to a step's other users, and neither are signals.
+// It is not a security boundary: that is the user namespace. What differs from ids that
+// are there:
+//
+//   - Files can be read and written, and processes signalled, by all users of a step; what
+//     another user than root writes into a setuid file leaves the bit.
+//   - A device that a step makes does nothing, and readdir(3) has it as a regular file.
+//   - /proc and SO_PEERCRED tell that every process is root's.
+//   - Credentials are those of a process: a single thread cannot have others.
+//   - A program that gets other credentials by execve(2) keeps them when the kernel then
+//     does not execute it, for want of memory or of its interpreter.
+//   - Securebits and ambient capabilities are refused or without effect.
+//   - A step cannot have a supervisor in it (EBUSY), nor openat2 and io_uring (ENOSYS).
 //
 // Only Linux has it.
 package supervisor

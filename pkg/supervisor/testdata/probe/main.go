@@ -145,7 +145,7 @@ func many(what []string, n int) {
 			}
 			return errors.Join(unix.Fstat(fd, &st), unix.Close(fd), unix.Unlink("mine/f"))
 		},
-		"fork":    func() error { return exec.Command("/probe", "nothing").Run() },
+		"fork": func() error { return exec.Command("/probe", "nothing").Run() },
 	}
 	say("create", os.WriteFile("owned", nil, 0o644))
 	say("chown", unix.Chown("owned", 33, 33))
