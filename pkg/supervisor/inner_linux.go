@@ -164,8 +164,10 @@ func (f *first) supervise(c config, table *record.Table) (status int, started bo
 	}
 	l, err := takeListener(f.socket)
 	if err != nil {
-		reason, _ := io.ReadAll(f.failed)
-		return 0, false, fmt.Errorf("take over the step's filter: %w: %s", err, reason)
+		if reason, _ := io.ReadAll(f.failed); len(reason) > 0 {
+			return 0, false, fmt.Errorf("%s", reason)
+		}
+		return 0, false, fmt.Errorf("take over the step's filter: %w", err)
 	}
 	s, err := newSupervisor(l, table, creds.New(c.UID, c.GID, c.Groups, c.Caps))
 	if err != nil {

@@ -49,6 +49,9 @@ func NewTable(journal *os.File) (*Table, error) {
 	whole := int64(0)
 	for {
 		line, err := r.ReadString('\n')
+		if err == io.EOF && line == "" {
+			return t, nil
+		}
 		if err == io.EOF {
 			break
 		}
