@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MPL-2.0
+
+// Package supervisor runs a step in a user namespace that has a single id, so that its
+// programs see what root with all ids would see.
+//
+// A filter of system calls hands those about owners, modes, devices, credentials and
+// extended attributes to a supervisor, which is the first process of the step's
+// namespaces and itself outside of the filter. It answers them from a model of
+// credentials (package creds) and from records of owners (package record), which last
+// until the step's layer is made.
+//
+// It is not a security boundary: that is the user namespace. What differs from ids that
+// are there:
+//
+//   - Files can be read and written, and processes signalled, by all users of a step; what
+//     another user than root writes into a setuid file leaves the bit.
+//   - A device that a step makes does nothing, and readdir(3) has it as a regular file.
+//   - /proc and SO_PEERCRED tell that every process is root's.
+//   - Credentials are those of a process: a single thread cannot have others.
+//   - A program that gets other credentials by execve(2) keeps them when the kernel then
+//     does not execute it, for want of memory or of its interpreter.
+//   - Securebits and ambient capabilities are refused or without effect.
+//   - A step cannot have a supervisor in it (EBUSY), nor openat2 and io_uring (ENOSYS).
+//
+// Only Linux has it.
+package supervisor

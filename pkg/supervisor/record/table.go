@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package record
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+)
+
+// Inode names an inode for as long as a root is there. The time of birth tells a number
+// that has been given to another file; without one (Born is false) it is a lower file of
+// an overlay, whose number is never given to another one.
+type Inode struct {
+	Number    uint64
+	Sec, Nsec int64
+	Born      bool
+}
+
+// Table has the records that no attribute keeps. It may be used from several goroutines.
+type Table struct {
+	mu      sync.RWMutex
+	records map[Inode]Owner
+	journal *os.File // nil: in memory only
+}
+
+// OpenTable reads the journal at path, which is made if there is none. A line that is cut
+// short, as a crash leaves it, is what has not been recorded.
+func OpenTable(path string) (*Table, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open the records of a root: %w", err)
+	}
+	t, err := NewTable(f)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return t, nil
+}
+
+// NewTable reads a journal, an open file that is appended to, and goes on writing to it.
+func NewTable(journal *os.File) (*Table, error) {
+	t := &Table{records: map[Inode]Owner{}, journal: journal}
+	r := bufio.NewReader(journal)
+	whole := int64(0)
+	for {
+		line, err := r.ReadString('\n')
+		if err == io.EOF && line == "" {
+			return t, nil
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read the records of a root: %w", err)
+		}
+		whole += int64(len(line))
+		if err := t.apply(strings.TrimSuffix(line, "\n")); err != nil {
+			return nil, err
+		}
+	}
+	if err := journal.Truncate(whole); err != nil {
+		return nil, fmt.Errorf("read the records of a root: %w", err)
+	}
+	return t, nil
+}
+
+// apply takes a line of the journal: number, seconds, nanoseconds, born (0 or 1), record.
+func (t *Table) apply(line string) error {
+	var n Inode
+	var born int
+	var value string
+	if _, err := fmt.Sscanf(line, "%d %d %d %d %s", &n.Number, &n.Sec, &n.Nsec, &born, &value); err != nil {
+		return fmt.Errorf("records of a root: line %q: %w", line, err)
+	}
+	n.Born = born == 1
+	o, err := Parse(value)
+	if err != nil {
+		return err
+	}
+	t.records[n] = o
+	return nil
+}
+
+// Empty reports whether there are no records.
+func (t *Table) Empty() bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return len(t.records) == 0
+}
+
+// Lookup finds the record of an inode.
+func (t *Table) Lookup(n Inode) (Owner, bool) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if o, ok := t.records[n]; ok {
+		return o, true
+	}
+	o, ok := t.records[Inode{Number: n.Number}]
+	return o, ok
+}
+
+// Put records an inode and has it in the journal before it returns. Kind is of the file
+// itself.
+func (t *Table) Put(n Inode, o Owner, perm uint32, kind string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if old, ok := t.records[n]; ok && old == o {
+		return nil
+	}
+	if t.journal != nil {
+		born := 0
+		if n.Born {
+			born = 1
+		}
+		// One write, so that lines of two processes do not mix.
+		if _, err := fmt.Fprintf(t.journal, "%d %d %d %d %s\n", n.Number, n.Sec, n.Nsec, born, o.Format(perm, kind)); err != nil {
+			return fmt.Errorf("record an owner: %w", err)
+		}
+	}
+	t.records[n] = o
+	return nil
+}
+
+// Len is how many records there are.
+func (t *Table) Len() int {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return len(t.records)
+}
+
+// Close closes the journal.
+func (t *Table) Close() error {
+	if t.journal == nil {
+		return nil
+	}
+	return t.journal.Close()
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package supervisor
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/binfmt"
+	"github.com/carosio/carosbuild/pkg/sandbox"
+	"github.com/carosio/carosbuild/pkg/supervisor/creds"
+	"github.com/carosio/carosbuild/pkg/supervisor/record"
+)
+
+// Sandbox runs commands under a supervisor. It is used inside a user namespace where this
+// process is uid 0, with a mount namespace of its own; the program's main calls Inner.
+// The Scratch of Emulators is a directory, too, where foreign programs are to run.
+type Sandbox struct {
+	State string     // directory for the records of roots, which outlive a command
+	Caps  creds.Caps // that a step may have; 0 is creds.Default
+
+	binfmt.Emulators
+	noProc atomic.Bool // a /proc of a step's own cannot be mounted here
+}
+
+// Records are the owners of a root's files, for who fills the root (Write, Preload) and
+// for who makes a layer of it (Stat). A command that runs at that time sees neither what
+// is recorded meanwhile, nor what another one of the same root records of links, fifos
+// and sockets.
+func (s *Sandbox) Records(root string) (*record.Table, error) {
+	return record.OpenTable(s.journal(root))
+}
+
+// Forget removes the records of a root: when it is gone, and before another one is made
+// in its place.
+func (s *Sandbox) Forget(root string) error {
+	if err := os.Remove(s.journal(root)); err != nil && !os.IsNotExist(err) {
+		return fmt.Errorf("forget the records of a root: %w", err)
+	}
+	return nil
+}
+
+func (s *Sandbox) journal(root string) string {
+	sum := sha256.Sum256([]byte(filepath.Clean(root)))
+	return filepath.Join(s.State, "owners-"+hex.EncodeToString(sum[:8]))
+}
+
+// StartError says that the sandbox or the command in it could not be started.
+type StartError struct{ Reason string }
+
+func (e *StartError) Error() string { return "start the step: " + e.Reason }
+
+// Run runs one command and waits for it, as engine.Sandbox says. What it makes of owners
+// is in Records.
+func (s *Sandbox) Run(ctx context.Context, cmd sandbox.Command) (int, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	if err := s.Emulate(ctx, cmd.Arch); err != nil {
+		return 0, err
+	}
+	r, err := s.run(ctx, cmd, !s.noProc.Load())
+	if err == nil && r.NoProc {
+		s.noProc.Store(true)
+		r, err = s.run(ctx, cmd, false)
+	}
+	switch {
+	case ctx.Err() != nil:
+		return 0, ctx.Err()
+	case err != nil:
+		return 0, err
+	case r.Error != "" && r.Started:
+		return 0, fmt.Errorf("run the step: %s", r.Error)
+	case r.Error != "":
+		return 0, &StartError{r.Error}
+	}
+	return r.Status, nil
+}
+
+// run starts the supervisor and waits for its end.
+func (s *Sandbox) run(ctx context.Context, c sandbox.Command, ownPIDs bool) (report, error) {
+	caps := s.Caps
+	if caps == 0 {
+		caps = creds.Default
+	}
+	told, err := memoryFile(config{
+		Root: c.Root, Args: c.Args, Env: c.Env, Cwd: c.Cwd, UID: c.UID, GID: c.GID, Groups: c.Groups, Mounts: c.Mounts,
+		Network: c.Network, Terminal: c.Terminal, Caps: caps, OwnPIDs: ownPIDs,
+	})
+	if err != nil {
+		return report{}, fmt.Errorf("start the supervisor: %w", err)
+	}
+	defer told.Close()
+	table, err := os.OpenFile(s.journal(c.Root), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return report{}, fmt.Errorf("records of the root: %w", err)
+	}
+	defer table.Close()
+	in, out, err := os.Pipe()
+	if err != nil {
+		return report{}, fmt.Errorf("start the supervisor: %w", err)
+	}
+	defer in.Close()
+
+	// PDEATHSIG follows the thread that started the child.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	cmd := exec.CommandContext(ctx, "/proc/self/exe")
+	cmd.Args = []string{"supervisor"}
+	cmd.Env = []string{stageVar + "=" + stageInit}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Stdin, c.Stdout, c.Stderr
+	cmd.ExtraFiles = []*os.File{told, out, table}
+	cmd.WaitDelay = 5 * time.Second
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS}
+	if ownPIDs {
+		cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWPID
+	} else {
+		cmd.Cancel = func() error { return killTree(cmd.Process) }
+	}
+	if c.Network != sandbox.HostNetwork {
+		cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWNET
+	}
+	err = cmd.Start()
+	out.Close()
+	if err != nil {
+		return report{}, fmt.Errorf("start the supervisor: %w", err)
+	}
+	var r report
+	decoded := json.NewDecoder(in).Decode(&r)
+	if err := cmd.Wait(); decoded != nil {
+		return report{}, fmt.Errorf("the supervisor has died, and the step with it: %w", errors.Join(err, decoded))
+	}
+	return r, nil
+}
