@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Package usernstest runs parts of a test inside the namespaces.
 package usernstest
-
 import (
 	"fmt"
 	"os"

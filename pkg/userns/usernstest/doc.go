@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: MPL-2.0
+
+// Package usernstest runs parts of a test inside the namespaces.
+package usernstest
