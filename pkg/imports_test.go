@@ -21,11 +21,11 @@ const module = "github.com/carosio/carosbuild/"
 var allowed = map[string][]string{
 	"cmd/carosbuild":                     {"cmd/carosbuild/internal/buildcmd", "cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/complete", "cmd/carosbuild/internal/declfile", "cmd/carosbuild/internal/diskcmd", "cmd/carosbuild/internal/doctorcmd", "cmd/carosbuild/internal/feedcmd", "cmd/carosbuild/internal/imagecmd", "cmd/carosbuild/internal/importcmd", "cmd/carosbuild/internal/render", "cmd/carosbuild/internal/resultcmd", "pkg/decl", "pkg/freshdir", "pkg/progress", "pkg/terminal", "targets"},
 	"cmd/carosbuild/internal/buildcmd":   {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/complete", "cmd/carosbuild/internal/declfile", "cmd/carosbuild/internal/diskcmd", "cmd/carosbuild/internal/localstore", "cmd/carosbuild/internal/render", "pkg/compose", "pkg/decl", "pkg/disk", "pkg/engine", "pkg/history", "pkg/layer", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/remedy", "pkg/resolve", "pkg/rung", "pkg/sandbox", "pkg/source/bitbake", "pkg/source/debian", "pkg/source/git", "pkg/terminal", "pkg/userns", "pkg/yocto", "targets"},
-	"cmd/carosbuild/internal/cli":        {"cmd/carosbuild/internal/render", "pkg/beneath", "pkg/decl", "pkg/disk/damage", "pkg/history", "pkg/layer", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/remedy", "pkg/resolve", "pkg/rung", "pkg/source/git", "pkg/terminal", "pkg/userns"},
+	"cmd/carosbuild/internal/cli":        {"cmd/carosbuild/internal/render", "pkg/beneath", "pkg/decl", "pkg/disk/damage", "pkg/doctor", "pkg/history", "pkg/layer", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/remedy", "pkg/resolve", "pkg/runc", "pkg/rung", "pkg/source/git", "pkg/terminal", "pkg/userns"},
 	"cmd/carosbuild/internal/complete":   {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/declfile", "cmd/carosbuild/internal/localstore", "pkg/compose", "pkg/decl", "pkg/disk", "pkg/history", "pkg/qemu"},
 	"cmd/carosbuild/internal/declfile":   {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/render", "pkg/decl", "pkg/disk", "pkg/kas", "pkg/plan", "pkg/progress", "pkg/resolve", "pkg/source/git", "pkg/userns", "targets"},
 	"cmd/carosbuild/internal/diskcmd":    {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/complete", "cmd/carosbuild/internal/declfile", "cmd/carosbuild/internal/localstore", "cmd/carosbuild/internal/render", "pkg/bytesize", "pkg/compose", "pkg/decl", "pkg/disk", "pkg/history", "pkg/layer", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/qemu", "pkg/remedy", "pkg/userns"},
-	"cmd/carosbuild/internal/doctorcmd":  {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/localstore", "cmd/carosbuild/internal/render", "pkg/bytesize", "pkg/engine", "pkg/layer", "pkg/remedy", "pkg/rung", "pkg/source/debian", "pkg/userns"},
+	"cmd/carosbuild/internal/doctorcmd":  {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/localstore", "cmd/carosbuild/internal/render", "pkg/bytesize", "pkg/doctor", "pkg/engine", "pkg/layer", "pkg/remedy", "pkg/rung", "pkg/source/debian", "pkg/terminal", "pkg/userns"},
 	"cmd/carosbuild/internal/feedcmd":    {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/render", "pkg/debfile", "pkg/feed", "pkg/progress"},
 	"cmd/carosbuild/internal/imagecmd":   {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/complete", "cmd/carosbuild/internal/localstore", "cmd/carosbuild/internal/render", "pkg/bytesize", "pkg/engine", "pkg/evict", "pkg/history", "pkg/layer", "pkg/oci", "pkg/remedy", "pkg/source/debian"},
 	"cmd/carosbuild/internal/importcmd":  {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/complete", "cmd/carosbuild/internal/declfile", "pkg/decl", "pkg/kas", "pkg/wks", "targets"},
@@ -75,6 +75,7 @@ var allowed = map[string][]string{
 	"pkg/source/git":     {"pkg/evict", "pkg/freshfile", "pkg/netfault", "pkg/remedy", "pkg/terminal"},
 	"pkg/ctxio":          {},
 	"pkg/debfile":        {},
+	"pkg/doctor":         {"pkg/bytesize", "pkg/userns"},
 	"pkg/disk":           {"pkg/bytesize", "pkg/disk", "pkg/freshfile", "pkg/words"},
 	"pkg/disk/bmap":      {"pkg/disk/pipeline"},
 	"pkg/disk/content":   {"pkg/ctxio", "pkg/disk"},
@@ -124,7 +125,7 @@ var owners = map[string][]string{
 	"go.podman.io/image/":                     {"pkg/oci/registry"},
 	"go.podman.io/storage":                    {"pkg/layer", "pkg/oci/registry", "cmd/carosbuild/internal/cli"}, // registry: configfile; cli: reexec.Init
 	"github.com/pierrec/lz4/":                 {"pkg/disk"},
-	"github.com/opencontainers/runtime-spec/": {"pkg/runc"},
+	"github.com/opencontainers/runtime-spec/": {"pkg/runc", "pkg/doctor"},
 	"github.com/diskfs/go-diskfs":             {"pkg/disk/partition"},
 	"encoding/xml":                            {"pkg/decl", "pkg/disk/ova"},
 	"github.com/spf13/": { // all of cmd but what draws and prints
