@@ -84,6 +84,7 @@ const (
 	Notify        = "seccomp notify"
 	Cgroup        = "cgroup v2"
 	Store         = "store"
+	Home          = "home"
 	KVM           = "/dev/kvm"
 	QEMU          = "QEMU"
 	TUN           = "/dev/net/tun"

@@ -22,7 +22,7 @@ const (
 	CapTools     Change = "tool-caps"      // they have file capabilities, and are not set-user-ID
 	AddRuntime   Change = "runtime"        // runc is installed
 	AddQEMU      Change = "qemu"
-	MoveStore    Change = "store"  // the store is on a file system where programs run
+	MoveStore    Change = "store"  // what is kept has a place that can be written and where programs run
 	PermitUserNS Change = "sysctl" // the kernel's settings permit user namespaces
 )
 
@@ -55,7 +55,7 @@ func Sufficient(rung string, p *Process, a Abilities) ([]Change, bool) {
 	default:
 		return nil, false
 	}
-	if a.Of(Store).State == Refused {
+	if a.Of(Store).State == Refused || a.Of(Home).State == Refused {
 		changes = append(changes, MoveStore)
 	}
 	return changes, true
@@ -83,8 +83,11 @@ func namespaceCalls(p *Process, a Abilities) []Change {
 // forRanges are the changes for a user namespace with ranges of ids.
 func forRanges(p *Process, a Abilities) []Change {
 	changes := namespaceCalls(p, a)
-	if p.UID == 0 {
-		if !p.Can(rootCaps...) {
+	unmask := freshProcNeeded && p.MaskedProc && a.Of(FreshProc).State != Works
+	// A pod whose /proc is not masked has a user namespace of its own, in which its
+	// superuser has all ids, and other ranges do not exist.
+	if p.UID == 0 || unmask && p.Place == Kubernetes {
+		if p.UID != 0 || !p.Can(rootCaps...) {
 			changes = append(changes, RootCaps)
 		}
 		if p.NoNewPrivs { // the inner program gains its capabilities by exec
@@ -96,7 +99,7 @@ func forRanges(p *Process, a Abilities) []Change {
 	if !a.works(Runtime) {
 		changes = append(changes, AddRuntime)
 	}
-	if freshProcNeeded && p.MaskedProc && a.Of(FreshProc).State != Works {
+	if unmask {
 		changes = append(changes, UnmaskProc)
 	}
 	return changes

@@ -49,6 +49,8 @@ func TestSufficient(t *testing.T) {
 	user := Process{Place: Kubernetes, UID: 1000, Named: true, Name: "build"}
 	restricted := user
 	restricted.NoNewPrivs, restricted.Filtered, restricted.MaskedProc = true, true, true
+	docked := restricted
+	docked.Place = Docker
 	capable := user
 	capable.Bounding = dockerCaps
 	root := Process{Place: Kubernetes, Named: true, Filtered: true, MaskedProc: true, Effective: dockerCaps, Bounding: dockerCaps}
@@ -62,7 +64,8 @@ func TestSufficient(t *testing.T) {
 		a          Abilities
 		want       string
 	}{
-		{"restricted pod", RungUserns, restricted, tools(host(UserNamespace, IDRanges), &restricted, toolSetuid), "seccomp id-ranges tool-caps id-caps new-privileges unmask-proc"},
+		{"restricted pod", RungUserns, restricted, tools(host(UserNamespace, IDRanges), &restricted, toolSetuid), "seccomp root-caps new-privileges unmask-proc"},
+		{"restricted container", RungUserns, docked, tools(host(UserNamespace, IDRanges), &docked, toolSetuid), "seccomp id-ranges tool-caps id-caps new-privileges unmask-proc"},
 		{"restricted pod", RungSingleID, restricted, host(UserNamespace, IDRanges), "seccomp"},
 		{"restricted pod", RungChroot, restricted, host(UserNamespace), "root-caps"},
 		{"restricted pod", RungVM, restricted, host(UserNamespace), ""},

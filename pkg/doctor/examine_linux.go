@@ -27,6 +27,8 @@ type Examination struct {
 	Scratch string
 	// Runtime is the path of the OCI runtime, "" for none.
 	Runtime string
+	// Home says why the directories of the program cannot be used, nil if they can.
+	Home error
 	// LookPath finds programs.
 	LookPath func(string) (string, error)
 	// Patience is how long one child may take, 0 for a few seconds. /dev/kvm of a nested
@@ -43,7 +45,7 @@ func (e *Examination) Examine(ctx context.Context) Abilities {
 	all = append(all, e.namespaces(ctx)...)
 	all = append(all, e.idRanges(), e.idTools())
 	all = append(all, e.inChild(ctx, childPlain, nil, Chown, Mknod, Chroot, FileCaps, Seccomp, Notify)...)
-	all = append(all, e.cgroup(), e.store())
+	all = append(all, e.cgroup(), tried(Home, e.Home, ""), e.store())
 	all = append(all, e.inChild(ctx, childKVM, nil, KVM)...)
 	all = append(all, e.qemu(), e.tun(), e.pasta())
 	return append(all, e.runtime(ctx))

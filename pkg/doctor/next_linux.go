@@ -4,12 +4,13 @@ package doctor
 
 import "strings"
 
-// Plan has, for each way of running steps that does not work, what would make it work.
+// Plan has, for each way of running steps in which no build works, what would make it
+// work.
 // rungs are the names in the order of the ladder, works says which of them do.
 func Plan(rungs []string, works func(string) bool, p *Process, a Abilities) []Advice {
 	var all []Advice
 	for _, r := range rungs {
-		if works(r) {
+		if works(r) && a.Of(Home).State != Refused {
 			continue
 		}
 		if changes, ok := Sufficient(r, p, a); ok && len(changes) > 0 {

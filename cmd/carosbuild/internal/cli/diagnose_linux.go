@@ -41,13 +41,22 @@ func (a *App) Diagnose(ctx context.Context, store string) (Diagnosis, error) {
 		return d, err
 	}
 	defer os.RemoveAll(dir)
+	_, home := a.Dirs()
 	path, _ := runc.Look(a.Runtime) // that there is none is one of the findings
 	e := doctor.Examination{
 		Process: d.Process, Self: []string{"/proc/self/exe", "doctor", "--" + ProbeFlag},
-		Scratch: dir, Runtime: path, LookPath: lookTool,
+		Home: firstLine(home), Scratch: dir, Runtime: path, LookPath: lookTool,
 	}
 	d.Abilities = e.Examine(ctx)
 	return d, nil
+}
+
+// firstLine is an error without its remedy.
+func firstLine(err error) error {
+	if host, ok := errors.AsType[*remedy.Error](err); ok {
+		return errors.New(strings.SplitN((&remedy.Error{Tried: host.Tried, Err: host.Err}).Error(), "\n", 2)[0])
+	}
+	return err
 }
 
 // lookTool finds a program where ordinary accounts do not look either.

@@ -128,8 +128,12 @@ func (c *checkup) examine(cmd *cobra.Command) error {
 	return err
 }
 
-// choose notes the sandbox that builds take.
+// choose notes the sandbox that builds take. Without a place for their files they take
+// none.
 func (c *checkup) choose() {
+	if c.found.Abilities.Of(doctor.Home).State == doctor.Refused {
+		return
+	}
 	for _, v := range c.found.Sandboxes {
 		if v.Works && (c.Sandbox == "" || c.Sandbox == v.Name) {
 			c.found.Chosen = v.Name
@@ -162,9 +166,9 @@ func (c *checkup) refused(next doctor.Advice, ok bool) error {
 		return &remedy.Error{Tried: "sandbox " + c.Sandbox + " does not work here", Cure: "see above, or leave --sandbox out"}
 	}
 	if ok {
-		return &remedy.Error{Tried: "steps cannot run here", Cure: "what is said above for sandbox " + next.Rung}
+		return &remedy.Error{Tried: "builds cannot work here", Cure: "what is said above for sandbox " + next.Rung}
 	}
-	return &remedy.Error{Tried: "steps cannot run here", Cure: "what the lines above say"}
+	return &remedy.Error{Tried: "builds cannot work here", Cure: "what the lines above say"}
 }
 
 // examineInside goes on where the outer program has found a sandbox that works.
