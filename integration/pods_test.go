@@ -34,6 +34,7 @@ type pod struct {
 	ReadOnly   bool
 	Env        []string
 	Volumes    []specs.Mount
+	Docker     bool     // Docker runs it, else a cluster
 	Prepare    []string // commands of the shell in the root, as in the build of an image
 
 	dir string // directory of the test
@@ -112,6 +113,8 @@ func podKinds(t *testing.T) map[string]pod {
 		"root without capabilities, unconfined":   {NoNewPrivs: true, Masked: true},
 		"default":                                 {Caps: podCaps, Masked: true, Filter: filter},
 		"default, unconfined":                     {Caps: podCaps, Masked: true},
+		"docker, user":                            {UID: 1000, Caps: podCaps, Masked: true, Filter: filter, Docker: true},
+		"docker, nothing permitted":               {NoNewPrivs: true, Masked: true, Filter: filter, Docker: true},
 		"user of which no file knows, unconfined": {UID: 54321, NoNewPrivs: true},
 	}
 }
@@ -162,6 +165,9 @@ func (p *pod) prepareRoot(t *testing.T, root string) {
 		}
 	}
 	host(t, "mkdir", "-p", filepath.Join(root, "workspace"), filepath.Join(root, "carosbuild"))
+	if p.Docker {
+		host(t, "touch", filepath.Join(root, ".dockerenv"))
+	}
 	for _, c := range p.Prepare {
 		if _, packages, ok := strings.Cut(c, "apt-get install -y "); ok {
 			for name := range strings.FieldsSeq(packages) {
@@ -192,7 +198,7 @@ func (p *pod) spec(t *testing.T, root string, args []string) *specs.Spec {
 		Process: &specs.Process{
 			User: specs.User{UID: p.UID, GID: p.UID}, Cwd: "/workspace", NoNewPrivileges: p.NoNewPrivs,
 			Args: append([]string{"/usr/local/bin/carosbuild"}, args...),
-			Env:  append([]string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "KUBERNETES_SERVICE_HOST=192.0.2.1"}, p.Env...),
+			Env:  append([]string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}, p.Env...),
 			Capabilities: &specs.LinuxCapabilities{
 				Bounding: p.Caps,
 			},
@@ -213,6 +219,9 @@ func (p *pod) spec(t *testing.T, root string, args []string) *specs.Spec {
 		},
 	}
 	s.Mounts = append(s.Mounts, p.Volumes...)
+	if !p.Docker {
+		s.Process.Env = append(s.Process.Env, "KUBERNETES_SERVICE_HOST=192.0.2.1")
+	}
 	if p.UID == 0 {
 		s.Process.Capabilities.Effective, s.Process.Capabilities.Permitted = p.Caps, p.Caps
 	}

@@ -139,6 +139,10 @@ type podLines struct {
 func (p *pod) follow(t *testing.T, a *doctor.Advice) {
 	t.Helper()
 	p.Prepare = a.Image
+	if p.Docker {
+		p.followOptions(t, a)
+		return
+	}
 	var l podLines
 	dec := yaml.NewDecoder(strings.NewReader(strings.Join(a.Pod, "\n")))
 	dec.KnownFields(true)
@@ -174,12 +178,47 @@ func (p *pod) follow(t *testing.T, a *doctor.Advice) {
 		p.Caps = append(slices.Clone(p.Caps), "CAP_"+name)
 	}
 	if c.SeccompProfile.Type == "Localhost" {
-		command, file, ok := strings.Cut(strings.Join(a.Node, ""), " >")
-		if !ok || command != "carosbuild doctor --seccomp-profile" || !strings.HasSuffix(file, "/"+c.SeccompProfile.LocalhostProfile) {
-			t.Errorf("the profile %s: %v", c.SeccompProfile.LocalhostProfile, a.Node)
+		p.makeFilter(t, a, "/var/lib/kubelet/seccomp/"+c.SeccompProfile.LocalhostProfile)
+	}
+}
+
+// makeFilter makes the profile as the advice says.
+func (p *pod) makeFilter(t *testing.T, a *doctor.Advice, file string) {
+	t.Helper()
+	if want := "carosbuild doctor --seccomp-profile >" + file; len(a.Node) != 1 || a.Node[0] != want {
+		t.Errorf("the profile is made by %v, want %s", a.Node, want)
+	}
+	w := newWorld(t)
+	p.Filter = readFilter(t, []byte(w.ok(t, program(t), "doctor", "--seccomp-profile").stdout))
+}
+
+// followOptions does what options of docker run do.
+func (p *pod) followOptions(t *testing.T, a *doctor.Advice) {
+	t.Helper()
+	for _, o := range a.Docker {
+		name, value, _ := strings.Cut(o, " ")
+		key, file, _ := strings.Cut(value, "=")
+		switch {
+		case o == "(without --security-opt no-new-privileges)":
+			p.NoNewPrivs = false
+		case name == "--cap-add":
+			p.Caps = append(slices.Clone(p.Caps), "CAP_"+value)
+		case name == "--user" && value == "0":
+			p.UID = 0
+		case name == "--user" && value == "1000":
+			p.UID = 1000
+		case key == "seccomp":
+			p.makeFilter(t, a, file)
+		case value == "systempaths=unconfined":
+			p.Masked = false
+		case name == "--env":
+			p.Env = append(p.Env, value)
+		case name == "--volume":
+			_, at, _ := strings.Cut(value, ":")
+			p.volume(t, at)
+		default:
+			t.Errorf("option %s", o)
 		}
-		w := newWorld(t)
-		p.Filter = readFilter(t, []byte(w.ok(t, program(t), "doctor", "--seccomp-profile").stdout))
 	}
 }
 

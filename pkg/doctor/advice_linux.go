@@ -96,9 +96,7 @@ func forRanges(p *Process, a Abilities) []Change {
 	} else {
 		changes = append(changes, forTools(a)...)
 	}
-	if !a.works(Runtime) {
-		changes = append(changes, AddRuntime)
-	}
+	changes = append(changes, a.Of(Runtime).Needs...)
 	if unmask {
 		changes = append(changes, UnmaskProc)
 	}

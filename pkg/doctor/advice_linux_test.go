@@ -27,7 +27,11 @@ func host(refused ...string) Abilities {
 		case slices.Contains(refused, UserNamespace) && slices.Contains(insideNames, n):
 			s = Unknown
 		}
-		a = append(a, Ability{Name: n, State: s})
+		found := Ability{Name: n, State: s}
+		if n == Runtime && s == Refused {
+			found.Needs = []Change{AddRuntime}
+		}
+		a = append(a, found)
 	}
 	return a
 }

@@ -25,8 +25,10 @@ type Examination struct {
 	Self []string
 	// Scratch is an existing directory of the account, on the store's file system.
 	Scratch string
-	// Runtime is the path of the OCI runtime, "" for none.
+	// Runtime is the path of the OCI runtime, "" for none. Asked says that another one
+	// than the usual was asked for.
 	Runtime string
+	Asked   bool
 	// Home says why the directories of the program cannot be used, nil if they can.
 	Home error
 	// LookPath finds programs.

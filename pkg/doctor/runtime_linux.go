@@ -4,6 +4,7 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -37,7 +38,12 @@ var faults = []fault{
 // runtime asks the OCI runtime for its version and looks up what is known of it.
 func (e *Examination) runtime(ctx context.Context) Ability {
 	if e.Runtime == "" {
-		return tried(Runtime, fmt.Errorf("neither runc nor crun is installed"), "")
+		if e.Asked {
+			return tried(Runtime, errors.New("the one that was asked for is not installed"), "")
+		}
+		a := tried(Runtime, errors.New("neither runc nor crun is installed"), "")
+		a.Needs = []Change{AddRuntime}
+		return a
 	}
 	ctx, cancel := context.WithTimeout(ctx, trialTime)
 	defer cancel()

@@ -45,7 +45,7 @@ func (a *App) Diagnose(ctx context.Context, store string) (Diagnosis, error) {
 	path, _ := runc.Look(a.Runtime) // that there is none is one of the findings
 	e := doctor.Examination{
 		Process: d.Process, Self: []string{"/proc/self/exe", "doctor", "--" + ProbeFlag},
-		Home: firstLine(home), Scratch: dir, Runtime: path, LookPath: lookTool,
+		Home: firstLine(home), Scratch: dir, Runtime: path, Asked: a.Runtime != "", LookPath: lookTool,
 	}
 	d.Abilities = e.Examine(ctx)
 	return d, nil

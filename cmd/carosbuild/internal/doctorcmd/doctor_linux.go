@@ -168,7 +168,12 @@ func (c *checkup) refused(next doctor.Advice, ok bool) error {
 	if ok {
 		return &remedy.Error{Tried: "builds cannot work here", Cure: "what is said above for sandbox " + next.Rung}
 	}
-	return &remedy.Error{Tried: "builds cannot work here", Cure: "what the lines above say"}
+	for _, v := range c.found.Sandboxes {
+		if !v.Works {
+			return &remedy.Error{Tried: "builds cannot work here; " + v.Name + ": " + v.Refused.Reason, Cure: v.Refused.Cure}
+		}
+	}
+	return &remedy.Error{Tried: "builds cannot work here"}
 }
 
 // examineInside goes on where the outer program has found a sandbox that works.

@@ -132,15 +132,7 @@ func (c *checkup) showSandboxes() {
 
 // showAdvice prints all that lifts the next limit.
 func (c *checkup) showAdvice(next doctor.Advice, ok bool) {
-	if c.json {
-		return
-	}
-	if !ok {
-		for _, v := range c.found.Sandboxes {
-			if c.found.Chosen == "" && !v.Works && v.Refused.Cure != "" {
-				fmt.Fprintf(c.Stdout, "\nFor sandbox %s: %s\n", v.Name, v.Refused.Cure)
-			}
-		}
+	if c.json || !ok {
 		return
 	}
 	fmt.Fprintf(c.Stdout, "\nFor sandbox %s, all of this is wanted:\n", next.Rung)
