@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"syscall"
 	"unsafe"
 
@@ -53,6 +54,12 @@ func Child(w io.Writer, what, dir string) error {
 	}
 	return errs
 }
+
+// InNamespace are the abilities of the superuser of a user namespace.
+func InNamespace() []string { return slices.Clone(insideNames) }
+
+// OfRoot are abilities that only the superuser has, outside of a user namespace.
+func OfRoot() []string { return []string{Chown, Mknod, Chroot, FileCaps} }
 
 // insideNames are what inside tries, and MapOneID before it.
 var insideNames = []string{MapOneID, Mounts, Tmpfs, Bind, FreshProc, BoundProc, Overlay, MountSetattr, NewMountCalls, SetHostname, Keyctl, Binfmt, PivotRoot}

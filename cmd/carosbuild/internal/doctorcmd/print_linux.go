@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"golang.org/x/term"
@@ -99,19 +100,36 @@ func (c *checkup) lack(what, detail, cure string) {
 	c.line("missing", what, detail+": "+cure)
 }
 
-// showAbilities prints where this runs and what was tried.
+// showAbilities prints where this runs and what was tried. What belongs together and
+// went the same way is one line.
 func (c *checkup) showAbilities() {
 	c.row("", "place", c.found.Process.String())
-	var unreached []string
+	inside, ofRoot := doctor.InNamespace(), doctor.OfRoot()
+	var works, unreached, roots []string
 	for _, a := range c.found.Abilities {
-		if a.State == doctor.Unknown {
+		switch {
+		case a.State == doctor.Works && slices.Contains(inside, a.Name):
+			works = append(works, a.Name)
+			continue
+		case a.State == doctor.Works && slices.Contains(ofRoot, a.Name):
+			roots = append(roots, a.Name)
+			continue
+		case a.State == doctor.Unknown:
 			unreached = append(unreached, a.Name)
 			continue
+		case a.State == doctor.Refused && slices.Contains(ofRoot, a.Name) && c.found.Process.UID != 0:
+			continue // as it should be
 		}
 		c.row(string(a.State), a.Name, a.Detail)
 	}
-	if len(unreached) > 0 {
-		c.row(string(doctor.Unknown), "not reached", strings.Join(unreached, ", "))
+	for _, group := range []struct {
+		state doctor.State
+		what  string
+		names []string
+	}{{doctor.Works, "in namespaces", works}, {doctor.Unknown, "not reached", unreached}, {doctor.Works, "superuser", roots}} {
+		if len(group.names) > 0 {
+			c.row(string(group.state), group.what, strings.Join(group.names, ", "))
+		}
 	}
 }
 
