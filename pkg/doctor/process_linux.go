@@ -171,5 +171,5 @@ var rootCaps = []uint{unix.CAP_SETUID, unix.CAP_SETGID, unix.CAP_SETFCAP}
 // chrootCaps are what steps want of a superuser without namespaces.
 var chrootCaps = []uint{
 	unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE, unix.CAP_FOWNER, unix.CAP_FSETID, unix.CAP_MKNOD,
-	unix.CAP_SETGID, unix.CAP_SETUID, unix.CAP_SETFCAP, unix.CAP_SYS_CHROOT, unix.CAP_KILL,
+	unix.CAP_SETGID, unix.CAP_SETUID, unix.CAP_SETFCAP, unix.CAP_SETPCAP, unix.CAP_SYS_CHROOT, unix.CAP_KILL,
 }

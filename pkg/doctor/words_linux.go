@@ -27,7 +27,7 @@ type Advice struct {
 const profileName = "carosbuild.json"
 
 // defaultCaps are those that Docker gives to a container, as Kubernetes lists them.
-const defaultCaps = "CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, MKNOD, SETFCAP, SETGID, SETUID, SYS_CHROOT"
+const defaultCaps = "CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, MKNOD, SETFCAP, SETGID, SETPCAP, SETUID, SYS_CHROOT"
 
 // Word puts changes into words for the place where p runs.
 func Word(rung string, changes []Change, p *Process) Advice {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -145,7 +146,6 @@ func (c *checkup) choose() {
 // advise finds out what would make the sandboxes work that do not, and which of them is
 // the next.
 func (c *checkup) advise(d *cli.Diagnosis) (doctor.Advice, bool) {
-	names := rung.All().Names()
 	works := func(name string) bool {
 		for _, v := range c.found.Sandboxes {
 			if v.Name == name {
@@ -154,22 +154,27 @@ func (c *checkup) advise(d *cli.Diagnosis) (doctor.Advice, bool) {
 		}
 		return false
 	}
-	c.found.Advice = doctor.Plan(names, works, &d.Process, d.Abilities)
-	next, ok := doctor.Next(c.found.Advice, names, c.found.Chosen)
+	c.found.Advice = doctor.Plan(rung.All().Names(), works, &d.Process, d.Abilities)
+	next, ok := doctor.Next(c.found.Advice, c.names(), c.found.Chosen)
 	c.found.Next = next.Rung
 	return next, ok
 }
 
-// refused is the error where no sandbox works: the advice was printed already.
-func (c *checkup) refused(next doctor.Advice, ok bool) error {
+// names are the sandboxes that builds may take, the best first.
+func (c *checkup) names() []string {
 	if c.Sandbox != "" {
-		return &remedy.Error{Tried: "sandbox " + c.Sandbox + " does not work here", Cure: "see above, or leave --sandbox out"}
+		return []string{c.Sandbox}
 	}
+	return rung.All().Names()
+}
+
+// refused is the error where no sandbox works. Advice was printed already.
+func (c *checkup) refused(next doctor.Advice, ok bool) error {
 	if ok {
 		return &remedy.Error{Tried: "builds cannot work here", Cure: "what is said above for sandbox " + next.Rung}
 	}
 	for _, v := range c.found.Sandboxes {
-		if !v.Works {
+		if !v.Works && slices.Contains(c.names(), v.Name) {
 			return &remedy.Error{Tried: "builds cannot work here; " + v.Name + ": " + v.Refused.Reason, Cure: v.Refused.Cure}
 		}
 	}
