@@ -72,6 +72,9 @@ var fileSystems = map[int64]string{
 
 // store looks at the file system of the store.
 func (e *Examination) store() Ability {
+	if e.Elsewhere {
+		return Ability{Name: Store, State: Unknown}
+	}
 	flags, kind, free, err := mountFlags(e.Scratch)
 	if err != nil {
 		return tried(Store, err, "")

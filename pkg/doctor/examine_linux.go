@@ -23,8 +23,10 @@ type Examination struct {
 	Process Process
 	// Self is the command that calls Child with the words that are added to it.
 	Self []string
-	// Scratch is an existing directory of the account, on the store's file system.
-	Scratch string
+	// Scratch is an existing directory of the account, on the store's file system unless
+	// Elsewhere says that it is not.
+	Scratch   string
+	Elsewhere bool
 	// Runtime is the path of the OCI runtime, "" for none. Asked says that another one
 	// than the usual was asked for.
 	Runtime string

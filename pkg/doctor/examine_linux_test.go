@@ -59,6 +59,10 @@ func TestExamine(t *testing.T) {
 	if s := all.Of(Store); s.State != Works {
 		t.Errorf("the directory of tests: %+v", s)
 	}
+	e.Elsewhere = true
+	if s := e.store(); s.State != Unknown {
+		t.Errorf("a directory that is not the store's: %+v", s)
+	}
 	if os.Getuid() == 0 && e.Process.Can(chrootCaps...) && !all.works(Chown, Mknod, Chroot) {
 		t.Errorf("the superuser: %+v", all)
 	}

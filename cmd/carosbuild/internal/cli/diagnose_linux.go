@@ -29,7 +29,8 @@ type Diagnosis struct {
 func (a *App) Diagnose(ctx context.Context, store string) (Diagnosis, error) {
 	acc := a.Account()
 	d := Diagnosis{Process: doctor.ReadProcess("/", a.Getenv, acc.UID, acc.GID)}
-	if store == "" {
+	elsewhere := store == ""
+	if elsewhere {
 		var err error
 		if store, err = makeScratch(a.Getenv); err != nil {
 			return d, err
@@ -45,7 +46,7 @@ func (a *App) Diagnose(ctx context.Context, store string) (Diagnosis, error) {
 	path, _ := runc.Look(a.Runtime) // that there is none is one of the findings
 	e := doctor.Examination{
 		Process: d.Process, Self: []string{"/proc/self/exe", "doctor", "--" + ProbeFlag},
-		Home: firstLine(home), Scratch: dir, Runtime: path, Asked: a.Runtime != "", LookPath: lookTool,
+		Home: firstLine(home), Scratch: dir, Elsewhere: elsewhere, Runtime: path, Asked: a.Runtime != "", LookPath: lookTool,
 	}
 	d.Abilities = e.Examine(ctx)
 	return d, nil

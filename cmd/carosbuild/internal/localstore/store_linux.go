@@ -57,7 +57,11 @@ func shut(a *cli.App, p layer.Paths, d cli.Dirs) error {
 // outside of the namespaces it can be seen whose the ones above them are.
 func OwnPlaces(p layer.Paths) error {
 	for _, dir := range []string{p.GraphRoot, p.RunRoot} {
-		if err := userns.Private(dir); err != nil {
+		err := userns.Private(dir)
+		if host, ok := errors.AsType[*remedy.Error](err); ok {
+			host.Cure = cli.HomeCure
+		}
+		if err != nil {
 			return err
 		}
 	}
