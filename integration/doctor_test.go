@@ -27,7 +27,7 @@ func TestDoctor(t *testing.T) {
 	if r.status != 4 || !strings.Contains(r.stdout, "FAILED   runtime ") || !strings.Contains(r.stdout, "ok       overlay ") {
 		t.Errorf("a runtime that does not work: %d\n%s", r.status, r.stdout)
 	}
-	r = w.carosbuild(t, "--runtime", "/none/runc", "doctor")
+	r = w.carosbuild(t, "--runtime", "/none/runc", "--sandbox", "userns", "doctor")
 	if r.status != 4 || !strings.Contains(r.stderr, "remedy: leave out --runtime") {
 		t.Errorf("no runtime: %d\n%s%s", r.status, r.stdout, r.stderr)
 	}

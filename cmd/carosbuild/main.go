@@ -41,7 +41,7 @@ func main() {
 	a.OutputMode = 0o666 &^ os.FileMode(umask)
 	called, err := command(a).ExecuteContextC(ctx)
 	a.CommandPath = called.CommandPath()
-	status := end(ctx, a, err)
+	status := end(ctx, a, errors.Join(err, a.Close()))
 	a.ReportEnd(status)
 	os.Exit(status)
 }

@@ -57,6 +57,9 @@ func PodmanPaths(env func(string) string, uid int) (Paths, error) {
 	return p, nil
 }
 
+// ErrNoHome says that nothing tells where the account's store is.
+var ErrNoHome = errors.New("find the image store: neither HOME nor XDG_DATA_HOME is set")
+
 func defaultPaths(env func(string) string, uid int) (Paths, error) {
 	if uid == 0 {
 		return Paths{GraphRoot: "/var/lib/containers/storage", RunRoot: "/run/containers/storage"}, nil
@@ -64,7 +67,7 @@ func defaultPaths(env func(string) string, uid int) (Paths, error) {
 	data := env("XDG_DATA_HOME")
 	if data == "" {
 		if env("HOME") == "" {
-			return Paths{}, errors.New("find the image store: neither HOME nor XDG_DATA_HOME is set")
+			return Paths{}, ErrNoHome
 		}
 		data = filepath.Join(env("HOME"), ".local", "share")
 	}

@@ -143,9 +143,12 @@ func (t Table) TryAll(ctx context.Context, h Host) ([]Verdict, error) {
 	for _, r := range t {
 		v := Verdict{Name: r.Name, Cost: r.Cost, Works: true}
 		if err := r.Try(ctx, h); err != nil {
+			if ctx.Err() != nil {
+				return nil, fmt.Errorf("try sandbox %s: %w", r.Name, err)
+			}
 			why, ok := refusal(r.Name, err)
 			if !ok {
-				return nil, fmt.Errorf("try sandbox %s: %w", r.Name, err)
+				why = Refusal{Name: r.Name, Reason: err.Error()}
 			}
 			v.Works, v.Refused = false, &why
 		}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
 package usernstest
+
 import (
 	"fmt"
 	"os"

@@ -25,7 +25,7 @@ import (
 
 // plan loads the declaration, resolves what it names and works out the steps.
 func (c *buildCommand) plan(ctx context.Context, view render.Display) (*buildJob, error) {
-	j, err := c.loadJob(ctx)
+	j, err := c.loadJob(ctx, c.dryRun)
 	if err != nil {
 		return nil, err
 	}

@@ -65,7 +65,7 @@ func (c *planner) checkout(ctx context.Context, to string) error {
 		return err
 	}
 	defer view.Close()
-	j, err := c.loadJob(ctx)
+	j, err := c.loadJob(ctx, false)
 	if err != nil {
 		return err
 	}

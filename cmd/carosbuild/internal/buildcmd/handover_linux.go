@@ -89,7 +89,7 @@ func handed(a *cli.App) (*buildJob, error) {
 	if err := h.Plan.Check(); err != nil {
 		return nil, fmt.Errorf("read the plan that was handed over: %w", err)
 	}
-	j, err := newJob(a)
+	j, err := newJob(a, false)
 	if err != nil {
 		return nil, err
 	}

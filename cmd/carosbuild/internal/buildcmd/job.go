@@ -39,11 +39,16 @@ type buildJob struct {
 	tagged   string               // stage that gets the name of --success-tag, or ""
 }
 
-// newJob finds out where things are.
-func newJob(a *cli.App) (*buildJob, error) {
+// newJob finds out where things are. A job that is only looked at may have directories
+// for this run alone.
+func newJob(a *cli.App, look bool) (*buildJob, error) {
 	j := &buildJob{}
+	dirs := a.Dirs
+	if look {
+		dirs = a.DirsOrScratch
+	}
 	var err error
-	if j.dirs, err = a.Dirs(); err != nil {
+	if j.dirs, err = dirs(); err != nil {
 		return nil, err
 	}
 	if j.epoch, err = a.SourceDateEpoch(); err != nil {

@@ -58,7 +58,7 @@ func (c *planner) lock(cmd *cobra.Command) error {
 		return err
 	}
 	defer view.Close()
-	j, err := c.loadJob(cmd.Context())
+	j, err := c.loadJob(cmd.Context(), true)
 	if err != nil {
 		return err
 	}

@@ -17,8 +17,8 @@ type planner struct {
 }
 
 // loadJob is newJob, with the declaration.
-func (p *planner) loadJob(ctx context.Context) (*buildJob, error) {
-	j, err := newJob(p.App)
+func (p *planner) loadJob(ctx context.Context, look bool) (*buildJob, error) {
+	j, err := newJob(p.App, look)
 	if err != nil {
 		return nil, err
 	}

@@ -68,7 +68,7 @@ func shell(ctx context.Context, a *cli.App, s *layer.Store, name string, command
 	if err != nil {
 		return err
 	}
-	j, err := newJob(a)
+	j, err := newJob(a, false)
 	if err != nil {
 		return err
 	}

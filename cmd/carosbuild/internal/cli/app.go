@@ -38,6 +38,7 @@ type App struct {
 	outputShown    bool      // of steps, line by line
 	Began          time.Time // the program was started
 	CommandPath    string    // of the command that was called, such as "carosbuild disk"
+	scratch        string    // directory that stands in for those of the account, "" for none
 	EndedBySignal  bool      // as it should: the command runs until it is told to end
 }
 

@@ -43,15 +43,33 @@ func (d Dirs) History() history.History {
 	return history.History{Dir: filepath.Join(d.Cache, "history")}
 }
 
-// Dirs are the directories of carosbuild, which nobody but the caller reaches.
-func (a *App) Dirs() (Dirs, error) {
+// HomeVar names the variable that moves all that carosbuild keeps to one directory.
+const HomeVar = "CAROSBUILD_HOME"
+
+// Home is the directory of CAROSBUILD_HOME, "" where that is not set.
+func (a *App) Home() (string, error) {
+	home := a.Getenv(HomeVar)
+	if home != "" && !filepath.IsAbs(home) {
+		return "", Usagef("%s is %q: want an absolute path", HomeVar, home)
+	}
+	return home, nil
+}
+
+// HomeCure is what to do where the directories of carosbuild cannot be used.
+const HomeCure = "set " + HomeVar + " to a folder that you own and can write to, or HOME, or XDG_CACHE_HOME, XDG_STATE_HOME and XDG_DATA_HOME"
+
+// places are where the directories of carosbuild belong.
+func (a *App) places() (Dirs, error) {
+	if home, err := a.Home(); err != nil || home != "" {
+		return Dirs{Cache: filepath.Join(home, "cache"), State: filepath.Join(home, "state")}, err
+	}
 	home := a.home()
 	base := func(variable, below string) (string, error) {
 		if d := a.Getenv(variable); filepath.IsAbs(d) {
 			return filepath.Join(d, "carosbuild"), nil
 		}
 		if !filepath.IsAbs(home) {
-			return "", &remedy.Error{Tried: "neither " + variable + " nor HOME is an absolute path", Cure: "set HOME"}
+			return "", &remedy.Error{Tried: "neither " + variable + " nor HOME is an absolute path", Cure: HomeCure}
 		}
 		return filepath.Join(home, below, "carosbuild"), nil
 	}
@@ -60,17 +78,27 @@ func (a *App) Dirs() (Dirs, error) {
 		return Dirs{}, err
 	}
 	state, err := base("XDG_STATE_HOME", ".local/state")
+	return Dirs{Cache: cache, State: state}, err
+}
+
+// Dirs are the directories of carosbuild, which nobody but the caller reaches.
+func (a *App) Dirs() (Dirs, error) {
+	d, err := a.places()
 	if err != nil {
 		return Dirs{}, err
 	}
-	d := Dirs{Cache: cache, State: state}
-	for _, dir := range []string{cache, state} {
+	for _, dir := range []string{d.Cache, d.State} {
 		if userns.Inside(a.Getenv) { // it is done
 			break
 		}
 		err := private(dir)
 		if host, ok := errors.AsType[*remedy.Error](err); ok {
-			host.Tried = fmt.Sprintf("%s cannot be used, HOME is %q: %s", dir, home, host.Tried)
+			name, value := HomeVar, a.Getenv(HomeVar)
+			if value == "" {
+				name, value = "HOME", a.home()
+			}
+			host.Tried = fmt.Sprintf("%s cannot be used, %s is %q: %s", dir, name, value, host.Tried)
+			host.Cure = HomeCure
 		}
 		if err != nil {
 			return Dirs{}, err

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/render"
@@ -68,7 +69,7 @@ func (a *App) Rewrites(flags []string) (git.Rewrites, error) {
 	}
 	path := filepath.Join(dir, "carosbuild", "remotes")
 	data, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, syscall.ENOTDIR) { // HOME may be of no use
 		return r, err
 	}
 	r.File, err = git.ParseRewritesFile(path, data)

@@ -45,7 +45,7 @@ func (a *App) enterNamespaces(cmd *cobra.Command, foreground bool, data []byte) 
 	if err == nil && status != 0 {
 		err = Exit(status)
 	}
-	return err
+	return a.prescribe(context.WithoutCancel(cmd.Context()), err)
 }
 
 // callerVar tells the program inside the namespaces, where process ids are

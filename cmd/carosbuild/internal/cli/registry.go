@@ -16,7 +16,7 @@ import (
 // Registry is how registries are asked, and a store.
 func (a *App) Registry(store layer.Paths) registry.Client {
 	r := registry.Client{Env: a.Getenv, UID: a.Account().UID, Store: store, UserAgent: "carosbuild/" + a.Version}
-	if d, err := a.Dirs(); err == nil { // else the system's directory for temporary files
+	if d, err := a.DirsOrScratch(); err == nil { // else the system's directory for temporary files
 		r.Scratch = d.Layers().Dir
 	}
 	return r

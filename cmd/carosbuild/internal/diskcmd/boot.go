@@ -101,7 +101,7 @@ func (c *bootCommand) run(ctx context.Context, path string) error {
 func (c *bootCommand) wanted(ctx context.Context) ([]qemu.Expectation, error) {
 	var want []qemu.Expectation
 	if len(c.declFiles) > 0 {
-		d, err := c.Dirs()
+		d, err := c.DirsOrScratch()
 		if err != nil {
 			return nil, err
 		}

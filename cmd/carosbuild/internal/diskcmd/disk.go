@@ -99,6 +99,9 @@ func (c *diskCommand) run(cmd *cobra.Command) error {
 		return err
 	}
 	if anyStored(j.sources) {
+		if _, err := c.Dirs(); err != nil { // the store wants real ones
+			return err
+		}
 		err = c.writeStored(cmd, j, view)
 	} else {
 		err = c.write(ctx, j, 0, nil, view) // the mode of the file is the umask's affair
@@ -127,7 +130,7 @@ func (c *diskCommand) prepare(ctx context.Context) (*diskJob, error) {
 	}
 	j := &diskJob{}
 	var err error
-	if j.dirs, err = c.Dirs(); err != nil {
+	if j.dirs, err = c.DirsOrScratch(); err != nil {
 		return nil, err
 	}
 	if j.epoch, err = c.SourceDateEpoch(); err != nil {

@@ -7,15 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"runtime"
-	"strings"
-	"time"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -23,12 +16,9 @@ import (
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/cli"
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/localstore"
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/render"
-	"github.com/carosio/carosbuild/pkg/bytesize"
-	"github.com/carosio/carosbuild/pkg/engine"
-	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/doctor"
 	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/carosio/carosbuild/pkg/rung"
-	"github.com/carosio/carosbuild/pkg/source/debian"
 	"github.com/carosio/carosbuild/pkg/userns"
 )
 
@@ -40,27 +30,54 @@ func New(a *cli.App) *cobra.Command {
 		Short: "Try what builds need of this host, and say what is missing",
 		Long: `Try what builds need of this host, and say what is missing and what to do about
 it. Nothing is changed. The exit status is 4 if no build can work here; what only
-some declarations need may be missing.`,
-		Args: cli.Exactly(0),
-		RunE: func(cmd *cobra.Command, _ []string) error { return c.examine(cmd) },
+some declarations need may be missing.
+
+The table has what was tried, the sandboxes in which steps may run, the best one
+first, and which of them builds take. Below it is what would make a better one
+work: all of it is wanted at once.`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if c.probe != "" {
+				return nil
+			}
+			return cli.Exactly(0)(cmd, args)
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case c.probe != "" && len(args) == 1:
+				return doctor.Child(c.Stdout, c.probe, args[0])
+			case c.profile:
+				return c.printProfile()
+			}
+			return c.examine(cmd)
+		},
 	}
-	cmd.Flags().BoolVar(&c.json, "json", false, "print what was found as JSON")
+	f := cmd.Flags()
+	f.BoolVar(&c.json, "json", false, "print what was found as JSON")
+	f.BoolVar(&c.profile, "seccomp-profile", false, "print a seccomp profile for a container in which builds work, and do nothing else")
+	f.StringVar(&c.probe, cli.ProbeFlag, "", "")
+	cobra.CheckErr(f.MarkHidden(cli.ProbeFlag))
 	return cmd
 }
 
 // checkup is a visit to the doctor.
 type checkup struct {
 	*cli.App
-	json   bool
-	found  findings // for json, and what the outer program has found
-	failed error    // the first thing without which nothing works
+	json    bool
+	profile bool
+	probe   string   // what a child of this command is to try
+	found   findings // for json, and what the outer program has found
+	failed  error    // the first thing without which nothing works
 }
 
 // findings are what the doctor says, as --json prints it.
 type findings struct {
-	Sandboxes []rung.Verdict `json:"sandboxes"`
-	Chosen    string         `json:"sandbox,omitempty"` // how steps run; "" where they cannot
-	Checks    []check        `json:"checks"`
+	Process   doctor.Process   `json:"process"`
+	Abilities doctor.Abilities `json:"abilities"`
+	Sandboxes []rung.Verdict   `json:"sandboxes"`
+	Chosen    string           `json:"sandbox,omitempty"` // how steps run; "" where they cannot
+	Advice    []doctor.Advice  `json:"advice"`            // for each sandbox that does not work
+	Next      string           `json:"next,omitempty"`    // the sandbox whose advice comes first
+	Checks    []check          `json:"checks"`
 }
 
 type check struct {
@@ -69,98 +86,114 @@ type check struct {
 	Detail string `json:"detail"`
 }
 
+func (c *checkup) printProfile() error {
+	data, err := doctor.Profile()
+	if err == nil {
+		_, err = fmt.Fprintf(c.Stdout, "%s\n", data)
+	}
+	return err
+}
+
 // examine looks at what there is outside of the sandbox, and then inside.
 func (c *checkup) examine(cmd *cobra.Command) error {
 	if userns.Inside(c.Getenv) {
-		data, err := userns.ReadHandover(c.Getenv)
-		if err == nil && len(data) > 0 {
-			err = json.Unmarshal(data, &c.found)
-		}
-		if err != nil {
-			return err
-		}
-		if _, r, ok := rung.All().Chosen(c.Getenv); ok {
-			c.found.Chosen = r.Name
-		}
-		return errors.Join(c.run(cmd.Context()), c.printJSON())
+		return c.examineInside(cmd.Context())
 	}
+	ctx := cmd.Context()
 	c.kernel()
-	if err := c.ladder(cmd.Context()); err != nil {
+	d, err := c.Diagnose(ctx, localstore.StoreDir(c.App))
+	if err != nil {
 		return err
+	}
+	c.found.Process, c.found.Abilities = d.Process, d.Abilities
+	if c.found.Sandboxes, err = rung.All().TryAll(ctx, c.Host()); err != nil {
+		return err
+	}
+	c.choose()
+	next, ok := c.advise(&d)
+	c.showAbilities()
+	c.showSandboxes()
+	if c.found.Chosen == "" {
+		c.showAdvice(next, ok)
+		return errors.Join(c.refused(next, ok), c.printJSON())
 	}
 	data, err := json.Marshal(c.found)
 	if err != nil {
 		return err
 	}
 	err = c.EnterWith(cmd, data)
+	c.showAdvice(next, ok)
 	if remedy.Is(err) {
 		return errors.Join(err, c.printJSON())
 	}
 	return err
 }
 
-// ladder tries all sandboxes.
-func (c *checkup) ladder(ctx context.Context) error {
-	verdicts, err := rung.All().TryAll(ctx, c.Host())
+// choose notes the sandbox that builds take. Without a place for their files they take
+// none.
+func (c *checkup) choose() {
+	if c.found.Abilities.Of(doctor.Home).State == doctor.Refused {
+		return
+	}
+	for _, v := range c.found.Sandboxes {
+		if v.Works && (c.Sandbox == "" || c.Sandbox == v.Name) {
+			c.found.Chosen = v.Name
+			return
+		}
+	}
+}
+
+// advise finds out what would make the sandboxes work that do not, and which of them is
+// the next.
+func (c *checkup) advise(d *cli.Diagnosis) (doctor.Advice, bool) {
+	works := func(name string) bool {
+		for _, v := range c.found.Sandboxes {
+			if v.Name == name {
+				return v.Works
+			}
+		}
+		return false
+	}
+	c.found.Advice = doctor.Plan(rung.All().Names(), works, &d.Process, d.Abilities)
+	next, ok := doctor.Next(c.found.Advice, c.names(), c.found.Chosen)
+	c.found.Next = next.Rung
+	return next, ok
+}
+
+// names are the sandboxes that builds may take, the best first.
+func (c *checkup) names() []string {
+	if c.Sandbox != "" {
+		return []string{c.Sandbox}
+	}
+	return rung.All().Names()
+}
+
+// refused is the error where no sandbox works. Advice was printed already.
+func (c *checkup) refused(next doctor.Advice, ok bool) error {
+	if ok {
+		return &remedy.Error{Tried: "builds cannot work here", Cure: "what is said above for sandbox " + next.Rung}
+	}
+	for _, v := range c.found.Sandboxes {
+		if !v.Works && slices.Contains(c.names(), v.Name) {
+			return &remedy.Error{Tried: "builds cannot work here; " + v.Name + ": " + v.Refused.Reason, Cure: v.Refused.Cure}
+		}
+	}
+	return &remedy.Error{Tried: "builds cannot work here"}
+}
+
+// examineInside goes on where the outer program has found a sandbox that works.
+func (c *checkup) examineInside(ctx context.Context) error {
+	data, err := userns.ReadHandover(c.Getenv)
+	if err == nil && len(data) > 0 {
+		err = json.Unmarshal(data, &c.found)
+	}
 	if err != nil {
 		return err
 	}
-	c.found.Sandboxes = verdicts
-	if c.json {
-		return nil
+	if _, r, ok := rung.All().Chosen(c.Getenv); ok {
+		c.found.Chosen = r.Name
 	}
-	for _, v := range verdicts {
-		if v.Works {
-			c.line("ok", "sandbox", v.Name+", "+v.Cost)
-			continue
-		}
-		detail := v.Name + ", " + v.Cost + ": " + render.Printable(v.Refused.Reason)
-		if v.Refused.Cure != "" {
-			detail += "; remedy: " + v.Refused.Cure
-		}
-		c.line("missing", "sandbox", detail)
-	}
-	return nil
-}
-
-// printJSON prints what was found, if it was not printed line by line.
-func (c *checkup) printJSON() error {
-	if !c.json {
-		return nil
-	}
-	e := json.NewEncoder(c.Stdout)
-	e.SetIndent("", "  ")
-	return e.Encode(c.found)
-}
-
-func (c *checkup) line(state, what, detail string) {
-	if c.json {
-		c.found.Checks = append(c.found.Checks, check{state, what, detail})
-		return
-	}
-	fmt.Fprintf(c.Stdout, "%-8s %-18s %s\n", state, what, detail)
-}
-
-// need tells how something went that every build needs.
-func (c *checkup) need(what, detail string, err error) {
-	if err == nil {
-		c.line("ok", what, detail)
-		return
-	}
-	failed := &remedy.Error{Tried: err.Error()}
-	var host *remedy.Error
-	if errors.As(err, &host) {
-		failed = host
-	}
-	c.line("FAILED", what, render.Printable(failed.Tried))
-	if c.failed == nil {
-		c.failed = failed
-	}
-}
-
-// lack tells of something that some builds need.
-func (c *checkup) lack(what, detail, cure string) {
-	c.line("missing", what, detail+": "+cure)
+	return errors.Join(c.run(ctx), c.printJSON())
 }
 
 func (c *checkup) kernel() {
@@ -169,236 +202,5 @@ func (c *checkup) kernel() {
 		c.need("kernel", "", err)
 		return
 	}
-	c.line("ok", "kernel", fmt.Sprintf("%s %s, %s", unix.ByteSliceToString(u.Sysname[:]), unix.ByteSliceToString(u.Release[:]), runtime.GOARCH))
-}
-
-// run looks at what there is inside the namespaces.
-func (c *checkup) run(ctx context.Context) error {
-	ids, err := mappedIDs()
-	c.need("ids", ids, err)
-	d, err := c.Dirs()
-	if err != nil {
-		return err
-	}
-	p, err := localstore.Paths(c.App)
-	if err != nil {
-		return err
-	}
-	c.space("cache", d.Cache)
-	c.space("logs", d.State)
-	if place := c.space("store", p.GraphRoot); place != "" {
-		if err := c.tryIn(ctx, place); err != nil {
-			return err
-		}
-	}
-	if note := localstore.PodmanNote(c.App, p); note != "" {
-		c.line("missing", "podman", note)
-	}
-	c.mirror(ctx)
-	c.tools()
-	return c.failed
-}
-
-// tryIn tries things in a new directory in place, which is gone afterwards.
-func (c *checkup) tryIn(ctx context.Context, place string) error {
-	const prefix = ".carosbuild-doctor-"
-	if left, err := filepath.Glob(filepath.Join(place, prefix+"*")); err == nil { // of one that was killed; a courtesy
-		for _, dir := range left {
-			if st, err := os.Stat(dir); err == nil && time.Since(st.ModTime()) > time.Hour {
-				_ = os.RemoveAll(dir)
-			}
-		}
-	}
-	dir, err := os.MkdirTemp(place, prefix)
-	if err != nil {
-		c.need("store", "", err)
-		return nil
-	}
-	return errors.Join(c.trial(ctx, dir), os.RemoveAll(dir))
-}
-
-// mappedIDs says how many ids the namespace has.
-func mappedIDs() (string, error) {
-	var counts [2]int64
-	for i, file := range []string{"/proc/self/uid_map", "/proc/self/gid_map"} {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			return "", err
-		}
-		for l := range strings.Lines(string(data)) {
-			var inside, outside, n int64
-			if _, err := fmt.Sscan(l, &inside, &outside, &n); err != nil {
-				return "", fmt.Errorf("%s: %w", file, err)
-			}
-			counts[i] += n
-		}
-	}
-	return fmt.Sprintf("%d of users, %d of groups", counts[0], counts[1]), nil
-}
-
-// existing is a directory, or the nearest one above it that exists.
-func existing(dir string) (string, error) {
-	for {
-		st, err := os.Stat(dir)
-		if err == nil && !st.IsDir() {
-			err = unix.ENOTDIR
-		}
-		if err == nil {
-			return dir, nil
-		}
-		if !errors.Is(err, fs.ErrNotExist) || dir == filepath.Dir(dir) {
-			return "", err
-		}
-		dir = filepath.Dir(dir)
-	}
-}
-
-// plenty is how much free space a build of a whole system wants, in bytes.
-const plenty = 8 << 30
-
-// space looks at where dir is or would be, which has to be writable, and returns
-// the directory that is there, or "".
-func (c *checkup) space(what, dir string) string {
-	place, err := existing(dir)
-	if err == nil {
-		err = unix.Access(place, unix.W_OK|unix.X_OK)
-	}
-	var st unix.Statfs_t
-	if err == nil {
-		err = unix.Statfs(place, &st)
-	}
-	if err != nil {
-		c.need(what, "", &fs.PathError{Op: "write below", Path: dir, Err: err})
-		return ""
-	}
-	free := int64(st.Bavail) * st.Bsize
-	detail := fmt.Sprintf("%s, %s free", dir, bytesize.Format(free))
-	if free < plenty {
-		c.lack(what, detail, "a build of a whole system takes "+bytesize.Format(plenty)+"; carosbuild prune makes room")
-		return place
-	}
-	c.need(what, detail, nil)
-	return place
-}
-
-// trial makes a store in a directory, runs a step in it, this program, and tries
-// programs of other architectures.
-func (c *checkup) trial(ctx context.Context, dir string) (err error) {
-	kinds := localstore.SnapshotKinds(c.App)
-	kind, slower, why := layer.Choose(dir, kinds)
-	for _, w := range slower {
-		c.lack("overlay", render.Printable(w.Reason())+"; each step begins with a copy of what is below it", localstore.PlaceCure)
-	}
-	if why != nil {
-		bound, err := localstore.MemoryStore(why)
-		if err == nil {
-			err = userns.MountMemory(dir, bound)
-		}
-		if err == nil {
-			kind, _, err = layer.Choose(dir, kinds)
-		}
-		if err != nil {
-			c.need("overlay", "", err)
-			return nil
-		}
-		defer func() { err = errors.Join(err, unix.Unmount(dir, unix.MNT_DETACH)) }()
-		if place, ok := errors.AsType[*layer.PlaceError](why); ok {
-			place.Dir = filepath.Dir(dir)
-		}
-		c.lack("overlay", fmt.Sprintf("%v; it would be in memory, at most %s, and gone with each run", why, bytesize.Format(bound)), localstore.PlaceCure)
-	}
-	s, err := layer.Open(ctx, layer.Options{GraphRoot: filepath.Join(dir, "graph"), RunRoot: filepath.Join(dir, "run"), Snapshots: kind})
-	if err != nil {
-		c.need("layers", "", err)
-		return nil
-	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	top, err := engine.TryLayers(ctx, engine.Layers{Store: s})
-	what, detail := "overlay", "layers can be made and mounted"
-	if kind == layer.Copy {
-		what, detail = "layers", "can be made, and are copied"
-	}
-	if c.need(what, detail, err); err != nil {
-		return nil
-	}
-	room, _, err := c.OpenRoom(ctx, dir)
-	if err != nil {
-		c.need("runtime", "", err)
-		return nil
-	}
-	defer func() { err = errors.Join(err, room.Close()) }()
-	err = engine.TryStep(ctx, engine.Layers{Store: s}, room.Sandbox, top)
-	if c.need("runtime", room.What+" runs a step", err); err == nil {
-		c.emulation(ctx, room.Sandbox)
-	}
-	return nil
-}
-
-// emulation tries programs of the architectures that the built-in boards have.
-func (c *checkup) emulation(ctx context.Context, box engine.Sandbox) {
-	for _, arch := range []string{"amd64", "arm64", "arm"} {
-		if arch == runtime.GOARCH {
-			continue
-		}
-		err := box.Emulate(ctx, arch)
-		var host *remedy.Error
-		switch {
-		case err == nil:
-			c.line("ok", arch, "its programs run here")
-		case errors.As(err, &host):
-			c.lack(arch, render.Printable(host.Tried), host.Cure)
-		default:
-			c.lack(arch, "its programs do not run here", render.Printable(err.Error()))
-		}
-	}
-}
-
-// mirror asks the Debian mirror for anything.
-func (c *checkup) mirror(ctx context.Context) {
-	const what, cure = "mirror", "for <bootstrap>: set " + debian.EnvMirror + ", or a proxy"
-	host, err := debian.ReadHost("/", c.Getenv)
-	if err != nil {
-		c.lack(what, "the host's apt configuration cannot be read", render.Printable(err.Error()))
-		return
-	}
-	if host.Mirror == "" {
-		c.lack(what, "the host names no Debian mirror, the public one is taken", cure)
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodHead, strings.TrimSuffix(host.Mirror, "/")+"/dists/stable/InRelease", http.NoBody)
-	if err != nil {
-		c.lack(what, render.Printable(err.Error()), cure)
-		return
-	}
-	res, err := host.HTTPClient().Do(req)
-	if err != nil {
-		c.lack(what, render.Printable(err.Error()), cure)
-		return
-	}
-	_, _ = io.Copy(io.Discard, res.Body) // a HEAD has none
-	res.Body.Close()
-	if res.StatusCode >= 400 {
-		c.lack(what, render.Printable(req.URL.Redacted())+": "+render.Printable(res.Status), cure)
-		return
-	}
-	c.line("ok", what, render.Printable(host.Mirror)+" answers")
-}
-
-// tools are programs that some builds and commands run.
-func (c *checkup) tools() {
-	for _, t := range []struct{ name, use, pkg string }{
-		{"git", "git layers", "git"},
-		{"qemu-img", "carosbuild boot", "qemu-utils"},
-		{"qemu-system-x86_64", "carosbuild boot, of disks for PCs", "qemu-system-x86"},
-		{"qemu-system-arm", "carosbuild boot, of boards", "qemu-system-arm"},
-	} {
-		path, err := exec.LookPath(t.name)
-		if err != nil {
-			c.lack(t.name, "for "+t.use, "apt-get install "+t.pkg)
-			continue
-		}
-		c.line("ok", t.name, path)
-	}
+	c.line("ok", "kernel", render.Printable(fmt.Sprintf("%s %s, %s", unix.ByteSliceToString(u.Sysname[:]), unix.ByteSliceToString(u.Release[:]), runtime.GOARCH)))
 }

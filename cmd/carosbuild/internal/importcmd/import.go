@@ -92,7 +92,7 @@ func (c *importing) project(ctx context.Context, name string) error {
 	if files == nil {
 		return cli.Usagef("%s is neither a project of kas (.yml, .yaml, .json) nor a kickstart file of wic (.wks, .wks.in)", name)
 	}
-	where, err := c.Dirs()
+	where, err := c.DirsOrScratch()
 	if err != nil {
 		return err
 	}

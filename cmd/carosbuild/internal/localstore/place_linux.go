@@ -22,7 +22,7 @@ import (
 const leastMemory = 1 << 30
 
 // PlaceCure is what to do where the store cannot be.
-const PlaceCure = "have the store on a volume or another file system: XDG_DATA_HOME=DIR, or graphroot in storage.conf"
+const PlaceCure = "have the store on a volume or another file system: CAROSBUILD_HOME=DIR, or graphroot in storage.conf"
 
 // MemoryStore is how large a store in memory may get for want of a better place,
 // which why explains. The rest of the memory is for what steps run.

@@ -13,6 +13,7 @@ import (
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/cli"
 	"github.com/carosio/carosbuild/pkg/engine"
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/carosio/carosbuild/pkg/rung"
 	"github.com/carosio/carosbuild/pkg/userns"
 	"github.com/carosio/carosbuild/pkg/xdg"
@@ -62,7 +63,11 @@ func shut(a *cli.App, p layer.Paths, d cli.Dirs) (layer.Kind, error) {
 // outside of the namespaces it can be seen whose the ones above them are.
 func OwnPlaces(p layer.Paths) error {
 	for _, dir := range []string{p.GraphRoot, p.RunRoot} {
-		if err := userns.Private(dir); err != nil {
+		err := userns.Private(dir)
+		if host, ok := errors.AsType[*remedy.Error](err); ok {
+			host.Cure = cli.HomeCure
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -105,7 +110,27 @@ func Hidden(a *cli.App, s *layer.Store) func(buildID string) bool {
 	return func(id string) bool { return !a.Foreign && b.Foreign(id, a.Owner()) }
 }
 
-// Paths are the directories of the store, which is podman's too.
+// Paths are the directories of the store, which is podman's too unless CAROSBUILD_HOME
+// is set.
 func Paths(a *cli.App) (layer.Paths, error) {
-	return layer.PodmanPaths(a.Getenv, a.Account().UID)
+	home, err := a.Home()
+	if err != nil {
+		return layer.Paths{}, err
+	}
+	if home != "" {
+		return below(home), nil
+	}
+	p, err := layer.PodmanPaths(a.Getenv, a.Account().UID)
+	if errors.Is(err, layer.ErrNoHome) {
+		if dir := a.Scratch(); dir != "" {
+			return below(dir), nil
+		}
+		return p, &remedy.Error{Tried: err.Error(), Cure: cli.HomeCure}
+	}
+	return p, err
+}
+
+// below is a store that is nobody else's.
+func below(dir string) layer.Paths {
+	return layer.Paths{GraphRoot: filepath.Join(dir, "storage"), RunRoot: filepath.Join(dir, "run"), Driver: "overlay"}
 }

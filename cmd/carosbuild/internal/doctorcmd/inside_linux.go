@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package doctorcmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/localstore"
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/render"
+	"github.com/carosio/carosbuild/pkg/bytesize"
+	"github.com/carosio/carosbuild/pkg/engine"
+	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/userns"
+	"golang.org/x/sys/unix"
+)
+
+// run looks at what there is inside the namespaces.
+func (c *checkup) run(ctx context.Context) error {
+	ids, err := mappedIDs()
+	c.need("ids", ids, err)
+	d, err := c.Dirs()
+	if err != nil {
+		return err
+	}
+	p, err := localstore.Paths(c.App)
+	if err != nil {
+		return err
+	}
+	c.space("cache", d.Cache)
+	c.space("logs", d.State)
+	if place := c.space("store", p.GraphRoot); place != "" {
+		if err := c.tryIn(ctx, place); err != nil {
+			return err
+		}
+	}
+	if note := localstore.PodmanNote(c.App, p); note != "" {
+		c.line("missing", "podman", note)
+	}
+	c.mirror(ctx)
+	c.tools()
+	return c.failed
+}
+
+// tryIn tries things in a new directory in place, which is gone afterwards.
+func (c *checkup) tryIn(ctx context.Context, place string) error {
+	const prefix = ".carosbuild-doctor-"
+	if left, err := filepath.Glob(filepath.Join(place, prefix+"*")); err == nil { // of one that was killed; a courtesy
+		for _, dir := range left {
+			if st, err := os.Stat(dir); err == nil && time.Since(st.ModTime()) > time.Hour {
+				_ = os.RemoveAll(dir)
+			}
+		}
+	}
+	dir, err := os.MkdirTemp(place, prefix)
+	if err != nil {
+		c.need("store", "", err)
+		return nil
+	}
+	return errors.Join(c.trial(ctx, dir), os.RemoveAll(dir))
+}
+
+// mappedIDs says how many ids the namespace has.
+func mappedIDs() (string, error) {
+	var counts [2]int64
+	for i, file := range []string{"/proc/self/uid_map", "/proc/self/gid_map"} {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return "", err
+		}
+		for l := range strings.Lines(string(data)) {
+			var inside, outside, n int64
+			if _, err := fmt.Sscan(l, &inside, &outside, &n); err != nil {
+				return "", fmt.Errorf("%s: %w", file, err)
+			}
+			counts[i] += n
+		}
+	}
+	return fmt.Sprintf("%d of users, %d of groups", counts[0], counts[1]), nil
+}
+
+// plenty is how much free space a build of a whole system wants, in bytes.
+const plenty = 8 << 30
+
+// space looks at where dir is or would be, which has to be writable, and returns
+// the directory that is there, or "".
+func (c *checkup) space(what, dir string) string {
+	place, err := localstore.Existing(dir)
+	if err == nil {
+		err = unix.Access(place, unix.W_OK|unix.X_OK)
+	}
+	var st unix.Statfs_t
+	if err == nil {
+		err = unix.Statfs(place, &st)
+	}
+	if err != nil {
+		c.need(what, "", &fs.PathError{Op: "write below", Path: dir, Err: err})
+		return ""
+	}
+	free := int64(st.Bavail) * st.Bsize
+	detail := fmt.Sprintf("%s, %s free", dir, bytesize.Format(free))
+	if free < plenty {
+		c.lack(what, detail, "a build of a whole system takes "+bytesize.Format(plenty)+"; carosbuild prune makes room")
+		return place
+	}
+	c.need(what, detail, nil)
+	return place
+}
+
+// trial makes a store in a directory, runs a step in it, this program, and tries
+// programs of other architectures.
+func (c *checkup) trial(ctx context.Context, dir string) (err error) {
+	kinds := localstore.SnapshotKinds(c.App)
+	kind, slower, why := layer.Choose(dir, kinds)
+	for _, w := range slower {
+		c.lack("overlay", render.Printable(w.Reason())+"; each step begins with a copy of what is below it", localstore.PlaceCure)
+	}
+	if why != nil {
+		bound, err := localstore.MemoryStore(why)
+		if err == nil {
+			err = userns.MountMemory(dir, bound)
+		}
+		if err == nil {
+			kind, _, err = layer.Choose(dir, kinds)
+		}
+		if err != nil {
+			c.need("overlay", "", err)
+			return nil
+		}
+		defer func() { err = errors.Join(err, unix.Unmount(dir, unix.MNT_DETACH)) }()
+		if place, ok := errors.AsType[*layer.PlaceError](why); ok {
+			place.Dir = filepath.Dir(dir)
+		}
+		c.lack("overlay", fmt.Sprintf("%v; it would be in memory, at most %s, and gone with each run", why, bytesize.Format(bound)), localstore.PlaceCure)
+	}
+	s, err := layer.Open(ctx, layer.Options{GraphRoot: filepath.Join(dir, "graph"), RunRoot: filepath.Join(dir, "run"), Snapshots: kind})
+	if err != nil {
+		c.need("layers", "", err)
+		return nil
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	top, err := engine.TryLayers(ctx, engine.Layers{Store: s})
+	what, detail := "overlay", "layers can be made and mounted"
+	if kind == layer.Copy {
+		what, detail = "layers", "can be made, and are copied"
+	}
+	if c.need(what, detail, err); err != nil {
+		return nil
+	}
+	room, _, err := c.OpenRoom(ctx, dir)
+	if err != nil {
+		c.need("runtime", "", err)
+		return nil
+	}
+	defer func() { err = errors.Join(err, room.Close()) }()
+	err = engine.TryStep(ctx, engine.Layers{Store: s}, room.Sandbox, top)
+	if c.need("runtime", room.What+" runs a step", err); err == nil {
+		c.emulation(ctx, room.Sandbox)
+	}
+	return nil
+}
