@@ -79,7 +79,7 @@ func TestFullStore(t *testing.T) {
 		"commit": run("30m", "--progress=plain", "a.xml"),
 		"add":    run("500k", "--progress=plain", "layout.xml"),
 	} {
-		for _, want := range []string{"no space left on device", "remedy:      carosbuild prune makes room", " for layers in " + w.dir + "/small/graph (XDG_DATA_HOME)"} {
+		for _, want := range []string{"no space left on device", "remedy:      carosbuild prune makes room", " for layers in " + w.work + "/small/graph (XDG_DATA_HOME)"} {
 			if r.status != 1 || !strings.Contains(r.stderr, want) {
 				t.Errorf("%s: status %d, want %q:\n%s", name, r.status, want, r.stderr)
 			}
