@@ -54,3 +54,38 @@ func TestStoreOnOverlay(t *testing.T) {
 	}
 	w.ok(t, tool(t, "qemu-img"), "info", "d.raw")
 }
+
+// A store that gets full while a step is committed, or while an image is laid into it,
+// is said to be full, with what makes room.
+func TestFullStore(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only the superuser mounts a small file system for a builder")
+	}
+	w := newWorld(t)
+	w.file(t, "a.xml", `<redo>`+base(t)+`<buildstage id="big"><prestage>base</prestage>
+		<action>RUN dd if=/dev/urandom of=/big bs=1M count=64; true</action></buildstage></redo>`)
+	w.file(t, "layout.xml", `<redo>`+base(t)+`</redo>`)
+	script := `set -e
+		mkdir -p small
+		mount -t tmpfs -o size="$1" small small
+		printf '[storage]\ndriver = "overlay"\ngraphroot = "%s/small/graph"\nrunroot = "%s/run"\n' "$PWD" "$PWD" >storage.conf
+		export CONTAINERS_STORAGE_CONF=$PWD/storage.conf
+		shift
+		exec "$0" "$@"`
+	run := func(size string, args ...string) result {
+		return w.run(t, "unshare", append([]string{"--mount", "sh", "-c", script, program(t), size}, args...)...)
+	}
+	for name, r := range map[string]result{
+		"commit": run("30m", "--progress=plain", "a.xml"),
+		"add":    run("500k", "--progress=plain", "layout.xml"),
+	} {
+		for _, want := range []string{"no space left on device", "remedy:      carosbuild prune makes room", " for layers in " + w.work + "/small/graph (XDG_DATA_HOME)"} {
+			if r.status != 1 || !strings.Contains(r.stderr, want) {
+				t.Errorf("%s: status %d, want %q:\n%s", name, r.status, want, r.stderr)
+			}
+		}
+		if strings.Contains(r.stderr, "level=") {
+			t.Errorf("%s: a library's log:\n%s", name, r.stderr)
+		}
+	}
+}

@@ -279,10 +279,10 @@ func patches(p Repo, repo string) []Patch {
 func (r *reader) checkPlace(p Repo) {
 	switch {
 	case p.URL == "":
-		if err := r.within(p.dir); errors.Is(err, errOutside) {
-			r.rep.Fail(p.place("path"), outsideHint, "repository %s is %s: %v", decl.Quote(p.Key), decl.Quote(p.dir), err)
+		if err := r.within(p.dir); allowHint(err) != "" {
+			r.rep.Fail(p.place("path"), allowHint(err), "repository %s is %s: %v", decl.Quote(p.Key), decl.Quote(p.dir), err)
 		}
-	case filepath.IsAbs(p.URL) || strings.HasPrefix(p.URL, "file://"):
+	case filepath.IsAbs(p.URL) || strings.HasPrefix(p.URL, "file://"): // what it may be is for its reader to say
 		if err := r.within(strings.TrimPrefix(p.URL, "file://")); errors.Is(err, errOutside) {
 			r.rep.Warn(p.place("url"), "", "repository %s is a git repository of this machine, outside of the project's repository and of KAS_WORK_DIR", decl.Quote(p.Key))
 		}

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/carosio/carosbuild/pkg/confine"
 	"github.com/carosio/carosbuild/pkg/decl"
 )
 
@@ -34,6 +35,9 @@ type Options struct {
 	// Open gives the files of a repository that another address has, at its
 	// revision. Nil: none can be had.
 	Open func(Repo) (fs.FS, error)
+	// Within are the folders that a project may name files and directories of, beside
+	// what Read allows anyway.
+	Within *confine.Roots
 	// Getenv is the environment that KAS_MACHINE, KAS_DISTRO, KAS_TARGET and
 	// KAS_TASK are taken from; nil: none.
 	Getenv func(string) string
@@ -224,11 +228,7 @@ func (r *reader) sourceDir(c *config, t *tree, first bool) *tree {
 		o, err = r.openDir(dir.text, dir.text)
 	}
 	if err != nil {
-		hint := ""
-		if errors.Is(err, errOutside) {
-			hint = outsideHint
-		}
-		r.once(dir.at, hint, "_source_dir: %v", err)
+		r.once(dir.at, allowHint(err), "_source_dir: %v", err)
 		return t
 	}
 	r.top = o

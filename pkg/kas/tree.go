@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/carosio/carosbuild/pkg/confine"
 	"github.com/carosio/carosbuild/pkg/decl"
 )
 
@@ -227,6 +228,9 @@ const outsideHint = "to allow it, set KAS_WORK_DIR to a directory above it"
 // within finds out whether a path, links resolved, is in the project's repository
 // or in the work directory. What a project says of others may be a stranger's idea.
 func (r *reader) within(path string) error {
+	if outside, ok := confine.Is(r.Within.Check(path)); ok {
+		return outside
+	}
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return plain(err)
@@ -237,6 +241,18 @@ func (r *reader) within(path string) error {
 		}
 	}
 	return errOutside
+}
+
+// allowHint says how what within refuses is allowed, "" for other errors.
+func allowHint(err error) string {
+	_, confined := confine.Is(err)
+	switch {
+	case confined:
+		return confine.Remedy
+	case errors.Is(err, errOutside):
+		return outsideHint
+	}
+	return ""
 }
 
 // inside reports whether a path is a directory or below it.

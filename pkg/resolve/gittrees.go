@@ -29,6 +29,11 @@ func (r *Resolver) trees(ctx context.Context, d *decl.Declaration, out *Resolved
 		if err != nil {
 			return &decl.FindingsError{Findings: decl.Findings{{Span: o.Remote.Span, Summary: err.Error()}}}
 		}
+		if url == o.Remote.BaseURL+o.Repo { // as declared
+			if err := CheckGit(r.Within, url); err != nil {
+				return refused(err, o.Remote.Span, fmt.Sprintf("git repository %q", t.URL))
+			}
+		}
 		if p, ok := r.fixed(url, t); ok {
 			take(t, p)
 			continue

@@ -5,13 +5,11 @@ package resolve
 import (
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/plan"
-	"github.com/carosio/carosbuild/pkg/source/files"
 )
 
 // Reads are the files and directories of this machine that building the targets
@@ -26,10 +24,10 @@ func (r *Resolver) Reads(d *decl.Declaration, targets []string) ([]disk.Input, e
 	var in []disk.Input
 	for _, s := range stages {
 		if b := s.Bootstrap; b != nil {
-			in = append(in, bootstrapReads(s, b)...)
+			in = append(in, r.bootstrapReads(s, b)...)
 		}
 		for _, a := range s.Actions {
-			in = append(in, actionReads(s, a)...)
+			in = append(in, r.actionReads(s, a)...)
 		}
 	}
 	if !plan.UsesTrees(stages) {
@@ -62,9 +60,9 @@ func PlannedReads(p *plan.Plan) []disk.Input {
 	return in
 }
 
-func bootstrapReads(s *decl.Stage, b *decl.Bootstrap) []disk.Input {
+func (r *Resolver) bootstrapReads(s *decl.Stage, b *decl.Bootstrap) []disk.Input {
 	var in []disk.Input
-	if path, err := files.Find(s, b.Keyring); b.Keyring != "" && err == nil {
+	if path, err := r.find(s, b.Keyring); b.Keyring != "" && err == nil {
 		in = append(in, disk.Input{Path: path, What: "the keyring of stage " + s.ID})
 	}
 	for _, url := range []string{b.Mirror, b.SecurityMirror} {
@@ -75,7 +73,7 @@ func bootstrapReads(s *decl.Stage, b *decl.Bootstrap) []disk.Input {
 	return in
 }
 
-func actionReads(s *decl.Stage, a decl.Action) []disk.Input {
+func (r *Resolver) actionReads(s *decl.Stage, a decl.Action) []disk.Input {
 	switch do := a.(type) {
 	case *decl.From:
 		if path, ok := oci.LocalFile(plan.ImageRef(s, do.Image)); ok {
@@ -87,17 +85,11 @@ func actionReads(s *decl.Stage, a decl.Action) []disk.Input {
 		}
 		var in []disk.Input
 		for _, src := range do.Sources {
-			if path, err := files.Find(s, src); err == nil {
+			if path, err := r.find(s, src); err == nil {
 				in = append(in, disk.Input{Path: path, What: "a source of " + string(do.Kind()) + " in stage " + s.ID})
 			}
 		}
 		return in
 	}
 	return nil
-}
-
-// localPath is the directory that an address on this machine means.
-func localPath(url string) (string, bool) {
-	path := strings.TrimPrefix(url, "file://")
-	return path, filepath.IsAbs(path)
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/confine"
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/key"
 	"github.com/carosio/carosbuild/pkg/oci"
@@ -35,8 +36,9 @@ type Resolver struct {
 	Host     debian.Host
 	Registry Images
 	Git      *git.Cache
-	Rewrites git.Rewrites // of git remotes
-	Arch     string       // Debian name
+	Rewrites git.Rewrites   // of git remotes
+	Within   *confine.Roots // that the declaration may read; what Rewrites name is the caller's
+	Arch     string         // Debian name
 	Epoch    *int64
 	Update   bool // resolve anew what is pinned
 	Now      func() time.Time
@@ -118,28 +120,23 @@ func (r *Resolver) action(ctx context.Context, s *decl.Stage, a decl.Action, out
 	case *decl.From:
 		return nil, r.image(ctx, s, do, out)
 	case *decl.Copy:
-		return addedFiles(ctx, s, do, out)
+		return r.addedFiles(ctx, s, do, out)
 	}
 	return nil, nil
 }
 
-func addedFiles(ctx context.Context, s *decl.Stage, a *decl.Copy, out *Resolved) (decl.Findings, error) {
+func (r *Resolver) addedFiles(ctx context.Context, s *decl.Stage, a *decl.Copy, out *Resolved) (decl.Findings, error) {
 	if a.FromStage != "" {
 		return nil, nil
 	}
 	var fs_ decl.Findings
 	for _, src := range a.Sources {
-		path, err := files.Find(s, src)
-		if err == nil {
-			err = files.Check(path)
-		}
-		if err == nil {
-			id := plan.SourceKey(s.ID, src)
-			out.Files[id], out.Contents[id], err = files.DigestAll(ctx, path)
-		}
+		err := r.addedFile(ctx, s, src, out)
+		outside, isOutside := confine.Is(err)
 		switch {
 		case err == nil:
-			out.Paths[plan.SourceKey(s.ID, src)] = path
+		case isOutside:
+			fs_ = append(fs_, outside.Finding(a.Span, fmt.Sprintf("source %q of %s", src, a.Kind())))
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
 		case a.Optional && errors.Is(err, fs.ErrNotExist), len(out.Unresolved) > 0 && strings.Contains(src, "$"): // of an image that was not looked up
@@ -155,6 +152,38 @@ func addedFiles(ctx context.Context, s *decl.Stage, a *decl.Copy, out *Resolved)
 	return fs_, nil
 }
 
+// addedFile finds a source and makes the digest of what is found.
+func (r *Resolver) addedFile(ctx context.Context, s *decl.Stage, src string, out *Resolved) error {
+	path, err := r.find(s, src)
+	if err != nil {
+		return err
+	}
+	found, done, err := r.Within.Open(path)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if err = files.Check(found); err == nil {
+		id := plan.SourceKey(s.ID, src)
+		if out.Files[id], out.Contents[id], err = files.DigestAll(ctx, found); err == nil {
+			out.Paths[id] = path
+		}
+	}
+	if err != nil && found != path {
+		return &namedError{err, found, path}
+	}
+	return err
+}
+
+// namedError is an error about a file by the name that the user knows.
+type namedError struct {
+	error
+	found, path string
+}
+
+func (e *namedError) Error() string { return strings.ReplaceAll(e.error.Error(), e.found, e.path) }
+func (e *namedError) Unwrap() error { return e.error }
+
 func lookedIn(s *decl.Stage, src string) string {
 	if filepath.IsAbs(src) {
 		return "/"
@@ -165,6 +194,9 @@ func lookedIn(s *decl.Stage, src string) string {
 // image pins the image of a FROM.
 func (r *Resolver) image(ctx context.Context, s *decl.Stage, a *decl.From, out *Resolved) error {
 	ref := plan.ImageRef(s, a.Image)
+	if err := r.checkImage(ref, a); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	if out.Images[ref] != "" || out.Unresolved[plan.ImageOf(ref)] != "" {
 		return nil
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/confine"
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/key"
 	"github.com/carosio/carosbuild/pkg/plan"
@@ -30,8 +31,18 @@ func (r *Resolver) wanted(s *decl.Stage) (debian.Bootstrap, error) {
 	if want.Arch == "" {
 		want.Arch = r.Arch
 	}
-	if want.Keyring != "" && !filepath.IsAbs(want.Keyring) {
-		path, err := files.Find(s, want.Keyring)
+	if err := r.checkMirrors(b); err != nil {
+		return want, err
+	}
+	if filepath.IsAbs(want.Keyring) {
+		if outside, ok := confine.Is(r.Within.Check(want.Keyring)); ok {
+			return want, refused(outside, b.At("keyring", b.Keyring), fmt.Sprintf("keyring %q", b.Keyring))
+		}
+	} else if want.Keyring != "" {
+		path, err := r.find(s, want.Keyring)
+		if outside, ok := confine.Is(err); ok {
+			return want, refused(outside, b.At("keyring", b.Keyring), fmt.Sprintf("keyring %q", b.Keyring))
+		}
 		if err != nil {
 			return want, r.mistakes(s, &debian.Mistake{
 				Attr: "keyring", Value: b.Keyring, Text: fmt.Sprintf("keyring %q does not exist (looked in %s)", b.Keyring, lookedIn(s, b.Keyring)), Err: err,

@@ -82,8 +82,9 @@ func readFull(fd int, b []byte) (int, error) {
 const cgroups = "/sys/fs/cgroup"
 
 // genuine reports whether Enter has started this process: with pipes for a lifeline
-// and a report, and in namespaces as the first process. A variable that somebody has
-// set must not have this program change mounts of the caller's.
+// and a report, and in namespaces as the first process, elsewhere as a child of the
+// same program. A variable that somebody has set must not have this program change
+// mounts of the caller's.
 func genuine(stage string) bool {
 	for _, fd := range []int{lifeline, reporting} {
 		var st unix.Stat_t
@@ -91,7 +92,20 @@ func genuine(stage string) bool {
 			return false
 		}
 	}
-	return os.Getpid() == 1 || stage == stagePlain
+	if stage == stagePlain {
+		return startedBySelf()
+	}
+	return os.Getpid() == 1
+}
+
+// startedBySelf reports whether the parent runs the same program.
+func startedBySelf() bool {
+	parent, err := os.Stat(fmt.Sprintf("/proc/%d/exe", os.Getppid()))
+	if err != nil {
+		return false
+	}
+	self, err := os.Stat("/proc/self/exe")
+	return err == nil && os.SameFile(parent, self)
 }
 
 // keepDescriptors keeps those of Enter from what this program starts.

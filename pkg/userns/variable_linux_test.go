@@ -15,8 +15,22 @@ import (
 // Whoever sets the variable by hand does not get a process that changes the
 // mounts of its caller.
 func TestNamespaceVariableOfSomebodyElse(t *testing.T) {
-	for _, value := range []string{"wait", "in", "x"} {
-		cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "ids", t.TempDir())
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, value := range []string{stageWait, stageIn, stagePlain, "x"} {
+		// The pipes are there, as where make or a shell has some of its own.
+		cmd := exec.CommandContext(t.Context(), "sh", "-c", `"$0" ids "$1" 5>/dev/null; exit $?`, self, t.TempDir())
+		for range 2 {
+			r, w, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			defer w.Close()
+			cmd.ExtraFiles = append(cmd.ExtraFiles, r)
+		}
 		cmd.Env = append(os.Environ(), stageVar+"="+value)
 		if os.Getuid() == 0 { // should it fail, the mounts that it changes are not the host's
 			cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS}
@@ -24,6 +38,29 @@ func TestNamespaceVariableOfSomebodyElse(t *testing.T) {
 		out, err := cmd.CombinedOutput()
 		if cmd.ProcessState.ExitCode() != 125 || !strings.Contains(string(out), "unset it") {
 			t.Errorf("%s=%s: %v, %q", stageVar, value, err, out)
+		}
+	}
+}
+
+// What a caller has set for the inner program does not reach it.
+func TestCallersVariables(t *testing.T) {
+	set := []string{stageVar + "=x", trialVar + "=1", handoverVar + "=1", "_CONTAINERS_USERNS_CONFIGURED=", "_CONTAINERS_ROOTLESS_UID=0", "_CONTAINERS_ROOTLESS_GID=0"}
+	e := Entry{How: OneID, Account: Account{UID: 4211, GID: 4212}, Env: set}
+	cmd, err := e.command(t.Context(), os.Stdin, os.Stdout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, kv := range cmd.Environ() { // of one name the last
+		name, value, _ := strings.Cut(kv, "=")
+		got[name] = value
+	}
+	want := map[string]string{
+		stageVar: stageIn, trialVar: "", handoverVar: "", "_CONTAINERS_USERNS_CONFIGURED": "done", "_CONTAINERS_ROOTLESS_UID": "4211", "_CONTAINERS_ROOTLESS_GID": "4212",
+	}
+	for name, value := range want {
+		if v, ok := got[name]; !ok || v != value {
+			t.Errorf("%s is %q, want %q", name, v, value)
 		}
 	}
 }

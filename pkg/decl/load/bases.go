@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/carosio/carosbuild/pkg/confine"
 	"github.com/carosio/carosbuild/pkg/decl"
 )
 
@@ -25,6 +26,9 @@ func (l Loader) Bases(src decl.Source, before []decl.Source) ([]decl.Source, err
 			break
 		}
 		base, err := l.base(top, name)
+		if outside, ok := confine.Is(err); ok {
+			return chain, &decl.FindingsError{Findings: decl.Findings{outside.Finding(at, fmt.Sprintf("base %q", name))}}
+		}
 		if err == nil && slices.ContainsFunc(chain, sameAs(base)) {
 			err = errors.New("it is based on itself")
 		}
@@ -49,18 +53,38 @@ func (l Loader) base(src decl.Source, name string) (decl.Source, error) {
 	if !filepath.IsAbs(name) {
 		path = filepath.Join(filepath.Dir(src.Name), name)
 	}
-	if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() { // a pipe would be waited for
-		return decl.Source{}, fmt.Errorf("%s is not a regular file", path)
-	}
-	base, err := File(path)
-	if err == nil && !BeginsAsXML(base.Data) { // whose lines a message would show
+	data, err := l.read(path)
+	_, outside := confine.Is(err)
+	switch {
+	case err == nil && !BeginsAsXML(data): // whose lines a message would show
 		return decl.Source{}, fmt.Errorf("%s is not a declaration: it does not begin with <", path)
+	case err == nil:
+		return source(path, data)
+	case !outside && !errors.Is(err, fs.ErrNotExist):
+		return decl.Source{}, err
 	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return base, err
+	if built, err := l.Embedded(name); !errors.Is(err, fs.ErrNotExist) {
+		return built, err
 	}
-	if base, err := l.Embedded(name); !errors.Is(err, fs.ErrNotExist) {
-		return base, err
+	if outside {
+		return decl.Source{}, err
 	}
-	return base, fmt.Errorf("no %s, and none of that name is built in", path)
+	return decl.Source{}, fmt.Errorf("no %s, and none of that name is built in", path)
+}
+
+// read is Limited for a regular file that may be read.
+func (l Loader) read(path string) ([]byte, error) {
+	found, done, err := l.Within.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	if st, err := os.Stat(found); err == nil && !st.Mode().IsRegular() { // a pipe would be waited for
+		return nil, fmt.Errorf("%s is not a regular file", path)
+	}
+	data, err := Limited(found)
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		pe.Path = path
+	}
+	return data, err
 }

@@ -12,13 +12,15 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/carosio/carosbuild/pkg/confine"
 	"github.com/carosio/carosbuild/pkg/decl"
 )
 
 // Loader reads declarations that may be built in.
 type Loader struct {
-	BuiltIn fs.FS  // declarations at its top, and what they name in directories
-	Dir     string // where the files of the built-in ones are unpacked
+	BuiltIn fs.FS          // declarations at its top, and what they name in directories
+	Dir     string         // where the files of the built-in ones are unpacked
+	Within  *confine.Roots // that files are read of; Dir is to be among them
 }
 
 // Embedded is a built-in declaration; the error is fs.ErrNotExist if there is none
@@ -33,8 +35,11 @@ func (l Loader) Embedded(name string) (decl.Source, error) {
 		return decl.Source{}, err
 	}
 	dir, err := l.unpack()
-	// What lies in the current folder wins, as it does for the declaration.
-	return decl.Source{Name: name, Dirs: []string{cwd, dir}, Data: data}, err
+	dirs := []string{cwd, dir} // what lies in the current folder wins, as it does for the declaration
+	if _, outside := confine.Is(l.Within.Check(cwd)); outside {
+		dirs = dirs[1:]
+	}
+	return decl.Source{Name: name, Dirs: dirs, Data: data}, err
 }
 
 // unpack writes the built-in files below Dir, in a directory named after their

@@ -21,6 +21,11 @@ func File(name string) (decl.Source, error) {
 	if err != nil {
 		return decl.Source{}, err
 	}
+	return source(name, data)
+}
+
+// source is a file that was read.
+func source(name string, data []byte) (decl.Source, error) {
 	dir, err := filepath.Abs(filepath.Dir(name))
 	return decl.Source{Name: name, Dirs: []string{dir}, Data: data}, err
 }

@@ -75,7 +75,7 @@ func Walk(path string, f func(rel, full string, st fs.FileInfo) error) error {
 // by its name in /proc, is what it is.
 func walkFile(path string, f func(rel, full string, st fs.FileInfo) error) error {
 	full := path
-	if !strings.HasPrefix(path, "/proc/self/fd/") {
+	if !isOpen(path) {
 		real, err := filepath.EvalSymlinks(path)
 		if err != nil {
 			return err
@@ -110,7 +110,11 @@ func Open(full string) (*os.File, error) {
 
 // openRegular is Open, as a descriptor.
 func openRegular(full string) (int, error) {
-	fd, err := unix.Open(full, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	noFollow := unix.O_NOFOLLOW
+	if isOpen(full) {
+		noFollow = 0
+	}
+	fd, err := unix.Open(full, unix.O_RDONLY|noFollow|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return -1, &fs.PathError{Op: "open", Path: full, Err: err}
 	}
@@ -127,6 +131,13 @@ func openRegular(full string) (int, error) {
 		return -1, err
 	}
 	return fd, nil
+}
+
+// isOpen tells the name in /proc of what this process has open, which is a link to that
+// and nothing else.
+func isOpen(full string) bool {
+	fd, ok := strings.CutPrefix(full, "/proc/self/fd/")
+	return ok && !strings.Contains(fd, "/")
 }
 
 // contentDigest is the SHA-256 of a file that Walk has named, as 32 bytes. It reads

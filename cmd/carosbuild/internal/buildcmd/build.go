@@ -74,6 +74,7 @@ func (c *buildCommand) planFlags(cmd *cobra.Command) {
 	f.BoolVar(&c.jsonPlan, "json", false, "print the plan as JSON (only with --dry-run)")
 	c.ForeignFlag(cmd)
 	declfile.HiddenKasFlags(c.App, f)
+	declfile.ConfineFlag(c.App, f)
 }
 
 // filesHelp says what may be given as FILE.

@@ -45,6 +45,7 @@ found, until --update is given.`,
 	}
 	declfile.RemoteFlag(cmd.Flags(), &c.remotes)
 	declfile.HiddenKasFlags(c.App, cmd.Flags())
+	declfile.ConfineFlag(c.App, cmd.Flags())
 	f := cmd.Flags()
 	f.StringVar(&to, "to", ".", "folder to check out into")
 	f.BoolVar(&c.update, "update", false, "resolve branches and tags anew")

@@ -27,6 +27,7 @@ import (
 
 // build runs the plan and writes the disks, inside the namespaces.
 func (c *buildCommand) build(ctx context.Context, j *buildJob, view render.Display) (err error) {
+	defer func() { err = localstore.Full(j.store, j.dirs, err) }()
 	store, err := localstore.Open(ctx, c.App, j.store, j.dirs)
 	if err != nil {
 		return err

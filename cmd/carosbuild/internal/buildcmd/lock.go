@@ -16,6 +16,7 @@ import (
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/complete"
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/declfile"
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/render"
+	"github.com/carosio/carosbuild/pkg/confine"
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/resolve"
@@ -47,6 +48,7 @@ PROJECT.yml, a project of kas, is a declaration here, too.`,
 	}
 	declfile.RemoteFlag(cmd.Flags(), &c.remotes)
 	declfile.HiddenKasFlags(c.App, cmd.Flags())
+	declfile.ConfineFlag(c.App, cmd.Flags())
 	cmd.Flags().BoolVar(&c.update, "update", false, "resolve everything anew")
 	return cmd
 }
@@ -118,11 +120,14 @@ func lockSummary(l *resolve.Lock) string {
 }
 
 // readLock is the lock file of the declaration, or nil when there is none.
-func (c *planOptions) readLock() (*resolve.Lock, error) {
+func (c *planner) readLock() (*resolve.Lock, error) {
 	if len(c.declFiles) == 0 {
 		return nil, nil
 	}
 	path := declfile.LockPath(c.declFiles)
+	if outside, ok := confine.Is(c.Within.Check(path)); ok {
+		return nil, cli.LockError(fmt.Errorf("%w\n%-12s %s", outside, "remedy:", confine.Remedy))
+	}
 	l, err := resolve.ReadLock(path)
 	switch {
 	case err == nil:
@@ -149,7 +154,7 @@ func (c *planner) resolver(j *buildJob, view render.Display, lock *resolve.Lock)
 	registry := c.Registry(j.store)
 	registry.Events = c.Transfers(view)
 	r := &resolve.Resolver{
-		Pins: j.dirs.Pins(), Fetcher: fetcher, Host: host, Registry: registry, Git: c.GitCache(j.dirs, view), Rewrites: rewrites,
+		Within: c.Within, Pins: j.dirs.Pins(), Fetcher: fetcher, Host: host, Registry: registry, Git: c.GitCache(j.dirs, view), Rewrites: rewrites,
 		Arch: debian.Arch(runtime.GOARCH), Epoch: j.epoch, Update: c.update, Now: time.Now,
 		Bases: bases(j.started), Lock: lock, Locked: c.locked,
 	}

@@ -7,6 +7,8 @@ import (
 
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/cli"
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/diskcmd"
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/localstore"
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/render"
 	"github.com/carosio/carosbuild/pkg/compose"
 	"github.com/carosio/carosbuild/pkg/history"
 )
@@ -28,7 +30,9 @@ func writeReport(a *cli.App, r *history.Report, j *buildJob) {
 		r.Outputs = writtenOutputs(j.disks, j.made)
 	}
 	if err := history.WriteReport(filepath.Join(j.dirs.Logs(), r.BuildID), r); err != nil {
+		err = localstore.Full(j.store, j.dirs, err)
 		a.Say(err)
+		render.Remedies(a.Stderr, err)
 	}
 }
 

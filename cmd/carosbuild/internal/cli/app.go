@@ -11,6 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/render"
+	"github.com/carosio/carosbuild/pkg/confine"
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/terminal"
@@ -33,13 +34,15 @@ type App struct {
 	Files          []decl.Source // of the declaration, for messages
 	Origins        []decl.Source // what files of the declaration were made from, for messages
 	Kas            KasSettings
-	rawStderr      io.Writer // for events, where stderr makes lines of text notes
-	StageShown     bool      // of a build that is named: the command's own output says which
-	outputShown    bool      // of steps, line by line
-	Began          time.Time // the program was started
-	CommandPath    string    // of the command that was called, such as "carosbuild disk"
-	scratch        string    // directory that stands in for those of the account, "" for none
-	EndedBySignal  bool      // as it should: the command runs until it is told to end
+	rawStderr      io.Writer      // for events, where stderr makes lines of text notes
+	StageShown     bool           // of a build that is named: the command's own output says which
+	outputShown    bool           // of steps, line by line
+	Began          time.Time      // the program was started
+	CommandPath    string         // of the command that was called, such as "carosbuild disk"
+	scratch        string         // directory that stands in for those of the account, "" for none
+	EndedBySignal  bool           // as it should: the command runs until it is told to end
+	Confine        []string       // folders that declarations may read beside their own, / for all
+	Within         *confine.Roots // that declarations may read; nil for everything
 }
 
 // New is the program as it was called.

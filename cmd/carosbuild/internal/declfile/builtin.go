@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path/filepath"
 
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/cli"
 	"github.com/carosio/carosbuild/pkg/decl/load"
 	"github.com/carosio/carosbuild/targets"
 )
@@ -19,7 +20,10 @@ func BuiltIn() []string {
 	return names
 }
 
-// loader reads declarations of files and built-in ones.
-func loader(cache string) load.Loader {
-	return load.Loader{BuiltIn: targets.FS, Dir: filepath.Join(cache, "targets")}
+// loader reads declarations of files that may be read, and built-in ones.
+func loader(a *cli.App, cache string) load.Loader {
+	return load.Loader{BuiltIn: targets.FS, Dir: unpackDir(cache), Within: a.Within}
 }
+
+// unpackDir is where the files of built-in declarations are unpacked.
+func unpackDir(cache string) string { return filepath.Join(cache, "targets") }

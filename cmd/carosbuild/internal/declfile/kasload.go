@@ -18,6 +18,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl/load"
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/kas"
+	"github.com/carosio/carosbuild/pkg/resolve"
 	"github.com/carosio/carosbuild/pkg/source/git"
 )
 
@@ -47,6 +48,11 @@ func ReadKas(ctx context.Context, a *cli.App, names []string, cache string) (dec
 			return decl.Source{}, nil, cli.Usagef("%s is not a regular file", n)
 		}
 	}
+	for _, n := range names {
+		if err := checkNamed(a.Within, n); err != nil {
+			return decl.Source{}, nil, err
+		}
+	}
 	work := a.Getenv("KAS_WORK_DIR")
 	work, err := filepath.Abs(work)
 	if err != nil {
@@ -60,7 +66,7 @@ func ReadKas(ctx context.Context, a *cli.App, names []string, cache string) (dec
 	if err != nil {
 		return decl.Source{}, nil, err
 	}
-	p, sources, findings := kas.Read(names, kas.Options{WorkDir: work, NoLock: a.Kas.Update, Getenv: a.Getenv, Open: open})
+	p, sources, findings := kas.Read(names, kas.Options{WorkDir: work, NoLock: a.Kas.Update, Getenv: a.Getenv, Open: open, Within: a.Within})
 	a.Origins = append(a.Origins, sources...)
 	var d *kas.Declaration
 	if p != nil && !findings.HasErrors() {
@@ -89,6 +95,11 @@ func kasOpener(ctx context.Context, a *cli.App, cache string) (func(kas.Repo) (f
 		url, err := rewrites.Apply(remote, base, repo)
 		if err != nil {
 			return nil, err
+		}
+		if url == base+repo { // as the project has it
+			if err := resolve.CheckGit(a.Within, url); err != nil {
+				return nil, err
+			}
 		}
 		c := a.GitCache(cli.Dirs{Cache: cache}, render.Quiet{})
 		pin, err := c.Resolve(ctx, git.Tree{URL: url, Revision: r.Revision()})

@@ -26,6 +26,9 @@ func Load(ctx context.Context, a *cli.App, names []string, cache string) (*decl.
 	if err := checkNames(names); err != nil {
 		return nil, err
 	}
+	if err := Confine(a, names, cache); err != nil {
+		return nil, err
+	}
 	made := map[string]*kas.Declaration{}
 	for _, name := range names {
 		if files := KasFiles(name); files != nil {
@@ -37,14 +40,14 @@ func Load(ctx context.Context, a *cli.App, names []string, cache string) (*decl.
 			a.Files = append(a.Files, src)
 			continue
 		}
-		src, err := readDeclaration(name, cache)
+		src, err := readDeclaration(name, loader(a, cache))
 		if err == nil {
 			err = checkText(src)
 		}
 		if err != nil {
 			return nil, err
 		}
-		bases, err := loader(cache).Bases(src, a.Files)
+		bases, err := loader(a, cache).Bases(src, a.Files)
 		a.Files = append(a.Files, bases...)
 		if err != nil {
 			return nil, err
@@ -61,7 +64,10 @@ func Load(ctx context.Context, a *cli.App, names []string, cache string) (*decl.
 	return d, a.ShowFindings(findings)
 }
 
-func readDeclaration(name, cache string) (decl.Source, error) {
+func readDeclaration(name string, l load.Loader) (decl.Source, error) {
+	if err := checkNamed(l.Within, name); err != nil {
+		return decl.Source{}, err
+	}
 	src, err := load.File(name)
 	if !errors.Is(err, fs.ErrNotExist) || strings.ContainsRune(name, filepath.Separator) {
 		switch {
@@ -72,7 +78,7 @@ func readDeclaration(name, cache string) (decl.Source, error) {
 		}
 		return src, err
 	}
-	if src, err = loader(cache).Embedded(name); errors.Is(err, fs.ErrNotExist) {
+	if src, err = l.Embedded(name); errors.Is(err, fs.ErrNotExist) {
 		err = noDeclaration(name)
 	}
 	return src, err

@@ -67,6 +67,7 @@ What failed to start in the guest is named when a wait ends.`,
 	f := cmd.Flags()
 	f.StringArrayVar(&c.expect, "expect", nil, "wait until the console shows this regular expression; several are met in their order")
 	f.StringArrayVarP(&c.declFiles, "declaration", "d", nil, "wait for what this declaration's disk expects; may be repeated")
+	declfile.ConfineFlag(c.App, f)
 	f.StringVar(&c.disk, "disk", "", "which disk, if the declaration has more than one")
 	f.StringVar(&c.options.Machine, "machine", "", "QEMU's -machine, where the disk does not tell it")
 	f.StringVar(&c.options.Bus, "bus", "", "bus of the disk: "+strings.Join(qemu.Buses(), ", ")+" (default one whose driver the initrd has)")

@@ -74,6 +74,7 @@ DISK.bios, which the build of the disk has made; push it like any other:
 	f.StringArrayVarP(&c.declFiles, "declaration", "d", nil, "file that declares the disk, or a built-in target; may be repeated")
 	f.StringArrayVarP(&c.Out, "out", "o", nil, "write the disk to this file; may be repeated; {disk} stands for the disk's id; the ending picks the format")
 	f.StringVar(&c.Format, "format", "", "format of the disk, whatever the ending says: "+strings.Join(compose.Formats(), ", "))
+	declfile.ConfineFlag(a, f)
 	c.LevelFlag(f)
 	c.DiskFlags.Add(f)
 	f.StringArrayVar(&c.stages, "stage", nil, "NAME=SOURCE: where another stage is that the disk takes files from")

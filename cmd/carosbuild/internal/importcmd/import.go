@@ -55,6 +55,7 @@ projects, --set and --arch of kickstart files.`,
 		},
 	}
 	declfile.RemoteFlag(cmd.Flags(), &c.remotes)
+	declfile.ConfineFlag(c.App, cmd.Flags())
 	f := cmd.Flags()
 	f.BoolVar(&c.update, "update", false, "ignore lock files of kas")
 	f.StringArrayVar(&c.set, "set", nil, "NAME=VALUE: what ${NAME} in a kickstart file stands for; may be repeated")
@@ -97,6 +98,9 @@ func (c *importing) project(ctx context.Context, name string) error {
 		return err
 	}
 	c.Kas.Remotes, c.Kas.Update = c.remotes, c.update
+	if err := declfile.Confine(c.App, []string{name}, where.Cache); err != nil {
+		return err
+	}
 	src, from, err := declfile.ReadKas(ctx, c.App, files, where.Cache)
 	if err != nil {
 		return err

@@ -101,7 +101,7 @@ func With(a *cli.App, cmd *cobra.Command, foreground bool, f func(ctx context.Co
 		return err
 	}
 	err = f(cmd.Context(), s, p, d)
-	return errors.Join(err, engine.MarkDamaged(s, err), s.Close())
+	return Full(p, d, errors.Join(err, engine.MarkDamaged(s, err), s.Close()))
 }
 
 // Hidden tells of which builds nothing is shown to the caller.

@@ -40,6 +40,9 @@ func RemediesOf(err error) []string {
 	if b, ok := errors.AsType[*resolve.BootstrapError](err); ok && netfault.Is(b.Err) {
 		all = append(all, mirrorHint)
 	}
+	if full, ok := errors.AsType[*remedy.Full](err); ok {
+		all = append(all, full.Cure)
+	}
 	if errors.Is(err, oci.ErrDamaged) {
 		all = append(all, damageHint)
 	}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package resolve
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/carosio/carosbuild/pkg/confine"
+	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/oci"
+	"github.com/carosio/carosbuild/pkg/source/files"
+)
+
+// refused makes a finding of an error about what may not be read; other errors stay.
+func refused(err error, at decl.Span, what string) error {
+	if outside, ok := confine.Is(err); ok {
+		return &decl.FindingsError{Findings: decl.Findings{outside.Finding(at, what)}}
+	}
+	return err
+}
+
+// find is files.Find within what the declaration may read. What is outside is not
+// looked for.
+func (r *Resolver) find(s *decl.Stage, source string) (string, error) {
+	places := []string{source}
+	if !filepath.IsAbs(source) {
+		places = nil
+		for _, dir := range files.Dirs(s) {
+			places = append(places, filepath.Join(dir, source))
+		}
+	}
+	for _, place := range places {
+		if outside, ok := confine.Is(r.Within.Check(place)); ok {
+			return "", outside
+		}
+	}
+	return files.Find(s, source)
+}
+
+// checkImage refuses a layout or an archive of this machine that is outside.
+func (r *Resolver) checkImage(ref string, a *decl.From) error {
+	if file, ok := oci.LocalFile(ref); ok {
+		return refused(r.Within.Check(file), a.Span, fmt.Sprintf("image %q", a.Image))
+	}
+	return nil
+}
+
+// checkMirrors refuses mirrors of this machine that are outside.
+func (r *Resolver) checkMirrors(b *decl.Bootstrap) error {
+	for attr, mirror := range map[string]string{"mirror": b.Mirror, "security-mirror": b.SecurityMirror} {
+		dir, ok := localPath(strings.ReplaceAll(mirror, "{snapshot}", b.Snapshot))
+		if !ok {
+			continue
+		}
+		if err := refused(r.Within.Check(dir), b.At(attr, mirror), fmt.Sprintf("%s %q", attr, mirror)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// CheckGit refuses the address of a git repository on this machine that is outside of
+// the roots, or that has its objects from elsewhere.
+func CheckGit(within *confine.Roots, address string) error {
+	dir, ok := localPath(address)
+	if within == nil || !ok {
+		return nil
+	}
+	for _, place := range []string{dir, dir + ".git"} { // git looks at both
+		for _, at := range []string{place, filepath.Join(place, ".git")} {
+			switch err := within.Check(at); {
+			case errors.Is(err, fs.ErrNotExist):
+			case err != nil:
+				return err
+			default:
+				if err := selfContained(at, at == place); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// selfContained refuses a repository that leads git to the files of another one. Of a
+// work tree it looks at nothing but the repository itself.
+func selfContained(dir string, mayBeTree bool) error {
+	if _, err := os.Lstat(filepath.Join(dir, "objects")); err != nil && mayBeTree {
+		return nil
+	}
+	return files.Walk(dir, func(rel, _ string, st fs.FileInfo) error {
+		switch name := path.Base(rel); {
+		case rel == "." && !st.IsDir(), st.Mode()&fs.ModeSymlink != 0, name == "alternates" || name == "commondir":
+			return &confine.OutsideError{Path: filepath.Join(dir, rel), Link: true}
+		}
+		return nil
+	})
+}
+
+// localPath is the directory that an address on this machine means.
+func localPath(address string) (string, bool) {
+	dir, isURL := strings.CutPrefix(address, "file://")
+	if isURL {
+		decoded, err := url.PathUnescape(dir)
+		if err == nil {
+			dir = decoded
+		}
+		if !strings.HasPrefix(dir, "/") { // git takes the host for a part of the path
+			dir = "/" + dir
+		}
+	}
+	return filepath.Clean(dir), filepath.IsAbs(dir)
+}
