@@ -16,10 +16,6 @@ pkg/disk/vmdk.Options.pipeline
 pkg/disk/bmap.Parse
 pkg/disk/bmap.Map.parseRanges
 pkg/disk/bmap.checkSum
-# The limit of a step's output, which no option chooses yet.
-pkg/sandbox.NewOutput
-pkg/sandbox.Output.Close
-pkg/sandbox.Output.Write
 # What tests of other packages go through.
 pkg/binfmt.Architectures
 pkg/binfmt.Program

@@ -177,7 +177,7 @@ func TestRunStartErrors(t *testing.T) {
 	for _, args := range [][]string{{"/none-such"}, {"none-such"}, {"/bad"}, {"/etc/passwd/x"}, {"/etc"}, {}} {
 		c := step(root, "")
 		c.Args = args
-		var start *StartError
+		var start *sandbox.StartError
 		if status, err := New(t.TempDir(), "").Run(t.Context(), c); !errors.As(err, &start) || status != 0 {
 			t.Errorf("%q: status %d, %v", args, status, err)
 		}

@@ -189,6 +189,9 @@ func killIn(root string) error {
 	if err != nil {
 		return err
 	}
+	if err := refuseOwnRoot(root); err != nil {
+		return err
+	}
 	for range 100 {
 		dirs, err := filepath.Glob("/proc/[0-9]*/root")
 		if err != nil {
@@ -210,4 +213,17 @@ func killIn(root string) error {
 		time.Sleep(20 * time.Millisecond)
 	}
 	return errors.New("processes of the step are still there")
+}
+
+// refuseOwnRoot refuses a directory that is this process's own root: all the others have it,
+// too.
+func refuseOwnRoot(root string) error {
+	var own, st unix.Stat_t
+	if err := errors.Join(unix.Stat("/", &own), unix.Stat(root, &st)); err != nil {
+		return err
+	}
+	if own.Dev == st.Dev && own.Ino == st.Ino {
+		return fmt.Errorf("%s is this process's own root: nothing in it is killed", root)
+	}
+	return nil
 }

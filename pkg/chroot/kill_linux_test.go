@@ -59,7 +59,7 @@ var hostile = map[string]string{
 	"two watch each other": "cat > /pair <<'E'\nwhile :; do setsid sh -c 'while :; do sleep 0.02; done' & wait $!; setsid sh /pair & done\nE\n" +
 		"for i in 1 2 3 4; do setsid sh /pair & done; sleep 0.3",
 	"a chain": "cat > /chain <<'E'\nn=$1\nsetsid sh /chain $((n+1)) &\nexit\nE\nfor i in 1 2 3; do sh /chain 0 & done; sleep 0.3",
-	"a bomb":  "cat > /bomb <<'E'\ni=0; while [ $i -lt 400 ]; do setsid sh -c 'sleep 0.5; while :; do sleep 0.05 & wait $!; done' & i=$((i+1)); done\nE\nsh /bomb; sleep 0.2",
+	"a bomb":  "cat > /bomb <<'E'\ni=0; while [ $i -lt 140 ]; do setsid sh -c 'sleep 0.5; while :; do sleep 0.05 & wait $!; done' & i=$((i+1)); done\nE\nsh /bomb; sleep 0.2",
 }
 
 func TestKilledAtTheEnd(t *testing.T) {
@@ -201,22 +201,39 @@ func TestSignals(t *testing.T) {
 	}
 }
 
+// All processes have the machine's root: whoever would kill those in it would kill all.
+func TestKillInOwnRoot(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink("/", link); err != nil {
+		t.Fatal(err)
+	}
+	for _, root := range []string{"/", "/tmp/..", "/proc/self/root", link} {
+		if err := refuseOwnRoot(root); err == nil {
+			t.Errorf("processes in %s would be killed", root)
+		}
+	}
+	if err := refuseOwnRoot(t.TempDir()); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestLimits(t *testing.T) {
+	// A shell executes the last command of -c in its own place, and loses its memory.
 	for _, tt := range []struct {
 		name, script string
 		limits       sandbox.Limits
 		want         string
 	}{
-		// It would end by itself with 4,096 processes.
-		{"processes", "bomb() { [ $1 = 0 ] || { bomb $(($1-1)) & bomb $(($1-1)) & }; while :; do :; done; }; bomb 11", sandbox.Limits{PIDs: 200}, "more than 200 processes"},
-		{"memory together", "for i in 1 2 3 4 5 6 7 8; do sh -c 'x=$(head -c 2000000 /dev/zero | tr \"\\0\" x); sleep 100' & done; wait", sandbox.Limits{Memory: 10 << 20}, "more than 10485760 bytes"},
+		{"processes", "i=0; while [ $i -lt 280 ]; do sleep 100 & i=$((i+1)); done; wait", sandbox.Limits{PIDs: 100}, "more than 100 processes"},
+		{"processes in sessions of their own", "i=0; while [ $i -lt 280 ]; do setsid sleep 100 & i=$((i+1)); done; wait", sandbox.Limits{PIDs: 100}, "more than 100 processes"},
+		{"memory together", "for i in 1 2 3 4 5 6 7 8; do sh -c 'x=$(head -c 2000000 /dev/zero | tr \"\\0\" x); sleep 100; true' & done; wait", sandbox.Limits{Memory: 10 << 20}, "more than 10485760 bytes"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			root, start := busyboxRoot(t), time.Now()
 			c := step(root, tt.script)
 			c.Limits = tt.limits
 			status, out := run(t, c)
-			if status != 137 || !strings.Contains(out, tt.want) || time.Since(start) > time.Minute { // a second, on a machine with nothing else to do
+			if status != 137 || !strings.Contains(out, tt.want) || time.Since(start) > time.Minute { // a second, on a machine with nothing else to do; by itself it would take longer
 				t.Errorf("status %d after %v: %.500q", status, time.Since(start), out)
 			}
 			if left := inRoot(t, root); len(left) > 0 {

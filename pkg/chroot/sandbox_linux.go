@@ -39,11 +39,6 @@ func (s *Sandbox) Emulate(ctx context.Context, arch string) error {
 	return s.emulators.Emulate(ctx, arch)
 }
 
-// StartError says that the sandbox or the command in it could not be started.
-type StartError struct{ Reason string }
-
-func (e *StartError) Error() string { return "start the step: " + e.Reason }
-
 // request is what a keeper does.
 type request struct {
 	Root, Scratch string
@@ -108,7 +103,7 @@ func (r *request) run(ctx context.Context, stdin io.Reader, stdout, stderr io.Wr
 	case err != nil:
 		return 0, errors.Join(ctx.Err(), err, killIn(r.Root))
 	case res.Start != "":
-		return 0, &StartError{Reason: res.Start}
+		return 0, &sandbox.StartError{Reason: res.Start}
 	case res.Err != "":
 		return 0, errors.Join(ctx.Err(), errors.New(res.Err))
 	}

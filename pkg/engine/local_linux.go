@@ -11,6 +11,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/progress"
+	"github.com/carosio/carosbuild/pkg/sandbox"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 	"github.com/carosio/carosbuild/pkg/source/git"
 )
@@ -33,6 +34,8 @@ type Local struct {
 	Scratch  string                    // directory that vanishes with the process
 	LogPath  func(stage string) string // of the file with its output
 	Resolver []byte                    // resolv.conf of commands that have a network
+	Limits   sandbox.Limits            // of the command of each step, and of a shell
+	Output   int64                     // bytes of each step's output that its log keeps; 0: all
 	Now      func() time.Time
 	Events   func(progress.Event)
 

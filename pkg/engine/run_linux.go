@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strconv"
@@ -94,10 +95,12 @@ func (r *jobRun) run(ctx context.Context, s *plan.Step, a *plan.Run) error {
 func (r *jobRun) command(ctx context.Context, s *plan.Step, w Snapshot, c command) error {
 	packages := &packageWatch{event: r.event, stage: r.job.ID, total: c.packages}
 	r.log.watchPackages(packages.line)
+	out, done := r.output()
 	status, err := execute(ctx, r.Sandbox, w, r.Resolver, sandbox.Command{
 		ID: s.Key[:min(16, len(s.Key))] + "-" + strconv.Itoa(os.Getpid()), Arch: r.state.Config.Architecture, Args: c.args,
-		Cwd: r.state.Config.Config.WorkingDir, Stdout: r.log, Stderr: r.log,
+		Cwd: r.state.Config.Config.WorkingDir, Stdout: out, Stderr: out, Limits: r.Limits,
 	}, c.environment)
+	done()
 	r.log.watchPackages(nil)
 	packages.end()
 	if err != nil {
@@ -107,6 +110,20 @@ func (r *jobRun) command(ctx context.Context, s *plan.Step, w Snapshot, c comman
 		return r.failure(ctx, s, w, status, c.failed)
 	}
 	return nil
+}
+
+// output is where the output of a step's command goes, to be ended after it.
+func (r *jobRun) output() (w io.Writer, end func()) {
+	if r.Output <= 0 {
+		return r.log, func() {}
+	}
+	out := sandbox.NewOutput(r.log, r.Output)
+	return out, func() {
+		if n := out.Dropped(); n > 0 {
+			r.note(fmt.Sprintf("the log of the stage lacks %d bytes that a step has printed: the limit of a step's output is %d bytes", n, r.Output))
+		}
+		_ = out.Close() // the log takes everything
+	}
 }
 
 // execute runs a command in a snapshot: of steps, of bootstraps, of shells and of

@@ -57,6 +57,6 @@ func (l *Local) Shell(ctx context.Context, sh Shell) (status int, err error) {
 	}
 	return execute(ctx, l.Sandbox, w, l.Resolver, sandbox.Command{
 		ID: fmt.Sprintf("shell-%d", l.Now().UnixNano()), Arch: sh.State.Config.Architecture, Args: sh.Args, Env: sh.Env,
-		Cwd: sh.State.Config.Config.WorkingDir, Terminal: sh.Terminal, Stdin: sh.Stdin, Stdout: sh.Stdout, Stderr: sh.Stderr,
+		Cwd: sh.State.Config.Config.WorkingDir, Terminal: sh.Terminal, Limits: l.Limits, Stdin: sh.Stdin, Stdout: sh.Stdout, Stderr: sh.Stderr,
 	}, around)
 }

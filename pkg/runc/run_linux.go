@@ -60,7 +60,7 @@ func (r *Runtime) Run(ctx context.Context, s sandbox.Command) (int, error) {
 	}
 	if status != 0 {
 		if reason := runtimeError(log); reason != "" {
-			return status, startError(reason)
+			return status, &sandbox.StartError{Reason: reason}
 		}
 	}
 	return status, nil
@@ -140,10 +140,3 @@ func runtimeError(log string) string {
 		}
 	}
 }
-
-// StartError says that the sandbox or the command in it could not be started.
-type StartError struct{ Reason string }
-
-func (e *StartError) Error() string { return "start the step: " + e.Reason }
-
-func startError(reason string) error { return &StartError{Reason: reason} }

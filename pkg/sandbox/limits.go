@@ -3,6 +3,8 @@
 package sandbox
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -14,25 +16,33 @@ type Limits struct {
 	PIDs   int64 // processes and threads at a time
 }
 
-// DefaultOutput is how many bytes of a command's output are kept where nobody has said
-// otherwise.
-const DefaultOutput = 1 << 30
+// What a command may have where nobody has said otherwise.
+const (
+	DefaultOutput = 1 << 30 // bytes of its output that are kept
+	DefaultPIDs   = 1 << 15
+)
+
+// outputEnd is how many bytes at the end of a long output are kept beside its beginning:
+// they say how it ended.
+const outputEnd = 4096
 
 // Output passes a bounded number of bytes on and throws the rest away, so that a
-// command that prints without end does not fill the disk with its log. It may be
-// written to by several goroutines at a time.
+// command that prints without end does not fill the disk with its log. The last 4 KiB are
+// kept until Close. It may be written to by several goroutines at a time.
 type Output struct {
 	mu      sync.Mutex
 	w       io.Writer
 	max     int64
 	left    int64
 	dropped int64
-	newline bool // what was passed on ends with one
+	end     []byte // what came last, after what was passed on
+	keep    int    // length of end
+	newline bool   // what was passed on ends with one
 }
 
 // NewOutput passes up to max bytes on to w.
 func NewOutput(w io.Writer, maxBytes int64) *Output {
-	return &Output{w: w, max: maxBytes, left: maxBytes, newline: true}
+	return &Output{w: w, max: maxBytes, left: maxBytes, keep: outputEnd, newline: true}
 }
 
 // Write implements io.Writer. What is thrown away counts as written: the command goes
@@ -51,22 +61,39 @@ func (o *Output) Write(p []byte) (int, error) {
 			return n, err
 		}
 	}
-	o.dropped += int64(len(p) - len(kept))
+	o.end = append(o.end, p[len(kept):]...)
+	if over := len(o.end) - o.keep; over > 0 {
+		o.dropped += int64(over)
+		o.end = append(o.end[:0], o.end[over:]...)
+	}
 	return len(p), nil
 }
 
-// Close writes a note about what was thrown away, if anything was. W stays open.
+// Close writes what the output ended with and, if something before it was thrown away, a
+// note that says how much. W stays open. It is idempotent.
 func (o *Output) Close() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.dropped == 0 {
-		return nil
+	var noted error
+	if o.dropped > 0 {
+		if i := bytes.IndexByte(o.end, '\n'); i >= 0 && i+1 < len(o.end) { // from the beginning of a line
+			o.dropped += int64(i + 1)
+			o.end = o.end[i+1:]
+		}
+		start := ""
+		if !o.newline {
+			start = "\n"
+		}
+		_, noted = fmt.Fprintf(o.w, "%s[%d bytes of output were thrown away: the limit is %d]\n", start, o.dropped, o.max)
 	}
-	start := ""
-	if !o.newline {
-		start = "\n"
-	}
-	_, err := fmt.Fprintf(o.w, "%s[%d bytes of output were thrown away: the limit is %d]\n", start, o.dropped, o.max)
-	o.dropped = 0
-	return err
+	_, err := o.w.Write(o.end)
+	o.dropped, o.end = 0, nil
+	return errors.Join(noted, err)
+}
+
+// Dropped is how many bytes were thrown away, before Close.
+func (o *Output) Dropped() int64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.dropped
 }

@@ -26,6 +26,11 @@ func ExitStatus(err error) (int, error) {
 	return x.ExitCode(), nil
 }
 
+// StartError says that the sandbox or the command in it could not be started.
+type StartError struct{ Reason string }
+
+func (e *StartError) Error() string { return "start the step: " + e.Reason }
+
 // EndedByLimit is the result of a step that was killed because of what Watch has said,
 // which it writes to its standard error, if there is one.
 func EndedByLimit(stderr io.Writer, exceeded string) (int, error) {

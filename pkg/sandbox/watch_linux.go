@@ -4,6 +4,7 @@ package sandbox
 
 import (
 	"fmt"
+	"math"
 	"runtime"
 	"time"
 
@@ -21,7 +22,8 @@ const (
 // they have exceeded as soon as they have; "" when done is closed. Pause stops them for a moment
 // and has them go on, as far as that can be done at once; it may be nil. It is called
 // when the machine has so many new processes that they may be the command's: with a fork bomb at
-// work this process would hardly get a processor to count them.
+// work this process would hardly get a processor to count them. What has exceeded a limit stays
+// stopped.
 func (l Limits) Watch(ancestor int, pause func(stop bool), done <-chan struct{}) (exceeded string) {
 	if l == (Limits{}) {
 		<-done
@@ -40,7 +42,7 @@ func (l Limits) Watch(ancestor int, pause func(stop bool), done <-chan struct{})
 }
 
 func (l Limits) watch(ancestor int, pause func(stop bool), done <-chan struct{}) (exceeded string) {
-	others := machineTasks()
+	before, room := machineTasks(), l.room(0)
 	for n := 1; ; n++ {
 		select {
 		case <-done:
@@ -50,7 +52,7 @@ func (l Limits) watch(ancestor int, pause func(stop bool), done <-chan struct{})
 		// Not a timer of Go's, for which another thread would have to run, too.
 		wait := unix.NsecToTimespec(int64(glance))
 		_ = unix.Nanosleep(&wait, nil)
-		suspect := l.PIDs > 0 && int64(int16(machineTasks()-others)) > l.PIDs
+		suspect := l.PIDs > 0 && int64(int16(machineTasks()-before)) > room
 		if !suspect && n%look != 0 {
 			continue
 		}
@@ -58,15 +60,20 @@ func (l Limits) watch(ancestor int, pause func(stop bool), done <-chan struct{})
 			pause(true)
 		}
 		tasks, memory := usage(ancestor)
-		others = machineTasks() - uint16(tasks)
 		if over := l.exceededBy(tasks, memory); over != "" {
+			pause(true) // until it is killed, for which other threads have to run
 			return over
 		}
+		before, room = machineTasks(), l.room(tasks)
 		if suspect {
 			pause(false)
 		}
 	}
 }
+
+// room is how many new processes on the machine are too many, where the command has some:
+// as many as it may still have, and fewer than the machine's count can tell.
+func (l Limits) room(tasks int64) int64 { return min(l.PIDs-tasks, math.MaxInt16/2) }
 
 // hurry asks for short slices of time on a processor, which this thread then gets before
 // those that ask for long ones; from Linux 6.12 on.

@@ -47,6 +47,7 @@ type config struct {
 	Mounts   []sandbox.Mount
 	Network  sandbox.Network
 	Terminal bool
+	Limits   sandbox.Limits
 	Caps     creds.Caps
 	OwnPIDs  bool // there is a PID namespace; otherwise /proc is the outer one
 }

@@ -291,6 +291,11 @@ func become() error {
 		}
 	}
 	unix.Umask(0o022)
+	for _, l := range c.Limits.Rlimits() {
+		if err := unix.Setrlimit(l.Resource, &unix.Rlimit{Cur: l.Max, Max: l.Max}); err != nil {
+			return fmt.Errorf("limit %s: %w", l.Name, err)
+		}
+	}
 	// From here on nothing may be called that the filter hands over, until there is
 	// somebody who answers.
 	l, err := install(program)

@@ -58,11 +58,6 @@ func (s *Sandbox) journal(root string) string {
 	return filepath.Join(s.State, "owners-"+hex.EncodeToString(sum[:8]))
 }
 
-// StartError says that the sandbox or the command in it could not be started.
-type StartError struct{ Reason string }
-
-func (e *StartError) Error() string { return "start the step: " + e.Reason }
-
 // Run runs one command and waits for it, as engine.Sandbox says. What it makes of owners
 // is in Records.
 func (s *Sandbox) Run(ctx context.Context, cmd sandbox.Command) (int, error) {
@@ -72,46 +67,49 @@ func (s *Sandbox) Run(ctx context.Context, cmd sandbox.Command) (int, error) {
 	if err := s.Emulate(ctx, cmd.Arch); err != nil {
 		return 0, err
 	}
-	r, err := s.run(ctx, cmd, !s.noProc.Load())
+	r, over, err := s.run(ctx, cmd, !s.noProc.Load())
 	if err == nil && r.NoProc {
 		s.noProc.Store(true)
-		r, err = s.run(ctx, cmd, false)
+		r, over, err = s.run(ctx, cmd, false)
 	}
 	switch {
 	case ctx.Err() != nil:
 		return 0, ctx.Err()
+	case over != "":
+		return sandbox.EndedByLimit(cmd.Stderr, over)
 	case err != nil:
 		return 0, err
 	case r.Error != "" && r.Started:
 		return 0, fmt.Errorf("run the step: %s", r.Error)
 	case r.Error != "":
-		return 0, &StartError{r.Error}
+		return 0, &sandbox.StartError{Reason: r.Error}
 	}
 	return r.Status, nil
 }
 
-// run starts the supervisor and waits for its end.
-func (s *Sandbox) run(ctx context.Context, c sandbox.Command, ownPIDs bool) (report, error) {
+// run starts the supervisor and waits for its end. Over is the limit that the step has
+// exceeded, and was ended for.
+func (s *Sandbox) run(ctx context.Context, c sandbox.Command, ownPIDs bool) (r report, over string, err error) {
 	caps := s.Caps
 	if caps == 0 {
 		caps = creds.Default
 	}
 	told, err := memoryFile(config{
 		Root: c.Root, Args: c.Args, Env: c.Env, Cwd: c.Cwd, UID: c.UID, GID: c.GID, Groups: c.Groups, Mounts: c.Mounts,
-		Network: c.Network, Terminal: c.Terminal, Caps: caps, OwnPIDs: ownPIDs,
+		Network: c.Network, Terminal: c.Terminal, Caps: caps, OwnPIDs: ownPIDs, Limits: c.Limits,
 	})
 	if err != nil {
-		return report{}, fmt.Errorf("start the supervisor: %w", err)
+		return r, "", fmt.Errorf("start the supervisor: %w", err)
 	}
 	defer told.Close()
 	table, err := os.OpenFile(s.journal(c.Root), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
-		return report{}, fmt.Errorf("records of the root: %w", err)
+		return r, "", fmt.Errorf("records of the root: %w", err)
 	}
 	defer table.Close()
 	in, out, err := os.Pipe()
 	if err != nil {
-		return report{}, fmt.Errorf("start the supervisor: %w", err)
+		return r, "", fmt.Errorf("start the supervisor: %w", err)
 	}
 	defer in.Close()
 
@@ -136,12 +134,30 @@ func (s *Sandbox) run(ctx context.Context, c sandbox.Command, ownPIDs bool) (rep
 	err = cmd.Start()
 	out.Close()
 	if err != nil {
-		return report{}, fmt.Errorf("start the supervisor: %w", err)
+		return r, "", fmt.Errorf("start the supervisor: %w", err)
 	}
-	var r report
+	stop := watch(cmd, c.Limits)
 	decoded := json.NewDecoder(in).Decode(&r)
-	if err := cmd.Wait(); decoded != nil {
-		return report{}, fmt.Errorf("the supervisor has died, and the step with it: %w", errors.Join(err, decoded))
+	err = cmd.Wait()
+	over = stop()
+	if decoded != nil {
+		return r, over, fmt.Errorf("the supervisor has died, and the step with it: %w", errors.Join(err, decoded))
 	}
-	return r, nil
+	return r, over, nil
+}
+
+// watch ends the supervisor, and the step with it, when the step exceeds its limits.
+func watch(cmd *exec.Cmd, limits sandbox.Limits) (stop func() (over string)) {
+	done, over := make(chan struct{}), make(chan string, 1)
+	go func() {
+		exceeded := limits.Watch(cmd.Process.Pid, nil, done)
+		if exceeded != "" {
+			_ = cmd.Cancel()
+		}
+		over <- exceeded
+	}()
+	return func() string {
+		close(done)
+		return <-over
+	}
 }

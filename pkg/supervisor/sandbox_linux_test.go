@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/carosio/carosbuild/pkg/engine/enginetest"
+	"github.com/carosio/carosbuild/pkg/sandbox"
 	"golang.org/x/sys/unix"
 
 	"github.com/google/go-cmp/cmp"
@@ -117,5 +118,34 @@ func TestVariableOfSomebodyElse(t *testing.T) {
 		if cmd.ProcessState.ExitCode() != failed || !strings.Contains(string(out), "unset it") {
 			t.Errorf("%s: %v, %q", value, err, out)
 		}
+	}
+}
+
+// What takes more than its limits is ended, and says so.
+func TestLimits(t *testing.T) {
+	if !inSingle(t) {
+		return
+	}
+	for _, tt := range []struct {
+		name, script string
+		limits       sandbox.Limits
+		status       int
+		want         string
+	}{
+		{"processes", "i=0; while [ $i -lt 280 ]; do sleep 100 & i=$((i+1)); done; wait", sandbox.Limits{PIDs: 100}, 137, "more than 100 processes"},
+		{"memory", "for i in 1 2 3 4; do sh -c 'x=$(head -c 2000000 /dev/zero | tr \"\\0\" x); sleep 100; true' & done; wait", sandbox.Limits{Memory: 5 << 20}, 137, "more than 5242880 bytes"},
+		{"limits of the kernel", "grep 'Max processes' /proc/self/limits | tr -s ' ' | cut -d ' ' -f 3; ulimit -d", sandbox.Limits{PIDs: 100, Memory: 1 << 30}, 0, "912\n1048576\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			root := busyboxRoot(t)
+			planted(t, root)
+			var out bytes.Buffer
+			c := shell(root, tt.script)
+			c.Stdout, c.Stderr, c.Limits = &out, &out, tt.limits
+			status, err := (&Sandbox{State: t.TempDir()}).Run(t.Context(), c)
+			if err != nil || status != tt.status || !strings.Contains(out.String(), tt.want) {
+				t.Errorf("status %d, %v: %.500q", status, err, out.String())
+			}
+		})
 	}
 }

@@ -20,6 +20,7 @@ import (
 type buildCommand struct {
 	planner
 	runOptions
+	limitOptions
 	viewOptions
 	diskcmd.DiskFlags
 	diskcmd.VerifyOptions
@@ -61,6 +62,8 @@ func (c *buildCommand) command(use string) *cobra.Command {
 	c.LevelFlag(f)
 	f.BoolVarP(&c.dryRun, "dry-run", "n", false, "only show what would run")
 	c.runOptions.add(f, c.Env("NETWORK", "host"))
+	c.limitOptions.add(c.App, f)
+	c.addOutput(c.App, f)
 	c.VerifyOptions.Add(cmd, c.App)
 	c.redomatFlags.add(f)
 	return cmd
@@ -145,6 +148,11 @@ func (c *buildCommand) checkFlags() (id string, err error) {
 	}
 	if err := checkNetwork(c.network); err != nil {
 		return "", err
+	}
+	if !c.dryRun { // which a plan always is, without these flags
+		if _, _, err := c.limitOptions.read(); err != nil {
+			return "", err
+		}
 	}
 	return id, c.CheckOutputs(c.Verify)
 }

@@ -108,6 +108,9 @@ func (c *buildCommand) engine(ctx context.Context, j *buildJob, store *layer.Sto
 	if err != nil {
 		return nil, nil, err
 	}
+	if l.Limits, l.Output, err = c.limitOptions.read(); err != nil {
+		return nil, nil, errors.Join(err, done())
+	}
 	if l.Cache = j.cache; c.noCache {
 		l.Cache = engine.Fresh(l.Cache)
 	}

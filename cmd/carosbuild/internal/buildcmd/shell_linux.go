@@ -30,6 +30,7 @@ import (
 // NewShell is "carosbuild shell".
 func NewShell(a *cli.App) *cobra.Command {
 	var network string
+	var limits limitOptions
 	cmd := &cobra.Command{
 		ValidArgsFunction: complete.Args(a, complete.Stages, complete.Files),
 		Use:               "shell BUILDID[:STAGE] [COMMAND...]",
@@ -44,18 +45,23 @@ func NewShell(a *cli.App) *cobra.Command {
 					return err
 				}
 			}
+			most, _, err := limits.read()
+			if err != nil {
+				return err
+			}
 			return localstore.With(a, cmd, true, func(ctx context.Context, s *layer.Store, _ layer.Paths, _ cli.Dirs) error {
-				return shell(ctx, a, s, args[0], args[1:], network)
+				return shell(ctx, a, s, args[0], args[1:], network, most)
 			})
 		},
 	}
 	cmd.Flags().SetInterspersed(false)
 	a.ForeignFlag(cmd)
 	cmd.Flags().StringVar(&network, "network", a.Env("NETWORK", ""), "host or none (default that of the stage's steps)")
+	limits.add(a, cmd.Flags())
 	return cmd
 }
 
-func shell(ctx context.Context, a *cli.App, s *layer.Store, name string, command []string, network string) (err error) {
+func shell(ctx context.Context, a *cli.App, s *layer.Store, name string, command []string, network string, limits sandbox.Limits) (err error) {
 	image, err := localstore.StageImage(a, s, true, name)
 	if err != nil {
 		return err
@@ -88,6 +94,7 @@ func shell(ctx context.Context, a *cli.App, s *layer.Store, name string, command
 		return err
 	}
 	defer func() { err = errors.Join(err, done()) }()
+	l.Limits = limits
 	status, err := l.Shell(ctx, sh)
 	if err == nil && status != 0 {
 		return cli.Exit(status)
