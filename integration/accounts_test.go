@@ -5,10 +5,12 @@
 package integration
 
 import (
+	"bufio"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -109,6 +111,89 @@ func makeAccount(t *testing.T, name string, first int) {
 	t.Cleanup(func() { run("userdel", "--remove", name) })
 	run("useradd", "--create-home", "--home-dir", home, "--shell", "/bin/sh", name)
 	run("usermod", "--add-subuids", ids, "--add-subgids", ids, name)
+}
+
+// The processes of a build, and the plan that one of them hands to another, cannot
+// be read by another account.
+func TestHandoverOfAnotherAccount(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only the superuser makes accounts")
+	}
+	builds, reads := fmt.Sprintf("cbthree%d", os.Getpid()%100000), fmt.Sprintf("cbfour%d", os.Getpid()%100000)
+	makeAccount(t, builds, 3200000)
+	makeAccount(t, reads, 3300000)
+	as := func(name string, args ...string) *exec.Cmd {
+		return exec.CommandContext(t.Context(), "setpriv", append([]string{"--reuid", name, "--regid", name, "--init-groups", "--reset-env"}, args...)...)
+	}
+	home := filepath.Join("/home", builds)
+	declaration := "<redo>" + base(t) + `<buildstage id="work"><prestage>base</prestage><action>RUN echo sleeping; sleep 300</action></buildstage></redo>`
+	if err := os.WriteFile(filepath.Join(home, "a.xml"), []byte(declaration), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	copied := filepath.Join(home, "carosbuild")
+	if out, err := exec.CommandContext(t.Context(), "install", "-m", "755", program(t), copied).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	build := as(builds, copied, "--progress=plain", "a.xml")
+	build.Dir = home
+	progress, err := build.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := build.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	lines := bufio.NewScanner(progress)
+	for lines.Scan() && !strings.Contains(lines.Text(), "| sleeping") {
+		text.WriteString(lines.Text() + "\n")
+	}
+	outer, inner := build.Process.Pid, innerProcess(t, build.Process.Pid)
+	for _, pid := range []int{outer, inner} {
+		for _, read := range []string{"head -c 1 %s/environ", "ls %s/fd", "head -c 1 %s/fd/5", "head -c 1 %s/mem"} {
+			read = fmt.Sprintf(read, fmt.Sprint("/proc/", pid))
+			if out, err := as(reads, strings.Fields(read)...).CombinedOutput(); err == nil || !strings.Contains(string(out), "Permission denied") {
+				t.Errorf("another account runs %s: %v\n%s", read, err, out)
+			}
+		}
+	}
+	if err := build.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	for lines.Scan() {
+		text.WriteString(lines.Text() + "\n")
+	}
+	if err := build.Wait(); err == nil || inner == 0 {
+		t.Errorf("the interrupted build: %v, inner process %d\n%s", err, inner, text.String())
+	}
+}
+
+// innerProcess is the child of a build that the plan was handed to, 0 if there is
+// none.
+func innerProcess(t *testing.T, outer int) int {
+	t.Helper()
+	children, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", outer))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, list := range children {
+		pids, err := os.ReadFile(list)
+		if err != nil {
+			continue // a thread that has ended
+		}
+		for _, pid := range strings.Fields(string(pids)) {
+			env, err := os.ReadFile(filepath.Join("/proc", pid, "environ"))
+			if err != nil || !strings.Contains(string(env), "_CAROSBUILD_HANDOVER=1\x00") {
+				continue
+			}
+			n, err := strconv.Atoi(pid)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+	}
+	return 0
 }
 
 // Two accounts with other ids, other umasks and other locales make the same disk

@@ -77,8 +77,8 @@ func TestYoctoOverlays(t *testing.T) {
 		if len(d.Disks) != 1 || d.Disks[0].Stage != "" || d.Disks[0].ID+".xml" != name {
 			t.Errorf("%v: disks %+v", name, d.Disks)
 		}
-		if leaf := d.Leaf(); leaf == nil || leaf.ID != "image" {
-			t.Errorf("%v: leaf %+v", name, leaf)
+		if leaves := d.Leaves(); len(leaves) != 1 || leaves[0].ID != "image" {
+			t.Errorf("%v: leaves %+v", name, leaves)
 		}
 	}
 }

@@ -183,7 +183,7 @@ func TestImportPC(t *testing.T) {
 	if len(findings) > 0 || len(d.Disks) != 1 {
 		t.Fatalf("%d disks, %v in\n%s", len(d.Disks), findings, disk.out)
 	}
-	if _, err := plan.DiskStages(d, d.Disks[0]); err != nil {
+	if _, _, err := plan.DiskStages(d, d.Disks[0]); err != nil {
 		t.Error(err)
 	}
 }

@@ -16,10 +16,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/carosio/carosbuild/pkg/decl"
-	"github.com/carosio/carosbuild/pkg/decl/decltest"
 	"github.com/carosio/carosbuild/pkg/disk/ext4"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
-	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/yocto"
 )
 
@@ -309,48 +307,5 @@ func TestDeployKinds(t *testing.T) {
 	}
 	if diff := cmp.Diff(kinds, decl.DeployKinds); diff != "" {
 		t.Errorf("kinds of pkg/yocto and of the language differ (-yocto +decl):\n%s", diff)
-	}
-}
-
-const baking = `<layer_declaration><remote name="r" baseurl="git://h/"/><baselayer remote="r" repo="poky" revision="v1"/></layer_declaration>
-	<local_conf>MACHINE ?= "default"
-MACHINE = "vmware"
-#MACHINE = "x"</local_conf>
-	<buildstage id="a"><action>FROM x</action><bitbake_target>first core-image-caros</bitbake_target></buildstage>
-	<buildstage id="b"><prestage>a</prestage><bitbake_target>mc:x:packagegroup-caros:do_build</bitbake_target></buildstage>%s`
-
-// TestPlaceDisk finds the stages of disks that name none.
-func TestPlaceDisk(t *testing.T) {
-	const part = `<partition fs="ext4" size="1M" path="deploy:rootfs"/></disk>`
-	for _, tt := range []struct{ name, more, want string }{
-		{"only leaf", `<disk id="d">` + part, "b (the only stage that no other stage needs)"},
-		{"leaf", `<disk id="d" stage="leaf">` + part, "b (the only stage that no other stage needs)"},
-		{"a stage of that name", `<buildstage id="leaf"><action>FROM y</action></buildstage><disk id="d" stage="leaf">` + part, "leaf ()"},
-		{"declared", `<disk id="d" stage="a">` + part, "a ()"},
-		{"helper", `<buildstage id="h"><action>FROM y</action></buildstage><disk id="d"><bios stage="h"/>` + part, "b (the only stage that no other stage needs)"},
-		{"busybox", `<buildstage id="h"><action>FROM y</action></buildstage><disk id="d"><partition fs="fat32" size="64M"><initrd to="/i" busybox-stage="h"/></partition>` + part, "b (the only stage that no other stage needs)"},
-		{"another leaf", `<buildstage id="h"><action>FROM y</action></buildstage><disk id="d">` + part, "b (the only stage that runs bitbake and that no other stage needs)"},
-		{"one that is only based on bitbake", `<buildstage id="h"><prestage>a</prestage></buildstage><disk id="d">` + part, "b (the only stage that runs bitbake and that no other stage needs)"},
-		{"none with its own", `<buildstage id="c"><prestage>b</prestage></buildstage><buildstage id="h"><action>FROM y</action></buildstage><disk id="d">` + part, "c (the only stage that is based on one that runs bitbake, and that no other stage needs)"},
-		{"two based on bitbake", `<buildstage id="c"><prestage>b</prestage></buildstage><buildstage id="e"><prestage>b</prestage></buildstage><buildstage id="h"><action>FROM y</action></buildstage><disk id="d">` + part, `disk "d" may be made from any of several stages, as no other stage needs them: c, e, h; write stage="e" into its <disk>`},
-		{"two that run bitbake", `<buildstage id="h"><prestage>a</prestage><bitbake_target>x</bitbake_target></buildstage><buildstage id="z"><prestage>a</prestage></buildstage><disk id="d">` + part, `disk "d" may be made from any of several stages, as no other stage needs them: b, h, z; write stage="h" into its <disk>`},
-		{"leaf of two", `<buildstage id="h"><action>FROM y</action></buildstage><disk id="d" stage="leaf">` + part, `disk "d" may be made from any of several stages, as no other stage needs them: b, h; write stage="b" into its <disk>`},
-	} {
-		d := decltest.Parse(t, strings.Replace(baking, "%s", tt.more, 1))
-		why, err := plan.PlaceDisk(d, d.Disks[0])
-		got := d.Disks[0].Stage + " (" + why + ")"
-		var wrong *decl.FindingsError
-		if errors.As(err, &wrong) {
-			got = wrong.Findings[0].Summary + "; " + wrong.Findings[0].Hint
-		} else if k := d.Disks[0].Deploy; k == nil || k.LikelyMachine != "vmware" || d.Disks[0].Stage == "b" && strings.Join(k.LikelyImages, " ") != "packagegroup-caros core-image-caros first" {
-			t.Errorf("%s: %+v", tt.name, k)
-		}
-		if got != tt.want {
-			t.Errorf("%s: got %s, want %s", tt.name, got, tt.want)
-		}
-	}
-	d := decltest.Parse(t, `<disk id="d">`+part)
-	if _, err := plan.PlaceDisk(d, d.Disks[0]); err == nil || !strings.Contains(err.Error(), "no stage is declared") {
-		t.Errorf("no stages: %v", err)
 	}
 }

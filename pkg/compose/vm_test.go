@@ -122,8 +122,8 @@ func TestDiscStage(t *testing.T) {
 	if diff := cmp.Diff(plan.DiskNeeds(d.Disks[0]), []string{"s", "live"}); diff != "" {
 		t.Errorf("stages (-got +want):\n%s", diff)
 	}
-	if leaf := d.Leaf(); leaf == nil || leaf.ID != "s" {
-		t.Errorf("the only leaf is %+v", leaf)
+	if leaves := d.Leaves(); len(leaves) != 1 || leaves[0].ID != "s" {
+		t.Errorf("leaves %+v, want s", leaves)
 	}
 }
 

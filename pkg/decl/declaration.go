@@ -274,9 +274,9 @@ func (d *Declaration) Disk(id string) *Disk {
 	return nil
 }
 
-// Leaves returns the stages that are only results: no stage starts
-// from them or copies from them, and no disk takes boot code or files from
-// them, unless it is also a disk's root file system.
+// Leaves returns the stages that a disk with stage="leaf" may be made from: no
+// stage is based on them or copies from them, and no disk takes boot code or files
+// from them, unless they are also a disk's own stage.
 func (d *Declaration) Leaves() []*Stage {
 	used := map[string]bool{}
 	for _, k := range d.Disks {
@@ -298,15 +298,6 @@ func (d *Declaration) Leaves() []*Stage {
 		}
 	}
 	return leaves
-}
-
-// Leaf returns the only one of Leaves, the target of a build that names none,
-// or nil if there is not exactly one.
-func (d *Declaration) Leaf() *Stage {
-	if leaves := d.Leaves(); len(leaves) == 1 {
-		return leaves[0]
-	}
-	return nil
 }
 
 // helpers adds the stages that the disk is made from beside its own.

@@ -277,8 +277,8 @@ func TestRealDeclarations(t *testing.T) {
 				texts = append(texts, string(data))
 			}
 			d := parse(t, texts...)
-			if leaf := d.Leaf(); leaf == nil || leaf != d.Stages[len(d.Stages)-1] || len(d.Stages) < 3 && len(names) == 1 {
-				t.Errorf("leaf %v of %d stages", leaf, len(d.Stages))
+			if leaves := d.Leaves(); len(leaves) != 1 || leaves[0] != d.Stages[len(d.Stages)-1] || len(d.Stages) < 3 && len(names) == 1 {
+				t.Errorf("leaves %v of %d stages", leaves, len(d.Stages))
 			}
 			if strings.Contains(names[0], "caros-") && len(d.LocalConf) == 1 && !strings.HasPrefix(d.LocalConf[0].Text, "\n\t\t\nMACHINE = ") {
 				t.Errorf("local_conf is not verbatim: %q", d.LocalConf[0].Text)
@@ -296,14 +296,14 @@ func TestLeaves(t *testing.T) {
 		disk  = `<disk id="d" stage="b"><bios stage="tools"/><partition size="1M"/></disk>`
 		both  = `<disk id="e" stage="tools"><partition size="1M"/></disk>`
 	)
-	tests := []struct{ name, text, want, leaf string }{
-		{"none", "", "", ""},
-		{"one", a, "a", "a"},
-		{"chain", a + b, "b", "b"},
-		{"two", a + b + tools, "b tools", ""},
-		{"copied from", a + b + copyB, "c", "c"},
-		{"disk", a + b + tools + disk, "b", "b"},
-		{"own disk", a + b + tools + disk + both, "b tools", ""},
+	tests := []struct{ name, text, want string }{
+		{"none", "", ""},
+		{"one", a, "a"},
+		{"chain", a + b, "b"},
+		{"two", a + b + tools, "b tools"},
+		{"copied from", a + b + copyB, "c"},
+		{"disk", a + b + tools + disk, "b"},
+		{"own disk", a + b + tools + disk + both, "b tools"},
 	}
 	for _, tt := range tests {
 		d := parse(t, "<redo>"+tt.text+"</redo>")
@@ -311,12 +311,8 @@ func TestLeaves(t *testing.T) {
 		for _, s := range d.Leaves() {
 			got = append(got, s.ID)
 		}
-		leaf := ""
-		if s := d.Leaf(); s != nil {
-			leaf = s.ID
-		}
-		if strings.Join(got, " ") != tt.want || leaf != tt.leaf {
-			t.Errorf("%s: leaves %q and leaf %q, want %q and %q", tt.name, got, leaf, tt.want, tt.leaf)
+		if got := strings.Join(got, " "); got != tt.want {
+			t.Errorf("%s: leaves %q, want %q", tt.name, got, tt.want)
 		}
 	}
 	d := parse(t, "<redo>"+a+b+tools+disk+"</redo>")

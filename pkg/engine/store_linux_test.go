@@ -3,12 +3,19 @@
 package engine_test
 
 import (
+	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/carosio/carosbuild/pkg/engine"
+	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/oci"
+	"github.com/carosio/carosbuild/pkg/oci/ocitest"
 )
 
 // A view of a store's layer knows what was stored in it and those below, and of which
@@ -51,5 +58,65 @@ func TestLayersKnowWhatWasStored(t *testing.T) {
 	}
 	if err := v.Sums.FindDamage("d/f", "has changed"); err == nil {
 		t.Error("a path that is not as expected gives no error")
+	}
+}
+
+// layouts finds images in OCI layouts, and says so.
+type layouts func(oci.Event)
+
+func (l layouts) Find(_ context.Context, ref, arch string) (oci.Source, error) {
+	l(oci.Event{Text: "looked for " + ref})
+	p, err := oci.ParseReference(ref)
+	if err != nil || p.Kind == oci.KindScratch {
+		return oci.Source{Ref: ref}, err
+	}
+	return oci.FindFile(p, oci.PlatformOf(arch), "")
+}
+
+// What an image has arrives in the state of a stage: its layers, whose files are in
+// the store, and its configuration.
+func TestImagePuller(t *testing.T) {
+	t.Parallel()
+	if !inNamespace(t) {
+		return
+	}
+	l := ocitest.NewLayout(t)
+	var diffIDs []v1.Hash
+	l.Index(l.Image(ocitest.MakeTar(t, ocitest.Dir("d"), ocitest.Reg("d/f", "of the image")), func(_ *v1.Manifest, c *v1.ConfigFile) {
+		c.Config.User, c.Config.WorkingDir = "web", "/srv"
+		diffIDs = c.RootFS.DiffIDs
+	}))
+	var events []string
+	store := openStore(t)
+	pull := func(ref string) (engine.State, error) {
+		p := engine.ImagePuller{Store: store, From: func(e func(oci.Event)) layer.Finder { return layouts(e) }}
+		return p.Pull(t.Context(), ref, "amd64", func(e oci.Event) { events = append(events, e.Text) })
+	}
+	s := must(t)(pull("oci:" + l.Dir))
+	if diff := cmp.Diff(s.Layers, diffIDs); diff != "" || len(diffIDs) != 1 {
+		t.Errorf("layers (-got +want):\n%s", diff)
+	}
+	if got, want := s.Config.Config.User+" in "+s.Config.Config.WorkingDir, "web in /srv"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	v, err := engine.Layers{Store: store}.View(t.Context(), s.Layer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(filepath.Join(v.Root, "d/f")); err != nil || string(got) != "of the image" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if err := v.Release(); err != nil {
+		t.Error(err)
+	}
+	if s := must(t)(pull("scratch")); s.Layer != "" || len(s.Layers) != 0 {
+		t.Errorf("scratch has layers: %+v", s)
+	}
+	missing := "oci:" + l.Dir + ":nosuch"
+	if s, err := pull(missing); err == nil || s.Layer != "" {
+		t.Errorf("a tag that does not exist: %v, %+v", err, s)
+	}
+	if diff := cmp.Diff(events, []string{"looked for oci:" + l.Dir, "looked for scratch", "looked for " + missing}); diff != "" {
+		t.Errorf("events (-got +want):\n%s", diff)
 	}
 }

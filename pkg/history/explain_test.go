@@ -21,7 +21,7 @@ import (
 func planOf(t *testing.T, text string, in plan.Facts, cached int) *plan.Plan {
 	t.Helper()
 	d := decltest.Parse(t, text)
-	p, err := plan.NewPlan(d, plan.Leaves(d), in)
+	p, err := plan.NewPlan(d, plan.DefaultTargets(d), in)
 	if err != nil {
 		t.Fatal(err)
 	}

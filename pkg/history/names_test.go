@@ -24,7 +24,7 @@ func TestImageNames(t *testing.T) {
 		<buildstage id="two-start"><prestage>base</prestage></buildstage>
 		<buildstage id="`+long+`"><prestage>base</prestage></buildstage>
 		<buildstage id="beside"><action>FROM debian:12</action><action>COPY --from=base /x /x</action></buildstage>`)
-	p, err := plan.NewPlan(d, plan.Leaves(d), inputs())
+	p, err := plan.NewPlan(d, plan.DefaultTargets(d), inputs())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -194,7 +194,7 @@ func (i *BuildInfo) Note(d *decl.Declaration, written []*decl.Disk, p *plan.Plan
 			i.DiskStages = append(i.DiskStages, k.Stage)
 		}
 	}
-	i.Leaves = p.Leaves(func(stage string) bool {
+	i.Leaves = p.LeavesWithout(func(stage string) bool {
 		return slices.ContainsFunc(d.Disks, func(k *decl.Disk) bool { return plan.BIOSStageID(k) == stage })
 	})
 }

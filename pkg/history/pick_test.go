@@ -85,7 +85,7 @@ func TestNotedStages(t *testing.T) {
 		}}},
 	}
 	in := plan.Facts{Images: map[string]string{"scratch": "scratch"}}
-	targets, err := plan.DiskStages(d, d.Disks[0])
+	targets, d, err := plan.DiskStages(d, d.Disks[0])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +99,7 @@ func TestNotedStages(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	d.Stages = append(d.Stages, &decl.Stage{ID: "on-top", Prestage: "caros"})
-	if p, err = plan.NewPlan(d, plan.Leaves(d)[1:2], in); err != nil {
+	if p, err = plan.NewPlan(d, plan.DefaultTargets(d)[1:2], in); err != nil {
 		t.Fatal(err)
 	}
 	i.Note(d, nil, p)

@@ -63,25 +63,27 @@ func needsGRUB(d *decl.Disk) string {
 	return b.String()
 }
 
-// DiskStages are the stages that a disk is made from. It adds to the
-// declaration the stage that makes GRUB's core image, when the disk needs one.
-func DiskStages(d *decl.Declaration, disk *decl.Disk) ([]string, error) {
-	ids := slices.DeleteFunc(DiskNeeds(disk), func(id string) bool { return id == "" })
+// DiskStages are the stages that a disk is made from, and the declaration that has
+// them: d, or a copy with one more stage, which makes GRUB's core image.
+func DiskStages(d *decl.Declaration, disk *decl.Disk) (ids []string, with *decl.Declaration, err error) {
+	ids = slices.DeleteFunc(DiskNeeds(disk), func(id string) bool { return id == "" })
 	if disk.BIOS == nil {
-		return ids, nil
+		return ids, d, nil
 	}
 	parent := find(d.Stages, grubStage(disk))
 	if parent == nil {
-		return nil, fmt.Errorf("disk %s: no stage %q is declared", disk.ID, grubStage(disk))
+		return nil, nil, fmt.Errorf("disk %s: no stage %q is declared", disk.ID, grubStage(disk))
 	}
 	s, err := biosStage(disk, parent)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if find(d.Stages, s.ID) == nil {
-		d.Stages = append(d.Stages, s)
+	if find(d.Stages, s.ID) != nil {
+		return ids, d, nil
 	}
-	return ids, nil
+	out := *d
+	out.Stages = append(slices.Clone(d.Stages), s)
+	return ids, &out, nil
 }
 
 // DiskNeeds names the stages that a disk is made from when they are built
@@ -122,6 +124,3 @@ func find(stages []*decl.Stage, id string) *decl.Stage {
 	}
 	return nil
 }
-
-// Leaves are the stages that no other stage needs, in declared order.
-func Leaves(d *decl.Declaration) []string { return LeavesOf(d.Stages) }

@@ -42,8 +42,8 @@ func TestBIOSWithoutGRUB(t *testing.T) {
 func TestBIOSOfTheDisksStage(t *testing.T) {
 	d := decltest.Parse(t, `<buildstage id="s"><action>FROM debian:12</action></buildstage>
 		<disk id="d" stage="s" size="1G"><bios/><partition fs="fat32" label="BOOT" size="64M"><loader/></partition></disk>`)
-	stages, err := DiskStages(d, d.Disks[0])
-	if err != nil || len(stages) != 2 || d.Stage("d.bios").Prestage != "s" {
+	stages, with, err := DiskStages(d, d.Disks[0])
+	if err != nil || len(stages) != 2 || with.Stage("d.bios").Prestage != "s" {
 		t.Errorf("%v, %v", stages, err)
 	}
 }

@@ -86,10 +86,11 @@ stage3 < stage2: RUN, RUN, RUN, RUN`
 	} {
 		t.Run(filepath.Base(tt.files[0]), func(t *testing.T) {
 			d := published(t, tt.files...)
-			if d.Leaf() == nil {
-				t.Fatalf("leaves %v, want one", d.Leaves())
+			targets := DefaultTargets(d)
+			if len(targets) != 1 {
+				t.Fatalf("targets %v, want one", targets)
 			}
-			p, err := NewPlan(d, []string{d.Leaf().ID}, publishedInputs(t, d))
+			p, err := NewPlan(d, targets, publishedInputs(t, d))
 			if err != nil {
 				t.Fatal(err)
 			}

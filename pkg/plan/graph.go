@@ -74,16 +74,17 @@ func Order(stages []*decl.Stage, targets []string) ([]*decl.Stage, error) {
 	return out, nil
 }
 
-// LeavesOf are the stages that no other stage needs, in declared order.
-func LeavesOf(stages []*decl.Stage) []string {
+// DefaultTargets are the stages that are built when none is named: those that no
+// other stage needs, in declared order.
+func DefaultTargets(d *decl.Declaration) []string {
 	needed := map[string]bool{}
-	for _, s := range stages {
+	for _, s := range d.Stages {
 		for _, id := range Needs(s) {
 			needed[id] = true
 		}
 	}
 	var out []string
-	for _, s := range stages {
+	for _, s := range d.Stages {
 		if !needed[s.ID] {
 			out = append(out, s.ID)
 		}

@@ -11,23 +11,26 @@ import (
 	"github.com/carosio/carosbuild/pkg/yocto"
 )
 
-// PlaceDisk finds the stage of a disk that names none, or decl.LeafStage, and
-// says why it is that one; "" if the declaration names it. It notes in the disk
-// what the declaration says of what bitbake deploys there. An error is a
-// decl.FindingsError.
-func PlaceDisk(d *decl.Declaration, k *decl.Disk) (why string, err error) {
+// PlaceDisk is a disk with the stage that it is made from, where it names none or
+// decl.LeafStage, and with what the declaration says about the files that bitbake
+// deploys in that stage. why is the reason for the stage, "" if the disk names it.
+// d and k stay as they are. An error is a decl.FindingsError.
+func PlaceDisk(d *decl.Declaration, k *decl.Disk) (placed *decl.Disk, why string, err error) {
+	out := *k
 	if k.Stage == "" || k.Stage == decl.LeafStage && d.Stage(decl.LeafStage) == nil {
-		if k.Stage, why, err = stageFor(d, k); err != nil {
-			return "", err
+		if out.Stage, why, err = stageFor(d, k); err != nil {
+			return nil, "", err
 		}
 	}
 	if takesDeployed(k) {
-		if k.Deploy == nil {
-			k.Deploy = &decl.Deploy{Span: k.Span}
+		deploy := decl.Deploy{Span: k.Span}
+		if k.Deploy != nil {
+			deploy = *k.Deploy
 		}
-		k.Deploy.LikelyMachine, k.Deploy.LikelyImages = Machine(d), bitbakeTargets(d, k.Stage)
+		deploy.LikelyMachine, deploy.LikelyImages = Machine(d), bitbakeTargets(d, out.Stage)
+		out.Deploy = &deploy
 	}
-	return why, nil
+	return &out, why, nil
 }
 
 // stageFor is the stage that a disk without one is made from.

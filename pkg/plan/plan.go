@@ -116,9 +116,9 @@ func (p *Plan) Job(stage string) *Job {
 	return nil
 }
 
-// Leaves are the stages that no other stage of the plan needs, without those that
-// but says, which count for nothing.
-func (p *Plan) Leaves(but func(stage string) bool) []string {
+// LeavesWithout are the stages that no other stage of the plan needs, as if the
+// stages for which but is true were not part of it.
+func (p *Plan) LeavesWithout(but func(stage string) bool) []string {
 	needed := map[string]bool{}
 	for _, j := range p.Stages {
 		for _, n := range j.Needs {

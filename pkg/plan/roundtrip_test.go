@@ -93,13 +93,14 @@ func madeUp(t *testing.T, d *decl.Declaration, epoch *int64) Facts {
 // facts that were encoded and decoded, it has the same keys.
 func planned(t *testing.T, d *decl.Declaration, epoch *int64) *Plan {
 	t.Helper()
-	stages := LeavesOf(d.Stages)
+	stages := DefaultTargets(d)
 	for _, k := range d.Disks {
-		if _, err := PlaceDisk(d, k); err != nil {
+		placed, _, err := PlaceDisk(d, k)
+		if err != nil {
 			t.Fatal(err)
 		}
-		more, err := DiskStages(d, k)
-		if err != nil {
+		var more []string
+		if more, d, err = DiskStages(d, placed); err != nil {
 			t.Fatal(err)
 		}
 		stages = append(stages, more...)

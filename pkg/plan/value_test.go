@@ -15,7 +15,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/git"
 )
 
-func TestPlanLeaves(t *testing.T) {
+func TestLeavesWithout(t *testing.T) {
 	p := &Plan{Stages: []Job{{ID: "base"}, {ID: "left", Needs: []string{"base"}}, {ID: "d.bios", Needs: []string{"left"}}, {ID: "right", Needs: []string{"base"}}}}
 	for _, tt := range []struct {
 		but  string
@@ -25,7 +25,7 @@ func TestPlanLeaves(t *testing.T) {
 		{"d.bios", []string{"left", "right"}},
 		{"right", []string{"d.bios"}},
 	} {
-		if diff := cmp.Diff(p.Leaves(func(id string) bool { return id == tt.but }), tt.want); diff != "" {
+		if diff := cmp.Diff(p.LeavesWithout(func(id string) bool { return id == tt.but }), tt.want); diff != "" {
 			t.Errorf("leaves without %q (-got +want):\n%s", tt.but, diff)
 		}
 	}

@@ -62,7 +62,7 @@ func (c *buildCommand) choose(j *buildJob) (targets []string, err error) {
 	if j.disks, err = c.chooseDisks(j.decl); err != nil {
 		return nil, err
 	}
-	if err := placeDisks(j.decl, j.disks); err != nil {
+	if j.decl, j.disks, err = placeDisks(j.decl, j.disks); err != nil {
 		return nil, err
 	}
 	warnOverlays(c.App, c.declFiles, j.disks)
@@ -118,7 +118,7 @@ func (c *buildCommand) chooseDisks(d *decl.Declaration) ([]diskcmd.DiskOutputs, 
 	return c.DiskFlags.Of(d)
 }
 
-// targets are the stages to build: the one asked for, those of the disk, or
+// targets are the stages to build: those asked for, those of the disks, or
 // all that no other stage needs.
 func (o *planOptions) targets(j *buildJob) ([]string, error) {
 	var wanted []string
@@ -138,23 +138,23 @@ func (o *planOptions) targets(j *buildJob) ([]string, error) {
 		return wanted, nil
 	}
 	if len(j.disks) > 0 {
-		return diskStages(j)
+		return j.diskStages()
 	}
 	if len(j.decl.Stages) == 0 {
 		return nil, cli.Usagef("the declaration has no stages")
 	}
-	return plan.Leaves(j.decl), nil
+	return plan.DefaultTargets(j.decl), nil
 }
 
-// diskStages are the stages that the disks are made from.
-func diskStages(j *buildJob) ([]string, error) {
-	var all []string
+// diskStages are the stages that the disks are made from. The job's declaration gets
+// those that make GRUB's core images.
+func (j *buildJob) diskStages() (all []string, err error) {
 	for _, p := range j.disks {
 		if err := compose.CheckMachine(p.Disk); err != nil { // before anything is built
 			return nil, err
 		}
-		ids, err := plan.DiskStages(j.decl, p.Disk)
-		if err != nil {
+		var ids []string
+		if ids, j.decl, err = plan.DiskStages(j.decl, p.Disk); err != nil {
 			return nil, err
 		}
 		for _, id := range ids {

@@ -16,11 +16,14 @@ import (
 	"github.com/carosio/carosbuild/targets"
 )
 
-// placeDisks finds the stages of the disks that name none.
-func placeDisks(d *decl.Declaration, disks []diskcmd.DiskOutputs) error {
+// placeDisks is a declaration and the disks that are asked for, each disk with the
+// stage that it is made from. Declared disks that are not asked for get one where
+// it can be found: what is built is recorded as theirs.
+func placeDisks(d *decl.Declaration, disks []diskcmd.DiskOutputs) (*decl.Declaration, []diskcmd.DiskOutputs, error) {
 	var all decl.Findings
+	placed := slices.Clone(disks)
 	for i, p := range disks {
-		why, err := plan.PlaceDisk(d, p.Disk)
+		k, why, err := plan.PlaceDisk(d, p.Disk)
 		var wrong *decl.FindingsError
 		switch {
 		case errors.As(err, &wrong):
@@ -28,19 +31,21 @@ func placeDisks(d *decl.Declaration, disks []diskcmd.DiskOutputs) error {
 				all = append(all, ofOverlay(d, f))
 			}
 		case err != nil:
-			return err
+			return nil, nil, err
 		}
-		disks[i].Why = why
+		placed[i].Disk, placed[i].Why = k, why
 	}
 	if len(all) > 0 {
-		return &decl.FindingsError{Findings: all}
+		return nil, nil, &decl.FindingsError{Findings: all}
 	}
-	for _, k := range d.Disks { // what is built without one is noted as the disk's all the same
-		if _, err := plan.PlaceDisk(d, k); err != nil {
-			continue // nobody asks for it
+	out := *d
+	out.Disks = slices.Clone(d.Disks)
+	for i, declared := range d.Disks {
+		if k, _, err := plan.PlaceDisk(d, declared); err == nil {
+			out.Disks[i] = k
 		}
 	}
-	return nil
+	return &out, placed, nil
 }
 
 func because(why string) string {
