@@ -38,6 +38,13 @@ func TestScripts(t *testing.T) {
 			if err := os.MkdirAll(e.WorkDir+"/home", 0o700); err != nil {
 				return err
 			}
+			if os.Getuid() == 0 { // whose store is not below HOME
+				conf := fmt.Sprintf("[storage]\ndriver = \"overlay\"\ngraphroot = %q\nrunroot = %q\n", e.WorkDir+"/home/storage", e.WorkDir+"/home/run")
+				if err := os.WriteFile(e.WorkDir+"/storage.conf", []byte(conf), 0o600); err != nil {
+					return err
+				}
+				e.Setenv("CONTAINERS_STORAGE_CONF", e.WorkDir+"/storage.conf")
+			}
 			return probeDisk(e.WorkDir + "/probe.raw")
 		},
 	})
