@@ -121,10 +121,12 @@ func Paths(a *cli.App) (layer.Paths, error) {
 		return below(home), nil
 	}
 	p, err := layer.PodmanPaths(a.Getenv, a.Account().UID)
-	if errors.Is(err, layer.ErrNoHome) {
-		if dir := a.Scratch(); dir != "" {
+	if dir := a.Scratch(); dir != "" {
+		if _, serr := os.Stat(p.GraphRoot); err != nil || serr != nil { // there is none to read
 			return below(dir), nil
 		}
+	}
+	if errors.Is(err, layer.ErrNoHome) {
 		return p, &remedy.Error{Tried: err.Error(), Cure: cli.HomeCure}
 	}
 	return p, err
