@@ -76,9 +76,9 @@ func TestConfined(t *testing.T) {
 	r.Within = confinedTo(t, own)
 	for text, want := range map[string]string{
 		`<bootstrap suite="bookworm" security-mirror="file:///srv/{snapshot}/x" snapshot="20250101T000000Z"/>`: `security-mirror "file:///srv/{snapshot}/x": /srv/20250101T000000Z/x is outside`,
-		`<bootstrap suite="bookworm" mirror="file://` + own + `/%2e%2e/x"/>`:                                    top + "/x is outside",
-		`<bootstrap suite="bookworm" keyring="/etc/none-such"/>`:                                                `keyring "/etc/none-such": /etc/none-such is outside`,
-		`<action>FROM oci:/srv/none-such</action>`:                                                              `image "oci:/srv/none-such": /srv/none-such is outside`,
+		`<bootstrap suite="bookworm" mirror="file://` + own + `/%2e%2e/x"/>`:                                   top + "/x is outside",
+		`<bootstrap suite="bookworm" keyring="/etc/none-such"/>`:                                               `keyring "/etc/none-such": /etc/none-such is outside`,
+		`<action>FROM oci:/srv/none-such</action>`:                                                             `image "oci:/srv/none-such": /srv/none-such is outside`,
 	} {
 		d, fs := decl.Parse(decl.Source{Name: "a.xml", Dirs: []string{own}, Data: []byte("<redo><buildstage id='s'>\n" + text + "</buildstage></redo>")})
 		if fs.HasErrors() {

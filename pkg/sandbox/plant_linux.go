@@ -25,14 +25,44 @@ type Planted struct {
 type Created struct {
 	Path string // relative to the root
 	Dir  bool
-	fd   int // of it, wherever a step moves it
+	mark mark
 }
 
 // plantedFile is a file of ours with content.
 type plantedFile struct {
 	name    string // relative to the root, in a directory that is there
 	content []byte
-	fd      int // of it, wherever a step moves it
+	mark    mark
+}
+
+// mark stands for what was made, wherever a step moves it.
+type mark struct {
+	fd       int
+	mode     uint32 // as it was made: a directory hands its group on, or an ACL
+	uid, gid uint32
+}
+
+// markOf marks a file of a directory.
+func markOf(dir int, base string) (mark, error) {
+	fd, err := unix.Openat(dir, base, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return mark{}, err
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		unix.Close(fd)
+		return mark{}, err
+	}
+	return mark{fd, st.Mode, st.Uid, st.Gid}, nil
+}
+
+// size is that of a file whose kind, mode and owner nobody has changed.
+func (m mark) size() (int64, bool) {
+	var st unix.Stat_t
+	if unix.Fstat(m.fd, &st) != nil || st.Mode != m.mode || st.Uid != m.uid || st.Gid != m.gid {
+		return 0, false
+	}
+	return st.Size, true
 }
 
 const (
@@ -44,7 +74,7 @@ const (
 // has an address in it.
 const hosts = "127.0.0.1\t" + Hostname + "\n::1\t" + Hostname + " ip6-localhost ip6-loopback\n"
 
-// The modes of what Plant makes; owner and group are those of this process.
+// The modes of what Plant makes.
 const (
 	plantedDirMode  = 0o755
 	plantedFileMode = 0o644
@@ -129,7 +159,7 @@ func (p *Planted) plantFile(root int, file plantedFile) error {
 			err = e
 		}
 		if err == nil {
-			file.fd, err = openSelf(dir, base)
+			file.mark, err = markOf(dir, base)
 		}
 		if err == nil {
 			p.files = append(p.files, file)
@@ -138,18 +168,13 @@ func (p *Planted) plantFile(root int, file plantedFile) error {
 	})
 }
 
-// openSelf is a descriptor that stands for a file of a directory, and no other one.
-func openSelf(dir int, base string) (int, error) {
-	return unix.Openat(dir, base, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-}
-
 // close closes the descriptors.
 func (p *Planted) close() {
 	for _, f := range p.files {
-		unix.Close(f.fd)
+		unix.Close(f.mark.fd)
 	}
 	for _, c := range p.Created {
-		unix.Close(c.fd)
+		unix.Close(c.mark.fd)
 	}
 	p.files, p.Created = nil, nil
 }
@@ -168,7 +193,7 @@ func (p *Planted) Remove(root string, revert func(path string) error) error {
 		if !f.untouched() {
 			continue
 		}
-		if err := revertAt(top, f.fd, revert); err != nil {
+		if err := revertAt(top, f.mark.fd, revert); err != nil {
 			return fmt.Errorf("take out /%s: %w", f.name, err)
 		}
 	}
@@ -177,7 +202,7 @@ func (p *Planted) Remove(root string, revert func(path string) error) error {
 		if !c.untouched() {
 			continue
 		}
-		if err := revertAt(top, c.fd, revert); err != nil {
+		if err := revertAt(top, c.mark.fd, revert); err != nil {
 			return fmt.Errorf("take out /%s: %w", c.Path, err)
 		}
 	}
@@ -218,28 +243,16 @@ func revertAt(top string, fd int, revert func(path string) error) error {
 // untouched reports whether a mount point is as Plant made it. A directory may have
 // got something in it.
 func (c Created) untouched() bool {
-	var st unix.Stat_t
-	if unix.Fstat(c.fd, &st) != nil || !ours(&st) {
-		return false
-	}
-	if c.Dir {
-		return st.Mode == unix.S_IFDIR|plantedDirMode
-	}
-	return st.Mode == unix.S_IFREG|plantedFileMode && st.Size == 0
-}
-
-// ours reports whether a file is of this process's account.
-func ours(st *unix.Stat_t) bool {
-	return st.Uid == uint32(os.Geteuid()) && st.Gid == uint32(os.Getegid())
+	size, same := c.mark.size()
+	return same && (c.Dir || size == 0)
 }
 
 // untouched reports whether a file is as Plant made it.
 func (f plantedFile) untouched() bool {
-	var st unix.Stat_t
-	if unix.Fstat(f.fd, &st) != nil || !ours(&st) || st.Mode != unix.S_IFREG|plantedFileMode || st.Size != int64(len(f.content)) {
+	if size, same := f.mark.size(); !same || size != int64(len(f.content)) {
 		return false
 	}
-	data, err := os.ReadFile(fmt.Sprintf("/proc/self/fd/%d", f.fd))
+	data, err := os.ReadFile(fmt.Sprintf("/proc/self/fd/%d", f.mark.fd))
 	return err == nil && bytes.Equal(data, f.content)
 }
 
@@ -283,7 +296,7 @@ func (p *Planted) make(root int, c Created, f func(dir int, base string) error) 
 	if err := keepTimes(dir, func() error { return f(dir, path.Base(c.Path)) }); err != nil {
 		return err
 	}
-	if c.fd, err = openSelf(dir, path.Base(c.Path)); err != nil {
+	if c.mark, err = markOf(dir, path.Base(c.Path)); err != nil {
 		return err
 	}
 	p.Created = append(p.Created, c)
