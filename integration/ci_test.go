@@ -220,13 +220,13 @@ var sandboxesOfCI = map[string]string{
 	"jenkins": "chroot", "tekton": "chroot", "pod-userns": "userns",
 	"docker": "chroot", "docker-userns": "userns", "docker-user": "userns",
 	"openshift": "chroot", "openshift-disk": "none",
-	"podman": "", // TestReachMatrix runs it
+	"podman": "", // TestReachMatrix runs what it does
 }
 
-// TestRecipesOfCI runs each recipe of docs/ci.md in the container that it asks for. The
+// TestReachRecipes runs each recipe of docs/ci.md in the container that it asks for. The
 // disk is the host's, byte for byte. Recipes that are the same in everything but their
 // form run once.
-func TestRecipesOfCI(t *testing.T) {
+func TestReachRecipes(t *testing.T) {
 	c := newContainers(t)
 	w := newWorld(t)
 	w.setenv("SOURCE_DATE_EPOCH=1767225600")
@@ -254,6 +254,9 @@ func TestRecipesOfCI(t *testing.T) {
 			ran[same] = name
 			r.run(t, c, w, sandbox, want)
 		})
+	}
+	if got, want := recipes["podman"].container, (ciSecurity{unfiltered: true, unmasked: true}); got != want {
+		t.Errorf("the recipe of podman asks for %+v, TestReachMatrix for %+v", got, want)
 	}
 	if len(recipes) != len(sandboxesOfCI) {
 		t.Errorf("%d recipes on the page, want %d", len(recipes), len(sandboxesOfCI))
