@@ -20,7 +20,7 @@ type limitOptions struct {
 
 // add defines the flags that a shell has, too.
 func (o *limitOptions) add(c *cli.App, f *pflag.FlagSet) {
-	f.StringVar(&o.memory, "memory", c.Env("MEMORY", "0"), "memory that the processes of a step may use together, such as 4G; 0 is no limit")
+	f.StringVar(&o.memory, "step-memory", c.Env("STEP_MEMORY", "0"), "memory that the processes of a step may use together, such as 4G; 0 is no limit")
 	f.StringVar(&o.pids, "pids", c.Env("PIDS", strconv.Itoa(sandbox.DefaultPIDs)), "processes and threads that a step may have at a time; 0 is no limit")
 }
 
@@ -32,7 +32,7 @@ func (o *limitOptions) addOutput(c *cli.App, f *pflag.FlagSet) {
 // read is what the options say. Output is the limit of the output in bytes.
 func (o *limitOptions) read() (l sandbox.Limits, output int64, err error) {
 	if l.Memory, err = bytesize.Parse(o.memory); err != nil {
-		return l, 0, cli.Usagef("--memory: %v", err)
+		return l, 0, cli.Usagef("--step-memory: %v", err)
 	}
 	if l.PIDs, err = strconv.ParseInt(o.pids, 10, 64); err != nil || l.PIDs < 0 {
 		return l, 0, cli.Usagef("--pids %q: want a number of processes, 0 for no limit", o.pids)

@@ -20,10 +20,10 @@ func TestLimitOptions(t *testing.T) {
 		problem string
 	}{
 		{nil, nil, sandbox.Limits{PIDs: 32768}, sandbox.DefaultOutput, ""},
-		{nil, []string{"--memory=4G", "--pids=100", "--output=2K"}, sandbox.Limits{Memory: 4 << 30, PIDs: 100}, 2048, ""},
-		{map[string]string{"CAROSBUILD_MEMORY": "1M", "CAROSBUILD_PIDS": "7", "CAROSBUILD_OUTPUT": "5"}, []string{"--pids=8"}, sandbox.Limits{Memory: 1 << 20, PIDs: 8}, 5, ""},
+		{nil, []string{"--step-memory=4G", "--pids=100", "--output=2K"}, sandbox.Limits{Memory: 4 << 30, PIDs: 100}, 2048, ""},
+		{map[string]string{"CAROSBUILD_STEP_MEMORY": "1M", "CAROSBUILD_PIDS": "7", "CAROSBUILD_OUTPUT": "5"}, []string{"--pids=8"}, sandbox.Limits{Memory: 1 << 20, PIDs: 8}, 5, ""},
 		{nil, []string{"--pids=0", "--output=0"}, sandbox.Limits{}, 0, ""},
-		{nil, []string{"--memory=4X"}, sandbox.Limits{}, 0, `--memory: size "4X"`},
+		{nil, []string{"--step-memory=4X"}, sandbox.Limits{}, 0, `--step-memory: size "4X"`},
 		{map[string]string{"CAROSBUILD_PIDS": "-1"}, nil, sandbox.Limits{}, 0, `--pids "-1"`},
 		{nil, []string{"--output=1.5G"}, sandbox.Limits{}, 0, "--output: size"},
 	} {
