@@ -129,7 +129,7 @@ var allowed = map[string][]string{
 	"pkg/userns/usernstest": {"pkg/remedy", "pkg/userns"},
 	"pkg/supervisor/creds":  {},
 	"pkg/supervisor/decode": {"pkg/supervisor/creds", "pkg/supervisor/filter"},
-	"pkg/supervisor/filter": {},
+	"pkg/supervisor/filter": {"pkg/sandbox"},
 	"pkg/supervisor/record": {},
 }
 
@@ -139,8 +139,9 @@ var owners = map[string][]string{
 	"go.podman.io/image/":                     {"pkg/oci/registry"},
 	"go.podman.io/storage":                    {"pkg/layer", "pkg/oci/registry", "cmd/carosbuild/internal/cli"}, // registry: configfile; cli: reexec.Init
 	"github.com/pierrec/lz4/":                 {"pkg/disk"},
-	"github.com/opencontainers/runtime-spec/": {"pkg/doctor", "pkg/runc"},
-	"github.com/elastic/go-seccomp-bpf":       {"pkg/chroot"},
+	"github.com/opencontainers/runtime-spec/": {"pkg/doctor", "pkg/runc", "pkg/sandbox"},
+	"github.com/elastic/go-seccomp-bpf":       {"pkg/chroot", "pkg/supervisor"},
+	"github.com/moby/profiles/":               {"pkg/sandbox"},
 	"golang.org/x/net/bpf":                    {"pkg/chroot"},
 	"github.com/diskfs/go-diskfs":             {"pkg/disk/partition"},
 	"encoding/xml":                            {"pkg/decl", "pkg/disk/ova"},

@@ -37,7 +37,11 @@ func (r *request) confine() error {
 			return fmt.Errorf("no_new_privs: %w", err)
 		}
 	}
-	f := filter{network: r.Network, protected: append(r.Protected, os.Getpid(), -unix.Getpgrp())}
+	allowed, err := sandbox.AllowedCalls()
+	if err != nil {
+		return err
+	}
+	f := filter{network: r.Network, allowed: allowed, protected: append(r.Protected, os.Getpid(), -unix.Getpgrp())}
 	if err := install(f.instructions()); err != nil {
 		return fmt.Errorf("filter of system calls: %w", err)
 	}

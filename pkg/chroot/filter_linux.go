@@ -28,10 +28,11 @@ const (
 // x32Bit is in the numbers of the x32 calls of amd64.
 const x32Bit = 0x40000000
 
-// filter is a program for seccomp(2) that refuses what sandbox.DeniedCalls and
-// sandbox.RefusedFamilies say, and signals to processes that are not the step's.
+// filter is a program for seccomp(2) that allows what sandbox.AllowedCalls says, and refuses
+// sockets of sandbox.RefusedFamilies and signals to processes that are not the step's.
 type filter struct {
 	network   sandbox.Network
+	allowed   []string
 	protected []int // processes; negative: process groups
 	program   []bpf.Instruction
 }
@@ -62,7 +63,7 @@ func (f *filter) add(in ...bpf.Instruction) { f.program = append(f.program, in..
 
 // block is the part for one architecture. It does not go past its end.
 func (f *filter) block(table *arch.Info) []bpf.Instruction {
-	b := filter{network: f.network, protected: f.protected}
+	b := filter{network: f.network, allowed: f.allowed, protected: f.protected}
 	b.add(bpf.LoadAbsolute{Off: offsetNumber, Size: 4})
 	if table == arch.X86_64 {
 		b.add(answer(bpf.JumpGreaterOrEqual, x32Bit, errno|uint32(unix.ENOSYS))...)
@@ -72,6 +73,11 @@ func (f *filter) block(table *arch.Info) []bpf.Instruction {
 	}
 	b.refuse(table, "clone3", unix.ENOSYS)
 	b.look(table, "clone", 0, answer(bpf.JumpBitsSet, sandbox.NamespaceFlags, errno|uint32(unix.EPERM)))
+	var personalities []bpf.Instruction
+	for _, p := range sandbox.Personalities() {
+		personalities = append(personalities, answer(bpf.JumpEqual, p, allow)...)
+	}
+	b.look(table, "personality", 0, append(personalities, bpf.RetConstant{Val: errno | uint32(unix.ENOSYS)}))
 	var sockets []bpf.Instruction
 	for _, family := range sandbox.RefusedFamilies(b.network, unix.AF_UNIX) {
 		sockets = append(sockets, answer(bpf.JumpEqual, family, errno|uint32(unix.EAFNOSUPPORT))...)
@@ -81,7 +87,11 @@ func (f *filter) block(table *arch.Info) []bpf.Instruction {
 		b.refuse(table, "socketcall", unix.ENOSYS)
 	}
 	b.protect(table)
-	b.add(bpf.RetConstant{Val: allow})
+	for _, r := range sandbox.Ranges(b.allowed, table.SyscallNames) { // ascending
+		b.add(answer(bpf.JumpLessThan, r.First, errno|uint32(unix.ENOSYS))...)
+		b.add(answer(bpf.JumpLessOrEqual, r.Last, allow)...)
+	}
+	b.add(bpf.RetConstant{Val: errno | uint32(unix.ENOSYS)})
 	return b.program
 }
 

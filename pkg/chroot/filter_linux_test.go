@@ -44,6 +44,15 @@ func machine(t *testing.T, f *filter) *bpf.VM {
 	return vm
 }
 
+func calls(t *testing.T) []string {
+	t.Helper()
+	names, err := sandbox.AllowedCalls()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
 func TestFilter(t *testing.T) {
 	const (
 		ok     = uint32(allow)
@@ -57,6 +66,11 @@ func TestFilter(t *testing.T) {
 		host, none uint32
 	}{
 		{"read", 0, ok, ok},
+		{"fchmodat2", 0, ok, ok},
+		{"sethostname", 0, eperm, eperm},
+		{"ustat", 0, enosys, enosys}, // which the profile does not know
+		{"personality", 8, ok, ok},
+		{"personality", 0x40000, enosys, enosys},
 		{"openat", 0, ok, ok},
 		{"mount", 0, eperm, eperm},
 		{"unshare", 0, eperm, eperm},
@@ -76,7 +90,7 @@ func TestFilter(t *testing.T) {
 		{"socket", unix.AF_INET6, ok, eafno},
 		{"socket", unix.AF_NETLINK, ok, eafno},
 		{"socket", unix.AF_PACKET, ok, eafno},
-		{"socket", unix.AF_ALG, ok, eafno},
+		{"socket", unix.AF_ALG, eafno, eafno},
 		{"socket", unix.AF_VSOCK, eafno, eafno},
 		{"socketcall", 1, ok, enosys},
 		{"kill", 1234, ok, ok},
@@ -91,7 +105,7 @@ func TestFilter(t *testing.T) {
 		{"prlimit64", 77, eperm, eperm},
 	} {
 		for network, want := range map[sandbox.Network]uint32{sandbox.HostNetwork: tt.host, sandbox.NoNetwork: tt.none, "another": tt.none} {
-			vm := machine(t, &filter{network: network, protected: []int{77, -79}})
+			vm := machine(t, &filter{network: network, allowed: calls(t), protected: []int{77, -79}})
 			seen := false
 			for _, table := range tables() {
 				n, there := table.SyscallNames[tt.name]
@@ -112,7 +126,7 @@ func TestFilter(t *testing.T) {
 
 // What is not of a table is refused, and every denied call has a number somewhere.
 func TestFilterStrangers(t *testing.T) {
-	vm := machine(t, &filter{network: sandbox.HostNetwork})
+	vm := machine(t, &filter{network: sandbox.HostNetwork, allowed: calls(t)})
 	const enosys = errno | uint32(unix.ENOSYS)
 	if got := answerTo(t, vm, arch.S390X.ID, 0, 0); got != enosys {
 		t.Errorf("another architecture: %#x", got)
@@ -122,6 +136,11 @@ func TestFilterStrangers(t *testing.T) {
 	}
 	if got := answerTo(t, vm, arch.X86_64.ID, x32Bit|unix.SYS_SOCKET, 0); got != enosys {
 		t.Errorf("x32: %#x", got)
+	}
+	for _, number := range []uint32{1000, x32Bit - 1} {
+		if got := answerTo(t, vm, arch.X86_64.ID, number, 0); got != enosys {
+			t.Errorf("call %d: %#x", number, got)
+		}
 	}
 	// Where nothing is protected, signals are left alone.
 	if got := answerTo(t, vm, arch.X86_64.ID, unix.SYS_KILL, ^uint64(0)); got != allow {

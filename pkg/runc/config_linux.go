@@ -7,23 +7,21 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
-// capabilities are what Docker gives a container by default.
-var capabilities = []string{
-	"CAP_AUDIT_WRITE", "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_MKNOD",
-	"CAP_NET_BIND_SERVICE", "CAP_NET_RAW", "CAP_SETFCAP", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID", "CAP_SYS_CHROOT",
-}
-
 // config is the bundle's config.json for a step. There is no user namespace
 // in it, because the runtime is in the right one already, and no cgroup,
 // because an ordinary user owns none.
-func config(s sandbox.Command) *specs.Spec {
+func config(s sandbox.Command) (*specs.Spec, error) {
 	namespaces := []specs.LinuxNamespace{
 		{Type: specs.PIDNamespace}, {Type: specs.IPCNamespace}, {Type: specs.UTSNamespace}, {Type: specs.MountNamespace},
 	}
 	if s.Network != sandbox.HostNetwork { // what is not known gets none
 		namespaces = append(namespaces, specs.LinuxNamespace{Type: specs.NetworkNamespace})
 	}
-	caps := append([]string{}, capabilities...)
+	filter, err := seccomp(s.Network)
+	if err != nil {
+		return nil, err
+	}
+	caps := sandbox.Capabilities()
 	spec := &specs.Spec{
 		Version:  "1.0.2",
 		Hostname: sandbox.Hostname,
@@ -40,7 +38,7 @@ func config(s sandbox.Command) *specs.Spec {
 		Mounts: mounts(s),
 		Linux: &specs.Linux{
 			Namespaces: namespaces,
-			Seccomp:    seccomp(s.Network),
+			Seccomp:    filter,
 			MaskedPaths: []string{
 				"/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys",
 				"/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi",
@@ -53,7 +51,7 @@ func config(s sandbox.Command) *specs.Spec {
 		spec.Process.Capabilities.Effective = nil
 		spec.Process.Capabilities.Permitted = nil
 	}
-	return spec
+	return spec, nil
 }
 
 func rlimits(l sandbox.Limits) []specs.POSIXRlimit {

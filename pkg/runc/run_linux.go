@@ -32,7 +32,11 @@ func (r *Runtime) Run(ctx context.Context, s sandbox.Command) (int, error) {
 		return 0, fmt.Errorf("bundle: %w", err)
 	}
 	defer os.RemoveAll(bundle)
-	data, err := json.Marshal(config(s))
+	spec, err := config(s)
+	if err != nil {
+		return 0, err
+	}
+	data, err := json.Marshal(spec)
 	if err != nil {
 		return 0, fmt.Errorf("bundle: %w", err)
 	}
@@ -68,7 +72,7 @@ func (r *Runtime) Run(ctx context.Context, s sandbox.Command) (int, error) {
 
 // runLimited runs the runtime, and ends the step when it exceeds its limits, which it says.
 func runLimited(cmd *exec.Cmd, limits sandbox.Limits, pidFile string) (over string, err error) {
-	if err := cmd.Start(); err != nil {
+	if err := start(cmd); err != nil {
 		return "", err
 	}
 	done := make(chan struct{})

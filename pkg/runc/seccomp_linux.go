@@ -3,56 +3,73 @@
 package runc
 
 import (
+	"math/bits"
 	"syscall"
 
 	"github.com/carosio/carosbuild/pkg/sandbox"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
-	"golang.org/x/sys/unix"
 )
 
-// Address families that a network namespace confines, or that have no network:
-// unix, inet, inet6, netlink and packet.
-var confined = []uint32{unix.AF_UNIX, unix.AF_INET, unix.AF_INET6, unix.AF_NETLINK, unix.AF_PACKET}
-
-// noSockets refuses sockets that would reach beyond the step.
-func noSockets(n sandbox.Network) []specs.LinuxSyscall {
-	unsupported := uint(syscall.EAFNOSUPPORT)
-	var rules []specs.LinuxSyscall
-	for _, f := range sandbox.RefusedFamilies(n, confined...) {
-		rules = append(rules, specs.LinuxSyscall{
-			Names: []string{"socket"}, Action: specs.ActErrno, ErrnoRet: &unsupported,
-			Args: []specs.LinuxSeccompArg{{Index: 0, Value: 0xffffffff, ValueTwo: uint64(f), Op: specs.OpMaskedEqual}},
-		})
+// seccomp is the filter of a step: a list of calls that are allowed. What is in no rule
+// fails with ENOSYS. So do refused sockets: for 32-bit programs libseccomp adds a rule for
+// socketcall to each one for socket, and takes no two that answer differently. Those programs
+// have no socketcall, see noSocketcall, and fall back to socket.
+func seccomp(n sandbox.Network) (*specs.LinuxSeccomp, error) {
+	allowed, err := sandbox.AllowedCalls()
+	if err != nil {
+		return nil, err
 	}
-	if n != sandbox.HostNetwork {
-		// The old way of 32-bit programs, whose arguments a filter cannot see; they
-		// fall back to socket(2).
-		enosys := uint(syscall.ENOSYS)
-		rules = append(rules, specs.LinuxSyscall{Names: []string{"socketcall"}, Action: specs.ActErrno, ErrnoRet: &enosys})
+	enosys := uint(syscall.ENOSYS)
+	rules := []specs.LinuxSyscall{allow(without(allowed, "socketcall")...), refuse(syscall.EPERM, sandbox.DeniedCalls()...)}
+	rules = append(rules, refuse(syscall.ENOSYS, "clone3"))
+	rules = append(rules, clones()...)
+	for _, p := range sandbox.Personalities() {
+		rules = append(rules, where(allow("personality"), 0xffffffff, p))
+	}
+	for _, f := range sandbox.OpenFamilies(n, sandbox.ConfinedFamilies()...) {
+		rules = append(rules, where(allow("socket"), 0xffffffff, f))
+	}
+	return &specs.LinuxSeccomp{
+		DefaultAction:   specs.ActErrno,
+		DefaultErrnoRet: &enosys,
+		Architectures:   []specs.Arch{specs.ArchX86_64, specs.ArchX86, specs.ArchX32, specs.ArchAARCH64, specs.ArchARM},
+		Syscalls:        rules,
+	}, nil
+}
+
+// clones are the rules for clone: one for each flag that makes a namespace. They exclude
+// each other, so that their order does not matter.
+func clones() []specs.LinuxSyscall {
+	rules := []specs.LinuxSyscall{where(allow("clone"), sandbox.NamespaceFlags, 0)}
+	for left := uint32(sandbox.NamespaceFlags); left != 0; left &= left - 1 {
+		bit := uint32(1) << bits.TrailingZeros32(left)
+		rules = append(rules, where(refuse(syscall.EPERM, "clone"), bit, bit))
 	}
 	return rules
 }
 
-func seccomp(n sandbox.Network) *specs.LinuxSeccomp {
-	eperm, enosys := uint(syscall.EPERM), uint(syscall.ENOSYS)
-	rules := []specs.LinuxSyscall{
-		{Names: sandbox.DeniedCalls(), Action: specs.ActErrno, ErrnoRet: &eperm},
-		// glibc falls back to clone, whose flags can be looked at.
-		{Names: []string{"clone3"}, Action: specs.ActErrno, ErrnoRet: &enosys},
-	}
-	for bit := uint64(1); bit <= 1<<31; bit <<= 1 {
-		if sandbox.NamespaceFlags&bit != 0 {
-			rules = append(rules, specs.LinuxSyscall{
-				Names: []string{"clone"}, Action: specs.ActErrno, ErrnoRet: &eperm,
-				Args: []specs.LinuxSeccompArg{{Index: 0, Value: bit, ValueTwo: bit, Op: specs.OpMaskedEqual}},
-			})
+func allow(names ...string) specs.LinuxSyscall {
+	return specs.LinuxSyscall{Names: names, Action: specs.ActAllow}
+}
+
+func refuse(e syscall.Errno, names ...string) specs.LinuxSyscall {
+	n := uint(e)
+	return specs.LinuxSyscall{Names: names, Action: specs.ActErrno, ErrnoRet: &n}
+}
+
+// where limits a rule to calls whose first argument has a value, of the bits of a mask.
+func where(rule specs.LinuxSyscall, mask, value uint32) specs.LinuxSyscall {
+	rule.Args = []specs.LinuxSeccompArg{{Index: 0, Value: uint64(mask), ValueTwo: uint64(value), Op: specs.OpMaskedEqual}}
+	return rule
+}
+
+func without(names []string, name string) []string {
+	out := make([]string, 0, len(names))
+	for _, n := range names {
+		if n != name {
+			out = append(out, n)
 		}
 	}
-	rules = append(rules, noSockets(n)...)
-	return &specs.LinuxSeccomp{
-		DefaultAction: specs.ActAllow,
-		Architectures: []specs.Arch{specs.ArchX86_64, specs.ArchX86, specs.ArchX32, specs.ArchAARCH64, specs.ArchARM},
-		Syscalls:      rules,
-	}
+	return out
 }

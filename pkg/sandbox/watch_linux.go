@@ -3,8 +3,10 @@
 package sandbox
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"os"
 	"runtime"
 	"time"
 
@@ -32,16 +34,21 @@ func (l Limits) Watch(ancestor int, pause func(stop bool), done <-chan struct{})
 	if pause == nil {
 		pause = func(bool) {}
 	}
+	var g *group // none where control groups are not delegated, or hidden
+	if self, err := os.ReadFile("/proc/self/cgroup"); err == nil {
+		g, _ = newGroup(cgroupRoot, string(self), ancestor, l)
+	}
+	defer g.close()
 	result := make(chan string)
 	go func() {
 		runtime.LockOSThread() // for good: the thread is not as others are
 		hurry()
-		result <- l.watch(ancestor, pause, done)
+		result <- l.watch(ancestor, g, pause, done)
 	}()
 	return <-result
 }
 
-func (l Limits) watch(ancestor int, pause func(stop bool), done <-chan struct{}) (exceeded string) {
+func (l Limits) watch(ancestor int, g *group, pause func(stop bool), done <-chan struct{}) (exceeded string) {
 	before, room := machineTasks(), l.room(0)
 	for n := 1; ; n++ {
 		select {
@@ -60,7 +67,7 @@ func (l Limits) watch(ancestor int, pause func(stop bool), done <-chan struct{})
 			pause(true)
 		}
 		tasks, memory := usage(ancestor)
-		if over := l.exceededBy(tasks, memory); over != "" {
+		if over := cmp.Or(l.exceededBy(tasks, memory), g.exceeded()); over != "" {
 			pause(true) // until it is killed, for which other threads have to run
 			return over
 		}

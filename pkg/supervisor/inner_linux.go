@@ -278,7 +278,11 @@ func become() error {
 	if err != nil {
 		return err
 	}
-	program, err := filter.Program(filter.Options{NoNetwork: c.NoNetwork()}, archs...)
+	allowed, err := allowedCalls()
+	if err != nil {
+		return err
+	}
+	program, err := filter.Program(filter.Options{NoNetwork: c.NoNetwork(), Allowed: allowed}, archs...)
 	if err != nil {
 		return err
 	}

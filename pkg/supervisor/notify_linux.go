@@ -9,8 +9,10 @@ import (
 	"syscall"
 	"unsafe"
 
+	"github.com/elastic/go-seccomp-bpf/arch"
 	"golang.org/x/sys/unix"
 
+	"github.com/carosio/carosbuild/pkg/sandbox"
 	"github.com/carosio/carosbuild/pkg/supervisor/filter"
 )
 
@@ -106,6 +108,19 @@ func ownArchs() ([]filter.Arch, error) {
 		return []filter.Arch{filter.ARM64, filter.ARM}, nil
 	}
 	return nil, fmt.Errorf("no table of system calls for %s", runtime.GOARCH)
+}
+
+// allowedCalls are what passes without a rule, by architecture.
+func allowedCalls() (map[filter.Arch][]sandbox.Range, error) {
+	names, err := sandbox.AllowedCalls()
+	if err != nil {
+		return nil, err
+	}
+	out := map[filter.Arch][]sandbox.Range{}
+	for _, table := range []*arch.Info{arch.X86_64, arch.I386, arch.AARCH64, arch.ARM} {
+		out[filter.Arch(table.ID)] = sandbox.Ranges(names, table.SyscallNames)
+	}
+	return out, nil
 }
 
 // install puts the filter on this thread, and on what it executes and forks. With

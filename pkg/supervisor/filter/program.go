@@ -2,7 +2,11 @@
 
 package filter
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/carosio/carosbuild/pkg/sandbox"
+)
 
 // Arch is an AUDIT_ARCH value of linux/audit.h: what seccomp_data says of a call.
 type Arch uint32
@@ -36,6 +40,9 @@ const (
 // Options choose between programs.
 type Options struct {
 	NoNetwork bool // the step has a network namespace of its own
+	// Allowed are the calls that pass if no rule names them, ascending; without a list for
+	// an architecture, all that are known.
+	Allowed map[Arch][]sandbox.Range
 }
 
 // Instruction is struct sock_filter of linux/filter.h.
@@ -142,5 +149,14 @@ func block(a Arch, t Table, o Options) []instruction {
 	if a == ARM {
 		is = append(is, instruction{Code: opAtLeast, K: armPrivate, Jf: 2}, instruction{Code: opGreater, K: armPrivateEnd, Jt: 1}, ret(allow))
 	}
-	return append(is, instruction{Code: opGreater, K: lastKnown, Jf: 1}, ret(fail(enosys)), ret(allow))
+	is = append(is, instruction{Code: opGreater, K: lastKnown, Jf: 1}, ret(fail(enosys)))
+	allowed, ok := o.Allowed[a]
+	if !ok {
+		return append(is, ret(allow))
+	}
+	for _, r := range allowed {
+		is = append(is, instruction{Code: opAtLeast, K: r.First, Jt: 1}, ret(fail(enosys)))
+		is = append(is, instruction{Code: opGreater, K: r.Last, Jt: 1}, ret(allow))
+	}
+	return append(is, ret(fail(enosys)))
 }

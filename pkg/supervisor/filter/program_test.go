@@ -4,6 +4,8 @@ package filter
 
 import (
 	"testing"
+
+	"github.com/carosio/carosbuild/pkg/sandbox"
 )
 
 // run is what the kernel makes of a program: the result for one call.
@@ -57,6 +59,10 @@ func TestProgram(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	listed, err := Program(Options{Allowed: map[Arch][]sandbox.Range{X8664: {{First: 3, Last: 3}, {First: 40, Last: 92}}}}, X8664)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, tt := range []struct {
 		name string
 		prog []Instruction
@@ -66,6 +72,15 @@ func TestProgram(t *testing.T) {
 		want uint32
 	}{
 		{"chown", host, X8664, 92, nil, notify},
+		{"of the list, but a rule names it", listed, X8664, 92, nil, notify},
+		{"denied, whatever the list", listed, X8664, 165, nil, fail(eperm)},
+		{"of the list", listed, X8664, 3, nil, allow},
+		{"first of a range", listed, X8664, 40, nil, allow},
+		{"within a range", listed, X8664, 60, nil, allow},
+		{"between two", listed, X8664, 39, nil, fail(enosys)},
+		{"below all", listed, X8664, 0, nil, fail(enosys)},
+		{"above all", listed, X8664, 460, nil, fail(enosys)},
+		{"not known", listed, X8664, 1000, nil, fail(enosys)},
 		{"chown of 16 bits", host, I386, 182, nil, notify},
 		{"chown of 32 bits", host, I386, 212, nil, notify},
 		{"getpid", host, X8664, 39, nil, allow},
@@ -94,6 +109,7 @@ func TestProgram(t *testing.T) {
 		{"vsock", host, X8664, 41, []uint64{40}, fail(eafnosupport)},
 		{"vsock with a high half", host, X8664, 41, []uint64{40 | 1<<40}, fail(eafnosupport)},
 		{"inet", host, X8664, 41, []uint64{2}, allow},
+		{"the kernel's cryptography", host, X8664, 41, []uint64{38}, fail(eafnosupport)},
 		{"bluetooth", host, X8664, 41, []uint64{31}, allow},
 		{"bluetooth without a network", arms, ARM64, 198, []uint64{31}, fail(eafnosupport)},
 		{"inet without a network", arms, ARM64, 198, []uint64{2}, allow},

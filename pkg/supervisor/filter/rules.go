@@ -2,7 +2,11 @@
 
 package filter
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/carosio/carosbuild/pkg/sandbox"
+)
 
 // Errors that a program answers with, from the kernel's asm-generic/errno.h.
 const (
@@ -18,18 +22,6 @@ const (
 	sockcallBind   = 2
 	ioctlTIOCSTI   = 0x5412
 	ioctlTIOCLINUX = 0x541c
-	cloneNewNS     = 0x00020000 | 0x02000000 | 0x04000000 | 0x08000000 | 0x10000000 | 0x20000000 | 0x40000000
-)
-
-// The families of sockets, linux/socket.h.
-const (
-	afUnix    = 1
-	afInet    = 2
-	afInet6   = 10
-	afNetlink = 16
-	afPacket  = 17
-	afVsock   = 40
-	afMax     = 64 // more than the kernel has
 )
 
 // prctl(2): PR_GET_KEEPCAPS, PR_SET_KEEPCAPS, PR_CAPBSET_DROP.
@@ -62,17 +54,6 @@ var missing = []string{
 	"oldstat", "oldlstat", "oldfstat",
 }
 
-// denied are the system calls that a container with Docker's default capabilities is
-// refused.
-var denied = []string{
-	"acct", "add_key", "bpf", "clock_adjtime", "clock_adjtime64", "clock_settime", "clock_settime64", "create_module",
-	"delete_module", "fanotify_init", "finit_module", "fsconfig", "fsmount", "fsopen", "fspick", "get_kernel_syms",
-	"init_module", "ioperm", "iopl", "kcmp", "kexec_file_load", "kexec_load", "keyctl", "lookup_dcookie", "mount",
-	"mount_setattr", "move_mount", "nfsservctl", "open_by_handle_at", "open_tree", "open_tree_attr", "perf_event_open",
-	"pivot_root", "query_module", "quotactl", "quotactl_fd", "reboot", "request_key", "setns", "settimeofday", "stime",
-	"swapoff", "swapon", "syslog", "umount", "umount2", "unshare", "uselib", "userfaultfd", "vhangup", "vm86", "vm86old",
-}
-
 // rules are what becomes of the calls of a table, in the order of the program.
 func rules(t Table, o Options) []rule {
 	var rs []rule
@@ -98,7 +79,7 @@ func rules(t Table, o Options) []rule {
 	}
 	add("prlimit64", ifOneOf(1, []uint32{rlimitRTTime}, notify)...)
 	add("ioctl", ifOneOf(1, []uint32{ioctlTIOCSTI, ioctlTIOCLINUX}, fail(eperm))...)
-	add("clone", ifBits(0, cloneNewNS, fail(eperm))...)
+	add("clone", ifBits(0, sandbox.NamespaceFlags, fail(eperm))...)
 	add("socket", ifOneOf(0, families(o), fail(eafnosupport))...)
 	if o.NoNetwork {
 		// Its arguments are out of sight; libraries fall back to socket(2).
@@ -109,7 +90,7 @@ func rules(t Table, o Options) []rule {
 	for _, name := range missing {
 		add(name, ret(fail(enosys)))
 	}
-	for _, name := range denied {
+	for _, name := range sandbox.DeniedCalls() {
 		add(name, ret(fail(eperm)))
 	}
 	return rs
@@ -126,22 +107,13 @@ func drop(rs []rule, t Table, name string) []rule {
 	return out
 }
 
-// families are the kinds of sockets that lead out of the step: AF_VSOCK leads to the
-// hypervisor whatever the network namespace, and without a network so may all that a
-// network namespace does not confine.
+// families are the kinds of sockets that lead out of the step.
 func families(o Options) []uint32 {
-	if !o.NoNetwork {
-		return []uint32{afVsock}
+	network := sandbox.HostNetwork
+	if o.NoNetwork {
+		network = sandbox.NoNetwork
 	}
-	var fs []uint32
-	for f := uint32(0); f < afMax; f++ {
-		switch f {
-		case afUnix, afInet, afInet6, afNetlink, afPacket:
-		default:
-			fs = append(fs, f)
-		}
-	}
-	return fs
+	return sandbox.RefusedFamilies(network, sandbox.ConfinedFamilies()...)
 }
 
 // Notified are the calls that a program may hand over.

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// cgroupRoot is where the control groups of version 2 are.
+const cgroupRoot = "/sys/fs/cgroup"
+
+// groupSpare is how many processes and threads of this program and of a runtime may be in a
+// command's group, beside the command.
+const groupSpare = 64
+
+// group is a control group (cgroups(7), version 2) that a command is in with all that it
+// starts: the kernel itself limits what they take together. A nil group limits nothing.
+type group struct {
+	Limits
+	dir  string
+	home string // group that its first process comes from
+	pid  int
+}
+
+// newGroup makes a group for a process, beside the group that this one is in, which self has as
+// /proc/self/cgroup does. That needs a parent whose controllers are delegated, such as the
+// slices of a user's systemd.
+func newGroup(root, self string, pid int, l Limits) (*group, error) {
+	own := ""
+	for line := range strings.Lines(self) {
+		if path, ok := strings.CutPrefix(strings.TrimSpace(line), "0::"); ok {
+			own = path
+		}
+	}
+	if own == "" || own == "/" {
+		return nil, errors.New("this process is in no group that can have one beside it")
+	}
+	g := &group{Limits: l, home: filepath.Join(root, own), pid: pid}
+	parent := filepath.Dir(g.home)
+	control, err := os.ReadFile(filepath.Join(parent, "cgroup.subtree_control"))
+	if err != nil {
+		return nil, err
+	}
+	if f := strings.Fields(string(control)); !slices.Contains(f, "pids") || !slices.Contains(f, "memory") {
+		return nil, fmt.Errorf("%s does not delegate pids and memory", parent)
+	}
+	if g.dir, err = os.MkdirTemp(parent, "carosbuild-"); err != nil {
+		return nil, err
+	}
+	if l.PIDs > 0 {
+		err = g.write("pids.max", l.PIDs+groupSpare)
+	}
+	if l.Memory > 0 {
+		err = errors.Join(err, g.write("memory.max", l.Memory))
+	}
+	if err = errors.Join(err, g.write("cgroup.procs", int64(pid))); err != nil {
+		return nil, errors.Join(err, os.Remove(g.dir))
+	}
+	return g, nil
+}
+
+func (g *group) write(name string, n int64) error {
+	return os.WriteFile(filepath.Join(g.dir, name), []byte(strconv.FormatInt(n, 10)), 0o600)
+}
+
+// exceeded says in words which limit the kernel has enforced.
+func (g *group) exceeded() string {
+	switch {
+	case g == nil:
+		return ""
+	case g.event("pids.events", "max") > 0:
+		return g.exceededBy(g.PIDs+1, 0)
+	case g.event("memory.events", "oom_kill") > 0:
+		return g.exceededBy(0, g.Memory+1)
+	}
+	return ""
+}
+
+// event is how often something has happened; 0 if that is not known.
+func (g *group) event(file, name string) int64 {
+	data, err := os.ReadFile(filepath.Join(g.dir, file))
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(data)) {
+		if f := strings.Fields(line); len(f) == 2 && f[0] == name {
+			n, _ := strconv.ParseInt(f[1], 10, 64)
+			return n
+		}
+	}
+	return 0
+}
+
+// close moves the first process back, if it lives, kills the others and removes the group.
+func (g *group) close() {
+	if g == nil {
+		return
+	}
+	// A process that has ended, and a kernel without cgroup.kill (before 5.14), are errors.
+	_ = os.WriteFile(filepath.Join(g.home, "cgroup.procs"), []byte(strconv.Itoa(g.pid)), 0)
+	_ = g.write("cgroup.kill", 1)
+	for range 100 { // until they have died
+		if err := removeGroups(g.dir); err == nil || errors.Is(err, fs.ErrNotExist) {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// removeGroups removes a group and those that a runtime has made in it.
+func removeGroups(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.IsDir() {
+			if err := removeGroups(filepath.Join(dir, e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return os.Remove(dir)
+}
