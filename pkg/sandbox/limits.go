@@ -14,8 +14,8 @@ type Limits struct {
 	PIDs   int64 // processes and threads at a time
 }
 
-// DefaultOutput is how many bytes of a command's output are kept where nobody has said
-// otherwise.
+// DefaultOutput is how many bytes of a command's output are kept by
+// default.
 const DefaultOutput = 1 << 30
 
 // Output passes a bounded number of bytes on and throws the rest away, so that a

@@ -43,7 +43,7 @@ func (d Dirs) History() history.History {
 	return history.History{Dir: filepath.Join(d.Cache, "history")}
 }
 
-// Dirs are the directories of carosbuild, which nobody but the caller reaches.
+// Dirs are the directories of carosbuild, which only the caller can reach.
 func (a *App) Dirs() (Dirs, error) {
 	home := a.home()
 	base := func(variable, below string) (string, error) {
