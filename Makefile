@@ -6,7 +6,7 @@ GOFUMPT := mvdan.cc/gofumpt@v0.12.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 DEADCODE := golang.org/x/tools/cmd/deadcode@v0.49.0
 VULNCHECK := golang.org/x/vuln/cmd/govulncheck@latest
-# With the race detector, which takes up to five times as long and compiles all anew: what has goroutines of its own that
+# With the race detector, which takes up to five times as long and compiles everything again: packages whose goroutines
 # share more than a result. The writers of disks, which hand pieces to workers, take minutes with it.
 RACED := ./pkg/feed ./pkg/oci/... ./pkg/results ./pkg/serve ./pkg/terminal
 # What "carosbuild version" says: of a git clone its tag or commit. Where there is none, Go's own record counts.

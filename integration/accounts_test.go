@@ -25,8 +25,8 @@ func asBuilder(args ...string) []string {
 }
 
 // asOther is a command line as another account of this host: for the superuser
-// that is nobody, for others it is one of their subordinate ids, which for the
-// kernel is as much somebody else.
+// that is nobody, for others it is one of their subordinate ids, which the
+// kernel treats like another account.
 func asOther(args ...string) []string {
 	id := "65534"
 	if os.Getuid() != 0 {
@@ -68,7 +68,7 @@ func TestOtherAccounts(t *testing.T) {
 	}
 }
 
-// What somebody else has made, and can replace at any time, is not used.
+// A directory that another account has made, and can replace at any time, is not used.
 func TestDirectoryOfAnotherAccount(t *testing.T) {
 	w := newWorld(t)
 	w.file(t, "a.xml", `<redo>`+base(t)+`</redo>`)

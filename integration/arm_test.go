@@ -82,7 +82,7 @@ func TestBoards(t *testing.T) {
 	}
 	for name, files := range others {
 		if _, ran := w.build(t, append(files, "--out", name+".img")...); len(ran) != 0 {
-			t.Errorf("%s wants steps of its own: %v", name, ran)
+			t.Errorf("%s needs its own steps: %v", name, ran)
 		}
 	}
 	t.Run("README", func(t *testing.T) { runReadmeOfBoards(t, w, "orangepi-pc.xml", "card.img") })

@@ -19,7 +19,7 @@ import (
 	"testing"
 )
 
-// secretProxy is a proxy that wants a password, and keeps what it has fetched
+// secretProxy is a proxy that requires a password, and keeps what it has fetched
 // of a mirror in a directory.
 func secretProxy(t *testing.T, mirror, keep string) *httptest.Server {
 	t.Helper()

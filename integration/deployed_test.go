@@ -412,7 +412,7 @@ func TestDeployedForms(t *testing.T) {
 	}
 }
 
-// nothingDeployed wants a message with what there is, and what would deploy what
+// nothingDeployed expects a message with what there is, and what would deploy what
 // is missing.
 func (w *world) nothingDeployed(t *testing.T) {
 	t.Helper()
@@ -426,7 +426,7 @@ func (w *world) nothingDeployed(t *testing.T) {
 	}
 }
 
-// classic wants the ISO last in the archive, under the name of its link.
+// classic expects the ISO last in the archive, under the name of its link.
 func (w *world) classic(t *testing.T) {
 	t.Helper()
 	w.build(t, "image.xml", "yocto-vmware-classic.xml", "-a", `MACHINE = "old-tar"`, "--out", "classic.ova")
@@ -541,7 +541,7 @@ func TestCarOSDisks(t *testing.T) {
 			if tt.overlay == "yocto-vmware.xml" {
 				checkOVA(t, w, "caros.ova")
 				if _, ran := w.build(t, append([]string{abs, tt.overlay + ".local", "yocto-vmware-classic.xml", "--out", "classic.ova"}, remotes...)...); len(ran) > 0 {
-					t.Errorf("the appliance with an installer wants steps of its own: %q", ran)
+					t.Errorf("the appliance with an installer needs its own steps: %q", ran)
 				}
 				checkClassic(t, w, "classic.ova")
 				runReadmeOfDisk(t, w, "caros-16.04-vmware.xml", append([]string{abs, tt.overlay + ".local"}, remotes...)...)
@@ -557,7 +557,7 @@ func standinISO() string {
 	return strings.Repeat("\x00", 32<<10) + "\x01CD001\x01" + strings.Repeat("\x00", 4089)
 }
 
-// checkClassic wants what redomat's users got: the members in their order, owned by
+// checkClassic expects what redomat's users got: the members in their order, owned by
 // nobody, an empty disk, the disc as it was deployed, and the sums of SHA-1.
 func checkClassic(t *testing.T, w *world, file string) {
 	t.Helper()
@@ -651,7 +651,7 @@ func TestEFIDisk(t *testing.T) {
 	}
 }
 
-// checkOVA wants meta-vmware's machine.
+// checkOVA expects meta-vmware's machine.
 func checkOVA(t *testing.T, w *world, file string) {
 	t.Helper()
 	ovf := w.ok(t, "tar", "-xOf", file, "--wildcards", "*.ovf").stdout
@@ -667,7 +667,7 @@ func checkOVA(t *testing.T, w *world, file string) {
 	}
 }
 
-// checkCard wants u-boot, kernel, device tree and a script on the card.
+// checkCard expects u-boot, kernel, device tree and a script on the card.
 func checkCard(t *testing.T, w *world, card string) {
 	t.Helper()
 	cat := func(file string) string { return w.ok(t, program(t), "inspect", card, "--cat", "1:"+file).stdout }

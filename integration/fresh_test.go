@@ -42,7 +42,7 @@ func TestFreshContainer(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(pod); err != nil {
-		t.Fatal("there is no shared/tools/pod beside this checkout, which imitates a container")
+		t.Fatal("shared/tools/pod, which imitates a container, is not beside this checkout")
 	}
 	base, top := t.TempDir(), filepath.Dir(mustAbs(t, "."))
 	root := filepath.Join(base, "rootfs")

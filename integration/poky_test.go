@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// pokyPackages are what scarthgap's bitbake wants of a Debian bookworm, and
+// pokyPackages are what scarthgap's bitbake needs on Debian bookworm, and
 // what the packages and images are made with.
 const pokyPackages = "python3 gawk wget git diffstat unzip texinfo chrpath cpio file patch lz4 zstd rpcsvc-proto locales gcc g++ make " +
 	"bzip2 xz-utils pseudo dpkg-dev apt-utils procps kmod e2fsprogs dosfstools mtools parted gdisk fdisk"

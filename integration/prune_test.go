@@ -124,7 +124,7 @@ func TestPrune(t *testing.T) {
 		t.Errorf("builds (-want +got):\n%s%s", diff, r.stdout+r.stderr)
 	}
 
-	// The steps of a build that failed, of which there is no image.
+	// The steps of a failed build, which has no image.
 	p.file(t, "bad.xml", "<redo>"+base(t)+`<buildstage id="work"><prestage>base</prestage><action>RUN echo 1 &gt; /1</action><action>RUN false</action></buildstage></redo>`)
 	for i, want := range [][]string{{"work 1/2"}, nil, {"work 1/2"}} {
 		r := p.carosbuild(t, "--progress=plain", "-F", "-B", fmt.Sprint("bad", i), "bad.xml")

@@ -120,7 +120,7 @@ func TestEntry(t *testing.T) {
 	}
 }
 
-// Builds of somebody else in the same store are not seen, and not replaced.
+// Builds of another user in the same store are not seen, and not replaced.
 func TestForeignBuilds(t *testing.T) {
 	w := newWorld(t)
 	w.file(t, "a.xml", redomatChain(t))
@@ -163,7 +163,7 @@ func TestForeignBuilds(t *testing.T) {
 	}
 	// There is nothing to run, but what is there was not seen by that name.
 	if out := w.ok(t, program(t), "a.xml").stdout; strings.HasPrefix(out, "bobs:") {
-		t.Errorf("a build of somebody else's is the result: %s", out)
+		t.Errorf("a build of another user is the result: %s", out)
 	} else if id, _, _ := strings.Cut(out, ":"); !slices.Contains(seen(), id) {
 		t.Errorf("the result %s is not listed", out)
 	}

@@ -23,7 +23,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/history"
 )
 
-// yoctoStage leaves what bitbake would, and links that want to lead out of the
+// yoctoStage leaves what bitbake would, and links that lead out of the
 // stage: to a file that only the host has, and to a link inside of a loop.
 func yoctoStage(t *testing.T, hostOnly string) string {
 	return "<redo>" + base(t) + `
@@ -42,7 +42,7 @@ echo cooker > $T/log/cooker/vm/1.log; echo one > $W/all/x/1/temp/log.do_a; echo 
 
 const secret = "only the host has this"
 
-// TestResults builds, exports and serves as whoever runs the test.
+// TestResults builds, exports and serves as the account that runs the test.
 func TestResults(t *testing.T) {
 	w := newWorld(t)
 	hostOnly := w.file(t, "host-only", secret)

@@ -36,7 +36,7 @@ func TestSlowBoots(t *testing.T) {
 	for _, c := range []struct {
 		name, disk string
 		qemu       string // that the target's programs run in while it is built
-		newer      bool   // wants a QEMU of the backports
+		newer      bool   // needs a QEMU of the backports
 	}{
 		{"vmware", "vmware.vmdk", "", false},
 		{"arm64-uefi", "arm64-uefi.img", "qemu-aarch64-static", false},

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Makes a release: static programs and Debian packages for amd64 and arm64, and SHA256SUMS. The same commit and the same
-# Go give the same bytes, whoever makes it, when and where. Usage: release.sh GO TAGS DIRECTORY, which is emptied
+# Go give the same bytes, whoever builds it, and whenever and wherever. Usage: release.sh GO TAGS DIRECTORY, which is emptied
 set -euo pipefail
 umask 022
 export LC_ALL=C TZ=UTC

@@ -168,7 +168,7 @@ func TestCompleteProjects(t *testing.T) {
 	}
 }
 
-// TestImportPC: a disk of a PC that is imported has all that a plan wants of it.
+// TestImportPC: a disk of a PC that is imported has all that a plan needs.
 func TestImportPC(t *testing.T) {
 	t.Chdir(t.TempDir())
 	writeFiles(t, map[string]string{

@@ -35,7 +35,6 @@ func main() {
 		return
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	defer stop()
 	a := cli.New()
 	a.Version = buildVersion()
 	a.OutputMode = 0o666 &^ os.FileMode(umask)
@@ -43,6 +42,7 @@ func main() {
 	a.CommandPath = called.CommandPath()
 	status := end(ctx, a, errors.Join(err, a.Close()))
 	a.ReportEnd(status)
+	stop()
 	os.Exit(status)
 }
 

@@ -12,8 +12,8 @@ import (
 )
 
 // TestPagesHaveRealCommands takes every command line of carosbuild out of the
-// README and the pages, and wants each to have a command, options and a number of
-// arguments that there are. What the commands do, other tests run.
+// README and the pages, and checks that its command, its options and its number of
+// arguments are valid. Other tests run the commands.
 func TestPagesHaveRealCommands(t *testing.T) {
 	pages, err := filepath.Glob("../../docs/*.md")
 	if err != nil {

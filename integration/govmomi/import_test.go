@@ -176,7 +176,7 @@ func TestTranslateClassic(t *testing.T) {
 	}
 }
 
-// checkDisks wants disks of those sizes on one controller of a type.
+// checkDisks expects disks of those sizes on one controller of a type.
 func checkDisks(t *testing.T, devices object.VirtualDeviceList, controller types.BaseVirtualDevice, sizes ...int64) {
 	t.Helper()
 	disks := devices.SelectByType((*types.VirtualDisk)(nil))

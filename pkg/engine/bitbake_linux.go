@@ -19,8 +19,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/bitbake"
 )
 
-// eraOf finds out what the base layer in a stage wants. One that is not there
-// wants what redomat's did.
+// eraOf finds out which files the base layer in a stage needs. One that does not
+// exist is taken as one of redomat's time.
 func eraOf(c *plan.Conf, root int) bitbake.Era {
 	has := func(name string) bool { return statDir(root, bitbake.Dir(c.Layers.Base, name)) }
 	mklibs, err := openIn(root, bitbake.Dir(c.Layers.Base, bitbake.MkLibs), unix.O_PATH)

@@ -301,7 +301,7 @@ func TestMounts(t *testing.T) {
 	}
 }
 
-// unchowned leaves files to whoever has made them.
+// unchowned leaves files to their owner.
 type unchowned struct{ owner.Kernel }
 
 func (unchowned) Chown(int, string, int, int) error { return nil }

@@ -18,8 +18,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/bitbake"
 )
 
-// Of a failed bitbake's logs, so many files of such a size are kept: the end
-// of larger ones. A stage may claim to have more of them than the disk holds.
+// How many logs of a failed bitbake are kept, and how much of each: the end of larger
+// ones. A stage may have more of them than the disk holds.
 const (
 	maxTaskLogs = 100 // of tasks, and as many of bitbake's own
 	maxTaskLog  = 16 << 20

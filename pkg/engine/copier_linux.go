@@ -150,7 +150,7 @@ func (c *copier) remember(sys *syscall.Stat_t, name string) {
 // content copies a regular file's bytes, leaving out blocks of zeros.
 func (c *copier) content(dir int, base, full string) error {
 	open := files.Open
-	if c.keep { // of a stage, which nobody else can write to
+	if c.keep { // of a stage, which no other process can write to
 		open = os.Open
 	}
 	src, err := open(full)

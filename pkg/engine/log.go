@@ -94,7 +94,7 @@ func (l *stepLog) Write(p []byte) (int, error) {
 		l.flushLine()
 		rest = rest[i+1:]
 	}
-	for len(l.line) > maxLine { // nobody waits for the end of such a line
+	for len(l.line) > maxLine { // do not wait for the end of the line
 		l.say(string(l.line[:maxLine]))
 		l.line = append(l.line[:0], l.line[maxLine:]...)
 	}

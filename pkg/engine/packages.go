@@ -33,7 +33,7 @@ func aptSize(number, unit string) int64 {
 type packageWatch struct {
 	event func(progress.Event)
 	stage string
-	total int64 // packages; 0 while nobody has said
+	total int64 // packages; 0 until apt has said
 	done  map[string]int64
 
 	need, got int64 // bytes of a download; need is 0 outside of one

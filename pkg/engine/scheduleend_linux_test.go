@@ -171,7 +171,7 @@ func TestScheduleErrors(t *testing.T) {
 	}
 }
 
-// An engine whose cache begins anew executes every step once, however often it runs.
+// An engine whose cache is empty again executes every step once, however often it runs.
 func TestScheduleAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScheduler(1)

@@ -56,7 +56,7 @@ func (l stepLock) take(ctx context.Context, waiting func(by string)) (unlock fun
 		if err := f.Truncate(0); err == nil { // for those that wait; nothing depends on it
 			_, _ = f.WriteAt([]byte(l.holder), 0)
 		}
-		return func() { os.Remove(l.path); f.Close() }, nil
+		return func() { _ = os.Remove(l.path); f.Close() }, nil // a file that stays is taken over by the next
 	}
 }
 

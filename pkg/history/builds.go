@@ -111,20 +111,19 @@ func (b Builds) Claim(wanted string, info BuildInfo) (string, error) {
 	}
 }
 
-// Use notes that somebody has use for a build now. One that nobody has noted
-// stays so.
+// Use records that a build is used now. A build without a record does not get one.
 func (b Builds) Use(id string, now time.Time) error {
 	if !isBuildID(id) {
 		return nil
 	}
 	err := os.Chtimes(b.path(id), now, now)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) { // a build of somebody else
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) { // a build of another user
 		return fmt.Errorf("note use of build %s: %w", id, err)
 	}
 	return nil
 }
 
-// used is when a build was made or used last, the zero time when nobody noted it.
+// used is when a build was made or used last, the zero time if that is not recorded.
 func (b Builds) used(id string) time.Time {
 	st, err := os.Stat(b.path(id))
 	if err != nil {
@@ -146,7 +145,7 @@ func (b Builds) Delete(id string) error {
 
 func (b Builds) path(id string) string { return filepath.Join(b.Dir, id+".json") }
 
-// isBuildID keeps names of images that somebody else gave from leading out of
+// isBuildID keeps names of images, which others may have given, from leading out of
 // the directory.
 func isBuildID(id string) bool {
 	return id != "" && len(id) <= 200 && id[0] != '.' && !strings.ContainsAny(id, "/\x00")
@@ -167,7 +166,7 @@ func (b Builds) IDs() ([]string, error) {
 	return ids, nil
 }
 
-// Foreign reports whether a build is known to be of somebody else than user.
+// Foreign reports whether a build is known to belong to another user.
 // One without a note, by an older version, belongs to everybody.
 func (b Builds) Foreign(id, user string) bool {
 	info, ok := b.Read(id)
@@ -187,7 +186,7 @@ type StoredStage struct {
 	Status  Status
 	Started time.Time // of the build
 	Used    time.Time // last
-	Owner   string    // of the build, "" where nobody has noted it
+	Owner   string    // of the build, "" where it is not recorded
 	Image   layer.Image
 }
 
@@ -199,7 +198,7 @@ func (s StoredStage) Name() string { return s.BuildID + ":" + s.Stage }
 // an empty user sees all.
 func StoredStages(images []layer.Image, b Builds, user string) []StoredStage {
 	var out []StoredStage
-	known := map[string]BuildInfo{} // of each build; without an owner for one that nobody has noted
+	known := map[string]BuildInfo{} // of each build; without an owner for one that is not recorded
 	newest, used := map[string]time.Time{}, map[string]time.Time{}
 	for _, img := range images {
 		for _, n := range img.Names {

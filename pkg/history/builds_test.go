@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Of a build whose note does not say what it was of, its report does.
+// Where the record of a build does not say what was built, its report does.
 func TestKnownBuild(t *testing.T) {
 	b, logs := Builds{Dir: filepath.Join(t.TempDir(), "builds")}, t.TempDir()
 	for id, info := range map[string]BuildInfo{"new": {Owner: "ann", Targets: []string{"x"}}, "old": {Owner: "ben"}, "gone": {Owner: "cid"}} {

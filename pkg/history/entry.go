@@ -34,11 +34,11 @@ type Started struct {
 
 // Apply returns the declaration as it is built with e, and which stages start
 // from stored images. d is not changed. images are all of the store, stages
-// those that Match and Upgrade may mean, the preferred first. It looks at
-// nothing but its arguments; an error is a mistake in e.
+// those that Match and Upgrade may mean, the preferred first. It uses
+// its arguments only; an error is a mistake in e.
 //
 // A stage that a matched build has left is taken as it is, together with all
-// that is before it, unless it is a target: those are always built anew. So
+// that is before it, unless it is a target: those are always built again. So
 // the nearest one counts.
 func (e Entry) Apply(d *decl.Declaration, targets []string, images []layer.Image, stages []StoredStage) (*decl.Declaration, []Started, error) {
 	out := *d

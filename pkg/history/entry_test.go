@@ -20,7 +20,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/debian"
 )
 
-// shop is a store with four builds: two of the caller's, one of somebody else
+// shop is a store with four builds: two of the caller's, one of another user
 // and one that nobody has noted.
 func shop(t *testing.T) ([]layer.Image, Builds) {
 	t.Helper()
@@ -60,7 +60,7 @@ func TestEntry(t *testing.T) {
 	}{
 		{name: "nothing", target: "top", want: "base=bookworm+1 middle<base+1 tool=debian:12+1 top<middle+1"},
 		{name: "the nearest stage of a build", entry: Entry{Match: "old"}, target: "top", want: "middle=old:middle+0 tool=debian:12+1 top<middle+1"},
-		{name: "the target is built anew", entry: Entry{Match: "old"}, target: "middle", want: "base=old:base+0 middle<base+1"},
+		{name: "the target is built again", entry: Entry{Match: "old"}, target: "middle", want: "base=old:base+0 middle<base+1"},
 		{name: "what a build lacks is built", entry: Entry{Match: "new"}, target: "top", want: "base=new:base+0 middle<base+1 tool=debian:12+1 top<middle+1"},
 		{name: "capital letters", entry: Entry{Match: "New"}, target: "beside", want: "base=new:base+0 beside<base+1"},
 		{name: "a pattern: the newest build that has the stage", entry: Entry{Match: "*"}, target: "top", want: "middle=old:middle+0 tool=unnoted:tool+0 top<middle+1"},
@@ -176,7 +176,7 @@ func TestBases(t *testing.T) {
 	}
 }
 
-// Names of images come from whoever has put them into the store.
+// Names of images come from the program that has stored them.
 func TestBuildIDsStayInside(t *testing.T) {
 	b := Builds{Dir: t.TempDir() + "/builds"}
 	for _, id := range []string{"", ".", "..", "../x", "a/b", ".hidden", "a\x00b", strings.Repeat("a", 300)} {

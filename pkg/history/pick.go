@@ -110,7 +110,7 @@ func (p Picker) of(id string) []StoredStage {
 	return out
 }
 
-// own are those of the caller, and of builds that nobody has noted.
+// own are those of the caller, and of builds that are not recorded.
 func (p Picker) own() []StoredStage {
 	return slices.DeleteFunc(slices.Clone(p.Stages), func(s StoredStage) bool { return s.Owner != "" && s.Owner != p.Owner })
 }

@@ -54,7 +54,7 @@ func TestPickedStage(t *testing.T) {
 		{"a stage by name", []string{"appliance: base caros vmware.bios"}, false, "appliance:vmware.bios", "appliance:vmware.bios"},
 		{"a stage that is not there", []string{"appliance: base caros"}, false, "appliance:carso", `!did you mean "caros"?`},
 		{"latest", []string{"leaf: web", "appliance: caros"}, false, "latest", "leaf:web"},
-		{"latest is not somebody else's", []string{"appliance@you: caros", "leaf@me: web"}, false, "latest", "leaf:web"},
+		{"latest is not another user's", []string{"appliance@you: caros", "leaf@me: web"}, false, "latest", "leaf:web"},
 		{"latest with a stage", []string{"leaf: web", "appliance: caros"}, false, "latest:caros", "appliance:caros"},
 		{"a stage alone", []string{"leaf: web", "appliance: caros", "older: caros"}, false, "caros", "appliance:caros"},
 		{"a build's name comes first", []string{"leaf: web", "web: one"}, false, "web", "web:one"},

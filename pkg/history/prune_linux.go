@@ -29,7 +29,7 @@ type Leftovers struct {
 type PruneRule struct {
 	All    bool
 	Builds []string  // patterns, see MatchBuild
-	Before time.Time // the zero time is no reason for anything to go
+	Before time.Time // with the zero time, none is too old
 }
 
 func (r PruneRule) old(used time.Time) bool { return r.All || used.Before(r.Before) }

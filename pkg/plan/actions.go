@@ -78,15 +78,15 @@ type Reposync struct {
 	From  []git.Pinned `json:"from"` // where each of them is fetched from: an address may have a password
 }
 
-// BBLayers and LocalConf write bitbake's configuration files.
-type (
-	BBLayers struct {
-		Conf *Conf `json:"conf"`
-	}
-	LocalConf struct {
-		Conf *Conf `json:"conf"`
-	}
-)
+// BBLayers writes bitbake's bblayers.conf.
+type BBLayers struct {
+	Conf *Conf `json:"conf"`
+}
+
+// LocalConf writes bitbake's local.conf.
+type LocalConf struct {
+	Conf *Conf `json:"conf"`
+}
 
 // Bitbake runs bitbake.
 type Bitbake struct {

@@ -18,8 +18,8 @@ type Ingredient struct {
 }
 
 // ingredients collects what a step's key covers, as fields of the key and, but for
-// the first, which is the key of what the step is based on, by name. A name that is
-// "" is of no use to anybody.
+// the first, which is the key of what the step is based on, by name. A field
+// may have no name.
 type ingredients struct {
 	fields []string
 	named  []Ingredient

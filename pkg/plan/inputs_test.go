@@ -43,6 +43,6 @@ func TestInputs(t *testing.T) {
 		t.Errorf("with a bundle (-got +want):\n%s", diff)
 	}
 	if src := there.Steps[3].Action.(*Copy).Sources[1]; src.Path != "" || j.Inputs()[0].Path != "/k.gpg" || j.Inputs()[1].Path != "/w/a" {
-		t.Errorf("a source that there is not is %q; the job itself reads %v", src.Path, j.Inputs())
+		t.Errorf("a source that does not exist is %q; the job itself reads %v", src.Path, j.Inputs())
 	}
 }

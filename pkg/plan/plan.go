@@ -49,7 +49,7 @@ type Cache struct {
 type Apt struct {
 	Bootstrap debian.Bootstrap `json:"bootstrap"`
 	Without   []string         `json:"without,omitzero"` // suites that the mirror does not have
-	Host      *debian.Host     `json:"host,omitempty"`   // what the machine that planned says of mirrors, without passwords; nil: whoever builds the stage says it
+	Host      *debian.Host     `json:"host,omitempty"`   // what the machine that planned says of mirrors, without passwords; nil: the machine that builds the stage says it
 }
 
 // Facts are what was looked up outside of the declaration. Maps miss entries
@@ -170,7 +170,7 @@ func (p *Plan) Steps() int {
 	return n
 }
 
-// Redacted is the plan without passwords, for whoever may see it.
+// Redacted is the plan without passwords, for showing.
 func (p *Plan) Redacted() *Plan {
 	out := *p
 	out.Stages = slices.Clone(p.Stages)

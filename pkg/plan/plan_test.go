@@ -129,7 +129,7 @@ func TestKeysEqual(t *testing.T) {
 }
 
 // A key depends on the steps before it, not on those after it.
-// TestKeysStay: with other keys everybody's stages would be built anew. Who changes
+// TestKeysStay: with other keys all users' stages would be built again. Who changes
 // them on purpose changes keyVersion.
 func TestKeysStay(t *testing.T) {
 	for text, want := range map[string]string{

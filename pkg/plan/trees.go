@@ -64,7 +64,7 @@ func DeclaredTrees(d *decl.Declaration) ([]GitTree, []Origin, error) {
 }
 
 // MissingCommits tells where the commits are declared that an error of fetching
-// trees is about, if there is nothing else that is wrong; otherwise it is the error.
+// trees is about, if nothing else is wrong; otherwise it is the error.
 // from says where each tree was to be fetched from.
 func MissingCommits(err error, trees []GitTree, from []git.Pinned) error {
 	var findings decl.Findings

@@ -26,7 +26,7 @@ func MirrorOf(mirror, host string) string { return "mirror " + mirror + " " + ho
 const GitTrees = "git trees"
 
 // add appends a step with its key, or with the reason why it has none: something
-// of its own was not looked up, or a step that it is based on has none. It returns
+// that it names was not looked up, or a step that it is based on has none. It returns
 // the key, or unknownKey.
 func (j *Job) add(s Step, g ingredients, reason string, based ...string) string {
 	k := key.Step(g.fields...)

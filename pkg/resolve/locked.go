@@ -13,7 +13,7 @@ import (
 )
 
 // lockHint is how a lock file gets what it lacks.
-const lockHint = "carosbuild lock writes it anew"
+const lockHint = "carosbuild lock writes a new one"
 
 // lockedBootstrap looks a bootstrap up in the lock file. Without an entry the
 // caller goes on as without a lock file, unless nothing may move.

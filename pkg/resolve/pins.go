@@ -35,7 +35,7 @@ func (p Pins) path(key string) string { return filepath.Join(p.Dir, key+".json")
 func (p Pins) read(key string) (pin, bool) {
 	var v pin
 	b, err := os.ReadFile(p.path(key))
-	if err != nil || json.Unmarshal(b, &v) != nil { // resolved anew
+	if err != nil || json.Unmarshal(b, &v) != nil { // resolved again
 		return pin{}, false
 	}
 	return v, true

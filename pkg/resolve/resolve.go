@@ -40,7 +40,7 @@ type Resolver struct {
 	Within   *confine.Roots // that the declaration may read; what Rewrites name is the caller's
 	Arch     string         // Debian name
 	Epoch    *int64
-	Update   bool // resolve anew what is pinned
+	Update   bool // resolve again what is pinned
 	Now      func() time.Time
 	Note     func(stage, text string)
 	// Bases are stages with a bootstrap that others, by their ids, are based on

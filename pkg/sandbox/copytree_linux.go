@@ -24,12 +24,12 @@ type transfer struct {
 
 type inode struct{ dev, ino uint64 }
 
-// copyTree copies from, a file or a directory, to a name that there is not.
+// copyTree copies from, a file or a directory, to a name that does not exist.
 func copyTree(from, to string, link bool) error {
 	return (&transfer{link: link}).run(from, to)
 }
 
-// mergeTree adds what from has, a file or a directory, to one that there is.
+// mergeTree adds from, a file or a directory, to one that exists.
 func mergeTree(from, to string) error {
 	return (&transfer{link: true, merge: true}).run(from, to)
 }
@@ -146,8 +146,8 @@ func attributes(dir int, name string, st *unix.Stat_t) error {
 	return unix.UtimesNanoAt(dir, name, []unix.Timespec{st.Atim, st.Mtim}, unix.AT_SYMLINK_NOFOLLOW)
 }
 
-// file copies or links a file under a name of its own, and gives it the right one
-// when it is complete.
+// file copies or links a file under a temporary name, and renames it when it is
+// complete.
 func (t *transfer) file(src int, name string, dst int, as, path string, st *unix.Stat_t) error {
 	var now unix.Stat_t
 	if unix.Fstatat(dst, as, &now, unix.AT_SYMLINK_NOFOLLOW) == nil && same(&now, st) {

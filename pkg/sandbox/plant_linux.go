@@ -138,7 +138,7 @@ func Plant(root string, mounts []Mount, resolver []byte) (planted *Planted, err 
 func (p *Planted) plantFile(root int, file plantedFile) error {
 	dir, err := openIn(root, path.Dir(file.name), unix.O_RDONLY|unix.O_DIRECTORY)
 	if err == unix.ENOENT {
-		return nil // nobody who reads it
+		return nil // nothing reads it
 	}
 	if err != nil {
 		return err

@@ -49,7 +49,7 @@ func NewIDMap(a Account, subuid, subgid []byte) (IDMap, error) {
 }
 
 // ownRanges maps the ids from 0 on that this process has to themselves. The
-// kernel wants each range to lie in one of the namespace's own.
+// kernel requires that each range lies in one of the namespace's own.
 func ownRanges(file string, data []byte) ([]IDRange, error) {
 	var ranges []IDRange
 	next := uint32(0)
@@ -118,7 +118,7 @@ func idLines(ranges []IDRange) []byte {
 	return b.Bytes()
 }
 
-// readIDs reads the files that NewIDMap wants; a missing file is empty.
+// readIDs reads the files that NewIDMap takes; a missing file is empty.
 func readIDs(a Account) (uids, gids []byte) {
 	files := [2]string{"/etc/subuid", "/etc/subgid"}
 	if a.Root() {

@@ -24,9 +24,9 @@ var ErrTold = errors.New("the outer program has been told")
 // Settle completes Enter in the inner process; main calls it first when Inside
 // says so. In namespaces it waits until the ids are mapped, executes the program once
 // more so that it is uid 0 with all capabilities of the namespace, and makes the
-// mount namespace private, with a /proc of its own and a
-// read-only /sys. The umask is 022 from then on; the caller's is returned. ErrTold
-// wants a silent end.
+// mount namespace private, with its own /proc and a
+// read-only /sys. The umask is 022 from then on; the caller's is returned. After
+// ErrTold, which was reported already, the program ends without a message.
 func Settle(args, env []string) (umask int, err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

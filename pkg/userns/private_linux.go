@@ -14,8 +14,8 @@ import (
 
 // Private makes dir where it is missing and takes it out of reach of other
 // accounts: below it are files that steps have made, set-user-ID programs among
-// them, which belong to the caller on the host. A directory of somebody else's
-// is refused, and one in such a directory, for its owner can replace whatever is
+// them, which belong to the caller on the host. A directory of another
+// account is refused, and so is one below it, because its owner can replace what is
 // in it. Errors are remedy.Errors.
 func Private(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {

@@ -24,11 +24,10 @@ import (
 type How int
 
 const (
-	// Ranges is a new user, mount and PID namespace with the subordinate ids of the
-	// account, for the superuser with his own.
+	// Ranges are new user, mount and PID namespaces with the subordinate ids of the
+	// account; for the superuser, with its own ids.
 	Ranges How = iota
-	// OneID is such a namespace with nothing but uid and gid 0, which are the
-	// caller's own.
+	// OneID are the same namespaces with uid and gid 0 only, which are the caller's.
 	OneID
 	// Plain has no namespaces. The inner program's ids and mounts are the caller's.
 	Plain
@@ -134,7 +133,7 @@ func (e *Entry) idMap() (IDMap, error) {
 	case OneID, Plain:
 		return IDMap{}, nil
 	}
-	return IDMap{}, fmt.Errorf("enter namespace: there is no way %d", e.How)
+	return IDMap{}, fmt.Errorf("enter namespace: unknown way %d", e.How)
 }
 
 // command is the inner program. It gets the descriptors lifeline, reporting and

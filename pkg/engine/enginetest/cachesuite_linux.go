@@ -146,7 +146,7 @@ func cacheRefuses(t *testing.T, c engine.Cache, root engine.State) {
 	}
 }
 
-// cacheEnded: a context that has ended is no reason to say that there is nothing.
+// cacheEnded: with a context that has ended, a stored state is not reported as missing.
 func cacheEnded(t *testing.T, c engine.Cache, root engine.State) {
 	put(t, c, "key", stateOf(root, "x"))
 	ctx, cancel := context.WithCancel(t.Context())

@@ -55,10 +55,10 @@ func TestChains(t *testing.T, c engine.Chains, s engine.Snapshotter) {
 		t.Errorf("no layers: found %q, %v, %v", layer, ok, err)
 	}
 	if chain, err := c.Chain(t.Context(), strings.Repeat("0", 64)); err == nil {
-		t.Errorf("a layer that there is not: %v", chain)
+		t.Errorf("a layer that does not exist: %v", chain)
 	}
 	none := oci.Digest{Algorithm: "sha256", Hex: strings.Repeat("0", 64)}
 	if _, ok, err := c.Find(t.Context(), []oci.Digest{none}); ok || err != nil {
-		t.Errorf("a digest that there is not: found %v, %v", ok, err)
+		t.Errorf("a digest that does not exist: found %v, %v", ok, err)
 	}
 }

@@ -62,7 +62,7 @@ func TestLocalWithFakes(t *testing.T) {
 	})
 }
 
-// digests are those of layers that there are only the names of.
+// digests are those of layers of which only the names exist.
 func digests(of ...string) (all []oci.Digest) {
 	for _, d := range of {
 		all = append(all, oci.Digest{Algorithm: "sha256", Hex: strings.Repeat(d, 64)})

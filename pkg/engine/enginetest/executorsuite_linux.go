@@ -139,7 +139,7 @@ func execNothing(t *testing.T, b Bench) {
 	equalStates(t, out.State, b.Base)
 }
 
-// execDoneMeanwhile: what somebody else has put into the cache is taken.
+// execDoneMeanwhile: what another process has put into the cache is taken.
 func execDoneMeanwhile(t *testing.T, b Bench) {
 	other, err := b.Execute(t.Context(), b.task(job("other", "mkdir out; printf other > out/f")))
 	if err != nil {
@@ -288,7 +288,7 @@ func execDecoded(t *testing.T, b Bench) {
 	elsewhere.Layer, elsewhere.Layers = "", []oci.Digest{{Algorithm: "sha256", Hex: strings.Repeat("0", 64)}}
 	j := job("nowhere", "true")
 	if _, err := b.Execute(t.Context(), engine.Task{Job: j, State: elsewhere}); err == nil {
-		t.Error("a step ran on layers that nobody has")
+		t.Error("a step ran on layers that do not exist")
 	}
 }
 

@@ -17,7 +17,7 @@ type FakeCache struct {
 	states map[string]kept
 }
 
-// kept is a state that nobody can change.
+// kept is a state that cannot be changed.
 type kept struct {
 	data  []byte // JSON
 	layer string // which is not in it

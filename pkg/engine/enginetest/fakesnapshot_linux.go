@@ -98,7 +98,7 @@ func (o fakeOwners) Set(dir int, name string, m owner.Meta) error {
 	return o.Kernel.Set(dir, name, m)
 }
 
-// Chown implements owner.Policy: it looks whether there is such a file.
+// Chown implements owner.Policy: it looks whether the file exists.
 func (o fakeOwners) Chown(dir int, name string, uid, gid int) error {
 	if _, err := o.Stat(dir, name); err != nil {
 		return err

@@ -166,7 +166,7 @@ func boxChanges(t *testing.T, b Box) {
 }
 
 // ticking is a script that goes on writing in the background: for long enough, and
-// not for ever if nobody ends it.
+// not for ever if it is not ended.
 const ticking = "(i=0; while [ $i -lt 200 ]; do echo x >> ticks; sleep 0.05; i=$((i+1)); done) "
 
 // still fails if a file of the root grows.

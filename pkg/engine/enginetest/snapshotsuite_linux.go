@@ -292,10 +292,10 @@ func clampedTimes(_ *testing.T, s layers) {
 func unknownLayers(_ *testing.T, s layers) {
 	for _, id := range []string{strings.Repeat("0", 64), "none"} {
 		if w, err := s.Prepare(s.Context(), id); err == nil {
-			s.Errorf("a snapshot of layer %s, which there is not: %v", id, w.Discard())
+			s.Errorf("a snapshot of layer %s, which does not exist: %v", id, w.Discard())
 		}
 		if v, err := s.View(s.Context(), id); err == nil {
-			s.Errorf("a view of layer %s, which there is not: %v", id, v.Release())
+			s.Errorf("a view of layer %s, which does not exist: %v", id, v.Release())
 		}
 	}
 }
@@ -331,7 +331,7 @@ func views(_ *testing.T, s layers) {
 	}
 }
 
-// owners: whoever runs this may keep files to himself, so that any snapshotter can.
+// owners: files stay the caller's, which every snapshotter has to permit.
 func owners(_ *testing.T, s layers) {
 	w := s.prepare("")
 	change(s.T, w.Root(), "f=1", "link -> none")

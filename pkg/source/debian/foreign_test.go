@@ -42,20 +42,20 @@ func TestPackagesOfAnotherArchitecture(t *testing.T) {
 		packages string
 		want     string // those beside the variant's own, or an error
 	}{
-		"itself and what it needs":           {"libc6:i386", "libgcc:i386/auto tzdata:all/auto libc6:i386"},
-		"of the own architecture":            {"tool:amd64", "tool:amd64"},
-		"an explicit need":                   {"wine libc6:i386", "libgcc:i386/auto tzdata:all/auto libc6:i386 provider:i386/auto wine32:i386/auto wine:amd64"},
-		"a version":                          {"libgcc:i386=1", "libgcc:i386"},
-		"both at a time":                     {"libgcc:i386 libgcc", "libgcc:amd64 libgcc:i386"},
-		"any":                                {"wants-tool:i386", "tool:i386/auto wants-tool:i386"},
-		"breaks what is of another":          {"hurd libc6:i386", "libc6:i386 conflicts with hurd"},
-		"needs what is of its own only":      {"needs-native:i386", "needs-native:i386 1 depends on only-amd64, which is not in sid"},
-		"in another version":                 {"libold libold:i386", "libold 2 is already chosen"},
-		"not side by side":                   {"tool tool:i386", "cannot be installed side by side"},
-		"not there":                          {"nope:i386", `package "nope:i386" is not in sid`},
-		"an architecture that there is not":  {"libc6:armhf", "sid has no architecture armhf: it has all, amd64, i386"},
-		"only the own of two is taken":       {"provides-i386", "provides-i386:amd64"},
-		"Essential is a word of the own one": {"", ""},
+		"itself and what it needs":            {"libc6:i386", "libgcc:i386/auto tzdata:all/auto libc6:i386"},
+		"of the own architecture":             {"tool:amd64", "tool:amd64"},
+		"an explicit need":                    {"wine libc6:i386", "libgcc:i386/auto tzdata:all/auto libc6:i386 provider:i386/auto wine32:i386/auto wine:amd64"},
+		"a version":                           {"libgcc:i386=1", "libgcc:i386"},
+		"both at a time":                      {"libgcc:i386 libgcc", "libgcc:amd64 libgcc:i386"},
+		"any":                                 {"wants-tool:i386", "tool:i386/auto wants-tool:i386"},
+		"breaks what is of another":           {"hurd libc6:i386", "libc6:i386 conflicts with hurd"},
+		"needs what is of its own only":       {"needs-native:i386", "needs-native:i386 1 depends on only-amd64, which is not in sid"},
+		"in another version":                  {"libold libold:i386", "libold 2 is already chosen"},
+		"not side by side":                    {"tool tool:i386", "cannot be installed side by side"},
+		"not there":                           {"nope:i386", `package "nope:i386" is not in sid`},
+		"an architecture that does not exist": {"libc6:armhf", "sid has no architecture armhf: it has all, amd64, i386"},
+		"only the own of two is taken":        {"provides-i386", "provides-i386:amd64"},
+		"Essential is a word of the own one":  {"", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := r.bootstrap(strings.Fields(c.packages)...)

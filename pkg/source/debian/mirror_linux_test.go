@@ -267,7 +267,7 @@ func TestPackagesThatCannotBeInstalled(t *testing.T) {
 	}
 }
 
-// Several packages that there are not are told at once.
+// Several packages that do not exist are reported at once.
 func TestMissingPackages(t *testing.T) {
 	r := newRepo(t)
 	r.suite(suiteSpec{}, baseDebs()...)

@@ -203,7 +203,7 @@ func (r *Relay) connect(w http.ResponseWriter, q *http.Request) error {
 	}
 	defer client.Close()
 	if _, err := io.WriteString(client, "HTTP/1.1 200 OK\r\n\r\n"); err != nil {
-		return nil // the client is gone, and nobody is left to tell
+		return nil // the client is gone
 	}
 	stop := context.AfterFunc(q.Context(), func() { client.Close(); server.Close() })
 	defer stop()

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Role says how a package comes into the root file system.
+// Role is how a package gets into the root file system.
 type Role string
 
 // The roles, in the order of installation.

@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Pins that older versions have written are read, so that nothing is looked up anew.
+// Pins that older versions have written are read, so that nothing is looked up again.
 func TestResolutionOfOlderPins(t *testing.T) {
 	const old = `{"Suite":"bookworm","Arch":"amd64","Variant":"minbase","MergedUsr":true,"Sources":"deb x","Releases":[{"Suite":"bookworm","URL":"http://m"}],
 		"Without":["bookworm-updates"],"Packages":[{"Name":"bash","Version":"1","Arch":"amd64","Role":"essential","Auto":true,"URL":"http://m","Filename":"f","Size":7,"Installed":9,"SHA256":"ab"}]}`

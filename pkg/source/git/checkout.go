@@ -27,8 +27,8 @@ type CheckoutOptions struct {
 // Checkout writes a commit's files and its own .git into dir, which must
 // not exist or be empty. The commit must be in the mirror (Ensure). Times are
 // the commit's; files are of mode 0644 or 0755 whatever the umask. .git has
-// the history of the commit and the tags in it. Submodules stay empty. Should
-// the mirror turn out to be damaged, it is fetched anew. On error dir is empty.
+// the history of the commit and the tags in it. Submodules stay empty. If the
+// mirror turns out to be damaged, it is fetched again. On error dir is empty.
 //
 // dir is entered once by each program that works in it, so that a path such as
 // /proc/self/fd/N of an open directory will do.

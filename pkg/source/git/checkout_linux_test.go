@@ -159,7 +159,7 @@ func TestFilesAndLog(t *testing.T) {
 	}
 }
 
-// TestOtherUsers: in a stage git is run by whoever owns the tree there, and by
+// TestOtherUsers: in a stage git is run by the owner of the tree, and by
 // others; status is clean for all, also after a layer has kept no more than
 // layers keep.
 func TestOtherUsers(t *testing.T) {

@@ -58,7 +58,7 @@ func (c *Cache) Files(ctx context.Context, p Pinned) ([]string, error) {
 }
 
 // local runs a command in the mirror of an address, which stays as it is
-// meanwhile. A damaged one is fetched anew, with the commits.
+// meanwhile. A damaged one is fetched again, with the commits.
 func (c *Cache) local(ctx context.Context, url string, ids []string, args ...string) ([]byte, error) {
 	m, err := c.mirror(url)
 	if err != nil {

@@ -103,8 +103,8 @@ func (m *mirror) packObjects(ctx context.Context, lock *os.File, tmp string, obj
 	return err
 }
 
-// packParts is into how many packs the objects go that are packed anew, each
-// by one thread: more threads on one pack would not give the same twice.
+// packParts is how many packs new objects are packed into, each by one thread: with
+// more threads, a pack would not be the same twice.
 const packParts = 8
 
 func (m *mirror) packAnew(ctx context.Context, lock *os.File, tmp string, tips []string) error {

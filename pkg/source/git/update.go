@@ -110,7 +110,7 @@ func (m *mirror) whole(ctx context.Context) bool {
 	return err == nil
 }
 
-// heal makes the mirror anew if it turns out to be damaged, and reports whether.
+// heal replaces the mirror if it turns out to be damaged, and reports whether it did.
 func (m *mirror) heal(ctx context.Context) (bool, error) {
 	lock, err := m.hold(ctx, ".lock", true)
 	if err != nil {
@@ -124,7 +124,7 @@ func (m *mirror) healLocked(ctx context.Context, lock *os.File, sound func(conte
 	if m.exists() && sound(ctx) || ctx.Err() != nil {
 		return false, ctx.Err()
 	}
-	m.cache.event(Event{URL: redact(m.url), Note: "its copy in the cache is damaged and is fetched anew"})
+	m.cache.event(Event{URL: redact(m.url), Note: "its copy in the cache is damaged and is fetched again"})
 	if err := m.tidy(); err != nil {
 		return false, err
 	}

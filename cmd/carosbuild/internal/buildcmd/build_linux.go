@@ -136,7 +136,7 @@ func (c *buildCommand) know(j *buildJob) {
 	}
 }
 
-// checkOwner keeps a build from taking the names of somebody else's.
+// checkOwner keeps a build from taking the names of another user's.
 func checkOwner(a *cli.App, p layer.Paths, buildID string) error {
 	info, ok := localstore.Builds(p).Read(buildID)
 	if !ok || info.Owner == a.Owner() || a.Foreign {

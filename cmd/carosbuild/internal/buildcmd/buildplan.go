@@ -113,7 +113,7 @@ func (c *buildCommand) chooseDisks(d *decl.Declaration) ([]diskcmd.DiskOutputs, 
 		return nil, nil
 	}
 	if len(d.Disks) == 0 && len(c.Disks) == 0 {
-		return nil, cli.Usagef("--out wants a disk, and the declaration has no <disk>%s", declfile.OverlayHint(d, c.overBuild))
+		return nil, cli.Usagef("--out needs a disk, and the declaration has no <disk>%s", declfile.OverlayHint(d, c.overBuild))
 	}
 	return c.DiskFlags.Of(d)
 }

@@ -48,7 +48,7 @@ found, until --update is given.`,
 	declfile.ConfineFlag(c.App, cmd.Flags())
 	f := cmd.Flags()
 	f.StringVar(&to, "to", ".", "folder to check out into")
-	f.BoolVar(&c.update, "update", false, "resolve branches and tags anew")
+	f.BoolVar(&c.update, "update", false, "resolve branches and tags again")
 	f.BoolVar(&c.locked, "locked", false, "take nothing but what the lock file has (see carosbuild lock)")
 	return cmd
 }

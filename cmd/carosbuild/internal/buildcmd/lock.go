@@ -49,7 +49,7 @@ PROJECT.yml, a project of kas, is a declaration here, too.`,
 	declfile.RemoteFlag(cmd.Flags(), &c.remotes)
 	declfile.HiddenKasFlags(c.App, cmd.Flags())
 	declfile.ConfineFlag(c.App, cmd.Flags())
-	cmd.Flags().BoolVar(&c.update, "update", false, "resolve everything anew")
+	cmd.Flags().BoolVar(&c.update, "update", false, "resolve everything again")
 	return cmd
 }
 
@@ -182,7 +182,7 @@ func (c *planner) warnLock(lock *resolve.Lock, res *resolve.Resolved, d *decl.De
 		return err
 	}
 	if !l.Within(lock) {
-		c.Warnf("%s has other images, packages or revisions than are built now: carosbuild lock --update writes it anew", declfile.LockPath(c.declFiles))
+		c.Warnf("%s has other images, packages or revisions than are built now: carosbuild lock --update writes a new one", declfile.LockPath(c.declFiles))
 	}
 	return nil
 }

@@ -96,7 +96,7 @@ func (c *buildCommand) checkOptions(buildID string) error {
 		return cli.Usagef("--match-build-id %q: %v", c.entry.Match, err)
 	}
 	if c.locked && c.update {
-		return cli.Usagef("--locked and --update contradict each other: carosbuild lock --update writes the lock file anew")
+		return cli.Usagef("--locked and --update contradict each other: carosbuild lock --update writes a new lock file")
 	}
 	if c.successTag == "" {
 		return nil

@@ -38,7 +38,7 @@ func writeReport(a *cli.App, r *history.Report, j *buildJob) {
 
 // writtenOutputs are the files of --out as they are now. A format that is not
 // written front to back, but for OVA, has no digest yet: that would take a second
-// pass, and is left to whoever asks for one first.
+// pass, which is made when the digest is first asked for.
 func writtenOutputs(disks []diskcmd.DiskOutputs, made []*compose.DiskImage) []history.Output {
 	var outs []history.Output
 	for i, p := range disks {

@@ -44,7 +44,7 @@ func (a *App) Owner() string {
 // Whose says in a message which builds were looked at.
 func (a *App) Whose() string {
 	if a.Foreign {
-		return "anybody"
+		return "any user"
 	}
 	return a.Owner()
 }

@@ -26,7 +26,7 @@ func (a *App) SandboxFlags(cmd *cobra.Command) []string {
 // SandboxNames are the values of --sandbox.
 func SandboxNames() []string { return rung.All().Names() }
 
-// CheckSandbox refuses a sandbox, or a kind of snapshots, that there is not.
+// CheckSandbox refuses a sandbox, or a kind of snapshots, that does not exist.
 func (a *App) CheckSandbox() error {
 	if a.Snapshots != "" && !slices.Contains(layer.Kinds(), layer.Kind(a.Snapshots)) {
 		return Usagef("--snapshots %q: want overlay or copy", a.Snapshots)

@@ -24,6 +24,7 @@ import (
 // argKind says what a shell offers for an argument.
 type argKind int
 
+// What arguments are.
 const (
 	Files        argKind = iota // what the shell itself completes
 	Declarations                // declarations: files, and built-in ones
@@ -32,7 +33,7 @@ const (
 	BuiltIn                     // built-in declarations
 	BuildIDs                    // ids of builds
 	Stages                      // BUILDID[:STAGE], or STAGE
-	Images                      // stageArg, or an image from elsewhere
+	Images                      // those of Stages, or an image from elsewhere
 	Nothing
 )
 

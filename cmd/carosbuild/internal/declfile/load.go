@@ -84,7 +84,7 @@ func readDeclaration(name string, l load.Loader) (decl.Source, error) {
 	return src, err
 }
 
-// noDeclaration says that there is no such file, and which one is most like it.
+// noDeclaration is the error for a file that does not exist; it names a similar one.
 func noDeclaration(name string) error {
 	dir, base := filepath.Split(name)
 	known, where := []string{}, "in this folder, and none of that name is built in"

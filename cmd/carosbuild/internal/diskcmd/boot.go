@@ -220,7 +220,7 @@ func (c *bootCommand) boot(ctx context.Context, path string, want []qemu.Expecta
 	return missing(c.await(ctx, s, want))
 }
 
-// qemuDisk is how QEMU gets at the disk.
+// qemuDisk is how QEMU opens the disk.
 func qemuDisk(path string, o *disk.Opened) qemu.Disk {
 	d := qemu.Disk{Path: path, Offset: o.Within.Off, Length: o.Within.Len}
 	if d.Format = o.Format.QEMU(); d.Format == "" {
@@ -289,7 +289,7 @@ func (c *bootCommand) await(ctx context.Context, s qemu.Session, want []qemu.Exp
 	return nil
 }
 
-// slowed says how much of a boot a busy host has taken, if it is worth a word.
+// slowed is how much of a boot was spent waiting for a busy host, "" if it was little.
 func slowed(s qemu.Spent) string {
 	if s.Wall-s.Machine < s.Wall/10 || s.Wall-s.Machine < time.Second {
 		return ""

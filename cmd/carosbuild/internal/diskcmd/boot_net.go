@@ -90,7 +90,7 @@ func sshKey(ctx context.Context, dir string) (string, error) {
 	return key, nil
 }
 
-// freePort is a TCP port that nobody listens at.
+// freePort is a TCP port that is not in use.
 func freePort(ctx context.Context) (uint16, error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp4", "127.0.0.1:0")
 	if err != nil {

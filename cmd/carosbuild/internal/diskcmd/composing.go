@@ -32,8 +32,8 @@ func WriteDisks(ctx context.Context, comp *compose.Composer, disks []DiskOutputs
 	return images, errors.Join(comp.Write(ctx, images, outputsOf(disks), stdout), release())
 }
 
-// Results is where what a script wants to know goes. Where a disk went to
-// standard output, that is standard error.
+// Results is where the lines for scripts go: standard output, or standard error if a
+// disk is written to standard output.
 func (o *DiskFlags) Results(a *cli.App) io.Writer {
 	if slices.Contains(o.Out, disk.StandardOutput) {
 		return a.Stderr

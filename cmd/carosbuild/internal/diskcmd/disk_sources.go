@@ -146,7 +146,7 @@ func (c *diskCommand) otherStages(disks []*decl.Disk, needs []string, out map[st
 	return nil
 }
 
-// checkSources reports the stages that nobody has said the place of.
+// checkSources reports the stages for which no source was given.
 func (c *diskCommand) checkSources(disks []*decl.Disk, needs []string, out map[string]string) error {
 	missing := slices.DeleteFunc(slices.Clone(needs), func(n string) bool { return out[n] != "" })
 	if len(missing) == 0 {

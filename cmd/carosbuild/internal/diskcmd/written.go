@@ -45,8 +45,8 @@ func shownPath(path string, o disk.Output) string {
 	return path
 }
 
-// ShowSummary prints the table where a person reads, and what a script wants to
-// know, one name a line, in results where that is not a terminal.
+// ShowSummary prints the table for people and, in results, if that is not a terminal,
+// the lines for scripts, one name a line.
 func ShowSummary(a *cli.App, s *render.Summary, results io.Writer) error {
 	out, isFile := results.(*os.File)
 	tty := isFile && term.IsTerminal(int(out.Fd()))

@@ -65,8 +65,8 @@ func feedInfoCommand(a *cli.App) *cobra.Command {
 	}
 }
 
-// feedInfo are the words of feed info. What a package says is anybody's, so it
-// goes out through line.
+// feedInfo are the words of feed info. The text of a package is not
+// trusted: it is printed by line.
 var feedInfo = map[string]func(p *feed.Inspected, line func(string) error) error{
 	"control": func(p *feed.Inspected, line func(string) error) error {
 		for l := range strings.Lines(p.Control()) {

@@ -36,7 +36,7 @@ type pruneCommand struct {
 	all, dry           bool
 }
 
-// prunedByDefault is how long what nobody uses stays.
+// prunedByDefault is how long builds and cached files that are not used are kept.
 const prunedByDefault = 30 * render.Day
 
 // NewPrune is "carosbuild prune".

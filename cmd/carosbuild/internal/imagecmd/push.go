@@ -43,7 +43,7 @@ func NewPush(a *cli.App) *cobra.Command {
 	return cmd
 }
 
-// checkDestination refuses what would go to a public registry for want of a name.
+// checkDestination refuses a name without a registry, which would mean a public one.
 func checkDestination(to string) error {
 	name := strings.TrimPrefix(to, "docker://")
 	registry, repository, _ := strings.Cut(name, "/")

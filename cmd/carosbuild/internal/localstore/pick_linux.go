@@ -48,7 +48,7 @@ func StageImage(a *cli.App, s *layer.Store, failed bool, name string) (string, e
 	}
 	id, _, _ := strings.Cut(name, ":")
 	if Hidden(a, s)(id) {
-		return "", cli.Usagef("build %s is somebody else's: --foreign shows those", id)
+		return "", cli.Usagef("build %s belongs to another user: --foreign shows those builds", id)
 	}
 	return "", cli.Usagef("no image or stage %s is stored%s\n%-12s carosbuild images lists them, carosbuild pull fetches one", name, none.Hint, "remedy:")
 }

@@ -17,14 +17,14 @@ import (
 	"github.com/carosio/carosbuild/pkg/userns"
 )
 
-// leastMemory is the smallest store in memory that is of use, in bytes: a stage
+// leastMemory is the smallest useful store in memory, in bytes: a stage
 // of a few hundred packages fits.
 const leastMemory = 1 << 30
 
 // PlaceCure is what to do where the store cannot be.
 const PlaceCure = "have the store on a volume or another file system: CAROSBUILD_HOME=DIR, or graphroot in storage.conf"
 
-// MemoryStore is how large a store in memory may get for want of a better place,
+// MemoryStore is how large a store in memory may get where there is no better place,
 // which why explains. The rest of the memory is for what steps run.
 func MemoryStore(why error) (int64, error) {
 	free, err := userns.FreeMemory()
@@ -55,7 +55,7 @@ func PodmanNote(a *cli.App, p layer.Paths) string {
 		return "podman has chosen the storage driver vfs, with which it does not show the images of builds; the remedy, after which podman has no more what it had with vfs: " +
 			podmanLine + " && rm -r " + render.QuoteArg(filepath.Join(p.GraphRoot, "libpod"))
 	case driver != "overlay":
-		return "podman is set to the storage driver " + driver + ", with which it does not show the images of builds: storage.conf wants driver = \"overlay\""
+		return "podman is set to the storage driver " + driver + ", with which it does not show the images of builds: set driver = \"overlay\" in storage.conf"
 	}
 	return ""
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // Grid is lines of columns, as wide as their widest cell. Names on a disk are
-// anybody's: what could act on a terminal is taken out of each cell.
+// not trusted: what could act on a terminal is taken out of each cell.
 type Grid struct {
 	rows  [][]string
 	Right []int // columns that are aligned to the right

@@ -15,7 +15,7 @@ import (
 
 // live is a view on a terminal: finished steps scroll up, below them stands a
 // line for each running stage and for each download or disk that is written, and
-// a line that says how far all is.
+// a line for the progress of the whole build.
 type live struct {
 	w     io.Writer
 	size  func() (width, height int)

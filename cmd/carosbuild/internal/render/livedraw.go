@@ -28,7 +28,7 @@ func (l *live) draw(now time.Time) {
 		b.WriteString(s + "\n")
 		l.drawn = append(l.drawn, terminal.Width(s))
 	}
-	_, _ = io.WriteString(l.w, b.String()) // nobody to tell
+	_, _ = io.WriteString(l.w, b.String()) // the terminal is gone
 }
 
 // screenLines is how many lines of the screen the rows take that were drawn

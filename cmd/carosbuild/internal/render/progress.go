@@ -23,8 +23,11 @@ type Display interface {
 // Quiet shows nothing.
 type Quiet struct{}
 
+// Show implements Display.
 func (Quiet) Show(progress.Event) {}
-func (Quiet) Close()              {}
+
+// Close implements Display.
+func (Quiet) Close() {}
 
 // plain writes lines that a log can be read by: each begins with the time of the
 // day and its stage.

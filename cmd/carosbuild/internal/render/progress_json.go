@@ -93,7 +93,7 @@ func (d *jsonDisplay) progress(e progress.Event) {
 		d.end(e)
 		return
 	}
-	d.ended[progressID(e)] = false // or it begins anew
+	d.ended[progressID(e)] = false // or it begins again
 	for i := range d.waiting {
 		if progressID(d.waiting[i]) == progressID(e) {
 			d.waiting[i] = e
@@ -128,7 +128,7 @@ func (d *jsonDisplay) Close() {}
 func WriteEvent(w io.Writer, e Event) {
 	line, err := json.Marshal(e)
 	if err != nil {
-		return // nobody to tell
+		return // the reader is gone
 	}
 	_, _ = w.Write(append(terminal.JSON(line), '\n'))
 }

@@ -54,7 +54,7 @@ const mirrorHint = "another mirror: " + debian.EnvMirror + "=URL, or mirror=\"UR
 
 // damageHint is for what is damaged in the store. A build heals all that its
 // declaration has made.
-const damageHint = "build it again with carosbuild build FILE, or pull it again with carosbuild pull: what is damaged is then made anew"
+const damageHint = "build it again with carosbuild build FILE, or pull it again with carosbuild pull: that replaces what is damaged"
 
 // Besides are the errors joined with the one that was reported.
 func Besides(err error, reported *plan.StepError) []error {

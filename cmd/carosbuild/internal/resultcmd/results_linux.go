@@ -106,7 +106,7 @@ func (c *resultsCommand) missing(problems []results.Problem) error {
 	return nil
 }
 
-// problemText says what is wrong with what.
+// problemText is a problem as a line of text.
 func problemText(p results.Problem) string {
 	var pe *fs.PathError
 	if errors.As(p.Err, &pe) && pe.Path == p.Path {
@@ -186,7 +186,7 @@ func openBuild(a *cli.App, s *layer.Store, d cli.Dirs, name string) (*stored, er
 		return nil, cli.Usagef("%q is not a BUILDID[:STAGE]", name)
 	}
 	if localstore.Hidden(a, s)(id) {
-		return nil, cli.Usagef("build %s is somebody else's: --foreign shows those", id)
+		return nil, cli.Usagef("build %s belongs to another user: --foreign shows those builds", id)
 	}
 	found, err := localstore.Pick(a, s, true, name)
 	if err == nil {

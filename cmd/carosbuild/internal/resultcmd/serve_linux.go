@@ -249,7 +249,7 @@ func openDigests(file string, all []*serve.Build, logs string) (*serve.Digests, 
 			return
 		}
 		dir := filepath.Join(logs, p.report.BuildID)
-		now, err := history.ReadReport(dir) // another build of this id may have written it anew
+		now, err := history.ReadReport(dir) // another build of this id may have replaced it
 		if err != nil || p.output >= len(now.Outputs) || serve.DiskKey(now.Outputs[p.output]) != key {
 			return
 		}
