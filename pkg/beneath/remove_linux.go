@@ -58,12 +58,16 @@ func RemoveAt(dir int, name string) error {
 }
 
 // remover empties a directory. A directory that is far down is moved to the top
-// first, so that no more than maxOpen are open at a time.
+// first, so that no more than maxEmptied are open at a time.
 type remover struct {
 	top   int
 	moved int // directories that were moved to the top
 	tried int // names for them
 }
+
+// maxEmptied is how many levels are emptied at a time, with two descriptors each:
+// several trees may be removed at the same time.
+const maxEmptied = maxOpen / 4
 
 // unlink removes what is not a directory, or an empty one; done is false for a
 // directory that is not empty.
@@ -129,7 +133,7 @@ func (r *remover) remove(fd int, name string, depth int) error {
 	if done || err != nil {
 		return err
 	}
-	if depth >= maxOpen {
+	if depth >= maxEmptied {
 		sub, err := r.open(fd, name) // for the permission to write
 		if err != nil {
 			return err
@@ -210,7 +214,7 @@ func removeDeep(fd, depth int, before func() error) error {
 		if err != nil || !e.IsDir() {
 			continue
 		}
-		if depth >= maxOpen {
+		if depth >= maxEmptied {
 			if err = before(); err == nil {
 				err = RemoveAt(fd, e.Name())
 			}
