@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // delegated is a directory that looks like a slice of groups.
@@ -57,6 +59,19 @@ func TestGroup(t *testing.T) {
 	g.close()
 	if b, err := os.ReadFile(filepath.Join(slice, "mine.scope/cgroup.procs")); err != nil || string(b) != "77" {
 		t.Errorf("the first process is not moved back: %q, %v", b, err)
+	}
+}
+
+func TestRlimitsWithinOwn(t *testing.T) {
+	all := Limits{PIDs: 1 << 50, Memory: 1 << 62}.Rlimits()
+	if len(all) != 2 {
+		t.Fatalf("got %+v", all)
+	}
+	for _, l := range all {
+		var own unix.Rlimit
+		if err := unix.Getrlimit(l.Resource, &own); err != nil || l.Max > own.Max {
+			t.Errorf("%s is %d, and this process's own is %d, %v", l.Name, l.Max, own.Max, err)
+		}
 	}
 }
 

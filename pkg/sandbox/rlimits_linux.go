@@ -16,7 +16,7 @@ type Rlimit struct {
 // id has in a user namespace. That includes the builder's own and those of other steps that
 // run, so that it is far above the limit, which Watch enforces. The kernel does
 // not count them for its own superuser. A runtime needs some memory itself, before it becomes
-// the command.
+// the command. None is above this process's own hard limit, which only an administrator may raise.
 func (l Limits) Rlimits() []Rlimit {
 	var out []Rlimit
 	if l.Memory > 0 {
@@ -24,6 +24,12 @@ func (l Limits) Rlimits() []Rlimit {
 	}
 	if l.PIDs > 0 {
 		out = append(out, Rlimit{unix.RLIMIT_NPROC, "RLIMIT_NPROC", 4*uint64(l.PIDs) + 512})
+	}
+	for i, r := range out {
+		var own unix.Rlimit
+		if unix.Getrlimit(r.Resource, &own) == nil {
+			out[i].Max = min(r.Max, own.Max)
+		}
 	}
 	return out
 }
