@@ -34,7 +34,7 @@ func Open(ctx context.Context, a *cli.App, p layer.Paths, d cli.Dirs) (*layer.St
 	if err != nil {
 		return nil, err
 	}
-	return layer.Open(ctx, layer.Options{GraphRoot: p.GraphRoot, RunRoot: p.RunRoot, Holder: a.Holder(), Snapshots: kind})
+	return layer.Open(ctx, layer.Options{GraphRoot: p.GraphRoot, RunRoot: p.RunRoot, Holder: a.Holder(), Snapshots: kind, RecordOwners: a.RecordsOwners(ctx)})
 }
 
 // shut sees to it that the store can be where it is to be, and keeps what steps have left in the store and in caches from having any
@@ -105,7 +105,15 @@ func Hidden(a *cli.App, s *layer.Store) func(buildID string) bool {
 	return func(id string) bool { return !a.Foreign && b.Foreign(id, a.Owner()) }
 }
 
+// oneID ends the names of the store's directories where the owners of files are records:
+// neither podman nor another sandbox can use that store, nor can it use theirs.
+const oneID = "-one-id"
+
 // Paths are the directories of the store, which is podman's too.
 func Paths(a *cli.App) (layer.Paths, error) {
-	return layer.PodmanPaths(a.Getenv, a.Account().UID)
+	p, err := layer.PodmanPaths(a.Getenv, a.Account().UID)
+	if err == nil && a.RecordsOwners(context.Background()) {
+		p.GraphRoot, p.RunRoot = p.GraphRoot+oneID, p.RunRoot+oneID
+	}
+	return p, err
 }
