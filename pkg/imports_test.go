@@ -70,7 +70,7 @@ var allowed = map[string][]string{
 	"pkg/userns":         {"pkg/remedy", "pkg/sandbox"},
 	"pkg/supervisor":     {"pkg/binfmt", "pkg/owner/record", "pkg/sandbox", "pkg/supervisor"},
 	"pkg/runc":           {"pkg/binfmt", "pkg/remedy", "pkg/sandbox"},
-	"pkg/rung":           {"pkg/beneath", "pkg/chroot", "pkg/engine", "pkg/freshfile", "pkg/layer", "pkg/remedy", "pkg/runc", "pkg/supervisor", "pkg/userns"},
+	"pkg/rung":           {"pkg/beneath", "pkg/binfmt", "pkg/chroot", "pkg/engine", "pkg/freshfile", "pkg/layer", "pkg/remedy", "pkg/runc", "pkg/supervisor", "pkg/userns"},
 	"pkg/chroot":         {"pkg/beneath", "pkg/binfmt", "pkg/sandbox"},
 	"pkg/sealed":         {"pkg/freshfile"},
 	"pkg/serve":          {"pkg/bytesize", "pkg/ctxio", "pkg/history", "pkg/plan", "pkg/results"},

@@ -111,7 +111,10 @@ func (s *Store) setDriver(k Kind) error {
 	case k == Copy:
 		s.driver = &copier{format: s.format, mkdir: func() (string, error) { return s.wip.mkdir() }}
 	default:
-		return fmt.Errorf("there is no kind of snapshots %q here", k)
+		if s.table != nil {
+			return fmt.Errorf("snapshots of kind %q cannot keep records of owners: want %s", k, Copy)
+		}
+		return fmt.Errorf("there is no kind of snapshots %q", k)
 	}
 	return nil
 }

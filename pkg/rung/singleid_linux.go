@@ -5,11 +5,13 @@ package rung
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 
+	"github.com/carosio/carosbuild/pkg/binfmt"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/carosio/carosbuild/pkg/supervisor"
-	"github.com/carosio/carosbuild/pkg/supervisor/creds"
 	"github.com/carosio/carosbuild/pkg/userns"
 )
 
@@ -35,8 +37,12 @@ func singleID() Rung {
 			if err != nil {
 				return nil, err
 			}
+			trials := filepath.Join(scratch, "runtime")
+			if err := os.Mkdir(trials, 0o700); err != nil {
+				return nil, errors.Join(err, release())
+			}
 			return &Room{
-				Scratch: scratch, Sandbox: &supervisor.Sandbox{State: scratch, Table: s.Records, Caps: creds.Default},
+				Scratch: scratch, Sandbox: &supervisor.Sandbox{State: trials, Table: s.Records, Emulators: binfmt.Emulators{Scratch: trials}},
 				What: "supervisor", close: []func() error{release},
 			}, nil
 		},

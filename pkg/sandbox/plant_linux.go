@@ -18,7 +18,10 @@ type Planted struct {
 	// Created are the mount points that were not there before, parents before
 	// their children.
 	Created []Created
-	files   []plantedFile
+	// Stat says what a file of the root is, as owner.Policy does; nil asks the kernel. A
+	// command may have given a file to somebody whom the kernel does not know.
+	Stat  func(fd int, name string) (unix.Stat_t, error)
+	files []plantedFile
 }
 
 // Created is a directory, or an empty file, that Plant made.
@@ -165,7 +168,7 @@ func (p *Planted) Remove(root string, revert func(path string) error) error {
 		return fmt.Errorf("take out what was planted: %w", err)
 	}
 	for _, f := range p.files {
-		if !f.untouched() {
+		if !f.untouched(p.stat) {
 			continue
 		}
 		if err := revertAt(top, f.fd, revert); err != nil {
@@ -174,7 +177,7 @@ func (p *Planted) Remove(root string, revert func(path string) error) error {
 	}
 	for i := len(p.Created) - 1; i >= 0; i-- {
 		c := p.Created[i]
-		if !c.untouched() {
+		if !c.untouched(p.stat) {
 			continue
 		}
 		if err := revertAt(top, c.fd, revert); err != nil {
@@ -182,6 +185,15 @@ func (p *Planted) Remove(root string, revert func(path string) error) error {
 		}
 	}
 	return nil
+}
+
+// stat says what an open file is.
+func (p *Planted) stat(fd int) (st unix.Stat_t, err error) {
+	if p.Stat != nil {
+		return p.Stat(fd, "")
+	}
+	err = unix.Fstat(fd, &st)
+	return st, err
 }
 
 // realPath is the path of a directory without links, as the kernel tells it.
@@ -217,9 +229,9 @@ func revertAt(top string, fd int, revert func(path string) error) error {
 
 // untouched reports whether a mount point is as Plant made it. A directory may have
 // got something in it.
-func (c Created) untouched() bool {
-	var st unix.Stat_t
-	if unix.Fstat(c.fd, &st) != nil || !ours(&st) {
+func (c Created) untouched(stat func(fd int) (unix.Stat_t, error)) bool {
+	st, err := stat(c.fd)
+	if err != nil || !ours(&st) {
 		return false
 	}
 	if c.Dir {
@@ -234,9 +246,9 @@ func ours(st *unix.Stat_t) bool {
 }
 
 // untouched reports whether a file is as Plant made it.
-func (f plantedFile) untouched() bool {
-	var st unix.Stat_t
-	if unix.Fstat(f.fd, &st) != nil || !ours(&st) || st.Mode != unix.S_IFREG|plantedFileMode || st.Size != int64(len(f.content)) {
+func (f plantedFile) untouched(stat func(fd int) (unix.Stat_t, error)) bool {
+	st, err := stat(f.fd)
+	if err != nil || !ours(&st) || st.Mode != unix.S_IFREG|plantedFileMode || st.Size != int64(len(f.content)) {
 		return false
 	}
 	data, err := os.ReadFile(fmt.Sprintf("/proc/self/fd/%d", f.fd))
