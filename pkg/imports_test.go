@@ -21,7 +21,7 @@ const module = "github.com/carosio/carosbuild/"
 var allowed = map[string][]string{
 	"cmd/carosbuild":                     {"cmd/carosbuild/internal/buildcmd", "cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/complete", "cmd/carosbuild/internal/declfile", "cmd/carosbuild/internal/diskcmd", "cmd/carosbuild/internal/doctorcmd", "cmd/carosbuild/internal/feedcmd", "cmd/carosbuild/internal/imagecmd", "cmd/carosbuild/internal/importcmd", "cmd/carosbuild/internal/render", "cmd/carosbuild/internal/resultcmd", "pkg/decl", "pkg/freshdir", "pkg/progress", "pkg/terminal", "targets"},
 	"cmd/carosbuild/internal/buildcmd":   {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/complete", "cmd/carosbuild/internal/declfile", "cmd/carosbuild/internal/diskcmd", "cmd/carosbuild/internal/localstore", "cmd/carosbuild/internal/render", "pkg/bytesize", "pkg/compose", "pkg/confine", "pkg/decl", "pkg/disk", "pkg/engine", "pkg/history", "pkg/layer", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/remedy", "pkg/resolve", "pkg/rung", "pkg/sandbox", "pkg/source/bitbake", "pkg/source/debian", "pkg/source/git", "pkg/terminal", "pkg/userns", "pkg/yocto", "targets"},
-	"cmd/carosbuild/internal/cli":        {"cmd/carosbuild/internal/render", "pkg/beneath", "pkg/chroot", "pkg/confine", "pkg/decl", "pkg/disk/damage", "pkg/doctor", "pkg/history", "pkg/layer", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/remedy", "pkg/resolve", "pkg/runc", "pkg/rung", "pkg/source/git", "pkg/terminal", "pkg/userns", "pkg/vm/guest"},
+	"cmd/carosbuild/internal/cli":        {"cmd/carosbuild/internal/render", "pkg/beneath", "pkg/chroot", "pkg/confine", "pkg/decl", "pkg/disk/damage", "pkg/doctor", "pkg/history", "pkg/layer", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/remedy", "pkg/resolve", "pkg/runc", "pkg/rung", "pkg/source/git", "pkg/supervisor", "pkg/terminal", "pkg/userns", "pkg/vm/guest"},
 	"cmd/carosbuild/internal/complete":   {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/declfile", "cmd/carosbuild/internal/localstore", "pkg/compose", "pkg/decl", "pkg/disk", "pkg/history", "pkg/qemu"},
 	"cmd/carosbuild/internal/declfile":   {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/render", "pkg/confine", "pkg/decl", "pkg/disk", "pkg/kas", "pkg/plan", "pkg/progress", "pkg/resolve", "pkg/source/git", "pkg/userns", "targets"},
 	"cmd/carosbuild/internal/diskcmd":    {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/complete", "cmd/carosbuild/internal/declfile", "cmd/carosbuild/internal/localstore", "cmd/carosbuild/internal/render", "pkg/bytesize", "pkg/compose", "pkg/decl", "pkg/disk", "pkg/history", "pkg/layer", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/qemu", "pkg/remedy", "pkg/userns"},
@@ -45,7 +45,8 @@ var allowed = map[string][]string{
 	"pkg/engine":         {"pkg/beneath", "pkg/decl", "pkg/disk/tree", "pkg/evict", "pkg/freshfile", "pkg/key", "pkg/layer", "pkg/oci", "pkg/owner", "pkg/plan", "pkg/progress", "pkg/sandbox", "pkg/source"},
 	"pkg/compose":        {"pkg/decl", "pkg/disk", "pkg/layer", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/words", "pkg/yocto"},
 	"pkg/history":        {"pkg/decl", "pkg/disk", "pkg/evict", "pkg/freshfile", "pkg/key", "pkg/layer", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/source"},
-	"pkg/owner":          {},
+	"pkg/owner":          {"pkg/owner/record"},
+	"pkg/owner/record":   {},
 	"pkg/remedy":         {},
 	"pkg/netfault":       {},
 	"pkg/progress":       {},
@@ -56,7 +57,7 @@ var allowed = map[string][]string{
 	"pkg/freshdir":       {},
 	"pkg/freshfile":      {},
 	"pkg/kas":            {"pkg/confine", "pkg/decl"},
-	"pkg/layer":          {"pkg/beneath", "pkg/freshfile", "pkg/layer", "pkg/oci", "pkg/owner", "pkg/sealed", "pkg/terminal", "pkg/xdg"},
+	"pkg/layer":          {"pkg/beneath", "pkg/freshfile", "pkg/layer", "pkg/oci", "pkg/owner", "pkg/remedy", "pkg/sealed", "pkg/terminal", "pkg/xdg"},
 	"pkg/layer/archive":  {"pkg/beneath", "pkg/oci", "pkg/owner", "pkg/terminal"},
 	"pkg/layer/sums":     {"pkg/beneath", "pkg/freshfile", "pkg/layer/archive", "pkg/terminal"},
 	"pkg/oci":            {"pkg/ctxio", "pkg/evict", "pkg/freshfile", "pkg/sealed", "pkg/terminal"},
@@ -68,9 +69,9 @@ var allowed = map[string][]string{
 	"pkg/binfmt":         {"pkg/remedy"},
 	"pkg/sandbox":        {"pkg/beneath"},
 	"pkg/userns":         {"pkg/remedy", "pkg/sandbox"},
-	"pkg/supervisor":     {"pkg/binfmt", "pkg/sandbox", "pkg/supervisor"},
+	"pkg/supervisor":     {"pkg/binfmt", "pkg/owner/record", "pkg/sandbox", "pkg/supervisor"},
 	"pkg/runc":           {"pkg/binfmt", "pkg/remedy", "pkg/sandbox"},
-	"pkg/rung":           {"pkg/beneath", "pkg/chroot", "pkg/engine", "pkg/freshfile", "pkg/layer", "pkg/remedy", "pkg/runc", "pkg/userns"},
+	"pkg/rung":           {"pkg/beneath", "pkg/binfmt", "pkg/chroot", "pkg/engine", "pkg/freshfile", "pkg/layer", "pkg/remedy", "pkg/runc", "pkg/supervisor", "pkg/userns"},
 	"pkg/chroot":         {"pkg/beneath", "pkg/binfmt", "pkg/sandbox"},
 	"pkg/sealed":         {"pkg/freshfile"},
 	"pkg/serve":          {"pkg/bytesize", "pkg/ctxio", "pkg/history", "pkg/plan", "pkg/results"},
@@ -130,7 +131,6 @@ var allowed = map[string][]string{
 	"pkg/supervisor/creds":  {},
 	"pkg/supervisor/decode": {"pkg/supervisor/creds", "pkg/supervisor/filter"},
 	"pkg/supervisor/filter": {"pkg/sandbox"},
-	"pkg/supervisor/record": {},
 }
 
 // owners says which package alone may import an outside module.

@@ -30,7 +30,7 @@ func (r StoredRoot) Tree(ctx context.Context, clamp int64, jobs int) (*tree.Tree
 	if err != nil {
 		return nil, nil, err
 	}
-	src, err := tree.OpenDir(root)
+	src, err := tree.OpenDirOf(root, r.Store.TreeOwners())
 	if err != nil {
 		return nil, nil, errors.Join(err, unmount())
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/freshfile"
 	"github.com/carosio/carosbuild/pkg/key"
+	"github.com/carosio/carosbuild/pkg/owner"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/source/bitbake"
@@ -29,6 +30,14 @@ func cacheID(c plan.Cache) string {
 		return key.Name("cache", c.Path)[:32]
 	}
 	return key.Name("cache", c.ID)[:32]
+}
+
+// cacheOwners gives caches their owners.
+func (l *Local) cacheOwners() owner.Policy {
+	if l.CacheOwners == nil {
+		return owner.Kernel{}
+	}
+	return l.CacheOwners
 }
 
 // lockCaches keeps caches to this step: two package managers in one directory
@@ -65,10 +74,10 @@ func (r *jobRun) lockCaches(ctx context.Context, caches []plan.Cache) (func(), e
 func (r *jobRun) mounts(root string, caches []plan.Cache, user sandbox.User) ([]sandbox.Mount, error) {
 	var mounts []sandbox.Mount
 	for _, c := range caches {
-		dir := filepath.Join(cachesDir(r.CacheDir), cacheID(c))
+		dir := filepath.Join(cachesDir(r.CacheDir), cacheID(c)+r.CacheKind)
 		err := os.MkdirAll(dir, 0o755)
 		if err == nil && user.UID != 0 {
-			err = os.Chown(dir, int(user.UID), int(user.GID))
+			err = r.cacheOwners().Chown(unix.AT_FDCWD, dir, int(user.UID), int(user.GID))
 		}
 		if err != nil {
 			return nil, fmt.Errorf("cache %s: %w", c.Path, err)

@@ -101,8 +101,20 @@ func openStore(t *testing.T) *layer.Store { return openKind(t, layer.Overlay) }
 // openKind opens a store whose snapshots are of a kind.
 func openKind(t *testing.T, k layer.Kind) *layer.Store {
 	t.Helper()
+	return openWith(t, layer.Options{Snapshots: k})
+}
+
+// openRecords opens a store that keeps owners as records, in a namespace with one id.
+func openRecords(t *testing.T) *layer.Store {
+	t.Helper()
+	return openWith(t, layer.Options{Snapshots: layer.Copy, RecordOwners: true})
+}
+
+func openWith(t *testing.T, o layer.Options) *layer.Store {
+	t.Helper()
 	dir := t.TempDir()
-	s, err := layer.Open(t.Context(), layer.Options{GraphRoot: filepath.Join(dir, "graph"), RunRoot: filepath.Join(dir, "run"), Snapshots: k})
+	o.GraphRoot, o.RunRoot = filepath.Join(dir, "graph"), filepath.Join(dir, "run")
+	s, err := layer.Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

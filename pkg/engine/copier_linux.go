@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -95,7 +96,17 @@ func (c *copier) create(dir int, base, name, full string, st fs.FileInfo) error 
 		return c.link(first, dir, base)
 	}
 	var err error
-	switch st.Mode().Type() {
+	kind := st.Mode().Type()
+	if c.keep && kind == 0 && st.Size() == 0 { // a device may be a record
+		of, err := stageStat(c.own, full)
+		if err != nil {
+			return err
+		}
+		if of.Mode&unix.S_IFMT != unix.S_IFREG {
+			kind = fs.ModeDevice
+		}
+	}
+	switch kind {
 	case 0:
 		err = c.content(dir, base, full)
 	case fs.ModeSymlink:
@@ -204,7 +215,11 @@ func (c *copier) attributes(dir int, base, full string, st fs.FileInfo, sys *sys
 	uid, gid := uint32(0), uint32(0)
 	mode := uint32(files.Mode(st).Perm())
 	if c.keep {
-		uid, gid, mode = sys.Uid, sys.Gid, sys.Mode&0o7777
+		of, err := stageStat(c.own, full)
+		if err != nil {
+			return err
+		}
+		uid, gid, mode = of.Uid, of.Gid, of.Mode&0o7777
 	}
 	if c.given != nil {
 		uid, gid = c.given[0], c.given[1]
@@ -219,7 +234,7 @@ func (c *copier) attributes(dir int, base, full string, st fs.FileInfo, sys *sys
 	m := owner.Meta{UID: int(uid), GID: int(gid), Mode: sys.Mode&unix.S_IFMT | mode, Times: []unix.Timespec{mtime, mtime}}
 	if c.keep {
 		var err error
-		if m.Xattrs, err = keptXattrs(full); err != nil {
+		if m.Xattrs, err = keptXattrs(c.own, full); err != nil {
 			return err
 		}
 	}
@@ -227,9 +242,9 @@ func (c *copier) attributes(dir int, base, full string, st fs.FileInfo, sys *sys
 }
 
 // keptXattrs are the attributes of a file that a copy of it has.
-func keptXattrs(file string) (map[string][]byte, error) {
+func keptXattrs(own owner.Policy, file string) (map[string][]byte, error) {
 	attrs := map[string][]byte{}
-	err := eachXattr(file, func(name string, value []byte) error {
+	err := eachXattr(own, file, func(name string, value []byte) error {
 		if name != "security.selinux" && !strings.HasPrefix(name, "trusted.") && !archive.PrivateXattr(name) {
 			attrs[name] = bytes.Clone(value)
 		}
@@ -238,11 +253,29 @@ func keptXattrs(file string) (map[string][]byte, error) {
 	return attrs, err
 }
 
+// descriptor is the one that a link of procfs stands for, and not a path below it.
+func descriptor(name string) (fd int, ok bool) {
+	n, ok := strings.CutPrefix(name, "/proc/self/fd/")
+	if !ok {
+		return -1, false
+	}
+	fd, err := strconv.Atoi(n)
+	return fd, err == nil
+}
+
+// stageStat is what a file of another stage is.
+func stageStat(own owner.Policy, file string) (unix.Stat_t, error) {
+	if fd, ok := descriptor(file); ok {
+		return own.Stat(fd, "")
+	}
+	return own.Stat(unix.AT_FDCWD, file)
+}
+
 // eachXattr calls f with each attribute of a file, in no order.
-func eachXattr(src string, f func(name string, value []byte) error) error {
+func eachXattr(own owner.Policy, src string, f func(name string, value []byte) error) error {
 	buf := make([]byte, 64<<10)
 	list, get := unix.Llistxattr, unix.Lgetxattr
-	if strings.HasPrefix(src, "/proc/self/fd/") && !strings.Contains(src[len("/proc/self/fd/"):], "/") { // a link of procfs to what is meant
+	if _, ok := descriptor(src); ok { // a link of procfs to what is meant
 		list, get = unix.Listxattr, unix.Getxattr
 	}
 	n, err := list(src, buf)
@@ -258,7 +291,11 @@ func eachXattr(src string, f func(name string, value []byte) error) error {
 		if err != nil {
 			return fmt.Errorf("attribute %s: %w", name, err)
 		}
-		if err := f(name, value[:k]); err != nil {
+		shown, err := own.Xattr(src, name, value[:k])
+		if err != nil {
+			return fmt.Errorf("attribute %s: %w", name, err)
+		}
+		if err := f(name, shown); err != nil {
 			return err
 		}
 	}

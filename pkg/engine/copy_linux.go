@@ -150,7 +150,7 @@ func (r *jobRun) stageSources(ctx context.Context, a *plan.Copy) (*sourceSet, er
 		}
 		set.paths = append(set.paths, sourcePath{name: files.BaseName(src.Name), path: at, inStage: inStage})
 	}
-	if set.check, err = newStageCheck(ctx, view.Sums, set.paths); err != nil {
+	if set.check, err = newStageCheck(ctx, view.Sums, view.owners(), set.paths); err != nil {
 		set.close()
 		return nil, err
 	}

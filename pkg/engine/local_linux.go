@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/carosio/carosbuild/pkg/oci"
+	"github.com/carosio/carosbuild/pkg/owner"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/sandbox"
@@ -29,15 +30,17 @@ type Local struct {
 	Relay     *debian.Relay // proxy of apt in steps; nil without one, see StartRelay
 	Git       *git.Cache
 
-	Holder   string                    // who this is, for builds that wait for a lock
-	CacheDir string                    // directories of cache elements, locks of steps
-	Scratch  string                    // directory that vanishes with the process
-	LogPath  func(stage string) string // of the file with its output
-	Resolver []byte                    // resolv.conf of commands that have a network
-	Limits   sandbox.Limits            // of the command of each step, and of a shell
-	Output   int64                     // bytes of each step's output that its log keeps; 0: all
-	Now      func() time.Time
-	Events   func(progress.Event)
+	Holder      string                    // who this is, for builds that wait for a lock
+	CacheDir    string                    // directories of cache elements, locks of steps
+	CacheKind   string                    // end of the names of cache directories that others with other owners have, too
+	CacheOwners owner.Policy              // of caches; nil asks the kernel
+	Scratch     string                    // directory that vanishes with the process
+	LogPath     func(stage string) string // of the file with its output
+	Resolver    []byte                    // resolv.conf of commands that have a network
+	Limits      sandbox.Limits            // of the command of each step, and of a shell
+	Output      int64                     // bytes of each step's output that its log keeps; 0: all
+	Now         func() time.Time
+	Events      func(progress.Event)
 
 	// Failed keeps how a failed step left a stage, and returns its name, "" if it
 	// could not; nil: it is not kept.

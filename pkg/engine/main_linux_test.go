@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/carosio/carosbuild/pkg/supervisor"
 	"github.com/carosio/carosbuild/pkg/userns"
 
 	"github.com/carosio/carosbuild/pkg/remedy"
@@ -19,6 +20,9 @@ import (
 const outsideVar = "TEST_WITHOUT_NAMESPACES"
 
 func TestMain(m *testing.M) {
+	if status, inner := supervisor.Inner(os.Getenv); inner {
+		os.Exit(status)
+	}
 	if userns.Inside(os.Getenv) {
 		if _, err := userns.Settle(os.Args, os.Environ()); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -32,6 +36,12 @@ func TestMain(m *testing.M) {
 // there, and false outside after that run has passed.
 func inNamespace(t *testing.T) bool {
 	t.Helper()
+	return inNamespaceOf(t, userns.Ranges)
+}
+
+// inNamespaceOf is inNamespace of one kind.
+func inNamespaceOf(t *testing.T, how userns.How) bool {
+	t.Helper()
 	if userns.Inside(os.Getenv) {
 		return true
 	}
@@ -44,7 +54,7 @@ func inNamespace(t *testing.T) bool {
 	}
 	var out strings.Builder
 	status, err := userns.Enter(t.Context(), userns.Entry{
-		Account: a, Args: []string{os.Args[0], "-test.v", "-test.run=^" + t.Name() + "$"},
+		Account: a, How: how, Args: []string{os.Args[0], "-test.v", "-test.run=^" + t.Name() + "$"},
 		Env: append(os.Environ(), "XDG_RUNTIME_DIR="+t.TempDir()), Stdout: &out, Stderr: &out,
 	})
 	if remedy.Is(err) {

@@ -134,6 +134,7 @@ func execute(ctx context.Context, box Sandbox, w Snapshot, resolver []byte, s sa
 	if err != nil {
 		return 0, err
 	}
+	planted.Stat = w.Owners().Stat
 	s.Root, s.Cwd = w.Root(), cmp.Or(s.Cwd, "/")
 	s.UID, s.GID, s.Groups = around.user.UID, around.user.GID, around.user.Groups
 	s.Env, s.Mounts, s.Network = append(environ(around.env), s.Env...), around.mounts, around.network

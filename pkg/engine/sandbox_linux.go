@@ -69,6 +69,15 @@ type View struct {
 	Root    string
 	Release func() error // idempotent
 	Sums    Sums         // of what was stored; nil: it is not compared
+	Owners  owner.Policy // says what its files have; nil asks the kernel
+}
+
+// owners says what files of a view have.
+func (v *View) owners() owner.Policy {
+	if v.Owners == nil {
+		return owner.Kernel{}
+	}
+	return v.Owners
 }
 
 // Sums know what was stored in a layer and those below it.

@@ -9,17 +9,18 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/layer/sums"
+	"github.com/carosio/carosbuild/pkg/owner"
 )
 
 // stageCheck compares what is copied from another stage with what was recorded
 // of it: a damaged file would get into a layer that is recorded as right.
 type stageCheck struct {
 	sums Sums
+	own  owner.Policy      // of the stage's files
 	want map[string]wanted // by path in the stage
 }
 
@@ -32,7 +33,7 @@ type wanted struct {
 
 // newStageCheck reads what is expected at some paths of a stage, and below them. It
 // is nil where there is nothing to compare with.
-func newStageCheck(ctx context.Context, s Sums, paths []sourcePath) (*stageCheck, error) {
+func newStageCheck(ctx context.Context, s Sums, own owner.Policy, paths []sourcePath) (*stageCheck, error) {
 	if s == nil {
 		return nil, nil
 	}
@@ -40,7 +41,7 @@ func newStageCheck(ctx context.Context, s Sums, paths []sourcePath) (*stageCheck
 	if err != nil {
 		return nil, err
 	}
-	c := &stageCheck{s, map[string]wanted{}}
+	c := &stageCheck{s, own, map[string]wanted{}}
 	for {
 		f, of, ok, err := all.Next()
 		if err != nil || !ok {
@@ -64,15 +65,17 @@ func (c *stageCheck) file(path, full string, st fs.FileInfo, crc *uint32) error 
 	}
 	w.seen = true
 	c.want[path] = w
-	sys := st.Sys().(*syscall.Stat_t)
+	sys, err := stageStat(c.own, full)
+	if err != nil {
+		return err
+	}
 	link := ""
 	if st.Mode()&fs.ModeSymlink != 0 {
-		var err error
 		if link, err = os.Readlink(full); err != nil {
 			return err
 		}
 	}
-	attrs, err := xattrsAt(full)
+	attrs, err := xattrsAt(c.own, full)
 	if err != nil {
 		return err
 	}
@@ -90,9 +93,9 @@ func (c *stageCheck) file(path, full string, st fs.FileInfo, crc *uint32) error 
 }
 
 // xattrsAt are the attributes of a file, ascending by name.
-func xattrsAt(file string) (iter.Seq2[string, []byte], error) {
+func xattrsAt(own owner.Policy, file string) (iter.Seq2[string, []byte], error) {
 	var all []tree.Xattr
-	err := eachXattr(file, func(name string, value []byte) error {
+	err := eachXattr(own, file, func(name string, value []byte) error {
 		all = append(all, tree.Xattr{Name: name, Value: value})
 		return nil
 	})

@@ -32,7 +32,7 @@ func (l Layers) View(ctx context.Context, id string) (*View, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &View{Root: root, Release: release, Sums: recorded{l.Store, id}}, nil
+	return &View{Root: root, Release: release, Sums: recorded{l.Store, id}, Owners: l.Store.Owners()}, nil
 }
 
 // recorded are the sums of a chain of layers.

@@ -41,9 +41,11 @@ func (s *Store) apply(ctx context.Context, parent string, tar io.Reader, want oc
 	if err != nil {
 		return Layer{}, err
 	}
-	ids, err := archive.ReadIDMaps()
-	if err != nil {
-		return Layer{}, err
+	ids := archive.AllIDs()
+	if s.table == nil {
+		if ids, err = archive.ReadIDMaps(); err != nil {
+			return Layer{}, err
+		}
 	}
 	dir, err := s.wip.mkdir()
 	if err != nil {
@@ -60,7 +62,7 @@ func (s *Store) apply(ctx context.Context, parent string, tar io.Reader, want oc
 	}
 	res, record, err := archive.Apply(ctx, tar, record, archive.ApplyOptions{
 		Root: root, Aside: filepath.Join(dir, "aside"),
-		Scratch: s.wip.scratchFile, Lowers: low, Prefix: s.prefix, IDs: ids, Owners: s.owners, Limits: s.limit,
+		Scratch: s.wip.scratchFile, Lowers: low, Format: s.format, IDs: ids, Limits: s.limit,
 	})
 	if err == nil && want != (oci.Digest{}) && res.DiffID != want {
 		err = fmt.Errorf("its digest is %s, not %s", res.DiffID, want)

@@ -68,7 +68,7 @@ func (s *Store) commit(ctx context.Context, w *Working, o CommitOptions) (Layer,
 	}
 	base := w.parent == ""
 	res, err := archive.Diff(w.changes(), record, archive.DiffOptions{
-		Prefix: s.prefix, Lowers: w.lowers,
+		Format: s.format, Lowers: w.lowers,
 		Clamp: o.Clamp, Root: root || base, Limit: s.limit.LayerBytes, Strip: true,
 	})
 	if err == nil && (res.Entries == 0 || base && !root && res.Entries == 1) {
@@ -90,8 +90,8 @@ func (s *Store) commit(ctx context.Context, w *Working, o CommitOptions) (Layer,
 // parent's in more than its times. Without a parent the usual root directory,
 // 0755 and of uid 0, counts as unchanged.
 func (w *Working) rootChanged() (bool, error) {
-	var st unix.Stat_t
-	if err := unix.Lstat(w.changes(), &st); err != nil {
+	st, err := w.store.owners.Stat(unix.AT_FDCWD, w.changes())
+	if err != nil {
 		return false, fmt.Errorf("look at the root directory: %w", err)
 	}
 	want := w.base
@@ -105,7 +105,7 @@ func (w *Working) rootChanged() (bool, error) {
 // directory: its time is the parent's when the tar stream has no entry for it.
 func (w *Working) settleRoot(inStream bool) error {
 	for _, x := range []string{"impure", "origin", "uuid"} {
-		err := unix.Lremovexattr(w.changes(), w.store.prefix+x)
+		err := unix.Lremovexattr(w.changes(), w.store.format.Prefix+x)
 		if err != nil && err != unix.ENODATA && err != unix.ENOTSUP {
 			return fmt.Errorf("tidy the root directory: %w", err)
 		}

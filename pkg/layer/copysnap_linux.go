@@ -19,7 +19,7 @@ import (
 // copier is the driver that copies layers, and finds what was changed by comparing. It
 // needs no mount, and makes one where it can, for programs with set-user-ID.
 type copier struct {
-	prefix string // of overlay's own extended attributes, which opaque directories have
+	format archive.Format
 	mkdir  func() (string, error)
 
 	mu    sync.Mutex
@@ -54,7 +54,7 @@ func (c *copier) prepare(ctx context.Context, dir string, lowers []string) (snap
 	if err := os.Chmod(s.tree(), 0o755); err != nil { // whatever the umask
 		return nil, err
 	}
-	err := archive.Flatten(ctx, lowers, c.prefix, s.tree())
+	err := archive.Flatten(ctx, lowers, c.format, s.tree())
 	if err == nil {
 		s.before, err = archive.Take(s.tree())
 	}
@@ -91,7 +91,7 @@ func (s *copySnapshot) changes(ctx context.Context, clamp *int64) error {
 	if err := os.Mkdir(upper, 0o700); err != nil {
 		return err
 	}
-	o := archive.ChangesOptions{Lowers: s.lowers, Prefix: s.of.prefix, Before: s.before, Clamp: clamp}
+	o := archive.ChangesOptions{Lowers: s.lowers, Format: s.of.format, Before: s.before, Clamp: clamp}
 	if err := archive.Changes(ctx, s.tree(), upper, o); err != nil {
 		return fmt.Errorf("find what was changed: %w", err)
 	}
@@ -109,7 +109,7 @@ func (s *copySnapshot) revert(name string) error {
 	}
 	defer unix.Close(dir)
 	return keepingTimes(dir, func() error {
-		return archive.Restore(s.tree(), name, s.lowers, s.of.prefix, s.before)
+		return archive.Restore(s.tree(), name, s.lowers, s.of.format, s.before)
 	})
 }
 
@@ -149,7 +149,7 @@ func (c *copier) copied(ctx context.Context, id string, lowers []string) (string
 	c.mu.Unlock()
 	v.once.Do(func() {
 		if v.dir, v.err = c.mkdir(); v.err == nil {
-			v.err = archive.Flatten(ctx, lowers, c.prefix, v.dir)
+			v.err = archive.Flatten(ctx, lowers, c.format, v.dir)
 		}
 	})
 	if v.err != nil {

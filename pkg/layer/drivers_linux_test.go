@@ -407,7 +407,7 @@ func notIn(t *testing.T, s *Store, l Layer, attrs map[string]string) {
 			t.Errorf("%s belongs to %d:%d", p, st.Uid, st.Gid)
 		}
 		for name := range attrs {
-			if name == s.prefix+"opaque" { // overlay's own, of each new directory
+			if name == s.format.Prefix+"opaque" { // overlay's own, of each new directory
 				continue
 			}
 			if _, e := unix.Lgetxattr(p, name, nil); e == nil {

@@ -88,7 +88,7 @@ func (s *Store) readSums(id string) (*sums.Reader, error) { return sums.Open(s.s
 
 // writeSums records the files in dir as those of layer id.
 func (s *Store) writeSums(id, dir string, known archive.CRCs) error {
-	if err := sums.Make(s.sumsFile(id), id, dir, s.prefix, known); err != nil {
+	if err := sums.Make(s.sumsFile(id), id, dir, s.format, known); err != nil {
 		return fmt.Errorf("record the files of layer %s: %w", short(id), damage(id, err))
 	}
 	return nil
@@ -101,7 +101,7 @@ func (s *Store) checkFiles(id string, limit int) ([]*DamageError, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := want.Check(s.diffDir(id), s.prefix, limit)
+	found, err := want.Check(s.diffDir(id), s.format, limit)
 	var out []*DamageError
 	for _, m := range found {
 		out = append(out, &DamageError{id, m.Path, m.What})

@@ -18,19 +18,23 @@ import (
 	"go.podman.io/storage/types"
 
 	"github.com/carosio/carosbuild/pkg/beneath"
+	"github.com/carosio/carosbuild/pkg/layer/archive"
 	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/owner"
+	"github.com/carosio/carosbuild/pkg/owner/record"
 )
 
 // Options say where a store is and what it may take.
 type Options struct {
-	GraphRoot string       // holds everything; absolute
-	RunRoot   string       // what a reboot may lose; absolute
-	BootID    string       // of this boot; "" reads the kernel's
-	Holder    string       // who has the store open, for others that want it alone
-	Limits    oci.Limits   // zero values mean the defaults
-	Snapshots Kind         // "" takes overlay mounts
-	Owners    owner.Policy // of the files in snapshots; nil asks the kernel
+	GraphRoot string     // holds everything; absolute
+	RunRoot   string     // what a reboot may lose; absolute
+	BootID    string     // of this boot; "" reads the kernel's
+	Holder    string     // who has the store open, for others that want it alone
+	Limits    oci.Limits // zero values mean the defaults
+	Snapshots Kind       // "" takes overlay mounts
+	// RecordOwners keeps the owners of files as records instead of asking the kernel, which
+	// knows no other than the caller: of the layers, and of snapshots, which are copies.
+	RecordOwners bool
 }
 
 // Store is an opened store. Its methods may be called concurrently, and other
@@ -39,8 +43,9 @@ type Store struct {
 	graph  string
 	store  storage.Store
 	driver driver
-	prefix string // of overlay's own extended attributes
+	format archive.Format
 	owners owner.Policy
+	table  *record.Table // of owners that are recorded, or nil
 	wip    *wip
 	limit  oci.Limits
 	sync   *syncer
@@ -70,9 +75,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, fmt.Errorf("open store %s: %w", o.GraphRoot, err)
 	}
 	graph := filepath.Clean(o.GraphRoot)
-	s := &Store{owners: o.Owners, graph: graph, store: st, limit: o.Limits.WithDefaults(), known: map[string]Layer{}}
-	if s.owners == nil {
-		s.owners = owner.Kernel{}
+	s := &Store{owners: owner.Kernel{}, graph: graph, store: st, limit: o.Limits.WithDefaults(), known: map[string]Layer{}}
+	if err := s.openOwners(o.RecordOwners); err != nil {
+		return nil, fmt.Errorf("open store %s: %w", o.GraphRoot, err)
 	}
 	if err := s.setDriver(o.Snapshots); err != nil {
 		return nil, fmt.Errorf("open store %s: %w", o.GraphRoot, err)
@@ -96,13 +101,19 @@ func (s *Store) setDriver(k Kind) error {
 	if err != nil {
 		return err
 	}
-	s.prefix = ovl.prefix
-	switch k {
-	case "", Overlay:
+	s.format = archive.Format{Prefix: ovl.prefix}
+	if s.table != nil {
+		s.format.Owners = s.owners
+	}
+	switch {
+	case s.table == nil && (k == "" || k == Overlay):
 		s.driver = ovl
-	case Copy:
-		s.driver = &copier{prefix: ovl.prefix, mkdir: func() (string, error) { return s.wip.mkdir() }}
+	case k == Copy:
+		s.driver = &copier{format: s.format, mkdir: func() (string, error) { return s.wip.mkdir() }}
 	default:
+		if s.table != nil {
+			return fmt.Errorf("snapshots of kind %q cannot keep records of owners: want %s", k, Copy)
+		}
 		return fmt.Errorf("there is no kind of snapshots %q", k)
 	}
 	return nil
@@ -139,11 +150,8 @@ func getStore(o Options) (storage.Store, error) {
 // process to the disk, and gives up all snapshots.
 func (s *Store) Close() error {
 	s.bg.Wait()
-	return errors.Join(s.bgErr, saveIndexes(s.graph), s.sync.close(), s.wip.close())
+	return errors.Join(s.bgErr, saveIndexes(s.graph), s.sync.close(), s.wip.close(), s.closeOwners())
 }
-
-// Owners sets owners and the like in snapshots.
-func (s *Store) Owners() owner.Policy { return s.owners }
 
 // GraphRoot is the directory that holds the store.
 func (s *Store) GraphRoot() string { return s.graph }

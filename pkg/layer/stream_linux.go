@@ -110,7 +110,7 @@ func (s *Store) sumFiles(l Layer, known archive.CRCs, w io.Writer) error {
 	}
 	defer unix.Close(root)
 	buf := make([]byte, 256<<10)
-	err = sums.List(s.diffDir(l.ID), s.prefix, func(f *sums.File, _ uint64) error {
+	err = sums.List(s.diffDir(l.ID), s.format, func(f *sums.File, _ uint64) error {
 		if f.Size == 0 {
 			return nil
 		}

@@ -45,7 +45,7 @@ func (s *Store) prepare(ctx context.Context, parent string) (*Working, error) {
 	}
 	w := &Working{store: s, parent: parent, lowers: lowers}
 	if len(lowers) > 0 {
-		if err := unix.Stat(lowers[0], &w.base); err != nil {
+		if w.base, err = s.owners.Stat(unix.AT_FDCWD, lowers[0]); err != nil {
 			return nil, fmt.Errorf("look at the parent's root: %w", err)
 		}
 	}

@@ -24,6 +24,12 @@ type Policy interface {
 	Mknod(dir int, name string, mode uint32, rdev uint64) error
 	// Stat says what a file is.
 	Stat(dir int, name string) (unix.Stat_t, error)
+	// Xattr is what an extended attribute of a file says that is stored with a value. The
+	// path is not of a link.
+	Xattr(path, attr string, stored []byte) ([]byte, error)
+	// Own reports whether an attribute is a record of the policy's, which goes where the
+	// file goes, and is nothing of the file itself.
+	Own(attr string) bool
 }
 
 // Meta is what a file gets.
@@ -47,12 +53,20 @@ type Kernel struct{}
 // capabilities away, and times come last.
 func (Kernel) Set(dir int, name string, m Meta) error {
 	if !m.given() {
-		return setRest(dir, name, m)
+		return setRest(dir, name, m, setKernel)
 	}
 	if err := (Kernel{}).Chown(dir, name, m.UID, m.GID); err != nil {
 		return fmt.Errorf("set owner %d:%d: %w", m.UID, m.GID, err)
 	}
-	return setRest(dir, name, m)
+	return setRest(dir, name, m, setKernel)
+}
+
+// setKernel sets an attribute as it is.
+func setKernel(path, attr string, v []byte, link bool) error {
+	if link {
+		return unix.Lsetxattr(path, attr, v, 0)
+	}
+	return unix.Setxattr(path, attr, v, 0)
 }
 
 // given reports whether a file gets another owner than it has.
@@ -74,6 +88,12 @@ func (Kernel) Mknod(dir int, name string, mode uint32, rdev uint64) error {
 	return unix.Fchmodat(dir, name, mode&0o7777, 0) // whatever the umask
 }
 
+// Xattr implements Policy.
+func (Kernel) Xattr(_, _ string, stored []byte) ([]byte, error) { return stored, nil }
+
+// Own implements Policy.
+func (Kernel) Own(string) bool { return false }
+
 // Stat implements Policy.
 func (Kernel) Stat(dir int, name string) (st unix.Stat_t, err error) {
 	err = unix.Fstatat(dir, name, &st, flags(name))
@@ -87,8 +107,11 @@ func flags(name string) int {
 	return unix.AT_SYMLINK_NOFOLLOW
 }
 
+// setter sets an attribute of a file or, with link, of what a link itself is.
+type setter func(path, attr string, v []byte, link bool) error
+
 // setRest sets all but the owner.
-func setRest(dir int, name string, m Meta) error {
+func setRest(dir int, name string, m Meta, set setter) error {
 	at, file, flags := dir, name, unix.AT_SYMLINK_NOFOLLOW
 	if name == "" { // a link of procfs to what is meant
 		at, file, flags = unix.AT_FDCWD, pathOf(dir, ""), 0
@@ -98,7 +121,7 @@ func setRest(dir int, name string, m Meta) error {
 			return fmt.Errorf("set mode %o: %w", m.Mode&0o7777, err)
 		}
 	}
-	if err := setXattrs(dir, name, m); err != nil {
+	if err := setXattrs(dir, name, m, set); err != nil {
 		return err
 	}
 	if m.Times == nil {
@@ -110,16 +133,13 @@ func setRest(dir int, name string, m Meta) error {
 	return nil
 }
 
-func setXattrs(dir int, name string, m Meta) error {
+func setXattrs(dir int, name string, m Meta, set setter) error {
 	if len(m.Xattrs) == 0 {
 		return nil
 	}
-	file, set := pathOf(dir, name), unix.Lsetxattr
-	if name == "" {
-		set = unix.Setxattr
-	}
+	file := pathOf(dir, name)
 	for _, k := range slices.Sorted(maps.Keys(m.Xattrs)) {
-		err := set(file, k, m.Xattrs[k], 0)
+		err := set(file, k, m.Xattrs[k], name != "")
 		refused := err == unix.EPERM || err == unix.ENOTSUP || err == unix.EACCES
 		if err != nil && !(refused && m.Optional != nil && m.Optional(k)) {
 			return fmt.Errorf("set extended attribute %q: %w", k, err)

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/owner/record"
 )
 
 // opened is a new directory with one file of each kind, opened.
@@ -44,7 +46,7 @@ func described(t *testing.T, p Policy, dir int, name string) string {
 // then.
 func TestRecordedOwners(t *testing.T) {
 	dir, path := opened(t)
-	r := &Recorded{}
+	r := &Recorded{Table: &record.Table{}}
 	times := []unix.Timespec{{Sec: 5}, {Sec: 7, Nsec: 9}}
 	for name, mode := range map[string]uint32{"file": unix.S_IFREG | 0o4755, "dir": unix.S_IFDIR | 0o2711, "link": unix.S_IFLNK | 0o777, "pipe": unix.S_IFIFO | 0o640} {
 		if err := r.Set(dir, name, Meta{UID: 33, GID: 44, Mode: mode, Times: times}); err != nil {
@@ -67,7 +69,7 @@ func TestRecordedOwners(t *testing.T) {
 			t.Errorf("%s, given back: %d:%d, %v", name, st.Uid, st.Gid, err)
 		}
 	}
-	if _, err := unix.Getxattr(filepath.Join(path, "file2"), Xattr, nil); err != unix.ENODATA {
+	if _, err := unix.Getxattr(filepath.Join(path, "file2"), record.Attr, nil); err != unix.ENODATA {
 		t.Errorf("a record that says nothing: %v", err)
 	}
 }
@@ -75,7 +77,7 @@ func TestRecordedOwners(t *testing.T) {
 // A change of owner takes set-id bits away, -1 leaves an id as it is.
 func TestRecordedChown(t *testing.T) {
 	dir, path := opened(t)
-	r := &Recorded{}
+	r := &Recorded{Table: &record.Table{}}
 	if err := os.Chmod(filepath.Join(path, "file"), 0o755|os.ModeSetuid|os.ModeSetgid); err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +97,7 @@ func TestRecordedChown(t *testing.T) {
 // A device node is an empty file, and is shown as a device.
 func TestRecordedDevices(t *testing.T) {
 	dir, path := opened(t)
-	r := &Recorded{}
+	r := &Recorded{Table: &record.Table{}}
 	if err := r.Mknod(dir, "console", unix.S_IFCHR|0o620, unix.Mkdev(5, 1)); err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +112,7 @@ func TestRecordedDevices(t *testing.T) {
 		t.Errorf("%v, %v", real, err)
 	}
 	buf := make([]byte, 100)
-	n, err := unix.Getxattr(filepath.Join(path, "console"), Xattr, buf)
+	n, err := unix.Getxattr(filepath.Join(path, "console"), record.Attr, buf)
 	if got, want := string(buf[:max(n, 0)]), "0:5:0620:char-5-1"; got != want || err != nil {
 		t.Errorf("recorded as %q, want %q, %v", got, want, err)
 	}
@@ -119,9 +121,9 @@ func TestRecordedDevices(t *testing.T) {
 // A record that somebody has damaged is an error, never another owner.
 func TestRecordsThatCannotBeRead(t *testing.T) {
 	dir, path := opened(t)
-	r := &Recorded{}
+	r := &Recorded{Table: &record.Table{}}
 	for _, s := range []string{"", "1:2", "1:2:0644", "-1:2:0644:file", "1:x:0644:file", "1:2:0999:file", "1:2:0644:door", "1:2:0644:char-5", "1:2:0644:char-5-x", "1:2:0644:file:more", "4294967296:0:0644:file"} {
-		if err := unix.Setxattr(filepath.Join(path, "file"), Xattr, []byte(s), 0); err != nil {
+		if err := unix.Setxattr(filepath.Join(path, "file"), record.Attr, []byte(s), 0); err != nil {
 			t.Fatal(err)
 		}
 		if st, err := r.Stat(dir, "file"); err == nil {

@@ -28,6 +28,9 @@ type Rung struct {
 	// Try really tries, in a child where it must, and leaves nothing. The error is a
 	// remedy.Error.
 	Try func(ctx context.Context, h Host) error
+	// RecordsOwners says that the kernel knows no owner but the caller: the store of layers
+	// is one that keeps records of owners, and another one than of those rungs that do not.
+	RecordsOwners bool
 	// Snapshots are the kinds that can be tried for the store of layers, the best first.
 	Snapshots []layer.Kind
 	// Open makes what steps need, in the inner process.
@@ -40,6 +43,7 @@ type Setting struct {
 	// closed or the process ends, at the latest with the next one that opens a Room there.
 	Dir     string
 	Runtime string // as in Host
+	Records string // file with the records of owners, of a rung that has them
 }
 
 // Room is an opened rung.

@@ -176,3 +176,27 @@ func TestPlainScratch(t *testing.T) {
 		t.Errorf("there is left: %v, %v", rest, err)
 	}
 }
+
+// What will be taken is told without entering, as far as what is in the way shows.
+func TestLikely(t *testing.T) {
+	table := ladder()
+	table[0].Look = table[0].Try
+	for asked, want := range map[string]string{"": "low", "high": "high", "low": "low", "none": ""} {
+		if got := table.Likely(t.Context(), asked, Host{}).Name; got != want {
+			t.Errorf("asked for %q: %q, want %q", asked, got, want)
+		}
+	}
+}
+
+// An account without subordinate ids will keep records of owners, and the superuser of
+// this host not.
+func TestLikelyOfAll(t *testing.T) {
+	if r := All().Likely(t.Context(), "", Host{Account: userns.Account{UID: 54321, GID: 54321, Name: "nobody-has-this-name"}}); !r.RecordsOwners || r.Name != "single-id" {
+		t.Errorf("%q, records %v", r.Name, r.RecordsOwners)
+	}
+	for _, r := range All() {
+		if r.RecordsOwners != (r.How == userns.OneID) {
+			t.Errorf("%s: records %v", r.Name, r.RecordsOwners)
+		}
+	}
+}

@@ -3,6 +3,7 @@
 package rung
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,7 +14,7 @@ type Table []Rung
 
 // All are the rungs that there are.
 func All() Table {
-	return Table{userNamespace(), changeRoot()}
+	return Table{userNamespace(), singleID(), changeRoot()}
 }
 
 // Names are those of the rungs, in their order.
@@ -23,6 +24,17 @@ func (t Table) Names() []string {
 		names = append(names, r.Name)
 	}
 	return names
+}
+
+// Likely is the rung that Start will take, as far as that can be told without entering:
+// the first one that nothing is known to be in the way of.
+func (t Table) Likely(ctx context.Context, asked string, h Host) Rung {
+	for _, r := range t {
+		if asked != "" && r.Name == asked || asked == "" && r.Look != nil && r.Look(ctx, h) == nil {
+			return r
+		}
+	}
+	return Rung{}
 }
 
 // Find looks a rung up by its name.

@@ -17,6 +17,9 @@ import (
 func userNamespace() Rung {
 	const how = userns.Ranges
 	look := func(_ context.Context, h Host) error {
+		if err := userns.CheckIDs(h.Account); err != nil {
+			return err
+		}
 		_, err := runc.Look(h.Runtime)
 		return err
 	}

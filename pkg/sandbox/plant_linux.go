@@ -18,7 +18,10 @@ type Planted struct {
 	// Created are the mount points that were not there before, parents before
 	// their children.
 	Created []Created
-	files   []plantedFile
+	// Stat says what a file of the root is, as owner.Policy does; nil asks the kernel. A
+	// command may have given a file to somebody whom the kernel does not know.
+	Stat  func(fd int, name string) (unix.Stat_t, error)
+	files []plantedFile
 }
 
 // Created is a directory, or an empty file, that Plant made.
@@ -43,13 +46,13 @@ type mark struct {
 }
 
 // markOf marks a file of a directory.
-func markOf(dir int, base string) (mark, error) {
+func markOf(dir int, base string, stat func(fd int) (unix.Stat_t, error)) (mark, error) {
 	fd, err := unix.Openat(dir, base, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return mark{}, err
 	}
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
+	st, err := stat(fd)
+	if err != nil {
 		unix.Close(fd)
 		return mark{}, err
 	}
@@ -57,9 +60,9 @@ func markOf(dir int, base string) (mark, error) {
 }
 
 // size is that of a file whose kind, mode and owner nobody has changed.
-func (m mark) size() (int64, bool) {
-	var st unix.Stat_t
-	if unix.Fstat(m.fd, &st) != nil || st.Mode != m.mode || st.Uid != m.uid || st.Gid != m.gid {
+func (m mark) size(stat func(fd int) (unix.Stat_t, error)) (int64, bool) {
+	st, err := stat(m.fd)
+	if err != nil || st.Mode != m.mode || st.Uid != m.uid || st.Gid != m.gid {
 		return 0, false
 	}
 	return st.Size, true
@@ -159,7 +162,7 @@ func (p *Planted) plantFile(root int, file plantedFile) error {
 			err = e
 		}
 		if err == nil {
-			file.mark, err = markOf(dir, base)
+			file.mark, err = markOf(dir, base, p.stat)
 		}
 		if err == nil {
 			p.files = append(p.files, file)
@@ -190,7 +193,7 @@ func (p *Planted) Remove(root string, revert func(path string) error) error {
 		return fmt.Errorf("take out what was planted: %w", err)
 	}
 	for _, f := range p.files {
-		if !f.untouched() {
+		if !f.untouched(p.stat) {
 			continue
 		}
 		if err := revertAt(top, f.mark.fd, revert); err != nil {
@@ -199,7 +202,7 @@ func (p *Planted) Remove(root string, revert func(path string) error) error {
 	}
 	for i := len(p.Created) - 1; i >= 0; i-- {
 		c := p.Created[i]
-		if !c.untouched() {
+		if !c.untouched(p.stat) {
 			continue
 		}
 		if err := revertAt(top, c.mark.fd, revert); err != nil {
@@ -207,6 +210,15 @@ func (p *Planted) Remove(root string, revert func(path string) error) error {
 		}
 	}
 	return nil
+}
+
+// stat says what an open file is.
+func (p *Planted) stat(fd int) (st unix.Stat_t, err error) {
+	if p.Stat != nil {
+		return p.Stat(fd, "")
+	}
+	err = unix.Fstat(fd, &st)
+	return st, err
 }
 
 // realPath is the path of a directory without links, as the kernel tells it.
@@ -242,14 +254,14 @@ func revertAt(top string, fd int, revert func(path string) error) error {
 
 // untouched reports whether a mount point is as Plant made it. A directory may have
 // got something in it.
-func (c Created) untouched() bool {
-	size, same := c.mark.size()
+func (c Created) untouched(stat func(fd int) (unix.Stat_t, error)) bool {
+	size, same := c.mark.size(stat)
 	return same && (c.Dir || size == 0)
 }
 
 // untouched reports whether a file is as Plant made it.
-func (f plantedFile) untouched() bool {
-	if size, same := f.mark.size(); !same || size != int64(len(f.content)) {
+func (f plantedFile) untouched(stat func(fd int) (unix.Stat_t, error)) bool {
+	if size, same := f.mark.size(stat); !same || size != int64(len(f.content)) {
 		return false
 	}
 	data, err := os.ReadFile(fmt.Sprintf("/proc/self/fd/%d", f.mark.fd))
@@ -296,7 +308,7 @@ func (p *Planted) make(root int, c Created, f func(dir int, base string) error) 
 	if err := keepTimes(dir, func() error { return f(dir, path.Base(c.Path)) }); err != nil {
 		return err
 	}
-	if c.mark, err = markOf(dir, path.Base(c.Path)); err != nil {
+	if c.mark, err = markOf(dir, path.Base(c.Path), p.stat); err != nil {
 		return err
 	}
 	p.Created = append(p.Created, c)

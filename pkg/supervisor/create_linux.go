@@ -9,9 +9,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/carosio/carosbuild/pkg/owner/record"
 	"github.com/carosio/carosbuild/pkg/supervisor/creds"
 	"github.com/carosio/carosbuild/pkg/supervisor/decode"
-	"github.com/carosio/carosbuild/pkg/supervisor/record"
 )
 
 // plain reports whether what the caller makes is root's and has no more than the kernel

@@ -13,9 +13,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/carosio/carosbuild/pkg/owner/record"
 	"github.com/carosio/carosbuild/pkg/supervisor/creds"
 	"github.com/carosio/carosbuild/pkg/supervisor/filter"
-	"github.com/carosio/carosbuild/pkg/supervisor/record"
 )
 
 // Inner is the process that Sandbox has started, if this is one: main calls it before

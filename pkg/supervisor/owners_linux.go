@@ -8,9 +8,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/carosio/carosbuild/pkg/owner/record"
 	"github.com/carosio/carosbuild/pkg/supervisor/creds"
 	"github.com/carosio/carosbuild/pkg/supervisor/decode"
-	"github.com/carosio/carosbuild/pkg/supervisor/record"
 )
 
 // chown records an owner. The kernel's own chown to the one id that there is does the

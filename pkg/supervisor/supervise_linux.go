@@ -11,10 +11,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/carosio/carosbuild/pkg/owner/record"
 	"github.com/carosio/carosbuild/pkg/supervisor/creds"
 	"github.com/carosio/carosbuild/pkg/supervisor/decode"
 	"github.com/carosio/carosbuild/pkg/supervisor/filter"
-	"github.com/carosio/carosbuild/pkg/supervisor/record"
 )
 
 // supervisor answers the calls of one step.

@@ -19,9 +19,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/carosio/carosbuild/pkg/owner/record"
 	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/sandbox"
-	"github.com/carosio/carosbuild/pkg/supervisor/record"
 	"github.com/carosio/carosbuild/pkg/userns"
 
 	"golang.org/x/sys/unix"

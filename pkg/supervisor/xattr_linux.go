@@ -7,15 +7,14 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/carosio/carosbuild/pkg/owner/record"
 	"github.com/carosio/carosbuild/pkg/supervisor/creds"
-	"github.com/carosio/carosbuild/pkg/supervisor/record"
 )
 
-// kept reports whether an attribute may be kept under another name: the namespace can set
-// none of these, but capabilities, and lists without other ids.
-func kept(name string) bool {
-	return strings.HasPrefix(name, "security.") || strings.HasPrefix(name, "trusted.") || record.IsACL(name)
-}
+// kept reports whether an attribute is the supervisor's: capabilities, which a caller has to
+// have the right to set, and lists, whose ids the namespace has not. Labels of security
+// modules and trusted.* are refused by the kernel, as in any other user namespace.
+func kept(name string) bool { return name == "security.capability" || record.IsACL(name) }
 
 // readAttr reads an attribute of a file; nil: it has none.
 func readAttr(path, name string, link bool) ([]byte, error) {
@@ -124,11 +123,8 @@ func (c *call) setxattr() answer {
 		return fails(err)
 	}
 	path, fake := fdPath(fd), record.FakePrefix+c.Attr
-	switch {
-	case c.Attr == "security.capability":
+	if !record.IsACL(c.Attr) {
 		return proceed
-	case !record.IsACL(c.Attr):
-		return fails(unix.Setxattr(path, fake, c.Value, int(c.Flags)))
 	}
 	mapped, foreign := record.MappedACL(c.Value)
 	if err := unix.Setxattr(path, c.Attr, mapped, int(c.Flags)); err != nil {

@@ -15,8 +15,9 @@ import (
 // arrival is what the inner program reports, as JSON: it has arrived, or was refused
 // something by the host.
 type arrival struct {
-	Tried string `json:"tried,omitempty"`
-	Cure  string `json:"cure,omitempty"`
+	Tried  string `json:"tried,omitempty"`
+	Cure   string `json:"cure,omitempty"`
+	Masked bool   `json:"masked,omitempty"` // see errMasked
 }
 
 // report tells the outer program how this one has arrived. The error is ErrTold when
@@ -29,8 +30,8 @@ func report(err error) error {
 		a.Tried = err.Error()
 	}
 	if host, ok := errors.AsType[*remedy.Error](err); ok {
-		a = arrival{Tried: host.Tried, Cure: host.Cure}
-		if host.Err != nil {
+		a = arrival{Tried: host.Tried, Cure: host.Cure, Masked: errors.Is(host.Err, errMasked)}
+		if host.Err != nil && !a.Masked {
 			a.Tried += ": " + host.Err.Error()
 		}
 	}
@@ -50,5 +51,9 @@ func awaitArrival(pipe io.Reader) error {
 	if err := json.NewDecoder(pipe).Decode(&a); err != nil || a.Tried == "" {
 		return nil
 	}
-	return &remedy.Error{Tried: a.Tried, Cure: a.Cure}
+	refused := &remedy.Error{Tried: a.Tried, Cure: a.Cure}
+	if a.Masked {
+		refused.Err = errMasked
+	}
+	return refused
 }

@@ -42,8 +42,8 @@ func Settle(args, env []string) (umask int, err error) {
 		}
 		err := syscall.Exec("/proc/self/exe", args, append(others, stageVar+"="+stageIn))
 		return 0, fmt.Errorf("execute the program inside its namespace: %w", err)
-	case stageIn:
-		err = arrive()
+	case stageIn, stageShared:
+		err = arrive(stage == stageIn)
 	case stagePlain:
 		err = keepDescriptors()
 	default:
@@ -92,8 +92,11 @@ func genuine(stage string) bool {
 			return false
 		}
 	}
-	if stage == stagePlain {
+	switch stage {
+	case stagePlain:
 		return startedBySelf()
+	case stageShared:
+		return startedBySelf() && inOwnNamespace()
 	}
 	return os.Getpid() == 1
 }
@@ -108,6 +111,14 @@ func startedBySelf() bool {
 	return err == nil && os.SameFile(parent, self)
 }
 
+// inOwnNamespace reports whether this process is in a user namespace in which nothing but
+// uid 0 is, as nobody finds himself in by setting a variable outside.
+func inOwnNamespace() bool {
+	b, err := os.ReadFile("/proc/self/uid_map")
+	f := strings.Fields(string(b))
+	return err == nil && len(f) == 3 && f[0] == "0" && f[2] == "1"
+}
+
 // keepDescriptors keeps those of Enter from what this program starts.
 func keepDescriptors() error {
 	for _, fd := range []int{lifeline, reporting, handover} {
@@ -120,8 +131,9 @@ func keepDescriptors() error {
 	return nil
 }
 
-// arrive sets up what the second exec has reset and the mounts.
-func arrive() error {
+// arrive sets up what the second exec has reset and the mounts. With own process ids
+// there is a /proc of them.
+func arrive(ownPIDs bool) error {
 	// Gaining capabilities by exec clears the death signal.
 	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(syscall.SIGKILL), 0, 0, 0); err != nil {
 		return fmt.Errorf("set the death signal: %w", err)
@@ -132,10 +144,9 @@ func arrive() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
-	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
-		return &remedy.Error{
-			Tried: "mount /proc inside the namespace", Err: err,
-			Cure: "inside a container: unmask /proc (procMount: Unmasked, or --security-opt systempaths=unconfined)",
+	if ownPIDs {
+		if err := mountProc(); err != nil {
+			return err
 		}
 	}
 	// What is mounted below /sys too: a bind mount in a step would leave that
@@ -149,6 +160,26 @@ func arrive() error {
 		return fmt.Errorf("make /sys read-only: %w", err)
 	}
 	return nil
+}
+
+// errMasked says that a new /proc would show what the present one hides.
+var errMasked error = masked{unix.EPERM}
+
+// masked is what the kernel says about that.
+type masked struct{ syscall.Errno }
+
+func mountProc() error {
+	err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
+	switch err {
+	case nil:
+		return nil
+	case unix.EPERM:
+		err = errMasked
+	}
+	return &remedy.Error{
+		Tried: "mount /proc inside the namespace", Err: err,
+		Cure: "inside a container: unmask /proc (procMount: Unmasked, or --security-opt systempaths=unconfined)",
+	}
 }
 
 // remountReadOnly makes the mounts at and below a directory read-only one by one. What

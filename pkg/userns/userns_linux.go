@@ -31,6 +31,9 @@ const (
 	OneID
 	// Plain has no namespaces. The inner program's ids and mounts are the caller's.
 	Plain
+	// oneIDShared is OneID with the caller's process ids, where /proc is masked so that a
+	// namespace of process ids could have none.
+	oneIDShared
 )
 
 // Entry says how to run the program again inside the namespaces.
@@ -60,6 +63,16 @@ type Entry struct {
 // Where the host refuses, the error is a remedy.Error, and the inner program has
 // done nothing: another way may be tried.
 func Enter(ctx context.Context, e Entry) (int, error) {
+	status, err := enter(ctx, e)
+	if e.How == OneID && errors.Is(err, errMasked) {
+		e.How = oneIDShared
+		return enter(ctx, e)
+	}
+	return status, err
+}
+
+// enter is Enter in exactly one way.
+func enter(ctx context.Context, e Entry) (int, error) {
 	ids, err := e.idMap()
 	if err != nil {
 		return 0, err
@@ -81,7 +94,7 @@ func Enter(ctx context.Context, e Entry) (int, error) {
 	if err != nil {
 		return 0, errors.Join(err, line.Close(), report.Close())
 	}
-	if e.How != Plain {
+	if e.How != Plain && e.How != oneIDShared {
 		return e.run(ctx, cmd, ids, w, r)
 	}
 	others, err := adopt()
@@ -127,13 +140,24 @@ func (e *Entry) run(ctx context.Context, cmd *exec.Cmd, ids IDMap, w io.Writer, 
 func (e *Entry) idMap() (IDMap, error) {
 	switch e.How {
 	case Ranges:
-		uids, gids := readIDs(e.Account)
-		ids, err := NewIDMap(e.Account, uids, gids)
-		return ids, explainAccount(e.Account, readPasswd(), err)
-	case OneID, Plain:
+		return rangesOf(e.Account)
+	case OneID, oneIDShared, Plain:
 		return IDMap{}, nil
 	}
 	return IDMap{}, fmt.Errorf("enter namespace: unknown way %d", e.How)
+}
+
+func rangesOf(a Account) (IDMap, error) {
+	uids, gids := readIDs(a)
+	ids, err := NewIDMap(a, uids, gids)
+	return ids, explainAccount(a, readPasswd(), err)
+}
+
+// CheckIDs says whether an account has the subordinate ids that Ranges wants. The error is
+// a remedy.Error.
+func CheckIDs(a Account) error {
+	_, err := rangesOf(a)
+	return err
 }
 
 // command is the inner program. It gets the descriptors lifeline, reporting and
@@ -165,9 +189,13 @@ func (e *Entry) command(ctx context.Context, line, report *os.File) (*exec.Cmd, 
 	case Ranges:
 		stage = stageWait
 		cmd.SysProcAttr.Cloneflags = unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID
-	case OneID:
-		stage = stageIn
-		cmd.SysProcAttr.Cloneflags = unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID
+	case OneID, oneIDShared:
+		stage = stageShared
+		cmd.SysProcAttr.Cloneflags = unix.CLONE_NEWUSER | unix.CLONE_NEWNS
+		if e.How == OneID {
+			stage = stageIn
+			cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWPID
+		}
 		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: e.Account.UID, Size: 1}}
 		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: e.Account.GID, Size: 1}}
 	}

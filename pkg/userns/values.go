@@ -16,9 +16,10 @@ const stageVar = "_CAROSBUILD_NAMESPACE"
 
 // Its values.
 const (
-	stageWait  = "wait"  // the ids are not mapped yet
-	stageIn    = "in"    // in the namespaces
-	stagePlain = "plain" // there are none
+	stageWait   = "wait"   // the ids are not mapped yet
+	stageIn     = "in"     // in the namespaces
+	stageShared = "shared" // in the namespaces, but for process ids
+	stagePlain  = "plain"  // there are none
 )
 
 // trialVar has the inner program end as soon as it has arrived.

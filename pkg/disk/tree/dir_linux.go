@@ -21,8 +21,39 @@ import (
 // Source is an open directory that Trees are read from. It must stay open as long
 // as their contents are used.
 type Source struct {
-	fd   int
-	name string
+	fd     int
+	name   string
+	owners Owners // nil asks the kernel
+}
+
+// Owners says what files are where the kernel does not know: owner.Policy.
+type Owners interface {
+	// Stat is that of a name in an open directory, "" for the directory itself.
+	Stat(dir int, name string) (unix.Stat_t, error)
+	// Xattr is what an attribute of a file says that is stored with a value.
+	Xattr(path, attr string, stored []byte) ([]byte, error)
+}
+
+// OpenDirOf is OpenDir of a directory whose owners somebody else knows.
+func OpenDirOf(name string, owners Owners) (*Source, error) {
+	s, err := OpenDir(name)
+	if err == nil {
+		s.owners = owners
+	}
+	return s, err
+}
+
+// stat looks at a name in an open directory, "" for the directory itself.
+func (d *Source) stat(fd int, name string) (st unix.Stat_t, err error) {
+	switch {
+	case d.owners != nil:
+		return d.owners.Stat(fd, name)
+	case name == "":
+		err = unix.Fstat(fd, &st)
+	default:
+		err = unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW)
+	}
+	return st, err
 }
 
 // OpenDir opens a directory to read Trees from.
@@ -211,15 +242,11 @@ func readNames(fd int) ([]string, error) {
 // entry reads the metadata of name in the directory fd; an empty name is the
 // directory itself.
 func (w *walker) entry(fd int, name, path string) (node, error) {
-	var st unix.Stat_t
-	var err error
 	proc := fmt.Sprintf("/proc/self/fd/%d/%s", fd, name)
 	if name == "" {
-		err = unix.Fstat(fd, &st)
 		proc += "."
-	} else {
-		err = unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW)
 	}
+	st, err := w.dir.stat(fd, name)
 	if err != nil {
 		return node{}, &os.PathError{Op: "stat", Path: path, Err: err}
 	}
@@ -241,7 +268,7 @@ func (w *walker) entry(fd int, name, path string) (node, error) {
 			}
 		}
 	}
-	if e.Xattrs, err = xattrs(proc); err != nil {
+	if e.Xattrs, err = w.dir.xattrs(proc); err != nil {
 		return node{}, &os.PathError{Op: "read attributes of", Path: path, Err: err}
 	}
 	n := node{entry: e}
@@ -272,7 +299,7 @@ func namespaceXattr(name string) bool {
 }
 
 // xattrs reads the extended attributes that belong to the tree.
-func xattrs(path string) ([]Xattr, error) {
+func (d *Source) xattrs(path string) ([]Xattr, error) {
 	n, err := unix.Llistxattr(path, nil)
 	if n == 0 || err == unix.ENOTSUP {
 		return nil, nil
@@ -297,7 +324,14 @@ func xattrs(path string) ([]Xattr, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
-		out = append(out, Xattr{Name: name, Value: slices.Clone(value[:k])})
+		shown := slices.Clone(value[:k])
+		if d.owners != nil {
+			shown, err = d.owners.Xattr(path, name, shown)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		out = append(out, Xattr{Name: name, Value: shown})
 	}
 	slices.SortFunc(out, func(a, b Xattr) int { return strings.Compare(a.Name, b.Name) })
 	return out, nil

@@ -15,6 +15,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/engine"
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/layer/archive"
 	"github.com/carosio/carosbuild/pkg/layer/sums"
 	"github.com/carosio/carosbuild/pkg/oci"
 )
@@ -151,7 +152,7 @@ func (f *FakeSnapshots) store(dir string, all map[string]string) (string, error)
 	}
 	known, err := crcs(dir)
 	if err == nil {
-		err = sums.Make(f.sumsFile(id), id, dir, "user.overlay.", known)
+		err = sums.Make(f.sumsFile(id), id, dir, archive.Format{Prefix: archive.UserOverlay}, known)
 	}
 	if err != nil {
 		return "", err

@@ -18,7 +18,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/oci"
-	"github.com/carosio/carosbuild/pkg/owner"
 )
 
 // ApplyOptions say where a tar stream goes.
@@ -27,9 +26,8 @@ type ApplyOptions struct {
 	Aside   string                   // where what a later member replaces is kept; made when needed
 	Scratch func() (*os.File, error) // a file without a name
 	Lowers  []string                 // what the layer is based on, top first
-	Prefix  string                   // of overlay's own extended attributes
+	Format  Format                   // of the directories
 	IDs     *IDMaps                  // that files may belong to; nil: any
-	Owners  owner.Policy             // gives files their owners
 	Limits  oci.Limits
 }
 

@@ -38,7 +38,7 @@ func unpack(t testing.TB, stream []byte, low ...string) (lines []string, again [
 	}
 	_, record, err = Apply(t.Context(), bytes.NewReader(stream), record, ApplyOptions{
 		Root:  root,
-		Aside: filepath.Join(base, "aside"), Scratch: scratch, Lowers: low, Prefix: UserOverlay, Owners: nobody{},
+		Aside: filepath.Join(base, "aside"), Scratch: scratch, Lowers: low, Format: Format{UserOverlay, nobody{}},
 		Limits: oci.Limits{LayerBytes: 1 << 30, Inline: 1 << 20}.WithDefaults(),
 	})
 	defer record.Close()

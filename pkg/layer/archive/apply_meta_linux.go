@@ -33,6 +33,12 @@ func ReadIDMaps() (*IDMaps, error) {
 	return &IDMaps{uids, gids}, err
 }
 
+// AllIDs are all ids that there can be, for owners that are recorded.
+func AllIDs() *IDMaps {
+	all := []idRange{{0, 1<<32 - 1}}
+	return &IDMaps{all, all}
+}
+
 func readIDMap(file string) ([]idRange, error) {
 	b, err := os.ReadFile(file)
 	if err != nil {
@@ -90,7 +96,7 @@ func (x *extractor) setMeta(dir int, name string, kind uint32, h *tar.Header) er
 			m.Xattrs[attr] = []byte(v)
 		}
 	}
-	return x.Owners.Set(dir, name, m)
+	return x.Format.owners().Set(dir, name, m)
 }
 
 // finishDirs gives directories their metadata, deepest first, when nothing
@@ -139,7 +145,7 @@ func (x *extractor) hideLowerRoot() error {
 			return err
 		}
 		for _, n := range names {
-			err := makeWhiteout(x.rootf, n.Name(), x.Prefix)
+			err := makeWhiteout(x.rootf, n.Name(), x.Format.Prefix)
 			if err == unix.EEXIST {
 				var st unix.Stat_t
 				if err = unix.Fstatat(x.rootf, n.Name(), &st, unix.AT_SYMLINK_NOFOLLOW); err == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR {

@@ -136,10 +136,13 @@ func (x *extractor) implicit(rel string, h *tar.Header) error {
 	if h != nil {
 		made.ModTime = h.ModTime
 	}
-	fd, st, ok := lowers(x.Lowers).directory(rel)
+	fd, st, ok, err := lowers(x.Lowers).directory(rel, x.Format)
+	if err != nil {
+		return err
+	}
 	if ok {
 		defer unix.Close(fd)
-		xattrs, _, err := Xattrs(fd, "", &st, x.Prefix, x.buf)
+		xattrs, _, err := Xattrs(fd, "", &st, x.Format, x.buf)
 		if err != nil {
 			return fmt.Errorf("look at %q below: %w", rel, err)
 		}

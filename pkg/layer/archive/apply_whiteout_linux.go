@@ -84,7 +84,7 @@ func (x *extractor) applyWhiteout(w whiteout) error {
 		return x.setOpaque(dir)
 	}
 	name := path.Base(w.path)
-	if err := makeWhiteout(fd, name, x.Prefix); err != unix.EEXIST {
+	if err := makeWhiteout(fd, name, x.Format.Prefix); err != unix.EEXIST {
 		return err
 	}
 	var st unix.Stat_t
@@ -107,7 +107,7 @@ func (x *extractor) reaches(dir string) (bool, error) {
 		}
 		fd, err := openBeneath(x.Root, p, unix.O_PATH|unix.O_NOFOLLOW)
 		if err == unix.ENOENT {
-			return hidden || !lowers(x.Lowers).blocks(dir, x.Prefix), nil
+			return hidden || !lowers(x.Lowers).blocks(dir, x.Format.Prefix), nil
 		}
 		if err == unix.ELOOP {
 			return false, nil
@@ -162,7 +162,7 @@ func (x *extractor) setOpaque(rel string) error {
 		return err
 	}
 	defer unix.Close(fd)
-	if err := unix.Setxattr(fdPath(fd), x.Prefix+"opaque", []byte("y"), 0); err != nil {
+	if err := unix.Setxattr(fdPath(fd), x.Format.Prefix+"opaque", []byte("y"), 0); err != nil {
 		return fmt.Errorf("mark as opaque: %w", err)
 	}
 	x.opaque[rel] = true

@@ -17,9 +17,9 @@ import (
 // ChangesOptions say what a tree is compared with.
 type ChangesOptions struct {
 	Lowers []string // what the tree was a copy of, top first, see Flatten
-	Prefix string   // of overlay's own extended attributes
-	Before *Stamps  // of the copy
-	Clamp  *int64   // as in DiffOptions
+	Format Format
+	Before *Stamps // of the copy
+	Clamp  *int64  // as in DiffOptions
 }
 
 // Changes moves what differs between a tree and the layers that it was a copy of into
@@ -31,7 +31,7 @@ type ChangesOptions struct {
 // inode for each name, as overlay gives it one when it is written by that name.
 func Changes(ctx context.Context, tree, upper string, o ChangesOptions) error {
 	c := &changer{
-		ChangesOptions: o, compare: comparer{o.Prefix, o.Clamp, make([]byte, 256<<10)}, now: &Stamps{files: map[string]stamp{}},
+		ChangesOptions: o, compare: comparer{o.Format, o.Clamp, make([]byte, 256<<10)}, now: &Stamps{files: map[string]stamp{}},
 		linked: map[uint64]bool{}, moved: map[uint64]string{},
 	}
 	var err error
@@ -47,10 +47,10 @@ func Changes(ctx context.Context, tree, upper string, o ChangesOptions) error {
 		return err
 	}
 	c.findLinks()
-	root := visibleRoot(o.Lowers, o.Prefix)
+	root := visibleRoot(o.Lowers, o.Format)
 	defer root.rest()
-	var st unix.Stat_t
-	if err := unix.Fstat(c.tree, &st); err != nil {
+	st, err := o.Format.stat(c.tree)
+	if err != nil {
 		return err
 	}
 	made := &change{made: true}
@@ -154,8 +154,8 @@ func (c *changer) entry(ctx context.Context, t *beneath.Dir, below *visible, to 
 	if err != nil {
 		return err
 	}
-	var st unix.Stat_t // before anything is moved out of it
-	if err := unix.Fstat(fd, &st); err != nil {
+	st, err := c.Format.stat(fd) // before anything is moved out of it
+	if err != nil {
 		return err
 	}
 	made := &change{above: to, rel: rel}
@@ -198,7 +198,7 @@ func (c *changer) xattrs(fd int, below *visible, st *unix.Stat_t, made *change) 
 
 // look gives a directory of upper the look that it had in the tree.
 func (c *changer) look(tree, upper int, st *unix.Stat_t) error {
-	return copyMeta(tree, ".", upper, ".", st, c.compare.buf)
+	return copyMeta(tree, ".", upper, ".", st, c.Format, c.compare.buf)
 }
 
 // make makes a directory of upper, and those above it.
@@ -232,7 +232,7 @@ func (c *changer) whiteout(to *change, name string) error {
 		return err
 	}
 	defer unix.Close(up)
-	return makeWhiteout(up, name, c.Prefix)
+	return makeWhiteout(up, name, c.Format.Prefix)
 }
 
 // replaced moves a directory with all that is in it, which the layers below do not have,
@@ -246,7 +246,7 @@ func (c *changer) replaced(t *beneath.Dir, to *change, name string, hides bool) 
 	if !hides {
 		return nil
 	}
-	return unix.Lsetxattr(fdPath(up)+"/"+name, c.Prefix+"opaque", []byte("y"), 0)
+	return unix.Lsetxattr(fdPath(up)+"/"+name, c.Format.Prefix+"opaque", []byte("y"), 0)
 }
 
 // move moves a name of the tree to upper and opens where it is then.
@@ -310,8 +310,8 @@ func (c *changer) same(t *beneath.Dir, below *visible, name string, was found, o
 	if err != nil {
 		return false, err
 	}
-	var st unix.Stat_t
-	if err := unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+	st, err := c.Format.owners().Stat(fd, name)
+	if err != nil {
 		return false, err
 	}
 	if st.Nlink > 1 && !c.Before.inPlace(rel, c.now.files[rel]) {
@@ -333,11 +333,11 @@ func (c *changer) apart(to *change, name, first string) error {
 	}
 	defer unix.Close(from)
 	base := path.Base(first)
-	var st unix.Stat_t
-	if err := unix.Fstatat(from, base, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+	st, err := c.Format.owners().Stat(from, base)
+	if err != nil {
 		return err
 	}
-	f := &flattener{content: contentCopier{buf: c.compare.buf}, buf: c.compare.buf}
+	f := &flattener{format: c.Format, content: contentCopier{buf: c.compare.buf}, buf: c.compare.buf}
 	return f.copyAs(from, base, up, name, &st)
 }
 
@@ -348,7 +348,7 @@ func (c *changer) strip(dir int, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := stripXattrs(fdPath(dir)+"/"+name, c.compare.buf); err != nil || st.mode&unix.S_IFMT != unix.S_IFDIR {
+	if err := stripXattrs(fdPath(dir)+"/"+name, c.Format, c.compare.buf); err != nil || st.mode&unix.S_IFMT != unix.S_IFDIR {
 		return err
 	}
 	fd, err := unix.Openat(dir, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
@@ -356,5 +356,5 @@ func (c *changer) strip(dir int, name string) error {
 		return err
 	}
 	defer unix.Close(fd)
-	return stripBelow(beneath.Root(fd), c.compare.buf)
+	return stripBelow(beneath.Root(fd), c.Format, c.compare.buf)
 }

@@ -26,7 +26,7 @@ const (
 
 // DiffOptions say how an upper directory becomes a tar stream.
 type DiffOptions struct {
-	Prefix string   // of overlay's own extended attributes
+	Format Format
 	Lowers []string // what upper is based on, top first
 	Clamp  *int64   // seconds since 1970 that no mtime exceeds
 	Root   bool     // write an entry for the root directory
@@ -88,12 +88,12 @@ func Diff(upper string, record io.Writer, o DiffOptions) (Result, error) {
 		return Result{}, fmt.Errorf("open %s: %w", upper, err)
 	}
 	defer unix.Close(fd)
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
+	st, err := o.Format.stat(fd)
+	if err != nil {
 		return Result{}, fmt.Errorf("stat %s: %w", upper, err)
 	}
 	if o.Root {
-		xattrs, _, err := readXattrs(fd, "", &st, d.Prefix, d.Strip, d.buf)
+		xattrs, _, err := readXattrs(fd, "", &st, d.Format, d.Strip, d.buf)
 		if err != nil {
 			return Result{}, err
 		}
@@ -102,7 +102,7 @@ func Diff(upper string, record io.Writer, o DiffOptions) (Result, error) {
 		}
 	}
 	d.ids[unixIDs{st.Uid, st.Gid}] = true
-	below := visibleRoot(o.Lowers, o.Prefix)
+	below := visibleRoot(o.Lowers, o.Format)
 	defer below.rest()
 	if err := d.dir(beneath.Root(fd), below); err != nil {
 		return Result{}, err
@@ -150,7 +150,7 @@ func (d *differ) entry(dir *beneath.Dir, below *visible, name string) error {
 	if err != nil {
 		return fmt.Errorf("open %s: %w", shown(dir.Path()), err)
 	}
-	st, err := StatAt(fd, name, d.Prefix)
+	st, err := StatAt(fd, name, d.Format)
 	if err != nil {
 		return fmt.Errorf("stat %s: %w", shown(full), err)
 	}
@@ -194,7 +194,7 @@ func (d *differ) entry(dir *beneath.Dir, below *visible, name string) error {
 	if linked, err := d.linked(full, &st); linked || err != nil {
 		return err
 	}
-	xattrs, _, err := readXattrs(fd, name, &st, d.Prefix, d.Strip, d.buf)
+	xattrs, _, err := readXattrs(fd, name, &st, d.Format, d.Strip, d.buf)
 	if err != nil {
 		return fmt.Errorf("%s: %w", shown(full), err)
 	}
@@ -211,7 +211,7 @@ func (d *differ) directory(parent *beneath.Dir, above *visible, name, full strin
 	if err != nil {
 		return fmt.Errorf("open %s: %w", shown(full), err)
 	}
-	xattrs, opaque, err := readXattrs(fd, "", st, d.Prefix, d.Strip, d.buf)
+	xattrs, opaque, err := readXattrs(fd, "", st, d.Format, d.Strip, d.buf)
 	if err != nil {
 		return fmt.Errorf("%s: %w", shown(full), err)
 	}
@@ -262,7 +262,7 @@ func (d *differ) sameBelow(below *visible, st *unix.Stat_t, xattrs map[string]st
 	if err != nil || st.Mode != lower.Mode || st.Uid != lower.Uid || st.Gid != lower.Gid {
 		return false, err
 	}
-	theirs, _, err := Xattrs(fd, "", &lower, d.Prefix, d.buf)
+	theirs, _, err := Xattrs(fd, "", &lower, d.Format, d.buf)
 	return err == nil && maps.Equal(xattrs, theirs), err
 }
 
@@ -277,7 +277,7 @@ func (d *differ) unchanged(dir int, below *visible, name, full string, st *unix.
 	if !ok || err != nil {
 		return false, err
 	}
-	c := comparer{d.Prefix, d.Clamp, d.buf}
+	c := comparer{d.Format, d.Clamp, d.buf}
 	same, err := c.same(dir, name, st, below.fds[lower.layer], &lower.st)
 	if !same || err != nil {
 		return false, err
@@ -357,7 +357,7 @@ func (d *differ) file(parent int, name, full string, st *unix.Stat_t) error {
 		return fmt.Errorf("open %s: %w", shown(full), err)
 	}
 	defer f.Close()
-	xattrs, _, err := readXattrs(parent, name, st, d.Prefix, d.Strip, d.buf)
+	xattrs, _, err := readXattrs(parent, name, st, d.Format, d.Strip, d.buf)
 	if err != nil {
 		return fmt.Errorf("%s: %w", shown(full), err)
 	}

@@ -13,28 +13,29 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/beneath"
+	"github.com/carosio/carosbuild/pkg/owner"
 )
 
 // Flatten copies what layers, top first, make together into the empty directory dst:
-// contents, hard links, holes and all metadata. Prefix is that of overlay's own extended
-// attributes.
-func Flatten(ctx context.Context, lowers []string, prefix, dst string) error {
+// contents, hard links, holes and all metadata.
+func Flatten(ctx context.Context, lowers []string, format Format, dst string) error {
 	fd, err := unix.Open(dst, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return fmt.Errorf("open %s: %w", dst, err)
 	}
 	defer unix.Close(fd)
-	root := visibleRoot(lowers, prefix)
+	root := visibleRoot(lowers, format)
 	defer root.rest()
 	if root.empty() {
 		return nil
 	}
-	f := &flattener{alive: ctx.Err, top: fd, links: map[inode]string{}, content: contentCopier{buf: make([]byte, 256<<10)}, buf: make([]byte, 64<<10)}
+	f := &flattener{format: format, alive: ctx.Err, top: fd, links: map[inode]string{}, content: contentCopier{buf: make([]byte, 256<<10)}, buf: make([]byte, 64<<10)}
 	return f.dir(root, beneath.Root(fd))
 }
 
 // flattener copies a tree.
 type flattener struct {
+	format  Format
 	alive   func() error // an error ends the copy
 	top     int          // the root of the copy
 	links   map[inode]string
@@ -64,7 +65,7 @@ func (f *flattener) dir(from *visible, to *beneath.Dir) error {
 	if err != nil {
 		return err
 	}
-	return copyMeta(src, ".", fd, ".", &st, f.buf)
+	return copyMeta(src, ".", fd, ".", &st, f.format, f.buf)
 }
 
 func (f *flattener) entry(from *visible, to *beneath.Dir, name string, found found) error {
@@ -124,13 +125,15 @@ func (f *flattener) copyAs(src int, name string, dst int, to string, st *unix.St
 		if target, err = readlink(src, name); err == nil {
 			err = unix.Symlinkat(target, dst, to)
 		}
+	case unix.S_IFCHR, unix.S_IFBLK:
+		err = f.format.owners().Mknod(dst, to, st.Mode&unix.S_IFMT|0o600, st.Rdev)
 	default:
-		err = unix.Mknodat(dst, to, st.Mode&unix.S_IFMT|0o600, int(st.Rdev))
+		err = unix.Mknodat(dst, to, st.Mode&unix.S_IFMT|0o600, 0)
 	}
 	if err != nil {
 		return err
 	}
-	return copyMeta(src, name, dst, to, st, f.buf)
+	return copyMeta(src, name, dst, to, st, f.format, f.buf)
 }
 
 // link makes another name for what was copied to first.
@@ -145,31 +148,19 @@ func (f *flattener) link(first string, dst int, name string) error {
 
 // copyMeta gives a new file, which belongs to uid and gid 0, the metadata of another.
 // Name is "." for directories.
-func copyMeta(src int, name string, dst int, to string, st *unix.Stat_t, buf []byte) error {
-	if st.Uid != 0 || st.Gid != 0 {
-		if err := unix.Fchownat(dst, to, int(st.Uid), int(st.Gid), unix.AT_SYMLINK_NOFOLLOW); err != nil {
-			return fmt.Errorf("set owner %d:%d: %w", st.Uid, st.Gid, err)
-		}
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFLNK {
-		if err := unix.Fchmodat(dst, to, st.Mode&0o7777, 0); err != nil {
-			return fmt.Errorf("set mode %o: %w", st.Mode&0o7777, err)
-		}
-	}
-	attrs, _, err := Xattrs(src, name, st, "", buf)
+func copyMeta(src int, name string, dst int, to string, st *unix.Stat_t, format Format, buf []byte) error {
+	attrs, _, err := Xattrs(src, name, st, Format{Owners: format.Owners}, buf)
 	if err != nil {
 		return err
 	}
+	m := owner.Meta{UID: int(st.Uid), GID: int(st.Gid), Mode: st.Mode, Fresh: true, Times: []unix.Timespec{st.Atim, st.Mtim}}
 	for k, v := range attrs {
-		if err := unix.Lsetxattr(fdPath(dst)+"/"+to, strings.TrimPrefix(k, PAXXattr), []byte(v), 0); err != nil {
-			return fmt.Errorf("set extended attribute %s: %w", k, err)
+		if m.Xattrs == nil {
+			m.Xattrs = map[string][]byte{}
 		}
+		m.Xattrs[strings.TrimPrefix(k, PAXXattr)] = []byte(v)
 	}
-	ts := []unix.Timespec{st.Atim, st.Mtim}
-	if err := unix.UtimesNanoAt(dst, to, ts, unix.AT_SYMLINK_NOFOLLOW); err != nil {
-		return fmt.Errorf("set time: %w", err)
-	}
-	return nil
+	return format.owners().Set(dst, to, m)
 }
 
 // contentCopier copies contents of regular files, sharing blocks where the file system

@@ -16,7 +16,7 @@ import (
 // and gone where they do not. A directory in which something was changed stays as it is,
 // and so does one that is not empty in the place of a file. The directory above the path
 // is one, and not a link.
-func Restore(tree, rel string, lowers []string, prefix string, before *Stamps) error {
+func Restore(tree, rel string, lowers []string, format Format, before *Stamps) error {
 	top, err := openDirectory(tree)
 	if err != nil {
 		return err
@@ -27,7 +27,7 @@ func Restore(tree, rel string, lowers []string, prefix string, before *Stamps) e
 		return err
 	}
 	defer unix.Close(dir)
-	above, err := descend(visibleRoot(lowers, prefix), ParentOf(rel))
+	above, err := descend(visibleRoot(lowers, format), ParentOf(rel))
 	if err != nil {
 		return err
 	}
@@ -37,7 +37,7 @@ func Restore(tree, rel string, lowers []string, prefix string, before *Stamps) e
 	if err != nil {
 		return err
 	}
-	r := &restorer{flattener{alive: func() error { return nil }, top: top, links: map[inode]string{}, content: contentCopier{buf: make([]byte, 64<<10)}, buf: make([]byte, 64<<10)}, before}
+	r := &restorer{flattener{format: format, alive: func() error { return nil }, top: top, links: map[inode]string{}, content: contentCopier{buf: make([]byte, 64<<10)}, buf: make([]byte, 64<<10)}, before}
 	return r.restore(dir, above, rel, name, was, ok)
 }
 
@@ -151,8 +151,8 @@ func (r *restorer) restoreDir(dir int, above *visible, rel, name string, st *uni
 	if err != nil {
 		return err
 	}
-	if err := unix.Fchown(fd, int(st.Uid), int(st.Gid)); err != nil {
+	if err := r.format.owners().Chown(fd, "", int(st.Uid), int(st.Gid)); err != nil {
 		return err
 	}
-	return copyMeta(src, ".", fd, ".", st, r.buf)
+	return copyMeta(src, ".", fd, ".", st, r.format, r.buf)
 }

@@ -15,7 +15,7 @@ import (
 // comparer tells whether a file is what a lower layer has, as far as a tar stream says
 // it: by type, mode, owner, time in whole seconds, attributes and content.
 type comparer struct {
-	prefix string
+	format Format
 	clamp  *int64
 	buf    []byte
 }
@@ -79,11 +79,11 @@ func readlink(dir int, name string) (string, error) {
 
 // sameXattrs compares the attributes that a layer has.
 func (c *comparer) sameXattrs(dir int, name string, st *unix.Stat_t, below int, lowerName string, lower *unix.Stat_t) (bool, error) {
-	a, _, err := Xattrs(dir, name, st, c.prefix, c.buf)
+	a, _, err := Xattrs(dir, name, st, c.format, c.buf)
 	if err != nil {
 		return false, err
 	}
-	b, _, err := Xattrs(below, lowerName, lower, c.prefix, c.buf)
+	b, _, err := Xattrs(below, lowerName, lower, c.format, c.buf)
 	return maps.Equal(a, b), err
 }
 

@@ -22,13 +22,13 @@ func Strip(dir string) error {
 	}
 	defer unix.Close(fd)
 	buf := make([]byte, 64<<10)
-	if err := stripXattrs(fdPath(fd)+"/.", buf); err != nil {
+	if err := stripXattrs(fdPath(fd)+"/.", Format{}, buf); err != nil {
 		return err
 	}
-	return stripBelow(beneath.Root(fd), buf)
+	return stripBelow(beneath.Root(fd), Format{}, buf)
 }
 
-func stripBelow(dir *beneath.Dir, buf []byte) error {
+func stripBelow(dir *beneath.Dir, f Format, buf []byte) error {
 	fd, err := dir.FD()
 	if err != nil {
 		return fmt.Errorf("open %s: %w", shown(dir.Path()), err)
@@ -45,7 +45,7 @@ func stripBelow(dir *beneath.Dir, buf []byte) error {
 		if err := unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 			return fmt.Errorf("stat %s: %w", shown(dir.Join(name)), err)
 		}
-		if err := stripXattrs(fdPath(fd)+"/"+name, buf); err != nil {
+		if err := stripXattrs(fdPath(fd)+"/"+name, f, buf); err != nil {
 			return fmt.Errorf("%s: %w", shown(dir.Join(name)), err)
 		}
 		if st.Mode&unix.S_IFMT != unix.S_IFDIR {
@@ -56,7 +56,7 @@ func stripBelow(dir *beneath.Dir, buf []byte) error {
 			return fmt.Errorf("open %s: %w", shown(dir.Join(name)), err)
 		}
 		dir.Rest()
-		err = stripBelow(sub, buf)
+		err = stripBelow(sub, f, buf)
 		sub.Close()
 		if err != nil {
 			return err
@@ -66,7 +66,7 @@ func stripBelow(dir *beneath.Dir, buf []byte) error {
 }
 
 // stripXattrs takes the attributes from a file that no stream may set.
-func stripXattrs(file string, buf []byte) error {
+func stripXattrs(file string, f Format, buf []byte) error {
 	n, err := unix.Llistxattr(file, buf)
 	if err == unix.ENOTSUP || n == 0 && err == nil {
 		return nil
@@ -75,7 +75,7 @@ func stripXattrs(file string, buf []byte) error {
 		return fmt.Errorf("list extended attributes: %w", err)
 	}
 	for key := range strings.SplitSeq(strings.TrimSuffix(string(buf[:n]), "\x00"), "\x00") {
-		if !PrivateXattr(key) {
+		if !PrivateXattr(key) || f.owners().Own(key) {
 			continue
 		}
 		if err := unix.Lremovexattr(file, key); err != nil && err != unix.ENODATA {

@@ -99,19 +99,19 @@ func isNotEmpty(err error) bool {
 }
 
 // directory opens the topmost lower directory of that name.
-func (l lowers) directory(rel string) (int, unix.Stat_t, bool) {
+func (l lowers) directory(rel string, f Format) (fd int, st unix.Stat_t, ok bool, err error) {
 	for _, dir := range l {
 		fd, err := openBeneath(dir, rel, unix.O_PATH|unix.O_DIRECTORY)
 		if err != nil {
 			continue
 		}
-		var st unix.Stat_t
-		if err := unix.Fstat(fd, &st); err == nil {
-			return fd, st, true
+		if st, err = f.stat(fd); err == nil {
+			return fd, st, true, nil
 		}
 		unix.Close(fd)
+		return -1, st, false, fmt.Errorf("look at %q below: %w", rel, err)
 	}
-	return -1, unix.Stat_t{}, false
+	return -1, st, false, nil
 }
 
 // fdPath is a path that names an open file.

@@ -13,7 +13,7 @@ import (
 // visible is a directory of what layers make together, as an overlay mount would show
 // it. The zero value is a directory that no layer has.
 type visible struct {
-	prefix string // of overlay's own extended attributes
+	format Format
 	rel    string
 	in     []string // the layers whose directories are seen, top first
 	fds    []int    // of the directory in each of them; nil while they are not open
@@ -26,8 +26,8 @@ type found struct {
 }
 
 // visibleRoot is the root directory of layers, top first.
-func visibleRoot(lowers []string, prefix string) *visible {
-	return &visible{prefix: prefix, in: lowers}
+func visibleRoot(lowers []string, f Format) *visible {
+	return &visible{format: f, in: lowers}
 }
 
 // open opens the directory in all layers.
@@ -60,7 +60,7 @@ func (v *visible) lookup(name string) (found, bool, error) {
 		return found{}, false, err
 	}
 	for i, fd := range v.fds {
-		st, err := StatAt(fd, name, v.prefix)
+		st, err := StatAt(fd, name, v.format)
 		switch {
 		case err == unix.ENOENT:
 			continue
@@ -81,7 +81,7 @@ func (v *visible) join(name string) string {
 
 // enter is the directory of that name, empty where there is none. It is to be rested.
 func (v *visible) enter(name string) (*visible, error) {
-	sub := &visible{prefix: v.prefix, rel: v.join(name)}
+	sub := &visible{format: v.format, rel: v.join(name)}
 	f, ok, err := v.lookup(name)
 	if err != nil || !ok || f.st.Mode&unix.S_IFMT != unix.S_IFDIR {
 		return sub, err
@@ -104,7 +104,7 @@ func (v *visible) enter(name string) (*visible, error) {
 			break
 		}
 		sub.in, sub.fds = append(sub.in, v.in[i]), append(sub.fds, fd)
-		if isOpaque(fd, v.prefix) {
+		if isOpaque(fd, v.format.Prefix) {
 			break
 		}
 	}
@@ -130,7 +130,7 @@ func (v *visible) names() (map[string]found, error) {
 			if _, ok := out[name]; ok || hidden[name] {
 				continue
 			}
-			st, err := StatAt(fd, name, v.prefix)
+			st, err := StatAt(fd, name, v.format)
 			if err != nil {
 				return nil, fmt.Errorf("look at %s below: %w", shown(v.join(name)), err)
 			}
@@ -149,6 +149,6 @@ func (v *visible) stat() (fd int, st unix.Stat_t, err error) {
 	if err := v.open(); err != nil {
 		return -1, st, err
 	}
-	err = unix.Fstat(v.fds[0], &st)
+	st, err = v.format.stat(v.fds[0])
 	return v.fds[0], st, err
 }

@@ -33,13 +33,19 @@ func TryMarks(dir int, prefix string) error {
 
 // StatAt looks at a name in the directory of a layer, without following a link. A
 // whiteout is a character device 0/0, whatever it is made of.
-func StatAt(dir int, name, prefix string) (unix.Stat_t, error) {
+func StatAt(dir int, name string, f Format) (unix.Stat_t, error) {
 	var st unix.Stat_t
 	err := unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW)
-	if err == nil && maybeWhiteout(&st) && hasMark(fdPath(dir)+"/"+name, prefix+"whiteout") {
+	switch {
+	case err != nil || isWhiteout(&st):
+		return st, err
+	case maybeWhiteout(&st) && hasMark(fdPath(dir)+"/"+name, f.Prefix+"whiteout"):
 		st.Mode, st.Rdev = unix.S_IFCHR, 0
+		return st, nil
+	case f.Owners == nil:
+		return st, nil
 	}
-	return st, err
+	return f.Owners.Stat(dir, name)
 }
 
 // statFD is StatAt of an open file.

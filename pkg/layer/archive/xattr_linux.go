@@ -35,17 +35,17 @@ func NamespaceXattr(name string) bool {
 }
 
 // Xattrs are the extended attributes that a layer has of name in an open directory,
-// or of that itself, as PAX records. Prefix is that of overlay's own, by which
-// opaque is known. Buf is space to work in.
-func Xattrs(dir int, name string, st *unix.Stat_t, prefix string, buf []byte) (recs map[string]string, opaque bool, err error) {
-	return readXattrs(dir, name, st, prefix, false, buf)
+// or of that itself, as PAX records, and whether the directory is opaque. Buf is space to
+// work in.
+func Xattrs(dir int, name string, st *unix.Stat_t, f Format, buf []byte) (recs map[string]string, opaque bool, err error) {
+	return readXattrs(dir, name, st, f, false, buf)
 }
 
 // readXattrs reads the extended attributes of name below dir (of dir itself for
 // "") as PAX records. Those that mean something to a machine's storage never
 // appear, neither overlay's own nor what a step has made to look like them;
 // opaque is what overlay's say.
-func readXattrs(dir int, name string, st *unix.Stat_t, prefix string, strip bool, buf []byte) (recs map[string]string, opaque bool, err error) {
+func readXattrs(dir int, name string, st *unix.Stat_t, f Format, strip bool, buf []byte) (recs map[string]string, opaque bool, err error) {
 	file := fdPath(dir)
 	if name != "" {
 		file += "/" + name
@@ -60,9 +60,9 @@ func readXattrs(dir int, name string, st *unix.Stat_t, prefix string, strip bool
 		return nil, false, fmt.Errorf("list extended attributes: %w", err)
 	}
 	for key := range strings.SplitSeq(strings.TrimSuffix(string(buf[:n]), "\x00"), "\x00") {
-		own := key == prefix+"opaque"
+		own := key == f.Prefix+"opaque"
 		if !own && PrivateXattr(key) {
-			if strip && !strings.HasPrefix(key, prefix) {
+			if strip && !strings.HasPrefix(key, f.Prefix) && !f.owners().Own(key) {
 				err = unix.Lremovexattr(file, key)
 			}
 			if err != nil && err != unix.ENODATA {
@@ -84,10 +84,14 @@ func readXattrs(dir int, name string, st *unix.Stat_t, prefix string, strip bool
 			opaque = st.Mode&unix.S_IFMT == unix.S_IFDIR && string(buf[:n]) == "y"
 			continue
 		}
+		v, err := f.owners().Xattr(file, key, buf[:n])
+		if err != nil {
+			return nil, false, fmt.Errorf("read extended attribute %s: %w", terminal.Line(key), err)
+		}
 		if recs == nil {
 			recs = map[string]string{}
 		}
-		recs[PAXXattr+key] = string(buf[:n])
+		recs[PAXXattr+key] = string(v)
 	}
 	return recs, opaque, nil
 }

@@ -11,12 +11,11 @@ import (
 	"github.com/carosio/carosbuild/pkg/layer/archive"
 )
 
-// Make records the files in dir as those of layer id. Prefix is that of
-// overlay's own attributes. The error is a Mismatch if there is a file whose
+// Make records the files in dir as those of layer id. The error is a Mismatch if there is a file whose
 // sum is not known.
-func Make(file, id, dir, prefix string, known archive.CRCs) error {
+func Make(file, id, dir string, format archive.Format, known archive.CRCs) error {
 	w := newWriter(id)
-	err := List(dir, prefix, func(f *File, ino uint64) error {
+	err := List(dir, format, func(f *File, ino uint64) error {
 		if f.Size > 0 {
 			crc, ok := known[ino]
 			if !ok {
@@ -35,14 +34,14 @@ func Make(file, id, dir, prefix string, known archive.CRCs) error {
 
 // Check compares the directory of a layer with its record, which it reads to its
 // end, without reading contents. It returns at most limit differences.
-func (r *Reader) Check(dir, prefix string, limit int) ([]*archive.Mismatch, error) {
+func (r *Reader) Check(dir string, format archive.Format, limit int) ([]*archive.Mismatch, error) {
 	var out []*archive.Mismatch
 	found := func(path, what string) {
 		if len(out) < limit {
 			out = append(out, &archive.Mismatch{Path: path, What: what})
 		}
 	}
-	err := List(dir, prefix, func(f *File, _ uint64) error {
+	err := List(dir, format, func(f *File, _ uint64) error {
 		for r.ok && Compare(r.cur.Path, f.Path) < 0 {
 			found(r.cur.Path, "is missing")
 			if err := r.next(); err != nil {

@@ -19,7 +19,7 @@ import (
 
 // lister walks the directory of a layer.
 type lister struct {
-	prefix string // of overlay's own attributes
+	format archive.Format
 	buf    []byte
 	each   func(f *File, ino uint64) error
 }
@@ -27,13 +27,13 @@ type lister struct {
 // List calls each for every file in a layer's directory, the directory
 // itself first, in the order of tree.Compare. Contents are not read: CRC is 0,
 // and ino tells which inode it is.
-func List(dir, prefix string, each func(f *File, ino uint64) error) error {
+func List(dir string, format archive.Format, each func(f *File, ino uint64) error) error {
 	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return &fs.PathError{Op: "open", Path: dir, Err: err}
 	}
 	defer unix.Close(fd)
-	l := &lister{prefix, make([]byte, 64<<10), each}
+	l := &lister{format, make([]byte, 64<<10), each}
 	if _, err := l.file(fd, ".", ""); err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func (l *lister) dir(dir *beneath.Dir) error {
 
 // file passes on what there is to know of name in the directory fd.
 func (l *lister) file(fd int, name, full string) (isDir bool, err error) {
-	st, err := archive.StatAt(fd, name, l.prefix)
+	st, err := archive.StatAt(fd, name, l.format)
 	if err != nil {
 		return false, fmt.Errorf("stat %s: %w", terminal.Line("/"+full), err)
 	}
@@ -93,7 +93,7 @@ func (l *lister) file(fd int, name, full string) (isDir bool, err error) {
 	case unix.S_IFCHR, unix.S_IFBLK:
 		f.Rdev = uint64(st.Rdev)
 	}
-	attrs, opaque, err := archive.Xattrs(fd, name, &st, l.prefix, l.buf)
+	attrs, opaque, err := archive.Xattrs(fd, name, &st, l.format, l.buf)
 	if err != nil {
 		return false, fmt.Errorf("%s: %w", terminal.Line("/"+full), err)
 	}

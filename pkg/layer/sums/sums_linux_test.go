@@ -39,7 +39,7 @@ func tree(t *testing.T, files ...string) string {
 func record(t *testing.T, dir, id string) *Reader {
 	t.Helper()
 	known := archive.CRCs{}
-	err := List(dir, archive.UserOverlay, func(f *File, ino uint64) error {
+	err := List(dir, archive.Format{Prefix: archive.UserOverlay}, func(f *File, ino uint64) error {
 		if f.Size == 0 {
 			return nil
 		}
@@ -51,7 +51,7 @@ func record(t *testing.T, dir, id string) *Reader {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), id)
-	if err := Make(file, id, dir, archive.UserOverlay, known); err != nil {
+	if err := Make(file, id, dir, archive.Format{Prefix: archive.UserOverlay}, known); err != nil {
 		t.Fatal(err)
 	}
 	r, err := Open(file, id)
@@ -82,7 +82,7 @@ func TestCheck(t *testing.T) {
 			if err := tt.change(dir); err != nil {
 				t.Fatal(err)
 			}
-			found, err := r.Check(dir, archive.UserOverlay, 10)
+			found, err := r.Check(dir, archive.Format{Prefix: archive.UserOverlay}, 10)
 			var got []string
 			for _, m := range found {
 				got = append(got, m.Error())
@@ -120,7 +120,7 @@ func TestMerge(t *testing.T) {
 func TestOpen(t *testing.T) {
 	dir := tree(t, "empty=")
 	file := filepath.Join(t.TempDir(), "record")
-	if err := Make(file, ids[0], dir, archive.UserOverlay, nil); err != nil {
+	if err := Make(file, ids[0], dir, archive.Format{Prefix: archive.UserOverlay}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Open(file, ids[0]); err != nil {
@@ -148,7 +148,7 @@ func TestOpen(t *testing.T) {
 // A file whose sum nobody has taken is not recorded.
 func TestMakeWantsSums(t *testing.T) {
 	var m *archive.Mismatch
-	err := Make(filepath.Join(t.TempDir(), "record"), ids[0], tree(t, "f=x"), archive.UserOverlay, nil)
+	err := Make(filepath.Join(t.TempDir(), "record"), ids[0], tree(t, "f=x"), archive.Format{Prefix: archive.UserOverlay}, nil)
 	if !errors.As(err, &m) || m.Path != "f" {
 		t.Errorf("got %v", err)
 	}

@@ -31,13 +31,19 @@ func Main(m *testing.M, programs map[string]func(args []string) int) {
 // CAROSBUILD_REQUIRE_TOOLS is 1.
 func Enter(t *testing.T, name string, args ...string) (output string, status int) {
 	t.Helper()
+	return EnterAs(t, userns.Ranges, name, args...)
+}
+
+// EnterAs is Enter in one way.
+func EnterAs(t *testing.T, how userns.How, name string, args ...string) (output string, status int) {
+	t.Helper()
 	a := userns.Account{UID: os.Getuid(), GID: os.Getgid()}
 	if u, err := user.Current(); err == nil {
 		a.Name = u.Username
 	}
 	var out strings.Builder
 	status, err := userns.Enter(t.Context(), userns.Entry{
-		Account: a, Args: append([]string{"test", name}, args...),
+		Account: a, How: how, Args: append([]string{"test", name}, args...),
 		Env: os.Environ(), Stdout: &out, Stderr: &out,
 	})
 	if remedy.Is(err) && os.Getenv("CAROSBUILD_REQUIRE_TOOLS") != "1" {

@@ -123,7 +123,7 @@ func (c *buildCommand) engine(ctx context.Context, j *buildJob, store *layer.Sto
 
 // local runs steps on this machine. It is to be closed.
 func local(ctx context.Context, a *cli.App, j *buildJob, store *layer.Store, network sandbox.Network, view render.Display, events func(progress.Event)) (*engine.Local, func() error, error) {
-	room, line, err := a.OpenRoom(ctx, j.dirs.State)
+	room, line, err := a.OpenRoom(ctx, j.dirs.State, store)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -159,12 +159,16 @@ func localIn(ctx context.Context, a *cli.App, room *rung.Room, j *buildJob, stor
 	if n := a.Caller(); n > 0 {
 		holder += fmt.Sprintf(" (process %d)", n)
 	}
-	return &engine.Local{
+	l := &engine.Local{
 		Snapshots: engine.Layers{Store: store}, Chains: engine.Layers{Store: store}, Sandbox: room.Sandbox, Images: puller(a, j, store), Packages: fetcher, Host: host, Relay: relay,
 		Git: a.GitCache(j.dirs, view), Holder: holder, CacheDir: j.dirs.Cache, Scratch: room.Scratch,
 		LogPath:  func(stage string) string { return filepath.Join(j.dirs.Logs(), j.buildID, history.LogName(stage)) },
-		Resolver: resolver, Now: time.Now,
-	}, relay.Close, nil
+		Resolver: resolver, Now: time.Now, CacheOwners: store.Owners(),
+	}
+	if store.RecordsOwners() {
+		l.CacheKind = "-one-id"
+	}
+	return l, relay.Close, nil
 }
 
 func puller(a *cli.App, j *buildJob, store *layer.Store) engine.ImagePuller {

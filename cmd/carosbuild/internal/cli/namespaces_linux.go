@@ -16,6 +16,7 @@ import (
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/render"
 	"github.com/carosio/carosbuild/pkg/chroot"
 	"github.com/carosio/carosbuild/pkg/rung"
+	"github.com/carosio/carosbuild/pkg/supervisor"
 	"github.com/carosio/carosbuild/pkg/terminal"
 	"github.com/carosio/carosbuild/pkg/userns"
 	"github.com/carosio/carosbuild/pkg/vm/guest"
@@ -71,6 +72,9 @@ func (a *App) Holder() string {
 // not come back then.
 func Become() {
 	guest.Main(os.Args)
+	if status, inner := supervisor.Inner(os.Getenv); inner {
+		os.Exit(status)
+	}
 	chroot.Init()
 }
 

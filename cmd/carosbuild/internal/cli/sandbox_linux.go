@@ -43,13 +43,26 @@ func (a *App) CheckSandbox() error {
 // Host is who asks for a sandbox.
 func (a *App) Host() rung.Host { return rung.Host{Account: a.Account(), Runtime: a.Runtime} }
 
+// RecordsOwners reports whether the owners of files are records in the rung that this
+// process was started for, or will be, as far as that can be told before it is entered.
+func (a *App) RecordsOwners(ctx context.Context) bool {
+	if _, r, ok := rung.All().Chosen(a.Getenv); ok {
+		return r.RecordsOwners
+	}
+	return rung.All().Likely(ctx, a.Sandbox, a.Host()).RecordsOwners
+}
+
 // OpenRoom opens the rung that this process was started for, below a directory of the
-// account, and returns a line that says which it is and why; "" for the best.
-func (a *App) OpenRoom(ctx context.Context, dir string) (room *rung.Room, line string, err error) {
+// account and for a store of layers, and returns a line that says which it is and why; "" for the best.
+func (a *App) OpenRoom(ctx context.Context, dir string, store *layer.Store) (room *rung.Room, line string, err error) {
 	choice, r, ok := rung.All().Chosen(a.Getenv)
 	if !ok {
 		return nil, "", errors.New("this process was not told how steps are to run")
 	}
-	room, err = r.Open(ctx, rung.Setting{Dir: dir, Runtime: a.Runtime})
+	setting := rung.Setting{Dir: dir, Runtime: a.Runtime}
+	if store.RecordsOwners() {
+		setting.Records = layer.OwnersFile(store.GraphRoot())
+	}
+	room, err = r.Open(ctx, setting)
 	return room, choice.Line(r), err
 }

@@ -35,7 +35,7 @@ func Open(ctx context.Context, a *cli.App, p layer.Paths, d cli.Dirs) (*layer.St
 	if err != nil {
 		return nil, err
 	}
-	return layer.Open(ctx, layer.Options{GraphRoot: p.GraphRoot, RunRoot: p.RunRoot, Holder: a.Holder(), Snapshots: kind})
+	return layer.Open(ctx, layer.Options{GraphRoot: p.GraphRoot, RunRoot: p.RunRoot, Holder: a.Holder(), Snapshots: kind, RecordOwners: a.RecordsOwners(ctx)})
 }
 
 // shut sees to it that the store can be where it is to be, and keeps what steps have left in the store and in caches from having any
@@ -118,7 +118,7 @@ func Paths(a *cli.App) (layer.Paths, error) {
 		return layer.Paths{}, err
 	}
 	if home != "" {
-		return below(home), nil
+		return ownersApart(a, below(home)), nil
 	}
 	p, err := layer.PodmanPaths(a.Getenv, a.Account().UID)
 	if dir := a.Scratch(); dir != "" {
@@ -129,7 +129,22 @@ func Paths(a *cli.App) (layer.Paths, error) {
 	if errors.Is(err, layer.ErrNoHome) {
 		return p, &remedy.Error{Tried: err.Error(), Cure: cli.HomeCure}
 	}
-	return p, err
+	if err != nil {
+		return p, err
+	}
+	return ownersApart(a, p), nil
+}
+
+// oneID ends the names of the store's directories where the owners of files are records:
+// neither podman nor another sandbox can use that store, nor can it use theirs.
+const oneID = "-one-id"
+
+// ownersApart is where the store is in the rung that is taken.
+func ownersApart(a *cli.App, p layer.Paths) layer.Paths {
+	if a.RecordsOwners(context.Background()) {
+		p.GraphRoot, p.RunRoot = p.GraphRoot+oneID, p.RunRoot+oneID
+	}
+	return p
 }
 
 // below is a store that is nobody else's.

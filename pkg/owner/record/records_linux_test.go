@@ -4,9 +4,11 @@ package record
 
 import (
 	"archive/tar"
+	"encoding/binary"
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -121,6 +123,69 @@ func TestXattrs(t *testing.T) {
 	info, err := table.Stat(unix.AT_FDCWD, f)
 	want := Info{Owner: Owner{UID: 5, GID: 6}, Mode: unix.S_IFREG | 0o644, Xattrs: map[string][]byte{"user.a": []byte("1"), "trusted.x": []byte("2")}}
 	if diff := cmp.Diff(info, want); diff != "" || err != nil {
+		t.Errorf("%v (-got +want):\n%s", err, diff)
+	}
+}
+
+// What one process records of a link, another one that has the journal open sees, and a
+// record that says nothing again, too.
+func TestSharedJournal(t *testing.T) {
+	dir := t.TempDir()
+	link := filepath.Join(dir, "l")
+	if err := os.Symlink("x", link); err != nil {
+		t.Fatal(err)
+	}
+	fd, err := unix.Open(link, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	var tables [2]*Table
+	for i := range tables {
+		if tables[i], err = OpenTable(filepath.Join(dir, "journal")); err != nil {
+			t.Fatal(err)
+		}
+		defer tables[i].Close()
+	}
+	for i, o := range []Owner{{UID: 3, GID: 4}, {UID: 5}, {}, {GID: 6}} {
+		if err := tables[i%2].Write(fd, o); err != nil {
+			t.Fatal(err)
+		}
+		for _, at := range tables {
+			if got, _, err := at.Of(fd); got != o || err != nil {
+				t.Errorf("%d: %v, %v, want %v", i, got, err, o)
+			}
+		}
+	}
+	// Half a line, as a crash leaves it, is not taken for one.
+	if _, err := tables[0].journal.WriteString("1 2"); err != nil {
+		t.Fatal(err)
+	}
+	if got, _, err := tables[1].Of(fd); got != (Owner{GID: 6}) || err != nil {
+		t.Errorf("with half a line: %v, %v", got, err)
+	}
+}
+
+// The ids of a list that the namespace has not are kept, and told.
+func TestKeptACL(t *testing.T) {
+	f := filepath.Join(t.TempDir(), "f")
+	if err := os.WriteFile(f, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	entry := func(tag, perm uint16, id uint32) []byte {
+		return binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint16(binary.LittleEndian.AppendUint16(nil, tag), perm), id)
+	}
+	none := ^uint32(0)
+	list := slices.Concat([]byte{2, 0, 0, 0}, entry(1, 6, none), entry(2, 4, 33), entry(4, 4, none), entry(8, 4, 100), entry(16, 4, none), entry(32, 4, none))
+	if err := SetACL(f, ACLAccess, list); err != nil {
+		t.Fatal(err)
+	}
+	stored, err := get(f, ACLAccess)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := ACL(f, ACLAccess, stored)
+	if diff := cmp.Diff(got, list); diff != "" || err != nil || cmp.Equal(stored, list) {
 		t.Errorf("%v (-got +want):\n%s", err, diff)
 	}
 }

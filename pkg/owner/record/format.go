@@ -4,6 +4,7 @@ package record
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -29,6 +30,9 @@ func Private(name string) bool {
 	}
 	return false
 }
+
+// Own reports whether an attribute is a record.
+func Own(name string) bool { return name == Attr || strings.HasPrefix(name, FakePrefix) }
 
 // Shown is the name under which a step sees an attribute; false: it does not.
 func Shown(raw string) (string, bool) {
@@ -63,6 +67,9 @@ func (o Owner) Format(perm uint32, kind string) string {
 	return fmt.Sprintf("%d:%d:%04o:%s", o.UID, o.GID, perm&0o7777, kind)
 }
 
+// plainKinds are those of files without device numbers.
+var plainKinds = []string{"file", "dir", "symlink", "pipe", "socket"}
+
 // Parse reads the value of a record.
 func Parse(value string) (Owner, error) {
 	f := strings.Split(value, ":")
@@ -82,7 +89,7 @@ func Parse(value string) (Owner, error) {
 	}
 	kind, numbers, device := strings.Cut(f[3], "-")
 	switch {
-	case !device:
+	case !device && slices.Contains(plainKinds, kind):
 		return o, nil
 	case kind != Char && kind != Block:
 		return Owner{}, fmt.Errorf("record %q: type", value)

@@ -29,8 +29,8 @@ func (t *Table) Read(path string, link bool) (Owner, bool, error) {
 	if err == unix.ERANGE {
 		return Owner{}, false, fmt.Errorf("record of %s: too long", path)
 	}
-	if t.Empty() {
-		return Owner{}, false, nil
+	if err := t.refresh(); err != nil || t.Empty() {
+		return Owner{}, false, err
 	}
 	var st unix.Statx_t
 	if err := unix.Statx(unix.AT_FDCWD, path, statFlags(link), unix.STATX_BASIC_STATS|unix.STATX_BTIME, &st); err != nil {
@@ -77,6 +77,9 @@ func (t *Table) Write(fd int, o Owner) error {
 	if err := unix.Statx(fd, "", unix.AT_EMPTY_PATH, unix.STATX_BASIC_STATS|unix.STATX_BTIME, &st); err != nil {
 		return err
 	}
+	if err := t.refresh(); err != nil {
+		return err
+	}
 	n := inodeOf(&st)
 	_, inTable := t.Lookup(n)
 	switch st.Mode & unix.S_IFMT {
@@ -95,6 +98,9 @@ func (t *Table) Write(fd int, o Owner) error {
 	}
 	if o.Default() && !inTable {
 		return nil
+	}
+	if !n.Born { // the record could be taken for one of the next file with that number
+		return fmt.Errorf("record the owner of a file of type %o: its file system does not tell when files were made: %w", st.Mode&unix.S_IFMT, unix.EOPNOTSUPP)
 	}
 	return t.Put(n, o, uint32(st.Mode), kindOf(st.Mode))
 }

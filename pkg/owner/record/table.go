@@ -21,11 +21,14 @@ type Inode struct {
 	Born      bool
 }
 
-// Table has the records that no attribute keeps. It may be used from several goroutines.
+// Table has the records that no attribute keeps. It may be used from several goroutines,
+// and its journal by several processes, each of which sees what the others have recorded.
+// The zero value is an empty table in memory.
 type Table struct {
 	mu      sync.RWMutex
 	records map[Inode]Owner
 	journal *os.File // nil: in memory only
+	seen    int64    // bytes of the journal that are in records
 }
 
 // OpenTable reads the journal at path, which is made if there is none. A line that is cut
@@ -45,28 +48,56 @@ func OpenTable(path string) (*Table, error) {
 // NewTable reads a journal, an open file that is appended to, and goes on writing to it.
 func NewTable(journal *os.File) (*Table, error) {
 	t := &Table{records: map[Inode]Owner{}, journal: journal}
-	r := bufio.NewReader(journal)
-	whole := int64(0)
-	for {
-		line, err := r.ReadString('\n')
-		if err == io.EOF && line == "" {
-			return t, nil
-		}
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return nil, fmt.Errorf("read the records of a root: %w", err)
-		}
-		whole += int64(len(line))
-		if err := t.apply(strings.TrimSuffix(line, "\n")); err != nil {
-			return nil, err
-		}
+	cut, err := t.readOn()
+	if err == nil && cut {
+		err = journal.Truncate(t.seen)
 	}
-	if err := journal.Truncate(whole); err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("read the records of a root: %w", err)
 	}
 	return t, nil
+}
+
+// readOn takes the lines of the journal that are new, and reports whether the last one is
+// cut short. The caller has the table to itself.
+func (t *Table) readOn() (cut bool, err error) {
+	r := bufio.NewReader(io.NewSectionReader(t.journal, t.seen, 1<<62))
+	for {
+		line, err := r.ReadString('\n')
+		if err == io.EOF {
+			return line != "", nil
+		}
+		if err != nil {
+			return false, err
+		}
+		if err := t.apply(strings.TrimSuffix(line, "\n")); err != nil {
+			return false, err
+		}
+		t.seen += int64(len(line))
+	}
+}
+
+// refresh takes what others have added to the journal.
+func (t *Table) refresh() error {
+	if t.journal == nil {
+		return nil
+	}
+	st, err := t.journal.Stat()
+	if err != nil {
+		return fmt.Errorf("read the records of a root: %w", err)
+	}
+	t.mu.RLock()
+	old := st.Size() == t.seen
+	t.mu.RUnlock()
+	if old {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, err := t.readOn(); err != nil {
+		return fmt.Errorf("read the records of a root: %w", err)
+	}
+	return nil
 }
 
 // apply takes a line of the journal: number, seconds, nanoseconds, born (0 or 1), record.
@@ -111,6 +142,9 @@ func (t *Table) Put(n Inode, o Owner, perm uint32, kind string) error {
 	defer t.mu.Unlock()
 	if old, ok := t.records[n]; ok && old == o {
 		return nil
+	}
+	if t.records == nil {
+		t.records = map[Inode]Owner{}
 	}
 	if t.journal != nil {
 		born := 0

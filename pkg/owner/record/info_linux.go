@@ -46,7 +46,7 @@ func (t *Table) Stat(dir int, name string) (Info, error) {
 
 // Of is the record of an open file, which may be open with O_PATH.
 func (t *Table) Of(fd int) (Owner, bool, error) {
-	o, ok, err := t.Read(FDPath(fd), false)
+	o, ok, err := t.Read(FDPath(fd), false) // and refreshes
 	if ok || err != nil || t.Empty() {
 		return o, ok, err
 	}
@@ -91,6 +91,33 @@ func xattrs(path string) (map[string][]byte, error) {
 		stored[raw] = v
 	}
 	return shownXattrs(stored), nil
+}
+
+// ACL is the access control list of a file, of which stored is what the file has.
+func ACL(path, name string, stored []byte) ([]byte, error) {
+	kept, err := get(path, FakePrefix+name)
+	if err == unix.ENODATA || err == unix.ENOTSUP {
+		return stored, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return NamedACL(stored, kept), nil
+}
+
+// SetACL gives a file an access control list whose users and groups need not exist here.
+func SetACL(path, name string, v []byte) error {
+	mapped, foreign := MappedACL(v)
+	if err := unix.Setxattr(path, name, mapped, 0); err != nil {
+		return err
+	}
+	if foreign {
+		return unix.Setxattr(path, FakePrefix+name, v, 0)
+	}
+	if err := unix.Removexattr(path, FakePrefix+name); err != nil && err != unix.ENODATA && err != unix.ENOTSUP {
+		return err
+	}
+	return nil
 }
 
 // shownXattrs puts what is kept under another name in its place; nil: nothing.

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package layer
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/carosio/carosbuild/pkg/owner"
+	"github.com/carosio/carosbuild/pkg/owner/record"
+	"github.com/carosio/carosbuild/pkg/remedy"
+)
+
+// OwnersFile is where a store has the records of owners, if it keeps any: those of links
+// and the like, see package record.
+func OwnersFile(graphRoot string) string { return filepath.Join(graphRoot, "carosbuild", "owners") }
+
+// openOwners opens the records of owners. A store whose files have owners of the other
+// kind is refused.
+func (s *Store) openOwners(want bool) error {
+	file := OwnersFile(s.graph)
+	_, err := os.Lstat(file)
+	has := err == nil
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if !want {
+		if has {
+			return &remedy.Error{
+				Tried: "the owners of its files are records, as a user namespace with a single id has them",
+				Cure:  "use it with --sandbox=single-id, or have the store elsewhere: XDG_DATA_HOME=DIR, or graphroot in storage.conf",
+			}
+		}
+		return nil
+	}
+	if !has {
+		layers, err := s.store.Layers()
+		if err != nil {
+			return fmt.Errorf("list layers: %w", err)
+		}
+		if len(layers) > 0 {
+			return &remedy.Error{
+				Tried: "the owners of its files are not records, as a user namespace with a single id needs them",
+				Cure:  "have the store elsewhere: XDG_DATA_HOME=DIR, or graphroot in storage.conf",
+			}
+		}
+		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+			return err
+		}
+	}
+	if s.table, err = record.OpenTable(file); err != nil {
+		return err
+	}
+	s.owners = &owner.Recorded{Table: s.table}
+	return nil
+}
+
+func (s *Store) closeOwners() error {
+	if s.table == nil {
+		return nil
+	}
+	return s.table.Close()
+}
+
+// Owners sets and reads owners and the like in snapshots and views.
+func (s *Store) Owners() owner.Policy { return s.owners }
+
+// TreeOwners are Owners where they are records, and nil where the kernel knows.
+func (s *Store) TreeOwners() owner.Policy { return s.format.Owners }
+
+// RecordsOwners reports whether owners are records rather than the kernel's, which are at
+// OwnersFile then.
+func (s *Store) RecordsOwners() bool { return s.table != nil }
