@@ -5,6 +5,8 @@ package engine
 import (
 	"context"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/carosio/carosbuild/pkg/sandbox"
 
 	"github.com/carosio/carosbuild/pkg/layer/sums"
@@ -70,6 +72,9 @@ type View struct {
 	Root    string
 	Release func() error // idempotent
 	Sums    Sums         // of what was stored; nil: it is not compared
+	// Look says what a file is, and its extended attributes, where the kernel does not
+	// know; nil asks the kernel. Links are not followed.
+	Look func(dir int, name string) (unix.Stat_t, map[string][]byte, error)
 }
 
 // Sums know what was stored in a layer and those below it.

@@ -13,7 +13,7 @@ type Table []Rung
 
 // All are the rungs that there are.
 func All() Table {
-	return Table{userNamespace(), changeRoot()}
+	return Table{userNamespace(), changeRoot(), virtualMachine()}
 }
 
 // Names are those of the rungs, in their order.

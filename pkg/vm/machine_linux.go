@@ -145,6 +145,15 @@ type architecture struct {
 	console string
 }
 
+// Program is the QEMU that Open takes, and the package of Debian's that has it.
+func Program() (name, pkg string, err error) {
+	arch, ok := machineOf(runtime.GOARCH)
+	if !ok {
+		return "", "", fmt.Errorf("virtual machines on %s: %w", runtime.GOARCH, errors.ErrUnsupported)
+	}
+	return arch.program, arch.pkg, nil
+}
+
 func machineOf(goarch string) (architecture, bool) {
 	switch goarch {
 	case "amd64":

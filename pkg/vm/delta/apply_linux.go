@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/owner"
 )
 
 // ApplyOptions say what a directory can take.
@@ -21,10 +22,13 @@ type ApplyOptions struct {
 	// Owner gives a file its owner, as unix.Fchownat does without following links. nil:
 	// all belongs to this process, and nothing is setuid or setgid.
 	Owner func(dir int, name string, uid, gid uint32) error
+	// Metadata, unless it is nil, takes all metadata instead: owners, modes, all extended
+	// attributes and device nodes.
+	Metadata owner.Policy
 }
 
 // Apply makes a directory what changes say: as an ordinary user can, with devices, and
-// extended attributes other than user.*, left out. Nothing outside is touched, whatever
+// extended attributes other than user.*, left out unless there is Metadata. Nothing outside is touched, whatever
 // links there are.
 func Apply(ctx context.Context, dir string, changes []Change, o ApplyOptions) error {
 	root, err := os.OpenRoot(dir)
@@ -51,6 +55,16 @@ func Apply(ctx context.Context, dir string, changes []Change, o ApplyOptions) er
 		}
 	}
 	return nil
+}
+
+// ApplyFile makes what a change says that is not a directory, as Apply does.
+func ApplyFile(dir string, c Change, o ApplyOptions) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	return (&applier{ApplyOptions: o, root: root}).change(c)
 }
 
 type applier struct {
@@ -107,6 +121,14 @@ func (a *applier) make(e *tree.Entry) error {
 		if err != nil {
 			return err
 		}
+	case tree.Char, tree.Block:
+		if a.Metadata == nil {
+			return nil
+		}
+		rdev := unix.Mkdev(e.Rdev.Major, e.Rdev.Minor)
+		if err := a.in(e, func(dir int, base string) error { return a.Metadata.Mknod(dir, base, e.Mode, rdev) }); err != nil {
+			return err
+		}
 	default:
 		return nil
 	}
@@ -130,7 +152,7 @@ func (a *applier) file(e *tree.Entry) error {
 	if err == nil {
 		err = f.Truncate(e.Size)
 	}
-	if err == nil {
+	if err == nil && a.Metadata == nil {
 		err = xattrs(int(f.Fd()), e)
 	}
 	if e := f.Close(); err == nil {
@@ -163,6 +185,9 @@ func (a *applier) in(e *tree.Entry, f func(dir int, base string) error) error {
 
 // finish gives a file its owner, mode and time.
 func (a *applier) finish(e *tree.Entry) error {
+	if a.Metadata != nil {
+		return a.in(e, func(dir int, base string) error { return a.Metadata.Set(dir, base, metaOf(e)) })
+	}
 	if a.Owner != nil {
 		if err := a.in(e, func(dir int, base string) error { return a.Owner(dir, base, e.UID, e.GID) }); err != nil {
 			return err
@@ -189,4 +214,19 @@ func (a *applier) finish(e *tree.Entry) error {
 		return err
 	}
 	return a.root.Chmod(name, mode)
+}
+
+// metaOf is the metadata of an entry.
+func metaOf(e *tree.Entry) owner.Meta {
+	m := owner.Meta{
+		UID: int(e.UID), GID: int(e.GID), Mode: e.Mode,
+		Times: []unix.Timespec{{Nsec: unix.UTIME_OMIT}, {Sec: e.Mtime, Nsec: int64(e.MtimeNsec)}},
+	}
+	for name, value := range e.EachXattr() {
+		if m.Xattrs == nil {
+			m.Xattrs = map[string][]byte{}
+		}
+		m.Xattrs[name] = value
+	}
+	return m
 }

@@ -321,7 +321,11 @@ func (c *checkup) trial(ctx context.Context, dir string) (err error) {
 	if c.need(what, detail, err); err != nil {
 		return nil
 	}
-	room, _, err := c.OpenRoom(ctx, dir)
+	dirs, err := c.Dirs()
+	if err != nil {
+		return err
+	}
+	room, _, err := c.OpenRoom(ctx, dirs, dir, nil)
 	if err != nil {
 		c.need("runtime", "", err)
 		return nil

@@ -3,8 +3,11 @@
 package localstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -13,6 +16,8 @@ import (
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/cli"
 	"github.com/carosio/carosbuild/pkg/engine"
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/owner"
+	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/carosio/carosbuild/pkg/rung"
 	"github.com/carosio/carosbuild/pkg/userns"
 	"github.com/carosio/carosbuild/pkg/xdg"
@@ -34,7 +39,7 @@ func Open(ctx context.Context, a *cli.App, p layer.Paths, d cli.Dirs) (*layer.St
 	if err != nil {
 		return nil, err
 	}
-	return layer.Open(ctx, layer.Options{GraphRoot: p.GraphRoot, RunRoot: p.RunRoot, Holder: a.Holder(), Snapshots: kind})
+	return layer.Open(ctx, layer.Options{GraphRoot: p.GraphRoot, RunRoot: p.RunRoot, Holder: a.Holder(), Snapshots: kind, Owners: storeOwners(a)})
 }
 
 // shut sees to it that the store can be where it is to be, and keeps what steps have left in the store and in caches from having any
@@ -44,6 +49,9 @@ func shut(a *cli.App, p layer.Paths, d cli.Dirs) (layer.Kind, error) {
 		return "", err
 	}
 	kind, err := settle(a, p)
+	if err == nil {
+		err = checkApart(a, p)
+	}
 	if err != nil {
 		return "", err
 	}
@@ -107,5 +115,46 @@ func Hidden(a *cli.App, s *layer.Store) func(buildID string) bool {
 
 // Paths are the directories of the store, which is podman's too.
 func Paths(a *cli.App) (layer.Paths, error) {
-	return layer.PodmanPaths(a.Getenv, a.Account().UID)
+	p, err := layer.PodmanPaths(a.Getenv, a.Account().UID)
+	if r, ferr := rung.All().Find(a.Sandbox); err == nil && ferr == nil && r.Apart {
+		p.GraphRoot, p.RunRoot = p.GraphRoot+"-"+r.Name, p.RunRoot+"-"+r.Name
+	}
+	return p, err
+}
+
+// storeOwners give the files of the store their owners.
+func storeOwners(a *cli.App) owner.Policy {
+	_, r, _ := rung.All().Chosen(a.Getenv)
+	return r.Owners
+}
+
+// apartNote is a file of a store that is of use to one rung alone, with the name of that.
+const apartNote = "carosbuild-sandbox"
+
+// checkApart refuses the store of another rung: it would show other owners than its layers
+// have.
+func checkApart(a *cli.App, p layer.Paths) error {
+	_, r, ok := rung.All().Chosen(a.Getenv)
+	if !ok {
+		return nil
+	}
+	file, want := filepath.Join(p.GraphRoot, apartNote), ""
+	if r.Apart {
+		want = r.Name
+	}
+	is, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if string(is) == want {
+		return nil
+	}
+	if _, err := os.Lstat(filepath.Join(p.GraphRoot, "overlay-layers")); errors.Is(err, fs.ErrNotExist) && len(is) == 0 {
+		return os.WriteFile(file, []byte(want), 0o600)
+	}
+	have := cmp.Or(string(is), "others")
+	return &remedy.Error{
+		Tried: fmt.Sprintf("use the store %s in sandbox %s: its layers were made in sandbox %s, and have owners that only that one knows", p.GraphRoot, r.Name, have),
+		Cure:  "--sandbox " + cmp.Or(want, string(is)) + ", or a store of its own: XDG_DATA_HOME=DIR",
+	}
 }
