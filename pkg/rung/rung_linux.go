@@ -38,6 +38,8 @@ type Rung struct {
 	// have the metadata that Owners gives them.
 	Apart  bool
 	Owners owner.Policy // of the files in the store; nil asks the kernel
+	// Prepare, unless it is nil, prepares the inner process before it opens the store.
+	Prepare func() error
 	// Open makes what steps need, in the inner process.
 	Open func(ctx context.Context, s Setting) (*Room, error)
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/nochown"
 	"github.com/carosio/carosbuild/pkg/owner"
 	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/carosio/carosbuild/pkg/userns"
@@ -29,6 +30,12 @@ func virtualMachine() Rung {
 	return Rung{
 		Name: "vm", Cost: "slow: each command starts a virtual machine, and without KVM runs about ten times as long",
 		How: userns.Plain, Look: look, Try: look, Snapshots: []layer.Kind{layer.Copy}, Apart: true, Owners: owner.Own{},
+		Prepare: func() error {
+			if os.Geteuid() == 0 {
+				return nil
+			}
+			return nochown.Install()
+		},
 		Open: func(ctx context.Context, s Setting) (*Room, error) {
 			scratch, release, err := plainScratch(s.Dir)
 			if err != nil {

@@ -87,12 +87,12 @@ func (s *Sandbox) directory(ctx context.Context, root string) (*tree.Tree, func(
 	if s.Table != nil {
 		if table := s.Table(root); table != nil {
 			t, done, err := roots.Read(ctx, root, table)
-			return t, done, delta.ApplyOptions{Metadata: table}, err
+			return t, done, delta.ApplyOptions{Metadata: table, Staging: s.Scratch}, err
 		}
 	}
 	owners := hostOwners()
 	t, done, err := directory(ctx, root, owners)
-	return t, done, delta.ApplyOptions{Owner: owners.chown}, err
+	return t, done, delta.ApplyOptions{Owner: owners.chown, Staging: s.Scratch}, err
 }
 
 // run runs a command on a disk. Done is called when it has ended, before what it changed
@@ -117,7 +117,7 @@ func (s *Sandbox) run(ctx context.Context, c sandbox.Command, root *Disk, done f
 	if err := done(res); err != nil {
 		return 0, err
 	}
-	return res.Status, m.writeBack(ctx)
+	return res.Status, m.writeBack(ctx, s.Scratch)
 }
 
 // owners are those of a directory of the host as its command sees them: what belongs to
@@ -265,7 +265,7 @@ func (m *mounts) device() *cow.Device {
 
 // writeBack brings what has changed into the directories and files. All of it belongs to
 // this account then: it may not be able to give files away.
-func (m *mounts) writeBack(ctx context.Context) error {
+func (m *mounts) writeBack(ctx context.Context, scratch string) error {
 	if !slices.ContainsFunc(m.from, func(x sandbox.Mount) bool { return !x.ReadOnly }) {
 		return nil
 	}
@@ -278,7 +278,7 @@ func (m *mounts) writeBack(ctx context.Context) error {
 		switch {
 		case mount.ReadOnly || len(here) == 0:
 		case m.file[i] == "":
-			err = delta.Apply(ctx, mount.Source, here, delta.ApplyOptions{})
+			err = delta.Apply(ctx, mount.Source, here, delta.ApplyOptions{Staging: scratch})
 		default:
 			err = writeFile(here, m.file[i], mount.Source)
 		}

@@ -4,10 +4,13 @@ package delta
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -25,6 +28,9 @@ type ApplyOptions struct {
 	// Metadata, unless it is nil, takes all metadata instead: owners, modes, all extended
 	// attributes and device nodes.
 	Metadata owner.Policy
+	// Staging is a directory for contents before anything is changed, which they may be
+	// read from; "": they are not.
+	Staging string
 }
 
 // Apply makes a directory what changes say: as an ordinary user can, with devices, and
@@ -37,10 +43,20 @@ func Apply(ctx context.Context, dir string, changes []Change, o ApplyOptions) er
 	}
 	defer root.Close()
 	a := &applier{ApplyOptions: o, root: root}
-	for _, c := range changes {
+	if o.Staging != "" {
+		if a.staged, err = os.MkdirTemp(o.Staging, "staged-"); err != nil {
+			return err
+		}
+		defer os.RemoveAll(a.staged)
+		if err := a.stage(ctx, changes); err != nil {
+			return err
+		}
+	}
+	for i, c := range changes {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
+		a.at = i
 		if err := a.change(c); err != nil {
 			return fmt.Errorf("write back /%s: %w", c.Path, err)
 		}
@@ -69,7 +85,44 @@ func ApplyFile(dir string, c Change, o ApplyOptions) error {
 
 type applier struct {
 	ApplyOptions
-	root *os.Root
+	root   *os.Root
+	staged string // directory of contents, by the number of their change; "": they are read when they are written
+	at     int    // number of the change
+}
+
+func (a *applier) stagedFile(i int) string { return filepath.Join(a.staged, strconv.Itoa(i)) }
+
+// stage writes the contents of all files.
+func (a *applier) stage(ctx context.Context, changes []Change) error {
+	for i, c := range changes {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if c.Removed || c.Entry.Hardlink != "" || c.Entry.Type() != tree.Regular {
+			continue
+		}
+		f, err := os.OpenFile(a.stagedFile(i), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if err == nil {
+			err = errors.Join(fill(f, c.Entry), f.Close())
+		}
+		if err != nil {
+			return fmt.Errorf("read /%s: %w", c.Path, err)
+		}
+	}
+	return nil
+}
+
+// fill writes a file's content, with its holes.
+func fill(f *os.File, e *tree.Entry) error {
+	for _, r := range e.Ranges() {
+		if _, err := f.Seek(r.Off, io.SeekStart); err != nil {
+			return err
+		}
+		if _, err := io.Copy(f, io.NewSectionReader(e.Content, r.Off, r.Len)); err != nil {
+			return err
+		}
+	}
+	return f.Truncate(e.Size)
 }
 
 func (a *applier) change(c Change) error {
@@ -135,30 +188,48 @@ func (a *applier) make(e *tree.Entry) error {
 	return a.finish(e)
 }
 
-// file writes a file's content, with its holes.
+// file makes a file with its content.
 func (a *applier) file(e *tree.Entry) error {
+	if a.staged != "" {
+		err := a.in(e, func(dir int, base string) error { return unix.Renameat(unix.AT_FDCWD, a.stagedFile(a.at), dir, base) })
+		if err == nil || err != unix.EXDEV {
+			return errors.Join(err, a.userXattrs(e))
+		}
+	}
 	f, err := a.root.OpenFile(e.Path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
-	for _, r := range e.Ranges() {
-		if _, err = f.Seek(r.Off, io.SeekStart); err == nil {
-			_, err = io.Copy(f, io.NewSectionReader(e.Content, r.Off, r.Len))
-		}
-		if err != nil {
-			break
-		}
+	if a.staged == "" {
+		err = fill(f, e)
+	} else {
+		err = a.copyStaged(f)
 	}
-	if err == nil {
-		err = f.Truncate(e.Size)
+	return errors.Join(err, f.Close(), a.userXattrs(e))
+}
+
+// copyStaged writes a content that is on another file system.
+func (a *applier) copyStaged(f *os.File) error {
+	from, err := os.Open(a.stagedFile(a.at))
+	if err != nil {
+		return err
 	}
-	if err == nil && a.Metadata == nil {
-		err = xattrs(int(f.Fd()), e)
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
+	defer from.Close()
+	_, err = io.Copy(f, from)
 	return err
+}
+
+// userXattrs gives a file the attributes that an ordinary user can give it.
+func (a *applier) userXattrs(e *tree.Entry) error {
+	if a.Metadata != nil || len(e.Xattrs) == 0 {
+		return nil
+	}
+	f, err := a.root.Open(e.Path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return xattrs(int(f.Fd()), e)
 }
 
 func xattrs(fd int, e *tree.Entry) error {

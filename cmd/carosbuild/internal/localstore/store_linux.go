@@ -35,6 +35,11 @@ func Open(ctx context.Context, a *cli.App, p layer.Paths, d cli.Dirs) (*layer.St
 			return nil, err
 		}
 	}
+	if _, r, ok := rung.All().Chosen(a.Getenv); ok && r.Prepare != nil {
+		if err := r.Prepare(); err != nil {
+			return nil, err
+		}
+	}
 	kind, err := shut(a, p, d)
 	if err != nil {
 		return nil, err
