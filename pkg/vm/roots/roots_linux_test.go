@@ -99,6 +99,9 @@ func TestMetadata(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer done()
+	if root := got.Entries[0]; root.Mtime < 1e9 {
+		t.Errorf("the root directory is of %d", root.Mtime)
+	}
 	for path, want := range map[string]tree.Entry{
 		"secret": {UID: 33, GID: 44, Mode: tree.Regular, Xattrs: make([]tree.Xattr, 1)},
 		"closed": {UID: 5, Mode: tree.Dir | 0o500},

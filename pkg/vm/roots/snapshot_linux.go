@@ -50,6 +50,9 @@ func (w *Snapshot) Commit(ctx context.Context, clamp *int64) (layer string, chan
 	if err == nil && len(changes) == 0 {
 		return w.below, false, errors.Join(done(), w.Discard())
 	}
+	if err == nil && w.below == "" && changes[0].Path != "" { // the lowest layer says what the root directory is like
+		changes = append([]delta.Change{{Entry: &after.Entries[0]}}, changes...)
+	}
 	if err == nil {
 		layer, err = w.of.Layers.Put(ctx, w.below, func(to io.Writer) error {
 			return delta.WriteTar(ctx, to, changes, delta.TarOptions{Clamp: clamp})
