@@ -3,7 +3,6 @@
 package rung
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -67,7 +66,11 @@ func openMachine(ctx context.Context, s Setting, scratch string) (_ *Room, err e
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, err
 	}
-	m, err := vm.Open(ctx, vm.Config{Kernel: k, Scratch: dir})
+	memory, err := machineMemory()
+	if err != nil {
+		return nil, err
+	}
+	m, err := vm.Open(ctx, vm.Config{Kernel: k, Scratch: dir, Memory: memory})
 	if err != nil {
 		return nil, err
 	}
@@ -86,6 +89,22 @@ func openMachine(ctx context.Context, s Setting, scratch string) (_ *Room, err e
 	}
 	return room, nil
 }
+
+// The memory of a machine, in bytes: half of what is free, within bounds.
+const (
+	leastMemory = 256 << 20
+	mostMemory  = 2 << 30
+)
+
+func machineMemory() (int64, error) {
+	free, err := userns.FreeMemory()
+	if err != nil {
+		return 0, err
+	}
+	return memoryOf(free), nil
+}
+
+func memoryOf(free int64) int64 { return min(max(free/2, leastMemory), mostMemory) }
 
 // machineResolver is /etc/resolv.conf in a machine: QEMU answers there as the host's
 // resolver does.
@@ -112,13 +131,8 @@ func tryMachine(ctx context.Context, kernel string) error {
 	if err != nil {
 		return &remedy.Error{Tried: "start a virtual machine", Err: err, Cure: "apt-get install --no-install-recommends " + pkg}
 	}
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, path, "-machine", "none", "-nodefaults", "-no-user-config", "-display", "none", "-accel", "tcg", "-qmp", "stdio")
-	cmd.Stdin = strings.NewReader(`{"execute":"qmp_capabilities"}{"execute":"quit"}` + "\n")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		first, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
-		return &remedy.Error{Tried: "start " + program, Err: errors.New(cmp.Or(first, err.Error())), Cure: "apt-get install --no-install-recommends " + pkg}
+	if err := vm.Probe(ctx, path); err != nil {
+		return &remedy.Error{Tried: "start " + program, Err: err, Cure: "apt-get install --no-install-recommends " + pkg}
 	}
 	if kernel == "" {
 		return nil
