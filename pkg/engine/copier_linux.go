@@ -36,6 +36,7 @@ type copier struct {
 	crc   *uint32        // of the content that was read last, for check
 	read  string         // SHA-256 of the content that was read last, or where the link leads to
 	seen  files.Digester // what was copied of a source
+	look  lookFunc       // of the source, see View; nil asks the kernel
 }
 
 // one copies one file, directory or link to name.
@@ -212,6 +213,10 @@ func copySparse(dst *os.File, src io.Reader) (int64, error) {
 
 // attributes gives owner, mode, attributes and time.
 func (c *copier) attributes(dir int, base, full string, st fs.FileInfo, sys *syscall.Stat_t) error {
+	sys, xattrs, err := c.known(full, sys)
+	if err != nil {
+		return err
+	}
 	uid, gid := uint32(0), uint32(0)
 	mode := uint32(files.Mode(st).Perm())
 	if c.keep {
@@ -233,12 +238,43 @@ func (c *copier) attributes(dir int, base, full string, st fs.FileInfo, sys *sys
 	}
 	m := owner.Meta{UID: int(uid), GID: int(gid), Mode: sys.Mode&unix.S_IFMT | mode, Times: []unix.Timespec{mtime, mtime}}
 	if c.keep {
-		var err error
-		if m.Xattrs, err = keptXattrs(c.own, full); err != nil {
-			return err
-		}
+		m.Xattrs = xattrs
 	}
 	return c.own.Set(dir, base, m)
+}
+
+// lookFunc says what a file is, and its extended attributes.
+type lookFunc = func(dir int, name string) (unix.Stat_t, map[string][]byte, error)
+
+// known is what a source is, and the attributes that a copy of it has.
+func (c *copier) known(full string, sys *syscall.Stat_t) (*syscall.Stat_t, map[string][]byte, error) {
+	if !c.keep {
+		return sys, nil, nil
+	}
+	if c.look == nil {
+		of, err := stageStat(c.own, full)
+		if err != nil {
+			return nil, nil, err
+		}
+		out := *sys
+		out.Uid, out.Gid, out.Mode = of.Uid, of.Gid, sys.Mode&unix.S_IFMT|of.Mode&0o7777
+		xattrs, err := keptXattrs(c.own, full)
+		return &out, xattrs, err
+	}
+	dir, name := unix.AT_FDCWD, full
+	if fd, err := strconv.Atoi(strings.TrimPrefix(full, "/proc/self/fd/")); err == nil { // a link of procfs to what is meant
+		dir, name = fd, ""
+	}
+	st, xattrs, err := c.look(dir, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	if st.Mode&unix.S_IFMT != sys.Mode&unix.S_IFMT {
+		return nil, nil, errors.New("is a device, which a stage cannot hold")
+	}
+	out := *sys
+	out.Uid, out.Gid, out.Mode = st.Uid, st.Gid, st.Mode
+	return &out, xattrs, nil
 }
 
 // keptXattrs are the attributes of a file that a copy of it has.

@@ -36,7 +36,7 @@ func (r *jobRun) copy(ctx context.Context, s *plan.Step, a *plan.Copy) error {
 			return err
 		}
 		defer unix.Close(root)
-		c := &copier{root: root, own: w.Owners(), keep: a.Stage != "", check: from.check}
+		c := &copier{root: root, own: w.Owners(), keep: a.Stage != "", check: from.check, look: from.look}
 		if r.job.Epoch != nil {
 			c.mtime = &unix.Timespec{Sec: *r.job.Epoch}
 		}
@@ -86,6 +86,7 @@ func (r *jobRun) workdir(ctx context.Context, s *plan.Step, a *plan.Workdir) err
 type sourceSet struct {
 	paths []sourcePath
 	check *stageCheck // nil for files of the host
+	look  lookFunc    // see View; nil for files of the host
 	close func()
 }
 
@@ -116,7 +117,7 @@ func (r *jobRun) stageSources(ctx context.Context, a *plan.Copy) (*sourceSet, er
 	if err != nil {
 		return nil, err
 	}
-	set := &sourceSet{}
+	set := &sourceSet{look: view.Look}
 	root, err := unix.Open(view.Root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, errors.Join(err, view.Release())

@@ -35,6 +35,8 @@ type Options struct {
 	// RecordOwners keeps the owners of files as records instead of asking the kernel, which
 	// knows no other than the caller: of the layers, and of snapshots, which are copies.
 	RecordOwners bool
+	// Owners, unless it is nil, is what the owners of files are set and read by instead.
+	Owners owner.Policy
 }
 
 // Store is an opened store. Its methods may be called concurrently, and other
@@ -78,6 +80,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{owners: owner.Kernel{}, graph: graph, store: st, limit: o.Limits.WithDefaults(), known: map[string]Layer{}}
 	if err := s.openOwners(o.RecordOwners); err != nil {
 		return nil, fmt.Errorf("open store %s: %w", o.GraphRoot, err)
+	}
+	if o.Owners != nil {
+		s.owners = o.Owners
 	}
 	if err := s.setDriver(o.Snapshots); err != nil {
 		return nil, fmt.Errorf("open store %s: %w", o.GraphRoot, err)

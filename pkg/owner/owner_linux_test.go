@@ -3,6 +3,7 @@
 package owner
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -163,5 +164,98 @@ func TestKernel(t *testing.T) {
 	m.Optional = func(string) bool { return true }
 	if err := (Kernel{}).Set(dir, "file", m); err != nil {
 		t.Errorf("one that may be left out: %v", err)
+	}
+}
+
+// tableFile is a file of a directory, and a Table.
+func tableFile(t *testing.T) (tab *Table, dir int, host string) {
+	t.Helper()
+	root := t.TempDir()
+	host = filepath.Join(root, "f")
+	if err := os.WriteFile(host, []byte("x"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	dir, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(dir) })
+	return &Table{}, dir, host
+}
+
+// A Table says what was set, whatever the kernel permits, and the account can use the file.
+func TestTable(t *testing.T) {
+	tab, dir, host := tableFile(t)
+	attr := map[string][]byte{"security.capability": []byte("c"), "user.x": []byte("1")}
+	if err := tab.Set(dir, "f", Meta{UID: 5, GID: 6, Mode: unix.S_IFREG | 0o4055, Xattrs: attr}); err != nil {
+		t.Fatal(err)
+	}
+	st, xattrs, err := tab.Look(dir, "f")
+	if err != nil || st.Uid != 5 || st.Gid != 6 || st.Mode != unix.S_IFREG|0o4055 || len(xattrs) != 2 {
+		t.Errorf("%v: %d:%d %o %v", err, st.Uid, st.Gid, st.Mode, xattrs)
+	}
+	var real unix.Stat_t
+	if err := unix.Stat(host, &real); err != nil || real.Mode&0o600 != 0o600 || int(real.Uid) != os.Geteuid() {
+		t.Errorf("%v: for the kernel it is %d's, %o", err, real.Uid, real.Mode)
+	}
+	if err := tab.Chown(dir, "f", 7, -1); err != nil {
+		t.Fatal(err)
+	}
+	st, xattrs, err = tab.Look(dir, "f")
+	if err != nil || st.Uid != 7 || st.Gid != 6 || st.Mode != unix.S_IFREG|0o055 || len(xattrs) != 1 {
+		t.Errorf("after a change of owner: %v: %d:%d %o %v", err, st.Uid, st.Gid, st.Mode, xattrs)
+	}
+	if err := os.Chmod(host, 0o640); err != nil { // without asking
+		t.Fatal(err)
+	}
+	if st, err := tab.Stat(dir, "f"); err != nil || st.Uid != 7 || st.Mode != unix.S_IFREG|0o640 {
+		t.Errorf("after a change of mode: %v: %d %o", err, st.Uid, st.Mode)
+	}
+}
+
+// A file in the place of another has not got what that one had; a rename takes it along.
+func TestTableKnowsFiles(t *testing.T) {
+	tab, dir, host := tableFile(t)
+	if err := tab.Set(dir, "f", Meta{UID: 5, Mode: unix.S_IFREG | 0o600}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(host, host+"2"); err != nil {
+		t.Fatal(err)
+	}
+	if st, err := tab.Stat(dir, "f2"); err != nil || st.Uid != 5 {
+		t.Errorf("renamed: %d, %v", st.Uid, err)
+	}
+	if err := errors.Join(os.Remove(host+"2"), os.WriteFile(host, nil, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	if st, err := tab.Stat(dir, "f"); err != nil || st.Uid != 0 || st.Mode != unix.S_IFREG|0o644 {
+		t.Errorf("another: %d %o, %v", st.Uid, st.Mode, err)
+	}
+}
+
+// A device node is an empty file for the kernel; Set and Chown leave it one.
+func TestTableDevice(t *testing.T) {
+	tab, dir, _ := tableFile(t)
+	if err := tab.Mknod(dir, "n", unix.S_IFBLK|0o660, unix.Mkdev(8, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := tab.Set(dir, "n", Meta{UID: 3, Mode: unix.S_IFBLK | 0o400}); err != nil {
+		t.Fatal(err)
+	}
+	if st, err := tab.Stat(dir, "n"); err != nil || st.Mode != unix.S_IFBLK|0o400 || st.Rdev != unix.Mkdev(8, 1) || st.Uid != 3 {
+		t.Errorf("%v: %o %d %d", err, st.Mode, st.Rdev, st.Uid)
+	}
+}
+
+// Own keeps a file usable, and forgets what an account cannot set.
+func TestOwn(t *testing.T) {
+	_, dir, host := tableFile(t)
+	err := Own{}.Set(dir, "f", Meta{UID: 9, Mode: unix.S_IFREG | 0o6111, Xattrs: map[string][]byte{"security.capability": []byte("c")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var st unix.Stat_t
+	if err := unix.Stat(host, &st); err != nil || st.Mode != unix.S_IFREG|0o711 || int(st.Uid) != os.Geteuid() {
+		t.Errorf("%v: %d %o", err, st.Uid, st.Mode)
 	}
 }

@@ -6,8 +6,11 @@ import (
 	"context"
 	"errors"
 
+	"github.com/carosio/carosbuild/pkg/disk/tree"
 	"github.com/carosio/carosbuild/pkg/engine"
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/owner"
+	"github.com/carosio/carosbuild/pkg/source/debian"
 	"github.com/carosio/carosbuild/pkg/userns"
 )
 
@@ -15,6 +18,7 @@ import (
 type Host struct {
 	Account userns.Account
 	Runtime string // OCI runtime that is to be taken, "" for any
+	Kernel  string // of virtual machines, see Setting
 }
 
 // Rung is one way of running steps.
@@ -33,6 +37,12 @@ type Rung struct {
 	RecordsOwners bool
 	// Snapshots are the kinds that can be tried for the store of layers, the best first.
 	Snapshots []layer.Kind
+	// Apart says that the store of this rung's layers is of use to no other one: its files
+	// have the metadata that Owners gives them.
+	Apart  bool
+	Owners owner.Policy // of the files in the store; nil asks the kernel
+	// Prepare, unless it is nil, prepares the inner process before it opens the store.
+	Prepare func() error
 	// Open makes what steps need, in the inner process.
 	Open func(ctx context.Context, s Setting) (*Room, error)
 }
@@ -44,6 +54,12 @@ type Setting struct {
 	Dir     string
 	Runtime string // as in Host
 	Records string // file with the records of owners, of a rung that has them
+	// Kernel is that of virtual machines: a package of Debian's, or a directory with
+	// boot/vmlinuz-VERSION and lib/modules/VERSION; "" finds one.
+	Kernel   string
+	Cache    string // directory for what may be deleted between builds
+	Packages func() (*debian.Fetcher, debian.Host, error)
+	Note     func(text string) // nil: nothing is said
 }
 
 // Room is an opened rung.
@@ -51,8 +67,21 @@ type Room struct {
 	Scratch string // empty directory for files that live as long as the process
 	Sandbox engine.Sandbox
 	What    string // runs the commands, as messages name it: such as the runtime's path
+	// Resolver is /etc/resolv.conf of steps; nil: the host's.
+	Resolver []byte
+	// Stored are what the layers of a store are to steps and disks; nil: a layer is what
+	// its files are.
+	Stored func(s *layer.Store) Stored
 
 	close []func() error // in the order of opening
+}
+
+// Stored is a store of layers whose files do not have the metadata of the layers.
+type Stored interface {
+	engine.Snapshotter
+	// Tree is the root file system of a layer and those below it, with no time later than
+	// clamp (seconds since 1970; 0 leaves them), until close is called.
+	Tree(ctx context.Context, layer string, clamp int64, jobs int) (t *tree.Tree, close func() error, err error)
 }
 
 // Close gives a Room up.

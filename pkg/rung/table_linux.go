@@ -14,7 +14,7 @@ type Table []Rung
 
 // All are the rungs that there are.
 func All() Table {
-	return Table{userNamespace(), singleID(), changeRoot()}
+	return Table{userNamespace(), singleID(), changeRoot(), virtualMachine()}
 }
 
 // Names are those of the rungs, in their order.

@@ -6,13 +6,16 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/carosio/carosbuild/pkg/debfile"
 	"github.com/carosio/carosbuild/pkg/disk/initrd"
@@ -133,6 +136,33 @@ func KernelOfPackage(ctx context.Context, deb, dir string) (*Kernel, error) {
 		return nil, fmt.Errorf("%s: %w", deb, err)
 	}
 	return keptKernel(ctx, name)
+}
+
+// KernelDir is the directory below dir for kernels of KernelOfPackage that have what the
+// guests of this program need.
+func KernelDir(dir string) string {
+	sum := sha256.Sum256([]byte(strings.Join(modules(), "\n")))
+	return filepath.Join(dir, hex.EncodeToString(sum[:4]))
+}
+
+// KernelOfCache is the latest kernel that KernelOfPackage has left in a KernelDir. Without
+// one the error is fs.ErrNotExist.
+func KernelOfCache(ctx context.Context, dir string) (*Kernel, error) {
+	names, err := filepath.Glob(filepath.Join(dir, "kernel-*.tar"))
+	if err != nil {
+		return nil, err
+	}
+	var latest string
+	var when time.Time
+	for _, name := range names {
+		if st, err := os.Stat(name); err == nil && st.ModTime().After(when) {
+			latest, when = name, st.ModTime()
+		}
+	}
+	if latest == "" {
+		return nil, fs.ErrNotExist
+	}
+	return keptKernel(ctx, latest)
 }
 
 // keptName is where what is needed of a package is kept.

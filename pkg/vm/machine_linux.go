@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 
@@ -37,9 +38,10 @@ type Machine struct {
 	Config
 	Reason string // why it is not KVM, although there is a /dev/kvm; "" otherwise
 
-	dir string
-	mu  sync.Mutex
-	ram map[string]string // files of initial RAM disks, by the architecture that they emulate
+	dir    string
+	filter bool // QEMU can do without system calls that it does not need
+	mu     sync.Mutex
+	ram    map[string]string // files of initial RAM disks, by the architecture that they emulate
 }
 
 const defaultMemory = 2 << 30
@@ -84,6 +86,7 @@ func Open(ctx context.Context, c Config) (m *Machine, err error) {
 			return m, err
 		}
 	}
+	m.filter = Probe(ctx, c.QEMU, "-sandbox", filtered) == nil
 	image, err := c.Kernel.image()
 	if err != nil {
 		return m, err
@@ -93,6 +96,29 @@ func Open(ctx context.Context, c Config) (m *Machine, err error) {
 	}
 	_, err = m.initrdFile("")
 	return m, err
+}
+
+// filtered are the system calls that QEMU does without.
+const filtered = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
+
+// Probe starts a QEMU without a machine. The error is what it says.
+func Probe(ctx context.Context, program string, args ...string) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program, append([]string{
+		"-machine", "none", "-nodefaults", "-no-user-config", "-display", "none", "-accel", "tcg", "-qmp", "stdio",
+	}, args...)...)
+	cmd.Stdin = strings.NewReader(`{"execute":"qmp_capabilities"}{"execute":"quit"}` + "\n")
+	out, err := cmd.CombinedOutput()
+	if err == nil {
+		return nil
+	}
+	for line := range strings.Lines(string(out)) {
+		if strings.Contains(line, program) || strings.HasPrefix(line, "qemu") {
+			return errors.New(strings.TrimSpace(line))
+		}
+	}
+	return err
 }
 
 // Close removes what Open has written. No machine may run any more.
@@ -143,6 +169,15 @@ type architecture struct {
 	pkg     string   // of Debian
 	args    []string // of QEMU
 	console string
+}
+
+// Program is the QEMU that Open takes, and the package of Debian's that has it.
+func Program() (name, pkg string, err error) {
+	arch, ok := machineOf(runtime.GOARCH)
+	if !ok {
+		return "", "", fmt.Errorf("virtual machines on %s: %w", runtime.GOARCH, errors.ErrUnsupported)
+	}
+	return arch.program, arch.pkg, nil
 }
 
 func machineOf(goarch string) (architecture, bool) {

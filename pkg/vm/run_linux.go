@@ -218,6 +218,9 @@ func (m *Machine) arguments(initrd string, disks int, network bool) []string {
 		id := fmt.Sprintf("d%d", i)
 		args = append(args, "-blockdev", fmt.Sprintf("driver=nbd,node-name=%s,server.type=fd,server.str=%d", id, 4+i), "-device", "virtio-blk-pci,drive="+id)
 	}
+	if m.filter {
+		args = append(args, "-sandbox", filtered)
+	}
 	if network {
 		args = append(args, "-netdev", "user,id=n0,ipv6=off", "-device", "virtio-net-pci,netdev=n0,romfile=")
 	}

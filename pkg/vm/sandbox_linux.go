@@ -15,9 +15,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/owner"
 	"github.com/carosio/carosbuild/pkg/sandbox"
 	"github.com/carosio/carosbuild/pkg/vm/cow"
 	"github.com/carosio/carosbuild/pkg/vm/delta"
+	"github.com/carosio/carosbuild/pkg/vm/roots"
 	"github.com/carosio/carosbuild/pkg/vm/wire"
 )
 
@@ -31,6 +33,9 @@ type Sandbox struct {
 	// Resolver is planted as /etc/resolv.conf of roots that are snapshots, unless it is
 	// nil: QEMU's resolver, and what else it says.
 	Resolver []byte
+	// Table, unless it is nil, has the metadata of a root that is a directory; nil: the
+	// kernel has it.
+	Table func(root string) *owner.Table
 
 	mu        sync.Mutex
 	snapshots map[string]*Snapshot // by Root
@@ -55,8 +60,7 @@ func (s *Sandbox) Run(ctx context.Context, c sandbox.Command) (status int, err e
 	if w := s.snapshot(c.Root); w != nil {
 		return w.run(ctx, c)
 	}
-	owners := hostOwners()
-	t, closeRoot, err := directory(ctx, c.Root, owners)
+	t, closeRoot, apply, err := s.directory(ctx, c.Root)
 	if err != nil {
 		return 0, err
 	}
@@ -74,8 +78,21 @@ func (s *Sandbox) Run(ctx context.Context, c sandbox.Command) (status int, err e
 		if err != nil {
 			return err
 		}
-		return delta.Apply(ctx, c.Root, changes, delta.ApplyOptions{Owner: owners.chown})
+		return delta.Apply(ctx, c.Root, changes, apply)
 	})
+}
+
+// directory is a root that is a directory, and how it is changed.
+func (s *Sandbox) directory(ctx context.Context, root string) (*tree.Tree, func() error, delta.ApplyOptions, error) {
+	if s.Table != nil {
+		if table := s.Table(root); table != nil {
+			t, done, err := roots.Read(ctx, root, table)
+			return t, done, delta.ApplyOptions{Metadata: table, Staging: s.Scratch}, err
+		}
+	}
+	owners := hostOwners()
+	t, done, err := directory(ctx, root, owners)
+	return t, done, delta.ApplyOptions{Owner: owners.chown, Staging: s.Scratch}, err
 }
 
 // run runs a command on a disk. Done is called when it has ended, before what it changed
@@ -100,7 +117,7 @@ func (s *Sandbox) run(ctx context.Context, c sandbox.Command, root *Disk, done f
 	if err := done(res); err != nil {
 		return 0, err
 	}
-	return res.Status, m.writeBack(ctx)
+	return res.Status, m.writeBack(ctx, s.Scratch)
 }
 
 // owners are those of a directory of the host as its command sees them: what belongs to
@@ -248,7 +265,7 @@ func (m *mounts) device() *cow.Device {
 
 // writeBack brings what has changed into the directories and files. All of it belongs to
 // this account then: it may not be able to give files away.
-func (m *mounts) writeBack(ctx context.Context) error {
+func (m *mounts) writeBack(ctx context.Context, scratch string) error {
 	if !slices.ContainsFunc(m.from, func(x sandbox.Mount) bool { return !x.ReadOnly }) {
 		return nil
 	}
@@ -261,7 +278,7 @@ func (m *mounts) writeBack(ctx context.Context) error {
 		switch {
 		case mount.ReadOnly || len(here) == 0:
 		case m.file[i] == "":
-			err = delta.Apply(ctx, mount.Source, here, delta.ApplyOptions{})
+			err = delta.Apply(ctx, mount.Source, here, delta.ApplyOptions{Staging: scratch})
 		default:
 			err = writeFile(here, m.file[i], mount.Source)
 		}

@@ -14,7 +14,7 @@ func makeWhiteout(dir int, name, prefix string) error {
 	if err != unix.EPERM {
 		return err
 	}
-	fd, err := unix.Openat(dir, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	fd, err := unix.Openat(dir, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600) // attributes are for those who may write
 	if err != nil {
 		return err
 	}

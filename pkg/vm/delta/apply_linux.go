@@ -4,16 +4,20 @@ package delta
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/owner"
 )
 
 // ApplyOptions say what a directory can take.
@@ -21,10 +25,16 @@ type ApplyOptions struct {
 	// Owner gives a file its owner, as unix.Fchownat does without following links. nil:
 	// all belongs to this process, and nothing is setuid or setgid.
 	Owner func(dir int, name string, uid, gid uint32) error
+	// Metadata, unless it is nil, takes all metadata instead: owners, modes, all extended
+	// attributes and device nodes.
+	Metadata owner.Policy
+	// Staging is a directory for contents before anything is changed, which they may be
+	// read from; "": they are not.
+	Staging string
 }
 
 // Apply makes a directory what changes say: as an ordinary user can, with devices, and
-// extended attributes other than user.*, left out. Nothing outside is touched, whatever
+// extended attributes other than user.*, left out unless there is Metadata. Nothing outside is touched, whatever
 // links there are.
 func Apply(ctx context.Context, dir string, changes []Change, o ApplyOptions) error {
 	root, err := os.OpenRoot(dir)
@@ -33,10 +43,20 @@ func Apply(ctx context.Context, dir string, changes []Change, o ApplyOptions) er
 	}
 	defer root.Close()
 	a := &applier{ApplyOptions: o, root: root}
-	for _, c := range changes {
+	if o.Staging != "" {
+		if a.staged, err = os.MkdirTemp(o.Staging, "staged-"); err != nil {
+			return err
+		}
+		defer os.RemoveAll(a.staged)
+		if err := a.stage(ctx, changes); err != nil {
+			return err
+		}
+	}
+	for i, c := range changes {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
+		a.at = i
 		if err := a.change(c); err != nil {
 			return fmt.Errorf("write back /%s: %w", c.Path, err)
 		}
@@ -53,9 +73,56 @@ func Apply(ctx context.Context, dir string, changes []Change, o ApplyOptions) er
 	return nil
 }
 
+// ApplyFile makes what a change says that is not a directory, as Apply does.
+func ApplyFile(dir string, c Change, o ApplyOptions) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	return (&applier{ApplyOptions: o, root: root}).change(c)
+}
+
 type applier struct {
 	ApplyOptions
-	root *os.Root
+	root   *os.Root
+	staged string // directory of contents, by the number of their change; "": they are read when they are written
+	at     int    // number of the change
+}
+
+func (a *applier) stagedFile(i int) string { return filepath.Join(a.staged, strconv.Itoa(i)) }
+
+// stage writes the contents of all files.
+func (a *applier) stage(ctx context.Context, changes []Change) error {
+	for i, c := range changes {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if c.Removed || c.Entry.Hardlink != "" || c.Entry.Type() != tree.Regular {
+			continue
+		}
+		f, err := os.OpenFile(a.stagedFile(i), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if err == nil {
+			err = errors.Join(fill(f, c.Entry), f.Close())
+		}
+		if err != nil {
+			return fmt.Errorf("read /%s: %w", c.Path, err)
+		}
+	}
+	return nil
+}
+
+// fill writes a file's content, with its holes.
+func fill(f *os.File, e *tree.Entry) error {
+	for _, r := range e.Ranges() {
+		if _, err := f.Seek(r.Off, io.SeekStart); err != nil {
+			return err
+		}
+		if _, err := io.Copy(f, io.NewSectionReader(e.Content, r.Off, r.Len)); err != nil {
+			return err
+		}
+	}
+	return f.Truncate(e.Size)
 }
 
 func (a *applier) change(c Change) error {
@@ -107,36 +174,62 @@ func (a *applier) make(e *tree.Entry) error {
 		if err != nil {
 			return err
 		}
+	case tree.Char, tree.Block:
+		if a.Metadata == nil {
+			return nil
+		}
+		rdev := unix.Mkdev(e.Rdev.Major, e.Rdev.Minor)
+		if err := a.in(e, func(dir int, base string) error { return a.Metadata.Mknod(dir, base, e.Mode, rdev) }); err != nil {
+			return err
+		}
 	default:
 		return nil
 	}
 	return a.finish(e)
 }
 
-// file writes a file's content, with its holes.
+// file makes a file with its content.
 func (a *applier) file(e *tree.Entry) error {
+	if a.staged != "" {
+		err := a.in(e, func(dir int, base string) error { return unix.Renameat(unix.AT_FDCWD, a.stagedFile(a.at), dir, base) })
+		if err == nil || err != unix.EXDEV {
+			return errors.Join(err, a.userXattrs(e))
+		}
+	}
 	f, err := a.root.OpenFile(e.Path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
-	for _, r := range e.Ranges() {
-		if _, err = f.Seek(r.Off, io.SeekStart); err == nil {
-			_, err = io.Copy(f, io.NewSectionReader(e.Content, r.Off, r.Len))
-		}
-		if err != nil {
-			break
-		}
+	if a.staged == "" {
+		err = fill(f, e)
+	} else {
+		err = a.copyStaged(f)
 	}
-	if err == nil {
-		err = f.Truncate(e.Size)
+	return errors.Join(err, f.Close(), a.userXattrs(e))
+}
+
+// copyStaged writes a content that is on another file system.
+func (a *applier) copyStaged(f *os.File) error {
+	from, err := os.Open(a.stagedFile(a.at))
+	if err != nil {
+		return err
 	}
-	if err == nil {
-		err = xattrs(int(f.Fd()), e)
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
+	defer from.Close()
+	_, err = io.Copy(f, from)
 	return err
+}
+
+// userXattrs gives a file the attributes that an ordinary user can give it.
+func (a *applier) userXattrs(e *tree.Entry) error {
+	if a.Metadata != nil || len(e.Xattrs) == 0 {
+		return nil
+	}
+	f, err := a.root.Open(e.Path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return xattrs(int(f.Fd()), e)
 }
 
 func xattrs(fd int, e *tree.Entry) error {
@@ -163,6 +256,9 @@ func (a *applier) in(e *tree.Entry, f func(dir int, base string) error) error {
 
 // finish gives a file its owner, mode and time.
 func (a *applier) finish(e *tree.Entry) error {
+	if a.Metadata != nil {
+		return a.in(e, func(dir int, base string) error { return a.Metadata.Set(dir, base, metaOf(e)) })
+	}
 	if a.Owner != nil {
 		if err := a.in(e, func(dir int, base string) error { return a.Owner(dir, base, e.UID, e.GID) }); err != nil {
 			return err
@@ -189,4 +285,19 @@ func (a *applier) finish(e *tree.Entry) error {
 		return err
 	}
 	return a.root.Chmod(name, mode)
+}
+
+// metaOf is the metadata of an entry.
+func metaOf(e *tree.Entry) owner.Meta {
+	m := owner.Meta{
+		UID: int(e.UID), GID: int(e.GID), Mode: e.Mode,
+		Times: []unix.Timespec{{Nsec: unix.UTIME_OMIT}, {Sec: e.Mtime, Nsec: int64(e.MtimeNsec)}},
+	}
+	for name, value := range e.EachXattr() {
+		if m.Xattrs == nil {
+			m.Xattrs = map[string][]byte{}
+		}
+		m.Xattrs[name] = value
+	}
+	return m
 }

@@ -77,3 +77,37 @@ func TestApplyInside(t *testing.T) {
 		t.Errorf("%v, %v", st.Mode(), err)
 	}
 }
+
+// Contents that are read from the directory itself are read before it is changed.
+func TestApplyStaged(t *testing.T) {
+	dir := t.TempDir()
+	for name, content := range map[string]string{"same": "1", "old": "2"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	here := func(path, from string) Change {
+		return Change{Path: path, Entry: &tree.Entry{Path: path, Mode: tree.Regular | 0o600, Size: 1, Content: byName(filepath.Join(dir, from))}}
+	}
+	changes := []Change{here("new", "old"), {Path: "old", Removed: true}, here("same", "same")}
+	if err := Apply(t.Context(), dir, changes, ApplyOptions{Staging: t.TempDir()}); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"same": "1", "new": "2"} {
+		if got, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(got) != want {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+}
+
+// byName opens a file when it is read.
+type byName string
+
+func (n byName) ReadAt(p []byte, off int64) (int, error) {
+	f, err := os.Open(string(n))
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	return f.ReadAt(p, off)
+}

@@ -18,8 +18,9 @@ var (
 )
 
 // connect brings the loopback up, and the network if there is to be one. QEMU takes every
-// address of its network, the resolver's excepted, for the host's loopback: they are made
-// unreachable. The command has no capability to undo that.
+// address of its network for the host's loopback: they are made unreachable. Of the
+// resolver's, which is that of the host's resolver, only the port for names can be reached:
+// it may be on the loopback, too. The command has no capability to undo that.
 func connect(network bool) error {
 	s, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -55,7 +56,7 @@ func connect(network bool) error {
 			return err
 		}
 	}
-	return nil
+	return onlyNames(resolver)
 }
 
 func up(s int, name string) error {

@@ -16,6 +16,7 @@ import (
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/localstore"
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/render"
 	"github.com/carosio/carosbuild/pkg/compose"
+	"github.com/carosio/carosbuild/pkg/disk/tree"
 	"github.com/carosio/carosbuild/pkg/engine"
 	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/layer"
@@ -123,11 +124,11 @@ func (c *buildCommand) engine(ctx context.Context, j *buildJob, store *layer.Sto
 
 // local runs steps on this machine. It is to be closed.
 func local(ctx context.Context, a *cli.App, j *buildJob, store *layer.Store, network sandbox.Network, view render.Display, events func(progress.Event)) (*engine.Local, func() error, error) {
-	room, line, err := a.OpenRoom(ctx, j.dirs.State, store)
+	note := func(text string) { events(progress.Event{Time: time.Now(), Kind: progress.Note, Text: text}) }
+	room, line, err := a.OpenRoom(ctx, j.dirs, j.dirs.State, store, note)
 	if err != nil {
 		return nil, nil, err
 	}
-	note := func(text string) { events(progress.Event{Time: time.Now(), Kind: progress.Note, Text: text}) }
 	for _, text := range []string{line, a.Copies} {
 		if text != "" {
 			note(text)
@@ -159,8 +160,16 @@ func localIn(ctx context.Context, a *cli.App, room *rung.Room, j *buildJob, stor
 	if n := a.Caller(); n > 0 {
 		holder += fmt.Sprintf(" (process %d)", n)
 	}
+	if room.Resolver != nil {
+		resolver = room.Resolver
+	}
+	snapshots := engine.Snapshotter(engine.Layers{Store: store})
+	if room.Stored != nil {
+		stored := room.Stored(store)
+		snapshots, j.root = stored, func(layer string) compose.RootFS { return storedTree{stored, layer} }
+	}
 	l := &engine.Local{
-		Snapshots: engine.Layers{Store: store}, Chains: engine.Layers{Store: store}, Sandbox: room.Sandbox, Images: puller(a, j, store), Packages: fetcher, Host: host, Relay: relay,
+		Snapshots: snapshots, Chains: engine.Layers{Store: store}, Sandbox: room.Sandbox, Images: puller(a, j, store), Packages: fetcher, Host: host, Relay: relay,
 		Git: a.GitCache(j.dirs, view), Holder: holder, CacheDir: j.dirs.Cache, Scratch: room.Scratch,
 		LogPath:  func(stage string) string { return filepath.Join(j.dirs.Logs(), j.buildID, history.LogName(stage)) },
 		Resolver: resolver, Now: time.Now, CacheOwners: store.Owners(),
@@ -169,6 +178,17 @@ func localIn(ctx context.Context, a *cli.App, room *rung.Room, j *buildJob, stor
 		l.CacheKind = "-one-id"
 	}
 	return l, relay.Close, nil
+}
+
+// storedTree is the root file system of a stage whose metadata is not that of its files.
+type storedTree struct {
+	of    rung.Stored
+	layer string
+}
+
+// Tree implements compose.RootFS.
+func (t storedTree) Tree(ctx context.Context, clamp int64, jobs int) (*tree.Tree, func() error, error) {
+	return t.of.Tree(ctx, t.layer, clamp, jobs)
 }
 
 func puller(a *cli.App, j *buildJob, store *layer.Store) engine.ImagePuller {
@@ -208,7 +228,9 @@ func (c *buildCommand) writeDisks(ctx context.Context, e *engine.Engine, j *buil
 	comp.Jobs, comp.Level = c.jobs, c.Level
 	roots := map[string]compose.RootFS{}
 	for id, s := range res.Stages {
-		roots[id] = compose.StoredRoot{Store: store, Layer: s.Layer}
+		if roots[id] = (compose.StoredRoot{Store: store, Layer: s.Layer}); j.root != nil {
+			roots[id] = j.root(s.Layer)
+		}
 	}
 	return diskcmd.WriteDisks(ctx, comp, j.disks, roots, c.Stdout)
 }

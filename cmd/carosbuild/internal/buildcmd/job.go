@@ -36,7 +36,9 @@ type buildJob struct {
 	info     history.BuildInfo    // what is noted about the build when it begins
 	report   history.Report       // what of it is known before the build
 	made     []*compose.DiskImage // disks that were written
-	tagged   string               // stage that gets the name of --success-tag, or ""
+	// root is the root file system of a stage's layer; nil: what the store's files are.
+	root   func(layer string) compose.RootFS
+	tagged string // stage that gets the name of --success-tag, or ""
 }
 
 // newJob finds out where things are. A job that is only looked at may have directories

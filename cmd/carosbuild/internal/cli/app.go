@@ -26,6 +26,7 @@ type App struct {
 	Getenv         func(string) string
 	Progress       string
 	Runtime        string
+	Kernel         string        // of virtual machines, "" for any
 	Sandbox        string        // way of running steps that is asked for, "" for any
 	Snapshots      string        // kind of snapshots that is asked for, "" for any
 	Copies         string        // why steps begin with copies, "" where they do not

@@ -12,6 +12,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/rung"
+	"github.com/carosio/carosbuild/pkg/source/debian"
 )
 
 // SandboxFlags are the options that say how steps are run, and their names.
@@ -20,7 +21,8 @@ func (a *App) SandboxFlags(cmd *cobra.Command) []string {
 	f.StringVar(&a.Runtime, "runtime", a.Env("RUNTIME", ""), "OCI runtime to run steps with (default runc, else crun)")
 	f.StringVar(&a.Sandbox, "sandbox", a.Env("SANDBOX", ""), "how steps are to run: "+strings.Join(rung.All().Names(), ", ")+" (default the first that works here, see carosbuild doctor)")
 	f.StringVar(&a.Snapshots, "snapshots", a.Env("SNAPSHOTS", ""), "how steps get their root: overlay or copy (default the first that works where the store is)")
-	return []string{"runtime", "sandbox", "snapshots"}
+	f.StringVar(&a.Kernel, "vm-kernel", a.Env("VM_KERNEL", ""), "kernel of sandbox vm: a Debian package, or a directory with boot/vmlinuz-* and lib/modules (default this machine's, else Debian's)")
+	return []string{"runtime", "sandbox", "snapshots", "vm-kernel"}
 }
 
 // SandboxNames are the values of --sandbox.
@@ -41,25 +43,34 @@ func (a *App) CheckSandbox() error {
 }
 
 // Host is who asks for a sandbox.
-func (a *App) Host() rung.Host { return rung.Host{Account: a.Account(), Runtime: a.Runtime} }
+func (a *App) Host() rung.Host {
+	return rung.Host{Account: a.Account(), Runtime: a.Runtime, Kernel: a.Kernel}
+}
 
-// RecordsOwners reports whether the owners of files are records in the rung that this
-// process was started for, or will be, as far as that can be told before it is entered.
-func (a *App) RecordsOwners(ctx context.Context) bool {
+// Rung is the one that this process was started for, or will be, as far as that can be told
+// before it is entered.
+func (a *App) Rung(ctx context.Context) rung.Rung {
 	if _, r, ok := rung.All().Chosen(a.Getenv); ok {
-		return r.RecordsOwners
+		return r
 	}
-	return rung.All().Likely(ctx, a.Sandbox, a.Host()).RecordsOwners
+	return rung.All().Likely(ctx, a.Sandbox, a.Host())
 }
 
 // OpenRoom opens the rung that this process was started for, below a directory of the
-// account and for a store of layers, and returns a line that says which it is and why; "" for the best.
-func (a *App) OpenRoom(ctx context.Context, dir string, store *layer.Store) (room *rung.Room, line string, err error) {
+// account and for a store of layers, and returns a line that says which it is and why; "" for
+// the best. Note, unless it is nil, is told what the rung says of itself.
+func (a *App) OpenRoom(ctx context.Context, d Dirs, dir string, store *layer.Store, note func(string)) (room *rung.Room, line string, err error) {
 	choice, r, ok := rung.All().Chosen(a.Getenv)
 	if !ok {
 		return nil, "", errors.New("this process was not told how steps are to run")
 	}
-	setting := rung.Setting{Dir: dir, Runtime: a.Runtime}
+	setting := rung.Setting{
+		Dir: dir, Runtime: a.Runtime, Kernel: a.Kernel, Cache: d.Cache, Note: note,
+		Packages: func() (*debian.Fetcher, debian.Host, error) {
+			host, err := debian.ReadHost("/", a.Getenv)
+			return &debian.Fetcher{Cache: d.Packages(), HTTP: host.HTTPClient()}, host, err
+		},
+	}
 	if store.RecordsOwners() {
 		setting.Records = layer.OwnersFile(store.GraphRoot())
 	}

@@ -139,7 +139,7 @@ func (c *checkup) trial(ctx context.Context, dir string) (err error) {
 		}
 		c.lack("overlay", fmt.Sprintf("%v; it would be in memory, at most %s, and gone with each run", why, bytesize.Format(bound)), localstore.PlaceCure)
 	}
-	s, err := layer.Open(ctx, layer.Options{GraphRoot: filepath.Join(dir, "graph"), RunRoot: filepath.Join(dir, "run"), Snapshots: kind, RecordOwners: c.RecordsOwners(ctx)})
+	s, err := layer.Open(ctx, layer.Options{GraphRoot: filepath.Join(dir, "graph"), RunRoot: filepath.Join(dir, "run"), Snapshots: kind, RecordOwners: c.Rung(ctx).RecordsOwners, Owners: c.Rung(ctx).Owners})
 	if err != nil {
 		c.need("layers", "", err)
 		return nil
@@ -153,7 +153,11 @@ func (c *checkup) trial(ctx context.Context, dir string) (err error) {
 	if c.need(what, detail, err); err != nil {
 		return nil
 	}
-	room, _, err := c.OpenRoom(ctx, dir, s)
+	dirs, err := c.Dirs()
+	if err != nil {
+		return err
+	}
+	room, _, err := c.OpenRoom(ctx, dirs, dir, s, nil)
 	if err != nil {
 		c.need("runtime", "", err)
 		return nil

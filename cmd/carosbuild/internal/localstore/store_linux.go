@@ -31,11 +31,17 @@ func Open(ctx context.Context, a *cli.App, p layer.Paths, d cli.Dirs) (*layer.St
 			return nil, err
 		}
 	}
+	if _, r, ok := rung.All().Chosen(a.Getenv); ok && r.Prepare != nil {
+		if err := r.Prepare(); err != nil {
+			return nil, err
+		}
+	}
 	kind, err := shut(a, p, d)
 	if err != nil {
 		return nil, err
 	}
-	return layer.Open(ctx, layer.Options{GraphRoot: p.GraphRoot, RunRoot: p.RunRoot, Holder: a.Holder(), Snapshots: kind, RecordOwners: a.RecordsOwners(ctx)})
+	r := a.Rung(ctx)
+	return layer.Open(ctx, layer.Options{GraphRoot: p.GraphRoot, RunRoot: p.RunRoot, Holder: a.Holder(), Snapshots: kind, RecordOwners: r.RecordsOwners, Owners: r.Owners})
 }
 
 // shut sees to it that the store can be where it is to be, and keeps what steps have left in the store and in caches from having any
@@ -135,14 +141,14 @@ func Paths(a *cli.App) (layer.Paths, error) {
 	return ownersApart(a, p), nil
 }
 
-// oneID ends the names of the store's directories where the owners of files are records:
-// neither podman nor another sandbox can use that store, nor can it use theirs.
-const oneID = "-one-id"
-
-// ownersApart is where the store is in the rung that is taken.
+// ownersApart is where the store is in the rung that is taken. Where the files of a store
+// do not have the owners that its layers say, neither podman nor another rung can use it.
 func ownersApart(a *cli.App, p layer.Paths) layer.Paths {
-	if a.RecordsOwners(context.Background()) {
-		p.GraphRoot, p.RunRoot = p.GraphRoot+oneID, p.RunRoot+oneID
+	switch r := a.Rung(context.Background()); {
+	case r.RecordsOwners:
+		p.GraphRoot, p.RunRoot = p.GraphRoot+"-one-id", p.RunRoot+"-one-id"
+	case r.Apart:
+		p.GraphRoot, p.RunRoot = p.GraphRoot+"-"+r.Name, p.RunRoot+"-"+r.Name
 	}
 	return p
 }

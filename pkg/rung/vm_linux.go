@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package rung
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/nochown"
+	"github.com/carosio/carosbuild/pkg/owner"
+	"github.com/carosio/carosbuild/pkg/remedy"
+	"github.com/carosio/carosbuild/pkg/userns"
+	"github.com/carosio/carosbuild/pkg/vm"
+	"github.com/carosio/carosbuild/pkg/vm/roots"
+)
+
+// virtualMachine is the rung that needs no privilege: each command has a machine of
+// QEMU's, and owners are only in the tar streams of layers, and in memory.
+func virtualMachine() Rung {
+	look := func(ctx context.Context, h Host) error { return tryMachine(ctx, h.Kernel) }
+	return Rung{
+		Name: "vm", Cost: "slow: each command starts a virtual machine, and without KVM runs about ten times as long",
+		How: userns.Plain, Look: look, Try: look, Snapshots: []layer.Kind{layer.Copy}, Apart: true, Owners: owner.Own{},
+		Prepare: func() error {
+			if os.Geteuid() == 0 {
+				return nil
+			}
+			return nochown.Install()
+		},
+		Open: func(ctx context.Context, s Setting) (*Room, error) {
+			scratch, release, err := plainScratch(s.Dir)
+			if err != nil {
+				return nil, err
+			}
+			room, err := openMachine(ctx, s, scratch)
+			if err != nil {
+				return nil, errors.Join(err, release())
+			}
+			room.close = append([]func() error{release}, room.close...)
+			return room, nil
+		},
+	}
+}
+
+func openMachine(ctx context.Context, s Setting, scratch string) (_ *Room, err error) {
+	room := &Room{Scratch: scratch, Resolver: []byte(machineResolver)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, room.Close())
+		}
+	}()
+	k, from, err := findKernel(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	room.close = append(room.close, k.Close)
+	dir := filepath.Join(scratch, "vm")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, err
+	}
+	memory, err := machineMemory()
+	if err != nil {
+		return nil, err
+	}
+	m, err := vm.Open(ctx, vm.Config{Kernel: k, Scratch: dir, Memory: memory})
+	if err != nil {
+		return nil, err
+	}
+	room.close = append(room.close, m.Close)
+	if s.Note != nil {
+		s.Note(machineLine(m, k, from))
+	}
+	box := &vm.Sandbox{Machine: m, Scratch: dir}
+	room.Sandbox, room.What = box, m.QEMU
+	room.Stored = func(store *layer.Store) Stored {
+		l := &tarLayers{store: store, dir: dir, tars: map[string]*tarFile{}}
+		room.close = append(room.close, l.close)
+		snaps := &roots.Snapshots{Layers: l, Dir: dir}
+		box.Table = snaps.Table
+		return &storedLayers{snaps, l}
+	}
+	return room, nil
+}
+
+// The memory of a machine, in bytes: half of what is free, within bounds.
+const (
+	leastMemory = 256 << 20
+	mostMemory  = 2 << 30
+)
+
+func machineMemory() (int64, error) {
+	free, err := userns.FreeMemory()
+	if err != nil {
+		return 0, err
+	}
+	return memoryOf(free), nil
+}
+
+func memoryOf(free int64) int64 { return min(max(free/2, leastMemory), mostMemory) }
+
+// machineResolver is /etc/resolv.conf in a machine: QEMU answers there as the host's
+// resolver does.
+const machineResolver = "nameserver 10.0.2.3\n"
+
+// machineLine says what steps run in.
+func machineLine(m *vm.Machine, k *vm.Kernel, from string) string {
+	how := "without KVM"
+	if m.Accel != "tcg" {
+		how = "with " + strings.ToUpper(m.Accel)
+	} else if m.Reason != "" {
+		how += " (" + m.Reason + ")"
+	}
+	return fmt.Sprintf("steps run in virtual machines of %s, %s, with Linux %s (%s), %d CPUs and %d MiB", filepath.Base(m.QEMU), how, k.Version, from, m.CPUs, m.Memory>>20)
+}
+
+// tryMachine starts QEMU without a machine, and looks for what is known of a kernel.
+func tryMachine(ctx context.Context, kernel string) error {
+	program, pkg, err := vm.Program()
+	if err != nil {
+		return &remedy.Error{Tried: "start a virtual machine", Err: err, Cure: "a machine of another architecture"}
+	}
+	path, err := exec.LookPath(program)
+	if err != nil {
+		return &remedy.Error{Tried: "start a virtual machine", Err: err, Cure: "apt-get install --no-install-recommends " + pkg}
+	}
+	if err := vm.Probe(ctx, path); err != nil {
+		return &remedy.Error{Tried: "start " + program, Err: err, Cure: "apt-get install --no-install-recommends " + pkg}
+	}
+	if kernel == "" {
+		return nil
+	}
+	if _, err := os.Stat(kernel); err != nil {
+		return &remedy.Error{Tried: "find the kernel of virtual machines", Err: err, Cure: "--vm-kernel: a Debian package, or a directory with boot/vmlinuz-* and lib/modules"}
+	}
+	return nil
+}
+
+// kernelSuite is the suite of Debian that the kernel of machines is from.
+const kernelSuite = "bookworm"
+
+// findKernel finds a kernel: the one that is named, this machine's, one that was fetched
+// before, or Debian's. From says which it is.
+func findKernel(ctx context.Context, s Setting) (k *vm.Kernel, from string, err error) {
+	dir := vm.KernelDir(filepath.Join(s.Cache, "kernels"))
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, "", err
+	}
+	if s.Kernel != "" {
+		k, err := namedKernel(ctx, s.Kernel, dir)
+		return k, s.Kernel, err
+	}
+	if k, err = vm.KernelOfHost(ctx, "/"); err == nil || !errors.Is(err, vm.ErrNoKernel) {
+		return k, "this machine's", err
+	}
+	if k, err = vm.KernelOfCache(ctx, dir); err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return k, "Debian's, fetched earlier", err
+	}
+	deb, err := fetchKernel(ctx, s)
+	if err != nil {
+		return nil, "", &remedy.Error{
+			Tried: "find a kernel for virtual machines: " + vm.ErrNoKernel.Error() + " in /boot, nor can Debian's be fetched", Err: err,
+			Cure: "--vm-kernel FILE.deb, or VM_KERNEL among the variables, with a package such as linux-image-*-cloud-amd64",
+		}
+	}
+	k, err = vm.KernelOfPackage(ctx, deb, dir)
+	return k, "Debian's", err
+}
+
+func namedKernel(ctx context.Context, name, dir string) (*vm.Kernel, error) {
+	st, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if st.IsDir() {
+		return vm.KernelOfHost(ctx, name)
+	}
+	return vm.KernelOfPackage(ctx, name, dir)
+}
+
+// fetchKernel fetches the package of Debian's kernel for virtual machines.
+func fetchKernel(ctx context.Context, s Setting) (deb string, err error) {
+	if s.Packages == nil {
+		return "", errors.New("nothing says from where")
+	}
+	f, host, err := s.Packages()
+	if err != nil {
+		return "", err
+	}
+	return kernelPackage(ctx, f, host, time.Now())
+}
