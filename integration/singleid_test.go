@@ -64,9 +64,9 @@ func TestSingleID(t *testing.T) {
 		}
 		script := fmt.Sprintf(`chown -R %[1]s %[2]s && install -m 755 %[3]s %[2]s/carosbuild && su - %[1]s -c '
 			export SOURCE_DATE_EPOCH=%[4]s; cd work; set -e
-			~/carosbuild --progress=plain --sandbox=%[5]s a.xml --out all=a.raw --out two=t.raw >&2
-			~/carosbuild --progress=plain --sandbox=%[5]s a.xml --out all=again.raw >&2
-			cat a.raw | sha256sum; cat t.raw | sha256sum; cat again.raw | sha256sum'`, name, home, program(t), epoch, sandbox)
+			~/carosbuild --progress=plain --sandbox=%[5]s a.xml --out {disk}.raw >&2
+			~/carosbuild --progress=plain --sandbox=%[5]s a.xml --disk all --out again.raw >&2
+			cat all.raw | sha256sum; cat two.raw | sha256sum; cat again.raw | sha256sum'`, name, home, program(t), epoch, sandbox)
 		cmd := exec.CommandContext(t.Context(), "sh", "-c", script)
 		var errs strings.Builder
 		cmd.Stderr = &errs

@@ -28,20 +28,9 @@ pkg/engine.Tiers
 pkg/engine.tiers.Has
 pkg/engine.tiers.Lookup
 pkg/engine.tiers.Put
-# What a sandbox of one id, and one without mounts, take.
-pkg/owner.Recorded.Chown
-pkg/owner.Recorded.Mknod
-pkg/owner.Recorded.Set
-pkg/owner.Recorded.Stat
-pkg/owner.Recorded.put
-pkg/owner.Recorded.recordOf
-pkg/owner.dropPrivileges
-pkg/owner.holdsXattr
-pkg/owner.identify
-pkg/owner.kindOf
-pkg/owner.parseRecord
-pkg/owner.record.String
-pkg/owner.record.device
+# What the tests of the supervisor ask.
+pkg/supervisor/creds.Carrier.Len
+pkg/supervisor/decode.Known
 # What virtual machines need, which no command chooses yet.
 pkg/binfmt.Emulator
 pkg/disk/ext4.Layout
