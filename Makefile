@@ -17,7 +17,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 # setup-* comes before what it sets up.
 .NOTPARALLEL:
 
-.PHONY: help build test check unit vuln lint deadcode cross network integration ova-import fresh slow-boots yocto-boots fuzz bench peers man release clean setup-build setup-test setup-bench caros.vmdk
+.PHONY: help build test check unit vuln lint deadcode cross network integration ova-import fresh slow-boots yocto-boots reach fuzz bench peers man release clean setup-build setup-test setup-bench caros.vmdk
 
 help:
 	@sed -n 's/^\([a-z.-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -74,6 +74,9 @@ slow-boots: setup-test bin/carosbuild ## every built-in target boots with a thir
 
 yocto-boots: setup-test bin/carosbuild ## disks of what Yocto deploys, booted under each firmware and on boards; takes about half an hour
 	CAROSBUILD_YOCTO_BOOTS=1 $(MAKE) integration RUN='^TestYoctoBoot$$'
+
+reach: setup-test bin/carosbuild ## virtual machines in all that they promise; takes minutes
+	CAROSBUILD_REACH=1 CAROSBUILD_REQUIRE_TOOLS=$(if $(CI),1,) CAROSBUILD=$(CURDIR)/bin/carosbuild $(GO) test -tags "$(TAGS) integration" -timeout 60m $(if $(RUN),-run "$(RUN)") -count 1 -v ./integration/vm/
 
 fuzz: setup-test ## every fuzz target, one after the other; FUZZTIME=10s each, FUZZ=Regexp picks (PACKAGE:Name)
 	@scripts/fuzz.sh "$(GO)" "$(TAGS)" $(or $(FUZZTIME),10s) $(if $(FUZZ),'$(FUZZ)')
