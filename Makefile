@@ -75,8 +75,9 @@ slow-boots: setup-test bin/carosbuild ## every built-in target boots with a thir
 yocto-boots: setup-test bin/carosbuild ## disks of what Yocto deploys, booted under each firmware and on boards; takes about half an hour
 	CAROSBUILD_YOCTO_BOOTS=1 $(MAKE) integration RUN='^TestYoctoBoot$$'
 
-reach: setup-test bin/carosbuild ## builds in imitations of the containers of CI, after the advice of doctor; as root
+reach: setup-test bin/carosbuild ## builds in imitations of the containers of CI, after the advice of doctor, and in virtual machines; as root, takes half an hour
 	CAROSBUILD_REACH=1 $(MAKE) integration RUN='^TestReach'
+	CAROSBUILD_REACH=1 CAROSBUILD_REQUIRE_TOOLS=$(if $(CI),1,) CAROSBUILD=$(CURDIR)/bin/carosbuild $(GO) test -tags "$(TAGS) integration" -timeout 60m $(if $(RUN),-run "$(RUN)") -count 1 -v ./integration/vm/
 
 fuzz: setup-test ## every fuzz target, one after the other; FUZZTIME=10s each, FUZZ=Regexp picks (PACKAGE:Name)
 	@scripts/fuzz.sh "$(GO)" "$(TAGS)" $(or $(FUZZTIME),10s) $(if $(FUZZ),'$(FUZZ)')
