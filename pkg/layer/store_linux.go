@@ -107,7 +107,7 @@ func (s *Store) setDriver(k Kind) error {
 		return err
 	}
 	s.format = archive.Format{Prefix: ovl.prefix}
-	if s.table != nil {
+	if _, kernel := s.owners.(owner.Kernel); !kernel {
 		s.format.Owners = s.owners
 	}
 	switch {

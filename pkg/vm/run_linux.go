@@ -211,7 +211,7 @@ func (m *Machine) arguments(initrd string, disks int, network bool) []string {
 		"-accel", accelerator(m.Accel), "-m", strconv.FormatInt(m.Memory>>20, 10), "-smp", strconv.Itoa(m.CPUs),
 	}, arch.args...)
 	args = append(args,
-		"-kernel", m.kernelFile(), "-initrd", initrd, "-append", "console="+arch.console+" quiet panic=-1 mitigations=off nokaslr no_timer_check random.trust_cpu=on",
+		"-kernel", m.kernelFile(), "-initrd", initrd, "-append", "console="+arch.console+" quiet panic=-1 mitigations=off cryptomgr.notests nokaslr no_timer_check random.trust_cpu=on",
 		"-chardev", "socket,id=port,fd=3", "-device", "virtio-serial-pci", "-device", "virtserialport,chardev=port,name="+wire.Port,
 		"-device", "virtio-rng-pci")
 	for i := range disks {
