@@ -23,6 +23,8 @@ cmd/carosbuild/internal/rendertest.CheckPrinted
 cmd/carosbuild/internal/rendertest.Names
 pkg/disk/kind.FileSystems
 pkg/yocto.Kinds
+pkg/vm.TarLayers.Put
+pkg/vm.TarLayers.Tree
 # Several caches of steps as one, for a second one such as a registry: tested with one in pkg/engine/enginetest.
 pkg/engine.Tiers
 pkg/engine.tiers.Has
@@ -32,10 +34,6 @@ pkg/engine.tiers.Put
 pkg/supervisor/creds.Carrier.Len
 pkg/supervisor/decode.Known
 # What virtual machines need, which no command chooses yet.
-pkg/binfmt.Emulator
-pkg/disk/ext4.Layout
-pkg/disk/initrd.BuildOwn
-pkg/disk/initrd.Needed
 EOF
 )
 found=$("$go" run "$deadcode" -tags "$tags" -f '{{range .Funcs}}{{$.Path}}.{{.Name}}{{"\n"}}{{end}}' ./cmd/... |
