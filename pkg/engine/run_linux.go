@@ -134,7 +134,9 @@ func execute(ctx context.Context, box Sandbox, w Snapshot, resolver []byte, s sa
 	if err != nil {
 		return 0, err
 	}
-	planted.Stat = w.Owners().Stat
+	if err := planted.StatBy(w.Owners().Stat); err != nil {
+		return 0, errors.Join(err, planted.Remove(w.Root(), w.Revert))
+	}
 	s.Root, s.Cwd = w.Root(), cmp.Or(s.Cwd, "/")
 	s.UID, s.GID, s.Groups = around.user.UID, around.user.GID, around.user.Groups
 	s.Env, s.Mounts, s.Network = append(environ(around.env), s.Env...), around.mounts, around.network

@@ -18,10 +18,8 @@ type Planted struct {
 	// Created are the mount points that were not there before, parents before
 	// their children.
 	Created []Created
-	// Stat says what a file of the root is, as owner.Policy does; nil asks the kernel. A
-	// command may have given a file to somebody whom the kernel does not know.
-	Stat  func(fd int, name string) (unix.Stat_t, error)
-	files []plantedFile
+	statBy  func(fd int, name string) (unix.Stat_t, error) // nil asks the kernel
+	files   []plantedFile
 }
 
 // Created is a directory, or an empty file, that Plant made.
@@ -212,10 +210,31 @@ func (p *Planted) Remove(root string, revert func(path string) error) error {
 	return nil
 }
 
+// StatBy has stat say what a file of the root is, as owner.Policy does, instead of the
+// kernel. It is called before anything is changed in the root.
+func (p *Planted) StatBy(stat func(fd int, name string) (unix.Stat_t, error)) error {
+	p.statBy = stat
+	marks := []*mark{}
+	for i := range p.files {
+		marks = append(marks, &p.files[i].mark)
+	}
+	for i := range p.Created {
+		marks = append(marks, &p.Created[i].mark)
+	}
+	for _, m := range marks {
+		st, err := p.stat(m.fd)
+		if err != nil {
+			return fmt.Errorf("look at what was planted: %w", err)
+		}
+		m.mode, m.uid, m.gid = st.Mode, st.Uid, st.Gid
+	}
+	return nil
+}
+
 // stat says what an open file is.
 func (p *Planted) stat(fd int) (st unix.Stat_t, err error) {
-	if p.Stat != nil {
-		return p.Stat(fd, "")
+	if p.statBy != nil {
+		return p.statBy(fd, "")
 	}
 	err = unix.Fstat(fd, &st)
 	return st, err

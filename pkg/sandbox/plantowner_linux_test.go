@@ -25,7 +25,7 @@ func TestPlantedOfRecordedOwners(t *testing.T) {
 	if err := unix.Stat(filepath.Join(root, "etc/hosts"), &given); err != nil {
 		t.Fatal(err)
 	}
-	p.Stat = func(fd int, _ string) (st unix.Stat_t, err error) {
+	p.statBy = func(fd int, _ string) (st unix.Stat_t, err error) {
 		if err = unix.Fstat(fd, &st); st.Ino == given.Ino {
 			st.Uid += 33
 		}
