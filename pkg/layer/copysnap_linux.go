@@ -20,6 +20,7 @@ import (
 // needs no mount, and makes one where it can, for programs with set-user-ID.
 type copier struct {
 	format archive.Format
+	mounts bool // snapshots are mount points, where that is permitted
 	mkdir  func() (string, error)
 
 	mu    sync.Mutex
@@ -60,6 +61,9 @@ func (c *copier) prepare(ctx context.Context, dir string, lowers []string) (snap
 	}
 	if err != nil {
 		return nil, err
+	}
+	if !c.mounts {
+		return s, nil
 	}
 	err = bindForSteps(s.tree(), s.merged())
 	s.bound = err == nil
@@ -120,9 +124,11 @@ func (c *copier) view(ctx context.Context, dir, id string, lowers []string) (str
 	if err != nil {
 		return "", nil, errors.Join(err, os.Remove(dir))
 	}
-	err = bindReadOnly(copied, dir)
+	if c.mounts {
+		err = bindReadOnly(copied, dir)
+	}
 	switch {
-	case errors.Is(err, unix.EPERM):
+	case !c.mounts, errors.Is(err, unix.EPERM):
 		return copied, func() error { return os.Remove(dir) }, nil
 	case err != nil:
 		return "", nil, errors.Join(err, os.Remove(dir))

@@ -37,6 +37,9 @@ type Options struct {
 	RecordOwners bool
 	// Owners, unless it is nil, is what the owners of files are set and read by instead.
 	Owners owner.Policy
+	// NoMounts says that this process has no mount namespace of its own, in which it may
+	// mount: snapshots are copies then.
+	NoMounts bool
 }
 
 // Store is an opened store. Its methods may be called concurrently, and other
@@ -84,7 +87,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Owners != nil {
 		s.owners = o.Owners
 	}
-	if err := s.setDriver(o.Snapshots); err != nil {
+	if err := s.setDriver(o.Snapshots, !o.NoMounts); err != nil {
 		return nil, fmt.Errorf("open store %s: %w", o.GraphRoot, err)
 	}
 	if s.wip, err = openWip(filepath.Join(graph, "carosbuild"), o.Holder); err != nil {
@@ -101,7 +104,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 }
 
 // setDriver chooses how snapshots are made.
-func (s *Store) setDriver(k Kind) error {
+func (s *Store) setDriver(k Kind, mounts bool) error {
 	ovl, err := detectOverlay()
 	if err != nil {
 		return err
@@ -114,7 +117,7 @@ func (s *Store) setDriver(k Kind) error {
 	case s.table == nil && (k == "" || k == Overlay):
 		s.driver = ovl
 	case k == Copy:
-		s.driver = &copier{format: s.format, mkdir: func() (string, error) { return s.wip.mkdir() }}
+		s.driver = &copier{format: s.format, mounts: mounts, mkdir: func() (string, error) { return s.wip.mkdir() }}
 	default:
 		if s.table != nil {
 			return fmt.Errorf("snapshots of kind %q cannot keep records of owners: want %s", k, Copy)

@@ -121,6 +121,10 @@ func (c *checkup) trial(ctx context.Context, dir string) (err error) {
 	for _, w := range slower {
 		c.lack("overlay", render.Printable(w.Reason())+"; each step begins with a copy of what is below it", localstore.PlaceCure)
 	}
+	if why != nil && c.Rung(ctx).How == userns.Plain {
+		c.need("layers", "", why)
+		return nil
+	}
 	if why != nil {
 		bound, err := localstore.MemoryStore(why)
 		if err == nil {
@@ -139,7 +143,7 @@ func (c *checkup) trial(ctx context.Context, dir string) (err error) {
 		}
 		c.lack("overlay", fmt.Sprintf("%v; it would be in memory, at most %s, and gone with each run", why, bytesize.Format(bound)), localstore.PlaceCure)
 	}
-	s, err := layer.Open(ctx, layer.Options{GraphRoot: filepath.Join(dir, "graph"), RunRoot: filepath.Join(dir, "run"), Snapshots: kind, RecordOwners: c.Rung(ctx).RecordsOwners, Owners: c.Rung(ctx).Owners})
+	s, err := layer.Open(ctx, layer.Options{GraphRoot: filepath.Join(dir, "graph"), RunRoot: filepath.Join(dir, "run"), Snapshots: kind, RecordOwners: c.Rung(ctx).RecordsOwners, Owners: c.Rung(ctx).Owners, NoMounts: c.Rung(ctx).How == userns.Plain})
 	if err != nil {
 		c.need("layers", "", err)
 		return nil

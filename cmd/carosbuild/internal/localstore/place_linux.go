@@ -3,6 +3,7 @@
 package localstore
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os/exec"
@@ -92,6 +93,9 @@ func settle(a *cli.App, p layer.Paths) (layer.Kind, error) {
 	var place *layer.PlaceError
 	if !errors.As(why, &place) {
 		return "", why
+	}
+	if a.Rung(context.Background()).How == userns.Plain { // where the mount would be the caller's
+		return "", &remedy.Error{Tried: why.Error(), Cure: PlaceCure}
 	}
 	bound, err := MemoryStore(why)
 	if err != nil {

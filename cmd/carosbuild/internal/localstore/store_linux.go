@@ -41,7 +41,7 @@ func Open(ctx context.Context, a *cli.App, p layer.Paths, d cli.Dirs) (*layer.St
 		return nil, err
 	}
 	r := a.Rung(ctx)
-	return layer.Open(ctx, layer.Options{GraphRoot: p.GraphRoot, RunRoot: p.RunRoot, Holder: a.Holder(), Snapshots: kind, RecordOwners: r.RecordsOwners, Owners: r.Owners})
+	return layer.Open(ctx, layer.Options{GraphRoot: p.GraphRoot, RunRoot: p.RunRoot, Holder: a.Holder(), Snapshots: kind, RecordOwners: r.RecordsOwners, Owners: r.Owners, NoMounts: r.How == userns.Plain})
 }
 
 // shut sees to it that the store can be where it is to be, and keeps what steps have left in the store and in caches from having any
