@@ -105,7 +105,7 @@ func (p *pod) fails(t *testing.T, next string) {
 		}
 		return
 	}
-	if r.status != 4 || !strings.Contains(r.stderr, "for sandbox "+next+", all of this is wanted:") || strings.Contains(r.stderr, "goroutine") || strings.Count(r.stderr, "\n") > 40 {
+	if r.status != 4 || !strings.Contains(r.stderr, "sandbox "+next+" needs all of these changes") || strings.Contains(r.stderr, "goroutine") || strings.Count(r.stderr, "\n") > 40 {
 		t.Errorf("exit status %d:\n%s", r.status, tailOf(r.stderr))
 	}
 }

@@ -220,11 +220,7 @@ func (c *copier) attributes(dir int, base, full string, st fs.FileInfo, sys *sys
 	uid, gid := uint32(0), uint32(0)
 	mode := uint32(files.Mode(st).Perm())
 	if c.keep {
-		of, err := stageStat(c.own, full)
-		if err != nil {
-			return err
-		}
-		uid, gid, mode = of.Uid, of.Gid, of.Mode&0o7777
+		uid, gid, mode = sys.Uid, sys.Gid, sys.Mode&0o7777
 	}
 	if c.given != nil {
 		uid, gid = c.given[0], c.given[1]

@@ -61,7 +61,7 @@ func tryChroot() (err error) {
 		{"change the root directory and the user", "SYS_CHROOT, SETUID and SETGID", func() error { return changedRoot(dir) }},
 	} {
 		if err := try.do(); err != nil {
-			return &remedy.Error{Tried: try.what, Err: err, Cure: "in a container: keep the default capabilities; it has not " + try.capability + " (capabilities: drop, --cap-drop)"}
+			return &remedy.Error{Tried: try.what, Err: err, Cure: "in a container: keep the default capabilities; it lacks " + try.capability + " (capabilities: drop, --cap-drop)"}
 		}
 	}
 	return nil

@@ -125,7 +125,7 @@ func machineLine(m *vm.Machine, k *vm.Kernel, from string) string {
 func tryMachine(ctx context.Context, kernel string) error {
 	program, pkg, err := vm.Program()
 	if err != nil {
-		return &remedy.Error{Tried: "start a virtual machine", Err: err, Cure: "a machine of another architecture"}
+		return &remedy.Error{Tried: "start a virtual machine", Err: err, Cure: "use a host of amd64 or arm64"}
 	}
 	path, err := exec.LookPath(program)
 	if err != nil {
@@ -167,7 +167,7 @@ func findKernel(ctx context.Context, s Setting) (k *vm.Kernel, from string, err 
 	if err != nil {
 		return nil, "", &remedy.Error{
 			Tried: "find a kernel for virtual machines: " + vm.ErrNoKernel.Error() + " in /boot, nor can Debian's be fetched", Err: err,
-			Cure: "--vm-kernel FILE.deb, or VM_KERNEL among the variables, with a package such as linux-image-*-cloud-amd64",
+			Cure: "--vm-kernel FILE.deb, or the variable CAROSBUILD_VM_KERNEL, with a package such as linux-image-*-cloud-amd64",
 		}
 	}
 	k, err = vm.KernelOfPackage(ctx, deb, dir)

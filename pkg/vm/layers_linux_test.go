@@ -114,14 +114,14 @@ func TestBelow(t *testing.T) {
 	}
 }
 
-// A file of the host and a directory are on the disk of mounts, with this account's owner as
-// root.
+// A file of the host and a directory are on the disk of mounts. What belongs to this account
+// belongs to the command's user where he may write, and to root elsewhere.
 func TestMounts(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(dir+"/f", []byte("1"), 0o640); err != nil {
 		t.Fatal(err)
 	}
-	m, err := openMounts(t.Context(), []sandbox.Mount{{Source: dir, Target: "/d"}, {Source: dir + "/f", Target: "/f", ReadOnly: true}}, t.TempDir())
+	m, err := openMounts(t.Context(), sandbox.Command{UID: 33, GID: 44, Mounts: []sandbox.Mount{{Source: dir, Target: "/d"}, {Source: dir + "/f", Target: "/f", ReadOnly: true}}}, t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,16 +138,16 @@ func TestMounts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"000000/f", "000001/file"} {
+	for name, own := range map[string][2]uint32{"000000/f": {33, 44}, "000001/file": {0, 0}} {
 		e, err := got.Lookup(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if b, err := contentOf(e); string(b) != "1" || err != nil || e.Mode != tree.Regular|0o640 || e.UID != 0 || e.GID != 0 {
+		if b, err := contentOf(e); string(b) != "1" || err != nil || e.Mode != tree.Regular|0o640 || e.UID != own[0] || e.GID != own[1] {
 			t.Errorf("%s: %q, %v, %o %d:%d", name, b, err, e.Mode, e.UID, e.GID)
 		}
 	}
-	if _, err := openMounts(t.Context(), []sandbox.Mount{{Source: "/dev/null", Target: "/d"}}, t.TempDir()); err == nil {
+	if _, err := openMounts(t.Context(), sandbox.Command{Mounts: []sandbox.Mount{{Source: "/dev/null", Target: "/d"}}}, t.TempDir()); err == nil {
 		t.Error("a device was mounted")
 	}
 }

@@ -98,7 +98,7 @@ func (s *Sandbox) directory(ctx context.Context, root string) (*tree.Tree, func(
 // run runs a command on a disk. Done is called when it has ended, before what it changed
 // in its mounts is written back.
 func (s *Sandbox) run(ctx context.Context, c sandbox.Command, root *Disk, done func(wire.Result) error) (status int, err error) {
-	m, err := openMounts(ctx, c.Mounts, s.Scratch)
+	m, err := openMounts(ctx, c, s.Scratch)
 	if err != nil {
 		return 0, err
 	}
@@ -121,10 +121,10 @@ func (s *Sandbox) run(ctx context.Context, c sandbox.Command, root *Disk, done f
 }
 
 // owners are those of a directory of the host as its command sees them: what belongs to
-// this account belongs to root.
-type owners struct{ uid, gid uint32 }
+// this account, uid and gid, belongs to user and group.
+type owners struct{ uid, gid, user, group uint32 }
 
-func hostOwners() owners { return owners{uint32(os.Geteuid()), uint32(os.Getegid())} }
+func hostOwners() owners { return owners{uid: uint32(os.Geteuid()), gid: uint32(os.Getegid())} }
 
 func (o owners) inside(t *tree.Tree) *tree.Tree {
 	if o == (owners{}) {
@@ -133,10 +133,10 @@ func (o owners) inside(t *tree.Tree) *tree.Tree {
 	for i := range t.Entries {
 		e := &t.Entries[i]
 		if e.UID == o.uid {
-			e.UID = 0
+			e.UID = o.user
 		}
 		if e.GID == o.gid {
-			e.GID = 0
+			e.GID = o.group
 		}
 	}
 	return t
@@ -199,9 +199,9 @@ type mounts struct {
 	closes []func() error
 }
 
-func openMounts(ctx context.Context, from []sandbox.Mount, scratch string) (m *mounts, err error) {
-	m = &mounts{from: from}
-	if len(from) == 0 {
+func openMounts(ctx context.Context, c sandbox.Command, scratch string) (m *mounts, err error) {
+	m = &mounts{from: c.Mounts}
+	if len(c.Mounts) == 0 {
 		return m, nil
 	}
 	defer func() {
@@ -210,8 +210,12 @@ func openMounts(ctx context.Context, from []sandbox.Mount, scratch string) (m *m
 		}
 	}()
 	all := &tree.Tree{Entries: []tree.Entry{{Mode: tree.Dir | 0o755}}}
-	for i, mount := range from {
-		t, file, err := m.read(ctx, mount.Source)
+	for i, mount := range c.Mounts {
+		own := hostOwners()
+		if !mount.ReadOnly { // what the command writes to is its user's
+			own.user, own.group = c.UID, c.GID
+		}
+		t, file, err := m.read(ctx, mount.Source, own)
 		if err != nil {
 			return m, fmt.Errorf("mount on %s: %w", mount.Target, err)
 		}
@@ -228,13 +232,13 @@ func openMounts(ctx context.Context, from []sandbox.Mount, scratch string) (m *m
 func mountTop(i int) string { return fmt.Sprintf("%06d", i) }
 
 // read is a directory as a tree, or a tree with one file, and its name.
-func (m *mounts) read(ctx context.Context, source string) (*tree.Tree, string, error) {
+func (m *mounts) read(ctx context.Context, source string, own owners) (*tree.Tree, string, error) {
 	st, err := os.Stat(source)
 	if err != nil {
 		return nil, "", err
 	}
 	if st.IsDir() {
-		t, done, err := directory(ctx, source, hostOwners())
+		t, done, err := directory(ctx, source, own)
 		if err != nil {
 			return nil, "", err
 		}
@@ -251,7 +255,7 @@ func (m *mounts) read(ctx context.Context, source string) (*tree.Tree, string, e
 	m.closes = append(m.closes, f.Close)
 	const name = "file"
 	return &tree.Tree{Entries: []tree.Entry{{Mode: tree.Dir | 0o755}, {
-		Path: name, Mode: tree.Regular | uint32(st.Mode().Perm()), Size: st.Size(), Content: f,
+		Path: name, Mode: tree.Regular | uint32(st.Mode().Perm()), UID: own.user, GID: own.group, Size: st.Size(), Content: f,
 		Mtime: st.ModTime().Unix(), MtimeNsec: int32(st.ModTime().Nanosecond()),
 	}}}, name, nil
 }

@@ -174,8 +174,11 @@ func localIn(ctx context.Context, a *cli.App, room *rung.Room, j *buildJob, stor
 		LogPath:  func(stage string) string { return filepath.Join(j.dirs.Logs(), j.buildID, history.LogName(stage)) },
 		Resolver: resolver, Now: time.Now, CacheOwners: store.Owners(),
 	}
-	if store.RecordsOwners() {
+	switch r := a.Rung(ctx); {
+	case store.RecordsOwners():
 		l.CacheKind = "-one-id"
+	case r.Apart:
+		l.CacheKind = "-" + r.Name
 	}
 	return l, relay.Close, nil
 }

@@ -90,6 +90,6 @@ func (a *App) prescribe(ctx context.Context, refused error) error {
 	if !ok {
 		return refused
 	}
-	cure := "carosbuild doctor tells more; for sandbox " + advice.Rung + ", all of this is wanted:\n    " + strings.Join(advice.Lines(), "\n    ")
+	cure := "sandbox " + advice.Rung + " needs all of these changes (carosbuild doctor tells more):\n    " + strings.Join(advice.Lines(), "\n    ")
 	return &remedy.Error{Tried: host.Tried, Err: host.Err, Cure: cure}
 }

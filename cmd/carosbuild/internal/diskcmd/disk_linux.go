@@ -15,6 +15,7 @@ import (
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/render"
 	"github.com/carosio/carosbuild/pkg/compose"
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/carosio/carosbuild/pkg/userns"
 )
 
@@ -26,12 +27,12 @@ func (c *diskCommand) writeStored(cmd *cobra.Command, j *diskJob, view render.Di
 		mode = c.OutputMode
 	}
 	return localstore.With(c.App, cmd, false, func(ctx context.Context, s *layer.Store, _ layer.Paths, _ cli.Dirs) error {
-		return c.write(ctx, j, mode, func(source string) (compose.RootFS, error) { return c.storedRoot(s, source) }, view)
+		return c.write(ctx, j, mode, func(source string) (compose.RootFS, error) { return c.storedRoot(ctx, s, source) }, view)
 	})
 }
 
 // storedRoot is the root file system of a stage in the store.
-func (c *diskCommand) storedRoot(s *layer.Store, source string) (compose.RootFS, error) {
+func (c *diskCommand) storedRoot(ctx context.Context, s *layer.Store, source string) (compose.RootFS, error) {
 	name, err := localstore.StageImage(c.App, s, false, strings.TrimPrefix(source, "containers-storage:"))
 	if err != nil {
 		return nil, err
@@ -42,6 +43,12 @@ func (c *diskCommand) storedRoot(s *layer.Store, source string) (compose.RootFS,
 	}
 	if err != nil {
 		return nil, err
+	}
+	if r := c.Rung(ctx); r.Apart {
+		return nil, &remedy.Error{
+			Tried: fmt.Sprintf("the files of stages that sandbox %s has made do not have the owners of the stage", r.Name),
+			Cure:  "carosbuild export STAGE --to oci:DIR, and then carosbuild disk oci:DIR; or name the disk with --out when the stage is built",
+		}
 	}
 	return compose.StoredRoot{Store: s, Layer: img.Top}, nil
 }

@@ -34,7 +34,7 @@ some declarations need may be missing.
 
 The table has what was tried, the sandboxes in which steps may run, the best one
 first, and which of them builds take. Below it is what would make a better one
-work: all of it is wanted at once.`,
+work: all of these changes are needed together.`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if c.probe != "" {
 				return nil
@@ -171,7 +171,7 @@ func (c *checkup) names() []string {
 // refused is the error where no sandbox works. Advice was printed already.
 func (c *checkup) refused(next doctor.Advice, ok bool) error {
 	if ok {
-		return &remedy.Error{Tried: "builds cannot work here", Cure: "what is said above for sandbox " + next.Rung}
+		return &remedy.Error{Tried: "builds cannot work here", Cure: "make the changes listed above for sandbox " + next.Rung}
 	}
 	for _, v := range c.found.Sandboxes {
 		if !v.Works && slices.Contains(c.names(), v.Name) {

@@ -153,7 +153,7 @@ func (c *checkup) showAdvice(next doctor.Advice, ok bool) {
 	if c.json || !ok {
 		return
 	}
-	fmt.Fprintf(c.Stdout, "\nFor sandbox %s, all of this is wanted:\n", next.Rung)
+	fmt.Fprintf(c.Stdout, "\nSandbox %s needs all of these changes:\n", next.Rung)
 	for _, l := range next.Lines() {
 		indent := strings.Repeat(" ", 2+len(l)-len(strings.TrimLeft(l, " ")))
 		for i, part := range fold(render.Printable(strings.TrimSpace(l)), c.columns()-len(indent)-4) {
