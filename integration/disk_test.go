@@ -164,8 +164,8 @@ func TestDiskFromAnywhere(t *testing.T) {
 			}
 			check(way.name+", restricted", out)
 		}
-		// The same account can build nothing.
-		cmd := run("build", shared+"/a.xml", "--target", "base")
+		// The same account cannot build in the sandbox that the disks above would need.
+		cmd := run("build", shared+"/a.xml", "--target", "base", "--sandbox", "userns")
 		if text, err := cmd.CombinedOutput(); err == nil || cmd.ProcessState.ExitCode() != 4 {
 			t.Errorf("a build: %v\n%s", err, text)
 		}
