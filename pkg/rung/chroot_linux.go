@@ -83,6 +83,11 @@ func makeNode(name string) error {
 // changedRoot starts a program with another root and another user, as far as it comes: none
 // is there.
 func changedRoot(dir string) error {
+	// Until it executes something, the child has this process's memory, and a change of its
+	// user makes that unreadable for others: the inner program looks at who has started it.
+	if was, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0); err == nil {
+		defer func() { _ = unix.Prctl(unix.PR_SET_DUMPABLE, uintptr(was), 0, 0, 0) }()
+	}
 	cmd := exec.Command("/nothing")
 	cmd.Path, cmd.Err = "/nothing", nil
 	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: dir, Credential: &syscall.Credential{Uid: 1, Gid: 1, Groups: []uint32{1}}}
