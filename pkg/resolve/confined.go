@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/confine"
@@ -46,10 +47,25 @@ func (r *Resolver) find(s *decl.Stage, source string) (string, error) {
 
 // checkImage refuses a layout or an archive of this machine that is outside.
 func (r *Resolver) checkImage(ref string, a *decl.From) error {
-	if file, ok := oci.LocalFile(ref); ok {
-		return refused(r.Within.Check(file), a.Span, fmt.Sprintf("image %q", a.Image))
+	file, ok := oci.LocalFile(ref)
+	if !ok {
+		return nil
 	}
-	return nil
+	err := r.Within.Check(file)
+	if st, serr := os.Stat(file); err == nil && r.Within != nil && serr == nil && st.IsDir() {
+		err = noLinks(file)
+	}
+	return refused(err, a.Span, fmt.Sprintf("image %q", a.Image))
+}
+
+// noLinks refuses a directory with links in it, which may lead out of it.
+func noLinks(dir string) error {
+	return files.Walk(dir, func(rel, _ string, st fs.FileInfo) error {
+		if st.Mode()&fs.ModeSymlink != 0 {
+			return &confine.OutsideError{Path: filepath.Join(dir, rel), Link: true}
+		}
+		return nil
+	})
 }
 
 // checkMirrors refuses mirrors of this machine that are outside.
@@ -73,6 +89,9 @@ func CheckGit(within *confine.Roots, address string) error {
 	if within == nil || !ok {
 		return nil
 	}
+	if !plainURL(address) {
+		return &confine.OutsideError{Path: address}
+	}
 	for _, place := range []string{dir, dir + ".git"} { // git looks at both
 		for _, at := range []string{place, filepath.Join(place, ".git")} {
 			switch err := within.Check(at); {
@@ -92,7 +111,10 @@ func CheckGit(within *confine.Roots, address string) error {
 // selfContained refuses a repository that leads git to the files of another one. Of a
 // work tree it looks at nothing but the repository itself.
 func selfContained(dir string, mayBeTree bool) error {
-	if _, err := os.Lstat(filepath.Join(dir, "objects")); err != nil && mayBeTree {
+	if mayBeTree && !slices.ContainsFunc([]string{"objects", "commondir", "HEAD"}, func(name string) bool {
+		_, err := os.Lstat(filepath.Join(dir, name))
+		return err == nil
+	}) {
 		return nil
 	}
 	return files.Walk(dir, func(rel, _ string, st fs.FileInfo) error {
@@ -102,6 +124,18 @@ func selfContained(dir string, mayBeTree bool) error {
 		}
 		return nil
 	})
+}
+
+// plainURL reports whether an address, if it is a file URL, can be taken for one path only:
+// versions of git drop a host or take it for a part of the path, and follow links
+// before a "..".
+func plainURL(address string) bool {
+	rest, isURL := strings.CutPrefix(address, "file://")
+	if !isURL {
+		return true
+	}
+	decoded, err := url.PathUnescape(rest)
+	return err == nil && strings.HasPrefix(decoded, "/") && !slices.Contains(strings.Split(decoded, "/"), "..")
 }
 
 // localPath is the directory that an address on this machine means.

@@ -30,14 +30,14 @@ func TestCheckGit(t *testing.T) {
 	own, private := filepath.Join(top, "own"), filepath.Join(top, "private")
 	at := func(name string) string { return filepath.Join(own, name) }
 	for _, dir := range []string{
-		private + "/objects", at("bare/objects/info"), at("bare/refs"), at("tree/.git/objects"), at("lends/objects/info"), at("linked"), at("pointer"), at("common/objects"), at("ends.git/objects/info"), at("inner/.git/objects/info"),
+		private + "/objects", at("bare/objects/info"), at("bare/refs"), at("tree/.git/objects"), at("lends/objects/info"), at("linked"), at("pointer"), at("evil"), at("common/objects"), at("ends.git/objects/info"), at("inner/.git/objects/info"),
 	} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for file, text := range map[string]string{
-		"lends/objects/info/alternates": private, "pointer/.git": "gitdir: " + private, "common/commondir": private, "ends.git/objects/info/alternates": private, "inner/.git/objects/info/alternates": private,
+		"lends/objects/info/alternates": private, "pointer/.git": "gitdir: " + private, "common/commondir": private, "evil/commondir": private, "evil/HEAD": "ref: refs/heads/main", "ends.git/objects/info/alternates": private, "inner/.git/objects/info/alternates": private,
 	} {
 		if err := os.WriteFile(at(file), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -53,6 +53,7 @@ func TestCheckGit(t *testing.T) {
 		at("bare"): true, "file://" + at("bare"): true, at("tree"): true, at("none"): true,
 		private: false, "file://" + private: false, at("../private"): false, "file://" + own + "/" + escaped: false, "file://" + own + "/x/../../private": false,
 		at("lends"): false, at("linked"): false, at("pointer"): false, at("common"): false, at("ends"): false, at("inner"): false, at("out"): false, at("half"): false,
+		"file://host" + at("bare"): false, "file://" + own + "/x/../bare": false, "file://" + own + "/x/%2e%2e/bare": false, at("evil"): false,
 		"file:/" + private: false, // git takes what looks like a host for a part of the path
 	} {
 		err := CheckGit(within, address)
@@ -62,6 +63,27 @@ func TestCheckGit(t *testing.T) {
 		if err := CheckGit(nil, address); err != nil {
 			t.Errorf("%s, not confined: %v", address, err)
 		}
+	}
+}
+
+// A layout inside must not lead out by a link.
+func TestCheckLayout(t *testing.T) {
+	own := t.TempDir()
+	lay := filepath.Join(own, "lay")
+	if err := os.Mkdir(lay, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	r := &Resolver{Within: confinedTo(t, own)}
+	image := &decl.From{Image: "oci:" + lay}
+	if err := r.checkImage(image.Image, image); err != nil {
+		t.Errorf("a layout inside: %v", err)
+	}
+	if err := os.Symlink("/etc", filepath.Join(lay, "blobs")); err != nil {
+		t.Fatal(err)
+	}
+	var found *decl.FindingsError
+	if err := r.checkImage(image.Image, image); !errors.As(err, &found) {
+		t.Errorf("a layout with a link: %v", err)
 	}
 }
 
