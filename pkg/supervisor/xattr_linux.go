@@ -107,24 +107,26 @@ func (c *call) mayChange(fd int) error {
 	return nil
 }
 
+// setxattr sets an attribute here. The kernel would read the name again, which another
+// thread of the step may have changed to that of a record meanwhile.
 func (c *call) setxattr() answer {
 	if record.Private(c.Attr) {
 		return fails(unix.EPERM)
-	}
-	if !kept(c.Attr) {
-		return proceed
 	}
 	fd, err := c.open(c.Target)
 	if err != nil {
 		return fails(err)
 	}
 	defer unix.Close(fd)
+	path, fake := fdPath(fd), record.FakePrefix+c.Attr
+	if !kept(c.Attr) {
+		return fails(unix.Setxattr(path, c.Attr, c.Value, int(c.Flags)))
+	}
 	if err := c.mayChange(fd); err != nil {
 		return fails(err)
 	}
-	path, fake := fdPath(fd), record.FakePrefix+c.Attr
 	if !record.IsACL(c.Attr) {
-		return proceed
+		return fails(unix.Setxattr(path, c.Attr, c.Value, int(c.Flags)))
 	}
 	mapped, foreign := record.MappedACL(c.Value)
 	if err := unix.Setxattr(path, c.Attr, mapped, int(c.Flags)); err != nil {
@@ -145,18 +147,19 @@ func removeAttr(path, name string) error {
 	return nil
 }
 
+// removexattr removes an attribute here, see setxattr.
 func (c *call) removexattr() answer {
 	if record.Private(c.Attr) {
 		return fails(unix.ENODATA)
-	}
-	if !kept(c.Attr) {
-		return proceed
 	}
 	fd, err := c.open(c.Target)
 	if err != nil {
 		return fails(err)
 	}
 	defer unix.Close(fd)
+	if !kept(c.Attr) {
+		return fails(unix.Removexattr(fdPath(fd), c.Attr))
+	}
 	if err := c.mayChange(fd); err != nil {
 		return fails(err)
 	}
@@ -164,11 +167,10 @@ func (c *call) removexattr() answer {
 	if err != nil {
 		return fails(err)
 	}
-	if v == nil {
-		return proceed
+	if v != nil {
+		if err := removeAttr(fdPath(fd), record.FakePrefix+c.Attr); err != nil || !record.IsACL(c.Attr) {
+			return fails(err)
+		}
 	}
-	if err := removeAttr(fdPath(fd), record.FakePrefix+c.Attr); err != nil || !record.IsACL(c.Attr) {
-		return fails(err)
-	}
-	return proceed
+	return fails(unix.Removexattr(fdPath(fd), c.Attr))
 }
