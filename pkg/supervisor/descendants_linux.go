@@ -29,8 +29,8 @@ func killTree(p *os.Process) error {
 	return p.Kill()
 }
 
-// killDescendants ends all that a step without a PID namespace has left. Orphans are
-// this process's children, so that none gets away.
+// killDescendants ends all that a step has left. Orphans are this process's children, so
+// that none gets away. /proc shows the processes of this one's PID namespace.
 func killDescendants() error {
 	for range 1000 {
 		left := 0

@@ -95,9 +95,9 @@ func supervise(c config) report {
 		defer r.close()
 	}
 	status, started, err := f.supervise(c, table)
-	if !c.OwnPIDs {
-		err = errors.Join(err, killDescendants())
-	}
+	// While there is somebody who answers: the calls of what is left would fail until the
+	// kernel ends it.
+	err = errors.Join(err, killDescendants())
 	if err != nil {
 		return report{Error: err.Error(), Started: started}
 	}
