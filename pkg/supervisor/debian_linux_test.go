@@ -119,8 +119,7 @@ func TestPackages(t *testing.T) {
 	base := debianBase(t)
 	script := filepath.Join(t.TempDir(), "script")
 	packages := cmp.Or(os.Getenv(packagesVar), "openssh-server dbus cron sudo iputils-ping man-db exim4-daemon-light polkitd logrotate at systemd")
-	text := "set -e\n[ -s /etc/apt/sources.list ] || echo deb http://deb.debian.org/debian bookworm main > /etc/apt/sources.list\n" +
-		"apt-get update -q >/dev/null\napt-get install -q -y --no-install-recommends " + packages + "\napt-get clean\n"
+	text := "set -e\napt-get update -q >/dev/null\napt-get install -q -y --no-install-recommends " + packages + "\napt-get clean\n"
 	if err := os.WriteFile(script, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
