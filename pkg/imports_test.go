@@ -77,7 +77,7 @@ var allowed = map[string][]string{
 	"pkg/sealed":         {"pkg/freshfile"},
 	"pkg/serve":          {"pkg/bytesize", "pkg/ctxio", "pkg/history", "pkg/plan", "pkg/results"},
 	"pkg/source/bitbake": {},
-	"pkg/source/debian":  {"pkg/netfault", "pkg/debfile", "pkg/evict", "pkg/freshfile"},
+	"pkg/source/debian":  {"pkg/debfile", "pkg/evict", "pkg/freshfile", "pkg/source/debian"},
 	"pkg/source/git":     {"pkg/evict", "pkg/freshfile", "pkg/netfault", "pkg/remedy", "pkg/terminal"},
 	"pkg/ctxio":          {},
 	"pkg/debfile":        {},
@@ -133,6 +133,8 @@ var allowed = map[string][]string{
 	"pkg/supervisor/creds":  {},
 	"pkg/supervisor/decode": {"pkg/supervisor/creds", "pkg/supervisor/filter"},
 	"pkg/supervisor/filter": {"pkg/sandbox"},
+
+	"pkg/source/debian/field": {},
 }
 
 // owners says which package alone may import an outside module.

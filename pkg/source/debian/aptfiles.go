@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/carosio/carosbuild/pkg/source/debian/field"
 )
 
 // StepFiles are what lets apt in a step use the host's mirrors.
@@ -90,7 +92,7 @@ func (s *stepApt) address(a archive) string {
 func (s *stepApt) exceptions() string {
 	var b strings.Builder
 	for _, host := range s.host.NoProxy {
-		if packageRE.MatchString(host) && !slices.Contains(s.through, host) {
+		if field.IsPackage(host) && !slices.Contains(s.through, host) {
 			fmt.Fprintf(&b, "Acquire::http::Proxy::%s \"DIRECT\";\nAcquire::https::Proxy::%s \"DIRECT\";\n", host, host)
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/carosio/carosbuild/pkg/source/debian/field"
 )
 
 // Defaults of a Bootstrap that says nothing else.
@@ -41,10 +43,7 @@ type Bootstrap struct {
 
 var (
 	suiteRE     = regexp.MustCompile(`^[a-z0-9][a-z0-9.+-]*$`)
-	archRE      = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
 	componentRE = regexp.MustCompile(`^[a-z0-9]+([./-][a-z0-9]+)*$`)
-	packageRE   = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]*$`)
-	versionRE   = regexp.MustCompile(`^[0-9][A-Za-z0-9.+~:-]*$`)
 	snapshotRE  = regexp.MustCompile(`^[0-9]{8}T[0-9]{6}Z$`)
 )
 
@@ -78,7 +77,7 @@ func (b Bootstrap) Check() error {
 		}
 	}
 	bad(suiteRE.MatchString(b.Suite), "suite", b.Suite, "the name of a suite, such as bookworm")
-	bad(b.Arch == "" || archRE.MatchString(b.Arch), "arch", b.Arch, "a Debian architecture such as amd64")
+	bad(b.Arch == "" || field.IsArch(b.Arch), "arch", b.Arch, "a Debian architecture such as amd64")
 	bad(slices.Contains(Variants(), b.variant()), "variant", b.Variant, "one of "+strings.Join(Variants(), ", "))
 	for _, c := range b.Components {
 		bad(componentRE.MatchString(c), "components", c, "a component of an archive, such as main")
@@ -107,7 +106,7 @@ type wish struct{ name, arch, version string } // arch and version may be ""
 func parseWish(word string) (wish, bool) {
 	name, version, pinned := strings.Cut(word, "=")
 	name, arch, foreign := strings.Cut(name, ":")
-	ok := packageRE.MatchString(name) && (!pinned || versionRE.MatchString(version)) && (!foreign || archRE.MatchString(arch))
+	ok := field.IsPackage(name) && (!pinned || field.IsVersion(version)) && (!foreign || field.IsArch(arch))
 	return wish{name, arch, version}, ok
 }
 

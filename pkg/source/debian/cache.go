@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/carosio/carosbuild/pkg/freshfile"
+	"github.com/carosio/carosbuild/pkg/source/debian/field"
 )
 
 // The cache is a directory that any number of builds share:
@@ -48,7 +49,7 @@ func (f *Fetcher) releasePath(url string) string {
 
 // haveFile reports whether name holds exactly what want says. A file that is
 // there but damaged is removed.
-func haveFile(name string, want fileHash) (bool, error) {
+func haveFile(name string, want field.File) (bool, error) {
 	file, err := os.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
@@ -57,12 +58,12 @@ func haveFile(name string, want fileHash) (bool, error) {
 		return false, err
 	}
 	defer file.Close()
-	h := newHash(want.Sum)
+	h := field.NewHash(want.Sum)
 	n, err := io.Copy(h, file)
 	if err != nil {
 		return false, err
 	}
-	if n == want.Size && hexSum(h) == want.Sum {
+	if n == want.Size && field.HexSum(h) == want.Sum {
 		return true, nil
 	}
 	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -72,14 +73,14 @@ func haveFile(name string, want fileHash) (bool, error) {
 }
 
 // readVerified reads a file of the cache whole and checks its hash.
-func readVerified(name string, want fileHash) ([]byte, error) {
+func readVerified(name string, want field.File) ([]byte, error) {
 	data, err := os.ReadFile(name)
 	if err != nil {
 		return nil, err
 	}
-	h := newHash(want.Sum)
+	h := field.NewHash(want.Sum)
 	h.Write(data)
-	if hexSum(h) != want.Sum {
+	if field.HexSum(h) != want.Sum {
 		return nil, fmt.Errorf("%s: damaged in the cache: its hash is not its name", name)
 	}
 	return data, nil

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/carosio/carosbuild/pkg/source/debian/field"
 )
 
 // choosePackages works out the packages of b in the three steps in which they
@@ -96,7 +98,7 @@ func (s *solver) realNames(names []string) ([]string, error) {
 			return nil, err
 		}
 		if p == nil {
-			options, err := s.u.options(alternative{Name: name})
+			options, err := s.u.options(field.Alternative{Name: name})
 			if err != nil {
 				return nil, err
 			}

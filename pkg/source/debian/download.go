@@ -14,6 +14,8 @@ import (
 	"os"
 	"strconv"
 	"time"
+
+	"github.com/carosio/carosbuild/pkg/source/debian/field"
 )
 
 const (
@@ -85,7 +87,7 @@ func (f *Fetcher) retry(ctx context.Context, try func() error) error {
 // download puts the file at address into the cache as name, whose hash and
 // size are known beforehand. What an earlier try left is resumed. progress
 // gets the count of bytes as they arrive, negative when some are thrown away.
-func (f *Fetcher) download(ctx context.Context, address, name string, want fileHash, progress func(int64)) error {
+func (f *Fetcher) download(ctx context.Context, address, name string, want field.File, progress func(int64)) error {
 	part, err := lockPart(ctx, name)
 	if err != nil {
 		return err
@@ -107,8 +109,8 @@ func (f *Fetcher) download(ctx context.Context, address, name string, want fileH
 }
 
 // resume appends what is missing from part and verifies the whole.
-func (f *Fetcher) resume(ctx context.Context, address string, part *os.File, want fileHash, progress func(int64)) error {
-	sum := newHash(want.Sum)
+func (f *Fetcher) resume(ctx context.Context, address string, part *os.File, want field.File, progress func(int64)) error {
+	sum := field.NewHash(want.Sum)
 	have, err := io.Copy(sum, io.NewSectionReader(part, 0, want.Size+1))
 	if err != nil {
 		return err
@@ -125,12 +127,12 @@ func (f *Fetcher) resume(ctx context.Context, address string, part *os.File, wan
 			return err
 		}
 	}
-	if got := hexSum(sum); got != want.Sum {
+	if got := field.HexSum(sum); got != want.Sum {
 		if err := restart(part, sum); err != nil {
 			return err
 		}
 		progress(-have)
-		return &transferError{redact(address), fmt.Sprintf("%s is %s, the signed index says %s", sumName(got), got, want.Sum)}
+		return &transferError{redact(address), fmt.Sprintf("%s is %s, the signed index says %s", field.SumName(got), got, want.Sum)}
 	}
 	return nil
 }

@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
-	"pault.ag/go/debian/version"
 
 	"github.com/carosio/carosbuild/pkg/debfile"
 )
@@ -20,11 +19,6 @@ import (
 const dpkgDir = "var/lib/dpkg"
 
 func isEOF(err error) bool { return errors.Is(err, io.EOF) }
-
-func (p *pkg) setVersion() (err error) {
-	p.Ver, err = version.Parse(p.Version)
-	return err
-}
 
 // infoName is the stem of a package's files in dpkg's info directory.
 func (p *unpacked) infoName(arch string) string {

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/carosio/carosbuild/pkg/source/debian/field"
 )
 
 // Fetcher reads from mirrors into a cache, and from the cache into directories.
@@ -96,7 +98,7 @@ func (f *Fetcher) Fetch(ctx context.Context, r *Resolution) error {
 }
 
 func (f *Fetcher) fetchOne(ctx context.Context, p Package, count func(int64)) error {
-	if !isSum(p.Sum) || !isPoolPath(p.Filename) {
+	if !field.IsSum(p.Sum) || !field.IsPoolPath(p.Filename) {
 		return fmt.Errorf("the resolution is damaged: hash %q, file %q", p.Sum, p.Filename)
 	}
 	name := f.debPath(p.Sum)

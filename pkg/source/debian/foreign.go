@@ -5,6 +5,8 @@ package debian
 import (
 	"slices"
 	"strings"
+
+	"github.com/carosio/carosbuild/pkg/source/debian/field"
 )
 
 // Packages of other architectures have the names NAME:ARCH in the universe, so
@@ -31,8 +33,8 @@ func (u *universe) place(p *pkg, arch string) bool {
 }
 
 // depends translates what a package of architecture own needs.
-func (u *universe) depends(own string, r relation) relation {
-	var out relation
+func (u *universe) depends(own string, r field.Relation) field.Relation {
+	var out field.Relation
 	for _, a := range r {
 		switch {
 		case a.Arch != "" && slices.Contains(u.foreign, a.Arch): // of this one only
@@ -45,7 +47,7 @@ func (u *universe) depends(own string, r relation) relation {
 			if a.Arch == "native" {
 				continue
 			}
-			a.elsewhere = a.Arch == ""
+			a.Elsewhere = a.Arch == ""
 		}
 		out = append(out, a)
 	}
@@ -54,9 +56,9 @@ func (u *universe) depends(own string, r relation) relation {
 
 // against translates what p cannot be beside: packages of that name whatever
 // their architecture, but for itself.
-func (u *universe) against(p *pkg, r relation) relation {
+func (u *universe) against(p *pkg, r field.Relation) field.Relation {
 	base, own, _ := strings.Cut(p.Name, ":")
-	var out relation
+	var out field.Relation
 	for _, a := range r {
 		for _, arch := range append([]string{""}, u.foreign...) {
 			one := a

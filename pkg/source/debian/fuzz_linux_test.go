@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/carosio/carosbuild/pkg/source/debian/field"
 )
 
 func FuzzParseDeb(f *testing.F) {
@@ -70,7 +72,7 @@ func FuzzRelease(f *testing.F) {
 			return
 		}
 		_ = r.check(archive{Suite: "sid"}, Bootstrap{Suite: "sid", Arch: "amd64"}, true, true, testNow)
-		if _, packed, plain, err := r.index("main", "amd64"); err == nil && !(isSum(packed.Sum) && (plain.Sum == "" || isSum(plain.Sum))) {
+		if _, packed, plain, err := r.index("main", "amd64"); err == nil && !(field.IsSum(packed.Sum) && (plain.Sum == "" || field.IsSum(plain.Sum))) {
 			t.Errorf("index with hashes %q, %q", packed.Sum, plain.Sum)
 		}
 	})
@@ -90,17 +92,10 @@ func FuzzIndex(f *testing.F) {
 			}
 		}
 		for _, p := range inOrder(s, s.order) {
-			if !isPoolPath(p.Filename) || !isSum(p.Hash.Sum) || p.Hash.Size < 0 {
+			if !field.IsPoolPath(p.Filename) || !field.IsSum(p.Hash.Sum) || p.Hash.Size < 0 {
 				t.Errorf("chosen: %+v", p)
 			}
 		}
-	})
-}
-
-func FuzzRelations(f *testing.F) {
-	f.Add("perl:any (>= 5), foo:amd64 | bar (<< 1~) | baz [amd64]")
-	f.Fuzz(func(_ *testing.T, text string) {
-		_, _ = parseRelations(text, "amd64")
 	})
 }
 

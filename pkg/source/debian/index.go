@@ -12,12 +12,14 @@ import (
 	"pault.ag/go/debian/version"
 
 	"github.com/carosio/carosbuild/pkg/debfile"
+	"github.com/carosio/carosbuild/pkg/source/debian/field"
 )
 
 // pkg is one version of one package as an index describes it. What the first
 // scan does not need is parsed by load, when the package is looked at.
 type pkg struct {
-	Name     string // NAME:ARCH for another architecture than the universe's
+	field.Subject // Ver and Provides once it is loaded
+
 	Priority string
 	Version  string
 	archive  int    // position in universe.archives
@@ -25,13 +27,11 @@ type pkg struct {
 
 	loaded                       bool
 	Essential                    bool
-	Ver                          version.Version
-	Arch, Multi                  string
+	Arch                         string
 	Filename                     string
-	Hash                         fileHash
-	Installed                    int64      // bytes, 0 where the index does not say
-	PreDepends, Depends, Against []relation // Against: Conflicts and Breaks
-	Provides                     []alternative
+	Hash                         field.File
+	Installed                    int64            // bytes, 0 where the index does not say
+	PreDepends, Depends, Against []field.Relation // Against: Conflicts and Breaks
 }
 
 // universe is everything that the archives offer.
@@ -85,7 +85,7 @@ func (u *universe) add(archive int, text string) error {
 		if p.Name == "" && strings.TrimSpace(p.text) == "" {
 			continue
 		}
-		if !packageRE.MatchString(p.Name) || !versionRE.MatchString(p.Version) {
+		if !field.IsPackage(p.Name) || !field.IsVersion(p.Version) {
 			return fmt.Errorf("paragraph %d: package %q, version %q", n, p.Name, p.Version)
 		}
 		if !u.place(p, arch) {
@@ -173,10 +173,10 @@ func (u *universe) load(p *pkg) error {
 		if kib, err := strconv.ParseInt(s.Get("Installed-Size"), 10, 64); err == nil && kib >= 0 && kib < 1<<40 {
 			p.Installed = kib << 10
 		}
-		if !isSum(p.Hash.Sum) {
+		if !field.IsSum(p.Hash.Sum) {
 			return fmt.Errorf("no SHA256 or SHA512 that is one: %q", p.Hash.Sum)
 		}
-		if !isPoolPath(p.Filename) {
+		if !field.IsPoolPath(p.Filename) {
 			return fmt.Errorf("field Filename: %q", p.Filename)
 		}
 		return u.loadRelations(p, s)
@@ -195,9 +195,9 @@ func (u *universe) loadRelations(p *pkg, s debfile.Stanza) error {
 	}
 	for _, f := range []struct {
 		name string
-		to   *[]relation
+		to   *[]field.Relation
 	}{{"Pre-Depends", &p.PreDepends}, {"Depends", &p.Depends}, {"Conflicts", &p.Against}, {"Breaks", &p.Against}} {
-		list, err := parseRelations(s.Get(f.name), own)
+		list, err := field.ParseRelations(s.Get(f.name), own)
 		if err != nil {
 			return fmt.Errorf("field %s: %w", f.name, err)
 		}
@@ -210,7 +210,7 @@ func (u *universe) loadRelations(p *pkg, s debfile.Stanza) error {
 		}
 		*f.to = append(*f.to, list...)
 	}
-	provides, err := parseRelations(s.Get("Provides"), own)
+	provides, err := field.ParseRelations(s.Get("Provides"), own)
 	if err != nil {
 		return fmt.Errorf("field Provides: %w", err)
 	}
@@ -225,21 +225,15 @@ func (u *universe) loadRelations(p *pkg, s debfile.Stanza) error {
 	return nil
 }
 
-// isPoolPath reports whether a mirror's file name stays below the mirror.
-func isPoolPath(s string) bool {
-	return s != "" && s[0] != '/' && !strings.ContainsAny(s, " \t\n?#\\") &&
-		!slices.Contains(strings.Split(s, "/"), "..")
-}
-
 // options are the packages that fulfil a, best first: the named one, then
 // those that provide it by priority and name.
-func (u *universe) options(a alternative) ([]*pkg, error) {
+func (u *universe) options(a field.Alternative) ([]*pkg, error) {
 	var out []*pkg
 	p, err := u.pick(a.Name)
 	if err != nil {
 		return nil, err
 	}
-	if p != nil && a.matches(p, u.arch) {
+	if p != nil && a.Matches(&p.Subject, u.arch) {
 		out = append(out, p)
 	}
 	var virtual []*pkg
@@ -248,7 +242,7 @@ func (u *universe) options(a alternative) ([]*pkg, error) {
 		if err != nil {
 			return nil, err
 		}
-		if p == provider && p.Name != a.Name && a.providedBy(p, u.arch) {
+		if p == provider && p.Name != a.Name && a.ProvidedBy(&p.Subject, u.arch) {
 			virtual = append(virtual, p)
 		}
 	}

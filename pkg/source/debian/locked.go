@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/carosio/carosbuild/pkg/source/debian/field"
 )
 
 // Locked is a Resolution in the form of a lock file: what was asked for, and
@@ -119,13 +121,13 @@ func (l Locked) pkg(r *Resolution, line string, archives map[string]archive) (Pa
 	switch {
 	case err != nil, size < 0:
 		return Package{}, fmt.Errorf("its size is %q", f[5])
-	case !packageRE.MatchString(f[0]), !versionRE.MatchString(f[1]), !archRE.MatchString(f[2]):
+	case !field.IsPackage(f[0]), !field.IsVersion(f[1]), !field.IsArch(f[2]):
 		return Package{}, errors.New("that is not a name, version and architecture")
 	case !slices.Contains([]Role{Essential, Required, Extra}, Role(role)):
 		return Package{}, fmt.Errorf("its role is %q", role)
 	case !known:
 		return Package{}, fmt.Errorf("no release %q", f[4])
-	case !isSum(f[6]), !isPoolPath(f[7]):
+	case !field.IsSum(f[6]), !field.IsPoolPath(f[7]):
 		return Package{}, errors.New("its hash or file name is damaged")
 	}
 	p := Package{Name: f[0], Version: f[1], Arch: f[2], Role: Role(role), Auto: auto, URL: a.URL, Filename: f[7], Size: size, Sum: f[6]}

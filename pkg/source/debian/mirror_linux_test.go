@@ -9,8 +9,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/carosio/carosbuild/pkg/netfault"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/carosio/carosbuild/pkg/netfault"
 )
 
 // Mirrors of all shapes that the real apt takes.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/carosio/carosbuild/pkg/debfile"
+	"github.com/carosio/carosbuild/pkg/source/debian/field"
 )
 
 // release is the verified content of a suite's InRelease or Release file.
@@ -21,7 +22,7 @@ type release struct {
 	ByHash           bool
 	Architectures    []string
 	Components       []string
-	Files            map[string]fileHash // by path below the suite's directory
+	Files            map[string]field.File // by path below the suite's directory
 }
 
 func parseRelease(text string) (release, error) {
@@ -43,11 +44,11 @@ func parseRelease(text string) (release, error) {
 			return release{}, fmt.Errorf("field Valid-Until: %w", err)
 		}
 	}
-	for _, field := range []string{"SHA256", "SHA512"} {
-		if s.Has(field) {
-			r.Files, err = parseSums(s.Get(field))
+	for _, name := range []string{"SHA256", "SHA512"} {
+		if s.Has(name) {
+			r.Files, err = parseSums(s.Get(name))
 			if err != nil {
-				return release{}, fmt.Errorf("field %s: %w", field, err)
+				return release{}, fmt.Errorf("field %s: %w", name, err)
 			}
 			return r, nil
 		}
@@ -56,18 +57,18 @@ func parseRelease(text string) (release, error) {
 }
 
 // parseSums reads lines of a digest, a size and a path.
-func parseSums(text string) (map[string]fileHash, error) {
-	files := map[string]fileHash{}
+func parseSums(text string) (map[string]field.File, error) {
+	files := map[string]field.File{}
 	for line := range strings.SplitSeq(strings.TrimSpace(text), "\n") {
 		f := strings.Fields(line)
 		if len(f) != 3 {
 			return nil, fmt.Errorf("%q", line)
 		}
 		size, err := strconv.ParseInt(f[1], 10, 64)
-		if err != nil || size < 0 || !isSum(f[0]) {
+		if err != nil || size < 0 || !field.IsSum(f[0]) {
 			return nil, fmt.Errorf("%q", line)
 		}
-		files[f[2]] = fileHash{f[0], size}
+		files[f[2]] = field.File{Sum: f[0], Size: size}
 	}
 	return files, nil
 }
@@ -130,7 +131,7 @@ var endings = []string{".xz", ".zst", ".bz2", ".lzma", ".gz", ""}
 // index picks the compressed form of a component's Packages file: its path,
 // its hash, and the hash of its content, which is empty where the release has
 // the compressed form only.
-func (r release) index(component, arch string) (name string, packed, plain fileHash, err error) {
+func (r release) index(component, arch string) (name string, packed, plain field.File, err error) {
 	for _, c := range []string{component, "updates/" + component} { // old security suites prefix theirs
 		base := c + "/binary-" + arch + "/Packages"
 		for _, ending := range endings {
@@ -139,5 +140,5 @@ func (r release) index(component, arch string) (name string, packed, plain fileH
 			}
 		}
 	}
-	return "", fileHash{}, fileHash{}, fmt.Errorf("lists no Packages file of component %s for %s", component, arch)
+	return "", field.File{}, field.File{}, fmt.Errorf("lists no Packages file of component %s for %s", component, arch)
 }

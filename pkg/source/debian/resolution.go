@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/carosio/carosbuild/pkg/source/debian/field"
 )
 
 // Role is how a package gets into the root file system.
@@ -160,7 +162,7 @@ func (r *Resolution) qualified(p Package) string {
 	return p.Name
 }
 
-func (p Package) hash() fileHash { return fileHash{p.Sum, p.Size} }
+func (p Package) hash() field.File { return field.File{Sum: p.Sum, Size: p.Size} }
 
 func (p Package) address() string { return strings.TrimRight(p.URL, "/") + "/" + p.Filename }
 

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/carosio/carosbuild/pkg/debfile"
+	"github.com/carosio/carosbuild/pkg/source/debian/field"
 )
 
 // Resolve reads and verifies what the mirrors offer, and works out which
@@ -203,7 +204,7 @@ func (f *Fetcher) readIndex(ctx context.Context, a archive, rel release, compone
 		return "", fmt.Errorf("release file of %s %w", a.Suite, err)
 	}
 	if plain.Sum == "" { // known by its compressed form only
-		plain = fileHash{Size: maxIndex}
+		plain = field.File{Size: maxIndex}
 	}
 	name := f.indexPath(plain.Sum)
 	if plain.Sum != "" {
@@ -218,7 +219,7 @@ func (f *Fetcher) readIndex(ctx context.Context, a archive, rel release, compone
 	dir := a.URL + "/dists/" + a.Suite + "/"
 	address := dir + file
 	if rel.ByHash {
-		address = dir + filepath.Dir(file) + "/by-hash/" + sumName(packed.Sum) + "/" + packed.Sum
+		address = dir + filepath.Dir(file) + "/by-hash/" + field.SumName(packed.Sum) + "/" + packed.Sum
 	}
 	var done int64
 	count := func(n int64) { done += n; f.event(Event{"resolve", a.Suite + " " + file, done, packed.Size}) }
@@ -249,7 +250,7 @@ const maxIndex = 1 << 30
 
 // unpackVerified reads a compressed index that is known by its own hash only.
 // It stays in the cache as it is.
-func unpackVerified(archived, file string, packed fileHash) (string, error) {
+func unpackVerified(archived, file string, packed field.File) (string, error) {
 	data, err := readVerified(archived, packed)
 	if err != nil {
 		return "", err
@@ -267,7 +268,7 @@ func unpackVerified(archived, file string, packed fileHash) (string, error) {
 }
 
 // unpackIndex writes the verified content of a compressed index.
-func unpackIndex(ctx context.Context, archived, file, name string, plain fileHash) error {
+func unpackIndex(ctx context.Context, archived, file, name string, plain field.File) error {
 	in, err := os.Open(archived)
 	if err != nil {
 		return err

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/carosio/carosbuild/pkg/source/debian/field"
 )
 
 // solver chooses packages so that what is wanted, and what that needs, is
@@ -31,13 +33,13 @@ type solver struct {
 // need is a relation and who has it; by is nil for what the declaration names.
 type need struct {
 	by  *pkg
-	rel relation
+	rel field.Relation
 }
 
 // claim is a package's wish that alternative a not be there.
 type claim struct {
 	by *pkg
-	a  alternative
+	a  field.Alternative
 }
 
 // choice remembers how to go back to where several answers were possible.
@@ -61,7 +63,7 @@ func newSolver(u *universe) *solver {
 func (s *solver) install(names []string) error {
 	s.choices = nil
 	for _, name := range names {
-		s.push(need{rel: relation{{Name: name, text: name}}})
+		s.push(need{rel: field.Relation{{Name: name, Text: name}}})
 	}
 	for {
 		n, ok := s.next()
@@ -108,11 +110,11 @@ func (s *solver) next() (need, bool) {
 func (s *solver) open(n need) ([]*pkg, error) {
 	options := []*pkg{}
 	for _, a := range n.rel {
-		if p := s.chosen[a.Name]; p != nil && a.matches(p, s.u.arch) {
+		if p := s.chosen[a.Name]; p != nil && a.Matches(&p.Subject, s.u.arch) {
 			return nil, nil
 		}
 		for _, p := range s.virtual[a.Name] {
-			if a.providedBy(p, s.u.arch) {
+			if a.ProvidedBy(&p.Subject, s.u.arch) {
 				return nil, nil
 			}
 		}
@@ -180,25 +182,25 @@ func (s *solver) obstacle(p *pkg) string {
 		return o
 	}
 	for _, c := range s.against[p.Name] {
-		if c.a.matches(p, s.u.arch) {
-			return fmt.Sprintf("%s conflicts with %s", c.by.Name, c.a.text)
+		if c.a.Matches(&p.Subject, s.u.arch) {
+			return fmt.Sprintf("%s conflicts with %s", c.by.Name, c.a.Text)
 		}
 	}
 	for _, v := range p.Provides {
 		for _, c := range s.against[v.Name] {
-			if c.a.providedBy(p, s.u.arch) {
-				return fmt.Sprintf("%s conflicts with %s, which %s provides", c.by.Name, c.a.text, p.Name)
+			if c.a.ProvidedBy(&p.Subject, s.u.arch) {
+				return fmt.Sprintf("%s conflicts with %s, which %s provides", c.by.Name, c.a.Text, p.Name)
 			}
 		}
 	}
 	for _, r := range p.Against {
 		for _, a := range r {
-			if q := s.chosen[a.Name]; q != nil && a.matches(q, s.u.arch) {
-				return fmt.Sprintf("%s conflicts with %s", p.Name, a.text)
+			if q := s.chosen[a.Name]; q != nil && a.Matches(&q.Subject, s.u.arch) {
+				return fmt.Sprintf("%s conflicts with %s", p.Name, a.Text)
 			}
 			for _, q := range s.virtual[a.Name] {
-				if a.providedBy(q, s.u.arch) {
-					return fmt.Sprintf("%s conflicts with %s, which %s provides", p.Name, a.text, q.Name)
+				if a.ProvidedBy(&q.Subject, s.u.arch) {
+					return fmt.Sprintf("%s conflicts with %s, which %s provides", p.Name, a.Text, q.Name)
 				}
 			}
 		}
@@ -285,7 +287,7 @@ func (e *unmetError) mistake(b Bootstrap) error {
 	return e
 }
 
-func (s *solver) otherVersions(r relation) string {
+func (s *solver) otherVersions(r field.Relation) string {
 	var have []string
 	for _, a := range r {
 		if p := s.u.candidate[a.Name]; p != nil {

@@ -17,6 +17,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
+	"pault.ag/go/debian/version"
+
+	"github.com/carosio/carosbuild/pkg/source/debian/field"
 )
 
 // unpacking is the state of one Unpack.
@@ -46,7 +49,7 @@ type unpacked struct {
 	deb       deb
 	control   control
 	conffiles []conffile
-	replaces  []relation
+	replaces  []field.Relation
 
 	list    []listEntry     // the archive's names in order
 	files   map[string]bool // canonical names of what is not a directory
@@ -142,7 +145,7 @@ func (u *unpacking) read(p Package) (*unpacked, error) {
 	if one.conffiles, err = one.control.conffiles(); err != nil {
 		return nil, err
 	}
-	one.replaces, err = parseRelations(s.Get("Replaces"), u.r.Arch)
+	one.replaces, err = field.ParseRelations(s.Get("Replaces"), u.r.Arch)
 	return one, err
 }
 
@@ -255,13 +258,14 @@ func (p *unpacked) loses(key string) {
 }
 
 func (p *unpacked) mayReplace(q *unpacked, arch string) bool {
-	other := &pkg{Name: q.Name, Version: q.Version, Multi: q.control.stanza.Get("Multi-Arch")}
-	if err := other.setVersion(); err != nil {
+	ver, err := version.Parse(q.Version)
+	if err != nil {
 		return false
 	}
+	other := &field.Subject{Name: q.Name, Multi: q.control.stanza.Get("Multi-Arch"), Ver: ver}
 	for _, r := range p.replaces {
 		for _, a := range r {
-			if a.matches(other, arch) {
+			if a.Matches(other, arch) {
 				return true
 			}
 		}

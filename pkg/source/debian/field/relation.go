@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package debian
+package field
 
 import (
 	"fmt"
@@ -11,24 +11,32 @@ import (
 	"pault.ag/go/debian/version"
 )
 
-// A relation is one comma-separated part of Depends and its like: any of its
+// A Relation is one comma-separated part of Depends and its like: any of its
 // alternatives fulfils it.
-type relation []alternative
+type Relation []Alternative
 
-// alternative is NAME[:ARCH] [(OP VERSION)].
-type alternative struct {
+// Alternative is NAME[:ARCH] [(OP VERSION)].
+type Alternative struct {
 	Name string
 	Arch string // "" if unqualified; "any", or an architecture
 	Op   string // <<, <=, =, >=, >>, or "" for any version
 	Ver  version.Version
-	text string // as written, for messages
+	Text string // as written, for messages
 
-	elsewhere bool // met by packages that say Multi-Arch: foreign only
+	Elsewhere bool // met by packages that say Multi-Arch: foreign only
 }
 
-// parseRelations reads a relationship field (Debian Policy 7.1). Alternatives
+// Subject is what relations ask about a package.
+type Subject struct {
+	Name     string // NAME:ARCH for another architecture than the index's own
+	Multi    string // its field Multi-Arch
+	Ver      version.Version
+	Provides []Alternative
+}
+
+// ParseRelations reads a relationship field (Debian Policy 7.1). Alternatives
 // for other architectures drop out.
-func parseRelations(text, arch string) ([]relation, error) {
+func ParseRelations(text, arch string) ([]Relation, error) {
 	if strings.TrimSpace(text) == "" {
 		return nil, nil
 	}
@@ -40,9 +48,9 @@ func parseRelations(text, arch string) ([]relation, error) {
 	if err != nil {
 		return nil, err
 	}
-	var out []relation
+	var out []Relation
 	for _, r := range parsed.Relations {
-		var alternatives relation
+		var alternatives Relation
 		for _, p := range r.Possibilities {
 			if p.Substvar {
 				return nil, fmt.Errorf("substitution variable ${%s}", p.Name)
@@ -63,11 +71,11 @@ func parseRelations(text, arch string) ([]relation, error) {
 	return out, nil
 }
 
-func newAlternative(p dependency.Possibility) (alternative, error) {
-	a := alternative{Name: p.Name, text: p.Name}
+func newAlternative(p dependency.Possibility) (Alternative, error) {
+	a := Alternative{Name: p.Name, Text: p.Name}
 	if p.Arch != nil {
 		a.Arch = p.Arch.String()
-		a.text += ":" + a.Arch
+		a.Text += ":" + a.Arch
 	}
 	if p.Version != nil {
 		v, err := version.Parse(p.Version.Number)
@@ -75,23 +83,23 @@ func newAlternative(p dependency.Possibility) (alternative, error) {
 			return a, fmt.Errorf("%s: %w", p.Name, err)
 		}
 		a.Op, a.Ver = p.Version.Operator, v
-		a.text += fmt.Sprintf(" (%s %s)", a.Op, p.Version.Number)
+		a.Text += fmt.Sprintf(" (%s %s)", a.Op, p.Version.Number)
 	}
 	return a, nil
 }
 
-func (r relation) String() string {
+func (r Relation) String() string {
 	var words []string
 	for _, a := range r {
-		if !slices.Contains(words, a.text) { // of another architecture
-			words = append(words, a.text)
+		if !slices.Contains(words, a.Text) { // of another architecture
+			words = append(words, a.Text)
 		}
 	}
 	return strings.Join(words, " | ")
 }
 
 // admits reports whether version v is in the range of a.
-func (a alternative) admits(v version.Version) bool {
+func (a Alternative) admits(v version.Version) bool {
 	c := version.Compare(v, a.Ver)
 	switch a.Op {
 	case "":
@@ -110,9 +118,9 @@ func (a alternative) admits(v version.Version) bool {
 	return false
 }
 
-// matches reports whether p itself, not what it provides, fulfils a. There is one
+// Matches reports whether p itself, not what it provides, fulfils a. There is one
 // architecture, so :any asks for what is there, if it allows to be used so.
-func (a alternative) matches(p *pkg, arch string) bool {
+func (a Alternative) Matches(p *Subject, arch string) bool {
 	switch a.Arch {
 	case "", arch, "native":
 	case "any":
@@ -122,16 +130,16 @@ func (a alternative) matches(p *pkg, arch string) bool {
 	default:
 		return false
 	}
-	return a.Name == p.Name && a.admits(p.Ver) && (!a.elsewhere || p.Multi == "foreign")
+	return a.Name == p.Name && a.admits(p.Ver) && (!a.Elsewhere || p.Multi == "foreign")
 }
 
-// providedBy reports whether something that p provides fulfils a. Only a
+// ProvidedBy reports whether something that p provides fulfils a. Only a
 // versioned Provides fulfils a versioned relation (Policy 7.5).
-func (a alternative) providedBy(p *pkg, arch string) bool {
+func (a Alternative) ProvidedBy(p *Subject, arch string) bool {
 	if a.Arch != "" && a.Arch != arch && a.Arch != "native" && (a.Arch != "any" || p.Multi != "allowed") {
 		return false
 	}
-	if a.elsewhere && p.Multi != "foreign" {
+	if a.Elsewhere && p.Multi != "foreign" {
 		return false
 	}
 	for _, v := range p.Provides {

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package field
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+var (
+	archRE    = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
+	packageRE = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]*$`)
+	versionRE = regexp.MustCompile(`^[0-9][A-Za-z0-9.+~:-]*$`)
+)
+
+// IsArch reports whether s can be the name of an architecture.
+func IsArch(s string) bool { return archRE.MatchString(s) }
+
+// IsPackage reports whether s can be the name of a package.
+func IsPackage(s string) bool { return packageRE.MatchString(s) }
+
+// IsVersion reports whether s can be the version of a package.
+func IsVersion(s string) bool { return versionRE.MatchString(s) }
+
+// IsPoolPath reports whether a mirror's file name stays below the mirror.
+func IsPoolPath(s string) bool {
+	return s != "" && s[0] != '/' && !strings.ContainsAny(s, " \t\n?#\\") &&
+		!slices.Contains(strings.Split(s, "/"), "..")
+}
