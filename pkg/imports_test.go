@@ -135,6 +135,7 @@ var allowed = map[string][]string{
 	"pkg/supervisor/filter": {"pkg/sandbox"},
 
 	"pkg/source/debian/field": {},
+	"pkg/source/debian/solve": {"pkg/debfile", "pkg/source/debian/field"},
 }
 
 // owners says which package alone may import an outside module.

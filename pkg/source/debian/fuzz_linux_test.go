@@ -78,27 +78,6 @@ func FuzzRelease(f *testing.F) {
 	})
 }
 
-func FuzzIndex(f *testing.F) {
-	f.Add("Package: a\nVersion: 1\nArchitecture: amd64\nDepends: b (>= 1) | c:any, d [amd64]\nProvides: x (= 1)\nFilename: p/a\nSize: 1\nSHA256: " + strings.Repeat("a", 64) + "\n\nPackage: b\nVersion: 2\nArchitecture: all\n")
-	f.Fuzz(func(t *testing.T, text string) {
-		u := newUniverse("amd64", []archive{{Suite: "sid"}})
-		if u.add(0, text) != nil {
-			return
-		}
-		s := newSolver(u)
-		for _, name := range []string{"a", "b"} {
-			if s.install([]string{name}) != nil {
-				return
-			}
-		}
-		for _, p := range inOrder(s, s.order) {
-			if !field.IsPoolPath(p.Filename) || !field.IsSum(p.Hash.Sum) || p.Hash.Size < 0 {
-				t.Errorf("chosen: %+v", p)
-			}
-		}
-	})
-}
-
 func FuzzSources(f *testing.F) {
 	f.Add("deb [arch=amd64 signed-by=/x] http://a/debian bookworm main # c\n")
 	f.Add("Types: deb\nURIs: http://a/debian\nSuites: sid\nComponents: main\nSigned-By:\n -----BEGIN\n .\n")

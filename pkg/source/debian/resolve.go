@@ -21,6 +21,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/debfile"
 	"github.com/carosio/carosbuild/pkg/source/debian/field"
+	"github.com/carosio/carosbuild/pkg/source/debian/solve"
 )
 
 // Resolve reads and verifies what the mirrors offer, and works out which
@@ -46,25 +47,26 @@ func (f *Fetcher) Resolve(ctx context.Context, b Bootstrap, h Host, now time.Tim
 		Suite: b.Suite, Arch: b.arch(), Variant: b.variant(), Foreign: b.foreign(),
 		MergedUsr: !slices.Contains([]string{"wheezy", "jessie", "stretch"}, offers[0].release.Codename),
 	}
-	u := newUniverse(b.arch(), archives)
-	u.foreign = b.foreign()
 	var used []archive
+	var suites []string
 	for i, o := range offers {
 		if o.absent {
 			r.Without = append(r.Without, archives[i].Suite)
 			continue
 		}
-		used = append(used, archives[i])
+		used, suites = append(used, archives[i]), append(suites, archives[i].Suite)
 		r.Releases = append(r.Releases, Release{archives[i].Suite, archives[i].URL, o.release.Date, o.release.ValidUntil})
+	}
+	u := solve.New(r.Arch, r.Foreign, suites)
+	for i, o := range offers {
 		for _, text := range o.texts {
-			if err := u.add(i, text); err != nil {
+			if err := u.Add(i, text); err != nil {
 				return nil, fmt.Errorf("index of %s: %w", archives[i].Suite, err)
 			}
 		}
 	}
-	u.used = used
 	r.Sources = b.sourcesList(used, func(a archive) string { return a.Public })
-	r.Packages, err = choosePackages(u, b)
+	r.Packages, err = choosePackages(u, b, archives)
 	return r, err
 }
 

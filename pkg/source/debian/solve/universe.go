@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package debian
+package solve
 
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,51 +16,64 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/debian/field"
 )
 
-// pkg is one version of one package as an index describes it. What the first
+// Package is one version of one package as an index describes it. What the first
 // scan does not need is parsed by load, when the package is looked at.
-type pkg struct {
+type Package struct {
 	field.Subject // Ver and Provides once it is loaded
 
-	Priority string
-	Version  string
-	archive  int    // position in universe.archives
-	text     string // the stanza
+	Version string
+	Archive int    // which one it is of, counted as for Add
+	Stanza  string // its index entry
 
-	loaded                       bool
-	Essential                    bool
-	Arch                         string
-	Filename                     string
-	Hash                         field.File
-	Installed                    int64            // bytes, 0 where the index does not say
-	PreDepends, Depends, Against []field.Relation // Against: Conflicts and Breaks
+	Arch      string
+	Filename  string // below the archive
+	File      field.File
+	Installed int64 // bytes, 0 where the index does not say
+
+	loaded, essential            bool
+	priority                     string
+	preDepends, depends, against []field.Relation // against: Conflicts and Breaks
 }
 
-// universe is everything that the archives offer.
-type universe struct {
+// Universe is everything that the archives offer.
+type Universe struct {
 	arch      string
-	foreign   []string // architectures beside arch
-	archives  []archive
-	used      []archive         // those that the mirrors have
-	byName    map[string][]*pkg // all versions
-	providers map[string][]*pkg // by virtual name
-	candidate map[string]*pkg   // the version chosen of a name
+	foreign   []string              // architectures beside arch
+	suites    []string              // for messages
+	byName    map[string][]*Package // all versions
+	providers map[string][]*Package // by virtual name
+	candidate map[string]*Package   // the version chosen of a name
 }
 
-func newUniverse(arch string, archives []archive) *universe {
-	return &universe{
-		arch: arch, archives: archives, used: archives,
-		byName: map[string][]*pkg{}, providers: map[string][]*pkg{}, candidate: map[string]*pkg{},
+// New is an empty universe of an architecture, of packages of others beside it, and
+// of suites, whose names are for messages.
+func New(arch string, foreign, suites []string) *Universe {
+	return &Universe{
+		arch: arch, foreign: foreign, suites: suites,
+		byName: map[string][]*Package{}, providers: map[string][]*Package{}, candidate: map[string]*Package{},
 	}
 }
 
-// add scans the text of a Packages file. Only names, versions, priorities and
-// provided names are looked at: an index has 60,000 stanzas, of which a
-// bootstrap uses a hundred.
-func (u *universe) add(archive int, text string) error {
+// Arch is the architecture, and Suites are the names, as a message lists them.
+func (u *Universe) Arch() string   { return u.arch }
+func (u *Universe) Suites() string { return strings.Join(u.suites, ", ") }
+
+// Has reports whether there is a package of this name, or one that provides it.
+func (u *Universe) Has(name string) bool {
+	return len(u.byName[name]) > 0 || len(u.providers[name]) > 0
+}
+
+// Names are those of all packages, sorted.
+func (u *Universe) Names() []string { return slices.Sorted(maps.Keys(u.byName)) }
+
+// Add scans the text of a Packages file. Archive 0 is that of the suite itself. Only
+// names, versions, priorities and provided names are looked at: an index has 60,000
+// stanzas, of which a bootstrap uses a hundred.
+func (u *Universe) Add(archive int, text string) error {
 	for n := 1; text != ""; n++ {
 		s, rest, _ := strings.Cut(text, "\n\n")
 		text = strings.TrimLeft(rest, "\n")
-		p := &pkg{archive: archive, text: s}
+		p := &Package{Archive: archive, Stanza: s}
 		var provides, arch string
 		for s != "" {
 			var line string
@@ -73,16 +87,16 @@ func (u *universe) add(archive int, text string) error {
 			case strings.HasPrefix(line, "Version: "):
 				p.Version = strings.TrimSpace(line[len("Version: "):])
 			case strings.HasPrefix(line, "Priority: "):
-				p.Priority = strings.TrimSpace(line[len("Priority: "):])
+				p.priority = strings.TrimSpace(line[len("Priority: "):])
 			case strings.HasPrefix(line, "Provides: "):
 				provides = line[len("Provides: "):]
 			case strings.HasPrefix(line, "Architecture: "):
 				arch = strings.TrimSpace(line[len("Architecture: "):])
 			case strings.HasPrefix(line, "Essential: yes"):
-				p.Essential = true
+				p.essential = true
 			}
 		}
-		if p.Name == "" && strings.TrimSpace(p.text) == "" {
+		if p.Name == "" && strings.TrimSpace(p.Stanza) == "" {
 			continue
 		}
 		if !field.IsPackage(p.Name) || !field.IsVersion(p.Version) {
@@ -97,7 +111,7 @@ func (u *universe) add(archive int, text string) error {
 	return nil
 }
 
-func (u *universe) addProvides(p *pkg, provides string) {
+func (u *Universe) addProvides(p *Package, provides string) {
 	for provides != "" {
 		var one string
 		one, provides, _ = strings.Cut(provides, ",")
@@ -116,11 +130,11 @@ func (u *universe) addProvides(p *pkg, provides string) {
 
 // pick is the version of name to use: the highest one, of the first archive
 // that has it. nil means that there is none.
-func (u *universe) pick(name string) (*pkg, error) {
+func (u *Universe) pick(name string) (*Package, error) {
 	if p, ok := u.candidate[name]; ok {
 		return p, nil
 	}
-	var best *pkg
+	var best *Package
 	for _, p := range u.byName[name] {
 		if err := u.load(p); err != nil {
 			return nil, err
@@ -133,8 +147,8 @@ func (u *universe) pick(name string) (*pkg, error) {
 	return best, nil
 }
 
-// pin makes the given version of name the one to use.
-func (u *universe) pin(name, want string) error {
+// Pin makes the given version of name the one to use.
+func (u *Universe) Pin(name, want string) error {
 	var have []string
 	for _, p := range u.byName[name] {
 		if p.Version == want {
@@ -150,12 +164,12 @@ func (u *universe) pin(name, want string) error {
 }
 
 // load parses the rest of p's debfile.Stanza.
-func (u *universe) load(p *pkg) error {
+func (u *Universe) load(p *Package) error {
 	if p.loaded {
 		return nil
 	}
 	err := func() error {
-		s, err := debfile.ParseStanza(p.text)
+		s, err := debfile.ParseStanza(p.Stanza)
 		if err != nil {
 			return err
 		}
@@ -163,18 +177,18 @@ func (u *universe) load(p *pkg) error {
 			return err
 		}
 		p.Arch, p.Multi, p.Filename = s.Get("Architecture"), s.Get("Multi-Arch"), s.Get("Filename")
-		if p.Hash.Sum = s.Get("SHA256"); p.Hash.Sum == "" {
-			p.Hash.Sum = s.Get("SHA512")
+		if p.File.Sum = s.Get("SHA256"); p.File.Sum == "" {
+			p.File.Sum = s.Get("SHA512")
 		}
-		if p.Hash.Size, err = strconv.ParseInt(s.Get("Size"), 10, 64); err != nil || p.Hash.Size < 0 {
+		if p.File.Size, err = strconv.ParseInt(s.Get("Size"), 10, 64); err != nil || p.File.Size < 0 {
 			return fmt.Errorf("field Size: %q", s.Get("Size"))
 		}
 		// KiB. It only helps to tell whether there is room.
 		if kib, err := strconv.ParseInt(s.Get("Installed-Size"), 10, 64); err == nil && kib >= 0 && kib < 1<<40 {
 			p.Installed = kib << 10
 		}
-		if !field.IsSum(p.Hash.Sum) {
-			return fmt.Errorf("no SHA256 or SHA512 that is one: %q", p.Hash.Sum)
+		if !field.IsSum(p.File.Sum) {
+			return fmt.Errorf("no SHA256 or SHA512 that is one: %q", p.File.Sum)
 		}
 		if !field.IsPoolPath(p.Filename) {
 			return fmt.Errorf("field Filename: %q", p.Filename)
@@ -188,7 +202,7 @@ func (u *universe) load(p *pkg) error {
 	return nil
 }
 
-func (u *universe) loadRelations(p *pkg, s debfile.Stanza) error {
+func (u *Universe) loadRelations(p *Package, s debfile.Stanza) error {
 	own := u.arch
 	if _, arch, ok := strings.Cut(p.Name, ":"); ok {
 		own = arch
@@ -196,13 +210,13 @@ func (u *universe) loadRelations(p *pkg, s debfile.Stanza) error {
 	for _, f := range []struct {
 		name string
 		to   *[]field.Relation
-	}{{"Pre-Depends", &p.PreDepends}, {"Depends", &p.Depends}, {"Conflicts", &p.Against}, {"Breaks", &p.Against}} {
+	}{{"Pre-Depends", &p.preDepends}, {"Depends", &p.depends}, {"Conflicts", &p.against}, {"Breaks", &p.against}} {
 		list, err := field.ParseRelations(s.Get(f.name), own)
 		if err != nil {
 			return fmt.Errorf("field %s: %w", f.name, err)
 		}
 		for i, r := range list {
-			if f.to == &p.Against {
+			if f.to == &p.against {
 				list[i] = u.against(p, r)
 			} else {
 				list[i] = u.depends(own, r)
@@ -227,8 +241,8 @@ func (u *universe) loadRelations(p *pkg, s debfile.Stanza) error {
 
 // options are the packages that fulfil a, best first: the named one, then
 // those that provide it by priority and name.
-func (u *universe) options(a field.Alternative) ([]*pkg, error) {
-	var out []*pkg
+func (u *Universe) options(a field.Alternative) ([]*Package, error) {
+	var out []*Package
 	p, err := u.pick(a.Name)
 	if err != nil {
 		return nil, err
@@ -236,7 +250,7 @@ func (u *universe) options(a field.Alternative) ([]*pkg, error) {
 	if p != nil && a.Matches(&p.Subject, u.arch) {
 		out = append(out, p)
 	}
-	var virtual []*pkg
+	var virtual []*Package
 	for _, provider := range u.providers[a.Name] {
 		p, err := u.pick(provider.Name)
 		if err != nil {
@@ -246,8 +260,8 @@ func (u *universe) options(a field.Alternative) ([]*pkg, error) {
 			virtual = append(virtual, p)
 		}
 	}
-	slices.SortFunc(virtual, func(a, b *pkg) int {
-		return cmp.Or(cmp.Compare(rank(a.Priority), rank(b.Priority)), cmp.Compare(a.Name, b.Name))
+	slices.SortFunc(virtual, func(a, b *Package) int {
+		return cmp.Or(cmp.Compare(rank(a.priority), rank(b.priority)), cmp.Compare(a.Name, b.Name))
 	})
 	return append(out, virtual...), nil
 }
@@ -259,14 +273,14 @@ func rank(priority string) int {
 	return 4
 }
 
-// withPriority names the packages of the main suite that are Essential, or
+// WithPriority names the packages of the main suite that are Essential, or
 // have one of the priorities, in order. Which those are is the suite's word,
 // whatever version an update brings.
-func (u *universe) withPriority(essential bool, priorities []string) []string {
+func (u *Universe) WithPriority(essential bool, priorities []string) []string {
 	var names []string
 	for name, versions := range u.byName {
 		for _, p := range versions {
-			if p.archive == 0 && !strings.Contains(name, ":") && (essential && p.Essential || slices.Contains(priorities, p.Priority)) {
+			if p.Archive == 0 && !strings.Contains(name, ":") && (essential && p.essential || slices.Contains(priorities, p.priority)) {
 				names = append(names, name)
 				break
 			}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package debian
+package solve
 
 import (
 	"fmt"
@@ -10,18 +10,18 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/debian/field"
 )
 
-// solver chooses packages so that what is wanted, and what that needs, is
+// Solver chooses packages so that what is wanted, and what that needs, is
 // there and nothing conflicts. It prefers as apt does: the first alternative
 // that a choice so far fulfils, else the first that can be had. Needs with a
 // single answer are met before those with several, and a choice that leads to a
 // contradiction is taken back.
-type solver struct {
-	u       *universe
-	chosen  map[string]*pkg
-	order   []*pkg            // chosen, in the order of choice
-	virtual map[string][]*pkg // chosen packages by a name that they provide
+type Solver struct {
+	u       *Universe
+	chosen  map[string]*Package
+	order   []*Package            // chosen, in the order of choice
+	virtual map[string][]*Package // chosen packages by a name that they provide
 	against map[string][]claim
-	why     map[*pkg]need // what a package was chosen for
+	why     map[*Package]need // what a package was chosen for
 
 	single, multi []need // work, consumed from the front by nextS and nextM
 	nextS, nextM  int
@@ -32,35 +32,45 @@ type solver struct {
 
 // need is a relation and who has it; by is nil for what the declaration names.
 type need struct {
-	by  *pkg
+	by  *Package
 	rel field.Relation
 }
 
 // claim is a package's wish that alternative a not be there.
 type claim struct {
-	by *pkg
+	by *Package
 	a  field.Alternative
 }
 
 // choice remembers how to go back to where several answers were possible.
 type choice struct {
 	need                                 need
-	options                              []*pkg // those not tried yet
+	options                              []*Package // those not tried yet
 	chosen, single, multi, nextS, nextM_ int
 }
 
 const maxSteps = 200_000
 
-func newSolver(u *universe) *solver {
-	return &solver{
-		u: u, chosen: map[string]*pkg{}, virtual: map[string][]*pkg{},
-		against: map[string][]claim{}, why: map[*pkg]need{},
+// NewSolver is one that has chosen nothing yet.
+func NewSolver(u *Universe) *Solver {
+	return &Solver{
+		u: u, chosen: map[string]*Package{}, virtual: map[string][]*Package{},
+		against: map[string][]claim{}, why: map[*Package]need{},
 	}
 }
 
-// install adds the named packages and everything that they need. What was
-// chosen by an earlier call stays.
-func (s *solver) install(names []string) error {
+// Install adds the named packages and everything that they need, and returns what
+// it has added, each after what it needs as far as cycles allow. What was chosen by
+// an earlier call stays. A need that cannot be met is an UnmetError.
+func (s *Solver) Install(names []string) ([]*Package, error) {
+	from := len(s.order)
+	if err := s.install(names); err != nil {
+		return nil, err
+	}
+	return inOrder(s, s.order[from:]), nil
+}
+
+func (s *Solver) install(names []string) error {
 	s.choices = nil
 	for _, name := range names {
 		s.push(need{rel: field.Relation{{Name: name, Text: name}}})
@@ -86,7 +96,7 @@ func (s *solver) install(names []string) error {
 	}
 }
 
-func (s *solver) push(n need) {
+func (s *Solver) push(n need) {
 	if len(n.rel) == 1 && len(s.u.providers[n.rel[0].Name]) == 0 {
 		s.single = append(s.single, n)
 	} else {
@@ -94,7 +104,7 @@ func (s *solver) push(n need) {
 	}
 }
 
-func (s *solver) next() (need, bool) {
+func (s *Solver) next() (need, bool) {
 	if s.nextS < len(s.single) {
 		s.nextS++
 		return s.single[s.nextS-1], true
@@ -107,8 +117,8 @@ func (s *solver) next() (need, bool) {
 }
 
 // open lists the packages that would fulfil n, or nil if one chosen does.
-func (s *solver) open(n need) ([]*pkg, error) {
-	options := []*pkg{}
+func (s *Solver) open(n need) ([]*Package, error) {
+	options := []*Package{}
 	for _, a := range n.rel {
 		if p := s.chosen[a.Name]; p != nil && a.Matches(&p.Subject, s.u.arch) {
 			return nil, nil
@@ -132,7 +142,7 @@ func (s *solver) open(n need) ([]*pkg, error) {
 }
 
 // try chooses the first of options that fits, and notes the others.
-func (s *solver) try(n need, options []*pkg) bool {
+func (s *Solver) try(n need, options []*Package) bool {
 	at := choice{n, nil, len(s.order), len(s.single), len(s.multi), s.nextS, s.nextM}
 	var obstacles []string
 	for i, p := range options {
@@ -154,7 +164,7 @@ func (s *solver) try(n need, options []*pkg) bool {
 }
 
 // back returns to the last choice that has an untried answer, and takes it.
-func (s *solver) back() bool {
+func (s *Solver) back() bool {
 	for len(s.choices) > 0 {
 		c := s.choices[len(s.choices)-1]
 		s.choices = s.choices[:len(s.choices)-1]
@@ -174,7 +184,7 @@ func (s *solver) back() bool {
 }
 
 // obstacle says why p cannot join what is chosen; "" if it can.
-func (s *solver) obstacle(p *pkg) string {
+func (s *Solver) obstacle(p *Package) string {
 	if q := s.chosen[p.Name]; q != nil {
 		return fmt.Sprintf("%s %s is already chosen", q.Name, q.Version)
 	}
@@ -193,7 +203,7 @@ func (s *solver) obstacle(p *pkg) string {
 			}
 		}
 	}
-	for _, r := range p.Against {
+	for _, r := range p.against {
 		for _, a := range r {
 			if q := s.chosen[a.Name]; q != nil && a.Matches(&q.Subject, s.u.arch) {
 				return fmt.Sprintf("%s conflicts with %s", p.Name, a.Text)
@@ -208,24 +218,24 @@ func (s *solver) obstacle(p *pkg) string {
 	return ""
 }
 
-func (s *solver) choose(p *pkg, n need) {
+func (s *Solver) choose(p *Package, n need) {
 	s.chosen[p.Name], s.why[p] = p, n
 	s.order = append(s.order, p)
 	for _, v := range p.Provides {
 		s.virtual[v.Name] = append(s.virtual[v.Name], p)
 	}
-	for _, r := range p.Against {
+	for _, r := range p.against {
 		for _, a := range r {
 			s.against[a.Name] = append(s.against[a.Name], claim{p, a})
 		}
 	}
-	for _, r := range slices.Concat(p.PreDepends, p.Depends) {
+	for _, r := range slices.Concat(p.preDepends, p.depends) {
 		s.push(need{p, r})
 	}
 }
 
 // unchoose undoes the last choose; the maps' lists end with its entries.
-func (s *solver) unchoose() {
+func (s *Solver) unchoose() {
 	p := s.order[len(s.order)-1]
 	s.order = s.order[:len(s.order)-1]
 	delete(s.chosen, p.Name)
@@ -233,7 +243,7 @@ func (s *solver) unchoose() {
 	for _, v := range p.Provides {
 		s.virtual[v.Name] = s.virtual[v.Name][:len(s.virtual[v.Name])-1]
 	}
-	for _, r := range p.Against {
+	for _, r := range p.against {
 		for _, a := range r {
 			s.against[a.Name] = s.against[a.Name][:len(s.against[a.Name])-1]
 		}
@@ -241,7 +251,7 @@ func (s *solver) unchoose() {
 }
 
 // explain says what is missing and who needs it, up to the declaration.
-func (s *solver) explain(n need, obstacles []string) error {
+func (s *Solver) explain(n need, obstacles []string) error {
 	var b strings.Builder
 	if n.by == nil {
 		fmt.Fprintf(&b, "package %q", n.rel)
@@ -251,43 +261,32 @@ func (s *solver) explain(n need, obstacles []string) error {
 	if len(obstacles) > 0 {
 		fmt.Fprintf(&b, " cannot be had: %s", strings.Join(obstacles, "; "))
 	} else {
-		fmt.Fprintf(&b, " is not in %s (%s)", suiteNames(s.u.used), s.u.arch)
+		fmt.Fprintf(&b, " is not in %s (%s)", s.u.Suites(), s.u.arch)
 		b.WriteString(s.otherVersions(n.rel))
 	}
-	e := &unmetError{text: b.String()}
+	e := &UnmetError{Text: b.String()}
 	for p := n.by; p != nil; p = s.why[p].by {
 		if by := s.why[p].by; by != nil {
-			e.chain = append(e.chain, p.Name+" is needed by "+by.Name)
+			e.Chain = append(e.Chain, p.Name+" is needed by "+by.Name)
 		} else {
-			e.chain, e.root = append(e.chain, p.Name+" was asked for"), p.Name
+			e.Chain, e.Root = append(e.Chain, p.Name+" was asked for"), p.Name
 		}
 	}
 	return e
 }
 
-// unmetError is about a need that cannot be met.
-type unmetError struct {
-	text  string
-	chain []string // who needs whom, up to what was asked for
-	root  string   // which is this package; "" if it is the need itself
+// UnmetError is about a need that cannot be met.
+type UnmetError struct {
+	Text  string
+	Chain []string // who needs whom, up to what was asked for
+	Root  string   // which is this package; "" if it is the need itself
 }
 
-func (e *unmetError) Error() string {
-	return strings.Join(append([]string{e.text}, e.chain...), "\n  ")
+func (e *UnmetError) Error() string {
+	return strings.Join(append([]string{e.Text}, e.Chain...), "\n  ")
 }
 
-// mistake is the error as one about a package that b asks for, if it is.
-func (e *unmetError) mistake(b Bootstrap) error {
-	for _, word := range b.Packages {
-		w, _ := parseWish(word)
-		if e.root == w.name || e.root == w.name+":"+w.arch {
-			return &Mistake{Attr: "packages", Value: word, Text: e.text, Hint: strings.Join(e.chain, "; "), Err: e}
-		}
-	}
-	return e
-}
-
-func (s *solver) otherVersions(r field.Relation) string {
+func (s *Solver) otherVersions(r field.Relation) string {
 	var have []string
 	for _, a := range r {
 		if p := s.u.candidate[a.Name]; p != nil {
@@ -298,12 +297,4 @@ func (s *solver) otherVersions(r field.Relation) string {
 		return ""
 	}
 	return ", which has " + strings.Join(have, ", ")
-}
-
-func suiteNames(list []archive) string {
-	names := make([]string, len(list))
-	for i, a := range list {
-		names[i] = a.Suite
-	}
-	return strings.Join(names, ", ")
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package debian
+package solve
 
 import (
 	"slices"
@@ -17,12 +17,12 @@ import (
 
 // place gives a package of a foreign index its name, and reports whether it
 // counts. Packages for all architectures are in the index of each.
-func (u *universe) place(p *pkg, arch string) bool {
+func (u *Universe) place(p *Package, arch string) bool {
 	switch {
 	case arch == u.arch:
 	case arch == "all":
-		return len(u.foreign) == 0 || !slices.ContainsFunc(u.byName[p.Name], func(q *pkg) bool {
-			return q.archive == p.archive && q.Version == p.Version
+		return len(u.foreign) == 0 || !slices.ContainsFunc(u.byName[p.Name], func(q *Package) bool {
+			return q.Archive == p.Archive && q.Version == p.Version
 		})
 	case slices.Contains(u.foreign, arch):
 		p.Name += ":" + arch
@@ -33,7 +33,7 @@ func (u *universe) place(p *pkg, arch string) bool {
 }
 
 // depends translates what a package of architecture own needs.
-func (u *universe) depends(own string, r field.Relation) field.Relation {
+func (u *Universe) depends(own string, r field.Relation) field.Relation {
 	var out field.Relation
 	for _, a := range r {
 		switch {
@@ -56,7 +56,7 @@ func (u *universe) depends(own string, r field.Relation) field.Relation {
 
 // against translates what p cannot be beside: packages of that name whatever
 // their architecture, but for itself.
-func (u *universe) against(p *pkg, r field.Relation) field.Relation {
+func (u *Universe) against(p *Package, r field.Relation) field.Relation {
 	base, own, _ := strings.Cut(p.Name, ":")
 	var out field.Relation
 	for _, a := range r {
@@ -80,7 +80,7 @@ func (u *universe) against(p *pkg, r field.Relation) field.Relation {
 // sibling says why p cannot join the chosen package of the same name and
 // another architecture; "" if it can. Only packages that say Multi-Arch: same
 // can, and only in the same version.
-func (s *solver) sibling(p *pkg) string {
+func (s *Solver) sibling(p *Package) string {
 	base, _, _ := strings.Cut(p.Name, ":")
 	for _, arch := range append([]string{""}, s.u.foreign...) {
 		name := base

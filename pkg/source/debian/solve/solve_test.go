@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package debian
+package solve
 
 import (
 	"fmt"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -15,7 +16,7 @@ import (
 )
 
 // world makes an index from lines "NAME VERSION; FIELD: VALUE; ...".
-func world(t testing.TB, lines string) *universe {
+func world(t testing.TB, lines string) *Universe {
 	t.Helper()
 	var b strings.Builder
 	for _, line := range strings.Split(strings.TrimSpace(lines), "\n") {
@@ -30,8 +31,8 @@ func world(t testing.TB, lines string) *universe {
 		}
 		fmt.Fprintf(&b, "Filename: pool/%s.deb\nSize: 1\nSHA256: %064d\n\n", name, 0)
 	}
-	u := newUniverse("amd64", []archive{{Suite: "sid"}})
-	must(t, u.add(0, b.String()))
+	u := New("amd64", nil, []string{"sid"})
+	must(t, u.Add(0, b.String()))
 	return u
 }
 
@@ -76,7 +77,7 @@ func TestSolve(t *testing.T) {
 		{"chain in the message", "a 1; Depends: b\nb 1; Depends: c\nc 1; Depends: gone", "a", "", "c 1 depends on gone, which is not in sid (amd64)\n  c is needed by b\n  b is needed by a\n  a was asked for"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := newSolver(world(t, c.world))
+			s := NewSolver(world(t, c.world))
 			err := s.install(strings.Fields(c.ask))
 			if c.err != "" {
 				if err == nil || !strings.Contains(err.Error(), c.err) {
@@ -112,14 +113,14 @@ func TestSolveEnds(t *testing.T) {
 	}
 	b.WriteString("z 1; Depends: gone\nw 1; Depends: gone\n")
 	lines := strings.Replace(b.String(), "Depends: gone, ", "Depends: ", 1)
-	err := newSolver(world(t, lines)).install([]string{"a"})
+	err := NewSolver(world(t, lines)).install([]string{"a"})
 	if err == nil || !strings.Contains(err.Error(), "depends on gone") {
 		t.Errorf("got %v, want what the first obstacle was", err)
 	}
 }
 
 func TestInOrder(t *testing.T) {
-	s := newSolver(world(t, "z 1\ny 1; Depends: z\nx 1; Pre-Depends: y; Depends: w\nw 1; Depends: x\nv 1; Depends: mta\nu 1; Provides: mta; Depends: x"))
+	s := NewSolver(world(t, "z 1\ny 1; Depends: z\nx 1; Pre-Depends: y; Depends: w\nw 1; Depends: x\nv 1; Depends: mta\nu 1; Provides: mta; Depends: x"))
 	must(t, s.install([]string{"v", "u"}))
 	var got []string
 	for _, p := range inOrder(s, s.order) {
@@ -131,11 +132,11 @@ func TestInOrder(t *testing.T) {
 }
 
 func TestVirtualRequests(t *testing.T) {
-	s := newSolver(world(t, "mawk 1; Provides: awk\ngawk 1; Provides: awk\nexim 1; Provides: mta"))
-	if _, err := s.realNames([]string{"awk"}); err == nil || !strings.Contains(err.Error(), "choose one of gawk, mawk") {
+	s := NewSolver(world(t, "mawk 1; Provides: awk\ngawk 1; Provides: awk\nexim 1; Provides: mta"))
+	if _, err := s.RealNames([]string{"awk"}); err == nil || !strings.Contains(err.Error(), "choose one of gawk, mawk") {
 		t.Errorf("two providers: got %v", err)
 	}
-	got, err := s.realNames([]string{"mta"})
+	got, err := s.RealNames([]string{"mta"})
 	if err != nil || !slices.Equal(got, []string{"exim"}) {
 		t.Errorf("one provider: got %v, %v", got, err)
 	}
@@ -152,10 +153,17 @@ func TestVersionOrderAgainstDpkg(t *testing.T) {
 			y, err := version.Parse(b)
 			must(t, err)
 			got := version.Compare(x, y) < 0
-			want := run(dpkg, "--compare-versions", a, "lt", b) == nil
+			want := exec.Command(dpkg, "--compare-versions", a, "lt", b).Run() == nil
 			if got != want {
 				t.Errorf("%s lt %s: got %v, want %v as dpkg says", a, b, got, want)
 			}
 		}
+	}
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }
