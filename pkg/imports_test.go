@@ -128,11 +128,12 @@ var allowed = map[string][]string{
 	"pkg/yocto":          {"pkg/disk/tree"},
 	"targets":            {},
 
-	"pkg/engine/enginetest": {"pkg/engine", "pkg/key", "pkg/layer", "pkg/oci", "pkg/owner", "pkg/plan", "pkg/sandbox", "pkg/source/files"},
-	"pkg/userns/usernstest": {"pkg/remedy", "pkg/userns"},
-	"pkg/supervisor/creds":  {},
-	"pkg/supervisor/decode": {"pkg/supervisor/creds", "pkg/supervisor/filter"},
-	"pkg/supervisor/filter": {"pkg/sandbox"},
+	"pkg/engine/enginetest":  {"pkg/engine", "pkg/key", "pkg/layer", "pkg/oci", "pkg/owner", "pkg/plan", "pkg/sandbox", "pkg/source/files"},
+	"pkg/userns/usernstest":  {"pkg/remedy", "pkg/userns"},
+	"pkg/vm/roots/rootstest": {"pkg/disk/tree"},
+	"pkg/supervisor/creds":   {},
+	"pkg/supervisor/decode":  {"pkg/supervisor/creds", "pkg/supervisor/filter"},
+	"pkg/supervisor/filter":  {"pkg/sandbox"},
 }
 
 // owners says which package alone may import an outside module.
