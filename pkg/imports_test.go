@@ -136,6 +136,7 @@ var allowed = map[string][]string{
 
 	"pkg/source/debian/field": {},
 	"pkg/source/debian/solve": {"pkg/debfile", "pkg/source/debian/field"},
+	"pkg/vm/roots/rootstest":  {"pkg/disk/tree"},
 }
 
 // owners says which package alone may import an outside module.

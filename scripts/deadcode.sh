@@ -23,8 +23,6 @@ cmd/carosbuild/internal/rendertest.CheckPrinted
 cmd/carosbuild/internal/rendertest.Names
 pkg/disk/kind.FileSystems
 pkg/yocto.Kinds
-pkg/vm.TarLayers.Put
-pkg/vm.TarLayers.Tree
 # Several caches of steps as one, for a second one such as a registry: tested with one in pkg/engine/enginetest.
 pkg/engine.Tiers
 pkg/engine.tiers.Has

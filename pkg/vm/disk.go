@@ -18,7 +18,6 @@ import (
 
 // Disk is a tree as a disk of a machine's, and what the machine has written to it.
 type Disk struct {
-	tree  *tree.Tree
 	image *image.Image
 	dev   *cow.Device
 }
@@ -43,7 +42,7 @@ func NewDisk(t *tree.Tree, scratch string) (*Disk, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	return &Disk{tree: t, image: m, dev: dev}, nil
+	return &Disk{image: m, dev: dev}, nil
 }
 
 // within is a tree below a directory. What else a file system has, such as lost+found, is
@@ -66,9 +65,6 @@ func (d *Disk) Close() error { return d.dev.Close() }
 
 // Device is what a machine reads and writes.
 func (d *Disk) Device() *cow.Device { return d.dev }
-
-// Before is the tree that the disk was made of.
-func (d *Disk) Before() *tree.Tree { return d.tree }
 
 // After is what is on the disk now. Contents are read when the Tree's are.
 func (d *Disk) After() (*tree.Tree, error) {
@@ -96,7 +92,7 @@ func treeOf(r interface {
 
 // Changes are what is different from the tree that the disk was made of. Paths in revert
 // count as they were, as for delta.Find. What a guest has not written is not read.
-func (d *Disk) Changes(ctx context.Context, revert map[string]bool, private func(xattr string) bool) ([]delta.Change, error) {
+func (d *Disk) Changes(ctx context.Context, revert map[string]bool) ([]delta.Change, error) {
 	after, err := d.After()
 	if err != nil {
 		return nil, fmt.Errorf("read the machine's disk: %w", err)
@@ -105,17 +101,7 @@ func (d *Disk) Changes(ctx context.Context, revert map[string]bool, private func
 	if err != nil {
 		return nil, fmt.Errorf("read the machine's disk: %w", err)
 	}
-	return delta.Find(ctx, before, after, delta.Options{
-		Same: d.untouched, Private: private, Revert: revert,
-	})
-}
-
-// split is the directory and the last component of a path.
-func split(path string) (dir, base string) {
-	if i := strings.LastIndexByte(path, '/'); i >= 0 {
-		return path[:i], path[i+1:]
-	}
-	return "", path
+	return delta.Find(ctx, before, after, delta.Options{Same: d.untouched, Revert: revert})
 }
 
 // untouched reports whether a file is where it was and nothing of it has been written.

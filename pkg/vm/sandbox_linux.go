@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -24,21 +23,14 @@ import (
 )
 
 // Sandbox runs each command in a machine of its own, as engine.Sandbox says, with two
-// differences. What a command changes in its mounts, and in a root that is a directory,
-// appears there when it has ended with any status, and what others change meanwhile is not
-// seen by it. And a command that is killed leaves nothing.
+// differences. What a command changes in its root and its mounts appears there when it has
+// ended with any status, and what others change meanwhile is not seen by it. And a command
+// that is killed leaves nothing.
 type Sandbox struct {
 	Machine *Machine
 	Scratch string // directory for what machines write, as long as they are used
-	// Resolver is planted as /etc/resolv.conf of roots that are snapshots, unless it is
-	// nil: QEMU's resolver, and what else it says.
-	Resolver []byte
-	// Table, unless it is nil, has the metadata of a root that is a directory; nil: the
-	// kernel has it.
+	// Table, unless it is nil, has the metadata of a root; nil: the kernel has it.
 	Table func(root string) *owner.Table
-
-	mu        sync.Mutex
-	snapshots map[string]*Snapshot // by Root
 }
 
 // Emulate says whether programs of an architecture run in the machines.
@@ -55,11 +47,8 @@ func foreign(arch string) string {
 	return arch
 }
 
-// Run runs a command in the snapshot whose Root its root is, else in a directory.
+// Run runs a command in a directory.
 func (s *Sandbox) Run(ctx context.Context, c sandbox.Command) (status int, err error) {
-	if w := s.snapshot(c.Root); w != nil {
-		return w.run(ctx, c)
-	}
 	t, closeRoot, apply, err := s.directory(ctx, c.Root)
 	if err != nil {
 		return 0, err
@@ -74,7 +63,7 @@ func (s *Sandbox) Run(ctx context.Context, c sandbox.Command) (status int, err e
 		for _, p := range r.Revert {
 			revert[p] = true
 		}
-		changes, err := d.Changes(ctx, revert, nil)
+		changes, err := d.Changes(ctx, revert)
 		if err != nil {
 			return err
 		}
@@ -108,7 +97,7 @@ func (s *Sandbox) run(ctx context.Context, c sandbox.Command, root *Disk, done f
 		Request: wire.Request{
 			Args: c.Args, Env: c.Env, Cwd: c.Cwd, UID: c.UID, GID: c.GID, Groups: c.Groups, Mounts: m.wire,
 			Network: c.Network != sandbox.NoNetwork, Terminal: c.Terminal, Hostname: sandbox.Hostname,
-			Emulate: foreign(c.Arch), Plant: true, Resolver: s.Resolver,
+			Emulate: foreign(c.Arch), Plant: true,
 		},
 	})
 	if err != nil {
@@ -273,7 +262,7 @@ func (m *mounts) writeBack(ctx context.Context, scratch string) error {
 	if !slices.ContainsFunc(m.from, func(x sandbox.Mount) bool { return !x.ReadOnly }) {
 		return nil
 	}
-	changes, err := m.disk.Changes(ctx, nil, nil)
+	changes, err := m.disk.Changes(ctx, nil)
 	if err != nil {
 		return err
 	}

@@ -33,8 +33,6 @@ type Options struct {
 	// Revert are paths that count as they were; a directory only if nothing in it has
 	// changed beside those.
 	Revert map[string]bool
-	// Private are extended attributes that do not count and that no Change has.
-	Private func(name string) bool
 }
 
 // Find compares two trees. A directory that differs in its time only is no change, and
@@ -166,7 +164,7 @@ func (f *finder) changed(e *tree.Entry, parent bool) {
 	if f.after.entries[e.Path].Type() == tree.Socket {
 		return
 	}
-	f.out = append(f.out, Change{Path: e.Path, Entry: f.entry(e), Parent: parent})
+	f.out = append(f.out, Change{Path: e.Path, Entry: copyOf(e), Parent: parent})
 }
 
 // compare looks at a path that was there before.
@@ -194,7 +192,7 @@ func (f *finder) compare(b, a *tree.Entry) error {
 
 // same compares two files, up to the times of directories.
 func (f *finder) same(b, a *tree.Entry) (bool, error) {
-	if b.Mode != a.Mode || b.UID != a.UID || b.GID != a.GID || b.Link != a.Link || !f.sameXattrs(b, a) {
+	if b.Mode != a.Mode || b.UID != a.UID || b.GID != a.GID || b.Link != a.Link || !sameXattrs(b, a) {
 		return false, nil
 	}
 	switch a.Type() {
@@ -218,14 +216,8 @@ func (f *finder) same(b, a *tree.Entry) (bool, error) {
 	return same, nil
 }
 
-func (f *finder) sameXattrs(b, a *tree.Entry) bool {
-	if len(b.Xattrs) == 0 && len(a.Xattrs) == 0 {
-		return true
-	}
-	counts := func(e *tree.Entry) []tree.Xattr {
-		return slices.DeleteFunc(slices.Clone(e.Xattrs), func(x tree.Xattr) bool { return f.Private != nil && f.Private(x.Name) })
-	}
-	return slices.EqualFunc(counts(b), counts(a), func(x, y tree.Xattr) bool { return x.Name == y.Name && bytes.Equal(x.Value, y.Value) })
+func sameXattrs(b, a *tree.Entry) bool {
+	return slices.EqualFunc(b.Xattrs, a.Xattrs, func(x, y tree.Xattr) bool { return x.Name == y.Name && bytes.Equal(x.Value, y.Value) })
 }
 
 // sameContent compares two files of one size.
@@ -294,7 +286,7 @@ func (f *finder) withFiles(changes []Change) []Change {
 		case !ok:
 			first[file] = c.Path
 			if c.Entry.Hardlink != "" {
-				c.Entry = f.entry(file)
+				c.Entry = copyOf(file)
 				c.Entry.Path = c.Path
 			}
 		default:
@@ -304,12 +296,9 @@ func (f *finder) withFiles(changes []Change) []Change {
 	return changes
 }
 
-// entry is a copy of an entry, without private attributes.
-func (f *finder) entry(e *tree.Entry) *tree.Entry {
+// copyOf is a copy of an entry, to change.
+func copyOf(e *tree.Entry) *tree.Entry {
 	c := *e
-	if f.Private != nil {
-		c.Xattrs = slices.DeleteFunc(slices.Clone(e.Xattrs), func(x tree.Xattr) bool { return f.Private(x.Name) })
-	}
 	return &c
 }
 

@@ -85,8 +85,6 @@ func said(changes []Change) (out []string) {
 	return out
 }
 
-func private(name string) bool { return strings.HasPrefix(name, "user.overlay.") }
-
 func TestFind(t *testing.T) {
 	base := []string{"a 1", "d/", "d/f 2", "d/g 3", "e/", "e/x/", "e/x/y 4", "h one", "i = h", "l -> a", "n c 1,3"}
 	with := func(change func(lines map[string]string)) []string {
@@ -116,7 +114,6 @@ func TestFind(t *testing.T) {
 		"mode of a directory":        {func(l map[string]string) { l["e/x/"] = "e/x/ | 700" }, nil, []string{"(e)", "e/x"}},
 		"mode of the root":           {func(l map[string]string) { l["/"] = "/ | 700" }, nil, nil},
 		"attribute":                  {func(l map[string]string) { l["a"] = "a 1 | security.capability=x" }, nil, []string{"a"}},
-		"private attribute":          {func(l map[string]string) { l["a"] = "a 1 | user.overlay.opaque=y" }, nil, nil},
 		"target":                     {func(l map[string]string) { l["l"] = "l -> b" }, nil, []string{"l"}},
 		"device":                     {func(l map[string]string) { l["n"] = "n c 1,5" }, nil, []string{"n"}},
 		"new":                        {func(l map[string]string) { l["e/x/z"] = "e/x/z 5" }, nil, []string{"(e)", "(e/x)", "e/x/z"}},
@@ -143,7 +140,7 @@ func TestFind(t *testing.T) {
 		"reverted first name": {func(l map[string]string) { l["d/n"] = "d/n 5"; l["z"] = "z = d/n" }, []string{"d/n"}, []string{"z"}},
 	} {
 		before, after := makeTree(t, base...), sorted(makeTree(t, with(c.change)...))
-		o := Options{Private: private, Revert: map[string]bool{}}
+		o := Options{Revert: map[string]bool{}}
 		for _, p := range c.revert {
 			o.Revert[p] = true
 		}

@@ -86,7 +86,7 @@ func carryOut(c *conn, r *wire.Request) wire.Result {
 	p := &sandbox.Planted{}
 	if r.Plant {
 		var err error
-		if p, err = sandbox.Plant(rootDir, planted(r.Mounts), r.Resolver); err != nil {
+		if p, err = sandbox.Plant(rootDir, planted(r.Mounts), nil); err != nil {
 			return fail(err)
 		}
 	}

@@ -14,8 +14,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/engine"
 	"github.com/carosio/carosbuild/pkg/engine/enginetest"
 	"github.com/carosio/carosbuild/pkg/owner"
-	"github.com/carosio/carosbuild/pkg/vm"
 	"github.com/carosio/carosbuild/pkg/vm/roots"
+	"github.com/carosio/carosbuild/pkg/vm/roots/rootstest"
 )
 
 // snapshotter are roots as the engine has them.
@@ -39,7 +39,7 @@ func (s snapshotter) View(ctx context.Context, layer string) (*engine.View, erro
 
 func open(t *testing.T) *roots.Snapshots {
 	t.Helper()
-	return &roots.Snapshots{Layers: vm.TarLayers{Dir: t.TempDir()}, Dir: t.TempDir()}
+	return &roots.Snapshots{Layers: &rootstest.Layers{}, Dir: t.TempDir()}
 }
 
 func TestConformance(t *testing.T) {

@@ -51,8 +51,7 @@ type Request struct {
 	Network  bool
 	Terminal bool
 	Window   Window
-	Resolver []byte // to plant as /etc/resolv.conf; nil: none
-	Plant    bool   // mount points and files that the root lacks
+	Plant    bool // mount points and files that the root lacks
 	Hostname string
 	Emulate  string // architecture of foreign programs, "" for none
 }
