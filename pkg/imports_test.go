@@ -134,9 +134,11 @@ var allowed = map[string][]string{
 	"pkg/supervisor/decode": {"pkg/supervisor/creds", "pkg/supervisor/filter"},
 	"pkg/supervisor/filter": {"pkg/sandbox"},
 
-	"pkg/source/debian/field": {},
-	"pkg/source/debian/solve": {"pkg/debfile", "pkg/source/debian/field"},
-	"pkg/vm/roots/rootstest":  {"pkg/disk/tree"},
+	"pkg/source/debian/field":   {},
+	"pkg/source/debian/solve":   {"pkg/debfile", "pkg/source/debian/field"},
+	"pkg/vm/roots/rootstest":    {"pkg/disk/tree"},
+	"pkg/source/debian/debtest": {},
+	"pkg/source/debian/unpack":  {"pkg/debfile", "pkg/source/debian/field"},
 }
 
 // owners says which package alone may import an outside module.

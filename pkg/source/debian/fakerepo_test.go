@@ -20,6 +20,8 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp"
 	"github.com/ProtonMail/go-crypto/openpgp/clearsign"
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
+
+	"github.com/carosio/carosbuild/pkg/source/debian/debtest"
 )
 
 // testNow is the time of all tests.
@@ -122,10 +124,10 @@ func (r *fakeRepo) count(path string) int {
 }
 
 // poolPath is where a package of /debian is served.
-func poolPath(d fakeDeb) string { return fmt.Sprintf("/debian/pool/%s_%s.deb", d.Name, d.Version) }
+func poolPath(d debtest.Deb) string { return fmt.Sprintf("/debian/pool/%s_%s.deb", d.Name, d.Version) }
 
 // suite publishes packages as a suite, with indices for amd64 and main.
-func (r *fakeRepo) suite(s suiteSpec, debs ...fakeDeb) {
+func (r *fakeRepo) suite(s suiteSpec, debs ...debtest.Deb) {
 	r.t.Helper()
 	if s.name == "" {
 		s.name = "sid"
@@ -135,17 +137,17 @@ func (r *fakeRepo) suite(s suiteSpec, debs ...fakeDeb) {
 	}
 	var index, foreign strings.Builder
 	for _, d := range debs {
-		data := d.build(r.t)
+		data := d.Build(r.t)
 		name := fmt.Sprintf("pool/%s_%s.deb", d.Name, d.Version)
-		if d.arch() == s.foreign {
+		if d.Architecture() == s.foreign {
 			name = fmt.Sprintf("pool/%s_%s_%s.deb", d.Name, d.Version, s.foreign)
 		}
 		r.put(s.archive+"/"+name, data)
-		entry := fmt.Sprintf("%sFilename: %s\nSize: %d\n%s: %s\n\n", d.stanza(), name, len(data), s.field(), s.sumOf(data))
-		if d.arch() != s.foreign {
+		entry := fmt.Sprintf("%sFilename: %s\nSize: %d\n%s: %s\n\n", d.Stanza(), name, len(data), s.field(), s.sumOf(data))
+		if d.Architecture() != s.foreign {
 			index.WriteString(entry)
 		}
-		if s.foreign != "" && (d.arch() == s.foreign || d.arch() == "all") {
+		if s.foreign != "" && (d.Architecture() == s.foreign || d.Architecture() == "all") {
 			foreign.WriteString(entry)
 		}
 	}
@@ -182,10 +184,10 @@ func (r *fakeRepo) index(s suiteSpec, text, honest string) { r.indexOf(s, "amd64
 
 func (r *fakeRepo) indexOf(s suiteSpec, arch, text, honest string) {
 	dir := s.archive + "/dists/" + s.name + "/main/binary-" + arch + "/"
-	packed := compress(r.t, s.packing(), []byte(text))
+	packed := debtest.Compress(r.t, s.packing(), []byte(text))
 	r.put(dir+"Packages"+s.packing(), packed)
 	if !s.noByHash {
-		r.put(dir+"by-hash/"+s.field()+"/"+s.sumOf(compress(r.t, s.packing(), []byte(honest))), packed)
+		r.put(dir+"by-hash/"+s.field()+"/"+s.sumOf(debtest.Compress(r.t, s.packing(), []byte(honest))), packed)
 	}
 }
 
@@ -223,7 +225,7 @@ func (r *fakeRepo) release(s suiteSpec, index, foreign string) {
 			if arch == "" || ending == "" && s.packedOnly {
 				continue
 			}
-			data := compress(r.t, ending, []byte(text))
+			data := debtest.Compress(r.t, ending, []byte(text))
 			fmt.Fprintf(&b, " %s %d main/binary-%s/Packages%s\n", s.sumOf(data), len(data), arch, ending)
 		}
 	}
@@ -286,26 +288,4 @@ func (r *fakeRepo) bootstrap(packages ...string) Bootstrap {
 
 func (r *fakeRepo) fetcher(t testing.TB) *Fetcher {
 	return &Fetcher{Cache: t.TempDir(), SkipOwners: true, Backoff: time.Millisecond}
-}
-
-// baseDebs is a small distribution: an Essential package and apt, with what
-// they need.
-func baseDebs() []fakeDeb {
-	return []fakeDeb{
-		{Name: "base-files", Version: "12", Fields: "Essential: yes\nPriority: required\nPre-Depends: awk\n", Files: []tarHeader{
-			dirEntry("./", 0o755), dirEntry("./etc/", 0o755), dirEntry("./tmp/", 0o1777), dirEntry("./var/", 0o755),
-			dirEntry("./usr/", 0o755), dirEntry("./usr/bin/", 0o755),
-			linkEntry('2', "./var/run", "/run"), fileEntry("./etc/issue", 0o644, "Debian\n"),
-		}, Control: map[string]string{"conffiles": "/etc/issue\n", "md5sums": "x  y\n"}},
-		{Name: "mawk", Version: "1.3", Fields: "Priority: required\nProvides: awk\nMulti-Arch: foreign\n", Pack: ".zst", Files: []tarHeader{
-			dirEntry("./", 0o700), dirEntry("./bin/", 0o700), fileEntry("./bin/mawk", 0o755, "#!mawk"),
-			linkEntry('1', "./bin/mawk2", "./bin/mawk"),
-		}},
-		{
-			Name: "libc6", Version: "2.36-9", Fields: "Priority: optional\nMulti-Arch: same\n", Pack: ".gz",
-			Control: map[string]string{"triggers": "interest-noawait /usr/share/x\ninterest ldconfig\nactivate foo\n", "postinst": "#!/bin/sh\n"},
-			Files:   []tarHeader{dirEntry("./", 0o711), dirEntry("./lib/", 0o755), fileEntry("./lib/libc.so.6", 0o4755, "libc")},
-		},
-		{Name: "apt", Version: "2.6", Fields: "Priority: important\nDepends: libc6 (>= 2.30)\n"},
-	}
 }

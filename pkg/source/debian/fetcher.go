@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/carosio/carosbuild/pkg/source/debian/field"
+	"github.com/carosio/carosbuild/pkg/source/debian/unpack"
 )
 
 // Fetcher reads from mirrors into a cache, and from the cache into directories.
@@ -29,7 +30,7 @@ type Fetcher struct {
 	// are not root in their own user namespace.
 	SkipOwners bool
 	// Owners gives files their owners; nil asks the kernel.
-	Owners Owners
+	Owners unpack.Owners
 
 	Backoff time.Duration // pause before the second attempt; 0 is 300 ms
 
@@ -41,12 +42,6 @@ type Fetcher struct {
 // Reporting is f with other events.
 func (f *Fetcher) Reporting(events func(Event)) *Fetcher {
 	return &Fetcher{Cache: f.Cache, HTTP: f.HTTP, Jobs: f.Jobs, Events: events, SkipOwners: f.SkipOwners, Owners: f.Owners, Backoff: f.Backoff}
-}
-
-// Owners gives a file an owner, relative to an open directory and without following a
-// link; the name "" is what is open itself.
-type Owners interface {
-	Chown(dir int, name string, uid, gid int) error
 }
 
 func (f *Fetcher) client() *http.Client {
@@ -110,4 +105,22 @@ func (f *Fetcher) fetchOne(ctx context.Context, p Package, count func(int64)) er
 		return err
 	}
 	return f.download(ctx, p.address(), name, p.hash(), count)
+}
+
+// Unpack writes the base set of r, the packages that are not Extra, into root,
+// which must be an empty directory, as unpack.Set does. The packages must be in the
+// cache (Fetch).
+func (f *Fetcher) Unpack(ctx context.Context, r *Resolution, root string) error {
+	base := r.base()
+	set := unpack.Set{Arch: r.Arch, MergedUsr: r.MergedUsr, Sources: r.Sources, States: r.extendedStates(base)}
+	for _, p := range base {
+		set.Packages = append(set.Packages, unpack.Package{
+			Name: p.Name, Version: p.Version, Size: p.Size,
+			Read: func() ([]byte, error) { return readVerified(f.debPath(p.Sum), p.hash()) },
+		})
+	}
+	return set.Unpack(ctx, root, unpack.Options{
+		SkipOwners: f.SkipOwners, Owners: f.Owners,
+		Progress: func(name string, done, total int64) { f.event(Event{"unpack", name, done, total}) },
+	})
 }

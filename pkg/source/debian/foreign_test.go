@@ -8,29 +8,31 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/carosio/carosbuild/pkg/source/debian/debtest"
 )
 
 // twoArchs is baseDebs and some packages of i386.
-func twoArchs() []fakeDeb {
+func twoArchs() []debtest.Deb {
 	return append(
-		baseDebs(),
-		fakeDeb{Name: "libc6", Version: "2.36-9", Arch: "i386", Fields: "Multi-Arch: same\nDepends: libgcc, tzdata, mawk, awk\nBreaks: hurd\n"},
-		fakeDeb{Name: "libgcc", Version: "1", Arch: "i386", Fields: "Multi-Arch: same\n"},
-		fakeDeb{Name: "libgcc", Version: "1", Fields: "Multi-Arch: same\n"},
-		fakeDeb{Name: "tzdata", Version: "1", Arch: "all", Fields: "Multi-Arch: foreign\n"},
-		fakeDeb{Name: "hurd", Version: "1"},
-		fakeDeb{Name: "wine", Version: "1", Fields: "Depends: wine32:i386\n"},
-		fakeDeb{Name: "wine32", Version: "1", Arch: "i386", Fields: "Depends: virtual\n"},
-		fakeDeb{Name: "provider", Version: "1", Arch: "i386", Fields: "Provides: virtual\n"},
-		fakeDeb{Name: "needs-native", Version: "1", Arch: "i386", Fields: "Depends: only-amd64\n"},
-		fakeDeb{Name: "only-amd64", Version: "1"},
-		fakeDeb{Name: "tool", Version: "1", Fields: "Multi-Arch: allowed\n"},
-		fakeDeb{Name: "tool", Version: "1", Arch: "i386", Fields: "Multi-Arch: allowed\n"},
-		fakeDeb{Name: "wants-tool", Version: "1", Arch: "i386", Fields: "Depends: tool:any\n"},
-		fakeDeb{Name: "libold", Version: "1", Arch: "i386", Fields: "Multi-Arch: same\n"},
-		fakeDeb{Name: "libold", Version: "2", Fields: "Multi-Arch: same\n"},
-		fakeDeb{Name: "provides-i386", Version: "1", Fields: "Essential: no\n"},
-		fakeDeb{Name: "essential-there", Version: "1", Arch: "i386", Fields: "Essential: yes\nPriority: required\n"},
+		debtest.Base(),
+		debtest.Deb{Name: "libc6", Version: "2.36-9", Arch: "i386", Fields: "Multi-Arch: same\nDepends: libgcc, tzdata, mawk, awk\nBreaks: hurd\n"},
+		debtest.Deb{Name: "libgcc", Version: "1", Arch: "i386", Fields: "Multi-Arch: same\n"},
+		debtest.Deb{Name: "libgcc", Version: "1", Fields: "Multi-Arch: same\n"},
+		debtest.Deb{Name: "tzdata", Version: "1", Arch: "all", Fields: "Multi-Arch: foreign\n"},
+		debtest.Deb{Name: "hurd", Version: "1"},
+		debtest.Deb{Name: "wine", Version: "1", Fields: "Depends: wine32:i386\n"},
+		debtest.Deb{Name: "wine32", Version: "1", Arch: "i386", Fields: "Depends: virtual\n"},
+		debtest.Deb{Name: "provider", Version: "1", Arch: "i386", Fields: "Provides: virtual\n"},
+		debtest.Deb{Name: "needs-native", Version: "1", Arch: "i386", Fields: "Depends: only-amd64\n"},
+		debtest.Deb{Name: "only-amd64", Version: "1"},
+		debtest.Deb{Name: "tool", Version: "1", Fields: "Multi-Arch: allowed\n"},
+		debtest.Deb{Name: "tool", Version: "1", Arch: "i386", Fields: "Multi-Arch: allowed\n"},
+		debtest.Deb{Name: "wants-tool", Version: "1", Arch: "i386", Fields: "Depends: tool:any\n"},
+		debtest.Deb{Name: "libold", Version: "1", Arch: "i386", Fields: "Multi-Arch: same\n"},
+		debtest.Deb{Name: "libold", Version: "2", Fields: "Multi-Arch: same\n"},
+		debtest.Deb{Name: "provides-i386", Version: "1", Fields: "Essential: no\n"},
+		debtest.Deb{Name: "essential-there", Version: "1", Arch: "i386", Fields: "Essential: yes\nPriority: required\n"},
 	)
 }
 

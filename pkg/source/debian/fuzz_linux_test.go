@@ -3,66 +3,11 @@
 package debian
 
 import (
-	"archive/tar"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/carosio/carosbuild/pkg/source/debian/field"
 )
-
-func FuzzParseDeb(f *testing.F) {
-	f.Add(baseDebs()[0].build(f))
-	f.Add(baseDebs()[1].build(f))
-	f.Add([]byte("!<arch>\n"))
-	f.Fuzz(func(_ *testing.T, data []byte) {
-		d, err := parseDeb(data)
-		if err != nil {
-			return
-		}
-		c, err := d.readControl()
-		if err != nil {
-			return
-		}
-		_, _ = c.conffiles()
-		_, _ = c.interests()
-	})
-}
-
-// FuzzExtract extracts arbitrary tars: nothing may appear beside the root, and
-// what is listed must not climb.
-func FuzzExtract(f *testing.F) {
-	for _, d := range baseDebs() {
-		f.Add(rawTar(f, d.Files))
-	}
-	f.Add(rawTar(f, []tar.Header{linkEntry('2', "./l", "../.."), fileEntry("./l/evil", 0o644, "x"), linkEntry('1', "./h", "../x")}))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		outer := t.TempDir()
-		root := filepath.Join(outer, "root")
-		must(t, os.Mkdir(root, 0o755))
-		dir, err := openRoot(root)
-		must(t, err)
-		defer dir.close()
-		u := &unpacking{f: &Fetcher{SkipOwners: true}, r: &Resolution{Arch: "amd64", MergedUsr: true}, root: dir, owners: map[string]*unpacked{}}
-		must(t, u.skeleton())
-		p := &unpacked{
-			Package: Package{Name: "p"}, files: map[string]bool{}, lost: map[string]bool{},
-			conffiles: []conffile{{"/etc/x", false}},
-		}
-		_ = newExtractor(u, p).run(deb{dataName: "data.tar", data: data})
-		entries, err := os.ReadDir(outer)
-		must(t, err)
-		if len(entries) != 1 {
-			t.Errorf("beside the root: %v", entries)
-		}
-		for _, line := range strings.Split(p.fileList(), "\n") {
-			if strings.Contains(line+"/", "/../") {
-				t.Errorf("listed: %q", line)
-			}
-		}
-	})
-}
 
 func FuzzRelease(f *testing.F) {
 	f.Add("Suite: sid\nDate: Sat, 21 Nov 2026 00:53:02 UTC\nSHA256:\n " + strings.Repeat("a", 64) + " 12 main/binary-amd64/Packages.xz\n")

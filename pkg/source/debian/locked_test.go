@@ -8,15 +8,17 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/carosio/carosbuild/pkg/source/debian/debtest"
 )
 
 // TestLocked resolves on one host, publishes other packages there, and goes on
 // from the lock on another host with another mirror that has both.
 func TestLocked(t *testing.T) {
-	hello := fakeDeb{Name: "hello", Version: "1", Fields: "Priority: optional\n"}
+	hello := debtest.Deb{Name: "hello", Version: "1", Fields: "Priority: optional\n"}
 	here, there := newRepo(t), newRepo(t)
-	here.suite(suiteSpec{}, append(baseDebs(), hello)...)
-	there.suite(suiteSpec{}, append(baseDebs(), hello)...)
+	here.suite(suiteSpec{}, append(debtest.Base(), hello)...)
+	there.suite(suiteSpec{}, append(debtest.Base(), hello)...)
 	b := Bootstrap{Suite: "sid", Arch: "amd64", Packages: []string{"hello"}, Keyring: here.keyring}
 	first, err := here.fetcher(t).Resolve(t.Context(), b, Host{Mirror: here.server.URL + "/debian"}, testNow)
 	must(t, err)
@@ -27,7 +29,7 @@ func TestLocked(t *testing.T) {
 	}
 	newer := hello
 	newer.Version = "2"
-	there.suite(suiteSpec{}, append(baseDebs(), newer)...) // the older package stays in the pool
+	there.suite(suiteSpec{}, append(debtest.Base(), newer)...) // the older package stays in the pool
 	host := Host{Mirror: there.server.URL + "/debian"}
 	b.Keyring = there.keyring
 	var l Locked

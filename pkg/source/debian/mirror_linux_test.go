@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/carosio/carosbuild/pkg/netfault"
+	"github.com/carosio/carosbuild/pkg/source/debian/debtest"
 )
 
 // Mirrors of all shapes that the real apt takes.
@@ -36,7 +37,7 @@ func TestMirrorsAsAptTakesThem(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRepo(t)
-			r.suite(s, baseDebs()...)
+			r.suite(s, debtest.Base()...)
 			b := r.bootstrap()
 			if s.name != "" {
 				b.Suite, b.SecurityMirror = s.name, NoMirror
@@ -83,7 +84,7 @@ func TestDetachedSignatures(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRepo(t)
-			r.suite(suiteSpec{detached: true}, baseDebs()...)
+			r.suite(suiteSpec{detached: true}, debtest.Base()...)
 			c.change(r, "/debian/dists/sid/")
 			_, err := r.fetcher(t).Resolve(t.Context(), r.bootstrap(), Host{}, testNow)
 			if err == nil || !strings.Contains(err.Error(), c.want) || netfault.Is(err) != c.code {
@@ -96,7 +97,7 @@ func TestDetachedSignatures(t *testing.T) {
 // A mirror in the middle of its renewal has a signature of the state before.
 func TestDetachedSignatureIsReadAgain(t *testing.T) {
 	r := newRepo(t)
-	r.suite(suiteSpec{detached: true}, baseDebs()...)
+	r.suite(suiteSpec{detached: true}, debtest.Base()...)
 	const name = "/debian/dists/sid/Release.gpg"
 	old, n := signature(t, "old", false, r.key), 0
 	r.before = func(w http.ResponseWriter, q *http.Request) bool {
@@ -117,7 +118,7 @@ func TestDetachedSignatureIsReadAgain(t *testing.T) {
 // too, and that is told. Security updates are not left out by themselves.
 func TestMirrorWithoutUpdates(t *testing.T) {
 	r := newRepo(t)
-	r.suite(suiteSpec{name: "bookworm"}, baseDebs()...)
+	r.suite(suiteSpec{name: "bookworm"}, debtest.Base()...)
 	b := r.bootstrap()
 	b.Suite, b.SecurityMirror = "bookworm", NoMirror
 	res, err := r.fetcher(t).Resolve(t.Context(), b, Host{}, testNow)
@@ -160,7 +161,7 @@ func TestMirrorWithoutUpdates(t *testing.T) {
 func TestMirrorInADirectory(t *testing.T) {
 	for suite, want := range map[string]string{"sid": DefaultMirror, "house": ""} {
 		r := newRepo(t)
-		r.suite(suiteSpec{name: suite}, baseDebs()...)
+		r.suite(suiteSpec{name: suite}, debtest.Base()...)
 		dir := r.directory("/debian")
 		b := Bootstrap{Suite: suite, Arch: "amd64", Keyring: r.keyring, Mirror: "file://" + dir, SecurityMirror: NoMirror}
 		if want == "" {
@@ -190,9 +191,9 @@ func TestMirrorInADirectory(t *testing.T) {
 // Ubuntu has its own mirrors, an archive of its own for ports, and its own keys.
 func TestUbuntu(t *testing.T) {
 	r := newRepo(t)
-	r.suite(suiteSpec{name: "noble", archive: "/ubuntu"}, baseDebs()...)
+	r.suite(suiteSpec{name: "noble", archive: "/ubuntu"}, debtest.Base()...)
 	r.suite(suiteSpec{name: "noble-updates", archive: "/ubuntu", codename: "noble"})
-	r.suite(suiteSpec{name: "noble-security", archive: "/ubuntu", codename: "noble"}, fakeDeb{Name: "mawk", Version: "1.3+0ubuntu1", Fields: "Provides: awk\n"})
+	r.suite(suiteSpec{name: "noble-security", archive: "/ubuntu", codename: "noble"}, debtest.Deb{Name: "mawk", Version: "1.3+0ubuntu1", Fields: "Provides: awk\n"})
 	root := t.TempDir()
 	writeFiles(t, root, map[string]string{
 		"etc/apt/sources.list.d/ubuntu.sources": "Types: deb\nURIs: " + r.server.URL + "/ubuntu/\nSuites: noble noble-updates noble-security\n" +
@@ -233,7 +234,7 @@ func TestUbuntu(t *testing.T) {
 // the rest.
 func TestVariantEssential(t *testing.T) {
 	r := newRepo(t)
-	r.suite(suiteSpec{}, append(baseDebs(), fakeDeb{Name: "hello", Version: "1", Fields: "Depends: libhello\n"}, fakeDeb{Name: "libhello", Version: "1"})...)
+	r.suite(suiteSpec{}, append(debtest.Base(), debtest.Deb{Name: "hello", Version: "1", Fields: "Depends: libhello\n"}, debtest.Deb{Name: "libhello", Version: "1"})...)
 	b := r.bootstrap()
 	b.Variant = "essential"
 	res, err := r.fetcher(t).Resolve(t.Context(), b, Host{}, testNow)
@@ -260,7 +261,7 @@ func TestVariantEssential(t *testing.T) {
 // it.
 func TestPackagesThatCannotBeInstalled(t *testing.T) {
 	r := newRepo(t)
-	r.suite(suiteSpec{}, append(baseDebs(), fakeDeb{Name: "a", Version: "1", Fields: "Depends: b\n"}, fakeDeb{Name: "b", Version: "1", Fields: "Depends: c\n"})...)
+	r.suite(suiteSpec{}, append(debtest.Base(), debtest.Deb{Name: "a", Version: "1", Fields: "Depends: b\n"}, debtest.Deb{Name: "b", Version: "1", Fields: "Depends: c\n"})...)
 	_, err := r.fetcher(t).Resolve(t.Context(), r.bootstrap("apt", "a=1"), Host{}, testNow)
 	ms := AsMistakes(err)
 	if len(ms) != 1 || ms[0].Attr != "packages" || ms[0].Value != "a=1" || strings.Contains(ms[0].Text, "\n") || ms[0].Hint != "b is needed by a; a was asked for" {
@@ -271,7 +272,7 @@ func TestPackagesThatCannotBeInstalled(t *testing.T) {
 // Several packages that do not exist are reported at once.
 func TestMissingPackages(t *testing.T) {
 	r := newRepo(t)
-	r.suite(suiteSpec{}, baseDebs()...)
+	r.suite(suiteSpec{}, debtest.Base()...)
 	_, err := r.fetcher(t).Resolve(t.Context(), r.bootstrap("mawkk", "apt", "apt=9", "nope"), Host{}, testNow)
 	var got []string
 	for _, m := range AsMistakes(err) {

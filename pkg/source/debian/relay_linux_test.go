@@ -21,6 +21,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/carosio/carosbuild/pkg/netfault"
+	"github.com/carosio/carosbuild/pkg/source/debian/debtest"
 	"github.com/carosio/carosbuild/pkg/tooltest"
 
 	"golang.org/x/sys/unix"
@@ -173,7 +174,7 @@ func (r *fakeRepo) locked() {
 // reads the mirror with what a step gets.
 func TestPasswordsOfMirrors(t *testing.T) {
 	r := newRepo(t)
-	r.suite(suiteSpec{}, baseDebs()...)
+	r.suite(suiteSpec{}, debtest.Base()...)
 	r.locked()
 	root := t.TempDir()
 	bare := r.server.URL + "/debian"

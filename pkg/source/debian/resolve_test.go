@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/carosio/carosbuild/pkg/source/debian/debtest"
 )
 
 func names(r *Resolution) []string {
@@ -27,9 +29,9 @@ func names(r *Resolution) []string {
 func TestResolve(t *testing.T) {
 	for _, pack := range []string{".xz", ".gz"} {
 		r := newRepo(t)
-		extra := fakeDeb{Name: "hello", Version: "1", Fields: "Priority: optional\nDepends: libhello\n"}
-		lib := fakeDeb{Name: "libhello", Version: "1", Arch: "all"}
-		r.suite(suiteSpec{pack: pack}, append(baseDebs(), extra, lib)...)
+		extra := debtest.Deb{Name: "hello", Version: "1", Fields: "Priority: optional\nDepends: libhello\n"}
+		lib := debtest.Deb{Name: "libhello", Version: "1", Arch: "all"}
+		r.suite(suiteSpec{pack: pack}, append(debtest.Base(), extra, lib)...)
 		f := r.fetcher(t)
 		got, err := f.Resolve(t.Context(), r.bootstrap("hello"), Host{}, testNow)
 		if err != nil {
@@ -100,7 +102,7 @@ func TestResolveFailures(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRepo(t)
-			r.suite(c.suite, append(baseDebs(), fakeDeb{Name: "needy", Version: "1", Fields: "Depends: gone (>= 2)\n"})...)
+			r.suite(c.suite, append(debtest.Base(), debtest.Deb{Name: "needy", Version: "1", Fields: "Depends: gone (>= 2)\n"})...)
 			b, h := r.bootstrap(), Host{}
 			if c.change != nil {
 				c.change(r, &b, &h)
@@ -115,11 +117,11 @@ func TestResolveFailures(t *testing.T) {
 
 func TestResolveAcceptsOldReleases(t *testing.T) {
 	r := newRepo(t)
-	r.suite(suiteSpec{validUntil: testNow.Add(-time.Hour)}, baseDebs()...)
+	r.suite(suiteSpec{validUntil: testNow.Add(-time.Hour)}, debtest.Base()...)
 	if _, err := r.fetcher(t).Resolve(t.Context(), r.bootstrap(), Host{IgnoreValidUntil: true}, testNow); err != nil {
 		t.Errorf("Check-Valid-Until false: %v", err)
 	}
-	r.suite(suiteSpec{archive: "/20200101T000000Z/debian", validUntil: testNow.Add(-time.Hour)}, baseDebs()...)
+	r.suite(suiteSpec{archive: "/20200101T000000Z/debian", validUntil: testNow.Add(-time.Hour)}, debtest.Base()...)
 	b := r.bootstrap()
 	b.Mirror, b.Snapshot = r.server.URL+"/{snapshot}/debian/", "20200101T000000Z"
 	got, err := r.fetcher(t).Resolve(t.Context(), b, Host{}, testNow)
@@ -149,7 +151,7 @@ func TestVerifyTakesTime(t *testing.T) {
 // A signature that cannot be checked does not spoil one that can.
 func TestResolveSeveralSignatures(t *testing.T) {
 	r := newRepo(t)
-	r.suite(suiteSpec{}, baseDebs()...)
+	r.suite(suiteSpec{}, debtest.Base()...)
 	name := "/debian/dists/sid/InRelease"
 	text, err := verifyClearsigned(r.files[name], []*entity{r.key}, testNow)
 	must(t, err)
@@ -164,9 +166,9 @@ func TestResolveSeveralSignatures(t *testing.T) {
 
 func TestResolveSecurity(t *testing.T) {
 	r := newRepo(t)
-	r.suite(suiteSpec{name: "bookworm"}, baseDebs()...)
+	r.suite(suiteSpec{name: "bookworm"}, debtest.Base()...)
 	r.suite(suiteSpec{name: "bookworm-updates"})
-	r.suite(suiteSpec{name: "bookworm-security", archive: "/security"}, fakeDeb{Name: "mawk", Version: "1.3+deb12u1", Fields: "Provides: awk\n"})
+	r.suite(suiteSpec{name: "bookworm-security", archive: "/security"}, debtest.Deb{Name: "mawk", Version: "1.3+deb12u1", Fields: "Provides: awk\n"})
 	b := r.bootstrap()
 	b.Suite = "bookworm"
 	f := r.fetcher(t)
@@ -195,8 +197,8 @@ func TestResolveSecurity(t *testing.T) {
 // from; another package, role or source changes the digest.
 func TestDigest(t *testing.T) {
 	r := newRepo(t)
-	r.suite(suiteSpec{}, baseDebs()...)
-	r.suite(suiteSpec{archive: "/other"}, baseDebs()...)
+	r.suite(suiteSpec{}, debtest.Base()...)
+	r.suite(suiteSpec{archive: "/other"}, debtest.Base()...)
 	b := r.bootstrap()
 	b.Mirror = ""
 	resolve := func(b Bootstrap, mirror string) *Resolution {
@@ -231,7 +233,7 @@ func TestDigest(t *testing.T) {
 
 func TestResolveCaches(t *testing.T) {
 	r := newRepo(t)
-	r.suite(suiteSpec{}, baseDebs()...)
+	r.suite(suiteSpec{}, debtest.Base()...)
 	f := r.fetcher(t)
 	full := 0
 	r.before = func(w http.ResponseWriter, q *http.Request) bool {
@@ -259,7 +261,7 @@ func TestResolveCaches(t *testing.T) {
 	if indices != 1 {
 		t.Errorf("index read %d times, want once", indices)
 	}
-	r.suite(suiteSpec{}, append(baseDebs(), fakeDeb{Name: "new", Version: "1"})...) // the mirror is renewed
+	r.suite(suiteSpec{}, append(debtest.Base(), debtest.Deb{Name: "new", Version: "1"})...) // the mirror is renewed
 	if _, err := f.Resolve(t.Context(), r.bootstrap("new"), Host{}, testNow); err != nil {
 		t.Errorf("after renewal: %v", err)
 	}
@@ -268,7 +270,7 @@ func TestResolveCaches(t *testing.T) {
 func TestResolveWithoutByHash(t *testing.T) {
 	for _, listed := range []bool{false, true} { // said to be there, but not
 		r := newRepo(t)
-		r.suite(suiteSpec{noByHash: !listed}, baseDebs()...)
+		r.suite(suiteSpec{noByHash: !listed}, debtest.Base()...)
 		r.before = func(w http.ResponseWriter, q *http.Request) bool {
 			if strings.Contains(q.URL.Path, "by-hash") {
 				http.NotFound(w, q)

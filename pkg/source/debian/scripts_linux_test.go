@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/carosio/carosbuild/pkg/source/debian/debtest"
 	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
@@ -119,7 +120,7 @@ func TestConfigureScriptRuns(t *testing.T) {
 		if (err != nil) != fail {
 			t.Fatalf("fail %v: got %v\n%s", fail, err, out)
 		}
-		got := listTree(t, root)
+		got := debtest.List(t, root)
 		log := strings.TrimPrefix(got["log"], "-rw-r--r-- ")
 		want := "base-passwd install preinst base-passwd\nlibc6 amd64 libc6\n" +
 			"dpkg --force-unsafe-io --configure libc6 dpkg base-passwd\npolicy 101\n"

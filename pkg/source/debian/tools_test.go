@@ -3,16 +3,12 @@
 package debian
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"os/exec"
 	"testing"
 )
-
-func exists(name string) bool {
-	_, err := os.Lstat(name)
-	return err == nil
-}
 
 func run(name string, args ...string) error {
 	out, err := exec.Command(name, args...).CombinedOutput()
@@ -28,3 +24,12 @@ func readText(t testing.TB, name string) string {
 	must(t, err)
 	return string(data)
 }
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func sha(b []byte) string { return fmt.Sprintf("%x", sha256.Sum256(b)) }

@@ -1,22 +1,24 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package debian
+package unpack
 
 import (
 	"archive/tar"
 	"bytes"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/carosio/carosbuild/pkg/debfile"
+	"github.com/carosio/carosbuild/pkg/source/debian/debtest"
 	"github.com/carosio/carosbuild/pkg/tooltest"
 )
 
 func TestParseDebFaults(t *testing.T) {
-	control := string(compress(t, ".gz", rawTar(t, []tar.Header{fileEntry("./control", 0o644, "Package: a\n")})))
+	control := string(debtest.Compress(t, ".gz", debtest.Tar(t, []tar.Header{debtest.File("./control", 0o644, "Package: a\n")})))
 	for _, c := range []struct {
 		name string
 		data []byte
@@ -24,22 +26,22 @@ func TestParseDebFaults(t *testing.T) {
 	}{
 		{"nothing", nil, "not an ar archive"},
 		{"no members", []byte("!<arch>\n"), "lacks"},
-		{"only a version", arArchive("debian-binary", "2.0\n"), "lacks"},
-		{"format 3", arArchive("debian-binary", "3.0\n", "control.tar.gz", control, "data.tar", ""), "format 2"},
-		{"version not first", arArchive("control.tar.gz", control, "debian-binary", "2.0\n"), "at its beginning"},
-		{"data before control", arArchive("debian-binary", "2.0\n", "data.tar", "", "control.tar", ""), "not expected"},
-		{"two control members", arArchive("debian-binary", "2.0\n", "control.tar", "", "control.tar.xz", "", "data.tar", ""), "not expected"},
-		{"foreign member", arArchive("debian-binary", "2.0\n", "evil", ""), "not expected"},
-		{"truncated", arArchive("debian-binary", "2.0\n", "control.tar.gz", control)[:140], "truncated"},
-		{"negative size", bytes.Replace(arArchive("debian-binary", "2.0\n"), []byte("4         `"), []byte("-60       `"), 1), "size"},
-		{"huge size", bytes.Replace(arArchive("debian-binary", "2.0\n"), []byte("4         `"), []byte("9999999999`"), 1), "truncated"},
+		{"only a version", debtest.Ar("debian-binary", "2.0\n"), "lacks"},
+		{"format 3", debtest.Ar("debian-binary", "3.0\n", "control.tar.gz", control, "data.tar", ""), "format 2"},
+		{"version not first", debtest.Ar("control.tar.gz", control, "debian-binary", "2.0\n"), "at its beginning"},
+		{"data before control", debtest.Ar("debian-binary", "2.0\n", "data.tar", "", "control.tar", ""), "not expected"},
+		{"two control members", debtest.Ar("debian-binary", "2.0\n", "control.tar", "", "control.tar.xz", "", "data.tar", ""), "not expected"},
+		{"foreign member", debtest.Ar("debian-binary", "2.0\n", "evil", ""), "not expected"},
+		{"truncated", debtest.Ar("debian-binary", "2.0\n", "control.tar.gz", control)[:140], "truncated"},
+		{"negative size", bytes.Replace(debtest.Ar("debian-binary", "2.0\n"), []byte("4         `"), []byte("-60       `"), 1), "size"},
+		{"huge size", bytes.Replace(debtest.Ar("debian-binary", "2.0\n"), []byte("4         `"), []byte("9999999999`"), 1), "truncated"},
 		{"bad header", []byte("!<arch>\n" + strings.Repeat("x", 60)), "malformed"},
 	} {
 		if _, err := parseDeb(c.data); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want an error with %q", c.name, err, c.want)
 		}
 	}
-	ok := arArchive("debian-binary", "2.0\n", "_gpgbuilder", "x", "control.tar.gz", control, "data.tar", "", "more", "x")
+	ok := debtest.Ar("debian-binary", "2.0\n", "_gpgbuilder", "x", "control.tar.gz", control, "data.tar", "", "more", "x")
 	if _, err := parseDeb(ok); err != nil {
 		t.Errorf("with an additional member: %v", err)
 	}
@@ -52,13 +54,13 @@ func TestReadControlFaults(t *testing.T) {
 		want  string
 	}{
 		{"empty", nil, "no control file"},
-		{"two paragraphs", []tar.Header{fileEntry("./control", 0o644, "Package: a\n\nPackage: b\n")}, "want one paragraph"},
-		{"climbing member", []tar.Header{fileEntry("../../x", 0o644, "x")}, "not allowed"},
-		{"subdirectory", []tar.Header{fileEntry("./x/y", 0o644, "x")}, "not allowed"},
-		{"link", []tar.Header{linkEntry('2', "./postinst", "/bin/sh")}, "not allowed"},
-		{"dpkg's own name", []tar.Header{fileEntry("./list", 0o644, "x")}, "not allowed"},
+		{"two paragraphs", []tar.Header{debtest.File("./control", 0o644, "Package: a\n\nPackage: b\n")}, "want one paragraph"},
+		{"climbing member", []tar.Header{debtest.File("../../x", 0o644, "x")}, "not allowed"},
+		{"subdirectory", []tar.Header{debtest.File("./x/y", 0o644, "x")}, "not allowed"},
+		{"link", []tar.Header{debtest.Link('2', "./postinst", "/bin/sh")}, "not allowed"},
+		{"dpkg's own name", []tar.Header{debtest.File("./list", 0o644, "x")}, "not allowed"},
 	} {
-		d := deb{controlName: "control.tar", control: rawTar(t, c.files)}
+		d := deb{controlName: "control.tar", control: debtest.Tar(t, c.files)}
 		if _, err := d.readControl(); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want an error with %q", c.name, err, c.want)
 		}
@@ -74,7 +76,7 @@ func TestReadControlFaults(t *testing.T) {
 func TestDecompress(t *testing.T) {
 	text := bytes.Repeat([]byte("squeamish ossifrage "), 5000)
 	for _, ending := range []string{".xz", ".gz", ".zst", ".tar"} {
-		packed := compress(t, ending, text)
+		packed := debtest.Compress(t, ending, text)
 		twice := append(bytes.Clone(packed), packed...)
 		r, err := debfile.Decompress("x"+ending, bytes.NewReader(twice))
 		must(t, err)
@@ -122,7 +124,10 @@ func TestDecompressForeign(t *testing.T) {
 		if option == "--x86" {
 			args = append(args, "--lzma2")
 		}
-		must(t, run(xz, append(args, name)...))
+		out, err := exec.Command(xz, append(args, name)...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
 		packed, err := os.ReadFile(name + ".xz")
 		must(t, err)
 		r, err := debfile.Decompress("f.xz", bytes.NewReader(packed))
@@ -130,5 +135,12 @@ func TestDecompressForeign(t *testing.T) {
 		if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, text) {
 			t.Errorf("%s: got %d bytes, error %v", option, len(got), err)
 		}
+	}
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }

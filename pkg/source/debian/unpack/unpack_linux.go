@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package debian
+package unpack
 
 import (
 	"cmp"
@@ -22,10 +22,10 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/debian/field"
 )
 
-// unpacking is the state of one Unpack.
+// unpacking is the state of one Set.Unpack.
 type unpacking struct {
-	f    *Fetcher
-	r    *Resolution
+	Set
+	Options
 	root rootDir
 
 	mu     sync.Mutex
@@ -33,12 +33,12 @@ type unpacking struct {
 }
 
 // chown gives a file its owner.
-func (f *Fetcher) chown(dir int, name string, m meta) error {
+func (u *unpacking) chown(dir int, name string, m meta) error {
 	switch {
-	case f.SkipOwners:
+	case u.SkipOwners:
 		return nil
-	case f.Owners != nil:
-		return f.Owners.Chown(dir, name, m.uid, m.gid)
+	case u.Owners != nil:
+		return u.Owners.Chown(dir, name, m.uid, m.gid)
 	}
 	return unix.Fchownat(dir, name, m.uid, m.gid, unix.AT_SYMLINK_NOFOLLOW|unix.AT_EMPTY_PATH)
 }
@@ -65,14 +65,12 @@ type listEntry struct {
 	claim string // the name by which it was claimed; "" for directories
 }
 
-// Unpack writes the base set of r, the packages that are not Extra, into root,
-// which must be an empty directory: files, dpkg's database with the packages
-// in the state "unpacked", and what apt expects to find. The packages must be in
-// the cache (Fetch). If the caller is root of a user namespace, owners and
-// modes are exact. Device nodes are not made. Directories get the metadata of
-// base-files, or else of the first package that has them; no path of a package
-// is followed out of root.
-func (f *Fetcher) Unpack(ctx context.Context, r *Resolution, root string) error {
+// Unpack writes the packages into root, which must be an empty directory: files,
+// dpkg's database with the packages in the state "unpacked", and what apt expects to
+// find. If the caller is root of a user namespace, owners and modes are exact. Device
+// nodes are not made. Directories get the metadata of base-files, or else of the first
+// package that has them; no path of a package is followed out of root.
+func (s Set) Unpack(ctx context.Context, root string, o Options) error {
 	dir, err := openRoot(root)
 	if err != nil {
 		return fmt.Errorf("unpack: %w", err)
@@ -83,7 +81,7 @@ func (f *Fetcher) Unpack(ctx context.Context, r *Resolution, root string) error 
 	} else if err != nil && len(names) == 0 && !isEOF(err) {
 		return fmt.Errorf("unpack: %w", err)
 	}
-	u := &unpacking{f: f, r: r, root: dir, owners: map[string]*unpacked{}}
+	u := &unpacking{Set: s, Options: o, root: dir, owners: map[string]*unpacked{}}
 	packages, err := u.readAll(ctx)
 	if err != nil {
 		return err
@@ -106,11 +104,10 @@ func (f *Fetcher) Unpack(ctx context.Context, r *Resolution, root string) error 
 // readAll reads the packages from the cache, verified, with their control
 // parts: who replaces whom must be known before the first file is written.
 func (u *unpacking) readAll(ctx context.Context) ([]*unpacked, error) {
-	base := u.r.base()
-	out := make([]*unpacked, len(base))
+	out := make([]*unpacked, len(u.Packages))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
-	for i, p := range base {
+	for i, p := range u.Packages {
 		group.Go(func() error {
 			if err := context.Cause(ctx); err != nil {
 				return err
@@ -127,7 +124,7 @@ func (u *unpacking) readAll(ctx context.Context) ([]*unpacked, error) {
 }
 
 func (u *unpacking) read(p Package) (*unpacked, error) {
-	data, err := readVerified(u.f.debPath(p.Sum), p.hash())
+	data, err := p.Read()
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +142,7 @@ func (u *unpacking) read(p Package) (*unpacked, error) {
 	if one.conffiles, err = one.control.conffiles(); err != nil {
 		return nil, err
 	}
-	one.replaces, err = field.ParseRelations(s.Get("Replaces"), u.r.Arch)
+	one.replaces, err = field.ParseRelations(s.Get("Replaces"), u.Arch)
 	return one, err
 }
 
@@ -161,7 +158,9 @@ func (u *unpacking) extractAll(ctx context.Context, packages []*unpacked) error 
 		if err := newExtractor(u, p).run(p.deb); err != nil {
 			return fmt.Errorf("unpack %s %s: %w", p.Name, p.Version, err)
 		}
-		u.f.event(Event{"unpack", p.Name, atomic.AddInt64(&done, p.Size), total})
+		if u.Progress != nil {
+			u.Progress(p.Name, atomic.AddInt64(&done, p.Size), total)
+		}
 		p.deb = deb{} // the archive's memory
 		return nil
 	}
@@ -174,7 +173,7 @@ func (u *unpacking) extractAll(ctx context.Context, packages []*unpacked) error 
 		order = slices.Delete(order, i, i+1)
 	}
 	replacing := func(p *unpacked) bool {
-		return slices.ContainsFunc(packages, func(q *unpacked) bool { return q != p && p.mayReplace(q, u.r.Arch) })
+		return slices.ContainsFunc(packages, func(q *unpacked) bool { return q != p && p.mayReplace(q, u.Arch) })
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
@@ -239,11 +238,11 @@ func (u *unpacking) claim(name string, p *unpacked, remove func(string) error) (
 		return true, nil
 	case q == p:
 		return false, fmt.Errorf("member %q occurs twice", name)
-	case p.mayReplace(q, u.r.Arch):
+	case p.mayReplace(q, u.Arch):
 		q.loses(key)
 		u.owners[key] = p
 		return true, remove(name)
-	case q.mayReplace(p, u.r.Arch):
+	case q.mayReplace(p, u.Arch):
 		p.loses(key)
 		p.listed(name, name)
 		return false, nil
@@ -319,7 +318,7 @@ func (u *unpacking) finishRoot(all map[string]meta) error {
 		m = meta{mode: 0o755}
 	}
 	fd := int(u.root.file.Fd())
-	if err := u.f.chown(fd, "", m); err != nil {
+	if err := u.chown(fd, "", m); err != nil {
 		return fmt.Errorf("chown of the root: %w", err)
 	}
 	if err := unix.Fchmod(fd, m.mode); err != nil {
@@ -332,11 +331,11 @@ func (u *unpacking) finishRoot(all map[string]meta) error {
 // skeleton makes what must be there before the first package: the links of a
 // merged /usr, which dpkg keeps in place of the packages' directories.
 func (u *unpacking) skeleton() error {
-	if !u.r.MergedUsr {
+	if !u.MergedUsr {
 		return nil
 	}
 	links := []string{"bin", "sbin", "lib"}
-	if slices.Contains([]string{"amd64", "ppc64", "ppc64el", "s390x", "loong64", "x32"}, u.r.Arch) {
+	if slices.Contains([]string{"amd64", "ppc64", "ppc64el", "s390x", "loong64", "x32"}, u.Arch) {
 		links = append(links, "lib64")
 	}
 	for _, l := range links {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package debian
+// Package debtest makes packages for tests: a .deb is a value, and Base is a small
+// distribution of them.
+package debtest
 
 import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
-	"crypto/md5"
-	"crypto/sha256"
 	"fmt"
 	"io"
 	"maps"
@@ -20,10 +20,8 @@ import (
 	"github.com/ulikunitz/xz"
 )
 
-// fakeDeb describes a package of a test.
-type tarHeader = tar.Header
-
-type fakeDeb struct {
+// Deb describes a package of a test.
+type Deb struct {
 	Name, Version string
 	Arch          string            // "" is amd64
 	Fields        string            // further lines of the control file
@@ -32,62 +30,69 @@ type fakeDeb struct {
 	Pack          string            // ".xz" if ""
 }
 
-var fileTime = time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC)
+// FileTime is the time of all files.
+var FileTime = time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC)
 
-func dirEntry(name string, mode int64) tar.Header {
-	return tar.Header{Typeflag: tar.TypeDir, Name: name, Mode: mode, ModTime: fileTime}
+// Dir is a directory of data.tar.
+func Dir(name string, mode int64) tar.Header {
+	return tar.Header{Typeflag: tar.TypeDir, Name: name, Mode: mode, ModTime: FileTime}
 }
 
-func fileEntry(name string, mode int64, content string) tar.Header {
+// File is a file.
+func File(name string, mode int64, content string) tar.Header {
 	return tar.Header{
-		Typeflag: tar.TypeReg, Name: name, Mode: mode, ModTime: fileTime, Size: int64(len(content)),
+		Typeflag: tar.TypeReg, Name: name, Mode: mode, ModTime: FileTime, Size: int64(len(content)),
 		PAXRecords: map[string]string{"test.content": content},
 	}
 }
 
-func linkEntry(kind byte, name, target string) tar.Header {
-	return tar.Header{Typeflag: kind, Name: name, Linkname: target, Mode: 0o777, ModTime: fileTime}
+// Link is a link, of a kind that a tar has.
+func Link(kind byte, name, target string) tar.Header {
+	return tar.Header{Typeflag: kind, Name: name, Linkname: target, Mode: 0o777, ModTime: FileTime}
 }
 
-func (d fakeDeb) arch() string {
+// Architecture is Arch, or amd64.
+func (d Deb) Architecture() string {
 	if d.Arch == "" {
 		return "amd64"
 	}
 	return d.Arch
 }
 
-func (d fakeDeb) stanza() string {
+// Stanza is the control file.
+func (d Deb) Stanza() string {
 	return fmt.Sprintf("Package: %s\nVersion: %s\nArchitecture: %s\nMaintainer: A <a@b.c>\n%sDescription: a package\n with a long text \n",
-		d.Name, d.Version, d.arch(), d.Fields)
+		d.Name, d.Version, d.Architecture(), d.Fields)
 }
 
-// build makes the .deb.
-func (d fakeDeb) build(t testing.TB) []byte {
+// Build makes the .deb.
+func (d Deb) Build(t testing.TB) []byte {
 	t.Helper()
 	var control bytes.Buffer
 	c := tar.NewWriter(&control)
-	writeTar(t, c, dirEntry("./", 0o755), "")
-	writeTar(t, c, fileEntry("./control", 0o644, d.stanza()), d.stanza())
+	writeTar(t, c, Dir("./", 0o755), "")
+	writeTar(t, c, File("./control", 0o644, d.Stanza()), d.Stanza())
 	for _, name := range slices.Sorted(maps.Keys(d.Control)) {
 		text := d.Control[name]
 		mode := int64(0o644)
 		if strings.HasPrefix(text, "#!") {
 			mode = 0o755
 		}
-		writeTar(t, c, fileEntry("./"+name, mode, text), text)
+		writeTar(t, c, File("./"+name, mode, text), text)
 	}
 	must(t, c.Close())
-	data := rawTar(t, d.Files)
+	data := Tar(t, d.Files)
 	pack := d.Pack
 	if pack == "" {
 		pack = ".xz"
 	}
-	return arArchive("debian-binary", "2.0\n",
-		"control.tar"+pack, string(compress(t, pack, control.Bytes())),
-		"data.tar"+pack, string(compress(t, pack, data)))
+	return Ar("debian-binary", "2.0\n",
+		"control.tar"+pack, string(Compress(t, pack, control.Bytes())),
+		"data.tar"+pack, string(Compress(t, pack, data)))
 }
 
-func rawTar(t testing.TB, files []tar.Header) []byte {
+// Tar is an archive of files.
+func Tar(t testing.TB, files []tar.Header) []byte {
 	t.Helper()
 	var data bytes.Buffer
 	w := tar.NewWriter(&data)
@@ -116,8 +121,8 @@ func writeTar(t testing.TB, w *tar.Writer, h tar.Header, content string) {
 	must(t, err)
 }
 
-// arArchive takes names and contents in turn.
-func arArchive(parts ...string) []byte {
+// Ar makes an ar archive. It takes names and contents in turn.
+func Ar(parts ...string) []byte {
 	var b bytes.Buffer
 	b.WriteString("!<arch>\n")
 	for i := 0; i < len(parts); i += 2 {
@@ -129,7 +134,8 @@ func arArchive(parts ...string) []byte {
 	return b.Bytes()
 }
 
-func compress(t testing.TB, ending string, data []byte) []byte {
+// Compress packs data as the ending says.
+func Compress(t testing.TB, ending string, data []byte) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	var w io.WriteCloser
@@ -150,14 +156,3 @@ func compress(t testing.TB, ending string, data []byte) []byte {
 	must(t, w.Close())
 	return b.Bytes()
 }
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func sha(b []byte) string { return fmt.Sprintf("%x", sha256.Sum256(b)) }
-
-func md5Of(s string) string { return fmt.Sprintf("%x", md5.Sum([]byte(s))) }

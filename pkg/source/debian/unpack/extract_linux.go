@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package debian
+package unpack
 
 import (
 	"archive/tar"
@@ -190,7 +190,7 @@ func (e *extractor) write(name string, m meta, h *tar.Header, content io.Reader)
 	if err := setXattrs(fd, h); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	if err := e.u.f.chown(fd, "", m); err != nil {
+	if err := e.u.chown(fd, "", m); err != nil {
 		return &os.PathError{Op: "chown", Path: name, Err: err}
 	}
 	if err := unix.Fchmod(fd, m.mode); err != nil { // after chown, which clears setuid
@@ -272,7 +272,7 @@ func (e *extractor) symlink(name, target string, m meta) error {
 	if err != nil {
 		return &os.LinkError{Op: "symlink", Old: target, New: name, Err: err}
 	}
-	if err := e.u.f.chown(parent, base, m); err != nil {
+	if err := e.u.chown(parent, base, m); err != nil {
 		return &os.PathError{Op: "chown", Path: name, Err: err}
 	}
 	return setTime(parent, base, m.mtime)
@@ -294,7 +294,7 @@ func (e *extractor) fifo(name string, m meta) error {
 
 // setMeta sets owner, mode and the like of a name that is not a symbolic link.
 func (u *unpacking) setMeta(parent int, base string, m meta) error {
-	if err := u.f.chown(parent, base, m); err != nil {
+	if err := u.chown(parent, base, m); err != nil {
 		return fmt.Errorf("chown: %w", err)
 	}
 	if err := unix.Fchmodat(parent, base, m.mode, 0); err != nil {

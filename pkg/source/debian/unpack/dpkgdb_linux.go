@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package debian
+package unpack
 
 import (
 	"errors"
@@ -48,14 +48,14 @@ func (u *unpacking) writeDatabase(packages []*unpacked) error {
 	for _, p := range byName {
 		status.WriteString(p.statusStanza())
 		status.WriteByte('\n')
-		w.writeInfo(p, p.infoName(u.r.Arch))
+		w.writeInfo(p, p.infoName(u.Arch))
 	}
 	w.file(path.Join(dpkgDir, "status"), status.String())
-	w.file(path.Join(dpkgDir, "arch"), u.r.Arch+"\n")
+	w.file(path.Join(dpkgDir, "arch"), u.Arch+"\n")
 	w.file(path.Join(dpkgDir, "info/format"), "1\n")
-	w.writeTriggers(byName, u.r.Arch)
-	w.file("var/lib/apt/extended_states", u.r.extendedStates(u.r.base()))
-	w.file("etc/apt/sources.list", u.r.Sources)
+	w.writeTriggers(byName, u.Arch)
+	w.file("var/lib/apt/extended_states", u.States)
+	w.file("etc/apt/sources.list", u.Sources)
 	if u.owners["etc/fstab"] == nil {
 		w.file("etc/fstab", "# UNCONFIGURED FSTAB FOR BASE SYSTEM\n")
 	}
