@@ -240,3 +240,25 @@ func TestOverlay(t *testing.T) {
 		t.Errorf("status %d, %v: %s", status, err, out.String())
 	}
 }
+
+// Records of what a step has removed again do not stay.
+func TestRecordsOfWhatIsGone(t *testing.T) {
+	if !inSingle(t) {
+		return
+	}
+	root := busyboxRoot(t)
+	planted(t, root)
+	s := &Sandbox{State: t.TempDir()}
+	if status, err := runTimed(s, shell(root, "cd srv; i=0; while [ $i -lt 1200 ]; do ln -s x $i; i=$((i+1)); done; chown -h 5:6 *; mkdir d; mv 7 8 d; rm [0-9]*")); err != nil || status != 0 {
+		t.Fatalf("status %d, %v", status, err)
+	}
+	table, err := s.Records(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer table.Close()
+	info, err := table.Stat(unix.AT_FDCWD, filepath.Join(root, "srv/d/7"))
+	if table.Len() != 2 || info.UID != 5 || err != nil {
+		t.Errorf("%d records, %+v, %v", table.Len(), info, err)
+	}
+}
