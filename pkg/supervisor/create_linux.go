@@ -10,7 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/owner/record"
-	"github.com/carosio/carosbuild/pkg/supervisor/creds"
 	"github.com/carosio/carosbuild/pkg/supervisor/decode"
 )
 
@@ -55,7 +54,7 @@ func (c *call) asCaller() error {
 }
 
 // make has something made in its directory as the caller would, and records it.
-func (c *call) make(device record.Owner, f func(dir int, name string) error) answer {
+func (c *call) make(f func(dir int, name string) error) answer {
 	dir, name, err := c.parent(c.Target)
 	if err != nil {
 		return fails(err)
@@ -72,7 +71,7 @@ func (c *call) make(device record.Owner, f func(dir int, name string) error) ans
 		return fails(err)
 	}
 	defer unix.Close(fd)
-	if err := c.record(dir, fd, device); err != nil {
+	if err := c.record(dir, fd); err != nil {
 		_ = unix.Unlinkat(dir, name, 0)
 		_ = unix.Unlinkat(dir, name, unix.AT_REMOVEDIR)
 		return fails(err)
@@ -82,8 +81,8 @@ func (c *call) make(device record.Owner, f func(dir int, name string) error) ans
 
 // record records what the caller has made in a directory: its owner, and the ids of the
 // access control list that it inherits.
-func (c *call) record(dir, fd int, o record.Owner) error {
-	o.UID, o.GID = c.creds.User.FS, c.creds.Group.FS
+func (c *call) record(dir, fd int) error {
+	o := record.Owner{UID: c.creds.User.FS, GID: c.creds.Group.FS}
 	var st unix.Stat_t
 	if err := unix.Fstat(dir, &st); err != nil {
 		return err
@@ -141,41 +140,45 @@ func (c *call) mkdir() answer {
 	if c.plain() {
 		return proceed
 	}
-	return c.make(record.Owner{}, func(dir int, name string) error { return unix.Mkdirat(dir, name, c.Mode) })
+	return c.make(func(dir int, name string) error { return unix.Mkdirat(dir, name, c.Mode) })
 }
 
 func (c *call) symlink() answer {
 	if c.plain() || strings.HasSuffix(c.Target.Path, "/") {
 		return proceed
 	}
-	return c.make(record.Owner{}, func(dir int, name string) error { return unix.Symlinkat(c.Link, dir, name) })
+	return c.make(func(dir int, name string) error { return unix.Symlinkat(c.Link, dir, name) })
 }
 
-// mknod makes an empty file in place of a device. What was made of character device 0:0
-// is overlay's own, which the kernel allows.
+// mknod refuses devices, overlay's whiteouts among them, as the kernel does in a user
+// namespace with ids.
 func (c *call) mknod() answer {
-	kind := c.Mode & unix.S_IFMT
-	device := record.Owner{Major: c.Major, Minor: c.Minor}
-	switch {
-	case kind == unix.S_IFCHR && (c.Major != 0 || c.Minor != 0):
-		device.Kind = record.Char
-	case kind == unix.S_IFBLK:
-		device.Kind = record.Block
-	default:
-		if c.plain() || kind == unix.S_IFCHR || strings.HasSuffix(c.Target.Path, "/") {
-			return proceed
-		}
-		return c.make(record.Owner{}, func(dir int, name string) error { return unix.Mknodat(dir, name, c.Mode, 0) })
+	if kind := c.Mode & unix.S_IFMT; kind == unix.S_IFCHR || kind == unix.S_IFBLK {
+		return fails(c.refuseDevice())
 	}
-	if !c.creds.Can(creds.Mknod) {
-		return fails(unix.EPERM)
+	if c.plain() || strings.HasSuffix(c.Target.Path, "/") {
+		return proceed
 	}
-	if strings.HasSuffix(c.Target.Path, "/") {
-		return fails(unix.ENOENT)
+	return c.make(func(dir int, name string) error { return unix.Mknodat(dir, name, c.Mode, 0) })
+}
+
+// refuseDevice is why a device cannot be made; what the kernel looks at before comes first.
+func (c *call) refuseDevice() error {
+	dir, name, err := c.parent(c.Target)
+	if err != nil {
+		return err
 	}
-	return c.make(device, func(dir int, name string) error {
-		return unix.Mknodat(dir, name, c.Mode&0o7777|unix.S_IFREG, 0)
-	})
+	defer unix.Close(dir)
+	var st unix.Stat_t
+	switch err := unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW); {
+	case err == nil:
+		return unix.EEXIST
+	case err != unix.ENOENT:
+		return err
+	case strings.HasSuffix(c.Target.Path, "/"):
+		return unix.ENOENT
+	}
+	return unix.EPERM
 }
 
 // openNew makes the file that is opened, if it is not there, and hands the open one over.
@@ -264,7 +267,7 @@ func (c *call) handOver(dir, fd int, err error, undo func()) answer {
 		return fails(err)
 	}
 	defer unix.Close(fd)
-	if err := c.record(dir, fd, record.Owner{}); err != nil {
+	if err := c.record(dir, fd); err != nil {
 		undo()
 		return fails(err)
 	}
@@ -303,7 +306,7 @@ func (c *call) bind() answer {
 		return fails(err)
 	}
 	defer func() { _ = unix.Chdir("/") }()
-	return c.make(record.Owner{}, func(int, string) error {
+	return c.make(func(int, string) error {
 		// The same words as the caller's: getsockname tells them.
 		return unix.Bind(fd, &unix.SockaddrUnix{Name: string(name)})
 	})

@@ -80,12 +80,13 @@ func TestLikeRoot(t *testing.T) {
 	compareLists(t, list, want)
 }
 
-// realRoot runs a script in a root as real root, with the capabilities of a step.
+// realRoot runs a script in a root as real root, with the capabilities of a step but for
+// CAP_MKNOD: that of a user namespace makes no device.
 const realRoot = `mount --make-rprivate /; file=$(realpath "$2"); cd "$1"; mkdir -p dev proc sys
 echo "127.0.0.1 localhost" > etc/hosts; hostname localhost
 mount -t proc proc proc; mount -t tmpfs -o mode=755 dev dev; for d in null zero full random urandom tty; do touch dev/$d; mount --bind /dev/$d dev/$d; done
 ln -s /proc/self/fd dev/fd; mkdir dev/shm; chmod 1777 dev/shm
-setpriv --bounding-set=-all,+audit_write,+chown,+dac_override,+fowner,+fsetid,+kill,+mknod,+net_bind_service,+net_raw,+setfcap,+setgid,+setpcap,+setuid,+sys_chroot \
+setpriv --bounding-set=-all,+audit_write,+chown,+dac_override,+fowner,+fsetid,+kill,+net_bind_service,+net_raw,+setfcap,+setgid,+setpcap,+setuid,+sys_chroot \
 	chroot . /usr/bin/env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C DEBIAN_FRONTEND=noninteractive /bin/sh -c "$(cat "$file")"
 umount -R dev; umount proc; rmdir dev; rm etc/hosts`
 

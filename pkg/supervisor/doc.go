@@ -14,11 +14,13 @@
 //
 //   - Files can be read and written, and processes signalled, by all users of a step; what
 //     another user than root writes into a setuid file leaves the bit.
-//   - A device that a step makes does nothing, and readdir(3) has it as a regular file.
+//   - A device of a layer does nothing, and readdir(3) has it as a regular file. A step
+//     cannot make one, as in any user namespace.
 //   - /proc and SO_PEERCRED tell that every process is root's.
 //   - Credentials are those of a process: a single thread cannot have others.
-//   - A program that gets other credentials by execve(2) keeps them when the kernel then
-//     does not execute it, for want of memory or of its interpreter.
+//   - A program that is given other credentials by its file has them from its first call
+//     that depends on them, by the file that the kernel has executed. The kernel itself
+//     does not know of them: such a program trusts its environment, LD_PRELOAD included.
 //   - Securebits and ambient capabilities are refused or without effect.
 //   - A step cannot have a supervisor in it (EBUSY), nor openat2 and io_uring (ENOSYS).
 //

@@ -3,6 +3,7 @@
 package supervisor
 
 import (
+	"bytes"
 	"debug/elf"
 	"encoding/binary"
 	"runtime"
@@ -10,45 +11,98 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/supervisor/creds"
+	"github.com/carosio/carosbuild/pkg/supervisor/decode"
 )
 
-// execve gives the caller the credentials that the program has, before the kernel
-// executes it. It looks first whether that will succeed as far as can be seen.
+// execve notes that the caller may become another program with other credentials. It gets
+// them when that has happened, by the file that the kernel has executed: see identify. What
+// looks here as if it changed nothing changes nothing.
 func (c *call) execve() answer {
 	fd, err := c.open(c.Target)
 	if err != nil {
 		return fails(err)
 	}
-	defer unix.Close(fd)
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return fails(err)
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFREG || st.Mode&0o111 == 0 {
-		return proceed // EACCES
-	}
-	p, err := c.program(fd, &st)
+	next, err := c.after(fd, maxInterpreters)
 	if err != nil {
 		return fails(err)
 	}
-	next := c.creds.Exec(p)
 	if next == c.creds {
 		return proceed
 	}
-	if !startable(fd) {
-		return proceed // ENOEXEC: a shell reads it, which is executed itself
+	image, err := c.thread.image()
+	if err != nil {
+		return fails(err)
 	}
-	if err := c.become(next); err != nil {
+	if image == c.left { // it tries once more
+		return proceed
+	}
+	if err := c.carry(c.sup.carrier.Leaving(c.creds, image)); err != nil {
 		return fails(err)
 	}
 	return proceed
 }
 
+// maxInterpreters is how many scripts may be each other's interpreter, as in the kernel.
+const maxInterpreters = 5
+
+// after are the credentials of the program that an open file is, or that interprets it. It
+// closes the file.
+func (c *call) after(fd, depth int) (creds.Creds, error) {
+	defer unix.Close(fd)
+	if name, ok := interpreter(head(fd)); ok && depth > 0 {
+		next, err := c.open(decode.Target{FD: decode.AtCwd, Path: name})
+		if err != nil {
+			return c.creds, nil // the kernel finds it neither
+		}
+		return c.after(next, depth-1)
+	}
+	p, err := c.program(fd)
+	return c.creds.Exec(p), err
+}
+
+// interpreter is the program that the first line of a script names.
+func interpreter(head []byte) (string, bool) {
+	line, ok := bytes.CutPrefix(head, []byte("#!"))
+	if !ok {
+		return "", false
+	}
+	line, _, _ = bytes.Cut(line, []byte("\n"))
+	fields := bytes.Fields(line)
+	if len(fields) == 0 {
+		return "", false
+	}
+	return string(fields[0]), true
+}
+
+// executed gives the caller the credentials of the program that it has become.
+func (c *call) executed() error {
+	fd, err := c.checked(unix.Open(c.thread.path("exe"), unix.O_PATH|unix.O_CLOEXEC, 0))
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	p, err := c.program(fd)
+	if err != nil {
+		return err
+	}
+	next := c.creds.Exec(p)
+	index := c.sup.carrier.Index(c.limit, next)
+	if err := c.carry(index); err != nil {
+		return err
+	}
+	c.creds, c.limit, c.left = next, index, creds.Image{}
+	return nil
+}
+
 // program is what a program's file gives to whom executes it: nothing, if it is a script,
 // or of a machine that is emulated, or if the caller has no_new_privs.
-func (c *call) program(fd int, st *unix.Stat_t) (creds.Program, error) {
+func (c *call) program(fd int) (creds.Program, error) {
 	var p creds.Program
 	var caps [24]byte
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return p, err
+	}
 	n, err := unix.Getxattr(fdPath(fd), "security.capability", caps[:])
 	if err != nil {
 		n = 0
@@ -57,7 +111,7 @@ func (c *call) program(fd int, st *unix.Stat_t) (creds.Program, error) {
 	if !suid && !sgid && n == 0 {
 		return p, nil
 	}
-	if !ownProgram(fd) {
+	if !ownProgram(fd) || noSetuid(fd) {
 		return p, nil
 	}
 	s, err := c.thread.status()
@@ -74,6 +128,22 @@ func (c *call) program(fd int, st *unix.Stat_t) (creds.Program, error) {
 	return creds.Program{UID: o.UID, GID: o.GID, Setuid: suid, Setgid: sgid, Caps: creds.ParseFileCaps(caps[:n])}, nil
 }
 
+// noSetuid reports whether a file is in a mount that takes set-id bits away. The root's mount
+// counts as one that does not: it has such a flag where the store has.
+func noSetuid(fd int) bool {
+	var fs unix.Statfs_t
+	return unix.Fstatfs(fd, &fs) == nil && fs.Flags&unix.ST_NOSUID != 0 && mountOf(fd, "") != mountOf(unix.AT_FDCWD, "/")
+}
+
+// mountOf is the number of a file's mount; 0 before Linux 5.8.
+func mountOf(dir int, name string) uint64 {
+	var st unix.Statx_t
+	if unix.Statx(dir, name, unix.AT_EMPTY_PATH, unix.STATX_MNT_ID, &st) != nil {
+		return 0
+	}
+	return st.Mnt_id
+}
+
 // head reads the beginning of a file.
 func head(fd int) []byte {
 	f, err := unix.Open(fdPath(fd), unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
@@ -81,18 +151,12 @@ func head(fd int) []byte {
 		return nil
 	}
 	defer unix.Close(f)
-	b := make([]byte, 20)
+	b := make([]byte, 256)
 	n, err := unix.Read(f, b)
 	if err != nil {
 		return nil
 	}
 	return b[:n]
-}
-
-// startable reports whether the kernel knows the kind of a program.
-func startable(fd int) bool {
-	b := head(fd)
-	return len(b) > 2 && b[0] == '#' && b[1] == '!' || len(b) == 20 && string(b[:4]) == elf.ELFMAG
 }
 
 // ownProgram reports whether a program is of the machine itself.

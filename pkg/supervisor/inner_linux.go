@@ -98,6 +98,9 @@ func supervise(c config) report {
 	// While there is somebody who answers: the calls of what is left would fail until the
 	// kernel ends it.
 	err = errors.Join(err, killDescendants())
+	if err == nil {
+		err = forgetGone(table)
+	}
 	if err != nil {
 		return report{Error: err.Error(), Started: started}
 	}

@@ -87,10 +87,9 @@ fchown <nil>
 fstat <nil>
 7 70000 3
 fchownat <nil>
-mknod <nil>
-lstat n <nil>
-statx <nil>
-20600 0:0 5,300 0 1 true; 20600 0:0 5,300
+mknod operation not permitted
+whiteout operation not permitted
+once more file exists
 mkdir <nil>
 chown <nil>
 chmod <nil>
@@ -149,5 +148,18 @@ func TestArchitectures(t *testing.T) {
 				t.Errorf("(-got +want):\n%s", diff)
 			}
 		})
+	}
+}
+
+// Ids are those of the program that the kernel has executed, and change when it has.
+func TestExecuted(t *testing.T) {
+	root := probeRoot(t, runtime.GOARCH)
+	for what, want := range map[string]string{
+		"late": "read <nil>\nwrite <nil>\nchmod <nil>\nbecome <nil>\ntrue\n33 33 33\ntrue\n33 33 33\n33 33 33 0 0 0\n",
+		"swap": "read <nil>\nbecome <nil>\nroot as another program: 0 as itself: true neither: true\n",
+	} {
+		if diff := cmp.Diff(probe(t, root, runtime.GOARCH, what), want); diff != "" {
+			t.Errorf("%s (-got +want):\n%s", what, diff)
+		}
 	}
 }

@@ -3,6 +3,8 @@
 package supervisor
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"strconv"
@@ -10,6 +12,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/supervisor/creds"
 )
 
 // thread is the one that made a call.
@@ -53,6 +57,40 @@ func (t thread) setLimit(n uint64) error {
 }
 
 func (t thread) path(name string) string { return "/proc/" + strconv.Itoa(int(t)) + "/" + name }
+
+// Of the auxiliary vector, uapi/linux/auxvec.h: where a program finds 16 random bytes, which
+// execve(2) has made for it.
+const auxRandom = 25
+
+// image tells the program of a thread from the one before and the next: by the vector that
+// the kernel has handed to it, which has addresses, and by its random bytes.
+func (t thread) image() (creds.Image, error) {
+	vector, err := os.ReadFile(t.path("auxv"))
+	if err != nil {
+		return creds.Image{}, unix.ESRCH
+	}
+	random := make([]byte, 16)
+	if addr, ok := auxValue(vector, auxRandom); ok {
+		_ = t.Read(addr, random) // it may have unmapped its stack, and the vector is left
+	}
+	sum := sha256.Sum256(append(vector, random...))
+	return creds.Image(sum[:16]), nil
+}
+
+// auxValue finds a value in an auxiliary vector, whose words have 64 bits or 32.
+func auxValue(vector []byte, key uint64) (uint64, bool) {
+	for i := 0; i+16 <= len(vector); i += 16 {
+		if binary.LittleEndian.Uint64(vector[i:]) == key {
+			return binary.LittleEndian.Uint64(vector[i+8:]), true
+		}
+	}
+	for i := 0; i+8 <= len(vector); i += 8 {
+		if uint64(binary.LittleEndian.Uint32(vector[i:])) == key {
+			return uint64(binary.LittleEndian.Uint32(vector[i+4:])), true
+		}
+	}
+	return 0, false
+}
 
 // status is what /proc/PID/status says of a thread.
 type status struct {

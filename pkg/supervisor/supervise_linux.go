@@ -68,22 +68,36 @@ type call struct {
 	n      *notification
 	thread thread
 	limit  uint64
+	left   creds.Image // of a process that may be executing another program, that one before
 	depth  int         // links that have been followed
 	creds  creds.Creds // after identify
 }
 
-// identify finds the credentials of the caller.
+// identify finds the credentials of the caller. One that has executed a program gets those
+// of the program now, for it has made no call before that depends on them.
 func (c *call) identify() error {
-	limit, err := c.thread.limit()
-	if err != nil {
-		return unix.ESRCH
+	for {
+		limit, err := c.thread.limit()
+		if err != nil {
+			return unix.ESRCH
+		}
+		var ok bool
+		if c.creds, c.left, ok = c.sup.carrier.Of(limit); !ok {
+			return unix.EPERM // it has got hold of the limit
+		}
+		c.limit = limit
+		if c.left == (creds.Image{}) {
+			return nil
+		}
+		now, err := c.thread.image()
+		if err != nil || now == c.left { // not executed, or not yet
+			return err
+		}
+		// Another thread may just have done the same, and more than that.
+		if err = c.executed(); err != unix.EPERM {
+			return err
+		}
 	}
-	var ok bool
-	if c.creds, ok = c.sup.carrier.Of(limit); !ok {
-		return unix.EPERM // it has got hold of the limit
-	}
-	c.limit = limit
-	return nil
 }
 
 // become gives the calling process other credentials.
@@ -91,10 +105,15 @@ func (c *call) become(next creds.Creds) error {
 	if next == c.creds {
 		return nil
 	}
+	return c.carry(c.sup.carrier.Index(c.limit, next))
+}
+
+// carry gives the calling process another index.
+func (c *call) carry(index uint64) error {
 	if !c.sup.listener.valid(c.n.ID) {
 		return unix.ESRCH
 	}
-	return c.thread.setLimit(c.sup.carrier.Index(c.limit, next))
+	return c.thread.setLimit(index)
 }
 
 // handlers are the answers to calls. They are told the caller's credentials, but for

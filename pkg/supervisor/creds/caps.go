@@ -20,7 +20,6 @@ const (
 	Setpcap Cap = 8
 	Chroot  Cap = 18
 	Admin   Cap = 21
-	Mknod   Cap = 27
 	Setfcap Cap = 31
 )
 

@@ -7,29 +7,52 @@ import "sync"
 // Base is the index of a step's first program, and the highest one.
 const Base = 1 << 60
 
+// Image tells one program in a process from the next one that it executes; no program
+// has the zero value.
+type Image [16]byte
+
 // Carrier keeps the credentials of a step's processes. A process has an index in its hard
 // RLIMIT_RTTIME, which fork, execve and threads inherit without anybody's help, and which
 // can only be lowered. So an index has to be lower than the former one, and is shared with
 // all processes of the same credentials where that is so.
 type Carrier struct {
-	mu    sync.Mutex
-	known []Creds          // by Base minus the index
-	low   map[Creds]uint64 // the lowest index of equal credentials
+	mu      sync.Mutex
+	known   []uint32 // by Base minus the index: which of all
+	all     []Creds
+	number  map[Creds]uint32
+	low     map[Creds]uint64 // the lowest index of equal credentials
+	leaving map[uint64]Image // by index
 }
 
 // NewCarrier is a carrier whose first index has the credentials of the first program.
 func NewCarrier(first Creds) *Carrier {
-	return &Carrier{known: []Creds{first}, low: map[Creds]uint64{first: Base}}
+	c := &Carrier{number: map[Creds]uint32{}, low: map[Creds]uint64{}, leaving: map[uint64]Image{}}
+	c.low[first] = c.add(first)
+	return c
 }
 
-// Of are the credentials that belong to a limit; false for one that no process can have.
-func (c *Carrier) Of(limit uint64) (Creds, bool) {
+// add makes the next index.
+func (c *Carrier) add(creds Creds) uint64 {
+	n, ok := c.number[creds]
+	if !ok {
+		n = uint32(len(c.all))
+		c.all, c.number[creds] = append(c.all, creds), n
+	}
+	c.known = append(c.known, n)
+	return Base - uint64(len(c.known)-1)
+}
+
+// Of are the credentials that belong to a limit; false for a limit that no process can
+// have. Unless leaving is zero, they are those of that program, and what it executes may
+// have others.
+func (c *Carrier) Of(limit uint64) (creds Creds, leaving Image, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if i := Base - limit; i < uint64(len(c.known)) { // a limit above Base wraps around
-		return c.known[i], true
+	i := Base - limit // a limit above Base wraps around
+	if i >= uint64(len(c.known)) {
+		return Creds{}, Image{}, false
 	}
-	return Creds{}, false
+	return c.all[c.known[i]], c.leaving[limit], true
 }
 
 // Index is one below a limit that stands for credentials.
@@ -39,9 +62,17 @@ func (c *Carrier) Index(limit uint64, creds Creds) uint64 {
 	if low, ok := c.low[creds]; ok && low < limit {
 		return low
 	}
-	index := Base - uint64(len(c.known))
-	c.known = append(c.known, creds)
-	c.low[creds] = index
+	c.low[creds] = c.add(creds)
+	return c.low[creds]
+}
+
+// Leaving is an index of its own for a process that is about to execute another program
+// than image, which has the credentials.
+func (c *Carrier) Leaving(creds Creds, image Image) uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	index := c.add(creds)
+	c.leaving[index] = image
 	return index
 }
 

@@ -102,7 +102,7 @@ func TestCarrier(t *testing.T) {
 	root, web, log := New(0, 0, nil, Default), New(33, 33, nil, Default), New(5, 5, nil, Default)
 	c := NewCarrier(root)
 	a := c.Index(Base, web)
-	if got, ok := c.Of(a); !ok || got != web || a >= Base {
+	if got, leaving, ok := c.Of(a); !ok || got != web || leaving != (Image{}) || a >= Base {
 		t.Fatalf("index %d is %+v, %v", a, got, ok)
 	}
 	if again := c.Index(Base, web); again != a {
@@ -121,8 +121,15 @@ func TestCarrier(t *testing.T) {
 	if c.Len() > 8 {
 		t.Errorf("%d indices for three credentials", c.Len())
 	}
+	x := c.Leaving(web, Image{1})
+	if got, leaving, ok := c.Of(x); !ok || got != web || leaving != (Image{1}) || x >= b {
+		t.Errorf("leaving a program: %+v, %v, %v", got, leaving, ok)
+	}
+	if next := c.Index(x, web); next >= x { // it has left it
+		t.Errorf("the same credentials after a program: %d after %d", next, x)
+	}
 	for _, limit := range []uint64{0, Base + 1, ^uint64(0), Base - 1000} {
-		if _, ok := c.Of(limit); ok {
+		if _, _, ok := c.Of(limit); ok {
 			t.Errorf("limit %d has credentials", limit)
 		}
 	}

@@ -25,7 +25,16 @@ func main() {
 		return
 	}
 	if len(os.Args) > 1 {
-		if os.Args[1] == "who" {
+		switch os.Args[1] {
+		case "late":
+			late()
+		case "swap":
+			swap()
+		case "exe":
+			var st, plain unix.Stat_t
+			say("", errors.Join(unix.Stat("/proc/self/exe", &st), unix.Stat("/probe", &plain)))
+			fmt.Println(unix.Geteuid(), st.Ino == plain.Ino)
+		case "who":
 			r, e, s := unix.Getresuid()
 			rg, eg, sg := unix.Getresgid()
 			fmt.Println(r, e, s, rg, eg, sg)
@@ -39,6 +48,40 @@ func main() {
 	}
 	files()
 	ids()
+}
+
+// late has the kernel find out that it cannot execute a setuid program.
+func late() {
+	program, err := os.ReadFile("/proc/self/exe")
+	say("read", err)
+	say("write", os.WriteFile("/bad", program[:64], 0o755)) // without what its header speaks of
+	say("chmod", unix.Chmod("/bad", 0o4755))
+	say("become", unix.Setresuid(33, 33, 33))
+	for range 2 {
+		fmt.Println(syscall.Exec("/bad", []string{"bad"}, nil) != nil)
+		r, e, s := unix.Getresuid()
+		fmt.Println(r, e, s)
+	}
+	say("execute", syscall.Exec("/probe", []string{"probe", "who"}, nil))
+}
+
+// swap has another user execute a program that is now a setuid one and now not.
+func swap() {
+	data, err := os.ReadFile("/probe")
+	say("read", errors.Join(err, os.WriteFile("/suid", data, 0o755), unix.Chmod("/suid", 0o4755), unix.Chmod("/", 0o777)))
+	say("become", unix.Setresuid(33, 33, 33))
+	go func() {
+		for i := 0; ; i++ {
+			_ = os.Symlink([]string{"probe", "suid"}[i%2], "/new")
+			_ = os.Rename("/new", "/program")
+		}
+	}()
+	seen := map[string]int{}
+	for range 200 {
+		out, _ := exec.Command("/program", "exe").Output()
+		seen[string(out)]++
+	}
+	fmt.Println("root as another program:", seen[" <nil>\n0 true\n"], "as itself:", seen[" <nil>\n0 false\n"] > 0, "neither:", seen[" <nil>\n33 true\n"] > 0)
 }
 
 func files() {
@@ -56,7 +99,8 @@ func files() {
 	fmt.Println(st.Uid, st.Gid, st.Size)
 	say("fchownat", unix.Fchownat(unix.AT_FDCWD, "l", 8, 9, unix.AT_SYMLINK_NOFOLLOW))
 	say("mknod", unix.Mknod("n", unix.S_IFCHR|0o620, int(unix.Mkdev(5, 300))))
-	tell("n")
+	say("whiteout", unix.Mknod("n", unix.S_IFCHR|0o620, 0))
+	say("once more", unix.Mknod("f", unix.S_IFBLK|0o620, int(unix.Mkdev(8, 0))))
 	say("mkdir", unix.Mkdir("d", 0o2775))
 	say("chown", unix.Chown("d", 0, 44))
 	say("chmod", unix.Chmod("d", 0o2770))

@@ -10,6 +10,8 @@ import (
 	"os"
 	"strings"
 	"sync"
+
+	"golang.org/x/sys/unix"
 )
 
 // Inode names an inode for as long as a root is there. The time of birth tells a number
@@ -27,8 +29,10 @@ type Inode struct {
 type Table struct {
 	mu      sync.RWMutex
 	records map[Inode]Owner
-	journal *os.File // nil: in memory only
-	seen    int64    // bytes of the journal that are in records
+	mine    map[Inode]bool // recorded by this process
+	journal *os.File       // nil: in memory only
+	seen    int64          // bytes of the journal that are in records
+	lines   int            // of the journal that count
 }
 
 // OpenTable reads the journal at path, which is made if there is none. A line that is cut
@@ -48,19 +52,27 @@ func OpenTable(path string) (*Table, error) {
 // NewTable reads a journal, an open file that is appended to, and goes on writing to it.
 func NewTable(journal *os.File) (*Table, error) {
 	t := &Table{records: map[Inode]Owner{}, journal: journal}
-	cut, err := t.readOn()
-	if err == nil && cut {
-		err = journal.Truncate(t.seen)
-	}
-	if err != nil {
+	defer t.lock(unix.LOCK_EX)()
+	if err := t.catchUp(); err != nil {
 		return nil, fmt.Errorf("read the records of a root: %w", err)
 	}
 	return t, nil
 }
 
+// catchUp reads the journal to its end, and takes away what a crash has left there of a
+// line. The caller has the journal to itself.
+func (t *Table) catchUp() error {
+	cut, err := t.readOn()
+	if err == nil && cut {
+		err = t.journal.Truncate(t.seen)
+	}
+	return err
+}
+
 // readOn takes the lines of the journal that are new, and reports whether the last one is
-// cut short. The caller has the table to itself.
+// cut short. The caller has the table to itself, and a lock on the journal.
 func (t *Table) readOn() (cut bool, err error) {
+	t.skipHole()
 	r := bufio.NewReader(io.NewSectionReader(t.journal, t.seen, 1<<62))
 	for {
 		line, err := r.ReadString('\n')
@@ -70,7 +82,8 @@ func (t *Table) readOn() (cut bool, err error) {
 		if err != nil {
 			return false, err
 		}
-		if err := t.apply(strings.TrimSuffix(line, "\n")); err != nil {
+		// What precedes a hole's end in its block reads as zeros.
+		if err := t.apply(strings.TrimLeft(strings.TrimSuffix(line, "\n"), "\x00")); err != nil {
 			return false, err
 		}
 		t.seen += int64(len(line))
@@ -94,14 +107,23 @@ func (t *Table) refresh() error {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	defer t.lock(unix.LOCK_SH)()
 	if _, err := t.readOn(); err != nil {
 		return fmt.Errorf("read the records of a root: %w", err)
 	}
 	return nil
 }
 
+// resetLine says that what is above it counts no more.
+const resetLine = "reset"
+
 // apply takes a line of the journal: number, seconds, nanoseconds, born (0 or 1), record.
 func (t *Table) apply(line string) error {
+	if line == resetLine {
+		clear(t.records)
+		t.lines = 0
+		return nil
+	}
 	var n Inode
 	var born int
 	var value string
@@ -113,8 +135,18 @@ func (t *Table) apply(line string) error {
 	if err != nil {
 		return err
 	}
-	t.records[n] = o
+	t.lines++
+	t.set(n, o)
 	return nil
+}
+
+// set records in memory. What says the same as no record is none.
+func (t *Table) set(n Inode, o Owner) {
+	if _, lower := t.records[Inode{Number: n.Number}]; o.Default() && n.Born && !lower {
+		delete(t.records, n)
+		return
+	}
+	t.records[n] = o
 }
 
 // Empty reports whether there are no records.
@@ -146,18 +178,24 @@ func (t *Table) Put(n Inode, o Owner, perm uint32, kind string) error {
 	if t.records == nil {
 		t.records = map[Inode]Owner{}
 	}
-	if t.journal != nil {
-		born := 0
-		if n.Born {
-			born = 1
-		}
-		// One write, so that lines of two processes do not mix.
-		if _, err := fmt.Fprintf(t.journal, "%d %d %d %d %s\n", n.Number, n.Sec, n.Nsec, born, o.Format(perm, kind)); err != nil {
-			return fmt.Errorf("record an owner: %w", err)
-		}
+	if t.mine == nil {
+		t.mine = map[Inode]bool{}
 	}
-	t.records[n] = o
-	return nil
+	t.mine[n] = true
+	if t.journal == nil {
+		t.set(n, o)
+		return nil
+	}
+	defer t.lock(unix.LOCK_EX)()
+	if err := t.catchUp(); err != nil {
+		return fmt.Errorf("record an owner: %w", err)
+	}
+	if err := t.add(formatLine(n, o, perm, kind)); err != nil {
+		return fmt.Errorf("record an owner: %w", err)
+	}
+	t.lines++
+	t.set(n, o)
+	return t.shorten()
 }
 
 // Len is how many records there are.
