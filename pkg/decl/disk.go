@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/carosio/carosbuild/pkg/bytesize"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
 // diskBuilder makes one Disk.
@@ -75,7 +76,7 @@ func (d *diskBuilder) stageRef(k *node) {
 		if v == "" || k == d.n && v == LeafStage { // which is a stage of that name, or the leaf
 			continue
 		}
-		who := "disk " + quote(d.disk.ID)
+		who := "disk " + finding.QuoteValue(d.disk.ID)
 		if k != d.n {
 			who = "<" + k.name + "> of " + who
 		}

@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"sort"
 	"unicode/utf8"
+
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
 // file is a declaration file with an index from byte offsets to lines and
@@ -78,7 +80,7 @@ func (f *file) chars(off int, up bool) int {
 
 // span converts a place to lines and columns. A place that is empty, or at
 // the end of its line, becomes one character long.
-func (p place) span() Span {
+func (p place) span() finding.Span {
 	f := p.file
 	from := min(max(p.from, 0), len(f.data))
 	to := min(max(p.to, from), len(f.data))
@@ -90,7 +92,7 @@ func (p place) span() Span {
 		to = from + i
 	}
 	start := f.chars(from, false)
-	return Span{
+	return finding.Span{
 		File: f.name,
 		Line: line + 1,
 		Col:  start - f.chars(int(f.lines[line]), false) + 1,

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
@@ -40,11 +41,11 @@ func FuzzParse(f *testing.F) {
 		d, fs := Parse(files...)
 		checkSpans(t, files, fs)
 		for _, s := range allSpans(d) {
-			checkSpans(t, files, Findings{{Span: s, Summary: "declared"}})
+			checkSpans(t, files, finding.Findings{{Span: s, Summary: "declared"}})
 		}
 		for _, color := range []bool{false, true} {
 			var out bytes.Buffer
-			if err := fs.Render(&out, files, color); err != nil {
+			if err := fs.Render(&out, Texts(files), color); err != nil {
 				t.Fatal(err)
 			}
 			if color {
@@ -60,8 +61,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-func allSpans(d *Declaration) []Span {
-	var all []Span
+func allSpans(d *Declaration) []finding.Span {
+	var all []finding.Span
 	for _, s := range d.Stages {
 		all = append(all, s.Span)
 		for _, a := range s.Actions {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/words"
 )
 
@@ -190,8 +191,8 @@ func (r *reader) startElement(at, end int) bool {
 func (r *reader) duplicates(n *node) {
 	for i, a := range n.attrs {
 		if first := n.attr(a.name); first != &n.attrs[i] {
-			r.rep.errorf(a.at, "", "<%s> has the attribute %s twice", n.name, quote(a.name)).note(first.at, "the first one is here")
-			if r.rep.full() {
+			r.rep.errorf(a.at, "", "<%s> has the attribute %s twice", n.name, finding.QuoteValue(a.name)).note(first.at, "the first one is here")
+			if r.rep.Full() {
 				return
 			}
 		}
