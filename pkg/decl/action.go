@@ -189,7 +189,7 @@ func (s *stageBuilder) files(a *Copy, arg text) {
 		words = words[1:]
 	}
 	if len(words) > 0 && strings.HasPrefix(words[0].s, "[") {
-		words = s.quotedWords(arg.sub(words[0].off-arg.off, len(arg.s)))
+		words = s.quotedWords(arg.since(words[0]))
 		if words == nil {
 			return
 		}
@@ -238,7 +238,7 @@ func (s *stageBuilder) quotedWords(arg text) []text {
 	words := make([]text, 0, len(list))
 	whole := arg.place(0, len(arg.s))
 	for _, w := range list {
-		words = append(words, text{file: arg.file, s: w, segs: []segment{{0, whole.from, whole.to, false}}})
+		words = append(words, replaced(whole, w))
 	}
 	return words
 }

@@ -12,7 +12,8 @@ import (
 type builder struct {
 	rep     *report
 	decl    *Declaration
-	partial bool // a part of a file is unknown: what is missing may be there
+	dirs    []string // of the file that is read
+	partial bool     // a part of a file is unknown: what is missing may be there
 
 	remotes map[string]named
 	layers  map[string]named
@@ -57,8 +58,9 @@ func newBuilder(rep *report) *builder {
 }
 
 // addFile adds the contents of a file; root is nil if there are none.
-func (b *builder) addFile(f *file, root *node) {
-	b.decl.Files = append(b.decl.Files, f.name)
+func (b *builder) addFile(s Source, root *node) {
+	b.decl.Files = append(b.decl.Files, s.Name)
+	b.dirs = s.Dirs
 	if root == nil {
 		return
 	}
@@ -176,9 +178,6 @@ func remoteRef(n *node, who string) []ref {
 	}
 	return []ref{{toRemote, who + " names remote", n.value("remote"), n.attr("remote").in, nil}}
 }
-
-// element is the span of the opening of the start tag.
-func (n *node) element() finding.Span { return n.file.at(n.start, n.nameEnd).span() }
 
 // addBBLayers is the list of layers of bblayers.conf.
 func (b *builder) addBBLayers(n *node) {

@@ -70,9 +70,9 @@ func oneOf(allowed ...string) check {
 // eachWord applies a check to every word of a list.
 func eachWord(c check) check {
 	return func(v string) *flaw {
-		for _, w := range (text{s: v}).words() {
+		for _, w := range plain(v).words() {
 			if fl := c(w.s); fl != nil {
-				fl.from, fl.to, fl.part = w.off, w.off+len(w.s), true
+				fl.from, fl.to, fl.part = w.offset(), w.offset()+len(w.s), true
 				return fl
 			}
 		}

@@ -21,7 +21,7 @@ func (c *checker) checkRoot(n *node) *node {
 	if n.name != rootName {
 		if kids := grammar[rootName].kids; slices.Contains(kids, n.name) {
 			// A file may consist of a single element, such as a disk.
-			n = &node{name: rootName, file: n.file, data: n.data, start: n.start, nameEnd: n.nameEnd, kids: []*node{n}}
+			n = n.within(rootName)
 		} else {
 			if strings.Contains(n.name, ":") {
 				c.namespaced(n)
@@ -57,21 +57,18 @@ func (c *checker) element(n *node) {
 }
 
 func (c *checker) noText(n *node) {
-	for _, run := range n.runs {
-		from, to, ok := solid(n.data, run)
-		if !ok {
-			continue
-		}
-		hint := ""
-		switch kids := grammar[n.name].kids; {
-		case slices.Contains(kids, "action"):
-			hint = "actions are written <action>RUN ...</action>"
-		case len(kids) == 0:
-			hint = "write <" + n.name + " .../>"
-		}
-		c.rep.errorf(n.file.at(from, to), hint, "text in <%s>, where only elements may stand", n.name)
+	at, ok := n.solid()
+	if !ok {
 		return
 	}
+	hint := ""
+	switch kids := grammar[n.name].kids; {
+	case slices.Contains(kids, "action"):
+		hint = "actions are written <action>RUN ...</action>"
+	case len(kids) == 0:
+		hint = "write <" + n.name + " .../>"
+	}
+	c.rep.errorf(at, hint, "text in <%s>, where only elements may stand", n.name)
 }
 
 func (c *checker) once(n *node, name string) {
@@ -93,7 +90,7 @@ func (c *checker) kids(n *node, kids []*node, r rule) []*node {
 	good := kids[:0:0]
 	for _, k := range kids {
 		if c.rep.Full() {
-			c.rep.dropped = true
+			c.rep.drop()
 			return good
 		}
 		if !slices.Contains(r.kids, k.name) {

@@ -4,6 +4,7 @@ package decl
 
 import (
 	"bytes"
+	"cmp"
 	"sort"
 	"unicode/utf8"
 
@@ -15,7 +16,6 @@ import (
 type file struct {
 	index int // in reading order
 	name  string
-	dirs  []string
 	data  []byte
 	lines []int32 // offset of each line's first byte
 	marks []mark  // every markEvery bytes or so
@@ -33,8 +33,9 @@ type place struct {
 	from, to int
 }
 
-func newFile(index int, s Source) *file {
-	f := &file{index: index, name: s.Name, dirs: s.Dirs, data: s.Data, lines: []int32{0}, marks: []mark{{}}}
+// newFile is a file of a name and content, the index-th that is read.
+func newFile(index int, name string, data []byte) *file {
+	f := &file{index: index, name: name, data: data, lines: []int32{0}, marks: []mark{{}}}
 	if len(f.data) > maxFileSize {
 		f.data = f.data[:maxFileSize]
 	}
@@ -76,6 +77,11 @@ func (f *file) chars(off int, up bool) int {
 		chars++
 	}
 	return chars
+}
+
+// compare orders places: by file, and by where they begin.
+func (p place) compare(q place) int {
+	return cmp.Or(cmp.Compare(p.file.index, q.file.index), cmp.Compare(p.from, q.from))
 }
 
 // span converts a place to lines and columns. A place that is empty, or at

@@ -11,7 +11,7 @@ import (
 
 func TestSpanOfLongLine(t *testing.T) {
 	line := strings.Repeat("é漢x", 5000)
-	f := newFile(0, Source{Name: "a", Data: []byte("first\n" + line + "\nlast")})
+	f := newFile(0, "a", []byte("first\n"+line+"\nlast"))
 	for _, n := range []int{0, 1, 1023, 1024, 5000, 14999} {
 		off := len("first\n") + len(string([]rune(line)[:n]))
 		want := finding.Span{File: "a", Line: 2, Col: n + 1, Len: 1}

@@ -38,12 +38,12 @@ func Parse(files ...Source) (*Declaration, finding.Findings) {
 	rep := &report{}
 	b := newBuilder(rep)
 	for i, s := range files {
-		f := newFile(i, s)
+		f := newFile(i, s.Name, s.Data)
 		root, complete := readXML(f, len(s.Data), rep)
 		if !complete {
 			b.partial = true
 		}
-		b.addFile(f, root)
+		b.addFile(s, root)
 	}
 	if !b.partial {
 		b.checkReferences()
@@ -55,7 +55,7 @@ func Parse(files ...Source) (*Declaration, finding.Findings) {
 // StageText is the text of a stage as a declaration has it, from the indentation of
 // its first line on; "" if it has no such stage.
 func StageText(s Source, id string) string {
-	root, _ := readXML(newFile(0, s), len(s.Data), &report{})
+	root, _ := readXML(newFile(0, s.Name, s.Data), len(s.Data), &report{})
 	if root == nil {
 		return ""
 	}
@@ -72,7 +72,7 @@ func StageText(s Source, id string) string {
 // it, and the place where it says so. It is "" for none, and for what cannot be
 // read that far: Parse says why.
 func Base(s Source) (name string, at finding.Span) {
-	root, _ := readXML(newFile(0, s), len(s.Data), &report{})
+	root, _ := readXML(newFile(0, s.Name, s.Data), len(s.Data), &report{})
 	if root == nil || root.name != rootName || root.value("base") == "" {
 		return "", finding.Span{}
 	}

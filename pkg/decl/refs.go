@@ -22,16 +22,11 @@ func (b *builder) checkReferences() {
 		refs = append(refs, b.base.refs...)
 	}
 	refs = append(refs, b.results...)
-	slices.SortStableFunc(refs, func(x, y ref) int {
-		if x.at.file != y.at.file {
-			return x.at.file.index - y.at.file.index
-		}
-		return x.at.from - y.at.from
-	})
+	slices.SortStableFunc(refs, func(x, y ref) int { return x.at.compare(y.at) })
 	missedBase := false
 	for _, r := range refs {
 		if b.rep.Full() {
-			b.rep.dropped = true
+			b.rep.drop()
 			return
 		}
 		switch r.kind {

@@ -3,7 +3,6 @@
 package decl
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 
@@ -27,6 +26,9 @@ func (r *report) add(s finding.Severity, at place, hint, format string, args []a
 	return noted{r.Add(s, at.span(), hint, fmt.Sprintf(format, args...))}
 }
 
+// drop notes that findings were left out.
+func (r *report) drop() { r.dropped = true }
+
 func (r *report) errorf(at place, hint, format string, args ...any) noted {
 	return r.add(finding.Error, at, hint, format, args)
 }
@@ -49,8 +51,7 @@ func (r *report) findings() finding.Findings {
 		order[i] = i
 	}
 	slices.SortStableFunc(order, func(a, b int) int {
-		x, y := r.places[a], r.places[b]
-		return cmp.Or(cmp.Compare(x.file.index, y.file.index), cmp.Compare(x.from, y.from))
+		return r.places[a].compare(r.places[b])
 	})
 	var fs finding.Findings
 	for _, i := range order {
