@@ -33,7 +33,7 @@ func TestTargets(t *testing.T) {
 		d, findings := decl.Parse(files...)
 		if len(findings) > 0 {
 			var b strings.Builder
-			if err := findings.Render(&b, files, false); err != nil {
+			if err := findings.Render(&b, decl.Texts(files), false); err != nil {
 				t.Fatal(err)
 			}
 			t.Errorf("%v:\n%s", names, b.String())
@@ -69,7 +69,7 @@ func TestYoctoOverlays(t *testing.T) {
 		d, findings := decl.Parse(files...)
 		if len(findings) > 0 {
 			var b strings.Builder
-			if err := findings.Render(&b, files, false); err != nil {
+			if err := findings.Render(&b, decl.Texts(files), false); err != nil {
 				t.Fatal(err)
 			}
 			t.Errorf("%v:\n%s", name, b.String())

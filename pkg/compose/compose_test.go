@@ -20,8 +20,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/decl/decltest"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/disk/ext4"
 	"github.com/carosio/carosbuild/pkg/disk/fat"
@@ -310,7 +310,7 @@ func TestComposeFindings(t *testing.T) {
 		"not an EFI stub":                           `<partition fs="fat32" size="64M"><uki stub="/etc/hostname" kernel="/boot/vmlinuz-1"/></partition>`,
 	} {
 		_, err := composed(t, `<disk id="d" table="gpt" size="100M">`+text+`</disk>`, map[string]RootFS{"s": system(t)})
-		var d *decl.FindingsError
+		var d *finding.ListError
 		if !errors.As(err, &d) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s:\ngot %v, want a finding with %q", text, err, want)
 		}

@@ -72,7 +72,7 @@ func (c *composer) deployed(ctx context.Context, stage string) (*yocto.Deployed,
 	if err != nil {
 		err = fmt.Errorf("stage %s: %w", stage, err)
 		if k := c.disk.Deploy; k != nil && (k.Dir != "" || k.Machine != "" || k.Image != "") {
-			return nil, finding(k.Span, err)
+			return nil, mistake(k.Span, err)
 		}
 		return nil, err
 	}

@@ -10,19 +10,21 @@ import (
 	"slices"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
+	"github.com/carosio/carosbuild/pkg/words"
 	"github.com/carosio/carosbuild/pkg/yocto"
 )
 
 // deployUse is a place of a disk that has to have something of what is deployed.
 type deployUse struct {
 	stage, value string
-	at           decl.Span
+	at           finding.Span
 }
 
 // deployUses are the places that cannot do without, in the order of the disk.
 func (c *composer) deployUses() []deployUse {
 	var all []deployUse
-	add := func(stage, value string, at decl.Span) {
+	add := func(stage, value string, at finding.Span) {
 		if _, ok := decl.DeployKind(value); ok {
 			all = append(all, deployUse{cmp.Or(stage, c.disk.Stage), value, at})
 		}
@@ -63,7 +65,7 @@ func mayLack(it decl.Item) bool {
 // checkDeployed reports all kinds that are not deployed at once, each where the
 // disk needs it: only bitbake deploys them.
 func (c *composer) checkDeployed(ctx context.Context) error {
-	var missing decl.Findings
+	var missing finding.Findings
 	taken := slices.Clone(c.taken) // nothing is taken by being looked for
 	defer func() { c.taken = taken }()
 	seen := map[[2]string]bool{}
@@ -78,13 +80,13 @@ func (c *composer) checkDeployed(ctx context.Context) error {
 		if !yocto.IsMissing(err) {
 			continue // what else is wrong is found when the file is read
 		}
-		var one *decl.FindingsError
-		if errors.As(finding(u.at, err), &one) {
+		var one *finding.ListError
+		if errors.As(mistake(u.at, err), &one) {
 			missing = append(missing, one.Findings...)
 		}
 	}
 	if len(missing) > 0 {
-		return &decl.FindingsError{Findings: missing}
+		return &finding.ListError{Findings: missing}
 	}
 	return nil
 }
@@ -134,6 +136,6 @@ func (c *composer) noteDeployed() {
 				names = append(names, string(t.kind)+" "+t.name)
 			}
 		}
-		c.note("%s: %s", what, decl.Few(names))
+		c.note("%s: %s", what, words.Few(names))
 	}
 }

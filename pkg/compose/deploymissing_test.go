@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
 // TestNoModules leaves an initrd out where neither an archive nor the root file
@@ -58,7 +58,7 @@ func TestDeployedMissing(t *testing.T) {
 			more[images+"vmware/core-image-caros-vmware.tar.gz"] = "070701" + strings.Repeat(zero, 4) + "00000001" + strings.Repeat(zero, 6) + "0000000B" + zero + "TRAILER!!!\x00\x00\x00\x00"
 		}
 		_, err := composed(t, strings.Replace(deployDisk, tt.from, tt.to, 1), map[string]RootFS{"s": deployedStage(t, more)})
-		var d *decl.FindingsError
+		var d *finding.ListError
 		if !errors.As(err, &d) || len(d.Findings) != 1 {
 			t.Errorf("%s: %v", tt.to, err)
 			continue
@@ -74,7 +74,7 @@ func TestAllMissing(t *testing.T) {
 	stage := files(t, map[string]string{images + "vmware/README": "", images + "vmware/modules-vmware.tgz": "x"})
 	text := strings.Replace(deployDisk, `<partition name="root"`, `<partition size="1M" from="deploy:u-boot"/><partition name="root"`, 1)
 	_, err := composed(t, text, map[string]RootFS{"s": stage})
-	var d *decl.FindingsError
+	var d *finding.ListError
 	if !errors.As(err, &d) {
 		t.Fatalf("got %v", err)
 	}

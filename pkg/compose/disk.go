@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/disk/content"
 	"github.com/carosio/carosbuild/pkg/disk/ova"
@@ -21,6 +22,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/uboot"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/progress"
+	"github.com/carosio/carosbuild/pkg/words"
 	"github.com/carosio/carosbuild/pkg/yocto"
 )
 
@@ -70,7 +72,7 @@ func (img *DiskImage) sum(path, sha256 string) {
 
 // Compose composes declared disks from stages that are wherever roots says. Release
 // is called when the images have been written. What the declaration asks for and
-// the stages do not have is a decl.FindingsError. A stage that several disks are
+// the stages do not have is a finding.ListError. A stage that several disks are
 // made from is walked, and searched for holes, once.
 func (c *Composer) Compose(ctx context.Context, disks []*decl.Disk, roots map[string]RootFS) ([]*DiskImage, func() error, error) {
 	for stage, r := range roots {
@@ -87,7 +89,7 @@ func (c *Composer) Compose(ctx context.Context, disks []*decl.Disk, roots map[st
 	for _, d := range disks {
 		m := &composer{
 			Composer: c, disk: d, trees: trees,
-			initrds: map[decl.Span][]byte{}, noted: map[string]bool{}, roots: map[string]*tree.Tree{},
+			initrds: map[finding.Span][]byte{}, noted: map[string]bool{}, roots: map[string]*tree.Tree{},
 			contents: map[string]*tree.Tree{}, deploys: map[string]*yocto.Deployed{},
 		}
 		img, err := m.compose(ctx)
@@ -152,7 +154,7 @@ type composer struct {
 	mtime int64 // of what has no time
 	// initrds are those composed so far, by their elements' places: a tree may
 	// be made more than once.
-	initrds map[decl.Span][]byte
+	initrds map[finding.Span][]byte
 	roots   map[string]*tree.Tree // of stages, as the disk has them
 	// contents are archives that have been read, by stage and path.
 	contents  map[string]*tree.Tree
@@ -232,7 +234,7 @@ func (c *composer) outside(ctx context.Context, spec *disk.Spec) error {
 	}{{&spec.BIOS.Boot, plan.GRUBBoot}, {&spec.BIOS.Core, plan.GRUBCore}} {
 		data, err := c.file(ctx, plan.BIOSStageID(c.disk), part.from)
 		if err != nil {
-			return finding(c.disk.BIOS.Span, err)
+			return mistake(c.disk.BIOS.Span, err)
 		}
 		*part.data = data
 	}
@@ -288,7 +290,7 @@ func onePath(t *tree.Tree, stage, pattern string) (string, error) {
 		return "", fmt.Errorf("stage %s: %w", stage, err)
 	}
 	if len(paths) != 1 {
-		return "", fmt.Errorf("stage %s: %s matches %d files: %s", stage, pattern, len(paths), decl.Few(slices.Compact(paths)))
+		return "", fmt.Errorf("stage %s: %s matches %d files: %s", stage, pattern, len(paths), words.Few(slices.Compact(paths)))
 	}
 	return paths[0], nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/words"
 )
 
 const machineID = "etc/machine-id"
@@ -239,12 +240,12 @@ func (c *composer) noteOwn(p *decl.Partition, top string, t *tree.Tree) {
 		case len(files) == 0:
 		case g == nil && strings.HasPrefix(p.Path, "deploy:"): // what bitbake has packed is not changed by an action
 			c.note("the image that is deployed in stage %s has %s, which every machine made of this disk would share: %s. <generalize/> in the <disk> leaves them out",
-				stage, o.title, decl.Few(files))
+				stage, o.title, words.Few(files))
 		case g == nil:
 			c.note("stage %s has %s, which every machine made of this disk would share: %s. <generalize/> in the <disk> leaves them out, or %s in the stage",
-				stage, o.title, decl.Few(files), removal(files))
+				stage, o.title, words.Few(files), removal(files))
 		case len(o.makers) > 0 && !starts(t, o.makers):
-			c.note("<generalize> leaves out %s (%s), and nothing in stage %s makes new ones: add %s, or except=%q", o.title, decl.Few(files), stage, o.remedy, o.kind)
+			c.note("<generalize> leaves out %s (%s), and nothing in stage %s makes new ones: add %s, or except=%q", o.title, words.Few(files), stage, o.remedy, o.kind)
 		}
 	}
 }

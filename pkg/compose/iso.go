@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/disk/kind"
 	"github.com/carosio/carosbuild/pkg/plan"
@@ -19,18 +20,18 @@ const grubDisc = "/usr/lib/grub/i386-pc/cdboot.img"
 
 // CheckOutputs says before anything is built what keeps a disk from the outputs'
 // formats: only format iso asks for more than a disk has to be. Its errors are a
-// decl.FindingsError.
+// finding.ListError.
 func CheckOutputs(d *decl.Disk, outs []disk.Output) error {
 	if !wantsISO(outs) {
 		return nil
 	}
-	var all decl.Findings
-	add := func(at decl.Span, summary, hint string) {
-		all = append(all, decl.Finding{Span: at, Summary: "format iso: " + summary, Hint: hint})
+	var all finding.Findings
+	add := func(at finding.Span, summary, hint string) {
+		all = append(all, finding.Finding{Span: at, Summary: "format iso: " + summary, Hint: hint})
 	}
 	if d.Empty {
 		add(d.Span, fmt.Sprintf("disk %s is empty", d.ID), "a disc has to have something to start")
-		return &decl.FindingsError{Findings: all}
+		return &finding.ListError{Findings: all}
 	}
 	if d.Table != "gpt" {
 		add(d.Span, fmt.Sprintf("disk %s has a table of kind %s", d.ID, d.Table), `write table="gpt"`)
@@ -46,7 +47,7 @@ func CheckOutputs(d *decl.Disk, outs []disk.Output) error {
 		}
 	}
 	if len(all) > 0 {
-		return &decl.FindingsError{Findings: all}
+		return &finding.ListError{Findings: all}
 	}
 	return nil
 }
@@ -71,7 +72,7 @@ func (c *composer) discImage(ctx context.Context, bios *disk.BIOS) ([]byte, erro
 	}
 	b, err := c.file(ctx, plan.BIOSStageID(c.disk), grubDisc)
 	if err != nil {
-		return nil, finding(c.disk.BIOS.Span, fmt.Errorf("format iso: %w", err))
+		return nil, mistake(c.disk.BIOS.Span, fmt.Errorf("format iso: %w", err))
 	}
 	return append(b, bios.Core...), nil
 }

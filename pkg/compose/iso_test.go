@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/disk"
 )
 
@@ -32,7 +33,7 @@ func TestCheckOutputs(t *testing.T) {
 			t.Errorf("no disc: %v", err)
 		}
 		err := CheckOutputs(d.Disks[0], []disk.Output{{Path: "d.raw"}, {Path: "d.iso"}})
-		var de *decl.FindingsError
+		var de *finding.ListError
 		if !errors.As(err, &de) {
 			if err != nil || len(x.want) > 0 {
 				t.Errorf("%s: got %v, want %q", x.disk, err, x.want)

@@ -10,18 +10,19 @@ import (
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/disk/fat"
 )
 
-// finding is an error at a place of the declaration.
-func finding(at decl.Span, err error) error {
-	f := decl.Finding{Span: at, Summary: err.Error()}
+// mistake is an error at a place of the declaration.
+func mistake(at finding.Span, err error) error {
+	f := finding.Finding{Span: at, Summary: err.Error()}
 	var hinted interface{ Hint() string }
 	if errors.As(err, &hinted) {
 		f.Hint = hinted.Hint()
 	}
-	return &decl.FindingsError{Findings: decl.Findings{f}}
+	return &finding.ListError{Findings: finding.Findings{f}}
 }
 
 // uncomposed explains why a disk cannot be composed: at the
@@ -44,7 +45,7 @@ func (c *composer) uncomposed(err error) error {
 			p := c.disk.Partitions[size.Partition]
 			at = p.Places.At("size", p.Span)
 		}
-		return &decl.FindingsError{Findings: decl.Findings{{Span: at, Summary: fmt.Sprintf("disk %s: %v", c.disk.ID, err), Hint: fmt.Sprintf("size=%q would do", size.Enough())}}}
+		return &finding.ListError{Findings: finding.Findings{{Span: at, Summary: fmt.Sprintf("disk %s: %v", c.disk.ID, err), Hint: fmt.Sprintf("size=%q would do", size.Enough())}}}
 	case errors.As(err, &part) && part.Partition >= 0:
 		p := c.disk.Partitions[part.Partition]
 		return locate(p.Places.At(part.Attr, p.Span), fmt.Errorf("disk %s: %w", c.disk.ID, err))
@@ -54,10 +55,10 @@ func (c *composer) uncomposed(err error) error {
 
 // named is where the declaration gives a file the name that its file system
 // cannot have.
-func (c *composer) named(e *disk.ContentError) (decl.Span, bool) {
+func (c *composer) named(e *disk.ContentError) (finding.Span, bool) {
 	var name *fat.PathError
 	if !errors.As(e, &name) || !errors.Is(e, fat.ErrName) || e.Partition < 0 {
-		return decl.Span{}, false
+		return finding.Span{}, false
 	}
 	for _, it := range c.disk.Partitions[e.Partition].Items {
 		to := path.Clean("/" + target(it))
@@ -65,7 +66,7 @@ func (c *composer) named(e *disk.ContentError) (decl.Span, bool) {
 			return it.At("to"), true
 		}
 	}
-	return decl.Span{}, false
+	return finding.Span{}, false
 }
 
 // target is the path on the file system that an element is for, "" of a loader,
@@ -90,10 +91,10 @@ func target(it decl.Item) string {
 
 // locate turns an error into a finding, unless it has nothing to do with the
 // declaration.
-func locate(at decl.Span, err error) error {
-	var d *decl.FindingsError
+func locate(at finding.Span, err error) error {
+	var d *finding.ListError
 	if errors.As(err, &d) || errors.Is(err, context.Canceled) {
 		return err
 	}
-	return finding(at, err)
+	return mistake(at, err)
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
@@ -42,7 +42,7 @@ func TestDiskMistakesHavePlaces(t *testing.T) {
 		{"content", `<disk id="d"><partition name="root" fs="ext4" size="fit" path="/"/></disk>`, "", `disk d: partition "root": ext4: /a: `, "", odd},
 	} {
 		_, err := composed(t, tt.text, map[string]RootFS{"s": tt.root})
-		var de *decl.FindingsError
+		var de *finding.ListError
 		if tt.mark == "" {
 			if err == nil || errors.As(err, &de) || !strings.HasPrefix(err.Error(), tt.summary) {
 				t.Errorf("%s: got %v", tt.name, err)

@@ -114,7 +114,7 @@ func (c *composer) files(ctx context.Context, p *decl.Partition, base *tree.Tree
 	b := tree.NewBuilder(c.mtime)
 	if base != nil {
 		if err := b.AddTree("", base); err != nil {
-			return nil, finding(p.Span, err)
+			return nil, mistake(p.Span, err)
 		}
 	}
 	for _, declared := range p.Items {
@@ -132,7 +132,7 @@ func (c *composer) files(ctx context.Context, p *decl.Partition, base *tree.Tree
 	}
 	t, err := b.Tree()
 	if err != nil {
-		return nil, finding(p.Span, err)
+		return nil, mistake(p.Span, err)
 	}
 	return c.fitting(p, t), nil
 }

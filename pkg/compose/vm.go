@@ -37,7 +37,7 @@ func (c *composer) machineOf(ctx context.Context) (*ova.VM, error) {
 		}
 	}
 	if !iso.Detect(e.Content) {
-		return nil, finding(d.Span, fmt.Errorf("/%s is not an ISO 9660 image", e.Path))
+		return nil, mistake(d.Span, fmt.Errorf("/%s is not an ISO 9660 image", e.Path))
 	}
 	vm.CDROM = &ova.Disc{Name: name, Size: e.Size, Content: e.Content}
 	return vm, nil
@@ -60,7 +60,7 @@ func (c *composer) emptyDisk(ctx context.Context) (*DiskImage, error) {
 	}
 	m, err := image.New(c.disk.Size, nil)
 	if err != nil {
-		return nil, finding(c.disk.Places.At("size", c.disk.Span), err)
+		return nil, mistake(c.disk.Places.At("size", c.disk.Span), err)
 	}
 	vm, err := c.machineOf(ctx)
 	if err != nil {
@@ -118,7 +118,7 @@ func machine(d *decl.Disk) (*ova.VM, error) {
 		vm.NICs = *v.NICs
 	}
 	if err := vm.Check(); err != nil {
-		return nil, finding(v.Span, err)
+		return nil, mistake(v.Span, err)
 	}
 	return vm, nil
 }

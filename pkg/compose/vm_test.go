@@ -16,8 +16,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/decl/decltest"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/disk/ova"
 	"github.com/carosio/carosbuild/pkg/plan"
@@ -109,7 +109,7 @@ func TestDeployedDisc(t *testing.T) {
 		t.Errorf("got %+v, %v", img, err)
 	}
 	_, err = composed(t, text, map[string]RootFS{"s": deployedStage(t, nil)})
-	var wrong *decl.FindingsError
+	var wrong *finding.ListError
 	if !errors.As(err, &wrong) || !strings.Contains(err.Error(), "no live ISO of core-image-caros is deployed") || !strings.Contains(wrong.Findings[0].Hint, "live") && !strings.Contains(wrong.Findings[0].Hint, "iso") {
 		t.Errorf("without one: %v", err)
 	}
@@ -155,7 +155,7 @@ func TestCheckMachine(t *testing.T) {
 		<disk id="d" stage="s" size="1G"><partition name="root" fs="ext4" size="rest" path="/"/>
 			<vm controller="nvme" hardware="vmx-10"/></disk>`)
 	err := CheckMachine(d.Disks[0])
-	var findings *decl.FindingsError
+	var findings *finding.ListError
 	if !errors.As(err, &findings) || !strings.Contains(err.Error(), "vmx-13") {
 		t.Errorf("error %v", err)
 	}

@@ -13,7 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
 // Roots are the folders that a declaration may read. The nil value allows everything.
@@ -69,8 +69,8 @@ func (e *OutsideError) Error() string {
 const Remedy = "if you trust the declaration, --confine DIR allows a folder, too, and --confine / everything"
 
 // Finding is the error as a finding about what is named at a place of a declaration.
-func (e *OutsideError) Finding(at decl.Span, what string) decl.Finding {
-	return decl.Finding{Span: at, Summary: what + ": " + e.Error(), Notes: []decl.Note{{Span: at, Text: Remedy}}}
+func (e *OutsideError) Finding(at finding.Span, what string) finding.Finding {
+	return finding.Finding{Span: at, Summary: what + ": " + e.Error(), Notes: []finding.Note{{Span: at, Text: Remedy}}}
 }
 
 // Is reports whether an error is about a path outside, and returns it.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/words"
 )
 
@@ -29,9 +30,9 @@ func (s *stageBuilder) action(t text) {
 	if !slices.Contains(actionWords, word.s) {
 		hint := words.DidYouMean(word.s, actionWords)
 		if hint == "" {
-			hint = "the actions are " + List(actionWords)
+			hint = "the actions are " + words.List(actionWords)
 		}
-		s.rep.errorf(at, hint, "unknown action %s", quote(word.s))
+		s.rep.errorf(at, hint, "unknown action %s", finding.QuoteValue(word.s))
 		if word.s == strings.ToLower(word.s) && strings.EqualFold(word.s, string(FromKind)) {
 			s.from = &at // not a stage that starts from nothing as well
 		}
@@ -76,7 +77,7 @@ func (s *stageBuilder) argument(kind ActionKind, written Argument, arg text) Act
 	case UserKind:
 		a := &User{Argument: written, Name: arg.s}
 		if !s.variables(&a.Variables, arg) && !owner.MatchString(arg.s) {
-			s.rep.errorf(arg.place(0, len(arg.s)), "USER or USER:GROUP, by name or number", "%s is not a user", quote(arg.s))
+			s.rep.errorf(arg.place(0, len(arg.s)), "USER or USER:GROUP, by name or number", "%s is not a user", finding.QuoteValue(arg.s))
 		}
 		return a
 	}
@@ -105,11 +106,11 @@ func (s *stageBuilder) checkImage(arg text) {
 		s.rep.errorf(at, "", "a second FROM in one stage").note(*first, "the first one is here")
 	case len(s.stage.Actions) > 0:
 		f := s.rep.errorf(at, "", "FROM is not the first action of its stage")
-		f.Notes = append(f.Notes, Note{s.stage.Actions[0].Written().Span, "the first one is here"})
+		f.Notes = append(f.Notes, finding.Note{Span: s.stage.Actions[0].Written().Span, Text: "the first one is here"})
 	case len(words) > 1:
 		s.rep.errorf(words[1].place(0, len(words[1].s)), "", "FROM has one argument, the image")
 	case !imageName.MatchString(arg.s) && !imageFile.MatchString(arg.s):
-		s.rep.errorf(at, "such as debian:12, registry.example.org:5000/base/image@sha256:..., oci:DIR, docker-archive:FILE or scratch", "%s is not the name of an image", quote(arg.s))
+		s.rep.errorf(at, "such as debian:12, registry.example.org:5000/base/image@sha256:..., oci:DIR, docker-archive:FILE or scratch", "%s is not the name of an image", finding.QuoteValue(arg.s))
 	}
 }
 
@@ -188,14 +189,14 @@ func (s *stageBuilder) files(a *Copy, arg text) {
 		words = words[1:]
 	}
 	if len(words) > 0 && strings.HasPrefix(words[0].s, "[") {
-		words = s.quotedWords(arg.sub(words[0].off-arg.off, len(arg.s)))
+		words = s.quotedWords(arg.since(words[0]))
 		if words == nil {
 			return
 		}
 	}
 	for _, w := range words {
 		if strings.HasPrefix(w.s, "--") {
-			s.rep.errorf(w.place(0, len(w.s)), "put it before the source", "the option %s is not before the source", quote(w.s))
+			s.rep.errorf(w.place(0, len(w.s)), "put it before the source", "the option %s is not before the source", finding.QuoteValue(w.s))
 			return
 		}
 	}
@@ -208,7 +209,7 @@ func (s *stageBuilder) files(a *Copy, arg text) {
 		s.rep.errorf(words[2].place(0, len(words[2].s)), `names with blanks are written ADD ["a b", "/c d"]`, "ADD has %d words where a source and a destination should be", len(words))
 		return
 	case n > 1 && !strings.HasSuffix(words[n].s, "/"):
-		s.rep.errorf(words[n].place(0, len(words[n].s)), "did you mean "+quote(words[n].s+"/")+"?", "COPY of several sources goes into a directory")
+		s.rep.errorf(words[n].place(0, len(words[n].s)), "did you mean "+finding.QuoteValue(words[n].s+"/")+"?", "COPY of several sources goes into a directory")
 	}
 	for _, w := range words[:n] {
 		a.Sources = append(a.Sources, w.s)
@@ -216,7 +217,7 @@ func (s *stageBuilder) files(a *Copy, arg text) {
 		if isURL.MatchString(w.s) {
 			s.rep.errorf(w.place(0, len(w.s)), "put the file beside the declaration, or download and check it in a step: RUN curl -fsSLo FILE URL && echo 'SHA256  FILE' | sha256sum -c", "%s downloads nothing", a.Kind())
 		} else if climbs(w.s) {
-			s.rep.errorf(w.place(0, len(w.s)), "put it beside the declaration, or write an absolute path", "source %s climbs out with ..", quote(w.s))
+			s.rep.errorf(w.place(0, len(w.s)), "put it beside the declaration, or write an absolute path", "source %s climbs out with ..", finding.QuoteValue(w.s))
 		}
 	}
 	a.Dest = words[n].s
@@ -237,7 +238,7 @@ func (s *stageBuilder) quotedWords(arg text) []text {
 	words := make([]text, 0, len(list))
 	whole := arg.place(0, len(arg.s))
 	for _, w := range list {
-		words = append(words, text{file: arg.file, s: w, segs: []segment{{0, whole.from, whole.to, false}}})
+		words = append(words, replaced(whole, w))
 	}
 	return words
 }
@@ -255,7 +256,7 @@ func (s *stageBuilder) option(a *Copy, w text) {
 		if name == "--from" {
 			hint = "COPY has it"
 		}
-		s.rep.errorf(at, hint, "unknown option %s of %s", quote(name), a.Kind())
+		s.rep.errorf(at, hint, "unknown option %s of %s", finding.QuoteValue(name), a.Kind())
 		return
 	}
 	if w.s == "--optional" {
@@ -271,11 +272,11 @@ func (s *stageBuilder) option(a *Copy, w text) {
 	switch name {
 	case "--from":
 		a.FromStage = v
-		s.refs = append(s.refs, ref{toStage, "stage " + quote(s.stage.ID) + " copies from stage", v, value, nil})
+		s.refs = append(s.refs, ref{toStage, "stage " + finding.QuoteValue(s.stage.ID) + " copies from stage", v, value, nil})
 	case "--chown":
 		a.Chown = v
 		if !s.variables(&a.Variables, word) && !owner.MatchString(v) {
-			s.rep.errorf(value, "USER or USER:GROUP, by name or number", "%s is not an owner", quote(v))
+			s.rep.errorf(value, "USER or USER:GROUP, by name or number", "%s is not an owner", finding.QuoteValue(v))
 		}
 	case "--chmod":
 		a.Chmod = v
@@ -283,7 +284,7 @@ func (s *stageBuilder) option(a *Copy, w text) {
 			return
 		}
 		if fl := checkMode(v); fl != nil {
-			s.rep.errorf(value, fl.hint, "%s %s", quote(v), fl.text)
+			s.rep.errorf(value, fl.hint, "%s %s", finding.QuoteValue(v), fl.text)
 		}
 	}
 }
@@ -293,6 +294,6 @@ func (s *stageBuilder) option(a *Copy, w text) {
 func (s *stageBuilder) pathArgument(uses *[]Variable, w text) {
 	s.variables(uses, w)
 	if strings.HasPrefix(w.s, "/") && climbs(w.s) {
-		s.rep.errorf(w.place(0, len(w.s)), "", "path %s climbs out of the root with ..", quote(w.s))
+		s.rep.errorf(w.place(0, len(w.s)), "", "path %s climbs out of the root with ..", finding.QuoteValue(w.s))
 	}
 }

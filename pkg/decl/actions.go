@@ -2,6 +2,8 @@
 
 package decl
 
+import "github.com/carosio/carosbuild/pkg/decl/finding"
+
 // ActionKind is the word that an action begins with.
 type ActionKind string
 
@@ -30,7 +32,7 @@ type Action interface {
 // Argument is what follows the word of an action, as it is written.
 type Argument struct {
 	Text string // trimmed
-	Span Span
+	Span finding.Span
 }
 
 // Written is the argument itself: every action has one.

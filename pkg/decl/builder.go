@@ -2,13 +2,18 @@
 
 package decl
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/carosio/carosbuild/pkg/decl/finding"
+)
 
 // builder makes one Declaration of checked elements, file after file.
 type builder struct {
 	rep     *report
 	decl    *Declaration
-	partial bool // a part of a file is unknown: what is missing may be there
+	dirs    []string // of the file that is read
+	partial bool     // a part of a file is unknown: what is missing may be there
 
 	remotes map[string]named
 	layers  map[string]named
@@ -53,8 +58,9 @@ func newBuilder(rep *report) *builder {
 }
 
 // addFile adds the contents of a file; root is nil if there are none.
-func (b *builder) addFile(f *file, root *node) {
-	b.decl.Files = append(b.decl.Files, f.name)
+func (b *builder) addFile(s Source, root *node) {
+	b.decl.Files = append(b.decl.Files, s.Name)
+	b.dirs = s.Dirs
 	if root == nil {
 		return
 	}
@@ -91,7 +97,7 @@ func (b *builder) declare(known map[string]named, what string, n *node, attr str
 	}
 	old, found := known[name]
 	if found && old.at.file == n.file {
-		b.rep.errorf(a.in, "", "%s %s is declared twice in one file", what, quote(name)).note(old.at, "the first one is here")
+		b.rep.errorf(a.in, "", "%s %s is declared twice in one file", what, finding.QuoteValue(name)).note(old.at, "the first one is here")
 		return -1, false
 	}
 	index, at := -1, next
@@ -112,7 +118,7 @@ func put[T any](all []T, index int, v T) []T {
 }
 
 // spanOf is the value of an attribute, or the element if it has none.
-func spanOf(n *node, attr string) Span {
+func spanOf(n *node, attr string) finding.Span {
 	if a := n.attr(attr); a != nil {
 		return a.in.span()
 	}
@@ -142,7 +148,7 @@ func (b *builder) addLayer(n *node) {
 	case "remote":
 		if i, ok := b.declare(b.remotes, "remote", n, "name", len(d.Remotes), nil); ok {
 			if url := n.value("baseurl"); url != "" && checkGitURL(url) == nil && !strings.HasSuffix(url, "/") && !strings.HasSuffix(url, ":") {
-				b.rep.warnf(n.attr("baseurl").in, "did you mean "+quote(url+"/")+"?", "baseurl and repo are joined without a slash between them")
+				b.rep.warnf(n.attr("baseurl").in, "did you mean "+finding.QuoteValue(url+"/")+"?", "baseurl and repo are joined without a slash between them")
 			}
 			d.Remotes = put(d.Remotes, i, Remote{Name: n.value("name"), BaseURL: n.value("baseurl"), Span: n.element()})
 		}
@@ -156,7 +162,7 @@ func (b *builder) addLayer(n *node) {
 	case "bblayers":
 		b.addBBLayers(n)
 	case "layer":
-		refs := remoteRef(n, "layer "+quote(n.value("name")))
+		refs := remoteRef(n, "layer "+finding.QuoteValue(n.value("name")))
 		if i, ok := b.declare(b.layers, "layer", n, "name", len(d.Layers), refs); ok {
 			d.Layers = put(d.Layers, i, GitLayer{
 				Name: n.value("name"), Remote: n.value("remote"), Revision: n.value("revision"), Repo: n.value("repo"),
@@ -173,9 +179,6 @@ func remoteRef(n *node, who string) []ref {
 	return []ref{{toRemote, who + " names remote", n.value("remote"), n.attr("remote").in, nil}}
 }
 
-// element is the span of the opening of the start tag.
-func (n *node) element() Span { return n.file.at(n.start, n.nameEnd).span() }
-
 // addBBLayers is the list of layers of bblayers.conf.
 func (b *builder) addBBLayers(n *node) {
 	if b.listed != nil && b.listed.file == n.file {
@@ -190,7 +193,7 @@ func (b *builder) addBBLayers(n *node) {
 			if fl.to == 0 {
 				fl.to, fl.hint = len(w.s), "paths are relative to the base layer's directory"
 			}
-			b.rep.errorf(w.place(fl.from, fl.to), fl.hint, "layer %s %s", quote(w.s), fl.text)
+			b.rep.errorf(w.place(fl.from, fl.to), fl.hint, "layer %s %s", finding.QuoteValue(w.s), fl.text)
 			continue
 		}
 		list.Paths = append(list.Paths, w.s)

@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"regexp"
 	"unicode/utf8"
+
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
 const maxFileSize = 16 << 20
@@ -90,5 +92,5 @@ func checkEncoding(f *file, from, to int, rep *report) {
 	if m == nil || bytes.EqualFold(f.data[from+m[2]:from+m[3]], []byte("utf-8")) {
 		return
 	}
-	rep.errorf(f.at(from+m[2], from+m[3]), "convert the file and write UTF-8 here", "declarations are in UTF-8, not %s", quote(string(f.data[from+m[2]:from+m[3]])))
+	rep.errorf(f.at(from+m[2], from+m[3]), "convert the file and write UTF-8 here", "declarations are in UTF-8, not %s", finding.QuoteValue(string(f.data[from+m[2]:from+m[3]])))
 }

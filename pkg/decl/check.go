@@ -12,7 +12,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/disk/uuid"
+	"github.com/carosio/carosbuild/pkg/words"
 )
 
 // check looks at a value that is not empty and has no white space around it.
@@ -50,27 +52,27 @@ func checkID(v string) *flaw {
 }
 
 // oneOf allows only the given words.
-func oneOf(words ...string) check {
+func oneOf(allowed ...string) check {
 	return func(v string) *flaw {
-		for _, w := range words {
+		for _, w := range allowed {
 			if v == w {
 				return nil
 			}
 		}
-		_, hint := correct(v, words)
+		_, hint := correct(v, allowed)
 		if hint == "" {
-			hint = "it is one of " + List(words)
+			hint = "it is one of " + words.List(allowed)
 		}
-		return &flaw{text: "is not known", hint: hint, words: words}
+		return &flaw{text: "is not known", hint: hint, words: allowed}
 	}
 }
 
 // eachWord applies a check to every word of a list.
 func eachWord(c check) check {
 	return func(v string) *flaw {
-		for _, w := range (text{s: v}).words() {
+		for _, w := range plain(v).words() {
 			if fl := c(w.s); fl != nil {
-				fl.from, fl.to, fl.part = w.off, w.off+len(w.s), true
+				fl.from, fl.to, fl.part = w.offset(), w.offset()+len(w.s), true
 				return fl
 			}
 		}
@@ -188,12 +190,12 @@ func typeHint(v string) string {
 		}
 	}
 	if len(longer) > 0 {
-		return "it names the architecture: " + List(longer)
+		return "it names the architecture: " + words.List(longer)
 	}
 	if _, hint := correct(v, partitionTypes); hint != "" {
 		return hint
 	}
-	return "it is one of " + List(partitionTypes) + ", a GUID, or for mbr two hexadecimal digits"
+	return "it is one of " + words.List(partitionTypes) + ", a GUID, or for mbr two hexadecimal digits"
 }
 
 func checkSnapshot(v string) *flaw {
@@ -240,7 +242,7 @@ func climbs(p string) bool {
 func checkStagePath(v string) *flaw {
 	switch {
 	case !strings.HasPrefix(v, "/"):
-		return &flaw{text: "is not an absolute path", hint: fmt.Sprintf("did you mean %s?", quote("/"+v))}
+		return &flaw{text: "is not an absolute path", hint: fmt.Sprintf("did you mean %s?", finding.QuoteValue("/"+v))}
 	case climbs(v):
 		return &flaw{text: "climbs out of the root with .."}
 	}
@@ -262,7 +264,7 @@ func checkExcept(v string) *flaw {
 	}
 	_, hint := correct(v, Generalized)
 	if hint == "" {
-		hint = "one of " + List(Generalized) + ", or an absolute path"
+		hint = "one of " + words.List(Generalized) + ", or an absolute path"
 	}
 	return &flaw{text: "is not a kind of files to keep", hint: hint}
 }

@@ -5,6 +5,9 @@ package decl
 import (
 	"slices"
 	"strings"
+
+	"github.com/carosio/carosbuild/pkg/decl/finding"
+	"github.com/carosio/carosbuild/pkg/words"
 )
 
 // checker compares the elements of a file with the grammar. What does not
@@ -18,7 +21,7 @@ func (c *checker) checkRoot(n *node) *node {
 	if n.name != rootName {
 		if kids := grammar[rootName].kids; slices.Contains(kids, n.name) {
 			// A file may consist of a single element, such as a disk.
-			n = &node{name: rootName, file: n.file, data: n.data, start: n.start, nameEnd: n.nameEnd, kids: []*node{n}}
+			n = n.within(rootName)
 		} else {
 			if strings.Contains(n.name, ":") {
 				c.namespaced(n)
@@ -54,21 +57,18 @@ func (c *checker) element(n *node) {
 }
 
 func (c *checker) noText(n *node) {
-	for _, run := range n.runs {
-		from, to, ok := solid(n.data, run)
-		if !ok {
-			continue
-		}
-		hint := ""
-		switch kids := grammar[n.name].kids; {
-		case slices.Contains(kids, "action"):
-			hint = "actions are written <action>RUN ...</action>"
-		case len(kids) == 0:
-			hint = "write <" + n.name + " .../>"
-		}
-		c.rep.errorf(n.file.at(from, to), hint, "text in <%s>, where only elements may stand", n.name)
+	at, ok := n.solid()
+	if !ok {
 		return
 	}
+	hint := ""
+	switch kids := grammar[n.name].kids; {
+	case slices.Contains(kids, "action"):
+		hint = "actions are written <action>RUN ...</action>"
+	case len(kids) == 0:
+		hint = "write <" + n.name + " .../>"
+	}
+	c.rep.errorf(at, hint, "text in <%s>, where only elements may stand", n.name)
 }
 
 func (c *checker) once(n *node, name string) {
@@ -89,8 +89,8 @@ func (c *checker) once(n *node, name string) {
 func (c *checker) kids(n *node, kids []*node, r rule) []*node {
 	good := kids[:0:0]
 	for _, k := range kids {
-		if c.rep.full() {
-			c.rep.dropped = true
+		if c.rep.Full() {
+			c.rep.drop()
 			return good
 		}
 		if !slices.Contains(r.kids, k.name) {
@@ -123,7 +123,7 @@ func (c *checker) stranger(n, k *node, r rule) (group []*node, ok bool) {
 	case k.name == n.name && k.name == "buildstage":
 		c.rep.errorf(at, "close the stage first", "a <buildstage> inside of another").note(n.tag(), "the outer one is here")
 	case len(homes(k.name)) > 0 && len(r.kids) > 0:
-		c.rep.errorf(at, "<"+k.name+"> belongs in "+List(homes(k.name)), "<%s> does not belong in <%s>", k.name, n.name)
+		c.rep.errorf(at, "<"+k.name+"> belongs in "+words.List(homes(k.name)), "<%s> does not belong in <%s>", k.name, n.name)
 	case right != "":
 		c.rep.errorf(at, hint, "unknown element <%s>", k.name)
 		k.name = right
@@ -138,7 +138,7 @@ func (c *checker) stranger(n, k *node, r rule) (group []*node, ok bool) {
 		c.rep.warnf(at, "", "unknown element <%s>; what is in it counts as if it were not there", k.name)
 		return c.kids(n, k.kids, r), false
 	default:
-		c.rep.errorf(at, "<"+n.name+"> has "+List(r.kids), "unknown element <%s>", k.name)
+		c.rep.errorf(at, "<"+n.name+"> has "+words.List(r.kids), "unknown element <%s>", k.name)
 	}
 	return nil, false
 }
@@ -204,18 +204,18 @@ func (c *checker) unknownAttribute(n *node, a *attribute, names []string) {
 	old := deprecated[a.name]
 	switch {
 	case slices.Contains(names, old) && n.attr(old) == nil:
-		c.rep.warnf(a.at, "write "+old, "the attribute %s of <%s> is deprecated", quote(a.name), n.name)
+		c.rep.warnf(a.at, "write "+old, "the attribute %s of <%s> is deprecated", finding.QuoteValue(a.name), n.name)
 		a.name = old
 		return
 	case strings.Contains(a.name, ":") || a.name == "xmlns":
-		c.rep.errorf(a.at, "", "attribute %s: declarations have no namespaces", quote(a.name))
+		c.rep.errorf(a.at, "", "attribute %s: declarations have no namespaces", finding.QuoteValue(a.name))
 		return
 	case right == "" && len(names) == 0:
 		hint = "<" + n.name + "> has no attributes"
 	case right == "":
-		hint = "<" + n.name + "> has " + List(names)
+		hint = "<" + n.name + "> has " + words.List(names)
 	}
-	c.rep.errorf(a.at, hint, "unknown attribute %s of <%s>", quote(a.name), n.name)
+	c.rep.errorf(a.at, hint, "unknown attribute %s of <%s>", finding.QuoteValue(a.name), n.name)
 	if right != "" && n.attr(right) == nil {
 		a.name = right
 	}
@@ -235,6 +235,6 @@ func (c *checker) value(n *node, a *attribute, check check) {
 		if fl.secret {
 			what = v.s[:from] + "..." + v.s[to:]
 		}
-		c.rep.errorf(v.place(from, to), fl.hint, "%s %s of <%s> %s", a.name, quote(what), n.name, fl.text)
+		c.rep.errorf(v.place(from, to), fl.hint, "%s %s of <%s> %s", a.name, finding.QuoteValue(what), n.name, fl.text)
 	}
 }

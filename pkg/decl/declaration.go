@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/carosio/carosbuild/pkg/bytesize"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/disk/uuid"
 )
 
@@ -27,20 +28,12 @@ type Declaration struct {
 	Feeds        []Feed      // likewise
 }
 
-// Span is a place in a declaration file.
-type Span struct {
-	File string `json:"file"`
-	Line int    `json:"line"` // 1-based
-	Col  int    `json:"col"`  // 1-based, in characters; a tab counts as one
-	Len  int    `json:"len"`  // in characters, at least 1; ends with the line
-}
-
 // Places are where the values of an element's attributes are, by "ATTRIBUTE",
 // and the words of each, by "ATTRIBUTE WORD".
-type Places map[string]Span
+type Places map[string]finding.Span
 
 // At is the place of an attribute's value, or of the element without one.
-func (p Places) At(attr string, element Span) Span {
+func (p Places) At(attr string, element finding.Span) finding.Span {
 	if at, ok := p[attr]; ok {
 		return at
 	}
@@ -50,32 +43,32 @@ func (p Places) At(attr string, element Span) Span {
 // Remote is a URL prefix that git layers refer to by name.
 type Remote struct {
 	Name, BaseURL string
-	Span          Span
+	Span          finding.Span
 }
 
 // BaseLayer is the git tree that all others are checked out into.
 type BaseLayer struct {
 	Remote, Revision, Repo string
-	Span                   Span
+	Span                   finding.Span
 }
 
 // GitLayer is a git tree below the base layer.
 type GitLayer struct {
 	Name, Remote, Revision, Repo string
 	Subdirs                      []string
-	Span                         Span
+	Span                         finding.Span
 }
 
 // BBLayers is an explicit list of the directories that are layers.
 type BBLayers struct {
 	Paths []string // relative to the base layer's directory, in order
-	Span  Span
+	Span  finding.Span
 }
 
 // LocalConf is a verbatim fragment for bitbake's local.conf or bblayers.conf.
 type LocalConf struct {
 	Text string
-	Span Span
+	Span finding.Span
 }
 
 // Stage is one build stage: what it starts from and what is done in it.
@@ -86,8 +79,8 @@ type Stage struct {
 	Bootstrap    *Bootstrap
 	Caches       []Cache
 	Actions      []Action // in document order; a FROM is the first
-	Span         Span
-	PrestageSpan Span
+	Span         finding.Span
+	PrestageSpan finding.Span
 }
 
 // Bootstrap makes a stage from Debian packages instead of an image.
@@ -101,13 +94,13 @@ type Bootstrap struct {
 	Mirror         string   // URL, may hold {snapshot}; empty means: from the host
 	SecurityMirror string   // URL, or "none"
 	Snapshot       string   // yyyymmddThhmmssZ; {snapshot} in a mirror stands for it
-	Span           Span
+	Span           finding.Span
 	Places         Places
 }
 
 // At is where a word of an attribute is, or else the attribute's value, or
 // else the element.
-func (b *Bootstrap) At(attr, word string) Span {
+func (b *Bootstrap) At(attr, word string) finding.Span {
 	return b.Places.At(attr+" "+word, b.Places.At(attr, b.Span))
 }
 
@@ -117,14 +110,14 @@ type Cache struct {
 	ID   string // name that stages share it by; empty means the path
 	// Shared says that several steps may use it at a time.
 	Shared bool
-	Span   Span
+	Span   finding.Span
 }
 
 // Generalize takes away from a disk what must not be the same on all machines
 // made of it.
 type Generalize struct {
 	Except []string // what stays: words of Generalized, and absolute patterns
-	Span   Span
+	Span   finding.Span
 }
 
 // Disk is a disk image made from stages.
@@ -143,7 +136,7 @@ type Disk struct {
 	Blobs      []Blob
 	VM         *VM
 	Expects    []Expect
-	Span       Span
+	Span       finding.Span
 	Places     Places
 }
 
@@ -158,14 +151,14 @@ type Deploy struct {
 	LikelyMachine string
 	LikelyImages  []string
 
-	Span   Span
+	Span   finding.Span
 	Places Places
 }
 
 // BIOS asks for GRUB's boot sector and core image.
 type BIOS struct {
 	Stage string // has grub-mkimage and its modules
-	Span  Span
+	Span  finding.Span
 }
 
 // Blob is raw data at a fixed offset of the disk.
@@ -173,7 +166,7 @@ type Blob struct {
 	Stage, From string
 	At          int64 // bytes
 	Check       string
-	Span        Span
+	Span        finding.Span
 }
 
 // Partition is one partition and, when FS is set, its file system.
@@ -199,7 +192,7 @@ type Partition struct {
 	Grow        bool
 
 	Items  Items
-	Span   Span
+	Span   finding.Span
 	Places Places
 }
 
@@ -222,21 +215,21 @@ type VM struct {
 	Manifest                 string  // sha256 (default) or sha1
 	Annotation               string
 	EULA                     string
-	Span                     Span
+	Span                     finding.Span
 	Places                   Places
 }
 
 // CDROM is an ISO in the drive of a virtual machine.
 type CDROM struct {
 	Stage, From string // path or glob of a file in the stage; empty: the disk's
-	Span        Span
+	Span        finding.Span
 }
 
 // Expect is what a booted disk must print.
 type Expect struct {
 	Console string        // text, not a pattern, on the serial console
 	Within  time.Duration // 0 means: as long as the caller likes
-	Span    Span
+	Span    finding.Span
 }
 
 // Artifact is a file of a stage that people want to have.
@@ -244,14 +237,14 @@ type Artifact struct {
 	Stage string // empty means the one that is asked for
 	Path  string // path or glob inside the stage
 	Name  string // what to call it; ends with a slash for a directory; empty means as in the stage
-	Span  Span
+	Span  finding.Span
 }
 
 // Feed is a directory of packages in a stage.
 type Feed struct {
 	Stage string // empty means the one that is asked for
 	Path  string
-	Span  Span
+	Span  finding.Span
 }
 
 // Stage returns the stage of an id, or nil.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/words"
 )
 
@@ -33,9 +34,9 @@ func checkSource(v string) *flaw {
 		return nil
 	}
 	right, _ := correct(kind, DeployKinds)
-	hint := "did you mean " + quote(deployScheme+right) + "?"
+	hint := "did you mean " + finding.QuoteValue(deployScheme+right) + "?"
 	if right == "" {
-		hint = deployScheme + "KIND has one of " + List(DeployKinds)
+		hint = deployScheme + "KIND has one of " + words.List(DeployKinds)
 	}
 	return &flaw{text: "is unknown", hint: hint, from: 0, to: len(v), part: true}
 }
@@ -60,7 +61,7 @@ func checkPartUUIDs(rep *report, parts []*node) {
 			if slices.Contains(known, name) {
 				continue
 			}
-			rep.errorf(at(m[0], m[1]), words.DidYouMean(name, known), "the disk has no partition with the name %s", quote(name))
+			rep.errorf(at(m[0], m[1]), words.DidYouMean(name, known), "the disk has no partition with the name %s", finding.QuoteValue(name))
 		}
 	}
 	for _, p := range parts {

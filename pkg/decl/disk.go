@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/carosio/carosbuild/pkg/bytesize"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
 // diskBuilder makes one Disk.
@@ -19,8 +20,8 @@ type diskBuilder struct {
 
 func (b *builder) addDisk(n *node) {
 	d := &diskBuilder{builder: b, n: n, disk: &Disk{
-		ID: n.value("id"), Stage: n.value("stage"), Table: or(n.value("table"), "gpt"), Size: n.size("size"),
-		Align: n.size("align"), GUID: n.uuid("guid"), Empty: n.value("empty") == "yes", Span: spanOf(n, "id"), Places: placesOf(n),
+		ID: n.value("id"), Stage: n.value("stage"), Table: or(n.value("table"), "gpt"), Size: sizeOf(n, "size"),
+		Align: sizeOf(n, "align"), GUID: uuidOf(n, "guid"), Empty: n.value("empty") == "yes", Span: spanOf(n, "id"), Places: placesOf(n),
 	}}
 	d.stageRef(n)
 	var parts []*node
@@ -35,7 +36,7 @@ func (b *builder) addDisk(n *node) {
 			d.disk.Deploy = &Deploy{Dir: k.value("dir"), Machine: k.value("machine"), Image: k.value("image"), Span: k.element(), Places: placesOf(k)}
 		case "blob":
 			d.disk.Blobs = append(d.disk.Blobs, Blob{
-				Stage: k.value("stage"), From: k.value("from"), At: k.size("at"), Check: k.value("check"), Span: spanOf(k, "from"),
+				Stage: k.value("stage"), From: k.value("from"), At: sizeOf(k, "at"), Check: k.value("check"), Span: spanOf(k, "from"),
 			})
 		case "partition":
 			parts = append(parts, k)
@@ -46,7 +47,7 @@ func (b *builder) addDisk(n *node) {
 				d.stageRef(i)
 			}
 		case "expect":
-			d.disk.Expects = append(d.disk.Expects, Expect{Console: k.value("console"), Within: k.duration("within"), Span: spanOf(k, "console")})
+			d.disk.Expects = append(d.disk.Expects, Expect{Console: k.value("console"), Within: durationOf(k, "within"), Span: spanOf(k, "console")})
 		}
 	}
 	if !n.damaged && !n.open {
@@ -75,7 +76,7 @@ func (d *diskBuilder) stageRef(k *node) {
 		if v == "" || k == d.n && v == LeafStage { // which is a stage of that name, or the leaf
 			continue
 		}
-		who := "disk " + quote(d.disk.ID)
+		who := "disk " + finding.QuoteValue(d.disk.ID)
 		if k != d.n {
 			who = "<" + k.name + "> of " + who
 		}
@@ -91,8 +92,8 @@ func (d *diskBuilder) partition(k *node) {
 	size, _ := bytesize.ParsePartition(k.value("size")) // what is wrong with it has been said
 	p := &Partition{
 		Name: k.value("name"), Type: k.value("type"), FS: k.value("fs"), Label: k.value("label"),
-		Start: k.size("start"), Size: size, Path: k.value("path"), From: k.value("from"), Of: k.value("of"),
-		Stage: k.value("stage"), UUID: k.uuid("uuid"), Serial: k.serial("uuid"), Profile: k.value("profile"), Compression: k.value("compression"),
+		Start: sizeOf(k, "start"), Size: size, Path: k.value("path"), From: k.value("from"), Of: k.value("of"),
+		Stage: k.value("stage"), UUID: uuidOf(k, "uuid"), Serial: serialOf(k, "uuid"), Profile: k.value("profile"), Compression: k.value("compression"),
 		Attributes: strings.Fields(k.value("attributes")), Hybrid: k.value("hybrid") == "yes",
 		Active: k.value("active") == "yes", Grow: k.value("grow") == "yes", Span: spanOf(k, "name"), Places: placesOf(k),
 	}
@@ -111,7 +112,7 @@ func newItem(k *node) Item {
 		at.Span = spanOf(k, "from")
 		return &CopyItem{Element: at, Stage: k.value("stage"), From: k.value("from"), To: k.value("to"), Optional: optional}
 	case FileItemKind:
-		return &FileItem{Element: at, To: k.value("to"), Mode: k.mode("mode"), Text: fileText(k.text().s)}
+		return &FileItem{Element: at, To: k.value("to"), Mode: modeOf(k, "mode"), Text: fileText(k.text().s)}
 	case InitrdItemKind:
 		return &InitrdItem{
 			Element: at, Ramdisk: newRamdisk(k), Stage: k.value("stage"), From: k.value("from"), To: k.value("to"), Kernel: k.value("kernel"),
@@ -139,7 +140,7 @@ func newRamdisk(k *node) Ramdisk {
 func newMenu(k *node, kernel string) Menu {
 	m := Menu{
 		Kernel: or(k.value("kernel"), kernel), Initrd: "/initrd.img", Cmdline: k.value("cmdline"), Title: k.value("title"),
-		Timeout: time.Duration(k.count("timeout")) * time.Second,
+		Timeout: time.Duration(countOf(k, "timeout")) * time.Second,
 	}
 	if k.attr("initrd") != nil {
 		m.Initrd = k.value("initrd") // empty: boot without one
@@ -151,14 +152,14 @@ func newVM(k *node) *VM {
 	vm := &VM{
 		Name: k.value("name"), Product: k.value("product"), Vendor: k.value("vendor"), Version: k.value("version"),
 		ProductURL: k.value("product-url"), VendorURL: k.value("vendor-url"),
-		Cores: k.count("cores"), Memory: k.size("memory"), NICs: k.number("nics"), Network: k.value("network"),
-		Controller: k.value("controller"), Hardware: k.hardware("hardware"), Guest: k.value("guest"),
+		Cores: countOf(k, "cores"), Memory: sizeOf(k, "memory"), NICs: numberOf(k, "nics"), Network: k.value("network"),
+		Controller: k.value("controller"), Hardware: hardwareOf(k, "hardware"), Guest: k.value("guest"),
 		Firmware: k.value("firmware"), Profile: k.value("profile"), Manifest: k.value("manifest"), Span: k.element(), Places: placesOf(k),
 	}
 	for _, i := range k.kids {
 		switch i.name {
 		case "data-disk":
-			vm.DataDisks = append(vm.DataDisks, i.size("size"))
+			vm.DataDisks = append(vm.DataDisks, sizeOf(i, "size"))
 		case "cdrom":
 			vm.CDROM = &CDROM{Stage: i.value("stage"), From: i.value("from"), Span: spanOf(i, "from")}
 		case "annotation":

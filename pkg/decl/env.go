@@ -5,6 +5,8 @@ package decl
 import (
 	"regexp"
 	"strings"
+
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
 var (
@@ -18,7 +20,7 @@ func (s *stageBuilder) env(arg text) (vars []EnvVar) {
 	if first := words[0]; !strings.Contains(first.s, "=") {
 		rest := arg.sub(len(first.s), len(arg.s)).trim()
 		if rest.s == "" {
-			s.rep.errorf(first.place(0, len(first.s)), "write ENV "+first.s+"=...", "ENV has no value for %s", quote(first.s))
+			s.rep.errorf(first.place(0, len(first.s)), "write ENV "+first.s+"=...", "ENV has no value for %s", finding.QuoteValue(first.s))
 			return nil
 		}
 		s.variable(&vars, first, rest)
@@ -38,7 +40,7 @@ func (s *stageBuilder) env(arg text) (vars []EnvVar) {
 		pos = end
 		eq := strings.IndexByte(w.s, '=')
 		if eq < 0 {
-			s.rep.errorf(w.place(0, len(w.s)), "write NAME=VALUE, with quotes around blanks", "ENV has no value for %s", quote(w.s))
+			s.rep.errorf(w.place(0, len(w.s)), "write NAME=VALUE, with quotes around blanks", "ENV has no value for %s", finding.QuoteValue(w.s))
 			return vars
 		}
 		s.variable(&vars, w.sub(0, eq), w.sub(eq+1, len(w.s)))
@@ -70,7 +72,7 @@ func wordEnd(v string, i int) int {
 // variable adds one variable; value may have quotes in it.
 func (s *stageBuilder) variable(vars *[]EnvVar, name, value text) {
 	if !variable.MatchString(name.s) {
-		s.rep.errorf(name.place(0, len(name.s)), "letters, digits and _, the first one no digit", "%s is not the name of a variable", quote(name.s))
+		s.rep.errorf(name.place(0, len(name.s)), "letters, digits and _, the first one no digit", "%s is not the name of a variable", finding.QuoteValue(name.s))
 		return
 	}
 	v := EnvVar{Name: name.s}

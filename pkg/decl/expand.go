@@ -6,12 +6,14 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
 // Variable is a use of a variable in the words of an action.
 type Variable struct {
 	Name string
-	Span Span
+	Span finding.Span
 }
 
 // Lookup is the value of a variable; ok is false if it is not set.
@@ -141,7 +143,7 @@ func (s *stageBuilder) variables(uses *[]Variable, w text) bool {
 // Expanded is an action with the variables of its paths and users filled in. A
 // variable that is not set and has no default, and what is not a path or user then,
 // are findings.
-func Expanded(a Action, value Lookup) (Action, Findings) {
+func Expanded(a Action, value Lookup) (Action, finding.Findings) {
 	switch do := a.(type) {
 	case *Copy:
 		f := &filler{at: do.Span, uses: do.Variables, value: value}
@@ -160,7 +162,7 @@ func Expanded(a Action, value Lookup) (Action, Findings) {
 		if out.Name = f.fill(out.Name); f.changed() {
 			f.checkNames(out.Name)
 			if !owner.MatchString(out.Name) {
-				f.bad(quote(out.Name) + " is not a user")
+				f.bad(finding.QuoteValue(out.Name) + " is not a user")
 			}
 		}
 		return &out, f.fs
@@ -171,10 +173,10 @@ func Expanded(a Action, value Lookup) (Action, Findings) {
 // filler fills in the variables of one action, and looks at the words then as the
 // parser looks at others.
 type filler struct {
-	at    Span
+	at    finding.Span
 	uses  []Variable
 	value Lookup
-	fs    Findings
+	fs    finding.Findings
 }
 
 func (f *filler) fill(word string) string {
@@ -188,7 +190,7 @@ func (f *filler) fill(word string) string {
 }
 
 // unset is the finding about a variable without a value.
-func (f *filler) unset(name string) Finding {
+func (f *filler) unset(name string) finding.Finding {
 	at := f.at
 	for _, v := range f.uses {
 		if v.Name == name {
@@ -196,8 +198,8 @@ func (f *filler) unset(name string) Finding {
 			break
 		}
 	}
-	return Finding{
-		Span: at, Summary: "the variable " + quote(name) + " is not set here",
+	return finding.Finding{
+		Span: at, Summary: "the variable " + finding.QuoteValue(name) + " is not set here",
 		Hint: "set it by ENV before, give a default by ${" + name + ":-...}, or write \\$ for the sign itself",
 	}
 }
@@ -206,7 +208,7 @@ func (f *filler) unset(name string) Finding {
 func (f *filler) changed() bool { return len(f.fs) == 0 && len(f.uses) > 0 }
 
 func (f *filler) bad(text string) {
-	f.fs = append(f.fs, Finding{Span: f.at, Summary: "with its variables filled in, " + text})
+	f.fs = append(f.fs, finding.Finding{Span: f.at, Summary: "with its variables filled in, " + text})
 }
 
 func (f *filler) checkNames(names ...string) {
@@ -217,7 +219,7 @@ func (f *filler) checkNames(names ...string) {
 
 func (f *filler) checkPath(p string) {
 	if strings.HasPrefix(p, "/") && climbs(p) {
-		f.bad("path " + quote(p) + " climbs out of the root with ..")
+		f.bad("path " + finding.QuoteValue(p) + " climbs out of the root with ..")
 	}
 }
 
@@ -233,16 +235,16 @@ func (f *filler) copy(c Copy) *Copy {
 	f.checkNames(slices.Concat(c.Sources, []string{c.Dest})...)
 	for _, src := range c.Sources {
 		if climbs(src) {
-			f.bad("source " + quote(src) + " climbs out with ..")
+			f.bad("source " + finding.QuoteValue(src) + " climbs out with ..")
 		}
 	}
 	f.checkPath(c.Dest)
 	if c.Chown != "" && !owner.MatchString(c.Chown) {
-		f.bad(quote(c.Chown) + " is not an owner")
+		f.bad(finding.QuoteValue(c.Chown) + " is not an owner")
 	}
 	if c.Chmod != "" {
 		if fl := checkMode(c.Chmod); fl != nil {
-			f.bad(quote(c.Chmod) + " " + fl.text)
+			f.bad(finding.QuoteValue(c.Chmod) + " " + fl.text)
 		}
 	}
 	return &c

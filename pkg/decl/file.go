@@ -4,8 +4,11 @@ package decl
 
 import (
 	"bytes"
+	"cmp"
 	"sort"
 	"unicode/utf8"
+
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
 // file is a declaration file with an index from byte offsets to lines and
@@ -13,7 +16,6 @@ import (
 type file struct {
 	index int // in reading order
 	name  string
-	dirs  []string
 	data  []byte
 	lines []int32 // offset of each line's first byte
 	marks []mark  // every markEvery bytes or so
@@ -31,8 +33,9 @@ type place struct {
 	from, to int
 }
 
-func newFile(index int, s Source) *file {
-	f := &file{index: index, name: s.Name, dirs: s.Dirs, data: s.Data, lines: []int32{0}, marks: []mark{{}}}
+// newFile is a file of a name and content, the index-th that is read.
+func newFile(index int, name string, data []byte) *file {
+	f := &file{index: index, name: name, data: data, lines: []int32{0}, marks: []mark{{}}}
 	if len(f.data) > maxFileSize {
 		f.data = f.data[:maxFileSize]
 	}
@@ -76,9 +79,14 @@ func (f *file) chars(off int, up bool) int {
 	return chars
 }
 
+// compare orders places: by file, and by where they begin.
+func (p place) compare(q place) int {
+	return cmp.Or(cmp.Compare(p.file.index, q.file.index), cmp.Compare(p.from, q.from))
+}
+
 // span converts a place to lines and columns. A place that is empty, or at
 // the end of its line, becomes one character long.
-func (p place) span() Span {
+func (p place) span() finding.Span {
 	f := p.file
 	from := min(max(p.from, 0), len(f.data))
 	to := min(max(p.to, from), len(f.data))
@@ -90,7 +98,7 @@ func (p place) span() Span {
 		to = from + i
 	}
 	start := f.chars(from, false)
-	return Span{
+	return finding.Span{
 		File: f.name,
 		Line: line + 1,
 		Col:  start - f.chars(int(f.lines[line]), false) + 1,

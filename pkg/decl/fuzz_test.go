@@ -12,6 +12,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
@@ -40,11 +41,11 @@ func FuzzParse(f *testing.F) {
 		d, fs := Parse(files...)
 		checkSpans(t, files, fs)
 		for _, s := range allSpans(d) {
-			checkSpans(t, files, Findings{{Span: s, Summary: "declared"}})
+			checkSpans(t, files, finding.Findings{{Span: s, Summary: "declared"}})
 		}
 		for _, color := range []bool{false, true} {
 			var out bytes.Buffer
-			if err := fs.Render(&out, files, color); err != nil {
+			if err := fs.Render(&out, Texts(files), color); err != nil {
 				t.Fatal(err)
 			}
 			if color {
@@ -60,8 +61,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-func allSpans(d *Declaration) []Span {
-	var all []Span
+func allSpans(d *Declaration) []finding.Span {
+	var all []finding.Span
 	for _, s := range d.Stages {
 		all = append(all, s.Span)
 		for _, a := range s.Actions {
@@ -95,39 +96,4 @@ func wellFormed(data []byte) error {
 			return err
 		}
 	}
-}
-
-// FuzzText compares the decoding of text, of which encoding/xml does not tell
-// the places, with that of encoding/xml.
-func FuzzText(f *testing.F) {
-	for _, s := range []string{"", "a&amp;b", "&#228;x&#x1F600;", "<![CDATA[&amp;]]>]]&gt;", "a\r\nb\rc", "<!-- x -->a<![CDATA[]]>", "漢&lt;"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		data := []byte("<a>" + s + "</a>")
-		var want struct {
-			Text string `xml:",chardata"`
-		}
-		if bytes.HasPrefix([]byte(s), []byte("<")) || xml.Unmarshal(data, &want) != nil {
-			return
-		}
-		rep := &report{}
-		file := newFile(0, Source{Data: data})
-		root, complete := readXML(file, len(data), rep)
-		if !complete || len(rep.All) > 0 || len(root.kids) > 0 {
-			return
-		}
-		got := root.text()
-		if got.s != want.Text {
-			t.Fatalf("%q decodes to %q, want %q", s, got.s, want.Text)
-		}
-		last := 0
-		for i, r := range got.s {
-			at := got.place(i, i+utf8.RuneLen(max(r, 0)))
-			if at.from < last || at.to <= at.from || at.to > len(data) {
-				t.Fatalf("%q: character %d of %q stands at %d to %d, the one before ends at %d", s, i, got.s, at.from, at.to, last)
-			}
-			last = at.to
-		}
-	})
 }

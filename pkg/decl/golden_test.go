@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -54,10 +56,10 @@ func TestFindings(t *testing.T) {
 	}
 }
 
-func render(t testing.TB, files []Source, fs Findings) string {
+func render(t testing.TB, files []Source, fs finding.Findings) string {
 	t.Helper()
 	var out bytes.Buffer
-	if err := fs.Render(&out, files, false); err != nil {
+	if err := fs.Render(&out, Texts(files), false); err != nil {
 		t.Fatal(err)
 	}
 	return out.String()
@@ -78,15 +80,15 @@ func updateArchive(t *testing.T, name string, ar *txtar.Archive, got string) {
 }
 
 // checkSpans checks that every place is inside of its file.
-func checkSpans(t testing.TB, files []Source, fs Findings) {
+func checkSpans(t testing.TB, files []Source, fs finding.Findings) {
 	t.Helper()
 	for _, f := range fs {
-		spans := []Span{f.Span}
+		spans := []finding.Span{f.Span}
 		for _, n := range f.Notes {
 			spans = append(spans, n.Span)
 		}
 		for _, s := range spans {
-			line, ok := sourceLine(s, files)
+			line, ok := lineOf(s, files)
 			if !ok {
 				t.Errorf("%q: %+v is not in the file", f.Summary, s)
 				continue
@@ -97,4 +99,14 @@ func checkSpans(t testing.TB, files []Source, fs Findings) {
 			}
 		}
 	}
+}
+
+// lineOf is the line of a file that a span is in.
+func lineOf(s finding.Span, files []Source) ([]byte, bool) {
+	data, _ := Texts(files)(s.File)
+	lines := bytes.Split(data, []byte("\n"))
+	if s.Line < 1 || s.Line > len(lines) {
+		return nil, false
+	}
+	return bytes.TrimSuffix(lines[s.Line-1], []byte("\r")), true
 }

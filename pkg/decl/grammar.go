@@ -3,6 +3,7 @@
 package decl
 
 import (
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/disk/kind"
 	"github.com/carosio/carosbuild/pkg/words"
 )
@@ -248,7 +249,7 @@ func correct(word string, known []string) (right, hint string) {
 	if right == "" {
 		return "", ""
 	}
-	return right, "did you mean " + quote(right) + "?"
+	return right, "did you mean " + finding.QuoteValue(right) + "?"
 }
 
 // homes returns the elements that an element may be in.

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
 // ItemKind is the name of an item's element.
@@ -29,18 +31,18 @@ const (
 type Item interface {
 	Kind() ItemKind // the name of its element
 	// At is the place of an attribute's value, or of the item without one.
-	At(attr string) Span
+	At(attr string) finding.Span
 	item()
 }
 
 // Element is where the element of an item is.
 type Element struct {
-	Span   Span
+	Span   finding.Span
 	Places Places
 }
 
 // At is the place of an attribute's value, or Span without one.
-func (e *Element) At(attr string) Span { return e.Places.At(attr, e.Span) }
+func (e *Element) At(attr string) finding.Span { return e.Places.At(attr, e.Span) }
 
 // CopyItem copies files of a stage.
 type CopyItem struct {

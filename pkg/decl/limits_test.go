@@ -12,6 +12,8 @@ import (
 	"unicode/utf16"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
 // TestBytes is TestFindings for files that no editor would write.
@@ -74,7 +76,7 @@ func TestTooManyElements(t *testing.T) {
 	files := []Source{{Name: "a.xml", Data: append(data, "</redo>"...)}}
 	_, fs := Parse(files...)
 	checkSpans(t, files, fs)
-	want := Findings{{Span: Span{"a.xml", 1, 6 + 4*(maxElements-1) + 2, 1}, Summary: "more than 1000000 elements"}}
+	want := finding.Findings{{Span: finding.Span{File: "a.xml", Line: 1, Col: 6 + 4*(maxElements-1) + 2, Len: 1}, Summary: "more than 1000000 elements"}}
 	if diff := cmp.Diff(fs, want); diff != "" {
 		t.Errorf("findings (-got +want):\n%s", diff)
 	}
@@ -110,10 +112,10 @@ func TestManyFindings(t *testing.T) {
 		if d := time.Since(start); d > time.Minute {
 			t.Errorf("%s: took %v", tt.name, d)
 		}
-		if len(fs) == 0 || len(fs) > maxFindings+1 || !fs.HasErrors() {
+		if len(fs) == 0 || len(fs) > finding.Max+1 || !fs.HasErrors() {
 			t.Errorf("%s: %d findings, errors %v", tt.name, len(fs), fs.HasErrors())
 		}
-		if n := len(render(t, files, fs)); n > maxFindings*2000 {
+		if n := len(render(t, files, fs)); n > finding.Max*2000 {
 			t.Errorf("%s: findings of %d bytes", tt.name, n)
 		}
 	}

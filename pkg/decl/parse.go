@@ -2,13 +2,29 @@
 
 package decl
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/carosio/carosbuild/pkg/decl/finding"
+)
 
 // Source is one declaration file.
 type Source struct {
 	Name string   // as findings name it
 	Dirs []string // relative sources of its stages are looked up here, the first wins
 	Data []byte
+}
+
+// Texts gives the content of files by their names, for findings to show.
+func Texts(files []Source) func(name string) ([]byte, bool) {
+	return func(name string) ([]byte, bool) {
+		for _, f := range files {
+			if f.Name == name {
+				return f.Data, true
+			}
+		}
+		return nil, false
+	}
 }
 
 // Parse reads the files in order and merges them: a stage, remote, layer or
@@ -18,16 +34,16 @@ type Source struct {
 //
 // The declaration is never nil. It is complete and consistent unless
 // Findings.HasErrors reports true.
-func Parse(files ...Source) (*Declaration, Findings) {
+func Parse(files ...Source) (*Declaration, finding.Findings) {
 	rep := &report{}
 	b := newBuilder(rep)
 	for i, s := range files {
-		f := newFile(i, s)
+		f := newFile(i, s.Name, s.Data)
 		root, complete := readXML(f, len(s.Data), rep)
 		if !complete {
 			b.partial = true
 		}
-		b.addFile(f, root)
+		b.addFile(s, root)
 	}
 	if !b.partial {
 		b.checkReferences()
@@ -39,7 +55,7 @@ func Parse(files ...Source) (*Declaration, Findings) {
 // StageText is the text of a stage as a declaration has it, from the indentation of
 // its first line on; "" if it has no such stage.
 func StageText(s Source, id string) string {
-	root, _ := readXML(newFile(0, s), len(s.Data), &report{})
+	root, _ := readXML(newFile(0, s.Name, s.Data), len(s.Data), &report{})
 	if root == nil {
 		return ""
 	}
@@ -55,10 +71,10 @@ func StageText(s Source, id string) string {
 // Base is the file that a declaration says it is based on, which is read before
 // it, and the place where it says so. It is "" for none, and for what cannot be
 // read that far: Parse says why.
-func Base(s Source) (name string, at Span) {
-	root, _ := readXML(newFile(0, s), len(s.Data), &report{})
+func Base(s Source) (name string, at finding.Span) {
+	root, _ := readXML(newFile(0, s.Name, s.Data), len(s.Data), &report{})
 	if root == nil || root.name != rootName || root.value("base") == "" {
-		return "", Span{}
+		return "", finding.Span{}
 	}
 	return root.value("base"), spanOf(root, "base")
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/carosio/carosbuild/pkg/bytesize"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/disk/uuid"
 )
 
@@ -29,7 +30,7 @@ func parse(t testing.TB, texts ...string) *Declaration {
 	return d
 }
 
-var ignoreSpans = cmpopts.IgnoreTypes(Span{}, Places{})
+var ignoreSpans = cmpopts.IgnoreTypes(finding.Span{}, Places{})
 
 const everything = `<?xml version="1.0" encoding="UTF-8"?>
 <redo>
@@ -134,8 +135,8 @@ func ptr[T any](v T) *T { return &v }
 func TestSpans(t *testing.T) {
 	d := parse(t, everything)
 	files := []Source{{Name: "a.xml", Data: []byte(everything)}}
-	under := func(s Span) string {
-		line, ok := sourceLine(s, files)
+	under := func(s finding.Span) string {
+		line, ok := lineOf(s, files)
 		if !ok {
 			t.Fatalf("%+v is not in the file", s)
 		}

@@ -143,7 +143,7 @@ func TestEveryAttributeHasAnExample(t *testing.T) {
 			continue
 		}
 		src := Source{Name: "a.xml", Data: []byte(block[2])}
-		if root, _ := readXML(newFile(0, src), len(src.Data), &report{}); root != nil {
+		if root, _ := readXML(newFile(0, src.Name, src.Data), len(src.Data), &report{}); root != nil {
 			walk(root)
 		}
 	}

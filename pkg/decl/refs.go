@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/words"
 )
 
@@ -21,16 +22,11 @@ func (b *builder) checkReferences() {
 		refs = append(refs, b.base.refs...)
 	}
 	refs = append(refs, b.results...)
-	slices.SortStableFunc(refs, func(x, y ref) int {
-		if x.at.file != y.at.file {
-			return x.at.file.index - y.at.file.index
-		}
-		return x.at.from - y.at.from
-	})
+	slices.SortStableFunc(refs, func(x, y ref) int { return x.at.compare(y.at) })
 	missedBase := false
 	for _, r := range refs {
-		if b.rep.full() {
-			b.rep.dropped = true
+		if b.rep.Full() {
+			b.rep.drop()
 			return
 		}
 		switch r.kind {
@@ -58,9 +54,9 @@ func (b *builder) checkRef(r ref, known map[string]named, element string) {
 	if len(known) <= maxKnown {
 		hint = words.DidYouMean(r.name, append(sorted(known), r.others...))
 	}
-	f := b.rep.errorf(r.at, hint, "%s %s, which no %s declares", r.who, quote(r.name), element)
+	f := b.rep.errorf(r.at, hint, "%s %s, which no %s declares", r.who, finding.QuoteValue(r.name), element)
 	if r.kind == toRemote && len(known) > 0 {
-		f.Notes = append(f.Notes, Note{b.decl.Remotes[0].Span, "remotes are declared here"})
+		f.Notes = append(f.Notes, finding.Note{Span: b.decl.Remotes[0].Span, Text: "remotes are declared here"})
 	}
 }
 
@@ -113,20 +109,20 @@ func (b *builder) cycle(path []step, back string) {
 	i := slices.IndexFunc(path, func(s step) bool { return s.id == back })
 	path = path[i:]
 	if len(path) == 1 {
-		b.rep.errorf(path[0].to.at, "", "stage %s needs itself", quote(back))
+		b.rep.errorf(path[0].to.at, "", "stage %s needs itself", finding.QuoteValue(back))
 		return
 	}
 	others := "another one"
 	if len(path) > 2 {
 		others = fmt.Sprintf("%d others", len(path)-1)
 	}
-	f := b.rep.errorf(path[0].to.at, "", "stage %s needs itself, by way of %s", quote(back), others)
+	f := b.rep.errorf(path[0].to.at, "", "stage %s needs itself, by way of %s", finding.QuoteValue(back), others)
 	const most = 10
 	for i, s := range path[1:] {
 		if i == most {
 			f.note(s.to.at, "and so on")
 			return
 		}
-		f.note(s.to.at, "stage %s needs %s here", quote(s.id), quote(s.to.name))
+		f.note(s.to.at, "stage %s needs %s here", finding.QuoteValue(s.id), finding.QuoteValue(s.to.name))
 	}
 }

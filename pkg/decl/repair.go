@@ -7,6 +7,8 @@ import (
 	"encoding/xml"
 	"errors"
 	"strings"
+
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
 // repair reports the syntax error that encoding/xml found at stop, in the
@@ -14,7 +16,7 @@ import (
 // meant the offending bytes are blanked, so that reading can go on at the same
 // token and find the other mistakes of the file; then it returns true.
 func (r *reader) repair(at, stop int, err error) bool {
-	if r.repairs++; r.repairs > maxRepairs || r.rep.full() {
+	if r.repairs++; r.repairs > maxRepairs || r.rep.Full() {
 		r.complete = false
 		return false
 	}
@@ -99,11 +101,11 @@ func (r *reader) badReference(at, stop int) bool {
 	inTag := r.data[at] == '<'
 	switch ampersands := strings.Repeat("&amp;", min(end-i, 4)); {
 	case end == i+1 && more > end && more < len(r.data) && r.data[more] == ';':
-		r.rep.errorf(r.f.at(i, more+1), "XML has &amp; &lt; &gt; &quot; &apos; and character codes such as &#228;", "unknown entity %s", quote(string(r.data[i:more+1])))
+		r.rep.errorf(r.f.at(i, more+1), "XML has &amp; &lt; &gt; &quot; &apos; and character codes such as &#228;", "unknown entity %s", finding.QuoteValue(string(r.data[i:more+1])))
 	case inTag:
-		r.rep.errorf(r.f.at(i, end), "write "+ampersands, "a bare %s", quote(string(r.data[i:end])))
+		r.rep.errorf(r.f.at(i, end), "write "+ampersands, "a bare %s", finding.QuoteValue(string(r.data[i:end])))
 	default:
-		r.rep.errorf(r.f.at(i, end), "write "+ampersands+" or use <![CDATA[ ... ]]>", "a bare %s", quote(string(r.data[i:end])))
+		r.rep.errorf(r.f.at(i, end), "write "+ampersands+" or use <![CDATA[ ... ]]>", "a bare %s", finding.QuoteValue(string(r.data[i:end])))
 	}
 	if inTag {
 		return r.blankTag(at, i, end, '?')
@@ -157,7 +159,7 @@ func (r *reader) lessInText(at int) bool {
 	if len(r.stack) == 0 {
 		end = at + 1 // the next one may open the root
 	}
-	r.rep.errorf(r.f.at(at, end), "write "+strings.Repeat("&lt;", min(end-at, 4))+" or use <![CDATA[ ... ]]>", "a bare %s", quote(string(r.data[at:end])))
+	r.rep.errorf(r.f.at(at, end), "write "+strings.Repeat("&lt;", min(end-at, 4))+" or use <![CDATA[ ... ]]>", "a bare %s", finding.QuoteValue(string(r.data[at:end])))
 	return r.blank(at, end, '?')
 }
 
@@ -208,20 +210,20 @@ func (r *reader) badTag(at, stop int, msg string) bool {
 		for end < len(d) && strings.IndexByte(blanks+">", d[end]) < 0 && !bytes.HasPrefix(d[end:], []byte("/>")) {
 			end++
 		}
-		r.rep.errorf(r.f.at(stop-1, max(end, stop)), "write "+string(d[from:to])+`="`+string(d[stop-1:end])+`"`, "the value of %s is not in quotes", quote(string(d[from:to])))
+		r.rep.errorf(r.f.at(stop-1, max(end, stop)), "write "+string(d[from:to])+`="`+string(d[stop-1:end])+`"`, "the value of %s is not in quotes", finding.QuoteValue(string(d[from:to])))
 		return r.blankTag(at, from, end, ' ')
 	case strings.HasPrefix(msg, "attribute name without ="):
 		from, to := nameBefore(d, at, stop-1)
 		if from <= at+1 {
 			return false
 		}
-		r.rep.errorf(r.f.at(from, to), "write "+string(d[from:to])+`="..."`, "the attribute %s has no value", quote(string(d[from:to])))
+		r.rep.errorf(r.f.at(from, to), "write "+string(d[from:to])+`="..."`, "the attribute %s has no value", finding.QuoteValue(string(d[from:to])))
 		return r.blankTag(at, from, to, ' ')
 	case strings.HasPrefix(msg, "expected attribute name"):
 		if stop >= len(d) || strings.IndexByte(blanks+"=><", d[stop]) >= 0 || d[stop] >= 0x80 {
 			return false
 		}
-		r.rep.errorf(r.f.at(stop, stop+1), "", "a stray %s", escape(string(d[stop:stop+1])))
+		r.rep.errorf(r.f.at(stop, stop+1), "", "a stray %s", finding.Escape(string(d[stop:stop+1])))
 		return r.blankTag(at, stop, stop+1, ' ')
 	}
 	return false

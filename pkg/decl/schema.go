@@ -159,3 +159,13 @@ func (s *schema) kids(r rule) {
 	}
 	s.line(3, `</interleave>`)
 }
+
+// sorted returns the keys of a map in order.
+func sorted[T any](m map[string]T) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

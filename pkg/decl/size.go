@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/bytesize"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
 const (
@@ -27,7 +28,7 @@ func parseSize(v string) (int64, *flaw) {
 	hint := sizeHint
 	if n := strings.TrimRight(strings.ToUpper(v), "IB"); n != v && n != "" {
 		if _, err := bytesize.Parse(n); err == nil {
-			hint = "did you mean " + quote(n) + "? (powers of 1024)"
+			hint = "did you mean " + finding.QuoteValue(n) + "? (powers of 1024)"
 		}
 	}
 	return 0, &flaw{text: "is not a size", hint: hint}

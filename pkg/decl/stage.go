@@ -5,6 +5,8 @@ package decl
 import (
 	"fmt"
 	"strings"
+
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
 // stageBuilder makes one Stage.
@@ -22,7 +24,7 @@ func (b *builder) addStage(n *node) {
 		id = b.nameless()
 	}
 	s := &stageBuilder{builder: b, n: n, stage: &Stage{
-		ID: id, Dirs: n.file.dirs, Actions: make([]Action, 0, len(n.kids)), Span: spanOf(n, "id"),
+		ID: id, Dirs: b.dirs, Actions: make([]Action, 0, len(n.kids)), Span: spanOf(n, "id"),
 	}}
 	for _, k := range n.kids {
 		switch k.name {
@@ -66,11 +68,11 @@ func (s *stageBuilder) prestage(k *node) {
 	}
 	at := t.place(0, len(t.s))
 	if fl := checkID(t.s); fl != nil {
-		s.rep.errorf(t.place(fl.from, max(fl.to, fl.from+1)), fl.hint, "prestage %s %s", quote(t.s), fl.text)
+		s.rep.errorf(t.place(fl.from, max(fl.to, fl.from+1)), fl.hint, "prestage %s %s", finding.QuoteValue(t.s), fl.text)
 		return
 	}
 	s.stage.Prestage, s.stage.PrestageSpan = t.s, at.span()
-	s.refs = append(s.refs, ref{toStage, "stage " + quote(s.stage.ID) + " has the prestage", t.s, at, nil})
+	s.refs = append(s.refs, ref{toStage, "stage " + finding.QuoteValue(s.stage.ID) + " has the prestage", t.s, at, nil})
 }
 
 func (s *stageBuilder) bootstrap(k *node) {
@@ -93,8 +95,8 @@ func (s *stageBuilder) cache(k *node) {
 	c := Cache{Path: k.value("path"), ID: k.value("id"), Shared: k.value("sharing") == "shared", Span: spanOf(k, "path")}
 	for _, old := range s.stage.Caches {
 		if old.Path == c.Path && c.Path != "" {
-			f := s.rep.errorf(k.attr("path").in, "", "a second cache at %s in one stage", quote(c.Path))
-			f.Notes = append(f.Notes, Note{old.Span, "the first one is here"})
+			f := s.rep.errorf(k.attr("path").in, "", "a second cache at %s in one stage", finding.QuoteValue(c.Path))
+			f.Notes = append(f.Notes, finding.Note{Span: old.Span, Text: "the first one is here"})
 			return
 		}
 	}
@@ -131,7 +133,7 @@ func (s *stageBuilder) step(k *node) {
 func (s *stageBuilder) add(a Action, at place) {
 	switch a.(type) {
 	case *Reposync, *CreateBBLayers, *CreateLocalConf, *Bitbake:
-		s.refs = append(s.refs, ref{kind: toBase, who: "stage " + quote(s.stage.ID) + " works with git layers", at: at})
+		s.refs = append(s.refs, ref{kind: toBase, who: "stage " + finding.QuoteValue(s.stage.ID) + " works with git layers", at: at})
 	}
 	s.stage.Actions = append(s.stage.Actions, a)
 }
@@ -152,7 +154,7 @@ func (s *stageBuilder) checkStart() {
 			boot = k
 		}
 	}
-	id := quote(s.stage.ID)
+	id := finding.QuoteValue(s.stage.ID)
 	const one = "a stage starts from one of <prestage>, <bootstrap> and FROM"
 	switch {
 	case pre == nil && boot == nil && s.from == nil:

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/disk/kind"
 	"github.com/carosio/carosbuild/pkg/words"
 )
@@ -15,7 +16,7 @@ import (
 // attribute for itself is good, or has been reported.
 func checkTable(rep *report, n *node, parts []*node) {
 	if len(parts) == 0 {
-		rep.errorf(n.tag(), "", "disk %s has no <partition>", quote(n.value("id")))
+		rep.errorf(n.tag(), "", "disk %s has no <partition>", finding.QuoteValue(n.value("id")))
 	}
 	mbr := n.value("table") == "mbr"
 	most := 128
@@ -98,7 +99,7 @@ func unique(rep *report, parts []*node, attr string) {
 			continue
 		}
 		if first, ok := seen[v]; ok {
-			rep.errorf(p.attr(attr).in, "", "a second partition with the %s %s", attr, quote(v)).note(first, "the first one is here")
+			rep.errorf(p.attr(attr).in, "", "a second partition with the %s %s", attr, finding.QuoteValue(v)).note(first, "the first one is here")
 			continue
 		}
 		seen[v] = p.attr(attr).in
@@ -201,7 +202,7 @@ func checkBare(rep *report, p *node) {
 	}
 	size := p.value("size")
 	if p.value("from") == "" && strings.HasPrefix(size, "fit") && checkPartitionSize(size) == nil {
-		rep.errorf(p.attr("size").in, "give the partition an fs, or content with from", "size %s of a partition without content", quote(size))
+		rep.errorf(p.attr("size").in, "give the partition an fs, or content with from", "size %s of a partition without content", finding.QuoteValue(size))
 	}
 	if len(p.kids) > 0 {
 		rep.errorf(p.kids[0].tag(), hint, "<%s> in a partition without a file system", p.kids[0].name)
@@ -227,9 +228,9 @@ func checkOf(rep *report, parts []*node) {
 		case data == nil:
 			hint := ""
 			if right := words.Suggest(of, known); right != "" {
-				hint = "did you mean " + quote(right) + "?"
+				hint = "did you mean " + finding.QuoteValue(right) + "?"
 			}
-			rep.errorf(a.in, hint, "verity of partition %s, which the disk does not have", quote(of))
+			rep.errorf(a.in, hint, "verity of partition %s, which the disk does not have", finding.QuoteValue(of))
 		case !hashable(data.value("fs")):
 			rep.errorf(a.in, "", "verity of a partition with %s", data.value("fs")).note(data.tag(), "it is here")
 		}
@@ -251,9 +252,9 @@ func checkLabel(rep *report, p *node, is kind.FileSystem) {
 	case is.Label == 0:
 		rep.errorf(a.at, "a partition of a gpt table has a name", "%s has no label", is.Name)
 	case is.Serial && (len(v) > is.Label || strings.ContainsAny(v, `"*+,./:;<=>?[\]|`) || strings.IndexFunc(v, notASCII) >= 0):
-		rep.errorf(a.in, "", `label %s of a FAT file system is not of at most %d plain characters`, quote(v), is.Label)
+		rep.errorf(a.in, "", `label %s of a FAT file system is not of at most %d plain characters`, finding.QuoteValue(v), is.Label)
 	case len(v) > is.Label:
-		rep.errorf(a.in, "", "label %s of %s has more than %d bytes", quote(v), is.Name, is.Label)
+		rep.errorf(a.in, "", "label %s of %s has more than %d bytes", finding.QuoteValue(v), is.Name, is.Label)
 	}
 }
 

@@ -51,6 +51,20 @@ func (t text) sub(from, to int) text {
 	return text{t.file, t.s[from:to], t.segs, t.off + from}
 }
 
+// since returns t from one of its words on.
+func (t text) since(word text) text { return t.sub(word.off-t.off, len(t.s)) }
+
+// replaced is what stands for all that is at a place.
+func replaced(at place, s string) text {
+	return text{file: at.file, s: s, segs: []segment{{0, at.from, at.to, false}}}
+}
+
+// plain is a text that is in no file.
+func plain(s string) text { return text{s: s} }
+
+// offset is where t begins in the text that it is a part of.
+func (t text) offset() int { return t.off }
+
 // trim returns t without white space at its ends.
 func (t text) trim() text {
 	from := len(t.s) - len(strings.TrimLeft(t.s, blanks))

@@ -17,8 +17,8 @@ type Mode uint32
 // The values of attributes, typed. What is wrong with one is a finding of the
 // checker: here it is as if it were not given.
 
-// size is a number of bytes, 0 if it is not given.
-func (n *node) size(attr string) int64 {
+// sizeOf is a number of bytes, 0 if it is not given.
+func sizeOf(n *node, attr string) int64 {
 	v, err := bytesize.Parse(n.value(attr))
 	if err != nil {
 		return 0
@@ -26,8 +26,8 @@ func (n *node) size(attr string) int64 {
 	return v
 }
 
-// number is nil if it is not given.
-func (n *node) number(attr string) *int {
+// numberOf is nil if it is not given.
+func numberOf(n *node, attr string) *int {
 	v, err := strconv.Atoi(n.value(attr))
 	if err != nil {
 		return nil
@@ -35,16 +35,16 @@ func (n *node) number(attr string) *int {
 	return &v
 }
 
-// count is 0 if it is not given.
-func (n *node) count(attr string) int {
-	if v := n.number(attr); v != nil {
+// countOf is 0 if it is not given.
+func countOf(n *node, attr string) int {
+	if v := numberOf(n, attr); v != nil {
 		return *v
 	}
 	return 0
 }
 
-// uuid is nil if it is not given.
-func (n *node) uuid(attr string) *uuid.UUID {
+// uuidOf is nil if it is not given.
+func uuidOf(n *node, attr string) *uuid.UUID {
 	v, err := uuid.Parse(n.value(attr))
 	if err != nil {
 		return nil
@@ -52,8 +52,8 @@ func (n *node) uuid(attr string) *uuid.UUID {
 	return &v
 }
 
-// serial is nil if it is not given, or a UUID is.
-func (n *node) serial(attr string) *uuid.Serial {
+// serialOf is nil if it is not given, or a UUID is.
+func serialOf(n *node, attr string) *uuid.Serial {
 	v, err := uuid.ParseSerial(n.value(attr))
 	if err != nil {
 		return nil
@@ -61,8 +61,8 @@ func (n *node) serial(attr string) *uuid.Serial {
 	return &v
 }
 
-// mode is 0644 if it is not given.
-func (n *node) mode(attr string) Mode {
+// modeOf is 0644 if it is not given.
+func modeOf(n *node, attr string) Mode {
 	v, err := strconv.ParseUint(n.value(attr), 8, 12)
 	if err != nil {
 		return 0o644
@@ -70,8 +70,8 @@ func (n *node) mode(attr string) Mode {
 	return Mode(v)
 }
 
-// duration is 0 if it is not given.
-func (n *node) duration(attr string) time.Duration {
+// durationOf is 0 if it is not given.
+func durationOf(n *node, attr string) time.Duration {
 	v, err := time.ParseDuration(n.value(attr))
 	if err != nil {
 		return 0
@@ -79,8 +79,8 @@ func (n *node) duration(attr string) time.Duration {
 	return v
 }
 
-// hardware are the numbers of words such as vmx-13.
-func (n *node) hardware(attr string) []int {
+// hardwareOf are the numbers of words such as vmx-13.
+func hardwareOf(n *node, attr string) []int {
 	var all []int
 	for _, w := range strings.Fields(n.value(attr)) {
 		if v, err := strconv.Atoi(strings.TrimPrefix(w, "vmx-")); err == nil {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/words"
 )
 
@@ -45,6 +46,9 @@ type attribute struct {
 // tag is the place of the element's name.
 func (n *node) tag() place { return n.file.at(n.start+1, n.nameEnd) }
 
+// element is the span of the opening of the start tag.
+func (n *node) element() finding.Span { return n.file.at(n.start, n.nameEnd).span() }
+
 // text returns the element's own character data.
 func (n *node) text() text {
 	if n.decoded == nil {
@@ -52,6 +56,21 @@ func (n *node) text() text {
 		n.decoded = &t
 	}
 	return *n.decoded
+}
+
+// solid is the first line of the element's own character data that is not white space.
+func (n *node) solid() (place, bool) {
+	for _, r := range n.runs {
+		if from, to, ok := solid(n.data, r); ok {
+			return n.file.at(from, to), true
+		}
+	}
+	return place{}, false
+}
+
+// within is an element of another name at the place of n, with n in it.
+func (n *node) within(name string) *node {
+	return &node{name: name, file: n.file, data: n.data, start: n.start, nameEnd: n.nameEnd, kids: []*node{n}}
 }
 
 // attr returns an attribute by name, or nil.
@@ -83,8 +102,9 @@ type reader struct {
 	stack    []*node
 	elements int
 	repairs  int
-	damaged  int  // offset of a tag that was repaired, or -1
-	complete bool // every element is where its author put it
+	names    map[string]string // of elements and attributes, each made once
+	damaged  int               // offset of a tag that was repaired, or -1
+	complete bool              // every element is where its author put it
 }
 
 // readXML reads a file and reports all that is not well-formed in it, or is
@@ -95,7 +115,7 @@ func readXML(f *file, original int, rep *report) (root *node, complete bool) {
 	if !ok {
 		return nil, false
 	}
-	r := &reader{f: f, rep: rep, data: data, copied: &data[0] != &f.data[0], damaged: -1, complete: true}
+	r := &reader{f: f, rep: rep, data: data, copied: &data[0] != &f.data[0], damaged: -1, complete: true, names: map[string]string{}}
 	for more := true; more; {
 		pos, more = r.readFrom(pos)
 	}
@@ -160,7 +180,7 @@ func (r *reader) token(tok xml.Token, at, end int) bool {
 }
 
 func (r *reader) startElement(at, end int) bool {
-	n := scanTag(r.f, r.data, at, end)
+	n := r.scanTag(at, end)
 	n.damaged = r.damaged == at
 	r.elements++
 	switch {
@@ -190,8 +210,8 @@ func (r *reader) startElement(at, end int) bool {
 func (r *reader) duplicates(n *node) {
 	for i, a := range n.attrs {
 		if first := n.attr(a.name); first != &n.attrs[i] {
-			r.rep.errorf(a.at, "", "<%s> has the attribute %s twice", n.name, quote(a.name)).note(first.at, "the first one is here")
-			if r.rep.full() {
+			r.rep.errorf(a.at, "", "<%s> has the attribute %s twice", n.name, finding.QuoteValue(a.name)).note(first.at, "the first one is here")
+			if r.rep.Full() {
 				return
 			}
 		}

@@ -7,9 +7,10 @@ import "strings"
 // scanTag reads the start tag in data[at:end], which encoding/xml has found
 // to be well-formed, once more: the decoder tells where a tag begins and
 // ends, but not where its attributes do.
-func scanTag(f *file, data []byte, at, end int) *node {
+func (r *reader) scanTag(at, end int) *node {
+	f, data := r.f, r.data
 	i := nameEnd(data, at+1, end)
-	n := &node{name: intern(data[at+1 : i]), file: f, data: data, start: at, nameEnd: i}
+	n := &node{name: r.intern(data[at+1 : i]), file: f, data: data, start: at, nameEnd: i}
 	for {
 		i = skip(data, i, end, blanks)
 		if i >= end || data[i] == '>' || data[i] == '/' {
@@ -17,7 +18,7 @@ func scanTag(f *file, data []byte, at, end int) *node {
 		}
 		start := i
 		i = nameEnd(data, i, end)
-		a := attribute{name: intern(data[start:i]), at: f.at(start, i)}
+		a := attribute{name: r.intern(data[start:i]), at: f.at(start, i)}
 		i = skip(data, i, end, blanks+"=")
 		if i >= end || i == start {
 			return n
@@ -32,25 +33,15 @@ func scanTag(f *file, data []byte, at, end int) *node {
 	}
 }
 
-// intern returns a name, without making a new string of a known one.
-func intern(b []byte) string {
-	if s, ok := known[string(b)]; ok {
+// intern returns a name, and the same string for the same one.
+func (r *reader) intern(b []byte) string {
+	if s, ok := r.names[string(b)]; ok {
 		return s
 	}
-	return string(b)
+	s := string(b)
+	r.names[s] = s
+	return s
 }
-
-// known has the names of all elements and attributes.
-var known = func() map[string]string {
-	m := map[string]string{}
-	for name, r := range grammar {
-		m[name] = name
-		for _, a := range r.attrs {
-			m[a.name] = a.name
-		}
-	}
-	return m
-}()
 
 // nameEnd returns where the name that begins at i ends.
 func nameEnd(data []byte, i, end int) int {

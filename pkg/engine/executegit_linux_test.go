@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/engine"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/source/git"
@@ -59,7 +59,7 @@ func (r repository) commit(all ...string) string {
 // reposync is a REPOSYNC of the tree at a commit.
 func (r repository) reposync(b *bench, commit string) plan.Step {
 	from := git.Pinned{URL: "file://" + r.dir, Revision: commit, Commit: commit}
-	tree := plan.GitTree{Path: "/REDO/source/poky", URL: from.URL, Revision: commit, Commit: commit, Span: decl.Span{File: "a.xml", Line: 5}}
+	tree := plan.GitTree{Path: "/REDO/source/poky", URL: from.URL, Revision: commit, Commit: commit, Span: finding.Span{File: "a.xml", Line: 5}}
 	return b.step("REPOSYNC", &plan.Reposync{Trees: []plan.GitTree{tree}, From: []git.Pinned{from}})
 }
 
@@ -135,7 +135,7 @@ func TestReposyncOfACommitThatIsGone(t *testing.T) {
 	b.Git = &git.Cache{Dir: filepath.Join(b.CacheDir, "git"), Env: []string{"HOME=" + r.dir}}
 	r.commit("a=1")
 	_, err := b.execute(b.base(), r.reposync(b, strings.Repeat("12", 20)))
-	var fe *decl.FindingsError
+	var fe *finding.ListError
 	if !errors.As(err, &fe) || fe.Findings[0].Span.Line != 5 {
 		t.Errorf("error %v", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/plan"
+	"github.com/carosio/carosbuild/pkg/words"
 )
 
 // Entry says which stored images a build starts from, instead of building what
@@ -178,7 +179,7 @@ func findImage(want string, images []layer.Image, stages []StoredStage) (id, nam
 		names = append(names, id[:min(12, len(id))]+" ("+n+")")
 	}
 	slices.Sort(names)
-	return "", "", fmt.Errorf("%s may be one of %d images: %s", want, len(names), decl.Few(names))
+	return "", "", fmt.Errorf("%s may be one of %d images: %s", want, len(names), words.Few(names))
 }
 
 func imagesOf(stages []StoredStage) []layer.Image {
@@ -202,7 +203,7 @@ func candidates(stages []StoredStage) string {
 	if len(names) == 0 {
 		return ", and no stage either"
 	}
-	return "; there are " + decl.Few(names)
+	return "; there are " + words.Few(names)
 }
 
 // HintStage is a correction for a misspelt stage, with the blank before it.
@@ -211,7 +212,7 @@ func HintStage(d *decl.Declaration, id string) string {
 	for i, s := range d.Stages {
 		ids[i] = s.ID
 	}
-	if hint := decl.DidYouMean(id, ids); hint != "" {
+	if hint := words.DidYouMean(id, ids); hint != "" {
 		return " (" + hint + ")"
 	}
 	return ""

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/plan"
 )
 
@@ -30,7 +31,7 @@ func (k Known) Report() Report {
 		r.Disk = k.Disks[0]
 	}
 	for _, t := range k.Trees {
-		t.Span = decl.Span{}
+		t.Span = finding.Span{}
 		r.Trees = append(r.Trees, t)
 	}
 	for _, a := range k.Decl.Artifacts {

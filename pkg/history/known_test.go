@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/plan"
 )
 
@@ -15,10 +16,10 @@ func TestKnown(t *testing.T) {
 	k := Known{
 		Program: "1.0", Sources: []decl.Source{{Name: "a.xml", Data: []byte("abc")}}, Disks: []string{"d"},
 		Decl: &decl.Declaration{
-			Artifacts: []decl.Artifact{{Stage: "s", Path: "/a", Name: "n", Span: decl.Span{Line: 1}}},
+			Artifacts: []decl.Artifact{{Stage: "s", Path: "/a", Name: "n", Span: finding.Span{Line: 1}}},
 			Feeds:     []decl.Feed{{Stage: "s", Path: "/f"}},
 		},
-		Trees: []plan.GitTree{{Path: "/src", Commit: "c", Span: decl.Span{Line: 2}}},
+		Trees: []plan.GitTree{{Path: "/src", Commit: "c", Span: finding.Span{Line: 2}}},
 	}
 	want := Report{
 		Program: "1.0", Disk: "d",

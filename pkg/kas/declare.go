@@ -11,7 +11,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
 // Form says what a declaration is to look like where a project leaves it open.
@@ -42,7 +42,7 @@ type Declaration struct {
 	XML []byte
 	// Origins are where in the project a line of XML comes from; lines count
 	// from 1.
-	Origins map[int]decl.Span
+	Origins map[int]finding.Span
 }
 
 // declarer makes a declaration.
@@ -59,16 +59,16 @@ type declarer struct {
 // add is a file or directory of this machine that goes into a tree.
 type add struct {
 	from, to string
-	at       decl.Span
+	at       finding.Span
 }
 
 // Declare makes a declaration of the project. Further findings say what it
 // leaves out; the declaration must not be built if they have errors.
-func (p *Project) Declare(f Form) (*Declaration, decl.Findings) {
+func (p *Project) Declare(f Form) (*Declaration, finding.Findings) {
 	before := len(p.rep.All)
 	own := *p
 	own.Repos = slices.Clone(p.Repos) // of which the base layer may get another address
-	d := &declarer{Project: &own, Form: f, dirs: map[string]string{}, remote: map[string]string{}, writer: writer{origins: map[int]decl.Span{}}}
+	d := &declarer{Project: &own, Form: f, dirs: map[string]string{}, remote: map[string]string{}, writer: writer{origins: map[int]finding.Span{}}}
 	d.limits()
 	if d.chooseBase() {
 		d.nameDirs()
@@ -80,7 +80,7 @@ func (p *Project) Declare(f Form) (*Declaration, decl.Findings) {
 // limits tell what a declaration cannot say.
 func (d *declarer) limits() {
 	if bs := d.root.get("build_system"); strings.HasPrefix(d.BuildSystem, "isar") {
-		d.rep.Fail(bs.at, "carosbuild builds OpenEmbedded", "build_system %s cannot be built", decl.Quote(d.BuildSystem))
+		d.rep.Fail(bs.at, "carosbuild builds OpenEmbedded", "build_system %s cannot be built", finding.Quote(d.BuildSystem))
 	}
 	if b := d.root.get("buildtools"); b != nil {
 		d.rep.Warn(b.at, "the programs are those of the host stage; --from IMAGE takes others", "buildtools are not fetched")
@@ -94,25 +94,25 @@ func (d *declarer) limits() {
 	d.confLimits()
 	for _, a := range d.Artifacts {
 		if strings.Contains(a.Text, "**") {
-			d.rep.Warn(a.At, "name the directories, or write * for each", "** in artifact %s matches one directory", decl.Quote(a.Name))
+			d.rep.Warn(a.At, "name the directories, or write * for each", "** in artifact %s matches one directory", finding.Quote(a.Name))
 		}
 	}
 }
 
 func (d *declarer) repoLimits(r Repo) {
 	if r.Type == "hg" {
-		d.rep.Fail(r.place("type"), "use a git mirror of it", "repository %s is a Mercurial repository", decl.Quote(r.Key))
+		d.rep.Fail(r.place("type"), "use a git mirror of it", "repository %s is a Mercurial repository", finding.Quote(r.Key))
 	}
 	if r.Signed {
 		if !fullID.MatchString(r.Commit) {
-			d.rep.Fail(r.place("signed"), "pin it: give it a commit", "repository %s is signed: carosbuild does not check signatures, and without a commit its tag or branch may become another one", decl.Quote(r.Key))
+			d.rep.Fail(r.place("signed"), "pin it: give it a commit", "repository %s is signed: carosbuild does not check signatures, and without a commit its tag or branch may become another one", finding.Quote(r.Key))
 		} else {
-			d.rep.Warn(r.place("signed"), "the commit id identifies the content", "the signature of repository %s is not checked", decl.Quote(r.Key))
+			d.rep.Warn(r.place("signed"), "the commit id identifies the content", "the signature of repository %s is not checked", finding.Quote(r.Key))
 		}
 	}
 	for _, p := range r.Patches {
 		if r.URL == "" {
-			d.rep.Warn(p.At, "", "patch %s is not applied: repository %s is a directory of this machine", decl.Quote(p.ID), decl.Quote(r.Key))
+			d.rep.Warn(p.At, "", "patch %s is not applied: repository %s is a directory of this machine", finding.Quote(p.ID), finding.Quote(r.Key))
 		}
 	}
 }
@@ -126,10 +126,10 @@ var (
 func (d *declarer) confLimits() {
 	for _, f := range slices.Concat(d.LocalConf, d.BBLayersConf) {
 		if m := ownPlaces.FindStringSubmatch(f.Text); m != nil {
-			d.rep.Warn(f.At, "leave it out, or give the stage a <cache> at that path", "%s sets %s: what is put there goes into the image, and not into carosbuild's cache", decl.Quote(f.Name), m[1]+m[2])
+			d.rep.Warn(f.At, "leave it out, or give the stage a <cache> at that path", "%s sets %s: what is put there goes into the image, and not into carosbuild's cache", finding.Quote(f.Name), m[1]+m[2])
 		}
 		if relatives.MatchString(f.Text) {
-			d.rep.Warn(f.At, "repositories are in /REDO/source/BASE and below it", "%s has a path relative to ${TOPDIR}, which is /REDO/build", decl.Quote(f.Name))
+			d.rep.Warn(f.At, "repositories are in /REDO/source/BASE and below it", "%s has a path relative to ${TOPDIR}, which is /REDO/build", finding.Quote(f.Name))
 		}
 	}
 }
@@ -176,14 +176,14 @@ func (d *declarer) chooseBase() bool {
 		for _, r := range d.Repos {
 			keys = append(keys, r.Key)
 		}
-		d.rep.Fail(d.reposAt(), "", "--base %s is not one of the project's repositories, which are %s", decl.Quote(d.Base), some(keys))
+		d.rep.Fail(d.reposAt(), "", "--base %s is not one of the project's repositories, which are %s", finding.Quote(d.Base), some(keys))
 		return false
 	case len(found) == 0:
 		d.rep.Fail(d.reposAt(), "--base REPO names it: the one with oe-init-build-env", "no repository is known to be the base layer (poky, openembedded-core, oe-core, or one with the layer meta)")
 		return false
 	case len(found) > 1:
-		f := d.rep.Fail(d.Repos[found[1]].at, "--base REPO names the right one", "repositories %s and %s both may be the base layer", decl.Quote(d.Repos[found[0]].Key), decl.Quote(d.Repos[found[1]].Key))
-		f.Notes = []decl.Note{{Span: d.Repos[found[0]].at, Text: "the first one is here"}}
+		f := d.rep.Fail(d.Repos[found[1]].at, "--base REPO names the right one", "repositories %s and %s both may be the base layer", finding.Quote(d.Repos[found[0]].Key), finding.Quote(d.Repos[found[1]].Key))
+		f.Notes = []finding.Note{{Span: d.Repos[found[0]].at, Text: "the first one is here"}}
 		return false
 	}
 	d.base = &d.Repos[found[0]]
@@ -193,7 +193,7 @@ func (d *declarer) chooseBase() bool {
 	return true
 }
 
-func (d *declarer) reposAt() decl.Span {
+func (d *declarer) reposAt() finding.Span {
 	if r := d.root.get("repos"); r != nil {
 		return r.at
 	}
@@ -204,11 +204,11 @@ func (d *declarer) reposAt() decl.Span {
 func (d *declarer) localBase() bool {
 	if repositoryOf(d.base.dir) != filepath.Clean(d.base.dir) {
 		if _, err := readSmall(filepath.Join(d.base.dir, ".git")); err != nil {
-			d.rep.Fail(d.base.at, "give it a url", "repository %s is the base layer, but %s is not the top of a git repository", decl.Quote(d.base.Key), d.base.dir)
+			d.rep.Fail(d.base.at, "give it a url", "repository %s is the base layer, but %s is not the top of a git repository", finding.Quote(d.base.Key), d.base.dir)
 			return false
 		}
 	}
-	d.rep.Warn(d.base.at, "commit its changes before a build", "repository %s is a directory of this machine: its last commit is taken, without changes that are not committed", decl.Quote(d.base.Key))
+	d.rep.Warn(d.base.at, "commit its changes before a build", "repository %s is a directory of this machine: its last commit is taken, without changes that are not committed", finding.Quote(d.base.Key))
 	d.base.URL, d.base.Commit, d.base.Branch, d.base.Tag, d.base.Refspec = filepath.Clean(d.base.dir), "", "", "", "HEAD"
 	return true
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
 // driver has kas itself read projects and print what it makes of each, without
@@ -228,12 +229,12 @@ func agree(t *testing.T, x project, theirs seen) string {
 	}
 	p, sources, findings := Read(strings.Split(x.Files, ":"), opts)
 	var text bytes.Buffer
-	if err := findings.Render(&text, sources, false); err != nil {
+	if err := findings.Render(&text, decl.Texts(sources), false); err != nil {
 		t.Fatal(err)
 	}
 	switch {
 	case findings.HasErrors() && (theirs.Error != "" || strings.Contains(text.String(), "has a tag and a branch")): // which kas sees when it checks out
-		i := slices.IndexFunc(findings, func(f decl.Finding) bool { return f.Severity == decl.Error })
+		i := slices.IndexFunc(findings, func(f finding.Finding) bool { return f.Severity == finding.Error })
 		return "both refuse it: " + findings[i].Summary
 	case theirs.Error != "":
 		t.Errorf("kas refuses %s (%s), and we do not", x.Files, theirs.Error)
@@ -247,7 +248,7 @@ func agree(t *testing.T, x project, theirs seen) string {
 	}
 	d, more := p.Declare(Form{Dir: x.Dir})
 	if more.HasErrors() {
-		i := slices.IndexFunc(more, func(f decl.Finding) bool { return f.Severity == decl.Error })
+		i := slices.IndexFunc(more, func(f finding.Finding) bool { return f.Severity == finding.Error })
 		return "read; not built: " + more[i].Summary
 	}
 	return fmt.Sprintf("read; a declaration of %d lines", bytes.Count(d.XML, []byte("\n")))

@@ -15,10 +15,11 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/decl/decltest"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
 // inMemory reads files that are in no file system, and declares what they are.
-func inMemory(t testing.TB, files map[string]string, tops ...string) decl.Findings {
+func inMemory(t testing.TB, files map[string]string, tops ...string) finding.Findings {
 	t.Helper()
 	m := fstest.MapFS{}
 	for name, data := range files {
@@ -92,7 +93,7 @@ func TestHostile(t *testing.T) {
 			if took := time.Since(began); took > 60*time.Second {
 				t.Errorf("took %v", took)
 			}
-			if !fs.HasErrors() || !slices.ContainsFunc(fs, func(f decl.Finding) bool { return strings.Contains(f.Summary, tt.want) }) {
+			if !fs.HasErrors() || !slices.ContainsFunc(fs, func(f finding.Finding) bool { return strings.Contains(f.Summary, tt.want) }) {
 				t.Errorf("findings %v, want one with %q", fs, tt.want)
 			}
 			if len(fs) > 200+1 {

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
 // jsonParser makes nodes of a JSON file.
@@ -50,7 +50,7 @@ func (j *jsonParser) syntax(err error) error {
 }
 
 // next is the place of the next token.
-func (j *jsonParser) next() decl.Span {
+func (j *jsonParser) next() finding.Span {
 	to := int(j.dec.InputOffset())
 	for to < len(j.data) && strings.IndexByte(" \t\r\n,:", j.data[to]) >= 0 {
 		to++

@@ -18,6 +18,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/decl/decltest"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -117,12 +118,12 @@ func (e example) read(t *testing.T) map[string]string {
 	p, sources, findings := Read(e.names, e.opts)
 	var d *Declaration
 	if p != nil {
-		var more decl.Findings
+		var more finding.Findings
 		d, more = p.Declare(e.form)
 		findings = append(findings, more...)
 	}
 	var out bytes.Buffer
-	if err := findings.Render(&out, sources, false); err != nil {
+	if err := findings.Render(&out, decl.Texts(sources), false); err != nil {
 		t.Fatal(err)
 	}
 	got := map[string]string{"want.txt": strings.ReplaceAll(out.String(), dir, "$DIR")}
@@ -135,10 +136,10 @@ func (e example) read(t *testing.T) map[string]string {
 	parsed, fs := decl.Parse(src)
 	d.Relocate("made", parsed, fs)
 	if len(fs) > 0 {
-		_ = fs.Render(&out, append(sources, src), false)
+		_ = fs.Render(&out, decl.Texts(append(sources, src)), false)
 		t.Errorf("the declaration has mistakes:\n%s", out.String())
 	}
-	for _, at := range []decl.Span{parsed.Base.Span, parsed.Remotes[0].Span, parsed.BBLayers.Span, parsed.LocalConf[len(parsed.LocalConf)-1].Span} {
+	for _, at := range []finding.Span{parsed.Base.Span, parsed.Remotes[0].Span, parsed.BBLayers.Span, parsed.LocalConf[len(parsed.LocalConf)-1].Span} {
 		if at.File == "made" {
 			t.Errorf("%v is not a place in the project", at)
 		}
@@ -147,7 +148,7 @@ func (e example) read(t *testing.T) map[string]string {
 }
 
 // checkSpans wants each finding at a place that its file has.
-func checkSpans(t testing.TB, sources []decl.Source, fs decl.Findings) {
+func checkSpans(t testing.TB, sources []decl.Source, fs finding.Findings) {
 	t.Helper()
 	for _, f := range fs {
 		for _, s := range sources {

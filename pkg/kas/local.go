@@ -11,7 +11,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
 // maxEntries is how many files and directories a layer may have at its top.
@@ -29,7 +29,7 @@ func (d *declarer) addLocal(r Repo) {
 		sub := path.Clean(l.Path)
 		switch t, err := d.tracked(r, l); {
 		case err != nil:
-			d.rep.Fail(l.At, "", "git cannot list the files of repository %s: %v", decl.Quote(r.Key), err)
+			d.rep.Fail(l.At, "", "git cannot list the files of repository %s: %v", finding.Quote(r.Key), err)
 			return
 		case t != nil:
 			d.addTracked(r, l, t)
@@ -42,10 +42,10 @@ func (d *declarer) addLocal(r Repo) {
 		entries, err := os.ReadDir(r.dir)
 		switch {
 		case err != nil:
-			d.rep.Fail(l.At, "", "repository %s: %v", decl.Quote(r.Key), err)
+			d.rep.Fail(l.At, "", "repository %s: %v", finding.Quote(r.Key), err)
 			return
 		case len(entries) > maxEntries:
-			d.rep.Fail(l.At, "name its layers", "repository %s is one layer, and has %d files and directories at its top", decl.Quote(r.Key), len(entries))
+			d.rep.Fail(l.At, "name its layers", "repository %s is one layer, and has %d files and directories at its top", finding.Quote(r.Key), len(entries))
 			return
 		}
 		for _, e := range entries {
@@ -85,14 +85,14 @@ func (d *declarer) kasOwn(r Repo, name string) bool {
 }
 
 // add notes a file or directory of a repository, once.
-func (d *declarer) add(r Repo, name string, at decl.Span) {
+func (d *declarer) add(r Repo, name string, at finding.Span) {
 	from := filepath.Join(r.dir, name)
 	if _, err := os.Stat(from); err != nil {
-		d.rep.Fail(at, "", "%s of repository %s: %v", decl.Quote(name), decl.Quote(r.Key), plain(err))
+		d.rep.Fail(at, "", "%s of repository %s: %v", finding.Quote(name), finding.Quote(r.Key), plain(err))
 		return
 	}
 	if real, err := filepath.EvalSymlinks(from); err != nil || !d.in(r, real) {
-		d.rep.Fail(at, "", "%s of repository %s is a link that leads out of the repository", decl.Quote(name), decl.Quote(r.Key))
+		d.rep.Fail(at, "", "%s of repository %s is a link that leads out of the repository", finding.Quote(name), finding.Quote(r.Key))
 		return
 	}
 	if rel, err := filepath.Rel(d.Dir, from); err == nil && filepath.IsLocal(rel) {
@@ -126,7 +126,7 @@ const maxNamed = 5
 
 // warnSecrets warns of files that are likely private, in a directory that goes into
 // a stage as a whole.
-func (d *declarer) warnSecrets(r Repo, name string, at decl.Span) {
+func (d *declarer) warnSecrets(r Repo, name string, at finding.Span) {
 	looked := 0
 	var found []string
 	err := filepath.WalkDir(filepath.Join(r.dir, name), func(p string, e fs.DirEntry, err error) error {
@@ -144,6 +144,6 @@ func (d *declarer) warnSecrets(r Repo, name string, at decl.Span) {
 		return nil
 	})
 	if err == nil && len(found) > 0 {
-		d.rep.Warn(at, "keep the layer in git: then what git tracks is taken", "repository %s brings %s into the image", decl.Quote(r.Key), some(found))
+		d.rep.Warn(at, "keep the layer in git: then what git tracks is taken", "repository %s brings %s into the image", finding.Quote(r.Key), some(found))
 	}
 }

@@ -15,7 +15,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
 // Bounds of one file: what aliases stand for counts each time.
@@ -50,12 +50,12 @@ type node struct {
 	text  string // of a scalar, as it is meant
 	items []*node
 	pairs []pair // of a mapping; keys are unique
-	at    decl.Span
+	at    finding.Span
 }
 
 type pair struct {
 	key   string
-	at    decl.Span
+	at    finding.Span
 	value *node
 }
 
@@ -108,21 +108,21 @@ type parser struct {
 
 // mistake is something that ends the reading of a file.
 type mistake struct {
-	at   decl.Span
+	at   finding.Span
 	text string
 	hint string
 }
 
 func (m *mistake) Error() string { return m.text }
 
-func (p *parser) span(line, col, length int) decl.Span {
+func (p *parser) span(line, col, length int) finding.Span {
 	if p.lines == 0 {
 		p.lines = bytes.Count(p.data, []byte("\n")) + 1
 	}
 	if line > p.lines { // the module's place of what is not there
 		line, col = p.lines, 1
 	}
-	return decl.Span{File: p.file, Line: max(line, 1), Col: max(col, 1), Len: max(length, 1)}
+	return finding.Span{File: p.file, Line: max(line, 1), Col: max(col, 1), Len: max(length, 1)}
 }
 
 // parseYAML reads a file that is one YAML document. The error is a *mistake.
@@ -172,7 +172,7 @@ func (p *parser) syntax(err error) error {
 	return &mistake{p.span(1, 1, 1), "not YAML: " + line + what, ""}
 }
 
-func (p *parser) count(at decl.Span, depth int) error {
+func (p *parser) count(at finding.Span, depth int) error {
 	if p.nodes++; p.nodes > maxNodes {
 		return &mistake{at, fmt.Sprintf("more than %d values, counting what aliases stand for", maxNodes), ""}
 	}
@@ -244,10 +244,10 @@ func (p *parser) convertMapping(n *node, y *yaml.Node, depth int) error {
 		}
 		own = append(own, pair{k.Value, at, v})
 	}
-	seen := map[string]decl.Span{}
+	seen := map[string]finding.Span{}
 	for _, o := range own {
 		if first, twice := seen[o.key]; twice {
-			p.rep.Warn(o.at, "", "%s is given twice; the last one counts", decl.Quote(o.key)).Notes = []decl.Note{{Span: first, Text: "the first one is here"}}
+			p.rep.Warn(o.at, "", "%s is given twice; the last one counts", finding.Quote(o.key)).Notes = []finding.Note{{Span: first, Text: "the first one is here"}}
 		}
 		seen[o.key] = o.at
 		if n.put(o); len(n.pairs) > maxKeys {

@@ -11,7 +11,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
 // Project is what project files say when they are merged, with kas' defaults.
@@ -33,7 +33,7 @@ type Project struct {
 	workDir string // absolute
 	topDir  string // absolute: where the project's files are
 	files   []string
-	targets decl.Span
+	targets finding.Span
 	rep     *report
 }
 
@@ -41,13 +41,13 @@ type Project struct {
 type Env struct {
 	Name, Value string
 	Forward     bool // there is no value: kas takes the caller's, if that is set
-	At          decl.Span
+	At          finding.Span
 }
 
 // Fragment is a named text.
 type Fragment struct {
 	Name, Text string
-	At         decl.Span
+	At         finding.Span
 }
 
 // Repo is a repository.
@@ -66,7 +66,7 @@ type Repo struct {
 	Patches []Patch
 
 	dir string // absolute, of one without URL
-	at  decl.Span
+	at  finding.Span
 	n   *node
 }
 
@@ -75,7 +75,7 @@ type Layer struct {
 	Repo     string // name of the repository
 	Path     string // in the repository, slash-separated; empty or "." for all of it
 	Priority int    // higher is earlier
-	At       decl.Span
+	At       finding.Span
 }
 
 // Patch is a change of a repository's files.
@@ -83,7 +83,7 @@ type Patch struct {
 	ID   string
 	Repo string // key of the one that has the patch
 	Path string // in it: a file, or a directory with a quilt series
-	At   decl.Span
+	At   finding.Span
 }
 
 // Revision is what is checked out: a commit id, or the name of a ref.
@@ -100,7 +100,7 @@ func (p Repo) Revision() string {
 }
 
 // place is where a key of the repository is, or the repository.
-func (p Repo) place(key string) decl.Span {
+func (p Repo) place(key string) finding.Span {
 	if v := p.n.get(key); v != nil {
 		return v.at
 	}
@@ -280,14 +280,14 @@ func (r *reader) checkPlace(p Repo) {
 	switch {
 	case p.URL == "":
 		if err := r.within(p.dir); allowHint(err) != "" {
-			r.rep.Fail(p.place("path"), allowHint(err), "repository %s is %s: %v", decl.Quote(p.Key), decl.Quote(p.dir), err)
+			r.rep.Fail(p.place("path"), allowHint(err), "repository %s is %s: %v", finding.Quote(p.Key), finding.Quote(p.dir), err)
 		}
 	case filepath.IsAbs(p.URL) || strings.HasPrefix(p.URL, "file://"): // what it may be is for its reader to say
 		if err := r.within(strings.TrimPrefix(p.URL, "file://")); errors.Is(err, errOutside) {
-			r.rep.Warn(p.place("url"), "", "repository %s is a git repository of this machine, outside of the project's repository and of KAS_WORK_DIR", decl.Quote(p.Key))
+			r.rep.Warn(p.place("url"), "", "repository %s is a git repository of this machine, outside of the project's repository and of KAS_WORK_DIR", finding.Quote(p.Key))
 		}
 	case password.MatchString(p.URL):
-		r.rep.Warn(p.place("url"), "remove it: git's credential helper or ~/.netrc can give it to a build", "the address of repository %s has a password, which goes into the declaration", decl.Quote(p.Key))
+		r.rep.Warn(p.place("url"), "remove it: git's credential helper or ~/.netrc can give it to a build", "the address of repository %s has a password, which goes into the declaration", finding.Quote(p.Key))
 	}
 }
 
@@ -301,32 +301,32 @@ func (r *reader) checkRepo(p Repo) {
 	remedy := "give it a branch, a tag or, best of all, a commit"
 	switch {
 	case p.URL != "" && p.Revision() == "":
-		r.rep.Fail(p.at, remedy, "repository %s has no revision", decl.Quote(p.Key))
+		r.rep.Fail(p.at, remedy, "repository %s has no revision", finding.Quote(p.Key))
 	case p.Refspec != "" && (p.Commit != "" || p.Tag != "" || p.Branch != ""):
-		r.rep.Fail(p.place("refspec"), "take refspec out", "repository %s has a refspec beside commit, tag or branch", decl.Quote(p.Key))
+		r.rep.Fail(p.place("refspec"), "take refspec out", "repository %s has a refspec beside commit, tag or branch", finding.Quote(p.Key))
 	case p.Refspec != "":
-		r.rep.Warn(p.place("refspec"), "write commit, tag or branch", "repository %s has a refspec, which is deprecated", decl.Quote(p.Key))
+		r.rep.Warn(p.place("refspec"), "write commit, tag or branch", "repository %s has a refspec, which is deprecated", finding.Quote(p.Key))
 	case p.URL != "" && p.Tag != "" && p.Branch != "":
-		r.rep.Fail(p.place("tag"), "take one of them out", "repository %s has a tag and a branch", decl.Quote(p.Key))
+		r.rep.Fail(p.place("tag"), "take one of them out", "repository %s has a tag and a branch", finding.Quote(p.Key))
 	}
 	if p.Commit != "" && !fullID.MatchString(p.Commit) && p.Refspec == "" {
-		r.rep.Warn(p.place("commit"), "give the whole id, or write branch or tag", "commit %s of repository %s is not a full commit id: what it stands for may change", decl.Quote(p.Commit), decl.Quote(p.Key))
+		r.rep.Warn(p.place("commit"), "give the whole id, or write branch or tag", "commit %s of repository %s is not a full commit id: what it stands for may change", finding.Quote(p.Commit), finding.Quote(p.Key))
 	}
 	signers := p.n.get("allowed_signers")
 	if p.Signed && (signers == nil || len(signers.items) == 0) {
-		r.rep.Fail(p.place("signed"), "", "repository %s is signed, but has no allowed_signers", decl.Quote(p.Key))
+		r.rep.Fail(p.place("signed"), "", "repository %s is signed, but has no allowed_signers", finding.Quote(p.Key))
 	}
 	for _, e := range pairsOf(p.n.get("layers")) {
 		if e.value.kind != null && e.value.kind != mapping && e.value.text != excluded[0] {
-			r.rep.Warn(e.value.at, "write disabled", "%s is a deprecated way to switch a layer off", decl.Quote(e.value.text))
+			r.rep.Warn(e.value.at, "write disabled", "%s is a deprecated way to switch a layer off", finding.Quote(e.value.text))
 		}
 		if strings.HasPrefix(e.key, "/") || !filepath.IsLocal(cmp.Or(e.key, ".")) {
-			r.rep.Fail(e.at, "", "layer %s is outside of the repository", decl.Quote(e.key))
+			r.rep.Fail(e.at, "", "layer %s is outside of the repository", finding.Quote(e.key))
 		}
 	}
 	for _, patch := range p.Patches {
 		if patch.Repo == "" {
-			r.rep.Fail(patch.At, "give it a repo, or set defaults: repos: patches: repo:", "patch %s does not say which repository it is in", decl.Quote(patch.ID))
+			r.rep.Fail(patch.At, "give it a repo, or set defaults: repos: patches: repo:", "patch %s does not say which repository it is in", finding.Quote(patch.ID))
 		}
 	}
 }

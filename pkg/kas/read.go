@@ -15,6 +15,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/confine"
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
 // Bounds of a project.
@@ -68,15 +69,15 @@ type config struct {
 // missing is a repository that a file is included from.
 type missing struct {
 	repo string
-	at   decl.Span
+	at   finding.Span
 }
 
 // Read reads project files and what they include, and merges them as kas does:
 // mappings are merged, and of anything else the last one counts. The project is
 // nil if a file cannot be read as one; otherwise it is what could be read, which
 // must not be built if the findings have errors. sources are the files, for
-// decl.Findings.Render.
-func Read(names []string, o Options) (p *Project, sources []decl.Source, fs decl.Findings) {
+// finding.Findings.Render.
+func Read(names []string, o Options) (p *Project, sources []decl.Source, fs finding.Findings) {
 	r := &reader{Options: o, rep: &report{}, parsed: map[string]*config{}, trees: map[string]*tree{}}
 	defer r.close()
 	merged := r.merged(names)
@@ -91,7 +92,7 @@ func Read(names []string, o Options) (p *Project, sources []decl.Source, fs decl
 func (r *reader) merged(names []string) *node {
 	tops, err := r.open(names)
 	if err != nil {
-		r.rep.Fail(decl.Span{File: names[0], Line: 1, Col: 1, Len: 1}, "", "%v", err)
+		r.rep.Fail(finding.Span{File: names[0], Line: 1, Col: 1, Len: 1}, "", "%v", err)
 		return nil
 	}
 	return r.rounds(tops)
@@ -130,7 +131,7 @@ func (r *reader) openMissing(merged *node) bool {
 		}
 		t, err := r.openRepo(r.repo(merged, entry))
 		if err != nil {
-			r.rep.Fail(m.at, "--remote NAME=DIR takes a repository from a directory", "files of repository %s cannot be fetched: %v", decl.Quote(m.repo), err)
+			r.rep.Fail(m.at, "--remote NAME=DIR takes a repository from a directory", "files of repository %s cannot be fetched: %v", finding.Quote(m.repo), err)
 			failed[m.repo] = true
 			continue
 		}
@@ -142,7 +143,7 @@ func (r *reader) openMissing(merged *node) bool {
 	}
 	if !opened {
 		for _, m := range r.missing {
-			r.rep.Fail(m.at, "", "repository %s, which a file is included from, is not among the repos", decl.Quote(m.repo))
+			r.rep.Fail(m.at, "", "repository %s, which a file is included from, is not among the repos", finding.Quote(m.repo))
 		}
 	}
 	return opened
@@ -192,7 +193,7 @@ func (r *reader) walk(name string, t *tree, within []string, first bool) []*conf
 
 func (r *reader) stop(file, what string) {
 	r.stopped = true
-	r.rep.Fail(decl.Span{File: file, Line: 1, Col: 1, Len: 1}, "", "%s", what)
+	r.rep.Fail(finding.Span{File: file, Line: 1, Col: 1, Len: 1}, "", "%s", what)
 }
 
 func includes(root *node) []*node {
@@ -219,7 +220,7 @@ func (r *reader) sourceDir(c *config, t *tree, first bool) *tree {
 		r.once(dir.at, "only the first file may set it", "_source_dir is set in an included file")
 		return t
 	case !filepath.IsAbs(dir.str()):
-		r.once(dir.at, "", "_source_dir %s is not an absolute path", decl.Quote(dir.text))
+		r.once(dir.at, "", "_source_dir %s is not an absolute path", finding.Quote(dir.text))
 		return t
 	}
 	err := r.within(dir.text)
@@ -236,9 +237,9 @@ func (r *reader) sourceDir(c *config, t *tree, first bool) *tree {
 }
 
 // once is fail, for what is seen in each round.
-func (r *reader) once(at decl.Span, hint, format string, args ...any) {
+func (r *reader) once(at finding.Span, hint, format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
-	if !slices.ContainsFunc(r.rep.All, func(f decl.Finding) bool { return f.Span == at && f.Summary == text }) {
+	if !slices.ContainsFunc(r.rep.All, func(f finding.Finding) bool { return f.Span == at && f.Summary == text }) {
 		r.rep.Fail(at, hint, "%s", text)
 	}
 }
@@ -257,10 +258,10 @@ func (r *reader) include(inc *node, from string, t *tree, within []string) []*co
 	file, err := t.find(name, from, inc.kind == text)
 	switch {
 	case err != nil:
-		r.once(inc.at, "", "included file %s%s: %v", decl.Quote(name), t.of, err)
+		r.once(inc.at, "", "included file %s%s: %v", finding.Quote(name), t.of, err)
 		return nil
 	case slices.Contains(within, t.shown(file)):
-		r.once(inc.at, "", "%s includes itself", decl.Quote(name))
+		r.once(inc.at, "", "%s includes itself", finding.Quote(name))
 		return nil
 	case len(within) > maxIncludes:
 		r.once(inc.at, "", "files include one another more than %d deep", maxIncludes)

@@ -2,7 +2,7 @@
 
 package kas
 
-import "github.com/carosio/carosbuild/pkg/decl"
+import "github.com/carosio/carosbuild/pkg/decl/finding"
 
 // report collects findings, and checks files against the format.
-type report struct{ decl.Collector }
+type report struct{ finding.Collector }

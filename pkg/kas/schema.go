@@ -10,7 +10,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
+	"github.com/carosio/carosbuild/pkg/words"
 )
 
 // newest is the highest version of the format that is known: that of kas 5.4.
@@ -130,19 +131,19 @@ func (r *report) checkMapping(n *node, s shape, name string) {
 		case ok:
 			r.check(p.value, f, p.key)
 		case s.each != nil:
-			r.check(p.value, *s.each, cmp.Or(oneOf[name], name)+" "+decl.Quote(p.key))
+			r.check(p.value, *s.each, cmp.Or(oneOf[name], name)+" "+finding.Quote(p.key))
 		default:
 			known := slices.Sorted(maps.Keys(s.fields))
-			hint := "known entries are " + decl.List(known)
-			if c := decl.DidYouMean(p.key, known); c != "" {
+			hint := "known entries are " + words.List(known)
+			if c := words.DidYouMean(p.key, known); c != "" {
 				hint = c
 			} else if len(known) > 12 {
 				hint = ""
 			}
 			if name != "" {
-				r.Fail(p.at, hint, "unknown entry %s of %s", decl.Quote(p.key), name)
+				r.Fail(p.at, hint, "unknown entry %s of %s", finding.Quote(p.key), name)
 			} else {
-				r.Fail(p.at, hint, "unknown entry %s", decl.Quote(p.key))
+				r.Fail(p.at, hint, "unknown entry %s", finding.Quote(p.key))
 			}
 		}
 	}
@@ -157,15 +158,15 @@ func (r *report) checkScalar(n *node, s shape, name string) {
 	switch {
 	case s.most > 0:
 		if v, err := strconv.Atoi(n.text); err != nil || v < -s.most || v > s.most {
-			r.Fail(n.at, "", "%s %s is not a number of %d to %d", name, decl.Quote(n.text), -s.most, s.most)
+			r.Fail(n.at, "", "%s %s is not a number of %d to %d", name, finding.Quote(n.text), -s.most, s.most)
 		}
 	case n.kind == boolean && len(s.words) > 0 && !n.yes():
 	case len(s.words) > 0 && !slices.Contains(s.words, n.text):
-		hint := "use one of " + decl.List(s.words)
-		if c := decl.DidYouMean(n.text, s.words); c != "" {
+		hint := "use one of " + words.List(s.words)
+		if c := words.DidYouMean(n.text, s.words); c != "" {
 			hint = c
 		}
-		r.Fail(n.at, hint, "%s %s is not known", name, decl.Quote(n.text))
+		r.Fail(n.at, hint, "%s %s is not known", name, finding.Quote(n.text))
 	}
 }
 
@@ -186,7 +187,7 @@ func (r *report) checkFile(n *node) (version int) {
 	version, err := strconv.Atoi(v.text)
 	switch {
 	case err != nil || v.kind == text:
-		r.Fail(v.at, "write an integer", "version %s is not a version of the format", decl.Quote(v.text))
+		r.Fail(v.at, "write an integer", "version %s is not a version of the format", finding.Quote(v.text))
 	case version < 1:
 		r.Fail(v.at, fmt.Sprintf("versions are 1 to %d", newest), "version %d of the format does not exist", version)
 	case version > newest:

@@ -10,7 +10,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
+	"github.com/carosio/carosbuild/pkg/words"
 )
 
 // trackedTree is what git tracks of a directory. Names are slash-separated, and
@@ -52,7 +53,7 @@ func (d *declarer) tracked(r Repo, l Layer) (*trackedTree, error) {
 		return path.Clean(l.Path) == "." && d.kasOwn(r, first)
 	})
 	if len(others) > 0 {
-		d.rep.Warn(l.At, "git add what the build needs", "untracked files of repository %s are left out: %s", decl.Quote(r.Key), some(others))
+		d.rep.Warn(l.At, "git add what the build needs", "untracked files of repository %s are left out: %s", finding.Quote(r.Key), some(others))
 	}
 	return t, nil
 }
@@ -62,12 +63,12 @@ func some(names []string) string {
 	const most = 5
 	var out []string
 	for _, n := range names[:min(most, len(names))] {
-		out = append(out, decl.Quote(n))
+		out = append(out, finding.Quote(n))
 	}
 	if more := len(names) - most; more > 0 {
 		out = append(out, fmt.Sprintf("%d more", more))
 	}
-	return decl.List(out)
+	return words.List(out)
 }
 
 // addTracked puts what git tracks of a layer into the stage.

@@ -12,7 +12,7 @@ import (
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/confine"
-	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
 // tree is a directory that files are included from: a repository, or where the
@@ -215,7 +215,7 @@ func (r *reader) openRepo(p Repo) (*tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &tree{files: files, prefix: p.Key + ":", of: fmt.Sprintf(" of repository %s at %s", decl.Quote(p.Key), p.Revision())}, nil
+	return &tree{files: files, prefix: p.Key + ":", of: fmt.Sprintf(" of repository %s at %s", finding.Quote(p.Key), p.Revision())}, nil
 }
 
 // errOutside is for what a project names on this machine and that the user who builds it

@@ -11,7 +11,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
 // Heading is what a declaration that was made of a project begins with.
@@ -23,8 +23,8 @@ func (d *declarer) write() {
 	if len(d.files) > 1 {
 		what = "project files of kas"
 	}
-	d.line(decl.Span{}, Heading+"%s, %s, by carosbuild import -->", comment(strings.Join(d.files, ", ")), what)
-	d.line(decl.Span{}, "<redo>")
+	d.line(finding.Span{}, Heading+"%s, %s, by carosbuild import -->", comment(strings.Join(d.files, ", ")), what)
+	d.line(finding.Span{}, "<redo>")
 	d.layerDeclaration()
 	for _, f := range d.BBLayersConf {
 		d.conf("bblayers_conf", f.At, titled(f))
@@ -36,7 +36,7 @@ func (d *declarer) write() {
 	for _, a := range d.Artifacts {
 		d.line(a.At, `  <artifact stage="%s" path="%s"/>`, buildStage, attr(path.Join("/REDO/build", a.Text)))
 	}
-	d.line(decl.Span{}, "</redo>")
+	d.line(finding.Span{}, "</redo>")
 }
 
 func (d *declarer) layerDeclaration() {
@@ -58,8 +58,8 @@ func (d *declarer) layerDeclaration() {
 	for _, l := range d.Layers {
 		d.line(l.At, "      %s", chars(path.Join(d.dirs[d.repoNamed(l.Repo).Key], l.Path)))
 	}
-	d.line(decl.Span{}, "    </bblayers>")
-	d.line(decl.Span{}, "  </layer_declaration>")
+	d.line(finding.Span{}, "    </bblayers>")
+	d.line(finding.Span{}, "  </layer_declaration>")
 }
 
 // tree writes a base layer, or another one.
@@ -120,7 +120,7 @@ func unique(name string, used map[string]bool) string {
 // localConf writes what kas would write into local.conf. redomat's settings of
 // the same variables are taken back, for they would win over kas' weaker ones.
 func (d *declarer) localConf() {
-	d.conf("local_conf", decl.Span{}, "unset PACKAGE_CLASSES\nunset USER_CLASSES\nunset PATCHRESOLVE")
+	d.conf("local_conf", finding.Span{}, "unset PACKAGE_CLASSES\nunset USER_CLASSES\nunset PATCHRESOLVE")
 	for _, f := range d.LocalConf {
 		d.conf("local_conf", f.At, titled(f))
 	}
@@ -136,21 +136,21 @@ func (d *declarer) localConf() {
 }
 
 func (d *declarer) hostStage() {
-	d.line(decl.Span{}, `  <buildstage id="%s">`, hostStage)
+	d.line(finding.Span{}, `  <buildstage id="%s">`, hostStage)
 	if d.From != "" {
-		d.line(decl.Span{}, "    <action>FROM %s</action>", chars(d.From))
+		d.line(finding.Span{}, "    <action>FROM %s</action>", chars(d.From))
 	} else {
-		d.line(decl.Span{}, `    <bootstrap suite="bookworm" packages="%s"/>`, hostPackages)
-		d.line(decl.Span{}, "    <action>RUN echo 'en_US.UTF-8 UTF-8' &gt;/etc/locale.gen &amp;&amp; locale-gen &amp;&amp; useradd --create-home --uid 1000 builder</action>")
-		d.line(decl.Span{}, "    <action>ENV LC_ALL= LANG=en_US.UTF-8</action>")
-		d.line(decl.Span{}, "    <action>USER builder</action>")
+		d.line(finding.Span{}, `    <bootstrap suite="bookworm" packages="%s"/>`, hostPackages)
+		d.line(finding.Span{}, "    <action>RUN echo 'en_US.UTF-8 UTF-8' &gt;/etc/locale.gen &amp;&amp; locale-gen &amp;&amp; useradd --create-home --uid 1000 builder</action>")
+		d.line(finding.Span{}, "    <action>ENV LC_ALL= LANG=en_US.UTF-8</action>")
+		d.line(finding.Span{}, "    <action>USER builder</action>")
 	}
-	d.line(decl.Span{}, "  </buildstage>")
+	d.line(finding.Span{}, "  </buildstage>")
 }
 
 func (d *declarer) layerStage() {
 	d.line(d.reposAt(), `  <buildstage id="%s">`, layerStage)
-	d.line(decl.Span{}, "    <prestage>%s</prestage>", hostStage)
+	d.line(finding.Span{}, "    <prestage>%s</prestage>", hostStage)
 	d.line(d.reposAt(), "    <reposync/>")
 	for _, r := range d.Repos {
 		if r.URL == "" {
@@ -172,7 +172,7 @@ func (d *declarer) layerStage() {
 			}
 		}
 	}
-	d.line(decl.Span{}, "  </buildstage>")
+	d.line(finding.Span{}, "  </buildstage>")
 }
 
 // treeDir is where a repository is in the stage.
@@ -183,11 +183,11 @@ func (d *declarer) treeDir(key string) string {
 
 func (d *declarer) buildStage() {
 	d.line(d.targets, `  <buildstage id="%s">`, buildStage)
-	d.line(decl.Span{}, "    <prestage>%s</prestage>", layerStage)
+	d.line(finding.Span{}, "    <prestage>%s</prestage>", layerStage)
 	var names []string
 	for _, e := range d.Env {
 		if !envName.MatchString(e.Name) {
-			d.rep.Fail(e.At, "letters, digits and _, the first one not a digit", "%s is not the name of a variable", decl.Quote(e.Name))
+			d.rep.Fail(e.At, "letters, digits and _, the first one not a digit", "%s is not the name of a variable", finding.Quote(e.Name))
 			continue
 		}
 		names = append(names, e.Name)
@@ -195,7 +195,7 @@ func (d *declarer) buildStage() {
 		case !e.Forward:
 			d.line(e.At, "    <action>ENV %s=%s</action>", chars(e.Name), chars(quoted(e.Value)))
 		default:
-			d.rep.Warn(e.At, "give it a value, or write ENV in an overlay", "the caller's variable %s is not taken: a build does not depend on who starts it", decl.Quote(e.Name))
+			d.rep.Warn(e.At, "give it a value, or write ENV in an overlay", "the caller's variable %s is not taken: a build does not depend on who starts it", finding.Quote(e.Name))
 		}
 	}
 	if len(names) > 0 { // the first is of bitbake since 1.52, the second of older ones
@@ -212,7 +212,7 @@ func (d *declarer) buildStage() {
 	} else {
 		d.rep.Fail(d.targets, "", "there is no target")
 	}
-	d.line(decl.Span{}, "  </buildstage>")
+	d.line(finding.Span{}, "  </buildstage>")
 }
 
 var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
@@ -264,9 +264,9 @@ func (d *declarer) addPatches(r Repo) {
 		i := slices.IndexFunc(d.Repos, func(o Repo) bool { return o.Key == p.Repo })
 		switch {
 		case i < 0:
-			d.rep.Fail(p.At, "", "patch %s is in repository %s, which is not among the repos", decl.Quote(p.ID), decl.Quote(p.Repo))
+			d.rep.Fail(p.At, "", "patch %s is in repository %s, which is not among the repos", finding.Quote(p.ID), finding.Quote(p.Repo))
 		case !filepath.IsLocal(p.Path):
-			d.rep.Fail(p.At, "", "patch %s is outside of repository %s", decl.Quote(p.ID), decl.Quote(p.Repo))
+			d.rep.Fail(p.At, "", "patch %s is outside of repository %s", finding.Quote(p.ID), finding.Quote(p.Repo))
 		case d.Repos[i].URL == "":
 			d.add(d.Repos[i], p.Path, p.At)
 		}

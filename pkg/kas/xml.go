@@ -7,17 +7,18 @@ import (
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
 // writer writes XML, and keeps for each line where it comes from.
 type writer struct {
 	text    strings.Builder
 	lines   int
-	origins map[int]decl.Span
+	origins map[int]finding.Span
 }
 
 // line writes one line, or several that come from the same place.
-func (w *writer) line(at decl.Span, format string, args ...any) {
+func (w *writer) line(at finding.Span, format string, args ...any) {
 	s := fmt.Sprintf(format, args...) + "\n"
 	for range strings.Count(s, "\n") {
 		if w.lines++; at.File != "" {
@@ -28,7 +29,7 @@ func (w *writer) line(at decl.Span, format string, args ...any) {
 }
 
 // conf writes a fragment of a file of bitbake's.
-func (w *writer) conf(element string, at decl.Span, text string) {
+func (w *writer) conf(element string, at finding.Span, text string) {
 	text = strings.TrimSuffix(text, "\n")
 	if strings.ContainsAny(text, "<&") && !strings.Contains(text, "]]>") && decl.PlainText(text) {
 		w.line(at, "  <%s><![CDATA[\n%s\n]]></%s>", element, text, element)
@@ -48,8 +49,8 @@ func comment(s string) string { return decl.EscapeComment(s) }
 
 // Relocate gives what was made of generated lines of a source the places that
 // the lines come from.
-func (x *Declaration) Relocate(source string, d *decl.Declaration, fs decl.Findings) {
-	to := func(at *decl.Span) {
+func (x *Declaration) Relocate(source string, d *decl.Declaration, fs finding.Findings) {
+	to := func(at *finding.Span) {
 		if at.File != source {
 			return
 		}

@@ -8,13 +8,15 @@ import (
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
+	"github.com/carosio/carosbuild/pkg/words"
 	"github.com/carosio/carosbuild/pkg/yocto"
 )
 
 // PlaceDisk is a disk with the stage that it is made from, where it names none or
 // decl.LeafStage, and with what the declaration says about the files that bitbake
 // deploys in that stage. why is the reason for the stage, "" if the disk names it.
-// d and k stay as they are. An error is a decl.FindingsError.
+// d and k stay as they are. An error is a finding.ListError.
 func PlaceDisk(d *decl.Declaration, k *decl.Disk) (placed *decl.Disk, why string, err error) {
 	out := *k
 	if k.Stage == "" || k.Stage == decl.LeafStage && d.Stage(decl.LeafStage) == nil {
@@ -59,7 +61,7 @@ func stageFor(d *decl.Declaration, k *decl.Disk) (stage, why string, err error) 
 			return below[0], "the only stage that is based on one that runs bitbake, and that no other stage needs", nil
 		}
 	}
-	f := decl.Finding{Span: k.Span}
+	f := finding.Finding{Span: k.Span}
 	switch {
 	case len(ids) == 0:
 		f.Summary = fmt.Sprintf("no stage is declared that disk %q could be made from", k.ID)
@@ -72,10 +74,10 @@ func stageFor(d *decl.Declaration, k *decl.Disk) (stage, why string, err error) 
 				break
 			}
 		}
-		f.Summary = fmt.Sprintf("disk %q may be made from any of several stages, as no other stage needs them: %s", k.ID, decl.Few(ids))
+		f.Summary = fmt.Sprintf("disk %q may be made from any of several stages, as no other stage needs them: %s", k.ID, words.Few(ids))
 		f.Hint = fmt.Sprintf("write stage=%q into its <disk>", likely[len(likely)-1])
 	}
-	return "", "", &decl.FindingsError{Findings: decl.Findings{f}}
+	return "", "", &finding.ListError{Findings: finding.Findings{f}}
 }
 
 // takesDeployed reports whether a disk takes something by deploy:KIND.

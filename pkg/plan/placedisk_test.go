@@ -12,6 +12,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/decl/decltest"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
 const (
@@ -54,7 +55,7 @@ func TestPlaceDisk(t *testing.T) {
 		before := encoded(t, d)
 		k, why, err := PlaceDisk(d, d.Disks[0])
 		var got string
-		var wrong *decl.FindingsError
+		var wrong *finding.ListError
 		if errors.As(err, &wrong) {
 			got = wrong.Findings[0].Summary + "; " + wrong.Findings[0].Hint
 		} else if err != nil {

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 	"github.com/carosio/carosbuild/pkg/source/files"
 	"github.com/carosio/carosbuild/pkg/source/git"
@@ -78,7 +79,7 @@ type Facts struct {
 
 // NewPlan orders the stages that the targets need and gives each step its key.
 // It looks at nothing but its arguments. A mistake of the declaration is a
-// decl.FindingsError.
+// finding.ListError.
 func NewPlan(d *decl.Declaration, targets []string, facts Facts) (*Plan, error) {
 	stages, err := Order(d.Stages, targets)
 	if err != nil {
@@ -86,7 +87,7 @@ func NewPlan(d *decl.Declaration, targets []string, facts Facts) (*Plan, error) 
 	}
 	stages, images, fs := FillIn(stages, facts)
 	if len(fs) > 0 {
-		return nil, &decl.FindingsError{Findings: fs}
+		return nil, &finding.ListError{Findings: fs}
 	}
 	for ref := range images {
 		if facts.Unresolved[ImageOf(ref)] != "" {

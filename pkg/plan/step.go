@@ -7,20 +7,20 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
 // Step is one step of a stage. Its key covers everything that can change its
 // result, the steps before it included. In JSON the fields of its Action stand
 // beside its own.
 type Step struct {
-	Kind   string    `json:"kind"` // BOOTSTRAP, or as in the declaration
-	Text   string    `json:"text"`
-	Key    string    `json:"key"`   // "" where Unresolved, here or in a step before, says why
-	Layer  bool      `json:"layer"` // it may change files
-	Cached bool      `json:"cached"`
-	Why    string    `json:"why,omitempty"` // it runs, see Past.Why
-	Span   decl.Span `json:"at,omitzero"`   // in the declaration
+	Kind   string       `json:"kind"` // BOOTSTRAP, or as in the declaration
+	Text   string       `json:"text"`
+	Key    string       `json:"key"`   // "" where Unresolved, here or in a step before, says why
+	Layer  bool         `json:"layer"` // it may change files
+	Cached bool         `json:"cached"`
+	Why    string       `json:"why,omitempty"` // it runs, see Past.Why
+	Span   finding.Span `json:"at,omitzero"`   // in the declaration
 
 	Unresolved string `json:"unresolved,omitempty"` // why something that it names could not be looked up
 

@@ -7,22 +7,22 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
 // StepError says which step of which stage failed, and how. JSON gives it and takes
 // it back, but of Err only the text.
 type StepError struct {
-	Stage  string    `json:"stage"`
-	Span   decl.Span `json:"at,omitzero"`
-	Kind   string    `json:"kind"`
-	Text   string    `json:"text"`
-	Status int       `json:"status,omitempty"` // of the command; 0 when it did not come to that
-	Tail   []string  `json:"tail,omitzero"`    // last lines of its output
-	Log    string    `json:"log,omitempty"`    // file that has all of it
-	Logs   string    `json:"logs,omitempty"`   // directory with the logs of failed tasks, or ""
-	Image  string    `json:"image,omitempty"`  // name of the image with the half-done stage, or ""
-	Err    error     `json:"-"`                // nil when Status says it all
+	Stage  string       `json:"stage"`
+	Span   finding.Span `json:"at,omitzero"`
+	Kind   string       `json:"kind"`
+	Text   string       `json:"text"`
+	Status int          `json:"status,omitempty"` // of the command; 0 when it did not come to that
+	Tail   []string     `json:"tail,omitzero"`    // last lines of its output
+	Log    string       `json:"log,omitempty"`    // file that has all of it
+	Logs   string       `json:"logs,omitempty"`   // directory with the logs of failed tasks, or ""
+	Image  string       `json:"image,omitempty"`  // name of the image with the half-done stage, or ""
+	Err    error        `json:"-"`                // nil when Status says it all
 }
 
 func (e *StepError) Error() string {

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/source/bitbake"
 	"github.com/carosio/carosbuild/pkg/source/git"
 )
@@ -24,7 +25,7 @@ type GitTree struct {
 
 	From git.Pinned `json:"-"` // where it is fetched from: the address may have a password
 
-	Span decl.Span `json:"at,omitzero"` // in the declaration
+	Span finding.Span `json:"at,omitzero"` // in the declaration
 }
 
 // Origin is where a tree comes from.
@@ -67,16 +68,16 @@ func DeclaredTrees(d *decl.Declaration) ([]GitTree, []Origin, error) {
 // trees is about, if nothing else is wrong; otherwise it is the error.
 // from says where each tree was to be fetched from.
 func MissingCommits(err error, trees []GitTree, from []git.Pinned) error {
-	var findings decl.Findings
+	var findings finding.Findings
 	for _, none := range git.Missing(err) {
 		i := slices.IndexFunc(from, func(p git.Pinned) bool { return git.Redact(p.URL) == none.URL && p.Commit == none.Revision })
 		if i < 0 {
 			return err
 		}
-		findings = append(findings, decl.Finding{Span: trees[i].Span, Summary: none.Error()})
+		findings = append(findings, finding.Finding{Span: trees[i].Span, Summary: none.Error()})
 	}
 	if len(findings) == 0 {
 		return err
 	}
-	return &decl.FindingsError{Findings: findings}
+	return &finding.ListError{Findings: findings}
 }

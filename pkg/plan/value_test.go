@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/source/git"
 )
 
@@ -120,7 +121,7 @@ func TestStepError(t *testing.T) {
 // A step that fails on another machine is told as it was there.
 func TestStepErrorBothWays(t *testing.T) {
 	for _, e := range []*StepError{
-		{Stage: "s", Kind: "RUN", Text: "x", Status: 7, Tail: []string{"a", ""}, Log: "/l", Logs: "/d", Image: "b:s", Span: decl.Span{File: "a.xml", Line: 3}},
+		{Stage: "s", Kind: "RUN", Text: "x", Status: 7, Tail: []string{"a", ""}, Log: "/l", Logs: "/d", Image: "b:s", Span: finding.Span{File: "a.xml", Line: 3}},
 		{Stage: "s", Kind: "ADD", Text: "f /", Err: errors.New("no such file")},
 	} {
 		data, err := json.Marshal(e)
@@ -147,11 +148,11 @@ func TestStepErrorBothWays(t *testing.T) {
 // Revisions that do not exist become findings at their places, but only where
 // nothing else is wrong.
 func TestMissingCommits(t *testing.T) {
-	trees := []GitTree{{Path: "/a", Span: decl.Span{File: "a.xml", Line: 3}}, {Path: "/b", Span: decl.Span{File: "a.xml", Line: 4}}}
+	trees := []GitTree{{Path: "/a", Span: finding.Span{File: "a.xml", Line: 3}}, {Path: "/b", Span: finding.Span{File: "a.xml", Line: 4}}}
 	from := []git.Pinned{{URL: "https://u:p@h/a", Commit: "1"}, {URL: "https://h/b", Commit: "2"}}
 	none := func(url, commit string) error { return &git.NotFoundError{URL: url, Revision: commit, Why: "gone"} }
 	broken := errors.New("no network")
-	var fe *decl.FindingsError
+	var fe *finding.ListError
 	if err := MissingCommits(none("https://h/b", "2"), trees, from); !errors.As(err, &fe) || len(fe.Findings) != 1 || fe.Findings[0].Span.Line != 4 {
 		t.Errorf("one: %v", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
 // environment is what the variables of a stage's actions mean, as far as it is
@@ -67,7 +68,7 @@ type filling struct {
 	in     Facts
 	after  map[string]environment // of each stage, after its actions
 	images map[string]*BaseImage  // whose variables are needed
-	fs     decl.Findings
+	fs     finding.Findings
 }
 
 // BaseImage is a FROM.
@@ -80,7 +81,7 @@ type BaseImage struct {
 // variables of their actions filled in; those given are not changed. What is
 // not set is a finding. Images are base images whose variables have to be
 // known for that: they miss in in.Environments.
-func FillIn(stages []*decl.Stage, in Facts) (out []*decl.Stage, images map[string]*BaseImage, fs decl.Findings) {
+func FillIn(stages []*decl.Stage, in Facts) (out []*decl.Stage, images map[string]*BaseImage, fs finding.Findings) {
 	f := &filling{in: in, after: map[string]environment{}, images: map[string]*BaseImage{}}
 	from := map[string]*BaseImage{} // of each stage's chain
 	for _, s := range stages {

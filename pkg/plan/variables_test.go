@@ -9,6 +9,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/decl/decltest"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
 // Paths see the variables of their own stage at that point, of the stages it
@@ -51,7 +52,7 @@ func TestVariablesOfStages(t *testing.T) {
 		}
 	}
 	in.Environments = map[string][]string{"debian:12": nil}
-	var de *decl.FindingsError
+	var de *finding.ListError
 	if _, err := NewPlan(d, []string{"s"}, in); !errors.As(err, &de) || !strings.Contains(de.Error(), `"IMAGE" is not set`) || de.Findings[0].Span.Line == 0 {
 		t.Errorf("a variable that is not set: %v", err)
 	}

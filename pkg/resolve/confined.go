@@ -15,14 +15,15 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/confine"
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/source/files"
 )
 
 // refused makes a finding of an error about what may not be read; other errors stay.
-func refused(err error, at decl.Span, what string) error {
+func refused(err error, at finding.Span, what string) error {
 	if outside, ok := confine.Is(err); ok {
-		return &decl.FindingsError{Findings: decl.Findings{outside.Finding(at, what)}}
+		return &finding.ListError{Findings: finding.Findings{outside.Finding(at, what)}}
 	}
 	return err
 }

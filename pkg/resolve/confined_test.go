@@ -12,6 +12,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/confine"
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
 // confinedTo are the roots of a test.
@@ -81,7 +82,7 @@ func TestCheckLayout(t *testing.T) {
 	if err := os.Symlink("/etc", filepath.Join(lay, "blobs")); err != nil {
 		t.Fatal(err)
 	}
-	var found *decl.FindingsError
+	var found *finding.ListError
 	if err := r.checkImage(image.Image, image); !errors.As(err, &found) {
 		t.Errorf("a layout with a link: %v", err)
 	}
@@ -107,7 +108,7 @@ func TestConfined(t *testing.T) {
 			t.Fatal(fs)
 		}
 		_, err := r.Resolve(t.Context(), d, []string{"s"})
-		var de *decl.FindingsError
+		var de *finding.ListError
 		if !errors.As(err, &de) || !strings.Contains(err.Error(), want) || de.Findings[0].Span.Line != 2 || len(de.Findings[0].Notes) != 1 || de.Findings[0].Notes[0].Text != confine.Remedy {
 			t.Errorf("%s: got %v, want %q with a place and the remedy", text, err, want)
 		}

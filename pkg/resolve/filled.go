@@ -9,13 +9,14 @@ import (
 	"slices"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/key"
 	"github.com/carosio/carosbuild/pkg/plan"
 )
 
 // filled is plan.FillIn with the variables of base images, which are looked up where
 // something needs them.
-func (r *Resolver) filled(ctx context.Context, stages []*decl.Stage, out *Resolved) ([]*decl.Stage, decl.Findings, error) {
+func (r *Resolver) filled(ctx context.Context, stages []*decl.Stage, out *Resolved) ([]*decl.Stage, finding.Findings, error) {
 	for {
 		filled, images, fs := plan.FillIn(stages, out.Facts)
 		maps.DeleteFunc(images, func(ref string, _ *plan.BaseImage) bool { return out.Unresolved[plan.ImageOf(ref)] != "" })

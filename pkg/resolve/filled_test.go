@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/oci/registry"
 	"github.com/carosio/carosbuild/pkg/plan"
 )
@@ -42,7 +43,7 @@ func TestVariablesOfImages(t *testing.T) {
 	if err != nil || len(res.Environments["oci:"+layout]) != 2 {
 		t.Errorf("the image's variable: %v, %v", res, err)
 	}
-	var de *decl.FindingsError
+	var de *finding.ListError
 	if _, err = resolve(`<action>ADD $NONE $APP/x</action>`); !errors.As(err, &de) || len(de.Findings) != 1 || !strings.Contains(de.Error(), "NONE") {
 		t.Errorf("a variable that is not set: %v", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/key"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/source/git"
@@ -27,7 +28,7 @@ func (r *Resolver) trees(ctx context.Context, d *decl.Declaration, out *Resolved
 		t, o := &trees[i], origins[i]
 		url, err := r.Rewrites.Apply(o.Remote.Name, o.Remote.BaseURL, o.Repo)
 		if err != nil {
-			return &decl.FindingsError{Findings: decl.Findings{{Span: o.Remote.Span, Summary: err.Error()}}}
+			return &finding.ListError{Findings: finding.Findings{{Span: o.Remote.Span, Summary: err.Error()}}}
 		}
 		if url == o.Remote.BaseURL+o.Repo { // as declared
 			if err := CheckGit(r.Within, url); err != nil {
@@ -71,18 +72,18 @@ func (r *Resolver) trees(ctx context.Context, d *decl.Declaration, out *Resolved
 // is nothing else that is wrong. at are the places in trees of those that were
 // asked for.
 func missingRevisions(err error, asked []git.Tree, at []int, trees []plan.GitTree) error {
-	var findings decl.Findings
+	var findings finding.Findings
 	for _, none := range git.Missing(err) {
 		i := slices.IndexFunc(asked, func(t git.Tree) bool { return git.Redact(t.URL) == none.URL && t.Revision == none.Revision })
 		if i < 0 {
 			return err
 		}
-		findings = append(findings, decl.Finding{Span: trees[at[i]].Span, Summary: none.Error()})
+		findings = append(findings, finding.Finding{Span: trees[at[i]].Span, Summary: none.Error()})
 	}
 	if len(findings) == 0 {
 		return err
 	}
-	return &decl.FindingsError{Findings: findings}
+	return &finding.ListError{Findings: findings}
 }
 
 // ResolveTrees resolves the git trees of a declaration alone, whether a stage
@@ -93,7 +94,7 @@ func (r *Resolver) ResolveTrees(ctx context.Context, d *decl.Declaration) ([]pla
 		return nil, err
 	}
 	if len(out.refused) > 0 {
-		return nil, &decl.FindingsError{Findings: out.refused}
+		return nil, &finding.ListError{Findings: out.refused}
 	}
 	return out.Trees, nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/oci/registry"
 	"github.com/carosio/carosbuild/pkg/source/git"
 )
@@ -111,7 +112,7 @@ func TestTreesStay(t *testing.T) {
 
 	r.Lock = &Lock{}
 	_, err = r.Resolve(t.Context(), d, []string{"s"})
-	if de := (*decl.FindingsError)(nil); !errors.As(err, &de) || !strings.Contains(err.Error(), "revision main of "+dir+" is not in the lock file") {
+	if de := (*finding.ListError)(nil); !errors.As(err, &de) || !strings.Contains(err.Error(), "revision main of "+dir+" is not in the lock file") {
 		t.Errorf("locked, and pinned by an earlier build only: %v", err)
 	}
 	r.Locked = false
@@ -133,7 +134,7 @@ func TestTreesUnresolved(t *testing.T) {
 	d.Layers[0].Repo, d.Layers[0].Revision = "other", "neither"
 	r := newTreesResolver(t)
 	_, err := r.Resolve(t.Context(), d, []string{"s"})
-	var de *decl.FindingsError
+	var de *finding.ListError
 	if !errors.As(err, &de) {
 		t.Fatalf("got %v, want findings", err)
 	}

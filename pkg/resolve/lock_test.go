@@ -23,8 +23,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
-	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/decl/decltest"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/layer"
 	ociregistry "github.com/carosio/carosbuild/pkg/oci/registry"
 	"github.com/carosio/carosbuild/pkg/plan"
@@ -179,7 +179,7 @@ func TestLocked(t *testing.T) {
 		Images: []LockedImage{{"registry.example.org/base:1", "arm64", "x@sha256:" + hash}, {"oci:" + dir + "/lay", "amd64", "sha256:" + hash}},
 	}
 	_, err = r.Resolve(t.Context(), d, []string{"s", "d", "n", "l"})
-	var de *decl.FindingsError
+	var de *finding.ListError
 	if !errors.As(err, &de) {
 		t.Fatalf("error %v", err)
 	}

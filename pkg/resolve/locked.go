@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/source/debian"
@@ -24,7 +25,7 @@ func (r *Resolver) lockedBootstrap(s *decl.Stage, want debian.Bootstrap, out *Re
 	}
 	res, err := l.Resolution(want, r.Host)
 	if err != nil {
-		return nil, false, &decl.FindingsError{Findings: decl.Findings{{Span: s.Bootstrap.Span, Summary: err.Error(), Hint: lockHint}}}
+		return nil, false, &finding.ListError{Findings: finding.Findings{{Span: s.Bootstrap.Span, Summary: err.Error(), Hint: lockHint}}}
 	}
 	return res, false, nil
 }
@@ -57,7 +58,7 @@ func (r *Resolver) lockedImage(ctx context.Context, s *decl.Stage, a *decl.From,
 func (r *Resolver) moved(s *decl.Stage, a *decl.From, got, want string, out *Resolved) bool {
 	text := fmt.Sprintf("image %s is %s here, and %s in the lock file", a.Image, got, want)
 	if r.Locked {
-		out.refused = append(out.refused, decl.Finding{Span: a.Span, Summary: text, Hint: lockHint})
+		out.refused = append(out.refused, finding.Finding{Span: a.Span, Summary: text, Hint: lockHint})
 		return true
 	}
 	r.note(s.ID, text)
@@ -66,9 +67,9 @@ func (r *Resolver) moved(s *decl.Stage, a *decl.From, got, want string, out *Res
 
 // unlocked is about something that the lock file does not have. It reports
 // whether it may not be resolved now.
-func (r *Resolver) unlocked(stage string, at decl.Span, what string, out *Resolved) bool {
+func (r *Resolver) unlocked(stage string, at finding.Span, what string, out *Resolved) bool {
 	if r.Locked {
-		out.refused = append(out.refused, decl.Finding{Span: at, Summary: what + " is not in the lock file", Hint: lockHint})
+		out.refused = append(out.refused, finding.Finding{Span: at, Summary: what + " is not in the lock file", Hint: lockHint})
 		return true
 	}
 	if r.Lock != nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/confine"
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/key"
 	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/plan"
@@ -54,11 +55,11 @@ type Resolver struct {
 // Resolved is what Resolve found.
 type Resolved struct {
 	plan.Facts
-	refused decl.Findings // what is not locked, and must be
+	refused finding.Findings // what is not locked, and must be
 }
 
 // Resolve looks up everything that the targets need. Missing files and
-// unknown images are findings of one decl.FindingsError; an unreachable mirror
+// unknown images are findings of one finding.ListError; an unreachable mirror
 // or registry ends it at once.
 func (r *Resolver) Resolve(ctx context.Context, d *decl.Declaration, targets []string) (*Resolved, error) {
 	stages, err := plan.Order(d.Stages, targets)
@@ -109,13 +110,13 @@ func (r *Resolver) Resolve(ctx context.Context, d *decl.Declaration, targets []s
 		}
 	}
 	if missing = append(missing, out.refused...); len(missing) > 0 {
-		return nil, &decl.FindingsError{Findings: missing}
+		return nil, &finding.ListError{Findings: missing}
 	}
 	return out, nil
 }
 
 // action resolves what an action names. Findings are about this action only.
-func (r *Resolver) action(ctx context.Context, s *decl.Stage, a decl.Action, out *Resolved) (decl.Findings, error) {
+func (r *Resolver) action(ctx context.Context, s *decl.Stage, a decl.Action, out *Resolved) (finding.Findings, error) {
 	switch do := a.(type) {
 	case *decl.From:
 		return nil, r.image(ctx, s, do, out)
@@ -125,11 +126,11 @@ func (r *Resolver) action(ctx context.Context, s *decl.Stage, a decl.Action, out
 	return nil, nil
 }
 
-func (r *Resolver) addedFiles(ctx context.Context, s *decl.Stage, a *decl.Copy, out *Resolved) (decl.Findings, error) {
+func (r *Resolver) addedFiles(ctx context.Context, s *decl.Stage, a *decl.Copy, out *Resolved) (finding.Findings, error) {
 	if a.FromStage != "" {
 		return nil, nil
 	}
-	var fs_ decl.Findings
+	var fs_ finding.Findings
 	for _, src := range a.Sources {
 		err := r.addedFile(ctx, s, src, out)
 		outside, isOutside := confine.Is(err)
@@ -142,11 +143,11 @@ func (r *Resolver) addedFiles(ctx context.Context, s *decl.Stage, a *decl.Copy, 
 		case a.Optional && errors.Is(err, fs.ErrNotExist), len(out.Unresolved) > 0 && strings.Contains(src, "$"): // of an image that was not looked up
 			out.Files[plan.SourceKey(s.ID, src)] = ""
 		case errors.Is(err, fs.ErrNotExist):
-			fs_ = append(fs_, decl.Finding{
+			fs_ = append(fs_, finding.Finding{
 				Span: a.Span, Summary: fmt.Sprintf("source %q of %s does not exist (looked in %s)", src, a.Kind(), lookedIn(s, src)), Hint: files.PatternHint(src),
 			})
 		default:
-			fs_ = append(fs_, decl.Finding{Span: a.Span, Summary: fmt.Sprintf("source %q of %s: %v", src, a.Kind(), err)})
+			fs_ = append(fs_, finding.Finding{Span: a.Span, Summary: fmt.Sprintf("source %q of %s: %v", src, a.Kind(), err)})
 		}
 	}
 	return fs_, nil

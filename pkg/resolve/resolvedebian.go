@@ -14,11 +14,13 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/confine"
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/key"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 	"github.com/carosio/carosbuild/pkg/source/files"
+	"github.com/carosio/carosbuild/pkg/words"
 )
 
 // wanted is a stage's bootstrap in the words of package debian.
@@ -151,10 +153,10 @@ func (r *Resolver) mistakes(s *decl.Stage, err error) error {
 		}
 		return err
 	}
-	var findings decl.Findings
+	var findings finding.Findings
 	for _, m := range ms {
-		f := decl.Finding{Span: s.Bootstrap.At(m.Attr, m.Value), Summary: m.Text, Hint: cmp.Or(decl.DidYouMean(m.Value, m.Known), m.Hint)}
+		f := finding.Finding{Span: s.Bootstrap.At(m.Attr, m.Value), Summary: m.Text, Hint: cmp.Or(words.DidYouMean(m.Value, m.Known), m.Hint)}
 		findings = append(findings, f)
 	}
-	return &decl.FindingsError{Findings: findings}
+	return &finding.ListError{Findings: findings}
 }

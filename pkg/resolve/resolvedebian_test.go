@@ -17,6 +17,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/decl/decltest"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 	"github.com/carosio/carosbuild/pkg/source/files"
@@ -69,7 +70,7 @@ func TestBootstrapMistakes(t *testing.T) {
 			}
 			r := newHost(t, "http://127.0.0.1:1/a")
 			_, err := r.Resolve(t.Context(), d, []string{"s"})
-			var de *decl.FindingsError
+			var de *finding.ListError
 			if !errors.As(err, &de) || len(de.Findings) != 1 {
 				t.Fatalf("got %v", err)
 			}
@@ -92,7 +93,7 @@ func TestBootstrapMistakesOfWords(t *testing.T) {
 		{Attr: "packages", Value: "dbuss", Text: "a", Known: []string{"bash", "dbus", "vim"}},
 		{Attr: "mirror", Value: "x", Text: "b", Hint: "c"},
 	})
-	var de *decl.FindingsError
+	var de *finding.ListError
 	if !errors.As(err, &de) || len(de.Findings) != 2 {
 		t.Fatalf("got %v", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/oci/registry"
 )
 
@@ -43,7 +44,7 @@ func TestSourcesThatAreRefused(t *testing.T) {
 			t.Fatal(fs)
 		}
 		_, err := r.Resolve(t.Context(), d, []string{"s"})
-		var de *decl.FindingsError
+		var de *finding.ListError
 		switch {
 		case want == "" && err != nil:
 			t.Errorf("%s: %v", source, err)

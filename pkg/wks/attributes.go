@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/disk/kind"
 )
 
@@ -52,10 +52,10 @@ func (d *disk) place(c *command, a *attributes, fs string) {
 		d.Warn(c.at("--label"), "", "the label is left out: the partition has no file system with a label")
 	default:
 		if d.label == nil {
-			d.label = map[string]decl.Span{}
+			d.label = map[string]finding.Span{}
 		}
 		if _, twice := d.label[label]; twice {
-			d.Fail(c.at("--label"), "file systems of a disk have different labels", "label %s is given twice", decl.Quote(label))
+			d.Fail(c.at("--label"), "file systems of a disk have different labels", "label %s is given twice", finding.Quote(label))
 		}
 		d.label[label] = c.at("--label")
 		a.add("label", label)
@@ -84,7 +84,7 @@ func (d *disk) kind(c *command, a *attributes) {
 			a.add("type", strings.ToLower(m[2]))
 			return
 		default:
-			d.Warn(c.at(name), "use a GUID with gpt, and two hexadecimal digits with msdos", "%s %s is left out", name, decl.Quote(v))
+			d.Warn(c.at(name), "use a GUID with gpt, and two hexadecimal digits with msdos", "%s %s is left out", name, finding.Quote(v))
 		}
 	}
 	if src := c.value("--source"); src == "bootimg-efi" || src == "bootimg-biosplusefi" {
@@ -101,7 +101,7 @@ func (d *disk) uuid(c *command, a *attributes, fs string) {
 	case own != "" && isFAT && m != nil:
 		a.add("uuid", strings.ToUpper(m[1]+"-"+m[2]))
 	case own != "" && isFAT:
-		d.Warn(c.at("--fsuuid"), "such as 0x1234ABCD", "--fsuuid %s is not the serial number of a FAT", decl.Quote(own))
+		d.Warn(c.at("--fsuuid"), "such as 0x1234ABCD", "--fsuuid %s is not the serial number of a FAT", finding.Quote(own))
 	case own != "":
 		a.add("uuid", own)
 	default:
@@ -161,7 +161,7 @@ func (d *disk) fsOf(c *command) (fs string, ok bool) {
 	case "none":
 		return "", true
 	default:
-		d.Fail(c.at("--fstype"), strings.Join(append(roots(), "vfat", "swap"), ", "), "file system %s is not written", decl.Quote(v))
+		d.Fail(c.at("--fstype"), strings.Join(append(roots(), "vfat", "swap"), ", "), "file system %s is not written", finding.Quote(v))
 		return "", false
 	}
 }

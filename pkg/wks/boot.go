@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
 // bootimg is a partition with a boot loader and a kernel.
@@ -83,7 +83,7 @@ func (d *disk) bootPartition(c *command) []string {
 	if loader := c.params()["loader"]; loader == "u-boot" {
 		return []string{`<copy from="deploy:kernel" to="/zImage"/>`, `<copy from="deploy:dtb" to="/"/>`, d.menu("extlinux", "", "")}
 	} else if loader != "" {
-		d.Fail(c.at("--sourceparams"), "u-boot", "loader %s of source bootimg-partition is not known", decl.Quote(loader))
+		d.Fail(c.at("--sourceparams"), "u-boot", "loader %s of source bootimg-partition is not known", finding.Quote(loader))
 		return nil
 	}
 	return []string{`<copy from="deploy:kernel" to="/"/>`, `<copy from="deploy:dtb" to="/"/>`}
@@ -111,12 +111,12 @@ func (d *disk) efi(c *command) []string {
 		d.Fail(c.at("--source"), `--sourceparams="loader=systemd-boot"`, "source %s names no loader", c.value("--source"))
 		return nil
 	default:
-		d.Fail(c.at("--sourceparams"), "systemd-boot, grub-efi or uefi-kernel", "loader %s is not known", decl.Quote(p["loader"]))
+		d.Fail(c.at("--sourceparams"), "systemd-boot, grub-efi or uefi-kernel", "loader %s is not known", finding.Quote(p["loader"]))
 		return nil
 	}
 	if img := p["initrd"]; img != "" {
 		if !validFile(img) {
-			d.Fail(c.at("--sourceparams"), "", "initrd %s is not the name of a file", decl.Quote(img))
+			d.Fail(c.at("--sourceparams"), "", "initrd %s is not the name of a file", finding.Quote(img))
 			return nil
 		}
 		inside = append(inside, fmt.Sprintf(`<copy from="%s" to="/initrd.img"/>`, attr(deployed+img)))

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/disk/kind"
 )
 
@@ -23,10 +24,10 @@ type disk struct {
 	names []string // of the partitions that are not blobs, by number
 	boot  bool     // a boot menu was written
 
-	label   map[string]decl.Span // labels of file systems, and where they are given
-	lines   int                  // of text
-	current decl.Span            // what is being written
-	origins map[int]decl.Span    // of lines of text, which count from 1
+	label   map[string]finding.Span // labels of file systems, and where they are given
+	lines   int                     // of text
+	current finding.Span            // what is being written
+	origins map[int]finding.Span    // of lines of text, which count from 1
 	indent  string
 }
 
@@ -50,7 +51,7 @@ func (d *disk) write(source string) {
 	case "gpt", "gpt-hybrid":
 		d.table = "gpt"
 	default:
-		d.Fail(d.bootloader.at("--ptable"), "use msdos, gpt or gpt-hybrid", "partition table %s is not known", decl.Quote(t))
+		d.Fail(d.bootloader.at("--ptable"), "use msdos, gpt or gpt-hybrid", "partition table %s is not known", finding.Quote(t))
 	}
 	for _, name := range []string{"--configfile", "--source"} {
 		if d.bootloader.has(name) {
@@ -111,7 +112,7 @@ var deployValue = regexp.MustCompile(`"deploy:[a-z-]+"`)
 func (d *disk) selfCheck() {
 	_, fs := decl.Parse(decl.Source{Name: "made", Data: deployValue.ReplaceAll([]byte(d.text.String()), []byte(`"/x"`))})
 	for _, f := range fs {
-		if f.Severity == decl.Error {
+		if f.Severity == finding.Error {
 			d.Fail(d.origins[f.Span.Line], f.Hint, "%s", f.Summary)
 		}
 	}
@@ -129,7 +130,7 @@ func (d *disk) mounts() {
 // checkTimeout requires a number of seconds, whether there is a menu or not.
 func (d *disk) checkTimeout() {
 	if t := d.bootloader.value("--timeout"); !d.bootloader.open && strings.Trim(t, "0123456789") != "" {
-		d.Fail(d.bootloader.at("--timeout"), "", "timeout %s is not a number", decl.Quote(t))
+		d.Fail(d.bootloader.at("--timeout"), "", "timeout %s is not a number", finding.Quote(t))
 	}
 }
 
@@ -224,7 +225,7 @@ func (d *disk) part(c *command, name string) {
 	case "isoimage-isohybrid":
 		d.Fail(c.at("--source"), "--out NAME.iso makes a disc of a disk: see declaration.md, Discs and USB sticks", "source isoimage-isohybrid makes a disc, not a disk")
 	default:
-		d.Fail(c.at("--source"), "", "source %s has no counterpart in a disk", decl.Quote(src))
+		d.Fail(c.at("--source"), "", "source %s has no counterpart in a disk", finding.Quote(src))
 	}
 }
 
@@ -256,7 +257,7 @@ func (d *disk) plain(c *command, a attributes, made bool) {
 // rootfs is a partition with the image's root file system.
 func (d *disk) rootfs(c *command, a attributes) {
 	if dir := c.value("--rootfs-dir"); dir != "" {
-		d.Fail(c.at("--rootfs-dir"), "write path= with the directory, archive or image in the stage", "root file system %s is not the image's own", decl.Quote(dir))
+		d.Fail(c.at("--rootfs-dir"), "write path= with the directory, archive or image in the stage", "root file system %s is not the image's own", finding.Quote(dir))
 		return
 	}
 	fs, ok := d.fsOf(c)

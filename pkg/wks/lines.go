@@ -9,19 +9,20 @@ import (
 	"unicode/utf8"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
 // word is a word of a line, without quotes.
 type word struct {
 	text string
-	at   decl.Span
+	at   finding.Span
 }
 
 // line is a command with its words.
 type line struct {
 	words []word
-	at    decl.Span // of all of it
-	open  bool      // a variable has no value
+	at    finding.Span // of all of it
+	open  bool         // a variable has no value
 }
 
 var variable = regexp.MustCompile(`\$\{[^{}@\n\t :]+\}`)
@@ -63,7 +64,7 @@ var errQuote = errors.New("a quote is not closed")
 
 // split splits a line into words as a shell would, without expanding anything;
 // at is the place of a part of the line.
-func split(s string, at func(from, to int) decl.Span) ([]word, error) {
+func split(s string, at func(from, to int) finding.Span) ([]word, error) {
 	var out []word
 	var b strings.Builder
 	open, start := false, 0
@@ -118,7 +119,7 @@ func (r *reader) lines(src decl.Source, f func(line)) {
 		n++
 		text := strings.TrimRight(raw, "\r\n")
 		if len(text) > maxLine {
-			r.Fail(decl.Span{File: src.Name, Line: n, Col: 1, Len: 1}, "", "a line of more than %d characters", maxLine)
+			r.Fail(finding.Span{File: src.Name, Line: n, Col: 1, Len: 1}, "", "a line of more than %d characters", maxLine)
 			return
 		}
 		trimmed := strings.TrimSpace(text)
@@ -126,23 +127,23 @@ func (r *reader) lines(src decl.Source, f func(line)) {
 			continue
 		}
 		col := utf8.RuneCountInString(text[:strings.Index(text, trimmed)]) + 1
-		whole := decl.Span{File: src.Name, Line: n, Col: col, Len: max(utf8.RuneCountInString(trimmed), 1)}
+		whole := finding.Span{File: src.Name, Line: n, Col: col, Len: max(utf8.RuneCountInString(trimmed), 1)}
 		expanded, unknown, ok := expand(trimmed, r.Vars)
 		if !ok || n > maxLines {
 			r.Fail(whole, "", "too many variables or lines")
 			return
 		}
 		for _, name := range unknown {
-			r.Fail(wordAt(whole, trimmed, "${"+name+"}"), "--set "+name+"=VALUE gives it one", "variable %s has no value", decl.Quote(name))
+			r.Fail(wordAt(whole, trimmed, "${"+name+"}"), "--set "+name+"=VALUE gives it one", "variable %s has no value", finding.Quote(name))
 		}
-		at := func(from, to int) decl.Span {
+		at := func(from, to int) finding.Span {
 			if part := expanded[from:to]; strings.Count(trimmed, part) == 1 {
 				return wordAt(whole, trimmed, part)
 			}
 			return whole
 		}
 		if expanded == trimmed {
-			at = func(from, to int) decl.Span {
+			at = func(from, to int) finding.Span {
 				s := whole
 				s.Col, s.Len = whole.Col+utf8.RuneCountInString(trimmed[:from]), max(utf8.RuneCountInString(trimmed[from:to]), 1)
 				return s
@@ -155,7 +156,7 @@ func (r *reader) lines(src decl.Source, f func(line)) {
 		}
 		for _, w := range words {
 			if !decl.PlainText(w.text) {
-				r.Fail(w.at, "", "%s has a control character", decl.Quote(w.text))
+				r.Fail(w.at, "", "%s has a control character", finding.Quote(w.text))
 				return
 			}
 		}
@@ -166,7 +167,7 @@ func (r *reader) lines(src decl.Source, f func(line)) {
 }
 
 // wordAt is where a part of a line is.
-func wordAt(whole decl.Span, text, part string) decl.Span {
+func wordAt(whole finding.Span, text, part string) finding.Span {
 	i := strings.Index(text, part)
 	if i < 0 {
 		return whole

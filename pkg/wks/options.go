@@ -9,7 +9,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
+	"github.com/carosio/carosbuild/pkg/words"
 )
 
 // option is how an option of a command takes values.
@@ -49,7 +50,7 @@ func (c *command) has(name string) bool { _, ok := c.given[name]; return ok }
 func (c *command) value(name string) string { return c.given[name].text }
 
 // at is the place of an option's value, or of the line.
-func (c *command) at(name string) decl.Span {
+func (c *command) at(name string) finding.Span {
 	if w, ok := c.given[name]; ok {
 		return w.at
 	}
@@ -105,11 +106,11 @@ func (r *reader) options(l line, known map[string]option) *command {
 // unknown reports an option that does not exist. It returns the one that is most
 // likely meant, or "".
 func (r *reader) unknown(w word, known map[string]option) string {
-	hint := decl.DidYouMean(w.text, slices.Sorted(maps.Keys(known)))
+	hint := words.DidYouMean(w.text, slices.Sorted(maps.Keys(known)))
 	if len(w.text) < 4 {
 		hint = ""
 	}
-	r.Fail(w.at, hint, "option %s is not known", decl.Quote(w.text))
+	r.Fail(w.at, hint, "option %s is not known", finding.Quote(w.text))
 	_, meant, _ := strings.Cut(hint, `"`)
 	meant, _, _ = strings.Cut(meant, `"`)
 	return meant
@@ -149,7 +150,7 @@ func (r *reader) size(c *command, name string, unit byte) int64 {
 		factor, n = 1, n/2
 	}
 	if err != nil || n < 0 || factor == 0 || n > 1<<50/factor {
-		r.Fail(w.at, "write a number, and K, M or G", "%s %s is not a size", name, decl.Quote(w.text))
+		r.Fail(w.at, "write a number, and K, M or G", "%s %s is not a size", name, finding.Quote(w.text))
 		return 0
 	}
 	return n * factor

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
 // Bounds of a kickstart file.
@@ -38,7 +39,7 @@ type Options struct {
 // reader reads a file and what it includes.
 type reader struct {
 	Options
-	decl.Collector
+	finding.Collector
 	sources    []decl.Source
 	parts      []*command
 	bootloader *command
@@ -46,8 +47,8 @@ type reader struct {
 
 // Read makes the text of a disk from a kickstart file. It is nil if the findings
 // have errors. sources are the file and what it includes, for
-// decl.Findings.Render.
-func Read(src decl.Source, o Options) (xml []byte, sources []decl.Source, fs decl.Findings) {
+// finding.Findings.Render.
+func Read(src decl.Source, o Options) (xml []byte, sources []decl.Source, fs finding.Findings) {
 	r := &reader{Options: o}
 	r.file(src)
 	if r.bootloader == nil {
@@ -56,14 +57,14 @@ func Read(src decl.Source, o Options) (xml []byte, sources []decl.Source, fs dec
 	if len(r.parts) == 0 && !r.All.HasErrors() {
 		r.Fail(start(src.Name), "", "there is no partition")
 	}
-	d := &disk{reader: r, origins: map[int]decl.Span{}}
+	d := &disk{reader: r, origins: map[int]finding.Span{}}
 	if len(r.parts) > 0 {
 		d.write(src.Name)
 	}
 	if !r.All.HasErrors() {
 		d.selfCheck()
 	}
-	slices.SortStableFunc(r.All, func(a, b decl.Finding) int {
+	slices.SortStableFunc(r.All, func(a, b finding.Finding) int {
 		return cmp.Or(cmp.Compare(r.index(a), r.index(b)), cmp.Compare(a.Span.Line, b.Span.Line), cmp.Compare(a.Span.Col, b.Span.Col))
 	})
 	if r.All.HasErrors() {
@@ -73,11 +74,11 @@ func Read(src decl.Source, o Options) (xml []byte, sources []decl.Source, fs dec
 }
 
 // index is the number of the file that a finding is in.
-func (r *reader) index(f decl.Finding) int {
+func (r *reader) index(f finding.Finding) int {
 	return slices.IndexFunc(r.sources, func(s decl.Source) bool { return s.Name == f.Span.File })
 }
 
-func start(name string) decl.Span { return decl.Span{File: name, Line: 1, Col: 1, Len: 1} }
+func start(name string) finding.Span { return finding.Span{File: name, Line: 1, Col: 1, Len: 1} }
 
 func (r *reader) file(src decl.Source) {
 	r.sources = append(r.sources, src)
@@ -94,7 +95,7 @@ func (r *reader) file(src decl.Source) {
 		case "part", "partition":
 			c := r.options(l, partOptions)
 			if len(c.operands) > 1 {
-				r.Fail(c.operands[1].at, "", "unexpected word %s", decl.Quote(c.operands[1].text))
+				r.Fail(c.operands[1].at, "", "unexpected word %s", finding.Quote(c.operands[1].text))
 			}
 			if len(r.parts) == maxPartitions {
 				r.Fail(l.at, "", "more than %d partitions", maxPartitions)
@@ -110,12 +111,12 @@ func (r *reader) file(src decl.Source) {
 			r.bootloader = r.options(l, bootloaderOptions)
 			if len(r.bootloader.operands) > 0 {
 				w := r.bootloader.operands[0]
-				r.Fail(w.at, "", "unexpected word %s", decl.Quote(w.text))
+				r.Fail(w.at, "", "unexpected word %s", finding.Quote(w.text))
 			}
 		case "include":
 			r.include(l, src.Name)
 		default:
-			r.Fail(l.words[0].at, "the commands are part, bootloader and include", "command %s is not known", decl.Quote(l.words[0].text))
+			r.Fail(l.words[0].at, "the commands are part, bootloader and include", "command %s is not known", finding.Quote(l.words[0].text))
 		}
 	})
 }
@@ -133,9 +134,9 @@ func (r *reader) include(l line, from string) {
 	}
 	switch {
 	case err != nil:
-		r.Fail(name.at, "", "included file %s: %v", decl.Quote(name.text), err)
+		r.Fail(name.at, "", "included file %s: %v", finding.Quote(name.text), err)
 	case slices.ContainsFunc(r.sources, func(s decl.Source) bool { return s.Name == src.Name }):
-		r.Fail(name.at, "", "%s is included twice", decl.Quote(name.text))
+		r.Fail(name.at, "", "%s is included twice", finding.Quote(name.text))
 	case len(r.sources) >= maxFiles:
 		r.Fail(name.at, "", "more than %d files", maxFiles)
 	default:

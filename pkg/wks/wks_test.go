@@ -21,6 +21,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/decl/decltest"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -79,7 +80,7 @@ func readArchive(t *testing.T, ar *txtar.Archive) map[string]string {
 	}
 	xml, sources, findings := Read(decl.Source{Name: ar.Files[0].Name, Data: ar.Files[0].Data}, o)
 	var out bytes.Buffer
-	if err := findings.Render(&out, sources, false); err != nil {
+	if err := findings.Render(&out, decl.Texts(sources), false); err != nil {
 		t.Fatal(err)
 	}
 	got := map[string]string{"want.txt": out.String()}
@@ -102,7 +103,7 @@ func checkDisk(t testing.TB, xml []byte) {
 	d, fs := decl.Parse(src)
 	if len(fs) > 0 {
 		var out bytes.Buffer
-		_ = fs.Render(&out, []decl.Source{src}, false)
+		_ = fs.Render(&out, decl.Texts([]decl.Source{src}), false)
 		t.Errorf("the disk has mistakes:\n%s", out.String())
 	}
 	if len(d.Disks) != 1 {
@@ -111,7 +112,7 @@ func checkDisk(t testing.TB, xml []byte) {
 }
 
 // checkSpans wants each finding at a place that its file has.
-func checkSpans(t testing.TB, sources []decl.Source, fs decl.Findings) {
+func checkSpans(t testing.TB, sources []decl.Source, fs finding.Findings) {
 	t.Helper()
 	for _, f := range fs {
 		for _, s := range sources {
@@ -173,7 +174,7 @@ func TestPublished(t *testing.T) {
 			t.Errorf("docs/kas.md has no line %q", row)
 		}
 		for _, f := range findings {
-			if f.Severity == decl.Error {
+			if f.Severity == finding.Error {
 				said = fmt.Sprintf("not read: %d: %s", f.Span.Line, f.Summary)
 			}
 		}
@@ -234,7 +235,7 @@ func TestBounds(t *testing.T) {
 		{"part " + strings.Repeat("a ", 400_000), "a line of more than"},
 	} {
 		_, _, fs := Read(decl.Source{Name: "x.wks", Data: []byte(tt.data)}, o)
-		if len(fs) > 200+1 || tt.want != "" && !slices.ContainsFunc(fs, func(f decl.Finding) bool { return strings.Contains(f.Summary, tt.want) }) {
+		if len(fs) > 200+1 || tt.want != "" && !slices.ContainsFunc(fs, func(f finding.Finding) bool { return strings.Contains(f.Summary, tt.want) }) {
 			t.Errorf("%.30q: %d findings, the last one of %v; want %q", tt.data, len(fs), fs, tt.want)
 		}
 	}

@@ -39,7 +39,7 @@ func Parse(t testing.TB, text string) *decl.Declaration {
 	d, findings := decl.Parse(src)
 	if findings.HasErrors() {
 		var b strings.Builder
-		if err := findings.Render(&b, []decl.Source{src}, false); err != nil {
+		if err := findings.Render(&b, decl.Texts([]decl.Source{src}), false); err != nil {
 			t.Fatal(err)
 		}
 		t.Fatal(b.String())

@@ -12,11 +12,12 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/confine"
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
 // Bases reads what a declaration is based on, the ground first. A base that was
 // read before is not read again: what others have laid over it stays. With an error,
-// which is a decl.FindingsError, come the files that it is about.
+// which is a finding.ListError, come the files that it is about.
 func (l Loader) Bases(src decl.Source, before []decl.Source) ([]decl.Source, error) {
 	chain := []decl.Source{src}
 	for {
@@ -27,13 +28,13 @@ func (l Loader) Bases(src decl.Source, before []decl.Source) ([]decl.Source, err
 		}
 		base, err := l.base(top, name)
 		if outside, ok := confine.Is(err); ok {
-			return chain, &decl.FindingsError{Findings: decl.Findings{outside.Finding(at, fmt.Sprintf("base %q", name))}}
+			return chain, &finding.ListError{Findings: finding.Findings{outside.Finding(at, fmt.Sprintf("base %q", name))}}
 		}
 		if err == nil && slices.ContainsFunc(chain, sameAs(base)) {
 			err = errors.New("it is based on itself")
 		}
 		if err != nil {
-			return chain, &decl.FindingsError{Findings: decl.Findings{{Span: at, Summary: fmt.Sprintf("base %q: %v", name, err)}}}
+			return chain, &finding.ListError{Findings: finding.Findings{{Span: at, Summary: fmt.Sprintf("base %q: %v", name, err)}}}
 		}
 		chain = append(chain, base)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
 // folder makes files in a folder, which becomes the current one, and a loader with
@@ -68,7 +69,7 @@ func TestBases(t *testing.T) {
 		if diff := cmp.Diff(tt.want, names(bases)); diff != "" {
 			t.Errorf("%s: -want +got\n%s", tt.file, diff)
 		}
-		var findings *decl.FindingsError
+		var findings *finding.ListError
 		switch {
 		case tt.problem == "" && err != nil:
 			t.Errorf("%s: %v", tt.file, err)

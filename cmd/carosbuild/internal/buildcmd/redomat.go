@@ -16,6 +16,7 @@ import (
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/diskcmd"
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/localstore"
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/userns"
@@ -208,6 +209,6 @@ func successStage(disks []diskcmd.DiskOutputs, targets []string) string {
 // appendLocalConf adds the lines of --append-local-conf behind all fragments.
 func (c *planOptions) appendLocalConf(d *decl.Declaration) {
 	for _, line := range c.localConf {
-		d.LocalConf = append(d.LocalConf, decl.LocalConf{Text: line, Span: decl.Span{File: "--append-local-conf", Line: 1, Col: 1, Len: 1}})
+		d.LocalConf = append(d.LocalConf, decl.LocalConf{Text: line, Span: finding.Span{File: "--append-local-conf", Line: 1, Col: 1, Len: 1}})
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/declfile"
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/diskcmd"
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/targets"
 )
@@ -20,11 +21,11 @@ import (
 // stage that it is made from. Declared disks that are not asked for get one where
 // it can be found: what is built is recorded as theirs.
 func placeDisks(d *decl.Declaration, disks []diskcmd.DiskOutputs) (*decl.Declaration, []diskcmd.DiskOutputs, error) {
-	var all decl.Findings
+	var all finding.Findings
 	placed := slices.Clone(disks)
 	for i, p := range disks {
 		k, why, err := plan.PlaceDisk(d, p.Disk)
-		var wrong *decl.FindingsError
+		var wrong *finding.ListError
 		switch {
 		case errors.As(err, &wrong):
 			for _, f := range wrong.Findings {
@@ -36,7 +37,7 @@ func placeDisks(d *decl.Declaration, disks []diskcmd.DiskOutputs) (*decl.Declara
 		placed[i].Disk, placed[i].Why = k, why
 	}
 	if len(all) > 0 {
-		return nil, nil, &decl.FindingsError{Findings: all}
+		return nil, nil, &finding.ListError{Findings: all}
 	}
 	out := *d
 	out.Disks = slices.Clone(d.Disks)
@@ -120,7 +121,7 @@ func expected(k *decl.Disk) string {
 }
 
 // ofOverlay adds a remedy to a finding about the stage of a built-in disk.
-func ofOverlay(d *decl.Declaration, f decl.Finding) decl.Finding {
+func ofOverlay(d *decl.Declaration, f finding.Finding) finding.Finding {
 	name := f.Span.File
 	if !slices.Contains(declfile.BuiltIn(), name) {
 		return f

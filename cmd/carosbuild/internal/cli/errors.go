@@ -9,6 +9,7 @@ import (
 
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/render"
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/disk/damage"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/remedy"
@@ -23,13 +24,13 @@ func (a *App) Report(err error) int {
 		return a.reportJSON(err)
 	}
 	var (
-		d    *decl.FindingsError
+		d    *finding.ListError
 		step *plan.StepError
 		use  usageError
 	)
 	switch {
 	case errors.As(err, &d):
-		if e := d.Findings.Render(a.Stderr, a.sources(), a.color()); e != nil {
+		if e := d.Findings.Render(a.Stderr, decl.Texts(a.sources()), a.color()); e != nil {
 			a.Say(e)
 		}
 		return ExitDeclaration
@@ -56,7 +57,7 @@ func (a *App) Report(err error) int {
 // status is the exit status for an error.
 func (a *App) status(err error) int {
 	var (
-		d    *decl.FindingsError
+		d    *finding.ListError
 		step *plan.StepError
 		use  usageError
 		lock lockError

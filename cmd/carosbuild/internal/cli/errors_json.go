@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/render"
-	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/userns"
@@ -53,7 +53,7 @@ func (a *App) ReportEnd(status int) {
 func (a *App) reportJSON(err error) int {
 	status := a.status(err)
 	var (
-		d    *decl.FindingsError
+		d    *finding.ListError
 		step *plan.StepError
 	)
 	switch {
@@ -74,9 +74,9 @@ func (a *App) reportJSON(err error) int {
 	return status
 }
 
-func (a *App) findingEvents(all decl.Findings) {
+func (a *App) findingEvents(all finding.Findings) {
 	for _, f := range all {
-		e := render.Event{Event: progress.Event{Kind: render.ErrorEvent, Text: f.Summary}, Hint: f.Hint, Warning: f.Severity == decl.Warning}
+		e := render.Event{Event: progress.Event{Kind: render.ErrorEvent, Text: f.Summary}, Hint: f.Hint, Warning: f.Severity == finding.Warning}
 		e.At(f.Span)
 		a.Event(e)
 	}

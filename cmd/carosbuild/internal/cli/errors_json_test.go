@@ -13,14 +13,14 @@ import (
 	"time"
 
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/render"
-	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/remedy"
 )
 
 func TestJSONErrors(t *testing.T) {
-	at := decl.Span{File: "a.xml", Line: 2, Col: 3, Len: 4}
+	at := finding.Span{File: "a.xml", Line: 2, Col: 3, Len: 4}
 	for _, c := range []struct {
 		err    error
 		status int
@@ -29,7 +29,7 @@ func TestJSONErrors(t *testing.T) {
 		{Usagef("no"), ExitUsage, []render.Event{{Event: progress.Event{Text: "no"}}}},
 		{&remedy.Error{Tried: "run arm", Err: errors.New("no"), Cure: "install it"}, ExitHost, []render.Event{{Event: progress.Event{Text: "run arm: no"}, Hint: "install it"}}},
 		{
-			&decl.FindingsError{Findings: decl.Findings{{Span: at, Summary: "one", Hint: "h"}, {Span: at, Summary: "two", Severity: decl.Warning}}}, ExitDeclaration,
+			&finding.ListError{Findings: finding.Findings{{Span: at, Summary: "one", Hint: "h"}, {Span: at, Summary: "two", Severity: finding.Warning}}}, ExitDeclaration,
 			[]render.Event{
 				{Event: progress.Event{Text: "one"}, File: "a.xml", Line: 2, Column: 3, Hint: "h"},
 				{Event: progress.Event{Text: "two"}, File: "a.xml", Line: 2, Column: 3, Warning: true},

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/oci/registry"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/remedy"
@@ -24,7 +25,7 @@ func TestReportHostOfStep(t *testing.T) {
 	a := &App{Stderr: &out, Getenv: func(string) string { return "" }}
 	a.Files = []decl.Source{{Name: "a.xml", Data: []byte("<redo>\n<x/>\n</redo>\n")}}
 	status := a.Report(&plan.StepError{
-		Stage: "base", Kind: "BOOTSTRAP", Span: decl.Span{File: "a.xml", Line: 2, Col: 1, Len: 4}, Log: "/log",
+		Stage: "base", Kind: "BOOTSTRAP", Span: finding.Span{File: "a.xml", Line: 2, Col: 1, Len: 4}, Log: "/log",
 		Err: &remedy.Error{Tried: "run arm", Err: errors.New("no"), Cure: "install it"},
 	})
 	want := `a.xml:2:1: error: stage base: BOOTSTRAP failed: run arm: no
@@ -45,7 +46,7 @@ func TestReportGitOfStep(t *testing.T) {
 	a := &App{Stderr: &out, Getenv: func(string) string { return "" }}
 	a.Files = []decl.Source{{Name: "a.xml", Data: []byte("<redo>\n<x/>\n</redo>\n")}}
 	status := a.Report(&plan.StepError{
-		Stage: "s", Kind: "REPOSYNC", Span: decl.Span{File: "a.xml", Line: 2, Col: 1, Len: 4}, Log: "/log",
+		Stage: "s", Kind: "REPOSYNC", Span: finding.Span{File: "a.xml", Line: 2, Col: 1, Len: 4}, Log: "/log",
 		Err: errors.Join(&git.NetworkError{URL: "git://a/", Text: "no"}, &git.NetworkError{URL: "git://b/", Text: "no, too"}),
 	})
 	want := `a.xml:2:1: error: stage s: REPOSYNC failed: git://a/: no

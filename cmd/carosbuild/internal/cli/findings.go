@@ -7,12 +7,13 @@ import (
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/userns"
 )
 
 // ShowFindings prints warnings, once: the program inside the namespaces finds
 // them, too.
-func (a *App) ShowFindings(findings decl.Findings) error {
+func (a *App) ShowFindings(findings finding.Findings) error {
 	switch {
 	case len(findings) == 0 || userns.Inside(a.Getenv):
 		return nil
@@ -20,7 +21,7 @@ func (a *App) ShowFindings(findings decl.Findings) error {
 		a.findingEvents(findings)
 		return nil
 	}
-	return findings.Render(a.Stderr, a.sources(), a.color())
+	return findings.Render(a.Stderr, decl.Texts(a.sources()), a.color())
 }
 
 // sources are all files that messages quote.

@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/rendertest"
-	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/carosio/carosbuild/pkg/source/git"
@@ -20,14 +20,14 @@ import (
 // come from.
 func TestErrorsPrintForeignNamesAsText(t *testing.T) {
 	step := func(s string) *plan.StepError {
-		return &plan.StepError{Stage: "s", Kind: "RUN", Span: decl.Span{File: "a.xml", Line: 1, Col: 1, Len: 1}, Text: s, Log: "/log"}
+		return &plan.StepError{Stage: "s", Kind: "RUN", Span: finding.Span{File: "a.xml", Line: 1, Col: 1, Len: 1}, Text: s, Log: "/log"}
 	}
 	places := map[string]func(s string) error{
 		"an error":        func(s string) error { return fmt.Errorf("commit onto x: open /%s: %w", s, fs.ErrInvalid) },
 		"a path error":    func(s string) error { return &fs.PathError{Op: "unlinkat", Path: s, Err: fs.ErrInvalid} },
 		"joined errors":   func(s string) error { return errors.Join(errors.New("one"), errors.New(s)) },
 		"a usage error":   func(s string) error { return Usagef("no build %s", s) },
-		"a declaration":   func(s string) error { return &decl.FindingsError{Findings: decl.Findings{{Summary: s, Hint: s}}} },
+		"a declaration":   func(s string) error { return &finding.ListError{Findings: finding.Findings{{Summary: s, Hint: s}}} },
 		"a host":          func(s string) error { return &remedy.Error{Tried: s, Cure: s} },
 		"a server":        func(s string) error { return &git.NetworkError{URL: s, Text: s} },
 		"a step":          func(s string) error { e := step(""); e.Err = errors.New(s); return e },

@@ -15,6 +15,7 @@ import (
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/cli"
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/render"
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/decl/load"
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/kas"
@@ -70,12 +71,12 @@ func ReadKas(ctx context.Context, a *cli.App, names []string, cache string) (dec
 	a.Origins = append(a.Origins, sources...)
 	var d *kas.Declaration
 	if p != nil && !findings.HasErrors() {
-		var more decl.Findings
+		var more finding.Findings
 		d, more = p.Declare(kas.Form{From: a.Kas.From, Base: a.Kas.Base, Dir: dir, Known: workTree(ctx, a, cache)})
 		findings = append(findings, more...)
 	}
 	if findings.HasErrors() {
-		return decl.Source{}, nil, &decl.FindingsError{Findings: findings}
+		return decl.Source{}, nil, &finding.ListError{Findings: findings}
 	}
 	if err := a.ShowFindings(findings); err != nil {
 		return decl.Source{}, nil, err

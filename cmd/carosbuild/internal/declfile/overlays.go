@@ -7,6 +7,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/plan"
+	"github.com/carosio/carosbuild/pkg/words"
 	"github.com/carosio/carosbuild/targets"
 )
 
@@ -32,5 +33,5 @@ func OverlayHint(d *decl.Declaration, command func(overlay string) string) strin
 			files = append(files, o.File)
 		}
 	}
-	return "; built-in ones for what bitbake deploys are " + decl.List(files) + ": " + command("OVERLAY")
+	return "; built-in ones for what bitbake deploys are " + words.List(files) + ": " + command("OVERLAY")
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/complete"
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/declfile"
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/decl/load"
 	"github.com/carosio/carosbuild/pkg/kas"
 	"github.com/carosio/carosbuild/pkg/wks"
@@ -109,7 +110,7 @@ func (c *importing) project(ctx context.Context, name string) error {
 	from.Relocate(src.Name, d, findings)
 	if findings.HasErrors() {
 		c.Files = append(c.Files, src)
-		return &decl.FindingsError{Findings: findings}
+		return &finding.ListError{Findings: findings}
 	}
 	_, err = c.Stdout.Write(src.Data)
 	return err
@@ -144,7 +145,7 @@ func (c *importing) kickstart(name string) error {
 	xml, sources, findings := wks.Read(src, o)
 	c.Origins = append(c.Origins, sources...)
 	if findings.HasErrors() {
-		return &decl.FindingsError{Findings: findings}
+		return &finding.ListError{Findings: findings}
 	}
 	if err := unusedVars(o.Vars, sources); err != nil {
 		return err

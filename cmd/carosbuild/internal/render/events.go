@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/remedy"
@@ -42,7 +42,7 @@ func (w *NoteWriter) Write(p []byte) (int, error) {
 }
 
 // At says what an event is about.
-func (e *Event) At(s decl.Span) { e.File, e.Line, e.Column = s.File, s.Line, s.Col }
+func (e *Event) At(s finding.Span) { e.File, e.Line, e.Column = s.File, s.Line, s.Col }
 
 // StepEvent is a failed step.
 func StepEvent(s *plan.StepError) Event {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/netfault"
 	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/oci/registry"
@@ -87,8 +88,8 @@ func StepError(w io.Writer, e *plan.StepError, sources []decl.Source, color, tai
 	if e.Err != nil {
 		what, more, _ = strings.Cut(e.Err.Error(), "\n")
 	}
-	f := decl.Findings{{Span: e.Span, Summary: fmt.Sprintf("stage %s: %s failed: %s", e.Stage, e.Kind, what)}}
-	err := f.Render(w, sources, color)
+	f := finding.Findings{{Span: e.Span, Summary: fmt.Sprintf("stage %s: %s failed: %s", e.Stage, e.Kind, what)}}
+	err := f.Render(w, decl.Texts(sources), color)
 	var host *remedy.Error
 	if errors.As(e.Err, &host) {
 		hint(w, "remedy:", host.Cure)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package decl
+package finding
 
 import (
 	"strings"
@@ -11,16 +11,16 @@ import (
 // if all of them are warnings.
 func TestCollectorBound(t *testing.T) {
 	var c Collector
-	for range maxFindings {
+	for range Max {
 		c.Warn(Span{File: "a", Line: 1}, "", "%s", "w")
 	}
-	if c.All.HasErrors() || len(c.All) != maxFindings {
+	if c.All.HasErrors() || len(c.All) != Max {
 		t.Fatalf("%d findings, errors %v", len(c.All), c.All.HasErrors())
 	}
 	for range 3 {
 		c.Fail(Span{File: "a", Line: 2}, "", "x").Notes = []Note{{Text: "lost"}}
 	}
-	if len(c.All) != maxFindings+1 || !c.All.HasErrors() || c.All[maxFindings].Summary != tooMany || len(c.All[maxFindings].Notes) > 0 {
+	if len(c.All) != Max+1 || !c.All.HasErrors() || c.All[Max].Summary != tooMany || len(c.All[Max].Notes) > 0 {
 		t.Errorf("%d findings, the last one is %+v", len(c.All), c.All[len(c.All)-1])
 	}
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package decl
+package finding
 
 import (
 	"fmt"
@@ -74,8 +74,8 @@ func escapeRune(r rune) string {
 	return fmt.Sprintf(`\U%08x`, r)
 }
 
-// escape makes a text fit for one line of a terminal and of a CI service's log.
-func escape(s string) string {
+// Escape makes a text fit for one line of a terminal and of a CI service's log.
+func Escape(s string) string {
 	clean := utf8.ValidString(s) && strings.IndexFunc(s, terminal.Acts) < 0
 	if clean {
 		return terminal.Defuse(s)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package decl
+package finding
 
 import (
 	"bytes"
@@ -20,9 +20,9 @@ const maxShown = 120
 //	      |			        ^^^^^^^^ did you mean "carosio"?
 //	caros.xml:6:3: note: remotes are declared here
 //
-// files are those given to Parse; without one, its lines are not quoted. What
+// text is the content of a file by its name; without it, its lines are not quoted. What
 // could steer a terminal is escaped. color adds ANSI colours.
-func (fs Findings) Render(w io.Writer, files []Source, color bool) error {
+func (fs Findings) Render(w io.Writer, text func(file string) ([]byte, bool), color bool) error {
 	var out bytes.Buffer
 	paint := painter(color)
 	for _, f := range fs {
@@ -30,10 +30,10 @@ func (fs Findings) Render(w io.Writer, files []Source, color bool) error {
 		if f.Severity == Warning {
 			word = paint(yellow, f.Severity.String())
 		}
-		fmt.Fprintf(&out, "%s %s: %s\n", paint(bold, position(f.Span)), word, escape(f.Summary))
-		quoteSource(&out, f, files, paint)
+		fmt.Fprintf(&out, "%s %s: %s\n", paint(bold, position(f.Span)), word, Escape(f.Summary))
+		quoteSource(&out, f, text, paint)
 		for _, n := range f.Notes {
-			fmt.Fprintf(&out, "%s %s: %s\n", paint(bold, position(n.Span)), paint(cyan, "note"), escape(n.Text))
+			fmt.Fprintf(&out, "%s %s: %s\n", paint(bold, position(n.Span)), paint(cyan, "note"), Escape(n.Text))
 		}
 	}
 	if _, err := w.Write(out.Bytes()); err != nil {
@@ -61,46 +61,40 @@ func painter(color bool) func(sgr, s string) string {
 }
 
 func position(s Span) string {
-	return fmt.Sprintf("%s:%d:%d:", escape(s.File), s.Line, s.Col)
+	return fmt.Sprintf("%s:%d:%d:", Escape(s.File), s.Line, s.Col)
 }
 
 // quoteSource writes the source line, and below it the marker and the hint.
-func quoteSource(out *bytes.Buffer, f Finding, files []Source, paint func(sgr, s string) string) {
+func quoteSource(out *bytes.Buffer, f Finding, text func(file string) ([]byte, bool), paint func(sgr, s string) string) {
 	number := fmt.Sprintf("%5d", f.Span.Line)
 	indent := strings.Repeat(" ", len(number))
-	line, ok := sourceLine(f.Span, files)
-	if !ok {
+	data, ok := text(f.Span.File)
+	line, found := sourceLine(f.Span, data)
+	if !ok || !found {
 		if f.Hint != "" {
-			fmt.Fprintf(out, "%s = %s\n", indent, paint(green, escape(f.Hint)))
+			fmt.Fprintf(out, "%s = %s\n", indent, paint(green, Escape(f.Hint)))
 		}
 		return
 	}
-	text, blank, marker := underline(line, f.Span)
-	fmt.Fprintf(out, "%s |%s\n%s |%s%s", number, text, indent, blank, paint(green, marker))
+	shown, blank, marker := underline(line, f.Span)
+	fmt.Fprintf(out, "%s |%s\n%s |%s%s", number, shown, indent, blank, paint(green, marker))
 	if f.Hint != "" {
-		fmt.Fprintf(out, " %s", paint(green, escape(f.Hint)))
+		fmt.Fprintf(out, " %s", paint(green, Escape(f.Hint)))
 	}
 	out.WriteByte('\n')
 }
 
-// sourceLine finds the line that a span is in.
-func sourceLine(s Span, files []Source) ([]byte, bool) {
-	for _, f := range files {
-		if f.Name != s.File {
-			continue
+// sourceLine is the line of a file that a span is in.
+func sourceLine(s Span, data []byte) ([]byte, bool) {
+	for n := 1; n < s.Line; n++ {
+		i := bytes.IndexByte(data, '\n')
+		if i < 0 {
+			return nil, false
 		}
-		data := f.Data
-		for n := 1; n < s.Line; n++ {
-			i := bytes.IndexByte(data, '\n')
-			if i < 0 {
-				return nil, false
-			}
-			data = data[i+1:]
-		}
-		line, _, _ := bytes.Cut(data, []byte("\n"))
-		return bytes.TrimSuffix(line, []byte("\r")), true
+		data = data[i+1:]
 	}
-	return nil, false
+	line, _, _ := bytes.Cut(data, []byte("\n"))
+	return bytes.TrimSuffix(line, []byte("\r")), true
 }
 
 // underline returns a line as it can be shown, what must stand below it before

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package decl
+package finding
 
 import (
 	"bytes"
@@ -11,8 +11,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// only is the text of one file.
+func only(name, text string) func(file string) ([]byte, bool) {
+	return func(file string) ([]byte, bool) { return []byte(text), file == name }
+}
+
 func TestRender(t *testing.T) {
-	files := []Source{{Name: "a.xml", Data: []byte("one\n\ttwo three\nfour")}}
+	text := only("a.xml", "one\n\ttwo three\nfour")
 	tests := []struct {
 		name  string
 		f     Finding
@@ -70,7 +75,7 @@ func TestRender(t *testing.T) {
 	}
 	for _, tt := range tests {
 		var out bytes.Buffer
-		if err := (Findings{tt.f}).Render(&out, files, tt.color); err != nil {
+		if err := (Findings{tt.f}).Render(&out, text, tt.color); err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(out.String(), tt.want); diff != "" {
@@ -81,8 +86,12 @@ func TestRender(t *testing.T) {
 
 // TestRenderNumbers: the bars stand below each other whatever the line number.
 func TestRenderNumbers(t *testing.T) {
-	files := []Source{{Name: "a", Data: []byte(strings.Repeat("\n", 1234567) + "x")}}
-	got := render(t, files, Findings{{Span: Span{"a", 1234568, 1, 1}, Summary: "s"}})
+	var out strings.Builder
+	fs := Findings{{Span: Span{"a", 1234568, 1, 1}, Summary: "s"}}
+	if err := fs.Render(&out, only("a", strings.Repeat("\n", 1234567)+"x"), false); err != nil {
+		t.Fatal(err)
+	}
+	got := out.String()
 	want := "a:1234568:1: error: s\n1234568 |x\n        |^\n"
 	if got != want {
 		t.Errorf("got %q, want %q", got, want)
@@ -94,7 +103,7 @@ type brokenWriter struct{}
 func (brokenWriter) Write([]byte) (int, error) { return 0, errors.New("disk full") }
 
 func TestRenderError(t *testing.T) {
-	err := Findings{{Summary: "x"}}.Render(brokenWriter{}, nil, false)
+	err := Findings{{Summary: "x"}}.Render(brokenWriter{}, only("", ""), false)
 	if err == nil || !strings.Contains(err.Error(), "disk full") {
 		t.Errorf("got %v, want the error of the writer", err)
 	}
@@ -124,56 +133,6 @@ func TestUnderline(t *testing.T) {
 		text, blank, marker := underline([]byte(tt.line), Span{Line: 1, Col: tt.col, Len: tt.length})
 		if diff := cmp.Diff([]string{text, blank, marker}, []string{tt.text, tt.blank, tt.marker}); diff != "" {
 			t.Errorf("%s (-got +want):\n%s", tt.name, diff)
-		}
-	}
-}
-
-func TestParseSize(t *testing.T) {
-	tests := []struct {
-		v    string
-		want int64 // -1: an error
-	}{
-		{"0", 0},
-		{"512", 512},
-		{"8K", 8 << 10},
-		{"128M", 128 << 20},
-		{"8G", 8 << 30},
-		{"2T", 2 << 40},
-		{"9223372036854775807", 1<<63 - 1},
-		{"8388607T", 8388607 << 40},
-		{"9223372036854775808", -1},
-		{"8388608T", -1},
-		{"99999999999999999999G", -1},
-		{"G", -1},
-		{"8GB", -1},
-		{"8g", -1},
-		{"-1", -1},
-		{"+1", -1},
-		{"1.5G", -1},
-		{"1 G", -1},
-		{"0x10", -1},
-		{"1_0", -1},
-		{"٣", -1},
-	}
-	for _, tt := range tests {
-		got, fl := parseSize(tt.v)
-		if fl != nil {
-			got = -1
-		}
-		if got != tt.want {
-			t.Errorf("parseSize(%q) = %d, want %d", tt.v, got, tt.want)
-		}
-	}
-}
-
-func TestSpanOfLongLine(t *testing.T) {
-	line := strings.Repeat("é漢x", 5000)
-	f := newFile(0, Source{Name: "a", Data: []byte("first\n" + line + "\nlast")})
-	for _, n := range []int{0, 1, 1023, 1024, 5000, 14999} {
-		off := len("first\n") + len(string([]rune(line)[:n]))
-		want := Span{"a", 2, n + 1, 1}
-		if got := f.at(off, off).span(); got != want {
-			t.Errorf("character %d: got %+v, want %+v", n, got, want)
 		}
 	}
 }
