@@ -14,6 +14,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/engine"
 	"github.com/carosio/carosbuild/pkg/engine/enginetest"
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/layer/snapshot"
 	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/owner"
 	"github.com/carosio/carosbuild/pkg/sandbox"
@@ -194,7 +195,7 @@ func TestStoresOfOtherOwners(t *testing.T) {
 	dir := t.TempDir()
 	for i, records := range []bool{true, false} {
 		at := filepath.Join(dir, []string{"a", "b"}[i])
-		o := layer.Options{GraphRoot: at, RunRoot: at + "-run", Snapshots: layer.Copy, RecordOwners: records}
+		o := layer.Options{GraphRoot: at, RunRoot: at + "-run", Snapshots: snapshot.Copy, RecordOwners: records}
 		s, err := layer.Open(t.Context(), o)
 		if err != nil {
 			t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 	"github.com/carosio/carosbuild/pkg/engine"
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/layer/snapshot"
 	"github.com/carosio/carosbuild/pkg/owner"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 	"github.com/carosio/carosbuild/pkg/userns"
@@ -36,7 +37,7 @@ type Rung struct {
 	// is one that keeps records of owners, and another one than of those rungs that do not.
 	RecordsOwners bool
 	// Snapshots are the kinds that can be tried for the store of layers, the best first.
-	Snapshots []layer.Kind
+	Snapshots []snapshot.Kind
 	// Apart says that the store of this rung's layers is of use to no other one: its files
 	// have the metadata that Owners gives them.
 	Apart  bool

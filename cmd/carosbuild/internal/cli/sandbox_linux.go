@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/layer/snapshot"
 	"github.com/carosio/carosbuild/pkg/rung"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 )
@@ -30,7 +31,7 @@ func SandboxNames() []string { return rung.All().Names() }
 
 // CheckSandbox refuses a sandbox, or a kind of snapshots, that does not exist.
 func (a *App) CheckSandbox() error {
-	if a.Snapshots != "" && !slices.Contains(layer.Kinds(), layer.Kind(a.Snapshots)) {
+	if a.Snapshots != "" && !slices.Contains(snapshot.Kinds(), snapshot.Kind(a.Snapshots)) {
 		return Usagef("--snapshots %q: want overlay or copy", a.Snapshots)
 	}
 	if a.Sandbox == "" {

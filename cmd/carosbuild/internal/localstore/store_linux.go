@@ -13,6 +13,7 @@ import (
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/cli"
 	"github.com/carosio/carosbuild/pkg/engine"
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/layer/snapshot"
 	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/carosio/carosbuild/pkg/rung"
 	"github.com/carosio/carosbuild/pkg/userns"
@@ -46,7 +47,7 @@ func Open(ctx context.Context, a *cli.App, p layer.Paths, d cli.Dirs) (*layer.St
 
 // shut sees to it that the store can be where it is to be, and keeps what steps have left in the store and in caches from having any
 // effect outside of steps: for other accounts, and in this namespace.
-func shut(a *cli.App, p layer.Paths, d cli.Dirs) (layer.Kind, error) {
+func shut(a *cli.App, p layer.Paths, d cli.Dirs) (snapshot.Kind, error) {
 	if err := OwnPlaces(p); err != nil {
 		return "", err
 	}
