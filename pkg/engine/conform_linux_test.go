@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/owner"
 	"github.com/carosio/carosbuild/pkg/sandbox"
 	"github.com/carosio/carosbuild/pkg/userns"
 
@@ -108,7 +109,7 @@ func openKind(t *testing.T, k snapshot.Kind) *layer.Store {
 // openRecords opens a store that keeps owners as records, in a namespace with one id.
 func openRecords(t *testing.T) *layer.Store {
 	t.Helper()
-	return openWith(t, layer.Options{Snapshots: snapshot.Copy, RecordOwners: true})
+	return openWith(t, layer.Options{Snapshots: snapshot.Copy, Owners: &owner.Recorded{}})
 }
 
 func openWith(t *testing.T, o layer.Options) *layer.Store {

@@ -33,10 +33,9 @@ type Options struct {
 	Holder    string        // who has the store open, for others that want it alone
 	Limits    oci.Limits    // zero values mean the defaults
 	Snapshots snapshot.Kind // "" takes overlay mounts
-	// RecordOwners keeps the owners of files as records instead of asking the kernel, which
-	// knows no other than the caller: of the layers, and of snapshots, which are copies.
-	RecordOwners bool
-	// Owners, unless it is nil, is what the owners of files are set and read by instead.
+	// Owners set and say what files of layers and snapshots have; nil asks the kernel. With
+	// an owner.Recorded the store keeps the records, in a table of its own, and snapshots
+	// are copies.
 	Owners owner.Policy
 	// NoMounts says that this process has no mount namespace of its own, in which it may
 	// mount: snapshots are copies then.
@@ -46,15 +45,16 @@ type Options struct {
 // Store is an opened store. Its methods may be called concurrently, and other
 // processes, podman among them, may use the same directories meanwhile.
 type Store struct {
-	graph  string
-	store  storage.Store
-	driver snapshot.Driver
-	format archive.Format
-	owners owner.Policy
-	table  *record.Table // of owners that are recorded, or nil
-	wip    *wip
-	limit  oci.Limits
-	sync   *syncer
+	graph      string
+	store      storage.Store
+	driver     snapshot.Driver
+	format     archive.Format
+	owners     owner.Policy
+	table      *record.Table // of owners that are recorded, or nil
+	ownersFile string        // of the table
+	wip        *wip
+	limit      oci.Limits
+	sync       *syncer
 
 	register sync.Mutex // with flock on the store's lock: looking for a layer and adding it
 
@@ -81,12 +81,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, fmt.Errorf("open store %s: %w", o.GraphRoot, err)
 	}
 	graph := filepath.Clean(o.GraphRoot)
-	s := &Store{owners: owner.Kernel{}, graph: graph, store: st, limit: o.Limits.WithDefaults(), known: map[string]Layer{}}
-	if err := s.openOwners(o.RecordOwners); err != nil {
+	s := &Store{graph: graph, store: st, limit: o.Limits.WithDefaults(), known: map[string]Layer{}}
+	if err := s.openOwners(o.Owners); err != nil {
 		return nil, fmt.Errorf("open store %s: %w", o.GraphRoot, err)
-	}
-	if o.Owners != nil {
-		s.owners = o.Owners
 	}
 	if err := s.setDriver(o.Snapshots, !o.NoMounts); err != nil {
 		return nil, fmt.Errorf("open store %s: %w", o.GraphRoot, err)

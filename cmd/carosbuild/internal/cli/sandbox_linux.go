@@ -66,14 +66,11 @@ func (a *App) OpenRoom(ctx context.Context, d Dirs, dir string, store *layer.Sto
 		return nil, "", errors.New("this process was not told how steps are to run")
 	}
 	setting := rung.Setting{
-		Dir: dir, Runtime: a.Runtime, Kernel: a.Kernel, Cache: d.Cache, Note: note,
+		Dir: dir, Runtime: a.Runtime, Kernel: a.Kernel, Cache: d.Cache, Note: note, Records: store.OwnersFile(),
 		Packages: func() (*debian.Fetcher, debian.Host, error) {
 			host, err := debian.ReadHost("/", a.Getenv)
 			return &debian.Fetcher{Cache: d.Packages(), HTTP: host.HTTPClient()}, host, err
 		},
-	}
-	if store.RecordsOwners() {
-		setting.Records = layer.OwnersFile(store.GraphRoot())
 	}
 	room, err = r.Open(ctx, setting)
 	return room, choice.Line(r), err

@@ -144,7 +144,8 @@ func (c *checkup) trial(ctx context.Context, dir string) (err error) {
 		}
 		c.lack("overlay", fmt.Sprintf("%v; it would be in memory, at most %s, and gone with each run", why, bytesize.Format(bound)), localstore.PlaceCure)
 	}
-	s, err := layer.Open(ctx, layer.Options{GraphRoot: filepath.Join(dir, "graph"), RunRoot: filepath.Join(dir, "run"), Snapshots: kind, RecordOwners: c.Rung(ctx).RecordsOwners, Owners: c.Rung(ctx).Owners, NoMounts: c.Rung(ctx).How == userns.Plain})
+	r := c.Rung(ctx)
+	s, err := layer.Open(ctx, layer.Options{GraphRoot: filepath.Join(dir, "graph"), RunRoot: filepath.Join(dir, "run"), Snapshots: kind, Owners: r.Store.Owners, NoMounts: r.How == userns.Plain})
 	if err != nil {
 		c.need("layers", "", err)
 		return nil
