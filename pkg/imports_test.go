@@ -61,6 +61,7 @@ var allowed = map[string][]string{
 	"pkg/kas":            {"pkg/confine", "pkg/decl", "pkg/words"},
 	"pkg/layer":          {"pkg/beneath", "pkg/freshfile", "pkg/layer", "pkg/oci", "pkg/owner", "pkg/remedy", "pkg/sealed", "pkg/terminal", "pkg/xdg"},
 	"pkg/layer/archive":  {"pkg/beneath", "pkg/oci", "pkg/owner", "pkg/terminal"},
+	"pkg/layer/snapshot": {"pkg/layer/archive"},
 	"pkg/layer/sums":     {"pkg/beneath", "pkg/freshfile", "pkg/layer/archive", "pkg/terminal"},
 	"pkg/oci":            {"pkg/ctxio", "pkg/evict", "pkg/freshfile", "pkg/sealed", "pkg/terminal"},
 	"pkg/oci/ocitest":    {},

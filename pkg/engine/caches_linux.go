@@ -74,7 +74,7 @@ func (r *jobRun) lockCaches(ctx context.Context, caches []plan.Cache) (func(), e
 func (r *jobRun) mounts(root string, caches []plan.Cache, user sandbox.User) ([]sandbox.Mount, error) {
 	var mounts []sandbox.Mount
 	for _, c := range caches {
-		dir := filepath.Join(cachesDir(r.CacheDir), cacheID(c)+r.CacheKind)
+		dir := filepath.Join(cachesDir(r.CacheDir), cacheID(c)+r.CacheSuffix)
 		err := os.MkdirAll(dir, 0o755)
 		if err == nil && user.UID != 0 {
 			err = r.cacheOwners().Chown(unix.AT_FDCWD, dir, int(user.UID), int(user.GID))

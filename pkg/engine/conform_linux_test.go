@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/owner"
 	"github.com/carosio/carosbuild/pkg/sandbox"
 	"github.com/carosio/carosbuild/pkg/userns"
 
@@ -21,6 +22,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/engine"
 	"github.com/carosio/carosbuild/pkg/engine/enginetest"
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/layer/snapshot"
 	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/runc"
 )
@@ -96,10 +98,10 @@ func TestFreshGivesWhatIsPut(t *testing.T) {
 }
 
 // openStore opens a store of layers; only in a namespace.
-func openStore(t *testing.T) *layer.Store { return openKind(t, layer.Overlay) }
+func openStore(t *testing.T) *layer.Store { return openKind(t, snapshot.Overlay) }
 
 // openKind opens a store whose snapshots are of a kind.
-func openKind(t *testing.T, k layer.Kind) *layer.Store {
+func openKind(t *testing.T, k snapshot.Kind) *layer.Store {
 	t.Helper()
 	return openWith(t, layer.Options{Snapshots: k})
 }
@@ -107,7 +109,7 @@ func openKind(t *testing.T, k layer.Kind) *layer.Store {
 // openRecords opens a store that keeps owners as records, in a namespace with one id.
 func openRecords(t *testing.T) *layer.Store {
 	t.Helper()
-	return openWith(t, layer.Options{Snapshots: layer.Copy, RecordOwners: true})
+	return openWith(t, layer.Options{Snapshots: snapshot.Copy, Owners: &owner.Recorded{}})
 }
 
 func openWith(t *testing.T, o layer.Options) *layer.Store {
@@ -131,7 +133,7 @@ func TestLayersAreSnapshots(t *testing.T) {
 	if !inNamespace(t) {
 		return
 	}
-	for _, k := range layer.Kinds() {
+	for _, k := range snapshot.Kinds() {
 		t.Run(string(k), func(t *testing.T) {
 			s := engine.Layers{Store: openKind(t, k)}
 			enginetest.TestSnapshotter(t, func(*testing.T) engine.Snapshotter { return s })
@@ -215,7 +217,7 @@ func TestLocalIsAnExecutor(t *testing.T) {
 		return
 	}
 	rt := openRuntime(t, "")
-	for _, k := range layer.Kinds() {
+	for _, k := range snapshot.Kinds() {
 		t.Run(string(k), func(t *testing.T) {
 			store := openKind(t, k)
 			layers := engine.Layers{Store: store}

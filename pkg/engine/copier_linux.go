@@ -10,6 +10,7 @@ import (
 	"hash/crc32"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"strconv"
@@ -36,7 +37,7 @@ type copier struct {
 	crc   *uint32        // of the content that was read last, for check
 	read  string         // SHA-256 of the content that was read last, or where the link leads to
 	seen  files.Digester // what was copied of a source
-	look  lookFunc       // of the source, see View; nil asks the kernel
+	from  owner.Policy   // of the source, with keep
 }
 
 // one copies one file, directory or link to name.
@@ -99,7 +100,7 @@ func (c *copier) create(dir int, base, name, full string, st fs.FileInfo) error 
 	var err error
 	kind := st.Mode().Type()
 	if c.keep && kind == 0 && st.Size() == 0 { // a device may be a record
-		of, err := stageStat(c.own, full)
+		of, err := c.from.Stat(stageFile(full))
 		if err != nil {
 			return err
 		}
@@ -121,7 +122,7 @@ func (c *copier) create(dir int, base, name, full string, st fs.FileInfo) error 
 		}
 		err = unix.Mknodat(dir, base, sys.Mode, 0)
 	default:
-		return errors.New("is a device, which a stage cannot hold")
+		return errDevice
 	}
 	if err != nil {
 		return err
@@ -239,97 +240,35 @@ func (c *copier) attributes(dir int, base, full string, st fs.FileInfo, sys *sys
 	return c.own.Set(dir, base, m)
 }
 
-// lookFunc says what a file is, and its extended attributes.
-type lookFunc = func(dir int, name string) (unix.Stat_t, map[string][]byte, error)
-
 // known is what a source is, and the attributes that a copy of it has.
 func (c *copier) known(full string, sys *syscall.Stat_t) (*syscall.Stat_t, map[string][]byte, error) {
 	if !c.keep {
 		return sys, nil, nil
 	}
-	if c.look == nil {
-		of, err := stageStat(c.own, full)
-		if err != nil {
-			return nil, nil, err
-		}
-		out := *sys
-		out.Uid, out.Gid, out.Mode = of.Uid, of.Gid, sys.Mode&unix.S_IFMT|of.Mode&0o7777
-		xattrs, err := keptXattrs(c.own, full)
-		return &out, xattrs, err
-	}
-	dir, name := unix.AT_FDCWD, full
-	if fd, err := strconv.Atoi(strings.TrimPrefix(full, "/proc/self/fd/")); err == nil { // a link of procfs to what is meant
-		dir, name = fd, ""
-	}
-	st, xattrs, err := c.look(dir, name)
+	st, xattrs, err := c.from.Look(stageFile(full))
 	if err != nil {
 		return nil, nil, err
 	}
 	if st.Mode&unix.S_IFMT != sys.Mode&unix.S_IFMT {
-		return nil, nil, errors.New("is a device, which a stage cannot hold")
+		return nil, nil, errDevice
 	}
 	out := *sys
 	out.Uid, out.Gid, out.Mode = st.Uid, st.Gid, st.Mode
+	maps.DeleteFunc(xattrs, func(name string, _ []byte) bool {
+		return name == "security.selinux" || strings.HasPrefix(name, "trusted.") || archive.PrivateXattr(name)
+	})
 	return &out, xattrs, nil
 }
 
-// keptXattrs are the attributes of a file that a copy of it has.
-func keptXattrs(own owner.Policy, file string) (map[string][]byte, error) {
-	attrs := map[string][]byte{}
-	err := eachXattr(own, file, func(name string, value []byte) error {
-		if name != "security.selinux" && !strings.HasPrefix(name, "trusted.") && !archive.PrivateXattr(name) {
-			attrs[name] = bytes.Clone(value)
-		}
-		return nil
-	})
-	return attrs, err
-}
+var errDevice = errors.New("is a device, which a stage cannot hold")
 
-// descriptor is the one that a link of procfs stands for, and not a path below it.
-func descriptor(name string) (fd int, ok bool) {
-	n, ok := strings.CutPrefix(name, "/proc/self/fd/")
-	if !ok {
-		return -1, false
-	}
-	fd, err := strconv.Atoi(n)
-	return fd, err == nil
-}
-
-// stageStat is what a file of another stage is.
-func stageStat(own owner.Policy, file string) (unix.Stat_t, error) {
-	if fd, ok := descriptor(file); ok {
-		return own.Stat(fd, "")
-	}
-	return own.Stat(unix.AT_FDCWD, file)
-}
-
-// eachXattr calls f with each attribute of a file, in no order.
-func eachXattr(own owner.Policy, src string, f func(name string, value []byte) error) error {
-	buf := make([]byte, 64<<10)
-	list, get := unix.Llistxattr, unix.Lgetxattr
-	if _, ok := descriptor(src); ok { // a link of procfs to what is meant
-		list, get = unix.Listxattr, unix.Getxattr
-	}
-	n, err := list(src, buf)
-	if err == unix.ENOTSUP || n == 0 {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	for name := range strings.SplitSeq(strings.TrimSuffix(string(buf[:n]), "\x00"), "\x00") {
-		value := make([]byte, 64<<10)
-		k, err := get(src, name, value)
-		if err != nil {
-			return fmt.Errorf("attribute %s: %w", name, err)
-		}
-		shown, err := own.Xattr(src, name, value[:k])
-		if err != nil {
-			return fmt.Errorf("attribute %s: %w", name, err)
-		}
-		if err := f(name, shown); err != nil {
-			return err
+// stageFile is a file of another stage as an owner.Policy names it. The link of procfs that
+// stands for a descriptor is what it leads to.
+func stageFile(full string) (dir int, name string) {
+	if n, ok := strings.CutPrefix(full, "/proc/self/fd/"); ok {
+		if fd, err := strconv.Atoi(n); err == nil {
+			return fd, ""
 		}
 	}
-	return nil
+	return unix.AT_FDCWD, full
 }

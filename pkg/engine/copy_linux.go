@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/carosio/carosbuild/pkg/owner"
 	"github.com/carosio/carosbuild/pkg/sandbox"
 
 	"golang.org/x/sys/unix"
@@ -36,7 +37,7 @@ func (r *jobRun) copy(ctx context.Context, s *plan.Step, a *plan.Copy) error {
 			return err
 		}
 		defer unix.Close(root)
-		c := &copier{root: root, own: w.Owners(), keep: a.Stage != "", check: from.check, look: from.look}
+		c := &copier{root: root, own: w.Owners(), keep: a.Stage != "", check: from.check, from: from.owners}
 		if r.job.Epoch != nil {
 			c.mtime = &unix.Timespec{Sec: *r.job.Epoch}
 		}
@@ -86,8 +87,9 @@ func (r *jobRun) workdir(ctx context.Context, s *plan.Step, a *plan.Workdir) err
 type sourceSet struct {
 	paths []sourcePath
 	check *stageCheck // nil for files of the host
-	look  lookFunc    // see View; nil for files of the host
-	close func()
+	// owners say what the files of another stage have; nil for files of the host
+	owners owner.Policy
+	close  func()
 }
 
 // sourcePath is a source: what it is called, where this process finds it, and
@@ -117,7 +119,7 @@ func (r *jobRun) stageSources(ctx context.Context, a *plan.Copy) (*sourceSet, er
 	if err != nil {
 		return nil, err
 	}
-	set := &sourceSet{look: view.Look}
+	set := &sourceSet{owners: view.owners()}
 	root, err := unix.Open(view.Root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, errors.Join(err, view.Release())
@@ -151,7 +153,7 @@ func (r *jobRun) stageSources(ctx context.Context, a *plan.Copy) (*sourceSet, er
 		}
 		set.paths = append(set.paths, sourcePath{name: files.BaseName(src.Name), path: at, inStage: inStage})
 	}
-	if set.check, err = newStageCheck(ctx, view.Sums, view.owners(), set.paths); err != nil {
+	if set.check, err = newStageCheck(ctx, view.Sums, set.owners, set.paths); err != nil {
 		set.close()
 		return nil, err
 	}

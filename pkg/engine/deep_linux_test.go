@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/beneath"
+	"github.com/carosio/carosbuild/pkg/owner"
 	"github.com/carosio/carosbuild/pkg/source/files"
 )
 
@@ -68,7 +69,7 @@ func TestCopyDeepDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Close(root)
-	c := &copier{own: unchowned{}, root: root, keep: true}
+	c := &copier{own: unchowned{}, from: owner.Kernel{}, root: root, keep: true}
 	err = files.Walk(src, func(rel, full string, st fs.FileInfo) error { return c.one(full, path.Join("/to", rel), st) })
 	if err != nil {
 		t.Fatal(err)

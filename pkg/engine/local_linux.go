@@ -32,7 +32,7 @@ type Local struct {
 
 	Holder      string                    // who this is, for builds that wait for a lock
 	CacheDir    string                    // directories of cache elements, locks of steps
-	CacheKind   string                    // end of the names of cache directories that others with other owners have, too
+	CacheSuffix string                    // end of the names of cache directories that others with other owners have, too
 	CacheOwners owner.Policy              // of caches; nil asks the kernel
 	Scratch     string                    // directory that vanishes with the process
 	LogPath     func(stage string) string // of the file with its output

@@ -3,17 +3,13 @@
 package engine_test
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
-	"os/user"
-	"strings"
 	"testing"
 
 	"github.com/carosio/carosbuild/pkg/supervisor"
 	"github.com/carosio/carosbuild/pkg/userns"
-
-	"github.com/carosio/carosbuild/pkg/remedy"
+	"github.com/carosio/carosbuild/pkg/userns/usernstest"
 )
 
 // outsideVar switches off what needs a user namespace.
@@ -23,12 +19,7 @@ func TestMain(m *testing.M) {
 	if status, inner := supervisor.Inner(os.Getenv); inner {
 		os.Exit(status)
 	}
-	if userns.Inside(os.Getenv) {
-		if _, err := userns.Settle(os.Args, os.Environ()); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(125)
-		}
-	}
+	usernstest.Settle()
 	os.Exit(m.Run())
 }
 
@@ -42,32 +33,10 @@ func inNamespace(t *testing.T) bool {
 // inNamespaceOf is inNamespace of one kind.
 func inNamespaceOf(t *testing.T, how userns.How) bool {
 	t.Helper()
-	if userns.Inside(os.Getenv) {
-		return true
-	}
-	if os.Getenv(outsideVar) == "1" {
+	if !userns.Inside(os.Getenv) && os.Getenv(outsideVar) == "1" {
 		missing(t, "a user namespace, which "+outsideVar+" switches off")
 	}
-	a := userns.Account{UID: os.Getuid(), GID: os.Getgid()}
-	if u, err := user.Current(); err == nil {
-		a.Name = u.Username
-	}
-	var out strings.Builder
-	status, err := userns.Enter(t.Context(), userns.Entry{
-		Account: a, How: how, Args: []string{os.Args[0], "-test.v", "-test.run=^" + t.Name() + "$"},
-		Env: append(os.Environ(), "XDG_RUNTIME_DIR="+t.TempDir()), Stdout: &out, Stderr: &out,
-	})
-	if remedy.Is(err) {
-		missing(t, "a user namespace: "+err.Error())
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Log(out.String())
-	if status != 0 {
-		t.Fatalf("inside the namespace: status %d", status)
-	}
-	return false
+	return usernstest.Again(t, how)
 }
 
 // missing skips a test that needs something, or fails it where all is required.

@@ -5,8 +5,6 @@ package engine
 import (
 	"context"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/carosio/carosbuild/pkg/sandbox"
 
 	"github.com/carosio/carosbuild/pkg/layer/sums"
@@ -72,9 +70,6 @@ type View struct {
 	Release func() error // idempotent
 	Sums    Sums         // of what was stored; nil: it is not compared
 	Owners  owner.Policy // says what its files have; nil asks the kernel
-	// Look says what a file is, and its extended attributes, where neither the kernel nor
-	// Owners know; nil asks those. Links are not followed.
-	Look func(dir int, name string) (unix.Stat_t, map[string][]byte, error)
 }
 
 // owners says what files of a view have.

@@ -14,6 +14,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/engine"
 	"github.com/carosio/carosbuild/pkg/engine/enginetest"
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/layer/snapshot"
 	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/owner"
 	"github.com/carosio/carosbuild/pkg/sandbox"
@@ -65,7 +66,7 @@ func TestLocalWithOneIDIsAnExecutor(t *testing.T) {
 		l := newLocal(t)
 		l.Cache = engine.Records{Of: layer.OpenRecords(t.TempDir(), store.GraphRoot()), Now: time.Now}
 		l.Snapshots, l.Chains, l.CacheOwners = layers, layers, store.Owners()
-		l.Sandbox = &supervisor.Sandbox{State: t.TempDir(), Table: layer.OwnersFile(store.GraphRoot())}
+		l.Sandbox = &supervisor.Sandbox{State: t.TempDir(), Table: store.OwnersFile()}
 		return enginetest.Bench{Executor: l, Cache: l.Cache, Snapshots: l.Snapshots, Base: base, Exclusive: true}
 	})
 }
@@ -80,7 +81,7 @@ func TestOwnersOfOneID(t *testing.T) {
 	}
 	store := openRecords(t)
 	layers := engine.Layers{Store: store}
-	sup := &supervisor.Sandbox{State: t.TempDir(), Table: layer.OwnersFile(store.GraphRoot())}
+	sup := &supervisor.Sandbox{State: t.TempDir(), Table: store.OwnersFile()}
 	step := func(below, script string) (id string, changed bool) {
 		t.Helper()
 		w, err := layers.Prepare(t.Context(), below)
@@ -192,9 +193,10 @@ func TestStoresOfOtherOwners(t *testing.T) {
 		return
 	}
 	dir := t.TempDir()
-	for i, records := range []bool{true, false} {
+	kinds := []owner.Policy{&owner.Recorded{}, owner.Kernel{}}
+	for i, own := range kinds {
 		at := filepath.Join(dir, []string{"a", "b"}[i])
-		o := layer.Options{GraphRoot: at, RunRoot: at + "-run", Snapshots: layer.Copy, RecordOwners: records}
+		o := layer.Options{GraphRoot: at, RunRoot: at + "-run", Snapshots: snapshot.Copy, Owners: own}
 		s, err := layer.Open(t.Context(), o)
 		if err != nil {
 			t.Fatal(err)
@@ -203,9 +205,9 @@ func TestStoresOfOtherOwners(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
-		o.RecordOwners = !records
+		o.Owners = kinds[1-i]
 		if s, err := layer.Open(t.Context(), o); err == nil {
-			t.Errorf("records %v: opened as the other kind: %v", records, s.Close())
+			t.Errorf("%T: opened as the other kind: %v", own, s.Close())
 		}
 	}
 }

@@ -6,11 +6,11 @@ import (
 	"context"
 	"io/fs"
 	"iter"
+	"maps"
 	"os"
 	"slices"
 	"strings"
 
-	"github.com/carosio/carosbuild/pkg/disk/tree"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/layer/sums"
 	"github.com/carosio/carosbuild/pkg/owner"
@@ -65,7 +65,7 @@ func (c *stageCheck) file(path, full string, st fs.FileInfo, crc *uint32) error 
 	}
 	w.seen = true
 	c.want[path] = w
-	sys, err := stageStat(c.own, full)
+	sys, attrs, err := c.own.Look(stageFile(full))
 	if err != nil {
 		return err
 	}
@@ -75,14 +75,10 @@ func (c *stageCheck) file(path, full string, st fs.FileInfo, crc *uint32) error 
 			return err
 		}
 	}
-	attrs, err := xattrsAt(c.own, full)
-	if err != nil {
-		return err
-	}
 	switch {
 	case link != w.sum.Link:
 		return c.sums.FindDamage(path, "leads to "+link)
-	case sums.Xattrs(attrs) != w.sum.Xattrs:
+	case sums.Xattrs(ascending(attrs)) != w.sum.Xattrs:
 		return c.sums.FindDamage(path, "has other attributes")
 	case sys.Mode != w.sum.Mode || sys.Uid != w.sum.UID || sys.Gid != w.sum.GID || st.Mode().IsRegular() && st.Size() != w.sum.Size:
 		return c.sums.FindDamage(path, "has changed")
@@ -92,15 +88,15 @@ func (c *stageCheck) file(path, full string, st fs.FileInfo, crc *uint32) error 
 	return nil
 }
 
-// xattrsAt are the attributes of a file, ascending by name.
-func xattrsAt(own owner.Policy, file string) (iter.Seq2[string, []byte], error) {
-	var all []tree.Xattr
-	err := eachXattr(own, file, func(name string, value []byte) error {
-		all = append(all, tree.Xattr{Name: name, Value: value})
-		return nil
-	})
-	slices.SortFunc(all, func(a, b tree.Xattr) int { return strings.Compare(a.Name, b.Name) })
-	return (&tree.Entry{Xattrs: all}).EachXattr(), err
+// ascending are attributes by their names.
+func ascending(attrs map[string][]byte) iter.Seq2[string, []byte] {
+	return func(yield func(string, []byte) bool) {
+		for _, name := range slices.Sorted(maps.Keys(attrs)) {
+			if !yield(name, attrs[name]) {
+				return
+			}
+		}
+	}
 }
 
 // complete is called when all was copied.

@@ -37,7 +37,7 @@ func (s *Store) Commit(ctx context.Context, w *Working, o CommitOptions) (Layer,
 	if !w.ended.CompareAndSwap(false, true) {
 		return Layer{}, false, errors.New("commit: the snapshot has ended already")
 	}
-	if err := w.snap.end(); err != nil {
+	if err := w.snap.End(); err != nil {
 		return Layer{}, false, fmt.Errorf("commit onto %s: %w", short(w.parent), err)
 	}
 	defer w.remove()
@@ -52,7 +52,7 @@ func (s *Store) commit(ctx context.Context, w *Working, o CommitOptions) (Layer,
 	if err := ctx.Err(); err != nil {
 		return Layer{}, false, err
 	}
-	if err := w.snap.changes(ctx, o.Clamp); err != nil {
+	if err := w.snap.Changes(ctx, o.Clamp); err != nil {
 		return Layer{}, false, err
 	}
 	if err := archive.Trim(w.changes(), o.Exclude, o.Stubs); err != nil {

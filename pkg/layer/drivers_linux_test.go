@@ -18,11 +18,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/layer/archive"
+	"github.com/carosio/carosbuild/pkg/layer/snapshot"
 	"github.com/carosio/carosbuild/pkg/oci"
 )
 
 // openKind opens a store with snapshots of a kind; only in a namespace.
-func openKind(t testing.TB, k Kind) *Store {
+func openKind(t testing.TB, k snapshot.Kind) *Store {
 	t.Helper()
 	dir := t.TempDir()
 	s, err := Open(t.Context(), Options{GraphRoot: filepath.Join(dir, "graph"), RunRoot: filepath.Join(dir, "run"), Snapshots: k})
@@ -42,7 +43,7 @@ func TestDriversMakeTheSameLayers(t *testing.T) {
 	if !inNamespace(t) {
 		return
 	}
-	overlays, copies := openKind(t, Overlay), openKind(t, Copy)
+	overlays, copies := openKind(t, snapshot.Overlay), openKind(t, snapshot.Copy)
 	rounds := uint64(20)
 	if testing.Short() {
 		rounds = 5
@@ -266,7 +267,7 @@ func TestViewsOfBothDrivers(t *testing.T) {
 	if !inNamespace(t) {
 		return
 	}
-	s := openKind(t, Copy)
+	s := openKind(t, snapshot.Copy)
 	st := &stepper{T: t, s: s}
 	st.step(CommitOptions{}, func(root string) error {
 		return each(os.MkdirAll(filepath.Join(root, "d/e"), 0o750), os.WriteFile(filepath.Join(root, "d/f"), []byte("one"), 0o4755),
@@ -276,11 +277,11 @@ func TestViewsOfBothDrivers(t *testing.T) {
 		return each(os.RemoveAll(filepath.Join(root, "d/e")), os.WriteFile(filepath.Join(root, "new"), nil, 0o600))
 	})
 	var roots []string
-	ovl, err := detectOverlay()
+	ovl, err := snapshot.New(snapshot.Overlay, snapshot.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, d := range []driver{s.driver, ovl, s.driver} {
+	for _, d := range []snapshot.Driver{s.driver, ovl, s.driver} {
 		s.driver = d
 		root, release, err := s.View(t.Context(), top.ID)
 		if err != nil {
@@ -307,7 +308,7 @@ func TestDirectoryAnew(t *testing.T) {
 	if !inNamespace(t) {
 		return
 	}
-	for _, k := range Kinds() {
+	for _, k := range snapshot.Kinds() {
 		s := &stepper{T: t, s: openKind(t, k)}
 		epoch := int64(1000)
 		o := CommitOptions{Clamp: &epoch}
@@ -330,7 +331,7 @@ func TestNoChange(t *testing.T) {
 	if !inNamespace(t) {
 		return
 	}
-	for _, k := range Kinds() {
+	for _, k := range snapshot.Kinds() {
 		s := &stepper{T: t, s: openKind(t, k)}
 		epoch := int64(1000)
 		o := CommitOptions{Clamp: &epoch}
@@ -360,7 +361,7 @@ func TestRecordsOfStepsAreNotBelieved(t *testing.T) {
 		"user.containers.override_stat": "33:33:4755:file", "user.fuseoverlayfs.override_stat": "33:33:104755", "user.carosbuild.fake.x": "y",
 		"user.overlay.whiteout": "y", "user.overlay.opaque": "y", "user.overlay.redirect": "/etc",
 	}
-	for _, k := range Kinds() {
+	for _, k := range snapshot.Kinds() {
 		s := &stepper{T: t, s: openKind(t, k)}
 		epoch := int64(1000)
 		l, _ := s.step(CommitOptions{Clamp: &epoch}, func(root string) error {
@@ -437,7 +438,7 @@ func TestFilesWithSeveralNames(t *testing.T) {
 	if !inNamespace(t) {
 		return
 	}
-	for _, k := range Kinds() {
+	for _, k := range snapshot.Kinds() {
 		s := &stepper{T: t, s: openKind(t, k)}
 		epoch := int64(1000)
 		o := CommitOptions{Clamp: &epoch}

@@ -3,17 +3,14 @@
 package layer
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/carosio/carosbuild/pkg/userns"
-
-	"github.com/carosio/carosbuild/pkg/remedy"
+	"github.com/carosio/carosbuild/pkg/userns/usernstest"
 )
 
 // settledVar marks a process that another one has started inside the
@@ -21,11 +18,8 @@ import (
 const settledVar = "CAROSBUILD_TEST_SETTLED"
 
 func TestMain(m *testing.M) {
-	if userns.Inside(os.Getenv) && os.Getenv(settledVar) == "" {
-		if _, err := userns.Settle(os.Args, os.Environ()); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(125)
-		}
+	if os.Getenv(settledVar) == "" {
+		usernstest.Settle()
 	}
 	os.Exit(m.Run())
 }
@@ -34,37 +28,15 @@ func TestMain(m *testing.M) {
 // true there, and false outside after that run has passed.
 func inNamespace(t testing.TB) bool {
 	t.Helper()
-	if userns.Inside(os.Getenv) {
-		return true
-	}
-	a := userns.Account{UID: os.Getuid(), GID: os.Getgid()}
-	if u, err := user.Current(); err == nil {
-		a.Name = u.Username
-	}
-	args := []string{os.Args[0], "-test.v", "-test.run=^" + t.Name() + "$"}
-	if _, ok := t.(*testing.B); ok {
-		args = []string{os.Args[0], "-test.run=^$", "-test.bench=^" + t.Name() + "$"}
-	}
+	var flags []string
 	for _, f := range os.Args[1:] {
 		if strings.HasPrefix(f, "-test.short") || strings.HasPrefix(f, "-test.benchtime=") {
-			args = append(args, f)
+			flags = append(flags, f)
 		} else if strings.HasPrefix(f, "-test.cpuprofile=") {
-			args = append(args, f+".inner")
+			flags = append(flags, f+".inner")
 		}
 	}
-	var out strings.Builder
-	status, err := userns.Enter(t.Context(), userns.Entry{Account: a, Args: args, Env: innerEnv(t), Stdout: &out, Stderr: &out})
-	if remedy.Is(err) {
-		missing(t, "a user namespace: "+err.Error())
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Log(out.String())
-	if status != 0 {
-		t.Fatalf("inside the namespace: status %d", status)
-	}
-	return false
+	return usernstest.Again(t, userns.Ranges, flags...)
 }
 
 // innerEnv is the environment for a program inside: containers/storage makes

@@ -14,14 +14,15 @@ import (
 	"github.com/carosio/carosbuild/pkg/remedy"
 )
 
-// OwnersFile is where a store has the records of owners, if it keeps any: those of links
-// and the like, see package record.
-func OwnersFile(graphRoot string) string { return filepath.Join(graphRoot, "carosbuild", "owners") }
-
-// openOwners opens the records of owners. A store whose files have owners of the other
-// kind is refused.
-func (s *Store) openOwners(want bool) error {
-	file := OwnersFile(s.graph)
+// openOwners makes a policy the store's, and opens the records of owners. A store whose
+// files have owners of the other kind is refused.
+func (s *Store) openOwners(p owner.Policy) error {
+	s.owners = p
+	if p == nil {
+		s.owners = owner.Kernel{}
+	}
+	_, want := p.(*owner.Recorded)
+	file := filepath.Join(s.graph, "carosbuild", "owners")
 	_, err := os.Lstat(file)
 	has := err == nil
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -54,7 +55,7 @@ func (s *Store) openOwners(want bool) error {
 	if s.table, err = record.OpenTable(file); err != nil {
 		return err
 	}
-	s.owners = &owner.Recorded{Table: s.table}
+	s.owners, s.ownersFile = &owner.Recorded{Table: s.table}, file
 	return nil
 }
 
@@ -71,6 +72,6 @@ func (s *Store) Owners() owner.Policy { return s.owners }
 // TreeOwners are Owners where they are records, and nil where the kernel knows.
 func (s *Store) TreeOwners() owner.Policy { return s.format.Owners }
 
-// RecordsOwners reports whether owners are records rather than the kernel's, which are at
-// OwnersFile then.
-func (s *Store) RecordsOwners() bool { return s.table != nil }
+// OwnersFile has the records of owners of links and the like, see package record; "" where
+// the store keeps none.
+func (s *Store) OwnersFile() string { return s.ownersFile }

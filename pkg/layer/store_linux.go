@@ -3,6 +3,7 @@
 package layer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/opencontainers/go-digest"
@@ -19,6 +19,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/beneath"
 	"github.com/carosio/carosbuild/pkg/layer/archive"
+	"github.com/carosio/carosbuild/pkg/layer/snapshot"
 	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/owner"
 	"github.com/carosio/carosbuild/pkg/owner/record"
@@ -26,16 +27,15 @@ import (
 
 // Options say where a store is and what it may take.
 type Options struct {
-	GraphRoot string     // holds everything; absolute
-	RunRoot   string     // what a reboot may lose; absolute
-	BootID    string     // of this boot; "" reads the kernel's
-	Holder    string     // who has the store open, for others that want it alone
-	Limits    oci.Limits // zero values mean the defaults
-	Snapshots Kind       // "" takes overlay mounts
-	// RecordOwners keeps the owners of files as records instead of asking the kernel, which
-	// knows no other than the caller: of the layers, and of snapshots, which are copies.
-	RecordOwners bool
-	// Owners, unless it is nil, is what the owners of files are set and read by instead.
+	GraphRoot string        // holds everything; absolute
+	RunRoot   string        // what a reboot may lose; absolute
+	BootID    string        // of this boot; "" reads the kernel's
+	Holder    string        // who has the store open, for others that want it alone
+	Limits    oci.Limits    // zero values mean the defaults
+	Snapshots snapshot.Kind // "" takes overlay mounts
+	// Owners set and say what files of layers and snapshots have; nil asks the kernel. With
+	// an owner.Recorded the store keeps the records, in a table of its own, and snapshots
+	// are copies.
 	Owners owner.Policy
 	// NoMounts says that this process has no mount namespace of its own, in which it may
 	// mount: snapshots are copies then.
@@ -45,15 +45,16 @@ type Options struct {
 // Store is an opened store. Its methods may be called concurrently, and other
 // processes, podman among them, may use the same directories meanwhile.
 type Store struct {
-	graph  string
-	store  storage.Store
-	driver driver
-	format archive.Format
-	owners owner.Policy
-	table  *record.Table // of owners that are recorded, or nil
-	wip    *wip
-	limit  oci.Limits
-	sync   *syncer
+	graph      string
+	store      storage.Store
+	driver     snapshot.Driver
+	format     archive.Format
+	owners     owner.Policy
+	table      *record.Table // of owners that are recorded, or nil
+	ownersFile string        // of the table
+	wip        *wip
+	limit      oci.Limits
+	sync       *syncer
 
 	register sync.Mutex // with flock on the store's lock: looking for a layer and adding it
 
@@ -80,12 +81,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, fmt.Errorf("open store %s: %w", o.GraphRoot, err)
 	}
 	graph := filepath.Clean(o.GraphRoot)
-	s := &Store{owners: owner.Kernel{}, graph: graph, store: st, limit: o.Limits.WithDefaults(), known: map[string]Layer{}}
-	if err := s.openOwners(o.RecordOwners); err != nil {
+	s := &Store{graph: graph, store: st, limit: o.Limits.WithDefaults(), known: map[string]Layer{}}
+	if err := s.openOwners(o.Owners); err != nil {
 		return nil, fmt.Errorf("open store %s: %w", o.GraphRoot, err)
-	}
-	if o.Owners != nil {
-		s.owners = o.Owners
 	}
 	if err := s.setDriver(o.Snapshots, !o.NoMounts); err != nil {
 		return nil, fmt.Errorf("open store %s: %w", o.GraphRoot, err)
@@ -104,27 +102,19 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 }
 
 // setDriver chooses how snapshots are made.
-func (s *Store) setDriver(k Kind, mounts bool) error {
-	ovl, err := detectOverlay()
-	if err != nil {
+func (s *Store) setDriver(k snapshot.Kind, mounts bool) (err error) {
+	if s.format.Prefix, err = snapshot.Prefix(); err != nil {
 		return err
 	}
-	s.format = archive.Format{Prefix: ovl.prefix}
 	if _, kernel := s.owners.(owner.Kernel); !kernel {
 		s.format.Owners = s.owners
 	}
-	switch {
-	case s.table == nil && (k == "" || k == Overlay):
-		s.driver = ovl
-	case k == Copy:
-		s.driver = &copier{format: s.format, mounts: mounts, mkdir: func() (string, error) { return s.wip.mkdir() }}
-	default:
-		if s.table != nil {
-			return fmt.Errorf("snapshots of kind %q cannot keep records of owners: want %s", k, Copy)
-		}
-		return fmt.Errorf("there is no kind of snapshots %q", k)
+	k = cmp.Or(k, snapshot.Overlay)
+	if s.table != nil && k != snapshot.Copy {
+		return fmt.Errorf("snapshots of kind %q cannot keep records of owners: want %s", k, snapshot.Copy)
 	}
-	return nil
+	s.driver, err = snapshot.New(k, snapshot.Options{Format: s.format, Mounts: mounts, Mkdir: func() (string, error) { return s.wip.mkdir() }})
+	return err
 }
 
 // getStore opens what the library keeps.
@@ -132,7 +122,7 @@ func getStore(o Options) (storage.Store, error) {
 	// A bind mount of the driver's directory on itself would make each rename into it a
 	// copy.
 	options := []string{"overlay.skip_mount_home=true"}
-	if o.Snapshots != Copy {
+	if o.Snapshots != snapshot.Copy {
 		return storage.GetStore(types.StoreOptions{
 			GraphRoot: o.GraphRoot, RunRoot: o.RunRoot, GraphDriverName: "overlay", GraphDriverOptions: options,
 		})
@@ -371,14 +361,4 @@ func (s *Store) fail(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.bgErr = errors.Join(s.bgErr, err)
-}
-
-// inUserNamespace reports whether ids are not those of the host.
-func inUserNamespace() (bool, error) {
-	b, err := os.ReadFile("/proc/self/uid_map")
-	if err != nil {
-		return false, fmt.Errorf("read id mapping: %w", err)
-	}
-	f := strings.Fields(string(b))
-	return !slices.Equal(f, []string{"0", "0", "4294967295"}), nil
 }

@@ -3,15 +3,12 @@
 package layer
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -19,6 +16,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/beneath"
 	"github.com/carosio/carosbuild/pkg/freshfile"
+	"github.com/carosio/carosbuild/pkg/layer/snapshot"
 )
 
 // wip is the directory for what one process has in progress. The process
@@ -97,7 +95,7 @@ func (w *wip) bury() error {
 	for _, d := range w.dead {
 		// Mounts end with their namespace. Where a process was killed in the
 		// present one, they are still there.
-		err := unmountBelow(d.path)
+		err := snapshot.UnmountBelow(d.path)
 		if err == nil {
 			err = removeAll(d.path)
 		}
@@ -108,29 +106,6 @@ func (w *wip) bury() error {
 	}
 	w.dead = nil
 	return errs
-}
-
-// unmountBelow detaches all mounts in a directory.
-func unmountBelow(dir string) error {
-	f, err := os.Open("/proc/self/mountinfo")
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	var points []string
-	sc := bufio.NewScanner(f)
-	sc.Buffer(nil, 1<<20)
-	for sc.Scan() {
-		if f := strings.Fields(sc.Text()); len(f) > 4 && strings.HasPrefix(f[4], dir+"/") {
-			points = append(points, f[4])
-		}
-	}
-	for _, p := range slices.Backward(points) {
-		if err := detach(p); err != nil && !errors.Is(err, unix.EINVAL) {
-			return err
-		}
-	}
-	return sc.Err()
 }
 
 // alive reports whether the process of that directory name still runs, or
@@ -200,7 +175,7 @@ func (w *wip) mkdir() (string, error) {
 func (w *wip) scratchFile() (*os.File, error) { return freshfile.Scratch(w.dir) }
 
 func (w *wip) close() error {
-	err := unmountBelow(w.dir) // snapshots that nobody has ended
+	err := snapshot.UnmountBelow(w.dir) // snapshots that nobody has ended
 	if err == nil {
 		err = removeAll(w.dir)
 	}

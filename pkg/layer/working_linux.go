@@ -7,9 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 
+	"github.com/carosio/carosbuild/pkg/layer/snapshot"
 	"golang.org/x/sys/unix"
 )
 
@@ -20,7 +23,7 @@ type Working struct {
 	parent string
 	lowers []string // top first
 	dir    string
-	snap   snapshot
+	snap   snapshot.Snapshot
 	base   unix.Stat_t // of the parent's root directory
 	ended  atomic.Bool
 }
@@ -52,23 +55,23 @@ func (s *Store) prepare(ctx context.Context, parent string) (*Working, error) {
 	if w.dir, err = s.wip.mkdir(); err != nil {
 		return nil, err
 	}
-	if w.snap, err = s.driver.prepare(ctx, w.dir, lowers); err != nil {
+	if w.snap, err = s.driver.Prepare(ctx, w.dir, lowers); err != nil {
 		return nil, errors.Join(err, removeAll(w.dir))
 	}
 	return w, nil
 }
 
 // Root is the directory that holds the snapshot's files.
-func (w *Working) Root() string { return w.snap.root() }
+func (w *Working) Root() string { return w.snap.Root() }
 
 // changes is the directory that holds what differs from the parent, once the snapshot
 // has ended.
-func (w *Working) changes() string { return filepath.Join(w.dir, changesDir) }
+func (w *Working) changes() string { return filepath.Join(w.dir, snapshot.ChangesDir) }
 
 // Revert has a path be as it is in the layer below. Of a directory that is not
 // empty everything stays. The names before the last are directories, no links.
 func (w *Working) Revert(name string) error {
-	if err := w.snap.revert(cleanName(name)); err != nil {
+	if err := w.snap.Revert(cleanName(name)); err != nil {
 		return fmt.Errorf("revert %s: %w", name, err)
 	}
 	return nil
@@ -82,7 +85,7 @@ func (w *Working) Discard() error {
 	if !w.ended.CompareAndSwap(false, true) {
 		return nil
 	}
-	if err := w.snap.end(); err != nil {
+	if err := w.snap.End(); err != nil {
 		return fmt.Errorf("discard snapshot: %w", err) // never remove through a mount
 	}
 	w.remove()
@@ -126,7 +129,7 @@ func (s *Store) view(ctx context.Context, id string, lowers []string) (string, f
 	if len(lowers) == 0 {
 		return dir, func() error { return os.Remove(dir) }, nil
 	}
-	return s.driver.view(ctx, dir, id, lowers)
+	return s.driver.View(ctx, dir, id, lowers)
 }
 
 // short is a layer id as messages show it.
@@ -138,4 +141,12 @@ func short(id string) string {
 		return id[:12]
 	}
 	return id
+}
+
+// cleanName is a path below a root, without a leading slash; "." is the root.
+func cleanName(name string) string {
+	if rel := strings.TrimPrefix(path.Clean("/"+name), "/"); rel != "" {
+		return rel
+	}
+	return "."
 }

@@ -24,6 +24,9 @@ type Policy interface {
 	Mknod(dir int, name string, mode uint32, rdev uint64) error
 	// Stat says what a file is.
 	Stat(dir int, name string) (unix.Stat_t, error)
+	// Look is Stat, and all extended attributes of the file but for the policy's own. Those
+	// that the host has given it, such as security.selinux, are among them.
+	Look(dir int, name string) (unix.Stat_t, map[string][]byte, error)
 	// Xattr is what an extended attribute of a file says that is stored with a value. The
 	// path is not of a link.
 	Xattr(path, attr string, stored []byte) ([]byte, error)

@@ -5,8 +5,10 @@ package owner
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -167,6 +169,40 @@ func TestKernel(t *testing.T) {
 	}
 }
 
+// Look has what is asked for and no record; the file is named in a directory, or is the open
+// one.
+func TestLook(t *testing.T) {
+	dir, path := opened(t)
+	r := &Recorded{Table: &record.Table{}}
+	if err := r.Set(dir, "file", Meta{UID: 33, GID: 44, Mode: unix.S_IFREG | 0o640, Xattrs: map[string][]byte{"user.x": []byte("1")}}); err != nil {
+		t.Fatal(err)
+	}
+	file, err := unix.Open(filepath.Join(path, "file"), unix.O_PATH, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(file)
+	for _, c := range []struct {
+		p    Policy
+		uid  uint32
+		want []string // attributes beside those of the host
+	}{{r, 33, []string{"user.x"}}, {Kernel{}, uint32(os.Geteuid()), []string{record.Attr, "user.x"}}} {
+		for _, at := range []struct {
+			dir  int
+			name string
+		}{{dir, "file"}, {file, ""}, {unix.AT_FDCWD, filepath.Join(path, "file")}} {
+			st, attrs, err := c.p.Look(at.dir, at.name)
+			delete(attrs, "security.selinux")
+			if got := slices.Sorted(maps.Keys(attrs)); err != nil || st.Uid != c.uid || !slices.Equal(got, c.want) || string(attrs["user.x"]) != "1" {
+				t.Errorf("%T of %q: %v, uid %d, %q", c.p, at.name, err, st.Uid, attrs)
+			}
+		}
+	}
+	if _, attrs, err := r.Look(dir, "link"); err != nil || attrs["user.x"] != nil {
+		t.Errorf("of a link: %v, %q", err, attrs)
+	}
+}
+
 // tableFile is a file of a directory, and a Table.
 func tableFile(t *testing.T) (tab *Table, dir int, host string) {
 	t.Helper()
@@ -204,6 +240,10 @@ func TestTable(t *testing.T) {
 	st, xattrs, err = tab.Look(dir, "f")
 	if err != nil || st.Uid != 7 || st.Gid != 6 || st.Mode != unix.S_IFREG|0o055 || len(xattrs) != 1 {
 		t.Errorf("after a change of owner: %v: %d:%d %o %v", err, st.Uid, st.Gid, st.Mode, xattrs)
+	}
+	delete(xattrs, "user.x")
+	if _, again, _ := tab.Look(dir, "f"); len(again) != 1 {
+		t.Error("whoever looks can change the table")
 	}
 	if err := os.Chmod(host, 0o640); err != nil { // without asking
 		t.Fatal(err)

@@ -39,7 +39,7 @@ func (t *Table) Stat(dir int, name string) (unix.Stat_t, error) {
 	return st, err
 }
 
-// Look says what a file is, with its extended attributes.
+// Look implements Policy: only attributes that were Set are there.
 func (t *Table) Look(dir int, name string) (unix.Stat_t, map[string][]byte, error) {
 	_, e, st, err := t.find(dir, name)
 	if err != nil {
@@ -50,7 +50,7 @@ func (t *Table) Look(dir int, name string) (unix.Stat_t, map[string][]byte, erro
 	if kind := e.mode & unix.S_IFMT; kind != 0 {
 		st.Mode, st.Rdev, st.Size = e.mode, e.rdev, 0
 	}
-	return st, e.xattrs, nil
+	return st, maps.Clone(e.xattrs), nil
 }
 
 // find is what is known of a file, as of now.

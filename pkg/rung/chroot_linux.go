@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/chroot"
-	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/layer/snapshot"
 	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/carosio/carosbuild/pkg/userns"
 )
@@ -25,7 +25,7 @@ func changeRoot() Rung {
 	look := func(context.Context, Host) error { return tryChroot() }
 	return Rung{
 		Name: "chroot", Cost: "with real owners, copies instead of mounts, and less isolation: no /proc, and the container's processes and network",
-		How: userns.Plain, Look: look, Try: look, Snapshots: []layer.Kind{layer.Copy},
+		How: userns.Plain, Look: look, Try: look, Snapshots: []snapshot.Kind{snapshot.Copy},
 		Open: func(_ context.Context, s Setting) (*Room, error) {
 			scratch, release, err := plainScratch(s.Dir)
 			if err != nil {

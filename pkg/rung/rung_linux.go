@@ -9,6 +9,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 	"github.com/carosio/carosbuild/pkg/engine"
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/layer/snapshot"
 	"github.com/carosio/carosbuild/pkg/owner"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 	"github.com/carosio/carosbuild/pkg/userns"
@@ -32,19 +33,29 @@ type Rung struct {
 	// Try really tries, in a child where it must, and leaves nothing. The error is a
 	// remedy.Error.
 	Try func(ctx context.Context, h Host) error
-	// RecordsOwners says that the kernel knows no owner but the caller: the store of layers
-	// is one that keeps records of owners, and another one than of those rungs that do not.
-	RecordsOwners bool
 	// Snapshots are the kinds that can be tried for the store of layers, the best first.
-	Snapshots []layer.Kind
-	// Apart says that the store of this rung's layers is of use to no other one: its files
-	// have the metadata that Owners gives them.
-	Apart  bool
-	Owners owner.Policy // of the files in the store; nil asks the kernel
+	Snapshots []snapshot.Kind
+	// Store is the store of layers.
+	Store Store
 	// Prepare, unless it is nil, prepares the inner process before it opens the store.
 	Prepare func() error
 	// Open makes what steps need, in the inner process.
 	Open func(ctx context.Context, s Setting) (*Room, error)
+}
+
+// Store says which store of layers is used, and whose owners count there. Where the kernel
+// does not know the owners that layers say, neither podman nor another rung can use the
+// store: its name has a suffix of its own.
+type Store struct {
+	Suffix string       // of the names of its directories, and of caches
+	Owners owner.Policy // as in layer.Options
+}
+
+// Faithful reports whether the files of the store have, as Owners say, the metadata that
+// their layers say.
+func (s Store) Faithful() bool {
+	_, forgets := s.Owners.(owner.Own)
+	return !forgets
 }
 
 // Setting is where a rung is opened.

@@ -17,6 +17,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/freshfile"
 	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/carosio/carosbuild/pkg/userns"
+	"github.com/google/go-cmp/cmp"
 )
 
 // ladder is a table of which the first rung refuses and the second needs nothing of the
@@ -188,15 +189,20 @@ func TestLikely(t *testing.T) {
 	}
 }
 
-// An account without subordinate ids will keep records of owners, and the superuser of
-// this host not.
+// An account without subordinate ids will keep records of owners. The names of stores are
+// those of older builds.
 func TestLikelyOfAll(t *testing.T) {
-	if r := All().Likely(t.Context(), "", Host{Account: userns.Account{UID: 54321, GID: 54321, Name: "nobody-has-this-name"}}); !r.RecordsOwners || r.Name != "single-id" {
-		t.Errorf("%q, records %v", r.Name, r.RecordsOwners)
+	if r := All().Likely(t.Context(), "", Host{Account: userns.Account{UID: 54321, GID: 54321, Name: "nobody-has-this-name"}}); r.Name != "single-id" {
+		t.Errorf("it is %q", r.Name)
 	}
+	got := map[string]string{}
 	for _, r := range All() {
-		if r.RecordsOwners != (r.How == userns.OneID) {
-			t.Errorf("%s: records %v", r.Name, r.RecordsOwners)
-		}
+		got[r.Name] = fmt.Sprintf("%q %T %v", r.Store.Suffix, r.Store.Owners, r.Store.Faithful())
+	}
+	want := map[string]string{
+		"userns": `"" <nil> true`, "single-id": `"-one-id" *owner.Recorded true`, "chroot": `"" <nil> true`, "vm": `"-vm" owner.Own false`,
+	}
+	if diff := cmp.Diff(got, want); diff != "" {
+		t.Errorf("stores (-got +want):\n%s", diff)
 	}
 }

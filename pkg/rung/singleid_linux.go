@@ -9,7 +9,8 @@ import (
 	"path/filepath"
 
 	"github.com/carosio/carosbuild/pkg/binfmt"
-	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/layer/snapshot"
+	"github.com/carosio/carosbuild/pkg/owner"
 	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/carosio/carosbuild/pkg/supervisor"
 	"github.com/carosio/carosbuild/pkg/userns"
@@ -22,7 +23,7 @@ func singleID() Rung {
 	look := func(context.Context, Host) error { return trySupervisor() }
 	return Rung{
 		Name: "single-id", Cost: "with exact owners, which a supervisor records, and a copy of the stage for each step", How: how,
-		Look: look, Snapshots: []layer.Kind{layer.Copy}, RecordsOwners: true,
+		Look: look, Snapshots: []snapshot.Kind{snapshot.Copy}, Store: Store{"-one-id", &owner.Recorded{}},
 		Try: func(ctx context.Context, h Host) error {
 			if err := look(ctx, h); err != nil {
 				return err

@@ -7,7 +7,7 @@ import (
 	"errors"
 	"path/filepath"
 
-	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/layer/snapshot"
 	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/userns"
 )
@@ -24,7 +24,7 @@ func userNamespace() Rung {
 		return err
 	}
 	return Rung{
-		Name: "userns", Cost: "at full speed, with real owners", How: how, Look: look, Snapshots: layer.Kinds(),
+		Name: "userns", Cost: "at full speed, with real owners", How: how, Look: look, Snapshots: snapshot.Kinds(),
 		Try: func(ctx context.Context, h Host) error {
 			return errors.Join(look(ctx, h), entering(how)(ctx, h))
 		},

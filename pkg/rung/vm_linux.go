@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/layer/snapshot"
 	"github.com/carosio/carosbuild/pkg/nochown"
 	"github.com/carosio/carosbuild/pkg/owner"
 	"github.com/carosio/carosbuild/pkg/remedy"
@@ -28,7 +29,7 @@ func virtualMachine() Rung {
 	look := func(ctx context.Context, h Host) error { return tryMachine(ctx, h.Kernel) }
 	return Rung{
 		Name: "vm", Cost: "slow: each command starts a virtual machine, and without KVM runs about ten times as long",
-		How: userns.Plain, Look: look, Try: look, Snapshots: []layer.Kind{layer.Copy}, Apart: true, Owners: owner.Own{},
+		How: userns.Plain, Look: look, Try: look, Snapshots: []snapshot.Kind{snapshot.Copy}, Store: Store{"-vm", owner.Own{}},
 		Prepare: func() error {
 			if os.Geteuid() == 0 {
 				return nil

@@ -37,7 +37,7 @@ func (s *storedLayers) View(ctx context.Context, id string) (*engine.View, error
 	if err != nil {
 		return nil, err
 	}
-	return &engine.View{Root: v.Root, Release: v.Release, Look: v.Owners().Look}, nil
+	return &engine.View{Root: v.Root, Release: v.Release, Owners: v.Owners()}, nil
 }
 
 // Tree implements Stored.

@@ -17,10 +17,7 @@ import (
 // name; each gets its arguments.
 func Main(m *testing.M, programs map[string]func(args []string) int) {
 	if userns.Inside(os.Getenv) {
-		if _, err := userns.Settle(os.Args, os.Environ()); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(125)
-		}
+		Settle()
 		os.Exit(programs[os.Args[1]](os.Args[2:]))
 	}
 	os.Exit(m.Run())
@@ -37,13 +34,9 @@ func Enter(t *testing.T, name string, args ...string) (output string, status int
 // EnterAs is Enter in one way.
 func EnterAs(t *testing.T, how userns.How, name string, args ...string) (output string, status int) {
 	t.Helper()
-	a := userns.Account{UID: os.Getuid(), GID: os.Getgid()}
-	if u, err := user.Current(); err == nil {
-		a.Name = u.Username
-	}
 	var out strings.Builder
 	status, err := userns.Enter(t.Context(), userns.Entry{
-		Account: a, How: how, Args: append([]string{"test", name}, args...),
+		Account: account(), How: how, Args: append([]string{"test", name}, args...),
 		Env: os.Environ(), Stdout: &out, Stderr: &out,
 	})
 	if remedy.Is(err) && os.Getenv("CAROSBUILD_REQUIRE_TOOLS") != "1" {
@@ -53,4 +46,56 @@ func EnterAs(t *testing.T, how userns.How, name string, args ...string) (output 
 		t.Fatal(err)
 	}
 	return out.String(), status
+}
+
+// Again runs the test that calls it once more inside the namespaces, with further
+// arguments for the test program. It returns true there, and false outside after that run
+// has passed. A TestMain has to Settle. Where there are no namespaces the test is skipped
+// as in Enter.
+func Again(t testing.TB, how userns.How, flags ...string) bool {
+	t.Helper()
+	if userns.Inside(os.Getenv) {
+		return true
+	}
+	args := []string{os.Args[0], "-test.v", "-test.run=^" + t.Name() + "$"}
+	if _, ok := t.(*testing.B); ok {
+		args = []string{os.Args[0], "-test.run=^$", "-test.bench=^" + t.Name() + "$"}
+	}
+	var out strings.Builder
+	status, err := userns.Enter(t.Context(), userns.Entry{
+		Account: account(), How: how, Args: append(args, flags...),
+		// Without XDG_RUNTIME_DIR, containers/storage makes a directory for the account.
+		Env: append(os.Environ(), "XDG_RUNTIME_DIR="+t.TempDir()), Stdout: &out, Stderr: &out,
+	})
+	if remedy.Is(err) && os.Getenv("CAROSBUILD_REQUIRE_TOOLS") != "1" {
+		t.Skipf("no user namespace here: %v", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Log(out.String())
+	if status != 0 {
+		t.Fatalf("inside the namespace: status %d", status)
+	}
+	return false
+}
+
+// Settle is for a TestMain of a package whose tests use Again.
+func Settle() {
+	if !userns.Inside(os.Getenv) {
+		return
+	}
+	if _, err := userns.Settle(os.Args, os.Environ()); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(125)
+	}
+}
+
+// account is whose namespaces they are.
+func account() userns.Account {
+	a := userns.Account{UID: os.Getuid(), GID: os.Getgid()}
+	if u, err := user.Current(); err == nil {
+		a.Name = u.Username
+	}
+	return a
 }

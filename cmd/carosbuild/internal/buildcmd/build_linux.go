@@ -19,6 +19,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/engine"
 	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/layer/snapshot"
 	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/carosio/carosbuild/pkg/source/debian"
@@ -105,7 +106,7 @@ func upToDate(a *cli.App, j *buildJob, names []string) error {
 func (c *buildCommand) checkSpace(j *buildJob) error {
 	f := &debian.Fetcher{Cache: j.dirs.Packages()}
 	forecast := j.dirs.History().Predict(c.historyName(), j.plan, f, j.dirs.Logs())
-	if layer.CheckPlace(j.store.GraphRoot) != nil { // it will be in memory
+	if snapshot.CheckPlace(j.store.GraphRoot) != nil { // it will be in memory
 		forecast.Layers = 0
 	}
 	claims := forecast.Claims(j.store.GraphRoot, j.dirs.Packages())

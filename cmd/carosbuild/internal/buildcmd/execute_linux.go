@@ -172,13 +172,7 @@ func localIn(ctx context.Context, a *cli.App, room *rung.Room, j *buildJob, stor
 		Snapshots: snapshots, Chains: engine.Layers{Store: store}, Sandbox: room.Sandbox, Images: puller(a, j, store), Packages: fetcher, Host: host, Relay: relay,
 		Git: a.GitCache(j.dirs, view), Holder: holder, CacheDir: j.dirs.Cache, Scratch: room.Scratch,
 		LogPath:  func(stage string) string { return filepath.Join(j.dirs.Logs(), j.buildID, history.LogName(stage)) },
-		Resolver: resolver, Now: time.Now, CacheOwners: store.Owners(),
-	}
-	switch r := a.Rung(ctx); {
-	case store.RecordsOwners():
-		l.CacheKind = "-one-id"
-	case r.Apart:
-		l.CacheKind = "-" + r.Name
+		Resolver: resolver, Now: time.Now, CacheOwners: store.Owners(), CacheSuffix: a.Rung(ctx).Store.Suffix,
 	}
 	return l, relay.Close, nil
 }

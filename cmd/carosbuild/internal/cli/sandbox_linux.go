@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/layer/snapshot"
 	"github.com/carosio/carosbuild/pkg/rung"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 )
@@ -30,7 +31,7 @@ func SandboxNames() []string { return rung.All().Names() }
 
 // CheckSandbox refuses a sandbox, or a kind of snapshots, that does not exist.
 func (a *App) CheckSandbox() error {
-	if a.Snapshots != "" && !slices.Contains(layer.Kinds(), layer.Kind(a.Snapshots)) {
+	if a.Snapshots != "" && !slices.Contains(snapshot.Kinds(), snapshot.Kind(a.Snapshots)) {
 		return Usagef("--snapshots %q: want overlay or copy", a.Snapshots)
 	}
 	if a.Sandbox == "" {
@@ -65,14 +66,11 @@ func (a *App) OpenRoom(ctx context.Context, d Dirs, dir string, store *layer.Sto
 		return nil, "", errors.New("this process was not told how steps are to run")
 	}
 	setting := rung.Setting{
-		Dir: dir, Runtime: a.Runtime, Kernel: a.Kernel, Cache: d.Cache, Note: note,
+		Dir: dir, Runtime: a.Runtime, Kernel: a.Kernel, Cache: d.Cache, Note: note, Records: store.OwnersFile(),
 		Packages: func() (*debian.Fetcher, debian.Host, error) {
 			host, err := debian.ReadHost("/", a.Getenv)
 			return &debian.Fetcher{Cache: d.Packages(), HTTP: host.HTTPClient()}, host, err
 		},
-	}
-	if store.RecordsOwners() {
-		setting.Records = layer.OwnersFile(store.GraphRoot())
 	}
 	room, err = r.Open(ctx, setting)
 	return room, choice.Line(r), err

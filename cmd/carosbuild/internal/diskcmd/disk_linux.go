@@ -44,7 +44,7 @@ func (c *diskCommand) storedRoot(ctx context.Context, s *layer.Store, source str
 	if err != nil {
 		return nil, err
 	}
-	if r := c.Rung(ctx); r.Apart {
+	if r := c.Rung(ctx); !r.Store.Faithful() {
 		return nil, &remedy.Error{
 			Tried: fmt.Sprintf("the files of stages that sandbox %s has made do not have the owners of the stage", r.Name),
 			Cure:  "carosbuild export STAGE --to oci:DIR, and then carosbuild disk oci:DIR; or name the disk with --out when the stage is built",

@@ -17,6 +17,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/bytesize"
 	"github.com/carosio/carosbuild/pkg/engine"
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/layer/snapshot"
 	"github.com/carosio/carosbuild/pkg/userns"
 	"golang.org/x/sys/unix"
 )
@@ -117,7 +118,7 @@ func (c *checkup) space(what, dir string) string {
 // programs of other architectures.
 func (c *checkup) trial(ctx context.Context, dir string) (err error) {
 	kinds := localstore.SnapshotKinds(c.App)
-	kind, slower, why := layer.Choose(dir, kinds)
+	kind, slower, why := snapshot.Choose(dir, kinds)
 	for _, w := range slower {
 		c.lack("overlay", render.Printable(w.Reason())+"; each step begins with a copy of what is below it", localstore.PlaceCure)
 	}
@@ -131,19 +132,20 @@ func (c *checkup) trial(ctx context.Context, dir string) (err error) {
 			err = userns.MountMemory(dir, bound)
 		}
 		if err == nil {
-			kind, _, err = layer.Choose(dir, kinds)
+			kind, _, err = snapshot.Choose(dir, kinds)
 		}
 		if err != nil {
 			c.need("overlay", "", err)
 			return nil
 		}
 		defer func() { err = errors.Join(err, unix.Unmount(dir, unix.MNT_DETACH)) }()
-		if place, ok := errors.AsType[*layer.PlaceError](why); ok {
+		if place, ok := errors.AsType[*snapshot.PlaceError](why); ok {
 			place.Dir = filepath.Dir(dir)
 		}
 		c.lack("overlay", fmt.Sprintf("%v; it would be in memory, at most %s, and gone with each run", why, bytesize.Format(bound)), localstore.PlaceCure)
 	}
-	s, err := layer.Open(ctx, layer.Options{GraphRoot: filepath.Join(dir, "graph"), RunRoot: filepath.Join(dir, "run"), Snapshots: kind, RecordOwners: c.Rung(ctx).RecordsOwners, Owners: c.Rung(ctx).Owners, NoMounts: c.Rung(ctx).How == userns.Plain})
+	r := c.Rung(ctx)
+	s, err := layer.Open(ctx, layer.Options{GraphRoot: filepath.Join(dir, "graph"), RunRoot: filepath.Join(dir, "run"), Snapshots: kind, Owners: r.Store.Owners, NoMounts: r.How == userns.Plain})
 	if err != nil {
 		c.need("layers", "", err)
 		return nil
@@ -151,7 +153,7 @@ func (c *checkup) trial(ctx context.Context, dir string) (err error) {
 	defer func() { err = errors.Join(err, s.Close()) }()
 	top, err := engine.TryLayers(ctx, engine.Layers{Store: s})
 	what, detail := "overlay", "layers can be made and mounted"
-	if kind == layer.Copy {
+	if kind == snapshot.Copy {
 		what, detail = "layers", "can be made, and are copied"
 	}
 	if c.need(what, detail, err); err != nil {

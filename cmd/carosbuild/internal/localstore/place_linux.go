@@ -13,6 +13,7 @@ import (
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/render"
 	"github.com/carosio/carosbuild/pkg/bytesize"
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/layer/snapshot"
 	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/carosio/carosbuild/pkg/rung"
 	"github.com/carosio/carosbuild/pkg/userns"
@@ -72,7 +73,7 @@ func CheckPlace(a *cli.App, p layer.Paths) error {
 	if userns.Inside(a.Getenv) {
 		return nil
 	}
-	if why := layer.CheckPlace(p.GraphRoot); why != nil {
+	if why := snapshot.CheckPlace(p.GraphRoot); why != nil {
 		_, err := MemoryStore(why)
 		return err
 	}
@@ -81,16 +82,16 @@ func CheckPlace(a *cli.App, p layer.Paths) error {
 
 // settle finds out which kind of snapshots the store can have where it should be, and
 // otherwise has it in memory for this run.
-func settle(a *cli.App, p layer.Paths) (layer.Kind, error) {
+func settle(a *cli.App, p layer.Paths) (snapshot.Kind, error) {
 	kinds := SnapshotKinds(a)
-	kind, slower, why := layer.Choose(p.GraphRoot, kinds)
+	kind, slower, why := snapshot.Choose(p.GraphRoot, kinds)
 	if why == nil {
 		for _, w := range slower {
 			a.Copies = "each step begins with a copy of what is below it: " + w.Reason()
 		}
 		return kind, nil
 	}
-	var place *layer.PlaceError
+	var place *snapshot.PlaceError
 	if !errors.As(why, &place) {
 		return "", why
 	}
@@ -104,7 +105,7 @@ func settle(a *cli.App, p layer.Paths) (layer.Kind, error) {
 	if err := userns.MountMemory(p.GraphRoot, bound); err != nil {
 		return "", errors.Join(why, err)
 	}
-	kind, _, err = layer.Choose(p.GraphRoot, kinds)
+	kind, _, err = snapshot.Choose(p.GraphRoot, kinds)
 	if err != nil {
 		return "", &remedy.Error{Tried: fmt.Sprintf("%v; nor can it be in memory: %v", why, err), Cure: PlaceCure}
 	}
@@ -113,12 +114,12 @@ func settle(a *cli.App, p layer.Paths) (layer.Kind, error) {
 }
 
 // SnapshotKinds are the kinds of snapshots that are to be tried.
-func SnapshotKinds(a *cli.App) []layer.Kind {
+func SnapshotKinds(a *cli.App) []snapshot.Kind {
 	if a.Snapshots != "" {
-		return []layer.Kind{layer.Kind(a.Snapshots)}
+		return []snapshot.Kind{snapshot.Kind(a.Snapshots)}
 	}
 	if _, r, ok := rung.All().Chosen(a.Getenv); ok {
 		return r.Snapshots
 	}
-	return layer.Kinds()
+	return snapshot.Kinds()
 }

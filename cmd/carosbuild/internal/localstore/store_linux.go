@@ -13,6 +13,7 @@ import (
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/cli"
 	"github.com/carosio/carosbuild/pkg/engine"
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/layer/snapshot"
 	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/carosio/carosbuild/pkg/rung"
 	"github.com/carosio/carosbuild/pkg/userns"
@@ -41,12 +42,12 @@ func Open(ctx context.Context, a *cli.App, p layer.Paths, d cli.Dirs) (*layer.St
 		return nil, err
 	}
 	r := a.Rung(ctx)
-	return layer.Open(ctx, layer.Options{GraphRoot: p.GraphRoot, RunRoot: p.RunRoot, Holder: a.Holder(), Snapshots: kind, RecordOwners: r.RecordsOwners, Owners: r.Owners, NoMounts: r.How == userns.Plain})
+	return layer.Open(ctx, layer.Options{GraphRoot: p.GraphRoot, RunRoot: p.RunRoot, Holder: a.Holder(), Snapshots: kind, Owners: r.Store.Owners, NoMounts: r.How == userns.Plain})
 }
 
 // shut sees to it that the store can be where it is to be, and keeps what steps have left in the store and in caches from having any
 // effect outside of steps: for other accounts, and in this namespace.
-func shut(a *cli.App, p layer.Paths, d cli.Dirs) (layer.Kind, error) {
+func shut(a *cli.App, p layer.Paths, d cli.Dirs) (snapshot.Kind, error) {
 	if err := OwnPlaces(p); err != nil {
 		return "", err
 	}
@@ -141,15 +142,10 @@ func Paths(a *cli.App) (layer.Paths, error) {
 	return ownersApart(a, p), nil
 }
 
-// ownersApart is where the store is in the rung that is taken. Where the files of a store
-// do not have the owners that its layers say, neither podman nor another rung can use it.
+// ownersApart is where the store is in the rung that is taken.
 func ownersApart(a *cli.App, p layer.Paths) layer.Paths {
-	switch r := a.Rung(context.Background()); {
-	case r.RecordsOwners:
-		p.GraphRoot, p.RunRoot = p.GraphRoot+"-one-id", p.RunRoot+"-one-id"
-	case r.Apart:
-		p.GraphRoot, p.RunRoot = p.GraphRoot+"-"+r.Name, p.RunRoot+"-"+r.Name
-	}
+	suffix := a.Rung(context.Background()).Store.Suffix
+	p.GraphRoot, p.RunRoot = p.GraphRoot+suffix, p.RunRoot+suffix
 	return p
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package layer
+package snapshot
 
 import (
 	"context"
@@ -21,9 +21,9 @@ type overlaySnapshot struct {
 	plain bool
 }
 
-// prepare implements driver. The upper directory looks like the topmost root directory,
+// Prepare implements Driver. The upper directory looks like the topmost root directory,
 // for it becomes the root directory of the snapshot.
-func (o overlay) prepare(_ context.Context, dir string, lowers []string) (snapshot, error) {
+func (o overlay) Prepare(_ context.Context, dir string, lowers []string) (Snapshot, error) {
 	s := &overlaySnapshot{dir, len(lowers) == 0}
 	if err := os.Mkdir(s.upper(), 0o755); err != nil {
 		return nil, err
@@ -31,12 +31,12 @@ func (o overlay) prepare(_ context.Context, dir string, lowers []string) (snapsh
 	if len(lowers) == 0 {
 		err := os.Chmod(s.upper(), 0o755) // whatever the umask
 		if err == nil {
-			err = os.Mkdir(s.root(), 0o700)
+			err = os.Mkdir(s.Root(), 0o700)
 		}
 		if err != nil {
 			return nil, err
 		}
-		return s, bindForSteps(s.upper(), s.root())
+		return s, bindForSteps(s.upper(), s.Root())
 	}
 	var st unix.Stat_t
 	if err := unix.Stat(lowers[0], &st); err != nil {
@@ -49,16 +49,16 @@ func (o overlay) prepare(_ context.Context, dir string, lowers []string) (snapsh
 		return nil, err
 	}
 	work := filepath.Join(dir, "work")
-	for _, d := range []string{work, s.root()} {
+	for _, d := range []string{work, s.Root()} {
 		if err := os.Mkdir(d, 0o700); err != nil {
 			return nil, err
 		}
 	}
-	return s, o.mount(lowers, s.upper(), work, s.root())
+	return s, o.mount(lowers, s.upper(), work, s.Root())
 }
 
-// view implements driver.
-func (o overlay) view(_ context.Context, dir, _ string, lowers []string) (string, func() error, error) {
+// View implements Driver.
+func (o overlay) View(_ context.Context, dir, _ string, lowers []string) (string, func() error, error) {
 	if err := o.mount(lowers, "", "", dir); err != nil {
 		return "", nil, errors.Join(err, os.Remove(dir))
 	}
@@ -70,20 +70,20 @@ func (o overlay) view(_ context.Context, dir, _ string, lowers []string) (string
 	}, nil
 }
 
-func (s *overlaySnapshot) root() string  { return filepath.Join(s.dir, "merged") }
-func (s *overlaySnapshot) upper() string { return filepath.Join(s.dir, changesDir) }
-func (s *overlaySnapshot) end() error    { return detach(s.root()) }
+func (s *overlaySnapshot) Root() string  { return filepath.Join(s.dir, "merged") }
+func (s *overlaySnapshot) upper() string { return filepath.Join(s.dir, ChangesDir) }
+func (s *overlaySnapshot) End() error    { return detach(s.Root()) }
 
-// changes finds in the upper directory what was changed.
-func (s *overlaySnapshot) changes(context.Context, *int64) error {
+// Changes finds in the upper directory what was changed.
+func (s *overlaySnapshot) Changes(context.Context, *int64) error {
 	if !s.plain {
 		return nil
 	}
 	return archive.Strip(s.upper())
 }
 
-// revert takes a name out of what was changed; the mount may show that late.
-func (s *overlaySnapshot) revert(name string) error {
+// Revert takes a name out of what was changed; the mount may show that late.
+func (s *overlaySnapshot) Revert(name string) error {
 	dir, err := openPlain(s.upper(), path.Dir(name))
 	if err == unix.ENOENT { // nothing was changed there
 		return nil

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package layer
+package snapshot
 
 import (
 	"context"
@@ -19,9 +19,7 @@ import (
 // copier is the driver that copies layers, and finds what was changed by comparing. It
 // needs no mount, and makes one where it can, for programs with set-user-ID.
 type copier struct {
-	format archive.Format
-	mounts bool // snapshots are mount points, where that is permitted
-	mkdir  func() (string, error)
+	Options // with Mounts, snapshots are mount points where that is permitted
 
 	mu    sync.Mutex
 	views map[string]*copiedView // by layer
@@ -44,8 +42,8 @@ type copySnapshot struct {
 	bound  bool
 }
 
-// prepare implements driver.
-func (c *copier) prepare(ctx context.Context, dir string, lowers []string) (snapshot, error) {
+// Prepare implements Driver.
+func (c *copier) Prepare(ctx context.Context, dir string, lowers []string) (Snapshot, error) {
 	s := &copySnapshot{of: c, dir: dir, lowers: lowers}
 	for _, d := range []string{s.tree(), s.merged()} {
 		if err := os.Mkdir(d, 0o755); err != nil {
@@ -55,14 +53,14 @@ func (c *copier) prepare(ctx context.Context, dir string, lowers []string) (snap
 	if err := os.Chmod(s.tree(), 0o755); err != nil { // whatever the umask
 		return nil, err
 	}
-	err := archive.Flatten(ctx, lowers, c.format, s.tree())
+	err := archive.Flatten(ctx, lowers, c.Format, s.tree())
 	if err == nil {
 		s.before, err = archive.Take(s.tree())
 	}
 	if err != nil {
 		return nil, err
 	}
-	if !c.mounts {
+	if !c.Mounts {
 		return s, nil
 	}
 	err = bindForSteps(s.tree(), s.merged())
@@ -76,34 +74,34 @@ func (c *copier) prepare(ctx context.Context, dir string, lowers []string) (snap
 func (s *copySnapshot) tree() string   { return filepath.Join(s.dir, "tree") }
 func (s *copySnapshot) merged() string { return filepath.Join(s.dir, "merged") }
 
-func (s *copySnapshot) root() string {
+func (s *copySnapshot) Root() string {
 	if s.bound {
 		return s.merged()
 	}
 	return s.tree()
 }
 
-func (s *copySnapshot) end() error {
+func (s *copySnapshot) End() error {
 	if !s.bound {
 		return nil
 	}
 	return detach(s.merged())
 }
 
-func (s *copySnapshot) changes(ctx context.Context, clamp *int64) error {
-	upper := filepath.Join(s.dir, changesDir)
+func (s *copySnapshot) Changes(ctx context.Context, clamp *int64) error {
+	upper := filepath.Join(s.dir, ChangesDir)
 	if err := os.Mkdir(upper, 0o700); err != nil {
 		return err
 	}
-	o := archive.ChangesOptions{Lowers: s.lowers, Format: s.of.format, Before: s.before, Clamp: clamp}
+	o := archive.ChangesOptions{Lowers: s.lowers, Format: s.of.Format, Before: s.before, Clamp: clamp}
 	if err := archive.Changes(ctx, s.tree(), upper, o); err != nil {
 		return fmt.Errorf("find what was changed: %w", err)
 	}
 	return nil
 }
 
-// revert copies a path anew.
-func (s *copySnapshot) revert(name string) error {
+// Revert copies a path anew.
+func (s *copySnapshot) Revert(name string) error {
 	dir, err := openPlain(s.tree(), path.Dir(name))
 	if err == unix.ENOENT {
 		return nil
@@ -113,22 +111,22 @@ func (s *copySnapshot) revert(name string) error {
 	}
 	defer unix.Close(dir)
 	return keepingTimes(dir, func() error {
-		return archive.Restore(s.tree(), name, s.lowers, s.of.format, s.before)
+		return archive.Restore(s.tree(), name, s.lowers, s.of.Format, s.before)
 	})
 }
 
-// view implements driver. The copy is of no use to anybody who writes: it is mounted
+// View implements Driver. The copy is of no use to anybody who writes: it is mounted
 // read-only where that can be.
-func (c *copier) view(ctx context.Context, dir, id string, lowers []string) (string, func() error, error) {
+func (c *copier) View(ctx context.Context, dir, id string, lowers []string) (string, func() error, error) {
 	copied, err := c.copied(ctx, id, lowers)
 	if err != nil {
 		return "", nil, errors.Join(err, os.Remove(dir))
 	}
-	if c.mounts {
+	if c.Mounts {
 		err = bindReadOnly(copied, dir)
 	}
 	switch {
-	case !c.mounts, errors.Is(err, unix.EPERM):
+	case !c.Mounts, errors.Is(err, unix.EPERM):
 		return copied, func() error { return os.Remove(dir) }, nil
 	case err != nil:
 		return "", nil, errors.Join(err, os.Remove(dir))
@@ -154,8 +152,8 @@ func (c *copier) copied(ctx context.Context, id string, lowers []string) (string
 	}
 	c.mu.Unlock()
 	v.once.Do(func() {
-		if v.dir, v.err = c.mkdir(); v.err == nil {
-			v.err = archive.Flatten(ctx, lowers, c.format, v.dir)
+		if v.dir, v.err = c.Mkdir(); v.err == nil {
+			v.err = archive.Flatten(ctx, lowers, c.Format, v.dir)
 		}
 	})
 	if v.err != nil {

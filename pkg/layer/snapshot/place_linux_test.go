@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package layer
+package snapshot
 
 import (
 	"errors"
@@ -8,13 +8,19 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/carosio/carosbuild/pkg/userns"
-
 	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/userns"
+	"github.com/carosio/carosbuild/pkg/userns/usernstest"
 )
 
+func TestMain(m *testing.M) {
+	usernstest.Settle()
+	os.Exit(m.Run())
+}
+
 func TestPlaces(t *testing.T) {
-	if !inNamespace(t) {
+	if !usernstest.Again(t, userns.Ranges) {
 		return
 	}
 	dir := t.TempDir()

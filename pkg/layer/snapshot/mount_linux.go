@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package layer
+package snapshot
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -181,4 +183,37 @@ func detach(target string) error {
 		return fmt.Errorf("unmount %s: %w", target, err)
 	}
 	return nil
+}
+
+// UnmountBelow detaches all mounts in a directory.
+func UnmountBelow(dir string) error {
+	f, err := os.Open("/proc/self/mountinfo")
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var points []string
+	sc := bufio.NewScanner(f)
+	sc.Buffer(nil, 1<<20)
+	for sc.Scan() {
+		if f := strings.Fields(sc.Text()); len(f) > 4 && strings.HasPrefix(f[4], dir+"/") {
+			points = append(points, f[4])
+		}
+	}
+	for _, p := range slices.Backward(points) {
+		if err := detach(p); err != nil && !errors.Is(err, unix.EINVAL) {
+			return err
+		}
+	}
+	return sc.Err()
+}
+
+// inUserNamespace reports whether ids are not those of the host.
+func inUserNamespace() (bool, error) {
+	b, err := os.ReadFile("/proc/self/uid_map")
+	if err != nil {
+		return false, fmt.Errorf("read id mapping: %w", err)
+	}
+	f := strings.Fields(string(b))
+	return !slices.Equal(f, []string{"0", "0", "4294967295"}), nil
 }
