@@ -17,6 +17,13 @@ const (
 	NoNetwork     Network = "none"
 )
 
+// Connection is a network as a command finds it.
+type Connection struct {
+	Network  Network
+	NetNS    string // as in Command
+	Resolver []byte // /etc/resolv.conf; nil: none
+}
+
 // Hostname is what a command finds as the machine's name: one that resolves wherever it
 // runs.
 const Hostname = "localhost"

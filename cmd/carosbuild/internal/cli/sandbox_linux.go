@@ -5,12 +5,14 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/network"
 	"github.com/carosio/carosbuild/pkg/rung"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 )
@@ -76,4 +78,18 @@ func (a *App) OpenRoom(ctx context.Context, d Dirs, dir string, store *layer.Sto
 	}
 	room, err = r.Open(ctx, setting)
 	return room, choice.Line(r), err
+}
+
+// NetworkSetting is where a network of steps keeps its files.
+func (a *App) NetworkSetting(room *rung.Room) network.Setting {
+	return network.Setting{Dir: room.Scratch, Runtime: fmt.Sprintf("/run/user/%d", a.Account().UID)}
+}
+
+// NetworkRefused says why steps in a room cannot have a network without the host's loopback,
+// whatever else there is; nil: they can.
+func NetworkRefused(room *rung.Room) error {
+	if room.Joins || room.WayOut {
+		return nil
+	}
+	return fmt.Errorf("sandbox %s has no namespaces", room.What)
 }
