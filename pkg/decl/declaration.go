@@ -78,6 +78,7 @@ type Stage struct {
 	Prestage     string   // id of the parent stage; empty when the stage starts from FROM or Bootstrap
 	Bootstrap    *Bootstrap
 	Caches       []Cache
+	Network      string   // of commands: auto, host or none; empty means that the caller says it
 	Actions      []Action // in document order; a FROM is the first
 	Span         finding.Span
 	PrestageSpan finding.Span

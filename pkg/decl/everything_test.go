@@ -24,7 +24,7 @@ func TestParseEverything(t *testing.T) {
 		LocalConf: []LocalConf{{Text: "\nA = \"1\" & B = \"<&>\"\n"}},
 		Stages: []*Stage{
 			{ID: "base", Dirs: []string{"/a"}, Caches: []Cache{{Path: "/var/cache", ID: "c"}}, Actions: wantActions()},
-			{ID: "deb", Dirs: []string{"/a"}, Bootstrap: &Bootstrap{
+			{ID: "deb", Dirs: []string{"/a"}, Network: "none", Bootstrap: &Bootstrap{
 				Suite: "bookworm", Arch: "armhf", Variant: "essential", Components: []string{"main", "contrib"},
 				Packages: []string{"vim", "libc6:i386"}, Keyring: "keys/a.gpg", Mirror: "https://deb.example.org/debian",
 				SecurityMirror: "none", Snapshot: "20250101T000000Z",

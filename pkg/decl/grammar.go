@@ -62,7 +62,7 @@ var grammar = map[string]rule{
 
 	// Stages.
 	"buildstage": {
-		attrs: []attrRule{{"id", false, checkID}},
+		attrs: []attrRule{{"id", false, checkID}, {"network", false, oneOf("auto", "host", "none")}},
 		kids:  []string{"prestage", "action", "bitbake_target", "reposync", "bootstrap", "cache"},
 		once:  []string{"prestage", "bootstrap"},
 	},

@@ -70,7 +70,7 @@ b	</action>
 		<action>CREATE_LOCAL_CONF now</action>
 		<bitbake_target command="populate_sdk"> a b </bitbake_target>
 	</buildstage>
-	<buildstage id="deb">
+	<buildstage id="deb" network="none">
 		<bootstrap suite="bookworm" arch="armhf" variant="essential" components="main contrib" packages="vim libc6:i386"
 			keyring="keys/a.gpg" mirror="https://deb.example.org/debian" security-mirror="none" snapshot="20250101T000000Z"/>
 	</buildstage>

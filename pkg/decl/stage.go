@@ -24,7 +24,7 @@ func (b *builder) addStage(n *node) {
 		id = b.nameless()
 	}
 	s := &stageBuilder{builder: b, n: n, stage: &Stage{
-		ID: id, Dirs: b.dirs, Actions: make([]Action, 0, len(n.kids)), Span: spanOf(n, "id"),
+		ID: id, Dirs: b.dirs, Network: n.value("network"), Actions: make([]Action, 0, len(n.kids)), Span: spanOf(n, "id"),
 	}}
 	for _, k := range n.kids {
 		switch k.name {

@@ -5,10 +5,8 @@ package engine
 import (
 	"context"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/sandbox"
@@ -98,31 +96,6 @@ func (l *Local) runDir(name string, files map[string]string) (string, error) {
 	return dir, nil
 }
 
-// aptFiles are the mount that leads apt to the host's mirror, in stages that
-// are based on a bootstrap.
-func (r *jobRun) aptFiles() ([]sandbox.Mount, error) {
-	if r.job.Apt == nil {
-		return nil, nil
-	}
-	host, relay := r.aptHost(r.job.Apt)
-	apt, err := r.job.Apt.Bootstrap.AptFiles(host, r.job.Apt.Without, relay)
-	if err != nil {
-		return nil, err
-	}
-	dir, err := r.runDir(r.job.ID, apt.Files)
-	if err != nil {
-		return nil, err
-	}
-	mounts := []sandbox.Mount{{Source: dir, Target: debian.RunDir, ReadOnly: true}}
-	for _, target := range slices.Sorted(maps.Keys(apt.Dirs)) {
-		if err := os.MkdirAll(filepath.Join(dir, filepath.Base(target)), 0o755); err != nil {
-			return nil, fmt.Errorf("files for the sandbox: %w", err)
-		}
-		mounts = append(mounts, sandbox.Mount{Source: apt.Dirs[target], Target: target, ReadOnly: true})
-	}
-	return mounts, nil
-}
-
 // aptHost is what apt in a step is told of mirrors: what the machine says that
 // planned, with the passwords of this one where it is the same.
 func (l *Local) aptHost(a *plan.Apt) (host debian.Host, relay string) {
@@ -135,7 +108,7 @@ func (l *Local) aptHost(a *plan.Apt) (host debian.Host, relay string) {
 // StartRelay starts the proxy that keeps the host's passwords from the steps, if
 // they have a network and the host has passwords. It is to be closed; it may be nil.
 func StartRelay(ctx context.Context, host debian.Host, network sandbox.Network, note func(text string)) (*debian.Relay, error) {
-	if network != sandbox.HostNetwork {
+	if network == sandbox.NoNetwork {
 		return nil, nil
 	}
 	if names := host.Withheld(); len(names) > 0 {

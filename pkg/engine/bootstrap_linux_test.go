@@ -31,7 +31,7 @@ func TestAptOfStepsHasNoPassword(t *testing.T) {
 		}
 		l := &Local{Scratch: t.TempDir(), Host: host, Relay: relay}
 		r := &jobRun{Local: l, job: &plan.Job{ID: "s", Apt: &plan.Apt{Bootstrap: debian.Bootstrap{Suite: "sid"}}}}
-		mounts, err := r.aptFiles()
+		mounts, _, err := r.hostFiles(true)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -62,7 +62,7 @@ func TestAptOfStepsReadsALocalMirror(t *testing.T) {
 		Bootstrap: debian.Bootstrap{Suite: "bookworm", Mirror: "file:///srv/mirror/", SecurityMirror: "none"},
 		Without:   []string{"bookworm-updates"},
 	}}}
-	mounts, err := r.aptFiles()
+	mounts, _, err := r.hostFiles(true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func TestAptHost(t *testing.T) {
 		t.Errorf("nobody has said: %+v", got)
 	}
 	r := &jobRun{Local: &Local{Scratch: t.TempDir(), Host: l.Host}, job: &plan.Job{ID: "s", Apt: &plan.Apt{Bootstrap: debian.Bootstrap{Suite: "sid"}, Host: &there}}}
-	mounts, err := r.aptFiles()
+	mounts, _, err := r.hostFiles(true)
 	if err != nil {
 		t.Fatal(err)
 	}

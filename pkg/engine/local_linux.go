@@ -36,11 +36,16 @@ type Local struct {
 	CacheOwners owner.Policy              // of caches; nil asks the kernel
 	Scratch     string                    // directory that vanishes with the process
 	LogPath     func(stage string) string // of the file with its output
-	Resolver    []byte                    // resolv.conf of commands that have a network
-	Limits      sandbox.Limits            // of the command of each step, and of a shell
-	Output      int64                     // bytes of each step's output that its log keeps; 0: all
-	Now         func() time.Time
-	Events      func(progress.Event)
+	Resolver    []byte                    // resolv.conf of commands that have the host's network, or none
+	Network     Network                   // of commands that ask for none in particular; nil: the host's
+	// Certificates are those of authorities that commands are to trust, in PEM; nil: those of
+	// the root that they run in.
+	Certificates []byte
+	Proxies      map[string]string // variables of commands that have a network
+	Limits       sandbox.Limits    // of the command of each step, and of a shell
+	Output       int64             // bytes of each step's output that its log keeps; 0: all
+	Now          func() time.Time
+	Events       func(progress.Event)
 
 	// Failed keeps how a failed step left a stage, and returns its name, "" if it
 	// could not; nil: it is not kept.

@@ -16,7 +16,6 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/plan"
-	"github.com/carosio/carosbuild/pkg/source/debian"
 )
 
 // environment is what surrounds the command of a step.
@@ -34,24 +33,22 @@ func (r *jobRun) environmentOf(s *plan.Step, root string) (environment, error) {
 	if err != nil {
 		return environment{}, err
 	}
-	w := environment{user: user, env: variablesOf(&r.state.Config, user.Home, r.job.Epoch), network: cmp.Or(sandbox.Network(r.job.Network), sandbox.HostNetwork)}
+	w := environment{user: user, env: variablesOf(&r.state.Config, user.Home, r.job.Epoch), network: cmp.Or(sandbox.Network(r.job.Network), sandbox.AutoNetwork)}
 	caches := r.job.Caches
 	switch s.Action.(type) {
 	case *plan.Bootstrap:
 		w.network = sandbox.NoNetwork
 		return w, nil
 	case *plan.Bitbake:
-		w.mounts, err = r.mounts(root, bitbakeCaches(caches, user.UID), user)
-		return w, err
+		if w.mounts, err = r.mounts(root, bitbakeCaches(caches, user.UID), user); err != nil {
+			return w, err
+		}
+		return w, r.addHost(&w, false)
 	}
 	if w.mounts, err = r.mounts(root, caches, user); err != nil {
 		return w, err
 	}
-	apt, err := r.aptFiles()
-	if len(apt) > 0 {
-		w.mounts, w.env["APT_CONFIG"] = append(w.mounts, apt...), debian.AptConfig
-	}
-	return w, err
+	return w, r.addHost(&w, true)
 }
 
 // userOf is who runs the command of a step.
@@ -93,10 +90,14 @@ func (r *jobRun) run(ctx context.Context, s *plan.Step, a *plan.Run) error {
 // command runs a command in the snapshot and turns a failure into a
 // plan.StepError.
 func (r *jobRun) command(ctx context.Context, s *plan.Step, w Snapshot, c command) error {
+	to, err := r.connect(ctx, c.network)
+	if err != nil {
+		return err
+	}
 	packages := &packageWatch{event: r.event, stage: r.job.ID, total: c.packages}
 	r.log.watchPackages(packages.line)
 	out, done := r.output()
-	status, err := execute(ctx, r.Sandbox, w, r.Resolver, sandbox.Command{
+	status, err := execute(ctx, r.Sandbox, w, to, sandbox.Command{
 		ID: s.Key[:min(16, len(s.Key))] + "-" + strconv.Itoa(os.Getpid()), Arch: r.state.Config.Architecture, Args: c.args,
 		Cwd: r.state.Config.Config.WorkingDir, Stdout: out, Stderr: out, Limits: r.Limits,
 	}, c.environment)
@@ -110,6 +111,17 @@ func (r *jobRun) command(ctx context.Context, s *plan.Step, w Snapshot, c comman
 		return r.failure(ctx, s, w, status, c.failed)
 	}
 	return nil
+}
+
+// connect is the network that is wanted, as a command has it.
+func (l *Local) connect(ctx context.Context, wanted sandbox.Network) (sandbox.Connection, error) {
+	if wanted == sandbox.AutoNetwork {
+		if l.Network != nil {
+			return l.Network.Join(ctx)
+		}
+		wanted = sandbox.HostNetwork
+	}
+	return sandbox.Connection{Network: wanted, Resolver: l.Resolver}, nil
 }
 
 // output is where the output of a step's command goes, to be ended after it.
@@ -129,8 +141,8 @@ func (r *jobRun) output() (w io.Writer, end func()) {
 // execute runs a command in a snapshot: of steps, of bootstraps, of shells and of
 // trials. What it needs in the root is planted before, and taken out after it. The
 // step says what is not part of the environment.
-func execute(ctx context.Context, box Sandbox, w Snapshot, resolver []byte, s sandbox.Command, around environment) (status int, err error) {
-	planted, err := sandbox.Plant(w.Root(), around.mounts, resolver)
+func execute(ctx context.Context, box Sandbox, w Snapshot, to sandbox.Connection, s sandbox.Command, around environment) (status int, err error) {
+	planted, err := sandbox.Plant(w.Root(), around.mounts, to.Resolver)
 	if err != nil {
 		return 0, err
 	}
@@ -139,7 +151,7 @@ func execute(ctx context.Context, box Sandbox, w Snapshot, resolver []byte, s sa
 	}
 	s.Root, s.Cwd = w.Root(), cmp.Or(s.Cwd, "/")
 	s.UID, s.GID, s.Groups = around.user.UID, around.user.GID, around.user.Groups
-	s.Env, s.Mounts, s.Network = append(environ(around.env), s.Env...), around.mounts, around.network
+	s.Env, s.Mounts, s.Network, s.NetNS = append(environ(around.env), s.Env...), around.mounts, to.Network, to.NetNS
 	status, err = box.Run(ctx, s)
 	if e := planted.Remove(w.Root(), w.Revert); e != nil && err == nil {
 		err = e

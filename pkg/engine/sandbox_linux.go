@@ -32,6 +32,12 @@ type Sandbox interface {
 	Run(ctx context.Context, s sandbox.Command) (status int, err error)
 }
 
+// Network is one for commands that want a network, and none in particular.
+type Network interface {
+	// Join is how one command has it. Several commands may have it at a time.
+	Join(ctx context.Context) (sandbox.Connection, error)
+}
+
 // Snapshotter makes roots for steps out of layers. Several may exist at a time,
 // also of one layer; none sees what is changed in another. A layer that does not exist
 // is an error, and so is a ctx that has ended.

@@ -55,7 +55,11 @@ func (l *Local) Shell(ctx context.Context, sh Shell) (status int, err error) {
 	if sh.Network != "" {
 		around.network = sandbox.Network(sh.Network)
 	}
-	return execute(ctx, l.Sandbox, w, l.Resolver, sandbox.Command{
+	to, err := l.connect(ctx, around.network)
+	if err != nil {
+		return 0, err
+	}
+	return execute(ctx, l.Sandbox, w, to, sandbox.Command{
 		ID: fmt.Sprintf("shell-%d", l.Now().UnixNano()), Arch: sh.State.Config.Architecture, Args: sh.Args, Env: sh.Env,
 		Cwd: sh.State.Config.Config.WorkingDir, Terminal: sh.Terminal, Limits: l.Limits, Stdin: sh.Stdin, Stdout: sh.Stdout, Stderr: sh.Stderr,
 	}, around)

@@ -49,9 +49,9 @@ func TryStep(ctx context.Context, s Snapshotter, box Sandbox, top string) (err e
 	}
 	defer func() { err = errors.Join(err, w.Discard()) }()
 	var out bytes.Buffer
-	status, err := execute(ctx, box, w, nil, sandbox.Command{
+	status, err := execute(ctx, box, w, sandbox.Connection{Network: sandbox.HostNetwork}, sandbox.Command{
 		ID: fmt.Sprintf("trial-%d", time.Now().UnixNano()), Arch: runtime.GOARCH, Args: []string{"/carosbuild", "version"}, Stdout: &out, Stderr: &out,
-	}, environment{env: map[string]string{"PATH": "/", "HOME": "/"}, network: sandbox.HostNetwork})
+	}, environment{env: map[string]string{"PATH": "/", "HOME": "/"}})
 	if err == nil && (status != 0 || !strings.HasPrefix(out.String(), "carosbuild ")) {
 		err = fmt.Errorf("a step ended with exit status %d and said %q", status, out.String())
 	}

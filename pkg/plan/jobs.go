@@ -27,7 +27,7 @@ type builder struct {
 // job plans a stage whose variables are filled in.
 func (b *builder) job(s *decl.Stage) (*Job, error) {
 	f := b.facts
-	j := &Job{ID: s.ID, Parent: s.Prestage, Needs: Needs(s), Steps: []Step{}, Arch: f.Arch, Epoch: f.Epoch, Network: f.Network, GitLayers: b.conf != nil}
+	j := &Job{ID: s.ID, Parent: s.Prestage, Needs: Needs(s), Steps: []Step{}, Arch: f.Arch, Epoch: f.Epoch, Network: b.network(s), GitLayers: b.conf != nil}
 	for _, c := range s.Caches {
 		j.Caches = append(j.Caches, Cache{Path: c.Path, ID: c.ID, Shared: c.Shared})
 	}
@@ -147,7 +147,7 @@ func (b *builder) run(g *ingredients, s *decl.Stage, a *decl.Run) Action {
 	g.add("command", a.Text)
 	g.add("command", key.List(a.Argv))
 	g.add("caches", caches(s))
-	g.add("network", b.facts.Network)
+	g.add("network", keyedNetwork(b.network(s)))
 	if a.Argv != nil {
 		return &Run{Args: a.Argv}
 	}
@@ -241,7 +241,7 @@ func (b *builder) bitbake(g *ingredients, s *decl.Stage, a decl.Action) (Action,
 		g.list(prefixed("target ", do.Targets), do.Targets)
 		g.add("user", do.User)
 		g.add("caches", caches(s))
-		g.add("network", b.facts.Network)
+		g.add("network", keyedNetwork(b.network(s)))
 		return &Bitbake{Conf: b.conf, Command: do.Command, Targets: do.Targets, User: do.User}, nil
 	}
 	return nil, fmt.Errorf("action %s is not known", a.Kind())

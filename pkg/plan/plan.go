@@ -31,7 +31,7 @@ type Job struct {
 	Key     string   `json:"key"`               // of the last step
 	Arch    string   `json:"arch,omitempty"`    // Debian name of the host's architecture
 	Epoch   *int64   `json:"epoch,omitempty"`   // SOURCE_DATE_EPOCH, seconds since 1970
-	Network string   `json:"network,omitempty"` // of commands, "" for the usual one
+	Network string   `json:"network,omitempty"` // of commands: host or none, "" for the usual one
 	Caches  []Cache  `json:"caches,omitzero"`
 	Apt     *Apt     `json:"apt,omitempty"` // what apt is told in commands; nil in stages that are not based on a bootstrap
 
@@ -58,7 +58,7 @@ type Apt struct {
 type Facts struct {
 	Arch       string                        // Debian name of the host's architecture: that of stages that name none
 	Epoch      *int64                        // SOURCE_DATE_EPOCH, seconds since 1970
-	Network    string                        // of RUN steps, "" for the usual one
+	Network    string                        // of commands: host or none, "" or auto for the usual one; stages may name another one
 	Images     map[string]string             // ImageRef of a FROM -> the same with its digest
 	Bootstraps map[string]string             // stage -> digest of the packages it was resolved to
 	Packages   map[string]*debian.Resolution // by stage: what a bootstrap installs

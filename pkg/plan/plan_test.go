@@ -128,6 +128,45 @@ func TestKeysEqual(t *testing.T) {
 	}
 }
 
+// Who has no network may come to another result. Whichever way leads to it does not matter.
+func TestNetworks(t *testing.T) {
+	for _, tt := range []struct {
+		caller, stage string
+		want          string
+		none          bool // in the key
+	}{
+		{"", "", "", false},
+		{"auto", "", "", false},
+		{"host", "", "host", false},
+		{"none", "", "none", true},
+		{"", "auto", "", false},
+		{"", "host", "host", false},
+		{"", "none", "none", true},
+		{"host", "auto", "", false},
+		{"host", "none", "none", true},
+		{"none", "auto", "none", true},
+		{"none", "host", "none", true},
+	} {
+		of := func(caller, stage string) *Job {
+			if stage != "" {
+				stage = ` network="` + stage + `"`
+			}
+			in := inputs()
+			in.Network = caller
+			d := decltest.Parse(t, `<buildstage id="s"`+stage+`><action>FROM debian:12</action><action>RUN true</action></buildstage>`)
+			p, err := NewPlan(d, []string{"s"}, in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return &p.Stages[0]
+		}
+		j := of(tt.caller, tt.stage)
+		if j.Network != tt.want || (j.Key == of("", "").Key) == tt.none || (j.Key == of("none", "").Key) != tt.none {
+			t.Errorf("caller %q, stage %q: network %q, want %q; in the key %v", tt.caller, tt.stage, j.Network, tt.want, tt.none)
+		}
+	}
+}
+
 // A key depends on the steps before it, not on those after it.
 // TestKeysStay: with other keys all users' stages would be built again. Who changes
 // them on purpose changes keyVersion.

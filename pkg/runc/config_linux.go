@@ -3,6 +3,8 @@
 package runc
 
 import (
+	"errors"
+
 	"github.com/carosio/carosbuild/pkg/sandbox"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -14,7 +16,14 @@ func config(s sandbox.Command) (*specs.Spec, error) {
 	namespaces := []specs.LinuxNamespace{
 		{Type: specs.PIDNamespace}, {Type: specs.IPCNamespace}, {Type: specs.UTSNamespace}, {Type: specs.MountNamespace},
 	}
-	if s.Network != sandbox.HostNetwork { // what is not known gets none
+	switch s.Network {
+	case sandbox.HostNetwork:
+	case sandbox.ClosedNetwork:
+		if s.NetNS == "" { // the runtime would make a new one
+			return nil, errors.New("the step's network has no namespace")
+		}
+		namespaces = append(namespaces, specs.LinuxNamespace{Type: specs.NetworkNamespace, Path: s.NetNS})
+	default: // what is not known gets none
 		namespaces = append(namespaces, specs.LinuxNamespace{Type: specs.NetworkNamespace})
 	}
 	filter, err := seccomp(s.Network)

@@ -80,6 +80,9 @@ type Room struct {
 	What    string // runs the commands, as messages name it: such as the runtime's path
 	// Resolver is /etc/resolv.conf of steps; nil: the host's.
 	Resolver []byte
+	// Joins says that commands can be in a network namespace that there is; WayOut that they have
+	// a network of their own, which does not lead to the host's loopback.
+	Joins, WayOut bool
 	// Stored are what the layers of a store are to steps and disks; nil: a layer is what
 	// its files are.
 	Stored func(s *layer.Store) Stored

@@ -44,7 +44,7 @@ func singleID() Rung {
 			}
 			return &Room{
 				Scratch: scratch, Sandbox: &supervisor.Sandbox{State: trials, Table: s.Records, Emulators: binfmt.Emulators{Scratch: trials}},
-				What: "supervisor", close: []func() error{release},
+				What: "supervisor", Joins: true, close: []func() error{release},
 			}, nil
 		},
 	}

@@ -37,7 +37,7 @@ func userNamespace() Rung {
 			if err != nil {
 				return nil, errors.Join(err, release())
 			}
-			return &Room{Scratch: scratch, Sandbox: rt, What: rt.Path, close: []func() error{release}}, nil
+			return &Room{Scratch: scratch, Sandbox: rt, What: rt.Path, Joins: true, close: []func() error{release}}, nil
 		},
 	}
 }

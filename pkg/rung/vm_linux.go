@@ -52,7 +52,7 @@ func virtualMachine() Rung {
 }
 
 func openMachine(ctx context.Context, s Setting, scratch string) (_ *Room, err error) {
-	room := &Room{Scratch: scratch, Resolver: []byte(machineResolver)}
+	room := &Room{Scratch: scratch, Resolver: []byte(machineResolver), WayOut: true}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, room.Close())

@@ -7,11 +7,22 @@ import "io"
 // Network says what a step reaches.
 type Network string
 
-// The networks. HostNetwork is the builder's own, its loopback included.
+// The networks. HostNetwork is the builder's own, its loopback included. ClosedNetwork is
+// a namespace with a way out, which leads neither to the host's loopback nor to its abstract
+// sockets. AutoNetwork is for those who ask: it becomes one of these two.
 const (
-	HostNetwork Network = "host"
-	NoNetwork   Network = "none"
+	AutoNetwork   Network = "auto"
+	HostNetwork   Network = "host"
+	ClosedNetwork Network = "closed"
+	NoNetwork     Network = "none"
 )
+
+// Connection is a network as a command finds it.
+type Connection struct {
+	Network  Network
+	NetNS    string // as in Command
+	Resolver []byte // /etc/resolv.conf; nil: none
+}
 
 // Hostname is what a command finds as the machine's name: one that resolves wherever it
 // runs.
@@ -37,6 +48,7 @@ type Command struct {
 	Groups   []uint32
 	Mounts   []Mount
 	Network  Network
+	NetNS    string // file of the network namespace of ClosedNetwork
 	Limits   Limits
 	Terminal bool // stdin is a terminal and the step gets one
 	Stdin    io.Reader

@@ -46,14 +46,15 @@ type config struct {
 	Groups   []uint32
 	Mounts   []sandbox.Mount
 	Network  sandbox.Network
+	NetNS    string
 	Terminal bool
 	Limits   sandbox.Limits
 	Caps     creds.Caps
 	OwnPIDs  bool // there is a PID namespace; otherwise /proc is the outer one
 }
 
-// NoNetwork reports whether the step has a network namespace of its own: what is not
-// known has.
+// NoNetwork reports whether the step is in another network namespace than the builder: what
+// is not known is.
 func (c config) NoNetwork() bool { return c.Network != sandbox.HostNetwork }
 
 // report is what the supervisor tells at its end. One that tells nothing has failed.

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/owner/record"
+	"github.com/carosio/carosbuild/pkg/sandbox"
 	"github.com/carosio/carosbuild/pkg/supervisor/creds"
 	"github.com/carosio/carosbuild/pkg/supervisor/filter"
 )
@@ -78,6 +79,11 @@ func supervise(c config) report {
 	if err != nil {
 		return report{Error: err.Error()}
 	}
+	if c.Network == sandbox.ClosedNetwork {
+		if err := join(c.NetNS); err != nil {
+			return report{Error: err.Error()}
+		}
+	}
 	f, err := startFirst()
 	if err != nil {
 		return report{Error: err.Error()}
@@ -105,6 +111,19 @@ func supervise(c config) report {
 		return report{Error: err.Error(), Started: started}
 	}
 	return report{Status: status, Started: true}
+}
+
+// join has this thread, and what it starts, in a network namespace.
+func join(namespace string) error {
+	fd, err := unix.Open(namespace, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("the step's network: %w", &os.PathError{Op: "open", Path: namespace, Err: err})
+	}
+	defer unix.Close(fd)
+	if err := unix.Setns(fd, unix.CLONE_NEWNET); err != nil {
+		return fmt.Errorf("join the step's network: %w", err)
+	}
+	return nil
 }
 
 // first is the step's first process, which becomes its program.

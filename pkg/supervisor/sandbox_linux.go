@@ -101,7 +101,7 @@ func (s *Sandbox) run(ctx context.Context, c sandbox.Command, ownPIDs bool) (r r
 	}
 	told, err := memoryFile(config{
 		Root: c.Root, Args: c.Args, Env: c.Env, Cwd: c.Cwd, UID: c.UID, GID: c.GID, Groups: c.Groups, Mounts: c.Mounts,
-		Network: c.Network, Terminal: c.Terminal, Caps: caps, OwnPIDs: ownPIDs, Limits: c.Limits,
+		Network: c.Network, NetNS: c.NetNS, Terminal: c.Terminal, Caps: caps, OwnPIDs: ownPIDs, Limits: c.Limits,
 	})
 	if err != nil {
 		return r, "", fmt.Errorf("start the supervisor: %w", err)
@@ -133,7 +133,7 @@ func (s *Sandbox) run(ctx context.Context, c sandbox.Command, ownPIDs bool) (r r
 	} else {
 		cmd.Cancel = func() error { return killTree(cmd.Process) }
 	}
-	if c.Network != sandbox.HostNetwork {
+	if c.Network != sandbox.HostNetwork && c.Network != sandbox.ClosedNetwork { // which it joins itself
 		cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWNET
 	}
 	err = cmd.Start()

@@ -39,7 +39,7 @@ const (
 
 // Options choose between programs.
 type Options struct {
-	NoNetwork bool // the step has a network namespace of its own
+	NoNetwork bool // the step is in another network namespace than the builder
 	// Allowed are the calls that pass if no rule names them, ascending; without a list for
 	// an architecture, all that are known.
 	Allowed map[Arch][]sandbox.Range

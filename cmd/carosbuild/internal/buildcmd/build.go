@@ -61,7 +61,8 @@ func (c *buildCommand) command(use string) *cobra.Command {
 	f.StringVar(&c.Format, "format", "", "format of the disk, whatever the endings say: "+strings.Join(compose.Formats(), ", "))
 	c.LevelFlag(f)
 	f.BoolVarP(&c.dryRun, "dry-run", "n", false, "only show what would run")
-	c.runOptions.add(f, c.Env("NETWORK", "host"))
+	c.runOptions.add(f, c.Env("NETWORK", "auto"))
+	c.certOptions.add(c.App, f)
 	c.limitOptions.add(c.App, f)
 	c.addOutput(c.App, f)
 	c.VerifyOptions.Add(cmd, c.App)
@@ -86,7 +87,7 @@ const filesHelp = "FILE is a declaration, or PROJECT.yml, a project of kas; --ba
 // NewPlan is "carosbuild plan".
 func NewPlan(a *cli.App) *cobra.Command {
 	c := newBuild(a)
-	c.dryRun, c.network = true, a.Env("NETWORK", "host")
+	c.dryRun, c.network = true, a.Env("NETWORK", "auto")
 	cmd := &cobra.Command{
 		ValidArgsFunction: complete.Args(a, complete.Declarations),
 		Use:               "plan FILE...", Short: "Show what would run and what is cached", Args: cobra.ArbitraryArgs,
@@ -151,6 +152,9 @@ func (c *buildCommand) checkFlags() (id string, err error) {
 	}
 	if !c.dryRun { // which a plan always is, without these flags
 		if _, _, err := c.limitOptions.read(); err != nil {
+			return "", err
+		}
+		if _, err := c.certOptions.read(c.Getenv); err != nil {
 			return "", err
 		}
 	}

@@ -20,7 +20,6 @@ import (
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/resolve"
-	"github.com/carosio/carosbuild/pkg/sandbox"
 )
 
 // plan loads the declaration, resolves what it names and works out the steps.
@@ -41,10 +40,11 @@ func (c *buildCommand) plan(ctx context.Context, view render.Display) (*buildJob
 	if err := c.resolve(ctx, j, targets, view); err != nil {
 		return nil, err
 	}
-	if c.network != string(sandbox.HostNetwork) {
-		j.resolved.Network = c.network
-	}
+	j.resolved.Network = c.network
 	if j.plan, err = plan.NewPlan(j.decl, targets, j.resolved.Facts); err != nil {
+		return nil, err
+	}
+	if err := c.checkStageNetworks(j.plan); err != nil {
 		return nil, err
 	}
 	// Once more, now that the variables in paths are filled in.

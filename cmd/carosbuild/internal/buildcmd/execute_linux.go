@@ -112,6 +112,9 @@ func (c *buildCommand) engine(ctx context.Context, j *buildJob, store *layer.Sto
 	if l.Limits, l.Output, err = c.limitOptions.read(); err != nil {
 		return nil, nil, errors.Join(err, done())
 	}
+	if l.Certificates, err = c.certOptions.read(c.Getenv); err != nil {
+		return nil, nil, errors.Join(err, done())
+	}
 	if l.Cache = j.cache; c.noCache {
 		l.Cache = engine.Fresh(l.Cache)
 	}
@@ -134,21 +137,17 @@ func local(ctx context.Context, a *cli.App, j *buildJob, store *layer.Store, net
 			note(text)
 		}
 	}
-	l, closeRelay, err := localIn(ctx, a, room, j, store, network, view, note)
+	l, closeNetwork, err := localIn(ctx, a, room, j, store, network, view, note)
 	if err != nil {
 		return nil, nil, errors.Join(err, room.Close())
 	}
 	l.Events = events
-	return l, func() error { return errors.Join(closeRelay(), room.Close()) }, nil
+	return l, func() error { return errors.Join(closeNetwork(), room.Close()) }, nil
 }
 
 // localIn runs steps in a room.
 func localIn(ctx context.Context, a *cli.App, room *rung.Room, j *buildJob, store *layer.Store, network sandbox.Network, view render.Display, note func(string)) (*engine.Local, func() error, error) {
 	fetcher, host, err := fetcher(a, j.dirs, view)
-	if err != nil {
-		return nil, nil, err
-	}
-	relay, err := engine.StartRelay(ctx, host, network, note)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -163,18 +162,22 @@ func localIn(ctx context.Context, a *cli.App, room *rung.Room, j *buildJob, stor
 	if room.Resolver != nil {
 		resolver = room.Resolver
 	}
+	to, err := openNetwork(ctx, a, room, host, network, resolver, note)
+	if err != nil {
+		return nil, nil, err
+	}
 	snapshots := engine.Snapshotter(engine.Layers{Store: store})
 	if room.Stored != nil {
 		stored := room.Stored(store)
 		snapshots, j.root = stored, func(layer string) compose.RootFS { return storedTree{stored, layer} }
 	}
 	l := &engine.Local{
-		Snapshots: snapshots, Chains: engine.Layers{Store: store}, Sandbox: room.Sandbox, Images: puller(a, j, store), Packages: fetcher, Host: host, Relay: relay,
+		Snapshots: snapshots, Chains: engine.Layers{Store: store}, Sandbox: room.Sandbox, Images: puller(a, j, store), Packages: fetcher, Host: host, Relay: to.relay,
 		Git: a.GitCache(j.dirs, view), Holder: holder, CacheDir: j.dirs.Cache, Scratch: room.Scratch,
 		LogPath:  func(stage string) string { return filepath.Join(j.dirs.Logs(), j.buildID, history.LogName(stage)) },
-		Resolver: resolver, Now: time.Now, CacheOwners: store.Owners(), CacheSuffix: a.Rung(ctx).Store.Suffix,
+		Resolver: resolver, Network: to.auto, Proxies: to.proxies, Now: time.Now, CacheOwners: store.Owners(), CacheSuffix: a.Rung(ctx).Store.Suffix,
 	}
-	return l, relay.Close, nil
+	return l, to.close, nil
 }
 
 // storedTree is the root file system of a stage whose metadata is not that of its files.

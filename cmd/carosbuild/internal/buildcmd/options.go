@@ -10,11 +10,9 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/carosio/carosbuild/cmd/carosbuild/internal/cli"
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/declfile"
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/render"
 	"github.com/carosio/carosbuild/pkg/history"
-	"github.com/carosio/carosbuild/pkg/sandbox"
 )
 
 // planOptions say what is planned: which stages of which declaration, and what the
@@ -66,6 +64,7 @@ type runOptions struct {
 	noCache bool
 	network string
 	forget  bool // failed stages are not kept
+	certOptions
 }
 
 // add defines the flags of runOptions.
@@ -73,7 +72,7 @@ func (o *runOptions) add(f *pflag.FlagSet, network string) {
 	f.IntVarP(&o.jobs, "jobs", "j", runtime.NumCPU(), "stages to build at a time")
 	f.StringVarP(&o.buildID, "new-build-id", "B", "", "build id (default date, time and user)")
 	f.BoolVar(&o.noCache, "no-cache", false, "run every step, whatever is stored")
-	f.StringVar(&o.network, "network", network, "network of the steps: host or none")
+	f.StringVar(&o.network, "network", network, "network of the steps: auto (without the host's loopback, where pasta can run), host or none")
 	f.BoolVarP(&o.forget, "skip-failure-commit", "F", false, "do not keep the half-done stage of a failed step")
 }
 
@@ -87,11 +86,4 @@ type viewOptions struct {
 // overBuild is a build with an overlay.
 func (o *planOptions) overBuild(overlay string) string {
 	return fmt.Sprintf("carosbuild %s %s --out ...", render.QuoteArgs(o.declFiles), overlay)
-}
-
-func checkNetwork(name string) error {
-	if name != string(sandbox.HostNetwork) && name != string(sandbox.NoNetwork) {
-		return cli.Usagef("--network %q: want host or none", name)
-	}
-	return nil
 }

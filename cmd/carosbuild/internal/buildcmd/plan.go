@@ -120,7 +120,7 @@ func (c *buildCommand) printWhy(j *buildJob) error {
 // NewWhy is "carosbuild why".
 func NewWhy(a *cli.App) *cobra.Command {
 	c := newBuild(a)
-	c.dryRun, c.whyOnly, c.network = true, true, a.Env("NETWORK", "host")
+	c.dryRun, c.whyOnly, c.network = true, true, a.Env("NETWORK", "auto")
 	cmd := &cobra.Command{
 		ValidArgsFunction: complete.Args(a, complete.Declarations),
 		Use:               "why FILE...",

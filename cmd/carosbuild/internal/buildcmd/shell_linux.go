@@ -31,6 +31,7 @@ import (
 func NewShell(a *cli.App) *cobra.Command {
 	var network string
 	var limits limitOptions
+	var certs certOptions
 	cmd := &cobra.Command{
 		ValidArgsFunction: complete.Args(a, complete.Stages, complete.Files),
 		Use:               "shell BUILDID[:STAGE] [COMMAND...]",
@@ -49,19 +50,30 @@ func NewShell(a *cli.App) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			trusted, err := certs.read(a.Getenv)
+			if err != nil {
+				return err
+			}
 			return localstore.With(a, cmd, true, func(ctx context.Context, s *layer.Store, _ layer.Paths, _ cli.Dirs) error {
-				return shell(ctx, a, s, args[0], args[1:], network, most)
+				return shell(ctx, a, s, args[0], args[1:], network, stepOptions{most, trusted})
 			})
 		},
 	}
 	cmd.Flags().SetInterspersed(false)
 	a.ForeignFlag(cmd)
-	cmd.Flags().StringVar(&network, "network", a.Env("NETWORK", ""), "host or none (default that of the stage's steps)")
+	cmd.Flags().StringVar(&network, "network", a.Env("NETWORK", ""), "auto, host or none (default that of the stage's steps)")
+	certs.add(a, cmd.Flags())
 	limits.add(a, cmd.Flags())
 	return cmd
 }
 
-func shell(ctx context.Context, a *cli.App, s *layer.Store, name string, command []string, network string, limits sandbox.Limits) (err error) {
+// stepOptions are what the command of a shell has of its options.
+type stepOptions struct {
+	limits       sandbox.Limits
+	certificates []byte
+}
+
+func shell(ctx context.Context, a *cli.App, s *layer.Store, name string, command []string, network string, o stepOptions) (err error) {
 	image, err := localstore.StageImage(a, s, true, name)
 	if err != nil {
 		return err
@@ -89,12 +101,12 @@ func shell(ctx context.Context, a *cli.App, s *layer.Store, name string, command
 		sh.Env = []string{"TERM=" + a.Getenv("TERM")}
 	}
 	j.buildID = sh.BuildID
-	l, done, err := local(ctx, a, j, s, cmp.Or(sandbox.Network(network), sandbox.Network(sh.Job.Network), sandbox.HostNetwork), render.Quiet{}, func(e progress.Event) { noteEvent(a, e) })
+	l, done, err := local(ctx, a, j, s, cmp.Or(sandbox.Network(network), sandbox.Network(sh.Job.Network), sandbox.AutoNetwork), render.Quiet{}, func(e progress.Event) { noteEvent(a, e) })
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, done()) }()
-	l.Limits = limits
+	l.Limits, l.Certificates = o.limits, o.certificates
 	status, err := l.Shell(ctx, sh)
 	if err == nil && status != 0 {
 		return cli.Exit(status)

@@ -5,6 +5,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/layer/snapshot"
+	"github.com/carosio/carosbuild/pkg/network"
 	"github.com/carosio/carosbuild/pkg/rung"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 )
@@ -74,4 +76,18 @@ func (a *App) OpenRoom(ctx context.Context, d Dirs, dir string, store *layer.Sto
 	}
 	room, err = r.Open(ctx, setting)
 	return room, choice.Line(r), err
+}
+
+// NetworkSetting is where a network of steps keeps its files.
+func (a *App) NetworkSetting(room *rung.Room) network.Setting {
+	return network.Setting{Dir: room.Scratch, Runtime: fmt.Sprintf("/run/user/%d", a.Account().UID)}
+}
+
+// NetworkRefused says why steps in a room cannot have a network without the host's loopback,
+// whatever else there is; nil: they can.
+func NetworkRefused(room *rung.Room) error {
+	if room.Joins || room.WayOut {
+		return nil
+	}
+	return fmt.Errorf("sandbox %s has no namespaces", room.What)
 }

@@ -172,6 +172,7 @@ func (c *checkup) trial(ctx context.Context, dir string) (err error) {
 	err = engine.TryStep(ctx, engine.Layers{Store: s}, room.Sandbox, top)
 	if c.need("runtime", room.What+" runs a step", err); err == nil {
 		c.emulation(ctx, room.Sandbox)
+		c.network(ctx, room)
 	}
 	return nil
 }
