@@ -60,6 +60,9 @@ type Setting struct {
 	Cache    string // directory for what may be deleted between builds
 	Packages func() (*debian.Fetcher, debian.Host, error)
 	Note     func(text string) // nil: nothing is said
+	Jobs     int               // steps at a time, less than 1 means 1
+	// StepMemory is what a step may use, in bytes, 0 for no limit.
+	StepMemory int64
 }
 
 // Room is an opened rung.
@@ -69,6 +72,9 @@ type Room struct {
 	What    string // runs the commands, as messages name it: such as the runtime's path
 	// Resolver is /etc/resolv.conf of steps; nil: the host's.
 	Resolver []byte
+	// Reach lets steps that have a network reach a server on this machine's loopback, which a
+	// URL names, and is the URL for them; nil: they reach what this process reaches.
+	Reach func(address string) string
 	// Stored are what the layers of a store are to steps and disks; nil: a layer is what
 	// its files are.
 	Stored func(s *layer.Store) Stored

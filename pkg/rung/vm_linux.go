@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -66,11 +68,12 @@ func openMachine(ctx context.Context, s Setting, scratch string) (_ *Room, err e
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, err
 	}
-	memory, err := machineMemory()
+	free, err := userns.FreeMemory()
 	if err != nil {
 		return nil, err
 	}
-	m, err := vm.Open(ctx, vm.Config{Kernel: k, Scratch: dir, Memory: memory})
+	memory, most := memoryOf(free, s.Jobs, s.StepMemory)
+	m, err := vm.Open(ctx, vm.Config{Kernel: k, Scratch: dir, Memory: memory, AtATime: most})
 	if err != nil {
 		return nil, err
 	}
@@ -80,6 +83,7 @@ func openMachine(ctx context.Context, s Setting, scratch string) (_ *Room, err e
 	}
 	box := &vm.Sandbox{Machine: m, Scratch: dir}
 	room.Sandbox, room.What = box, m.QEMU
+	room.Reach = func(address string) string { return reach(box, address) }
 	room.Stored = func(store *layer.Store) Stored {
 		l := &tarLayers{store: store, dir: dir, tars: map[string]*tarFile{}}
 		room.close = append(room.close, l.close)
@@ -90,21 +94,41 @@ func openMachine(ctx context.Context, s Setting, scratch string) (_ *Room, err e
 	return room, nil
 }
 
-// The memory of a machine, in bytes: half of what is free, within bounds.
-const (
-	leastMemory = 256 << 20
-	mostMemory  = 2 << 30
-)
-
-func machineMemory() (int64, error) {
-	free, err := userns.FreeMemory()
+// reach is the URL of a server on the loopback for machines, in which only that port can be
+// reached.
+func reach(box *vm.Sandbox, address string) string {
+	u, err := url.Parse(address)
 	if err != nil {
-		return 0, err
+		return address
 	}
-	return memoryOf(free), nil
+	port, err := strconv.ParseUint(u.Port(), 10, 16)
+	if err != nil {
+		return address
+	}
+	u.Host = box.Forward(uint16(port)).String()
+	return u.String()
 }
 
-func memoryOf(free int64) int64 { return min(max(free/2, leastMemory), mostMemory) }
+// The memory of a machine, in bytes, where a step has no limit of its own, and what a
+// machine's kernel takes of it.
+const (
+	leastMemory  = 256 << 20
+	mostMemory   = 2 << 30
+	kernelMemory = 96 << 20
+)
+
+// memoryOf is how much memory each machine gets, and how many may run at a time: all together
+// have half of what is free, of which QEMU takes as much again. A step that may use more than
+// a machine has by default gets it, as far as that half goes.
+func memoryOf(free int64, jobs int, step int64) (memory int64, most int) {
+	all := max(free/2, leastMemory)
+	memory = min(max(all/int64(max(jobs, 1)), leastMemory), mostMemory)
+	if step > 0 {
+		memory = min(max(memory, step+kernelMemory), all)
+	}
+	memory &^= 1<<20 - 1
+	return memory, int(min(max(all/memory, 1), int64(max(jobs, 1))))
+}
 
 // machineResolver is /etc/resolv.conf in a machine: QEMU answers there as the host's
 // resolver does.
@@ -118,7 +142,8 @@ func machineLine(m *vm.Machine, k *vm.Kernel, from string) string {
 	} else if m.Reason != "" {
 		how += " (" + m.Reason + ")"
 	}
-	return fmt.Sprintf("steps run in virtual machines of %s, %s, with Linux %s (%s), %d CPUs and %d MiB", filepath.Base(m.QEMU), how, k.Version, from, m.CPUs, m.Memory>>20)
+	return fmt.Sprintf("steps run in virtual machines of %s, %s, with Linux %s (%s), %d CPUs and %d MiB each, at most %d at a time",
+		filepath.Base(m.QEMU), how, k.Version, from, m.CPUs, m.Memory>>20, m.AtATime)
 }
 
 // tryMachine starts QEMU without a machine, and looks for what is known of a kernel.
