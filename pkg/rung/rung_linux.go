@@ -19,6 +19,9 @@ type Host struct {
 	Account userns.Account
 	Runtime string // OCI runtime that is to be taken, "" for any
 	Kernel  string // of virtual machines, see Setting
+	Cache   string // as in Setting
+	// Mirror is where packages would be fetched from; nil: from nowhere.
+	Mirror func() (string, error)
 }
 
 // Rung is one way of running steps.
@@ -29,6 +32,8 @@ type Rung struct {
 	// Look finds out quickly, in the outer process, what would be in the way. What is
 	// left is found out by entering. Nil wants Try before each start.
 	Look func(ctx context.Context, h Host) error
+	// Detail, unless it is nil, says what the rung would use here, for a table.
+	Detail func(h Host) string
 	// Try really tries, in a child where it must, and leaves nothing. The error is a
 	// remedy.Error.
 	Try func(ctx context.Context, h Host) error
@@ -41,6 +46,9 @@ type Rung struct {
 	// have the metadata that Owners gives them.
 	Apart  bool
 	Owners owner.Policy // of the files in the store; nil asks the kernel
+	// Stored, unless it is nil, is what the layers of a store are to disks, without anything
+	// that runs steps: nil says that a layer is what its files are. Dir is as in Setting.
+	Stored func(s *layer.Store, dir string) (Stored, error)
 	// Prepare, unless it is nil, prepares the inner process before it opens the store.
 	Prepare func() error
 	// Open makes what steps need, in the inner process.
@@ -88,6 +96,8 @@ type Stored interface {
 	// Tree is the root file system of a layer and those below it, with no time later than
 	// clamp (seconds since 1970; 0 leaves them), until close is called.
 	Tree(ctx context.Context, layer string, clamp int64, jobs int) (t *tree.Tree, close func() error, err error)
+	// Close gives it up. That of a Room ends with the Room, too.
+	Close() error
 }
 
 // Close gives a Room up.

@@ -21,21 +21,30 @@ import (
 	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/carosio/carosbuild/pkg/userns"
 	"github.com/carosio/carosbuild/pkg/vm"
-	"github.com/carosio/carosbuild/pkg/vm/roots"
 )
 
 // virtualMachine is the rung that needs no privilege: each command has a machine of
 // QEMU's, and owners are only in the tar streams of layers, and in memory.
 func virtualMachine() Rung {
 	look := func(ctx context.Context, h Host) error { return tryMachine(ctx, h.Kernel) }
+	detail := func(h Host) string { return "with Linux " + kernelAtHand(h, "/") }
 	return Rung{
 		Name: "vm", Cost: "slow: each command starts a virtual machine, and without KVM runs about ten times as long",
-		How: userns.Plain, Look: look, Try: look, Snapshots: []layer.Kind{layer.Copy}, Apart: true, Owners: owner.Own{},
+		How: userns.Plain, Look: look, Detail: detail, Try: look, Snapshots: []layer.Kind{layer.Copy}, Apart: true, Owners: owner.Own{},
 		Prepare: func() error {
 			if os.Geteuid() == 0 {
 				return nil
 			}
 			return nochown.Install()
+		},
+		Stored: func(s *layer.Store, dir string) (Stored, error) {
+			scratch, release, err := plainScratch(dir)
+			if err != nil {
+				return nil, err
+			}
+			l := newStoredLayers(s, scratch)
+			l.release = release
+			return l, nil
 		},
 		Open: func(ctx context.Context, s Setting) (*Room, error) {
 			scratch, release, err := plainScratch(s.Dir)
@@ -85,11 +94,10 @@ func openMachine(ctx context.Context, s Setting, scratch string) (_ *Room, err e
 	room.Sandbox, room.What = box, m.QEMU
 	room.Reach = func(address string) string { return reach(box, address) }
 	room.Stored = func(store *layer.Store) Stored {
-		l := &tarLayers{store: store, dir: dir, tars: map[string]*tarFile{}}
-		room.close = append(room.close, l.close)
-		snaps := &roots.Snapshots{Layers: l, Dir: dir}
-		box.Table = snaps.Table
-		return &storedLayers{snaps, l}
+		l := newStoredLayers(store, dir)
+		room.close = append(room.close, l.Close)
+		box.Table = l.snaps.Table
+		return l
 	}
 	return room, nil
 }
@@ -162,7 +170,7 @@ func tryMachine(ctx context.Context, kernel string) error {
 	if kernel == "" {
 		return nil
 	}
-	if _, err := os.Stat(kernel); err != nil {
+	if err := lookAtKernel(kernel); err != nil {
 		return &remedy.Error{Tried: "find the kernel of virtual machines", Err: err, Cure: "--vm-kernel: a Debian package, or a directory with boot/vmlinuz-* and lib/modules"}
 	}
 	return nil
@@ -174,7 +182,7 @@ const kernelSuite = "bookworm"
 // findKernel finds a kernel: the one that is named, this machine's, one that was fetched
 // before, or Debian's. From says which it is.
 func findKernel(ctx context.Context, s Setting) (k *vm.Kernel, from string, err error) {
-	dir := vm.KernelDir(filepath.Join(s.Cache, "kernels"))
+	dir := vm.KernelDir(kernelsDir(s.Cache))
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, "", err
 	}

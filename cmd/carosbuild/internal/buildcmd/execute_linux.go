@@ -16,7 +16,6 @@ import (
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/localstore"
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/render"
 	"github.com/carosio/carosbuild/pkg/compose"
-	"github.com/carosio/carosbuild/pkg/disk/tree"
 	"github.com/carosio/carosbuild/pkg/engine"
 	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/layer"
@@ -176,7 +175,7 @@ func localIn(ctx context.Context, a *cli.App, room *rung.Room, j *buildJob, stor
 	snapshots := engine.Snapshotter(engine.Layers{Store: store})
 	if room.Stored != nil {
 		stored := room.Stored(store)
-		snapshots, j.root = stored, func(layer string) compose.RootFS { return storedTree{stored, layer} }
+		snapshots, j.root = stored, func(layer string) compose.RootFS { return diskcmd.StoredTree{Of: stored, Layer: layer} }
 	}
 	l := &engine.Local{
 		Snapshots: snapshots, Chains: engine.Layers{Store: store}, Sandbox: room.Sandbox, Images: puller(a, j, store), Packages: fetcher, Host: host, Relay: relay, Reach: room.Reach,
@@ -191,17 +190,6 @@ func localIn(ctx context.Context, a *cli.App, room *rung.Room, j *buildJob, stor
 		l.CacheKind = "-" + r.Name
 	}
 	return l, relay.Close, nil
-}
-
-// storedTree is the root file system of a stage whose metadata is not that of its files.
-type storedTree struct {
-	of    rung.Stored
-	layer string
-}
-
-// Tree implements compose.RootFS.
-func (t storedTree) Tree(ctx context.Context, clamp int64, jobs int) (*tree.Tree, func() error, error) {
-	return t.of.Tree(ctx, t.layer, clamp, jobs)
 }
 
 func puller(a *cli.App, j *buildJob, store *layer.Store) engine.ImagePuller {

@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -44,7 +45,14 @@ func (a *App) CheckSandbox() error {
 
 // Host is who asks for a sandbox.
 func (a *App) Host() rung.Host {
-	return rung.Host{Account: a.Account(), Runtime: a.Runtime, Kernel: a.Kernel}
+	h := rung.Host{Account: a.Account(), Runtime: a.Runtime, Kernel: a.Kernel, Mirror: func() (string, error) {
+		from, err := debian.ReadHost("/", a.Getenv)
+		return cmp.Or(from.Mirror, debian.DefaultMirror), err
+	}}
+	if d, err := a.places(); err == nil {
+		h.Cache = d.Cache
+	}
+	return h
 }
 
 // Rung is the one that this process was started for, or will be, as far as that can be told
