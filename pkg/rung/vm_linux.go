@@ -30,7 +30,8 @@ func virtualMachine() Rung {
 	detail := func(h Host) string { return "with Linux " + kernelAtHand(h, "/") }
 	return Rung{
 		Name: "vm", Cost: "slow: each command starts a virtual machine, and without KVM runs about ten times as long",
-		How: userns.Plain, Look: look, Detail: detail, Try: look, Snapshots: []layer.Kind{layer.Copy}, Apart: true, Owners: owner.Own{},
+		How: userns.Plain, Look: look, Try: look, Snapshots: []layer.Kind{layer.Copy}, Apart: true, Owners: owner.Own{},
+		Detail:  detail,
 		Prepare: func() error {
 			if os.Geteuid() == 0 {
 				return nil
