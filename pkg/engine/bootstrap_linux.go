@@ -102,7 +102,11 @@ func (l *Local) aptHost(a *plan.Apt) (host debian.Host, relay string) {
 	if a.Host != nil && !a.Host.Equal(l.Host.Public()) {
 		return *a.Host, ""
 	}
-	return l.Host, l.Relay.Address()
+	relay = l.Relay.Address()
+	if l.Reach != nil && relay != "" {
+		relay = l.Reach(relay)
+	}
+	return l.Host, relay
 }
 
 // StartRelay starts the proxy that keeps the host's passwords from the steps, if

@@ -28,6 +28,9 @@ type Local struct {
 	Packages  *debian.Fetcher
 	Host      debian.Host
 	Relay     *debian.Relay // proxy of apt in steps; nil without one, see StartRelay
+	// Reach is the address by which steps reach a server on this machine's loopback; nil: the
+	// server's own.
+	Reach func(address string) string
 	Git       *git.Cache
 
 	Holder      string                    // who this is, for builds that wait for a lock

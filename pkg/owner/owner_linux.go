@@ -41,6 +41,9 @@ type Meta struct {
 	Mode     uint32            // with the type, whose links have no mode of their own
 	Xattrs   map[string][]byte // by their full names
 	Times    []unix.Timespec   // of access and of change of content; nil leaves them
+	// Exact says that the file has no other attributes than Xattrs. Only a Table knows it:
+	// for others, a file that has some is to be made anew.
+	Exact bool
 	// Fresh says that the file was just made by uid 0 and belongs to uid and gid 0, as
 	// long as nothing else is said.
 	Fresh bool

@@ -89,6 +89,9 @@ func (t *Table) Set(dir int, name string, m Meta) error {
 	}
 	e.uid, e.gid = m.UID, m.GID
 	e.mode = e.mode&unix.S_IFMT | m.Mode&0o7777
+	if m.Exact {
+		e.xattrs = nil
+	}
 	if len(m.Xattrs) > 0 {
 		e.xattrs = maps.Clone(e.xattrs)
 		if e.xattrs == nil {

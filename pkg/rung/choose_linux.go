@@ -133,6 +133,7 @@ func (c *Choice) Line(r Rung) string {
 type Verdict struct {
 	Name    string   `json:"name"`
 	Cost    string   `json:"cost"`
+	Detail  string   `json:"detail,omitempty"`
 	Works   bool     `json:"works"`
 	Refused *Refusal `json:"refused,omitempty"`
 }
@@ -151,6 +152,8 @@ func (t Table) TryAll(ctx context.Context, h Host) ([]Verdict, error) {
 				why = Refusal{Name: r.Name, Reason: err.Error()}
 			}
 			v.Works, v.Refused = false, &why
+		} else if r.Detail != nil {
+			v.Detail = r.Detail(h)
 		}
 		all = append(all, v)
 	}

@@ -20,6 +20,9 @@ type Host struct {
 	Account userns.Account
 	Runtime string // OCI runtime that is to be taken, "" for any
 	Kernel  string // of virtual machines, see Setting
+	Cache   string // as in Setting
+	// Mirror is where packages would be fetched from; nil: from nowhere.
+	Mirror func() (string, error)
 }
 
 // Rung is one way of running steps.
@@ -30,6 +33,8 @@ type Rung struct {
 	// Look finds out quickly, in the outer process, what would be in the way. What is
 	// left is found out by entering. Nil wants Try before each start.
 	Look func(ctx context.Context, h Host) error
+	// Detail, unless it is nil, says what the rung would use here, for a table.
+	Detail func(h Host) string
 	// Try really tries, in a child where it must, and leaves nothing. The error is a
 	// remedy.Error.
 	Try func(ctx context.Context, h Host) error
@@ -37,6 +42,9 @@ type Rung struct {
 	Snapshots []snapshot.Kind
 	// Store is the store of layers.
 	Store Store
+	// Stored, unless it is nil, is what the layers of a store are to disks, without anything
+	// that runs steps: nil says that a layer is what its files are. Dir is as in Setting.
+	Stored func(s *layer.Store, dir string) (Stored, error)
 	// Prepare, unless it is nil, prepares the inner process before it opens the store.
 	Prepare func() error
 	// Open makes what steps need, in the inner process.
@@ -71,6 +79,9 @@ type Setting struct {
 	Cache    string // directory for what may be deleted between builds
 	Packages func() (*debian.Fetcher, debian.Host, error)
 	Note     func(text string) // nil: nothing is said
+	Jobs     int               // steps at a time, less than 1 means 1
+	// StepMemory is what a step may use, in bytes, 0 for no limit.
+	StepMemory int64
 }
 
 // Room is an opened rung.
@@ -83,6 +94,9 @@ type Room struct {
 	// Joins says that commands can be in a network namespace that there is; WayOut that they have
 	// a network of their own, which does not lead to the host's loopback.
 	Joins, WayOut bool
+	// Reach lets steps that have a network reach a server on this machine's loopback, which a
+	// URL names, and is the URL for them; nil: they reach what this process reaches.
+	Reach func(address string) string
 	// Stored are what the layers of a store are to steps and disks; nil: a layer is what
 	// its files are.
 	Stored func(s *layer.Store) Stored
@@ -96,6 +110,8 @@ type Stored interface {
 	// Tree is the root file system of a layer and those below it, with no time later than
 	// clamp (seconds since 1970; 0 leaves them), until close is called.
 	Tree(ctx context.Context, layer string, clamp int64, jobs int) (t *tree.Tree, close func() error, err error)
+	// Close gives it up. That of a Room ends with the Room, too.
+	Close() error
 }
 
 // Close gives a Room up.

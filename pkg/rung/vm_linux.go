@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,21 +22,31 @@ import (
 	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/carosio/carosbuild/pkg/userns"
 	"github.com/carosio/carosbuild/pkg/vm"
-	"github.com/carosio/carosbuild/pkg/vm/roots"
 )
 
 // virtualMachine is the rung that needs no privilege: each command has a machine of
 // QEMU's, and owners are only in the tar streams of layers, and in memory.
 func virtualMachine() Rung {
 	look := func(ctx context.Context, h Host) error { return tryMachine(ctx, h.Kernel) }
+	detail := func(h Host) string { return "with Linux " + kernelAtHand(h, "/") }
 	return Rung{
 		Name: "vm", Cost: "slow: each command starts a virtual machine, and without KVM runs about ten times as long",
 		How: userns.Plain, Look: look, Try: look, Snapshots: []snapshot.Kind{snapshot.Copy}, Store: Store{"-vm", owner.Own{}},
+		Detail: detail,
 		Prepare: func() error {
 			if os.Geteuid() == 0 {
 				return nil
 			}
 			return nochown.Install()
+		},
+		Stored: func(s *layer.Store, dir string) (Stored, error) {
+			scratch, release, err := plainScratch(dir)
+			if err != nil {
+				return nil, err
+			}
+			l := newStoredLayers(s, scratch)
+			l.release = release
+			return l, nil
 		},
 		Open: func(ctx context.Context, s Setting) (*Room, error) {
 			scratch, release, err := plainScratch(s.Dir)
@@ -67,11 +79,12 @@ func openMachine(ctx context.Context, s Setting, scratch string) (_ *Room, err e
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, err
 	}
-	memory, err := machineMemory()
+	free, err := userns.FreeMemory()
 	if err != nil {
 		return nil, err
 	}
-	m, err := vm.Open(ctx, vm.Config{Kernel: k, Scratch: dir, Memory: memory})
+	memory, most := memoryOf(free, s.Jobs, s.StepMemory)
+	m, err := vm.Open(ctx, vm.Config{Kernel: k, Scratch: dir, Memory: memory, AtATime: most})
 	if err != nil {
 		return nil, err
 	}
@@ -81,31 +94,51 @@ func openMachine(ctx context.Context, s Setting, scratch string) (_ *Room, err e
 	}
 	box := &vm.Sandbox{Machine: m, Scratch: dir}
 	room.Sandbox, room.What = box, m.QEMU
+	room.Reach = func(address string) string { return reach(box, address) }
 	room.Stored = func(store *layer.Store) Stored {
-		l := &tarLayers{store: store, dir: dir, tars: map[string]*tarFile{}}
-		room.close = append(room.close, l.close)
-		snaps := &roots.Snapshots{Layers: l, Dir: dir}
-		box.Table = snaps.Table
-		return &storedLayers{snaps, l}
+		l := newStoredLayers(store, dir)
+		room.close = append(room.close, l.Close)
+		box.Table = l.snaps.Table
+		return l
 	}
 	return room, nil
 }
 
-// The memory of a machine, in bytes: half of what is free, within bounds.
-const (
-	leastMemory = 256 << 20
-	mostMemory  = 2 << 30
-)
-
-func machineMemory() (int64, error) {
-	free, err := userns.FreeMemory()
+// reach is the URL of a server on the loopback for machines, in which only that port can be
+// reached.
+func reach(box *vm.Sandbox, address string) string {
+	u, err := url.Parse(address)
 	if err != nil {
-		return 0, err
+		return address
 	}
-	return memoryOf(free), nil
+	port, err := strconv.ParseUint(u.Port(), 10, 16)
+	if err != nil {
+		return address
+	}
+	u.Host = box.Forward(uint16(port)).String()
+	return u.String()
 }
 
-func memoryOf(free int64) int64 { return min(max(free/2, leastMemory), mostMemory) }
+// The memory of a machine, in bytes, where a step has no limit of its own, and what a
+// machine's kernel takes of it.
+const (
+	leastMemory  = 256 << 20
+	mostMemory   = 2 << 30
+	kernelMemory = 96 << 20
+)
+
+// memoryOf is how much memory each machine gets, and how many may run at a time: all together
+// have half of what is free, of which QEMU takes as much again. A step that may use more than
+// a machine has by default gets it, as far as that half goes.
+func memoryOf(free int64, jobs int, step int64) (memory int64, most int) {
+	all := max(free/2, leastMemory)
+	memory = min(max(all/int64(max(jobs, 1)), leastMemory), mostMemory)
+	if step > 0 {
+		memory = min(max(memory, step+kernelMemory), all)
+	}
+	memory &^= 1<<20 - 1
+	return memory, int(min(max(all/memory, 1), int64(max(jobs, 1))))
+}
 
 // machineResolver is /etc/resolv.conf in a machine: QEMU answers there as the host's
 // resolver does.
@@ -119,7 +152,8 @@ func machineLine(m *vm.Machine, k *vm.Kernel, from string) string {
 	} else if m.Reason != "" {
 		how += " (" + m.Reason + ")"
 	}
-	return fmt.Sprintf("steps run in virtual machines of %s, %s, with Linux %s (%s), %d CPUs and %d MiB", filepath.Base(m.QEMU), how, k.Version, from, m.CPUs, m.Memory>>20)
+	return fmt.Sprintf("steps run in virtual machines of %s, %s, with Linux %s (%s), %d CPUs and %d MiB each, at most %d at a time",
+		filepath.Base(m.QEMU), how, k.Version, from, m.CPUs, m.Memory>>20, m.AtATime)
 }
 
 // tryMachine starts QEMU without a machine, and looks for what is known of a kernel.
@@ -138,7 +172,7 @@ func tryMachine(ctx context.Context, kernel string) error {
 	if kernel == "" {
 		return nil
 	}
-	if _, err := os.Stat(kernel); err != nil {
+	if err := lookAtKernel(kernel); err != nil {
 		return &remedy.Error{Tried: "find the kernel of virtual machines", Err: err, Cure: "--vm-kernel: a Debian package, or a directory with boot/vmlinuz-* and lib/modules"}
 	}
 	return nil
@@ -150,7 +184,7 @@ const kernelSuite = "bookworm"
 // findKernel finds a kernel: the one that is named, this machine's, one that was fetched
 // before, or Debian's. From says which it is.
 func findKernel(ctx context.Context, s Setting) (k *vm.Kernel, from string, err error) {
-	dir := vm.KernelDir(filepath.Join(s.Cache, "kernels"))
+	dir := vm.KernelDir(kernelsDir(s.Cache))
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, "", err
 	}

@@ -10,12 +10,31 @@ import (
 	"github.com/carosio/carosbuild/pkg/remedy"
 )
 
-// A machine has half of the memory that is free, but never too little to start or more than
-// steps need.
+// Machines share half of the memory that is free, but none has too little to start or more
+// than steps need; where that is too much for all jobs, fewer run at a time.
 func TestMemoryOf(t *testing.T) {
-	for free, want := range map[int64]int64{100 << 20: 256 << 20, 1 << 30: 512 << 20, 64 << 30: 2 << 30} {
-		if got := memoryOf(free); got != want {
-			t.Errorf("of %d MiB: %d MiB, want %d", free>>20, got>>20, want>>20)
+	const mib = 1 << 20
+	for _, c := range []struct {
+		free   int64
+		jobs   int
+		step   int64
+		memory int64
+		most   int
+	}{
+		{free: 100, jobs: 1, memory: 256, most: 1},
+		{free: 100, jobs: 8, memory: 256, most: 1},
+		{free: 1024, jobs: 1, memory: 512, most: 1},
+		{free: 1024, jobs: 2, memory: 256, most: 2},
+		{free: 1024, jobs: 8, memory: 256, most: 2},
+		{free: 65536, jobs: 4, memory: 2048, most: 4},
+		{free: 65536, jobs: 0, memory: 2048, most: 1},
+		{free: 16384, jobs: 4, step: 4096, memory: 4192, most: 1},
+		{free: 16384, jobs: 4, step: 1, memory: 2048, most: 4},
+		{free: 1024, jobs: 1, step: 4096, memory: 512, most: 1},
+	} {
+		memory, most := memoryOf(c.free*mib, c.jobs, c.step*mib)
+		if memory != c.memory*mib || most != c.most {
+			t.Errorf("of %d MiB for %d jobs, steps of %d: %d MiB, %d at a time, want %d, %d", c.free, c.jobs, c.step, memory/mib, most, c.memory, c.most)
 		}
 	}
 }

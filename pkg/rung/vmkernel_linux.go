@@ -5,13 +5,16 @@ package rung
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/evict"
 	"github.com/carosio/carosbuild/pkg/source/debian"
+	"github.com/carosio/carosbuild/pkg/vm"
 )
 
 // kernelPackage fetches the package that linux-image-cloud-ARCH leads to, verified as all
@@ -31,4 +34,47 @@ func kernelPackage(ctx context.Context, f *debian.Fetcher, h debian.Host, now ti
 		return "", err
 	}
 	return filepath.Join(f.DebsDir(), r.Packages[0].Sum+".deb"), nil
+}
+
+// kernelsDir is where kernels of packages are kept.
+func kernelsDir(cache string) string { return filepath.Join(cache, "kernels") }
+
+// CacheUnits are what rungs keep in the directory for what may be deleted between builds, to
+// be removed one by one.
+func CacheUnits(cache string) ([]evict.Unit, error) { return vm.KernelUnits(kernelsDir(cache)) }
+
+// lookAtKernel fails where the kernel that is named cannot be one.
+func lookAtKernel(name string) error {
+	st, err := os.Stat(name)
+	switch {
+	case err != nil:
+		return err
+	case st.IsDir():
+		_, err = vm.LookForKernel(name)
+		return err
+	}
+	return vm.LookAtPackage(name)
+}
+
+// kernelAtHand says which kernel machines get that findKernel finds for them, without fetching
+// any. Root is the directory that this machine's is below.
+func kernelAtHand(h Host, root string) string {
+	if h.Kernel != "" {
+		return "of " + h.Kernel
+	}
+	if version, err := vm.LookForKernel(root); err == nil {
+		return version + ", this machine's"
+	}
+	if h.Cache != "" {
+		if _, err := vm.LookInCache(vm.KernelDir(kernelsDir(h.Cache))); err == nil {
+			return "of Debian, fetched earlier"
+		}
+	}
+	from := "Debian's mirror"
+	if h.Mirror != nil {
+		if m, err := h.Mirror(); err == nil && m != "" {
+			from = m
+		}
+	}
+	return "of Debian, which the first build fetches from " + from
 }

@@ -18,8 +18,25 @@ import (
 
 // storedLayers are the layers of a store as their tar streams say.
 type storedLayers struct {
-	snaps *roots.Snapshots
-	tars  *tarLayers
+	snaps   *roots.Snapshots
+	tars    *tarLayers
+	release func() error // what dir is in; nil: it is not this one's
+}
+
+// newStoredLayers are the layers of a store. Dir is for files that are gone when it is closed.
+func newStoredLayers(s *layer.Store, dir string) *storedLayers {
+	l := &tarLayers{store: s, dir: dir, tars: map[string]*tarFile{}}
+	return &storedLayers{snaps: &roots.Snapshots{Layers: l, Dir: dir}, tars: l}
+}
+
+// Close implements Stored.
+func (s *storedLayers) Close() error {
+	err := s.tars.close()
+	if s.release != nil {
+		err = errors.Join(err, s.release())
+		s.release = nil
+	}
+	return err
 }
 
 // Prepare implements engine.Snapshotter.
@@ -137,5 +154,6 @@ func (l *tarLayers) close() error {
 			errs = append(errs, f.file.Close())
 		}
 	}
+	clear(l.tars)
 	return errors.Join(errs...)
 }

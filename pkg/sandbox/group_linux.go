@@ -77,9 +77,9 @@ func (g *group) exceeded() string {
 	case g == nil:
 		return ""
 	case g.event("pids.events", "max") > 0:
-		return g.exceededBy(g.PIDs+1, 0)
+		return g.ExceededBy(g.PIDs+1, 0)
 	case g.event("memory.events", "oom_kill") > 0:
-		return g.exceededBy(0, g.Memory+1)
+		return g.ExceededBy(0, g.Memory+1)
 	}
 	return ""
 }

@@ -67,7 +67,7 @@ func (l Limits) watch(ancestor int, g *group, pause func(stop bool), done <-chan
 			pause(true)
 		}
 		tasks, memory := usage(ancestor)
-		if over := cmp.Or(l.exceededBy(tasks, memory), g.exceeded()); over != "" {
+		if over := cmp.Or(l.ExceededBy(tasks, memory), g.exceeded()); over != "" {
 			pause(true) // until it is killed, for which other threads have to run
 			return over
 		}
@@ -93,8 +93,8 @@ func hurry() {
 	_ = unix.SchedSetAttr(0, attr, 0)
 }
 
-// exceededBy says in words which limit is exceeded.
-func (l Limits) exceededBy(tasks, memory int64) string {
+// ExceededBy says in words which limit so many tasks and bytes exceed, "" for none.
+func (l Limits) ExceededBy(tasks, memory int64) string {
 	switch {
 	case l.PIDs > 0 && tasks > l.PIDs:
 		return fmt.Sprintf("it had more than %d processes and threads", l.PIDs)

@@ -10,12 +10,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/carosio/carosbuild/pkg/debfile"
 	"github.com/carosio/carosbuild/pkg/disk/initrd"
@@ -70,11 +68,8 @@ func KernelOf(t *tree.Tree) (*Kernel, error) {
 // KernelOfHost is a kernel below a root directory, "/" for this machine's: of those in its
 // boot directory the latest that this account can read and that has its modules.
 func KernelOfHost(ctx context.Context, root string) (*Kernel, error) {
-	images, _ := filepath.Glob(filepath.Join(root, "boot/vmlinuz-*"))
-	slices.Sort(images)
-	for _, image := range slices.Backward(images) {
-		version := strings.TrimPrefix(filepath.Base(image), "vmlinuz-")
-		f, err := os.Open(image)
+	for _, version := range slices.Backward(hostVersions(root)) {
+		f, err := os.Open(filepath.Join(root, "boot/vmlinuz-"+version))
 		if err != nil {
 			continue // Ubuntu's are for root only
 		}
@@ -148,21 +143,11 @@ func KernelDir(dir string) string {
 // KernelOfCache is the latest kernel that KernelOfPackage has left in a KernelDir. Without
 // one the error is fs.ErrNotExist.
 func KernelOfCache(ctx context.Context, dir string) (*Kernel, error) {
-	names, err := filepath.Glob(filepath.Join(dir, "kernel-*.tar"))
+	name, err := LookInCache(dir)
 	if err != nil {
 		return nil, err
 	}
-	var latest string
-	var when time.Time
-	for _, name := range names {
-		if st, err := os.Stat(name); err == nil && st.ModTime().After(when) {
-			latest, when = name, st.ModTime()
-		}
-	}
-	if latest == "" {
-		return nil, fs.ErrNotExist
-	}
-	return keptKernel(ctx, latest)
+	return keptKernel(ctx, name)
 }
 
 // keptName is where what is needed of a package is kept.

@@ -30,6 +30,7 @@ type Config struct {
 	Accel    string        // kvm or tcg; "" tries
 	CPUs     int           // 0: as many as this process may use
 	Memory   int64         // bytes, 0: 2 GiB
+	AtATime  int           // machines that run at the same time; 0: any number
 	BootTime time.Duration // until the guest has to say that it runs; 0: five minutes
 }
 
@@ -41,6 +42,7 @@ type Machine struct {
 	dir    string
 	filter bool // QEMU can do without system calls that it does not need
 	mu     sync.Mutex
+	slots  chan struct{}     // has room for the machines that may run; nil: any number
 	ram    map[string]string // files of initial RAM disks, by the architecture that they emulate
 }
 
@@ -75,6 +77,9 @@ func Open(ctx context.Context, c Config) (m *Machine, err error) {
 		return nil, err
 	}
 	m = &Machine{Config: c, dir: dir, ram: map[string]string{}}
+	if c.AtATime > 0 {
+		m.slots = make(chan struct{}, c.AtATime)
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, m.Close())

@@ -37,13 +37,18 @@ type Job struct {
 	Resize  <-chan wire.Window // nil: never
 }
 
-// Run starts a machine for a command, and waits until the command has ended, all that it
+// Run starts a machine for a command, when there is room for one, and waits until the command has ended, all that it
 // left behind has been killed and the disks are written. An error means that the command
 // did not come about, or that ctx has ended: the machine is gone then, too.
 func (m *Machine) Run(ctx context.Context, j Job) (wire.Result, error) {
 	if err := ctx.Err(); err != nil {
 		return wire.Result{}, err
 	}
+	leave, err := m.enter(ctx)
+	if err != nil {
+		return wire.Result{}, err
+	}
+	defer leave()
 	p, err := m.start(j)
 	if err != nil {
 		return wire.Result{}, err
@@ -70,6 +75,19 @@ func (m *Machine) Run(ctx context.Context, j Job) (wire.Result, error) {
 		err = e
 	}
 	return wire.Result{}, &MachineError{Err: err, Console: p.console.String()}
+}
+
+// enter waits until another machine may run.
+func (m *Machine) enter(ctx context.Context) (leave func(), err error) {
+	if m.slots == nil {
+		return func() {}, nil
+	}
+	select {
+	case m.slots <- struct{}{}:
+		return func() { <-m.slots }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // StartError says that the command could not be started.
@@ -208,7 +226,7 @@ func (m *Machine) arguments(initrd string, disks int, network bool) []string {
 	arch, _ := machineOf(runtime.GOARCH)
 	args := append([]string{
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-monitor", "none", "-serial", "stdio",
-		"-accel", accelerator(m.Accel), "-m", strconv.FormatInt(m.Memory>>20, 10), "-smp", strconv.Itoa(m.CPUs),
+		"-accel", accelerator(m.Accel, m.Memory), "-m", strconv.FormatInt(m.Memory>>20, 10), "-smp", strconv.Itoa(m.CPUs),
 	}, arch.args...)
 	args = append(args,
 		"-kernel", m.kernelFile(), "-initrd", initrd, "-append", "console="+arch.console+" quiet panic=-1 mitigations=off cryptomgr.notests nokaslr no_timer_check random.trust_cpu=on",
@@ -227,9 +245,12 @@ func (m *Machine) arguments(initrd string, disks int, network bool) []string {
 	return args
 }
 
-func accelerator(name string) string {
+// accelerator is QEMU's option. What it has translated takes up to half as much memory as the
+// machine has: without a bound it would go by the host's memory, not by what there is for
+// this process.
+func accelerator(name string, memory int64) string {
 	if cmp.Or(name, "tcg") == "tcg" {
-		return "tcg,thread=multi"
+		return fmt.Sprintf("tcg,thread=multi,tb-size=%d", min(memory>>20/2, 1024))
 	}
 	return name
 }

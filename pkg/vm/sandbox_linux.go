@@ -6,10 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -18,6 +20,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/sandbox"
 	"github.com/carosio/carosbuild/pkg/vm/cow"
 	"github.com/carosio/carosbuild/pkg/vm/delta"
+	"github.com/carosio/carosbuild/pkg/vm/guest"
 	"github.com/carosio/carosbuild/pkg/vm/roots"
 	"github.com/carosio/carosbuild/pkg/vm/wire"
 )
@@ -31,6 +34,15 @@ type Sandbox struct {
 	Scratch string // directory for what machines write, as long as they are used
 	// Table, unless it is nil, has the metadata of a root; nil: the kernel has it.
 	Table func(root string) *owner.Table
+
+	forward atomic.Uint32 // port of the loopback that commands reach, 0 for none
+}
+
+// Forward lets commands that have a network reach a TCP port of this machine's loopback,
+// and says at which address. They reach one port, the last.
+func (s *Sandbox) Forward(port uint16) netip.AddrPort {
+	s.forward.Store(uint32(port))
+	return netip.AddrPortFrom(netip.AddrFrom4(guest.Gateway()), port)
 }
 
 // Emulate says whether programs of an architecture run in the machines.
@@ -97,7 +109,8 @@ func (s *Sandbox) run(ctx context.Context, c sandbox.Command, root *Disk, done f
 		Request: wire.Request{
 			Args: c.Args, Env: c.Env, Cwd: c.Cwd, UID: c.UID, GID: c.GID, Groups: c.Groups, Mounts: m.wire,
 			Network: c.Network != sandbox.NoNetwork, Terminal: c.Terminal, Hostname: sandbox.Hostname,
-			Emulate: foreign(c.Arch), Plant: true,
+			Emulate: foreign(c.Arch), Plant: true, Memory: c.Limits.Memory, PIDs: c.Limits.PIDs,
+			Forward: uint16(s.forward.Load()),
 		},
 	})
 	if err != nil {
@@ -106,7 +119,10 @@ func (s *Sandbox) run(ctx context.Context, c sandbox.Command, root *Disk, done f
 	if err := done(res); err != nil {
 		return 0, err
 	}
-	return res.Status, m.writeBack(ctx, s.Scratch)
+	if err := m.writeBack(ctx, s.Scratch); err != nil || res.Over == "" {
+		return res.Status, err
+	}
+	return sandbox.EndedByLimit(c.Stderr, res.Over)
 }
 
 // owners are those of a directory of the host as its command sees them: what belongs to

@@ -290,7 +290,7 @@ func (a *applier) finish(e *tree.Entry) error {
 // metaOf is the metadata of an entry.
 func metaOf(e *tree.Entry) owner.Meta {
 	m := owner.Meta{
-		UID: int(e.UID), GID: int(e.GID), Mode: e.Mode,
+		UID: int(e.UID), GID: int(e.GID), Mode: e.Mode, Exact: true,
 		Times: []unix.Timespec{{Nsec: unix.UTIME_OMIT}, {Sec: e.Mtime, Nsec: int64(e.MtimeNsec)}},
 	}
 	for name, value := range e.EachXattr() {

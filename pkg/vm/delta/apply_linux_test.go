@@ -7,7 +7,11 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
 	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/owner"
 )
 
 func read(t *testing.T, dir string) *tree.Tree {
@@ -110,4 +114,35 @@ func (n byName) ReadAt(p []byte, off int64) (int, error) {
 	}
 	defer f.Close()
 	return f.ReadAt(p, off)
+}
+
+// Attributes that a directory or a file does not have any more are gone, those of the root
+// included.
+func TestApplyRemovesAttributes(t *testing.T) {
+	dir := t.TempDir()
+	all := &owner.Table{}
+	before := makeTree(t, "/ | user.root=1 user.kept=2", "d/ | system.posix_acl_default=a user.x=1 user.y=2", "f 1 | user.x=1")
+	after := makeTree(t, "/ | user.kept=2", "d/ | user.y=3", "f 1")
+	for _, step := range []struct{ from, to *tree.Tree }{{makeTree(t), before}, {before, after}} {
+		changes, err := Find(t.Context(), step.from, step.to, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := Apply(t.Context(), dir, changes, ApplyOptions{Metadata: all}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := map[string]string{}
+	for _, name := range []string{"", "d", "f"} {
+		_, xattrs, err := all.Look(unix.AT_FDCWD, filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for k, v := range xattrs {
+			got[name+" "+k] = string(v)
+		}
+	}
+	if diff := cmp.Diff(got, map[string]string{" user.kept": "2", "d user.y": "3"}); diff != "" {
+		t.Errorf("attributes (-got +want):\n%s", diff)
+	}
 }

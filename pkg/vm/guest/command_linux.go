@@ -27,16 +27,22 @@ const (
 )
 
 // command runs the command and waits for it; all that it has started is killed with its
-// namespace of processes. An error means that it did not come about.
-func command(c *conn, r *wire.Request) (int, error) {
+// namespace of processes. Over is the limit that it has exceeded, and was ended for. An
+// error means that it did not come about.
+func command(c *conn, r *wire.Request) (status int, over string, err error) {
+	g, err := newGroup(sandbox.Limits{Memory: r.Memory, PIDs: r.PIDs})
+	if err != nil {
+		return 0, "", err
+	}
+	defer g.dir.Close()
 	request, give, err := os.Pipe()
 	if err != nil {
-		return 0, err
+		return 0, "", err
 	}
 	defer give.Close()
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return 0, err
+		return 0, "", err
 	}
 	report, theirs := os.NewFile(uintptr(pair[0]), "report"), os.NewFile(uintptr(pair[1]), "report")
 	defer report.Close()
@@ -45,30 +51,38 @@ func command(c *conn, r *wire.Request) (int, error) {
 	cmd.ExtraFiles = []*os.File{request, theirs}
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWIPC, Setsid: true,
+		UseCgroupFD: true, CgroupFD: int(g.dir.Fd()),
 	}
 	s := &streams{conn: c}
 	if !r.Terminal {
 		if err := s.pipes(cmd); err != nil {
-			return 0, err
+			return 0, "", err
 		}
 	}
 	if err := cmd.Start(); err != nil {
-		return 0, err
+		return 0, "", err
 	}
 	request.Close()
 	theirs.Close()
 	s.close(s.theirs)
 	if err := json.NewEncoder(give).Encode(r); err != nil {
-		return 0, errors.Join(err, cmd.Wait())
+		return 0, "", errors.Join(err, cmd.Wait())
 	}
 	give.Close()
-	failure := s.follow(report, r.Terminal)
+	if err := s.follow(report, r.Terminal); err != nil {
+		_ = cmd.Wait()
+		s.out.Wait()
+		return 0, "", err
+	}
+	stop := g.watch(cmd.Process.Kill)
 	err = cmd.Wait()
+	over, failure := stop()
 	s.out.Wait()
 	if failure != nil {
-		return 0, failure
+		return 0, "", failure
 	}
-	return sandbox.ExitStatus(err)
+	status, err = sandbox.ExitStatus(err)
+	return status, over, err
 }
 
 // streams are those of a command.

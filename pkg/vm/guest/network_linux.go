@@ -17,11 +17,15 @@ var (
 	resolver = [4]byte{10, 0, 2, 3}
 )
 
+// Gateway is the address that QEMU takes for the host's loopback.
+func Gateway() [4]byte { return gateway }
+
 // connect brings the loopback up, and the network if there is to be one. QEMU takes every
-// address of its network for the host's loopback: they are made unreachable. Of the
-// resolver's, which is that of the host's resolver, only the port for names can be reached:
-// it may be on the loopback, too. The command has no capability to undo that.
-func connect(network bool) error {
+// address of its network for the host's loopback: they are made unreachable, but for TCP to
+// the port forward, unless that is 0. Of the resolver's, which is that of the host's
+// resolver, only the port for names can be reached: it may be on the loopback, too. The
+// command has no capability to undo that.
+func connect(network bool, forward uint16) error {
 	s, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return err
@@ -46,17 +50,23 @@ func connect(network bool) error {
 	if err := up(s, card); err != nil {
 		return err
 	}
-	for _, r := range []route{
+	var hosts []route
+	for _, ip := range [][4]byte{resolver, gateway} {
+		if ip == gateway && forward == 0 {
+			continue
+		}
+		hosts = append(hosts, route{to: ip, mask: [4]byte{255, 255, 255, 255}, flags: unix.RTF_UP | unix.RTF_HOST, card: card})
+	}
+	for _, r := range append(hosts, []route{
 		{to: [4]byte{}, via: gateway, flags: unix.RTF_UP | unix.RTF_GATEWAY},
-		{to: resolver, mask: [4]byte{255, 255, 255, 255}, flags: unix.RTF_UP | unix.RTF_HOST, card: card},
 		{to: [4]byte{10, 0, 2, 0}, mask: [4]byte{255, 255, 255, 128}, flags: unix.RTF_UP | unix.RTF_REJECT},
 		{to: [4]byte{10, 0, 2, 128}, mask: [4]byte{255, 255, 255, 128}, flags: unix.RTF_UP | unix.RTF_REJECT},
-	} {
+	}...) {
 		if err := r.add(s); err != nil {
 			return err
 		}
 	}
-	return onlyNames(resolver)
+	return refuse(forward)
 }
 
 func up(s int, name string) error {

@@ -9,20 +9,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// onlyNames lets nothing reach an address but questions for names: rules are asked before
-// the routing table is.
-func onlyNames(ip [4]byte) error {
+// refuse lets nothing reach the resolver but questions for names, nor the gateway but TCP to
+// a port, 0 for none: rules are asked before the routing table is.
+func refuse(forward uint16) error {
 	s, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(s)
-	for i, r := range []rule{
-		{to: ip, proto: unix.IPPROTO_UDP, port: 53}, {to: ip, proto: unix.IPPROTO_TCP, port: 53}, {to: ip},
-	} {
+	rules := []rule{{to: resolver, proto: unix.IPPROTO_UDP, port: 53}, {to: resolver, proto: unix.IPPROTO_TCP, port: 53}, {to: resolver}}
+	if forward != 0 {
+		rules = append(rules, rule{to: gateway, proto: unix.IPPROTO_TCP, port: forward}, rule{to: gateway})
+	}
+	for i, r := range rules {
 		r.priority = uint32(100 + i)
 		if err := r.add(s); err != nil {
-			return fmt.Errorf("routing rule for %v: %w", ip, err)
+			return fmt.Errorf("routing rule for %v: %w", r.to, err)
 		}
 	}
 	return nil

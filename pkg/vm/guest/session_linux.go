@@ -74,7 +74,7 @@ func carryOut(c *conn, r *wire.Request) wire.Result {
 			return fail(err)
 		}
 	}
-	if err := connect(r.Network); err != nil {
+	if err := connect(r.Network, r.Forward); err != nil {
 		return fail(fmt.Errorf("network: %w", err))
 	}
 	if err := unix.Sethostname([]byte(r.Hostname)); err != nil {
@@ -90,8 +90,8 @@ func carryOut(c *conn, r *wire.Request) wire.Result {
 			return fail(err)
 		}
 	}
-	status, err := command(c, r)
-	res := wire.Result{Status: status}
+	status, over, err := command(c, r)
+	res := wire.Result{Status: status, Over: over}
 	if err != nil {
 		res.Error = err.Error()
 	}

@@ -54,6 +54,9 @@ type Request struct {
 	Plant    bool // mount points and files that the root lacks
 	Hostname string
 	Emulate  string // architecture of foreign programs, "" for none
+	Memory   int64  // bytes that its processes may use together; 0 is the machine's
+	PIDs     int64  // processes and threads at a time; 0 is what the machine can have
+	Forward  uint16 // port of the host's loopback that the command reaches, 0 for none
 }
 
 // Mount is a directory or a file of the second disk that the command sees.
@@ -69,6 +72,7 @@ type Window struct{ Rows, Cols uint16 }
 // Result is how a command ended.
 type Result struct {
 	Status int
+	Over   string   // limit that it exceeded and was ended for, in words
 	Error  string   // why the command did not come about
 	Revert []string // paths of the root that were planted and are as they were
 }

@@ -16,7 +16,6 @@ import (
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/localstore"
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/render"
 	"github.com/carosio/carosbuild/pkg/compose"
-	"github.com/carosio/carosbuild/pkg/disk/tree"
 	"github.com/carosio/carosbuild/pkg/engine"
 	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/layer"
@@ -105,16 +104,19 @@ func (c *buildCommand) runAndWrite(ctx context.Context, e *engine.Engine, j *bui
 
 // engine is what runs the plan. It is to be closed.
 func (c *buildCommand) engine(ctx context.Context, j *buildJob, store *layer.Store, view render.Display, events func(progress.Event)) (*engine.Engine, func() error, error) {
-	l, done, err := local(ctx, c.App, j, store, sandbox.Network(c.network), view, events)
+	limits, output, err := c.limitOptions.read()
 	if err != nil {
 		return nil, nil, err
 	}
-	if l.Limits, l.Output, err = c.limitOptions.read(); err != nil {
-		return nil, nil, errors.Join(err, done())
+	of := steps{network: sandbox.Network(c.network), limits: limits, jobs: min(c.jobs, len(j.plan.Stages))}
+	l, done, err := local(ctx, c.App, j, store, of, view, events)
+	if err != nil {
+		return nil, nil, err
 	}
 	if l.Certificates, err = c.certOptions.read(c.Getenv); err != nil {
 		return nil, nil, errors.Join(err, done())
 	}
+	l.Output = output
 	if l.Cache = j.cache; c.noCache {
 		l.Cache = engine.Fresh(l.Cache)
 	}
@@ -125,10 +127,17 @@ func (c *buildCommand) engine(ctx context.Context, j *buildJob, store *layer.Sto
 	return &engine.Engine{Cache: l.Cache, Executor: l, Images: images, BuildID: j.buildID, Jobs: c.jobs, Now: time.Now, Events: events}, done, nil
 }
 
+// steps say how steps are run.
+type steps struct {
+	network sandbox.Network
+	limits  sandbox.Limits
+	jobs    int // at a time
+}
+
 // local runs steps on this machine. It is to be closed.
-func local(ctx context.Context, a *cli.App, j *buildJob, store *layer.Store, network sandbox.Network, view render.Display, events func(progress.Event)) (*engine.Local, func() error, error) {
+func local(ctx context.Context, a *cli.App, j *buildJob, store *layer.Store, of steps, view render.Display, events func(progress.Event)) (*engine.Local, func() error, error) {
 	note := func(text string) { events(progress.Event{Time: time.Now(), Kind: progress.Note, Text: text}) }
-	room, line, err := a.OpenRoom(ctx, j.dirs, j.dirs.State, store, note)
+	room, line, err := a.OpenRoom(ctx, j.dirs, j.dirs.State, store, cli.RoomOptions{Jobs: of.jobs, StepMemory: of.limits.Memory, Note: note})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -137,11 +146,11 @@ func local(ctx context.Context, a *cli.App, j *buildJob, store *layer.Store, net
 			note(text)
 		}
 	}
-	l, closeNetwork, err := localIn(ctx, a, room, j, store, network, view, note)
+	l, closeNetwork, err := localIn(ctx, a, room, j, store, of.network, view, note)
 	if err != nil {
 		return nil, nil, errors.Join(err, room.Close())
 	}
-	l.Events = events
+	l.Events, l.Limits = events, of.limits
 	return l, func() error { return errors.Join(closeNetwork(), room.Close()) }, nil
 }
 
@@ -169,26 +178,15 @@ func localIn(ctx context.Context, a *cli.App, room *rung.Room, j *buildJob, stor
 	snapshots := engine.Snapshotter(engine.Layers{Store: store})
 	if room.Stored != nil {
 		stored := room.Stored(store)
-		snapshots, j.root = stored, func(layer string) compose.RootFS { return storedTree{stored, layer} }
+		snapshots, j.root = stored, func(layer string) compose.RootFS { return diskcmd.StoredTree{Of: stored, Layer: layer} }
 	}
 	l := &engine.Local{
-		Snapshots: snapshots, Chains: engine.Layers{Store: store}, Sandbox: room.Sandbox, Images: puller(a, j, store), Packages: fetcher, Host: host, Relay: to.relay,
+		Snapshots: snapshots, Chains: engine.Layers{Store: store}, Sandbox: room.Sandbox, Images: puller(a, j, store), Packages: fetcher, Host: host, Relay: to.relay, Reach: room.Reach,
 		Git: a.GitCache(j.dirs, view), Holder: holder, CacheDir: j.dirs.Cache, Scratch: room.Scratch,
 		LogPath:  func(stage string) string { return filepath.Join(j.dirs.Logs(), j.buildID, history.LogName(stage)) },
 		Resolver: resolver, Network: to.auto, Proxies: to.proxies, Now: time.Now, CacheOwners: store.Owners(), CacheSuffix: a.Rung(ctx).Store.Suffix,
 	}
 	return l, to.close, nil
-}
-
-// storedTree is the root file system of a stage whose metadata is not that of its files.
-type storedTree struct {
-	of    rung.Stored
-	layer string
-}
-
-// Tree implements compose.RootFS.
-func (t storedTree) Tree(ctx context.Context, clamp int64, jobs int) (*tree.Tree, func() error, error) {
-	return t.of.Tree(ctx, t.layer, clamp, jobs)
 }
 
 func puller(a *cli.App, j *buildJob, store *layer.Store) engine.ImagePuller {

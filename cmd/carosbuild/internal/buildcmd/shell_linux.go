@@ -101,12 +101,13 @@ func shell(ctx context.Context, a *cli.App, s *layer.Store, name string, command
 		sh.Env = []string{"TERM=" + a.Getenv("TERM")}
 	}
 	j.buildID = sh.BuildID
-	l, done, err := local(ctx, a, j, s, cmp.Or(sandbox.Network(network), sandbox.Network(sh.Job.Network), sandbox.AutoNetwork), render.Quiet{}, func(e progress.Event) { noteEvent(a, e) })
+	of := steps{network: cmp.Or(sandbox.Network(network), sandbox.Network(sh.Job.Network), sandbox.AutoNetwork), limits: o.limits, jobs: 1}
+	l, done, err := local(ctx, a, j, s, of, render.Quiet{}, func(e progress.Event) { noteEvent(a, e) })
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, done()) }()
-	l.Limits, l.Certificates = o.limits, o.certificates
+	l.Certificates = o.certificates
 	status, err := l.Shell(ctx, sh)
 	if err == nil && status != 0 {
 		return cli.Exit(status)

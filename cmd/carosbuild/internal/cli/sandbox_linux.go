@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,7 +48,14 @@ func (a *App) CheckSandbox() error {
 
 // Host is who asks for a sandbox.
 func (a *App) Host() rung.Host {
-	return rung.Host{Account: a.Account(), Runtime: a.Runtime, Kernel: a.Kernel}
+	h := rung.Host{Account: a.Account(), Runtime: a.Runtime, Kernel: a.Kernel, Mirror: func() (string, error) {
+		from, err := debian.ReadHost("/", a.Getenv)
+		return cmp.Or(from.Mirror, debian.DefaultMirror), err
+	}}
+	if d, err := a.places(); err == nil {
+		h.Cache = d.Cache
+	}
+	return h
 }
 
 // Rung is the one that this process was started for, or will be, as far as that can be told
@@ -59,16 +67,23 @@ func (a *App) Rung(ctx context.Context) rung.Rung {
 	return rung.All().Likely(ctx, a.Sandbox, a.Host())
 }
 
+// RoomOptions say what a rung is opened for.
+type RoomOptions struct {
+	Jobs       int               // steps at a time, less than 1 means 1
+	StepMemory int64             // bytes that a step may use, 0 for no limit
+	Note       func(text string) // is told what the rung says of itself; nil: nobody is
+}
+
 // OpenRoom opens the rung that this process was started for, below a directory of the
 // account and for a store of layers, and returns a line that says which it is and why; "" for
-// the best. Note, unless it is nil, is told what the rung says of itself.
-func (a *App) OpenRoom(ctx context.Context, d Dirs, dir string, store *layer.Store, note func(string)) (room *rung.Room, line string, err error) {
+// the best.
+func (a *App) OpenRoom(ctx context.Context, d Dirs, dir string, store *layer.Store, o RoomOptions) (room *rung.Room, line string, err error) {
 	choice, r, ok := rung.All().Chosen(a.Getenv)
 	if !ok {
 		return nil, "", errors.New("this process was not told how steps are to run")
 	}
 	setting := rung.Setting{
-		Dir: dir, Runtime: a.Runtime, Kernel: a.Kernel, Cache: d.Cache, Note: note, Records: store.OwnersFile(),
+		Dir: dir, Runtime: a.Runtime, Kernel: a.Kernel, Cache: d.Cache, Note: o.Note, Jobs: o.Jobs, StepMemory: o.StepMemory, Records: store.OwnersFile(),
 		Packages: func() (*debian.Fetcher, debian.Host, error) {
 			host, err := debian.ReadHost("/", a.Getenv)
 			return &debian.Fetcher{Cache: d.Packages(), HTTP: host.HTTPClient()}, host, err

@@ -4,6 +4,7 @@ package diskcmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -14,8 +15,9 @@ import (
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/localstore"
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/render"
 	"github.com/carosio/carosbuild/pkg/compose"
+	"github.com/carosio/carosbuild/pkg/disk/tree"
 	"github.com/carosio/carosbuild/pkg/layer"
-	"github.com/carosio/carosbuild/pkg/remedy"
+	"github.com/carosio/carosbuild/pkg/rung"
 	"github.com/carosio/carosbuild/pkg/userns"
 )
 
@@ -26,13 +28,32 @@ func (c *diskCommand) writeStored(cmd *cobra.Command, j *diskJob, view render.Di
 	if userns.Inside(c.Getenv) {
 		mode = c.OutputMode
 	}
-	return localstore.With(c.App, cmd, false, func(ctx context.Context, s *layer.Store, _ layer.Paths, _ cli.Dirs) error {
-		return c.write(ctx, j, mode, func(source string) (compose.RootFS, error) { return c.storedRoot(ctx, s, source) }, view)
+	return localstore.With(c.App, cmd, false, func(ctx context.Context, s *layer.Store, _ layer.Paths, d cli.Dirs) (err error) {
+		var stored rung.Stored
+		if r := c.Rung(ctx); r.Stored != nil {
+			if stored, err = r.Stored(s, d.State); err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, stored.Close()) }()
+		}
+		return c.write(ctx, j, mode, func(source string) (compose.RootFS, error) { return c.storedRoot(s, stored, source) }, view)
 	})
 }
 
-// storedRoot is the root file system of a stage in the store.
-func (c *diskCommand) storedRoot(ctx context.Context, s *layer.Store, source string) (compose.RootFS, error) {
+// StoredTree is the root file system of a stage whose metadata is not that of its files.
+type StoredTree struct {
+	Of    rung.Stored
+	Layer string
+}
+
+// Tree implements compose.RootFS.
+func (t StoredTree) Tree(ctx context.Context, clamp int64, jobs int) (*tree.Tree, func() error, error) {
+	return t.Of.Tree(ctx, t.Layer, clamp, jobs)
+}
+
+// storedRoot is the root file system of a stage in the store. Stored knows the layers; nil:
+// they are what their files are.
+func (c *diskCommand) storedRoot(s *layer.Store, stored rung.Stored, source string) (compose.RootFS, error) {
 	name, err := localstore.StageImage(c.App, s, false, strings.TrimPrefix(source, "containers-storage:"))
 	if err != nil {
 		return nil, err
@@ -44,11 +65,8 @@ func (c *diskCommand) storedRoot(ctx context.Context, s *layer.Store, source str
 	if err != nil {
 		return nil, err
 	}
-	if r := c.Rung(ctx); !r.Store.Faithful() {
-		return nil, &remedy.Error{
-			Tried: fmt.Sprintf("the files of stages that sandbox %s has made do not have the owners of the stage", r.Name),
-			Cure:  "carosbuild export STAGE --to oci:DIR, and then carosbuild disk oci:DIR; or name the disk with --out when the stage is built",
-		}
+	if stored != nil {
+		return StoredTree{Of: stored, Layer: img.Top}, nil
 	}
 	return compose.StoredRoot{Store: s, Layer: img.Top}, nil
 }

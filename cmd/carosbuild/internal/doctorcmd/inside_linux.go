@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/cli"
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/localstore"
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/render"
 	"github.com/carosio/carosbuild/pkg/bytesize"
@@ -163,7 +164,7 @@ func (c *checkup) trial(ctx context.Context, dir string) (err error) {
 	if err != nil {
 		return err
 	}
-	room, _, err := c.OpenRoom(ctx, dirs, dir, s, nil)
+	room, _, err := c.OpenRoom(ctx, dirs, dir, s, cli.RoomOptions{})
 	if err != nil {
 		c.need("runtime", "", err)
 		return nil

@@ -137,6 +137,9 @@ func (c *checkup) showAbilities() {
 func (c *checkup) showSandboxes() {
 	for _, v := range c.found.Sandboxes {
 		detail := v.Name + ", " + v.Cost
+		if v.Detail != "" {
+			detail += ", " + v.Detail
+		}
 		switch {
 		case v.Works && v.Name == c.found.Chosen:
 			c.row("ok", "sandbox", detail+": builds take it")

@@ -26,6 +26,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/remedy"
+	"github.com/carosio/carosbuild/pkg/rung"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 )
 
@@ -217,6 +218,7 @@ func (c *pruneCommand) cacheUnits(d cli.Dirs, now time.Time) ([]evict.Unit, erro
 		func() ([]evict.Unit, error) { return (&debian.Fetcher{Cache: d.Packages()}).Units(now) },
 		d.Blobs().Units,
 		func() ([]evict.Unit, error) { return engine.CacheUnits(d.Cache) },
+		func() ([]evict.Unit, error) { return rung.CacheUnits(d.Cache) },
 		d.History().Units,
 		func() ([]evict.Unit, error) { return d.Pins().Units(now), nil },
 		d.Layers().Units,

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package rung
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/carosio/carosbuild/pkg/engine"
+	"github.com/carosio/carosbuild/pkg/engine/enginetest"
+	"github.com/carosio/carosbuild/pkg/layer"
+)
+
+// openStored are the layers of a new store, as machines have them.
+func openStored(t *testing.T) Stored {
+	t.Helper()
+	r := virtualMachine()
+	dir := t.TempDir()
+	s, err := layer.Open(t.Context(), layer.Options{
+		GraphRoot: filepath.Join(dir, "graph"), RunRoot: filepath.Join(dir, "run"), Snapshots: r.Snapshots[0], Owners: r.Store.Owners, NoMounts: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored, err := r.Stored(s, filepath.Join(dir, "state"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for _, err := range []error{stored.Close(), stored.Close(), s.Close()} {
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		if left, _ := filepath.Glob(filepath.Join(dir, "state/*")); len(left) > 0 {
+			t.Errorf("it leaves %q", left)
+		}
+	})
+	return stored
+}
+
+func TestStoredConformance(t *testing.T) {
+	enginetest.TestSnapshotter(t, func(t *testing.T) engine.Snapshotter { return openStored(t) })
+}
