@@ -19,6 +19,7 @@ type Host struct {
 	Account userns.Account
 	Runtime string // OCI runtime that is to be taken, "" for any
 	Kernel  string // of virtual machines, see Setting
+	Store   string // directory on the file system of the store; "" for the temporary one
 }
 
 // Rung is one way of running steps.

@@ -44,7 +44,11 @@ func (a *App) CheckSandbox() error {
 
 // Host is who asks for a sandbox.
 func (a *App) Host() rung.Host {
-	return rung.Host{Account: a.Account(), Runtime: a.Runtime, Kernel: a.Kernel}
+	h := rung.Host{Account: a.Account(), Runtime: a.Runtime, Kernel: a.Kernel}
+	if a.StoreDir != nil {
+		h.Store = a.StoreDir()
+	}
+	return h
 }
 
 // Rung is the one that this process was started for, or will be, as far as that can be told
