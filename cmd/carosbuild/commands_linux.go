@@ -9,12 +9,14 @@ import (
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/cli"
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/doctorcmd"
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/imagecmd"
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/localstore"
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/resultcmd"
 )
 
 // storeCommands are the commands that work with the store of images, or try what
 // builds need.
 func storeCommands(a *cli.App) []*cobra.Command {
+	a.StoreDir = func() string { return localstore.StoreDir(a) }
 	return []*cobra.Command{
 		imagecmd.NewImages(a), imagecmd.NewPrune(a), buildcmd.NewShell(a), imagecmd.NewPush(a), imagecmd.NewPull(a), imagecmd.NewExport(a),
 		resultcmd.NewResults(a), resultcmd.NewServe(a), resultcmd.NewRelease(a), doctorcmd.New(a),

@@ -48,7 +48,7 @@ func openRung(t *testing.T) openedRung {
 	}
 	dir := t.TempDir()
 	store, err := layer.Open(t.Context(), layer.Options{
-		GraphRoot: filepath.Join(dir, "graph"), RunRoot: filepath.Join(dir, "run"), Snapshots: r.Snapshots[0], Owners: r.Owners, NoMounts: true,
+		GraphRoot: filepath.Join(dir, "graph"), RunRoot: filepath.Join(dir, "run"), Snapshots: r.Snapshots[0], Owners: r.Store.Owners, NoMounts: true,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -37,7 +37,7 @@ func (l *leader) watch(limits sandbox.Limits, ended <-chan struct{}) (stop func(
 	})
 	wg.Go(func() {
 		pause := map[bool]unix.Signal{true: unix.SIGSTOP, false: unix.SIGCONT}
-		over = limits.Watch(os.Getpid(), func(stop bool) { l.signal(pause[stop]) }, done)
+		over = limits.Watch(func(stop bool) { l.signal(pause[stop]) }, done, os.Getpid())
 		if over != "" {
 			l.signal(unix.SIGKILL)
 		}

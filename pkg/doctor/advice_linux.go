@@ -3,6 +3,8 @@
 package doctor
 
 import (
+	"slices"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -15,7 +17,6 @@ const (
 	IDCaps       Change = "id-caps"        // SETUID and SETGID are in the bounding set
 	RootCaps     Change = "root-caps"      // uid 0 with the default capabilities of a container
 	OrdinaryUser Change = "ordinary-user"  // another uid than 0
-	UnmaskProc   Change = "unmask-proc"    // nothing is mounted below /proc
 	AddAccount   Change = "account"        // /etc/passwd has the uid
 	AddRanges    Change = "id-ranges"      // /etc/subuid and /etc/subgid list the account
 	AddTools     Change = "id-tools"       // newuidmap and newgidmap are installed
@@ -36,13 +37,17 @@ const (
 
 // Sufficient are all changes after which steps can run in the way that is named, as far
 // as what was tried tells. It is empty where nothing is found to be in the way, and
-// false for a way that is not known.
+// false for a way that is not known, or that no change opens.
 func Sufficient(rung string, p *Process, a Abilities) ([]Change, bool) {
 	var changes []Change
 	switch rung {
 	case RungUserns:
 		changes = forRanges(p, a)
 	case RungSingleID:
+		supervised := a.Of(Notify)
+		if supervised.State == Refused && len(supervised.Needs) == 0 {
+			return nil, false // nothing helps: the kernel is old, or this process has a supervisor itself
+		}
 		changes = forOneID(p, a)
 	case RungChroot:
 		if p.UID != 0 || !p.Can(chrootCaps...) {
@@ -83,10 +88,7 @@ func namespaceCalls(p *Process, a Abilities) []Change {
 // forRanges are the changes for a user namespace with ranges of ids.
 func forRanges(p *Process, a Abilities) []Change {
 	changes := namespaceCalls(p, a)
-	unmask := freshProcNeeded && p.MaskedProc && a.Of(FreshProc).State != Works
-	// A pod whose /proc is not masked has a user namespace of its own, in which its
-	// superuser has all ids, and other ranges do not exist.
-	if p.UID == 0 || unmask && p.Place == Kubernetes {
+	if p.UID == 0 {
 		if p.UID != 0 || !p.Can(rootCaps...) {
 			changes = append(changes, RootCaps)
 		}
@@ -97,14 +99,8 @@ func forRanges(p *Process, a Abilities) []Change {
 		changes = append(changes, forTools(a)...)
 	}
 	changes = append(changes, a.Of(Runtime).Needs...)
-	if unmask {
-		changes = append(changes, UnmaskProc)
-	}
 	return changes
 }
-
-// freshProcNeeded says that no way of running steps makes do with the container's /proc.
-const freshProcNeeded = true
 
 // forTools are the changes after which an ordinary account can map ranges of ids.
 func forTools(a Abilities) []Change {
@@ -120,6 +116,11 @@ func forOneID(p *Process, a Abilities) []Change {
 	changes := namespaceCalls(p, a)
 	if p.UID == 0 && !p.Can(unix.CAP_SETFCAP) {
 		changes = append(changes, OrdinaryUser)
+	}
+	for _, c := range a.Of(Notify).Needs {
+		if !slices.Contains(changes, c) {
+			changes = append(changes, c)
+		}
 	}
 	return changes
 }

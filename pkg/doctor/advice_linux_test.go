@@ -68,8 +68,8 @@ func TestSufficient(t *testing.T) {
 		a          Abilities
 		want       string
 	}{
-		{"restricted pod", RungUserns, restricted, tools(host(UserNamespace, IDRanges), &restricted, toolSetuid), "seccomp root-caps new-privileges unmask-proc"},
-		{"restricted container", RungUserns, docked, tools(host(UserNamespace, IDRanges), &docked, toolSetuid), "seccomp id-ranges tool-caps id-caps new-privileges unmask-proc"},
+		{"restricted pod", RungUserns, restricted, tools(host(UserNamespace, IDRanges), &restricted, toolSetuid), "seccomp id-ranges tool-caps id-caps new-privileges"},
+		{"restricted container", RungUserns, docked, tools(host(UserNamespace, IDRanges), &docked, toolSetuid), "seccomp id-ranges tool-caps id-caps new-privileges"},
 		{"restricted pod", RungSingleID, restricted, host(UserNamespace, IDRanges), "seccomp"},
 		{"restricted pod", RungChroot, restricted, host(UserNamespace), "root-caps"},
 		{"restricted pod", RungVM, restricted, host(UserNamespace), ""},
@@ -78,7 +78,7 @@ func TestSufficient(t *testing.T) {
 		{"set-user-ID tools", RungUserns, capable, tools(host(), &capable, toolSetuid), "tool-caps"},
 		{"no tools", RungUserns, capable, tools(host(), &capable, toolMissing), "id-tools tool-caps"},
 		{"no name", RungUserns, nameless, tools(host(), &nameless, toolCaps), "account"},
-		{"default pod", RungUserns, root, host(UserNamespace), "seccomp unmask-proc"},
+		{"default pod", RungUserns, root, host(UserNamespace), "seccomp"},
 		{"default pod", RungChroot, root, host(UserNamespace), ""},
 		{"default pod without runc", RungChroot, root, host(UserNamespace, Runtime), ""},
 		{"root without capabilities", RungUserns, bare, host(), "root-caps new-privileges"},
@@ -123,7 +123,7 @@ func TestPlanLeavesOutWhatWorks(t *testing.T) {
 }
 
 // every is all that can be advised to an account.
-var every = []Change{PermitCalls, NewPrivs, IDCaps, UnmaskProc, AddAccount, AddRanges, AddTools, CapTools, AddRuntime, AddQEMU, MoveStore}
+var every = []Change{PermitCalls, NewPrivs, IDCaps, AddAccount, AddRanges, AddTools, CapTools, AddRuntime, AddQEMU, MoveStore}
 
 func TestWords(t *testing.T) {
 	p := Process{Place: Kubernetes, UID: 54321, GID: 5, FreeIDs: 165536}
@@ -138,12 +138,10 @@ in the build of the container's image, as root:
   setcap cap_setgid+ep /usr/bin/newgidmap
   echo build:165536:65536 | tee -a /etc/subuid >>/etc/subgid
 in the pod's specification, for the container:
-  hostUsers: false  # of the pod, beside containers: procMount wants it
   securityContext:
     allowPrivilegeEscalation: true
     capabilities:
       add: [SETGID, SETUID]
-    procMount: Unmasked
     seccompProfile:  # or only type: Unconfined
       type: Localhost
       localhostProfile: carosbuild.json
@@ -160,15 +158,15 @@ in the pod's specification, for the container:
 
 func TestOptions(t *testing.T) {
 	p := Process{Place: Docker, UID: 1000, Named: true}
-	changes := []Change{PermitCalls, RootCaps, UnmaskProc, MoveStore}
+	changes := []Change{PermitCalls, RootCaps, MoveStore}
 	docker := strings.Join(Word(RungUserns, changes, &p).Docker, " ")
-	for _, want := range []string{"--user 0", "--cap-add SYS_CHROOT", "--security-opt seccomp=carosbuild.json", "--security-opt systempaths=unconfined", "--volume carosbuild:/carosbuild"} {
+	for _, want := range []string{"--user 0", "--cap-add SYS_CHROOT", "--security-opt seccomp=carosbuild.json", "--volume carosbuild:/carosbuild"} {
 		if !strings.Contains(docker, want) {
 			t.Errorf("%s is not in %s", want, docker)
 		}
 	}
 	p.Place = Podman
-	if got := strings.Join(Word(RungSingleID, []Change{OrdinaryUser, UnmaskProc}, &p).Podman, " "); got != "--user 1000 --security-opt unmask=ALL" {
+	if got := strings.Join(Word(RungSingleID, []Change{OrdinaryUser}, &p).Podman, " "); got != "--user 1000" {
 		t.Error(got)
 	}
 }

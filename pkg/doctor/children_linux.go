@@ -43,7 +43,14 @@ func Child(w io.Writer, what, dir string) error {
 	case childInside:
 		inside(dir, refused)
 	case childPlain:
-		plain(dir, func(name, call string, err error) { say(name, refusal(call, err, false), "") })
+		notified := func(err error) {
+			a := tried(Notify, refusal("seccomp", err, filtered), "")
+			if filtered && (errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSYS)) {
+				a.Needs = []Change{PermitCalls}
+			}
+			errs = errors.Join(errs, enc.Encode(a))
+		}
+		plain(dir, func(name, call string, err error) { say(name, refusal(call, err, false), "") }, notified)
 	case childKVM:
 		detail, err := tryKVM()
 		say(KVM, err, detail)
@@ -123,7 +130,7 @@ func tryPivot(root string, mounted error) error {
 }
 
 // plain tries what needs no namespace.
-func plain(dir string, say func(name, call string, err error)) {
+func plain(dir string, say func(name, call string, err error), notified func(error)) {
 	file := within(dir, "file")
 	err := os.WriteFile(file, nil, 0o600)
 	if err == nil {
@@ -133,7 +140,7 @@ func plain(dir string, say func(name, call string, err error)) {
 	say(Mknod, "mknod", unix.Mknod(within(dir, "null"), unix.S_IFCHR|0o600, int(unix.Mkdev(1, 3))))
 	// vfs_cap_data of version 2: no capability at all, which is one.
 	say(FileCaps, "setxattr security.capability", unix.Setxattr(file, "security.capability", append([]byte{0, 0, 0, 2}, make([]byte, 16)...), 0))
-	say(Notify, "seccomp", tryFilter(newListener))
+	notified(tryFilter(newListener))
 	say(Seccomp, "seccomp", tryFilter(0))
 	say(Chroot, "chroot", unix.Chroot(dir)) // the last: nothing is found afterwards
 }

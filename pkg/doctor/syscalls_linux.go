@@ -14,7 +14,8 @@ import (
 // SystemCalls are what builds call besides the system calls that the default profile of
 // Docker, podman and Kubernetes permits to a process without capabilities: to make
 // namespaces, mount in them, and change into them, and what runc does in a container.
-// Builds fail without any of them, but for chroot, which steps call, such as those of apt.
+// Builds fail without any of them, but for chroot, which steps call, such as those of apt,
+// and sethostname: steps then see the container's name.
 var SystemCalls = []string{
 	"clone", "unshare",
 	"mount", "umount2", "mount_setattr", "fsopen", "fsconfig", "fsmount", "move_mount", "pivot_root",

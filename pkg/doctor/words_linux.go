@@ -48,10 +48,10 @@ func Word(rung string, changes []Change, p *Process) Advice {
 		}
 	}
 	if p.Place == Docker || p.Place == Container {
-		a.Docker = options(has, "systempaths=unconfined", p)
+		a.Docker = options(has, p)
 	}
 	if p.Place == Podman || p.Place == Container {
-		a.Podman = options(has, "unmask=ALL", p)
+		a.Podman = options(has, p)
 	}
 	return a
 }
@@ -59,10 +59,6 @@ func Word(rung string, changes []Change, p *Process) Advice {
 // podLines are those of the container in a pod, and of the pod where they say so.
 func podLines(has func(Change) bool, p *Process) []string {
 	var lines []string
-	if has(UnmaskProc) {
-		lines = append(lines, "hostUsers: false  # of the pod, beside containers: procMount wants it")
-	}
-	context := len(lines)
 	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf("  "+format, args...)) }
 	if has(OrdinaryUser) {
 		add("runAsUser: 1000")
@@ -82,16 +78,13 @@ func podLines(has func(Change) bool, p *Process) []string {
 		add("capabilities:")
 		add("  add: [SETGID, SETUID]")
 	}
-	if has(UnmaskProc) {
-		add("procMount: Unmasked")
-	}
 	if has(PermitCalls) {
 		add("seccompProfile:  # or only type: Unconfined")
 		add("  type: Localhost")
 		add("  localhostProfile: %s", profileName)
 	}
-	if len(lines) > context {
-		lines = slices.Insert(lines, context, "securityContext:")
+	if len(lines) > 0 {
+		lines = slices.Insert(lines, 0, "securityContext:")
 	}
 	if has(MoveStore) {
 		lines = append(lines,
@@ -102,8 +95,8 @@ func podLines(has func(Change) bool, p *Process) []string {
 	return lines
 }
 
-// options are those of docker run and podman run. unmask is what shows all of /proc.
-func options(has func(Change) bool, unmask string, p *Process) []string {
+// options are those of docker run and podman run.
+func options(has func(Change) bool, p *Process) []string {
 	var o []string
 	if has(OrdinaryUser) {
 		o = append(o, "--user 1000")
@@ -123,9 +116,6 @@ func options(has func(Change) bool, unmask string, p *Process) []string {
 	}
 	if has(NewPrivs) {
 		o = append(o, "(without --security-opt no-new-privileges)")
-	}
-	if has(UnmaskProc) {
-		o = append(o, "--security-opt "+unmask)
 	}
 	if has(MoveStore) {
 		o = append(o, "--volume carosbuild:/carosbuild", "--env CAROSBUILD_HOME=/carosbuild")

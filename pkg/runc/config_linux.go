@@ -11,10 +11,10 @@ import (
 
 // config is the bundle's config.json for a step. There is no user namespace
 // in it, because the runtime is in the right one already, and no cgroup,
-// because an ordinary user owns none.
-func config(s sandbox.Command) (*specs.Spec, error) {
+// because an ordinary user owns none. Pids is the step's PID namespace, "" for a new one.
+func (r *Runtime) config(s sandbox.Command, pids string) (*specs.Spec, error) {
 	namespaces := []specs.LinuxNamespace{
-		{Type: specs.PIDNamespace}, {Type: specs.IPCNamespace}, {Type: specs.UTSNamespace}, {Type: specs.MountNamespace},
+		{Type: specs.PIDNamespace, Path: pids}, {Type: specs.IPCNamespace}, {Type: specs.UTSNamespace}, {Type: specs.MountNamespace},
 	}
 	switch s.Network {
 	case sandbox.HostNetwork:
@@ -44,7 +44,7 @@ func config(s sandbox.Command) (*specs.Spec, error) {
 			Rlimits:      rlimits(s.Limits),
 			Capabilities: &specs.LinuxCapabilities{Bounding: caps, Effective: caps, Permitted: caps},
 		},
-		Mounts: mounts(s),
+		Mounts: r.mounts(s),
 		Linux: &specs.Linux{
 			Namespaces: namespaces,
 			Seccomp:    filter,
@@ -60,6 +60,9 @@ func config(s sandbox.Command) (*specs.Spec, error) {
 		spec.Process.Capabilities.Effective = nil
 		spec.Process.Capabilities.Permitted = nil
 	}
+	if r.noHostname {
+		spec.Hostname = ""
+	}
 	return spec, nil
 }
 
@@ -71,9 +74,13 @@ func rlimits(l sandbox.Limits) []specs.POSIXRlimit {
 	return out
 }
 
-func mounts(s sandbox.Command) []specs.Mount {
+func (r *Runtime) mounts(s sandbox.Command) []specs.Mount {
+	proc := specs.Mount{Destination: "/proc", Type: "proc", Source: "proc"}
+	if r.BoundProc {
+		proc = specs.Mount{Destination: "/proc", Type: "bind", Source: "/proc", Options: []string{"rbind", "nosuid", "noexec", "nodev"}}
+	}
 	ms := []specs.Mount{
-		{Destination: "/proc", Type: "proc", Source: "proc"},
+		proc,
 		{Destination: "/dev", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "strictatime", "mode=755", "size=65536k"}},
 		{
 			Destination: "/dev/pts", Type: "devpts", Source: "devpts",

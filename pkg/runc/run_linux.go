@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -32,7 +33,16 @@ func (r *Runtime) Run(ctx context.Context, s sandbox.Command) (int, error) {
 		return 0, fmt.Errorf("bundle: %w", err)
 	}
 	defer os.RemoveAll(bundle)
-	spec, err := config(s)
+	var held *holder
+	if r.BoundProc {
+		runtime.LockOSThread() // the holder ends with this thread
+		defer runtime.UnlockOSThread()
+		if held, err = hold(); err != nil {
+			return 0, err
+		}
+		defer held.end()
+	}
+	spec, err := r.config(s, held.path())
 	if err != nil {
 		return 0, err
 	}
@@ -43,15 +53,8 @@ func (r *Runtime) Run(ctx context.Context, s sandbox.Command) (int, error) {
 	if err := os.WriteFile(filepath.Join(bundle, "config.json"), data, 0o600); err != nil {
 		return 0, fmt.Errorf("bundle: %w", err)
 	}
-	pidFile, log := filepath.Join(bundle, "pid"), filepath.Join(bundle, "log")
-	// Steps have no use for a keyring of their own: they are refused the calls.
-	cmd := exec.CommandContext(ctx, r.Path, "--root", filepath.Join(r.State, "run"), "--log", log, "--log-format", "json",
-		"run", "--no-new-keyring", "--bundle", bundle, "--pid-file", pidFile, s.ID)
-	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "XDG_RUNTIME_DIR=" + r.State}
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.Stdin, s.Stdout, s.Stderr
-	cmd.Cancel = func() error { return killInit(pidFile, cmd.Process) }
-	cmd.WaitDelay = 5 * time.Second
-	over, err := runLimited(cmd, s.Limits, pidFile)
+	log := filepath.Join(bundle, "log")
+	over, err := r.runBundle(ctx, s, held, bundle, log)
 	if ctx.Err() != nil {
 		return 0, ctx.Err()
 	}
@@ -70,18 +73,33 @@ func (r *Runtime) Run(ctx context.Context, s sandbox.Command) (int, error) {
 	return status, nil
 }
 
-// runLimited runs the runtime, and ends the step when it exceeds its limits, which it says.
-func runLimited(cmd *exec.Cmd, limits sandbox.Limits, pidFile string) (over string, err error) {
+// runBundle runs the runtime, and ends the step when it exceeds its limits, which it says.
+func (r *Runtime) runBundle(ctx context.Context, s sandbox.Command, held *holder, bundle, log string) (over string, err error) {
+	pidFile := filepath.Join(bundle, "pid")
+	// Steps have no use for a keyring of their own: they are refused the calls.
+	cmd := exec.CommandContext(ctx, r.Path, "--root", filepath.Join(r.State, "run"), "--log", log, "--log-format", "json",
+		"run", "--no-new-keyring", "--bundle", bundle, "--pid-file", pidFile, s.ID)
+	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "XDG_RUNTIME_DIR=" + r.State}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.Stdin, s.Stdout, s.Stderr
+	kill := func() error { return killInit(pidFile, cmd.Process) }
+	if held != nil {
+		kill = held.kill
+	}
+	cmd.Cancel = kill
+	cmd.WaitDelay = 5 * time.Second
 	if err := start(cmd); err != nil {
 		return "", err
 	}
 	done := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if over = limits.Watch(cmd.Process.Pid, pauser(pidFile), done); over != "" {
-			_ = killInit(pidFile, cmd.Process)
+		if over = s.Limits.Watch(pauser(pidFile), done, cmd.Process.Pid, held.pid()); over != "" {
+			_ = kill()
 		}
 	})
+	if held != nil {
+		wg.Go(func() { held.endWithFirst(pidFile, done) })
+	}
 	err = cmd.Wait()
 	close(done)
 	wg.Wait()
@@ -111,17 +129,17 @@ func readPID(pidFile string) (int, bool) {
 // killInit kills the first process of the step's PID namespace, and with it
 // all others; the runtime then ends by itself. A runtime may be late to say which that
 // is; one that does not say it for two seconds is killed itself.
-func killInit(pidFile string, runtime *os.Process) error {
+func killInit(pidFile string, process *os.Process) error {
 	for range 200 {
 		if pid, ok := readPID(pidFile); ok {
 			return syscall.Kill(pid, syscall.SIGKILL)
 		}
-		if runtime.Signal(syscall.Signal(0)) != nil {
+		if process.Signal(syscall.Signal(0)) != nil {
 			return os.ErrProcessDone
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	return runtime.Kill()
+	return process.Kill()
 }
 
 // runtimeError is the last error in the runtime's log, which has one only when

@@ -66,7 +66,10 @@ func busyboxRoot(t *testing.T) string {
 
 var programs = map[string]func(args []string) int{}
 
-func TestMain(m *testing.M) { usernstest.Main(m, programs) }
+func TestMain(m *testing.M) {
+	Init()
+	usernstest.Main(m, programs)
+}
 
 func init() {
 	// limited ROOT PIDS MEMORY SCRIPT: runs a shell script with limits.
@@ -81,6 +84,7 @@ func init() {
 			fmt.Println(err)
 			return 125
 		}
+		rt.BoundProc = !userns.OwnPIDs()
 		if _, err := sandbox.Plant(args[0], nil, nil); err != nil {
 			fmt.Println(err)
 			return 125
@@ -106,6 +110,7 @@ func init() {
 			fmt.Println(err)
 			return 125
 		}
+		rt.BoundProc = !userns.OwnPIDs()
 		u, err := sandbox.LookupUser(root, spec)
 		if err != nil {
 			fmt.Println(err)

@@ -3,12 +3,15 @@
 package runc
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 
 	"github.com/carosio/carosbuild/pkg/binfmt"
+	"github.com/carosio/carosbuild/pkg/sandbox"
 
 	"github.com/carosio/carosbuild/pkg/remedy"
 	"golang.org/x/sys/unix"
@@ -18,7 +21,11 @@ import (
 type Runtime struct {
 	Path  string // the executable
 	State string // directory for the runtime's own records, on a tmpfs of this namespace
+	// BoundProc has steps see the /proc of this process: where that is masked, the kernel
+	// lets nobody mount another one. They have process ids of their own all the same.
+	BoundProc bool
 
+	noHostname bool // it cannot be set here
 	binfmt.Emulators
 }
 
@@ -63,5 +70,20 @@ func FindRuntime(name, state string) (*Runtime, error) {
 	if err := os.MkdirAll(state, 0o700); err != nil {
 		return nil, fmt.Errorf("runtime state: %w", err)
 	}
-	return &Runtime{Path: path, State: state, Emulators: binfmt.Emulators{Scratch: state}}, nil
+	return &Runtime{Path: path, State: state, noHostname: hostnameRefused(), Emulators: binfmt.Emulators{Scratch: state}}, nil
+}
+
+// hostnameRefused reports whether a filter, such as podman's, refuses to set the host name
+// even in a namespace that has its own. Steps then see the host's.
+func hostnameRefused() bool {
+	refused := make(chan bool)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the namespace is the thread's
+		err := unix.Unshare(unix.CLONE_NEWUTS)
+		if err == nil {
+			err = unix.Sethostname([]byte(sandbox.Hostname))
+		}
+		refused <- errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSYS)
+	}()
+	return <-refused
 }

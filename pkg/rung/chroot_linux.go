@@ -22,7 +22,7 @@ import (
 // changeRoot is the rung of the superuser of a container that has neither namespaces nor
 // mounts: real owners, chroot(2), and copies instead of mounts.
 func changeRoot() Rung {
-	look := func(context.Context, Host) error { return tryChroot() }
+	look := func(_ context.Context, h Host) error { return tryChroot(h.Store) }
 	return Rung{
 		Name: "chroot", Cost: "with real owners, copies instead of mounts, and less isolation: no /proc, and the container's processes and network",
 		How: userns.Plain, Look: look, Try: look, Snapshots: []snapshot.Kind{snapshot.Copy},
@@ -40,12 +40,13 @@ func changeRoot() Rung {
 	}
 }
 
-// tryChroot changes owner and attributes of a file and the root of a process.
-func tryChroot() (err error) {
+// tryChroot changes owner and attributes of a file and the root of a process, in a directory
+// where steps will.
+func tryChroot(parent string) (err error) {
 	if os.Geteuid() != 0 {
 		return &remedy.Error{Tried: "change the root directory: only the superuser may", Cure: "in a container: run as root (runAsUser: 0), with the default capabilities"}
 	}
-	dir, err := os.MkdirTemp("", "carosbuild-chroot-")
+	dir, err := os.MkdirTemp(parent, ".carosbuild-chroot-")
 	if err != nil {
 		return fmt.Errorf("try chroot: %w", err)
 	}

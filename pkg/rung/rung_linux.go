@@ -23,6 +23,7 @@ type Host struct {
 	Cache   string // as in Setting
 	// Mirror is where packages would be fetched from; nil: from nowhere.
 	Mirror func() (string, error)
+	Store   string // directory on the file system of the store; "" for the temporary one
 }
 
 // Rung is one way of running steps.

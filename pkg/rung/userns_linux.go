@@ -37,6 +37,7 @@ func userNamespace() Rung {
 			if err != nil {
 				return nil, errors.Join(err, release())
 			}
+			rt.BoundProc = !userns.OwnPIDs()
 			return &Room{Scratch: scratch, Sandbox: rt, What: rt.Path, Joins: true, close: []func() error{release}}, nil
 		},
 	}

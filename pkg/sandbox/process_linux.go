@@ -5,6 +5,7 @@ package sandbox
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -15,8 +16,9 @@ type Process struct {
 	State                       byte // R, S, D, T, Z and so on
 }
 
-// Descendants are the processes that descend from one, without itself.
-func Descendants(ancestor int) ([]Process, error) {
+// Descendants are the processes that descend from some, of which none descends from
+// another, without themselves. Number 0 is no process.
+func Descendants(ancestors ...int) ([]Process, error) {
 	dir, err := os.Open("/proc")
 	if err != nil {
 		return nil, err
@@ -37,7 +39,8 @@ func Descendants(ancestor int) ([]Process, error) {
 		}
 	}
 	var all []Process
-	for todo := []int{ancestor}; len(todo) > 0; todo = todo[1:] {
+	delete(children, 0) // of the kernel's, and of what is outside of the PID namespace
+	for todo := slices.Clone(ancestors); len(todo) > 0; todo = todo[1:] {
 		for _, p := range children[todo[0]] {
 			all = append(all, p)
 			todo = append(todo, p.PID)

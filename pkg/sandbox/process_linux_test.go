@@ -65,15 +65,15 @@ func TestDescendants(t *testing.T) {
 		t.Errorf("got %+v, %v", all, err)
 	}
 	done := make(chan struct{})
-	if over := (Limits{PIDs: 2}).Watch(cmd.Process.Pid, nil, done); !strings.Contains(over, "more than 2 processes") {
+	if over := (Limits{PIDs: 2}).Watch(nil, done, cmd.Process.Pid); !strings.Contains(over, "more than 2 processes") {
 		t.Errorf("exceeded: %q", over)
 	}
-	if over := (Limits{Memory: 1}).Watch(cmd.Process.Pid, nil, done); !strings.Contains(over, "more than 1 bytes") {
+	if over := (Limits{Memory: 1}).Watch(nil, done, cmd.Process.Pid); !strings.Contains(over, "more than 1 bytes") {
 		t.Errorf("exceeded: %q", over)
 	}
 	time.AfterFunc(500*time.Millisecond, func() { close(done) })
 	for _, l := range []Limits{{PIDs: 3, Memory: 1 << 30}, {}} {
-		if over := l.Watch(cmd.Process.Pid, nil, done); over != "" {
+		if over := l.Watch(nil, done, cmd.Process.Pid); over != "" {
 			t.Errorf("exceeded: %q", over)
 		}
 	}

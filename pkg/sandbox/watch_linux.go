@@ -20,13 +20,13 @@ const (
 	look   = 10 // glances
 )
 
-// Watch looks at what the descendants of a process take together, and returns what
-// they have exceeded as soon as they have; "" when done is closed. Pause stops them for a moment
+// Watch looks at what the descendants of some processes take together (0 is none), and returns
+// what they have exceeded as soon as they have; "" when done is closed. Pause stops them for a moment
 // and has them go on, as far as that can be done at once; it may be nil. It is called
 // when the machine has so many new processes that they may be the command's: with a fork bomb at
 // work this process would hardly get a processor to count them. What has exceeded a limit stays
 // stopped.
-func (l Limits) Watch(ancestor int, pause func(stop bool), done <-chan struct{}) (exceeded string) {
+func (l Limits) Watch(pause func(stop bool), done <-chan struct{}, ancestors ...int) (exceeded string) {
 	if l == (Limits{}) {
 		<-done
 		return ""
@@ -36,19 +36,19 @@ func (l Limits) Watch(ancestor int, pause func(stop bool), done <-chan struct{})
 	}
 	var g *group // none where control groups are not delegated, or hidden
 	if self, err := os.ReadFile("/proc/self/cgroup"); err == nil {
-		g, _ = newGroup(cgroupRoot, string(self), ancestor, l)
+		g, _ = newGroup(cgroupRoot, string(self), ancestors[0], l)
 	}
 	defer g.close()
 	result := make(chan string)
 	go func() {
 		runtime.LockOSThread() // for good: the thread is not as others are
 		hurry()
-		result <- l.watch(ancestor, g, pause, done)
+		result <- l.watch(ancestors, g, pause, done)
 	}()
 	return <-result
 }
 
-func (l Limits) watch(ancestor int, g *group, pause func(stop bool), done <-chan struct{}) (exceeded string) {
+func (l Limits) watch(ancestors []int, g *group, pause func(stop bool), done <-chan struct{}) (exceeded string) {
 	before, room := machineTasks(), l.room(0)
 	for n := 1; ; n++ {
 		select {
@@ -66,7 +66,7 @@ func (l Limits) watch(ancestor int, g *group, pause func(stop bool), done <-chan
 		if suspect {
 			pause(true)
 		}
-		tasks, memory := usage(ancestor)
+		tasks, memory := usage(ancestors)
 		if over := cmp.Or(l.ExceededBy(tasks, memory), g.exceeded()); over != "" {
 			pause(true) // until it is killed, for which other threads have to run
 			return over
@@ -111,9 +111,9 @@ func machineTasks() uint16 {
 	return info.Procs
 }
 
-// usage is how many threads the descendants of a process have, and how much memory.
-func usage(ancestor int) (tasks, memory int64) {
-	all, _ := Descendants(ancestor) // without /proc there is nothing to see
+// usage is how many threads the descendants of processes have, and how much memory.
+func usage(ancestors []int) (tasks, memory int64) {
+	all, _ := Descendants(ancestors...) // without /proc there is nothing to see
 	for _, p := range all {
 		tasks += int64(p.Threads)
 		memory += anonymous(p.PID)

@@ -155,7 +155,7 @@ func (s *Sandbox) run(ctx context.Context, c sandbox.Command, ownPIDs bool) (r r
 func watch(cmd *exec.Cmd, limits sandbox.Limits) (stop func() (over string)) {
 	done, over := make(chan struct{}), make(chan string, 1)
 	go func() {
-		exceeded := limits.Watch(cmd.Process.Pid, nil, done)
+		exceeded := limits.Watch(nil, done, cmd.Process.Pid)
 		if exceeded != "" {
 			_ = cmd.Cancel()
 		}

@@ -35,12 +35,16 @@ func Settle(args, env []string) (umask int, err error) {
 		return 0, fmt.Errorf("%s is set in the environment, which only carosbuild does, for processes that it starts: unset it", stageVar)
 	}
 	switch stage {
-	case stageWait:
+	case stageWait, stageWaitShared:
 		var b [1]byte
 		if n, err := readFull(lifeline, b[:]); n != 1 {
 			return 0, fmt.Errorf("the outer process is gone: %v", err)
 		}
-		err := syscall.Exec("/proc/self/exe", args, append(others, stageVar+"="+stageIn))
+		next := stageIn
+		if stage == stageWaitShared {
+			next = stageShared
+		}
+		err := syscall.Exec("/proc/self/exe", args, append(others, stageVar+"="+next))
 		return 0, fmt.Errorf("execute the program inside its namespace: %w", err)
 	case stageIn, stageShared:
 		err = arrive(stage == stageIn)
@@ -95,8 +99,8 @@ func genuine(stage string) bool {
 	switch stage {
 	case stagePlain:
 		return startedBySelf()
-	case stageShared:
-		return inOwnNamespace() // where the parent's program cannot be seen
+	case stageShared, stageWaitShared:
+		return inOwnNamespace()
 	}
 	return os.Getpid() == 1
 }
@@ -111,13 +115,20 @@ func startedBySelf() bool {
 	return err == nil && os.SameFile(parent, self)
 }
 
-// inOwnNamespace reports whether this process is in a user namespace in which nothing but
-// uid 0 is, as nobody finds himself in by setting a variable outside.
+// inOwnNamespace reports whether this process is in another user namespace than its parent:
+// then it may not look at that. Somebody who has set a variable in his own namespace may.
 func inOwnNamespace() bool {
-	b, err := os.ReadFile("/proc/self/uid_map")
-	f := strings.Fields(string(b))
-	return err == nil && len(f) == 3 && f[0] == "0" && f[2] == "1"
+	own, err := os.Readlink("/proc/self/ns/user")
+	if err != nil {
+		return false
+	}
+	parents, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/user", os.Getppid()))
+	return errors.Is(err, unix.EACCES) || err == nil && parents != own
 }
+
+// OwnPIDs reports whether the process that Enter has started has a PID namespace of its own,
+// with a /proc of it; not where the caller's /proc is masked.
+func OwnPIDs() bool { return os.Getpid() == 1 }
 
 // keepDescriptors keeps those of Enter from what this program starts.
 func keepDescriptors() error {

@@ -31,10 +31,29 @@ const (
 	OneID
 	// Plain has no namespaces. The inner program's ids and mounts are the caller's.
 	Plain
-	// oneIDShared is OneID with the caller's process ids, where /proc is masked so that a
-	// namespace of process ids could have none.
+	// oneIDShared and rangesShared are OneID and Ranges with the caller's process ids, where
+	// /proc is masked so that a namespace of process ids could have none.
 	oneIDShared
+	rangesShared
 )
+
+// shared is the same way with the caller's process ids.
+func (h How) shared() (How, bool) {
+	switch h {
+	case OneID:
+		return oneIDShared, true
+	case Ranges:
+		return rangesShared, true
+	default:
+		return h, false
+	}
+}
+
+// ownPIDs reports whether the inner program is the first process of a PID namespace.
+func (h How) ownPIDs() bool { return h == Ranges || h == OneID }
+
+// mapped reports whether the outer program maps ranges of ids.
+func (h How) mapped() bool { return h == Ranges || h == rangesShared }
 
 // Entry says how to run the program again inside the namespaces.
 type Entry struct {
@@ -64,8 +83,8 @@ type Entry struct {
 // done nothing: another way may be tried.
 func Enter(ctx context.Context, e Entry) (int, error) {
 	status, err := enter(ctx, e)
-	if e.How == OneID && errors.Is(err, errMasked) {
-		e.How = oneIDShared
+	if how, ok := e.How.shared(); ok && errors.Is(err, errMasked) {
+		e.How = how
 		return enter(ctx, e)
 	}
 	return status, err
@@ -94,7 +113,7 @@ func enter(ctx context.Context, e Entry) (int, error) {
 	if err != nil {
 		return 0, errors.Join(err, line.Close(), report.Close())
 	}
-	if e.How != Plain && e.How != oneIDShared {
+	if e.How.ownPIDs() {
 		return e.run(ctx, cmd, ids, w, r)
 	}
 	others, err := adopt()
@@ -118,7 +137,7 @@ func (e *Entry) run(ctx context.Context, cmd *exec.Cmd, ids IDMap, w io.Writer, 
 	if err != nil {
 		return 0, refusal(err)
 	}
-	if e.How == Ranges {
+	if e.How.mapped() {
 		if err = ids.write(ctx, e.Account, cmd.Process.Pid); err == nil {
 			_, err = w.Write([]byte{1})
 		}
@@ -139,7 +158,7 @@ func (e *Entry) run(ctx context.Context, cmd *exec.Cmd, ids IDMap, w io.Writer, 
 // idMap is the ids of the namespace, as far as this process has to map them.
 func (e *Entry) idMap() (IDMap, error) {
 	switch e.How {
-	case Ranges:
+	case Ranges, rangesShared:
 		return rangesOf(e.Account)
 	case OneID, oneIDShared, Plain:
 		return IDMap{}, nil
@@ -185,16 +204,21 @@ func (e *Entry) command(ctx context.Context, line, report *os.File) (*exec.Cmd, 
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: !e.Foreground}
 	stage := stagePlain
+	if e.How != Plain {
+		cmd.SysProcAttr.Cloneflags = unix.CLONE_NEWUSER | unix.CLONE_NEWNS
+	}
+	if e.How.ownPIDs() {
+		cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWPID
+	}
 	switch e.How {
 	case Ranges:
 		stage = stageWait
-		cmd.SysProcAttr.Cloneflags = unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID
+	case rangesShared:
+		stage = stageWaitShared
 	case OneID, oneIDShared:
 		stage = stageShared
-		cmd.SysProcAttr.Cloneflags = unix.CLONE_NEWUSER | unix.CLONE_NEWNS
 		if e.How == OneID {
 			stage = stageIn
-			cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWPID
 		}
 		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: e.Account.UID, Size: 1}}
 		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: e.Account.GID, Size: 1}}

@@ -16,10 +16,11 @@ const stageVar = "_CAROSBUILD_NAMESPACE"
 
 // Its values.
 const (
-	stageWait   = "wait"   // the ids are not mapped yet
-	stageIn     = "in"     // in the namespaces
-	stageShared = "shared" // in the namespaces, but for process ids
-	stagePlain  = "plain"  // there are none
+	stageWait       = "wait"        // the ids are not mapped yet
+	stageWaitShared = "wait-shared" // nor are they, and process ids are the caller's
+	stageIn         = "in"          // in the namespaces
+	stageShared     = "shared"      // in the namespaces, but for process ids
+	stagePlain      = "plain"       // there are none
 )
 
 // trialVar has the inner program end as soon as it has arrived.

@@ -29,6 +29,7 @@ type App struct {
 	Kernel         string        // of virtual machines, "" for any
 	Sandbox        string        // way of running steps that is asked for, "" for any
 	Snapshots      string        // kind of snapshots that is asked for, "" for any
+	StoreDir       func() string // a directory on the store's file system, "" where nothing can be written
 	Copies         string        // why steps begin with copies, "" where they do not
 	Foreign        bool          // builds of others are seen, too
 	OutputMode     os.FileMode   // of disks, by the caller's umask

@@ -15,6 +15,7 @@ import (
 
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/render"
 	"github.com/carosio/carosbuild/pkg/chroot"
+	"github.com/carosio/carosbuild/pkg/runc"
 	"github.com/carosio/carosbuild/pkg/rung"
 	"github.com/carosio/carosbuild/pkg/supervisor"
 	"github.com/carosio/carosbuild/pkg/terminal"
@@ -76,6 +77,7 @@ func Become() {
 		os.Exit(status)
 	}
 	chroot.Init()
+	runc.Init()
 }
 
 // Arrive completes the start of a program inside the namespaces, and returns the

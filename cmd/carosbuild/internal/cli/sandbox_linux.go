@@ -55,6 +55,9 @@ func (a *App) Host() rung.Host {
 	if d, err := a.places(); err == nil {
 		h.Cache = d.Cache
 	}
+	if a.StoreDir != nil {
+		h.Store = a.StoreDir()
+	}
 	return h
 }
 

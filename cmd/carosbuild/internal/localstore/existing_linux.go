@@ -33,7 +33,7 @@ func Existing(dir string) (string, error) {
 // StoreDir is a directory on the store's file system in which this account may write, ""
 // where there is none.
 func StoreDir(a *cli.App) string {
-	p, err := Paths(a)
+	p, _, err := usual(a)
 	if err != nil {
 		return ""
 	}

@@ -120,29 +120,37 @@ func Hidden(a *cli.App, s *layer.Store) func(buildID string) bool {
 // Paths are the directories of the store, which is podman's too unless CAROSBUILD_HOME
 // is set.
 func Paths(a *cli.App) (layer.Paths, error) {
-	home, err := a.Home()
-	if err != nil {
-		return layer.Paths{}, err
-	}
-	if home != "" {
-		return ownersApart(a, below(home)), nil
-	}
-	p, err := layer.PodmanPaths(a.Getenv, a.Account().UID)
-	if dir := a.Scratch(); dir != "" {
-		if _, serr := os.Stat(p.GraphRoot); err != nil || serr != nil { // there is none to read
-			return below(dir), nil
-		}
-	}
-	if errors.Is(err, layer.ErrNoHome) {
-		return p, &remedy.Error{Tried: err.Error(), Cure: cli.HomeCure}
-	}
-	if err != nil {
+	p, shared, err := usual(a)
+	if err != nil || !shared {
 		return p, err
 	}
 	return ownersApart(a, p), nil
 }
 
-// ownersApart is where the store is in the rung that is taken.
+// usual are the directories for rungs whose store is of use to others. Shared is false
+// where nothing but reading comes into question.
+func usual(a *cli.App) (p layer.Paths, shared bool, err error) {
+	home, err := a.Home()
+	if err != nil {
+		return layer.Paths{}, false, err
+	}
+	if home != "" {
+		return below(home), true, nil
+	}
+	p, err = layer.PodmanPaths(a.Getenv, a.Account().UID)
+	if dir := a.Scratch(); dir != "" {
+		if _, serr := os.Stat(p.GraphRoot); err != nil || serr != nil { // there is none to read
+			return below(dir), false, nil
+		}
+	}
+	if errors.Is(err, layer.ErrNoHome) {
+		err = &remedy.Error{Tried: err.Error(), Cure: cli.HomeCure}
+	}
+	return p, err == nil, err
+}
+
+// ownersApart is where the store is in the rung that is taken. Where the files of a store
+// do not have the owners that its layers say, neither podman nor another rung can use it.
 func ownersApart(a *cli.App, p layer.Paths) layer.Paths {
 	suffix := a.Rung(context.Background()).Store.Suffix
 	p.GraphRoot, p.RunRoot = p.GraphRoot+suffix, p.RunRoot+suffix
