@@ -33,7 +33,7 @@ var allowed = map[string][]string{
 	"cmd/carosbuild/internal/localstore": {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/render", "pkg/bytesize", "pkg/engine", "pkg/history", "pkg/layer", "pkg/plan", "pkg/remedy", "pkg/rung", "pkg/userns", "pkg/xdg"},
 	"cmd/carosbuild/internal/render":     {"pkg/bytesize", "pkg/decl", "pkg/disk/inspect", "pkg/netfault", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/remedy", "pkg/resolve", "pkg/source/debian", "pkg/source/git", "pkg/terminal"},
 	"cmd/carosbuild/internal/rendertest": {"pkg/terminal"},
-	"cmd/carosbuild/internal/resultcmd":  {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/complete", "cmd/carosbuild/internal/localstore", "cmd/carosbuild/internal/render", "pkg/freshdir", "pkg/history", "pkg/layer", "pkg/progress", "pkg/release", "pkg/results", "pkg/serve"},
+	"cmd/carosbuild/internal/resultcmd":  {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/complete", "cmd/carosbuild/internal/localstore", "cmd/carosbuild/internal/render", "pkg/compose", "pkg/freshdir", "pkg/history", "pkg/layer", "pkg/progress", "pkg/release", "pkg/results", "pkg/serve"},
 
 	"pkg/bytesize":       {},
 	"pkg/beneath":        {},
@@ -68,7 +68,7 @@ var allowed = map[string][]string{
 	"pkg/oci/registry":   {"pkg/netfault", "pkg/oci", "pkg/terminal", "pkg/xdg"},
 	"pkg/qemu":           {"pkg/disk"},
 	"pkg/release":        {"pkg/debfile", "pkg/freshdir", "pkg/results"},
-	"pkg/results":        {},
+	"pkg/results":        {"pkg/disk/tree"},
 	"pkg/binfmt":         {"pkg/remedy"},
 	"pkg/sandbox":        {"pkg/beneath"},
 	"pkg/userns":         {"pkg/remedy", "pkg/sandbox"},

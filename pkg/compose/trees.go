@@ -43,19 +43,29 @@ func (r ImageRoot) Tree(ctx context.Context, clamp int64, jobs int) (*tree.Tree,
 	if err != nil {
 		return nil, nil, err
 	}
+	t, err := MergeTars(ctx, tars, r.Ref, clamp, jobs, r.Note)
+	if err != nil {
+		return nil, nil, errors.Join(err, tars.Close())
+	}
+	return t, tars.Close, nil
+}
+
+// MergeTars is the root file system of an image, whose reference is ref, read from its
+// layers; clamp and jobs are those of RootFS.
+func MergeTars(ctx context.Context, tars *oci.Tars, ref string, clamp int64, jobs int, note func(text string)) (*tree.Tree, error) {
 	var layers []tree.Layer
 	for _, l := range tars.Layers {
 		from := tree.Layer{Name: "layer " + l.DiffID.String(), Tar: l, Size: l.Size}
-		if r.Note != nil {
-			from.Note = func(text string) { r.Note(r.Ref + ": " + from.Name + ": " + text) }
+		if note != nil {
+			from.Note = func(text string) { note(ref + ": " + from.Name + ": " + text) }
 		}
 		layers = append(layers, from)
 	}
 	t, err := tree.Merge(ctx, layers, clamp, jobs)
 	if err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("read image %s: %w", r.Ref, err), tars.Close())
+		return nil, fmt.Errorf("read image %s: %w", ref, err)
 	}
-	return t, tars.Close, nil
+	return t, nil
 }
 
 // stageTrees reads the root file systems of stages, each once.

@@ -28,7 +28,7 @@ type Source struct {
 	Format string
 	SHA256 string // "" when it is not known
 	Link   string // path to make a hard link of; "" to copy
-	Open   func() (*os.File, error)
+	Open   func() (results.Content, error)
 }
 
 // Options are what Write needs besides data.
@@ -117,7 +117,7 @@ func (c *counted) Write(p []byte) (int, error) {
 
 // linkSame makes a hard link, and reports whether it is of the open file. If
 // none can be made, as on another file system, the file is copied.
-func linkSame(in *os.File, from, to string) bool {
+func linkSame(in results.Content, from, to string) bool {
 	if os.Link(from, to) != nil {
 		return false
 	}
@@ -144,7 +144,7 @@ type readFunc func([]byte) (int, error)
 
 func (f readFunc) Read(p []byte) (int, error) { return f(p) }
 
-func copyTo(ctx context.Context, to string, in *os.File, sum hash.Hash) (err error) {
+func copyTo(ctx context.Context, to string, in results.Content, sum hash.Hash) (err error) {
 	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return err

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/carosio/carosbuild/pkg/results"
 )
 
 func must(t testing.TB, err error) {
@@ -35,7 +37,7 @@ func sparse(t *testing.T) string {
 }
 
 func source(path, file string) Source {
-	return Source{File: file, Name: filepath.Base(path), Format: "raw", Open: func() (*os.File, error) { return os.Open(path) }}
+	return Source{File: file, Name: filepath.Base(path), Format: "raw", Open: func() (results.Content, error) { return os.Open(path) }}
 }
 
 func sample() *Release {

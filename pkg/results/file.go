@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
 	"slices"
 	"strings"
@@ -32,7 +31,7 @@ type File struct {
 
 // Open opens the file. It is ErrChanged when another file has taken its place
 // since it was found.
-func (f File) Open() (*os.File, error) {
+func (f File) Open() (Content, error) {
 	file, n, err := f.root.open(f.path)
 	if err != nil {
 		return nil, err

@@ -18,6 +18,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
 // stage makes a directory with files and links; a content that begins with
@@ -50,6 +52,28 @@ func stage(t *testing.T, files map[string]string) (*Root, string) {
 	return r, dir
 }
 
+// treeStage is the root that stage makes, as a Tree.
+func treeStage(t *testing.T, files map[string]string) *Root {
+	t.Helper()
+	b := tree.NewBuilder(1700000000)
+	for name, content := range files {
+		e := tree.Entry{Path: name, Mode: tree.Regular | 0o600, Size: int64(len(content)), Content: strings.NewReader(content)}
+		if to, ok := strings.CutPrefix(content, "-> "); ok {
+			e = tree.Entry{Path: name, Mode: tree.Symlink | 0o777, Link: to}
+		} else if content == "| " {
+			e = tree.Entry{Path: name, Mode: tree.FIFO | 0o644}
+		}
+		if err := b.Add(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	made, err := b.Tree()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return TreeRoot(made, "id", func() error { return nil })
+}
+
 // names are the artifacts as NAME=CONTENT.
 func names(t *testing.T, files []File) []string {
 	t.Helper()
@@ -70,15 +94,39 @@ func names(t *testing.T, files []File) []string {
 	return out
 }
 
+// collect collects from a directory, and sees to it that a Tree of the same files
+// gives the same.
 func collect(t *testing.T, q Request, files map[string]string) (*Set, string) {
 	t.Helper()
 	r, dir := stage(t, files)
-	q.Root = func(string) (*Root, error) { return r, nil }
-	set, err := Collect(t.Context(), q)
-	if err != nil {
-		t.Fatal(err)
+	var sets []*Set
+	for _, r := range []*Root{treeStage(t, files), r} {
+		q.Root = func(string) (*Root, error) { return r, nil }
+		set, err := Collect(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sets = append(sets, set)
 	}
-	return set, dir
+	same := func(of func(*Set) []string) {
+		t.Helper()
+		if diff := cmp.Diff(of(sets[0]), of(sets[1])); diff != "" {
+			t.Errorf("a tree gives something else (-tree +directory):\n%s", diff)
+		}
+	}
+	same(func(s *Set) []string { return names(t, s.Artifacts) })
+	same(func(s *Set) []string { return names(t, s.Packages) })
+	same(func(s *Set) []string { return texts(s.Problems) })
+	same(func(s *Set) []string { return texts(s.FeedProblems) })
+	return sets[1], dir
+}
+
+func texts(all []Problem) []string {
+	var out []string
+	for _, p := range all {
+		out = append(out, p.Path+": "+p.Err.Error())
+	}
+	return out
 }
 
 func TestCollectDeclared(t *testing.T) {

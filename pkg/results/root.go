@@ -2,12 +2,14 @@
 
 // Package results finds the files of a stage that people want to have:
 // artifacts, package feeds, logs of bitbake. It opens them without ever leaving
-// the stage, and writes them into a directory without ever leaving that. What a
-// stage is and how it comes to be mounted, it does not know.
+// the stage, and writes them into a directory without ever leaving that. The root
+// file system of a stage is a directory or a tree.Tree; who mounts or reads it is
+// the caller's affair.
 package results
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -30,9 +32,37 @@ const (
 	directory   = 0o040000
 )
 
+// Root is the root file system of a stage. All names are resolved in it, wherever
+// links point. Its methods may be called concurrently.
+type Root struct {
+	system
+	id string
+}
+
+// system is where the files of a root are: in a directory or in a tree.Tree.
+type system interface {
+	// stat describes the file that a name leads to.
+	stat(name string) (node, error)
+	// open opens a regular file for reading.
+	open(name string) (Content, node, error)
+	// list returns the entries of a directory, sorted by name.
+	list(name string) ([]fs.DirEntry, error)
+	// Close ends the use of the root.
+	Close() error
+}
+
+// Content is an open file. Of a stage in a directory it is an *os.File, which the
+// kernel can send to a client by itself.
+type Content interface {
+	fs.File
+	io.ReaderAt
+	io.Seeker
+}
+
 // node is what a name leads to.
 type node struct {
 	dev, ino uint64
+	path     string // in a tree, whose files have no numbers
 	mode     uint32
 	size     int64
 	mtime    time.Time
@@ -42,7 +72,7 @@ func (n node) isFile() bool { return n.mode&typeMask == regularFile }
 func (n node) isDir() bool  { return n.mode&typeMask == directory }
 
 // Open opens what a name leads to, which must be a regular file.
-func (r *Root) Open(name string) (*os.File, error) {
+func (r *Root) Open(name string) (Content, error) {
 	f, _, err := r.open(name)
 	return f, err
 }

@@ -12,12 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Root is the root directory of a stage. All names are resolved in it as if it
-// were "/", whatever links say. Its methods may be called concurrently.
-type Root struct {
-	dir *os.File
-	id  string
-}
+// dirRoot is a root file system in a directory. All names are resolved in it as if
+// it were "/", wherever links point.
+type dirRoot struct{ dir *os.File }
 
 // OpenRoot opens the directory dir as a root. id names what is in it, such as
 // the id of its top layer: another content has another id.
@@ -26,15 +23,15 @@ func OpenRoot(dir, id string) (*Root, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open stage: %w", &fs.PathError{Op: "open", Path: dir, Err: err})
 	}
-	return &Root{os.NewFile(uintptr(fd), dir), id}, nil
+	return &Root{&dirRoot{os.NewFile(uintptr(fd), dir)}, id}, nil
 }
 
-// Close ends the use of the root.
-func (r *Root) Close() error { return r.dir.Close() }
+// Close implements system.
+func (r *dirRoot) Close() error { return r.dir.Close() }
 
 // path opens what a name leads to as a place, which touches nothing: a device
 // or a pipe would notice being opened for reading.
-func (r *Root) path(name string, flags int) (*os.File, node, error) {
+func (r *dirRoot) path(name string, flags int) (*os.File, node, error) {
 	how := unix.OpenHow{
 		Flags:   uint64(unix.O_PATH | unix.O_CLOEXEC | flags),
 		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS | unix.RESOLVE_NO_XDEV,
@@ -54,11 +51,11 @@ func (r *Root) path(name string, flags int) (*os.File, node, error) {
 	if err := unix.Fstat(fd, &st); err != nil {
 		return nil, node{}, errors.Join(&fs.PathError{Op: "stat", Path: name, Err: err}, f.Close())
 	}
-	return f, node{st.Dev, st.Ino, st.Mode, st.Size, time.Unix(st.Mtim.Unix())}, nil
+	return f, node{dev: st.Dev, ino: st.Ino, mode: st.Mode, size: st.Size, mtime: time.Unix(st.Mtim.Unix())}, nil
 }
 
 // explain turns what the kernel says into what it means.
-func (r *Root) explain(name string, flags int, err error) error {
+func (r *dirRoot) explain(name string, flags int, err error) error {
 	switch {
 	case err == unix.ELOOP:
 		err = ErrLoop
@@ -76,7 +73,7 @@ func (r *Root) explain(name string, flags int, err error) error {
 }
 
 // stat says what a name leads to.
-func (r *Root) stat(name string) (node, error) {
+func (r *dirRoot) stat(name string) (node, error) {
 	f, n, err := r.path(name, 0)
 	if err != nil {
 		return n, err
@@ -85,7 +82,7 @@ func (r *Root) stat(name string) (node, error) {
 }
 
 // open opens a regular file for reading.
-func (r *Root) open(name string) (*os.File, node, error) {
+func (r *dirRoot) open(name string) (Content, node, error) {
 	at, n, err := r.path(name, 0)
 	if err != nil {
 		return nil, n, err
@@ -109,7 +106,7 @@ func reopen(at *os.File, name string, flags int) (*os.File, error) {
 }
 
 // list returns what is in a directory, sorted by name.
-func (r *Root) list(name string) ([]fs.DirEntry, error) {
+func (r *dirRoot) list(name string) ([]fs.DirEntry, error) {
 	at, n, err := r.path(name, unix.O_DIRECTORY)
 	if err != nil {
 		return nil, err

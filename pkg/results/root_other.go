@@ -13,13 +13,9 @@ import (
 	"strings"
 )
 
-// Root is the root directory of a stage. All names are resolved in it; unlike
-// on Linux, a link with an absolute target leads out of it. Its methods may be
-// called concurrently.
-type Root struct {
-	dir *os.Root
-	id  string
-}
+// dirRoot is a root file system in a directory. All names are resolved in it;
+// unlike on Linux, a link with an absolute target leads out of it.
+type dirRoot struct{ dir *os.Root }
 
 // OpenRoot opens the directory dir as a root. id names what is in it, such as
 // the id of its top layer: another content has another id.
@@ -28,11 +24,11 @@ func OpenRoot(dir, id string) (*Root, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open stage: %w", err)
 	}
-	return &Root{root, id}, nil
+	return &Root{&dirRoot{root}, id}, nil
 }
 
-// Close ends the use of the root.
-func (r *Root) Close() error { return r.dir.Close() }
+// Close implements system.
+func (r *dirRoot) Close() error { return r.dir.Close() }
 
 // local is a name of the stage as one below its root.
 func local(name string) string {
@@ -43,7 +39,7 @@ func local(name string) string {
 }
 
 // stat says what a name leads to.
-func (r *Root) stat(name string) (node, error) {
+func (r *dirRoot) stat(name string) (node, error) {
 	st, err := r.dir.Stat(local(name))
 	if err != nil {
 		return node{}, r.explain(name, err)
@@ -59,7 +55,7 @@ func (r *Root) stat(name string) (node, error) {
 }
 
 // explain turns what the system says into what it means.
-func (r *Root) explain(name string, err error) error {
+func (r *dirRoot) explain(name string, err error) error {
 	if l, e := r.dir.Lstat(local(name)); e == nil && l.Mode().Type() == fs.ModeSymlink {
 		if errors.Is(err, fs.ErrNotExist) {
 			err = ErrDangling
@@ -71,7 +67,7 @@ func (r *Root) explain(name string, err error) error {
 }
 
 // open opens a regular file for reading.
-func (r *Root) open(name string) (*os.File, node, error) {
+func (r *dirRoot) open(name string) (Content, node, error) {
 	n, err := r.stat(name)
 	if err != nil {
 		return nil, n, err
@@ -84,7 +80,7 @@ func (r *Root) open(name string) (*os.File, node, error) {
 }
 
 // list returns what is in a directory, sorted by name.
-func (r *Root) list(name string) ([]fs.DirEntry, error) {
+func (r *dirRoot) list(name string) ([]fs.DirEntry, error) {
 	f, err := r.dir.Open(local(name))
 	if err != nil {
 		return nil, r.explain(name, err)

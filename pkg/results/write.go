@@ -164,7 +164,7 @@ const piece = 1 << 20
 
 // CopySparse copies a file, and hashes it. What is a hole in the source
 // is not written, and so is one in the copy.
-func CopySparse(ctx context.Context, dst *os.File, src *os.File, sum hash.Hash) error {
+func CopySparse(ctx context.Context, dst *os.File, src Content, sum hash.Hash) error {
 	st, err := src.Stat()
 	if err != nil {
 		return err
@@ -174,7 +174,10 @@ func CopySparse(ctx context.Context, dst *os.File, src *os.File, sum hash.Hash) 
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		from, to := extent(src, off, st.Size())
+		from, to := off, st.Size()
+		if f, ok := src.(*os.File); ok {
+			from, to = extent(f, off, st.Size())
+		}
 		for ; off < from; off += min(piece, from-off) {
 			sum.Write(zero[:min(piece, from-off)])
 		}

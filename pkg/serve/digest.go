@@ -16,6 +16,7 @@ import (
 	"sync"
 
 	"github.com/carosio/carosbuild/pkg/ctxio"
+	"github.com/carosio/carosbuild/pkg/results"
 )
 
 // maxDigests is more than the file of digests ever has, in bytes.
@@ -61,7 +62,7 @@ func (d *Digests) Known(key string) string {
 }
 
 // Of is the sum of a content; open is called when it is not known yet.
-func (d *Digests) Of(ctx context.Context, key string, open func() (*os.File, error)) (string, error) {
+func (d *Digests) Of(ctx context.Context, key string, open func() (results.Content, error)) (string, error) {
 	if sum := d.Known(key); sum != "" {
 		return sum, nil
 	}

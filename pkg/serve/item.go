@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"mime"
 	"net/http"
-	"os"
 	"path"
 	"strings"
 	"time"
@@ -29,7 +28,7 @@ const maxRanges = 8
 // file is a file to be downloaded, or a text to be read.
 type file struct {
 	name    string // what to save it as
-	open    func() (*os.File, error)
+	open    func() (results.Content, error)
 	size    int64
 	modTime time.Time
 	etag    string // of a content, not of a file

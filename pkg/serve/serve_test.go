@@ -21,6 +21,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/carosio/carosbuild/pkg/results"
 )
 
 func members(t *testing.T, r io.Reader) map[string]string {
@@ -117,7 +119,7 @@ func TestDigests(t *testing.T) {
 	opened := 0
 	var wg, asked sync.WaitGroup
 	asked.Add(8)
-	open := func() (*os.File, error) {
+	open := func() (results.Content, error) {
 		asked.Wait()
 		opened++
 		return os.Open(content)

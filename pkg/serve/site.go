@@ -12,7 +12,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"path"
 	"path/filepath"
 	"time"
@@ -173,7 +172,7 @@ func disk(o history.Output) *file {
 	return &file{
 		name: filepath.Base(o.Path), size: o.Size, modTime: o.ModTime, key: DiskKey(o),
 		etag: fmt.Sprintf(`"%x-%x-%x"`, o.Size, o.ModTime.UnixNano(), o.Inode),
-		open: func() (*os.File, error) {
+		open: func() (results.Content, error) {
 			f, st, err := results.OpenFile(o.Path)
 			if err != nil {
 				return nil, err
@@ -198,7 +197,7 @@ func logFile(name string) (*file, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return &file{name: filepath.Base(name), size: st.Size(), modTime: st.ModTime(), text: true, open: func() (*os.File, error) {
+	return &file{name: filepath.Base(name), size: st.Size(), modTime: st.ModTime(), text: true, open: func() (results.Content, error) {
 		f, _, err := results.OpenFile(name)
 		return f, err
 	}}, nil

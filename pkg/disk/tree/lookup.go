@@ -5,6 +5,7 @@ package tree
 import (
 	"fmt"
 	"io/fs"
+	"iter"
 	"path"
 	"strings"
 )
@@ -103,23 +104,36 @@ func (t *Tree) Glob(pattern string) ([]string, error) {
 
 // Names are the names in the directory of exactly that path, in order.
 func (t *Tree) Names(dir string) []string {
-	start, ok := t.find(dir)
-	if !ok {
-		return nil
-	}
-	prefix := dir + "/"
-	if dir == "" {
-		prefix = ""
-	}
 	var out []string
-	for _, e := range t.Entries[start+1:] {
-		rest, ok := strings.CutPrefix(e.Path, prefix)
-		if !ok {
-			break
-		}
-		if !strings.Contains(rest, "/") {
-			out = append(out, rest)
-		}
+	for name := range t.Children(dir) {
+		out = append(out, name)
 	}
 	return out
+}
+
+// Children are the names and the entries in the directory of exactly that path, in
+// order. The entry of a hard link is that of its file.
+func (t *Tree) Children(dir string) iter.Seq2[string, *Entry] {
+	return func(yield func(string, *Entry) bool) {
+		start, ok := t.find(dir)
+		if !ok {
+			return
+		}
+		prefix := dir + "/"
+		if dir == "" {
+			prefix = ""
+		}
+		for _, e := range t.Entries[start+1:] {
+			name, ok := strings.CutPrefix(e.Path, prefix)
+			if !ok {
+				return
+			}
+			if strings.Contains(name, "/") {
+				continue
+			}
+			if child, err := t.at(e.Path, e.Path); err == nil && !yield(name, child) {
+				return
+			}
+		}
+	}
 }

@@ -34,3 +34,14 @@ func DefaultBuildID(now time.Time, user string) string {
 	}
 	return id
 }
+
+// IsElsewhere reports whether a source is an image that is not in the store: of a
+// registry, an OCI layout or a docker archive.
+func IsElsewhere(source string) bool {
+	for _, kind := range []string{"oci:", "docker-archive:", "docker://"} {
+		if strings.HasPrefix(source, kind) {
+			return true
+		}
+	}
+	return false
+}

@@ -71,15 +71,28 @@ func NewExport(a *cli.App) *cobra.Command {
 			"  carosbuild export docker://registry.example.org/caros/base:1 --to oci:out",
 		Args: cli.Exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if !strings.HasPrefix(to, "oci:") && !strings.HasPrefix(to, "docker-archive:") {
-				return cli.Usagef("--to %q: want oci:DIR[:TAG] or docker-archive:FILE[:NAME]", to)
+			if err := checkTo(to); err != nil {
+				return err
 			}
-			return t.run(a, cmd, args[0], func(ctx context.Context, from oci.Images, r registry.Client, image string, o oci.PushOptions) error {
-				return oci.Export(ctx, from, image, to, r.Transfer, o)
-			})
+			return t.run(a, cmd, args[0], exportTo(to))
 		},
 	}
 	cmd.Flags().StringVar(&to, "to", "", "where to: oci:DIR[:TAG] or docker-archive:FILE[:NAME]")
 	t.flags(a, cmd, "of the layers of an OCI layout: gzip or zstd")
 	return cmd
+}
+
+// checkTo refuses what is neither a layout nor an archive.
+func checkTo(to string) error {
+	if !strings.HasPrefix(to, "oci:") && !strings.HasPrefix(to, "docker-archive:") {
+		return cli.Usagef("--to %q: want oci:DIR[:TAG] or docker-archive:FILE[:NAME]", to)
+	}
+	return nil
+}
+
+// exportTo sends an image to a layout or an archive.
+func exportTo(to string) send {
+	return func(ctx context.Context, from oci.Images, r registry.Client, image string, o oci.PushOptions) error {
+		return oci.Export(ctx, from, image, to, r.Transfer, o)
+	}
 }

@@ -5,7 +5,6 @@ package imagecmd
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -39,10 +38,8 @@ type send = func(ctx context.Context, from oci.Images, r registry.Client, image 
 
 // run has the image sent that source names.
 func (t *transfer) run(a *cli.App, cmd *cobra.Command, source string, f send) error {
-	for _, kind := range []string{"oci:", "docker-archive:", "docker://"} {
-		if strings.HasPrefix(source, kind) {
-			return t.elsewhere(cmd.Context(), a, source, f)
-		}
+	if cli.IsElsewhere(source) {
+		return t.elsewhere(cmd.Context(), a, source, f)
 	}
 	return t.stored(a, cmd, source, f)
 }

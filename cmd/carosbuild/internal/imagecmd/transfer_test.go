@@ -15,7 +15,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/oci/ocitest"
 )
 
-// TestTransfer: an image goes from a layout to a registry and back into a layout, and
+// TestTransfer: an image goes from a layout to a registry and back into layouts, and
 // is the same one: no store is needed, and no namespace.
 func TestTransfer(t *testing.T) {
 	l, _ := ocitest.SampleLayout(t)
@@ -42,6 +42,10 @@ func TestTransfer(t *testing.T) {
 	if err := run(NewExport(a), "docker://"+remote, "--to", "oci:"+out); err != nil {
 		t.Fatal(err)
 	}
+	pulled := filepath.Join(t.TempDir(), "pulled")
+	if err := run(NewPull(a), remote, "--to", "oci:"+pulled); err != nil {
+		t.Fatal(err)
+	}
 	id := func(ref string) string {
 		tars, err := a.Registry(layer.Paths{}).OpenTars(t.Context(), ref, "amd64", oci.TarCache{Dir: filepath.Join(home, "tars")})
 		if err != nil {
@@ -54,8 +58,10 @@ func TestTransfer(t *testing.T) {
 		}
 		return s.ID
 	}
-	if got, want := id("oci:"+out), id("oci:"+l.Dir); got != want {
-		t.Errorf("the image is %s, want %s", got, want)
+	for _, dir := range []string{out, pulled} {
+		if got, want := id("oci:"+dir), id("oci:"+l.Dir); got != want {
+			t.Errorf("the image in %s is %s, want %s", dir, got, want)
+		}
 	}
 	if err := run(NewPush(a), "oci:"+l.Dir, remote, "--compression", "x"); err == nil || !strings.Contains(err.Error(), "want gzip or zstd") {
 		t.Errorf("a compression that does not exist: %v", err)

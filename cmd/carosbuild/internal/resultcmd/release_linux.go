@@ -142,7 +142,7 @@ func (c *releaseCommand) run(ctx context.Context, s *layer.Store, d cli.Dirs, na
 }
 
 // describe is what the report and the stage of a build say.
-func (c *releaseCommand) describe(ctx context.Context, b *stored) (*release.Release, error) {
+func (c *releaseCommand) describe(ctx context.Context, b *build) (*release.Release, error) {
 	r := &release.Release{BuildID: b.id, Stage: b.stage, Packages: []release.Package{}, Layers: []release.Layer{}}
 	if b.report != nil {
 		r.Date = b.report.End.UTC().Truncate(time.Second)
@@ -181,18 +181,18 @@ func (c *releaseCommand) former(ctx context.Context, s *layer.Store, d cli.Dirs)
 }
 
 // sources are the disks that the build wrote, and its artifacts.
-func (c *releaseCommand) sources(ctx context.Context, b *stored, r *release.Release) ([]release.Source, error) {
+func (c *releaseCommand) sources(ctx context.Context, b *build, r *release.Release) ([]release.Source, error) {
 	var out []release.Source
 	disks := map[string]string{} // of outputs, by name
 	for _, o := range b.report.Outputs {
 		disks[filepath.Base(o.Path)] = o.Disk
-		s := release.Source{Name: filepath.Base(o.Path), Format: o.Format, SHA256: o.SHA256, Open: func() (*os.File, error) { return openOutput(o) }}
+		s := release.Source{Name: filepath.Base(o.Path), Format: o.Format, SHA256: o.SHA256, Open: func() (results.Content, error) { return openOutput(o) }}
 		if c.link {
 			s.Link = o.Path
 		}
 		out = append(out, s)
 	}
-	set, err := b.collect(ctx)
+	set, err := b.collect(ctx, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -213,7 +213,7 @@ func (c *releaseCommand) sources(ctx context.Context, b *stored, r *release.Rele
 }
 
 // openOutput opens a disk, which must be the one that the build wrote.
-func openOutput(o history.Output) (*os.File, error) {
+func openOutput(o history.Output) (results.Content, error) {
 	f, st, err := results.OpenFile(o.Path)
 	if err != nil {
 		return nil, err

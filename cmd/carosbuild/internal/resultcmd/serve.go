@@ -21,15 +21,14 @@ import (
 
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/cli"
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/complete"
-	"github.com/carosio/carosbuild/cmd/carosbuild/internal/localstore"
 	"github.com/carosio/carosbuild/pkg/history"
-	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/serve"
 )
 
 // serveCommand is "carosbuild serve".
 type serveCommand struct {
 	*cli.App
+	source
 	port   int
 	listen string
 }
@@ -41,8 +40,10 @@ func NewServe(a *cli.App) *cobra.Command {
 		ValidArgsFunction: complete.Args(a, complete.Stages, complete.Nothing),
 		Use:               "serve [BUILDID[:STAGE]]",
 		Short:             "Serve disks, artifacts, packages and logs of a build to browsers",
+		Long:              "Serve disks, artifacts, packages and logs of a build to browsers.\n\n" + sourceHelp,
 		Example: `  carosbuild serve                            the newest build, for this machine only
-  carosbuild serve ID --listen 192.0.2.1:8080 for everybody who reaches that address`,
+  carosbuild serve ID --listen 192.0.2.1:8080 for everybody who reaches that address
+  carosbuild serve oci:some/directory         what Yocto has deployed in an image`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
@@ -52,8 +53,8 @@ func NewServe(a *cli.App) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			err = localstore.With(a, cmd, false, func(ctx context.Context, s *layer.Store, _ layer.Paths, d cli.Dirs) error {
-				return c.run(ctx, s, d, addr, strings.Join(args, ""))
+			err = c.with(a, cmd, strings.Join(args, ""), func(ctx context.Context, b *build, d cli.Dirs) error {
+				return c.run(ctx, b, d, addr)
 			})
 			c.EndedBySignal = err == nil // nothing else ends it
 			return err
@@ -62,6 +63,7 @@ func NewServe(a *cli.App) *cobra.Command {
 	f := cmd.Flags()
 	f.IntVar(&c.port, "port", 0, "port on this machine's loopback address (default a free one)")
 	f.StringVar(&c.listen, "listen", "", "address to listen at instead, ADDR:PORT: everybody who reaches it can read what is served")
+	c.flags(cmd)
 	a.ForeignFlag(cmd)
 	return cmd
 }
@@ -83,34 +85,21 @@ func (c *serveCommand) address() (string, error) {
 	return c.listen, nil
 }
 
-func (c *serveCommand) run(ctx context.Context, s *layer.Store, d cli.Dirs, addr, name string) (err error) {
+func (c *serveCommand) run(ctx context.Context, b *build, d cli.Dirs, addr string) error {
 	c.StageShown = true
-	hidden := localstore.Hidden(c.App, s)
-	reports := slices.DeleteFunc(readReports(d.Logs()), func(r *history.Report) bool { return hidden(r.BuildID) })
-	if name == "" {
-		if len(reports) == 0 {
-			return cli.Usagef("no build has left a report: name one that carosbuild images lists")
-		}
-		name = reports[0].BuildID
-	}
-	b, err := openBuild(c.App, s, d, name)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, b.close()) }()
 	main, err := b.offer(ctx)
 	if err != nil {
 		return err
 	}
 	all := []*serve.Build{main}
-	for _, r := range reports {
+	for _, r := range b.reports {
 		if r.BuildID != b.id {
 			dir := filepath.Join(d.Logs(), r.BuildID)
 			all = append(all, &serve.Build{Report: r, LogDir: dir, Logs: stageLogs(r, dir)})
 		}
 	}
 	slices.SortStableFunc(all, func(x, y *serve.Build) int { return y.Report.Start.Compare(x.Report.Start) })
-	digests, err := openDigests(filepath.Join(b.logDir, "digests.json"), all, d.Logs())
+	digests, err := openDigests(b.digests(), all, d.Logs())
 	if err != nil {
 		return err
 	}
@@ -129,6 +118,14 @@ func (c *serveCommand) run(ctx context.Context, s *layer.Store, d cli.Dirs, addr
 	err = serve.Serve(ctx, l, site)
 	hashing.Wait()
 	return err
+}
+
+// digests is the file for the digests of what the build has, "" for none.
+func (b *build) digests() string {
+	if b.logDir == "" {
+		return ""
+	}
+	return filepath.Join(b.logDir, "digests.json")
 }
 
 // listen listens at an address: at 0.0.0.0 not for IPv6 too.
@@ -179,8 +176,8 @@ func readReports(dir string) []*history.Report {
 }
 
 // offer is all that the build has.
-func (b *stored) offer(ctx context.Context) (*serve.Build, error) {
-	set, err := b.collect(ctx)
+func (b *build) offer(ctx context.Context) (*serve.Build, error) {
+	set, err := b.collect(ctx, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -11,23 +11,22 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/cli"
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/complete"
-	"github.com/carosio/carosbuild/cmd/carosbuild/internal/localstore"
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/render"
 	"github.com/carosio/carosbuild/pkg/history"
-	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/results"
 )
 
 // resultsCommand is "carosbuild results".
 type resultsCommand struct {
 	*cli.App
+	source
 	to             string
+	paths          []string
 	logs, packages bool
 }
 
@@ -38,33 +37,34 @@ func NewResults(a *cli.App) *cobra.Command {
 		ValidArgsFunction: complete.Args(a, complete.Stages, complete.Nothing),
 		Use:               "results BUILDID[:STAGE] --to DIR",
 		Short:             "Write the artifacts of a build into a directory",
+		Long:              "Write the artifacts of a build into a directory.\n\n" + sourceHelp,
 		Example: `  carosbuild results 2026-11-23-101500-me --to out
-  carosbuild results 2026-11-23-101500-me:050-yocto --to out --logs --packages`,
+  carosbuild results 2026-11-23-101500-me:050-yocto --to out --logs --packages
+  carosbuild results oci:some/directory --path '/boot/vmlinuz*' --to out`,
 		Args: cli.Exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if c.to == "" {
 				return cli.Usagef("--to names no directory")
 			}
-			return localstore.With(a, cmd, false, func(ctx context.Context, s *layer.Store, _ layer.Paths, d cli.Dirs) error {
-				return c.run(ctx, s, d, args[0])
-			})
+			return c.with(a, cmd, args[0], c.run)
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&c.to, "to", "", "directory to write into; it is made")
+	f.StringVar(&c.to, "to", "", "directory to write into; it is created")
+	f.StringArrayVar(&c.paths, "path", nil, "path or pattern in the stage to write, in place of declared and deployed artifacts; may be repeated")
+	c.flags(cmd)
 	f.BoolVar(&c.logs, "logs", false, "the logs too: of the build, of bitbake and its tasks")
 	f.BoolVar(&c.packages, "packages", false, "the package feed too")
 	a.ForeignFlag(cmd)
 	return cmd
 }
 
-func (c *resultsCommand) run(ctx context.Context, s *layer.Store, d cli.Dirs, name string) (err error) {
-	b, err := openBuild(c.App, s, d, name)
-	if err != nil {
-		return err
+func (c *resultsCommand) run(ctx context.Context, b *build, _ cli.Dirs) error {
+	var declared []results.Wanted
+	for _, p := range c.paths {
+		declared = append(declared, results.Wanted{Path: p})
 	}
-	defer func() { err = errors.Join(err, b.close()) }()
-	set, err := b.collect(ctx)
+	set, err := b.collect(ctx, declared)
 	if err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func (c *resultsCommand) run(ctx context.Context, s *layer.Store, d cli.Dirs, na
 		problems = append(problems, set.FeedProblems...)
 	}
 	if len(items) == 0 && len(problems) == 0 {
-		return fmt.Errorf("build %s has nothing to write: no <artifact> is declared, and nothing of Yocto is deployed", b.id)
+		return fmt.Errorf("%s has nothing to write: no <artifact> is declared, and Yocto has deployed nothing", b.what())
 	}
 	if len(items) > 0 {
 		if err := results.Write(ctx, c.to, items, runtime.NumCPU()); err != nil {
@@ -101,7 +101,7 @@ func (c *resultsCommand) missing(problems []results.Problem) error {
 		}
 	}
 	if n > 0 {
-		return fmt.Errorf("%d files that were asked for are not there or cannot be taken", n)
+		return fmt.Errorf("%s that %s asked for cannot be read", render.Plural(n, "file"), map[bool]string{true: "was", false: "were"}[n == 1])
 	}
 	return nil
 }
@@ -116,7 +116,7 @@ func problemText(p results.Problem) string {
 }
 
 // items are all files that the flags ask for.
-func (c *resultsCommand) items(ctx context.Context, b *stored, set *results.Set) []results.Item {
+func (c *resultsCommand) items(ctx context.Context, b *build, set *results.Set) []results.Item {
 	var items []results.Item
 	for _, f := range set.Artifacts {
 		items = append(items, f.Item(f.Name))
@@ -166,74 +166,39 @@ func archive(name string, find func(context.Context) ([]results.File, error)) re
 	})
 }
 
-// stored is a build of which there are images, or at least a report.
-type stored struct {
-	store  *layer.Store
+// build is a build of which there are images, or at least a report; or an image from
+// elsewhere.
+type build struct {
+	// open opens the root file system of a stage; release is to be called after the
+	// root's Close.
+	open   func(ctx context.Context, stage string) (root *results.Root, release func() error, err error)
 	report *history.Report // nil when there is none
 	id     string
 	stage  string // "" when no image is left
 	only   bool   // the stage was asked for
-	logDir string
-	roots  map[string]*results.Root
-	undo   []func() error
-}
+	image  bool   // it is an image from elsewhere, whose reference is id
+	logDir string // "" when it has no logs
 
-// openBuild finds the build, and its stage, that a name means, see history.Picker.
-// A build may have left nothing but a report.
-func openBuild(a *cli.App, s *layer.Store, d cli.Dirs, name string) (*stored, error) {
-	id, stage, only := strings.Cut(name, ":")
-	if id == "" || cli.CleanBuildID(id) != id && only || strings.Trim(id, ".") == "" || strings.Contains(name, "/") {
-		return nil, cli.Usagef("%q is not a BUILDID[:STAGE]", name)
-	}
-	if localstore.Hidden(a, s)(id) {
-		return nil, cli.Usagef("build %s belongs to another user: --foreign shows those builds", id)
-	}
-	found, err := localstore.Pick(a, s, true, name)
-	if err == nil {
-		id, stage, only = found.BuildID, found.Stage, found.Named
-	}
-	b := &stored{store: s, id: id, stage: stage, only: only, logDir: filepath.Join(d.Logs(), id), roots: map[string]*results.Root{}}
-	none := (*history.NoStageError)(nil)
-	if err != nil && (only || !errors.As(err, &none)) {
-		return nil, localstore.PickError(err)
-	}
-	report, reportErr := history.ReadReport(b.logDir)
-	b.report = report
-	switch {
-	case reportErr != nil && !errors.Is(reportErr, fs.ErrNotExist):
-		return nil, reportErr
-	case err != nil && report == nil:
-		return nil, cli.Usagef("no image of a build or stage %s is stored%s", name, none.Hint)
-	}
-	return b, nil
+	reports []*history.Report // of all builds that may be shown, the newest first
+	roots   map[string]*results.Root
+	undo    []func() error
 }
 
 // root is the root file system of one of the build's stages.
-func (b *stored) root(ctx context.Context, stage string) (*results.Root, error) {
+func (b *build) root(ctx context.Context, stage string) (*results.Root, error) {
 	if r := b.roots[stage]; r != nil {
 		return r, nil
 	}
-	img, ok, err := b.store.ImageByName(history.ImageName(b.id, stage))
-	if err == nil && !ok {
-		err = fmt.Errorf("stage %s of build %s is not stored", stage, b.id)
-	}
+	r, release, err := b.open(ctx, stage)
 	if err != nil {
 		return nil, err
-	}
-	dir, release, err := b.store.View(ctx, img.Top)
-	if err != nil {
-		return nil, err
-	}
-	r, err := results.OpenRoot(dir, img.Top)
-	if err != nil {
-		return nil, errors.Join(err, release())
 	}
 	b.undo = append(b.undo, func() error { return errors.Join(r.Close(), release()) })
 	b.roots[stage] = r
 	return r, nil
 }
 
-func (b *stored) close() error {
+func (b *build) close() error {
 	var err error
 	for _, f := range slices.Backward(b.undo) {
 		err = errors.Join(err, f())
@@ -241,14 +206,18 @@ func (b *stored) close() error {
 	return err
 }
 
-// collect finds what the build has to offer.
-func (b *stored) collect(ctx context.Context) (*results.Set, error) {
+// collect finds what the build has to offer: the artifacts at these paths or, if there
+// are none, those that were declared or deployed.
+func (b *build) collect(ctx context.Context, paths []results.Wanted) (*results.Set, error) {
 	if b.stage == "" {
 		return &results.Set{}, nil
 	}
 	q := results.Request{Stage: b.stage, Only: b.only, Root: func(stage string) (*results.Root, error) { return b.root(ctx, stage) }}
 	if b.report != nil {
 		q.Artifacts, q.Feeds = wanted(b.report.Artifacts), wanted(b.report.Feeds)
+	}
+	if len(paths) > 0 {
+		q.Artifacts = paths
 	}
 	return results.Collect(ctx, q)
 }
@@ -262,10 +231,18 @@ func wanted(all []history.Artifact) []results.Wanted {
 }
 
 // logFiles are the logs of the build's stages, and its report.
-func (b *stored) logFiles() []string {
+func (b *build) logFiles() []string {
 	out := logsIn(b.logDir)
 	if b.report != nil {
 		out = append(out, filepath.Join(b.logDir, history.ReportName))
 	}
 	return out
+}
+
+// what says in a message what is meant.
+func (b *build) what() string {
+	if b.image {
+		return "image " + b.id
+	}
+	return "build " + b.id
 }
