@@ -49,7 +49,7 @@ type config struct {
 	Terminal bool
 	Limits   sandbox.Limits
 	Caps     creds.Caps
-	OwnPIDs  bool // there is a PID namespace; otherwise /proc is the outer one
+	OwnPIDs  bool // there is a PID namespace with its /proc; otherwise the step begins one, and /proc is the outer one
 }
 
 // NoNetwork reports whether the step has a network namespace of its own: what is not

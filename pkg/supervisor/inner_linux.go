@@ -78,7 +78,8 @@ func supervise(c config) report {
 	if err != nil {
 		return report{Error: err.Error()}
 	}
-	f, err := startFirst()
+	table.Alone()
+	f, err := startFirst(!c.OwnPIDs)
 	if err != nil {
 		return report{Error: err.Error()}
 	}
@@ -116,8 +117,9 @@ type first struct {
 }
 
 // startFirst starts it, which has to be done in the old root: this program may need
-// libraries. It waits for a byte.
-func startFirst() (*first, error) {
+// libraries. It waits for a byte. With newPIDs it begins a PID namespace, without a /proc:
+// the supervisor stays outside, where numbers of processes are those of the /proc it has.
+func startFirst(newPIDs bool) (*first, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("socket to the step: %w", err)
@@ -129,10 +131,14 @@ func startFirst() (*first, error) {
 	}
 	defer w.Close()
 	f := &first{socket: pair[0], failed: r, ended: make(chan syscall.WaitStatus, 1)}
+	attr := syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setsid: true}
+	if newPIDs {
+		attr.Cloneflags = unix.CLONE_NEWPID
+	}
 	f.pid, err = syscall.ForkExec("/proc/self/exe", []string{"step"}, &syscall.ProcAttr{
 		Env:   []string{stageVar + "=" + stageStep},
 		Files: []uintptr{0, 1, 2, fdConfig, uintptr(pair[1]), w.Fd()},
-		Sys:   &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setsid: true},
+		Sys:   &attr,
 	})
 	if err != nil {
 		f.close()
