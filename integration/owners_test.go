@@ -15,11 +15,14 @@ import (
 	"io"
 	"maps"
 	"os"
+	"os/exec"
 	"path"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -191,3 +194,99 @@ func TestOwnersOfSandboxes(t *testing.T) {
 		t.Errorf("(-single-id +userns):\n%s", diff)
 	}
 }
+
+// debianServers are packages whose scripts give files to many users and groups, make users,
+// set-id files, capabilities and devices' rules.
+const debianServers = "openssh-server postgresql systemd dbus iputils-ping sudo exim4 man-db cron polkitd cups apache2"
+
+// changing are the files whose content is another one with each installation.
+var changing = regexp.MustCompile(`^/(etc/(machine-id|ssh/ssh_host_.*|ssl/(certs|private)/ssl-cert-snakeoil\..*|shadow-?)|` +
+	`var/(log/.*|cache/(apt/.*\.bin|ldconfig/aux-cache)|lib/(dbus/machine-id|postgresql/.*/(pg_control|pgstat\.stat|pg_wal/.*))))$`)
+
+// installing is a declaration that installs packages.
+func installing(attrs, packages string) string {
+	return `<redo><buildstage id="base"><bootstrap suite="bookworm" variant="minbase" security-mirror="none"` + attrs + `/></buildstage>
+		<buildstage id="all"><prestage>base</prestage><action>RUN apt-get update -q</action>
+		<action>RUN DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends ` + packages + `</action></buildstage></redo>`
+}
+
+// ownersOfAccount are the files of a declaration's stage "all" as an account builds it.
+func ownersOfAccount(t *testing.T, name, sandbox, declaration string) tarFiles {
+	t.Helper()
+	home := "/home/" + name
+	if err := os.WriteFile(home+"/a.xml", []byte(declaration), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	script := fmt.Sprintf(`chown -R %[1]s %[2]s && install -m 755 %[3]s %[2]s/carosbuild && su - %[1]s -c '
+		export SOURCE_DATE_EPOCH=%[4]s; set -e
+		./carosbuild --progress=plain --sandbox=%[5]s a.xml -B b
+		./carosbuild --sandbox=%[5]s export b:all --to docker-archive:all.tar:x:1'`, name, home, program(t), epoch, sandbox)
+	if out, err := exec.CommandContext(t.Context(), "sh", "-c", script).CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", sandbox, err, tailOf(string(out)))
+	}
+	t.Logf("%s: %v", sandbox, time.Since(start).Round(time.Second))
+	defer os.Remove(home + "/all.tar")
+	return archiveFiles(t, home+"/all.tar").without(changing)
+}
+
+// Servers of Debian, and some packages for a foreign machine, leave the same files in every
+// sandbox. Make reach runs it, as root.
+func TestReachOwners(t *testing.T) {
+	needsRoot(t)
+	if os.Getenv("CAROSBUILD_REACH") != "1" {
+		t.Skip("make reach runs it")
+	}
+	ranges, single := fmt.Sprintf("cbranges%d", os.Getpid()%100000), fmt.Sprintf("cbone%d", os.Getpid()%100000)
+	makeAccount(t, ranges, 3400000)
+	makeAccount(t, single, 3500000)
+	host(t, "usermod", "--del-subuids", "1-4294967294", "--del-subgids", "1-4294967294", single)
+	for _, tt := range []struct {
+		name, attrs, packages string
+		few                   int
+	}{
+		{"amd64", "", debianServers, 20_000},
+		{"armhf", ` arch="armhf"`, "openssh-server sudo iputils-ping cron man-db", 5_000},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			declaration := installing(tt.attrs, tt.packages)
+			want := ownersOfAccount(t, ranges, "userns", declaration)
+			if len(want) < tt.few {
+				t.Fatalf("the image has just %d files", len(want))
+			}
+			if diff := unlike(ownersOfAccount(t, single, "single-id", declaration), want); diff != "" {
+				t.Errorf("(-single-id +userns):\n%s", diff)
+			}
+			if tt.attrs != "" {
+				return
+			}
+			got := ownersOfPod(t, declaration)
+			if diff := unlike(got.inChroot(), want.inChroot()); diff != "" {
+				t.Errorf("(-chroot +userns):\n%s", diff)
+			}
+		})
+	}
+}
+
+// ownersOfPod are the files of the same stage in sandbox chroot of a default pod.
+func ownersOfPod(t *testing.T, declaration string) tarFiles {
+	t.Helper()
+	p := newPod(t, "default")
+	p.Env = append(p.Env, "SOURCE_DATE_EPOCH="+epoch)
+	work := filepath.Join(p.dir, "work")
+	if err := os.WriteFile(filepath.Join(work, "a.xml"), []byte(declaration), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"--progress=plain", "--sandbox=chroot", "a.xml", "-B", "b"},
+		{"--sandbox=chroot", "export", "b:all", "--to", "docker-archive:all.tar:x:1"},
+	} {
+		if r := p.run(t, args...); r.status != 0 {
+			t.Fatalf("chroot, exit status %d:\n%s%s", r.status, tailOf(r.stdout), tailOf(r.stderr))
+		}
+	}
+	return archiveFiles(t, filepath.Join(work, "all.tar")).without(changing)
+}
+
+// inChroot leaves out what sandbox chroot does not have.
+func (fs tarFiles) inChroot() tarFiles { return fs }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -190,7 +191,10 @@ func (f *first) supervise(c config, table *record.Table) (status int, started bo
 	if err := thread(f.pid).setLimit(creds.Base); err != nil {
 		return 0, false, fmt.Errorf("have RLIMIT_RTTIME carry credentials (it must not be limited): %w", err)
 	}
-	broken, err := s.serve(runtime.NumCPU() + 1)
+	receivers := runtime.NumCPU() + 1
+	runtime.GOMAXPROCS(receivers + 1) // none waits for another one's processor to run Go
+	debug.SetGCPercent(300)           // each answer leaves a little, and the heap is small
+	broken, err := s.serve(receivers)
 	if err != nil {
 		return 0, false, err
 	}
