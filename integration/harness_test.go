@@ -82,7 +82,7 @@ func newWorld(t testing.TB) *world {
 		"HOME=" + dir + "/home", "PATH=" + os.Getenv("PATH") + ":/usr/sbin:/sbin", "XDG_RUNTIME_DIR=" + dir + "/run",
 		"LC_ALL=C.UTF-8", "TMPDIR=" + os.TempDir(), "USER=" + os.Getenv("USER"),
 	}
-	for _, v := range []string{"CAROSBUILD_DEBIAN_MIRROR", "CAROSBUILD_DEBIAN_SECURITY_MIRROR", "http_proxy", "https_proxy"} {
+	for _, v := range []string{"CAROSBUILD_DEBIAN_MIRROR", "CAROSBUILD_DEBIAN_SECURITY_MIRROR", "CAROSBUILD_SANDBOX", "http_proxy", "https_proxy"} {
 		if s := os.Getenv(v); s != "" {
 			w.env = append(w.env, v+"="+s)
 		}

@@ -122,7 +122,7 @@ func podKinds(t *testing.T) map[string]pod {
 // run runs carosbuild in the pod, to its end.
 func (p *pod) run(t *testing.T, args ...string) result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
 	defer cancel()
 	root := filepath.Join(p.dir, "root")
 	host(t, "mount", "-t", "overlay", "overlay", "-o", fmt.Sprintf("lowerdir=/,upperdir=%[1]s/up,workdir=%[1]s/wk", p.dir), root)

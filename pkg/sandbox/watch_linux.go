@@ -42,7 +42,7 @@ func (l Limits) Watch(pause func(stop bool), done <-chan struct{}, ancestors ...
 	result := make(chan string)
 	go func() {
 		runtime.LockOSThread() // for good: the thread is not as others are
-		hurry()
+		Hurry()
 		result <- l.watch(ancestors, g, pause, done)
 	}()
 	return <-result
@@ -82,9 +82,9 @@ func (l Limits) watch(ancestors []int, g *group, pause func(stop bool), done <-c
 // as many as it may still have, and fewer than the machine's count can tell.
 func (l Limits) room(tasks int64) int64 { return min(l.PIDs-tasks, math.MaxInt16/2) }
 
-// hurry asks for short slices of time on a processor, which this thread then gets before
+// Hurry asks for short slices of time on a processor, which this thread then gets before
 // those that ask for long ones; from Linux 6.12 on.
-func hurry() {
+func Hurry() {
 	attr, err := unix.SchedGetAttr(0, 0)
 	if err != nil || attr.Policy != unix.SCHED_NORMAL {
 		return

@@ -50,7 +50,7 @@ type config struct {
 	Terminal bool
 	Limits   sandbox.Limits
 	Caps     creds.Caps
-	OwnPIDs  bool // there is a PID namespace; otherwise /proc is the outer one
+	OwnPIDs  bool // there is a PID namespace with its /proc; otherwise the step begins one, and /proc is the outer one
 }
 
 // NoNetwork reports whether the step is in another network namespace than the builder: what

@@ -127,10 +127,10 @@ func (c *call) capHeader() (words int, own bool, err error) {
 		return 0, false, unix.EFAULT
 	}
 	pid := int(int32(binary.LittleEndian.Uint32(b[4:])))
-	own = pid == 0 || pid == int(c.thread)
+	own = pid == 0
 	if !own {
 		if s, err := c.thread.status(); err == nil {
-			own = pid == s.process
+			own = pid == s.own[0] || pid == s.own[1]
 		}
 	}
 	switch binary.LittleEndian.Uint32(b[:]) {

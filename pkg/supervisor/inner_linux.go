@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -79,12 +80,13 @@ func supervise(c config) report {
 	if err != nil {
 		return report{Error: err.Error()}
 	}
+	table.Alone()
 	if c.Network == sandbox.ClosedNetwork {
 		if err := join(c.NetNS); err != nil {
 			return report{Error: err.Error()}
 		}
 	}
-	f, err := startFirst()
+	f, err := startFirst(!c.OwnPIDs)
 	if err != nil {
 		return report{Error: err.Error()}
 	}
@@ -135,8 +137,9 @@ type first struct {
 }
 
 // startFirst starts it, which has to be done in the old root: this program may need
-// libraries. It waits for a byte.
-func startFirst() (*first, error) {
+// libraries. It waits for a byte. With newPIDs it begins a PID namespace, without a /proc:
+// the supervisor stays outside, where numbers of processes are those of the /proc it has.
+func startFirst(newPIDs bool) (*first, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("socket to the step: %w", err)
@@ -148,10 +151,14 @@ func startFirst() (*first, error) {
 	}
 	defer w.Close()
 	f := &first{socket: pair[0], failed: r, ended: make(chan syscall.WaitStatus, 1)}
+	attr := syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setsid: true}
+	if newPIDs {
+		attr.Cloneflags = unix.CLONE_NEWPID
+	}
 	f.pid, err = syscall.ForkExec("/proc/self/exe", []string{"step"}, &syscall.ProcAttr{
 		Env:   []string{stageVar + "=" + stageStep},
 		Files: []uintptr{0, 1, 2, fdConfig, uintptr(pair[1]), w.Fd()},
-		Sys:   &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setsid: true},
+		Sys:   &attr,
 	})
 	if err != nil {
 		f.close()
@@ -203,7 +210,10 @@ func (f *first) supervise(c config, table *record.Table) (status int, started bo
 	if err := thread(f.pid).setLimit(creds.Base); err != nil {
 		return 0, false, fmt.Errorf("have RLIMIT_RTTIME carry credentials (it must not be limited): %w", err)
 	}
-	broken, err := s.serve(runtime.NumCPU() + 1)
+	receivers := runtime.NumCPU() + 1
+	runtime.GOMAXPROCS(receivers + 1) // none waits for another one's processor to run Go
+	debug.SetGCPercent(300)           // each answer leaves a little, and the heap is small
+	broken, err := s.serve(receivers)
 	if err != nil {
 		return 0, false, err
 	}

@@ -125,10 +125,10 @@ func TestMaskedProc(t *testing.T) {
 	s := &Sandbox{State: t.TempDir()}
 	for range 2 {
 		var out bytes.Buffer
-		c := shell(root, "touch f; chown 33:44 f; stat -c '%u %g' f; su web -c id; (sleep 1000; echo) & sleep 1001 & exit 3")
+		c := shell(root, fmt.Sprintf("touch f; chown 33:44 f; stat -c '%%u %%g' f; su web -c id; kill -0 %d 2>&1; echo $$; (sleep 1000; echo) & sleep 1001 & exit 3", os.Getpid()))
 		c.Stdout = &out
 		status, err := runTimed(s, c)
-		if want := "33 44\nuid=33(web) gid=44(web) groups=7(log),44(web)\n"; status != 3 || err != nil || out.String() != want {
+		if want := "33 44\nuid=33(web) gid=44(web) groups=7(log),44(web)\n" + fmt.Sprintf("sh: can't kill pid %d: No such process\n1\n", os.Getpid()); status != 3 || err != nil || out.String() != want {
 			t.Errorf("status %d, %v: %q", status, err, out.String())
 		}
 		if left := descendants(os.Getpid()); len(left) > 0 {

@@ -94,7 +94,8 @@ func auxValue(vector []byte, key uint64) (uint64, bool) {
 
 // status is what /proc/PID/status says of a thread.
 type status struct {
-	process    int // thread group
+	process    int    // thread group
+	own        [2]int // thread and thread group in its own PID namespace
 	umask      int
 	noNewPrivs bool
 }
@@ -125,6 +126,10 @@ func parseStatus(data string) (status, error) {
 				return s, fmt.Errorf("process %q: %w", value, err)
 			}
 			s.process = n
+		case "NSpid":
+			s.own[0] = innermost(value)
+		case "NStgid":
+			s.own[1] = innermost(value)
 		case "NoNewPrivs":
 			s.noNewPrivs = value == "1"
 		}
@@ -133,6 +138,12 @@ func parseStatus(data string) (status, error) {
 		return s, fmt.Errorf("a thread's status has no umask or no process")
 	}
 	return s, nil
+}
+
+// innermost is the last of several numbers, 0 for none.
+func innermost(value string) int {
+	n, _ := strconv.Atoi(value[strings.LastIndexByte(value, '\t')+1:])
+	return n
 }
 
 // bytesOf are the bytes of a struct that the kernel has filled.

@@ -9,8 +9,8 @@ import (
 )
 
 func TestParseStatus(t *testing.T) {
-	const text = "Name:\tUmask: 777\nUmask:\t0027\nState:\tS (sleeping)\nTgid:\t42\nPid:\t43\nNoNewPrivs:\t1\n"
-	if s, err := parseStatus(text); err != nil || s != (status{process: 42, umask: 0o27, noNewPrivs: true}) {
+	const text = "Name:\tUmask: 777\nUmask:\t0027\nState:\tS (sleeping)\nTgid:\t42\nPid:\t43\nNStgid:\t42\t7\nNSpid:\t43\t8\nNoNewPrivs:\t1\n"
+	if s, err := parseStatus(text); err != nil || s != (status{process: 42, umask: 0o27, own: [2]int{8, 7}, noNewPrivs: true}) {
 		t.Errorf("%+v, %v", s, err)
 	}
 	for _, bad := range []string{"", "Umask:\t0022\n", "Tgid:\t4\n", "Umask:\t9\nTgid:\t4\n", "Umask:\t0022\nTgid:\tx\n"} {

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/owner/record"
+	"github.com/carosio/carosbuild/pkg/sandbox"
 	"github.com/carosio/carosbuild/pkg/supervisor/creds"
 	"github.com/carosio/carosbuild/pkg/supervisor/decode"
 	"github.com/carosio/carosbuild/pkg/supervisor/filter"
@@ -205,6 +206,7 @@ func apart() error {
 	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &set, nil); err != nil {
 		return fmt.Errorf("a thread without signals: %w", err)
 	}
+	sandbox.Hurry() // a process of the step waits for each answer
 	return nil
 }
 

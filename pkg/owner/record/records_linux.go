@@ -29,12 +29,15 @@ func (t *Table) Read(path string, link bool) (Owner, bool, error) {
 	if err == unix.ERANGE {
 		return Owner{}, false, fmt.Errorf("record of %s: too long", path)
 	}
+	if err == unix.ENOENT || err == unix.ENOTDIR { // as whoever asks will find
+		return Owner{}, false, nil
+	}
 	if err := t.refresh(); err != nil || t.Empty() {
 		return Owner{}, false, err
 	}
 	var st unix.Statx_t
 	if err := unix.Statx(unix.AT_FDCWD, path, statFlags(link), unix.STATX_BASIC_STATS|unix.STATX_BTIME, &st); err != nil {
-		return Owner{}, false, nil // there is no such file, as whoever asks will find
+		return Owner{}, false, nil // so will it be for whoever asks
 	}
 	o, ok := t.Lookup(inodeOf(&st))
 	return o, ok, nil

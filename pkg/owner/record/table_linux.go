@@ -33,7 +33,12 @@ type Table struct {
 	journal *os.File       // nil: in memory only
 	seen    int64          // bytes of the journal that are in records
 	lines   int            // of the journal that count
+	alone   bool           // nobody else records what is read here
 }
+
+// Alone says that nobody else records anything of the files that are looked at, so that the
+// journal need not be looked at each time.
+func (t *Table) Alone() { t.alone = true }
 
 // OpenTable reads the journal at path, which is made if there is none. A line that is cut
 // short, as a crash leaves it, is what has not been recorded.
@@ -92,15 +97,15 @@ func (t *Table) readOn() (cut bool, err error) {
 
 // refresh takes what others have added to the journal.
 func (t *Table) refresh() error {
-	if t.journal == nil {
+	if t.journal == nil || t.alone {
 		return nil
 	}
-	st, err := t.journal.Stat()
-	if err != nil {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(t.journal.Fd()), &st); err != nil {
 		return fmt.Errorf("read the records of a root: %w", err)
 	}
 	t.mu.RLock()
-	old := st.Size() == t.seen
+	old := st.Size == t.seen
 	t.mu.RUnlock()
 	if old {
 		return nil

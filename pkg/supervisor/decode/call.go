@@ -76,6 +76,15 @@ var shapes = map[string]string{
 	"setrlimit": "- buf", "getrlimit": "- buf", "ugetrlimit": "- buf", "prlimit64": "- - - -", "socketcall": "- sockargs",
 }
 
+// words are the words of each shape.
+var words = func() map[string][]string {
+	out := map[string][]string{}
+	for name, shape := range shapes {
+		out[name] = strings.Fields(shape)
+	}
+	return out
+}()
+
 // Known reports whether a call has a shape.
 func Known(name string) bool {
 	_, ok := shapes[strings.TrimSuffix(name, "16")]
@@ -87,23 +96,19 @@ func Decode(m Memory, arch filter.Arch, name string, args [6]uint64) (Call, sysc
 	c := Call{Arch: arch, Args: args, Target: Target{FD: AtCwd}, UID: creds.Unset, GID: creds.Unset}
 	c.Name = strings.TrimSuffix(name, "16")
 	c.Narrow = c.Name != name
-	shape, ok := shapes[c.Name]
+	shape, ok := words[c.Name]
 	if !ok {
 		return c, syscall.ENOSYS
 	}
 	d := decoder{m: m, call: &c}
 	// An empty path is allowed by a flag that comes later.
-	i := 0
-	for word := range strings.FieldsSeq(shape) {
+	for i, word := range shape {
 		if word == "at" {
 			d.flags(uint32(args[i]))
 		}
-		i++
 	}
-	i = 0
-	for word := range strings.FieldsSeq(shape) {
+	for i, word := range shape {
 		d.argument(word, args[i], args[(i+1)%len(args)])
-		i++
 	}
 	return c, d.errno
 }
