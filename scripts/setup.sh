@@ -10,7 +10,7 @@ build="runc uidmap debian-archive-keyring ca-certificates"
 test="$build gcc libc6-dev git e2fsprogs dosfstools mtools gdisk fdisk qemu-utils qemu-system-x86 seabios ovmf
 	qemu-user-static qemu-system-arm qemu-efi-aarch64 libxml2-utils
 	grub-common grub-pc-bin u-boot-tools cryptsetup-bin squashfs-tools erofs-utils file crun podman skopeo docker-registry busybox-static bash-static cpio zstd xz-utils
-	bmap-tools binutils systemd-boot-efi procps chromium curl bzip2 tmux genisoimage xorriso mmdebstrap buildah libnbd-bin"
+	bmap-tools binutils systemd-boot-efi procps chromium curl bzip2 tmux genisoimage xorriso mmdebstrap buildah libnbd-bin passt"
 # What it is measured against.
 bench="$test umoci genimage"
 

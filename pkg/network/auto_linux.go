@@ -19,9 +19,7 @@ type Auto struct {
 	// Apart says that the sandbox's network has its own way out, which does not lead to the
 	// host's loopback.
 	Apart bool
-	// Required is for those who would rather have no build.
-	Required bool
-	Note     func(text string) // is told, once, that the host's network is shared; may be nil
+	Note  func(text string) // is told, once, that the host's network is shared; may be nil
 
 	mu     sync.Mutex
 	closed *Closed
@@ -54,10 +52,10 @@ func (a *Auto) Join(ctx context.Context) (sandbox.Connection, error) {
 	return sandbox.Connection{Network: sandbox.ClosedNetwork, NetNS: a.closed.NetNS, Resolver: a.closed.Resolver}, nil
 }
 
-// share goes without a namespace, unless that is an error.
+// share goes without a namespace, unless the caller has been interrupted.
 func (a *Auto) share(ctx context.Context, why error) error {
 	a.closed = nil
-	if ctx.Err() != nil || a.Required {
+	if ctx.Err() != nil {
 		return errors.Join(ctx.Err(), why)
 	}
 	if a.shared = true; a.Note != nil {

@@ -166,7 +166,7 @@ func Flags(a *cli.App, cmd *cobra.Command) {
 // Flag completes the value of a flag by the flag's name.
 func Flag(a *cli.App, cmd *cobra.Command, f *pflag.Flag) {
 	fixed := map[string][]string{
-		"progress": {"auto", "tty", "plain", "json", "quiet"}, "network": {"host", "none"}, "firmware": {"bios", "efi"},
+		"progress": {"auto", "tty", "plain", "json", "quiet"}, "network": {"auto", "host", "none"}, "firmware": {"bios", "efi"},
 		"accel": {"auto", "kvm", "tcg"}, "compression": {"gzip", "zstd"}, "runtime": {"runc", "crun"}, "sandbox": cli.SandboxNames(), "snapshots": {"overlay", "copy"},
 		"format": compose.Formats(), "bus": qemu.Buses(), "arch": {"amd64", "arm64", "armhf", "i386", "riscv64"},
 	}
