@@ -31,7 +31,7 @@ func virtualMachine() Rung {
 	return Rung{
 		Name: "vm", Cost: "slow: each command starts a virtual machine, and without KVM runs about ten times as long",
 		How: userns.Plain, Look: look, Try: look, Snapshots: []layer.Kind{layer.Copy}, Apart: true, Owners: owner.Own{},
-		Detail:  detail,
+		Detail: detail,
 		Prepare: func() error {
 			if os.Geteuid() == 0 {
 				return nil
