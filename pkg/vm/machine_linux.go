@@ -34,7 +34,7 @@ type Config struct {
 	CPUs     int           // 0: as many as this process may use
 	Memory   int64         // bytes, 0: 2 GiB
 	AtATime  int           // machines that run at the same time; 0: any number
-	BootTime time.Duration // until the guest has to say that it runs; 0: five minutes
+	BootTime time.Duration // until the guest has to say that it runs; 0: a quarter of an hour, for hosts that are busy
 }
 
 // Machine starts virtual machines, each for one command. It is safe for concurrent use.
@@ -73,7 +73,7 @@ func Open(ctx context.Context, c Config) (m *Machine, err error) {
 		c.Memory = defaultMemory
 	}
 	if c.BootTime == 0 {
-		c.BootTime = 5 * time.Minute
+		c.BootTime = 15 * time.Minute
 	}
 	dir, err := os.MkdirTemp(c.Scratch, "machine-")
 	if err != nil {
