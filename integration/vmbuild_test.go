@@ -19,7 +19,8 @@ const machineDeclaration = `<redo>
 <disk id="d" stage="copy"><partition name="root" fs="ext4" path="/" size="64M"/></disk>
 </redo>`
 
-// A virtual machine makes the disk that a user namespace makes, bit by bit.
+// A virtual machine makes the disk that a user namespace makes, bit by bit, in the build and
+// of stages that are stored.
 func TestMachineSandbox(t *testing.T) {
 	tool(t, "qemu-system-x86_64")
 	w := newWorld(t)
@@ -29,10 +30,13 @@ func TestMachineSandbox(t *testing.T) {
 	w.setenv("SOURCE_DATE_EPOCH=1000000000")
 	var disks [][]byte
 	for _, sandbox := range []string{"userns", "vm"} {
-		w.build(t, "m.xml", "--sandbox", sandbox, "--out", sandbox+".raw")
-		disks = append(disks, w.read(t, sandbox+".raw"))
+		w.build(t, "m.xml", "--sandbox", sandbox, "-B", sandbox, "--out", sandbox+".raw")
+		w.ok(t, program(t), "disk", sandbox+":copy", "--declaration", "m.xml", "--sandbox", sandbox, "--out", sandbox+"-stored.raw")
+		disks = append(disks, w.read(t, sandbox+".raw"), w.read(t, sandbox+"-stored.raw"))
 	}
-	if !bytes.Equal(disks[0], disks[1]) {
-		t.Error("the disks differ")
+	for i, name := range []string{"the stored stages in userns", "vm", "the stored stages in vm"} {
+		if !bytes.Equal(disks[0], disks[i+1]) {
+			t.Errorf("the disk of %s is another one", name)
+		}
 	}
 }

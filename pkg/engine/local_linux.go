@@ -31,7 +31,7 @@ type Local struct {
 	// Reach is the address by which steps reach a server on this machine's loopback; nil: the
 	// server's own.
 	Reach func(address string) string
-	Git       *git.Cache
+	Git   *git.Cache
 
 	Holder      string                    // who this is, for builds that wait for a lock
 	CacheDir    string                    // directories of cache elements, locks of steps

@@ -28,7 +28,7 @@ import (
 // QEMU's, and owners are only in the tar streams of layers, and in memory.
 func virtualMachine() Rung {
 	look := func(ctx context.Context, h Host) error { return tryMachine(ctx, h.Kernel) }
-	detail := func(h Host) string { return "with Linux " + kernelAtHand(h, "/") }
+	detail := func(h Host) string { return "with " + kernelAtHand(h, "/") }
 	return Rung{
 		Name: "vm", Cost: "slow: each command starts a virtual machine, and without KVM runs about ten times as long",
 		How: userns.Plain, Look: look, Try: look, Snapshots: []snapshot.Kind{snapshot.Copy}, Store: Store{"-vm", owner.Own{}},

@@ -60,14 +60,14 @@ func lookAtKernel(name string) error {
 // any. Root is the directory that this machine's is below.
 func kernelAtHand(h Host, root string) string {
 	if h.Kernel != "" {
-		return "of " + h.Kernel
+		return "the kernel of " + h.Kernel
 	}
 	if version, err := vm.LookForKernel(root); err == nil {
-		return version + ", this machine's"
+		return "this machine's kernel " + version
 	}
 	if h.Cache != "" {
 		if _, err := vm.LookInCache(vm.KernelDir(kernelsDir(h.Cache))); err == nil {
-			return "of Debian, fetched earlier"
+			return "Debian's kernel, fetched earlier"
 		}
 	}
 	from := "Debian's mirror"
@@ -76,5 +76,5 @@ func kernelAtHand(h Host, root string) string {
 			from = m
 		}
 	}
-	return "of Debian, which the first build fetches from " + from
+	return "Debian's kernel, which the first build fetches from " + from
 }

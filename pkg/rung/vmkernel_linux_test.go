@@ -40,8 +40,8 @@ func TestKernelAtHand(t *testing.T) {
 	look(Host{Cache: cache, Mirror: mirror})
 	look(Host{Cache: cache, Mirror: mirror, Kernel: "k.deb"})
 	want := []string{
-		"of Debian, which the first build fetches from http://mirror", "of Debian, which the first build fetches from Debian's mirror",
-		"of Debian, fetched earlier", "6.1, this machine's", "of k.deb",
+		"Debian's kernel, which the first build fetches from http://mirror", "Debian's kernel, which the first build fetches from Debian's mirror",
+		"Debian's kernel, fetched earlier", "this machine's kernel 6.1", "the kernel of k.deb",
 	}
 	if diff := cmp.Diff(got, want); diff != "" {
 		t.Errorf("kernels (-got +want):\n%s", diff)

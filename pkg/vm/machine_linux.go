@@ -3,6 +3,7 @@
 package vm
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -17,6 +19,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/binfmt"
 	"github.com/carosio/carosbuild/pkg/qemu"
 	"github.com/carosio/carosbuild/pkg/remedy"
+	"github.com/carosio/carosbuild/pkg/vm/wire"
 )
 
 // Config says what the machines are like.
@@ -31,7 +34,7 @@ type Config struct {
 	CPUs     int           // 0: as many as this process may use
 	Memory   int64         // bytes, 0: 2 GiB
 	AtATime  int           // machines that run at the same time; 0: any number
-	BootTime time.Duration // until the guest has to say that it runs; 0: five minutes
+	BootTime time.Duration // until the guest has to say that it runs; 0: a quarter of an hour, for hosts that are busy
 }
 
 // Machine starts virtual machines, each for one command. It is safe for concurrent use.
@@ -70,7 +73,7 @@ func Open(ctx context.Context, c Config) (m *Machine, err error) {
 		c.Memory = defaultMemory
 	}
 	if c.BootTime == 0 {
-		c.BootTime = 5 * time.Minute
+		c.BootTime = 15 * time.Minute
 	}
 	dir, err := os.MkdirTemp(c.Scratch, "machine-")
 	if err != nil {
@@ -193,4 +196,38 @@ func machineOf(goarch string) (architecture, bool) {
 		return architecture{"aarch64", "qemu-system-aarch64", "qemu-system-arm", []string{"-machine", "virt", "-cpu", "max"}, "ttyAMA0"}, true
 	}
 	return architecture{}, false
+}
+
+// arguments are QEMU's. Descriptor 3 is the port, those behind it are the disks.
+func (m *Machine) arguments(initrd string, disks int, network bool) []string {
+	arch, _ := machineOf(runtime.GOARCH)
+	args := append([]string{
+		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-monitor", "none", "-serial", "stdio",
+		"-accel", accelerator(m.Accel, m.Memory), "-m", strconv.FormatInt(m.Memory>>20, 10), "-smp", strconv.Itoa(m.CPUs),
+	}, arch.args...)
+	args = append(args,
+		"-kernel", m.kernelFile(), "-initrd", initrd, "-append", "console="+arch.console+" quiet panic=-1 mitigations=off cryptomgr.notests nokaslr no_timer_check random.trust_cpu=on",
+		"-chardev", "socket,id=port,fd=3", "-device", "virtio-serial-pci", "-device", "virtserialport,chardev=port,name="+wire.Port,
+		"-device", "virtio-rng-pci")
+	for i := range disks {
+		id := fmt.Sprintf("d%d", i)
+		args = append(args, "-blockdev", fmt.Sprintf("driver=nbd,node-name=%s,server.type=fd,server.str=%d", id, 4+i), "-device", "virtio-blk-pci,drive="+id)
+	}
+	if m.filter {
+		args = append(args, "-sandbox", filtered)
+	}
+	if network {
+		args = append(args, "-netdev", "user,id=n0,ipv6=off", "-device", "virtio-net-pci,netdev=n0,romfile=")
+	}
+	return args
+}
+
+// accelerator is QEMU's option. What it has translated takes up to half as much memory as the
+// machine has: without a bound it would go by the host's memory, not by what there is for
+// this process.
+func accelerator(name string, memory int64) string {
+	if cmp.Or(name, "tcg") == "tcg" {
+		return fmt.Sprintf("tcg,thread=multi,tb-size=%d", min(memory>>20/2, 1024))
+	}
+	return name
 }

@@ -3,7 +3,6 @@
 package vm
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -219,40 +217,6 @@ func pair() (net.Conn, *os.File, error) {
 		return nil, nil, err
 	}
 	return conn, theirs, nil
-}
-
-// arguments are QEMU's. Descriptor 3 is the port, those behind it are the disks.
-func (m *Machine) arguments(initrd string, disks int, network bool) []string {
-	arch, _ := machineOf(runtime.GOARCH)
-	args := append([]string{
-		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-monitor", "none", "-serial", "stdio",
-		"-accel", accelerator(m.Accel, m.Memory), "-m", strconv.FormatInt(m.Memory>>20, 10), "-smp", strconv.Itoa(m.CPUs),
-	}, arch.args...)
-	args = append(args,
-		"-kernel", m.kernelFile(), "-initrd", initrd, "-append", "console="+arch.console+" quiet panic=-1 mitigations=off cryptomgr.notests nokaslr no_timer_check random.trust_cpu=on",
-		"-chardev", "socket,id=port,fd=3", "-device", "virtio-serial-pci", "-device", "virtserialport,chardev=port,name="+wire.Port,
-		"-device", "virtio-rng-pci")
-	for i := range disks {
-		id := fmt.Sprintf("d%d", i)
-		args = append(args, "-blockdev", fmt.Sprintf("driver=nbd,node-name=%s,server.type=fd,server.str=%d", id, 4+i), "-device", "virtio-blk-pci,drive="+id)
-	}
-	if m.filter {
-		args = append(args, "-sandbox", filtered)
-	}
-	if network {
-		args = append(args, "-netdev", "user,id=n0,ipv6=off", "-device", "virtio-net-pci,netdev=n0,romfile=")
-	}
-	return args
-}
-
-// accelerator is QEMU's option. What it has translated takes up to half as much memory as the
-// machine has: without a bound it would go by the host's memory, not by what there is for
-// this process.
-func accelerator(name string, memory int64) string {
-	if cmp.Or(name, "tcg") == "tcg" {
-		return fmt.Sprintf("tcg,thread=multi,tb-size=%d", min(memory>>20/2, 1024))
-	}
-	return name
 }
 
 // tail keeps the end of what is written to it.
