@@ -82,7 +82,8 @@ var allowed = map[string][]string{
 	"pkg/source/git":     {"pkg/evict", "pkg/freshfile", "pkg/netfault", "pkg/remedy", "pkg/terminal"},
 	"pkg/ctxio":          {},
 	"pkg/debfile":        {},
-	"pkg/doctor":         {"pkg/bytesize", "pkg/userns"},
+	"pkg/dirtest":        {},
+	"pkg/doctor":         {"pkg/bytesize", "pkg/supervisor", "pkg/userns", "pkg/vm"},
 	"pkg/disk":           {"pkg/bytesize", "pkg/disk", "pkg/freshfile", "pkg/words"},
 	"pkg/disk/bmap":      {"pkg/disk/pipeline"},
 	"pkg/disk/content":   {"pkg/ctxio", "pkg/disk"},
@@ -129,7 +130,7 @@ var allowed = map[string][]string{
 	"pkg/yocto":          {"pkg/disk/tree"},
 	"targets":            {},
 
-	"pkg/engine/enginetest":  {"pkg/engine", "pkg/key", "pkg/layer", "pkg/oci", "pkg/owner", "pkg/plan", "pkg/sandbox", "pkg/source/files"},
+	"pkg/engine/enginetest":  {"pkg/dirtest", "pkg/engine", "pkg/key", "pkg/layer", "pkg/oci", "pkg/owner", "pkg/plan", "pkg/sandbox", "pkg/source/files"},
 	"pkg/userns/usernstest":  {"pkg/remedy", "pkg/userns"},
 	"pkg/vm/roots/rootstest": {"pkg/disk/tree"},
 	"pkg/supervisor/creds":   {},
