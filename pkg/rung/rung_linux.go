@@ -70,7 +70,6 @@ type Setting struct {
 	Kernel   string
 	Cache    string // directory for what may be deleted between builds
 	Packages func() (*debian.Fetcher, debian.Host, error)
-	Note     func(text string) // nil: nothing is said
 }
 
 // Room is an opened rung.
@@ -78,6 +77,8 @@ type Room struct {
 	Scratch string // empty directory for files that live as long as the process
 	Sandbox engine.Sandbox
 	What    string // runs the commands, as messages name it: such as the runtime's path
+	// Details are what a user is told of it, such as "with KVM"; "" for nothing.
+	Details string
 	// Resolver is /etc/resolv.conf of steps; nil: the host's.
 	Resolver []byte
 	// Stored are what the layers of a store are to steps and disks; nil: a layer is what

@@ -76,11 +76,8 @@ func openMachine(ctx context.Context, s Setting, scratch string) (_ *Room, err e
 		return nil, err
 	}
 	room.close = append(room.close, m.Close)
-	if s.Note != nil {
-		s.Note(machineLine(m, k, from))
-	}
 	box := &vm.Sandbox{Machine: m, Scratch: dir}
-	room.Sandbox, room.What = box, m.QEMU
+	room.Sandbox, room.What, room.Details = box, m.QEMU, machineDetails(m, k, from)
 	room.Stored = func(store *layer.Store) Stored {
 		l := &tarLayers{store: store, dir: dir, tars: map[string]*tarFile{}}
 		room.close = append(room.close, l.close)
@@ -111,15 +108,15 @@ func memoryOf(free int64) int64 { return min(max(free/2, leastMemory), mostMemor
 // resolver does.
 const machineResolver = "nameserver 10.0.2.3\n"
 
-// machineLine says what steps run in.
-func machineLine(m *vm.Machine, k *vm.Kernel, from string) string {
+// machineDetails say what steps run in.
+func machineDetails(m *vm.Machine, k *vm.Kernel, from string) string {
 	how := "without KVM"
 	if m.Accel != "tcg" {
 		how = "with " + strings.ToUpper(m.Accel)
 	} else if m.Reason != "" {
 		how += " (" + m.Reason + ")"
 	}
-	return fmt.Sprintf("steps run in virtual machines of %s, %s, with Linux %s (%s), %d CPUs and %d MiB", filepath.Base(m.QEMU), how, k.Version, from, m.CPUs, m.Memory>>20)
+	return fmt.Sprintf("%s %s, with Linux %s (%s), %d CPUs and %d MiB", filepath.Base(m.QEMU), how, k.Version, from, m.CPUs, m.Memory>>20)
 }
 
 // tryMachine starts QEMU without a machine, and looks for what is known of a kernel.

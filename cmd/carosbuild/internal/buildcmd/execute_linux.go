@@ -125,7 +125,7 @@ func (c *buildCommand) engine(ctx context.Context, j *buildJob, store *layer.Sto
 // local runs steps on this machine. It is to be closed.
 func local(ctx context.Context, a *cli.App, j *buildJob, store *layer.Store, network sandbox.Network, view render.Display, events func(progress.Event)) (*engine.Local, func() error, error) {
 	note := func(text string) { events(progress.Event{Time: time.Now(), Kind: progress.Note, Text: text}) }
-	room, line, err := a.OpenRoom(ctx, j.dirs, j.dirs.State, store, note)
+	room, line, err := a.OpenRoom(ctx, j.dirs, j.dirs.State, store)
 	if err != nil {
 		return nil, nil, err
 	}

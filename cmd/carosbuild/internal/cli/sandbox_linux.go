@@ -58,20 +58,22 @@ func (a *App) Rung(ctx context.Context) rung.Rung {
 }
 
 // OpenRoom opens the rung that this process was started for, below a directory of the
-// account and for a store of layers, and returns a line that says which it is and why; "" for
-// the best. Note, unless it is nil, is told what the rung says of itself.
-func (a *App) OpenRoom(ctx context.Context, d Dirs, dir string, store *layer.Store, note func(string)) (room *rung.Room, line string, err error) {
+// account and for a store of layers, and returns a line that says which it is and why, see
+// rung.Choice.
+func (a *App) OpenRoom(ctx context.Context, d Dirs, dir string, store *layer.Store) (room *rung.Room, line string, err error) {
 	choice, r, ok := rung.All().Chosen(a.Getenv)
 	if !ok {
 		return nil, "", errors.New("this process was not told how steps are to run")
 	}
 	setting := rung.Setting{
-		Dir: dir, Runtime: a.Runtime, Kernel: a.Kernel, Cache: d.Cache, Note: note, Records: store.OwnersFile(),
+		Dir: dir, Runtime: a.Runtime, Kernel: a.Kernel, Cache: d.Cache, Records: store.OwnersFile(),
 		Packages: func() (*debian.Fetcher, debian.Host, error) {
 			host, err := debian.ReadHost("/", a.Getenv)
 			return &debian.Fetcher{Cache: d.Packages(), HTTP: host.HTTPClient()}, host, err
 		},
 	}
-	room, err = r.Open(ctx, setting)
-	return room, choice.Line(r), err
+	if room, err = r.Open(ctx, setting); err != nil {
+		return nil, "", err
+	}
+	return room, choice.Line(r, room.Details), nil
 }

@@ -163,7 +163,7 @@ func (c *checkup) trial(ctx context.Context, dir string) (err error) {
 	if err != nil {
 		return err
 	}
-	room, _, err := c.OpenRoom(ctx, dirs, dir, s, nil)
+	room, _, err := c.OpenRoom(ctx, dirs, dir, s)
 	if err != nil {
 		c.need("runtime", "", err)
 		return nil
