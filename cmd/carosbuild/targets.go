@@ -22,6 +22,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/freshdir"
 	"github.com/carosio/carosbuild/pkg/terminal"
+	"github.com/carosio/carosbuild/pkg/words"
 	"github.com/carosio/carosbuild/targets"
 )
 
@@ -83,7 +84,7 @@ func checkTarget(name string) error {
 	if slices.Contains(declfile.BuiltIn(), name) {
 		return nil
 	}
-	hint := decl.DidYouMean(name, declfile.BuiltIn())
+	hint := words.DidYouMean(name, declfile.BuiltIn())
 	if hint != "" {
 		hint = " (" + hint + ")"
 	}

@@ -7,13 +7,7 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/carosio/carosbuild/pkg/words"
 )
-
-// DidYouMean is a hint such as `did you mean "x"?` for a word that is not known,
-// or nothing when none is like it.
-func DidYouMean(word string, known []string) string { return words.DidYouMean(word, known) }
 
 // quote puts a value into quotes, shortened when it is very long.
 func quote(s string) string {

@@ -11,6 +11,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/plan"
+	"github.com/carosio/carosbuild/pkg/words"
 )
 
 // Entry says which stored images a build starts from, instead of building what
@@ -211,7 +212,7 @@ func HintStage(d *decl.Declaration, id string) string {
 	for i, s := range d.Stages {
 		ids[i] = s.ID
 	}
-	if hint := decl.DidYouMean(id, ids); hint != "" {
+	if hint := words.DidYouMean(id, ids); hint != "" {
 		return " (" + hint + ")"
 	}
 	return ""

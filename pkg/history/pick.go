@@ -9,6 +9,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/plan"
+	"github.com/carosio/carosbuild/pkg/words"
 )
 
 // Latest stands for the newest build where a build id is expected.
@@ -172,7 +173,7 @@ func hintStage(stage string, among []StoredStage) string {
 	if len(ids) == 0 {
 		return ""
 	}
-	if hint := decl.DidYouMean(stage, ids); hint != "" {
+	if hint := words.DidYouMean(stage, ids); hint != "" {
 		return " (" + hint + ")"
 	}
 	return " (there are: " + decl.Few(ids) + ")"

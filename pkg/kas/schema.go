@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/words"
 )
 
 // newest is the highest version of the format that is known: that of kas 5.4.
@@ -134,7 +135,7 @@ func (r *report) checkMapping(n *node, s shape, name string) {
 		default:
 			known := slices.Sorted(maps.Keys(s.fields))
 			hint := "known entries are " + decl.List(known)
-			if c := decl.DidYouMean(p.key, known); c != "" {
+			if c := words.DidYouMean(p.key, known); c != "" {
 				hint = c
 			} else if len(known) > 12 {
 				hint = ""
@@ -162,7 +163,7 @@ func (r *report) checkScalar(n *node, s shape, name string) {
 	case n.kind == boolean && len(s.words) > 0 && !n.yes():
 	case len(s.words) > 0 && !slices.Contains(s.words, n.text):
 		hint := "use one of " + decl.List(s.words)
-		if c := decl.DidYouMean(n.text, s.words); c != "" {
+		if c := words.DidYouMean(n.text, s.words); c != "" {
 			hint = c
 		}
 		r.Fail(n.at, hint, "%s %s is not known", name, decl.Quote(n.text))

@@ -19,6 +19,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 	"github.com/carosio/carosbuild/pkg/source/files"
+	"github.com/carosio/carosbuild/pkg/words"
 )
 
 // wanted is a stage's bootstrap in the words of package debian.
@@ -153,7 +154,7 @@ func (r *Resolver) mistakes(s *decl.Stage, err error) error {
 	}
 	var findings decl.Findings
 	for _, m := range ms {
-		f := decl.Finding{Span: s.Bootstrap.At(m.Attr, m.Value), Summary: m.Text, Hint: cmp.Or(decl.DidYouMean(m.Value, m.Known), m.Hint)}
+		f := decl.Finding{Span: s.Bootstrap.At(m.Attr, m.Value), Summary: m.Text, Hint: cmp.Or(words.DidYouMean(m.Value, m.Known), m.Hint)}
 		findings = append(findings, f)
 	}
 	return &decl.FindingsError{Findings: findings}

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/words"
 )
 
 // option is how an option of a command takes values.
@@ -105,7 +106,7 @@ func (r *reader) options(l line, known map[string]option) *command {
 // unknown reports an option that does not exist. It returns the one that is most
 // likely meant, or "".
 func (r *reader) unknown(w word, known map[string]option) string {
-	hint := decl.DidYouMean(w.text, slices.Sorted(maps.Keys(known)))
+	hint := words.DidYouMean(w.text, slices.Sorted(maps.Keys(known)))
 	if len(w.text) < 4 {
 		hint = ""
 	}

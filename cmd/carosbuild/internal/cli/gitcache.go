@@ -16,6 +16,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/source/git"
+	"github.com/carosio/carosbuild/pkg/words"
 )
 
 // gitVariables are what of the caller's environment git needs to reach a
@@ -90,7 +91,7 @@ func (a *App) WarnRemotes(flags []git.Rewrite, d *decl.Declaration) {
 		if strings.ContainsAny(f.Name, ":/") || slices.Contains(names, f.Name) {
 			continue // the beginning of an address may well be that of none
 		}
-		hint := decl.DidYouMean(f.Name, names)
+		hint := words.DidYouMean(f.Name, names)
 		if hint != "" {
 			hint = " (" + hint + ")"
 		}

@@ -9,10 +9,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/carosio/carosbuild/pkg/words"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-
-	"github.com/carosio/carosbuild/pkg/decl"
 )
 
 // FlagError is about an option: one that is not known may be misspelt.
@@ -57,7 +56,7 @@ func meantFlag(word string, names []string) string {
 	slices.Sort(known)
 	name := word
 	if !slices.Contains(known, word) {
-		_, name, _ = strings.Cut(decl.DidYouMean(word, known), `"`)
+		_, name, _ = strings.Cut(words.DidYouMean(word, known), `"`)
 		name, _, _ = strings.Cut(name, `"`)
 	}
 	if other := otherNames[name]; other != "" && !slices.Contains(names, name) {
@@ -81,7 +80,7 @@ func CommandError(root *cobra.Command, word string) error {
 			names = append(names, c.Name())
 		}
 	}
-	hint := decl.DidYouMean(word, names)
+	hint := words.DidYouMean(word, names)
 	if hint == "" {
 		return nil
 	}

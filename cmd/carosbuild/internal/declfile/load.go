@@ -15,6 +15,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/decl/load"
 	"github.com/carosio/carosbuild/pkg/kas"
+	"github.com/carosio/carosbuild/pkg/words"
 )
 
 // Load reads and merges declaration files, and project files of kas. A name without a directory that no
@@ -103,7 +104,7 @@ func noDeclaration(name string) error {
 		where += ", which cannot be read: " + err.Error()
 	}
 	hint := ""
-	if known := decl.DidYouMean(base, known); known != "" {
+	if known := words.DidYouMean(base, known); known != "" {
 		hint = " (" + known + ")"
 	}
 	return cli.Misnamed(fmt.Errorf("there is no declaration %s %s%s\n%-12s carosbuild targets lists the built-in ones", base, where, hint, "remedy:"))

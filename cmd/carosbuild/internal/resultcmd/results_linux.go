@@ -22,6 +22,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/results"
+	"github.com/carosio/carosbuild/pkg/words"
 )
 
 // resultsCommand is "carosbuild results".
@@ -85,7 +86,7 @@ func (c *resultsCommand) run(ctx context.Context, s *layer.Store, d cli.Dirs, na
 		fmt.Fprintln(c.Stdout, render.Printable(filepath.Join(c.to, f.Name)))
 	}
 	if len(items) > 0 { // otherwise there is no directory
-		fmt.Fprintf(c.Stderr, "%s in %s, the digests in %s\n", render.Plural(len(items), "file"), c.to, results.SumsName)
+		fmt.Fprintf(c.Stderr, "%s in %s, the digests in %s\n", words.Count(len(items), "file"), c.to, results.SumsName)
 	}
 	return c.missing(problems)
 }
