@@ -21,19 +21,19 @@ const module = "github.com/carosio/carosbuild/"
 // listed, and what lies below a listed one. What is listed is imported.
 var allowed = map[string][]string{
 	"cmd/carosbuild":                     {"cmd/carosbuild/internal/buildcmd", "cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/complete", "cmd/carosbuild/internal/declfile", "cmd/carosbuild/internal/diskcmd", "cmd/carosbuild/internal/doctorcmd", "cmd/carosbuild/internal/feedcmd", "cmd/carosbuild/internal/imagecmd", "cmd/carosbuild/internal/importcmd", "cmd/carosbuild/internal/localstore", "cmd/carosbuild/internal/render", "cmd/carosbuild/internal/resultcmd", "pkg/decl", "pkg/freshdir", "pkg/progress", "pkg/terminal", "pkg/words", "targets"},
-	"cmd/carosbuild/internal/buildcmd":   {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/complete", "cmd/carosbuild/internal/declfile", "cmd/carosbuild/internal/diskcmd", "cmd/carosbuild/internal/localstore", "cmd/carosbuild/internal/render", "pkg/bytesize", "pkg/compose", "pkg/confine", "pkg/decl", "pkg/disk", "pkg/engine", "pkg/history", "pkg/layer", "pkg/network", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/remedy", "pkg/resolve", "pkg/rung", "pkg/sandbox", "pkg/source/bitbake", "pkg/source/debian", "pkg/source/git", "pkg/terminal", "pkg/userns", "pkg/yocto", "targets"},
+	"cmd/carosbuild/internal/buildcmd":   {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/complete", "cmd/carosbuild/internal/declfile", "cmd/carosbuild/internal/diskcmd", "cmd/carosbuild/internal/localstore", "cmd/carosbuild/internal/render", "pkg/bytesize", "pkg/compose", "pkg/confine", "pkg/decl", "pkg/disk", "pkg/engine", "pkg/history", "pkg/layer", "pkg/network", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/remedy", "pkg/resolve", "pkg/rung", "pkg/sandbox", "pkg/source/bitbake", "pkg/source/debian", "pkg/source/git", "pkg/terminal", "pkg/userns", "pkg/words", "pkg/yocto", "targets"},
 	"cmd/carosbuild/internal/cli":        {"cmd/carosbuild/internal/render", "pkg/beneath", "pkg/chroot", "pkg/confine", "pkg/decl", "pkg/disk/damage", "pkg/doctor", "pkg/history", "pkg/layer", "pkg/network", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/remedy", "pkg/resolve", "pkg/runc", "pkg/rung", "pkg/source/debian", "pkg/source/git", "pkg/supervisor", "pkg/terminal", "pkg/userns", "pkg/vm/guest", "pkg/words"},
 	"cmd/carosbuild/internal/complete":   {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/declfile", "cmd/carosbuild/internal/localstore", "pkg/compose", "pkg/decl", "pkg/disk", "pkg/history", "pkg/qemu"},
 	"cmd/carosbuild/internal/declfile":   {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/render", "pkg/confine", "pkg/decl", "pkg/disk", "pkg/kas", "pkg/plan", "pkg/progress", "pkg/resolve", "pkg/source/git", "pkg/userns", "pkg/words", "targets"},
 	"cmd/carosbuild/internal/diskcmd":    {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/complete", "cmd/carosbuild/internal/declfile", "cmd/carosbuild/internal/localstore", "cmd/carosbuild/internal/render", "pkg/bytesize", "pkg/compose", "pkg/decl", "pkg/disk", "pkg/disk/tree", "pkg/history", "pkg/layer", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/qemu", "pkg/remedy", "pkg/rung", "pkg/userns"},
 	"cmd/carosbuild/internal/doctorcmd":  {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/localstore", "cmd/carosbuild/internal/render", "pkg/bytesize", "pkg/doctor", "pkg/engine", "pkg/layer", "pkg/network", "pkg/remedy", "pkg/rung", "pkg/source/debian", "pkg/terminal", "pkg/userns"},
 	"cmd/carosbuild/internal/feedcmd":    {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/render", "pkg/debfile", "pkg/feed", "pkg/progress"},
-	"cmd/carosbuild/internal/imagecmd":   {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/complete", "cmd/carosbuild/internal/localstore", "cmd/carosbuild/internal/render", "pkg/bytesize", "pkg/engine", "pkg/evict", "pkg/history", "pkg/layer", "pkg/oci", "pkg/remedy", "pkg/rung", "pkg/source/debian"},
+	"cmd/carosbuild/internal/imagecmd":   {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/complete", "cmd/carosbuild/internal/localstore", "cmd/carosbuild/internal/render", "pkg/bytesize", "pkg/engine", "pkg/evict", "pkg/history", "pkg/layer", "pkg/oci", "pkg/remedy", "pkg/rung", "pkg/source/debian", "pkg/words"},
 	"cmd/carosbuild/internal/importcmd":  {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/complete", "cmd/carosbuild/internal/declfile", "pkg/decl", "pkg/kas", "pkg/wks", "targets"},
 	"cmd/carosbuild/internal/localstore": {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/render", "pkg/bytesize", "pkg/engine", "pkg/history", "pkg/layer", "pkg/plan", "pkg/remedy", "pkg/rung", "pkg/userns", "pkg/xdg"},
-	"cmd/carosbuild/internal/render":     {"pkg/bytesize", "pkg/decl", "pkg/disk/inspect", "pkg/netfault", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/remedy", "pkg/resolve", "pkg/source/debian", "pkg/source/git", "pkg/terminal"},
+	"cmd/carosbuild/internal/render":     {"pkg/bytesize", "pkg/decl", "pkg/disk/inspect", "pkg/netfault", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/remedy", "pkg/resolve", "pkg/source/debian", "pkg/source/git", "pkg/terminal", "pkg/words"},
 	"cmd/carosbuild/internal/rendertest": {"pkg/terminal"},
-	"cmd/carosbuild/internal/resultcmd":  {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/complete", "cmd/carosbuild/internal/localstore", "cmd/carosbuild/internal/render", "pkg/compose", "pkg/freshdir", "pkg/history", "pkg/layer", "pkg/progress", "pkg/release", "pkg/results", "pkg/serve"},
+	"cmd/carosbuild/internal/resultcmd":  {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/complete", "cmd/carosbuild/internal/localstore", "cmd/carosbuild/internal/render", "pkg/compose", "pkg/freshdir", "pkg/history", "pkg/layer", "pkg/progress", "pkg/release", "pkg/results", "pkg/serve", "pkg/words"},
 
 	"pkg/bytesize":       {},
 	"pkg/beneath":        {},
@@ -83,7 +83,7 @@ var allowed = map[string][]string{
 	"pkg/source/git":     {"pkg/evict", "pkg/freshfile", "pkg/remedy", "pkg/terminal"},
 	"pkg/ctxio":          {},
 	"pkg/debfile":        {},
-	"pkg/doctor":         {"pkg/bytesize", "pkg/userns"},
+	"pkg/doctor":         {"pkg/bytesize", "pkg/supervisor", "pkg/userns", "pkg/vm"},
 	"pkg/disk":           {"pkg/bytesize", "pkg/disk", "pkg/freshfile", "pkg/words"},
 	"pkg/disk/bmap":      {"pkg/disk/pipeline"},
 	"pkg/disk/content":   {"pkg/ctxio", "pkg/disk"},
@@ -130,7 +130,7 @@ var allowed = map[string][]string{
 	"pkg/yocto":          {"pkg/disk/tree"},
 	"targets":            {},
 
-	"pkg/engine/enginetest": {"pkg/engine", "pkg/key", "pkg/layer", "pkg/oci", "pkg/owner", "pkg/plan", "pkg/sandbox", "pkg/source/files"},
+	"pkg/engine/enginetest": {"pkg/dirtest", "pkg/engine", "pkg/key", "pkg/layer", "pkg/oci", "pkg/owner", "pkg/plan", "pkg/sandbox", "pkg/source/files"},
 	"pkg/userns/usernstest": {"pkg/remedy", "pkg/userns"},
 	"pkg/supervisor/creds":  {},
 	"pkg/supervisor/decode": {"pkg/supervisor/creds", "pkg/supervisor/filter"},
@@ -143,6 +143,7 @@ var allowed = map[string][]string{
 	"pkg/source/debian/unpack":  {"pkg/debfile", "pkg/source/debian/field"},
 	"pkg/decl/finding":          {"pkg/terminal"},
 	"pkg/network":               {"pkg/remedy", "pkg/sandbox"},
+	"pkg/dirtest":               {},
 }
 
 // owners says which package alone may import an outside module.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/carosio/carosbuild/pkg/vm"
 	"golang.org/x/sys/unix"
 )
 
@@ -125,13 +126,16 @@ func TestPlanLeavesOutWhatWorks(t *testing.T) {
 // every is all that can be advised to an account.
 var every = []Change{PermitCalls, NewPrivs, IDCaps, AddAccount, AddRanges, AddTools, CapTools, AddRuntime, AddQEMU, MoveStore}
 
+// qemu is the package that AddQEMU wants here.
+var _, qemu, _ = vm.Program()
+
 func TestWords(t *testing.T) {
 	p := Process{Place: Kubernetes, UID: 54321, GID: 5, FreeIDs: 165536}
 	a := Word(RungUserns, every, &p)
 	want := `on the machine that the container runs on:
   carosbuild doctor --seccomp-profile >/var/lib/kubelet/seccomp/carosbuild.json
 in the build of the container's image, as root:
-  apt-get install -y uidmap libcap2-bin runc ` + qemuPackage() + `
+  apt-get install -y uidmap libcap2-bin runc ` + qemu + `
   echo build:x:54321:5::/:/bin/sh >>/etc/passwd
   chmod 755 /usr/bin/newuidmap /usr/bin/newgidmap
   setcap cap_setuid+ep /usr/bin/newuidmap

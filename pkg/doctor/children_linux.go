@@ -15,6 +15,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/supervisor"
 )
 
 // What a child does.
@@ -140,22 +142,19 @@ func plain(dir string, say func(name, call string, err error), notified func(err
 	say(Mknod, "mknod", unix.Mknod(within(dir, "null"), unix.S_IFCHR|0o600, int(unix.Mkdev(1, 3))))
 	// vfs_cap_data of version 2: no capability at all, which is one.
 	say(FileCaps, "setxattr security.capability", unix.Setxattr(file, "security.capability", append([]byte{0, 0, 0, 2}, make([]byte, 16)...), 0))
-	notified(tryFilter(newListener))
-	say(Seccomp, "seccomp", tryFilter(0))
+	notified(bareError(supervisor.Try()))
+	say(Seccomp, "seccomp", tryFilter())
 	say(Chroot, "chroot", unix.Chroot(dir)) // the last: nothing is found afterwards
 }
 
-// newListener is SECCOMP_FILTER_FLAG_NEW_LISTENER, seccomp(2).
-const newListener = 8
-
 // tryFilter gives this thread a filter that permits everything.
-func tryFilter(flags uintptr) error {
+func tryFilter() error {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return err
 	}
 	code := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: 0x7fff0000}} // SECCOMP_RET_ALLOW
 	prog := unix.SockFprog{Len: 1, Filter: &code[0]}
-	_, _, n := unix.Syscall(unix.SYS_SECCOMP, 1 /* SECCOMP_SET_MODE_FILTER */, flags, uintptr(unsafe.Pointer(&prog)))
+	_, _, n := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, uintptr(unsafe.Pointer(&prog)))
 	return errno(n)
 }
 

@@ -5,23 +5,21 @@ package doctor
 import (
 	"fmt"
 	"os"
-	"runtime"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/bytesize"
+	"github.com/carosio/carosbuild/pkg/vm"
 )
 
-// qemuName is the program that runs a virtual machine of this architecture.
-func qemuName() string {
-	if runtime.GOARCH == "arm64" {
-		return "qemu-system-aarch64"
+func (e *Examination) qemu() Ability {
+	name, _, err := vm.Program()
+	if err != nil {
+		return tried(QEMU, err, "")
 	}
-	return "qemu-system-x86_64"
+	return e.program(QEMU, name)
 }
-
-func (e *Examination) qemu() Ability { return e.program(QEMU, qemuName()) }
 
 func (e *Examination) pasta() Ability { return e.program(Pasta, "pasta") }
 

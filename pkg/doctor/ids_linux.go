@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -20,14 +19,9 @@ const neededIDs = userns.MinIDs - 1
 // countIDs is how many ids subuid(5) gives an account, by its name or number.
 func countIDs(data []byte, p *Process) uint64 {
 	var sum uint64
-	for line := range strings.Lines(string(data)) {
-		f := strings.Split(strings.TrimSpace(line), ":")
-		if len(f) != 3 || f[0] == "" || f[0] != p.Name && f[0] != strconv.Itoa(p.UID) {
-			continue
-		}
-		n, err := strconv.ParseUint(f[2], 10, 32)
-		if err == nil {
-			sum += n
+	for _, ids := range userns.ReadSubIDs(data) {
+		if ids.Of(userns.Account{UID: p.UID, Name: p.Name}) {
+			sum += uint64(ids.Count)
 		}
 	}
 	return sum
@@ -36,16 +30,8 @@ func countIDs(data []byte, p *Process) uint64 {
 // freeIDs is where the ids begin that subuid(5) gives to nobody.
 func freeIDs(data []byte) uint64 {
 	free := uint64(100000)
-	for line := range strings.Lines(string(data)) {
-		f := strings.Split(strings.TrimSpace(line), ":")
-		if len(f) != 3 {
-			continue
-		}
-		start, err1 := strconv.ParseUint(f[1], 10, 32)
-		count, err2 := strconv.ParseUint(f[2], 10, 32)
-		if err1 == nil && err2 == nil {
-			free = max(free, start+count)
-		}
+	for _, ids := range userns.ReadSubIDs(data) {
+		free = max(free, uint64(ids.Start)+uint64(ids.Count))
 	}
 	return free
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/carosio/carosbuild/pkg/vm"
 )
 
 // Advice are changes in the words of the place where they are to be made.
@@ -153,22 +155,16 @@ func imageCommands(has func(Change) bool, p *Process) []string {
 // packages are Debian's that are to be installed.
 func packages(has func(Change) bool) string {
 	var list []string
+	_, qemu, _ := vm.Program() // without one, nothing wants it
 	for _, p := range []struct {
 		change Change
 		name   string
-	}{{AddTools, "uidmap"}, {CapTools, "libcap2-bin"}, {AddRuntime, "runc"}, {AddQEMU, qemuPackage()}} {
+	}{{AddTools, "uidmap"}, {CapTools, "libcap2-bin"}, {AddRuntime, "runc"}, {AddQEMU, qemu}} {
 		if has(p.change) {
 			list = append(list, p.name)
 		}
 	}
 	return strings.Join(list, " ")
-}
-
-func qemuPackage() string {
-	if qemuName() == "qemu-system-aarch64" {
-		return "qemu-system-arm"
-	}
-	return "qemu-system-x86"
 }
 
 // hostCommand is one command for the administrator of a host.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/carosio/carosbuild/pkg/dirtest"
 	"github.com/carosio/carosbuild/pkg/engine"
 	"github.com/carosio/carosbuild/pkg/engine/enginetest"
 	"github.com/carosio/carosbuild/pkg/plan"
@@ -126,7 +127,7 @@ func (b *bench) shows(s engine.State, want ...string) {
 	b.t.Helper()
 	var got []string
 	if s.Layer != "" {
-		for _, f := range enginetest.Listed(b.t, b.snaps.LayerDir(s.Layer)) {
+		for _, f := range dirtest.Listed(b.t, b.snaps.LayerDir(s.Layer)) {
 			if !strings.HasPrefix(f, "etc/") {
 				got = append(got, f)
 			}

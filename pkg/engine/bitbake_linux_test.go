@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/dirtest"
 	"github.com/carosio/carosbuild/pkg/sandbox"
 
 	"github.com/google/go-cmp/cmp"
@@ -161,10 +162,11 @@ func TestCollect(t *testing.T) {
 	if diff := cmp.Diff(said, []string{"note s /out could not be kept: no such file or directory"}); diff != "" { // the first of many
 		t.Errorf("said (-got +want):\n%s", diff)
 	}
-	if want := []string{"cooker-1.log " + filepath.Base(dir), "cooker-top.log " + filepath.Base(dir), "link " + filepath.Base(dir), "r-1.0-log.do_x.1 " + filepath.Base(dir)}; to == "" || !slices.Equal(listed(t, to), want) {
-		t.Errorf("got %q in %q, want %q", listed(t, to), to, want)
+	all := filepath.Base(dir)
+	if want := []string{"cooker-1.log=" + all, "cooker-top.log=" + all, "link=" + all, "r-1.0-log.do_x.1=" + all}; to == "" || !slices.Equal(dirtest.Listed(t, to), want) {
+		t.Errorf("got %q in %q, want %q", dirtest.Listed(t, to), to, want)
 	}
-	if got := strings.Join(listed(t, watched(t, "/link", "/w/r/1.0/temp/log.do_x.1").collect(dir, int64(len(filepath.Base(dir))+1))), " "); !strings.HasSuffix(got, "cooker-1.log  cooker-top.log  link "+filepath.Base(dir)+" r-1.0-log.do_x.1 "+filepath.Base(dir)[len(filepath.Base(dir))-1:]) {
+	if got := strings.Join(dirtest.Listed(t, watched(t, "/link", "/w/r/1.0/temp/log.do_x.1").collect(dir, int64(len(all)+1))), " "); !strings.HasSuffix(got, "cooker-1.log= cooker-top.log= link="+all+" r-1.0-log.do_x.1="+all[len(all)-1:]) {
 		t.Errorf("with little room: %q", got)
 	}
 	if to := watched(t).collect(t.TempDir(), maxAllLogs); to != "" {

@@ -11,9 +11,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/carosio/carosbuild/pkg/dirtest"
 	"github.com/carosio/carosbuild/pkg/sandbox"
 
-	"github.com/carosio/carosbuild/pkg/engine/enginetest"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/source/bitbake"
 )
@@ -70,7 +70,7 @@ func TestBitbakeStep(t *testing.T) {
 	bake := b.step("BITBAKE", &plan.Bitbake{Conf: conf(), Command: "fetch", Targets: []string{"a", "b"}, User: "web"})
 	got := must(t)(b.job(b.base("REDO/source/poky/x=1"), plan.Job{ID: "s", GitLayers: true, Steps: []plan.Step{bake}}))
 	root := b.snaps.LayerDir(got.Layer)
-	files := enginetest.Listed(t, filepath.Join(root, "REDO/build"))
+	files := dirtest.Listed(t, filepath.Join(root, "REDO/build"))
 	if len(files) != 5 || files[0] != "conf/" || files[3] != "tmp/" || files[4] != "tmp/out=1" {
 		t.Errorf("the build directory has %q", files)
 	}
@@ -107,7 +107,7 @@ func TestBitbakeStepFails(t *testing.T) {
 	if se.Status != 1 || se.Logs != strings.TrimSuffix(b.LogPath("s"), ".log")+"-logs" {
 		t.Fatalf("error %#v", se)
 	}
-	if got := enginetest.Listed(t, se.Logs); !slices.Equal(got, []string{"r-1.0-log.do_x.1=it failed"}) {
+	if got := dirtest.Listed(t, se.Logs); !slices.Equal(got, []string{"r-1.0-log.do_x.1=it failed"}) {
 		t.Errorf("logs %q", got)
 	}
 	_, err = b.execute(b.base(), b.step("BITBAKE", &plan.Bitbake{Conf: conf(), User: "nobody-here"}))

@@ -3,7 +3,6 @@
 package engine
 
 import (
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"github.com/carosio/carosbuild/pkg/dirtest"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/source/git"
 )
@@ -39,40 +39,6 @@ func plant(t *testing.T, dir string, names ...string) {
 	}
 }
 
-// listed is what is below a directory, in order, with contents and targets.
-func listed(t *testing.T, dir string) []string {
-	t.Helper()
-	var names []string
-	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
-		if err != nil || p == dir {
-			return err
-		}
-		name := strings.TrimPrefix(p, dir+"/")
-		switch {
-		case d.IsDir():
-			name += "/"
-		case d.Type() == fs.ModeSymlink:
-			target, err := os.Readlink(p)
-			if err != nil {
-				return err
-			}
-			name += " -> " + target
-		default:
-			data, err := os.ReadFile(p)
-			if err != nil {
-				return err
-			}
-			name += " " + string(data)
-		}
-		names = append(names, name)
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return names
-}
-
 // TestMoveOver: what comes replaces what is there, of whatever kind, and
 // nothing is followed.
 func TestMoveOver(t *testing.T) {
@@ -85,13 +51,13 @@ func TestMoveOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{
-		"dir/", "dir/a new", "dir/mine old", "dir/sub/", "dir/sub/b new", "file new", "keep old", "link/", "link/c new", "sym -> x",
-		"wasdir new", "wasfile/", "wasfile/d new",
+		"dir/", "dir/a=new", "dir/mine=old", "dir/sub/", "dir/sub/b=new", "file=new", "keep=old", "link/", "link/c=new", "sym -> x",
+		"wasdir=new", "wasfile/", "wasfile/d=new",
 	}
-	if diff := cmp.Diff(listed(t, dst), want); diff != "" {
+	if diff := cmp.Diff(dirtest.Listed(t, dst), want); diff != "" {
 		t.Errorf("(-got +want):\n%s", diff)
 	}
-	if diff := cmp.Diff(listed(t, other), []string{"untouched other"}); diff != "" {
+	if diff := cmp.Diff(dirtest.Listed(t, other), []string{"untouched=other"}); diff != "" {
 		t.Errorf("what a link leads to (-got +want):\n%s", diff)
 	}
 }
@@ -112,10 +78,10 @@ func TestRemoveAny(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if diff := cmp.Diff(listed(t, dir), []string{"abs -> " + other, "full/", "full/x dir", "link -> ../other"}); diff != "" {
+	if diff := cmp.Diff(dirtest.Listed(t, dir), []string{"abs -> " + other, "full/", "full/x=dir", "link -> ../other"}); diff != "" {
 		t.Errorf("what is left (-got +want):\n%s", diff)
 	}
-	if diff := cmp.Diff(listed(t, other), []string{"precious other"}); diff != "" {
+	if diff := cmp.Diff(dirtest.Listed(t, other), []string{"precious=other"}); diff != "" {
 		t.Errorf("beside it (-got +want):\n%s", diff)
 	}
 }

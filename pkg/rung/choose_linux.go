@@ -113,20 +113,24 @@ func (t Table) Chosen(getenv func(string) string) (Choice, Rung, bool) {
 	return c, r, err == nil
 }
 
-// Line says what was chosen and why, "" where it is the best rung.
-func (c *Choice) Line(r Rung) string {
-	if len(c.Above) == 0 {
+// Line says what was chosen, what is to be known of it, and why it is not a better one;
+// "" where there is nothing to say.
+func (c *Choice) Line(r Rung, details string) string {
+	if len(c.Above) == 0 && details == "" {
 		return ""
 	}
-	var why []string
+	parts := []string{"steps run in sandbox " + r.Name + ", " + r.Cost}
+	if details != "" {
+		parts = append(parts, details)
+	}
 	for _, a := range c.Above {
 		text := "not " + a.Name + ": " + a.Reason
 		if a.Cure != "" {
 			text += " (remedy: " + a.Cure + ")"
 		}
-		why = append(why, text)
+		parts = append(parts, text)
 	}
-	return fmt.Sprintf("steps run in sandbox %s, %s; %s", r.Name, r.Cost, strings.Join(why, "; "))
+	return strings.Join(parts, "; ")
 }
 
 // Verdict is a rung and whether it works here.

@@ -79,8 +79,7 @@ type Setting struct {
 	Kernel   string
 	Cache    string // directory for what may be deleted between builds
 	Packages func() (*debian.Fetcher, debian.Host, error)
-	Note     func(text string) // nil: nothing is said
-	Jobs     int               // steps at a time, less than 1 means 1
+	Jobs     int // steps at a time, less than 1 means 1
 	// StepMemory is what a step may use, in bytes, 0 for no limit.
 	StepMemory int64
 }
@@ -90,6 +89,8 @@ type Room struct {
 	Scratch string // empty directory for files that live as long as the process
 	Sandbox engine.Sandbox
 	What    string // runs the commands, as messages name it: such as the runtime's path
+	// Details are what a user is told of it, such as "with KVM"; "" for nothing.
+	Details string
 	// Resolver is /etc/resolv.conf of steps; nil: the host's.
 	Resolver []byte
 	// Joins says that commands can be in a network namespace that there is; WayOut that they have

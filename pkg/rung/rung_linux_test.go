@@ -57,7 +57,7 @@ func inner(what string) int {
 		fmt.Println(cmd.Process.Pid)
 		return 0
 	}
-	fmt.Printf("%s, %d above, asked %v: %s\n", r.Name, len(c.Above), c.Asked, c.Line(r))
+	fmt.Printf("%s, %d above, asked %v: %s\n", r.Name, len(c.Above), c.Asked, c.Line(r, ""))
 	return 3
 }
 
@@ -74,6 +74,22 @@ func TestStartTakesTheFirstThatWorks(t *testing.T) {
 	want := "low, 1 above, asked false: steps run in sandbox low, slow; not high: climb: operation not permitted (remedy: grow)\n"
 	if err != nil || status != 3 || out != want {
 		t.Errorf("%v, %d, got %q, want %q", err, status, out, want)
+	}
+}
+
+func TestLine(t *testing.T) {
+	low := Rung{Name: "low", Cost: "slow"}
+	for want, c := range map[string]struct {
+		details string
+		above   []Refusal
+	}{
+		"":                                    {},
+		"steps run in sandbox low, slow; dry": {"dry", nil},
+		"steps run in sandbox low, slow; dry; not high: steep; not mid: far (remedy: go)": {"dry", []Refusal{{"high", "steep", ""}, {"mid", "far", "go"}}},
+	} {
+		if got := (&Choice{Above: c.above}).Line(low, c.details); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	}
 }
 

@@ -89,11 +89,8 @@ func openMachine(ctx context.Context, s Setting, scratch string) (_ *Room, err e
 		return nil, err
 	}
 	room.close = append(room.close, m.Close)
-	if s.Note != nil {
-		s.Note(machineLine(m, k, from))
-	}
 	box := &vm.Sandbox{Machine: m, Scratch: dir}
-	room.Sandbox, room.What = box, m.QEMU
+	room.Sandbox, room.What, room.Details = box, m.QEMU, machineDetails(m, k, from)
 	room.Reach = func(address string) string { return reach(box, address) }
 	room.Stored = func(store *layer.Store) Stored {
 		l := newStoredLayers(store, dir)
@@ -144,15 +141,15 @@ func memoryOf(free int64, jobs int, step int64) (memory int64, most int) {
 // resolver does.
 const machineResolver = "nameserver 10.0.2.3\n"
 
-// machineLine says what steps run in.
-func machineLine(m *vm.Machine, k *vm.Kernel, from string) string {
+// machineDetails say what steps run in.
+func machineDetails(m *vm.Machine, k *vm.Kernel, from string) string {
 	how := "without KVM"
 	if m.Accel != "tcg" {
 		how = "with " + strings.ToUpper(m.Accel)
 	} else if m.Reason != "" {
 		how += " (" + m.Reason + ")"
 	}
-	return fmt.Sprintf("steps run in virtual machines of %s, %s, with Linux %s (%s), %d CPUs and %d MiB each, at most %d at a time",
+	return fmt.Sprintf("%s %s, with Linux %s (%s), %d CPUs and %d MiB each, at most %d at a time",
 		filepath.Base(m.QEMU), how, k.Version, from, m.CPUs, m.Memory>>20, m.AtATime)
 }
 

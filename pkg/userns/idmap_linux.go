@@ -3,7 +3,6 @@
 package userns
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
 	"os"
@@ -70,22 +69,40 @@ func ownRanges(file string, data []byte) ([]IDRange, error) {
 	return ranges, nil
 }
 
-func subRanges(file string, data []byte, a Account, own int) ([]IDRange, error) {
-	ranges := []IDRange{{0, uint32(own), 1}}
-	next := uint32(1)
-	sc := bufio.NewScanner(bytes.NewReader(data))
-	for sc.Scan() {
-		f := strings.Split(strings.TrimSpace(sc.Text()), ":")
-		if len(f) != 3 || f[0] != a.Name && f[0] != strconv.Itoa(a.UID) || f[0] == "" {
+// SubIDs are what a line of subuid(5) or subgid(5) gives somebody.
+type SubIDs struct {
+	Who          string // name or number
+	Start, Count uint32
+}
+
+// Of reports whether an account has them.
+func (s SubIDs) Of(a Account) bool { return s.Who == a.Name || s.Who == strconv.Itoa(a.UID) }
+
+// ReadSubIDs reads subuid(5) or subgid(5). What the programs for it do not understand is
+// left out.
+func ReadSubIDs(data []byte) (all []SubIDs) {
+	for line := range strings.Lines(string(data)) {
+		f := strings.Split(strings.TrimSpace(line), ":")
+		if len(f) != 3 || f[0] == "" {
 			continue
 		}
 		start, err1 := strconv.ParseUint(f[1], 10, 32)
 		count, err2 := strconv.ParseUint(f[2], 10, 32)
-		if err1 != nil || err2 != nil || count == 0 {
-			continue
+		if err1 == nil && err2 == nil && count > 0 {
+			all = append(all, SubIDs{f[0], uint32(start), uint32(count)})
 		}
-		ranges = append(ranges, IDRange{next, uint32(start), uint32(count)})
-		next += uint32(count)
+	}
+	return all
+}
+
+func subRanges(file string, data []byte, a Account, own int) ([]IDRange, error) {
+	ranges := []IDRange{{0, uint32(own), 1}}
+	next := uint32(1)
+	for _, s := range ReadSubIDs(data) {
+		if s.Of(a) {
+			ranges = append(ranges, IDRange{next, s.Start, s.Count})
+			next += s.Count
+		}
 	}
 	if next < MinIDs {
 		who := a.Name

@@ -19,6 +19,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/carosio/carosbuild/pkg/sandbox"
 	"github.com/carosio/carosbuild/pkg/vm/cow"
 	"github.com/carosio/carosbuild/pkg/vm/nbd"
 	"github.com/carosio/carosbuild/pkg/vm/wire"
@@ -65,7 +66,7 @@ func (m *Machine) Run(ctx context.Context, j Job) (wire.Result, error) {
 	case !inTime:
 		err = fmt.Errorf("the machine did not start within %v", m.BootTime)
 	case err == nil && res.Error != "":
-		return res, &StartError{Reason: res.Error}
+		return res, &sandbox.StartError{Reason: res.Error}
 	case err == nil:
 		return res, errors.Join(j.Root.Err(), ended)
 	}
@@ -87,11 +88,6 @@ func (m *Machine) enter(ctx context.Context) (leave func(), err error) {
 		return nil, ctx.Err()
 	}
 }
-
-// StartError says that the command could not be started.
-type StartError struct{ Reason string }
-
-func (e *StartError) Error() string { return "start the step: " + e.Reason }
 
 // MachineError says that a machine failed, with the end of what it has said.
 type MachineError struct {

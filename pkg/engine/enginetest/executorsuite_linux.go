@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/carosio/carosbuild/pkg/dirtest"
 	"github.com/carosio/carosbuild/pkg/engine"
 	"github.com/carosio/carosbuild/pkg/key"
 	"github.com/carosio/carosbuild/pkg/oci"
@@ -87,7 +88,7 @@ func (b Bench) shows(t *testing.T, s engine.State) string {
 		t.Fatal(err)
 	}
 	defer func() { _ = v.Release() }()
-	return strings.Join(Listed(t, v.Root+"/out"), " ")
+	return strings.Join(dirtest.Listed(t, v.Root+"/out"), " ")
 }
 
 func (b Bench) task(j *plan.Job) engine.Task { return engine.Task{Job: j, State: b.Base} }

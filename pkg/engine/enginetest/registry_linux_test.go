@@ -17,6 +17,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/carosio/carosbuild/pkg/dirtest"
 	"github.com/carosio/carosbuild/pkg/engine"
 )
 
@@ -275,7 +276,7 @@ func TestTiersWithARegistry(t *testing.T) {
 	for range 2 {
 		s := lookedUp(t, c, "key")
 		equalStates(t, s, want)
-		if got := Listed(t, here.LayerDir(s.Layer)); len(got) != 1 || got[0] != "f=f" {
+		if got := dirtest.Listed(t, here.LayerDir(s.Layer)); len(got) != 1 || got[0] != "f=f" {
 			t.Errorf("the layer has %v", got)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/carosio/carosbuild/pkg/dirtest"
 	"github.com/carosio/carosbuild/pkg/sandbox"
 
 	"github.com/google/go-cmp/cmp"
@@ -52,11 +53,11 @@ func boxMounts(t *testing.T, b Box) {
 	if out != want {
 		t.Errorf("printed %q, want %q", out, want)
 	}
-	if diff := cmp.Diff(Listed(t, host), []string{"dir/", "dir/f=host", "dir/new=x\n", "file=x\n", "ro/", "ro/f=host", "rofile=host"}); diff != "" {
+	if diff := cmp.Diff(dirtest.Listed(t, host), []string{"dir/", "dir/f=host", "dir/new=x\n", "file=x\n", "ro/", "ro/f=host", "rofile=host"}); diff != "" {
 		t.Errorf("on the host (-got +want):\n%s", diff)
 	}
 	below := []string{"dir/", "dir/f=dir", "dir/hidden=1", "file=file", "ro/", "ro/f=ro", "rofile=rofile"}
-	if diff := cmp.Diff(Listed(t, filepath.Join(b.Root, "m")), below); diff != "" {
+	if diff := cmp.Diff(dirtest.Listed(t, filepath.Join(b.Root, "m")), below); diff != "" {
 		t.Errorf("below the mounts (-got +want):\n%s", diff)
 	}
 }

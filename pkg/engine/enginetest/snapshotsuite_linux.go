@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"github.com/carosio/carosbuild/pkg/dirtest"
 	"github.com/carosio/carosbuild/pkg/engine"
 )
 
@@ -122,7 +122,7 @@ func (l layers) view(id string) []string {
 			l.Error(err)
 		}
 	}()
-	return Listed(l.T, v.Root)
+	return dirtest.Listed(l.T, v.Root)
 }
 
 func (l layers) shows(id string, want ...string) {
@@ -132,46 +132,9 @@ func (l layers) shows(id string, want ...string) {
 	}
 }
 
-// Listed is what is below a directory: files ("name=content"), directories
-// ("name/") and links ("name -> target"), ascending.
-func Listed(t *testing.T, root string) (out []string) {
-	t.Helper()
-	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
-		if err != nil || p == root {
-			return err
-		}
-		name := strings.TrimPrefix(p, root+"/")
-		switch {
-		case d.IsDir():
-			name += "/"
-		case d.Type() == fs.ModeSymlink:
-			target, err := os.Readlink(p)
-			if err != nil {
-				return err
-			}
-			name += " -> " + target
-		case d.Type().IsRegular():
-			data, err := os.ReadFile(p)
-			if err != nil {
-				return err
-			}
-			name += "=" + string(data)
-		default:
-			name += " " + d.Type().String()
-		}
-		out = append(out, name)
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	slices.Sort(out)
-	return out
-}
-
 func emptyRoot(_ *testing.T, s layers) {
 	w := s.prepare("")
-	if got := Listed(s.T, w.Root()); len(got) > 0 || !filepath.IsAbs(w.Root()) {
+	if got := dirtest.Listed(s.T, w.Root()); len(got) > 0 || !filepath.IsAbs(w.Root()) {
 		s.Errorf("the root %s has %q", w.Root(), got)
 	}
 	st, err := os.Stat(w.Root())
@@ -317,7 +280,7 @@ func views(_ *testing.T, s layers) {
 			s.Error(err)
 		}
 	}
-	if diff := cmp.Diff(Listed(s.T, two.Root), []string{"a=1", "d/", "d/b=2"}); diff != "" {
+	if diff := cmp.Diff(dirtest.Listed(s.T, two.Root), []string{"a=1", "d/", "d/b=2"}); diff != "" {
 		s.Errorf("the other view (-got +want):\n%s", diff)
 	}
 	if err := two.Release(); err != nil {

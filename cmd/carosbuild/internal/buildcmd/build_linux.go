@@ -23,6 +23,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/carosio/carosbuild/pkg/source/debian"
+	"github.com/carosio/carosbuild/pkg/words"
 )
 
 // start has the planned build done inside the namespaces, where it is not done yet,
@@ -97,7 +98,7 @@ func upToDate(a *cli.App, j *buildJob, names []string) error {
 			return err
 		}
 	}
-	fmt.Fprintf(a.Stderr, "nothing to do: all %s of %s are stored\n", render.Plural(j.plan.Steps(), "step"), render.Plural(len(j.plan.Stages), "stage"))
+	fmt.Fprintf(a.Stderr, "nothing to do: all %s of %s are stored\n", words.Count(j.plan.Steps(), "step"), words.Count(len(j.plan.Stages), "stage"))
 	return nil
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/resolve"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 	"github.com/carosio/carosbuild/pkg/userns"
+	"github.com/carosio/carosbuild/pkg/words"
 )
 
 // NewLock is "carosbuild lock".
@@ -105,13 +106,13 @@ func lockSummary(l *resolve.Lock) string {
 	}
 	var parts []string
 	if n := len(l.Images); n > 0 {
-		parts = append(parts, render.Plural(n, "image"))
+		parts = append(parts, words.Count(n, "image"))
 	}
 	if n := len(l.Bootstraps); n > 0 {
-		parts = append(parts, render.Plural(n, "bootstrap")+" with "+render.Plural(packages, "package"))
+		parts = append(parts, words.Count(n, "bootstrap")+" with "+words.Count(packages, "package"))
 	}
 	if n := len(l.Git); n > 0 {
-		parts = append(parts, render.Plural(n, "git revision"))
+		parts = append(parts, words.Count(n, "git revision"))
 	}
 	if len(parts) == 0 {
 		return "nothing to lock"

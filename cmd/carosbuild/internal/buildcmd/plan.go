@@ -16,6 +16,7 @@ import (
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/render"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/terminal"
+	"github.com/carosio/carosbuild/pkg/words"
 )
 
 // printPlan shows a plan on stdout, with what is deployed for the disks, by their ids.
@@ -104,7 +105,7 @@ func (c *buildCommand) printWhy(j *buildJob) error {
 		}
 	}
 	if runs > causes {
-		fmt.Fprintf(c.Stdout, "and %s based on what runs\n", render.Plural(runs-causes, "stage"))
+		fmt.Fprintf(c.Stdout, "and %s based on what runs\n", words.Count(runs-causes, "stage"))
 	}
 	if runs > 0 {
 		return nil
@@ -113,7 +114,7 @@ func (c *buildCommand) printWhy(j *buildJob) error {
 	for i, p := range j.disks {
 		what += []string{" for disk ", ", "}[min(i, 1)] + p.Disk.ID
 	}
-	_, err := fmt.Fprintf(c.Stdout, "nothing would run%s: all %s of %s are stored\n", what, render.Plural(steps, "step"), render.Plural(len(j.plan.Stages), "stage"))
+	_, err := fmt.Fprintf(c.Stdout, "nothing would run%s: all %s of %s are stored\n", what, words.Count(steps, "step"), words.Count(len(j.plan.Stages), "stage"))
 	return err
 }
 

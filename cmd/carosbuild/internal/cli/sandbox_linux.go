@@ -74,26 +74,27 @@ func (a *App) Rung(ctx context.Context) rung.Rung {
 type RoomOptions struct {
 	Jobs       int               // steps at a time, less than 1 means 1
 	StepMemory int64             // bytes that a step may use, 0 for no limit
-	Note       func(text string) // is told what the rung says of itself; nil: nobody is
 }
 
 // OpenRoom opens the rung that this process was started for, below a directory of the
-// account and for a store of layers, and returns a line that says which it is and why; "" for
-// the best.
+// account and for a store of layers, and returns a line that says which it is and why, see
+// rung.Choice.
 func (a *App) OpenRoom(ctx context.Context, d Dirs, dir string, store *layer.Store, o RoomOptions) (room *rung.Room, line string, err error) {
 	choice, r, ok := rung.All().Chosen(a.Getenv)
 	if !ok {
 		return nil, "", errors.New("this process was not told how steps are to run")
 	}
 	setting := rung.Setting{
-		Dir: dir, Runtime: a.Runtime, Kernel: a.Kernel, Cache: d.Cache, Note: o.Note, Jobs: o.Jobs, StepMemory: o.StepMemory, Records: store.OwnersFile(),
+		Dir: dir, Runtime: a.Runtime, Kernel: a.Kernel, Cache: d.Cache, Jobs: o.Jobs, StepMemory: o.StepMemory, Records: store.OwnersFile(),
 		Packages: func() (*debian.Fetcher, debian.Host, error) {
 			host, err := debian.ReadHost("/", a.Getenv)
 			return &debian.Fetcher{Cache: d.Packages(), HTTP: host.HTTPClient()}, host, err
 		},
 	}
-	room, err = r.Open(ctx, setting)
-	return room, choice.Line(r), err
+	if room, err = r.Open(ctx, setting); err != nil {
+		return nil, "", err
+	}
+	return room, choice.Line(r, room.Details), nil
 }
 
 // NetworkSetting is where a network of steps keeps its files.

@@ -21,6 +21,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/bytesize"
 	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/layer"
+	"github.com/carosio/carosbuild/pkg/words"
 )
 
 // imageRow is one line of "carosbuild images".
@@ -142,7 +143,7 @@ func printImages(a *cli.App, rows []imageRow, o imagesOptions, now time.Time) er
 		return err
 	}
 	if older > 0 {
-		_, err := fmt.Fprintf(a.Stdout, "and %s: carosbuild images --all\n", render.Plural(older, "older build"))
+		_, err := fmt.Fprintf(a.Stdout, "and %s: carosbuild images --all\n", words.Count(older, "older build"))
 		return err
 	}
 	return nil

@@ -28,6 +28,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/carosio/carosbuild/pkg/rung"
 	"github.com/carosio/carosbuild/pkg/source/debian"
+	"github.com/carosio/carosbuild/pkg/words"
 )
 
 // pruneCommand is "carosbuild prune".
@@ -254,8 +255,8 @@ func (c *pruneCommand) print(l *history.Leftovers, p *history.Pruning, most int6
 // printSize says how much goes.
 func (c *pruneCommand) printSize(p *history.Pruning, gone string) {
 	layers, units := p.Size()
-	fmt.Fprintf(c.Stdout, "%s: %s, %s of %s, logs and downloads of %s\n", gone, render.Plural(len(p.Builds), "build"),
-		render.Plural(len(p.Store.Layers()), "layer"), bytesize.Format(layers), bytesize.Format(units))
+	fmt.Fprintf(c.Stdout, "%s: %s, %s of %s, logs and downloads of %s\n", gone, words.Count(len(p.Builds), "build"),
+		words.Count(len(p.Store.Layers()), "layer"), bytesize.Format(layers), bytesize.Format(units))
 }
 
 // printBuilds lists the builds that go.

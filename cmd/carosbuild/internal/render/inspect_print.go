@@ -10,6 +10,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/bytesize"
 	"github.com/carosio/carosbuild/pkg/disk/inspect"
+	"github.com/carosio/carosbuild/pkg/words"
 )
 
 // Grid is lines of columns, as wide as their widest cell. Names on a disk are
@@ -100,7 +101,7 @@ func machine(v *inspect.VM) string {
 	parts := []string{"VMDK " + v.CreateType, "adapter " + v.Adapter, "hardware " + v.HardwareVersion}
 	if v.Cores > 0 {
 		parts = []string{
-			"machine " + v.Name, Plural(v.Cores, "core"), bytesize.Format(v.Memory), Plural(v.NICs, "NIC"), Plural(v.Disks, "disk"),
+			"machine " + v.Name, words.Count(v.Cores, "core"), bytesize.Format(v.Memory), words.Count(v.NICs, "NIC"), words.Count(v.Disks, "disk"),
 			v.HardwareVersion, v.Firmware, v.Guest,
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/bytesize"
 	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/terminal"
+	"github.com/carosio/carosbuild/pkg/words"
 )
 
 // Display shows the events of a build. show may be called concurrently; close
@@ -81,10 +82,10 @@ func (d *plain) line(e progress.Event) string {
 	step := fmt.Sprintf("%d/%d ", e.Step, e.Steps)
 	switch e.Kind {
 	case progress.Begun:
-		return fmt.Sprintf("build %s: %s, %s", e.Text, Plural(e.Stages, "stage"), Plural(e.Steps, "step"))
+		return fmt.Sprintf("build %s: %s, %s", e.Text, words.Count(e.Stages, "stage"), words.Count(e.Steps, "step"))
 	case progress.StageStarted:
 		if d.tally.stages > 0 {
-			return fmt.Sprintf("%sstage %d of %d, %s", tag, len(d.tally.seen), d.tally.stages, Plural(e.Steps, "step"))
+			return fmt.Sprintf("%sstage %d of %d, %s", tag, len(d.tally.seen), d.tally.stages, words.Count(e.Steps, "step"))
 		}
 	case progress.StepCached:
 		return tag + step + "cached: " + terminal.Cut(OneLine(e.Text), PlainText)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/carosio/carosbuild/pkg/bytesize"
+	"github.com/carosio/carosbuild/pkg/words"
 )
 
 // Summary is what a run came to.
@@ -47,7 +48,7 @@ func (s *Summary) Print(w io.Writer, width int) error {
 	}
 	var parts []string
 	if s.Build != "" {
-		parts = append(parts, "build "+s.Build, Plural(s.Ran, "step")+" run", fmt.Sprintf("%d cached", s.Cached))
+		parts = append(parts, "build "+s.Build, words.Count(s.Ran, "step")+" run", fmt.Sprintf("%d cached", s.Cached))
 	}
 	parts = append(parts, seconds(s.Took.Seconds()))
 	if _, err := fmt.Fprintln(w, strings.Join(parts, ", ")); err != nil {

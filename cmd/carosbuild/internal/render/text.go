@@ -14,14 +14,6 @@ import (
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
-// Plural is a number of things.
-func Plural(n int, what string) string {
-	if n != 1 {
-		what += "s"
-	}
-	return fmt.Sprintf("%d %s", n, what)
-}
-
 // OneLine is a command as one printable line.
 func OneLine(s string) string {
 	var out []rune

@@ -19,6 +19,7 @@ import (
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/render"
 	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/results"
+	"github.com/carosio/carosbuild/pkg/words"
 )
 
 // resultsCommand is "carosbuild results".
@@ -85,7 +86,7 @@ func (c *resultsCommand) run(ctx context.Context, b *build, _ cli.Dirs) error {
 		fmt.Fprintln(c.Stdout, render.Printable(filepath.Join(c.to, f.Name)))
 	}
 	if len(items) > 0 { // otherwise there is no directory
-		fmt.Fprintf(c.Stderr, "%s in %s, the digests in %s\n", render.Plural(len(items), "file"), c.to, results.SumsName)
+		fmt.Fprintf(c.Stderr, "%s in %s, the digests in %s\n", words.Count(len(items), "file"), c.to, results.SumsName)
 	}
 	return c.missing(problems)
 }
@@ -101,7 +102,7 @@ func (c *resultsCommand) missing(problems []results.Problem) error {
 		}
 	}
 	if n > 0 {
-		return fmt.Errorf("%s that %s asked for cannot be read", render.Plural(n, "file"), map[bool]string{true: "was", false: "were"}[n == 1])
+		return fmt.Errorf("%s that %s asked for cannot be read", words.Count(n, "file"), map[bool]string{true: "was", false: "were"}[n == 1])
 	}
 	return nil
 }
