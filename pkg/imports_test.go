@@ -3,6 +3,7 @@
 package pkg_test
 
 import (
+	"bytes"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -234,6 +235,42 @@ func entryFor(pkg string, entries []string) string {
 		}
 	}
 	return ""
+}
+
+// mostLines is what a package may have of lines that are not tests: more are several
+// packages.
+const mostLines = 4000
+
+// TestPackagesAreSmall: what a package is about can be said in a sentence.
+func TestPackagesAreSmall(t *testing.T) {
+	larger := []string{
+		"pkg/disk/ext4", // one format, which has nothing that stands alone
+		"pkg/layer",     // is being divided
+	}
+	lines := map[string]int{}
+	for _, top := range []string{"../cmd", "../pkg", "../targets"} {
+		err := filepath.WalkDir(top, func(file string, _ fs.DirEntry, err error) error {
+			if err != nil || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
+				return err
+			}
+			data, err := os.ReadFile(file)
+			lines[strings.TrimPrefix(filepath.ToSlash(filepath.Dir(file)), "../")] += bytes.Count(data, []byte("\n"))
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for pkg, n := range lines {
+		if n > mostLines && !slices.Contains(larger, pkg) {
+			t.Errorf("package %s has %d lines, and %d is the most: divide it", pkg, n, mostLines)
+		}
+	}
+	for _, pkg := range larger {
+		if lines[pkg] <= mostLines {
+			t.Errorf("package %s has %d lines: it needs no exception", pkg, lines[pkg])
+		}
+	}
 }
 
 // TestLicenceLine: every Go file begins with its licence, apart from the package's own
