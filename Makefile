@@ -17,7 +17,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 # setup-* comes before what it sets up.
 .NOTPARALLEL:
 
-.PHONY: help build test check unit vuln lint deadcode cross network integration ova-import fresh slow-boots yocto-boots reach fuzz bench peers man release clean setup-build setup-test setup-bench caros.vmdk
+.PHONY: help build test check unit coverage vuln lint deadcode cross network integration ova-import fresh slow-boots yocto-boots reach fuzz bench peers man release clean setup-build setup-test setup-bench caros.vmdk
 
 help:
 	@sed -n 's/^\([a-z.-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -32,7 +32,7 @@ bin/carosbuild: $(SOURCES)
 
 test: setup-test check network integration ## all tests, and every tool that they need
 
-check: lint unit vuln ## static checks (their tools come from the module mirror) and unit tests
+check: lint unit coverage vuln ## static checks (their tools come from the module mirror) and unit tests
 
 lint:
 	@out=$$($(GO) run $(GOFUMPT) -l cmd pkg targets integration) && { [ -z "$$out" ] || { echo "not formatted:"; echo "$$out"; false; }; }
@@ -50,6 +50,9 @@ cross: ## builds and vets for 64-bit ARM, macOS and Windows
 unit:
 	CAROSBUILD_REQUIRE_TOOLS=$(if $(CI),1,) $(GO) test -tags "$(TAGS)" ./cmd/... ./pkg/... ./targets/...
 	CGO_ENABLED=1 $(GO) test -race -tags "$(TAGS)" $(RACED)
+
+coverage: ## what builds rest on: 85 % of the statements are tested without root and namespaces
+	@scripts/coverage.sh "$(GO)" "$(TAGS)" 85 ./pkg/plan ./pkg/engine
 
 vuln: ## known vulnerabilities of what the program uses; a note where their database cannot be reached
 	@out=$$($(GO) run $(VULNCHECK) -tags "$(TAGS)" ./cmd/... 2>&1) && echo "$$out" || case "$$out" in \

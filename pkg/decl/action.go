@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/decl/finding"
+	"github.com/carosio/carosbuild/pkg/decl/xmltext"
 	"github.com/carosio/carosbuild/pkg/words"
 )
 
@@ -20,64 +21,64 @@ var actionWords = []string{
 }
 
 // action parses the text of an <action>, which is not empty.
-func (s *stageBuilder) action(t text) {
-	end := strings.IndexAny(t.s, blanks)
+func (s *stageBuilder) action(t xmltext.Text) {
+	end := strings.IndexAny(t.S, xmltext.Blanks)
 	if end < 0 {
-		end = len(t.s)
+		end = len(t.S)
 	}
-	word, arg := t.sub(0, end), t.sub(end, len(t.s)).trim()
-	at := word.place(0, len(word.s))
-	if !slices.Contains(actionWords, word.s) {
-		hint := words.DidYouMean(word.s, actionWords)
+	word, arg := t.Sub(0, end), t.Sub(end, len(t.S)).Trim()
+	at := word.Place(0, len(word.S))
+	if !slices.Contains(actionWords, word.S) {
+		hint := words.DidYouMean(word.S, actionWords)
 		if hint == "" {
 			hint = "the actions are " + words.List(actionWords)
 		}
-		s.rep.errorf(at, hint, "unknown action %s", finding.QuoteValue(word.s))
-		if word.s == strings.ToLower(word.s) && strings.EqualFold(word.s, string(FromKind)) {
+		s.rep.Errorf(at, hint, "unknown action %s", finding.QuoteValue(word.S))
+		if word.S == strings.ToLower(word.S) && strings.EqualFold(word.S, string(FromKind)) {
 			s.from = &at // not a stage that starts from nothing as well
 		}
 		return
 	}
 	argAt := at
-	if arg.s != "" {
-		argAt = arg.place(0, len(arg.s))
+	if arg.S != "" {
+		argAt = arg.Place(0, len(arg.S))
 	}
-	written := Argument{Text: arg.s, Span: argAt.span()}
-	switch kind := ActionKind(word.s); {
+	written := Argument{Text: arg.S, Span: argAt.Span()}
+	switch kind := ActionKind(word.S); {
 	case kind == ReposyncKind:
 		s.add(&Reposync{written}, at)
 	case kind == CreateBBLayersKind:
 		s.add(&CreateBBLayers{written}, at)
 	case kind == CreateLocalConfKind:
 		s.add(&CreateLocalConf{written}, at)
-	case arg.s == "":
+	case arg.S == "":
 		if kind == FromKind {
 			s.from = &at
 		}
-		s.rep.errorf(at, "", "%s without an argument", word.s)
+		s.rep.Errorf(at, "", "%s without an argument", word.S)
 	default:
 		s.add(s.argument(kind, written, arg), at)
 	}
 }
 
 // argument parses what follows the word of an action, which is not empty.
-func (s *stageBuilder) argument(kind ActionKind, written Argument, arg text) Action {
+func (s *stageBuilder) argument(kind ActionKind, written Argument, arg xmltext.Text) Action {
 	switch kind {
 	case FromKind:
 		s.checkImage(arg)
-		return &From{written, arg.s}
+		return &From{written, arg.S}
 	case RunKind:
 		return &Run{written, s.argv(arg)}
 	case EnvKind:
 		return &Env{written, s.env(arg)}
 	case WorkdirKind:
-		a := &Workdir{Argument: written, Dir: arg.s}
+		a := &Workdir{Argument: written, Dir: arg.S}
 		s.pathArgument(&a.Variables, arg)
 		return a
 	case UserKind:
-		a := &User{Argument: written, Name: arg.s}
-		if !s.variables(&a.Variables, arg) && !owner.MatchString(arg.s) {
-			s.rep.errorf(arg.place(0, len(arg.s)), "USER or USER:GROUP, by name or number", "%s is not a user", finding.QuoteValue(arg.s))
+		a := &User{Argument: written, Name: arg.S}
+		if !s.variables(&a.Variables, arg) && !owner.MatchString(arg.S) {
+			s.rep.Errorf(arg.Place(0, len(arg.S)), "USER or USER:GROUP, by name or number", "%s is not a user", finding.QuoteValue(arg.S))
 		}
 		return a
 	}
@@ -97,42 +98,42 @@ var (
 )
 
 // checkImage reports a FROM that is misplaced or names no image.
-func (s *stageBuilder) checkImage(arg text) {
-	at := arg.place(0, len(arg.s))
+func (s *stageBuilder) checkImage(arg xmltext.Text) {
+	at := arg.Place(0, len(arg.S))
 	first := s.from
 	s.from = &at
-	switch words := arg.words(); {
+	switch words := arg.Words(); {
 	case first != nil:
-		s.rep.errorf(at, "", "a second FROM in one stage").note(*first, "the first one is here")
+		s.rep.Errorf(at, "", "a second FROM in one stage").Note(*first, "the first one is here")
 	case len(s.stage.Actions) > 0:
-		f := s.rep.errorf(at, "", "FROM is not the first action of its stage")
+		f := s.rep.Errorf(at, "", "FROM is not the first action of its stage")
 		f.Notes = append(f.Notes, finding.Note{Span: s.stage.Actions[0].Written().Span, Text: "the first one is here"})
 	case len(words) > 1:
-		s.rep.errorf(words[1].place(0, len(words[1].s)), "", "FROM has one argument, the image")
-	case !imageName.MatchString(arg.s) && !imageFile.MatchString(arg.s):
-		s.rep.errorf(at, "such as debian:12, registry.example.org:5000/base/image@sha256:..., oci:DIR, docker-archive:FILE or scratch", "%s is not the name of an image", finding.QuoteValue(arg.s))
+		s.rep.Errorf(words[1].Place(0, len(words[1].S)), "", "FROM has one argument, the image")
+	case !imageName.MatchString(arg.S) && !imageFile.MatchString(arg.S):
+		s.rep.Errorf(at, "such as debian:12, registry.example.org:5000/base/image@sha256:..., oci:DIR, docker-archive:FILE or scratch", "%s is not the name of an image", finding.QuoteValue(arg.S))
 	}
 }
 
 // argv is the command of RUN, nil if it is for a shell: that is what is not a JSON
 // array. A [ that is followed by a blank may also be the command of that name, and
 // [[ is bash's.
-func (s *stageBuilder) argv(arg text) []string {
-	if strings.HasPrefix(arg.s, "--") {
-		option := arg.words()[0]
-		s.rep.errorf(option.place(0, len(option.s)), insteadOf(option.s), "RUN has no options")
+func (s *stageBuilder) argv(arg xmltext.Text) []string {
+	if strings.HasPrefix(arg.S, "--") {
+		option := arg.Words()[0]
+		s.rep.Errorf(option.Place(0, len(option.S)), insteadOf(option.S), "RUN has no options")
 		return nil
 	}
-	if !strings.HasPrefix(arg.s, "[") || strings.HasPrefix(arg.s, "[[") {
+	if !strings.HasPrefix(arg.S, "[") || strings.HasPrefix(arg.S, "[[") {
 		return nil
 	}
-	argv, at, err := jsonStrings(arg.s)
+	argv, at, err := jsonStrings(arg.S)
 	switch {
-	case err != nil && len(arg.s) > 1 && strings.IndexByte(blanks, arg.s[1]) >= 0:
+	case err != nil && len(arg.S) > 1 && strings.IndexByte(xmltext.Blanks, arg.S[1]) >= 0:
 	case err != nil:
-		s.rep.errorf(arg.place(at, at+1), `such as ["/bin/ls", "-l"]`, "RUN is not a JSON array of strings: %s", err)
+		s.rep.Errorf(arg.Place(at, at+1), `such as ["/bin/ls", "-l"]`, "RUN is not a JSON array of strings: %s", err)
 	case len(argv) == 0 || argv[0] == "":
-		s.rep.errorf(arg.place(0, len(arg.s)), `such as ["/bin/ls", "-l"]`, "RUN has no command")
+		s.rep.Errorf(arg.Place(0, len(arg.S)), `such as ["/bin/ls", "-l"]`, "RUN has no command")
 	default:
 		return argv
 	}
@@ -182,93 +183,93 @@ func jsonStrings(v string) (list []string, at int, err error) {
 }
 
 // files handles ADD and COPY.
-func (s *stageBuilder) files(a *Copy, arg text) {
-	words := arg.words()
-	for len(words) > 0 && strings.HasPrefix(words[0].s, "--") {
+func (s *stageBuilder) files(a *Copy, arg xmltext.Text) {
+	words := arg.Words()
+	for len(words) > 0 && strings.HasPrefix(words[0].S, "--") {
 		s.option(a, words[0])
 		words = words[1:]
 	}
-	if len(words) > 0 && strings.HasPrefix(words[0].s, "[") {
-		words = s.quotedWords(arg.since(words[0]))
+	if len(words) > 0 && strings.HasPrefix(words[0].S, "[") {
+		words = s.quotedWords(arg.Since(words[0]))
 		if words == nil {
 			return
 		}
 	}
 	for _, w := range words {
-		if strings.HasPrefix(w.s, "--") {
-			s.rep.errorf(w.place(0, len(w.s)), "put it before the source", "the option %s is not before the source", finding.QuoteValue(w.s))
+		if strings.HasPrefix(w.S, "--") {
+			s.rep.Errorf(w.Place(0, len(w.S)), "put it before the source", "the option %s is not before the source", finding.QuoteValue(w.S))
 			return
 		}
 	}
 	n := len(words) - 1
 	switch {
 	case n < 1:
-		s.rep.errorf(arg.place(0, len(arg.s)), "write "+string(a.Kind())+" SOURCE DESTINATION", "%s lacks a source or a destination", a.Kind())
+		s.rep.Errorf(arg.Place(0, len(arg.S)), "write "+string(a.Kind())+" SOURCE DESTINATION", "%s lacks a source or a destination", a.Kind())
 		return
 	case n > 1 && a.Add:
-		s.rep.errorf(words[2].place(0, len(words[2].s)), `names with blanks are written ADD ["a b", "/c d"]`, "ADD has %d words where a source and a destination should be", len(words))
+		s.rep.Errorf(words[2].Place(0, len(words[2].S)), `names with blanks are written ADD ["a b", "/c d"]`, "ADD has %d words where a source and a destination should be", len(words))
 		return
-	case n > 1 && !strings.HasSuffix(words[n].s, "/"):
-		s.rep.errorf(words[n].place(0, len(words[n].s)), "did you mean "+finding.QuoteValue(words[n].s+"/")+"?", "COPY of several sources goes into a directory")
+	case n > 1 && !strings.HasSuffix(words[n].S, "/"):
+		s.rep.Errorf(words[n].Place(0, len(words[n].S)), "did you mean "+finding.QuoteValue(words[n].S+"/")+"?", "COPY of several sources goes into a directory")
 	}
 	for _, w := range words[:n] {
-		a.Sources = append(a.Sources, w.s)
+		a.Sources = append(a.Sources, w.S)
 		s.variables(&a.Variables, w)
-		if isURL.MatchString(w.s) {
-			s.rep.errorf(w.place(0, len(w.s)), "put the file beside the declaration, or download and check it in a step: RUN curl -fsSLo FILE URL && echo 'SHA256  FILE' | sha256sum -c", "%s downloads nothing", a.Kind())
-		} else if climbs(w.s) {
-			s.rep.errorf(w.place(0, len(w.s)), "put it beside the declaration, or write an absolute path", "source %s climbs out with ..", finding.QuoteValue(w.s))
+		if isURL.MatchString(w.S) {
+			s.rep.Errorf(w.Place(0, len(w.S)), "put the file beside the declaration, or download and check it in a step: RUN curl -fsSLo FILE URL && echo 'SHA256  FILE' | sha256sum -c", "%s downloads nothing", a.Kind())
+		} else if climbs(w.S) {
+			s.rep.Errorf(w.Place(0, len(w.S)), "put it beside the declaration, or write an absolute path", "source %s climbs out with ..", finding.QuoteValue(w.S))
 		}
 	}
-	a.Dest = words[n].s
+	a.Dest = words[n].S
 	s.pathArgument(&a.Variables, words[n])
 }
 
 // quotedWords reads the JSON form of ADD and COPY. All its words have the
 // place of the whole. It returns nil after an error.
-func (s *stageBuilder) quotedWords(arg text) []text {
-	list, at, err := jsonStrings(arg.s)
+func (s *stageBuilder) quotedWords(arg xmltext.Text) []xmltext.Text {
+	list, at, err := jsonStrings(arg.S)
 	if err == nil && slices.Contains(list, "") {
 		err = errors.New("a name is empty")
 	}
 	if err != nil {
-		s.rep.errorf(arg.place(at, at+1), `such as ["a b", "/c d"]`, "not a JSON array of strings: %s", err)
+		s.rep.Errorf(arg.Place(at, at+1), `such as ["a b", "/c d"]`, "not a JSON array of strings: %s", err)
 		return nil
 	}
-	words := make([]text, 0, len(list))
-	whole := arg.place(0, len(arg.s))
+	words := make([]xmltext.Text, 0, len(list))
+	whole := arg.Place(0, len(arg.S))
 	for _, w := range list {
-		words = append(words, replaced(whole, w))
+		words = append(words, xmltext.Replaced(whole, w))
 	}
 	return words
 }
 
 // option handles --from=STAGE, --chown=OWNER, --chmod=MODE and --optional.
-func (s *stageBuilder) option(a *Copy, w text) {
-	name, v, _ := strings.Cut(w.s, "=")
+func (s *stageBuilder) option(a *Copy, w xmltext.Text) {
+	name, v, _ := strings.Cut(w.S, "=")
 	known := []string{"--chown", "--chmod", "--optional"}
 	if !a.Add {
 		known = append(known, "--from")
 	}
-	at := w.place(0, len(name))
+	at := w.Place(0, len(name))
 	if !slices.Contains(known, name) {
 		hint := words.DidYouMean(name, known)
 		if name == "--from" {
 			hint = "COPY has it"
 		}
-		s.rep.errorf(at, hint, "unknown option %s of %s", finding.QuoteValue(name), a.Kind())
+		s.rep.Errorf(at, hint, "unknown option %s of %s", finding.QuoteValue(name), a.Kind())
 		return
 	}
-	if w.s == "--optional" {
+	if w.S == "--optional" {
 		a.Optional = true
 		return
 	}
 	if v == "" {
-		s.rep.errorf(at, "write "+name+"=...", "the option %s has no value", name)
+		s.rep.Errorf(at, "write "+name+"=...", "the option %s has no value", name)
 		return
 	}
-	word := w.sub(len(name)+1, len(w.s))
-	value := word.place(0, len(v))
+	word := w.Sub(len(name)+1, len(w.S))
+	value := word.Place(0, len(v))
 	switch name {
 	case "--from":
 		a.FromStage = v
@@ -276,7 +277,7 @@ func (s *stageBuilder) option(a *Copy, w text) {
 	case "--chown":
 		a.Chown = v
 		if !s.variables(&a.Variables, word) && !owner.MatchString(v) {
-			s.rep.errorf(value, "USER or USER:GROUP, by name or number", "%s is not an owner", finding.QuoteValue(v))
+			s.rep.Errorf(value, "USER or USER:GROUP, by name or number", "%s is not an owner", finding.QuoteValue(v))
 		}
 	case "--chmod":
 		a.Chmod = v
@@ -284,16 +285,16 @@ func (s *stageBuilder) option(a *Copy, w text) {
 			return
 		}
 		if fl := checkMode(v); fl != nil {
-			s.rep.errorf(value, fl.hint, "%s %s", finding.QuoteValue(v), fl.text)
+			s.rep.Errorf(value, fl.hint, "%s %s", finding.QuoteValue(v), fl.text)
 		}
 	}
 }
 
 // pathArgument reports a path in the stage that cannot be meant. A relative
 // one starts from the WORKDIR.
-func (s *stageBuilder) pathArgument(uses *[]Variable, w text) {
+func (s *stageBuilder) pathArgument(uses *[]Variable, w xmltext.Text) {
 	s.variables(uses, w)
-	if strings.HasPrefix(w.s, "/") && climbs(w.s) {
-		s.rep.errorf(w.place(0, len(w.s)), "", "path %s climbs out of the root with ..", finding.QuoteValue(w.s))
+	if strings.HasPrefix(w.S, "/") && climbs(w.S) {
+		s.rep.Errorf(w.Place(0, len(w.S)), "", "path %s climbs out of the root with ..", finding.QuoteValue(w.S))
 	}
 }

@@ -5,30 +5,32 @@ package decl
 import (
 	"slices"
 	"strings"
+
+	"github.com/carosio/carosbuild/pkg/decl/xmltext"
 )
 
-func (b *builder) addArtifact(n *node) {
-	a := Artifact{Stage: n.value("stage"), Path: n.value("path"), Name: n.value("name"), Span: spanOf(n, "path")}
+func (b *builder) addArtifact(n *xmltext.Node) {
+	a := Artifact{Stage: n.Value("stage"), Path: n.Value("path"), Name: n.Value("name"), Span: spanOf(n, "path")}
 	b.resultRef(n)
 	i := slices.IndexFunc(b.decl.Artifacts, func(old Artifact) bool { return old.Stage == a.Stage && old.Path == a.Path })
 	b.decl.Artifacts = put(b.decl.Artifacts, i, a)
 }
 
-func (b *builder) addFeed(n *node) {
-	f := Feed{Stage: n.value("stage"), Path: n.value("path"), Span: spanOf(n, "path")}
+func (b *builder) addFeed(n *xmltext.Node) {
+	f := Feed{Stage: n.Value("stage"), Path: n.Value("path"), Span: spanOf(n, "path")}
 	b.resultRef(n)
 	i := slices.IndexFunc(b.decl.Feeds, func(old Feed) bool { return old.Stage == f.Stage && old.Path == f.Path })
 	b.decl.Feeds = put(b.decl.Feeds, i, f)
 }
 
 // resultRef notes the stage that an artifact or a feed is taken from.
-func (b *builder) resultRef(n *node) {
-	v := n.value("stage")
+func (b *builder) resultRef(n *xmltext.Node) {
+	v := n.Value("stage")
 	if v == "" {
 		return
 	}
-	at := n.attr("stage").value.trim().place(0, len(v))
-	b.results = append(b.results, ref{toStage, "<" + n.name + "> is taken from stage", v, at, nil})
+	at := n.Attr("stage").Value.Trim().Place(0, len(v))
+	b.results = append(b.results, ref{toStage, "<" + n.Name + "> is taken from stage", v, at, nil})
 }
 
 // checkArtifactName requires a path that stays below the directory

@@ -6,11 +6,12 @@ import (
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/decl/finding"
+	"github.com/carosio/carosbuild/pkg/decl/xmltext"
 )
 
 // builder makes one Declaration of checked elements, file after file.
 type builder struct {
-	rep     *report
+	rep     *xmltext.Report
 	decl    *Declaration
 	dirs    []string // of the file that is read
 	partial bool     // a part of a file is unknown: what is missing may be there
@@ -20,15 +21,15 @@ type builder struct {
 	stages  map[string]named
 	disks   map[string]named
 	base    *named
-	listed  *place // the last <bblayers>
-	unnamed int    // stages so far that have no id
-	results []ref  // of artifacts and feeds
+	listed  *xmltext.Place // the last <bblayers>
+	unnamed int            // stages so far that have no id
+	results []ref          // of artifacts and feeds
 }
 
 // named is something that has been declared by a name.
 type named struct {
-	index int   // in its slice of the Declaration
-	at    place // of the name
+	index int           // in its slice of the Declaration
+	at    xmltext.Place // of the name
 	refs  []ref
 }
 
@@ -37,7 +38,7 @@ type ref struct {
 	kind refKind
 	who  string // such as `stage "b" starts from`
 	name string
-	at   place
+	at   xmltext.Place
 	// others are words that mean something else in its place.
 	others []string
 }
@@ -50,7 +51,7 @@ const (
 	toBase // no name: there must be a base layer
 )
 
-func newBuilder(rep *report) *builder {
+func newBuilder(rep *xmltext.Report) *builder {
 	return &builder{
 		rep: rep, decl: &Declaration{},
 		remotes: map[string]named{}, layers: map[string]named{}, stages: map[string]named{}, disks: map[string]named{},
@@ -58,17 +59,17 @@ func newBuilder(rep *report) *builder {
 }
 
 // addFile adds the contents of a file; root is nil if there are none.
-func (b *builder) addFile(s Source, root *node) {
+func (b *builder) addFile(s Source, root *xmltext.Node) {
 	b.decl.Files = append(b.decl.Files, s.Name)
 	b.dirs = s.Dirs
 	if root == nil {
 		return
 	}
 	c := checker{b.rep}
-	for _, n := range c.checkRoot(root).kids {
-		switch n.name {
+	for _, n := range c.checkRoot(root).Kids {
+		switch n.Name {
 		case "layer_declaration":
-			for _, k := range n.kids {
+			for _, k := range n.Kids {
 				b.addLayer(k)
 			}
 		case "local_conf":
@@ -90,21 +91,21 @@ func (b *builder) addFile(s Source, root *node) {
 // declare notes a name of a kind, such as stage. It returns the index of what
 // an earlier file declared by the name, or -1, and false if this file has
 // declared it before, or if there is no name.
-func (b *builder) declare(known map[string]named, what string, n *node, attr string, next int, refs []ref) (index int, ok bool) {
-	a, name := n.attr(attr), n.value(attr)
+func (b *builder) declare(known map[string]named, what string, n *xmltext.Node, attr string, next int, refs []ref) (index int, ok bool) {
+	a, name := n.Attr(attr), n.Value(attr)
 	if name == "" {
 		return -1, false
 	}
 	old, found := known[name]
-	if found && old.at.file == n.file {
-		b.rep.errorf(a.in, "", "%s %s is declared twice in one file", what, finding.QuoteValue(name)).note(old.at, "the first one is here")
+	if found && old.at.File == n.File {
+		b.rep.Errorf(a.In, "", "%s %s is declared twice in one file", what, finding.QuoteValue(name)).Note(old.at, "the first one is here")
 		return -1, false
 	}
 	index, at := -1, next
 	if found {
 		index, at = old.index, old.index
 	}
-	known[name] = named{at, a.in, refs}
+	known[name] = named{at, a.In, refs}
 	return index, true
 }
 
@@ -118,98 +119,98 @@ func put[T any](all []T, index int, v T) []T {
 }
 
 // spanOf is the value of an attribute, or the element if it has none.
-func spanOf(n *node, attr string) finding.Span {
-	if a := n.attr(attr); a != nil {
-		return a.in.span()
+func spanOf(n *xmltext.Node, attr string) finding.Span {
+	if a := n.Attr(attr); a != nil {
+		return a.In.Span()
 	}
-	return n.tag().span()
+	return n.Tag().Span()
 }
 
 // placesOf are the places of all attributes, and of their words.
-func placesOf(n *node) Places {
+func placesOf(n *xmltext.Node) Places {
 	p := Places{}
-	for _, a := range n.attrs {
-		p[a.name] = a.in.span()
-		v := a.value.trim()
-		if v.s == "" {
+	for _, a := range n.Attrs {
+		p[a.Name] = a.In.Span()
+		v := a.Value.Trim()
+		if v.S == "" {
 			continue
 		}
-		p[a.name] = v.place(0, len(v.s)).span()
-		for _, w := range v.words() {
-			p[a.name+" "+w.s] = w.place(0, len(w.s)).span()
+		p[a.Name] = v.Place(0, len(v.S)).Span()
+		for _, w := range v.Words() {
+			p[a.Name+" "+w.S] = w.Place(0, len(w.S)).Span()
 		}
 	}
 	return p
 }
 
-func (b *builder) addLayer(n *node) {
+func (b *builder) addLayer(n *xmltext.Node) {
 	d := b.decl
-	switch n.name {
+	switch n.Name {
 	case "remote":
 		if i, ok := b.declare(b.remotes, "remote", n, "name", len(d.Remotes), nil); ok {
-			if url := n.value("baseurl"); url != "" && checkGitURL(url) == nil && !strings.HasSuffix(url, "/") && !strings.HasSuffix(url, ":") {
-				b.rep.warnf(n.attr("baseurl").in, "did you mean "+finding.QuoteValue(url+"/")+"?", "baseurl and repo are joined without a slash between them")
+			if url := n.Value("baseurl"); url != "" && checkGitURL(url) == nil && !strings.HasSuffix(url, "/") && !strings.HasSuffix(url, ":") {
+				b.rep.Warnf(n.Attr("baseurl").In, "did you mean "+finding.QuoteValue(url+"/")+"?", "baseurl and repo are joined without a slash between them")
 			}
-			d.Remotes = put(d.Remotes, i, Remote{Name: n.value("name"), BaseURL: n.value("baseurl"), Span: n.element()})
+			d.Remotes = put(d.Remotes, i, Remote{Name: n.Value("name"), BaseURL: n.Value("baseurl"), Span: n.Element()})
 		}
 	case "baselayer":
-		if b.base != nil && b.base.at.file == n.file {
-			b.rep.errorf(n.tag(), "", "a second <baselayer> in one file").note(b.base.at, "the first one is here")
+		if b.base != nil && b.base.at.File == n.File {
+			b.rep.Errorf(n.Tag(), "", "a second <baselayer> in one file").Note(b.base.at, "the first one is here")
 			return
 		}
-		b.base = &named{at: n.tag(), refs: remoteRef(n, "the base layer")}
-		d.Base = &BaseLayer{Remote: n.value("remote"), Revision: n.value("revision"), Repo: n.value("repo"), Span: n.element()}
+		b.base = &named{at: n.Tag(), refs: remoteRef(n, "the base layer")}
+		d.Base = &BaseLayer{Remote: n.Value("remote"), Revision: n.Value("revision"), Repo: n.Value("repo"), Span: n.Element()}
 	case "bblayers":
 		b.addBBLayers(n)
 	case "layer":
-		refs := remoteRef(n, "layer "+finding.QuoteValue(n.value("name")))
+		refs := remoteRef(n, "layer "+finding.QuoteValue(n.Value("name")))
 		if i, ok := b.declare(b.layers, "layer", n, "name", len(d.Layers), refs); ok {
 			d.Layers = put(d.Layers, i, GitLayer{
-				Name: n.value("name"), Remote: n.value("remote"), Revision: n.value("revision"), Repo: n.value("repo"),
-				Subdirs: strings.Fields(n.value("subdirs")), Span: n.element(),
+				Name: n.Value("name"), Remote: n.Value("remote"), Revision: n.Value("revision"), Repo: n.Value("repo"),
+				Subdirs: strings.Fields(n.Value("subdirs")), Span: n.Element(),
 			})
 		}
 	}
 }
 
-func remoteRef(n *node, who string) []ref {
-	if n.value("remote") == "" {
+func remoteRef(n *xmltext.Node, who string) []ref {
+	if n.Value("remote") == "" {
 		return nil
 	}
-	return []ref{{toRemote, who + " names remote", n.value("remote"), n.attr("remote").in, nil}}
+	return []ref{{toRemote, who + " names remote", n.Value("remote"), n.Attr("remote").In, nil}}
 }
 
 // addBBLayers is the list of layers of bblayers.conf.
-func (b *builder) addBBLayers(n *node) {
-	if b.listed != nil && b.listed.file == n.file {
-		b.rep.errorf(n.tag(), "", "a second <bblayers> in one file").note(*b.listed, "the first one is here")
+func (b *builder) addBBLayers(n *xmltext.Node) {
+	if b.listed != nil && b.listed.File == n.File {
+		b.rep.Errorf(n.Tag(), "", "a second <bblayers> in one file").Note(*b.listed, "the first one is here")
 		return
 	}
-	at := n.tag()
+	at := n.Tag()
 	b.listed = &at
-	list := &BBLayers{Span: n.element()}
-	for _, w := range n.text().words() {
-		if fl := checkSubdir(w.s); fl != nil {
+	list := &BBLayers{Span: n.Element()}
+	for _, w := range n.Text().Words() {
+		if fl := checkSubdir(w.S); fl != nil {
 			if fl.to == 0 {
-				fl.to, fl.hint = len(w.s), "paths are relative to the base layer's directory"
+				fl.to, fl.hint = len(w.S), "paths are relative to the base layer's directory"
 			}
-			b.rep.errorf(w.place(fl.from, fl.to), fl.hint, "layer %s %s", finding.QuoteValue(w.s), fl.text)
+			b.rep.Errorf(w.Place(fl.from, fl.to), fl.hint, "layer %s %s", finding.QuoteValue(w.S), fl.text)
 			continue
 		}
-		list.Paths = append(list.Paths, w.s)
+		list.Paths = append(list.Paths, w.S)
 	}
 	b.decl.BBLayers = list
 }
 
 // addConf appends a fragment of a file of bitbake's.
-func (b *builder) addConf(n *node, all []LocalConf) []LocalConf {
-	t := n.text()
-	if strings.Trim(t.s, blanks) == "" {
-		if !n.damaged && !n.open {
-			b.rep.warnf(n.tag(), "", "<%s> is empty", n.name)
+func (b *builder) addConf(n *xmltext.Node, all []LocalConf) []LocalConf {
+	t := n.Text()
+	if strings.Trim(t.S, xmltext.Blanks) == "" {
+		if !n.Damaged && !n.Open {
+			b.rep.Warnf(n.Tag(), "", "<%s> is empty", n.Name)
 		}
 		return all
 	}
-	trimmed := t.trim()
-	return append(all, LocalConf{Text: t.s, Span: trimmed.place(0, len(trimmed.s)).span()})
+	trimmed := t.Trim()
+	return append(all, LocalConf{Text: t.S, Span: trimmed.Place(0, len(trimmed.S)).Span()})
 }

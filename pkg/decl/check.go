@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/carosio/carosbuild/pkg/decl/finding"
+	"github.com/carosio/carosbuild/pkg/decl/xmltext"
 	"github.com/carosio/carosbuild/pkg/disk/uuid"
 	"github.com/carosio/carosbuild/pkg/words"
 )
@@ -70,9 +71,9 @@ func oneOf(allowed ...string) check {
 // eachWord applies a check to every word of a list.
 func eachWord(c check) check {
 	return func(v string) *flaw {
-		for _, w := range plain(v).words() {
-			if fl := c(w.s); fl != nil {
-				fl.from, fl.to, fl.part = w.offset(), w.offset()+len(w.s), true
+		for _, w := range xmltext.Plain(v).Words() {
+			if fl := c(w.S); fl != nil {
+				fl.from, fl.to, fl.part = w.Offset(), w.Offset()+len(w.S), true
 				return fl
 			}
 		}
@@ -298,7 +299,7 @@ func checkGitURL(v string) *flaw {
 	switch {
 	case strings.HasPrefix(v, "-"):
 		return &flaw{text: "begins with a dash"}
-	case strings.ContainsAny(v, blanks):
+	case strings.ContainsAny(v, xmltext.Blanks):
 		return &flaw{text: "has white space in it"}
 	case strings.Contains(scheme, "::"):
 		return &flaw{text: "names a remote helper", hint: "use git://, https:// or ssh://"}
@@ -313,7 +314,7 @@ func checkRevision(v string) *flaw {
 	switch {
 	case strings.HasPrefix(v, "-"):
 		return &flaw{text: "begins with a dash"}
-	case strings.ContainsAny(v, blanks+"~^:?*[\\") || strings.Contains(v, ".."):
+	case strings.ContainsAny(v, xmltext.Blanks+"~^:?*[\\") || strings.Contains(v, ".."):
 		return &flaw{text: "is not a revision", hint: "a commit id of 40 digits, or refs/tags/NAME"}
 	}
 	return checkOneLine(v)
@@ -323,7 +324,7 @@ func checkRepo(v string) *flaw {
 	switch {
 	case strings.HasPrefix(v, "-"):
 		return &flaw{text: "begins with a dash"}
-	case strings.ContainsAny(v, blanks):
+	case strings.ContainsAny(v, xmltext.Blanks):
 		return &flaw{text: "has white space in it"}
 	case path.Clean(v) == "." || climbs(v):
 		return &flaw{text: "is not the name of a repository"}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/decl/finding"
+	"github.com/carosio/carosbuild/pkg/decl/xmltext"
 	"github.com/carosio/carosbuild/pkg/words"
 )
 
@@ -14,21 +15,21 @@ import (
 // belong is reported and taken out; a misspelt element is reported and then
 // treated as what it was meant to be, so that its contents are checked too
 // and what refers to it is not reported as well.
-type checker struct{ rep *report }
+type checker struct{ rep *xmltext.Report }
 
 // checkRoot returns the file's root as a <redo>.
-func (c *checker) checkRoot(n *node) *node {
-	if n.name != rootName {
-		if kids := grammar[rootName].kids; slices.Contains(kids, n.name) {
+func (c *checker) checkRoot(n *xmltext.Node) *xmltext.Node {
+	if n.Name != rootName {
+		if kids := grammar[rootName].kids; slices.Contains(kids, n.Name) {
 			// A file may consist of a single element, such as a disk.
-			n = n.within(rootName)
+			n = n.Within(rootName)
 		} else {
-			if strings.Contains(n.name, ":") {
+			if strings.Contains(n.Name, ":") {
 				c.namespaced(n)
 			} else {
-				c.rep.warnf(n.tag(), `did you mean "redo"?`, "the root element is <%s>", n.name)
+				c.rep.Warnf(n.Tag(), `did you mean "redo"?`, "the root element is <%s>", n.Name)
 			}
-			n.name = rootName
+			n.Name = rootName
 		}
 	}
 	c.element(n)
@@ -36,64 +37,64 @@ func (c *checker) checkRoot(n *node) *node {
 }
 
 // element checks one element and all in it.
-func (c *checker) element(n *node) {
-	r := grammar[n.name]
+func (c *checker) element(n *xmltext.Node) {
+	r := grammar[n.Name]
 	c.attributes(n, r)
-	n.kids = c.kids(n, n.kids, r)
+	n.Kids = c.kids(n, n.Kids, r)
 	for _, name := range r.once {
 		c.once(n, name)
 	}
-	if n.damaged || n.open {
+	if n.Damaged || n.Open {
 		return
 	}
 	switch r.text {
 	case noText:
 		c.noText(n)
 	case mustText:
-		if strings.Trim(n.text().s, blanks) == "" {
-			c.rep.errorf(n.tag(), "", "<%s> is empty", n.name)
+		if strings.Trim(n.Text().S, xmltext.Blanks) == "" {
+			c.rep.Errorf(n.Tag(), "", "<%s> is empty", n.Name)
 		}
 	}
 }
 
-func (c *checker) noText(n *node) {
-	at, ok := n.solid()
+func (c *checker) noText(n *xmltext.Node) {
+	at, ok := n.Solid()
 	if !ok {
 		return
 	}
 	hint := ""
-	switch kids := grammar[n.name].kids; {
+	switch kids := grammar[n.Name].kids; {
 	case slices.Contains(kids, "action"):
 		hint = "actions are written <action>RUN ...</action>"
 	case len(kids) == 0:
-		hint = "write <" + n.name + " .../>"
+		hint = "write <" + n.Name + " .../>"
 	}
-	c.rep.errorf(at, hint, "text in <%s>, where only elements may stand", n.name)
+	c.rep.Errorf(at, hint, "text in <%s>, where only elements may stand", n.Name)
 }
 
-func (c *checker) once(n *node, name string) {
-	var first *node
-	for _, k := range n.kids {
+func (c *checker) once(n *xmltext.Node, name string) {
+	var first *xmltext.Node
+	for _, k := range n.Kids {
 		switch {
-		case k.name != name:
+		case k.Name != name:
 		case first == nil:
 			first = k
 		default:
-			c.rep.errorf(k.tag(), "", "a second <%s> in one <%s>", name, n.name).note(first.tag(), "the first one is here")
+			c.rep.Errorf(k.Tag(), "", "a second <%s> in one <%s>", name, n.Name).Note(first.Tag(), "the first one is here")
 		}
 	}
 }
 
 // kids checks the elements in n, and returns those that belong there. The
 // elements are n's, or those of a group in it.
-func (c *checker) kids(n *node, kids []*node, r rule) []*node {
+func (c *checker) kids(n *xmltext.Node, kids []*xmltext.Node, r rule) []*xmltext.Node {
 	good := kids[:0:0]
 	for _, k := range kids {
 		if c.rep.Full() {
-			c.rep.drop()
+			c.rep.Drop()
 			return good
 		}
-		if !slices.Contains(r.kids, k.name) {
+		if !slices.Contains(r.kids, k.Name) {
 			group, ok := c.stranger(n, k, r)
 			good = append(good, group...)
 			if !ok {
@@ -109,75 +110,75 @@ func (c *checker) kids(n *node, kids []*node, r rule) []*node {
 // stranger reports an element that does not belong into n. It returns true if
 // it was given the name that it was meant to have, and the elements of it if
 // it only holds things together.
-func (c *checker) stranger(n, k *node, r rule) (group []*node, ok bool) {
-	right, hint := correct(k.name, r.kids)
-	old := deprecated[k.name]
-	switch at := k.tag(); {
+func (c *checker) stranger(n, k *xmltext.Node, r rule) (group []*xmltext.Node, ok bool) {
+	right, hint := correct(k.Name, r.kids)
+	old := deprecated[k.Name]
+	switch at := k.Tag(); {
 	case slices.Contains(r.kids, old):
-		c.rep.warnf(at, "write <"+old+">", "<%s> is deprecated", k.name)
-		k.name = old
+		c.rep.Warnf(at, "write <"+old+">", "<%s> is deprecated", k.Name)
+		k.Name = old
 		return nil, true
-	case strings.Contains(k.name, ":"):
+	case strings.Contains(k.Name, ":"):
 		c.namespaced(k)
-	case n.open: // it belongs to the element that was forgotten to be closed
-	case k.name == n.name && k.name == "buildstage":
-		c.rep.errorf(at, "close the stage first", "a <buildstage> inside of another").note(n.tag(), "the outer one is here")
-	case len(homes(k.name)) > 0 && len(r.kids) > 0:
-		c.rep.errorf(at, "<"+k.name+"> belongs in "+words.List(homes(k.name)), "<%s> does not belong in <%s>", k.name, n.name)
+	case n.Open: // it belongs to the element that was forgotten to be closed
+	case k.Name == n.Name && k.Name == "buildstage":
+		c.rep.Errorf(at, "close the stage first", "a <buildstage> inside of another").Note(n.Tag(), "the outer one is here")
+	case len(homes(k.Name)) > 0 && len(r.kids) > 0:
+		c.rep.Errorf(at, "<"+k.Name+"> belongs in "+words.List(homes(k.Name)), "<%s> does not belong in <%s>", k.Name, n.Name)
 	case right != "":
-		c.rep.errorf(at, hint, "unknown element <%s>", k.name)
-		k.name = right
+		c.rep.Errorf(at, hint, "unknown element <%s>", k.Name)
+		k.Name = right
 		return nil, true
 	case len(r.kids) == 0:
 		hint := ""
 		if r.text != noText {
 			hint = "write &lt; for a < in text"
 		}
-		c.rep.errorf(at, hint, "<%s> has no elements in it, but here is <%s>", n.name, k.name)
+		c.rep.Errorf(at, hint, "<%s> has no elements in it, but here is <%s>", n.Name, k.Name)
 	case holds(k, r.kids):
-		c.rep.warnf(at, "", "unknown element <%s>; what is in it counts as if it were not there", k.name)
-		return c.kids(n, k.kids, r), false
+		c.rep.Warnf(at, "", "unknown element <%s>; what is in it counts as if it were not there", k.Name)
+		return c.kids(n, k.Kids, r), false
 	default:
-		c.rep.errorf(at, "<"+n.name+"> has "+words.List(r.kids), "unknown element <%s>", k.name)
+		c.rep.Errorf(at, "<"+n.Name+"> has "+words.List(r.kids), "unknown element <%s>", k.Name)
 	}
 	return nil, false
 }
 
 // holds reports whether one of the named elements is below n. redomat looked
 // for most elements at any depth.
-func holds(n *node, names []string) bool {
-	return slices.ContainsFunc(n.kids, func(k *node) bool { return slices.Contains(names, k.name) || holds(k, names) })
+func holds(n *xmltext.Node, names []string) bool {
+	return slices.ContainsFunc(n.Kids, func(k *xmltext.Node) bool { return slices.Contains(names, k.Name) || holds(k, names) })
 }
 
-func (c *checker) namespaced(n *node) {
+func (c *checker) namespaced(n *xmltext.Node) {
 	hint := ""
-	if strings.HasSuffix(n.name, ":include") {
+	if strings.HasSuffix(n.Name, ":include") {
 		hint = "to put declarations together, name several files"
 	}
-	c.rep.errorf(n.tag(), hint, "<%s>: declarations have no namespaces", n.name)
+	c.rep.Errorf(n.Tag(), hint, "<%s>: declarations have no namespaces", n.Name)
 }
 
 // attributes checks the attributes of an element: their names, that none is
 // missing, and their values.
-func (c *checker) attributes(n *node, r rule) {
+func (c *checker) attributes(n *xmltext.Node, r rule) {
 	names := make([]string, len(r.attrs))
 	for i, a := range r.attrs {
 		names[i] = a.name
 	}
-	for i := range n.attrs {
-		if a := &n.attrs[i]; !slices.Contains(names, a.name) && !forEditor(a) {
+	for i := range n.Attrs {
+		if a := &n.Attrs[i]; !slices.Contains(names, a.Name) && !forEditor(a) {
 			c.unknownAttribute(n, a, names)
 		}
 	}
 	for _, ar := range r.attrs {
-		a := n.attr(ar.name)
+		a := n.Attr(ar.name)
 		switch {
-		case a == nil && ar.required && !n.damaged:
-			c.rep.errorf(n.tag(), "", "<%s> lacks the attribute %q", n.name, ar.name)
-		case a == nil || n.damaged:
-		case strings.Trim(a.value.s, blanks) == "":
+		case a == nil && ar.required && !n.Damaged:
+			c.rep.Errorf(n.Tag(), "", "<%s> lacks the attribute %q", n.Name, ar.name)
+		case a == nil || n.Damaged:
+		case strings.Trim(a.Value.S, xmltext.Blanks) == "":
 			if ar.required {
-				c.rep.errorf(a.in, "", "the attribute %q of <%s> is empty", ar.name, n.name)
+				c.rep.Errorf(a.In, "", "the attribute %q of <%s> is empty", ar.name, n.Name)
 			}
 		case ar.check != nil:
 			c.value(n, a, ar.check)
@@ -187,10 +188,10 @@ func (c *checker) attributes(n *node, r rule) {
 
 // forEditor reports whether an attribute tells an editor which schema to use
 // (XML Schema, part 1, section 2.6), and us nothing.
-func forEditor(a *attribute) bool {
-	switch a.name {
+func forEditor(a *xmltext.Attribute) bool {
+	switch a.Name {
 	case "xmlns:xsi":
-		return strings.Trim(a.value.s, blanks) == schemaInstance
+		return strings.Trim(a.Value.S, xmltext.Blanks) == schemaInstance
 	case "xsi:noNamespaceSchemaLocation", "xsi:schemaLocation":
 		return true
 	}
@@ -199,42 +200,42 @@ func forEditor(a *attribute) bool {
 
 const schemaInstance = "http://www.w3.org/2001/XMLSchema-instance"
 
-func (c *checker) unknownAttribute(n *node, a *attribute, names []string) {
-	right, hint := correct(a.name, names)
-	old := deprecated[a.name]
+func (c *checker) unknownAttribute(n *xmltext.Node, a *xmltext.Attribute, names []string) {
+	right, hint := correct(a.Name, names)
+	old := deprecated[a.Name]
 	switch {
-	case slices.Contains(names, old) && n.attr(old) == nil:
-		c.rep.warnf(a.at, "write "+old, "the attribute %s of <%s> is deprecated", finding.QuoteValue(a.name), n.name)
-		a.name = old
+	case slices.Contains(names, old) && n.Attr(old) == nil:
+		c.rep.Warnf(a.At, "write "+old, "the attribute %s of <%s> is deprecated", finding.QuoteValue(a.Name), n.Name)
+		a.Name = old
 		return
-	case strings.Contains(a.name, ":") || a.name == "xmlns":
-		c.rep.errorf(a.at, "", "attribute %s: declarations have no namespaces", finding.QuoteValue(a.name))
+	case strings.Contains(a.Name, ":") || a.Name == "xmlns":
+		c.rep.Errorf(a.At, "", "attribute %s: declarations have no namespaces", finding.QuoteValue(a.Name))
 		return
 	case right == "" && len(names) == 0:
-		hint = "<" + n.name + "> has no attributes"
+		hint = "<" + n.Name + "> has no attributes"
 	case right == "":
-		hint = "<" + n.name + "> has " + words.List(names)
+		hint = "<" + n.Name + "> has " + words.List(names)
 	}
-	c.rep.errorf(a.at, hint, "unknown attribute %s of <%s>", finding.QuoteValue(a.name), n.name)
-	if right != "" && n.attr(right) == nil {
-		a.name = right
+	c.rep.Errorf(a.At, hint, "unknown attribute %s of <%s>", finding.QuoteValue(a.Name), n.Name)
+	if right != "" && n.Attr(right) == nil {
+		a.Name = right
 	}
 }
 
-func (c *checker) value(n *node, a *attribute, check check) {
-	v := a.value.trim()
-	if fl := check(v.s); fl != nil {
+func (c *checker) value(n *xmltext.Node, a *xmltext.Attribute, check check) {
+	v := a.Value.Trim()
+	if fl := check(v.S); fl != nil {
 		from, to := fl.from, fl.to
 		if to == 0 {
-			to = len(v.s)
+			to = len(v.S)
 		}
-		what := v.s
+		what := v.S
 		if fl.part {
-			what = v.s[from:to]
+			what = v.S[from:to]
 		}
 		if fl.secret {
-			what = v.s[:from] + "..." + v.s[to:]
+			what = v.S[:from] + "..." + v.S[to:]
 		}
-		c.rep.errorf(v.place(from, to), fl.hint, "%s %s of <%s> %s", a.name, finding.QuoteValue(what), n.name, fl.text)
+		c.rep.Errorf(v.Place(from, to), fl.hint, "%s %s of <%s> %s", a.Name, finding.QuoteValue(what), n.Name, fl.text)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/decl/finding"
+	"github.com/carosio/carosbuild/pkg/decl/xmltext"
 	"github.com/carosio/carosbuild/pkg/words"
 )
 
@@ -48,30 +49,30 @@ var checkDeployName = matches(`^[A-Za-z0-9][A-Za-z0-9.+_-]*$`, "is not the name 
 var PartUUID = regexp.MustCompile(`\{partuuid:([^{}]*)\}`)
 
 // checkPartUUIDs reports PARTUUIDs of partitions that the disk does not have.
-func checkPartUUIDs(rep *report, parts []*node) {
+func checkPartUUIDs(rep *xmltext.Report, parts []*xmltext.Node) {
 	var known []string
 	for _, p := range parts {
-		if name := p.value("name"); name != "" {
+		if name := p.Value("name"); name != "" {
 			known = append(known, name)
 		}
 	}
-	check := func(s string, at func(from, to int) place) {
+	check := func(s string, at func(from, to int) xmltext.Place) {
 		for _, m := range PartUUID.FindAllStringSubmatchIndex(s, -1) {
 			name := s[m[2]:m[3]]
 			if slices.Contains(known, name) {
 				continue
 			}
-			rep.errorf(at(m[0], m[1]), words.DidYouMean(name, known), "the disk has no partition with the name %s", finding.QuoteValue(name))
+			rep.Errorf(at(m[0], m[1]), words.DidYouMean(name, known), "the disk has no partition with the name %s", finding.QuoteValue(name))
 		}
 	}
 	for _, p := range parts {
-		for _, k := range p.kids {
-			if a := k.attr("cmdline"); a != nil {
-				check(a.value.s, func(from, to int) place { return a.value.place(from, to) })
+		for _, k := range p.Kids {
+			if a := k.Attr("cmdline"); a != nil {
+				check(a.Value.S, func(from, to int) xmltext.Place { return a.Value.Place(from, to) })
 			}
-			if k.name == "file" || k.name == "bootscript" {
-				t := k.text()
-				check(t.s, t.place)
+			if k.Name == "file" || k.Name == "bootscript" {
+				t := k.Text()
+				check(t.S, t.Place)
 			}
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/decl/finding"
+	"github.com/carosio/carosbuild/pkg/decl/xmltext"
 )
 
 var (
@@ -15,35 +16,35 @@ var (
 )
 
 // env handles ENV: pairs such as A=b C="d e", or one variable as in ENV A b c.
-func (s *stageBuilder) env(arg text) (vars []EnvVar) {
-	words := arg.words()
-	if first := words[0]; !strings.Contains(first.s, "=") {
-		rest := arg.sub(len(first.s), len(arg.s)).trim()
-		if rest.s == "" {
-			s.rep.errorf(first.place(0, len(first.s)), "write ENV "+first.s+"=...", "ENV has no value for %s", finding.QuoteValue(first.s))
+func (s *stageBuilder) env(arg xmltext.Text) (vars []EnvVar) {
+	words := arg.Words()
+	if first := words[0]; !strings.Contains(first.S, "=") {
+		rest := arg.Sub(len(first.S), len(arg.S)).Trim()
+		if rest.S == "" {
+			s.rep.Errorf(first.Place(0, len(first.S)), "write ENV "+first.S+"=...", "ENV has no value for %s", finding.QuoteValue(first.S))
 			return nil
 		}
 		s.variable(&vars, first, rest)
 		return vars
 	}
-	for pos := 0; pos < len(arg.s); {
-		if strings.IndexByte(blanks, arg.s[pos]) >= 0 {
+	for pos := 0; pos < len(arg.S); {
+		if strings.IndexByte(xmltext.Blanks, arg.S[pos]) >= 0 {
 			pos++
 			continue
 		}
-		if strings.HasPrefix(arg.s[pos:], "\\\n") { // goes on in the next line
+		if strings.HasPrefix(arg.S[pos:], "\\\n") { // goes on in the next line
 			pos += 2
 			continue
 		}
-		end := wordEnd(arg.s, pos)
-		w := arg.sub(pos, end)
+		end := wordEnd(arg.S, pos)
+		w := arg.Sub(pos, end)
 		pos = end
-		eq := strings.IndexByte(w.s, '=')
+		eq := strings.IndexByte(w.S, '=')
 		if eq < 0 {
-			s.rep.errorf(w.place(0, len(w.s)), "write NAME=VALUE, with quotes around blanks", "ENV has no value for %s", finding.QuoteValue(w.s))
+			s.rep.Errorf(w.Place(0, len(w.S)), "write NAME=VALUE, with quotes around blanks", "ENV has no value for %s", finding.QuoteValue(w.S))
 			return vars
 		}
-		s.variable(&vars, w.sub(0, eq), w.sub(eq+1, len(w.s)))
+		s.variable(&vars, w.Sub(0, eq), w.Sub(eq+1, len(w.S)))
 	}
 	return vars
 }
@@ -62,7 +63,7 @@ func wordEnd(v string, i int) int {
 			}
 		case c == '"' || c == '\'':
 			inside = c
-		case strings.IndexByte(blanks, c) >= 0:
+		case strings.IndexByte(xmltext.Blanks, c) >= 0:
 			return i
 		}
 	}
@@ -70,15 +71,15 @@ func wordEnd(v string, i int) int {
 }
 
 // variable adds one variable; value may have quotes in it.
-func (s *stageBuilder) variable(vars *[]EnvVar, name, value text) {
-	if !variable.MatchString(name.s) {
-		s.rep.errorf(name.place(0, len(name.s)), "letters, digits and _, the first one no digit", "%s is not the name of a variable", finding.QuoteValue(name.s))
+func (s *stageBuilder) variable(vars *[]EnvVar, name, value xmltext.Text) {
+	if !variable.MatchString(name.S) {
+		s.rep.Errorf(name.Place(0, len(name.S)), "letters, digits and _, the first one no digit", "%s is not the name of a variable", finding.QuoteValue(name.S))
 		return
 	}
-	v := EnvVar{Name: name.s}
-	fl := v.unquote(value.s)
+	v := EnvVar{Name: name.S}
+	fl := v.unquote(value.S)
 	if fl != nil {
-		s.rep.errorf(value.place(fl.from, fl.to), fl.hint, "%s", fl.text)
+		s.rep.Errorf(value.Place(fl.from, fl.to), fl.hint, "%s", fl.text)
 		return
 	}
 	*vars = append(*vars, v)

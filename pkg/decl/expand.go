@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/decl/finding"
+	"github.com/carosio/carosbuild/pkg/decl/xmltext"
 )
 
 // Variable is a use of a variable in the words of an action.
@@ -125,19 +126,19 @@ func (v EnvVar) Fill(value Lookup) string {
 
 // variables notes the variables of a word of an action that has a path or a
 // user in it, and reports whether there are any.
-func (s *stageBuilder) variables(uses *[]Variable, w text) bool {
+func (s *stageBuilder) variables(uses *[]Variable, w xmltext.Text) bool {
 	found := false
-	t := template{word: w.s, literal: '\\', value: func(string) (string, bool) { return "", false }}
+	t := template{word: w.S, literal: '\\', value: func(string) (string, bool) { return "", false }}
 	t.use = func(name string, from, to int, _ bool) {
 		found = true
-		*uses = append(*uses, Variable{name, w.place(from, to).span()})
+		*uses = append(*uses, Variable{name, w.Place(from, to).Span()})
 	}
 	t.fill(false)
 	if t.flaw != nil {
-		s.rep.errorf(w.place(t.flaw.from, min(t.flaw.to, len(w.s))), t.flaw.hint, "%s", t.flaw.text)
+		s.rep.Errorf(w.Place(t.flaw.from, min(t.flaw.to, len(w.S))), t.flaw.hint, "%s", t.flaw.text)
 		return true
 	}
-	return found || strings.Contains(w.s, "${")
+	return found || strings.Contains(w.S, "${")
 }
 
 // Expanded is an action with the variables of its paths and users filled in. A

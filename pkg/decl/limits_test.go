@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/carosio/carosbuild/pkg/decl/finding"
+	"github.com/carosio/carosbuild/pkg/decl/xmltext"
 )
 
 // TestBytes is TestFindings for files that no editor would write.
@@ -37,7 +38,7 @@ func TestBytes(t *testing.T) {
 		{"escape", []byte("<redo>\n\t<buildstage id=\"\x1b[31mred\x1b[0m\"/>\n</redo>")},
 		{"crlf", []byte("<redo>\r\n\t<bad/>\r\n\ttext\r\n</redo>\r\n")},
 		{"cr", []byte("<redo>\r<bad/></redo>")},
-		{"too-large", append([]byte("<redo>\n"), bytes.Repeat([]byte(" "), maxFileSize)...)},
+		{"too-large", append([]byte("<redo>\n"), bytes.Repeat([]byte(" "), xmltext.MaxFileSize)...)},
 		{"too-deep", []byte(strings.Repeat("<redo>", 100))},
 		{"too-deep-and-closed", []byte(strings.Repeat("<a>", 100000) + strings.Repeat("</a>", 100000))},
 		{"too-many-mistakes", []byte("<redo>\n" + strings.Repeat("<a/>\n", 300) + "</redo>")},
@@ -72,11 +73,11 @@ func TestTooManyElements(t *testing.T) {
 	if testing.Short() {
 		t.Skip("reads a million elements")
 	}
-	data := append([]byte("<redo>"), bytes.Repeat([]byte("<a/>"), maxElements)...)
+	data := append([]byte("<redo>"), bytes.Repeat([]byte("<a/>"), xmltext.MaxElements)...)
 	files := []Source{{Name: "a.xml", Data: append(data, "</redo>"...)}}
 	_, fs := Parse(files...)
 	checkSpans(t, files, fs)
-	want := finding.Findings{{Span: finding.Span{File: "a.xml", Line: 1, Col: 6 + 4*(maxElements-1) + 2, Len: 1}, Summary: "more than 1000000 elements"}}
+	want := finding.Findings{{Span: finding.Span{File: "a.xml", Line: 1, Col: 6 + 4*(xmltext.MaxElements-1) + 2, Len: 1}, Summary: "more than 1000000 elements"}}
 	if diff := cmp.Diff(fs, want); diff != "" {
 		t.Errorf("findings (-got +want):\n%s", diff)
 	}

@@ -6,6 +6,7 @@ import (
 	"bytes"
 
 	"github.com/carosio/carosbuild/pkg/decl/finding"
+	"github.com/carosio/carosbuild/pkg/decl/xmltext"
 )
 
 // Source is one declaration file.
@@ -35,11 +36,10 @@ func Texts(files []Source) func(name string) ([]byte, bool) {
 // The declaration is never nil. It is complete and consistent unless
 // Findings.HasErrors reports true.
 func Parse(files ...Source) (*Declaration, finding.Findings) {
-	rep := &report{}
+	rep := &xmltext.Report{}
 	b := newBuilder(rep)
 	for i, s := range files {
-		f := newFile(i, s.Name, s.Data)
-		root, complete := readXML(f, len(s.Data), rep)
+		root, complete := xmltext.Read(i, s.Name, s.Data, rep)
 		if !complete {
 			b.partial = true
 		}
@@ -49,20 +49,20 @@ func Parse(files ...Source) (*Declaration, finding.Findings) {
 		b.checkReferences()
 		b.checkCycles()
 	}
-	return b.decl, rep.findings()
+	return b.decl, rep.Findings()
 }
 
 // StageText is the text of a stage as a declaration has it, from the indentation of
 // its first line on; "" if it has no such stage.
 func StageText(s Source, id string) string {
-	root, _ := readXML(newFile(0, s.Name, s.Data), len(s.Data), &report{})
+	root, _ := xmltext.Read(0, s.Name, s.Data, &xmltext.Report{})
 	if root == nil {
 		return ""
 	}
-	for _, n := range root.kids {
-		if n.name == "buildstage" && n.value("id") == id && n.end > 0 {
-			indent := len(s.Data[:n.start]) - len(bytes.TrimRight(s.Data[:n.start], " \t"))
-			return string(s.Data[n.start-indent : n.end])
+	for _, n := range root.Kids {
+		if n.Name == "buildstage" && n.Value("id") == id && n.End > 0 {
+			indent := len(s.Data[:n.Start]) - len(bytes.TrimRight(s.Data[:n.Start], " \t"))
+			return string(s.Data[n.Start-indent : n.End])
 		}
 	}
 	return ""
@@ -72,9 +72,9 @@ func StageText(s Source, id string) string {
 // it, and the place where it says so. It is "" for none, and for what cannot be
 // read that far: Parse says why.
 func Base(s Source) (name string, at finding.Span) {
-	root, _ := readXML(newFile(0, s.Name, s.Data), len(s.Data), &report{})
-	if root == nil || root.name != rootName || root.value("base") == "" {
+	root, _ := xmltext.Read(0, s.Name, s.Data, &xmltext.Report{})
+	if root == nil || root.Name != rootName || root.Value("base") == "" {
 		return "", finding.Span{}
 	}
-	return root.value("base"), spanOf(root, "base")
+	return root.Value("base"), spanOf(root, "base")
 }

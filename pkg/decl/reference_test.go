@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/carosio/carosbuild/pkg/decl/xmltext"
 )
 
 var (
@@ -126,15 +128,15 @@ func TestEveryAttributeHasAnExample(t *testing.T) {
 		t.Fatal(err)
 	}
 	seen := map[string]bool{}
-	var walk func(n *node)
-	walk = func(n *node) {
-		seen[n.name] = true
-		for i := range n.attrs {
-			if strings.TrimSpace(n.attrs[i].value.s) != "" {
-				seen[n.name+" "+n.attrs[i].name] = true
+	var walk func(n *xmltext.Node)
+	walk = func(n *xmltext.Node) {
+		seen[n.Name] = true
+		for i := range n.Attrs {
+			if strings.TrimSpace(n.Attrs[i].Value.S) != "" {
+				seen[n.Name+" "+n.Attrs[i].Name] = true
 			}
 		}
-		for _, k := range n.kids {
+		for _, k := range n.Kids {
 			walk(k)
 		}
 	}
@@ -143,7 +145,7 @@ func TestEveryAttributeHasAnExample(t *testing.T) {
 			continue
 		}
 		src := Source{Name: "a.xml", Data: []byte(block[2])}
-		if root, _ := readXML(newFile(0, src.Name, src.Data), len(src.Data), &report{}); root != nil {
+		if root, _ := xmltext.Read(0, src.Name, src.Data, &xmltext.Report{}); root != nil {
 			walk(root)
 		}
 	}

@@ -22,11 +22,11 @@ func (b *builder) checkReferences() {
 		refs = append(refs, b.base.refs...)
 	}
 	refs = append(refs, b.results...)
-	slices.SortStableFunc(refs, func(x, y ref) int { return x.at.compare(y.at) })
+	slices.SortStableFunc(refs, func(x, y ref) int { return x.at.Compare(y.at) })
 	missedBase := false
 	for _, r := range refs {
 		if b.rep.Full() {
-			b.rep.drop()
+			b.rep.Drop()
 			return
 		}
 		switch r.kind {
@@ -37,7 +37,7 @@ func (b *builder) checkReferences() {
 		case toBase:
 			if b.base == nil && !missedBase {
 				missedBase = true
-				b.rep.errorf(r.at, "", "%s, but no <baselayer> is declared", r.who)
+				b.rep.Errorf(r.at, "", "%s, but no <baselayer> is declared", r.who)
 			}
 		}
 	}
@@ -54,7 +54,7 @@ func (b *builder) checkRef(r ref, known map[string]named, element string) {
 	if len(known) <= maxKnown {
 		hint = words.DidYouMean(r.name, append(sorted(known), r.others...))
 	}
-	f := b.rep.errorf(r.at, hint, "%s %s, which no %s declares", r.who, finding.QuoteValue(r.name), element)
+	f := b.rep.Errorf(r.at, hint, "%s %s, which no %s declares", r.who, finding.QuoteValue(r.name), element)
 	if r.kind == toRemote && len(known) > 0 {
 		f.Notes = append(f.Notes, finding.Note{Span: b.decl.Remotes[0].Span, Text: "remotes are declared here"})
 	}
@@ -109,20 +109,20 @@ func (b *builder) cycle(path []step, back string) {
 	i := slices.IndexFunc(path, func(s step) bool { return s.id == back })
 	path = path[i:]
 	if len(path) == 1 {
-		b.rep.errorf(path[0].to.at, "", "stage %s needs itself", finding.QuoteValue(back))
+		b.rep.Errorf(path[0].to.at, "", "stage %s needs itself", finding.QuoteValue(back))
 		return
 	}
 	others := "another one"
 	if len(path) > 2 {
 		others = fmt.Sprintf("%d others", len(path)-1)
 	}
-	f := b.rep.errorf(path[0].to.at, "", "stage %s needs itself, by way of %s", finding.QuoteValue(back), others)
+	f := b.rep.Errorf(path[0].to.at, "", "stage %s needs itself, by way of %s", finding.QuoteValue(back), others)
 	const most = 10
 	for i, s := range path[1:] {
 		if i == most {
-			f.note(s.to.at, "and so on")
+			f.Note(s.to.at, "and so on")
 			return
 		}
-		f.note(s.to.at, "stage %s needs %s here", finding.QuoteValue(s.id), finding.QuoteValue(s.to.name))
+		f.Note(s.to.at, "stage %s needs %s here", finding.QuoteValue(s.id), finding.QuoteValue(s.to.name))
 	}
 }

@@ -7,27 +7,28 @@ import (
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/decl/finding"
+	"github.com/carosio/carosbuild/pkg/decl/xmltext"
 )
 
 // stageBuilder makes one Stage.
 type stageBuilder struct {
 	*builder
-	n     *node
+	n     *xmltext.Node
 	stage *Stage
 	refs  []ref
-	from  *place // of the FROM action's argument
+	from  *xmltext.Place // of the FROM action's argument
 }
 
-func (b *builder) addStage(n *node) {
-	id := n.value("id")
+func (b *builder) addStage(n *xmltext.Node) {
+	id := n.Value("id")
 	if id == "" {
 		id = b.nameless()
 	}
 	s := &stageBuilder{builder: b, n: n, stage: &Stage{
-		ID: id, Dirs: b.dirs, Network: n.value("network"), Actions: make([]Action, 0, len(n.kids)), Span: spanOf(n, "id"),
+		ID: id, Dirs: b.dirs, Network: n.Value("network"), Actions: make([]Action, 0, len(n.Kids)), Span: spanOf(n, "id"),
 	}}
-	for _, k := range n.kids {
-		switch k.name {
+	for _, k := range n.Kids {
+		switch k.Name {
 		case "prestage":
 			s.prestage(k)
 		case "bootstrap":
@@ -39,8 +40,8 @@ func (b *builder) addStage(n *node) {
 		}
 	}
 	s.checkStart()
-	if n.value("id") == "" {
-		b.stages[id] = named{len(b.decl.Stages), n.tag(), s.refs}
+	if n.Value("id") == "" {
+		b.stages[id] = named{len(b.decl.Stages), n.Tag(), s.refs}
 		b.decl.Stages = append(b.decl.Stages, s.stage)
 		return
 	}
@@ -61,41 +62,41 @@ func (b *builder) nameless() string {
 	}
 }
 
-func (s *stageBuilder) prestage(k *node) {
-	t := k.text().trim()
-	if t.s == "" || k.damaged || s.stage.Prestage != "" {
+func (s *stageBuilder) prestage(k *xmltext.Node) {
+	t := k.Text().Trim()
+	if t.S == "" || k.Damaged || s.stage.Prestage != "" {
 		return
 	}
-	at := t.place(0, len(t.s))
-	if fl := checkID(t.s); fl != nil {
-		s.rep.errorf(t.place(fl.from, max(fl.to, fl.from+1)), fl.hint, "prestage %s %s", finding.QuoteValue(t.s), fl.text)
+	at := t.Place(0, len(t.S))
+	if fl := checkID(t.S); fl != nil {
+		s.rep.Errorf(t.Place(fl.from, max(fl.to, fl.from+1)), fl.hint, "prestage %s %s", finding.QuoteValue(t.S), fl.text)
 		return
 	}
-	s.stage.Prestage, s.stage.PrestageSpan = t.s, at.span()
-	s.refs = append(s.refs, ref{toStage, "stage " + finding.QuoteValue(s.stage.ID) + " has the prestage", t.s, at, nil})
+	s.stage.Prestage, s.stage.PrestageSpan = t.S, at.Span()
+	s.refs = append(s.refs, ref{toStage, "stage " + finding.QuoteValue(s.stage.ID) + " has the prestage", t.S, at, nil})
 }
 
-func (s *stageBuilder) bootstrap(k *node) {
+func (s *stageBuilder) bootstrap(k *xmltext.Node) {
 	if s.stage.Bootstrap != nil {
 		return
 	}
-	variant := k.value("variant")
+	variant := k.Value("variant")
 	if variant == "" {
 		variant = "minbase"
 	}
 	s.stage.Bootstrap = &Bootstrap{
-		Suite: k.value("suite"), Arch: k.value("arch"), Variant: variant,
-		Components: strings.Fields(k.value("components")), Packages: strings.Fields(k.value("packages")),
-		Keyring: k.value("keyring"), Mirror: k.value("mirror"), SecurityMirror: k.value("security-mirror"),
-		Snapshot: k.value("snapshot"), Span: k.element(), Places: placesOf(k),
+		Suite: k.Value("suite"), Arch: k.Value("arch"), Variant: variant,
+		Components: strings.Fields(k.Value("components")), Packages: strings.Fields(k.Value("packages")),
+		Keyring: k.Value("keyring"), Mirror: k.Value("mirror"), SecurityMirror: k.Value("security-mirror"),
+		Snapshot: k.Value("snapshot"), Span: k.Element(), Places: placesOf(k),
 	}
 }
 
-func (s *stageBuilder) cache(k *node) {
-	c := Cache{Path: k.value("path"), ID: k.value("id"), Shared: k.value("sharing") == "shared", Span: spanOf(k, "path")}
+func (s *stageBuilder) cache(k *xmltext.Node) {
+	c := Cache{Path: k.Value("path"), ID: k.Value("id"), Shared: k.Value("sharing") == "shared", Span: spanOf(k, "path")}
 	for _, old := range s.stage.Caches {
 		if old.Path == c.Path && c.Path != "" {
-			f := s.rep.errorf(k.attr("path").in, "", "a second cache at %s in one stage", finding.QuoteValue(c.Path))
+			f := s.rep.Errorf(k.Attr("path").In, "", "a second cache at %s in one stage", finding.QuoteValue(c.Path))
 			f.Notes = append(f.Notes, finding.Note{Span: old.Span, Text: "the first one is here"})
 			return
 		}
@@ -104,33 +105,33 @@ func (s *stageBuilder) cache(k *node) {
 }
 
 // step adds an action, which may be its own element.
-func (s *stageBuilder) step(k *node) {
-	t := k.text()
-	if k.damaged || k.open {
+func (s *stageBuilder) step(k *xmltext.Node) {
+	t := k.Text()
+	if k.Damaged || k.Open {
 		return
 	}
-	arg, at := t.trim(), k.tag()
-	if arg.s != "" {
-		at = arg.place(0, len(arg.s))
+	arg, at := t.Trim(), k.Tag()
+	if arg.S != "" {
+		at = arg.Place(0, len(arg.S))
 	}
 	switch {
-	case k.name == "reposync":
-		s.add(&Reposync{Argument{arg.s, at.span()}}, k.tag())
-	case arg.s == "": // the checker has said so
-	case k.name == "action":
+	case k.Name == "reposync":
+		s.add(&Reposync{Argument{arg.S, at.Span()}}, k.Tag())
+	case arg.S == "": // the checker has said so
+	case k.Name == "action":
 		s.action(arg)
-	case k.name == "bitbake_target":
-		if i := strings.IndexAny(t.s, "\"\\`$"); i >= 0 {
-			s.rep.errorf(t.place(i, i+1), "name the targets only", "the character %c cannot be in a bitbake target", t.s[i])
+	case k.Name == "bitbake_target":
+		if i := strings.IndexAny(t.S, "\"\\`$"); i >= 0 {
+			s.rep.Errorf(t.Place(i, i+1), "name the targets only", "the character %c cannot be in a bitbake target", t.S[i])
 		}
 		s.add(&Bitbake{
-			Argument: Argument{arg.s, at.span()}, Targets: strings.Fields(t.s), Command: k.value("command"), User: k.value("user"),
-		}, k.tag())
+			Argument: Argument{arg.S, at.Span()}, Targets: strings.Fields(t.S), Command: k.Value("command"), User: k.Value("user"),
+		}, k.Tag())
 	}
 }
 
 // add appends an action.
-func (s *stageBuilder) add(a Action, at place) {
+func (s *stageBuilder) add(a Action, at xmltext.Place) {
 	switch a.(type) {
 	case *Reposync, *CreateBBLayers, *CreateLocalConf, *Bitbake:
 		s.refs = append(s.refs, ref{kind: toBase, who: "stage " + finding.QuoteValue(s.stage.ID) + " works with git layers", at: at})
@@ -140,17 +141,17 @@ func (s *stageBuilder) add(a Action, at place) {
 
 // checkStart reports a stage that starts from nothing, or from two things.
 func (s *stageBuilder) checkStart() {
-	if s.n.damaged || s.n.open {
+	if s.n.Damaged || s.n.Open {
 		return
 	}
-	var pre, boot *node
-	for _, k := range s.n.kids {
+	var pre, boot *xmltext.Node
+	for _, k := range s.n.Kids {
 		switch {
-		case k.damaged || k.open:
+		case k.Damaged || k.Open:
 			return // it may have said so
-		case k.name == "prestage" && pre == nil:
+		case k.Name == "prestage" && pre == nil:
 			pre = k
-		case k.name == "bootstrap" && boot == nil:
+		case k.Name == "bootstrap" && boot == nil:
 			boot = k
 		}
 	}
@@ -158,12 +159,12 @@ func (s *stageBuilder) checkStart() {
 	const one = "a stage starts from one of <prestage>, <bootstrap> and FROM"
 	switch {
 	case pre == nil && boot == nil && s.from == nil:
-		s.rep.errorf(s.n.tag(), "give it a <prestage>, a <bootstrap> or a FROM action", "stage %s starts from nothing", id)
+		s.rep.Errorf(s.n.Tag(), "give it a <prestage>, a <bootstrap> or a FROM action", "stage %s starts from nothing", id)
 	case pre != nil && s.from != nil:
-		s.rep.errorf(*s.from, one, "stage %s has a prestage and a FROM", id).note(pre.tag(), "the prestage is here")
+		s.rep.Errorf(*s.from, one, "stage %s has a prestage and a FROM", id).Note(pre.Tag(), "the prestage is here")
 	case boot != nil && s.from != nil:
-		s.rep.errorf(*s.from, one, "stage %s has a bootstrap and a FROM", id).note(boot.tag(), "the bootstrap is here")
+		s.rep.Errorf(*s.from, one, "stage %s has a bootstrap and a FROM", id).Note(boot.Tag(), "the bootstrap is here")
 	case pre != nil && boot != nil:
-		s.rep.errorf(boot.tag(), one, "stage %s has a prestage and a bootstrap", id).note(pre.tag(), "the prestage is here")
+		s.rep.Errorf(boot.Tag(), one, "stage %s has a prestage and a bootstrap", id).Note(pre.Tag(), "the prestage is here")
 	}
 }

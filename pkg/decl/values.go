@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/carosio/carosbuild/pkg/bytesize"
+	"github.com/carosio/carosbuild/pkg/decl/xmltext"
 	"github.com/carosio/carosbuild/pkg/disk/uuid"
 )
 
@@ -18,8 +19,8 @@ type Mode uint32
 // checker: here it is as if it were not given.
 
 // sizeOf is a number of bytes, 0 if it is not given.
-func sizeOf(n *node, attr string) int64 {
-	v, err := bytesize.Parse(n.value(attr))
+func sizeOf(n *xmltext.Node, attr string) int64 {
+	v, err := bytesize.Parse(n.Value(attr))
 	if err != nil {
 		return 0
 	}
@@ -27,8 +28,8 @@ func sizeOf(n *node, attr string) int64 {
 }
 
 // numberOf is nil if it is not given.
-func numberOf(n *node, attr string) *int {
-	v, err := strconv.Atoi(n.value(attr))
+func numberOf(n *xmltext.Node, attr string) *int {
+	v, err := strconv.Atoi(n.Value(attr))
 	if err != nil {
 		return nil
 	}
@@ -36,7 +37,7 @@ func numberOf(n *node, attr string) *int {
 }
 
 // countOf is 0 if it is not given.
-func countOf(n *node, attr string) int {
+func countOf(n *xmltext.Node, attr string) int {
 	if v := numberOf(n, attr); v != nil {
 		return *v
 	}
@@ -44,8 +45,8 @@ func countOf(n *node, attr string) int {
 }
 
 // uuidOf is nil if it is not given.
-func uuidOf(n *node, attr string) *uuid.UUID {
-	v, err := uuid.Parse(n.value(attr))
+func uuidOf(n *xmltext.Node, attr string) *uuid.UUID {
+	v, err := uuid.Parse(n.Value(attr))
 	if err != nil {
 		return nil
 	}
@@ -53,8 +54,8 @@ func uuidOf(n *node, attr string) *uuid.UUID {
 }
 
 // serialOf is nil if it is not given, or a UUID is.
-func serialOf(n *node, attr string) *uuid.Serial {
-	v, err := uuid.ParseSerial(n.value(attr))
+func serialOf(n *xmltext.Node, attr string) *uuid.Serial {
+	v, err := uuid.ParseSerial(n.Value(attr))
 	if err != nil {
 		return nil
 	}
@@ -62,8 +63,8 @@ func serialOf(n *node, attr string) *uuid.Serial {
 }
 
 // modeOf is 0644 if it is not given.
-func modeOf(n *node, attr string) Mode {
-	v, err := strconv.ParseUint(n.value(attr), 8, 12)
+func modeOf(n *xmltext.Node, attr string) Mode {
+	v, err := strconv.ParseUint(n.Value(attr), 8, 12)
 	if err != nil {
 		return 0o644
 	}
@@ -71,8 +72,8 @@ func modeOf(n *node, attr string) Mode {
 }
 
 // durationOf is 0 if it is not given.
-func durationOf(n *node, attr string) time.Duration {
-	v, err := time.ParseDuration(n.value(attr))
+func durationOf(n *xmltext.Node, attr string) time.Duration {
+	v, err := time.ParseDuration(n.Value(attr))
 	if err != nil {
 		return 0
 	}
@@ -80,9 +81,9 @@ func durationOf(n *node, attr string) time.Duration {
 }
 
 // hardwareOf are the numbers of words such as vmx-13.
-func hardwareOf(n *node, attr string) []int {
+func hardwareOf(n *xmltext.Node, attr string) []int {
 	var all []int
-	for _, w := range strings.Fields(n.value(attr)) {
+	for _, w := range strings.Fields(n.Value(attr)) {
 		if v, err := strconv.Atoi(strings.TrimPrefix(w, "vmx-")); err == nil {
 			all = append(all, v)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/decl/finding"
+	"github.com/carosio/carosbuild/pkg/decl/xmltext"
 )
 
 // writer writes XML, and keeps for each line where it comes from.
@@ -31,7 +32,7 @@ func (w *writer) line(at finding.Span, format string, args ...any) {
 // conf writes a fragment of a file of bitbake's.
 func (w *writer) conf(element string, at finding.Span, text string) {
 	text = strings.TrimSuffix(text, "\n")
-	if strings.ContainsAny(text, "<&") && !strings.Contains(text, "]]>") && decl.PlainText(text) {
+	if strings.ContainsAny(text, "<&") && !strings.Contains(text, "]]>") && xmltext.PlainText(text) {
 		w.line(at, "  <%s><![CDATA[\n%s\n]]></%s>", element, text, element)
 		return
 	}
@@ -39,13 +40,13 @@ func (w *writer) conf(element string, at finding.Span, text string) {
 }
 
 // chars is text as it is in XML.
-func chars(s string) string { return decl.EscapeText(s) }
+func chars(s string) string { return xmltext.EscapeText(s) }
 
 // attr is a value as it is between double quotes.
-func attr(s string) string { return decl.EscapeAttr(s) }
+func attr(s string) string { return xmltext.EscapeAttr(s) }
 
 // comment is text that may be in a comment.
-func comment(s string) string { return decl.EscapeComment(s) }
+func comment(s string) string { return xmltext.EscapeComment(s) }
 
 // Relocate gives what was made of generated lines of a source the places that
 // the lines come from.

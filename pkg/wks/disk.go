@@ -12,6 +12,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/decl/finding"
+	"github.com/carosio/carosbuild/pkg/decl/xmltext"
 	"github.com/carosio/carosbuild/pkg/disk/kind"
 )
 
@@ -35,7 +36,7 @@ type disk struct {
 // name of the C library behind it.
 const deployed = "/REDO/build/tmp*/deploy/images/*/"
 
-func attr(s string) string { return decl.EscapeAttr(s) }
+func attr(s string) string { return xmltext.EscapeAttr(s) }
 
 func (d *disk) line(format string, args ...any) {
 	d.lines++
@@ -60,7 +61,7 @@ func (d *disk) write(source string) {
 	}
 	d.checkTimeout()
 	d.current = start(source)
-	d.line("<!-- Made from %s, a kickstart file of wic, by carosbuild import -->", decl.EscapeComment(source))
+	d.line("<!-- Made from %s, a kickstart file of wic, by carosbuild import -->", xmltext.EscapeComment(source))
 	bios := slices.IndexFunc(d.parts, d.bios)
 	stage := d.BIOS != "" && bios >= 0
 	if stage {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/decl/finding"
+	"github.com/carosio/carosbuild/pkg/decl/xmltext"
 )
 
 // word is a word of a line, without quotes.
@@ -155,7 +156,7 @@ func (r *reader) lines(src decl.Source, f func(line)) {
 			continue
 		}
 		for _, w := range words {
-			if !decl.PlainText(w.text) {
+			if !xmltext.PlainText(w.text) {
 				r.Fail(w.at, "", "%s has a control character", finding.Quote(w.text))
 				return
 			}

@@ -10,14 +10,14 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ProtonMail/go-crypto/openpgp"
+	"github.com/carosio/carosbuild/pkg/source/debian/signed"
 )
 
 // asked is what all archives of one Resolve are read for.
 type asked struct {
 	b    Bootstrap
 	h    Host
-	keys openpgp.EntityList
+	keys signed.Keys
 	from []string // files of keys
 	now  time.Time
 }
@@ -140,7 +140,7 @@ func (f *Fetcher) readSigned(ctx context.Context, q asked, address string) (stri
 	if err != nil {
 		return "", fmt.Errorf("read the release file: %w", err)
 	}
-	text, err := verifyClearsigned(message, q.keys, q.now)
+	text, err := signed.VerifyClearsigned(message, q.keys, q.now)
 	if err != nil {
 		return "", q.untrusted(address, err)
 	}
@@ -161,7 +161,7 @@ func (f *Fetcher) readDetached(ctx context.Context, q asked, address string) (st
 		if err != nil {
 			return "", fmt.Errorf("read the release file: %w", err)
 		}
-		err = verifyDetached(message, signature, q.keys, q.now)
+		err = signed.VerifyDetached(message, signature, q.keys, q.now)
 		if err == nil {
 			return string(message), nil
 		}
@@ -173,14 +173,14 @@ func (f *Fetcher) readDetached(ctx context.Context, q asked, address string) (st
 
 // untrusted is about a release file that no known key has signed well.
 func (q asked) untrusted(address string, err error) error {
-	u, ok := errors.AsType[*unknownKeys](err)
+	u, ok := errors.AsType[*signed.UnknownKeys](err)
 	if !ok {
 		return &untrustedError{redact(address), err}
 	}
 	d, _ := distributionOf(q.b.Suite)
 	m := &Mistake{
 		Attr: "keyring", Value: q.b.Keyring, Err: err,
-		Text: fmt.Sprintf("%s is signed by %s, which %s not in %s", redact(address), u, isOrAre(u.keys), strings.Join(q.from, ", ")),
+		Text: fmt.Sprintf("%s is signed by %s, which %s not in %s", redact(address), u, isOrAre(u.Keys), strings.Join(q.from, ", ")),
 		Hint: `keyring="FILE" names the archive's keys`,
 	}
 	if q.b.Keyring == "" {

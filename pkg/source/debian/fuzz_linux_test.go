@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/carosio/carosbuild/pkg/source/debian/field"
+	"github.com/carosio/carosbuild/pkg/source/debian/signed"
 )
 
 func FuzzRelease(f *testing.F) {
@@ -47,10 +48,10 @@ func FuzzAptConf(f *testing.F) {
 // FuzzClearsigned alters a signed message: what is accepted is what was signed.
 func FuzzClearsigned(f *testing.F) {
 	key := newKey(f, 0)
-	const signed = "Suite: sid\n- x"
-	f.Add(sign(f, signed+"\n", key))
+	const want = "Suite: sid\n- x"
+	f.Add(sign(f, want+"\n", key))
 	f.Fuzz(func(t *testing.T, message []byte) {
-		text, err := verifyClearsigned(message, []*entity{key}, testNow)
+		text, err := signed.VerifyClearsigned(message, []*entity{key}, testNow)
 		if err != nil {
 			return
 		}
@@ -58,7 +59,7 @@ func FuzzClearsigned(f *testing.F) {
 		for i := range lines {
 			lines[i] = strings.TrimRight(lines[i], " \t\r")
 		}
-		if got := strings.TrimRight(strings.Join(lines, "\n"), "\n"); got != signed {
+		if got := strings.TrimRight(strings.Join(lines, "\n"), "\n"); got != want {
 			t.Errorf("accepted %q", text)
 		}
 	})

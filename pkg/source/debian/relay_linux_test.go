@@ -22,6 +22,7 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/netfault"
 	"github.com/carosio/carosbuild/pkg/source/debian/debtest"
+	"github.com/carosio/carosbuild/pkg/source/debian/signed"
 	"github.com/carosio/carosbuild/pkg/tooltest"
 
 	"golang.org/x/sys/unix"
@@ -368,7 +369,7 @@ func TestKeyringIsARegularFile(t *testing.T) {
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	must(t, unix.Mkfifo(pipe, 0o600))
 	for _, name := range []string{"/dev/zero", pipe, t.TempDir()} {
-		if _, err := readKeyring([]string{name}); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+		if _, err := signed.ReadKeyring([]string{name}); err == nil || !strings.Contains(err.Error(), "not a regular file") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -16,11 +16,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ProtonMail/go-crypto/openpgp"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/carosio/carosbuild/pkg/debfile"
 	"github.com/carosio/carosbuild/pkg/source/debian/field"
+	"github.com/carosio/carosbuild/pkg/source/debian/signed"
 	"github.com/carosio/carosbuild/pkg/source/debian/solve"
 )
 
@@ -98,7 +98,7 @@ func (f *Fetcher) readArchives(ctx context.Context, q asked, archives []archive)
 }
 
 // keyring are the files of the archive's keys, and the keys.
-func (b Bootstrap) keyring(h Host) ([]string, openpgp.EntityList, error) {
+func (b Bootstrap) keyring(h Host) ([]string, signed.Keys, error) {
 	d, known := distributionOf(b.Suite)
 	paths := *h.of(d).keyrings
 	if !known {
@@ -114,7 +114,7 @@ func (b Bootstrap) keyring(h Host) ([]string, openpgp.EntityList, error) {
 			Hint: fmt.Sprintf(`install the package %s, or write keyring="FILE"`, d.keyringPackage),
 		}
 	}
-	keys, err := readKeyring(paths)
+	keys, err := signed.ReadKeyring(paths)
 	if err != nil && b.Keyring != "" {
 		return nil, nil, &Mistake{Attr: "keyring", Value: b.Keyring, Text: fmt.Sprintf("keyring %q: %v", b.Keyring, plainCause(err)), Err: err}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/carosio/carosbuild/pkg/source/debian/debtest"
+	"github.com/carosio/carosbuild/pkg/source/debian/signed"
 )
 
 func names(r *Resolution) []string {
@@ -75,7 +76,7 @@ func TestResolveFailures(t *testing.T) {
 		{"expired key", suiteSpec{}, func(r *fakeRepo, b *Bootstrap, _ *Host) {
 			b.Keyring = writeKeyring(r.t, expired)
 			name := "/debian/dists/sid/InRelease"
-			text, err := verifyClearsigned(r.files[name], []*entity{r.key}, testNow)
+			text, err := signed.VerifyClearsigned(r.files[name], []*entity{r.key}, testNow)
 			must(r.t, err)
 			r.put(name, sign(r.t, text, expired))
 		}, "expired"},
@@ -137,13 +138,13 @@ func TestResolveAcceptsOldReleases(t *testing.T) {
 func TestVerifyTakesTime(t *testing.T) {
 	key := newKey(t, 5*365*24*time.Hour)
 	message := sign(t, "Suite: sid\n", key)
-	if _, err := verifyClearsigned(message, []*entity{key}, testNow); err != nil {
+	if _, err := signed.VerifyClearsigned(message, []*entity{key}, testNow); err != nil {
 		t.Errorf("within the key's life: %v", err)
 	}
-	if _, err := verifyClearsigned(message, []*entity{key}, testNow.AddDate(10, 0, 0)); err == nil {
+	if _, err := signed.VerifyClearsigned(message, []*entity{key}, testNow.AddDate(10, 0, 0)); err == nil {
 		t.Error("ten years later: want an error")
 	}
-	if _, err := verifyClearsigned(message, []*entity{key}, testNow.AddDate(-1, 0, 0)); err == nil {
+	if _, err := signed.VerifyClearsigned(message, []*entity{key}, testNow.AddDate(-1, 0, 0)); err == nil {
 		t.Error("before it was made: want an error")
 	}
 }
@@ -153,7 +154,7 @@ func TestResolveSeveralSignatures(t *testing.T) {
 	r := newRepo(t)
 	r.suite(suiteSpec{}, debtest.Base()...)
 	name := "/debian/dists/sid/InRelease"
-	text, err := verifyClearsigned(r.files[name], []*entity{r.key}, testNow)
+	text, err := signed.VerifyClearsigned(r.files[name], []*entity{r.key}, testNow)
 	must(t, err)
 	expired := newKey(t, time.Hour)
 	r.put(name, sign(t, text, newKey(t, 0), expired, r.key))

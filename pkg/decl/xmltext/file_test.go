@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package decl
+package xmltext
 
 import (
 	"strings"
@@ -15,7 +15,7 @@ func TestSpanOfLongLine(t *testing.T) {
 	for _, n := range []int{0, 1, 1023, 1024, 5000, 14999} {
 		off := len("first\n") + len(string([]rune(line)[:n]))
 		want := finding.Span{File: "a", Line: 2, Col: n + 1, Len: 1}
-		if got := f.at(off, off).span(); got != want {
+		if got := f.at(off, off).Span(); got != want {
 			t.Errorf("character %d: got %+v, want %+v", n, got, want)
 		}
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package decl
+package xmltext
 
 import (
 	"bytes"
@@ -11,9 +11,9 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
-// file is a declaration file with an index from byte offsets to lines and
+// File is a file with an index from byte offsets to lines and
 // columns.
-type file struct {
+type File struct {
 	index int // in reading order
 	name  string
 	data  []byte
@@ -27,17 +27,17 @@ type mark struct{ off, chars int32 }
 
 const markEvery = 64
 
-// place is a range of bytes in a file, where to may equal from.
-type place struct {
-	file     *file
+// Place is a range of bytes in a file, where to may equal from.
+type Place struct {
+	File     *File
 	from, to int
 }
 
 // newFile is a file of a name and content, the index-th that is read.
-func newFile(index int, name string, data []byte) *file {
-	f := &file{index: index, name: name, data: data, lines: []int32{0}, marks: []mark{{}}}
-	if len(f.data) > maxFileSize {
-		f.data = f.data[:maxFileSize]
+func newFile(index int, name string, data []byte) *File {
+	f := &File{index: index, name: name, data: data, lines: []int32{0}, marks: []mark{{}}}
+	if len(f.data) > MaxFileSize {
+		f.data = f.data[:MaxFileSize]
 	}
 	next := markEvery
 	for off, chars := 0, 0; off < len(f.data); chars++ {
@@ -58,12 +58,12 @@ func newFile(index int, name string, data []byte) *file {
 	return f
 }
 
-// at makes a place in the file.
-func (f *file) at(from, to int) place { return place{f, from, to} }
+// At makes a place in the file.
+func (f *File) at(from, to int) Place { return Place{f, from, to} }
 
 // chars returns the number of characters before off. One that off is inside
 // of counts if up is set.
-func (f *file) chars(off int, up bool) int {
+func (f *File) chars(off int, up bool) int {
 	i := sort.Search(len(f.marks), func(i int) bool { return int(f.marks[i].off) > off }) - 1
 	at, chars := int(f.marks[i].off), int(f.marks[i].chars)
 	for at < off {
@@ -79,15 +79,15 @@ func (f *file) chars(off int, up bool) int {
 	return chars
 }
 
-// compare orders places: by file, and by where they begin.
-func (p place) compare(q place) int {
-	return cmp.Or(cmp.Compare(p.file.index, q.file.index), cmp.Compare(p.from, q.from))
+// Compare orders places: by file, and by where they begin.
+func (p Place) Compare(q Place) int {
+	return cmp.Or(cmp.Compare(p.File.index, q.File.index), cmp.Compare(p.from, q.from))
 }
 
-// span converts a place to lines and columns. A place that is empty, or at
+// Span converts a place to lines and columns. A place that is empty, or at
 // the end of its line, becomes one character long.
-func (p place) span() finding.Span {
-	f := p.file
+func (p Place) Span() finding.Span {
+	f := p.File
 	from := min(max(p.from, 0), len(f.data))
 	to := min(max(p.to, from), len(f.data))
 	if from > 0 && from < len(f.data) && f.data[from] == '\n' && f.data[from-1] == '\r' {

@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package decl
+package xmltext
 
 import "strings"
 
 // scanTag reads the start tag in data[at:end], which encoding/xml has found
 // to be well-formed, once more: the decoder tells where a tag begins and
 // ends, but not where its attributes do.
-func (r *reader) scanTag(at, end int) *node {
+func (r *reader) scanTag(at, end int) *Node {
 	f, data := r.f, r.data
 	i := nameEnd(data, at+1, end)
-	n := &node{name: r.intern(data[at+1 : i]), file: f, data: data, start: at, nameEnd: i}
+	n := &Node{Name: r.intern(data[at+1 : i]), File: f, data: data, Start: at, nameEnd: i}
 	for {
-		i = skip(data, i, end, blanks)
+		i = skip(data, i, end, Blanks)
 		if i >= end || data[i] == '>' || data[i] == '/' {
 			return n
 		}
 		start := i
 		i = nameEnd(data, i, end)
-		a := attribute{name: r.intern(data[start:i]), at: f.at(start, i)}
-		i = skip(data, i, end, blanks+"=")
+		a := Attribute{Name: r.intern(data[start:i]), At: f.at(start, i)}
+		i = skip(data, i, end, Blanks+"=")
 		if i >= end || i == start {
 			return n
 		}
@@ -27,8 +27,8 @@ func (r *reader) scanTag(at, end int) *node {
 		for v.to < end && data[v.to] != data[i] {
 			v.to++
 		}
-		a.value, a.in = decodeValue(f, data, v), f.at(v.from, v.to)
-		n.attrs = append(n.attrs, a)
+		a.Value, a.In = decodeValue(f, data, v), f.at(v.from, v.to)
+		n.Attrs = append(n.Attrs, a)
 		i = v.to + 1
 	}
 }
@@ -45,7 +45,7 @@ func (r *reader) intern(b []byte) string {
 
 // nameEnd returns where the name that begins at i ends.
 func nameEnd(data []byte, i, end int) int {
-	for i < end && strings.IndexByte(blanks+`=/>"'<`, data[i]) < 0 {
+	for i < end && strings.IndexByte(Blanks+`=/>"'<`, data[i]) < 0 {
 		i++
 	}
 	return i

@@ -2,7 +2,7 @@
 
 //go:build unix
 
-package debian
+package signed
 
 import "golang.org/x/sys/unix"
 

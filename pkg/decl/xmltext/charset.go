@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package decl
+package xmltext
 
 import (
 	"bytes"
@@ -10,7 +10,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl/finding"
 )
 
-const maxFileSize = 16 << 20
+// MaxFileSize is the most that a file may have, in bytes.
+const MaxFileSize = 16 << 20
 
 var utf8BOM = []byte("\xEF\xBB\xBF")
 
@@ -18,26 +19,26 @@ var utf8BOM = []byte("\xEF\xBB\xBF")
 // It returns the bytes to parse, of the same length as the file's with
 // everything blanked that XML does not allow, where to start in them, and
 // false when parsing them makes no sense.
-func checkBytes(f *file, original int, rep *report) (data []byte, start int, ok bool) {
+func checkBytes(f *File, original int, rep *Report) (data []byte, start int, ok bool) {
 	data = f.data
 	switch {
-	case original > maxFileSize:
-		rep.errorf(f.at(0, 0), "", "the file has %d bytes; the most is %d", original, maxFileSize)
+	case original > MaxFileSize:
+		rep.Errorf(f.at(0, 0), "", "the file has %d bytes; the most is %d", original, MaxFileSize)
 		return nil, 0, false
 	case isUTF16(data):
-		rep.errorf(f.at(0, 0), "convert it, for instance with iconv -f UTF-16 -t UTF-8", "the file is not in UTF-8 but in UTF-16 or UTF-32")
+		rep.Errorf(f.at(0, 0), "convert it, for instance with iconv -f UTF-16 -t UTF-8", "the file is not in UTF-8 but in UTF-16 or UTF-32")
 		return nil, 0, false
 	}
 	if i := bytes.IndexByte(data, 0); i >= 0 {
-		rep.errorf(f.at(i, i+1), "", "the file has a NUL byte: it is not text")
+		rep.Errorf(f.at(i, i+1), "", "the file has a NUL byte: it is not text")
 		return nil, 0, false
 	}
 	if bytes.HasPrefix(data, utf8BOM) {
-		rep.warnf(f.at(0, len(utf8BOM)), "save the file as UTF-8 without it", "the file begins with a byte order mark")
+		rep.Warnf(f.at(0, len(utf8BOM)), "save the file as UTF-8 without it", "the file begins with a byte order mark")
 		start = len(utf8BOM)
 	}
 	if len(bytes.TrimSpace(data[start:])) == 0 {
-		rep.errorf(f.at(start, start), "", "the file is empty")
+		rep.Errorf(f.at(start, start), "", "the file is empty")
 		return nil, 0, false
 	}
 	return blankIllegal(f, rep), start, true
@@ -54,7 +55,7 @@ func isUTF16(data []byte) bool {
 
 // blankIllegal reports the first character that is not UTF-8, and the first
 // that XML forbids, and returns a copy without them if there are any.
-func blankIllegal(f *file, rep *report) []byte {
+func blankIllegal(f *File, rep *Report) []byte {
 	data, copied, broken, control := f.data, false, false, false
 	for i := 0; i < len(data); {
 		if b := data[i]; b >= ' ' && b < utf8.RuneSelf || b == '\n' || b == '\t' || b == '\r' {
@@ -69,11 +70,11 @@ func blankIllegal(f *file, rep *report) []byte {
 		}
 		if invalid && !broken {
 			broken = true
-			rep.errorf(f.at(i, i+n), "convert the file, for instance with iconv -f ISO-8859-1 -t UTF-8", "not UTF-8: byte %#02x", data[i])
+			rep.Errorf(f.at(i, i+n), "convert the file, for instance with iconv -f ISO-8859-1 -t UTF-8", "not UTF-8: byte %#02x", data[i])
 		}
 		if !invalid && !control {
 			control = true
-			rep.errorf(f.at(i, i+n), "", "the character %U is not allowed in XML", r)
+			rep.Errorf(f.at(i, i+n), "", "the character %U is not allowed in XML", r)
 		}
 		if !copied {
 			data, copied = bytes.Clone(data), true
@@ -87,10 +88,10 @@ func blankIllegal(f *file, rep *report) []byte {
 var encodingAttr = regexp.MustCompile(`encoding\s*=\s*["']([^"']*)["']`)
 
 // checkEncoding reports an XML declaration that names another encoding.
-func checkEncoding(f *file, from, to int, rep *report) {
+func checkEncoding(f *File, from, to int, rep *Report) {
 	m := encodingAttr.FindSubmatchIndex(f.data[from:to])
 	if m == nil || bytes.EqualFold(f.data[from+m[2]:from+m[3]], []byte("utf-8")) {
 		return
 	}
-	rep.errorf(f.at(from+m[2], from+m[3]), "convert the file and write UTF-8 here", "declarations are in UTF-8, not %s", finding.QuoteValue(string(f.data[from+m[2]:from+m[3]])))
+	rep.Errorf(f.at(from+m[2], from+m[3]), "convert the file and write UTF-8 here", "declarations are in UTF-8, not %s", finding.QuoteValue(string(f.data[from+m[2]:from+m[3]])))
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package decl
+package xmltext
 
 import (
 	"bytes"
@@ -34,7 +34,7 @@ func (r *reader) repair(at, stop int, err error) bool {
 	case strings.HasPrefix(msg, "illegal character code"):
 		return r.badCharacter(at, stop)
 	case strings.HasPrefix(msg, "unescaped ]]>"):
-		r.rep.errorf(r.f.at(stop-3, stop), "write ]]&gt;", `"]]>" outside of a CDATA section`)
+		r.rep.Errorf(r.f.at(stop-3, stop), "write ]]&gt;", `"]]>" outside of a CDATA section`)
 		return r.blank(stop-1, stop, '?')
 	case strings.HasPrefix(msg, "unescaped <"):
 		return r.lessInValue(at, stop-1)
@@ -50,9 +50,9 @@ func (r *reader) repair(at, stop int, err error) bool {
 }
 
 // give reports an error that ends the reading of the file.
-func (r *reader) give(at place, hint, format string, args ...any) bool {
+func (r *reader) give(at Place, hint, format string, args ...any) bool {
 	r.complete = false
-	r.rep.errorf(at, hint, format, args...)
+	r.rep.Errorf(at, hint, format, args...)
 	return false
 }
 
@@ -69,7 +69,7 @@ func (r *reader) blank(from, to int, with byte) bool {
 		r.data[i] = with
 	}
 	if len(r.stack) > 0 {
-		r.stack[len(r.stack)-1].damaged = true
+		r.stack[len(r.stack)-1].Damaged = true
 	}
 	return true
 }
@@ -101,11 +101,11 @@ func (r *reader) badReference(at, stop int) bool {
 	inTag := r.data[at] == '<'
 	switch ampersands := strings.Repeat("&amp;", min(end-i, 4)); {
 	case end == i+1 && more > end && more < len(r.data) && r.data[more] == ';':
-		r.rep.errorf(r.f.at(i, more+1), "XML has &amp; &lt; &gt; &quot; &apos; and character codes such as &#228;", "unknown entity %s", finding.QuoteValue(string(r.data[i:more+1])))
+		r.rep.Errorf(r.f.at(i, more+1), "XML has &amp; &lt; &gt; &quot; &apos; and character codes such as &#228;", "unknown entity %s", finding.QuoteValue(string(r.data[i:more+1])))
 	case inTag:
-		r.rep.errorf(r.f.at(i, end), "write "+ampersands, "a bare %s", finding.QuoteValue(string(r.data[i:end])))
+		r.rep.Errorf(r.f.at(i, end), "write "+ampersands, "a bare %s", finding.QuoteValue(string(r.data[i:end])))
 	default:
-		r.rep.errorf(r.f.at(i, end), "write "+ampersands+" or use <![CDATA[ ... ]]>", "a bare %s", finding.QuoteValue(string(r.data[i:end])))
+		r.rep.Errorf(r.f.at(i, end), "write "+ampersands+" or use <![CDATA[ ... ]]>", "a bare %s", finding.QuoteValue(string(r.data[i:end])))
 	}
 	if inTag {
 		return r.blankTag(at, i, end, '?')
@@ -135,7 +135,7 @@ func (r *reader) badCharacter(at, stop int) bool {
 			continue
 		}
 		if !found {
-			r.rep.errorf(r.f.at(i, end), "", "the character %U is not allowed in XML", c)
+			r.rep.Errorf(r.f.at(i, end), "", "the character %U is not allowed in XML", c)
 		}
 		found = true
 		if r.data[at] == '<' {
@@ -159,7 +159,7 @@ func (r *reader) lessInText(at int) bool {
 	if len(r.stack) == 0 {
 		end = at + 1 // the next one may open the root
 	}
-	r.rep.errorf(r.f.at(at, end), "write "+strings.Repeat("&lt;", min(end-at, 4))+" or use <![CDATA[ ... ]]>", "a bare %s", finding.QuoteValue(string(r.data[at:end])))
+	r.rep.Errorf(r.f.at(at, end), "write "+strings.Repeat("&lt;", min(end-at, 4))+" or use <![CDATA[ ... ]]>", "a bare %s", finding.QuoteValue(string(r.data[at:end])))
 	return r.blank(at, end, '?')
 }
 
@@ -179,7 +179,7 @@ func (r *reader) lessInValue(at, less int) bool {
 	if bytes.ContainsAny(r.data[open:less], ">\n") {
 		return r.give(r.f.at(open, open+1), "", "this quote is not closed")
 	}
-	r.rep.errorf(r.f.at(less, less+1), "write &lt;", `a bare "<" in an attribute value`)
+	r.rep.Errorf(r.f.at(less, less+1), "write &lt;", `a bare "<" in an attribute value`)
 	return r.blankTag(at, less, less+1, '?')
 }
 
@@ -207,23 +207,23 @@ func (r *reader) badTag(at, stop int, msg string) bool {
 		eq := at + max(0, bytes.LastIndexByte(d[at:stop-1], '='))
 		from, to := nameBefore(d, at, eq)
 		end := stop - 1
-		for end < len(d) && strings.IndexByte(blanks+">", d[end]) < 0 && !bytes.HasPrefix(d[end:], []byte("/>")) {
+		for end < len(d) && strings.IndexByte(Blanks+">", d[end]) < 0 && !bytes.HasPrefix(d[end:], []byte("/>")) {
 			end++
 		}
-		r.rep.errorf(r.f.at(stop-1, max(end, stop)), "write "+string(d[from:to])+`="`+string(d[stop-1:end])+`"`, "the value of %s is not in quotes", finding.QuoteValue(string(d[from:to])))
+		r.rep.Errorf(r.f.at(stop-1, max(end, stop)), "write "+string(d[from:to])+`="`+string(d[stop-1:end])+`"`, "the value of %s is not in quotes", finding.QuoteValue(string(d[from:to])))
 		return r.blankTag(at, from, end, ' ')
 	case strings.HasPrefix(msg, "attribute name without ="):
 		from, to := nameBefore(d, at, stop-1)
 		if from <= at+1 {
 			return false
 		}
-		r.rep.errorf(r.f.at(from, to), "write "+string(d[from:to])+`="..."`, "the attribute %s has no value", finding.QuoteValue(string(d[from:to])))
+		r.rep.Errorf(r.f.at(from, to), "write "+string(d[from:to])+`="..."`, "the attribute %s has no value", finding.QuoteValue(string(d[from:to])))
 		return r.blankTag(at, from, to, ' ')
 	case strings.HasPrefix(msg, "expected attribute name"):
-		if stop >= len(d) || strings.IndexByte(blanks+"=><", d[stop]) >= 0 || d[stop] >= 0x80 {
+		if stop >= len(d) || strings.IndexByte(Blanks+"=><", d[stop]) >= 0 || d[stop] >= 0x80 {
 			return false
 		}
-		r.rep.errorf(r.f.at(stop, stop+1), "", "a stray %s", finding.Escape(string(d[stop:stop+1])))
+		r.rep.Errorf(r.f.at(stop, stop+1), "", "a stray %s", finding.Escape(string(d[stop:stop+1])))
 		return r.blankTag(at, stop, stop+1, ' ')
 	}
 	return false
@@ -232,11 +232,11 @@ func (r *reader) badTag(at, stop int, msg string) bool {
 // nameBefore returns the range of the name that ends before i, white space
 // aside.
 func nameBefore(d []byte, at, i int) (from, to int) {
-	for i > at && strings.IndexByte(blanks+"=", d[i-1]) >= 0 {
+	for i > at && strings.IndexByte(Blanks+"=", d[i-1]) >= 0 {
 		i--
 	}
 	to = i
-	for i > at+1 && strings.IndexByte(blanks+`=/>"'<`, d[i-1]) < 0 {
+	for i > at+1 && strings.IndexByte(Blanks+`=/>"'<`, d[i-1]) < 0 {
 		i--
 	}
 	return i, to

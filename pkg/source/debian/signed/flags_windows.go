@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package debian
+package signed
 
 // nonblock is nothing: Windows has no FIFOs in its file systems.
 const nonblock = 0

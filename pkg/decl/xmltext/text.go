@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package decl
+package xmltext
 
 import (
 	"bytes"
@@ -10,13 +10,13 @@ import (
 	"unicode"
 )
 
-// text is character data after decoding, with the way back to where each
+// Text is character data after decoding, with the way back to where each
 // part of it is in the file.
-type text struct {
-	file *file
-	s    string
-	segs []segment // of the text that s is a part of, in order
-	off  int       // of s in that text
+type Text struct {
+	file *File
+	S    string
+	segs []segment // of the text that S is a part of, in order
+	off  int       // of S in that text
 }
 
 // segment says that the text from at up to the next segment came from the bytes
@@ -27,17 +27,17 @@ type segment struct {
 	linear       bool
 }
 
-// place returns where s[from:to] is. The whole text must not be empty.
-func (t text) place(from, to int) place {
+// Place returns where s[from:to] is. The whole text must not be empty.
+func (t Text) Place(from, to int) Place {
 	start, end := t.locate(from + t.off)
 	if to > from {
 		_, end = t.locate(to - 1 + t.off)
 	}
-	return place{t.file, start, end}
+	return Place{t.file, start, end}
 }
 
 // locate returns the range of bytes that byte i of the whole text came from.
-func (t text) locate(i int) (from, to int) {
+func (t Text) locate(i int) (from, to int) {
 	g := t.segs[max(0, sort.Search(len(t.segs), func(k int) bool { return t.segs[k].at > i })-1)]
 	if !g.linear {
 		return g.from, g.to
@@ -46,47 +46,47 @@ func (t text) locate(i int) (from, to int) {
 	return from, min(from+1, g.to)
 }
 
-// sub returns t with s[from:to] only.
-func (t text) sub(from, to int) text {
-	return text{t.file, t.s[from:to], t.segs, t.off + from}
+// Sub returns t with s[from:to] only.
+func (t Text) Sub(from, to int) Text {
+	return Text{t.file, t.S[from:to], t.segs, t.off + from}
 }
 
-// since returns t from one of its words on.
-func (t text) since(word text) text { return t.sub(word.off-t.off, len(t.s)) }
+// Since returns t from one of its words on.
+func (t Text) Since(word Text) Text { return t.Sub(word.off-t.off, len(t.S)) }
 
-// replaced is what stands for all that is at a place.
-func replaced(at place, s string) text {
-	return text{file: at.file, s: s, segs: []segment{{0, at.from, at.to, false}}}
+// Replaced is what stands for all that is at a place.
+func Replaced(at Place, s string) Text {
+	return Text{file: at.File, S: s, segs: []segment{{0, at.from, at.to, false}}}
 }
 
-// plain is a text that is in no file.
-func plain(s string) text { return text{s: s} }
+// Plain is a text that is in no file.
+func Plain(s string) Text { return Text{S: s} }
 
-// offset is where t begins in the text that it is a part of.
-func (t text) offset() int { return t.off }
+// Offset is where t begins in the text that it is a part of.
+func (t Text) Offset() int { return t.off }
 
-// trim returns t without white space at its ends.
-func (t text) trim() text {
-	from := len(t.s) - len(strings.TrimLeft(t.s, blanks))
-	return t.sub(from, max(from, len(strings.TrimRight(t.s, blanks))))
+// Trim returns t without white space at its ends.
+func (t Text) Trim() Text {
+	from := len(t.S) - len(strings.TrimLeft(t.S, Blanks))
+	return t.Sub(from, max(from, len(strings.TrimRight(t.S, Blanks))))
 }
 
-// blanks are the white space of XML.
-const blanks = " \t\r\n"
+// Blanks are the white space of XML.
+const Blanks = " \t\r\n"
 
-// words splits t at white space.
-func (t text) words() []text {
-	var ws []text
-	for i := 0; i < len(t.s); {
-		if strings.IndexByte(blanks, t.s[i]) >= 0 {
+// Words splits t at white space.
+func (t Text) Words() []Text {
+	var ws []Text
+	for i := 0; i < len(t.S); {
+		if strings.IndexByte(Blanks, t.S[i]) >= 0 {
 			i++
 			continue
 		}
 		end := i + 1
-		for end < len(t.s) && strings.IndexByte(blanks, t.s[end]) < 0 {
+		for end < len(t.S) && strings.IndexByte(Blanks, t.S[end]) < 0 {
 			end++
 		}
-		ws = append(ws, t.sub(i, end))
+		ws = append(ws, t.Sub(i, end))
 		i = end
 	}
 	return ws
@@ -101,8 +101,8 @@ var (
 )
 
 // decodeText decodes and joins runs of well-formed character data.
-func decodeText(f *file, data []byte, runs []run) text {
-	t := text{file: f}
+func decodeText(f *File, data []byte, runs []run) Text {
+	t := Text{file: f}
 	var b strings.Builder
 	for _, r := range runs {
 		refs := true
@@ -111,16 +111,16 @@ func decodeText(f *file, data []byte, runs []run) text {
 		}
 		t.segs = decodeRun(&b, t.segs, data, r, refs, false)
 	}
-	t.s = b.String()
+	t.S = b.String()
 	return t
 }
 
 // decodeValue decodes an attribute value, in which all white space is blanks
 // (XML 1.0 section 3.3.3).
-func decodeValue(f *file, data []byte, r run) text {
+func decodeValue(f *File, data []byte, r run) Text {
 	var b strings.Builder
 	segs := decodeRun(&b, nil, data, r, true, true)
-	return text{file: f, s: b.String(), segs: segs}
+	return Text{file: f, S: b.String(), segs: segs}
 }
 
 // decodeRun appends one run, without the CDATA marks, to b.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package debian
+package signed
 
 import (
 	"bytes"
@@ -18,9 +18,12 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 )
 
-// readKeyring reads public keys, armored or binary, from the files.
-func readKeyring(paths []string) (openpgp.EntityList, error) {
-	var all openpgp.EntityList
+// Keys are public keys.
+type Keys = openpgp.EntityList
+
+// ReadKeyring reads public keys, armored or binary, from the files.
+func ReadKeyring(paths []string) (Keys, error) {
+	var all Keys
 	for _, p := range paths {
 		data, err := readRegular(p, 16<<20)
 		if err != nil {
@@ -59,11 +62,11 @@ func readRegular(name string, limit int64) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, limit))
 }
 
-// verifyClearsigned returns the text of a cleartext-signed message if at least
+// VerifyClearsigned returns the text of a cleartext-signed message if at least
 // one of its signatures was made by a key of the ring that is good at now.
 // Debian signs with several keys at a time, not all of which a keyring knows.
 // Nothing may be before or after the signed text.
-func verifyClearsigned(message []byte, keys openpgp.EntityList, now time.Time) (string, error) {
+func VerifyClearsigned(message []byte, keys Keys, now time.Time) (string, error) {
 	if !bytes.HasPrefix(message, []byte("-----BEGIN PGP SIGNED MESSAGE-----")) {
 		return "", errors.New("not a cleartext-signed message")
 	}
@@ -80,9 +83,9 @@ func verifyClearsigned(message []byte, keys openpgp.EntityList, now time.Time) (
 	return string(block.Plaintext), nil
 }
 
-// verifyDetached checks a message against signatures in a separate file,
+// VerifyDetached checks a message against signatures in a separate file,
 // armored or binary, of which one must be good.
-func verifyDetached(message, signature []byte, keys openpgp.EntityList, now time.Time) error {
+func VerifyDetached(message, signature []byte, keys Keys, now time.Time) error {
 	var body io.Reader = bytes.NewReader(signature)
 	if bytes.HasPrefix(bytes.TrimSpace(signature), []byte("-----BEGIN PGP")) {
 		block, err := armor.Decode(bytes.NewReader(signature))
@@ -94,17 +97,17 @@ func verifyDetached(message, signature []byte, keys openpgp.EntityList, now time
 	return verifyAny(message, body, keys, now)
 }
 
-// unknownKeys says that no known key has signed.
-type unknownKeys struct{ keys []string }
+// UnknownKeys says that no known key has signed.
+type UnknownKeys struct{ Keys []string }
 
-func (u *unknownKeys) Error() string { return strings.Join(u.keys, " and ") }
+func (u *UnknownKeys) Error() string { return strings.Join(u.Keys, " and ") }
 
 // verifyAny requires one of the signatures in body to be good.
-func verifyAny(text []byte, body io.Reader, keys openpgp.EntityList, now time.Time) error {
+func verifyAny(text []byte, body io.Reader, keys Keys, now time.Time) error {
 	config := &packet.Config{Time: func() time.Time { return now }}
 	packets := packet.NewReader(body)
 	var failures []string
-	unknown := &unknownKeys{}
+	unknown := &UnknownKeys{}
 	for {
 		p, err := packets.Next()
 		if errors.Is(err, io.EOF) {
@@ -123,20 +126,20 @@ func verifyAny(text []byte, body io.Reader, keys openpgp.EntityList, now time.Ti
 		}
 		failures = append(failures, name+": "+err.Error())
 		if errors.Is(err, pgperrors.ErrUnknownIssuer) {
-			unknown.keys = append(unknown.keys, name)
+			unknown.Keys = append(unknown.Keys, name)
 		}
 	}
 	switch {
 	case len(failures) == 0:
 		return errors.New("no signature")
-	case len(failures) == len(unknown.keys):
+	case len(failures) == len(unknown.Keys):
 		return unknown
 	}
 	return fmt.Errorf("no good signature: %s", strings.Join(failures, "; "))
 }
 
 // verifyOne checks a signature with the keys; name is that of its key.
-func verifyOne(text []byte, sig *packet.Signature, keys openpgp.EntityList, config *packet.Config) (name string, err error) {
+func verifyOne(text []byte, sig *packet.Signature, keys Keys, config *packet.Config) (name string, err error) {
 	name = "a key without a number"
 	if sig.IssuerKeyId != nil {
 		name = fmt.Sprintf("key %016X", *sig.IssuerKeyId)

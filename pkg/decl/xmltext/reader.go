@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package decl
+package xmltext
 
 import (
 	"bytes"
@@ -15,91 +15,91 @@ import (
 // Bounds for hostile files.
 const (
 	maxDepth    = 64
-	maxElements = 1_000_000
+	MaxElements = 1_000_000
 	maxRepairs  = 20 // each may read the rest of a start tag again
 )
 
-// node is an element of a file.
-type node struct {
-	name    string // with its prefix
-	file    *file
+// Node is an element of a file.
+type Node struct {
+	Name    string // with its prefix
+	File    *File
 	data    []byte // of the file, with what was not well-formed blanked
-	start   int    // offset of its <
-	end     int    // offset behind it; 0 when it was never closed
+	Start   int    // offset of its <
+	End     int    // offset behind it; 0 when it was never closed
 	nameEnd int
-	attrs   []attribute
-	kids    []*node
+	Attrs   []Attribute
+	Kids    []*Node
 	runs    []run // its own character data
-	decoded *text // the same, once it has been asked for
-	damaged bool  // its tag or text was not well-formed: what it says is unknown
-	open    bool  // it was never closed: where it ends is unknown
+	decoded *Text // the same, once it has been asked for
+	Damaged bool  // its tag or text was not well-formed: what it says is unknown
+	Open    bool  // it was never closed: where it ends is unknown
 }
 
-// attribute is an attribute of a start tag.
-type attribute struct {
-	name  string
-	at    place // of the name
-	value text
-	in    place // of the value, without its quotes
+// Attribute is an attribute of a start tag.
+type Attribute struct {
+	Name  string
+	At    Place // of the name
+	Value Text
+	In    Place // of the value, without its quotes
 }
 
-// tag is the place of the element's name.
-func (n *node) tag() place { return n.file.at(n.start+1, n.nameEnd) }
+// Tag is the place of the element's name.
+func (n *Node) Tag() Place { return n.File.at(n.Start+1, n.nameEnd) }
 
-// element is the span of the opening of the start tag.
-func (n *node) element() finding.Span { return n.file.at(n.start, n.nameEnd).span() }
+// Element is the span of the opening of the start tag.
+func (n *Node) Element() finding.Span { return n.File.at(n.Start, n.nameEnd).Span() }
 
-// text returns the element's own character data.
-func (n *node) text() text {
+// Text returns the element's own character data.
+func (n *Node) Text() Text {
 	if n.decoded == nil {
-		t := decodeText(n.file, n.data, n.runs)
+		t := decodeText(n.File, n.data, n.runs)
 		n.decoded = &t
 	}
 	return *n.decoded
 }
 
-// solid is the first line of the element's own character data that is not white space.
-func (n *node) solid() (place, bool) {
+// Solid is the first line of the element's own character data that is not white space.
+func (n *Node) Solid() (Place, bool) {
 	for _, r := range n.runs {
 		if from, to, ok := solid(n.data, r); ok {
-			return n.file.at(from, to), true
+			return n.File.at(from, to), true
 		}
 	}
-	return place{}, false
+	return Place{}, false
 }
 
-// within is an element of another name at the place of n, with n in it.
-func (n *node) within(name string) *node {
-	return &node{name: name, file: n.file, data: n.data, start: n.start, nameEnd: n.nameEnd, kids: []*node{n}}
+// Within is an element of another name at the place of n, with n in it.
+func (n *Node) Within(name string) *Node {
+	return &Node{Name: name, File: n.File, data: n.data, Start: n.Start, nameEnd: n.nameEnd, Kids: []*Node{n}}
 }
 
-// attr returns an attribute by name, or nil.
-func (n *node) attr(name string) *attribute {
-	for i := range n.attrs {
-		if n.attrs[i].name == name {
-			return &n.attrs[i]
+// Attr returns an attribute by name, or nil.
+func (n *Node) Attr(name string) *Attribute {
+	for i := range n.Attrs {
+		if n.Attrs[i].Name == name {
+			return &n.Attrs[i]
 		}
 	}
 	return nil
 }
 
-// value returns an attribute's value without white space around it, or
+// Value returns an attribute's value without white space around it, or
 // nothing.
-func (n *node) value(name string) string {
-	if a := n.attr(name); a != nil {
-		return strings.Trim(a.value.s, blanks)
+func (n *Node) Value(name string) string {
+	if a := n.Attr(name); a != nil {
+		return strings.Trim(a.Value.S, Blanks)
 	}
 	return ""
 }
 
 // reader turns a file into nodes.
 type reader struct {
-	f        *file
-	rep      *report
+	f        *File
+	rep      *Report
 	data     []byte // of the file, or a copy with repairs
 	copied   bool
-	root     *node
-	stack    []*node
+	root     *Node
+	stack    []*Node
 	elements int
 	repairs  int
 	names    map[string]string // of elements and attributes, each made once
@@ -107,11 +107,14 @@ type reader struct {
 	complete bool              // every element is where its author put it
 }
 
-// readXML reads a file and reports all that is not well-formed in it, or is
+// Read reads a file and reports all that is not well-formed in it, or is
 // XML that declarations do without. It returns nil if there is no root, and
 // false if a part of the file is missing from the result.
-func readXML(f *file, original int, rep *report) (root *node, complete bool) {
-	data, pos, ok := checkBytes(f, original, rep)
+//
+// index is the file's place in the order of reading, which is that of the findings.
+func Read(index int, name string, content []byte, rep *Report) (root *Node, complete bool) {
+	f := newFile(index, name, content)
+	data, pos, ok := checkBytes(f, len(content), rep)
 	if !ok {
 		return nil, false
 	}
@@ -120,7 +123,7 @@ func readXML(f *file, original int, rep *report) (root *node, complete bool) {
 		pos, more = r.readFrom(pos)
 	}
 	for _, n := range r.stack {
-		n.open = true
+		n.Open = true
 	}
 	return r.root, r.complete
 }
@@ -155,11 +158,11 @@ func (r *reader) token(tok xml.Token, at, end int) bool {
 		return r.startElement(at, end)
 	case xml.EndElement:
 		if at == end { // the second half of <a/>
-			r.stack[len(r.stack)-1].end = end
+			r.stack[len(r.stack)-1].End = end
 			r.stack = r.stack[:len(r.stack)-1]
 			return true
 		}
-		name := strings.Trim(string(r.data[at+2:end-1]), blanks)
+		name := strings.Trim(string(r.data[at+2:end-1]), Blanks)
 		r.endElement(name, at, end)
 	case xml.CharData:
 		r.charData(run{at, end})
@@ -167,39 +170,39 @@ func (r *reader) token(tok xml.Token, at, end int) bool {
 		switch {
 		case tok.Target == "xml-model" || tok.Target == "xml-stylesheet": // an editor's or a browser's affair
 		case tok.Target != "xml":
-			r.rep.errorf(r.f.at(at, end), "only <?xml-model ...?> and <?xml-stylesheet ...?> may stand here", "declarations have no processing instructions")
+			r.rep.Errorf(r.f.at(at, end), "only <?xml-model ...?> and <?xml-stylesheet ...?> may stand here", "declarations have no processing instructions")
 		case at > len(utf8BOM) || at > 0 && !bytes.HasPrefix(r.f.data, utf8BOM):
-			r.rep.errorf(r.f.at(at, end), "", "<?xml ...?> must be the very first in the file")
+			r.rep.Errorf(r.f.at(at, end), "", "<?xml ...?> must be the very first in the file")
 		default:
 			checkEncoding(r.f, at, end, r.rep)
 		}
 	case xml.Directive:
-		r.rep.errorf(r.f.at(at, end), "remove it; entities other than &amp; &lt; &gt; &quot; &apos; cannot be used", "declarations have no DTD")
+		r.rep.Errorf(r.f.at(at, end), "remove it; entities other than &amp; &lt; &gt; &quot; &apos; cannot be used", "declarations have no DTD")
 	}
 	return true
 }
 
 func (r *reader) startElement(at, end int) bool {
 	n := r.scanTag(at, end)
-	n.damaged = r.damaged == at
+	n.Damaged = r.damaged == at
 	r.elements++
 	switch {
-	case r.elements > maxElements:
-		r.rep.errorf(n.tag(), "", "more than %d elements", maxElements)
+	case r.elements > MaxElements:
+		r.rep.Errorf(n.Tag(), "", "more than %d elements", MaxElements)
 		return false
 	case len(r.stack) == maxDepth:
-		r.rep.errorf(n.tag(), "", "elements are nested more than %d deep", maxDepth)
+		r.rep.Errorf(n.Tag(), "", "elements are nested more than %d deep", maxDepth)
 		return false
 	}
 	switch {
 	case len(r.stack) > 0:
 		up := r.stack[len(r.stack)-1]
-		up.kids = append(up.kids, n)
+		up.Kids = append(up.Kids, n)
 	case r.root == nil:
 		r.root = n
 	default:
-		r.rep.errorf(n.tag(), "put it into the first", "a second root element <%s>", n.name).
-			note(r.root.tag(), "the first root element is here")
+		r.rep.Errorf(n.Tag(), "put it into the first", "a second root element <%s>", n.Name).
+			Note(r.root.Tag(), "the first root element is here")
 		r.complete = false
 	}
 	r.stack = append(r.stack, n)
@@ -207,10 +210,10 @@ func (r *reader) startElement(at, end int) bool {
 	return true
 }
 
-func (r *reader) duplicates(n *node) {
-	for i, a := range n.attrs {
-		if first := n.attr(a.name); first != &n.attrs[i] {
-			r.rep.errorf(a.at, "", "<%s> has the attribute %s twice", n.name, finding.QuoteValue(a.name)).note(first.at, "the first one is here")
+func (r *reader) duplicates(n *Node) {
+	for i, a := range n.Attrs {
+		if first := n.Attr(a.Name); first != &n.Attrs[i] {
+			r.rep.Errorf(a.At, "", "<%s> has the attribute %s twice", n.Name, finding.QuoteValue(a.Name)).Note(first.At, "the first one is here")
 			if r.rep.Full() {
 				return
 			}
@@ -223,27 +226,27 @@ func (r *reader) duplicates(n *node) {
 func (r *reader) endElement(name string, at, end int) {
 	here := r.f.at(at, end)
 	for i := len(r.stack) - 1; i >= 0; i-- {
-		if r.stack[i].name != name {
+		if r.stack[i].Name != name {
 			continue
 		}
 		for _, n := range r.stack[i+1:] {
-			n.open, r.complete = true, false
-			r.rep.errorf(n.tag(), "", "<%s> is not closed", n.name).note(here, "</%s> stands here", name)
+			n.Open, r.complete = true, false
+			r.rep.Errorf(n.Tag(), "", "<%s> is not closed", n.Name).Note(here, "</%s> stands here", name)
 		}
-		r.stack[i].end = end
+		r.stack[i].End = end
 		r.stack = r.stack[:i]
 		return
 	}
 	r.complete = false
 	if len(r.stack) > 0 {
 		top := r.stack[len(r.stack)-1]
-		if words.Suggest(name, []string{top.name}) != "" {
-			r.rep.errorf(r.f.at(at+2, at+2+len(name)), "did you mean </"+top.name+">?", "</%s> cannot close <%s>", name, top.name).note(top.tag(), "<%s> is opened here", top.name)
+		if words.Suggest(name, []string{top.Name}) != "" {
+			r.rep.Errorf(r.f.at(at+2, at+2+len(name)), "did you mean </"+top.Name+">?", "</%s> cannot close <%s>", name, top.Name).Note(top.Tag(), "<%s> is opened here", top.Name)
 			r.stack = r.stack[:len(r.stack)-1]
 			return
 		}
 	}
-	r.rep.errorf(here, "", "</%s> closes nothing", name)
+	r.rep.Errorf(here, "", "</%s> closes nothing", name)
 }
 
 func (r *reader) charData(c run) {
@@ -257,7 +260,7 @@ func (r *reader) charData(c run) {
 		if r.root != nil {
 			where = "after"
 		}
-		r.rep.errorf(r.f.at(from, to), "", "text %s the root element", where)
+		r.rep.Errorf(r.f.at(from, to), "", "text %s the root element", where)
 	}
 }
 
@@ -265,21 +268,21 @@ func (r *reader) charData(c run) {
 func (r *reader) finish() {
 	for _, n := range r.stack {
 		r.complete = false
-		r.rep.errorf(n.tag(), "", "<%s> is not closed", n.name)
+		r.rep.Errorf(n.Tag(), "", "<%s> is not closed", n.Name)
 	}
 	if r.root == nil && r.complete {
 		r.complete = false
-		r.rep.errorf(r.f.at(0, 0), "<redo> ... </redo>", "there is no root element")
+		r.rep.Errorf(r.f.at(0, 0), "<redo> ... </redo>", "there is no root element")
 	}
 }
 
 // solid returns the first line of what is not white space in a run.
 func solid(data []byte, c run) (from, to int, ok bool) {
 	raw := data[c.from:c.to]
-	from = c.from + len(raw) - len(bytes.TrimLeft(raw, blanks))
-	raw = bytes.TrimRight(data[from:c.to], blanks)
+	from = c.from + len(raw) - len(bytes.TrimLeft(raw, Blanks))
+	raw = bytes.TrimRight(data[from:c.to], Blanks)
 	if i := bytes.IndexByte(raw, '\n'); i >= 0 {
-		raw = bytes.TrimRight(raw[:i], blanks)
+		raw = bytes.TrimRight(raw[:i], Blanks)
 	}
 	return from, from + len(raw), len(raw) > 0
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package decl
+package xmltext
 
 import (
 	"bytes"
@@ -23,21 +23,20 @@ func FuzzText(f *testing.F) {
 		if bytes.HasPrefix([]byte(s), []byte("<")) || xml.Unmarshal(data, &want) != nil {
 			return
 		}
-		rep := &report{}
-		file := newFile(0, "", data)
-		root, complete := readXML(file, len(data), rep)
-		if !complete || len(rep.All) > 0 || len(root.kids) > 0 {
+		rep := &Report{}
+		root, complete := Read(0, "", data, rep)
+		if !complete || len(rep.All) > 0 || len(root.Kids) > 0 {
 			return
 		}
-		got := root.text()
-		if got.s != want.Text {
-			t.Fatalf("%q decodes to %q, want %q", s, got.s, want.Text)
+		got := root.Text()
+		if got.S != want.Text {
+			t.Fatalf("%q decodes to %q, want %q", s, got.S, want.Text)
 		}
 		last := 0
-		for i, r := range got.s {
-			at := got.place(i, i+utf8.RuneLen(max(r, 0)))
+		for i, r := range got.S {
+			at := got.Place(i, i+utf8.RuneLen(max(r, 0)))
 			if at.from < last || at.to <= at.from || at.to > len(data) {
-				t.Fatalf("%q: character %d of %q stands at %d to %d, the one before ends at %d", s, i, got.s, at.from, at.to, last)
+				t.Fatalf("%q: character %d of %q stands at %d to %d, the one before ends at %d", s, i, got.S, at.from, at.to, last)
 			}
 			last = at.to
 		}
