@@ -5,7 +5,6 @@
 package integration
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -94,13 +93,7 @@ func (c *containers) run(t *testing.T, kind string, options []string, work, scri
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	err := cmd.Run()
-	if _, ended := errors.AsType[*exec.ExitError](err); err != nil && !ended {
-		t.Fatal(err)
-	}
-	return result{status: cmd.ProcessState.ExitCode(), stdout: out.String(), stderr: errs.String()}
+	return ran(t, cmd)
 }
 
 // nodeFolder is a new folder with nodeXML and what it adds.
@@ -110,15 +103,7 @@ func nodeFolder(t *testing.T, parent string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	busybox, err := os.ReadFile(tool(t, "busybox"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, content := range map[string][]byte{"node.xml": []byte(nodeXML), "busybox": busybox} {
-		if err := os.WriteFile(filepath.Join(dir, name), content, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
+	withBusybox(t, dir, "node.xml", nodeXML)
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -139,7 +139,12 @@ func (w *world) run(t *testing.T, name string, args ...string) result {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 25*time.Minute)
 	defer cancel()
-	cmd := w.command(ctx, name, args...)
+	return ran(t, w.command(ctx, name, args...))
+}
+
+// ran runs a command to its end, whatever its status.
+func ran(t *testing.T, cmd *exec.Cmd) result {
+	t.Helper()
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	start := time.Now()
@@ -151,9 +156,23 @@ func (w *world) run(t *testing.T, name string, args ...string) result {
 	case errors.As(err, &x):
 		r.status = x.ExitCode()
 	default:
-		t.Fatalf("%s %s: %v", name, strings.Join(args, " "), err)
+		t.Fatalf("%s: %v", strings.Join(cmd.Args, " "), err)
 	}
 	return r
+}
+
+// withBusybox puts a declaration and the busybox that it adds into a folder.
+func withBusybox(t *testing.T, dir, name, declared string) {
+	t.Helper()
+	busybox, err := os.ReadFile(tool(t, "busybox"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string][]byte{name: []byte(declared), "busybox": busybox} {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // ok runs a command that must succeed and returns its output.

@@ -5,10 +5,8 @@
 package integration
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -86,19 +84,11 @@ func newPod(t *testing.T, kind string) *pod {
 			t.Fatal(err)
 		}
 	}
-	busybox, err := os.ReadFile(tool(t, "busybox"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	const declared = `<redo><buildstage id="base"><action>FROM scratch</action><action>ADD busybox /bin/busybox</action>
 <action>RUN ["/bin/busybox", "--install", "-s", "/bin"]</action>
 <action>RUN echo x &gt;/f &amp;&amp; chown 33:44 /f &amp;&amp; chmod 4750 /f &amp;&amp; stat -c "found %u:%g %a" /f</action></buildstage>
 <disk id="d" stage="base" size="32M"><partition name="root" fs="ext4" size="rest" path="/"/></disk></redo>`
-	for name, content := range map[string][]byte{"busybox": busybox, "tiny.xml": []byte(declared)} {
-		if err := os.WriteFile(filepath.Join(dir, "work", name), content, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
+	withBusybox(t, filepath.Join(dir, "work"), "tiny.xml", declared)
 	return &p
 }
 
@@ -136,14 +126,7 @@ func (p *pod) run(t *testing.T, args ...string) result {
 	if err := os.WriteFile(filepath.Join(p.dir, "config.json"), data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(ctx, tool(t, "runc"), "run", "--bundle", p.dir, filepath.Base(p.dir))
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	err = cmd.Run()
-	if _, ended := errors.AsType[*exec.ExitError](err); err != nil && !ended {
-		t.Fatal(err)
-	}
-	return result{status: cmd.ProcessState.ExitCode(), stdout: out.String(), stderr: errs.String()}
+	return ran(t, exec.CommandContext(ctx, tool(t, "runc"), "run", "--bundle", p.dir, filepath.Base(p.dir)))
 }
 
 // volume adds an empty directory, in which everybody may write.

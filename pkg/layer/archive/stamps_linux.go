@@ -78,6 +78,19 @@ func (s *Stamps) add(root int, rel string) error {
 }
 
 func (s *Stamps) walk(dir *beneath.Dir) error {
+	return eachBelow(dir, func(fd int, name, path string) (mode uint32, err error) {
+		st, err := stampOf(fd, name)
+		if err != nil {
+			return 0, fmt.Errorf("stat %s: %w", shown(path), err)
+		}
+		s.files[path] = st
+		return uint32(st.mode), nil
+	})
+}
+
+// eachBelow calls f with all that is below a directory: a name in an open one, and its path.
+// F tells the type of the file.
+func eachBelow(dir *beneath.Dir, f func(fd int, name, path string) (mode uint32, err error)) error {
 	fd, err := dir.FD()
 	if err != nil {
 		return fmt.Errorf("open %s: %w", shown(dir.Path()), err)
@@ -90,12 +103,11 @@ func (s *Stamps) walk(dir *beneath.Dir) error {
 		if fd, err = dir.FD(); err != nil {
 			return fmt.Errorf("open %s: %w", shown(dir.Path()), err)
 		}
-		st, err := stampOf(fd, name)
+		mode, err := f(fd, name, dir.Join(name))
 		if err != nil {
-			return fmt.Errorf("stat %s: %w", shown(dir.Join(name)), err)
+			return err
 		}
-		s.files[dir.Join(name)] = st
-		if st.mode&unix.S_IFMT != unix.S_IFDIR {
+		if mode&unix.S_IFMT != unix.S_IFDIR {
 			continue
 		}
 		sub, err := dir.Enter(name)
@@ -103,7 +115,7 @@ func (s *Stamps) walk(dir *beneath.Dir) error {
 			return fmt.Errorf("open %s: %w", shown(dir.Join(name)), err)
 		}
 		dir.Rest()
-		err = s.walk(sub)
+		err = eachBelow(sub, f)
 		sub.Close()
 		if err != nil {
 			return err

@@ -29,40 +29,16 @@ func Strip(dir string) error {
 }
 
 func stripBelow(dir *beneath.Dir, f Format, buf []byte) error {
-	fd, err := dir.FD()
-	if err != nil {
-		return fmt.Errorf("open %s: %w", shown(dir.Path()), err)
-	}
-	names, err := beneath.Names(fd)
-	if err != nil {
-		return fmt.Errorf("list %s: %w", shown(dir.Path()), err)
-	}
-	for _, name := range names {
-		if fd, err = dir.FD(); err != nil {
-			return fmt.Errorf("open %s: %w", shown(dir.Path()), err)
-		}
+	return eachBelow(dir, func(fd int, name, path string) (mode uint32, err error) {
 		var st unix.Stat_t
 		if err := unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
-			return fmt.Errorf("stat %s: %w", shown(dir.Join(name)), err)
+			return 0, fmt.Errorf("stat %s: %w", shown(path), err)
 		}
 		if err := stripXattrs(fdPath(fd)+"/"+name, f, buf); err != nil {
-			return fmt.Errorf("%s: %w", shown(dir.Join(name)), err)
+			return 0, fmt.Errorf("%s: %w", shown(path), err)
 		}
-		if st.Mode&unix.S_IFMT != unix.S_IFDIR {
-			continue
-		}
-		sub, err := dir.Enter(name)
-		if err != nil {
-			return fmt.Errorf("open %s: %w", shown(dir.Join(name)), err)
-		}
-		dir.Rest()
-		err = stripBelow(sub, f, buf)
-		sub.Close()
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+		return st.Mode, nil
+	})
 }
 
 // stripXattrs takes the attributes from a file that no stream may set.
