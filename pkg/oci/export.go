@@ -54,6 +54,11 @@ func export(ctx context.Context, from Images, image, dst string, t Transfer, o P
 
 // WriteLayout adds an image to a layout: blobs, then manifest, then index.
 func WriteLayout(ctx context.Context, img v1.Image, dir, tag string) error {
+	return writeLayout(ctx, img, dir, tag, func(v1.Hash) bool { return false })
+}
+
+// writeLayout does not look at blobs that are whole.
+func writeLayout(ctx context.Context, img v1.Image, dir, tag string, whole func(v1.Hash) bool) error {
 	if err := os.MkdirAll(filepath.Join(dir, "blobs", "sha256"), 0o755); err != nil {
 		return err
 	}
@@ -67,6 +72,9 @@ func WriteLayout(ctx context.Context, img v1.Image, dir, tag string) error {
 		h, err := l.Digest()
 		if err != nil {
 			return err
+		}
+		if whole(h) {
+			continue
 		}
 		if err := exportBlob(ctx, dir, h, l.Compressed); err != nil {
 			return fmt.Errorf("layer %s: %w", h, err)
