@@ -36,9 +36,13 @@ type Cache struct {
 	Pull     func(context.Context, Found) (layer string, err error) // brings the layers of a result into the store
 	Stored   func(layer string) ([]oci.StoredLayer, error)          // a layer of the store and those below it, the lowest first
 
+	// Past is what a stage is made of, and under which name that is remembered in a place;
+	// nil: it is not.
+	Past func(stage string) (name string, data []byte, err error)
+
 	mu      sync.Mutex
-	asked   map[string]*answer // by key
-	chains  map[string]*answer // by chain
+	asked   map[string]*answer   // by key
+	chains  map[string][]*answer // by chain
 	bad     map[badAt]bool
 	broken  map[*stepcache.Place]bool // not to be read from
 	used    map[string]bool           // keys that were found
@@ -82,7 +86,9 @@ type LostError struct {
 	Err   error
 }
 
-func (e *LostError) Error() string { return "cache " + e.Place + ": " + e.Err.Error() }
+func (e *LostError) Error() string {
+	return strings.TrimSuffix("cache "+e.Place, " ") + ": " + e.Err.Error()
+}
 
 func (e *LostError) Unwrap() error { return e.Err }
 
@@ -188,7 +194,8 @@ func (c *Cache) find(ctx context.Context, key string) (*Found, error) {
 			a.found.Store(f)
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			c.chains[chainOf(f.Layers)] = a
+			chain := chainOf(f.Layers)
+			c.chains[chain] = append(c.chains[chain], a)
 			return f, nil
 		}
 	}
@@ -273,7 +280,7 @@ func (c *Cache) answer(key string) *answer {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.asked == nil {
-		c.asked, c.chains = map[string]*answer{}, map[string]*answer{}
+		c.asked, c.chains = map[string]*answer{}, map[string][]*answer{}
 	}
 	if c.asked[key] == nil {
 		c.asked[key] = &answer{}

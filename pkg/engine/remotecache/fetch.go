@@ -3,9 +3,11 @@
 package remotecache
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/carosio/carosbuild/pkg/engine"
 	"github.com/carosio/carosbuild/pkg/oci"
@@ -45,24 +47,29 @@ func (c *Cache) lost(ctx context.Context, f *Found, err error) error {
 	return &LostError{f.Place.Name, err}
 }
 
-// known is the result that was found with a chain of layers, nil for none.
-func (c *Cache) known(chain []oci.Digest) *Found {
+// known is a result that was found with a chain of layers, nil for none. Where all that
+// were are lost, it is a LostError.
+func (c *Cache) known(chain []oci.Digest) (*Found, error) {
 	c.mu.Lock()
-	a := c.chains[chainOf(chain)]
+	all := slices.Clone(c.chains[chainOf(chain)])
 	c.mu.Unlock()
-	if a == nil {
-		return nil
+	for _, a := range all {
+		if f := a.found.Load(); f != nil && !c.isBad(f.Place, f.Key) {
+			return f, nil
+		}
 	}
-	return a.found.Load()
+	if len(all) > 0 {
+		return nil, &LostError{Err: engine.ErrElsewhere}
+	}
+	return nil, nil
 }
 
 // OpenTars opens the layers of a state that was found, without bringing them into the
 // store.
 func (c *Cache) OpenTars(ctx context.Context, s engine.State, cache oci.TarCache) (*oci.Tars, error) {
-	f := c.known(s.Layers)
+	f, err := c.known(s.Layers)
 	if f == nil {
-		_, err := s.Here()
-		return nil, errors.Join(err, errors.New("no cache has them"))
+		return nil, cmp.Or(err, engine.ErrElsewhere)
 	}
 	src := f.Source
 	src.Transfer = c.Transfer
@@ -91,7 +98,7 @@ func (h *here) Lookup(ctx context.Context, key string) (engine.State, bool, erro
 	if _, err := s.Here(); err == nil {
 		return s, true, nil
 	}
-	f := h.c.known(s.Layers)
+	f, _ := h.c.known(s.Layers)
 	if f == nil {
 		return engine.State{}, false, nil
 	}
@@ -113,7 +120,10 @@ type chains struct {
 
 // Find implements engine.Chains.
 func (x chains) Find(ctx context.Context, chain []oci.Digest) (string, bool, error) {
-	f := x.c.known(chain)
+	f, err := x.c.known(chain)
+	if err != nil {
+		return "", false, err
+	}
 	if f == nil {
 		return x.Chains.Find(ctx, chain)
 	}
@@ -160,9 +170,9 @@ func (i *images) settled(ctx context.Context, stage string, s engine.State) (eng
 	if !i.keep(stage) {
 		return s, false, nil
 	}
-	f := i.c.known(s.Layers)
+	f, err := i.c.known(s.Layers)
 	if f == nil {
-		return s, false, fmt.Errorf("stage %s: %w", stage, engine.ErrElsewhere)
+		return s, false, fmt.Errorf("stage %s: %w", stage, cmp.Or(err, engine.ErrElsewhere))
 	}
 	layer, err := i.c.fetch(ctx, f)
 	s.Layer = layer

@@ -141,7 +141,33 @@ func (c *Cache) upload(ctx context.Context, u upload) (did bool, err error) {
 			return false, nil
 		}
 	}
-	return true, c.write(ctx, u.to, u.meta, u.state)
+	if err := c.write(ctx, u.to, u.meta, u.state); err != nil {
+		return true, err
+	}
+	if c.Past == nil || u.meta.Step != u.meta.Steps {
+		return true, nil
+	}
+	name, data, err := c.Past(u.meta.Stage)
+	if err == nil {
+		err = u.to.Place.PutPast(ctx, name, data, c.Transfer, u.to.Options)
+	}
+	return true, err
+}
+
+// PastElsewhere gives what a stage was made of when its result was written to a place.
+// It explains, and decides nothing.
+func (c *Cache) PastElsewhere(ctx context.Context) func(name string) ([]byte, bool) {
+	return func(name string) ([]byte, bool) {
+		for _, p := range c.From {
+			if c.isBad(p, "") {
+				continue
+			}
+			if data, err := p.Past(ctx, name); err == nil {
+				return data, true
+			}
+		}
+		return nil, false
+	}
 }
 
 // write writes a result, without compressing the layers that are known to be there.
