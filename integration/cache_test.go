@@ -6,6 +6,7 @@ package integration
 
 import (
 	"encoding/json"
+	"encoding/pem"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -258,5 +259,91 @@ func TestCacheFails(t *testing.T) {
 	}
 	if want == other.sha256Of(t, "d.raw") { // what steps make here is random
 		t.Error("the disk is that of the damaged layers")
+	}
+}
+
+// cacheRecipe is the script of a block of docs/cache.md.
+func cacheRecipe(t *testing.T, name string) string {
+	t.Helper()
+	page, err := os.ReadFile("../docs/cache.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, ok := strings.Cut(string(page), "```yaml "+name+"\n")
+	if !ok {
+		t.Fatalf("docs/cache.md has no block %s", name)
+	}
+	block, _, _ = strings.Cut(block, "```")
+	var lines []string
+	for line := range strings.Lines(block) {
+		line = strings.TrimSpace(line)
+		for _, first := range []string{"export ", "printf ", "if ", "carosbuild "} {
+			if command := strings.TrimPrefix(line, "- "); strings.HasPrefix(command, first) {
+				lines = append(lines, command)
+			}
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// The recipes of docs/cache.md, with a registry that wants TLS and a password.
+func TestCacheRecipes(t *testing.T) {
+	server := newWorld(t)
+	// htpasswd -nbB ci secret
+	server.file(t, "htpasswd", "ci:$2a$05$hILAntkkI7JC5pm0dKEnuOg83aS7prgLVJeR8JNPnM.4geTpPOIrC\n")
+	registry := startRegistry(t, server, "auth: {htpasswd: {realm: r, path: "+filepath.Join(server.work, "htpasswd")+"}}\n")
+	p := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: registry})
+	director := p.Director
+	p.Director = func(r *http.Request) { director(r); r.Header.Set("X-Forwarded-Proto", "https") }
+	tls := httptest.NewTLSServer(p)
+	t.Cleanup(tls.Close)
+	addr := strings.TrimPrefix(tls.URL, "https://")
+	ca := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: tls.Certificate().Raw}))
+
+	github := strings.ReplaceAll(cacheRecipe(t, "github-cache"), "ghcr.io", addr)
+	for name, recipe := range map[string]struct {
+		script string
+		ran    []int // steps, by job
+		status int
+	}{
+		"gitlab":         {cacheRecipe(t, "gitlab-cache"), []int{10, 0}, 0},
+		"gitlab request": {"CI_PIPELINE_SOURCE=merge_request_event\nCI_REGISTRY_IMAGE=" + addr + "/request\n" + cacheRecipe(t, "gitlab-cache"), []int{10, 10}, 0},
+		"gitlab folder":  {cacheRecipe(t, "gitlab-folder"), []int{10, 0}, 0},
+		"github":         {github, []int{10, 0}, 0},
+		"wrong password": {"TOKEN=wrong\n" + strings.Replace(github, "--cache ", "--cache-required --cache ", 1), []int{0}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			folder := filepath.Join(newWorld(t).work, ".steps")
+			for job, want := range recipe.ran {
+				w := declared(t, "one")
+				if err := os.Rename(filepath.Join(w.work, "a.xml"), filepath.Join(w.work, "node.xml")); err != nil {
+					t.Fatal(err)
+				}
+				certs := filepath.Join(w.dir, "home/.config/containers/certs.d", addr)
+				if err := os.MkdirAll(certs, 0o700); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(filepath.Join(certs, "ca.crt"), []byte(ca), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				for _, kv := range []string{
+					"CI_REGISTRY=" + addr, "CI_REGISTRY_IMAGE=" + addr + "/gitlab", "CI_REGISTRY_USER=ci", "CI_REGISTRY_PASSWORD=secret",
+					"GITHUB_ACTOR=ci", "TOKEN=secret", "GITHUB_REPOSITORY=github/project", "CAROSBUILD_PROGRESS=plain",
+				} {
+					w.setenv(kv)
+				}
+				if err := os.Mkdir(folder, 0o700); err != nil && job == 0 {
+					t.Fatal(err)
+				}
+				if err := os.Symlink(folder, filepath.Join(w.work, ".steps")); err != nil {
+					t.Fatal(err)
+				}
+				script := strings.ReplaceAll(recipe.script, "carosbuild ", program(t)+" ")
+				r := w.run(t, "sh", "-ec", script)
+				if ran := executed(r.stderr); (r.status != 0) != (recipe.status != 0) || len(ran) != want || strings.Contains(r.stderr, "warning: cache") {
+					t.Errorf("job %d: status %d, ran %v, want %d\n%s\n%s", job, r.status, ran, want, script, r.stderr)
+				}
+			}
+		})
 	}
 }

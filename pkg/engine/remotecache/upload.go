@@ -31,7 +31,7 @@ type upload struct {
 // uploads are those of a build.
 type uploads struct {
 	upMu     sync.Mutex
-	change   *sync.Cond // of queue or ended; nil outside of Run
+	change   *sync.Cond // of queue or ended; nil before Run
 	queue    []upload
 	ended    bool // nothing more is to come
 	running  int
@@ -50,8 +50,10 @@ const atATime = 2
 // way; pending is told how many there are if there are any. The first of the errors is
 // f's.
 func (c *Cache) Run(ctx context.Context, pending func(n int), f func(context.Context) error) error {
+	c.upMu.Lock()
 	c.change, c.ended, c.offered = sync.NewCond(&c.upMu), false, map[badAt]bool{}
 	c.stopped, c.blobs = map[*stepcache.Place]bool{}, map[*stepcache.Place]map[oci.Digest]oci.Descriptor{}
+	c.upMu.Unlock()
 	var workers sync.WaitGroup
 	for range atATime {
 		workers.Go(func() { c.work(ctx) })
@@ -66,7 +68,6 @@ func (c *Cache) Run(ctx context.Context, pending func(n int), f func(context.Con
 		pending(n)
 	}
 	workers.Wait()
-	c.change = nil
 	return errors.Join(append([]error{err}, c.problems...)...)
 }
 
@@ -118,7 +119,7 @@ func (c *Cache) offer(key string, s engine.State, maybe bool) {
 	}
 	c.upMu.Lock()
 	defer c.upMu.Unlock()
-	if c.change == nil || c.ended {
+	if c.change == nil || c.ended { // outside of Run
 		return
 	}
 	m := c.Steps[key]

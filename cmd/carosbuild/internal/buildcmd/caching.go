@@ -38,7 +38,7 @@ func (o *cacheOptions) add(f *pflag.FlagSet) {
 
 // addWrite defines the flags of a build.
 func (o *cacheOptions) addWrite(f *pflag.FlagSet) {
-	f.StringArrayVar(&o.to, "cache-to", nil, "put results there: REF[,mode=step|stage][,compression=gzip|zstd][,level=N]; may be repeated")
+	f.StringArrayVar(&o.to, "cache-to", nil, "put results there: REF, and after commas mode=stage, compression=zstd, level=N; may be repeated")
 	f.BoolVar(&o.required, "cache-required", false, "fail where such a cache cannot be used, instead of warning")
 	f.BoolVar(&o.only, "require-cached", false, "fail where a step would run, and say why")
 }
@@ -118,6 +118,12 @@ func (c *buildCommand) checkCaches() error {
 	return err
 }
 
+// writesCache reports whether results are to be put somewhere.
+func (c *buildCommand) writesCache() bool {
+	p, err := c.cacheOptions.read(c.Getenv("CAROSBUILD_CACHE"))
+	return err == nil && len(p.to) > 0
+}
+
 // shareCache is the cache of steps with the places of the flags, nil without any. It is
 // used as long as ctx.
 func (c *buildCommand) shareCache(ctx context.Context, j *buildJob, note func(string)) (*remotecache.Cache, error) {
@@ -133,6 +139,7 @@ func (c *buildCommand) shareCache(ctx context.Context, j *buildJob, note func(st
 	}
 	// What a cache does not give at once, the step does.
 	client.Backoff.Duration, client.Backoff.Factor, client.Backoff.Jitter, client.Backoff.Steps = 500*time.Millisecond, 3, 0.2, 3
+	client.Deadlines.Headers, client.Deadlines.Small = 20*time.Second, 20*time.Second
 	all := map[string]*stepcache.Place{}
 	place := func(ref string) (*stepcache.Place, error) {
 		if all[ref] == nil {

@@ -35,7 +35,9 @@ func (c *buildCommand) openShared(ctx context.Context, j *buildJob, store *layer
 	s.Past = func(stage string) (string, []byte, error) {
 		return history.Past(c.historyName(), j.plan.Job(stage), j.buildID)
 	}
-	j.shared = s
+	if j.shared = s; c.noCache {
+		return nil
+	}
 	return s.Ask(ctx, j.plan)
 }
 
