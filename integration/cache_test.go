@@ -112,8 +112,8 @@ func TestCacheInARegistry(t *testing.T) {
 		t.Errorf("--cache-from wrote %d manifests", writes)
 	}
 	checkBlobs(t, b, ref, blobs)
-	if out := b.ok(t, program(t), "images").stdout; strings.Contains(out, "app") {
-		t.Errorf("the stages were unpacked:\n%s", out)
+	if out := b.ok(t, program(t), "images").stdout; strings.Contains(out, "app") || strings.Contains(r.stdout, ":app") {
+		t.Errorf("the stages were unpacked:\n%s%s", out, r.stdout)
 	}
 
 	// A third one is told what would run.
@@ -134,43 +134,67 @@ func TestCacheInARegistry(t *testing.T) {
 	if _, ran := b.build(t, append([]string{"a.xml", "--cache", ref, "--require-cached"}, out...)...); len(ran) != 0 || b.sha256Of(t, "d.raw") != want {
 		t.Errorf("the first result is not found any more: %v", ran)
 	}
+
+	// What is old can be removed; an image that has another tag, too, stays.
+	w := newWorld(t)
+	key := a.lastKey(t, "app")
+	w.ok(t, tool(t, "skopeo"), "copy", "--src-tls-verify=false", "--dest-tls-verify=false", "docker://"+ref+":step-"+key, "docker://"+ref+":release")
+	for age, want := range map[string]string{"1d": "removed 0 results", "0h": "removed 14 results, 1 stay"} {
+		if out := w.ok(t, program(t), "prune", "--registry", ref, "--older-than", age).stdout; !strings.HasPrefix(out, want) {
+			t.Errorf("prune of what is older than %s: %s, want %s", age, out, want)
+		}
+	}
+	if out := c.ok(t, program(t), "plan", "a.xml", "--cache", ref, "-t", "tools").stdout; !strings.Contains(out, "cached") {
+		t.Errorf("this machine's results are gone:\n%s", out)
+	}
+	d := declared(t, "one")
+	if out := d.ok(t, program(t), "plan", "a.xml", "--cache-from", ref).stdout; !strings.Contains(out, "1 of 10 steps are cached") {
+		t.Errorf("what was removed is found:\n%s", out)
+	}
+}
+
+// lastKey is the key of the last step of a stage of a.xml.
+func (w *world) lastKey(t *testing.T, stage string) string {
+	t.Helper()
+	var p struct {
+		Stages []struct{ ID, Key string }
+	}
+	if err := json.Unmarshal([]byte(w.ok(t, program(t), "plan", "a.xml", "--json", "-t", stage).stdout), &p); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range p.Stages {
+		if s.ID == stage {
+			return s.Key
+		}
+	}
+	t.Fatalf("no stage %s in %v", stage, p)
+	return ""
 }
 
 // checkBlobs fails where another blob was fetched than a layer of the disk's stage or a
 // configuration, or one twice.
 func checkBlobs(t *testing.T, w *world, ref string, blobs map[string]int64) {
 	t.Helper()
-	var p struct {
-		Stages []struct{ ID, Key string }
+	layers := map[string]int64{}
+	key := w.lastKey(t, "app")
+	var m struct {
+		Annotations map[string]string
+		Layers      []struct {
+			Digest string
+			Size   int64
+		}
 	}
-	if err := json.Unmarshal([]byte(w.ok(t, program(t), "plan", "a.xml", "--json", "-t", "app").stdout), &p); err != nil {
+	image := ref + ":step-" + key
+	if err := json.Unmarshal([]byte(w.ok(t, tool(t, "skopeo"), "inspect", "--raw", "--tls-verify=false", "docker://"+image).stdout), &m); err != nil {
 		t.Fatal(err)
 	}
-	layers := map[string]int64{}
-	for _, s := range p.Stages {
-		if s.ID != "app" {
-			continue
-		}
-		var m struct {
-			Annotations map[string]string
-			Layers      []struct {
-				Digest string
-				Size   int64
-			}
-		}
-		image := "docker://" + ref + ":step-" + s.Key
-		if err := json.Unmarshal([]byte(w.ok(t, tool(t, "skopeo"), "inspect", "--raw", "--tls-verify=false", image).stdout), &m); err != nil {
-			t.Fatal(err)
-		}
-		for _, l := range m.Layers {
-			layers[strings.TrimPrefix(l.Digest, "sha256:")] = l.Size
-		}
-		if m.Annotations["org.carosio.carosbuild.key"] != s.Key || m.Annotations["org.carosio.carosbuild.stage"] != "app" {
-			t.Errorf("annotations %v", m.Annotations)
-		}
-		// Others read it, too.
-		w.ok(t, tool(t, "podman"), "pull", "--quiet", "--tls-verify=false", strings.TrimPrefix(image, "docker://"))
+	for _, l := range m.Layers {
+		layers[strings.TrimPrefix(l.Digest, "sha256:")] = l.Size
 	}
+	if m.Annotations["org.carosio.carosbuild.key"] != key || m.Annotations["org.carosio.carosbuild.stage"] != "app" {
+		t.Errorf("annotations %v", m.Annotations)
+	}
+	w.ok(t, tool(t, "podman"), "pull", "--quiet", "--tls-verify=false", image) // others read it, too
 	got := 0
 	for digest, n := range blobs {
 		switch size, ok := layers[digest]; {

@@ -111,7 +111,7 @@ func startRegistry(t *testing.T, w *world, more ...string) string {
 	}
 	addr := l.Addr().String()
 	l.Close()
-	conf := w.file(t, "registry.yml", fmt.Sprintf("version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: %s}}\nhttp: {addr: %s}\n",
+	conf := w.file(t, "registry.yml", fmt.Sprintf("version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: %s}, delete: {enabled: true}}\nhttp: {addr: %s}\n",
 		filepath.Join(w.dir, "registry"), addr)+strings.Join(more, ""))
 	cmd := w.command(t.Context(), tool(t, "docker-registry"), "serve", conf)
 	if err := cmd.Start(); err != nil {

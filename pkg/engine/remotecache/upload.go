@@ -123,7 +123,7 @@ func (c *Cache) offer(key string, s engine.State, maybe bool) {
 		return
 	}
 	m := c.Steps[key]
-	m.Key = key
+	m.Key, m.Written = key, c.Now()
 	for _, t := range c.To {
 		at := badAt{t.Place, key}
 		if t.Stages && m.Step != m.Steps || maybe && c.offered[at] {
@@ -150,7 +150,7 @@ func (c *Cache) upload(ctx context.Context, u upload) (did bool, err error) {
 	}
 	name, data, err := c.Past(u.meta.Stage)
 	if err == nil {
-		err = u.to.Place.PutPast(ctx, name, data, c.Transfer, u.to.Options)
+		err = u.to.Place.PutPast(ctx, name, data, c.Now(), c.Transfer, u.to.Options)
 	}
 	return true, err
 }

@@ -107,3 +107,33 @@ func (r *Repository) Write(ctx context.Context, tag string, image oci.Stored, t 
 	to := r.session.ref.Context().Tag(tag)
 	return r.session.Explain(ctx, r.session.upload(ctx, r.pusher, to, img, to.Name()))
 }
+
+// Tags are those of all images.
+func (r *Repository) Tags(ctx context.Context) ([]string, error) {
+	tags, err := r.puller.List(ctx, r.session.ref.Context())
+	if absent(err) {
+		return nil, nil
+	}
+	return tags, r.session.Explain(ctx, err)
+}
+
+// Remove removes images by their tags, and with each all its other tags. The registry
+// removes their blobs when it likes.
+func (r *Repository) Remove(ctx context.Context, tags []string) error {
+	for _, tag := range tags {
+		at := r.session.ref.Context()
+		d, err := r.puller.Head(ctx, at.Tag(tag))
+		if err == nil {
+			err = r.pusher.Delete(ctx, at.Digest(d.Digest.String()))
+		}
+		var t *transport.Error
+		switch {
+		case absent(err):
+		case errors.As(err, &t) && t.StatusCode == http.StatusMethodNotAllowed:
+			return fmt.Errorf("%s does not permit the removal of images (of docker-registry, the setting is storage: delete: enabled: true)", at.RegistryStr())
+		case err != nil:
+			return fmt.Errorf("remove %s: %w", at.Tag(tag), r.session.Explain(ctx, err))
+		}
+	}
+	return nil
+}

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/carosio/carosbuild/pkg/oci"
 )
@@ -36,6 +37,7 @@ const (
 	declAnnotation   = annotation + "declaration" // digest of its files
 	progAnnotation   = annotation + "version"     // of the program
 	snapAnnotation   = annotation + "packages"    // digest of the list of packages of the bootstrap
+	writeAnnotation  = annotation + "written"     // when, as in RFC 3339
 	pastAnnotation   = annotation + "past"        // digest of what is in the label of that name
 
 	format = "1"
@@ -53,6 +55,8 @@ type Meta struct {
 	Declaration string // digest of its files
 	Program     string // version
 	Packages    string // digest of the packages that the bootstrap below it has, "" for none
+
+	Written time.Time // into the place
 }
 
 // Result is what a step has left.
@@ -93,6 +97,7 @@ func image(m Meta, r Result) (oci.Stored, error) {
 	if named == nil && r.Config.RootFS.Type == "" {
 		delete(notes, rootfsAnnotation)
 	}
+	noteWritten(notes, m.Written)
 	if m.Steps > 0 {
 		notes[stepAnnotation] = fmt.Sprintf("%d/%d", m.Step, m.Steps)
 	}
@@ -107,6 +112,12 @@ func image(m Meta, r Result) (oci.Stored, error) {
 	return oci.Stored{ID: oci.DigestOf(config).Hex, Config: config, Annotations: notes}, nil
 }
 
+func noteWritten(notes map[string]string, at time.Time) {
+	if !at.IsZero() {
+		notes[writeAnnotation] = at.UTC().Format(time.RFC3339)
+	}
+}
+
 // notFor says why an image is not the result of a step.
 type notFor struct{ why string }
 
@@ -118,6 +129,7 @@ func parse(key, parent string, notes map[string]string, c oci.Contents) (Entry, 
 		Key: notes[keyAnnotation], Parent: notes[parentAnnotation], Stage: notes[stageAnnotation], Title: notes[titleAnnotation],
 		Build: notes[buildAnnotation], Declaration: notes[declAnnotation], Program: notes[progAnnotation], Packages: notes[snapAnnotation],
 	}}
+	e.Written, _ = time.Parse(time.RFC3339, notes[writeAnnotation]) // zero where it is none
 	_, _ = fmt.Sscanf(notes[stepAnnotation], "%d/%d", &e.Step, &e.Steps)
 	switch {
 	case notes[formatAnnotation] != format:

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/oci/registry"
@@ -27,6 +28,8 @@ type Place struct {
 type images interface {
 	Image(ctx context.Context, tag string) (oci.Source, error)
 	Write(ctx context.Context, tag string, image oci.Stored, t oci.Transfer, o oci.PushOptions) error
+	Tags(ctx context.Context) ([]string, error)
+	Remove(ctx context.Context, tags []string) error
 }
 
 // Open prepares the use of a place, named REGISTRY/REPOSITORY or oci:DIR, as long as
@@ -137,7 +140,7 @@ func (p *Place) Put(ctx context.Context, m Meta, r Result, layers []oci.StoredLa
 
 // PutPast remembers what a stage was made of, under a name for it, which is usable in a
 // tag: an image without layers, whose label has the text.
-func (p *Place) PutPast(ctx context.Context, name string, past []byte, t oci.Transfer, o oci.PushOptions) error {
+func (p *Place) PutPast(ctx context.Context, name string, past []byte, at time.Time, t oci.Transfer, o oci.PushOptions) error {
 	c := oci.NewConfig("")
 	c.Config.Labels = map[string]string{pastAnnotation: string(past)}
 	c.SetLayers([]oci.Digest{})
@@ -146,6 +149,7 @@ func (p *Place) PutPast(ctx context.Context, name string, past []byte, t oci.Tra
 		return err
 	}
 	notes := map[string]string{pastAnnotation: oci.DigestOf(past).String(), formatAnnotation: format}
+	noteWritten(notes, at)
 	return p.images.Write(ctx, pastTag+name, oci.Stored{ID: oci.DigestOf(config).Hex, Config: config, Annotations: notes}, t, o)
 }
 

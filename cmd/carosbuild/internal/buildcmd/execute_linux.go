@@ -97,6 +97,9 @@ func (c *buildCommand) summary(j *buildJob, res *engine.Result, began time.Time)
 		targets = diskcmd.ResultStages(targets, diskcmd.DisksOf(j.disks))
 	}
 	for _, id := range targets {
+		if res.Stages[id].Image == "" { // it is where the caches are
+			continue
+		}
 		s.Targets = append(s.Targets, res.BuildID+":"+id)
 	}
 	diskcmd.AddWritten(s, j.disks, j.made)
