@@ -102,8 +102,8 @@ func TestPodmanOfANewUser(t *testing.T) {
 	}
 }
 
-// startRegistry runs Debian's docker-registry on this machine.
-func startRegistry(t *testing.T, w *world) string {
+// startRegistry runs Debian's docker-registry on this machine, with more settings.
+func startRegistry(t *testing.T, w *world, more ...string) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -111,8 +111,8 @@ func startRegistry(t *testing.T, w *world) string {
 	}
 	addr := l.Addr().String()
 	l.Close()
-	conf := w.file(t, "registry.yml", fmt.Sprintf("version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: %s}}\nhttp: {addr: %s}\n",
-		filepath.Join(w.dir, "registry"), addr))
+	conf := w.file(t, "registry.yml", fmt.Sprintf("version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: %s}, delete: {enabled: true}}\nhttp: {addr: %s}\n",
+		filepath.Join(w.dir, "registry"), addr)+strings.Join(more, ""))
 	cmd := w.command(t.Context(), tool(t, "docker-registry"), "serve", conf)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -147,6 +147,8 @@ var allowed = map[string][]string{
 	"pkg/dirtest":               {},
 	"pkg/decl/xmltext":          {"pkg/decl/finding", "pkg/words"},
 	"pkg/source/debian/signed":  {},
+	"pkg/engine/remotecache":    {"pkg/engine", "pkg/oci", "pkg/plan"},
+	"pkg/oci/stepcache":         {"pkg/oci"},
 }
 
 // owners says which package alone may import an outside module.

@@ -15,10 +15,15 @@ import (
 
 // History remembers what the steps of stages were made of when a declaration was
 // built last: one file for each stage. It explains, and decides nothing.
-type History struct{ Dir string }
+type History struct {
+	Dir string
+
+	// Elsewhere is what is remembered under a name on another machine; nil: nothing.
+	Elsewhere func(name string) ([]byte, bool)
+}
 
 func (h History) path(declaration, stage string) string {
-	return filepath.Join(h.Dir, key.Name("history", declaration, stage)+".json")
+	return filepath.Join(h.Dir, pastName(declaration, stage)+".json")
 }
 
 // Write remembers a plan that is about to be run. A declaration is named as the
@@ -41,11 +46,25 @@ func (h History) Write(declaration string, p *plan.Plan, buildID string) error {
 
 func (h History) read(declaration, stage string) (past plan.Past, ok bool) {
 	data, err := os.ReadFile(h.path(declaration, stage))
-	if err != nil || json.Unmarshal(data, &past) != nil {
-		return plan.Past{}, false
+	if err == nil && json.Unmarshal(data, &past) == nil {
+		return past, true
 	}
-	return past, true
+	if h.Elsewhere != nil {
+		if data, ok := h.Elsewhere(pastName(declaration, stage)); ok && json.Unmarshal(data, &past) == nil {
+			return past, true
+		}
+	}
+	return plan.Past{}, false
 }
+
+// Past is what a stage is made of, as it is remembered, and the name that another
+// machine asks for it by.
+func Past(declaration string, j *plan.Job, buildID string) (name string, data []byte, err error) {
+	data, err = json.Marshal(plan.PastOf(j, buildID))
+	return pastName(declaration, j.ID), data, err
+}
+
+func pastName(declaration, stage string) string { return key.Name("history", declaration, stage) }
 
 // Explain says of the first step of each stage that would run, in Why, what is
 // different from when the declaration was built last; not of stages that run because

@@ -26,13 +26,24 @@ func (s *Store) Stored(image string) (oci.Stored, error) {
 	if err != nil {
 		return oci.Stored{}, err
 	}
-	out := oci.Stored{ID: i.ID, Names: i.Names, Config: config, Explain: func(ctx context.Context, err error) error {
-		return s.alsoDamaged(ctx, chain, err)
-	}}
-	for _, l := range chain {
-		out.Layers = append(out.Layers, oci.StoredLayer{DiffID: l.DiffID, Size: l.Size, Write: func(w io.Writer) error { return s.WriteTar(l, w) }})
+	layers, err := s.StoredLayers(i.Top)
+	if err != nil {
+		return oci.Stored{}, err
 	}
-	return out, nil
+	return oci.Stored{ID: i.ID, Names: i.Names, Config: config, Explain: func(ctx context.Context, err error) error {
+		return s.alsoDamaged(ctx, chain, err)
+	}, Layers: layers}, nil
+}
+
+// StoredLayers are a layer and those below it, as they can be pushed and exported, the
+// lowest first.
+func (s *Store) StoredLayers(top string) ([]oci.StoredLayer, error) {
+	chain, err := s.Chain(top)
+	var out []oci.StoredLayer
+	for _, l := range chain {
+		out = append(out, oci.StoredLayer{DiffID: l.DiffID, Size: l.Size, Write: func(w io.Writer) error { return s.WriteTar(l, w) }})
+	}
+	return out, err
 }
 
 func (s *Store) mustImage(n string) (Image, error) {

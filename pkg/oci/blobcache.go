@@ -3,6 +3,7 @@
 package oci
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -33,6 +34,20 @@ const (
 	Zstd Compression = "zstd"
 )
 
+// packing is how a blob is compressed.
+type packing struct {
+	Compression
+	level int // 0 means the usual one
+}
+
+// suffix is the end of the name of what is noted about such a blob.
+func (p packing) suffix() string {
+	if p.level == 0 {
+		return string(p.Compression)
+	}
+	return fmt.Sprintf("%s-%d", p.Compression, p.level)
+}
+
 func (c Compression) mediaType() (types.MediaType, error) {
 	switch c {
 	case Gzip:
@@ -48,7 +63,8 @@ func (c Compression) mediaType() (types.MediaType, error) {
 // is used, and put aside and made again when it is damaged.
 //
 //	DIR/blobs/sha256/HEX        the blob
-//	DIR/index/DIFFID.gzip       sealed: of which layer it is, and its descriptor
+//	DIR/index/DIFFID.gzip       sealed: of which layer it is, and its descriptor;
+//	                            with a level of its own, DIFFID.gzip-9
 //	DIR/quarantine/HEX          a damaged blob
 type BlobCache struct{ Dir string }
 
@@ -63,8 +79,8 @@ func (b BlobCache) blobsDir() string      { return filepath.Join(b.Dir, "blobs",
 func (b BlobCache) indexDir() string      { return filepath.Join(b.Dir, "index") }
 func (b BlobCache) quarantineDir() string { return filepath.Join(b.Dir, "quarantine") }
 
-func (b BlobCache) indexFile(diffID v1.Hash, c Compression) string {
-	return filepath.Join(b.indexDir(), diffID.Hex+"."+string(c))
+func (b BlobCache) indexFile(diffID v1.Hash, p packing) string {
+	return filepath.Join(b.indexDir(), diffID.Hex+"."+p.suffix())
 }
 
 // sweep removes what killed processes have left.
@@ -74,7 +90,7 @@ func (b BlobCache) blobFile(h v1.Hash) string { return blobPath(b.Dir, h) }
 
 // find is the descriptor of a layer's blob. The blob is there with the right
 // size, but has not been read.
-func (b BlobCache) find(diffID v1.Hash, c Compression) (v1.Descriptor, bool) {
+func (b BlobCache) find(diffID v1.Hash, c packing) (v1.Descriptor, bool) {
 	var e blobEntry
 	ok, err := sealed.Read(b.indexFile(diffID, c), &e)
 	d := e.Descriptor
@@ -112,7 +128,7 @@ func (b BlobCache) check(d v1.Descriptor) error {
 }
 
 // put compresses what write writes, and stores it as the blob of diffID.
-func (b BlobCache) put(ctx context.Context, diffID v1.Hash, c Compression, jobs int, write func(io.Writer) error) (v1.Descriptor, error) {
+func (b BlobCache) put(ctx context.Context, diffID v1.Hash, c packing, jobs int, write func(io.Writer) error) (v1.Descriptor, error) {
 	mt, err := c.mediaType()
 	if err != nil {
 		return v1.Descriptor{}, err
@@ -141,20 +157,20 @@ func (b BlobCache) put(ctx context.Context, diffID v1.Hash, c Compression, jobs 
 
 // compress writes a compressed stream, on several processors but with the same
 // bytes for any number of them.
-func compress(w io.Writer, c Compression, jobs int, write func(io.Writer) error) error {
+func compress(w io.Writer, c packing, jobs int, write func(io.Writer) error) error {
 	var z io.WriteCloser
 	var err error
-	switch c {
+	switch c.Compression {
 	case Gzip:
 		var g *pgzip.Writer
-		if g, err = pgzip.NewWriterLevel(w, pgzip.DefaultCompression); err == nil {
+		if g, err = pgzip.NewWriterLevel(w, cmp.Or(c.level, pgzip.DefaultCompression)); err == nil {
 			err = g.SetConcurrency(1<<20, max(jobs, 1))
 		}
 		z = g
 	case Zstd:
-		z, err = zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderConcurrency(max(jobs, 1)))
+		z, err = zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.EncoderLevelFromZstd(cmp.Or(c.level, 3))), zstd.WithEncoderConcurrency(max(jobs, 1)))
 	default:
-		err = fmt.Errorf("unknown compression %q", c)
+		err = fmt.Errorf("unknown compression %q", c.Compression)
 	}
 	if err != nil {
 		return err

@@ -24,18 +24,18 @@ func TestBlobCache(t *testing.T) {
 	write := func(w io.Writer) error { _, err := w.Write(content); return err }
 	for _, c := range []Compression{Gzip, Zstd} {
 		b := BlobCache{t.TempDir()}
-		if _, ok := b.find(diffID, c); ok {
+		if _, ok := b.find(diffID, packing{Compression: c}); ok {
 			t.Error("an empty cache has something")
 		}
-		d, err := b.put(t.Context(), diffID, c, 2, write)
+		d, err := b.put(t.Context(), diffID, packing{Compression: c}, 2, write)
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := BlobCache{t.TempDir()}.put(t.Context(), diffID, c, 1, write)
+		again, err := BlobCache{t.TempDir()}.put(t.Context(), diffID, packing{Compression: c}, 1, write)
 		if err != nil || again.Digest != d.Digest {
 			t.Errorf("%s: other bytes with one processor: %s, %s", c, again.Digest, d.Digest)
 		}
-		if got, ok := b.find(diffID, c); !ok || got.Digest != d.Digest {
+		if got, ok := b.find(diffID, packing{Compression: c}); !ok || got.Digest != d.Digest {
 			t.Error("not found:", got, ok)
 		}
 		if err := b.check(d); err != nil {
@@ -69,10 +69,10 @@ func TestBlobCache(t *testing.T) {
 			if err := b.check(d); err == nil {
 				t.Errorf("%s: not noticed", name)
 			}
-			if _, ok := b.find(diffID, c); ok {
+			if _, ok := b.find(diffID, packing{Compression: c}); ok {
 				t.Errorf("%s: still found", name)
 			}
-			if _, err := b.put(t.Context(), diffID, c, 2, write); err != nil {
+			if _, err := b.put(t.Context(), diffID, packing{Compression: c}, 2, write); err != nil {
 				t.Fatal(err)
 			}
 			if err := b.check(d); err != nil {
@@ -86,7 +86,7 @@ func TestBlobCache(t *testing.T) {
 func TestBlobCacheFailure(t *testing.T) {
 	b := BlobCache{t.TempDir()}
 	fail := errors.New("no more")
-	_, err := b.put(t.Context(), v1.Hash{Algorithm: "sha256", Hex: strings.Repeat("0", 64)}, Gzip, 1, func(w io.Writer) error {
+	_, err := b.put(t.Context(), v1.Hash{Algorithm: "sha256", Hex: strings.Repeat("0", 64)}, packing{Compression: Gzip}, 1, func(w io.Writer) error {
 		_, _ = w.Write([]byte("half"))
 		return fail
 	})
@@ -102,7 +102,7 @@ func TestBlobCacheFailure(t *testing.T) {
 func TestInflate(t *testing.T) {
 	pack := func(c Compression, n int) []byte {
 		var buf bytes.Buffer
-		if err := compress(&buf, c, 1, func(w io.Writer) error {
+		if err := compress(&buf, packing{Compression: c}, 1, func(w io.Writer) error {
 			_, err := io.CopyN(w, zeros{}, int64(n))
 			return err
 		}); err != nil {

@@ -17,6 +17,27 @@ import (
 type PushOptions struct {
 	Cache       BlobCache
 	Compression Compression // "" is Gzip, which everything reads
+	Level       int         // of the compression, 1 is the fastest; 0 means the usual one
+
+	// Known, if it is not nil, tells as which blob a layer is where the image goes, so
+	// that it need not be compressed to know its digest.
+	Known func(diffID v1.Hash) (v1.Descriptor, bool)
+}
+
+// Check refuses a level that the compression does not have.
+func (o PushOptions) Check() error {
+	most := 9
+	switch o.compression() {
+	case Gzip:
+	case Zstd:
+		most = 22
+	default:
+		return fmt.Errorf("unknown compression %q: want gzip or zstd", o.Compression)
+	}
+	if o.Level < 0 || o.Level > most {
+		return fmt.Errorf("%s has the levels 1 to %d, not %d", o.compression(), most, o.Level)
+	}
+	return nil
 }
 
 func (o PushOptions) compression() Compression {
@@ -39,7 +60,7 @@ type blobLayer struct {
 	layer StoredLayer
 	desc  v1.Descriptor
 	cache BlobCache
-	how   Compression
+	how   packing
 	jobs  int
 }
 
@@ -52,9 +73,15 @@ func (i Stored) Compress(ctx context.Context, t Transfer, o PushOptions) (v1.Ima
 	g.SetLimit(t.Parallel())
 	for n, l := range i.Layers {
 		g.Go(func() error {
-			b := &blobLayer{layer: l, cache: o.Cache, how: o.compression(), jobs: t.Parallel()}
+			b := &blobLayer{layer: l, cache: o.Cache, how: packing{o.compression(), o.Level}, jobs: t.Parallel()}
 			b.again = func() error { return b.find(ctx, func(int64) {}) }
 			layers[n] = b
+			if o.Known != nil {
+				var ok bool
+				if b.desc, ok = o.Known(l.DiffID); ok {
+					return nil
+				}
+			}
 			return b.find(gctx, func(done int64) {
 				t.Tell(Event{Kind: "compress", Name: i.label(), Digest: l.DiffID.String(), Done: done, Total: l.Size})
 			})
@@ -70,7 +97,7 @@ func (i Stored) Compress(ctx context.Context, t Transfer, o PushOptions) (v1.Ima
 		img.layers[l.desc.Digest] = l
 	}
 	var err error
-	if img.manifest, err = NewManifest(i.Config, descs); err != nil {
+	if img.manifest, err = annotatedManifest(i.Config, descs, i.Annotations); err != nil {
 		return nil, err
 	}
 	return partial.CompressedToImage(img)

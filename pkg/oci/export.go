@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
@@ -54,6 +55,11 @@ func export(ctx context.Context, from Images, image, dst string, t Transfer, o P
 
 // WriteLayout adds an image to a layout: blobs, then manifest, then index.
 func WriteLayout(ctx context.Context, img v1.Image, dir, tag string) error {
+	return writeLayout(ctx, img, dir, tag, func(v1.Hash) bool { return false })
+}
+
+// writeLayout does not look at blobs that are whole.
+func writeLayout(ctx context.Context, img v1.Image, dir, tag string, whole func(v1.Hash) bool) error {
 	if err := os.MkdirAll(filepath.Join(dir, "blobs", "sha256"), 0o755); err != nil {
 		return err
 	}
@@ -67,6 +73,9 @@ func WriteLayout(ctx context.Context, img v1.Image, dir, tag string) error {
 		h, err := l.Digest()
 		if err != nil {
 			return err
+		}
+		if whole(h) {
+			continue
 		}
 		if err := exportBlob(ctx, dir, h, l.Compressed); err != nil {
 			return fmt.Errorf("layer %s: %w", h, err)
@@ -104,6 +113,8 @@ func exportBlob(ctx context.Context, dir string, h v1.Hash, open func() (io.Read
 		got, _, err := v1.SHA256(f)
 		f.Close()
 		if err == nil && got == h {
+			now := time.Now()
+			_ = os.Chtimes(path, now, now) // for SharedLayout.Remove; somebody else's stays as it is
 			return nil
 		}
 	}

@@ -29,6 +29,8 @@ type Stored struct {
 	Config []byte
 	Layers []StoredLayer // the lowest first
 
+	Annotations map[string]string // of the manifest that is made of it
+
 	// Explain adds to an error of Write what else is wrong with the layers; nil
 	// adds nothing.
 	Explain func(ctx context.Context, err error) error
@@ -58,7 +60,11 @@ func (i Stored) label() string {
 
 // NewManifest is the manifest of an image (image-spec manifest.md).
 func NewManifest(config []byte, layers []v1.Descriptor) ([]byte, error) {
-	m := v1.Manifest{SchemaVersion: 2, MediaType: types.OCIManifestSchema1, Layers: []v1.Descriptor{}}
+	return annotatedManifest(config, layers, nil)
+}
+
+func annotatedManifest(config []byte, layers []v1.Descriptor, annotations map[string]string) ([]byte, error) {
+	m := v1.Manifest{SchemaVersion: 2, MediaType: types.OCIManifestSchema1, Layers: []v1.Descriptor{}, Annotations: annotations}
 	h, n, err := v1.SHA256(bytes.NewReader(config))
 	if err != nil {
 		return nil, err

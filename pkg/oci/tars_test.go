@@ -108,7 +108,7 @@ func TestOpenTarsLimits(t *testing.T) {
 	bomb := ocitest.MakeTar(t, ocitest.Reg("f", string(make([]byte, 3<<20))))
 	l := ocitest.NewLayout(t)
 	var packed bytes.Buffer
-	if err := compress(&packed, Zstd, 1, func(w io.Writer) error { _, err := w.Write(bomb); return err }); err != nil {
+	if err := compress(&packed, packing{Compression: Zstd}, 1, func(w io.Writer) error { _, err := w.Write(bomb); return err }); err != nil {
 		t.Fatal(err)
 	}
 	l.Index(l.Image(bomb, func(m *v1.Manifest, _ *v1.ConfigFile) { m.Layers[0] = l.Blob(types.OCILayerZStd, packed.Bytes()) }))

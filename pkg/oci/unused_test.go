@@ -36,7 +36,7 @@ func TestBlobCacheUnits(t *testing.T) {
 	}
 	b := BlobCache{t.TempDir()}
 	put := func() v1.Descriptor {
-		d, err := b.put(t.Context(), diffID, Gzip, 1, func(w io.Writer) error { _, err := w.Write(content); return err })
+		d, err := b.put(t.Context(), diffID, packing{Compression: Gzip}, 1, func(w io.Writer) error { _, err := w.Write(content); return err })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -54,11 +54,11 @@ func TestBlobCacheUnits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{b.blobFile(d.Digest), b.indexFile(diffID, Gzip), filepath.Join(b.quarantineDir(), d.Digest.Hex)}
+	want := []string{b.blobFile(d.Digest), b.indexFile(diffID, packing{Compression: Gzip}), filepath.Join(b.quarantineDir(), d.Digest.Hex)}
 	if diff := cmp.Diff(want, removed(t, units)); diff != "" {
 		t.Errorf("units: -want +got\n%s", diff)
 	}
-	if _, ok := b.find(diffID, Gzip); ok {
+	if _, ok := b.find(diffID, packing{Compression: Gzip}); ok {
 		t.Error("the blob is still found")
 	}
 }

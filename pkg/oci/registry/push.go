@@ -105,15 +105,19 @@ func (s *session) head(tag name.Tag) (v1.Hash, error) {
 
 // write uploads an image: its layers and its config, then the manifest.
 func (s *session) write(ctx context.Context, tag name.Tag, img v1.Image, dst string) error {
+	pusher, err := remote.NewPusher(s.opts...)
+	if err != nil {
+		return err
+	}
+	return s.upload(ctx, pusher, tag, img, dst)
+}
+
+func (s *session) upload(ctx context.Context, pusher *remote.Pusher, tag name.Tag, img v1.Image, dst string) error {
 	layers, err := img.Layers()
 	if err != nil {
 		return err
 	}
 	config, err := partial.ConfigLayer(img)
-	if err != nil {
-		return err
-	}
-	pusher, err := remote.NewPusher(s.opts...)
 	if err != nil {
 		return err
 	}

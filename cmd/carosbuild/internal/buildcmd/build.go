@@ -21,6 +21,7 @@ type buildCommand struct {
 	planner
 	runOptions
 	limitOptions
+	cacheOptions
 	viewOptions
 	diskcmd.DiskFlags
 	diskcmd.VerifyOptions
@@ -64,6 +65,7 @@ func (c *buildCommand) command(use string) *cobra.Command {
 	c.runOptions.add(f, c.Env("NETWORK", "auto"))
 	c.certOptions.add(c.App, f)
 	c.limitOptions.add(c.App, f)
+	c.addWrite(f)
 	c.addOutput(c.App, f)
 	c.VerifyOptions.Add(cmd, c.App)
 	c.redomatFlags.add(f)
@@ -75,6 +77,7 @@ func (c *buildCommand) planFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	c.planOptions.add(f)
 	c.DiskFlags.Add(f)
+	c.cacheOptions.add(f)
 	f.BoolVar(&c.jsonPlan, "json", false, "print the plan as JSON (only with --dry-run)")
 	c.ForeignFlag(cmd)
 	declfile.HiddenKasFlags(c.App, f)
@@ -131,8 +134,11 @@ func (c *buildCommand) run(cmd *cobra.Command) error {
 	if err := c.VerifyOptions.Check(j.disks); err != nil {
 		return err
 	}
+	if err := c.refuseSteps(j); err != nil {
+		return err
+	}
 	if c.dryRun {
-		j.dirs.History().Explain(c.historyName(), j.plan)
+		j.past.Explain(c.historyName(), j.plan)
 		return c.showPlan(cmd, j)
 	}
 	return c.start(cmd, j, view)
@@ -148,6 +154,9 @@ func (c *buildCommand) checkFlags() (id string, err error) {
 		return "", err
 	}
 	if err := checkNetwork(c.network); err != nil {
+		return "", err
+	}
+	if err := c.checkCaches(); err != nil {
 		return "", err
 	}
 	if !c.dryRun { // which a plan always is, without these flags

@@ -52,7 +52,14 @@ func (c *buildCommand) plan(ctx context.Context, view render.Display) (*buildJob
 		return nil, err
 	}
 	j.openCache()
-	return j, j.plan.MarkCached(func(key string) (bool, error) { return j.cache.Has(ctx, key) })
+	j.past = j.dirs.History()
+	if err := j.plan.MarkCached(func(key string) (bool, error) { return j.cache.Has(ctx, key) }); err != nil {
+		return nil, err
+	}
+	if c.dryRun || c.only { // otherwise the build asks
+		return j, c.askCaches(ctx, j, view)
+	}
+	return j, nil
 }
 
 // choose finds the disks and the stages that are asked for, and where stages begin

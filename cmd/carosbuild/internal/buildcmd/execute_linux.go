@@ -38,7 +38,13 @@ func (c *buildCommand) build(ctx context.Context, j *buildJob, view render.Displ
 		return err
 	}
 	rec := history.NewRecorder(j.plan, began)
-	e, done, err := c.engine(ctx, j, store, view, rec.Tee(view.Show))
+	events := rec.Tee(view.Show)
+	if err := c.openShared(ctx, j, store, view, func(text string) {
+		events(progress.Event{Time: time.Now(), Kind: progress.Note, Text: text})
+	}); err != nil {
+		return err
+	}
+	e, done, err := c.engine(ctx, j, store, view, events)
 	if err != nil {
 		return err
 	}
@@ -52,7 +58,11 @@ func (c *buildCommand) build(ctx context.Context, j *buildJob, view render.Displ
 	view.Show(progress.Event{Time: began, Kind: progress.Begun, Text: j.buildID, Stages: len(j.plan.Stages), Steps: j.plan.Steps()})
 	var res *engine.Result
 	defer func() { writeReport(c.App, rec.Report(ctx, madeBy(ctx, store, j, res), time.Now(), err), j) }()
-	if res, err = c.runAndWrite(ctx, e, j, store); err != nil {
+	err = j.writing(ctx, events, func(ctx context.Context) (err error) {
+		res, err = c.runAndWrite(ctx, e, j, store)
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	if err := c.noteNames(j, store, res); err != nil {
@@ -78,11 +88,17 @@ func (c *buildCommand) summary(j *buildJob, res *engine.Result, began time.Time)
 	if j.info.Main() == "" {
 		s.Stage += ":" + j.plan.Targets[0]
 	}
+	if j.notStored(res) {
+		s.Stage = ""
+	}
 	targets := j.plan.Targets
 	if len(c.wanted) == 0 { // otherwise all of them were asked for
 		targets = diskcmd.ResultStages(targets, diskcmd.DisksOf(j.disks))
 	}
 	for _, id := range targets {
+		if res.Stages[id].Image == "" { // it is where the caches are
+			continue
+		}
 		s.Targets = append(s.Targets, res.BuildID+":"+id)
 	}
 	diskcmd.AddWritten(s, j.disks, j.made)
@@ -99,7 +115,7 @@ func (c *buildCommand) runAndWrite(ctx context.Context, e *engine.Engine, j *bui
 		}
 	}
 	heal := &engine.Healer{Store: store, Note: func(text string) { e.Events(progress.Event{Time: time.Now(), Kind: progress.Note, Text: text}) }}
-	return heal.Do(ctx, w)
+	return j.untilFound(ctx, func(ctx context.Context) (*engine.Result, error) { return heal.Do(ctx, w) })
 }
 
 // engine is what runs the plan. It is to be closed.
@@ -117,14 +133,13 @@ func (c *buildCommand) engine(ctx context.Context, j *buildJob, store *layer.Sto
 		return nil, nil, errors.Join(err, done())
 	}
 	l.Output = output
-	if l.Cache = j.cache; c.noCache {
-		l.Cache = engine.Fresh(l.Cache)
-	}
 	images := engine.StoredImages{Names: history.Keeper{Store: store, BuildID: j.buildID, Plan: j.plan}}
 	if !c.forget {
 		l.Failed = images.Failed
 	}
-	return &engine.Engine{Cache: l.Cache, Executor: l, Images: images, BuildID: j.buildID, Jobs: c.jobs, Now: time.Now, Events: events}, done, nil
+	e := &engine.Engine{Executor: l, Images: images, BuildID: j.buildID, Jobs: c.jobs, Now: time.Now, Events: events}
+	c.share(j, e, l)
+	return e, done, nil
 }
 
 // steps say how steps are run.
@@ -226,8 +241,9 @@ func (c *buildCommand) writeDisks(ctx context.Context, e *engine.Engine, j *buil
 	comp.Jobs, comp.Level = c.jobs, c.Level
 	roots := map[string]compose.RootFS{}
 	for id, s := range res.Stages {
-		if roots[id] = (compose.StoredRoot{Store: store, Layer: s.Layer}); j.root != nil {
-			roots[id] = j.root(s.Layer)
+		var err error
+		if roots[id], err = j.rootOf(ctx, store, id, s.State); err != nil {
+			return nil, err
 		}
 	}
 	return diskcmd.WriteDisks(ctx, comp, j.disks, roots, c.Stdout)

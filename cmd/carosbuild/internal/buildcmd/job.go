@@ -13,6 +13,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/compose"
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/engine"
+	"github.com/carosio/carosbuild/pkg/engine/remotecache"
 	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/plan"
@@ -30,7 +31,9 @@ type buildJob struct {
 	resolved *resolve.Resolved // nil inside the namespaces
 	dirs     cli.Dirs
 	store    layer.Paths
-	cache    engine.Cache // of steps
+	cache    engine.Cache       // of steps, that of this machine
+	shared   *remotecache.Cache // of steps, over that of this machine; nil without one
+	past     history.History    // of plans
 	epoch    *int64
 	started  []history.Started    // stages that begin with a stored image
 	info     history.BuildInfo    // what is noted about the build when it begins

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 	"text/tabwriter"
 
@@ -27,7 +28,7 @@ func (c *buildCommand) printPlan(j *buildJob, deployed map[string][]string) erro
 		return enc.Encode(j.plan.Redacted())
 	}
 	if c.whyOnly {
-		return c.printWhy(j)
+		return c.writeWhy(c.Stdout, j)
 	}
 	out := bufio.NewWriter(c.Stdout) // the table writer writes every cell for itself
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
@@ -84,8 +85,8 @@ func title(p *plan.Step) string {
 	return strings.TrimSpace(p.Kind + " " + terminal.Cut(render.OneLine(p.Text), 90))
 }
 
-// printWhy shows why stages do not stay as they are.
-func (c *buildCommand) printWhy(j *buildJob) error {
+// writeWhy shows why stages do not stay as they are.
+func (c *buildCommand) writeWhy(w io.Writer, j *buildJob) error {
 	steps, causes, runs := 0, 0, 0
 	for _, s := range j.plan.Stages {
 		steps += len(s.Steps)
@@ -95,17 +96,17 @@ func (c *buildCommand) printWhy(j *buildJob) error {
 		for i, p := range s.Steps {
 			if p.Unresolved != "" {
 				causes++
-				fmt.Fprintf(c.Stdout, "%s %d/%d %s\n  may run: it could not be looked up: %s\n", s.ID, i+1, len(s.Steps), title(&p), render.Printable(render.OneLine(p.Unresolved)))
+				fmt.Fprintf(w, "%s %d/%d %s\n  may run: it could not be looked up: %s\n", s.ID, i+1, len(s.Steps), title(&p), render.Printable(render.OneLine(p.Unresolved)))
 			}
 			if p.Why == "" {
 				continue
 			}
 			causes++
-			fmt.Fprintf(c.Stdout, "%s %d/%d %s\n  runs because %s\n", s.ID, i+1, len(s.Steps), title(&p), terminal.Cut(render.OneLine(p.Why), 200))
+			fmt.Fprintf(w, "%s %d/%d %s\n  runs because %s\n", s.ID, i+1, len(s.Steps), title(&p), terminal.Cut(render.OneLine(p.Why), 200))
 		}
 	}
 	if runs > causes {
-		fmt.Fprintf(c.Stdout, "and %s based on what runs\n", words.Count(runs-causes, "stage"))
+		fmt.Fprintf(w, "and %s based on what runs\n", words.Count(runs-causes, "stage"))
 	}
 	if runs > 0 {
 		return nil
@@ -114,7 +115,7 @@ func (c *buildCommand) printWhy(j *buildJob) error {
 	for i, p := range j.disks {
 		what += []string{" for disk ", ", "}[min(i, 1)] + p.Disk.ID
 	}
-	_, err := fmt.Fprintf(c.Stdout, "nothing would run%s: all %s of %s are stored\n", what, words.Count(steps, "step"), words.Count(len(j.plan.Stages), "stage"))
+	_, err := fmt.Fprintf(w, "nothing would run%s: all %s of %s are stored\n", what, words.Count(steps, "step"), words.Count(len(j.plan.Stages), "stage"))
 	return err
 }
 

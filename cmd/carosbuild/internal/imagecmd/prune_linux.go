@@ -36,6 +36,7 @@ type pruneCommand struct {
 	*cli.App
 	olderThan, maxSize string
 	all, dry           bool
+	registry           string // the cache of steps that is pruned, "" for this machine
 }
 
 // prunedByDefault is how long builds and cached files that are not used are kept.
@@ -62,9 +63,13 @@ can be removed.`,
 		Example: `  carosbuild prune --dry-run            what was not used for 30 days
   carosbuild prune --older-than 2w
   carosbuild prune --max-size 40G       and on, until no more than that is left
-  carosbuild prune '2026-10-*'          these builds`,
+  carosbuild prune '2026-10-*'          these builds
+  carosbuild prune --registry registry.example.org/caros/cache --older-than 4w`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if c.registry != "" {
+				return c.pruneRegistry(cmd.Context(), args)
+			}
 			rule, most, err := c.rule(args, time.Now())
 			if err != nil {
 				return err
@@ -86,6 +91,7 @@ can be removed.`,
 	f.StringVar(&c.maxSize, "max-size", "", "remove what was not used for longest until at most this is left, such as 40G; the newest build stays")
 	f.BoolVar(&c.all, "all", false, "remove everything that can be made or fetched again")
 	f.BoolVarP(&c.dry, "dry-run", "n", false, "only say what would be removed")
+	f.StringVar(&c.registry, "registry", "", "remove results of steps from this repository or oci:DIR, by when they were written (see docs/cache.md)")
 	a.ForeignFlag(cmd)
 	return cmd
 }

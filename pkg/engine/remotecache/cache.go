@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package remotecache
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/carosio/carosbuild/pkg/engine"
+	"github.com/carosio/carosbuild/pkg/oci"
+	"github.com/carosio/carosbuild/pkg/oci/stepcache"
+	"github.com/carosio/carosbuild/pkg/plan"
+)
+
+// Cache is an engine.Cache. What Lookup finds in a place is elsewhere, as engine.State
+// says: Here, Chains and Images are for those who need layers. Its fields are set before
+// it is used and not changed afterwards.
+type Cache struct {
+	Local    engine.Cache              // of this machine
+	From     []*stepcache.Place        // where results are looked up, the first one first
+	To       []Target                  // where results are written
+	Steps    map[string]stepcache.Meta // what is known of the steps of a plan, by key, see Metas
+	Policy   Policy                    // which results may be used; nil for all
+	Required bool                      // what would be a warning is an error
+	Warn     func(text string)         // called concurrently
+	Now      func() time.Time
+	Transfer oci.Transfer                                           // of what is written
+	Pull     func(context.Context, Found) (layer string, err error) // brings the layers of a result into the store
+	Stored   func(layer string) ([]oci.StoredLayer, error)          // a layer of the store and those below it, the lowest first
+
+	// Past is what a stage is made of, and under which name that is remembered in a place;
+	// nil: it is not.
+	Past func(stage string) (name string, data []byte, err error)
+
+	mu      sync.Mutex
+	asked   map[string]*answer   // by key
+	chains  map[string][]*answer // by chain
+	bad     map[badAt]bool
+	broken  map[*stepcache.Place]bool // not to be read from
+	used    map[string]bool           // keys that were found
+	pulling sync.Mutex                // one at a time: each fetches several layers at once
+
+	uploads
+}
+
+// Policy says which results may be used.
+type Policy interface {
+	// Check refuses a result with an error. A signature would be one of the image's
+	// manifest, whose digest is in e.Source.Ref.
+	Check(ctx context.Context, e stepcache.Entry) error
+}
+
+// Found is a result in a place.
+type Found struct {
+	stepcache.Entry
+	Place *stepcache.Place
+}
+
+// answer is what the places have said about a key.
+type answer struct {
+	mu    sync.Mutex // of asking
+	found atomic.Pointer[Found]
+	at    time.Time // when there was nothing
+}
+
+type badAt struct {
+	place *stepcache.Place
+	key   string
+}
+
+// again is for how long it is believed that nobody has the result of a step.
+const again = 5 * time.Second
+
+// LostError says that a result which was found could not be fetched: what looked it up
+// is to look it up once more, and is not going to find it.
+type LostError struct {
+	Place string
+	Err   error
+}
+
+func (e *LostError) Error() string {
+	return strings.TrimSuffix("cache "+e.Place, " ") + ": " + e.Err.Error()
+}
+
+func (e *LostError) Unwrap() error { return e.Err }
+
+// Ask looks the stages of a plan up, side by side: the last step first, and those before
+// it until one is there.
+func (c *Cache) Ask(ctx context.Context, p *plan.Plan) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(8)
+	for i := range p.Stages {
+		steps := p.Stages[i].Steps
+		g.Go(func() error {
+			for k := len(steps) - 1; k >= 0; k-- {
+				if steps[k].Key == "" {
+					continue
+				}
+				if ok, err := c.Has(ctx, steps[k].Key); ok || err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// Has implements engine.Cache.
+func (c *Cache) Has(ctx context.Context, key string) (bool, error) {
+	if ok, err := c.Local.Has(ctx, key); ok || err != nil {
+		return ok, err
+	}
+	f, err := c.find(ctx, key)
+	return f != nil, err
+}
+
+// Lookup implements engine.Cache.
+func (c *Cache) Lookup(ctx context.Context, key string) (engine.State, bool, error) {
+	if s, ok, err := c.Local.Lookup(ctx, key); ok || err != nil {
+		return s, ok, err
+	}
+	f, err := c.find(ctx, key)
+	if f == nil {
+		return engine.State{}, false, err
+	}
+	c.mu.Lock()
+	if c.used == nil {
+		c.used = map[string]bool{}
+	}
+	c.used[key] = true
+	c.mu.Unlock()
+	s, err := f.state()
+	return s, err == nil, err
+}
+
+// state is a copy of a result.
+func (f *Found) state() (s engine.State, err error) {
+	data, err := json.Marshal(engine.State{Layers: f.Layers, Config: f.Config})
+	if err == nil {
+		err = json.Unmarshal(data, &s)
+	}
+	return s, err
+}
+
+// Put implements engine.Cache. The result is written to the places later.
+func (c *Cache) Put(ctx context.Context, key string, s engine.State) error {
+	if err := c.Local.Put(ctx, key, s); err != nil {
+		return err
+	}
+	c.offer(key, s, false)
+	return nil
+}
+
+// Used is how many results were found in places.
+func (c *Cache) Used() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.used)
+}
+
+// find asks the places, unless they have answered.
+func (c *Cache) find(ctx context.Context, key string) (*Found, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	a := c.answer(key)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if f := a.found.Load(); f != nil && !c.isBad(f.Place, key) {
+		return f, nil
+	}
+	a.found.Store(nil)
+	if !a.at.IsZero() && c.Now().Sub(a.at) < again {
+		return nil, nil
+	}
+	for _, p := range c.From {
+		if c.isBad(p, key) {
+			continue
+		}
+		f, err := c.askPlace(ctx, p, key)
+		if err != nil {
+			return nil, err
+		}
+		if f != nil {
+			a.found.Store(f)
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			chain := chainOf(f.Layers)
+			c.chains[chain] = append(c.chains[chain], a)
+			return f, nil
+		}
+	}
+	a.at = c.Now()
+	return nil, nil
+}
+
+// askPlace is the result that a place has, nil for none that can be used.
+func (c *Cache) askPlace(ctx context.Context, p *stepcache.Place, key string) (*Found, error) {
+	e, err := p.Lookup(ctx, key, c.Steps[key].Parent)
+	switch {
+	case errors.Is(err, stepcache.ErrNone):
+		return nil, nil
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case err == nil && c.Policy != nil:
+		err = c.Policy.Check(ctx, e)
+	case err != nil && !stepcache.Unusable(err):
+		return nil, c.giveUp(p, err)
+	}
+	if err != nil {
+		return nil, c.spurn(p, key, err)
+	}
+	return &Found{e, p}, nil
+}
+
+// giveUp makes a place one that is not asked any more.
+func (c *Cache) giveUp(p *stepcache.Place, err error) error {
+	c.mu.Lock()
+	before := c.broken[p]
+	if c.broken == nil {
+		c.broken = map[*stepcache.Place]bool{}
+	}
+	c.broken[p] = true
+	c.mu.Unlock()
+	if before {
+		return nil
+	}
+	return c.complain(fmt.Errorf("cache %s is not read any more in this build: %w", p.Name, err))
+}
+
+// spurn makes a result one that is not used.
+func (c *Cache) spurn(p *stepcache.Place, key string, err error) error {
+	c.mu.Lock()
+	at := badAt{p, key}
+	before := c.bad[at]
+	if c.bad == nil {
+		c.bad = map[badAt]bool{}
+	}
+	c.bad[at] = true
+	c.mu.Unlock()
+	if before {
+		return nil
+	}
+	return c.complain(fmt.Errorf("cache %s: the result of %s is not used: %w", p.Name, c.called(key), err))
+}
+
+// called is a step in words.
+func (c *Cache) called(key string) string {
+	if m := c.Steps[key]; m.Stage != "" {
+		return fmt.Sprintf("stage %s, step %d/%d", m.Stage, m.Step, m.Steps)
+	}
+	return fmt.Sprintf("step %.12s", key)
+}
+
+// complain is a warning, or an error where the cache is required.
+func (c *Cache) complain(err error) error {
+	if c.Required {
+		return err
+	}
+	c.Warn(err.Error())
+	return nil
+}
+
+func (c *Cache) isBad(p *stepcache.Place, key string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.broken[p] || c.bad[badAt{p, key}]
+}
+
+func (c *Cache) answer(key string) *answer {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.asked == nil {
+		c.asked, c.chains = map[string]*answer{}, map[string][]*answer{}
+	}
+	if c.asked[key] == nil {
+		c.asked[key] = &answer{}
+	}
+	return c.asked[key]
+}
+
+func chainOf(layers []oci.Digest) string {
+	var b strings.Builder
+	for _, l := range layers {
+		b.WriteString(l.String() + "\n")
+	}
+	return b.String()
+}

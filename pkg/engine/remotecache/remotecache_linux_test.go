@@ -1,0 +1,428 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package remotecache
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/carosio/carosbuild/pkg/engine"
+	"github.com/carosio/carosbuild/pkg/engine/enginetest"
+	"github.com/carosio/carosbuild/pkg/oci"
+	"github.com/carosio/carosbuild/pkg/oci/ocitest"
+	"github.com/carosio/carosbuild/pkg/oci/registry"
+	"github.com/carosio/carosbuild/pkg/oci/stepcache"
+)
+
+// machine has a store of tars, by layer.
+type machine struct {
+	t      *testing.T
+	place  func(ctx context.Context) *stepcache.Place
+	mu     sync.Mutex
+	tars   map[string][]byte
+	chains map[string][]oci.Digest
+	warned []string
+}
+
+func newMachine(t *testing.T, ref string) *machine {
+	return &machine{t: t, tars: map[string][]byte{}, chains: map[string][]oci.Digest{}, place: func(ctx context.Context) *stepcache.Place {
+		p, err := stepcache.Open(ctx, registry.Client{Backoff: ocitest.QuickRetry()}, ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}}
+}
+
+// add puts layers into the store.
+func (m *machine) add(tars ...[]byte) engine.State {
+	var s engine.State
+	for _, data := range tars {
+		d := oci.DigestOf(data)
+		s.Layers = append(s.Layers, d)
+		m.tars[d.String()] = data
+	}
+	s.Layer = "layer " + s.Layers[len(s.Layers)-1].Hex
+	m.chains[s.Layer] = s.Layers
+	return s
+}
+
+// cache is one as a build on this machine has it.
+func (m *machine) cache(ctx context.Context) *Cache {
+	p := m.place(ctx)
+	return &Cache{
+		Local: &enginetest.FakeCache{}, From: []*stepcache.Place{p}, To: []Target{{Place: p, Options: oci.PushOptions{Cache: oci.BlobCache{Dir: m.t.TempDir()}}}}, Now: time.Now,
+		Warn: func(text string) {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			m.warned = append(m.warned, text)
+		},
+		Stored: func(layer string) (all []oci.StoredLayer, err error) {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			for _, d := range m.chains[layer] {
+				data := m.tars[d.String()]
+				all = append(all, oci.StoredLayer{DiffID: d, Size: int64(len(data)), Write: func(w io.Writer) error {
+					_, err := w.Write(data)
+					return err
+				}})
+			}
+			return all, nil
+		},
+		Pull: m.pull,
+	}
+}
+
+func (m *machine) pull(ctx context.Context, f Found) (string, error) {
+	tars, err := f.Source.OpenTars(ctx, oci.TarCache{Dir: m.t.TempDir()})
+	if err != nil {
+		return "", err
+	}
+	defer tars.Close()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var all [][]byte
+	for _, l := range tars.Layers {
+		data, err := io.ReadAll(io.NewSectionReader(l, 0, l.Size))
+		if err != nil {
+			return "", err
+		}
+		all = append(all, data)
+	}
+	if len(all) == 0 {
+		return "", nil
+	}
+	return m.add(all...).Layer, nil
+}
+
+// between puts on one machine and looks up on another one that is new each time.
+type between struct{ a, b *machine }
+
+func (x between) Has(ctx context.Context, key string) (bool, error) {
+	return x.b.cache(context.WithoutCancel(ctx)).Has(ctx, key)
+}
+
+func (x between) Lookup(ctx context.Context, key string) (engine.State, bool, error) {
+	c := x.b.cache(context.WithoutCancel(ctx))
+	return c.Here(c).Lookup(ctx, key)
+}
+
+func (x between) Put(ctx context.Context, key string, s engine.State) error {
+	c := x.a.cache(context.WithoutCancel(ctx))
+	return c.Run(ctx, func(int) {}, func(ctx context.Context) error { return c.Put(ctx, key, s) })
+}
+
+func tars(t *testing.T) [][]byte {
+	return [][]byte{ocitest.MakeTar(t, ocitest.Reg("f", "one")), ocitest.MakeTar(t, ocitest.Reg("g", strings.Repeat("two", 1000)))}
+}
+
+// What one machine puts, another one finds, in a registry and in a directory.
+func TestCache(t *testing.T) {
+	for name, ref := range map[string]func(t *testing.T) string{
+		"registry":  func(t *testing.T) string { return ocitest.MemoryRegistry(t, nil) + "/ci/cache" },
+		"directory": func(t *testing.T) string { return "oci:" + t.TempDir() + "/cache" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			enginetest.TestCache(t, func(t *testing.T) (engine.Cache, engine.State) {
+				ref := ref(t)
+				x := between{newMachine(t, ref), newMachine(t, ref)}
+				t.Cleanup(func() {
+					if all := append(x.a.warned, x.b.warned...); len(all) > 0 {
+						t.Errorf("warnings %q", all)
+					}
+				})
+				root := x.a.add(tars(t)...)
+				x.b.add(tars(t)...)
+				return x, root
+			})
+		})
+	}
+}
+
+// hostile is a registry that changes what it answers; on is told of each request and
+// reports whether it has answered.
+type hostile struct {
+	mu sync.Mutex
+	on func(w http.ResponseWriter, r *http.Request, next http.Handler) bool
+}
+
+func (h *hostile) wrap(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.mu.Lock()
+		on := h.on
+		h.mu.Unlock()
+		if on == nil || r.Method != http.MethodGet || !on(w, r, next) {
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+// answered is what a registry answers to a request, in the name of another path.
+func answered(r *http.Request, next http.Handler, path string) (*bytes.Buffer, http.Header) {
+	to := r.Clone(r.Context())
+	if path != "" {
+		to.URL.Path = path
+	}
+	rec := recorder{header: http.Header{}}
+	next.ServeHTTP(&rec, to)
+	return &rec.Buffer, rec.header
+}
+
+type recorder struct {
+	bytes.Buffer
+	header http.Header
+}
+
+func (r *recorder) Header() http.Header { return r.header }
+func (r *recorder) WriteHeader(int)     {}
+
+func endless(w http.ResponseWriter) {
+	for range 200 << 20 / 65536 {
+		if _, err := w.Write(make([]byte, 65536)); err != nil {
+			return
+		}
+	}
+}
+
+// A registry that answers what it should not is as good as one that has nothing, and
+// there is a word about it.
+func TestHostileRegistry(t *testing.T) {
+	isManifest := func(r *http.Request) bool { return strings.Contains(r.URL.Path, "/manifests/") }
+	layer := oci.DigestOf(tars(t)[1])
+	for name, test := range map[string]struct {
+		on   func(w http.ResponseWriter, r *http.Request, next http.Handler) bool
+		want string
+	}{
+		"of another key": {func(w http.ResponseWriter, r *http.Request, next http.Handler) bool {
+			if !isManifest(r) {
+				return false
+			}
+			body, header := answered(r, next, "/v2/ci/cache/manifests/step-other")
+			w.Header().Set("Content-Type", header.Get("Content-Type"))
+			_, _ = w.Write(body.Bytes())
+			return true
+		}, "it says that it is of the key"},
+		"a changed manifest": {func(w http.ResponseWriter, r *http.Request, next http.Handler) bool {
+			if !isManifest(r) {
+				return false
+			}
+			body, header := answered(r, next, "")
+			w.Header().Set("Content-Type", header.Get("Content-Type"))
+			_, _ = w.Write(bytes.Replace(body.Bytes(), []byte(`"layers":[`), []byte(`"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":"`+layer.String()+`","size":5},`), 1))
+			return true
+		}, "3 layers, but 2 digests"},
+		"a changed blob": {func(w http.ResponseWriter, r *http.Request, next http.Handler) bool {
+			if isManifest(r) || !strings.Contains(r.URL.Path, "/blobs/") {
+				return false
+			}
+			body, _ := answered(r, next, "")
+			data := body.Bytes()
+			data[len(data)/2] ^= 1
+			_, _ = w.Write(data)
+			return true
+		}, "is not used"},
+		"an endless manifest": {func(w http.ResponseWriter, r *http.Request, _ http.Handler) bool {
+			if isManifest(r) {
+				endless(w)
+			}
+			return isManifest(r)
+		}, "is not a JSON object"},
+		"an endless blob": {func(w http.ResponseWriter, r *http.Request, _ http.Handler) bool {
+			if strings.Contains(r.URL.Path, "/blobs/") {
+				endless(w)
+			}
+			return strings.Contains(r.URL.Path, "/blobs/")
+		}, "is not"},
+		"a login page": {func(w http.ResponseWriter, r *http.Request, _ http.Handler) bool {
+			if isManifest(r) {
+				w.Header().Set("Content-Type", "text/html")
+				fmt.Fprint(w, "<html><body>Please log in</body></html>")
+			}
+			return isManifest(r)
+		}, "is not"},
+		"broken": {func(w http.ResponseWriter, _ *http.Request, _ http.Handler) bool {
+			w.WriteHeader(http.StatusInternalServerError)
+			return true
+		}, "is not read any more"},
+		"not let in": {func(w http.ResponseWriter, _ *http.Request, _ http.Handler) bool {
+			w.WriteHeader(http.StatusForbidden)
+			return true
+		}, "is not read any more"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := &hostile{}
+			ref := ocitest.MemoryRegistry(t, h.wrap) + "/ci/cache"
+			x := between{newMachine(t, ref), newMachine(t, ref)}
+			s := x.a.add(tars(t)...)
+			for _, key := range []string{"key", "other", "parent"} {
+				if err := x.Put(t.Context(), key, s); err != nil {
+					t.Fatal(err)
+				}
+			}
+			h.mu.Lock()
+			h.on = test.on
+			h.mu.Unlock()
+			c := x.b.cache(t.Context())
+			for range 2 {
+				got, ok, err := c.Here(c).Lookup(t.Context(), "key")
+				if ok || err != nil {
+					t.Errorf("found %v %v, %v", ok, got.Layers, err)
+				}
+			}
+			if len(x.b.warned) != 1 || !strings.Contains(x.b.warned[0], test.want) {
+				t.Errorf("warnings %q, want %s", x.b.warned, test.want)
+			}
+			c = x.b.cache(t.Context())
+			c.Required = true
+			if _, ok, err := c.Here(c).Lookup(t.Context(), "key"); ok || err == nil {
+				t.Errorf("required: found %v, %v", ok, err)
+			}
+		})
+	}
+}
+
+// A layer that is not the one which the configuration names is not used, and its entry
+// is not found again.
+func TestWrongLayer(t *testing.T) {
+	ref := ocitest.MemoryRegistry(t, nil) + "/ci/cache"
+	x := between{newMachine(t, ref), newMachine(t, ref)}
+	s := x.a.add(tars(t)...)
+	x.a.tars[s.Layers[1].String()] = ocitest.MakeTar(t, ocitest.Reg("evil", ""))
+	if err := x.Put(t.Context(), "key", s); err != nil {
+		t.Fatal(err)
+	}
+	c := x.b.cache(t.Context())
+	got, ok, err := c.Lookup(t.Context(), "key")
+	if !ok || err != nil || got.Layer != "" {
+		t.Fatalf("found %v, %v, layer %q", ok, err, got.Layer)
+	}
+	none := noChains{}
+	for range 2 {
+		_, ok, err = c.Chains(none).Find(t.Context(), got.Layers)
+		if lost := (*LostError)(nil); ok || !errors.As(err, &lost) {
+			t.Errorf("fetched %v, %v", ok, err)
+		}
+	}
+	if _, ok, err := c.Lookup(t.Context(), "key"); ok || err != nil {
+		t.Errorf("found again: %v, %v", ok, err)
+	}
+	if len(x.b.warned) != 1 || !strings.Contains(x.b.warned[0], "its digest is") {
+		t.Errorf("warnings %q", x.b.warned)
+	}
+}
+
+// What is based on another step than the one of the plan is not used.
+func TestOtherParent(t *testing.T) {
+	ref := "oci:" + t.TempDir()
+	x := between{newMachine(t, ref), newMachine(t, ref)}
+	a := x.a.cache(t.Context())
+	a.Steps = map[string]stepcache.Meta{"key": {Parent: "one"}}
+	s := x.a.add(tars(t)...)
+	if err := a.Run(t.Context(), func(int) {}, func(ctx context.Context) error { return a.Put(ctx, "key", s) }); err != nil {
+		t.Fatal(err)
+	}
+	for parent, want := range map[string]bool{"one": true, "two": false, "": false} {
+		c := x.b.cache(t.Context())
+		c.Steps = map[string]stepcache.Meta{"key": {Parent: parent}}
+		if _, ok, err := c.Lookup(t.Context(), "key"); ok != want || err != nil {
+			t.Errorf("parent %q: found %v, %v", parent, ok, err)
+		}
+	}
+	if len(x.b.warned) != 2 || !strings.Contains(x.b.warned[0], "based on another step") {
+		t.Errorf("warnings %q", x.b.warned)
+	}
+}
+
+type noChains struct{}
+
+func (noChains) Chain(context.Context, string) ([]oci.Digest, error) { return nil, nil }
+
+func (noChains) Find(context.Context, []oci.Digest) (string, bool, error) { return "", false, nil }
+
+// refuses is a Policy.
+type refuses struct{}
+
+func (refuses) Check(_ context.Context, e stepcache.Entry) error {
+	return fmt.Errorf("%s is not signed", e.Key)
+}
+
+func TestPolicy(t *testing.T) {
+	ref := "oci:" + t.TempDir()
+	x := between{newMachine(t, ref), newMachine(t, ref)}
+	if err := x.Put(t.Context(), "key", x.a.add(tars(t)...)); err != nil {
+		t.Fatal(err)
+	}
+	c := x.b.cache(t.Context())
+	c.Policy = refuses{}
+	if _, ok, err := c.Lookup(t.Context(), "key"); ok || err != nil || len(x.b.warned) != 1 {
+		t.Errorf("found %v, %v, warnings %q", ok, err, x.b.warned)
+	}
+}
+
+// A place that cannot be written to is told once, and is an error where it is required.
+func TestUploadFails(t *testing.T) {
+	for required, want := range map[bool]int{false: 1, true: 0} {
+		ref := ocitest.MemoryRegistry(t, func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Method != http.MethodGet && r.Method != http.MethodHead {
+					w.WriteHeader(http.StatusForbidden)
+					return
+				}
+				next.ServeHTTP(w, r)
+			})
+		}) + "/ci/cache"
+		m := newMachine(t, ref)
+		c := m.cache(t.Context())
+		c.Required = required
+		s := m.add(tars(t)...)
+		err := c.Run(t.Context(), func(int) {}, func(ctx context.Context) error {
+			for i := range 5 {
+				if err := c.Put(ctx, fmt.Sprint("key", i), s); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if (err != nil) != required || len(m.warned) != want || c.Written() != 0 {
+			t.Errorf("required %v: %v, warnings %q", required, err, m.warned)
+		}
+	}
+}
+
+// What a registry has of a chain is not compressed again.
+func TestKnownBlobs(t *testing.T) {
+	ref := ocitest.MemoryRegistry(t, nil) + "/ci/cache"
+	x := between{newMachine(t, ref), newMachine(t, ref)}
+	if err := x.Put(t.Context(), "base", x.a.add(tars(t)[0])); err != nil {
+		t.Fatal(err)
+	}
+	c := x.b.cache(t.Context())
+	s, ok, err := c.Here(c).Lookup(t.Context(), "base")
+	if !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	read := map[string]int{}
+	next := x.b.add(tars(t)...)
+	stored := c.Stored
+	c.Stored = func(layer string) ([]oci.StoredLayer, error) {
+		all, err := stored(layer)
+		for i, l := range all {
+			all[i].Write = func(w io.Writer) error { read[l.DiffID.String()]++; return l.Write(w) }
+		}
+		return all, err
+	}
+	if err := c.Run(t.Context(), func(int) {}, func(ctx context.Context) error { return c.Put(ctx, "next", next) }); err != nil {
+		t.Fatal(err)
+	}
+	if read[s.Layers[0].String()] != 0 || read[next.Layers[1].String()] != 1 || c.Written() != 1 {
+		t.Errorf("read %v, warnings %q", read, x.b.warned)
+	}
+}

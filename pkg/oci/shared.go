@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package oci
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/carosio/carosbuild/pkg/freshfile"
+)
+
+// ErrNoImage says that there is no image of that tag.
+var ErrNoImage = errors.New("no image of that tag")
+
+// SharedLayout is an OCI layout of many images, each with a tag of its own, which
+// several processes read and write at once.
+type SharedLayout struct {
+	Dir string
+
+	mu    sync.Mutex
+	whole map[v1.Hash]bool // blobs that this process has written or checked
+}
+
+// Image is the image of a tag, ErrNoImage where there is none. It is that one for every
+// platform.
+func (l *SharedLayout) Image(_ context.Context, tag string) (Source, error) {
+	index, err := l.index()
+	if err != nil {
+		return Source{}, err
+	}
+	for _, d := range index.Manifests {
+		if d.Annotations[refName] != tag || !d.MediaType.IsImage() {
+			continue
+		}
+		img, err := openLayoutImage(l.Dir, d)
+		return Source{Ref: "oci:" + l.Dir + "@" + d.Digest.String(), Image: img}, err
+	}
+	return Source{}, ErrNoImage
+}
+
+// Write writes an image, which gets the tag in place of another one.
+func (l *SharedLayout) Write(ctx context.Context, tag string, image Stored, t Transfer, o PushOptions) error {
+	img, err := image.Compress(ctx, t, o)
+	if err != nil {
+		return err
+	}
+	if err := writeLayout(ctx, img, l.Dir, tag, l.isWhole); err != nil {
+		return err
+	}
+	m, err := img.Manifest()
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.whole == nil {
+		l.whole = map[v1.Hash]bool{}
+	}
+	for _, d := range m.Layers {
+		l.whole[d.Digest] = true
+	}
+	return nil
+}
+
+func (l *SharedLayout) isWhole(h v1.Hash) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.whole[h]
+}
+
+// Tags are those of all images.
+func (l *SharedLayout) Tags(context.Context) (tags []string, err error) {
+	index, err := l.index()
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range index.Manifests {
+		if tag := d.Annotations[refName]; tag != "" {
+			tags = append(tags, tag)
+		}
+	}
+	return tags, nil
+}
+
+// index is the list of images, empty where there is no layout.
+func (l *SharedLayout) index() (*v1.IndexManifest, error) {
+	raw, err := readLimited(filepath.Join(l.Dir, "index.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return &v1.IndexManifest{}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read OCI layout: %w", err)
+	}
+	index, err := ParseIndex(raw)
+	if err != nil {
+		return nil, fmt.Errorf("OCI layout %s: %w", l.Dir, err)
+	}
+	return index, nil
+}
+
+// unusedFor is how long a blob stays that no image has: somebody may be writing one.
+const unusedFor = 24 * time.Hour
+
+// Remove removes images by their tags, and the blobs that no image has and that nobody
+// has written or used for a day.
+func (l *SharedLayout) Remove(_ context.Context, tags []string) error {
+	if len(tags) == 0 {
+		return nil
+	}
+	unlock, err := freshfile.Lock(filepath.Join(l.Dir, ".lock"))
+	if err != nil {
+		return err
+	}
+	return errors.Join(l.remove(tags), unlock())
+}
+
+func (l *SharedLayout) remove(tags []string) error {
+	index, err := l.index()
+	if err != nil {
+		return err
+	}
+	index.Manifests = slices.DeleteFunc(index.Manifests, func(d v1.Descriptor) bool {
+		return slices.Contains(tags, d.Annotations[refName])
+	})
+	used := map[string]bool{}
+	for _, d := range index.Manifests {
+		if err := l.use(used, d, 0); err != nil {
+			return err
+		}
+	}
+	raw, err := json.Marshal(index)
+	if err == nil {
+		err = exportFile(filepath.Join(l.Dir, "index.json"), raw)
+	}
+	if err != nil {
+		return err
+	}
+	blobs := filepath.Join(l.Dir, "blobs", "sha256")
+	names, err := os.ReadDir(blobs)
+	if err != nil {
+		return err
+	}
+	for _, n := range names {
+		st, err := n.Info()
+		if err != nil || used[n.Name()] || len(n.Name()) != 64 || time.Since(st.ModTime()) < unusedFor {
+			continue
+		}
+		if err := os.Remove(filepath.Join(blobs, n.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// use notes the blobs of an image, or of the images of an index.
+func (l *SharedLayout) use(used map[string]bool, d v1.Descriptor, depth int) error {
+	used[d.Digest.Hex] = true
+	if depth > MaxIndexDepth {
+		return errors.New("indexes are nested too deeply")
+	}
+	if !d.MediaType.IsIndex() && !d.MediaType.IsImage() {
+		return nil
+	}
+	raw, err := readBlob(l.Dir, d)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // it is damaged, and has nothing to keep
+	}
+	if err != nil {
+		return err
+	}
+	var m struct {
+		Config    v1.Descriptor   `json:"config"`
+		Layers    []v1.Descriptor `json:"layers"`
+		Manifests []v1.Descriptor `json:"manifests"`
+	}
+	if err := json.Unmarshal(raw, &m); err != nil {
+		return err
+	}
+	used[m.Config.Digest.Hex] = true
+	for _, d := range m.Layers {
+		used[d.Digest.Hex] = true
+	}
+	for _, d := range m.Manifests {
+		if err := l.use(used, d, depth+1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
