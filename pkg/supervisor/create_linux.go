@@ -14,8 +14,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/supervisor/decode"
 )
 
-// plain reports whether what the caller makes is root's and has no more than the kernel
-// gives it: then the kernel makes it.
+// plain reports whether the file that the caller creates belongs to root and needs nothing
+// beyond what the kernel gives it: then the kernel creates it.
 func (c *call) plain() bool {
 	if c.creds.User.FS != 0 || c.creds.Group.FS != 0 {
 		return false
@@ -54,7 +54,7 @@ func (c *call) asCaller() error {
 	return nil
 }
 
-// make has something made in its directory as the caller would, and records it.
+// make creates a file in its directory as the caller would, and records it.
 func (c *call) make(device record.Owner, f func(dir int, name string) error) answer {
 	dir, name, err := c.parent(c.Target)
 	if err != nil {
@@ -80,8 +80,8 @@ func (c *call) make(device record.Owner, f func(dir int, name string) error) ans
 	return success
 }
 
-// record records what the caller has made in a directory: its owner, and the ids of the
-// access control list that it inherits.
+// record records a file that the caller has created in a directory: its owner, and the ids
+// of the access control list that it inherits.
 func (c *call) record(dir, fd int, o record.Owner) error {
 	o.UID, o.GID = c.creds.User.FS, c.creds.Group.FS
 	var st unix.Stat_t
@@ -101,8 +101,8 @@ func (c *call) record(dir, fd int, o record.Owner) error {
 	return inheritACL(dir, fd)
 }
 
-// inheritACL gives a new file the ids of its directory's default list, of which the
-// kernel has made the rest.
+// inheritACL gives a new file the ids of its directory's default list; the kernel has
+// copied the rest of the list.
 func inheritACL(dir, fd int) error {
 	ids, err := readAttr(fdPath(dir), record.FakePrefix+record.ACLDefault, false)
 	if err != nil || ids == nil {
@@ -151,8 +151,8 @@ func (c *call) symlink() answer {
 	return c.make(record.Owner{}, func(dir int, name string) error { return unix.Symlinkat(c.Link, dir, name) })
 }
 
-// mknod makes an empty file in place of a device. What was made of character device 0:0
-// is overlay's own, which the kernel allows.
+// mknod creates an empty file in place of a device. Character device 0:0 is overlay's own,
+// and the kernel allows it.
 func (c *call) mknod() answer {
 	kind := c.Mode & unix.S_IFMT
 	device := record.Owner{Major: c.Major, Minor: c.Minor}
@@ -178,7 +178,8 @@ func (c *call) mknod() answer {
 	})
 }
 
-// openNew makes the file that is opened, if it is not there, and hands the open one over.
+// openNew creates the file that is to be opened, if it does not exist, and passes it to the
+// caller.
 func (c *call) openNew() answer {
 	if c.Name == "creat" {
 		c.Flags = unix.O_CREAT | unix.O_WRONLY | unix.O_TRUNC
@@ -211,7 +212,7 @@ func (c *call) openNew() answer {
 	return c.handOver(dir, fd, err, func() { _ = unix.Unlinkat(dir, name, 0) })
 }
 
-// openBehindLink makes the file that a link names and that is not there.
+// openBehindLink creates the missing file that a link points at.
 func (c *call) openBehindLink(dir int, name string) answer {
 	var buf [4097]byte
 	n, err := unix.Readlinkat(dir, name, buf[:])
@@ -258,7 +259,7 @@ func (c *call) openUnnamed() answer {
 	return c.handOver(dir, fd, err, func() {})
 }
 
-// handOver records a file that has been made in a directory and gives it to the caller.
+// handOver records a file that was created in a directory and passes it to the caller.
 func (c *call) handOver(dir, fd int, err error, undo func()) answer {
 	if err != nil {
 		return fails(err)
@@ -274,7 +275,7 @@ func (c *call) handOver(dir, fd int, err error, undo func()) answer {
 	return answer{answered: true}
 }
 
-// bind makes the file of a unix socket.
+// bind creates the file of a unix socket.
 func (c *call) bind() answer {
 	if len(c.Value) < 3 || binary.NativeEndian.Uint16(c.Value) != unix.AF_UNIX || c.Value[2] == 0 {
 		return proceed
@@ -304,12 +305,12 @@ func (c *call) bind() answer {
 	}
 	defer func() { _ = unix.Chdir("/") }()
 	return c.make(record.Owner{}, func(int, string) error {
-		// The same words as the caller's: getsockname tells them.
+		// The same path as the caller's: getsockname returns it.
 		return unix.Bind(fd, &unix.SockaddrUnix{Name: string(name)})
 	})
 }
 
-// fetch is a descriptor of the caller's in this process.
+// fetch copies a descriptor of the caller into this process.
 func (c *call) fetch(fd int) (int, error) {
 	s, err := c.thread.status()
 	if err != nil {

@@ -1,26 +1,27 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Package supervisor runs a step in a user namespace that has a single id, so that its
-// programs see what root with all ids would see.
+// Package supervisor runs a step in a user namespace with a single id in such a way that
+// its programs see what root with all ids would see.
 //
-// A filter of system calls hands those about owners, modes, devices, credentials and
-// extended attributes to a supervisor, which is the first process of the step's
-// namespaces and itself outside of the filter. It answers them from a model of
-// credentials (package creds) and from records of owners (package record), which last
-// until the step's layer is made.
+// A filter passes the system calls about owners, modes, devices, credentials and extended
+// attributes to a supervisor, which is the first process of the step's namespaces and not
+// subject to the filter itself. It answers the calls from a model of credentials (package
+// creds) and from records of owners (package record), which are kept until the step's
+// layer is made.
 //
-// It is not a security boundary: that is the user namespace. What differs from ids that
-// are there:
+// It is not a security boundary; the user namespace is. A step differs from one with real
+// ids in these respects:
 //
-//   - Files can be read and written, and processes signalled, by all users of a step; what
-//     another user than root writes into a setuid file leaves the bit.
-//   - A device that a step makes does nothing, and readdir(3) has it as a regular file.
-//   - /proc and SO_PEERCRED tell that every process is root's.
-//   - Credentials are those of a process: a single thread cannot have others.
-//   - A program that gets other credentials by execve(2) keeps them when the kernel then
-//     does not execute it, for want of memory or of its interpreter.
-//   - Securebits and ambient capabilities are refused or without effect.
-//   - A step cannot have a supervisor in it (EBUSY), nor openat2 and io_uring (ENOSYS).
+//   - All users of a step can read and write all files, and signal all processes; writing
+//     to a setuid file as another user than root does not clear the bit.
+//   - A device that a step creates does nothing, and readdir(3) shows a regular file.
+//   - In /proc and SO_PEERCRED every process belongs to root.
+//   - Credentials belong to a process: a single thread cannot have different ones.
+//   - A process that gets new credentials by execve(2) keeps them even if the kernel then
+//     fails to execute the program, for lack of memory or of its interpreter.
+//   - Securebits and ambient capabilities are refused or have no effect.
+//   - A step cannot run a supervisor of its own (EBUSY), and has no openat2 or io_uring
+//     (ENOSYS).
 //
 // Only Linux has it.
 package supervisor

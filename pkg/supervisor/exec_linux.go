@@ -12,8 +12,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/supervisor/creds"
 )
 
-// execve gives the caller the credentials that the program has, before the kernel
-// executes it. It looks first whether that will succeed as far as can be seen.
+// execve gives the caller the credentials of the program before the kernel executes it. It
+// first checks, as far as possible, whether the execution will succeed.
 func (c *call) execve() answer {
 	fd, err := c.open(c.Target)
 	if err != nil {
@@ -44,8 +44,8 @@ func (c *call) execve() answer {
 	return proceed
 }
 
-// program is what a program's file gives to whom executes it: nothing, if it is a script,
-// or of a machine that is emulated, or if the caller has no_new_privs.
+// program describes the privileges that a program's file gives: none if it is a script or
+// for an emulated machine, or if the caller has no_new_privs.
 func (c *call) program(fd int, st *unix.Stat_t) (creds.Program, error) {
 	var p creds.Program
 	var caps [24]byte
@@ -95,7 +95,7 @@ func startable(fd int) bool {
 	return len(b) > 2 && b[0] == '#' && b[1] == '!' || len(b) == 20 && string(b[:4]) == elf.ELFMAG
 }
 
-// ownProgram reports whether a program is of the machine itself.
+// ownProgram reports whether a program is for the machine's own architecture.
 func ownProgram(fd int) bool {
 	b := head(fd)
 	if len(b) < 20 || string(b[:4]) != elf.ELFMAG {
@@ -111,7 +111,7 @@ func ownProgram(fd int) bool {
 	return false
 }
 
-// chroot is the kernel's to do; from then on roots are looked at.
+// chroot is left to the kernel; from then on the roots of callers are looked at.
 func (c *call) chroot() answer {
 	if !c.creds.Can(creds.Chroot) {
 		return fails(unix.EPERM)

@@ -18,8 +18,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/supervisor/filter"
 )
 
-// Inner is the process that Sandbox has started, if this is one: main calls it before
-// anything else, and ends with the status.
+// Inner runs the work of a process that Sandbox has started, if this is one: main calls it
+// before anything else, and exits with the status.
 func Inner(getenv func(string) string) (status int, inner bool) {
 	stage := getenv(stageVar)
 	switch {
@@ -34,19 +34,20 @@ func Inner(getenv func(string) string) (status int, inner bool) {
 	return runStep(), true
 }
 
-// genuine reports whether Sandbox has started this process, or its supervisor: there is a
-// file without a name.
+// genuine reports whether Sandbox has started this process, or its supervisor: then there
+// is a file without a name.
 func genuine() bool {
 	var st unix.Stat_t
 	return unix.Fstat(fdConfig, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG && st.Nlink == 0
 }
 
-// failed is the status of these processes themselves; what the step's is, the report says.
+// failed is the exit status of these processes themselves; that of the step is in the
+// report.
 const failed = 125
 
 // runInit is the supervisor.
 func runInit() int {
-	// The death signal is of the thread that has started the child.
+	// The death signal follows the thread that has started the child.
 	runtime.LockOSThread()
 	for _, fd := range []int{fdConfig, fdReport, fdTable} {
 		unix.CloseOnExec(fd)
@@ -95,8 +96,8 @@ func supervise(c config) report {
 		defer r.close()
 	}
 	status, started, err := f.supervise(c, table)
-	// While there is somebody who answers: the calls of what is left would fail until the
-	// kernel ends it.
+	// As long as calls are answered: afterwards the calls of the remaining processes would
+	// fail until the kernel ends them.
 	err = errors.Join(err, killDescendants())
 	if err != nil {
 		return report{Error: err.Error(), Started: started}
@@ -104,16 +105,16 @@ func supervise(c config) report {
 	return report{Status: status, Started: true}
 }
 
-// first is the step's first process, which becomes its program.
+// first is the step's first process, which becomes the step's program.
 type first struct {
 	pid    int
 	socket int
-	failed *os.File // where it tells what has failed
+	failed *os.File // on which it reports an error
 	ended  chan syscall.WaitStatus
 }
 
-// startFirst starts it, which has to be done in the old root: this program may need
-// libraries. It waits for a byte.
+// startFirst starts the first process, which then waits for a byte. This has to be done in
+// the old root: this program may need libraries.
 func startFirst() (*first, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -179,7 +180,7 @@ func (f *first) supervise(c config, table *record.Table) (status int, started bo
 	}
 	s.noNewPrivs = own.noNewPrivs
 	if err := thread(f.pid).setLimit(creds.Base); err != nil {
-		return 0, false, fmt.Errorf("have RLIMIT_RTTIME carry credentials (it must not be limited): %w", err)
+		return 0, false, fmt.Errorf("pass credentials in RLIMIT_RTTIME (which must be unlimited): %w", err)
 	}
 	broken, err := s.serve(runtime.NumCPU() + 1)
 	if err != nil {
@@ -203,7 +204,7 @@ func (f *first) supervise(c config, table *record.Table) (status int, started bo
 	}
 }
 
-// reap waits for all children, and tells of the first.
+// reap waits for all children, and reports the end of the first.
 func reap(first int, ended chan<- syscall.WaitStatus) {
 	for {
 		var ws syscall.WaitStatus
@@ -230,16 +231,16 @@ func takeListener(socket int) (listener, error) {
 	}
 	messages, err := unix.ParseSocketControlMessage(oob[:oobn])
 	if err != nil || len(messages) != 1 {
-		return -1, fmt.Errorf("no descriptor came: %v", err)
+		return -1, fmt.Errorf("no descriptor was received: %v", err)
 	}
 	fds, err := unix.ParseUnixRights(&messages[0])
 	if err != nil || len(fds) != 1 {
-		return -1, fmt.Errorf("no descriptor came: %v", err)
+		return -1, fmt.Errorf("no descriptor was received: %v", err)
 	}
 	return listener(fds[0]), nil
 }
 
-// runStep becomes the step's first program. Whatever fails is told through a pipe.
+// runStep becomes the step's first program. Errors are reported through a pipe.
 func runStep() int {
 	runtime.LockOSThread() // the filter is this thread's, which is the one that executes
 	for _, fd := range []int{fdConfig, fdSocket, fdFailed} {
@@ -250,7 +251,7 @@ func runStep() int {
 	return failed
 }
 
-// become returns just when the program cannot be executed.
+// become returns only if the program cannot be executed.
 func become() error {
 	if _, err := unix.Write(fdSocket, []byte{1}); err != nil {
 		return fmt.Errorf("the supervisor is gone: %w", err)
@@ -300,14 +301,14 @@ func become() error {
 			return fmt.Errorf("limit %s: %w", l.Name, err)
 		}
 	}
-	// From here on nothing may be called that the filter hands over, until there is
-	// somebody who answers.
+	// From here on no call may be made that the filter passes on, until the supervisor
+	// answers.
 	l, err := install(program)
 	if err != nil {
 		return err
 	}
 	if err := unix.Sendmsg(fdSocket, []byte{0}, unix.UnixRights(int(l)), nil, 0); err != nil {
-		return fmt.Errorf("hand the filter over: %w", err)
+		return fmt.Errorf("pass on the filter: %w", err)
 	}
 	if err := wait(); err != nil {
 		return err

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// thread is the one that made a call.
+// thread is the thread that made a call.
 type thread uint32
 
 // Read implements decode.Memory.
@@ -41,7 +41,7 @@ func (t thread) write(addr uint64, p []byte) error {
 	return nil
 }
 
-// limit is the carrier's: the hard RLIMIT_RTTIME.
+// limit is the limit that carries credentials: the hard RLIMIT_RTTIME.
 func (t thread) limit() (uint64, error) {
 	var l unix.Rlimit
 	err := unix.Prlimit(int(t), unix.RLIMIT_RTTIME, nil, &l)
@@ -54,7 +54,7 @@ func (t thread) setLimit(n uint64) error {
 
 func (t thread) path(name string) string { return "/proc/" + strconv.Itoa(int(t)) + "/" + name }
 
-// status is what /proc/PID/status says of a thread.
+// status is the content of /proc/PID/status for a thread.
 type status struct {
 	process    int // thread group
 	umask      int
