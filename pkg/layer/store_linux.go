@@ -120,9 +120,9 @@ func (s *Store) setDriver(k Kind, mounts bool) error {
 		s.driver = &copier{format: s.format, mounts: mounts, mkdir: func() (string, error) { return s.wip.mkdir() }}
 	default:
 		if s.table != nil {
-			return fmt.Errorf("snapshots of kind %q cannot keep records of owners: want %s", k, Copy)
+			return fmt.Errorf("snapshots of kind %q cannot record owners: want %s", k, Copy)
 		}
-		return fmt.Errorf("there is no kind of snapshots %q", k)
+		return fmt.Errorf("unknown kind of snapshots %q", k)
 	}
 	return nil
 }

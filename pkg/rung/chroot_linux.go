@@ -43,7 +43,7 @@ func changeRoot() Rung {
 // tryChroot changes owner and attributes of a file and the root of a process.
 func tryChroot() (err error) {
 	if os.Geteuid() != 0 {
-		return &remedy.Error{Tried: "change the root directory: only the superuser may", Cure: "in a container: run as root (runAsUser: 0), with the default capabilities"}
+		return &remedy.Error{Tried: "change the root directory: only the superuser can", Cure: "in a container: run as root (runAsUser: 0), with the default capabilities"}
 	}
 	dir, err := os.MkdirTemp("", "carosbuild-chroot-")
 	if err != nil {
