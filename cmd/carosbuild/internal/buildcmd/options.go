@@ -33,7 +33,7 @@ type planOptions struct {
 func (o *planOptions) add(f *pflag.FlagSet) {
 	f.StringArrayVarP(&o.wanted, "target", "t", nil, "build up to this stage, no disk; may be repeated")
 	f.BoolVar(&o.update, "update", false, "resolve suites and image tags again instead of using those that an earlier build pinned")
-	f.BoolVar(&o.locked, "locked", false, "take nothing but what the lock file has (see carosbuild lock)")
+	f.BoolVar(&o.locked, "locked", false, "use only the versions in the lock file (see carosbuild lock)")
 	declfile.RemoteFlag(f, &o.remotes)
 	o.chainFlags(f)
 }
@@ -72,7 +72,7 @@ type runOptions struct {
 func (o *runOptions) add(f *pflag.FlagSet, network string) {
 	f.IntVarP(&o.jobs, "jobs", "j", runtime.NumCPU(), "stages to build at a time")
 	f.StringVarP(&o.buildID, "new-build-id", "B", "", "build id (default date, time and user)")
-	f.BoolVar(&o.noCache, "no-cache", false, "run every step, whatever is stored")
+	f.BoolVar(&o.noCache, "no-cache", false, "run every step, even if its result is cached")
 	f.StringVar(&o.network, "network", network, "network of the steps: host or none")
 	f.BoolVarP(&o.forget, "skip-failure-commit", "F", false, "do not keep the half-done stage of a failed step")
 }

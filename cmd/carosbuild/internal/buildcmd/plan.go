@@ -73,7 +73,7 @@ func (c *buildCommand) printPlan(j *buildJob, deployed map[string][]string) erro
 	}
 	fmt.Fprintf(out, "%d of %d steps are cached", cached, steps)
 	if n := j.plan.Unresolved(); n > 0 {
-		fmt.Fprintf(out, ", %d cannot be told without the network", n)
+		fmt.Fprintf(out, ", %d are unknown without the network", n)
 	}
 	fmt.Fprintln(out)
 	return out.Flush()
@@ -104,7 +104,7 @@ func (c *buildCommand) printWhy(j *buildJob) error {
 		}
 	}
 	if runs > causes {
-		fmt.Fprintf(c.Stdout, "and %s based on what runs\n", render.Plural(runs-causes, "stage"))
+		fmt.Fprintf(c.Stdout, "and %s based on those\n", render.Plural(runs-causes, "stage"))
 	}
 	if runs > 0 {
 		return nil
@@ -113,7 +113,7 @@ func (c *buildCommand) printWhy(j *buildJob) error {
 	for i, p := range j.disks {
 		what += []string{" for disk ", ", "}[min(i, 1)] + p.Disk.ID
 	}
-	_, err := fmt.Fprintf(c.Stdout, "nothing would run%s: all %s of %s are stored\n", what, render.Plural(steps, "step"), render.Plural(len(j.plan.Stages), "stage"))
+	_, err := fmt.Fprintf(c.Stdout, "nothing would run%s: all %s of %s are cached\n", what, render.Plural(steps, "step"), render.Plural(len(j.plan.Stages), "stage"))
 	return err
 }
 
@@ -124,8 +124,8 @@ func NewWhy(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		ValidArgsFunction: complete.Args(a, complete.Declarations),
 		Use:               "why FILE...",
-		Short:             "Say why steps would run again: what has changed since they did",
-		Long:              "Say why steps would run again: what has changed since they did.\n\n" + filesHelp,
+		Short:             "Explain why steps would run again: what has changed since the last run",
+		Long:              "Explain why steps would run again: what has changed since the last run.\n\n" + filesHelp,
 		Args:              cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c.declFiles = args

@@ -46,8 +46,8 @@ func (c *diskCommand) storedRoot(ctx context.Context, s *layer.Store, source str
 	}
 	if r := c.Rung(ctx); r.Apart {
 		return nil, &remedy.Error{
-			Tried: fmt.Sprintf("the files of stages that sandbox %s has made do not have the owners of the stage", r.Name),
-			Cure:  "carosbuild export STAGE --to oci:DIR, and then carosbuild disk oci:DIR; or name the disk with --out when the stage is built",
+			Tried: fmt.Sprintf("files of stages that were built in sandbox %s do not have the right owners", r.Name),
+			Cure:  "carosbuild export STAGE --to oci:DIR, and then carosbuild disk oci:DIR; or write the disk in the same run that builds the stage, with --out",
 		}
 	}
 	return compose.StoredRoot{Store: s, Layer: img.Top}, nil

@@ -139,7 +139,7 @@ func (c *checkup) showSandboxes() {
 		detail := v.Name + ", " + v.Cost
 		switch {
 		case v.Works && v.Name == c.found.Chosen:
-			c.row("ok", "sandbox", detail+": builds take it")
+			c.row("ok", "sandbox", detail+": builds use it")
 		case v.Works:
 			c.row("ok", "sandbox", detail)
 		default:
