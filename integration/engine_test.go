@@ -49,7 +49,7 @@ func TestOnlyWhatChanged(t *testing.T) {
 	}
 	check("after touch", nil)
 	why := func() string { t.Helper(); return w.ok(t, program(t), "why", "a.xml").stdout }
-	if got := why(); got != "nothing would run: all 10 steps of 4 stages are stored\n" {
+	if got := why(); got != "nothing would run: all 10 steps of 4 stages are cached\n" {
 		t.Errorf("why, with nothing changed:\n%s", got)
 	}
 	w.file(t, "two/x", "3")

@@ -259,7 +259,7 @@ func TestLockFile(t *testing.T) {
 	if r.status != 0 || !strings.Contains(r.stderr, "| /t\n") || strings.Count(r.stderr, "a.xml.lock has other images, packages or revisions than are built now") != 1 {
 		t.Errorf("--update: exit status %d\n%s", r.status, r.stderr)
 	}
-	if r := w.ok(t, program(t), "lock", "a.xml"); !strings.Contains(r.stdout, "is as it was") {
+	if r := w.ok(t, program(t), "lock", "a.xml"); !strings.Contains(r.stdout, "is unchanged") {
 		t.Errorf("locked again: %s", r.stdout)
 	}
 	w.ok(t, program(t), "lock", "--update", "a.xml")

@@ -51,7 +51,7 @@ func TestResults(t *testing.T) {
 	w.build(t, "a.xml", "-B", "disk", "-o", "d.raw.zst", "-o", "d.vmdk")
 	out := filepath.Join(w.work, "out")
 	r := w.ok(t, program(t), "results", "yocto", "--to", out, "--logs", "--packages")
-	for _, want := range []string{"absolute.iso: it is a link to what the stage does not have", "dots.iso: it is a link", "proc.iso: it is", "loop1.iso: its links lead in a circle", "host.ipk: it is a link"} {
+	for _, want := range []string{"absolute.iso: it is a link to a file that the stage does not have", "dots.iso: it is a link", "proc.iso: it is", "loop1.iso: its symbolic links form a loop", "host.ipk: it is a link"} {
 		if !strings.Contains(r.stderr, want) {
 			t.Errorf("nothing is said about %q:\n%s", want, r.stderr)
 		}

@@ -46,7 +46,7 @@ func TestStoreOnOverlay(t *testing.T) {
 		"$0" a.xml --out d.raw; ls -A merged/graph | wc -l; "$0" doctor | grep -e overlay -e layers`
 	args := asBuilder("unshare", "--mount", "sh", "-c", script, program(t))
 	r := w.ok(t, args[0], args[1:]...)
-	if strings.Count(r.stderr, "each step begins with a copy of what is below it: it is on overlayfs") != 1 {
+	if strings.Count(r.stderr, "each step begins with a copy of its root file system: it is on overlayfs") != 1 {
 		t.Errorf("what was said of the store:\n%s", r.stderr)
 	}
 	if strings.Contains(r.stdout, "\n0\n") || !strings.Contains(r.stdout, "missing  overlay") || !strings.Contains(r.stdout, "ok       layers") {

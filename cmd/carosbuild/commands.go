@@ -36,7 +36,7 @@ func command(a *cli.App) *cobra.Command {
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
 		if c.Name() == "completion" {
-			c.Short = "Write a script that makes a shell complete commands, builds, disks and files"
+			c.Short = "Print a script for completion in a shell: of commands, builds, disks and files"
 		}
 	}
 	foldHelp(a, root)

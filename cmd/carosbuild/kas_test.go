@@ -117,16 +117,16 @@ func TestKasWords(t *testing.T) {
 		{"import nosuch.wks", "there is no file nosuch.wks\n"},
 		{"import x.wks --arch sparc", "architecture \"sparc\" has no EFI program: amd64, arm64, armel, armhf, i386, "},
 		{"import x.wks --set FOO=bar", "the file has no ${FOO}\n"},
-		{"import x.wks --from debian", "--from is an option of projects of kas, and does not concern x.wks\n"},
-		{"import x.wks --base poky", "--base is an option of projects of kas"},
-		{"import x.wks --update", "--update is an option of projects of kas"},
-		{"import kas.yml --set A=b", "--set is an option of kickstart files of wic, and does not concern kas.yml\n"},
-		{"import kas.yml --arch arm64", "--arch is an option of kickstart files of wic"},
+		{"import x.wks --from debian", "--from is an option for projects of kas, and has no effect on x.wks\n"},
+		{"import x.wks --base poky", "--base is an option for projects of kas"},
+		{"import x.wks --update", "--update is an option for projects of kas"},
+		{"import kas.yml --set A=b", "--set is an option for kickstart files of wic, and has no effect on kas.yml\n"},
+		{"import kas.yml --arch arm64", "--arch is an option for kickstart files of wic"},
 		{"kas kas.yml --base nosuch", "is not one of the project's repositories, which are"},
 		{"plan kas.yml --base nosuch", "is not one of the project's repositories, which are"},
 		{"lock kas.yml --base nosuch", "is not one of the project's repositories, which are"},
 		{"kas.yml --base nosuch", "is not one of the project's repositories, which are"},
-		{"plan kas.yml -t core-image-other", "-t names a stage; for another target of bitbake: KAS_TARGET=core-image-other\n"},
+		{"plan kas.yml -t core-image-other", "-t names a stage; for another bitbake target: KAS_TARGET=core-image-other\n"},
 	} {
 		if got := runHere(t, nil, strings.Fields(tt.args)...); got.status == 0 || !strings.Contains(got.err, tt.want) {
 			t.Errorf("carosbuild %s: %+v, want %q", tt.args, got, tt.want)

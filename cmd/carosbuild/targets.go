@@ -47,7 +47,7 @@ func targetsCommand(a *cli.App) *cobra.Command {
 		},
 		ValidArgsFunction: complete.Args(a, complete.BuiltIn, complete.Nothing),
 	}
-	cmd.Flags().StringVar(&to, "to", "", "directory to write the declaration to, with the files that it adds; it must not exist or be empty")
+	cmd.Flags().StringVar(&to, "to", "", "directory to write the declaration to, with the files that it adds; if it exists, it must be empty")
 	return cmd
 }
 

@@ -91,7 +91,7 @@ func mountRefusal(err error) error {
 	h := &remedy.Error{Tried: "mount binfmt_misc inside the namespace, to run programs of another architecture", Err: err}
 	switch {
 	case errors.Is(err, unix.EPERM):
-		h.Cure = "a kernel from 6.7 on; with an older one, as an administrator: apt-get install qemu-user-static binfmt-support, which registers the emulators on the host"
+		h.Cure = "Linux 6.7 or later; with an older kernel, as an administrator: apt-get install qemu-user-static binfmt-support, which registers the emulators on the host"
 	case errors.Is(err, unix.ENODEV):
 		h.Cure = "as an administrator: modprobe binfmt_misc (the kernel's option CONFIG_BINFMT_MISC)"
 	}

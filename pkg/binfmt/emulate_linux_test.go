@@ -28,7 +28,7 @@ func TestEmulationRefused(t *testing.T) {
 		err  error
 		want string
 	}{
-		{mountRefusal(unix.EPERM), "a kernel from 6.7 on"},
+		{mountRefusal(unix.EPERM), "Linux 6.7 or later"},
 		{mountRefusal(unix.ENODEV), "modprobe binfmt_misc"},
 		{machine{arch: "arm", qemu: "none"}.refusal(unix.ENOEXEC), "apt-get install qemu-user-static"},
 	} {

@@ -122,7 +122,7 @@ func killAll() error {
 			return err
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("processes of the step are still there %v after SIGKILL", killTime)
+			return fmt.Errorf("processes of the step are still running %v after SIGKILL", killTime)
 		}
 		time.Sleep(wait)
 	}
@@ -212,7 +212,7 @@ func killIn(root string) error {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	return errors.New("processes of the step are still there")
+	return errors.New("processes of the step are still running")
 }
 
 // refuseOwnRoot refuses a directory that is this process's own root: all the others have it,
@@ -223,7 +223,7 @@ func refuseOwnRoot(root string) error {
 		return err
 	}
 	if own.Dev == st.Dev && own.Ino == st.Ino {
-		return fmt.Errorf("%s is this process's own root: nothing in it is killed", root)
+		return fmt.Errorf("%s is this process's own root: no process in it is killed", root)
 	}
 	return nil
 }

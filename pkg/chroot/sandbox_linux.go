@@ -166,5 +166,5 @@ func (k *keeperProcess) wait() (result, error) {
 	if err == nil {
 		return res, nil
 	}
-	return res, fmt.Errorf("the keeper of the step is gone: %w", cmp.Or(ended, err))
+	return res, fmt.Errorf("the keeper of the step has died: %w", cmp.Or(ended, err))
 }

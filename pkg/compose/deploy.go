@@ -155,7 +155,7 @@ func (c *composer) rootKernel(ctx context.Context, stage string) (found, error) 
 	if err != nil {
 		return found{}, fmt.Errorf("stage %s: %w", stage, err)
 	}
-	c.note("no kernel is deployed by itself: it is /%s of the root file system", e.Path)
+	c.note("no separate kernel is deployed; the root file system has one, /%s", e.Path)
 	c.take(stage, yocto.Kernel, f)
 	return found{f, e}, nil
 }

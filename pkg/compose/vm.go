@@ -69,7 +69,7 @@ func (c *composer) emptyDisk(ctx context.Context) (*DiskImage, error) {
 	c.noteDeployed()
 	img := &DiskImage{Layout: &disk.Layout{Image: m}, Seed: seed, VM: vm, Time: c.mtime, id: c.disk.ID}
 	img.disc = func(context.Context) ([]byte, error) {
-		return nil, fmt.Errorf("disk %s is empty: no disc can be made of it", c.disk.ID)
+		return nil, fmt.Errorf("disk %s is empty: it cannot be written as a disc", c.disk.ID)
 	}
 	return img, nil
 }
@@ -82,7 +82,7 @@ func (c *Composer) noteDisc(img *DiskImage, outs []disk.Output) {
 	}) {
 		return
 	}
-	c.event(progress.Event{Kind: progress.Note, Text: fmt.Sprintf("disk %s: the ISO of <cdrom> (%s) is left out: only an OVA has a place for it", img.id, img.VM.CDROM.Name)})
+	c.event(progress.Event{Kind: progress.Note, Text: fmt.Sprintf("disk %s: the ISO of <cdrom> (%s) is left out: only an OVA can contain it", img.id, img.VM.CDROM.Name)})
 }
 
 // CheckMachine finds what is wrong with a disk's <vm>, before anything is built.

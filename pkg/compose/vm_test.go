@@ -94,7 +94,7 @@ func TestClassicAppliance(t *testing.T) {
 	if err := e.Write(t.Context(), []*DiskImage{img}, [][]disk.Output{{{Path: filepath.Join(t.TempDir(), "caros.vmdk")}}}, nil); err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(notes, []string{"disk d: the ISO of <cdrom> (core-image.iso) is left out: only an OVA has a place for it"}) {
+	if !slices.Equal(notes, []string{"disk d: the ISO of <cdrom> (core-image.iso) is left out: only an OVA can contain it"}) {
 		t.Errorf("notes: %q", notes)
 	}
 }

@@ -58,7 +58,7 @@ func Child(w io.Writer, what, dir string) error {
 		say(KVM, err, detail)
 	case childNothing:
 	default:
-		return fmt.Errorf("there is no trial %q", what)
+		return fmt.Errorf("unknown trial %q", what)
 	}
 	return errs
 }

@@ -56,7 +56,7 @@ func (e *Examination) cgroup() Ability {
 	_, own, _ := strings.Cut(strings.TrimSpace(string(data)), "::")
 	dir := within(root, own)
 	if err := unix.Access(dir, unix.W_OK); err != nil {
-		return tried(Cgroup, fmt.Errorf("groups cannot be made in %s: %w", dir, err), "")
+		return tried(Cgroup, fmt.Errorf("groups cannot be created in %s: %w", dir, err), "")
 	}
 	controllers, _ := os.ReadFile(within(dir, "cgroup.controllers"))
 	return tried(Cgroup, nil, "delegated: "+strings.TrimSpace(string(controllers)))
@@ -89,7 +89,7 @@ func (e *Examination) store() Ability {
 		detail += ", nosuid"
 	}
 	if flags&unix.ST_NOEXEC != 0 {
-		return tried(Store, fmt.Errorf("%s, noexec: nothing can be run in it", detail), "")
+		return tried(Store, fmt.Errorf("%s, noexec: no program can run in it", detail), "")
 	}
 	if err := tryExec(e.Scratch, "/bin/true"); err != nil {
 		return tried(Store, fmt.Errorf("%s: run a program in it: %w", detail, err), "")

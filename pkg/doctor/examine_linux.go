@@ -113,7 +113,7 @@ func (e *Examination) inChild(ctx context.Context, what string, attr *syscall.Sy
 		found = append(found, a)
 	}
 	if err == nil {
-		err = errors.New("the trial said nothing")
+		err = errors.New("the trial had no output")
 	}
 	for _, n := range names {
 		a := found.Of(n)

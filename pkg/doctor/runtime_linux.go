@@ -39,7 +39,7 @@ var faults = []fault{
 func (e *Examination) runtime(ctx context.Context) Ability {
 	if e.Runtime == "" {
 		if e.Asked {
-			return tried(Runtime, errors.New("the one that was asked for is not installed"), "")
+			return tried(Runtime, errors.New("the requested runtime is not installed"), "")
 		}
 		a := tried(Runtime, errors.New("neither runc nor crun is installed"), "")
 		a.Needs = []Change{AddRuntime}

@@ -90,7 +90,7 @@ func (r *run) add(j *plan.Job) error {
 	}
 	switch {
 	case r.done[j.ID] != nil:
-		return fmt.Errorf("stage %s is there twice", j.ID)
+		return fmt.Errorf("stage %s occurs twice", j.ID)
 	case j.Parent != "" && !slices.Contains(j.Needs, j.Parent):
 		return fmt.Errorf("stage %s does not need %s, which it is based on", j.ID, j.Parent)
 	}

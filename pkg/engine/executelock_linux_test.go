@@ -60,7 +60,7 @@ func TestStepOfAnotherProcess(t *testing.T) {
 	release := b.held(run.Key)
 	want := engine.State{Layer: b.layer("", "theirs=1")}
 	go func() {
-		b.waited("is being done by")
+		b.waited("is already running in")
 		if err := b.Cache.Put(context.Background(), run.Key, want); err != nil {
 			t.Error(err)
 		}
@@ -70,7 +70,7 @@ func TestStepOfAnotherProcess(t *testing.T) {
 	if err != nil || out.Ran != 0 || out.State.Layer != want.Layer || len(b.box.Steps()) > 0 {
 		t.Errorf("%+v, %v", out, err)
 	}
-	b.events.want(t, "note step 1/1 is being done by build two (process 7): waiting for its result", "step-cached RUN text")
+	b.events.want(t, "note step 1/1 is already running in build two (process 7): waiting for its result", "step-cached RUN text")
 }
 
 // Where that process ends without a result, the step is done here.
@@ -172,7 +172,7 @@ func TestWaitingForACache(t *testing.T) {
 	}
 	tasks := []engine.Task{task("one"), task("two")}
 	go func() {
-		b.waited("a cache of the stage is being used by a test: waiting for it")
+		b.waited("a cache of the stage is in use by a test: waiting for it")
 		cancel()
 	}()
 	var wg sync.WaitGroup

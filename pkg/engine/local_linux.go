@@ -123,7 +123,7 @@ func (r *jobRun) located(err error) error {
 func (r *jobRun) step(ctx context.Context, i int) (bool, error) {
 	s := &r.job.Steps[i]
 	unlock, err := r.lock(s.Key).take(ctx, func(by string) {
-		r.event(progress.Event{Kind: progress.Note, Stage: r.job.ID, Text: fmt.Sprintf("step %d/%d is being done by %s: waiting for its result", i+1, len(r.job.Steps), by)})
+		r.event(progress.Event{Kind: progress.Note, Stage: r.job.ID, Text: fmt.Sprintf("step %d/%d is already running in %s: waiting for its result", i+1, len(r.job.Steps), by)})
 	})
 	if err != nil {
 		return false, r.located(err)
@@ -278,6 +278,6 @@ func (r *jobRun) openLog() error {
 	var err error
 	r.log, err = openStepLog(r.LogPath(r.job.ID), func(line string) {
 		r.event(progress.Event{Kind: progress.StepOutput, Stage: r.job.ID, Text: line})
-	}, func(err error) { r.note("the log of the stage is not complete: " + err.Error()) })
+	}, func(err error) { r.note("the log of the stage is incomplete: " + err.Error()) })
 	return err
 }

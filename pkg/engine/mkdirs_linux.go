@@ -23,7 +23,7 @@ func (c *copier) mkdirAll(name string) (int, error) {
 		}
 	}
 	if err == unix.ELOOP {
-		err = errors.New("symbolic links lead round in a circle")
+		err = errors.New("symbolic links form a loop")
 	}
 	if err != nil {
 		return -1, &fs.PathError{Op: "make directory", Path: name, Err: err}

@@ -132,7 +132,7 @@ func (r *jobRun) output() (w io.Writer, end func()) {
 	out := sandbox.NewOutput(r.log, r.Output)
 	return out, func() {
 		if n := out.Dropped(); n > 0 {
-			r.note(fmt.Sprintf("the log of the stage lacks %d bytes that a step has printed: the limit of a step's output is %d bytes", n, r.Output))
+			r.note(fmt.Sprintf("%d bytes of a step's output are missing from the log of the stage: the limit of a step's output is %d bytes", n, r.Output))
 		}
 		_ = out.Close() // the log takes everything
 	}

@@ -228,7 +228,7 @@ func TestScheduleRefuses(t *testing.T) {
 		"s needs none, which is not before it":        planOf(stage("s", 1, "none")),
 		"s needs s, which is not before it":           planOf(stage("s", 1, "s")),
 		"a needs b, which is not before it":           planOf(stage("a", 1, "b"), stage("b", 1, "a")),
-		"s is there twice":                            planOf(stage("s", 1), stage("s", 1)),
+		"s occurs twice":                              planOf(stage("s", 1), stage("s", 1)),
 		"s does not need base, which it is based on":  planOf(stage("base", 1), lost),
 		"late needs early, which is not before it":    planOf(stage("late", 1, "early"), stage("early", 1)),
 		"second needs absent, which is not before it": planOf(stage("first", 1), stage("second", 1, "first", "absent")),

@@ -119,7 +119,7 @@ func TestTaskCheck(t *testing.T) {
 	have := map[string]engine.State{"a": {}}
 	for want, task := range map[string]engine.Task{
 		"":                              {Job: j, First: 2, Dependencies: have},
-		"there is no job":               {},
+		"the plan has no job":           {},
 		"stage s: step 0 of 2 is to be": {Job: j, First: -1, Dependencies: have},
 		"stage s: step 4 of 2 is to be": {Job: j, First: 3, Dependencies: have},
 		"stage s: the result of a, wh":  {Job: j},
@@ -259,7 +259,7 @@ func TestStageWithoutALog(t *testing.T) {
 	b := newBench(t)
 	b.LogPath = func(string) string { return "/dev/full" }
 	must(t)(b.execute(b.base(), b.step("USER", &plan.User{Name: "a"}), b.step("USER", &plan.User{Name: "b"})))
-	b.events.want(t, "step-started USER text", "note the log of the stage is not complete: write /dev/full: no space left on device", "step-done USER text",
+	b.events.want(t, "step-started USER text", "note the log of the stage is incomplete: write /dev/full: no space left on device", "step-done USER text",
 		"step-started USER text", "step-done USER text")
 	b.LogPath = func(string) string { return "/dev/null/log" }
 	if _, err := b.execute(b.base(), b.step("USER", &plan.User{Name: "a"})); err == nil || !strings.Contains(err.Error(), "step log: ") {

@@ -47,7 +47,7 @@ func unitsOf(dir string) ([]Unit, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("look for what is not used: %w", err)
+		return nil, fmt.Errorf("look for unused files: %w", err)
 	}
 	var out []Unit
 	for _, e := range entries {
@@ -110,7 +110,7 @@ func Measure(path string) (Unit, error) {
 		return nil
 	})
 	if err != nil {
-		return Unit{}, fmt.Errorf("look for what is not used: %w", err)
+		return Unit{}, fmt.Errorf("look for unused files: %w", err)
 	}
 	return u, nil
 }

@@ -40,7 +40,7 @@ func (i *Inspected) read(l debfile.Limits) error {
 		return err
 	}
 	if !st.Mode().IsRegular() {
-		return errors.New("no regular file")
+		return errors.New("not a regular file")
 	}
 	if i.pkg, err = debfile.Open(i.file, st.Size(), l); err != nil {
 		return err

@@ -73,7 +73,7 @@ func Scan(ctx context.Context, names []string, o Options) ([]*Package, func() er
 		if err == nil && !st.IsDir() {
 			var l located
 			if l, err = locateFile(name); err == nil && !st.Mode().IsRegular() {
-				err = fmt.Errorf("%s: no regular file", name)
+				err = fmt.Errorf("%s: not a regular file", name)
 			}
 			found = append(found, l)
 		} else if err == nil {
@@ -198,7 +198,7 @@ func (p *Package) with(l debfile.Limits, f func(d *debfile.File, size int64) err
 		return err
 	}
 	if !st.Mode().IsRegular() {
-		return errors.New("no regular file")
+		return errors.New("not a regular file")
 	}
 	d, err := debfile.Open(file, st.Size(), l)
 	if err != nil {

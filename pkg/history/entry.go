@@ -54,7 +54,7 @@ func (e Entry) Apply(d *decl.Declaration, targets []string, images []layer.Image
 		c.walk(t)
 	}
 	if e.Upgrade != "" && !c.seen[c.Stage] {
-		return nil, nil, fmt.Errorf("the entry stage %s is not among those that lead to %s: %s",
+		return nil, nil, fmt.Errorf("the entry stage %s is not one of the stages that lead to %s: %s",
 			c.Stage, strings.Join(targets, ", "), strings.Join(c.path, ", "))
 	}
 	return &out, c.started, nil

@@ -78,7 +78,7 @@ func TestExplain(t *testing.T) {
 		"something before": {first, first, other, 2, map[string]string{"s 3": "what it is based on changed since build b1"}},
 		"a command":        {first, strings.Replace(first, "true", "false", 1), inputs(), 2, map[string]string{"s 3": `command was "true" since build b1`}},
 		"a long command":   {strings.Replace(first, "true", long, 1), first, inputs(), 2, map[string]string{"s 3": "command changed since build b1"}},
-		"another kind":     {first, strings.Replace(first, "RUN true", "USER root", 1), inputs(), 2, map[string]string{"s 3": `at its place there was RUN "true" since build b1`}},
+		"another kind":     {first, strings.Replace(first, "RUN true", "USER root", 1), inputs(), 2, map[string]string{"s 3": `it replaces RUN "true" since build b1`}},
 		"one more":         {first, strings.Replace(first, "</buildstage>", "<action>RUN x</action></buildstage>", 1), inputs(), 3, map[string]string{"s 4": "it is new since build b1"}},
 		"a source less":    {first, strings.Replace(first, "f g", "f", 1), inputs(), 1, map[string]string{"s 2": `names of the sources changed, file g was "gg" since build b1`}},
 		"an owner":         {first, strings.Replace(first, "COPY", "COPY --chown=1", 1), inputs(), 1, map[string]string{"s 2": "owner is new since build b1"}},

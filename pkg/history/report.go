@@ -190,7 +190,7 @@ func ReadReport(dir string) (*Report, error) {
 		return nil, fmt.Errorf("read report %s: %w", name, err)
 	}
 	if r.Schema < 1 || r.Schema > ReportSchema {
-		return nil, fmt.Errorf("read report %s: schema %d, and this program knows up to %d", name, r.Schema, ReportSchema)
+		return nil, fmt.Errorf("read report %s: schema %d, but this program reads schemas up to %d", name, r.Schema, ReportSchema)
 	}
 	return &r, nil
 }

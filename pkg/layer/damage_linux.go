@@ -83,7 +83,7 @@ func (s *Store) MarkDamaged(id, why string) error {
 
 func (s *Store) clearDamage(id string) error {
 	if err := os.Remove(damagedFile(s.graph, id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("take the mark of damage from layer %s: %w", short(id), err)
+		return fmt.Errorf("remove the mark of damage from layer %s: %w", short(id), err)
 	}
 	return nil
 }

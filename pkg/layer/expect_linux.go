@@ -69,7 +69,7 @@ func (s *Store) FindDamage(id, path, what string) error {
 		}
 		found, err := s.checkFiles(l.ID, maxNamed)
 		if err != nil {
-			return fmt.Errorf("look for what is damaged: %w", err)
+			return fmt.Errorf("look for damaged files: %w", err)
 		}
 		for _, d := range found {
 			errs = append(errs, d)

@@ -37,7 +37,7 @@ func readIndex(graph, file string) (data []byte, damaged bool, err error) {
 	}
 	data, err = os.ReadFile(indexCopy(graph, file))
 	if errors.Is(err, fs.ErrNotExist) || err == nil && !json.Valid(data) {
-		err = fmt.Errorf("the store's index %s: %w, and there is no copy of it; move the store %s away", file, oci.ErrDamaged, graph)
+		err = fmt.Errorf("the store's index %s: %w, and there is no copy of it; rename or remove the store %s", file, oci.ErrDamaged, graph)
 	}
 	return data, true, err
 }

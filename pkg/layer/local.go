@@ -37,7 +37,7 @@ func (p Paths) ImageID(n string) (string, error) {
 // an opened store is needed; a store that does not exist has none.
 func (p Paths) Images() ([]Image, error) {
 	if p.GraphRoot == "" {
-		return nil, errors.New("it is not said where the store is")
+		return nil, errors.New("the place of the store is not given")
 	}
 	b, _, err := readIndex(p.GraphRoot, filepath.Join(p.GraphRoot, "overlay-images", "images.json"))
 	if errors.Is(err, fs.ErrNotExist) {

@@ -31,8 +31,8 @@ func (s *Store) openOwners(p owner.Policy) error {
 	if !want {
 		if has {
 			return &remedy.Error{
-				Tried: "the owners of its files are records, as a user namespace with a single id has them",
-				Cure:  "use it with --sandbox=single-id, or have the store elsewhere: XDG_DATA_HOME=DIR, or graphroot in storage.conf",
+				Tried: "the owners of its files are only recorded, because it was written in a user namespace with a single id",
+				Cure:  "use it with --sandbox=single-id, or use another store: XDG_DATA_HOME=DIR, or graphroot in storage.conf",
 			}
 		}
 		return nil
@@ -44,8 +44,8 @@ func (s *Store) openOwners(p owner.Policy) error {
 		}
 		if len(layers) > 0 {
 			return &remedy.Error{
-				Tried: "the owners of its files are not records, as a user namespace with a single id needs them",
-				Cure:  "have the store elsewhere: XDG_DATA_HOME=DIR, or graphroot in storage.conf",
+				Tried: "the owners of its files are not recorded, as a user namespace with a single id requires",
+				Cure:  "use another store: XDG_DATA_HOME=DIR, or graphroot in storage.conf",
 			}
 		}
 		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {

@@ -19,22 +19,22 @@ import (
 // that they start. It needs no privilege, and takes away that of set-user-ID programs.
 func Install() error {
 	if len(calls()) == 0 {
-		return fmt.Errorf("have chown do nothing on %s: %w", runtime.GOARCH, unix.ENOSYS)
+		return fmt.Errorf("disable chown on %s: %w", runtime.GOARCH, unix.ENOSYS)
 	}
 	prog := program(calls())
 	fprog := unix.SockFprog{Len: uint16(len(prog)), Filter: &prog[0]}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		return fmt.Errorf("have chown do nothing: %w", err)
+		return fmt.Errorf("disable chown: %w", err)
 	}
 	// TSYNC takes this thread's filters, and no_new_privs, to all others.
 	tid, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&fprog)))
 	if errno != 0 {
-		return fmt.Errorf("have chown do nothing: %w", errno)
+		return fmt.Errorf("disable chown: %w", errno)
 	}
 	if tid != 0 {
-		return fmt.Errorf("have chown do nothing: thread %d has another filter", tid)
+		return fmt.Errorf("disable chown: thread %d has another filter", tid)
 	}
 	return nil
 }

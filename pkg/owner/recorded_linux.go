@@ -102,10 +102,10 @@ func (r *Recorded) Stat(dir int, name string) (unix.Stat_t, error) {
 		return st, nil
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFREG || st.Size != 0 {
-		return st, fmt.Errorf("the record of a device is of a file of type %o with %d bytes", st.Mode&unix.S_IFMT, st.Size)
+		return st, fmt.Errorf("a device is recorded for a file of type %o with %d bytes", st.Mode&unix.S_IFMT, st.Size)
 	}
 	if o.Major == 0 && o.Minor == 0 && o.Kind == record.Char {
-		return st, fmt.Errorf("a character device 0:0 cannot be in a layer, where it means that a file is gone")
+		return st, fmt.Errorf("a layer cannot contain a character device 0:0, which marks a removed file")
 	}
 	st.Mode, st.Rdev = o.TypedMode(st.Mode), unix.Mkdev(o.Major, o.Minor)
 	return st, nil

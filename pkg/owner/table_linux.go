@@ -162,7 +162,7 @@ func (t *Table) Mknod(dir int, name string, mode uint32, rdev uint64) error {
 	return nil
 }
 
-var errBirthday = errors.New("the file system does not tell when files were made, which keeping their owners in memory takes")
+var errBirthday = errors.New("the file system does not record when files were created, without which their owners cannot be kept in memory")
 
 // identifyBorn is identify where files have birthdays.
 func identifyBorn(dir int, name string) (identity, error) {

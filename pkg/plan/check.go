@@ -31,7 +31,7 @@ func (p *Plan) Check() error {
 // elsewhere may be: keys and names become names of files.
 func (j *Job) Check() error {
 	if j == nil {
-		return errors.New("there is no job")
+		return errors.New("the plan has no job")
 	}
 	if j.ID == "" || j.ID[0] == '.' || strings.ContainsAny(j.ID, "/\x00") {
 		return fmt.Errorf("%q is not the id of a stage", j.ID)
@@ -74,7 +74,7 @@ func (s *Step) check() error {
 		}
 	}
 	if missing {
-		return fmt.Errorf("%s lacks what it is to do", s.Kind)
+		return fmt.Errorf("%s lacks its action", s.Kind)
 	}
 	return nil
 }

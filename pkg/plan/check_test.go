@@ -58,6 +58,6 @@ func TestCheck(t *testing.T) {
 		}
 	}
 	if err := (*Job)(nil).Check(); err == nil {
-		t.Error("there is no job, and it is taken")
+		t.Error("the plan has no job, and it is taken")
 	}
 }

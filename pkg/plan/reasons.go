@@ -74,7 +74,7 @@ func (past *Past) Why(s *Job, at int) string {
 	case now.Key == then.Key:
 		return "its result is not stored: the step failed or was removed"
 	case now.Kind != then.Kind:
-		return fmt.Sprintf("at its place there was %s%s", strings.TrimSpace(then.Kind+" "+quoted(then.Text)), since)
+		return fmt.Sprintf("it replaces %s%s", strings.TrimSpace(then.Kind+" "+quoted(then.Text)), since)
 	}
 	changes := differences(then.Ingredients, shortened(now.Ingredients))
 	if len(changes) == 0 {

@@ -30,8 +30,8 @@ func TestWhy(t *testing.T) {
 		want      string
 	}{
 		"same":          {step("RUN", "a", "1"), step("RUN", "a", "1"), "its result is not stored: the step failed or was removed"},
-		"kind":          {step("RUN", "a", "1"), step("ENV", "a", "2"), `at its place there was RUN "a" since build b1`},
-		"kind and long": {step("RUN", long, "1"), step("ENV", "a", "2"), "at its place there was RUN ... since build b1"},
+		"kind":          {step("RUN", "a", "1"), step("ENV", "a", "2"), `it replaces RUN "a" since build b1`},
+		"kind and long": {step("RUN", long, "1"), step("ENV", "a", "2"), "it replaces RUN ... since build b1"},
 		"before":        {step("RUN", "a", "1", "command", "a"), step("RUN", "a", "2", "command", "a"), "what it is based on changed since build b1"},
 		"value":         {step("RUN", "a", "1", "network", "none"), step("RUN", "a", "2", "network", "host"), `network was "none" since build b1`},
 		"new":           {step("RUN", "a", "1"), step("RUN", "a", "2", "network", "none"), "network is new since build b1"},

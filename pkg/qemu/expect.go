@@ -59,7 +59,7 @@ var escapes = regexp.MustCompile("\x1b(\\[[0-9;?=]*[ -/]*[@-~]|[@-Z\\\\-_])")
 // has a cause (context.WithTimeoutCause), that is named when it passes.
 func (s Session) Expect(ctx context.Context, want []Expectation, lines func(string)) (Spent, error) {
 	if len(want) == 0 {
-		return Spent{}, errors.New("nothing is expected of the console")
+		return Spent{}, errors.New("no text on the console is expected")
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -135,7 +135,7 @@ func (c *console) watch(ctx context.Context, r *os.File) string {
 		n, err := r.Read(b)
 		if c.log != nil {
 			if _, err := c.log.Write(b[:n]); err != nil {
-				c.fault = fmt.Errorf("write what the console shows: %w", err)
+				c.fault = fmt.Errorf("write the output of the console: %w", err)
 				return ""
 			}
 		}

@@ -90,7 +90,7 @@ func Plan(f Facts, o Options) (Machine, error) {
 	case slices.Contains(f.EFI, "aa64") && o.Firmware != "bios":
 		return virt(f, o)
 	case !f.Bootable():
-		return Machine{}, fmt.Errorf("there is nothing on it that a machine could start: neither boot code, nor an EFI loader, nor a board's boot program")
+		return Machine{}, fmt.Errorf("it contains nothing that a machine can boot: neither boot code, nor an EFI loader, nor a board's boot program")
 	case o.Firmware == "efi":
 		return Machine{}, fmt.Errorf("it has no EFI loader (/EFI/BOOT/BOOTX64.EFI or BOOTAA64.EFI on a FAT partition)")
 	case o.Firmware == "bios":
@@ -158,7 +158,7 @@ func virt(f Facts, o Options) (Machine, error) {
 // devices are what the board has; its card's size must be a power of two.
 func boardMachine(f Facts, o Options) (Machine, error) {
 	if o.Key != "" {
-		return Machine{}, fmt.Errorf("a board has no SMBIOS tables to hand an ssh key to the guest: put your key into the declaration instead")
+		return Machine{}, fmt.Errorf("a board has no SMBIOS tables, in which a guest could get an ssh key: put your key into the declaration instead")
 	}
 	machine := o.Machine
 	if machine == "" {
@@ -169,7 +169,7 @@ func boardMachine(f Facts, o Options) (Machine, error) {
 		}
 	}
 	if machine == "" {
-		return Machine{}, fmt.Errorf("no machine of QEMU is known for the board %s: name one with --machine", f.Board)
+		return Machine{}, fmt.Errorf("no QEMU machine is known for the board %s: name one with --machine", f.Board)
 	}
 	size := f.Size
 	if size&(size-1) != 0 {

@@ -118,7 +118,7 @@ func (s Session) overlays(ctx context.Context) ([]string, error) {
 	}
 	all = append(all, s.More...)
 	if len(all) != len(s.Machine.drives) {
-		return nil, fmt.Errorf("%d images for a machine of %d drives", len(all), len(s.Machine.drives))
+		return nil, fmt.Errorf("%d images for a machine with %d drives", len(all), len(s.Machine.drives))
 	}
 	var overlays []string
 	size := s.Machine.DiskSize

@@ -176,11 +176,11 @@ func TestPlan(t *testing.T) {
 			"-device virtio-rng-pci -device pvscsi,id=s0 -device scsi-hd,drive=d0,bus=s0.0,bootindex=1 -device ide-cd,drive=cd0,bus=ide.1,bootindex=2 -device scsi-hd,drive=d1,bus=s0.0,scsi-id=1 " +
 			"-netdev user,id=n0 -device vmxnet3,netdev=n0,romfile= -accel tcg -serial stdio -monitor none -drive id=d0,if=none,format=qcow2,cache=unsafe,file=o,,v " +
 			"-drive id=cd0,if=none,readonly=on,format=qcow2,cache=unsafe,file=cd -drive id=d1,if=none,format=qcow2,cache=unsafe,file=more"},
-		{"a disc that nothing starts", Facts{Disc: &Facts{}}, Options{}, "nothing on it that a machine could start"},
+		{"a disc that nothing starts", Facts{Disc: &Facts{}}, Options{}, "nothing that a machine can boot"},
 		{"too many disks", Facts{BIOS: true, More: 2}, Options{Bus: "ide"}, "2 further disks: bus ide has room for 1"},
 		{"a disc for ARM", Facts{Disc: &Facts{EFI: []string{"aa64"}}}, Options{}, "the ARM machine has one disk and no CD drive"},
-		{"unknown board", Facts{Board: "sun50i-a64"}, Options{}, "no machine of QEMU is known for the board sun50i-a64"},
-		{"nothing", Facts{}, Options{}, "nothing on it that a machine could start"},
+		{"unknown board", Facts{Board: "sun50i-a64"}, Options{}, "no QEMU machine is known for the board sun50i-a64"},
+		{"nothing", Facts{}, Options{}, "nothing that a machine can boot"},
 		{"no EFI", Facts{BIOS: true}, Options{Firmware: "efi"}, "it has no EFI loader"},
 		{"no BIOS", Facts{EFI: []string{"x64"}}, Options{Firmware: "bios"}, "no boot code for a BIOS"},
 		{"foreign EFI", Facts{EFI: []string{"arm"}}, Options{}, "no machine is known for EFI loaders of arm only"},

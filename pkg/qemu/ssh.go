@@ -43,7 +43,7 @@ func checkRoot(found map[string]*tree.Entry) error {
 	e := found[provision]
 	switch {
 	case e == nil || !mentions(e, "ssh.authorized_keys.root"):
-		return errors.New("its systemd cannot be given a key: that needs version 252 or later, with /" + provision)
+		return errors.New("its systemd cannot take a key: this needs version 252 or later, with /" + provision)
 	case found["usr/sbin/sshd"] == nil:
 		return errors.New("it has no ssh server: install openssh-server in the stage")
 	case found["root/.ssh/authorized_keys"] != nil:

@@ -209,7 +209,7 @@ func Read(dir string) (*Release, error) {
 		return nil, fmt.Errorf("read release %s: %w", f.Name(), err)
 	}
 	if r.Schema < 1 || r.Schema > Schema {
-		return nil, fmt.Errorf("read release %s: schema %d, and this program knows up to %d", f.Name(), r.Schema, Schema)
+		return nil, fmt.Errorf("read release %s: schema %d, but this program reads schemas up to %d", f.Name(), r.Schema, Schema)
 	}
 	return r, nil
 }

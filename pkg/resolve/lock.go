@@ -79,7 +79,7 @@ func parseLock(data []byte) (*Lock, error) {
 		return nil, err
 	}
 	if head.Version != lockVersion {
-		return nil, fmt.Errorf("its format is version %d, and this program knows version %d", head.Version, lockVersion)
+		return nil, fmt.Errorf("its format has version %d, but this program reads version %d", head.Version, lockVersion)
 	}
 	l := &Lock{}
 	dec := json.NewDecoder(bytes.NewReader(data))

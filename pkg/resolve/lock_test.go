@@ -296,7 +296,7 @@ func TestReadLock(t *testing.T) {
 		t.Errorf("no file: %v", err)
 	}
 	for text, want := range map[string]string{
-		``: "unexpected end", `{}`: "version 0, and this program knows version 1", `{"version": 2, "new": 1}`: "version 2", `[]`: "cannot be used",
+		``: "unexpected end", `{}`: "version 0, but this program reads version 1", `{"version": 2, "new": 1}`: "version 2", `[]`: "cannot be used",
 		`{"version": 1, "imagse": []}`: `unknown field "imagse"`, `{"version": 1, "images": [{"name": "a", "digest": "latest"}]}`: `"latest" of image a is not a digest`,
 		`{"version": 1, "images": [{"name": "a", "digest": "oci:/etc@sha256:` + hash + `\n"}]}`: "is not a digest", `{"version": 1, "git": {"u r": {"commit": "--x"}}}`: `"--x" of u r is not a commit`,
 		`{"version": 1, "images": [{"name": "a", "digest": "-x@sha256:` + hash + `"}]}`: "is not a digest",

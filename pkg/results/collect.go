@@ -114,7 +114,7 @@ func (c *collector) artifact(ctx context.Context, r *Root, w Wanted) error {
 		return nil
 	}
 	if len(paths) > 1 && w.Name != "" && !strings.HasSuffix(w.Name, "/") {
-		c.problem(w.Path, true, fmt.Errorf("it matches %d files, and there is one name %q: end it with a slash", len(paths), w.Name))
+		c.problem(w.Path, true, fmt.Errorf("it matches %d files, but has only one name, %q: end the name with a slash", len(paths), w.Name))
 		return nil
 	}
 	for _, p := range paths {
@@ -144,7 +144,7 @@ func (c *collector) artifact(ctx context.Context, r *Root, w Wanted) error {
 }
 
 // errDirLink says why a link is left out.
-var errDirLink = errors.New("it is a link to a directory, which is not followed inside of a directory")
+var errDirLink = errors.New("it is a link to a directory, and links to directories are not followed inside of a directory")
 
 // below collects the files below a directory, those that links lead to
 // included.
@@ -190,14 +190,14 @@ func (c *collector) add(f File, declared bool) {
 func (c *collector) free(name string) error {
 	top, _, _ := strings.Cut(name, "/")
 	if slices.Contains(Taken, top) {
-		return fmt.Errorf("the name %q has another meaning: choose another one", top)
+		return fmt.Errorf("the name %q is reserved: choose another name", top)
 	}
 	if _, ok := c.names[name]; ok {
 		return fmt.Errorf("the name %q is taken by another artifact", name)
 	}
 	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
 		if c.names[dir] {
-			return fmt.Errorf("the name %q is that of a file, and here of a directory", dir)
+			return fmt.Errorf("the name %q is used for a file and for a directory", dir)
 		}
 	}
 	return nil

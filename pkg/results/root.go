@@ -18,11 +18,11 @@ import (
 
 // Why a name of a stage cannot be had.
 var (
-	ErrLoop     = errors.New("its links lead in a circle")
-	ErrDangling = errors.New("it is a link to what the stage does not have")
+	ErrLoop     = errors.New("its symbolic links form a loop")
+	ErrDangling = errors.New("it is a link to a file that the stage does not have")
 	ErrLeadsOut = errors.New("it leads out of the stage")
 	ErrKind     = errors.New("it is not a regular file")
-	ErrChanged  = errors.New("it is not what it was")
+	ErrChanged  = errors.New("it has changed")
 )
 
 // Types of files as a node's mode has them, inode(7).

@@ -45,8 +45,8 @@ func Look(name string) (path string, err error) {
 	}
 	if name != "" {
 		return "", &remedy.Error{
-			Tried: fmt.Sprintf("the OCI runtime %q that was asked for is not installed", name),
-			Cure:  "leave out --runtime and CAROSBUILD_RUNTIME: runc is taken then, or crun",
+			Tried: fmt.Sprintf("the requested OCI runtime %q is not installed", name),
+			Cure:  "leave out --runtime and CAROSBUILD_RUNTIME to use runc or crun",
 		}
 	}
 	return "", &remedy.Error{

@@ -83,7 +83,7 @@ func (r *Rung) start(ctx context.Context, c Choice, h Host, e userns.Entry) (int
 	}
 	data, err := json.Marshal(c)
 	if err != nil {
-		return 0, fmt.Errorf("hand the choice of a sandbox over: %w", err)
+		return 0, fmt.Errorf("pass on the choice of a sandbox: %w", err)
 	}
 	e.How = r.How
 	e.Env = append(append([]string{}, e.Env...), choiceVar+"="+string(data))

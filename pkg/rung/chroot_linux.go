@@ -44,7 +44,7 @@ func changeRoot() Rung {
 // where steps will.
 func tryChroot(parent string) (err error) {
 	if os.Geteuid() != 0 {
-		return &remedy.Error{Tried: "change the root directory: only the superuser may", Cure: "in a container: run as root (runAsUser: 0), with the default capabilities"}
+		return &remedy.Error{Tried: "change the root directory: only the superuser can", Cure: "in a container: run as root (runAsUser: 0), with the default capabilities"}
 	}
 	dir, err := os.MkdirTemp(parent, ".carosbuild-chroot-")
 	if err != nil {

@@ -36,7 +36,7 @@ func plainScratch(dir string) (scratch string, release func() error, err error) 
 		return "", nil, err
 	}
 	if err := sweepScratch(dir); err != nil {
-		return "", nil, fmt.Errorf("remove what earlier runs have left: %w", err)
+		return "", nil, fmt.Errorf("remove files of earlier runs: %w", err)
 	}
 	lock, err := freshfile.Create(dir, scratchPrefix)
 	if err != nil {

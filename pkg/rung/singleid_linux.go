@@ -32,7 +32,7 @@ func singleID() Rung {
 		},
 		Open: func(_ context.Context, s Setting) (*Room, error) {
 			if s.Records == "" {
-				return nil, errors.New("sandbox single-id: the store keeps no records of owners")
+				return nil, errors.New("sandbox single-id: the store does not record owners")
 			}
 			scratch, release, err := memoryScratch(s.Dir)
 			if err != nil {
@@ -55,7 +55,7 @@ func trySupervisor() error {
 	if err := supervisor.Try(); err != nil {
 		return &remedy.Error{
 			Tried: "record owners", Err: err,
-			Cure: "Linux 5.14 or later; inside a container: a seccomp profile that permits seccomp and does not have a supervisor itself",
+			Cure: "Linux 5.14 or later; inside a container: a seccomp profile that permits seccomp and has no supervisor of its own",
 		}
 	}
 	return nil

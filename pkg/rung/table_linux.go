@@ -41,7 +41,7 @@ func (t Table) Likely(ctx context.Context, asked string, h Host) Rung {
 func (t Table) Find(name string) (Rung, error) {
 	i := slices.IndexFunc(t, func(r Rung) bool { return r.Name == name })
 	if i < 0 {
-		return Rung{}, fmt.Errorf("there is no sandbox %q: want %s", name, strings.Join(t.Names(), ", "))
+		return Rung{}, fmt.Errorf("unknown sandbox %q: want %s", name, strings.Join(t.Names(), ", "))
 	}
 	return t[i], nil
 }

@@ -198,7 +198,7 @@ func findKernel(ctx context.Context, s Setting) (k *vm.Kernel, from string, err 
 	deb, err := fetchKernel(ctx, s)
 	if err != nil {
 		return nil, "", &remedy.Error{
-			Tried: "find a kernel for virtual machines: " + vm.ErrNoKernel.Error() + " in /boot, nor can Debian's be fetched", Err: err,
+			Tried: "find a kernel for virtual machines: " + vm.ErrNoKernel.Error() + " in /boot, and Debian's cannot be fetched", Err: err,
 			Cure: "--vm-kernel FILE.deb, or the variable CAROSBUILD_VM_KERNEL, with a package such as linux-image-*-cloud-amd64",
 		}
 	}
@@ -220,7 +220,7 @@ func namedKernel(ctx context.Context, name, dir string) (*vm.Kernel, error) {
 // fetchKernel fetches the package of Debian's kernel for virtual machines.
 func fetchKernel(ctx context.Context, s Setting) (deb string, err error) {
 	if s.Packages == nil {
-		return "", errors.New("nothing says from where")
+		return "", errors.New("no address to fetch it from is known")
 	}
 	f, host, err := s.Packages()
 	if err != nil {

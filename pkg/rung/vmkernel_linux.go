@@ -27,7 +27,7 @@ func kernelPackage(ctx context.Context, f *debian.Fetcher, h debian.Host, now ti
 	}
 	i := slices.IndexFunc(r.Packages, func(p debian.Package) bool { return p.Name != meta && strings.HasPrefix(p.Name, "linux-image-") })
 	if i < 0 {
-		return "", fmt.Errorf("%s needs no package with a kernel", meta)
+		return "", fmt.Errorf("%s needs no kernel package", meta)
 	}
 	r.Packages = r.Packages[i : i+1]
 	if err := f.Fetch(ctx, r); err != nil {

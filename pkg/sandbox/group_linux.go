@@ -41,7 +41,7 @@ func newGroup(root, self string, pid int, l Limits) (*group, error) {
 		}
 	}
 	if own == "" || own == "/" {
-		return nil, errors.New("this process is in no group that can have one beside it")
+		return nil, errors.New("no group can be created beside the group of this process")
 	}
 	g := &group{Limits: l, home: filepath.Join(root, own), pid: pid}
 	parent := filepath.Dir(g.home)

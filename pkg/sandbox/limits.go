@@ -84,7 +84,7 @@ func (o *Output) Close() error {
 		if !o.newline {
 			start = "\n"
 		}
-		_, noted = fmt.Fprintf(o.w, "%s[%d bytes of output were thrown away: the limit is %d]\n", start, o.dropped, o.max)
+		_, noted = fmt.Fprintf(o.w, "%s[%d bytes of output were discarded: the limit is %d]\n", start, o.dropped, o.max)
 	}
 	_, err := o.w.Write(o.end)
 	o.dropped, o.end = 0, nil

@@ -19,9 +19,9 @@ func TestOutput(t *testing.T) {
 		{"below the limit", 10, []string{"one\n", "two\n"}, 0, "one\ntwo\n"},
 		{"exactly", 8, []string{"one\n", "two\n"}, 0, "one\ntwo\n"},
 		{"little more than the limit", 6, []string{"one\n", "two\n", "three"}, 0, "one\ntwo\nthree"},
-		{"within a line", 6, []string{"one\n", "two\n", "three\n", "four\n"}, 5, "one\ntw\n[8 bytes of output were thrown away: the limit is 6]\nfour\n"},
-		{"at the end of a line", 4, []string{"one\n", "12345678\n"}, 1, "one\n[1 bytes of output were thrown away: the limit is 4]\n2345678\n"},
-		{"no line ends", 0, []string{"123456", "7890"}, 2, "[2 bytes of output were thrown away: the limit is 0]\n34567890"},
+		{"within a line", 6, []string{"one\n", "two\n", "three\n", "four\n"}, 5, "one\ntw\n[8 bytes of output were discarded: the limit is 6]\nfour\n"},
+		{"at the end of a line", 4, []string{"one\n", "12345678\n"}, 1, "one\n[1 bytes of output were discarded: the limit is 4]\n2345678\n"},
+		{"no line ends", 0, []string{"123456", "7890"}, 2, "[2 bytes of output were discarded: the limit is 0]\n34567890"},
 	} {
 		var b strings.Builder
 		o := NewOutput(&b, tt.max)

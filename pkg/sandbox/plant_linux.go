@@ -188,7 +188,7 @@ func (p *Planted) Remove(root string, revert func(path string) error) error {
 	defer p.close()
 	top, err := realPath(root)
 	if err != nil {
-		return fmt.Errorf("take out what was planted: %w", err)
+		return fmt.Errorf("remove the files that were put into the root: %w", err)
 	}
 	for _, f := range p.files {
 		if !f.untouched(p.stat) {
@@ -224,7 +224,7 @@ func (p *Planted) StatBy(stat func(fd int, name string) (unix.Stat_t, error)) er
 	for _, m := range marks {
 		st, err := p.stat(m.fd)
 		if err != nil {
-			return fmt.Errorf("look at what was planted: %w", err)
+			return fmt.Errorf("look at the files that were put into the root: %w", err)
 		}
 		m.mode, m.uid, m.gid = st.Mode, st.Uid, st.Gid
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/supervisor/creds"
 )
 
-// stageVar says which of its processes the program is started as.
+// stageVar names the process as which the program is started.
 const stageVar = "_CAROSBUILD_SUPERVISOR"
 
 // The processes: the supervisor, and what becomes the step's first program.
@@ -30,13 +30,13 @@ const (
 	fdTable  = 5 // journal of the records
 )
 
-// Descriptors of what becomes the step's first program; fdConfig is the same.
+// Descriptors of the process that becomes the step's first program; fdConfig is the same.
 const (
-	fdSocket = 4 // takes the listener, gives a byte when the supervisor is ready
+	fdSocket = 4 // sends the listener, receives a byte when the supervisor is ready
 	fdFailed = 5 // pipe for the error of execve; closed by success
 )
 
-// config is what the supervisor is told.
+// config is the supervisor's input.
 type config struct {
 	Root     string
 	Args     []string
@@ -57,7 +57,8 @@ type config struct {
 // is not known is.
 func (c config) NoNetwork() bool { return c.Network != sandbox.HostNetwork }
 
-// report is what the supervisor tells at its end. One that tells nothing has failed.
+// report is what the supervisor reports at its end. A supervisor without a report has
+// failed.
 type report struct {
 	Status  int
 	Error   string
@@ -83,14 +84,14 @@ func memoryFile(v any) (*os.File, error) {
 	return f, nil
 }
 
-// readConfig reads the file in memory, without moving in it: the next process reads it, too.
+// readConfig reads the file in memory without moving its offset: the next process reads it, too.
 func readConfig() (config, error) {
 	var c config
 	err := json.NewDecoder(io.NewSectionReader(positioned(fdConfig), 0, 1<<30)).Decode(&c)
 	return c, err
 }
 
-// positioned reads from a descriptor without owning it: an os.File closes it some day.
+// positioned reads from a descriptor without owning it: an os.File would close it one day.
 type positioned int
 
 func (p positioned) ReadAt(b []byte, off int64) (int, error) {

@@ -13,8 +13,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/supervisor/decode"
 )
 
-// plain reports whether what the caller makes is root's and has no more than the kernel
-// gives it: then the kernel makes it.
+// plain reports whether the file that the caller creates belongs to root and needs nothing
+// beyond what the kernel gives it: then the kernel creates it.
 func (c *call) plain() bool {
 	if c.creds.User.FS != 0 || c.creds.Group.FS != 0 {
 		return false
@@ -100,8 +100,8 @@ func (c *call) record(dir, fd int) error {
 	return inheritACL(dir, fd)
 }
 
-// inheritACL gives a new file the ids of its directory's default list, of which the
-// kernel has made the rest.
+// inheritACL gives a new file the ids of its directory's default list; the kernel has
+// copied the rest of the list.
 func inheritACL(dir, fd int) error {
 	ids, err := readAttr(fdPath(dir), record.FakePrefix+record.ACLDefault, false)
 	if err != nil || ids == nil {
@@ -181,7 +181,8 @@ func (c *call) refuseDevice() error {
 	return unix.EPERM
 }
 
-// openNew makes the file that is opened, if it is not there, and hands the open one over.
+// openNew creates the file that is to be opened, if it does not exist, and passes it to the
+// caller.
 func (c *call) openNew() answer {
 	if c.Name == "creat" {
 		c.Flags = unix.O_CREAT | unix.O_WRONLY | unix.O_TRUNC
@@ -214,7 +215,7 @@ func (c *call) openNew() answer {
 	return c.handOver(dir, fd, err, func() { _ = unix.Unlinkat(dir, name, 0) })
 }
 
-// openBehindLink makes the file that a link names and that is not there.
+// openBehindLink creates the missing file that a link points at.
 func (c *call) openBehindLink(dir int, name string) answer {
 	var buf [4097]byte
 	n, err := unix.Readlinkat(dir, name, buf[:])
@@ -261,7 +262,7 @@ func (c *call) openUnnamed() answer {
 	return c.handOver(dir, fd, err, func() {})
 }
 
-// handOver records a file that has been made in a directory and gives it to the caller.
+// handOver records a file that was created in a directory and passes it to the caller.
 func (c *call) handOver(dir, fd int, err error, undo func()) answer {
 	if err != nil {
 		return fails(err)
@@ -277,7 +278,7 @@ func (c *call) handOver(dir, fd int, err error, undo func()) answer {
 	return answer{answered: true}
 }
 
-// bind makes the file of a unix socket.
+// bind creates the file of a unix socket.
 func (c *call) bind() answer {
 	if len(c.Value) < 3 || binary.NativeEndian.Uint16(c.Value) != unix.AF_UNIX || c.Value[2] == 0 {
 		return proceed
@@ -312,7 +313,7 @@ func (c *call) bind() answer {
 	})
 }
 
-// fetch is a descriptor of the caller's in this process.
+// fetch copies a descriptor of the caller into this process.
 func (c *call) fetch(fd int) (int, error) {
 	s, err := c.thread.status()
 	if err != nil {

@@ -13,9 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// killTree ends a supervisor without a PID namespace and all that it has started.
+// killTree kills a supervisor without a PID namespace and all processes that it has started.
 func killTree(p *os.Process) error {
-	_ = p.Signal(syscall.SIGSTOP) // it answers nothing any more
+	_ = p.Signal(syscall.SIGSTOP) // it answers no more calls
 	for range 200 {
 		left := descendants(p.Pid)
 		if len(left) == 0 {
@@ -29,8 +29,8 @@ func killTree(p *os.Process) error {
 	return p.Kill()
 }
 
-// killDescendants ends all that a step has left. Orphans are this process's children, so
-// that none gets away. /proc shows the processes of this one's PID namespace.
+// killDescendants kills all processes that a step has left behind. Orphans become children
+// of this process, so none escapes. /proc shows the processes of this PID namespace.
 func killDescendants() error {
 	for range 1000 {
 		left := 0
@@ -46,7 +46,7 @@ func killDescendants() error {
 	return fmt.Errorf("processes of the step do not end")
 }
 
-// descendants are the children of a process, theirs and so on, zombies not counted.
+// descendants are the children of a process, their children and so on, without zombies.
 func descendants(top int) []int {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Package supervisor runs a step in a user namespace that has a single id, so that its
-// programs see what root with all ids would see.
+// Package supervisor runs a step in a user namespace with a single id in such a way that
+// its programs see what root with all ids would see.
 //
-// A filter of system calls hands those about owners, modes, devices, credentials and
-// extended attributes to a supervisor, which is the first process of the step's
-// namespaces and itself outside of the filter. It answers them from a model of
-// credentials (package creds) and from records of owners (package record), which last
-// until the step's layer is made.
+// A filter passes the system calls about owners, modes, devices, credentials and extended
+// attributes to a supervisor, which is the first process of the step's namespaces and not
+// subject to the filter itself. It answers the calls from a model of credentials (package
+// creds) and from records of owners (package record), which are kept until the step's
+// layer is made.
 //
-// It is not a security boundary: that is the user namespace. What differs from ids that
-// are there:
+// It is not a security boundary; the user namespace is. A step differs from one with real
+// ids in these respects:
 //
 //   - Files can be read and written, and processes signalled, by all users of a step; what
 //     another user than root writes into a setuid file leaves the bit.

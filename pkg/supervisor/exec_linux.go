@@ -175,7 +175,7 @@ func ownProgram(fd int) bool {
 	return false
 }
 
-// chroot is the kernel's to do; from then on roots are looked at.
+// chroot is left to the kernel; from then on the roots of callers are looked at.
 func (c *call) chroot() answer {
 	if !c.creds.Can(creds.Chroot) {
 		return fails(unix.EPERM)

@@ -12,7 +12,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/supervisor/filter"
 )
 
-// setIDs are the calls that change ids and groups.
+// setIDs answers the calls that change ids and groups.
 func (c *call) setIDs() answer {
 	next, errno := c.creds, syscall.Errno(0)
 	value := int64(0)
@@ -32,7 +32,7 @@ func (c *call) setIDs() answer {
 		next, errno = next.Setresgid(ids[0], ids[1], ids[2])
 	case "setgroups":
 		next, errno = next.Setgroups(ids)
-	case "setfsuid": // tells the former id
+	case "setfsuid": // returns the previous id
 		value = c.told(next.User.FS)
 		next = next.Setfsuid(ids[0])
 	case "setfsgid":
@@ -48,10 +48,10 @@ func (c *call) setIDs() answer {
 	return answer{value: value}
 }
 
-// overflowID is what a call with ids of 16 bits tells of those that have more.
+// overflowID is returned by a call with ids of 16 bits for ids that have more.
 const overflowID = 65534
 
-// told is an id as a call tells it.
+// told is an id as a call returns it.
 func (c *call) told(id uint32) int64 {
 	if c.Narrow && id > 0xffff {
 		return overflowID
@@ -119,8 +119,8 @@ const (
 	capVersion3 = 0x20080522
 )
 
-// capHeader reads the header of capget and capset: how many words each set has, and
-// whether it is about the caller.
+// capHeader reads the header of capget and capset: the number of words in each set, and
+// whether the call is about the caller itself.
 func (c *call) capHeader() (words int, own bool, err error) {
 	var b [8]byte
 	if c.thread.Read(c.Args[0], b[:]) != nil {
@@ -147,7 +147,7 @@ func (c *call) capget() answer {
 	if err != nil {
 		return fails(err)
 	}
-	if words == 0 || !own || c.Args[1] == 0 { // it asks for the version, or for another process
+	if words == 0 || !own || c.Args[1] == 0 { // the call asks for the version, or about another process
 		return proceed
 	}
 	var b []byte
@@ -159,8 +159,8 @@ func (c *call) capget() answer {
 	return fails(c.thread.write(c.Args[1], b))
 }
 
-// capset changes what the model has. The process keeps what it has really: without that
-// it could not do what its root may.
+// capset changes the model. The process keeps its real capabilities: without them it could
+// not do what root in the step may do.
 func (c *call) capset() answer {
 	words, own, err := c.capHeader()
 	switch {
@@ -226,7 +226,8 @@ func (c *call) infinity() []byte {
 	return b
 }
 
-// setrlimit of the limit that carries credentials: it looks as if it were infinite.
+// setrlimit answers calls about the limit that carries credentials: to the step it looks
+// infinite.
 func (c *call) setrlimit() answer {
 	return c.unlimited(c.Buf, c.infinity())
 }

@@ -20,8 +20,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/supervisor/filter"
 )
 
-// Inner is the process that Sandbox has started, if this is one: main calls it before
-// anything else, and ends with the status.
+// Inner runs the work of a process that Sandbox has started, if this is one: main calls it
+// before anything else, and exits with the status.
 func Inner(getenv func(string) string) (status int, inner bool) {
 	stage := getenv(stageVar)
 	switch {
@@ -36,19 +36,20 @@ func Inner(getenv func(string) string) (status int, inner bool) {
 	return runStep(), true
 }
 
-// genuine reports whether Sandbox has started this process, or its supervisor: there is a
-// file without a name.
+// genuine reports whether Sandbox has started this process, or its supervisor: then there
+// is a file without a name.
 func genuine() bool {
 	var st unix.Stat_t
 	return unix.Fstat(fdConfig, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG && st.Nlink == 0
 }
 
-// failed is the status of these processes themselves; what the step's is, the report says.
+// failed is the exit status of these processes themselves; that of the step is in the
+// report.
 const failed = 125
 
 // runInit is the supervisor.
 func runInit() int {
-	// The death signal is of the thread that has started the child.
+	// The death signal follows the thread that has started the child.
 	runtime.LockOSThread()
 	for _, fd := range []int{fdConfig, fdReport, fdTable} {
 		unix.CloseOnExec(fd)
@@ -103,8 +104,8 @@ func supervise(c config) report {
 		defer r.close()
 	}
 	status, started, err := f.supervise(c, table)
-	// While there is somebody who answers: the calls of what is left would fail until the
-	// kernel ends it.
+	// As long as calls are answered: afterwards the calls of the remaining processes would
+	// fail until the kernel ends them.
 	err = errors.Join(err, killDescendants())
 	if err == nil {
 		err = forgetGone(table)
@@ -132,7 +133,7 @@ func join(namespace string) error {
 type first struct {
 	pid    int
 	socket int
-	failed *os.File // where it tells what has failed
+	failed *os.File // on which it reports an error
 	ended  chan syscall.WaitStatus
 }
 
@@ -208,7 +209,7 @@ func (f *first) supervise(c config, table *record.Table) (status int, started bo
 	}
 	s.noNewPrivs = own.noNewPrivs
 	if err := thread(f.pid).setLimit(creds.Base); err != nil {
-		return 0, false, fmt.Errorf("have RLIMIT_RTTIME carry credentials (it must not be limited): %w", err)
+		return 0, false, fmt.Errorf("pass credentials in RLIMIT_RTTIME (which must be unlimited): %w", err)
 	}
 	receivers := runtime.NumCPU() + 1
 	runtime.GOMAXPROCS(receivers + 1) // none waits for another one's processor to run Go
@@ -235,7 +236,7 @@ func (f *first) supervise(c config, table *record.Table) (status int, started bo
 	}
 }
 
-// reap waits for all children, and tells of the first.
+// reap waits for all children, and reports the end of the first.
 func reap(first int, ended chan<- syscall.WaitStatus) {
 	for {
 		var ws syscall.WaitStatus
@@ -262,16 +263,16 @@ func takeListener(socket int) (listener, error) {
 	}
 	messages, err := unix.ParseSocketControlMessage(oob[:oobn])
 	if err != nil || len(messages) != 1 {
-		return -1, fmt.Errorf("no descriptor came: %v", err)
+		return -1, fmt.Errorf("no descriptor was received: %v", err)
 	}
 	fds, err := unix.ParseUnixRights(&messages[0])
 	if err != nil || len(fds) != 1 {
-		return -1, fmt.Errorf("no descriptor came: %v", err)
+		return -1, fmt.Errorf("no descriptor was received: %v", err)
 	}
 	return listener(fds[0]), nil
 }
 
-// runStep becomes the step's first program. Whatever fails is told through a pipe.
+// runStep becomes the step's first program. Errors are reported through a pipe.
 func runStep() int {
 	runtime.LockOSThread() // the filter is this thread's, which is the one that executes
 	for _, fd := range []int{fdConfig, fdSocket, fdFailed} {
@@ -282,7 +283,7 @@ func runStep() int {
 	return failed
 }
 
-// become returns just when the program cannot be executed.
+// become returns only if the program cannot be executed.
 func become() error {
 	if _, err := unix.Write(fdSocket, []byte{1}); err != nil {
 		return fmt.Errorf("the supervisor is gone: %w", err)
@@ -332,14 +333,14 @@ func become() error {
 			return fmt.Errorf("limit %s: %w", l.Name, err)
 		}
 	}
-	// From here on nothing may be called that the filter hands over, until there is
-	// somebody who answers.
+	// From here on no call may be made that the filter passes on, until the supervisor
+	// answers.
 	l, err := install(program)
 	if err != nil {
 		return err
 	}
 	if err := unix.Sendmsg(fdSocket, []byte{0}, unix.UnixRights(int(l)), nil, 0); err != nil {
-		return fmt.Errorf("hand the filter over: %w", err)
+		return fmt.Errorf("pass on the filter: %w", err)
 	}
 	if err := wait(); err != nil {
 		return err

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lookPath finds a program by the PATH of the step's environment.
+// lookPath finds a program in the PATH of the step's environment.
 func lookPath(name string, env []string) (string, error) {
 	if strings.Contains(name, "/") {
 		return name, nil

@@ -14,8 +14,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/sandbox"
 )
 
-// What of /proc and /sys a step does not see, and what it may only read, as containers
-// have it.
+// Parts of /proc and /sys that a step does not see, and parts that it may only read, as in
+// containers.
 var (
 	maskedPaths = []string{
 		"/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
@@ -24,20 +24,20 @@ var (
 	readOnlyPaths = []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}
 )
 
-// devices are those of the host that a step has.
+// devices are the host's devices that a step has.
 var devices = []string{"null", "zero", "full", "random", "urandom", "tty"}
 
-// deviceLinks are the links in /dev, and what they say.
+// deviceLinks are the links in /dev, with their targets.
 var deviceLinks = [][2]string{
 	{"/proc/self/fd", "fd"}, {"/proc/self/fd/0", "stdin"}, {"/proc/self/fd/1", "stdout"}, {"/proc/self/fd/2", "stderr"}, {"pts/ptmx", "ptmx"},
 }
 
 const quiet = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
 
-// root is a step's root before it is this process's.
+// root is a step's root before this process enters it.
 type root int
 
-// setUp makes the step's root with its mounts, and enters it.
+// setUp sets up the step's root with its mounts, and enters it.
 func setUp(c config) error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
@@ -92,7 +92,8 @@ func enter(fd int) error {
 	return os.Chdir("/")
 }
 
-// at opens a path of the root, whose links do not lead out of it, and has f use its name.
+// at opens a path in the root, without following links out of it, and calls f with a name
+// for the open file.
 func (r root) at(name string, f func(target string) error) error {
 	fd, err := unix.Openat2(int(r), "./"+name, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS})
 	if err != nil {
@@ -158,7 +159,7 @@ func (r root) mountDev() error {
 	return r.mount("tmpfs", "dev/shm", quiet, "mode=1777,size=65536k")
 }
 
-// mountSys shows the host's /sys, read-only with all that is mounted below.
+// mountSys mounts the host's /sys read-only, with everything that is mounted below it.
 func (r root) mountSys() error {
 	err := r.at("sys", func(target string) error { return unix.Mount("/sys", target, "", unix.MS_BIND|unix.MS_REC, "") })
 	if errors.Is(err, unix.ENOENT) { // neither has one
@@ -176,8 +177,8 @@ func (r root) mountSys() error {
 	})
 }
 
-// readOnly makes one mount read-only and keeps its other flags, which a user namespace
-// may not take away.
+// readOnly makes one mount read-only and keeps its other flags, which a user namespace may
+// not remove.
 func readOnly(target string) error {
 	var fs unix.Statfs_t
 	if err := unix.Statfs(target, &fs); err != nil {
@@ -224,7 +225,7 @@ func (r root) hide() error {
 	return nil
 }
 
-// bind shows a directory or file of the host.
+// bind mounts a directory or file of the host.
 func (r root) bind(m sandbox.Mount) error {
 	target := strings.TrimPrefix(path.Clean("/"+m.Target), "/")
 	if err := r.at(target, func(t string) error { return unix.Mount(m.Source, t, "", unix.MS_BIND, "") }); err != nil {

@@ -51,10 +51,10 @@ const (
 	ioctlNotifSetFlags = 0x40082104
 )
 
-// listener is the descriptor that a filter's calls are read from.
+// listener is the descriptor from which a filter's calls are read.
 type listener int
 
-// receive waits for the next call. It may not be a RawSyscall: it would hold the
+// receive waits for the next call. This must not be a RawSyscall, which would occupy the
 // scheduler's processor while it waits.
 func (l listener) receive(n *notification) error {
 	*n = notification{}
@@ -65,7 +65,7 @@ func (l listener) receive(n *notification) error {
 	return nil
 }
 
-// send answers a call. The caller may have been killed meanwhile: ENOENT.
+// send answers a call. ENOENT means that the caller was killed meanwhile.
 func (l listener) send(r *response) error {
 	_, _, errno := syscall.RawSyscall(unix.SYS_IOCTL, uintptr(l), unix.SECCOMP_IOCTL_NOTIF_SEND, uintptr(unsafe.Pointer(r)))
 	if errno != 0 && errno != unix.ENOENT {
@@ -93,13 +93,13 @@ func (l listener) give(id uint64, fd int, closeOnExec bool) error {
 	return nil
 }
 
-// syncWakeUp has a waiting receiver run on the caller's processor, where the kernel can
-// do that (6.6).
+// syncWakeUp makes a waiting receiver run on the caller's processor, if the kernel can do
+// this (6.6).
 func (l listener) syncWakeUp() {
 	_, _, _ = syscall.RawSyscall(unix.SYS_IOCTL, uintptr(l), ioctlNotifSetFlags, unix.SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP)
 }
 
-// ownArchs are the architectures of programs that this machine runs itself, its own first.
+// ownArchs are the architectures whose programs this machine runs natively, its own first.
 func ownArchs() ([]filter.Arch, error) {
 	switch runtime.GOARCH {
 	case "amd64":
@@ -110,7 +110,7 @@ func ownArchs() ([]filter.Arch, error) {
 	return nil, fmt.Errorf("no table of system calls for %s", runtime.GOARCH)
 }
 
-// allowedCalls are what passes without a rule, by architecture.
+// allowedCalls are the calls that pass without a rule, by architecture.
 func allowedCalls() (map[filter.Arch][]sandbox.Range, error) {
 	names, err := sandbox.AllowedCalls()
 	if err != nil {
@@ -123,8 +123,8 @@ func allowedCalls() (map[filter.Arch][]sandbox.Range, error) {
 	return out, nil
 }
 
-// install puts the filter on this thread, and on what it executes and forks. With
-// no_new_privs it works without capabilities, too.
+// install installs the filter for this thread and for all that it executes and forks. With
+// no_new_privs this works without capabilities, too.
 func install(program []filter.Instruction) (listener, error) {
 	prog := struct {
 		n uint16
@@ -149,7 +149,7 @@ func install(program []filter.Instruction) (listener, error) {
 		}
 	}
 	if errors.Is(errno, unix.EBUSY) {
-		return -1, fmt.Errorf("install the supervisor's filter: another supervisor watches this process already: %w", errno)
+		return -1, fmt.Errorf("install the supervisor's filter: another supervisor already watches this process: %w", errno)
 	}
 	return -1, fmt.Errorf("install the supervisor's filter: %w", errno)
 }

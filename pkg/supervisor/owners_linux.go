@@ -13,9 +13,9 @@ import (
 	"github.com/carosio/carosbuild/pkg/supervisor/decode"
 )
 
-// chown records an owner. The kernel's own chown to the one id that there is does the
-// rest: it takes setuid bits and capabilities of programs away, sets the time of the
-// change, and has an overlay make a copy to keep the record on.
+// chown records an owner. The kernel's own chown, to the only id, does the rest: it removes
+// setuid bits and capabilities of programs, sets the time of the change, and makes an
+// overlay copy the file, which then carries the record.
 func (c *call) chown() answer {
 	fd, err := c.open(c.Target)
 	if err != nil {
@@ -45,7 +45,7 @@ func (c *call) chown() answer {
 	return fails(c.sup.table.Write(fd, o))
 }
 
-// chmod is the kernel's to do, when the caller may, and keeps its setgid bit.
+// chmod is left to the kernel if the caller may do it, and keeps the caller's setgid bit.
 func (c *call) chmod() answer {
 	if c.creds.Can(creds.Fowner) && c.creds.Can(creds.Fsetid) {
 		return proceed
@@ -67,15 +67,15 @@ func (c *call) chmod() answer {
 	return fails(unix.Chmod(fdPath(fd), c.Mode&0o7777&^unix.S_ISGID))
 }
 
-// place is where this process finds the file that a call is about, to look whether there
-// is a record: not good enough for changing anything.
+// place is the path at which this process finds the file of a call, to look for a record.
+// It is not reliable enough for changing anything.
 type place struct {
 	path string
 	link bool // a link at the end of the path is the file
 	fd   int  // -1: none
 }
 
-// close is to be called for each place.
+// close must be called for each place.
 func (p place) close() {
 	if p.fd >= 0 {
 		unix.Close(p.fd)
@@ -99,7 +99,8 @@ func (c *call) place(t decode.Target) (place, error) {
 	return place{c.thread.path(fmt.Sprintf("fd/%d/%s", t.FD, t.Path)), t.NoLink, -1}, nil
 }
 
-// stat tells the recorded owner and device. What has no record is told by the kernel.
+// stat returns the recorded owner and device. A file without a record is left to the
+// kernel.
 func (c *call) stat() answer {
 	at, err := c.place(c.Target)
 	if err != nil {
@@ -135,7 +136,7 @@ func (c *call) stat() answer {
 	return fails(c.thread.write(c.Buf, b))
 }
 
-// statOf is the struct that tells of an open file.
+// statOf is the struct with the metadata of an open file.
 func (c *call) statOf(fd int, o record.Owner) ([]byte, error) {
 	if c.Name == "statx" {
 		var st unix.Statx_t
@@ -166,8 +167,8 @@ func (c *call) statOf(fd int, o record.Owner) ([]byte, error) {
 	return b, nil
 }
 
-// put writes an answer of n bytes at most into the caller's memory, as the xattr calls do
-// it: a size of 0 asks for the length.
+// put writes an answer of at most n bytes into the caller's memory, as the xattr calls do:
+// a size of 0 asks for the length.
 func (c *call) put(b []byte) answer {
 	size := c.Size
 	switch {

@@ -13,10 +13,10 @@ import (
 	"github.com/carosio/carosbuild/pkg/supervisor/decode"
 )
 
-// maxLinks is how many links a path may lead through, as in the kernel.
+// maxLinks is the number of links that a path may contain, as in the kernel.
 const maxLinks = 40
 
-// errnoOf is the system call error of an error; EIO for none of them.
+// errnoOf is the system call error in an error, or EIO.
 func errnoOf(err error) syscall.Errno {
 	if err == nil {
 		return 0
@@ -27,8 +27,7 @@ func errnoOf(err error) syscall.Errno {
 	return unix.EIO
 }
 
-// open opens the file that a call is about with O_PATH, as the calling thread would find
-// it.
+// open opens the file of a call with O_PATH, as the calling thread would find it.
 func (c *call) open(t decode.Target) (int, error) {
 	if t.ByFD {
 		name := "cwd"
@@ -70,12 +69,12 @@ func (c *call) open(t decode.Target) (int, error) {
 	return fd, err
 }
 
-// procLink reports whether a path names a link below /proc whose own name is the file,
-// which is another one for each process.
+// procLink reports whether the path itself names a link below /proc that is different for
+// each process.
 func procLink(t decode.Target) bool { return t.NoLink && strings.HasPrefix(t.Path, "/proc/") }
 
-// checked gives a descriptor that was found by the thread's number, unless the thread is
-// not the caller any more.
+// checked returns a descriptor that was found by the thread's number, unless the thread is
+// no longer the caller.
 func (c *call) checked(fd int, err error) (int, error) {
 	if err != nil {
 		return -1, err
@@ -87,8 +86,8 @@ func (c *call) checked(fd int, err error) (int, error) {
 	return fd, nil
 }
 
-// root is the thread's root, where it is not that of this process; the descriptor is the
-// caller's to close.
+// root is the thread's root if it differs from the root of this process; whoever calls root
+// closes the descriptor.
 func (c *call) root() (fd int, chrooted bool, err error) {
 	if !c.sup.chrooted.Load() {
 		return -1, false, nil
@@ -102,8 +101,8 @@ func (c *call) root() (fd int, chrooted bool, err error) {
 	return fd, err == nil, err
 }
 
-// openIn opens a file of a thread that has another root. What lies below its working
-// directory or a descriptor is looked up from the root, by the path that these have.
+// openIn opens a file for a thread with another root. A path relative to its working
+// directory or to a descriptor is looked up from the root, by the path of these.
 func (c *call) openIn(root int, t decode.Target) (int, error) {
 	name := t.Path
 	if !strings.HasPrefix(name, "/") {
@@ -139,8 +138,8 @@ func pathOf(fd int) (string, error) {
 
 func fdPath(fd int) string { return fmt.Sprintf("/proc/self/fd/%d", fd) }
 
-// walk opens a path that leads through links of /proc that are not what they say: to the
-// calling process, and to its open files. It goes from name to name.
+// walk opens a path through links of /proc whose meaning depends on the process: those to
+// the calling process, and to its open files. It goes from name to name.
 func (c *call) walk(base int, t decode.Target) (int, error) {
 	s, err := c.thread.status()
 	if err != nil {
@@ -165,7 +164,7 @@ func (c *call) walk(base int, t decode.Target) (int, error) {
 type walker struct {
 	thread  thread
 	process int
-	at      int // where it is
+	at      int // current directory
 }
 
 func (w *walker) step(fd int) {
@@ -173,7 +172,7 @@ func (w *walker) step(fd int) {
 	w.at = fd
 }
 
-// follow goes where a path leads; noLink stops at a link at its end.
+// follow follows a path; noLink stops at a link at its end.
 func (w *walker) follow(name string, noLink bool, links *int) error {
 	if strings.HasPrefix(name, "/") {
 		fd, err := unix.Open("/", unix.O_PATH|unix.O_CLOEXEC, 0)
@@ -240,7 +239,7 @@ func (w *walker) enter(part string, noLink bool, links *int) error {
 	return w.follow(to, false, links)
 }
 
-// parent opens the directory that a file is made in, and gives the file's name there.
+// parent opens the directory in which a file is created, and returns the file's name there.
 func (c *call) parent(t decode.Target) (dir int, name string, err error) {
 	trimmed := strings.TrimRight(t.Path, "/")
 	name = path.Base(trimmed)

@@ -16,7 +16,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/supervisor/creds"
 )
 
-// thread is the one that made a call.
+// thread is the thread that made a call.
 type thread uint32
 
 // Read implements decode.Memory.
@@ -45,7 +45,7 @@ func (t thread) write(addr uint64, p []byte) error {
 	return nil
 }
 
-// limit is the carrier's: the hard RLIMIT_RTTIME.
+// limit is the limit that carries credentials: the hard RLIMIT_RTTIME.
 func (t thread) limit() (uint64, error) {
 	var l unix.Rlimit
 	err := unix.Prlimit(int(t), unix.RLIMIT_RTTIME, nil, &l)

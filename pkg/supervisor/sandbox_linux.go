@@ -25,9 +25,9 @@ import (
 	"github.com/carosio/carosbuild/pkg/supervisor/creds"
 )
 
-// Sandbox runs commands under a supervisor. It is used inside a user namespace where this
-// process is uid 0, with a mount namespace of its own; the program's main calls Inner.
-// The Scratch of Emulators is a directory, too, where foreign programs are to run.
+// Sandbox runs commands under a supervisor. It is used inside a user namespace in which this
+// process is uid 0 and has its own mount namespace; the program's main calls Inner. If
+// programs of other architectures are to run, the Scratch of Emulators is a directory, too.
 type Sandbox struct {
 	State string     // directory for the records of roots, which outlive a command
 	Table string     // file with the records of all roots instead; "" for one of each in State
@@ -37,20 +37,20 @@ type Sandbox struct {
 	noProc atomic.Bool // a /proc of a step's own cannot be mounted here
 }
 
-// Records are the owners of a root's files, for who fills the root (Write, Preload) and
-// for who makes a layer of it (Stat).
+// Records are the owners of a root's files, used when the root is filled (Write, Preload)
+// and when a layer is made of it (Stat).
 func (s *Sandbox) Records(root string) (*record.Table, error) {
 	return record.OpenTable(s.journal(root))
 }
 
-// Forget removes the records of a root: when it is gone, and before another one is made
-// in its place.
+// Forget deletes the records of a root. It is called after the root is removed and before
+// another one takes its place.
 func (s *Sandbox) Forget(root string) error {
 	if s.Table != "" {
-		return nil // numbers of inodes tell the roots apart
+		return nil // inode numbers distinguish the roots
 	}
 	if err := os.Remove(s.journal(root)); err != nil && !os.IsNotExist(err) {
-		return fmt.Errorf("forget the records of a root: %w", err)
+		return fmt.Errorf("delete the records of a root: %w", err)
 	}
 	return nil
 }
@@ -63,8 +63,8 @@ func (s *Sandbox) journal(root string) string {
 	return filepath.Join(s.State, "owners-"+hex.EncodeToString(sum[:8]))
 }
 
-// Run runs one command and waits for it, as engine.Sandbox says. What it makes of owners
-// is in Records.
+// Run runs one command and waits for it, as engine.Sandbox specifies. The owners that it
+// sets are in Records.
 func (s *Sandbox) Run(ctx context.Context, cmd sandbox.Command) (int, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
@@ -92,8 +92,8 @@ func (s *Sandbox) Run(ctx context.Context, cmd sandbox.Command) (int, error) {
 	return r.Status, nil
 }
 
-// run starts the supervisor and waits for its end. Over is the limit that the step has
-// exceeded, and was ended for.
+// run starts the supervisor and waits for its end. over is the limit for which the step was
+// ended.
 func (s *Sandbox) run(ctx context.Context, c sandbox.Command, ownPIDs bool) (r report, over string, err error) {
 	caps := s.Caps
 	if caps == 0 {
@@ -146,12 +146,12 @@ func (s *Sandbox) run(ctx context.Context, c sandbox.Command, ownPIDs bool) (r r
 	err = cmd.Wait()
 	over = stop()
 	if decoded != nil {
-		return r, over, fmt.Errorf("the supervisor has died, and the step with it: %w", errors.Join(err, decoded))
+		return r, over, fmt.Errorf("the supervisor died, and the step with it: %w", errors.Join(err, decoded))
 	}
 	return r, over, nil
 }
 
-// watch ends the supervisor, and the step with it, when the step exceeds its limits.
+// watch kills the supervisor, and the step with it, when the step exceeds its limits.
 func watch(cmd *exec.Cmd, limits sandbox.Limits) (stop func() (over string)) {
 	done, over := make(chan struct{}), make(chan string, 1)
 	go func() {

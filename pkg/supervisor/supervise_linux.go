@@ -24,7 +24,7 @@ type supervisor struct {
 	table      *record.Table
 	carrier    *creds.Carrier
 	noNewPrivs bool                             // of this process: a step's setuid programs count nevertheless
-	names      map[filter.Arch]map[int32]string // calls that are handed over
+	names      map[filter.Arch]map[int32]string // calls that the filter passes on
 	chrooted   atomic.Bool                      // some process has another root
 }
 
@@ -46,12 +46,12 @@ func newSupervisor(l listener, t *record.Table, first creds.Creds) (*supervisor,
 	return s, nil
 }
 
-// answer is what becomes of a call.
+// answer is the outcome of a call.
 type answer struct {
 	value    int64
 	errno    syscall.Errno
 	proceed  bool // the kernel does it
-	answered bool // it has its answer already
+	answered bool // the answer was sent already
 }
 
 // The plain answers. A value of 0 is success.
@@ -62,7 +62,7 @@ var (
 
 func fails(err error) answer { return answer{errno: errnoOf(err)} }
 
-// call is one that waits for its answer.
+// call is a system call that waits for its answer.
 type call struct {
 	decode.Call
 	sup    *supervisor
@@ -101,7 +101,7 @@ func (c *call) identify() error {
 	}
 }
 
-// become gives the calling process other credentials.
+// become gives the calling process new credentials.
 func (c *call) become(next creds.Creds) error {
 	if next == c.creds {
 		return nil
@@ -117,8 +117,8 @@ func (c *call) carry(index uint64) error {
 	return c.thread.setLimit(index)
 }
 
-// handlers are the answers to calls. They are told the caller's credentials, but for
-// those of stat, which just look at files.
+// handlers answer calls. They get the caller's credentials, except those for stat, which
+// only look at files.
 var handlers = map[string]func(c *call) answer{
 	"chown": (*call).chown, "lchown": (*call).chown, "fchown": (*call).chown, "fchownat": (*call).chown,
 	"chmod": (*call).chmod, "fchmod": (*call).chmod, "fchmodat": (*call).chmod, "fchmodat2": (*call).chmod,
@@ -143,7 +143,7 @@ var stats = map[string]bool{
 	"stat64": true, "lstat64": true, "fstat64": true, "fstatat64": true,
 }
 
-// answer finds out what becomes of a call. What is not known fails.
+// answer decides on the outcome of a call. An unknown call fails.
 func (s *supervisor) answer(n *notification) answer {
 	name, ok := s.names[filter.Arch(n.Arch)][n.NR]
 	if !ok {
@@ -167,8 +167,8 @@ func (s *supervisor) answer(n *notification) answer {
 	return handler(c)
 }
 
-// serve begins to answer calls, until the filter has no process any more. Each receiver
-// has a thread of its own. The channel tells of one that cannot go on.
+// serve starts to answer calls, until the filter has no more processes. Each receiver has
+// a thread of its own. The channel carries the error of a receiver that cannot go on.
 func (s *supervisor) serve(receivers int) (<-chan error, error) {
 	s.listener.syncWakeUp()
 	started, broken := make(chan error, receivers), make(chan error, receivers)
@@ -189,12 +189,12 @@ func (s *supervisor) serve(receivers int) (<-chan error, error) {
 	return broken, err
 }
 
-// apart gives this thread an umask and a working directory of its own, and keeps signals
-// away from it: the scheduler's would interrupt the handing over of a descriptor, and the
-// kernel then answers the call with 0, as if that were the descriptor.
+// apart gives this thread its own umask and working directory, and blocks signals for it:
+// the scheduler's signals would interrupt the passing of a descriptor, and the kernel would
+// then answer the call with 0, as if that were the descriptor.
 func apart() error {
 	if err := unix.Unshare(unix.CLONE_FS); err != nil {
-		return fmt.Errorf("a thread with an umask of its own: %w", err)
+		return fmt.Errorf("start a thread with an umask of its own: %w", err)
 	}
 	var set unix.Sigset_t
 	for i := range set.Val {
@@ -204,13 +204,13 @@ func apart() error {
 		set.Val[0] &^= 1 << (s - 1)
 	}
 	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &set, nil); err != nil {
-		return fmt.Errorf("a thread without signals: %w", err)
+		return fmt.Errorf("start a thread without signals: %w", err)
 	}
 	sandbox.Hurry() // a process of the step waits for each answer
 	return nil
 }
 
-// receive answers one call after the other.
+// receive answers one call after another.
 func (s *supervisor) receive() error {
 	var n notification
 	for {

@@ -19,7 +19,7 @@ const (
 	stepTerminal = "/dev/pts/0"
 )
 
-// relay connects the terminal that is standard input with the step's.
+// relay connects the terminal at standard input with the step's terminal.
 type relay struct {
 	master *os.File
 	saved  *term.State
@@ -27,7 +27,7 @@ type relay struct {
 	done   chan struct{} // the step's terminal is closed
 }
 
-// openTerminal makes the step's terminal, in its root, and begins to relay.
+// openTerminal opens the step's terminal, in the step's root, and starts to relay.
 func openTerminal() (*relay, error) {
 	fd, err := unix.Open(stepMaster, unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -49,7 +49,7 @@ func openTerminal() (*relay, error) {
 			r.resize()
 		}
 	}()
-	// It waits for a key when the step is over, and ends with this process.
+	// After the step's end it still waits for a key, until this process ends.
 	go func() { _, _ = io.Copy(r.master, os.Stdin) }()
 	go func() {
 		_, _ = io.Copy(os.Stdout, r.master)
@@ -58,15 +58,15 @@ func openTerminal() (*relay, error) {
 	return r, nil
 }
 
-// resize has the step's terminal be as large as the caller's.
+// resize gives the step's terminal the size of the caller's.
 func (r *relay) resize() {
 	if size, err := unix.IoctlGetWinsize(0, unix.TIOCGWINSZ); err == nil {
 		_ = unix.IoctlSetWinsize(int(r.master.Fd()), unix.TIOCSWINSZ, size)
 	}
 }
 
-// close shows what is left and gives the caller his terminal back. A process that the
-// step has left behind may have its terminal open.
+// close prints the remaining output and restores the caller's terminal. A process that the
+// step has left behind may still have the step's terminal open.
 func (r *relay) close() {
 	select {
 	case <-r.done:
@@ -77,7 +77,7 @@ func (r *relay) close() {
 	_ = term.Restore(0, r.saved)
 }
 
-// useTerminal has the step's first process use its terminal as standard streams.
+// useTerminal makes the step's terminal the standard streams of its first process.
 func useTerminal() error {
 	fd, err := unix.Open(stepTerminal, unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {

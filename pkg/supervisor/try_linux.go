@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Try tries whether the kernel hands system calls to a supervisor, and whether none has
-// them already: on a thread that ends with it.
+// Try tries whether the kernel passes system calls to a supervisor, and whether there is no
+// other supervisor, on a thread that ends afterwards.
 func Try() error {
 	tried := make(chan error)
 	go func() {
@@ -30,7 +30,7 @@ func tryListener() error {
 	fd, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER, uintptr(unsafe.Pointer(&p)))
 	runtime.KeepAlive(allow)
 	if errno != 0 {
-		return fmt.Errorf("have system calls handed to a supervisor: %w", errno)
+		return fmt.Errorf("have system calls passed to a supervisor: %w", errno)
 	}
 	return unix.Close(int(fd))
 }

@@ -11,12 +11,12 @@ import (
 	"github.com/carosio/carosbuild/pkg/supervisor/creds"
 )
 
-// kept reports whether an attribute is the supervisor's: capabilities, which a caller has to
-// have the right to set, and lists, whose ids the namespace has not. Labels of security
-// modules and trusted.* are refused by the kernel, as in any other user namespace.
+// kept reports whether the supervisor keeps an attribute: capabilities, for which a caller
+// needs a capability, and access control lists, whose ids the namespace does not have. The
+// kernel refuses labels of security modules and trusted.*, as in any user namespace.
 func kept(name string) bool { return name == "security.capability" || record.IsACL(name) }
 
-// readAttr reads an attribute of a file; nil: it has none.
+// readAttr reads an attribute of a file; nil if it has none.
 func readAttr(path, name string, link bool) ([]byte, error) {
 	get := unix.Getxattr
 	if link {
@@ -89,7 +89,7 @@ func (c *call) listxattr() answer {
 	return c.put([]byte(out.String()))
 }
 
-// mayChange says whether the caller may set or remove an attribute that is not a user's.
+// mayChange reports whether the caller may set or remove an attribute outside of user.*.
 func (c *call) mayChange(fd int) error {
 	need := creds.Admin
 	switch {
@@ -107,8 +107,8 @@ func (c *call) mayChange(fd int) error {
 	return nil
 }
 
-// setxattr sets an attribute here. The kernel would read the name again, which another
-// thread of the step may have changed to that of a record meanwhile.
+// setxattr sets an attribute in this process. The kernel would read the name again, and
+// another thread of the step could have changed it to the name of a record meanwhile.
 func (c *call) setxattr() answer {
 	if record.Private(c.Attr) {
 		return fails(unix.EPERM)
@@ -138,8 +138,8 @@ func (c *call) setxattr() answer {
 	return fails(removeAttr(path, fake))
 }
 
-// removeAttr removes an attribute of a user's, if there is one. EPERM: the file is of a
-// kind that has none.
+// removeAttr removes an attribute of user.*, if there is one. EPERM means that files of this
+// kind have no such attributes.
 func removeAttr(path, name string) error {
 	if err := unix.Removexattr(path, name); err != unix.ENODATA && err != unix.ENOTSUP && err != unix.EPERM {
 		return err
@@ -147,7 +147,7 @@ func removeAttr(path, name string) error {
 	return nil
 }
 
-// removexattr removes an attribute here, see setxattr.
+// removexattr removes an attribute in this process, see setxattr.
 func (c *call) removexattr() answer {
 	if record.Private(c.Attr) {
 		return fails(unix.ENODATA)

@@ -26,7 +26,7 @@ func explainAccount(a Account, passwd []byte, err error) error {
 		return err
 	}
 	return &remedy.Error{
-		Tried: fmt.Sprintf("user id %d has no entry in /etc/passwd, and newuidmap gives subordinate ids to named accounts only", a.UID),
+		Tried: fmt.Sprintf("user id %d has no entry in /etc/passwd, and newuidmap gives subordinate ids only to named accounts", a.UID),
 		Cure: fmt.Sprintf("as an administrator: useradd --uid %d --create-home carosbuild && usermod --add-subuids 100000-165535 --add-subgids 100000-165535 carosbuild",
 			a.UID),
 	}

@@ -52,7 +52,7 @@ func ReadHandover(getenv func(string) string) ([]byte, error) {
 	defer f.Close()
 	data, err := io.ReadAll(f)
 	if err != nil {
-		return nil, fmt.Errorf("read what the outer program has handed over: %w", err)
+		return nil, fmt.Errorf("read the data from the outer program: %w", err)
 	}
 	return data, nil
 }

@@ -62,8 +62,8 @@ func ownRanges(file string, data []byte) ([]IDRange, error) {
 	}
 	if next < MinIDs {
 		return nil, &remedy.Error{
-			Tried: fmt.Sprintf("there are only %d ids in %s, a build needs %d", next, file, MinIDs),
-			Cure:  "give the container that this runs in more ids",
+			Tried: fmt.Sprintf("%[2]s has only %[1]d ids, but a build needs %[3]d", next, file, MinIDs),
+			Cure:  "give the container more ids",
 		}
 	}
 	return ranges, nil
@@ -110,7 +110,7 @@ func subRanges(file string, data []byte, a Account, own int) ([]IDRange, error) 
 			who = strconv.Itoa(a.UID)
 		}
 		return nil, &remedy.Error{
-			Tried: fmt.Sprintf("user %s has %d subordinate ids in %s, a build needs %d", who, next-1, file, MinIDs),
+			Tried: fmt.Sprintf("user %s has %d subordinate ids in %s, but a build needs %d", who, next-1, file, MinIDs),
 			Cure:  fmt.Sprintf("as an administrator: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 %s (choose a range that %s does not list yet)", who, file),
 		}
 	}

@@ -34,7 +34,7 @@ func Private(dir string) error {
 		return &remedy.Error{Tried: "look at " + dir, Err: err}
 	}
 	if int(st.Uid) != os.Geteuid() {
-		return &remedy.Error{Tried: fmt.Sprintf("%s belongs to another account (uid %d), which could replace what is in it", dir, st.Uid), Cure: privateCure}
+		return &remedy.Error{Tried: fmt.Sprintf("%s belongs to another account (uid %d), which could replace files in it", dir, st.Uid), Cure: privateCure}
 	}
 	if st.Mode&0o077 == 0 {
 		return nil

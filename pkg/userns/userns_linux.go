@@ -256,7 +256,7 @@ func (m IDMap) write(ctx context.Context, a Account, pid int) error {
 			if err := os.WriteFile(fmt.Sprintf("/proc/%d/%s", pid, t.file), idLines(t.ranges), 0); err != nil {
 				return &remedy.Error{
 					Tried: "map ids of a user namespace as the superuser", Err: err,
-					Cure: "run as an ordinary user that /etc/subuid and /etc/subgid list",
+					Cure: "run as an ordinary user who is listed in /etc/subuid and /etc/subgid",
 				}
 			}
 			continue

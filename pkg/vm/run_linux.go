@@ -257,7 +257,7 @@ func (s *session) run() (wire.Result, error) {
 		kind, payload, err := s.Receive()
 		if err != nil {
 			if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) {
-				err = errors.New("it ended before the command did")
+				err = errors.New("it ended before the command")
 			}
 			return res, err
 		}
@@ -291,7 +291,7 @@ func (s *session) run() (wire.Result, error) {
 			}
 			return res, nil
 		default:
-			return res, fmt.Errorf("it said %q", kind)
+			return res, fmt.Errorf("its output was %q", kind)
 		}
 	}
 }

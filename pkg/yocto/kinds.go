@@ -143,7 +143,7 @@ func newest(names, versions []string) (name, note string) {
 		}
 	}
 	if len(names) > 1 {
-		note = fmt.Sprintf("%s is the newest of %d, and is taken because no link names one of them", names[best], len(names))
+		note = fmt.Sprintf("%s is the newest of %d files, and is used because no link points at one of them", names[best], len(names))
 	}
 	return names[best], note
 }

@@ -91,6 +91,6 @@ func (d *Deployed) workRoot() []File {
 	at := slices.MaxFunc(roots, latest)
 	return []File{{
 		Path: at, Name: "rootfs", Unowned: true,
-		Note: fmt.Sprintf("no archive of %s is deployed, so its files are taken from /%s: files of the user that ran bitbake become root's, and the owners, device nodes and capabilities that only pseudo knows are lost; %s", d.Image, at, d.remedy(RootFS)),
+		Note: fmt.Sprintf("no archive of %s is deployed, so its files are taken from /%s: files of the user who ran bitbake will belong to root, and owners, device nodes and capabilities that only pseudo knows are lost; %s", d.Image, at, d.remedy(RootFS)),
 	}}
 }

@@ -71,7 +71,7 @@ func TestFind(t *testing.T) {
 			Query{},
 			"m", "a-image",
 			map[Kind]string{
-				RootFS: "a-image-m-20160301000000.rootfs.tar.bz2 (a-image-m-20160301000000.rootfs.tar.bz2 is the newest of 2, and is taken because no link names one of them)",
+				RootFS: "a-image-m-20160301000000.rootfs.tar.bz2 (a-image-m-20160301000000.rootfs.tar.bz2 is the newest of 2 files, and is used because no link points at one of them)",
 				Kernel: "zImage-m.bin=zImage", DTB: "zImage-board.dtb=board.dtb",
 				ISO: "!", Modules: "!", UBoot: "!", Bootscript: "!", SystemdBoot: "!", GRUB: "!", Stub: "!",
 			},

@@ -84,7 +84,7 @@ func (b *Builder) directory(dir string) (string, error) {
 	if old := b.find(dir); old != nil && old.Type() == Dir {
 		return dir, nil
 	}
-	loop := fmt.Errorf("/%s: symbolic links lead round in a circle", dir)
+	loop := fmt.Errorf("/%s: symbolic links form a loop", dir)
 	return follow(dir, loop, func(at string) (string, bool, error) {
 		old := b.find(at)
 		if old != nil && old.Hardlink != "" {

@@ -173,7 +173,7 @@ func TestBuilderFollowsLinks(t *testing.T) {
 		{"/lib/../x", "usr/x"},
 		{"//lib//x", "usr/lib/x"},
 		{"/tofile", "tofile"}, // a file takes a link's place
-		{"/a/x", "/a: symbolic links lead round in a circle"},
+		{"/a/x", "/a: symbolic links form a loop"},
 		{"/file/x", "/file leads through /file, which is not a directory"},
 		{"/tofile/x", "/tofile leads through /file, which is not a directory"},
 	} {

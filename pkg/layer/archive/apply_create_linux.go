@@ -41,7 +41,7 @@ func (x *extractor) create(ctx context.Context, h *tar.Header, rel string, conte
 		return x.file(ctx, h, at, rel, name, content)
 	case tar.TypeSymlink:
 		if h.Linkname == "" {
-			return errors.New("a symbolic link to nothing")
+			return errors.New("a symbolic link without a target")
 		}
 		err = x.retry(at, rel, name, func() error { return unix.Symlinkat(h.Linkname, at, name) })
 	case tar.TypeFifo:

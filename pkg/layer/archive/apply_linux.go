@@ -158,7 +158,7 @@ func (x *extractor) run(ctx context.Context, r io.Reader) error {
 // an end, since the work and memory for a path grow with the square of it.
 const maxMember = 16 << 10
 
-var errLongPath = fmt.Errorf("its path is too long: a layer takes %d bytes", maxMember)
+var errLongPath = fmt.Errorf("its path is too long: the limit in a layer is %d bytes", maxMember)
 
 type onlyReader struct{ io.Reader }
 

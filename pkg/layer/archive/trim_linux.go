@@ -38,7 +38,7 @@ func Trim(upper string, exclude, stubs []string) error {
 	remove := func(p string, all bool) error {
 		rel := cleanRel(p)
 		if rel == "" {
-			return fmt.Errorf("the root directory cannot be kept out of a layer")
+			return fmt.Errorf("the root directory cannot be left out of a layer")
 		}
 		if !plainParents(root, rel) {
 			return nil // the step has put something else there
@@ -57,7 +57,7 @@ func Trim(upper string, exclude, stubs []string) error {
 	}
 	for _, p := range exclude {
 		if err := remove(p, true); err != nil {
-			return fmt.Errorf("keep %s out of the layer: %w", p, err)
+			return fmt.Errorf("leave %s out of the layer: %w", p, err)
 		}
 	}
 	sorted := make([]string, len(stubs))
@@ -67,7 +67,7 @@ func Trim(upper string, exclude, stubs []string) error {
 	slices.Sort(sorted)
 	for _, p := range slices.Backward(sorted) { // deepest first
 		if err := remove(p, false); err != nil {
-			return fmt.Errorf("keep %s out of the layer: %w", p, err)
+			return fmt.Errorf("leave %s out of the layer: %w", p, err)
 		}
 	}
 	return nil

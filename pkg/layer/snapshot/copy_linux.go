@@ -95,7 +95,7 @@ func (s *copySnapshot) Changes(ctx context.Context, clamp *int64) error {
 	}
 	o := archive.ChangesOptions{Lowers: s.lowers, Format: s.of.Format, Before: s.before, Clamp: clamp}
 	if err := archive.Changes(ctx, s.tree(), upper, o); err != nil {
-		return fmt.Errorf("find what was changed: %w", err)
+		return fmt.Errorf("find changed files: %w", err)
 	}
 	return nil
 }

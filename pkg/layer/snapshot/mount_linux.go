@@ -172,7 +172,7 @@ func (o overlay) mountOld(lowers []string, upper, work, target string) error {
 		flags = unix.MS_RDONLY | unix.MS_NOSUID | unix.MS_NODEV
 	}
 	if len(data) >= os.Getpagesize() {
-		return fmt.Errorf("%d layers are more than this kernel takes in one mount: %w", len(lowers), unix.E2BIG)
+		return fmt.Errorf("%d layers are more than this kernel can mount at once: %w", len(lowers), unix.E2BIG)
 	}
 	return unix.Mount("overlay", target, "overlay", flags, data)
 }

@@ -72,7 +72,7 @@ func Choose(dir string, kinds []Kind) (k Kind, why []*PlaceError, err error) {
 		why = append(why, place)
 	}
 	if len(why) == 0 {
-		return "", nil, errors.New("no kind of snapshots is permitted")
+		return "", nil, errors.New("no kind of snapshots works here")
 	}
 	return "", why, why[0]
 }

@@ -103,7 +103,7 @@ func (t *Table) Write(fd int, o Owner) error {
 		return nil
 	}
 	if !n.Born { // the record could be taken for one of the next file with that number
-		return fmt.Errorf("record the owner of a file of type %o: its file system does not tell when files were made: %w", st.Mode&unix.S_IFMT, unix.EOPNOTSUPP)
+		return fmt.Errorf("record the owner of a file of type %o: its file system does not record when files were created: %w", st.Mode&unix.S_IFMT, unix.EOPNOTSUPP)
 	}
 	return t.Put(n, o, uint32(st.Mode), kindOf(st.Mode))
 }

@@ -26,7 +26,7 @@ func TestOpenRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{
-		at("link"): "symbolic links", at("fifo"): "is not a file any more", dir: "is not a file any more", "/proc/self/environ": "the kernel tells",
+		at("link"): "symbolic links", at("fifo"): "is no longer a file", dir: "is no longer a file", "/proc/self/environ": "the kernel tells",
 	} {
 		f, err := Open(name)
 		if err == nil {

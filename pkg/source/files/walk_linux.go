@@ -121,7 +121,7 @@ func openRegular(full string) (int, error) {
 	var st unix.Stat_t
 	err = unix.Fstat(fd, &st)
 	if err == nil && st.Mode&unix.S_IFMT != unix.S_IFREG {
-		err = &fs.PathError{Op: "add", Path: full, Err: errors.New("is not a file any more")}
+		err = &fs.PathError{Op: "add", Path: full, Err: errors.New("is no longer a file")}
 	}
 	if err == nil {
 		err = checkOpen(fd, full)

@@ -24,7 +24,7 @@ func Open(full string) (*os.File, error) {
 	}
 	st, err := f.Stat()
 	if err == nil && !st.Mode().IsRegular() {
-		err = &fs.PathError{Op: "add", Path: full, Err: errors.New("is not a file any more")}
+		err = &fs.PathError{Op: "add", Path: full, Err: errors.New("is no longer a file")}
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())

@@ -150,7 +150,7 @@ type limited struct {
 
 func (l *limited) Write(p []byte) (int, error) {
 	if l.left -= len(p); l.left < 0 {
-		return 0, errors.New("git prints too much")
+		return 0, errors.New("git's output is too long")
 	}
 	return l.buf.Write(p)
 }

@@ -41,7 +41,7 @@ func New(base Base, file *os.File) (*Device, error) {
 	blocks := (base.Size() + BlockSize - 1) / BlockSize
 	d.written = make([]uint64, (blocks+63)/64)
 	if err := file.Truncate(blocks * BlockSize); err != nil {
-		return nil, fmt.Errorf("what is written to a disk: %w", err)
+		return nil, fmt.Errorf("file for the data written to a disk: %w", err)
 	}
 	return d, nil
 }
@@ -154,7 +154,7 @@ func (d *Device) change(off, n int64, write func() error) (err error) {
 		return errReadOnly
 	}
 	if off < 0 || n < 0 || off > d.Size()-n {
-		return fmt.Errorf("write of %d bytes at %d, and the disk has %d", n, off, d.Size())
+		return fmt.Errorf("write of %d bytes at %d to a disk of %d bytes", n, off, d.Size())
 	}
 	if n == 0 {
 		return nil

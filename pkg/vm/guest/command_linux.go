@@ -145,7 +145,7 @@ func (s *streams) follow(report *os.File, terminal bool) error {
 		return errors.New(string(b[:n]))
 	}
 	if err != nil && err != io.EOF {
-		return fmt.Errorf("start of the command: %w", err)
+		return fmt.Errorf("start the command: %w", err)
 	}
 	return nil
 }
@@ -163,7 +163,7 @@ func receiveFile(report *os.File) (*os.File, error) {
 	}
 	fds, err := unix.ParseUnixRights(&messages[0])
 	if err != nil || len(fds) != 1 {
-		return nil, errors.New("no terminal came")
+		return nil, errors.New("the terminal was not passed on")
 	}
 	return os.NewFile(uintptr(fds[0]), "terminal"), nil
 }

@@ -119,7 +119,7 @@ func (c *Conn) Receive() (Kind, []byte, error) {
 	}
 	n := binary.BigEndian.Uint32(h[1:])
 	if n > MaxPayload {
-		return 0, nil, fmt.Errorf("a frame of kind %q says that it has %d bytes", h[0], n)
+		return 0, nil, fmt.Errorf("a frame of kind %q with a length of %d bytes", h[0], n)
 	}
 	if int(n) > cap(c.buf) {
 		c.buf = make([]byte, n)

@@ -85,7 +85,7 @@ func (c *buildCommand) planFlags(cmd *cobra.Command) {
 }
 
 // filesHelp says what may be given as FILE.
-const filesHelp = "FILE is a declaration, or PROJECT.yml, a project of kas; --base and --from are as for carosbuild kas."
+const filesHelp = "FILE is a declaration or the PROJECT.yml of a kas project; for --base and --from see carosbuild kas."
 
 // NewPlan is "carosbuild plan".
 func NewPlan(a *cli.App) *cobra.Command {

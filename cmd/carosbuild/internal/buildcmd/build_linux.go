@@ -116,7 +116,7 @@ func (c *buildCommand) checkSpace(j *buildJob) error {
 	}
 	err := disk.CheckSpace(claims)
 	if err != nil {
-		return &remedy.Error{Tried: err.Error(), Cure: "make room (carosbuild prune removes old builds), or have the store, XDG_CACHE_HOME or the output on another file system"}
+		return &remedy.Error{Tried: err.Error(), Cure: "make room (carosbuild prune removes old builds), or move the store, XDG_CACHE_HOME or the output to another file system"}
 	}
 	return nil
 }
@@ -144,7 +144,7 @@ func checkOwner(a *cli.App, p layer.Paths, buildID string) error {
 	if !ok || info.Owner == a.Owner() || a.Foreign {
 		return nil
 	}
-	return cli.Usagef("build id %s is %s's: choose another one, or take it with --foreign", buildID, info.Owner)
+	return cli.Usagef("build id %s belongs to %s: choose another id, or use this one with --foreign", buildID, info.Owner)
 }
 
 // openCache makes the cache of steps, which is the store's records.

@@ -133,7 +133,7 @@ func (o *planOptions) targets(j *buildJob) ([]string, error) {
 		if !slices.ContainsFunc(j.decl.Stages, func(s *decl.Stage) bool { return s.ID == id }) {
 			hint := history.HintStage(j.decl, id)
 			if len(declfile.Projects(o.declFiles)) > 0 {
-				hint += fmt.Sprintf("; -t names a stage; for another target of bitbake: KAS_TARGET=%s", id)
+				hint += fmt.Sprintf("; -t names a stage; for another bitbake target: KAS_TARGET=%s", id)
 			}
 			return nil, cli.Usagef("no stage %q is declared%s", id, hint)
 		}

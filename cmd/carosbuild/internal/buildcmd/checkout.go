@@ -27,7 +27,7 @@ func NewCheckout(a *cli.App) *cobra.Command {
 	to := "."
 	cmd := &cobra.Command{
 		Use:   "checkout FILE...",
-		Short: "Check the git layers of a declaration out, below this folder",
+		Short: "Check out the git layers of a declaration below this folder",
 		Long: `Check the git layers of a declaration out: the base layer into its own folder
 below this one, the other layers into that. No stage is built.
 
@@ -49,7 +49,7 @@ found, until --update is given.`,
 	f := cmd.Flags()
 	f.StringVar(&to, "to", ".", "folder to check out into")
 	f.BoolVar(&c.update, "update", false, "resolve branches and tags again")
-	f.BoolVar(&c.locked, "locked", false, "take nothing but what the lock file has (see carosbuild lock)")
+	f.BoolVar(&c.locked, "locked", false, "use only the versions in the lock file (see carosbuild lock)")
 	return cmd
 }
 
@@ -136,7 +136,7 @@ func noLinks(to, path string) error {
 			return err
 		}
 		if !st.IsDir() {
-			return fmt.Errorf("%s is not a directory: a layer is to be checked out there", at)
+			return fmt.Errorf("%s is not a directory, and a git layer is to be checked out there", at)
 		}
 	}
 	return nil

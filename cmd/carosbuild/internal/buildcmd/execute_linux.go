@@ -177,7 +177,7 @@ func localIn(ctx context.Context, a *cli.App, room *rung.Room, j *buildJob, stor
 	}
 	resolver, err := os.ReadFile("/etc/resolv.conf")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		note("steps cannot look names up: " + err.Error())
+		note("steps cannot resolve host names: " + err.Error())
 	}
 	holder := "build " + j.buildID
 	if n := a.Caller(); n > 0 {

@@ -46,11 +46,11 @@ func handOver(a *cli.App, j *buildJob) ([]byte, error) {
 		h.Disks = append(h.Disks, handedDisk{Disk: d.Disk, Why: d.Why, Outs: d.Outs})
 	}
 	if name := notUTF8(h); name != "" {
-		return nil, cli.Usagef("%q is not UTF-8: a build can neither read nor write it; rename it, or the folder that it is in", name)
+		return nil, cli.Usagef("%q is not UTF-8, so a build can neither read nor write it: rename the file, or the folder that contains it", name)
 	}
 	data, err := json.Marshal(h)
 	if err != nil {
-		return nil, fmt.Errorf("hand the plan over: %w", err)
+		return nil, fmt.Errorf("pass the plan on: %w", err)
 	}
 	return data, nil
 }
@@ -84,10 +84,10 @@ func handed(a *cli.App) (*buildJob, error) {
 	}
 	var h handover
 	if err := json.Unmarshal(data, &h); err != nil {
-		return nil, fmt.Errorf("read the plan that was handed over: %w", err)
+		return nil, fmt.Errorf("read the plan that was passed on: %w", err)
 	}
 	if err := h.Plan.Check(); err != nil {
-		return nil, fmt.Errorf("read the plan that was handed over: %w", err)
+		return nil, fmt.Errorf("read the plan that was passed on: %w", err)
 	}
 	j, err := newJob(a, false)
 	if err != nil {

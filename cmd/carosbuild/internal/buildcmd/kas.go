@@ -14,11 +14,11 @@ import (
 func NewKas(a *cli.App) *cobra.Command {
 	c := newBuild(a)
 	cmd := c.command("kas PROJECT.yml[:MORE.yml...] [OVERLAY.xml...]")
-	cmd.Short = "Build a project of kas, and a disk from it"
-	cmd.Long = `Build a project of kas: its repositories become layers, its settings local.conf
-and bblayers.conf, and its targets a stage that runs bitbake. Declarations behind
-it are laid over what is made of it. Lock files of kas count, unless --update is
-given. What a project says and carosbuild does not do is a warning or an error.
+	cmd.Short = "Build a kas project, and a disk from it"
+	cmd.Long = `Build a kas project: its repositories become layers, its settings local.conf
+and bblayers.conf, and its targets a stage that runs bitbake. Declarations that
+follow it are overlays. The lock files of kas are used unless --update is given.
+Whatever in a project carosbuild does not support is a warning or an error.
 
 The environment's KAS_WORK_DIR, KAS_MACHINE, KAS_DISTRO, KAS_TARGET and KAS_TASK
 count as they do for kas; -t names a stage, and KAS_TARGET another target of

@@ -26,7 +26,7 @@ func (o *limitOptions) add(c *cli.App, f *pflag.FlagSet) {
 
 // addOutput defines the flag for the output, which has a log.
 func (o *limitOptions) addOutput(c *cli.App, f *pflag.FlagSet) {
-	f.StringVar(&o.output, "step-output", c.Env("STEP_OUTPUT", "1G"), "how much of a step's output is kept and shown, and its end; 0 is no limit")
+	f.StringVar(&o.output, "step-output", c.Env("STEP_OUTPUT", "1G"), "how much of a step's output is kept and shown, besides its end; 0 is no limit")
 }
 
 // read is what the options say. Output is the limit of the output in bytes.

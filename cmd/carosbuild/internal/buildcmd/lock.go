@@ -31,8 +31,8 @@ func NewLock(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		ValidArgsFunction: complete.Args(a, complete.Declarations),
 		Use:               "lock FILE...",
-		Short:             "Write down what image tags, suites and git branches stand for",
-		Long: `Write down what image tags, suites and git branches stand for, beside the first
+		Short:             "Record which versions image tags, suites and git branches stand for",
+		Long: `Record which versions image tags, suites and git branches stand for, beside the first
 declaration as FILE.lock. A build that finds that file takes what it says
 instead of what registries and mirrors have by then; with --locked it refuses
 to take anything else. Keep it together with the declaration.
@@ -89,7 +89,7 @@ func (c *planner) lock(cmd *cobra.Command) error {
 	path := declfile.LockPath(c.declFiles)
 	view.Close()
 	if old != nil && l.Within(old) && old.Within(l) {
-		_, err := fmt.Fprintf(c.Stdout, "%s is as it was: %s\n", path, lockSummary(l))
+		_, err := fmt.Fprintf(c.Stdout, "%s is unchanged: %s\n", path, lockSummary(l))
 		return err
 	}
 	if err := l.Write(path); err != nil {

@@ -31,7 +31,7 @@ type planOptions struct {
 func (o *planOptions) add(f *pflag.FlagSet) {
 	f.StringArrayVarP(&o.wanted, "target", "t", nil, "build up to this stage, no disk; may be repeated")
 	f.BoolVar(&o.update, "update", false, "resolve suites and image tags again instead of using those that an earlier build pinned")
-	f.BoolVar(&o.locked, "locked", false, "take nothing but what the lock file has (see carosbuild lock)")
+	f.BoolVar(&o.locked, "locked", false, "use only the versions in the lock file (see carosbuild lock)")
 	declfile.RemoteFlag(f, &o.remotes)
 	o.chainFlags(f)
 }

@@ -75,7 +75,7 @@ func (c *buildCommand) printPlan(j *buildJob, deployed map[string][]string) erro
 	}
 	fmt.Fprintf(out, "%d of %d steps are cached", cached, steps)
 	if n := j.plan.Unresolved(); n > 0 {
-		fmt.Fprintf(out, ", %d cannot be told without the network", n)
+		fmt.Fprintf(out, ", %d are unknown without the network", n)
 	}
 	fmt.Fprintln(out)
 	return out.Flush()
@@ -126,8 +126,8 @@ func NewWhy(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		ValidArgsFunction: complete.Args(a, complete.Declarations),
 		Use:               "why FILE...",
-		Short:             "Say why steps would run again: what has changed since they did",
-		Long:              "Say why steps would run again: what has changed since they did.\n\n" + filesHelp,
+		Short:             "Explain why steps would run again: what has changed since the last run",
+		Long:              "Explain why steps would run again: what has changed since the last run.\n\n" + filesHelp,
 		Args:              cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c.declFiles = args

@@ -116,7 +116,7 @@ func lookDeployed(ctx context.Context, a *cli.App, j *buildJob, stages map[strin
 		}
 		if trees[stage] == nil {
 			if trees[stage], err = listed(ctx, s, image); err != nil {
-				return nil, fmt.Errorf("look for what is deployed in stage %s: %w", stage, err)
+				return nil, fmt.Errorf("look for deployed files in stage %s: %w", stage, err)
 			}
 		}
 		lines[p.Disk.ID] = deployedLines(trees[stage], p.Disk)

@@ -36,10 +36,10 @@ type redomatFlags struct {
 func (c *redomatFlags) add(f *pflag.FlagSet) {
 	f.StringVarP(&c.list, "list", "l", "", "list the images of this build, id and name, and do nothing else")
 	f.BoolVarP(&c.listBuilds, "list-bids", "L", false, "list the ids of all builds, and do nothing else")
-	f.BoolVarP(&c.checkoutOnly, "checkout", "c", false, "check the git layers out below this folder, and do nothing else (see carosbuild checkout)")
+	f.BoolVarP(&c.checkoutOnly, "checkout", "c", false, "check out the git layers below this folder, and do nothing else (see carosbuild checkout)")
 	f.BoolVarP(&c.images, "images", "i", false, "does nothing")
 	f.Lookup("images").Hidden = true
-	f.StringVar(&c.successTag, "success-tag", "", "name the target's image REPO:TAG when all has succeeded")
+	f.StringVar(&c.successTag, "success-tag", "", "name the target's image REPO:TAG if the build succeeds")
 	f.SetNormalizeFunc(c.lengthen)
 }
 

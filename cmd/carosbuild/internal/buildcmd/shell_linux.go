@@ -35,7 +35,7 @@ func NewShell(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		ValidArgsFunction: complete.Args(a, complete.Stages, complete.Files),
 		Use:               "shell BUILDID[:STAGE] [COMMAND...]",
-		Short:             "Run a shell in a stage; what it changes is thrown away",
+		Short:             "Run a shell in a stage, and discard its changes",
 		Args:              cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {

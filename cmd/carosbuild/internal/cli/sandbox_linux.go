@@ -23,7 +23,7 @@ import (
 func (a *App) SandboxFlags(cmd *cobra.Command) []string {
 	f := cmd.PersistentFlags()
 	f.StringVar(&a.Runtime, "runtime", a.Env("RUNTIME", ""), "OCI runtime to run steps with (default runc, else crun)")
-	f.StringVar(&a.Sandbox, "sandbox", a.Env("SANDBOX", ""), "how steps are to run: "+strings.Join(rung.All().Names(), ", ")+" (default the first that works here, see carosbuild doctor)")
+	f.StringVar(&a.Sandbox, "sandbox", a.Env("SANDBOX", ""), "how steps run: "+strings.Join(rung.All().Names(), ", ")+" (default the first that works here, see carosbuild doctor)")
 	f.StringVar(&a.Snapshots, "snapshots", a.Env("SNAPSHOTS", ""), "how steps get their root: overlay or copy (default the first that works where the store is)")
 	f.StringVar(&a.Kernel, "vm-kernel", a.Env("VM_KERNEL", ""), "kernel of sandbox vm: a Debian package, or a directory with boot/vmlinuz-* and lib/modules (default this machine's, else Debian's)")
 	return []string{"runtime", "sandbox", "snapshots", "vm-kernel"}
@@ -82,7 +82,7 @@ type RoomOptions struct {
 func (a *App) OpenRoom(ctx context.Context, d Dirs, dir string, store *layer.Store, o RoomOptions) (room *rung.Room, line string, err error) {
 	choice, r, ok := rung.All().Chosen(a.Getenv)
 	if !ok {
-		return nil, "", errors.New("this process was not told how steps are to run")
+		return nil, "", errors.New("this process was started without a sandbox for steps")
 	}
 	setting := rung.Setting{
 		Dir: dir, Runtime: a.Runtime, Kernel: a.Kernel, Cache: d.Cache, Jobs: o.Jobs, StepMemory: o.StepMemory, Records: store.OwnersFile(),

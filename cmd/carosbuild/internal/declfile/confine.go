@@ -60,7 +60,7 @@ func readable(a *cli.App, names []string, cache string) (*confine.Roots, error) 
 // the declaration may have made the link.
 func checkNamed(r *confine.Roots, name string) error {
 	if _, outside := confine.Is(r.Check(name)); outside {
-		return cli.Usage(fmt.Errorf("%s is a link to a file that is outside of the folders that a declaration may read\n%-12s %s", name, "remedy:", confine.Remedy))
+		return cli.Usage(fmt.Errorf("%s is a link to a file outside of the folders that a declaration may read\n%-12s %s", name, "remedy:", confine.Remedy))
 	}
 	return nil
 }

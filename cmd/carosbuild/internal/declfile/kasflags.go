@@ -14,7 +14,7 @@ var KasOptions = []string{"from", "base"}
 // KasFlags are those that say what a project of kas leaves open.
 func KasFlags(a *cli.App, f *pflag.FlagSet) {
 	f.StringVar(&a.Kas.From, "from", "", "image that bitbake runs in (default a Debian 12 with the programs that bitbake needs)")
-	f.StringVar(&a.Kas.Base, "base", "", "name of the project's repository with oe-init-build-env, where it cannot be told")
+	f.StringVar(&a.Kas.Base, "base", "", "name of the project's repository with oe-init-build-env, where the program cannot find it")
 }
 
 // HiddenKasFlags are kasFlags, out of the help: most declarations have no use
@@ -28,5 +28,5 @@ func HiddenKasFlags(a *cli.App, f *pflag.FlagSet) {
 
 // RemoteFlag defines --remote.
 func RemoteFlag(f *pflag.FlagSet, remotes *[]string) {
-	f.StringArrayVar(remotes, "remote", nil, "NAME=URL: take the git remote NAME, or addresses that begin so, from this address or directory; may be repeated")
+	f.StringArrayVar(remotes, "remote", nil, "NAME=URL: fetch the git remote NAME, or addresses that begin with NAME, from this URL or directory; may be repeated")
 }

@@ -45,17 +45,17 @@ func NewBoot(a *cli.App) *cobra.Command {
 	c := &bootCommand{App: a}
 	cmd := &cobra.Command{
 		Use:   "boot DISK",
-		Short: "Boot a disk in QEMU, its serial console on the terminal",
+		Short: "Boot a disk in QEMU, with its serial console on the terminal",
 		Long: `Boot a disk in QEMU: the machine follows from what is on the disk, the serial console is on
 the terminal (Ctrl-A X ends it), and the disk is never written. Of an OVA, all disks and the ISO
 in the CD drive are attached. With --expect or --declaration
 it waits for what the console must show, and the exit status says whether it did.
 
-An expectation's within= is a bound for a host that has nothing else to do: time in which QEMU
-was ready to run and had no processor does not count, and while the console goes on printing
-the wait goes on, up to three times the bound. It ends after ten times the bound in any case.
-Without within=, the bound is 10m. --timeout is the time by the clock for all of them.
-What failed to start in the guest is named when a wait ends.`,
+An expectation's within= is a limit for an idle host: time in which QEMU was ready to run but
+had no processor does not count, and as long as the console prints new lines, the limit is up
+to three times as long. The wait ends after ten times the limit in any case. Without within=,
+the limit is 10m. --timeout limits all waits together, by the clock. When a wait ends, the
+services that failed to start in the guest are listed.`,
 		Args: cli.Exactly(1),
 		Example: `  carosbuild boot caros.vmdk
   carosbuild boot caros.ova --firmware efi --expect 'login:' --timeout 5m
@@ -69,7 +69,7 @@ What failed to start in the guest is named when a wait ends.`,
 	f.StringArrayVarP(&c.declFiles, "declaration", "d", nil, "wait for what this declaration's disk expects; may be repeated")
 	declfile.ConfineFlag(c.App, f)
 	f.StringVar(&c.disk, "disk", "", "which disk, if the declaration has more than one")
-	f.StringVar(&c.options.Machine, "machine", "", "QEMU's -machine, where the disk does not tell it")
+	f.StringVar(&c.options.Machine, "machine", "", "QEMU's -machine, where it does not follow from the disk")
 	f.StringVar(&c.options.Bus, "bus", "", "bus of the disk: "+strings.Join(qemu.Buses(), ", ")+" (default one whose driver the initrd has)")
 	f.StringArrayVar(&c.forwards, "forward", nil, "HOST:GUEST, a TCP port of this machine's loopback address that leads to one of the guest; may be repeated")
 	f.BoolVar(&c.ssh, "ssh", false, "give the superuser of the guest an ssh key made for this, and say how to log in (needs systemd 252 or later in the guest)")
@@ -83,7 +83,7 @@ func (c *bootCommand) flags(cmd *cobra.Command) {
 	f.StringVar(&c.options.Firmware, "firmware", "", "bios or efi, where the disk has both (default bios)")
 	f.StringVar(&c.memory, "memory", "1G", "memory of the machine")
 	f.StringVar(&c.accel, "accel", c.Env("ACCEL", "auto"), "auto (KVM if it really works), kvm or tcg")
-	f.DurationVar(&c.timeout, "timeout", 0, "end the boot after this time by the clock, however slow the host is (default none)")
+	f.DurationVar(&c.timeout, "timeout", 0, "end the boot after this time by the clock, no matter how slow the host is (default none)")
 }
 
 func (c *bootCommand) run(ctx context.Context, path string) error {
@@ -116,7 +116,7 @@ func (c *bootCommand) wanted(ctx context.Context) ([]qemu.Expectation, error) {
 		}
 		want = expectations(k)
 		if len(want) == 0 && len(c.expect) == 0 {
-			return nil, cli.Usagef("disk %s of %s has no <expect>: add one, or name with --expect what to wait for", k.ID, strings.Join(c.declFiles, ", "))
+			return nil, cli.Usagef("disk %s of %s has no <expect>: add one, or give the expected text with --expect", k.ID, strings.Join(c.declFiles, ", "))
 		}
 	}
 	for _, e := range c.expect {
@@ -239,7 +239,7 @@ func (c *bootCommand) accelerator(ctx context.Context, m qemu.Machine, dir strin
 	}
 	accel, why, err := qemu.Accelerator(ctx, m, dir)
 	if why != "" && c.Progress != "quiet" {
-		fmt.Fprintln(c.Stderr, "KVM is there and does not work, so the machine is emulated:", why)
+		fmt.Fprintln(c.Stderr, "KVM is present but does not work, so the machine is emulated:", why)
 	}
 	return accel, err
 }

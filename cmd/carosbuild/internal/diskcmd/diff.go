@@ -18,7 +18,7 @@ func NewDiff(a *cli.App) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "diff DISK DISK",
-		Short: "Name what differs between two disks; exit status 1 if anything does",
+		Short: "List the differences between two disks; exit status 1 if there are any",
 		Args:  cli.Exactly(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return diff(cmd.Context(), a, args[0], args[1], asJSON)

@@ -46,17 +46,17 @@ func NewDisk(a *cli.App) *cobra.Command {
 
 SOURCE is BUILDID[:STAGE], a stage of your newest build that has it,
 oci:DIR[:TAG], docker-archive:FILE[:NAME] or
-[docker://]REGISTRY/REPOSITORY[:TAG|@DIGEST]. It is the stage that the <disk> of
-the declaration names, or that a <disk> without a stage is made from. The same
-stage gives the same bytes from each of them.
+[docker://]REGISTRY/REPOSITORY[:TAG|@DIGEST]. It takes the place of the stage
+that the <disk> of the declaration names, if it names one. The same stage gives the
+same bytes, whichever of these it comes from.
 
 From a registry, a layout or an archive the disk is made of the layers' tar
 streams: nothing is unpacked, and neither a user namespace nor subordinate ids
 are needed. The files of a stage in the store belong to subordinate ids, so
 BUILDID:STAGE needs what a build needs.
 
-Where a disk takes files from more stages, they are those of the same BUILDID,
-or --stage says where each is. <bios> takes GRUB's core image from the stage
+If a disk takes files from other stages, these come from the same BUILDID, or
+--stage says where each is. <bios> takes GRUB's core image from the stage
 DISK.bios, which the build of the disk has made; push it like any other:
 
   carosbuild push BUILDID:vmware.bios registry.example.org/caros/bios:1`,
@@ -77,7 +77,7 @@ DISK.bios, which the build of the disk has made; push it like any other:
 	declfile.ConfineFlag(a, f)
 	c.LevelFlag(f)
 	c.DiskFlags.Add(f)
-	f.StringArrayVar(&c.stages, "stage", nil, "NAME=SOURCE: where another stage is that the disk takes files from")
+	f.StringArrayVar(&c.stages, "stage", nil, "NAME=SOURCE: place of another stage from which the disk takes files")
 	f.StringVar(&c.arch, "arch", "", "which image of several, such as amd64, armhf or arm/v6 (default this machine's)")
 	f.IntVarP(&c.jobs, "jobs", "j", runtime.NumCPU(), "files to read at a time")
 	c.VerifyOptions.Add(cmd, a)
@@ -124,7 +124,7 @@ type diskJob struct {
 // prepare finds out what is to be written, and that it can be.
 func (c *diskCommand) prepare(ctx context.Context) (*diskJob, error) {
 	if len(c.Out) == 0 {
-		return nil, cli.Usagef("--out is missing: where shall the disk go?")
+		return nil, cli.Usagef("--out is missing: it says where to write the disk")
 	}
 	if err := c.CheckOutputs(c.Verify); err != nil {
 		return nil, err

@@ -137,7 +137,7 @@ func (c *diskCommand) otherStages(disks []*decl.Disk, needs []string, out map[st
 		case !ok || name == "" || source == "":
 			return cli.Usagef("--stage %q: want NAME=SOURCE", s)
 		case !slices.Contains(needs, name):
-			return cli.Usagef("--stage %s: disk %s takes nothing from a stage %s (it does from: %s)", s, idsOf(disks), name, strings.Join(needs, ", "))
+			return cli.Usagef("--stage %s: disk %s takes nothing from stage %s (it takes files from: %s)", s, idsOf(disks), name, strings.Join(needs, ", "))
 		case out[name] != "":
 			return cli.Usagef("--stage %s: stage %s is %s already", s, name, out[name])
 		}

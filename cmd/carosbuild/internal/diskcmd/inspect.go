@@ -39,7 +39,7 @@ func NewInspect(a *cli.App) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error { return c.run(cmd.Context(), args[0]) },
 	}
 	cmd.Flags().BoolVar(&c.asJSON, "json", false, "as JSON")
-	cmd.Flags().BoolVar(&c.check, "check", false, "check structures, checksums and file systems; exit status 1 for damage, 6 for what is not read")
+	cmd.Flags().BoolVar(&c.check, "check", false, "check structures, checksums and file systems; exit status 1 for damage, 6 for content that cannot be read")
 	cmd.Flags().StringVar(&c.list, "ls", "", "list the directory or file PATH")
 	cmd.Flags().StringVar(&c.cat, "cat", "", "write the content of the file PATH to standard output")
 	cmd.MarkFlagsMutuallyExclusive("check", "ls", "cat")

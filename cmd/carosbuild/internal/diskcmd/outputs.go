@@ -123,7 +123,7 @@ func (o *DiskFlags) pair(disks []*decl.Disk) ([]DiskOutputs, error) {
 	}
 	grouped := o.grouped(len(disks))
 	if n == 0 && len(disks) > 1 && len(o.Out) > 0 && !grouped && len(o.Out) != len(disks) {
-		return nil, cli.Usagef("%d disks and %d times --out: give each disk its own, as in --disk %s --out FILE --disk %s --out FILE, or one with %s for all",
+		return nil, cli.Usagef("%d disks and %d --out options: give each disk its own, as in --disk %s --out FILE --disk %s --out FILE, or one with %s for all",
 			len(disks), len(o.Out), disks[0].ID, disks[1].ID, diskPattern)
 	}
 	var pairs []DiskOutputs

@@ -26,7 +26,7 @@ func TestSeveralDisks(t *testing.T) {
 		{"--out x.img", "a b", "which disk? choose with --disk: a, b"},
 		{"--out {disk}.img --out x.img", "a b", "which disk?"},
 		{"--disk a --disk b --out {disk}.img --out x.img", "a b", "either every --out has {disk}, or none"},
-		{"--disk a --disk b --out x.img", "a b", "2 disks and 1 times --out"},
+		{"--disk a --disk b --out x.img", "a b", "2 disks and 1 --out options"},
 		{"--disk c --out x.img", "a b", `no disk "c" is declared (declared: a, b)`},
 	} {
 		var o DiskFlags

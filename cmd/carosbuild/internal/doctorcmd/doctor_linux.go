@@ -27,14 +27,14 @@ func New(a *cli.App) *cobra.Command {
 	c := &checkup{App: a}
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Try what builds need of this host, and say what is missing",
-		Long: `Try what builds need of this host, and say what is missing and what to do about
-it. Nothing is changed. The exit status is 4 if no build can work here; what only
-some declarations need may be missing.
+		Short: "Check what builds need from this host, and print what is missing",
+		Long: `Check what builds need from this host, and print what is missing and what to do about
+it. Nothing is changed. The exit status is 4 if no build can work here; it is 0 if
+only something is missing that some declarations need.
 
-The table has what was tried, the sandboxes in which steps may run, the best one
-first, and which of them builds take. Below it is what would make a better one
-work: all of these changes are needed together.`,
+The table lists what was checked, then the sandboxes in which steps can run, the best
+one first, and names the one that builds use. Below it are the changes that
+would make a better one work; all of them are needed together.`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if c.probe != "" {
 				return nil
@@ -53,7 +53,7 @@ work: all of these changes are needed together.`,
 	}
 	f := cmd.Flags()
 	f.BoolVar(&c.json, "json", false, "print what was found as JSON")
-	f.BoolVar(&c.profile, "seccomp-profile", false, "print a seccomp profile for a container in which builds work, and do nothing else")
+	f.BoolVar(&c.profile, "seccomp-profile", false, "print a seccomp profile that lets builds work in a container, and do nothing else")
 	f.StringVar(&c.probe, cli.ProbeFlag, "", "")
 	cobra.CheckErr(f.MarkHidden(cli.ProbeFlag))
 	return cmd

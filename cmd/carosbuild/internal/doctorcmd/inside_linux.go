@@ -121,7 +121,7 @@ func (c *checkup) trial(ctx context.Context, dir string) (err error) {
 	kinds := localstore.SnapshotKinds(c.App)
 	kind, slower, why := snapshot.Choose(dir, kinds)
 	for _, w := range slower {
-		c.lack("overlay", render.Printable(w.Reason())+"; each step begins with a copy of what is below it", localstore.PlaceCure)
+		c.lack("overlay", render.Printable(w.Reason())+"; each step begins with a copy of its root file system", localstore.PlaceCure)
 	}
 	if why != nil && c.Rung(ctx).How == userns.Plain {
 		c.need("layers", "", why)
@@ -143,7 +143,7 @@ func (c *checkup) trial(ctx context.Context, dir string) (err error) {
 		if place, ok := errors.AsType[*snapshot.PlaceError](why); ok {
 			place.Dir = filepath.Dir(dir)
 		}
-		c.lack("overlay", fmt.Sprintf("%v; it would be in memory, at most %s, and gone with each run", why, bytesize.Format(bound)), localstore.PlaceCure)
+		c.lack("overlay", fmt.Sprintf("%v; it would be in memory, of at most %s, and lost after each run", why, bytesize.Format(bound)), localstore.PlaceCure)
 	}
 	r := c.Rung(ctx)
 	s, err := layer.Open(ctx, layer.Options{GraphRoot: filepath.Join(dir, "graph"), RunRoot: filepath.Join(dir, "run"), Snapshots: kind, Owners: r.Store.Owners, NoMounts: r.How == userns.Plain})

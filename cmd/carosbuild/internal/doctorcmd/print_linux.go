@@ -142,7 +142,7 @@ func (c *checkup) showSandboxes() {
 		}
 		switch {
 		case v.Works && v.Name == c.found.Chosen:
-			c.row("ok", "sandbox", detail+": builds take it")
+			c.row("ok", "sandbox", detail+": builds use it")
 		case v.Works:
 			c.row("ok", "sandbox", detail)
 		default:

@@ -22,7 +22,7 @@ import (
 // New is "carosbuild feed".
 func New(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "feed", Short: "Look at .ipk and .deb packages, reduce and index feeds of them",
+		Use: "feed", Short: "Show .ipk and .deb packages; reduce and index feeds of packages",
 		Args: cobra.ArbitraryArgs,
 		RunE: func(_ *cobra.Command, args []string) error {
 			return cli.Usagef("want feed info, feed reduce or feed index, got %q", strings.Join(args, " "))
@@ -184,9 +184,9 @@ func feedReduceCommand(a *cli.App) *cobra.Command {
 func (r *reduction) run(ctx context.Context, args []string) error {
 	switch {
 	case r.out == "":
-		return cli.Usagef("-o names the directory to make")
+		return cli.Usagef("-o is missing: it names the directory to create")
 	case len(r.references) == 0:
-		return cli.Usagef("-r names the older feed")
+		return cli.Usagef("-r is missing: it names the older feed")
 	case len(args) == 0:
 		return cli.Usagef("no package or directory is named")
 	}
@@ -256,6 +256,6 @@ func (r *reduction) print(plan *feed.Plan) error {
 	if r.asJSON {
 		return render.WriteJSON(r.Stdout, list)
 	}
-	_, err := fmt.Fprintf(r.Stdout, "%d packages: %d did not change, %d taken\n", len(list), skipped, len(list)-skipped)
+	_, err := fmt.Fprintf(r.Stdout, "%d packages: %d unchanged, %d new\n", len(list), skipped, len(list)-skipped)
 	return err
 }

@@ -48,19 +48,20 @@ func NewPrune(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		ValidArgsFunction: complete.Args(a, complete.BuildIDs),
 		Use:               "prune [BUILDID...]",
-		Short:             "Remove builds that were not used for a while, and downloads",
-		Long: `Remove builds that were not used for a while, with their images, logs and the
-steps that no other build needs, and what is kept of downloads, git trees and
-caches of stages that no build has used since. A build counts as used when it is
-run again and has nothing to do, and when a command names it.
+		Short:             "Remove builds that have not been used for a while, and downloads",
+		Long: `Remove builds that have not been used for a while, with their images, their logs
+and the steps that no other build needs, and the downloads, git trees and caches of
+stages that no build has used since. A build counts as used when a command names
+it, and when it is run again, even if nothing has to be done.
 
-It asks nothing. On a terminal it says what it is about to remove; --dry-run only says it.
+It does not ask. On a terminal it lists what it is about to remove; with --dry-run it
+only lists it.
 
-Images that have another name stay, such as one given by --success-tag, and
-those of podman's containers. What tags, suites and branches were resolved to
-stays known. While a build, a shell or "carosbuild serve" is running nothing
-can be removed.`,
-		Example: `  carosbuild prune --dry-run            what was not used for 30 days
+Images with another name, such as one given by --success-tag, stay, and so do the
+images of podman's containers and the record of what tags, suites and branches were
+resolved to. While a build, a shell or "carosbuild serve" is running, nothing can be
+removed.`,
+		Example: `  carosbuild prune --dry-run            what has not been used for 30 days
   carosbuild prune --older-than 2w
   carosbuild prune --max-size 40G       and on, until no more than that is left
   carosbuild prune '2026-10-*'          these builds
@@ -87,8 +88,8 @@ can be removed.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&c.olderThan, "older-than", "", "remove what was not used for so long, such as 12h, 10d, 4w or 3mo (default 30d)")
-	f.StringVar(&c.maxSize, "max-size", "", "remove what was not used for longest until at most this is left, such as 40G; the newest build stays")
+	f.StringVar(&c.olderThan, "older-than", "", "remove what has not been used for this long, such as 12h, 10d, 4w or 3mo (default 30d)")
+	f.StringVar(&c.maxSize, "max-size", "", "remove what has been unused for longest, until at most this much is left, such as 40G; the newest build stays")
 	f.BoolVar(&c.all, "all", false, "remove everything that can be made or fetched again")
 	f.BoolVarP(&c.dry, "dry-run", "n", false, "only say what would be removed")
 	f.StringVar(&c.registry, "registry", "", "remove results of steps from this repository or oci:DIR, by when they were written (see docs/cache.md)")
@@ -101,7 +102,7 @@ can be removed.`,
 func (c *pruneCommand) rule(args []string, now time.Time) (rule history.PruneRule, most int64, err error) {
 	most = -1
 	if (len(args) > 0 || c.all) && (c.olderThan != "" || c.maxSize != "") || len(args) > 0 && c.all {
-		return rule, most, cli.Usagef("builds by name, --all, and --older-than with --max-size do not go together")
+		return rule, most, cli.Usagef("builds by name, --all, and --older-than with --max-size cannot be combined")
 	}
 	for _, pattern := range args {
 		if _, err := path.Match(pattern, ""); err != nil {
@@ -252,7 +253,7 @@ func (c *pruneCommand) print(l *history.Leftovers, p *history.Pruning, most int6
 		fmt.Fprintf(c.Stderr, "carosbuild: warning: build %s stays: podman has a container of it\n", id)
 	}
 	if most >= 0 && p.Left > most {
-		fmt.Fprintf(c.Stderr, "carosbuild: warning: the newest build, with what was used since, takes more than %s\n", c.maxSize)
+		fmt.Fprintf(c.Stderr, "carosbuild: warning: the newest build alone, with everything used since, takes more than %s\n", c.maxSize)
 	}
 	_, err := fmt.Fprintf(c.Stdout, "%s: %s\n", left, bytesize.Format(p.Left))
 	return err

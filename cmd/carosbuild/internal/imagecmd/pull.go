@@ -49,7 +49,7 @@ namespace nor subordinate ids, and works on macOS and Windows too.`,
 				return cli.Usagef("usage: carosbuild %s", cmd.Use)
 			}
 			if err := oci.CheckReference(args[0]); err != nil || args[0] == "scratch" {
-				return cli.Usagef("%q names no image", args[0])
+				return cli.Usagef("%q is not the name of an image", args[0])
 			}
 			c.source, c.archSet = args[0], cmd.Flags().Changed("arch")
 			if c.to != "" && len(args) == 2 {

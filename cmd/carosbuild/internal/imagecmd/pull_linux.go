@@ -44,14 +44,14 @@ func (c *pullCommand) run(ctx context.Context, s *layer.Store, p layer.Paths, _ 
 		}
 	}
 	if len(names) == 0 {
-		return cli.Usagef("%s has no name to be found by: give it one, BUILDID:STAGE", c.source)
+		return cli.Usagef("%s has no name of its own: give it one, BUILDID:STAGE", c.source)
 	}
 	image, err := s.Pull(ctx, r, pinned, c.arch)
 	if err != nil {
 		return err
 	}
 	if got := image.Config.Architecture; c.archSet && got != oci.Architecture(c.arch) {
-		return cli.Usagef("%s is an image for %q, not for %q", c.source, got, c.arch)
+		return cli.Usagef("%s is an image for architecture %q, not %q", c.source, got, c.arch)
 	}
 	if c.buildID != "" {
 		if err := localstore.Builds(p).Write(c.buildID, history.BuildInfo{Owner: c.Owner(), Started: time.Now(), Pulled: true}); err != nil {
@@ -72,7 +72,7 @@ func (c *pullCommand) checkBuild(s *layer.Store, p layer.Paths) error {
 	}
 	info, noted := localstore.Builds(p).Read(c.buildID)
 	if noted && info.Owner != c.Owner() && !c.Foreign {
-		return cli.Usagef("build id %s is %s's: choose another one", c.buildID, info.Owner)
+		return cli.Usagef("build id %s belongs to %s: choose another id", c.buildID, info.Owner)
 	}
 	images, err := s.Images()
 	if err != nil {

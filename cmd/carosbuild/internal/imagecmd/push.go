@@ -39,7 +39,7 @@ func NewPush(a *cli.App) *cobra.Command {
 			})
 		},
 	}
-	t.flags(a, cmd, "of the layers: gzip or zstd")
+	t.flags(a, cmd, "compression of the layers: gzip or zstd")
 	return cmd
 }
 
@@ -51,9 +51,9 @@ func checkDestination(to string) error {
 	case strings.HasPrefix(name, "https://"), strings.HasPrefix(name, "http://"):
 		return cli.Usagef("push to %q: leave out the %s", to, name[:strings.Index(name, "//")+2])
 	case repository == "":
-		return cli.Usagef("push to %q: that is a registry, or a repository, alone: want REGISTRY/REPOSITORY[:TAG]", to)
+		return cli.Usagef("push to %q: the registry or the repository is missing: want REGISTRY/REPOSITORY[:TAG]", to)
 	case !strings.ContainsAny(registry, ".:") && registry != "localhost":
-		return cli.Usagef("push to %q: that names no registry; docker.io/%s is the public one", to, name)
+		return cli.Usagef("push to %q: the registry is missing; docker.io/%s is on the public one", to, name)
 	}
 	return nil
 }
@@ -77,8 +77,8 @@ func NewExport(a *cli.App) *cobra.Command {
 			return t.run(a, cmd, args[0], exportTo(to))
 		},
 	}
-	cmd.Flags().StringVar(&to, "to", "", "where to: oci:DIR[:TAG] or docker-archive:FILE[:NAME]")
-	t.flags(a, cmd, "of the layers of an OCI layout: gzip or zstd")
+	cmd.Flags().StringVar(&to, "to", "", "destination: oci:DIR[:TAG] or docker-archive:FILE[:NAME]")
+	t.flags(a, cmd, "compression of the layers in an OCI layout: gzip or zstd")
 	return cmd
 }
 

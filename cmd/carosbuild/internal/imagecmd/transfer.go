@@ -17,8 +17,8 @@ import (
 // sourceHelp says what push and export take, too.
 const sourceHelp = `In place of BUILDID[:STAGE] there may be an image that is not in the store:
 oci:DIR[:TAG], docker-archive:FILE[:NAME] or
-docker://REGISTRY/REPOSITORY[:TAG|@DIGEST]. For that neither a user namespace nor
-subordinate ids are needed.`
+docker://REGISTRY/REPOSITORY[:TAG|@DIGEST]. This needs neither a user namespace
+nor subordinate ids.`
 
 // transfer takes an image from where it is to somewhere else.
 type transfer struct {

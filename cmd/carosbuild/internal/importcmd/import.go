@@ -32,14 +32,14 @@ func New(a *cli.App) *cobra.Command {
 	c := &importing{App: a}
 	cmd := &cobra.Command{
 		Use:   "import PROJECT.yml[:MORE.yml...] | IMAGE.wks",
-		Short: "Print the declaration that a project of kas, or a kickstart file of wic, stands for",
-		Long: `Print the declaration that a project of kas, or a kickstart file of wic, stands for,
-to be kept beside the original and changed. What the original says and carosbuild
-does not do is a warning or an error.
+		Short: "Print the declaration for a kas project or a wic kickstart file",
+		Long: `Print the declaration for a kas project or a wic kickstart file, which you can keep
+beside the original and change. Whatever in the original carosbuild does not support
+is a warning or an error.
 
-A disk of a kickstart file takes its parts from what bitbake has deployed, in the
-stage that it is laid over. Options --from, --base, --remote and --update are of
-projects, --set and --arch of kickstart files.`,
+A disk from a kickstart file takes its parts from what bitbake has deployed in the
+stage of the declaration that it is combined with. The options --from, --base,
+--remote and --update apply to projects, --set and --arch to kickstart files.`,
 		Example: `  carosbuild import project.yml > project.xml
   carosbuild import genericx86.wks.in --set EFI_PROVIDER=systemd-boot > disk.xml
   carosbuild project.xml disk.xml --out image.vmdk`,
@@ -59,7 +59,7 @@ projects, --set and --arch of kickstart files.`,
 	declfile.ConfineFlag(c.App, cmd.Flags())
 	f := cmd.Flags()
 	f.BoolVar(&c.update, "update", false, "ignore lock files of kas")
-	f.StringArrayVar(&c.set, "set", nil, "NAME=VALUE: what ${NAME} in a kickstart file stands for; may be repeated")
+	f.StringArrayVar(&c.set, "set", nil, "NAME=VALUE: value of ${NAME} in a kickstart file; may be repeated")
 	f.StringVar(&c.arch, "arch", "", "architecture of the boot loaders for UEFI (default amd64)")
 	declfile.KasFlags(a, f)
 	return cmd
@@ -73,7 +73,7 @@ func importFlags(f *pflag.FlagSet, name string) error {
 	}
 	for _, option := range useless {
 		if f.Changed(option) {
-			return cli.Usagef("--%s is an option of %s, and does not concern %s", option, of, name)
+			return cli.Usagef("--%s is an option for %s, and has no effect on %s", option, of, name)
 		}
 	}
 	return nil

@@ -50,5 +50,5 @@ func StageImage(a *cli.App, s *layer.Store, failed bool, name string) (string, e
 	if Hidden(a, s)(id) {
 		return "", cli.Usagef("build %s belongs to another user: --foreign shows those builds", id)
 	}
-	return "", cli.Usagef("no image or stage %s is stored%s\n%-12s carosbuild images lists them, carosbuild pull fetches one", name, none.Hint, "remedy:")
+	return "", cli.Usagef("there is no image or stage %s in the store%s\n%-12s carosbuild images lists them, carosbuild pull fetches one", name, none.Hint, "remedy:")
 }

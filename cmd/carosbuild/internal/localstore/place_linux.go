@@ -24,7 +24,7 @@ import (
 const leastMemory = 1 << 30
 
 // PlaceCure is what to do where the store cannot be.
-const PlaceCure = "have the store on a volume or another file system: CAROSBUILD_HOME=DIR, or graphroot in storage.conf"
+const PlaceCure = "put the store on a volume or another file system: CAROSBUILD_HOME=DIR, or graphroot in storage.conf"
 
 // MemoryStore is how large a store in memory may get where there is no better place,
 // which why explains. The rest of the memory is for what steps run.
@@ -37,7 +37,7 @@ func MemoryStore(why error) (int64, error) {
 		return bound, nil
 	}
 	return 0, &remedy.Error{
-		Tried: fmt.Sprintf("%v; and of memory, where it could be for this run, only %s are free", why, bytesize.Format(free)),
+		Tried: fmt.Sprintf("%v; it does not fit into memory either, of which only %s are free", why, bytesize.Format(free)),
 		Cure:  PlaceCure,
 	}
 }

@@ -28,7 +28,7 @@ func withStored(a *cli.App, cmd *cobra.Command, name string, f func(ctx context.
 		reports := slices.DeleteFunc(readReports(d.Logs()), func(r *history.Report) bool { return hidden(r.BuildID) })
 		if name == "" {
 			if len(reports) == 0 {
-				return cli.Usagef("no build has left a report: name one that carosbuild images lists")
+				return cli.Usagef("there is no report of any build: name a build that carosbuild images lists")
 			}
 			name = reports[0].BuildID
 		}
@@ -70,7 +70,7 @@ func openBuild(a *cli.App, s *layer.Store, d cli.Dirs, name string) (*build, err
 	case reportErr != nil && !errors.Is(reportErr, fs.ErrNotExist):
 		return nil, reportErr
 	case err != nil && report == nil:
-		return nil, cli.Usagef("no image of a build or stage %s is stored%s", name, none.Hint)
+		return nil, cli.Usagef("the store has no image of a build or stage %s%s", name, none.Hint)
 	}
 	return b, nil
 }

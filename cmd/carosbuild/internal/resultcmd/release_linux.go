@@ -43,10 +43,11 @@ func NewRelease(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		ValidArgsFunction: complete.Args(a, complete.Stages, complete.Nothing),
 		Use:               "release BUILDID[:STAGE] --to DIR",
-		Short:             "Make a directory of images, sums, package list and changes since a former release",
-		Long: "Make a directory with the disks and artifacts of a build, their sums, the list of the packages of its stage, and all of\n" +
-			"it as data; with --since, what has changed since a former release.\n\n" +
-			"The template of names knows {id}, {stage}, {disk}, {version}, {date}, {name} and {ext} of the image's own name, and what --var sets.",
+		Short:             "Write a release: images, checksums, packages and changes since an earlier one",
+		Long: "Write a directory with the disks and artifacts of a build, their checksums, the list of the packages in its stage, and\n" +
+			"all of this as data; with --since, also the changes since an earlier release.\n\n" +
+			"The template for names may contain {id}, {stage}, {disk}, {version}, {date}, {name} and {ext} (the image's own name and\n" +
+			"extension), and the names that --var sets.",
 		Example: "  carosbuild release 2016-04-01-101500-me --to 16.04 --since 16.03 --version 16.04 \\\n" +
 			"    --var distro=caros --name-template '{distro}-{version}-{disk}.{ext}'",
 		Args: cli.Exactly(1),
@@ -60,21 +61,21 @@ func NewRelease(a *cli.App) *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&c.to, "to", "", "directory to make; it must not exist or be empty")
-	f.StringVar(&c.since, "since", "", "former release: its directory, or BUILDID[:STAGE]")
+	f.StringVar(&c.to, "to", "", "directory to create; if it exists, it must be empty")
+	f.StringVar(&c.since, "since", "", "earlier release: its directory, or BUILDID[:STAGE]")
 	f.StringVar(&c.template, "name-template", release.DefaultTemplate, "names of images")
-	f.StringVar(&c.version, "version", "", "of the release")
-	f.StringArrayVar(&c.vars, "var", nil, "NAME=VALUE for the template; may be given again")
+	f.StringVar(&c.version, "version", "", "version of the release")
+	f.StringArrayVar(&c.vars, "var", nil, "NAME=VALUE for the template; may be repeated")
 	f.StringVar(&c.packages, "packages", "", "list of packages in the stage: a status file of dpkg or opkg, or Yocto's .manifest (default where dpkg and opkg have it)")
 	a.ForeignFlag(cmd)
-	f.BoolVar(&c.link, "link", false, "hard links to the images instead of copies, where the file system allows")
+	f.BoolVar(&c.link, "link", false, "make hard links to the images instead of copies, where the file system allows it")
 	return cmd
 }
 
 // check finds mistakes before anything is opened.
 func (c *releaseCommand) check() error {
 	if c.to == "" {
-		return cli.Usagef("--to names no directory")
+		return cli.Usagef("--to is missing: it names a directory")
 	}
 	if err := freshdir.Check(c.to); err != nil {
 		return err
@@ -107,7 +108,7 @@ func (c *releaseCommand) run(ctx context.Context, s *layer.Store, d cli.Dirs, na
 	}
 	defer func() { err = errors.Join(err, b.close()) }()
 	if b.report == nil || b.report.Status != history.Done {
-		return fmt.Errorf("build %s has not come to its end, or has left no report", b.id)
+		return fmt.Errorf("build %s has not finished, or has no report", b.id)
 	}
 	r, err := c.describe(ctx, b)
 	if err != nil {

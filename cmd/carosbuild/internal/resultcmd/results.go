@@ -45,7 +45,7 @@ func NewResults(a *cli.App) *cobra.Command {
 		Args: cli.Exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if c.to == "" {
-				return cli.Usagef("--to names no directory")
+				return cli.Usagef("--to is missing: it names a directory")
 			}
 			return c.with(a, cmd, args[0], c.run)
 		},
@@ -54,8 +54,8 @@ func NewResults(a *cli.App) *cobra.Command {
 	f.StringVar(&c.to, "to", "", "directory to write into; it is created")
 	f.StringArrayVar(&c.paths, "path", nil, "path or pattern in the stage to write, in place of declared and deployed artifacts; may be repeated")
 	c.flags(cmd)
-	f.BoolVar(&c.logs, "logs", false, "the logs too: of the build, of bitbake and its tasks")
-	f.BoolVar(&c.packages, "packages", false, "the package feed too")
+	f.BoolVar(&c.logs, "logs", false, "also write the logs of the build, of bitbake and of its tasks")
+	f.BoolVar(&c.packages, "packages", false, "also write the package feed")
 	a.ForeignFlag(cmd)
 	return cmd
 }

@@ -42,7 +42,7 @@ func NewServe(a *cli.App) *cobra.Command {
 		Short:             "Serve disks, artifacts, packages and logs of a build to browsers",
 		Long:              "Serve disks, artifacts, packages and logs of a build to browsers.\n\n" + sourceHelp,
 		Example: `  carosbuild serve                            the newest build, for this machine only
-  carosbuild serve ID --listen 192.0.2.1:8080 for everybody who reaches that address
+  carosbuild serve ID --listen 192.0.2.1:8080 for everybody who can reach that address
   carosbuild serve oci:some/directory         what Yocto has deployed in an image`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -62,7 +62,7 @@ func NewServe(a *cli.App) *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.IntVar(&c.port, "port", 0, "port on this machine's loopback address (default a free one)")
-	f.StringVar(&c.listen, "listen", "", "address to listen at instead, ADDR:PORT: everybody who reaches it can read what is served")
+	f.StringVar(&c.listen, "listen", "", "address to listen on instead, ADDR:PORT: everybody who can reach it can read what is served")
 	c.flags(cmd)
 	a.ForeignFlag(cmd)
 	return cmd
@@ -76,7 +76,7 @@ func (c *serveCommand) address() (string, error) {
 	case c.listen == "":
 		return net.JoinHostPort("127.0.0.1", strconv.Itoa(c.port)), nil
 	case c.port != 0:
-		return "", cli.Usagef("--port does not go with --listen, which has one")
+		return "", cli.Usagef("--port cannot be combined with --listen, which contains a port")
 	}
 	_, port, err := net.SplitHostPort(c.listen)
 	if n, e := strconv.Atoi(port); err != nil || e != nil || n < 0 || n > 65535 {
@@ -110,7 +110,7 @@ func (c *serveCommand) run(ctx context.Context, b *build, d cli.Dirs, addr strin
 	local := serve.Loopback(l.Addr())
 	site := serve.NewSite(main, all, serve.Options{Loopback: local, Zone: time.Local, Digests: digests})
 	if !local {
-		fmt.Fprintf(c.Stderr, "warning: everybody who reaches %s can read disks, artifacts and logs of your builds\n", l.Addr())
+		fmt.Fprintf(c.Stderr, "warning: everybody who can reach %s can read disks, artifacts and logs of your builds\n", l.Addr())
 	}
 	fmt.Fprintf(c.Stdout, "http://%s/\n", reachable(l.Addr()))
 	var hashing sync.WaitGroup
@@ -137,7 +137,7 @@ func listen(ctx context.Context, addr string) (net.Listener, error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, network, addr)
 	var op *net.OpError
 	if errors.As(err, &op) {
-		return nil, cli.Usagef("listen at %s: %w", addr, op.Err)
+		return nil, cli.Usagef("listen on %s: %w", addr, op.Err)
 	}
 	return l, err
 }
