@@ -98,7 +98,7 @@ func upToDate(a *cli.App, j *buildJob, names []string) error {
 			return err
 		}
 	}
-	fmt.Fprintf(a.Stderr, "nothing to do: all %s of %s are stored\n", words.Count(j.plan.Steps(), "step"), words.Count(len(j.plan.Stages), "stage"))
+	fmt.Fprintf(a.Stderr, "nothing to do: all %s of %s are cached\n", words.Count(j.plan.Steps(), "step"), words.Count(len(j.plan.Stages), "stage"))
 	return nil
 }
 

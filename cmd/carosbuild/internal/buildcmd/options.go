@@ -71,7 +71,7 @@ type runOptions struct {
 func (o *runOptions) add(f *pflag.FlagSet, network string) {
 	f.IntVarP(&o.jobs, "jobs", "j", runtime.NumCPU(), "stages to build at a time")
 	f.StringVarP(&o.buildID, "new-build-id", "B", "", "build id (default date, time and user)")
-	f.BoolVar(&o.noCache, "no-cache", false, "run every step, whatever is stored")
+	f.BoolVar(&o.noCache, "no-cache", false, "run every step, even if its result is cached")
 	f.StringVar(&o.network, "network", network, "network of the steps: auto (without the host's loopback, where pasta can run), host or none")
 	f.BoolVarP(&o.forget, "skip-failure-commit", "F", false, "do not keep the half-done stage of a failed step")
 }

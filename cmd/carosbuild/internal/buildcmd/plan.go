@@ -106,7 +106,7 @@ func (c *buildCommand) writeWhy(w io.Writer, j *buildJob) error {
 		}
 	}
 	if runs > causes {
-		fmt.Fprintf(w, "and %s based on what runs\n", words.Count(runs-causes, "stage"))
+		fmt.Fprintf(w, "and %s based on those\n", words.Count(runs-causes, "stage"))
 	}
 	if runs > 0 {
 		return nil
@@ -115,7 +115,7 @@ func (c *buildCommand) writeWhy(w io.Writer, j *buildJob) error {
 	for i, p := range j.disks {
 		what += []string{" for disk ", ", "}[min(i, 1)] + p.Disk.ID
 	}
-	_, err := fmt.Fprintf(w, "nothing would run%s: all %s of %s are stored\n", what, words.Count(steps, "step"), words.Count(len(j.plan.Stages), "stage"))
+	_, err := fmt.Fprintf(w, "nothing would run%s: all %s of %s are cached\n", what, words.Count(steps, "step"), words.Count(len(j.plan.Stages), "stage"))
 	return err
 }
 

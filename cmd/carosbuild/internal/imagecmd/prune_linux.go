@@ -91,7 +91,7 @@ removed.`,
 	f.StringVar(&c.olderThan, "older-than", "", "remove what has not been used for this long, such as 12h, 10d, 4w or 3mo (default 30d)")
 	f.StringVar(&c.maxSize, "max-size", "", "remove what has been unused for longest, until at most this much is left, such as 40G; the newest build stays")
 	f.BoolVar(&c.all, "all", false, "remove everything that can be made or fetched again")
-	f.BoolVarP(&c.dry, "dry-run", "n", false, "only say what would be removed")
+	f.BoolVarP(&c.dry, "dry-run", "n", false, "only list what would be removed")
 	f.StringVar(&c.registry, "registry", "", "remove results of steps from this repository or oci:DIR, by when they were written (see docs/cache.md)")
 	a.ForeignFlag(cmd)
 	return cmd
