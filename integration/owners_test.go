@@ -164,17 +164,18 @@ func unlike(got, want tarFiles) string {
 }
 
 // ownersOfBusybox gives files owners, modes and attributes in every way that needs no other
-// program than busybox. What differs between users of a step is left in files.
+// program than busybox. What programs see is left in files. No hard link is changed in a later
+// step: an overlay parts it from the other names, a copy does not.
 const ownersOfBusybox = `
 	<buildstage id="all"><prestage>base</prestage>
 		<action>WORKDIR /srv</action>
 		<action>RUN mkdir -p /etc /tmp; chmod 1777 /tmp; printf 'root:x:0:0::/:/bin/sh\nweb:x:33:44::/srv:/bin/sh\n' &gt;/etc/passwd; printf 'root:x:0:\nweb:x:44:\nlog:x:7:web\n' &gt;/etc/group</action>
-		<action>RUN echo a &gt;a; chown 33:44 a; chmod 4750 a; ln a b; ln -s a c; chown -h 5:6 c; mkfifo p; chown 7:8 p; mkdir d e; chown 9:10 e; chmod 2775 e; touch e/f d/gone</action>
-		<action>RUN rm d/gone; rm -r d; mkdir d; chown web:log d; touch b; mv c d/c; chmod 600 p; chown 0:0 e/f</action>
+		<action>RUN echo a &gt;a; chown 33:44 a; chmod 4750 a; ln a b; ln -s a c; cp -p a g; chown -h 5:6 c; mkfifo p; chown 7:8 p; mkdir d e; chown 9:10 e; chmod 2775 e; touch e/f d/gone</action>
+		<action>RUN rm d/gone; rm -r d; mkdir d; chown web:log d; mv c d/c; chmod 600 p; chown 0:0 e/f</action>
 		<action>RUN for n in 'c 1 3' 'c 0 0' 'b 8 0'; do mknod n $n; mknod a $n; mknod none/n $n; done &gt;refused 2&gt;&amp;1; ls &gt;&gt;refused</action>
 		<action>RUN cp /bin/busybox /bin/su2; ln -s su2 /bin/su3; chmod 4755 /bin/busybox; su web -c 'id; touch /tmp/w; mkdir /tmp/d; ln -s x /tmp/l; mkfifo /tmp/p; chown 0 /tmp/w; chgrp log /tmp/w; chmod 2755 /tmp/w; umask 077; echo &gt;/tmp/d/u' &gt;seen 2&gt;&amp;1; stat -c '%n %u:%g %a %F' /tmp/* * &gt;&gt;seen; chroot / id &gt;&gt;seen</action>
 		<action>USER 33:7</action>
-		<action>RUN id &gt;/tmp/me; chown 33:7 /srv/a 2&gt;&gt;/tmp/me; true</action>
+		<action>RUN id &gt;/tmp/me; chown 33:7 /srv/g 2&gt;&gt;/tmp/me; true</action>
 	</buildstage></redo>`
 
 // Steps leave the same in a namespace with one id as in one with ranges of them.
