@@ -63,7 +63,7 @@ network: setup-test ## a bootstrap from the mirror, and its package list against
 	CAROSBUILD_NETWORK_TESTS=1 CAROSBUILD_REQUIRE_TOOLS=$(if $(CI),1,) $(GO) test -tags "$(TAGS)" -count=1 -v -run '^TestRealMirror$$' ./pkg/source/debian/
 
 integration: bin/carosbuild ova-import ## builds and boots the real thing; RUN=Regexp picks tests
-	CAROSBUILD_REQUIRE_TOOLS=$(if $(CI),1,) CAROSBUILD=$(CURDIR)/bin/carosbuild GO=$(GO) $(GO) test -tags "$(TAGS) integration" -timeout 60m $(if $(RUN),-run "$(RUN)") -v ./integration/...
+	CAROSBUILD_REQUIRE_TOOLS=$(if $(CI),1,) CAROSBUILD=$(CURDIR)/bin/carosbuild GO=$(GO) $(GO) test -tags "$(TAGS) integration" -timeout 90m $(if $(RUN),-run "$(RUN)") -v ./integration/...
 
 ova-import: ## an appliance into VMware's simulator, with VMware's client library; a module of its own
 	cd integration/govmomi && $(GO) vet ./... && $(GO) mod tidy -diff && $(GO) test -count=1 ./...
@@ -78,7 +78,7 @@ slow-boots: setup-test bin/carosbuild ## every built-in target boots with a thir
 yocto-boots: setup-test bin/carosbuild ## disks of what Yocto deploys, booted under each firmware and on boards; takes about half an hour
 	CAROSBUILD_YOCTO_BOOTS=1 $(MAKE) integration RUN='^TestYoctoBoot$$'
 
-reach: setup-test bin/carosbuild ## builds in imitations of the containers of CI, after the advice of doctor, and in virtual machines; as root, takes half an hour
+reach: setup-test bin/carosbuild ## builds in imitations of the containers of CI, after the advice of doctor, and in virtual machines; as root, takes an hour
 	CAROSBUILD_REACH=1 $(MAKE) integration RUN='^TestReach'
 	CAROSBUILD_REACH=1 CAROSBUILD_REQUIRE_TOOLS=$(if $(CI),1,) CAROSBUILD=$(CURDIR)/bin/carosbuild $(GO) test -tags "$(TAGS) integration" -timeout 60m $(if $(RUN),-run "$(RUN)") -count 1 -v ./integration/vm/
 
