@@ -10,6 +10,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/engine"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/owner"
+	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 	"github.com/carosio/carosbuild/pkg/userns"
 )
@@ -102,4 +103,16 @@ func entering(how userns.How) func(context.Context, Host) error {
 		_, err := userns.Enter(ctx, userns.Entry{Account: h.Account, How: how, Args: []string{"carosbuild"}, Trial: true})
 		return err
 	}
+}
+
+// tryPlace refuses a place for the store that only a rung with mounts of its own can do
+// without.
+func tryPlace(store string) error {
+	if store == "" {
+		return nil
+	}
+	if err := layer.CheckPlace(store); err != nil {
+		return &remedy.Error{Tried: err.Error(), Cure: "have the store on a volume or another file system: CAROSBUILD_HOME=DIR"}
+	}
+	return nil
 }
