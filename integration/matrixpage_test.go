@@ -89,7 +89,7 @@ func (m *matrix) cell(t *testing.T, what string, worked bool, sum, why string) s
 func inWords(why string) string {
 	for _, w := range [][2]string{
 		{"noexec", "refused: `noexec`"},
-		{"make a user namespace", "filter"},
+		{"make a user namespace", "no user namespace"},
 		{"has 0 subordinate ids", "no ids"},
 		{"newuidmap", "newuidmap may not"},
 		{"map ids of a user namespace", "cannot map ids"},
