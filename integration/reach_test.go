@@ -213,11 +213,17 @@ func (p *pod) followOptions(t *testing.T, a *doctor.Advice) {
 }
 
 // TestReachWithoutHome looks at a declaration, an image and a disk where nothing can be
-// written but an output.
+// written but an output, as an ordinary user and as the superuser.
 func TestReachWithoutHome(t *testing.T) {
 	needsRoot(t)
+	for _, kind := range []string{"restricted", "default"} {
+		t.Run(kind, func(t *testing.T) { withoutHome(t, kind) })
+	}
+}
+
+func withoutHome(t *testing.T, kind string) {
 	w := newWorld(t)
-	p := newPod(t, "restricted")
+	p := newPod(t, kind)
 	p.Env, p.ReadOnly = []string{"TMPDIR=/nonexistent", "HOME=/nonexistent"}, true
 	w.work = p.dir + "/work"
 	w.build(t, "-B", "one", "tiny.xml")

@@ -57,7 +57,7 @@ func few(t *testing.T, n uint64) {
 // A tree that is deeper than there are descriptors is walked and removed, also
 // one whose paths are longer than the kernel takes.
 func TestDeepTree(t *testing.T) {
-	const levels = 10000
+	const levels = 5000
 	dir := t.TempDir()
 	path := deep(t, dir, levels)
 	if err := os.WriteFile(filepath.Join(dir, "d", ".deep-1"), nil, 0o600); err != nil {
