@@ -22,12 +22,7 @@ import (
 // changeRoot is the rung of the superuser of a container that has neither namespaces nor
 // mounts: real owners, chroot(2), and copies instead of mounts.
 func changeRoot() Rung {
-	look := func(_ context.Context, h Host) error {
-		if err := tryPlace(h.Store); err != nil {
-			return err
-		}
-		return tryChroot(h.Store)
-	}
+	look := func(_ context.Context, h Host) error { return tryChroot(h.Store) }
 	return Rung{
 		Name: "chroot", Cost: "with real owners, copies instead of mounts, and less isolation: no /proc, and the container's processes and network",
 		How: userns.Plain, Look: look, Try: look, Snapshots: []layer.Kind{layer.Copy},
@@ -50,6 +45,9 @@ func changeRoot() Rung {
 func tryChroot(parent string) (err error) {
 	if os.Geteuid() != 0 {
 		return &remedy.Error{Tried: "change the root directory: only the superuser may", Cure: "in a container: run as root (runAsUser: 0), with the default capabilities"}
+	}
+	if err := tryPlace(parent); err != nil {
+		return err
 	}
 	dir, err := os.MkdirTemp(parent, ".carosbuild-chroot-")
 	if err != nil {
