@@ -74,8 +74,8 @@ func (w *world) sha256Of(t *testing.T, name string) string {
 	return sum
 }
 
-// declared is a world with the declaration of cachedXML.
-func declared(t *testing.T, conf string) *world {
+// sharing is a world with the declaration of cachedXML.
+func sharing(t *testing.T, conf string) *world {
 	w := newWorld(t)
 	w.file(t, "a.xml", cachedXML(t))
 	w.file(t, "app.conf", conf)
@@ -90,7 +90,7 @@ func TestCacheInARegistry(t *testing.T) {
 	ref := addr + "/ci/cache"
 	out := []string{"--out", "d.raw"}
 
-	a := declared(t, "one")
+	a := sharing(t, "one")
 	r, ran := a.build(t, append([]string{"a.xml", "--cache", ref}, out...)...)
 	if len(ran) != 10 || !strings.Contains(r.stderr, "cache: 0 results found, 10 written") {
 		t.Fatalf("the first build ran %v\n%s", ran, r.stderr)
@@ -99,7 +99,7 @@ func TestCacheInARegistry(t *testing.T) {
 	_, _ = seen.taken()
 
 	// Another machine runs nothing, has the same disk, and only what that one reads.
-	b := declared(t, "one")
+	b := sharing(t, "one")
 	r, ran = b.build(t, append([]string{"a.xml", "--cache-from", ref}, out...)...)
 	if len(ran) != 0 || !strings.Contains(r.stderr, "0 written") {
 		t.Errorf("another machine ran %v\n%s", ran, r.stderr)
@@ -117,7 +117,7 @@ func TestCacheInARegistry(t *testing.T) {
 	}
 
 	// A third one is told what would run.
-	c := declared(t, "two")
+	c := sharing(t, "two")
 	if r := c.carosbuild(t, "why", "a.xml", "--cache-from", ref); !strings.Contains(r.stdout, "runs because file app.conf changed") || !strings.Contains(r.stdout, "app 4/5") {
 		t.Errorf("why: %d\n%s%s", r.status, r.stdout, r.stderr)
 	}
@@ -147,7 +147,7 @@ func TestCacheInARegistry(t *testing.T) {
 	if out := c.ok(t, program(t), "plan", "a.xml", "--cache", ref, "-t", "tools").stdout; !strings.Contains(out, "cached") {
 		t.Errorf("this machine's results are gone:\n%s", out)
 	}
-	d := declared(t, "one")
+	d := sharing(t, "one")
 	if out := d.ok(t, program(t), "plan", "a.xml", "--cache-from", ref).stdout; !strings.Contains(out, "1 of 10 steps are cached") {
 		t.Errorf("what was removed is found:\n%s", out)
 	}
@@ -214,11 +214,11 @@ func checkBlobs(t *testing.T, w *world, ref string, blobs map[string]int64) {
 // Without a registry, the volume of a job does it, for several builds at once.
 func TestCacheInADirectory(t *testing.T) {
 	dir := "oci:" + filepath.Join(newWorld(t).work, "cache")
-	a := declared(t, "one")
+	a := sharing(t, "one")
 	a.build(t, "a.xml", "--cache-to", dir+",mode=stage,compression=zstd,level=9", "--out", "d.raw")
 	var wg sync.WaitGroup
 	for i := range 3 {
-		w := declared(t, []string{"one", "one", "two"}[i])
+		w := sharing(t, []string{"one", "one", "two"}[i])
 		wg.Go(func() {
 			r := w.carosbuild(t, "--progress=plain", "a.xml", "--cache", dir, "--out", "d.raw")
 			want := [][]string{nil, nil, {"app 1/5", "app 2/5", "app 3/5", "app 4/5", "app 5/5"}}[i] // of each stage there is the end
@@ -229,7 +229,7 @@ func TestCacheInADirectory(t *testing.T) {
 	}
 	wg.Wait()
 	// Stages that are asked for are in the store.
-	w := declared(t, "two")
+	w := sharing(t, "two")
 	w.setenv("CAROSBUILD_CACHE=" + dir)
 	if _, ran := w.build(t, "a.xml", "-t", "app", "-B", "x"); len(ran) != 0 {
 		t.Errorf("with the variable it ran %v", ran)
@@ -244,7 +244,7 @@ func TestCacheFails(t *testing.T) {
 	gone := httptest.NewServer(nil)
 	ref := strings.TrimPrefix(gone.URL, "http://") + "/ci/cache"
 	gone.Close()
-	w := declared(t, "one")
+	w := sharing(t, "one")
 	r, ran := w.build(t, "a.xml", "--cache", ref, "--out", "d.raw")
 	if n := strings.Count(r.stderr, "warning: cache "+ref); len(ran) != 10 || n != 2 {
 		t.Errorf("ran %v with %d warnings\n%s", ran, n, r.stderr)
@@ -276,7 +276,7 @@ func TestCacheFails(t *testing.T) {
 		}
 		damaged++
 	}
-	other := declared(t, "one")
+	other := sharing(t, "one")
 	r, ran = other.build(t, "a.xml", "--cache", "oci:"+dir, "--out", "d.raw")
 	if len(ran) == 0 || !strings.Contains(r.stderr, "is not used: ") {
 		t.Errorf("%d layers were damaged, ran %v\n%s", damaged, ran, r.stderr)
@@ -339,7 +339,7 @@ func TestCacheRecipes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			folder := filepath.Join(newWorld(t).work, ".steps")
 			for job, want := range recipe.ran {
-				w := declared(t, "one")
+				w := sharing(t, "one")
 				if err := os.Rename(filepath.Join(w.work, "a.xml"), filepath.Join(w.work, "node.xml")); err != nil {
 					t.Fatal(err)
 				}

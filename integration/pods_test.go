@@ -34,6 +34,7 @@ type pod struct {
 	Volumes    []specs.Mount
 	Docker     bool     // Docker runs it, else a cluster
 	Prepare    []string // commands of the shell in the root, as in the build of an image
+	Lacks      []string // packages that are not in the root unless Prepare installs them
 
 	dir string // directory of the test
 }
@@ -106,6 +107,11 @@ func podKinds(t *testing.T) map[string]pod {
 		"docker, user":                            {UID: 1000, Caps: podCaps, Masked: true, Filter: filter, Docker: true},
 		"docker, nothing permitted":               {NoNewPrivs: true, Masked: true, Filter: filter, Docker: true},
 		"user of which no file knows, unconfined": {UID: 54321, NoNewPrivs: true},
+		"docker, user, without tools":             {UID: 1000, Caps: podCaps, Masked: true, Docker: true, Lacks: []string{"uidmap", "runc", "crun"}},
+		"restricted, without QEMU":                {UID: 1000, NoNewPrivs: true, Masked: true, Filter: filter, Lacks: []string{"qemu-system-x86"}},
+		"default, the store on noexec": {Caps: podCaps, Masked: true, Filter: filter, Volumes: []specs.Mount{
+			{Destination: "/var/lib/containers", Type: "tmpfs", Source: "tmpfs", Options: []string{"noexec", "mode=755"}},
+		}},
 	}
 }
 
@@ -137,6 +143,12 @@ func (p *pod) volume(t *testing.T, at string) {
 	p.Volumes = append(p.Volumes, specs.Mount{Destination: at, Type: "bind", Source: dir, Options: []string{"rbind", "rw"}})
 }
 
+// lackedFiles are the programs of packages.
+var lackedFiles = map[string][]string{
+	"uidmap": {"usr/bin/newuidmap", "usr/bin/newgidmap"}, "runc": {"usr/sbin/runc"}, "crun": {"usr/bin/crun"},
+	"qemu-system-x86": {"usr/bin/qemu-system-x86_64"},
+}
+
 // prepareRoot makes the files of the pod's root, each time anew.
 func (p *pod) prepareRoot(t *testing.T, root string) {
 	t.Helper()
@@ -150,6 +162,17 @@ func (p *pod) prepareRoot(t *testing.T, root string) {
 	host(t, "mkdir", "-p", filepath.Join(root, "workspace"), filepath.Join(root, "carosbuild"))
 	if p.Docker {
 		host(t, "touch", filepath.Join(root, ".dockerenv"))
+	}
+	prepared := strings.Fields(strings.Join(p.Prepare, " "))
+	for _, name := range p.Lacks {
+		if slices.Contains(prepared, name) {
+			continue
+		}
+		for _, file := range lackedFiles[name] {
+			if err := os.Remove(filepath.Join(root, file)); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 	for _, c := range p.Prepare {
 		if _, packages, ok := strings.Cut(c, "apt-get install -y "); ok {

@@ -116,16 +116,14 @@ type podLines struct {
 		RunAsUser                *uint32 `yaml:"runAsUser"`
 		RunAsNonRoot             *bool   `yaml:"runAsNonRoot"`
 		AllowPrivilegeEscalation bool    `yaml:"allowPrivilegeEscalation"`
-		ProcMount                string  `yaml:"procMount"`
 		Capabilities             struct{ Add []string }
 		SeccompProfile           struct {
 			Type             string
 			LocalhostProfile string `yaml:"localhostProfile"`
 		} `yaml:"seccompProfile"`
 	} `yaml:"securityContext"`
-	HostUsers *bool `yaml:"hostUsers"`
-	Env       []struct{ Name, Value string }
-	Volumes   []struct {
+	Env     []struct{ Name, Value string }
+	Volumes []struct {
 		Name     string
 		EmptyDir struct{} `yaml:"emptyDir"`
 	}
@@ -158,12 +156,6 @@ func (p *pod) follow(t *testing.T, a *doctor.Advice) {
 	}
 	if c.AllowPrivilegeEscalation {
 		p.NoNewPrivs = false
-	}
-	if c.ProcMount == "Unmasked" {
-		p.Masked = false
-		if l.HostUsers == nil || *l.HostUsers {
-			t.Error("procMount wants hostUsers: false")
-		}
 	}
 	for _, e := range l.Env {
 		p.Env = append(p.Env, e.Name+"="+e.Value)
@@ -209,8 +201,6 @@ func (p *pod) followOptions(t *testing.T, a *doctor.Advice) {
 			p.UID = 1000
 		case key == "seccomp":
 			p.makeFilter(t, a, file)
-		case value == "systempaths=unconfined":
-			p.Masked = false
 		case name == "--env":
 			p.Env = append(p.Env, value)
 		case name == "--volume":
@@ -223,11 +213,17 @@ func (p *pod) followOptions(t *testing.T, a *doctor.Advice) {
 }
 
 // TestReachWithoutHome looks at a declaration, an image and a disk where nothing can be
-// written but an output.
+// written but an output, as an ordinary user and as the superuser.
 func TestReachWithoutHome(t *testing.T) {
 	needsRoot(t)
+	for _, kind := range []string{"restricted", "default"} {
+		t.Run(kind, func(t *testing.T) { withoutHome(t, kind) })
+	}
+}
+
+func withoutHome(t *testing.T, kind string) {
 	w := newWorld(t)
-	p := newPod(t, "restricted")
+	p := newPod(t, kind)
 	p.Env, p.ReadOnly = []string{"TMPDIR=/nonexistent", "HOME=/nonexistent"}, true
 	w.work = p.dir + "/work"
 	w.build(t, "-B", "one", "tiny.xml")

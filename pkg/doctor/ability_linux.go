@@ -72,6 +72,7 @@ const (
 	NewMountCalls = "fsopen"
 	SetHostname   = "sethostname"
 	Keyctl        = "keyctl"
+	Setns         = "setns"
 	PivotRoot     = "pivot_root"
 	Binfmt        = "binfmt_misc"
 	IDRanges      = "id ranges"

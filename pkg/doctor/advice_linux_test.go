@@ -88,6 +88,8 @@ func TestSufficient(t *testing.T) {
 		{"host without a runtime", RungUserns, account, tools(host(Runtime), &account, toolSetuid), "runtime"},
 		{"host that forbids user namespaces", RungSingleID, account, host(UserNamespace), "sysctl"},
 		{"host that forbids mounts", RungSingleID, account, host(Mounts), "sysctl"},
+		{"masked /proc, and no setns", RungUserns, root, host(FreshProc, Setns), "seccomp"},
+		{"masked /proc", RungUserns, root, host(FreshProc), ""},
 		{"noexec", RungChroot, root, host(Store), "store"},
 	} {
 		changes, ok := Sufficient(tt.rung, &tt.p, tt.a)

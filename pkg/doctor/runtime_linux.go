@@ -24,11 +24,12 @@ type fault struct {
 	debian  map[string]string // VERSION_CODENAME: version of the package
 }
 
-// faults are of table CVE in the advisories of the projects, and of Debian's tracker.
+// faults are of the projects' advisories. The versions of Debian's packages are those in
+// whose changelog.Debian.gz the number is: runc 1.1.5+ds1-1+deb12u1, of 2 February 2024.
 var faults = []fault{
 	{
 		program: "runc", id: "CVE-2024-21626", closed: []string{"1.1.12"},
-		debian: map[string]string{"bullseye": "1.0.0~rc93+ds1-5+deb11u3", "bookworm": "1.1.5+ds1-1+deb12u1"},
+		debian: map[string]string{"bookworm": "1.1.5+ds1-1+deb12u1"},
 	},
 	{
 		program: "runc", id: "CVE-2025-31133, CVE-2025-52565 and CVE-2025-52881", closed: []string{"1.2.8", "1.3.3", "1.4.0-rc.3"},

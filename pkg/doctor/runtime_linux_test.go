@@ -73,7 +73,7 @@ func TestProfile(t *testing.T) {
 			t.Errorf("%s is not permitted", n)
 		}
 	}
-	for _, n := range []string{"bpf", "init_module", "kexec_load", "reboot", "setns", "swapon", "socket", "personality", "clone3"} {
+	for _, n := range []string{"bpf", "init_module", "kexec_load", "reboot", "swapon", "socket", "personality", "clone3"} {
 		if slices.Contains(names, n) {
 			t.Errorf("%s is permitted without a condition", n)
 		}

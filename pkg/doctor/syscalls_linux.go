@@ -19,7 +19,7 @@ import (
 var SystemCalls = []string{
 	"clone", "unshare",
 	"mount", "umount2", "mount_setattr", "fsopen", "fsconfig", "fsmount", "move_mount", "pivot_root",
-	"chroot", "sethostname", "keyctl",
+	"chroot", "setns", "sethostname", "keyctl",
 }
 
 // ordinary are the system calls that the default profile permits to a process without

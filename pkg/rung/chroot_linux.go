@@ -46,6 +46,9 @@ func tryChroot(parent string) (err error) {
 	if os.Geteuid() != 0 {
 		return &remedy.Error{Tried: "change the root directory: only the superuser can", Cure: "in a container: run as root (runAsUser: 0), with the default capabilities"}
 	}
+	if err := tryPlace(parent); err != nil {
+		return err
+	}
 	dir, err := os.MkdirTemp(parent, ".carosbuild-chroot-")
 	if err != nil {
 		return fmt.Errorf("try chroot: %w", err)

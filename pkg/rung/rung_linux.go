@@ -11,6 +11,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/layer/snapshot"
 	"github.com/carosio/carosbuild/pkg/owner"
+	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 	"github.com/carosio/carosbuild/pkg/userns"
 )
@@ -23,7 +24,7 @@ type Host struct {
 	Cache   string // as in Setting
 	// Mirror is where packages would be fetched from; nil: from nowhere.
 	Mirror func() (string, error)
-	Store   string // directory on the file system of the store; "" for the temporary one
+	Store  string // directory on the file system of the store; "" for the temporary one
 }
 
 // Rung is one way of running steps.
@@ -133,4 +134,16 @@ func entering(how userns.How) func(context.Context, Host) error {
 		_, err := userns.Enter(ctx, userns.Entry{Account: h.Account, How: how, Args: []string{"carosbuild"}, Trial: true})
 		return err
 	}
+}
+
+// tryPlace refuses a place for the store that only a rung with mounts of its own can do
+// without.
+func tryPlace(store string) error {
+	if store == "" {
+		return nil
+	}
+	if err := snapshot.CheckPlace(store); err != nil {
+		return &remedy.Error{Tried: err.Error(), Cure: "have the store on a volume or another file system: CAROSBUILD_HOME=DIR"}
+	}
+	return nil
 }

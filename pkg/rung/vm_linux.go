@@ -27,7 +27,12 @@ import (
 // virtualMachine is the rung that needs no privilege: each command has a machine of
 // QEMU's, and owners are only in the tar streams of layers, and in memory.
 func virtualMachine() Rung {
-	look := func(ctx context.Context, h Host) error { return tryMachine(ctx, h.Kernel) }
+	look := func(ctx context.Context, h Host) error {
+		if err := tryPlace(h.Store); err != nil {
+			return err
+		}
+		return tryMachine(ctx, h.Kernel)
+	}
 	detail := func(h Host) string { return "with " + kernelAtHand(h, "/") }
 	return Rung{
 		Name: "vm", Cost: "slow: each command starts a virtual machine, and without KVM runs about ten times as long",

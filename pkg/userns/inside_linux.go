@@ -42,12 +42,17 @@ func Settle(args, env []string) (umask int, err error) {
 		}
 		next := stageIn
 		if stage == stageWaitShared {
-			next = stageShared
+			next = stageSharedRanges
 		}
 		err := syscall.Exec("/proc/self/exe", args, append(others, stageVar+"="+next))
 		return 0, fmt.Errorf("execute the program inside its namespace: %w", err)
-	case stageIn, stageShared:
-		err = arrive(stage == stageIn)
+	case stageIn, stageShared, stageSharedRanges:
+		if stage == stageSharedRanges {
+			err = trySetns()
+		}
+		if err == nil {
+			err = arrive(stage == stageIn)
+		}
 	case stagePlain:
 		err = keepDescriptors()
 	default:
@@ -99,7 +104,7 @@ func genuine(stage string) bool {
 	switch stage {
 	case stagePlain:
 		return startedBySelf()
-	case stageShared, stageWaitShared:
+	case stageShared, stageSharedRanges, stageWaitShared:
 		return inOwnNamespace()
 	}
 	return os.Getpid() == 1
@@ -124,6 +129,18 @@ func inOwnNamespace() bool {
 	}
 	parents, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/user", os.Getppid()))
 	return errors.Is(err, unix.EACCES) || err == nil && parents != own
+}
+
+// trySetns finds out whether a filter refuses setns(2), by which runtimes enter the PID
+// namespaces of steps where this process has none. No descriptor has the number -1.
+func trySetns() error {
+	if err := unix.Setns(-1, 0); err != unix.EBADF {
+		return &remedy.Error{
+			Tried: "enter a PID namespace, where /proc is masked", Err: err,
+			Cure: "inside a container: a seccomp profile that permits setns (seccomp=unconfined), or unmask /proc (procMount: Unmasked, or --security-opt systempaths=unconfined)",
+		}
+	}
+	return nil
 }
 
 // OwnPIDs reports whether the process that Enter has started has a PID namespace of its own,

@@ -21,6 +21,8 @@ const (
 	stageIn         = "in"          // in the namespaces
 	stageShared     = "shared"      // in the namespaces, but for process ids
 	stagePlain      = "plain"       // there are none
+
+	stageSharedRanges = "shared-ranges" // stageShared, with ranges of ids
 )
 
 // trialVar has the inner program end as soon as it has arrived.

@@ -153,10 +153,10 @@ func (x *extractor) run(ctx context.Context, r io.Reader) error {
 	return x.finishDirs()
 }
 
-// maxMember is how long a path in a layer may be, in bytes. It is more than the
-// kernel takes at once, since directories can be made deeper than that, and has
-// an end, since the work and memory for a path grow with the square of it.
-const maxMember = 16 << 10
+// maxMember is how long a path in a layer may be, in bytes: 10,000 levels have room. It is
+// more than the kernel takes at once, since directories can be made deeper than that, and
+// has an end, since the work and memory for a path grow with the square of it.
+const maxMember = 20 << 10
 
 var errLongPath = fmt.Errorf("its path is too long: the limit in a layer is %d bytes", maxMember)
 

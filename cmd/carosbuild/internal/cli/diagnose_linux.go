@@ -78,7 +78,11 @@ func (a *App) prescribe(ctx context.Context, refused error) error {
 	if !ok {
 		return refused
 	}
-	d, err := a.Diagnose(ctx, "")
+	store := ""
+	if a.StoreDir != nil {
+		store = a.StoreDir()
+	}
+	d, err := a.Diagnose(ctx, store)
 	if err != nil {
 		return refused
 	}

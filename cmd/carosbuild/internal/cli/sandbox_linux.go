@@ -72,8 +72,8 @@ func (a *App) Rung(ctx context.Context) rung.Rung {
 
 // RoomOptions say what a rung is opened for.
 type RoomOptions struct {
-	Jobs       int               // steps at a time, less than 1 means 1
-	StepMemory int64             // bytes that a step may use, 0 for no limit
+	Jobs       int   // steps at a time, less than 1 means 1
+	StepMemory int64 // bytes that a step may use, 0 for no limit
 }
 
 // OpenRoom opens the rung that this process was started for, below a directory of the
