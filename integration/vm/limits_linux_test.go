@@ -76,11 +76,11 @@ func TestForward(t *testing.T) {
 	defer d.Close()
 	box := &vm.Sandbox{Machine: m}
 	at := box.Forward(ports[0])
-	r := shell(fmt.Sprintf("for p in %d %d; do nc -w 5 %s $p </dev/null; done; ping -c 1 -W 2 %[3]s >/dev/null && echo ping; true", ports[0], ports[1], at.Addr()))
+	r := shell(fmt.Sprintf("for p in %d %d; do nc -w 5 %s $p </dev/null; done; ping -c 1 -W 2 %[3]s >/dev/null && echo answered; true", ports[0], ports[1], at.Addr()))
 	r.Network, r.Plant, r.Forward = true, true, at.Port()
 	var out bytes.Buffer
 	res, err := m.Run(t.Context(), vm.Job{Root: d.Device(), Request: r, Stdout: &out, Stderr: &out})
-	if err != nil || res.Status != 0 || reached[0].Load() != 1 || reached[1].Load() != 0 || strings.Count(out.String(), "welcome") != 1 || strings.Contains(out.String(), "ping") {
+	if err != nil || res.Status != 0 || reached[0].Load() != 1 || reached[1].Load() != 0 || strings.Count(out.String(), "welcome") != 1 || strings.Contains(out.String(), "answered") {
 		t.Errorf("%v, %+v, reached %d and %d times: %s", err, res, reached[0].Load(), reached[1].Load(), out.String())
 	}
 }

@@ -49,6 +49,10 @@ func TestAptOfStepsHasNoPassword(t *testing.T) {
 		if got := strings.Contains(string(conf), "http://carosbuild:"); got != (network == sandbox.HostNetwork) {
 			t.Errorf("network %s: a proxy of the build's own: %v", network, got)
 		}
+		l.Reach = func(address string) string { return strings.Replace(address, "@127.0.0.1:", "@10.0.2.2:", 1) }
+		if _, got := l.aptHost(r.job.Apt); strings.Contains(got, "@10.0.2.2:") != (network == sandbox.HostNetwork) || network == sandbox.NoNetwork && got != "" {
+			t.Errorf("network %s: steps elsewhere reach it at %q", network, got)
+		}
 		if err := relay.Close(); err != nil {
 			t.Error(err)
 		}

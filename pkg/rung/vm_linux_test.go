@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/carosio/carosbuild/pkg/remedy"
+	"github.com/carosio/carosbuild/pkg/vm"
 )
 
 // Machines share half of the memory that is free, but none has too little to start or more
@@ -65,5 +66,18 @@ func TestTryMachine(t *testing.T) {
 	}
 	if err := tryMachine(t.Context(), filepath.Join(dir, "none.deb")); !remedy.Is(err) {
 		t.Errorf("with a kernel that there is not: %v", err)
+	}
+}
+
+// Steps in machines reach the relay of passwords by another address.
+func TestReach(t *testing.T) {
+	for address, want := range map[string]string{
+		"http://carosbuild:word@127.0.0.1:12345": "http://carosbuild:word@10.0.2.2:12345",
+		"http://127.0.0.1":                       "http://127.0.0.1", // no relay has no port
+		"http://127.0.0.1:123456":                "http://127.0.0.1:123456",
+	} {
+		if got := reach(&vm.Sandbox{}, address); got != want {
+			t.Errorf("%s: %s, want %s", address, got, want)
+		}
 	}
 }

@@ -150,11 +150,14 @@ func (g *group) watch(end func() error) (stop func() (over string, err error)) {
 				over = g.exceeded()
 			}
 		}
-		err = errors.Join(err, end())
+		if e := end(); !errors.Is(e, os.ErrProcessDone) {
+			err = errors.Join(err, e)
+		}
 		result <- over
 	}()
 	return func() (string, error) {
 		close(done)
-		return <-result, err
+		over := <-result // err is settled then
+		return over, err
 	}
 }
