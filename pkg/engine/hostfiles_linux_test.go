@@ -52,12 +52,18 @@ func TestAddHost(t *testing.T) {
 		{"proxies", Local{Proxies: proxies}, nil, true, sandbox.AutoNetwork, nil, map[string]string{"PATH": "/bin", "http_proxy": "http://p:1"}, "-"},
 		{"no network", Local{Proxies: proxies}, nil, true, sandbox.NoNetwork, nil, map[string]string{"PATH": "/bin"}, "-"},
 		{
-			"apt without the proxies", Local{Proxies: proxies}, bootstrapped, true, sandbox.HostNetwork, nil,
-			map[string]string{"PATH": "/bin", "http_proxy": "http://p:1", "APT_CONFIG": debian.AptConfig}, "Acquire::http::Proxy \"DIRECT\";\n",
+			"apt without the proxies",
+			Local{Proxies: proxies},
+			bootstrapped, true, sandbox.HostNetwork, nil,
+			map[string]string{"PATH": "/bin", "http_proxy": "http://p:1", "APT_CONFIG": debian.AptConfig},
+			"Acquire::http::Proxy \"DIRECT\";\n",
 		},
 		{
-			"apt with its proxy", Local{Proxies: proxies, Host: debian.Host{HTTPProxy: "http://apt:1"}}, bootstrapped, true, sandbox.HostNetwork, nil,
-			map[string]string{"PATH": "/bin", "http_proxy": "http://p:1", "APT_CONFIG": debian.AptConfig}, "Acquire::http::Proxy \"http://apt:1\";\n",
+			"apt with its proxy",
+			Local{Proxies: proxies, Host: debian.Host{HTTPProxy: "http://apt:1"}},
+			bootstrapped, true, sandbox.HostNetwork, nil,
+			map[string]string{"PATH": "/bin", "http_proxy": "http://p:1", "APT_CONFIG": debian.AptConfig},
+			"Acquire::http::Proxy \"http://apt:1\";\n",
 		},
 		{"bitbake", Local{Certificates: []byte(ca)}, bootstrapped, false, sandbox.AutoNetwork, nil, trust(""), "-"},
 	} {
