@@ -30,33 +30,17 @@ func (p *Place) Prune(ctx context.Context, before time.Time, look bool) (removed
 	g.SetLimit(8)
 	for _, tag := range tags {
 		g.Go(func() error {
-			src, err := p.images.Image(gctx, tag)
-			if errors.Is(err, oci.ErrNoImage) {
-				return nil
+			a, err := p.age(gctx, tag)
+			if err != nil || a == nil {
+				return err
 			}
-			ours := strings.HasPrefix(tag, stepTag) || strings.HasPrefix(tag, pastTag)
-			if err != nil && !ours && Unusable(err) { // an index, or an artifact of another kind
-				return nil
-			}
-			if err != nil {
-				return fmt.Errorf("%s: %w", tag, err)
-			}
-			m, err := src.Image.Manifest()
-			if err != nil {
-				return fmt.Errorf("%s: %w", tag, err)
-			}
-			h, err := src.Image.Digest()
-			if err != nil {
-				return fmt.Errorf("%s: %w", tag, err)
-			}
-			written, terr := time.Parse(time.RFC3339, m.Annotations[writeAnnotation])
 			mu.Lock()
 			defer mu.Unlock()
 			switch {
-			case !ours || m.Annotations[formatAnnotation] == "":
-				others[h] = true
-			case terr == nil && written.Before(before):
-				old[tag] = h
+			case !a.ours:
+				others[a.manifest] = true
+			case !a.written.IsZero() && a.written.Before(before):
+				old[tag] = a.manifest
 			default:
 				kept++
 			}
@@ -79,4 +63,34 @@ func (p *Place) Prune(ctx context.Context, before time.Time, look bool) (removed
 		err = p.images.Remove(ctx, drop)
 	}
 	return len(drop), kept, err
+}
+
+// age is when an image was written.
+type age struct {
+	ours     bool // it is a result
+	written  time.Time
+	manifest oci.Digest
+}
+
+// age is that of the image of a tag; nil where there is none, or something else of
+// somebody else.
+func (p *Place) age(ctx context.Context, tag string) (*age, error) {
+	ours := strings.HasPrefix(tag, stepTag) || strings.HasPrefix(tag, pastTag)
+	src, err := p.images.Image(ctx, tag)
+	if errors.Is(err, oci.ErrNoImage) || err != nil && !ours && Unusable(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", tag, err)
+	}
+	m, err := src.Image.Manifest()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", tag, err)
+	}
+	a := &age{ours: ours && m.Annotations[formatAnnotation] != ""}
+	a.written, _ = time.Parse(time.RFC3339, m.Annotations[writeAnnotation]) // zero where it is none
+	if a.manifest, err = src.Image.Digest(); err != nil {
+		return nil, fmt.Errorf("%s: %w", tag, err)
+	}
+	return a, nil
 }
