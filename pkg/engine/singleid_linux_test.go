@@ -115,10 +115,9 @@ func TestOwnersOfOneID(t *testing.T) {
 		}
 		return store.Owners().Set(unix.AT_FDCWD, filepath.Join(root, "srv/link"), owner.Meta{UID: 5, GID: 6, Mode: unix.S_IFLNK | 0o777})
 	})
-	one, _ := step(base, `cd /srv; busybox stat -c %u:%g link >seen; busybox chown 33:44 seen; chmod 4750 seen; busybox mkfifo p; busybox chown 7:8 p; busybox mknod n c 5 1; busybox chown 0:9 n`)
-	two, changed := step(one, `cd /srv; [ "$(busybox stat -c %u:%g:%F link p n)" = "5:6:symbolic link
-7:8:fifo
-0:9:character special file" ]; busybox chown 1 seen; busybox chown 33 seen; chmod 4750 seen; busybox chown -h 50 link; busybox chown -h 5 link`)
+	one, _ := step(base, `cd /srv; busybox stat -c %u:%g link >seen; busybox chown 33:44 seen; chmod 4750 seen; busybox mkfifo p; busybox chown 7:8 p; ! busybox mknod n c 5 1`)
+	two, changed := step(one, `cd /srv; [ "$(busybox stat -c %u:%g:%F link p)" = "5:6:symbolic link
+7:8:fifo" ]; busybox chown 1 seen; busybox chown 33 seen; chmod 4750 seen; busybox chown -h 50 link; busybox chown -h 5 link`)
 	if changed {
 		t.Error("owners that are what they were have made a layer")
 	}
@@ -132,7 +131,7 @@ func TestOwnersOfOneID(t *testing.T) {
 	}
 	defer v.Release()
 	got := map[string][4]uint32{}
-	for _, name := range []string{"seen", "link", "p", "n"} {
+	for _, name := range []string{"seen", "link", "p"} {
 		st, err := v.Owners.Stat(unix.AT_FDCWD, filepath.Join(v.Root, "srv", name))
 		if err != nil {
 			t.Fatal(err)
@@ -141,7 +140,6 @@ func TestOwnersOfOneID(t *testing.T) {
 	}
 	want := map[string][4]uint32{
 		"seen": {unix.S_IFREG | 0o4750, 33, 44, 0}, "link": {unix.S_IFLNK | 0o777, 50, 6, 0}, "p": {unix.S_IFIFO | 0o644, 7, 8, 0},
-		"n": {unix.S_IFCHR | 0o644, 0, 9, uint32(unix.Mkdev(5, 1))},
 	}
 	if diff := cmp.Diff(got, want); diff != "" {
 		t.Errorf("(-got +want):\n%s", diff)

@@ -3,6 +3,8 @@
 package rung
 
 import (
+	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -39,6 +41,23 @@ func openStored(t *testing.T) Stored {
 	return stored
 }
 
+// preparedVar is set in the process that TestStoredConformance starts.
+const preparedVar = "CAROSBUILD_TEST_PREPARED"
+
+// It runs in a process of its own, as rungs prepare the whole process.
 func TestStoredConformance(t *testing.T) {
+	if os.Getenv(preparedVar) == "" {
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.v", "-test.run=^"+t.Name()+"$")
+		cmd.Env = append(os.Environ(), preparedVar+"=1")
+		out, err := cmd.CombinedOutput()
+		t.Logf("%s", out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if err := virtualMachine().Prepare(); err != nil {
+		t.Fatal(err)
+	}
 	enginetest.TestSnapshotter(t, func(t *testing.T) engine.Snapshotter { return openStored(t) })
 }
