@@ -46,3 +46,19 @@ func TestDoctor(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Where steps would run in a virtual machine, an ordinary user's layers are tried like those of
+// a build, and no kernel is fetched for the trial.
+func TestDoctorMachine(t *testing.T) {
+	tool(t, "qemu-system-x86_64")
+	w := newWorld(t)
+	w.setenv("XDG_CACHE_HOME=" + filepath.Join(w.dir, "empty"))
+	r := w.ok(t, program(t), "--sandbox", "vm", "doctor")
+	tried := strings.Contains(r.stdout, "\nok       runtime ") || strings.Contains(r.stdout, "\nmissing  runtime            no step was tried")
+	if !strings.Contains(r.stdout, "\nok       layers             can be made") || !tried {
+		t.Errorf("got\n%s", r.stdout)
+	}
+	if left, err := filepath.Glob(filepath.Join(w.dir, "empty/*/*/*")); len(left) > 1 || err != nil {
+		t.Errorf("it has fetched %q, %v", left, err)
+	}
+}

@@ -96,7 +96,6 @@ func inWords(why string) string {
 		{"only the superuser may", "not root"},
 		{"give a file to another user", "cannot give files away"},
 		{"make a device node", "no device nodes"},
-		{"is damaged in the store", "no: removed files come back"},
 	} {
 		if strings.Contains(why, w[0]) {
 			return w[1]

@@ -103,13 +103,13 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 
 // setDriver chooses how snapshots are made.
 func (s *Store) setDriver(k snapshot.Kind, mounts bool) (err error) {
-	if s.format.Prefix, err = snapshot.Prefix(); err != nil {
+	k = cmp.Or(k, snapshot.Overlay)
+	if s.format.Prefix, err = snapshot.Prefix(k); err != nil {
 		return err
 	}
 	if _, kernel := s.owners.(owner.Kernel); !kernel {
 		s.format.Owners = s.owners
 	}
-	k = cmp.Or(k, snapshot.Overlay)
 	if s.table != nil && k != snapshot.Copy {
 		return fmt.Errorf("snapshots of kind %q cannot keep records of owners: want %s", k, snapshot.Copy)
 	}

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	_ "embed"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,8 +26,12 @@ const (
 //go:embed probe/probe.bin
 var probe []byte
 
-// probeTime is how long a KVM that works may take for the probe.
-const probeTime = 3 * time.Second
+// A KVM that works takes a tenth of a second for the probe. One that does not may let a
+// guest through now and then.
+const (
+	probeTime = 3 * time.Second
+	probes    = 5
+)
 
 // Accelerator is KVM where it works for the machine, else TCG, with the reason
 // when KVM is there and does not work: a device node says nothing, since some
@@ -42,11 +47,25 @@ func Accelerator(ctx context.Context, m Machine, dir string) (accel, reason stri
 	if err := f.Close(); err != nil {
 		return TCG, "", err
 	}
-	why, err := tryProbe(ctx, m, dir, KVM, probeTime)
+	why, err := probeAll(probes, func() (string, error) { return tryProbe(ctx, m, dir, KVM, probeTime) })
 	if err != nil || why != "" {
 		return TCG, why, err
 	}
 	return KVM, "", nil
+}
+
+// probeAll tries several times, until once it does not work, and says why it did not.
+func probeAll(times int, try func() (string, error)) (string, error) {
+	for i := range times {
+		why, err := try()
+		if why != "" && i > 0 {
+			why += fmt.Sprintf(", although it worked %d times before", i)
+		}
+		if why != "" || err != nil {
+			return why, err
+		}
+	}
+	return "", nil
 }
 
 // tryProbe boots the probe and says why it did not work, "" if it did.

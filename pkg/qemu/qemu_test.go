@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -373,5 +374,32 @@ func TestMissing(t *testing.T) {
 	s.Machine.Firmware = &Firmware{Code: "/nonexistent", Package: "ovmf"}
 	if m, ok := IsMissing(s.Run(t.Context())); !ok || m.Package != "ovmf" {
 		t.Errorf("got %v", m)
+	}
+}
+
+// A KVM that lets one guest through and not the next does not work.
+func TestProbeAll(t *testing.T) {
+	for _, tt := range []struct {
+		works int
+		err   error
+		want  string
+		calls int
+	}{
+		{works: 9, calls: 3},
+		{works: 0, want: "it hangs", calls: 1},
+		{works: 2, want: "it hangs, although it worked 2 times before", calls: 3},
+		{works: 9, err: io.ErrUnexpectedEOF, calls: 1},
+	} {
+		calls := 0
+		got, err := probeAll(3, func() (string, error) {
+			calls++
+			if calls > tt.works {
+				return "it hangs", nil
+			}
+			return "", tt.err
+		})
+		if got != tt.want || err != tt.err || calls != tt.calls {
+			t.Errorf("%+v: %q, %v after %d calls", tt, got, err, calls)
+		}
 	}
 }

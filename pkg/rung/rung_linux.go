@@ -77,13 +77,19 @@ type Setting struct {
 	Records string // file with the records of owners, of a rung that has them
 	// Kernel is that of virtual machines: a package of Debian's, or a directory with
 	// boot/vmlinuz-VERSION and lib/modules/VERSION; "" finds one.
-	Kernel   string
-	Cache    string // directory for what may be deleted between builds
+	Kernel string
+	Cache  string // directory for what may be deleted between builds
+	// Packages fetch what the rung lacks; nil: nothing is fetched, and Open fails with
+	// ErrNotFetched where it lacks something.
 	Packages func() (*debian.Fetcher, debian.Host, error)
-	Jobs     int // steps at a time, less than 1 means 1
+	Note     func(text string) // hears what changes once the rung is open; may be nil
+	Jobs     int               // steps at a time, less than 1 means 1
 	// StepMemory is what a step may use, in bytes, 0 for no limit.
 	StepMemory int64
 }
+
+// ErrNotFetched says that a rung lacks what it could have fetched.
+var ErrNotFetched = errors.New("nothing was to be fetched")
 
 // Room is an opened rung.
 type Room struct {

@@ -89,7 +89,7 @@ func openMachine(ctx context.Context, s Setting, scratch string) (_ *Room, err e
 		return nil, err
 	}
 	memory, most := memoryOf(free, s.Jobs, s.StepMemory)
-	m, err := vm.Open(ctx, vm.Config{Kernel: k, Scratch: dir, Memory: memory, AtATime: most})
+	m, err := vm.Open(ctx, vm.Config{Kernel: k, Scratch: dir, Memory: memory, AtATime: most, Note: s.Note})
 	if err != nil {
 		return nil, err
 	}
@@ -225,7 +225,7 @@ func namedKernel(ctx context.Context, name, dir string) (*vm.Kernel, error) {
 // fetchKernel fetches the package of Debian's kernel for virtual machines.
 func fetchKernel(ctx context.Context, s Setting) (deb string, err error) {
 	if s.Packages == nil {
-		return "", errors.New("no address to fetch it from is known")
+		return "", ErrNotFetched
 	}
 	f, host, err := s.Packages()
 	if err != nil {

@@ -59,3 +59,10 @@ func TestKernelAtHand(t *testing.T) {
 		}
 	}
 }
+
+// Without anything to fetch packages with, nothing is fetched.
+func TestNotFetched(t *testing.T) {
+	if _, err := fetchKernel(t.Context(), Setting{}); !errors.Is(err, ErrNotFetched) {
+		t.Errorf("got %v", err)
+	}
+}

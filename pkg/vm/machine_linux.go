@@ -3,7 +3,6 @@
 package vm
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,9 +34,16 @@ type Config struct {
 	Memory   int64         // bytes, 0: 2 GiB
 	AtATime  int           // machines that run at the same time; 0: any number
 	BootTime time.Duration // until the guest has to say that it runs; 0: a quarter of an hour, for hosts that are busy
+	// KVMTime is the same with KVM, after which machines do without; 0: a minute, where a
+	// second or two is usual.
+	KVMTime time.Duration
+	Note    func(text string) // hears it; may be nil
 }
 
 // Machine starts virtual machines, each for one command. It is safe for concurrent use.
+//
+// Accel is KVM where the host has one that works. Where a machine does not start with it
+// all the same, it and all that follow are emulated.
 type Machine struct {
 	Config
 	Reason string // why it is not KVM, although there is a /dev/kvm; "" otherwise
@@ -74,6 +80,9 @@ func Open(ctx context.Context, c Config) (m *Machine, err error) {
 	}
 	if c.BootTime == 0 {
 		c.BootTime = 15 * time.Minute
+	}
+	if c.KVMTime == 0 {
+		c.KVMTime = time.Minute
 	}
 	dir, err := os.MkdirTemp(c.Scratch, "machine-")
 	if err != nil {
@@ -199,11 +208,11 @@ func machineOf(goarch string) (architecture, bool) {
 }
 
 // arguments are QEMU's. Descriptor 3 is the port, those behind it are the disks.
-func (m *Machine) arguments(initrd string, disks int, network bool) []string {
+func (m *Machine) arguments(accel, initrd string, disks int, network bool) []string {
 	arch, _ := machineOf(runtime.GOARCH)
 	args := append([]string{
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-monitor", "none", "-serial", "stdio",
-		"-accel", accelerator(m.Accel, m.Memory), "-m", strconv.FormatInt(m.Memory>>20, 10), "-smp", strconv.Itoa(m.CPUs),
+		"-accel", accelOption(accel, m.Memory), "-m", strconv.FormatInt(m.Memory>>20, 10), "-smp", strconv.Itoa(m.CPUs),
 	}, arch.args...)
 	args = append(args,
 		"-kernel", m.kernelFile(), "-initrd", initrd, "-append", "console="+arch.console+" quiet panic=-1 mitigations=off cryptomgr.notests nokaslr no_timer_check random.trust_cpu=on",
@@ -222,11 +231,11 @@ func (m *Machine) arguments(initrd string, disks int, network bool) []string {
 	return args
 }
 
-// accelerator is QEMU's option. What it has translated takes up to half as much memory as the
+// accelOption is QEMU's option. What it has translated takes up to half as much memory as the
 // machine has: without a bound it would go by the host's memory, not by what there is for
 // this process.
-func accelerator(name string, memory int64) string {
-	if cmp.Or(name, "tcg") == "tcg" {
+func accelOption(name string, memory int64) string {
+	if name == qemu.TCG {
 		return fmt.Sprintf("tcg,thread=multi,tb-size=%d", min(memory>>20/2, 1024))
 	}
 	return name

@@ -48,30 +48,40 @@ func (m *Machine) Run(ctx context.Context, j Job) (wire.Result, error) {
 		return wire.Result{}, err
 	}
 	defer leave()
-	p, err := m.start(j)
+	return m.attempt(ctx, j)
+}
+
+// once runs a job in a machine. The error is a stillbornError if the machine was gone before
+// its guest said anything.
+func (m *Machine) once(ctx context.Context, j Job, accel string) (wire.Result, error) {
+	p, err := m.start(j, accel)
 	if err != nil {
 		return wire.Result{}, err
 	}
 	stop := context.AfterFunc(ctx, p.kill)
 	defer stop()
-	late := time.AfterFunc(m.BootTime, p.kill)
-	s := &session{Conn: wire.New(p.port), job: j, ready: func() { late.Stop() }, gone: make(chan struct{})}
+	within := m.bootTime(accel)
+	timer := time.AfterFunc(within, p.kill)
+	s := &session{Conn: wire.New(p.port), job: j, ready: func() { timer.Stop() }, gone: make(chan struct{})}
 	res, err := s.run()
-	inTime := late.Stop() || s.started
+	inTime := timer.Stop() || s.started
 	p.kill()
 	ended := p.wait()
 	switch {
 	case ctx.Err() != nil:
 		return wire.Result{}, ctx.Err()
-	case !inTime:
-		err = fmt.Errorf("the machine did not start within %v", m.BootTime)
-	case err == nil && res.Error != "":
+	case inTime && err == nil && res.Error != "":
 		return res, &sandbox.StartError{Reason: res.Error}
-	case err == nil:
+	case inTime && err == nil:
 		return res, errors.Join(j.Root.Err(), ended)
 	}
 	if e := errors.Join(j.Root.Err(), ended); e != nil {
 		err = e
+	}
+	if !inTime {
+		err = &stillbornError{within: within, err: err}
+	} else if !s.started {
+		err = &stillbornError{err: err}
 	}
 	return wire.Result{}, &MachineError{Err: err, Console: p.console.String()}
 }
@@ -119,7 +129,7 @@ type process struct {
 
 // start starts QEMU. It dies with this process, and its channels are connections that
 // nobody else can open.
-func (m *Machine) start(j Job) (*process, error) {
+func (m *Machine) start(j Job, accel string) (*process, error) {
 	initrd, err := m.initrdFile(j.Request.Emulate)
 	if err != nil {
 		return nil, err
@@ -149,7 +159,7 @@ func (m *Machine) start(j Job) (*process, error) {
 			p.disks = append(p.disks, ours)
 		}
 	}
-	p.cmd = exec.Command(m.QEMU, m.arguments(initrd, len(devices), j.Request.Network)...)
+	p.cmd = exec.Command(m.QEMU, m.arguments(accel, initrd, len(devices), j.Request.Network)...)
 	p.cmd.Env, p.cmd.Dir = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "TMPDIR=" + m.dir}, m.dir
 	p.cmd.Stdout, p.cmd.Stderr = &p.console, &p.console
 	p.cmd.ExtraFiles = theirs

@@ -69,8 +69,12 @@ func New(k Kind, o Options) (Driver, error) {
 }
 
 // Prefix is that of the extended attributes by which the directories of layers say what
-// overlay mounts have to know, in this namespace.
-func Prefix() (string, error) {
+// overlay mounts have to know, for snapshots of a kind. Copies have no mounts, and one that
+// all processes can read: some have capabilities of the host and others do not, in one store.
+func Prefix(k Kind) (string, error) {
+	if k == Copy {
+		return archive.UserOverlay, nil
+	}
 	o, err := detectOverlay()
 	return o.prefix, err
 }

@@ -79,7 +79,7 @@ func Choose(dir string, kinds []Kind) (k Kind, why []*PlaceError, err error) {
 
 // tryCopy tries what copies need: whiteouts, and marks of opaque directories.
 func tryCopy(dir string) (err error) {
-	o, err := detectOverlay()
+	prefix, err := Prefix(Copy)
 	if err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func tryCopy(dir string) (err error) {
 		return &PlaceError{Dir: dir, Why: "nothing can be read there", Err: err}
 	}
 	defer unix.Close(fd)
-	if err := archive.TryMarks(fd, o.prefix); err != nil {
+	if err := archive.TryMarks(fd, prefix); err != nil {
 		return &PlaceError{Dir: dir, Why: "its file system lacks what layers need, such as extended attributes", Err: err}
 	}
 	return nil

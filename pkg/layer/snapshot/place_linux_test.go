@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/carosio/carosbuild/pkg/layer/archive"
 	"github.com/carosio/carosbuild/pkg/userns"
 	"github.com/carosio/carosbuild/pkg/userns/usernstest"
 )
@@ -88,5 +89,20 @@ func TestPlaces(t *testing.T) {
 	}
 	if left, err := filepath.Glob(filepath.Join(dir, ".carosbuild-*")); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %q, %v", left, err)
+	}
+}
+
+// What copies leave in the store can be read by all: by the superuser, who could set other
+// attributes, and by whoever shares the store and has fewer capabilities.
+func TestPrefix(t *testing.T) {
+	if got, err := Prefix(Copy); got != archive.UserOverlay || err != nil {
+		t.Errorf("copies: %q, %v", got, err)
+	}
+	want := archive.UserOverlay
+	if user, err := inUserNamespace(); err == nil && !user && hasAdmin() {
+		want = archive.TrustedOverlay
+	}
+	if got, err := Prefix(Overlay); got != want || err != nil {
+		t.Errorf("overlays: %q, %v, want %q", got, err, want)
 	}
 }

@@ -2,9 +2,10 @@
 # License, v. 2.0. If a copy of the MPL was not distributed with this
 # file, You can obtain one at https://mozilla.org/MPL/2.0/.
 #
-# A boot sector that goes into 64-bit mode with paging and prints "64" on the
-# first serial port: what a kernel does first, and what a KVM that does not work
-# gets stuck in.
+# A boot sector that goes into 64-bit mode with paging, leaves the guest some
+# thousand times, for the kernel and for QEMU, writes to all memory that it has
+# mapped, and prints "64" on the first serial port: what a kernel does first, and
+# what a KVM that does not work gets stuck in.
 	.code16
 	.globl _start
 _start:
@@ -37,6 +38,18 @@ _start:
 	ljmpw $8, $0x7c00 + long - _start
 	.code64
 long:
+	movl $4096, %edi
+1:	xorl %eax, %eax
+	cpuid                     # the kernel answers
+	movb %dil, %al
+	outb %al, $0x80           # QEMU answers
+	decl %edi
+	jnz 1b
+	movl $0x100000, %edi      # the second MiB, a page at a time
+2:	movl %edi, (%rdi)
+	addl $0x1000, %edi
+	cmpl $0x200000, %edi
+	jb 2b
 	movw $0x3f8, %dx
 	movb $'6', %al
 	outb %al, %dx
@@ -44,8 +57,8 @@ long:
 	outb %al, %dx
 	movb $'\n', %al
 	outb %al, %dx
-1:	hlt
-	jmp 1b
+3:	hlt
+	jmp 3b
 	.balign 8
 table:
 	.quad 0

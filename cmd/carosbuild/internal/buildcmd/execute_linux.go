@@ -152,7 +152,7 @@ type steps struct {
 // local runs steps on this machine. It is to be closed.
 func local(ctx context.Context, a *cli.App, j *buildJob, store *layer.Store, of steps, view render.Display, events func(progress.Event)) (*engine.Local, func() error, error) {
 	note := func(text string) { events(progress.Event{Time: time.Now(), Kind: progress.Note, Text: text}) }
-	room, line, err := a.OpenRoom(ctx, j.dirs, j.dirs.State, store, cli.RoomOptions{Jobs: of.jobs, StepMemory: of.limits.Memory})
+	room, line, err := a.OpenRoom(ctx, j.dirs, j.dirs.State, store, cli.RoomOptions{Jobs: of.jobs, StepMemory: of.limits.Memory, Note: note})
 	if err != nil {
 		return nil, nil, err
 	}

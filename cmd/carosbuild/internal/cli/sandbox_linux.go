@@ -74,6 +74,9 @@ func (a *App) Rung(ctx context.Context) rung.Rung {
 type RoomOptions struct {
 	Jobs       int   // steps at a time, less than 1 means 1
 	StepMemory int64 // bytes that a step may use, 0 for no limit
+	// Offline fails with rung.ErrNotFetched rather than that something is fetched.
+	Offline bool
+	Note    func(text string) // hears what changes once the rung is open; may be nil
 }
 
 // OpenRoom opens the rung that this process was started for, below a directory of the
@@ -85,11 +88,13 @@ func (a *App) OpenRoom(ctx context.Context, d Dirs, dir string, store *layer.Sto
 		return nil, "", errors.New("this process was started without a sandbox for steps")
 	}
 	setting := rung.Setting{
-		Dir: dir, Runtime: a.Runtime, Kernel: a.Kernel, Cache: d.Cache, Jobs: o.Jobs, StepMemory: o.StepMemory, Records: store.OwnersFile(),
-		Packages: func() (*debian.Fetcher, debian.Host, error) {
+		Dir: dir, Runtime: a.Runtime, Kernel: a.Kernel, Cache: d.Cache, Jobs: o.Jobs, StepMemory: o.StepMemory, Records: store.OwnersFile(), Note: o.Note,
+	}
+	if !o.Offline {
+		setting.Packages = func() (*debian.Fetcher, debian.Host, error) {
 			host, err := debian.ReadHost("/", a.Getenv)
 			return &debian.Fetcher{Cache: d.Packages(), HTTP: host.HTTPClient()}, host, err
-		},
+		}
 	}
 	if room, err = r.Open(ctx, setting); err != nil {
 		return nil, "", err

@@ -29,8 +29,8 @@ func New(a *cli.App) *cobra.Command {
 		Use:   "doctor",
 		Short: "Check what builds need from this host, and print what is missing",
 		Long: `Check what builds need from this host, and print what is missing and what to do about
-it. Nothing is changed. The exit status is 4 if no build can work here; it is 0 if
-only something is missing that some declarations need.
+it. Nothing is changed, and nothing is downloaded. The exit status is 4 if no build can
+work here; it is 0 if only something is missing that some declarations need.
 
 The table lists what was checked, then the sandboxes in which steps can run, the best
 one first, and names the one that builds use. Below it are the changes that

@@ -19,6 +19,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/engine"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/layer/snapshot"
+	"github.com/carosio/carosbuild/pkg/rung"
 	"github.com/carosio/carosbuild/pkg/userns"
 	"golang.org/x/sys/unix"
 )
@@ -146,13 +147,25 @@ func (c *checkup) trial(ctx context.Context, dir string) (err error) {
 		c.lack("overlay", fmt.Sprintf("%v; it would be in memory, of at most %s, and lost after each run", why, bytesize.Format(bound)), localstore.PlaceCure)
 	}
 	r := c.Rung(ctx)
+	if r.Prepare != nil {
+		if err := r.Prepare(); err != nil {
+			c.need("layers", "", err)
+			return nil
+		}
+	}
 	s, err := layer.Open(ctx, layer.Options{GraphRoot: filepath.Join(dir, "graph"), RunRoot: filepath.Join(dir, "run"), Snapshots: kind, Owners: r.Store.Owners, NoMounts: r.How == userns.Plain})
 	if err != nil {
 		c.need("layers", "", err)
 		return nil
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	top, err := engine.TryLayers(ctx, engine.Layers{Store: s})
+	return c.tryStep(ctx, dir, s, kind)
+}
+
+// tryStep makes layers in a store, and runs a step on them.
+func (c *checkup) tryStep(ctx context.Context, dir string, s *layer.Store, kind snapshot.Kind) (err error) {
+	layers := engine.Snapshotter(engine.Layers{Store: s})
+	top, err := engine.TryLayers(ctx, layers)
 	what, detail := "overlay", "layers can be made and mounted"
 	if kind == snapshot.Copy {
 		what, detail = "layers", "can be made, and are copied"
@@ -164,13 +177,20 @@ func (c *checkup) trial(ctx context.Context, dir string) (err error) {
 	if err != nil {
 		return err
 	}
-	room, _, err := c.OpenRoom(ctx, dirs, dir, s, cli.RoomOptions{})
+	room, _, err := c.OpenRoom(ctx, dirs, dir, s, cli.RoomOptions{Offline: true, Note: func(text string) { c.line("missing", "kvm", render.Printable(text)) }})
+	if errors.Is(err, rung.ErrNotFetched) {
+		c.line("missing", "runtime", "no step was tried, since nothing is fetched here: steps run "+render.Printable(c.Rung(ctx).Detail(c.Host())))
+		return nil
+	}
 	if err != nil {
 		c.need("runtime", "", err)
 		return nil
 	}
 	defer func() { err = errors.Join(err, room.Close()) }()
-	err = engine.TryStep(ctx, engine.Layers{Store: s}, room.Sandbox, top)
+	if room.Stored != nil {
+		layers = room.Stored(s)
+	}
+	err = engine.TryStep(ctx, layers, room.Sandbox, top)
 	if c.need("runtime", room.What+" runs a step", err); err == nil {
 		c.emulation(ctx, room.Sandbox)
 		c.network(ctx, room)
