@@ -93,7 +93,7 @@ func inWords(why string) string {
 		{"has 0 subordinate ids", "no ids"},
 		{"newuidmap", "newuidmap may not"},
 		{"map ids of a user namespace", "cannot map ids"},
-		{"only the superuser may", "not root"},
+		{"only the superuser can", "not root"},
 		{"give a file to another user", "cannot give files away"},
 		{"make a device node", "no device nodes"},
 	} {

@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/sandbox"
-
 	"github.com/carosio/carosbuild/pkg/source/debian"
 )
 

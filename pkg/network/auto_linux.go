@@ -59,13 +59,13 @@ func (a *Auto) share(ctx context.Context, why error) error {
 		return errors.Join(ctx.Err(), why)
 	}
 	if a.shared = true; a.Note != nil {
-		a.Note(Line(why))
+		a.Note(line(why))
 	}
 	return nil
 }
 
-// Line says that steps share the host's network, and why.
-func Line(why error) string {
+// line says that steps share the host's network, and why.
+func line(why error) string {
 	return "steps share the host's network, its loopback included, because they cannot have one of their own: " + oneLine(why)
 }
 

@@ -39,7 +39,7 @@ func loopbackPorts(servers []string) ([]uint16, error) {
 			port = uint16(n)
 		}
 		if a, err := netip.ParseAddr(u.Hostname()); port == 0 || err == nil && a != netip.AddrFrom4([4]byte{127, 0, 0, 1}) && a != netip.IPv6Loopback() {
-			return nil, fmt.Errorf("the proxy or mirror %s would not be reached: it is on this host's loopback, of which they would have 127.0.0.1 and ::1 only", u.Host)
+			return nil, fmt.Errorf("the proxy or mirror %s would not be reached: it is on this host's loopback, of which steps reach 127.0.0.1 and ::1 only", u.Host)
 		}
 		ports = append(ports, port)
 	}

@@ -47,7 +47,9 @@ func init() {
 func TestMaskedProc(t *testing.T) {
 	for _, runtime := range []string{"runc", "crun"} {
 		if _, err := exec.LookPath(runtime); err != nil {
-			t.Logf("%s is not installed", runtime)
+			if os.Getenv("CAROSBUILD_REQUIRE_TOOLS") == "1" {
+				t.Errorf("%s is not installed", runtime)
+			}
 			continue
 		}
 		for _, tt := range []struct {
@@ -70,8 +72,8 @@ func TestMaskedProc(t *testing.T) {
 				if out != tt.out || status != tt.status {
 					t.Errorf("status %d, want %d; output %q, want %q", status, tt.status, out, tt.out)
 				}
-				if d := time.Since(start); strings.Contains(tt.script, "sleep") && d > 4*time.Second && !testing.Short() {
-					t.Logf("took %v", d)
+				if d := time.Since(start); d > time.Minute { // what is left of a step is not waited for
+					t.Errorf("took %v", d)
 				}
 			})
 		}

@@ -14,10 +14,11 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/carosio/carosbuild/pkg/freshfile"
 	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/carosio/carosbuild/pkg/userns"
-	"github.com/google/go-cmp/cmp"
 )
 
 // ladder is a table of which the first rung refuses and the second needs nothing of the

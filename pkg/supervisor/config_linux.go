@@ -53,8 +53,8 @@ type config struct {
 	OwnPIDs  bool // there is a PID namespace with its /proc; otherwise the step begins one, and /proc is the outer one
 }
 
-// NoNetwork reports whether the step is in another network namespace than the builder: what
-// is not known is.
+// NoNetwork reports whether the step is in another network namespace than the builder; for
+// an unknown kind of network it is.
 func (c config) NoNetwork() bool { return c.Network != sandbox.HostNetwork }
 
 // report is what the supervisor reports at its end. A supervisor without a report has

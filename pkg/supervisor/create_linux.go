@@ -53,7 +53,7 @@ func (c *call) asCaller() error {
 	return nil
 }
 
-// make has something made in its directory as the caller would, and records it.
+// make creates a file in its directory as the caller would, and records it.
 func (c *call) make(f func(dir int, name string) error) answer {
 	dir, name, err := c.parent(c.Target)
 	if err != nil {
@@ -79,8 +79,8 @@ func (c *call) make(f func(dir int, name string) error) answer {
 	return success
 }
 
-// record records what the caller has made in a directory: its owner, and the ids of the
-// access control list that it inherits.
+// record records a file that the caller has created in a directory: its owner, and the ids
+// of the access control list that it inherits.
 func (c *call) record(dir, fd int) error {
 	o := record.Owner{UID: c.creds.User.FS, GID: c.creds.Group.FS}
 	var st unix.Stat_t
@@ -308,7 +308,7 @@ func (c *call) bind() answer {
 	}
 	defer func() { _ = unix.Chdir("/") }()
 	return c.make(func(int, string) error {
-		// The same words as the caller's: getsockname tells them.
+		// The same path as the caller's: getsockname returns it.
 		return unix.Bind(fd, &unix.SockaddrUnix{Name: string(name)})
 	})
 }

@@ -12,17 +12,18 @@
 // It is not a security boundary; the user namespace is. A step differs from one with real
 // ids in these respects:
 //
-//   - Files can be read and written, and processes signalled, by all users of a step; what
-//     another user than root writes into a setuid file leaves the bit.
-//   - A device of a layer does nothing, and readdir(3) has it as a regular file. A step
-//     cannot make one, as in any user namespace.
-//   - /proc and SO_PEERCRED tell that every process is root's.
-//   - Credentials are those of a process: a single thread cannot have others.
-//   - A program that is given other credentials by its file has them from its first call
-//     that depends on them, by the file that the kernel has executed. The kernel itself
+//   - All users of a step can read and write all files, and signal all processes; writing
+//     to a setuid file as another user than root does not clear the bit.
+//   - A device in a layer does nothing, and readdir(3) shows a regular file. A step cannot
+//     create one, as in any user namespace.
+//   - In /proc and SO_PEERCRED every process belongs to root.
+//   - Credentials belong to a process: a single thread cannot have different ones.
+//   - A program that gets other credentials from its file has them from its first call that
+//     depends on them, according to the file that the kernel has executed. The kernel itself
 //     does not know of them: such a program trusts its environment, LD_PRELOAD included.
-//   - Securebits and ambient capabilities are refused or without effect.
-//   - A step cannot have a supervisor in it (EBUSY), nor openat2 and io_uring (ENOSYS).
+//   - Securebits and ambient capabilities are refused or have no effect.
+//   - A step cannot run a supervisor of its own (EBUSY), and has no openat2 or io_uring
+//     (ENOSYS).
 //
 // Only Linux has it.
 package supervisor

@@ -159,7 +159,7 @@ func head(fd int) []byte {
 	return b[:n]
 }
 
-// ownProgram reports whether a program is of the machine itself.
+// ownProgram reports whether a program is for the machine's own architecture.
 func ownProgram(fd int) bool {
 	b := head(fd)
 	if len(b) < 20 || string(b[:4]) != elf.ELFMAG {

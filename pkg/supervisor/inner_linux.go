@@ -319,19 +319,8 @@ func become() error {
 	if err != nil {
 		return err
 	}
-	for n := range creds.Cap(64) {
-		if c.Caps.Has(n) {
-			continue
-		}
-		if err := unix.Prctl(unix.PR_CAPBSET_DROP, uintptr(n), 0, 0, 0); err != nil && err != unix.EINVAL { // beyond the last one
-			return fmt.Errorf("drop capability %d: %w", n, err)
-		}
-	}
-	unix.Umask(0o022)
-	for _, l := range c.Limits.Rlimits() {
-		if err := unix.Setrlimit(l.Resource, &unix.Rlimit{Cur: l.Max, Max: l.Max}); err != nil {
-			return fmt.Errorf("limit %s: %w", l.Name, err)
-		}
+	if err := c.restrict(); err != nil {
+		return err
 	}
 	// From here on no call may be made that the filter passes on, until the supervisor
 	// answers.
@@ -347,6 +336,25 @@ func become() error {
 	}
 	unix.Close(int(l))
 	return &os.PathError{Op: "execute", Path: path, Err: syscall.Exec(path, c.Args, c.Env)}
+}
+
+// restrict takes from this process what the step's first program is not to have.
+func (c config) restrict() error {
+	for n := range creds.Cap(64) {
+		if c.Caps.Has(n) {
+			continue
+		}
+		if err := unix.Prctl(unix.PR_CAPBSET_DROP, uintptr(n), 0, 0, 0); err != nil && err != unix.EINVAL { // beyond the last one
+			return fmt.Errorf("drop capability %d: %w", n, err)
+		}
+	}
+	unix.Umask(0o022)
+	for _, l := range c.Limits.Rlimits() {
+		if err := unix.Setrlimit(l.Resource, &unix.Rlimit{Cur: l.Max, Max: l.Max}); err != nil {
+			return fmt.Errorf("limit %s: %w", l.Name, err)
+		}
+	}
+	return nil
 }
 
 // wait waits for the supervisor's byte.

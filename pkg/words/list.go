@@ -2,10 +2,7 @@
 
 package words
 
-import (
-	"fmt"
-	"strings"
-)
+import "strings"
 
 // List joins words for a sentence: "a, b and c".
 func List(words []string) string {
@@ -19,7 +16,7 @@ func List(words []string) string {
 func Few(names []string) string {
 	const most = 10
 	if len(names) > most {
-		return strings.Join(names[:most], ", ") + fmt.Sprintf(" and %d others", len(names)-most)
+		return strings.Join(names[:most], ", ") + " and " + Count(len(names)-most, "other")
 	}
 	return strings.Join(names, ", ")
 }

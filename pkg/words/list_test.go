@@ -15,7 +15,8 @@ func TestListAndFew(t *testing.T) {
 		{List([]string{"a", "b", "c"}), "a, b and c"},
 		{Few(nil), ""},
 		{Few([]string{"a", "b"}), "a, b"},
-		{Few(many), "x, x, x, x, x, x, x, x, x, x and 1 others"},
+		{Few(many), "x, x, x, x, x, x, x, x, x, x and 1 other"},
+		{Few(append(many, "y")), "x, x, x, x, x, x, x, x, x, x and 2 others"},
 	} {
 		if tt.got != tt.want {
 			t.Errorf("got %q, want %q", tt.got, tt.want)

@@ -4,6 +4,7 @@ package remotecache
 
 import (
 	"encoding/json"
+	"strings"
 
 	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/oci/stepcache"
@@ -30,7 +31,7 @@ func Metas(p *plan.Plan, build stepcache.Meta) map[string]stepcache.Meta {
 			m := build
 			m.Key, m.Parent, m.Stage, m.Step, m.Steps, m.Packages = s.Key, parent, j.ID, k+1, len(j.Steps), pkgs
 			if m.Title = s.Title(); len(m.Title) > longest {
-				m.Title = m.Title[:longest] + "..."
+				m.Title = strings.ToValidUTF8(m.Title[:longest], "") + "..."
 			}
 			if old, ok := all[s.Key]; s.Key != "" && (!ok || old.Step != old.Steps) {
 				all[s.Key] = m

@@ -143,7 +143,6 @@ func parse(key, parent string, notes map[string]string, c oci.Contents) (Entry, 
 	for _, l := range c.Layers {
 		e.Layers, e.Blobs = append(e.Layers, l.DiffID), append(e.Blobs, l.Descriptor)
 	}
-	e.Config.RootFS = c.Config.RootFS
 	text, named := notes[rootfsAnnotation]
 	if !named {
 		e.Config.RootFS.Type, e.Config.RootFS.DiffIDs = "", nil

@@ -5,6 +5,7 @@ package buildcmd
 import (
 	"bytes"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -62,7 +63,7 @@ func hostBundles() []string {
 	return []string{"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"}
 }
 
-// most is how long a file with certificates may be, in bytes.
+// mostCertificates is how long a file with certificates may be, in bytes.
 const mostCertificates = 16 << 20
 
 // read is the file that the option names, nil for none.
@@ -102,10 +103,10 @@ func checkCertificates(data []byte) error {
 		return fmt.Errorf("it has more than %d MiB", mostCertificates>>20)
 	}
 	if bytes.Contains(data, []byte("PRIVATE KEY-----")) {
-		return fmt.Errorf("it has a private key, which steps could read")
+		return errors.New("it has a private key, which steps could read")
 	}
 	if b, _ := pem.Decode(data); b == nil {
-		return fmt.Errorf("it has no certificate in PEM (-----BEGIN CERTIFICATE-----)")
+		return errors.New("it has no certificate in PEM (-----BEGIN CERTIFICATE-----)")
 	}
 	return nil
 }

@@ -29,8 +29,12 @@ func openNetwork(ctx context.Context, a *cli.App, room *rung.Room, host debian.H
 		return nil, err
 	}
 	n := &stepNetwork{relay: relay}
+	reached := relay.Address()
+	if room.Reach != nil && reached != "" {
+		reached = room.Reach(reached)
+	}
 	var withheld []string
-	n.proxies, withheld = host.StepProxies(a.Getenv, relay.Address())
+	n.proxies, withheld = host.StepProxies(a.Getenv, reached)
 	if wanted != sandbox.NoNetwork && len(withheld) > 0 {
 		note("steps do not get " + strings.Join(withheld, " and ") + ": the address contains a password, which they could read")
 	}

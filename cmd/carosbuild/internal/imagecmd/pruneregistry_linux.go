@@ -16,7 +16,7 @@ import (
 // pruneRegistry removes results of steps that other machines share.
 func (c *pruneCommand) pruneRegistry(ctx context.Context, args []string) error {
 	if len(args) > 0 || c.all || c.maxSize != "" {
-		return cli.Usagef("--registry goes with --older-than and --dry-run alone")
+		return cli.Usagef("--registry can be combined with --older-than and --dry-run only")
 	}
 	rule, _, err := c.rule(nil, time.Now())
 	if err != nil {

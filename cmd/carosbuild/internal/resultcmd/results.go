@@ -35,7 +35,7 @@ type resultsCommand struct {
 func NewResults(a *cli.App) *cobra.Command {
 	c := &resultsCommand{App: a}
 	cmd := &cobra.Command{
-		ValidArgsFunction: complete.Args(a, complete.Stages, complete.Nothing),
+		ValidArgsFunction: complete.Args(a, complete.Images, complete.Nothing),
 		Use:               "results BUILDID[:STAGE] --to DIR",
 		Short:             "Write the artifacts of a build into a directory",
 		Long:              "Write the artifacts of a build into a directory.\n\n" + sourceHelp,

@@ -37,7 +37,7 @@ type serveCommand struct {
 func NewServe(a *cli.App) *cobra.Command {
 	c := &serveCommand{App: a}
 	cmd := &cobra.Command{
-		ValidArgsFunction: complete.Args(a, complete.Stages, complete.Nothing),
+		ValidArgsFunction: complete.Args(a, complete.Images, complete.Nothing),
 		Use:               "serve [BUILDID[:STAGE]]",
 		Short:             "Serve disks, artifacts, packages and logs of a build to browsers",
 		Long:              "Serve disks, artifacts, packages and logs of a build to browsers.\n\n" + sourceHelp,
