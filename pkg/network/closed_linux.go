@@ -74,7 +74,10 @@ func Open(ctx context.Context, s Setting) (_ *Closed, err error) {
 	if err := os.Remove(p.pidFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	return c, c.start(ctx, path, p)
+	if err = c.start(ctx, path, p); err == nil {
+		err = c.keepLoopback()
+	}
+	return c, err
 }
 
 // look finds pasta, and whether it can open its device.

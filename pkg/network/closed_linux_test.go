@@ -24,7 +24,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	usernstest.Main(m, map[string]func(args []string) int{"closed": closed})
+	usernstest.Main(m, map[string]func(args []string) int{"closed": closed, "bound": bound})
 }
 
 // closed DIR OPEN ADDRESS...: which of the addresses are reached from a network, with the

@@ -11,6 +11,7 @@ import (
 // and with which what listens there could not be reached. forwarder answers for the host's
 // resolver.
 const (
+	card      = "eth0"
 	address   = "10.0.2.15"
 	netmask   = "24"
 	gateway   = "10.0.2.2"
@@ -39,7 +40,7 @@ func (p pasta) arguments() []string {
 		open = "none"
 	}
 	args := []string{
-		"--foreground", "--quiet", "--config-net", "--ns-ifname", "eth0", "-a", address, "-n", netmask, "-g", gateway,
+		"--foreground", "--quiet", "--config-net", "--ns-ifname", card, "-a", address, "-n", netmask, "-g", gateway,
 		"-t", "none", "-u", "none", "-T", open, "-U", "none", "--no-map-gw", "--runas", "0", "--pid", p.pidFile,
 	}
 	if p.forward {
