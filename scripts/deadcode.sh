@@ -23,7 +23,8 @@ cmd/carosbuild/internal/rendertest.CheckPrinted
 cmd/carosbuild/internal/rendertest.Names
 pkg/disk/kind.FileSystems
 pkg/yocto.Kinds
-# Several caches of steps as one, for a second one such as a registry: tested with one in pkg/engine/enginetest.
+# Several caches of steps as one, for executors elsewhere: tested with a registry in pkg/engine/enginetest. The program has
+# pkg/engine/remotecache.
 pkg/engine.Tiers
 pkg/engine.tiers.Has
 pkg/engine.tiers.Lookup
@@ -31,7 +32,6 @@ pkg/engine.tiers.Put
 # What the tests of the supervisor ask.
 pkg/supervisor/creds.Carrier.Len
 pkg/supervisor/decode.Known
-# What virtual machines need, which no command chooses yet.
 EOF
 )
 found=$("$go" run "$deadcode" -tags "$tags" -f '{{range .Funcs}}{{$.Path}}.{{.Name}}{{"\n"}}{{end}}' ./cmd/... |

@@ -111,7 +111,7 @@ func (s *Store) setDriver(k snapshot.Kind, mounts bool) (err error) {
 		s.format.Owners = s.owners
 	}
 	if s.table != nil && k != snapshot.Copy {
-		return fmt.Errorf("snapshots of kind %q cannot keep records of owners: want %s", k, snapshot.Copy)
+		return fmt.Errorf("snapshots of kind %q cannot record owners: want %s", k, snapshot.Copy)
 	}
 	s.driver, err = snapshot.New(k, snapshot.Options{Format: s.format, Mounts: mounts, Mkdir: func() (string, error) { return s.wip.mkdir() }})
 	return err

@@ -65,7 +65,7 @@ func New(k Kind, o Options) (Driver, error) {
 	case Copy:
 		return &copier{Options: o}, nil
 	}
-	return nil, fmt.Errorf("there is no kind of snapshots %q", k)
+	return nil, fmt.Errorf("unknown kind of snapshots %q", k)
 }
 
 // Prefix is that of the extended attributes by which the directories of layers say what

@@ -54,8 +54,10 @@ func New(arch string, foreign, suites []string) *Universe {
 	}
 }
 
-// Arch is the architecture, and Suites are the names, as a message lists them.
-func (u *Universe) Arch() string   { return u.arch }
+// Arch is the architecture.
+func (u *Universe) Arch() string { return u.arch }
+
+// Suites are the names of the suites, as a message lists them.
 func (u *Universe) Suites() string { return strings.Join(u.suites, ", ") }
 
 // Has reports whether there is a package of this name, or one that provides it.
