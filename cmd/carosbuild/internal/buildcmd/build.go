@@ -134,10 +134,11 @@ func (c *buildCommand) run(cmd *cobra.Command) error {
 	if err := c.VerifyOptions.Check(j.disks); err != nil {
 		return err
 	}
-	if err := c.refuseSteps(j); err != nil {
+	if err := c.refuseSteps(j, view); err != nil {
 		return err
 	}
 	if c.dryRun {
+		view.Close() // or it erases what is printed now
 		j.past.Explain(c.historyName(), j.plan)
 		return c.showPlan(cmd, j)
 	}

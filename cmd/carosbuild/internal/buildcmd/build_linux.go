@@ -34,6 +34,7 @@ func (c *buildCommand) start(cmd *cobra.Command, j *buildJob, view render.Displa
 	}
 	if len(j.disks) == 0 && c.buildID == "" && c.successTag == "" && j.plan.Complete() && !c.noCache && !c.writesCache() { // outside of the namespaces: it is over in no time
 		if names, ok := storedNames(c.App, j); ok {
+			view.Close()
 			return upToDate(c.App, j, names)
 		}
 	}
@@ -53,6 +54,7 @@ func (c *buildCommand) start(cmd *cobra.Command, j *buildJob, view render.Displa
 	if err != nil {
 		return err
 	}
+	view.Close() // the program inside has its own
 	if err := c.EnterWith(cmd, data); err != nil {
 		return err
 	}

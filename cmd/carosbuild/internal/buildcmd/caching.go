@@ -201,10 +201,11 @@ func (c *buildCommand) askCaches(ctx context.Context, j *buildJob, view render.D
 }
 
 // refuseSteps refuses a plan of which a step would run, if that is asked for.
-func (c *buildCommand) refuseSteps(j *buildJob) error {
+func (c *buildCommand) refuseSteps(j *buildJob, view render.Display) error {
 	if !c.only || j.plan.Complete() {
 		return nil
 	}
+	view.Close()
 	j.past.Explain(c.historyName(), j.plan)
 	if err := c.writeWhy(c.Stderr, j); err != nil {
 		return err
