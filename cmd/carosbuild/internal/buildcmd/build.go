@@ -85,7 +85,7 @@ func (c *buildCommand) planFlags(cmd *cobra.Command) {
 }
 
 // filesHelp says what may be given as FILE.
-const filesHelp = "FILE is a declaration or the PROJECT.yml of a kas project; for --base and --from see carosbuild kas."
+const filesHelp = "FILE is a declaration, or the PROJECT.yml of a kas project: carosbuild kas --help has more options for those."
 
 // NewPlan is "carosbuild plan".
 func NewPlan(a *cli.App) *cobra.Command {
@@ -102,6 +102,7 @@ func NewPlan(a *cli.App) *cobra.Command {
 	}
 	c.planFlags(cmd)
 	cmd.Flags().Lookup("json").Usage = "print the plan as JSON"
+	readsCaches(cmd.Flags())
 	return cmd
 }
 
