@@ -42,8 +42,8 @@ func (c *buildCommand) start(cmd *cobra.Command, j *buildJob, view render.Displa
 		return err
 	}
 	if localstore.FirstBuild(j.store) {
-		if note := localstore.PodmanNote(c.App, j.store); note != "" {
-			view.Show(progress.Event{Time: time.Now(), Kind: progress.Note, Text: note})
+		if detail, cure := localstore.PodmanNote(c.App, j.store); detail != "" {
+			view.Show(progress.Event{Time: time.Now(), Kind: progress.Note, Text: detail + "; remedy: " + cure})
 		}
 	}
 	if err := localstore.OwnPlaces(j.store); err != nil {
