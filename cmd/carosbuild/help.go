@@ -23,7 +23,7 @@ const helpColumns = 100
 func foldHelp(a *cli.App, root *cobra.Command) {
 	columns := helpColumns
 	if f, ok := a.Stdout.(*os.File); ok {
-		if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 40 {
+		if n, _, err := term.GetSize(int(f.Fd())); err == nil && n >= 40 {
 			columns = min(n, helpColumns)
 		}
 	}
@@ -39,19 +39,23 @@ func foldLong(cmd *cobra.Command, columns int) {
 	}
 }
 
-// fold breaks lines that are too long; those that are indented stay as they are.
+// fold fills paragraphs again, so that their lines are at most columns wide; those that
+// are indented stay as they are.
 func fold(text string, columns int) string {
 	var out []string
+	open := false // the last line of out takes more words
 	for line := range strings.SplitSeq(text, "\n") {
-		for !strings.HasPrefix(line, " ") && len(line) > columns {
-			i := strings.LastIndexByte(line[:columns+1], ' ')
-			if i <= 0 {
-				break
-			}
-			out = append(out, line[:i])
-			line = line[i+1:]
+		if line == "" || strings.HasPrefix(line, " ") {
+			out, open = append(out, line), false
+			continue
 		}
-		out = append(out, line)
+		for word := range strings.FieldsSeq(line) {
+			if n := len(out) - 1; open && len(out[n])+1+len(word) <= columns {
+				out[n] += " " + word
+			} else {
+				out, open = append(out, word), true
+			}
+		}
 	}
 	return strings.Join(out, "\n")
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
 
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/cli"
@@ -47,6 +48,21 @@ func TestHelpWidth(t *testing.T) {
 	})
 	if commands < 20 {
 		t.Errorf("only %d commands", commands)
+	}
+}
+
+// TestFold: a terminal that is narrower than the text gets no short lines in between.
+func TestFold(t *testing.T) {
+	const text = "One two three four\nfive six.\n\n  an example that stays as it is\nseven\neight"
+	for columns, want := range map[int]string{
+		10:  "One two\nthree four\nfive six.\n\n  an example that stays as it is\nseven\neight",
+		14:  "One two three\nfour five six.\n\n  an example that stays as it is\nseven eight",
+		100: "One two three four five six.\n\n  an example that stays as it is\nseven eight",
+		3:   "One\ntwo\nthree\nfour\nfive\nsix.\n\n  an example that stays as it is\nseven\neight",
+	} {
+		if diff := cmp.Diff(fold(text, columns), want); diff != "" {
+			t.Errorf("%d columns (-got +want):\n%s", columns, diff)
+		}
 	}
 }
 

@@ -85,7 +85,7 @@ func (c *buildCommand) planFlags(cmd *cobra.Command) {
 }
 
 // filesHelp says what may be given as FILE.
-const filesHelp = "FILE is a declaration or the PROJECT.yml of a kas project; for --base and --from see carosbuild kas."
+const filesHelp = "FILE is a declaration, or the PROJECT.yml of a kas project: carosbuild kas --help has more options for those."
 
 // NewPlan is "carosbuild plan".
 func NewPlan(a *cli.App) *cobra.Command {
@@ -102,6 +102,7 @@ func NewPlan(a *cli.App) *cobra.Command {
 	}
 	c.planFlags(cmd)
 	cmd.Flags().Lookup("json").Usage = "print the plan as JSON"
+	readsCaches(cmd.Flags())
 	return cmd
 }
 
@@ -134,10 +135,11 @@ func (c *buildCommand) run(cmd *cobra.Command) error {
 	if err := c.VerifyOptions.Check(j.disks); err != nil {
 		return err
 	}
-	if err := c.refuseSteps(j); err != nil {
+	if err := c.refuseSteps(j, view); err != nil {
 		return err
 	}
 	if c.dryRun {
+		view.Close() // or it erases what is printed now
 		j.past.Explain(c.historyName(), j.plan)
 		return c.showPlan(cmd, j)
 	}

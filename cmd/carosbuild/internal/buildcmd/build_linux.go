@@ -34,6 +34,7 @@ func (c *buildCommand) start(cmd *cobra.Command, j *buildJob, view render.Displa
 	}
 	if len(j.disks) == 0 && c.buildID == "" && c.successTag == "" && j.plan.Complete() && !c.noCache && !c.writesCache() { // outside of the namespaces: it is over in no time
 		if names, ok := storedNames(c.App, j); ok {
+			view.Close()
 			return upToDate(c.App, j, names)
 		}
 	}
@@ -41,8 +42,8 @@ func (c *buildCommand) start(cmd *cobra.Command, j *buildJob, view render.Displa
 		return err
 	}
 	if localstore.FirstBuild(j.store) {
-		if note := localstore.PodmanNote(c.App, j.store); note != "" {
-			view.Show(progress.Event{Time: time.Now(), Kind: progress.Note, Text: note})
+		if detail, cure := localstore.PodmanNote(c.App, j.store); detail != "" {
+			view.Show(progress.Event{Time: time.Now(), Kind: progress.Note, Text: detail + "; remedy: " + cure})
 		}
 	}
 	if err := localstore.OwnPlaces(j.store); err != nil {
@@ -53,6 +54,7 @@ func (c *buildCommand) start(cmd *cobra.Command, j *buildJob, view render.Displa
 	if err != nil {
 		return err
 	}
+	view.Close() // the program inside has its own
 	if err := c.EnterWith(cmd, data); err != nil {
 		return err
 	}

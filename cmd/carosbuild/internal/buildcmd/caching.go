@@ -36,6 +36,12 @@ func (o *cacheOptions) add(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.from, "cache-from", nil, "take results of steps from this repository or oci:DIR; may be repeated")
 }
 
+// readsCaches describes the flags of commands that only read.
+func readsCaches(f *pflag.FlagSet) {
+	f.Lookup("cache").Usage = "count results of steps in this repository of a registry, or oci:DIR, as cached (see docs/cache.md)"
+	f.Lookup("cache-from").Usage = "the same as --cache; may be repeated"
+}
+
 // addWrite defines the flags of a build.
 func (o *cacheOptions) addWrite(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.to, "cache-to", nil, "put results there: REF, and after commas mode=stage, compression=zstd, level=N; may be repeated")
@@ -201,10 +207,11 @@ func (c *buildCommand) askCaches(ctx context.Context, j *buildJob, view render.D
 }
 
 // refuseSteps refuses a plan of which a step would run, if that is asked for.
-func (c *buildCommand) refuseSteps(j *buildJob) error {
+func (c *buildCommand) refuseSteps(j *buildJob, view render.Display) error {
 	if !c.only || j.plan.Complete() {
 		return nil
 	}
+	view.Close()
 	j.past.Explain(c.historyName(), j.plan)
 	if err := c.writeWhy(c.Stderr, j); err != nil {
 		return err

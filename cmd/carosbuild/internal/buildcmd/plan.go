@@ -136,5 +136,6 @@ func NewWhy(a *cli.App) *cobra.Command {
 	}
 	c.planFlags(cmd)
 	cmd.Flags().Lookup("json").Usage = "print the plan, with the reasons, as JSON"
+	readsCaches(cmd.Flags())
 	return cmd
 }

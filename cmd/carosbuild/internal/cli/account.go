@@ -59,5 +59,5 @@ func (a *App) Visible() string {
 
 // ForeignFlag lets a command see builds of others in the same store.
 func (a *App) ForeignFlag(cmd *cobra.Command) {
-	cmd.Flags().BoolVarP(&a.Foreign, "foreign", "f", false, "show the builds of other users of this store, too")
+	cmd.Flags().BoolVarP(&a.Foreign, "foreign", "f", false, "include the builds of other users of this store")
 }

@@ -43,8 +43,8 @@ func (c *checkup) run(ctx context.Context) error {
 			return err
 		}
 	}
-	if note := localstore.PodmanNote(c.App, p); note != "" {
-		c.line("missing", "podman", note)
+	if detail, cure := localstore.PodmanNote(c.App, p); detail != "" {
+		c.lack("podman", detail, cure)
 	}
 	c.mirror(ctx)
 	c.tools()

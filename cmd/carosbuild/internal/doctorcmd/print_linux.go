@@ -33,8 +33,13 @@ func (c *checkup) row(state, what, detail string) {
 	if c.json {
 		return
 	}
-	const indent = 28
+	indent := 28
 	first := fmt.Sprintf("%-8s %-18s ", state, what)
+	if c.columns() < 60 && detail != "" { // below it, where there is more room
+		fmt.Fprintln(c.Stdout, strings.TrimRight(first, " "))
+		indent = 4
+		first = strings.Repeat(" ", indent)
+	}
 	for _, l := range fold(render.Printable(detail), c.columns()-indent) {
 		fmt.Fprintln(c.Stdout, strings.TrimRight(first+l, " "))
 		first = strings.Repeat(" ", indent)
@@ -53,7 +58,7 @@ func (c *checkup) line(state, what, detail string) {
 // columns is the width of the terminal, or more than any line has.
 func (c *checkup) columns() int {
 	if f, ok := c.Stdout.(*os.File); ok {
-		if n, _, err := term.GetSize(int(f.Fd())); err == nil && n >= 60 {
+		if n, _, err := term.GetSize(int(f.Fd())); err == nil && n >= 20 {
 			return n
 		}
 	}
@@ -95,9 +100,15 @@ func (c *checkup) need(what, detail string, err error) {
 	}
 }
 
-// lack tells of something that some builds need.
+// lack tells of something that some builds need. The cure is a line of its own, which is
+// not folded: it may be a command to be copied.
 func (c *checkup) lack(what, detail, cure string) {
-	c.line("missing", what, detail+": "+cure)
+	if c.json {
+		c.line("missing", what, detail+": "+cure)
+		return
+	}
+	c.row("missing", what, detail)
+	fmt.Fprintln(c.Stdout, "    remedy: "+render.Printable(cure))
 }
 
 // showAbilities prints where this runs and what was tried. What belongs together and

@@ -32,7 +32,7 @@ func (c *checkup) emulation(ctx context.Context, box engine.Sandbox) {
 		case errors.As(err, &host):
 			c.lack(arch, render.Printable(host.Tried), host.Cure)
 		default:
-			c.lack(arch, "its programs do not run here", render.Printable(err.Error()))
+			c.line("missing", arch, "its programs do not run here: "+render.Printable(err.Error()))
 		}
 	}
 }
@@ -42,7 +42,7 @@ func (c *checkup) mirror(ctx context.Context) {
 	const what, cure = "mirror", "for <bootstrap>: set " + debian.EnvMirror + ", or a proxy"
 	host, err := debian.ReadHost("/", c.Getenv)
 	if err != nil {
-		c.lack(what, "the host's apt configuration cannot be read", render.Printable(err.Error()))
+		c.line("missing", what, "the host's apt configuration cannot be read: "+render.Printable(err.Error()))
 		return
 	}
 	if host.Mirror == "" {

@@ -45,21 +45,23 @@ func MemoryStore(why error) (int64, error) {
 // podmanLine has podman share the store.
 const podmanLine = `mkdir -p ~/.config/containers && printf '[storage]\ndriver = "overlay"\n' >~/.config/containers/storage.conf`
 
-// PodmanNote says what keeps podman from showing the images of builds, or "".
-func PodmanNote(a *cli.App, p layer.Paths) string {
+// PodmanNote says what keeps podman from showing the images of builds, or "", and what to
+// do about it.
+func PodmanNote(a *cli.App, p layer.Paths) (detail, cure string) {
 	if _, err := exec.LookPath("podman"); err != nil || a.Account().Root() {
-		return ""
+		return "", ""
 	}
+	const hides = ", with which it does not show the images of builds"
 	switch driver := p.PodmanDriver(); {
 	case driver == "" && p.Driver == "":
-		return "podman is not told which storage driver to use, and Debian 12's takes vfs, with which it does not show the images of builds; this is the remedy: " + podmanLine
+		return "podman is not told which storage driver to use, and Debian 12's takes vfs" + hides, podmanLine
 	case driver == "vfs" && p.Driver == "":
-		return "podman has chosen the storage driver vfs, with which it does not show the images of builds; the remedy, after which podman has no more what it had with vfs: " +
+		return "podman has chosen the storage driver vfs" + hides + "; after the remedy, it has lost what it had with vfs",
 			podmanLine + " && rm -r " + render.QuoteArg(filepath.Join(p.GraphRoot, "libpod"))
 	case driver != "overlay":
-		return "podman is set to the storage driver " + driver + ", with which it does not show the images of builds: set driver = \"overlay\" in storage.conf"
+		return "podman is set to the storage driver " + driver + hides, `set driver = "overlay" in storage.conf`
 	}
-	return ""
+	return "", ""
 }
 
 // FirstBuild reports whether the store has no images yet.
