@@ -382,11 +382,12 @@ func TestHostsFile(t *testing.T) {
 
 // answerTo is what the rules say of a call, by its first argument: -1 where it is allowed.
 // Two rules that disagree are an error.
-func answerTo(t *testing.T, f *specs.LinuxSeccomp, name string, arg uint64) int {
+func answerTo(t *testing.T, f *specs.LinuxSeccomp, name string, args ...uint64) int {
 	t.Helper()
 	answers := map[int]bool{}
 	for _, rule := range f.Syscalls {
-		if !slices.Contains(rule.Names, name) || len(rule.Args) > 0 && arg&rule.Args[0].Value != rule.Args[0].ValueTwo {
+		other := func(a specs.LinuxSeccompArg) bool { return args[a.Index]&a.Value != a.ValueTwo }
+		if !slices.Contains(rule.Names, name) || slices.ContainsFunc(rule.Args, other) {
 			continue
 		}
 		if rule.Action == specs.ActAllow {
@@ -400,7 +401,7 @@ func answerTo(t *testing.T, f *specs.LinuxSeccomp, name string, arg uint64) int 
 	}
 	for a := range answers {
 		if len(answers) > 1 {
-			t.Errorf("%s(%#x): answers %v", name, arg, answers)
+			t.Errorf("%s(%#x): answers %v", name, args, answers)
 		}
 		return a
 	}

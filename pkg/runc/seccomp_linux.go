@@ -4,6 +4,7 @@ package runc
 
 import (
 	"math/bits"
+	"slices"
 	"syscall"
 
 	"github.com/carosio/carosbuild/pkg/sandbox"
@@ -28,7 +29,7 @@ func seccomp(n sandbox.Network) (*specs.LinuxSeccomp, error) {
 		rules = append(rules, where(allow("personality"), 0xffffffff, p))
 	}
 	for _, f := range sandbox.OpenFamilies(n, sandbox.ConfinedFamilies()...) {
-		rules = append(rules, where(allow("socket"), 0xffffffff, f))
+		rules = append(rules, sockets(n, f)...)
 	}
 	return &specs.LinuxSeccomp{
 		DefaultAction:   specs.ActErrno,
@@ -36,6 +37,24 @@ func seccomp(n sandbox.Network) (*specs.LinuxSeccomp, error) {
 		Architectures:   []specs.Arch{specs.ArchX86_64, specs.ArchX86, specs.ArchX32, specs.ArchAARCH64, specs.ArchARM},
 		Syscalls:        rules,
 	}, nil
+}
+
+// sockets are the rules for those of a family.
+func sockets(n sandbox.Network, family uint32) []specs.LinuxSyscall {
+	rule := where(allow("socket"), 0xffffffff, family)
+	refused := sandbox.RefusedTypes(n, family)
+	if len(refused) == 0 {
+		return []specs.LinuxSyscall{rule}
+	}
+	var rules []specs.LinuxSyscall
+	for kind := range uint32(sandbox.TypeMask + 1) {
+		if !slices.Contains(refused, kind) {
+			one := where(rule, 0xffffffff, family)
+			one.Args = append(one.Args, specs.LinuxSeccompArg{Index: 1, Value: sandbox.TypeMask, ValueTwo: uint64(kind), Op: specs.OpMaskedEqual})
+			rules = append(rules, one)
+		}
+	}
+	return rules
 }
 
 // clones are the rules for clone: one for each flag that makes a namespace. They exclude

@@ -65,6 +65,9 @@ func TestFamilies(t *testing.T) {
 		{NoNetwork, afInet, false},
 		{NoNetwork, 31, true},
 		{NoNetwork, afVsock, true},
+		{NoNetwork, afPacket, false},
+		{ClosedNetwork, afPacket, true},
+		{ClosedNetwork, afNetlink, false},
 		{"another", 31, true},
 	} {
 		refused := slices.Contains(RefusedFamilies(tt.network, ConfinedFamilies()...), tt.family)

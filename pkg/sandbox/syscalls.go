@@ -54,12 +54,13 @@ func ConfinedFamilies() []uint32 {
 // RefusedFamilies are the address families of socket(2) that would reach beyond a
 // step, and fail with EAFNOSUPPORT. AF_VSOCK leads to the hypervisor, or to guests,
 // whatever the network, and AF_ALG to the kernel's cryptography, which had holes. Without a
-// network all are, except those that the sandbox confines in another way. The kernel looks
-// at 32 bits of the argument, so the filter has to.
+// network all are, except those that the sandbox confines in another way. AF_PACKET would
+// go past the routes of ClosedNetwork. The kernel looks at 32 bits of the argument, so the
+// filter has to.
 func RefusedFamilies(n Network, confined ...uint32) []uint32 {
 	var out []uint32
 	for f := range uint32(families) {
-		if f == afVsock || f == afAlg || n != HostNetwork && !slices.Contains(confined, f) {
+		if f == afVsock || f == afAlg || n != HostNetwork && !slices.Contains(confined, f) || n == ClosedNetwork && f == afPacket {
 			out = append(out, f)
 		}
 	}
@@ -76,6 +77,19 @@ func OpenFamilies(n Network, confined ...uint32) []uint32 {
 		}
 	}
 	return out
+}
+
+// TypeMask are the bits of the second argument of socket(2) that are the type.
+const TypeMask = 0xf
+
+// RefusedTypes are the types of sockets of a family that would reach beyond a step: raw ones
+// have a header of their own, with any address, and type 10 makes a packet socket of an inet
+// one.
+func RefusedTypes(n Network, family uint32) []uint32 {
+	if n == ClosedNetwork && (family == afInet || family == afInet6) {
+		return []uint32{3, 10} // SOCK_RAW, SOCK_PACKET
+	}
+	return nil
 }
 
 // Range are numbers of system calls, both ends included.

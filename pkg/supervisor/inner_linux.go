@@ -315,7 +315,7 @@ func become() error {
 	if err != nil {
 		return err
 	}
-	program, err := filter.Program(filter.Options{NoNetwork: c.NoNetwork(), Allowed: allowed}, archs...)
+	program, err := filter.Program(filter.Options{Network: c.Network, Allowed: allowed}, archs...)
 	if err != nil {
 		return err
 	}

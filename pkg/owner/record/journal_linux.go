@@ -55,10 +55,16 @@ func (t *Table) shorten() error {
 
 func (t *Table) rewrite() error {
 	var b strings.Builder
-	b.WriteString(resetLine + "\n")
-	for n, o := range t.records {
-		b.WriteString(formatLine(n, o, 0, "file")) // only the owner is ever read
+	b.WriteString(beginLine + "\n")
+	// What is a record only beside a lower one follows that.
+	for _, born := range []bool{false, true} {
+		for n, o := range t.records {
+			if n.Born == born {
+				b.WriteString(formatLine(n, o, 0, "file")) // only the owner is ever read
+			}
+		}
 	}
+	b.WriteString(resetLine + "\n")
 	start := t.seen
 	err := t.add(b.String())
 	if err == nil {

@@ -3,6 +3,7 @@
 package record
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -122,5 +123,95 @@ func TestForget(t *testing.T) {
 	}
 	if data, err := os.ReadFile(path); err != nil || strings.Contains(strings.TrimLeft(string(data), "\x00"), "3 1 1 1 ") {
 		t.Errorf("%q, %v", data, err)
+	}
+}
+
+// A process that is killed while it shortens the journal loses no record of anybody,
+// wherever it has come to.
+func TestKilledWhileShortening(t *testing.T) {
+	dir := t.TempDir()
+	whole := filepath.Join(dir, "whole")
+	table, err := OpenTable(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer table.Close()
+	want := map[Inode]Owner{}
+	for i := range uint32(40) {
+		n := Inode{Number: uint64(i), Sec: 7, Born: true}
+		want[n] = Owner{UID: i + 1}
+		if err := table.Put(n, want[n], 0, "pipe"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before, err := os.ReadFile(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := table.rewrite(); err != nil {
+		t.Fatal(err)
+	}
+	after, err := os.ReadFile(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	copy(after, before) // they are a hole at the very end only
+	for end := len(before); end <= len(after); end++ {
+		path := filepath.Join(dir, "killed")
+		if err := os.WriteFile(path, after[:end], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		next, err := OpenTable(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		more := Inode{Number: 99, Sec: 7, Born: true}
+		if err := next.Put(more, Owner{UID: 99}, 0, "pipe"); err != nil {
+			t.Fatal(err)
+		}
+		again, err := OpenTable(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, at := range []*Table{next, again} {
+			for n, o := range want {
+				if got, _ := at.Lookup(n); got != o {
+					t.Fatalf("after %d of %d bytes: %v is %+v, want %+v", end-len(before), len(after)-len(before), n, got, o)
+				}
+			}
+			if _, ok := at.Lookup(more); !ok || at.Len() != len(want)+1 {
+				t.Fatalf("after %d bytes: %d records", end-len(before), at.Len())
+			}
+		}
+		if err := errors.Join(next.Close(), again.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A file of root's that has the number of a lower one of somebody else stays root's.
+func TestShortenedDefault(t *testing.T) {
+	for range 50 { // the order of a map
+		path := filepath.Join(t.TempDir(), "journal")
+		table, err := OpenTable(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lower, upper := Inode{Number: 5}, Inode{5, 1, 1, true}
+		for n, o := range map[Inode]Owner{lower: {UID: 33}, {Number: 6}: {UID: 1}} {
+			if err := table.Put(n, o, 0, "file"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := errors.Join(table.Put(upper, Owner{}, 0, "file"), table.rewrite(), table.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if table, err = OpenTable(path); err != nil {
+			t.Fatal(err)
+		}
+		o, _ := table.Lookup(upper)
+		if err := table.Close(); err != nil || o != (Owner{}) {
+			t.Fatalf("%+v, %v", o, err)
+		}
 	}
 }

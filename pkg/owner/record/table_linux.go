@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"strings"
 	"sync"
@@ -29,11 +30,12 @@ type Inode struct {
 type Table struct {
 	mu      sync.RWMutex
 	records map[Inode]Owner
-	mine    map[Inode]bool // recorded by this process
-	journal *os.File       // nil: in memory only
-	seen    int64          // bytes of the journal that are in records
-	lines   int            // of the journal that count
-	alone   bool           // nobody else records what is read here
+	again   map[Inode]Owner // since a beginLine; nil outside of one
+	mine    map[Inode]bool  // recorded by this process
+	journal *os.File        // nil: in memory only
+	seen    int64           // bytes of the journal that are in records
+	lines   int             // of the journal that count
+	alone   bool            // nobody else records what is read here
 }
 
 // Alone says that nobody else records anything of the files that are looked at, so that the
@@ -119,14 +121,23 @@ func (t *Table) refresh() error {
 	return nil
 }
 
-// resetLine says that what is above it counts no more.
-const resetLine = "reset"
+// What is between these lines are all records: with the second one, what is above the first
+// one counts no more. Without it, whoever wrote them was killed, and all counts.
+const (
+	beginLine = "all"
+	resetLine = "reset"
+)
 
 // apply takes a line of the journal: number, seconds, nanoseconds, born (0 or 1), record.
 func (t *Table) apply(line string) error {
-	if line == resetLine {
+	switch line {
+	case beginLine:
+		t.again = map[Inode]Owner{}
+		return nil
+	case resetLine:
 		clear(t.records)
-		t.lines = 0
+		maps.Copy(t.records, t.again)
+		t.again, t.lines = nil, len(t.records)
 		return nil
 	}
 	var n Inode
@@ -142,16 +153,22 @@ func (t *Table) apply(line string) error {
 	}
 	t.lines++
 	t.set(n, o)
+	if t.again != nil {
+		set(t.again, n, o)
+	}
 	return nil
 }
 
-// set records in memory. What says the same as no record is none.
-func (t *Table) set(n Inode, o Owner) {
-	if _, lower := t.records[Inode{Number: n.Number}]; o.Default() && n.Born && !lower {
-		delete(t.records, n)
+// set records in memory.
+func (t *Table) set(n Inode, o Owner) { set(t.records, n, o) }
+
+// set changes records. What says the same as no record is none.
+func set(records map[Inode]Owner, n Inode, o Owner) {
+	if _, lower := records[Inode{Number: n.Number}]; o.Default() && n.Born && !lower {
+		delete(records, n)
 		return
 	}
-	t.records[n] = o
+	records[n] = o
 }
 
 // Empty reports whether there are no records.

@@ -39,7 +39,7 @@ const (
 
 // Options choose between programs.
 type Options struct {
-	NoNetwork bool // the step is in another network namespace than the builder
+	Network sandbox.Network
 	// Allowed are the calls that pass if no rule names them, ascending; without a list for
 	// an architecture, all that are known.
 	Allowed map[Arch][]sandbox.Range
@@ -69,6 +69,7 @@ const (
 	opGreater = 0x25 // BPF_JMP|BPF_JGT|BPF_K
 	opAtLeast = 0x35 // BPF_JMP|BPF_JGE|BPF_K
 	opSet     = 0x45 // BPF_JMP|BPF_JSET|BPF_K
+	opAnd     = 0x54 // BPF_ALU|BPF_AND|BPF_K
 	opReturn  = 0x06 // BPF_RET|BPF_K
 )
 

@@ -40,6 +40,8 @@ func run(t *testing.T, prog []Instruction, a Arch, nr uint32, args ...uint64) ui
 			jump(acc >= i.K)
 		case opSet:
 			jump(acc&i.K != 0)
+		case opAnd:
+			acc &= i.K
 		case opReturn:
 			return i.K
 		default:
@@ -51,11 +53,15 @@ func run(t *testing.T, prog []Instruction, a Arch, nr uint32, args ...uint64) ui
 }
 
 func TestProgram(t *testing.T) {
-	host, err := Program(Options{}, X8664, I386)
+	host, err := Program(Options{Network: sandbox.HostNetwork}, X8664, I386)
 	if err != nil {
 		t.Fatal(err)
 	}
-	arms, err := Program(Options{NoNetwork: true}, ARM64, ARM)
+	arms, err := Program(Options{Network: sandbox.NoNetwork}, ARM64, ARM)
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed, err := Program(Options{Network: sandbox.ClosedNetwork}, X8664, I386)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,6 +119,14 @@ func TestProgram(t *testing.T) {
 		{"bluetooth", host, X8664, 41, []uint64{31}, allow},
 		{"bluetooth without a network", arms, ARM64, 198, []uint64{31}, fail(eafnosupport)},
 		{"inet without a network", arms, ARM64, 198, []uint64{2}, allow},
+		{"raw inet without a network", arms, ARM64, 198, []uint64{2, 3}, allow},
+		{"raw inet of a closed one", closed, X8664, 41, []uint64{2, 0o2000003}, fail(eperm)},
+		{"raw inet6 of a closed one", closed, I386, 359, []uint64{10, 3}, fail(eperm)},
+		{"a packet socket of inet", closed, X8664, 41, []uint64{2, 10}, fail(eperm)},
+		{"a packet socket of a closed one", closed, X8664, 41, []uint64{17, 3}, fail(eafnosupport)},
+		{"raw netlink of a closed one", closed, X8664, 41, []uint64{16, 3}, allow},
+		{"datagrams of a closed one", closed, X8664, 41, []uint64{2, 0o2000002}, allow},
+		{"socketcall of a closed one", closed, I386, 102, []uint64{1}, fail(enosys)},
 		{"bind by socketcall", host, I386, 102, []uint64{2}, notify},
 		{"connect by socketcall", host, I386, 102, []uint64{3}, allow},
 		{"old stat", host, I386, 106, nil, fail(enosys)},

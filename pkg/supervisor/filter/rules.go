@@ -80,8 +80,8 @@ func rules(t Table, o Options) []rule {
 	add("prlimit64", ifOneOf(1, []uint32{rlimitRTTime}, notify)...)
 	add("ioctl", ifOneOf(1, []uint32{ioctlTIOCSTI, ioctlTIOCLINUX}, fail(eperm))...)
 	add("clone", ifBits(0, sandbox.NamespaceFlags, fail(eperm))...)
-	add("socket", ifOneOf(0, families(o), fail(eafnosupport))...)
-	if o.NoNetwork {
+	add("socket", append(ifOneOf(0, families(o), fail(eafnosupport)), types(o)...)...)
+	if o.Network != sandbox.HostNetwork {
 		// Its arguments are out of sight; libraries fall back to socket(2).
 		add("socketcall", ret(fail(enosys)))
 	} else {
@@ -109,11 +109,25 @@ func drop(rs []rule, t Table, name string) []rule {
 
 // families are the kinds of sockets that lead out of the step.
 func families(o Options) []uint32 {
-	network := sandbox.HostNetwork
-	if o.NoNetwork {
-		network = sandbox.NoNetwork
+	return sandbox.RefusedFamilies(o.Network, sandbox.ConfinedFamilies()...)
+}
+
+// types refuse those of sockets that lead out of the step, whose family is loaded.
+func types(o Options) []instruction {
+	var is []instruction
+	for _, f := range sandbox.ConfinedFamilies() {
+		refused := sandbox.RefusedTypes(o.Network, f)
+		if len(refused) == 0 {
+			continue
+		}
+		body := []instruction{arg(1), {Code: opAnd, K: sandbox.TypeMask}}
+		for _, t := range refused {
+			body = append(body, instruction{Code: opEqual, K: t, Jf: 1}, ret(fail(eperm)))
+		}
+		is = append(is, arg(0), instruction{Code: opEqual, K: f, Jf: uint8(len(body))})
+		is = append(is, body...)
 	}
-	return sandbox.RefusedFamilies(network, sandbox.ConfinedFamilies()...)
+	return is
 }
 
 // Notified are the calls that a program may hand over.
