@@ -6,6 +6,7 @@ package integration
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 )
 
@@ -38,5 +39,8 @@ func TestMachineSandbox(t *testing.T) {
 		if !bytes.Equal(disks[0], disks[i+1]) {
 			t.Errorf("the disk of %s is another one", name)
 		}
+	}
+	if r := w.ok(t, program(t), "--sandbox", "vm", "doctor"); !strings.Contains(r.stdout, "\nok       runtime ") { // the kernel is there now
+		t.Errorf("doctor runs no step:\n%s", r.stdout)
 	}
 }

@@ -23,14 +23,20 @@ func Check(dir string) error {
 	return err
 }
 
-// Make has fill write into a directory beside dir, which then gets dir's name.
+// Make has fill write into a directory beside dir, which then gets dir's name. An empty
+// directory that there is stays, since it may be a mount point, a link's, or where somebody
+// works: fill writes into a hidden directory in it, and what is there moves up in the end.
 // If anything fails, nothing is left of it.
 func Make(dir string, fill func(tmp string) error) (err error) {
 	dir = filepath.Clean(dir)
 	if err := Check(dir); err != nil {
 		return err
 	}
-	tmp, err := os.MkdirTemp(filepath.Dir(dir), "."+filepath.Base(dir)+".new-")
+	parent, finish := filepath.Dir(dir), become
+	if _, err := os.Stat(dir); err == nil {
+		parent, finish = dir, moveUp
+	}
+	tmp, err := os.MkdirTemp(parent, "."+filepath.Base(dir)+".new-")
 	if err != nil {
 		return err
 	}
@@ -42,6 +48,11 @@ func Make(dir string, fill func(tmp string) error) (err error) {
 	if err := fill(tmp); err != nil {
 		return err
 	}
+	return finish(tmp, dir)
+}
+
+// become gives a directory its name.
+func become(tmp, dir string) error {
 	if err := os.Chmod(tmp, 0o755); err != nil {
 		return err
 	}
@@ -49,4 +60,29 @@ func Make(dir string, fill func(tmp string) error) (err error) {
 		return &os.LinkError{Op: "rename", Old: tmp, New: dir, Err: err}
 	}
 	return nil
+}
+
+// moveUp moves all that is in a directory into the one above it, which has nothing else. What
+// has moved goes back if the rest cannot move.
+func moveUp(tmp, dir string) (err error) {
+	others, err := os.ReadDir(dir)
+	if err == nil && len(others) > 1 {
+		err = fmt.Errorf("%s is not empty", dir)
+	}
+	if err != nil {
+		return err
+	}
+	all, err := os.ReadDir(tmp)
+	if err != nil {
+		return err
+	}
+	for i, e := range all {
+		if err := os.Rename(filepath.Join(tmp, e.Name()), filepath.Join(dir, e.Name())); err != nil {
+			for _, moved := range all[:i] {
+				err = errors.Join(err, os.Rename(filepath.Join(dir, moved.Name()), filepath.Join(tmp, moved.Name())))
+			}
+			return err
+		}
+	}
+	return os.Remove(tmp)
 }

@@ -20,7 +20,7 @@ import (
 )
 
 // guestVariable has this program be QEMU with a guest that does nothing.
-const guestVariable = "CAROSBUILD_TEST_GUEST"
+const guestVariable = "TEST_GUEST_OF_FAKE_QEMU"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(guestVariable) == "" {
