@@ -71,6 +71,8 @@ func Check(ref string) error {
 			return fmt.Errorf("%q: want REGISTRY/REPOSITORY or oci:DIR", ref)
 		case strings.ContainsAny(repository, ":@"):
 			return fmt.Errorf("%q has a tag or a digest: want REGISTRY/REPOSITORY alone", ref)
+		case strings.ToLower(repository) != repository:
+			return fmt.Errorf("%q: the name of a repository is in lower case", ref)
 		}
 	default:
 		return fmt.Errorf("%q: want REGISTRY/REPOSITORY or oci:DIR", ref)

@@ -17,7 +17,8 @@ import (
 )
 
 // Prune removes what was written before a time, or only looks for it; then it is what a
-// removal would remove. Removed and kept are numbers of results. Images of others in the
+// removal would remove. Removed and kept are numbers of results, without the notes of
+// stages that "why" reads, which go by the same rule. Images of others in the
 // same place stay, and a result that has another tag as well does.
 func (p *Place) Prune(ctx context.Context, before time.Time, look bool) (removed, kept int, err error) {
 	tags, err := p.images.Tags(ctx)
@@ -42,7 +43,7 @@ func (p *Place) Prune(ctx context.Context, before time.Time, look bool) (removed
 			case !a.written.IsZero() && a.written.Before(before):
 				old[tag] = a.manifest
 			default:
-				kept++
+				kept += results(tag)
 			}
 			return nil
 		})
@@ -53,16 +54,25 @@ func (p *Place) Prune(ctx context.Context, before time.Time, look bool) (removed
 	var drop []string
 	for tag, h := range old {
 		if others[h] {
-			kept++
+			kept += results(tag)
 			continue
 		}
 		drop = append(drop, tag)
+		removed += results(tag)
 	}
 	slices.Sort(drop)
 	if !look {
 		err = p.images.Remove(ctx, drop)
 	}
-	return len(drop), kept, err
+	return removed, kept, err
+}
+
+// results is how many results the image of a tag is.
+func results(tag string) int {
+	if strings.HasPrefix(tag, stepTag) {
+		return 1
+	}
+	return 0
 }
 
 // age is when an image was written.

@@ -31,6 +31,7 @@ func TestCacheOptions(t *testing.T) {
 		}}},
 		"no repository":   {options: cacheOptions{cache: "registry.example.org"}, err: "want REGISTRY/REPOSITORY"},
 		"a tag":           {options: cacheOptions{from: []string{a + ":1"}}, err: "tag or a digest"},
+		"upper case":      {options: cacheOptions{cache: "registry.example.org/Caros"}, err: "is in lower case"},
 		"a wrong name":    {variable: "a/b", err: "want REGISTRY/REPOSITORY"},
 		"mode":            {options: cacheOptions{to: []string{a + ",mode=max"}}, err: "want mode=step"},
 		"compression":     {options: cacheOptions{to: []string{a + ",compression=xz"}}, err: "want gzip or zstd"},

@@ -60,7 +60,11 @@ only lists it.
 Images with another name, such as one given by --success-tag, stay, and so do the
 images of podman's containers and the record of what tags, suites and branches were
 resolved to. While a build, a shell or "carosbuild serve" is running, nothing can be
-removed.`,
+removed.
+
+With --registry, it removes results of steps from a place of --cache instead, and
+nothing on this machine: those that were written more than 30 days ago, or longer ago
+than --older-than says. It prints how many they are, and lists none.`,
 		Example: `  carosbuild prune --dry-run            what has not been used for 30 days
   carosbuild prune --older-than 2w
   carosbuild prune --max-size 40G       and on, until no more than that is left
@@ -92,7 +96,7 @@ removed.`,
 	f.StringVar(&c.maxSize, "max-size", "", "remove what has been unused for longest, until at most this much is left, such as 40G; the newest build stays")
 	f.BoolVar(&c.all, "all", false, "remove everything that can be made or fetched again")
 	f.BoolVarP(&c.dry, "dry-run", "n", false, "only list what would be removed")
-	f.StringVar(&c.registry, "registry", "", "remove results of steps from this repository or oci:DIR, by when they were written (see docs/cache.md)")
+	f.StringVar(&c.registry, "registry", "", "remove old results of steps from this repository or oci:DIR (see docs/cache.md)")
 	a.ForeignFlag(cmd)
 	return cmd
 }

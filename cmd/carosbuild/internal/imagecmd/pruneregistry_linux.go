@@ -5,6 +5,9 @@ package imagecmd
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/cli"
@@ -16,7 +19,7 @@ import (
 // pruneRegistry removes results of steps that other machines share.
 func (c *pruneCommand) pruneRegistry(ctx context.Context, args []string) error {
 	if len(args) > 0 || c.all || c.maxSize != "" {
-		return cli.Usagef("--registry goes with --older-than and --dry-run alone")
+		return cli.Usagef("--registry can only be combined with --older-than and --dry-run")
 	}
 	rule, _, err := c.rule(nil, time.Now())
 	if err != nil {
@@ -28,6 +31,11 @@ func (c *pruneCommand) pruneRegistry(ctx context.Context, args []string) error {
 	p, err := stepcache.Open(ctx, c.Registry(layer.Paths{}), c.registry)
 	if err != nil {
 		return err
+	}
+	if dir, ok := strings.CutPrefix(c.registry, "oci:"); ok { // to others, one that is missing has no results yet
+		if _, err := os.Stat(filepath.Join(dir, "index.json")); err != nil {
+			return fmt.Errorf("prune %s: it is not an OCI layout: %w", p.Name, err)
+		}
 	}
 	removed, kept, err := p.Prune(ctx, rule.Before, c.dry)
 	if err != nil {
