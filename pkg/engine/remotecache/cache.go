@@ -234,7 +234,15 @@ func (c *Cache) giveUp(p *stepcache.Place, err error) error {
 	if before {
 		return nil
 	}
-	return c.complain(fmt.Errorf("cache %s is not read any more in this build: %w", p.Name, err))
+	return c.complain(fmt.Errorf("cache %s: %w", c.without(p, "read"), err))
+}
+
+// without says that a place is not read or not written.
+func (c *Cache) without(p *stepcache.Place, done string) string {
+	if c.Required { // the build ends
+		return p.Name + " cannot be " + done
+	}
+	return p.Name + " is not " + done + " any more in this build"
 }
 
 // spurn makes a result one that is not used.

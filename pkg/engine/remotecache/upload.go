@@ -97,7 +97,7 @@ func (c *Cache) work(ctx context.Context) {
 		}
 		if err != nil && ctx.Err() == nil && !c.stopped[u.to.Place] {
 			c.stopped[u.to.Place] = true
-			err = fmt.Errorf("cache %s is not written any more in this build: the result of %s: %w", u.to.Place.Name, c.called(u.meta.Key), err)
+			err = fmt.Errorf("cache %s: the result of %s: %w", c.without(u.to.Place, "written"), c.called(u.meta.Key), err)
 			if err := c.complain(err); err != nil {
 				c.problems = append(c.problems, err)
 			}
