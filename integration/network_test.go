@@ -45,7 +45,7 @@ func closable() string {
 	}
 	f, err := os.OpenFile("/dev/net/tun", os.O_RDWR, 0)
 	if err != nil {
-		return "open /dev/net/tun"
+		return "pasta cannot open /dev/net/tun"
 	}
 	f.Close()
 	return ""

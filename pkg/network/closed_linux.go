@@ -87,9 +87,9 @@ func look() (path string, err error) {
 	case err == nil:
 		return path, unix.Close(fd)
 	case errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM):
-		return "", &remedy.Error{Tried: "open " + tun, Err: err, Cure: "as an administrator: chmod 666 " + tun + "; in a container: --device " + tun}
+		return "", &remedy.Error{Tried: "pasta cannot open " + tun, Err: err, Cure: "as an administrator: chmod 666 " + tun + "; in a container: start it with --device " + tun}
 	}
-	return "", &remedy.Error{Tried: "open " + tun, Err: err, Cure: "as an administrator: modprobe tun; in a container: --device " + tun}
+	return "", &remedy.Error{Tried: "pasta cannot open " + tun, Err: err, Cure: "as an administrator: modprobe tun; in a container: start it with --device " + tun}
 }
 
 // namespace makes a network namespace, and a file that keeps it.
