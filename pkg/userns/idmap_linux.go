@@ -110,7 +110,7 @@ func subRanges(file string, data []byte, a Account, own int) ([]IDRange, error) 
 			who = strconv.Itoa(a.UID)
 		}
 		return nil, &remedy.Error{
-			Tried: fmt.Sprintf("user %s has %d subordinate ids in %s, but a build needs %d", who, next-1, file, MinIDs),
+			Tried: fmt.Sprintf("user %s has %d subordinate ids in %s, but a build needs %d", who, next-1, file, MinIDs-1),
 			Cure:  fmt.Sprintf("as an administrator: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 %s (choose a range that %s does not list yet)", who, file),
 		}
 	}
