@@ -23,7 +23,7 @@ func (e *Error) Error() string {
 	if e.TooLarge {
 		return fmt.Sprintf("size %q is too large", e.Text)
 	}
-	return fmt.Sprintf("size %q is not a number with K, M, G, T or nothing behind it", e.Text)
+	return fmt.Sprintf("size %q is not a number, alone or followed by K, M, G or T", e.Text)
 }
 
 // Parse reads a size in bytes: digits, then nothing or one of K, M, G, T for

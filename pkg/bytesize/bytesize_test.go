@@ -30,7 +30,7 @@ func TestParse(t *testing.T) {
 			t.Errorf("Parse(%q) = %d, %v, want an error, too large %v", s, got, err, tooLarge)
 		}
 	}
-	if _, err := Parse("1k"); fmt.Sprint(err) != `size "1k" is not a number with K, M, G, T or nothing behind it` {
+	if _, err := Parse("1k"); fmt.Sprint(err) != `size "1k" is not a number, alone or followed by K, M, G or T` {
 		t.Error(err)
 	}
 	if _, err := Parse("8388608T"); fmt.Sprint(err) != `size "8388608T" is too large` {
