@@ -58,6 +58,9 @@ func (r *jobRun) lockCaches(ctx context.Context, caches []plan.Cache) (func(), e
 	}
 	for _, id := range ids {
 		u, err := r.lock("cache-"+id).take(ctx, func(by string) {
+			if by == r.Holder {
+				by = "another stage of this build"
+			}
 			r.event(progress.Event{Kind: progress.Note, Stage: r.job.ID, Text: "a cache of the stage is in use by " + by + ": waiting for it"})
 		})
 		if err != nil {

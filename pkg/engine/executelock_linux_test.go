@@ -172,7 +172,7 @@ func TestWaitingForACache(t *testing.T) {
 	}
 	tasks := []engine.Task{task("one"), task("two")}
 	go func() {
-		b.waited("a cache of the stage is in use by a test: waiting for it")
+		b.waited("a cache of the stage is in use by another stage of this build: waiting for it")
 		cancel()
 	}()
 	var wg sync.WaitGroup

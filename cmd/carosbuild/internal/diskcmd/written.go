@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"slices"
 
 	"golang.org/x/term"
@@ -45,9 +46,19 @@ func shownPath(path string, o disk.Output) string {
 	return path
 }
 
+// calledAs is how a user calls this program again: by its name, if a shell finds it, or
+// as it was called.
+func calledAs() string {
+	if _, err := exec.LookPath("carosbuild"); err == nil || len(os.Args) == 0 {
+		return "carosbuild"
+	}
+	return render.QuoteArg(os.Args[0])
+}
+
 // ShowSummary prints the table for people and, in results, if that is not a terminal,
 // the lines for scripts, one name a line.
 func ShowSummary(a *cli.App, s *render.Summary, results io.Writer) error {
+	s.Program = calledAs()
 	out, isFile := results.(*os.File)
 	tty := isFile && term.IsTerminal(int(out.Fd()))
 	switch {

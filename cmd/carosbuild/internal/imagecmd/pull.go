@@ -67,7 +67,8 @@ namespace nor subordinate ids, and works on macOS and Windows too.`,
 		},
 	}
 	cmd.Flags().StringVar(&c.to, "to", "", "write it there instead: oci:DIR[:TAG] or docker-archive:FILE[:NAME]")
-	cmd.Flags().StringVar(&c.arch, "arch", runtime.GOARCH, "which image of several, such as amd64, armhf or arm/v6")
+	cmd.Flags().StringVar(&c.arch, "arch", runtime.GOARCH, "which image of several, such as amd64, armhf or arm/v6 (default this machine's)")
+	cmd.Flags().Lookup("arch").DefValue = "" // the same help everywhere
 	a.ForeignFlag(cmd)
 	return cmd
 }

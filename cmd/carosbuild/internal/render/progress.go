@@ -5,6 +5,7 @@ package render
 import (
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -149,7 +150,7 @@ func part(done, total int64, unit string) string {
 	if unit == "" {
 		return bytesize.Format(done) + " of " + bytesize.Format(total)
 	}
-	return fmt.Sprintf("%d of %d %s", done, total, unit)
+	return fmt.Sprintf("%d of %s", done, whole(total, unit))
 }
 
 // whole is all of something that is done.
@@ -157,5 +158,5 @@ func whole(total int64, unit string) string {
 	if unit == "" {
 		return bytesize.Format(total)
 	}
-	return fmt.Sprintf("%d %s", total, unit)
+	return words.Count(int(total), strings.TrimSuffix(unit, "s"))
 }

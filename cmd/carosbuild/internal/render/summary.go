@@ -15,6 +15,7 @@ import (
 
 // Summary is what a run came to.
 type Summary struct {
+	Program string // how to call this program, "" for its name
 	Build   string // id, "" where nothing was built
 	Stage   string // the name to push, BUILDID or BUILDID:STAGE
 	Took    time.Duration
@@ -99,18 +100,22 @@ func widest(text string) int {
 
 // next are commands for what was made.
 func (s *Summary) next() []string {
+	program := s.Program
+	if program == "" {
+		program = "carosbuild"
+	}
 	var out []string
 	for _, f := range s.Files {
 		if f.Format != "" && !strings.HasSuffix(f.Path, ".bmap") && !strings.HasPrefix(f.Path, "/dev/") {
-			out = append(out, "carosbuild boot "+QuoteArg(f.Path))
+			out = append(out, program+" boot "+QuoteArg(f.Path))
 			break
 		}
 	}
 	if s.Results {
-		out = append(out, "carosbuild results "+QuoteArg(s.Build)+" --to DIR")
+		out = append(out, program+" results "+QuoteArg(s.Build)+" --to DIR")
 	}
 	if s.Stage != "" {
-		out = append(out, "carosbuild push "+QuoteArg(s.Stage)+" REGISTRY/REPOSITORY:TAG")
+		out = append(out, program+" push "+QuoteArg(s.Stage)+" REGISTRY/REPOSITORY:TAG")
 	}
 	return out
 }

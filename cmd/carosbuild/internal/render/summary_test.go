@@ -34,10 +34,10 @@ func TestSummary(t *testing.T) {
 		}
 	}
 	var out strings.Builder
-	if err := (&Summary{Build: "b1", Stage: "b1:a", Targets: []string{"b1:a", "b1:b"}, Ran: 2, Results: true}).Print(&out, 0); err != nil {
+	if err := (&Summary{Program: "bin/carosbuild", Build: "b1", Stage: "b1:a", Targets: []string{"b1:a", "b1:b"}, Ran: 2, Results: true}).Print(&out, 0); err != nil {
 		t.Fatal(err)
 	}
-	if want := "b1:a\nb1:b\nbuild b1, 2 steps run, 0 cached, 0.0s\nnext: carosbuild results b1 --to DIR\n      carosbuild push b1:a REGISTRY/REPOSITORY:TAG\n"; out.String() != want {
+	if want := "b1:a\nb1:b\nbuild b1, 2 steps run, 0 cached, 0.0s\nnext: bin/carosbuild results b1 --to DIR\n      bin/carosbuild push b1:a REGISTRY/REPOSITORY:TAG\n"; out.String() != want {
 		t.Errorf("stages only: got\n%s\nwant\n%s", out.String(), want)
 	}
 }

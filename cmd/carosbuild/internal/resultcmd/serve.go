@@ -41,9 +41,9 @@ func NewServe(a *cli.App) *cobra.Command {
 		Use:               "serve [BUILDID[:STAGE]]",
 		Short:             "Serve disks, artifacts, packages and logs of a build to browsers",
 		Long:              "Serve disks, artifacts, packages and logs of a build to browsers.\n\n" + sourceHelp,
-		Example: `  carosbuild serve                            the newest build, for this machine only
-  carosbuild serve ID --listen 192.0.2.1:8080 for everybody who can reach that address
-  carosbuild serve oci:some/directory         what Yocto has deployed in an image`,
+		Example: `  carosbuild serve                             the newest build, for this machine only
+  carosbuild serve ID --listen 192.0.2.1:8080  for everybody who can reach that address
+  carosbuild serve oci:some/directory          what Yocto has deployed in an image`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
