@@ -39,10 +39,10 @@ func Rename(f *os.File, path string, durable bool, err error) error {
 	return SyncDir(filepath.Dir(path))
 }
 
-// Flock opens or makes a file and locks it until the file is closed or the
-// process ends. How is LockExclusive or LockShared.
+// Flock opens or makes a file, but nothing that a symbolic link leads to, and locks it
+// until the file is closed or the process ends. How is LockExclusive or LockShared.
 func Flock(path string, how int) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|NoFollow, 0o600)
 	if err != nil {
 		return nil, err
 	}

@@ -109,7 +109,7 @@ func writeLayout(ctx context.Context, img v1.Image, dir, tag string, whole func(
 // exportBlob writes a blob unless the right one is there.
 func exportBlob(ctx context.Context, dir string, h v1.Hash, open func() (io.ReadCloser, error)) error {
 	path := blobPath(dir, h)
-	if f, err := os.Open(path); err == nil {
+	if f, err := openFile(path); err == nil {
 		got, _, err := v1.SHA256(f)
 		f.Close()
 		if err == nil && got == h {

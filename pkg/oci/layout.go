@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -154,8 +155,24 @@ func ParseIndex(raw []byte) (*v1.IndexManifest, error) {
 	return v1.ParseIndexManifest(bytes.NewReader(raw))
 }
 
+// openFile opens a regular file for reading: a FIFO has no end, and a device may have none.
+func openFile(name string) (*os.File, error) {
+	f, err := os.OpenFile(name, os.O_RDONLY|nonblock, 0)
+	if err != nil {
+		return nil, err
+	}
+	st, err := f.Stat()
+	if err == nil && !st.Mode().IsRegular() {
+		err = &fs.PathError{Op: "open", Path: name, Err: errors.New("it is not a regular file")}
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
 func readLimited(file string) ([]byte, error) {
-	f, err := os.Open(file)
+	f, err := openFile(file)
 	if err != nil {
 		return nil, err
 	}
@@ -228,7 +245,7 @@ func (f *fileLayer) Size() (int64, error)                { return f.desc.Size, n
 func (f *fileLayer) MediaType() (types.MediaType, error) { return f.desc.MediaType, nil }
 func (f *fileLayer) Descriptor() (*v1.Descriptor, error) { return &f.desc, nil }
 func (f *fileLayer) Compressed() (io.ReadCloser, error) {
-	file, err := os.Open(f.path)
+	file, err := openFile(f.path)
 	if err != nil {
 		return nil, err
 	}

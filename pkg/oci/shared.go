@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -145,8 +146,18 @@ func (l *SharedLayout) remove(tags []string) error {
 	if err != nil {
 		return err
 	}
-	blobs := filepath.Join(l.Dir, "blobs", "sha256")
-	names, err := os.ReadDir(blobs)
+	return l.removeBlobs(used)
+}
+
+// removeBlobs removes those that are not used: in the layout, wherever links lead.
+func (l *SharedLayout) removeBlobs(used map[string]bool) error {
+	root, err := os.OpenRoot(l.Dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	const blobs = "blobs/sha256"
+	names, err := fs.ReadDir(root.FS(), blobs)
 	if err != nil {
 		return err
 	}
@@ -155,7 +166,7 @@ func (l *SharedLayout) remove(tags []string) error {
 		if err != nil || used[n.Name()] || len(n.Name()) != 64 || time.Since(st.ModTime()) < unusedFor {
 			continue
 		}
-		if err := os.Remove(filepath.Join(blobs, n.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := root.Remove(path.Join(blobs, n.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}

@@ -4,8 +4,14 @@ package guest
 
 import "golang.org/x/sys/unix"
 
-func nativeCalls() calls {
-	return calls{unix.AUDIT_ARCH_AARCH64, unix.SYS_SOCKET, []uint32{
-		unix.SYS_FSYNC, unix.SYS_FDATASYNC, unix.SYS_SYNC, unix.SYS_SYNCFS, unix.SYS_MSYNC, unix.SYS_SYNC_FILE_RANGE,
-	}}
+// nativeCalls are those of the machine's own architecture, and of 32-bit ARM, whose programs it
+// runs as well.
+func nativeCalls() []calls {
+	return []calls{
+		{
+			arch: unix.AUDIT_ARCH_AARCH64, socket: unix.SYS_SOCKET, setsockopt: unix.SYS_SETSOCKOPT, hidden: []uint32{unix.SYS_IO_URING_SETUP},
+			durable: []uint32{unix.SYS_FSYNC, unix.SYS_FDATASYNC, unix.SYS_SYNC, unix.SYS_SYNCFS, unix.SYS_MSYNC, unix.SYS_SYNC_FILE_RANGE},
+		},
+		{arch: unix.AUDIT_ARCH_ARM, socket: 281, setsockopt: 294, hidden: []uint32{425}}, // io_uring_setup
+	}
 }

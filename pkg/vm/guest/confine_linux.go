@@ -7,6 +7,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/sandbox"
 )
 
 // capabilities are Docker's default ones, as on the other rungs.
@@ -35,11 +37,13 @@ func confine() error {
 	return filter()
 }
 
-// Of seccomp(2): where a filter finds the call's number and its first argument.
+// Of seccomp(2): where a filter finds the call's number and its first three arguments.
 const (
-	atNumber   = 0
-	atArch     = 4
-	atArgument = 16
+	atNumber = 0
+	atArch   = 4
+	atFirst  = 16
+	atSecond = 24
+	atThird  = 32
 
 	retAllow = 0x7fff0000
 	retErrno = 0x00050000
@@ -55,32 +59,61 @@ func filter() error {
 	return nil
 }
 
-// program has all calls that make a disk durable do nothing: the machine is gone when it
-// fails, and its disk is read after it has been unmounted. And it refuses packet sockets, by
-// which a command could reach the addresses that connect has closed.
-func program(c calls) []unix.SockFilter {
-	load := func(at uint32) unix.SockFilter {
-		return unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: at}
-	}
-	equal := func(k uint32, yes, no uint8) unix.SockFilter {
-		return unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: k, Jt: yes, Jf: no}
-	}
-	ret := func(k uint32) unix.SockFilter { return unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: k} }
-	if c.arch == 0 {
-		return []unix.SockFilter{ret(retAllow)}
-	}
-	prog := []unix.SockFilter{load(atArch), equal(c.arch, 1, 0), ret(retAllow), load(atNumber)}
-	for i, n := range c.durable { // to the last but one
-		prog = append(prog, equal(n, uint8(len(c.durable)-1-i+4), 0))
-	}
-	return append(prog,
-		equal(c.socket, 0, 2), load(atArgument), equal(unix.AF_PACKET, 2, 0),
-		ret(retAllow), ret(retErrno), ret(retErrno|uint32(unix.EPERM)))
+// calls are the numbers of an architecture for filters, 0 for a call that it does not have.
+type calls struct {
+	arch               uint32
+	socket, setsockopt uint32
+	hidden             []uint32 // whose arguments a filter cannot see; libraries fall back to others
+	durable            []uint32
 }
 
-// calls are the architecture's number for filters, 0 where nothing is filtered, and the
-// numbers of the calls that are.
-type calls struct {
-	arch, socket uint32
-	durable      []uint32
+// foreignNumbers are the numbers of x32.
+const foreignNumbers = 0x40000000
+
+// program has all calls that make a disk durable do nothing: the machine is gone when it
+// fails, and its disk is read after it has been unmounted. And it refuses what would reach
+// the addresses that connect has closed: packet sockets, raw ones, whose packets have an
+// address of their own, and broadcasts, which QEMU sends to the host's loopback.
+func program(all []calls) []unix.SockFilter {
+	if len(all) == 0 {
+		return []unix.SockFilter{ret(retAllow)}
+	}
+	var prog []unix.SockFilter
+	for _, c := range all {
+		b := c.program()
+		prog = append(prog, look(atArch), equal(c.arch, 0, uint8(len(b))))
+		prog = append(prog, b...)
+	}
+	return append(prog, ret(retErrno|uint32(unix.ENOSYS)))
+}
+
+func look(at uint32) unix.SockFilter {
+	return unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: at}
+}
+
+func equal(k uint32, yes, no uint8) unix.SockFilter {
+	return unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: k, Jt: yes, Jf: no}
+}
+
+func ret(k uint32) unix.SockFilter { return unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: k} }
+
+// program is the part for one architecture. It does not go past its end.
+func (c calls) program() []unix.SockFilter {
+	const refused = retErrno | uint32(unix.EPERM)
+	prog := []unix.SockFilter{
+		look(atNumber),
+		{Code: unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K, K: foreignNumbers, Jf: 1},
+		ret(retErrno | uint32(unix.ENOSYS)),
+	}
+	for _, n := range c.durable {
+		prog = append(prog, equal(n, 0, 1), ret(retErrno))
+	}
+	for _, n := range c.hidden {
+		prog = append(prog, equal(n, 0, 1), ret(retErrno|uint32(unix.ENOSYS)))
+	}
+	return append(prog,
+		equal(c.setsockopt, 0, 5), look(atSecond), equal(unix.SOL_SOCKET, 0, 2), look(atThird), equal(unix.SO_BROADCAST, 10, 0), ret(retAllow),
+		equal(c.socket, 0, 9), look(atFirst), equal(unix.AF_PACKET, 6, 0), equal(unix.AF_INET, 1, 0), equal(unix.AF_INET6, 0, 5),
+		look(atSecond), unix.SockFilter{Code: unix.BPF_ALU | unix.BPF_AND | unix.BPF_K, K: sandbox.TypeMask},
+		equal(unix.SOCK_RAW, 1, 0), equal(unix.SOCK_PACKET, 0, 1), ret(refused), ret(retAllow))
 }

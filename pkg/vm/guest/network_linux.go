@@ -4,6 +4,7 @@ package guest
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"unsafe"
 
@@ -20,11 +21,11 @@ var (
 // Gateway is the address that QEMU takes for the host's loopback.
 func Gateway() [4]byte { return gateway }
 
-// connect brings the loopback up, and the network if there is to be one. QEMU takes every
-// address of its network for the host's loopback: they are made unreachable, but for TCP to
-// the port forward, unless that is 0. Of the resolver's, which is that of the host's
-// resolver, only the port for names can be reached: it may be on the loopback, too. The
-// command has no capability to undo that.
+// connect brings the loopback up, and the network if there is to be one. QEMU takes the
+// gateway's address for the host's loopback: it is not reached, but for TCP to the port
+// forward, unless that is 0. Of the resolver's, which is that of the host's resolver, only the
+// port for names is: it may be on the loopback, too. The command has no capability to undo
+// that, and none of the sockets that are not routed, see program.
 func connect(network bool, forward uint16) error {
 	s, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -57,16 +58,20 @@ func connect(network bool, forward uint16) error {
 		}
 		hosts = append(hosts, route{to: ip, mask: [4]byte{255, 255, 255, 255}, flags: unix.RTF_UP | unix.RTF_HOST, card: card})
 	}
-	for _, r := range append(hosts, []route{
-		{to: [4]byte{}, via: gateway, flags: unix.RTF_UP | unix.RTF_GATEWAY},
-		{to: [4]byte{10, 0, 2, 0}, mask: [4]byte{255, 255, 255, 128}, flags: unix.RTF_UP | unix.RTF_REJECT},
-		{to: [4]byte{10, 0, 2, 128}, mask: [4]byte{255, 255, 255, 128}, flags: unix.RTF_UP | unix.RTF_REJECT},
-	}...) {
+	for _, r := range append(hosts, route{to: [4]byte{}, via: gateway, flags: unix.RTF_UP | unix.RTF_GATEWAY}) {
 		if err := r.add(s); err != nil {
 			return err
 		}
 	}
-	return refuse(forward)
+	// An answer of the resolver in several parts has its ports in the first one only.
+	if err := os.WriteFile("/proc/sys/net/ipv4/conf/"+card+"/accept_local", []byte("1"), 0); err != nil {
+		return err
+	}
+	i, err := net.InterfaceByName(card)
+	if err != nil {
+		return err
+	}
+	return refuse(i.Index, forward)
 }
 
 func up(s int, name string) error {

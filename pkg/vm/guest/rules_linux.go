@@ -9,78 +9,121 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// closedTable is the routing table for what must not leave the machine. There it is the
+// machine's own: IPv4 does not heed a route that refuses for a socket that is bound to the
+// card.
+const closedTable = 100
+
 // refuse lets nothing reach the resolver but questions for names, nor the gateway but TCP to
-// a port, 0 for none: rules are asked before the routing table is.
-func refuse(forward uint16) error {
+// a port, 0 for none, nor the rest of QEMU's network, nor a loopback, which QEMU would take for
+// the host's: rules are asked before the main table is.
+func refuse(card int, forward uint16) error {
 	s, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(s)
-	rules := []rule{{to: resolver, proto: unix.IPPROTO_UDP, port: 53}, {to: resolver, proto: unix.IPPROTO_TCP, port: 53}, {to: resolver}}
+	closed := []block{{[4]byte{10, 0, 2, 0}, 24}, {[4]byte{127, 0, 0, 0}, 8}}
+	for _, b := range closed {
+		if err := ask(s, b.kept(card)); err != nil {
+			return fmt.Errorf("route for %v: %w", b.first, err)
+		}
+	}
+	rules := []rule{{to: host(resolver), proto: unix.IPPROTO_UDP, port: 53}, {to: host(resolver), proto: unix.IPPROTO_TCP, port: 53}}
 	if forward != 0 {
-		rules = append(rules, rule{to: gateway, proto: unix.IPPROTO_TCP, port: forward}, rule{to: gateway})
+		rules = append(rules, rule{to: host(gateway), proto: unix.IPPROTO_TCP, port: forward})
+	}
+	for _, b := range closed {
+		rules = append(rules, rule{to: b})
 	}
 	for i, r := range rules {
 		r.priority = uint32(100 + i)
-		if err := r.add(s); err != nil {
-			return fmt.Errorf("routing rule for %v: %w", r.to, err)
+		if err := ask(s, r.message()); err != nil {
+			return fmt.Errorf("routing rule for %v: %w", r.to.first, err)
 		}
 	}
 	return nil
 }
 
+// block are addresses with the same first bits.
+type block struct {
+	first [4]byte
+	bits  uint8
+}
+
+func host(ip [4]byte) block { return block{ip, 32} }
+
 // rule is a routing rule: what goes to a port of an address looks into the main table, what
-// goes to the rest of it is refused.
+// goes to all ports into that of what is closed.
 type rule struct {
-	to       [4]byte
+	to       block
 	proto    uint8
-	port     uint16 // 0: all, and they are refused
+	port     uint16 // 0: all
 	priority uint32
 }
 
-// From linux/fib_rules.h.
+// From linux/fib_rules.h and linux/rtnetlink.h.
 const (
-	actionTable    = 1
-	actionProhibit = 8
+	actionTable = 1
 
 	attrTo       = 1
 	attrPriority = 6
 	attrTable    = 15
 	attrProto    = 22
 	attrPorts    = 24
+
+	attrCard = 4 // of a route
 )
 
-// message is RTM_NEWRULE: struct nlmsghdr, struct fib_rule_hdr and attributes.
+// message is RTM_NEWRULE with struct fib_rule_hdr.
 func (r rule) message() []byte {
 	ne := binary.NativeEndian
+	table := uint32(unix.RT_TABLE_MAIN)
+	if r.port == 0 {
+		table = closedTable
+	}
+	b := message(unix.RTM_NEWRULE, []byte{unix.AF_INET, r.to.bits, 0, 0, unix.RT_TABLE_UNSPEC, 0, 0, actionTable, 0, 0, 0, 0})
+	b = attribute(b, attrTo, r.to.first[:])
+	b = attribute(b, attrPriority, ne.AppendUint32(nil, r.priority))
+	b = attribute(b, attrTable, ne.AppendUint32(nil, table))
+	if r.port != 0 {
+		b = attribute(b, attrProto, []byte{r.proto})
+		b = attribute(b, attrPorts, ne.AppendUint16(ne.AppendUint16(nil, r.port), r.port))
+	}
+	return finish(b)
+}
+
+// kept is RTM_NEWROUTE with struct rtmsg, for what is to stay here by way of a card.
+func (b block) kept(card int) []byte {
+	m := message(unix.RTM_NEWROUTE, []byte{unix.AF_INET, b.bits, 0, 0, closedTable, unix.RTPROT_STATIC, unix.RT_SCOPE_HOST, unix.RTN_LOCAL, 0, 0, 0, 0})
+	m = attribute(m, attrTo, b.first[:])
+	return finish(attribute(m, attrCard, binary.NativeEndian.AppendUint32(nil, uint32(card))))
+}
+
+// message begins one: struct nlmsghdr, and the struct of its kind.
+func message(kind uint16, body []byte) []byte {
+	ne := binary.NativeEndian
 	b := ne.AppendUint32(nil, 0) // its length
-	b = ne.AppendUint16(b, unix.RTM_NEWRULE)
+	b = ne.AppendUint16(b, kind)
 	b = ne.AppendUint16(b, unix.NLM_F_REQUEST|unix.NLM_F_ACK|unix.NLM_F_CREATE|unix.NLM_F_EXCL)
 	b = append(b, make([]byte, 8)...) // number, port
-	action := byte(actionTable)
-	if r.port == 0 {
-		action = actionProhibit
-	}
-	b = append(b, unix.AF_INET, 32, 0, 0, unix.RT_TABLE_UNSPEC, 0, 0, action, 0, 0, 0, 0)
-	attr := func(kind uint16, value []byte) {
-		b = ne.AppendUint16(b, uint16(4+len(value)))
-		b = append(ne.AppendUint16(b, kind), value...)
-		b = append(b, make([]byte, -len(b)&3)...)
-	}
-	attr(attrTo, r.to[:])
-	attr(attrPriority, ne.AppendUint32(nil, r.priority))
-	if r.port != 0 {
-		attr(attrTable, ne.AppendUint32(nil, unix.RT_TABLE_MAIN))
-		attr(attrProto, []byte{r.proto})
-		attr(attrPorts, ne.AppendUint16(ne.AppendUint16(nil, r.port), r.port))
-	}
-	ne.PutUint32(b, uint32(len(b)))
+	return append(b, body...)
+}
+
+func attribute(b []byte, kind uint16, value []byte) []byte {
+	b = binary.NativeEndian.AppendUint16(b, uint16(4+len(value)))
+	b = append(binary.NativeEndian.AppendUint16(b, kind), value...)
+	return append(b, make([]byte, -len(b)&3)...)
+}
+
+func finish(b []byte) []byte {
+	binary.NativeEndian.PutUint32(b, uint32(len(b)))
 	return b
 }
 
-func (r rule) add(s int) error {
-	if err := unix.Sendto(s, r.message(), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+// ask sends a message and waits for the answer.
+func ask(s int, b []byte) error {
+	if err := unix.Sendto(s, b, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return err
 	}
 	var buf [4096]byte
