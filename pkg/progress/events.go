@@ -37,4 +37,5 @@ type Event struct {
 	Total   int64     `json:"total,omitempty"`
 	Unit    string    `json:"unit,omitempty"` // of Done and Total; "" for bytes
 	Seconds float64   `json:"seconds,omitempty"`
+	Good    bool      `json:"-"` // a note that is not about a problem
 }

@@ -109,7 +109,7 @@ func (j *buildJob) writing(ctx context.Context, events func(progress.Event), wor
 		return work(ctx)
 	}
 	note := func(text string) {
-		events(progress.Event{Time: time.Now(), Kind: progress.Note, Text: text})
+		events(progress.Event{Time: time.Now(), Kind: progress.Note, Text: text, Good: true})
 	}
 	err := j.shared.Run(ctx, func(n int) { note("cache: waiting for the upload of " + words.Count(n, "result")) }, work)
 	note(fmt.Sprintf("cache: %s found, %d written", words.Count(j.shared.Used(), "result"), j.shared.Written()))

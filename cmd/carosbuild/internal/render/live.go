@@ -150,7 +150,11 @@ func (l *live) Show(e progress.Event) {
 	case progress.StageDone:
 		l.drop(func(r *row) bool { return r.stage != e.Stage })
 	case progress.Note:
-		l.above = append(l.above, l.paint(yellow, "! ")+Printable(e.Text))
+		mark := l.paint(yellow, "! ")
+		if e.Good {
+			mark = l.paint(faint, "• ")
+		}
+		l.above = append(l.above, mark+Printable(e.Text))
 	case progress.Progress:
 		l.progress(e)
 	case progress.ProgressEnd:

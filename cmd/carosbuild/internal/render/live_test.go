@@ -155,3 +155,15 @@ func checkView(t *testing.T, lines []string, width int) {
 		t.Errorf("the rows:\n%s", strings.Join(lines, "\n"))
 	}
 }
+
+// TestLiveNotes: a note is marked as one about a problem unless it says that it is not.
+func TestLiveNotes(t *testing.T) {
+	var out strings.Builder
+	l := newLive(&out, func() (int, int) { return 80, 24 }, false)
+	l.Show(progress.Event{Time: time.Now(), Kind: progress.Note, Text: "a problem"})
+	l.Show(progress.Event{Time: time.Now(), Kind: progress.Note, Text: "a result", Good: true})
+	l.Close()
+	if want := "! a problem\n• a result\n"; !strings.Contains(out.String(), want) {
+		t.Errorf("%q has no %q", out.String(), want)
+	}
+}
