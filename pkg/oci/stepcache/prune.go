@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -50,19 +49,16 @@ func (p *Place) Prune(ctx context.Context, before time.Time, look bool) (removed
 	if err := g.Wait(); err != nil {
 		return 0, 0, err
 	}
-	var drop []string
 	for tag, h := range old {
 		if others[h] {
 			kept++
-			continue
+			delete(old, tag)
 		}
-		drop = append(drop, tag)
 	}
-	slices.Sort(drop)
 	if !look {
-		err = p.images.Remove(ctx, drop)
+		err = p.images.Remove(ctx, old)
 	}
-	return len(drop), kept, err
+	return len(old), kept, err
 }
 
 // age is when an image was written.
