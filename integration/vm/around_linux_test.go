@@ -6,6 +6,7 @@ package vm_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -27,10 +28,8 @@ import (
 func TestAround(t *testing.T) {
 	m := open(t)
 	program := filepath.Join(t.TempDir(), "around")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "./testdata/around")
-	if build.Env = append(os.Environ(), "CGO_ENABLED=0"); os.Getenv("GO") != "" {
-		build.Path = os.Getenv("GO")
-	}
+	build := exec.CommandContext(t.Context(), cmp.Or(os.Getenv("GO"), "go"), "build", "-o", program, "./testdata/around")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}

@@ -112,26 +112,27 @@ func (l *SharedLayout) index() (*v1.IndexManifest, error) {
 // unusedFor is how long a blob stays that no image has: somebody may be writing one.
 const unusedFor = 24 * time.Hour
 
-// Remove removes images by their tags, and the blobs that no image has and that nobody
-// has written or used for a day.
-func (l *SharedLayout) Remove(_ context.Context, tags []string) error {
-	if len(tags) == 0 {
+// Remove removes images by their tags, unless another image has got the tag meanwhile, and the
+// blobs that no image has and that nobody has written or used for a day.
+func (l *SharedLayout) Remove(_ context.Context, images map[string]Digest) error {
+	if len(images) == 0 {
 		return nil
 	}
 	unlock, err := freshfile.Lock(filepath.Join(l.Dir, ".lock"))
 	if err != nil {
 		return err
 	}
-	return errors.Join(l.remove(tags), unlock())
+	return errors.Join(l.remove(images), unlock())
 }
 
-func (l *SharedLayout) remove(tags []string) error {
+func (l *SharedLayout) remove(images map[string]Digest) error {
 	index, err := l.index()
 	if err != nil {
 		return err
 	}
 	index.Manifests = slices.DeleteFunc(index.Manifests, func(d v1.Descriptor) bool {
-		return slices.Contains(tags, d.Annotations[refName])
+		h, ok := images[d.Annotations[refName]]
+		return ok && h == d.Digest
 	})
 	used := map[string]bool{}
 	for _, d := range index.Manifests {

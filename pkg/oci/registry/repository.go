@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -108,21 +110,42 @@ func (r *Repository) Write(ctx context.Context, tag string, image oci.Stored, t 
 	return r.session.Explain(ctx, r.session.upload(ctx, r.pusher, to, img, to.Name()))
 }
 
+// mostTags is how many tags a repository may have, and mostPages on how many pages they may
+// be listed.
+const (
+	mostTags  = 1 << 20
+	mostPages = 20000
+)
+
 // Tags are those of all images.
 func (r *Repository) Tags(ctx context.Context) ([]string, error) {
-	tags, err := r.puller.List(ctx, r.session.ref.Context())
+	at := r.session.ref.Context()
+	l, err := r.puller.Lister(ctx, at)
+	var all []string
+	for pages := 0; err == nil && l.HasNext(); pages++ {
+		page, e := l.Next(ctx)
+		if err = e; e != nil {
+			break
+		}
+		if all = append(all, page.Tags...); len(all) > mostTags || pages == mostPages {
+			return nil, fmt.Errorf("the list of the tags of %s does not end", at)
+		}
+	}
 	if absent(err) {
 		return nil, nil
 	}
-	return tags, r.session.Explain(ctx, err)
+	return all, r.session.Explain(ctx, err)
 }
 
-// Remove removes images by their tags, and with each all its other tags. The registry
-// removes their blobs when it likes.
-func (r *Repository) Remove(ctx context.Context, tags []string) error {
-	for _, tag := range tags {
-		at := r.session.ref.Context()
+// Remove removes images by their tags, unless another image has got the tag meanwhile, and
+// with each all its other tags. The registry removes their blobs when it likes.
+func (r *Repository) Remove(ctx context.Context, images map[string]oci.Digest) error {
+	at := r.session.ref.Context()
+	for _, tag := range slices.Sorted(maps.Keys(images)) {
 		d, err := r.puller.Head(ctx, at.Tag(tag))
+		if err == nil && d.Digest != images[tag] {
+			continue
+		}
 		if err == nil {
 			err = r.pusher.Delete(ctx, at.Digest(d.Digest.String()))
 		}

@@ -29,7 +29,7 @@ type images interface {
 	Image(ctx context.Context, tag string) (oci.Source, error)
 	Write(ctx context.Context, tag string, image oci.Stored, t oci.Transfer, o oci.PushOptions) error
 	Tags(ctx context.Context) ([]string, error)
-	Remove(ctx context.Context, tags []string) error
+	Remove(ctx context.Context, images map[string]oci.Digest) error
 }
 
 // Open prepares the use of a place, named REGISTRY/REPOSITORY or oci:DIR, as long as

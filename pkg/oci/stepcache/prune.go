@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -51,18 +50,16 @@ func (p *Place) Prune(ctx context.Context, before time.Time, look bool) (removed
 	if err := g.Wait(); err != nil {
 		return 0, 0, err
 	}
-	var drop []string
 	for tag, h := range old {
 		if others[h] {
 			kept += results(tag)
+			delete(old, tag)
 			continue
 		}
-		drop = append(drop, tag)
 		removed += results(tag)
 	}
-	slices.Sort(drop)
 	if !look {
-		err = p.images.Remove(ctx, drop)
+		err = p.images.Remove(ctx, old)
 	}
 	return removed, kept, err
 }

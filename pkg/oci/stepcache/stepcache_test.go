@@ -188,5 +188,17 @@ func TestPrune(t *testing.T) {
 	}
 }
 
+// What somebody has written anew meanwhile is not removed.
+func TestRemoveMoved(t *testing.T) {
+	p, _ := place(t)
+	put(t, p, Meta{Key: "k"}, layer(ocitest.MakeTar(t, ocitest.Reg("f", "1"))))
+	if err := p.images.Remove(t.Context(), map[string]oci.Digest{"step-k": oci.DigestOf([]byte("former"))}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Lookup(t.Context(), "k", ""); err != nil {
+		t.Error(err)
+	}
+}
+
 // unusedForTest is more than a layout keeps blobs that no image has.
 const unusedForTest = 24 * time.Hour

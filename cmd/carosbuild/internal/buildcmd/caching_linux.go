@@ -30,7 +30,7 @@ func (c *buildCommand) openShared(ctx context.Context, j *buildJob, store *layer
 	s.Pull = func(ctx context.Context, f remotecache.Found) (string, error) {
 		src := f.Source
 		src.Events = c.Transfers(view)
-		p, err := store.Pull(ctx, foundSource(src), "the result of stage "+f.Stage, "")
+		p, err := store.Pull(ctx, foundSource(src), "the result of stage "+s.Steps[f.Key].Stage, "")
 		return p.Layer, err
 	}
 	s.Past = func(stage string) (string, []byte, error) {

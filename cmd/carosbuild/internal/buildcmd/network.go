@@ -102,8 +102,14 @@ func checkCertificates(data []byte) error {
 	if len(data) > mostCertificates {
 		return fmt.Errorf("it has more than %d MiB", mostCertificates>>20)
 	}
-	if bytes.Contains(data, []byte("PRIVATE KEY-----")) {
-		return errors.New("it has a private key, which steps could read")
+	for line := range bytes.Lines(data) {
+		kind, ok := bytes.CutPrefix(bytes.TrimSpace(line), []byte("-----BEGIN "))
+		switch {
+		case ok && bytes.Contains(kind, []byte("PRIVATE KEY")):
+			return errors.New("it has a private key, which steps could read")
+		case ok && !bytes.HasSuffix(kind, []byte("CERTIFICATE-----")):
+			return fmt.Errorf("it has more than certificates, %.40q, which steps could read", bytes.TrimRight(kind, "-"))
+		}
 	}
 	if b, _ := pem.Decode(data); b == nil {
 		return errors.New("it has no certificate in PEM (-----BEGIN CERTIFICATE-----)")
