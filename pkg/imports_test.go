@@ -66,7 +66,7 @@ var allowed = map[string][]string{
 	"pkg/layer/sums":     {"pkg/beneath", "pkg/freshfile", "pkg/layer/archive", "pkg/terminal"},
 	"pkg/oci":            {"pkg/ctxio", "pkg/evict", "pkg/freshfile", "pkg/sealed", "pkg/terminal"},
 	"pkg/oci/ocitest":    {},
-	"pkg/oci/registry":   {"pkg/netfault", "pkg/oci", "pkg/terminal", "pkg/xdg"},
+	"pkg/oci/registry":   {"pkg/bytesize", "pkg/netfault", "pkg/oci", "pkg/terminal", "pkg/xdg"},
 	"pkg/qemu":           {"pkg/disk"},
 	"pkg/release":        {"pkg/debfile", "pkg/freshdir", "pkg/results"},
 	"pkg/results":        {"pkg/disk/tree"},
