@@ -36,6 +36,9 @@ func TestDoctor(t *testing.T) {
 	if !strings.Contains(r.stdout, "missing  mirror ") || !strings.Contains(r.stdout, "set CAROSBUILD_DEBIAN_MIRROR") {
 		t.Errorf("no mirror:\n%s", r.stdout)
 	}
+	for _, lines := range []string{"1", "3", "12"} { // nobody reads the rest
+		w.ok(t, tool(t, "sh"), "-c", `"$0" doctor | head -n "$1"`, program(t), lines)
+	}
 	err := filepath.WalkDir(w.dir, func(path string, _ fs.DirEntry, err error) error {
 		if strings.Contains(path, "carosbuild-doctor") {
 			t.Errorf("%s is left", path)

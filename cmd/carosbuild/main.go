@@ -35,6 +35,7 @@ func main() {
 		return
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, stopReading := cli.WhileRead(ctx)
 	a := cli.New()
 	a.Version = buildVersion()
 	a.OutputMode = 0o666 &^ os.FileMode(umask)
@@ -42,6 +43,7 @@ func main() {
 	a.CommandPath = called.CommandPath()
 	status := end(ctx, a, errors.Join(err, a.Close()))
 	a.ReportEnd(status)
+	stopReading()
 	stop()
 	os.Exit(status)
 }
@@ -50,6 +52,8 @@ func main() {
 func end(ctx context.Context, a *cli.App, err error) int {
 	var inner cli.Exit
 	switch {
+	case errors.Is(context.Cause(ctx), cli.ErrNotRead): // nobody would read a message either
+		return cli.ExitNotRead
 	case errors.As(err, &inner): // it has said everything already
 		return int(inner)
 	case ctx.Err() != nil && !(a.EndedBySignal && err == nil):

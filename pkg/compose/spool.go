@@ -14,6 +14,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk"
 	"github.com/carosio/carosbuild/pkg/disk/content"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/freshfile"
 )
 
 // spool makes a file for data on its way. It has no name, and is gone when the
@@ -21,12 +22,12 @@ import (
 func (c *composer) spool() (disk.Spool, error) { return c.scratch() }
 
 func (c *composer) scratch() (*os.File, error) {
-	f, err := os.CreateTemp(c.CacheDir, "spool-")
+	f, err := freshfile.Scratch(c.CacheDir)
 	if err != nil {
 		return nil, err
 	}
 	c.trees.undo = append(c.trees.undo, f.Close)
-	return f, os.Remove(f.Name())
+	return f, nil
 }
 
 // archive is the content of an archive of a stage, or of an image of a file

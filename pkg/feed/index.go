@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,6 +18,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/klauspost/compress/gzip"
+
+	"github.com/carosio/carosbuild/pkg/freshfile"
 )
 
 // Index says what index a feed gets.
@@ -159,20 +160,14 @@ func releaseFile(files []indexFile, date time.Time) []byte {
 	return b.Bytes()
 }
 
-// replaceFile writes a file under a name beside it, then renames it.
-func replaceFile(name string, data []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".new-")
+// replaceFile gives a file its content as a whole.
+func replaceFile(name string, data []byte) error {
+	prefix := "." + filepath.Base(name) + ".new-"
+	freshfile.Sweep(filepath.Dir(name), prefix)
+	f, err := freshfile.Create(filepath.Dir(name), prefix)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
 	_, err = f.Write(data)
-	if err := errors.Join(err, f.Chmod(0o644), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), name)
+	return freshfile.Rename(f, name, false, errors.Join(err, f.Chmod(0o644)))
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 
 // Package freshfile makes files that appear whole or not at all. A file that is
-// being written has another name until it is whole. What writes for long locks
-// it, so that whoever comes after a process that was killed knows what to
-// remove.
+// being written has no name until it is whole, where the file system can do that,
+// and otherwise another one. It is locked until then, so that whoever comes after a
+// process that was killed knows what to remove.
 package freshfile
 
 import (
@@ -14,9 +14,18 @@ import (
 	"strings"
 )
 
-// Create makes a file in a directory, whose name begins with prefix, and locks it.
-// Finish ends it; Sweep removes it once its process is gone.
+// Create makes a file for a directory and locks it. Finish, Rename or Place give it its
+// name. Where the file system has no files without a name, it has one that begins
+// with prefix, and Sweep removes it once its process is gone.
 func Create(dir, prefix string) (*os.File, error) {
+	if f, ok := nameless(dir, prefix); ok {
+		return f, nil
+	}
+	return CreateNamed(dir, prefix)
+}
+
+// CreateNamed is Create for a file that has a name from the beginning.
+func CreateNamed(dir, prefix string) (*os.File, error) {
 	for {
 		f, err := os.CreateTemp(dir, prefix+"*")
 		if err != nil {
@@ -61,6 +70,12 @@ func Finish(f *os.File, path string, mode fs.FileMode, err error) error {
 	}
 	return SyncDir(filepath.Dir(path))
 }
+
+// Place gives a file from Create its name and leaves it open and locked.
+func Place(f *os.File, path string) error { return giveName(f, path) }
+
+// Discard removes a file from Create that is not to get a name.
+func Discard(f *os.File) error { return errors.Join(dropName(f), f.Close()) }
 
 // Sweep removes the files in a directory that nobody is writing any more. It
 // is a courtesy: what it cannot do, it leaves.

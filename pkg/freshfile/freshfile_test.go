@@ -19,7 +19,7 @@ const writerVar = "CAROSBUILD_TEST_WRITER"
 func TestLeftBehind(t *testing.T) {
 	if dir := os.Getenv(writerVar); dir != "" {
 		for range 2 {
-			f, err := Create(dir, ".new-")
+			f, err := CreateNamed(dir, ".new-")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -41,7 +41,7 @@ func TestLeftBehind(t *testing.T) {
 	if _, err := out.Read(make([]byte, 6)); err != nil {
 		t.Fatal(err)
 	}
-	own, err := Create(dir, ".new-")
+	own, err := CreateNamed(dir, ".new-")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,10 +43,10 @@ func TryLock(f *os.File, how int) (bool, error) {
 // settle gives a locked file its name and closes it, or removes it after an error.
 func settle(f *os.File, path string, err error) error {
 	if err == nil {
-		err = os.Rename(f.Name(), path)
+		err = giveName(f, path)
 	}
 	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()), f.Close())
+		return errors.Join(err, Discard(f))
 	}
 	return f.Close()
 }

@@ -3,7 +3,6 @@
 package freshfile
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,7 +11,7 @@ import (
 // Write writes a file beside its place and renames it; durable waits for
 // the disk.
 func Write(path string, data []byte, durable bool) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	f, err := Create(filepath.Dir(path), ".new-")
 	if err != nil {
 		return err
 	}
@@ -20,21 +19,14 @@ func Write(path string, data []byte, durable bool) error {
 	return Rename(f, path, durable, err)
 }
 
-// Rename closes a temporary file and gives it its name, or removes it
-// after an error.
+// Rename gives a file from Create its name and closes it, or removes it after an
+// error.
 func Rename(f *os.File, path string, durable bool, err error) error {
 	if err == nil && durable {
 		err = f.Sync()
 	}
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	if !durable {
-		return nil
+	if err := settle(f, path, err); err != nil || !durable {
+		return err
 	}
 	return SyncDir(filepath.Dir(path))
 }

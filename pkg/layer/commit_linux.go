@@ -188,7 +188,7 @@ func (s *Store) writeSplit(id string, record *os.File) error {
 		return err
 	}
 	file := s.splitFile(id)
-	f, err := os.CreateTemp(filepath.Dir(file), ".new-*")
+	f, err := freshfile.Create(filepath.Dir(file), ".new-")
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ var ErrInUse = errors.New("the store is in use by another carosbuild")
 // Alone runs f while no other process has the store open, nor can open it. The
 // error wraps ErrInUse where one has.
 func (s *Store) Alone(f func() error) error {
-	return s.wip.exclusive(func() error {
+	return s.wip.exclusive(s.wip.named(func() error {
 		other, err := s.wip.other()
 		if err != nil {
 			return err
@@ -33,7 +33,7 @@ func (s *Store) Alone(f func() error) error {
 			return other
 		}
 		return f()
-	})
+	}))
 }
 
 // other is an ErrInUse that says who, when another process holds the lock of a

@@ -27,12 +27,13 @@ import (
 
 // Options say where a store is and what it may take.
 type Options struct {
-	GraphRoot string        // holds everything; absolute
-	RunRoot   string        // what a reboot may lose; absolute
-	BootID    string        // of this boot; "" reads the kernel's
-	Holder    string        // who has the store open, for others that want it alone
-	Limits    oci.Limits    // zero values mean the defaults
-	Snapshots snapshot.Kind // "" takes overlay mounts
+	GraphRoot string          // holds everything; absolute
+	RunRoot   string          // what a reboot may lose; absolute
+	BootID    string          // of this boot; "" reads the kernel's
+	Holder    string          // who has the store open, for others that want it alone
+	Waiting   func(by string) // where another one has the store alone: is told which, after a second; may be nil
+	Limits    oci.Limits      // zero values mean the defaults
+	Snapshots snapshot.Kind   // "" takes overlay mounts
 	// Owners set and say what files of layers and snapshots have; nil asks the kernel. With
 	// an owner.Recorded the store keeps the records, in a table of its own, and snapshots
 	// are copies.
@@ -88,7 +89,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err := s.setDriver(o.Snapshots, !o.NoMounts); err != nil {
 		return nil, fmt.Errorf("open store %s: %w", o.GraphRoot, err)
 	}
-	if s.wip, err = openWip(filepath.Join(graph, "carosbuild"), o.Holder); err != nil {
+	if s.wip, err = openWip(ctx, filepath.Join(graph, "carosbuild"), opening{holder: o.Holder, waiting: o.Waiting}); err != nil {
 		return nil, fmt.Errorf("open store %s: %w", o.GraphRoot, err)
 	}
 	if s.sync, err = startSyncer(graph, o.BootID, s.wip); err != nil {

@@ -177,7 +177,7 @@ func testAlone(t *testing.T, s *Store) {
 	if err := s.Alone(f); err != nil || ran != 1 {
 		t.Errorf("alone: %v", err)
 	}
-	other, err := openWip(s.wip.base, "carosbuild serve, process 7")
+	other, err := openWip(t.Context(), s.wip.base, opening{holder: "carosbuild serve, process 7"})
 	if err != nil {
 		t.Fatal(err)
 	}

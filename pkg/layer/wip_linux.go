@@ -3,6 +3,7 @@
 package layer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -23,11 +24,12 @@ import (
 // holds a lock in it as long as it lives; another process that gets the lock
 // may remove the directory.
 type wip struct {
-	base string // GraphRoot/carosbuild
-	dir  string
-	lock *os.File
-	next atomic.Int64
-	dead []deadWip
+	base   string // GraphRoot/carosbuild
+	holder string // who this process is, for others
+	dir    string
+	lock   *os.File
+	next   atomic.Int64
+	dead   []deadWip
 }
 
 // deadWip is the directory of a dead process, locked for removal.
@@ -36,28 +38,35 @@ type deadWip struct {
 	lock *os.File
 }
 
-func openWip(base, holder string) (*wip, error) {
+func openWip(ctx context.Context, base string, o opening) (*wip, error) {
 	if err := os.MkdirAll(filepath.Join(base, "wip"), 0o700); err != nil {
 		return nil, fmt.Errorf("make work directory: %w", err)
 	}
-	w := &wip{base: base}
-	err := w.exclusive(func() error {
-		if err := w.sweep(); err != nil {
-			return err
-		}
-		var err error
-		if w.dir, err = os.MkdirTemp(filepath.Join(base, "wip"), "wip-"); err != nil {
-			return err
-		}
-		if w.lock, err = freshfile.Flock(filepath.Join(w.dir, "lock"), unix.LOCK_EX|unix.LOCK_NB); err == nil {
-			_, err = w.lock.WriteString(holder)
-		}
-		return err
-	})
+	w := &wip{base: base, holder: o.holder}
+	l, err := o.lock(ctx, filepath.Join(base, "lock"))
+	if err == nil {
+		_ = l.Truncate(0) // the name that a killed one has left; nothing depends on it
+		err = errors.Join(w.begin(), l.Close())
+	}
 	if err != nil {
 		return nil, fmt.Errorf("make work directory: %w", err)
 	}
 	return w, nil
+}
+
+// begin makes the directory. The caller is in exclusive.
+func (w *wip) begin() error {
+	if err := w.sweep(); err != nil {
+		return err
+	}
+	var err error
+	if w.dir, err = os.MkdirTemp(filepath.Join(w.base, "wip"), "wip-"); err != nil {
+		return err
+	}
+	if w.lock, err = freshfile.Flock(filepath.Join(w.dir, "lock"), unix.LOCK_EX|unix.LOCK_NB); err == nil {
+		_, err = w.lock.WriteString(w.holder)
+	}
+	return err
 }
 
 // exclusive runs f while no other process is in exclusive.

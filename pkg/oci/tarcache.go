@@ -16,7 +16,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -120,8 +119,8 @@ func (c TarCache) quarantine(id v1.Hash) error {
 // put stores what write writes, if it has the digest that it should have. It
 // does not wait for the disk: see find.
 func (c TarCache) put(id v1.Hash, write func(io.Writer) error) (*os.File, tarSum, error) {
-	c.sweep()
-	f, err := os.CreateTemp(c.Dir, ".new-*")
+	freshfile.Sweep(c.Dir, ".new-") // of processes that were killed
+	f, err := freshfile.Create(c.Dir, ".new-")
 	if err != nil {
 		return nil, tarSum{}, err
 	}
@@ -135,27 +134,16 @@ func (c TarCache) put(id v1.Hash, write func(io.Writer) error) (*os.File, tarSum
 		err = w.finish(id)
 	}
 	if err == nil {
-		err = os.Rename(f.Name(), c.tarFile(id))
+		err = freshfile.Place(f, c.tarFile(id))
 	}
 	if err != nil {
-		return nil, tarSum{}, errors.Join(err, f.Close(), os.Remove(f.Name()))
+		return nil, tarSum{}, errors.Join(err, freshfile.Discard(f))
 	}
 	sum := tarSum{id, w.size, w.crc.Sum32()}
 	if err := sealed.Write(c.sumFile(id), sum); err != nil {
 		return nil, sum, errors.Join(err, f.Close())
 	}
 	return f, sum, nil
-}
-
-// sweep removes what a killed process has left. It is a courtesy: what it
-// cannot do, it leaves.
-func (c TarCache) sweep() {
-	names, _ := filepath.Glob(filepath.Join(c.Dir, ".new-*"))
-	for _, n := range names {
-		if st, err := os.Stat(n); err == nil && time.Since(st.ModTime()) > 24*time.Hour {
-			_ = os.Remove(n)
-		}
-	}
 }
 
 // tarWriter writes a stream into an empty file and leaves runs of zeros out.

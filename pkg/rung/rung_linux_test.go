@@ -166,7 +166,7 @@ func TestPlainScratch(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(left, "x"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	lock, err := freshfile.Create(dir, scratchPrefix)
+	lock, err := freshfile.CreateNamed(dir, scratchPrefix)
 	if err != nil {
 		t.Fatal(err)
 	}

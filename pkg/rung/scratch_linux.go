@@ -38,7 +38,7 @@ func plainScratch(dir string) (scratch string, release func() error, err error) 
 	if err := sweepScratch(dir); err != nil {
 		return "", nil, fmt.Errorf("remove files of earlier runs: %w", err)
 	}
-	lock, err := freshfile.Create(dir, scratchPrefix)
+	lock, err := freshfile.CreateNamed(dir, scratchPrefix)
 	if err != nil {
 		return "", nil, fmt.Errorf("make scratch directory: %w", err)
 	}

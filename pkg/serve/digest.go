@@ -12,10 +12,10 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"sync"
 
 	"github.com/carosio/carosbuild/pkg/ctxio"
+	"github.com/carosio/carosbuild/pkg/freshfile"
 	"github.com/carosio/carosbuild/pkg/results"
 )
 
@@ -102,16 +102,6 @@ func (d *Digests) learn(key, sum string) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(d.file), ".digests-*")
-	if err != nil {
-		return nil //nolint:nilerr // a directory that cannot be written to costs time, nothing else
-	}
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), d.file)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-	}
+	_ = freshfile.Write(d.file, data, false) // a directory that cannot be written to costs time, nothing else
 	return nil
 }

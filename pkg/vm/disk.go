@@ -11,6 +11,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/ext4"
 	"github.com/carosio/carosbuild/pkg/disk/image"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/freshfile"
 	"github.com/carosio/carosbuild/pkg/vm/cow"
 	"github.com/carosio/carosbuild/pkg/vm/delta"
 	"github.com/carosio/carosbuild/pkg/vm/guest"
@@ -34,7 +35,7 @@ func NewDisk(t *tree.Tree, scratch string) (*Disk, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := nameless(scratch)
+	f, err := freshfile.Scratch(scratch)
 	if err != nil {
 		return nil, err
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/debfile"
 	"github.com/carosio/carosbuild/pkg/disk/initrd"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/freshfile"
 	"github.com/carosio/carosbuild/pkg/vm/delta"
 )
 
@@ -221,7 +222,7 @@ func unpacked(ctx context.Context, deb, scratch string) (k *Kernel, err error) {
 		return nil, err
 	}
 	defer plain.Close()
-	tar, err := nameless(scratch)
+	tar, err := freshfile.Scratch(scratch)
 	if err != nil {
 		return nil, err
 	}
@@ -255,28 +256,11 @@ func (k *Kernel) keep(ctx context.Context, name string) (err error) {
 		file.Path = path
 		out = append(out, delta.Change{Path: path, Entry: &file})
 	}
-	f, err := os.CreateTemp(filepath.Dir(name), "kernel-")
+	f, err := freshfile.Create(filepath.Dir(name), "kernel-")
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name())
-	err = delta.WriteTar(ctx, f, out, delta.TarOptions{})
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), name)
-}
-
-// nameless is a file of a directory that is gone when it is closed.
-func nameless(dir string) (*os.File, error) {
-	f, err := os.CreateTemp(dir, "vm-")
-	if err != nil {
-		return nil, err
-	}
-	if err := os.Remove(f.Name()); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
+	return freshfile.Rename(f, name, false, delta.WriteTar(ctx, f, out, delta.TarOptions{}))
 }
 
 // image reads the kernel itself.

@@ -62,6 +62,7 @@ func Remedies(err error) []string {
 func (s *session) Explain(ctx context.Context, err error) error {
 	var a *AccessError
 	var page *pageError
+	var endless *endlessError
 	var round *redirectError
 	var busy *busyError
 	var t *transport.Error
@@ -70,6 +71,8 @@ func (s *session) Explain(ctx context.Context, err error) error {
 		return err
 	case errors.As(err, &page):
 		return s.access(err, page.Error(), fmt.Sprintf("is %s a registry? A login page for all of the network, or a proxy, may have answered in its place", s.guard.host))
+	case errors.As(err, &endless):
+		return s.access(err, endless.Error(), fmt.Sprintf("is %s a registry? Something else may have answered in its place", s.guard.host))
 	case errors.As(err, &round):
 		return s.access(err, round.Error(), s.elsewhere())
 	case errors.As(err, &busy):

@@ -3,6 +3,7 @@
 package registry
 
 import (
+	"bytes"
 	"context"
 	"encoding/pem"
 	"errors"
@@ -82,6 +83,14 @@ func TestRegistryMessages(t *testing.T) {
 			w.Header().Set("Content-Type", "application/json")
 			fmt.Fprint(w, "<html><title>Sign in</title>")
 		}, "gives as a token is a web page", "is reg.test:5000 a registry?"},
+		{"an endless body in place of a manifest", true, "", "", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", string(types.OCIManifestSchema1))
+			for b := bytes.Repeat([]byte("{ "), 32<<10); r.URL.Path != "/v2/"; {
+				if _, err := w.Write(b); err != nil {
+					return
+				}
+			}
+		}, "reg.test:5000 sends more than 32 MiB in answer to /v2/a/b/manifests/c", "is reg.test:5000 a registry?"},
 		{"hostile words", true, "", "", says(404, "application/json", `{"errors":[{"code":"\u001b[2J","message":"a\n::set-output name=x::y"}]}`), "(404 Not Found, \uFFFD[2J: a ::set-output name=x::y)", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -262,30 +271,32 @@ func pushTo(t *testing.T, r Client, img v1.Image, dst string) error {
 	return err
 }
 
-// A registry that knows no HEAD can be pushed to.
+// A registry that knows no HEAD, or a proxy that forbids it, can be pushed to.
 func TestPushWithoutHead(t *testing.T) {
-	host := ocitest.MemoryRegistry(t, func(h http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.Method == http.MethodHead {
-				w.WriteHeader(http.StatusMethodNotAllowed)
-				return
-			}
-			h.ServeHTTP(w, r)
+	for _, status := range []int{http.StatusMethodNotAllowed, http.StatusForbidden, http.StatusBadRequest, http.StatusNotImplemented} {
+		host := ocitest.MemoryRegistry(t, func(h http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Method == http.MethodHead {
+					w.WriteHeader(status)
+					return
+				}
+				h.ServeHTTP(w, r)
+			})
 		})
-	})
-	l := ocitest.NewLayout(t)
-	l.Index(l.Image(ocitest.MakeTar(t, ocitest.Reg("f", "x")), nil))
-	img, err := oci.OpenLayout(l.Dir, "", "", oci.PlatformOf("amd64"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range 2 {
-		if err := pushTo(t, Client{Backoff: ocitest.QuickRetry()}, img, host+"/a/b:c"); err != nil {
+		l := ocitest.NewLayout(t)
+		l.Index(l.Image(ocitest.MakeTar(t, ocitest.Reg("f", "x")), nil))
+		img, err := oci.OpenLayout(l.Dir, "", "", oci.PlatformOf("amd64"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if err := pushTo(t, Client{Backoff: ocitest.QuickRetry()}, img, host+"/a/b:c"); err != nil {
+				t.Errorf("HEAD answered with %d: %v", status, err)
+			}
+		}
+		if err := openImage(t, Client{}, host+"/a/b:c"); err != nil {
 			t.Error(err)
 		}
-	}
-	if err := openImage(t, Client{}, host+"/a/b:c"); err != nil {
-		t.Error(err)
 	}
 }
 

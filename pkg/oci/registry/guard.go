@@ -13,6 +13,9 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/carosio/carosbuild/pkg/bytesize"
+	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
 // guard wraps the network: it refuses plain HTTP to hosts for which
@@ -52,7 +55,7 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	res, err := g.send(req, g.isLayer(first))
-	if err == nil && req.Method == http.MethodHead && (res.StatusCode == http.StatusMethodNotAllowed || res.StatusCode == http.StatusNotImplemented) {
+	if err == nil && req.Method == http.MethodHead && refusesHead(res.StatusCode) {
 		res.Body.Close()
 		res, err = g.headByGet(req, g.isLayer(first))
 	}
@@ -63,6 +66,15 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	return res, nil
+}
+
+// refusesHead reports whether a registry, or a proxy before it, may do better with GET.
+func refusesHead(status int) bool {
+	switch status {
+	case http.StatusBadRequest, http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusNotImplemented:
+		return true
+	}
+	return false
 }
 
 // check refuses a request, or gives the one that led to it by redirects.
@@ -149,7 +161,10 @@ func (g *guard) send(req *http.Request, layer bool) (*http.Response, error) {
 		}
 		w.limit(g.limits.Small, passed, "sent no whole answer")
 		// It is read here, so that one which is cut off is asked for again.
-		data, err := io.ReadAll(io.LimitReader(body, maxAnswer))
+		data, err := io.ReadAll(io.LimitReader(body, maxAnswer+1))
+		if len(data) > maxAnswer && res.StatusCode < 300 {
+			err = errors.Join(err, &endlessError{req.URL.Host, req.URL.Path})
+		}
 		err = w.cause(errors.Join(err, body.Close()))
 		w.stop()
 		if err != nil {
@@ -181,6 +196,13 @@ type plainError struct{ host string }
 
 func (e *plainError) Error() string {
 	return e.host + " is not spoken to without TLS, unless it is declared as insecure"
+}
+
+// endlessError is an answer that is longer than any document.
+type endlessError struct{ host, path string }
+
+func (e *endlessError) Error() string {
+	return fmt.Sprintf("%s sends more than %s in answer to %s, which is not the answer of a registry", e.host, bytesize.Format(maxAnswer), terminal.Excerpt(e.path))
 }
 
 // redirectError is a request that is sent on and on.

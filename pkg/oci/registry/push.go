@@ -129,7 +129,7 @@ func (s *session) upload(ctx context.Context, pusher *remote.Pusher, tag name.Ta
 			if err != nil {
 				return err
 			}
-			err = s.repeat(gctx, func() error { return pusher.Upload(gctx, tag.Context(), counted) })
+			err = s.uploadLayer(gctx, pusher, counted)
 			if err == nil {
 				counted.report(math.MaxInt64)
 			}

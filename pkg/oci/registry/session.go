@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"sync/atomic"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -32,6 +33,8 @@ type session struct {
 	guard  *guard
 	rt     http.RoundTripper
 	opts   []remote.Option
+
+	part atomic.Int64 // size of the parts in which layers are uploaded, 0 while they are whole
 
 	mu    sync.Mutex
 	blobs *http.Client // nil until the registry has been asked who may fetch
@@ -248,17 +251,17 @@ func (s *session) blobClient(ctx context.Context) (*http.Client, error) {
 	if s.blobs != nil {
 		return s.blobs, nil
 	}
-	c, err := s.newClient(ctx)
+	c, err := s.newClient(ctx, s.ref.Context().Scope(transport.PullScope))
 	if err == nil {
 		s.blobs = c
 	}
 	return c, err
 }
 
-func (s *session) newClient(ctx context.Context) (*http.Client, error) {
+func (s *session) newClient(ctx context.Context, scope string) (*http.Client, error) {
 	repo := s.ref.Context()
 	rt := transport.NewUserAgent(s.rt, s.client.UserAgent)
-	t, err := transport.NewWithContext(ctx, repo.Registry, authn.FromConfig(s.auth), rt, []string{repo.Scope(transport.PullScope)})
+	t, err := transport.NewWithContext(ctx, repo.Registry, authn.FromConfig(s.auth), rt, []string{scope})
 	if err != nil {
 		return nil, err
 	}

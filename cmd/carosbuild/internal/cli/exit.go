@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -18,7 +19,11 @@ const (
 	ExitNetwork     = 5
 	ExitUnread      = 6
 	ExitInterrupted = 130
+	ExitNotRead     = 141 // as a shell has it for a program that SIGPIPE has killed
 )
+
+// ErrNotRead says that nobody reads the program's output any more.
+var ErrNotRead = errors.New("nobody reads the output")
 
 // Exit ends the program with a status and without a message: all was said, by the
 // program inside the namespaces or by the command.

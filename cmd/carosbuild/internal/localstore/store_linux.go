@@ -5,6 +5,7 @@ package localstore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 
@@ -42,7 +43,12 @@ func Open(ctx context.Context, a *cli.App, p layer.Paths, d cli.Dirs) (*layer.St
 		return nil, err
 	}
 	r := a.Rung(ctx)
-	return layer.Open(ctx, layer.Options{GraphRoot: p.GraphRoot, RunRoot: p.RunRoot, Holder: a.Holder(), Snapshots: kind, Owners: r.Store.Owners, NoMounts: r.How == userns.Plain})
+	waiting := func(by string) {
+		if a.Progress != "quiet" {
+			fmt.Fprintf(a.Stderr, "note: the store is in use by %s: waiting for it\n", by)
+		}
+	}
+	return layer.Open(ctx, layer.Options{GraphRoot: p.GraphRoot, RunRoot: p.RunRoot, Holder: a.Holder(), Waiting: waiting, Snapshots: kind, Owners: r.Store.Owners, NoMounts: r.How == userns.Plain})
 }
 
 // shut sees to it that the store can be where it is to be, and keeps what steps have left in the store and in caches from having any
