@@ -21,6 +21,7 @@ import (
 
 // Unit is what is removed as a whole.
 type Unit struct {
+	Kind   string // what a user calls it; for who collects the units of several caches
 	Path   string
 	Size   int64        // bytes on the disk
 	Used   time.Time    // last

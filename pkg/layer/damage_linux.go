@@ -32,10 +32,15 @@ type DamageError struct {
 }
 
 func (e *DamageError) Error() string {
+	return fmt.Sprintf("layer %s is damaged in the store: %s", short(e.Layer), e.difference())
+}
+
+// difference is what is different, and where.
+func (e *DamageError) difference() string {
 	if e.Path == "" {
-		return fmt.Sprintf("layer %s is damaged in the store: %s", short(e.Layer), e.What)
+		return e.What
 	}
-	return fmt.Sprintf("layer %s is damaged in the store: %s %s", short(e.Layer), terminal.Line("/"+e.Path), e.What)
+	return terminal.Line("/"+e.Path) + " " + e.What
 }
 
 // damage makes what is wrong with the files or the record of a layer a DamageError.

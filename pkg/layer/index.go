@@ -43,17 +43,18 @@ func readIndex(graph, file string) (data []byte, damaged bool, err error) {
 }
 
 // restoreIndexes puts copies in the place of indexes that are damaged.
-func restoreIndexes(graph string) error {
+func restoreIndexes(graph string) (restored []string, err error) {
 	for _, file := range indexes(graph) {
 		data, damaged, err := readIndex(graph, file)
 		if err == nil && damaged {
+			restored = append(restored, file)
 			err = freshfile.Write(file, data, true)
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
+			return restored, err
 		}
 	}
-	return nil
+	return restored, nil
 }
 
 // saveIndexes takes copies of indexes that have changed.

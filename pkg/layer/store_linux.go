@@ -56,6 +56,7 @@ type Store struct {
 	wip        *wip
 	limit      oci.Limits
 	sync       *syncer
+	restored   []string // indexes of the library that were damaged when the store was opened
 
 	register sync.Mutex // with flock on the store's lock: looking for a layer and adding it
 
@@ -74,7 +75,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if !filepath.IsAbs(o.GraphRoot) || !filepath.IsAbs(o.RunRoot) {
 		return nil, fmt.Errorf("open store: %q and %q must be absolute paths", o.GraphRoot, o.RunRoot)
 	}
-	if err := restoreIndexes(filepath.Clean(o.GraphRoot)); err != nil {
+	restored, err := restoreIndexes(filepath.Clean(o.GraphRoot))
+	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	st, err := getStore(o)
@@ -82,7 +84,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, fmt.Errorf("open store %s: %w", o.GraphRoot, err)
 	}
 	graph := filepath.Clean(o.GraphRoot)
-	s := &Store{graph: graph, store: st, limit: o.Limits.WithDefaults(), known: map[string]Layer{}}
+	s := &Store{graph: graph, store: st, limit: o.Limits.WithDefaults(), known: map[string]Layer{}, restored: restored}
 	if err := s.openOwners(o.Owners); err != nil {
 		return nil, fmt.Errorf("open store %s: %w", o.GraphRoot, err)
 	}

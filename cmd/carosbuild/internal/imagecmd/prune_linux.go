@@ -219,6 +219,7 @@ func (c *pruneCommand) leftovers(s *layer.Store, p layer.Paths, d cli.Dirs) (*hi
 	hidden := localstore.Hidden(c.App, s)
 	l.Notes = slices.DeleteFunc(l.Notes, hidden)
 	l.Logs = slices.DeleteFunc(l.Logs, func(u evict.Unit) bool { return hidden(filepath.Base(u.Path)) })
+	ofKind(l.Logs, kindLogs)
 	l.Caches, err = c.cacheUnits(d, now)
 	return l, err
 }
@@ -226,23 +227,34 @@ func (c *pruneCommand) leftovers(s *layer.Store, p layer.Paths, d cli.Dirs) (*hi
 // cacheUnits are what the owners of caches have to remove.
 func (c *pruneCommand) cacheUnits(d cli.Dirs, now time.Time) ([]evict.Unit, error) {
 	var all []evict.Unit
-	for _, units := range []func() ([]evict.Unit, error){
-		func() ([]evict.Unit, error) { return (&debian.Fetcher{Cache: d.Packages()}).Units(now) },
-		d.Blobs().Units,
-		func() ([]evict.Unit, error) { return engine.CacheUnits(d.Cache) },
-		func() ([]evict.Unit, error) { return rung.CacheUnits(d.Cache) },
-		d.History().Units,
-		func() ([]evict.Unit, error) { return d.Pins().Units(now), nil },
-		d.Layers().Units,
-		c.GitCache(d, nil).Units,
+	for _, of := range []struct {
+		kind  string
+		units func() ([]evict.Unit, error)
+	}{
+		{kindPackages, func() ([]evict.Unit, error) { return (&debian.Fetcher{Cache: d.Packages()}).Units(now) }},
+		{kindGit, c.GitCache(d, nil).Units},
+		{kindBlobs, d.Blobs().Units},
+		{kindTars, d.Layers().Units},
+		{kindCaches, func() ([]evict.Unit, error) { return engine.CacheUnits(d.Cache) }},
+		{kindKernels, func() ([]evict.Unit, error) { return rung.CacheUnits(d.Cache) }},
+		{kindPlans, d.History().Units},
+		{kindPlans, func() ([]evict.Unit, error) { return d.Pins().Units(now), nil }},
 	} {
-		some, err := units()
+		some, err := of.units()
 		if err != nil {
 			return nil, err
 		}
+		ofKind(some, of.kind)
 		all = append(all, some...)
 	}
 	return all, nil
+}
+
+// ofKind says of units what they are.
+func ofKind(units []evict.Unit, kind string) {
+	for i := range units {
+		units[i].Kind = kind
+	}
 }
 
 // print says what goes and what is left.
