@@ -228,7 +228,7 @@ func (f *fileLayer) Size() (int64, error)                { return f.desc.Size, n
 func (f *fileLayer) MediaType() (types.MediaType, error) { return f.desc.MediaType, nil }
 func (f *fileLayer) Descriptor() (*v1.Descriptor, error) { return &f.desc, nil }
 func (f *fileLayer) Compressed() (io.ReadCloser, error) {
-	file, err := os.Open(f.path)
+	file, err := openBlob(f.path)
 	if err != nil {
 		return nil, err
 	}
