@@ -30,8 +30,8 @@ func TestFsckOfCaches(t *testing.T) {
 		_, err := BlobCache{dir}.put(t.Context(), id, packing{Gzip, 0}, 1, write)
 		if tt.kind == "tar" {
 			var tar Tar
-			if tar, err = (TarCache{Dir: dir}).open(t.Context(), id, write); err == nil {
-				err = tar.file.Close()
+			if tar, err = (TarCache{Dir: dir}).open(t.Context(), id, nil, write); err == nil {
+				err = tar.from.Close()
 			}
 		}
 		if err != nil {

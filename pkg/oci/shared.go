@@ -44,7 +44,7 @@ func (l *SharedLayout) Image(_ context.Context, tag string) (Source, error) {
 			continue
 		}
 		img, err := openLayoutImage(l.Dir, d)
-		return Source{Ref: "oci:" + l.Dir + "@" + d.Digest.String(), Image: img}, err
+		return Source{Ref: "oci:" + l.Dir + "@" + d.Digest.String(), Image: img, Layout: l.Dir}, err
 	}
 	return Source{}, ErrNoImage
 }

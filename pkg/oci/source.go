@@ -21,6 +21,7 @@ type Source struct {
 	Ref      string   // names the same image forever
 	Image    v1.Image // nil for scratch and for an image of the local store
 	Archive  string   // the file of a docker archive, "" for another source
+	Layout   string   // the directory of an OCI layout, "" for another source
 	StoredID string   // of an image in the local store, "" for another source
 	Remote   Remote   // the registry that it is in, nil for another source
 	Transfer
@@ -57,7 +58,7 @@ func FindFile(p Reference, platform v1.Platform, scratch string) (Source, error)
 			return Source{}, err
 		}
 		h, err := img.Digest()
-		return Source{Ref: "oci:" + p.Path + "@" + h.String(), Image: img}, err
+		return Source{Ref: "oci:" + p.Path + "@" + h.String(), Image: img, Layout: p.Path}, err
 	}
 	img, err := openArchive(p.Path, p.Name, p.Digest, platform, scratch)
 	if err != nil {

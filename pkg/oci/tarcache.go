@@ -53,21 +53,27 @@ func (c TarCache) sumFile(id v1.Hash) string { return filepath.Join(c.Dir, id.He
 // scratch opens a file without a name on the file system of the cache.
 func (c TarCache) scratch() (*os.File, error) { return freshfile.Scratch(c.Dir) }
 
-// open is a layer out of the cache, put there by write if need be.
-func (c TarCache) open(ctx context.Context, id v1.Hash, write func(io.Writer) error) (Tar, error) {
-	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
-		return Tar{}, err
-	}
+// open is a layer out of the cache, or else the one that plain, unless it is nil, opens
+// elsewhere, or else, if there is none, put into the cache by write.
+func (c TarCache) open(ctx context.Context, id v1.Hash, plain func() (Tar, error), write func(io.Writer) error) (Tar, error) {
 	f, sum, err := c.find(ctx, id)
 	if err != nil {
 		return Tar{}, err
 	}
 	if f == nil {
+		if plain != nil {
+			if t, err := plain(); err != nil || t.from != nil {
+				return t, err
+			}
+		}
+		if err := os.MkdirAll(c.Dir, 0o700); err != nil {
+			return Tar{}, err
+		}
 		if f, sum, err = c.put(id, write); err != nil {
 			return Tar{}, err
 		}
 	}
-	return Tar{DiffID: id, Size: sum.Size, file: f}, nil
+	return Tar{DiffID: id, Size: sum.Size, from: f}, nil
 }
 
 // find opens a cached layer and reads all of it, which with this sum costs

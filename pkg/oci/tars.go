@@ -29,18 +29,21 @@ type Tars struct {
 type Tar struct {
 	DiffID v1.Hash
 	Size   int64 // bytes
-	file   *os.File
+	from   interface {
+		io.ReaderAt
+		io.Closer
+	}
 }
 
 // ReadAt implements io.ReaderAt.
-func (t Tar) ReadAt(p []byte, off int64) (int, error) { return t.file.ReadAt(p, off) }
+func (t Tar) ReadAt(p []byte, off int64) (int, error) { return t.from.ReadAt(p, off) }
 
 // Close ends the use of the layers.
 func (t *Tars) Close() error {
 	var err error
 	for _, l := range t.Layers {
-		if l.file != nil { // after an error some have not been opened
-			err = errors.Join(err, l.file.Close())
+		if l.from != nil { // after an error some have not been opened
+			err = errors.Join(err, l.from.Close())
 		}
 	}
 	t.Layers = nil
@@ -48,8 +51,8 @@ func (t *Tars) Close() error {
 }
 
 // OpenTars opens the layers of an image that is not in the local store. What the
-// cache does not have is fetched and decompressed, once; nothing that fails
-// the check against its digest is used.
+// cache does not have is fetched and decompressed, once, or used where it is if a
+// layout has it as it is; nothing that fails the check against its digest is used.
 func (s Source) OpenTars(ctx context.Context, cache TarCache) (*Tars, error) {
 	cache.Limits = cache.Limits.WithDefaults()
 	if s.Image == nil {
@@ -64,7 +67,7 @@ func (s Source) OpenTars(ctx context.Context, cache TarCache) (*Tars, error) {
 	g.SetLimit(s.Parallel())
 	for i, id := range src.config.RootFS.DiffIDs {
 		g.Go(func() (err error) {
-			t.Layers[i], err = cache.open(gctx, id, func(w io.Writer) error { return src.write(gctx, i, w) })
+			t.Layers[i], err = src.open(gctx, i, cache)
 			if err != nil {
 				return fmt.Errorf("layer %s: %w", id, err)
 			}
@@ -82,6 +85,16 @@ type tarSource struct {
 	config *v1.ConfigFile
 	raw    []byte // of which config was parsed
 	write  func(ctx context.Context, i int, w io.Writer) error
+	plain  func(ctx context.Context, i int) (Tar, error) // opens a layer where it is, nothing if it cannot be used there; nil: none can
+}
+
+func (t *tarSource) open(ctx context.Context, i int, cache TarCache) (Tar, error) {
+	id := t.config.RootFS.DiffIDs[i]
+	var plain func() (Tar, error)
+	if t.plain != nil {
+		plain = func() (Tar, error) { return t.plain(ctx, i) }
+	}
+	return cache.open(ctx, id, plain, func(w io.Writer) error { return t.write(ctx, i, w) })
 }
 
 // tarSource checks the image first. A docker archive has no manifest: to make
@@ -94,6 +107,7 @@ func (s Source) tarSource(ctx context.Context, cache TarCache) (*tarSource, erro
 	if err != nil {
 		return nil, err
 	}
+	plain := func(ctx context.Context, i int) (Tar, error) { return s.inPlace(ctx, c.Layers[i]) }
 	return &tarSource{&c.Config.ConfigFile, c.Raw, func(ctx context.Context, i int, w io.Writer) error {
 		file, err := s.Fetch(ctx, c.Layers[i], cache.scratch)
 		if err != nil {
@@ -109,7 +123,22 @@ func (s Source) tarSource(ctx context.Context, cache TarCache) (*tarSource, erro
 		}
 		_, err = io.Copy(ctxio.Writer(ctx, w), z)
 		return errors.Join(err, z.Close())
-	}}, nil
+	}, plain}, nil
+}
+
+// inPlace opens a layer that is not compressed where its layout has it.
+func (s Source) inPlace(ctx context.Context, l Layer) (Tar, error) {
+	if s.Layout == "" || l.Digest != l.DiffID {
+		return Tar{}, nil
+	}
+	ev := Event{Kind: "pull", Name: s.Ref, Digest: l.Digest.String(), Total: l.Size}
+	f, err := openProven(ctx, blobPath(s.Layout, l.Digest), l.Descriptor, func(n int64) { ev.Done = n; s.Tell(ev) })
+	if err != nil {
+		return Tar{}, err
+	}
+	ev.Done = l.Size
+	s.Tell(ev)
+	return Tar{DiffID: l.DiffID, Size: l.Size, from: f}, nil
 }
 
 // archiveSource reads the layers of a docker archive. That they are not larger
@@ -151,5 +180,5 @@ func (s Source) archiveSource(limits Limits) (*tarSource, error) {
 		ev.Done, ev.Total = n, n // only now it is known
 		s.Tell(ev)
 		return errors.Join(err, rc.Close())
-	}}, nil
+	}, nil}, nil
 }

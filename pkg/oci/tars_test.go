@@ -138,12 +138,23 @@ func TestOpenTarsLimits(t *testing.T) {
 	}
 }
 
+func packGzip(t *testing.T, stream []byte) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	if err := compress(&out, packing{Compression: Gzip}, 1, func(w io.Writer) error { _, err := w.Write(stream); return err }); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
 // Several processes may use a cache at a time, also when it is damaged and when
 // an image has a layer twice.
 func TestOpenTarsConcurrently(t *testing.T) {
 	stream := ocitest.MakeTar(t, ocitest.Reg("f", strings.Repeat("content", 1000)))
 	l := ocitest.NewLayout(t)
+	packed := packGzip(t, stream)
 	l.Index(l.Image(stream, func(m *v1.Manifest, c *v1.ConfigFile) {
+		m.Layers = []v1.Descriptor{l.Blob(types.OCILayer, packed)}
 		m.Layers, c.RootFS.DiffIDs = append(m.Layers, m.Layers[0]), append(c.RootFS.DiffIDs, c.RootFS.DiffIDs[0])
 	}))
 	cache := TarCache{Dir: t.TempDir()}

@@ -71,11 +71,11 @@ func TestTarCacheUnits(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := TarCache{Dir: t.TempDir()}
-	tar, err := c.open(t.Context(), diffID, func(w io.Writer) error { _, err := w.Write(content); return err })
+	tar, err := c.open(t.Context(), diffID, nil, func(w io.Writer) error { _, err := w.Write(content); return err })
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := tar.file.Close(); err != nil {
+	if err := tar.from.Close(); err != nil {
 		t.Fatal(err)
 	}
 	units, err := c.Units()
