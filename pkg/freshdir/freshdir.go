@@ -24,16 +24,20 @@ func Check(dir string) error {
 }
 
 // Make has fill write into a directory beside dir, which then gets dir's name.
-// If anything fails, nothing is left of it.
+// If anything fails, nothing is left of it, and what a killed process has left of it is
+// removed.
 func Make(dir string, fill func(tmp string) error) (err error) {
 	dir = filepath.Clean(dir)
 	if err := Check(dir); err != nil {
 		return err
 	}
-	tmp, err := os.MkdirTemp(filepath.Dir(dir), "."+filepath.Base(dir)+".new-")
+	prefix := "." + filepath.Base(dir) + ".new-"
+	sweep(filepath.Dir(dir), prefix)
+	tmp, unlock, err := makeTemp(filepath.Dir(dir), prefix)
 	if err != nil {
 		return err
 	}
+	defer unlock()
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, os.RemoveAll(tmp))
