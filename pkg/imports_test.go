@@ -57,7 +57,7 @@ var allowed = map[string][]string{
 	"pkg/source/files":   {"pkg/beneath", "pkg/decl", "pkg/key"},
 	"pkg/evict":          {"pkg/beneath"},
 	"pkg/feed":           {"pkg/debfile", "pkg/freshdir", "pkg/freshfile"},
-	"pkg/freshdir":       {},
+	"pkg/freshdir":       {"pkg/freshfile"},
 	"pkg/freshfile":      {},
 	"pkg/kas":            {"pkg/confine", "pkg/decl", "pkg/words"},
 	"pkg/layer":          {"pkg/beneath", "pkg/freshfile", "pkg/fsck", "pkg/layer", "pkg/oci", "pkg/owner", "pkg/remedy", "pkg/sealed", "pkg/terminal", "pkg/xdg"},

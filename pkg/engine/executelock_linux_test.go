@@ -70,7 +70,7 @@ func TestStepOfAnotherProcess(t *testing.T) {
 	if err != nil || out.Ran != 0 || out.State.Layer != want.Layer || len(b.box.Steps()) > 0 {
 		t.Errorf("%+v, %v", out, err)
 	}
-	b.events.want(t, "note step 1/1 is already running in build two (process 7): waiting for its result", "step-cached RUN text")
+	b.events.want(t, "note step 1/1 (key "+run.Key[:min(len(run.Key), 12)]+") is already running in build two (process 7): waiting for its result", "step-cached RUN text")
 }
 
 // Where that process ends without a result, the step is done here.

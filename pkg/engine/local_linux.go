@@ -123,7 +123,7 @@ func (r *jobRun) located(err error) error {
 func (r *jobRun) step(ctx context.Context, i int) (bool, error) {
 	s := &r.job.Steps[i]
 	unlock, err := r.lock(s.Key).take(ctx, func(by string) {
-		r.event(progress.Event{Kind: progress.Note, Stage: r.job.ID, Text: fmt.Sprintf("step %d/%d is already running in %s: waiting for its result", i+1, len(r.job.Steps), by)})
+		r.event(progress.Event{Kind: progress.Note, Stage: r.job.ID, Text: fmt.Sprintf("step %d/%d (key %.12s) is already running in %s: waiting for its result", i+1, len(r.job.Steps), s.Key, by)})
 	})
 	if err != nil {
 		return false, r.located(err)

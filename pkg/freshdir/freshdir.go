@@ -8,25 +8,31 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
-// Check says whether Make would take dir: it must not exist, or be an empty
-// directory.
+// Check says whether Make would take dir: it must not exist, or be a directory with
+// nothing in it but what other calls of Make are filling, or have left.
 func Check(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
-	if err == nil && len(entries) > 0 {
-		err = fmt.Errorf("%s is not empty", dir)
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), prefix(dir)) {
+			return fmt.Errorf("%s is not empty", dir)
+		}
 	}
 	return err
 }
 
+// prefix is what the names of directories begin with that are filled for dir.
+func prefix(dir string) string { return "." + filepath.Base(filepath.Clean(dir)) + ".new-" }
+
 // Make has fill write into a directory beside dir, which then gets dir's name. An empty
 // directory that there is stays, since it may be a mount point, a link's, or where somebody
 // works: fill writes into a hidden directory in it, and what is there moves up in the end.
-// If anything fails, nothing is left of it.
+// If anything fails, nothing is left of it, and what a killed process has left of it is removed.
 func Make(dir string, fill func(tmp string) error) (err error) {
 	dir = filepath.Clean(dir)
 	if err := Check(dir); err != nil {
@@ -36,10 +42,12 @@ func Make(dir string, fill func(tmp string) error) (err error) {
 	if _, err := os.Stat(dir); err == nil {
 		parent, finish = dir, moveUp
 	}
-	tmp, err := os.MkdirTemp(parent, "."+filepath.Base(dir)+".new-")
+	sweep(parent, prefix(dir))
+	tmp, unlock, err := makeTemp(parent, prefix(dir))
 	if err != nil {
 		return err
 	}
+	defer unlock()
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, os.RemoveAll(tmp))

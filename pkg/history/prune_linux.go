@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/carosio/carosbuild/pkg/evict"
@@ -20,6 +21,8 @@ type Leftovers struct {
 	Builds  Builds
 	Notes   []string      // ids of builds whose notes may go, with or without images
 	Stages  []StoredStage // whose images may go, the newest build first
+	Names   []PulledName  // under which images were pulled, which may go
+	Pulled  Pulled        // notes of them
 	Logs    []evict.Unit  // of builds, each a directory with the build's id as its name
 	Caches  []evict.Unit  // nothing of which is lost that cannot be had again
 }
@@ -37,6 +40,7 @@ func (r PruneRule) old(used time.Time) bool { return r.All || used.Before(r.Befo
 // Pruning is what goes, all that only it needs among it.
 type Pruning struct {
 	Builds []string // ids, the newest first; those of which there are but logs are not named
+	Pulled []PulledName
 	Store  *layer.Pruning
 	Units  []evict.Unit // of logs and caches
 	Left   int64        // bytes of layers, logs and caches that stay
@@ -46,6 +50,7 @@ type Pruning struct {
 	records *layer.Records
 	keep    map[string]bool // keys of the records that stay
 	builds  Builds
+	pulled  Pulled
 }
 
 // Prune works out what goes by a rule. A step's record goes when its layer does,
@@ -55,14 +60,22 @@ func (l *Leftovers) Prune(rule PruneRule) (*Pruning, error) {
 	goes := func(id string, used time.Time) bool {
 		return rule.old(used) || slices.ContainsFunc(rule.Builds, func(pattern string) bool { return MatchBuild(pattern, id) })
 	}
-	p := &Pruning{keep: map[string]bool{}, records: l.Records, builds: l.Builds}
+	p := &Pruning{keep: map[string]bool{}, records: l.Records, builds: l.Builds, pulled: l.Pulled}
 	names := map[string]bool{}
 	for _, s := range l.Stages {
 		names[ImageName(s.BuildID, s.Stage)] = goes(s.BuildID, s.Used)
 	}
+	for _, n := range l.Names {
+		names[n.Name] = goes(strings.ToLower(n.Name), n.Used) || n.Build != "" && goes(n.Build, n.Used)
+	}
 	var err error
 	if p.Store, err = l.Store.Pruning(func(name string) bool { return names[name] }); err != nil {
 		return nil, fmt.Errorf("prune: %w", err)
+	}
+	for _, n := range l.Names {
+		if names[n.Name] && !slices.Contains(p.Store.Used, n.Name) {
+			p.Pulled = append(p.Pulled, n)
+		}
 	}
 	stays := map[string]bool{} // builds, or some of their stages
 	for _, s := range l.Stages {
@@ -148,6 +161,11 @@ func (p *Pruning) Remove(ctx context.Context) error {
 			return err
 		}
 	}
+	for _, n := range p.Pulled {
+		if err := p.pulled.Forget(n.Name); err != nil {
+			return err
+		}
+	}
 	for _, u := range p.Units {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -208,6 +226,9 @@ func (l *Leftovers) times(after time.Time) ([]time.Time, error) {
 	}
 	for _, r := range records {
 		all = append(all, r.Created)
+	}
+	for _, n := range l.Names {
+		all = append(all, n.Used)
 	}
 	for _, u := range slices.Concat(l.Logs, l.Caches) {
 		all = append(all, u.Used)

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Exit statuses.
+// Exit statuses. ExitNotRead is what a shell has for a program that SIGPIPE has killed.
 const (
 	ExitFailed      = 1
 	ExitUsage       = 2
@@ -19,7 +19,7 @@ const (
 	ExitNetwork     = 5
 	ExitUnread      = 6
 	ExitInterrupted = 130
-	ExitNotRead     = 141 // as a shell has it for a program that SIGPIPE has killed
+	ExitNotRead     = 141
 )
 
 // ErrNotRead says that nobody reads the program's output any more.

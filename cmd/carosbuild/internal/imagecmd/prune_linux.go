@@ -57,6 +57,7 @@ it, and when it is run again, even if nothing has to be done.
 It does not ask. On a terminal it lists what it is about to remove; with --dry-run it
 only lists it.
 
+An image that was pulled counts as used when it is pulled; it can be named like a build.
 Images with another name, such as one given by --success-tag, stay, and so do the
 images of podman's containers and the record of what tags, suites and branches were
 resolved to. While a build, a shell or "carosbuild serve" is running, nothing can be
@@ -69,6 +70,7 @@ than --older-than says. It prints how many they are, and lists none.`,
   carosbuild prune --older-than 2w
   carosbuild prune --max-size 40G       and on, until no more than that is left
   carosbuild prune '2026-10-*'          these builds
+  carosbuild prune registry.example.org/caros/base:1   an image that was pulled
   carosbuild prune --registry registry.example.org/caros/cache --older-than 4w`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -179,7 +181,7 @@ func (c *pruneCommand) prune(ctx context.Context, s *layer.Store, p layer.Paths,
 	if err != nil {
 		return err
 	}
-	if len(rule.Builds) > 0 && len(plan.Builds)+len(plan.Units)+len(plan.InUse) == 0 {
+	if len(rule.Builds) > 0 && len(plan.Builds)+len(plan.Pulled)+len(plan.Units)+len(plan.InUse) == 0 {
 		return cli.Usagef("no build %s of %s is stored (carosbuild images lists them)", strings.Join(rule.Builds, ", "), c.Whose())
 	}
 	if c.dry {
@@ -217,6 +219,10 @@ func (c *pruneCommand) leftovers(s *layer.Store, p layer.Paths, d cli.Dirs) (*hi
 		return nil, err
 	}
 	hidden := localstore.Hidden(c.App, s)
+	l.Pulled = localstore.Pulled(p)
+	if l.Names, err = l.Pulled.Names(images, c.Visible()); err != nil {
+		return nil, err
+	}
 	l.Notes = slices.DeleteFunc(l.Notes, hidden)
 	l.Logs = slices.DeleteFunc(l.Logs, func(u evict.Unit) bool { return hidden(filepath.Base(u.Path)) })
 	ofKind(l.Logs, kindLogs)
@@ -302,6 +308,14 @@ func (c *pruneCommand) printBuilds(l *history.Leftovers, p *history.Pruning) err
 		if err := w.Flush(); err != nil {
 			return err
 		}
+	}
+	if len(p.Pulled) > 0 {
+		w := tabwriter.NewWriter(c.Stdout, 0, 8, 2, ' ', 0)
+		fmt.Fprintln(w, "PULLED IMAGE\tPULLED")
+		for _, n := range p.Pulled {
+			fmt.Fprintf(w, "%s\t%s\n", n.Name, render.Age(time.Since(n.Used)))
+		}
+		return w.Flush()
 	}
 	return nil
 }

@@ -38,7 +38,8 @@ func (c *pullCommand) run(ctx context.Context, s *layer.Store, p layer.Paths, _ 
 		return err
 	}
 	var names []string
-	for _, n := range []string{oci.NameOf(c.source, pinned), c.stage} {
+	own := oci.NameOf(c.source, pinned)
+	for _, n := range []string{own, c.stage} {
 		if n != "" {
 			names = append(names, n)
 		}
@@ -58,8 +59,19 @@ func (c *pullCommand) run(ctx context.Context, s *layer.Store, p layer.Paths, _ 
 			return err
 		}
 	}
-	if _, err := s.Keep(image, names); err != nil {
+	before, err := s.Images()
+	if err != nil {
 		return err
+	}
+	id, err := s.Keep(image, names)
+	if err != nil {
+		return err
+	}
+	if own != "" {
+		note := history.PulledName{Name: own, Image: id, Build: c.buildID, Owner: c.Owner()}
+		if err := localstore.Pulled(p).Note(note, before); err != nil {
+			return err
+		}
 	}
 	_, err = fmt.Fprintln(c.Stdout, image.Ref)
 	return err

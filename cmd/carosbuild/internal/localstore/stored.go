@@ -57,3 +57,8 @@ func Stages(a *cli.App) ([]history.StoredStage, []layer.Image, error) {
 func Builds(p layer.Paths) history.Builds {
 	return history.Builds{Dir: history.BuildsDir(p.GraphRoot)}
 }
+
+// Pulled are the notes of images that were pulled into a store.
+func Pulled(p layer.Paths) history.Pulled {
+	return history.Pulled{Dir: history.PulledDir(p.GraphRoot)}
+}
