@@ -91,6 +91,10 @@ func TestPrune(t *testing.T) {
 	if !strings.Contains(dry, "\nfirst") || !strings.Contains(dry, "\ntagged") || strings.Contains(dry, "second") || !strings.Contains(dry, "would be removed: 2 builds, ") {
 		t.Errorf("dry run:\n%s", dry)
 	}
+	// Other kinds go alone.
+	if only := p.ok(t, program(t), "prune", "--all", "--only", "tars,kernels").stdout; !strings.HasPrefix(only, "removed: 0 builds, 0 layers of 0 B, ") {
+		t.Errorf("--only tars,kernels:\n%s", only)
+	}
 	if diff := cmp.Diff([]string{"third", "second", "first", "tagged", "fourth"}, p.ids(t)); diff != "" {
 		t.Errorf("builds after a dry run (-want +got):\n%s", diff)
 	}

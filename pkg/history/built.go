@@ -3,7 +3,6 @@
 package history
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,6 +13,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/key"
 	"github.com/carosio/carosbuild/pkg/layer"
 	"github.com/carosio/carosbuild/pkg/plan"
+	"github.com/carosio/carosbuild/pkg/sealed"
 )
 
 // Built remembers the name, BUILDID:STAGE, under which the result of a stage was
@@ -34,7 +34,7 @@ func (b Built) path(stage *plan.Job) string {
 func (b Built) Note(p *plan.Plan, buildID string) error {
 	for i := range p.Stages {
 		s := &p.Stages[i]
-		data, err := json.Marshal(builtName{buildID + ":" + s.ID})
+		data, err := sealed.Seal(builtName{buildID + ":" + s.ID})
 		if err == nil {
 			err = os.MkdirAll(b.Dir, 0o700)
 		}
@@ -52,8 +52,7 @@ func (b Built) Note(p *plan.Plan, buildID string) error {
 // has that name.
 func (b Built) Find(stage *plan.Job, images []layer.Image) (name string, image layer.Image, ok bool) {
 	var v builtName
-	data, err := os.ReadFile(b.path(stage))
-	if err != nil || json.Unmarshal(data, &v) != nil || v.Name == "" {
+	if ok, err := sealed.ReadSince(b.path(stage), &v); err != nil || !ok || v.Name == "" {
 		return "", layer.Image{}, false
 	}
 	id, tag, _ := strings.Cut(v.Name, ":")

@@ -3,14 +3,15 @@
 package history
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 
-	"github.com/carosio/carosbuild/pkg/freshfile"
+	"github.com/carosio/carosbuild/pkg/fsck"
 	"github.com/carosio/carosbuild/pkg/key"
 	"github.com/carosio/carosbuild/pkg/plan"
+	"github.com/carosio/carosbuild/pkg/sealed"
 )
 
 // History remembers what the steps of stages were made of when a declaration was
@@ -29,15 +30,8 @@ func (h History) path(declaration, stage string) string {
 // Write remembers a plan that is about to be run. A declaration is named as the
 // caller likes, the same every time.
 func (h History) Write(declaration string, p *plan.Plan, buildID string) error {
-	if err := os.MkdirAll(h.Dir, 0o700); err != nil {
-		return fmt.Errorf("remember the plan: %w", err)
-	}
 	for i := range p.Stages {
-		data, err := json.Marshal(plan.PastOf(&p.Stages[i], buildID))
-		if err != nil {
-			return fmt.Errorf("remember the plan: %w", err)
-		}
-		if err := freshfile.Write(h.path(declaration, p.Stages[i].ID), data, false); err != nil {
+		if err := sealed.Write(h.path(declaration, p.Stages[i].ID), plan.PastOf(&p.Stages[i], buildID)); err != nil {
 			return fmt.Errorf("remember the plan: %w", err)
 		}
 	}
@@ -45,8 +39,7 @@ func (h History) Write(declaration string, p *plan.Plan, buildID string) error {
 }
 
 func (h History) read(declaration, stage string) (past plan.Past, ok bool) {
-	data, err := os.ReadFile(h.path(declaration, stage))
-	if err == nil && json.Unmarshal(data, &past) == nil {
+	if whole, err := sealed.ReadSince(h.path(declaration, stage), &past); err == nil && whole {
 		return past, true
 	}
 	if h.Elsewhere != nil {
@@ -55,6 +48,11 @@ func (h History) read(declaration, stage string) (past plan.Past, ok bool) {
 		}
 	}
 	return plan.Past{}, false
+}
+
+// Fsck checks all that is remembered.
+func (h History) Fsck(ctx context.Context, c *fsck.Check) error {
+	return sealed.Fsck(ctx, c, "plan", h.Dir, "removed; the next build remembers its plan again")
 }
 
 // Past is what a stage is made of, as it is remembered, and the name that another

@@ -33,6 +33,18 @@ type PruneRule struct {
 	All    bool
 	Builds []string  // patterns, see MatchBuild
 	Before time.Time // with the zero time, none is too old
+	Only   []string  // kinds of units, or KindBuilds; nil: of all kinds
+}
+
+// KindBuilds stands for builds with their images, layers and records, and for their notes.
+const KindBuilds = "builds"
+
+// takes reports whether the rule is about a kind.
+func (r PruneRule) takes(kind string) bool { return r.Only == nil || slices.Contains(r.Only, kind) }
+
+// at is the rule with another time.
+func (r PruneRule) at(t time.Time) PruneRule {
+	return PruneRule{Before: t, Builds: r.Builds, Only: r.Only}
 }
 
 func (r PruneRule) old(used time.Time) bool { return r.All || used.Before(r.Before) }
@@ -51,6 +63,7 @@ type Pruning struct {
 	keep    map[string]bool // keys of the records that stay
 	builds  Builds
 	pulled  Pulled
+	stays   bool // all of the store: the rule is about other kinds
 }
 
 // Prune works out what goes by a rule. A step's record goes when its layer does,
@@ -58,9 +71,9 @@ type Pruning struct {
 // one that goes, a record that is younger than the rule says.
 func (l *Leftovers) Prune(rule PruneRule) (*Pruning, error) {
 	goes := func(id string, used time.Time) bool {
-		return rule.old(used) || slices.ContainsFunc(rule.Builds, func(pattern string) bool { return MatchBuild(pattern, id) })
+		return rule.takes(KindBuilds) && rule.old(used) || slices.ContainsFunc(rule.Builds, func(pattern string) bool { return MatchBuild(pattern, id) })
 	}
-	p := &Pruning{keep: map[string]bool{}, records: l.Records, builds: l.Builds, pulled: l.Pulled}
+	p := &Pruning{keep: map[string]bool{}, records: l.Records, builds: l.Builds, pulled: l.Pulled, stays: !rule.takes(KindBuilds)}
 	names := map[string]bool{}
 	for _, s := range l.Stages {
 		names[ImageName(s.BuildID, s.Stage)] = goes(s.BuildID, s.Used)
@@ -100,13 +113,18 @@ func (l *Leftovers) Prune(rule PruneRule) (*Pruning, error) {
 	}
 	for _, u := range l.Logs {
 		id := filepath.Base(u.Path)
-		p.pick(u, slices.Contains(p.Builds, id) || !stays[id] && goes(id, u.Used))
+		p.pick(u, rule.takes(u.Kind) && (slices.Contains(p.Builds, id) || !stays[id] && goes(id, u.Used) || p.stays && rule.old(u.Used)))
 	}
 	for _, u := range l.Caches {
-		p.pick(u, rule.old(u.Used))
+		p.pick(u, rule.takes(u.Kind) && rule.old(u.Used))
 	}
 	for _, k := range p.Store.Kept() {
 		p.Left += max(k.Size, 0)
+	}
+	if p.stays {
+		for _, k := range p.Store.Layers() {
+			p.Left += max(k.Size, 0)
+		}
 	}
 	return p, nil
 }
@@ -137,9 +155,17 @@ func (p *Pruning) pickRecords(rule PruneRule) error {
 	return nil
 }
 
+// Layers are those that go.
+func (p *Pruning) Layers() []layer.Layer {
+	if p.stays {
+		return nil
+	}
+	return p.Store.Layers()
+}
+
 // Size is how many bytes go: of layers, uncompressed, and of logs and caches.
 func (p *Pruning) Size() (layers, units int64) {
-	for _, l := range p.Store.Layers() {
+	for _, l := range p.Layers() {
 		layers += max(l.Size, 0)
 	}
 	for _, u := range p.Units {
@@ -150,11 +176,8 @@ func (p *Pruning) Size() (layers, units int64) {
 
 // Remove removes what goes. Nobody else may have the store open.
 func (p *Pruning) Remove(ctx context.Context) error {
-	if err := p.records.Prune(p.keep); err != nil {
+	if err := p.removeStored(ctx); err != nil {
 		return err
-	}
-	if err := p.Store.Remove(ctx); err != nil {
-		return fmt.Errorf("prune: %w", err)
 	}
 	for _, id := range p.notes {
 		if err := p.builds.Delete(id); err != nil {
@@ -177,6 +200,19 @@ func (p *Pruning) Remove(ctx context.Context) error {
 	return nil
 }
 
+func (p *Pruning) removeStored(ctx context.Context) error {
+	if p.stays {
+		return nil
+	}
+	if err := p.records.Prune(p.keep); err != nil {
+		return err
+	}
+	if err := p.Store.Remove(ctx); err != nil {
+		return fmt.Errorf("prune: %w", err)
+	}
+	return nil
+}
+
 // PruneTo moves a rule's time on until at most so many bytes stay, what was not
 // used for longest going first. The newest build stays, and what was used since.
 func (l *Leftovers) PruneTo(rule PruneRule, most int64) (*Pruning, error) {
@@ -194,7 +230,7 @@ func (l *Leftovers) PruneTo(rule PruneRule, most int64) (*Pruning, error) {
 			return 0
 		}
 		var q *Pruning
-		if q, err = l.Prune(PruneRule{Before: t, Builds: rule.Builds}); err != nil {
+		if q, err = l.Prune(rule.at(t)); err != nil {
 			return 0
 		}
 		if q.Left > most {
@@ -204,7 +240,7 @@ func (l *Leftovers) PruneTo(rule PruneRule, most int64) (*Pruning, error) {
 		return 1
 	})
 	if err == nil && best.Left > most && len(times) > 0 {
-		best, err = l.Prune(PruneRule{Before: times[len(times)-1], Builds: rule.Builds})
+		best, err = l.Prune(rule.at(times[len(times)-1]))
 	}
 	return best, err
 }

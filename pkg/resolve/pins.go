@@ -3,7 +3,7 @@
 package resolve
 
 import (
-	"encoding/json"
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +11,8 @@ import (
 
 	"github.com/carosio/carosbuild/pkg/evict"
 	"github.com/carosio/carosbuild/pkg/freshfile"
+	"github.com/carosio/carosbuild/pkg/fsck"
+	"github.com/carosio/carosbuild/pkg/sealed"
 	"github.com/carosio/carosbuild/pkg/source/debian"
 	"github.com/carosio/carosbuild/pkg/source/git"
 )
@@ -34,8 +36,7 @@ func (p Pins) path(key string) string { return filepath.Join(p.Dir, key+".json")
 
 func (p Pins) read(key string) (pin, bool) {
 	var v pin
-	b, err := os.ReadFile(p.path(key))
-	if err != nil || json.Unmarshal(b, &v) != nil { // resolved again
+	if ok, err := sealed.ReadSince(p.path(key), &v); err != nil || !ok { // resolved again
 		return pin{}, false
 	}
 	return v, true
@@ -43,7 +44,7 @@ func (p Pins) read(key string) (pin, bool) {
 
 // write is atomic; the last writer wins.
 func (p Pins) write(key string, v pin) error {
-	b, err := json.Marshal(v)
+	b, err := sealed.Seal(v)
 	if err != nil {
 		return fmt.Errorf("pin: %w", err)
 	}
@@ -55,6 +56,11 @@ func (p Pins) write(key string, v pin) error {
 		return fmt.Errorf("pin: %w", err)
 	}
 	return nil
+}
+
+// Fsck checks the pins, and what else is kept beside them in the same way.
+func (p Pins) Fsck(ctx context.Context, c *fsck.Check) error {
+	return sealed.Fsck(ctx, c, "pin", p.Dir, "removed; the name is resolved again")
 }
 
 // unfinished is how long a pin takes to be written, and far longer.

@@ -28,6 +28,12 @@ func TestPins(t *testing.T) {
 	if _, ok := p.read("k"); ok {
 		t.Error("a damaged pin was taken")
 	}
+	if err := os.WriteFile(p.path("k"), []byte(`{"image":"old@sha256:3"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, ok := p.read("k"); !ok || got.Image != "old@sha256:3" {
+		t.Errorf("of an earlier version: %q", got.Image)
+	}
 	left, err := os.ReadDir(p.Dir)
 	if err != nil || len(left) != 1 {
 		t.Errorf("%d files are left (%v)", len(left), err)

@@ -10,14 +10,15 @@ import (
 	"github.com/carosio/carosbuild/pkg/fsck"
 )
 
-// Fsck checks all values in a directory. A damaged one is removed: it counts as none.
+// Fsck checks all values in a directory. A damaged one is removed: it counts as none. What
+// ReadSince takes without a digest cannot be checked, and stays.
 func Fsck(ctx context.Context, c *fsck.Check, kind, dir, then string) error {
 	return fsck.Files(dir, func(path string) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		var v json.RawMessage
-		ok, err := Read(path, &v)
+		ok, err := ReadSince(path, &v)
 		if err != nil {
 			return err
 		}

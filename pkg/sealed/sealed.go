@@ -25,14 +25,19 @@ type document struct {
 	SHA256 string          `json:"sha256"`
 }
 
-// Write stores v, in a directory that is made if need be.
-func Write(file string, v any) error {
+// Seal is the content of a file for v.
+func Seal(v any) ([]byte, error) {
 	body, err := json.Marshal(v)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	sum := sha256.Sum256(body)
-	data, err := json.Marshal(document{body, hex.EncodeToString(sum[:])})
+	return json.Marshal(document{body, hex.EncodeToString(sum[:])})
+}
+
+// Write stores v, in a directory that is made if need be.
+func Write(file string, v any) error {
+	data, err := Seal(v)
 	if err != nil {
 		return err
 	}
@@ -52,10 +57,45 @@ func Read(file string, v any) (ok bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	return open(data, v), nil
+}
+
+func open(data []byte, v any) bool {
 	var f document
 	if json.Unmarshal(data, &f) != nil {
-		return false, nil
+		return false
 	}
 	sum := sha256.Sum256(f.Record)
-	return hex.EncodeToString(sum[:]) == f.SHA256 && json.Unmarshal(f.Record, v) == nil, nil
+	return hex.EncodeToString(sum[:]) == f.SHA256 && json.Unmarshal(f.Record, v) == nil
+}
+
+// ReadSince is Read for what earlier versions of this program have written without a
+// digest: that is taken as it is.
+func ReadSince(file string, v any) (ok bool, err error) {
+	data, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if unsealed(data) {
+		return json.Unmarshal(data, v) == nil, nil
+	}
+	return open(data, v), nil
+}
+
+// unsealed reports whether data is a JSON object that has never had a digest. One flipped
+// bit does not make one of a document, which has two keys to know it by.
+func unsealed(data []byte) bool {
+	var keys map[string]json.RawMessage
+	if json.Unmarshal(data, &keys) != nil {
+		return false
+	}
+	for k := range keys {
+		if k == "record" || k == "sha256" {
+			return false
+		}
+	}
+	return true
 }

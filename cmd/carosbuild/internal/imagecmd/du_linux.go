@@ -23,7 +23,7 @@ import (
 
 // Kinds of what is stored, as users see them.
 const (
-	kindBuilds   = "builds"
+	kindBuilds   = history.KindBuilds
 	kindLayers   = "layers"
 	kindLogs     = "logs"
 	kindPackages = "packages" // and lists of packages
@@ -112,7 +112,7 @@ func usages(l *history.Leftovers, p *history.Pruning) []usage {
 	}
 	at[kindBuilds].Number, at[kindBuilds].Prunable = len(ids), len(p.Builds)
 	layers := at[kindLayers]
-	for _, one := range p.Store.Layers() {
+	for _, one := range p.Layers() {
 		layers.Prunable++
 		layers.Freed += max(one.Size, 0)
 	}

@@ -70,7 +70,7 @@ func (c *fsckCommand) run(ctx context.Context, s *layer.Store, _ layer.Paths, d 
 	trees := c.GitCache(d, nil)
 	trees.Events = nil
 	for _, f := range []func(context.Context, *fsck.Check) error{
-		s.Fsck, d.Blobs().Fsck, d.Layers().Fsck, (&debian.Fetcher{Cache: d.Packages()}).Fsck, trees.Fsck,
+		s.Fsck, d.Pins().Fsck, d.History().Fsck, d.Blobs().Fsck, d.Layers().Fsck, (&debian.Fetcher{Cache: d.Packages()}).Fsck, trees.Fsck,
 	} {
 		if err := f(ctx, check); err != nil {
 			return errors.Join(err, c.print(check)) // what was found before is not lost

@@ -36,7 +36,8 @@ type pruneCommand struct {
 	*cli.App
 	olderThan, maxSize string
 	all, dry           bool
-	registry           string // the cache of steps that is pruned, "" for this machine
+	only               []string // kinds
+	registry           string   // the cache of steps that is pruned, "" for this machine
 }
 
 // prunedByDefault is how long builds and cached files that are not used are kept.
@@ -69,6 +70,7 @@ than --older-than says. It prints how many they are, and lists none.`,
 		Example: `  carosbuild prune --dry-run            what has not been used for 30 days
   carosbuild prune --older-than 2w
   carosbuild prune --max-size 40G       and on, until no more than that is left
+  carosbuild prune --only packages,git  these kinds, as carosbuild du lists them
   carosbuild prune '2026-10-*'          these builds
   carosbuild prune registry.example.org/caros/base:1   an image that was pulled
   carosbuild prune --registry registry.example.org/caros/cache --older-than 4w`,
@@ -97,6 +99,7 @@ than --older-than says. It prints how many they are, and lists none.`,
 	f.StringVar(&c.olderThan, "older-than", "", "remove what has not been used for this long, such as 12h, 10d, 4w or 3mo (default 30d)")
 	f.StringVar(&c.maxSize, "max-size", "", "remove what has been unused for longest, until at most this much is left, such as 40G; the newest build stays")
 	f.BoolVar(&c.all, "all", false, "remove everything that can be made or fetched again")
+	f.StringSliceVar(&c.only, "only", nil, "remove only these kinds: builds (with their layers), logs, packages, git, blobs, tars, caches, kernels, plans")
 	f.BoolVarP(&c.dry, "dry-run", "n", false, "only list what would be removed")
 	f.StringVar(&c.registry, "registry", "", "remove old results of steps from this repository or oci:DIR (see docs/cache.md)")
 	a.ForeignFlag(cmd)
@@ -115,7 +118,15 @@ func (c *pruneCommand) rule(args []string, now time.Time) (rule history.PruneRul
 			return rule, most, cli.Usagef("%q: %v", pattern, err)
 		}
 	}
-	rule.Builds = args
+	for _, k := range c.only {
+		if k == kindLayers || !slices.Contains(kinds, k) {
+			return rule, most, cli.Usagef("--only %q: want one or more of %s", k, onlyKinds())
+		}
+	}
+	if len(args) > 0 && c.only != nil {
+		return rule, most, cli.Usagef("builds by name and --only cannot be combined")
+	}
+	rule.Builds, rule.Only = args, c.only
 	if c.maxSize != "" {
 		if most, err = bytesize.Parse(c.maxSize); err != nil {
 			return rule, most, cli.Usagef("--max-size: %v", err)
@@ -134,6 +145,11 @@ func (c *pruneCommand) rule(args []string, now time.Time) (rule history.PruneRul
 		rule.Before = now.Add(-prunedByDefault)
 	}
 	return rule, most, nil
+}
+
+// onlyKinds are those that can be removed alone: layers go with their builds.
+func onlyKinds() string {
+	return strings.Join(slices.DeleteFunc(slices.Clone(kinds), func(k string) bool { return k == kindLayers }), ", ")
 }
 
 // ageUnits are those that Go's durations lack.
@@ -285,7 +301,7 @@ func (c *pruneCommand) print(l *history.Leftovers, p *history.Pruning, most int6
 func (c *pruneCommand) printSize(p *history.Pruning, gone string) {
 	layers, units := p.Size()
 	fmt.Fprintf(c.Stdout, "%s: %s, %s of %s, logs and downloads of %s\n", gone, words.Count(len(p.Builds), "build"),
-		words.Count(len(p.Store.Layers()), "layer"), bytesize.Format(layers), bytesize.Format(units))
+		words.Count(len(p.Layers()), "layer"), bytesize.Format(layers), bytesize.Format(units))
 }
 
 // printBuilds lists the builds that go.

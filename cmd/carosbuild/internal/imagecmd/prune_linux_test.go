@@ -35,6 +35,7 @@ func TestPruneRule(t *testing.T) {
 		"both":      {pruneCommand{maxSize: "0", olderThan: "1d"}, nil, result{ago(24 * time.Hour), 0}},
 		"all":       {pruneCommand{all: true}, nil, result{history.PruneRule{All: true}, -1}},
 		"a century": {pruneCommand{olderThan: "5214w"}, nil, result{ago(5214 * 7 * 24 * time.Hour), -1}},
+		"kinds":     {pruneCommand{all: true, only: []string{"git", "builds"}}, nil, result{history.PruneRule{All: true, Only: []string{"git", "builds"}}, -1}},
 		"names":     {pruneCommand{}, []string{"a", "b*"}, result{history.PruneRule{Builds: []string{"a", "b*"}}, -1}},
 	} {
 		rule, most, err := tt.c.rule(tt.args, now)
