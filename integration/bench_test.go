@@ -174,6 +174,7 @@ func benchDisks(t *testing.T, w *world) {
 func benchImages(t *testing.T, w *world) {
 	tool(t, "umoci")
 	tool(t, "genimage")
+	tool(t, "skopeo")
 	benchStage(t, w)
 	self := program(t)
 	const tag = "base"
@@ -186,12 +187,23 @@ func benchImages(t *testing.T, w *world) {
 		root = []string{"sh", "-c"}
 	}
 	// genimage copies its root directory first unless it is told where it may work.
-	script := "rm -rf bundle gtmp out && umoci unpack --image layout:" + tag + " bundle && mkdir gtmp && " +
+	script := "umoci unpack --image layout:" + tag + " bundle && mkdir gtmp && " +
 		"genimage --config genimage.cfg --rootpath bundle/rootfs --tmppath gtmp --outputpath out --inputpath . && " +
 		"qemu-img convert -m 2 -W -f raw -O vmdk -o subformat=streamOptimized out/d.img ref.vmdk"
-	report(t, "(g) OCI layout to streamOptimized VMDK", 12, compare(t, w,
-		job{name: "carosbuild disk oci:", command: []string{self, "--progress=quiet", "disk", "oci:layout:" + tag, "--declaration", "only-disk.xml", "--out", "o.vmdk"}, output: "o.vmdk"},
-		job{name: "umoci unpack, genimage, qemu-img convert", command: append(root, script), output: "ref.vmdk"}))
+	inside := func(script string) []string { return append(slices.Clone(root), script) }
+	disk := func(from string) []string {
+		return []string{self, "--progress=quiet", "disk", from, "--declaration", "only-disk.xml", "--out", "o.vmdk"}
+	}
+	empty := []string{"rm", "-rf", filepath.Join(w.dir, "home/.cache/carosbuild/layers")}
+	cold := job{name: "carosbuild disk oci:, empty cache", before: empty, command: disk("oci:layout:" + tag), output: "o.vmdk"}
+	report(t, "(g) OCI layout to streamOptimized VMDK", 12, compare(t, w, cold,
+		job{name: "umoci unpack, genimage, qemu-img convert", before: inside("rm -rf bundle gtmp out"), command: inside(script), output: "ref.vmdk"}))
+	registry := startRegistry(t, w)
+	w.ok(t, self, "push", "bench:base", registry+"/bench:base")
+	cold.name = "carosbuild disk docker://, empty cache"
+	cold.command = disk("docker://" + registry + "/bench:base")
+	report(t, "(g) the same image from a registry on loopback", 12, compare(t, w, cold,
+		job{name: "skopeo copy, and the same", before: inside("rm -rf bundle gtmp out layout"), command: inside("skopeo copy -q --src-tls-verify=false docker://" + registry + "/bench:base oci:layout:" + tag + " && " + script), output: "ref.vmdk"}))
 	w.ok(t, root[0], append(root[1:], "rm -rf bundle gtmp out")...)
 }
 

@@ -30,7 +30,14 @@ type provenFile struct {
 	block int64 // bytes that have a tag of their own; the last one may be shorter
 	mac   cipher.AEAD
 	tags  []byte
-	spare sync.Pool // of *[]byte, each for a block
+	last  [8]provenBlock // by their numbers modulo 8
+}
+
+// provenBlock is a block of which a part has been read: others are going to be.
+type provenBlock struct {
+	mu    sync.Mutex
+	n     int64 // its number plus 1; 0 for none
+	bytes []byte
 }
 
 const (
@@ -47,7 +54,7 @@ func openProven(ctx context.Context, path string, d v1.Descriptor, report func(i
 		return nil, err
 	}
 	p := &provenFile{file: f, size: d.Size, block: blockFor(d.Size)}
-	p.spare.New = func() any { b := make([]byte, p.block); return &b }
+	p.tags = make([]byte, 0, (p.size+p.block-1)/p.block*tagSize) // Seal makes no room for more
 	var key [16]byte
 	if _, err = rand.Read(key[:]); err == nil {
 		var c cipher.Block
@@ -106,7 +113,6 @@ func (p *provenFile) ReadAt(b []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, fs.ErrInvalid
 	}
-	var spare []byte
 	for done := 0; done < len(b); {
 		at := off + int64(done)
 		if at >= p.size {
@@ -124,18 +130,32 @@ func (p *provenFile) ReadAt(b []byte, off int64) (int, error) {
 			done += len(into)
 			continue
 		}
-		if spare == nil {
-			s := p.spare.Get().(*[]byte)
-			defer p.spare.Put(s)
-			spare = *s
-		}
-		block := spare[:min(p.block, p.size-start)]
-		if err := p.read(block, start); err != nil {
+		n, err := p.part(b[done:], at)
+		if done += n; err != nil {
 			return done, err
 		}
-		done += copy(b[done:], block[at-start:])
 	}
 	return len(b), nil
+}
+
+// part reads what a block has from an offset on.
+func (p *provenFile) part(b []byte, off int64) (int, error) {
+	i := off / p.block
+	l := &p.last[i%int64(len(p.last))]
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.n != i+1 {
+		l.n = 0
+		if l.bytes == nil {
+			l.bytes = make([]byte, p.block)
+		}
+		l.bytes = l.bytes[:min(p.block, p.size-i*p.block)]
+		if err := p.read(l.bytes, i*p.block); err != nil {
+			return 0, err
+		}
+		l.n = i + 1
+	}
+	return copy(b, l.bytes[off-i*p.block:]), nil
 }
 
 // read reads whole blocks.

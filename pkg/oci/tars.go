@@ -109,6 +109,9 @@ func (s Source) tarSource(ctx context.Context, cache TarCache) (*tarSource, erro
 	}
 	plain := func(ctx context.Context, i int) (Tar, error) { return s.inPlace(ctx, c.Layers[i]) }
 	return &tarSource{&c.Config.ConfigFile, c.Raw, func(ctx context.Context, i int, w io.Writer) error {
+		if s.Layout != "" {
+			return s.inflateBlob(ctx, c.Layers[i], cache.Limits, w)
+		}
 		file, err := s.Fetch(ctx, c.Layers[i], cache.scratch)
 		if err != nil {
 			return err
@@ -117,13 +120,36 @@ func (s Source) tarSource(ctx context.Context, cache TarCache) (*tarSource, erro
 		if _, err := file.Seek(0, io.SeekStart); err != nil {
 			return err
 		}
-		z, err := Inflate(file, cache.Limits)
-		if err != nil {
-			return err
-		}
-		_, err = io.Copy(ctxio.Writer(ctx, w), z)
-		return errors.Join(err, z.Close())
+		return inflateTo(ctxio.Writer(ctx, w), file, cache.Limits)
 	}, plain}, nil
+}
+
+// inflateBlob decompresses a layer out of its layout. That its blob is the right one is
+// known only at its end, and then the error is that it is not, whatever else there was.
+func (s Source) inflateBlob(ctx context.Context, l Layer, limits Limits, w io.Writer) error {
+	f, err := openBlob(blobPath(s.Layout, l.Digest))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	ev := Event{Kind: "pull", Name: s.Ref, Digest: l.Digest.String(), Total: l.Size}
+	in := ProgressReader(ctx, newVerifier(f, l.Digest, l.Size), 0, func(n int64) { ev.Done = n; s.Tell(ev) })
+	err = inflateTo(w, in, limits)
+	if _, wrong := io.Copy(io.Discard, in); wrong != nil {
+		return wrong
+	}
+	ev.Done = l.Size
+	s.Tell(ev)
+	return err
+}
+
+func inflateTo(w io.Writer, in io.Reader, limits Limits) error {
+	z, err := Inflate(in, limits)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(w, z)
+	return errors.Join(err, z.Close())
 }
 
 // inPlace opens a layer that is not compressed where its layout has it.
