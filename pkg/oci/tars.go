@@ -127,7 +127,7 @@ func (s Source) tarSource(ctx context.Context, cache TarCache) (*tarSource, erro
 // inflateBlob decompresses a layer out of its layout. That its blob is the right one is
 // known only at its end, and then the error is that it is not, whatever else there was.
 func (s Source) inflateBlob(ctx context.Context, l Layer, limits Limits, w io.Writer) error {
-	f, err := openBlob(blobPath(s.Layout, l.Digest))
+	f, err := openFile(blobPath(s.Layout, l.Digest))
 	if err != nil {
 		return err
 	}
