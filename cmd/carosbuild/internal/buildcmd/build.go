@@ -112,7 +112,7 @@ func (c *buildCommand) run(cmd *cobra.Command) error {
 		return err
 	}
 	c.warnings()
-	if done, err := c.listed(); done {
+	if done, err := c.listed(ctx); done {
 		return err
 	}
 	if c.checkoutOnly {

@@ -64,7 +64,7 @@ func (c *buildCommand) start(cmd *cobra.Command, j *buildJob, view render.Displa
 // resume does what was handed over, inside the namespaces. It is false outside of
 // them.
 func (c *buildCommand) resume(ctx context.Context) (bool, error) {
-	j, err := handed(c.App)
+	j, err := handed(ctx, c.App)
 	if err != nil || j == nil {
 		return false, err
 	}

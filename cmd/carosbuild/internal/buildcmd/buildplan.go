@@ -33,7 +33,7 @@ func (c *buildCommand) plan(ctx context.Context, view render.Display) (*buildJob
 			return nil, err
 		}
 	}
-	targets, err := c.choose(j)
+	targets, err := c.choose(ctx, j)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func (c *buildCommand) plan(ctx context.Context, view render.Display) (*buildJob
 
 // choose finds the disks and the stages that are asked for, and where stages begin
 // with an image that is stored.
-func (c *buildCommand) choose(j *buildJob) (targets []string, err error) {
+func (c *buildCommand) choose(ctx context.Context, j *buildJob) (targets []string, err error) {
 	c.appendLocalConf(j.decl)
 	if j.disks, err = c.chooseDisks(j.decl); err != nil {
 		return nil, err
@@ -79,7 +79,7 @@ func (c *buildCommand) choose(j *buildJob) (targets []string, err error) {
 	if c.successTag != "" && successStage(j.disks, targets) == "" {
 		return nil, cli.Usagef("--success-tag: which stage? name one target of: %s", strings.Join(targets, ", "))
 	}
-	j.decl, j.started, err = c.enter(j.decl, targets)
+	j.decl, j.started, err = c.enter(ctx, j.decl, targets)
 	return targets, err
 }
 

@@ -3,6 +3,7 @@
 package buildcmd
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -77,7 +78,7 @@ func notUTF8(h handover) string {
 }
 
 // handed is the job that was handed over, nil outside of the namespaces.
-func handed(a *cli.App) (*buildJob, error) {
+func handed(ctx context.Context, a *cli.App) (*buildJob, error) {
 	data, err := userns.ReadHandover(a.Getenv)
 	if err != nil || data == nil {
 		return nil, err
@@ -89,7 +90,7 @@ func handed(a *cli.App) (*buildJob, error) {
 	if err := h.Plan.Check(); err != nil {
 		return nil, fmt.Errorf("read the plan that was passed on: %w", err)
 	}
-	j, err := newJob(a, false)
+	j, err := newJob(ctx, a, false)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@
 package buildcmd
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -46,7 +47,7 @@ type buildJob struct {
 
 // newJob finds out where things are. A job that is only looked at may have directories
 // for this run alone.
-func newJob(a *cli.App, look bool) (*buildJob, error) {
+func newJob(ctx context.Context, a *cli.App, look bool) (*buildJob, error) {
 	j := &buildJob{}
 	dirs := a.Dirs
 	if look {
@@ -59,7 +60,7 @@ func newJob(a *cli.App, look bool) (*buildJob, error) {
 	if j.epoch, err = a.SourceDateEpoch(); err != nil {
 		return nil, err
 	}
-	if j.store, err = localstore.Paths(a); err != nil {
+	if j.store, err = localstore.Paths(ctx, a); err != nil {
 		return nil, err
 	}
 	return j, nil

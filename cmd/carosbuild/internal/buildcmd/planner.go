@@ -18,7 +18,7 @@ type planner struct {
 
 // loadJob is newJob, with the declaration.
 func (p *planner) loadJob(ctx context.Context, look bool) (*buildJob, error) {
-	j, err := newJob(p.App, look)
+	j, err := newJob(ctx, p.App, look)
 	if err != nil {
 		return nil, err
 	}

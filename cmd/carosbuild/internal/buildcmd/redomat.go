@@ -3,6 +3,7 @@
 package buildcmd
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"path"
@@ -112,11 +113,11 @@ func (c *buildCommand) checkOptions(buildID string) error {
 }
 
 // listed does what --list and --list-bids ask for.
-func (c *buildCommand) listed() (bool, error) {
+func (c *buildCommand) listed(ctx context.Context) (bool, error) {
 	if c.list == "" && !c.listBuilds {
 		return false, nil
 	}
-	stages, _, err := localstore.Stages(c.App)
+	stages, _, err := localstore.Stages(ctx, c.App)
 	if err != nil {
 		return true, err
 	}
@@ -138,18 +139,18 @@ func (c *buildCommand) listed() (bool, error) {
 }
 
 // enter applies --match-build-id, --upgrade and --entry to the declaration.
-func (c *planner) enter(d *decl.Declaration, targets []string) (*decl.Declaration, []history.Started, error) {
+func (c *planner) enter(ctx context.Context, d *decl.Declaration, targets []string) (*decl.Declaration, []history.Started, error) {
 	if c.entry.Match == "" && c.entry.Upgrade == "" {
 		return d, nil, nil
 	}
-	stages, images, err := localstore.Stages(c.App)
+	stages, images, err := localstore.Stages(ctx, c.App)
 	if err != nil {
 		return nil, nil, err
 	}
 	if c.entry.Match != "" && !slices.ContainsFunc(stages, func(s history.StoredStage) bool { return history.MatchBuild(c.entry.Match, s.BuildID) }) {
 		c.Warnf("no build %s of %s is stored: nothing is taken from one", c.entry.Match, c.Whose())
 	}
-	if found, err := localstore.Picker(c.App, stages, true).Pick(c.entry.Upgrade); c.entry.Upgrade != "" && err == nil {
+	if found, err := localstore.Picker(ctx, c.App, stages, true).Pick(c.entry.Upgrade); c.entry.Upgrade != "" && err == nil {
 		if found.Name() != c.entry.Upgrade && !userns.Inside(c.Getenv) {
 			fmt.Fprintf(c.Stderr, "%s is %s\n", c.entry.Upgrade, found.Name())
 		}
@@ -159,12 +160,12 @@ func (c *planner) enter(d *decl.Declaration, targets []string) (*decl.Declaratio
 	if err != nil {
 		return nil, nil, cli.Usage(err)
 	}
-	return d, started, c.useStarted(started, stages)
+	return d, started, c.useStarted(ctx, started, stages)
 }
 
 // useStarted notes the use of the builds that stages begin with.
-func (c *planner) useStarted(started []history.Started, stages []history.StoredStage) error {
-	p, err := localstore.Paths(c.App)
+func (c *planner) useStarted(ctx context.Context, started []history.Started, stages []history.StoredStage) error {
+	p, err := localstore.Paths(ctx, c.App)
 	if err != nil {
 		return err
 	}

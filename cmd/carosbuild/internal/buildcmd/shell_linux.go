@@ -74,7 +74,7 @@ type stepOptions struct {
 }
 
 func shell(ctx context.Context, a *cli.App, s *layer.Store, name string, command []string, network string, o stepOptions) (err error) {
-	image, err := localstore.StageImage(a, s, true, name)
+	image, err := localstore.StageImage(ctx, a, s, true, name)
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func shell(ctx context.Context, a *cli.App, s *layer.Store, name string, command
 	if err != nil {
 		return err
 	}
-	j, err := newJob(a, false)
+	j, err := newJob(ctx, a, false)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@
 package complete
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"slices"
@@ -43,7 +44,7 @@ type completer = func(*cobra.Command, []string, string) ([]string, cobra.ShellCo
 // Args completes arguments: the first is of the first kind, and so on; all
 // further ones are of the last kind.
 func Args(a *cli.App, kinds ...argKind) completer {
-	return func(_ *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+	return func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 		switch kinds[min(len(args), len(kinds)-1)] {
 		case Declarations:
 			return declarations(word, declfile.BuiltIn(), ".xml", ".yml", ".yaml")
@@ -54,11 +55,11 @@ func Args(a *cli.App, kinds ...argKind) completer {
 		case BuiltIn:
 			return beginning(declfile.BuiltIn(), word), cobra.ShellCompDirectiveNoFileComp
 		case BuildIDs:
-			return beginning(buildIDs(a), word), cobra.ShellCompDirectiveNoFileComp
+			return beginning(buildIDs(cmd.Context(), a), word), cobra.ShellCompDirectiveNoFileComp
 		case Stages:
-			return beginning(stageNames(a), word), cobra.ShellCompDirectiveNoFileComp
+			return beginning(stageNames(cmd.Context(), a), word), cobra.ShellCompDirectiveNoFileComp
 		case Images:
-			names := append(stageNames(a), "oci:", "docker-archive:")
+			names := append(stageNames(cmd.Context(), a), "oci:", "docker-archive:")
 			return beginning(names, word), cobra.ShellCompDirectiveNoSpace
 		case Nothing:
 			return nil, cobra.ShellCompDirectiveNoFileComp
@@ -88,8 +89,8 @@ func beginning(all []string, word string) []string {
 }
 
 // buildIDs are those that the caller sees, the newest first.
-func buildIDs(a *cli.App) []string {
-	stages, _, err := localstore.Stages(a)
+func buildIDs(ctx context.Context, a *cli.App) []string {
+	stages, _, err := localstore.Stages(ctx, a)
 	if err != nil {
 		return nil
 	}
@@ -103,8 +104,8 @@ func buildIDs(a *cli.App) []string {
 }
 
 // stageNames are all names that history.Picker knows.
-func stageNames(a *cli.App) []string {
-	stages, _, err := localstore.Stages(a)
+func stageNames(ctx context.Context, a *cli.App) []string {
+	stages, _, err := localstore.Stages(ctx, a)
 	if err != nil || len(stages) == 0 {
 		return nil
 	}
@@ -114,7 +115,7 @@ func stageNames(a *cli.App) []string {
 			names = append(names, s.Stage)
 		}
 	}
-	names = append(append(names, history.Latest), buildIDs(a)...)
+	names = append(append(names, history.Latest), buildIDs(ctx, a)...)
 	for _, s := range stages {
 		names = append(names, s.Name())
 	}

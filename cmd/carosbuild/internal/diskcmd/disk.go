@@ -143,7 +143,7 @@ func (c *diskCommand) prepare(ctx context.Context) (*diskJob, error) {
 	if err := c.VerifyOptions.Check(j.disks); err != nil {
 		return nil, err
 	}
-	if j.sources, err = c.sources(DisksOf(j.disks)); err != nil {
+	if j.sources, err = c.sources(ctx, DisksOf(j.disks)); err != nil {
 		return nil, err
 	}
 	return j, CheckInputs(c.App, c.declFiles, j.disks, c.reads(j.sources))

@@ -36,7 +36,7 @@ func (c *diskCommand) writeStored(cmd *cobra.Command, j *diskJob, view render.Di
 			}
 			defer func() { err = errors.Join(err, stored.Close()) }()
 		}
-		return c.write(ctx, j, mode, func(source string) (compose.RootFS, error) { return c.storedRoot(s, stored, source) }, view)
+		return c.write(ctx, j, mode, func(source string) (compose.RootFS, error) { return c.storedRoot(ctx, s, stored, source) }, view)
 	})
 }
 
@@ -53,8 +53,8 @@ func (t StoredTree) Tree(ctx context.Context, clamp int64, jobs int) (*tree.Tree
 
 // storedRoot is the root file system of a stage in the store. Stored knows the layers; nil:
 // they are what their files are.
-func (c *diskCommand) storedRoot(s *layer.Store, stored rung.Stored, source string) (compose.RootFS, error) {
-	name, err := localstore.StageImage(c.App, s, false, strings.TrimPrefix(source, "containers-storage:"))
+func (c *diskCommand) storedRoot(ctx context.Context, s *layer.Store, stored rung.Stored, source string) (compose.RootFS, error) {
+	name, err := localstore.StageImage(ctx, c.App, s, false, strings.TrimPrefix(source, "containers-storage:"))
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@
 package diskcmd
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -21,12 +22,12 @@ import (
 )
 
 // sources says where each stage is that the disks are made from.
-func (c *diskCommand) sources(disks []*decl.Disk) (map[string]string, error) {
+func (c *diskCommand) sources(ctx context.Context, disks []*decl.Disk) (map[string]string, error) {
 	needs, err := needsOf(disks)
 	if err != nil {
 		return nil, err
 	}
-	id, whole, err := c.sourceBuild()
+	id, whole, err := c.sourceBuild(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +49,7 @@ func (c *diskCommand) sources(disks []*decl.Disk) (map[string]string, error) {
 			out[n] = id + ":" + n
 		}
 	}
-	if err := c.checkBuild(disks, needs, id, out); err != nil {
+	if err := c.checkBuild(ctx, disks, needs, id, out); err != nil {
 		return nil, err
 	}
 	return out, c.checkSources(disks, needs, out)
@@ -56,18 +57,18 @@ func (c *diskCommand) sources(disks []*decl.Disk) (map[string]string, error) {
 
 // checkBuild reports a stage that the build of SOURCE does not have, and what
 // builds it.
-func (c *diskCommand) checkBuild(disks []*decl.Disk, needs []string, id string, out map[string]string) error {
+func (c *diskCommand) checkBuild(ctx context.Context, disks []*decl.Disk, needs []string, id string, out map[string]string) error {
 	if id == "" {
 		return nil
 	}
-	stages, _, err := localstore.Stages(c.App)
+	stages, _, err := localstore.Stages(ctx, c.App)
 	if err != nil {
 		return err
 	}
 	for _, n := range needs {
 		has := func(s history.StoredStage) bool { return s.BuildID == id && s.Stage == n }
 		if out[n] == id+":"+n && n != disks[0].Stage && !slices.ContainsFunc(stages, has) {
-			return c.lacks(idsOf(disks), n, id, localstore.BuildInfo(c.App, id).Declaration)
+			return c.lacks(idsOf(disks), n, id, localstore.BuildInfo(ctx, c.App, id).Declaration)
 		}
 	}
 	return nil
@@ -107,16 +108,16 @@ func needsOf(disks []*decl.Disk) ([]string, error) {
 
 // sourceBuild is the build that SOURCE is of, "" if it is none's, and whether it
 // is named without a stage.
-func (c *diskCommand) sourceBuild() (id string, whole bool, err error) {
+func (c *diskCommand) sourceBuild(ctx context.Context) (id string, whole bool, err error) {
 	if !isStored(c.source) || oci.IsStored(c.source) {
 		return "", false, nil
 	}
-	stages, _, err := localstore.Stages(c.App)
+	stages, _, err := localstore.Stages(ctx, c.App)
 	if err != nil {
 		return "", false, err
 	}
 	id, _, tagged := strings.Cut(c.source, ":")
-	found, err := localstore.Picker(c.App, stages, false).Pick(c.source)
+	found, err := localstore.Picker(ctx, c.App, stages, false).Pick(c.source)
 	many := (*history.ManyStagesError)(nil)
 	switch {
 	case err == nil:

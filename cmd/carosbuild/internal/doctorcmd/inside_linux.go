@@ -32,7 +32,7 @@ func (c *checkup) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p, err := localstore.Paths(c.App)
+	p, err := localstore.Paths(ctx, c.App)
 	if err != nil {
 		return err
 	}

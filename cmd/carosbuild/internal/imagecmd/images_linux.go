@@ -63,8 +63,8 @@ func NewImages(a *cli.App) *cobra.Command {
 			if _, err := path.Match(o.pattern, ""); err != nil {
 				return cli.Usagef("%q: %v", o.pattern, err)
 			}
-			return localstore.With(a, cmd, false, func(_ context.Context, s *layer.Store, p layer.Paths, _ cli.Dirs) error {
-				rows, err := imageRows(a, s, p, func(st history.StoredStage) bool {
+			return localstore.With(a, cmd, false, func(ctx context.Context, s *layer.Store, p layer.Paths, _ cli.Dirs) error {
+				rows, err := imageRows(ctx, a, s, p, func(st history.StoredStage) bool {
 					return (o.pattern == "" || history.MatchBuild(o.pattern, st.BuildID)) && (o.all || st.Status != history.Start)
 				})
 				if err != nil {
@@ -81,7 +81,7 @@ func NewImages(a *cli.App) *cobra.Command {
 	return cmd
 }
 
-func imageRows(a *cli.App, s *layer.Store, p layer.Paths, wanted func(history.StoredStage) bool) ([]imageRow, error) {
+func imageRows(ctx context.Context, a *cli.App, s *layer.Store, p layer.Paths, wanted func(history.StoredStage) bool) ([]imageRow, error) {
 	images, err := s.Images()
 	if err != nil {
 		return nil, err
@@ -99,7 +99,7 @@ func imageRows(a *cli.App, s *layer.Store, p layer.Paths, wanted func(history.St
 		}
 		info, known := infos[st.BuildID]
 		if !known {
-			info = localstore.BuildInfo(a, st.BuildID)
+			info = localstore.BuildInfo(ctx, a, st.BuildID)
 			infos[st.BuildID] = info
 		}
 		rows = append(rows, imageRow{

@@ -17,7 +17,7 @@ import (
 // stored sends an image of the store.
 func (t *transfer) stored(a *cli.App, cmd *cobra.Command, source string, f send) error {
 	return localstore.With(a, cmd, false, func(ctx context.Context, s *layer.Store, p layer.Paths, d cli.Dirs) error {
-		image, err := localstore.StageImage(a, s, false, source)
+		image, err := localstore.StageImage(ctx, a, s, false, source)
 		if err != nil {
 			return err
 		}

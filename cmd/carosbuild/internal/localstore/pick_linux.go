@@ -3,6 +3,7 @@
 package localstore
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -15,13 +16,13 @@ import (
 
 // Pick finds the stage that a name means among those in the store, and says
 // which it is where the name leaves that open.
-func Pick(a *cli.App, s *layer.Store, failed bool, name string) (history.Picked, error) {
+func Pick(ctx context.Context, a *cli.App, s *layer.Store, failed bool, name string) (history.Picked, error) {
 	builds := Builds(layer.Paths{GraphRoot: s.GraphRoot()})
 	images, err := s.Images()
 	if err != nil {
 		return history.Picked{}, err
 	}
-	found, err := Picker(a, history.StoredStages(images, builds, a.Visible()), failed).Pick(name)
+	found, err := Picker(ctx, a, history.StoredStages(images, builds, a.Visible()), failed).Pick(name)
 	if err != nil {
 		return found, err
 	}
@@ -34,8 +35,8 @@ func Pick(a *cli.App, s *layer.Store, failed bool, name string) (history.Picked,
 
 // StageImage is the name of the image that is meant: of a stage, see
 // history.Picker, or of any other image in the store.
-func StageImage(a *cli.App, s *layer.Store, failed bool, name string) (string, error) {
-	found, err := Pick(a, s, failed, name)
+func StageImage(ctx context.Context, a *cli.App, s *layer.Store, failed bool, name string) (string, error) {
+	found, err := Pick(ctx, a, s, failed, name)
 	if err == nil {
 		return history.ImageName(found.BuildID, found.Stage), nil
 	}

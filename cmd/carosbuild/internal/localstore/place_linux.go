@@ -84,7 +84,7 @@ func CheckPlace(a *cli.App, p layer.Paths) error {
 
 // settle finds out which kind of snapshots the store can have where it should be, and
 // otherwise has it in memory for this run.
-func settle(a *cli.App, p layer.Paths) (snapshot.Kind, error) {
+func settle(ctx context.Context, a *cli.App, p layer.Paths) (snapshot.Kind, error) {
 	kinds := SnapshotKinds(a)
 	kind, slower, why := snapshot.Choose(p.GraphRoot, kinds)
 	if why == nil {
@@ -97,7 +97,7 @@ func settle(a *cli.App, p layer.Paths) (snapshot.Kind, error) {
 	if !errors.As(why, &place) {
 		return "", why
 	}
-	if a.Rung(context.Background()).How == userns.Plain { // where the mount would be the caller's
+	if a.Rung(ctx).How == userns.Plain { // where the mount would be the caller's
 		return "", &remedy.Error{Tried: why.Error(), Cure: PlaceCure}
 	}
 	bound, err := MemoryStore(why)

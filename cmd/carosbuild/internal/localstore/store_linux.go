@@ -38,7 +38,7 @@ func Open(ctx context.Context, a *cli.App, p layer.Paths, d cli.Dirs) (*layer.St
 			return nil, err
 		}
 	}
-	kind, err := shut(a, p, d)
+	kind, err := shut(ctx, a, p, d)
 	if err != nil {
 		return nil, err
 	}
@@ -53,11 +53,11 @@ func Open(ctx context.Context, a *cli.App, p layer.Paths, d cli.Dirs) (*layer.St
 
 // shut sees to it that the store can be where it is to be, and keeps what steps have left in the store and in caches from having any
 // effect outside of steps: for other accounts, and in this namespace.
-func shut(a *cli.App, p layer.Paths, d cli.Dirs) (snapshot.Kind, error) {
+func shut(ctx context.Context, a *cli.App, p layer.Paths, d cli.Dirs) (snapshot.Kind, error) {
 	if err := OwnPlaces(p); err != nil {
 		return "", err
 	}
-	kind, err := settle(a, p)
+	kind, err := settle(ctx, a, p)
 	if err != nil {
 		return "", err
 	}
@@ -94,7 +94,7 @@ func With(a *cli.App, cmd *cobra.Command, foreground bool, f func(ctx context.Co
 		return err
 	}
 	if !userns.Inside(a.Getenv) {
-		p, err := Paths(a)
+		p, err := Paths(cmd.Context(), a)
 		if err == nil {
 			err = OwnPlaces(p)
 		}
@@ -105,7 +105,7 @@ func With(a *cli.App, cmd *cobra.Command, foreground bool, f func(ctx context.Co
 	if inside, err := a.Inside(cmd, foreground); err != nil || !inside {
 		return err
 	}
-	p, err := Paths(a)
+	p, err := Paths(cmd.Context(), a)
 	if err != nil {
 		return err
 	}
@@ -125,12 +125,12 @@ func Hidden(a *cli.App, s *layer.Store) func(buildID string) bool {
 
 // Paths are the directories of the store, which is podman's too unless CAROSBUILD_HOME
 // is set.
-func Paths(a *cli.App) (layer.Paths, error) {
+func Paths(ctx context.Context, a *cli.App) (layer.Paths, error) {
 	p, shared, err := usual(a)
 	if err != nil || !shared {
 		return p, err
 	}
-	return ownersApart(a, p), nil
+	return ownersApart(ctx, a, p), nil
 }
 
 // usual are the directories for rungs whose store is of use to others. Shared is false
@@ -157,8 +157,8 @@ func usual(a *cli.App) (p layer.Paths, shared bool, err error) {
 
 // ownersApart is where the store is in the rung that is taken. Where the files of a store
 // do not have the owners that its layers say, neither podman nor another rung can use it.
-func ownersApart(a *cli.App, p layer.Paths) layer.Paths {
-	suffix := a.Rung(context.Background()).Store.Suffix
+func ownersApart(ctx context.Context, a *cli.App, p layer.Paths) layer.Paths {
+	suffix := a.Rung(ctx).Store.Suffix
 	p.GraphRoot, p.RunRoot = p.GraphRoot+suffix, p.RunRoot+suffix
 	return p
 }

@@ -5,6 +5,7 @@
 package localstore
 
 import (
+	"context"
 	"path/filepath"
 
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/cli"
@@ -12,7 +13,7 @@ import (
 )
 
 // Paths are of a store that has no images: no other system than Linux has one.
-func Paths(a *cli.App) (layer.Paths, error) {
+func Paths(_ context.Context, a *cli.App) (layer.Paths, error) {
 	d, err := a.Dirs()
 	return layer.Paths{GraphRoot: filepath.Join(d.State, "storage")}, err
 }

@@ -3,6 +3,7 @@
 package localstore
 
 import (
+	"context"
 	"errors"
 
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/cli"
@@ -12,13 +13,13 @@ import (
 
 // Picker finds stages by what a person calls them. With failed, a build that
 // failed may stand for its half-done stage.
-func Picker(a *cli.App, stages []history.StoredStage, failed bool) history.Picker {
-	return history.Picker{Stages: stages, Owner: a.Owner(), Failed: failed, Info: func(id string) history.BuildInfo { return BuildInfo(a, id) }}
+func Picker(ctx context.Context, a *cli.App, stages []history.StoredStage, failed bool) history.Picker {
+	return history.Picker{Stages: stages, Owner: a.Owner(), Failed: failed, Info: func(id string) history.BuildInfo { return BuildInfo(ctx, a, id) }}
 }
 
 // BuildInfo is what is known of a build.
-func BuildInfo(a *cli.App, id string) history.BuildInfo {
-	p, err := Paths(a)
+func BuildInfo(ctx context.Context, a *cli.App, id string) history.BuildInfo {
+	p, err := Paths(ctx, a)
 	if err != nil {
 		return history.BuildInfo{}
 	}
@@ -41,8 +42,8 @@ func PickError(err error) error {
 
 // Stages reads the store's index: all stages that the caller may mean, and
 // all images. The store need not exist.
-func Stages(a *cli.App) ([]history.StoredStage, []layer.Image, error) {
-	p, err := Paths(a)
+func Stages(ctx context.Context, a *cli.App) ([]history.StoredStage, []layer.Image, error) {
+	p, err := Paths(ctx, a)
 	if err != nil {
 		return nil, nil, err
 	}

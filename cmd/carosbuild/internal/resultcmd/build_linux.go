@@ -32,7 +32,7 @@ func withStored(a *cli.App, cmd *cobra.Command, name string, f func(ctx context.
 			}
 			name = reports[0].BuildID
 		}
-		b, err := openBuild(a, s, d, name)
+		b, err := openBuild(ctx, a, s, d, name)
 		if err != nil {
 			return err
 		}
@@ -44,7 +44,7 @@ func withStored(a *cli.App, cmd *cobra.Command, name string, f func(ctx context.
 
 // openBuild finds the build, and its stage, that a name means, see history.Picker.
 // A build may have left nothing but a report.
-func openBuild(a *cli.App, s *layer.Store, d cli.Dirs, name string) (*build, error) {
+func openBuild(ctx context.Context, a *cli.App, s *layer.Store, d cli.Dirs, name string) (*build, error) {
 	id, stage, only := strings.Cut(name, ":")
 	if id == "" || cli.CleanBuildID(id) != id && only || strings.Trim(id, ".") == "" || strings.Contains(name, "/") {
 		return nil, cli.Usagef("%q is not a BUILDID[:STAGE]", name)
@@ -52,7 +52,7 @@ func openBuild(a *cli.App, s *layer.Store, d cli.Dirs, name string) (*build, err
 	if localstore.Hidden(a, s)(id) {
 		return nil, cli.Usagef("build %s belongs to another user: --foreign shows those builds", id)
 	}
-	found, err := localstore.Pick(a, s, true, name)
+	found, err := localstore.Pick(ctx, a, s, true, name)
 	if err == nil {
 		id, stage, only = found.BuildID, found.Stage, found.Named
 	}

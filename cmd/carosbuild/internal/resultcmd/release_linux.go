@@ -102,7 +102,7 @@ func (c *releaseCommand) check() error {
 }
 
 func (c *releaseCommand) run(ctx context.Context, s *layer.Store, d cli.Dirs, name string) (err error) {
-	b, err := openBuild(c.App, s, d, name)
+	b, err := openBuild(ctx, c.App, s, d, name)
 	if err != nil {
 		return err
 	}
@@ -173,7 +173,7 @@ func (c *releaseCommand) former(ctx context.Context, s *layer.Store, d cli.Dirs)
 	if strings.ContainsRune(c.since, filepath.Separator) {
 		return nil, cli.Usagef("--since %s: there is no %s in it", c.since, release.DataName)
 	}
-	b, err := openBuild(c.App, s, d, c.since)
+	b, err := openBuild(ctx, c.App, s, d, c.since)
 	if err != nil {
 		return nil, fmt.Errorf("--since: %w", err)
 	}
