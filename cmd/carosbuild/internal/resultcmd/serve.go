@@ -53,6 +53,7 @@ func NewServe(a *cli.App) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			c.StageShown = true
 			err = c.with(a, cmd, strings.Join(args, ""), func(ctx context.Context, b *build, d cli.Dirs) error {
 				return c.run(ctx, b, d, addr)
 			})
@@ -86,7 +87,6 @@ func (c *serveCommand) address() (string, error) {
 }
 
 func (c *serveCommand) run(ctx context.Context, b *build, d cli.Dirs, addr string) error {
-	c.StageShown = true
 	main, err := b.offer(ctx)
 	if err != nil {
 		return err
