@@ -102,7 +102,7 @@ func TestHostileRegistry(t *testing.T) {
 				endless(w)
 			}
 			return isManifest(r)
-		}, "is not a JSON object"},
+		}, "sends more than 32 MiB"},
 		"an endless blob": {func(w http.ResponseWriter, r *http.Request, _ http.Handler) bool {
 			if strings.Contains(r.URL.Path, "/blobs/") {
 				endless(w)
