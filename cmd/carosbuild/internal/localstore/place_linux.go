@@ -89,7 +89,7 @@ func settle(ctx context.Context, a *cli.App, p layer.Paths) (snapshot.Kind, erro
 	kind, slower, why := snapshot.Choose(p.GraphRoot, kinds)
 	if why == nil {
 		for _, w := range slower {
-			a.Copies = "each step begins with a copy of what is below it: " + w.Reason()
+			a.Copies = "each step begins with a copy of its root file system: " + w.Reason()
 		}
 		return kind, nil
 	}
