@@ -87,11 +87,17 @@ func download(t *testing.T) string {
 	return lines[len(lines)-1]
 }
 
-func open(t *testing.T) *vm.Machine {
+// long skips a test that starts a machine where minutes count.
+func long(t *testing.T) {
 	t.Helper()
 	if os.Getenv("CAROSBUILD_REACH") == "" {
 		t.Skip("make reach runs it: it takes minutes without KVM")
 	}
+}
+
+func open(t *testing.T) *vm.Machine {
+	t.Helper()
+	long(t)
 	k := kernel(t)
 	t.Cleanup(func() { _ = k.Close() })
 	m, err := vm.Open(t.Context(), vm.Config{Kernel: k, Scratch: t.TempDir()})
@@ -424,6 +430,7 @@ func TestHostDies(t *testing.T) {
 		_, err = m.Run(t.Context(), vm.Job{Root: d.Device(), Request: r, Stdout: os.Stdout})
 		t.Fatal(err)
 	}
+	long(t)
 	cmd := exec.Command("/proc/self/exe", "-test.run", "^TestHostDies$")
 	cmd.Env = append(os.Environ(), childVariable+"=1", "TMPDIR="+t.TempDir())
 	out, err := cmd.StdoutPipe()
