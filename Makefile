@@ -80,7 +80,7 @@ yocto-boots: setup-test bin/carosbuild ## disks of what Yocto deploys, booted un
 
 reach: setup-test bin/carosbuild ## builds in imitations of the containers of CI, after the advice of doctor, and in virtual machines; as root, takes an hour
 	CAROSBUILD_REACH=1 $(MAKE) integration RUN='^TestReach'
-	CAROSBUILD_REACH=1 CAROSBUILD_REQUIRE_TOOLS=$(if $(CI),1,) CAROSBUILD=$(CURDIR)/bin/carosbuild $(GO) test -tags "$(TAGS) integration" -timeout 60m $(if $(RUN),-run "$(RUN)") -count 1 -v ./integration/vm/
+	CGO_ENABLED=0 CAROSBUILD_REACH=1 CAROSBUILD_REQUIRE_TOOLS=$(if $(CI),1,) CAROSBUILD=$(CURDIR)/bin/carosbuild $(GO) test -tags "$(TAGS) integration" -timeout 60m $(if $(RUN),-run "$(RUN)") -count 1 -v ./integration/vm/
 
 fuzz: setup-test ## every fuzz target, one after the other; FUZZTIME=10s each, FUZZ=Regexp picks (PACKAGE:Name)
 	@scripts/fuzz.sh "$(GO)" "$(TAGS)" $(or $(FUZZTIME),10s) $(if $(FUZZ),'$(FUZZ)')
