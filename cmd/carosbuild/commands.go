@@ -7,7 +7,6 @@ import (
 
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/buildcmd"
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/cli"
-	"github.com/carosio/carosbuild/cmd/carosbuild/internal/complete"
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/diskcmd"
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/feedcmd"
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/importcmd"
@@ -26,7 +25,7 @@ func command(a *cli.App) *cobra.Command {
 	}
 	root.SetFlagErrorFunc(a.FlagError)
 	root.PersistentFlags().StringVar(&a.Progress, "progress", a.Env("PROGRESS", "auto"), "how to show progress: auto, tty, plain, json or quiet")
-	global := append([]string{"progress"}, a.SandboxFlags(root)...)
+	a.SandboxFlags(root)
 	root.AddCommand(
 		buildcmd.NewBuild(a, "build FILE..."), buildcmd.NewPlan(a), buildcmd.NewWhy(a), buildcmd.NewLock(a), buildcmd.NewCheckout(a), buildcmd.NewKas(a), importcmd.New(a), schemaCommand(a),
 		diskcmd.NewDisk(a), diskcmd.NewInspect(a), diskcmd.NewDiff(a), diskcmd.NewBoot(a),
@@ -40,9 +39,5 @@ func command(a *cli.App) *cobra.Command {
 		}
 	}
 	foldHelp(a, root)
-	complete.Flags(a, root)
-	for _, name := range global {
-		complete.Flag(a, root, root.PersistentFlags().Lookup(name))
-	}
 	return root
 }

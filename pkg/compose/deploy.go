@@ -48,8 +48,8 @@ func (c *composer) identified(spec disk.Spec) (map[string]string, error) {
 // fill puts root hashes and PARTUUIDs in their places.
 func (c *composer) fill(s string, roots map[string]string) (string, error) {
 	s, err := fillRoots(s, roots)
-	s = decl.PartUUID.ReplaceAllStringFunc(s, func(m string) string {
-		name := decl.PartUUID.FindStringSubmatch(m)[1]
+	s = decl.PartUUID().ReplaceAllStringFunc(s, func(m string) string {
+		name := decl.PartUUID().FindStringSubmatch(m)[1]
 		id, ok := c.partUUIDs[name]
 		if !ok && err == nil {
 			err = fmt.Errorf("%s: the disk has no partition with the name %q", m, name)

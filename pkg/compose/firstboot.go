@@ -6,12 +6,12 @@ import (
 	"cmp"
 	"context"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
 // startPlaces are the directories of what a system starts at boot.
@@ -21,7 +21,7 @@ var startPlaces = []string{
 }
 
 // execLine finds the programs that a unit starts.
-var execLine = regexp.MustCompile(`(?m)^Exec[A-Za-z]*=.*$`)
+var execLine = lazyregexp.New(`(?m)^Exec[A-Za-z]*=.*$`)
 
 // starts reports whether a unit or script that a system may start at boot has
 // one of the words in it, or a script that a unit starts.
@@ -43,7 +43,7 @@ func starts(t *tree.Tree, words []string) bool {
 			if has(text) {
 				return true
 			}
-			for _, word := range strings.Fields(strings.Join(execLine.FindAllString(text, -1), " ")) {
+			for _, word := range strings.Fields(strings.Join(execLine().FindAllString(text, -1), " ")) {
 				if has(scriptOf(t, word)) {
 					return true
 				}

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -21,6 +20,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 	"github.com/carosio/carosbuild/pkg/disk/uboot"
 	"github.com/carosio/carosbuild/pkg/disk/uki"
+	"github.com/carosio/carosbuild/pkg/lazyregexp"
 	"github.com/carosio/carosbuild/pkg/yocto"
 )
 
@@ -243,12 +243,12 @@ func ukiInitrd(it *decl.UKIItem) *decl.InitrdItem {
 }
 
 // rootHash stands for the root hash of a partition that is verified.
-var rootHash = regexp.MustCompile(`\{roothash:([^{}]*)\}`)
+var rootHash = lazyregexp.New(`\{roothash:([^{}]*)\}`)
 
 // namesRoot reports whether an element has a root hash in it.
 func namesRoot(it decl.Item) bool {
 	_, text := fillable(it)
-	return text != nil && rootHash.MatchString(*text)
+	return text != nil && rootHash().MatchString(*text)
 }
 
 // fillable is a copy of an element, and the text in it that may have root hashes
@@ -277,8 +277,8 @@ func fillable(it decl.Item) (decl.Item, *string) {
 // fillRoots puts root hashes in their places.
 func fillRoots(s string, roots map[string]string) (string, error) {
 	var err error
-	out := rootHash.ReplaceAllStringFunc(s, func(m string) string {
-		name := rootHash.FindStringSubmatch(m)[1]
+	out := rootHash().ReplaceAllStringFunc(s, func(m string) string {
+		name := rootHash().FindStringSubmatch(m)[1]
 		hash, ok := roots[name]
 		if !ok {
 			err = fmt.Errorf("%s: no partition with fs=\"verity\" is of %q", m, name)

@@ -9,6 +9,8 @@ import (
 	"io"
 	"path"
 	"regexp"
+
+	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
 // Control is the content of control.tar.
@@ -27,9 +29,9 @@ type Script struct {
 }
 
 var (
-	scriptRE  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9+._-]*$`)
-	nameRE    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9+._-]*$`)
-	versionRE = regexp.MustCompile(`^[!-'*+.0-9:-{}~-]+$`) // printable without ( ) , / |
+	scriptRE  = lazyregexp.New(`^[A-Za-z0-9][A-Za-z0-9+._-]*$`)
+	nameRE    = lazyregexp.New(`^[A-Za-z0-9][A-Za-z0-9+._-]*$`)
+	versionRE = lazyregexp.New(`^[!-'*+.0-9:-{}~-]+$`) // printable without ( ) , / |
 )
 
 // Control reads control.tar. Package, Version and Architecture are there and
@@ -42,7 +44,7 @@ func (f *File) Control() (*Control, error) {
 		if name == "." && h.Typeflag == tar.TypeDir {
 			return nil
 		}
-		if h.Typeflag != tar.TypeReg || !scriptRE.MatchString(name) || seen[name] {
+		if h.Typeflag != tar.TypeReg || !scriptRE().MatchString(name) || seen[name] {
 			return fmt.Errorf("member %q is not allowed", h.Name)
 		}
 		seen[name] = true
@@ -79,7 +81,7 @@ func ParseControl(text string) (Stanza, error) {
 	for _, f := range []struct {
 		name string
 		re   *regexp.Regexp
-	}{{"Package", nameRE}, {"Version", versionRE}, {"Architecture", nameRE}} {
+	}{{"Package", nameRE()}, {"Version", versionRE()}, {"Architecture", nameRE()}} {
 		if v := s.Get(f.name); !f.re.MatchString(v) {
 			return nil, fmt.Errorf("field %s: %q", f.name, v)
 		}

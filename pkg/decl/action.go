@@ -5,12 +5,12 @@ package decl
 import (
 	"encoding/json"
 	"errors"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/decl/xmltext"
+	"github.com/carosio/carosbuild/pkg/lazyregexp"
 	"github.com/carosio/carosbuild/pkg/words"
 )
 
@@ -77,7 +77,7 @@ func (s *stageBuilder) argument(kind ActionKind, written Argument, arg xmltext.T
 		return a
 	case UserKind:
 		a := &User{Argument: written, Name: arg.S}
-		if !s.variables(&a.Variables, arg) && !owner.MatchString(arg.S) {
+		if !s.variables(&a.Variables, arg) && !owner().MatchString(arg.S) {
 			s.rep.Errorf(arg.Place(0, len(arg.S)), "USER or USER:GROUP, by name or number", "%s is not a user", finding.QuoteValue(arg.S))
 		}
 		return a
@@ -89,13 +89,16 @@ func (s *stageBuilder) argument(kind ActionKind, written Argument, arg xmltext.T
 
 var (
 	// imageName is the grammar of image references, as registries have it.
-	imageName = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]+)?/)?` +
+	imageName = lazyregexp.New(`^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]+)?/)?` +
 		`[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*` +
 		`(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@sha256:[0-9a-f]{64}|@sha512:[0-9a-f]{128})?$`)
 	// imageFile names an image in files of the host.
-	imageFile = regexp.MustCompile(`^(oci|docker-archive):[^:]+(:[^:]+)?$`)
-	owner     = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*\$?(:[A-Za-z0-9_][A-Za-z0-9_.-]*\$?)?$`)
+	imageFile = lazyregexp.New(`^(oci|docker-archive):[^:]+(:[^:]+)?$`)
+	owner     = lazyregexp.New(ownerPattern)
 )
+
+// ownerPattern is a user, or a user and a group, by names or numbers.
+const ownerPattern = `^[A-Za-z0-9_][A-Za-z0-9_.-]*\$?(:[A-Za-z0-9_][A-Za-z0-9_.-]*\$?)?$`
 
 // checkImage reports a FROM that is misplaced or names no image.
 func (s *stageBuilder) checkImage(arg xmltext.Text) {
@@ -110,7 +113,7 @@ func (s *stageBuilder) checkImage(arg xmltext.Text) {
 		f.Notes = append(f.Notes, finding.Note{Span: s.stage.Actions[0].Written().Span, Text: "the first one is here"})
 	case len(words) > 1:
 		s.rep.Errorf(words[1].Place(0, len(words[1].S)), "", "FROM has one argument, the image")
-	case !imageName.MatchString(arg.S) && !imageFile.MatchString(arg.S):
+	case !imageName().MatchString(arg.S) && !imageFile().MatchString(arg.S):
 		s.rep.Errorf(at, "such as debian:12, registry.example.org:5000/base/image@sha256:..., oci:DIR, docker-archive:FILE or scratch", "%s is not the name of an image", finding.QuoteValue(arg.S))
 	}
 }
@@ -157,7 +160,7 @@ func insteadOf(option string) string {
 }
 
 // isURL tells sources that a Dockerfile's ADD downloads.
-var isURL = regexp.MustCompile(`^([a-z][a-z0-9+.-]*://|git@[^/]+:)`)
+var isURL = lazyregexp.New(`^([a-z][a-z0-9+.-]*://|git@[^/]+:)`)
 
 // jsonStrings reads an array of strings. An error is at byte at of the text.
 func jsonStrings(v string) (list []string, at int, err error) {
@@ -215,7 +218,7 @@ func (s *stageBuilder) files(a *Copy, arg xmltext.Text) {
 	for _, w := range words[:n] {
 		a.Sources = append(a.Sources, w.S)
 		s.variables(&a.Variables, w)
-		if isURL.MatchString(w.S) {
+		if isURL().MatchString(w.S) {
 			s.rep.Errorf(w.Place(0, len(w.S)), "put the file beside the declaration, or download and check it in a step: RUN curl -fsSLo FILE URL && echo 'SHA256  FILE' | sha256sum -c", "%s downloads nothing", a.Kind())
 		} else if climbs(w.S) {
 			s.rep.Errorf(w.Place(0, len(w.S)), "put it beside the declaration, or write an absolute path", "source %s climbs out with ..", finding.QuoteValue(w.S))
@@ -276,7 +279,7 @@ func (s *stageBuilder) option(a *Copy, w xmltext.Text) {
 		s.refs = append(s.refs, ref{toStage, "stage " + finding.QuoteValue(s.stage.ID) + " copies from stage", v, value, nil})
 	case "--chown":
 		a.Chown = v
-		if !s.variables(&a.Variables, word) && !owner.MatchString(v) {
+		if !s.variables(&a.Variables, word) && !owner().MatchString(v) {
 			s.rep.Errorf(value, "USER or USER:GROUP, by name or number", "%s is not an owner", finding.QuoteValue(v))
 		}
 	case "--chmod":

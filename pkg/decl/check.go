@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/url"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/decl/xmltext"
 	"github.com/carosio/carosbuild/pkg/disk/uuid"
+	"github.com/carosio/carosbuild/pkg/lazyregexp"
 	"github.com/carosio/carosbuild/pkg/words"
 )
 
@@ -33,15 +33,15 @@ type flaw struct {
 }
 
 // idPattern is also what a tag and a single file name can be made of.
-var idPattern = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$`)
+var idPattern = lazyregexp.New(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$`)
 
 func checkID(v string) *flaw {
-	if idPattern.MatchString(v) {
+	if idPattern().MatchString(v) {
 		return nil
 	}
 	fl := &flaw{text: "is not a usable name", hint: "letters, digits, _ . and -, the first one a letter or digit, at most 128"}
 	for i, r := range v {
-		if i >= 128 || !idPattern.MatchString(string(r)) && (i == 0 || !strings.ContainsRune("_.-", r)) {
+		if i >= 128 || !idPattern().MatchString(string(r)) && (i == 0 || !strings.ContainsRune("_.-", r)) {
 			fl.from, fl.to = i, i+len(string(r))
 			if i >= 128 {
 				fl.to = len(v)
@@ -83,9 +83,9 @@ func eachWord(c check) check {
 
 // matches makes a check of a pattern.
 func matches(pattern, text, hint string) check {
-	re := regexp.MustCompile(pattern)
+	re := lazyregexp.New(pattern)
 	return func(v string) *flaw {
-		if re.MatchString(v) {
+		if re().MatchString(v) {
 			return nil
 		}
 		return &flaw{text: text, hint: hint}
@@ -93,7 +93,7 @@ func matches(pattern, text, hint string) check {
 }
 
 var (
-	checkUser          = matches(owner.String(), "is not a user", "USER or USER:GROUP, by name or number")
+	checkUser          = matches(ownerPattern, "is not a user", "USER or USER:GROUP, by name or number")
 	checkMode          = matches(`^[0-7]{3,4}$`, "is not a mode", "three or four octal digits, such as 0644")
 	checkTask          = matches(`^[A-Za-z0-9_:-]+$`, "is not a bitbake task", "such as populate_sdk")
 	checkSuite         = matches(`^[a-z0-9][a-z0-9.+-]*$`, "is not a code name", "such as bookworm")
@@ -107,12 +107,12 @@ var (
 	checkOneLine       = matches(`^[^\x00-\x1f\x7f]*$`, "has control characters", "")
 )
 
-var mirrorPattern = regexp.MustCompile(`^(https?://[!-Z\\^-~]+|file:///[!-Z\\^-~]*)$`)
+var mirrorPattern = lazyregexp.New(`^(https?://[!-Z\\^-~]+|file:///[!-Z\\^-~]*)$`)
 
 // checkMirror refuses passwords too: the address is in the image's sources.list.
 func checkMirror(v string) *flaw {
 	hint := "it begins with http://, https:// or file:///"
-	if !mirrorPattern.MatchString(v) || strings.Contains(v, `"`) {
+	if !mirrorPattern().MatchString(v) || strings.Contains(v, `"`) {
 		return &flaw{text: "is not the address of a mirror", hint: hint}
 	}
 	scheme, rest, _ := strings.Cut(v, "://")
@@ -152,7 +152,7 @@ var partitionTypes = []string{
 // partitionAttributes are the GPT attributes that pkg/disk/partition knows.
 var partitionAttributes = []string{"required", "no-block-io", "legacy-boot", "grow", "read-only", "no-auto"}
 
-var typeByte = regexp.MustCompile(`^(0x)?[0-9A-Fa-f]{2}$`)
+var typeByte = lazyregexp.New(`^(0x)?[0-9A-Fa-f]{2}$`)
 
 func isGUID(v string) bool {
 	_, err := uuid.Parse(v)
@@ -175,7 +175,7 @@ func checkUUID(v string) *flaw {
 }
 
 func checkPartitionType(v string) *flaw {
-	if slices.Contains(partitionTypes, v) || isGUID(v) || typeByte.MatchString(v) {
+	if slices.Contains(partitionTypes, v) || isGUID(v) || typeByte().MatchString(v) {
 		return nil
 	}
 	return &flaw{text: "is not a partition type", hint: typeHint(v)}

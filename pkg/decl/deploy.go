@@ -3,12 +3,12 @@
 package decl
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/decl/xmltext"
+	"github.com/carosio/carosbuild/pkg/lazyregexp"
 	"github.com/carosio/carosbuild/pkg/words"
 )
 
@@ -46,7 +46,7 @@ func checkSource(v string) *flaw {
 var checkDeployName = matches(`^[A-Za-z0-9][A-Za-z0-9.+_-]*$`, "is not the name of a machine or image", "as bitbake has it, such as qemux86-64 or core-image-minimal")
 
 // PartUUID stands for the PARTUUID of a partition by its name.
-var PartUUID = regexp.MustCompile(`\{partuuid:([^{}]*)\}`)
+var PartUUID = lazyregexp.New(`\{partuuid:([^{}]*)\}`)
 
 // checkPartUUIDs reports PARTUUIDs of partitions that the disk does not have.
 func checkPartUUIDs(rep *xmltext.Report, parts []*xmltext.Node) {
@@ -57,7 +57,7 @@ func checkPartUUIDs(rep *xmltext.Report, parts []*xmltext.Node) {
 		}
 	}
 	check := func(s string, at func(from, to int) xmltext.Place) {
-		for _, m := range PartUUID.FindAllStringSubmatchIndex(s, -1) {
+		for _, m := range PartUUID().FindAllStringSubmatchIndex(s, -1) {
 			name := s[m[2]:m[3]]
 			if slices.Contains(known, name) {
 				continue

@@ -3,16 +3,16 @@
 package decl
 
 import (
-	"regexp"
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/decl/xmltext"
+	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
 var (
-	variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	dollar   = regexp.MustCompile(`^\$([A-Za-z_]|\{)`)
+	variable = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	dollar   = lazyregexp.New(`^\$([A-Za-z_]|\{)`)
 )
 
 // env handles ENV: pairs such as A=b C="d e", or one variable as in ENV A b c.
@@ -72,7 +72,7 @@ func wordEnd(v string, i int) int {
 
 // variable adds one variable; value may have quotes in it.
 func (s *stageBuilder) variable(vars *[]EnvVar, name, value xmltext.Text) {
-	if !variable.MatchString(name.S) {
+	if !variable().MatchString(name.S) {
 		s.rep.Errorf(name.Place(0, len(name.S)), "letters, digits and _, the first one no digit", "%s is not the name of a variable", finding.QuoteValue(name.S))
 		return
 	}
@@ -113,7 +113,7 @@ func (v *EnvVar) unquote(w string) *flaw {
 			continue
 		case c == '$' && inside == '\'':
 			b.WriteByte('$')
-		case c == '$' && dollar.MatchString(w[i:]):
+		case c == '$' && dollar().MatchString(w[i:]):
 			if fl := braced(w[i:]); fl != nil {
 				fl.from, fl.to = fl.from+i, fl.to+i
 				return fl

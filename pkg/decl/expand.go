@@ -3,12 +3,12 @@
 package decl
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/decl/xmltext"
+	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
 // Variable is a use of a variable in the words of an action.
@@ -35,7 +35,7 @@ type template struct {
 	flaw *flaw
 }
 
-var nameStart = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*`)
+var nameStart = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9_]*`)
 
 const badVariable = "$NAME, ${NAME}, ${NAME:-default} and ${NAME:+other} are known"
 
@@ -52,8 +52,8 @@ func (t *template) fill(nested bool) string {
 			t.pos += 2
 		case c == '$' && strings.HasPrefix(rest, "{"):
 			b.WriteString(t.braces())
-		case c == '$' && nameStart.MatchString(rest):
-			name := nameStart.FindString(rest)
+		case c == '$' && nameStart().MatchString(rest):
+			name := nameStart().FindString(rest)
 			at := t.pos
 			t.pos += 1 + len(name)
 			v, ok := t.value(name)
@@ -70,7 +70,7 @@ func (t *template) fill(nested bool) string {
 // braces is the value of what is written as ${...}.
 func (t *template) braces() string {
 	at := t.pos
-	name := nameStart.FindString(t.word[at+2:])
+	name := nameStart().FindString(t.word[at+2:])
 	t.pos += 2 + len(name)
 	op := ""
 	for _, o := range []string{"}", ":-", ":+", "-", "+"} {
@@ -162,7 +162,7 @@ func Expanded(a Action, value Lookup) (Action, finding.Findings) {
 		out := *do
 		if out.Name = f.fill(out.Name); f.changed() {
 			f.checkNames(out.Name)
-			if !owner.MatchString(out.Name) {
+			if !owner().MatchString(out.Name) {
 				f.bad(finding.QuoteValue(out.Name) + " is not a user")
 			}
 		}
@@ -240,7 +240,7 @@ func (f *filler) copy(c Copy) *Copy {
 		}
 	}
 	f.checkPath(c.Dest)
-	if c.Chown != "" && !owner.MatchString(c.Chown) {
+	if c.Chown != "" && !owner().MatchString(c.Chown) {
 		f.bad(finding.QuoteValue(c.Chown) + " is not an owner")
 	}
 	if c.Chmod != "" {

@@ -183,7 +183,7 @@ func checkKind(rep *xmltext.Report, p *xmltext.Node, mbr bool) {
 	}
 	if a := p.Attr("type"); mbr && isGUID(p.Value("type")) {
 		rep.Errorf(a.In, "a name such as linux, or two hexadecimal digits", "an mbr table has no GUIDs for types")
-	} else if !mbr && typeByte.MatchString(p.Value("type")) {
+	} else if !mbr && typeByte().MatchString(p.Value("type")) {
 		rep.Errorf(a.In, "a name such as linux, or a GUID", "a gpt table has no bytes for types")
 	}
 	for _, name := range []string{"attributes", "hybrid"} {

@@ -3,20 +3,20 @@
 package engine
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 
+	"github.com/carosio/carosbuild/pkg/lazyregexp"
 	"github.com/carosio/carosbuild/pkg/progress"
 )
 
 // aptPlan is the line by which apt says how many packages it installs.
-var aptPlan = regexp.MustCompile(`^([0-9]+) upgraded, ([0-9]+) newly installed, `)
+var aptPlan = lazyregexp.New(`^([0-9]+) upgraded, ([0-9]+) newly installed, `)
 
 // What apt says before a download, and of each file.
 var (
-	aptNeed = regexp.MustCompile(`^Need to get ([0-9.,]+) ([kMG]?)B(?:/[0-9.,]+ [kMG]?B)? of archives`)
-	aptGet  = regexp.MustCompile(`^Get:[0-9]+ .* \[([0-9.,]+) ([kMG]?)B\]$`)
+	aptNeed = lazyregexp.New(`^Need to get ([0-9.,]+) ([kMG]?)B(?:/[0-9.,]+ [kMG]?B)? of archives`)
+	aptGet  = lazyregexp.New(`^Get:[0-9]+ .* \[([0-9.,]+) ([kMG]?)B\]$`)
 )
 
 // aptSize is a size in apt's words, in bytes: it counts in powers of a thousand.
@@ -47,7 +47,7 @@ var packageWords = []struct{ line, text string }{
 
 // line is called for every line of output, one after the other.
 func (w *packageWatch) line(s string) {
-	if m := aptPlan.FindStringSubmatch(s); m != nil {
+	if m := aptPlan().FindStringSubmatch(s); m != nil {
 		w.end()
 		up, _ := strconv.ParseInt(m[1], 10, 32)
 		fresh, _ := strconv.ParseInt(m[2], 10, 32)
@@ -74,9 +74,9 @@ const downloadText = "download packages"
 // download follows what apt fetches. It rounds each size, so that their sum is
 // only nearly what it needs.
 func (w *packageWatch) download(s string) {
-	if m := aptNeed.FindStringSubmatch(s); m != nil {
+	if m := aptNeed().FindStringSubmatch(s); m != nil {
 		w.need, w.got = aptSize(m[1], m[2]), 0
-	} else if m := aptGet.FindStringSubmatch(s); m != nil && w.need > 0 {
+	} else if m := aptGet().FindStringSubmatch(s); m != nil && w.need > 0 {
 		w.got = min(w.got+aptSize(m[1], m[2]), w.need-1)
 		w.event(progress.Event{Kind: progress.Progress, Stage: w.stage, Text: downloadText, Done: w.got, Total: w.need})
 	} else if strings.HasPrefix(s, "Fetched ") {

@@ -3,10 +3,10 @@
 package feed
 
 import (
-	"regexp"
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/debfile"
+	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
 // relationFields are those that name other packages with versions.
@@ -22,14 +22,14 @@ type ref struct{ field, name, op, version string }
 
 // refRE finds one; any number of them, with commas, bars and line breaks
 // between and in them, make up a field.
-var refRE = regexp.MustCompile(`([A-Za-z0-9][A-Za-z0-9+._-]*)((?::[A-Za-z0-9-]+)?\s*\(\s*)(<<|<=|=|>=|>>|<|>)(\s*)([^\s(),|<=>]+)`)
+var refRE = lazyregexp.New(`([A-Za-z0-9][A-Za-z0-9+._-]*)((?::[A-Za-z0-9-]+)?\s*\(\s*)(<<|<=|=|>=|>>|<|>)(\s*)([^\s(),|<=>]+)`)
 
 // replaceVersions gives each versioned relation in text the version that f
 // returns. Everything else stays as it is, to the byte.
 func replaceVersions(text, field string, f func(ref) string) string {
 	var b strings.Builder
 	at := 0
-	for _, m := range refRE.FindAllStringSubmatchIndex(text, -1) {
+	for _, m := range refRE().FindAllStringSubmatchIndex(text, -1) {
 		v := f(ref{field, text[m[2]:m[3]], text[m[6]:m[7]], text[m[10]:m[11]]})
 		b.WriteString(text[at:m[10]])
 		b.WriteString(v)

@@ -7,11 +7,11 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/decl/finding"
+	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
 // Form says what a declaration is to look like where a project leaves it open.
@@ -104,7 +104,7 @@ func (d *declarer) repoLimits(r Repo) {
 		d.rep.Fail(r.place("type"), "use a git mirror of it", "repository %s is a Mercurial repository", finding.Quote(r.Key))
 	}
 	if r.Signed {
-		if !fullID.MatchString(r.Commit) {
+		if !fullID().MatchString(r.Commit) {
 			d.rep.Fail(r.place("signed"), "pin it: give it a commit", "repository %s is signed: carosbuild does not check signatures, and without a commit its tag or branch may become another one", finding.Quote(r.Key))
 		} else {
 			d.rep.Warn(r.place("signed"), "the commit id identifies the content", "the signature of repository %s is not checked", finding.Quote(r.Key))
@@ -118,17 +118,17 @@ func (d *declarer) repoLimits(r Repo) {
 }
 
 var (
-	ownPlaces = regexp.MustCompile(`(?m)^[ \t]*(?:(DL_DIR)[ \t]*:?=|(SSTATE_DIR)[ \t]*(?:\?\??|:)?=)`) // weaker ones lose against DL_DIR's
-	relatives = regexp.MustCompile(`\$\{TOPDIR\}/\.\.`)
+	ownPlaces = lazyregexp.New(`(?m)^[ \t]*(?:(DL_DIR)[ \t]*:?=|(SSTATE_DIR)[ \t]*(?:\?\??|:)?=)`) // weaker ones lose against DL_DIR's
+	relatives = lazyregexp.New(`\$\{TOPDIR\}/\.\.`)
 )
 
 // confLimits are about settings that expect another layout.
 func (d *declarer) confLimits() {
 	for _, f := range slices.Concat(d.LocalConf, d.BBLayersConf) {
-		if m := ownPlaces.FindStringSubmatch(f.Text); m != nil {
+		if m := ownPlaces().FindStringSubmatch(f.Text); m != nil {
 			d.rep.Warn(f.At, "leave it out, or give the stage a <cache> at that path", "%s sets %s: what is put there goes into the image, and not into carosbuild's cache", finding.Quote(f.Name), m[1]+m[2])
 		}
-		if relatives.MatchString(f.Text) {
+		if relatives().MatchString(f.Text) {
 			d.rep.Warn(f.At, "repositories are in /REDO/source/BASE and below it", "%s has a path relative to ${TOPDIR}, which is /REDO/build", finding.Quote(f.Name))
 		}
 	}
@@ -217,7 +217,7 @@ func (d *declarer) localBase() bool {
 // that name must not be put over.
 var taken = []string{"bitbake", "contrib", "documentation", "meta", "meta-poky", "meta-selftest", "meta-skeleton", "meta-yocto", "meta-yocto-bsp", "scripts", ".git", ".templateconf"}
 
-var usable = regexp.MustCompile(`[^A-Za-z0-9_.-]+`)
+var usable = lazyregexp.New(`[^A-Za-z0-9_.-]+`)
 
 // nameDirs gives each repository a directory below the base layer's. The one with
 // bitbake is where OpenEmbedded-Core looks for it.
@@ -228,7 +228,7 @@ func (d *declarer) nameDirs() {
 			d.dirs[r.Key] = "."
 			continue
 		}
-		name := strings.Trim(usable.ReplaceAllString(r.Name, "-"), "-.")
+		name := strings.Trim(usable().ReplaceAllString(r.Name, "-"), "-.")
 		if r.URL != "" && strings.TrimSuffix(path.Base(r.URL), ".git") == "bitbake" {
 			name = "bitbake"
 		} else if name == "" || slices.Contains(taken, name) {

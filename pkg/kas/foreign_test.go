@@ -197,7 +197,7 @@ func kasSays(t *testing.T, kas string, all []project) []seen {
 	}
 	for i, s := range says {
 		for _, r := range s.Repos { // ours are absolute
-			if url, _ := r[2].(string); url != "" && !schemeOrHost.MatchString(url) && !filepath.IsAbs(url) {
+			if url, _ := r[2].(string); url != "" && !schemeOrHost().MatchString(url) && !filepath.IsAbs(url) {
 				r[2] = filepath.Join(all[i].Dir, url)
 			}
 		}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/carosio/carosbuild/pkg/decl/finding"
+	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
 // Bounds of one file: what aliases stand for counts each time.
@@ -153,12 +153,12 @@ func (p *parser) parseYAML() (n *node, err error) {
 	return p.convert(doc.Content[0], 0)
 }
 
-var yamlError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)`)
+var yamlError = lazyregexp.New(`^yaml: (?:line (\d+): )?(.*)`)
 
 // syntax is an error of the YAML module, which names a line.
 func (p *parser) syntax(err error) error {
 	line, what, _ := strings.Cut(err.Error(), "\n")
-	if m := yamlError.FindStringSubmatch(line); m != nil {
+	if m := yamlError().FindStringSubmatch(line); m != nil {
 		n, _ := strconv.Atoi(m[1])
 		hint := ""
 		for _, i := range []int{n - 1, n} { // the module names the line, or the one before it
@@ -285,9 +285,9 @@ func merged(n, v *node) error {
 }
 
 var (
-	yamlBool  = regexp.MustCompile(`^(?i:yes|no|true|false|on|off)$`)
-	yamlInt   = regexp.MustCompile(`^[-+]?(0|[1-9][0-9_]*|0[0-7_]+|0x[0-9a-fA-F_]+|0b[01_]+)$`)
-	yamlFloat = regexp.MustCompile(`^[-+]?([0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)([eE][-+][0-9]+)?$`)
+	yamlBool  = lazyregexp.New(`^(?i:yes|no|true|false|on|off)$`)
+	yamlInt   = lazyregexp.New(`^[-+]?(0|[1-9][0-9_]*|0[0-7_]+|0x[0-9a-fA-F_]+|0b[01_]+)$`)
+	yamlFloat = lazyregexp.New(`^[-+]?([0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)([eE][-+][0-9]+)?$`)
 )
 
 // scalar is what YAML 1.1 makes of a value, which kas reads.
@@ -298,11 +298,11 @@ func scalar(y *yaml.Node) (kind, string) {
 		return text, y.Value
 	case y.Value == "" || y.Value == "~" || strings.EqualFold(y.Value, "null"):
 		return null, ""
-	case yamlBool.MatchString(y.Value):
+	case yamlBool().MatchString(y.Value):
 		return boolean, strings.ToLower(y.Value)
-	case yamlInt.MatchString(y.Value):
+	case yamlInt().MatchString(y.Value):
 		return integer, strings.ReplaceAll(y.Value, "_", "")
-	case yamlFloat.MatchString(y.Value):
+	case yamlFloat().MatchString(y.Value):
 		return float, y.Value
 	}
 	return text, y.Value

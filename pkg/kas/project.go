@@ -6,12 +6,12 @@ import (
 	"cmp"
 	"errors"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/decl/finding"
+	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
 // Project is what project files say when they are merged, with kas' defaults.
@@ -199,7 +199,7 @@ func fragments(n *node) []Fragment {
 	return all
 }
 
-var schemeOrHost = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9+.-]*://|[^/]*[^/:]:)`)
+var schemeOrHost = lazyregexp.New(`^([A-Za-z][A-Za-z0-9+.-]*://|[^/]*[^/:]:)`)
 
 // repo is an entry of repos, with the project's defaults and overrides.
 func (r *reader) repo(m *node, e pair) Repo {
@@ -231,7 +231,7 @@ func (r *reader) repo(m *node, e pair) Repo {
 	switch {
 	case p.URL == "":
 		p.dir = r.localDir(p)
-	case !schemeOrHost.MatchString(p.URL) && !filepath.IsAbs(p.URL): // a directory, where kas runs git
+	case !schemeOrHost().MatchString(p.URL) && !filepath.IsAbs(p.URL): // a directory, where kas runs git
 		p.URL = filepath.Join(r.WorkDir, p.URL)
 	}
 	p.Layers = r.layers(p)
@@ -286,14 +286,14 @@ func (r *reader) checkPlace(p Repo) {
 		if err := r.within(strings.TrimPrefix(p.URL, "file://")); errors.Is(err, errOutside) {
 			r.rep.Warn(p.place("url"), "", "repository %s is a git repository of this machine, outside of the project's repository and of KAS_WORK_DIR", finding.Quote(p.Key))
 		}
-	case password.MatchString(p.URL):
+	case password().MatchString(p.URL):
 		r.rep.Warn(p.place("url"), "remove it: git's credential helper or ~/.netrc can give it to a build", "the address of repository %s has a password, which goes into the declaration", finding.Quote(p.Key))
 	}
 }
 
-var password = regexp.MustCompile(`^[a-z+]+://[^/@:]*:[^/@]+@`)
+var password = lazyregexp.New(`^[a-z+]+://[^/@:]*:[^/@]+@`)
 
-var fullID = regexp.MustCompile(`^([0-9a-fA-F]{40}|[0-9a-fA-F]{64})$`)
+var fullID = lazyregexp.New(`^([0-9a-fA-F]{40}|[0-9a-fA-F]{64})$`)
 
 // checkRepo finds what contradicts itself.
 func (r *reader) checkRepo(p Repo) {
@@ -309,7 +309,7 @@ func (r *reader) checkRepo(p Repo) {
 	case p.URL != "" && p.Tag != "" && p.Branch != "":
 		r.rep.Fail(p.place("tag"), "take one of them out", "repository %s has a tag and a branch", finding.Quote(p.Key))
 	}
-	if p.Commit != "" && !fullID.MatchString(p.Commit) && p.Refspec == "" {
+	if p.Commit != "" && !fullID().MatchString(p.Commit) && p.Refspec == "" {
 		r.rep.Warn(p.place("commit"), "give the whole id, or write branch or tag", "commit %s of repository %s is not a full commit id: what it stands for may change", finding.Quote(p.Commit), finding.Quote(p.Key))
 	}
 	signers := p.n.get("allowed_signers")

@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/decl/finding"
+	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
 // Heading is what a declaration that was made of a project begins with.
@@ -93,7 +93,7 @@ func refsBeside(r Repo) string {
 	return ""
 }
 
-var userPart = regexp.MustCompile(`^[^/@]*@`)
+var userPart = lazyregexp.New(`^[^/@]*@`)
 
 // remoteName is what the beginning of an address is called.
 func remoteName(base string) string {
@@ -101,7 +101,7 @@ func remoteName(base string) string {
 	if !ok {
 		rest = base
 	}
-	name := strings.Trim(usable.ReplaceAllString(userPart.ReplaceAllString(rest, ""), "-"), "-.")
+	name := strings.Trim(usable().ReplaceAllString(userPart().ReplaceAllString(rest, ""), "-"), "-.")
 	if name == "" {
 		return "local"
 	}
@@ -186,7 +186,7 @@ func (d *declarer) buildStage() {
 	d.line(finding.Span{}, "    <prestage>%s</prestage>", layerStage)
 	var names []string
 	for _, e := range d.Env {
-		if !envName.MatchString(e.Name) {
+		if !envName().MatchString(e.Name) {
 			d.rep.Fail(e.At, "letters, digits and _, the first one not a digit", "%s is not the name of a variable", finding.Quote(e.Name))
 			continue
 		}
@@ -215,7 +215,7 @@ func (d *declarer) buildStage() {
 	d.line(finding.Span{}, "  </buildstage>")
 }
 
-var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+var envName = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // titled is a fragment of a file of bitbake's, behind its name.
 func titled(f Fragment) string {
@@ -237,7 +237,7 @@ func (d *declarer) applyPatch(r Repo, p Patch) string {
 }
 
 // simple matches names that ADD takes as they are.
-var simple = regexp.MustCompile(`^[A-Za-z0-9_./+:@,=][A-Za-z0-9_./+:@,=-]*$`)
+var simple = lazyregexp.New(`^[A-Za-z0-9_./+:@,=][A-Za-z0-9_./+:@,=-]*$`)
 
 // args are those of ADD. A name that could be taken for an option or a pattern is
 // written so that it is not.
@@ -246,7 +246,7 @@ func (a add) args() string {
 	if strings.HasPrefix(from, "-") {
 		from = "./" + from
 	}
-	if simple.MatchString(from) && simple.MatchString(a.to) {
+	if simple().MatchString(from) && simple().MatchString(a.to) {
 		return from + " " + a.to
 	}
 	var b strings.Builder

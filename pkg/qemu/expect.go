@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
 // Expectation is what a guest must print on its console.
@@ -45,12 +47,12 @@ func (e *ConsoleError) Error() string {
 
 // hopeless matches what firmware, boot loaders, kernels and initrds print when they
 // have given up.
-var hopeless = regexp.MustCompile(`Kernel panic - not syncing|You are in emergency mode|ALERT!.*does not exist|error: no such (device|partition)|` +
+var hopeless = lazyregexp.New(`Kernel panic - not syncing|You are in emergency mode|ALERT!.*does not exist|error: no such (device|partition)|` +
 	`No bootable device|Failed to load image|Entering rescue mode|UEFI Interactive Shell|No init found|Unable to mount root fs|` +
 	`Target filesystem doesn't have requested|### ERROR ### Please RESET|systemd\[1\]: Freezing execution`)
 
 // escapes are terminal control sequences (ECMA-48).
-var escapes = regexp.MustCompile("\x1b(\\[[0-9;?=]*[ -/]*[@-~]|[@-Z\\\\-_])")
+var escapes = lazyregexp.New("\x1b(\\[[0-9;?=]*[ -/]*[@-~]|[@-Z\\\\-_])")
 
 // Expect runs the machine until its console has shown all that is expected, in
 // order, and then ends it. Lines receives each line of the console, without
@@ -179,7 +181,7 @@ func (c *console) add(text string) string {
 	c.line += text
 	for {
 		line, rest, whole := strings.Cut(c.line, "\n")
-		clean := strings.TrimRight(escapes.ReplaceAllString(line, ""), "\r")
+		clean := strings.TrimRight(escapes().ReplaceAllString(line, ""), "\r")
 		if i := strings.LastIndexByte(clean, '\r'); i >= 0 {
 			clean = clean[i+1:]
 		}
@@ -191,7 +193,7 @@ func (c *console) add(text string) string {
 			}
 			return ""
 		}
-		if hopeless.MatchString(clean) {
+		if hopeless().MatchString(clean) {
 			c.line = line
 			return clean
 		}
@@ -238,7 +240,7 @@ func (c *console) match(line string) {
 // recent are the last lines.
 func (c *console) recent() []string {
 	all := c.last
-	if clean := escapes.ReplaceAllString(c.line, ""); strings.TrimSpace(clean) != "" {
+	if clean := escapes().ReplaceAllString(c.line, ""); strings.TrimSpace(clean) != "" {
 		all = append(slices.Clone(all), clean)
 	}
 	return all[max(0, len(all)-shown):]

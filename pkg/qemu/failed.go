@@ -3,8 +3,9 @@
 package qemu
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
 const (
@@ -16,7 +17,7 @@ const (
 
 // failures are the lines by which init systems say that something did not
 // start: systemd's status messages, the same from its log, and OpenRC's.
-var failures = regexp.MustCompile(`\[ *(?:FAILED|TIME|DEPEND) *\] (.+)|` +
+var failures = lazyregexp.New(`\[ *(?:FAILED|TIME|DEPEND) *\] (.+)|` +
 	`systemd\[1\]: ((?:Failed to (?:start|mount|listen on|activate)|Timed out waiting for|Dependency failed for) .+|\S+: (?:Failed with result|Job \S+ timed out).*)|` +
 	`\* (ERROR: \S+ failed to start.*)`)
 
@@ -25,11 +26,11 @@ func failure(line string) string {
 	if !strings.ContainsAny(line, "[*") {
 		return ""
 	}
-	m := failures.FindStringSubmatch(line)
+	m := failures().FindStringSubmatch(line)
 	if m == nil {
 		return ""
 	}
-	text := []rune(strings.TrimSpace(cut.ReplaceAllString(strings.Join(m[1:], ""), "$1")))
+	text := []rune(strings.TrimSpace(cut().ReplaceAllString(strings.Join(m[1:], ""), "$1")))
 	if len(text) > maxFailedText {
 		text = append(text[:maxFailedText-1], '…')
 	}
@@ -37,7 +38,7 @@ func failure(line string) string {
 }
 
 // cut are the halves of a control sequence in which systemd has shortened a line.
-var cut = regexp.MustCompile("\x1b\\[?[0-9;]*|(…)[0-9;]+m")
+var cut = lazyregexp.New("\x1b\\[?[0-9;]*|(…)[0-9;]+m")
 
 // noteFailure keeps what a line says that has failed. systemd says it twice, on the
 // console in a shortened line and in the kernel's log: the longer one is kept.

@@ -9,12 +9,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/freshfile"
+	"github.com/carosio/carosbuild/pkg/lazyregexp"
 	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/source/debian"
@@ -88,12 +88,12 @@ func parseLock(data []byte) (*Lock, error) {
 		return nil, err
 	}
 	for _, i := range l.Images {
-		if !lockedDigest.MatchString(i.Digest) {
+		if !lockedDigest().MatchString(i.Digest) {
 			return nil, fmt.Errorf("%q of image %s is not a digest", i.Digest, i.Name)
 		}
 	}
 	for name, g := range l.Git {
-		if !lockedCommit.MatchString(g.Commit) {
+		if !lockedCommit().MatchString(g.Commit) {
 			return nil, fmt.Errorf("%q of %s is not a commit", g.Commit, name)
 		}
 	}
@@ -101,8 +101,8 @@ func parseLock(data []byte) (*Lock, error) {
 }
 
 var (
-	lockedDigest = regexp.MustCompile(`^([a-zA-Z0-9][a-zA-Z0-9._:/\[\]-]*@)?sha256:[0-9a-f]{64}$`)
-	lockedCommit = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
+	lockedDigest = lazyregexp.New(`^([a-zA-Z0-9][a-zA-Z0-9._:/\[\]-]*@)?sha256:[0-9a-f]{64}$`)
+	lockedCommit = lazyregexp.New(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
 )
 
 // Write writes a lock file: an entry a line, in an order that does not depend

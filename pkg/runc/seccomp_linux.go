@@ -4,6 +4,7 @@ package runc
 
 import (
 	"math/bits"
+	"runtime"
 	"slices"
 	"syscall"
 
@@ -34,9 +35,19 @@ func seccomp(n sandbox.Network) (*specs.LinuxSeccomp, error) {
 	return &specs.LinuxSeccomp{
 		DefaultAction:   specs.ActErrno,
 		DefaultErrnoRet: &enosys,
-		Architectures:   []specs.Arch{specs.ArchX86_64, specs.ArchX86, specs.ArchX32, specs.ArchAARCH64, specs.ArchARM},
+		Architectures:   architectures(),
 		Syscalls:        rules,
 	}, nil
+}
+
+// architectures are those whose programs this machine's kernel runs. libseccomp takes some
+// 20 ms to compile the rules for each, in every step. A call of an architecture that
+// is not listed, such as x32, kills its process.
+func architectures() []specs.Arch {
+	if runtime.GOARCH == "arm64" {
+		return []specs.Arch{specs.ArchAARCH64, specs.ArchARM}
+	}
+	return []specs.Arch{specs.ArchX86_64, specs.ArchX86}
 }
 
 // sockets are the rules for those of a family.

@@ -4,12 +4,12 @@ package wks
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/disk/kind"
+	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
 // attributes of a partition, in order.
@@ -22,9 +22,9 @@ func (a *attributes) add(name, value string) {
 }
 
 var (
-	guid = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
-	hex  = regexp.MustCompile(`^(0[xX])?([0-9A-Fa-f]{2})$`)
-	fat  = regexp.MustCompile(`^(?:0[xX])?([0-9A-Fa-f]{4})-?([0-9A-Fa-f]{4})$`)
+	guid = lazyregexp.New(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
+	hex  = lazyregexp.New(`^(0[xX])?([0-9A-Fa-f]{2})$`)
+	fat  = lazyregexp.New(`^(?:0[xX])?([0-9A-Fa-f]{4})-?([0-9A-Fa-f]{4})$`)
 )
 
 // place adds the position, type, UUID and label of a partition; fs is its file
@@ -75,9 +75,9 @@ func (d *disk) freeLabel() string {
 func (d *disk) kind(c *command, a *attributes) {
 	for _, name := range []string{"--part-type", "--system-id"} {
 		v := c.value(name)
-		switch m := hex.FindStringSubmatch(v); {
+		switch m := hex().FindStringSubmatch(v); {
 		case v == "":
-		case d.table == "gpt" && guid.MatchString(v):
+		case d.table == "gpt" && guid().MatchString(v):
 			a.add("type", v)
 			return
 		case d.table == "mbr" && m != nil:
@@ -97,7 +97,7 @@ func (d *disk) kind(c *command, a *attributes) {
 func (d *disk) uuid(c *command, a *attributes, fs string) {
 	part, own := c.value("--uuid"), c.value("--fsuuid")
 	isFAT := kindOf(fs).Serial
-	switch m := fat.FindStringSubmatch(own); {
+	switch m := fat().FindStringSubmatch(own); {
 	case own != "" && isFAT && m != nil:
 		a.add("uuid", strings.ToUpper(m[1]+"-"+m[2]))
 	case own != "" && isFAT:

@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -14,6 +13,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/decl/xmltext"
 	"github.com/carosio/carosbuild/pkg/disk/kind"
+	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
 // disk writes a disk.
@@ -106,12 +106,12 @@ func (d *disk) write(source string) {
 }
 
 // deployValue matches references to deployed files, which only a build knows.
-var deployValue = regexp.MustCompile(`"deploy:[a-z-]+"`)
+var deployValue = lazyregexp.New(`"deploy:[a-z-]+"`)
 
 // selfCheck parses the disk that was written, and reports what a declaration cannot
 // express.
 func (d *disk) selfCheck() {
-	_, fs := decl.Parse(decl.Source{Name: "made", Data: deployValue.ReplaceAll([]byte(d.text.String()), []byte(`"/x"`))})
+	_, fs := decl.Parse(decl.Source{Name: "made", Data: deployValue().ReplaceAll([]byte(d.text.String()), []byte(`"/x"`))})
 	for _, f := range fs {
 		if f.Severity == finding.Error {
 			d.Fail(d.origins[f.Span.Line], f.Hint, "%s", f.Summary)

@@ -4,13 +4,13 @@ package wks
 
 import (
 	"errors"
-	"regexp"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/decl/finding"
 	"github.com/carosio/carosbuild/pkg/decl/xmltext"
+	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
 // word is a word of a line, without quotes.
@@ -26,7 +26,7 @@ type line struct {
 	open  bool         // a variable has no value
 }
 
-var variable = regexp.MustCompile(`\$\{[^{}@\n\t :]+\}`)
+var variable = lazyregexp.New(`\$\{[^{}@\n\t :]+\}`)
 
 // Bounds of a line whose variables stand for others.
 const (
@@ -41,7 +41,7 @@ const (
 func expand(s string, vars map[string]string) (out string, unknown []string, ok bool) {
 	from := 0
 	for range maxExpansions {
-		m := variable.FindStringIndex(s[from:])
+		m := variable().FindStringIndex(s[from:])
 		if m == nil {
 			return s, unknown, true
 		}

@@ -192,7 +192,7 @@ func TestPublished(t *testing.T) {
 func asked(text string) []string {
 	var all []string
 	for line := range strings.Lines(text) {
-		for _, v := range variable.FindAllString(line, -1) {
+		for _, v := range variable().FindAllString(line, -1) {
 			if !strings.HasPrefix(line, "#") && !slices.Contains(all, v[2:len(v)-1]) {
 				all = append(all, v[2:len(v)-1])
 			}

@@ -3,15 +3,16 @@
 package yocto
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
 // continued is the end of a line that goes on in the next one.
-var continued = regexp.MustCompile(`\\[ \t\r]*\n`)
+var continued = lazyregexp.New(`\\[ \t\r]*\n`)
 
 // machineLine matches an assignment without an override, so not MACHINE:append.
-var machineLine = regexp.MustCompile(`(?m)^[ \t]*(?:export[ \t]+)?MACHINE[ \t]*(\?\?=|\?=|:=|=)[ \t]*(?:"(.*)"|'(.*)')[ \t\r]*$`)
+var machineLine = lazyregexp.New(`(?m)^[ \t]*(?:export[ \t]+)?MACHINE[ \t]*(\?\?=|\?=|:=|=)[ \t]*(?:"(.*)"|'(.*)')[ \t\r]*$`)
 
 // MachineOf is MACHINE of a local.conf, "" if that does not say. As with bitbake, the
 // last = or := counts; ?= has no effect behind another assignment but ??=; and the
@@ -19,7 +20,7 @@ var machineLine = regexp.MustCompile(`(?m)^[ \t]*(?:export[ \t]+)?MACHINE[ \t]*(
 func MachineOf(conf string) string {
 	value, weak := "", ""
 	set := false
-	for _, m := range machineLine.FindAllStringSubmatch(continued.ReplaceAllString(conf, ""), -1) {
+	for _, m := range machineLine().FindAllStringSubmatch(continued().ReplaceAllString(conf, ""), -1) {
 		v := strings.TrimSpace(m[2] + m[3])
 		switch {
 		case m[1] == "??=":

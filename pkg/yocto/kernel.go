@@ -6,16 +6,17 @@ import (
 	"bytes"
 	"encoding/binary"
 	"io"
-	"regexp"
 
 	"github.com/klauspost/compress/gzip"
+
+	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
 // maxKernel bounds how much of a kernel is read for its version, also unpacked.
 const maxKernel = 128 << 20
 
 // banner is how the kernel introduces itself.
-var banner = regexp.MustCompile(`Linux version ([0-9]+\.[0-9]+[0-9A-Za-z.+~_-]{0,60})[ \x00]`)
+var banner = lazyregexp.New(`Linux version ([0-9]+\.[0-9]+[0-9A-Za-z.+~_-]{0,60})[ \x00]`)
 
 // uImage header (u-boot's include/image.h): magic at 0, name of 32 bytes at 32.
 const (
@@ -51,7 +52,7 @@ func KernelVersion(r io.ReaderAt, size int64) string {
 	return uImageVersion(b)
 }
 
-var version = regexp.MustCompile(`^[0-9]+\.[0-9]+[0-9A-Za-z.+~_-]{0,60}`)
+var version = lazyregexp.New(`^[0-9]+\.[0-9]+[0-9A-Za-z.+~_-]{0,60}`)
 
 func bzImageVersion(b []byte) string {
 	if len(b) < bzVersion+2 || string(b[bzMagic:bzMagic+4]) != "HdrS" {
@@ -61,7 +62,7 @@ func bzImageVersion(b []byte) string {
 	if at == bzBase || at >= len(b) {
 		return ""
 	}
-	return string(version.Find(b[at:min(len(b), at+80)]))
+	return string(version().Find(b[at:min(len(b), at+80)]))
 }
 
 // uImageVersion takes it from the name, which the kernel's own makefile sets.
@@ -73,13 +74,13 @@ func uImageVersion(b []byte) string {
 	if !ok || name[len(name)-1] != 0 { // it may be cut off
 		return ""
 	}
-	return string(version.Find(name))
+	return string(version().Find(name))
 }
 
 // scan looks for the banner in a kernel that unpacks itself: in the bytes, and in
 // streams of gzip among them, of which there may be several.
 func scan(b []byte) string {
-	if m := banner.FindSubmatch(b); m != nil {
+	if m := banner().FindSubmatch(b); m != nil {
 		return string(m[1])
 	}
 	const tries = 16 // what looks like a stream need not be one
@@ -90,7 +91,7 @@ func scan(b []byte) string {
 			return ""
 		}
 		plain := unpack(rest[i:], left)
-		if m := banner.FindSubmatch(plain); m != nil {
+		if m := banner().FindSubmatch(plain); m != nil {
 			return string(m[1])
 		}
 		left -= int64(len(plain))

@@ -5,11 +5,11 @@ package yocto
 import (
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
 // Kind is what a deployed file is for.
@@ -128,14 +128,14 @@ func (d *Deployed) file(name, as string) File {
 }
 
 // inName matches a date somewhere in a name.
-var inName = regexp.MustCompile(`-([0-9]{14}|[0-9]{8})(\.|-|$)`)
+var inName = lazyregexp.New(`-([0-9]{14}|[0-9]{8})(\.|-|$)`)
 
 // newest chooses among names, whose versions are parallel to them: the first one
 // without a date, or else the one with the latest.
 func newest(names, versions []string) (name, note string) {
 	best := -1
 	for i, v := range versions {
-		switch m := inName.FindStringSubmatch("-" + v); {
+		switch m := inName().FindStringSubmatch("-" + v); {
 		case m == nil && (v == "" || v == names[i]):
 			return names[i], ""
 		case best < 0 || dateOf(v) > dateOf(versions[best]) || dateOf(v) == dateOf(versions[best]) && natural(v, versions[best]) > 0:
@@ -149,7 +149,7 @@ func newest(names, versions []string) (name, note string) {
 }
 
 func dateOf(version string) string {
-	if m := inName.FindStringSubmatch("-" + version); m != nil {
+	if m := inName().FindStringSubmatch("-" + version); m != nil {
 		return m[1]
 	}
 	return ""
@@ -204,7 +204,7 @@ func (d *Deployed) deviceTrees() []File {
 	found := map[string]string{} // canonical name to file name
 	for _, name := range d.names {
 		base, ok := strings.CutSuffix(name, ".dtb")
-		if !ok || strings.Contains(base, "--") || inName.MatchString(base) {
+		if !ok || strings.Contains(base, "--") || inName().MatchString(base) {
 			continue // another name of one that has no version in it
 		}
 		for _, kind := range kernelNames {

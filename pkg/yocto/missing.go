@@ -6,11 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/disk/tree"
+	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
 // Error is what a deploy directory lacks, or leaves open.
@@ -63,7 +63,7 @@ func (d *Deployed) workDir() string {
 
 // short are the names of files that have no date in them, or all if all have.
 func (d *Deployed) short() []string {
-	out := slices.DeleteFunc(slices.Clone(d.names), func(n string) bool { return inName.MatchString(n) })
+	out := slices.DeleteFunc(slices.Clone(d.names), func(n string) bool { return inName().MatchString(n) })
 	if len(out) == 0 {
 		return d.names
 	}
@@ -101,7 +101,7 @@ func (d *Deployed) remedy(k Kind) string {
 // whose overrides begin with an underscore (the colon came with 3.4).
 var oldSeries = strings.Fields("pyro rocko sumo thud warrior zeus dunfell gatesgarth hardknott")
 
-var coreNames = regexp.MustCompile(`(?m)^LAYERSERIES_CORENAMES\s*[?:]*=\s*"([^"]*)"`)
+var coreNames = lazyregexp.New(`(?m)^LAYERSERIES_CORENAMES\s*[?:]*=\s*"([^"]*)"`)
 
 // oldOverrides reports whether a build's release writes overrides with an
 // underscore. Before 2.4 the core layer did not say the release's name; nor does a
@@ -119,7 +119,7 @@ func oldOverrides(t *tree.Tree, tmp string) bool {
 			continue
 		}
 		for _, file := range found {
-			if m := coreNames.FindStringSubmatch(text(t, file)); m != nil {
+			if m := coreNames().FindStringSubmatch(text(t, file)); m != nil {
 				return slices.ContainsFunc(strings.Fields(m[1]), func(n string) bool { return slices.Contains(oldSeries, n) })
 			}
 			nameless = true

@@ -3,9 +3,10 @@
 package yocto
 
 import (
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
 // artifact is a file that an image was made into.
@@ -47,7 +48,7 @@ func imageType(name string) (base, kind string, ok bool) {
 }
 
 // A date is DATETIME of bitbake, or a day.
-var dated = regexp.MustCompile(`-([0-9]{14}|[0-9]{8})$`)
+var dated = lazyregexp.New(`-([0-9]{14}|[0-9]{8})$`)
 
 // readArtifact takes the name of an image's file apart. Until 2023 it is
 // IMAGE-MACHINE-DATE.rootfs.TYPE with a link IMAGE-MACHINE.TYPE, then
@@ -62,8 +63,8 @@ func readArtifact(name, machine string) (artifact, bool) {
 	switch {
 	case found && undated != "":
 		a.version = strings.TrimPrefix(undated, "-")
-	case dated.MatchString(base):
-		a.version = dated.FindStringSubmatch(base)[1]
+	case dated().MatchString(base):
+		a.version = dated().FindStringSubmatch(base)[1]
 		base = strings.TrimSuffix(base, "-"+a.version)
 	}
 	if image, rest, ok := cutMachine(base, machine); ok {
@@ -94,7 +95,7 @@ func cutMachine(base, machine string) (image, version string, ok bool) {
 }
 
 // ramDisk are words in the names of images that are not the system, but start it.
-var ramDisk = regexp.MustCompile(`(^|-)(initramfs|initrd|minimal-initrd)(-|$)`)
+var ramDisk = lazyregexp.New(`(^|-)(initramfs|initrd|minimal-initrd)(-|$)`)
 
 // artifacts are all that the machine's images were made into.
 func (d *Deployed) artifacts() []artifact {
@@ -111,7 +112,7 @@ func (d *Deployed) artifacts() []artifact {
 func (d *Deployed) images() []string {
 	var out []string
 	for _, a := range d.artifacts() {
-		if slices.Contains(rootKinds, a.kind) && !ramDisk.MatchString(a.image) {
+		if slices.Contains(rootKinds, a.kind) && !ramDisk().MatchString(a.image) {
 			out = append(out, a.image)
 		}
 	}

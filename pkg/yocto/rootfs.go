@@ -73,7 +73,7 @@ func (d *Deployed) unpacked() []string {
 	var out []string
 	for _, p := range d.workRoots("*") {
 		image := path.Base(path.Dir(path.Dir(p)))
-		if !ramDisk.MatchString(image) {
+		if !ramDisk().MatchString(image) {
 			out = append(out, image)
 		}
 	}

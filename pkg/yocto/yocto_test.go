@@ -293,7 +293,7 @@ func FuzzKernelVersion(f *testing.F) {
 	f.Add([]byte("Linux version 1.2.3-x "))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		v := KernelVersion(bytes.NewReader(b), int64(len(b)))
-		if v != "" && version.FindString(v) != v || strings.ContainsAny(v, "/ \x00\x1b") {
+		if v != "" && version().FindString(v) != v || strings.ContainsAny(v, "/ \x00\x1b") {
 			t.Errorf("version %q", v)
 		}
 		KernelVersion(bytes.NewReader(b), int64(len(b))*2) // a size that is not so

@@ -4,10 +4,10 @@ package xmltext
 
 import (
 	"bytes"
-	"regexp"
 	"unicode/utf8"
 
 	"github.com/carosio/carosbuild/pkg/decl/finding"
+	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
 // MaxFileSize is the most that a file may have, in bytes.
@@ -85,11 +85,11 @@ func blankIllegal(f *File, rep *Report) []byte {
 	return data
 }
 
-var encodingAttr = regexp.MustCompile(`encoding\s*=\s*["']([^"']*)["']`)
+var encodingAttr = lazyregexp.New(`encoding\s*=\s*["']([^"']*)["']`)
 
 // checkEncoding reports an XML declaration that names another encoding.
 func checkEncoding(f *File, from, to int, rep *Report) {
-	m := encodingAttr.FindSubmatchIndex(f.data[from:to])
+	m := encodingAttr().FindSubmatchIndex(f.data[from:to])
 	if m == nil || bytes.EqualFold(f.data[from+m[2]:from+m[3]], []byte("utf-8")) {
 		return
 	}

@@ -8,9 +8,10 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
 // noSum stands for the checksum of the text while that is computed.
@@ -47,8 +48,8 @@ func (r Range) String() string {
 }
 
 var (
-	field = regexp.MustCompile(`<(ImageSize|BlockSize|BlocksCount|MappedBlocksCount|ChecksumType|BmapFileChecksum)>\s*([0-9A-Za-z]{1,64})\s*</`)
-	entry = regexp.MustCompile(`<Range chksum="([0-9a-f]{64})"\s*>\s*([0-9]{1,15})(?:-([0-9]{1,15}))?\s*</Range>`)
+	field = lazyregexp.New(`<(ImageSize|BlockSize|BlocksCount|MappedBlocksCount|ChecksumType|BmapFileChecksum)>\s*([0-9A-Za-z]{1,64})\s*</`)
+	entry = lazyregexp.New(`<Range chksum="([0-9a-f]{64})"\s*>\s*([0-9]{1,15})(?:-([0-9]{1,15}))?\s*</Range>`)
 )
 
 // maxText bounds a map's text: a range of a line for every other block of 16 GiB.
@@ -64,7 +65,7 @@ func Parse(r io.Reader) (*Map, error) {
 		return nil, fmt.Errorf("%w: no <bmap version=\"2.0\">", ErrFormat)
 	}
 	fields := map[string]string{}
-	for _, f := range field.FindAllSubmatch(text, 7) {
+	for _, f := range field().FindAllSubmatch(text, 7) {
 		fields[string(f[1])] = string(f[2])
 	}
 	if t := fields["ChecksumType"]; t != "sha256" {
@@ -101,7 +102,7 @@ func checkSum(text []byte, want string) error {
 
 func (m *Map) parseRanges(text []byte) error {
 	next := int64(0)
-	for _, f := range entry.FindAllSubmatch(text, -1) {
+	for _, f := range entry().FindAllSubmatch(text, -1) {
 		first, _ := strconv.ParseInt(string(f[2]), 10, 64) // 15 digits fit
 		last := first
 		if len(f[3]) > 0 {

@@ -10,7 +10,7 @@ import (
 // discName is the name of a disc's file in the archive, of which tar takes 100
 // bytes.
 func discName(s string) string {
-	s = odd.ReplaceAllString(s, "_")
+	s = odd().ReplaceAllString(s, "_")
 	return s[max(len(s)-maxName, 0):]
 }
 

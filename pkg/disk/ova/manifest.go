@@ -8,11 +8,12 @@ import (
 	"crypto/sha512"
 	"encoding/hex"
 	"hash"
-	"regexp"
 	"strings"
+
+	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
-var manifestEntry = regexp.MustCompile(`^(SHA1|SHA256|SHA512)\(([^()]+)\)= ?([0-9A-Fa-f]{40,128})$`)
+var manifestEntry = lazyregexp.New(`^(SHA1|SHA256|SHA512)\(([^()]+)\)= ?([0-9A-Fa-f]{40,128})$`)
 
 // readManifest gives each member its sum.
 func (c *checker) readManifest() {
@@ -37,7 +38,7 @@ func (c *checker) readManifest() {
 }
 
 func (c *checker) manifestLine(manifest, line string) {
-	part := manifestEntry.FindStringSubmatch(line)
+	part := manifestEntry().FindStringSubmatch(line)
 	if part == nil {
 		c.report(manifest, "line %q is not ALGORITHM(FILE)= SUM", line)
 		return

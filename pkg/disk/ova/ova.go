@@ -15,11 +15,11 @@ import (
 	"hash"
 	"io"
 	"math"
-	"regexp"
 	"time"
 
 	"github.com/carosio/carosbuild/pkg/disk/pipeline"
 	"github.com/carosio/carosbuild/pkg/disk/vmdk"
+	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
 // Options of Write. The same source, machine, Name, Time, identifiers and Level
@@ -38,7 +38,7 @@ type Options struct {
 const alignment = 4096
 
 // odd matches what a URL (RFC 3986) or a shell would change.
-var odd = regexp.MustCompile(`[^A-Za-z0-9._-]`)
+var odd = lazyregexp.New(`[^A-Za-z0-9._-]`)
 
 // Write writes the archive to w, a new and empty file. The disk is read and
 // compressed once, front to back; what is in front of it is written last,
@@ -70,7 +70,7 @@ func New(w io.WriterAt, size int64, vm VM, o Options) (pipeline.Sink, error) {
 // memberName is what the names of the members begin with. Those have to fit
 // tar's 100 bytes.
 func memberName(s string) string {
-	if s = odd.ReplaceAllString(s, "_"); s == "" {
+	if s = odd().ReplaceAllString(s, "_"); s == "" {
 		return "vm"
 	}
 	return s[:min(len(s), 80)]

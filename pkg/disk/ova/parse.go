@@ -9,9 +9,10 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
 // The parts of any OVF descriptor that Check looks at. Names are matched
@@ -109,7 +110,7 @@ func isComment(t xml.Token) bool {
 }
 
 // allocation is "byte", or a multiple of it (DSP0004, appendix C).
-var allocation = regexp.MustCompile(`^byte(?: ?\* ?([0-9]{1,18})(?:\^([0-9]{1,2}))?)?$`)
+var allocation = lazyregexp.New(`^byte(?: ?\* ?([0-9]{1,18})(?:\^([0-9]{1,2}))?)?$`)
 
 // capacity is a disk's size in bytes.
 func (d ovfDisk) capacity() (int64, error) {
@@ -121,7 +122,7 @@ func (d ovfDisk) capacity() (int64, error) {
 	if units == "" {
 		return n, nil
 	}
-	m := allocation.FindStringSubmatch(units)
+	m := allocation().FindStringSubmatch(units)
 	if m == nil {
 		return 0, fmt.Errorf("capacityAllocationUnits %q", d.Units)
 	}

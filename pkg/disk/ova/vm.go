@@ -7,10 +7,11 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
 // VM is the virtual machine that an appliance asks for. Its zero value is one
@@ -86,8 +87,8 @@ const (
 )
 
 var (
-	hardwareList = regexp.MustCompile(`^vmx-[0-9]{2}( vmx-[0-9]{2})*$`)
-	guestName    = regexp.MustCompile(`^[a-z][A-Za-z0-9_]{1,60}Guest(64)?$`)
+	hardwareList = lazyregexp.New(`^vmx-[0-9]{2}( vmx-[0-9]{2})*$`)
+	guestName    = lazyregexp.New(`^[a-z][A-Za-z0-9_]{1,60}Guest(64)?$`)
 )
 
 // complete fills in the defaults.
@@ -179,12 +180,12 @@ func (vm VM) checkHardware() error {
 	if vm.Controller.subType() == "" {
 		errs = append(errs, fmt.Errorf("controller %q is none of pvscsi, lsilogic, lsisas, ahci, nvme", vm.Controller))
 	}
-	if !hardwareList.MatchString(vm.Hardware) {
+	if !hardwareList().MatchString(vm.Hardware) {
 		errs = append(errs, fmt.Errorf("hardware %q: not versions such as vmx-13, or several with a blank between them", vm.Hardware))
 	} else if vm.Controller == NVMe && vm.Hardware < nvmeVersion {
 		errs = append(errs, fmt.Errorf("hardware %s has no NVMe controller: %s has", vm.Hardware, nvmeVersion))
 	}
-	if !guestName.MatchString(vm.Guest) {
+	if !guestName().MatchString(vm.Guest) {
 		errs = append(errs, fmt.Errorf("guest %q: not one of VMware's names, such as debian10_64Guest", vm.Guest))
 	}
 	if vm.Firmware != "bios" && vm.Firmware != "efi" {

@@ -5,12 +5,12 @@ package vmdk
 import (
 	"fmt"
 	"io"
-	"regexp"
 	"strconv"
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/disk/damage"
 	"github.com/carosio/carosbuild/pkg/disk/image"
+	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
 // FlatMagic begins a descriptor that is its own file.
@@ -32,7 +32,7 @@ func FlatDescriptor(extent string, size int64, o Options) ([]byte, error) {
 }
 
 // extentLine is RW SECTORS KIND "NAME" OFFSET, name and offset only with FLAT.
-var extentLine = regexp.MustCompile(`^(?:RW|RDONLY) ([0-9]{1,15}) (FLAT|VMFS|ZERO)(?: "([^"]*)"(?: ([0-9]{1,15}))?)?$`)
+var extentLine = lazyregexp.New(`^(?:RW|RDONLY) ([0-9]{1,15}) (FLAT|VMFS|ZERO)(?: "([^"]*)"(?: ([0-9]{1,15}))?)?$`)
 
 // noParent is what the descriptor of a disk that stands alone has for the content
 // id of its parent.
@@ -74,7 +74,7 @@ func OpenFlat(descriptor string, open func(name string) (r io.ReaderAt, size int
 		if !strings.HasPrefix(line, "RW ") && !strings.HasPrefix(line, "RDONLY ") {
 			continue
 		}
-		m := extentLine.FindStringSubmatch(line)
+		m := extentLine().FindStringSubmatch(line)
 		if m == nil {
 			return nil, fmt.Errorf("%w: %w", ErrFormat, damage.Unreadf("extent %q is not a flat one", line))
 		}

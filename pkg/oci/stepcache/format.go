@@ -6,11 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"time"
 
+	"github.com/carosio/carosbuild/pkg/lazyregexp"
 	"github.com/carosio/carosbuild/pkg/oci"
 )
 
@@ -20,7 +20,7 @@ const (
 	pastTag = "past-" // and a name for a stage of a declaration
 )
 
-var tagForm = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
+var tagForm = lazyregexp.New(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
 
 // Annotations of the manifest. All but the first four explain, and decide nothing.
 const (
@@ -75,7 +75,7 @@ type Entry struct {
 
 // Tag is the tag of a step's result.
 func Tag(key string) (string, error) {
-	if tag := stepTag + key; key != "" && tagForm.MatchString(tag) {
+	if tag := stepTag + key; key != "" && tagForm().MatchString(tag) {
 		return tag, nil
 	}
 	return "", fmt.Errorf("key %q cannot be a tag of a registry", key)

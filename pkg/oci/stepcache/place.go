@@ -157,7 +157,7 @@ func (p *Place) PutPast(ctx context.Context, name string, past []byte, at time.T
 
 // Past is what a stage was made of, or ErrNone.
 func (p *Place) Past(ctx context.Context, name string) ([]byte, error) {
-	if !tagForm.MatchString(pastTag + name) {
+	if !tagForm().MatchString(pastTag + name) {
 		return nil, ErrNone
 	}
 	src, err := p.images.Image(ctx, pastTag+name)

@@ -4,9 +4,10 @@ package bitbake
 
 import (
 	"path"
-	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
 // Progress is how far bitbake says it is.
@@ -17,22 +18,22 @@ type Progress struct {
 
 // Lines of bitbake's that tell, of its versions from 1.28 (jethro) to 2.8.
 var (
-	runningTask  = regexp.MustCompile(`^NOTE: Running (setscene |noexec )?task (\d{1,9}) of (\d{1,9}) \(`)
-	currentTasks = regexp.MustCompile(`^Currently +\d+ running tasks? \((\d{1,9}) of (\d{1,9})`)
-	failedLog    = regexp.MustCompile(`^ERROR: (?:.* )?Logfile of failure stored in: (/[!-~]+)$`)
+	runningTask  = lazyregexp.New(`^NOTE: Running (setscene |noexec )?task (\d{1,9}) of (\d{1,9}) \(`)
+	currentTasks = lazyregexp.New(`^Currently +\d+ running tasks? \((\d{1,9}) of (\d{1,9})`)
+	failedLog    = lazyregexp.New(`^ERROR: (?:.* )?Logfile of failure stored in: (/[!-~]+)$`)
 )
 
 // ParseProgress reads a line of output. "Running task 5 of 9" says that 4 are
 // through or on their way.
 func ParseProgress(line string) (Progress, bool) {
-	if m := runningTask.FindStringSubmatch(line); m != nil {
+	if m := runningTask().FindStringSubmatch(line); m != nil {
 		p := Progress{What: "bitbake"}
 		if m[1] == "setscene " {
 			p.What = "bitbake setscene"
 		}
 		return p.counted(m[2], m[3])
 	}
-	if m := currentTasks.FindStringSubmatch(line); m != nil {
+	if m := currentTasks().FindStringSubmatch(line); m != nil {
 		return Progress{What: "bitbake"}.counted(m[1], m[2])
 	}
 	return Progress{}, false
@@ -49,7 +50,7 @@ func (p Progress) counted(at, of string) (Progress, bool) {
 // FailedLog is the log that a line of output names as that of a failed task: an
 // absolute path inside the stage.
 func FailedLog(line string) (string, bool) {
-	if m := failedLog.FindStringSubmatch(strings.TrimRight(line, " \r")); m != nil {
+	if m := failedLog().FindStringSubmatch(strings.TrimRight(line, " \r")); m != nil {
 		return path.Clean(m[1]), true
 	}
 	return "", false

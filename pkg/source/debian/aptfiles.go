@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"net/url"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/carosio/carosbuild/pkg/lazyregexp"
 	"github.com/carosio/carosbuild/pkg/source/debian/field"
 )
 
@@ -20,7 +20,7 @@ type StepFiles struct {
 }
 
 // hostRE are the names of servers that can be part of an option's name.
-var hostRE = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*$`)
+var hostRE = lazyregexp.New(`^[a-z0-9][a-z0-9.-]*$`)
 
 // AptFiles are files and directories that let apt inside a stage use the host's
 // mirrors, proxy and date checks while an image is built, without a trace in
@@ -98,7 +98,7 @@ func (s *stepApt) exceptions() string {
 	}
 	slices.Sort(s.through)
 	for _, host := range slices.Compact(s.through) {
-		if hostRE.MatchString(host) && s.relay != "" {
+		if hostRE().MatchString(host) && s.relay != "" {
 			fmt.Fprintf(&b, "Acquire::http::Proxy::%s \"%s\";\n", host, s.relay)
 		}
 	}

@@ -7,11 +7,11 @@ import (
 	"net/url"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/debfile"
+	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
 // sourceEntry is one suite of one apt source.
@@ -104,7 +104,7 @@ func parseDeb822(text string) ([]sourceEntry, error) {
 	return out, nil
 }
 
-var snapshotPathRE = regexp.MustCompile(`/[0-9]{8}(T[0-9]{6}Z)?$`)
+var snapshotPathRE = lazyregexp.New(`/[0-9]{8}(T[0-9]{6}Z)?$`)
 
 // isOf reports whether e is the own archive of distribution d: the suite is one of
 // its names, main is asked for, and either its keyring signs it or the address
@@ -121,7 +121,7 @@ func (e sourceEntry) isOf(d distribution) bool {
 	if strings.HasPrefix(path.Base(e.SignedBy), d.name+"-archive-") {
 		return true
 	}
-	p := snapshotPathRE.ReplaceAllString(strings.TrimRight(u.Path, "/"), "")
+	p := snapshotPathRE().ReplaceAllString(strings.TrimRight(u.Path, "/"), "")
 	dirs := d.dirs
 	if e.isSecurity() {
 		dirs = d.securityDirs

@@ -5,11 +5,11 @@ package debian
 import (
 	"fmt"
 	"net/url"
-	"regexp"
 	"runtime"
 	"slices"
 	"strings"
 
+	"github.com/carosio/carosbuild/pkg/lazyregexp"
 	"github.com/carosio/carosbuild/pkg/source/debian/field"
 )
 
@@ -42,9 +42,9 @@ type Bootstrap struct {
 }
 
 var (
-	suiteRE     = regexp.MustCompile(`^[a-z0-9][a-z0-9.+-]*$`)
-	componentRE = regexp.MustCompile(`^[a-z0-9]+([./-][a-z0-9]+)*$`)
-	snapshotRE  = regexp.MustCompile(`^[0-9]{8}T[0-9]{6}Z$`)
+	suiteRE     = lazyregexp.New(`^[a-z0-9][a-z0-9.+-]*$`)
+	componentRE = lazyregexp.New(`^[a-z0-9]+([./-][a-z0-9]+)*$`)
+	snapshotRE  = lazyregexp.New(`^[0-9]{8}T[0-9]{6}Z$`)
 )
 
 // Variants are the names known, the smallest first: essential has no apt,
@@ -76,11 +76,11 @@ func (b Bootstrap) Check() error {
 			ms = append(ms, &Mistake{Attr: attr, Value: value, Text: fmt.Sprintf("%s %q is not %s", attr, value, want)})
 		}
 	}
-	bad(suiteRE.MatchString(b.Suite), "suite", b.Suite, "the name of a suite, such as bookworm")
+	bad(suiteRE().MatchString(b.Suite), "suite", b.Suite, "the name of a suite, such as bookworm")
 	bad(b.Arch == "" || field.IsArch(b.Arch), "arch", b.Arch, "a Debian architecture such as amd64")
 	bad(slices.Contains(Variants(), b.variant()), "variant", b.Variant, "one of "+strings.Join(Variants(), ", "))
 	for _, c := range b.Components {
-		bad(componentRE.MatchString(c), "components", c, "a component of an archive, such as main")
+		bad(componentRE().MatchString(c), "components", c, "a component of an archive, such as main")
 	}
 	for _, p := range b.Packages {
 		w, ok := parseWish(p)
@@ -88,7 +88,7 @@ func (b Bootstrap) Check() error {
 		bad(!ok || w.arch == "" || b.variant() != "essential" || w.arch == b.arch(), "packages", p,
 			"for the variant essential, which has no apt to install packages of another architecture")
 	}
-	bad(b.Snapshot == "" || snapshotRE.MatchString(b.Snapshot), "snapshot", b.Snapshot, "a time such as 20250101T000000Z")
+	bad(b.Snapshot == "" || snapshotRE().MatchString(b.Snapshot), "snapshot", b.Snapshot, "a time such as 20250101T000000Z")
 	for _, m := range [...][2]string{{"mirror", b.Mirror}, {"security-mirror", b.SecurityMirror}} {
 		if m[1] == "" || m[1] == NoMirror && m[0] == "security-mirror" {
 			continue

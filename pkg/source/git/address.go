@@ -9,18 +9,19 @@ import (
 	"net/url"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
 // transports are those that do what their name says and nothing else.
 var transports = []string{"https", "http", "ssh", "git", "file"}
 
 var (
-	scheme  = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://`)
-	helper  = regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9+.-]*)::`)
-	scpLike = regexp.MustCompile(`^([A-Za-z0-9_.][A-Za-z0-9_.-]*@)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.][A-Za-z0-9_.-]*):[^:]`)
+	scheme  = lazyregexp.New(`^[A-Za-z][A-Za-z0-9+.-]*://`)
+	helper  = lazyregexp.New(`^([A-Za-z0-9][A-Za-z0-9+.-]*)::`)
+	scpLike = lazyregexp.New(`^([A-Za-z0-9_.][A-Za-z0-9_.-]*@)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.][A-Za-z0-9_.-]*):[^:]`)
 )
 
 // address takes the user and password of a web address apart from it, after
@@ -34,7 +35,7 @@ func (c *Cache) address(raw string) (string, *url.Userinfo, error) {
 	if len(raw) > 4096 {
 		return "", nil, fmt.Errorf("git address of %d characters", len(raw))
 	}
-	if m := helper.FindStringSubmatch(raw); m != nil {
+	if m := helper().FindStringSubmatch(raw); m != nil {
 		if slices.Contains(c.Allow, m[1]) {
 			return raw, nil, nil
 		}
@@ -46,10 +47,10 @@ func (c *Cache) address(raw string) (string, *url.Userinfo, error) {
 	if strings.ContainsRune(raw, ' ') {
 		return "", nil, fmt.Errorf("git address %q has blanks in it", shown)
 	}
-	if m := scheme.FindString(raw); m != "" {
+	if m := scheme().FindString(raw); m != "" {
 		return c.webAddress(raw, strings.TrimSuffix(m, "://"))
 	}
-	if !scpLike.MatchString(raw) {
+	if !scpLike().MatchString(raw) {
 		return "", nil, fmt.Errorf("git address %q is not a URL, HOST:PATH or an absolute path", shown)
 	}
 	return raw, nil, nil
@@ -94,14 +95,14 @@ func (c *Cache) known(raw string) (string, *url.Userinfo, error) {
 }
 
 var (
-	webUser  = regexp.MustCompile(`(?i)\b(https?://)[^/\s]*@`)
-	password = regexp.MustCompile(`(?i)\b([a-z][a-z0-9+.-]*://[^/\s:@]*):[^/\s]*@`)
+	webUser  = lazyregexp.New(`(?i)\b(https?://)[^/\s]*@`)
+	password = lazyregexp.New(`(?i)\b([a-z][a-z0-9+.-]*://[^/\s:@]*):[^/\s]*@`)
 )
 
 // redact takes users of web addresses, who may be tokens, and passwords out of
 // a text.
 func redact(s string) string {
-	return password.ReplaceAllString(webUser.ReplaceAllString(s, "$1"), "$1@")
+	return password().ReplaceAllString(webUser().ReplaceAllString(s, "$1"), "$1@")
 }
 
 // mirrorName is the name of an address's files in the cache.

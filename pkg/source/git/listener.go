@@ -3,10 +3,11 @@
 package git
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
 // listener reads what git prints on stderr: counters become events, the last
@@ -44,14 +45,14 @@ func (l *listener) Write(p []byte) (int, error) {
 
 // counter is such as "remote: Counting objects:  42% (5/12), done." or
 // "Enumerating objects: 5, done.".
-var counter = regexp.MustCompile(`^(?:remote: )?([A-Z][a-z]+ [a-z]+): +(?:\d+% \((\d+)/(\d+)\)|(\d+))`)
+var counter = lazyregexp.New(`^(?:remote: )?([A-Z][a-z]+ [a-z]+): +(?:\d+% \((\d+)/(\d+)\)|(\d+))`)
 
 func (l *listener) end(line string) {
 	line = strings.TrimSpace(line)
 	if line == "" {
 		return
 	}
-	m := counter.FindStringSubmatch(line)
+	m := counter().FindStringSubmatch(line)
 	if m == nil {
 		l.last = append(l.last, line)
 		if len(l.last) > keptLines {

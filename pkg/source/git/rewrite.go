@@ -63,7 +63,7 @@ func newRewrite(name, url string) (Rewrite, error) {
 		return Rewrite{}, fmt.Errorf("address %q begins with a dash", url)
 	case strings.ContainsFunc(name+url, func(r rune) bool { return r <= ' ' && r != ' ' || r == 0x7f || r == '\uFFFD' }):
 		return Rewrite{}, fmt.Errorf("%q: control characters", redact(name+" "+url))
-	case !filepath.IsAbs(url) && !scheme.MatchString(url) && !scpLike.MatchString(url) && !helper.MatchString(url):
+	case !filepath.IsAbs(url) && !scheme().MatchString(url) && !scpLike().MatchString(url) && !helper().MatchString(url):
 		return Rewrite{}, fmt.Errorf("%q is not a URL, HOST:PATH or the absolute path of a directory", redact(url))
 	}
 	return Rewrite{name, url}, nil

@@ -91,7 +91,7 @@ func (c *buildCommand) warnings() {
 
 // checkOptions finds what is wrong with redomat's options by themselves.
 func (c *buildCommand) checkOptions(buildID string) error {
-	if !cli.BuildIDs.MatchString(buildID) || len(buildID) > 128 {
+	if !cli.BuildIDs().MatchString(buildID) || len(buildID) > 128 {
 		return cli.Usagef("--new-build-id: %q cannot be part of an image's name: letters and digits, and a dot, an underscore or dashes between them", buildID)
 	}
 	if _, err := path.Match(c.entry.Match, ""); err != nil {

@@ -3,9 +3,10 @@
 package cli
 
 import (
-	"regexp"
 	"strings"
 	"time"
+
+	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
 // CleanBuildID drops what a build id may not have; it becomes part of an image
@@ -24,12 +25,12 @@ func CleanBuildID(id string) string {
 
 // BuildIDs are those that podman can read the names of images with; it lists
 // none at all when there is one that it cannot.
-var BuildIDs = regexp.MustCompile(`^[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*$`)
+var BuildIDs = lazyregexp.New(`^[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*$`)
 
 // DefaultBuildID is redomat's: local date and time, and the user.
 func DefaultBuildID(now time.Time, user string) string {
 	id := CleanBuildID(now.Format("2006-01-02-150405") + "-" + user)
-	if !BuildIDs.MatchString(id) { // a user named _apt or so
+	if !BuildIDs().MatchString(id) { // a user named _apt or so
 		return now.Format("2006-01-02-150405")
 	}
 	return id

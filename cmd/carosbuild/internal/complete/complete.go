@@ -156,16 +156,28 @@ func declarations(word string, builtin []string, endings ...string) ([]string, c
 	return out, directive
 }
 
-// Flags completes the values of those flags that a command has.
-func Flags(a *cli.App, cmd *cobra.Command) {
-	cmd.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) { Flag(a, cmd, f) })
+// Asked reports whether the arguments of a command line are a shell's question for
+// completions.
+func Asked(args []string) bool {
+	return len(args) > 0 && (args[0] == cobra.ShellCompRequestCmd || args[0] == cobra.ShellCompNoDescRequestCmd)
+}
+
+// Flags completes the values of the flags of a program and of all its commands.
+func Flags(a *cli.App, root *cobra.Command) {
+	root.PersistentFlags().VisitAll(func(f *pflag.Flag) { flag(a, root, f) })
+	ownFlags(a, root)
+}
+
+// ownFlags completes the values of those flags that a command, or one below it, has alone.
+func ownFlags(a *cli.App, cmd *cobra.Command) {
+	cmd.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) { flag(a, cmd, f) })
 	for _, sub := range cmd.Commands() {
-		Flags(a, sub)
+		ownFlags(a, sub)
 	}
 }
 
-// Flag completes the value of a flag by the flag's name.
-func Flag(a *cli.App, cmd *cobra.Command, f *pflag.Flag) {
+// flag completes the value of a flag by the flag's name.
+func flag(a *cli.App, cmd *cobra.Command, f *pflag.Flag) {
 	fixed := map[string][]string{
 		"progress": {"auto", "tty", "plain", "json", "quiet"}, "network": {"auto", "host", "none"}, "firmware": {"bios", "efi"},
 		"accel": {"auto", "kvm", "tcg"}, "compression": {"gzip", "zstd"}, "runtime": {"runc", "crun"}, "sandbox": cli.SandboxNames(), "snapshots": {"overlay", "copy"},

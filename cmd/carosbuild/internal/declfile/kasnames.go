@@ -4,7 +4,6 @@ package declfile
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/render"
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/decl/load"
+	"github.com/carosio/carosbuild/pkg/lazyregexp"
 	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/userns"
 )
@@ -44,11 +44,11 @@ func checkNames(names []string) error {
 	return nil
 }
 
-var kasHeader = regexp.MustCompile(`(?m)^(header:|[ \t]*"header"[ \t]*:)`)
+var kasHeader = lazyregexp.New(`(?m)^(header:|[ \t]*"header"[ \t]*:)`)
 
 // checkText finds a project of kas, or a kickstart file, under another name.
 func checkText(src decl.Source) error {
-	if !load.BeginsAsXML(src.Data) && kasHeader.Match(src.Data) {
+	if !load.BeginsAsXML(src.Data) && kasHeader().Match(src.Data) {
 		return cli.Usagef("%s looks like %s", src.Name, projectWord)
 	}
 	return nil

@@ -77,7 +77,7 @@ namespace nor subordinate ids, and works on macOS and Windows too.`,
 func (c *pullCommand) setStage(arg string) error {
 	id, stage, ok := strings.Cut(arg, ":")
 	full, err := oci.FullName(history.ImageName(id, stage))
-	if !ok || err != nil || !cli.BuildIDs.MatchString(id) {
+	if !ok || err != nil || !cli.BuildIDs().MatchString(id) {
 		return cli.Usagef("%q: want BUILDID:STAGE", arg)
 	}
 	c.buildID, c.stage = id, full

@@ -3,25 +3,26 @@
 package field
 
 import (
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
 var (
-	archRE    = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
-	packageRE = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]*$`)
-	versionRE = regexp.MustCompile(`^[0-9][A-Za-z0-9.+~:-]*$`)
+	archRE    = lazyregexp.New(`^[a-z0-9][a-z0-9-]*$`)
+	packageRE = lazyregexp.New(`^[a-z0-9][a-z0-9+.-]*$`)
+	versionRE = lazyregexp.New(`^[0-9][A-Za-z0-9.+~:-]*$`)
 )
 
 // IsArch reports whether s can be the name of an architecture.
-func IsArch(s string) bool { return archRE.MatchString(s) }
+func IsArch(s string) bool { return archRE().MatchString(s) }
 
 // IsPackage reports whether s can be the name of a package.
-func IsPackage(s string) bool { return packageRE.MatchString(s) }
+func IsPackage(s string) bool { return packageRE().MatchString(s) }
 
 // IsVersion reports whether s can be the version of a package.
-func IsVersion(s string) bool { return versionRE.MatchString(s) }
+func IsVersion(s string) bool { return versionRE().MatchString(s) }
 
 // IsPoolPath reports whether a mirror's file name stays below the mirror.
 func IsPoolPath(s string) bool {

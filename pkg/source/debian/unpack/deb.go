@@ -9,10 +9,10 @@ import (
 	"fmt"
 	"io"
 	"path"
-	"regexp"
 	"strings"
 
 	"github.com/carosio/carosbuild/pkg/debfile"
+	"github.com/carosio/carosbuild/pkg/lazyregexp"
 )
 
 // deb is a .deb in memory: its control.tar and data.tar (deb(5)).
@@ -49,7 +49,7 @@ type controlMember struct {
 
 const maxControl = 64 << 20 // bytes of all control members together
 
-var memberRE = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
+var memberRE = lazyregexp.New(`^[a-z][a-z0-9-]*$`)
 
 // readControl reads control.tar. "list" is dpkg's own name in the directory
 // that the members go to.
@@ -73,7 +73,7 @@ func (d deb) readControl() (control, error) {
 		if name == "." && h.Typeflag == tar.TypeDir {
 			continue
 		}
-		if h.Typeflag != tar.TypeReg || !memberRE.MatchString(name) || name == "list" {
+		if h.Typeflag != tar.TypeReg || !memberRE().MatchString(name) || name == "list" {
 			return control{}, fmt.Errorf("%s: member %q is not allowed", d.controlName, h.Name)
 		}
 		content, err := io.ReadAll(t)
