@@ -5,11 +5,9 @@ package chroot
 import (
 	"fmt"
 	"os"
-	"runtime"
-	"unsafe"
 
+	"github.com/carosio/carosbuild/pkg/callfilter"
 	"github.com/carosio/carosbuild/pkg/sandbox"
-	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 )
 
@@ -41,11 +39,10 @@ func (r *request) confine() error {
 	if err != nil {
 		return err
 	}
-	f := filter{network: r.Network, allowed: allowed, protected: append(r.Protected, os.Getpid(), -unix.Getpgrp())}
-	if err := install(f.instructions()); err != nil {
-		return fmt.Errorf("filter of system calls: %w", err)
-	}
-	return nil
+	return callfilter.Filter{
+		Allowed: allowed, Denied: sandbox.DeniedCalls(), Network: r.Network, Families: []uint32{unix.AF_UNIX},
+		Protected: append(r.Protected, os.Getpid(), -unix.Getpgrp()),
+	}.Install()
 }
 
 // dropCapabilities takes all but the kept ones from what this thread executes, and says
@@ -78,23 +75,4 @@ func dropCapabilities() (admin bool, err error) {
 		}
 	}
 	return data[0].Effective&(1<<unix.CAP_SYS_ADMIN) != 0, nil
-}
-
-// install has this thread, and what it executes, obey a filter.
-func install(program []bpf.Instruction) error {
-	raw, err := bpf.Assemble(program)
-	if err != nil {
-		return err
-	}
-	code := make([]unix.SockFilter, len(raw))
-	for i, in := range raw {
-		code[i] = unix.SockFilter{Code: in.Op, Jt: in.Jt, Jf: in.Jf, K: in.K}
-	}
-	prog := unix.SockFprog{Len: uint16(len(code)), Filter: &code[0]}
-	_, _, e := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, uintptr(unsafe.Pointer(&prog)))
-	runtime.KeepAlive(code)
-	if e != 0 {
-		return e
-	}
-	return nil
 }

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -54,36 +53,7 @@ func init() {
 // The runtime understands the rules.
 func TestClosedSockets(t *testing.T) {
 	out, status := usernstest.Enter(t, "closed", busyboxRoot(t), "for c in 'arping -c 1 -I lo 127.0.0.1' 'traceroute -n 127.0.0.1' 'nslookup -timeout=1 a 127.0.0.1'; do busybox $c 2>&1; done; true")
-	if status != 0 || strings.Count(out, "not implemented") != 2 || !strings.Contains(out, "Network is unreachable") {
+	if status != 0 || !strings.Contains(out, "arping: socket: Address family not supported") || !strings.Contains(out, "traceroute: socket: Operation not permitted") || !strings.Contains(out, "Network is unreachable") {
 		t.Errorf("status %d: %s", status, out)
-	}
-}
-
-// With a network that ends before the host's loopback there are no sockets that go past its
-// routes.
-func TestSeccompClosed(t *testing.T) {
-	f, err := seccomp(sandbox.ClosedNetwork)
-	if err != nil {
-		t.Fatal(err)
-	}
-	const refused, ok = int(syscall.ENOSYS), -1
-	for _, tt := range []struct {
-		family, kind uint64
-		want         int
-	}{
-		{unix.AF_INET, unix.SOCK_STREAM | unix.SOCK_CLOEXEC, ok},
-		{unix.AF_INET6, unix.SOCK_DGRAM, ok},
-		{unix.AF_INET, unix.SOCK_RAW, refused},
-		{unix.AF_INET, unix.SOCK_RAW | unix.SOCK_CLOEXEC | unix.SOCK_NONBLOCK, refused},
-		{unix.AF_INET | 1<<40, unix.SOCK_RAW | 1<<40, refused}, // the kernel ignores it
-		{unix.AF_INET6, unix.SOCK_RAW, refused},
-		{unix.AF_INET, unix.SOCK_PACKET, refused},
-		{unix.AF_PACKET, unix.SOCK_RAW, refused},
-		{unix.AF_NETLINK, unix.SOCK_RAW, ok},
-		{unix.AF_UNIX, unix.SOCK_STREAM, ok},
-	} {
-		if got := answerTo(t, f, "socket", tt.family, tt.kind); got != tt.want {
-			t.Errorf("socket(%#x, %#x): %d, want %d", tt.family, tt.kind, got, tt.want)
-		}
 	}
 }

@@ -26,10 +26,6 @@ func (r *Runtime) config(s sandbox.Command, pids string) (*specs.Spec, error) {
 	default: // what is not known gets none
 		namespaces = append(namespaces, specs.LinuxNamespace{Type: specs.NetworkNamespace})
 	}
-	filter, err := seccomp(s.Network)
-	if err != nil {
-		return nil, err
-	}
 	caps := sandbox.Capabilities()
 	spec := &specs.Spec{
 		Version:  "1.0.2",
@@ -47,7 +43,7 @@ func (r *Runtime) config(s sandbox.Command, pids string) (*specs.Spec, error) {
 		Mounts: r.mounts(s),
 		Linux: &specs.Linux{
 			Namespaces: namespaces,
-			Seccomp:    filter,
+			Seccomp:    inner(),
 			MaskedPaths: []string{
 				"/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys",
 				"/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi",

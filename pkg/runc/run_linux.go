@@ -87,7 +87,11 @@ func (r *Runtime) runBundle(ctx context.Context, s sandbox.Command, held *holder
 	}
 	cmd.Cancel = kill
 	cmd.WaitDelay = 5 * time.Second
-	if err := start(cmd); err != nil {
+	filter, err := outer(s.Network)
+	if err != nil {
+		return "", err
+	}
+	if err := start(cmd, filter); err != nil {
 		return "", err
 	}
 	done := make(chan struct{})

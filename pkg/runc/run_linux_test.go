@@ -5,13 +5,11 @@ package runc
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -23,8 +21,6 @@ import (
 	"github.com/carosio/carosbuild/pkg/userns/usernstest"
 
 	"github.com/google/go-cmp/cmp"
-	specs "github.com/opencontainers/runtime-spec/specs-go"
-	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 )
 
@@ -377,104 +373,6 @@ func TestHostsFile(t *testing.T) {
 				t.Errorf("afterwards (-got +want):\n%s", diff)
 			}
 		})
-	}
-}
-
-// answerTo is what the rules say of a call, by its first argument: -1 where it is allowed.
-// Two rules that disagree are an error.
-func answerTo(t *testing.T, f *specs.LinuxSeccomp, name string, args ...uint64) int {
-	t.Helper()
-	answers := map[int]bool{}
-	for _, rule := range f.Syscalls {
-		other := func(a specs.LinuxSeccompArg) bool { return args[a.Index]&a.Value != a.ValueTwo }
-		if !slices.Contains(rule.Names, name) || slices.ContainsFunc(rule.Args, other) {
-			continue
-		}
-		if rule.Action == specs.ActAllow {
-			answers[-1] = true
-		} else {
-			answers[int(*rule.ErrnoRet)] = true
-		}
-	}
-	if len(answers) == 0 {
-		return int(*f.DefaultErrnoRet)
-	}
-	for a := range answers {
-		if len(answers) > 1 {
-			t.Errorf("%s(%#x): answers %v", name, args, answers)
-		}
-		return a
-	}
-	return 0
-}
-
-func TestSeccomp(t *testing.T) {
-	const eperm, enosys, ok = int(syscall.EPERM), int(syscall.ENOSYS), -1
-	for _, tt := range []struct {
-		name       string
-		arg        uint64
-		host, none int
-	}{
-		{"read", 0, ok, ok},
-		{"chroot", 0, ok, ok},
-		{"mount", 0, eperm, eperm},
-		{"unshare", 0, eperm, eperm},
-		{"io_uring_setup", 0, eperm, eperm},
-		{"a_call_of_tomorrow", 0, enosys, enosys},
-		{"clone3", 0, enosys, enosys},
-		{"clone", unix.CLONE_VM | unix.CLONE_THREAD, ok, ok},
-		{"clone", unix.CLONE_NEWUSER, eperm, eperm},
-		{"clone", unix.CLONE_NEWCGROUP, eperm, eperm},
-		{"personality", 0xffffffff, ok, ok},
-		{"personality", 0x40000, enosys, enosys},
-		{"socket", unix.AF_UNIX, ok, ok},
-		{"socket", unix.AF_INET, ok, ok},
-		{"socket", unix.AF_INET | 1<<40, ok, ok}, // the kernel ignores it
-		{"socket", unix.AF_PACKET, ok, ok},
-		{"socket", unix.AF_ALG, enosys, enosys},
-		{"socket", unix.AF_VSOCK, enosys, enosys},
-		{"socket", unix.AF_VSOCK | 1<<40, enosys, enosys},
-		{"socket", unix.AF_BLUETOOTH, ok, enosys},
-		{"socket", unix.AF_XDP, ok, enosys},
-		{"socketcall", 1, enosys, enosys},
-	} {
-		for network, want := range map[sandbox.Network]int{sandbox.HostNetwork: tt.host, sandbox.NoNetwork: tt.none} {
-			f, err := seccomp(network)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got := answerTo(t, f, tt.name, tt.arg); got != want {
-				t.Errorf("%s(%#x) with network %s: %d, want %d", tt.name, tt.arg, network, got, want)
-			}
-		}
-	}
-}
-
-func TestNoSocketcall(t *testing.T) {
-	var program []bpf.Instruction
-	for _, i := range noSocketcall {
-		program = append(program, bpf.RawInstruction{Op: i.Code, Jt: i.Jt, Jf: i.Jf, K: i.K}.Disassemble())
-	}
-	vm, err := bpf.NewVM(program)
-	if err != nil {
-		t.Fatal(err)
-	}
-	const enosys = unix.SECCOMP_RET_ERRNO | int(unix.ENOSYS)
-	for _, tt := range []struct {
-		arch, number uint32
-		want         int
-	}{
-		{unix.AUDIT_ARCH_I386, 102, enosys},
-		{unix.AUDIT_ARCH_I386, 359, unix.SECCOMP_RET_ALLOW},
-		{unix.AUDIT_ARCH_X86_64, 102, unix.SECCOMP_RET_ALLOW}, // getuid
-		{unix.AUDIT_ARCH_ARM, 102, unix.SECCOMP_RET_ALLOW},
-	} {
-		data := make([]byte, 64) // the machine loads numbers in network order
-		binary.BigEndian.PutUint32(data, tt.number)
-		binary.BigEndian.PutUint32(data[4:], tt.arch)
-		if got, err := vm.Run(data); err != nil || got != tt.want {
-			t.Errorf("architecture %#x, call %d: %#x, %v", tt.arch, tt.number, got, err)
-		}
 	}
 }
 

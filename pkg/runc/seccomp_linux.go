@@ -4,45 +4,60 @@ package runc
 
 import (
 	"math/bits"
+	"os/exec"
 	"runtime"
 	"slices"
 	"syscall"
 
+	"github.com/carosio/carosbuild/pkg/callfilter"
 	"github.com/carosio/carosbuild/pkg/sandbox"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
-// seccomp is the filter of a step: a list of calls that are allowed. What is in no rule
-// fails with ENOSYS. So do refused sockets: for 32-bit programs libseccomp adds a rule for
-// socketcall to each one for socket, and takes no two that answer differently. Those programs
-// have no socketcall, see noSocketcall, and fall back to socket.
-func seccomp(n sandbox.Network) (*specs.LinuxSeccomp, error) {
+// Two filters confine a step, and the stricter answer counts. The first is ours: the list
+// of what a step may call, with what a runtime needs beside it. It is installed before
+// the runtime starts, which inherits it. The second takes the runtime's own calls from the
+// step, and is installed by the runtime. libseccomp would need 20 ms to compile the whole
+// list, in each step; for this rest it needs hardly any.
+
+// ownCalls are the calls that a runtime makes to set up a step, and no step may.
+func ownCalls() []string {
+	return []string{
+		"bpf", "fsconfig", "fsmount", "fsopen", "fspick", "keyctl", "mount", "mount_setattr", "move_mount",
+		"open_tree", "open_tree_attr", "pivot_root", "setdomainname", "sethostname", "setns", "umount", "umount2", "unshare",
+	}
+}
+
+// outer is the first filter.
+func outer(n sandbox.Network) (callfilter.Filter, error) {
 	allowed, err := sandbox.AllowedCalls()
 	if err != nil {
-		return nil, err
+		return callfilter.Filter{}, err
 	}
-	enosys := uint(syscall.ENOSYS)
-	rules := []specs.LinuxSyscall{allow(without(allowed, "socketcall")...), refuse(syscall.EPERM, sandbox.DeniedCalls()...)}
-	rules = append(rules, refuse(syscall.ENOSYS, "clone3"))
-	rules = append(rules, clones()...)
-	for _, p := range sandbox.Personalities() {
-		rules = append(rules, where(allow("personality"), 0xffffffff, p))
-	}
-	for _, f := range sandbox.OpenFamilies(n, sandbox.ConfinedFamilies()...) {
-		rules = append(rules, sockets(n, f)...)
-	}
-	return &specs.LinuxSeccomp{
-		DefaultAction:   specs.ActErrno,
-		DefaultErrnoRet: &enosys,
-		Architectures:   architectures(),
-		Syscalls:        rules,
+	own := ownCalls()
+	denied := slices.DeleteFunc(sandbox.DeniedCalls(), func(name string) bool { return slices.Contains(own, name) })
+	return callfilter.Filter{
+		Allowed: append(allowed, own...), Denied: denied, Network: n, Families: sandbox.ConfinedFamilies(), Namespaces: true,
 	}, nil
 }
 
-// architectures are those whose programs this machine's kernel runs. libseccomp takes some
-// 20 ms to compile the rules for each, in every step. A call of an architecture that
-// is not listed, such as x32, kills its process.
+// inner is the second filter.
+func inner() *specs.LinuxSeccomp {
+	var denied, missing []string
+	for _, name := range ownCalls() {
+		if slices.Contains(sandbox.DeniedCalls(), name) {
+			denied = append(denied, name)
+		} else {
+			missing = append(missing, name)
+		}
+	}
+	rules := []specs.LinuxSyscall{refuse(syscall.EPERM, denied...), refuse(syscall.ENOSYS, append(missing, "clone3")...)}
+	return &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, Architectures: architectures(), Syscalls: append(rules, clones()...)}
+}
+
+// architectures are those whose programs this machine's kernel runs; the first filter
+// refuses all others.
 func architectures() []specs.Arch {
 	if runtime.GOARCH == "arm64" {
 		return []specs.Arch{specs.ArchAARCH64, specs.ArchARM}
@@ -50,37 +65,16 @@ func architectures() []specs.Arch {
 	return []specs.Arch{specs.ArchX86_64, specs.ArchX86}
 }
 
-// sockets are the rules for those of a family.
-func sockets(n sandbox.Network, family uint32) []specs.LinuxSyscall {
-	rule := where(allow("socket"), 0xffffffff, family)
-	refused := sandbox.RefusedTypes(n, family)
-	if len(refused) == 0 {
-		return []specs.LinuxSyscall{rule}
-	}
-	var rules []specs.LinuxSyscall
-	for kind := range uint32(sandbox.TypeMask + 1) {
-		if !slices.Contains(refused, kind) {
-			one := where(rule, 0xffffffff, family)
-			one.Args = append(one.Args, specs.LinuxSeccompArg{Index: 1, Value: sandbox.TypeMask, ValueTwo: uint64(kind), Op: specs.OpMaskedEqual})
-			rules = append(rules, one)
-		}
-	}
-	return rules
-}
-
-// clones are the rules for clone: one for each flag that makes a namespace. They exclude
-// each other, so that their order does not matter.
+// clones are the rules for clone: one for each flag that makes a namespace.
 func clones() []specs.LinuxSyscall {
-	rules := []specs.LinuxSyscall{where(allow("clone"), sandbox.NamespaceFlags, 0)}
+	var rules []specs.LinuxSyscall
 	for left := uint32(sandbox.NamespaceFlags); left != 0; left &= left - 1 {
-		bit := uint32(1) << bits.TrailingZeros32(left)
-		rules = append(rules, where(refuse(syscall.EPERM, "clone"), bit, bit))
+		bit := uint64(1) << bits.TrailingZeros32(left)
+		rule := refuse(syscall.EPERM, "clone")
+		rule.Args = []specs.LinuxSeccompArg{{Index: 0, Value: bit, ValueTwo: bit, Op: specs.OpMaskedEqual}}
+		rules = append(rules, rule)
 	}
 	return rules
-}
-
-func allow(names ...string) specs.LinuxSyscall {
-	return specs.LinuxSyscall{Names: names, Action: specs.ActAllow}
 }
 
 func refuse(e syscall.Errno, names ...string) specs.LinuxSyscall {
@@ -88,18 +82,16 @@ func refuse(e syscall.Errno, names ...string) specs.LinuxSyscall {
 	return specs.LinuxSyscall{Names: names, Action: specs.ActErrno, ErrnoRet: &n}
 }
 
-// where limits a rule to calls whose first argument has a value, of the bits of a mask.
-func where(rule specs.LinuxSyscall, mask, value uint32) specs.LinuxSyscall {
-	rule.Args = []specs.LinuxSeccompArg{{Index: 0, Value: uint64(mask), ValueTwo: uint64(value), Op: specs.OpMaskedEqual}}
-	return rule
-}
-
-func without(names []string, name string) []string {
-	out := make([]string, 0, len(names))
-	for _, n := range names {
-		if n != name {
-			out = append(out, n)
+// start starts a runtime under a filter, which what it starts inherits.
+func start(cmd *exec.Cmd, filter callfilter.Filter) error {
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		if err := filter.Install(); err != nil {
+			started <- err
+			return
 		}
-	}
-	return out
+		started <- cmd.Start()
+	}()
+	return <-started
 }

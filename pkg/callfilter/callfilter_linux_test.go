@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package chroot
+package callfilter
 
 import (
 	"encoding/binary"
@@ -15,13 +15,15 @@ import (
 
 // answerTo is what a program answers to a call. The virtual machine loads numbers in network
 // order.
-func answerTo(t *testing.T, vm *bpf.VM, id arch.AuditArch, number uint32, arg uint64) uint32 {
+func answerTo(t *testing.T, vm *bpf.VM, id arch.AuditArch, number uint32, args ...uint64) uint32 {
 	t.Helper()
 	data := make([]byte, 64)
 	binary.BigEndian.PutUint32(data[offsetNumber:], number)
 	binary.BigEndian.PutUint32(data[offsetArch:], uint32(id))
-	binary.BigEndian.PutUint32(data[offsetArgs:], uint32(arg))
-	binary.BigEndian.PutUint32(data[offsetArgs+4:], uint32(arg>>32))
+	for i, arg := range args {
+		binary.BigEndian.PutUint32(data[offsetArgs+8*i:], uint32(arg))
+		binary.BigEndian.PutUint32(data[offsetArgs+8*i+4:], uint32(arg>>32))
+	}
 	got, err := vm.Run(data)
 	if err != nil {
 		t.Fatal(err)
@@ -30,7 +32,7 @@ func answerTo(t *testing.T, vm *bpf.VM, id arch.AuditArch, number uint32, arg ui
 }
 
 // machine has a filter's program.
-func machine(t *testing.T, f *filter) *bpf.VM {
+func machine(t *testing.T, f Filter) *bpf.VM {
 	t.Helper()
 	program := f.instructions()
 	if raw, err := bpf.Assemble(program); err != nil || len(raw) > 4096 { // BPF_MAXINSNS
@@ -44,18 +46,19 @@ func machine(t *testing.T, f *filter) *bpf.VM {
 	return vm
 }
 
-func calls(t *testing.T) []string {
+// step is the filter of a step without a network namespace.
+func step(t *testing.T, n sandbox.Network, protected ...int) Filter {
 	t.Helper()
 	names, err := sandbox.AllowedCalls()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return names
+	return Filter{Allowed: names, Denied: sandbox.DeniedCalls(), Network: n, Families: []uint32{unix.AF_UNIX}, Protected: protected}
 }
 
 func TestFilter(t *testing.T) {
 	const (
-		ok     = uint32(allow)
+		ok     = uint32(unix.SECCOMP_RET_ALLOW)
 		eperm  = errno | uint32(unix.EPERM)
 		enosys = errno | uint32(unix.ENOSYS)
 		eafno  = errno | uint32(unix.EAFNOSUPPORT)
@@ -92,7 +95,7 @@ func TestFilter(t *testing.T) {
 		{"socket", unix.AF_PACKET, ok, eafno},
 		{"socket", unix.AF_ALG, eafno, eafno},
 		{"socket", unix.AF_VSOCK, eafno, eafno},
-		{"socketcall", 1, ok, enosys},
+		{"socketcall", 1, enosys, enosys},
 		{"kill", 1234, ok, ok},
 		{"kill", 77, eperm, eperm},
 		{"kill", uint64(^uint32(0)), eperm, eperm},  // -1, of 32 bits
@@ -105,7 +108,7 @@ func TestFilter(t *testing.T) {
 		{"prlimit64", 77, eperm, eperm},
 	} {
 		for network, want := range map[sandbox.Network]uint32{sandbox.HostNetwork: tt.host, sandbox.NoNetwork: tt.none, "another": tt.none} {
-			vm := machine(t, &filter{network: network, allowed: calls(t), protected: []int{77, -79}})
+			vm := machine(t, step(t, network, 77, -79))
 			seen := false
 			for _, table := range tables() {
 				n, there := table.SyscallNames[tt.name]
@@ -126,7 +129,7 @@ func TestFilter(t *testing.T) {
 
 // What is not of a table is refused, and every denied call has a number somewhere.
 func TestFilterStrangers(t *testing.T) {
-	vm := machine(t, &filter{network: sandbox.HostNetwork, allowed: calls(t)})
+	vm := machine(t, step(t, sandbox.HostNetwork))
 	const enosys = errno | uint32(unix.ENOSYS)
 	if got := answerTo(t, vm, arch.S390X.ID, 0, 0); got != enosys {
 		t.Errorf("another architecture: %#x", got)
@@ -143,7 +146,7 @@ func TestFilterStrangers(t *testing.T) {
 		}
 	}
 	// Where nothing is protected, signals are left alone.
-	if got := answerTo(t, vm, arch.X86_64.ID, unix.SYS_KILL, ^uint64(0)); got != allow {
+	if got := answerTo(t, vm, arch.X86_64.ID, unix.SYS_KILL, ^uint64(0)); got != unix.SECCOMP_RET_ALLOW {
 		t.Errorf("kill without protected processes: %#x", got)
 	}
 	for _, name := range sandbox.DeniedCalls() {
@@ -151,6 +154,56 @@ func TestFilterStrangers(t *testing.T) {
 		_, b := arch.I386.SyscallNames[name]
 		if !a && !b {
 			t.Errorf("no number for %s", name)
+		}
+	}
+}
+
+// With a network that ends before the host's loopback there are no sockets that go past its
+// routes.
+func TestFilterSockets(t *testing.T) {
+	const (
+		ok    = uint32(unix.SECCOMP_RET_ALLOW)
+		eperm = errno | uint32(unix.EPERM)
+		eafno = errno | uint32(unix.EAFNOSUPPORT)
+	)
+	f := step(t, sandbox.ClosedNetwork)
+	f.Families = sandbox.ConfinedFamilies()
+	vm := machine(t, f)
+	for _, tt := range []struct {
+		family, kind uint64
+		want         uint32
+	}{
+		{unix.AF_INET, unix.SOCK_STREAM | unix.SOCK_CLOEXEC, ok},
+		{unix.AF_INET6, unix.SOCK_DGRAM, ok},
+		{unix.AF_INET, unix.SOCK_RAW, eperm},
+		{unix.AF_INET, unix.SOCK_RAW | unix.SOCK_CLOEXEC | unix.SOCK_NONBLOCK, eperm},
+		{unix.AF_INET | 1<<40, unix.SOCK_RAW | 1<<40, eperm}, // the kernel ignores it
+		{unix.AF_INET6, unix.SOCK_RAW, eperm},
+		{unix.AF_INET, unix.SOCK_PACKET, eperm},
+		{unix.AF_PACKET, unix.SOCK_RAW, eafno},
+		{unix.AF_BLUETOOTH, unix.SOCK_RAW, eafno},
+		{unix.AF_NETLINK, unix.SOCK_RAW, ok},
+		{unix.AF_UNIX, unix.SOCK_STREAM, ok},
+	} {
+		for _, table := range tables() {
+			if got := answerTo(t, vm, table.ID, uint32(table.SyscallNames["socket"]), tt.family, tt.kind); got != tt.want {
+				t.Errorf("%s: socket(%#x, %#x): %#x, want %#x", table.Name, tt.family, tt.kind, got, tt.want)
+			}
+		}
+	}
+}
+
+// What runs under the filter may be there to make namespaces.
+func TestFilterNamespaces(t *testing.T) {
+	f := step(t, sandbox.HostNetwork)
+	f.Allowed, f.Denied, f.Namespaces = append(f.Allowed, "clone3", "unshare"), nil, true
+	vm := machine(t, f)
+	for name, want := range map[string]uint32{
+		"clone": unix.SECCOMP_RET_ALLOW, "clone3": unix.SECCOMP_RET_ALLOW, "unshare": unix.SECCOMP_RET_ALLOW, "setns": errno | uint32(unix.ENOSYS),
+	} {
+		table := tables()[0]
+		if got := answerTo(t, vm, table.ID, uint32(table.SyscallNames[name]), unix.CLONE_NEWUSER); got != want {
+			t.Errorf("%s: %#x, want %#x", name, got, want)
 		}
 	}
 }
