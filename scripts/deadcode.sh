@@ -23,12 +23,6 @@ cmd/carosbuild/internal/rendertest.CheckPrinted
 cmd/carosbuild/internal/rendertest.Names
 pkg/disk/kind.FileSystems
 pkg/yocto.Kinds
-# Several caches of steps as one, for executors elsewhere: tested with a registry in pkg/engine/enginetest. The program has
-# pkg/engine/remotecache.
-pkg/engine.Tiers
-pkg/engine.tiers.Has
-pkg/engine.tiers.Lookup
-pkg/engine.tiers.Put
 # What the tests of the supervisor ask.
 pkg/supervisor/creds.Carrier.Len
 pkg/supervisor/decode.Known

@@ -14,7 +14,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/carosio/carosbuild/pkg/engine"
-	"github.com/carosio/carosbuild/pkg/engine/enginetest"
 	"github.com/carosio/carosbuild/pkg/history"
 	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/plan"
@@ -129,72 +128,6 @@ func TestTaskCheck(t *testing.T) {
 		}
 	}
 }
-
-// deadCache is a cache that fails.
-type deadCache struct{ engine.Cache }
-
-func (deadCache) Has(context.Context, string) (bool, error) { return false, errBroken }
-
-func (deadCache) Lookup(context.Context, string) (engine.State, bool, error) {
-	return engine.State{}, false, errBroken
-}
-
-func (deadCache) Put(context.Context, string, engine.State) error { return errBroken }
-
-func TestTiersAreACache(t *testing.T) {
-	enginetest.TestCache(t, func(*testing.T) (engine.Cache, engine.State) {
-		return engine.Tiers(&enginetest.FakeCache{}, &enginetest.FakeCache{}), engine.State{Layers: []oci.Digest{digest("1")}, Layer: "layer"}
-	})
-}
-
-// What a farther cache has is put into the nearer ones when it is looked up, and not
-// when it is asked about. What is put goes to all. An error is told.
-func TestTiers(t *testing.T) {
-	near, mid, far := &enginetest.FakeCache{}, &enginetest.FakeCache{}, &enginetest.FakeCache{}
-	c := engine.Tiers(near, mid, far)
-	has := func(c engine.Cache, key string) bool {
-		t.Helper()
-		ok, err := c.Has(t.Context(), key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return ok
-	}
-	if err := mid.Put(t.Context(), "mid", engine.State{Layer: "m"}); err != nil {
-		t.Fatal(err)
-	}
-	if !has(c, "mid") || has(near, "mid") || has(c, "none") {
-		t.Errorf("before it is looked up: %v, near %v, another %v", has(c, "mid"), has(near, "mid"), has(c, "none"))
-	}
-	if s, ok, err := c.Lookup(t.Context(), "mid"); !ok || err != nil || s.Layer != "m" {
-		t.Errorf("looked up: %v, %v, %v", s.Layer, ok, err)
-	}
-	if !has(near, "mid") || has(far, "mid") {
-		t.Errorf("after it: near %v, far %v", has(near, "mid"), has(far, "mid"))
-	}
-	if err := c.Put(t.Context(), "all", engine.State{}); err != nil || !has(near, "all") || !has(mid, "all") || !has(far, "all") {
-		t.Errorf("put: %v, %v, %v, %v", err, has(near, "all"), has(mid, "all"), has(far, "all"))
-	}
-	for name, c := range map[string]engine.Cache{"near": engine.Tiers(deadCache{}, far), "far": engine.Tiers(near, deadCache{})} {
-		_, err := c.Has(t.Context(), "none")
-		_, ok, lookup := c.Lookup(t.Context(), "none")
-		if put := c.Put(t.Context(), "k", engine.State{}); err != errBroken || ok || lookup != errBroken || put != errBroken {
-			t.Errorf("%s is broken: has %v, lookup %v, %v, put %v", name, err, ok, lookup, put)
-		}
-	}
-	full := engine.Tiers(fullCache{near}, far)
-	if err := far.Put(t.Context(), "far", engine.State{}); err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := full.Lookup(t.Context(), "far"); err != errBroken {
-		t.Errorf("what was found cannot be kept: %v", err)
-	}
-}
-
-// fullCache is a cache that takes nothing more.
-type fullCache struct{ engine.Cache }
-
-func (fullCache) Put(context.Context, string, engine.State) error { return errBroken }
 
 // namer notes what gets names.
 type namer struct{ notes }

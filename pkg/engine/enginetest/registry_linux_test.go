@@ -11,13 +11,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"sync"
 	"testing"
 
-	"github.com/carosio/carosbuild/pkg/dirtest"
 	"github.com/carosio/carosbuild/pkg/engine"
 )
 
@@ -253,36 +251,4 @@ func rootOf(t *testing.T, store *FakeSnapshots, name string) engine.State {
 		t.Fatal(err)
 	}
 	return engine.State{Layer: layer, Layers: chain}
-}
-
-// What one machine has put into a registry, another one has: it is told so without
-// fetching, fetches it once, and has it from then on without the registry.
-func TestTiersWithARegistry(t *testing.T) {
-	reg := newRegistry()
-	there := &FakeSnapshots{Dir: t.TempDir()}
-	want := stateOf(rootOf(t, there, "f"), "x")
-	put(t, engine.Tiers(&FakeCache{}, registryCache{reg, there}), "key", want)
-
-	here, near := &FakeSnapshots{Dir: t.TempDir()}, &FakeCache{}
-	c := engine.Tiers(near, registryCache{reg, here})
-	has(t, c, "key", true)
-	has(t, c, "none", false)
-	if len(reg.read) > 0 {
-		t.Errorf("to tell what there is, %v was read", reg.read)
-	}
-	if ok, err := near.Has(t.Context(), "key"); ok || err != nil {
-		t.Errorf("before it is looked up: %v, %v", ok, err)
-	}
-	for range 2 {
-		s := lookedUp(t, c, "key")
-		equalStates(t, s, want)
-		if got := dirtest.Listed(t, here.LayerDir(s.Layer)); len(got) != 1 || got[0] != "f=f" {
-			t.Errorf("the layer has %v", got)
-		}
-	}
-	if n := reg.read[want.Layers[0].String()]; n != 1 {
-		t.Errorf("the layer was fetched %d times", n)
-	}
-	maps.DeleteFunc(reg.tags, func(string, []byte) bool { return true })
-	equalStates(t, lookedUp(t, c, "key"), want)
 }
