@@ -36,6 +36,7 @@ type copier struct {
 	check *stageCheck    // of what comes from another stage, or nil
 	crc   *uint32        // of the content that was read last, for check
 	read  string         // SHA-256 of the content that was read last, or where the link leads to
+	later *pendingCopy   // what the file that was created last still needs, or nil
 	seen  files.Digester // what was copied of a source
 	from  owner.Policy   // of the source, with keep
 }
@@ -110,6 +111,10 @@ func (c *copier) create(dir int, base, name, full string, st fs.FileInfo) error 
 	}
 	switch kind {
 	case 0:
+		if !c.keep {
+			c.later, err = c.open(dir, base, full, st)
+			return err
+		}
 		err = c.content(dir, base, full)
 	case fs.ModeSymlink:
 		var target string
@@ -162,29 +167,75 @@ func (c *copier) remember(sys *syscall.Stat_t, name string) {
 
 // content copies a regular file's bytes, leaving out blocks of zeros.
 func (c *copier) content(dir int, base, full string) error {
-	open := files.Open
-	if c.keep { // of a stage, which no other process can write to
-		open = os.Open
-	}
-	src, err := open(full)
+	src, err := os.Open(full) // of a stage, which no other process can write to
 	if err != nil {
 		return err
 	}
 	defer src.Close()
-	fd, err := unix.Openat(dir, base, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	dst, err := createIn(dir, base)
 	if err != nil {
 		return err
 	}
-	dst := os.NewFile(uintptr(fd), base)
-	sum, digest := crc32.New(crc32.MakeTable(crc32.Castagnoli)), sha256.New()
-	from := io.TeeReader(src, digest)
-	if c.keep {
-		from = io.TeeReader(src, sum)
-	}
-	size, err := copySparse(dst, from)
-	c.read = string(digest.Sum(nil))
+	sum := crc32.New(crc32.MakeTable(crc32.Castagnoli))
+	err = copyContent(dst, io.TeeReader(src, sum))
 	crc := sum.Sum32()
 	c.crc = &crc
+	return err
+}
+
+// pendingCopy is a file of the host that has been made, and whose content and attributes
+// are not there yet.
+type pendingCopy struct {
+	src, dst   *os.File
+	dir        int // a descriptor of its own
+	base, full string
+	st         fs.FileInfo
+	read       string // SHA-256 of the content, once there is one
+}
+
+// open makes a file for one of the host.
+func (c *copier) open(dir int, base, full string, st fs.FileInfo) (*pendingCopy, error) {
+	src, err := files.Open(full)
+	if err != nil {
+		return nil, err
+	}
+	dst, err := createIn(dir, base)
+	if err != nil {
+		return nil, errors.Join(err, src.Close())
+	}
+	own, err := unix.FcntlInt(uintptr(dir), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, errors.Join(err, src.Close(), dst.Close())
+	}
+	return &pendingCopy{src: src, dst: dst, dir: own, base: base, full: full, st: st}, nil
+}
+
+// copy copies the content. It may be called in another goroutine.
+func (p *pendingCopy) copy() error {
+	defer p.src.Close()
+	digest := sha256.New()
+	err := copyContent(p.dst, io.TeeReader(p.src, digest))
+	p.read = string(digest.Sum(nil))
+	return err
+}
+
+// finish gives a file whose content is there its attributes.
+func (c *copier) finish(p *pendingCopy) error {
+	return c.attributes(p.dir, p.base, p.full, p.st, p.st.Sys().(*syscall.Stat_t))
+}
+
+// createIn creates a file in a directory.
+func createIn(dir int, base string) (*os.File, error) {
+	fd, err := unix.Openat(dir, base, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), base), nil
+}
+
+// copyContent fills dst, which it closes.
+func copyContent(dst *os.File, src io.Reader) error {
+	size, err := copySparse(dst, src)
 	if err == nil {
 		err = dst.Truncate(size)
 	}

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/carosio/carosbuild/pkg/beneath"
+	"github.com/carosio/carosbuild/pkg/inorder"
 	"github.com/carosio/carosbuild/pkg/plan"
 	"github.com/carosio/carosbuild/pkg/source/files"
 )
@@ -233,20 +234,41 @@ func (c *copier) add(ctx context.Context, source sourcePath, dest string, into b
 		dest = path.Join(dest, source.name)
 	}
 	c.seen = files.Digester{}
+	var contents inorder.Queue
 	err = files.Walk(source.path, func(rel, full string, st fs.FileInfo) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		c.crc, c.read = nil, ""
-		if err := c.one(full, path.Join(dest, rel), st); err != nil {
+		c.crc, c.read, c.later = nil, "", nil
+		name := path.Join(dest, rel)
+		if err := c.one(full, name, st); err != nil {
 			return err
 		}
-		if c.check == nil {
-			c.seen.Add(rel, st, c.read)
-			return nil
+		if c.check != nil {
+			return c.check.file(strings.TrimPrefix(path.Join("/", source.inStage, rel), "/"), full, st, c.crc)
 		}
-		return c.check.file(strings.TrimPrefix(path.Join("/", source.inStage, rel), "/"), full, st, c.crc)
+		later, read := c.later, c.read
+		if later == nil {
+			return contents.Do(func() error { return nil }, func(error) error {
+				c.seen.Add(rel, st, read)
+				return nil
+			})
+		}
+		return contents.Do(later.copy, func(err error) error {
+			defer unix.Close(later.dir)
+			if err == nil {
+				err = c.finish(later)
+			}
+			if err != nil {
+				return files.Renamed(fmt.Errorf("copy to %s: %w", name, err), full, path.Join(source.path, rel))
+			}
+			c.seen.Add(rel, st, later.read)
+			return nil
+		})
 	})
+	if late := contents.Wait(); err == nil {
+		err = late
+	}
 	if err == nil && !c.keep && c.seen.Sum() != source.source.Digest {
 		// What was copied would be stored under the key of something else.
 		err = fmt.Errorf("%s changed while the build was running: build again", source.source.Name)

@@ -67,18 +67,6 @@ func RefusedFamilies(n Network, confined ...uint32) []uint32 {
 	return out
 }
 
-// OpenFamilies are the others.
-func OpenFamilies(n Network, confined ...uint32) []uint32 {
-	var out []uint32
-	refused := RefusedFamilies(n, confined...)
-	for f := range uint32(families) {
-		if !slices.Contains(refused, f) {
-			out = append(out, f)
-		}
-	}
-	return out
-}
-
 // TypeMask are the bits of the second argument of socket(2) that are the type.
 const TypeMask = 0xf
 

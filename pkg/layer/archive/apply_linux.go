@@ -70,6 +70,7 @@ func Apply(ctx context.Context, r io.Reader, record *os.File, o ApplyOptions) (R
 		dirs: map[string]*tar.Header{}, files: map[string]int{}, devices: map[string]bool{}, owners: map[unixIDs]bool{}, sums: CRCs{}, moved: map[int]string{},
 		hides: map[whiteout]*tar.Header{}, opaque: map[string]bool{},
 	}
+	defer x.split.end()
 	defer x.forgetParent()
 	if err := x.run(ctx, until(ctx, r)); err != nil {
 		return Result{}, record, err

@@ -79,6 +79,7 @@ type Result struct {
 // for tar has none.
 func Diff(upper string, record io.Writer, o DiffOptions) (Result, error) {
 	split := newSplitter(record)
+	defer split.end()
 	d := &differ{
 		DiffOptions: o, split: split, tw: tar.NewWriter(split), links: map[inode]string{},
 		ids: map[unixIDs]bool{}, sums: CRCs{}, buf: make([]byte, 256<<10),

@@ -4,7 +4,6 @@ package archive
 
 import (
 	"bufio"
-	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -23,14 +22,14 @@ const segmentBytes = 64 << 10
 
 // splitter takes the bytes of a tar stream in order, hashes them, and records
 // them as tar-split: bytes of files that the layer holds as references, all
-// others as they are. The format is github.com/vbatts/tar-split v0.12: JSON
+// others as they are. It has to be ended. The format is github.com/vbatts/tar-split v0.12: JSON
 // lines, {"type":2,"payload":bytes,"position":n} for bytes and
 // {"type":1,"name":path,"size":n,"payload":CRC-64-ISO,"position":n} for a file.
 // Files without content are left out, for readers skip them.
 type splitter struct {
 	out     *bufio.Writer
 	enc     *json.Encoder
-	sum     hash.Hash
+	sum     *streamDigest
 	size    int64
 	seg     []byte
 	crc     hash.Hash64
@@ -42,7 +41,7 @@ type splitter struct {
 }
 
 func newSplitter(w io.Writer) *splitter {
-	s := &splitter{out: bufio.NewWriterSize(w, 64<<10), sum: sha256.New(), crc: crc64.New(storage.CRCTable), crc32: crc32.New(castagnoli)}
+	s := &splitter{out: bufio.NewWriterSize(w, 64<<10), sum: newStreamDigest(), crc: crc64.New(storage.CRCTable), crc32: crc32.New(castagnoli)}
 	s.enc = json.NewEncoder(s.out)
 	s.enc.SetEscapeHTML(false)
 	return s
@@ -50,7 +49,7 @@ func newSplitter(w io.Writer) *splitter {
 
 // Write takes the next bytes of the stream.
 func (s *splitter) Write(p []byte) (int, error) {
-	s.sum.Write(p)
+	s.sum.write(p)
 	s.size += int64(len(p))
 	if s.infile {
 		s.crc.Write(p)
@@ -101,13 +100,16 @@ func (s *splitter) add(e storage.Entry) {
 	}
 }
 
+// end releases what finish has not: it comes after it, or in its place.
+func (s *splitter) end() { s.sum.end() }
+
 // finish returns the stream's digest and size in bytes.
 func (s *splitter) finish() (oci.Digest, int64, error) {
 	s.flush()
 	if err := s.out.Flush(); err != nil && s.err == nil {
 		s.err = fmt.Errorf("record tar stream: %w", err)
 	}
-	return oci.Digest{Algorithm: "sha256", Hex: hex.EncodeToString(s.sum.Sum(nil))}, s.size, s.err
+	return oci.Digest{Algorithm: "sha256", Hex: hex.EncodeToString(s.sum.digest())}, s.size, s.err
 }
 
 // inlineFiles copies a tar-split with some of its file references, given by

@@ -13,9 +13,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/carosio/carosbuild/pkg/decl"
+	"github.com/carosio/carosbuild/pkg/inorder"
 	"github.com/carosio/carosbuild/pkg/key"
 )
 
@@ -79,21 +81,25 @@ type AddedFile struct {
 	Sum  string `json:"s"` // the beginning of the digest of its content
 }
 
-// DigestAll is Digest, with what it is made of.
+// DigestAll is Digest, with what it is made of. Files are read on several processors.
 func DigestAll(ctx context.Context, path string) (string, []AddedFile, error) {
 	var d Digester
-	buf := make([]byte, 128<<10)
+	var q inorder.Queue
 	err := Walk(path, func(rel, full string, st fs.FileInfo) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		var content string
+		var sum string
+		read := func() error { return nil }
 		var err error
 		switch {
 		case st.Mode().IsRegular():
-			content, err = contentDigest(full, buf)
+			var digest func() (string, error)
+			if digest, err = content(full); err == nil {
+				read = func() (err error) { sum, err = digest(); return err }
+			}
 		case st.Mode()&fs.ModeSymlink != 0:
-			content, err = os.Readlink(full)
+			sum, err = os.Readlink(full)
 		case st.IsDir(): // may be a mount point
 			err = Check(full)
 		default:
@@ -102,14 +108,25 @@ func DigestAll(ctx context.Context, path string) (string, []AddedFile, error) {
 		if err != nil {
 			return err
 		}
-		d.Add(rel, st, content)
-		return nil
+		return q.Do(read, func(err error) error {
+			if err != nil {
+				return Renamed(err, full, filepath.Join(path, rel))
+			}
+			d.Add(rel, st, sum)
+			return nil
+		})
 	})
+	if late := q.Wait(); err == nil {
+		err = late
+	}
 	if err != nil {
 		return "", nil, err
 	}
 	return d.Sum(), d.Files, nil
 }
+
+// buffers are what files are read into.
+var buffers = sync.Pool{New: func() any { b := make([]byte, 128<<10); return &b }}
 
 // Digester makes the digest of a source of what Walk finds, in its order. The zero
 // value is ready.
@@ -154,8 +171,8 @@ func Mode(st fs.FileInfo) fs.FileMode {
 	return 0o644
 }
 
-// renamed is an error about the file from that says to.
-func renamed(err error, from, to string) error {
+// Renamed is an error about the file from, as Walk has named it, that says to.
+func Renamed(err error, from, to string) error {
 	var pe *fs.PathError
 	if errors.As(err, &pe) && pe.Path == from {
 		pe.Path = to

@@ -66,7 +66,7 @@ func Walk(path string, f func(rel, full string, st fs.FileInfo) error) error {
 		err = f(".", full, st)
 	}
 	if err != nil {
-		return renamed(err, full, path)
+		return Renamed(err, full, path)
 	}
 	return walkBelow(beneath.Root(fd), path, f)
 }
@@ -95,7 +95,7 @@ func walkFile(path string, f func(rel, full string, st fs.FileInfo) error) error
 	if err == nil {
 		err = f(".", full, st)
 	}
-	return renamed(err, full, path)
+	return Renamed(err, full, path)
 }
 
 // Open opens a regular file that Walk has named, and refuses what has taken its
@@ -140,27 +140,33 @@ func isOpen(full string) bool {
 	return ok && !strings.Contains(fd, "/")
 }
 
-// contentDigest is the SHA-256 of a file that Walk has named, as 32 bytes. It reads
-// with system calls alone: for many small files the rest would take most of the time.
-func contentDigest(full string, buf []byte) (string, error) {
+// content opens a file that Walk has named. What it returns reads the file, which it closes,
+// and makes its SHA-256, 32 bytes; it may be called in another goroutine, and is called once.
+// It reads with system calls alone: for many small files the rest would take most of
+// the time.
+func content(full string) (func() (string, error), error) {
 	fd, err := openRegular(full)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	defer unix.Close(fd)
-	h := sha256.New()
-	for {
-		n, err := unix.Read(fd, buf)
-		switch {
-		case err == unix.EINTR:
-		case err != nil:
-			return "", &fs.PathError{Op: "read", Path: full, Err: err}
-		case n == 0:
-			return string(h.Sum(nil)), nil
-		default:
-			h.Write(buf[:n])
+	return func() (string, error) {
+		defer unix.Close(fd)
+		buf := buffers.Get().(*[]byte)
+		defer buffers.Put(buf)
+		h := sha256.New()
+		for {
+			n, err := unix.Read(fd, *buf)
+			switch {
+			case err == unix.EINTR:
+			case err != nil:
+				return "", &fs.PathError{Op: "read", Path: full, Err: err}
+			case n == 0:
+				return string(h.Sum(nil)), nil
+			default:
+				h.Write((*buf)[:n])
+			}
 		}
-	}
+	}, nil
 }
 
 func walkBelow(dir *beneath.Dir, top string, f func(rel, full string, st fs.FileInfo) error) error {
@@ -183,7 +189,7 @@ func walkBelow(dir *beneath.Dir, top string, f func(rel, full string, st fs.File
 			err = f(rel, full, st)
 		}
 		if err != nil {
-			return renamed(err, full, filepath.Join(top, rel))
+			return Renamed(err, full, filepath.Join(top, rel))
 		}
 		if !st.IsDir() {
 			continue

@@ -32,18 +32,23 @@ func Open(full string) (*os.File, error) {
 	return f, nil
 }
 
-// contentDigest is the SHA-256 of a file that Walk has named, as 32 bytes.
-func contentDigest(full string, buf []byte) (string, error) {
+// content opens a file that Walk has named. What it returns reads the file, which it closes,
+// and makes its SHA-256, 32 bytes; it may be called in another goroutine, and is called once.
+func content(full string) (func() (string, error), error) {
 	f, err := Open(full)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.CopyBuffer(h, f, buf); err != nil {
-		return "", err
-	}
-	return string(h.Sum(nil)), nil
+	return func() (string, error) {
+		defer f.Close()
+		buf := buffers.Get().(*[]byte)
+		defer buffers.Put(buf)
+		h := sha256.New()
+		if _, err := io.CopyBuffer(h, f, *buf); err != nil {
+			return "", err
+		}
+		return string(h.Sum(nil)), nil
+	}, nil
 }
 
 // Walk calls f for path and all below it in byte order; rel is "." for
@@ -67,7 +72,7 @@ func Walk(path string, f func(rel, full string, st fs.FileInfo) error) error {
 func walkBelow(top, real, dir string, f func(rel, full string, st fs.FileInfo) error) error {
 	names, err := os.ReadDir(filepath.Join(real, dir)) // sorted by name
 	if err != nil {
-		return renamed(err, filepath.Join(real, dir), filepath.Join(top, dir))
+		return Renamed(err, filepath.Join(real, dir), filepath.Join(top, dir))
 	}
 	for _, n := range names {
 		rel := filepath.Join(dir, n.Name())
@@ -80,7 +85,7 @@ func walkBelow(top, real, dir string, f func(rel, full string, st fs.FileInfo) e
 			err = walkBelow(top, real, rel, f)
 		}
 		if err != nil {
-			return renamed(err, full, filepath.Join(top, rel))
+			return Renamed(err, full, filepath.Join(top, rel))
 		}
 	}
 	return nil
