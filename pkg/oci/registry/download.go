@@ -56,7 +56,7 @@ func (dl *download) run(ctx context.Context, s *session) error {
 			return err
 		}
 		wait := s.client.pause(attempt)
-		s.client.waiting(s.guard.host, reason(err), wait)
+		s.rt.waiting(reason(err), wait)
 		if err := sleep(ctx, wait); err != nil {
 			return err
 		}

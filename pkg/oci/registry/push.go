@@ -149,12 +149,12 @@ func (s *session) repeat(ctx context.Context, f func() error) error {
 		var t *transport.Error
 		var busy *busyError
 		var final *finalError
-		again := (errors.As(err, &t) && t.Temporary() || cutOff(err)) && !errors.As(err, &busy) && !errors.As(err, &final)
+		again := (errors.As(err, &t) && t.Temporary() || cutOff(err)) && !errors.As(err, &busy) && !errors.As(err, &final) && s.rt.answered()
 		if err == nil || !again || attempt >= s.client.backoff().Steps || ctx.Err() != nil {
 			return err
 		}
 		wait := s.client.pause(attempt)
-		s.client.waiting(s.guard.host, reason(err), wait)
+		s.rt.waiting(reason(err), wait)
 		if err := sleep(ctx, wait); err != nil {
 			return err
 		}

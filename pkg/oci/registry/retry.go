@@ -29,8 +29,9 @@ type retrier struct {
 	host   string
 	next   http.RoundTripper
 
-	mu   sync.Mutex
-	seen map[string]bool // hosts that have answered
+	mu    sync.Mutex
+	seen  map[string]bool // hosts that have answered
+	until time.Time       // when the wait that was told last ends
 }
 
 // retryStatus are the answers after which a request is worth repeating.
@@ -69,7 +70,7 @@ func (t *retrier) RoundTrip(req *http.Request) (*http.Response, error) {
 			_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, 64<<10)) // so that the connection can be used again
 			res.Body.Close()
 		}
-		t.client.waiting(t.host, why, wait)
+		t.waiting(why, wait)
 		if err := sleep(req.Context(), wait); err != nil {
 			return nil, err
 		}
@@ -192,13 +193,32 @@ func (c Client) pause(attempt int) time.Duration {
 	return d + time.Duration(rand.Float64()*b.Jitter*float64(d))
 }
 
-// waiting tells that a request is about to be repeated.
-func (c Client) waiting(host, why string, wait time.Duration) {
+// waiting tells that a request is about to be repeated. Of several that wait for the
+// registry at the same time, one is told.
+func (t *retrier) waiting(why string, wait time.Duration) {
+	now := time.Now()
+	t.mu.Lock()
+	told := now.Before(t.until)
+	if !told {
+		t.until = now.Add(wait)
+	}
+	t.mu.Unlock()
+	if told {
+		return
+	}
 	unit := time.Second
 	if wait < unit {
 		unit = 100 * time.Millisecond
 	}
-	c.Tell(oci.Event{Kind: "wait", Name: host, Text: fmt.Sprintf("%s: %s; trying again in %s", host, why, wait.Round(unit))})
+	t.client.Tell(oci.Event{Kind: "wait", Name: t.host, Text: fmt.Sprintf("%s: %s; trying again in %s", t.host, why, wait.Round(unit))})
+}
+
+// answered reports whether the registry, or a host that it has led to, ever has. One that
+// has not is not there, or is not what it is taken for: nothing is repeated.
+func (t *retrier) answered() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.seen) > 0
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

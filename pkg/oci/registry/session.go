@@ -31,7 +31,7 @@ type session struct {
 	auth   authn.AuthConfig
 	from   string // where the credentials are from, "" for none
 	guard  *guard
-	rt     http.RoundTripper
+	rt     *retrier
 	opts   []remote.Option
 
 	part atomic.Int64 // size of the parts in which layers are uploaded, 0 while they are whole
