@@ -23,7 +23,7 @@ const module = "github.com/carosio/carosbuild/"
 var allowed = map[string][]string{
 	"cmd/carosbuild":                     {"cmd/carosbuild/internal/buildcmd", "cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/complete", "cmd/carosbuild/internal/declfile", "cmd/carosbuild/internal/diskcmd", "cmd/carosbuild/internal/doctorcmd", "cmd/carosbuild/internal/feedcmd", "cmd/carosbuild/internal/imagecmd", "cmd/carosbuild/internal/importcmd", "cmd/carosbuild/internal/localstore", "cmd/carosbuild/internal/render", "cmd/carosbuild/internal/resultcmd", "pkg/decl", "pkg/freshdir", "pkg/progress", "pkg/terminal", "pkg/words", "targets"},
 	"cmd/carosbuild/internal/buildcmd":   {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/complete", "cmd/carosbuild/internal/declfile", "cmd/carosbuild/internal/diskcmd", "cmd/carosbuild/internal/localstore", "cmd/carosbuild/internal/render", "pkg/bytesize", "pkg/compose", "pkg/confine", "pkg/decl", "pkg/disk", "pkg/engine", "pkg/history", "pkg/layer", "pkg/network", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/remedy", "pkg/resolve", "pkg/rung", "pkg/sandbox", "pkg/source/bitbake", "pkg/source/debian", "pkg/source/git", "pkg/terminal", "pkg/userns", "pkg/words", "pkg/yocto", "targets"},
-	"cmd/carosbuild/internal/cli":        {"cmd/carosbuild/internal/render", "pkg/beneath", "pkg/chroot", "pkg/confine", "pkg/decl", "pkg/disk/damage", "pkg/doctor", "pkg/history", "pkg/layer", "pkg/lazyregexp", "pkg/network", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/remedy", "pkg/resolve", "pkg/runc", "pkg/rung", "pkg/source/debian", "pkg/source/git", "pkg/supervisor", "pkg/terminal", "pkg/userns", "pkg/vm/guest", "pkg/words"},
+	"cmd/carosbuild/internal/cli":        {"cmd/carosbuild/internal/render", "pkg/beneath", "pkg/chroot", "pkg/confine", "pkg/decl", "pkg/disk/damage", "pkg/doctor", "pkg/history", "pkg/layer", "pkg/lazyregexp", "pkg/network", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/remedy", "pkg/resolve", "pkg/runc", "pkg/rung", "pkg/source/debian", "pkg/source/files", "pkg/source/git", "pkg/supervisor", "pkg/terminal", "pkg/userns", "pkg/vm/guest", "pkg/words"},
 	"cmd/carosbuild/internal/complete":   {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/declfile", "cmd/carosbuild/internal/localstore", "pkg/compose", "pkg/decl", "pkg/disk", "pkg/history", "pkg/qemu"},
 	"cmd/carosbuild/internal/declfile":   {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/render", "pkg/confine", "pkg/decl", "pkg/disk", "pkg/kas", "pkg/lazyregexp", "pkg/plan", "pkg/progress", "pkg/resolve", "pkg/source/git", "pkg/userns", "pkg/words", "targets"},
 	"cmd/carosbuild/internal/diskcmd":    {"cmd/carosbuild/internal/cli", "cmd/carosbuild/internal/complete", "cmd/carosbuild/internal/declfile", "cmd/carosbuild/internal/localstore", "cmd/carosbuild/internal/render", "pkg/bytesize", "pkg/compose", "pkg/decl", "pkg/disk", "pkg/disk/tree", "pkg/history", "pkg/layer", "pkg/oci", "pkg/plan", "pkg/progress", "pkg/qemu", "pkg/remedy", "pkg/rung", "pkg/userns"},
@@ -54,7 +54,7 @@ var allowed = map[string][]string{
 	"pkg/netfault":       {},
 	"pkg/progress":       {},
 	"pkg/key":            {},
-	"pkg/source/files":   {"pkg/beneath", "pkg/decl", "pkg/inorder", "pkg/key"},
+	"pkg/source/files":   {"pkg/beneath", "pkg/decl", "pkg/evict", "pkg/inorder", "pkg/key", "pkg/sealed"},
 	"pkg/evict":          {"pkg/beneath"},
 	"pkg/feed":           {"pkg/debfile", "pkg/freshdir", "pkg/freshfile", "pkg/lazyregexp"},
 	"pkg/freshdir":       {"pkg/freshfile"},

@@ -38,7 +38,7 @@ func (r *jobRun) copy(ctx context.Context, s *plan.Step, a *plan.Copy) error {
 			return err
 		}
 		defer unix.Close(root)
-		c := &copier{root: root, own: w.Owners(), keep: a.Stage != "", check: from.check, from: from.owners}
+		c := &copier{root: root, own: w.Owners(), keep: a.Stage != "", check: from.check, from: from.owners, memory: r.Added}
 		if r.job.Epoch != nil {
 			c.mtime = &unix.Timespec{Sec: *r.job.Epoch}
 		}
@@ -233,7 +233,10 @@ func (c *copier) add(ctx context.Context, source sourcePath, dest string, into b
 	if !st.IsDir() && (into || statDir(c.root, dest)) {
 		dest = path.Join(dest, source.name)
 	}
-	c.seen = files.Digester{}
+	c.seen, c.sums = files.Digester{}, nil
+	if !c.keep {
+		c.sums = c.memory.Known(source.path)
+	}
 	var contents inorder.Queue
 	err = files.Walk(source.path, func(rel, full string, st fs.FileInfo) error {
 		if err := ctx.Err(); err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/sandbox"
 	"github.com/carosio/carosbuild/pkg/source/debian"
+	"github.com/carosio/carosbuild/pkg/source/files"
 	"github.com/carosio/carosbuild/pkg/source/git"
 )
 
@@ -32,6 +33,7 @@ type Local struct {
 	// server's own.
 	Reach func(address string) string
 	Git   *git.Cache
+	Added files.Memory // of the files of this machine that are added
 
 	Holder      string                    // who this is, for builds that wait for a lock
 	CacheDir    string                    // directories of cache elements, locks of steps

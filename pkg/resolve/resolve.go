@@ -37,6 +37,7 @@ type Resolver struct {
 	Host     debian.Host
 	Registry Images
 	Git      *git.Cache
+	Added    files.Memory   // of the files of this machine that are added
 	Rewrites git.Rewrites   // of git remotes
 	Within   *confine.Roots // that the declaration may read; what Rewrites name is the caller's
 	Arch     string         // Debian name
@@ -166,7 +167,7 @@ func (r *Resolver) addedFile(ctx context.Context, s *decl.Stage, src string, out
 	defer done()
 	if err = files.Check(found); err == nil {
 		id := plan.SourceKey(s.ID, src)
-		if out.Files[id], out.Contents[id], err = files.DigestAll(ctx, found); err == nil {
+		if out.Files[id], out.Contents[id], err = r.Added.DigestAll(ctx, found); err == nil {
 			out.Paths[id] = path
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/carosio/carosbuild/pkg/decl"
 	"github.com/carosio/carosbuild/pkg/inorder"
@@ -83,6 +84,12 @@ type AddedFile struct {
 
 // DigestAll is Digest, with what it is made of. Files are read on several processors.
 func DigestAll(ctx context.Context, path string) (string, []AddedFile, error) {
+	return Memory{}.DigestAll(ctx, path)
+}
+
+// digestAll is DigestAll, without reading the known files. Learn gets the SHA-256 of each
+// file, and a time before it was read.
+func digestAll(ctx context.Context, path string, known Known, learn func(st fs.FileInfo, sum string, read time.Time), now func() time.Time) (string, []AddedFile, error) {
 	var d Digester
 	var q inorder.Queue
 	err := Walk(path, func(rel, full string, st fs.FileInfo) error {
@@ -92,8 +99,13 @@ func DigestAll(ctx context.Context, path string) (string, []AddedFile, error) {
 		var sum string
 		read := func() error { return nil }
 		var err error
+		before := now()
 		switch {
 		case st.Mode().IsRegular():
+			var ok bool
+			if sum, ok = known.Sum(st); ok {
+				break
+			}
 			var digest func() (string, error)
 			if digest, err = content(full); err == nil {
 				read = func() (err error) { sum, err = digest(); return err }
@@ -113,6 +125,9 @@ func DigestAll(ctx context.Context, path string) (string, []AddedFile, error) {
 				return Renamed(err, full, filepath.Join(path, rel))
 			}
 			d.Add(rel, st, sum)
+			if st.Mode().IsRegular() {
+				learn(st, sum, before)
+			}
 			return nil
 		})
 	})

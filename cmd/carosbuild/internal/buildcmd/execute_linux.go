@@ -197,7 +197,7 @@ func localIn(ctx context.Context, a *cli.App, room *rung.Room, j *buildJob, stor
 	}
 	l := &engine.Local{
 		Snapshots: snapshots, Chains: engine.Layers{Store: store}, Sandbox: room.Sandbox, Images: puller(a, j, store), Packages: fetcher, Host: host, Relay: to.relay, Reach: room.Reach,
-		Git: a.GitCache(j.dirs, view), Holder: holder, CacheDir: j.dirs.Cache, Scratch: room.Scratch,
+		Git: a.GitCache(j.dirs, view), Added: j.dirs.Added(), Holder: holder, CacheDir: j.dirs.Cache, Scratch: room.Scratch,
 		LogPath:  func(stage string) string { return filepath.Join(j.dirs.Logs(), j.buildID, history.LogName(stage)) },
 		Resolver: resolver, Network: to.auto, Proxies: to.proxies, Now: time.Now, CacheOwners: store.Owners(), CacheSuffix: a.Rung(ctx).Store.Suffix,
 	}

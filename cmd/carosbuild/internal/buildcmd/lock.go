@@ -155,7 +155,7 @@ func (c *planner) resolver(j *buildJob, view render.Display, lock *resolve.Lock)
 	registry := c.Registry(j.store)
 	registry.Events = c.Transfers(view)
 	r := &resolve.Resolver{
-		Within: c.Within, Pins: j.dirs.Pins(), Fetcher: fetcher, Host: host, Registry: registry, Git: c.GitCache(j.dirs, view), Rewrites: rewrites,
+		Within: c.Within, Pins: j.dirs.Pins(), Fetcher: fetcher, Host: host, Registry: registry, Git: c.GitCache(j.dirs, view), Added: j.dirs.Added(), Rewrites: rewrites,
 		Arch: debian.Arch(runtime.GOARCH), Epoch: j.epoch, Update: c.update, Now: time.Now,
 		Bases: bases(j.started), Lock: lock, Locked: c.locked,
 	}

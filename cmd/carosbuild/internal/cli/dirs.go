@@ -11,6 +11,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/remedy"
 	"github.com/carosio/carosbuild/pkg/resolve"
+	"github.com/carosio/carosbuild/pkg/source/files"
 	"github.com/carosio/carosbuild/pkg/userns"
 )
 
@@ -37,6 +38,9 @@ func (d Dirs) Pins() resolve.Pins { return resolve.Pins{Dir: filepath.Join(d.Cac
 
 // Built remembers the names of results, beside the pins: they stay as long.
 func (d Dirs) Built() history.Built { return history.Built{Dir: d.Pins().Dir} }
+
+// Added remembers the digests of files that steps add.
+func (d Dirs) Added() files.Memory { return files.Memory{Dir: filepath.Join(d.Cache, "added")} }
 
 // History remembers the plans of builds.
 func (d Dirs) History() history.History {

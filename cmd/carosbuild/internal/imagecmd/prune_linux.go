@@ -260,6 +260,7 @@ func (c *pruneCommand) cacheUnits(d cli.Dirs, now time.Time) ([]evict.Unit, erro
 		{kindCaches, func() ([]evict.Unit, error) { return engine.CacheUnits(d.Cache) }},
 		{kindKernels, func() ([]evict.Unit, error) { return rung.CacheUnits(d.Cache) }},
 		{kindPlans, d.History().Units},
+		{kindPlans, d.Added().Units},
 		{kindPlans, func() ([]evict.Unit, error) { return d.Pins().Units(now), nil }},
 	} {
 		some, err := of.units()
