@@ -17,7 +17,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 # setup-* comes before what it sets up.
 .NOTPARALLEL:
 
-.PHONY: help build test check unit coverage vuln lint deadcode cross network integration ova-import fresh slow-boots yocto-boots reach fuzz bench peers man release clean setup-build setup-test setup-bench caros.vmdk
+.PHONY: help build test check unit coverage vuln lint deadcode cross network integration ova-import fresh slow-boots yocto-boots reach torture fuzz bench peers man release clean setup-build setup-test setup-bench caros.vmdk
 
 help:
 	@sed -n 's/^\([a-z.-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -77,6 +77,9 @@ slow-boots: setup-test bin/carosbuild ## every built-in target boots with a thir
 
 yocto-boots: setup-test bin/carosbuild ## disks of what Yocto deploys, booted under each firmware and on boards; takes about half an hour
 	CAROSBUILD_YOCTO_BOOTS=1 $(MAKE) integration RUN='^TestYoctoBoot$$'
+
+torture: setup-test bin/carosbuild ## commands killed at random moments, file systems that get full, many builds at once; ROUNDS=200; takes half an hour
+	CAROSBUILD_TORTURE=$(or $(ROUNDS),200) $(MAKE) integration RUN='^TestTorture'
 
 reach: setup-test bin/carosbuild ## builds in imitations of the containers of CI, after the advice of doctor, and in virtual machines; as root, takes an hour
 	CAROSBUILD_REACH=1 $(MAKE) integration RUN='^TestReach'

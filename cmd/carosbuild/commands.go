@@ -7,10 +7,21 @@ import (
 
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/buildcmd"
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/cli"
+	"github.com/carosio/carosbuild/cmd/carosbuild/internal/complete"
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/diskcmd"
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/feedcmd"
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/importcmd"
 )
+
+// commandFor is command for a command line: what a shell asks for to complete one is
+// put together only where a shell asks.
+func commandFor(a *cli.App, args []string) *cobra.Command {
+	root := command(a)
+	if complete.Asked(args) {
+		complete.Flags(a, root)
+	}
+	return root
+}
 
 // command is the program with all of its commands.
 func command(a *cli.App) *cobra.Command {

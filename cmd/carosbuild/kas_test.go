@@ -35,7 +35,7 @@ func runHere(t *testing.T, env map[string]string, args ...string) result {
 		}
 		return env[k]
 	}}
-	cmd := command(a)
+	cmd := commandFor(a, args)
 	cmd.SetArgs(args)
 	cmd.SetOut(&out)
 	cmd.SetErr(&stderr)

@@ -15,7 +15,6 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/cli"
-	"github.com/carosio/carosbuild/cmd/carosbuild/internal/complete"
 	"github.com/carosio/carosbuild/cmd/carosbuild/internal/render"
 	"github.com/carosio/carosbuild/pkg/progress"
 	"github.com/carosio/carosbuild/pkg/terminal"
@@ -40,11 +39,7 @@ func main() {
 	a := cli.New()
 	a.Version = buildVersion()
 	a.OutputMode = 0o666 &^ os.FileMode(umask)
-	root := command(a)
-	if complete.Asked(os.Args[1:]) {
-		complete.Flags(a, root)
-	}
-	called, err := root.ExecuteContextC(ctx)
+	called, err := commandFor(a, os.Args[1:]).ExecuteContextC(ctx)
 	a.CommandPath = called.CommandPath()
 	status := end(ctx, a, errors.Join(err, a.Close()))
 	a.ReportEnd(status)

@@ -177,6 +177,9 @@ func (s *Store) fsckImage(ctx context.Context, c *fsck.Check, i *storage.Image) 
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if unfinished(i) {
+		return nil
+	}
 	c.Checked("image")
 	dir := filepath.Join(s.graph, "overlay-images", i.ID)
 	what := ""
@@ -198,6 +201,13 @@ func (s *Store) fsckImage(ctx context.Context, c *fsck.Check, i *storage.Image) 
 		return nil
 	}
 	return c.Damaged(fsck.Damage{Kind: "image", Path: dir, What: what, Then: thenImage}, nil)
+}
+
+// unfinished reports whether an image of ours was being stored when the process was killed,
+// or the file system was full: it has no configuration yet, and gets names last. The next
+// build or pull of the image completes it.
+func unfinished(i *storage.Image) bool {
+	return i.Metadata == ours && len(i.Names) == 0 && !slices.Contains(i.BigDataNames, "sha256:"+i.ID)
 }
 
 // configFits says what of an image's configuration does not fit its name and its layers.

@@ -16,6 +16,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/layer/snapshot"
 	"github.com/carosio/carosbuild/pkg/oci"
 	"github.com/carosio/carosbuild/pkg/owner"
+	"go.podman.io/storage"
 )
 
 // A flipped bit in any kind of file of a store is found, in the store of any rung, and
@@ -168,4 +169,44 @@ func flipBit(t *testing.T, file string, at int64) (undo func()) {
 	bad[min(at, int64(len(bad)-1))] ^= 1
 	write(bad)
 	return func() { write(data) }
+}
+
+// An image whose documents were not all written when a process ended is not damaged. The
+// next process that stores it completes it.
+func TestFsckUnfinishedImage(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	s := openStore(t)
+	st := &stepper{T: t, s: s}
+	layers(st)
+	c := oci.NewConfig("amd64")
+	whole, err := s.PutImage(t.Context(), []string{"x"}, st.top.ID, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := strings.Repeat("12", 32)
+	if _, err := s.store.CreateImage(id, nil, st.top.ID, "", &storage.ImageOptions{Metadata: ours}); err != nil {
+		t.Fatal(err)
+	}
+	found := func() []fsck.Damage {
+		t.Helper()
+		check := &fsck.Check{Look: true}
+		if err := s.Fsck(t.Context(), check); err != nil {
+			t.Fatal(err)
+		}
+		return check.Found
+	}
+	if got := found(); len(got) > 0 {
+		t.Errorf("unfinished: %v", got)
+	}
+	if err := s.store.SetNames(id, []string{"localhost/y:1"}); err != nil {
+		t.Fatal(err)
+	}
+	if got := found(); len(got) != 1 || !strings.Contains(got[0].Path, id) {
+		t.Errorf("with a name, which comes last: %v", got)
+	}
+	if again, err := s.PutImage(t.Context(), []string{"x"}, st.top.ID, c); err != nil || again != whole {
+		t.Errorf("the whole image is %s, %v", again, err)
+	}
 }
