@@ -107,13 +107,17 @@ func TestTortureKills(t *testing.T) {
 	w.build(t, "a.xml", "-B", "first", "--out", "d.raw")
 	layout, ref := "oci:"+filepath.Join(w.dir, "layout"), registry+"/t/img"
 	commands := map[string]func(i int) []string{
-		"build":           func(i int) []string { return []string{"a.xml", "-B", fmt.Sprintf("k%d", i), "--out", "d.raw"} },
-		"cache, registry": func(i int) []string { return []string{"a.xml", "-B", fmt.Sprintf("k%d", i), "--cache", registry + "/t/cache"} },
-		"cache, layout":   func(i int) []string { return []string{"a.xml", "-B", fmt.Sprintf("k%d", i), "--cache", layout} },
-		"push":            func(i int) []string { return []string{"push", "first:last", fmt.Sprintf("%s:%d", ref, i%3)} },
-		"push, zstd":      func(i int) []string { return []string{"push", "--compression", "zstd", "first:s0", fmt.Sprintf("%s:z%d", ref, i%3)} },
-		"pull":            func(int) []string { return []string{"pull", ref + ":0"} },
-		"prune":           func(int) []string { return []string{"prune", "k*"} },
+		"build": func(i int) []string { return []string{"a.xml", "-B", fmt.Sprintf("k%d", i), "--out", "d.raw"} },
+		"cache, registry": func(i int) []string {
+			return []string{"a.xml", "-B", fmt.Sprintf("k%d", i), "--cache", registry + "/t/cache"}
+		},
+		"cache, layout": func(i int) []string { return []string{"a.xml", "-B", fmt.Sprintf("k%d", i), "--cache", layout} },
+		"push":          func(i int) []string { return []string{"push", "first:last", fmt.Sprintf("%s:%d", ref, i%3)} },
+		"push, zstd": func(i int) []string {
+			return []string{"push", "--compression", "zstd", "first:s0", fmt.Sprintf("%s:z%d", ref, i%3)}
+		},
+		"pull":  func(int) []string { return []string{"pull", ref + ":0"} },
+		"prune": func(int) []string { return []string{"prune", "k*"} },
 	}
 	names := slices.Sorted(func(yield func(string) bool) {
 		for name := range commands {
