@@ -3,13 +3,14 @@
 package network
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/rtnetlink"
 )
 
 // keepLoopback has a namespace send nothing out that is for a loopback. A socket that is
@@ -43,80 +44,34 @@ func routeLoopback() error {
 	if err != nil {
 		return err
 	}
-	s, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
+	s, err := rtnetlink.Open()
 	if err != nil {
 		return err
 	}
-	defer unix.Close(s)
-	if err := ask(s, localRoute(netip.MustParsePrefix("127.0.0.0/8"), out.Index)); err != nil {
+	defer s.Close()
+	if err := s.Send(localRoute(netip.MustParsePrefix("127.0.0.0/8"), out.Index)); err != nil {
 		return err
 	}
-	err = ask(s, refusal(netip.MustParsePrefix("::1/128")))
+	err = s.Send(refusal(netip.MustParsePrefix("::1/128")))
 	if errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EOPNOTSUPP) {
 		return nil // the kernel has no IPv6
 	}
 	return err
 }
 
-// From linux/rtnetlink.h and linux/fib_rules.h. Attributes of routes and rules have the same
-// numbers where both have them.
-const (
-	actionProhibit = 8
-
-	attrTo       = 1
-	attrCard     = 4 // of a route
-	attrPriority = 6
-)
-
 // localRoute is a message that has what is for an address, by way of a card, stay here: it is
 // as if the card had that address. Of IPv4, a route that refuses is not heeded for a socket
 // that is bound to the card.
-func localRoute(to netip.Prefix, index int) []byte {
-	b := message(unix.RTM_NEWROUTE, []byte{unix.AF_INET, byte(to.Bits()), 0, 0, unix.RT_TABLE_MAIN, unix.RTPROT_STATIC, unix.RT_SCOPE_HOST, unix.RTN_LOCAL, 0, 0, 0, 0})
-	b = attribute(b, attrTo, to.Addr().AsSlice())
-	return attribute(b, attrCard, binary.NativeEndian.AppendUint32(nil, uint32(index)))
+func localRoute(to netip.Prefix, index int) rtnetlink.Message {
+	return rtnetlink.NewMessage(unix.RTM_NEWROUTE, []byte{unix.AF_INET, byte(to.Bits()), 0, 0, unix.RT_TABLE_MAIN, unix.RTPROT_STATIC, unix.RT_SCOPE_HOST, unix.RTN_LOCAL, 0, 0, 0, 0}).
+		With(rtnetlink.AttrDestination, to.Addr().AsSlice()).
+		WithUint32(rtnetlink.AttrOutput, uint32(index))
 }
 
 // refusal is a message that has a rule refuse what is for an address and was not found in
 // the local table.
-func refusal(to netip.Prefix) []byte {
-	b := message(unix.RTM_NEWRULE, []byte{unix.AF_INET6, byte(to.Bits()), 0, 0, unix.RT_TABLE_UNSPEC, 0, 0, actionProhibit, 0, 0, 0, 0})
-	b = attribute(b, attrTo, to.Addr().AsSlice())
-	return attribute(b, attrPriority, binary.NativeEndian.AppendUint32(nil, 100)) // before the main table
-}
-
-// message begins one with struct nlmsghdr, and struct rtmsg or fib_rule_hdr.
-func message(kind uint16, body []byte) []byte {
-	ne := binary.NativeEndian
-	b := ne.AppendUint32(nil, 0) // its length, set by ask
-	b = ne.AppendUint16(b, kind)
-	b = ne.AppendUint16(b, unix.NLM_F_REQUEST|unix.NLM_F_ACK|unix.NLM_F_CREATE|unix.NLM_F_EXCL)
-	b = append(b, make([]byte, 8)...) // number, port
-	return append(b, body...)
-}
-
-// attribute appends one whose length is a multiple of four.
-func attribute(b []byte, kind uint16, value []byte) []byte {
-	b = binary.NativeEndian.AppendUint16(b, uint16(4+len(value)))
-	return append(binary.NativeEndian.AppendUint16(b, kind), value...)
-}
-
-// ask sends a message and waits for the answer.
-func ask(s int, b []byte) error {
-	binary.NativeEndian.PutUint32(b, uint32(len(b)))
-	if err := unix.Sendto(s, b, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return err
-	}
-	var buf [4096]byte
-	n, _, err := unix.Recvfrom(s, buf[:], 0)
-	if err != nil {
-		return err
-	}
-	if n < unix.NLMSG_HDRLEN+4 || binary.NativeEndian.Uint16(buf[4:]) != unix.NLMSG_ERROR {
-		return fmt.Errorf("the kernel answers with %x", buf[:n])
-	}
-	if code := int32(binary.NativeEndian.Uint32(buf[unix.NLMSG_HDRLEN:])); code != 0 {
-		return unix.Errno(-code)
-	}
-	return nil
+func refusal(to netip.Prefix) rtnetlink.Message {
+	return rtnetlink.NewMessage(unix.RTM_NEWRULE, []byte{unix.AF_INET6, byte(to.Bits()), 0, 0, unix.RT_TABLE_UNSPEC, 0, 0, rtnetlink.ActionProhibit, 0, 0, 0, 0}).
+		With(rtnetlink.AttrDestination, to.Addr().AsSlice()).
+		WithUint32(rtnetlink.AttrPriority, 100) // before the main table
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/carosio/carosbuild/pkg/rtnetlink"
 )
 
 // closedTable is the routing table for what must not leave the machine. There it is the
@@ -18,14 +20,14 @@ const closedTable = 100
 // a port, 0 for none, nor the rest of QEMU's network, nor a loopback, which QEMU would take for
 // the host's: rules are asked before the main table is.
 func refuse(card int, forward uint16) error {
-	s, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
+	s, err := rtnetlink.Open()
 	if err != nil {
 		return err
 	}
-	defer unix.Close(s)
+	defer s.Close()
 	closed := []block{{[4]byte{10, 0, 2, 0}, 24}, {[4]byte{127, 0, 0, 0}, 8}}
 	for _, b := range closed {
-		if err := ask(s, b.kept(card)); err != nil {
+		if err := s.Send(b.kept(card)); err != nil {
 			return fmt.Errorf("route for %v: %w", b.first, err)
 		}
 	}
@@ -38,7 +40,7 @@ func refuse(card int, forward uint16) error {
 	}
 	for i, r := range rules {
 		r.priority = uint32(100 + i)
-		if err := ask(s, r.message()); err != nil {
+		if err := s.Send(r.message()); err != nil {
 			return fmt.Errorf("routing rule for %v: %w", r.to.first, err)
 		}
 	}
@@ -62,80 +64,27 @@ type rule struct {
 	priority uint32
 }
 
-// From linux/fib_rules.h and linux/rtnetlink.h.
-const (
-	actionTable = 1
-
-	attrTo       = 1
-	attrPriority = 6
-	attrTable    = 15
-	attrProto    = 22
-	attrPorts    = 24
-
-	attrCard = 4 // of a route
-)
-
 // message is RTM_NEWRULE with struct fib_rule_hdr.
-func (r rule) message() []byte {
-	ne := binary.NativeEndian
+func (r rule) message() rtnetlink.Message {
 	table := uint32(unix.RT_TABLE_MAIN)
 	if r.port == 0 {
 		table = closedTable
 	}
-	b := message(unix.RTM_NEWRULE, []byte{unix.AF_INET, r.to.bits, 0, 0, unix.RT_TABLE_UNSPEC, 0, 0, actionTable, 0, 0, 0, 0})
-	b = attribute(b, attrTo, r.to.first[:])
-	b = attribute(b, attrPriority, ne.AppendUint32(nil, r.priority))
-	b = attribute(b, attrTable, ne.AppendUint32(nil, table))
+	m := rtnetlink.NewMessage(unix.RTM_NEWRULE, []byte{unix.AF_INET, r.to.bits, 0, 0, unix.RT_TABLE_UNSPEC, 0, 0, rtnetlink.ActionTable, 0, 0, 0, 0}).
+		With(rtnetlink.AttrDestination, r.to.first[:]).
+		WithUint32(rtnetlink.AttrPriority, r.priority).
+		WithUint32(rtnetlink.AttrTable, table)
 	if r.port != 0 {
-		b = attribute(b, attrProto, []byte{r.proto})
-		b = attribute(b, attrPorts, ne.AppendUint16(ne.AppendUint16(nil, r.port), r.port))
+		ne := binary.NativeEndian
+		m = m.With(rtnetlink.AttrProtocol, []byte{r.proto}).
+			With(rtnetlink.AttrPorts, ne.AppendUint16(ne.AppendUint16(nil, r.port), r.port))
 	}
-	return finish(b)
+	return m
 }
 
 // kept is RTM_NEWROUTE with struct rtmsg, for what is to stay here by way of a card.
-func (b block) kept(card int) []byte {
-	m := message(unix.RTM_NEWROUTE, []byte{unix.AF_INET, b.bits, 0, 0, closedTable, unix.RTPROT_STATIC, unix.RT_SCOPE_HOST, unix.RTN_LOCAL, 0, 0, 0, 0})
-	m = attribute(m, attrTo, b.first[:])
-	return finish(attribute(m, attrCard, binary.NativeEndian.AppendUint32(nil, uint32(card))))
-}
-
-// message begins one: struct nlmsghdr, and the struct of its kind.
-func message(kind uint16, body []byte) []byte {
-	ne := binary.NativeEndian
-	b := ne.AppendUint32(nil, 0) // its length
-	b = ne.AppendUint16(b, kind)
-	b = ne.AppendUint16(b, unix.NLM_F_REQUEST|unix.NLM_F_ACK|unix.NLM_F_CREATE|unix.NLM_F_EXCL)
-	b = append(b, make([]byte, 8)...) // number, port
-	return append(b, body...)
-}
-
-func attribute(b []byte, kind uint16, value []byte) []byte {
-	b = binary.NativeEndian.AppendUint16(b, uint16(4+len(value)))
-	b = append(binary.NativeEndian.AppendUint16(b, kind), value...)
-	return append(b, make([]byte, -len(b)&3)...)
-}
-
-func finish(b []byte) []byte {
-	binary.NativeEndian.PutUint32(b, uint32(len(b)))
-	return b
-}
-
-// ask sends a message and waits for the answer.
-func ask(s int, b []byte) error {
-	if err := unix.Sendto(s, b, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return err
-	}
-	var buf [4096]byte
-	n, _, err := unix.Recvfrom(s, buf[:], 0)
-	if err != nil {
-		return err
-	}
-	if n < unix.NLMSG_HDRLEN+4 || binary.NativeEndian.Uint16(buf[4:]) != unix.NLMSG_ERROR {
-		return fmt.Errorf("the kernel answers with %x", buf[:n])
-	}
-	if code := int32(binary.NativeEndian.Uint32(buf[unix.NLMSG_HDRLEN:])); code != 0 {
-		return unix.Errno(-code)
-	}
-	return nil
+func (b block) kept(card int) rtnetlink.Message {
+	return rtnetlink.NewMessage(unix.RTM_NEWROUTE, []byte{unix.AF_INET, b.bits, 0, 0, closedTable, unix.RTPROT_STATIC, unix.RT_SCOPE_HOST, unix.RTN_LOCAL, 0, 0, 0, 0}).
+		With(rtnetlink.AttrDestination, b.first[:]).
+		WithUint32(rtnetlink.AttrOutput, uint32(card))
 }
