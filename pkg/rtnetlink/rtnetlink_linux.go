@@ -15,12 +15,12 @@ const (
 	ActionTable    = 1 // look the route up in a table
 	ActionProhibit = 8
 
-	AttrDestination    = 1
-	AttrOutput         = 4 // of a route: the index of an interface
-	AttrPriority       = 6
-	AttrTable          = 15
-	AttrProtocol       = 22
-	AttrPorts          = 24 // of a rule: the first and the last destination port
+	AttrDestination = 1
+	AttrOutput      = 4 // of a route: the index of an interface
+	AttrPriority    = 6
+	AttrTable       = 15
+	AttrProtocol    = 22
+	AttrPorts       = 24 // of a rule: the first and the last destination port
 )
 
 // Message is a request to the kernel to create something.
