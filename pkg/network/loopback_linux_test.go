@@ -155,13 +155,12 @@ func TestClosedBound(t *testing.T) {
 // static", where eth0 is the second interface, and of "ip -6 rule add to ::1/128 priority 100
 // prohibit", on a little-endian machine.
 func TestMessages(t *testing.T) {
-	head := strings.Repeat("0", 8)
 	for _, tt := range []struct {
 		got  []byte
 		want string
 	}{
-		{localRoute(netip.MustParsePrefix("127.0.0.0/8"), 2), head + "18000506" + strings.Repeat("0", 16) + "02080000fe04fe0200000000" + "080001007f000000" + "0800040002000000"},
-		{refusal(netip.MustParsePrefix("::1/128")), head + "20000506" + strings.Repeat("0", 16) + "0a8000000000000800000000" + "14000100" + strings.Repeat("0", 30) + "01" + "0800060064000000"},
+		{localRoute(netip.MustParsePrefix("127.0.0.0/8"), 2), "2c00000018000506" + strings.Repeat("0", 16) + "02080000fe04fe0200000000" + "080001007f000000" + "0800040002000000"},
+		{refusal(netip.MustParsePrefix("::1/128")), "3800000020000506" + strings.Repeat("0", 16) + "0a8000000000000800000000" + "14000100" + strings.Repeat("0", 30) + "01" + "0800060064000000"},
 	} {
 		if want, err := hex.DecodeString(tt.want); err != nil || !bytes.Equal(tt.got, want) {
 			t.Errorf("got\n%x, want\n%s, %v", tt.got, tt.want, err)
