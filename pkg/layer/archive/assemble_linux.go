@@ -90,7 +90,7 @@ func (a *assembler) assemble(split io.Reader, w io.Writer) error {
 			return err
 		}
 		if !bytes.Equal(crc.Sum(nil), e.Payload) {
-			return &Mismatch{cleanRel(e.GetName()), "has another content than was stored"}
+			return &Mismatch{cleanRel(e.GetName()), "has different content than was stored"}
 		}
 	}
 }
