@@ -9,14 +9,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// closedTable is the routing table for what must not leave the machine. There it is the
-// machine's own: IPv4 does not heed a route that refuses for a socket that is bound to the
-// card.
+// closedTable is the routing table for packets that must not leave the machine. It routes
+// them to the machine itself: IPv4 ignores an unreachable route for a socket that is bound to
+// the card.
 const closedTable = 100
 
-// refuse lets nothing reach the resolver but questions for names, nor the gateway but TCP to
-// a port, 0 for none, nor the rest of QEMU's network, nor a loopback, which QEMU would take for
-// the host's: rules are asked before the main table is.
+// refuse closes QEMU's network except for DNS queries to the resolver and TCP to one port of
+// the gateway, 0 for none. It closes loopback addresses, too, which QEMU would map to the
+// host's. Rules come before the main table.
 func refuse(card int, forward uint16) error {
 	s, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
 	if err != nil {
@@ -45,7 +45,7 @@ func refuse(card int, forward uint16) error {
 	return nil
 }
 
-// block are addresses with the same first bits.
+// block is the addresses with the same first bits.
 type block struct {
 	first [4]byte
 	bits  uint8
@@ -53,8 +53,8 @@ type block struct {
 
 func host(ip [4]byte) block { return block{ip, 32} }
 
-// rule is a routing rule: what goes to a port of an address looks into the main table, what
-// goes to all ports into that of what is closed.
+// rule is a routing rule: packets to one port of an address use the main table, packets to
+// all ports use closedTable.
 type rule struct {
 	to       block
 	proto    uint8
@@ -72,7 +72,7 @@ const (
 	attrProto    = 22
 	attrPorts    = 24
 
-	attrCard = 4 // of a route
+	attrCard = 4 // for a route
 )
 
 // message is RTM_NEWRULE with struct fib_rule_hdr.
@@ -93,14 +93,15 @@ func (r rule) message() []byte {
 	return finish(b)
 }
 
-// kept is RTM_NEWROUTE with struct rtmsg, for what is to stay here by way of a card.
+// kept is RTM_NEWROUTE with struct rtmsg, for packets by way of a card that are to stay
+// here.
 func (b block) kept(card int) []byte {
 	m := message(unix.RTM_NEWROUTE, []byte{unix.AF_INET, b.bits, 0, 0, closedTable, unix.RTPROT_STATIC, unix.RT_SCOPE_HOST, unix.RTN_LOCAL, 0, 0, 0, 0})
 	m = attribute(m, attrTo, b.first[:])
 	return finish(attribute(m, attrCard, binary.NativeEndian.AppendUint32(nil, uint32(card))))
 }
 
-// message begins one: struct nlmsghdr, and the struct of its kind.
+// message begins a message: struct nlmsghdr, and the struct of its kind.
 func message(kind uint16, body []byte) []byte {
 	ne := binary.NativeEndian
 	b := ne.AppendUint32(nil, 0) // its length
@@ -121,7 +122,7 @@ func finish(b []byte) []byte {
 	return b
 }
 
-// ask sends a message and waits for the answer.
+// ask sends a message and waits for the kernel's answer.
 func ask(s int, b []byte) error {
 	if err := unix.Sendto(s, b, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return err
