@@ -12,10 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// keepLoopback has a namespace send nothing out that is for a loopback. A socket that is
-// bound to the card (SO_BINDTODEVICE, IP_UNICAST_IF, IP_PKTINFO) would: to it, the routes to
-// the namespace's own loopback do not count, and the pasta of Debian 12 connects what comes
-// out to the host's.
+// keepLoopback keeps packets for loopback addresses inside the namespace. A socket that is
+// bound to the card (SO_BINDTODEVICE, IP_UNICAST_IF, IP_PKTINFO) would send them out: it
+// ignores the routes to the namespace's own loopback, and Debian 12's pasta connects such
+// packets to the host's loopback.
 func (c *Closed) keepLoopback() (err error) {
 	inThread(func() {
 		if err = join(c.NetNS); err == nil {
@@ -28,7 +28,7 @@ func (c *Closed) keepLoopback() (err error) {
 	return err
 }
 
-// join has this thread in a namespace.
+// join moves this thread to a namespace.
 func join(namespace string) error {
 	fd, err := unix.Open(namespace, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -58,34 +58,33 @@ func routeLoopback() error {
 	return err
 }
 
-// From linux/rtnetlink.h and linux/fib_rules.h. Attributes of routes and rules have the same
-// numbers where both have them.
+// From linux/rtnetlink.h and linux/fib_rules.h. Attributes that both routes and rules have
+// have the same numbers.
 const (
 	actionProhibit = 8
 
 	attrTo       = 1
-	attrCard     = 4 // of a route
+	attrCard     = 4 // for a route
 	attrPriority = 6
 )
 
-// localRoute is a message that has what is for an address, by way of a card, stay here: it is
-// as if the card had that address. Of IPv4, a route that refuses is not heeded for a socket
-// that is bound to the card.
+// localRoute is a message that keeps packets to an address by way of a card here, as if the
+// card had that address. IPv4 ignores a prohibit route for a socket that is bound to the card.
 func localRoute(to netip.Prefix, index int) []byte {
 	b := message(unix.RTM_NEWROUTE, []byte{unix.AF_INET, byte(to.Bits()), 0, 0, unix.RT_TABLE_MAIN, unix.RTPROT_STATIC, unix.RT_SCOPE_HOST, unix.RTN_LOCAL, 0, 0, 0, 0})
 	b = attribute(b, attrTo, to.Addr().AsSlice())
 	return attribute(b, attrCard, binary.NativeEndian.AppendUint32(nil, uint32(index)))
 }
 
-// refusal is a message that has a rule refuse what is for an address and was not found in
-// the local table.
+// refusal is a message with a rule that refuses packets to an address that is not in the local
+// table.
 func refusal(to netip.Prefix) []byte {
 	b := message(unix.RTM_NEWRULE, []byte{unix.AF_INET6, byte(to.Bits()), 0, 0, unix.RT_TABLE_UNSPEC, 0, 0, actionProhibit, 0, 0, 0, 0})
 	b = attribute(b, attrTo, to.Addr().AsSlice())
 	return attribute(b, attrPriority, binary.NativeEndian.AppendUint32(nil, 100)) // before the main table
 }
 
-// message begins one with struct nlmsghdr, and struct rtmsg or fib_rule_hdr.
+// message begins a message with struct nlmsghdr, and struct rtmsg or fib_rule_hdr.
 func message(kind uint16, body []byte) []byte {
 	ne := binary.NativeEndian
 	b := ne.AppendUint32(nil, 0) // its length, set by ask
@@ -95,13 +94,13 @@ func message(kind uint16, body []byte) []byte {
 	return append(b, body...)
 }
 
-// attribute appends one whose length is a multiple of four.
+// attribute appends an attribute whose length is a multiple of four.
 func attribute(b []byte, kind uint16, value []byte) []byte {
 	b = binary.NativeEndian.AppendUint16(b, uint16(4+len(value)))
 	return append(binary.NativeEndian.AppendUint16(b, kind), value...)
 }
 
-// ask sends a message and waits for the answer.
+// ask sends a message and waits for the kernel's answer.
 func ask(s int, b []byte) error {
 	binary.NativeEndian.PutUint32(b, uint32(len(b)))
 	if err := unix.Sendto(s, b, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
