@@ -20,7 +20,7 @@ type Shell struct {
 	Step     int       // index of the step whose environment it is; len(Job.Steps) is that of a RUN after the last
 	State    State
 	Args     []string
-	Env      []string // NAME=VALUE, beside what a step has
+	Env      []string // NAME=VALUE, in addition to the step's
 	Network  string   // "" is the step's
 	Terminal bool     // Stdin is one, and the command gets one
 	Stdin    io.Reader

@@ -97,7 +97,7 @@ func (p *Paths) read(file string, env func(string) string, uid int, own bool) er
 		} `toml:"storage"`
 	}
 	b, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, fs.ErrPermission) && uid != 0 { // HOME may be of no use
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, fs.ErrPermission) && uid != 0 { // HOME may be unusable
 		return nil
 	}
 	if err != nil {

@@ -18,7 +18,7 @@ const (
 	forwarder = "10.0.2.3"
 )
 
-// pasta says how pasta is to be run.
+// pasta describes a run of pasta.
 type pasta struct {
 	namespace string   // file of the network namespace
 	pidFile   string   // written once everything is set up

@@ -18,7 +18,7 @@ import (
 const cgroupRoot = "/sys/fs/cgroup"
 
 // groupSpare is how many processes and threads of this program and of a runtime may be in a
-// command's group, beside the command's own.
+// command's group, besides the command's own.
 const groupSpare = 64
 
 // group is the control group (cgroups(7), version 2) of a command and all its processes: the

@@ -22,7 +22,7 @@ const (
 	DefaultPIDs   = 1 << 15
 )
 
-// outputEnd is how many bytes at the end of a long output are kept beside its beginning: they
+// outputEnd is how many bytes at the end of a long output are kept besides its beginning: they
 // show how it ended.
 const outputEnd = 4096
 

@@ -23,7 +23,7 @@ const (
 	stageStep = "step"
 )
 
-// Descriptors of the supervisor, beside the step's streams.
+// Descriptors of the supervisor, besides the step's streams.
 const (
 	fdConfig = 3 // file in memory with the config
 	fdReport = 4 // pipe for the report

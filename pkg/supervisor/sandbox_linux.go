@@ -44,7 +44,7 @@ func (s *Sandbox) Records(root string) (*record.Table, error) {
 }
 
 // Forget deletes the records of a root. It is called after the root is removed and before
-// another one takes its place.
+// another takes its place.
 func (s *Sandbox) Forget(root string) error {
 	if s.Table != "" {
 		return nil // inode numbers distinguish the roots

@@ -29,7 +29,7 @@ func TestSupervisorIsASandbox(t *testing.T) {
 	})
 }
 
-// What programs of a step see of owners, ids and modes.
+// Programs of a step see the right owners, ids and modes.
 func TestSeen(t *testing.T) {
 	if !inSingle(t) {
 		return

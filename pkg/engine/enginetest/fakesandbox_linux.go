@@ -22,7 +22,7 @@ import (
 type FakeSandbox struct {
 	// Program is called for each command; if nil, each exits with status 0. See OnHost.
 	Program func(ctx context.Context, s sandbox.Command) (status int, err error)
-	Archs   []string // architectures whose programs run, beside this machine's
+	Archs   []string // architectures whose programs run, besides this machine's
 
 	mu    sync.Mutex
 	steps []sandbox.Command

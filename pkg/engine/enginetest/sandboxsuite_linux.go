@@ -25,7 +25,7 @@ import (
 // Box is a sandbox for TestSandbox.
 type Box struct {
 	engine.Sandbox
-	// Root has /bin/sh and, beside it or in the PATH of this process, cat, env, id, mkdir, pwd, sleep and wget.
+	// Root has /bin/sh and, next to it or in the PATH of this process, cat, env, id, mkdir, pwd, sleep and wget.
 	Root string
 	// Isolated says that commands run in Root, with the user, mounts and network of their
 	// step: in all sandboxes but a fake.

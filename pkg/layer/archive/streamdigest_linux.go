@@ -17,7 +17,7 @@ type streamDigest struct {
 	done        chan struct{} // the goroutine has ended
 }
 
-// Sizes of a streamDigest: bytes of a buffer, and number of buffers beside the newest.
+// Sizes of a streamDigest: bytes of a buffer, and number of buffers besides the newest.
 const (
 	digestBytes   = 256 << 10
 	digestBuffers = 3

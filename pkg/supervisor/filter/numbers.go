@@ -4,7 +4,7 @@ package filter
 
 // The numbers of the system calls that rules name, from the kernel's tables
 // (arch/*/entry/syscalls/*.tbl, include/uapi/asm-generic/unistd.h). Where an architecture
-// has calls with ids of 16 bits beside those of 32, the former end in "16". On 32-bit
+// has calls with ids of 16 bits besides those of 32, the former end in "16". On 32-bit
 // architectures "stat" and similar names are the calls before stat64.
 var (
 	x8664 = Table{

@@ -23,7 +23,7 @@ const groupsDir = "/groups"
 const (
 	// groupGlance is how often the kernel is asked whether a limit was reached.
 	groupGlance = 100 * time.Millisecond
-	// groupSpare is how many tasks the machine needs beside those of the command.
+	// groupSpare is how many tasks the machine needs besides those of the command.
 	groupSpare = 64
 )
 
