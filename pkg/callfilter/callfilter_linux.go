@@ -13,15 +13,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Offsets in struct seccomp_data, seccomp(2): the number of the call, the architecture,
-// the instruction pointer and six arguments of 64 bits, of which a filter loads 32.
+// Offsets in struct seccomp_data, seccomp(2): the call's number, the architecture, the
+// instruction pointer and six arguments of 64 bits, of which a filter loads 32 at a time.
 const (
 	offsetNumber = 0
 	offsetArch   = 4
 	offsetArgs   = 16
 )
 
-// What a filter answers, seccomp(2): the lower 16 bits are an errno.
+// Answers of a filter, seccomp(2): the lower 16 bits are an errno.
 const errno = unix.SECCOMP_RET_ERRNO
 
 var (
@@ -30,7 +30,7 @@ var (
 	missing = bpf.RetConstant{Val: errno | uint32(unix.ENOSYS)}
 )
 
-// x32Bit is in the numbers of the x32 calls of amd64.
+// x32Bit is set in the numbers of amd64's x32 calls.
 const x32Bit = 0x40000000
 
 // A Filter refuses the system calls that a step must not make. A call that it does not know
@@ -39,15 +39,16 @@ type Filter struct {
 	Allowed  []string // calls that pass whatever their arguments
 	Denied   []string // calls that fail with EPERM
 	Network  sandbox.Network
-	Families []uint32 // of sockets that the sandbox confines, see sandbox.RefusedFamilies
-	// Namespaces has clone and clone3 pass with any flags.
+	Families []uint32 // address families that the sandbox confines, see sandbox.RefusedFamilies
+	// Namespaces lets clone and clone3 pass with any flags.
 	Namespaces bool
-	// Protected are processes, and process groups as negative numbers, that nobody signals.
+	// Protected are processes, and process groups as negative numbers, that cannot be
+	// signalled.
 	Protected []int
 }
 
-// Install has this thread, and what it executes and starts, obey the filter for good. The
-// thread needs CAP_SYS_ADMIN or no_new_privs.
+// Install installs the filter permanently for this thread and for what it executes and starts.
+// The thread needs CAP_SYS_ADMIN or no_new_privs.
 func (f Filter) Install() error {
 	raw, err := bpf.Assemble(f.instructions())
 	if err != nil {
@@ -65,7 +66,7 @@ func (f Filter) Install() error {
 	return nil
 }
 
-// tables are the calls of the architectures whose programs this machine runs.
+// tables are the system call tables of the architectures whose programs this machine runs.
 func tables() []*arch.Info {
 	if runtime.GOARCH == "arm64" {
 		return []*arch.Info{arch.AARCH64, arch.ARM}
@@ -73,7 +74,7 @@ func tables() []*arch.Info {
 	return []*arch.Info{arch.X86_64, arch.I386}
 }
 
-// instructions are the program.
+// instructions are the filter's program.
 func (f Filter) instructions() []bpf.Instruction {
 	var p program
 	for _, table := range tables() {
@@ -87,7 +88,7 @@ func (f Filter) instructions() []bpf.Instruction {
 	return p
 }
 
-// block is the part for one architecture. It does not go past its end.
+// block is the part for one architecture. It never jumps past its end.
 func (f Filter) block(table *arch.Info) []bpf.Instruction {
 	var p program
 	p.add(bpf.LoadAbsolute{Off: offsetNumber, Size: 4})
@@ -110,9 +111,9 @@ func (f Filter) block(table *arch.Info) []bpf.Instruction {
 	}
 	p.look(table, "personality", argument(0, append(personalities, missing)...))
 	p.look(table, "socket", f.sockets())
-	p.call(table, "socketcall", missing) // whose arguments a filter cannot see; libraries fall back to socket
+	p.call(table, "socketcall", missing) // a filter cannot see its arguments; libraries fall back to socket
 	p.protect(table, f.Protected)
-	for _, r := range sandbox.Ranges(f.Allowed, table.SyscallNames) { // ascending
+	for _, r := range sandbox.Ranges(f.Allowed, table.SyscallNames) { // in ascending order
 		p.add(answer(bpf.JumpLessThan, r.First, missing)...)
 		p.add(answer(bpf.JumpLessOrEqual, r.Last, allowed)...)
 	}
@@ -147,7 +148,7 @@ type program []bpf.Instruction
 
 func (p *program) add(in ...bpf.Instruction) { *p = append(*p, in...) }
 
-// protect refuses what ends or hinders a protected process, and a signal to all there are.
+// protect refuses calls that end or hinder a protected process, and signals to all processes.
 func (p *program) protect(table *arch.Info, protected []int) {
 	if len(protected) == 0 {
 		return
@@ -161,24 +162,24 @@ func (p *program) protect(table *arch.Info, protected []int) {
 	}
 }
 
-// answer is an answer where a condition on what is loaded holds.
+// answer returns ret if a condition on the loaded value holds.
 func answer(cond bpf.JumpTest, val uint32, ret bpf.RetConstant) []bpf.Instruction {
 	return []bpf.Instruction{bpf.JumpIf{Cond: cond, Val: val, SkipFalse: 1}, ret}
 }
 
-// argument has conditions look at the lower half of an argument of a call.
+// argument applies conditions to the lower half of a call's argument.
 func argument(n int, conditions ...bpf.Instruction) []bpf.Instruction {
-	return append([]bpf.Instruction{bpf.LoadAbsolute{Off: uint32(offsetArgs + 8*n), Size: 4}}, conditions...) // of little endian
+	return append([]bpf.Instruction{bpf.LoadAbsolute{Off: uint32(offsetArgs + 8*n), Size: 4}}, conditions...) // little endian
 }
 
-// call has one answer to a call.
+// call gives a call one answer, whatever its arguments.
 func (p *program) call(table *arch.Info, name string, ret bpf.RetConstant) {
 	if n, ok := table.SyscallNames[name]; ok {
 		p.add(answer(bpf.JumpEqual, uint32(n), ret)...)
 	}
 }
 
-// look allows a call for which no condition has another answer.
+// look allows a call unless a condition gives another answer.
 func (p *program) look(table *arch.Info, name string, conditions []bpf.Instruction) {
 	n, ok := table.SyscallNames[name]
 	if !ok {

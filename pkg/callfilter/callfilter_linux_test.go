@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// answerTo is what a program answers to a call. The virtual machine loads numbers in network
+// answerTo is a program's answer to a call. The virtual machine loads numbers in network byte
 // order.
 func answerTo(t *testing.T, vm *bpf.VM, id arch.AuditArch, number uint32, args ...uint64) uint32 {
 	t.Helper()
@@ -31,14 +31,14 @@ func answerTo(t *testing.T, vm *bpf.VM, id arch.AuditArch, number uint32, args .
 	return uint32(got)
 }
 
-// machine has a filter's program.
+// machine is a virtual machine with a filter's program.
 func machine(t *testing.T, f Filter) *bpf.VM {
 	t.Helper()
 	program := f.instructions()
 	if raw, err := bpf.Assemble(program); err != nil || len(raw) > 4096 { // BPF_MAXINSNS
 		t.Fatalf("%d instructions, %v", len(raw), err)
 	}
-	// The machine answers with a number of bytes that it takes to be of a packet.
+	// The machine's answer is meant to be the length of a packet.
 	vm, err := bpf.NewVM(program)
 	if err != nil {
 		t.Fatal(err)
@@ -46,7 +46,7 @@ func machine(t *testing.T, f Filter) *bpf.VM {
 	return vm
 }
 
-// step is the filter of a step without a network namespace.
+// step is the filter for a step without a network namespace.
 func step(t *testing.T, n sandbox.Network, protected ...int) Filter {
 	t.Helper()
 	names, err := sandbox.AllowedCalls()
@@ -71,7 +71,7 @@ func TestFilter(t *testing.T) {
 		{"read", 0, ok, ok},
 		{"fchmodat2", 0, ok, ok},
 		{"sethostname", 0, eperm, eperm},
-		{"ustat", 0, enosys, enosys}, // which the profile does not know
+		{"ustat", 0, enosys, enosys}, // not in the profile
 		{"personality", 8, ok, ok},
 		{"personality", 0x40000, enosys, enosys},
 		{"openat", 0, ok, ok},
@@ -98,8 +98,8 @@ func TestFilter(t *testing.T) {
 		{"socketcall", 1, enosys, enosys},
 		{"kill", 1234, ok, ok},
 		{"kill", 77, eperm, eperm},
-		{"kill", uint64(^uint32(0)), eperm, eperm},  // -1, of 32 bits
-		{"kill", ^uint64(0), eperm, eperm},          // -1, of 64
+		{"kill", uint64(^uint32(0)), eperm, eperm},  // -1 in 32 bits
+		{"kill", ^uint64(0), eperm, eperm},          // -1 in 64 bits
 		{"kill", uint64(^uint32(78)), eperm, eperm}, // -79
 		{"kill", 0, ok, ok},
 		{"tgkill", 77, eperm, eperm},
@@ -127,7 +127,7 @@ func TestFilter(t *testing.T) {
 	}
 }
 
-// What is not of a table is refused, and every denied call has a number somewhere.
+// A call that is not in a table is refused, and every denied call has a number somewhere.
 func TestFilterStrangers(t *testing.T) {
 	vm := machine(t, step(t, sandbox.HostNetwork))
 	const enosys = errno | uint32(unix.ENOSYS)
@@ -145,7 +145,7 @@ func TestFilterStrangers(t *testing.T) {
 			t.Errorf("call %d: %#x", number, got)
 		}
 	}
-	// Where nothing is protected, signals are left alone.
+	// Without protected processes, signals are allowed.
 	if got := answerTo(t, vm, arch.X86_64.ID, unix.SYS_KILL, ^uint64(0)); got != unix.SECCOMP_RET_ALLOW {
 		t.Errorf("kill without protected processes: %#x", got)
 	}
@@ -158,8 +158,7 @@ func TestFilterStrangers(t *testing.T) {
 	}
 }
 
-// With a network that ends before the host's loopback there are no sockets that go past its
-// routes.
+// With a closed network, sockets that bypass its routes are refused.
 func TestFilterSockets(t *testing.T) {
 	const (
 		ok    = uint32(unix.SECCOMP_RET_ALLOW)
@@ -193,7 +192,7 @@ func TestFilterSockets(t *testing.T) {
 	}
 }
 
-// What runs under the filter may be there to make namespaces.
+// A program under the filter may need to make namespaces.
 func TestFilterNamespaces(t *testing.T) {
 	f := step(t, sandbox.HostNetwork)
 	f.Allowed, f.Denied, f.Namespaces = append(f.Allowed, "clone3", "unshare"), nil, true

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Package callfilter makes the programs for seccomp(2) that confine steps: those of package
-// chroot altogether, those of an OCI runtime for all that the runtime does not need itself.
+// Package callfilter makes the seccomp(2) programs that confine steps: for package chroot
+// completely, for an OCI runtime except for the calls that the runtime itself needs.
 package callfilter

@@ -23,8 +23,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// busyboxRoot makes a root with the programs of busybox; only for the superuser, who alone
-// can change his root outside of a user namespace.
+// busyboxRoot makes a root with the programs of busybox. It needs the superuser: only the
+// superuser can change its root outside a user namespace.
 func busyboxRoot(t *testing.T) string {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -71,7 +71,7 @@ func step(root, script string) sandbox.Command {
 	}
 }
 
-// run runs a step and gives its status and what it has printed.
+// run runs a step and returns its exit status and output.
 func run(t *testing.T, c sandbox.Command) (int, string) {
 	t.Helper()
 	var out bytes.Buffer
@@ -130,7 +130,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// Afterwards a root is as the step has left it, without anything of the sandbox's.
+// Afterwards a root is as the step left it, without traces of the sandbox.
 func TestRunLeavesNothing(t *testing.T) {
 	root, cache := busyboxRoot(t), t.TempDir()
 	if err := os.WriteFile(filepath.Join(root, "dev/mine"), []byte("1"), 0o644); err != nil {
@@ -154,7 +154,7 @@ func TestRunLeavesNothing(t *testing.T) {
 	}
 }
 
-// list are the paths below a directory.
+// list lists the paths below a directory.
 func list(t *testing.T, dir string) []string {
 	t.Helper()
 	var out []string
@@ -184,7 +184,7 @@ func TestRunStartErrors(t *testing.T) {
 	}
 }
 
-// The builder's own terminal stays out of the step's reach.
+// A step cannot reach the builder's own terminal.
 func TestTerminal(t *testing.T) {
 	c := step(busyboxRoot(t), "test -t 0 && test -t 1 && echo a terminal; read x; echo \"got $x\"; echo z > /dev/tty")
 	c.Terminal, c.Stdin = true, strings.NewReader("typed\n")

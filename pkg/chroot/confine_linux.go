@@ -11,22 +11,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// kept are the capabilities of the superuser in a step: what Docker gives a container
-// by default, without CAP_SYS_CHROOT, by which one leaves a changed root, and CAP_MKNOD, by
-// which one reaches disks, and which has no effect in user namespaces either.
+// kept are the capabilities of the superuser in a step: Docker's default ones without
+// CAP_SYS_CHROOT, which allows a process to leave its root, and CAP_MKNOD, which gives access
+// to disks, and has no effect in user namespaces, either.
 var kept = []int{
 	unix.CAP_AUDIT_WRITE, unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE, unix.CAP_FOWNER, unix.CAP_FSETID, unix.CAP_KILL,
 	unix.CAP_NET_BIND_SERVICE, unix.CAP_NET_RAW, unix.CAP_SETFCAP, unix.CAP_SETGID, unix.CAP_SETPCAP, unix.CAP_SETUID,
 }
 
-// confine restricts what this thread executes; the thread itself keeps its capabilities.
+// confine restricts the programs that this thread executes; the thread itself keeps its
+// capabilities.
 func (r *request) confine() error {
 	admin, err := dropCapabilities()
 	if err != nil {
 		return fmt.Errorf("capabilities: %w", err)
 	}
-	// A filter takes no_new_privs then, with which set-group-ID programs would give
-	// files other groups than they should have. The container has a filter of its own.
+	// A filter would need no_new_privs then, with which set-group-ID programs would give files
+	// the wrong groups. The container has a filter of its own.
 	if !admin && r.Network == sandbox.HostNetwork {
 		return nil
 	}
@@ -45,11 +46,11 @@ func (r *request) confine() error {
 	}.Install()
 }
 
-// dropCapabilities takes all but the kept ones from what this thread executes, and says
-// whether the thread has CAP_SYS_ADMIN.
+// dropCapabilities drops all capabilities but the kept ones for programs that this thread
+// executes, and reports whether the thread has CAP_SYS_ADMIN.
 func dropCapabilities() (admin bool, err error) {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var data [2]unix.CapUserData // capabilities 0 to 31, and the others
+	var data [2]unix.CapUserData // capabilities 0 to 31, and the rest
 	if err := unix.Capget(&header, &data[0]); err != nil {
 		return false, err
 	}
@@ -65,7 +66,7 @@ func dropCapabilities() (admin bool, err error) {
 	}
 	for c := range 64 {
 		has, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, uintptr(c), 0, 0, 0)
-		if err != nil { // more than the kernel knows
+		if err != nil { // beyond the kernel's last one
 			break
 		}
 		if has == 1 && keep&(1<<c) == 0 {

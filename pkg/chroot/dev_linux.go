@@ -17,11 +17,11 @@ var devices = map[string][2]uint32{
 	"null": {1, 3}, "zero": {1, 5}, "full": {1, 7}, "random": {1, 8}, "urandom": {1, 9}, "tty": {5, 0},
 }
 
-// links of /dev, as OCI runtimes make them. They lead nowhere without /proc: who opens one
-// fails, which is better than a file of that name.
+// links are links in /dev, as OCI runtimes make them. They lead nowhere without /proc: opening
+// one fails, which is better than a file of that name.
 var links = map[string]string{"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2"}
 
-// systemMounts are what a step finds as /dev, /proc and /sys, made in scratch.
+// systemMounts makes the /dev, /proc and /sys of a step in scratch.
 func systemMounts(scratch string) ([]sandbox.Mount, error) {
 	var mounts []sandbox.Mount
 	for _, name := range []string{"dev", "proc", "sys"} {
@@ -62,7 +62,7 @@ func makeDevice(path string, number uint64) error {
 	if err == nil {
 		return unix.Close(fd)
 	}
-	if filepath.Base(path) == "tty" && err == unix.ENXIO { // there is none
+	if filepath.Base(path) == "tty" && err == unix.ENXIO { // no controlling terminal
 		return nil
 	}
 	return fmt.Errorf("devices have no effect in %s (mounted nodev, or forbidden by the container): %w", filepath.Dir(path), err)

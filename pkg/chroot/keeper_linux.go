@@ -22,12 +22,11 @@ const keeperName = "carosbuild-step"
 
 // The descriptors of a keeper.
 const (
-	requestFD = 3 // its end ends the step
+	requestFD = 3 // end of file ends the step
 	resultFD  = 4
 )
 
-// Init does not return where a Sandbox has started this process as a keeper. Main calls
-// it first.
+// Init does not return if a Sandbox has started this process as a keeper. Main calls it first.
 func Init() {
 	var st unix.Stat_t
 	if len(os.Args) == 1 && os.Args[0] == keeperName && unix.Fstat(requestFD, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFIFO {
@@ -35,13 +34,14 @@ func Init() {
 	}
 }
 
-// keep is the keeper. What the kernel has of threads is set in the main one, which starts
-// the command and lives until it has ended: its death signal is of that thread.
+// keep is the keeper. Settings that the kernel has per thread are made in the main thread,
+// which starts the command and lives until the command has ended: the command's death signal
+// follows that thread.
 func keep() int {
 	runtime.LockOSThread()
 	closeOnExec()
 	unix.Umask(0o022)
-	// Not ignored, which the command would inherit.
+	// Caught, not ignored: the command would inherit that.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGPIPE)
 	in, out := os.NewFile(requestFD, "request"), os.NewFile(resultFD, "result")
 	var r request
@@ -59,8 +59,8 @@ func keep() int {
 	return 0
 }
 
-// closeOnExec keeps all descriptors but the standard ones from the command, also those
-// that the builder has inherited.
+// closeOnExec keeps all descriptors but the standard ones from the command, even those that
+// the builder has inherited.
 func closeOnExec() {
 	if unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC) == nil {
 		return
@@ -77,7 +77,7 @@ func closeOnExec() {
 	}
 }
 
-// keep runs the command in its root and puts the root in order again.
+// keep runs the command in its root and then restores the root.
 func (r *request) keep(ended <-chan struct{}) (res result) {
 	scratch, err := os.MkdirTemp(r.Scratch, ".carosbuild-step-")
 	if err != nil {
@@ -134,8 +134,8 @@ func (r *request) command(ended <-chan struct{}) result {
 	return result{Status: status}
 }
 
-// limit gives a process that has just been started the limits that the kernel has for one
-// process or one user.
+// limit sets the kernel's limits for one process or one user on a process that has just been
+// started.
 func limit(pid int, l sandbox.Limits) error {
 	for _, v := range l.Rlimits() {
 		if err := unix.Prlimit(pid, v.Resource, &unix.Rlimit{Cur: v.Max, Max: v.Max}, nil); err != nil && err != unix.ESRCH {

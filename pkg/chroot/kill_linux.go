@@ -15,16 +15,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// leader is the first process of a step, in a group of its own number.
+// leader is the first process of a step, which leads its process group.
 type leader struct {
 	mu     sync.Mutex
 	pid    int // 0 before it is started
 	killed bool
-	reaped bool // the number may be another's
+	reaped bool // the number may have been reused
 }
 
-// watch ends the step when ended is closed, or when it exceeds limits. It begins before
-// the step does: with a fork bomb at work it would be late. Stop says what was exceeded.
+// watch ends the step when ended is closed, or when the step exceeds limits. It starts before
+// the step: during a fork bomb it would start too late. Stop says which limit was exceeded.
 func (l *leader) watch(limits sandbox.Limits, ended <-chan struct{}) (stop func() (over string)) {
 	done, over := make(chan struct{}), ""
 	var wg sync.WaitGroup
@@ -49,7 +49,7 @@ func (l *leader) watch(limits sandbox.Limits, ended <-chan struct{}) (stop func(
 	}
 }
 
-// started says which process it is, and kills it if it was to be killed before.
+// started sets the process, and kills it if that was asked for before.
 func (l *leader) started(pid int) {
 	l.mu.Lock()
 	l.pid = pid
@@ -60,11 +60,11 @@ func (l *leader) started(pid int) {
 	}
 }
 
-// wait reaps this process's children until the leader has ended, and gives the status of
-// that, 128+N when signal N ended it.
+// wait reaps this process's children until the leader has ended, and returns the leader's exit
+// status, 128+N if signal N ended it.
 func (l *leader) wait() (int, error) {
 	for {
-		// Waits without reaping, for which it would have to keep others out.
+		// Waits without reaping, which would need the lock.
 		if err := unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOWAIT, nil); err != nil && err != unix.EINTR {
 			return 0, err
 		}
@@ -76,7 +76,7 @@ func (l *leader) wait() (int, error) {
 	}
 }
 
-// reap reaps one child, and says whether it was the leader.
+// reap reaps one child, and reports whether it was the leader.
 func (l *leader) reap() (unix.WaitStatus, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -86,7 +86,7 @@ func (l *leader) reap() (unix.WaitStatus, bool) {
 	return ws, l.reaped
 }
 
-// signal sends a signal to the leader and its group, at once.
+// signal sends a signal to the leader and its group at once.
 func (l *leader) signal(sig unix.Signal) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -96,20 +96,20 @@ func (l *leader) signal(sig unix.Signal) {
 	}
 }
 
-// killTime is how long processes may take to die: one can hang in a call to a device or
-// a file server.
+// killTime is how long processes may take to die: a process can hang in a call to a device or a
+// file server.
 const killTime = 30 * time.Second
 
-// killAll kills all processes that descend from this one, and waits for them. Those whose
-// parents end become its children, so that none is left when it has none. They are stopped
-// first, all of them, because one that sees another die may start a new one.
+// killAll kills all descendants of this process, and waits for them. Orphans become children of
+// this process, so none is left once it has no children. It stops all of them first, since a
+// process that sees another die may start a new one.
 func killAll() error {
 	deadline := time.Now().Add(killTime)
 	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
 		if reap() {
 			return nil
 		}
-		for range 100 { // until no pass finds one that still runs
+		for range 100 { // until a pass finds none that runs
 			running, err := signalAll(unix.SIGSTOP)
 			if err != nil {
 				return err
@@ -128,7 +128,7 @@ func killAll() error {
 	}
 }
 
-// reap reaps the children that have ended, and says whether there are none any more.
+// reap reaps the children that have ended, and reports whether none is left.
 func reap() bool {
 	for {
 		var ws unix.WaitStatus
@@ -142,9 +142,9 @@ func reap() bool {
 	}
 }
 
-// signalAll sends a signal to the descendants of this process that run, and to the groups
-// that they are in: a group gets it at once, and no member can start another meanwhile. The
-// groups are in sessions that the step has made. It says how many there were.
+// signalAll sends a signal to the running descendants of this process and to their process
+// groups: a whole group gets it at once, so no member can start another process meanwhile. The
+// groups are in sessions that the step has made. It returns the number of processes.
 func signalAll(sig unix.Signal) (int, error) {
 	all, err := sandbox.Descendants(os.Getpid())
 	if err != nil {
@@ -165,7 +165,7 @@ func signalAll(sig unix.Signal) (int, error) {
 	return running, nil
 }
 
-// signalOne sends a signal to a process if its number is not another one's by now.
+// signalOne sends a signal to a process, unless its number has been reused.
 func signalOne(p sandbox.Process, sig unix.Signal) {
 	fd, err := unix.PidfdOpen(p.PID, 0)
 	if err != nil {
@@ -182,8 +182,8 @@ func signalOne(p sandbox.Process, sig unix.Signal) {
 	_ = unix.PidfdSendSignal(fd, sig, nil, 0)
 }
 
-// killIn kills the processes whose root is a directory: what a killed keeper has left.
-// Those of other users cannot be told from others where this one may not trace.
+// killIn kills the processes with a given root directory: those that a killed keeper has left.
+// It cannot find processes of other users that this process may not trace.
 func killIn(root string) error {
 	root, err := filepath.EvalSymlinks(root)
 	if err != nil {
@@ -215,8 +215,8 @@ func killIn(root string) error {
 	return errors.New("processes of the step are still running")
 }
 
-// refuseOwnRoot refuses a directory that is this process's own root: all the others have it,
-// too.
+// refuseOwnRoot refuses a directory that is this process's own root, which all other processes
+// have, too.
 func refuseOwnRoot(root string) error {
 	var own, st unix.Stat_t
 	if err := errors.Join(unix.Stat("/", &own), unix.Stat(root, &st)); err != nil {

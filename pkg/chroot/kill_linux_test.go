@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// inRoot are the processes whose root is a directory, and those of the step's keeper.
+// inRoot lists the processes with a given root directory, and the step's keeper.
 func inRoot(t *testing.T, root string) []string {
 	t.Helper()
 	links, err := filepath.Glob("/proc/[0-9]*/root")
@@ -35,7 +35,7 @@ func inRoot(t *testing.T, root string) []string {
 	return out
 }
 
-// gone fails if processes are left in a root after a while.
+// gone fails if processes are still in a root after a while.
 func gone(t *testing.T, root string) {
 	t.Helper()
 	var left []string
@@ -49,7 +49,7 @@ func gone(t *testing.T, root string) {
 	_ = killIn(root)
 }
 
-// Scripts that leave processes which do not want to be found, or to die.
+// Scripts that leave processes behind which hide or resist being killed.
 var hostile = map[string]string{
 	"daemon":            "(setsid env -i /bin/sh -c '(setsid /bin/sleep 1000 >/dev/null 2>&1 <&- &) ; true' &) ; true",
 	"deaf":              "sh -c 'trap \"\" TERM INT HUP QUIT; while :; do sleep 0.1; done' & true",
@@ -101,7 +101,7 @@ func TestKilledWithContext(t *testing.T) {
 	}
 }
 
-// started waits until a step has begun.
+// started waits until a step has started.
 func started(t *testing.T, root string) {
 	t.Helper()
 	for range 500 {
@@ -115,8 +115,8 @@ func started(t *testing.T, root string) {
 
 const lasting = "(setsid env -i /bin/sh -c 'while :; do /bin/sleep 0.1; done' &); touch /begun; sleep 1000"
 
-// The builder is killed: nothing of the step remains, and the root and the cache are
-// in order.
+// If the builder is killed, no process of the step remains, and the root and the cache are
+// restored.
 func TestKilledBuilder(t *testing.T) {
 	if root := os.Getenv("TEST_BUILDER_ROOT"); root != "" {
 		c := step(root, lasting)
@@ -159,7 +159,7 @@ func TestKilledBuilder(t *testing.T) {
 	}
 }
 
-// The keeper is killed: the first process dies with it, and the builder kills the others.
+// If the keeper is killed, the first process dies with it, and the builder kills the others.
 func TestKilledKeeper(t *testing.T) {
 	root := busyboxRoot(t)
 	go func() {
@@ -189,19 +189,19 @@ func TestKilledKeeper(t *testing.T) {
 	}
 }
 
-// A step does not signal its keeper or its builder, nor all there are, where there is a filter.
-// Signal 0 does no harm if it does reach them: this test also runs outside of containers.
+// With a filter, a step cannot signal its keeper, its builder, or all processes. Signal 0 would
+// do no harm if it did reach them: this test also runs outside containers.
 func TestSignals(t *testing.T) {
 	root := busyboxRoot(t)
 	c := step(root, fmt.Sprintf("kill -0 -1 2>&1; kill -0 %d 2>&1; kill -0 $PPID 2>&1; echo alive", os.Getpid()))
-	c.Network = sandbox.NoNetwork // with which there always is one
+	c.Network = sandbox.NoNetwork // always has a filter
 	status, out := run(t, c)
 	if status != 0 || !strings.HasSuffix(out, "alive\n") || strings.Count(out, "not permitted") != 3 {
 		t.Errorf("status %d: %q", status, out)
 	}
 }
 
-// All processes have the machine's root: whoever would kill those in it would kill all.
+// All processes have the machine's root: killing those in it would kill all.
 func TestKillInOwnRoot(t *testing.T) {
 	link := filepath.Join(t.TempDir(), "link")
 	if err := os.Symlink("/", link); err != nil {
@@ -218,7 +218,7 @@ func TestKillInOwnRoot(t *testing.T) {
 }
 
 func TestLimits(t *testing.T) {
-	// A shell executes the last command of -c in its own place, and loses its memory.
+	// A shell executes the last command of -c in place of itself, and loses its memory.
 	for _, tt := range []struct {
 		name, script string
 		limits       sandbox.Limits
@@ -233,7 +233,7 @@ func TestLimits(t *testing.T) {
 			c := step(root, tt.script)
 			c.Limits = tt.limits
 			status, out := run(t, c)
-			if status != 137 || !strings.Contains(out, tt.want) || time.Since(start) > time.Minute { // a second, on a machine with nothing else to do; by itself it would take longer
+			if status != 137 || !strings.Contains(out, tt.want) || time.Since(start) > time.Minute { // a second on an idle machine; without the limit it would take longer
 				t.Errorf("status %d after %v: %.500q", status, time.Since(start), out)
 			}
 			if left := inRoot(t, root); len(left) > 0 {

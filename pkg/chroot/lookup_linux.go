@@ -11,14 +11,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openIn opens name below root; links are resolved as if root were "/".
+// openIn opens name below root. Links are resolved as if root were "/".
 func openIn(root int, name string, flags int) (int, error) {
 	return unix.Openat2(root, name, &unix.OpenHow{
 		Flags: uint64(flags | unix.O_CLOEXEC), Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
 	})
 }
 
-// makeCwd makes the directories of a path that are missing, as OCI runtimes do.
+// makeCwd makes the missing directories of a path, as OCI runtimes do.
 func makeCwd(root int, name string) error {
 	fd, err := openIn(root, name, unix.O_PATH|unix.O_DIRECTORY)
 	if err == nil {
@@ -39,8 +39,8 @@ func makeCwd(root int, name string) error {
 	return unix.Mkdirat(dir, path.Base(name), 0o755)
 }
 
-// lookPath is the program of a command, an absolute path in the root: looked up in the
-// command's own PATH where its name has no slash.
+// lookPath returns the program of a command, an absolute path in the root: a name without a
+// slash is looked up in the command's PATH.
 func lookPath(root int, args, env []string, cwd string) (string, error) {
 	if len(args) == 0 || args[0] == "" {
 		return "", errors.New("no command")

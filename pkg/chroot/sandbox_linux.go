@@ -20,26 +20,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Sandbox runs commands, each with a keeper of its own. The program calls Init first.
+// Sandbox runs commands, each with its own keeper. The program's main calls Init first.
 type Sandbox struct {
 	scratch   string
 	emulators binfmt.Emulators
 }
 
-// New is a sandbox. Trials is a directory for programs that are tried. Scratch is one on
-// the file system of the roots, so that caches need not be copied; "" is the directory that a
-// root is in.
+// New returns a sandbox. Trials is a directory for trial programs. Scratch is a directory on
+// the file system of the roots, so that caches need not be copied; "" is a root's parent.
 func New(trials, scratch string) *Sandbox {
 	return &Sandbox{scratch: scratch, emulators: binfmt.Emulators{Scratch: trials, HostOnly: true}}
 }
 
-// Emulate says what is missing for programs of an architecture. They run where the host
-// has an emulator registered; nothing can be registered here.
+// Emulate says what is missing for programs of an architecture. They run if the host has an
+// emulator registered; this process cannot register one.
 func (s *Sandbox) Emulate(ctx context.Context, arch string) error {
 	return s.emulators.Emulate(ctx, arch)
 }
 
-// request is what a keeper does.
+// request tells a keeper what to do.
 type request struct {
 	Root, Scratch string
 	Args, Env     []string
@@ -53,20 +52,20 @@ type request struct {
 	Protected     []int // processes, and negative process groups, that the step cannot signal
 }
 
-// result is what a keeper says at its end.
+// result is a keeper's report at its end.
 type result struct {
 	Status int
-	Over   string // the limit that the step has exceeded
+	Over   string // the limit that the step exceeded
 	Start  string // why the command was not started
-	Err    string // what went wrong otherwise
+	Err    string // any other error
 }
 
-// grace is how long output of processes is waited for that could not be killed.
+// grace is how long to wait for the output of processes that could not be killed.
 const grace = 5 * time.Second
 
-// Run implements engine.Sandbox: it runs the command and waits for it; every process that it left
-// behind is killed. The result is the command's exit status, 128+N when signal N ended it; 137
-// when it took more than its limits allow, which is said on its standard error.
+// Run implements engine.Sandbox: it runs the command, waits for it, and kills every process that
+// it left behind. The result is the command's exit status, 128+N if signal N ended it; 137 if it
+// exceeded its limits, which a line on its standard error says.
 func (s *Sandbox) Run(ctx context.Context, c sandbox.Command) (int, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
@@ -113,15 +112,15 @@ func (r *request) run(ctx context.Context, stdin io.Reader, stdout, stderr io.Wr
 	return res.Status, nil
 }
 
-// keeperProcess is a keeper as the builder sees it.
+// keeperProcess is a keeper, as seen by the builder.
 type keeperProcess struct {
 	cmd     *exec.Cmd
-	request *os.File // whose end ends the step
+	request *os.File // closing it ends the step
 	result  *os.File
 }
 
-// startKeeper starts a process of this program. It has a session of its own, so that the
-// terminal's signals do not reach it, and lives on when this process is killed.
+// startKeeper starts a process of this program. It has its own session, so that the terminal's
+// signals do not reach it, and survives if this process is killed.
 func startKeeper(r *request, stdin io.Reader, stdout, stderr io.Writer) (*keeperProcess, error) {
 	requestR, requestW, err := os.Pipe()
 	if err != nil {
@@ -154,7 +153,7 @@ func startKeeper(r *request, stdin io.Reader, stdout, stderr io.Writer) (*keeper
 	return &keeperProcess{cmd: cmd, request: requestW, result: resultR}, nil
 }
 
-// wait waits for the keeper's end. An error means that it was killed or broke.
+// wait waits for the keeper's end. An error means that it was killed or failed.
 func (k *keeperProcess) wait() (result, error) {
 	var res result
 	err := json.NewDecoder(k.result).Decode(&res)

@@ -16,8 +16,8 @@ import (
 	"golang.org/x/term"
 )
 
-// runOnTerminal gives the command a terminal of its own, and passes on between that and the
-// streams: a command that had the builder's could type into it.
+// runOnTerminal gives the command its own terminal, and copies between that and the streams: a
+// command that had the builder's terminal could type into it.
 func (r *request) runOnTerminal(ctx context.Context, c sandbox.Command) (status int, err error) {
 	pty, tty, err := openTerminal()
 	if err != nil {
@@ -43,7 +43,7 @@ func (r *request) runOnTerminal(ctx context.Context, c sandbox.Command) (status 
 		if out == nil {
 			out = io.Discard
 		}
-		_, _ = io.Copy(out, pty) // until no process has the terminal: EIO
+		_, _ = io.Copy(out, pty) // until no process has the terminal open: EIO
 	}()
 	status, err = r.run(ctx, tty, tty, tty)
 	err = errors.Join(err, tty.Close())
@@ -51,8 +51,8 @@ func (r *request) runOnTerminal(ctx context.Context, c sandbox.Command) (status 
 	return status, err
 }
 
-// openTerminal opens both ends of a new terminal. The second is opened through the
-// first: there may be several instances of the file system that it is on.
+// openTerminal opens both ends of a new terminal. The second end is opened through the first,
+// since there may be several instances of devpts.
 func openTerminal() (pty, tty *os.File, err error) {
 	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -70,8 +70,8 @@ func openTerminal() (pty, tty *os.File, err error) {
 	return os.NewFile(uintptr(fd), "pty"), os.NewFile(peer, "tty"), nil
 }
 
-// followSize gives the pty the size of a terminal, now and when that changes, until the
-// function that it returns is called.
+// followSize sets the pty's size to that of a terminal, now and whenever it changes, until stop
+// is called.
 func followSize(from, pty *os.File) (stop func()) {
 	set := func() {
 		if size, err := unix.IoctlGetWinsize(int(from.Fd()), unix.TIOCGWINSZ); err == nil {
@@ -97,8 +97,8 @@ func followSize(from, pty *os.File) (stop func()) {
 	}
 }
 
-// passOn copies what is typed, until the function that it returns is called. What is typed after
-// that is not taken away from others.
+// passOn copies what is typed until stop is called. It does not consume what is typed after
+// that.
 func passOn(from io.Reader, pty *os.File) (stop func()) {
 	in, isFile := from.(*os.File)
 	if !isFile {

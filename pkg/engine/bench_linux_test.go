@@ -48,8 +48,7 @@ func newBench(t *testing.T) *bench {
 	return b
 }
 
-// ids are a user and a group whom who runs the tests can give files, but not the
-// superuser.
+// ids are a user and a group, not the superuser's, to whom the test can give files.
 func ids() (uid, gid int) {
 	if uid, gid = os.Getuid(), os.Getgid(); uid == 0 {
 		return 1000, 1000
@@ -57,14 +56,14 @@ func ids() (uid, gid int) {
 	return uid, gid
 }
 
-// base is a state whose layer has accounts, "web" among them, and these files.
+// base is a state whose layer has these files and accounts, among them "web".
 func (b *bench) base(files ...string) engine.State {
 	b.t.Helper()
 	uid, gid := ids()
 	return engine.State{Layer: b.layer("", append(files, fmt.Sprintf("etc/passwd=root:x:0:0::/root:/bin/sh\nweb:x:%d:%d::/srv:/bin/sh\n", uid, gid), "etc/group=log:x:7:web\n")...)}
 }
 
-// layer is one with files, "name=content", and directories, "name/".
+// layer is a layer with files, "name=content", and directories, "name/".
 func (b *bench) layer(below string, files ...string) string {
 	b.t.Helper()
 	return layerOf(b.t, b.snaps, below, func(root string) error { return fill(root, files...) })
@@ -93,7 +92,7 @@ func fill(root string, files ...string) error {
 	return errors.Join(all...)
 }
 
-// step is a step with a key that no other has.
+// step is a step with a unique key.
 func (b *bench) step(kind string, a plan.Action) plan.Step {
 	b.steps++
 	return plan.Step{Kind: kind, Text: "text", Key: fmt.Sprintf("%016d%048d", b.steps, 0), Action: a}
@@ -111,7 +110,7 @@ func (b *bench) job(s engine.State, j plan.Job) (engine.State, error) {
 	return out.State, err
 }
 
-// must is a state that nothing kept from being.
+// must returns a state, and fails the test on an error.
 func must(t *testing.T) func(s engine.State, err error) engine.State {
 	return func(s engine.State, err error) engine.State {
 		t.Helper()
@@ -122,7 +121,7 @@ func must(t *testing.T) func(s engine.State, err error) engine.State {
 	}
 }
 
-// shows compares what is in a layer, but for the accounts of base.
+// shows compares the files of a layer, except for the accounts of base.
 func (b *bench) shows(s engine.State, want ...string) {
 	b.t.Helper()
 	var got []string
@@ -138,7 +137,7 @@ func (b *bench) shows(s engine.State, want ...string) {
 	}
 }
 
-// stepError is the error of a step, which must be one.
+// stepError returns err as a plan.StepError, which it must be.
 func stepError(t *testing.T, err error) *plan.StepError {
 	t.Helper()
 	var se *plan.StepError

@@ -19,8 +19,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/bitbake"
 )
 
-// eraOf finds out which files the base layer in a stage needs. One that does not
-// exist is taken as one of redomat's time.
+// eraOf finds out which files the base layer in a stage needs. A layer that does not
+// exist counts as one of redomat's time.
 func eraOf(c *plan.Conf, root int) bitbake.Era {
 	has := func(name string) bool { return statDir(root, bitbake.Dir(c.Layers.Base, name)) }
 	mklibs, err := openIn(root, bitbake.Dir(c.Layers.Base, bitbake.MkLibs), unix.O_PATH)
@@ -47,15 +47,15 @@ func (r *jobRun) confFile(ctx context.Context, s *plan.Step, c *plan.Conf, write
 	})
 }
 
-// buildDir is a root that has bitbake's build directory, for a user.
+// buildDir is a root that contains a user's bitbake build directory.
 type buildDir struct {
 	root int
 	own  owner.Policy
 	user sandbox.User
 }
 
-// inBuildDir makes the build and configuration directories, the user's, and
-// calls f with them.
+// inBuildDir makes the build and configuration directories, which belong to the user,
+// and calls f with them.
 func inBuildDir(w Snapshot, user sandbox.User, f func(b *buildDir) error) error {
 	root, err := unix.Open(w.Root(), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -86,8 +86,8 @@ func writeLocalConf(b *buildDir, c *plan.Conf) error {
 	return b.write("local.conf", bitbake.LocalConf(eraOf(c, b.root), c.LocalConf))
 }
 
-// write writes a file of the configuration directory. One that is there
-// keeps its owner and mode.
+// write writes a file of the configuration directory. An existing file keeps its
+// owner and mode.
 func (b *buildDir) write(name, content string) error {
 	dir, err := openIn(b.root, bitbake.ConfDir, unix.O_RDONLY|unix.O_DIRECTORY)
 	if err != nil {
@@ -119,8 +119,8 @@ func (b *buildDir) write(name, content string) error {
 	return f.Close()
 }
 
-// sanity puts the file in place that switches bitbake's checks off, which the
-// superuser would not pass, or takes it away for others.
+// sanity creates the file that switches off bitbake's checks, which the superuser
+// would not pass, and removes it for other users.
 func (b *buildDir) sanity(*plan.Conf) error {
 	if b.user.UID == 0 {
 		return b.write("sanity.conf", "")
@@ -138,9 +138,8 @@ func (b *buildDir) sanity(*plan.Conf) error {
 	return unix.Unlinkat(dir, "sanity.conf", 0)
 }
 
-// bitbakeCaches are the stage's caches and those that bitbake has anyway: each
-// uid of bitbake's has its own, for it could not write into directories that
-// another one has made.
+// bitbakeCaches are the stage's caches and the ones that bitbake always has. Each uid
+// has its own, because it could not write to directories made by another.
 func bitbakeCaches(own []plan.Cache, uid uint32) []plan.Cache {
 	whose := ""
 	if uid != 0 {
@@ -181,7 +180,7 @@ func (r *jobRun) bitbake(ctx context.Context, s *plan.Step, a *plan.Bitbake) err
 		if err != nil {
 			return err
 		}
-		around, err := r.environmentOf(s, w.Root()) // now that the build directory is there
+		around, err := r.environmentOf(s, w.Root()) // now that the build directory exists
 		if err != nil {
 			return err
 		}

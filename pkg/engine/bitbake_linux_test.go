@@ -23,11 +23,11 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/bitbake"
 )
 
-// me is who runs the test: files can be made for no one else.
+// me is the user who runs the test: files can be made for nobody else.
 func me() sandbox.User { return sandbox.User{UID: uint32(os.Getuid()), GID: uint32(os.Getgid())} }
 
-// TestWriteConf: a file is replaced and keeps its mode; what is not a file is left
-// alone, with what it leads to.
+// TestWriteConf: a file is replaced and keeps its mode; anything else is left alone, and
+// so is a link's target.
 func TestWriteConf(t *testing.T) {
 	const name = "REDO/build/conf/local.conf"
 	for what, tt := range map[string]struct {
@@ -71,8 +71,8 @@ func TestWriteConf(t *testing.T) {
 	}
 }
 
-// TestSanity: the superuser's checks are off, others' are on; what a step has
-// put there itself is not taken away.
+// TestSanity: checks are off for the superuser and on for others; a file that a step
+// has put there itself is not removed.
 func TestSanity(t *testing.T) {
 	user := me()
 	root, other := sandbox.User{UID: 0, GID: user.GID}, sandbox.User{UID: 1000, GID: user.GID}
@@ -86,7 +86,7 @@ func TestSanity(t *testing.T) {
 	if st, err := os.Stat(path); err != nil || st.Size() != 0 {
 		t.Errorf("sanity.conf of the superuser: %v, %v", st, err)
 	}
-	for range 2 { // also when it is not there
+	for range 2 { // the second time, it is gone
 		if err := (&buildDir{fd, unchowned{}, other}).sanity(nil); err != nil {
 			t.Fatal(err)
 		}
@@ -105,8 +105,8 @@ func TestSanity(t *testing.T) {
 	}
 }
 
-// TestBitbakeCaches: users of a stage do not share directories, and a stage's own
-// cache takes the place of one.
+// TestBitbakeCaches: users of a stage do not share directories, and a stage's own cache
+// replaces bitbake's.
 func TestBitbakeCaches(t *testing.T) {
 	names := func(uid uint32, own ...plan.Cache) []string {
 		var out []string
@@ -128,7 +128,7 @@ func TestBitbakeCaches(t *testing.T) {
 	}
 }
 
-// watched is a watch that has seen these logs named.
+// watched is a watch that has read the names of these logs.
 func watched(t *testing.T, logs ...string) *bitbakeWatch {
 	t.Helper()
 	log, err := openStepLog(filepath.Join(t.TempDir(), "s.log"), func(string) {}, func(err error) { t.Error(err) })
@@ -143,7 +143,7 @@ func watched(t *testing.T, logs ...string) *bitbakeWatch {
 	return b
 }
 
-// TestCollect copies regular files of the stage alone, whatever is named.
+// TestCollect: only regular files of the stage are copied, whatever is named.
 func TestCollect(t *testing.T) {
 	outside := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(outside, []byte("secret"), 0o600); err != nil {
@@ -180,8 +180,8 @@ func TestCollect(t *testing.T) {
 	}
 }
 
-// TestCollectLimits: of many logs the last ones, of large ones the end, and not
-// more of all than there is room for.
+// TestCollectLimits: only the last of many logs, the end of a large log, and in all no
+// more than there is room for are kept.
 func TestCollectLimits(t *testing.T) {
 	dir := t.TempDir()
 	cooker := filepath.Join(dir, bitbake.CookerLogs)
@@ -247,8 +247,7 @@ func TestWatch(t *testing.T) {
 	}
 }
 
-// TestMounts: the build id is in the stage where git layers are, and nowhere
-// else.
+// TestMounts: the build id is in stages with git layers, and in no others.
 func TestMounts(t *testing.T) {
 	dir := t.TempDir()
 	mounted := func(layers bool) string {

@@ -18,10 +18,10 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/bitbake"
 )
 
-// How many logs of a failed bitbake are kept, and how much of each: the end of larger
-// ones. A stage may have more of them than the disk holds.
+// How many logs of a failed bitbake are kept, and how much of each: of a larger log,
+// its end. A stage may have more logs than the disk can hold.
 const (
-	maxTaskLogs = 100 // of tasks, and as many of bitbake's own
+	maxTaskLogs = 100 // task logs, and as many of bitbake's own
 	maxTaskLog  = 16 << 20
 	maxAllLogs  = 256 << 20
 )
@@ -32,7 +32,7 @@ type bitbakeWatch struct {
 	last bitbake.Progress
 	logs []string // of failed tasks, inside the stage
 
-	noted bool // that one could not be kept
+	noted bool // whether a log that could not be kept was reported
 }
 
 // line is called for every line of output, one after the other.
@@ -51,17 +51,16 @@ func (b *bitbakeWatch) line(s string) {
 	b.run.event(progress.Event{Kind: progress.Progress, Stage: b.run.job.ID, Text: p.What, Done: p.Done, Total: p.Total, Unit: "tasks"})
 }
 
-// end says that no more progress comes.
+// end ends the progress display.
 func (b *bitbakeWatch) end() {
 	if b.last.What != "" {
 		b.run.event(progress.Event{Kind: progress.ProgressEnd, Stage: b.run.job.ID, Text: b.last.What})
 	}
 }
 
-// collect copies the logs of failed tasks, and bitbake's own, out of the stage,
-// room bytes of them at most.
-// It returns the directory where they are, or "". The failure is reported without a log
-// that cannot be kept; why is noted of the first.
+// collect copies the logs of failed tasks, and bitbake's own, out of the stage, at most
+// room bytes in all. It returns their directory, or "". A log that cannot be kept is left
+// out; the first time, the reason is noted.
 func (b *bitbakeWatch) collect(rootDir string, room int64) string {
 	root, err := unix.Open(rootDir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -122,7 +121,7 @@ func filesIn(root int, dir string, depth int) []string {
 		return nil
 	}
 	slices.SortFunc(entries, func(a, b os.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
-	entries = entries[max(0, len(entries)-maxTaskLogs):] // their names are times: the last ones count
+	entries = entries[max(0, len(entries)-maxTaskLogs):] // the names are times: keep the latest
 	var files []string
 	for _, e := range entries {
 		name := path.Join(dir, e.Name())

@@ -17,9 +17,9 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/debian"
 )
 
-// bootstrap is a bootstrap element: packages are fetched, the base is unpacked
-// straight into the snapshot, configured in a sandbox, and the rest installed
-// there, from the cache and without a network.
+// bootstrap is a bootstrap element: packages are downloaded, the base is unpacked
+// straight into the snapshot and configured in a sandbox, and the other packages are
+// installed there, from the cache and without a network.
 func (r *jobRun) bootstrap(ctx context.Context, s *plan.Step, a *plan.Bootstrap) error {
 	res := a.Packages
 	r.state = State{Config: oci.NewConfig(a.Wanted.Arch)}
@@ -56,8 +56,8 @@ func (r *jobRun) bootstrap(ctx context.Context, s *plan.Step, a *plan.Bootstrap)
 	})
 }
 
-// script runs a shell script as the superuser, without a network. It configures
-// so many packages; 0 where apt says how many.
+// script runs a shell script as the superuser, without a network. Packages is how many
+// it configures; 0 if apt will say.
 func (r *jobRun) script(ctx context.Context, s *plan.Step, w Snapshot, script string, mounts []sandbox.Mount, packages int) error {
 	around, err := r.environmentOf(s, w.Root())
 	if err != nil {
@@ -67,7 +67,7 @@ func (r *jobRun) script(ctx context.Context, s *plan.Step, w Snapshot, script st
 	return r.command(ctx, s, w, command{environment: around, args: []string{"/bin/sh", "-c", script}, packages: int64(packages)})
 }
 
-// fetcherFor is a fetcher whose progress is the stage's.
+// fetcherFor is a fetcher that reports its progress as the stage's.
 func (r *jobRun) fetcherFor(stage string) *debian.Fetcher {
 	text := map[string]string{"fetch": "download packages", "unpack": "unpack packages"}
 	return r.Packages.Reporting(func(e debian.Event) {
@@ -77,8 +77,8 @@ func (r *jobRun) fetcherFor(stage string) *debian.Fetcher {
 	})
 }
 
-// runDir writes files, named as a step sees them below /run/carosbuild, into a
-// directory that only this process has.
+// runDir writes files, named as a step sees them below /run/carosbuild, to a
+// directory that only this process uses.
 func (l *Local) runDir(name string, files map[string]string) (string, error) {
 	dir := filepath.Join(l.Scratch, "run", name)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -96,8 +96,8 @@ func (l *Local) runDir(name string, files map[string]string) (string, error) {
 	return dir, nil
 }
 
-// aptHost is what apt in a step is told of mirrors: what the machine says that
-// planned, with the passwords of this one where it is the same.
+// aptHost is the mirror configuration for apt in a step: that of the machine that made
+// the plan, with this machine's passwords if its configuration is the same.
 func (l *Local) aptHost(a *plan.Apt) (host debian.Host, relay string) {
 	if a.Host != nil && !a.Host.Equal(l.Host.Public()) {
 		return *a.Host, ""
@@ -109,8 +109,8 @@ func (l *Local) aptHost(a *plan.Apt) (host debian.Host, relay string) {
 	return l.Host, relay
 }
 
-// StartRelay starts the proxy that keeps the host's passwords from the steps, if
-// they have a network and the host has passwords. It is to be closed; it may be nil.
+// StartRelay starts the proxy that keeps the host's passwords from the steps, if steps
+// have a network and the host has passwords. The caller closes the relay, which may be nil.
 func StartRelay(ctx context.Context, host debian.Host, network sandbox.Network, note func(text string)) (*debian.Relay, error) {
 	if network == sandbox.NoNetwork {
 		return nil, nil

@@ -14,8 +14,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/debian"
 )
 
-// A step on a bootstrap may read all of its configuration of apt: the password
-// of the host's proxy is not in it, but the address of the build's own proxy.
+// A step on a bootstrap may read all of its apt configuration: that has the address of the
+// build's own proxy, not the password of the host's proxy.
 func TestAptOfStepsHasNoPassword(t *testing.T) {
 	const secret = "s3cr3t"
 	host, err := debian.ReadHost(t.TempDir(), func(name string) string {
@@ -59,8 +59,8 @@ func TestAptOfStepsHasNoPassword(t *testing.T) {
 	}
 }
 
-// A directory of the host that is a mirror is shown to steps under a name of
-// the build's own, and a suite that it does not have is not read by them.
+// A host directory that is a mirror is mounted for steps under a name of the build's own,
+// and they do not read a suite that it does not have.
 func TestAptOfStepsReadsALocalMirror(t *testing.T) {
 	r := &jobRun{Local: &Local{Scratch: t.TempDir()}, job: &plan.Job{ID: "s", Apt: &plan.Apt{
 		Bootstrap: debian.Bootstrap{Suite: "bookworm", Mirror: "file:///srv/mirror/", SecurityMirror: "none"},
@@ -82,8 +82,8 @@ func TestAptOfStepsReadsALocalMirror(t *testing.T) {
 	}
 }
 
-// Apt in a step reads from where the machine says that planned. Its passwords are
-// only there where that one builds, too.
+// Apt in a step reads from the mirror of the machine that made the plan. Passwords are
+// used only if that machine also builds.
 func TestAptHost(t *testing.T) {
 	l := &Local{Host: debian.Host{Mirror: "http://here/debian", HTTPProxy: "http://u:secret@p:1", Keyrings: []string{"/k"}}}
 	here, there := l.Host.Public(), debian.Host{Mirror: "http://there/debian", HTTPProxy: "http://q:1"}

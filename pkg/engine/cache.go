@@ -7,25 +7,25 @@ import (
 	"sync"
 )
 
-// Cache has the results of steps. It is used from several goroutines, and may be by
-// several processes. An empty key, which a step has that is not resolved, is an
-// error. Where ctx has ended, a method does its work or says so. A State is not
-// shared: the caller may change what it has put or got.
+// Cache holds the results of steps. Several goroutines use it, and several processes
+// may. An empty key, which an unresolved step has, is an error. If ctx has ended, a
+// method either does its work or returns ctx's error. A State is not shared: the caller
+// may change what it has put or got.
 type Cache interface {
 	// Has reports whether Lookup would find something, as far as that can be told
 	// without fetching it.
 	Has(ctx context.Context, key string) (bool, error)
-	// Lookup returns what a step with a key has left, its layers where the executor can
-	// use them: a cache that is elsewhere fetches them. It is false when there is
-	// nothing, or nothing that can be used: the layer is gone or damaged, or another
-	// version has written it. What cannot be read is an error.
+	// Lookup returns what the step with a key left, with its layers where the executor can
+	// use them: a remote cache fetches them. It is false if there is no result, or none
+	// that can be used: its layer is gone or damaged, or another version wrote it. A record
+	// that cannot be read is an error.
 	Lookup(ctx context.Context, key string) (State, bool, error)
-	// Put remembers what a step has left; the last writer wins.
+	// Put stores what a step left; the last writer wins.
 	Put(ctx context.Context, key string, s State) error
 }
 
-// Fresh is a cache that has nothing but what is put into it from now on, so that
-// every step runs once. What is put goes to c, too.
+// Fresh is a cache that starts empty, so that every step runs once. Results put into it
+// are put into c, too.
 func Fresh(c Cache) Cache { return &fresh{Cache: c, keys: map[string]bool{}} }
 
 type fresh struct {
@@ -34,11 +34,11 @@ type fresh struct {
 	keys map[string]bool
 }
 
-// stale reports whether c may have a result of a key that was there before.
+// stale reports whether a result that c has for a key may be older than f.
 func (f *fresh) stale(key string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return !f.keys[key] && key != "" // of that c says what is wrong
+	return !f.keys[key] && key != "" // c reports an empty key
 }
 
 func (f *fresh) Has(ctx context.Context, key string) (bool, error) {

@@ -32,7 +32,7 @@ func cacheID(c plan.Cache) string {
 	return key.Name("cache", c.ID)[:32]
 }
 
-// cacheOwners gives caches their owners.
+// cacheOwners is the policy that sets the owners of caches.
 func (l *Local) cacheOwners() owner.Policy {
 	if l.CacheOwners == nil {
 		return owner.Kernel{}
@@ -40,7 +40,7 @@ func (l *Local) cacheOwners() owner.Policy {
 	return l.CacheOwners
 }
 
-// lockCaches keeps caches to this step: two package managers in one directory
+// lockCaches locks caches for this step: two package managers in one directory would
 // get in each other's way.
 func (r *jobRun) lockCaches(ctx context.Context, caches []plan.Cache) (func(), error) {
 	var ids []string
@@ -49,7 +49,7 @@ func (r *jobRun) lockCaches(ctx context.Context, caches []plan.Cache) (func(), e
 			ids = append(ids, id)
 		}
 	}
-	slices.Sort(ids) // everybody in the same order
+	slices.Sort(ids) // in one order everywhere: no deadlock
 	var unlock []func()
 	undo := func() {
 		for _, u := range unlock {
@@ -72,8 +72,8 @@ func (r *jobRun) lockCaches(ctx context.Context, caches []plan.Cache) (func(), e
 	return undo, nil
 }
 
-// mounts are the caches, writable for the user, and the build id in a root that
-// has a place for it.
+// mounts are the caches, writable by the user, and the build id in a root that has a
+// place for it.
 func (r *jobRun) mounts(root string, caches []plan.Cache, user sandbox.User) ([]sandbox.Mount, error) {
 	var mounts []sandbox.Mount
 	for _, c := range caches {
@@ -97,8 +97,8 @@ func (r *jobRun) mounts(root string, caches []plan.Cache, user sandbox.User) ([]
 	return append(mounts, sandbox.Mount{Source: file, Target: bitbake.BuildID, ReadOnly: true}), nil
 }
 
-// hasPlace reports whether a file can be mounted at a name: in a directory that
-// is there, over nothing or a file. A mount would follow a link.
+// hasPlace reports whether a file can be mounted at a name: its directory exists, and
+// the name is free or a file. A mount would follow a link.
 func hasPlace(root, name string) bool {
 	fd, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {

@@ -27,7 +27,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/runc"
 )
 
-// recordsOf are records of a store that is said to have a layer.
+// recordsOf are records of a store that claims to have a layer.
 func recordsOf(t *testing.T) (engine.Cache, engine.State) {
 	t.Helper()
 	graph, id := t.TempDir(), strings.Repeat("a", 64)
@@ -47,7 +47,7 @@ func TestRecordsAreACache(t *testing.T) {
 	enginetest.TestCache(t, recordsOf)
 }
 
-// A record whose layer is gone, or that another version has written, is none.
+// A record whose layer is gone, or that another version wrote, does not count.
 func TestRecordsThatAreOfNoUse(t *testing.T) {
 	c, root := recordsOf(t)
 	r, id := c.(engine.Records), root.Layer
@@ -73,7 +73,7 @@ func TestRecordsThatAreOfNoUse(t *testing.T) {
 	}
 }
 
-// A fresh cache has what is put into it, and nothing that was before.
+// A fresh cache has what is put into it, and nothing from before.
 func TestFreshIsACache(t *testing.T) {
 	enginetest.TestCache(t, func(t *testing.T) (engine.Cache, engine.State) {
 		old := &enginetest.FakeCache{}
@@ -97,16 +97,16 @@ func TestFreshGivesWhatIsPut(t *testing.T) {
 	}
 }
 
-// openStore opens a store of layers; only in a namespace.
+// openStore opens a store of layers; it works only in a namespace.
 func openStore(t *testing.T) *layer.Store { return openKind(t, snapshot.Overlay) }
 
-// openKind opens a store whose snapshots are of a kind.
+// openKind opens a store with a kind of snapshots.
 func openKind(t *testing.T, k snapshot.Kind) *layer.Store {
 	t.Helper()
 	return openWith(t, layer.Options{Snapshots: k})
 }
 
-// openRecords opens a store that keeps owners as records, in a namespace with one id.
+// openRecords opens a store that records owners, in a namespace with one id.
 func openRecords(t *testing.T) *layer.Store {
 	t.Helper()
 	return openWith(t, layer.Options{Snapshots: snapshot.Copy, Owners: &owner.Recorded{}})
@@ -158,7 +158,7 @@ func plantBusybox(path, root string) error {
 	return errors.Join(all...)
 }
 
-// openRuntime finds a runtime; only in a namespace.
+// openRuntime finds a runtime; it works only in a namespace.
 func openRuntime(t *testing.T, name string) *runc.Runtime {
 	t.Helper()
 	scratch := t.TempDir()
@@ -253,7 +253,7 @@ func layerOf(t *testing.T, s engine.Snapshotter, below string, fill func(root st
 	return id
 }
 
-// newLocal is an executor in a directory of the test, on fakes.
+// newLocal is an executor on fakes, in a directory of the test.
 func newLocal(t *testing.T) *engine.Local {
 	t.Helper()
 	dir := t.TempDir()
@@ -266,7 +266,7 @@ func newLocal(t *testing.T) *engine.Local {
 	}
 }
 
-// noImages is a Puller that has none.
+// noImages is a Puller without images.
 type noImages struct{}
 
 func (noImages) Pull(_ context.Context, ref, _ string, _ func(oci.Event)) (engine.State, error) {

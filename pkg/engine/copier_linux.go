@@ -24,7 +24,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/files"
 )
 
-// copier puts files into a root directory without ever leaving it.
+// copier copies files into a root directory without ever leaving it.
 type copier struct {
 	root   int
 	own    owner.Policy
@@ -65,15 +65,15 @@ func (c *copier) one(full, name string, st fs.FileInfo) error {
 	return nil
 }
 
-// directory makes a directory or takes the one that is there, also one that a
-// link inside the root leads to. Attributes are set through its descriptor.
+// directory makes a directory or uses the existing one, also through a link inside the
+// root. Attributes are set through its descriptor.
 func (c *copier) directory(dir int, base, name, full string, st fs.FileInfo) error {
 	err := unix.Mkdirat(dir, base, 0o755)
 	made := err == nil
 	if err != nil && err != unix.EEXIST {
 		return err
 	}
-	if !made && !statDir(c.root, name) { // a link to what is to be made, or no directory
+	if !made && !statDir(c.root, name) { // a dangling link, or not a directory
 		fd, err := c.mkdirAll(name)
 		if err != nil {
 			return err
@@ -102,7 +102,7 @@ func (c *copier) create(dir int, base, name, full string, st fs.FileInfo) error 
 	}
 	var err error
 	kind := st.Mode().Type()
-	if c.keep && kind == 0 && st.Size() == 0 { // a device may be a record
+	if c.keep && kind == 0 && st.Size() == 0 { // may stand for a recorded device
 		of, err := c.from.Stat(stageFile(full))
 		if err != nil {
 			return err
@@ -138,7 +138,7 @@ func (c *copier) create(dir int, base, name, full string, st fs.FileInfo) error 
 	return c.attributes(dir, base, full, st, sys)
 }
 
-// linked finds the first name of a file with several.
+// linked finds the name under which a file with several names was copied first.
 func (c *copier) linked(sys *syscall.Stat_t) (name string, ok bool) {
 	if !c.keep || sys.Nlink < 2 {
 		return "", false
@@ -147,7 +147,7 @@ func (c *copier) linked(sys *syscall.Stat_t) (name string, ok bool) {
 	return name, ok
 }
 
-// link makes another name for what was copied to first.
+// link makes a hard link to the file that was copied to first.
 func (c *copier) link(first string, dir int, base string) error {
 	from, err := openIn(c.root, path.Dir(first), unix.O_PATH|unix.O_DIRECTORY)
 	if err != nil {
@@ -167,9 +167,9 @@ func (c *copier) remember(sys *syscall.Stat_t, name string) {
 	c.links[[2]uint64{sys.Dev, sys.Ino}] = name
 }
 
-// content copies a regular file's bytes, leaving out blocks of zeros.
+// content copies a regular file's content, leaving holes for blocks of zeros.
 func (c *copier) content(dir int, base, full string) error {
-	src, err := os.Open(full) // of a stage, which no other process can write to
+	src, err := os.Open(full) // in a stage, to which no other process can write
 	if err != nil {
 		return err
 	}
@@ -185,18 +185,18 @@ func (c *copier) content(dir int, base, full string) error {
 	return err
 }
 
-// pendingCopy is a file of the host that has been made, and whose content and attributes
-// are not there yet.
+// pendingCopy is the copy of a host file that has been created, still without content
+// and attributes.
 type pendingCopy struct {
 	src, dst   *os.File
-	dir        int // a descriptor of its own
+	dir        int // its own descriptor
 	base, full string
 	st         fs.FileInfo
 	read       string // SHA-256 of the content, once there is one
 	known      bool   // there is one already
 }
 
-// open makes a file for one of the host.
+// open opens a file of the host and creates its copy.
 func (c *copier) open(dir int, base, full string, st fs.FileInfo) (*pendingCopy, error) {
 	src, err := files.Open(full)
 	if err != nil {
@@ -259,7 +259,7 @@ func createIn(dir int, base string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), base), nil
 }
 
-// copyContent fills dst, which it closes.
+// copyContent copies src to dst and closes dst.
 func copyContent(dst *os.File, src io.Reader) error {
 	size, err := copySparse(dst, src)
 	if err == nil {
@@ -289,7 +289,7 @@ func copySparse(dst *os.File, src io.Reader) (int64, error) {
 	}
 }
 
-// attributes gives owner, mode, attributes and time.
+// attributes sets owner, mode, extended attributes and time.
 func (c *copier) attributes(dir int, base, full string, st fs.FileInfo, sys *syscall.Stat_t) error {
 	sys, xattrs, err := c.known(full, sys)
 	if err != nil {
@@ -317,7 +317,8 @@ func (c *copier) attributes(dir int, base, full string, st fs.FileInfo, sys *sys
 	return c.own.Set(dir, base, m)
 }
 
-// known is what a source is, and the attributes that a copy of it has.
+// known returns the type and attributes of a source, and the extended attributes that
+// its copy gets.
 func (c *copier) known(full string, sys *syscall.Stat_t) (*syscall.Stat_t, map[string][]byte, error) {
 	if !c.keep {
 		return sys, nil, nil
@@ -339,8 +340,8 @@ func (c *copier) known(full string, sys *syscall.Stat_t) (*syscall.Stat_t, map[s
 
 var errDevice = errors.New("is a device, which a stage cannot hold")
 
-// stageFile is a file of another stage as an owner.Policy names it. The link of procfs that
-// stands for a descriptor is what it leads to.
+// stageFile is a file of another stage as an owner.Policy names it. A procfs link to a
+// descriptor becomes that descriptor.
 func stageFile(full string) (dir int, name string) {
 	if n, ok := strings.CutPrefix(full, "/proc/self/fd/"); ok {
 		if fd, err := strconv.Atoi(n); err == nil {

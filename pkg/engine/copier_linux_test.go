@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Destinations lead through links whose targets do not exist yet: those are made,
-// inside of the root.
+// Destinations may lead through links whose targets do not exist yet: the targets are
+// made, inside the root.
 func TestCopyThroughLinks(t *testing.T) {
 	src := t.TempDir()
 	if err := os.WriteFile(filepath.Join(src, "data"), []byte("x"), 0o600); err != nil {
@@ -76,7 +76,7 @@ func TestCopyThroughLinks(t *testing.T) {
 	}
 }
 
-// digested is a source as a plan has it.
+// digested is a source with its digest, as in a plan.
 func digested(t *testing.T, s sourcePath) sourcePath {
 	t.Helper()
 	digest, err := files.Digest(t.Context(), s.path)

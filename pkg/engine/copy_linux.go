@@ -58,7 +58,7 @@ func (r *jobRun) copy(ctx context.Context, s *plan.Step, a *plan.Copy) error {
 	})
 }
 
-// inWorkdir is a path of the stage, relative to its working directory.
+// inWorkdir resolves a path of the stage against its working directory.
 func (r *jobRun) inWorkdir(name string) string {
 	if path.IsAbs(name) {
 		return path.Clean(name)
@@ -88,16 +88,16 @@ func (r *jobRun) workdir(ctx context.Context, s *plan.Step, a *plan.Workdir) err
 type sourceSet struct {
 	paths []sourcePath
 	check *stageCheck // nil for files of the host
-	// owners say what the files of another stage have; nil for files of the host
+	// owners reads the attributes of another stage's files; nil for files of the host
 	owners owner.Policy
 	close  func()
 }
 
-// sourcePath is a source: what it is called, where this process finds it, and
-// its path in another stage.
+// sourcePath is a source: its name, its path for this process, and its path in
+// another stage.
 type sourcePath struct {
 	name, path, inStage string
-	source              plan.Source // of this machine
+	source              plan.Source // on this machine
 }
 
 func (r *jobRun) sources(ctx context.Context, a *plan.Copy) (*sourceSet, error) {
@@ -106,7 +106,7 @@ func (r *jobRun) sources(ctx context.Context, a *plan.Copy) (*sourceSet, error) 
 	}
 	set := &sourceSet{close: func() {}}
 	for _, src := range a.Sources {
-		if src.Path == "" { // it did not exist, and need not
+		if src.Path == "" { // optional, and did not exist
 			continue
 		}
 		set.paths = append(set.paths, sourcePath{name: files.BaseName(src.Name), path: src.Path, source: src})
@@ -172,8 +172,8 @@ func pathBelow(root, fd int) (string, error) {
 	return strings.TrimPrefix(strings.TrimPrefix(full, top), "/"), err
 }
 
-// openIn opens name below root; links are resolved as if root were "/", but
-// for those in what is beyond the length that the kernel takes as one path.
+// openIn opens name below root. Links are resolved as if root were "/", except in the
+// part of a name that exceeds the kernel's limit for a path.
 func openIn(root int, name string, flags int) (int, error) {
 	if len(name) > beneath.MaxPath {
 		i := strings.LastIndexByte(name[:beneath.MaxPath], '/')
@@ -273,7 +273,7 @@ func (c *copier) add(ctx context.Context, source sourcePath, dest string, into b
 		err = late
 	}
 	if err == nil && !c.keep && c.seen.Sum() != source.source.Digest {
-		// What was copied would be stored under the key of something else.
+		// The copy would be stored under the key of different content.
 		err = fmt.Errorf("%s changed while the build was running: build again", source.source.Name)
 	}
 	return err

@@ -16,10 +16,10 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/files"
 )
 
-// A directory with more levels than there are descriptors is copied whole, hard
-// links at its end included, and has a digest.
+// A directory with more levels than there are descriptors is copied whole, including
+// hard links at its end, and has a digest.
 func TestCopyDeepDirectory(t *testing.T) {
-	const levels = 1100 // their names are longer than the kernel takes as one path
+	const levels = 1100 // their path exceeds the kernel's limit
 	src, dst := filepath.Join(t.TempDir(), "src"), t.TempDir()
 	at, err := unix.Open(filepath.Dir(src), unix.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
@@ -93,7 +93,7 @@ func TestCopyDeepDirectory(t *testing.T) {
 	}
 }
 
-// An error about a file of a directory names it by its path.
+// An error about a file in a directory names the file by its path.
 func TestWalkSourceNamesFiles(t *testing.T) {
 	dir := t.TempDir()
 	if err := unix.Mkfifo(filepath.Join(dir, "p"), 0o600); err != nil {

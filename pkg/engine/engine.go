@@ -26,15 +26,15 @@ type Engine struct {
 	Events   func(progress.Event)
 }
 
-// Images keeps what stages leave, under names.
+// Images keeps the results of stages under names.
 type Images interface {
 	// Done keeps a finished stage and returns the id of its image.
 	Done(ctx context.Context, stage string, s State) (id string, err error)
-	// Start keeps what a stage without a parent begins with.
+	// Start keeps the state that a stage without a parent begins with.
 	Start(ctx context.Context, stage string, s State) error
 }
 
-// StageResult is a stage that is built.
+// StageResult is a stage that has been built.
 type StageResult struct {
 	State
 	ID    string
@@ -49,11 +49,11 @@ type Result struct {
 	Ran     int // steps that were executed, over all stages
 }
 
-// Run runs what of the plan the cache does not have, stages that do not need each
-// other side by side, and keeps the image of each stage. The first failure ends
-// the others and is the error, a plan.StepError when a step is to blame; the result
-// then has the stages that are done. Executor, Cache, Images and Events are used from
-// several goroutines.
+// Run runs the steps of the plan that the cache does not have, independent stages at the
+// same time, and keeps the image of each stage. The first failure ends the other stages
+// and is the error, a plan.StepError if a step is to blame; the result then has the
+// stages that are done. Executor, Cache, Images and Events are used from several
+// goroutines.
 func (e *Engine) Run(ctx context.Context, p *plan.Plan) (*Result, error) {
 	r := &run{Engine: e, result: &Result{BuildID: e.BuildID, Stages: map[string]StageResult{}}, done: map[string]chan struct{}{}}
 	for i := range p.Stages {
@@ -80,8 +80,8 @@ type run struct {
 	result *Result
 }
 
-// add makes a stage one that others can wait for. In a plan from elsewhere it may
-// need one that never comes, and would wait for ever.
+// add registers a stage for others to wait for. In a plan from elsewhere, a stage may
+// need one that is not in the plan, and would wait for ever.
 func (r *run) add(j *plan.Job) error {
 	for _, n := range j.Needs {
 		if r.done[n] == nil {
@@ -98,7 +98,7 @@ func (r *run) add(j *plan.Job) error {
 	return nil
 }
 
-// job waits for what a stage needs and for its turn, and has it built.
+// job waits for the stages that a stage needs and for its turn, then builds it.
 func (r *run) job(ctx context.Context, j *plan.Job) error {
 	for _, n := range j.Needs {
 		select {
@@ -136,7 +136,7 @@ func (r *run) dependencies(j *plan.Job) map[string]State {
 	return out
 }
 
-// stage brings one stage to its end: from the last step that the cache has.
+// stage builds one stage, starting after the last step that the cache has.
 func (r *run) stage(ctx context.Context, j *plan.Job, needed map[string]State) (StageResult, error) {
 	began := r.Now()
 	t := Task{BuildID: r.BuildID, Job: j, State: needed[j.Parent], Dependencies: needed}
@@ -166,7 +166,7 @@ func (r *run) stage(ctx context.Context, j *plan.Job, needed map[string]State) (
 	return StageResult{State: out.State, ID: j.ID, Image: image, Ran: out.Ran}, nil
 }
 
-// fromCache has a task begin after the last step that the cache has.
+// fromCache lets a task begin after the last step that the cache has.
 func (r *run) fromCache(ctx context.Context, t *Task) error {
 	for i := len(t.Job.Steps) - 1; i >= 0; i-- {
 		s, ok, err := r.Cache.Lookup(ctx, t.Job.Steps[i].Key)
@@ -193,7 +193,7 @@ func (r *run) cached(ctx context.Context, t *Task) error {
 	return r.keepStart(ctx, t.Job, 0, s)
 }
 
-// keepStart keeps what the first step of a stage leaves, if it has more.
+// keepStart keeps the result of a stage's first step, if the stage has more steps.
 func (r *run) keepStart(ctx context.Context, j *plan.Job, step int, s State) error {
 	if step > 0 || j.Parent != "" || len(j.Steps) < 2 {
 		return nil

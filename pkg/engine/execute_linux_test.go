@@ -22,8 +22,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/plan"
 )
 
-// A command has what the image and the stage say around it, and what was put into
-// its root for it is not in the layer.
+// A command has the environment of the image and the stage, and what was put into its
+// root for it is not in the layer.
 func TestRunStep(t *testing.T) {
 	b := newBench(t)
 	b.Resolver = []byte("nameserver 127.0.0.1\n")
@@ -94,7 +94,7 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-// WORKDIR makes its directory, relative to the one before.
+// WORKDIR makes its directory, relative to the previous one.
 func TestWorkdirStep(t *testing.T) {
 	b := newBench(t)
 	got := must(t)(b.execute(b.base("link -> there"), b.step("WORKDIR", &plan.Workdir{Dir: "/a/b"}), b.step("WORKDIR", &plan.Workdir{Dir: "../c"}),
@@ -138,8 +138,8 @@ func TestFromStep(t *testing.T) {
 	}
 }
 
-// A command that fails is told of with its last lines, its log and, where that is
-// wanted, an image of what it has left.
+// A command that fails is reported with its last lines, its log and, if wanted, an image
+// of the failed stage.
 func TestFailingCommand(t *testing.T) {
 	b := newBench(t)
 	b.box.Program = func(_ context.Context, s sandbox.Command) (int, error) {
@@ -176,7 +176,7 @@ func TestFailingCommand(t *testing.T) {
 	}
 }
 
-// Whatever goes wrong in a step is the step's, and nothing of it is left.
+// Any error in a step is a step error, and leaves nothing behind.
 func TestStepsThatCannotRun(t *testing.T) {
 	broken := errors.New("broken")
 	for name, tt := range map[string]struct {
@@ -204,12 +204,12 @@ func TestStepsThatCannotRun(t *testing.T) {
 	}
 }
 
-// brokenCache is a cache that nothing can be put into.
+// brokenCache is a cache whose Put fails.
 type brokenCache struct{ enginetest.FakeCache }
 
 func (*brokenCache) Put(context.Context, string, engine.State) error { return errors.New("no space") }
 
-// What is not the fault of a step names the stage.
+// An error that is not a step's fault names the stage.
 func TestExecuteErrors(t *testing.T) {
 	run := func(b *bench) error {
 		_, err := b.execute(b.base(), b.step("USER", &plan.User{Name: "web"}))

@@ -22,7 +22,7 @@ func conf() *plan.Conf {
 	return &plan.Conf{Layers: bitbake.Layers{Base: "poky", Trees: []bitbake.Layer{{Name: "meta-x"}}}, LocalConf: []string{"MACHINE = \"m\"\n"}}
 }
 
-// The files of bitbake are written for the user, whichever era the base layer is of.
+// Bitbake's files are written for the user, whatever the era of the base layer.
 func TestConfSteps(t *testing.T) {
 	for era, files := range map[string][]string{
 		"old":    {"REDO/source/poky/meta-yocto/x=1", "REDO/source/poky/meta/classes/image-mklibs.bbclass=1"},
@@ -90,8 +90,8 @@ func TestBitbakeStep(t *testing.T) {
 		"progress bitbake 1/2", "progress-end bitbake", "step-done BITBAKE text")
 }
 
-// The logs of tasks that failed are beside the step's, and the superuser's bitbake
-// does not check who he is.
+// The logs of failed tasks are beside the step's log, and bitbake does not refuse to run
+// as the superuser.
 func TestBitbakeStepFails(t *testing.T) {
 	b := newBench(t)
 	b.box.Program = func(_ context.Context, s sandbox.Command) (int, error) {

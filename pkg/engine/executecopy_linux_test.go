@@ -19,7 +19,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/files"
 )
 
-// hostFiles are a directory of this machine with files of fill.
+// hostFiles makes a directory on this machine with files of fill.
 func hostFiles(t *testing.T, all ...string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -29,7 +29,7 @@ func hostFiles(t *testing.T, all ...string) string {
 	return dir
 }
 
-// sources are files of this machine as the plan has seen them.
+// sources are files of this machine as the plan saw them.
 func sources(t *testing.T, dir string, names ...string) (out []plan.Source) {
 	t.Helper()
 	for _, n := range names {
@@ -73,7 +73,7 @@ func TestAddStep(t *testing.T) {
 	}
 }
 
-// Owner and mode are those asked for, and times those of the build.
+// Owner and mode are the requested ones, times those of the build.
 func TestAddStepAttributes(t *testing.T) {
 	dir := hostFiles(t, "d/f=1", "d/s/")
 	b := newBench(t)
@@ -140,7 +140,7 @@ func TestAddStepEnds(t *testing.T) {
 	}
 }
 
-// ending is a Snapshotter that ends the context when it has made a snapshot.
+// ending is a Snapshotter that ends the context after making a snapshot.
 type ending struct {
 	engine.Snapshotter
 	end func()
@@ -160,7 +160,7 @@ func (b *bench) copyFrom(from string, a plan.Copy) (engine.State, error) {
 	return out.State, err
 }
 
-// Files of another stage are taken as they are there: modes, links and times too.
+// Files of another stage are copied as they are, with modes, links and times.
 func TestCopyFromStage(t *testing.T) {
 	b := newBench(t)
 	from := layerOf(t, b.snaps, "", func(root string) error {
@@ -192,7 +192,7 @@ func TestCopyFromStage(t *testing.T) {
 	}
 }
 
-// What the store has damaged does not get into another layer.
+// A damaged file of the store does not get into another layer.
 func TestCopyOfDamage(t *testing.T) {
 	for name, tt := range map[string]struct {
 		damage func(dir string) error
@@ -250,7 +250,7 @@ func (v viewed) View(ctx context.Context, id string) (*engine.View, error) {
 	return view, err
 }
 
-// A stage without a record of its files is copied unseen, and its attributes too.
+// A stage without recorded sums is copied unchecked, with its attributes.
 func TestCopyWithoutSums(t *testing.T) {
 	b := newBench(t)
 	from := b.layer("", "f=1")

@@ -53,7 +53,7 @@ func tarGz(t *testing.T, files ...string) []byte {
 	return b.Bytes()
 }
 
-// deb is a package of Debian's with files.
+// deb is a Debian package with files.
 func deb(t *testing.T, name string, files ...string) []byte {
 	t.Helper()
 	control := fmt.Sprintf("Package: %s\nVersion: 1\nArchitecture: amd64\nMaintainer: a <a@b.c>\nDescription: x\n", name)
@@ -106,8 +106,8 @@ func (b *bench) bootstrap(res *debian.Resolution) plan.Step {
 	return b.step("BOOTSTRAP", &plan.Bootstrap{Wanted: debian.Bootstrap{Suite: "bookworm", Arch: "amd64"}, Packages: res})
 }
 
-// A bootstrap unpacks its base, has it configured and the rest installed, as the
-// superuser and without a network.
+// A bootstrap unpacks and configures its base and installs the rest, as the superuser and
+// without a network.
 func TestBootstrapStep(t *testing.T) {
 	b := newBench(t)
 	res := mirror(t, "hello")

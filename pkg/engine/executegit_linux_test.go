@@ -17,7 +17,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/git"
 )
 
-// repository is a git tree of this machine.
+// repository is a git repository on this machine.
 type repository struct {
 	t   *testing.T
 	dir string
@@ -45,7 +45,7 @@ func (r repository) git(args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// commit makes one of the tree's files, and those of fill besides.
+// commit makes a commit of the tree's files and new ones of fill.
 func (r repository) commit(all ...string) string {
 	r.t.Helper()
 	if err := fill(r.dir, all...); err != nil {
@@ -63,7 +63,7 @@ func (r repository) reposync(b *bench, commit string) plan.Step {
 	return b.step("REPOSYNC", &plan.Reposync{Trees: []plan.GitTree{tree}, From: []git.Pinned{from}})
 }
 
-// withoutGit are the files of a layer that git has not made for itself.
+// withoutGit are the files of a layer except for git's own.
 func (b *bench) withoutGit(s engine.State) []string {
 	b.t.Helper()
 	var out []string
@@ -78,7 +78,7 @@ func (b *bench) withoutGit(s engine.State) []string {
 	return out
 }
 
-// Trees come at their commits, the user's, and go from one to the next.
+// Trees are checked out at their commits, belong to the user, and move to the next commit.
 func TestReposyncStep(t *testing.T) {
 	b, r := newBench(t), newRepository(t)
 	b.Git = &git.Cache{Dir: filepath.Join(b.CacheDir, "git"), Env: []string{"HOME=" + r.dir}}
@@ -114,7 +114,7 @@ func TestReposyncStep(t *testing.T) {
 	}
 }
 
-// Files of a commit that is not to be had any more stay, and a note says so.
+// Files of a commit that is no longer available stay, and a note says so.
 func TestReposyncFromAnUnknownCommit(t *testing.T) {
 	b, r := newBench(t), newRepository(t)
 	b.Git = &git.Cache{Dir: filepath.Join(b.CacheDir, "git"), Env: []string{"HOME=" + r.dir}}
@@ -129,7 +129,7 @@ func TestReposyncFromAnUnknownCommit(t *testing.T) {
 	}
 }
 
-// A commit that the repository does not have is a mistake at its place.
+// A commit that the repository does not have is reported at its place in the declaration.
 func TestReposyncOfACommitThatIsGone(t *testing.T) {
 	b, r := newBench(t), newRepository(t)
 	b.Git = &git.Cache{Dir: filepath.Join(b.CacheDir, "git"), Env: []string{"HOME=" + r.dir}}

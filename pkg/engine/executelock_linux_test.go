@@ -21,7 +21,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/plan"
 )
 
-// held takes the lock on a name as another process would, until it is called.
+// held takes a lock as another process would; release releases it.
 func (b *bench) held(name string) (release func()) {
 	b.t.Helper()
 	file := filepath.Join(b.CacheDir, "locks", name)
@@ -44,15 +44,15 @@ func (b *bench) held(name string) (release func()) {
 	}
 }
 
-// waited waits until an event has a text in it.
+// waited waits for an event that contains a text.
 func (b *bench) waited(text string) {
 	for !slices.ContainsFunc(b.events.all(), func(e string) bool { return strings.Contains(e, text) }) && b.t.Context().Err() == nil {
 		time.Sleep(5 * time.Millisecond)
 	}
 }
 
-// A step that another process does is waited for, which one note says, and its
-// result is taken.
+// If another process executes a step, a build waits for it, says so once, and uses the
+// result.
 func TestStepOfAnotherProcess(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -73,7 +73,7 @@ func TestStepOfAnotherProcess(t *testing.T) {
 	b.events.want(t, "note step 1/1 (key "+run.Key[:min(len(run.Key), 12)]+") is already running in build two (process 7): waiting for its result", "step-cached RUN text")
 }
 
-// Where that process ends without a result, the step is done here.
+// If that process ends without a result, the step is executed here.
 func TestStepOfAnotherProcessThatFails(t *testing.T) {
 	b := newBench(t)
 	run := b.step("RUN", &plan.Run{Args: []string{"x"}})
@@ -88,7 +88,7 @@ func TestStepOfAnotherProcessThatFails(t *testing.T) {
 	}
 }
 
-// Who waits for a lock ends with the context.
+// Waiting for a lock ends with the context.
 func TestWaitingEnds(t *testing.T) {
 	b := newBench(t)
 	run := b.step("RUN", &plan.Run{Args: []string{"x"}})
@@ -101,8 +101,8 @@ func TestWaitingEnds(t *testing.T) {
 	}
 }
 
-// Two steps use a cache one after the other, unless it may be shared. It is the
-// user's, and what is written there is there for the next.
+// Two steps use a cache one after the other, unless it may be shared. It belongs to the
+// user, and the next step finds what was written.
 func TestCachesOfSteps(t *testing.T) {
 	for _, shared := range []bool{false, true} {
 		b := newBench(t)
@@ -156,7 +156,7 @@ func TestCachesOfSteps(t *testing.T) {
 	}
 }
 
-// A step that waits for a cache ends with the context, and gives the others back.
+// A step that waits for a cache ends with the context, and releases its other caches.
 func TestWaitingForACache(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

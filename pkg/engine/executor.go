@@ -11,19 +11,19 @@ import (
 
 // Executor builds stages. Several jobs may be executed at a time.
 type Executor interface {
-	// Execute does the steps of a job that are not done, in order, and puts the
-	// result of each into the cache. One that the cache has by now is not executed.
-	// When ctx ends, it ends all that it has started, and the error is ctx's. The error
-	// is a plan.StepError when a step is to blame; what that one has left is not put
-	// into the cache, and the steps after it are not executed. Ran counts in any case.
+	// Execute executes the steps of a job that are not done, in order, and puts the
+	// result of each into the cache. A step that the cache has by now is not executed.
+	// When ctx ends, Execute ends all that it has started, and returns ctx's error. The
+	// error is a plan.StepError if a step is to blame; the result of that step is not put
+	// into the cache, and later steps are not executed. Ran is valid in any case.
 	//
-	// Where another build, or another job, does the same step at that moment, an
-	// executor that is exclusive waits for its result, and others may do it, too.
+	// If another build or another job executes the same step at that moment, an exclusive
+	// executor waits for its result; other executors may execute the step, too.
 	Execute(ctx context.Context, t Task) (Outcome, error)
 }
 
-// Task is a job for an Executor. But for Done, JSON gives it and takes it back: with a
-// bundle of the job's Inputs it is all that another machine needs, see plan.Job.Bundled.
+// Task is a job for an Executor. All but Done survives encoding to JSON: with a bundle
+// of the job's Inputs it is all that another machine needs, see plan.Job.Bundled.
 type Task struct {
 	BuildID      string           `json:"build_id"`
 	Job          *plan.Job        `json:"job"`
@@ -31,19 +31,18 @@ type Task struct {
 	State        State            `json:"state"`                 // before that step
 	Dependencies map[string]State `json:"dependencies,omitzero"` // of the stages that the job needs
 
-	// Done, if it is not nil, is called with what each step leaves once the cache has
-	// it, executed or not. Its error ends the task.
+	// Done, if not nil, is called with the result of each step once the cache has it,
+	// whether the step was executed or not. Its error ends the task.
 	Done func(ctx context.Context, step int, s State) error `json:"-"`
 }
 
-// Outcome is what a Task came to.
+// Outcome is the result of a Task.
 type Outcome struct {
 	State State `json:"state"` // of the last step
-	Ran   int   `json:"ran"`   // steps that were executed, not those that another build has done
+	Ran   int   `json:"ran"`   // steps that were executed here, not by another build
 }
 
-// Check refuses a task that no Executor could do, as one that comes from elsewhere
-// may be.
+// Check refuses a task that no Executor could execute: a task may come from elsewhere.
 func (t Task) Check() error {
 	if err := t.Job.Check(); err != nil {
 		return err

@@ -13,11 +13,11 @@ import (
 
 // Marker remembers which layers of a store are damaged.
 type Marker interface {
-	// MarkDamaged makes the steps whose results need a layer count as not done.
+	// MarkDamaged makes the steps whose results need a layer count as not executed.
 	MarkDamaged(id, why string) error
 }
 
-// MarkDamaged marks the layers that an error says are damaged: the next build makes
+// MarkDamaged marks the layers that an error reports as damaged: the next build makes
 // them again.
 func MarkDamaged(m Marker, err error) error {
 	var errs error
@@ -27,20 +27,20 @@ func MarkDamaged(m Marker, err error) error {
 	return errs
 }
 
-// Work is what a plan is run for.
+// Work is the run of a plan and the use of its result.
 type Work struct {
 	Steps int                                    // of the plan
-	Run   func(context.Context) (*Result, error) // runs what of it is not done, as Engine.Run does
-	Write func(context.Context, *Result) error   // what is made of the result; nil for nothing
-	Once  bool                                   // what was written cannot be taken back: somebody reads along
+	Run   func(context.Context) (*Result, error) // runs the steps that are not done, as Engine.Run does
+	Write func(context.Context, *Result) error   // writes the result; may be nil
+	Once  bool                                   // output cannot be taken back: it is read while it is written
 }
 
-// rounds is how many times work is done before its damages are given up on: with a
-// broken memory or disk there is always one.
+// rounds is how often work is tried before Do gives up: with broken memory or a broken
+// disk there is always damage.
 const rounds = 4
 
-// Do does work. A layer that turns out to be damaged when it is read is made again,
-// and what was written with it. The result counts the steps of all rounds.
+// Do runs and writes w. A layer found damaged while it is read is made again, and so is
+// the output written with it. The result counts the steps of all rounds.
 func (h *Healer) Do(ctx context.Context, w Work) (*Result, error) {
 	ran := 0
 	for round := 1; ; round++ {
@@ -66,16 +66,16 @@ func (h *Healer) Do(ctx context.Context, w Work) (*Result, error) {
 	}
 }
 
-// Healer has the steps run again whose layers turned out to be damaged, each once.
+// Healer reruns the steps whose layers turn out to be damaged, each once.
 type Healer struct {
 	Store  Marker
 	Note   func(text string)
 	healed map[string]bool // layers
 }
 
-// Heal marks the layers as damaged that an error is about, so that the next Run
-// makes them again, and says so. It returns false when the error is about
-// something else, or about a layer that was made again already.
+// Heal marks the damaged layers that an error names, so that the next Run makes them
+// again, and notes it. It returns false if the error is about something else, or about
+// a layer that was made again already.
 func (h *Healer) Heal(err error) (bool, error) {
 	damages := layer.Damages(err)
 	if slices.ContainsFunc(damages, func(d *layer.DamageError) bool { return h.healed[d.Layer] }) {
@@ -86,7 +86,7 @@ func (h *Healer) Heal(err error) (bool, error) {
 	}
 	for _, d := range damages {
 		h.Note(d.Error() + ": its step runs again")
-		if h.healed[d.Layer] { // by this error, which has several damages of it
+		if h.healed[d.Layer] { // the error has several damages of this layer
 			continue
 		}
 		if e := h.Store.MarkDamaged(d.Layer, err.Error()); e != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/layer"
 )
 
-// marked is a store that remembers which layers were marked.
+// marked is a store that records which layers were marked.
 type marked []string
 
 func (m *marked) MarkDamaged(id, _ string) error {
@@ -30,8 +30,8 @@ func damaged(layers ...string) error {
 	return errs
 }
 
-// A damaged layer is made again, once, and what was written with it; not where
-// somebody has read what was written already.
+// A damaged layer is made again, once, and so is the output written with it, unless
+// somebody has read the output already.
 func TestHealer(t *testing.T) {
 	other := errors.New("no space")
 	type result struct {
@@ -41,8 +41,8 @@ func TestHealer(t *testing.T) {
 		Err, Notes bool
 	}
 	for name, tt := range map[string]struct {
-		run, write []error // of each round; nil from then on
-		nothing    bool    // is written
+		run, write []error // by round; nil after the last
+		nothing    bool    // nothing is written
 		once       bool
 		want       result
 	}{
@@ -84,7 +84,7 @@ func TestHealer(t *testing.T) {
 	}
 }
 
-// What is interrupted is not begun again.
+// Interrupted work is not repeated.
 func TestHealerInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var store marked

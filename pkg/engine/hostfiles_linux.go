@@ -17,15 +17,15 @@ import (
 // certificates is where commands find Local.Certificates.
 const certificates = debian.RunDir + "/ca-certificates.crt"
 
-// certificateVariables lead programs to them: OpenSSL and Go; curl; git; Python's requests
-// and pip; Node.js, which adds them to its own.
+// certificateVariables point programs to the certificates: OpenSSL and Go; curl; git;
+// Python's requests and pip; Node.js, which adds them to its own.
 func certificateVariables() []string {
 	return []string{"SSL_CERT_FILE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "REQUESTS_CA_BUNDLE", "PIP_CERT", "NODE_EXTRA_CA_CERTS"}
 }
 
-// addHost gives a command what it needs of this host, and what leaves no trace in the root:
-// certificates and proxies, and in other commands than bitbake's what leads apt to mirrors.
-// Variables of the image stay as they are.
+// addHost gives a command what it needs from this host, without a trace in the root:
+// certificates and proxies and, except for bitbake, apt's configuration of mirrors.
+// Variables of the image are not changed.
 func (r *jobRun) addHost(w *environment, apt bool) error {
 	set := func(name, value string) {
 		if _, ok := w.env[name]; !ok {
@@ -49,8 +49,8 @@ func (r *jobRun) addHost(w *environment, apt bool) error {
 	return err
 }
 
-// hostFiles are the mounts that lead apt to the host's mirror, in stages that are based
-// on a bootstrap, and that have the certificates. Config says that there is one for apt.
+// hostFiles are the mounts with the certificates and, in stages based on a bootstrap, with
+// apt's configuration of the host's mirror. Config reports whether there is one for apt.
 func (r *jobRun) hostFiles(apt bool) (mounts []sandbox.Mount, config bool, err error) {
 	step := debian.StepFiles{Files: map[string]string{}}
 	if apt && r.job.Apt != nil {
@@ -83,8 +83,8 @@ func (r *jobRun) hostFiles(apt bool) (mounts []sandbox.Mount, config bool, err e
 	return mounts, step.Files[debian.AptConfig] != "", nil
 }
 
-// noOtherProxy keeps apt from the proxies of variables where its configuration has none:
-// then the host's apt has none.
+// noOtherProxy makes apt ignore proxy variables if its configuration names no proxy:
+// then the host's apt uses none.
 func (r *jobRun) noOtherProxy(config string) string {
 	out := ""
 	for _, scheme := range []string{"http", "https"} {

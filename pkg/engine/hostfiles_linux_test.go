@@ -16,8 +16,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/debian"
 )
 
-// What a command needs of the host is in its environment and below /run/carosbuild, as far
-// as the image does not say otherwise.
+// What a command needs from the host is in its environment and below /run/carosbuild,
+// unless the image says otherwise.
 func TestAddHost(t *testing.T) {
 	const ca = "-----BEGIN CERTIFICATE-----\n"
 	trust := func(but string) map[string]string {
@@ -44,7 +44,7 @@ func TestAddHost(t *testing.T) {
 		network sandbox.Network
 		env     map[string]string
 		want    map[string]string
-		conf    string // apt's, what it contains; "-": there is none
+		conf    string // text in apt's configuration; "-": there is none
 	}{
 		{"nothing", Local{}, nil, true, sandbox.AutoNetwork, nil, map[string]string{"PATH": "/bin"}, "-"},
 		{"certificates", Local{Certificates: []byte(ca)}, nil, true, sandbox.NoNetwork, nil, with(trust(""), "APT_CONFIG", debian.AptConfig), "Acquire::https::CAInfo \"" + certificates + "\";\n"},

@@ -23,37 +23,37 @@ import (
 type Local struct {
 	Cache     Cache
 	Snapshots Snapshotter
-	Chains    Chains // of Snapshots; nil: states have no digests of their layers, and are of use on this machine only
+	Chains    Chains // of Snapshots; nil: states lack the digests of their layers, and are for this machine only
 	Sandbox   Sandbox
 	Images    Puller
 	Packages  *debian.Fetcher
 	Host      debian.Host
-	Relay     *debian.Relay // proxy of apt in steps; nil without one, see StartRelay
-	// Reach is the address by which steps reach a server on this machine's loopback; nil: the
-	// server's own.
+	Relay     *debian.Relay // proxy for apt in steps, or nil; see StartRelay
+	// Reach returns the address at which steps reach a server on this machine's loopback;
+	// nil: the server's own address.
 	Reach func(address string) string
 	Git   *git.Cache
 	Added files.Memory // of the files of this machine that are added
 
-	Holder      string                    // who this is, for builds that wait for a lock
+	Holder      string                    // the name of this build, for builds that wait for a lock
 	CacheDir    string                    // directories of cache elements, locks of steps
-	CacheSuffix string                    // end of the names of cache directories that others with other owners have, too
+	CacheSuffix string                    // suffix of cache directories, to separate those with other owners
 	CacheOwners owner.Policy              // of caches; nil asks the kernel
 	Scratch     string                    // directory that vanishes with the process
-	LogPath     func(stage string) string // of the file with its output
-	Resolver    []byte                    // resolv.conf of commands that have the host's network, or none
-	Network     Network                   // of commands that ask for none in particular; nil: the host's
-	// Certificates are those of authorities that commands are to trust, in PEM; nil: those of
+	LogPath     func(stage string) string // of a stage's log
+	Resolver    []byte                    // resolv.conf for commands that have the host's network, or none
+	Network     Network                   // for commands that name none; nil: the host's
+	// Certificates are those of the authorities that commands trust, in PEM; nil: those of
 	// the root that they run in.
 	Certificates []byte
 	Proxies      map[string]string // variables of commands that have a network
-	Limits       sandbox.Limits    // of the command of each step, and of a shell
-	Output       int64             // bytes of each step's output that its log keeps; 0: all
+	Limits       sandbox.Limits    // for the command of each step and for a shell
+	Output       int64             // bytes of each step's output that the log keeps; 0: all
 	Now          func() time.Time
 	Events       func(progress.Event)
 
-	// Failed keeps how a failed step left a stage, and returns its name, "" if it
-	// could not; nil: it is not kept.
+	// Failed keeps a stage as a failed step left it, and returns its name, "" if it could
+	// not; nil: it is not kept.
 	Failed func(ctx context.Context, stage string, s State) (name string, err error)
 }
 
@@ -101,7 +101,7 @@ type jobRun struct {
 	log     *stepLog
 }
 
-// take finds the layers of what a task begins with.
+// take finds the layers that a task begins with.
 func (r *jobRun) take(ctx context.Context, t Task) (err error) {
 	for id, s := range t.Dependencies {
 		if r.below[id], err = settled(ctx, r.Chains, s); err != nil {
@@ -112,7 +112,7 @@ func (r *jobRun) take(ctx context.Context, t Task) (err error) {
 	return err
 }
 
-// located says which stage an error is about.
+// located adds the name of the stage to an error.
 func (r *jobRun) located(err error) error {
 	if err != nil {
 		err = fmt.Errorf("stage %s: %w", r.job.ID, err)
@@ -120,8 +120,8 @@ func (r *jobRun) located(err error) error {
 	return err
 }
 
-// step does step i, unless another build does it at the same time: then it
-// waits for that one and takes its result. It reports whether it ran.
+// step executes step i, unless another build is executing it: then it waits and uses
+// that result. It reports whether it executed the step.
 func (r *jobRun) step(ctx context.Context, i int) (bool, error) {
 	s := &r.job.Steps[i]
 	unlock, err := r.lock(s.Key).take(ctx, func(by string) {
@@ -162,7 +162,7 @@ func (r *jobRun) step(ctx context.Context, i int) (bool, error) {
 	return true, nil
 }
 
-// do runs the step and moves the state on.
+// do runs the step and updates the state.
 func (r *jobRun) do(ctx context.Context, s *plan.Step) error {
 	switch a := s.Action.(type) {
 	case *plan.Bootstrap:
@@ -194,7 +194,7 @@ func (r *jobRun) do(ctx context.Context, s *plan.Step) error {
 	return nil
 }
 
-// setEnv is an ENV action. All values are filled in as the variables were before.
+// setEnv is an ENV action. All its values are expanded with the variables before it.
 func (r *jobRun) setEnv(a *plan.Env) {
 	env := variablesOf(&r.state.Config, "/root", r.job.Epoch)
 	values := make([]string, len(a.Variables))
@@ -209,7 +209,7 @@ func (r *jobRun) setEnv(a *plan.Env) {
 	}
 }
 
-// created is the time that images and layers carry.
+// created is the creation time of images and layers.
 func (r *jobRun) created() time.Time {
 	if r.job.Epoch != nil {
 		return time.Unix(*r.job.Epoch, 0).UTC()
@@ -244,7 +244,7 @@ func (r *jobRun) change(ctx context.Context, s *plan.Step, f func(w Snapshot) er
 	return nil
 }
 
-// chain are the digests of a layer and those below it, as far as they are known.
+// chain are the digests of a layer and those below it, or nil if they are not known.
 func (r *jobRun) chain(ctx context.Context, layer string) ([]oci.Digest, error) {
 	if r.Chains == nil {
 		return nil, nil

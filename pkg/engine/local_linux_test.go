@@ -18,7 +18,7 @@ import (
 // A record that cannot be read is an error; the step does not count as cached.
 func TestStepWhoseRecordCannotBeRead(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.MkdirAll(filepath.Join(dir, "records", "key"), 0o700); err != nil { // no file
+	if err := os.MkdirAll(filepath.Join(dir, "records", "key"), 0o700); err != nil { // not a file
 		t.Fatal(err)
 	}
 	var events []progress.Event
@@ -32,7 +32,7 @@ func TestStepWhoseRecordCannotBeRead(t *testing.T) {
 	}
 }
 
-// Layers whose digests are all known have a chain of them.
+// Layers have a chain of digests if all digests are known.
 func TestDiffIDs(t *testing.T) {
 	a, b := oci.DigestOf([]byte("a")), oci.DigestOf([]byte("b"))
 	for _, tt := range []struct {

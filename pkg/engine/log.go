@@ -11,15 +11,15 @@ import (
 	"sync"
 )
 
-// How much of a step's output is kept for a message, and how long a line may
-// be before it is broken: a command may print anything.
+// How much of a step's output is kept for a message, and how long a line may be
+// before it is broken: commands may print anything.
 const (
 	tailLines = 20
 	maxLine   = 4096
 )
 
-// stepLog takes a stage's output: all of it to a file, lines to a callback,
-// the last ones for a message.
+// stepLog takes a stage's output: it writes all to a file, hands lines to a callback,
+// and keeps the last lines for a message.
 type stepLog struct {
 	mu   sync.Mutex
 	file *os.File
@@ -27,8 +27,8 @@ type stepLog struct {
 	line []byte
 	last []string
 	emit func(string)
-	lost func(error)  // called once, when the file is not complete any more
-	also func(string) // of the present step
+	lost func(error)  // called once, when the file becomes incomplete
+	also func(string) // watches the current step, or nil
 	apt  func(string) // likewise
 }
 
@@ -45,21 +45,21 @@ func openStepLog(path string, emit func(string), lost func(error)) (*stepLog, er
 
 func (l *stepLog) path() string { return l.file.Name() }
 
-// watch hands the lines that follow to f too, until it is called with nil.
+// watch hands the following lines to f, too, until it is called with nil.
 func (l *stepLog) watch(f func(string)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.also = f
 }
 
-// watchPackages is watch for what package managers print.
+// watchPackages is watch for the output of package managers.
 func (l *stepLog) watchPackages(f func(string)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.apt = f
 }
 
-// title starts the part of a step.
+// title starts the section of a step.
 func (l *stepLog) title(s string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -68,7 +68,7 @@ func (l *stepLog) title(s string) {
 	l.check(err)
 }
 
-// check notes that something was not written. The step goes on: its result does not
+// check records that something was not written. The step goes on: its result does not
 // depend on the log.
 func (l *stepLog) check(err error) {
 	if err != nil && !l.gaps {
@@ -77,8 +77,8 @@ func (l *stepLog) check(err error) {
 	}
 }
 
-// Write implements io.Writer; it takes everything. Output is never held back: what a
-// killed build has printed is in the file.
+// Write implements io.Writer and never fails. It does not buffer: the output of a killed
+// build is in the file.
 func (l *stepLog) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -101,7 +101,7 @@ func (l *stepLog) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// flushLine ends the line that was being collected.
+// flushLine ends the current line.
 func (l *stepLog) flushLine() {
 	line := bytes.TrimSuffix(l.line, []byte("\r"))
 	if i := bytes.LastIndexByte(line, '\r'); i >= 0 { // a progress display
@@ -128,7 +128,7 @@ func (l *stepLog) say(s string) {
 	}
 }
 
-// tail is the last lines of the current step.
+// tail returns the last lines of the current step.
 func (l *stepLog) tail() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

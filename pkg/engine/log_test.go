@@ -54,7 +54,7 @@ func TestStepLogKeepsTheLast(t *testing.T) {
 	}
 }
 
-// A disk that is full is said, once, and the step goes on: its output is still shown.
+// A full disk is reported once, and the step goes on: its output is still shown.
 func TestStepLogOnAFullDisk(t *testing.T) {
 	for name, first := range map[string]func(*stepLog){"title": func(l *stepLog) { l.title("RUN x") }, "output": func(*stepLog) {}} {
 		var lines, lost []string

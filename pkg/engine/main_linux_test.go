@@ -12,7 +12,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/userns/usernstest"
 )
 
-// outsideVar switches off what needs a user namespace.
+// outsideVar switches off tests that need a user namespace.
 const outsideVar = "TEST_WITHOUT_NAMESPACES"
 
 func TestMain(m *testing.M) {
@@ -23,14 +23,14 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// inNamespace runs the test once more inside a user namespace. It returns true
-// there, and false outside after that run has passed.
+// inNamespace runs the test again inside a user namespace. It returns true there, and
+// false outside once that run has passed.
 func inNamespace(t *testing.T) bool {
 	t.Helper()
 	return inNamespaceOf(t, userns.Ranges)
 }
 
-// inNamespaceOf is inNamespace of one kind.
+// inNamespaceOf is inNamespace for one kind of namespace.
 func inNamespaceOf(t *testing.T, how userns.How) bool {
 	t.Helper()
 	if !userns.Inside(os.Getenv) && os.Getenv(outsideVar) == "1" {
@@ -39,7 +39,7 @@ func inNamespaceOf(t *testing.T, how userns.How) bool {
 	return usernstest.Again(t, how)
 }
 
-// missing skips a test that needs something, or fails it where all is required.
+// missing skips a test that lacks something, or fails it if everything is required.
 func missing(t *testing.T, what string) {
 	t.Helper()
 	if os.Getenv("CAROSBUILD_REQUIRE_TOOLS") == "1" {

@@ -11,9 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mkdirAll makes the directories of name that are missing, 0755 and the
-// superuser's, and opens the last. Links are followed inside the root, also
-// where what they lead to has to be made.
+// mkdirAll makes the missing directories of name, 0755 and the superuser's, and opens
+// the last. Links are followed inside the root; a missing target is made.
 func (c *copier) mkdirAll(name string) (int, error) {
 	fd, err := openIn(c.root, name, unix.O_RDONLY|unix.O_DIRECTORY)
 	if err == unix.ENOENT {
@@ -31,8 +30,7 @@ func (c *copier) mkdirAll(name string) (int, error) {
 	return fd, nil
 }
 
-// makeDirs makes the directories of name that are missing, and gives its path
-// without links.
+// makeDirs makes the missing directories of name, and returns its path without links.
 func (c *copier) makeDirs(name string) (string, error) {
 	at, rest, links := "/", strings.Split(name, "/"), 0
 	for len(rest) > 0 {
@@ -50,7 +48,7 @@ func (c *copier) makeDirs(name string) (string, error) {
 			at = path.Join(at, part)
 			continue
 		}
-		if links++; links > 40 { // as the kernel
+		if links++; links > 40 { // the kernel's limit
 			return "", unix.ELOOP
 		}
 		if path.IsAbs(link) {
@@ -61,8 +59,8 @@ func (c *copier) makeDirs(name string) (string, error) {
 	return at, nil
 }
 
-// makeDir makes one directory. Where there is a symbolic link, it gives what
-// that says instead.
+// makeDir makes one directory. If there is a symbolic link, it returns the target
+// instead.
 func (c *copier) makeDir(at, name string) (link string, err error) {
 	dir, err := openIn(c.root, at, unix.O_RDONLY|unix.O_DIRECTORY)
 	if err != nil {
@@ -76,7 +74,7 @@ func (c *copier) makeDir(at, name string) (link string, err error) {
 	}
 	buf := make([]byte, unix.PathMax)
 	n, err := unix.Readlinkat(dir, name, buf)
-	if err == unix.EINVAL { // a directory, or what will be found to be none
+	if err == unix.EINVAL { // a directory, or something that the next step refuses
 		return "", nil
 	}
 	return string(buf[:max(n, 0)]), err

@@ -10,16 +10,16 @@ import (
 	"github.com/carosio/carosbuild/pkg/progress"
 )
 
-// aptPlan is the line by which apt says how many packages it installs.
+// aptPlan is the line in which apt says how many packages it installs.
 var aptPlan = lazyregexp.New(`^([0-9]+) upgraded, ([0-9]+) newly installed, `)
 
-// What apt says before a download, and of each file.
+// What apt says before a download, and for each file.
 var (
 	aptNeed = lazyregexp.New(`^Need to get ([0-9.,]+) ([kMG]?)B(?:/[0-9.,]+ [kMG]?B)? of archives`)
 	aptGet  = lazyregexp.New(`^Get:[0-9]+ .* \[([0-9.,]+) ([kMG]?)B\]$`)
 )
 
-// aptSize is a size in apt's words, in bytes: it counts in powers of a thousand.
+// aptSize converts a size that apt prints to bytes: its units are powers of a thousand.
 func aptSize(number, unit string) int64 {
 	n, err := strconv.ParseFloat(strings.ReplaceAll(number, ",", ""), 64)
 	if err != nil {
@@ -28,7 +28,7 @@ func aptSize(number, unit string) int64 {
 	return int64(n * map[string]float64{"": 1, "k": 1e3, "M": 1e6, "G": 1e9}[unit])
 }
 
-// packageWatch reads what dpkg and apt print, and tells how many packages are
+// packageWatch reads what dpkg and apt print, and reports how many packages are
 // unpacked and configured.
 type packageWatch struct {
 	event func(progress.Event)
@@ -39,7 +39,7 @@ type packageWatch struct {
 	need, got int64 // bytes of a download; need is 0 outside of one
 }
 
-// What dpkg says of each package, and what is shown.
+// What dpkg says for each package, and what is shown.
 var packageWords = []struct{ line, text string }{
 	{"Unpacking ", "unpack packages"},
 	{"Setting up ", "configure packages"},
@@ -71,8 +71,8 @@ func (w *packageWatch) line(s string) {
 
 const downloadText = "download packages"
 
-// download follows what apt fetches. It rounds each size, so that their sum is
-// only nearly what it needs.
+// download follows apt's downloads. Apt rounds each size, so their sum is only close
+// to the total.
 func (w *packageWatch) download(s string) {
 	if m := aptNeed().FindStringSubmatch(s); m != nil {
 		w.need, w.got = aptSize(m[1], m[2]), 0
@@ -88,14 +88,14 @@ func (w *packageWatch) endDownload(done int64) {
 	if w.got > 0 {
 		kind := progress.ProgressEnd
 		if done == w.need {
-			kind = progress.Progress // all of it: that is an end, too
+			kind = progress.Progress // complete, which ends it, too
 		}
 		w.event(progress.Event{Kind: kind, Stage: w.stage, Text: downloadText, Done: done, Total: w.need})
 	}
 	w.need, w.got = 0, 0
 }
 
-// end says that no more progress comes.
+// end ends the progress display.
 func (w *packageWatch) end() {
 	w.endDownload(w.got)
 	for _, word := range packageWords {

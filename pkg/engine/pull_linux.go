@@ -9,7 +9,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/progress"
 )
 
-// pullProgress adds up how far the layers of an image are.
+// pullProgress adds up the progress of an image's layers.
 type pullProgress struct {
 	stage, ref string
 	event      func(progress.Event)

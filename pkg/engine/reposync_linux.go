@@ -25,27 +25,27 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/git"
 )
 
-// treeLabel begins the label of an image that tells which commit of what is
-// checked out at a path: "COMMIT URL".
+// treeLabel is the prefix of an image label that says which commit is checked out at a
+// path: "COMMIT URL".
 const treeLabel = "io.carosio.carosbuild.git:"
 
-// treeBranch is what a tree's commit is called in the stage.
+// treeBranch is the branch of a tree's commit in the stage.
 const treeBranch = "carosbuild"
 
-// treeAt is the commit that a label says is checked out at a path.
+// treeAt is the commit checked out at a path, according to its label.
 func (r *jobRun) treeAt(path string) (commit string) {
 	commit, _, _ = strings.Cut(r.state.Config.Config.Labels[treeLabel+path], " ")
 	return commit
 }
 
-// checkout is a tree for a stage, and where it is fetched from.
+// checkout is a tree for a stage, and the repository that it is fetched from.
 type checkout struct {
 	plan.GitTree
 	from git.Pinned
 }
 
-// reposync is a REPOSYNC action: it puts the trees that are not there yet, or
-// at another commit, into the stage.
+// reposync is a REPOSYNC action: it checks out the trees that are missing in the stage
+// or at another commit.
 func (r *jobRun) reposync(ctx context.Context, s *plan.Step, a *plan.Reposync) error {
 	labels := maps.Clone(r.state.Config.Config.Labels)
 	if labels == nil {
@@ -83,8 +83,8 @@ func (r *jobRun) reposync(ctx context.Context, s *plan.Step, a *plan.Reposync) e
 	return err
 }
 
-// absentTrees are those that an earlier step has not put there at their commit,
-// or that were removed since.
+// absentTrees are the trees that no earlier step has checked out at their commit, or
+// that were removed since.
 func (r *jobRun) absentTrees(rootDir string, a *plan.Reposync) ([]checkout, error) {
 	root, err := unix.Open(rootDir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -100,8 +100,8 @@ func (r *jobRun) absentTrees(rootDir string, a *plan.Reposync) ([]checkout, erro
 	return absent, nil
 }
 
-// placeTree checks a tree out beside its place, and puts it there: over what
-// was there before, which loses what git knew of the old commit.
+// placeTree checks a tree out beside its destination and moves it there, over what the
+// destination has; the old .git is removed.
 func (r *jobRun) placeTree(ctx context.Context, w Snapshot, t checkout, user sandbox.User) error {
 	root, err := unix.Open(w.Root(), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -135,8 +135,8 @@ func (r *jobRun) placeTree(ctx context.Context, w Snapshot, t checkout, user san
 	return moveOver(temp, dest, w.Owners())
 }
 
-// realDir makes a directory inside root and returns where it really is: no step
-// runs that could change that.
+// realDir makes a directory inside root and returns its real path, which no step can
+// change meanwhile.
 func realDir(root int, name string) (string, error) {
 	fd, err := (&copier{root: root}).mkdirAll(name)
 	if err != nil {
@@ -155,10 +155,10 @@ func chownTree(dir string, user sandbox.User, own owner.Policy) error {
 	})
 }
 
-// removeOld removes the files of what was checked out in dest before: of the
-// commit that the label names, and of the one that git is at, which is another
-// one when a step has moved it, and the only one when it came with an image of
-// redomat's. Files of a commit that cannot be fetched any more stay.
+// removeOld removes the files of what was checked out in dest before: those of the
+// commit that the label names, and those of the commit that git is at, which differs if
+// a step has moved it, and is the only one in an image of redomat's. Files of a commit
+// that cannot be fetched any more stay.
 func (r *jobRun) removeOld(ctx context.Context, root int, t checkout, dest string) error {
 	olds := []string{r.treeAt(t.Path)}
 	if head := headOf(root, t.Path); head != olds[0] {
@@ -191,8 +191,8 @@ func commitFiles(ctx context.Context, cache *git.Cache, p git.Pinned) ([]string,
 	return cache.Files(ctx, p)
 }
 
-// headOf is the commit that a tree in the stage is at, as far as two small files
-// of its .git tell; "" when they do not.
+// headOf is the commit that a tree in the stage is at, according to two small files of
+// its .git; "" if they do not say.
 func headOf(root int, dir string) string {
 	const maxRef = 1 << 10
 	read := func(name string) string {
@@ -221,7 +221,7 @@ func headOf(root int, dir string) string {
 	return head
 }
 
-// removeFiles removes files from dir, and directories that are empty then.
+// removeFiles removes files from dir, and directories that are empty afterwards.
 func removeFiles(dir string, files []string) error {
 	root, err := os.OpenRoot(dir) // a step may have put links in the way
 	if err != nil {
@@ -238,12 +238,12 @@ func removeFiles(dir string, files []string) error {
 		}
 	}
 	for _, d := range slices.Backward(slices.Sorted(maps.Keys(dirs))) { // children first
-		_ = root.Remove(d) // unless there is more in it
+		_ = root.Remove(d) // fails if it is not empty
 	}
 	return nil
 }
 
-// removeAny removes a file that may be gone, or be something else by now.
+// removeAny removes a file that may be gone, or no longer be a file.
 func removeAny(root *os.Root, name string) error {
 	err := root.Remove(name)
 	var pe *fs.PathError
@@ -251,13 +251,13 @@ func removeAny(root *os.Root, name string) error {
 	case err == nil, errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ENOTEMPTY):
 		return nil
 	case errors.As(err, &pe) && strings.Contains(pe.Err.Error(), "escapes"):
-		return nil // a link to elsewhere, which is not ours
+		return nil // a link out of the tree, not ours
 	}
 	return err
 }
 
-// moveOver moves what is in src into dst, directories into directories of that
-// name, and replaces anything else.
+// moveOver moves the contents of src into dst: it merges directories of the same name and
+// replaces anything else.
 func moveOver(src, dst string, own owner.Policy) error {
 	entries, err := os.ReadDir(src)
 	if err != nil {
@@ -287,7 +287,7 @@ func moveOver(src, dst string, own owner.Policy) error {
 	return sameTimes(src, dst, own)
 }
 
-// sameTimes gives a directory owner, mode and time of another.
+// sameTimes sets a directory's owner, mode and time to those of another.
 func sameTimes(src, dst string, own owner.Policy) error {
 	st, err := own.Stat(unix.AT_FDCWD, src)
 	if err != nil {

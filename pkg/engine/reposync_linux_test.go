@@ -39,8 +39,8 @@ func plant(t *testing.T, dir string, names ...string) {
 	}
 }
 
-// TestMoveOver: what comes replaces what is there, of whatever kind, and
-// nothing is followed.
+// TestMoveOver: new files replace old ones, whatever their kind, and no link is
+// followed.
 func TestMoveOver(t *testing.T) {
 	top := t.TempDir()
 	src, dst, other := filepath.Join(top, "new"), filepath.Join(top, "old"), filepath.Join(top, "other")
@@ -62,7 +62,7 @@ func TestMoveOver(t *testing.T) {
 	}
 }
 
-// TestRemoveAny never leaves the directory, and is content with what is gone.
+// TestRemoveAny: removeAny never leaves the directory, and accepts a missing file.
 func TestRemoveAny(t *testing.T) {
 	top := t.TempDir()
 	dir, other := filepath.Join(top, "dir"), filepath.Join(top, "other")
@@ -86,7 +86,7 @@ func TestRemoveAny(t *testing.T) {
 	}
 }
 
-// TestRealDir stays inside of the root, whatever links are in the way.
+// TestRealDir: realDir stays inside the root, whatever links are in the way.
 func TestRealDir(t *testing.T) {
 	dir := t.TempDir()
 	plant(t, dir, "REDO -> /../../x", "x/")
@@ -104,8 +104,8 @@ func TestRealDir(t *testing.T) {
 	}
 }
 
-// TestHeadOf: what is not a small file with a commit id is none, and nothing
-// outside of the root is read.
+// TestHeadOf: only a small file with a commit id counts, and nothing outside the root is
+// read.
 func TestHeadOf(t *testing.T) {
 	const id = "1234567890123456789012345678901234567890"
 	outside := filepath.Join(t.TempDir(), "ref")
@@ -143,7 +143,7 @@ func TestHeadOf(t *testing.T) {
 	}
 }
 
-// TestAbsentTrees: a tree is there if its label says so and it has a .git.
+// TestAbsentTrees: a tree is present if its label says so and it has a .git.
 func TestAbsentTrees(t *testing.T) {
 	dir := t.TempDir()
 	plant(t, dir, "same/.git/", "other/.git/", "unlabeled/.git/", "removed/")

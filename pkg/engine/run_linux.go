@@ -18,7 +18,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/plan"
 )
 
-// environment is what surrounds the command of a step.
+// environment is what the command of a step runs in.
 type environment struct {
 	user    sandbox.User
 	mounts  []sandbox.Mount
@@ -26,8 +26,8 @@ type environment struct {
 	network sandbox.Network
 }
 
-// environmentOf is that of a step's command in a root: that of the step itself, and
-// of a shell in what the step left when it failed.
+// environmentOf is the environment of a step's command in a root: for the step itself,
+// and for a shell in a failed stage.
 func (r *jobRun) environmentOf(s *plan.Step, root string) (environment, error) {
 	user, err := r.userOf(s, root)
 	if err != nil {
@@ -51,7 +51,7 @@ func (r *jobRun) environmentOf(s *plan.Step, root string) (environment, error) {
 	return w, r.addHost(&w, true)
 }
 
-// userOf is who runs the command of a step.
+// userOf is the user that runs the command of a step.
 func (r *jobRun) userOf(s *plan.Step, root string) (sandbox.User, error) {
 	name := r.state.Config.Config.User
 	switch a := s.Action.(type) {
@@ -68,7 +68,7 @@ type command struct {
 	environment
 	args     []string
 	failed   func(*plan.StepError) // completes the error of a command that failed; may be nil
-	packages int64                 // that it configures, for the progress; 0 where apt says how many
+	packages int64                 // how many it configures, for the progress; 0 if apt will say
 }
 
 // run is a RUN action.
@@ -113,7 +113,7 @@ func (r *jobRun) command(ctx context.Context, s *plan.Step, w Snapshot, c comman
 	return nil
 }
 
-// connect is the network that is wanted, as a command has it.
+// connect connects a command to the network that it wants.
 func (l *Local) connect(ctx context.Context, wanted sandbox.Network) (sandbox.Connection, error) {
 	if wanted == sandbox.AutoNetwork {
 		if l.Network != nil {
@@ -124,7 +124,7 @@ func (l *Local) connect(ctx context.Context, wanted sandbox.Network) (sandbox.Co
 	return sandbox.Connection{Network: wanted, Resolver: l.Resolver}, nil
 }
 
-// output is where the output of a step's command goes, to be ended after it.
+// output returns the writer for a step's command; end is called after the command.
 func (r *jobRun) output() (w io.Writer, end func()) {
 	if r.Output <= 0 {
 		return r.log, func() {}
@@ -138,9 +138,9 @@ func (r *jobRun) output() (w io.Writer, end func()) {
 	}
 }
 
-// execute runs a command in a snapshot: of steps, of bootstraps, of shells and of
-// trials. What it needs in the root is planted before, and taken out after it. The
-// step says what is not part of the environment.
+// execute runs a command in a snapshot: of a step, a bootstrap, a shell or a trial. What
+// it needs in the root is planted before, and removed after it. S has what is not part of
+// the environment.
 func execute(ctx context.Context, box Sandbox, w Snapshot, to sandbox.Connection, s sandbox.Command, around environment) (status int, err error) {
 	planted, err := sandbox.Plant(w.Root(), around.mounts, to.Resolver)
 	if err != nil {
@@ -159,8 +159,8 @@ func execute(ctx context.Context, box Sandbox, w Snapshot, to sandbox.Connection
 	return status, err
 }
 
-// failure is the error for a command that ended with a status; the half-done
-// stage becomes an image where that is wanted.
+// failure is the error for a command with a nonzero exit status. The unfinished stage
+// becomes an image if Failed is set.
 func (r *jobRun) failure(ctx context.Context, s *plan.Step, w Snapshot, status int, more func(*plan.StepError)) error {
 	e := &plan.StepError{Stage: r.job.ID, Span: s.Span, Kind: s.Kind, Text: s.Text, Status: status, Tail: r.log.tail(), Log: r.log.path()}
 	if more != nil {
@@ -180,8 +180,8 @@ func (r *jobRun) failure(ctx context.Context, s *plan.Step, w Snapshot, status i
 	return e
 }
 
-// variablesOf are what a command finds: a few defaults, the image's own, and
-// nothing of the caller's.
+// variablesOf are the variables of a command: a few defaults and the image's own, none
+// of the caller's.
 func variablesOf(c *oci.Config, home string, epoch *int64) map[string]string {
 	env := plan.DefaultEnvironment(home, epoch)
 	for _, v := range c.Environ() {

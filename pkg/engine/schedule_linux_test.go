@@ -46,7 +46,7 @@ func (n *notes) want(t *testing.T, lines ...string) {
 	}
 }
 
-// images is an engine.Images that notes what it gets.
+// images is an engine.Images that records what it gets.
 type images struct {
 	notes
 	fails string // call that fails
@@ -73,12 +73,12 @@ func (i *images) did(what string) error {
 type executor struct {
 	notes
 	cache engine.Cache
-	clock time.Time // that notes count from; zero leaves times out
+	clock time.Time // when the times in notes start; zero leaves them out
 	// step is what a step does, nil for nothing.
 	step func(ctx context.Context, t engine.Task, i int) error
 
 	mu       sync.Mutex
-	now, max int // tasks at a time
+	now, max int // tasks that run now, and most so far
 }
 
 func (e *executor) Execute(ctx context.Context, t engine.Task) (out engine.Outcome, err error) {
@@ -145,7 +145,7 @@ func newScheduler(jobs int) *scheduler {
 	}, x, im, ev}
 }
 
-// stage is a job with so many steps, whose keys are its name and a number.
+// stage is a job with a number of steps, whose keys are its name and a number.
 func stage(id string, steps int, needs ...string) plan.Job {
 	j := plan.Job{ID: id, Needs: needs}
 	if len(needs) > 0 {
@@ -159,7 +159,7 @@ func stage(id string, steps int, needs ...string) plan.Job {
 
 func planOf(jobs ...plan.Job) *plan.Plan { return &plan.Plan{Stages: jobs} }
 
-// A stage starts when all that it needs are done, on what its parent has left.
+// A stage starts when all stages that it needs are done, on its parent's result.
 func TestScheduleOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScheduler(4)
@@ -185,7 +185,7 @@ func TestScheduleOrder(t *testing.T) {
 	})
 }
 
-// As many stages run at a time as may, and no more.
+// As many stages run at a time as Jobs allows, and no more.
 func TestScheduleJobs(t *testing.T) {
 	for jobs, want := range map[int]struct {
 		most int
@@ -208,7 +208,7 @@ func TestScheduleJobs(t *testing.T) {
 	}
 }
 
-// What waits for another stage does not keep a place from one that could run.
+// A stage that waits for another does not take the place of one that could run.
 func TestScheduleWaitsWithoutAPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScheduler(1)
@@ -219,8 +219,7 @@ func TestScheduleWaitsWithoutAPlace(t *testing.T) {
 	})
 }
 
-// A plan in which a stage would wait for ever, as one from elsewhere may be, is
-// refused.
+// A plan in which a stage would wait for ever is refused: it may come from elsewhere.
 func TestScheduleRefuses(t *testing.T) {
 	lost := stage("s", 1)
 	lost.Parent = "base"

@@ -16,7 +16,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/plan"
 )
 
-// The first failure ends the others and is the error; what is done is in the result.
+// The first failure ends the others and is the error; finished stages are in the result.
 func TestScheduleFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScheduler(3)
@@ -53,7 +53,8 @@ func TestScheduleFailure(t *testing.T) {
 	})
 }
 
-// When the caller ends, all do, also those that wait for a stage or a place.
+// When the caller's context ends, all stages end, even those that wait for a stage or a
+// place.
 func TestScheduleEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScheduler(1)
@@ -66,7 +67,7 @@ func TestScheduleEnds(t *testing.T) {
 	})
 }
 
-// Of what the cache has, nothing is executed, and the images are kept all the same.
+// Cached steps are not executed, and the images are kept all the same.
 func TestScheduleAllCached(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScheduler(1)
@@ -87,8 +88,7 @@ func TestScheduleAllCached(t *testing.T) {
 	})
 }
 
-// A stage goes on after the last step that the cache has, also where it lacks one
-// before.
+// A stage goes on after the last step that the cache has, even if it lacks an earlier one.
 func TestSchedulePartlyCached(t *testing.T) {
 	for name, tt := range map[string]struct {
 		cached, images, events []string
@@ -127,7 +127,7 @@ func TestSchedulePartlyCached(t *testing.T) {
 	}
 }
 
-// What a stage begins with is kept where it has neither a parent nor only one step.
+// A stage's first result is kept if the stage has no parent and more than one step.
 func TestScheduleStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScheduler(1)
@@ -138,7 +138,7 @@ func TestScheduleStart(t *testing.T) {
 	})
 }
 
-// What cannot be kept or looked up ends the build, and the error names the stage.
+// An image that cannot be kept or a failing cache ends the build; the error names the stage.
 func TestScheduleErrors(t *testing.T) {
 	for name, tt := range map[string]struct {
 		fails, want string
@@ -171,7 +171,7 @@ func TestScheduleErrors(t *testing.T) {
 	}
 }
 
-// An engine whose cache is empty again executes every step once, however often it runs.
+// An engine with a fresh cache executes every step once, however often it runs.
 func TestScheduleAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScheduler(1)

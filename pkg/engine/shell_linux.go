@@ -13,14 +13,14 @@ import (
 	"github.com/carosio/carosbuild/pkg/plan"
 )
 
-// Shell is a command that somebody runs in what a step has left.
+// Shell is a command that somebody runs in the result of a step.
 type Shell struct {
 	BuildID  string
 	Job      *plan.Job // stage that the step is of
 	Step     int       // index of the step whose environment it is; len(Job.Steps) is that of a RUN after the last
 	State    State
 	Args     []string
-	Env      []string // NAME=VALUE, beside what a step has
+	Env      []string // NAME=VALUE, in addition to the step's
 	Network  string   // "" is the step's
 	Terminal bool     // Stdin is one, and the command gets one
 	Stdin    io.Reader
@@ -29,9 +29,9 @@ type Shell struct {
 }
 
 // Shell runs a command with the environment, user, directory, caches, mounts and
-// network of a step, and throws away what it changes, except in caches. Of a
-// bootstrap that is what its base is configured in; the packages that apt installs
-// are not mounted. The result is the command's exit status.
+// network of a step, and discards its changes, except in caches. For a bootstrap these
+// are those in which its base is configured; the packages that apt installs are not
+// mounted. The result is the command's exit status.
 func (l *Local) Shell(ctx context.Context, sh Shell) (status int, err error) {
 	r := &jobRun{Local: l, job: sh.Job, buildID: sh.BuildID, state: sh.State}
 	step := &plan.Step{Action: &plan.Run{}}

@@ -19,12 +19,12 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/debian"
 )
 
-// around is what a command finds, whatever it is.
+// around is the environment of a command, without the command itself.
 func around(s sandbox.Command) string {
 	return fmt.Sprintf("environment %q\ndirectory %s\nuser %d:%d %v\nmounts %+v\nnetwork %s\narchitecture %s", s.Env, s.Cwd, s.UID, s.GID, s.Groups, s.Mounts, s.Network, s.Arch)
 }
 
-// A shell has around it what the step has that it is in.
+// A shell has the environment of its step.
 func TestShellIsInTheWorldOfItsStep(t *testing.T) {
 	epoch := int64(1e9)
 	for name, tt := range map[string]struct {
@@ -79,7 +79,7 @@ func TestShellIsInTheWorldOfItsStep(t *testing.T) {
 	}
 }
 
-// What a shell is given beside that, and what becomes of its changes.
+// A shell gets what is asked for besides, and its changes are discarded.
 func TestShell(t *testing.T) {
 	b := newBench(t)
 	var out bytes.Buffer

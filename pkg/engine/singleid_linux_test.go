@@ -71,8 +71,8 @@ func TestLocalWithOneIDIsAnExecutor(t *testing.T) {
 	})
 }
 
-// What a policy and a step give to files is in the layer, in what is made of it, and seen
-// by the next step; a change of an owner alone makes a layer, and one that is undone none.
+// Owners and modes set by a policy and a step are in the layer, in what is made of it, and
+// seen by the next step; a change of an owner alone makes a layer, unless it is undone.
 func TestOwnersOfOneID(t *testing.T) {
 	t.Parallel()
 	box := busybox(t)
@@ -150,8 +150,7 @@ func TestOwnersOfOneID(t *testing.T) {
 	exportedOwners(t, store, three)
 }
 
-// exportedOwners checks a layer's tar stream by applying it to another store, of which the
-// first layer stands for all.
+// exportedOwners checks the tar streams of a chain by applying them to another store.
 func exportedOwners(t *testing.T, store *layer.Store, top string) {
 	t.Helper()
 	chain, err := store.Chain(top)
@@ -184,7 +183,7 @@ func exportedOwners(t *testing.T, store *layer.Store, top string) {
 	}
 }
 
-// Stores of the two kinds are not taken for each other.
+// A store of one kind is not mistaken for the other.
 func TestStoresOfOtherOwners(t *testing.T) {
 	t.Parallel()
 	if !inNamespaceOf(t, userns.OneID) {

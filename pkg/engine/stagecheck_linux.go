@@ -16,8 +16,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/owner"
 )
 
-// stageCheck compares what is copied from another stage with what was recorded
-// of it: a damaged file would get into a layer that is recorded as right.
+// stageCheck compares files copied from another stage with their recorded checksums:
+// otherwise a damaged file would get into a layer that is recorded as good.
 type stageCheck struct {
 	sums Sums
 	own  owner.Policy      // of the stage's files
@@ -32,7 +32,7 @@ type wanted struct {
 }
 
 // newStageCheck reads what is expected at some paths of a stage, and below them. It
-// is nil where there is nothing to compare with.
+// returns nil if there are no sums.
 func newStageCheck(ctx context.Context, s Sums, own owner.Policy, paths []sourcePath) (*stageCheck, error) {
 	if s == nil {
 		return nil, nil
@@ -56,8 +56,8 @@ func newStageCheck(ctx context.Context, s Sums, own owner.Policy, paths []source
 	}
 }
 
-// file is called after a file was copied, which full leads to. crc is the
-// CRC-32C of its content, nil when that was not read.
+// file is called after the file at full was copied. crc is the CRC-32C of its content,
+// nil if it was not read.
 func (c *stageCheck) file(path, full string, st fs.FileInfo, crc *uint32) error {
 	w, ok := c.want[path]
 	if !ok {
@@ -83,12 +83,12 @@ func (c *stageCheck) file(path, full string, st fs.FileInfo, crc *uint32) error 
 	case sys.Mode != w.sum.Mode || sys.Uid != w.sum.UID || sys.Gid != w.sum.GID || st.Mode().IsRegular() && st.Size() != w.sum.Size:
 		return c.sums.FindDamage(path, "has changed")
 	case crc != nil && st.Size() > 0 && *crc != w.sum.CRC:
-		return &layer.DamageError{Layer: w.layer, Path: path, What: "has another content than was stored"}
+		return &layer.DamageError{Layer: w.layer, Path: path, What: "has different content than was stored"}
 	}
 	return nil
 }
 
-// ascending are attributes by their names.
+// ascending iterates over attributes in the order of their names.
 func ascending(attrs map[string][]byte) iter.Seq2[string, []byte] {
 	return func(yield func(string, []byte) bool) {
 		for _, name := range slices.Sorted(maps.Keys(attrs)) {
@@ -99,7 +99,7 @@ func ascending(attrs map[string][]byte) iter.Seq2[string, []byte] {
 	}
 }
 
-// complete is called when all was copied.
+// complete is called when everything was copied.
 func (c *stageCheck) complete() error {
 	for path, w := range c.want {
 		if !w.seen {

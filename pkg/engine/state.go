@@ -10,23 +10,23 @@ import (
 	"github.com/carosio/carosbuild/pkg/oci"
 )
 
-// State is what a step leaves: a root file system, and the image configuration so
-// far. In JSON, which has the root by the digests of its layers, it means the same on
-// every machine.
+// State is the result of a step: a root file system, and the image configuration so far.
+// Its JSON names the root by the digests of its layers, and means the same on every
+// machine.
 type State struct {
 	Layers []oci.Digest `json:"layers,omitzero"` // digests of the uncompressed tars (diffIDs), the lowest first
 	Config oci.Config   `json:"config"`
 
-	// Layer is what the Snapshotter of this machine calls the topmost of Layers; "" is
-	// an empty root if there are no Layers, and otherwise they are elsewhere.
+	// Layer is this machine's Snapshotter's name for the topmost of Layers. "" is an empty
+	// root if there are no Layers, and otherwise says that they are elsewhere.
 	Layer string `json:"-"`
 }
 
 // ErrElsewhere says that the layers of a State are not on this machine.
 var ErrElsewhere = errors.New("its layers are not on this machine")
 
-// Here is the Layer of a state whose layers are on this machine, "" for an empty root.
-// Otherwise it is ErrElsewhere.
+// Here returns the Layer of a state whose layers are on this machine, "" for an empty
+// root; otherwise the error is ErrElsewhere.
 func (s State) Here() (string, error) {
 	if s.Layer == "" && len(s.Layers) > 0 {
 		return "", fmt.Errorf("layer %s and %d below it: %w", s.Layers[len(s.Layers)-1], len(s.Layers)-1, ErrElsewhere)
@@ -36,15 +36,15 @@ func (s State) Here() (string, error) {
 
 // Chains know the layers of a Snapshotter by their digests.
 type Chains interface {
-	// Chain are the digests of a layer and those below it, as in State.Layers; nil for
-	// "", and where one of them is not known.
+	// Chain returns the digests of a layer and those below it, as in State.Layers; nil for
+	// "", and if one of them is not known.
 	Chain(ctx context.Context, layer string) ([]oci.Digest, error)
-	// Find is the layer that a chain is of. It is false where the Snapshotter does not
-	// have it.
+	// Find returns the topmost layer of a chain, or false if the Snapshotter does not have
+	// it.
 	Find(ctx context.Context, chain []oci.Digest) (layer string, ok bool, err error)
 }
 
-// settled is a state whose Layer is known if its layers are here.
+// settled fills in the Layer of a state if its layers are here.
 func settled(ctx context.Context, c Chains, s State) (State, error) {
 	if _, err := s.Here(); err == nil || c == nil {
 		return s, err

@@ -21,12 +21,12 @@ import (
 
 var errBroken = errors.New("broken")
 
-// digest is one that begins as a text says.
+// digest is a digest with a given prefix.
 func digest(hex string) oci.Digest {
 	return oci.Digest{Algorithm: "sha256", Hex: hex + strings.Repeat("0", 64-len(hex))}
 }
 
-// In JSON a state has its root by digests, and not what this machine calls it.
+// In JSON a state names its root by digests, not by this machine's name for it.
 func TestStateBothWays(t *testing.T) {
 	s := engine.State{Layers: []oci.Digest{digest("1"), digest("2")}, Config: oci.NewConfig("amd64"), Layer: "here"}
 	s.Config.SetEnv("A", "b=<c>")
@@ -55,7 +55,7 @@ func TestStateBothWays(t *testing.T) {
 	}
 }
 
-// noChains are Chains that cannot tell anything.
+// noChains are Chains that always fail.
 type noChains struct{}
 
 func (noChains) Chain(context.Context, string) ([]oci.Digest, error) { return nil, errBroken }
@@ -64,8 +64,8 @@ func (noChains) Find(context.Context, []oci.Digest) (string, bool, error) {
 	return "", false, errBroken
 }
 
-// A task that comes from elsewhere begins with layers that are here under a name of
-// this machine's, or not at all.
+// A task from elsewhere begins with layers that this machine has under its own name, or
+// not at all.
 func TestTaskFromElsewhere(t *testing.T) {
 	b := newBench(t)
 	s := b.base("f=1")
@@ -129,7 +129,7 @@ func TestTaskCheck(t *testing.T) {
 	}
 }
 
-// namer notes what gets names.
+// namer records what gets names.
 type namer struct{ notes }
 
 func (n *namer) Done(_ context.Context, stage, layer string, c oci.Config) (string, error) {
@@ -149,8 +149,8 @@ func (n *namer) Failed(_ context.Context, stage, layer string, c oci.Config) (st
 
 var _ engine.Namer = history.Keeper{}
 
-// Images of the store are of layers that the store has: those that are elsewhere are
-// not taken for an empty root.
+// Images of the store need layers that the store has: layers elsewhere are not mistaken
+// for an empty root.
 func TestStoredImages(t *testing.T) {
 	n := &namer{}
 	i := engine.StoredImages{Names: n}
@@ -172,7 +172,7 @@ func TestStoredImages(t *testing.T) {
 	n.want(t, "done x l a", "failed z l a", "start y l a")
 }
 
-// Records are asked for what they cannot read.
+// Records refuse a key that leads out of their directory.
 func TestRecordsThatCannotBeRead(t *testing.T) {
 	c, root := recordsOf(t)
 	if err := c.Put(t.Context(), "../x", root); err == nil {
@@ -186,8 +186,8 @@ func TestRecordsThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// A stage is built, and what it came to is right, where its log cannot be written; that
-// is said.
+// A stage whose log cannot be written is built with the right result, and that the log
+// is incomplete is noted.
 func TestStageWithoutALog(t *testing.T) {
 	b := newBench(t)
 	b.LogPath = func(string) string { return "/dev/full" }

@@ -14,14 +14,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// waitAfter is how long a lock may be waited for without a word.
+// waitAfter is how long to wait for a lock before saying so.
 const waitAfter = time.Second
 
-// stepLock is a lock among all builds of this user, on the key of a step or on
-// a cache. The file says who has it.
+// stepLock is a lock among all builds of this user, on the key of a step or on a cache.
+// Its file names the holder.
 type stepLock struct {
 	path   string
-	holder string        // who is to have it, for those that wait
+	holder string        // written to the file, for those that wait
 	after  time.Duration // 0 means waitAfter
 }
 
@@ -29,8 +29,7 @@ func (l *Local) lock(name string) stepLock {
 	return stepLock{path: filepath.Join(l.CacheDir, "locks", name), holder: l.Holder}
 }
 
-// take waits for the lock. Where that takes a moment, waiting is told who has it,
-// once.
+// take waits for the lock. If that takes a while, it calls waiting once with the holder.
 func (l stepLock) take(ctx context.Context, waiting func(by string)) (unlock func(), err error) {
 	if err := os.MkdirAll(filepath.Dir(l.path), 0o700); err != nil {
 		return nil, err
@@ -43,7 +42,7 @@ func (l stepLock) take(ctx context.Context, waiting func(by string)) (unlock fun
 		if err := l.flock(ctx, f, &waiting); err != nil {
 			return nil, err
 		}
-		// Whoever held it may have removed the file: then it is not a lock.
+		// The former holder may have removed the file: then the lock on it is void.
 		var ours, there unix.Stat_t
 		if err := unix.Fstat(int(f.Fd()), &ours); err != nil {
 			f.Close()
@@ -53,10 +52,10 @@ func (l stepLock) take(ctx context.Context, waiting func(by string)) (unlock fun
 			f.Close()
 			continue
 		}
-		if err := f.Truncate(0); err == nil { // for those that wait; nothing depends on it
+		if err := f.Truncate(0); err == nil { // only informs those that wait
 			_, _ = f.WriteAt([]byte(l.holder), 0)
 		}
-		return func() { _ = os.Remove(l.path); f.Close() }, nil // a file that stays is taken over by the next
+		return func() { _ = os.Remove(l.path); f.Close() }, nil // the next holder reuses a file that stays
 	}
 }
 
@@ -80,7 +79,7 @@ func (l stepLock) flock(ctx context.Context, f *os.File, waiting *func(by string
 		select {
 		case got <- err:
 		case <-ctx.Done():
-			f.Close() // not before: the number could be another file's by then
+			f.Close() // not earlier: the descriptor's number could be reused
 		}
 	}()
 	moment := time.After(cmp.Or(l.after, waitAfter))
@@ -97,12 +96,12 @@ func (l stepLock) flock(ctx context.Context, f *os.File, waiting *func(by string
 				*waiting = nil
 			}
 		case <-ctx.Done():
-			return ctx.Err() // the process is about to end, and the wait with it
+			return ctx.Err() // the process is about to end, which ends the wait
 		}
 	}
 }
 
-// holderOf is who has a lock, as its file says.
+// holderOf is the holder of a lock, according to its file.
 func holderOf(f *os.File) string {
 	b := make([]byte, 200)
 	n, err := f.ReadAt(b, 0)

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Who waits for a step is told who does it, once, and gets the lock then.
+// A build that waits for a step is told once who holds it, and then gets the lock.
 func TestStepLockSaysWhoHasIt(t *testing.T) {
 	dir := t.TempDir()
 	first := (&Local{CacheDir: dir, Holder: "build one (process 42)"}).lock("key")

@@ -35,7 +35,7 @@ func (l Layers) View(ctx context.Context, id string) (*View, error) {
 	return &View{Root: root, Release: release, Sums: recorded{l.Store, id}, Owners: l.Store.Owners()}, nil
 }
 
-// recorded are the sums of a chain of layers.
+// recorded are the recorded sums of a chain of layers.
 type recorded struct {
 	store *layer.Store
 	top   string
@@ -63,7 +63,7 @@ func (l Layers) Find(_ context.Context, chain []oci.Digest) (string, bool, error
 	return id, err == nil, err
 }
 
-// diffIDs are the digests of layers of a store, nil where one is not known.
+// diffIDs are the digests of a store's layers, nil if one is not known.
 func diffIDs(chain []layer.Layer) (all []oci.Digest) {
 	for _, l := range chain {
 		if l.DiffID == (oci.Digest{}) {
@@ -87,7 +87,7 @@ func (w *working) Commit(ctx context.Context, clamp *int64) (string, bool, error
 	return l.ID, changed, err
 }
 
-// ImagePuller brings images of registries, layouts, archives and the store itself into
+// ImagePuller brings images from registries, layouts, archives and the store itself into
 // a store.
 type ImagePuller struct {
 	Store *layer.Store
@@ -124,7 +124,7 @@ func (r Records) Lookup(_ context.Context, key string) (State, bool, error) {
 	}
 	s := State{Layer: rec.Layer, Layers: r.Of.Chain(rec.Layer)}
 	if json.Unmarshal(rec.Config, &s.Config) != nil {
-		return State{}, false, nil // of another version: run it again
+		return State{}, false, nil // written by another version: run the step again
 	}
 	return s, true, nil
 }
@@ -142,7 +142,7 @@ func (r Records) Put(_ context.Context, key string, s State) error {
 	return r.Of.Put(layer.Record{Key: key, Layer: top, Config: config, Created: r.Now()})
 }
 
-// Namer gives what stages leave names in a store of images: history.Keeper.
+// Namer names the results of stages in a store of images: history.Keeper.
 type Namer interface {
 	Done(ctx context.Context, stage, layer string, config oci.Config) (id string, err error)
 	Start(ctx context.Context, stage, layer string, config oci.Config) error
@@ -170,7 +170,7 @@ func (i StoredImages) Start(ctx context.Context, stage string, s State) error {
 	return i.Names.Start(ctx, stage, layer, s.Config)
 }
 
-// Failed is for Local.Failed.
+// Failed is a function for Local.Failed.
 func (i StoredImages) Failed(ctx context.Context, stage string, s State) (name string, err error) {
 	layer, err := s.Here()
 	if err != nil {

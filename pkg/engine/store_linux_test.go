@@ -18,8 +18,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/oci/ocitest"
 )
 
-// A view of a store's layer knows what was stored in it and those below, and of which
-// layer it is.
+// A view of a store's layer knows what was stored in it and the layers below, and in
+// which of them.
 func TestLayersKnowWhatWasStored(t *testing.T) {
 	t.Parallel()
 	if !inNamespace(t) {
@@ -61,7 +61,7 @@ func TestLayersKnowWhatWasStored(t *testing.T) {
 	}
 }
 
-// layouts finds images in OCI layouts, and says so.
+// layouts finds images in OCI layouts, and reports it.
 type layouts func(oci.Event)
 
 func (l layouts) Find(_ context.Context, ref, arch string) (oci.Source, error) {
@@ -73,8 +73,8 @@ func (l layouts) Find(_ context.Context, ref, arch string) (oci.Source, error) {
 	return oci.FindFile(p, oci.PlatformOf(arch), "")
 }
 
-// What an image has arrives in the state of a stage: its layers, whose files are in
-// the store, and its configuration.
+// The contents of an image arrive in the state of a stage: its layers, whose files are
+// in the store, and its configuration.
 func TestImagePuller(t *testing.T) {
 	t.Parallel()
 	if !inNamespace(t) {

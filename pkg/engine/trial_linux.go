@@ -16,8 +16,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/sandbox"
 )
 
-// TryLayers makes a layer with this program and another on it, as builds do, and
-// returns that.
+// TryLayers makes a layer with this program and another layer on it, as builds do, and
+// returns the latter.
 func TryLayers(ctx context.Context, s Snapshotter) (top string, err error) {
 	self, err := os.ReadFile("/proc/self/exe")
 	if err != nil {
@@ -53,7 +53,7 @@ func TryStep(ctx context.Context, s Snapshotter, box Sandbox, top string) (err e
 		ID: fmt.Sprintf("trial-%d", time.Now().UnixNano()), Arch: runtime.GOARCH, Args: []string{"/carosbuild", "version"}, Stdout: &out, Stderr: &out,
 	}, environment{env: map[string]string{"PATH": "/", "HOME": "/"}})
 	if err == nil && (status != 0 || !strings.HasPrefix(out.String(), "carosbuild ")) {
-		err = fmt.Errorf("a step ended with exit status %d and said %q", status, out.String())
+		err = fmt.Errorf("a step ended with exit status %d and printed %q", status, out.String())
 	}
 	return err
 }

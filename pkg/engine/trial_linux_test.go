@@ -70,7 +70,7 @@ func TestTrial(t *testing.T) {
 	}
 }
 
-// marker notes which layers are marked.
+// marker records which layers are marked.
 type marker struct {
 	notes
 	err error
@@ -111,7 +111,7 @@ func TestHealer(t *testing.T) {
 	}
 }
 
-// A password that no proxy of the build's can keep is said to be left out.
+// A note says which password is left out because the build's proxy cannot keep it.
 func TestRelayOfAHost(t *testing.T) {
 	for proxy, want := range map[string]string{
 		"": "", "http://proxy:1": "",

@@ -4,5 +4,5 @@ package engine
 
 import "github.com/carosio/carosbuild/pkg/evict"
 
-// CacheUnits are the caches of stages below Local.CacheDir, to be removed one by one.
+// CacheUnits are the caches of stages below Local.CacheDir, each to be removed on its own.
 func CacheUnits(cacheDir string) ([]evict.Unit, error) { return evict.Units(cachesDir(cacheDir)) }

@@ -12,7 +12,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/plan"
 )
 
-// The units are the caches that steps get to see, and not the locks beside them.
+// The units are the caches that steps see, not the locks beside them.
 func TestCacheUnits(t *testing.T) {
 	l := &Local{CacheDir: t.TempDir()}
 	r := &jobRun{Local: l, job: &plan.Job{}}

@@ -14,14 +14,13 @@ import (
 	"github.com/carosio/carosbuild/pkg/oci"
 )
 
-// Apply makes a layer of an uncompressed tar stream. The stream may come from
-// anybody: it cannot reach outside of the layer, and what does not fit into a
-// layer (names with "..", hard links to nothing, owners outside of the
-// namespace) is an error that names the member. Device nodes
-// are not made, see Devices. Extended attributes of overlay and of ownership
-// tables are not set. The stream is kept exactly: WriteTar gives it back.
+// Apply makes a layer from an uncompressed tar stream. The stream is untrusted: it
+// cannot reach outside the layer, and a member that does not fit into a layer (a name
+// with "..", a hard link to nothing, an owner outside the namespace) is an error that
+// names it. Device nodes are not made, see Devices. Extended attributes of overlay and
+// of ownership tables are not set. The stream is kept exactly: WriteTar writes it again.
 //
-// Want is the stream's expected digest; the zero hash accepts any.
+// Want is the stream's expected digest; the zero digest accepts any.
 func (s *Store) Apply(ctx context.Context, parent string, tar io.Reader, want oci.Digest) (Layer, error) {
 	if want != (oci.Digest{}) {
 		if id := ChainID(parent, want); s.whole(id) {

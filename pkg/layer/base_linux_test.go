@@ -16,9 +16,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/oci"
 )
 
-// TestDebianBase applies a real root file system, the tar file that
-// CAROSBUILD_TEST_BASE names (mmdebstrap --variant=minbase bookworm x.tar),
-// and gives it back.
+// TestDebianBase applies a real root file system, the tar file that CAROSBUILD_TEST_BASE
+// names (mmdebstrap --variant=minbase bookworm x.tar), and writes it again.
 func TestDebianBase(t *testing.T) {
 	file := os.Getenv("CAROSBUILD_TEST_BASE")
 	if file == "" {

@@ -17,22 +17,22 @@ import (
 	"github.com/carosio/carosbuild/pkg/layer/archive"
 )
 
-// CommitOptions say what a step's layer holds.
+// CommitOptions say what enters a step's layer.
 type CommitOptions struct {
-	// Clamp is SOURCE_DATE_EPOCH: later mtimes become this one, in the layer's
-	// files and in its tar stream.
+	// Clamp is SOURCE_DATE_EPOCH: later mtimes are set to it, in the layer's files and in
+	// its tar stream.
 	Clamp *int64
-	// Exclude are paths that do not enter the layer, with all below them:
-	// where caches and other things were mounted.
+	// Exclude are paths that do not enter the layer, with everything below them: mount
+	// points of caches and the like.
 	Exclude []string
-	// Stubs are paths that do not enter the layer when they are empty
-	// directories or files: what the sandbox made to mount on.
+	// Stubs are paths that do not enter the layer if they are empty directories or files:
+	// mount points that the sandbox made.
 	Stubs []string
 }
 
-// Commit ends the snapshot and makes a layer of what differs from its parent.
-// A step that changed nothing gives the parent and false. The same changes
-// give the same layer again. No process may write to the snapshot any more.
+// Commit ends the snapshot and makes a layer of its differences from the parent. If there
+// are none, it returns the parent and false. The same changes give the same layer. No
+// process may write to the snapshot any more.
 func (s *Store) Commit(ctx context.Context, w *Working, o CommitOptions) (Layer, bool, error) {
 	if !w.ended.CompareAndSwap(false, true) {
 		return Layer{}, false, errors.New("commit: the snapshot has ended already")
@@ -92,7 +92,7 @@ func (s *Store) commit(ctx context.Context, w *Working, o CommitOptions) (Layer,
 func (w *Working) rootChanged() (bool, error) {
 	st, err := w.store.owners.Stat(unix.AT_FDCWD, w.changes())
 	if err != nil {
-		return false, fmt.Errorf("look at the root directory: %w", err)
+		return false, fmt.Errorf("read the root directory: %w", err)
 	}
 	want := w.base
 	if w.parent == "" {
@@ -101,8 +101,8 @@ func (w *Working) rootChanged() (bool, error) {
 	return st.Mode != want.Mode || st.Uid != want.Uid || st.Gid != want.Gid, nil
 }
 
-// settleRoot gives the upper directory the look of the layer's root
-// directory: its time is the parent's when the tar stream has no entry for it.
+// settleRoot gives the upper directory the metadata of the layer's root directory: if the
+// tar stream has no entry for it, its time is the parent's.
 func (w *Working) settleRoot(inStream bool) error {
 	for _, x := range []string{"impure", "origin", "uuid"} {
 		err := unix.Lremovexattr(w.changes(), w.store.format.Prefix+x)
@@ -120,9 +120,9 @@ func (w *Working) settleRoot(inStream bool) error {
 	return nil
 }
 
-// stage registers a layer whose files are in dir, which moves into the store,
-// and whose tar stream record describes. Where the store has that layer and it
-// is damaged, its files are replaced. It closes record.
+// stage registers a layer. Its files are in dir, which moves into the store; record
+// describes its tar stream. If the store has that layer, but damaged, its files are
+// replaced. It closes record.
 func (s *Store) stage(parent string, res archive.Result, record *os.File, dir string) (Layer, error) {
 	id := ChainID(parent, res.DiffID)
 	s.register.Lock()
@@ -161,9 +161,9 @@ func (s *Store) stage(parent string, res archive.Result, record *os.File, dir st
 	return l, err
 }
 
-// repair gives a damaged layer the files in dir, which are those it had, and the
-// record of its tar stream, which it closes. Mounts of the layer keep what they
-// have. Dir has the damaged files then.
+// repair replaces the files of a damaged layer by the same files in dir, and its tar
+// record by record, which it closes. Mounts of the layer keep the old files. Afterwards,
+// dir has the damaged files.
 func (s *Store) repair(id, dir string, record *os.File) error {
 	defer record.Close()
 	if err := s.writeSplit(id, record); err != nil {
@@ -197,5 +197,5 @@ func (s *Store) writeSplit(id string, record *os.File) error {
 	return freshfile.Rename(f, file, false, errors.Join(err, z.Close()))
 }
 
-// stagingParent is the directory of the store's own that holds dest.
+// stagingParent is the store's directory that holds dest.
 func stagingParent(dest string) string { return filepath.Dir(dest) }

@@ -38,8 +38,8 @@ func TestInnerLoop(t *testing.T) {
 	}
 }
 
-// Whenever a process is killed, the next one finds complete layers only and
-// removes what the dead one had in progress.
+// Whenever a process is killed, the next one finds only complete layers and removes the
+// dead one's unfinished work.
 func TestKill(t *testing.T) {
 	if !inNamespace(t) {
 		return
@@ -72,8 +72,7 @@ func TestKill(t *testing.T) {
 	}
 }
 
-// withoutSettling is the environment for a process that is in the namespace
-// already.
+// withoutSettling is the environment for a process that is already in the namespace.
 func withoutSettling(env []string) []string { return append(env, settledVar+"=1") }
 
 // checkStore opens a store and checks all layers.
@@ -83,7 +82,7 @@ func checkStore(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := s.Prepare(t.Context(), "") // a writer makes the store tidy up
+	w, err := s.Prepare(t.Context(), "") // a writer makes the store clean up
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,9 +175,8 @@ func sameLayers(t *testing.T, s *Store) error {
 	return nil
 }
 
-// What a process that was killed in this mount namespace has mounted is
-// unmounted before its files are removed: removing them through the mount
-// would change a layer.
+// Mounts of a process that was killed in this mount namespace are unmounted before its
+// files are removed: removing them through the mount would change a layer.
 func TestBury(t *testing.T) {
 	if !inNamespace(t) {
 		return
@@ -212,7 +210,7 @@ func TestBury(t *testing.T) {
 	}
 }
 
-// Bytes that have changed in the store are never given out as if they had not.
+// Bytes that have changed in the store are never exported as if they were good.
 func TestBitRot(t *testing.T) {
 	if !inNamespace(t) {
 		return
@@ -240,7 +238,7 @@ func TestBitRot(t *testing.T) {
 			}
 			var out bytes.Buffer
 			w := gzip.NewWriter(&out)
-			// One more segment: nothing but the digest can tell.
+			// One more segment, which only the digest reveals.
 			fmt.Fprintf(w, "%s{\"type\":2,\"payload\":\"AAAA\",\"position\":9}\n", plain.String())
 			return errors.Join(w.Close(), os.WriteFile(s.splitFile(l.ID), out.Bytes(), 0o600))
 		},

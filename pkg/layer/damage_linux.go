@@ -17,17 +17,16 @@ import (
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
-// A layer whose stored files are not those that were committed is marked:
-// GraphRoot/carosbuild/damaged/ID says why. Its step counts as not done, and so
-// do those on top of it. When the step, or a pull, makes the same layer again,
-// its files take the place of the damaged ones and the mark goes, so that
-// images which have the layer are whole again.
+// A layer whose stored files differ from what was committed is marked:
+// GraphRoot/carosbuild/damaged/ID says why. Its step counts as not done, and so do those
+// based on it. When the step, or a pull, makes the same layer again, the new files replace
+// the damaged ones and the mark is removed, so that images with the layer are good again.
 
-// DamageError says that a stored layer is not what was stored. It wraps
+// DamageError says that a stored layer differs from what was stored. It wraps
 // ErrDamaged.
 type DamageError struct {
 	Layer string // its ID
-	Path  string // below the root, "" where it is about all of it
+	Path  string // below the root, "" for the whole layer
 	What  string // what is different
 }
 
@@ -35,7 +34,7 @@ func (e *DamageError) Error() string {
 	return fmt.Sprintf("layer %s is damaged in the store: %s", short(e.Layer), e.difference())
 }
 
-// difference is what is different, and where.
+// difference says what is different, and where.
 func (e *DamageError) difference() string {
 	if e.Path == "" {
 		return e.What
@@ -43,7 +42,7 @@ func (e *DamageError) difference() string {
 	return terminal.Line("/"+e.Path) + " " + e.What
 }
 
-// damage makes what is wrong with the files or the record of a layer a DamageError.
+// damage makes a DamageError of an error about the files or the record of a layer.
 func damage(layer string, err error) error {
 	if m, ok := err.(*archive.Mismatch); ok {
 		return &DamageError{layer, m.Path, m.What}
@@ -53,7 +52,7 @@ func damage(layer string, err error) error {
 
 func (e *DamageError) Unwrap() error { return oci.ErrDamaged }
 
-// Damages are all damages that an error tells of.
+// Damages are all damages that an error reports.
 func Damages(err error) []*DamageError {
 	switch e := err.(type) {
 	case *DamageError:
@@ -93,8 +92,7 @@ func (s *Store) clearDamage(id string) error {
 	return nil
 }
 
-// present reports whether a layer's files are in a store and not marked as
-// damaged.
+// present reports whether a layer's files are in a store and not marked as damaged.
 func present(graph, id string) bool {
 	if _, err := os.Lstat(damagedFile(graph, id)); !errors.Is(err, fs.ErrNotExist) {
 		return false
@@ -103,7 +101,7 @@ func present(graph, id string) bool {
 	return err == nil && st.IsDir()
 }
 
-// unmarked is an error for a chain with a layer that is known to be damaged.
+// unmarked returns an error if a layer of a chain is known to be damaged.
 func (s *Store) unmarked(id string) error {
 	chain, err := s.Chain(id)
 	if err != nil {
@@ -117,8 +115,8 @@ func (s *Store) unmarked(id string) error {
 	return nil
 }
 
-// alsoDamaged adds to an error about a damaged layer what else of a chain is
-// damaged, so that one build heals all of it.
+// alsoDamaged adds the other damaged layers of a chain to an error about one, so that one
+// build repairs all of them.
 func (s *Store) alsoDamaged(ctx context.Context, chain []Layer, err error) error {
 	found := Damages(err)
 	if len(found) == 0 {
@@ -135,7 +133,7 @@ func (s *Store) alsoDamaged(ctx context.Context, chain []Layer, err error) error
 	return err
 }
 
-// whole reports whether the store has a layer that is not known to be damaged.
+// whole reports whether the store has a layer and does not know it to be damaged.
 func (s *Store) whole(id string) bool {
 	_, ok := s.Layer(id)
 	return ok && present(s.graph, id)

@@ -20,8 +20,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/oci"
 )
 
-// layers are three layers on one another: with whiteouts, directories that hide
-// what is below, files in place of directories and hard links.
+// layers commits three layers, one on another, with whiteouts, opaque directories, files
+// in place of directories and hard links.
 func layers(s *stepper) {
 	write := func(root string, files ...string) error {
 		for _, f := range files {
@@ -44,7 +44,7 @@ func layers(s *stepper) {
 	})
 }
 
-// expected are the paths that a chain is expected to show.
+// expected lists the paths that a chain is expected to show.
 func expected(s *stepper, id string) []string {
 	s.Helper()
 	e, err := s.s.Expect(s.Context(), id)
@@ -69,7 +69,7 @@ func expected(s *stepper, id string) []string {
 	}
 }
 
-// What is expected of a chain is what its mount shows, in order.
+// The expected files of a chain are those that its mount shows, in order.
 func TestExpectedIsWhatTheMountShows(t *testing.T) {
 	if !inNamespace(t) {
 		return
@@ -94,7 +94,7 @@ func TestExpectedIsWhatTheMountShows(t *testing.T) {
 	if d := cmp.Diff(got, want); d != "" {
 		t.Errorf("expected (-got +shown):\n%s", d)
 	}
-	// A record that is damaged or missing is made again, and says the same.
+	// A damaged or missing record is made again, with the same contents.
 	for _, change := range []func(file string) error{
 		os.Remove,
 		func(file string) error { return os.Truncate(file, 90) },
@@ -113,8 +113,8 @@ func TestExpectedIsWhatTheMountShows(t *testing.T) {
 	}
 }
 
-// A layer that is damaged counts as absent with all on top of it, and has its
-// files back when it is made again.
+// A damaged layer and all layers on it count as missing, and its files are restored when
+// it is made again.
 func TestDamagedLayerIsMadeAgain(t *testing.T) {
 	if !inNamespace(t) {
 		return
@@ -186,8 +186,7 @@ func TestDamagedLayerIsMadeAgain(t *testing.T) {
 	}
 }
 
-// What a step has made to look like marks of a machine's storage reaches neither
-// its layer nor a disk.
+// A step's imitations of storage attributes reach neither its layer nor a disk.
 func TestStorageAttributesAreTakenOut(t *testing.T) {
 	if !inNamespace(t) {
 		return
@@ -219,7 +218,7 @@ func TestStorageAttributesAreTakenOut(t *testing.T) {
 	}
 }
 
-// An index of the store that is damaged is restored from the copy.
+// A damaged index of the store is restored from its copy.
 func TestIndexIsRestored(t *testing.T) {
 	graph := t.TempDir()
 	file := indexes(graph)[0]

@@ -13,8 +13,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
-// makeDeep makes directories inside one another below root, all named d but for
-// the first.
+// makeDeep makes nested directories below root, all named d except the first.
 func makeDeep(root, first string, levels int) error {
 	at, err := unix.Open(root, unix.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
@@ -41,7 +40,7 @@ func makeDeep(root, first string, levels int) error {
 	return err
 }
 
-// lowerFiles is the limit of descriptors for the rest of the test.
+// lowerFiles lowers the limit of descriptors for the rest of the test.
 func lowerFiles(t *testing.T, n uint64) {
 	t.Helper()
 	var old unix.Rlimit
@@ -54,9 +53,9 @@ func lowerFiles(t *testing.T, n uint64) {
 	t.Cleanup(func() { _ = unix.Setrlimit(unix.RLIMIT_NOFILE, &old) })
 }
 
-// Trees with more levels than there are descriptors, and with paths that are
-// longer than the kernel takes, are committed, exported, applied, discarded and
-// removed, and the store can be opened again.
+// Trees with more levels than there are descriptors, and with paths beyond the kernel's
+// limit, are committed, exported, applied, discarded and removed, and the store can be
+// opened again.
 func TestDeepTreeInStore(t *testing.T) {
 	if !inNamespace(t) {
 		return
@@ -87,7 +86,7 @@ func TestDeepTreeInStore(t *testing.T) {
 		if err != nil || again.ID != l.ID {
 			t.Fatalf("%d levels: applied as %s, %v", levels, again.ID, err)
 		}
-		if levels > 1000 { // on a layer it takes long
+		if levels > 1000 { // on a layer this takes long
 			continue
 		}
 		if w, err = s.Prepare(t.Context(), again.ID); err != nil {
@@ -112,7 +111,7 @@ func TestDeepTreeInStore(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// What a killed process leaves is removed by the next that opens the store.
+	// The next process that opens the store removes what a killed one has left.
 	w, err := s.Prepare(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)
@@ -126,8 +125,8 @@ func TestDeepTreeInStore(t *testing.T) {
 	}
 }
 
-// An error about a file of a step names it as text: nothing in it can act on a
-// terminal, or look like another line.
+// An error about a file of a step prints its name as text: nothing in it can act on a
+// terminal or look like another line.
 func TestCommitErrorsPrintNamesAsText(t *testing.T) {
 	if !inNamespace(t) {
 		return

@@ -19,8 +19,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/sealed"
 )
 
-// Device is a device node of an image. A user namespace cannot make one, so
-// it is in no directory of the store, only in a layer's tar stream.
+// Device is a device node of an image. A user namespace cannot make one, so it is only in
+// a layer's tar stream, not in a directory of the store.
 type Device struct {
 	Path         string // below the root, without a leading slash
 	Block        bool   // a block device rather than a character device
@@ -30,8 +30,8 @@ type Device struct {
 	ModTime      time.Time
 }
 
-// Devices are the device nodes of a chain of layers, by path. They are worked
-// out once for each chain, from the tar records of its layers, and noted.
+// Devices returns the device nodes of a chain of layers, sorted by path. They are read
+// from the tar records of the layers once for each chain, and noted.
 func (s *Store) Devices(id string) ([]Device, error) {
 	chain, err := s.Chain(id)
 	if err != nil {
@@ -56,8 +56,8 @@ func (s *Store) Devices(id string) ([]Device, error) {
 	return devices, nil
 }
 
-// knownDevices is what is noted for the longest part of the chain, and how
-// many layers that is.
+// knownDevices returns the noted devices of the longest part of the chain that has a note,
+// and how many layers that part has.
 func (s *Store) knownDevices(chain []Layer) (deviceTable, int, error) {
 	for n := len(chain); n > 0; n-- {
 		var devices []Device
@@ -77,8 +77,8 @@ func (s *Store) knownDevices(chain []Layer) (deviceTable, int, error) {
 	return deviceTable{}, 0, nil
 }
 
-// devicesFile is where the devices of a chain are noted. Its id stands for the
-// content of all its layers, so that the note is never out of date.
+// devicesFile is the file with the devices of a chain. The id depends on the content of
+// all layers, so the note is never out of date.
 func (s *Store) devicesFile(id string) string {
 	return filepath.Join(s.graph, "carosbuild", "devices", id)
 }
@@ -86,10 +86,9 @@ func (s *Store) devicesFile(id string) string {
 // deviceTable is the device nodes of a chain by path.
 type deviceTable map[string]Device
 
-// apply changes the table as one layer says, whose headers each gives. They
-// are gone over twice instead of being kept, for there may be very many: first
-// whiteouts, which are about lower layers only; then the rest, unless there is
-// no device that it could be about.
+// apply applies one layer, whose headers each iterates over, to the table. There may be
+// very many headers, so it reads them twice instead of keeping them: first whiteouts,
+// which concern lower layers only; then the rest, unless it cannot concern a device.
 func (t deviceTable) apply(each func(func(*tar.Header) error) error) error {
 	own := false
 	err := each(func(h *tar.Header) error {
@@ -109,7 +108,7 @@ func (t deviceTable) apply(each func(func(*tar.Header) error) error) error {
 
 func isDevice(h *tar.Header) bool { return h.Typeflag == tar.TypeChar || h.Typeflag == tar.TypeBlock }
 
-// whiteout takes out what a whiteout of that path is about.
+// whiteout removes what a whiteout at that path hides.
 func (t deviceTable) whiteout(rel string) {
 	dir, base := archive.ParentOf(rel), path.Base(rel)
 	if base == archive.WhiteoutOpaque {
@@ -119,14 +118,14 @@ func (t deviceTable) whiteout(rel string) {
 	}
 }
 
-// member puts what is not a whiteout in its place.
+// member applies a member that is not a whiteout.
 func (t deviceTable) member(h *tar.Header) error {
 	rel, err := archive.MemberPath(h.Name)
 	if err != nil || rel == "" || strings.HasPrefix(path.Base(rel), archive.WhiteoutPrefix) || h.Typeflag == tar.TypeXGlobalHeader {
 		return err
 	}
 	for dir := archive.ParentOf(rel); dir != "" && len(t) > 0; dir = archive.ParentOf(dir) {
-		delete(t, dir) // it is a directory now
+		delete(t, dir) // now a directory
 	}
 	switch h.Typeflag {
 	case tar.TypeDir:
@@ -154,7 +153,7 @@ func (t deviceTable) member(h *tar.Header) error {
 	return nil
 }
 
-// remove takes out what is below rel, and rel itself.
+// remove removes everything below rel and, with self, rel itself.
 func (t deviceTable) remove(rel string, self bool) {
 	if self {
 		delete(t, rel)

@@ -60,7 +60,7 @@ func TestDevices(t *testing.T) {
 		t.Errorf("devices (-want +got):\n%s", d)
 	}
 	testNotedDevices(t, s, parent, want)
-	// None of them is a file, and a step on top of them changes nothing.
+	// No device is a file, and a step on the layer changes nothing.
 	root, release, err := s.View(t.Context(), parent)
 	if err != nil {
 		t.Fatal(err)
@@ -74,8 +74,8 @@ func TestDevices(t *testing.T) {
 	}
 }
 
-// testNotedDevices asks again: what was noted counts, for the layer and those
-// on top of it, unless it is damaged.
+// testNotedDevices asks again: the note is used, for the layer and those on it, unless it
+// is damaged.
 func testNotedDevices(t *testing.T, s *Store, id string, want []Device) {
 	t.Helper()
 	check := func(what, id string, want []Device) {
@@ -107,7 +107,7 @@ func testNotedDevices(t *testing.T, s *Store, id string, want []Device) {
 	}
 }
 
-// An owner that the namespace lacks is refused with its name.
+// An owner that is not mapped in the namespace is refused by name.
 func TestApplyForeignOwner(t *testing.T) {
 	if !inNamespace(t) {
 		return

@@ -27,7 +27,7 @@ type stepper struct {
 	top Layer
 }
 
-// step commits what f does to a snapshot of the last layer.
+// step runs f on a snapshot of the last layer and commits it.
 func (s *stepper) step(o CommitOptions, f func(root string) error) (Layer, bool) {
 	s.Helper()
 	w, err := s.s.Prepare(s.Context(), s.top.ID)
@@ -45,7 +45,7 @@ func (s *stepper) step(o CommitOptions, f func(root string) error) (Layer, bool)
 	return l, changed
 }
 
-// members are the entries of a layer's tar, as one line each.
+// members are the entries of a layer's tar, one line each.
 func (s *stepper) members(l Layer) []string {
 	s.Helper()
 	var buf bytes.Buffer
@@ -155,7 +155,7 @@ func TestDiff(t *testing.T) {
 			os.Remove(p("c/g")), os.Mkdir(p("n"), 0o755), os.WriteFile(p("n/1"), []byte("l"), 0o644), os.Link(p("n/1"), p("n/0")),
 			unix.Setxattr(p("n"), "user.x", []byte("y"), 0), unix.Mkfifo(p("pipe"), 0o640), os.Chmod(root, 0o750), listener.Close(),
 			unix.Mknod(p("sock2"), unix.S_IFSOCK|0o600, 0),
-			// As overlay does with other options: opaque, but nothing is below.
+			// As overlay does with other options: opaque, with nothing below.
 			unix.Setxattr(filepath.Join(filepath.Dir(root), "upper/n"), archive.UserOverlay+"opaque", []byte("y"), 0))
 	})
 	want = []string{
@@ -167,8 +167,8 @@ func TestDiff(t *testing.T) {
 	}
 }
 
-// A commit's stream, applied elsewhere, gives the same layer and the same
-// files, times included.
+// A commit's stream, applied elsewhere, gives the same layer and the same files, including
+// times.
 func TestApplyWhatWasCommitted(t *testing.T) {
 	if !inNamespace(t) {
 		return
@@ -207,7 +207,7 @@ func TestDeepAndLong(t *testing.T) {
 		return
 	}
 	s := &stepper{T: t, s: openStore(t)}
-	for i := range 130 { // more than one page of mount options holds
+	for i := range 130 { // more than fit into one page of mount options
 		s.step(CommitOptions{}, func(root string) error {
 			return os.WriteFile(filepath.Join(root, fmt.Sprint("f", i)), nil, 0o644)
 		})
@@ -223,7 +223,7 @@ func TestDeepAndLong(t *testing.T) {
 	if err := release(); err != nil {
 		t.Error(err)
 	}
-	l, _ := s.step(CommitOptions{}, func(root string) error { // deeper than a path may be long
+	l, _ := s.step(CommitOptions{}, func(root string) error { // deeper than the longest path
 		fd, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY, 0)
 		name := strings.Repeat("d", 60)
 		for range 200 {

@@ -22,7 +22,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/oci"
 )
 
-// openKind opens a store with snapshots of a kind; only in a namespace.
+// openKind opens a store with a kind of snapshots; it works only in a namespace.
 func openKind(t testing.TB, k snapshot.Kind) *Store {
 	t.Helper()
 	dir := t.TempDir()
@@ -38,7 +38,7 @@ func openKind(t testing.TB, k snapshot.Kind) *Store {
 	return s
 }
 
-// Both drivers make the same layers of the same changes, to the byte.
+// Both drivers make identical layers of the same changes.
 func TestDriversMakeTheSameLayers(t *testing.T) {
 	if !inNamespace(t) {
 		return
@@ -60,8 +60,8 @@ func TestDriversMakeTheSameLayers(t *testing.T) {
 	}
 }
 
-// sameStep does the same random things to a snapshot of each store, and compares the
-// layers. Log is of all that was done since scratch.
+// sameStep makes the same random changes to a snapshot of each store, and compares the
+// layers. Log lists all changes since scratch.
 func sameStep(t *testing.T, r *rand.Rand, a, b *stepper, log *[]string) bool {
 	t.Helper()
 	x, y := prepared(a), prepared(b)
@@ -102,8 +102,8 @@ func prepared(s *stepper) *Working {
 	return w
 }
 
-// linkedFiles are the files with several names. Written in place, all of them change
-// where one inode is one file, and one of them on an overlay mount.
+// linkedFiles are the files with several names. A write in place changes all names in a
+// copy, but only one on an overlay mount.
 func linkedFiles(t *testing.T, root string) map[string]bool {
 	t.Helper()
 	out := map[string]bool{}
@@ -121,14 +121,14 @@ func linkedFiles(t *testing.T, root string) map[string]bool {
 	return out
 }
 
-// mess does random things to several roots.
+// mess makes random changes to several roots.
 type mess struct {
 	r      *rand.Rand
 	roots  []string
 	linked map[string]bool
 }
 
-// path is a path of few that there are, so that things meet.
+// path is one of few paths, so that changes collide.
 func (m *mess) path() string {
 	p := ""
 	for range 1 + m.r.IntN(3) {
@@ -137,7 +137,7 @@ func (m *mess) path() string {
 	return p
 }
 
-// something does one thing to all roots and says which.
+// something makes one change to all roots and says which.
 func (m *mess) something(t *testing.T) string {
 	t.Helper()
 	p, q, n := m.path(), m.path(), m.r.IntN(3)
@@ -160,7 +160,7 @@ func (m *mess) something(t *testing.T) string {
 		}},
 		{"symlink", func(root string) error { return os.Symlink(q, filepath.Join(root, p)) }},
 		{"fifo", func(root string) error { return unix.Mkfifo(filepath.Join(root, p), 0o600) }},
-		{"socket", func(root string) error { // which no tar has: its time stays
+		{"socket", func(root string) error { // not in tar: the directory's time stays
 			file := filepath.Join(root, p)
 			if err := unix.Mknod(file, unix.S_IFSOCK|0o600, 0); err != nil {
 				return err
@@ -193,7 +193,7 @@ func (m *mess) something(t *testing.T) string {
 	thing := things[m.r.IntN(len(things))]
 	first := thing.f(m.roots[0])
 	for _, root := range m.roots[1:] {
-		if errors.Is(first, unix.EXDEV) { // overlay has no renames of what is below
+		if errors.Is(first, unix.EXDEV) { // overlay does not rename lower directories
 			break
 		}
 		if err := thing.f(root); (err == nil) != (first == nil) {
@@ -235,7 +235,7 @@ func (m *mess) meta(root, p string, f func(string) error) error {
 	return f(file)
 }
 
-// again writes a file with what it has.
+// again writes a file with the content that it has.
 func (m *mess) again(root, p string) error {
 	file := filepath.Join(root, p)
 	var st unix.Stat_t
@@ -251,7 +251,7 @@ func setTimes(file string, sec int64, nsec int) error {
 	return unix.UtimesNanoAt(unix.AT_FDCWD, file, []unix.Timespec{ts, ts}, unix.AT_SYMLINK_NOFOLLOW)
 }
 
-// chmodAll is chmod -R of files, each by all of its names.
+// chmodAll is chmod -R for files, by every name of each.
 func chmodAll(root string, mode uint32) error {
 	return filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
@@ -261,8 +261,7 @@ func chmodAll(root string, mode uint32) error {
 	})
 }
 
-// What an overlay mount shows of layers is what a copy of them has, also when it is
-// looked at.
+// An overlay mount and a copy show the same files of layers, also in views.
 func TestViewsOfBothDrivers(t *testing.T) {
 	if !inNamespace(t) {
 		return
@@ -302,8 +301,8 @@ func TestViewsOfBothDrivers(t *testing.T) {
 	}
 }
 
-// A directory that takes the place of another keeps what it has, also where that is what
-// was there before.
+// A directory that replaces another keeps its contents, even if they are the same as
+// before.
 func TestDirectoryAnew(t *testing.T) {
 	if !inNamespace(t) {
 		return
@@ -325,7 +324,7 @@ func TestDirectoryAnew(t *testing.T) {
 	}
 }
 
-// What was written with what it had is no change; what was changed in the moment in which
+// A file written with the same content is not a change; a change at the moment in which
 // the snapshot was made is one.
 func TestNoChange(t *testing.T) {
 	if !inNamespace(t) {
@@ -351,8 +350,8 @@ func TestNoChange(t *testing.T) {
 	}
 }
 
-// An owner that a step has recorded by itself, or that a tar stream says it has recorded,
-// is neither believed nor passed on, whatever made the snapshot. Nor are marks of a layer.
+// Owner records forged by a step or a tar stream are neither believed nor passed on,
+// whatever made the snapshot. Nor are forged marks of a layer.
 func TestRecordsOfStepsAreNotBelieved(t *testing.T) {
 	if !inNamespace(t) {
 		return
@@ -408,7 +407,7 @@ func notIn(t *testing.T, s *Store, l Layer, attrs map[string]string) {
 			t.Errorf("%s belongs to %d:%d", p, st.Uid, st.Gid)
 		}
 		for name := range attrs {
-			if name == s.format.Prefix+"opaque" { // overlay's own, of each new directory
+			if name == s.format.Prefix+"opaque" { // overlay's own, on each new directory
 				continue
 			}
 			if _, e := unix.Lgetxattr(p, name, nil); e == nil {
@@ -432,8 +431,8 @@ func tarOf(t *testing.T, f func(*tar.Writer) error) []byte {
 	return buf.Bytes()
 }
 
-// A file with several names below gets an inode for each when all are changed; a new name
-// of a file takes that into the layer.
+// A file with several names below gets an inode for each if all are changed; a new name
+// brings the file into the layer.
 func TestFilesWithSeveralNames(t *testing.T) {
 	if !inNamespace(t) {
 		return

@@ -16,14 +16,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A layer's files are not written to the disk when it is committed: that would
-// cost more than the step. Before a layer is registered, a symbolic link
-// pending/ID is made whose target is BOOT:OWNER, the boot id and the name of
-// the process's work directory; when a later syncfs has succeeded, it is
-// removed. A link with another boot id means that the machine
-// went down in between, and that the layer may lack data. Making a short
-// symbolic link is one metadata operation, which journaling file systems never
-// reorder behind the rename of the store's own index.
+// A layer's files are not synced to disk when it is committed: that would cost more than
+// the step. Before a layer is registered, a symbolic link pending/ID is made with the
+// target BOOT:OWNER, the boot id and the name of the process's work directory; once a
+// later syncfs has succeeded, the link is removed. A link with a different boot id means
+// that the machine went down in between, and that the layer may lack data. Making a short
+// symbolic link is one metadata operation, which journaling file systems never reorder
+// behind the rename of the store's own index.
 
 const bootIDFile = "/proc/sys/kernel/random/boot_id"
 
@@ -43,14 +42,14 @@ const syncInterval = 2 * time.Second
 type syncer struct {
 	dir  string // GraphRoot/carosbuild/pending
 	boot string
-	mine string   // target of the marks of this process
+	mine string   // target of this process's marks
 	root *os.File // any file on the file system to sync
 
 	wake chan struct{}
 	quit chan struct{}
 	done chan error
 
-	flushing sync.Mutex // held by flush: what it has written is the first part of waiting
+	flushing sync.Mutex // held by flush, which writes the first part of waiting
 
 	mu      sync.Mutex
 	waiting []waiting
@@ -80,7 +79,7 @@ func startSyncer(graph, boot string, w *wip) (*syncer, error) {
 	if s.root, err = os.Open(s.dir); err != nil {
 		return nil, fmt.Errorf("open store directory: %w", err)
 	}
-	// What a dead process of this boot has not synced is synced now.
+	// Sync what dead processes of this boot have not synced.
 	for _, n := range names {
 		target := mark(s.dir, n.Name())
 		if b, owner, ok := strings.Cut(target, ":"); ok && b == boot && !w.alive(owner) {
@@ -94,8 +93,7 @@ func startSyncer(graph, boot string, w *wip) (*syncer, error) {
 	return s, nil
 }
 
-// mark is the target of a layer's mark, "" when it has none, "?" when it
-// cannot be read.
+// mark is the target of a layer's mark, "" if there is none, "?" if it cannot be read.
 func mark(dir, id string) string {
 	target, err := os.Readlink(filepath.Join(dir, id))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -107,13 +105,13 @@ func mark(dir, id string) string {
 	return target
 }
 
-// damaged reports whether a layer may lack data since an earlier boot.
+// damaged reports whether a layer from an earlier boot may lack data.
 func damaged(dir, id, boot string) bool {
 	target := mark(dir, id)
 	return target != "" && !strings.HasPrefix(target, boot+":")
 }
 
-// void are the layers with marks of another boot.
+// void lists the layers with marks of another boot.
 func (s *syncer) void() ([]string, error) {
 	names, err := os.ReadDir(s.dir)
 	if err != nil {
@@ -152,7 +150,7 @@ func (s *syncer) drop(id string) error {
 	return nil
 }
 
-// added says that an announced layer is complete.
+// added reports that an announced layer is complete.
 func (s *syncer) added(id string) {
 	s.mu.Lock()
 	s.waiting = append(s.waiting, waiting{id, s.mine})
@@ -182,7 +180,7 @@ func (s *syncer) loop() {
 	}
 }
 
-// flush writes all complete layers to the disk and takes their marks away.
+// flush syncs all complete layers to disk and removes their marks.
 func (s *syncer) flush() error {
 	s.flushing.Lock()
 	defer s.flushing.Unlock()
@@ -209,7 +207,7 @@ func (s *syncer) flush() error {
 	return nil
 }
 
-// close writes what is pending and stops.
+// close syncs what is pending and stops.
 func (s *syncer) close() error {
 	close(s.quit)
 	return <-s.done

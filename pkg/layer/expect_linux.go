@@ -14,9 +14,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/layer/sums"
 )
 
-// Expect reads what was recorded of a chain of layers. A layer without a record,
-// such as one of podman's, is read once as a whole, checked against its
-// digest, and recorded.
+// Expect reads the records of a chain of layers. A layer without a record, such as
+// podman's, is read once as a whole, checked against its digest, and recorded.
 func (s *Store) Expect(ctx context.Context, id string) (*sums.Expected, error) {
 	chain, err := s.Chain(id)
 	if err != nil {
@@ -53,9 +52,9 @@ func (s *Store) record(l Layer) error {
 // maxNamed is how many damages of a layer an error names.
 const maxNamed = 5
 
-// FindDamage says which layers of a chain are not what was recorded, as far as
-// that shows without reading contents. It is for a chain whose mount was not as
-// expected: an error comes back in any case.
+// FindDamage returns an error that says which layers of a chain differ from their records,
+// without reading contents. It is for a chain whose mount was not as expected, so it
+// always returns an error.
 func (s *Store) FindDamage(id, path, what string) error {
 	chain, err := s.Chain(id)
 	if err != nil {

@@ -32,8 +32,8 @@ const (
 )
 
 // Fsck checks the lists of the store, each layer against its digest and the record of its
-// files, the documents of each image, and all records and notes. What containers have
-// written has no digest and is not looked at.
+// files, the documents of each image, and all records and notes. Files written by
+// containers have no digest and are not checked.
 func (s *Store) Fsck(ctx context.Context, c *fsck.Check) error {
 	if err := s.fsckIndexes(c); err != nil {
 		return fmt.Errorf("check the store's lists: %w", err)
@@ -63,13 +63,13 @@ func (s *Store) Fsck(ctx context.Context, c *fsck.Check) error {
 		{"note of attributes", filepath.Join(own, "labels"), thenNote},
 	} {
 		if err := sealed.Fsck(ctx, c, in.kind, in.dir, in.then); err != nil {
-			return fmt.Errorf("check what the store notes: %w", err)
+			return fmt.Errorf("check the store's notes: %w", err)
 		}
 	}
 	return nil
 }
 
-// fsckIndexes tells of the lists that were damaged when the store was opened, and looks at
+// fsckIndexes reports the lists that were damaged when the store was opened, and checks
 // their copies.
 func (s *Store) fsckIndexes(c *fsck.Check) error {
 	for _, file := range indexes(s.graph) {
@@ -99,7 +99,7 @@ func (s *Store) fsckIndexes(c *fsck.Check) error {
 	return nil
 }
 
-// fsckLayer checks a layer. One that is known to be damaged waits to be made again.
+// fsckLayer checks a layer. A layer known to be damaged waits to be made again.
 func (s *Store) fsckLayer(ctx context.Context, c *fsck.Check, of *storage.Layer) error {
 	l := s.remember(of)
 	incomplete, _ := of.Flags["incomplete"].(bool)
@@ -139,11 +139,11 @@ func (s *Store) readWhole(ctx context.Context, l Layer, mine bool) error {
 		return &DamageError{l.ID, "", "its files are missing"}
 	}
 	if mine && ChainID(l.Parent, l.DiffID) != l.ID {
-		return &DamageError{l.ID, "", "the list of layers has another digest or another layer below it"}
+		return &DamageError{l.ID, "", "the list of layers has a different digest or a different layer below it"}
 	}
 	found, err := s.checkFiles(l.ID, 1)
 	switch {
-	case errors.Is(err, sums.ErrNone): // it has none; the digest says as much but for owners, modes and times
+	case errors.Is(err, sums.ErrNone): // no record; the digest covers all but owners, modes and times
 	case err != nil:
 		return err
 	case len(found) > 0:
@@ -157,7 +157,7 @@ func (s *Store) readWhole(ctx context.Context, l Layer, mine bool) error {
 	return err
 }
 
-// fsckSums looks at the record of a layer's files.
+// fsckSums checks the record of a layer's files.
 func (s *Store) fsckSums(c *fsck.Check, l Layer) error {
 	file := s.sumsFile(l.ID)
 	if _, err := os.Lstat(file); errors.Is(err, fs.ErrNotExist) {

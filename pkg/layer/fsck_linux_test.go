@@ -19,8 +19,7 @@ import (
 	"go.podman.io/storage"
 )
 
-// A flipped bit in any kind of file of a store is found, in the store of any rung, and
-// nothing else is.
+// A flipped bit in any kind of file of a store of any rung is found, and nothing else is.
 func TestFsckFindsFlippedBits(t *testing.T) {
 	if !inNamespace(t) {
 		return
@@ -35,13 +34,13 @@ func TestFsckFindsFlippedBits(t *testing.T) {
 	}
 }
 
-// flips are damages: where the file is below the store, ID being that of the middle layer
-// and IMAGE that of the image, which byte of it, and which kind is told.
+// flips are damages: the file below the store, with ID for the middle layer's id and IMAGE
+// for the image's, the byte in it, and the kind that is reported.
 var flips = []struct {
 	file string
 	at   int64
 	kind string
-	gone bool // it is removed
+	gone bool // the file is removed
 }{
 	{"overlay/ID/diff/hidden/new", 3, "layer", false},
 	{"overlay-layers/ID.tar-split.gz", 60, "layer", false},
@@ -119,7 +118,8 @@ func fsckStore(t *testing.T, o Options) {
 	fsckIndex(t, o)
 }
 
-// fsckIndex flips bits in the library's list of layers, which it reads once for a directory.
+// fsckIndex flips bits in the library's list of layers, which the library reads once per
+// directory.
 func fsckIndex(t *testing.T, o Options) {
 	for i, key := range []string{`"id":"`, `"parent":"`, `"diff-digest":"sha256:`, `"diff-size":`} {
 		moved := fmt.Sprint(filepath.Dir(o.GraphRoot), "/moved", i)
@@ -136,7 +136,7 @@ func fsckIndex(t *testing.T, o Options) {
 		if at < 0 {
 			t.Fatalf("no %s in %s", key, data)
 		}
-		undo := flipBit(t, file, int64(at+len(key)+1)) // the second digit: 0 cannot be the first of a number
+		undo := flipBit(t, file, int64(at+len(key)+1)) // the second digit: the first cannot be 0
 		s, err := Open(t.Context(), o)
 		if err != nil {
 			t.Fatal(err)
@@ -149,7 +149,7 @@ func fsckIndex(t *testing.T, o Options) {
 	}
 }
 
-// flipBit flips a bit of a file, with its times kept. Undo restores it.
+// flipBit flips a bit of a file and keeps its times. Undo restores it.
 func flipBit(t *testing.T, file string, at int64) (undo func()) {
 	t.Helper()
 	data, err := os.ReadFile(file)

@@ -17,10 +17,10 @@ import (
 	"github.com/carosio/carosbuild/pkg/oci"
 )
 
-// PutImage stores an image whose top layer is top, and gives it names, which
-// are taken away from other images. The rootfs part of the config is filled in from
-// the layers; its history may have entries for layers only as many as there
-// are layers. An equal image is not stored twice; its id is returned.
+// PutImage stores an image whose top layer is top, and gives it names, which other images
+// lose. The rootfs part of the config is filled in from the layers; its history must not
+// have more entries for layers than there are layers. An equal image is not stored twice;
+// its id is returned.
 func (s *Store) PutImage(ctx context.Context, names []string, top string, c oci.Config) (id string, err error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
@@ -59,7 +59,7 @@ func (s *Store) measuredChain(top string) ([]Layer, error) {
 	return chain, err
 }
 
-// putImage stores an image with exactly that config.
+// putImage stores an image with exactly this config.
 func (s *Store) putImage(names []string, top string, config []byte, chain []Layer, created time.Time) (string, error) {
 	var layers []oci.Descriptor
 	for _, l := range chain {
@@ -91,9 +91,8 @@ func (s *Store) putImage(names []string, top string, config []byte, chain []Laye
 	return id, nil
 }
 
-// restoreData gives a stored image back what is not there any more, or is
-// damaged, of its documents. A manifest that is right for the image stays:
-// podman's may differ from ours.
+// restoreData restores documents of a stored image that are missing or damaged. A manifest
+// that is right for the image stays: podman's may differ from ours.
 func (s *Store) restoreData(id string, data []storage.ImageBigDataOption) error {
 	for _, d := range data {
 		got, err := s.store.ImageBigData(id, d.Key)
@@ -110,8 +109,7 @@ func (s *Store) restoreData(id string, data []storage.ImageBigDataOption) error 
 	return nil
 }
 
-// AddNames gives an image further names, which are taken away from other
-// images.
+// AddNames gives an image more names, which other images lose.
 func (s *Store) AddNames(id string, names []string) error {
 	names, err := oci.FullNames(names)
 	if err == nil {
@@ -144,8 +142,8 @@ func toImage(i *storage.Image) Image {
 	return img
 }
 
-// ImageByName looks an image up by one of its names or by its id. A name
-// without a registry means localhost first, then docker.io.
+// ImageByName looks up an image by one of its names or by its id. A name without a
+// registry means localhost first, then docker.io.
 func (s *Store) ImageByName(n string) (Image, bool, error) {
 	for _, c := range oci.StoreNames(n) {
 		i, err := s.store.Image(c)
@@ -159,7 +157,7 @@ func (s *Store) ImageByName(n string) (Image, bool, error) {
 	return Image{}, false, nil
 }
 
-// Config is an image's configuration, also as the bytes that its id digests.
+// Config returns an image's configuration, parsed and as the bytes whose digest is its id.
 func (s *Store) Config(i Image) (oci.Config, []byte, error) {
 	b, err := s.store.ImageBigData(i.ID, "sha256:"+i.ID)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -178,7 +176,7 @@ func (s *Store) Config(i Image) (oci.Config, []byte, error) {
 	return cfg, b, nil
 }
 
-// RemoveNames takes names away from whatever images have them.
+// RemoveNames removes names from the images that have them.
 func (s *Store) RemoveNames(names []string) error {
 	names, err := oci.FullNames(names)
 	if err != nil {
@@ -202,7 +200,7 @@ func (s *Store) RemoveNames(names []string) error {
 // RemoveImage removes an image and the layers that nothing else needs. It is
 // idempotent.
 func (s *Store) RemoveImage(id string) error {
-	layers, err := s.store.DeleteImage(id, false) // those that would go with it
+	layers, err := s.store.DeleteImage(id, false) // the layers that would go with it
 	for _, l := range layers {
 		if err == nil {
 			err = s.flatten(l)

@@ -15,12 +15,12 @@ import (
 	"github.com/carosio/carosbuild/pkg/oci"
 )
 
-// The store's library cannot open a store whose index it cannot read, and has
-// no other copy of it. Ours is taken whenever a store is closed:
-// GraphRoot/carosbuild/index/NAME. It takes the place of an index that is not
-// readable; what was stored after it was taken has to be made or pulled again.
+// The store's library cannot open a store whose index it cannot read, and keeps no copy
+// of it. We make a copy whenever a store is closed: GraphRoot/carosbuild/index/NAME. It
+// replaces an index that is not readable; what was stored after the copy was made has to be
+// made or pulled again.
 
-// indexes are the files that a store cannot be opened without.
+// indexes are the files that the library needs to open a store.
 func indexes(graph string) []string {
 	return []string{filepath.Join(graph, "overlay-layers", "layers.json"), filepath.Join(graph, "overlay-images", "images.json")}
 }
@@ -29,7 +29,7 @@ func indexCopy(graph, file string) string {
 	return filepath.Join(graph, "carosbuild", "index", filepath.Base(file))
 }
 
-// readIndex reads an index of the store, or the copy of one that is damaged.
+// readIndex reads an index of the store, or its copy if the index is damaged.
 func readIndex(graph, file string) (data []byte, damaged bool, err error) {
 	data, err = os.ReadFile(file)
 	if err != nil || json.Valid(data) {
@@ -42,7 +42,7 @@ func readIndex(graph, file string) (data []byte, damaged bool, err error) {
 	return data, true, err
 }
 
-// restoreIndexes puts copies in the place of indexes that are damaged.
+// restoreIndexes replaces damaged indexes by their copies.
 func restoreIndexes(graph string) (restored []string, err error) {
 	for _, file := range indexes(graph) {
 		data, damaged, err := readIndex(graph, file)
@@ -57,7 +57,7 @@ func restoreIndexes(graph string) (restored []string, err error) {
 	return restored, nil
 }
 
-// saveIndexes takes copies of indexes that have changed.
+// saveIndexes copies the indexes that have changed.
 func saveIndexes(graph string) error {
 	for _, file := range indexes(graph) {
 		data, err := os.ReadFile(file)

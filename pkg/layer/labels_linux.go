@@ -15,17 +15,17 @@ import (
 	"github.com/carosio/carosbuild/pkg/sealed"
 )
 
-// Label is what a file of an image has of extended attributes that a user
-// namespace cannot set: labels of security modules, trusted.*. They are on no
-// file of the store, only in a layer's tar stream.
+// Label is those extended attributes of a file of an image that a user namespace cannot
+// set: labels of security modules, trusted.*. They are only in a layer's tar stream, not
+// on files of the store.
 type Label struct {
 	Path   string            // below the root, without a leading slash
 	Dir    bool              // of a directory
 	Xattrs map[string][]byte // by their full names
 }
 
-// Labels are the labels of a chain of layers, by path. They are worked out
-// once for each chain, from the tar records of its layers, and noted.
+// Labels returns the labels of a chain of layers, sorted by path. They are read from the
+// tar records of the layers once for each chain, and noted.
 func (s *Store) Labels(id string) ([]Label, error) {
 	chain, err := s.Chain(id)
 	if err != nil {
@@ -60,13 +60,13 @@ func (s *Store) Labels(id string) ([]Label, error) {
 	return labels, nil
 }
 
-// labelsFile is where the labels of a chain are noted. Its id stands for the
-// content of all its layers, so that the note is never out of date.
+// labelsFile is the file with the labels of a chain. The id depends on the content of all
+// layers, so the note is never out of date.
 func (s *Store) labelsFile(id string) string {
 	return filepath.Join(s.graph, "carosbuild", "labels", id)
 }
 
-// labelXattrs are the attributes of a member that stay in the tar stream.
+// labelXattrs are the attributes of a member that are only in the tar stream.
 func labelXattrs(h *tar.Header) map[string][]byte {
 	var out map[string][]byte
 	for k, v := range h.PAXRecords {
@@ -85,7 +85,7 @@ func labelXattrs(h *tar.Header) map[string][]byte {
 // labelTable is the labels of a chain.
 type labelTable struct {
 	labels map[string]Label // by path
-	below  map[string]int   // how many there are below a directory, which is looked for often
+	below  map[string]int   // number of labels below a directory, for frequent look-ups
 }
 
 func newLabelTable() *labelTable {
@@ -113,7 +113,7 @@ func (t *labelTable) countAbove(rel string, n int) {
 	}
 }
 
-// dropBelow takes out what is below a directory.
+// dropBelow removes the labels below a directory.
 func (t *labelTable) dropBelow(rel string) {
 	if t.below[rel] == 0 {
 		return
@@ -125,8 +125,8 @@ func (t *labelTable) dropBelow(rel string) {
 	}
 }
 
-// apply changes the table as one layer says, first by its whiteouts, which are
-// about lower layers only; see deviceTable.apply.
+// apply applies one layer to the table, first its whiteouts, which concern lower layers
+// only; see deviceTable.apply.
 func (t *labelTable) apply(each func(func(*tar.Header) error) error) error {
 	own := false
 	err := each(func(h *tar.Header) error {
@@ -150,7 +150,7 @@ func (t *labelTable) apply(each func(func(*tar.Header) error) error) error {
 	return each(t.member)
 }
 
-// member gives a name the labels that its member has.
+// member gives a name the labels of its member.
 func (t *labelTable) member(h *tar.Header) error {
 	rel, err := archive.MemberPath(h.Name)
 	if err != nil || strings.HasPrefix(path.Base(rel), archive.WhiteoutPrefix) || h.Typeflag == tar.TypeXGlobalHeader {
@@ -158,7 +158,7 @@ func (t *labelTable) member(h *tar.Header) error {
 	}
 	for dir := archive.ParentOf(rel); dir != ""; dir = archive.ParentOf(dir) {
 		if l, ok := t.labels[dir]; ok && !l.Dir {
-			t.drop(dir) // it is a directory now
+			t.drop(dir) // now a directory
 		}
 	}
 	l := Label{rel, h.Typeflag == tar.TypeDir, labelXattrs(h)}

@@ -13,8 +13,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/layer/archive"
 )
 
-// Labels that a namespace cannot set are those of the topmost member of each
-// name, and gone with it.
+// Labels that a namespace cannot set come from the topmost member of each name, and go
+// with it.
 func TestLabelsOfLayers(t *testing.T) {
 	if !inNamespace(t) {
 		return

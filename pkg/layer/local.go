@@ -16,8 +16,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/oci"
 )
 
-// ImageID finds the id of an image in the store's index, without opening the
-// store: that would need the user namespace.
+// ImageID finds the id of an image in the store's index, without opening the store, which
+// would need the user namespace.
 func (p Paths) ImageID(n string) (string, error) {
 	images, err := p.Images()
 	if err != nil {
@@ -33,11 +33,11 @@ func (p Paths) ImageID(n string) (string, error) {
 	return "", fmt.Errorf("image %s: %w", n, ErrUnknown)
 }
 
-// Images lists all images of the store from its index. Neither a namespace nor
-// an opened store is needed; a store that does not exist has none.
+// Images lists all images of the store from its index, which needs neither a namespace nor
+// an opened store. A store that does not exist has no images.
 func (p Paths) Images() ([]Image, error) {
 	if p.GraphRoot == "" {
-		return nil, errors.New("the place of the store is not given")
+		return nil, errors.New("the directory of the store is not given")
 	}
 	b, _, err := readIndex(p.GraphRoot, filepath.Join(p.GraphRoot, "overlay-images", "images.json"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -76,14 +76,13 @@ func (p Paths) ImageConfig(id string) ([]byte, error) {
 	return b, nil
 }
 
-// ConfigWhole reports whether the configuration of an image is in the store as
-// it was stored.
+// ConfigWhole reports whether the configuration of an image is in the store and undamaged.
 func (p Paths) ConfigWhole(id string) bool {
 	_, err := p.ImageConfig(id)
 	return err == nil
 }
 
-// Named reports whether an image has a name, which is completed as podman does.
+// Named reports whether an image has a name, which is completed as podman completes it.
 func (i Image) Named(n string) bool {
 	return slices.ContainsFunc(oci.StoreNames(n), func(full string) bool { return slices.Contains(i.Names, full) })
 }

@@ -17,19 +17,19 @@ import (
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
-// waitAfter is how long the store's lock may be waited for without a word.
+// waitAfter is how long to wait for the store's lock before saying so.
 const waitAfter = time.Second
 
-// opening is how a process gets its turn to open a store: waiting is told who has the
-// store alone meanwhile, once, after a moment.
+// opening is a process's wait to open a store. After a moment, waiting is called once, with
+// the process that has exclusive use of the store.
 type opening struct {
 	holder  string
 	after   time.Duration // 0 means waitAfter
 	waiting func(by string)
 }
 
-// lock waits for the lock among processes, as long as ctx. The file says who has it,
-// if that one has it for long.
+// lock waits for the lock among processes, until ctx ends. The file names a holder that
+// keeps the lock for long.
 func (o opening) lock(ctx context.Context, path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -41,7 +41,7 @@ func (o opening) lock(ctx context.Context, path string) (*os.File, error) {
 		return nil, errors.Join(err, f.Close())
 	}
 	got := make(chan error)
-	go func() { // in the order of those that wait
+	go func() { // the kernel serves waiters in order
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX)
 		for err == unix.EINTR {
 			err = unix.Flock(int(f.Fd()), unix.LOCK_EX)
@@ -49,7 +49,7 @@ func (o opening) lock(ctx context.Context, path string) (*os.File, error) {
 		select {
 		case got <- err:
 		case <-ctx.Done():
-			f.Close() // not before: the number could be another file's by then
+			f.Close() // not earlier: the descriptor's number could be reused
 		}
 	}()
 	moment := time.After(cmp.Or(o.after, waitAfter))
@@ -70,7 +70,7 @@ func (o opening) lock(ctx context.Context, path string) (*os.File, error) {
 	}
 }
 
-// lockedBy is who has a lock, as its file says.
+// lockedBy is the holder of a lock, according to its file.
 func lockedBy(f *os.File) string {
 	b := make([]byte, 200)
 	n, err := f.ReadAt(b, 0)
@@ -80,7 +80,7 @@ func lockedBy(f *os.File) string {
 	return terminal.Line(string(b[:n]))
 }
 
-// named is f with the lock's file saying who has it: for what takes a while.
+// named wraps f so that the lock's file names this process meanwhile: for long work.
 func (w *wip) named(f func() error) func() error {
 	path := filepath.Join(w.base, "lock")
 	return func() error {

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Who wants to open a store while somebody has it alone is told who that is, once, and gets
-// it then, or ends with its context.
+// A process that waits for a store in exclusive use is told once who has it, and then gets
+// it, or ends with its context.
 func TestWaitingForTheStore(t *testing.T) {
 	base := t.TempDir()
 	open := func(ctx context.Context, waiting func(string)) error {

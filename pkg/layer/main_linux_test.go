@@ -13,8 +13,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/userns/usernstest"
 )
 
-// settledVar marks a process that another one has started inside the
-// namespace.
+// settledVar marks a process that another has started inside the namespace.
 const settledVar = "CAROSBUILD_TEST_SETTLED"
 
 func TestMain(m *testing.M) {
@@ -24,8 +23,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// inNamespace runs the test once more inside a user namespace. It returns
-// true there, and false outside after that run has passed.
+// inNamespace runs the test again inside a user namespace. It returns true there, and
+// false outside once that run has passed.
 func inNamespace(t testing.TB) bool {
 	t.Helper()
 	var flags []string
@@ -39,12 +38,11 @@ func inNamespace(t testing.TB) bool {
 	return usernstest.Again(t, userns.Ranges, flags...)
 }
 
-// innerEnv is the environment for a program inside: containers/storage makes
-// a directory for the account where there is no XDG_RUNTIME_DIR.
+// innerEnv is the environment for a program inside: containers/storage makes a directory
+// for the account if XDG_RUNTIME_DIR is not set.
 func innerEnv(t testing.TB) []string { return append(os.Environ(), "XDG_RUNTIME_DIR="+t.TempDir()) }
 
-// missing skips a test that needs something, or fails it where all is
-// required.
+// missing skips a test that lacks something, or fails it if everything is required.
 func missing(t testing.TB, what string) {
 	t.Helper()
 	if os.Getenv("CAROSBUILD_REQUIRE_TOOLS") == "1" {
@@ -53,7 +51,7 @@ func missing(t testing.TB, what string) {
 	t.Skip("needs ", what)
 }
 
-// tool finds a program, also where only the superuser's PATH looks.
+// tool finds a program, even in directories that only the superuser's PATH has.
 func tool(t testing.TB, name string) string {
 	t.Helper()
 	if p, err := exec.LookPath(name); err == nil {
@@ -68,7 +66,7 @@ func tool(t testing.TB, name string) string {
 	return ""
 }
 
-// openStore opens a store in a temporary directory; only in a namespace.
+// openStore opens a store in a temporary directory; it works only in a namespace.
 func openStore(t testing.TB) *Store {
 	t.Helper()
 	dir := t.TempDir()

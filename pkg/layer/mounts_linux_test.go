@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Programs with set-user-ID of a confined store work in steps, and nowhere else.
+// Set-user-ID programs of a confined store work in steps, and nowhere else.
 func TestSetUserIDWorksInStepsOnly(t *testing.T) {
 	if !inNamespace(t) {
 		return

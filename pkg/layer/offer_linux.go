@@ -11,8 +11,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/oci"
 )
 
-// Stored is an image by one of its names or by its id, as it can be pushed and
-// exported.
+// Stored returns an image, given one of its names or its id, in the form that can be pushed
+// and exported.
 func (s *Store) Stored(image string) (oci.Stored, error) {
 	i, err := s.mustImage(image)
 	if err != nil {
@@ -35,8 +35,8 @@ func (s *Store) Stored(image string) (oci.Stored, error) {
 	}, Layers: layers}, nil
 }
 
-// StoredLayers are a layer and those below it, as they can be pushed and exported, the
-// lowest first.
+// StoredLayers returns a layer and those below it, the lowest first, in the form that can
+// be pushed and exported.
 func (s *Store) StoredLayers(top string) ([]oci.StoredLayer, error) {
 	chain, err := s.Chain(top)
 	var out []oci.StoredLayer

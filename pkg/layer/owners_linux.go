@@ -14,8 +14,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/remedy"
 )
 
-// openOwners makes a policy the store's, and opens the records of owners. A store whose
-// files have owners of the other kind is refused.
+// openOwners sets the store's owner policy, and opens the records of owners. A store whose
+// owners are kept in the other way is refused.
 func (s *Store) openOwners(p owner.Policy) error {
 	s.owners = p
 	if p == nil {
@@ -66,12 +66,12 @@ func (s *Store) closeOwners() error {
 	return s.table.Close()
 }
 
-// Owners sets and reads owners and the like in snapshots and views.
+// Owners sets and reads owners, modes and attributes in snapshots and views.
 func (s *Store) Owners() owner.Policy { return s.owners }
 
-// TreeOwners are Owners where they are records, and nil where the kernel knows.
+// TreeOwners returns Owners if owners are recorded, and nil if the kernel has them.
 func (s *Store) TreeOwners() owner.Policy { return s.format.Owners }
 
-// OwnersFile has the records of owners of links and the like, see package record; "" where
-// the store keeps none.
+// OwnersFile is the file with the records of owners of links and the like, see package
+// record; "" if the store does not record owners.
 func (s *Store) OwnersFile() string { return s.ownersFile }

@@ -17,9 +17,9 @@ import (
 	"github.com/carosio/carosbuild/pkg/xdg"
 )
 
-// PodmanDriver is the storage driver with which podman keeps its images here:
-// the one that it is told, or else the one that it has chosen. It is "" where
-// podman has not been used yet and is told nothing.
+// PodmanDriver is the storage driver that podman uses here: the configured one, or else
+// the one that it has chosen. It is "" if none is configured and podman has not been used
+// yet.
 func (p Paths) PodmanDriver() string {
 	if p.Driver != "" {
 		return p.Driver
@@ -33,9 +33,9 @@ func (p Paths) PodmanDriver() string {
 	return "overlay"
 }
 
-// PodmanPaths are the directories that podman uses for the account uid, whose
-// environment env looks up: storage.conf(5) of the user, then of the system,
-// then the defaults under XDG_DATA_HOME and XDG_RUNTIME_DIR.
+// PodmanPaths returns the directories that podman uses for the account uid, with the
+// environment env: from the user's storage.conf(5), then the system's, then the defaults
+// below XDG_DATA_HOME and XDG_RUNTIME_DIR.
 func PodmanPaths(env func(string) string, uid int) (Paths, error) {
 	p, err := defaultPaths(env, uid)
 	if err != nil {
@@ -57,7 +57,7 @@ func PodmanPaths(env func(string) string, uid int) (Paths, error) {
 	return p, nil
 }
 
-// ErrNoHome says that nothing tells where the account's store is.
+// ErrNoHome says that the place of the account's store is not known.
 var ErrNoHome = errors.New("find the image store: neither HOME nor XDG_DATA_HOME is set")
 
 func defaultPaths(env func(string) string, uid int) (Paths, error) {
@@ -76,7 +76,7 @@ func defaultPaths(env func(string) string, uid int) (Paths, error) {
 		run = "/run/user/" + strconv.Itoa(uid)
 		if _, err := os.Stat(run); err != nil {
 			run = filepath.Join(os.TempDir(), "podman-run-"+strconv.Itoa(uid))
-			var st unix.Stat_t // anybody can make one of that name
+			var st unix.Stat_t // anybody can make a directory of that name
 			if unix.Lstat(run, &st) != nil || st.Mode != unix.S_IFDIR|0o700 || int(st.Uid) != os.Geteuid() {
 				run = filepath.Join(data, "carosbuild", "run")
 			}
@@ -85,8 +85,8 @@ func defaultPaths(env func(string) string, uid int) (Paths, error) {
 	return Paths{GraphRoot: filepath.Join(data, "containers", "storage"), RunRoot: filepath.Join(run, "containers")}, nil
 }
 
-// read takes the directories that a storage.conf names. For an ordinary user
-// the files of the system count only for rootless_storage_path.
+// read reads the directories from a storage.conf. For an ordinary user, only
+// rootless_storage_path of the system's files counts.
 func (p *Paths) read(file string, env func(string) string, uid int, own bool) error {
 	var conf struct {
 		Storage struct {
@@ -97,7 +97,7 @@ func (p *Paths) read(file string, env func(string) string, uid int, own bool) er
 		} `toml:"storage"`
 	}
 	b, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, fs.ErrPermission) && uid != 0 { // HOME may be of no use
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, fs.ErrPermission) && uid != 0 { // HOME may be unusable
 		return nil
 	}
 	if err != nil {

@@ -15,11 +15,11 @@ import (
 	"github.com/carosio/carosbuild/pkg/xdg"
 )
 
-// Anybody can make a directory of the name that podman uses below /tmp.
+// Anybody can make a directory with the name that podman uses below /tmp.
 func TestRunRootOfOthers(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", dir)
-	const uid = 987654 // of whom there is no /run/user
+	const uid = 987654 // without a directory below /run/user
 	run := filepath.Join(dir, "podman-run-987654")
 	env := func(name string) string { return map[string]string{"HOME": dir}[name] }
 	want := map[string]string{

@@ -26,11 +26,10 @@ import (
 	"github.com/carosio/carosbuild/pkg/remedy"
 )
 
-// dirVar tells a test inside the namespace which directory the one outside
-// shares with it.
+// dirVar names the directory that a test inside the namespace shares with the one outside.
 const dirVar = "CAROSBUILD_TEST_DIR"
 
-// inside runs the test of that name in a namespace, with a shared directory.
+// inside runs a test in a namespace, with a shared directory.
 func inside(t *testing.T, test, dir string) {
 	t.Helper()
 	a := userns.Account{UID: os.Getuid(), GID: os.Getgid()}
@@ -51,7 +50,7 @@ func inside(t *testing.T, test, dir string) {
 	t.Log(out.String())
 }
 
-// removeInside removes a store, which holds files of subordinate ids.
+// removeInside removes a store, which has files of subordinate ids.
 func removeInside(t *testing.T, dir string) {
 	t.Cleanup(func() {
 		a := userns.Account{UID: os.Getuid(), GID: os.Getgid()}
@@ -68,8 +67,8 @@ func removeInside(t *testing.T, dir string) {
 	})
 }
 
-// innerDir is the shared directory for a test that another one runs inside,
-// "" when it is not run so.
+// innerDir is the shared directory for a test that another test runs inside, "" if it was
+// not run that way.
 func innerDir(t *testing.T) string {
 	t.Helper()
 	if !userns.Inside(os.Getenv) {
@@ -113,8 +112,8 @@ func run(t *testing.T, env []string, name string, args ...string) string {
 // of version 2.
 const capNetRaw = "\x01\x00\x00\x02\x00\x20\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
 
-// buildSample makes an image of three layers: with owners, modes, a hard link,
-// a capability, a whiteout, an opaque directory and a file replaced.
+// buildSample makes an image of three layers, with owners, modes, a hard link, a
+// capability, a whiteout, an opaque directory and a replaced file.
 func buildSample(t *testing.T, s *Store) (Layer, string) {
 	t.Helper()
 	busybox, err := os.ReadFile("/bin/busybox")
@@ -187,7 +186,7 @@ func TestInnerSample(t *testing.T) {
 	buildSample(t, s)
 }
 
-// podman prepares for podman on the store in dir.
+// podman prepares for running podman on the store in dir.
 func podman(t *testing.T, dir string) func(args ...string) string {
 	t.Helper()
 	if os.Getuid() == 0 {
@@ -241,7 +240,7 @@ func TestPodman(t *testing.T) {
 	if d := cmp.Diff(want, strings.Split(strings.TrimSpace(out), "\n")); d != "" {
 		t.Errorf("in the container (-want +got):\n%s", d)
 	}
-	// What podman makes of our layers has the bytes that we export.
+	// What podman makes from our layers has the bytes that we export.
 	pod("push", "-q", "localhost/carosbuild/sample:1", "oci:"+filepath.Join(dir, "theirs"))
 	inside(t, "TestInnerExport", dir)
 	if d := cmp.Diff(ociDiffIDs(t, filepath.Join(dir, "ours")), ociDiffIDs(t, filepath.Join(dir, "theirs"))); d != "" {

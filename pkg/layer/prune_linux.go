@@ -21,8 +21,8 @@ import (
 // ErrInUse says that another process has the store open.
 var ErrInUse = errors.New("the store is in use by another carosbuild")
 
-// Alone runs f while no other process has the store open, nor can open it. The
-// error wraps ErrInUse where one has.
+// Alone runs f while no other process has the store open or can open it. If a process has
+// it open, the error wraps ErrInUse.
 func (s *Store) Alone(f func() error) error {
 	return s.wip.exclusive(s.wip.named(func() error {
 		other, err := s.wip.other()
@@ -36,8 +36,8 @@ func (s *Store) Alone(f func() error) error {
 	}))
 }
 
-// other is an ErrInUse that says who, when another process holds the lock of a
-// work directory. The caller is in exclusive, so none is being made.
+// other returns an ErrInUse that names another process that holds the lock of a work
+// directory. The caller is in exclusive, so that no work directory is being made.
 func (w *wip) other() (inUse, err error) {
 	dirs, err := os.ReadDir(filepath.Join(w.base, "wip"))
 	if err != nil {
@@ -65,22 +65,21 @@ func (w *wip) other() (inUse, err error) {
 	return nil, nil
 }
 
-// Pruning is what a store can do without once some names are taken from its
-// images. What podman has put into the store stays, with the layers that it is based on.
+// Pruning is what can be removed from a store once some names are removed from its images.
+// Podman's own images stay, with the layers that they are based on.
 type Pruning struct {
-	Names  []string // to be taken away
-	Images []Image  // that have no other name
-	Used   []string // names that are not taken away: their images have containers
+	Names  []string // names to remove
+	Images []Image  // images without other names
+	Used   []string // names that stay: their images have containers
 
 	s      *Store
 	layers []storage.Layer   // a layer comes after its parent
-	parent map[string]string // of each layer
+	parent map[string]string // by layer
 	needed map[string]bool
 }
 
-// Pruning works out what can be removed with the names for which drop is true.
-// Images stored by this package without any name are removed too, unless a
-// container uses them.
+// Pruning finds what can be removed with the names for which drop is true. Images without
+// names that this package stored are removed, too, unless a container uses them.
 func (s *Store) Pruning(drop func(name string) bool) (*Pruning, error) {
 	p := &Pruning{s: s, parent: map[string]string{}, needed: map[string]bool{}}
 	var err error
@@ -91,7 +90,7 @@ func (s *Store) Pruning(drop func(name string) bool) (*Pruning, error) {
 		p.parent[l.ID] = l.Parent
 	}
 	for _, l := range p.layers {
-		if l.Metadata != ours || mark(s.sync.dir, l.ID) != "" { // or not yet known to be on disk
+		if l.Metadata != ours || mark(s.sync.dir, l.ID) != "" { // podman's, or maybe not on disk yet
 			p.Keep(l.ID)
 		}
 	}
@@ -114,7 +113,7 @@ func (s *Store) Pruning(drop func(name string) bool) (*Pruning, error) {
 	return p, nil
 }
 
-// image decides on an image.
+// image decides whether an image goes.
 func (p *Pruning) image(i *storage.Image, used bool, drop func(name string) bool) {
 	var dropped []string
 	for _, n := range i.Names {
@@ -122,7 +121,7 @@ func (p *Pruning) image(i *storage.Image, used bool, drop func(name string) bool
 			dropped = append(dropped, n)
 		}
 	}
-	// One that podman has made stays, even without a name.
+	// Podman's image stays, even without a name.
 	goes := len(dropped) == len(i.Names) && (len(dropped) > 0 || i.Metadata == ours)
 	switch {
 	case goes && !used:
@@ -150,8 +149,8 @@ func (p *Pruning) Keep(id string) {
 // Keeps reports whether a layer stays.
 func (p *Pruning) Keeps(id string) bool { return p.needed[id] }
 
-// Goes reports whether a layer is one of those below an image that goes, or its
-// top, and does not stay for another reason.
+// Goes reports whether a layer goes: it belongs to an image that goes, and does not stay
+// for another reason.
 func (p *Pruning) Goes(id string) bool {
 	if id == "" || p.needed[id] {
 		return false
@@ -166,7 +165,7 @@ func (p *Pruning) Goes(id string) bool {
 	})
 }
 
-// Layers are those to remove, each before the layer that it is based on.
+// Layers are the layers to remove, each before the layer that it is based on.
 func (p *Pruning) Layers() []Layer { return p.list(false) }
 
 // Kept are the layers made here that stay.
@@ -182,8 +181,8 @@ func (p *Pruning) list(kept bool) []Layer {
 	return out
 }
 
-// Remove removes what goes. What was removed before an error stays removed; the
-// rest can be found again.
+// Remove removes the names, images and layers that go. What was removed before an error
+// stays removed; another Pruning finds the rest.
 func (p *Pruning) Remove(ctx context.Context) error {
 	var errs error
 	for _, i := range p.Images {
@@ -192,7 +191,7 @@ func (p *Pruning) Remove(ctx context.Context) error {
 		}
 		errs = errors.Join(errs, p.s.RemoveImage(i.ID)) // with its names
 	}
-	if errs != nil { // what a layer is needed for is not known any more
+	if errs != nil { // which layers are needed is not known any more
 		return errs
 	}
 	if err := p.s.RemoveNames(p.Names); err != nil {

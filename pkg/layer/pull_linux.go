@@ -16,22 +16,21 @@ import (
 
 // Pulled is an image whose layers are in the store.
 type Pulled struct {
-	Layer  string     // the top one, "" for scratch
-	Config oci.Config // as the image has it
+	Layer  string     // the top layer, "" for scratch
+	Config oci.Config // the image's own
 	Ref    string     // the pinned reference
 
-	config []byte // of which Config was parsed
+	config []byte // the bytes of Config
 }
 
-// Finder looks references to images up.
+// Finder looks up references to images.
 type Finder interface {
 	Find(ctx context.Context, ref, arch string) (oci.Source, error)
 }
 
-// Pull brings the layers of an image into the store, unless they are there.
-// Ref is any reference, best one that is pinned. Bytes are checked
-// against their digests as they arrive, and nothing that fails the check, or
-// that does not fit together, gets into the store.
+// Pull brings the layers of an image into the store, unless they are there. Ref is any
+// reference, preferably a pinned one. Bytes are checked against their digests as they
+// arrive, and nothing that fails a check gets into the store.
 func (s *Store) Pull(ctx context.Context, from Finder, ref, arch string) (Pulled, error) {
 	p, err := s.pull(ctx, from, ref, arch)
 	if err != nil {
@@ -61,9 +60,8 @@ func (s *Store) pull(ctx context.Context, from Finder, ref, arch string) (Pulled
 	return Pulled{Layer: top, Config: c.Config, Ref: src.Ref, config: c.Raw}, nil
 }
 
-// Keep makes an image of what was pulled, with the config as it is in the
-// registry, gives it names, which are taken away from other images, and returns
-// its id.
+// Keep makes an image of what was pulled, with the registry's config, gives it names, which
+// other images lose, and returns its id.
 func (s *Store) Keep(p Pulled, names []string) (id string, err error) {
 	if names, err = oci.FullNames(names); err != nil {
 		return "", fmt.Errorf("keep %s: %w", p.Ref, err)
@@ -93,7 +91,7 @@ func (s *Store) stored(f oci.Source) (Pulled, error) {
 	return Pulled{Layer: img.Top, Config: cfg, Ref: f.Ref, config: config}, nil
 }
 
-// pullLayers fetches several layers at a time and applies them in order.
+// pullLayers downloads several layers at a time and applies them in order.
 func (s *Store) pullLayers(ctx context.Context, src oci.Source, layers []oci.Layer) (string, error) {
 	n := len(layers)
 	files := make([]chan *os.File, n)
@@ -140,7 +138,7 @@ func (s *Store) pullLayers(ctx context.Context, src oci.Source, layers []oci.Lay
 		return nil
 	})
 	err := g.Wait()
-	for i := range files { // what has been fetched for nothing
+	for i := range files { // downloaded, but not applied
 		select {
 		case file := <-files[i]:
 			file.Close()

@@ -18,27 +18,27 @@ import (
 	"github.com/carosio/carosbuild/pkg/sealed"
 )
 
-// Records is the cache of steps: one small file for each key. It needs neither
-// a user namespace nor an opened store. A record is written as a whole and
-// carries its own digest, so that a damaged one counts as none; whether its
-// layer can be trusted after a power cut, the layer's own mark says.
+// Records is the cache of steps: one small file for each key. It needs neither a user
+// namespace nor an opened store. A record is written as a whole and contains its own
+// digest, so that a damaged record counts as missing; whether its layer can be trusted
+// after a power cut depends on the layer's mark.
 type Records struct {
 	dir, graph string
 
 	mu    sync.Mutex
 	boot  string             // read when first needed
-	stamp [2]time.Time       // of the two indexes that ids is made of
-	ids   map[string]indexed // of complete layers
+	stamp [2]time.Time       // times of the two indexes from which ids was read
+	ids   map[string]indexed // complete layers
 }
 
-// indexed is what the store's list says of a layer.
+// indexed is a layer's entry in the store's list.
 type indexed struct {
 	parent string     // "" for none
 	diffID oci.Digest // zero where it is not listed
 }
 
-// OpenRecords returns the records in dir that go with the store at graphRoot.
-// Nothing is read or made on disk yet.
+// OpenRecords returns the records in dir for the store at graphRoot. Nothing is read or
+// made on disk yet.
 func OpenRecords(dir, graphRoot string) *Records {
 	return &Records{dir: dir, graph: graphRoot}
 }
@@ -114,7 +114,7 @@ func (r *Records) usable(id string) (bool, error) {
 	if err := r.index(); err != nil {
 		return false, err
 	}
-	for at, n := id, 0; at != "" && n <= len(r.ids); n++ { // a layer is of no use without those below it
+	for at, n := id, 0; at != "" && n <= len(r.ids); n++ { // a layer needs those below it
 		l, ok := r.ids[at]
 		if !ok || damaged(filepath.Join(r.graph, "carosbuild", "pending"), at, r.boot) || !present(r.graph, at) {
 			return false, nil
@@ -124,8 +124,8 @@ func (r *Records) usable(id string) (bool, error) {
 	return true, nil
 }
 
-// Chain are the digests of the layer of a record that was looked up, and of those below
-// it, the lowest first; nil where one of them is not listed.
+// Chain returns the digests of the layer of a record that was looked up, and of those
+// below it, the lowest first; nil if one of them is not listed.
 func (r *Records) Chain(id string) []oci.Digest {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -141,8 +141,8 @@ func (r *Records) Chain(id string) []oci.Digest {
 	return all
 }
 
-// index reads which layers the store lists as complete, unless nothing has
-// changed since.
+// index reads which layers the store lists as complete, unless nothing has changed since
+// the last time.
 func (r *Records) index() error {
 	var files [2]string
 	var stamp [2]time.Time
@@ -171,11 +171,11 @@ func (r *Records) index() error {
 			return err
 		}
 		if json.Unmarshal(b, &layers) != nil {
-			continue // none of them counts, until the store is opened and has an index again
+			continue // no layer counts until opening the store restores the index
 		}
 		for _, l := range layers {
 			if incomplete, _ := l.Flags["incomplete"].(bool); !incomplete {
-				diff, _ := oci.ParseDigest(l.Diff) // zero where it is none
+				diff, _ := oci.ParseDigest(l.Diff) // zero if it is not a digest
 				ids[l.ID] = indexed{l.Parent, diff}
 			}
 		}
@@ -184,8 +184,8 @@ func (r *Records) index() error {
 	return nil
 }
 
-// Prune removes the records of all other keys, and what a killed process has
-// left of one. Nobody may be writing records.
+// Prune removes the records of all other keys, and unfinished records of killed processes.
+// Nobody may be writing records.
 func (r *Records) Prune(keep map[string]bool) error {
 	names, err := os.ReadDir(r.dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// fakeStore is what Records looks at: a layer listed as complete or not.
+// fakeStore makes what Records reads of a store: layers, listed as complete or not.
 func fakeStore(t *testing.T, layers map[string]bool) string {
 	t.Helper()
 	graph := t.TempDir()
@@ -91,7 +91,7 @@ func TestRecords(t *testing.T) {
 	}
 }
 
-// Whatever happens to the bytes of a record, it is whole or it does not count.
+// Whatever happens to the bytes of a record, it is undamaged or does not count.
 func TestRecordDamage(t *testing.T) {
 	graph := fakeStore(t, nil)
 	dir := t.TempDir()
@@ -121,8 +121,7 @@ func TestRecordDamage(t *testing.T) {
 	}
 }
 
-// A layer of another boot that was not synced does not count; one of this
-// boot does.
+// A layer from another boot that was not synced does not count; one from this boot does.
 func TestRecordAfterPowerCut(t *testing.T) {
 	id := strings.Repeat("a", 64)
 	graph := fakeStore(t, map[string]bool{id: true})
@@ -148,8 +147,8 @@ func TestRecordAfterPowerCut(t *testing.T) {
 	}
 }
 
-// Opening a store removes layers of an earlier boot that were not synced, and
-// the layers based on them.
+// Opening a store removes layers from an earlier boot that were not synced, and the layers
+// based on them.
 func TestPowerCut(t *testing.T) {
 	if !inNamespace(t) {
 		return
@@ -185,8 +184,7 @@ func TestPowerCut(t *testing.T) {
 	}
 }
 
-// The chain of a layer is read from the store's list; of one that is not whole there
-// is nothing.
+// The chain of a layer is read from the store's list; an incomplete chain is nil.
 func TestChainOfRecords(t *testing.T) {
 	ids := []string{strings.Repeat("a", 64), strings.Repeat("b", 64), strings.Repeat("c", 64), strings.Repeat("e", 64)}
 	graph := fakeStore(t, map[string]bool{ids[0]: true, ids[1]: true, ids[2]: true, ids[3]: true})
@@ -195,7 +193,7 @@ func TestChainOfRecords(t *testing.T) {
 		{"id": ids[0], "diff-digest": diff("0")},
 		{"id": ids[1], "parent": ids[0], "diff-digest": diff("1")},
 		{"id": ids[2], "parent": ids[1]},
-		{"id": ids[3], "parent": ids[3], "diff-digest": diff("3")}, // no digest, and itself its parent
+		{"id": ids[3], "parent": ids[3], "diff-digest": diff("3")}, // not a digest, and its own parent
 	}
 	b, err := json.Marshal(index)
 	if err == nil {
@@ -219,7 +217,7 @@ func TestChainOfRecords(t *testing.T) {
 	r.Chain(ids[3]) // ends
 }
 
-// The id of a chain is that of its topmost layer, as podman gives it to pulled layers.
+// The id of a chain is that of its topmost layer, the same as podman's for pulled layers.
 func TestTopID(t *testing.T) {
 	a, b := oci.DigestOf([]byte("a")), oci.DigestOf([]byte("b"))
 	for want, chain := range map[string][]oci.Digest{"": nil, a.Hex: {a}, ChainID(a.Hex, b): {a, b}, ChainID(b.Hex, a): {b, a}} {

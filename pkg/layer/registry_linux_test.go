@@ -63,7 +63,7 @@ func TestRegistry(t *testing.T) {
 	dir := t.TempDir()
 	removeInside(t, dir)
 	t.Setenv(registryVar, host)
-	t.Setenv("XDG_RUNTIME_DIR", t.TempDir()) // else skopeo looks below /run/containers, which may be the superuser's
+	t.Setenv("XDG_RUNTIME_DIR", t.TempDir()) // otherwise skopeo uses /run/containers, which may be the superuser's
 	inside(t, "TestInnerPush", dir)
 
 	var info struct {
@@ -101,7 +101,7 @@ func TestInnerPush(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The second push does nothing but ask.
+	// The second push only asks.
 	var sent atomic.Int64
 	counting := ocitest.RoundTripper(func(r *http.Request) (*http.Response, error) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
@@ -144,8 +144,7 @@ func mustTop(t *testing.T, s *Store) string {
 	return i.Top
 }
 
-// TestInnerPull pulls into a fresh store what was pushed: the layers get the
-// same ids.
+// TestInnerPull pulls what was pushed into a fresh store: the layers get the same ids.
 func TestInnerPull(t *testing.T) {
 	dir := innerDir(t)
 	if dir == "" {

@@ -16,8 +16,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// Sparse files of a layer, as GNU tar packs them, are whole in the store and
-// keep their holes; the stream is given back byte for byte.
+// Sparse files of a layer, as GNU tar packs them, are complete in the store and keep their
+// holes; the stream is written again byte for byte.
 func TestSparseLayers(t *testing.T) {
 	if _, err := exec.LookPath("tar"); err != nil {
 		t.Skip("no tar")

@@ -19,8 +19,8 @@ import (
 // ours is the metadata of layers made here.
 const ours = `{"creator":"carosbuild"}`
 
-// filler gives a layer's files to the store. The Differ interface is meant
-// for zstd:chunked and marked as experimental: this file is all that knows it.
+// filler hands a layer's files to the store. The Differ interface is meant for
+// zstd:chunked and marked as experimental: only this file uses it.
 type filler struct {
 	fill   func(dest string) error
 	res    archive.Result
@@ -49,8 +49,7 @@ func (f *filler) ApplyDiff(dest string, _ *carchive.TarOptions, _ *drivers.Diffe
 // Close does nothing: the store owns the record from ApplyDiff on.
 func (f *filler) Close() error { return nil }
 
-// applyStaged adds a layer to the store in one step that others see. It
-// closes record.
+// applyStaged adds a layer to the store atomically. It closes record.
 func (s *Store) applyStaged(id, parent string, res archive.Result, record *os.File, fill func(dest string) error) error {
 	f := &filler{fill: fill, res: res, record: record}
 	if _, err := record.Seek(0, io.SeekStart); err != nil {

@@ -25,21 +25,21 @@ import (
 	"github.com/carosio/carosbuild/pkg/owner/record"
 )
 
-// Options say where a store is and what it may take.
+// Options say where a store is and what its limits are.
 type Options struct {
-	GraphRoot string          // holds everything; absolute
-	RunRoot   string          // what a reboot may lose; absolute
+	GraphRoot string          // for everything that stays; absolute
+	RunRoot   string          // for what a reboot may lose; absolute
 	BootID    string          // of this boot; "" reads the kernel's
-	Holder    string          // who has the store open, for others that want it alone
-	Waiting   func(by string) // where another one has the store alone: is told which, after a second; may be nil
+	Holder    string          // name of this process, for others that wait for the store
+	Waiting   func(by string) // called with the process that has exclusive use, after a second; may be nil
 	Limits    oci.Limits      // zero values mean the defaults
 	Snapshots snapshot.Kind   // "" takes overlay mounts
-	// Owners set and say what files of layers and snapshots have; nil asks the kernel. With
-	// an owner.Recorded the store keeps the records, in a table of its own, and snapshots
-	// are copies.
+	// Owners sets and reads the attributes of files in layers and snapshots; nil asks the
+	// kernel. With an owner.Recorded the store keeps the records, in its own table, and
+	// snapshots are copies.
 	Owners owner.Policy
-	// NoMounts says that this process has no mount namespace of its own, in which it may
-	// mount: snapshots are copies then.
+	// NoMounts says that this process has no mount namespace of its own to mount in:
+	// snapshots are copies then.
 	NoMounts bool
 }
 
@@ -61,16 +61,15 @@ type Store struct {
 	register sync.Mutex // with flock on the store's lock: looking for a layer and adding it
 
 	mu    sync.Mutex
-	known map[string]Layer // what does not change; a layer may still have been removed
+	known map[string]Layer // what does not change; a layer may have been removed since
 	bg    sync.WaitGroup
 	bgErr error
 }
 
-// Open opens or makes a store. It removes what processes that are gone have
-// left: snapshots, and layers that a power cut may have damaged. The caller
-// is uid 0 in a user namespace (or on the host), in a mount namespace of its
-// own; the variables _CONTAINERS_ROOTLESS_UID and _GID tell
-// containers/storage whose namespace it is.
+// Open opens or makes a store. It removes snapshots that dead processes have left, and
+// layers that a power cut may have damaged. The caller is uid 0 in a user namespace (or on
+// the host), in a mount namespace of its own; the variables _CONTAINERS_ROOTLESS_UID and
+// _GID tell containers/storage whose namespace it is.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	if !filepath.IsAbs(o.GraphRoot) || !filepath.IsAbs(o.RunRoot) {
 		return nil, fmt.Errorf("open store: %q and %q must be absolute paths", o.GraphRoot, o.RunRoot)
@@ -120,9 +119,9 @@ func (s *Store) setDriver(k snapshot.Kind, mounts bool) (err error) {
 	return err
 }
 
-// getStore opens what the library keeps.
+// getStore opens the library's store.
 func getStore(o Options) (storage.Store, error) {
-	// A bind mount of the driver's directory on itself would make each rename into it a
+	// A bind mount of the driver's directory on itself would turn each rename into it into a
 	// copy.
 	options := []string{"overlay.skip_mount_home=true"}
 	if o.Snapshots != snapshot.Copy {
@@ -130,9 +129,9 @@ func getStore(o Options) (storage.Store, error) {
 			GraphRoot: o.GraphRoot, RunRoot: o.RunRoot, GraphDriverName: "overlay", GraphDriverOptions: options,
 		})
 	}
-	// The library refuses a place without overlay mounts unless a program makes them. It
-	// is not asked to mount anything here. The note that it leaves about that would
-	// have podman look for such a program where the place has overlay mounts.
+	// The library refuses a place without overlay mounts unless a program makes them. It is
+	// not asked to mount anything here. Its note about that would make podman look for such a
+	// program even where overlay mounts work.
 	note := filepath.Join(o.GraphRoot, "overlay", ".has-mount-program")
 	_, before := os.Lstat(note)
 	st, err := storage.GetStore(types.StoreOptions{
@@ -147,8 +146,8 @@ func getStore(o Options) (storage.Store, error) {
 	return st, err
 }
 
-// Close waits for what is still being removed, writes the layers of this
-// process to the disk, and gives up all snapshots.
+// Close waits for removals in the background, syncs the layers of this process to disk,
+// and discards all snapshots.
 func (s *Store) Close() error {
 	s.bg.Wait()
 	return errors.Join(s.bgErr, saveIndexes(s.graph), s.sync.close(), s.wip.close(), s.closeOwners())
@@ -157,7 +156,7 @@ func (s *Store) Close() error {
 // GraphRoot is the directory that holds the store.
 func (s *Store) GraphRoot() string { return s.graph }
 
-// Layer looks a layer up.
+// Layer looks up a layer.
 func (s *Store) Layer(id string) (Layer, bool) {
 	l, err := s.store.Layer(id)
 	if err != nil || l.ID != id {
@@ -186,8 +185,7 @@ func (s *Store) forget(id string) {
 	delete(s.known, id)
 }
 
-// Chain is the layers from the base up to and including id. It is empty for
-// scratch.
+// Chain returns the layers from the base up to and including id. It is empty for scratch.
 func (s *Store) Chain(id string) ([]Layer, error) {
 	var chain []Layer
 	for at := id; at != ""; {
@@ -206,8 +204,8 @@ func (s *Store) Chain(id string) ([]Layer, error) {
 	return chain, nil
 }
 
-// ChainID is the id of the layer that diffID makes on parent, the same that
-// podman gives to a pulled layer.
+// ChainID is the id of the layer with digest diffID on parent, the same as podman's for a
+// pulled layer.
 func ChainID(parent string, diffID oci.Digest) string {
 	if parent == "" {
 		return diffID.Hex
@@ -215,7 +213,8 @@ func ChainID(parent string, diffID oci.Digest) string {
 	return digest.Canonical.FromString(parent + "+" + diffID.Hex).Encoded()
 }
 
-// TopID is the id of the topmost layer of a chain, the lowest first; "" of none.
+// TopID is the id of the topmost layer of a chain, which is given lowest first; "" if it is
+// empty.
 func TopID(chain []oci.Digest) (id string) {
 	for _, d := range chain {
 		id = ChainID(id, d)
@@ -266,7 +265,7 @@ func (s *Store) RemoveLayer(id string) error {
 	return nil
 }
 
-// removeNotes removes what was noted of a layer that is gone.
+// removeNotes removes the notes about a layer that is gone.
 func (s *Store) removeNotes(id string) error {
 	for _, note := range []string{s.devicesFile(id), s.labelsFile(id), s.sumsFile(id), damagedFile(s.graph, id)} {
 		if err := os.Remove(note); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -276,9 +275,9 @@ func (s *Store) removeNotes(id string) error {
 	return nil
 }
 
-// flatten prepares a layer that is about to be removed: the store's library has
-// a descriptor open for each level of its directories. Should the removal not
-// come to its end, the layer counts as damaged.
+// flatten prepares a layer for removal, since the store's library needs an open descriptor
+// for each level of its directories. If the removal is not completed, the layer counts as
+// damaged.
 func (s *Store) flatten(id string) error {
 	return beneath.RemoveDeep(s.diffDir(id), func() error { return s.MarkDamaged(id, "it was about to be removed") })
 }
@@ -342,7 +341,7 @@ func (s *Store) sweep(ctx context.Context) error {
 	return nil
 }
 
-// pinParent keeps the layers below id: with an image go all of its layers that
+// pinParent keeps the layers below id: removing an image removes all of its layers that
 // nothing else needs.
 func (s *Store) pinParent(id string) (unpin func() error, err error) {
 	l, ok := s.Layer(id)

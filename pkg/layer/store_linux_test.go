@@ -74,7 +74,7 @@ func TestCommit(t *testing.T) {
 	if err != nil || !ok || got.ID != id {
 		t.Error(got, ok, err)
 	}
-	// A name moves to another image; one image is stored once.
+	// A name moves to another image; an equal image is stored once.
 	cfg := oci.Config{ConfigFile: v1.ConfigFile{Architecture: "amd64", OS: "linux", Author: "x"}}
 	for range 2 {
 		other, err := s.PutImage(t.Context(), []string{"carosbuild/t:1", "localhost/second"}, l.ID, cfg)
@@ -98,8 +98,8 @@ func TestCommit(t *testing.T) {
 	testPrune(t, s, base, l)
 }
 
-// testPrune removes what neither an image nor the caller needs, and nothing
-// that others have put there.
+// testPrune: pruning removes what neither an image nor the caller needs, and nothing of
+// others.
 func testPrune(t *testing.T, s *Store, base, top Layer) {
 	t.Helper()
 	theirs, err := s.store.CreateLayer("", base.ID, nil, "", false, nil)
@@ -145,7 +145,7 @@ func testPrune(t *testing.T, s *Store, base, top Layer) {
 	if removed := prune(nothing, kept.ID); len(removed) != 1 || removed[0].ID != gone.ID {
 		t.Errorf("removed %v, want %s", removed, gone.ID)
 	}
-	if images, err := s.Images(); err != nil || len(images) != 1 { // of two the one without a name is gone
+	if images, err := s.Images(); err != nil || len(images) != 1 { // the one without a name is gone
 		t.Errorf("images: %v, %v", images, err)
 	}
 	if p, err := s.Pruning(func(n string) bool { return strings.HasPrefix(n, "localhost/carosbuild/") }); err != nil || len(p.Names) != 1 || len(p.Images) != 0 || p.Goes(top.ID) || !p.Keeps(top.ID) {

@@ -26,9 +26,8 @@ func (s *Store) splitFile(id string) string {
 	return filepath.Join(s.graph, "overlay-layers", id+".tar-split.gz")
 }
 
-// WriteTar writes the layer's uncompressed tar stream, the bytes that its
-// diffID digests. It takes no lock of the store, and says ErrDamaged when the
-// layer's files have changed.
+// WriteTar writes the layer's uncompressed tar stream, whose digest is its diffID. It
+// takes no lock of the store, and returns ErrDamaged if the layer's files have changed.
 func (s *Store) WriteTar(l Layer, w io.Writer) error {
 	sum := sha256.New()
 	if err := s.writeTar(l, io.MultiWriter(w, sum), nil); err != nil {
@@ -40,8 +39,8 @@ func (s *Store) WriteTar(l Layer, w io.Writer) error {
 	return nil
 }
 
-// writeSummed reads the whole layer, checks its digest, and notes the sums of
-// its files.
+// writeSummed reads the whole layer, checks its digest, and puts the sums of its files
+// into known.
 func (s *Store) writeSummed(l Layer, known archive.CRCs) error {
 	sum := sha256.New()
 	if err := s.writeTar(l, sum, known); err != nil {
@@ -60,7 +59,7 @@ func (s *Store) measure(l Layer) (int64, error) {
 	return n, err
 }
 
-// writerFunc takes all that is written.
+// writerFunc is an io.Writer from a function.
 type writerFunc func(p []byte) error
 
 func (f writerFunc) Write(p []byte) (int, error) {
@@ -101,8 +100,8 @@ func (s *Store) diffByStore(l Layer, w io.Writer) error {
 	return errors.Join(err, r.Close())
 }
 
-// sumFiles notes the sums of the files of a layer that has no tar-split, for
-// which their digest, which w takes, is all there is to check them by.
+// sumFiles puts the sums of a layer without tar-split into known. Such a layer can only be
+// checked by its digest, for which it writes the stream to w.
 func (s *Store) sumFiles(l Layer, known archive.CRCs, w io.Writer) error {
 	root, err := unix.Open(s.diffDir(l.ID), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {

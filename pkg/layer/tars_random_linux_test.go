@@ -21,8 +21,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/layer/archive"
 )
 
-// What tree.Merge makes of layers is what the store and the kernel's overlay
-// make of them.
+// tree.Merge makes the same of layers as the store and the kernel's overlay.
 func TestMergeLikeOverlay(t *testing.T) {
 	if !inNamespace(t) {
 		return
@@ -73,7 +72,7 @@ func treeLayers(streams [][]byte) []tree.Layer {
 	return out
 }
 
-// mountedTree is what a disk is made from when a stage is in the store.
+// mountedTree is the tree from which a disk is made if a stage is in the store.
 func mountedTree(t *testing.T, s *Store, top string) *tree.Tree {
 	t.Helper()
 	root, release, err := s.View(t.Context(), top)
@@ -150,8 +149,7 @@ func sameContents(t *testing.T, got, want *tree.Tree) {
 	}
 }
 
-// randomLayers are up to four layers over few names, so that they have much to
-// do with each other.
+// randomLayers are up to four layers with few names, so that they affect each other.
 func randomLayers(t *testing.T, r *rand.Rand) [][]byte {
 	t.Helper()
 	var out [][]byte
@@ -179,7 +177,7 @@ func randomMember(r *rand.Rand, lowest bool) member {
 	in := func(n string, base string) string { return n[:strings.LastIndexByte(n, '/')+1] + base }
 	n := name()
 	m := randomNode(r)
-	if !lowest && r.IntN(6) == 0 { // below what the layer may have as a link or a file
+	if !lowest && r.IntN(6) == 0 { // in a directory that may be a link or a file in this layer
 		return reg(n+"/"+[]string{".wh.a", ".wh.b", archive.WhiteoutOpaque}[r.IntN(3)], "")
 	}
 	switch k := r.IntN(24); {
@@ -214,8 +212,8 @@ func randomMember(r *rand.Rand, lowest bool) member {
 	return m
 }
 
-// randomNode is a device node, or what has to do with one. Its name is no
-// directory's.
+// randomNode is a device node, or a member that affects one. Its name is not that of a
+// directory.
 func randomNode(r *rand.Rand) member {
 	n := fmt.Sprint(r.IntN(3))
 	switch r.IntN(6) {
@@ -231,7 +229,7 @@ func randomNode(r *rand.Rand) member {
 	return labelled(r, member{Header: tar.Header{Typeflag: tar.TypeChar, Name: n, Devminor: int64(r.IntN(3))}})
 }
 
-// labelled has an attribute that a namespace cannot set, or not.
+// labelled gives some members an attribute that a namespace cannot set.
 func labelled(r *rand.Rand, m member) member {
 	if r.IntN(2) == 0 {
 		m.PAXRecords = map[string]string{archive.PAXXattr + "security.selinux": fmt.Sprint(r.IntN(5))}

@@ -21,8 +21,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/oci/registry"
 )
 
-// A push that ends at any request leaves no tag, and the next push completes
-// it.
+// A push that is interrupted at any request leaves no tag, and the next push completes it.
 func TestInterruptedPush(t *testing.T) {
 	if !inNamespace(t) {
 		return
@@ -60,7 +59,7 @@ func TestInterruptedPush(t *testing.T) {
 	}
 }
 
-// A registry that is overloaded for a while gets the image all the same.
+// A push to a registry that is overloaded for a while succeeds all the same.
 func TestPushRetries(t *testing.T) {
 	if !inNamespace(t) {
 		return
@@ -89,8 +88,7 @@ func TestPushRetries(t *testing.T) {
 	}
 }
 
-// What a registry gives is taken only when it has the digest that was asked
-// for.
+// A registry's answer is used only if it has the requested digest.
 func TestPullFromLiar(t *testing.T) {
 	if !inNamespace(t) {
 		return
@@ -137,8 +135,8 @@ func TestPullFromLiar(t *testing.T) {
 	}
 }
 
-// An export removes what a killed one has left beside its archive and in its
-// layout, and leaves nothing itself.
+// An export removes what a killed export left beside its archive and in its layout, and
+// leaves nothing itself.
 func TestExportSweeps(t *testing.T) {
 	if !inNamespace(t) {
 		return

@@ -13,7 +13,7 @@ import (
 // Paths are the directories of a store.
 type Paths struct {
 	GraphRoot, RunRoot string
-	Driver             string // that podman is told to use; "" leaves it to podman
+	Driver             string // configured for podman; "" leaves it to podman
 }
 
 // Layer is one stored layer. The zero Layer, with an empty ID, is scratch: no
@@ -37,7 +37,7 @@ type Image struct {
 	Created time.Time
 }
 
-// Record says what a step of some key has made.
+// Record is the result of the step with a key.
 type Record struct {
 	Key     string          `json:"key"`
 	Layer   string          `json:"layer,omitempty"`  // ID; "" is scratch

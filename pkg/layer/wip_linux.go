@@ -20,12 +20,11 @@ import (
 	"github.com/carosio/carosbuild/pkg/layer/snapshot"
 )
 
-// wip is the directory for what one process has in progress. The process
-// holds a lock in it as long as it lives; another process that gets the lock
-// may remove the directory.
+// wip is the work directory of one process. The process holds a lock in it as long as it
+// lives; another process that gets the lock may remove the directory.
 type wip struct {
 	base   string // GraphRoot/carosbuild
-	holder string // who this process is, for others
+	holder string // name of this process, for others
 	dir    string
 	lock   *os.File
 	next   atomic.Int64
@@ -45,7 +44,7 @@ func openWip(ctx context.Context, base string, o opening) (*wip, error) {
 	w := &wip{base: base, holder: o.holder}
 	l, err := o.lock(ctx, filepath.Join(base, "lock"))
 	if err == nil {
-		_ = l.Truncate(0) // the name that a killed one has left; nothing depends on it
+		_ = l.Truncate(0) // the name of a killed holder; only informs those that wait
 		err = errors.Join(w.begin(), l.Close())
 	}
 	if err != nil {
@@ -102,8 +101,8 @@ func (w *wip) sweep() error {
 func (w *wip) bury() error {
 	var errs error
 	for _, d := range w.dead {
-		// Mounts end with their namespace. Where a process was killed in the
-		// present one, they are still there.
+		// Mounts end with their namespace. Those of a process that was killed in this namespace
+		// are still there.
 		err := snapshot.UnmountBelow(d.path)
 		if err == nil {
 			err = removeAll(d.path)
@@ -117,8 +116,8 @@ func (w *wip) bury() error {
 	return errs
 }
 
-// alive reports whether the process of that directory name still runs, or
-// has yet to be buried.
+// alive reports whether the process of that directory name still runs, or its directory
+// has not been removed yet.
 func (w *wip) alive(name string) bool {
 	for _, d := range w.dead {
 		if filepath.Base(d.path) == name {
@@ -129,10 +128,9 @@ func (w *wip) alive(name string) bool {
 	return err == nil
 }
 
-// pruneStaging removes staging directories that dead processes have left in
-// the overlay driver's own place. The driver holds a POSIX lock on
-// staging.lock in a live one; it may have yet to make that file in one that is
-// young.
+// pruneStaging removes staging directories that dead processes have left in the overlay
+// driver's directory. The driver holds a POSIX lock on staging.lock in a live one; in a new
+// directory, that file may not exist yet.
 func pruneStaging(dir string) error {
 	names, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -169,12 +167,11 @@ func pruneStaging(dir string) error {
 	return nil
 }
 
-// removeAll removes a tree that a step may have made: as deep as it likes, and
-// without permissions for the owner, which uid 0 of the namespace does not
-// mind, but other owners do.
+// removeAll removes a tree that a step may have made: of any depth, and without
+// permissions for the owner, which stop all owners but uid 0 of the namespace.
 func removeAll(path string) error { return beneath.RemoveAll(path) }
 
-// mkdir makes a new directory in progress.
+// mkdir makes a new directory in the work directory.
 func (w *wip) mkdir() (string, error) {
 	dir := filepath.Join(w.dir, strconv.FormatInt(w.next.Add(1), 10))
 	return dir, os.Mkdir(dir, 0o700)
@@ -184,7 +181,7 @@ func (w *wip) mkdir() (string, error) {
 func (w *wip) scratchFile() (*os.File, error) { return freshfile.Scratch(w.dir) }
 
 func (w *wip) close() error {
-	err := snapshot.UnmountBelow(w.dir) // snapshots that nobody has ended
+	err := snapshot.UnmountBelow(w.dir) // snapshots that were not ended
 	if err == nil {
 		err = removeAll(w.dir)
 	}

@@ -28,8 +28,7 @@ type Working struct {
 	ended  atomic.Bool
 }
 
-// Prepare makes a snapshot of a layer. Without a parent it is an empty
-// directory.
+// Prepare makes a snapshot of a layer, or of an empty directory if parent is "".
 func (s *Store) Prepare(ctx context.Context, parent string) (*Working, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -49,7 +48,7 @@ func (s *Store) prepare(ctx context.Context, parent string) (*Working, error) {
 	w := &Working{store: s, parent: parent, lowers: lowers}
 	if len(lowers) > 0 {
 		if w.base, err = s.owners.Stat(unix.AT_FDCWD, lowers[0]); err != nil {
-			return nil, fmt.Errorf("look at the parent's root: %w", err)
+			return nil, fmt.Errorf("read the parent's root: %w", err)
 		}
 	}
 	if w.dir, err = s.wip.mkdir(); err != nil {
@@ -64,12 +63,11 @@ func (s *Store) prepare(ctx context.Context, parent string) (*Working, error) {
 // Root is the directory that holds the snapshot's files.
 func (w *Working) Root() string { return w.snap.Root() }
 
-// changes is the directory that holds what differs from the parent, once the snapshot
-// has ended.
+// changes is the directory with the changes to the parent, once the snapshot has ended.
 func (w *Working) changes() string { return filepath.Join(w.dir, snapshot.ChangesDir) }
 
-// Revert has a path be as it is in the layer below. Of a directory that is not
-// empty everything stays. The names before the last are directories, no links.
+// Revert restores a path to what it is in the layer below. A directory that is not empty
+// stays as it is. All parents of the path must be directories, not links.
 func (w *Working) Revert(name string) error {
 	if err := w.snap.Revert(cleanName(name)); err != nil {
 		return fmt.Errorf("revert %s: %w", name, err)
@@ -80,7 +78,7 @@ func (w *Working) Revert(name string) error {
 // Parent is the layer below, "" for none.
 func (w *Working) Parent() string { return w.parent }
 
-// Discard removes the snapshot. Files are removed in the background.
+// Discard removes the snapshot, its files in the background.
 func (w *Working) Discard() error {
 	if !w.ended.CompareAndSwap(false, true) {
 		return nil
@@ -92,14 +90,13 @@ func (w *Working) Discard() error {
 	return nil
 }
 
-// remove removes what is left of an unmounted snapshot.
+// remove removes the files of an unmounted snapshot.
 func (w *Working) remove() {
 	w.store.background(func() { w.store.fail(removeAll(w.dir)) })
 }
 
-// View shows a chain of layers, read-only where mounts can be made and otherwise as a
-// copy. Release ends it; what still has files open there keeps them. Device nodes are
-// absent, see Devices.
+// View shows a chain of layers, read-only where mounts are possible and otherwise as a
+// copy. Release ends it; open files stay usable. Device nodes are missing, see Devices.
 func (s *Store) View(ctx context.Context, id string) (root string, release func() error, err error) {
 	if err := ctx.Err(); err != nil {
 		return "", nil, err
@@ -132,7 +129,7 @@ func (s *Store) view(ctx context.Context, id string, lowers []string) (string, f
 	return s.driver.View(ctx, dir, id, lowers)
 }
 
-// short is a layer id as messages show it.
+// short is a layer id for messages.
 func short(id string) string {
 	switch {
 	case id == "":

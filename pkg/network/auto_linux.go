@@ -10,23 +10,23 @@ import (
 	"github.com/carosio/carosbuild/pkg/sandbox"
 )
 
-// Auto is the network of steps that ask for none in particular. Its fields are set
-// before Join and not changed afterwards.
+// Auto is the network of steps that do not name one. Its fields are set before Join and not
+// changed afterwards.
 type Auto struct {
 	Setting
-	// Refused says why no namespace can be joined, whatever the host has; nil: it can.
+	// Refused says why the sandbox cannot join a namespace, whatever the host has; nil: it can.
 	Refused error
 	// Apart says that the sandbox's network has its own way out, which does not lead to the
 	// host's loopback.
 	Apart bool
-	Note  func(text string) // is told, once, that the host's network is shared; may be nil
+	Note  func(text string) // called once if the host's network is shared; may be nil
 
 	mu     sync.Mutex
 	closed *Closed
-	shared bool // the host's network is
+	shared bool // the host's network is shared
 }
 
-// Join is the network of one command. The first one opens it.
+// Join connects one command. The first call opens the network.
 func (a *Auto) Join(ctx context.Context) (sandbox.Connection, error) {
 	host := sandbox.Connection{Network: sandbox.HostNetwork, Resolver: a.Resolver}
 	a.mu.Lock()
@@ -52,7 +52,7 @@ func (a *Auto) Join(ctx context.Context) (sandbox.Connection, error) {
 	return sandbox.Connection{Network: sandbox.ClosedNetwork, NetNS: a.closed.NetNS, Resolver: a.closed.Resolver}, nil
 }
 
-// share goes without a namespace, unless the caller has been interrupted.
+// share falls back to the host's network, unless the caller has been interrupted.
 func (a *Auto) share(ctx context.Context, why error) error {
 	a.closed = nil
 	if ctx.Err() != nil {
@@ -64,7 +64,7 @@ func (a *Auto) share(ctx context.Context, why error) error {
 	return nil
 }
 
-// line says that steps share the host's network, and why.
+// line is the note that steps share the host's network, and why.
 func line(why error) string {
 	return "steps share the host's network, its loopback included, because they cannot have one of their own: " + oneLine(why)
 }

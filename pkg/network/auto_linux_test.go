@@ -15,7 +15,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/sandbox"
 )
 
-// Without a namespace the host's network is shared, which is said once.
+// Without a namespace the host's network is shared; one note says so.
 func TestAuto(t *testing.T) {
 	resolver := []byte("nameserver 192.0.2.1\n")
 	host := sandbox.Connection{Network: sandbox.HostNetwork, Resolver: resolver}
@@ -61,7 +61,7 @@ func TestAuto(t *testing.T) {
 	}
 }
 
-// Who has been interrupted does not go on with another network.
+// After an interruption, no other network is tried.
 func TestAutoInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -21,9 +21,9 @@ import (
 	"github.com/carosio/carosbuild/pkg/remedy"
 )
 
-// Setting is what a network of steps depends on.
+// Setting is what a network for steps depends on.
 type Setting struct {
-	// Dir is a directory that lives as long as the process, in a mount namespace of its own.
+	// Dir is a directory that lives as long as the process, in the process's own mount namespace.
 	Dir string
 	// Runtime is /run/user/UID, where AppArmor's profile of pasta permits namespaces; it
 	// need not exist.
@@ -34,21 +34,21 @@ type Setting struct {
 	Servers []string
 }
 
-// Closed is a network namespace with pasta. It is used by several steps at a time.
+// Closed is a network namespace with pasta. Several steps use it at a time.
 type Closed struct {
-	NetNS    string // file
-	Resolver []byte // /etc/resolv.conf of those in it
+	NetNS    string // file of the namespace
+	Resolver []byte // /etc/resolv.conf for its processes
 
 	process *os.Process
 	ended   chan struct{}
-	undo    []func() error // in the order of doing
+	undo    []func() error // in the order of the actions
 }
 
-// tun is what pasta opens.
+// tun is the device that pasta opens.
 const tun = "/dev/net/tun"
 
-// Open makes a network namespace and connects it. The caller is the superuser of a user
-// and mount namespace of its own. An error that is not ctx's says what the host lacks.
+// Open makes a network namespace and connects it. The caller is the superuser of its own user
+// and mount namespace. An error that is not ctx's says what the host lacks.
 func Open(ctx context.Context, s Setting) (_ *Closed, err error) {
 	path, err := look()
 	if err != nil {
@@ -80,7 +80,7 @@ func Open(ctx context.Context, s Setting) (_ *Closed, err error) {
 	return c, err
 }
 
-// look finds pasta, and whether it can open its device.
+// look finds pasta, and checks that it can open its device.
 func look() (path string, err error) {
 	if path, err = exec.LookPath("pasta"); err != nil {
 		return "", &remedy.Error{Tried: "pasta is not installed", Cure: "as an administrator: apt-get install passt"}
@@ -122,8 +122,8 @@ func (c *Closed) namespace(s Setting) (file string, err error) {
 	return file, nil
 }
 
-// place is a directory for the file. That of podman, too, is hidden by one that only this
-// process sees.
+// place returns a directory for the namespace's file: preferably podman's, over which it
+// mounts one that only this process sees.
 func (c *Closed) place(s Setting) (string, error) {
 	if s.Runtime != "" {
 		dir := filepath.Join(s.Runtime, "netns")
@@ -141,8 +141,8 @@ func (c *Closed) place(s Setting) (string, error) {
 	return dir, nil
 }
 
-// inThread runs f in a thread that ends with it, which is not the first one: what f has
-// changed in it cannot be changed back.
+// inThread runs f in a thread that ends with f and is not the main thread: changes that f
+// makes to the thread cannot be undone.
 func inThread(f func()) {
 	done := make(chan struct{})
 	go func() {
@@ -158,7 +158,7 @@ func inThread(f func()) {
 	<-done
 }
 
-// startTime is how long pasta may take to begin.
+// startTime is how long pasta may take to start.
 const startTime = 20 * time.Second
 
 // start starts pasta, which dies with this process, and waits until it is ready.
@@ -171,7 +171,7 @@ func (c *Closed) start(ctx context.Context, path string, p pasta) error {
 	started := make(chan error)
 	go func() {
 		defer close(c.ended)
-		runtime.LockOSThread() // the death signal is of the thread that has started the child
+		runtime.LockOSThread() // the death signal follows the thread that started the child
 		defer runtime.UnlockOSThread()
 		err := cmd.Start()
 		started <- err
@@ -211,7 +211,7 @@ func (c *Closed) Lives() bool {
 	}
 }
 
-// Close ends pasta and gives the namespace up. It is idempotent.
+// Close ends pasta and releases the namespace. It is idempotent.
 func (c *Closed) Close() error {
 	var errs error
 	if c.process != nil {
@@ -230,7 +230,7 @@ func (c *Closed) Close() error {
 	return errs
 }
 
-// oneLine is an error with its remedy.
+// oneLine is an error with its remedy on one line.
 func oneLine(err error) string {
 	host, ok := errors.AsType[*remedy.Error](err)
 	if !ok {

@@ -27,8 +27,8 @@ func TestMain(m *testing.M) {
 	usernstest.Main(m, map[string]func(args []string) int{"closed": closed, "bound": bound})
 }
 
-// closed DIR OPEN ADDRESS...: which of the addresses are reached from a network, with the
-// port of OPEN.
+// closed DIR OPEN ADDRESS...: prints which of the addresses can be reached from a network
+// with the port of OPEN.
 func closed(args []string) int {
 	if err := tryClosed(args[0], args[1], args[2:]); err != nil {
 		fmt.Println(err)
@@ -90,7 +90,7 @@ func reached(address string) bool {
 	return len(b) > 0
 }
 
-// listen answers, and returns the address.
+// listen starts a server that answers, and returns its address.
 func listen(t *testing.T, kind, address string) string {
 	t.Helper()
 	l, err := net.Listen(kind, address)
@@ -111,7 +111,7 @@ func listen(t *testing.T, kind, address string) string {
 	return l.Addr().String()
 }
 
-// ownAddress is one of this host that others reach, "" where it has none.
+// ownAddress is an address of this host that others can reach, "" if it has none.
 func ownAddress(t *testing.T) string {
 	t.Helper()
 	all, err := net.InterfaceAddrs()
@@ -126,8 +126,8 @@ func ownAddress(t *testing.T) string {
 	return ""
 }
 
-// A network leads to what others reach, too, and to the one port of the loopback that is
-// named; neither to the rest of the loopback nor to abstract sockets, nor does its gateway.
+// From a network, addresses that others can reach and the named port of the loopback can be
+// reached, but not the rest of the loopback, abstract sockets, or the host by the gateway.
 func TestClosed(t *testing.T) {
 	loop := listen(t, "tcp", "127.0.0.1:0")
 	_, port, _ := net.SplitHostPort(loop)
@@ -161,7 +161,7 @@ func TestClosed(t *testing.T) {
 	}
 }
 
-// A host without pasta is told the package.
+// On a host without pasta, the error names the package.
 func TestLook(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	if _, err := look(); !remedy.Is(err) || !strings.Contains(err.Error(), "apt-get install passt") {

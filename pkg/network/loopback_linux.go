@@ -13,10 +13,10 @@ import (
 	"github.com/carosio/carosbuild/pkg/rtnetlink"
 )
 
-// keepLoopback has a namespace send nothing out that is for a loopback. A socket that is
-// bound to the card (SO_BINDTODEVICE, IP_UNICAST_IF, IP_PKTINFO) would: to it, the routes to
-// the namespace's own loopback do not count, and the pasta of Debian 12 connects what comes
-// out to the host's.
+// keepLoopback keeps packets for loopback addresses inside the namespace. A socket that is
+// bound to the card (SO_BINDTODEVICE, IP_UNICAST_IF, IP_PKTINFO) would send them out: it
+// ignores the routes to the namespace's own loopback, and Debian 12's pasta connects such
+// packets to the host's loopback.
 func (c *Closed) keepLoopback() (err error) {
 	inThread(func() {
 		if err = join(c.NetNS); err == nil {
@@ -29,7 +29,7 @@ func (c *Closed) keepLoopback() (err error) {
 	return err
 }
 
-// join has this thread in a namespace.
+// join moves this thread to a namespace.
 func join(namespace string) error {
 	fd, err := unix.Open(namespace, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {

@@ -20,7 +20,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/userns/usernstest"
 )
 
-// bound DIR TCP UDP: tries to reach ports of the host's loopback from a network, by sockets
+// bound DIR TCP UDP: tries to reach ports of the host's loopback from a network, with sockets
 // that are bound to its card.
 func bound(args []string) int {
 	err := userns.MountScratch(args[0])
@@ -41,7 +41,7 @@ func bound(args []string) int {
 		if err != nil {
 			return
 		}
-		index := int(uint32(out.Index) << 24) // in the order of a network
+		index := int(uint32(out.Index) << 24) // in network byte order
 		for name, bind := range map[string]func(s int) error{
 			"device":          func(s int) error { return unix.BindToDevice(s, card) },
 			"IP_UNICAST_IF":   func(s int) error { return unix.SetsockoptInt(s, unix.IPPROTO_IP, 50, index) },
@@ -66,7 +66,7 @@ func bound(args []string) int {
 	return 0
 }
 
-// try connects or sends text. Whether that arrives is seen on the other side.
+// try connects or sends text. The other side sees whether it arrives.
 func try(bind func(s int) error, kind int, to unix.Sockaddr, text string) {
 	family := unix.AF_INET
 	if _, six := to.(*unix.SockaddrInet6); six {
@@ -88,7 +88,7 @@ func try(bind func(s int) error, kind int, to unix.Sockaddr, text string) {
 	time.Sleep(100 * time.Millisecond)
 }
 
-// arrivals notes what arrives at two ports of the loopback.
+// arrivals records what arrives at two ports of the loopback.
 func arrivals(t *testing.T) (tcp, udp string, arrived func() []string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -134,7 +134,7 @@ func arrivals(t *testing.T) (tcp, udp string, arrived func() []string) {
 	}
 }
 
-// A socket that is bound to the network's card does not reach the host's loopback either.
+// A socket that is bound to the network's card cannot reach the host's loopback, either.
 func TestClosedBound(t *testing.T) {
 	_, refused := look()
 	for how, name := range map[userns.How]string{userns.Ranges: "ranges", userns.OneID: "one id"} {

@@ -59,7 +59,7 @@ func TestResolverOf(t *testing.T) {
 	}
 }
 
-// Nothing leads to the host's loopback but the ports that are named.
+// Only the named ports lead to the host's loopback.
 func TestArguments(t *testing.T) {
 	for _, tt := range []struct {
 		p    pasta

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Addresses of a namespace. They are not the host's own, which pasta would take otherwise,
-// and with which what listens there could not be reached. forwarder answers for the host's
+// Addresses in a namespace. They are not the host's own, which pasta would use by default:
+// then servers on these addresses could not be reached. forwarder answers for the host's
 // resolver.
 const (
 	card      = "eth0"
@@ -18,18 +18,18 @@ const (
 	forwarder = "10.0.2.3"
 )
 
-// pasta says how pasta is to be run.
+// pasta describes a run of pasta.
 type pasta struct {
 	namespace string   // file of the network namespace
-	pidFile   string   // is written when all is set up
-	ports     []uint16 // of the host's loopback that are those of the namespace's, too
-	forward   bool     // the resolver
+	pidFile   string   // written once everything is set up
+	ports     []uint16 // ports of the host's loopback that are forwarded to the namespace's
+	forward   bool     // forwards DNS to the host's resolver
 }
 
-// arguments are those of pasta 2023-03-09 (Debian 12) and later. -t, -u, -T and -U are the
-// ports that lead in and out, which would be all; --no-map-gw keeps the gateway from being
-// the host's loopback. The program is the superuser of its user namespace, and would take
-// another uid where that namespace has all ids.
+// arguments are the arguments of pasta 2023-03-09 (Debian 12) and later. -t, -u, -T and -U are
+// the ports forwarded in and out, by default all; --no-map-gw keeps the gateway from being the
+// host's loopback. pasta is the superuser of its user namespace; without --runas it would
+// change its uid if that namespace has all ids.
 func (p pasta) arguments() []string {
 	out := make([]string, len(p.ports))
 	for i, n := range p.ports {
@@ -49,7 +49,7 @@ func (p pasta) arguments() []string {
 	return append(args, "--netns", p.namespace)
 }
 
-// reason is what pasta has said last, without what it says of its log.
+// reason is the last line that pasta printed, except for those about its log.
 func reason(output string) string {
 	last := ""
 	for line := range strings.Lines(output) {

@@ -8,13 +8,13 @@ import (
 	"strings"
 )
 
-// errResolver says that the host's resolver has an address that leads somewhere else, or
-// nowhere, in a namespace.
-var errResolver = errors.New("the resolver of /etc/resolv.conf is reached on this host only: its address is of the loopback of IPv6, or has an interface in it")
+// errResolver says that the address of the host's resolver leads somewhere else, or nowhere,
+// in a namespace.
+var errResolver = errors.New("the resolver in /etc/resolv.conf can only be reached on this host: its address is on the IPv6 loopback, or names an interface")
 
-// resolverOf is /etc/resolv.conf of a namespace, where that of the host is given. Forward
-// says that it names forwarder, behind which is the first resolver of the host. Then no other
-// one is left, because pasta gives all answers of that one forwarder's address.
+// resolverOf returns /etc/resolv.conf for a namespace, given the host's. Forward says that it
+// names forwarder, which stands for the first resolver of the host. Then it names no other,
+// because pasta gives forwarder's address to all answers of that resolver.
 func resolverOf(conf []byte) (out []byte, forward bool, err error) {
 	var kept, servers []string
 	unusable := false

@@ -11,12 +11,12 @@ import (
 	"strings"
 )
 
-// defaultPorts are those of addresses that name none.
+// defaultPorts are the ports of addresses that do not name one.
 var defaultPorts = map[string]uint16{"http": 80, "https": 443, "ftp": 21, "socks": 1080, "socks4": 1080, "socks4a": 1080, "socks5": 1080, "socks5h": 1080}
 
-// loopbackPorts are the ports of the host's loopback behind which servers are that steps
-// have to reach: proxies and mirrors, with addresses as http_proxy has them. An error says
-// that one of them cannot be reached through a port.
+// loopbackPorts are the ports on the host's loopback of servers that steps have to reach:
+// proxies and mirrors, with addresses as in http_proxy. An error says that one of them cannot
+// be reached through a port.
 func loopbackPorts(servers []string) ([]uint16, error) {
 	var ports []uint16
 	for _, s := range servers {
@@ -28,7 +28,7 @@ func loopbackPorts(servers []string) ([]uint16, error) {
 		}
 		u, err := url.Parse(s)
 		if err != nil || u.Scheme == "file" || !isLoopback(u.Hostname()) {
-			continue // who uses it says what is wrong with it
+			continue // its user reports what is wrong with it
 		}
 		port := defaultPorts[u.Scheme]
 		if p := u.Port(); p != "" {
@@ -39,7 +39,7 @@ func loopbackPorts(servers []string) ([]uint16, error) {
 			port = uint16(n)
 		}
 		if a, err := netip.ParseAddr(u.Hostname()); port == 0 || err == nil && a != netip.AddrFrom4([4]byte{127, 0, 0, 1}) && a != netip.IPv6Loopback() {
-			return nil, fmt.Errorf("the proxy or mirror %s would not be reached: it is on this host's loopback, of which steps reach 127.0.0.1 and ::1 only", u.Host)
+			return nil, fmt.Errorf("the proxy or mirror %s would not be reached: it is on this host's loopback, where steps reach only 127.0.0.1 and ::1", u.Host)
 		}
 		ports = append(ports, port)
 	}
@@ -47,8 +47,8 @@ func loopbackPorts(servers []string) ([]uint16, error) {
 	return slices.Compact(ports), nil
 }
 
-// isLoopback reports whether the name of a server means this host itself, whatever else
-// may be looked up.
+// isLoopback reports whether the name of a server means this host itself, without looking it
+// up.
 func isLoopback(name string) bool {
 	name = strings.ToLower(strings.TrimSuffix(name, "."))
 	if name == "localhost" || strings.HasSuffix(name, ".localhost") {

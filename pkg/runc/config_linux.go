@@ -9,9 +9,9 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
-// config is the bundle's config.json for a step. There is no user namespace
-// in it, because the runtime is in the right one already, and no cgroup,
-// because an ordinary user owns none. Pids is the step's PID namespace, "" for a new one.
+// config is the bundle's config.json for a step. It has no user namespace, because the runtime
+// is in the right one already, and no cgroup, because an ordinary user owns none. Pids is the
+// step's PID namespace, "" for a new one.
 func (r *Runtime) config(s sandbox.Command, pids string) (*specs.Spec, error) {
 	namespaces := []specs.LinuxNamespace{
 		{Type: specs.PIDNamespace, Path: pids}, {Type: specs.IPCNamespace}, {Type: specs.UTSNamespace}, {Type: specs.MountNamespace},
@@ -23,7 +23,7 @@ func (r *Runtime) config(s sandbox.Command, pids string) (*specs.Spec, error) {
 			return nil, errors.New("the step's network has no namespace")
 		}
 		namespaces = append(namespaces, specs.LinuxNamespace{Type: specs.NetworkNamespace, Path: s.NetNS})
-	default: // what is not known gets none
+	default: // an unknown kind gets no network
 		namespaces = append(namespaces, specs.LinuxNamespace{Type: specs.NetworkNamespace})
 	}
 	caps := sandbox.Capabilities()
@@ -52,7 +52,7 @@ func (r *Runtime) config(s sandbox.Command, pids string) (*specs.Spec, error) {
 			ReadonlyPaths: []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"},
 		},
 	}
-	if s.UID != 0 { // what a process of another user has after execve
+	if s.UID != 0 { // as for another user's process after execve
 		spec.Process.Capabilities.Effective = nil
 		spec.Process.Capabilities.Permitted = nil
 	}

@@ -19,8 +19,8 @@ import (
 )
 
 func init() {
-	// emulate DIR ARCH...: readies the machines one after the other; each must
-	// run in a step afterwards, the first ones still.
+	// emulate DIR ARCH...: prepares emulation of the architectures one after another; programs of
+	// each must run in a step afterwards, and those of earlier ones still.
 	programs["emulate"] = func(args []string) int {
 		scratch, archs := filepath.Join(args[0], "scratch"), args[1:]
 		if err := userns.MountScratch(scratch); err != nil {
@@ -44,7 +44,7 @@ func init() {
 	}
 }
 
-// runTrial runs the program that tries a machine as a step of an ordinary user.
+// runTrial runs the trial program of an architecture as a step of an ordinary user.
 func runTrial(rt *Runtime, dir, arch string) string {
 	root := filepath.Join(dir, "root-"+arch)
 	if err := os.MkdirAll(root, 0o755); err != nil {
@@ -63,8 +63,8 @@ func runTrial(rt *Runtime, dir, arch string) string {
 	return fmt.Sprint(status, " ", err)
 }
 
-// table is what the host's own table of foreign executables says, and which
-// machines' programs run because of it.
+// table is the host's own table of foreign executables, and the architectures whose programs it
+// makes run.
 func table(t *testing.T) map[string]string {
 	t.Helper()
 	out := map[string]string{}

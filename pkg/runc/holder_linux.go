@@ -19,19 +19,19 @@ import (
 // holderName is argv[0] of a holder.
 const holderName = "carosbuild-pids"
 
-// Init does not return where this process was started as a holder. Main calls it first.
+// Init does not return if this process was started as a holder. Main calls it first.
 func Init() {
 	if len(os.Args) != 1 || os.Args[0] != holderName || os.Getpid() != 1 {
 		return
 	}
-	signal.Ignore() // all of them; what the step leaves is reaped by the kernel then
+	signal.Ignore() // all signals; the kernel then reaps what the step leaves
 	for {
 		_ = unix.Pause()
 	}
 }
 
-// holder is the first process of a step's PID namespace, where the runtime cannot be in
-// one that ends with this process. The kernel ends the whole namespace with it.
+// holder is the first process of a step's PID namespace, for when the runtime cannot be in a
+// namespace that ends with this process. The kernel ends the whole namespace with it.
 type holder struct{ cmd *exec.Cmd }
 
 // hold starts a holder, which ends with the thread that calls this.
@@ -48,7 +48,7 @@ func hold() (*holder, error) {
 	return &holder{cmd}, nil
 }
 
-// pid is the holder's number, 0 of none.
+// pid is the holder's process id, 0 if there is no holder.
 func (h *holder) pid() int {
 	if h == nil {
 		return 0
@@ -59,8 +59,8 @@ func (h *holder) pid() int {
 // kill kills all processes of the step.
 func (h *holder) kill() error { return h.cmd.Process.Kill() }
 
-// endWithFirst kills what the step has left as soon as its first process has ended: the
-// runtime waits for the end of its output, which others may have open.
+// endWithFirst kills the processes that the step leaves as soon as its first process has ended:
+// the runtime waits for the end of the output, which these may have open.
 func (h *holder) endWithFirst(pidFile string, done <-chan struct{}) {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
@@ -81,8 +81,8 @@ func (h *holder) endWithFirst(pidFile string, done <-chan struct{}) {
 	}
 }
 
-// end ends all processes of the step, and waits for them. The namespace lasts until the
-// last one is reaped, also what a runtime has left that was killed or has failed.
+// end ends all processes of the step, and waits for them. The namespace lasts until the last one
+// is reaped, including those that a killed or failed runtime has left.
 func (h *holder) end() {
 	_ = h.kill()
 	ended := make(chan struct{})
@@ -100,8 +100,8 @@ func (h *holder) end() {
 	}
 }
 
-// reapOrphans reaps the children of this process that are in a PID namespace below its own and
-// not the first there: it has started none of them.
+// reapOrphans reaps those children of this process that are in a PID namespace below its own and
+// are not the first process there: these it has not started.
 func reapOrphans() {
 	all, err := sandbox.Descendants(os.Getpid())
 	if err != nil {
@@ -117,7 +117,7 @@ func reapOrphans() {
 	}
 }
 
-// namespaced are the numbers of a process in the PID namespaces from this one's on,
+// namespaced are the numbers of a process in the PID namespaces from this process's own down,
 // proc_pid_status(5).
 func namespaced(pid int) []string {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))

@@ -20,8 +20,7 @@ import (
 )
 
 func init() {
-	// masked PROGRAM...: enters namespaces as the superuser of a container whose /proc is
-	// masked.
+	// masked PROGRAM...: enters namespaces as the superuser of a container with a masked /proc.
 	programs["masked"] = func(args []string) int {
 		var err error
 		for _, dir := range []string{"/proc/acpi", "/proc/fs"} {
@@ -43,7 +42,7 @@ func init() {
 	}
 }
 
-// Where /proc is masked, a step sees that, has process ids of its own, and leaves nothing.
+// With a masked /proc, a step sees that /proc, has its own process ids, and leaves nothing.
 func TestMaskedProc(t *testing.T) {
 	for _, runtime := range []string{"runc", "crun"} {
 		if _, err := exec.LookPath(runtime); err != nil {
@@ -72,7 +71,7 @@ func TestMaskedProc(t *testing.T) {
 				if out != tt.out || status != tt.status {
 					t.Errorf("status %d, want %d; output %q, want %q", status, tt.status, out, tt.out)
 				}
-				if d := time.Since(start); d > time.Minute { // what is left of a step is not waited for
+				if d := time.Since(start); d > time.Minute { // does not wait for processes that a step leaves
 					t.Errorf("took %v", d)
 				}
 			})
@@ -80,7 +79,7 @@ func TestMaskedProc(t *testing.T) {
 	}
 }
 
-// Limits count what has lost its parents, too.
+// Limits count orphans, too.
 func TestMaskedProcLimits(t *testing.T) {
 	const bomb = "i=0; while [ $i -lt 280 ]; do (sleep 100 &); i=$((i+1)); done; sleep 100"
 	start := time.Now()
@@ -98,8 +97,8 @@ func TestMaskedProcCancel(t *testing.T) {
 	}
 }
 
-// The process that has entered is killed, and cannot end anything: nothing of the step
-// remains, also not what has left its session.
+// If the process that has entered is killed and cannot end anything itself, no process of the
+// step remains, not even one that has left its session.
 func TestMaskedProcKilled(t *testing.T) {
 	const mark = "sleep\x004243"
 	running := func() (pids []string) {

@@ -19,11 +19,10 @@ import (
 	"github.com/carosio/carosbuild/pkg/sandbox"
 )
 
-// Run runs the step and waits for it; every process that it left behind is
-// killed. The result is the command's exit status, 128+N when signal N ended
-// it, 127 or 126 when it could not be executed, 137 when it took more than its limits
-// allow, which is said on its standard error. An error means that the
-// sandbox could not be set up, or that ctx ended.
+// Run runs the step, waits for it, and kills every process that it left behind. The result is
+// the command's exit status, 128+N if signal N ended it, 127 or 126 if it could not be executed,
+// and 137 if it exceeded its limits, which a line on its standard error says. An error means
+// that the sandbox could not be set up, or that ctx ended.
 func (r *Runtime) Run(ctx context.Context, s sandbox.Command) (int, error) {
 	if err := r.Emulate(ctx, s.Arch); err != nil {
 		return 0, err
@@ -73,10 +72,10 @@ func (r *Runtime) Run(ctx context.Context, s sandbox.Command) (int, error) {
 	return status, nil
 }
 
-// runBundle runs the runtime, and ends the step when it exceeds its limits, which it says.
+// runBundle runs the runtime, and ends the step if it exceeds its limits; over is the limit.
 func (r *Runtime) runBundle(ctx context.Context, s sandbox.Command, held *holder, bundle, log string) (over string, err error) {
 	pidFile := filepath.Join(bundle, "pid")
-	// Steps have no use for a keyring of their own: they are refused the calls.
+	// Steps cannot use a keyring of their own: the calls are refused.
 	cmd := exec.CommandContext(ctx, r.Path, "--root", filepath.Join(r.State, "run"), "--log", log, "--log-format", "json",
 		"run", "--no-new-keyring", "--bundle", bundle, "--pid-file", pidFile, s.ID)
 	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "XDG_RUNTIME_DIR=" + r.State}
@@ -110,7 +109,7 @@ func (r *Runtime) runBundle(ctx context.Context, s sandbox.Command, held *holder
 	return over, err
 }
 
-// pauser stops the group of a step's first process, which leads one, and has it go on.
+// pauser stops and continues the process group that a step's first process leads.
 func pauser(pidFile string) func(stop bool) {
 	signals := map[bool]syscall.Signal{true: syscall.SIGSTOP, false: syscall.SIGCONT}
 	return func(stop bool) {
@@ -120,7 +119,7 @@ func pauser(pidFile string) func(stop bool) {
 	}
 }
 
-// readPID is the number of a step's first process, once the runtime has written it.
+// readPID reads the number of a step's first process, once the runtime has written it.
 func readPID(pidFile string) (int, bool) {
 	b, err := os.ReadFile(pidFile)
 	if err != nil {
@@ -130,9 +129,9 @@ func readPID(pidFile string) (int, bool) {
 	return pid, err == nil && pid > 1
 }
 
-// killInit kills the first process of the step's PID namespace, and with it
-// all others; the runtime then ends by itself. A runtime may be late to say which that
-// is; one that does not say it for two seconds is killed itself.
+// killInit kills the first process of the step's PID namespace, and with it all others; the
+// runtime then ends by itself. A runtime may report that process late; if it does not within two
+// seconds, the runtime is killed.
 func killInit(pidFile string, process *os.Process) error {
 	for range 200 {
 		if pid, ok := readPID(pidFile); ok {
@@ -146,8 +145,8 @@ func killInit(pidFile string, process *os.Process) error {
 	return process.Kill()
 }
 
-// runtimeError is the last error in the runtime's log, which has one only when
-// the container did not start.
+// runtimeError is the last error in the runtime's log, which has one only if the container did
+// not start.
 func runtimeError(log string) string {
 	f, err := os.Open(log)
 	if err != nil {

@@ -181,7 +181,7 @@ func testRun(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			root := busyboxRoot(t)
-			old := unix.Umask(0o077) // of the caller: no matter of the step's
+			old := unix.Umask(0o077) // the caller's, which must not affect the step
 			out, status := usernstest.Enter(t, "step", root, tt.user, tt.script)
 			unix.Umask(old)
 			if diff := cmp.Diff(out, tt.out); diff != "" || status != tt.status {
@@ -191,7 +191,7 @@ func testRun(t *testing.T) {
 	}
 }
 
-// A fork bomb, or what takes too much memory, ends as a failed step within seconds.
+// A fork bomb, or a step that uses too much memory, fails within seconds.
 func TestLimits(t *testing.T) {
 	const bomb = "i=0; while [ $i -lt 280 ]; do sleep 100 & i=$((i+1)); done; wait"
 	const eater = "for i in 1 2 3 4 5 6 7 8; do sh -c 'x=$(busybox head -c 8000000 /dev/zero | busybox tr \"\\0\" x); sleep 100; true' & done; wait"
@@ -202,7 +202,7 @@ func TestLimits(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			start := time.Now()
 			out, status := usernstest.Enter(t, "limited", busyboxRoot(t), tt.pids, tt.memory, tt.script)
-			if status != 137 || !strings.Contains(out, tt.want) || time.Since(start) > time.Minute { // a second, on a machine with nothing else to do; by itself it would take longer
+			if status != 137 || !strings.Contains(out, tt.want) || time.Since(start) > time.Minute { // a second on an idle machine; without the limit it would take longer
 				t.Errorf("status %d after %v: %.500q", status, time.Since(start), out)
 			}
 		})
@@ -263,7 +263,7 @@ func TestRunCancel(t *testing.T) {
 	}
 }
 
-// The outer process is killed: nothing of the step remains.
+// If the outer process is killed, no process of the step remains.
 func TestKilledOuterProcess(t *testing.T) {
 	if os.Getenv("TEST_OUTER") != "" {
 		usernstest.Enter(t, "step", os.Getenv("TEST_OUTER"), "", "sleep 4242")
@@ -310,7 +310,7 @@ func TestKilledOuterProcess(t *testing.T) {
 }
 
 func TestStepsChangesAtMountPointsStay(t *testing.T) {
-	// /var is made for the mount on /var/cache/x; the resolver's file is ours.
+	// /var is made for the mount on /var/cache/x; resolv.conf is planted.
 	for _, tt := range []struct{ name, script, want string }{
 		{"nothing", "true", "nothing\nnothing\n"},
 		{"owner", "busybox chown 33 /var", "33:0 755 true\nnothing\n"},
@@ -324,7 +324,7 @@ func TestStepsChangesAtMountPointsStay(t *testing.T) {
 				t.Fatalf("status %d, output %q", status, out)
 			}
 			got, _ := usernstest.Enter(t, "owner", filepath.Join(root, "var"), filepath.Join(root, "etc/resolv.conf"), filepath.Join(root, "var/cache"))
-			// The last is a mount point that the step left alone.
+			// The last is a mount point that the step did not change.
 			if diff := cmp.Diff(got, tt.want+"nothing\n"); diff != "" {
 				t.Errorf("what the step made of its directories (-got +want):\n%s", diff)
 			}
@@ -376,8 +376,8 @@ func TestHostsFile(t *testing.T) {
 	}
 }
 
-// A runtime that says late which process is the first one is waited for: without it the
-// processes of the step would go on.
+// killInit waits for a runtime that reports the first process late: otherwise the processes of
+// the step would go on.
 func TestKillInitWaits(t *testing.T) {
 	start := func() *exec.Cmd {
 		cmd := exec.CommandContext(t.Context(), "sleep", "60")
@@ -389,7 +389,7 @@ func TestKillInitWaits(t *testing.T) {
 	first, runtime := start(), start()
 	defer func() { _ = runtime.Process.Kill(); _ = runtime.Wait() }()
 	pidFile := filepath.Join(t.TempDir(), "pid")
-	if err := os.WriteFile(pidFile, nil, 0o600); err != nil { // made, and not written yet
+	if err := os.WriteFile(pidFile, nil, 0o600); err != nil { // created, but not written yet
 		t.Fatal(err)
 	}
 	killed := make(chan error)

@@ -21,16 +21,16 @@ import (
 type Runtime struct {
 	Path  string // the executable
 	State string // directory for the runtime's own records, on a tmpfs of this namespace
-	// BoundProc has steps see the /proc of this process: where that is masked, the kernel
-	// lets nobody mount another one. They have process ids of their own all the same.
+	// BoundProc makes steps see the /proc of this process: if that is masked, the kernel does
+	// not allow another to be mounted. Steps have their own process ids all the same.
 	BoundProc bool
 
-	noHostname bool // it cannot be set here
+	noHostname bool // the host name cannot be set here
 	binfmt.Emulators
 }
 
-// Look finds the executable of a runtime: of name when it is not empty (a path or a
-// command), else of runc, else of crun. The error is a remedy.Error.
+// Look finds the executable of a runtime: name (a path or a command), or, if it is "", runc or
+// else crun. The error is a remedy.Error.
 func Look(name string) (path string, err error) {
 	candidates := []string{"runc", "crun"}
 	if name != "" {
@@ -62,7 +62,7 @@ func FindRuntime(name, state string) (*Runtime, error) {
 	if err != nil {
 		return nil, err
 	}
-	if filepath.Base(path) == "crun" { // it refuses hybrid cgroups, but takes none at all
+	if filepath.Base(path) == "crun" { // refuses hybrid cgroups, but accepts none at all
 		if err := unix.Mount("tmpfs", "/sys/fs/cgroup", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "size=64k,mode=755"); err != nil && err != unix.ENOENT {
 			return nil, fmt.Errorf("hide /sys/fs/cgroup: %w", err)
 		}
@@ -73,12 +73,12 @@ func FindRuntime(name, state string) (*Runtime, error) {
 	return &Runtime{Path: path, State: state, noHostname: hostnameRefused(), Emulators: binfmt.Emulators{Scratch: state}}, nil
 }
 
-// hostnameRefused reports whether a filter, such as podman's, refuses to set the host name
-// even in a namespace that has its own. Steps then see the host's.
+// hostnameRefused reports whether a filter, such as podman's, refuses to set the host name even
+// in a namespace with its own. Steps then see the host's.
 func hostnameRefused() bool {
 	refused := make(chan bool)
 	go func() {
-		runtime.LockOSThread() // and never unlocked: the namespace is the thread's
+		runtime.LockOSThread() // never unlocked: the namespace belongs to the thread
 		err := unix.Unshare(unix.CLONE_NEWUTS)
 		if err == nil {
 			err = unix.Sethostname([]byte(sandbox.Hostname))

@@ -15,13 +15,13 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
-// Two filters confine a step, and the stricter answer counts. The first is ours: the list
-// of what a step may call, with what a runtime needs beside it. It is installed before
-// the runtime starts, which inherits it. The second takes the runtime's own calls from the
-// step, and is installed by the runtime. libseccomp would need 20 ms to compile the whole
-// list, in each step; for this rest it needs hardly any.
+// Two filters confine a step, and the stricter answer counts. The first is ours: the calls that
+// a step may make, and those that a runtime needs besides. It is installed before the runtime
+// starts, which inherits it. The second refuses the runtime's own calls to the step, and is
+// installed by the runtime. libseccomp would need 20 ms per step to compile the whole list; for
+// the rest it needs hardly any time.
 
-// ownCalls are the calls that a runtime makes to set up a step, and no step may.
+// ownCalls are the calls that a runtime makes to set up a step, and that no step may make.
 func ownCalls() []string {
 	return []string{
 		"bpf", "fsconfig", "fsmount", "fsopen", "fspick", "keyctl", "mount", "mount_setattr", "move_mount",
@@ -82,11 +82,11 @@ func refuse(e syscall.Errno, names ...string) specs.LinuxSyscall {
 	return specs.LinuxSyscall{Names: names, Action: specs.ActErrno, ErrnoRet: &n}
 }
 
-// start starts a runtime under a filter, which what it starts inherits.
+// start starts a runtime under a filter, which its child processes inherit.
 func start(cmd *exec.Cmd, filter callfilter.Filter) error {
 	started := make(chan error)
 	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
 		if err := filter.Install(); err != nil {
 			started <- err
 			return

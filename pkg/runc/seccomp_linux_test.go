@@ -13,8 +13,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/sandbox"
 )
 
-// What the first filter leaves to the runtime beside the calls of a step, the second takes
-// away, with the answer that every other sandbox gives.
+// The second filter refuses the calls that the first leaves to the runtime only, with the answer
+// that every other sandbox gives.
 func TestFiltersTogether(t *testing.T) {
 	first, err := outer(sandbox.HostNetwork)
 	if err != nil {

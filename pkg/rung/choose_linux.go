@@ -13,10 +13,10 @@ import (
 	"github.com/carosio/carosbuild/pkg/userns"
 )
 
-// Choice is the rung that was taken.
+// Choice is the rung that was chosen.
 type Choice struct {
 	Name string `json:"name"`
-	// Asked says that nothing else was to be taken.
+	// Asked says that the user asked for this rung.
 	Asked bool `json:"asked,omitempty"`
 	// Above are the better rungs, which do not work here.
 	Above []Refusal `json:"above,omitempty"`
@@ -29,7 +29,7 @@ type Refusal struct {
 	Cure   string `json:"remedy,omitempty"`
 }
 
-// refusal takes a remedy.Error apart. Any other error is none.
+// refusal makes a Refusal of a remedy.Error; it is false for any other error.
 func refusal(name string, err error) (Refusal, bool) {
 	host, ok := errors.AsType[*remedy.Error](err)
 	if !ok {
@@ -42,9 +42,9 @@ func refusal(name string, err error) (Refusal, bool) {
 	return Refusal{Name: name, Reason: reason, Cure: host.Cure}, true
 }
 
-// Start runs the program again as e says, in the first rung that works here or in
-// the one that is asked for, "" for any. It returns what userns.Enter does. The error
-// is a remedy.Error where none works.
+// Start runs the program again as e says, in the first rung that works here, or in the rung
+// that is asked for, "" for any. It returns the result of userns.Enter. If none works, the
+// error is a remedy.Error.
 func (t Table) Start(ctx context.Context, asked string, h Host, e userns.Entry) (status int, err error) {
 	if asked != "" {
 		r, err := t.Find(asked)
@@ -72,7 +72,7 @@ func (t Table) Start(ctx context.Context, asked string, h Host, e userns.Entry) 
 	return 0, none(choice.Above)
 }
 
-// start runs the program again in a rung. A remedy.Error says that it has not begun.
+// start runs the program again in a rung. A remedy.Error says that it was not started.
 func (r *Rung) start(ctx context.Context, c Choice, h Host, e userns.Entry) (int, error) {
 	look := r.Look
 	if look == nil {
@@ -90,7 +90,7 @@ func (r *Rung) start(ctx context.Context, c Choice, h Host, e userns.Entry) (int
 	return userns.Enter(ctx, e)
 }
 
-// none says that nothing works here. The remedy is that of the best rung.
+// none is the error that no rung works here. The remedy is that of the best rung.
 func none(all []Refusal) error {
 	var lines []string
 	for _, r := range all {
@@ -102,8 +102,8 @@ func none(all []Refusal) error {
 // choiceVar carries the choice to the inner program.
 const choiceVar = "_CAROSBUILD_SANDBOX"
 
-// Chosen is the choice that led to this process, and its rung; false outside of one
-// that Start has started.
+// Chosen returns the choice that led to this process, and its rung; false in a process that
+// Start has not started.
 func (t Table) Chosen(getenv func(string) string) (Choice, Rung, bool) {
 	var c Choice
 	if !userns.Inside(getenv) || json.Unmarshal([]byte(getenv(choiceVar)), &c) != nil {
@@ -113,8 +113,8 @@ func (t Table) Chosen(getenv func(string) string) (Choice, Rung, bool) {
 	return c, r, err == nil
 }
 
-// Line says what was chosen, what is to be known of it, and why it is not a better one;
-// "" where there is nothing to say.
+// Line says what was chosen, its details, and why no better rung was; "" if there is nothing
+// to say.
 func (c *Choice) Line(r Rung, details string) string {
 	if len(c.Above) == 0 && details == "" {
 		return ""

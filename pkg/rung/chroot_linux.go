@@ -19,8 +19,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/userns"
 )
 
-// changeRoot is the rung of the superuser of a container that has neither namespaces nor
-// mounts: real owners, chroot(2), and copies instead of mounts.
+// changeRoot is the rung for the superuser of a container without namespaces and mounts: real
+// owners, chroot(2), and copies instead of mounts.
 func changeRoot() Rung {
 	look := func(_ context.Context, h Host) error { return tryChroot(h.Store) }
 	return Rung{
@@ -40,8 +40,8 @@ func changeRoot() Rung {
 	}
 }
 
-// tryChroot changes owner and attributes of a file and the root of a process, in a directory
-// where steps will.
+// tryChroot changes owner and attributes of a file and the root of a process, in the directory
+// where steps will do so.
 func tryChroot(parent string) (err error) {
 	if os.Geteuid() != 0 {
 		return &remedy.Error{Tried: "change the root directory: only the superuser can", Cure: "in a container: run as root (runAsUser: 0), with the default capabilities"}
@@ -60,8 +60,8 @@ func tryChroot(parent string) (err error) {
 	}{
 		{"make a device node, which programs need in /dev", "MKNOD", func() error { return makeNode(filepath.Join(dir, "null")) }},
 		{"give a file to another user", "CHOWN", func() error { return os.Chown(dir, 1, 1) }},
-		{"read what belongs to another user", "DAC_OVERRIDE", func() error { return os.Mkdir(filepath.Join(dir, "d"), 0o700) }},
-		{"change the mode of what belongs to another user", "FOWNER", func() error { return os.Chmod(dir, 0o755) }},
+		{"write to a directory of another user", "DAC_OVERRIDE", func() error { return os.Mkdir(filepath.Join(dir, "d"), 0o700) }},
+		{"change the mode of another user's directory", "FOWNER", func() error { return os.Chmod(dir, 0o755) }},
 		{"change the root directory and the user", "SYS_CHROOT, SETUID and SETGID", func() error { return changedRoot(dir) }},
 	} {
 		if err := try.do(); err != nil {
@@ -71,8 +71,7 @@ func tryChroot(parent string) (err error) {
 	return nil
 }
 
-// makeNode makes the null device, and opens it: where devices are not to be used, steps have
-// none.
+// makeNode makes the null device, and opens it: a mount may make devices unusable.
 func makeNode(name string) error {
 	if err := unix.Mknod(name, unix.S_IFCHR|0o666, int(unix.Mkdev(1, 3))); err != nil {
 		return err
@@ -84,11 +83,11 @@ func makeNode(name string) error {
 	return f.Close()
 }
 
-// changedRoot starts a program with another root and another user, as far as it comes: none
-// is there.
+// changedRoot starts a program with a different root and user, up to its execution: there is
+// no such program.
 func changedRoot(dir string) error {
-	// Until it executes something, the child has this process's memory, and a change of its
-	// user makes that unreadable for others: the inner program looks at who has started it.
+	// Until it executes a program, the child shares this process's memory, and a change of its
+	// user makes this process unreadable for others: the inner program looks at its parent.
 	if was, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0); err == nil {
 		defer func() { _ = unix.Prctl(unix.PR_SET_DUMPABLE, uintptr(was), 0, 0, 0) }()
 	}

@@ -21,8 +21,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/userns"
 )
 
-// ladder is a table of which the first rung refuses and the second needs nothing of the
-// host.
+// ladder is a table whose first rung refuses and whose second needs nothing from the host.
 func ladder() Table {
 	fine := func(context.Context, Host) error { return nil }
 	return Table{
@@ -43,13 +42,13 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// inner is what the tests start again.
+// inner is the inner program of the tests.
 func inner(what string) int {
 	c, r, ok := ladder().Chosen(os.Getenv)
 	switch {
 	case !ok:
 		return 9
-	case what == "leave": // a process behind
+	case what == "leave": // leaves a process behind
 		cmd := exec.Command("sleep", "1000")
 		if err := cmd.Start(); err != nil {
 			fmt.Println(err)
@@ -121,7 +120,7 @@ func TestStartWhereNothingWorks(t *testing.T) {
 	}
 }
 
-// Nobody learns of a choice but who was started for it.
+// Only a process that was started for a choice sees it.
 func TestChosenOutside(t *testing.T) {
 	env := func(name string) string { return map[string]string{choiceVar: `{"name":"low"}`}[name] }
 	if _, _, ok := ladder().Chosen(env); ok {
@@ -136,7 +135,8 @@ func TestTryAll(t *testing.T) {
 	}
 }
 
-// What the inner program leaves behind ends with it, although there is no PID namespace.
+// Processes that the inner program leaves behind end with it, although there is no PID
+// namespace.
 func TestPlainLeavesNothing(t *testing.T) {
 	out, status, err := start(t, ladder(), "low", "leave")
 	if err != nil || status != 0 {
@@ -151,15 +151,15 @@ func TestPlainLeavesNothing(t *testing.T) {
 	}
 }
 
-// The trial arrives, and the inner program does nothing.
+// A trial arrives, and the inner program does nothing.
 func TestTrial(t *testing.T) {
 	if err := entering(userns.Plain)(t.Context(), Host{}); err != nil {
 		t.Error(err)
 	}
 }
 
-// A scratch directory goes with its user; that of one who was killed goes with the next
-// one, and that of a living one stays.
+// A process removes its scratch directory; that of a killed process is removed by the next
+// process, and that of a running one stays.
 func TestPlainScratch(t *testing.T) {
 	dir := t.TempDir()
 	left := filepath.Join(dir, scratchPrefix+"1.d")
@@ -195,7 +195,7 @@ func TestPlainScratch(t *testing.T) {
 	}
 }
 
-// What will be taken is told without entering, as far as what is in the way shows.
+// Likely says without entering which rung will be used, as far as obstacles are visible.
 func TestLikely(t *testing.T) {
 	table := ladder()
 	table[0].Look = table[0].Try
@@ -206,8 +206,8 @@ func TestLikely(t *testing.T) {
 	}
 }
 
-// An account without subordinate ids will keep records of owners. The names of stores are
-// those of older builds.
+// An account without subordinate ids will record owners. The names of stores are those of
+// older builds.
 func TestLikelyOfAll(t *testing.T) {
 	if r := All().Likely(t.Context(), "", Host{Account: userns.Account{UID: 54321, GID: 54321, Name: "nobody-has-this-name"}}); r.Name != "single-id" {
 		t.Errorf("it is %q", r.Name)

@@ -15,8 +15,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/userns"
 )
 
-// memoryScratch is a scratch directory that only this mount namespace sees, in
-// memory.
+// memoryScratch makes a scratch directory in memory that only this mount namespace sees.
 func memoryScratch(dir string) (scratch string, release func() error, err error) {
 	scratch = filepath.Join(dir, "scratch")
 	if err := userns.MountScratch(scratch); err != nil {
@@ -25,12 +24,12 @@ func memoryScratch(dir string) (scratch string, release func() error, err error)
 	return scratch, func() error { return unix.Unmount(scratch, unix.MNT_DETACH) }, nil
 }
 
-// scratchPrefix begins the names of scratch directories on the disk.
+// scratchPrefix is the prefix of scratch directories on disk.
 const scratchPrefix = "scratch-"
 
-// plainScratch is a scratch directory of a process that has no mounts of its own. It
-// is removed in the end, and those of processes that were killed are removed now.
-// Beside DIR there is DIR.lock, which its process has locked.
+// plainScratch makes a scratch directory for a process without mounts of its own. Release
+// removes it; those of killed processes are removed now. Beside DIR there is DIR.lock, which
+// its process has locked.
 func plainScratch(dir string) (scratch string, release func() error, err error) {
 	if err := userns.Private(dir); err != nil {
 		return "", nil, err
@@ -51,7 +50,7 @@ func plainScratch(dir string) (scratch string, release func() error, err error) 
 	}, nil
 }
 
-// sweepScratch removes scratch directories whose lock nobody has.
+// sweepScratch removes scratch directories whose lock is free.
 func sweepScratch(dir string) error {
 	freshfile.Sweep(dir, scratchPrefix)
 	left, err := filepath.Glob(filepath.Join(dir, scratchPrefix+"*.d"))

@@ -16,8 +16,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/userns"
 )
 
-// singleID is the rung of an account without subordinate ids: a user namespace with
-// nothing but its own, in which a supervisor keeps the owners that steps give to files.
+// singleID is the rung for an account without subordinate ids: a user namespace with only the
+// account's id, in which a supervisor records the owners that steps give to files.
 func singleID() Rung {
 	const how = userns.OneID
 	look := func(context.Context, Host) error { return trySupervisor() }
@@ -50,7 +50,7 @@ func singleID() Rung {
 	}
 }
 
-// trySupervisor tries what the supervisor needs of the kernel.
+// trySupervisor tries what the supervisor needs from the kernel.
 func trySupervisor() error {
 	if err := supervisor.Try(); err != nil {
 		return &remedy.Error{

@@ -12,12 +12,12 @@ import (
 // Table is a ladder: the best rung comes first.
 type Table []Rung
 
-// All are the rungs that there are.
+// All returns all rungs.
 func All() Table {
 	return Table{userNamespace(), singleID(), changeRoot(), virtualMachine()}
 }
 
-// Names are those of the rungs, in their order.
+// Names are the names of the rungs, in order.
 func (t Table) Names() []string {
 	var names []string
 	for _, r := range t {
@@ -26,8 +26,8 @@ func (t Table) Names() []string {
 	return names
 }
 
-// Likely is the rung that Start will take, as far as that can be told without entering:
-// the first one that nothing is known to be in the way of.
+// Likely is the rung that Start will use, as far as that can be told without entering: the
+// first one without a known obstacle.
 func (t Table) Likely(ctx context.Context, asked string, h Host) Rung {
 	for _, r := range t {
 		if asked != "" && r.Name == asked || asked == "" && r.Look != nil && r.Look(ctx, h) == nil {
@@ -37,7 +37,7 @@ func (t Table) Likely(ctx context.Context, asked string, h Host) Rung {
 	return Rung{}
 }
 
-// Find looks a rung up by its name.
+// Find looks up a rung by name.
 func (t Table) Find(name string) (Rung, error) {
 	i := slices.IndexFunc(t, func(r Rung) bool { return r.Name == name })
 	if i < 0 {

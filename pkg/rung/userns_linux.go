@@ -12,8 +12,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/userns"
 )
 
-// userNamespace is the first rung: a user namespace with ranges of ids, and an OCI
-// runtime in it.
+// userNamespace is the first rung: a user namespace with ranges of ids, and an OCI runtime in
+// it.
 func userNamespace() Rung {
 	const how = userns.Ranges
 	look := func(_ context.Context, h Host) error {

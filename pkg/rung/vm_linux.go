@@ -24,8 +24,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/vm"
 )
 
-// virtualMachine is the rung that needs no privilege: each command has a machine of
-// QEMU's, and owners are only in the tar streams of layers, and in memory.
+// virtualMachine is the rung that needs no privilege: each command has its own QEMU machine,
+// and owners are only in the tar streams of layers and in memory.
 func virtualMachine() Rung {
 	look := func(ctx context.Context, h Host) error {
 		if err := tryPlace(h.Store); err != nil {
@@ -106,8 +106,8 @@ func openMachine(ctx context.Context, s Setting, scratch string) (_ *Room, err e
 	return room, nil
 }
 
-// reach is the URL of a server on the loopback for machines, in which only that port can be
-// reached.
+// reach returns the URL of a server on the loopback for machines, which can reach only that
+// port.
 func reach(box *vm.Sandbox, address string) string {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -121,17 +121,17 @@ func reach(box *vm.Sandbox, address string) string {
 	return u.String()
 }
 
-// The memory of a machine, in bytes, where a step has no limit of its own, and what a
-// machine's kernel takes of it.
+// The memory of a machine, in bytes, for a step without a limit, and the part that the
+// machine's kernel takes.
 const (
 	leastMemory  = 256 << 20
 	mostMemory   = 2 << 30
 	kernelMemory = 96 << 20
 )
 
-// memoryOf is how much memory each machine gets, and how many may run at a time: all together
-// have half of what is free, of which QEMU takes as much again. A step that may use more than
-// a machine has by default gets it, as far as that half goes.
+// memoryOf is how much memory each machine gets, and how many machines may run at a time. All
+// together have half of the free memory; QEMU may take as much again. A step that may use
+// more than a machine has by default gets it, within that half.
 func memoryOf(free int64, jobs int, step int64) (memory int64, most int) {
 	all := max(free/2, leastMemory)
 	memory = min(max(all/int64(max(jobs, 1)), leastMemory), mostMemory)
@@ -142,11 +142,11 @@ func memoryOf(free int64, jobs int, step int64) (memory int64, most int) {
 	return memory, int(min(max(all/memory, 1), int64(max(jobs, 1))))
 }
 
-// machineResolver is /etc/resolv.conf in a machine: QEMU answers there as the host's
-// resolver does.
+// machineResolver is /etc/resolv.conf in a machine: at that address QEMU answers for the
+// host's resolver.
 const machineResolver = "nameserver 10.0.2.3\n"
 
-// machineDetails say what steps run in.
+// machineDetails describes the machines that steps run in.
 func machineDetails(m *vm.Machine, k *vm.Kernel, from string) string {
 	how := "without KVM"
 	if m.Accel != "tcg" {
@@ -158,7 +158,7 @@ func machineDetails(m *vm.Machine, k *vm.Kernel, from string) string {
 		filepath.Base(m.QEMU), how, k.Version, from, m.CPUs, m.Memory>>20, m.AtATime)
 }
 
-// tryMachine starts QEMU without a machine, and looks for what is known of a kernel.
+// tryMachine starts QEMU without a machine, and checks the kernel, unless it is "".
 func tryMachine(ctx context.Context, kernel string) error {
 	program, pkg, err := vm.Program()
 	if err != nil {
@@ -180,11 +180,11 @@ func tryMachine(ctx context.Context, kernel string) error {
 	return nil
 }
 
-// kernelSuite is the suite of Debian that the kernel of machines is from.
+// kernelSuite is the Debian suite of the machines' kernel.
 const kernelSuite = "bookworm"
 
-// findKernel finds a kernel: the one that is named, this machine's, one that was fetched
-// before, or Debian's. From says which it is.
+// findKernel finds a kernel: the named one, this machine's, one downloaded before, or
+// Debian's. From says which it is.
 func findKernel(ctx context.Context, s Setting) (k *vm.Kernel, from string, err error) {
 	dir := vm.KernelDir(kernelsDir(s.Cache))
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -222,7 +222,7 @@ func namedKernel(ctx context.Context, name, dir string) (*vm.Kernel, error) {
 	return vm.KernelOfPackage(ctx, name, dir)
 }
 
-// fetchKernel fetches the package of Debian's kernel for virtual machines.
+// fetchKernel downloads the package of Debian's kernel for virtual machines.
 func fetchKernel(ctx context.Context, s Setting) (deb string, err error) {
 	if s.Packages == nil {
 		return "", ErrNotFetched

@@ -11,8 +11,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/vm"
 )
 
-// Machines share half of the memory that is free, but none has too little to start or more
-// than steps need; where that is too much for all jobs, fewer run at a time.
+// Machines share half of the free memory, but none has too little to start or more than steps
+// need; if that is too much for all jobs, fewer run at a time.
 func TestMemoryOf(t *testing.T) {
 	const mib = 1 << 20
 	for _, c := range []struct {
@@ -40,7 +40,7 @@ func TestMemoryOf(t *testing.T) {
 	}
 }
 
-// Where there is no QEMU, or one that does not start, the rung refuses with a remedy.
+// Without a QEMU that starts, the rung refuses with a remedy.
 func TestTryMachine(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("PATH", dir)
@@ -69,11 +69,11 @@ func TestTryMachine(t *testing.T) {
 	}
 }
 
-// Steps in machines reach the relay of passwords by another address.
+// Steps in machines reach the password relay at a different address.
 func TestReach(t *testing.T) {
 	for address, want := range map[string]string{
 		"http://carosbuild:word@127.0.0.1:12345": "http://carosbuild:word@10.0.2.2:12345",
-		"http://127.0.0.1":                       "http://127.0.0.1", // no relay has no port
+		"http://127.0.0.1":                       "http://127.0.0.1", // every relay has a port
 		"http://127.0.0.1:123456":                "http://127.0.0.1:123456",
 	} {
 		if got := reach(&vm.Sandbox{}, address); got != want {

@@ -17,8 +17,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/vm"
 )
 
-// kernelPackage fetches the package that linux-image-cloud-ARCH leads to, verified as all
-// packages are, and is its file in the cache of packages.
+// kernelPackage downloads the package that linux-image-cloud-ARCH depends on, verified like
+// all packages, and returns its file in the cache of packages.
 func kernelPackage(ctx context.Context, f *debian.Fetcher, h debian.Host, now time.Time) (string, error) {
 	meta := "linux-image-cloud-" + runtime.GOARCH
 	r, err := f.Resolve(ctx, debian.Bootstrap{Suite: kernelSuite, Variant: "essential", Packages: []string{meta}}, h, now)
@@ -36,14 +36,14 @@ func kernelPackage(ctx context.Context, f *debian.Fetcher, h debian.Host, now ti
 	return filepath.Join(f.DebsDir(), r.Packages[0].Sum+".deb"), nil
 }
 
-// kernelsDir is where kernels of packages are kept.
+// kernelsDir is the directory for kernels from packages.
 func kernelsDir(cache string) string { return filepath.Join(cache, "kernels") }
 
-// CacheUnits are what rungs keep in the directory for what may be deleted between builds, to
-// be removed one by one.
+// CacheUnits are the files of rungs in the directory that may be deleted between builds, each
+// to be removed on its own.
 func CacheUnits(cache string) ([]evict.Unit, error) { return vm.KernelUnits(kernelsDir(cache)) }
 
-// lookAtKernel fails where the kernel that is named cannot be one.
+// lookAtKernel fails if the named kernel cannot be one.
 func lookAtKernel(name string) error {
 	st, err := os.Stat(name)
 	switch {
@@ -56,8 +56,8 @@ func lookAtKernel(name string) error {
 	return vm.LookAtPackage(name)
 }
 
-// kernelAtHand says which kernel machines get that findKernel finds for them, without fetching
-// any. Root is the directory that this machine's is below.
+// kernelAtHand says which kernel findKernel will find for machines, without downloading one.
+// Root is the root directory of this machine.
 func kernelAtHand(h Host, root string) string {
 	if h.Kernel != "" {
 		return "the kernel of " + h.Kernel

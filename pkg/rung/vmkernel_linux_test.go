@@ -24,8 +24,8 @@ func place(t *testing.T, dir string, names ...string) {
 	}
 }
 
-// Which kernel there is can be told without fetching one: the one that is named, the host's,
-// one of the cache, else what the mirror has.
+// Without downloading one, kernelAtHand says which kernel will be used: the named one, the
+// host's, one in the cache, or else the mirror's.
 func TestKernelAtHand(t *testing.T) {
 	host, cache := t.TempDir(), t.TempDir()
 	mirror := func() (string, error) { return "http://mirror", nil }
@@ -60,7 +60,7 @@ func TestKernelAtHand(t *testing.T) {
 	}
 }
 
-// Without anything to fetch packages with, nothing is fetched.
+// Without Packages, nothing is downloaded.
 func TestNotFetched(t *testing.T) {
 	if _, err := fetchKernel(t.Context(), Setting{}); !errors.Is(err, ErrNotFetched) {
 		t.Errorf("got %v", err)

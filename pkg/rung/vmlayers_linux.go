@@ -16,14 +16,14 @@ import (
 	"github.com/carosio/carosbuild/pkg/vm/roots"
 )
 
-// storedLayers are the layers of a store as their tar streams say.
+// storedLayers are the layers of a store with the metadata of their tar streams.
 type storedLayers struct {
 	snaps   *roots.Snapshots
 	tars    *tarLayers
-	release func() error // what dir is in; nil: it is not this one's
+	release func() error // removes the directory; nil: it belongs to the caller
 }
 
-// newStoredLayers are the layers of a store. Dir is for files that are gone when it is closed.
+// newStoredLayers returns the layers of a store. Dir is for files that last until Close.
 func newStoredLayers(s *layer.Store, dir string) *storedLayers {
 	l := &tarLayers{store: s, dir: dir, tars: map[string]*tarFile{}}
 	return &storedLayers{snaps: &roots.Snapshots{Layers: l, Dir: dir}, tars: l}
@@ -63,11 +63,11 @@ func (s *storedLayers) Tree(ctx context.Context, id string, clamp int64, jobs in
 	return t, func() error { return nil }, err
 }
 
-// tarLayers are the layers of a store as files, which are made of them when they are
-// needed, and stay until it is closed. Their digests are checked then.
+// tarLayers are the layers of a store as tar files, which are made when they are needed and
+// stay until Close. Their digests are checked when they are made.
 type tarLayers struct {
 	store *layer.Store
-	dir   string // of the files, which have no names
+	dir   string // for the files, which have no names
 
 	mu   sync.Mutex
 	tars map[string]*tarFile // by layer
@@ -103,7 +103,7 @@ func (l *tarLayers) merged(ctx context.Context, id string, clamp int64, jobs int
 	return tree.Merge(ctx, layers, clamp, jobs)
 }
 
-// tar is the tar stream of a layer.
+// tar returns the tar stream of a layer.
 func (l *tarLayers) tar(one layer.Layer) *tarFile {
 	l.mu.Lock()
 	f := l.tars[one.ID]
@@ -140,7 +140,7 @@ func (l *tarLayers) Put(ctx context.Context, below string, write func(io.Writer)
 		w.CloseWithError(err)
 	}()
 	made, err := l.store.Apply(ctx, below, r, oci.Digest{})
-	r.CloseWithError(err) // ends the writer where it has not come to its end
+	r.CloseWithError(err) // stops the writer if it has not finished
 	if werr := <-written; err == nil {
 		err = werr
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/layer"
 )
 
-// openStored are the layers of a new store, as machines have them.
+// openStored returns the layers of a new store, in the form for machines.
 func openStored(t *testing.T) Stored {
 	t.Helper()
 	r := virtualMachine()
@@ -44,7 +44,7 @@ func openStored(t *testing.T) Stored {
 // preparedVar is set in the process that TestStoredConformance starts.
 const preparedVar = "CAROSBUILD_TEST_PREPARED"
 
-// It runs in a process of its own, as rungs prepare the whole process.
+// It runs in a process of its own, since rungs prepare the whole process.
 func TestStoredConformance(t *testing.T) {
 	if os.Getenv(preparedVar) == "" {
 		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.v", "-test.run=^"+t.Name()+"$")

@@ -10,8 +10,8 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
-// Capabilities are what Docker gives a container by default, and the superuser of a step
-// has.
+// Capabilities are Docker's default capabilities of a container, which the superuser of a step
+// has, too.
 func Capabilities() []string {
 	return []string{
 		"CAP_AUDIT_WRITE", "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_MKNOD",
@@ -19,9 +19,9 @@ func Capabilities() []string {
 	}
 }
 
-// AllowedCalls are the system calls that Docker's default profile allows whatever their
-// arguments to a container with Capabilities, sorted. Beside them there are clone, socket and
-// personality, see NamespaceFlags, RefusedFamilies and Personalities.
+// AllowedCalls are the system calls that Docker's default profile allows with any arguments to
+// a container with Capabilities, sorted. In addition there are clone, socket and personality,
+// see NamespaceFlags, RefusedFamilies and Personalities.
 func AllowedCalls() ([]string, error) {
 	profile, err := seccomp.GetDefaultProfile(&specs.Spec{Process: &specs.Process{
 		Capabilities: &specs.LinuxCapabilities{Bounding: Capabilities()},

@@ -13,11 +13,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// transfer copies a file or a directory with what is in it: types, contents, modes,
-// owners, times and links. Sockets and devices are left out.
+// transfer copies a file, or a directory with its contents: types, contents, modes, owners,
+// times and links. Sockets and devices are left out.
 type transfer struct {
-	link  bool // files are the same ones, where a file system has both
-	merge bool // into a directory that is there; a file that differs is replaced
+	link  bool // makes hard links instead of copies where possible
+	merge bool // copies into an existing directory; a file that differs is replaced
 	made  map[inode]string
 	top   int // destination
 }
@@ -29,12 +29,12 @@ func copyTree(from, to string, link bool) error {
 	return (&transfer{link: link}).run(from, to)
 }
 
-// mergeTree adds from, a file or a directory, to one that exists.
+// mergeTree merges from, a file or a directory, into an existing one.
 func mergeTree(from, to string) error {
 	return (&transfer{link: true, merge: true}).run(from, to)
 }
 
-// replaceTree copies from in place of to, and removes what was there.
+// replaceTree replaces to by a copy of from.
 func replaceTree(from, to string) error {
 	fresh := to + ".carosbuild-fresh"
 	err := beneath.RemoveAll(fresh)
@@ -64,7 +64,7 @@ func (t *transfer) run(from, to string) error {
 	return nil
 }
 
-// entry copies what one directory has under a name.
+// entry copies one entry of a directory.
 func (t *transfer) entry(from *beneath.Dir, name string, to *beneath.Dir, as string) error {
 	src, err := from.FD()
 	if err != nil {
@@ -133,7 +133,7 @@ func (t *transfer) directory(from *beneath.Dir, name string, to *beneath.Dir, as
 	return attributes(dst, as, st)
 }
 
-// attributes gives a new file or directory what the other one has.
+// attributes gives a new file or directory the attributes of the original.
 func attributes(dir int, name string, st *unix.Stat_t) error {
 	if err := unix.Fchownat(dir, name, int(st.Uid), int(st.Gid), unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		return err
@@ -146,8 +146,7 @@ func attributes(dir int, name string, st *unix.Stat_t) error {
 	return unix.UtimesNanoAt(dir, name, []unix.Timespec{st.Atim, st.Mtim}, unix.AT_SYMLINK_NOFOLLOW)
 }
 
-// file copies or links a file under a temporary name, and renames it when it is
-// complete.
+// file copies or links a file to a temporary name, and renames it once it is complete.
 func (t *transfer) file(src int, name string, dst int, as, path string, st *unix.Stat_t) error {
 	var now unix.Stat_t
 	if unix.Fstatat(dst, as, &now, unix.AT_SYMLINK_NOFOLLOW) == nil && same(&now, st) {
@@ -166,7 +165,7 @@ func (t *transfer) file(src int, name string, dst int, as, path string, st *unix
 	return unix.Renameat(dst, fresh, dst, as)
 }
 
-// same reports whether two files are one, or have the same size and time.
+// same reports whether two files are the same inode, or have the same size and time.
 func same(a, b *unix.Stat_t) bool {
 	return a.Dev == b.Dev && a.Ino == b.Ino || a.Mode == b.Mode && a.Size == b.Size && a.Mtim == b.Mtim
 }
@@ -211,7 +210,7 @@ func openFile(dir int, name string, flags int, mode uint32) (*os.File, error) {
 	return os.NewFile(uintptr(fd), name), nil
 }
 
-// maxLink is the longest target of a link that Linux takes.
+// maxLink is the longest target of a symbolic link in Linux.
 const maxLink = 4096
 
 func (t *transfer) symlink(src int, name string, dst int, as string, st *unix.Stat_t) error {

@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Covered are the mounts of a command in a sandbox that cannot mount: what is to be
-// seen lies in the root itself, in place of the mount points.
+// Covered are the mounts of a command in a sandbox that cannot mount: the contents lie in the
+// root itself, in place of the mount points.
 type Covered struct {
 	top    string
 	covers []cover
@@ -26,18 +26,18 @@ type Covered struct {
 // cover is one mount.
 type cover struct {
 	mount Mount
-	place string      // of the mount point, below the root; without links
-	away  string      // where the mount point is meanwhile
-	copy  bool        // what lies in the root is a copy of the source
-	fd    int         // of what lies in the root, wherever a step moves it
+	place string      // path of the mount point, below the root; without links
+	away  string      // path of the mount point meanwhile
+	copy  bool        // the contents in the root are a copy of the source
+	fd    int         // of the contents in the root, wherever a step moves them
 	was   unix.Stat_t // the source
 }
 
-// Cover exchanges the mount points of a root, which exist, with what the mounts say. A
-// source that is writable and no other step's is moved into the root, if it is on the
-// same file system; else there is a copy, and what a shared one has in files is linked.
-// Scratch is a directory on the root's file system, out of the step's sight, which the
-// caller removes after Uncover.
+// Cover exchanges the existing mount points of a root with the contents of the mounts. A
+// source that is writable, not shared and on the same file system is moved into the root;
+// otherwise it is copied, with hard links to the files of a shared one. Scratch is a
+// directory on the root's file system that the step cannot see; the caller removes it after
+// Uncover.
 func Cover(root, scratch string, mounts []Mount) (c *Covered, err error) {
 	top, err := realPath(root)
 	if err != nil {
@@ -88,7 +88,7 @@ func (c *Covered) add(m Mount, scratch string) error {
 	return nil
 }
 
-// placeOf is where a mount on a target would be, below the root and without links.
+// placeOf is the path of a mount on a target, below the root and without links.
 func (c *Covered) placeOf(target string) (string, error) {
 	dir, err := unix.Open(c.top, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -111,8 +111,7 @@ func (c *Covered) placeOf(target string) (string, error) {
 	return place, nil
 }
 
-// exchange swaps two files or directories. The times of the directories that they are
-// in are kept.
+// exchange swaps two files or directories, and keeps the times of their parents.
 func exchange(a, b string) error {
 	dirA, err := unix.Open(filepath.Dir(a), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -134,7 +133,7 @@ func swap(dirA int, a string, dirB int, b string) error {
 	if err != unix.EINVAL && err != unix.ENOSYS {
 		return err
 	}
-	// A file system that cannot exchange, or an old kernel.
+	// The file system or the kernel cannot exchange them.
 	third := a + ".carosbuild-exchanged"
 	if err := unix.Renameat(dirA, a, dirA, third); err != nil {
 		return err
@@ -148,15 +147,14 @@ func swap(dirA int, a string, dirB int, b string) error {
 	return nil
 }
 
-// Uncover puts the mount points back, when no process of the step is left, and what it
-// changed in writable mounts into their sources. A step may move what lies in the root:
-// the mount point goes along, as if it were a mount. Where it has removed that, the
-// source is empty afterwards.
+// Uncover puts the mount points back once no process of the step is left, and brings changes
+// in writable mounts to their sources. If a step has moved the contents, the mount point goes
+// along, as with a mount. If it has removed them, the source is empty afterwards.
 func (c *Covered) Uncover() error {
 	var all []error
 	for _, v := range slices.Backward(c.covers) {
 		if err := c.uncover(v); err != nil {
-			all = append(all, fmt.Errorf("take %s out of %s again: %w", v.mount.Source, v.mount.Target, err))
+			all = append(all, fmt.Errorf("remove %s from %s: %w", v.mount.Source, v.mount.Target, err))
 		}
 		unix.Close(v.fd)
 	}
@@ -183,9 +181,8 @@ func (c *Covered) uncover(v cover) error {
 	return replaceTree(v.away, v.mount.Source)
 }
 
-// find is where the contents of a mount are: what Cover put into the root, wherever it
-// is, or else what the step put in its place, if it is of the same kind; "" if there is
-// nothing.
+// find finds the contents of a mount: what Cover put into the root, wherever it is, or else
+// what the step put in its place, if it is of the same kind; "" if there is nothing.
 func (c *Covered) find(v cover) (string, error) {
 	at := filepath.Join(c.top, v.place)
 	var now, then unix.Stat_t
@@ -196,12 +193,12 @@ func (c *Covered) find(v cover) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// Also where another command in this root has covered it in its turn.
+	// Also if another command in this root has covered it again.
 	if unix.Lstat(real, &now) == nil && now.Dev == then.Dev && now.Ino == then.Ino {
 		return real, nil
 	}
 	if parent, err := filepath.EvalSymlinks(filepath.Dir(at)); err != nil || parent != filepath.Dir(at) {
-		return "", nil // the way there is another one now
+		return "", nil // the path leads elsewhere now
 	}
 	if unix.Lstat(at, &now) == nil && now.Mode&unix.S_IFMT == then.Mode&unix.S_IFMT {
 		return at, nil
@@ -209,8 +206,8 @@ func (c *Covered) find(v cover) (string, error) {
 	return "", nil
 }
 
-// removed is for a mount whose contents the step has removed: the mount point comes
-// back, if there is still a place for it, and the source is empty.
+// removed handles a mount whose contents the step has removed: the mount point is put back,
+// if there is still a place for it, and the source is emptied.
 func (c *Covered) removed(v cover) error {
 	at := filepath.Join(c.top, v.place)
 	parent, err := filepath.EvalSymlinks(filepath.Dir(at))

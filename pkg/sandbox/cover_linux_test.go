@@ -14,8 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// fill makes files below a directory, each given as PATH=CONTENT; directories end
-// with a slash.
+// fill makes files below a directory, each given as PATH=CONTENT, and directories, which end
+// in a slash.
 func fill(t *testing.T, dir string, files ...string) {
 	t.Helper()
 	for _, f := range files {
@@ -33,7 +33,7 @@ func fill(t *testing.T, dir string, files ...string) {
 	}
 }
 
-// listed is the opposite of fill, without directories that have something in them.
+// listed is the inverse of fill; it lists only empty directories.
 func listed(t *testing.T, dir string) []string {
 	t.Helper()
 	out := []string{}
@@ -60,7 +60,7 @@ func listed(t *testing.T, dir string) []string {
 	return out
 }
 
-// memory is a directory on another file system than the temporary ones.
+// memory is a directory on a different file system than the temporary ones.
 func memory(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/dev/shm", "cover-")
@@ -174,8 +174,8 @@ func TestCover(t *testing.T) {
 	}
 }
 
-// Times of the directories around mount points are kept, and files of a shared mount
-// are the host's own.
+// Times of the parents of mount points are kept, and files of a shared mount are the host's
+// own.
 func TestCoverKeeps(t *testing.T) {
 	base := t.TempDir()
 	fill(t, base, "root/c/m/", "host/m/f=1", "scratch/")
@@ -204,7 +204,7 @@ func TestCoverKeeps(t *testing.T) {
 	}
 }
 
-// A mount point is looked up as the step would.
+// A mount point is looked up as the step would look it up.
 func TestCoverPoisonedRoot(t *testing.T) {
 	base := t.TempDir()
 	fill(t, base, "root/real/m/", "host/m/f=1", "scratch/", "outside/m/")
@@ -234,7 +234,7 @@ func TestCoverPoisonedRoot(t *testing.T) {
 	}
 }
 
-// Two commands in one root, of which the first to begin ends first, or last.
+// Of two commands in one root, the one that begins first ends first, or last.
 func TestCoverTwice(t *testing.T) {
 	for _, firstLast := range []bool{false, true} {
 		base := t.TempDir()

@@ -14,25 +14,25 @@ import (
 	"time"
 )
 
-// cgroupRoot is where the control groups of version 2 are.
+// cgroupRoot is the mount point of control groups version 2.
 const cgroupRoot = "/sys/fs/cgroup"
 
 // groupSpare is how many processes and threads of this program and of a runtime may be in a
-// command's group, beside the command.
+// command's group, besides the command's own.
 const groupSpare = 64
 
-// group is a control group (cgroups(7), version 2) that a command is in with all that it
-// starts: the kernel itself limits what they take together. A nil group limits nothing.
+// group is the control group (cgroups(7), version 2) of a command and all its processes: the
+// kernel limits what they use together. A nil group limits nothing.
 type group struct {
 	Limits
 	dir  string
-	home string // group that its first process comes from
+	home string // original group of its first process
 	pid  int
 }
 
-// newGroup makes a group for a process, beside the group that this one is in, which self has as
-// /proc/self/cgroup does. That needs a parent whose controllers are delegated, such as the
-// slices of a user's systemd.
+// newGroup makes a group for a process, beside the group of this process, which self names as
+// /proc/self/cgroup does. That needs a parent with delegated controllers, such as the slices
+// of a user's systemd.
 func newGroup(root, self string, pid int, l Limits) (*group, error) {
 	own := ""
 	for line := range strings.Lines(self) {
@@ -71,7 +71,7 @@ func (g *group) write(name string, n int64) error {
 	return os.WriteFile(filepath.Join(g.dir, name), []byte(strconv.FormatInt(n, 10)), 0o600)
 }
 
-// exceeded says in words which limit the kernel has enforced.
+// exceeded says which limit the kernel has enforced.
 func (g *group) exceeded() string {
 	switch {
 	case g == nil:
@@ -84,7 +84,7 @@ func (g *group) exceeded() string {
 	return ""
 }
 
-// event is how often something has happened; 0 if that is not known.
+// event is how often an event has happened; 0 if that is not known.
 func (g *group) event(file, name string) int64 {
 	data, err := os.ReadFile(filepath.Join(g.dir, file))
 	if err != nil {
@@ -99,12 +99,13 @@ func (g *group) event(file, name string) int64 {
 	return 0
 }
 
-// close moves the first process back, if it lives, kills the others and removes the group.
+// close moves the first process back, if it still runs, kills the others and removes the
+// group.
 func (g *group) close() {
 	if g == nil {
 		return
 	}
-	// A process that has ended, and a kernel without cgroup.kill (before 5.14), are errors.
+	// It fails if the process has ended, and on a kernel without cgroup.kill (before 5.14).
 	_ = os.WriteFile(filepath.Join(g.home, "cgroup.procs"), []byte(strconv.Itoa(g.pid)), 0)
 	_ = g.write("cgroup.kill", 1)
 	for range 100 { // until they have died
@@ -115,7 +116,7 @@ func (g *group) close() {
 	}
 }
 
-// removeGroups removes a group and those that a runtime has made in it.
+// removeGroups removes a group and the groups that a runtime has made in it.
 func removeGroups(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {

@@ -47,7 +47,7 @@ func TestGroup(t *testing.T) {
 			t.Errorf("%s %q: exceeded %q", tt.file, tt.content, got)
 		}
 	}
-	// Files of the kernel's do not keep a group from being removed; here they would.
+	// The kernel's own files do not prevent the removal of a group; here they would.
 	if err := os.RemoveAll(g.dir); err != nil {
 		t.Fatal(err)
 	}

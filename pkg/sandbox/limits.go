@@ -10,34 +10,34 @@ import (
 	"sync"
 )
 
-// Limits are what a command may take; 0 is without a limit.
+// Limits are the limits of a command; 0 means no limit.
 type Limits struct {
 	Memory int64 // bytes
 	PIDs   int64 // processes and threads at a time
 }
 
-// What a command may have where nobody has said otherwise.
+// Default limits of a command.
 const (
-	DefaultOutput = 1 << 30 // bytes of its output that are kept
+	DefaultOutput = 1 << 30 // bytes of its output to keep
 	DefaultPIDs   = 1 << 15
 )
 
-// outputEnd is how many bytes at the end of a long output are kept beside its beginning:
-// they say how it ended.
+// outputEnd is how many bytes at the end of a long output are kept besides its beginning: they
+// show how it ended.
 const outputEnd = 4096
 
-// Output passes a bounded number of bytes on and throws the rest away, so that a
-// command that prints without end does not fill the disk with its log. The last 4 KiB are
-// kept until Close. It may be written to by several goroutines at a time.
+// Output passes on a limited number of bytes and discards the rest, so that a command that
+// prints without end does not fill the disk with its log. The last 4 KiB are kept until
+// Close. Several goroutines may write to it at a time.
 type Output struct {
 	mu      sync.Mutex
 	w       io.Writer
 	max     int64
 	left    int64
 	dropped int64
-	end     []byte // what came last, after what was passed on
+	end     []byte // the last bytes, after those that were passed on
 	keep    int    // length of end
-	newline bool   // what was passed on ends with one
+	newline bool   // whether the bytes passed on end with a newline
 }
 
 // NewOutput passes up to max bytes on to w.
@@ -45,8 +45,7 @@ func NewOutput(w io.Writer, maxBytes int64) *Output {
 	return &Output{w: w, max: maxBytes, left: maxBytes, keep: outputEnd, newline: true}
 }
 
-// Write implements io.Writer. What is thrown away counts as written: the command goes
-// on.
+// Write implements io.Writer. Discarded bytes count as written: the command goes on.
 func (o *Output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -69,8 +68,8 @@ func (o *Output) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Close writes what the output ended with and, if something before it was thrown away, a
-// note that says how much. W stays open. It is idempotent.
+// Close writes the end of the output and, if something before it was discarded, a note that
+// says how much. W stays open. It is idempotent.
 func (o *Output) Close() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -91,7 +90,7 @@ func (o *Output) Close() error {
 	return errors.Join(noted, err)
 }
 
-// Dropped is how many bytes were thrown away, before Close.
+// Dropped is how many bytes were discarded, before Close.
 func (o *Output) Dropped() int64 {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -13,10 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Planted is what Plant put into a step's root, to be taken out again.
+// Planted is what Plant put into a step's root, to be removed again.
 type Planted struct {
-	// Created are the mount points that were not there before, parents before
-	// their children.
+	// Created are the new mount points, parents before their children.
 	Created []Created
 	statBy  func(fd int, name string) (unix.Stat_t, error) // nil asks the kernel
 	files   []plantedFile
@@ -29,21 +28,21 @@ type Created struct {
 	mark mark
 }
 
-// plantedFile is a file of ours with content.
+// plantedFile is a planted file with content.
 type plantedFile struct {
-	name    string // relative to the root, in a directory that is there
+	name    string // relative to the root, in an existing directory
 	content []byte
 	mark    mark
 }
 
-// mark stands for what was made, wherever a step moves it.
+// mark identifies a planted file, wherever a step moves it.
 type mark struct {
 	fd       int
-	mode     uint32 // as it was made: a directory hands its group on, or an ACL
+	mode     uint32 // original mode: a directory may pass on its setgid bit or an ACL
 	uid, gid uint32
 }
 
-// markOf marks a file of a directory.
+// markOf marks a file in a directory.
 func markOf(dir int, base string, stat func(fd int) (unix.Stat_t, error)) (mark, error) {
 	fd, err := unix.Openat(dir, base, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -57,7 +56,7 @@ func markOf(dir int, base string, stat func(fd int) (unix.Stat_t, error)) (mark,
 	return mark{fd, st.Mode, st.Uid, st.Gid}, nil
 }
 
-// size is that of a file whose kind, mode and owner nobody has changed.
+// size returns the size of a file whose kind, mode and owner are unchanged.
 func (m mark) size(stat func(fd int) (unix.Stat_t, error)) (int64, bool) {
 	st, err := stat(m.fd)
 	if err != nil || st.Mode != m.mode || st.Uid != m.uid || st.Gid != m.gid {
@@ -71,22 +70,21 @@ const (
 	hostsFile  = "etc/hosts"
 )
 
-// hosts is what a step finds as /etc/hosts where its stage has none: its own name
-// has an address in it.
+// hosts is the /etc/hosts of a step whose stage has none: it has an address for the step's
+// own host name.
 const hosts = "127.0.0.1\t" + Hostname + "\n::1\t" + Hostname + " ip6-localhost ip6-loopback\n"
 
-// The modes of what Plant makes.
+// Modes of the files and directories that Plant makes.
 const (
 	plantedDirMode  = 0o755
 	plantedFileMode = 0o644
 )
 
-// Plant makes the mount points that are missing in root and gives it
-// /etc/hosts and the host's resolver configuration as plain files, which the
-// step may replace. A mount on /etc/resolv.conf would make that impossible
-// (EBUSY), and a mount point that the runtime makes would stay in the layer.
-// Nothing is looked up outside root, whatever links it holds; times of
-// directories are kept.
+// Plant makes the missing mount points in root, and /etc/hosts and the host's resolver
+// configuration as plain files, which the step may replace. A mount on /etc/resolv.conf would
+// make that impossible (EBUSY), and a mount point made by the runtime would stay in the
+// layer. Nothing is looked up outside root, whatever links it has; times of directories are
+// kept.
 func Plant(root string, mounts []Mount, resolver []byte) (planted *Planted, err error) {
 	p := &Planted{}
 	defer func() {
@@ -124,8 +122,7 @@ func Plant(root string, mounts []Mount, resolver []byte) (planted *Planted, err 
 		files = append(files, plantedFile{name: resolvConf, content: resolver})
 	}
 	for _, f := range files {
-		// Only where there is none, or one that leads nowhere or says nothing: a
-		// stage may come with its own.
+		// Only if the file is missing, a dangling link or empty: a stage may have its own.
 		if st, err := statIn(fd, f.name); err == nil && (st.Size > 0 || st.Mode&unix.S_IFMT != unix.S_IFREG) {
 			continue
 		}
@@ -180,10 +177,10 @@ func (p *Planted) close() {
 	p.files, p.Created = nil, nil
 }
 
-// Remove takes the planted things out of the root again, when the command and its
-// mounts are gone, wherever the step has moved them. What the step has changed, filled
-// or replaced stays. Revert has a path of the root be as it was before the step; a
-// directory only if it is empty.
+// Remove removes the planted files from the root, wherever the step has moved them, once the
+// command and its mounts are gone. What the step has changed, filled or replaced stays.
+// Revert restores a path of the root to what it was before the step; a directory only if it
+// is empty.
 func (p *Planted) Remove(root string, revert func(path string) error) error {
 	defer p.close()
 	top, err := realPath(root)
@@ -195,7 +192,7 @@ func (p *Planted) Remove(root string, revert func(path string) error) error {
 			continue
 		}
 		if err := revertAt(top, f.mark.fd, revert); err != nil {
-			return fmt.Errorf("take out /%s: %w", f.name, err)
+			return fmt.Errorf("remove /%s: %w", f.name, err)
 		}
 	}
 	for i := len(p.Created) - 1; i >= 0; i-- {
@@ -204,13 +201,13 @@ func (p *Planted) Remove(root string, revert func(path string) error) error {
 			continue
 		}
 		if err := revertAt(top, c.mark.fd, revert); err != nil {
-			return fmt.Errorf("take out /%s: %w", c.Path, err)
+			return fmt.Errorf("remove /%s: %w", c.Path, err)
 		}
 	}
 	return nil
 }
 
-// StatBy has stat say what a file of the root is, as owner.Policy does, instead of the
+// StatBy makes Planted use stat for files of the root, as owner.Policy does, instead of the
 // kernel. It is called before anything is changed in the root.
 func (p *Planted) StatBy(stat func(fd int, name string) (unix.Stat_t, error)) error {
 	p.statBy = stat
@@ -224,14 +221,14 @@ func (p *Planted) StatBy(stat func(fd int, name string) (unix.Stat_t, error)) er
 	for _, m := range marks {
 		st, err := p.stat(m.fd)
 		if err != nil {
-			return fmt.Errorf("look at the files that were put into the root: %w", err)
+			return fmt.Errorf("stat the files that were put into the root: %w", err)
 		}
 		m.mode, m.uid, m.gid = st.Mode, st.Uid, st.Gid
 	}
 	return nil
 }
 
-// stat says what an open file is.
+// stat stats an open file.
 func (p *Planted) stat(fd int) (st unix.Stat_t, err error) {
 	if p.statBy != nil {
 		return p.statBy(fd, "")
@@ -240,7 +237,7 @@ func (p *Planted) stat(fd int) (st unix.Stat_t, err error) {
 	return st, err
 }
 
-// realPath is the path of a directory without links, as the kernel tells it.
+// realPath is the path of a directory without links, according to the kernel.
 func realPath(dir string) (string, error) {
 	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -250,8 +247,8 @@ func realPath(dir string) (string, error) {
 	return os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd))
 }
 
-// revertAt reverts the path where a file is now. One whose path is longer than the
-// kernel tells stays where it is.
+// revertAt reverts the current path of a file. A file whose path is too long for the kernel
+// to report stays where it is.
 func revertAt(top string, fd int, revert func(path string) error) error {
 	real, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd))
 	if errors.Is(err, unix.ENAMETOOLONG) {
@@ -271,8 +268,8 @@ func revertAt(top string, fd int, revert func(path string) error) error {
 	return revert("/" + name)
 }
 
-// untouched reports whether a mount point is as Plant made it. A directory may have
-// got something in it.
+// untouched reports whether a mount point is as Plant made it. A directory may have new
+// contents.
 func (c Created) untouched(stat func(fd int) (unix.Stat_t, error)) bool {
 	size, same := c.mark.size(stat)
 	return same && (c.Dir || size == 0)
@@ -304,7 +301,7 @@ func (p *Planted) mkdirs(root int, name string) error {
 	return p.make(root, Created{Path: name, Dir: true}, func(dir int, base string) error { return unix.Mkdirat(dir, base, plantedDirMode) })
 }
 
-// create makes an empty file and records it, unless there is one.
+// create makes an empty file and records it, unless it exists.
 func (p *Planted) create(root int, name string) error {
 	if _, err := statIn(root, name); err == nil {
 		return nil
@@ -334,7 +331,7 @@ func (p *Planted) make(root int, c Created, f func(dir int, base string) error) 
 	return nil
 }
 
-// keepTimes runs f and gives the directory its former times back.
+// keepTimes runs f and then restores the times of the directory.
 func keepTimes(dir int, f func() error) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(dir, &st); err != nil {
@@ -347,7 +344,7 @@ func keepTimes(dir int, f func() error) error {
 	return unix.UtimesNanoAt(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", dir), ts, 0)
 }
 
-// openIn opens name below root; links are resolved as if root were "/".
+// openIn opens name below root. Links are resolved as if root were "/".
 func openIn(root int, name string, flags int) (int, error) {
 	return unix.Openat2(root, name, &unix.OpenHow{
 		Flags:   uint64(flags | unix.O_CLOEXEC),

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What a stage has where files are planted stays, whatever it is, and so does what a
-// step does to the directories around them and to those that were made for it.
+// What a stage has in the place of planted files stays, whatever it is, and so do a step's
+// changes to their parents and to directories that were made for it.
 func TestPlantKeeps(t *testing.T) {
 	root, source := t.TempDir(), t.TempDir()
 	at := func(name string) string { return filepath.Join(root, name) }

@@ -10,11 +10,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// What was planted is taken out wherever a step has moved it, and nothing is that only
-// lies where it was.
+// Planted files are removed wherever a step has moved them; other files in their places
+// are not.
 func TestRemoveMoved(t *testing.T) {
 	base := t.TempDir()
-	root := filepath.Join(base, "link") // as where a store is reached through a link
+	root := filepath.Join(base, "link") // as if a store is reached through a link
 	if err := os.Mkdir(filepath.Join(base, "real"), 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What a step has given to somebody stays, also where the kernel does not know that one.
+// A planted file that a step has given to another owner stays, even if the kernel does not
+// know that owner.
 func TestPlantedOfRecordedOwners(t *testing.T) {
 	root := t.TempDir()
 	if err := os.Mkdir(filepath.Join(root, "etc"), 0o755); err != nil {

@@ -10,14 +10,14 @@ import (
 	"strings"
 )
 
-// Process is what /proc says of a process, proc_pid_stat(5).
+// Process is a process as described in /proc, proc_pid_stat(5).
 type Process struct {
 	PID, Parent, Group, Threads int
 	State                       byte // R, S, D, T, Z and so on
 }
 
-// Descendants are the processes that descend from some, of which none descends from
-// another, without themselves. Number 0 is no process.
+// Descendants are the processes that descend from ancestors, without these. No ancestor may
+// descend from another. Number 0 is ignored.
 func Descendants(ancestors ...int) ([]Process, error) {
 	dir, err := os.Open("/proc")
 	if err != nil {
@@ -39,7 +39,7 @@ func Descendants(ancestors ...int) ([]Process, error) {
 		}
 	}
 	var all []Process
-	delete(children, 0) // of the kernel's, and of what is outside of the PID namespace
+	delete(children, 0) // children of the kernel, and of processes outside the PID namespace
 	for todo := slices.Clone(ancestors); len(todo) > 0; todo = todo[1:] {
 		for _, p := range children[todo[0]] {
 			all = append(all, p)
@@ -62,8 +62,8 @@ func ReadProcess(pid int) (Process, error) {
 	return p, nil
 }
 
-// parseStat reads state, parent, group and the number of threads, which come after the name;
-// that is in parentheses and may have any characters.
+// parseStat reads state, parent, group and the number of threads, which follow the name; the
+// name is in parentheses and may have any characters.
 func parseStat(pid int, stat string) (Process, bool) {
 	i := strings.LastIndexByte(stat, ')')
 	f := strings.Fields(stat[i+1:])
@@ -80,8 +80,8 @@ func parseStat(pid int, stat string) (Process, bool) {
 	return p, true
 }
 
-// anonymous is how many bytes of a process are in memory without being those of a file,
-// proc_pid_statm(5); 0 of one that is gone.
+// anonymous is how many bytes of a process's memory do not belong to files, proc_pid_statm(5);
+// 0 if it is gone.
 func anonymous(pid int) int64 {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
 	if err != nil {

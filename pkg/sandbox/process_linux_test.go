@@ -28,7 +28,7 @@ func TestParseStat(t *testing.T) {
 	}
 }
 
-// A shell with two children, of which one has a child.
+// A shell with two children, one of which has a child.
 func TestDescendants(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), "sh", "-c", "sleep 60 & (sleep 60; true) & echo; wait")
 	out, err := cmd.StdoutPipe()

@@ -11,12 +11,12 @@ type Rlimit struct {
 	Max      uint64
 }
 
-// Rlimits are a brake where there is no control group: what the kernel can limit without
-// one is the memory that one process may write to, and how many processes and threads a user
-// id has in a user namespace. That includes the builder's own and those of other steps that
-// run, so that it is far above the limit, which Watch enforces. The kernel does
-// not count them for its own superuser. A runtime needs some memory itself, before it becomes
-// the command. None is above this process's own hard limit, which only an administrator may raise.
+// Rlimits are a brake where there is no control group. Without one, the kernel can limit the
+// memory that one process may write to, and how many processes and threads a user id has in a
+// user namespace. That number includes the builder's own and those of other running steps, so
+// it is far above the limit that Watch enforces. The kernel does not count them for its own
+// superuser. A runtime needs some memory itself, before it becomes the command. No limit is
+// above this process's own hard limit, which only an administrator may raise.
 func (l Limits) Rlimits() []Rlimit {
 	var out []Rlimit
 	if l.Memory > 0 {

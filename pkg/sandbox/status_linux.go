@@ -10,8 +10,8 @@ import (
 	"syscall"
 )
 
-// ExitStatus is the exit status of a command that has ended with an error of os/exec,
-// 128+N when signal N ended it. Another error comes back.
+// ExitStatus returns the exit status of a command that ended with an error of os/exec, 128+N
+// if signal N ended it. It returns any other error.
 func ExitStatus(err error) (int, error) {
 	var x *exec.ExitError
 	if err == nil {
@@ -31,8 +31,8 @@ type StartError struct{ Reason string }
 
 func (e *StartError) Error() string { return "start the step: " + e.Reason }
 
-// EndedByLimit is the result of a step that was killed because of what Watch has said,
-// which it writes to its standard error, if there is one.
+// EndedByLimit is the result of a step that was killed for exceeding a limit, as Watch
+// reported. It writes that to the step's standard error, if there is one.
 func EndedByLimit(stderr io.Writer, exceeded string) (int, error) {
 	if stderr != nil {
 		if _, err := fmt.Fprintf(stderr, "\ncarosbuild: the step was ended: %s\n", exceeded); err != nil {

@@ -17,9 +17,9 @@ import (
 // maxAccountFile bounds how much of a step's passwd or group file is read.
 const maxAccountFile = 1 << 20
 
-// LookupUser resolves NAME, UID, NAME:GROUP or UID:GID against the accounts of
-// the step's own root, as a USER instruction names them. The empty string is
-// root. Files are read inside root only and up to 1 MiB.
+// LookupUser resolves NAME, UID, NAME:GROUP or UID:GID, as in a USER instruction, against the
+// accounts in the step's root. The empty string is root. Files are read only inside root, and
+// up to 1 MiB.
 func LookupUser(root, spec string) (User, error) {
 	u := User{Home: "/root"}
 	if spec == "" || spec == "root" || spec == "0" {

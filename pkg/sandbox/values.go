@@ -4,12 +4,12 @@ package sandbox
 
 import "io"
 
-// Network says what a step reaches.
+// Network is the kind of network of a step.
 type Network string
 
-// The networks. HostNetwork is the builder's own, its loopback included. ClosedNetwork is
-// a namespace with a way out, which leads neither to the host's loopback nor to its abstract
-// sockets. AutoNetwork is for those who ask: it becomes one of these two.
+// The networks. HostNetwork is the builder's own, including its loopback. ClosedNetwork is a
+// namespace with a connection that reaches neither the host's loopback nor its abstract
+// sockets. AutoNetwork is only for requests: it becomes one of these two.
 const (
 	AutoNetwork   Network = "auto"
 	HostNetwork   Network = "host"
@@ -17,22 +17,21 @@ const (
 	NoNetwork     Network = "none"
 )
 
-// Connection is a network as a command finds it.
+// Connection is a command's connection to a network.
 type Connection struct {
 	Network  Network
 	NetNS    string // as in Command
 	Resolver []byte // /etc/resolv.conf; nil: none
 }
 
-// Hostname is what a command finds as the machine's name: one that resolves wherever it
-// runs.
+// Hostname is the machine's name for a command: one that resolves everywhere.
 const Hostname = "localhost"
 
 // Mount is a directory or file of the host that a step sees.
 type Mount struct {
 	Source   string
 	Target   string // absolute, inside the step
-	ReadOnly bool   // what a step changes in it is refused, or lost
+	ReadOnly bool   // a step's changes are refused or lost
 	Shared   bool   // several steps may have it at a time
 }
 
@@ -40,7 +39,7 @@ type Mount struct {
 type Command struct {
 	ID       string // unique among the steps that run
 	Root     string // root directory, complete and writable
-	Arch     string // of its programs, as in an image's configuration; "" is the host's
+	Arch     string // of the root's programs, as in an image's configuration; "" is the host's
 	Args     []string
 	Env      []string // complete: nothing is added
 	Cwd      string
@@ -56,7 +55,7 @@ type Command struct {
 	Stderr   io.Writer
 }
 
-// User is who a step runs as.
+// User is the user who runs a step.
 type User struct {
 	UID, GID uint32
 	Groups   []uint32 // supplementary

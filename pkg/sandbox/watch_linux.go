@@ -13,19 +13,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// How often the processes of the machine are counted, for which there is a call, and how
-// often those of the command, for which /proc is read.
+// How often all processes of the machine are counted, with one system call, and how often
+// those of the command, by reading /proc.
 const (
 	glance = 20 * time.Millisecond
 	look   = 10 // glances
 )
 
-// Watch looks at what the descendants of some processes take together (0 is none), and returns
-// what they have exceeded as soon as they have; "" when done is closed. Pause stops them for a moment
-// and has them go on, as far as that can be done at once; it may be nil. It is called
-// when the machine has so many new processes that they may be the command's: with a fork bomb at
-// work this process would hardly get a processor to count them. What has exceeded a limit stays
-// stopped.
+// Watch measures what the descendants of ancestors use together (0 is ignored), and returns the
+// limit that they exceed as soon as they do, or "" when done is closed. Pause stops them for a
+// moment or lets them continue, as far as that is possible at once; it may be nil. It is called
+// when the machine has so many new processes that they may be the command's: during a fork bomb,
+// this process would hardly get a processor to count them. Processes that have exceeded a limit
+// stay stopped.
 func (l Limits) Watch(pause func(stop bool), done <-chan struct{}, ancestors ...int) (exceeded string) {
 	if l == (Limits{}) {
 		<-done
@@ -41,7 +41,7 @@ func (l Limits) Watch(pause func(stop bool), done <-chan struct{}, ancestors ...
 	defer g.close()
 	result := make(chan string)
 	go func() {
-		runtime.LockOSThread() // for good: the thread is not as others are
+		runtime.LockOSThread() // never unlocked: the thread has special settings
 		Hurry()
 		result <- l.watch(ancestors, g, pause, done)
 	}()
@@ -56,7 +56,7 @@ func (l Limits) watch(ancestors []int, g *group, pause func(stop bool), done <-c
 			return ""
 		default:
 		}
-		// Not a timer of Go's, for which another thread would have to run, too.
+		// Not a Go timer, which would need another thread to run.
 		wait := unix.NsecToTimespec(int64(glance))
 		_ = unix.Nanosleep(&wait, nil)
 		suspect := l.PIDs > 0 && int64(int16(machineTasks()-before)) > room
@@ -68,7 +68,7 @@ func (l Limits) watch(ancestors []int, g *group, pause func(stop bool), done <-c
 		}
 		tasks, memory := usage(ancestors)
 		if over := cmp.Or(l.ExceededBy(tasks, memory), g.exceeded()); over != "" {
-			pause(true) // until it is killed, for which other threads have to run
+			pause(true) // until it is killed, for which other threads need to run
 			return over
 		}
 		before, room = machineTasks(), l.room(tasks)
@@ -78,12 +78,12 @@ func (l Limits) watch(ancestors []int, g *group, pause func(stop bool), done <-c
 	}
 }
 
-// room is how many new processes on the machine are too many, where the command has some:
-// as many as it may still have, and fewer than the machine's count can tell.
+// room is how many new processes on the machine are suspicious: as many as the command may
+// still start, but fewer than the machine's counter can distinguish.
 func (l Limits) room(tasks int64) int64 { return min(l.PIDs-tasks, math.MaxInt16/2) }
 
-// Hurry asks for short slices of time on a processor, which this thread then gets before
-// those that ask for long ones; from Linux 6.12 on.
+// Hurry asks the scheduler for short time slices, so that this thread runs before threads with
+// long ones; it needs Linux 6.12.
 func Hurry() {
 	attr, err := unix.SchedGetAttr(0, 0)
 	if err != nil || attr.Policy != unix.SCHED_NORMAL {
@@ -93,7 +93,7 @@ func Hurry() {
 	_ = unix.SchedSetAttr(0, attr, 0)
 }
 
-// ExceededBy says in words which limit so many tasks and bytes exceed, "" for none.
+// ExceededBy says which limit a number of tasks and bytes exceeds, "" for none.
 func (l Limits) ExceededBy(tasks, memory int64) string {
 	switch {
 	case l.PIDs > 0 && tasks > l.PIDs:
@@ -104,14 +104,14 @@ func (l Limits) ExceededBy(tasks, memory int64) string {
 	return ""
 }
 
-// machineTasks is how many processes and threads there are, modulo 65536.
+// machineTasks is the number of processes and threads on the machine, modulo 65536.
 func machineTasks() uint16 {
 	var info unix.Sysinfo_t
 	_ = unix.Sysinfo(&info)
 	return info.Procs
 }
 
-// usage is how many threads the descendants of processes have, and how much memory.
+// usage returns the number of threads of the descendants of processes, and their memory.
 func usage(ancestors []int) (tasks, memory int64) {
 	all, _ := Descendants(ancestors...) // without /proc there is nothing to see
 	for _, p := range all {

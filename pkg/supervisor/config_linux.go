@@ -14,7 +14,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/supervisor/creds"
 )
 
-// stageVar names the process as which the program is started.
+// stageVar says as which of the processes the program is started.
 const stageVar = "_CAROSBUILD_SUPERVISOR"
 
 // The processes: the supervisor, and what becomes the step's first program.
@@ -23,7 +23,7 @@ const (
 	stageStep = "step"
 )
 
-// Descriptors of the supervisor, beside the step's streams.
+// Descriptors of the supervisor, besides the step's streams.
 const (
 	fdConfig = 3 // file in memory with the config
 	fdReport = 4 // pipe for the report
@@ -50,11 +50,11 @@ type config struct {
 	Terminal bool
 	Limits   sandbox.Limits
 	Caps     creds.Caps
-	OwnPIDs  bool // there is a PID namespace with its /proc; otherwise the step begins one, and /proc is the outer one
+	OwnPIDs  bool // there is a PID namespace with its /proc; otherwise the step starts one, and keeps the outer /proc
 }
 
-// NoNetwork reports whether the step is in another network namespace than the builder; for
-// an unknown kind of network it is.
+// NoNetwork reports whether the step is in a different network namespace than the builder, as
+// with any unknown kind of network.
 func (c config) NoNetwork() bool { return c.Network != sandbox.HostNetwork }
 
 // report is what the supervisor reports at its end. A supervisor without a report has
@@ -62,7 +62,7 @@ func (c config) NoNetwork() bool { return c.Network != sandbox.HostNetwork }
 type report struct {
 	Status  int
 	Error   string
-	NoProc  bool // a /proc of its own cannot be mounted here
+	NoProc  bool // the step cannot have its own /proc here
 	Started bool // the command's program was executed
 }
 

@@ -13,8 +13,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/supervisor/decode"
 )
 
-// plain reports whether the file that the caller creates belongs to root and needs nothing
-// beyond what the kernel gives it: then the kernel creates it.
+// plain reports whether the file that the caller creates belongs to root and gets nothing but
+// what the kernel gives it: then the kernel creates it.
 func (c *call) plain() bool {
 	if c.creds.User.FS != 0 || c.creds.Group.FS != 0 {
 		return false
@@ -29,12 +29,12 @@ func (c *call) plain() bool {
 	}
 	at, err := c.place(up)
 	if err != nil {
-		return true // nothing can be made there
+		return true // creation fails anyway
 	}
 	defer at.close()
 	o, ok, err := c.sup.table.Read(at.path, false)
 	if err != nil || ok && o.GID != 0 {
-		return false // perhaps it has the setgid bit
+		return false // it may have the setgid bit
 	}
 	_, err = unix.Getxattr(at.path, record.FakePrefix+record.ACLDefault, nil)
 	return err != nil
@@ -119,7 +119,7 @@ func inheritACL(dir, fd int) error {
 	case unix.S_IFLNK:
 		return nil
 	default:
-		return unix.EOPNOTSUPP // its list has ids, and nowhere to keep them
+		return unix.EOPNOTSUPP // its list has ids that cannot be stored
 	}
 	for _, name := range names {
 		v, err := readAttr(fdPath(fd), name, false)
@@ -150,8 +150,8 @@ func (c *call) symlink() answer {
 	return c.make(func(dir int, name string) error { return unix.Symlinkat(c.Link, dir, name) })
 }
 
-// mknod refuses devices, overlay's whiteouts among them, as the kernel does in a user
-// namespace with ids.
+// mknod refuses devices, including overlay's whiteouts, as the kernel does in a user namespace
+// with ids.
 func (c *call) mknod() answer {
 	if kind := c.Mode & unix.S_IFMT; kind == unix.S_IFCHR || kind == unix.S_IFBLK {
 		return fails(c.refuseDevice())
@@ -162,7 +162,7 @@ func (c *call) mknod() answer {
 	return c.make(func(dir int, name string) error { return unix.Mknodat(dir, name, c.Mode, 0) })
 }
 
-// refuseDevice is why a device cannot be made; what the kernel looks at before comes first.
+// refuseDevice is the error for a device; errors that the kernel finds earlier come first.
 func (c *call) refuseDevice() error {
 	dir, name, err := c.parent(c.Target)
 	if err != nil {
@@ -246,7 +246,7 @@ func (c *call) openBehindLink(dir int, name string) answer {
 
 // openUnnamed opens a file that has no name yet.
 func (c *call) openUnnamed() answer {
-	c.Target.Path = strings.TrimRight(c.Target.Path, "/") + "/." // plain looks at what is above
+	c.Target.Path = strings.TrimRight(c.Target.Path, "/") + "/." // plain looks at the parent
 	if c.plain() {
 		return proceed
 	}
@@ -303,7 +303,7 @@ func (c *call) bind() answer {
 		return fails(err)
 	}
 	defer unix.Close(fd)
-	if err := unix.Fchdir(cwd); err != nil { // of this thread alone
+	if err := unix.Fchdir(cwd); err != nil { // for this thread only
 		return fails(err)
 	}
 	defer func() { _ = unix.Chdir("/") }()

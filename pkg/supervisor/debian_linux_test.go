@@ -18,8 +18,8 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 )
 
-// Variables for the tests on Debian: a base tar that is there, made as below, and the
-// packages that are installed.
+// Variables for the tests on Debian: an existing base tar, made as below, and the packages to
+// install.
 const (
 	baseVar     = "CAROSBUILD_OWNERS_BASE"
 	packagesVar = "CAROSBUILD_OWNERS_PACKAGES"
@@ -53,7 +53,7 @@ func in(t *testing.T, cmd *exec.Cmd) string {
 	return string(out)
 }
 
-// supervised makes a root of a base, runs a script and lists what is there.
+// supervised makes a root from a base, runs a script and lists the root's files.
 func supervised(t *testing.T, base, network, script string) (out, list string, took time.Duration) {
 	state, root := t.TempDir(), filepath.Join(t.TempDir(), "root")
 	in(t, single(t, "untar", state, root, base))
@@ -80,8 +80,8 @@ func TestLikeRoot(t *testing.T) {
 	compareLists(t, list, want)
 }
 
-// realRoot runs a script in a root as real root, with the capabilities of a step but for
-// CAP_MKNOD: that of a user namespace makes no device.
+// realRoot runs a script in a root as real root, with the capabilities of a step except for
+// CAP_MKNOD, which does not work in a user namespace.
 const realRoot = `mount --make-rprivate /; file=$(realpath "$2"); cd "$1"; mkdir -p dev proc sys
 echo "127.0.0.1 localhost" > etc/hosts; hostname localhost
 mount -t proc proc proc; mount -t tmpfs -o mode=755 dev dev; for d in null zero full random urandom tty; do touch dev/$d; mount --bind /dev/$d dev/$d; done
@@ -90,7 +90,7 @@ setpriv --bounding-set=-all,+audit_write,+chown,+dac_override,+fowner,+fsetid,+k
 	chroot . /usr/bin/env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C DEBIAN_FRONTEND=noninteractive /bin/sh -c "$(cat "$file")"
 umount -R dev; umount proc; rmdir dev; rm etc/hosts`
 
-// inherent are files whose content is another one each time.
+// inherent are files whose content differs each time.
 var inherent = regexp.MustCompile(`^(etc/(machine-id|ssh/ssh_host_.*|ssl/(certs|private)/ssl-cert-snakeoil.*|shadow-?)|` +
 	`var/(log/.*|cache/(apt/.*\.bin|ldconfig/aux-cache)|lib/(dbus/machine-id|apt/lists/.*|postgresql/.*/(pg_control|pgstat\.stat|pg_wal/.*)))) `)
 

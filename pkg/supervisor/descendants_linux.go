@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// killTree kills a supervisor without a PID namespace and all processes that it has started.
+// killTree kills a supervisor without a PID namespace, and all processes that it has started.
 func killTree(p *os.Process) error {
 	_ = p.Signal(syscall.SIGSTOP) // it answers no more calls
 	for range 200 {
@@ -43,7 +43,7 @@ func killDescendants() error {
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
-	return fmt.Errorf("processes of the step do not end")
+	return fmt.Errorf("processes of the step are still running")
 }
 
 // descendants are the children of a process, their children and so on, without zombies.

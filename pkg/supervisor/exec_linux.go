@@ -14,9 +14,9 @@ import (
 	"github.com/carosio/carosbuild/pkg/supervisor/decode"
 )
 
-// execve notes that the caller may become another program with other credentials. It gets
-// them when that has happened, by the file that the kernel has executed: see identify. What
-// looks here as if it changed nothing changes nothing.
+// execve notes that the caller may become a program with other credentials. The caller gets
+// them once it has, according to the file that the kernel has executed: see identify. A file
+// that would not change the credentials, as seen here, does not change them later.
 func (c *call) execve() answer {
 	fd, err := c.open(c.Target)
 	if err != nil {
@@ -33,7 +33,7 @@ func (c *call) execve() answer {
 	if err != nil {
 		return fails(err)
 	}
-	if image == c.left { // it tries once more
+	if image == c.left { // it tries again
 		return proceed
 	}
 	if err := c.carry(c.sup.carrier.Leaving(c.creds, image)); err != nil {
@@ -42,17 +42,17 @@ func (c *call) execve() answer {
 	return proceed
 }
 
-// maxInterpreters is how many scripts may be each other's interpreter, as in the kernel.
+// maxInterpreters is how many scripts may be nested as interpreters, as in the kernel.
 const maxInterpreters = 5
 
-// after are the credentials of the program that an open file is, or that interprets it. It
+// after returns the credentials of the program in an open file, or of its interpreter. It
 // closes the file.
 func (c *call) after(fd, depth int) (creds.Creds, error) {
 	defer unix.Close(fd)
 	if name, ok := interpreter(head(fd)); ok && depth > 0 {
 		next, err := c.open(decode.Target{FD: decode.AtCwd, Path: name})
 		if err != nil {
-			return c.creds, nil // the kernel finds it neither
+			return c.creds, nil // the kernel does not find it, either
 		}
 		return c.after(next, depth-1)
 	}
@@ -94,8 +94,8 @@ func (c *call) executed() error {
 	return nil
 }
 
-// program is what a program's file gives to whom executes it: nothing, if it is a script,
-// or of a machine that is emulated, or if the caller has no_new_privs.
+// program is what a program's file gives to the process that executes it: nothing if it is a
+// script or for an emulated architecture, or if the caller has no_new_privs.
 func (c *call) program(fd int) (creds.Program, error) {
 	var p creds.Program
 	var caps [24]byte
@@ -128,8 +128,8 @@ func (c *call) program(fd int) (creds.Program, error) {
 	return creds.Program{UID: o.UID, GID: o.GID, Setuid: suid, Setgid: sgid, Caps: creds.ParseFileCaps(caps[:n])}, nil
 }
 
-// noSetuid reports whether a file is in a mount that takes set-id bits away. The root's mount
-// counts as one that does not: it has such a flag where the store has.
+// noSetuid reports whether a file is on a mount that ignores set-id bits. The root's mount
+// counts as one that does not: it has that flag if the store's mount has it.
 func noSetuid(fd int) bool {
 	var fs unix.Statfs_t
 	return unix.Fstatfs(fd, &fs) == nil && fs.Flags&unix.ST_NOSUID != 0 && mountOf(fd, "") != mountOf(unix.AT_FDCWD, "/")
@@ -175,7 +175,7 @@ func ownProgram(fd int) bool {
 	return false
 }
 
-// chroot is left to the kernel; from then on the roots of callers are looked at.
+// chroot is left to the kernel; from then on the roots of callers are checked.
 func (c *call) chroot() answer {
 	if !c.creds.Can(creds.Chroot) {
 		return fails(unix.EPERM)

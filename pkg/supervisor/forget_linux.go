@@ -9,11 +9,11 @@ import (
 	"github.com/carosio/carosbuild/pkg/owner/record"
 )
 
-// fewRecords are so many that they may stay, whether their files are there or not.
+// fewRecords is how many records may stay, whether their files exist or not.
 const fewRecords = 1024
 
-// forgetGone removes the records of files that the step has made and removed again, when it
-// has no process any more.
+// forgetGone removes the records of files that the step has made and removed again, once it has
+// no process any more.
 func forgetGone(table *record.Table) error {
 	if table.Mine() < fewRecords {
 		return nil
@@ -37,7 +37,7 @@ func forgetGone(table *record.Table) error {
 		return nil
 	})
 	if err != nil {
-		return nil // it is about disk space only
+		return nil // only disk space is at stake
 	}
 	return table.Forget(there)
 }

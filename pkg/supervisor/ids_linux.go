@@ -51,7 +51,7 @@ func (c *call) setIDs() answer {
 // overflowID is returned by a call with ids of 16 bits for ids that have more.
 const overflowID = 65534
 
-// told is an id as a call returns it.
+// told is an id in the form that a call returns.
 func (c *call) told(id uint32) int64 {
 	if c.Narrow && id > 0xffff {
 		return overflowID
@@ -159,7 +159,7 @@ func (c *call) capget() answer {
 	return fails(c.thread.write(c.Args[1], b))
 }
 
-// capset changes the model. The process keeps its real capabilities: without them it could
+// capset changes the model only. The process keeps its real capabilities: without them it could
 // not do what root in the step may do.
 func (c *call) capset() answer {
 	words, own, err := c.capHeader()
@@ -216,7 +216,7 @@ func (c *call) prctl() answer {
 	return proceed
 }
 
-// infinity is a limit that does not limit, in the bytes of a caller's long.
+// infinity is RLIM_INFINITY in the caller's long.
 func (c *call) infinity() []byte {
 	max := ^uint64(0)
 	b := binary.LittleEndian.AppendUint64(nil, max)

@@ -20,7 +20,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/supervisor/filter"
 )
 
-// Inner runs the work of a process that Sandbox has started, if this is one: main calls it
+// Inner does the work of a process that Sandbox has started, if this is one: main calls it
 // before anything else, and exits with the status.
 func Inner(getenv func(string) string) (status int, inner bool) {
 	stage := getenv(stageVar)
@@ -36,8 +36,8 @@ func Inner(getenv func(string) string) (status int, inner bool) {
 	return runStep(), true
 }
 
-// genuine reports whether Sandbox has started this process, or its supervisor: then there
-// is a file without a name.
+// genuine reports whether Sandbox, or its supervisor, has started this process: then there is a
+// file without a name.
 func genuine() bool {
 	var st unix.Stat_t
 	return unix.Fstat(fdConfig, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG && st.Nlink == 0
@@ -104,8 +104,8 @@ func supervise(c config) report {
 		defer r.close()
 	}
 	status, started, err := f.supervise(c, table)
-	// As long as calls are answered: afterwards the calls of the remaining processes would
-	// fail until the kernel ends them.
+	// While calls are still answered: afterwards the calls of the remaining processes would fail
+	// until the kernel ends them.
 	err = errors.Join(err, killDescendants())
 	if err == nil {
 		err = forgetGone(table)
@@ -116,7 +116,7 @@ func supervise(c config) report {
 	return report{Status: status, Started: true}
 }
 
-// join has this thread, and what it starts, in a network namespace.
+// join moves this thread, and what it starts, to a network namespace.
 func join(namespace string) error {
 	fd, err := unix.Open(namespace, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -133,13 +133,13 @@ func join(namespace string) error {
 type first struct {
 	pid    int
 	socket int
-	failed *os.File // on which it reports an error
+	failed *os.File // pipe on which it reports an error
 	ended  chan syscall.WaitStatus
 }
 
-// startFirst starts it, which has to be done in the old root: this program may need
-// libraries. It waits for a byte. With newPIDs it begins a PID namespace, without a /proc:
-// the supervisor stays outside, where numbers of processes are those of the /proc it has.
+// startFirst starts the first process, which has to be done in the old root: this program may
+// need libraries. The process then waits for a byte. With newPIDs it starts a PID namespace
+// without a /proc: the supervisor stays outside, where process ids match its /proc.
 func startFirst(newPIDs bool) (*first, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -212,8 +212,8 @@ func (f *first) supervise(c config, table *record.Table) (status int, started bo
 		return 0, false, fmt.Errorf("pass credentials in RLIMIT_RTTIME (which must be unlimited): %w", err)
 	}
 	receivers := runtime.NumCPU() + 1
-	runtime.GOMAXPROCS(receivers + 1) // none waits for another one's processor to run Go
-	debug.SetGCPercent(300)           // each answer leaves a little, and the heap is small
+	runtime.GOMAXPROCS(receivers + 1) // no receiver waits for a Go processor
+	debug.SetGCPercent(300)           // each answer leaves little garbage, and the heap is small
 	broken, err := s.serve(receivers)
 	if err != nil {
 		return 0, false, err
@@ -274,7 +274,7 @@ func takeListener(socket int) (listener, error) {
 
 // runStep becomes the step's first program. Errors are reported through a pipe.
 func runStep() int {
-	runtime.LockOSThread() // the filter is this thread's, which is the one that executes
+	runtime.LockOSThread() // the filter applies to this thread, which calls execve
 	for _, fd := range []int{fdConfig, fdSocket, fdFailed} {
 		unix.CloseOnExec(fd)
 	}
@@ -322,8 +322,8 @@ func become() error {
 	if err := c.restrict(); err != nil {
 		return err
 	}
-	// From here on no call may be made that the filter passes on, until the supervisor
-	// answers.
+	// From here on, until the supervisor answers, no call may be made that the filter passes
+	// on.
 	l, err := install(program)
 	if err != nil {
 		return err
@@ -338,7 +338,7 @@ func become() error {
 	return &os.PathError{Op: "execute", Path: path, Err: syscall.Exec(path, c.Args, c.Env)}
 }
 
-// restrict takes from this process what the step's first program is not to have.
+// restrict drops from this process what the step's first program must not have.
 func (c config) restrict() error {
 	for n := range creds.Cap(64) {
 		if c.Caps.Has(n) {

@@ -22,7 +22,7 @@ import (
 // longVar asks for the tests that take minutes.
 const longVar = "CAROSBUILD_LONG_TESTS"
 
-// BenchmarkCalls prints what a call costs in a step, and the same outside of it.
+// BenchmarkCalls prints the cost of calls in a step and outside it.
 func BenchmarkCalls(b *testing.B) {
 	root := probeRoot(b, runtime.GOARCH)
 	b.Log("under the supervisor, one for one:\n" + probe(b, root, runtime.GOARCH, "call", "getpid", "getuid", "stat", "absent", "owned", "chown", "open", "create", "chmod", "setresu", "xattr", "10000"))
@@ -102,13 +102,13 @@ func TestSupervisorDies(t *testing.T) {
 	}
 }
 
-// Where /proc is masked, steps share the outer one, and still nothing of them is left.
+// With a masked /proc, steps share the outer one, and still leave no processes.
 func TestMaskedProc(t *testing.T) {
 	if !inSingle(t) {
 		return
 	}
 	const maskedVar = "TEST_MASKED"
-	if os.Getenv(maskedVar) == "" { // what is mounted counts in a namespace below
+	if os.Getenv(maskedVar) == "" { // the mount must be made in a parent namespace
 		if err := unix.Mount("tmpfs", "/proc/sys", "tmpfs", unix.MS_RDONLY, ""); err != nil {
 			t.Fatal(err)
 		}
@@ -148,7 +148,7 @@ func TestMaskedProc(t *testing.T) {
 	}
 }
 
-// Records of links and fifos are there in the next command, and for who makes the layer.
+// Records of links and FIFOs are there in the next command, and when the layer is made.
 func TestRecordsStay(t *testing.T) {
 	if !inSingle(t) {
 		return
@@ -190,8 +190,8 @@ func TestRecordsStay(t *testing.T) {
 	}
 }
 
-// What the layers below an overlay say is known of their files, also when a step has them
-// copied up, and what it changes is changed.
+// Records of the layers below an overlay apply to their files, even after a step has copied
+// them up, and the step can change them.
 func TestOverlay(t *testing.T) {
 	if !inSingle(t) {
 		return
@@ -241,7 +241,7 @@ func TestOverlay(t *testing.T) {
 	}
 }
 
-// Records of what a step has removed again do not stay.
+// Records of files that a step has removed again do not stay.
 func TestRecordsOfWhatIsGone(t *testing.T) {
 	if !inSingle(t) {
 		return

@@ -61,8 +61,8 @@ func single(t testing.TB, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// inSingle runs the test once more in a namespace with one id. It returns true there, and
-// false outside after that run has passed.
+// inSingle runs the test again in a namespace with one id. It returns true there, and false
+// outside once that run has passed.
 func inSingle(t testing.TB) bool {
 	t.Helper()
 	if os.Getenv(singleVar) != "" {
@@ -87,7 +87,7 @@ func inSingle(t testing.TB) bool {
 	return false
 }
 
-// missing skips a test that needs something, or fails it where all is required.
+// missing skips a test that lacks something, or fails it if everything is required.
 func missing(t testing.TB, what string) {
 	t.Helper()
 	if os.Getenv("CAROSBUILD_REQUIRE_TOOLS") == "1" {

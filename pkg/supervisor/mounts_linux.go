@@ -14,7 +14,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/sandbox"
 )
 
-// Parts of /proc and /sys that a step does not see, and parts that it may only read, as in
+// Parts of /proc and /sys that are hidden from a step, and parts that it may only read, as in
 // containers.
 var (
 	maskedPaths = []string{
@@ -162,7 +162,7 @@ func (r root) mountDev() error {
 // mountSys mounts the host's /sys read-only, with everything that is mounted below it.
 func (r root) mountSys() error {
 	err := r.at("sys", func(target string) error { return unix.Mount("/sys", target, "", unix.MS_BIND|unix.MS_REC, "") })
-	if errors.Is(err, unix.ENOENT) { // neither has one
+	if errors.Is(err, unix.ENOENT) { // the host or the root has no /sys
 		return nil
 	}
 	if err != nil {

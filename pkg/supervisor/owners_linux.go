@@ -14,8 +14,8 @@ import (
 )
 
 // chown records an owner. The kernel's own chown, to the only id, does the rest: it removes
-// setuid bits and capabilities of programs, sets the time of the change, and makes an
-// overlay copy the file, which then carries the record.
+// setuid bits and capabilities of programs, sets the change time, and makes an overlay copy up
+// the file, which then carries the record.
 func (c *call) chown() answer {
 	fd, err := c.open(c.Target)
 	if err != nil {
@@ -136,7 +136,7 @@ func (c *call) stat() answer {
 	return fails(c.thread.write(c.Buf, b))
 }
 
-// statOf is the struct with the metadata of an open file.
+// statOf returns the struct with the metadata of an open file.
 func (c *call) statOf(fd int, o record.Owner) ([]byte, error) {
 	if c.Name == "statx" {
 		var st unix.Statx_t

@@ -48,7 +48,7 @@ func (c *call) open(t decode.Target) (int, error) {
 		defer unix.Close(root)
 		return c.openIn(root, t)
 	}
-	base := unix.AT_FDCWD // of an absolute path: this process has the same root
+	base := unix.AT_FDCWD // for an absolute path: this process has the same root
 	if !strings.HasPrefix(t.Path, "/") {
 		if base, err = c.open(decode.Target{FD: t.FD, ByFD: true}); err != nil {
 			return -1, err
@@ -115,7 +115,7 @@ func (c *call) openIn(root int, t decode.Target) (int, error) {
 		at, err2 := pathOf(base)
 		rest, inside := strings.CutPrefix(at+"/", strings.TrimSuffix(top, "/")+"/")
 		if err1 != nil || err2 != nil || !inside {
-			return -1, unix.EPERM // it has kept a directory outside of its root
+			return -1, unix.EPERM // it has kept a directory outside its root
 		}
 		name = rest + name
 	}
@@ -138,8 +138,8 @@ func pathOf(fd int) (string, error) {
 
 func fdPath(fd int) string { return fmt.Sprintf("/proc/self/fd/%d", fd) }
 
-// walk opens a path through links of /proc whose meaning depends on the process: those to
-// the calling process, and to its open files. It goes from name to name.
+// walk opens a path through links of /proc whose meaning depends on the process: links to the
+// calling process and to its open files. It goes name by name.
 func (c *call) walk(base int, t decode.Target) (int, error) {
 	s, err := c.thread.status()
 	if err != nil {
@@ -221,7 +221,7 @@ func (w *walker) enter(part string, noLink bool, links *int) error {
 		case "thread-self":
 			to = fmt.Sprintf("%d/task/%d", w.process, uint32(w.thread))
 		default:
-			// It leads to a file and not to a name.
+			// The link leads to a file, not to a path.
 			next, err := unix.Openat2(w.at, part, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_MAGICLINKS})
 			if err != unix.ELOOP {
 				if err == nil {

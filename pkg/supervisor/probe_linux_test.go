@@ -127,7 +127,7 @@ setrlimit operation not permitted
 33 7 7 44 8 8
 `
 
-// The same program sees the same on each architecture that this machine runs, itself or
+// The same program sees the same on each architecture that this machine runs, natively or
 // emulated.
 func TestArchitectures(t *testing.T) {
 	archs := []string{runtime.GOARCH}
@@ -151,7 +151,7 @@ func TestArchitectures(t *testing.T) {
 	}
 }
 
-// Ids are those of the program that the kernel has executed, and change when it has.
+// Ids are those of the program that the kernel has executed, and change only then.
 func TestExecuted(t *testing.T) {
 	root := probeRoot(t, runtime.GOARCH)
 	for what, want := range map[string]string{

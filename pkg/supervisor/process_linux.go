@@ -58,12 +58,12 @@ func (t thread) setLimit(n uint64) error {
 
 func (t thread) path(name string) string { return "/proc/" + strconv.Itoa(int(t)) + "/" + name }
 
-// Of the auxiliary vector, uapi/linux/auxvec.h: where a program finds 16 random bytes, which
-// execve(2) has made for it.
+// From the auxiliary vector, uapi/linux/auxvec.h: the address of 16 random bytes that execve(2)
+// makes for a program.
 const auxRandom = 25
 
-// image tells the program of a thread from the one before and the next: by the vector that
-// the kernel has handed to it, which has addresses, and by its random bytes.
+// image distinguishes the program of a thread from the previous and the next one: by the vector
+// that the kernel has given it, which has addresses, and by its random bytes.
 func (t thread) image() (creds.Image, error) {
 	vector, err := os.ReadFile(t.path("auxv"))
 	if err != nil {
@@ -71,13 +71,13 @@ func (t thread) image() (creds.Image, error) {
 	}
 	random := make([]byte, 16)
 	if addr, ok := auxValue(vector, auxRandom); ok {
-		_ = t.Read(addr, random) // it may have unmapped its stack, and the vector is left
+		_ = t.Read(addr, random) // it may have unmapped its stack; then only the vector counts
 	}
 	sum := sha256.Sum256(append(vector, random...))
 	return creds.Image(sum[:16]), nil
 }
 
-// auxValue finds a value in an auxiliary vector, whose words have 64 bits or 32.
+// auxValue finds a value in an auxiliary vector with words of 64 or 32 bits.
 func auxValue(vector []byte, key uint64) (uint64, bool) {
 	for i := 0; i+16 <= len(vector); i += 16 {
 		if binary.LittleEndian.Uint64(vector[i:]) == key {
@@ -92,7 +92,7 @@ func auxValue(vector []byte, key uint64) (uint64, bool) {
 	return 0, false
 }
 
-// status is what /proc/PID/status says of a thread.
+// status is a thread's status from /proc/PID/status.
 type status struct {
 	process    int    // thread group
 	own        [2]int // thread and thread group in its own PID namespace
@@ -140,7 +140,7 @@ func parseStatus(data string) (status, error) {
 	return s, nil
 }
 
-// innermost is the last of several numbers, 0 for none.
+// innermost is the last of several numbers, 0 if there is none.
 func innermost(value string) int {
 	n, _ := strconv.Atoi(value[strings.LastIndexByte(value, '\t')+1:])
 	return n

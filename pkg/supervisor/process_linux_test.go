@@ -46,7 +46,7 @@ func TestLookPath(t *testing.T) {
 	}
 }
 
-// Memory that is not there is an error, and no more is read than there is.
+// Unmapped memory is an error, and nothing beyond mapped memory is read.
 func TestMemory(t *testing.T) {
 	self, b := thread(os.Getpid()), make([]byte, 8)
 	if self.Read(0, b) == nil || self.write(8, b) == nil || self.Read(^uint64(0)-3, b) == nil {

@@ -30,11 +30,11 @@ import (
 // programs of other architectures are to run, the Scratch of Emulators is a directory, too.
 type Sandbox struct {
 	State string     // directory for the records of roots, which outlive a command
-	Table string     // file with the records of all roots instead; "" for one of each in State
-	Caps  creds.Caps // that a step may have; 0 is creds.Default
+	Table string     // file with the records of all roots instead; "" for one file per root in State
+	Caps  creds.Caps // capabilities that a step may have; 0 is creds.Default
 
 	binfmt.Emulators
-	noProc atomic.Bool // a /proc of a step's own cannot be mounted here
+	noProc atomic.Bool // steps cannot have their own /proc here
 }
 
 // Records are the owners of a root's files, used when the root is filled (Write, Preload)
@@ -44,7 +44,7 @@ func (s *Sandbox) Records(root string) (*record.Table, error) {
 }
 
 // Forget deletes the records of a root. It is called after the root is removed and before
-// another one takes its place.
+// another takes its place.
 func (s *Sandbox) Forget(root string) error {
 	if s.Table != "" {
 		return nil // inode numbers distinguish the roots
@@ -133,7 +133,7 @@ func (s *Sandbox) run(ctx context.Context, c sandbox.Command, ownPIDs bool) (r r
 	} else {
 		cmd.Cancel = func() error { return killTree(cmd.Process) }
 	}
-	if c.Network != sandbox.HostNetwork && c.Network != sandbox.ClosedNetwork { // which it joins itself
+	if c.Network != sandbox.HostNetwork && c.Network != sandbox.ClosedNetwork { // it joins a closed one itself
 		cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWNET
 	}
 	err = cmd.Start()

@@ -29,7 +29,7 @@ func TestSupervisorIsASandbox(t *testing.T) {
 	})
 }
 
-// What programs of a step see of owners, ids and modes.
+// Programs of a step see the right owners, ids and modes.
 func TestSeen(t *testing.T) {
 	if !inSingle(t) {
 		return
@@ -67,7 +67,7 @@ func TestSeen(t *testing.T) {
 	}
 }
 
-// A step that gets a terminal has one of its own, of the same size.
+// A step that gets a terminal has its own, of the same size.
 func TestTerminal(t *testing.T) {
 	if !inSingle(t) {
 		return
@@ -108,7 +108,7 @@ func TestTerminal(t *testing.T) {
 	}
 }
 
-// Whoever sets the variable by hand gets a word, and nothing is done.
+// If the variable was set by hand, a message says so, and nothing is done.
 func TestVariableOfSomebodyElse(t *testing.T) {
 	for _, value := range []string{stageInit, stageStep, "x"} {
 		cmd := exec.CommandContext(t.Context(), "/proc/self/exe")
@@ -120,7 +120,7 @@ func TestVariableOfSomebodyElse(t *testing.T) {
 	}
 }
 
-// What takes more than its limits is ended, and says so.
+// A step that exceeds its limits is ended, and its output says so.
 func TestLimits(t *testing.T) {
 	if !inSingle(t) {
 		return

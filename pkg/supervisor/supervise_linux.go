@@ -25,7 +25,7 @@ type supervisor struct {
 	carrier    *creds.Carrier
 	noNewPrivs bool                             // of this process: a step's setuid programs count nevertheless
 	names      map[filter.Arch]map[int32]string // calls that the filter passes on
-	chrooted   atomic.Bool                      // some process has another root
+	chrooted   atomic.Bool                      // some process has changed its root
 }
 
 func newSupervisor(l listener, t *record.Table, first creds.Creds) (*supervisor, error) {
@@ -69,13 +69,13 @@ type call struct {
 	n      *notification
 	thread thread
 	limit  uint64
-	left   creds.Image // of a process that may be executing another program, that one before
+	left   creds.Image // the previous program of a process that may be executing another
 	depth  int         // links that have been followed
 	creds  creds.Creds // after identify
 }
 
-// identify finds the credentials of the caller. One that has executed a program gets those
-// of the program now, for it has made no call before that depends on them.
+// identify finds the credentials of the caller. A caller that has executed a program gets that
+// program's credentials now, since no earlier call of it depended on them.
 func (c *call) identify() error {
 	for {
 		limit, err := c.thread.limit()
@@ -84,7 +84,7 @@ func (c *call) identify() error {
 		}
 		var ok bool
 		if c.creds, c.left, ok = c.sup.carrier.Of(limit); !ok {
-			return unix.EPERM // it has got hold of the limit
+			return unix.EPERM // it has changed the limit itself
 		}
 		c.limit = limit
 		if c.left == (creds.Image{}) {
@@ -94,7 +94,7 @@ func (c *call) identify() error {
 		if err != nil || now == c.left { // not executed, or not yet
 			return err
 		}
-		// Another thread may just have done the same, and more than that.
+		// Another thread may just have done the same, or more.
 		if err = c.executed(); err != unix.EPERM {
 			return err
 		}
@@ -117,7 +117,7 @@ func (c *call) carry(index uint64) error {
 	return c.thread.setLimit(index)
 }
 
-// handlers answer calls. They get the caller's credentials, except those for stat, which
+// handlers answer calls. They get the caller's credentials, except for the stat calls, which
 // only look at files.
 var handlers = map[string]func(c *call) answer{
 	"chown": (*call).chown, "lchown": (*call).chown, "fchown": (*call).chown, "fchownat": (*call).chown,
@@ -174,7 +174,7 @@ func (s *supervisor) serve(receivers int) (<-chan error, error) {
 	started, broken := make(chan error, receivers), make(chan error, receivers)
 	for range receivers {
 		go func() {
-			runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+			runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
 			err := apart()
 			started <- err
 			if err == nil {
@@ -189,9 +189,9 @@ func (s *supervisor) serve(receivers int) (<-chan error, error) {
 	return broken, err
 }
 
-// apart gives this thread its own umask and working directory, and blocks signals for it:
-// the scheduler's signals would interrupt the passing of a descriptor, and the kernel would
-// then answer the call with 0, as if that were the descriptor.
+// apart gives this thread its own umask and working directory, and blocks its signals: signals
+// of Go's scheduler would interrupt the passing of a descriptor, and the kernel would then
+// answer the call with 0, as if that were the descriptor.
 func apart() error {
 	if err := unix.Unshare(unix.CLONE_FS); err != nil {
 		return fmt.Errorf("start a thread with an umask of its own: %w", err)

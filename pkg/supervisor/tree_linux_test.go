@@ -28,7 +28,7 @@ import (
 )
 
 // The programs that make a root, run a script in it and list it, each in two ways: with
-// records, and with ids of its own.
+// records, and with real ids.
 func init() {
 	programs["untar"] = func(a []string) error {
 		return withRecords(a[0], a[1], func(t *record.Table) error { return untar(a[1], a[2], t) })
@@ -50,7 +50,7 @@ func init() {
 		}
 		return runScript(rt, a[1], a[2], a[3])
 	}
-	programs["ranges"] = func(a []string) error { // runs another program with ids of its own
+	programs["ranges"] = func(a []string) error { // runs another program with real ids
 		u, err := user.Current()
 		if err != nil {
 			return err
@@ -71,7 +71,7 @@ type runner interface {
 	Run(ctx context.Context, c sandbox.Command) (int, error)
 }
 
-// runScript runs a script of a file as a step, with the host's network for "host".
+// runScript runs a script in a file as a step, with the host's network for "host".
 func runScript(r runner, root, network, file string) error {
 	script, err := os.ReadFile(file)
 	if err != nil {
@@ -109,7 +109,7 @@ func withRecords(state, root string, f func(t *record.Table) error) error {
 	return errors.Join(f(t), t.Close())
 }
 
-// untar makes a root of a tar file; t is nil where the ids are there.
+// untar makes a root from a tar file; t is nil with real ids.
 func untar(root, file string, t *record.Table) error {
 	unix.Umask(0)
 	f, err := os.Open(file)

@@ -15,7 +15,7 @@ import (
 func Try() error {
 	tried := make(chan error)
 	go func() {
-		runtime.LockOSThread() // and never unlocked: the filter stays with the thread
+		runtime.LockOSThread() // never unlocked: the filter stays with the thread
 		tried <- tryListener()
 	}()
 	return <-tried
@@ -30,7 +30,7 @@ func tryListener() error {
 	fd, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER, uintptr(unsafe.Pointer(&p)))
 	runtime.KeepAlive(allow)
 	if errno != 0 {
-		return fmt.Errorf("have system calls passed to a supervisor: %w", errno)
+		return fmt.Errorf("pass system calls to a supervisor: %w", errno)
 	}
 	return unix.Close(int(fd))
 }

@@ -89,7 +89,7 @@ func (c *call) listxattr() answer {
 	return c.put([]byte(out.String()))
 }
 
-// mayChange reports whether the caller may set or remove an attribute outside of user.*.
+// mayChange reports whether the caller may set or remove an attribute other than user.*.
 func (c *call) mayChange(fd int) error {
 	need := creds.Admin
 	switch {

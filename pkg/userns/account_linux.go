@@ -11,16 +11,15 @@ import (
 	"github.com/carosio/carosbuild/pkg/remedy"
 )
 
-// readPasswd is the host's list of accounts; a missing file is empty.
+// readPasswd reads the host's list of accounts; a missing file counts as empty.
 func readPasswd() []byte {
 	data, _ := os.ReadFile("/etc/passwd")
 	return data
 }
 
-// explainAccount says of an account that got no subordinate ids whether that is
-// because it has no name: newuidmap and usermod know accounts by their names. Many
-// containers run under such a number. An account of a directory service is not in
-// /etc/passwd either, but gets its ids.
+// explainAccount finds out whether an account got no subordinate ids because it has no name:
+// newuidmap and usermod identify accounts by name. Many containers run under a user id without
+// a name. An account of a directory service is not in /etc/passwd, either, but gets its ids.
 func explainAccount(a Account, passwd []byte, err error) error {
 	if err == nil || a.Root() || hasAccount(passwd, a.UID) {
 		return err

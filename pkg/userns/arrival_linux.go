@@ -12,16 +12,16 @@ import (
 	"github.com/carosio/carosbuild/pkg/remedy"
 )
 
-// arrival is what the inner program reports, as JSON: it has arrived, or was refused
-// something by the host.
+// arrival is the inner program's report, as JSON: it has arrived, or the host has refused
+// something.
 type arrival struct {
 	Tried  string `json:"tried,omitempty"`
 	Cure   string `json:"cure,omitempty"`
 	Masked bool   `json:"masked,omitempty"` // see errMasked
 }
 
-// report tells the outer program how this one has arrived. The error is ErrTold when
-// it has not.
+// report tells the outer program whether this one has arrived. If it has not, the error is
+// ErrTold.
 func report(err error) error {
 	pipe := os.NewFile(reporting, "report")
 	defer pipe.Close()
@@ -45,7 +45,7 @@ func report(err error) error {
 }
 
 // awaitArrival waits until the inner program has arrived, and returns a remedy.Error if the
-// host has refused that. One that ends without a word says so by its exit status.
+// host has refused that. A program that ends without a report says so by its exit status.
 func awaitArrival(pipe io.Reader) error {
 	var a arrival
 	if err := json.NewDecoder(pipe).Decode(&a); err != nil || a.Tried == "" {

@@ -15,16 +15,16 @@ const handoverVar = "_CAROSBUILD_HANDOVER"
 
 // Descriptors of the inner program.
 const (
-	// lifeline is a pipe whose other end only the outer process holds: one byte says
-	// that the ids are mapped, end of file that it is gone.
+	// lifeline is a pipe whose other end only the outer process holds: one byte says that the
+	// ids are mapped, end of file that the outer process is gone.
 	lifeline = 3 + iota
-	// reporting is a pipe in which the inner program says how it has arrived.
+	// reporting is a pipe for the inner program's arrival.
 	reporting
-	// handover is a file in memory that only the two programs have.
+	// handover is a file in memory that only the two programs share.
 	handover
 )
 
-// memoryFile is a file without a name, which is to be read from its beginning.
+// memoryFile makes a file without a name, positioned at its beginning.
 func memoryFile(name string, data []byte) (*os.File, error) {
 	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
 	if err != nil {
@@ -42,8 +42,7 @@ func memoryFile(name string, data []byte) (*os.File, error) {
 	return f, nil
 }
 
-// ReadHandover returns what the outer program has handed over, once; nil if it has
-// not.
+// ReadHandover returns, once, what the outer program has handed over; nil if there is nothing.
 func ReadHandover(getenv func(string) string) ([]byte, error) {
 	if !Inside(getenv) || getenv(handoverVar) == "" {
 		return nil, nil

@@ -12,21 +12,20 @@ import (
 	"github.com/carosio/carosbuild/pkg/remedy"
 )
 
-// MinIDs is how many user and group ids a namespace must have: what Debian
-// and the images on registries use ends with nobody, 65534.
+// MinIDs is how many user and group ids a namespace must have: the highest id in Debian and in
+// the images on registries is nobody, 65534.
 const MinIDs = 65535
 
-// IDRange maps Count ids from Inside the namespace to Outside of it.
+// IDRange maps Count ids, starting at Inside in the namespace and at Outside outside it.
 type IDRange struct{ Inside, Outside, Count uint32 }
 
 // IDMap is the contents of uid_map and gid_map, user_namespaces(7).
 type IDMap struct{ UIDs, GIDs []IDRange }
 
-// NewIDMap maps uid 0 to the caller and 1... to the subordinate ranges of
-// /etc/subuid and /etc/subgid, given as their contents. The superuser needs
-// no ranges: its ids map to themselves, so that the store is the one that the
-// superuser's podman has; the contents are then those of /proc/self/uid_map and
-// gid_map, for there may be fewer ids in a container.
+// NewIDMap maps id 0 to the caller and ids from 1 to the subordinate ranges of /etc/subuid and
+// /etc/subgid, given as their contents. The superuser needs no ranges: its ids map to
+// themselves, so that the store is the superuser's podman's; the contents are then those of
+// /proc/self/uid_map and gid_map, since a container may have fewer ids.
 func NewIDMap(a Account, subuid, subgid []byte) (IDMap, error) {
 	if a.Root() {
 		uids, err := ownRanges("/proc/self/uid_map", subuid)
@@ -47,8 +46,8 @@ func NewIDMap(a Account, subuid, subgid []byte) (IDMap, error) {
 	return IDMap{uids, gids}, nil
 }
 
-// ownRanges maps the ids from 0 on that this process has to themselves. The
-// kernel requires that each range lies in one of the namespace's own.
+// ownRanges maps the ids of this process, from 0, to themselves. The kernel requires each range
+// to lie within one of the namespace's own.
 func ownRanges(file string, data []byte) ([]IDRange, error) {
 	var ranges []IDRange
 	next := uint32(0)
@@ -69,17 +68,17 @@ func ownRanges(file string, data []byte) ([]IDRange, error) {
 	return ranges, nil
 }
 
-// SubIDs are what a line of subuid(5) or subgid(5) gives somebody.
+// SubIDs are the ids in a line of subuid(5) or subgid(5).
 type SubIDs struct {
 	Who          string // name or number
 	Start, Count uint32
 }
 
-// Of reports whether an account has them.
+// Of reports whether they belong to an account.
 func (s SubIDs) Of(a Account) bool { return s.Who == a.Name || s.Who == strconv.Itoa(a.UID) }
 
-// ReadSubIDs reads subuid(5) or subgid(5). What the programs for it do not understand is
-// left out.
+// ReadSubIDs reads subuid(5) or subgid(5). Lines that newuidmap and newgidmap do not understand
+// are left out.
 func ReadSubIDs(data []byte) (all []SubIDs) {
 	for line := range strings.Lines(string(data)) {
 		f := strings.Split(strings.TrimSpace(line), ":")
@@ -126,7 +125,7 @@ func idArgs(ranges []IDRange) []string {
 	return out
 }
 
-// idLines is what is written to uid_map or gid_map directly.
+// idLines is the text to write to uid_map or gid_map directly.
 func idLines(ranges []IDRange) []byte {
 	var b bytes.Buffer
 	for _, r := range ranges {
@@ -135,7 +134,7 @@ func idLines(ranges []IDRange) []byte {
 	return b.Bytes()
 }
 
-// readIDs reads the files that NewIDMap takes; a missing file is empty.
+// readIDs reads the files for NewIDMap; a missing file counts as empty.
 func readIDs(a Account) (uids, gids []byte) {
 	files := [2]string{"/etc/subuid", "/etc/subgid"}
 	if a.Root() {

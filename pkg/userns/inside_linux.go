@@ -18,14 +18,13 @@ import (
 
 func trim(b []byte) string { return string(bytes.TrimSpace(b)) }
 
-// ErrTold says that the program has to end and that the outer one knows why.
+// ErrTold says that the program has to end, and that the outer program knows why.
 var ErrTold = errors.New("the outer program has been told")
 
-// Settle completes Enter in the inner process; main calls it first when Inside
-// says so. In namespaces it waits until the ids are mapped, executes the program once
-// more so that it is uid 0 with all capabilities of the namespace, and makes the
-// mount namespace private, with its own /proc and a
-// read-only /sys. The umask is 022 from then on; the caller's is returned. After
+// Settle completes Enter in the inner process; main calls it first if Inside returns true. In
+// namespaces it waits until the ids are mapped, executes the program again so that it is uid 0
+// with all capabilities of the namespace, and makes the mount namespace private, with its own
+// /proc and a read-only /sys. The umask is 022 from then on; the caller's is returned. After
 // ErrTold, which was reported already, the program ends without a message.
 func Settle(args, env []string) (umask int, err error) {
 	runtime.LockOSThread()
@@ -67,7 +66,7 @@ func Settle(args, env []string) (umask int, err error) {
 	return unix.Umask(0o022), nil // a step's files must not depend on the caller
 }
 
-// takeStage splits an environment into the stage and the rest.
+// takeStage separates the stage from the rest of an environment.
 func takeStage(env []string) (stage string, others []string) {
 	for _, kv := range env {
 		if v, ok := strings.CutPrefix(kv, stageVar+"="); ok {
@@ -90,10 +89,10 @@ func readFull(fd int, b []byte) (int, error) {
 
 const cgroups = "/sys/fs/cgroup"
 
-// genuine reports whether Enter has started this process: with pipes for a lifeline
-// and a report, and in namespaces as the first process, elsewhere as a child of the
-// same program. A variable that somebody has set must not have this program change
-// mounts of the caller's.
+// genuine reports whether Enter has started this process: with pipes for a lifeline and a
+// report, and as the first process of its namespaces or, without namespaces, as a child of the
+// same program. A variable that somebody else has set must not make this program change the
+// caller's mounts.
 func genuine(stage string) bool {
 	for _, fd := range []int{lifeline, reporting} {
 		var st unix.Stat_t
@@ -120,8 +119,9 @@ func startedBySelf() bool {
 	return err == nil && os.SameFile(parent, self)
 }
 
-// inOwnNamespace reports whether this process is in another user namespace than its parent:
-// then it may not look at that. Somebody who has set a variable in his own namespace may.
+// inOwnNamespace reports whether this process is in a different user namespace than its parent:
+// then it may not inspect the parent. A process in its caller's namespace, with a variable set
+// by hand, may.
 func inOwnNamespace() bool {
 	own, err := os.Readlink("/proc/self/ns/user")
 	if err != nil {
@@ -131,8 +131,8 @@ func inOwnNamespace() bool {
 	return errors.Is(err, unix.EACCES) || err == nil && parents != own
 }
 
-// trySetns finds out whether a filter refuses setns(2), by which runtimes enter the PID
-// namespaces of steps where this process has none. No descriptor has the number -1.
+// trySetns finds out whether a filter refuses setns(2), with which runtimes enter the PID
+// namespaces of steps if this process has none. No descriptor has the number -1.
 func trySetns() error {
 	if err := unix.Setns(-1, 0); err != unix.EBADF {
 		return &remedy.Error{
@@ -143,11 +143,11 @@ func trySetns() error {
 	return nil
 }
 
-// OwnPIDs reports whether the process that Enter has started has a PID namespace of its own,
-// with a /proc of it; not where the caller's /proc is masked.
+// OwnPIDs reports whether the process that Enter started has its own PID namespace, with a
+// /proc of it. It does not if the caller's /proc is masked.
 func OwnPIDs() bool { return os.Getpid() == 1 }
 
-// keepDescriptors keeps those of Enter from what this program starts.
+// keepDescriptors keeps Enter's descriptors from the programs that this one starts.
 func keepDescriptors() error {
 	for _, fd := range []int{lifeline, reporting, handover} {
 		syscall.CloseOnExec(fd)
@@ -159,8 +159,8 @@ func keepDescriptors() error {
 	return nil
 }
 
-// arrive sets up what the second exec has reset and the mounts. With own process ids
-// there is a /proc of them.
+// arrive restores what the second exec has reset, and sets up the mounts. With ownPIDs there is
+// a new /proc.
 func arrive(ownPIDs bool) error {
 	// Gaining capabilities by exec clears the death signal.
 	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(syscall.SIGKILL), 0, 0, 0); err != nil {
@@ -177,23 +177,23 @@ func arrive(ownPIDs bool) error {
 			return err
 		}
 	}
-	// What is mounted below /sys too: a bind mount in a step would leave that
-	// writable for uid 0, and runc tries to make cgroups where it can.
+	// Including mounts below /sys: a bind mount in a step would leave these writable for uid 0,
+	// and runc tries to make cgroups where it can.
 	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}
 	err := unix.MountSetattr(unix.AT_FDCWD, "/sys", unix.AT_RECURSIVE, &attr)
 	if err == unix.ENOSYS || err == unix.EPERM { // before Linux 5.12, or a filter refuses it
 		err = remountReadOnly("/sys")
 	}
-	if err != nil && err != unix.ENOENT && err != unix.EINVAL { // EINVAL: no mount point
+	if err != nil && err != unix.ENOENT && err != unix.EINVAL { // EINVAL: not a mount point
 		return fmt.Errorf("make /sys read-only: %w", err)
 	}
 	return nil
 }
 
-// errMasked says that a new /proc would show what the present one hides.
+// errMasked says that a new /proc would show what the current one hides.
 var errMasked error = masked{unix.EPERM}
 
-// masked is what the kernel says about that.
+// masked is the kernel's error in that case.
 type masked struct{ syscall.Errno }
 
 func mountProc() error {
@@ -210,8 +210,8 @@ func mountProc() error {
 	}
 }
 
-// remountReadOnly makes the mounts at and below a directory read-only one by one. What
-// else restricts a mount stays, for a user namespace cannot lift it.
+// remountReadOnly makes the mounts at and below a directory read-only, one by one. Their other
+// restrictions stay, since a user namespace cannot lift them.
 func remountReadOnly(dir string) error {
 	info, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
@@ -240,8 +240,8 @@ var mountFlags = map[string]uintptr{
 	"noatime": unix.MS_NOATIME, "nodiratime": unix.MS_NODIRATIME, "relatime": unix.MS_RELATIME,
 }
 
-// MountScratch mounts an empty tmpfs on dir, which only this namespace sees:
-// what is put there vanishes with the process.
+// MountScratch mounts an empty tmpfs on dir, which only this namespace sees: its contents
+// vanish with the process.
 func MountScratch(dir string) error {
 	if err := Private(dir); err != nil {
 		return err

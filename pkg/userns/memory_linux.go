@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// FreeMemory is how many bytes of memory this process may still take: what the
-// host has available, or less where a control group has a limit.
+// FreeMemory is how many bytes of memory this process may still use: what the host has
+// available, or less if a control group has a limit.
 func FreeMemory() (int64, error) {
 	info, err := os.ReadFile("/proc/meminfo")
 	if err != nil {
@@ -36,9 +36,8 @@ func FreeMemory() (int64, error) {
 	return max(min(free, groupRoom(cgroups, string(groups), free)), 0), nil
 }
 
-// groupRoom is what the limits of a process's control groups, and of those that
-// these are in, leave of free bytes. root is where the hierarchies are mounted,
-// groups what /proc/self/cgroup has.
+// groupRoom is how many of free bytes the limits of a process's control groups and their parents
+// leave. root is the mount point of the hierarchies, groups the content of /proc/self/cgroup.
 func groupRoom(root, groups string, free int64) int64 {
 	for line := range strings.Lines(groups) {
 		f := strings.SplitN(strings.TrimSpace(line), ":", 3)
@@ -52,7 +51,7 @@ func groupRoom(root, groups string, free int64) int64 {
 		case f[1] != "":
 			continue
 		}
-		// In a container the path may be that of the host, and its own group the root.
+		// In a container the path may be the host's, and the container's group the root.
 		for at := filepath.Join("/", f[2]); ; at = filepath.Dir(at) {
 			m, merr := number(filepath.Join(dir, at, limit))
 			u, uerr := number(filepath.Join(dir, at, used))
@@ -75,8 +74,8 @@ func number(file string) (int64, error) {
 	return strconv.ParseInt(trim(b), 10, 64)
 }
 
-// MountMemory mounts an empty tmpfs of at most size bytes on dir, which only this
-// namespace sees: what is put there vanishes with the process.
+// MountMemory mounts an empty tmpfs of at most size bytes on dir, which only this namespace
+// sees: its contents vanish with the process.
 func MountMemory(dir string, size int64) error {
 	if err := unix.Mount("tmpfs", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=700,size="+strconv.FormatInt(size, 10)); err != nil {
 		return fmt.Errorf("mount %s in memory: %w", dir, err)

@@ -30,8 +30,8 @@ func init() {
 		}
 		return 0
 	}
-	// Masked is the outer program in a container whose /proc is masked: a mount that hides a
-	// part of it. Nested, it enters by itself.
+	// masked is the outer program in a container whose /proc is masked: a mount hides a part of
+	// it. Nested, it enters by itself.
 	programs["masked"] = func(args []string) int {
 		if err := unix.Mount("tmpfs", "/proc/acpi", "tmpfs", unix.MS_RDONLY, ""); err != nil {
 			if err = unix.Mount("tmpfs", "/proc/fs", "tmpfs", unix.MS_RDONLY, ""); err != nil {
@@ -47,7 +47,7 @@ func init() {
 	}
 }
 
-// A namespace with one id needs no helper, and knows no other one.
+// A namespace with one id needs no helper program, and has no other id.
 func TestOneID(t *testing.T) {
 	out, status := usernstest.EnterAs(t, userns.OneID, "one id", t.TempDir())
 	want := "<nil> <nil> uid 0 pid 1 ids 0 1 chown chown " // and the path
@@ -56,8 +56,8 @@ func TestOneID(t *testing.T) {
 	}
 }
 
-// Where /proc is masked, the inner program has the process ids of the outer one, and
-// nothing of it is left.
+// If /proc is masked, the inner program has the outer one's process ids, and leaves no
+// processes.
 func TestOneIDWithMaskedProc(t *testing.T) {
 	out, _ := usernstest.EnterAs(t, userns.OneID, "masked", t.TempDir())
 	if !strings.Contains(out, "ids 0 1 chown") || strings.Contains(out, "pid 1 ") || !strings.Contains(out, "tmpfs <nil>") {
@@ -68,7 +68,7 @@ func TestOneIDWithMaskedProc(t *testing.T) {
 	}
 }
 
-// The variable that says so has no effect outside of such a namespace.
+// The variable for that case has no effect outside such a namespace.
 func TestSharedVariableOutside(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "one id")
 	cmd.Env = append(os.Environ(), "_CAROSBUILD_NAMESPACE=shared")

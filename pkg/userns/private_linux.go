@@ -12,11 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Private makes dir where it is missing and takes it out of reach of other
-// accounts: below it are files that steps have made, set-user-ID programs among
-// them, which belong to the caller on the host. A directory of another
-// account is refused, and so is one below it, because its owner can replace what is
-// in it. Errors are remedy.Errors.
+// Private makes dir if it is missing, and makes it inaccessible to other accounts: it will hold
+// files that steps have made, including set-user-ID programs, which belong to the caller on the
+// host. A directory of another account is refused, and so is one below it, because its owner
+// can replace the contents. Errors are remedy.Errors.
 func Private(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return &remedy.Error{Tried: "make a directory for carosbuild's files", Err: err, Cure: privateCure}
@@ -31,7 +30,7 @@ func Private(dir string) error {
 	defer unix.Close(fd)
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
-		return &remedy.Error{Tried: "look at " + dir, Err: err}
+		return &remedy.Error{Tried: "check " + dir, Err: err}
 	}
 	if int(st.Uid) != os.Geteuid() {
 		return &remedy.Error{Tried: fmt.Sprintf("%s belongs to another account (uid %d), which could replace files in it", dir, st.Uid), Cure: privateCure}
@@ -45,19 +44,18 @@ func Private(dir string) error {
 	return nil
 }
 
-// checkAncestors refuses a directory that another account than the superuser
-// could exchange, by whatever links it is named. In a user namespace owners of
-// the outside have no number.
+// checkAncestors refuses a directory that another account, except the superuser, could replace,
+// whatever links its path contains. In a user namespace, owners from outside have no number.
 func checkAncestors(dir string) error {
 	real, err := filepath.EvalSymlinks(dir)
 	if err != nil {
-		return &remedy.Error{Tried: "look at " + dir, Err: err}
+		return &remedy.Error{Tried: "check " + dir, Err: err}
 	}
 	for _, start := range []string{filepath.Clean(dir), real} {
 		for at := filepath.Dir(start); ; at = filepath.Dir(at) {
 			var st unix.Stat_t
 			if err := unix.Lstat(at, &st); err != nil {
-				return &remedy.Error{Tried: "look at " + at, Err: err}
+				return &remedy.Error{Tried: "check " + at, Err: err}
 			}
 			if owner := int(st.Uid); owner != 0 && owner != os.Geteuid() && owner != overflowID {
 				return &remedy.Error{Tried: fmt.Sprintf("%s is in %s, which belongs to another account (uid %d)", dir, at, owner), Cure: privateCure}
@@ -70,16 +68,15 @@ func checkAncestors(dir string) error {
 	return nil
 }
 
-// overflowID is how owners without a number are shown.
+// overflowID is shown for owners without a number.
 const overflowID = 65534
 
 const privateCure = "set HOME, or XDG_CACHE_HOME, XDG_STATE_HOME and XDG_DATA_HOME, to folders that you own, on a file system that keeps owners and modes"
 
-// Confine makes dir a mount of its own in this namespace, on which set-user-ID
-// programs and device nodes have no effect. Steps are not affected: they have
-// mounts of their own.
+// Confine makes dir a mount of its own in this namespace, on which set-user-ID programs and
+// device nodes have no effect. Steps are not affected: they have their own mounts.
 func Confine(dir string) error {
-	// Recursive, or mounts that the namespace has inherited below it would refuse.
+	// Recursive: otherwise the kernel refuses because of inherited mounts below dir.
 	if err := unix.Mount(dir, dir, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
 		return fmt.Errorf("mount %s on itself: %w", dir, err)
 	}

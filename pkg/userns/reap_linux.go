@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// adopt has this process become the parent of what the inner program leaves, and
+// adopt makes this process the parent of processes that the inner program leaves behind, and
 // returns the children that it has already.
 func adopt() (map[int]bool, error) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
@@ -25,8 +25,8 @@ func adopt() (map[int]bool, error) {
 	return others, err
 }
 
-// reapRest kills and awaits the processes that the inner program has left to this
-// one, and what those leave in turn.
+// reapRest kills and awaits the processes that the inner program has left behind, and those that
+// they leave in turn.
 func reapRest(others map[int]bool) error {
 	for {
 		pids, err := children()
@@ -55,7 +55,7 @@ func reapRest(others map[int]bool) error {
 	}
 }
 
-// children are the child processes of this one, those of all threads.
+// children are the child processes of this process, of all its threads.
 func children() ([]int, error) {
 	tasks, err := os.ReadDir("/proc/self/task")
 	if err != nil {

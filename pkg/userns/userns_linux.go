@@ -20,19 +20,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// How says in which way the program is started again.
+// How is a way in which the program is started again.
 type How int
 
 const (
-	// Ranges are new user, mount and PID namespaces with the subordinate ids of the
-	// account; for the superuser, with its own ids.
+	// Ranges has new user, mount and PID namespaces with the account's subordinate ids; for the
+	// superuser, with its own ids.
 	Ranges How = iota
-	// OneID are the same namespaces with uid and gid 0 only, which are the caller's.
+	// OneID has the same namespaces with only uid and gid 0, which are the caller's.
 	OneID
 	// Plain has no namespaces. The inner program's ids and mounts are the caller's.
 	Plain
-	// oneIDShared and rangesShared are OneID and Ranges with the caller's process ids, where
-	// /proc is masked so that a namespace of process ids could have none.
+	// oneIDShared and rangesShared are OneID and Ranges with the caller's process ids, for a
+	// masked /proc, with which a PID namespace could not have its own.
 	oneIDShared
 	rangesShared
 )
@@ -55,7 +55,7 @@ func (h How) ownPIDs() bool { return h == Ranges || h == OneID }
 // mapped reports whether the outer program maps ranges of ids.
 func (h How) mapped() bool { return h == Ranges || h == rangesShared }
 
-// Entry says how to run the program again inside the namespaces.
+// Entry says how to run the program again in the namespaces.
 type Entry struct {
 	Account Account
 	How     How
@@ -64,23 +64,23 @@ type Entry struct {
 	Stdin   io.Reader
 	Stdout  io.Writer
 	Stderr  io.Writer
-	// Foreground leaves the inner program in the caller's process group, so
-	// that it may use the terminal.
+	// Foreground leaves the inner program in the caller's process group, so that it may use
+	// the terminal.
 	Foreground bool
-	// Handover is what the inner program gets by ReadHandover; nil: nothing.
+	// Handover is what the inner program gets from ReadHandover; nil: nothing.
 	Handover []byte
 	// Trial ends the inner program once it has arrived, before it does anything.
 	Trial bool
 }
 
-// Enter runs the program again (/proc/self/exe) as e.How says and waits for it. It
-// forwards SIGINT, SIGTERM and SIGHUP. The inner process is killed when the caller
-// dies; where it is the first of a PID namespace, everything that it started ends
-// with it, and otherwise Enter kills what it has left. The result is the inner
-// program's exit status, 128+N when signal N ended it.
+// Enter runs the program again (/proc/self/exe) as e.How says and waits for it. It forwards
+// SIGINT, SIGTERM and SIGHUP. The inner process is killed when the caller dies. If it is the
+// first process of a PID namespace, everything that it started ends with it; otherwise Enter
+// kills the processes that it leaves behind. The result is the inner program's exit status,
+// 128+N if signal N ended it.
 //
-// Where the host refuses, the error is a remedy.Error, and the inner program has
-// done nothing: another way may be tried.
+// If the host refuses, the error is a remedy.Error, and the inner program has done nothing:
+// another way may be tried.
 func Enter(ctx context.Context, e Entry) (int, error) {
 	status, err := enter(ctx, e)
 	if how, ok := e.How.shared(); ok && errors.Is(err, errMasked) {
@@ -124,14 +124,14 @@ func enter(ctx context.Context, e Entry) (int, error) {
 	return status, errors.Join(err, reapRest(others))
 }
 
-// run starts the inner program and waits for it. It tells it by w that its ids are
-// mapped, and learns by r whether it has arrived.
+// run starts the inner program and waits for it. A byte to w tells the program that its ids are
+// mapped; r reports whether it has arrived.
 func (e *Entry) run(ctx context.Context, cmd *exec.Cmd, ids IDMap, w io.Writer, r io.Reader) (int, error) {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(signals)
 	err := cmd.Start()
-	for _, f := range cmd.ExtraFiles { // which the inner program alone keeps
+	for _, f := range cmd.ExtraFiles { // only the inner program keeps these
 		f.Close()
 	}
 	if err != nil {
@@ -172,15 +172,14 @@ func rangesOf(a Account) (IDMap, error) {
 	return ids, explainAccount(a, readPasswd(), err)
 }
 
-// CheckIDs says whether an account has the subordinate ids that Ranges wants. The error is
-// a remedy.Error.
+// CheckIDs checks that an account has the subordinate ids that Ranges needs. The error is a
+// remedy.Error.
 func CheckIDs(a Account) error {
 	_, err := rangesOf(a)
 	return err
 }
 
-// command is the inner program. It gets the descriptors lifeline, reporting and
-// handover.
+// command returns the inner program. It gets the descriptors lifeline, reporting and handover.
 func (e *Entry) command(ctx context.Context, line, report *os.File) (*exec.Cmd, error) {
 	cmd := exec.CommandContext(ctx, "/proc/self/exe")
 	cmd.Args = e.Args
@@ -245,8 +244,8 @@ func (e *Entry) forward(inner *os.Process, signals <-chan os.Signal) (stop func(
 	return func() { close(done) }
 }
 
-// write gives the process its ids: newuidmap and newgidmap, or directly for
-// the superuser.
+// write maps the ids of the process: with newuidmap and newgidmap, or directly for the
+// superuser.
 func (m IDMap) write(ctx context.Context, a Account, pid int) error {
 	for _, t := range []struct {
 		tool, file string

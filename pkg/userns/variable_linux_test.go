@@ -12,15 +12,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Whoever sets the variable by hand does not get a process that changes the
-// mounts of its caller.
+// A variable set by hand does not make a process change its caller's mounts.
 func TestNamespaceVariableOfSomebodyElse(t *testing.T) {
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, value := range []string{stageWait, stageIn, stagePlain, "x"} {
-		// The pipes are there, as where make or a shell has some of its own.
+		// The pipes exist, as if make or a shell had opened some.
 		cmd := exec.CommandContext(t.Context(), "sh", "-c", `"$0" ids "$1" 5>/dev/null; exit $?`, self, t.TempDir())
 		for range 2 {
 			r, w, err := os.Pipe()
@@ -32,7 +31,7 @@ func TestNamespaceVariableOfSomebodyElse(t *testing.T) {
 			cmd.ExtraFiles = append(cmd.ExtraFiles, r)
 		}
 		cmd.Env = append(os.Environ(), stageVar+"="+value)
-		if os.Getuid() == 0 { // should it fail, the mounts that it changes are not the host's
+		if os.Getuid() == 0 { // if it fails, it does not change the host's mounts
 			cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS}
 		}
 		out, err := cmd.CombinedOutput()
@@ -42,7 +41,7 @@ func TestNamespaceVariableOfSomebodyElse(t *testing.T) {
 	}
 }
 
-// What a caller has set for the inner program does not reach it.
+// Variables that a caller has set do not reach the inner program.
 func TestCallersVariables(t *testing.T) {
 	set := []string{stageVar + "=x", trialVar + "=1", handoverVar + "=1", "_CONTAINERS_USERNS_CONFIGURED=", "_CONTAINERS_ROOTLESS_UID=0", "_CONTAINERS_ROOTLESS_GID=0"}
 	e := Entry{How: OneID, Account: Account{UID: 4211, GID: 4212}, Env: set}
@@ -51,7 +50,7 @@ func TestCallersVariables(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := map[string]string{}
-	for _, kv := range cmd.Environ() { // of one name the last
+	for _, kv := range cmd.Environ() { // the last one of a name counts
 		name, value, _ := strings.Cut(kv, "=")
 		got[name] = value
 	}

@@ -13,10 +13,10 @@ import (
 	"github.com/carosio/carosbuild/pkg/vm/wire"
 )
 
-// stillbornError says that a machine was gone before its guest said anything. Nothing was
+// stillbornError says that a machine ended before its guest sent anything. Nothing was
 // written to its disks.
 type stillbornError struct {
-	within time.Duration // that it took too long for; 0: it ended by itself
+	within time.Duration // the time that was not enough; 0: it ended by itself
 	err    error
 }
 
@@ -29,7 +29,7 @@ func (e *stillbornError) Error() string {
 
 func (e *stillbornError) Unwrap() error { return e.err }
 
-// reason is why KVM is not to be trusted. Console is what the machine has said.
+// reason says why KVM is not used any more. Console is the machine's output.
 func (e *stillbornError) reason(console string) string {
 	if e.within > 0 {
 		return fmt.Sprintf("a machine did not start with it within %v", e.within)
@@ -41,7 +41,7 @@ func (e *stillbornError) reason(console string) string {
 	return reason
 }
 
-// attempt runs a job, and once more without KVM where the guest does not start with it: on
+// attempt runs a job, and repeats it without KVM if the guest does not start with KVM: on
 // some hosts one machine works, and the next one hangs.
 func (m *Machine) attempt(ctx context.Context, j Job) (wire.Result, error) {
 	accel := m.accelerator()
@@ -58,14 +58,14 @@ func (m *Machine) attempt(ctx context.Context, j Job) (wire.Result, error) {
 	return m.once(ctx, j, qemu.TCG)
 }
 
-// accelerator is what a machine that starts now runs with.
+// accelerator is the accelerator of a machine that starts now.
 func (m *Machine) accelerator() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.Accel
 }
 
-// emulate has all machines that start from now on do without KVM, and says so once.
+// emulate makes all machines that start from now on run without KVM, and says so once.
 func (m *Machine) emulate(reason string) {
 	m.mu.Lock()
 	first := m.Accel != qemu.TCG
@@ -78,7 +78,7 @@ func (m *Machine) emulate(reason string) {
 	}
 }
 
-// bootTime is how long a guest may take until it says that it runs.
+// bootTime is how long a guest may take to report that it runs.
 func (m *Machine) bootTime(accel string) time.Duration {
 	if accel == qemu.TCG {
 		return m.BootTime

@@ -19,7 +19,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/vm/wire"
 )
 
-// guestVariable has this program be QEMU with a guest that does nothing.
+// guestVariable makes this program act as QEMU with a guest that does nothing.
 const guestVariable = "TEST_GUEST_OF_FAKE_QEMU"
 
 func TestMain(m *testing.M) {
@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// beGuest says what a guest says whose command prints "hello".
+// beGuest sends what a guest sends whose command prints "hello".
 func beGuest() error {
 	c := wire.New(os.NewFile(3, "port"))
 	if err := c.Send(wire.Ready, nil); err != nil {
@@ -48,7 +48,7 @@ func beGuest() error {
 	return nil
 }
 
-// fakeMachine is one whose QEMU runs a script before it works.
+// fakeMachine is a machine whose QEMU first runs a script.
 func fakeMachine(t *testing.T, c Config, script string) *Machine {
 	t.Helper()
 	self, err := os.Executable()
@@ -77,7 +77,7 @@ func fakeMachine(t *testing.T, c Config, script string) *Machine {
 	return m
 }
 
-// runHello runs a job, and is what it printed.
+// runHello runs a job and returns what it printed.
 func runHello(t *testing.T, m *Machine) string {
 	d, err := NewDisk(treeWith(nil), t.TempDir())
 	if err != nil {
@@ -92,8 +92,8 @@ func runHello(t *testing.T, m *Machine) string {
 	return out.String()
 }
 
-// A machine that does not start with KVM is started again without, and so are all others
-// from then on; this is said once.
+// A machine that does not start with KVM is started again without it, and so are all others
+// from then on; one note says so.
 func TestWithoutKVM(t *testing.T) {
 	for _, tt := range []struct {
 		name, kvm string
@@ -139,7 +139,7 @@ func TestWithoutKVM(t *testing.T) {
 	}
 }
 
-// Where a machine does not start without KVM either, this is the error.
+// If a machine does not start without KVM either, this is the error.
 func TestNeverStarts(t *testing.T) {
 	m := fakeMachine(t, Config{Accel: qemu.KVM, KVMTime: 50 * time.Millisecond, BootTime: 100 * time.Millisecond}, "[ \"$2\" = none ] || exec sleep 600")
 	if got := runHello(t, m); !strings.Contains(got, "did not start within 100ms") {

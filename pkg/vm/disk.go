@@ -17,17 +17,17 @@ import (
 	"github.com/carosio/carosbuild/pkg/vm/guest"
 )
 
-// Disk is a tree as a disk of a machine's, and what the machine has written to it.
+// Disk is a tree as a machine's disk, and what the machine has written to it.
 type Disk struct {
 	image *image.Image
 	dev   *cow.Device
 }
 
-// free is the room on a disk, beside what is on it. It costs nothing until it is used.
+// free is the free space on a disk. It costs nothing until it is used.
 const free = 64 << 30
 
-// NewDisk makes a disk of a tree, which has to stay as it is until the disk is closed.
-// What is written to it goes into a file of the scratch directory that has no name.
+// NewDisk makes a disk from a tree, which must not change until the disk is closed. Writes
+// go to an unnamed file in the scratch directory.
 func NewDisk(t *tree.Tree, scratch string) (*Disk, error) {
 	m, err := ext4.Build(within(guest.Top, t), ext4.Options{
 		Label: "carosbuild", UUID: [16]byte{1}, HashSeed: [16]byte{1}, Free: free, ReservedPercent: -1,
@@ -46,7 +46,7 @@ func NewDisk(t *tree.Tree, scratch string) (*Disk, error) {
 	return &Disk{image: m, dev: dev}, nil
 }
 
-// within is a tree below a directory. What else a file system has, such as lost+found, is
+// within is a tree below a directory. Other files of a file system, such as lost+found, are
 // beside that directory.
 func within(dir string, t *tree.Tree) *tree.Tree {
 	out := &tree.Tree{Entries: make([]tree.Entry, 0, len(t.Entries)+1)}
@@ -61,13 +61,14 @@ func within(dir string, t *tree.Tree) *tree.Tree {
 	return out
 }
 
-// Close forgets what was written.
+// Close discards what was written.
 func (d *Disk) Close() error { return d.dev.Close() }
 
-// Device is what a machine reads and writes.
+// Device is the block device for a machine.
 func (d *Disk) Device() *cow.Device { return d.dev }
 
-// After is what is on the disk now. Contents are read when the Tree's are.
+// After returns the current tree on the disk. Contents are read when they are read from the
+// tree.
 func (d *Disk) After() (*tree.Tree, error) {
 	if err := d.dev.Err(); err != nil {
 		return nil, err
@@ -91,8 +92,8 @@ func treeOf(r interface {
 	return t.Sub(guest.Top)
 }
 
-// Changes are what is different from the tree that the disk was made of. Paths in revert
-// count as they were, as for delta.Find. What a guest has not written is not read.
+// Changes are the differences from the tree that the disk was made from. Paths in revert
+// count as unchanged, as for delta.Find. Contents that a guest has not written are not read.
 func (d *Disk) Changes(ctx context.Context, revert map[string]bool) ([]delta.Change, error) {
 	after, err := d.After()
 	if err != nil {
@@ -105,7 +106,8 @@ func (d *Disk) Changes(ctx context.Context, revert map[string]bool) ([]delta.Cha
 	return delta.Find(ctx, before, after, delta.Options{Same: d.untouched, Revert: revert})
 }
 
-// untouched reports whether a file is where it was and nothing of it has been written.
+// untouched reports whether a file occupies the same blocks as before and none of them was
+// written.
 func (d *Disk) untouched(before, after *tree.Entry) bool {
 	was, ok := ext4.Layout(before)
 	if !ok {

@@ -36,8 +36,8 @@ func paths(changes []delta.Change) (out []string) {
 	return out
 }
 
-// A content that was written in its place, with the size and the time that it had, is a
-// change, and so is one that was written as it was before; what was not written is not read.
+// A content written in place, with the same size and time, is a change, unless it is the same
+// as before; contents that were not written are not read.
 func TestChanges(t *testing.T) {
 	read := 0
 	content := strings.Repeat("x", 10_000)
@@ -94,13 +94,13 @@ func (c counted) ReadAt(p []byte, off int64) (int, error) {
 	return c.Bytes.ReadAt(p, off)
 }
 
-// A disk that could not be written is of no use.
+// A disk with a failed write cannot be used.
 func TestBrokenDisk(t *testing.T) {
 	d, err := NewDisk(treeWith(map[string]string{"f": "1"}), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := d.Close(); err != nil { // and the file with it
+	if err := d.Close(); err != nil { // closes the file, too
 		t.Fatal(err)
 	}
 	if _, err := d.Device().WriteAt(make([]byte, 4096), 0); err == nil {

@@ -14,12 +14,12 @@ import (
 	"github.com/carosio/carosbuild/pkg/evict"
 )
 
-// LookForKernel says which kernel KernelOfHost would take, without reading its modules.
+// LookForKernel says which kernel KernelOfHost would use, without reading its modules.
 func LookForKernel(root string) (version string, err error) {
 	for _, version := range slices.Backward(hostVersions(root)) {
 		f, err := os.Open(filepath.Join(root, "boot/vmlinuz-"+version))
 		if err != nil {
-			continue // Ubuntu's are for root only
+			continue // only root can read Ubuntu's kernels
 		}
 		f.Close()
 		if st, err := os.Stat(filepath.Join(root, "lib/modules", version)); err == nil && st.IsDir() {
@@ -29,7 +29,7 @@ func LookForKernel(root string) (version string, err error) {
 	return "", fmt.Errorf("%w in %s", ErrNoKernel, filepath.Join(root, "boot"))
 }
 
-// hostVersions are the versions of the kernels below a root directory, ascending.
+// hostVersions are the versions of the kernels below a root directory, in ascending order.
 func hostVersions(root string) []string {
 	images, _ := filepath.Glob(filepath.Join(root, "boot/vmlinuz-*"))
 	for i, name := range images {
@@ -74,8 +74,7 @@ func LookInCache(dir string) (name string, err error) {
 	return name, nil
 }
 
-// KernelUnits are the kernels that are kept in the KernelDirs below dir, to be removed one
-// by one.
+// KernelUnits are the kernels in the KernelDirs below dir, each to be removed on its own.
 func KernelUnits(dir string) ([]evict.Unit, error) {
 	dirs, err := filepath.Glob(filepath.Join(dir, "*"))
 	if err != nil {

@@ -30,7 +30,7 @@ type Kernel struct {
 	close   func() error
 }
 
-// Close closes what the tree is read from.
+// Close closes the source of the tree.
 func (k *Kernel) Close() error {
 	if k.close == nil {
 		return nil
@@ -38,17 +38,17 @@ func (k *Kernel) Close() error {
 	return k.close()
 }
 
-// ErrNoKernel says that there is no kernel that can be read.
+// ErrNoKernel says that no kernel can be read.
 var ErrNoKernel = errors.New("there is no kernel that this account can read")
 
-// modules that a guest needs. What is not there may be part of the kernel.
+// modules are the modules that a guest needs. A missing one may be built into the kernel.
 func modules() []string {
 	return strings.Fields("virtio_pci? virtio_blk? virtio_console? virtio_net? virtio_rng? ext4? crc32c_generic? crc32c_intel? binfmt_misc?")
 }
 
-// KernelOf is the kernel of a tree, the latest if there are several.
+// KernelOf returns the kernel of a tree, the latest if there are several.
 func KernelOf(t *tree.Tree) (*Kernel, error) {
-	if _, err := t.Lookup("lib"); err != nil { // a package whose files are in usr/lib alone
+	if _, err := t.Lookup("lib"); err != nil { // a package with files only in usr/lib
 		t = t.With([]tree.Entry{{Path: "lib", Mode: tree.Symlink | 0o777, Link: "usr/lib"}})
 	}
 	var versions []string
@@ -66,13 +66,13 @@ func KernelOf(t *tree.Tree) (*Kernel, error) {
 	return nil, ErrNoKernel
 }
 
-// KernelOfHost is a kernel below a root directory, "/" for this machine's: of those in its
-// boot directory the latest that this account can read and that has its modules.
+// KernelOfHost returns a kernel below a root directory, "/" for this machine: the latest in
+// its boot directory that this account can read and that has its modules.
 func KernelOfHost(ctx context.Context, root string) (*Kernel, error) {
 	for _, version := range slices.Backward(hostVersions(root)) {
 		f, err := os.Open(filepath.Join(root, "boot/vmlinuz-"+version))
 		if err != nil {
-			continue // Ubuntu's are for root only
+			continue // only root can read Ubuntu's kernels
 		}
 		k, err := hostKernel(ctx, root, version, f)
 		if err == nil {
@@ -111,9 +111,9 @@ func hostKernel(ctx context.Context, root, version string, image *os.File) (*Ker
 	return &Kernel{Tree: t, Version: version, close: func() error { return errors.Join(dir.Close(), image.Close()) }}, nil
 }
 
-// KernelOfPackage is the kernel of a Debian package, such as
-// linux-image-6.1.0-57-cloud-amd64. What a guest needs of it stays in a file of the
-// directory, so that the package, whose content is large, is unpacked once.
+// KernelOfPackage returns the kernel of a Debian package, such as
+// linux-image-6.1.0-57-cloud-amd64. The parts that a guest needs are kept in a file in dir,
+// so that the large package is unpacked only once.
 func KernelOfPackage(ctx context.Context, deb, dir string) (*Kernel, error) {
 	name, err := keptName(deb, dir)
 	if err != nil {
@@ -134,15 +134,15 @@ func KernelOfPackage(ctx context.Context, deb, dir string) (*Kernel, error) {
 	return keptKernel(ctx, name)
 }
 
-// KernelDir is the directory below dir for kernels of KernelOfPackage that have what the
-// guests of this program need.
+// KernelDir is the directory below dir for kernels of KernelOfPackage that have what this
+// program's guests need.
 func KernelDir(dir string) string {
 	sum := sha256.Sum256([]byte(strings.Join(modules(), "\n")))
 	return filepath.Join(dir, hex.EncodeToString(sum[:4]))
 }
 
-// KernelOfCache is the latest kernel that KernelOfPackage has left in a KernelDir. Without
-// one the error is fs.ErrNotExist.
+// KernelOfCache returns the latest kernel that KernelOfPackage has left in a KernelDir.
+// Without one the error is fs.ErrNotExist.
 func KernelOfCache(ctx context.Context, dir string) (*Kernel, error) {
 	name, err := LookInCache(dir)
 	if err != nil {
@@ -151,7 +151,7 @@ func KernelOfCache(ctx context.Context, dir string) (*Kernel, error) {
 	return keptKernel(ctx, name)
 }
 
-// keptName is where what is needed of a package is kept.
+// keptName is the file for the needed parts of a package.
 func keptName(deb, dir string) (string, error) {
 	f, err := os.Open(deb)
 	if err != nil {
@@ -159,7 +159,7 @@ func keptName(deb, dir string) (string, error) {
 	}
 	defer f.Close()
 	sum := sha256.New()
-	for _, m := range modules() { // what is needed may be more in another version of this program
+	for _, m := range modules() { // another version of this program may need more
 		fmt.Fprintln(sum, m)
 	}
 	if _, err := io.Copy(sum, f); err != nil {
@@ -180,7 +180,7 @@ func keptKernel(ctx context.Context, name string) (*Kernel, error) {
 	return k, nil
 }
 
-// tarKernel is the kernel of an archive.
+// tarKernel reads the kernel of an archive.
 func tarKernel(ctx context.Context, f *os.File) (*Kernel, error) {
 	st, err := f.Stat()
 	if err != nil {
@@ -198,7 +198,7 @@ func tarKernel(ctx context.Context, f *os.File) (*Kernel, error) {
 	return k, nil
 }
 
-// unpacked is the kernel of a package, in a file that has no name.
+// unpacked unpacks the kernel of a package to a file without a name.
 func unpacked(ctx context.Context, deb, scratch string) (k *Kernel, err error) {
 	f, err := os.Open(deb)
 	if err != nil {
@@ -240,7 +240,7 @@ func unpacked(ctx context.Context, deb, scratch string) (k *Kernel, err error) {
 	return k, nil
 }
 
-// keep writes what a guest needs into an archive.
+// keep writes what a guest needs to an archive.
 func (k *Kernel) keep(ctx context.Context, name string) (err error) {
 	files, err := initrd.Needed(k.Tree, initrd.Options{Kernel: k.Version, Modules: modules()})
 	if err != nil {
@@ -252,7 +252,7 @@ func (k *Kernel) keep(ctx context.Context, name string) (err error) {
 		if err != nil {
 			return err
 		}
-		file := *e // which may be by another name
+		file := *e // its Path may be a different name
 		file.Path = path
 		out = append(out, delta.Change{Path: path, Entry: &file})
 	}
@@ -282,7 +282,7 @@ func contentOf(e *tree.Entry) ([]byte, error) {
 }
 
 // initrd makes the initial RAM disk with a program as its first process. It is not
-// compressed: a guest that is emulated would take seconds to unpack it.
+// compressed: an emulated guest would take seconds to unpack it.
 func (k *Kernel) initrd(init []byte, files map[string][]byte) ([]byte, error) {
 	return initrd.BuildOwn(k.Tree, initrd.Options{Kernel: k.Version, Modules: modules(), Compression: "none"}, init, files)
 }

@@ -21,43 +21,43 @@ import (
 	"github.com/carosio/carosbuild/pkg/vm/wire"
 )
 
-// Config says what the machines are like.
+// Config describes the machines.
 type Config struct {
 	Kernel  *Kernel
-	Scratch string // directory for what lives as long as the machines
-	// Agent is a static program for the guest whose main function calls guest.Main; ""
-	// is this very program.
+	Scratch string // directory for files that live as long as the machines
+	// Agent is a static program for the guest whose main function calls guest.Main; "" is
+	// this program.
 	Agent    string
 	QEMU     string        // program; "" is qemu-system-ARCH in the PATH
 	Accel    string        // kvm or tcg; "" tries
 	CPUs     int           // 0: as many as this process may use
 	Memory   int64         // bytes, 0: 2 GiB
 	AtATime  int           // machines that run at the same time; 0: any number
-	BootTime time.Duration // until the guest has to say that it runs; 0: a quarter of an hour, for hosts that are busy
-	// KVMTime is the same with KVM, after which machines do without; 0: a minute, where a
+	BootTime time.Duration // limit until the guest reports that it runs; 0: a quarter of an hour, for busy hosts
+	// KVMTime is this limit with KVM, after which machines run without; 0: a minute, though a
 	// second or two is usual.
 	KVMTime time.Duration
-	Note    func(text string) // hears it; may be nil
+	Note    func(text string) // called then; may be nil
 }
 
 // Machine starts virtual machines, each for one command. It is safe for concurrent use.
 //
-// Accel is KVM where the host has one that works. Where a machine does not start with it
-// all the same, it and all that follow are emulated.
+// Accel is KVM if it works on the host. If a machine still does not start with KVM, it and
+// all later machines are emulated.
 type Machine struct {
 	Config
-	Reason string // why it is not KVM, although there is a /dev/kvm; "" otherwise
+	Reason string // why Accel is not KVM although there is a /dev/kvm; "" otherwise
 
 	dir    string
-	filter bool // QEMU can do without system calls that it does not need
+	filter bool // QEMU can filter its own system calls
 	mu     sync.Mutex
-	slots  chan struct{}     // has room for the machines that may run; nil: any number
+	slots  chan struct{}     // with room for the machines that may run; nil: any number
 	ram    map[string]string // files of initial RAM disks, by the architecture that they emulate
 }
 
 const defaultMemory = 2 << 30
 
-// Open finds out what there is, and writes the kernel into the scratch directory.
+// Open finds out what the host has, and writes the kernel to the scratch directory.
 func Open(ctx context.Context, c Config) (m *Machine, err error) {
 	arch, ok := machineOf(runtime.GOARCH)
 	if !ok {
@@ -115,10 +115,10 @@ func Open(ctx context.Context, c Config) (m *Machine, err error) {
 	return m, err
 }
 
-// filtered are the system calls that QEMU does without.
+// filtered is the option by which QEMU gives up system calls.
 const filtered = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 
-// Probe starts a QEMU without a machine. The error is what it says.
+// Probe starts QEMU without a machine. The error is its output.
 func Probe(ctx context.Context, program string, args ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
@@ -138,7 +138,7 @@ func Probe(ctx context.Context, program string, args ...string) error {
 	return err
 }
 
-// Close removes what Open has written. No machine may run any more.
+// Close removes the files of Open. No machine may run any more.
 func (m *Machine) Close() error { return os.RemoveAll(m.dir) }
 
 func (m *Machine) kernelFile() string { return filepath.Join(m.dir, "kernel") }
@@ -179,16 +179,16 @@ func (m *Machine) initrdFile(arch string) (string, error) {
 	return name, nil
 }
 
-// architecture is what a machine of this host's architecture is to QEMU.
+// architecture describes a machine of this host's architecture for QEMU.
 type architecture struct {
-	name    string // as uname -m has it
+	name    string // as in uname -m
 	program string
-	pkg     string   // of Debian
-	args    []string // of QEMU
+	pkg     string   // Debian package
+	args    []string // for QEMU
 	console string
 }
 
-// Program is the QEMU that Open takes, and the package of Debian's that has it.
+// Program returns the QEMU that Open uses, and its Debian package.
 func Program() (name, pkg string, err error) {
 	arch, ok := machineOf(runtime.GOARCH)
 	if !ok {
@@ -207,7 +207,7 @@ func machineOf(goarch string) (architecture, bool) {
 	return architecture{}, false
 }
 
-// arguments are QEMU's. Descriptor 3 is the port, those behind it are the disks.
+// arguments are QEMU's arguments. Descriptor 3 is the port, the next ones are the disks.
 func (m *Machine) arguments(accel, initrd string, disks int, network bool) []string {
 	arch, _ := machineOf(runtime.GOARCH)
 	args := append([]string{
@@ -231,9 +231,9 @@ func (m *Machine) arguments(accel, initrd string, disks int, network bool) []str
 	return args
 }
 
-// accelOption is QEMU's option. What it has translated takes up to half as much memory as the
-// machine has: without a bound it would go by the host's memory, not by what there is for
-// this process.
+// accelOption is QEMU's option. The translated code gets at most half as much memory as the
+// machine has: without a limit, QEMU would choose by the host's memory, not by what this
+// process may use.
 func accelOption(name string, memory int64) string {
 	if name == qemu.TCG {
 		return fmt.Sprintf("tcg,thread=multi,tb-size=%d", min(memory>>20/2, 1024))

@@ -31,14 +31,15 @@ type Job struct {
 	Mounts  *cow.Device // nil: none
 	Request wire.Request
 	Stdin   io.Reader // nil: empty
-	Stdout  io.Writer // nil: thrown away
+	Stdout  io.Writer // nil: discarded
 	Stderr  io.Writer
 	Resize  <-chan wire.Window // nil: never
 }
 
-// Run starts a machine for a command, when there is room for one, and waits until the command has ended, all that it
-// left behind has been killed and the disks are written. An error means that the command
-// did not come about, or that ctx has ended: the machine is gone then, too.
+// Run starts a machine for a command, once there is room for one, and waits until the command
+// has ended, the processes that it left behind have been killed, and the disks are written.
+// An error means that the command was not started, or that ctx has ended: the machine is gone
+// then, too.
 func (m *Machine) Run(ctx context.Context, j Job) (wire.Result, error) {
 	if err := ctx.Err(); err != nil {
 		return wire.Result{}, err
@@ -51,8 +52,8 @@ func (m *Machine) Run(ctx context.Context, j Job) (wire.Result, error) {
 	return m.attempt(ctx, j)
 }
 
-// once runs a job in a machine. The error is a stillbornError if the machine was gone before
-// its guest said anything.
+// once runs a job in a machine. The error is a stillbornError if the machine ended before its
+// guest sent anything.
 func (m *Machine) once(ctx context.Context, j Job, accel string) (wire.Result, error) {
 	p, err := m.start(j, accel)
 	if err != nil {
@@ -99,7 +100,7 @@ func (m *Machine) enter(ctx context.Context) (leave func(), err error) {
 	}
 }
 
-// MachineError says that a machine failed, with the end of what it has said.
+// MachineError says that a machine failed, with the end of its console output.
 type MachineError struct {
 	Err     error
 	Console string
@@ -109,10 +110,10 @@ func (e *MachineError) Error() string {
 	if e.Console == "" {
 		return "virtual machine: " + e.Err.Error()
 	}
-	return fmt.Sprintf("virtual machine: %v; the last of its console:\n%s", e.Err, e.Console)
+	return fmt.Sprintf("virtual machine: %v; the end of its console:\n%s", e.Err, e.Console)
 }
 
-// Unwrap gives the reason.
+// Unwrap returns the reason.
 func (e *MachineError) Unwrap() error { return e.Err }
 
 // process is a running QEMU.
@@ -122,12 +123,12 @@ type process struct {
 	console tail
 	disks   []net.Conn
 	serve   sync.WaitGroup
-	errs    []error // of the disks
+	errs    []error // from the disks
 	started chan error
 	ended   chan struct{}
 }
 
-// start starts QEMU. It dies with this process, and its channels are connections that
+// start starts QEMU. QEMU dies with this process, and communicates through connections that
 // nobody else can open.
 func (m *Machine) start(j Job, accel string) (*process, error) {
 	initrd, err := m.initrdFile(j.Request.Emulate)
@@ -178,7 +179,7 @@ func (m *Machine) start(j Job, accel string) (*process, error) {
 	return p, nil
 }
 
-// run starts the process and waits for it, on one thread, whose end would kill it.
+// run starts the process and waits for it, on one thread: the thread's end would kill it.
 func (p *process) run() {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -193,7 +194,7 @@ func (p *process) run() {
 
 func (p *process) kill() { _ = p.cmd.Process.Kill() }
 
-// wait waits until the process is gone and its disks are not used any more.
+// wait waits until the process has ended and its disks are no longer used.
 func (p *process) wait() error {
 	<-p.ended
 	p.close()
@@ -209,7 +210,7 @@ func (p *process) close() {
 	}
 }
 
-// pair is a connection, our end and that of another process.
+// pair makes a connection: our end and the end for another process.
 func pair() (net.Conn, *os.File, error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -249,15 +250,15 @@ func (t *tail) String() string {
 	return strings.TrimSpace(string(t.b[max(len(t.b)-tailSize, 0):]))
 }
 
-// session is what is said to a guest and heard from it.
+// session is the communication with a guest.
 type session struct {
 	*wire.Conn
 	job     Job
 	ready   func()
 	started bool
 	taken   chan struct{}
-	gone    chan struct{} // nobody needs input any more
-	mu      sync.Mutex    // of sending
+	gone    chan struct{} // closed when nobody needs input any more
+	mu      sync.Mutex    // held while sending
 }
 
 func (s *session) run() (wire.Result, error) {
@@ -301,12 +302,12 @@ func (s *session) run() (wire.Result, error) {
 			}
 			return res, nil
 		default:
-			return res, fmt.Errorf("its output was %q", kind)
+			return res, fmt.Errorf("the guest sent a frame of kind %q", kind)
 		}
 	}
 }
 
-// begin sends the command, and goes on with what it is to read.
+// begin sends the command, and then its input in the background.
 func (s *session) begin() error {
 	if err := s.SendValue(wire.Start, s.job.Request); err != nil {
 		return err
@@ -325,7 +326,7 @@ func (s *session) send(k wire.Kind, payload []byte) error {
 	return s.Send(k, payload)
 }
 
-// feed sends standard input, a piece at a time. A reader that never returns keeps the
+// feed sends standard input, a piece at a time. A reader that never returns blocks the
 // goroutine, not the command.
 func (s *session) feed() {
 	buf := make([]byte, 64<<10)

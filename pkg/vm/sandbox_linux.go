@@ -25,33 +25,33 @@ import (
 	"github.com/carosio/carosbuild/pkg/vm/wire"
 )
 
-// Sandbox runs each command in a machine of its own, as engine.Sandbox says, with two
-// differences. What a command changes in its root and its mounts appears there when it has
-// ended with any status, and what others change meanwhile is not seen by it. And a command
-// that is killed leaves nothing.
+// Sandbox implements engine.Sandbox with a machine for each command, with two differences.
+// A command's changes to its root and its mounts appear there once it has ended with any
+// status, and it does not see what others change meanwhile. A command that is killed leaves
+// no changes.
 type Sandbox struct {
 	Machine *Machine
-	Scratch string // directory for what machines write, as long as they are used
-	// Table, unless it is nil, has the metadata of a root; nil: the kernel has it.
+	Scratch string // directory for what machines write, while they are used
+	// Table, unless nil, returns the table with the metadata of a root; nil: the kernel has it.
 	Table func(root string) *owner.Table
 
-	forward atomic.Uint32 // port of the loopback that commands reach, 0 for none
+	forward atomic.Uint32 // port on the loopback that commands can reach, 0 for none
 }
 
-// Forward lets commands that have a network reach a TCP port of this machine's loopback,
-// and says at which address. They reach one port, the last.
+// Forward lets commands that have a network reach a TCP port on this machine's loopback, and
+// returns its address for them. They can reach only one port, the latest.
 func (s *Sandbox) Forward(port uint16) netip.AddrPort {
 	s.forward.Store(uint32(port))
 	return netip.AddrPortFrom(netip.AddrFrom4(guest.Gateway()), port)
 }
 
-// Emulate says whether programs of an architecture run in the machines.
+// Emulate checks that programs of an architecture run in the machines.
 func (s *Sandbox) Emulate(_ context.Context, arch string) error {
 	_, err := s.Machine.initrdFile(foreign(arch))
 	return err
 }
 
-// foreign is an architecture that has to be emulated, "" for none.
+// foreign returns an architecture if it has to be emulated, otherwise "".
 func foreign(arch string) string {
 	if arch == runtime.GOARCH {
 		return ""
@@ -83,7 +83,7 @@ func (s *Sandbox) Run(ctx context.Context, c sandbox.Command) (status int, err e
 	})
 }
 
-// directory is a root that is a directory, and how it is changed.
+// directory reads a root that is a directory, and says how to apply changes to it.
 func (s *Sandbox) directory(ctx context.Context, root string) (*tree.Tree, func() error, delta.ApplyOptions, error) {
 	if s.Table != nil {
 		if table := s.Table(root); table != nil {
@@ -96,8 +96,8 @@ func (s *Sandbox) directory(ctx context.Context, root string) (*tree.Tree, func(
 	return t, done, delta.ApplyOptions{Owner: owners.chown, Staging: s.Scratch}, err
 }
 
-// run runs a command on a disk. Done is called when it has ended, before what it changed
-// in its mounts is written back.
+// run runs a command on a disk. Done is called after the command has ended, before the
+// changes in its mounts are written back.
 func (s *Sandbox) run(ctx context.Context, c sandbox.Command, root *Disk, done func(wire.Result) error) (status int, err error) {
 	m, err := openMounts(ctx, c, s.Scratch)
 	if err != nil {
@@ -125,8 +125,8 @@ func (s *Sandbox) run(ctx context.Context, c sandbox.Command, root *Disk, done f
 	return sandbox.EndedByLimit(c.Stderr, res.Over)
 }
 
-// owners are those of a directory of the host as its command sees them: what belongs to
-// this account, uid and gid, belongs to user and group.
+// owners maps the owners of a host directory for its command: what belongs to this account,
+// uid and gid, belongs to user and group.
 type owners struct{ uid, gid, user, group uint32 }
 
 func hostOwners() owners { return owners{uid: uint32(os.Geteuid()), gid: uint32(os.Getegid())} }
@@ -147,7 +147,7 @@ func (o owners) inside(t *tree.Tree) *tree.Tree {
 	return t
 }
 
-// chown is for a root, whose owners have to be right.
+// chown sets owners in a root, where they have to be right.
 func (o owners) chown(dir int, name string, uid, gid uint32) error {
 	if uid == 0 {
 		uid = o.uid
@@ -164,7 +164,7 @@ func (o owners) chown(dir int, name string, uid, gid uint32) error {
 	return nil
 }
 
-// directory is a directory of the host as a tree.
+// directory reads a host directory as a tree.
 func directory(ctx context.Context, name string, o owners) (*tree.Tree, func() error, error) {
 	src, err := tree.OpenDir(name)
 	if err != nil {
@@ -177,7 +177,7 @@ func directory(ctx context.Context, name string, o owners) (*tree.Tree, func() e
 	return o.inside(t), src.Close, nil
 }
 
-// below are the changes below a directory, as changes of that one.
+// below returns the changes below a directory, with paths relative to it.
 func below(top string, changes []delta.Change) (out []delta.Change) {
 	for _, c := range changes {
 		rel, ok := strings.CutPrefix(c.Path+"/", top+"/")
@@ -194,8 +194,8 @@ func below(top string, changes []delta.Change) (out []delta.Change) {
 	return out
 }
 
-// mounts are the directories and files of the host that a command sees, on a disk of
-// their own: each in a directory, a file as the one file in it.
+// mounts are the host directories and files that a command sees, on a disk of their own: each
+// in a directory, a file as the only file in it.
 type mounts struct {
 	from   []sandbox.Mount
 	file   []string // name of the file, "" for a directory
@@ -217,7 +217,7 @@ func openMounts(ctx context.Context, c sandbox.Command, scratch string) (m *moun
 	all := &tree.Tree{Entries: []tree.Entry{{Mode: tree.Dir | 0o755}}}
 	for i, mount := range c.Mounts {
 		own := hostOwners()
-		if !mount.ReadOnly { // what the command writes to is its user's
+		if !mount.ReadOnly { // writable mounts belong to the command's user
 			own.user, own.group = c.UID, c.GID
 		}
 		t, file, err := m.read(ctx, mount.Source, own)
@@ -233,10 +233,10 @@ func openMounts(ctx context.Context, c sandbox.Command, scratch string) (m *moun
 	return m, err
 }
 
-// mountTop is the directory of a mount; they are in order.
+// mountTop is the directory of mount i; the names sort in order.
 func mountTop(i int) string { return fmt.Sprintf("%06d", i) }
 
-// read is a directory as a tree, or a tree with one file, and its name.
+// read returns a directory as a tree, or a tree with one file and the file's name.
 func (m *mounts) read(ctx context.Context, source string, own owners) (*tree.Tree, string, error) {
 	st, err := os.Stat(source)
 	if err != nil {
@@ -272,8 +272,8 @@ func (m *mounts) device() *cow.Device {
 	return m.disk.Device()
 }
 
-// writeBack brings what has changed into the directories and files. All of it belongs to
-// this account then: it may not be able to give files away.
+// writeBack writes changes to the directories and files. Everything belongs to this account
+// then, which may not be able to give files away.
 func (m *mounts) writeBack(ctx context.Context, scratch string) error {
 	if !slices.ContainsFunc(m.from, func(x sandbox.Mount) bool { return !x.ReadOnly }) {
 		return nil
@@ -298,7 +298,7 @@ func (m *mounts) writeBack(ctx context.Context, scratch string) error {
 	return nil
 }
 
-// writeFile brings the content of a file that is a mount into it.
+// writeFile writes the new content of a file that is a mount.
 func writeFile(changes []delta.Change, name, to string) error {
 	i := slices.IndexFunc(changes, func(c delta.Change) bool { return c.Path == name && !c.Removed })
 	if i < 0 {

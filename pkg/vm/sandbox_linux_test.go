@@ -14,7 +14,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/vm/wire"
 )
 
-// Changes below a mount become those of its directory.
+// Changes below a mount become changes of its directory.
 func TestBelow(t *testing.T) {
 	changes := []delta.Change{
 		{Path: "000000", Entry: &tree.Entry{Path: "000000"}},
@@ -36,8 +36,8 @@ func TestBelow(t *testing.T) {
 	}
 }
 
-// A file of the host and a directory are on the disk of mounts. What belongs to this account
-// belongs to the command's user where he may write, and to root elsewhere.
+// A file and a directory of the host are on the disk of mounts. What belongs to this account
+// belongs to the command's user in writable mounts, and to root elsewhere.
 func TestMounts(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(dir+"/f", []byte("1"), 0o640); err != nil {

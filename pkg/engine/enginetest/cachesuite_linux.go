@@ -37,8 +37,7 @@ func TestCache(t *testing.T, open func(t *testing.T) (c engine.Cache, root engin
 	}
 }
 
-// stateOf is a state with the root of another, and a configuration in which a text is
-// found.
+// stateOf is a state with the root of another, and a text in its configuration.
 func stateOf(root engine.State, text string) engine.State {
 	s := engine.State{Layers: root.Layers, Layer: root.Layer, Config: oci.NewConfig("amd64")}
 	s.Config.SetEnv("A", text)
@@ -49,8 +48,8 @@ func stateOf(root engine.State, text string) engine.State {
 	return s
 }
 
-// equalStates compares states. Those of a machine that has the layers have the name of
-// the topmost, too.
+// equalStates compares states. On a machine that has the layers, a state has the name of
+// the topmost layer, too.
 func equalStates(t *testing.T, got, want engine.State) {
 	t.Helper()
 	if got.Layer != want.Layer && got.Layer != "" && want.Layer != "" {
@@ -69,7 +68,7 @@ func equalStates(t *testing.T, got, want engine.State) {
 	}
 }
 
-// lookedUp is the state of a key, which must have one.
+// lookedUp is the state under a key, which must exist.
 func lookedUp(t *testing.T, c engine.Cache, key string) engine.State {
 	t.Helper()
 	s, ok, err := c.Lookup(t.Context(), key)
@@ -97,7 +96,7 @@ func cacheIsEmpty(t *testing.T, c engine.Cache, root engine.State) {
 	}
 }
 
-// has fails unless a cache says so of a key.
+// has fails unless a cache's Has returns want for a key.
 func has(t *testing.T, c engine.Cache, key string, want bool) {
 	t.Helper()
 	if got, err := c.Has(t.Context(), key); got != want || err != nil {

@@ -47,7 +47,7 @@ func copyTree(src, dst string) error {
 		}
 		return sameMeta(from, to)
 	})
-	for _, rel := range slices.Backward(dirs) { // when nothing is made in them any more
+	for _, rel := range slices.Backward(dirs) { // once nothing more is created in them
 		if err == nil {
 			err = sameMeta(filepath.Join(src, rel), filepath.Join(dst, rel))
 		}
@@ -75,7 +75,7 @@ func copyFile(from, to string, st fs.FileInfo) error {
 	return fmt.Errorf("copy %s: it is of type %s", from, st.Mode().Type())
 }
 
-// sameMeta gives to the mode and the time of from.
+// sameMeta sets to's mode and time to those of from.
 func sameMeta(from, to string) error {
 	var st unix.Stat_t
 	if err := unix.Lstat(from, &st); err != nil {
@@ -124,7 +124,7 @@ func prints(dir string) (map[string]string, error) {
 	return out, err
 }
 
-// clampTimes makes later times of a tree this one.
+// clampTimes sets times of a tree that are later than clamp to clamp.
 func clampTimes(dir string, clamp int64) error {
 	bound := time.Unix(clamp, 0)
 	return filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {

@@ -18,14 +18,14 @@ import (
 )
 
 // elsewhere is an engine.Executor whose steps run on other machines. It gives them a
-// task in JSON and a registry, gets JSON back, and has no store.
+// task as JSON and a registry, gets JSON back, and has no store.
 type elsewhere struct {
 	*registry
-	machine func() string // directory of a new one
+	machine func() string // returns the directory of a new machine
 }
 
-// stepDone and answer are what a machine says: the first of each step, the second in the
-// end.
+// stepDone and answer are what a machine sends: the first after each step, the second at
+// the end.
 type stepDone struct {
 	Step  int          `json:"step"`
 	State engine.State `json:"state"`
@@ -51,7 +51,7 @@ func (e *elsewhere) Execute(ctx context.Context, t engine.Task) (engine.Outcome,
 	if err != nil {
 		return engine.Outcome{}, err
 	}
-	var refused error // by Done
+	var refused error // from Done
 	said := machine{e.registry, e.machine()}.run(ctx, task, func(line []byte) error {
 		var d stepDone
 		if err := json.Unmarshal(line, &d); err != nil || t.Done == nil {
@@ -83,8 +83,8 @@ type machine struct {
 	dir string
 }
 
-// run is the program on that machine. Each line is about a step that is done, before
-// the next one begins; the result is the answer.
+// run is the program on that machine. It sends a line for each step that is done, before
+// the next begins; the result is the answer.
 func (m machine) run(ctx context.Context, task []byte, line func([]byte) error) []byte {
 	var a answer
 	var err error
@@ -136,7 +136,7 @@ func states(t engine.Task) (all []engine.State) {
 	return all
 }
 
-// unpackBundle brings what a job reads, and checks that it is that.
+// unpackBundle unpacks the job's inputs and checks their digests.
 func (m machine) unpackBundle(ctx context.Context, j *plan.Job, dir string) (*plan.Job, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -157,8 +157,8 @@ func (m machine) unpackBundle(ctx context.Context, j *plan.Job, dir string) (*pl
 	return j.Bundled(dir), nil
 }
 
-// An executor on other machines is one file: it passes the suite with nothing but JSON
-// and blobs between it and them.
+// An executor on other machines fits in one file: it passes the suite while exchanging
+// nothing but JSON and blobs with them.
 func TestElsewhere(t *testing.T) {
 	TestExecutor(t, func(t *testing.T) Bench {
 		reg, seen := newRegistry(), &FakeSnapshots{Dir: t.TempDir()}

@@ -41,7 +41,7 @@ func TestFakeSandbox(t *testing.T) {
 	TestSandbox(t, func(t *testing.T) Box { return Box{Sandbox: &FakeSandbox{Program: OnHost}, Root: t.TempDir()} })
 }
 
-// What the suite cannot say to a sandbox whose first process is spared.
+// The suite cannot ask this of a sandbox whose first process is spared by signals.
 func TestOnHostSignal(t *testing.T) {
 	status, err := OnHost(t.Context(), sandbox.Command{Root: t.TempDir(), Args: []string{"/bin/sh", "-c", "kill -9 $$"}})
 	if status != 137 || err != nil {
@@ -62,7 +62,7 @@ func TestLocalWithFakes(t *testing.T) {
 	})
 }
 
-// digests are those of layers of which only the names exist.
+// digests are digests of layers that do not exist.
 func digests(of ...string) (all []oci.Digest) {
 	for _, d := range of {
 		all = append(all, oci.Digest{Algorithm: "sha256", Hex: strings.Repeat(d, 64)})

@@ -25,17 +25,17 @@ import (
 	"github.com/carosio/carosbuild/pkg/source/files"
 )
 
-// Bench is an executor that TestExecutor looks at, and what it works with.
+// Bench is an executor for TestExecutor, and what it works with.
 type Bench struct {
 	engine.Executor
 	Cache     engine.Cache
-	Snapshots engine.Snapshotter // of the machine that the test runs on
-	Base      engine.State       // in which RUN runs shell scripts, from /; with the digests of its layers
+	Snapshots engine.Snapshotter // of the machine that runs the test
+	Base      engine.State       // where RUN runs shell scripts, from /; with the digests of its layers
 
-	// Fetch brings the layers of a state into Snapshots, and returns the topmost; nil:
-	// they are there.
+	// Fetch brings the layers of a state into Snapshots, and returns the topmost; nil if
+	// they are there already.
 	Fetch func(ctx context.Context, s engine.State) (layer string, err error)
-	// Exclusive says that a step which several jobs have at a time is done once.
+	// Exclusive says that a step of several concurrent jobs is executed once.
 	Exclusive bool
 }
 
@@ -62,7 +62,7 @@ func TestExecutor(t *testing.T, open func(t *testing.T) Bench) {
 	}
 }
 
-// job is a stage of scripts. Its keys are those of scripts and what is before them.
+// job is a stage of scripts. The key of a step depends on its script and those before it.
 func job(id string, scripts ...string) *plan.Job {
 	j := &plan.Job{ID: id, Network: "none"}
 	for i, s := range scripts {
@@ -73,7 +73,7 @@ func job(id string, scripts ...string) *plan.Job {
 	return j
 }
 
-// shows is what a state's layer has below the directory "out".
+// shows lists what a state's layer has below the directory "out".
 func (b Bench) shows(t *testing.T, s engine.State) string {
 	t.Helper()
 	layer := s.Layer
@@ -140,7 +140,7 @@ func execNothing(t *testing.T, b Bench) {
 	equalStates(t, out.State, b.Base)
 }
 
-// execDoneMeanwhile: what another process has put into the cache is taken.
+// execDoneMeanwhile: a result that another process has put into the cache is used.
 func execDoneMeanwhile(t *testing.T, b Bench) {
 	other, err := b.Execute(t.Context(), b.task(job("other", "mkdir out; printf other > out/f")))
 	if err != nil {
@@ -231,11 +231,11 @@ func execUnknown(t *testing.T, b Bench) {
 	}
 }
 
-// random is a script that leaves something else each time.
+// random is a script with a different result each time.
 const random = "mkdir out; cat /proc/sys/kernel/random/uuid > out/f; sleep 0.1"
 
-// execSameStep: stages whose steps are the same have one result where the executor is
-// exclusive, and otherwise the cache has that of one of them.
+// execSameStep: stages with the same steps have one result if the executor is exclusive;
+// otherwise the cache has the result of one of them.
 func execSameStep(t *testing.T, b Bench) {
 	var wg sync.WaitGroup
 	var outs [3]engine.Outcome
@@ -264,7 +264,7 @@ func execSameStep(t *testing.T, b Bench) {
 	}
 }
 
-// execDecoded: a task means the same when it was JSON in between.
+// execDecoded: a task means the same after encoding to JSON and back.
 func execDecoded(t *testing.T, b Bench) {
 	first, err := b.Execute(t.Context(), b.task(job("s", "mkdir out; printf 1 > out/f")))
 	if err != nil {
@@ -293,8 +293,8 @@ func execDecoded(t *testing.T, b Bench) {
 	}
 }
 
-// execFiles: what a job reads of the machine that planned it gets into the stage,
-// wherever it is built.
+// execFiles: files that a job reads from the machine that planned it get into the stage,
+// wherever the stage is built.
 func execFiles(t *testing.T, b Bench) {
 	dir := t.TempDir()
 	one := filepath.Join(dir, "one")
@@ -331,7 +331,7 @@ func execFiles(t *testing.T, b Bench) {
 	}
 }
 
-// execCopies: a job gets files of a stage that it needs.
+// execCopies: a job gets files from a stage that it needs.
 func execCopies(t *testing.T, b Bench) {
 	from, err := b.Execute(t.Context(), b.task(job("from", "mkdir out; printf 1 > out/f")))
 	if err != nil {
@@ -348,7 +348,7 @@ func execCopies(t *testing.T, b Bench) {
 	}
 }
 
-// execBounds: a task that cannot be one is refused.
+// execBounds: an impossible task is refused.
 func execBounds(t *testing.T, b Bench) {
 	needs := job("s", "true")
 	needs.Needs = []string{"missing"}

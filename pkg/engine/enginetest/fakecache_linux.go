@@ -17,10 +17,10 @@ type FakeCache struct {
 	states map[string]kept
 }
 
-// kept is a state that cannot be changed.
+// kept is an immutable copy of a state.
 type kept struct {
 	data  []byte // JSON
-	layer string // which is not in it
+	layer string // not part of the JSON
 }
 
 // Has implements engine.Cache.
@@ -64,7 +64,7 @@ func (c *FakeCache) Put(ctx context.Context, key string, s engine.State) error {
 	return nil
 }
 
-// Forget removes what a key has.
+// Forget removes the state of a key.
 func (c *FakeCache) Forget(key string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

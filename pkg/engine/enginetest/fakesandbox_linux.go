@@ -18,17 +18,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// FakeSandbox is an engine.Sandbox that has a function in place of commands.
+// FakeSandbox is an engine.Sandbox that calls a function in place of commands.
 type FakeSandbox struct {
-	// Program is called for each command; nil ends each with 0. See OnHost.
+	// Program is called for each command; if nil, each exits with status 0. See OnHost.
 	Program func(ctx context.Context, s sandbox.Command) (status int, err error)
-	Archs   []string // of programs that run, beside this machine's
+	Archs   []string // architectures whose programs run, besides this machine's
 
 	mu    sync.Mutex
 	steps []sandbox.Command
 }
 
-// Steps are the commands so far, in the order in which they began.
+// Steps are the commands so far, in the order in which they started.
 func (f *FakeSandbox) Steps() []sandbox.Command {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -67,15 +67,14 @@ func (f *FakeSandbox) Run(ctx context.Context, s sandbox.Command) (int, error) {
 	return status, nil
 }
 
-// OnHost is a Program that runs a command of this machine in the directory of a
-// step. Nothing is between the two: it is for commands of the test's own, with
-// relative paths.
+// OnHost is a Program that runs a command of this machine in the directory of a step.
+// Nothing isolates it: it is for the test's own commands, with relative paths.
 func OnHost(ctx context.Context, s sandbox.Command) (int, error) {
 	cmd := exec.Command(s.Args[0], s.Args[1:]...)
 	cmd.Dir, cmd.Env = filepath.Join(s.Root, s.Cwd), s.Env
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.Stdin, s.Stdout, s.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	runtime.LockOSThread() // Pdeathsig is of the thread
+	runtime.LockOSThread() // Pdeathsig depends on the thread
 	defer runtime.UnlockOSThread()
 	if err := cmd.Start(); err != nil {
 		return 0, err
@@ -86,7 +85,7 @@ func OnHost(ctx context.Context, s sandbox.Command) (int, error) {
 	for unix.Waitid(unix.P_PID, cmd.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
 		continue
 	}
-	_ = unix.Kill(group, unix.SIGKILL) // what is left, before its number is another's
+	_ = unix.Kill(group, unix.SIGKILL) // what is left, before the number is used again
 	err := cmd.Wait()
 	var x *exec.ExitError
 	if !errors.As(err, &x) {

@@ -59,7 +59,7 @@ func (w *fakeSnapshot) Revert(name string) error {
 	return copyTree(before, now)
 }
 
-// revertDir gives a directory its former mode if nothing in it was changed.
+// revertDir restores a directory's mode if nothing in it was changed.
 func (w *fakeSnapshot) revertDir(before, now string) error {
 	same, err := equalTrees(before, now)
 	if err != nil || !same {
@@ -83,7 +83,7 @@ func equalTrees(a, b string) (bool, error) {
 // Owners implements engine.Snapshot.
 func (w *fakeSnapshot) Owners() owner.Policy { return fakeOwners{of: w.of} }
 
-// fakeOwners note owners, and do the rest as the kernel.
+// fakeOwners record owners, and otherwise do what the kernel does.
 type fakeOwners struct {
 	owner.Kernel
 	of *FakeSnapshots
@@ -98,7 +98,7 @@ func (o fakeOwners) Set(dir int, name string, m owner.Meta) error {
 	return o.Kernel.Set(dir, name, m)
 }
 
-// Chown implements owner.Policy: it looks whether the file exists.
+// Chown implements owner.Policy: it checks that the file exists.
 func (o fakeOwners) Chown(dir int, name string, uid, gid int) error {
 	if _, err := o.Stat(dir, name); err != nil {
 		return err

@@ -20,8 +20,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/oci"
 )
 
-// FakeSnapshots are an engine.Snapshotter of whole directories below Dir. Every
-// file belongs to who runs the test: Chown changes nothing.
+// FakeSnapshots are an engine.Snapshotter of whole directories below Dir. Every file
+// belongs to the user who runs the test: Chown changes nothing.
 type FakeSnapshots struct {
 	Dir string
 
@@ -31,7 +31,7 @@ type FakeSnapshots struct {
 	owners []string
 }
 
-// LayerDir is the directory with all of a layer.
+// LayerDir is the directory with all files of a layer.
 func (f *FakeSnapshots) LayerDir(id string) string { return filepath.Join(f.Dir, "layers", id) }
 
 // Open is how many snapshots and views have not ended.
@@ -61,7 +61,7 @@ func (f *FakeSnapshots) Add(ctx context.Context, below string, fill func(root st
 	return id, err
 }
 
-// copyOf is a new directory with what is in a layer.
+// copyOf copies a layer to a new directory.
 func (f *FakeSnapshots) copyOf(ctx context.Context, id string) (string, error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
@@ -113,8 +113,8 @@ func (f *FakeSnapshots) View(ctx context.Context, id string) (*engine.View, erro
 	return v, nil
 }
 
-// Chain implements engine.Chains: a layer of a fake has all of its files, and is a chain
-// of its own.
+// Chain implements engine.Chains: a fake layer has all of its files, and is a chain by
+// itself.
 func (f *FakeSnapshots) Chain(_ context.Context, id string) ([]oci.Digest, error) {
 	if id == "" {
 		return nil, nil
@@ -135,7 +135,7 @@ func (f *FakeSnapshots) Find(_ context.Context, chain []oci.Digest) (string, boo
 	return id, len(chain) == 1 && err == nil, nil
 }
 
-// store makes a directory the layer that its content says.
+// store moves a directory to the layer that its content names.
 func (f *FakeSnapshots) store(dir string, all map[string]string) (string, error) {
 	h := sha256.New()
 	for _, name := range slices.Sorted(maps.Keys(all)) {
@@ -162,7 +162,7 @@ func (f *FakeSnapshots) store(dir string, all map[string]string) (string, error)
 
 func (f *FakeSnapshots) sumsFile(id string) string { return f.LayerDir(id) + ".sums" }
 
-// fakeSums are what was recorded of a layer.
+// fakeSums are what was recorded about a layer.
 type fakeSums struct {
 	of *FakeSnapshots
 	id string

@@ -19,13 +19,12 @@ import (
 	"github.com/carosio/carosbuild/pkg/engine"
 )
 
-// registry is what machines share that have nothing else in common: blobs by digest,
-// and what tags name.
+// registry is all that the machines share: blobs by digest, and states by tag.
 type registry struct {
 	mu    sync.Mutex
 	blobs map[string][]byte // tars
 	tags  map[string][]byte // states in JSON
-	read  map[string]int    // how many times a blob was
+	read  map[string]int    // how often a blob was read
 }
 
 func newRegistry() *registry {
@@ -50,7 +49,7 @@ func (r *registry) get(digest string) ([]byte, error) {
 	return data, nil
 }
 
-// push puts a directory or a file there, unless it is.
+// push stores a directory or a file, unless the registry has it.
 func (r *registry) push(digest, path string) error {
 	if r.has(digest) {
 		return nil
@@ -83,8 +82,8 @@ func (r *registry) fetch(ctx context.Context, to *FakeSnapshots, s engine.State)
 }
 
 // registryCache is an engine.Cache in a registry: a tag for each key, a blob for each
-// layer. Store is where what is looked up is fetched to, and pushed from; nil: it is
-// used from where nobody runs steps.
+// layer. Layers are fetched into store and pushed from there; nil: on a machine that runs
+// no steps.
 type registryCache struct {
 	*registry
 	store *FakeSnapshots
@@ -148,7 +147,7 @@ func (c registryCache) Put(ctx context.Context, key string, s engine.State) erro
 	return nil
 }
 
-// pack is a tar of what is at a path, which is "." in it.
+// pack makes a tar of a file or directory, which is "." in it.
 func pack(path string) ([]byte, error) {
 	var out bytes.Buffer
 	w := tar.NewWriter(&out)
@@ -185,7 +184,7 @@ func pack(path string) ([]byte, error) {
 	return out.Bytes(), errors.Join(err, w.Close())
 }
 
-// unpack makes what pack has made a tar of at a path.
+// unpack unpacks a tar of pack to a path.
 func unpack(data []byte, path string) error {
 	r := tar.NewReader(bytes.NewReader(data))
 	for {
@@ -218,8 +217,8 @@ func unpack(data []byte, path string) error {
 	}
 }
 
-// A cache of steps in a registry is one file: with a store that it fetches into, and
-// on a machine that only asks.
+// A cache of steps in a registry fits in one file: with a store to fetch into, and on a
+// machine that only asks.
 func TestRegistryCache(t *testing.T) {
 	for name, asks := range map[string]bool{"with a store": false, "without": true} {
 		t.Run(name, func(t *testing.T) {

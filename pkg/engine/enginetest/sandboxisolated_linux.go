@@ -28,7 +28,7 @@ func boxUser(t *testing.T, b Box) {
 	}
 }
 
-// boxMounts: a directory and a file, each for writing and only for reading.
+// boxMounts: a directory and a file, each writable and read-only.
 func boxMounts(t *testing.T, b Box) {
 	host := t.TempDir()
 	s := b.step(t, "cat m/dir/f m/file m/ro/f m/rofile; for f in m/dir/new m/file m/ro/new m/rofile; do (echo x > $f) 2>/dev/null && echo $f; done; true")
@@ -62,7 +62,7 @@ func boxMounts(t *testing.T, b Box) {
 	}
 }
 
-// boxNetwork: what listens on the host is reached with its network alone.
+// boxNetwork: a server on the host is reached only with the host's network.
 func boxNetwork(t *testing.T, b Box) {
 	host := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "from the host")
@@ -81,7 +81,7 @@ func boxNetwork(t *testing.T, b Box) {
 	}
 }
 
-// boxInterfaces: none has no interface but its own loopback, and no route.
+// boxInterfaces: without a network there is only a loopback interface, and no route.
 func boxInterfaces(t *testing.T, b Box) {
 	s := b.step(t, "cat /proc/net/dev; echo; cat /proc/net/route")
 	_, out := b.run(t, s)

@@ -22,21 +22,21 @@ import (
 	"github.com/carosio/carosbuild/pkg/engine"
 )
 
-// Box is a sandbox that TestSandbox looks at.
+// Box is a sandbox for TestSandbox.
 type Box struct {
 	engine.Sandbox
-	// Root has /bin/sh and, beside it or in the PATH of this process, cat, env, id, mkdir, pwd, sleep and wget.
+	// Root has /bin/sh and, next to it or in the PATH of this process, cat, env, id, mkdir, pwd, sleep and wget.
 	Root string
-	// Isolated says that commands are in Root, as the user and with the mounts and
-	// the network that their step says: all but a fake.
+	// Isolated says that commands run in Root, with the user, mounts and network of their
+	// step: in all sandboxes but a fake.
 	Isolated bool
-	// Shared says that commands have no namespaces of their own: what they write to a mount
-	// that is only for reading is lost instead of refused, and there is no /proc
-	// that shows which network they have.
+	// Shared says that commands have no namespaces of their own: what they write to a
+	// read-only mount is lost instead of refused, and there is no /proc that shows their
+	// network.
 	Shared bool
-	// Apart says that commands run in machines of their own: one takes seconds to start,
-	// what it changes in its root or its mounts is there when it has ended, two commands in
-	// one root do not see each other, and the host's network is reached through another one.
+	// Apart says that commands run in machines of their own: starting one takes seconds, its
+	// changes to root and mounts appear once it has ended, two commands in one root do not
+	// see each other, and the host's network is reached through another.
 	Apart bool
 }
 
@@ -81,7 +81,7 @@ func (b Box) step(t *testing.T, script string) sandbox.Command {
 	}
 }
 
-// run runs a step and gives what it has printed.
+// run runs a step and returns its exit status and its output.
 func (b Box) run(t *testing.T, s sandbox.Command) (int, string) {
 	t.Helper()
 	var out bytes.Buffer
@@ -96,9 +96,9 @@ func (b Box) run(t *testing.T, s sandbox.Command) (int, string) {
 func boxStatus(t *testing.T, b Box) {
 	for script, want := range map[string]int{
 		"true": 0, "exit 7": 7, "exit 255": 255,
-		"sh -c 'kill -9 $$'; exit $?":                             137, // the shell's word for it: the first process of a namespace is spared
-		"sh -c 'kill -15 $$'; exit $?":                            143,
-		"./none-such":                                             127,
+		"sh -c 'kill -9 $$'; exit $?":  137, // from the shell: the first process of a namespace is spared
+		"sh -c 'kill -15 $$'; exit $?": 143,
+		"./none-such":                  127,
 		"echo x > no-program; chmod 644 no-program; ./no-program": 126,
 	} {
 		if status, out := b.run(t, b.step(t, script)); status != want {
@@ -153,7 +153,7 @@ func boxStreams(t *testing.T, b Box) {
 	}
 }
 
-// boxChanges: a root is the caller's, before and afterwards.
+// boxChanges: the caller uses the root before and after the command.
 func boxChanges(t *testing.T, b Box) {
 	if err := os.WriteFile(filepath.Join(b.Root, "given"), []byte("1"), 0o644); err != nil {
 		t.Fatal(err)
@@ -165,8 +165,8 @@ func boxChanges(t *testing.T, b Box) {
 	}
 }
 
-// ticking is a script that goes on writing in the background: for long enough, and
-// not for ever if it is not ended.
+// ticking is a script that keeps writing in the background: for long enough, but not
+// for ever if nothing ends it.
 const ticking = "(i=0; while [ $i -lt 200 ]; do echo x >> ticks; sleep 0.05; i=$((i+1)); done) "
 
 // still fails if a file of the root grows.
@@ -186,7 +186,7 @@ func (b Box) still(t *testing.T) {
 	}
 }
 
-// boxLeftBehind: Run waits for the command, not for who has its output open.
+// boxLeftBehind: Run waits for the command, not for processes that have its output open.
 func boxLeftBehind(t *testing.T, b Box) {
 	start := time.Now()
 	status, out := b.run(t, b.step(t, ticking+"& while ! [ -s ticks ]; do sleep 0.02; done; echo end; exit 3"))
@@ -214,7 +214,7 @@ func boxKilled(t *testing.T, b Box) {
 // ender ends a context when something is written to it.
 type ender struct {
 	cancel func()
-	at     time.Time // when it did
+	at     time.Time // when it ended the context
 }
 
 func (e *ender) Write(p []byte) (int, error) {

@@ -11,7 +11,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/engine"
 )
 
-// reverts: what Revert has done is seen in the layer; the root may show it late.
+// reverts: the layer shows what Revert did; the root may show it later.
 func reverts(_ *testing.T, s layers) {
 	a := s.layer("", "changed=1", "removed=2", "kept=3", "d/x=4", "link -> kept")
 	w := s.prepare(a)
@@ -78,8 +78,8 @@ func revertsInside(t *testing.T, s layers) {
 	}
 }
 
-// snapshotEnds: with Commit or Discard the root is gone, and the snapshot is of no
-// use any more.
+// snapshotEnds: after Commit or Discard the root is gone, and the snapshot cannot be
+// used any more.
 func snapshotEnds(t *testing.T, s layers) {
 	for name, end := range map[string]func(w engine.Snapshot) error{
 		"commit": func(w engine.Snapshot) error {

@@ -43,7 +43,7 @@ func TestSnapshotter(t *testing.T, open func(t *testing.T) engine.Snapshotter) {
 	}
 }
 
-// layers are a snapshotter and the test that it is in.
+// layers are a snapshotter and the test that uses it.
 type layers struct {
 	*testing.T
 	engine.Snapshotter
@@ -72,7 +72,7 @@ func (l layers) commit(w engine.Snapshot) (id string, changed bool) {
 	return id, changed
 }
 
-// layer makes a layer on another, of files ("name=content"), directories ("name/"),
+// layer makes a layer on another, from files ("name=content"), directories ("name/"),
 // links ("name -> target") and removals ("-name").
 func (l layers) layer(below string, files ...string) string {
 	l.Helper()
@@ -85,7 +85,7 @@ func (l layers) layer(below string, files ...string) string {
 	return id
 }
 
-// change changes a directory, see layers.layer.
+// change changes a directory in the notation of layers.layer.
 func change(t *testing.T, root string, files ...string) {
 	t.Helper()
 	for _, f := range files {
@@ -110,7 +110,7 @@ func change(t *testing.T, root string, files ...string) {
 	}
 }
 
-// view is what a layer shows, in the words of layers.layer.
+// view is what a layer shows, in the notation of layers.layer.
 func (l layers) view(id string) []string {
 	l.Helper()
 	v, err := l.View(l.Context(), id)

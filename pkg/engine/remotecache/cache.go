@@ -20,41 +20,41 @@ import (
 	"github.com/carosio/carosbuild/pkg/plan"
 )
 
-// Cache is an engine.Cache. What Lookup finds in a place is elsewhere, as engine.State
-// says: Here, Chains and Images are for those who need layers. Its fields are set before
-// it is used and not changed afterwards.
+// Cache is an engine.Cache. The layers of a result that Lookup finds in a place are
+// elsewhere, as engine.State says: callers that need layers use Here, Chains and Images.
+// Its fields are set before it is used and not changed afterwards.
 type Cache struct {
 	Local    engine.Cache              // of this machine
-	From     []*stepcache.Place        // where results are looked up, the first one first
+	From     []*stepcache.Place        // where results are looked up, in this order
 	To       []Target                  // where results are written
 	Steps    map[string]stepcache.Meta // what is known of the steps of a plan, by key, see Metas
-	Policy   Policy                    // which results may be used; nil for all
-	Required bool                      // what would be a warning is an error
+	Policy   Policy                    // decides which results may be used; nil allows all
+	Required bool                      // makes errors of what would be warnings
 	Warn     func(text string)         // called concurrently
 	Now      func() time.Time
-	Transfer oci.Transfer                                           // of what is written
+	Transfer oci.Transfer                                           // for writing results
 	Pull     func(context.Context, Found) (layer string, err error) // brings the layers of a result into the store
 	Stored   func(layer string) ([]oci.StoredLayer, error)          // a layer of the store and those below it, the lowest first
 
-	// Past is what a stage is made of, and under which name that is remembered in a place;
-	// nil: it is not.
+	// Past returns what a stage is made of, and the name under which a place stores that;
+	// nil: it is not stored.
 	Past func(stage string) (name string, data []byte, err error)
 
 	mu      sync.Mutex
 	asked   map[string]*answer   // by key
 	chains  map[string][]*answer // by chain
 	bad     map[badAt]bool
-	broken  map[*stepcache.Place]bool // not to be read from
+	broken  map[*stepcache.Place]bool // places that are not read any more
 	used    map[string]bool           // keys that were found
-	pulling sync.Mutex                // one at a time: each fetches several layers at once
+	pulling sync.Mutex                // one pull at a time: each fetches several layers at once
 
 	uploads
 }
 
 // Policy says which results may be used.
 type Policy interface {
-	// Check refuses a result with an error. A signature would be one of the image's
-	// manifest, whose digest is in e.Source.Ref.
+	// Check refuses a result with an error. A signature would sign the image's manifest,
+	// whose digest is in e.Source.Ref.
 	Check(ctx context.Context, e stepcache.Entry) error
 }
 
@@ -64,11 +64,11 @@ type Found struct {
 	Place *stepcache.Place
 }
 
-// answer is what the places have said about a key.
+// answer is what the places have answered about a key.
 type answer struct {
-	mu    sync.Mutex // of asking
+	mu    sync.Mutex // held while asking
 	found atomic.Pointer[Found]
-	at    time.Time // when there was nothing
+	at    time.Time // when no place had a result
 }
 
 type badAt struct {
@@ -76,11 +76,11 @@ type badAt struct {
 	key   string
 }
 
-// again is for how long it is believed that nobody has the result of a step.
+// again is how long a cache miss is remembered.
 const again = 5 * time.Second
 
-// LostError says that a result which was found could not be fetched: what looked it up
-// is to look it up once more, and is not going to find it.
+// LostError says that a result that was found could not be fetched. The caller should
+// look it up again, and will not find it then.
 type LostError struct {
 	Place string
 	Err   error
@@ -92,8 +92,8 @@ func (e *LostError) Error() string {
 
 func (e *LostError) Unwrap() error { return e.Err }
 
-// Ask looks the stages of a plan up, side by side: the last step first, and those before
-// it until one is there.
+// Ask looks up the stages of a plan concurrently: in each, from the last step backwards
+// until one is found.
 func (c *Cache) Ask(ctx context.Context, p *plan.Plan) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(8)
@@ -142,7 +142,7 @@ func (c *Cache) Lookup(ctx context.Context, key string) (engine.State, bool, err
 	return s, err == nil, err
 }
 
-// state is a copy of a result.
+// state returns a copy of a result.
 func (f *Found) state() (s engine.State, err error) {
 	data, err := json.Marshal(engine.State{Layers: f.Layers, Config: f.Config})
 	if err == nil {
@@ -160,14 +160,14 @@ func (c *Cache) Put(ctx context.Context, key string, s engine.State) error {
 	return nil
 }
 
-// Used is how many results were found in places.
+// Used is how many results of places were used.
 func (c *Cache) Used() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.used)
 }
 
-// find asks the places, unless they have answered.
+// find asks the places, unless they have answered already.
 func (c *Cache) find(ctx context.Context, key string) (*Found, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -203,7 +203,7 @@ func (c *Cache) find(ctx context.Context, key string) (*Found, error) {
 	return nil, nil
 }
 
-// askPlace is the result that a place has, nil for none that can be used.
+// askPlace returns the result that a place has, or nil if none can be used.
 func (c *Cache) askPlace(ctx context.Context, p *stepcache.Place, key string) (*Found, error) {
 	e, err := p.Lookup(ctx, key, c.Steps[key].Parent)
 	switch {
@@ -222,7 +222,7 @@ func (c *Cache) askPlace(ctx context.Context, p *stepcache.Place, key string) (*
 	return &Found{e, p}, nil
 }
 
-// giveUp makes a place one that is not asked any more.
+// giveUp stops asking a place.
 func (c *Cache) giveUp(p *stepcache.Place, err error) error {
 	c.mu.Lock()
 	before := c.broken[p]
@@ -237,7 +237,7 @@ func (c *Cache) giveUp(p *stepcache.Place, err error) error {
 	return c.complain(fmt.Errorf("cache %s: %w", c.without(p, "read"), err))
 }
 
-// without says that a place is not read or not written.
+// without is the message that a place is not read or not written.
 func (c *Cache) without(p *stepcache.Place, done string) string {
 	if c.Required { // the build ends
 		return p.Name + " cannot be " + done
@@ -245,7 +245,7 @@ func (c *Cache) without(p *stepcache.Place, done string) string {
 	return p.Name + " is not " + done + " any more in this build"
 }
 
-// spurn makes a result one that is not used.
+// spurn excludes a result from use.
 func (c *Cache) spurn(p *stepcache.Place, key string, err error) error {
 	c.mu.Lock()
 	at := badAt{p, key}
@@ -261,7 +261,7 @@ func (c *Cache) spurn(p *stepcache.Place, key string, err error) error {
 	return c.complain(fmt.Errorf("cache %s: the result of %s is not used: %w", p.Name, c.called(key), err))
 }
 
-// called is a step in words.
+// called describes a step for a message.
 func (c *Cache) called(key string) string {
 	if m := c.Steps[key]; m.Stage != "" {
 		return fmt.Sprintf("stage %s, step %d/%d", m.Stage, m.Step, m.Steps)
@@ -269,7 +269,7 @@ func (c *Cache) called(key string) string {
 	return fmt.Sprintf("step %.12s", key)
 }
 
-// complain is a warning, or an error where the cache is required.
+// complain warns about err, or returns it if the cache is required.
 func (c *Cache) complain(err error) error {
 	if c.Required {
 		return err

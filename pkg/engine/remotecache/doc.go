@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Package remotecache gives a build what other machines have done: an engine.Cache over
-// that of this machine and places that several machines share. What is found there stays
-// there until a step needs it; what is done here is written there while the build goes
-// on. A place that fails, or that has what it should not, costs a warning and the time to
-// do the steps here, never a wrong result.
+// Package remotecache lets a build use the results of other machines: it is an
+// engine.Cache over this machine's cache and places that several machines share. A result
+// found in a place stays there until a step needs it; results made here are written to the
+// places while the build goes on. A place that fails or has bad content costs a warning
+// and the time to execute the steps here, never a wrong result.
 package remotecache

@@ -32,7 +32,7 @@ func (c *Cache) fetch(ctx context.Context, f *Found) (layer string, err error) {
 	return layer, err
 }
 
-// lost has a result that could not be fetched counted as missing.
+// lost makes a result that could not be fetched count as missing.
 func (c *Cache) lost(ctx context.Context, f *Found, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -47,8 +47,8 @@ func (c *Cache) lost(ctx context.Context, f *Found, err error) error {
 	return &LostError{f.Place.Name, err}
 }
 
-// known is a result that was found with a chain of layers, nil for none. Where all that
-// were are lost, it is a LostError.
+// known returns a result that was found with a chain of layers, or nil. If all such
+// results are lost, the error is a LostError.
 func (c *Cache) known(chain []oci.Digest) (*Found, error) {
 	c.mu.Lock()
 	all := slices.Clone(c.chains[chainOf(chain)])
@@ -64,8 +64,7 @@ func (c *Cache) known(chain []oci.Digest) (*Found, error) {
 	return nil, nil
 }
 
-// OpenTars opens the layers of a state that was found, without bringing them into the
-// store.
+// OpenTars opens the layers of a state that was found, without storing them here.
 func (c *Cache) OpenTars(ctx context.Context, s engine.State, cache oci.TarCache) (*oci.Tars, error) {
 	f, err := c.known(s.Layers)
 	if f == nil {
@@ -80,8 +79,8 @@ func (c *Cache) OpenTars(ctx context.Context, s engine.State, cache oci.TarCache
 	return t, nil
 }
 
-// Here is a cache whose results are on this machine, of one that this cache is, or is
-// below: it is for an executor.
+// Here wraps a cache, which is c or is built on c, so that the layers of its results are
+// on this machine. It is for an executor.
 func (c *Cache) Here(of engine.Cache) engine.Cache { return &here{of, c} }
 
 type here struct {
@@ -89,7 +88,7 @@ type here struct {
 	c *Cache
 }
 
-// Lookup implements engine.Cache. A result that cannot be fetched is not there.
+// Lookup implements engine.Cache. A result that cannot be fetched counts as missing.
 func (h *here) Lookup(ctx context.Context, key string) (engine.State, bool, error) {
 	s, ok, err := h.Cache.Lookup(ctx, key)
 	if err != nil || !ok {
@@ -109,8 +108,7 @@ func (h *here) Lookup(ctx context.Context, key string) (engine.State, bool, erro
 	return s, err == nil, err
 }
 
-// Chains are those of a store, and of what was found, which is fetched when somebody
-// wants it.
+// Chains are those of a store and of the results that were found, which Find fetches.
 func (c *Cache) Chains(store engine.Chains) engine.Chains { return chains{store, c} }
 
 type chains struct {
@@ -131,9 +129,8 @@ func (x chains) Find(ctx context.Context, chain []oci.Digest) (string, bool, err
 	return layer, err == nil, err
 }
 
-// Images keeps stages as others do. Those that are elsewhere are fetched for it where
-// keep wants them, and otherwise left where they are. Key is that of the last step of a
-// stage.
+// Images wraps another Images. A stage whose layers are elsewhere is fetched if keep wants
+// it, and otherwise left where it is. Key returns the key of a stage's last step.
 func (c *Cache) Images(of engine.Images, key func(stage string) string, keep func(stage string) bool) engine.Images {
 	return &images{of, c, key, keep}
 }
@@ -158,7 +155,7 @@ func (i *images) Done(ctx context.Context, stage string, s engine.State) (string
 // Start implements engine.Images.
 func (i *images) Start(ctx context.Context, stage string, s engine.State) error {
 	if _, err := s.Here(); err != nil {
-		return nil // it is there for people who look for it: not worth a transfer
+		return nil // only for people who look at it: not worth a transfer
 	}
 	return i.Images.Start(ctx, stage, s)
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/oci/ocitest"
 )
 
-// hostile is a registry that changes what it answers; on is told of each request and
-// reports whether it has answered.
+// hostile is a registry that changes its answers; on gets each request and reports
+// whether it has answered it.
 type hostile struct {
 	mu sync.Mutex
 	on func(w http.ResponseWriter, r *http.Request, next http.Handler) bool
@@ -33,7 +33,7 @@ func (h *hostile) wrap(next http.Handler) http.Handler {
 	})
 }
 
-// answered is what a registry answers to a request, in the name of another path.
+// answered is a registry's answer to a request, as if for another path.
 func answered(r *http.Request, next http.Handler, path string) (*bytes.Buffer, http.Header) {
 	to := r.Clone(r.Context())
 	if path != "" {
@@ -60,8 +60,7 @@ func endless(w http.ResponseWriter) {
 	}
 }
 
-// A registry that answers what it should not is as good as one that has nothing, and
-// there is a word about it.
+// A registry that gives wrong answers counts as an empty one, and there is a warning.
 func TestHostileRegistry(t *testing.T) {
 	isManifest := func(r *http.Request) bool { return strings.Contains(r.URL.Path, "/manifests/") }
 	layer := oci.DigestOf(tars(t)[1])
@@ -157,8 +156,8 @@ func TestHostileRegistry(t *testing.T) {
 	}
 }
 
-// A layer that is not the one which the configuration names is not used, and its entry
-// is not found again.
+// A layer that is not the one that the configuration names is not used, and its entry is
+// not found again.
 func TestWrongLayer(t *testing.T) {
 	ref := ocitest.MemoryRegistry(t, nil) + "/ci/cache"
 	x := between{newMachine(t, ref), newMachine(t, ref)}

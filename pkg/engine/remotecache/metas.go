@@ -11,10 +11,10 @@ import (
 	"github.com/carosio/carosbuild/pkg/plan"
 )
 
-// longest is the most bytes of a step's text that its result is given.
+// longest is how many bytes of a step's text are stored with its result.
 const longest = 200
 
-// Metas say what the steps of a plan are, by key; build has what they have in common.
+// Metas describes the steps of a plan, by key; build has what they have in common.
 func Metas(p *plan.Plan, build stepcache.Meta) map[string]stepcache.Meta {
 	all := map[string]stepcache.Meta{}
 	packages, keys := map[string]string{}, map[string]string{} // by stage

@@ -12,7 +12,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/plan"
 )
 
-// A stage is based on the last step of another one, and a long title is cut between letters.
+// A stage is based on the last step of another, and a long title is cut between letters.
 func TestMetas(t *testing.T) {
 	p := &plan.Plan{Stages: []plan.Job{
 		{ID: "base", Steps: []plan.Step{{Kind: "RUN", Text: "a", Key: "1"}, {Kind: "RUN", Text: "x" + strings.Repeat("ü", 200), Key: "2"}}},

@@ -53,7 +53,7 @@ func (m *machine) add(tars ...[]byte) engine.State {
 	return s
 }
 
-// cache is one as a build on this machine has it.
+// cache is the cache of a build on this machine.
 func (m *machine) cache(ctx context.Context) *Cache {
 	p := m.place(ctx)
 	return &Cache{
@@ -101,7 +101,7 @@ func (m *machine) pull(ctx context.Context, f Found) (string, error) {
 	return m.add(all...).Layer, nil
 }
 
-// between puts on one machine and looks up on another one that is new each time.
+// between puts on one machine and looks up on another, which is new each time.
 type between struct{ a, b *machine }
 
 func (x between) Has(ctx context.Context, key string) (bool, error) {
@@ -122,7 +122,7 @@ func tars(t *testing.T) [][]byte {
 	return [][]byte{ocitest.MakeTar(t, ocitest.Reg("f", "one")), ocitest.MakeTar(t, ocitest.Reg("g", strings.Repeat("two", 1000)))}
 }
 
-// What one machine puts, another one finds, in a registry and in a directory.
+// What one machine puts, another finds, in a registry and in a directory.
 func TestCache(t *testing.T) {
 	for name, ref := range map[string]func(t *testing.T) string{
 		"registry":  func(t *testing.T) string { return ocitest.MemoryRegistry(t, nil) + "/ci/cache" },
@@ -145,7 +145,7 @@ func TestCache(t *testing.T) {
 	}
 }
 
-// What is based on another step than the one of the plan is not used.
+// A result based on a different step than the plan's is not used.
 func TestOtherParent(t *testing.T) {
 	ref := "oci:" + t.TempDir()
 	x := between{newMachine(t, ref), newMachine(t, ref)}
@@ -173,7 +173,7 @@ func (noChains) Chain(context.Context, string) ([]oci.Digest, error) { return ni
 
 func (noChains) Find(context.Context, []oci.Digest) (string, bool, error) { return "", false, nil }
 
-// refuses is a Policy.
+// refuses is a Policy that refuses every result.
 type refuses struct{}
 
 func (refuses) Check(_ context.Context, e stepcache.Entry) error {
@@ -193,7 +193,7 @@ func TestPolicy(t *testing.T) {
 	}
 }
 
-// A place that cannot be written to is told once, and is an error where it is required.
+// A place that cannot be written to is reported once, and is an error if required.
 func TestUploadFails(t *testing.T) {
 	for required, want := range map[bool]int{false: 1, true: 0} {
 		ref := ocitest.MemoryRegistry(t, func(next http.Handler) http.Handler {
@@ -223,7 +223,7 @@ func TestUploadFails(t *testing.T) {
 	}
 }
 
-// What a registry has of a chain is not compressed again.
+// Layers of a chain that a registry has are not compressed again.
 func TestKnownBlobs(t *testing.T) {
 	ref := ocitest.MemoryRegistry(t, nil) + "/ci/cache"
 	x := between{newMachine(t, ref), newMachine(t, ref)}

@@ -16,11 +16,11 @@ import (
 // Target is a place that results are written to.
 type Target struct {
 	Place   *stepcache.Place
-	Stages  bool // only what stages leave, not what each step does
+	Stages  bool // only results of a stage's last step
 	Options oci.PushOptions
 }
 
-// upload is a result on its way to a place.
+// upload is a result to be written to a place.
 type upload struct {
 	to    Target
 	meta  stepcache.Meta
@@ -28,27 +28,26 @@ type upload struct {
 	maybe bool // it may be there already
 }
 
-// uploads are those of a build.
+// uploads are the uploads of a build.
 type uploads struct {
 	upMu     sync.Mutex
 	change   *sync.Cond // of queue or ended; nil before Run
 	queue    []upload
-	ended    bool // nothing more is to come
+	ended    bool // no more uploads are added
 	running  int
 	offered  map[badAt]bool
-	stopped  map[*stepcache.Place]bool // not to be written to
+	stopped  map[*stepcache.Place]bool // places that are not written any more
 	written  int
 	problems []error
 	blobs    map[*stepcache.Place]map[oci.Digest]oci.Descriptor // by diffID
 }
 
 // atATime is how many results are written at once: each takes several connections, and
-// compressing its layers all processors that the steps leave.
+// compressing its layers takes all processors that the steps leave idle.
 const atATime = 2
 
-// Run calls f, during which results are written, and waits for those that are on their
-// way; pending is told how many there are if there are any. The first of the errors is
-// f's.
+// Run calls f, writes results meanwhile, and then waits for the rest; if some are left,
+// pending is told how many. The first of the errors is f's.
 func (c *Cache) Run(ctx context.Context, pending func(n int), f func(context.Context) error) error {
 	c.upMu.Lock()
 	c.change, c.ended, c.offered = sync.NewCond(&c.upMu), false, map[badAt]bool{}
@@ -112,9 +111,10 @@ func (c *Cache) Written() int {
 	return c.written
 }
 
-// offer has a result written to the places that want it. It may be there already.
+// offer queues a result for the places that want it. Maybe says that it may be there
+// already.
 func (c *Cache) offer(key string, s engine.State, maybe bool) {
-	if _, err := s.Here(); err != nil || s.Layer != "" && len(s.Layers) == 0 { // of layers without digests
+	if _, err := s.Here(); err != nil || s.Layer != "" && len(s.Layers) == 0 { // elsewhere, or without digests
 		return
 	}
 	c.upMu.Lock()
@@ -135,7 +135,7 @@ func (c *Cache) offer(key string, s engine.State, maybe bool) {
 	c.change.Broadcast()
 }
 
-// upload writes a result, if it is not there.
+// upload writes a result, unless the place has it already.
 func (c *Cache) upload(ctx context.Context, u upload) (did bool, err error) {
 	if u.maybe {
 		if _, err := u.to.Place.Lookup(ctx, u.meta.Key, u.meta.Parent); err == nil {
@@ -155,8 +155,8 @@ func (c *Cache) upload(ctx context.Context, u upload) (did bool, err error) {
 	return true, err
 }
 
-// PastElsewhere gives what a stage was made of when its result was written to a place.
-// It explains, and decides nothing.
+// PastElsewhere returns what a stage was made of when its result was written to a place.
+// It serves explanations only, no decision.
 func (c *Cache) PastElsewhere(ctx context.Context) func(name string) ([]byte, bool) {
 	return func(name string) ([]byte, bool) {
 		for _, p := range c.From {
@@ -185,13 +185,13 @@ func (c *Cache) write(ctx context.Context, t Target, m stepcache.Meta, s engine.
 	r := stepcache.Result{Layers: s.Layers, Config: s.Config}
 	err = t.Place.Put(ctx, m, r, layers, c.Transfer, o)
 	if err != nil && ctx.Err() == nil && stepcache.Unusable(err) {
-		o.Known = nil // compressed here, a blob may be another one
+		o.Known = nil // compression here may give a different blob
 		err = t.Place.Put(ctx, m, r, layers, c.Transfer, o)
 	}
 	return err
 }
 
-// blob is a layer as it is in a place, if it was found there.
+// blob returns the blob of a layer in a place, if it was found there.
 func (c *Cache) blob(p *stepcache.Place, diffID oci.Digest) (oci.Descriptor, bool) {
 	c.mu.Lock()
 	var all []*answer

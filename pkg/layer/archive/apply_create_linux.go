@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// create makes what a member describes.
+// create creates the file that a member describes.
 func (x *extractor) create(ctx context.Context, h *tar.Header, rel string, content io.Reader) error {
 	at, dir, err := x.parent(ParentOf(rel), h)
 	if err != nil {
@@ -56,7 +56,7 @@ func (x *extractor) create(ctx context.Context, h *tar.Header, rel string, conte
 	return x.setMeta(at, name, kind, h)
 }
 
-// absent is EEXIST when name exists.
+// absent returns EEXIST if name exists.
 func absent(at int, name string) error {
 	var st unix.Stat_t
 	err := unix.Fstatat(at, name, &st, unix.AT_SYMLINK_NOFOLLOW)
@@ -69,7 +69,7 @@ func absent(at int, name string) error {
 	return err
 }
 
-// retry calls make, and once more after it has put aside what is in the way.
+// retry calls make. If something is in the way, it moves that aside and calls make again.
 func (x *extractor) retry(at int, rel, name string, make func() error) error {
 	err := make()
 	if err != unix.EEXIST {
@@ -103,7 +103,7 @@ func (x *extractor) directory(h *tar.Header, at int, rel, name string) error {
 	return err
 }
 
-// link makes another name for an earlier member of the same stream.
+// link makes a hard link to an earlier member of the same stream.
 func (x *extractor) link(h *tar.Header, at int, rel, name string) error {
 	target, err := MemberPath(h.Linkname)
 	if err != nil {
@@ -176,8 +176,8 @@ func (x *extractor) file(ctx context.Context, h *tar.Header, at int, rel, name s
 
 type onlyWriter struct{ io.Writer }
 
-// replace puts aside what a later member takes the place of: the stream must
-// be given back with it.
+// replace moves aside a file that a later member replaces: it is still part of the
+// stream.
 func (x *extractor) replace(at int, rel, name string) error {
 	var st unix.Stat_t
 	if err := unix.Fstatat(at, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
@@ -236,7 +236,7 @@ func (x *extractor) replaceDir(at int, rel, name, to string) error {
 	return nil
 }
 
-// keep notes that a file of the record is elsewhere now.
+// keep records where a file of the tar record is now.
 func (x *extractor) keep(pos int, where string, size int64) error {
 	if x.movedN += size; x.movedN > x.Limits.Inline {
 		return fmt.Errorf("more than %d bytes of files replaced by other members", x.Limits.Inline)
@@ -245,7 +245,7 @@ func (x *extractor) keep(pos int, where string, size int64) error {
 	return nil
 }
 
-// inlineMoved rewrites the record so that replaced files' contents are in it.
+// inlineMoved rewrites the record with the contents of replaced files in it.
 func (x *extractor) inlineMoved(record *os.File) (*os.File, error) {
 	if _, err := record.Seek(0, io.SeekStart); err != nil {
 		return record, err

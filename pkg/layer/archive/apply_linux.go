@@ -23,9 +23,9 @@ import (
 // ApplyOptions say where a tar stream goes.
 type ApplyOptions struct {
 	Root    string                   // an empty directory
-	Aside   string                   // where what a later member replaces is kept; made when needed
-	Scratch func() (*os.File, error) // a file without a name
-	Lowers  []string                 // what the layer is based on, top first
+	Aside   string                   // directory for files that a later member replaces; made when needed
+	Scratch func() (*os.File, error) // opens a file without a name
+	Lowers  []string                 // the layers below, top first
 	Format  Format                   // of the directories
 	IDs     *IDMaps                  // that files may belong to; nil: any
 	Limits  oci.Limits
@@ -38,27 +38,27 @@ type extractor struct {
 	rootf int // descriptor of root
 	buf   []byte
 
-	lastDir string // cache of parent: its name in the stream,
+	lastDir string // cache of parent: the directory's name in the stream,
 	lastFD  int    // an open descriptor or -1,
 	lastRel string // and its path below root
-	stale   bool   // something was replaced, so that lastDir may be elsewhere
+	stale   bool   // something was replaced: lastDir may have moved
 
 	dirs    map[string]*tar.Header // directories and their metadata, set at the end
 	files   map[string]int         // positions of stored files in the tar record
-	devices map[string]bool        // device nodes, which are not on disk
+	devices map[string]bool        // device nodes, which are not made
 	owners  map[unixIDs]bool
 	sums    CRCs
 	sparse  int64                    // bytes of sparse files
-	moved   map[int]string           // files of the record that were replaced: where they are now
-	movedN  int64                    // bytes of them
+	moved   map[int]string           // current paths of replaced files, by position in the record
+	movedN  int64                    // bytes of these
 	trees   int                      // replaced directories
-	hides   map[whiteout]*tar.Header // what hides names below, applied at the end
+	hides   map[whiteout]*tar.Header // whiteouts, applied at the end
 	opaque  map[string]bool          // directories marked as opaque
 	hideAll bool                     // opaque marker in the root directory
 }
 
-// Apply unpacks a stream and writes its tar-split to record. It returns the
-// record to use, which may be another file; record is closed then.
+// Apply unpacks a stream and writes its tar-split to record. It returns the record to
+// use; if that is a different file, record is closed.
 func Apply(ctx context.Context, r io.Reader, record *os.File, o ApplyOptions) (Result, *os.File, error) {
 	fd, err := unix.Open(o.Root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -101,12 +101,12 @@ func until(ctx context.Context, r io.Reader) io.Reader {
 	})
 }
 
-// readerFunc is a Read without anything else.
+// readerFunc is an io.Reader from a function.
 type readerFunc func(p []byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-// tee passes on what it reads to the splitter.
+// tee passes what it reads to the splitter.
 type tee struct {
 	x *extractor
 	r io.Reader
@@ -154,9 +154,9 @@ func (x *extractor) run(ctx context.Context, r io.Reader) error {
 	return x.finishDirs()
 }
 
-// maxMember is how long a path in a layer may be, in bytes: 10,000 levels have room. It is
-// more than the kernel takes at once, since directories can be made deeper than that, and
-// has an end, since the work and memory for a path grow with the square of it.
+// maxMember is the longest path in a layer, in bytes: room for 10,000 levels. It exceeds
+// the kernel's limit, since directories can be nested deeper than that, and there is a
+// limit, since work and memory grow with the square of a path's length.
 const maxMember = 20 << 10
 
 var errLongPath = fmt.Errorf("its path is too long: the limit in a layer is %d bytes", maxMember)
@@ -220,7 +220,7 @@ func (x *extractor) member(ctx context.Context, h *tar.Header, r io.Reader) erro
 	return x.create(ctx, h, rel, r)
 }
 
-// ParentOf is the directory that a path is in, "" for the root.
+// ParentOf is the parent directory of a path, "" for the root.
 func ParentOf(rel string) string {
 	if i := strings.LastIndexByte(rel, '/'); i >= 0 {
 		return rel[:i]
@@ -228,7 +228,7 @@ func ParentOf(rel string) string {
 	return ""
 }
 
-// checkHeader refuses numbers that no file can have.
+// checkHeader refuses numbers that are out of range for any file.
 func checkHeader(h *tar.Header) error {
 	switch {
 	case h.Uid < 0 || h.Gid < 0 || int64(h.Uid) >= math.MaxUint32 || int64(h.Gid) >= math.MaxUint32:

@@ -22,8 +22,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/owner"
 )
 
-// unpacked is what extract has made: the files as one line each, and the
-// stream given back.
+// unpack applies a stream and returns its files, one line each, and the stream assembled
+// again.
 func unpack(t testing.TB, stream []byte, low ...string) (lines []string, again []byte, err error) {
 	t.Helper()
 	base := filepath.Join(t.TempDir(), "base")
@@ -329,8 +329,8 @@ func hugePAX(t *testing.T) []byte {
 	}))
 }
 
-// An opaque root hides all that is below, which overlay would not do itself,
-// and directories that only the layers below describe keep their look.
+// An opaque root hides everything below, which overlay would not do itself, and
+// directories that only the layers below describe keep their metadata.
 func TestExtractOnLowers(t *testing.T) {
 	low := t.TempDir()
 	for _, d := range []string{"etc", "usr", "var/lib"} {
@@ -376,7 +376,7 @@ func FuzzExtract(f *testing.F) {
 	})
 }
 
-// nobody leaves files to whoever runs the test.
+// nobody leaves files to the user who runs the test.
 type nobody struct{ owner.Kernel }
 
 func (n nobody) Set(dir int, name string, m owner.Meta) error {

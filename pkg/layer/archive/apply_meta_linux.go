@@ -33,7 +33,7 @@ func ReadIDMaps() (*IDMaps, error) {
 	return &IDMaps{uids, gids}, err
 }
 
-// AllIDs are all ids that there can be, for owners that are recorded.
+// AllIDs are all possible ids, for recorded owners.
 func AllIDs() *IDMaps {
 	all := []idRange{{0, 1<<32 - 1}}
 	return &IDMaps{all, all}
@@ -62,7 +62,7 @@ func mapped(ranges []idRange, id int) bool {
 	})
 }
 
-// check refuses a member whose owner does not exist in the namespace.
+// check refuses a member whose owner is not mapped in the namespace.
 func (m *IDMaps) check(h *tar.Header) error {
 	if m == nil {
 		return nil
@@ -79,9 +79,9 @@ func (m *IDMaps) check(h *tar.Header) error {
 // String is a range as "0-65535".
 func (r idRange) String() string { return fmt.Sprintf("%d-%d", r.first, r.first+r.count-1) }
 
-// setMeta gives a file below an open directory its owner, mode, extended attributes and
-// time; "" is the file that dir is. Attributes that a user namespace cannot set (SELinux
-// labels, trusted.*) stay in the tar stream alone; capabilities must be set.
+// setMeta sets owner, mode, extended attributes and time of a file in an open directory;
+// name "" is dir itself. Attributes that a user namespace cannot set (SELinux labels,
+// trusted.*) are only in the tar stream; capabilities must be set.
 func (x *extractor) setMeta(dir int, name string, kind uint32, h *tar.Header) error {
 	m := owner.Meta{
 		UID: h.Uid, GID: h.Gid, Mode: kind | uint32(h.Mode&0o7777), Fresh: true,
@@ -99,8 +99,8 @@ func (x *extractor) setMeta(dir int, name string, kind uint32, h *tar.Header) er
 	return x.Format.owners().Set(dir, name, m)
 }
 
-// finishDirs gives directories their metadata, deepest first, when nothing
-// more is made in them.
+// finishDirs sets the metadata of directories, deepest first, once nothing more is
+// created in them.
 func (x *extractor) finishDirs() error {
 	x.forgetParent()
 	if err := x.hideLowerRoot(); err != nil {
@@ -133,8 +133,8 @@ func (x *extractor) finishDir(rel string, h *tar.Header) error {
 	return x.setMeta(fd, "", unix.S_IFDIR, h)
 }
 
-// hideLowerRoot does what an opaque marker in the root directory asks for:
-// overlay does not look for one there.
+// hideLowerRoot hides all names of the lower root for an opaque marker in the root
+// directory, where overlay does not look for one.
 func (x *extractor) hideLowerRoot() error {
 	if !x.hideAll {
 		return nil

@@ -16,11 +16,10 @@ import (
 	"github.com/carosio/carosbuild/pkg/beneath"
 )
 
-// parent opens the directory dir, a path as the stream names it, and makes it
-// when it is absent. It returns its real path below the root as well: symbolic
-// links of the layer are followed, and none of them leads outside. The
-// descriptor is valid until the next call. The member h gives a made
-// directory its time.
+// parent opens the directory dir, a path as the stream names it, and makes it if it is
+// missing. It returns its real path below the root as well: symbolic links of the layer
+// are followed, but never outside. The descriptor is valid until the next call. A new
+// directory gets its time from the member h.
 func (x *extractor) parent(dir string, h *tar.Header) (fd int, rel string, err error) {
 	if x.lastFD >= 0 && x.lastDir == dir && !x.stale {
 		return x.lastFD, x.lastRel, nil
@@ -85,8 +84,8 @@ func (x *extractor) realPath(fd int) (string, error) {
 	return rel, nil
 }
 
-// makeDirs makes a directory and those above it. One that the layers below
-// have looks like there, for the stream does not say that it has changed.
+// makeDirs makes a directory and its parents. A directory that the layers below have
+// gets the metadata that it has there, since the stream does not change it.
 func (x *extractor) makeDirs(dir string, h *tar.Header) (int, string, error) {
 	at, rel := x.rootf, ""
 	for _, name := range strings.Split(dir, "/") {
@@ -102,7 +101,7 @@ func (x *extractor) makeDirs(dir string, h *tar.Header) (int, string, error) {
 	return at, rel, nil
 }
 
-// step goes into one directory, or makes it.
+// step enters one directory, or makes it.
 func (x *extractor) step(at int, rel, name string, h *tar.Header) (int, string, error) {
 	full := path.Join(rel, name)
 	fd, real, err := x.openDir(full)
@@ -130,7 +129,7 @@ func (x *extractor) step(at int, rel, name string, h *tar.Header) (int, string, 
 	return fd, full, err
 }
 
-// implicit keeps the look that a directory without a member of its own gets.
+// implicit notes the metadata for a directory without a member of its own.
 func (x *extractor) implicit(rel string, h *tar.Header) error {
 	made := &tar.Header{Typeflag: tar.TypeDir, Mode: 0o755, ModTime: time.Unix(0, 0)}
 	if h != nil {
@@ -144,7 +143,7 @@ func (x *extractor) implicit(rel string, h *tar.Header) error {
 		defer unix.Close(fd)
 		xattrs, _, err := Xattrs(fd, "", &st, x.Format, x.buf)
 		if err != nil {
-			return fmt.Errorf("look at %q below: %w", rel, err)
+			return fmt.Errorf("read %q in the layers below: %w", rel, err)
 		}
 		made.Mode, made.Uid, made.Gid = int64(st.Mode&0o7777), int(st.Uid), int(st.Gid)
 		made.ModTime, made.PAXRecords = mtime(&st), xattrs

@@ -16,9 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// isSparse reports whether the stream has only pieces of a file, in one of the
-// forms that archive/tar puts together again: GNU's old one, PAX 0.0, 0.1 and
-// 1.0.
+// isSparse reports whether a member is a sparse file, in one of the formats that
+// archive/tar reads: GNU's old one, PAX 0.0, 0.1 and 1.0.
 func isSparse(h *tar.Header) (bool, error) {
 	const prefix = "GNU.sparse."
 	version := h.PAXRecords[prefix+"major"] + "." + h.PAXRecords[prefix+"minor"]
@@ -38,9 +37,9 @@ func isSparse(h *tar.Header) (bool, error) {
 	return false, nil
 }
 
-// sparseFile writes a file with holes. Its bytes in the stream are not those of
-// the file, so the tar record has them itself. What is not in the stream takes
-// time too: all such files together have a limit.
+// sparseFile writes a file with holes. Its bytes in the stream differ from the file's,
+// so the tar record has them itself. Holes take time, too: there is a limit for all
+// such files together.
 func (x *extractor) sparseFile(ctx context.Context, f *os.File, h *tar.Header, content io.Reader) error {
 	if h.Size > x.Limits.LayerBytes-x.sparse {
 		return fmt.Errorf("sparse files of more than %d bytes", x.Limits.LayerBytes)

@@ -15,17 +15,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// whiteout hides a name of the layers below or, opaque, all names in a
-// directory (image-spec layer.md). It never hides what its own layer holds,
-// and its path is that of the layers below: no link of its own layer leads it
-// elsewhere.
+// whiteout hides a name of the layers below or, if opaque, all names in a directory
+// (image-spec layer.md). It never hides files of its own layer. Its path is one in the
+// layers below: links of its own layer do not redirect it.
 type whiteout struct {
 	path   string
 	opaque bool
 }
 
-// whiteout notes a member that is one. What it means depends on all that the
-// layer has, in whichever order the members come.
+// whiteout notes a member that is a whiteout. Its effect depends on the whole layer,
+// whatever the order of the members.
 func (x *extractor) whiteout(h *tar.Header, dir, base string) error {
 	name := strings.TrimPrefix(base, WhiteoutPrefix)
 	w := whiteout{path.Join(dir, name), false}
@@ -38,7 +37,7 @@ func (x *extractor) whiteout(h *tar.Header, dir, base string) error {
 	case strings.HasPrefix(base, whiteoutMeta):
 		return nil // bookkeeping of aufs
 	case name == "" || name == "." || name == "..":
-		return errors.New("a whiteout of no name")
+		return errors.New("a whiteout without a name")
 	}
 	if x.hides[w] == nil {
 		x.hides[w] = &tar.Header{ModTime: h.ModTime}
@@ -46,8 +45,8 @@ func (x *extractor) whiteout(h *tar.Header, dir, base string) error {
 	return nil
 }
 
-// applyWhiteouts does what the whiteouts say, those of directories before
-// those of what is in them.
+// applyWhiteouts applies the whiteouts, those of directories before those of names in
+// them.
 func (x *extractor) applyWhiteouts() error {
 	x.forgetParent()
 	for _, w := range slices.SortedFunc(maps.Keys(x.hides), compareWhiteouts) {
@@ -97,8 +96,8 @@ func (x *extractor) applyWhiteout(w whiteout) error {
 	return nil
 }
 
-// reaches reports whether a whiteout can be in a directory: neither the layer
-// nor those below, where it does not hide them, have something else there.
+// reaches reports whether a whiteout can be in a directory: neither the layer nor those
+// below, unless hidden, have anything but directories on its path.
 func (x *extractor) reaches(dir string) (bool, error) {
 	hidden := x.hideAll
 	for p := range prefixes(dir) {
@@ -126,8 +125,8 @@ func (x *extractor) reaches(dir string) (bool, error) {
 	return true, nil
 }
 
-// blocks reports whether a file that is not a directory is in the way of a path
-// in what the layers make together.
+// blocks reports whether, in the merged layers, something other than a directory is in
+// the way of a path.
 func (l lowers) blocks(rel, prefix string) bool {
 	for p := range prefixes(rel) {
 		var with lowers // those that have a directory here
@@ -155,7 +154,7 @@ func (l lowers) blocks(rel, prefix string) bool {
 	return false
 }
 
-// setOpaque marks a directory of the layer.
+// setOpaque marks a directory of the layer as opaque.
 func (x *extractor) setOpaque(rel string) error {
 	fd, err := openBeneath(x.Root, rel, unix.O_PATH|unix.O_DIRECTORY)
 	if err != nil {
@@ -169,8 +168,8 @@ func (x *extractor) setOpaque(rel string) error {
 	return nil
 }
 
-// prefixes are the paths of the directories above a path, from the top, and
-// the path itself; none for the root.
+// prefixes iterates over the parent directories of a path, from the top, and then the
+// path itself; for the root, over nothing.
 func prefixes(rel string) func(func(string) bool) {
 	return func(yield func(string) bool) {
 		for i := 1; i <= len(rel); i++ {

@@ -18,9 +18,9 @@ import (
 	"github.com/carosio/carosbuild/pkg/beneath"
 )
 
-// Mismatch says that what there is of a layer is not what was recorded of it.
+// Mismatch says that a layer differs from its record.
 type Mismatch struct {
-	Path string // below the root, "" where it is about all of the layer
+	Path string // below the root, "" for the whole layer
 	What string // what is different
 }
 
@@ -31,29 +31,28 @@ func (e *Mismatch) Error() string {
 	return shown(e.Path) + " " + e.What
 }
 
-// CRCs are the CRC-32C of contents by inode, all of one file system.
+// CRCs are the CRC-32C of contents by inode, on one file system.
 type CRCs map[uint64]uint32
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// assembler makes a tar stream of a tar-split and a layer's directory.
+// assembler makes a tar stream from a tar-split and a layer's directory.
 type assembler struct {
 	dir   string
 	known CRCs // where sums are noted, or nil
 	buf   []byte
 }
 
-// Assemble writes the tar stream that was split: of a tar-split, decompressed, and
-// the files in dir. It notes the sums of the files in known, unless that is nil.
-// The error is a Mismatch where record and files do not make a stream.
+// Assemble writes the original tar stream, from its decompressed tar-split and the files
+// in dir. It puts the sums of the files into known, unless that is nil. The error is a
+// Mismatch if record and files do not fit together.
 func Assemble(w io.Writer, split io.Reader, dir string, known CRCs) error {
 	a := assembler{dir: dir, known: known, buf: make([]byte, 256<<10)}
 	return a.assemble(split, w)
 }
 
-// SumFile notes the sum of a file of size bytes, below the directory root, in
-// known. Buf is space to work in. The error is a Mismatch where it is not such
-// a file.
+// SumFile puts the sum of a file of size bytes, below the directory root, into known. Buf
+// is a work buffer. The error is a Mismatch if there is no such file.
 func SumFile(root int, rel string, size int64, known CRCs, buf []byte) error {
 	a := assembler{known: known, buf: buf}
 	return a.copyFile(io.Discard, root, rel, size)
@@ -90,7 +89,7 @@ func (a *assembler) assemble(split io.Reader, w io.Writer) error {
 			return err
 		}
 		if !bytes.Equal(crc.Sum(nil), e.Payload) {
-			return &Mismatch{cleanRel(e.GetName()), "has another content than was stored"}
+			return &Mismatch{cleanRel(e.GetName()), "has different content than was stored"}
 		}
 	}
 }

@@ -14,21 +14,21 @@ import (
 	"github.com/carosio/carosbuild/pkg/beneath"
 )
 
-// ChangesOptions say what a tree is compared with.
+// ChangesOptions say what to compare a tree with.
 type ChangesOptions struct {
 	Lowers []string // what the tree was a copy of, top first, see Flatten
 	Format Format
-	Before *Stamps // of the copy
+	Before *Stamps // of the fresh copy
 	Clamp  *int64  // as in DiffOptions
 }
 
-// Changes moves what differs between a tree and the layers that it was a copy of into
-// the empty directory upper, which is on the same file system: that is then what the
-// upper directory of an overlay mount would be after the same changes, with whiteouts
-// and opaque directories. The tree is of no more use.
+// Changes moves what differs between a tree and the layers that it was copied from into
+// the empty directory upper, on the same file system. Upper is then what the upper
+// directory of an overlay mount would be after the same changes, with whiteouts and
+// opaque directories. The tree cannot be used any more.
 //
-// What was one file with several names, all of them below, and was changed, gets an
-// inode for each name, as overlay gives it one when it is written by that name.
+// A changed file that has several names, all of them below, gets an inode for each name,
+// as overlay creates one when the file is written by that name.
 func Changes(ctx context.Context, tree, upper string, o ChangesOptions) error {
 	c := &changer{
 		ChangesOptions: o, compare: comparer{o.Format, o.Clamp, make([]byte, 256<<10)}, now: &Stamps{files: map[string]stamp{}},
@@ -74,20 +74,20 @@ type changer struct {
 	compare     comparer
 	tree, upper int
 	now         *Stamps
-	linked      map[uint64]bool   // inodes of the copy that have got a name besides those they had
-	moved       map[uint64]string // inodes with several names below: where the first is in upper
+	linked      map[uint64]bool   // inodes of the copy that have got a new name
+	moved       map[uint64]string // first paths in upper of inodes with several names below
 }
 
-// change is a directory of upper, which is made when something in it has changed.
+// change is a directory of upper, which is made once something in it has changed.
 type change struct {
 	above *change
 	rel   string
 	made  bool
 }
 
-// findLinks finds the inodes of the copy with more names than they had. The first of
-// the old names goes into the layer with the new ones, for a layer can link to its own
-// files only.
+// findLinks finds the inodes of the copy that have more names than before. The first of
+// the old names goes into the layer with the new ones, since a layer can only have links
+// to its own files.
 func (c *changer) findLinks() {
 	for rel, st := range c.now.files {
 		if st.mode&unix.S_IFMT != unix.S_IFDIR && st.nlink > c.Before.files[rel].nlink && c.Before.inPlace(rel, st) {
@@ -96,7 +96,7 @@ func (c *changer) findLinks() {
 	}
 }
 
-// dir compares a directory that both have.
+// dir compares a directory that the tree and the layers below have.
 func (c *changer) dir(ctx context.Context, t *beneath.Dir, below *visible, to *change) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -122,7 +122,7 @@ func (c *changer) dir(ctx context.Context, t *beneath.Dir, below *visible, to *c
 	}
 	for _, name := range slices.Sorted(maps.Keys(lower)) {
 		if _, ok := c.Before.files[t.Join(name)]; !ok {
-			continue // it could not be copied, so nobody can have removed it
+			continue // it was not copied, so nobody can have removed it
 		}
 		if err := c.whiteout(to, name); err != nil {
 			return fmt.Errorf("whiteout of %s: %w", shown(t.Join(name)), err)
@@ -154,7 +154,7 @@ func (c *changer) entry(ctx context.Context, t *beneath.Dir, below *visible, to 
 	if err != nil {
 		return err
 	}
-	st, err := c.Format.stat(fd) // before anything is moved out of it
+	st, err := c.Format.stat(fd) // before anything is moved out
 	if err != nil {
 		return err
 	}
@@ -183,7 +183,7 @@ func (c *changer) entry(ctx context.Context, t *beneath.Dir, below *visible, to 
 	return c.look(fd, up, &st)
 }
 
-// xattrs makes a directory of upper when its attributes were changed.
+// xattrs makes a directory in upper if its extended attributes were changed.
 func (c *changer) xattrs(fd int, below *visible, st *unix.Stat_t, made *change) error {
 	lower, lst, err := below.stat()
 	if err != nil {
@@ -196,12 +196,12 @@ func (c *changer) xattrs(fd int, below *visible, st *unix.Stat_t, made *change) 
 	return err
 }
 
-// look gives a directory of upper the look that it had in the tree.
+// look gives a directory in upper the metadata that it had in the tree.
 func (c *changer) look(tree, upper int, st *unix.Stat_t) error {
 	return copyMeta(tree, ".", upper, ".", st, c.Format, c.compare.buf)
 }
 
-// make makes a directory of upper, and those above it.
+// make makes a directory in upper, and its parents.
 func (c *changer) make(d *change) error {
 	if d.made {
 		return nil
@@ -218,7 +218,7 @@ func (c *changer) make(d *change) error {
 	return unix.Mkdirat(at, path.Base(d.rel), 0o700)
 }
 
-// in makes a directory of upper and opens it.
+// in makes a directory in upper and opens it.
 func (c *changer) in(d *change) (int, error) {
 	if err := c.make(d); err != nil {
 		return -1, err
@@ -235,8 +235,8 @@ func (c *changer) whiteout(to *change, name string) error {
 	return makeWhiteout(up, name, c.Format.Prefix)
 }
 
-// replaced moves a directory with all that is in it, which the layers below do not have,
-// or have another one of.
+// replaced moves a directory with its contents. The layers below do not have it, or have
+// a different one.
 func (c *changer) replaced(t *beneath.Dir, to *change, name string, hides bool) error {
 	up, err := c.move(t, to, name)
 	if err != nil {
@@ -249,7 +249,7 @@ func (c *changer) replaced(t *beneath.Dir, to *change, name string, hides bool) 
 	return unix.Lsetxattr(fdPath(up)+"/"+name, c.Format.Prefix+"opaque", []byte("y"), 0)
 }
 
-// move moves a name of the tree to upper and opens where it is then.
+// move moves a name of the tree to upper and opens its new directory.
 func (c *changer) move(t *beneath.Dir, to *change, name string) (int, error) {
 	up, err := c.in(to)
 	if err != nil {
@@ -269,13 +269,13 @@ func (c *changer) move(t *beneath.Dir, to *change, name string) (int, error) {
 	return up, nil
 }
 
-// file moves what is not a directory, if it was changed.
+// file moves a file, which is not a directory, if it was changed.
 func (c *changer) file(t *beneath.Dir, below *visible, to *change, name string, was found, ok bool) error {
 	rel := t.Join(name)
 	now := c.now.files[rel]
 	old := c.Before.inPlace(rel, now)
 	withNew := old && c.linked[now.ino]
-	if withNew { // the first one alone goes with the new names
+	if withNew { // only the first old name goes with the new ones
 		delete(c.linked, now.ino)
 	} else if same, err := c.same(t, below, name, was, ok); same || err != nil {
 		return err
@@ -294,7 +294,7 @@ func (c *changer) file(t *beneath.Dir, below *visible, to *change, name string, 
 	return nil
 }
 
-// same reports whether a file is what the layers below have.
+// same reports whether a file is the same as in the layers below.
 func (c *changer) same(t *beneath.Dir, below *visible, name string, was found, ok bool) (bool, error) {
 	rel := t.Join(name)
 	if !ok || was.st.Mode&unix.S_IFMT == unix.S_IFDIR {
@@ -320,7 +320,7 @@ func (c *changer) same(t *beneath.Dir, below *visible, name string, was found, o
 	return c.compare.same(fd, name, &st, below.fds[was.layer], &was.st)
 }
 
-// apart gives a name in upper a copy of a file that is there already.
+// apart makes name in upper a copy of a file that is in upper already.
 func (c *changer) apart(to *change, name, first string) error {
 	up, err := c.in(to)
 	if err != nil {
@@ -341,8 +341,8 @@ func (c *changer) apart(to *change, name, first string) error {
 	return f.copyAs(from, base, up, name, &st)
 }
 
-// strip takes attributes from what a step has made that mean something in the directory of
-// a layer, such as that a file is a whiteout.
+// strip removes attributes from a step's files that would have a meaning in the directory
+// of a layer, such as a whiteout.
 func (c *changer) strip(dir int, name string) error {
 	st, err := stampOf(dir, name)
 	if err != nil {

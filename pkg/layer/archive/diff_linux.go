@@ -27,11 +27,11 @@ const (
 // DiffOptions say how an upper directory becomes a tar stream.
 type DiffOptions struct {
 	Format Format
-	Lowers []string // what upper is based on, top first
-	Clamp  *int64   // seconds since 1970 that no mtime exceeds
+	Lowers []string // the layers below upper, top first
+	Clamp  *int64   // latest mtime, in seconds since 1970
 	Root   bool     // write an entry for the root directory
 	Limit  int64    // bytes of the stream
-	Strip  bool     // take attributes from upper that no layer may have
+	Strip  bool     // remove attributes from upper that no layer may have
 }
 
 // differ walks an upper directory.
@@ -49,9 +49,9 @@ type differ struct {
 
 type inode struct{ dev, ino uint64 }
 
-// held is a directory whose entry waits until something needs it: overlay
-// copies a directory up when anything in it is touched, and where nothing but
-// times differs in the end there is nothing to say about it.
+// held is a directory whose entry waits until something needs it: overlay copies a
+// directory up when anything in it is touched, and if only its times differ in the end,
+// it gets no entry.
 type held struct {
 	header *tar.Header
 	dir    *beneath.Dir // the parent
@@ -71,12 +71,11 @@ type Result struct {
 	Sums    CRCs
 }
 
-// Diff writes the tar-split of the tar stream that upper stands for. Entries
-// come in the order of their names, depth first. Times are whole seconds; what
-// differs is set in upper too, so that the layer's files and its stream agree.
-// What is as it is below is removed from upper: files that were written with what they had,
-// and directories that hold nothing and differ in times only. Sockets are removed as well,
-// for tar has none.
+// Diff writes the tar-split of the tar stream of upper. Entries are sorted by name,
+// depth first. Times are whole seconds; they are set in upper, too, so that the layer's
+// files and its stream agree. Unchanged files are removed from upper: files that were
+// written with the content that they had, and empty directories that differ in times
+// only. So are sockets, which tar does not have.
 func Diff(upper string, record io.Writer, o DiffOptions) (Result, error) {
 	split := newSplitter(record)
 	defer split.end()
@@ -127,7 +126,7 @@ func (d *differ) result() (Result, error) {
 	return r, err
 }
 
-// dir writes the content of a directory. Below is what the layers below have of it.
+// dir writes the contents of a directory. Below is that directory in the layers below.
 func (d *differ) dir(dir *beneath.Dir, below *visible) error {
 	fd, err := dir.FD()
 	if err != nil {
@@ -224,8 +223,8 @@ func (d *differ) directory(parent *beneath.Dir, above *visible, name, full strin
 		return err
 	}
 	defer below.rest()
-	// Overlay marks each new directory as opaque, which costs it nothing; in
-	// the stream only those that hide something are.
+	// Overlay marks every new directory as opaque, which costs it nothing; the stream
+	// marks only those that hide something.
 	if opaque && !below.empty() {
 		if err := d.whiteout(full+"/"+WhiteoutOpaque, st); err != nil {
 			return err
@@ -254,7 +253,7 @@ func (d *differ) directory(parent *beneath.Dir, above *visible, name, full strin
 	return d.drop(parent, name, full)
 }
 
-// sameBelow reports whether the lower directory looks the same but for its times.
+// sameBelow reports whether the lower directory has the same metadata, except for times.
 func (d *differ) sameBelow(below *visible, st *unix.Stat_t, xattrs map[string]string) (bool, error) {
 	if below.empty() {
 		return false, nil
@@ -267,8 +266,8 @@ func (d *differ) sameBelow(below *visible, st *unix.Stat_t, xattrs map[string]st
 	return err == nil && maps.Equal(xattrs, theirs), err
 }
 
-// unchanged removes a file from upper that is what the layers below have, and reports
-// whether it was. One with several names is not removed, for those belong together.
+// unchanged removes a file from upper if it is the same in the layers below, and reports
+// whether it was. A file with several names is kept, since its names belong together.
 func (d *differ) unchanged(dir int, below *visible, name, full string, st *unix.Stat_t) (bool, error) {
 	kind := st.Mode & unix.S_IFMT
 	if below.empty() || kind == unix.S_IFDIR || kind == unix.S_IFSOCK || st.Nlink > 1 || isWhiteout(st) {
@@ -286,7 +285,7 @@ func (d *differ) unchanged(dir int, below *visible, name, full string, st *unix.
 	return true, d.remove(dir, name, full, 0)
 }
 
-// remove removes a name from a directory of upper, which keeps its time.
+// remove removes a name from a directory of upper and keeps the directory's time.
 func (d *differ) remove(dir int, name, full string, flags int) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(dir, &st); err != nil {
@@ -328,8 +327,7 @@ func (d *differ) release() error {
 	return nil
 }
 
-// linked writes a hard link when the inode has been written under another
-// name.
+// linked writes a hard link if the inode has been written under another name.
 func (d *differ) linked(full string, st *unix.Stat_t) (bool, error) {
 	if st.Nlink < 2 {
 		return false, nil

@@ -31,7 +31,7 @@ func (d *differ) header(full string, st *unix.Stat_t, xattrs map[string]string, 
 	return h
 }
 
-// emit writes an entry and gives the file below dir the entry's time.
+// emit writes an entry and sets the file in dir to the entry's time.
 func (d *differ) emit(dir int, name, full string, st *unix.Stat_t, xattrs map[string]string, h *tar.Header) error {
 	if err := d.release(); err != nil {
 		return err
@@ -70,10 +70,10 @@ func (d *differ) write(h *tar.Header) error {
 	return nil
 }
 
-// shown is a path below the root as messages name it. A step chose it.
+// shown is a path below the root for messages. It is escaped, since a step chose it.
 func shown(rel string) string { return terminal.Line("/" + rel) }
 
-// cleanRel is the path relative to the root of p, "" for the root itself.
+// cleanRel is the path of p relative to the root, "" for the root itself.
 func cleanRel(p string) string {
 	return strings.TrimPrefix(path.Clean("/"+p), "/")
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
-// An error about a file names it as text: nothing in it can act on a terminal, or
+// An error about a file prints its name as text: nothing in it can act on a terminal or
 // look like another line.
 func TestErrorsPrintNamesAsText(t *testing.T) {
 	for _, place := range []error{

@@ -16,7 +16,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/owner"
 )
 
-// Flatten copies what layers, top first, make together into the empty directory dst:
+// Flatten copies merged layers, given top first, into the empty directory dst, with
 // contents, hard links, holes and all metadata.
 func Flatten(ctx context.Context, lowers []string, format Format, dst string) error {
 	fd, err := unix.Open(dst, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
@@ -36,14 +36,14 @@ func Flatten(ctx context.Context, lowers []string, format Format, dst string) er
 // flattener copies a tree.
 type flattener struct {
 	format  Format
-	alive   func() error // an error ends the copy
+	alive   func() error // its error ends the copy
 	top     int          // the root of the copy
 	links   map[inode]string
 	content contentCopier
 	buf     []byte
 }
 
-// dir copies the content of a directory, then its metadata.
+// dir copies the contents of a directory, then its metadata.
 func (f *flattener) dir(from *visible, to *beneath.Dir) error {
 	if err := f.alive(); err != nil {
 		return err
@@ -97,8 +97,8 @@ func (f *flattener) entry(from *visible, to *beneath.Dir, name string, found fou
 	return f.dir(below, sub)
 }
 
-// file copies what is not a directory. Device nodes that this process may not make are
-// left out, as in layers that are applied.
+// file copies a file that is not a directory. Device nodes that this process may not make
+// are left out, as in layers that are applied.
 func (f *flattener) file(src, dst int, name, full string, st *unix.Stat_t) error {
 	key := inode{uint64(st.Dev), st.Ino}
 	if first, ok := f.links[key]; ok && st.Nlink > 1 {
@@ -114,8 +114,8 @@ func (f *flattener) file(src, dst int, name, full string, st *unix.Stat_t) error
 	return err
 }
 
-// copyAs copies one file, with all but its other names. The error is EPERM for a device
-// node that cannot be made.
+// copyAs copies one file, without its other names. The error is EPERM for a device node
+// that cannot be made.
 func (f *flattener) copyAs(src int, name string, dst int, to string, st *unix.Stat_t) (err error) {
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFREG:
@@ -136,7 +136,7 @@ func (f *flattener) copyAs(src int, name string, dst int, to string, st *unix.St
 	return copyMeta(src, name, dst, to, st, f.format, f.buf)
 }
 
-// link makes another name for what was copied to first.
+// link makes a hard link to the file that was copied to first.
 func (f *flattener) link(first string, dst int, name string) error {
 	dir, err := beneath.Open(f.top, ParentOf(first), unix.O_PATH|unix.O_DIRECTORY)
 	if err != nil {
@@ -146,8 +146,8 @@ func (f *flattener) link(first string, dst int, name string) error {
 	return unix.Linkat(dir, first[strings.LastIndexByte(first, '/')+1:], dst, name, 0)
 }
 
-// copyMeta gives a new file, which belongs to uid and gid 0, the metadata of another.
-// Name is "." for directories.
+// copyMeta gives a new file, which belongs to uid and gid 0, the metadata of another
+// file. Name is "." for directories.
 func copyMeta(src int, name string, dst int, to string, st *unix.Stat_t, format Format, buf []byte) error {
 	attrs, _, err := Xattrs(src, name, st, Format{Owners: format.Owners}, buf)
 	if err != nil {
@@ -167,12 +167,12 @@ func copyMeta(src int, name string, dst int, to string, st *unix.Stat_t, format 
 // can.
 type contentCopier struct {
 	buf    []byte
-	slow   bool // no file shares blocks here
-	plain  bool // nor does the kernel copy between the two
+	slow   bool // files cannot share blocks here
+	plain  bool // copy_file_range does not work, either
 	copied int64
 }
 
-// copyAt makes the file to, 0600, with the content of name.
+// copyAt creates the file to, 0600, with the content of name.
 func (c *contentCopier) copyAt(src, dst int, name, to string, st *unix.Stat_t) error {
 	in, err := openRegular(src, name)
 	if err != nil {
@@ -215,7 +215,7 @@ func (c *contentCopier) copy(in, out *os.File, size int64) error {
 		if err == nil {
 			end, err = unix.Seek(int(in.Fd()), data, unix.SEEK_HOLE)
 		}
-		if err == unix.EINVAL { // the file system does not know
+		if err == unix.EINVAL { // the file system does not support it
 			data, end, err = off, size, nil
 		}
 		if err == nil {
@@ -229,7 +229,7 @@ func (c *contentCopier) copy(in, out *os.File, size int64) error {
 	return nil
 }
 
-// extent copies the bytes from off to end.
+// extent copies the bytes between off and end.
 func (c *contentCopier) extent(in, out *os.File, off, end int64) error {
 	for off < end && !c.plain {
 		r, w := off, off
@@ -239,7 +239,7 @@ func (c *contentCopier) extent(in, out *os.File, off, end int64) error {
 			c.plain = true
 		case err != nil:
 			return err
-		case n == 0: // shorter than it was
+		case n == 0: // the file has become shorter
 			return nil
 		}
 		off += int64(max(n, 0))

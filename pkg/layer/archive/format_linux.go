@@ -8,13 +8,14 @@ import (
 	"github.com/carosio/carosbuild/pkg/owner"
 )
 
-// Format says how the directories of a store's layers have what a plain directory has not.
+// Format says how the directories of a store's layers represent what a plain directory
+// cannot.
 type Format struct {
 	Prefix string       // of overlay's own extended attributes
-	Owners owner.Policy // of their files; nil asks the kernel
+	Owners owner.Policy // of the layers' files; nil asks the kernel
 }
 
-// owners is the policy.
+// owners returns the policy.
 func (f Format) owners() owner.Policy {
 	if f.Owners == nil {
 		return owner.Kernel{}
@@ -22,5 +23,5 @@ func (f Format) owners() owner.Policy {
 	return f.Owners
 }
 
-// stat is what an open file is, which is not a whiteout.
+// stat stats an open file that is not a whiteout.
 func (f Format) stat(fd int) (unix.Stat_t, error) { return f.owners().Stat(fd, "") }

@@ -14,14 +14,14 @@ import (
 	"github.com/vbatts/tar-split/tar/storage"
 )
 
-// headerReader is a tar stream made of a tar-split, in which the contents of
-// files are zeros. It can seek forward, which archive/tar does to skip them.
+// headerReader is a tar stream from a tar-split, with zeros for the contents of files.
+// It can seek forward, which archive/tar does to skip them.
 type headerReader struct {
 	z     *gzip.Reader
 	dec   *json.Decoder
 	off   int64
-	seg   []byte // what is left of a segment
-	zeros int64  // what is left of a file
+	seg   []byte // the rest of a segment
+	zeros int64  // the rest of a file
 	err   error
 }
 
@@ -33,7 +33,7 @@ func newHeaderReader(split io.Reader) *headerReader {
 	return h
 }
 
-// fill makes sure that there is something left, or sets err.
+// fill makes sure that there is something to read, or sets err.
 func (h *headerReader) fill() bool {
 	for h.err == nil && len(h.seg) == 0 && h.zeros == 0 {
 		var e storage.Entry
@@ -67,7 +67,7 @@ func (h *headerReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Seek goes forward, relative to the present offset.
+// Seek seeks forward, relative to the current offset.
 func (h *headerReader) Seek(offset int64, whence int) (int64, error) {
 	if whence != io.SeekCurrent || offset < 0 {
 		return h.off, errors.New("tar record: cannot seek backward")
@@ -95,8 +95,8 @@ func (h *headerReader) Seek(offset int64, whence int) (int64, error) {
 // ErrRecord says that a tar-split cannot be read.
 var ErrRecord = errors.New("its tar record")
 
-// Headers calls f for each member of a tar stream, of which there is a tar-split,
-// compressed with gzip. Contents of files are not read, and not there to be read.
+// Headers calls f for each member of a tar stream, given its tar-split, compressed with
+// gzip. Contents of files are not available.
 func Headers(split io.Reader, f func(*tar.Header) error) error {
 	tr := tar.NewReader(newHeaderReader(split))
 	for {

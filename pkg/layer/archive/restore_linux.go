@@ -12,10 +12,10 @@ import (
 	"github.com/carosio/carosbuild/pkg/beneath"
 )
 
-// Restore has a path of a tree, a copy of layers by Flatten, be as the layers have it,
-// and gone where they do not. A directory in which something was changed stays as it is,
-// and so does one that is not empty in the place of a file. The directory above the path
-// is one, and not a link.
+// Restore restores a path of a tree, which Flatten copied from layers, to what the layers
+// have, or removes it if they do not have it. A directory with changes in it stays as it
+// is, and so does a directory that is not empty in place of a file. The path's parent must
+// be a directory, not a link.
 func Restore(tree, rel string, lowers []string, format Format, before *Stamps) error {
 	top, err := openDirectory(tree)
 	if err != nil {
@@ -41,7 +41,7 @@ func Restore(tree, rel string, lowers []string, format Format, before *Stamps) e
 	return r.restore(dir, above, rel, name, was, ok)
 }
 
-// descend is the directory at a path, empty where there is none.
+// descend returns the directory at a path, empty if there is none.
 func descend(v *visible, rel string) (*visible, error) {
 	for name := range strings.SplitSeq(rel, "/") {
 		if name == "" {
@@ -57,7 +57,7 @@ func descend(v *visible, rel string) (*visible, error) {
 	return v, nil
 }
 
-// restorer puts single files back.
+// restorer restores single files.
 type restorer struct {
 	flattener
 	before *Stamps
@@ -100,7 +100,7 @@ func (r *restorer) restore(dir int, above *visible, rel, name string, was found,
 	return r.before.add(r.top, rel)
 }
 
-// directory is the directory that a path is in, as a walk has it.
+// directory opens the parent directory of a path level by level, as a walk does.
 func (r *restorer) directory(rel string) (*beneath.Dir, error) {
 	at := beneath.Root(r.top)
 	for name := range strings.SplitSeq(ParentOf(rel), "/") {
@@ -117,7 +117,7 @@ func (r *restorer) directory(rel string) (*beneath.Dir, error) {
 	return at, nil
 }
 
-// restoreDir gives a directory its former look if nothing in it was changed.
+// restoreDir restores a directory's metadata if nothing in it was changed.
 func (r *restorer) restoreDir(dir int, above *visible, rel, name string, st *unix.Stat_t) error {
 	fd, err := unix.Openat(dir, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {

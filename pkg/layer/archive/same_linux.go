@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// comparer tells whether a file is what a lower layer has, as far as a tar stream says
-// it: by type, mode, owner, time in whole seconds, attributes and content.
+// comparer tells whether a file is the same as in a lower layer in all that a tar stream
+// has: type, mode, owner, time in whole seconds, attributes and content.
 type comparer struct {
 	format Format
 	clamp  *int64
@@ -29,7 +29,7 @@ func (c *comparer) seconds(st *unix.Stat_t) int64 {
 	return sec
 }
 
-// look compares what two stats say, but for the times of directories.
+// look compares the results of two stats, except for the times of directories.
 func (c *comparer) look(a, b *unix.Stat_t) bool {
 	switch {
 	case a.Mode != b.Mode || a.Uid != b.Uid || a.Gid != b.Gid:
@@ -77,7 +77,7 @@ func readlink(dir int, name string) (string, error) {
 	return string(buf[:max(n, 0)]), err
 }
 
-// sameXattrs compares the attributes that a layer has.
+// sameXattrs compares extended attributes, as far as a layer has them.
 func (c *comparer) sameXattrs(dir int, name string, st *unix.Stat_t, below int, lowerName string, lower *unix.Stat_t) (bool, error) {
 	a, _, err := Xattrs(dir, name, st, c.format, c.buf)
 	if err != nil {
@@ -118,12 +118,11 @@ func (c *comparer) sameContent(dir, below int, name string) (bool, error) {
 	}
 }
 
-// openRegular opens a file for reading, which leaves its time of access alone where it
-// can.
+// openRegular opens a file for reading and, if it may, leaves its access time alone.
 func openRegular(dir int, name string) (*os.File, error) {
 	const flags = unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NOFOLLOW | unix.O_NONBLOCK
 	fd, err := unix.Openat(dir, name, flags|unix.O_NOATIME, 0)
-	if err == unix.EPERM { // O_NOATIME is for owners
+	if err == unix.EPERM { // O_NOATIME is for the owner only
 		fd, err = unix.Openat(dir, name, flags, 0)
 	}
 	if err != nil {

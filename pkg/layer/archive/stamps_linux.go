@@ -12,26 +12,26 @@ import (
 	"github.com/carosio/carosbuild/pkg/beneath"
 )
 
-// Stamps are what a tree's files looked like when nobody had changed them yet, by path.
-// They tell which files may have been changed.
+// Stamps are the states of a tree's files before any change, by path. They tell which
+// files may have been changed.
 type Stamps struct {
 	files map[string]stamp
-	taken int64 // nanoseconds since 1970; what changed just before may change again unseen
+	taken int64 // nanoseconds since 1970; a file changed just before may change again unnoticed
 }
 
-// stamp is one file. A file whose stamp is the same has not been changed, for nobody can
-// set the time of the change of an inode; one whose stamp differs may still be the same.
+// stamp is the state of one file. A file with the same stamp has not been changed, since
+// nobody can set an inode's change time; a file with a different stamp may still be equal.
 type stamp struct {
 	ino          uint64
-	born         int64 // nanoseconds since 1970, 0 where the file system does not say
+	born         int64 // nanoseconds since 1970, 0 if the file system does not say
 	ctime, mtime int64
 	size         uint64
 	nlink        uint32
 	mode         uint16
 }
 
-// clockTick is more than the granularity of times of inodes, in nanoseconds: one tick of
-// a kernel with 100 of them a second.
+// clockTick exceeds the granularity of inode times, in nanoseconds: one tick of a kernel
+// with 100 ticks a second.
 const clockTick = 20 * int64(time.Millisecond)
 
 // Take takes the stamps of a tree.
@@ -47,7 +47,7 @@ func Take(dir string) (*Stamps, error) {
 	return s, err
 }
 
-// add takes the stamps of what is at a path below the open directory root.
+// add takes the stamps at a path below the open directory root.
 func (s *Stamps) add(root int, rel string) error {
 	dir, err := beneath.Open(root, ParentOf(rel), unix.O_RDONLY|unix.O_DIRECTORY)
 	if err != nil {
@@ -88,8 +88,8 @@ func (s *Stamps) walk(dir *beneath.Dir) error {
 	})
 }
 
-// eachBelow calls f with all that is below a directory: a name in an open one, and its path.
-// F tells the type of the file.
+// eachBelow calls f for every file below a directory, with an open directory, the name in
+// it, and the path. F returns the file's type.
 func eachBelow(dir *beneath.Dir, f func(fd int, name, path string) (mode uint32, err error)) error {
 	fd, err := dir.FD()
 	if err != nil {
@@ -139,14 +139,14 @@ func stampOf(dir int, name string) (stamp, error) {
 
 func nanoseconds(t unix.StatxTimestamp) int64 { return t.Sec*1e9 + int64(t.Nsec) }
 
-// untouched reports whether a file with a stamp is as it was at that path.
+// untouched reports whether a file whose stamp is now is surely unchanged at that path.
 func (s *Stamps) untouched(rel string, now stamp) bool {
 	was, ok := s.files[rel]
 	return ok && was == now && was.ctime < s.taken-clockTick
 }
 
-// inPlace reports whether what is at that path is the inode that was there: one that
-// takes its place may get its number, but not its birthday.
+// inPlace reports whether the inode at that path is the one that was there: an inode
+// that replaces it may get its number, but not its birth time.
 func (s *Stamps) inPlace(rel string, now stamp) bool {
 	was, ok := s.files[rel]
 	return ok && was.ino == now.ino && was.born == now.born && was.mode&unix.S_IFMT == now.mode&unix.S_IFMT

@@ -7,9 +7,9 @@ import (
 	"hash"
 )
 
-// streamDigest is the SHA-256 of a stream. One that is longer than a buffer is hashed in a
-// goroutine of its own, which takes as long as all else that is done with a stream. It
-// has to be ended.
+// streamDigest is the SHA-256 of a stream. A stream longer than a buffer is hashed in a
+// goroutine of its own, since hashing takes as long as all other work on a stream. It has
+// to be ended.
 type streamDigest struct {
 	sum         hash.Hash
 	buf         []byte // the newest bytes
@@ -17,7 +17,7 @@ type streamDigest struct {
 	done        chan struct{} // the goroutine has ended
 }
 
-// Sizes of a streamDigest: bytes of a buffer, and how many there are beside the newest.
+// Sizes of a streamDigest: bytes of a buffer, and number of buffers besides the newest.
 const (
 	digestBytes   = 256 << 10
 	digestBuffers = 3
@@ -37,7 +37,7 @@ func (d *streamDigest) write(p []byte) {
 	}
 }
 
-// handOver has the goroutine hash the newest bytes.
+// handOver passes the newest bytes to the goroutine.
 func (d *streamDigest) handOver() {
 	if d.full == nil {
 		d.full, d.empty, d.done = make(chan []byte, digestBuffers), make(chan []byte, digestBuffers+1), make(chan struct{})
@@ -56,7 +56,7 @@ func (d *streamDigest) handOver() {
 	d.buf = <-d.empty
 }
 
-// end ends the goroutine; it may be called several times, and nothing is written after it.
+// end ends the goroutine. It may be called several times; nothing is written after it.
 func (d *streamDigest) end() {
 	if d.full != nil {
 		close(d.full)

@@ -17,13 +17,13 @@ func TestStreamDigest(t *testing.T) {
 		for i := range data {
 			data[i] = byte(random.Uint32())
 		}
-		synctest.Test(t, func(t *testing.T) { // which fails when a goroutine is left
+		synctest.Test(t, func(t *testing.T) { // fails if a goroutine is left
 			d := newStreamDigest()
 			for rest := data; len(rest) > 0; {
 				n := min(len(rest), 1+random.IntN(3*digestBytes/2))
 				piece := bytes.Clone(rest[:n])
 				d.write(piece)
-				clear(piece) // it is the caller's again
+				clear(piece) // the caller may reuse it
 				rest = rest[n:]
 			}
 			want := sha256.Sum256(data)

@@ -12,9 +12,9 @@ import (
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
-// Strip takes the attributes from all files of a tree that no stream may set: on an
-// overlay mount the kernel sees to it that nobody sets overlay's own, in a plain
-// directory it does not.
+// Strip removes from all files of a tree the attributes that no stream may set. On an
+// overlay mount the kernel keeps others from setting overlay's own; in a plain directory
+// it does not.
 func Strip(dir string) error {
 	fd, err := openDirectory(dir)
 	if err != nil {
@@ -41,7 +41,7 @@ func stripBelow(dir *beneath.Dir, f Format, buf []byte) error {
 	})
 }
 
-// stripXattrs takes the attributes from a file that no stream may set.
+// stripXattrs removes from a file the attributes that no stream may set.
 func stripXattrs(file string, f Format, buf []byte) error {
 	n, err := unix.Llistxattr(file, buf)
 	if err == unix.ENOTSUP || n == 0 && err == nil {

@@ -20,12 +20,12 @@ import (
 // segmentBytes is how much of a tar stream one tar-split segment may hold.
 const segmentBytes = 64 << 10
 
-// splitter takes the bytes of a tar stream in order, hashes them, and records
-// them as tar-split: bytes of files that the layer holds as references, all
-// others as they are. It has to be ended. The format is github.com/vbatts/tar-split v0.12: JSON
-// lines, {"type":2,"payload":bytes,"position":n} for bytes and
+// splitter takes the bytes of a tar stream in order, hashes them, and records them as a
+// tar-split: contents of the layer's files as references, all other bytes as they are. It
+// has to be ended. The format is github.com/vbatts/tar-split v0.12: JSON lines,
+// {"type":2,"payload":bytes,"position":n} for bytes and
 // {"type":1,"name":path,"size":n,"payload":CRC-64-ISO,"position":n} for a file.
-// Files without content are left out, for readers skip them.
+// Files without content are left out, since readers skip them.
 type splitter struct {
 	out     *bufio.Writer
 	enc     *json.Encoder
@@ -35,7 +35,7 @@ type splitter struct {
 	crc     hash.Hash64
 	crc32   hash.Hash32 // Castagnoli, for the record of the layer's files
 	pos     int
-	counted int64 // bytes of the file in progress
+	counted int64 // bytes of the current file
 	infile  bool
 	err     error
 }
@@ -77,7 +77,7 @@ func (s *splitter) beginFile() {
 	s.counted, s.infile = 0, true
 }
 
-// endFile ends it and tells its name below the layer's directory.
+// endFile ends the file and gives its name below the layer's directory.
 func (s *splitter) endFile(name string) {
 	s.infile = false
 	e := storage.Entry{Type: storage.FileType, Size: s.counted, Payload: s.crc.Sum(nil)}
@@ -100,7 +100,7 @@ func (s *splitter) add(e storage.Entry) {
 	}
 }
 
-// end releases what finish has not: it comes after it, or in its place.
+// end releases resources: it is called after finish or in place of it.
 func (s *splitter) end() { s.sum.end() }
 
 // finish returns the stream's digest and size in bytes.
@@ -112,8 +112,8 @@ func (s *splitter) finish() (oci.Digest, int64, error) {
 	return oci.Digest{Algorithm: "sha256", Hex: hex.EncodeToString(s.sum.digest())}, s.size, s.err
 }
 
-// inlineFiles copies a tar-split with some of its file references, given by
-// position, replaced by their contents.
+// inlineFiles copies a tar-split and replaces some file references, given by position,
+// by the contents.
 func inlineFiles(dst io.Writer, src io.Reader, contents map[int]io.Reader) error {
 	out := bufio.NewWriter(dst)
 	enc, dec := json.NewEncoder(out), json.NewDecoder(src)

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// FuzzSplit: whatever splits a stream, inlining gives the same bytes back.
+// FuzzSplit: however a stream is split, inlining gives the same bytes.
 func FuzzSplit(f *testing.F) {
 	f.Add([]byte("header"), []byte("content"), []byte("trailer"))
 	f.Fuzz(func(t *testing.T, head, content, tail []byte) {

@@ -18,14 +18,13 @@ import (
 // lowers are the directories below an upper one, top first.
 type lowers []string
 
-// openBeneath opens a path below a directory without following any symbolic
-// link.
+// openBeneath opens a path below a directory without following symbolic links.
 func openBeneath(dir, rel string, flags int) (int, error) {
 	return beneath.OpenIn(dir, rel, flags)
 }
 
-// Trim removes from an upper directory what the sandbox made in it rather
-// than the step: exclude with all below, stubs where they are still empty.
+// Trim removes from an upper directory what the sandbox, not the step, made in it:
+// exclude with everything below, and stubs that are still empty.
 func Trim(upper string, exclude, stubs []string) error {
 	if len(exclude)+len(stubs) == 0 {
 		return nil
@@ -41,7 +40,7 @@ func Trim(upper string, exclude, stubs []string) error {
 			return fmt.Errorf("the root directory cannot be left out of a layer")
 		}
 		if !plainParents(root, rel) {
-			return nil // the step has put something else there
+			return nil // the step has put something there
 		}
 		if all {
 			return removeIn(upper, rel)
@@ -73,7 +72,7 @@ func Trim(upper string, exclude, stubs []string) error {
 	return nil
 }
 
-// removeIn removes a name below a directory with all that is in it.
+// removeIn removes a name below a directory with its contents.
 func removeIn(dir, rel string) error {
 	fd, err := openBeneath(dir, ParentOf(rel), unix.O_PATH|unix.O_DIRECTORY)
 	if err != nil {
@@ -83,7 +82,7 @@ func removeIn(dir, rel string) error {
 	return beneath.RemoveAt(fd, path.Base(rel))
 }
 
-// plainParents reports whether all directories above rel are directories.
+// plainParents reports whether all parents of rel are directories.
 func plainParents(root *os.Root, rel string) bool {
 	for d := path.Dir(rel); d != "."; d = path.Dir(d) {
 		if st, err := root.Lstat(d); err != nil || !st.IsDir() {
@@ -109,7 +108,7 @@ func (l lowers) directory(rel string, f Format) (fd int, st unix.Stat_t, ok bool
 			return fd, st, true, nil
 		}
 		unix.Close(fd)
-		return -1, st, false, fmt.Errorf("look at %q below: %w", rel, err)
+		return -1, st, false, fmt.Errorf("read %q in the layers below: %w", rel, err)
 	}
 	return -1, st, false, nil
 }

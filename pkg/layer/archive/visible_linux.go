@@ -10,13 +10,13 @@ import (
 	"github.com/carosio/carosbuild/pkg/beneath"
 )
 
-// visible is a directory of what layers make together, as an overlay mount would show
-// it. The zero value is a directory that no layer has.
+// visible is a directory of merged layers, as an overlay mount would show it. The zero
+// value is a directory that no layer has.
 type visible struct {
 	format Format
 	rel    string
-	in     []string // the layers whose directories are seen, top first
-	fds    []int    // of the directory in each of them; nil while they are not open
+	in     []string // the layers whose directories are merged, top first
+	fds    []int    // of the directory in each of these layers; nil while closed
 }
 
 // found is a name in a visible directory.
@@ -39,14 +39,14 @@ func (v *visible) open() error {
 		fd, err := openBeneath(dir, v.rel, unix.O_PATH|unix.O_DIRECTORY)
 		if err != nil {
 			v.rest()
-			return fmt.Errorf("open %s below: %w", shown(v.rel), err)
+			return fmt.Errorf("open %s in the layers below: %w", shown(v.rel), err)
 		}
 		v.fds = append(v.fds, fd)
 	}
 	return nil
 }
 
-// rest closes what open has opened, until it is used again.
+// rest closes the descriptors of open, until the directory is used again.
 func (v *visible) rest() {
 	for _, fd := range v.fds {
 		unix.Close(fd)
@@ -54,7 +54,7 @@ func (v *visible) rest() {
 	v.fds = nil
 }
 
-// lookup finds a name that is no whiteout.
+// lookup finds a name, unless it is a whiteout.
 func (v *visible) lookup(name string) (found, bool, error) {
 	if err := v.open(); err != nil {
 		return found{}, false, err
@@ -65,7 +65,7 @@ func (v *visible) lookup(name string) (found, bool, error) {
 		case err == unix.ENOENT:
 			continue
 		case err != nil:
-			return found{}, false, fmt.Errorf("look at %s below: %w", shown(v.join(name)), err)
+			return found{}, false, fmt.Errorf("read %s in the layers below: %w", shown(v.join(name)), err)
 		}
 		return found{st, i}, !isWhiteout(&st), nil
 	}
@@ -79,7 +79,7 @@ func (v *visible) join(name string) string {
 	return v.rel + "/" + name
 }
 
-// enter is the directory of that name, empty where there is none. It is to be rested.
+// enter returns the directory of that name, empty if there is none. The caller calls rest.
 func (v *visible) enter(name string) (*visible, error) {
 	sub := &visible{format: v.format, rel: v.join(name)}
 	f, ok, err := v.lookup(name)
@@ -97,7 +97,7 @@ func (v *visible) enter(name string) (*visible, error) {
 		}
 		if err != nil {
 			sub.rest()
-			return nil, fmt.Errorf("look at %s below: %w", shown(sub.rel), err)
+			return nil, fmt.Errorf("read %s in the layers below: %w", shown(sub.rel), err)
 		}
 		if st.Mode&unix.S_IFMT != unix.S_IFDIR {
 			unix.Close(fd)
@@ -114,7 +114,7 @@ func (v *visible) enter(name string) (*visible, error) {
 // empty reports whether no layer has the directory.
 func (v *visible) empty() bool { return len(v.in) == 0 }
 
-// names are those of the directory, with the layer that each is of.
+// names returns the names in the directory, each with its layer.
 func (v *visible) names() (map[string]found, error) {
 	if err := v.open(); err != nil {
 		return nil, err
@@ -124,7 +124,7 @@ func (v *visible) names() (map[string]found, error) {
 	for i, fd := range v.fds {
 		names, err := beneath.Names(fd)
 		if err != nil {
-			return nil, fmt.Errorf("list %s below: %w", shown(v.rel), err)
+			return nil, fmt.Errorf("list %s in the layers below: %w", shown(v.rel), err)
 		}
 		for _, name := range names {
 			if _, ok := out[name]; ok || hidden[name] {
@@ -132,7 +132,7 @@ func (v *visible) names() (map[string]found, error) {
 			}
 			st, err := StatAt(fd, name, v.format)
 			if err != nil {
-				return nil, fmt.Errorf("look at %s below: %w", shown(v.join(name)), err)
+				return nil, fmt.Errorf("read %s in the layers below: %w", shown(v.join(name)), err)
 			}
 			if isWhiteout(&st) {
 				hidden[name] = true
@@ -144,7 +144,7 @@ func (v *visible) names() (map[string]found, error) {
 	return out, nil
 }
 
-// stat is what the topmost layer has of the directory itself.
+// stat stats the directory itself, in its topmost layer.
 func (v *visible) stat() (fd int, st unix.Stat_t, err error) {
 	if err := v.open(); err != nil {
 		return -1, st, err

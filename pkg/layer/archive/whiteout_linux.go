@@ -4,17 +4,17 @@ package archive
 
 import "golang.org/x/sys/unix"
 
-// A whiteout in the directory of a layer is a character device 0/0, as overlay has it.
-// Where that cannot be made, as on an overlay mount, it is an empty file with the
-// attribute "whiteout" of overlay's own, which overlay knows too (xwhiteouts, Linux 6.7).
+// A whiteout in the directory of a layer is a character device 0/0, as in overlay. Where
+// that cannot be made, for example on an overlay mount, it is an empty file with overlay's
+// attribute "whiteout", which overlay understands, too (xwhiteouts, Linux 6.7).
 
-// makeWhiteout makes a whiteout. The error is EEXIST where there is something.
+// makeWhiteout makes a whiteout. The error is EEXIST if the name exists.
 func makeWhiteout(dir int, name, prefix string) error {
 	err := unix.Mknodat(dir, name, unix.S_IFCHR, 0)
 	if err != unix.EPERM {
 		return err
 	}
-	fd, err := unix.Openat(dir, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600) // attributes are for those who may write
+	fd, err := unix.Openat(dir, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600) // attributes can be set by those who may write
 	if err != nil {
 		return err
 	}
@@ -22,8 +22,7 @@ func makeWhiteout(dir int, name, prefix string) error {
 	return unix.Fsetxattr(fd, prefix+"whiteout", []byte("y"), 0)
 }
 
-// TryMarks tries in an empty directory whether it can hold whiteouts and opaque
-// directories.
+// TryMarks tries whether an empty directory can hold whiteouts and opaque directories.
 func TryMarks(dir int, prefix string) error {
 	if err := makeWhiteout(dir, "whiteout", prefix); err != nil {
 		return err
@@ -31,8 +30,8 @@ func TryMarks(dir int, prefix string) error {
 	return unix.Setxattr(fdPath(dir), prefix+"opaque", []byte("y"), 0)
 }
 
-// StatAt looks at a name in the directory of a layer, without following a link. A
-// whiteout is a character device 0/0, whatever it is made of.
+// StatAt stats a name in the directory of a layer, without following a link. Any kind of
+// whiteout is reported as a character device 0/0.
 func StatAt(dir int, name string, f Format) (unix.Stat_t, error) {
 	var st unix.Stat_t
 	err := unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW)
@@ -48,7 +47,7 @@ func StatAt(dir int, name string, f Format) (unix.Stat_t, error) {
 	return f.Owners.Stat(dir, name)
 }
 
-// statFD is StatAt of an open file.
+// statFD is StatAt for an open file.
 func statFD(fd int, prefix string) (unix.Stat_t, error) {
 	var st unix.Stat_t
 	err := unix.Fstat(fd, &st)
@@ -68,7 +67,7 @@ func isWhiteout(st *unix.Stat_t) bool {
 
 func isOpaque(fd int, prefix string) bool { return hasMark(fdPath(fd), prefix+"opaque") }
 
-// hasMark reports whether a file has an attribute that says "y".
+// hasMark reports whether an attribute of a file is "y".
 func hasMark(file, attr string) bool {
 	var v [2]byte
 	n, err := unix.Getxattr(file, attr, v[:])

@@ -11,40 +11,38 @@ import (
 	"github.com/carosio/carosbuild/pkg/terminal"
 )
 
-// What overlay's own extended attributes begin with, inside a user namespace and
-// outside.
+// Prefixes of overlay's own extended attributes, inside a user namespace and outside.
 const (
 	UserOverlay    = "user.overlay."
 	TrustedOverlay = "trusted.overlay."
 )
 
-// PAXXattr is what the PAX record of an extended attribute begins with.
+// PAXXattr is the prefix of the PAX record of an extended attribute.
 const PAXXattr = "SCHILY.xattr."
 
-// PrivateXattr reports whether an attribute means something to this machine's
-// storage, so that no stream may set it.
+// PrivateXattr reports whether an attribute has a meaning for this machine's storage, so
+// that no stream may set it.
 func PrivateXattr(attr string) bool {
 	return strings.HasPrefix(attr, UserOverlay) || strings.HasPrefix(attr, TrustedOverlay) ||
 		strings.HasPrefix(attr, "user.containers.") || strings.HasPrefix(attr, "user.fuseoverlayfs.") ||
 		strings.HasPrefix(attr, "user.carosbuild.")
 }
 
-// NamespaceXattr reports whether a user namespace can give a file an attribute.
+// NamespaceXattr reports whether an attribute can be set in a user namespace.
 func NamespaceXattr(name string) bool {
 	return name == "security.capability" || strings.HasPrefix(name, "system.posix_acl_") || strings.HasPrefix(name, "user.")
 }
 
-// Xattrs are the extended attributes that a layer has of name in an open directory,
-// or of that itself, as PAX records, and whether the directory is opaque. Buf is space to
-// work in.
+// Xattrs returns the extended attributes that a layer has for name in an open directory,
+// or for the directory itself, as PAX records, and whether the directory is opaque. Buf is
+// a work buffer.
 func Xattrs(dir int, name string, st *unix.Stat_t, f Format, buf []byte) (recs map[string]string, opaque bool, err error) {
 	return readXattrs(dir, name, st, f, false, buf)
 }
 
-// readXattrs reads the extended attributes of name below dir (of dir itself for
-// "") as PAX records. Those that mean something to a machine's storage never
-// appear, neither overlay's own nor what a step has made to look like them;
-// opaque is what overlay's say.
+// readXattrs reads the extended attributes of name below dir (of dir itself for "") as
+// PAX records. Attributes with a meaning for a machine's storage are left out, both
+// overlay's own and a step's imitations; opaque is what overlay's own say.
 func readXattrs(dir int, name string, st *unix.Stat_t, f Format, strip bool, buf []byte) (recs map[string]string, opaque bool, err error) {
 	file := fdPath(dir)
 	if name != "" {
@@ -71,7 +69,7 @@ func readXattrs(dir int, name string, st *unix.Stat_t, f Format, strip bool, buf
 			continue
 		}
 		if !own && !NamespaceXattr(key) {
-			continue // of the host's security module
+			continue // set by the host's security module
 		}
 		n, err := unix.Lgetxattr(file, key, buf)
 		if err == unix.ENODATA {

@@ -16,8 +16,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/layer/archive"
 )
 
-// copier is the driver that copies layers, and finds what was changed by comparing. It
-// needs no mount, and makes one where it can, for programs with set-user-ID.
+// copier is the driver that copies layers, and finds changes by comparing. It needs no
+// mount, but makes one where it can, for set-user-ID programs.
 type copier struct {
 	Options // with Mounts, snapshots are mount points where that is permitted
 
@@ -25,15 +25,14 @@ type copier struct {
 	views map[string]*copiedView // by layer
 }
 
-// copiedView is a copy that is looked at. It stays until the store is closed, for the
-// next one who looks.
+// copiedView is a copy for views. It stays until the store is closed, for the next view.
 type copiedView struct {
 	once sync.Once
 	dir  string
 	err  error
 }
 
-// copySnapshot is a copy.
+// copySnapshot is a snapshot that is a copy.
 type copySnapshot struct {
 	of     *copier
 	dir    string
@@ -100,7 +99,7 @@ func (s *copySnapshot) Changes(ctx context.Context, clamp *int64) error {
 	return nil
 }
 
-// Revert copies a path anew.
+// Revert copies a path again.
 func (s *copySnapshot) Revert(name string) error {
 	dir, err := openPlain(s.tree(), path.Dir(name))
 	if err == unix.ENOENT {
@@ -115,8 +114,8 @@ func (s *copySnapshot) Revert(name string) error {
 	})
 }
 
-// View implements Driver. The copy is of no use to anybody who writes: it is mounted
-// read-only where that can be.
+// View implements Driver. The copy must not be written to: it is mounted read-only where
+// that is possible.
 func (c *copier) View(ctx context.Context, dir, id string, lowers []string) (string, func() error, error) {
 	copied, err := c.copied(ctx, id, lowers)
 	if err != nil {
@@ -139,7 +138,7 @@ func (c *copier) View(ctx context.Context, dir, id string, lowers []string) (str
 	}, nil
 }
 
-// copied is the one copy of a chain for those who look.
+// copied returns the one copy of a chain for all its views.
 func (c *copier) copied(ctx context.Context, id string, lowers []string) (string, error) {
 	c.mu.Lock()
 	if c.views == nil {
@@ -158,7 +157,7 @@ func (c *copier) copied(ctx context.Context, id string, lowers []string) (string
 	})
 	if v.err != nil {
 		c.mu.Lock()
-		delete(c.views, id) // the next one tries again
+		delete(c.views, id) // the next view tries again
 		c.mu.Unlock()
 	}
 	return v.dir, v.err

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Package snapshot makes roots of the directories of layers: overlay mounts, or copies
-// that are compared with the layers when what was changed is asked for. It tells which of
-// them a place for a store carries.
+// Package snapshot makes root directories from the directories of layers: overlay mounts,
+// or copies, which are compared with the layers to find changes. It finds out which of
+// these a place for a store supports.
 //
-// What it leaves out: which layers there are, and what becomes of the changes.
+// It does not know which layers exist, or what becomes of the changes.
 package snapshot

@@ -16,7 +16,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/layer/archive"
 )
 
-// overlay says how this kernel and namespace want overlay file systems.
+// overlay says how overlay file systems are mounted with this kernel and namespace.
 type overlay struct {
 	prefix string // of overlay's own extended attributes
 	user   bool   // mount option userxattr
@@ -33,8 +33,8 @@ func detectOverlay() (overlay, error) {
 	return overlay{archive.TrustedOverlay, false}, nil
 }
 
-// hasAdmin reports whether this process may set trusted.* attributes, which takes
-// CAP_SYS_ADMIN of the host.
+// hasAdmin reports whether this process may set trusted.* attributes, which needs
+// CAP_SYS_ADMIN on the host.
 func hasAdmin() bool {
 	h := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var d [2]unix.CapUserData
@@ -59,12 +59,12 @@ func (o overlay) mount(lowers []string, upper, work, target string) error {
 	return nil
 }
 
-// readOnly are the attributes of a mount that is looked at, and whose programs
-// nobody runs.
+// readOnly are the attributes of a mount that is only read, and whose programs nobody
+// runs.
 const readOnly = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV
 
-// bindForSteps mounts a directory of the store where a step runs: there
-// set-user-ID programs work as they will in the image.
+// bindForSteps mounts a directory of the store for a step: set-user-ID programs work
+// there as they will in the image.
 func bindForSteps(from, to string) error {
 	if err := unix.Mount(from, to, "", unix.MS_BIND, ""); err != nil {
 		return fmt.Errorf("bind %s to %s: %w", from, to, err)
@@ -74,7 +74,7 @@ func bindForSteps(from, to string) error {
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSYS) { // before Linux 5.12, or a filter refuses it
 		err = unix.Mount("", to, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_NODEV, "")
 	}
-	// EPERM: the host has mounted it so, and no step of this store can have more.
+	// EPERM: the host's mount is nosuid, which no step of this store can change.
 	if err != nil && !errors.Is(err, unix.EPERM) {
 		return errors.Join(fmt.Errorf("permit set-user-ID programs in %s: %w", to, err), detach(to))
 	}
@@ -100,8 +100,8 @@ func bindReadOnly(from, to string) error {
 type option struct{ key, value string }
 
 func (o overlay) options(upper, work string) []option {
-	// redirect_dir off makes a rename of a lower directory fail with EXDEV,
-	// upon which tools copy: a tar layer cannot express a redirect.
+	// With redirect_dir=nofollow, a rename of a lower directory fails with EXDEV, and tools
+	// copy instead: a tar layer cannot express a redirect.
 	opts := []option{{"redirect_dir", "nofollow"}, {"index", "off"}, {"metacopy", "off"}}
 	if o.user {
 		opts = []option{{"userxattr", ""}, {"index", "off"}}
@@ -148,8 +148,8 @@ func (o overlay) mountNew(lowers []string, upper, work, target string) error {
 	return unix.MoveMount(m, "", unix.AT_FDCWD, target, unix.MOVE_MOUNT_F_EMPTY_PATH)
 }
 
-// mountOld names directories by descriptor, for all options together must fit
-// into one page.
+// mountOld names directories by descriptor, since all options together must fit into one
+// page.
 func (o overlay) mountOld(lowers []string, upper, work, target string) error {
 	var names []string
 	for _, l := range lowers {
@@ -177,7 +177,7 @@ func (o overlay) mountOld(lowers []string, upper, work, target string) error {
 	return unix.Mount("overlay", target, "overlay", flags, data)
 }
 
-// detach unmounts target, whoever still looks at it.
+// detach unmounts target, even if it is in use.
 func detach(target string) error {
 	if err := unix.Unmount(target, unix.MNT_DETACH); err != nil {
 		return fmt.Errorf("unmount %s: %w", target, err)
@@ -185,7 +185,7 @@ func detach(target string) error {
 	return nil
 }
 
-// UnmountBelow detaches all mounts in a directory.
+// UnmountBelow detaches all mounts below a directory.
 func UnmountBelow(dir string) error {
 	f, err := os.Open("/proc/self/mountinfo")
 	if err != nil {
@@ -208,7 +208,7 @@ func UnmountBelow(dir string) error {
 	return sc.Err()
 }
 
-// inUserNamespace reports whether ids are not those of the host.
+// inUserNamespace reports whether ids differ from those of the host.
 func inUserNamespace() (bool, error) {
 	b, err := os.ReadFile("/proc/self/uid_map")
 	if err != nil {

@@ -15,14 +15,15 @@ import (
 	"github.com/carosio/carosbuild/pkg/layer/archive"
 )
 
-// overlaySnapshot is an overlay mount. A plain one, without layers below, is its changes.
+// overlaySnapshot is an overlay mount. Without layers below, it is plain: its root is its
+// changes.
 type overlaySnapshot struct {
 	dir   string
 	plain bool
 }
 
-// Prepare implements Driver. The upper directory looks like the topmost root directory,
-// for it becomes the root directory of the snapshot.
+// Prepare implements Driver. The upper directory gets the metadata of the topmost root
+// directory, since it becomes the root directory of the snapshot.
 func (o overlay) Prepare(_ context.Context, dir string, lowers []string) (Snapshot, error) {
 	s := &overlaySnapshot{dir, len(lowers) == 0}
 	if err := os.Mkdir(s.upper(), 0o755); err != nil {
@@ -40,7 +41,7 @@ func (o overlay) Prepare(_ context.Context, dir string, lowers []string) (Snapsh
 	}
 	var st unix.Stat_t
 	if err := unix.Stat(lowers[0], &st); err != nil {
-		return nil, fmt.Errorf("look at the parent's root: %w", err)
+		return nil, fmt.Errorf("read the parent's root: %w", err)
 	}
 	if err := os.Chown(s.upper(), int(st.Uid), int(st.Gid)); err != nil {
 		return nil, err
@@ -74,7 +75,8 @@ func (s *overlaySnapshot) Root() string  { return filepath.Join(s.dir, "merged")
 func (s *overlaySnapshot) upper() string { return filepath.Join(s.dir, ChangesDir) }
 func (s *overlaySnapshot) End() error    { return detach(s.Root()) }
 
-// Changes finds in the upper directory what was changed.
+// Changes finds the changes in the upper directory. A plain one may have attributes that no
+// layer may have, which it removes.
 func (s *overlaySnapshot) Changes(context.Context, *int64) error {
 	if !s.plain {
 		return nil
@@ -82,7 +84,7 @@ func (s *overlaySnapshot) Changes(context.Context, *int64) error {
 	return archive.Strip(s.upper())
 }
 
-// Revert takes a name out of what was changed; the mount may show that late.
+// Revert removes a name from the changes; the mount may show that later.
 func (s *overlaySnapshot) Revert(name string) error {
 	dir, err := openPlain(s.upper(), path.Dir(name))
 	if err == unix.ENOENT { // nothing was changed there
@@ -95,7 +97,7 @@ func (s *overlaySnapshot) Revert(name string) error {
 	return removeFrom(dir, path.Base(name))
 }
 
-// openPlain opens a directory below another, with no link on the way.
+// openPlain opens a directory below another without following links.
 func openPlain(root, name string) (int, error) {
 	fd, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -107,8 +109,8 @@ func openPlain(root, name string) (int, error) {
 	})
 }
 
-// removeFrom removes a name, unless it is a directory with something in it, from a
-// directory, which keeps its times.
+// removeFrom removes a name from a directory, unless it is a directory that is not empty,
+// and keeps the directory's times.
 func removeFrom(dir int, name string) error {
 	return keepingTimes(dir, func() error {
 		err := unix.Unlinkat(dir, name, 0)
@@ -123,7 +125,7 @@ func removeFrom(dir int, name string) error {
 	})
 }
 
-// keepingTimes gives a directory back the times that it had before f.
+// keepingTimes calls f and then restores the directory's times.
 func keepingTimes(dir int, f func() error) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(dir, &st); err != nil {

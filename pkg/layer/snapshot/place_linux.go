@@ -13,7 +13,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/layer/archive"
 )
 
-// PlaceError says that a store cannot be where it should.
+// PlaceError says that a store cannot be in a place.
 type PlaceError struct {
 	Dir string
 	Why string // as in "it is on overlayfs, ..."
@@ -24,7 +24,7 @@ func (e *PlaceError) Error() string {
 	return fmt.Sprintf("the store cannot be in %s: %s", e.Dir, e.Reason())
 }
 
-// Reason is why.
+// Reason says why.
 func (e *PlaceError) Reason() string {
 	if e.Err != nil {
 		return e.Why + ": " + e.Err.Error()
@@ -34,9 +34,9 @@ func (e *PlaceError) Reason() string {
 
 func (e *PlaceError) Unwrap() error { return e.Err }
 
-// CheckPlace says what is known to be wrong with a place for a store without
-// trying: it changes nothing and needs no namespace. Dir need not exist. The
-// error is a PlaceError.
+// CheckPlace says what is wrong with a place for a store, as far as that is known without
+// trying: it changes nothing and needs no namespace. Dir need not exist. The error is a
+// PlaceError.
 func CheckPlace(dir string) error {
 	at := dir
 	var st unix.Statfs_t
@@ -52,9 +52,9 @@ func CheckPlace(dir string) error {
 	return nil
 }
 
-// Choose tries kinds of snapshots in a place, which exists, and returns the first that
-// works there. Why has the reasons against those before. The error is a PlaceError where
-// none works.
+// Choose tries kinds of snapshots in an existing place, and returns the first that works
+// there. Why has the reasons against those before it. If none works, the error is a
+// PlaceError.
 func Choose(dir string, kinds []Kind) (k Kind, why []*PlaceError, err error) {
 	if err := CheckPlace(dir); err != nil {
 		return "", nil, err
@@ -77,7 +77,7 @@ func Choose(dir string, kinds []Kind) (k Kind, why []*PlaceError, err error) {
 	return "", why, why[0]
 }
 
-// tryCopy tries what copies need: whiteouts, and marks of opaque directories.
+// tryCopy tries what copies need: whiteouts and opaque directories.
 func tryCopy(dir string) (err error) {
 	prefix, err := Prefix(Copy)
 	if err != nil {
@@ -100,7 +100,7 @@ func tryCopy(dir string) (err error) {
 }
 
 // tryOverlay mounts an overlay of two directories in a place, replaces a directory in it,
-// and takes it down again.
+// and unmounts it again.
 func tryOverlay(dir string) (err error) {
 	var fs unix.Statfs_t
 	if err := unix.Statfs(dir, &fs); err == nil && fs.Type == unix.OVERLAYFS_SUPER_MAGIC {
@@ -125,7 +125,7 @@ func tryOverlay(dir string) (err error) {
 		return &PlaceError{Dir: dir, Why: "its file system does not carry overlay mounts", Err: err}
 	}
 	defer func() { err = errors.Join(err, detach(in("merged"))) }()
-	// A directory that takes the place of another is marked with an attribute.
+	// A directory that replaces another is marked with an attribute.
 	err = os.RemoveAll(in("merged", "d"))
 	if err == nil {
 		err = os.Mkdir(in("merged", "d"), 0o700)

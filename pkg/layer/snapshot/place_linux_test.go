@@ -68,7 +68,7 @@ func TestPlaces(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name, dir string
-		known     bool // to be bad, without trying
+		known     bool // known to be bad without trying
 		want      Kind // "" for none
 	}{
 		{"a directory", dir, false, Overlay},
@@ -92,8 +92,8 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
-// What copies leave in the store can be read by all: by the superuser, who could set other
-// attributes, and by whoever shares the store and has fewer capabilities.
+// Attributes that copies leave in the store can be read by all: by the superuser, who could
+// set others, and by those who share the store with fewer capabilities.
 func TestPrefix(t *testing.T) {
 	if got, err := Prefix(Copy); got != archive.UserOverlay || err != nil {
 		t.Errorf("copies: %q, %v", got, err)

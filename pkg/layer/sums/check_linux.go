@@ -11,8 +11,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/layer/archive"
 )
 
-// Make records the files in dir as those of layer id. The error is a Mismatch if there is a file whose
-// sum is not known.
+// Make records the files in dir as those of layer id. The error is a Mismatch if the sum of
+// a file is not known.
 func Make(file, id, dir string, format archive.Format, known archive.CRCs) error {
 	w := newWriter(id)
 	err := List(dir, format, func(f *File, ino uint64) error {
@@ -64,8 +64,8 @@ func (r *Reader) Check(dir string, format archive.Format, limit int) ([]*archive
 	return out, err
 }
 
-// Differs says how the metadata of a file differ from what was recorded, "" when
-// they do not. Times later than clamp count as clamp; 0 leaves them.
+// Differs says how the metadata of a file differs from the record, "" if it does not.
+// Times later than clamp count as clamp; 0 means no clamp.
 func (f *File) Differs(want *File, clamp int64) string {
 	sec, nsec := want.Mtime, want.MtimeNsec
 	if clamp != 0 && (sec > clamp || sec == clamp && nsec > 0) {

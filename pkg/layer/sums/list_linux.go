@@ -24,9 +24,8 @@ type lister struct {
 	each   func(f *File, ino uint64) error
 }
 
-// List calls each for every file in a layer's directory, the directory
-// itself first, in the order of tree.Compare. Contents are not read: CRC is 0,
-// and ino tells which inode it is.
+// List calls each for every file in a layer's directory, the directory itself first, in the
+// order of tree.Compare. Contents are not read: CRC is 0, and ino is the inode number.
 func List(dir string, format archive.Format, each func(f *File, ino uint64) error) error {
 	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
 	if err != nil {
@@ -74,7 +73,7 @@ func (l *lister) dir(dir *beneath.Dir) error {
 	return nil
 }
 
-// file passes on what there is to know of name in the directory fd.
+// file reports name in the directory fd to each.
 func (l *lister) file(fd int, name, full string) (isDir bool, err error) {
 	st, err := archive.StatAt(fd, name, l.format)
 	if err != nil {
@@ -101,7 +100,7 @@ func (l *lister) file(fd int, name, full string) (isDir bool, err error) {
 	return st.Mode&unix.S_IFMT == unix.S_IFDIR, l.each(f, st.Ino)
 }
 
-// recordXattrs are extended attributes in PAX records, ascending by name.
+// recordXattrs iterates over the extended attributes in PAX records, sorted by name.
 func recordXattrs(records map[string]string) iter.Seq2[string, []byte] {
 	return func(yield func(string, []byte) bool) {
 		for _, k := range slices.Sorted(maps.Keys(records)) {

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Expected is what a mount of a chain of layers shows if it is what was
-// stored: one File after another, in the order of tree.Compare.
+// Expected is what a mount of a chain of undamaged layers shows: one File after another,
+// in the order of tree.Compare.
 type Expected struct {
 	layers []*Reader // top first
 }
@@ -18,7 +18,7 @@ type Expected struct {
 // directories.
 func Merge(layers []*Reader) *Expected { return &Expected{layers} }
 
-// Next is the next file and the layer that it is of; ok is false at the end.
+// Next returns the next file and its layer; ok is false at the end.
 func (e *Expected) Next() (f File, layer string, ok bool, err error) {
 	for {
 		top := e.first()
@@ -42,7 +42,7 @@ func (e *Expected) Next() (f File, layer string, ok bool, err error) {
 	}
 }
 
-// first is the topmost of the layers that have the next path, -1 at the end.
+// first is the index of the topmost layer that has the next path, -1 at the end.
 func (e *Expected) first() int {
 	top := -1
 	for i, r := range e.layers {
@@ -53,8 +53,7 @@ func (e *Expected) first() int {
 	return top
 }
 
-// skip goes over path, which a layer above has too, and with all over what is
-// below it.
+// skip skips path, which a layer above has, too, and, with all, everything below it.
 func (r *Reader) skip(path string, all bool) error {
 	for r.ok {
 		at := r.cur.Path

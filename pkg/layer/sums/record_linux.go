@@ -21,7 +21,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/layer/archive"
 )
 
-// File is what is recorded of one file of a layer when the layer is made.
+// File is the record of one file of a layer, made with the layer.
 type File struct {
 	Path      string // below the root, "" is the root
 	Mode      uint32 // with the type, as in stat(2)
@@ -34,23 +34,22 @@ type File struct {
 	Link      string // target of a symbolic link
 	Xattrs    uint32 // see Xattrs; 0 without any
 
-	opaque bool // nothing of the layers below shows in the directory
+	opaque bool // the directory hides those of the layers below
 }
 
 func (f *File) whiteout() bool { return f.Mode&unix.S_IFMT == unix.S_IFCHR && f.Rdev == 0 }
 
-// Format of a record: magic; the layer's ID,
-// 64 bytes; entries in the order of tree.Compare; a SHA-256 of all before it.
-// An entry has, each as a varint unless said otherwise: how many bytes its path
-// shares with the one before it; length and bytes of the rest; mode; uid; gid;
-// mtime in seconds (signed) and nanoseconds; Xattrs; then by its type: size
-// and CRC-32C, length and bytes of the target, device number, or 1 for an opaque
-// directory and 0 for another.
+// Format of a record: magic; the layer's ID, 64 bytes; entries in the order of
+// tree.Compare; a SHA-256 of everything before it. An entry has these fields, each a varint
+// unless noted: how many bytes its path shares with the previous one; length and bytes of
+// the rest; mode; uid; gid; mtime in seconds (signed) and nanoseconds; Xattrs; then by
+// type: size and CRC-32C, length and bytes of the target, device number, or 1 for an opaque
+// directory and 0 for any other.
 const magic = "carosbuild sums 1\n"
 
-// Xattrs is a CRC-32C of extended attributes, ascending by name; 0 without
-// any. It leaves out what belongs to the machine rather than to the file: the
-// overlay's own, ownership tables, and the label that a security module gives.
+// Xattrs is a CRC-32C of extended attributes, sorted by name; 0 without any. It leaves out
+// attributes of the machine rather than of the file: overlay's own, ownership tables, and
+// the label of a security module.
 func Xattrs(attrs iter.Seq2[string, []byte]) uint32 {
 	var b []byte
 	for name, value := range attrs {
@@ -111,8 +110,8 @@ func appendString(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
-// save writes the record. Like a layer's files it is not waited for: one that
-// did not get to the disk whole is made again.
+// save writes the record. Like a layer's files it is not synced: a record that did not get
+// to disk whole is made again.
 func (w *writer) save(file string) error {
 	sum := sha256.Sum256(w.buf)
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
@@ -121,7 +120,7 @@ func (w *writer) save(file string) error {
 	return freshfile.Write(file, append(w.buf, sum[:]...), false)
 }
 
-// Reader gives the entries of a record in order.
+// Reader reads the entries of a record in order.
 type Reader struct {
 	layer string
 	rest  []byte
@@ -130,7 +129,7 @@ type Reader struct {
 	ok    bool   // there is a current entry
 }
 
-// ErrNone says that there is no record, or none that is whole.
+// ErrNone says that there is no record, or only a damaged one.
 var ErrNone = errors.New("no record of its files")
 
 // Open opens the record of a layer and goes to its first entry.
@@ -154,8 +153,8 @@ func Open(file, id string) (*Reader, error) {
 	return r, r.next()
 }
 
-// next goes to the next entry. The bytes are those that were sealed: what does
-// not fit is a fault of this program.
+// next goes to the next entry. The digest of the bytes was checked, so an entry that does
+// not fit is a bug of this program.
 func (r *Reader) next() error {
 	if len(r.rest) == 0 {
 		r.ok = false
@@ -188,7 +187,7 @@ func (r *Reader) next() error {
 	return nil
 }
 
-// decoder takes values from bytes; short is set where there are too few.
+// decoder decodes values from bytes; short is set if there are too few.
 type decoder struct {
 	rest  []byte
 	short bool

@@ -15,7 +15,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/layer/archive"
 )
 
-// tree makes files, NAME=CONTENT, and directories, NAME, below a directory.
+// tree makes a directory with files, NAME=CONTENT, and directories, NAME.
 func tree(t *testing.T, files ...string) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "diff")
@@ -35,7 +35,7 @@ func tree(t *testing.T, files ...string) string {
 	return dir
 }
 
-// record records a directory as that of a layer, and opens the record.
+// record records a directory as a layer's, and opens the record.
 func record(t *testing.T, dir, id string) *Reader {
 	t.Helper()
 	known := archive.CRCs{}
@@ -94,7 +94,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// Of each file the topmost layer's record counts.
+// For each file, the topmost layer's record counts.
 func TestMerge(t *testing.T) {
 	low := record(t, tree(t, "a/f=one", "a/g=two", "b=three"), ids[0])
 	top := record(t, tree(t, "a/g=other", "a/h=new"), ids[1])
@@ -116,7 +116,7 @@ func TestMerge(t *testing.T) {
 	}
 }
 
-// A record of another layer, or one that is damaged, counts as none.
+// A record of another layer or a damaged one counts as missing.
 func TestOpen(t *testing.T) {
 	dir := tree(t, "empty=")
 	file := filepath.Join(t.TempDir(), "record")
@@ -145,7 +145,7 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// A file whose sum nobody has taken is not recorded.
+// A file without a known sum is not recorded.
 func TestMakeWantsSums(t *testing.T) {
 	var m *archive.Mismatch
 	err := Make(filepath.Join(t.TempDir(), "record"), ids[0], tree(t, "f=x"), archive.Format{Prefix: archive.UserOverlay}, nil)

@@ -29,10 +29,10 @@ type Caps uint64
 // Has reports whether a capability is in the set.
 func (c Caps) Has(n Cap) bool { return c&(1<<n) != 0 }
 
-// fsCaps are CAP_FS_SET: what setfsuid takes away and gives back.
+// fsCaps are CAP_FS_SET: the capabilities that setfsuid removes and restores.
 const fsCaps Caps = 1<<0 | 1<<1 | 1<<2 | 1<<3 | 1<<4 | 1<<9 | 1<<27 | 1<<32
 
-// Default are Docker's capabilities of a container.
+// Default are Docker's default capabilities of a container.
 const Default Caps = 1<<0 | 1<<1 | 1<<3 | 1<<4 | 1<<5 | 1<<6 | 1<<7 | 1<<8 | 1<<10 | 1<<13 | 1<<18 | 1<<27 | 1<<29 | 1<<31
 
 // Capset is capset(2) of a process for itself.
@@ -48,20 +48,20 @@ func (c Creds) Capset(effective, permitted, inheritable Caps) (Creds, syscall.Er
 	return c, 0
 }
 
-// Program is what execve(2) looks at in a program's file.
+// Program is what matters to execve(2) in a program's file.
 type Program struct {
 	UID, GID       uint32
 	Setuid, Setgid bool
 	Caps           *FileCaps // nil: none
 }
 
-// FileCaps are what a file's security.capability gives.
+// FileCaps are the capabilities in a file's security.capability.
 type FileCaps struct {
 	Permitted, Inheritable Caps
 	Effective              bool
 }
 
-// Exec are the credentials of the program that a process executes.
+// Exec returns the credentials of the program that a process executes.
 func (c Creds) Exec(p Program) Creds {
 	if p.Setuid {
 		c.User.Effective = p.UID
@@ -75,7 +75,7 @@ func (c Creds) Exec(p Program) Creds {
 		granted = p.Caps.Permitted&c.Bounding | p.Caps.Inheritable&c.Inheritable
 		effective = p.Caps.Effective
 	}
-	// A file's own capabilities count where a setuid file makes root of somebody else.
+	// A file's own capabilities count if a setuid file makes another user root.
 	if byFile := p.Caps != nil && c.User.Effective == 0 && c.User.Real != 0; !byFile {
 		if c.User.Effective == 0 || c.User.Real == 0 {
 			granted = c.Bounding | c.Inheritable

@@ -4,27 +4,27 @@ package creds
 
 import "sync"
 
-// Base is the index of a step's first program, and the highest one.
+// Base is the index of a step's first program, and the highest index.
 const Base = 1 << 60
 
-// Image tells one program in a process from the next one that it executes; no program
-// has the zero value.
+// Image distinguishes a program in a process from the next one that the process executes; no
+// program has the zero value.
 type Image [16]byte
 
 // Carrier keeps the credentials of a step's processes. A process has an index in its hard
-// RLIMIT_RTTIME, which fork, execve and threads inherit without anybody's help, and which
-// can only be lowered. So an index has to be lower than the former one, and is shared with
-// all processes of the same credentials where that is so.
+// RLIMIT_RTTIME, which fork, execve and threads inherit by themselves, and which can only be
+// lowered. So a new index has to be lower than the former one; processes with the same
+// credentials share an index if that holds.
 type Carrier struct {
 	mu      sync.Mutex
-	known   []uint32 // by Base minus the index: which of all
+	known   []uint32 // by Base minus the index: position in all
 	all     []Creds
 	number  map[Creds]uint32
 	low     map[Creds]uint64 // the lowest index of equal credentials
 	leaving map[uint64]Image // by index
 }
 
-// NewCarrier is a carrier whose first index has the credentials of the first program.
+// NewCarrier returns a carrier whose first index has the credentials of the first program.
 func NewCarrier(first Creds) *Carrier {
 	c := &Carrier{number: map[Creds]uint32{}, low: map[Creds]uint64{}, leaving: map[uint64]Image{}}
 	c.low[first] = c.add(first)
@@ -42,8 +42,8 @@ func (c *Carrier) add(creds Creds) uint64 {
 	return Base - uint64(len(c.known)-1)
 }
 
-// Of are the credentials that belong to a limit; false for a limit that no process can
-// have. Unless leaving is zero, they are those of that program, and what it executes may
+// Of returns the credentials that belong to a limit; false for a limit that no process can
+// have. Unless leaving is zero, they are that program's, and the program that it executes may
 // have others.
 func (c *Carrier) Of(limit uint64) (creds Creds, leaving Image, ok bool) {
 	c.mu.Lock()
@@ -55,7 +55,7 @@ func (c *Carrier) Of(limit uint64) (creds Creds, leaving Image, ok bool) {
 	return c.all[c.known[i]], c.leaving[limit], true
 }
 
-// Index is one below a limit that stands for credentials.
+// Index returns an index below a limit that stands for credentials.
 func (c *Carrier) Index(limit uint64, creds Creds) uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -66,8 +66,8 @@ func (c *Carrier) Index(limit uint64, creds Creds) uint64 {
 	return c.low[creds]
 }
 
-// Leaving is an index of its own for a process that is about to execute another program
-// than image, which has the credentials.
+// Leaving returns a separate index for a process with these credentials that is about to
+// execute a different program than image.
 func (c *Carrier) Leaving(creds Creds, image Image) uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -76,7 +76,7 @@ func (c *Carrier) Leaving(creds Creds, image Image) uint64 {
 	return index
 }
 
-// Len is how many indices there are.
+// Len is the number of indices.
 func (c *Carrier) Len() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()

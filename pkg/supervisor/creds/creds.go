@@ -31,7 +31,7 @@ type Creds struct {
 	KeepCaps    bool
 }
 
-// New are the credentials of a step's first program.
+// New returns the credentials of a step's first program.
 func New(uid, gid uint32, groups []uint32, bounding Caps) Creds {
 	c := Creds{User: all(uid), Group: all(gid), groups: pack(groups), Bounding: bounding}
 	if uid == 0 {
@@ -40,7 +40,7 @@ func New(uid, gid uint32, groups []uint32, bounding Caps) Creds {
 	return c
 }
 
-// pack sorts groups, as the kernel does it.
+// pack sorts groups, as the kernel does.
 func pack(groups []uint32) string {
 	var b strings.Builder
 	for _, g := range slices.Sorted(slices.Values(groups)) {
@@ -58,10 +58,10 @@ func (c Creds) Groups() []uint32 {
 	return out
 }
 
-// Can reports whether a capability is in force.
+// Can reports whether a capability is effective.
 func (c Creds) Can(n Cap) bool { return c.Effective.Has(n) }
 
-// InGroup reports whether files of a group are the process's group's.
+// InGroup reports whether the process is in a group, for access to files.
 func (c Creds) InGroup(gid uint32) bool {
 	return gid == c.Group.FS || slices.Contains(c.Groups(), gid)
 }

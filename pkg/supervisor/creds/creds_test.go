@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// A step's root drops its rights in the ways that programs do.
+// A step's root drops its privileges in the ways that programs do.
 func TestDrop(t *testing.T) {
 	root := New(0, 0, nil, Default)
 	must := func(c Creds, errno syscall.Errno) Creds {

@@ -39,7 +39,7 @@ func compare(args []string) int {
 	for seed := range n {
 		diff := make(chan string)
 		go func() {
-			runtime.LockOSThread() // which ends with the goroutine
+			runtime.LockOSThread() // the thread ends with the goroutine
 			diff <- oneThread(rand.New(rand.NewPCG(uint64(seed), 1)))
 		}()
 		if d := <-diff; d != "" {
@@ -57,7 +57,7 @@ func oneThread(r *rand.Rand) string {
 	if err != nil {
 		return err.Error()
 	}
-	// Most threads have no more than a step has.
+	// Most threads have no more capabilities than a step.
 	if r.IntN(4) > 0 {
 		for n := range Cap(41) {
 			if !Default.Has(n) {
@@ -167,7 +167,7 @@ func capset(eff, perm, inh Caps) syscall.Errno {
 	return 0
 }
 
-// kernelCreds are what the kernel says of this thread.
+// kernelCreds are the kernel's credentials of this thread.
 func kernelCreds() (Creds, error) {
 	var c Creds
 	var u, g [3]uint32

@@ -13,7 +13,7 @@ import (
 
 // Call is a system call with its arguments read.
 type Call struct {
-	Name   string // as in package filter, of 16-bit calls without the 16
+	Name   string // as in package filter, without the 16 of 16-bit calls
 	Arch   filter.Arch
 	Narrow bool // ids have 16 bits
 	Args   [6]uint64
@@ -28,11 +28,11 @@ type Call struct {
 	Major  uint32
 	Minor  uint32
 	Attr   string // name of an extended attribute
-	Value  []byte // of it, or an address of a socket
-	Link   string // what a symbolic link says
-	Buf    uint64 // where the answer goes
-	Size   uint64 // of it
-	At     bool   // an answer of getxattrat: Buf has struct xattr_args
+	Value  []byte // of the attribute, or a socket's address
+	Link   string // target of a symbolic link
+	Buf    uint64 // address for the answer
+	Size   uint64 // of Buf
+	At     bool   // an answer to getxattrat: Buf has struct xattr_args
 }
 
 // Target is the file that a call is about.
@@ -52,7 +52,7 @@ const (
 	atEmptyPath = 0x1000
 )
 
-// shapes say what the arguments of each call are, in their order.
+// shapes describe the arguments of each call, in order.
 var shapes = map[string]string{
 	"chown": "path uid gid", "lchown": "link uid gid", "fchown": "fd uid gid", "fchownat": "dir path uid gid at",
 	"chmod": "path mode", "fchmod": "fd mode", "fchmodat": "dir path mode", "fchmodat2": "dir path mode at",
@@ -101,7 +101,7 @@ func Decode(m Memory, arch filter.Arch, name string, args [6]uint64) (Call, sysc
 		return c, syscall.ENOSYS
 	}
 	d := decoder{m: m, call: &c}
-	// An empty path is allowed by a flag that comes later.
+	// A later flag may allow an empty path.
 	for i, word := range shape {
 		if word == "at" {
 			d.flags(uint32(args[i]))
@@ -117,7 +117,7 @@ type decoder struct {
 	m     Memory
 	call  *Call
 	empty bool
-	errno syscall.Errno // the first one
+	errno syscall.Errno // the first error
 }
 
 func (d *decoder) flags(at uint32) {
@@ -126,7 +126,7 @@ func (d *decoder) flags(at uint32) {
 	d.call.Target.NoLink = at&atNoFollow != 0
 }
 
-// argument reads one argument; next is the one after it.
+// argument reads one argument; next is the argument after it.
 func (d *decoder) argument(word string, v, next uint64) {
 	if d.errno != 0 {
 		return

@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// space is memory whose addresses begin at base; there is nothing around it.
+// space is memory whose addresses begin at base; nothing around it is mapped.
 type space struct {
 	base uint64
 	b    []byte
@@ -29,7 +29,7 @@ func (s space) Read(addr uint64, p []byte) error {
 	return nil
 }
 
-// put places a string or bytes at an address of one page and a bit.
+// put makes a space of two pages with a string or bytes at an offset.
 func put(at int, v string) space {
 	s := space{base: 0x7000, b: make([]byte, 8192)}
 	copy(s.b[at:], v)

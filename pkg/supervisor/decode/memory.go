@@ -7,16 +7,16 @@ import (
 	"syscall"
 )
 
-// Memory is that of a process.
+// Memory is the memory of a process.
 type Memory interface {
-	// Read fills p with what begins at an address, all of it or none.
+	// Read fills p from an address, completely or not at all.
 	Read(addr uint64, p []byte) error
 }
 
-// page is the smallest size of a page: what begins inside one can be read up to its end.
+// page is the smallest page size: from an address in a page, memory can be read to its end.
 const page = 4096
 
-// Limits of the kernel: linux/limits.h, and of an address of a unix socket.
+// Limits of the kernel: linux/limits.h, and the size of a unix socket's address.
 const (
 	pathMax      = 4096
 	xattrNameMax = 255
@@ -24,15 +24,15 @@ const (
 	maxSockaddr  = 128
 )
 
-// text reads a string that ends with a zero byte, of fewer than size bytes; a longer one
-// is the error that tooLong says.
+// text reads a string that ends in a zero byte, of fewer than size bytes; for a longer string
+// the error is tooLong.
 func text(m Memory, addr uint64, size int, tooLong syscall.Errno) (string, syscall.Errno) {
 	if addr == 0 {
 		return "", syscall.EFAULT
 	}
 	var out []byte
 	for n := 256; len(out) < size; n = page {
-		// A piece may not cross into a page that is not there.
+		// A piece must not cross into a page that is not mapped.
 		if rest := int(page - addr%page); n > rest {
 			n = rest
 		}
@@ -51,7 +51,7 @@ func text(m Memory, addr uint64, size int, tooLong syscall.Errno) (string, sysca
 	return "", tooLong
 }
 
-// data reads n bytes, of at most limit.
+// data reads n bytes, at most limit.
 func data(m Memory, addr, n uint64, limit int, tooBig syscall.Errno) ([]byte, syscall.Errno) {
 	if n > uint64(limit) {
 		return nil, tooBig

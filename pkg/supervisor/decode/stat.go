@@ -8,7 +8,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/supervisor/filter"
 )
 
-// Stat is what stat(2) tells. Dev and Rdev are as the kernel of 64 bits gives them.
+// Stat is the result of stat(2). Dev and Rdev are as in a 64-bit kernel.
 type Stat struct {
 	Dev, Ino, Nlink, Rdev uint64
 	Mode, UID, GID        uint32
@@ -16,8 +16,8 @@ type Stat struct {
 	Atime, Mtime, Ctime   [2]int64 // seconds, nanoseconds
 }
 
-// Encode is the struct that a call of an architecture fills: struct stat of 64-bit ones,
-// struct stat64 of the others. False: there is none for it.
+// Encode returns the struct that an architecture's call fills: struct stat on 64-bit ones,
+// struct stat64 on the others. It is false for an unknown architecture.
 func (s Stat) Encode(a filter.Arch) ([]byte, bool) {
 	le := binary.LittleEndian
 	put := func(size int, fields ...any) []byte {

@@ -4,8 +4,8 @@ package filter
 
 // The numbers of the system calls that rules name, from the kernel's tables
 // (arch/*/entry/syscalls/*.tbl, include/uapi/asm-generic/unistd.h). Where an architecture
-// has calls with ids of 16 bits beside those of 32, the former end in "16". On 32-bit
-// architectures "stat" and its kin are the calls before stat64.
+// has calls with ids of 16 bits besides those of 32, the former end in "16". On 32-bit
+// architectures "stat" and similar names are the calls before stat64.
 var (
 	x8664 = Table{
 		"open": 2, "stat": 4, "fstat": 5, "lstat": 6, "ioctl": 16, "socket": 41, "bind": 49, "clone": 56, "execve": 59,

@@ -8,7 +8,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/sandbox"
 )
 
-// Arch is an AUDIT_ARCH value of linux/audit.h: what seccomp_data says of a call.
+// Arch is an AUDIT_ARCH value of linux/audit.h, as in seccomp_data.
 type Arch uint32
 
 // The architectures that have a table.
@@ -27,21 +27,21 @@ func Tables() map[Arch]Table {
 	return map[Arch]Table{X8664: x8664, I386: i386, ARM64: arm64, ARM: arm}
 }
 
-// lastKnown is the highest number that somebody has looked at, the same in all tables.
-// What is above it may be another way to change an owner.
+// lastKnown is the highest number that was reviewed, the same in all tables. A call above it
+// may be another way to change an owner.
 const lastKnown = 469
 
-// ARM has calls of its own from here on (cacheflush, set_tls, ...).
+// From here on, ARM has its own calls (cacheflush, set_tls, ...).
 const (
 	armPrivate    = 0xf0000
 	armPrivateEnd = 0xf0006
 )
 
-// Options choose between programs.
+// Options choose among programs.
 type Options struct {
 	Network sandbox.Network
-	// Allowed are the calls that pass if no rule names them, ascending; without a list for
-	// an architecture, all that are known.
+	// Allowed are the calls that pass if no rule names them, in ascending order; without a list
+	// for an architecture, all known calls pass.
 	Allowed map[Arch][]sandbox.Range
 }
 
@@ -54,8 +54,7 @@ type Instruction struct {
 
 type instruction = Instruction
 
-// rule is what becomes of one call; the body ends with a return, or falls through to
-// "allow".
+// rule decides one call; its body ends with a return, or falls through to "allow".
 type rule struct {
 	nr   uint32
 	body []instruction
@@ -93,12 +92,12 @@ func load(offset uint32) instruction { return instruction{Code: opLoad, K: offse
 func ret(result uint32) instruction  { return instruction{Code: opReturn, K: result} }
 func arg(n uint32) instruction       { return load(offArgs + 8*n) } // the low 32 bits
 
-// ifBits returns result where an argument has one of the bits.
+// ifBits returns result if an argument has one of the bits.
 func ifBits(n, bits, result uint32) []instruction {
 	return []instruction{arg(n), {Code: opSet, K: bits, Jf: 1}, ret(result)}
 }
 
-// ifOneOf returns result where the low 32 bits of an argument are one of the values.
+// ifOneOf returns result if the low 32 bits of an argument are one of the values.
 func ifOneOf(n uint32, values []uint32, result uint32) []instruction {
 	is := []instruction{arg(n)}
 	for _, v := range values {
@@ -107,9 +106,8 @@ func ifOneOf(n uint32, values []uint32, result uint32) []instruction {
 	return is
 }
 
-// Program is the program for steps of a machine, whose own architecture is the first; the
-// others are those that it runs beside. A call of any other architecture fails with
-// ENOSYS.
+// Program returns the program for steps on a machine; its own architecture is the first, the
+// others are those that it also runs. A call of any other architecture fails with ENOSYS.
 func Program(o Options, archs ...Arch) ([]Instruction, error) {
 	tables := Tables()
 	var blocks [][]instruction
@@ -136,7 +134,7 @@ func Program(o Options, archs ...Arch) ([]Instruction, error) {
 	return is, nil
 }
 
-// block is the part of one architecture. It begins with the number loaded.
+// block is the part for one architecture. It begins with the call's number loaded.
 func block(a Arch, t Table, o Options) []instruction {
 	is := []instruction{load(offNr)}
 	for _, r := range rules(t, o) {

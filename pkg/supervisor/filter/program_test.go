@@ -8,7 +8,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/sandbox"
 )
 
-// run is what the kernel makes of a program: the result for one call.
+// run interprets a program like the kernel, and returns the result for one call.
 func run(t *testing.T, prog []Instruction, a Arch, nr uint32, args ...uint64) uint32 {
 	t.Helper()
 	var data [16]uint32 // struct seccomp_data
@@ -151,7 +151,7 @@ func TestProgram(t *testing.T) {
 	}
 }
 
-// Every call that changes or tells owners, modes or ids is in each table, or the
+// Every call that changes or reports owners, modes or ids is in each table, unless the
 // architecture does not have it.
 func TestTablesAreComplete(t *testing.T) {
 	lacks := map[Arch]map[string]bool{ // only *at calls, and one kind of stat

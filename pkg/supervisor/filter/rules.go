@@ -8,14 +8,14 @@ import (
 	"github.com/carosio/carosbuild/pkg/sandbox"
 )
 
-// Errors that a program answers with, from the kernel's asm-generic/errno.h.
+// Errors in answers of a program, from the kernel's asm-generic/errno.h.
 const (
 	eperm        = 1
 	enosys       = 38
 	eafnosupport = 97
 )
 
-// What the arguments of a call are compared with, from the kernel's uapi headers.
+// Values to compare the arguments of calls with, from the kernel's uapi headers.
 const (
 	openCreates    = 0o100 | 0o20000000 // O_CREAT, __O_TMPFILE
 	rlimitRTTime   = 15
@@ -27,11 +27,11 @@ const (
 // prctl(2): PR_GET_KEEPCAPS, PR_SET_KEEPCAPS, PR_CAPBSET_DROP.
 var prctlNotified = []uint32{7, 8, 24}
 
-// PR_SET_SECUREBITS takes rules of root away that the supervisor has no notion of.
+// PR_SET_SECUREBITS changes rules for root that the supervisor does not model.
 var prctlRefused = []uint32{28}
 
-// always are the calls that the supervisor sees whatever their arguments. What is called
-// often comes first: the program looks at one number after the other.
+// always are the calls that the supervisor sees whatever their arguments. Frequent calls come
+// first: the program compares one number after another.
 var always = []string{
 	"newfstatat", "fstat", "stat", "lstat", "statx", "stat64", "lstat64", "fstat64", "fstatat64",
 	"getuid", "geteuid", "getgid", "getegid", "execve", "execveat",
@@ -47,14 +47,14 @@ var always = []string{
 	"getuid16", "geteuid16", "getgid16", "getegid16", "getresuid16", "getresgid16", "getgroups16",
 }
 
-// missing are the calls that the step's kernel does not have: libraries fall back to those
-// that can be looked at.
+// missing are calls that fail with ENOSYS: libraries fall back to calls whose arguments can be
+// inspected.
 var missing = []string{
 	"openat2", "io_uring_setup", "io_uring_enter", "io_uring_register", "clone3", "file_setattr",
 	"oldstat", "oldlstat", "oldfstat",
 }
 
-// rules are what becomes of the calls of a table, in the order of the program.
+// rules decide the calls of a table, in the order of the program.
 func rules(t Table, o Options) []rule {
 	var rs []rule
 	add := func(name string, body ...instruction) {
@@ -66,7 +66,7 @@ func rules(t Table, o Options) []rule {
 		add(name, ret(notify))
 	}
 	for _, name := range []string{"stat", "lstat", "fstat"} {
-		if _, old := t["stat64"]; old { // of 32-bit architectures: too narrow for an inode
+		if _, old := t["stat64"]; old { // on 32-bit architectures: too narrow for an inode
 			rs = drop(rs, t, name)
 			add(name, ret(fail(enosys)))
 		}
@@ -82,7 +82,7 @@ func rules(t Table, o Options) []rule {
 	add("clone", ifBits(0, sandbox.NamespaceFlags, fail(eperm))...)
 	add("socket", append(ifOneOf(0, families(o), fail(eafnosupport)), types(o)...)...)
 	if o.Network != sandbox.HostNetwork {
-		// Its arguments are out of sight; libraries fall back to socket(2).
+		// A filter cannot see its arguments; libraries fall back to socket(2).
 		add("socketcall", ret(fail(enosys)))
 	} else {
 		add("socketcall", ifOneOf(0, []uint32{sockcallBind}, notify)...)
@@ -96,7 +96,7 @@ func rules(t Table, o Options) []rule {
 	return rs
 }
 
-// drop takes the rule of a call out.
+// drop removes the rule for a call.
 func drop(rs []rule, t Table, name string) []rule {
 	out := rs[:0:0]
 	for _, r := range rs {
@@ -107,12 +107,12 @@ func drop(rs []rule, t Table, name string) []rule {
 	return out
 }
 
-// families are the kinds of sockets that lead out of the step.
+// families are the address families of sockets that reach beyond the step.
 func families(o Options) []uint32 {
 	return sandbox.RefusedFamilies(o.Network, sandbox.ConfinedFamilies()...)
 }
 
-// types refuse those of sockets that lead out of the step, whose family is loaded.
+// types refuses types of sockets that reach beyond the step; the family is loaded.
 func types(o Options) []instruction {
 	var is []instruction
 	for _, f := range sandbox.ConfinedFamilies() {

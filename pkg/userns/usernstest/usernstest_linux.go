@@ -14,8 +14,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/userns"
 )
 
-// Main is a TestMain of a package whose tests use Enter. Programs are what they run, by
-// name; each gets its arguments.
+// Main is the TestMain of a package whose tests use Enter. Programs are the programs that they
+// run, by name; each gets its arguments.
 func Main(m *testing.M, programs map[string]func(args []string) int) {
 	if userns.Inside(os.Getenv) {
 		Settle()
@@ -24,15 +24,14 @@ func Main(m *testing.M, programs map[string]func(args []string) int) {
 	os.Exit(m.Run())
 }
 
-// Enter runs a program of Main's inside the namespaces and returns what it printed and
-// its exit status. Where there are no namespaces the test is skipped, unless
-// CAROSBUILD_REQUIRE_TOOLS is 1.
+// Enter runs one of Main's programs inside the namespaces and returns its output and exit
+// status. Without namespaces the test is skipped, unless CAROSBUILD_REQUIRE_TOOLS is 1.
 func Enter(t *testing.T, name string, args ...string) (output string, status int) {
 	t.Helper()
 	return EnterAs(t, userns.Ranges, name, args...)
 }
 
-// EnterAs is Enter in one way.
+// EnterAs is Enter in a given way.
 func EnterAs(t *testing.T, how userns.How, name string, args ...string) (output string, status int) {
 	t.Helper()
 	var out strings.Builder
@@ -49,10 +48,9 @@ func EnterAs(t *testing.T, how userns.How, name string, args ...string) (output 
 	return out.String(), status
 }
 
-// Again runs the test that calls it once more inside the namespaces, with further
-// arguments for the test program. It returns true there, and false outside after that run
-// has passed. A TestMain has to Settle. Where there are no namespaces the test is skipped
-// as in Enter.
+// Again runs the calling test again inside the namespaces, with more arguments for the test
+// program. It returns true there, and false outside once that run has passed. A TestMain has to
+// call Settle. Without namespaces the test is skipped as in Enter.
 func Again(t testing.TB, how userns.How, flags ...string) bool {
 	t.Helper()
 	if userns.Inside(os.Getenv) {
@@ -94,7 +92,7 @@ func Settle() {
 	}
 }
 
-// account is whose namespaces they are.
+// account is the account that owns the namespaces.
 func account() userns.Account {
 	a := userns.Account{UID: os.Getuid(), GID: os.Getgid()}
 	if u, err := user.Current(); err == nil {

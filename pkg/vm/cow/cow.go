@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Package cow has a writable device over a read-only one: what is written goes into a
-// sparse file, and a map says which blocks are there.
+// Package cow has a writable block device over a read-only one: writes go to a sparse file,
+// and a bitmap says which blocks are in it.
 package cow
 
 import (
@@ -12,27 +12,27 @@ import (
 	"sync"
 )
 
-// BlockSize is what is kept apart, in bytes.
+// BlockSize is the unit of copying, in bytes.
 const BlockSize = 4096
 
-// Base is what a device is over.
+// Base is the read-only device below.
 type Base interface {
 	io.ReaderAt
 	Size() int64
 }
 
-// Device is a device. It is safe for concurrent use.
+// Device is a writable device. It is safe for concurrent use.
 type Device struct {
 	base Base
 	file *os.File // nil: read-only
 
 	mu      sync.RWMutex
 	written []uint64 // a bit for each block that is in file
-	err     error    // of the first write that failed
+	err     error    // from the first write that failed
 }
 
-// New is a device over base. File is empty and the device's from then on; without one,
-// nothing can be written.
+// New returns a device over base. File is empty, and belongs to the device from then on; if
+// it is nil, the device is read-only.
 func New(base Base, file *os.File) (*Device, error) {
 	d := &Device{base: base, file: file}
 	if file == nil {
@@ -54,21 +54,21 @@ func (d *Device) Close() error {
 	return d.file.Close()
 }
 
-// Size in bytes.
+// Size is the size in bytes.
 func (d *Device) Size() int64 { return d.base.Size() }
 
-// ReadOnly says that nothing can be written.
+// ReadOnly reports whether the device is read-only.
 func (d *Device) ReadOnly() bool { return d.file == nil }
 
-// Err is the error of the first write that failed: what is on the device is of no use
-// then, whatever its user made of it.
+// Err is the error of the first write that failed. The contents of the device are useless
+// then, even if its user ignored the error.
 func (d *Device) Err() error {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	return d.err
 }
 
-// Written reports whether anything of the range of n bytes at off has been written.
+// Written reports whether any of the n bytes at off has been written.
 func (d *Device) Written(off, n int64) bool {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
@@ -84,8 +84,8 @@ func (d *Device) has(block int64) bool {
 	return d.file != nil && d.written[block/64]>>(block%64)&1 != 0
 }
 
-// run is the end of the blocks from one on that are all in the file, or all not, up to
-// the block of end.
+// run returns the end of the run of blocks from off that are all in the file, or all not, but
+// at most end, and whether they are in the file.
 func (d *Device) run(off, end int64) (int64, bool) {
 	b := off / BlockSize
 	in := d.has(b)
@@ -113,7 +113,7 @@ func (d *Device) ReadAt(p []byte, off int64) (int, error) {
 	return len(p), nil
 }
 
-// read reads what is on the device, with the lock held.
+// read reads from the device, with the lock held.
 func (d *Device) read(p []byte, off int64) error {
 	for end := off + int64(len(p)); off < end; {
 		stop, in := d.run(off, end)
@@ -148,7 +148,7 @@ func (d *Device) Zero(off, n int64) error {
 	return d.change(off, n, func() error { return zero(d.file, off, n) })
 }
 
-// change has a range of the file written, the blocks at its ends completed before.
+// change calls write for a range of the file, after completing the blocks at its ends.
 func (d *Device) change(off, n int64, write func() error) (err error) {
 	if d.file == nil {
 		return errReadOnly
@@ -186,7 +186,7 @@ func (d *Device) change(off, n int64, write func() error) (err error) {
 	return nil
 }
 
-// fetch brings a block of the base into the file.
+// fetch copies a block of the base to the file.
 func (d *Device) fetch(block int64) error {
 	if d.has(block) {
 		return nil

@@ -28,8 +28,8 @@ func file(t *testing.T) *os.File {
 	return f
 }
 
-// Random writes, zeros and reads against a plain array; what is said to be written is all
-// that differs from the base.
+// Random writes, zeros and reads against a plain array; everything that differs from the base
+// is reported as written.
 func TestRandom(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for _, size := range []int{1, 4095, 4096, 100_001, 64 * BlockSize} {
@@ -116,12 +116,12 @@ func TestRefuses(t *testing.T) {
 	}
 }
 
-// broken fails to be read.
+// broken is a base whose reads fail.
 type broken struct{ base }
 
 func (broken) ReadAt([]byte, int64) (int, error) { return 0, errors.New("broken") }
 
-// The first failure is kept: the disk is of no use any more.
+// The first failure is kept: the disk is useless then.
 func TestErr(t *testing.T) {
 	d, err := New(broken{make(base, 3*BlockSize)}, file(t))
 	if err != nil {

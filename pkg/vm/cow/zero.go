@@ -4,7 +4,7 @@ package cow
 
 import "os"
 
-// writeZeros is for file systems that cannot make holes.
+// writeZeros writes zeros, for file systems that cannot make holes.
 func writeZeros(f *os.File, off, n int64) error {
 	zeros := make([]byte, min(n, 1<<20))
 	for n > 0 {

@@ -20,22 +20,22 @@ import (
 	"github.com/carosio/carosbuild/pkg/owner"
 )
 
-// ApplyOptions say what a directory can take.
+// ApplyOptions say what can be applied to a directory.
 type ApplyOptions struct {
-	// Owner gives a file its owner, as unix.Fchownat does without following links. nil:
-	// all belongs to this process, and nothing is setuid or setgid.
+	// Owner sets a file's owner, as unix.Fchownat does without following links. nil: all
+	// files belong to this process, and none is setuid or setgid.
 	Owner func(dir int, name string, uid, gid uint32) error
-	// Metadata, unless it is nil, takes all metadata instead: owners, modes, all extended
-	// attributes and device nodes.
+	// Metadata, unless nil, takes all metadata instead: owners, modes, all extended attributes
+	// and device nodes.
 	Metadata owner.Policy
-	// Staging is a directory for contents before anything is changed, which they may be
-	// read from; "": they are not.
+	// Staging is a directory to which contents are copied before anything is changed, for
+	// contents that are read from the changed directory itself; "": they are not copied.
 	Staging string
 }
 
-// Apply makes a directory what changes say: as an ordinary user can, with devices, and
-// extended attributes other than user.*, left out unless there is Metadata. Nothing outside is touched, whatever
-// links there are.
+// Apply applies changes to a directory, as far as an ordinary user can: without Metadata,
+// devices and extended attributes other than user.* are left out. Nothing outside is touched,
+// whatever links there are.
 func Apply(ctx context.Context, dir string, changes []Change, o ApplyOptions) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -61,7 +61,7 @@ func Apply(ctx context.Context, dir string, changes []Change, o ApplyOptions) er
 			return fmt.Errorf("write back /%s: %w", c.Path, err)
 		}
 	}
-	for i := len(changes) - 1; i >= 0; i-- { // when nothing in them changes any more
+	for i := len(changes) - 1; i >= 0; i-- { // directories, when nothing in them changes any more
 		c := changes[i]
 		if c.Removed || c.Entry.Hardlink != "" || c.Entry.Type() != tree.Dir {
 			continue
@@ -73,7 +73,7 @@ func Apply(ctx context.Context, dir string, changes []Change, o ApplyOptions) er
 	return nil
 }
 
-// ApplyFile makes what a change says that is not a directory, as Apply does.
+// ApplyFile applies one change that is not a directory, as Apply does.
 func ApplyFile(dir string, c Change, o ApplyOptions) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -86,13 +86,13 @@ func ApplyFile(dir string, c Change, o ApplyOptions) error {
 type applier struct {
 	ApplyOptions
 	root   *os.Root
-	staged string // directory of contents, by the number of their change; "": they are read when they are written
-	at     int    // number of the change
+	staged string // directory of contents, by the number of their change; "": contents are not staged
+	at     int    // number of the current change
 }
 
 func (a *applier) stagedFile(i int) string { return filepath.Join(a.staged, strconv.Itoa(i)) }
 
-// stage writes the contents of all files.
+// stage writes the contents of all files to the staging directory.
 func (a *applier) stage(ctx context.Context, changes []Change) error {
 	for i, c := range changes {
 		if err := ctx.Err(); err != nil {
@@ -138,7 +138,7 @@ func (a *applier) change(c Change) error {
 	there := err == nil
 	if e.Hardlink == "" && e.Type() == tree.Dir {
 		if there && st.IsDir() {
-			return a.root.Chmod(name, 0o700|os.FileMode(e.Mode&0o777)) // to work in it
+			return a.root.Chmod(name, 0o700|os.FileMode(e.Mode&0o777)) // accessible meanwhile
 		}
 		if there {
 			if err := a.root.Remove(name); err != nil {
@@ -158,7 +158,7 @@ func (a *applier) change(c Change) error {
 	return a.make(e)
 }
 
-// make makes what is not a directory.
+// make makes a file that is not a directory.
 func (a *applier) make(e *tree.Entry) error {
 	switch e.Type() {
 	case tree.Regular:
@@ -208,7 +208,7 @@ func (a *applier) file(e *tree.Entry) error {
 	return errors.Join(err, f.Close(), a.userXattrs(e))
 }
 
-// copyStaged writes a content that is on another file system.
+// copyStaged copies a staged content.
 func (a *applier) copyStaged(f *os.File) error {
 	from, err := os.Open(a.stagedFile(a.at))
 	if err != nil {
@@ -219,7 +219,7 @@ func (a *applier) copyStaged(f *os.File) error {
 	return err
 }
 
-// userXattrs gives a file the attributes that an ordinary user can give it.
+// userXattrs sets the attributes of a file that an ordinary user can set.
 func (a *applier) userXattrs(e *tree.Entry) error {
 	if a.Metadata != nil || len(e.Xattrs) == 0 {
 		return nil
@@ -254,7 +254,7 @@ func (a *applier) in(e *tree.Entry, f func(dir int, base string) error) error {
 	return f(int(dir.Fd()), path.Base(e.Path))
 }
 
-// finish gives a file its owner, mode and time.
+// finish sets a file's owner, mode and time.
 func (a *applier) finish(e *tree.Entry) error {
 	if a.Metadata != nil {
 		return a.in(e, func(dir int, base string) error { return a.Metadata.Set(dir, base, metaOf(e)) })

@@ -31,7 +31,7 @@ func read(t *testing.T, dir string) *tree.Tree {
 	return out
 }
 
-// What is applied to a directory that was made of one tree makes it the other one.
+// Changes applied to a directory made from one tree make it the other tree.
 func TestApply(t *testing.T) {
 	one := makeTree(t, "a 1", "d/", "d/f 2", "d/g 3", "e/", "e/x 4", "h one", "i = h", "l -> a")
 	two := sorted(makeTree(t, "a 1 | 1600 user.x=y", "d/ | 555", "d/f/", "d/f/new 2 | 400", "h one", "j = h", "i = h", "l -> elsewhere | @7", "e file | @9", "d/g 3"))
@@ -46,7 +46,7 @@ func TestApply(t *testing.T) {
 		}
 		left, err := Find(t.Context(), step, read(t, dir), Options{})
 		if len(left) > 0 && left[0].Path == "" {
-			left = left[1:] // the directory of the test has a mode of its own
+			left = left[1:] // the test's directory has its own mode
 		}
 		if err != nil || len(left) > 0 {
 			t.Errorf("differs: %v, %v", said(left), err)
@@ -82,7 +82,7 @@ func TestApplyInside(t *testing.T) {
 	}
 }
 
-// Contents that are read from the directory itself are read before it is changed.
+// Contents in the directory itself are read before it is changed.
 func TestApplyStaged(t *testing.T) {
 	dir := t.TempDir()
 	for name, content := range map[string]string{"same": "1", "old": "2"} {
@@ -116,8 +116,8 @@ func (n byName) ReadAt(p []byte, off int64) (int, error) {
 	return f.ReadAt(p, off)
 }
 
-// Attributes that a directory or a file does not have any more are gone, those of the root
-// included.
+// Attributes that a directory or a file no longer has are removed, including those of the
+// root.
 func TestApplyRemovesAttributes(t *testing.T) {
 	dir := t.TempDir()
 	all := &owner.Table{}

@@ -9,10 +9,10 @@ import (
 	"errors"
 )
 
-// ApplyOptions say what a directory can take.
+// ApplyOptions say what can be applied to a directory.
 type ApplyOptions struct {
 	Owner func(dir int, name string, uid, gid uint32) error
 }
 
-// Apply is for Linux.
+// Apply is not supported: it needs Linux.
 func Apply(context.Context, string, []Change, ApplyOptions) error { return errors.ErrUnsupported }

@@ -13,32 +13,32 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// Change is a path that is not as it was. Changes come in tree.Compare order.
+// Change is a path that has changed. Changes come in tree.Compare order.
 type Change struct {
 	Path    string // slash-separated, without a leading slash; "" is the root
-	Removed bool   // it and all below it
-	// Entry is what is there, with content; nil if Removed. Of a directory it says
-	// nothing about what is below.
+	Removed bool   // the path and everything below it is gone
+	// Entry is the new entry, with content; nil if Removed. For a directory it says nothing
+	// about its contents.
 	Entry *tree.Entry
-	// Parent says that the directory itself is as it was, up to its time, and is there for
-	// what is below it.
+	// Parent says that the directory itself is unchanged, except for its time, and is listed
+	// because of changes below it.
 	Parent bool
 }
 
 // Options of Find.
 type Options struct {
-	// Same reports whether the content of two regular files of the same size is known to
-	// be the same without reading it. nil: never.
+	// Same reports whether the contents of two regular files of the same size are known to be
+	// the same without reading them. nil: never.
 	Same func(before, after *tree.Entry) bool
-	// Revert are paths that count as they were; a directory only if nothing in it has
-	// changed beside those.
+	// Revert are paths that count as unchanged; a directory only if nothing else in it has
+	// changed.
 	Revert map[string]bool
 }
 
-// Find compares two trees. A directory that differs in its time only is no change, and
-// appears only for changes below it, as in a layer that a snapshot of an overlay gives.
-// When the names of a file are not those that it had, all names that it has now are
-// changes: a layer cannot add a name to a file of another layer. Sockets are left out.
+// Find compares two trees. A directory that differs only in its time is not a change, and
+// is listed only for changes below it, as in a layer from an overlay snapshot. If the set of
+// a file's names has changed, all its names are changes: a layer cannot add a name to a file
+// of another layer. Sockets are left out.
 func Find(ctx context.Context, before, after *tree.Tree, o Options) ([]Change, error) {
 	f := &finder{Options: o, before: newNames(before), after: newNames(after)}
 	if err := f.links(ctx); err != nil {
@@ -79,10 +79,10 @@ func order(b, a []tree.Entry) int {
 	return tree.Compare(b[0].Path, a[0].Path)
 }
 
-// names of a tree's files.
+// names are the names of a tree's files.
 type names struct {
-	entries map[string]*tree.Entry // by each name, the file
-	of      map[string][]string    // by a file's first name, all of several
+	entries map[string]*tree.Entry // the file, by each name
+	of      map[string][]string    // all names of a file with several, by its first name
 }
 
 func newNames(t *tree.Tree) names {
@@ -105,12 +105,12 @@ func newNames(t *tree.Tree) names {
 type finder struct {
 	Options
 	before, after names
-	relinked      map[string]bool // first names of files whose names are others, or that have changed
+	relinked      map[string]bool // first names of files with several names that have changed, or whose names have
 	out           []Change
-	below         string // path that is gone, or is not a directory any more, and a slash
+	below         string // path that is gone or no longer a directory, with a slash
 }
 
-// links looks at the files with several names.
+// links compares the files with several names.
 func (f *finder) links(ctx context.Context) error {
 	f.relinked = map[string]bool{}
 	for first, all := range f.after.of {
@@ -132,7 +132,7 @@ func (f *finder) links(ctx context.Context) error {
 		}
 		f.relinked[first] = !same
 	}
-	// Two names that were one file's and are those of two files now.
+	// Names of one file that belong to two files now.
 	for _, all := range f.before.of {
 		now := map[*tree.Entry]string{}
 		for _, name := range all {
@@ -150,7 +150,7 @@ func (f *finder) links(ctx context.Context) error {
 	return nil
 }
 
-// gone notes a path that is not there any more.
+// gone notes a path that has been removed.
 func (f *finder) gone(path string) {
 	if f.below != "" && strings.HasPrefix(path, f.below) {
 		return
@@ -159,7 +159,7 @@ func (f *finder) gone(path string) {
 	f.out = append(f.out, Change{Path: path, Removed: true})
 }
 
-// changed notes what is there now.
+// changed notes a path that is new or has changed.
 func (f *finder) changed(e *tree.Entry, parent bool) {
 	if f.after.entries[e.Path].Type() == tree.Socket {
 		return
@@ -167,11 +167,11 @@ func (f *finder) changed(e *tree.Entry, parent bool) {
 	f.out = append(f.out, Change{Path: e.Path, Entry: copyOf(e), Parent: parent})
 }
 
-// compare looks at a path that was there before.
+// compare compares a path that both trees have.
 func (f *finder) compare(b, a *tree.Entry) error {
 	was, is := f.before.entries[b.Path], f.after.entries[a.Path]
 	if was.Type() == tree.Dir && is.Type() != tree.Dir {
-		f.below = b.Path + "/" // gone by being replaced
+		f.below = b.Path + "/" // replaced, with all below
 	}
 	if f.relinked[is.Path] {
 		f.changed(a, false)
@@ -185,12 +185,12 @@ func (f *finder) compare(b, a *tree.Entry) error {
 	case !same:
 		f.changed(a, false)
 	case is.Type() == tree.Dir:
-		f.changed(a, true) // unless nothing below it has changed
+		f.changed(a, true) // dropped later if nothing below has changed
 	}
 	return nil
 }
 
-// same compares two files, up to the times of directories.
+// same compares two files, except for the times of directories.
 func (f *finder) same(b, a *tree.Entry) (bool, error) {
 	if b.Mode != a.Mode || b.UID != a.UID || b.GID != a.GID || b.Link != a.Link || !sameXattrs(b, a) {
 		return false, nil
@@ -220,7 +220,7 @@ func sameXattrs(b, a *tree.Entry) bool {
 	return slices.EqualFunc(b.Xattrs, a.Xattrs, func(x, y tree.Xattr) bool { return x.Name == y.Name && bytes.Equal(x.Value, y.Value) })
 }
 
-// sameContent compares two files of one size.
+// sameContent compares two files of the same size.
 func sameContent(b, a *tree.Entry) (bool, error) {
 	const step = 256 << 10
 	x, y := make([]byte, min(step, a.Size)), make([]byte, min(step, a.Size))
@@ -246,8 +246,8 @@ func (c *Change) isDir() bool {
 	return c.Entry != nil && c.Entry.Hardlink == "" && c.Entry.Type() == tree.Dir
 }
 
-// reverted drops changes that do not count. What is below a directory follows it, so that
-// the last ones are looked at first.
+// reverted drops changes that do not count. The contents of a directory follow it, so it
+// goes from the last change to the first.
 func (f *finder) reverted() {
 	drop := make([]bool, len(f.out))
 	for i := len(f.out) - 1; i >= 0; i-- {
@@ -271,8 +271,8 @@ func (f *finder) reverted() {
 	f.out = out
 }
 
-// withFiles makes the first name of a file the file where that was another one, which is
-// no change.
+// withFiles makes the first name of a file in changes the file itself, if that was another
+// name, which is not among the changes.
 func (f *finder) withFiles(changes []Change) []Change {
 	first := map[*tree.Entry]string{}
 	for i := range changes {
@@ -296,14 +296,14 @@ func (f *finder) withFiles(changes []Change) []Change {
 	return changes
 }
 
-// copyOf is a copy of an entry, to change.
+// copyOf returns a copy of an entry that may be modified.
 func copyOf(e *tree.Entry) *tree.Entry {
 	c := *e
 	return &c
 }
 
-// withParents drops directories that are as they were and have no changes below, and the
-// root if it is as it was.
+// withParents drops unchanged directories without changes below, and the root if it is
+// unchanged.
 func (f *finder) withParents() []Change {
 	needed := make([]bool, len(f.out))
 	var stack []int // changes of the directories that the current path is in

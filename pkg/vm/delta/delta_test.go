@@ -16,7 +16,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// make makes a tree of lines: "path content", "dir/", "link -> target", "name = file", a
+// makeTree makes a tree from lines: "path content", "dir/", "link -> target", "name = file", a
 // device "path c 1,3"; options follow after " | ": a mode, an owner as UID:GID, a time as @N,
 // an attribute as name=value.
 func makeTree(t *testing.T, lines ...string) *tree.Tree {
@@ -177,7 +177,7 @@ func TestSame(t *testing.T) {
 	}
 }
 
-// A layer on what was before makes what is now.
+// The layer on the old tree makes the new tree.
 func TestWriteTar(t *testing.T) {
 	before := makeTree(t, "a 1", "d/", "d/f 2", "e/", "e/x 4", "h one", "i = h", "l -> a")
 	after := sorted(makeTree(t, "a 1 | 4755 33:44 user.x=y", "d/", "d/f 2", "d/new c 1,3 | 666", "h one", "i = h", "j = h", "l -> elsewhere | @7", "e file"))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Package delta finds out what is different in a tree from what it was before, by metadata
-// and content, and writes the difference as a layer of an image or into a directory.
+// Package delta compares a tree with its former state, by metadata and content, and writes
+// the difference as a layer of an image or to a directory.
 package delta

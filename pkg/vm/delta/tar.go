@@ -13,21 +13,21 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// Names of image-spec layer.md, "Whiteouts", and what the PAX record of an extended
-// attribute begins with.
+// Names of image-spec layer.md, "Whiteouts", and the prefix of the PAX record of an extended
+// attribute.
 const (
 	whiteoutPrefix = ".wh."
 	paxXattr       = "SCHILY.xattr."
 )
 
-// TarOptions say what a layer is like.
+// TarOptions are options of a layer.
 type TarOptions struct {
-	Clamp *int64 // seconds since 1970 that no time exceeds
+	Clamp *int64 // latest time, in seconds since 1970
 }
 
-// WriteTar writes changes as the layer of an image (image-spec layer.md): what is there now,
-// and a whiteout for what was removed. Times are whole seconds. A name that would read as a
-// whiteout is an error.
+// WriteTar writes changes as a layer of an image (image-spec layer.md): new and changed
+// files, and whiteouts for removed ones. Times are whole seconds. A name that would be read
+// as a whiteout is an error.
 func WriteTar(ctx context.Context, w io.Writer, changes []Change, o TarOptions) error {
 	t := &tarWriter{TarOptions: o, Writer: tar.NewWriter(w), first: map[string]*tar.Header{}}
 	for _, c := range changes {
@@ -44,7 +44,7 @@ func WriteTar(ctx context.Context, w io.Writer, changes []Change, o TarOptions) 
 type tarWriter struct {
 	TarOptions
 	*tar.Writer
-	first map[string]*tar.Header // of files that others are links to
+	first map[string]*tar.Header // files that others are links to
 }
 
 func (t *tarWriter) change(c Change) error {

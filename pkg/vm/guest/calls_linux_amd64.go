@@ -4,8 +4,8 @@ package guest
 
 import "golang.org/x/sys/unix"
 
-// nativeCalls are those of the machine's own architecture, and of i386, whose programs it
-// runs as well.
+// nativeCalls are the calls of the machine's architecture, and of i386, whose programs it
+// runs, too.
 func nativeCalls() []calls {
 	return []calls{
 		{

@@ -17,8 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// How the process is called that becomes the command, and what is in its environment:
-// a descriptor with the request, and one for what goes wrong and for the terminal.
+// The name of the process that becomes the command, the variable that marks it, and its
+// descriptors: one with the request, and one for errors and the terminal.
 const (
 	stepName     = "carosbuild-step"
 	stepVariable = "_CAROSBUILD_STEP"
@@ -26,9 +26,9 @@ const (
 	reportFD     = 4
 )
 
-// command runs the command and waits for it; all that it has started is killed with its
-// namespace of processes. Over is the limit that it has exceeded, and was ended for. An
-// error means that it did not come about.
+// command runs the command and waits for it; its remaining processes are killed with its
+// PID namespace. Over is the limit that it exceeded, for which it was ended. An error means
+// that the command was not started.
 func command(c *conn, r *wire.Request) (status int, over string, err error) {
 	g, err := newGroup(sandbox.Limits{Memory: r.Memory, PIDs: r.PIDs})
 	if err != nil {
@@ -85,10 +85,10 @@ func command(c *conn, r *wire.Request) (status int, over string, err error) {
 	return status, over, err
 }
 
-// streams are those of a command.
+// streams are the standard streams of a command.
 type streams struct {
 	conn   *conn
-	theirs []*os.File // of the command
+	theirs []*os.File // the command's ends
 	stdin  *os.File
 	out    sync.WaitGroup
 }
@@ -120,8 +120,8 @@ func (s *streams) pipes(cmd *exec.Cmd) error {
 	return nil
 }
 
-// follow waits until the command has been started, with its terminal if it has one, or
-// could not be, and has its input come to it.
+// follow starts to pass on input, with a terminal if the command has one, and waits until
+// the command has been started or has failed to start.
 func (s *streams) follow(report *os.File, terminal bool) error {
 	var tty *os.File
 	if terminal {
@@ -150,7 +150,7 @@ func (s *streams) follow(report *os.File, terminal bool) error {
 	return nil
 }
 
-// receiveFile receives the terminal, or the reason why there is none.
+// receiveFile receives the terminal; its error is the reason why there is none.
 func receiveFile(report *os.File) (*os.File, error) {
 	b, oob := make([]byte, 4096), make([]byte, unix.CmsgSpace(4))
 	n, oobn, _, _, err := unix.Recvmsg(int(report.Fd()), b, oob, unix.MSG_CMSG_CLOEXEC)

@@ -11,7 +11,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/sandbox"
 )
 
-// capabilities are Docker's default ones, as on the other rungs.
+// capabilities are Docker's default capabilities, as on the other rungs.
 func capabilities() []uint {
 	return []uint{
 		unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE, unix.CAP_FSETID, unix.CAP_FOWNER, unix.CAP_MKNOD, unix.CAP_NET_RAW, unix.CAP_SETGID,
@@ -19,8 +19,7 @@ func capabilities() []uint {
 	}
 }
 
-// confine drops all other capabilities from what the command can have, and filters its
-// system calls.
+// confine drops all other capabilities from the bounding set, and filters system calls.
 func confine() error {
 	keep := uint64(0)
 	for _, c := range capabilities() {
@@ -37,7 +36,7 @@ func confine() error {
 	return filter()
 }
 
-// Of seccomp(2): where a filter finds the call's number and its first three arguments.
+// From seccomp(2): where a filter finds the call's number and its first three arguments.
 const (
 	atNumber = 0
 	atArch   = 4
@@ -49,7 +48,7 @@ const (
 	retErrno = 0x00050000
 )
 
-// filter has the kernel answer some calls by itself, see program.
+// filter installs a filter that fails or skips some system calls, see program.
 func filter() error {
 	prog := program(nativeCalls())
 	p := unix.SockFprog{Len: uint16(len(prog)), Filter: &prog[0]}
@@ -59,21 +58,21 @@ func filter() error {
 	return nil
 }
 
-// calls are the numbers of an architecture for filters, 0 for a call that it does not have.
+// calls are an architecture's system call numbers for filters, 0 for a missing call.
 type calls struct {
 	arch               uint32
 	socket, setsockopt uint32
-	hidden             []uint32 // whose arguments a filter cannot see; libraries fall back to others
+	hidden             []uint32 // calls whose arguments a filter cannot see; libraries fall back to others
 	durable            []uint32
 }
 
 // foreignNumbers are the numbers of x32.
 const foreignNumbers = 0x40000000
 
-// program has all calls that make a disk durable do nothing: the machine is gone when it
-// fails, and its disk is read after it has been unmounted. And it refuses what would reach
-// the addresses that connect has closed: packet sockets, raw ones, whose packets have an
-// address of their own, and broadcasts, which QEMU sends to the host's loopback.
+// program is a filter that makes all calls that sync a disk do nothing: if the machine
+// fails, it is gone, and its disk is read after unmounting. It also refuses what would reach
+// the addresses that connect has closed: packet sockets, raw sockets, whose packets bring
+// their own addresses, and broadcasts, which QEMU sends to the host's loopback.
 func program(all []calls) []unix.SockFilter {
 	if len(all) == 0 {
 		return []unix.SockFilter{ret(retAllow)}
@@ -97,7 +96,7 @@ func equal(k uint32, yes, no uint8) unix.SockFilter {
 
 func ret(k uint32) unix.SockFilter { return unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: k} }
 
-// program is the part for one architecture. It does not go past its end.
+// program is the part for one architecture. It never jumps past its end.
 func (c calls) program() []unix.SockFilter {
 	const refused = retErrno | uint32(unix.EPERM)
 	prog := []unix.SockFilter{

@@ -17,27 +17,26 @@ import (
 	"github.com/carosio/carosbuild/pkg/sandbox"
 )
 
-// groupsDir is where the control groups of version 2 are mounted, outside of the command's
-// root.
+// groupsDir is the mount point of control groups version 2, outside the command's root.
 const groupsDir = "/groups"
 
 const (
 	// groupGlance is how often the kernel is asked whether a limit was reached.
 	groupGlance = 100 * time.Millisecond
-	// groupSpare are tasks that the machine needs beside those of the command.
+	// groupSpare is how many tasks the machine needs besides those of the command.
 	groupSpare = 64
 )
 
-// group is the control group (cgroups(7)) that the command is in with all that it starts:
-// the kernel limits what they take together.
+// group is the control group (cgroups(7)) of the command and all its processes: the kernel
+// limits what they use together.
 type group struct {
 	dir    *os.File
 	limits sandbox.Limits
 	memory int64 // of the machine, in bytes
 }
 
-// newGroup makes a group that limits nothing yet: what becomes the command is this program
-// at first, which has threads and memory of its own.
+// newGroup makes a group without limits: what becomes the command is first this program,
+// with its own threads and memory.
 func newGroup(l sandbox.Limits) (*group, error) {
 	var info unix.Sysinfo_t
 	if err := unix.Sysinfo(&info); err != nil {
@@ -80,7 +79,7 @@ func mostTasks() int64 {
 	return most
 }
 
-// limit has the limits hold from now on, and says which of them is exceeded already.
+// limit sets the limits, and says which of them is exceeded already.
 func (g *group) limit() (over string, err error) {
 	if err := g.write("pids.max", g.limits.PIDs); err != nil {
 		return "", err
@@ -105,7 +104,7 @@ func (g *group) write(name string, n int64) error {
 	return nil
 }
 
-// exceeded says in words which limit the kernel has enforced, "" for none.
+// exceeded says which limit the kernel has enforced, "" for none.
 func (g *group) exceeded() string {
 	if g.event("pids.events", "max") > 0 {
 		return g.limits.ExceededBy(g.limits.PIDs+1, 0)
@@ -119,7 +118,7 @@ func (g *group) exceeded() string {
 	return fmt.Sprintf("it needed more memory than the %d MiB of its virtual machine; --step-memory asks for more", g.memory>>20)
 }
 
-// event is how often something has happened, 0 if that is not known.
+// event is how often an event has happened, 0 if that is not known.
 func (g *group) event(file, name string) int64 {
 	data, err := os.ReadFile(filepath.Join(g.dir.Name(), file))
 	if err != nil {
@@ -134,8 +133,8 @@ func (g *group) event(file, name string) int64 {
 	return 0
 }
 
-// watch calls end when a limit is exceeded. The result, which is for after the command's
-// end, says which limit was.
+// watch calls end when a limit is exceeded. Stop is called after the command has ended, and
+// says which limit it was.
 func (g *group) watch(end func() error) (stop func() (over string, err error)) {
 	done, result := make(chan struct{}), make(chan string, 1)
 	first, err := g.limit()
@@ -157,7 +156,7 @@ func (g *group) watch(end func() error) (stop func() (over string, err error)) {
 	}()
 	return func() (string, error) {
 		close(done)
-		over := <-result // err is settled then
+		over := <-result // err is final then
 		return over, err
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/sandbox"
 )
 
-// What the kernel has enforced is told in words, and the machine's own memory apart from a
-// step's limit. A step is ended at once for what it has exceeded before its limits held.
+// A message says what the kernel has enforced, and distinguishes the machine's memory from a
+// step's limit. A step that has exceeded a limit before it is set is ended at once.
 func TestGroup(t *testing.T) {
 	for _, c := range []struct {
 		name                          string

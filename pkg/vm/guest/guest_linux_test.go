@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// answer is what a filter says to a call, as the kernel runs it.
+// answer is a filter's result for a call, run as the kernel would run it.
 func answer(t *testing.T, prog []unix.SockFilter, arch, number uint32, args ...uint32) uint32 {
 	t.Helper()
 	a := uint32(0)

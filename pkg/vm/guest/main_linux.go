@@ -14,9 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Main returns at once unless this process is the first one of a virtual machine, or the
-// one that it has started to become the command. Otherwise it does that work and does not
-// return. Main functions call it before anything else.
+// Main returns at once unless this process is the first process of a virtual machine, or the
+// one that is to become the command. Then it does that work and does not return. Main
+// functions call it before anything else.
 func Main(args []string) {
 	switch {
 	case len(args) == 1 && args[0] == stepName && os.Getenv(stepVariable) == "1":
@@ -28,20 +28,20 @@ func Main(args []string) {
 	}
 }
 
-// ModulesDir is where the kernel's modules are in the initial RAM disk, with a file that
-// says in which order they are to be loaded.
+// The directory of the kernel's modules in the initial RAM disk, and a file with the order
+// in which to load them.
 const (
 	modulesDir = "m"
 	orderFile  = modulesDir + "/order"
 )
 
-// Where the disks are mounted, and where their trees are shown.
+// Mount points of the disks and of their trees.
 const (
 	rootDisk, rootOuter, rootDir       = "/dev/vda", "/disk", "/root"
 	mountsDisk, mountsOuter, mountsDir = "/dev/vdb", "/more", "/mounts"
 )
 
-// serve does all that the machine is for.
+// serve does the machine's work.
 func serve() {
 	err := setUp()
 	var port *os.File
@@ -61,7 +61,7 @@ func serve() {
 	}
 }
 
-// setUp mounts what a kernel shows, and loads the modules.
+// setUp mounts the kernel's file systems and loads the modules.
 func setUp() error {
 	unix.Umask(0)
 	for _, m := range []struct{ target, kind string }{{"/dev", "devtmpfs"}, {"/proc", "proc"}, {"/sys", "sysfs"}} {
@@ -78,7 +78,7 @@ func setUp() error {
 	}
 	for _, name := range strings.Fields(string(order)) {
 		if err := load(filepath.Join("/"+modulesDir, name+".ko")); err != nil {
-			fmt.Fprintf(os.Stderr, "carosbuild: guest: module %s: %v\n", name, err) // another may do
+			fmt.Fprintf(os.Stderr, "carosbuild: guest: module %s: %v\n", name, err) // maybe not needed
 		}
 	}
 	return nil
@@ -99,7 +99,7 @@ func load(file string) error {
 // deviceTime is how long a device may take to appear.
 const deviceTime = 30 * time.Second
 
-// await tries something until a device is there.
+// await repeats try until a device is there.
 func await(what string, try func() error) error {
 	end := time.Now().Add(deviceTime)
 	for {
@@ -123,8 +123,8 @@ func openPort() (port *os.File, err error) {
 			if err != nil || strings.TrimSpace(string(b)) != wire.Port {
 				continue
 			}
-			// Blocking, so that it is not given to the runtime's poller, which the
-			// driver wakes up only once.
+			// Blocking, so that the runtime's poller does not get it, which the driver wakes up only
+			// once.
 			fd, err := unix.Open(filepath.Join("/dev", filepath.Base(filepath.Dir(name))), unix.O_RDWR|unix.O_CLOEXEC, 0)
 			if err != nil {
 				return err
@@ -137,8 +137,8 @@ func openPort() (port *os.File, err error) {
 	return port, err
 }
 
-// mountDisk mounts a disk without its journal, which nobody needs after a crash, and shows
-// its tree at dir.
+// mountDisk mounts a disk without its journal, since nobody needs the disk after a crash,
+// and mounts its tree on dir.
 func mountDisk(device, outer, dir string, flags uintptr) error {
 	if err := errors.Join(os.MkdirAll(outer, 0o755), os.MkdirAll(dir, 0o755)); err != nil {
 		return err
@@ -159,16 +159,16 @@ func mountDisk(device, outer, dir string, flags uintptr) error {
 	return nil
 }
 
-// unmountDisk takes a disk out of use, so that all is on it.
+// unmountDisk unmounts a disk, so that everything is written to it.
 func unmountDisk(outer, dir string) error { return errors.Join(unmount(dir), unmount(outer)) }
 
 func unmount(dir string) error {
 	for end := time.Now().Add(deviceTime); ; time.Sleep(5 * time.Millisecond) {
 		err := unix.Unmount(dir, 0)
-		if err == nil || err == unix.EINVAL || err == unix.ENOENT { // or nothing was mounted there
+		if err == nil || err == unix.EINVAL || err == unix.ENOENT { // unmounted, or never mounted
 			return nil
 		}
-		if err != unix.EBUSY || time.Now().After(end) { // processes are being killed
+		if err != unix.EBUSY || time.Now().After(end) { // busy while processes are being killed
 			return fmt.Errorf("unmount %s: %w", dir, err)
 		}
 	}

@@ -4,5 +4,5 @@
 
 package guest
 
-// Main returns at once: a guest has Linux.
+// Main returns at once: guests run Linux.
 func Main([]string) {}

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// kernelMount is a file system of the kernel's that every command has.
+// kernelMount is a kernel file system that every command has.
 type kernelMount struct {
 	target, kind string
 	flags        uintptr
@@ -29,9 +29,9 @@ func kernelMounts() []kernelMount {
 	}
 }
 
-// mount mounts it in a root; a directory of the stage is never left through a link.
+// mount mounts it in a root, which no link of the stage leads out of.
 func (m kernelMount) mount(root int) error {
-	if strings.HasPrefix(m.target, "dev/") { // on a file system of ours
+	if strings.HasPrefix(m.target, "dev/") { // on our own tmpfs
 		if err := os.Mkdir(rootDir+"/"+m.target, 0o755); err != nil {
 			return err
 		}
@@ -49,7 +49,7 @@ func (m kernelMount) mount(root int) error {
 
 func self(fd int) string { return fmt.Sprintf("/proc/self/fd/%d", fd) }
 
-// openIn opens a path below root, whose links are resolved as if it were "/".
+// openIn opens a path below root. Links are resolved as if root were "/".
 func openIn(root int, name string) (int, error) {
 	return unix.Openat2(root, name, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS})
 }
@@ -74,7 +74,7 @@ func devices(dev string) error {
 	return nil
 }
 
-// bind shows a part of the second disk.
+// bind mounts a part of the second disk.
 func bind(root int, m wire.Mount) error {
 	fd, err := openIn(root, strings.Trim(m.Target, "/"))
 	if err != nil {
@@ -87,7 +87,7 @@ func bind(root int, m wire.Mount) error {
 	if !m.ReadOnly {
 		return nil
 	}
-	over, err := openIn(root, strings.Trim(m.Target, "/")) // what is mounted there now
+	over, err := openIn(root, strings.Trim(m.Target, "/")) // now the new mount
 	if err != nil {
 		return err
 	}
@@ -95,8 +95,8 @@ func bind(root int, m wire.Mount) error {
 	return unix.Mount("", self(over), "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV, "")
 }
 
-// hide covers what a container's runtime covers. It is a machine of the command's own,
-// so that nothing depends on it, but a command may look.
+// hide covers what a container runtime covers. The machine is the command's own, so this
+// protects nothing, but a command may expect it.
 func hide(root string) {
 	for _, p := range []string{"bus", "fs", "irq", "sys", "sysrq-trigger"} {
 		p = root + "/proc/" + p

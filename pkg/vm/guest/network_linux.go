@@ -18,14 +18,14 @@ var (
 	resolver = [4]byte{10, 0, 2, 3}
 )
 
-// Gateway is the address that QEMU takes for the host's loopback.
+// Gateway is the address that QEMU maps to the host's loopback.
 func Gateway() [4]byte { return gateway }
 
-// connect brings the loopback up, and the network if there is to be one. QEMU takes the
-// gateway's address for the host's loopback: it is not reached, but for TCP to the port
-// forward, unless that is 0. Of the resolver's, which is that of the host's resolver, only the
-// port for names is: it may be on the loopback, too. The command has no capability to undo
-// that, and none of the sockets that are not routed, see program.
+// connect brings up the loopback interface and, if wanted, the network. QEMU maps the
+// gateway's address to the host's loopback, so only TCP to the port forward is let through,
+// nothing if that is 0. QEMU maps the resolver's address to the host's resolver, which may be
+// on the loopback, too, so only the DNS port is let through. The command has no capability to
+// undo that, and no sockets that bypass routing, see program.
 func connect(network bool, forward uint16) error {
 	s, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -63,7 +63,7 @@ func connect(network bool, forward uint16) error {
 			return err
 		}
 	}
-	// An answer of the resolver in several parts has its ports in the first one only.
+	// A fragmented answer of the resolver has its ports in the first fragment only.
 	if err := os.WriteFile("/proc/sys/net/ipv4/conf/"+card+"/accept_local", []byte("1"), 0); err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func setAddress(s int, name string, call uint, ip [4]byte) error {
 	return unix.IoctlIfreq(s, call, r)
 }
 
-// route is a line of the routing table.
+// route is an entry of the routing table.
 type route struct {
 	to, mask, via [4]byte
 	flags         uint16

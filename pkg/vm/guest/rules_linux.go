@@ -11,14 +11,14 @@ import (
 	"github.com/carosio/carosbuild/pkg/rtnetlink"
 )
 
-// closedTable is the routing table for what must not leave the machine. There it is the
-// machine's own: IPv4 does not heed a route that refuses for a socket that is bound to the
-// card.
+// closedTable is the routing table for packets that must not leave the machine. It routes
+// them to the machine itself: IPv4 ignores an unreachable route for a socket that is bound to
+// the card.
 const closedTable = 100
 
-// refuse lets nothing reach the resolver but questions for names, nor the gateway but TCP to
-// a port, 0 for none, nor the rest of QEMU's network, nor a loopback, which QEMU would take for
-// the host's: rules are asked before the main table is.
+// refuse closes QEMU's network except for DNS queries to the resolver and TCP to one port of
+// the gateway, 0 for none. It closes loopback addresses, too, which QEMU would map to the
+// host's. Rules come before the main table.
 func refuse(card int, forward uint16) error {
 	s, err := rtnetlink.Open()
 	if err != nil {
@@ -47,7 +47,7 @@ func refuse(card int, forward uint16) error {
 	return nil
 }
 
-// block are addresses with the same first bits.
+// block is the addresses with the same first bits.
 type block struct {
 	first [4]byte
 	bits  uint8
@@ -55,8 +55,8 @@ type block struct {
 
 func host(ip [4]byte) block { return block{ip, 32} }
 
-// rule is a routing rule: what goes to a port of an address looks into the main table, what
-// goes to all ports into that of what is closed.
+// rule is a routing rule: packets to one port of an address use the main table, packets to
+// all ports use closedTable.
 type rule struct {
 	to       block
 	proto    uint8

@@ -113,17 +113,17 @@ func planted(mounts []wire.Mount) []sandbox.Mount {
 	return out
 }
 
-// emulate has programs of another architecture run, through the emulator that the
-// initial RAM disk has.
+// emulate makes programs of another architecture run, with the emulator in the initial RAM
+// disk.
 func emulate(arch string) error {
 	if arch == "" {
 		return nil
 	}
 	e := binfmt.Emulators{Scratch: "/run"}
-	return e.Emulate(context.Background(), arch) // the host ends the machine when it has enough
+	return e.Emulate(context.Background(), arch) // the host can end the machine
 }
 
-// pump sends what a command prints. The end of a terminal is an error, EIO.
+// pump sends what a command prints. A terminal ends with an error, EIO.
 func (c *conn) pump(k wire.Kind, from io.Reader) {
 	buf := make([]byte, 64<<10)
 	for {
@@ -137,8 +137,8 @@ func (c *conn) pump(k wire.Kind, from io.Reader) {
 	}
 }
 
-// listen hands the frames of the host on. One of standard input is under way at a time,
-// so that the channel has room for it.
+// listen passes on the host's frames. Only one frame of standard input is under way at a
+// time, so the channel has room for it.
 func (c *conn) listen(stdin chan<- []byte, tty *os.File) {
 	defer close(stdin)
 	ended := false
@@ -166,7 +166,7 @@ func (c *conn) listen(stdin chan<- []byte, tty *os.File) {
 	}
 }
 
-// feed writes the command's standard input until that ends.
+// feed writes the command's standard input until the input ends.
 func (c *conn) feed(stdin <-chan []byte, to io.Writer, end func()) {
 	for b := range stdin {
 		if b == nil {

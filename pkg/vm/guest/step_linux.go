@@ -17,9 +17,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// become has this process, the first one of its namespaces, be the command.
+// become turns this process, the first in its namespaces, into the command.
 func become() {
-	runtime.LockOSThread() // capabilities and filters are of a thread
+	runtime.LockOSThread() // capabilities and filters apply to a thread
 	report := os.NewFile(reportFD, "report")
 	unix.CloseOnExec(reportFD)
 	err := tryBecome(report)
@@ -69,7 +69,7 @@ func tryBecome(report *os.File) error {
 	return nil
 }
 
-// find looks for a program in the PATH of an environment.
+// find looks up a program in the PATH of an environment.
 func find(name string, env []string) (string, error) {
 	if strings.Contains(name, "/") {
 		return name, nil
@@ -89,7 +89,7 @@ func find(name string, env []string) (string, error) {
 	return "", fmt.Errorf("exec %s: %w", name, fs.ErrNotExist)
 }
 
-// enter mounts what the command sees and makes the disk its root.
+// enter mounts the command's file systems and makes the disk its root.
 func enter(r *wire.Request) error {
 	if err := unix.Mount("", "/", "", unix.MS_PRIVATE|unix.MS_REC, ""); err != nil {
 		return err

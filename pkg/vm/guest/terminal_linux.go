@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// terminal makes a terminal in the command's own /dev/pts, hands its other end over and
-// makes it the controlling one, and all three streams.
+// terminal makes a terminal in the command's own /dev/pts, sends its other end to report, and
+// makes it the controlling terminal and all three streams.
 func terminal(report *os.File, r *wire.Request) error {
 	master, err := unix.Open("/dev/pts/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {

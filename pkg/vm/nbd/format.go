@@ -2,7 +2,7 @@
 
 package nbd
 
-// Numbers of doc/proto.md of the NBD project, all of them big endian on the wire.
+// Numbers from doc/proto.md of the NBD project, all big-endian on the wire.
 const (
 	magicServer  = 0x4e42444d41474943 // NBDMAGIC
 	magicOption  = 0x49484156454f5054 // IHAVEOPT
@@ -10,7 +10,7 @@ const (
 	magicRequest = 0x25609513
 	magicReply   = 0x67446698
 
-	flagFixedNewstyle = 1 << 0 // of the handshake, both sides
+	flagFixedNewstyle = 1 << 0 // in the handshake, both sides
 	flagNoZeroes      = 1 << 1
 
 	optExportName = 1
@@ -72,7 +72,7 @@ type option struct {
 	Length uint32
 }
 
-// answer is the server's word on an option; its data follow.
+// answer is the server's reply to an option; its data follow.
 type answer struct {
 	Magic  uint64
 	Option uint32

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Device is what is served. It is used by several requests at a time.
+// Device is the device to serve. Several requests use it at a time.
 type Device interface {
 	io.ReaderAt
 	io.WriterAt
@@ -28,12 +28,12 @@ type Device interface {
 const (
 	maxOption = 8 << 10  // bytes of an option's data
 	maxLength = 32 << 20 // bytes that a request reads or writes
-	atATime   = 8        // requests
+	atATime   = 8        // concurrent requests
 )
 
-// Serve serves a device until the client disconnects or its end of the connection is gone,
-// which is not an error, or it breaks the protocol. Flushing does nothing: a device is at least as durable
-// as the process that serves it. The caller closes the connection, which ends Serve, too.
+// Serve serves a device until the client disconnects or closes the connection, which is not
+// an error, or breaks the protocol. Flushing does nothing: a device is as durable as the
+// process that serves it. The caller closes the connection, which ends Serve, too.
 func Serve(conn io.ReadWriter, d Device) error {
 	s := &server{conn: conn, device: d}
 	err := s.handshake()
@@ -56,10 +56,10 @@ var errEnd = errors.New("the client has disconnected")
 type server struct {
 	conn   io.ReadWriter
 	device Device
-	mu     sync.Mutex // of what is written to conn
+	mu     sync.Mutex // held while writing to conn
 }
 
-// send writes values, in network order, in one piece.
+// send writes values in network byte order, in one write.
 func (s *server) send(values ...any) error {
 	var b bytes.Buffer
 	for _, v := range values {
@@ -81,7 +81,7 @@ func (s *server) flags() uint16 {
 	return flags | exportTrim | exportWriteZeroes
 }
 
-// handshake goes on until the client has chosen the export.
+// handshake answers options until the client has chosen the export.
 func (s *server) handshake() error {
 	if err := s.send(uint64(magicServer), uint64(magicOption), uint16(flagFixedNewstyle|flagNoZeroes)); err != nil {
 		return err
@@ -153,7 +153,7 @@ func (s *server) answer(option, kind uint32, data []byte) error {
 	return s.send(answer{magicAnswer, option, kind, uint32(len(data))}, data)
 }
 
-// transmit answers requests. Those that are being answered are done when it returns.
+// transmit answers requests. When it returns, no request is being answered any more.
 func (s *server) transmit() (err error) {
 	var g errgroup.Group
 	g.SetLimit(atATime)
@@ -207,7 +207,7 @@ func (s *server) serve(r request, data []byte) error {
 
 var errInvalid = errors.New("invalid request")
 
-// do does what a request asks for.
+// do executes a request.
 func (s *server) do(r request, data []byte) ([]byte, error) {
 	size := uint64(s.device.Size())
 	if r.Type != cmdFlush && (r.Offset > size || uint64(r.Length) > size-r.Offset) {

@@ -19,7 +19,7 @@ import (
 	"testing"
 )
 
-// memory is a device.
+// memory is a device in memory.
 type memory struct {
 	mu       sync.Mutex
 	b        []byte
@@ -52,8 +52,8 @@ func (m *memory) Zero(off, n int64) error {
 	return nil
 }
 
-// tool is a program of qemu-utils, or the test is skipped, or fails where tools must not
-// be missing.
+// tool finds a program of qemu-utils. Without it, the test is skipped, or fails if tools are
+// required.
 func tool(t *testing.T, name string) string {
 	t.Helper()
 	p, err := exec.LookPath(name)
@@ -66,7 +66,7 @@ func tool(t *testing.T, name string) string {
 	return p
 }
 
-// serve serves a device on a socket, for one client after the other.
+// serve serves a device on a socket, to one client after another.
 func serve(t *testing.T, m *memory) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "nbd") // the path of a socket is short
@@ -108,7 +108,7 @@ func run(t *testing.T, name string, args ...string) string {
 	return string(out)
 }
 
-// QEMU's client reads what is there, and writes, makes zero and discards.
+// QEMU's client reads, writes, zeroes and discards.
 func TestQEMU(t *testing.T) {
 	m := &memory{b: make([]byte, 3<<20+512)}
 	r := rand.NewChaCha8([32]byte{1})
@@ -160,7 +160,7 @@ func TestQEMURefused(t *testing.T) {
 	}
 }
 
-// TestLibnbd asks another client.
+// TestLibnbd uses another client.
 func TestLibnbd(t *testing.T) {
 	m := &memory{b: make([]byte, 1<<20)}
 	out := run(t, "nbdinfo", serve(t, m))
@@ -171,7 +171,7 @@ func TestLibnbd(t *testing.T) {
 	}
 }
 
-// A client that breaks the protocol is refused, and one that goes away is fine.
+// A client that breaks the protocol is refused; one that goes away is not an error.
 func TestClients(t *testing.T) {
 	be := binary.BigEndian
 	hello := be.AppendUint32(nil, flagFixedNewstyle|flagNoZeroes)
@@ -208,7 +208,7 @@ func TestClients(t *testing.T) {
 			theirs.Close()
 		}()
 		err := Serve(ours, &memory{b: make([]byte, 100)})
-		if errors.Is(err, io.ErrClosedPipe) { // of net.Pipe; the client has gone
+		if errors.Is(err, io.ErrClosedPipe) { // from net.Pipe: the client has gone
 			err = nil
 		}
 		if (err != nil) != c.bad {
@@ -218,7 +218,7 @@ func TestClients(t *testing.T) {
 	}
 }
 
-// FuzzServe: no client makes it panic or hang, or reaches beyond the device.
+// FuzzServe: no client makes the server panic or hang, or reaches beyond the device.
 func FuzzServe(f *testing.F) {
 	f.Add([]byte("\x00\x00\x00\x03IHAVEOPT\x00\x00\x00\x01\x00\x00\x00\x00\x25\x60\x95\x13\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x04abcd"))
 	f.Fuzz(func(_ *testing.T, in []byte) {

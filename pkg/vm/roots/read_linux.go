@@ -17,8 +17,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/owner"
 )
 
-// Read is a directory whose metadata is in a table, as a tree. It is valid until close is
-// called.
+// Read reads a directory whose metadata is in a table as a tree. The tree is valid until close
+// is called.
 func Read(ctx context.Context, dir string, t *owner.Table) (_ *tree.Tree, close func() error, err error) {
 	src, err := tree.OpenDir(dir)
 	if err != nil {
@@ -39,7 +39,7 @@ func Read(ctx context.Context, dir string, t *owner.Table) (_ *tree.Tree, close 
 	return all, src.Close, nil
 }
 
-// describe gives the entries of a tree the metadata of a table.
+// describe gives the entries of a tree the metadata in a table.
 func describe(dir string, all *tree.Tree, t *owner.Table) error {
 	root, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {

@@ -16,32 +16,32 @@ import (
 	"github.com/carosio/carosbuild/pkg/vm/delta"
 )
 
-// Layers are where the layers of snapshots are: uncompressed tar streams.
+// Layers stores the layers of snapshots: uncompressed tar streams.
 type Layers interface {
-	// Tree is what a layer and those below it make, "" an empty directory. It is valid
+	// Tree merges a layer and those below it; "" is an empty directory. The tree is valid
 	// until close is called.
 	Tree(ctx context.Context, layer string) (t *tree.Tree, close func() error, err error)
-	// Put keeps a layer on another one, "" for none, and gives its name. Write writes it.
+	// Put stores a layer on another, "" for none, and returns its name. Write writes it.
 	Put(ctx context.Context, below string, write func(w io.Writer) error) (layer string, err error)
 }
 
-// Snapshots makes roots out of layers, each a copy. It is safe for concurrent use.
+// Snapshots makes roots from layers, each a copy. It is safe for concurrent use.
 type Snapshots struct {
 	Layers Layers
-	Dir    string // for the roots, as long as they are used
+	Dir    string // for the roots, while they are used
 
 	mu     sync.Mutex
 	tables map[string]*owner.Table // by root
 }
 
-// Table has the metadata of a root, and of a view; nil if it is none.
+// Table returns the metadata of a root or a view; nil for any other directory.
 func (s *Snapshots) Table(root string) *owner.Table {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.tables[root]
 }
 
-// copied is a directory with what a layer and those below it have.
+// copied is a directory with the files of a layer and those below it.
 type copied struct {
 	of     *Snapshots
 	root   string
@@ -81,7 +81,7 @@ func (s *Snapshots) copy(ctx context.Context, layer string) (c *copied, err erro
 	return c, nil
 }
 
-// whole are the changes that make an empty directory a tree.
+// whole returns the changes that turn an empty directory into a tree.
 func whole(t *tree.Tree) []delta.Change {
 	out := make([]delta.Change, len(t.Entries))
 	for i := range t.Entries {
@@ -118,17 +118,17 @@ func (s *Snapshots) View(ctx context.Context, layer string) (*View, error) {
 	return &View{Root: c.root, copy: c}, nil
 }
 
-// Owners say what files of the view have.
+// Owners returns the metadata of the view's files.
 func (v *View) Owners() *owner.Table { return v.copy.table }
 
-// Release gives it up. It is idempotent.
+// Release removes the view. It is idempotent.
 func (v *View) Release() error {
 	v.once.Do(func() { v.err = v.copy.end() })
 	return v.err
 }
 
-// Prepare makes a writable root with what is in a layer and those below it; "" is an empty
-// directory, 0755.
+// Prepare makes a writable root from a layer and those below it; "" gives an empty directory,
+// 0755.
 func (s *Snapshots) Prepare(ctx context.Context, layer string) (*Snapshot, error) {
 	c, err := s.copy(ctx, layer)
 	if err != nil {

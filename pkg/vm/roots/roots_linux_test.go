@@ -18,7 +18,7 @@ import (
 	"github.com/carosio/carosbuild/pkg/vm/roots/rootstest"
 )
 
-// snapshotter are roots as the engine has them.
+// snapshotter adapts roots to the engine.
 type snapshotter struct{ *roots.Snapshots }
 
 func (s snapshotter) Prepare(ctx context.Context, layer string) (engine.Snapshot, error) {
@@ -46,8 +46,8 @@ func TestConformance(t *testing.T) {
 	enginetest.TestSnapshotter(t, func(t *testing.T) engine.Snapshotter { return snapshotter{open(t)} })
 }
 
-// Owners, modes, devices and attributes go into layers and come out of them, whoever runs
-// this, and whatever is then done to the files. A table ends with its root.
+// Owners, modes, devices and attributes go into layers and come out of them, whoever runs the
+// test, and whatever is then done to the files. A table ends with its root.
 func TestMetadata(t *testing.T) {
 	s := open(t)
 	w, err := s.Prepare(t.Context(), "")

@@ -23,18 +23,18 @@ import (
 type Snapshot struct {
 	*copied
 	below  string
-	revert map[string]bool // what counts as it was at the time of Commit
+	revert map[string]bool // paths that count as unchanged in Commit
 	ended  bool
 }
 
 // Root is the directory.
 func (w *Snapshot) Root() string { return w.root }
 
-// Owners sets owners and the like, and says what files have.
+// Owners sets and reads owners, modes and attributes of files in the root.
 func (w *Snapshot) Owners() owner.Policy { return w.table }
 
-// Commit makes a layer of what was changed; no time in it is later than clamp, seconds since
-// 1970, nil for no bound. Where nothing was, it is the layer below and false.
+// Commit makes a layer of the changes; no time in it is later than clamp, in seconds since
+// 1970, nil for no bound. If nothing was changed, it returns the layer below and false.
 func (w *Snapshot) Commit(ctx context.Context, clamp *int64) (layer string, changed bool, err error) {
 	if w.ended {
 		return "", false, os.ErrClosed
@@ -50,7 +50,7 @@ func (w *Snapshot) Commit(ctx context.Context, clamp *int64) (layer string, chan
 	if err == nil && len(changes) == 0 {
 		return w.below, false, errors.Join(done(), w.Discard())
 	}
-	if err == nil && w.below == "" && changes[0].Path != "" { // the lowest layer says what the root directory is like
+	if err == nil && w.below == "" && changes[0].Path != "" { // the lowest layer describes the root directory
 		changes = append([]delta.Change{{Entry: &after.Entries[0]}}, changes...)
 	}
 	if err == nil {
@@ -73,8 +73,8 @@ func (w *Snapshot) Discard() error {
 	return w.end()
 }
 
-// Revert has a path be as it is in the layer below: gone if it is not there, a directory
-// only if nothing in it was changed.
+// Revert restores a path to what it is in the layer below, or removes it if it does not exist
+// there. A directory is restored only if nothing in it was changed.
 func (w *Snapshot) Revert(name string) error {
 	if w.ended {
 		return os.ErrClosed
@@ -138,8 +138,8 @@ func (w *Snapshot) revertOne(name string) error {
 	return root.Chtimes(path.Dir(name), time.Time{}, parent.ModTime())
 }
 
-// was is the entry of a path in the layer below, nil without one, and whether its file has
-// several names.
+// was returns the entry of a path in the layer below, nil if there is none, and whether its
+// file has several names.
 func (w *Snapshot) was(name string) (e *tree.Entry, linked bool) {
 	for i := range w.before.Entries {
 		switch b := &w.before.Entries[i]; {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Package wire is what a virtual machine and the process that started it say to each
-// other: frames over a byte stream.
+// Package wire is the protocol between a virtual machine and the process that started it:
+// frames over a byte stream.
 //
-// The guest begins with Ready. The host sends Start, the guest starts the command and
-// sends what it prints, Exit when it has ended, and Done when its disks are written and
-// no longer in use. One frame of standard input is under way at a time: the guest answers
-// each with Taken, so that a command which does not read never keeps the guest from hearing.
+// The guest begins with Ready. The host sends Start. The guest starts the command and sends
+// its output, Exit when it has ended, and Done when the disks are written and no longer in
+// use. Only one frame of standard input is under way at a time: the guest answers each with
+// Taken, so that a command that does not read never keeps the guest from receiving.
 package wire
 
 import (
@@ -16,10 +16,10 @@ import (
 	"io"
 )
 
-// Kind is what a frame is.
+// Kind is the kind of a frame.
 type Kind byte
 
-// From the guest, and from the host.
+// Frames from the guest, then from the host.
 const (
 	Ready  Kind = 'R'
 	Stdout Kind = 'o'
@@ -34,7 +34,7 @@ const (
 	Resize   Kind = 'w' // Window
 )
 
-// MaxPayload is the most that a frame carries, in bytes.
+// MaxPayload is the largest payload of a frame, in bytes.
 const MaxPayload = 1 << 20
 
 // Port is the name of the virtio-serial port.
@@ -51,12 +51,12 @@ type Request struct {
 	Network  bool
 	Terminal bool
 	Window   Window
-	Plant    bool // mount points and files that the root lacks
+	Plant    bool // make mount points and files that the root lacks
 	Hostname string
 	Emulate  string // architecture of foreign programs, "" for none
 	Memory   int64  // bytes that its processes may use together; 0 is the machine's
 	PIDs     int64  // processes and threads at a time; 0 is what the machine can have
-	Forward  uint16 // port of the host's loopback that the command reaches, 0 for none
+	Forward  uint16 // port on the host's loopback that the command can reach, 0 for none
 }
 
 // Mount is a directory or a file of the second disk that the command sees.
@@ -72,21 +72,21 @@ type Window struct{ Rows, Cols uint16 }
 // Result is how a command ended.
 type Result struct {
 	Status int
-	Over   string   // limit that it exceeded and was ended for, in words
-	Error  string   // why the command did not come about
-	Revert []string // paths of the root that were planted and are as they were
+	Over   string   // the limit for which it was ended, in words
+	Error  string   // why the command was not started
+	Revert []string // paths of the root that were planted and are unchanged
 }
 
-// End says that the disks are written.
+// End reports that the disks are written.
 type End struct{ Error string }
 
-// Conn sends and receives frames. One goroutine may write while another one reads.
+// Conn sends and receives frames. One goroutine may send while another receives.
 type Conn struct {
 	rw  io.ReadWriter
 	buf []byte
 }
 
-// New is a connection over a byte stream.
+// New returns a connection over a byte stream.
 func New(rw io.ReadWriter) *Conn { return &Conn{rw: rw} }
 
 const header = 5 // a kind, and the length of the payload as a big-endian number

@@ -46,7 +46,7 @@ func TestBroken(t *testing.T) {
 	}
 }
 
-// FuzzReceive: whatever comes, what is received is what would be sent.
+// FuzzReceive: whatever arrives, a received frame encodes to the same bytes.
 func FuzzReceive(f *testing.F) {
 	f.Add([]byte("R\x00\x00\x00\x00o\x00\x00\x00\x01x"))
 	f.Add([]byte("X\xff\xff\xff\xff"))

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Probe makes the system calls that a supervisor answers, without a C library in between,
-// and prints what comes back. With arguments it makes many of them: "fork N", "call NAME N".
+// Probe makes the system calls that a supervisor answers, without a C library in between, and
+// prints the results. With arguments it makes many of them: "fork N", "call NAME N".
 package main
 
 import (
@@ -50,7 +50,7 @@ func main() {
 	ids()
 }
 
-// late has the kernel find out that it cannot execute a setuid program.
+// late executes a setuid program that the kernel cannot execute, which it finds out late.
 func late() {
 	program, err := os.ReadFile("/proc/self/exe")
 	say("read", err)
@@ -65,7 +65,7 @@ func late() {
 	say("execute", syscall.Exec("/probe", []string{"probe", "who"}, nil))
 }
 
-// swap has another user execute a program that is now a setuid one and now not.
+// swap makes another user execute a program that is sometimes setuid and sometimes not.
 func swap() {
 	data, err := os.ReadFile("/probe")
 	say("read", errors.Join(err, os.WriteFile("/suid", data, 0o755), unix.Chmod("/suid", 0o4755), unix.Chmod("/", 0o777)))
@@ -179,7 +179,7 @@ func many(what []string, n int) {
 		"chmod":   func() error { return unix.Chmod("many", 0o644) },
 		"setresu": func() error { return unix.Setresuid(0, 0, 0) },
 		"xattr":   func() error { _, _ = unix.Getxattr("many", "security.selinux", nil); return nil },
-		"mine": func() error { // a descriptor that is handed over, and not another one
+		"mine": func() error { // the descriptor that was passed, and not another
 			fd, err := unix.Open("mine/f", unix.O_CREAT|unix.O_EXCL|unix.O_RDWR, 0o600)
 			if err != nil {
 				return err

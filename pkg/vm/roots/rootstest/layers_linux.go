@@ -14,8 +14,8 @@ import (
 	"github.com/carosio/carosbuild/pkg/disk/tree"
 )
 
-// Layers are a roots.Layers in memory. A layer is named by its content and what is below
-// it. They are safe for concurrent use.
+// Layers is a roots.Layers in memory. A layer is named by its content and the layers below
+// it. Layers is safe for concurrent use.
 type Layers struct {
 	mu     sync.Mutex
 	layers map[string]stored // by name
