@@ -37,8 +37,8 @@ type App struct {
 	Origins        []decl.Source // what files of the declaration were made from, for messages
 	Kas            KasSettings
 	rawStderr      io.Writer      // for events, if stderr converts text to events
-	StageShown     bool           // do not say which build a name means: the command's own output does
-	outputShown    bool           // log of steps, line by line
+	StageShown     bool           // the command's own output says which stage of a named build is meant
+	outputShown    bool           // the output of steps is shown, line by line
 	Began          time.Time      // when the program was started
 	CommandPath    string         // name of the called command, such as "carosbuild disk"
 	scratch        string         // directory that replaces those of the account, "" for none

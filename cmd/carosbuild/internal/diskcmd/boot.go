@@ -35,7 +35,7 @@ type bootCommand struct {
 	timeout   time.Duration
 	declFiles []string
 	disk      string
-	path      string // declarations of the disk
+	path      string // path of the disk
 	forwards  []string
 	ssh       bool
 }

@@ -91,7 +91,7 @@ func (o *DiskFlags) patterns() int {
 type DiskOutputs struct {
 	Disk *decl.Disk
 	Outs []disk.Output
-	Why  string // stage from which it is made, "" if the declaration says so
+	Why  string // why it is made from that stage, "" if the declaration says so
 }
 
 // choose returns the requested disks in their order, or the only one that is
