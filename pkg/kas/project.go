@@ -232,7 +232,7 @@ func (r *reader) repo(m *node, e pair) Repo {
 	switch {
 	case p.URL == "":
 		p.dir = r.localDir(p)
-	case !schemeOrHost().MatchString(p.URL) && !filepath.IsAbs(p.URL): // the directory in which kas runs git
+	case !schemeOrHost().MatchString(p.URL) && !filepath.IsAbs(p.URL): // a directory, relative to the one in which kas runs git
 		p.URL = filepath.Join(r.WorkDir, p.URL)
 	}
 	p.Layers = r.layers(p)

@@ -178,6 +178,7 @@ func TestNetworks(t *testing.T) {
 
 // TestKeysStay: if keys change, all users' stages are built again. A change on
 // purpose has to change keyVersion.
+// A key depends on the steps before it, not on those after it.
 func TestKeysStay(t *testing.T) {
 	for text, want := range map[string]string{
 		start + `<cache path="/c" id="d"/><action>RUN ["ab", "c"]</action><action>COPY --chmod=600 f g /x/</action><action>ENV A=b C=d</action><action>WORKDIR /w</action></buildstage>`:                     "8f4afb232e048835cd777f58369ab74898f61cb9787335d2b0edcbfc5f85f51a",

@@ -27,7 +27,7 @@ type disk struct {
 
 	label   map[string]finding.Span // labels of file systems, and where they are given
 	lines   int                     // number of lines of text
-	current finding.Span            // the line being written
+	current finding.Span            // place of the part being written
 	origins map[int]finding.Span    // of the lines of text, which count from 1
 	indent  string
 }

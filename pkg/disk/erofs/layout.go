@@ -15,8 +15,8 @@ import (
 // blocks of data.
 type layout struct {
 	inodes []*inode
-	end    int64 // size of the inodes
-	blocks int64 // size of everything
+	end    int64 // end of the inodes
+	blocks int64 // number of all blocks
 	holes  bool  // there are files in chunks
 }
 

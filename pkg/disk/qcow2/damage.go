@@ -47,7 +47,7 @@ func (q *Reader) Check(ctx context.Context) []damage.Problem {
 
 type checker struct {
 	damage.List
-	q        *Reader  // problems of this check alone
+	q        *Reader  // used by this check alone
 	stored   []uint32 // reference counts in the file, capped at the largest
 	counted  []uint32 // references that were found
 	unpacked set      // level 2 tables whose compressed clusters were decompressed

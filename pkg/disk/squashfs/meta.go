@@ -20,7 +20,7 @@ func (r ref) uint64() uint64 { return uint64(r.block)<<16 | uint64(r.offset) }
 type table struct {
 	compress compressor
 	out      []byte   // finished blocks
-	starts   []uint64 // their sizes
+	starts   []uint64 // their offsets
 	open     []byte   // content of the current block, never full
 	err      error    // sticky
 }

@@ -26,9 +26,9 @@ type Reader struct {
 	h      header
 	gd     []uint32
 	mu     sync.Mutex
-	table  []uint32 // number of the cached table
+	table  []uint32 // grain table with the number no
 	no     int64
-	grain  []byte // sector of the last grain that was inflated
+	grain  []byte // the last grain that was inflated
 	gsect  uint32
 	filled bool
 	z      io.ReadCloser

@@ -50,7 +50,7 @@ func (c *Cache) ResolveAll(ctx context.Context, trees []Tree) ([]Pinned, error) 
 }
 
 func (m *mirror) resolve(ctx context.Context, pins []*Pinned) error {
-	var ids []string     // has to be in the mirror
+	var ids []string     // those that have to be in the mirror
 	var shorts []*Pinned // abbreviated ids
 	var refs listing
 	for _, p := range pins {
