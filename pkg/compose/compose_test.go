@@ -301,14 +301,14 @@ func TestArchives(t *testing.T) {
 func TestComposeFindings(t *testing.T) {
 	for want, text := range map[string]string{
 		`no partition with fs="verity" verifies "rot"`: `<partition fs="fat32" size="64M"><file to="/x">{roothash:rot}</file></partition>`,
-		"no u-boot-sunxi-with-spl.bin":              `<blob from="/stub.efi" at="8K" check="sunxi-spl"/><partition size="1M"/>`,
-		"/deploy/rootfs* matches 2 files":           `<partition fs="ext4" size="fit" path="/deploy/rootfs*"/>`,
-		"/etc/hostname: ":                           `<partition fs="ext4" size="fit" path="/etc/hostname"/>`,
-		"/etc is not a file, or is empty":           `<partition size="fit" from="/etc"/>`,
-		"file does not exist":                       `<partition size="fit" from="/none"/>`,
-		`no module "zzz"`:                           `<partition fs="fat32" size="64M"><initrd to="/i" modules="zzz"/></partition>`,
-		"/boot/vmlinuz-2":                           `<partition fs="fat32" size="64M"><uki stub="/stub.efi" kernel="/boot/vmlinuz-2"/></partition>`,
-		"not an EFI stub":                           `<partition fs="fat32" size="64M"><uki stub="/etc/hostname" kernel="/boot/vmlinuz-1"/></partition>`,
+		"no u-boot-sunxi-with-spl.bin":                 `<blob from="/stub.efi" at="8K" check="sunxi-spl"/><partition size="1M"/>`,
+		"/deploy/rootfs* matches 2 files":              `<partition fs="ext4" size="fit" path="/deploy/rootfs*"/>`,
+		"/etc/hostname: ":                              `<partition fs="ext4" size="fit" path="/etc/hostname"/>`,
+		"/etc is not a file, or is empty":              `<partition size="fit" from="/etc"/>`,
+		"file does not exist":                          `<partition size="fit" from="/none"/>`,
+		`no module "zzz"`:                              `<partition fs="fat32" size="64M"><initrd to="/i" modules="zzz"/></partition>`,
+		"/boot/vmlinuz-2":                              `<partition fs="fat32" size="64M"><uki stub="/stub.efi" kernel="/boot/vmlinuz-2"/></partition>`,
+		"not an EFI stub":                              `<partition fs="fat32" size="64M"><uki stub="/etc/hostname" kernel="/boot/vmlinuz-1"/></partition>`,
 	} {
 		_, err := composed(t, `<disk id="d" table="gpt" size="100M">`+text+`</disk>`, map[string]RootFS{"s": system(t)})
 		var d *finding.ListError
