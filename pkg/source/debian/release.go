@@ -125,7 +125,7 @@ func (r release) check(a archive, b Bootstrap, checkUntil, checkDate bool, now t
 	return errors.Join(append(errs, ms.orNil())...)
 }
 
-// extensions of compressed indices, the smallest first; all suites have xz.
+// endings are the extensions of compressed indices, the smallest first; all suites have xz.
 var endings = []string{".xz", ".zst", ".bz2", ".lzma", ".gz", ""}
 
 // index chooses a compressed form of a component's Packages file. It returns the
